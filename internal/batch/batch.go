@@ -1,0 +1,44 @@
+// Package batch has the unit in which packets travel through the data plane.
+//
+// A Batch is a train of datagrams to, or from, one address, lying back to back
+// in one buffer: every one Stride bytes long but the last, which may be
+// shorter. That is what the kernel takes with UDP_SEGMENT and gives with
+// UDP_GRO, so a batch crosses the socket in one call and is never cut apart
+// and glued together again.
+package batch
+
+import "wgd/internal/wire"
+
+// MaxDatagram is the most payload one UDP datagram carries over IPv4: 65,535
+// bytes less the IP and UDP headers. Over IPv6 it is 20 more.
+const (
+	MaxDatagram4 = 65535 - 20 - 8
+	MaxDatagram6 = 65535 - 8
+)
+
+// Batch is a train of datagrams. Whoever holds it owns Data until it is handed
+// on; a receiver must not keep Data after the call that gave it returns.
+type Batch struct {
+	Data   []byte // Count datagrams back to back
+	Stride int    // length of each but the last; > 0 unless Data is empty
+	Remote wire.Endpoint
+	ECN    byte // the two ECN bits of the outer header, RFC 3168
+	TOS    byte // DSCP bits of the outer header (A56: 0x88 for handshakes); ECN apart
+}
+
+// Count is the number of datagrams: len(Data) over Stride, rounded up. An
+// empty datagram is a batch of one.
+func (b *Batch) Count() int {
+	if len(b.Data) <= b.Stride || b.Stride <= 0 {
+		return 1
+	}
+	return (len(b.Data) + b.Stride - 1) / b.Stride
+}
+
+// At is the i-th datagram.
+func (b *Batch) At(i int) []byte {
+	if b.Stride <= 0 {
+		return b.Data
+	}
+	return b.Data[i*b.Stride : min((i+1)*b.Stride, len(b.Data))]
+}

@@ -1,0 +1,130 @@
+// Package peer is all that the protocol machine (core) and the data plane
+// share about one peer.
+//
+// Core publishes: the sessions, the endpoint, the name of nothing else. The
+// data plane notes: when it last sent and received, how many bytes, which
+// packets wait for a session. Everything is an atomic value or a pointer to an
+// immutable one; nobody waits for a lock to read.
+package peer
+
+import (
+	"sync/atomic"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// Sessions are the at most three keypairs of a peer (A31). Immutable once
+// published.
+type Sessions struct {
+	Previous *session.Keypair // still received on
+	Current  *session.Keypair // sent on
+	Next     *session.Keypair // responder's, until its first data packet confirms it (A33)
+}
+
+// Timing is what the data plane must know of the protocol's timers. One value
+// serves all peers of an interface.
+type Timing struct {
+	RekeyAfterTime     time.Duration // an initiator rekeys when it sends on a key this old
+	RekeyOnReceive     time.Duration // or receives on one this old
+	RekeyAfterMessages uint64
+	KeepaliveTimeout   time.Duration // data received and nothing sent back
+	NoReply            time.Duration // data sent and nothing authenticated back, without jitter
+}
+
+// Common is shared by all peers of an interface.
+type Common struct{ timing atomic.Pointer[Timing] }
+
+// NewCommon returns a Common with these timings.
+func NewCommon(t Timing) *Common {
+	c := &Common{}
+	c.SetTiming(t)
+	return c
+}
+
+// SetTiming publishes new timings; they hold at once.
+func (c *Common) SetTiming(t Timing) { c.timing.Store(&t) }
+
+// Timing is the value in force.
+func (c *Common) Timing() *Timing { return c.timing.Load() }
+
+// Peer is one peer. Core makes it and is the only one that sets sessions.
+type Peer struct {
+	common   *Common
+	sessions atomic.Pointer[Sessions]
+	endpoint atomic.Pointer[wire.Endpoint]
+	staged   staged
+
+	rxBytes, txBytes atomic.Uint64
+
+	// Times as clock.Time; 0: not yet. See activity.go.
+	lastSent       atomic.Int64
+	lastReceived   atomic.Int64
+	dataSent       atomic.Int64
+	dataReceived   atomic.Int64
+	nextLook       atomic.Int64
+	persistentSecs atomic.Uint32
+}
+
+// New returns a peer without sessions and endpoint, at which nobody is going
+// to look (NextLook is Never).
+func New(c *Common) *Peer {
+	p := &Peer{common: c}
+	p.nextLook.Store(int64(clock.Never))
+	return p
+}
+
+var none = &Sessions{}
+
+// Sessions returns the keypairs as last published; never nil.
+func (p *Peer) Sessions() *Sessions {
+	if s := p.sessions.Load(); s != nil {
+		return s
+	}
+	return none
+}
+
+// SetSessions publishes s, which must not change afterwards. Core only.
+func (p *Peer) SetSessions(s *Sessions) { p.sessions.Store(s) }
+
+// Endpoint returns where the peer is reached; not valid when unknown.
+func (p *Peer) Endpoint() wire.Endpoint {
+	if e := p.endpoint.Load(); e != nil {
+		return *e
+	}
+	return wire.Endpoint{}
+}
+
+// SetEndpoint publishes e unless it is what stands there already. Only after
+// authentication, or by configuration (A51). It reports whether it changed.
+func (p *Peer) SetEndpoint(e wire.Endpoint) bool {
+	if old := p.endpoint.Load(); old != nil && *old == e {
+		return false
+	}
+	p.endpoint.Store(&e)
+	return true
+}
+
+// ForgetSource forgets the sticky source (A52) if the endpoint is still e.
+func (p *Peer) ForgetSource(e wire.Endpoint) {
+	old := p.endpoint.Load()
+	if old == nil || *old != e || !e.Source.IsValid() {
+		return
+	}
+	less := e.Sourceless()
+	p.endpoint.CompareAndSwap(old, &less)
+}
+
+// Timing is the interface's.
+func (p *Peer) Timing() *Timing { return p.common.Timing() }
+
+// CountSent adds n bytes of UDP payload to what was sent to the peer.
+func (p *Peer) CountSent(n int) { p.txBytes.Add(uint64(n)) }
+
+// CountReceived adds n bytes of authenticated UDP payload.
+func (p *Peer) CountReceived(n int) { p.rxBytes.Add(uint64(n)) }
+
+// Bytes returns both counters.
+func (p *Peer) Bytes() (received, sent uint64) { return p.rxBytes.Load(), p.txBytes.Load() }
