@@ -1,9 +1,23 @@
 // Package index maps receiver indices to sessions: one writer, many readers
 // that never wait (A14).
+//
+// A datagram names its receiver by 32 bits that this side drew at random when
+// the handshake began. The table behind it is an array of chains, a power of
+// two long. Nodes are immutable once published and chains hang on atomic
+// pointers, so a reader sees a chain as it was before a change or after it,
+// never between. Growing builds a second array and publishes it whole; readers
+// that still walk the first one find what was there when they began.
+//
+// Our indices are random, so their low bits choose the chain: nobody outside
+// can make one chain long.
 package index
 
 import (
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
+	"sync/atomic"
 
 	"wgd/internal/peer"
 	"wgd/internal/session"
@@ -16,23 +30,131 @@ type Entry struct {
 	Keypair *session.Keypair
 }
 
-// Table of all indices of one interface.
-type Table struct{}
+// Table of all indices of one interface. Lookup may be called by anyone at any
+// time; the methods that write, and Len, by one goroutine at a time.
+type Table struct {
+	chains atomic.Pointer[chains]
+	taken  int
+}
 
-// New empty table.
-func New() *Table { panic("contract") }
+// chains is one array; its length never changes.
+type chains struct {
+	mask  uint32
+	heads []atomic.Pointer[node]
+}
+
+type node struct {
+	index uint32
+	entry *Entry
+	next  *node
+}
+
+const (
+	leastChains = 64
+	mostTries   = 1000 // draws of an index before the source of randomness is called broken
+)
+
+// ErrExhausted says that no free index was drawn in many tries.
+var ErrExhausted = errors.New("no free receiver index was drawn: the source of randomness repeats itself")
+
+// New returns an empty table.
+func New() *Table {
+	t := &Table{}
+	t.chains.Store(newChains(leastChains))
+	return t
+}
 
 // Lookup is lock-free; nil when the index is not taken.
-func (t *Table) Lookup(i uint32) *Entry { panic("contract") }
+func (t *Table) Lookup(i uint32) *Entry {
+	c := t.chains.Load()
+	for n := c.head(i).Load(); n != nil; n = n.next {
+		if n.index == i {
+			return n.entry
+		}
+	}
+	return nil
+}
 
-// Reserve takes a free index drawn from rand and puts e there.
-func (t *Table) Reserve(rand io.Reader, e *Entry) (uint32, error) { panic("contract") }
+// Reserve takes a free index drawn from rand and puts e there. Every 32-bit
+// value may come out, 0 too (B43); one that is taken is drawn again (A14).
+func (t *Table) Reserve(rand io.Reader, e *Entry) (uint32, error) {
+	var b [4]byte
+	for range mostTries {
+		if _, err := io.ReadFull(rand, b[:]); err != nil {
+			return 0, fmt.Errorf("draw a receiver index: %w", err)
+		}
+		i := binary.LittleEndian.Uint32(b[:])
+		if t.Lookup(i) != nil {
+			continue
+		}
+		t.taken++
+		t.fit()
+		head := t.chains.Load().head(i)
+		head.Store(&node{index: i, entry: e, next: head.Load()})
+		return i, nil
+	}
+	return 0, ErrExhausted
+}
 
-// Replace the entry of a reserved index.
-func (t *Table) Replace(i uint32, e *Entry) { panic("contract") }
+// Replace puts e in the place of what a reserved index stands for. On an index
+// that is not taken it does nothing.
+func (t *Table) Replace(i uint32, e *Entry) {
+	if t.Lookup(i) == nil {
+		return
+	}
+	head := t.chains.Load().head(i)
+	head.Store(&node{index: i, entry: e, next: without(head.Load(), i)})
+}
 
-// Release frees the index.
-func (t *Table) Release(i uint32) { panic("contract") }
+// Release frees the index; one that is not taken stays so.
+func (t *Table) Release(i uint32) {
+	if t.Lookup(i) == nil {
+		return
+	}
+	head := t.chains.Load().head(i)
+	head.Store(without(head.Load(), i))
+	t.taken--
+	t.fit()
+}
 
 // Len is the number of indices taken.
-func (t *Table) Len() int { panic("contract") }
+func (t *Table) Len() int { return t.taken }
+
+// fit keeps the chains short, and the array in proportion to what is taken.
+func (t *Table) fit() {
+	old := t.chains.Load()
+	size := len(old.heads)
+	switch {
+	case t.taken > size:
+		size *= 2
+	case t.taken < size/8 && size > leastChains:
+		size /= 2
+	default:
+		return
+	}
+	c := newChains(size)
+	for j := range old.heads {
+		for n := old.heads[j].Load(); n != nil; n = n.next {
+			head := c.head(n.index)
+			head.Store(&node{index: n.index, entry: n.entry, next: head.Load()})
+		}
+	}
+	t.chains.Store(c)
+}
+
+func newChains(size int) *chains {
+	return &chains{mask: uint32(size - 1), heads: make([]atomic.Pointer[node], size)}
+}
+
+func (c *chains) head(i uint32) *atomic.Pointer[node] { return &c.heads[i&c.mask] }
+
+// without copies the part of a chain before i and shares the part behind it.
+func without(n *node, i uint32) *node {
+	if n == nil {
+		return nil
+	}
+	if n.index == i {
+		return n.next
+	}
+	return &node{index: n.index, entry: n.entry, next: without(n.next, i)}
+}

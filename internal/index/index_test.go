@@ -1,0 +1,194 @@
+package index
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"wgd/internal/peer"
+)
+
+// indices is a source of randomness that gives these indices and then ends.
+func indices(list ...uint32) io.Reader {
+	var b []byte
+	for _, i := range list {
+		b = binary.LittleEndian.AppendUint32(b, i)
+	}
+	return bytes.NewReader(b)
+}
+
+func seeded(n byte) io.Reader { return rand.NewChaCha8([32]byte{n}) }
+
+// B43, A14: index 0 is an index like any other.
+func TestIndexZero(t *testing.T) {
+	table, e := New(), &Entry{}
+	i, err := table.Reserve(indices(0), e)
+	if err != nil || i != 0 {
+		t.Fatalf("Reserve = %d, %v", i, err)
+	}
+	if table.Lookup(0) != e {
+		t.Fatal("index 0 is not found")
+	}
+	table.Release(0)
+	if table.Lookup(0) != nil || table.Len() != 0 {
+		t.Fatal("index 0 is not released")
+	}
+}
+
+// A14: a taken index is drawn again.
+func TestCollision(t *testing.T) {
+	table := New()
+	first, _ := table.Reserve(indices(7), &Entry{})
+	second, err := table.Reserve(indices(7, 7, 8), &Entry{})
+	if err != nil || first != 7 || second != 8 {
+		t.Fatalf("got %d, %d, %v", first, second, err)
+	}
+}
+
+func TestBrokenRandomness(t *testing.T) {
+	table := New()
+	if _, err := table.Reserve(indices(), &Entry{}); !errors.Is(err, io.EOF) {
+		t.Errorf("empty source: %v", err)
+	}
+	zeros := zeroReader{}
+	if _, err := table.Reserve(zeros, &Entry{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.Reserve(zeros, &Entry{}); !errors.Is(err, ErrExhausted) {
+		t.Errorf("a source that repeats itself: %v", err)
+	}
+	if table.Len() != 1 {
+		t.Errorf("Len = %d after failures, want 1", table.Len())
+	}
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// The table against a map, through growth and shrinking.
+func TestModel(t *testing.T) {
+	table, model := New(), map[uint32]*Entry{}
+	random, dice := seeded(1), rand.New(rand.NewPCG(1, 2))
+	var taken []uint32
+	for step := range 60000 {
+		grow := step < 20000 || step > 50000
+		switch roll := dice.IntN(10); {
+		case grow && roll < 7 || !grow && roll < 2 || len(taken) == 0:
+			e := &Entry{Peer: &peer.Peer{}}
+			i, err := table.Reserve(random, e)
+			if err != nil || model[i] != nil {
+				t.Fatalf("Reserve = %d, %v; taken before: %t", i, err, model[i] != nil)
+			}
+			model[i], taken = e, append(taken, i)
+		case roll == 9:
+			i, e := taken[dice.IntN(len(taken))], &Entry{}
+			table.Replace(i, e)
+			model[i] = e
+		default:
+			k := dice.IntN(len(taken))
+			table.Release(taken[k])
+			delete(model, taken[k])
+			taken[k] = taken[len(taken)-1]
+			taken = taken[:len(taken)-1]
+		}
+		if table.Len() != len(model) {
+			t.Fatalf("step %d: Len = %d, want %d", step, table.Len(), len(model))
+		}
+		if step%5000 == 0 {
+			for i, e := range model {
+				if table.Lookup(i) != e {
+					t.Fatalf("step %d: index %d is lost", step, i)
+				}
+			}
+		}
+	}
+	for _, i := range taken {
+		table.Release(i)
+		table.Release(i)
+	}
+	if table.Len() != 0 || len(table.chains.Load().heads) != leastChains {
+		t.Errorf("an empty table has %d entries and %d chains", table.Len(), len(table.chains.Load().heads))
+	}
+	table.Replace(5, &Entry{})
+	if table.Lookup(5) != nil {
+		t.Error("Replace took a free index")
+	}
+}
+
+// B15: indices are spread over all 32 bits and do not repeat.
+func TestSpread(t *testing.T) {
+	table, random := New(), seeded(3)
+	var ones [32]int
+	const n = 4096
+	for range n {
+		i, err := table.Reserve(random, &Entry{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; i != 0; i &= i - 1 {
+			ones[bits.TrailingZeros32(i)]++
+		}
+	}
+	for bit, count := range ones {
+		if count < n*4/10 || count > n*6/10 {
+			t.Errorf("bit %d is set in %d of %d indices", bit, count, n)
+		}
+	}
+}
+
+// Readers never miss an entry that stays, whatever the writer does meanwhile.
+func TestReadersBesideTheWriter(t *testing.T) {
+	table, random := New(), seeded(4)
+	var lasting []uint32
+	for range 40 {
+		i, _ := table.Reserve(random, &Entry{})
+		lasting = append(lasting, i)
+	}
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			for !stop.Load() {
+				for _, i := range lasting {
+					if table.Lookup(i) == nil {
+						t.Errorf("index %d was missing for a moment", i)
+						return
+					}
+				}
+			}
+		})
+	}
+	for range 30 {
+		var passing []uint32
+		for range 500 {
+			i, _ := table.Reserve(random, &Entry{})
+			passing = append(passing, i)
+		}
+		for _, i := range lasting {
+			table.Replace(i, &Entry{})
+		}
+		for _, i := range passing {
+			table.Release(i)
+		}
+	}
+	stop.Store(true)
+	readers.Wait()
+}
+
+func BenchmarkLookup(b *testing.B) {
+	table, random := New(), seeded(5)
+	var last uint32
+	for range 10000 {
+		last, _ = table.Reserve(random, &Entry{})
+	}
+	for b.Loop() {
+		table.Lookup(last)
+	}
+}
