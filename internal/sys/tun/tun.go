@@ -1,0 +1,102 @@
+// Package tun has the network interface of a tunnel as the program sees it: a
+// file of IP packets, each behind a 10-byte virtio header that says how the
+// kernel may hand over many TCP or UDP segments as one packet.
+package tun
+
+import (
+	"errors"
+	"os"
+)
+
+// HeaderSize is the length of the virtio header (struct virtio_net_hdr,
+// little-endian) in front of every packet read and written.
+const HeaderSize = 10
+
+// BufferSize is what Read must be given to lose nothing: the header, the
+// longest packet, and room to spare.
+const BufferSize = HeaderSize + 65535 + 55
+
+// Caps says what the kernel granted. Without TSO and USO every packet read is
+// at most MTU long, and none larger may be written.
+type Caps struct {
+	VnetHdr bool // the kernel speaks the virtio header itself
+	TSO     bool // TCP super-packets in both directions
+	USO     bool // UDP super-packets in both directions
+}
+
+// Options of Create and FromFD. The zero value asks for all the kernel has.
+type Options struct {
+	NoVnetHdr bool // as on a kernel without IFF_VNET_HDR; implies NoTSO and NoUSO
+	NoTSO     bool // implies NoUSO
+	NoUSO     bool
+	Existing  bool // also accept a persistent TUN of that name that nobody holds
+}
+
+// A Device is one tunnel interface. Any method may be called by any goroutine;
+// reads are done one after the other, and so are writes.
+type Device interface {
+	// Name is the present name of the interface: it follows renames.
+	Name() string
+	// Index and MTU are asked in the network namespace where the interface is now.
+	Index() (int, error)
+	MTU() (int, error)
+	Caps() Caps
+	// NetNS is a new handle on the network namespace where the interface is
+	// now (A55); the caller closes it. errors.ErrUnsupported where there is none.
+	NetNS() (*os.File, error)
+
+	// Read waits for one packet (or super-packet) and puts it, behind its
+	// header, into b, which should be BufferSize long. It returns os.ErrClosed
+	// after Close, and ErrGone when the interface was deleted (A62).
+	Read(b []byte) (n int, err error)
+	// TryRead is Read that does not wait: ok is false when no packet is there
+	// or somebody else is reading.
+	TryRead(b []byte) (n int, ok bool, err error)
+	// Write puts one packet (or super-packet) into the interface. The pieces
+	// are joined; pieces[0] starts with the header. ErrDown while the
+	// interface is down, ErrGone when it was deleted. The pieces are the
+	// caller's again when Write returns.
+	Write(pieces [][]byte) error
+	// Close ends Read and Write with os.ErrClosed, and removes the interface
+	// unless it is persistent.
+	Close() error
+}
+
+// What may be wrong, for errors.Is. The errors that are returned have a
+// sentence for the person, and keep the system's error inside.
+var (
+	ErrNoDriver   = errors.New("the TUN driver is not there")
+	ErrPermission = errors.New("no permission for the TUN driver")
+	ErrNameTaken  = errors.New("the interface name is taken")
+	ErrBadName    = errors.New("not a name for an interface")
+	ErrNotTUN     = errors.New("not a TUN descriptor")
+	ErrDown       = errors.New("the interface is down")
+	ErrGone       = errors.New("the interface was deleted")
+	ErrNoOffload  = errors.New("the interface takes no super-packets")
+)
+
+// Error is a failure of Create or FromFD: a sentence, its kind (one of the
+// above), and the system's error.
+type Error struct {
+	Text  string
+	Kind  error
+	Cause error // may be nil
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap lets errors.Is find both the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Cause == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Cause}
+}
+
+// CheckName says in a sentence why name cannot be an interface's; nil if it can.
+func CheckName(name string) error {
+	if why := badName(name); why != "" {
+		return &Error{Text: "interface name " + quote(name) + ": " + why, Kind: ErrBadName}
+	}
+	return nil
+}

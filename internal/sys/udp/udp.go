@@ -1,0 +1,160 @@
+// Package udp has the sockets of a tunnel: one for each address family, both
+// on one port, through which whole trains of datagrams pass in one call.
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"wgd/internal/batch"
+)
+
+// MaxDepth is the most trains that one Recv takes.
+const MaxDepth = 32
+
+// MaxSegments is the most datagrams that one call sends as a train (the limit
+// of kernels before 6.8; newer ones take 128).
+const MaxSegments = 64
+
+// BufferSize is what is asked for each of a socket's two kernel buffers.
+const BufferSize = 16 << 20
+
+// Options of Listen. The zero value asks for all the kernel has.
+type Options struct {
+	Mark   uint32 // SO_MARK of everything sent; 0: none (A53)
+	NoGSO  bool   // as on a kernel without UDP_SEGMENT
+	NoGRO  bool   // as on a kernel without UDP_GRO
+	NoIPv4 bool   // as on a host without IPv4
+	NoIPv6 bool   // as on a host without IPv6 (B21)
+}
+
+// Caps says what the kernel granted to one socket.
+type Caps struct {
+	GSO        bool // trains are sent whole; ends for good with an EIO (B61)
+	GRO        bool // trains are received whole
+	RecvBuffer int  // bytes granted, where BufferSize was asked
+	SendBuffer int
+}
+
+// A Conn is the socket of one address family. Any goroutine may Send; Recv
+// belongs to one goroutine at a time, for its buffers are the Conn's.
+type Conn interface {
+	// Recv waits for datagrams and puts one train into each of bs, at most
+	// MaxDepth; n is at least 1 unless there is an error. Every train has its
+	// Remote with the source on which it came (A52), ECN, and TOS. Data stays
+	// valid until the next Recv. With len(bs) == 1 it costs one recvmsg; deeper, one
+	// recvmmsg. It returns os.ErrClosed after Close.
+	Recv(bs []batch.Batch) (n int, err error)
+	// Send sends the train to b.Remote, in order, with b.TOS|b.ECN, and does
+	// not keep or change b. When b.Remote's source is gone, everything is sent
+	// without it and the error is ErrSourceGone. Any other error says that the
+	// rest of the train, or all, was not sent; os.ErrClosed after Close.
+	Send(b *batch.Batch) error
+	// SetMark changes SO_MARK for all that is sent from now on (A53).
+	SetMark(mark uint32) error
+	// Forget drops what was learned about the sizes of single endpoints
+	// (B61): to be called when routes change.
+	Forget()
+	Caps() Caps
+	Close() error
+}
+
+// A Pair is the sockets of both families on one port. Either may be nil where
+// the host lacks the family, but not both (A53, B21).
+type Pair struct {
+	V4, V6 Conn
+	port   uint16
+}
+
+// NewPair joins two sockets that are bound to port; either may be nil.
+func NewPair(v4, v6 Conn, port uint16) *Pair { return &Pair{V4: v4, V6: v6, port: port} }
+
+// Port is the one that both sockets are bound to.
+func (p *Pair) Port() uint16 { return p.port }
+
+// Conns lists the sockets there are: one reader goroutine for each.
+func (p *Pair) Conns() []Conn {
+	var list []Conn
+	for _, c := range []Conn{p.V4, p.V6} {
+		if c != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// Send sends the train through the socket of its family; see Conn.Send.
+func (p *Pair) Send(b *batch.Batch) error {
+	c := p.V6
+	if is4(b.Remote.Remote.Addr()) {
+		c = p.V4
+	}
+	if c == nil {
+		return ErrNoFamily
+	}
+	return c.Send(b)
+}
+
+// SetMark sets SO_MARK of both sockets.
+func (p *Pair) SetMark(mark uint32) error {
+	var errs []error
+	for _, c := range p.Conns() {
+		errs = append(errs, c.SetMark(mark))
+	}
+	return errors.Join(errs...)
+}
+
+// Forget is Conn.Forget for both sockets.
+func (p *Pair) Forget() {
+	for _, c := range p.Conns() {
+		c.Forget()
+	}
+}
+
+// Close closes both sockets: every Recv and Send ends with os.ErrClosed.
+func (p *Pair) Close() error {
+	var errs []error
+	for _, c := range p.Conns() {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// What may be wrong, for errors.Is.
+var (
+	// ErrSourceGone comes after a train was sent: the local address in its
+	// endpoint does not exist any more, so forget it (A52).
+	ErrSourceGone = errors.New("the local address of this endpoint is gone; sent from another")
+	// ErrNoFamily: the host has no socket of the endpoint's address family.
+	ErrNoFamily = errors.New("this host has no sockets of that address family")
+	// ErrBadEndpoint: no valid address and port to send to.
+	ErrBadEndpoint = errors.New("no endpoint to send to")
+)
+
+// PortTaken says that another program has the UDP port.
+type PortTaken struct {
+	Port  uint16
+	Cause error
+}
+
+func (e *PortTaken) Error() string {
+	return fmt.Sprintf("UDP port %d is taken by another program: see which with \"ss -lunp sport = :%d\", or choose another listen port (0 finds a free one)", e.Port, e.Port)
+}
+
+func (e *PortTaken) Unwrap() error { return e.Cause }
+
+// MarkRefused says that the mark could not be set.
+type MarkRefused struct {
+	Mark  uint32
+	Cause error
+}
+
+func (e *MarkRefused) Error() string {
+	return fmt.Sprintf("the firewall mark %#x cannot be set on the UDP socket: %v (it needs root or CAP_NET_ADMIN)", e.Mark, e.Cause)
+}
+
+func (e *MarkRefused) Unwrap() error { return e.Cause }
+
+// is4 tells the family; an IPv4-mapped address is IPv4 (A54).
+func is4(a netip.Addr) bool { return a.Is4() || a.Is4In6() }
