@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+)
+
+// usage are the usage lines of the forms, as they follow a usage error.
+func (c *Command) usage(forms []*Form) string {
+	var b strings.Builder
+	head := "usage: "
+	for _, form := range forms {
+		if form.Hidden {
+			continue
+		}
+		fmt.Fprintf(&b, "%s%s\n", head, c.synopsis(form))
+		head = "       "
+	}
+	return b.String()
+}
+
+// synopsis is the usage line of one form.
+func (c *Command) synopsis(form *Form) string {
+	var options []string
+	for _, o := range c.optionsOf(form) {
+		options = append(options, "["+o.usage()+"]")
+	}
+	line := []string{c.Name}
+	placed := false
+	for text := range strings.FieldsSeq(form.Syntax) {
+		if text == "OPTIONS" {
+			line, placed = append(line, options...), true
+			continue
+		}
+		line = append(line, text)
+	}
+	if !placed {
+		line = append(line, options...)
+	}
+	return strings.Join(line, " ")
+}
+
+// help is the answer to --help: about the forms that the words before it
+// mean, or about the whole command.
+func (c *Command) help(args []string) string {
+	var words []string
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") || c.isLiteral(arg) {
+			words = append(words, arg)
+		}
+	}
+	forms, best := c.closest(words)
+	var b strings.Builder
+	if best.literals == 0 {
+		forms = nil
+		for i := range c.Forms {
+			forms = append(forms, &c.Forms[i])
+		}
+		fmt.Fprintf(&b, "%s - %s\n\n", c.Name, c.Summary)
+	}
+	c.helpForms(&b, forms)
+	if best.literals == 0 {
+		fmt.Fprintf(&b, "\nManual: man %s\n", c.Name)
+	}
+	return b.String()
+}
+
+func (c *Command) helpForms(b *strings.Builder, forms []*Form) {
+	seen := map[string]bool{}
+	var options []Option
+	for _, form := range forms {
+		if form.Hidden {
+			continue
+		}
+		fmt.Fprintf(b, "%s\n    %s\n", c.synopsis(form), form.Summary)
+		for _, o := range c.optionsOf(form) {
+			if !seen[o.name()] {
+				seen[o.name()] = true
+				options = append(options, o)
+			}
+		}
+	}
+	if len(options) > 0 {
+		b.WriteString("\nOptions:\n")
+	}
+	for _, o := range options {
+		fmt.Fprintf(b, "  %-28s %s\n", o.terms(), o.Text)
+	}
+}
+
+// terms are all names of an option: "-f, --foreground".
+func (o Option) terms() string {
+	if o.Short != 0 && o.Long != "" {
+		return fmt.Sprintf("-%c, %s", o.Short, o.usage())
+	}
+	return o.usage()
+}

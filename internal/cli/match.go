@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+)
+
+// word is one word of a syntax.
+type word struct {
+	text     string // without brackets and dots
+	literal  bool   // typed as it stands, or one of a choice
+	repeat   bool   // one or more
+	optional bool   // in brackets
+	opens    bool   // the first in its brackets
+	closes   bool   // the last in its brackets
+	marker   bool   // OPTIONS: no word, but the place of the options
+}
+
+// parseSyntax cuts a syntax into its words.
+func parseSyntax(syntax string) []word {
+	var words []word
+	inside := false
+	for text := range strings.FieldsSeq(syntax) {
+		w := word{}
+		if strings.HasPrefix(text, "[") {
+			inside, w.opens = true, true
+			text = text[1:]
+		}
+		w.optional = inside
+		if inside && strings.HasSuffix(text, "]") {
+			inside, w.closes = false, true
+			text = strings.TrimSuffix(text, "]")
+		}
+		text, w.repeat = strings.CutSuffix(text, "...")
+		w.text = text
+		w.marker = text == "OPTIONS"
+		w.literal = text == "" || !(text[0] >= 'A' && text[0] <= 'Z')
+		words = append(words, w)
+	}
+	return words
+}
+
+// is reports whether what was typed is this word of the syntax.
+func (w word) is(typed string) bool {
+	if !w.literal {
+		return true
+	}
+	for choice := range strings.SplitSeq(w.text, "|") {
+		if typed == choice {
+			return true
+		}
+	}
+	return false
+}
+
+// matched is how far typed words agree with a syntax.
+type matched struct {
+	complete bool
+	used     int // typed words that agree
+	literals int // how many of them are words typed as they stand
+	args     map[string][]string
+}
+
+// betterThan prefers a form that agrees in more of its own words: `wgd up`
+// without a file is a wrong `up`, not an interface of that name.
+func (m matched) betterThan(n matched) bool {
+	if m.literals != n.literals {
+		return m.literals > n.literals
+	}
+	if m.complete != n.complete {
+		return m.complete
+	}
+	return m.used > n.used
+}
+
+func (m matched) asGoodAs(n matched) bool { return !m.betterThan(n) && !n.betterThan(m) }
+
+// matchWords tries the words typed against a syntax, with and without what
+// may be left out.
+func matchWords(syntax []word, typed []string) matched {
+	return matchFrom(syntax, typed, matched{args: map[string][]string{}})
+}
+
+func matchFrom(syntax []word, typed []string, so matched) matched {
+	for len(syntax) > 0 && syntax[0].marker {
+		syntax = syntax[1:]
+	}
+	if len(syntax) == 0 {
+		so.complete = len(typed) == 0
+		return so
+	}
+	var without matched
+	if w := syntax[0]; w.opens {
+		without = matchFrom(afterBrackets(syntax), typed, so)
+	}
+	with := matchOne(syntax, typed, so)
+	if syntax[0].opens && without.complete && !with.complete {
+		return without
+	}
+	if syntax[0].opens && without.betterThan(with) {
+		return without
+	}
+	return with
+}
+
+// matchOne lets the first word of the syntax stand.
+func matchOne(syntax []word, typed []string, so matched) matched {
+	w := syntax[0]
+	if len(typed) == 0 || !w.is(typed[0]) {
+		return so
+	}
+	count := 1
+	if w.repeat {
+		count = len(typed)
+	}
+	args := map[string][]string{w.text: typed[:count]}
+	for name, words := range so.args {
+		args[name] = words
+	}
+	so.args = args
+	so.used += count
+	if w.literal {
+		so.literals++
+	}
+	return matchFrom(syntax[1:], typed[count:], so)
+}
+
+// afterBrackets is the syntax after its first brackets.
+func afterBrackets(syntax []word) []word {
+	for i, w := range syntax {
+		if w.closes {
+			return syntax[i+1:]
+		}
+	}
+	return nil
+}
+
+// match finds the form that was meant, and takes the options.
+func (c *Command) match(args []string) (*Call, error) {
+	words, given, err := c.split(args)
+	if err != nil {
+		return nil, err
+	}
+	forms, best := c.closest(words)
+	if !best.complete {
+		return nil, &usageError{message: complaint(words, best), forms: forms}
+	}
+	call := &Call{Command: c, Form: forms[0], args: best.args, options: map[string][]string{}}
+	for _, g := range given {
+		if !c.takes(call.Form, g.option) {
+			return call, Usagef("%s does not belong to this use of %s", g.typed, c.Name)
+		}
+		call.options[g.option.name()] = append(call.options[g.option.name()], g.value)
+	}
+	return call, nil
+}
+
+// closest is the form that agrees best with the words, first; several when
+// they agree equally well.
+func (c *Command) closest(words []string) (forms []*Form, best matched) {
+	for i := range c.Forms {
+		form := &c.Forms[i]
+		m := matchWords(parseSyntax(form.Syntax), words)
+		switch {
+		case len(forms) == 0 || m.betterThan(best):
+			forms, best = []*Form{form}, m
+		case m.asGoodAs(best) && !form.Hidden:
+			forms = append(forms, form)
+		}
+	}
+	return forms, best
+}
+
+// complaint says what is wrong with words that agree with no form.
+func complaint(words []string, best matched) string {
+	if best.used < len(words) {
+		return fmt.Sprintf("%q is not understood here", words[best.used])
+	}
+	if len(words) == 0 {
+		return "an argument is missing"
+	}
+	return fmt.Sprintf("something is missing after %q", words[len(words)-1])
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// The exit statuses of every command.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// Main runs the command with the arguments and streams of the process, and
+// ends the process.
+func Main(command *Command) {
+	os.Exit(Run(command, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Run runs the command and returns its exit status.
+func Run(command *Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if done, status := builtin(command, args, stdout); done {
+		return status
+	}
+	call, err := command.match(args)
+	if err == nil {
+		call.Stdin, call.Stdout, call.Stderr = stdin, stdout, stderr
+		err = call.Form.Run(call)
+	}
+	return report(command, call, err, stderr)
+}
+
+// Status is an error that ends the command with that exit status and without
+// a message: for a command whose answer is its status.
+type Status int
+
+func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// usageError is a wrong way to call the command; it is followed by the usage
+// lines of the forms that may have been meant.
+type usageError struct {
+	message string
+	forms   []*Form // nil: the form of the call
+}
+
+func (e *usageError) Error() string { return e.message }
+
+// Usagef is an error about how the command was called: it exits with 2 and
+// prints the usage line of the form.
+func Usagef(format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...)}
+}
+
+// UsageOf is Usagef about the given syntaxes instead of the form's: for a form
+// whose words have a grammar of their own.
+func UsageOf(forms []*Form, format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...), forms: forms}
+}
+
+// report prints the error and returns the exit status that goes with it.
+func report(command *Command, call *Call, err error, stderr io.Writer) int {
+	var status Status
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &status):
+		return int(status)
+	case !errors.As(err, &usage):
+		PrintError(stderr, command.Name, err)
+		return exitError
+	}
+	PrintError(stderr, command.Name, err)
+	forms := usage.forms
+	if len(forms) == 0 && call != nil {
+		forms = []*Form{call.Form}
+	}
+	fmt.Fprint(stderr, command.usage(forms))
+	return exitUsage
+}
+
+// PrintError prints an error the way every command does. Errors joined by
+// errors.Join have a line each.
+func PrintError(stderr io.Writer, name string, err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(stderr, "%s: %s\n", name, strings.TrimRight(line, "\n"))
+	}
+}
+
+// Warnf prints a warning on standard error: the command goes on.
+func (c *Call) Warnf(format string, args ...any) {
+	fmt.Fprintf(c.Stderr, "%s: warning: %s\n", c.Command.Name, fmt.Sprintf(format, args...))
+}
+
+// builtin answers what every command answers alike: --help, --version,
+// --man, and completion.
+func builtin(command *Command, args []string, stdout io.Writer) (done bool, status int) {
+	if len(args) > 0 && args[0] == completeWord {
+		for _, word := range command.complete(args[1:]) {
+			fmt.Fprintln(stdout, word)
+		}
+		return true, exitOK
+	}
+	for _, arg := range args {
+		switch arg {
+		case "--":
+			return false, exitOK
+		case "--help", "-h":
+			fmt.Fprint(stdout, command.help(args))
+			return true, exitOK
+		case "--version":
+			fmt.Fprintf(stdout, "%s %s\n", command.Name, Version())
+			return true, exitOK
+		case "--man":
+			stdout.Write(ManPage(command))
+			return true, exitOK
+		}
+	}
+	return false, exitOK
+}

@@ -1,0 +1,2 @@
+// Package term tells a terminal from other files.
+package term
