@@ -1,0 +1,184 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"wgd/key"
+)
+
+// Limits of one Change, so that a request has a greatest size in memory.
+const (
+	MaxNameLen    = 63      // bytes of a peer's name
+	MaxPeers      = 1 << 20 // A60: an interface has at least so many
+	MaxAllowedIPs = 1 << 22 // additions and removals in one Change
+)
+
+// ErrInvalid is what every error of Validate is (errors.Is): the request is
+// wrong in itself, whatever the interface's state.
+var ErrInvalid = errors.New("invalid configuration")
+
+// invalid is a sentence that is also ErrInvalid.
+type invalid struct{ sentence string }
+
+func (e invalid) Error() string        { return e.sentence }
+func (e invalid) Is(target error) bool { return target == ErrInvalid }
+
+// Invalidf makes an error that is ErrInvalid and prints as the sentence given.
+func Invalidf(format string, args ...any) error {
+	return invalid{fmt.Sprintf(format, args...)}
+}
+
+// Validate says what is wrong with a Change in itself. Who applies it calls
+// this first and changes nothing on an error (A59). What depends on the state
+// of the interface (is this name another peer's?) is decided there.
+func (c *Change) Validate() error {
+	if len(c.Peers) > MaxPeers {
+		return Invalidf("%d peers in one request: the most is %d: split the request", len(c.Peers), MaxPeers)
+	}
+	if err := c.Tunables.validate(); err != nil {
+		return err
+	}
+	prefixes := 0
+	for i := range c.Peers {
+		p := &c.Peers[i]
+		if err := p.validate(); err != nil {
+			return err
+		}
+		prefixes += len(p.AllowedIPs)
+	}
+	if prefixes > MaxAllowedIPs {
+		return Invalidf("%d allowed-ips in one request: the most is %d: split the request", prefixes, MaxAllowedIPs)
+	}
+	return c.validateNames()
+}
+
+// validateNames finds one name given to two peers. A name that one peer loses
+// in the same request, by another name or by its removal, is free for the
+// next: the last word on each peer counts.
+func (c *Change) validateNames() error {
+	named := false
+	for i := range c.Peers {
+		named = named || c.Peers[i].Name != nil
+	}
+	if !named {
+		return nil
+	}
+	names := make(map[key.Public]string)
+	for i := range c.Peers {
+		switch p := &c.Peers[i]; {
+		case p.Remove:
+			delete(names, p.PublicKey)
+		case p.Name != nil:
+			names[p.PublicKey] = *p.Name
+		}
+	}
+	owners := make(map[string]key.Public, len(names))
+	for public, name := range names {
+		if name == "" {
+			continue
+		}
+		if _, taken := owners[name]; taken {
+			return Invalidf("peer %s: two peers of one request have this name: choose another", name)
+		}
+		owners[name] = public
+	}
+	return nil
+}
+
+func (p *PeerChange) validate() error {
+	if p.Remove {
+		return nil
+	}
+	if p.Name != nil && *p.Name != "" {
+		if err := ValidName(*p.Name); err != nil {
+			return err
+		}
+	}
+	if p.Endpoint != nil {
+		if err := validEndpoint(*p.Endpoint); err != nil {
+			return Invalidf("%s: endpoint %s: %v", p.label(), *p.Endpoint, err)
+		}
+	}
+	for _, a := range p.AllowedIPs {
+		if !a.Prefix.IsValid() {
+			return Invalidf("%s: allowed-ips: not a prefix: write ADDRESS/LENGTH", p.label())
+		}
+	}
+	return nil
+}
+
+// label names the peer in a sentence: by name if it has a good one.
+func (p *PeerChange) label() string {
+	if p.Name != nil && *p.Name != "" {
+		return "peer " + *p.Name
+	}
+	return fmt.Sprintf("peer %x", p.PublicKey[:4])
+}
+
+func validEndpoint(ap netip.AddrPort) error {
+	if !ap.Addr().IsValid() {
+		return errors.New("no address: write HOST:PORT")
+	}
+	if ap.Port() == 0 {
+		return errors.New("no datagram reaches port 0: give the port on which the peer listens")
+	}
+	return nil
+}
+
+// ValidName says what is wrong with the name of a peer.
+func ValidName(name string) error {
+	switch {
+	case name == "":
+		return Invalidf("a peer's name is empty: give 1 to %d letters, digits and ._@-", MaxNameLen)
+	case len(name) > MaxNameLen:
+		return Invalidf("peer %.16s…: the name has %d bytes: the most is %d", ascii(name), len(name), MaxNameLen)
+	}
+	for i := range len(name) {
+		if !nameByte(name[i]) {
+			return Invalidf("peer %s: %q may not stand in a name: use letters, digits and ._@-", ascii(name), name[i])
+		}
+	}
+	return nil
+}
+
+// ascii makes a string from outside fit to be printed in a sentence.
+func ascii(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}
+
+func nameByte(c byte) bool {
+	return letterOrDigit(c) || c == '.' || c == '_' || c == '@' || c == '-'
+}
+
+func letterOrDigit(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// MaxInterfaceName is the longest name of a network interface (IFNAMSIZ - 1).
+const MaxInterfaceName = 15
+
+// ValidInterfaceName says what is wrong with the name of an interface. What it
+// accepts is what wg-quick accepts; in particular the name is safe in a path.
+func ValidInterfaceName(name string) error {
+	if name == "" || len(name) > MaxInterfaceName {
+		return Invalidf("interface %q: a name has 1 to %d bytes", name, MaxInterfaceName)
+	}
+	if name == "." || name == ".." {
+		return Invalidf("interface %q: this name is a directory's: choose another, wg0 for example", name)
+	}
+	for i := range len(name) {
+		c := name[i]
+		if !letterOrDigit(c) && c != '_' && c != '=' && c != '+' && c != '.' && c != '-' {
+			return Invalidf("interface %q: %q may not stand in a name: use letters, digits and _=+.-", name, c)
+		}
+	}
+	return nil
+}
