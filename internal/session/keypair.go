@@ -1,44 +1,162 @@
 package session
 
 import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
 	"wgd/internal/aead"
 	"wgd/internal/clock"
+	"wgd/internal/replay"
 )
 
-// Keypair is one session.
+const (
+	// RejectAfterTime is the age from which a key neither sends nor receives
+	// (A36, §6.1).
+	RejectAfterTime = 180 * time.Second
+
+	// RejectAfterMessages is the first counter that is neither sent nor
+	// accepted (A37, §6.1). What is above it is room for the replay window.
+	RejectAfterMessages uint64 = 1<<64 - 1<<13 - 1
+)
+
+// header is the first 4 bytes of a data message: type 4 and three zeros (A2).
+const header = 4
+
+// Keypair is one session: a key to send with, a key to receive with, and what
+// must never happen twice with them. All methods may be called by any number of
+// goroutines at once.
 type Keypair struct {
 	Local, Remote uint32 // receiver indices: the one peers put in data for us, and theirs
 	Initiator     bool   // whether our initiation began it
 	Created       clock.Time
+
+	sent   atomic.Uint64 // the next counter; an atomic.Uint64 is aligned on 32-bit machines too (B4)
+	erased atomic.Bool   // set under keys; Usable reads it without
+
+	keys sync.RWMutex // Seal and Open share it, once a batch; Erase excludes them (A35)
+	send aead.Key
+	recv aead.Key
+
+	replay sync.Mutex
+	window replay.Window
 }
 
-// A37 and A36.
-const (
-	RejectAfterMessages uint64 = 1<<64 - 1<<13 - 1
-)
-
-// New TODO contract: copies the keys; the caller zeroes its own.
+// New copies the keys; the caller zeroes its own.
 func New(send, recv *[32]byte, local, remote uint32, initiator bool, created clock.Time) *Keypair {
-	panic("contract")
+	k := &Keypair{Local: local, Remote: remote, Initiator: initiator, Created: created}
+	k.send.Set(send)
+	k.recv.Set(recv)
+	return k
 }
 
-// Usable: younger than RejectAfterTime (180 s) at now and not erased.
-func (k *Keypair) Usable(now clock.Time) bool { panic("contract") }
+// Usable reports whether the session may send and receive at now: it is not
+// erased and younger than RejectAfterTime (A36). Whether there are counters
+// left to send with, Reserve says.
+func (k *Keypair) Usable(now clock.Time) bool {
+	return now.Sub(k.Created) < RejectAfterTime && !k.erased.Load()
+}
 
-// Sent: counters handed out so far.
-func (k *Keypair) Sent() uint64 { panic("contract") }
+// Sent is how many counters were handed out so far, which is also the next one.
+func (k *Keypair) Sent() uint64 { return k.sent.Load() }
 
-// Reserve n consecutive counters.
-func (k *Keypair) Reserve(n int) (first uint64, ok bool) { panic("contract") }
+// Reserve hands out n consecutive counters, of which first is the least. They
+// belong to the caller alone, whether it uses them or not (A37). Where fewer
+// than n are left below RejectAfterMessages it hands out none: ok is false,
+// and it stays so.
+func (k *Keypair) Reserve(n int) (first uint64, ok bool) {
+	if n <= 0 {
+		return 0, false
+	}
+	for {
+		first = k.sent.Load()
+		// Not an addition, which goes past the limit before anybody looks (B3).
+		if uint64(n) > RejectAfterMessages-first {
+			return 0, false
+		}
+		if k.sent.CompareAndSwap(first, first+uint64(n)) {
+			return first, true
+		}
+	}
+}
 
-// Seal writes header and seals in place; packets take counters first, first+1, …
-func (k *Keypair) Seal(buf []byte, packets []aead.Packet, first uint64) bool { panic("contract") }
+// Seal writes the header of each packet and seals it in place, packet i with
+// the counter first+i, all of which the caller has from Reserve. It does
+// nothing and returns false when the keypair is erased.
+func (k *Keypair) Seal(buf []byte, packets []aead.Packet, first uint64) bool {
+	if uint64(len(packets)) > RejectAfterMessages-min(first, RejectAfterMessages) {
+		return false // A37: no such counters come from Reserve
+	}
+	k.keys.RLock()
+	defer k.keys.RUnlock()
+	if k.erased.Load() {
+		return false
+	}
+	for _, p := range packets {
+		if p.Len == 0 {
+			continue
+		}
+		binary.LittleEndian.PutUint32(buf[p.Off:], header)
+		binary.LittleEndian.PutUint32(buf[p.Off+4:], k.Remote)
+	}
+	k.send.Seal(buf, packets, first) // writes the counter, too
+	return true
+}
 
-// Open opens in place; failures get Len = 0.
-func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) { panic("contract") }
+// Open decrypts the packets in place, each with the counter in its header, and
+// returns how many failed: whatever follows their header is zeroed and their
+// Len becomes 0. Packets whose Len is 0 already are passed over and do not
+// count. An erased keypair opens none.
+func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) {
+	k.keys.RLock()
+	defer k.keys.RUnlock()
+	erased := k.erased.Load()
+	for i := range packets {
+		p := &packets[i]
+		// A37, B3: the limit holds on receipt as well.
+		if p.Len != 0 && (erased || p.Len < aead.MinSize || aead.Counter(buf, *p) >= RejectAfterMessages) {
+			refuse(buf, p)
+			failed++
+		}
+	}
+	if erased {
+		return failed
+	}
+	return failed + k.recv.Open(buf, packets)
+}
 
-// Accept marks counters (in buf's headers) in the window, under one lock; replays get Len = 0.
-func (k *Keypair) Accept(buf []byte, packets []aead.Packet) (replays int) { panic("contract") }
+func refuse(buf []byte, p *aead.Packet) {
+	clear(buf[p.Off:][min(aead.HeaderSize, p.Len):p.Len])
+	p.Len = 0
+}
 
-// Erase zeroes the keys; waits for Seal and Open under way.
-func (k *Keypair) Erase() { panic("contract") }
+// Accept remembers the counters of the packets, which Open has authenticated
+// (A38: a forger must not move the window). It returns how many of them had
+// been accepted before or are too old: their Len becomes 0. Packets whose Len
+// is 0 are passed over and do not count.
+func (k *Keypair) Accept(buf []byte, packets []aead.Packet) (replays int) {
+	k.replay.Lock()
+	defer k.replay.Unlock()
+	for i := range packets {
+		p := &packets[i]
+		if p.Len != 0 && !k.window.Accept(aead.Counter(buf, *p)) {
+			p.Len = 0
+			replays++
+		}
+	}
+	return replays
+}
+
+// Erase zeroes the keys (A35), for good. It waits for Seal and Open under way;
+// when it returns, nothing is sealed or opened any more. A second call does
+// nothing.
+func (k *Keypair) Erase() {
+	k.keys.Lock()
+	defer k.keys.Unlock()
+	if k.erased.Swap(true) {
+		return
+	}
+	k.send.Erase()
+	k.recv.Erase()
+}
