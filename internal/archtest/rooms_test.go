@@ -1,0 +1,83 @@
+package archtest
+
+// A room is one folder of the tree and what it may know about.
+type room struct {
+	// pure rooms have no goroutine, lock, operating system, ambient time or
+	// dice: all they know was an argument.
+	pure bool
+	// rooms of this module it may import; "x/..." is x and all below it.
+	imports []string
+	// packages of other modules it may import; "x/..." as above.
+	third []string
+}
+
+const (
+	crypto  = "golang.org/x/crypto/..."
+	unix    = "golang.org/x/sys/..."
+	netlink = "github.com/vishvananda/netlink/..."
+	netns   = "github.com/vishvananda/netns/..."
+	bart    = "github.com/gaissmai/bart/..."
+	cobra   = "github.com/spf13/cobra/..."
+	gvisor  = "gvisor.dev/gvisor/..."
+)
+
+// rooms are the arrows of docs/architecture.md. A new arrow is a line here, in
+// the commit that explains it; a room without a line is an error.
+var rooms = map[string]room{
+	"wg":       {imports: []string{"key", "conf", "internal/engine", "internal/sys/..."}},
+	"key":      {pure: true},
+	"conf":     {pure: true, imports: []string{"key"}},
+	"netstack": {imports: []string{"internal/sys/tun", "internal/packet"}, third: []string{gvisor}},
+
+	"cmd/wgd":         command,
+	"cmd/wgconfig":    command,
+	"cmd/wg-keygen":   command,
+	"cmd/wg-ifconfig": command,
+	"internal/cli": {imports: []string{
+		"key", "conf", "internal/control", "internal/engine", "internal/sys/...", "wg", "netstack"},
+		third: []string{cobra}},
+
+	"internal/clock":      {pure: true},
+	"internal/wire":       {pure: true},
+	"internal/noise":      {pure: true, imports: []string{"internal/wire", "key"}, third: []string{crypto}},
+	"internal/cookie":     {pure: true, imports: []string{"internal/wire", "internal/clock", "key"}, third: []string{crypto}},
+	"internal/replay":     {pure: true},
+	"internal/aead":       {third: []string{crypto}},
+	"internal/session":    {imports: []string{"internal/clock", "internal/wire", "internal/replay", "internal/aead"}},
+	"internal/allowedips": {pure: true, third: []string{bart}},
+	"internal/peer":       {imports: []string{"internal/clock", "internal/session", "internal/wire", "key"}},
+	"internal/index":      {imports: []string{"internal/session", "internal/peer"}},
+	"internal/core": {pure: true, imports: []string{
+		"key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
+		"internal/session", "internal/peer", "internal/index", "internal/allowedips"}},
+	"internal/packet": {pure: true},
+	"internal/batch":  {imports: []string{"internal/wire"}},
+	"internal/dataplane": {imports: []string{
+		"internal/clock", "internal/wire", "internal/session", "internal/peer", "internal/index",
+		"internal/allowedips", "internal/packet", "internal/batch"}},
+	"internal/engine": {imports: []string{"key", "conf", "internal/..."}},
+	"internal/sim":    {imports: []string{"key", "conf", "internal/..."}},
+	"internal/state":  {imports: []string{"key", "internal/wire", "internal/clock"}},
+
+	"internal/sys/tun":     {imports: []string{"internal/packet"}, third: []string{unix}},
+	"internal/sys/udp":     {imports: []string{"internal/batch", "internal/wire"}, third: []string{unix}},
+	"internal/sys/link":    {third: []string{unix, netlink, netns}},
+	"internal/sys/clock":   {imports: []string{"internal/clock"}, third: []string{unix}},
+	"internal/sys/process": {third: []string{unix}},
+	"internal/sys/term":    {third: []string{unix}},
+
+	"internal/control":  {imports: []string{"conf", "key"}},
+	"internal/uapi":     {imports: []string{"conf", "key", "internal/control"}},
+	"internal/archtest": {},
+	"internal/deps":     {third: []string{unix, netlink, bart, cobra, gvisor, crypto}},
+
+	"test/lab":   {third: []string{unix}},
+	"test/e2e":   {imports: []string{"test/lab"}, third: []string{unix}},
+	"test/bench": {imports: []string{"test/lab"}, third: []string{unix}},
+}
+
+// A command reads its arguments and hands a value on; nothing else.
+var command = room{
+	imports: []string{"key", "conf", "wg", "netstack", "internal/cli/...", "internal/control", "internal/engine", "internal/sys/..."},
+	third:   []string{cobra},
+}

@@ -1,0 +1,69 @@
+package archtest
+
+import (
+	"go/ast"
+	"testing"
+)
+
+// Rule 16 of style, as bounds. An exception stands here with its reason.
+const (
+	longestFile     = 500
+	longestFunction = 60
+)
+
+var longFiles = map[string]string{}
+
+var longFunctions = map[string]string{}
+
+// TestShape: no file over 500 lines, no function over 60.
+func TestShape(t *testing.T) {
+	for _, s := range tree(t) {
+		if s.isTest() {
+			continue
+		}
+		if n := s.fset.Position(s.file.End()).Line; n > longestFile && longFiles[s.path] == "" {
+			t.Errorf("%s has %d lines, over %d", s.path, n, longestFile)
+		}
+		for _, d := range s.file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || longFunctions[s.path+":"+f.Name.Name] != "" {
+				continue
+			}
+			if n := lines(s, f); n > longestFunction {
+				t.Errorf("%s: %s has %d lines, over %d", s.line(f), f.Name.Name, n, longestFunction)
+			}
+		}
+	}
+}
+
+// lines is how many lines a function takes, without the comment above it.
+func lines(s source, f *ast.FuncDecl) int {
+	return s.fset.Position(f.End()).Line - s.fset.Position(f.Pos()).Line + 1
+}
+
+// Names that say nothing (rule 3 of style).
+var emptyNames = map[string]bool{
+	"Manager": true, "Helper": true, "Util": true, "Utils": true, "Element": true, "Container": true,
+}
+
+// TestNames: a type is called what the field calls it.
+func TestNames(t *testing.T) {
+	for _, s := range tree(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok && emptyNames[lastWord(spec.Name.Name)] {
+				t.Errorf("%s: the name %s says nothing", s.line(spec), spec.Name.Name)
+			}
+			return true
+		})
+	}
+}
+
+// lastWord is what follows the last capital letter of a name, with it.
+func lastWord(name string) string {
+	for i := len(name) - 1; i >= 0; i-- {
+		if name[i] >= 'A' && name[i] <= 'Z' {
+			return name[i:]
+		}
+	}
+	return name
+}
