@@ -75,6 +75,9 @@ var (
 	ErrNoOffload  = errors.New("the interface takes no super-packets")
 )
 
+// errMalformed is a Write that cannot be a packet behind its header.
+var errMalformed = errors.New("not one packet behind its 10-byte header")
+
 // Error is a failure of Create or FromFD: a sentence, its kind (one of the
 // above), and the system's error.
 type Error struct {

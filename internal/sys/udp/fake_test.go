@@ -1,0 +1,95 @@
+package udp
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"os"
+	"testing"
+
+	"wgd/internal/batch"
+	"wgd/internal/wire"
+)
+
+var (
+	addrA  = netip.MustParseAddr("192.0.2.1")
+	addrA2 = netip.MustParseAddr("192.0.2.11")
+	addrB  = netip.MustParseAddr("192.0.2.2")
+	addrB6 = netip.MustParseAddr("2001:db8::2")
+)
+
+func fakePair(t *testing.T, h *Host, port uint16, o Options) *Pair {
+	t.Helper()
+	p, err := h.Listen(port, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestFakeCarriesATrain(t *testing.T) { // A52
+	n := NewNet()
+	a := fakePair(t, n.Host(addrA, addrA2), 1000, Options{})
+	b := fakePair(t, n.Host(addrB, addrB6), 2000, Options{Mark: 7})
+	if a.V6 != nil || b.V6 == nil || b.Port() != 2000 || b.V4.(*FakeConn).Mark() != 7 {
+		t.Fatal("families, port or mark")
+	}
+	train := batch.Batch{Data: bytes.Repeat([]byte{1}, 25), Stride: 10, ECN: 2,
+		Remote: wire.NewEndpoint(netip.AddrPortFrom(addrB, 2000), addrA2, 1)}
+	if err := a.Send(&train); err != nil {
+		t.Fatal(err)
+	}
+	var got [4]batch.Batch
+	k, err := b.V4.Recv(got[:])
+	want := wire.NewEndpoint(netip.AddrPortFrom(addrA2, 1000), addrB, 1)
+	if k != 1 || err != nil || got[0].Count() != 3 || got[0].ECN != 2 || got[0].Remote != want {
+		t.Fatal(k, err, got[0])
+	}
+}
+
+func TestFakeTakesPartFailsAndLosesTheSource(t *testing.T) { // B20, A52
+	n := NewNet()
+	hostA := n.Host(addrA2, addrA)
+	a := fakePair(t, hostA, 1000, Options{})
+	b := fakePair(t, n.Host(addrB), 2000, Options{NoGRO: true})
+	full := errors.New("no buffers")
+	a.V4.(*FakeConn).OnSend(func(*batch.Batch) (int, error) { return 2, full })
+	train := batch.Batch{Data: make([]byte, 25), Stride: 10,
+		Remote: wire.NewEndpoint(netip.AddrPortFrom(addrB, 2000), addrA2, 1)}
+	if err := a.Send(&train); err != full || a.V4.(*FakeConn).Sent() != 2 {
+		t.Fatal(err)
+	}
+	got := make([]batch.Batch, 8)
+	if k, _ := b.V4.Recv(got); k != 2 || len(got[1].Data) != 10 {
+		t.Fatal(k)
+	}
+	a.V4.(*FakeConn).OnSend(nil)
+	hostA.RemoveAddr(addrA2)
+	if err := a.Send(&train); !errors.Is(err, ErrSourceGone) {
+		t.Fatal(err)
+	}
+	if k, _ := b.V4.Recv(got); k != 3 || got[0].Remote.Remote.Addr() != addrA {
+		t.Fatal(k, got[0].Remote)
+	}
+}
+
+func TestFakePortsAndClose(t *testing.T) {
+	h := NewNet().Host(addrA)
+	a := fakePair(t, h, 0, Options{})
+	var taken *PortTaken
+	if _, err := h.Listen(a.Port(), Options{}); !errors.As(err, &taken) {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := a.V4.Recv(make([]batch.Batch, 1))
+		done <- err
+	}()
+	a.Close()
+	if err := <-done; err != os.ErrClosed {
+		t.Fatal(err)
+	}
+	if _, err := h.Listen(a.Port(), Options{}); err != nil {
+		t.Fatal("the port stayed taken:", err)
+	}
+}
