@@ -7,14 +7,23 @@
 // and glued together again.
 package batch
 
-import "wgd/internal/wire"
+import (
+	"errors"
 
-// MaxDatagram is the most payload one UDP datagram carries over IPv4: 65,535
+	"wgd/internal/wire"
+)
+
+// MaxDatagram4 is the most payload one UDP datagram carries over IPv4: 65,535
 // bytes less the IP and UDP headers. Over IPv6 it is 20 more.
 const (
 	MaxDatagram4 = 65535 - 20 - 8
 	MaxDatagram6 = 65535 - 8
 )
+
+// ErrSourceGone is what a socket answers when it could send a batch only
+// without the sticky source (A52): all was sent, and whoever keeps the endpoint
+// must forget its source.
+var ErrSourceGone = errors.New("the source address is gone; sent from the one that the routing table chose")
 
 // Batch is a train of datagrams. Whoever holds it owns Data until it is handed
 // on; a receiver must not keep Data after the call that gave it returns.
@@ -24,6 +33,13 @@ type Batch struct {
 	Remote wire.Endpoint
 	ECN    byte // the two ECN bits of the outer header, RFC 3168
 	TOS    byte // DSCP bits of the outer header (A56: 0x88 for handshakes); ECN apart
+
+	// Buf is the whole buffer in which Data begins at Off, where several
+	// batches of one read share it: then packets of one session are opened in
+	// one call over the boundaries of trains, which matters where there is no
+	// GRO and each train is a single datagram. Nil: Data is all there is.
+	Buf []byte
+	Off int
 }
 
 // Count is the number of datagrams: len(Data) over Stride, rounded up. An

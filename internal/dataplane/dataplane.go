@@ -1,0 +1,61 @@
+// Package dataplane carries packets between the interface and the sockets, a
+// batch at a time: Encapsulator the way out, Decapsulator the way in.
+//
+// It is synchronous and runs on the goroutine that read the batch, to the end
+// of it: no goroutine, channel or lock per packet, and nothing allocated per
+// batch. Lookup of the session, reservation of counters, the notes about
+// activity and bytes are paid once per batch. What it knows of the protocol it
+// reads from package peer and package index; what it finds out that core must
+// act on, it posts through Notes.
+package dataplane
+
+import (
+	"sync/atomic"
+
+	"wgd/internal/allowedips"
+	"wgd/internal/batch"
+	"wgd/internal/index"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+)
+
+// TUN is the interface's other side.
+type TUN interface {
+	// Write delivers one packet or super-packet, given in pieces as package
+	// packet describes. It does not keep them.
+	Write(pieces [][]byte) error
+}
+
+// UDP is the way to the sockets.
+type UDP interface {
+	// Send sends one train of equally long datagrams, the last maybe shorter.
+	// It may be longer than one system call takes; Send splits it. It does not
+	// keep it. batch.ErrSourceGone says that all was sent, but that the source
+	// address of b.Remote is gone and must be forgotten (A52); any other error
+	// that the train, or some of it, was lost.
+	Send(b *batch.Batch) error
+}
+
+// Notes is how the data plane tells core about a peer. Posting must not block;
+// the same note may come with every batch until core has acted on it.
+type Notes interface {
+	Want(*peer.Peer)                      // a new session is wanted; core decides when
+	Confirm(*peer.Peer, *session.Keypair) // first data on the responder's next session (A33)
+	Wake(*peer.Peer)                      // a deadline earlier than the peer's NextLook appeared
+}
+
+// Shared is what all Encapsulators and Decapsulators of one interface use.
+// Whoever makes it fills in all of it before the first of them runs.
+type Shared struct {
+	TUN      TUN
+	UDP      UDP
+	Offloads packet.Offloads // what TUN takes joined
+
+	Routes *atomic.Pointer[allowedips.Table[*peer.Peer]] // published by core; never nil inside
+	Index  *index.Table
+	Drops  *Drops
+
+	MTU  atomic.Int32  // of the interface
+	Port atomic.Uint32 // on which the sockets listen, for the loop rule
+}

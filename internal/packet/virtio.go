@@ -1,0 +1,65 @@
+package packet
+
+import "encoding/binary"
+
+// VirtioHeaderSize is the length of the header before each frame.
+const VirtioHeaderSize = 10
+
+// Flags of a VirtioHeader.
+const (
+	NeedsChecksum = 1 // ChecksumStart and ChecksumOffset count
+	DataValid     = 2 // the checksum was verified; ignored
+)
+
+// Values of VirtioHeader.GSOType.
+const (
+	GSONone  = 0
+	GSOTCP4  = 1
+	GSOUDP   = 3 // UFO; never asked for
+	GSOTCP6  = 4
+	GSOUDPL4 = 5
+	GSOECN   = 0x80 // joined to a TCP type: CWR is set
+)
+
+// VirtioHeader is struct virtio_net_hdr. Offsets count from the IP header.
+type VirtioHeader struct {
+	Flags          uint8
+	GSOType        uint8
+	HeaderLen      uint16 // of all headers; a hint
+	GSOSize        uint16 // payload of each segment but the last
+	ChecksumStart  uint16 // where summing starts: the transport header
+	ChecksumOffset uint16 // where the sum belongs, from ChecksumStart
+}
+
+// Decode reads h from the beginning of frame and reports whether it is there.
+func (h *VirtioHeader) Decode(frame []byte) bool {
+	if len(frame) < VirtioHeaderSize {
+		return false
+	}
+	b := (*[VirtioHeaderSize]byte)(frame)
+	h.Flags = b[0]
+	h.GSOType = b[1]
+	h.HeaderLen = binary.NativeEndian.Uint16(b[2:])
+	h.GSOSize = binary.NativeEndian.Uint16(b[4:])
+	h.ChecksumStart = binary.NativeEndian.Uint16(b[6:])
+	h.ChecksumOffset = binary.NativeEndian.Uint16(b[8:])
+	return true
+}
+
+// Encode writes h to the first VirtioHeaderSize bytes of frame.
+func (h *VirtioHeader) Encode(frame []byte) {
+	b := (*[VirtioHeaderSize]byte)(frame)
+	b[0] = h.Flags
+	b[1] = h.GSOType
+	binary.NativeEndian.PutUint16(b[2:], h.HeaderLen)
+	binary.NativeEndian.PutUint16(b[4:], h.GSOSize)
+	binary.NativeEndian.PutUint16(b[6:], h.ChecksumStart)
+	binary.NativeEndian.PutUint16(b[8:], h.ChecksumOffset)
+}
+
+// Offloads are the joined kinds of frame that an interface takes. The zero
+// value is none: every packet is written by itself.
+type Offloads struct {
+	TCP bool // GSOTCP4 and GSOTCP6
+	UDP bool // GSOUDPL4
+}
