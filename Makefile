@@ -1,0 +1,73 @@
+# wgd: build, test, measure. `make test` is all that CI runs; see CONTRIBUTING.md.
+GO       ?= go
+FUZZTIME ?= 10s
+BENCH    ?=
+# Packages other than the ones that need simulated hosts, which have parts of their own.
+PACKAGES  = $(shell $(GO) list ./... | grep -v '^wgd/test/')
+# Rooms whose arithmetic must hold on 32 bits too (A37, B4).
+NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./internal/session ./internal/core ./internal/allowedips
+
+part = @printf '\n=== %s\n' '$(1)'
+
+.PHONY: build install generate test check vet archtest unit narrow alloc fuzz e2e interop bench clean
+
+build:
+	$(GO) build -o bin/ ./cmd/...
+
+install:
+	$(GO) install ./cmd/...
+
+generate:
+	$(GO) generate ./...
+
+test: check unit alloc narrow fuzz e2e interop
+	$(call part,all parts passed)
+
+check: vet archtest
+
+vet:
+	$(call part,gofmt: the form of every file)
+	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	$(call part,vet)
+	$(GO) vet ./...
+	cd test/interop && $(GO) vet ./...
+	$(call part,staticcheck)
+	$(GO) tool staticcheck ./...
+
+archtest:
+	$(call part,archtest: the arrows and rules of docs/architecture.md)
+	$(GO) test ./internal/archtest
+
+unit:
+	$(call part,unit tests under the race detector)
+	$(GO) test -race -timeout 10m $(PACKAGES)
+
+# Counting allocations means nothing under the race detector, so these have a run of their own.
+alloc:
+	$(call part,allocation tests: the hot paths allocate nothing)
+	$(GO) test -run 'Alloc' $(PACKAGES)
+
+narrow:
+	$(call part,32-bit: counters and lengths on GOARCH=386 (B4))
+	GOARCH=386 CGO_ENABLED=0 $(GO) test $(NARROW)
+
+fuzz:
+	$(call part,fuzz: every target for $(FUZZTIME))
+	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh test/fuzz.sh
+
+e2e:
+	$(call part,e2e: simulated hosts in network namespaces)
+	$(GO) test -v -count=1 -timeout 20m ./test/e2e
+
+interop:
+	$(call part,interop: wireguard-go$(comma) wg and wg-quick)
+	cd test/interop && $(GO) test -v -count=1 -timeout 15m ./...
+
+# make bench BENCH='-runs 5 -seconds 10'
+bench:
+	$(GO) run ./test/bench $(BENCH)
+
+clean:
+	rm -rf bin
+
+comma := ,
