@@ -1,0 +1,92 @@
+// Package link is what the kernel says about network interfaces and routes,
+// and what one may ask of it (rtnetlink).
+//
+//   - Watch follows one TUN interface: up, down, MTU, deletion, also after it
+//     moved to another network namespace (A55).
+//   - Routes tells when routes change and over which interface a destination is
+//     reached (A52; and so that a tunnel does not route into itself).
+//   - Links reads and changes interfaces, as ip(8) does.
+package link
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+)
+
+// Device is the interface to be watched, as its owner knows it: sys/tun's
+// Device is one. Both methods follow the interface into another namespace.
+type Device interface {
+	NetNS() (*os.File, error) // a new handle each time; the caller closes it
+	Index() (int, error)      // in that namespace
+}
+
+// State is what became of a watched interface.
+type State struct {
+	Up   bool // a person wants it up (IFF_UP)
+	MTU  int
+	Gone bool // it was deleted; the other fields mean nothing, and no State follows
+}
+
+// Watcher follows an interface.
+type Watcher interface {
+	// States gives the state at the beginning and then every change, none
+	// left out: one that goes down and at once up again is seen to have been
+	// down. Closed after Gone, and by Close.
+	States() <-chan State
+	Close()
+}
+
+// RouteWatcher knows the routes of one network namespace.
+type RouteWatcher interface {
+	// Changed gets a value after routes, rules or addresses changed. Changes
+	// that come before it is read are one.
+	Changed() <-chan struct{}
+	// Index is the interface over which a datagram with that firewall mark
+	// leaves for remote. ErrNoRoute where there is none.
+	Index(remote netip.Addr, mark uint32) (int, error)
+	Close()
+}
+
+// Info is one interface as it is.
+type Info struct {
+	Name      string
+	Index     int
+	Kind      string // "tun", "wireguard", …; "" for hardware
+	Up        bool   // a person wants it up
+	Running   bool   // it works
+	MTU       int
+	Addresses []netip.Prefix // as the kernel lists them: IPv4, then IPv6
+}
+
+// KindTUN is the Kind of a TUN interface.
+const KindTUN = "tun"
+
+// What may be wrong, for errors.Is. The errors returned are sentences.
+var (
+	ErrNotFound   = errors.New("the interface does not exist")
+	ErrPermission = errors.New("no permission to change interfaces")
+	ErrExists     = errors.New("the address is there already")
+	ErrNoAddress  = errors.New("the interface does not have the address")
+	ErrNoRoute    = errors.New("no route")
+	ErrFamily     = errors.New("the system has no such address family")
+	ErrBadValue   = errors.New("the kernel does not accept the value")
+)
+
+// Error is a failure of an operation: a sentence, its kind (one of the above
+// or nil), and the system's error.
+type Error struct {
+	Text  string
+	Kind  error
+	Cause error
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap lets errors.Is find the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Kind == nil {
+		return []error{e.Cause}
+	}
+	return []error{e.Kind, e.Cause}
+}

@@ -1,0 +1,236 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Links reads and changes the interfaces of the network namespace of the
+// thread that opened it.
+type Links struct{ handle *netlink.Handle }
+
+// Open opens the interfaces of the calling thread's network namespace.
+func Open() (*Links, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	return &Links{handle}, nil
+}
+
+// Close gives the socket back.
+func (l *Links) Close() { l.handle.Close() }
+
+// List gives all interfaces in the order of their indices.
+func (l *Links) List() ([]Info, error) {
+	found, err := l.handle.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, failure(err, "list the interfaces")
+	}
+	infos := make([]Info, 0, len(found))
+	for _, link := range found {
+		info, err := l.info(link)
+		if err != nil && errors.Is(err, ErrNotFound) {
+			continue // deleted since
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// Get is one interface; ErrNotFound if there is none of that name.
+func (l *Links) Get(name string) (Info, error) {
+	link, err := l.find(name)
+	if err != nil {
+		return Info{}, err
+	}
+	return l.info(link)
+}
+
+// AddAddress gives the interface an address; the prefix's address is the
+// interface's own. ErrExists if it has it.
+func (l *Links) AddAddress(name string, address netip.Prefix) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	return failure(l.handle.AddrAdd(link, kernelAddress(address)), "%s: add the address %s", name, address)
+}
+
+// DeleteAddress takes an address away; ErrNoAddress if it is not there.
+func (l *Links) DeleteAddress(name string, address netip.Prefix) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	return failure(l.handle.AddrDel(link, kernelAddress(address)), "%s: remove the address %s", name, address)
+}
+
+// SetMTU sets the longest packet that the interface takes.
+func (l *Links) SetMTU(name string, mtu int) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	return failure(l.handle.LinkSetMTU(link, mtu), "%s: set the mtu to %d", name, mtu)
+}
+
+// SetUp sets the interface up or down.
+func (l *Links) SetUp(name string, up bool) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	if up {
+		return failure(l.handle.LinkSetUp(link), "%s: set it up", name)
+	}
+	return failure(l.handle.LinkSetDown(link), "%s: set it down", name)
+}
+
+// Delete removes the interface.
+func (l *Links) Delete(name string) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	return failure(l.handle.LinkDel(link), "%s: delete it", name)
+}
+
+// addrGenModeNone is IN6_ADDR_GEN_MODE_NONE.
+const addrGenModeNone = 1
+
+// NoAutomaticAddress keeps the kernel from making up a link-local address, and
+// so from soliciting routers, when the interface goes up. Without IPv6 there
+// is nothing to do.
+func (l *Links) NoAutomaticAddress(name string) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	err = l.handle.LinkSetIP6AddrGenMode(link, addrGenModeNone)
+	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return failure(err, "%s: set addr_gen_mode to none", name)
+}
+
+// SetGSOMax bounds the super-packets that the kernel hands to the interface,
+// in bytes and in segments; 0 leaves a bound as it is. Kernels before 6.3 have
+// one bound of bytes for both families.
+func (l *Links) SetGSOMax(name string, bytes, segments int) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	if bytes > 0 {
+		if err := l.handle.LinkSetGSOMaxSize(link, bytes); err != nil {
+			return failure(err, "%s: set gso_max_size to %d", name, bytes)
+		}
+		if err := l.handle.LinkSetGSOIPv4MaxSize(link, bytes); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+			return failure(err, "%s: set gso_ipv4_max_size to %d", name, bytes)
+		}
+	}
+	if segments > 0 {
+		return failure(l.handle.LinkSetGSOMaxSegs(link, segments), "%s: set gso_max_segs to %d", name, segments)
+	}
+	return nil
+}
+
+func (l *Links) find(name string) (netlink.Link, error) {
+	link, err := l.handle.LinkByName(name)
+	if err != nil {
+		return nil, failure(err, "%s", name)
+	}
+	// The kernel also knows interfaces by other names (altname).
+	return link, nil
+}
+
+func (l *Links) byIndex(index int) (Info, error) {
+	link, err := l.handle.LinkByIndex(index)
+	if err != nil {
+		return Info{}, failure(err, "interface number %d", index)
+	}
+	return infoOf(link), nil
+}
+
+func (l *Links) info(link netlink.Link) (Info, error) {
+	info := infoOf(link)
+	addresses, err := l.handle.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return Info{}, failure(err, "%s: list the addresses", info.Name)
+	}
+	for _, address := range addresses {
+		ip, ok := netip.AddrFromSlice(address.IP)
+		if !ok {
+			continue
+		}
+		bits, _ := address.Mask.Size()
+		info.Addresses = append(info.Addresses, netip.PrefixFrom(ip.Unmap(), bits))
+	}
+	return info, nil
+}
+
+func infoOf(link netlink.Link) Info {
+	attrs := link.Attrs()
+	kind := link.Type()
+	if tuntap, ok := link.(*netlink.Tuntap); ok && tuntap.Mode == netlink.TUNTAP_MODE_TUN {
+		kind = KindTUN
+	}
+	return Info{
+		Name:    attrs.Name,
+		Index:   attrs.Index,
+		Kind:    kind,
+		Up:      attrs.Flags&net.FlagUp != 0,
+		Running: attrs.Flags&net.FlagRunning != 0,
+		MTU:     attrs.MTU,
+	}
+}
+
+// kernelAddress has the flag against duplicate address detection: nobody is
+// on the other side of a tunnel's interface to have the same address.
+func kernelAddress(address netip.Prefix) *netlink.Addr {
+	bits := address.Addr().BitLen()
+	ka := &netlink.Addr{IPNet: &net.IPNet{
+		IP:   net.IP(address.Addr().AsSlice()),
+		Mask: net.CIDRMask(address.Bits(), bits),
+	}}
+	if bits == 128 {
+		ka.Flags = unix.IFA_F_NODAD
+	} else {
+		ka.Broadcast = net.IPv4zero.To4()
+	}
+	return ka
+}
+
+// failure puts an error of the kernel into a sentence: what was tried, what
+// is wrong.
+func failure(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	what := fmt.Sprintf(format, args...)
+	var notFound netlink.LinkNotFoundError
+	switch {
+	case errors.As(err, &notFound), errors.Is(err, unix.ENODEV):
+		return &Error{what + ": the interface does not exist", ErrNotFound, err}
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return &Error{what + ": no permission: run it as root or with CAP_NET_ADMIN", ErrPermission, err}
+	case errors.Is(err, unix.EEXIST):
+		return &Error{what + ": it is there already", ErrExists, err}
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return &Error{what + ": the interface does not have it", ErrNoAddress, err}
+	case errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
+		return &Error{what + ": this system does not support it", ErrFamily, err}
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
+		return &Error{what + ": the kernel does not accept the value", ErrBadValue, err}
+	}
+	return &Error{what + ": " + err.Error(), nil, err}
+}
