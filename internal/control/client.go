@@ -1,28 +1,128 @@
 package control
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
 
 	"wgd/conf"
+	"wgd/internal/sys/errno"
+	"wgd/internal/uapi"
 )
 
 // ErrNotRunning is (errors.Is) every Dial's error when no daemon has that name.
 var ErrNotRunning = errors.New("not running")
 
-// Client is the other end of a socket.
-type Client struct{}
+// notRunning is ErrNotRunning as a sentence.
+type notRunning struct{ name string }
+
+func (e notRunning) Error() string {
+	return fmt.Sprintf("%s: no such interface: create it with `wg-ifconfig %s create`", e.name, e.name)
+}
+
+func (e notRunning) Is(target error) bool { return target == ErrNotRunning }
+
+// Client is the other end of a socket. One request is made at a time.
+type Client struct {
+	name    string
+	conn    net.Conn
+	request *bufio.Writer
+	answers *uapi.Reader
+}
 
 // Dial connects to the daemon of the interface. Its errors are sentences.
-func Dial(name string) (*Client, error) { return nil, errors.New("contract") }
+func Dial(name string) (*Client, error) {
+	if err := conf.ValidInterfaceName(name); err != nil {
+		return nil, err
+	}
+	conn, err := net.DialTimeout("unix", SocketPath(name), patience)
+	switch {
+	case errno.NobodyListens(err):
+		return nil, notRunning{name}
+	case err != nil:
+		return nil, explain(name, err)
+	}
+	conn = slowly{conn}
+	return &Client{
+		name:    name,
+		conn:    conn,
+		request: bufio.NewWriterSize(conn, answerBuffer),
+		answers: uapi.NewReader(conn),
+	}, nil
+}
 
 // Status asks for the state of the interface.
-func (c *Client) Status() (conf.Status, error) { return conf.Status{}, errors.New("contract") }
+func (c *Client) Status() (conf.Status, error) {
+	if err := uapi.WriteGet(c.request); err != nil {
+		return conf.Status{}, c.explain(err)
+	}
+	c.expect()
+	status, err := c.answers.Status()
+	if err != nil {
+		return conf.Status{}, c.explain(err)
+	}
+	status.Name = c.name
+	return status, nil
+}
 
 // Apply asks for a Change; the error is the daemon's sentence.
-func (c *Client) Apply(change conf.Change) error { return errors.New("contract") }
+func (c *Client) Apply(change conf.Change) error {
+	if err := change.Validate(); err != nil {
+		return err
+	}
+	err := uapi.WriteChange(c.request, &change)
+	if err == nil {
+		c.expect()
+		err = c.answers.Result()
+	}
+	return c.explain(err)
+}
+
+// expect bounds the wait for an answer: a large Change takes a moment.
+func (c *Client) expect() { c.conn.SetReadDeadline(time.Now().Add(patience)) }
+
+// explain names the interface, and leaves a daemon's own sentence as it is.
+func (c *Client) explain(err error) error {
+	var refused *uapi.Error
+	switch {
+	case err == nil, errors.As(err, &refused):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%s: its daemon does not answer: see its log", c.name)
+	}
+	return fmt.Errorf("%s: control socket: %w", c.name, err)
+}
 
 // Close ends the connection.
-func (c *Client) Close() error { return nil }
+func (c *Client) Close() error { return c.conn.Close() }
 
 // Names are the interfaces whose daemons answer, sorted.
-func Names() ([]string, error) { return nil, errors.New("contract") }
+func Names() ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(Dir, "*"+suffix))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), suffix)
+		if conf.ValidInterfaceName(name) != nil {
+			continue
+		}
+		conn, err := net.DialTimeout("unix", path, patience)
+		if err == nil {
+			conn.Close()
+		}
+		// Who may not connect may know that it is there.
+		if err == nil || errors.Is(err, os.ErrPermission) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}

@@ -1,0 +1,269 @@
+package uapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/netip"
+
+	"wgd/conf"
+	"wgd/key"
+)
+
+// Request is one request of a client, whole and valid in itself.
+type Request struct {
+	Get    bool        // what is the state?
+	Change conf.Change // otherwise: make this so
+}
+
+// Decoder reads the requests of one connection, one after the other.
+type Decoder struct {
+	lines    lines
+	change   *conf.Change
+	peer     *conf.PeerChange // nil: the lines are about the interface
+	prefixes int
+	started  func()
+}
+
+// NewDecoder reads requests from r.
+func NewDecoder(r io.Reader) *Decoder {
+	return &Decoder{lines: lines{r: r}}
+}
+
+// OnStart sets a function that is called when the first line of a request has
+// been read: who waits between requests waits for ever, but not within one.
+func (d *Decoder) OnStart(f func()) { d.started = f }
+
+// Next is the next request. An *Error means that this one is refused, and that
+// the next can be read: the request was read to its end and nothing of it is
+// left (A59). io.EOF is the end between two requests; io.ErrUnexpectedEOF the
+// end within one, which is not carried out.
+func (d *Decoder) Next() (Request, error) {
+	defer d.lines.erase()
+	line, err := d.lines.next()
+	if err != nil && !errors.Is(err, errTooLong) {
+		return Request{}, d.ended(err)
+	}
+	if d.started != nil {
+		d.started()
+	}
+	switch {
+	case err != nil:
+		return Request{}, d.refuse(tooLong())
+	case len(line) == 0:
+		// An answer, so that who sent a lone empty line does not wait (B54).
+		return Request{}, refusef(EPROTO, "an empty request: begin with get=1 or set=1")
+	case string(line) == "get=1":
+		return d.get()
+	case string(line) == "set=1":
+		return d.set()
+	}
+	return Request{}, d.refuse(refusef(EPROTO, "%s: no operation: begin with get=1 or set=1", quote(line)))
+}
+
+func (d *Decoder) get() (Request, error) {
+	err := d.rest(func(line []byte) *Error {
+		return refusef(EINVAL, "%s: get=1 is followed by an empty line", quote(line))
+	})
+	return Request{Get: true}, err
+}
+
+func (d *Decoder) set() (Request, error) {
+	request := Request{}
+	d.change, d.peer, d.prefixes = &request.Change, nil, 0
+	err := d.rest(d.setLine)
+	d.change, d.peer = nil, nil
+	if err == nil {
+		if invalid := request.Change.Validate(); invalid != nil {
+			err = &Error{EINVAL, invalid.Error()}
+		}
+	}
+	if err != nil {
+		return Request{}, err
+	}
+	return request, nil
+}
+
+// rest reads the request to its empty line, whatever is wrong with it: so the
+// client can finish writing before it reads the answer. The first error counts.
+func (d *Decoder) rest(take func(line []byte) *Error) error {
+	var refusal *Error
+	for {
+		line, err := d.lines.next()
+		switch {
+		case errors.Is(err, errTooLong):
+			if refusal == nil {
+				refusal = tooLong()
+			}
+			continue
+		case err != nil:
+			return d.within(err)
+		case len(line) == 0 && refusal != nil:
+			return refusal
+		case len(line) == 0:
+			return nil
+		case refusal == nil:
+			refusal = take(line)
+		}
+	}
+}
+
+// refuse reads the request to its end and then gives the error.
+func (d *Decoder) refuse(refusal *Error) error {
+	if err := d.rest(func([]byte) *Error { return nil }); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// ended is the error of a reader that gave out before a request.
+func (d *Decoder) ended(err error) error {
+	if errors.Is(err, io.EOF) && d.lines.atEnd() {
+		return io.EOF
+	}
+	return d.within(err)
+}
+
+func (d *Decoder) within(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func tooLong() *Error {
+	return refusef(EINVAL, "a line of over %d bytes: no value is so long", MaxLine)
+}
+
+// quote makes what a client sent fit for a sentence: short, and printable.
+func quote(b []byte) string {
+	const most = 40
+	cut := ""
+	if len(b) > most {
+		b, cut = b[:most], "…"
+	}
+	printable := bytes.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, b)
+	return string(printable) + cut
+}
+
+// setLine takes one line of a set request.
+func (d *Decoder) setLine(line []byte) *Error {
+	name, value, ok := bytes.Cut(line, []byte{'='})
+	if !ok {
+		// Not printed: a line cut in two may be a key.
+		return refusef(EPROTO, "a line without =: every line is key=value")
+	}
+	var err error
+	switch {
+	case string(name) == "public_key":
+		err = d.newPeer(string(value))
+	case d.peer == nil:
+		err = d.interfaceLine(string(name), value)
+	default:
+		err = d.peerLine(string(name), value)
+	}
+	if err == nil {
+		return nil
+	}
+	return &Error{EINVAL, err.Error()}
+}
+
+func (d *Decoder) newPeer(value string) error {
+	public, err := key.ParsePublicHex(value)
+	if err != nil {
+		return conf.Invalidf("public_key: %v", err)
+	}
+	if len(d.change.Peers) == conf.MaxPeers {
+		return conf.Invalidf("more than %d peers in one request: split the request", conf.MaxPeers)
+	}
+	d.change.Peers = append(d.change.Peers, conf.PeerChange{PublicKey: public})
+	d.peer = &d.change.Peers[len(d.change.Peers)-1]
+	return nil
+}
+
+func (d *Decoder) interfaceLine(name string, value []byte) error {
+	c := d.change
+	switch name {
+	case "private_key":
+		private, err := key.ParsePrivateHex(string(value))
+		clear(value)
+		if err != nil {
+			return conf.Invalidf("private_key: %v", err)
+		}
+		c.PrivateKey = &private
+		return nil
+	case "listen_port":
+		return number(name, value, &c.ListenPort)
+	case "fwmark":
+		return number(name, value, &c.FirewallMark)
+	case "replace_peers":
+		return truth(name, value, &c.ReplacePeers)
+	}
+	if isTunable(name) {
+		return c.Tunables.Set(name, string(value))
+	}
+	return conf.Invalidf("%s: no such key of an interface: nothing of the request was applied", quote([]byte(name)))
+}
+
+func (d *Decoder) peerLine(name string, value []byte) error {
+	p := d.peer
+	switch name {
+	case "allowed_ip":
+		return d.allowedIP(value)
+	case "name":
+		s := string(value)
+		p.Name = &s
+		return nil
+	case "preshared_key":
+		preshared, err := key.ParsePresharedHex(string(value))
+		clear(value)
+		if err != nil {
+			return conf.Invalidf("preshared_key: %v", err)
+		}
+		p.PresharedKey = &preshared
+		return nil
+	case "endpoint":
+		return endpoint(value, &p.Endpoint)
+	case "persistent_keepalive_interval":
+		return number(name, value, &p.PersistentKeepalive)
+	case "replace_allowed_ips":
+		// What this request said before is replaced, too.
+		d.prefixes -= len(p.AllowedIPs)
+		p.AllowedIPs = nil
+		return truth(name, value, &p.ReplaceAllowedIPs)
+	case "remove":
+		return truth(name, value, &p.Remove)
+	case "update_only":
+		return truth(name, value, &p.UpdateOnly)
+	case "protocol_version":
+		if string(value) != "1" {
+			return conf.Invalidf("protocol_version: %s: this daemon speaks version 1", quote(value))
+		}
+		return nil
+	}
+	return conf.Invalidf("%s: no such key of a peer: nothing of the request was applied", quote([]byte(name)))
+}
+
+// allowedIP takes PREFIX, or -PREFIX to remove it, as the newer wg sends; a +
+// means what no sign means.
+func (d *Decoder) allowedIP(value []byte) error {
+	remove := len(value) > 0 && value[0] == '-'
+	if remove || len(value) > 0 && value[0] == '+' {
+		value = value[1:]
+	}
+	prefix, err := netip.ParsePrefix(string(value))
+	if err != nil {
+		return conf.Invalidf("allowed_ip: %s: give ADDRESS/LENGTH, with at most 32 for IPv4 and 128 for IPv6", quote(value))
+	}
+	if d.prefixes == conf.MaxAllowedIPs {
+		return conf.Invalidf("more than %d allowed_ip in one request: split the request", conf.MaxAllowedIPs)
+	}
+	d.prefixes++
+	d.peer.AllowedIPs = append(d.peer.AllowedIPs, conf.AllowedIPChange{Prefix: prefix.Masked(), Remove: remove})
+	return nil
+}

@@ -1,0 +1,47 @@
+package uapi
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"wgd/conf"
+)
+
+// tunablePrefix begins the names of the tunables, which are their sysctls'.
+const tunablePrefix = "net.wg."
+
+func isTunable(name string) bool { return strings.HasPrefix(name, tunablePrefix) }
+
+// number takes a decimal number that fits in *dst.
+func number[T uint8 | uint16 | uint32 | uint64](name string, value []byte, dst **T) error {
+	most := ^T(0)
+	n, err := strconv.ParseUint(string(value), 10, 64)
+	if err != nil || n > uint64(most) {
+		return conf.Invalidf("%s: %s: give a number from 0 to %d", name, quote(value), most)
+	}
+	v := T(n)
+	*dst = &v
+	return nil
+}
+
+// truth takes true, the only value that these keys have.
+func truth(name string, value []byte, dst *bool) error {
+	if string(value) != "true" {
+		return conf.Invalidf("%s: %s: the only value is true", name, quote(value))
+	}
+	*dst = true
+	return nil
+}
+
+// endpoint takes ADDRESS:PORT; names are resolved by who asks, never here
+// (A63). An IPv4-mapped address is its IPv4 address (A54).
+func endpoint(value []byte, dst **netip.AddrPort) error {
+	ap, err := netip.ParseAddrPort(string(value))
+	if err != nil {
+		return conf.Invalidf("endpoint: %s: give ADDRESS:PORT or [ADDRESS]:PORT; names are not resolved here", quote(value))
+	}
+	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	*dst = &ap
+	return nil
+}
