@@ -94,4 +94,3 @@ func (r *routes) zoneIndex(zone string) int {
 	}
 	return l.Attrs().Index
 }
-
