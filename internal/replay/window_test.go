@@ -1,0 +1,207 @@
+package replay
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// limit is RejectAfterMessages (A37), the first counter that never occurs.
+const limit uint64 = 1<<64 - 1<<13 - 1
+
+// steps is a story of counters and whether each is accepted.
+type steps []struct {
+	counter  uint64
+	accepted bool
+}
+
+func (s steps) run(t *testing.T) {
+	t.Helper()
+	var w Window
+	for i, step := range s {
+		if got := w.Accept(step.counter); got != step.accepted {
+			t.Fatalf("step %d: Accept(%d) = %v, want %v", i, step.counter, got, step.accepted)
+		}
+	}
+}
+
+// A38, B34: the first counter is 0, and it is accepted once.
+func TestCounterZero(t *testing.T) {
+	steps{{0, true}, {0, false}, {1, true}, {0, false}, {1, false}}.run(t)
+	steps{{5, true}, {0, true}, {0, false}}.run(t)
+}
+
+// A38, B34: what is 8,128 behind the greatest is the oldest that is accepted,
+// wherever in its word the greatest is.
+func TestEdgeOfTheWindow(t *testing.T) {
+	for greatest := uint64(3 * bits); greatest < 3*bits+2*wordBits; greatest++ {
+		steps{
+			{greatest, true},
+			{greatest - Size - 1, false},
+			{greatest - Size, true},
+			{greatest - Size, false},
+			{greatest - Size + 1, true},
+			{greatest - 1, true},
+			{greatest, false},
+		}.run(t)
+	}
+}
+
+// A38, B34: the whole width is of use: 8,128 counters arrive in reverse, and
+// then all again.
+func TestReverseOrder(t *testing.T) {
+	var w Window
+	w.Accept(Size)
+	for c := Size - 1; c >= 0; c-- {
+		if !w.Accept(uint64(c)) {
+			t.Fatalf("counter %d, late by %d, was refused", c, Size-c)
+		}
+	}
+	for c := range uint64(Size + 1) {
+		if w.Accept(c) {
+			t.Fatalf("counter %d was accepted twice", c)
+		}
+	}
+}
+
+// A38: a jump clears exactly what it leaves behind, whatever its length.
+func TestJumps(t *testing.T) {
+	for _, jump := range []uint64{1, 63, 64, 65, Size - 1, Size, Size + 1, bits - 1, bits, bits + 1, 10 * bits, 1 << 40} {
+		var w Window
+		for c := range uint64(200) {
+			w.Accept(c)
+		}
+		greatest := 199 + jump
+		if !w.Accept(greatest) {
+			t.Fatalf("jump of %d was refused", jump)
+		}
+		for c := range uint64(200) {
+			if w.Accept(c) {
+				t.Fatalf("after a jump of %d counter %d was accepted again", jump, c)
+			}
+		}
+		for c := max(200, greatest-min(greatest, Size)); c < greatest; c++ {
+			if !w.Accept(c) {
+				t.Fatalf("after a jump of %d counter %d was refused", jump, c)
+			}
+		}
+	}
+}
+
+// A38: nothing overflows near RejectAfterMessages, nor above it.
+func TestNearTheLimit(t *testing.T) {
+	steps{
+		{limit - 1, true},
+		{limit - 1, false},
+		{limit - 1 - Size, true},
+		{limit - 1 - Size, false},
+		{limit - 2 - Size, false},
+		{0, false},
+		{Size, false},
+		{limit - 2, true},
+	}.run(t)
+	steps{
+		{math.MaxUint64 - 1, true},
+		{math.MaxUint64, true},
+		{math.MaxUint64, false},
+		{math.MaxUint64 - Size, true},
+		{math.MaxUint64 - Size - 1, false},
+		{0, false},
+		{1, false},
+	}.run(t)
+	steps{{0, true}, {math.MaxUint64, true}, {0, false}, {bits, false}}.run(t)
+}
+
+// A38: random stories agree with a set of all counters ever accepted.
+func TestAgainstASet(t *testing.T) {
+	dice := rand.New(rand.NewPCG(38, 34))
+	for range 200 {
+		var w Window
+		m := model{seen: map[uint64]bool{}}
+		at := dice.Uint64N(1 << 20)
+		if dice.IntN(4) == 0 {
+			at = math.MaxUint64 - dice.Uint64N(1<<16)
+		}
+		for range 3000 {
+			c := at
+			switch dice.IntN(8) {
+			case 0:
+				c += dice.Uint64N(3 * bits)
+			case 1:
+				c -= dice.Uint64N(3 * bits)
+			case 2:
+				c -= dice.Uint64N(Size + 2)
+			case 3:
+				c = dice.Uint64()
+				if dice.IntN(50) != 0 {
+					c = at
+				}
+			default:
+				c += dice.Uint64N(4)
+			}
+			if want := m.accept(c); w.Accept(c) != want {
+				t.Fatalf("Accept(%d) = %v with %d the greatest", c, !want, m.greatest)
+			}
+			at = m.greatest
+		}
+	}
+}
+
+// model is what a Window must do, by remembering everything.
+type model struct {
+	greatest uint64
+	seen     map[uint64]bool
+}
+
+func (m *model) accept(c uint64) bool {
+	if m.seen[c] || c < m.greatest && m.greatest-c > Size {
+		return false
+	}
+	m.seen[c] = true
+	m.greatest = max(m.greatest, c)
+	return true
+}
+
+// FuzzWindow reads a story of steps relative to the greatest counter: 8 bytes
+// to begin at, then 3 bytes each: which way, and how far.
+func FuzzWindow(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0})
+	f.Add(binary.LittleEndian.AppendUint64(nil, limit))
+	f.Add(append(binary.LittleEndian.AppendUint64(nil, math.MaxUint64), 1, 0xc0, 0x1f, 1, 0xc1, 0x1f, 0, 1, 0))
+	f.Fuzz(func(t *testing.T, story []byte) {
+		if len(story) < 8 {
+			return
+		}
+		var w Window
+		m := model{seen: map[uint64]bool{}}
+		c := binary.LittleEndian.Uint64(story)
+		for rest := story[8:]; ; rest = rest[3:] {
+			if want := m.accept(c); w.Accept(c) != want {
+				t.Fatalf("Accept(%d) = %v with %d the greatest", c, !want, m.greatest)
+			}
+			if len(rest) < 3 {
+				return
+			}
+			c = m.greatest
+			distance := uint64(binary.LittleEndian.Uint16(rest[1:]))
+			switch rest[0] % 4 {
+			case 0:
+				c += distance
+			case 1:
+				c -= distance
+			case 2:
+				c += distance << 48
+			case 3:
+				c += wordBits*distance - 1
+			}
+		}
+	})
+}
+
+func BenchmarkAcceptInOrder(b *testing.B) {
+	var w Window
+	for c := uint64(0); b.Loop(); c++ {
+		w.Accept(c)
+	}
+}
