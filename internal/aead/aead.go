@@ -33,9 +33,25 @@ const (
 // ciphertext or plaintext, 16 bytes of tag. Len 0: there is none (any more).
 type Packet struct{ Off, Len int32 }
 
-// Key is one direction of a session. The zero Key seals and opens nothing; it
-// panics. Set comes before every use and Erase after the last: neither may run
-// beside Seal or Open, which may run beside each other, on different packets.
+// Counter is the one in the packet's header.
+func (p Packet) Counter(buf []byte) uint64 {
+	return binary.LittleEndian.Uint64(buf[p.Off+counterAt:])
+}
+
+// Refuse zeroes everything after the packet's header and makes Len 0.
+func (p *Packet) Refuse(buf []byte) {
+	clear(p.in(buf)[min(HeaderSize, p.Len):])
+	p.Len = 0
+}
+
+// in is the packet as a slice that nothing can be appended to.
+func (p Packet) in(buf []byte) []byte {
+	return buf[p.Off : p.Off+p.Len : p.Off+p.Len]
+}
+
+// Key is one direction of a session. Set comes before every use and Erase after
+// the last; a Key without a key panics. Neither may run beside Seal or Open,
+// which may run beside each other, on different packets.
 type Key struct {
 	bytes [KeySize]byte
 	one   cipher.AEAD // for one packet at a time
@@ -66,7 +82,7 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 		if p.Len == 0 {
 			continue
 		}
-		msg := message(buf, p)
+		msg := p.in(buf)
 		binary.LittleEndian.PutUint64(msg[counterAt:HeaderSize], first+uint64(i))
 		k.sealOne(msg)
 	}
@@ -82,23 +98,12 @@ func (k *Key) Open(buf []byte, packets []Packet) (failed int) {
 		if p.Len == 0 {
 			continue
 		}
-		if p.Len < MinSize || !k.openOne(message(buf, *p)) {
-			clear(buf[p.Off:][min(HeaderSize, p.Len):p.Len])
-			p.Len = 0
+		if p.Len < MinSize || !k.openOne(p.in(buf)) {
+			p.Refuse(buf)
 			failed++
 		}
 	}
 	return failed
-}
-
-// Counter is the one in the header of the packet.
-func Counter(buf []byte, p Packet) uint64 {
-	return binary.LittleEndian.Uint64(buf[p.Off+counterAt:])
-}
-
-// message is the packet as a slice that nothing can be appended to.
-func message(buf []byte, p Packet) []byte {
-	return buf[p.Off : p.Off+p.Len : p.Off+p.Len]
 }
 
 // sealOne and openOne use the header itself as the nonce, with the 4 bytes

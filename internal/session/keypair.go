@@ -115,8 +115,8 @@ func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) {
 	for i := range packets {
 		p := &packets[i]
 		// A37, B3: the limit holds on receipt as well.
-		if p.Len != 0 && (erased || p.Len < aead.MinSize || aead.Counter(buf, *p) >= RejectAfterMessages) {
-			refuse(buf, p)
+		if p.Len != 0 && (erased || p.Len < aead.MinSize || p.Counter(buf) >= RejectAfterMessages) {
+			p.Refuse(buf)
 			failed++
 		}
 	}
@@ -124,11 +124,6 @@ func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) {
 		return failed
 	}
 	return failed + k.recv.Open(buf, packets)
-}
-
-func refuse(buf []byte, p *aead.Packet) {
-	clear(buf[p.Off:][min(aead.HeaderSize, p.Len):p.Len])
-	p.Len = 0
 }
 
 // Accept remembers the counters of the packets, which Open has authenticated
@@ -140,7 +135,7 @@ func (k *Keypair) Accept(buf []byte, packets []aead.Packet) (replays int) {
 	defer k.replay.Unlock()
 	for i := range packets {
 		p := &packets[i]
-		if p.Len != 0 && !k.window.Accept(aead.Counter(buf, *p)) {
+		if p.Len != 0 && !k.window.Accept(p.Counter(buf)) {
 			p.Len = 0
 			replays++
 		}

@@ -1,0 +1,203 @@
+package aead
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+func keyOf(b [KeySize]byte) *Key {
+	k := new(Key)
+	k.Set(&b)
+	return k
+}
+
+// layOut puts the plaintexts, each between its header and room for its tag,
+// back to back. The headers have something in them, but for the counter.
+func layOut(plaintexts ...[]byte) (buf []byte, packets []Packet) {
+	for _, p := range plaintexts {
+		packets = append(packets, Packet{int32(len(buf)), int32(len(p) + MinSize)})
+		buf = append(buf, 4, 0, 0, 0, 0xaa, 0xbb, 0xcc, 0xdd, 0, 0, 0, 0, 0, 0, 0, 0)
+		buf = append(append(buf, p...), make([]byte, TagSize)...)
+	}
+	return buf, packets
+}
+
+var dice = rand.NewChaCha8([32]byte{8, 4, 39})
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	dice.Read(b)
+	return b
+}
+
+// sealedBy is what x/crypto makes of a plaintext.
+func sealedBy(key []byte, counter uint64, plaintext []byte) []byte {
+	c, err := chacha20poly1305.New(key)
+	if err != nil {
+		panic(err)
+	}
+	return c.Seal(nil, binary.LittleEndian.AppendUint64(make([]byte, 4), counter), plaintext, nil)
+}
+
+// Every length from 0 to 2,048 seals to what x/crypto makes of it, and opens.
+func TestEveryLength(t *testing.T) {
+	key := random(KeySize)
+	k := keyOf([KeySize]byte(key))
+	for length := range 2049 {
+		plaintext, counter := random(length), uint64(length)<<35
+		buf, packets := layOut(plaintext)
+		k.Seal(buf, packets, counter)
+		if got := packets[0].in(buf)[HeaderSize:]; !bytes.Equal(got, sealedBy(key, counter, plaintext)) {
+			t.Fatalf("length %d: sealed to something else than by x/crypto", length)
+		}
+		if length < 300 {
+			nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), counter)
+			if !bytes.Equal(buf[HeaderSize:], referenceSeal(key, nonce, plaintext, nil)) {
+				t.Fatalf("length %d: sealed to something else than by the reference", length)
+			}
+		}
+		if failed := k.Open(buf, packets); failed != 0 || packets[0].Len != int32(length+MinSize) {
+			t.Fatalf("length %d: does not open", length)
+		}
+		if !bytes.Equal(buf[HeaderSize:HeaderSize+length], plaintext) {
+			t.Fatalf("length %d: opened to another plaintext", length)
+		}
+	}
+}
+
+// Groups of any size, of equal and of mixed lengths, at any alignment and with
+// gaps, come out like their packets alone. Nothing outside is touched.
+func TestBatches(t *testing.T) {
+	key := random(KeySize)
+	k := keyOf([KeySize]byte(key))
+	for count := range 40 {
+		for _, length := range []int{0, 1, 16, 63, 64, 65, 240, 1008, 1420, -1} {
+			testBatch(t, k, key, count, length)
+		}
+	}
+}
+
+func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
+	t.Helper()
+	buf := random(rand.IntN(70))
+	var packets []Packet
+	var plaintexts [][]byte
+	for i := range count {
+		n := length
+		if n < 0 || i == count-1 {
+			n = rand.IntN(max(length, 0) + 300) // the last one of a train may be of another length
+		}
+		plaintexts = append(plaintexts, random(n))
+		packets = append(packets, Packet{int32(len(buf)), int32(n + MinSize)})
+		buf = slices.Concat(buf, random(HeaderSize), plaintexts[i], random(TagSize))
+		if count > 3 && i%5 == 3 {
+			packets[i].Len = 0 // dropped on the way
+		}
+	}
+	buf = append(buf, random(70)...)
+	before := slices.Clone(buf)
+	want := slices.Clone(buf)
+	first := uint64(math.MaxUint32 - 5) // the sixth packet carries into the upper half
+	for i, p := range packets {
+		if p.Len != 0 {
+			binary.LittleEndian.PutUint64(want[p.Off+8:], first+uint64(i))
+			copy(want[p.Off+HeaderSize:], sealedBy(key, first+uint64(i), plaintexts[i]))
+		}
+	}
+	lens := slices.Clone(packets)
+	k.Seal(buf, packets, first)
+	if !bytes.Equal(buf, want) || !slices.Equal(packets, lens) {
+		t.Fatalf("%d packets of %d: the batch is not what its packets are alone", count, length)
+	}
+	if k.Open(buf, packets) != 0 || !slices.Equal(packets, lens) {
+		t.Fatalf("%d packets of %d: the batch does not open", count, length)
+	}
+	for i, p := range packets {
+		if p.Len != 0 && !bytes.Equal(p.in(buf)[HeaderSize:p.Len-TagSize], plaintexts[i]) {
+			t.Fatalf("%d packets of %d: packet %d opens to another plaintext", count, length, i)
+		}
+		if p.Len == 0 {
+			end := int(p.Off) + len(plaintexts[i]) + MinSize
+			if !bytes.Equal(buf[p.Off:end], before[p.Off:end]) {
+				t.Fatalf("%d packets of %d: packet %d has no Len and was touched", count, length, i)
+			}
+		}
+	}
+}
+
+// A failed packet is zeroed after its header, has no length any more, and does
+// its neighbours no harm. Every byte of a packet counts but the first 8.
+func TestForgery(t *testing.T) {
+	k := keyOf([KeySize]byte(random(KeySize)))
+	plaintexts := [][]byte{random(100), random(100), random(100), random(37)}
+	sealed, packets := layOut(plaintexts...)
+	k.Seal(sealed, packets, 7)
+	for victim, v := range packets {
+		for at := int32(8); at < v.Len; at++ {
+			buf, got := slices.Clone(sealed), slices.Clone(packets)
+			buf[v.Off+at] ^= 1 << (at % 8)
+			header := slices.Clone(buf[v.Off : v.Off+HeaderSize])
+			if failed := k.Open(buf, got); failed != 1 || got[victim].Len != 0 {
+				t.Fatalf("packet %d with byte %d changed: %d failed", victim, at, failed)
+			}
+			if !bytes.Equal(buf[v.Off:v.Off+HeaderSize], header) || !zero(buf[v.Off+HeaderSize:v.Off+v.Len]) {
+				t.Fatalf("packet %d with byte %d changed is not zeroed", victim, at)
+			}
+			for i, p := range got {
+				if i != victim && !bytes.Equal(p.in(buf)[HeaderSize:p.Len-TagSize], plaintexts[i]) {
+					t.Fatalf("packet %d suffers from packet %d", i, victim)
+				}
+			}
+		}
+	}
+}
+
+// A1: what is shorter than header and tag fails, and nothing beside it is read
+// or written.
+func TestTooShort(t *testing.T) {
+	k := keyOf([KeySize]byte(random(KeySize)))
+	for length := int32(1); length < MinSize; length++ {
+		buf := bytes.Repeat([]byte{0xee}, 48)
+		packets := []Packet{{8, length}}
+		if k.Open(buf[:8+length], packets) != 1 || packets[0].Len != 0 {
+			t.Fatalf("a packet of %d bytes opens", length)
+		}
+		if !zero(buf[min(8+HeaderSize, 8+length):8+length]) || zero(buf[8+length:8+length+1]) || zero(buf[:8]) {
+			t.Fatalf("a packet of %d bytes: zeroed what it should not, or not what it should", length)
+		}
+	}
+}
+
+// A35: the array that we have is zeroed.
+func TestErase(t *testing.T) {
+	k := keyOf([KeySize]byte(random(KeySize)))
+	k.Erase()
+	if !zero(k.bytes[:]) || k.one != nil {
+		t.Error("Erase leaves something of the key")
+	}
+}
+
+func zero(b []byte) bool { return bytes.Count(b, []byte{0}) == len(b) }
+
+// FuzzOpen hands anything to Open: nothing that was not sealed may open.
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte{}, uint16(0))
+	f.Add(make([]byte, 200), uint16(32))
+	f.Add(make([]byte, 1500), uint16(148))
+	f.Fuzz(func(t *testing.T, buf []byte, stride uint16) {
+		k := keyOf([KeySize]byte{1})
+		var packets []Packet
+		for off := 0; off < len(buf) && stride > 0; off += int(stride) {
+			packets = append(packets, Packet{int32(off), int32(min(int(stride), len(buf)-off))})
+		}
+		if k.Open(buf, packets) != len(packets) {
+			t.Fatal("a forgery opened")
+		}
+	})
+}
