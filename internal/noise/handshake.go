@@ -1,0 +1,213 @@
+package noise
+
+import (
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// Handshake is one that is under way: an initiation of ours that waits for its
+// response, or one of a peer that passed every check and waits for ours. The
+// steps only read it; who has it erases it when it is over.
+type Handshake struct {
+	key.Hidden
+	role       role
+	local      uint32 // index that we chose; 0 at a responder
+	remote     uint32 // index that the peer chose; 0 at an initiator
+	transcript transcript
+	ephemeral  [32]byte   // initiator: our secret one. Responder: the peer's public one
+	peer       key.Public // static key of the other side
+}
+
+type role uint8
+
+const (
+	erased role = iota
+	initiator
+	responder
+)
+
+// CreateInitiation makes the first message to r, and the handshake that its
+// response will complete. ephemeral is 32 random bytes that are used for
+// nothing else; the handshake has a copy of its own.
+func CreateInitiation(s *Static, r *Remote, ephemeral *[32]byte, index uint32, stamp wire.TAI64N) (*wire.Initiation, *Handshake, error) {
+	e, err := newScalar(ephemeral)
+	if err != nil {
+		return nil, nil, err
+	}
+	msg := &wire.Initiation{Sender: index}
+	putPublic(&msg.Ephemeral, e)
+	hs := &Handshake{role: initiator, local: index, ephemeral: *ephemeral, peer: r.public}
+	t := &hs.transcript
+	*t = transcript{chain: initialChain, hash: r.hash}
+	t.mixKey(&msg.Ephemeral)
+	t.mixHash(msg.Ephemeral[:])
+
+	var shared, k [32]byte
+	defer clear(shared[:])
+	defer clear(k[:])
+	if err := agree(&shared, e, (*[32]byte)(&r.public)); err != nil { // es
+		hs.Erase()
+		return nil, nil, err
+	}
+	t.mixKeyTo(&k, &shared)
+	t.seal(&k, msg.Static[:], s.public[:])
+	if err := r.agreeStatic(&shared, s); err != nil { // ss
+		hs.Erase()
+		return nil, nil, err
+	}
+	t.mixKeyTo(&k, &shared)
+	t.seal(&k, msg.Timestamp[:], stamp[:])
+	return msg, hs, nil
+}
+
+// InitiationState is an initiation of which no more is known than the static
+// key of who made it; he may have made it long ago.
+type InitiationState struct {
+	key.Hidden
+	live       bool
+	sender     uint32
+	transcript transcript
+	ephemeral  [32]byte
+	stamp      [sealedStamp]byte
+	peer       key.Public
+}
+
+// ConsumeInitiationStatic finds out whose initiation msg is. Its mac1 must
+// have been checked before (A22).
+func ConsumeInitiationStatic(s *Static, msg *wire.Initiation) (key.Public, *InitiationState, error) {
+	st := &InitiationState{live: true, sender: msg.Sender, ephemeral: msg.Ephemeral, stamp: msg.Timestamp}
+	t := &st.transcript
+	*t = transcript{chain: initialChain, hash: s.hash}
+	t.mixKey(&msg.Ephemeral)
+	t.mixHash(msg.Ephemeral[:])
+
+	var shared, k [32]byte
+	defer clear(shared[:])
+	defer clear(k[:])
+	if err := s.agree(&shared, &msg.Ephemeral); err != nil { // es
+		return key.Public{}, nil, err
+	}
+	t.mixKeyTo(&k, &shared)
+	if !t.open(&k, st.peer[:], msg.Static[:]) {
+		st.Erase()
+		return key.Public{}, nil, ErrDecrypt
+	}
+	return st.peer, st, nil
+}
+
+// Finish authenticates the initiation as one of r, whose key was found in it,
+// and returns its stamp. Whether that is new enough is the caller's to decide,
+// where it writes it down (A12, A18).
+func (st *InitiationState) Finish(s *Static, r *Remote) (wire.TAI64N, *Handshake, error) {
+	if !st.live {
+		return wire.TAI64N{}, nil, ErrWrongStep
+	}
+	if st.peer != r.public {
+		return wire.TAI64N{}, nil, ErrWrongPeer
+	}
+	hs := &Handshake{role: responder, remote: st.sender, transcript: st.transcript, ephemeral: st.ephemeral, peer: st.peer}
+	var shared, k [32]byte
+	defer clear(shared[:])
+	defer clear(k[:])
+	if err := r.agreeStatic(&shared, s); err != nil { // ss
+		hs.Erase()
+		return wire.TAI64N{}, nil, err
+	}
+	var stamp wire.TAI64N
+	hs.transcript.mixKeyTo(&k, &shared)
+	if !hs.transcript.open(&k, stamp[:], st.stamp[:]) {
+		hs.Erase()
+		return wire.TAI64N{}, nil, ErrDecrypt
+	}
+	return stamp, hs, nil
+}
+
+// Erase zeroes st.
+func (st *InitiationState) Erase() { *st = InitiationState{} }
+
+// CreateResponse makes the second message, and the keys of the session: send
+// is ours to send with. ephemeral is 32 random bytes used for nothing else. No
+// preshared key is the zero one, or nil.
+func (hs *Handshake) CreateResponse(ephemeral *[32]byte, psk *key.Preshared, index uint32) (msg *wire.Response, send, recv [32]byte, err error) {
+	if hs.role != responder {
+		return nil, send, recv, ErrWrongStep
+	}
+	e, err := newScalar(ephemeral)
+	if err != nil {
+		return nil, send, recv, err
+	}
+	msg = &wire.Response{Sender: index, Receiver: hs.remote}
+	putPublic(&msg.Ephemeral, e)
+	t := hs.transcript
+	defer t.erase()
+	t.mixHash(msg.Ephemeral[:])
+	t.mixKey(&msg.Ephemeral)
+
+	var shared, k [32]byte
+	defer clear(shared[:])
+	defer clear(k[:])
+	if err := agree(&shared, e, &hs.ephemeral); err != nil { // ee
+		return nil, send, recv, err
+	}
+	t.mixKey(&shared)
+	if err := agree(&shared, e, (*[32]byte)(&hs.peer)); err != nil { // se
+		return nil, send, recv, err
+	}
+	t.mixKey(&shared)
+	t.mixPreshared(&k, psk)
+	t.seal(&k, msg.Empty[:], nil)
+	recv, send = t.split()
+	return msg, send, recv, nil
+}
+
+// ConsumeResponse completes an initiation of ours: the keys of the session,
+// send ours to send with. It leaves hs as it was, whatever msg is, so that the
+// true response may come after a forged one (A13, B28).
+func (hs *Handshake) ConsumeResponse(s *Static, psk *key.Preshared, msg *wire.Response) (send, recv [32]byte, err error) {
+	if hs.role != initiator {
+		return send, recv, ErrWrongStep
+	}
+	if msg.Receiver != hs.local {
+		return send, recv, ErrWrongPeer
+	}
+	t := hs.transcript
+	defer t.erase()
+	t.mixHash(msg.Ephemeral[:])
+	t.mixKey(&msg.Ephemeral)
+
+	var shared, k [32]byte
+	defer clear(shared[:])
+	defer clear(k[:])
+	e, err := newScalar(&hs.ephemeral)
+	if err != nil {
+		return send, recv, err
+	}
+	if err := agree(&shared, e, &msg.Ephemeral); err != nil { // ee
+		return send, recv, err
+	}
+	t.mixKey(&shared)
+	if err := s.agree(&shared, &msg.Ephemeral); err != nil { // se
+		return send, recv, err
+	}
+	t.mixKey(&shared)
+	t.mixPreshared(&k, psk)
+	if !t.open(&k, nil, msg.Empty[:]) {
+		return send, recv, ErrDecrypt
+	}
+	send, recv = t.split()
+	return send, recv, nil
+}
+
+// LocalIndex is the index we chose for the initiation; 0 at a responder, who
+// chooses with CreateResponse.
+func (hs *Handshake) LocalIndex() uint32 { return hs.local }
+
+// RemoteIndex is the index of a peer's initiation; 0 at an initiator, who
+// reads it in the response.
+func (hs *Handshake) RemoteIndex() uint32 { return hs.remote }
+
+// Peer is the static key of the other side.
+func (hs *Handshake) Peer() key.Public { return hs.peer }
+
+// Erase zeroes hs; every step with it fails from here on (A35).
+func (hs *Handshake) Erase() { *hs = Handshake{} }

@@ -1,0 +1,154 @@
+package noise
+
+import (
+	"crypto/ecdh"
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// Why a step fails. None of them is told to the other end (A5).
+var (
+	ErrLowOrder  = errors.New("handshake: a public key of low order: its owner must make another")
+	ErrDecrypt   = errors.New("handshake: does not decrypt: forged, or made for other keys")
+	ErrWrongPeer = errors.New("handshake: not by this peer")
+	ErrWrongStep = errors.New("handshake: not at this step, or erased")
+)
+
+// Static is our own identity. It is only read by the steps; Erase it when none
+// is under way.
+type Static struct {
+	key.Hidden
+	private key.Private
+	public  key.Public
+	hash    [32]byte // of a handshake that is addressed to us
+}
+
+// NewStatic is the identity that private proves.
+func NewStatic(private key.Private) *Static {
+	s := &Static{private: private, public: private.Public()}
+	s.hash = mixed(&initialHash, s.public[:])
+	return s
+}
+
+// Public is our public key.
+func (s *Static) Public() key.Public { return s.public }
+
+// Erase zeroes the private key.
+func (s *Static) Erase() { s.private.Erase() }
+
+// agree is the Diffie-Hellman of our static key with a public key.
+func (s *Static) agree(shared *[32]byte, public *[32]byte) error {
+	if s.private.IsZero() {
+		return ErrWrongStep // clamping would make a scalar of it that everybody knows
+	}
+	b := s.private.Bytes()
+	defer clear(b[:])
+	e, err := newScalar(&b)
+	if err != nil {
+		return err
+	}
+	return agree(shared, e, public)
+}
+
+// Remote is a peer's identity, seen from one Static: another private key needs
+// new Remotes. Many steps may use one at once, and Erase may come in between.
+//
+// It keeps the Diffie-Hellman of both static keys, which is the same for all
+// handshakes of the two, from the first time on.
+type Remote struct {
+	key.Hidden
+	public key.Public
+	hash   [32]byte // of a handshake that is addressed to this peer
+
+	// All who write shared write the same words, so that only the order to
+	// state matters: words before stateKnown, stateErased before zeroes.
+	state  atomic.Uint32
+	shared [4]atomic.Uint64
+}
+
+const (
+	stateUnknown = iota
+	stateKnown
+	stateErased
+)
+
+// NewRemote is the identity of the peer with this public key, of any value: of
+// low order, too, may be configured, and nothing is ever sent to it (A11).
+func NewRemote(public key.Public) *Remote {
+	return &Remote{public: public, hash: mixed(&initialHash, public[:])}
+}
+
+// Public is the peer's public key.
+func (r *Remote) Public() key.Public { return r.public }
+
+// Erase zeroes what both static keys share; steps with r fail from here on.
+func (r *Remote) Erase() {
+	r.state.Store(stateErased)
+	for i := range r.shared {
+		r.shared[i].Store(0)
+	}
+}
+
+// agreeStatic is the Diffie-Hellman of both static keys.
+func (r *Remote) agreeStatic(shared *[32]byte, s *Static) error {
+	switch r.state.Load() {
+	case stateUnknown:
+		if err := s.agree(shared, (*[32]byte)(&r.public)); err != nil {
+			return err
+		}
+		r.keep(shared)
+	case stateKnown:
+		for i := range r.shared {
+			binary.LittleEndian.PutUint64(shared[8*i:], r.shared[i].Load())
+		}
+	}
+	// Asked again: an Erase meanwhile may have given us zeroes for a secret.
+	if r.state.Load() != stateErased {
+		return nil
+	}
+	clear(shared[:])
+	return ErrWrongStep
+}
+
+func (r *Remote) keep(shared *[32]byte) {
+	for i := range r.shared {
+		r.shared[i].Store(binary.LittleEndian.Uint64(shared[8*i:]))
+	}
+	if r.state.CompareAndSwap(stateUnknown, stateKnown) || r.state.Load() == stateKnown {
+		return
+	}
+	r.Erase() // came first, and our words after it
+}
+
+// newScalar makes the key of the standard library out of one of our scalars,
+// for one operation: the library's cannot be zeroed (A35).
+func newScalar(b *[32]byte) (*ecdh.PrivateKey, error) { return ecdh.X25519().NewPrivateKey(b[:]) }
+
+// agree is X25519. An all-zero result, which every point of low order gives,
+// is an error (A10).
+func agree(shared *[32]byte, e *ecdh.PrivateKey, public *[32]byte) error {
+	p, err := ecdh.X25519().NewPublicKey(public[:])
+	if err != nil {
+		return err
+	}
+	b, err := e.ECDH(p)
+	if err != nil {
+		return ErrLowOrder // the only way it fails with keys of this curve
+	}
+	copy(shared[:], b)
+	clear(b)
+	return nil
+}
+
+// putPublic writes the public key of e.
+func putPublic(public *[32]byte, e *ecdh.PrivateKey) { copy(public[:], e.PublicKey().Bytes()) }
+
+// A stamp and a static key as they are on the wire.
+const (
+	sealedStatic = key.Size + wire.TagSize
+	sealedStamp  = wire.TAI64NSize + wire.TagSize
+)

@@ -1,0 +1,188 @@
+package noise
+
+import (
+	"encoding/hex"
+	"errors"
+	"testing"
+
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// lowOrder are the 7 encodings of points of order 8 or less, those that are
+// not reduced included, and the same with bit 255 set, which X25519 ignores.
+func lowOrder() (points [][32]byte) {
+	for _, s := range []string{
+		"0000000000000000000000000000000000000000000000000000000000000000", // 0, order 4
+		"0100000000000000000000000000000000000000000000000000000000000000", // 1, order 1
+		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", // order 8
+		"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157", // order 8
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p-1, order 2
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p, that is 0
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p+1, that is 1
+	} {
+		b, err := hex.DecodeString(s)
+		if err != nil {
+			panic(err)
+		}
+		point := [32]byte(b)
+		points = append(points, point)
+		point[31] |= 0x80
+		points = append(points, point)
+	}
+	return points
+}
+
+// secrets are the results of Diffie-Hellman as a forger knows them. The zero
+// value is what he gets by points of low order without any private key.
+type secrets struct{ es, ss, ee, se [32]byte }
+
+// forge makes an initiation to r that authenticates if x is what r computes.
+func forge(r *Remote, ephemeral [32]byte, static key.Public, x secrets) *wire.Initiation {
+	msg := &wire.Initiation{Sender: 5, Ephemeral: ephemeral}
+	t := transcript{chain: initialChain, hash: r.hash}
+	var k [32]byte
+	t.mixKey(&msg.Ephemeral)
+	t.mixHash(msg.Ephemeral[:])
+	t.mixKeyTo(&k, &x.es)
+	t.seal(&k, msg.Static[:], static[:])
+	t.mixKeyTo(&k, &x.ss)
+	t.seal(&k, msg.Timestamp[:], stampOne[:])
+	return msg
+}
+
+// forgeResponse makes a response that completes hs if x is what it computes.
+// A forger who has read the chaining key, even, must not get through.
+func forgeResponse(hs *Handshake, ephemeral [32]byte, x secrets) *wire.Response {
+	msg := &wire.Response{Sender: 6, Receiver: hs.local, Ephemeral: ephemeral}
+	t := hs.transcript
+	var k [32]byte
+	t.mixHash(msg.Ephemeral[:])
+	t.mixKey(&msg.Ephemeral)
+	t.mixKey(&x.ee)
+	t.mixKey(&x.se)
+	t.mixPreshared(&k, nil)
+	t.seal(&k, msg.Empty[:], nil)
+	return msg
+}
+
+func dh(t *testing.T, private [32]byte, public [32]byte) (shared [32]byte) {
+	t.Helper()
+	e, err := newScalar(&private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := agree(&shared, e, &public); err != nil {
+		t.Fatal(err)
+	}
+	return shared
+}
+
+func publicOf(private [32]byte) key.Public { return key.NewPrivate(&private).Public() }
+
+// The forgeries below fail for no other reason than the points in them: with
+// good points, forge and forgeResponse get through.
+func TestForgeriesAreOtherwiseGood(t *testing.T) {
+	alice, bob := twoEnds()
+	e, es := keyOf(40), keyOf(41)
+	alicePrivate, bobPublic := alice.private.Bytes(), bob.static.Public()
+	bob.consume(t, forge(alice.remote, publicOf(e), alice.static.Public(), secrets{
+		es: dh(t, e, bobPublic), ss: dh(t, alicePrivate, bobPublic),
+	}))
+	_, pending := alice.initiate(t, 1)
+	response := forgeResponse(pending, publicOf(es), secrets{
+		ee: dh(t, es, publicOf(alice.ephemeral)), se: dh(t, es, alice.static.Public()),
+	})
+	if _, _, err := pending.ConsumeResponse(alice.static, nil, response); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A10, B41, initiation: a low-order ephemeral key makes es zero.
+func TestLowOrderEphemeralOfAnInitiation(t *testing.T) {
+	for _, point := range lowOrder() {
+		alice, bob := twoEnds()
+		msg := forge(alice.remote, point, alice.static.Public(), secrets{})
+		if _, _, err := ConsumeInitiationStatic(bob.static, msg); !errors.Is(err, ErrLowOrder) {
+			t.Errorf("%x: %v", point, err)
+		}
+		complete(t, alice, bob, 1, nil)
+	}
+}
+
+// A10, B41, initiation: a low-order static key makes ss zero. Twice, because
+// the first failure must not be remembered as an agreement.
+func TestLowOrderStaticOfAnInitiation(t *testing.T) {
+	e := keyOf(40)
+	for _, point := range lowOrder() {
+		alice, bob := twoEnds()
+		low := NewRemote(point)
+		msg := forge(alice.remote, publicOf(e), low.Public(), secrets{es: dh(t, e, bob.static.Public())})
+		for range 2 {
+			public, st, err := ConsumeInitiationStatic(bob.static, msg)
+			if err != nil || public != low.Public() {
+				t.Fatalf("%x: the claim itself must decrypt: %v", point, err)
+			}
+			if _, _, err := st.Finish(bob.static, low); !errors.Is(err, ErrLowOrder) {
+				t.Errorf("%x: %v", point, err)
+			}
+		}
+		complete(t, alice, bob, 1, nil)
+	}
+}
+
+// A10, B41, response: ee and se with low-order keys of the initiator, should
+// they ever have come that far.
+func TestLowOrderKeysWhenWeRespond(t *testing.T) {
+	for _, point := range lowOrder() {
+		alice, bob := twoEnds()
+		good := Handshake{role: responder, ephemeral: publicOf(keyOf(40)), peer: alice.static.Public()}
+		for _, hs := range []Handshake{
+			{role: responder, ephemeral: point, peer: good.peer},
+			{role: responder, ephemeral: good.ephemeral, peer: point},
+		} {
+			msg, send, recv, err := hs.CreateResponse(&bob.ephemeral, nil, 1)
+			if !errors.Is(err, ErrLowOrder) || msg != nil || send != [32]byte{} || recv != [32]byte{} {
+				t.Errorf("%x: %v", point, err)
+			}
+		}
+		if _, _, _, err := good.CreateResponse(&bob.ephemeral, nil, 1); err != nil {
+			t.Fatal(err)
+		}
+		complete(t, alice, bob, 1, nil)
+	}
+}
+
+// A10, A13, B41, response: a low-order ephemeral key makes ee and se zero; the
+// true response still completes the handshake.
+func TestLowOrderEphemeralOfAResponse(t *testing.T) {
+	for _, point := range lowOrder() {
+		alice, bob := twoEnds()
+		first, pending := alice.initiate(t, 1)
+		good := bob.answer(t, first, &bob.ephemeral)
+		forged := forgeResponse(pending, point, secrets{})
+		if _, _, err := pending.ConsumeResponse(alice.static, nil, forged); !errors.Is(err, ErrLowOrder) {
+			t.Errorf("%x: %v", point, err)
+		}
+		var shared [32]byte
+		if err := alice.static.agree(&shared, &point); !errors.Is(err, ErrLowOrder) { // se alone
+			t.Errorf("%x: %v", point, err)
+		}
+		if _, _, err := pending.ConsumeResponse(alice.static, nil, good); err != nil {
+			t.Errorf("%x: the true response afterwards: %v", point, err)
+		}
+	}
+}
+
+// A11, A10: a peer with a low-order static key may be configured, and there is
+// no initiation to it, so that it never has to respond.
+func TestNothingIsSentToALowOrderPeer(t *testing.T) {
+	for _, point := range lowOrder() {
+		alice, bob := twoEnds()
+		msg, hs, err := CreateInitiation(alice.static, NewRemote(point), &alice.ephemeral, 1, stampOne)
+		if !errors.Is(err, ErrLowOrder) || msg != nil || hs != nil {
+			t.Errorf("%x: %v", point, err)
+		}
+		complete(t, alice, bob, 1, nil)
+	}
+}
