@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"time"
+
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/core"
+	"wgd/internal/dataplane"
+	"wgd/internal/wire"
+)
+
+const (
+	// longestSleep bounds a sleep, because Go's timers stand still while the
+	// machine is suspended and the machine's do not (A39).
+	longestSleep = 30 * time.Second
+
+	// handshakeTOS is DSCP AF41 (A56).
+	handshakeTOS = 0x88
+
+	// atOnce is how many outputs are carried out before the lock on the machine
+	// is taken again.
+	atOnce = 64
+)
+
+// coreLoop is the only goroutine that carries out what the machine wants. It
+// ends when the engine closes.
+func (e *Engine) coreLoop() {
+	defer e.running.Done()
+	var m mail
+	timer := time.NewTimer(longestSleep)
+	defer timer.Stop()
+	for {
+		e.inbox.take(&m, e.workers.room())
+		now := e.world.Clock()
+		e.mu.Lock()
+		e.deliver(now, &m)
+		if next := e.machine.NextTimeout(); next <= now.Mono {
+			e.machine.Timeout(now)
+		}
+		next := e.machine.NextTimeout()
+		e.mu.Unlock()
+		e.carryOut()
+
+		timer.Reset(e.sleep(next))
+		select {
+		case <-e.inbox.bell:
+		case <-timer.C:
+		case <-e.closing:
+			return
+		}
+	}
+}
+
+// sleep is how long nothing is due.
+func (e *Engine) sleep(next clock.Time) time.Duration {
+	wait := longestSleep
+	if next != clock.Never {
+		wait = min(wait, next.Sub(e.world.Clock().Mono))
+	}
+	return max(wait, 0)
+}
+
+// deliver gives the machine what came in. The caller holds e.mu.
+func (e *Engine) deliver(now clock.Now, m *mail) {
+	for i := range m.handshakes {
+		h := &m.handshakes[i]
+		e.machine.Receive(now, h.from, h.msg[:h.size])
+	}
+	for _, j := range m.finished {
+		e.machine.Finish(now, j)
+	}
+	for _, c := range m.confirms {
+		e.machine.Confirm(now, c.peer, c.keypair)
+	}
+	for _, p := range m.wakes {
+		e.machine.Wake(now, p)
+	}
+	for _, p := range m.wants {
+		e.machine.Want(now, p)
+	}
+}
+
+// carryOut drains the machine. Outputs are carried out without the lock, so
+// that configuration and status do not wait for a send.
+func (e *Engine) carryOut() {
+	for {
+		outs := e.outputs[:0]
+		e.mu.Lock()
+		for len(outs) < atOnce {
+			out, ok := e.machine.Poll()
+			if !ok {
+				break
+			}
+			outs = append(outs, out)
+		}
+		e.mu.Unlock()
+		if len(outs) == 0 {
+			return
+		}
+		for i := range outs {
+			e.do(&outs[i])
+		}
+		clear(outs)
+	}
+}
+
+func (e *Engine) do(out *core.Output) {
+	now := e.world.Clock().Mono
+	switch out.Kind {
+	case core.Send:
+		e.sendHandshake(out.Endpoint, out.Message)
+	case core.Run:
+		e.workers.put(out.Job)
+	case core.Flush:
+		// A34: the initiator speaks first, with a keepalive if it has nothing to say.
+		if !e.flusher.Flush(now, out.Peer) {
+			e.flusher.Keepalive(now, out.Peer)
+		}
+	case core.Keepalive:
+		e.flusher.Keepalive(now, out.Peer)
+	case core.Purge:
+		e.drops.Add(dataplane.DropStaged, out.Peer.Purge())
+	case core.Reserve, core.Accepted, core.Forget:
+		e.stamps.note(out)
+	}
+}
+
+// sendHandshake sends messages of types 1 to 3, which are never segmented.
+func (e *Engine) sendHandshake(to wire.Endpoint, msg []byte) {
+	b := batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: handshakeTOS}
+	if err := e.outlet.Send(&b); err != nil {
+		e.world.Log.Debug("handshake message not sent", "to", to.Remote, "err", err)
+	}
+}

@@ -1,0 +1,79 @@
+// Package engine joins the pure rooms to a world: it is the goroutines.
+//
+// There are as many as the machine has use for, never one per peer or packet:
+//
+//	tunReader      interface → Encapsulate → socket
+//	socketReader   socket → Decapsulate → interface, one for each address family
+//	coreLoop       everything that arrives for the protocol machine, one at a time
+//	workers        Diffie-Hellman jobs of the machine, one for each core
+//
+// What they share is the machine (under one lock, taken by coreLoop and by
+// configuration), and what package peer and package index share without locks.
+package engine
+
+import (
+	"io"
+	"log/slog"
+	"net/netip"
+
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/packet"
+	"wgd/internal/sys/udp"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// World is all that an Engine needs from outside. Tests give it another one.
+type World struct {
+	Clock func() clock.Now
+	Rand  io.Reader
+	TUN   TUN
+	// Offloads says which super-packets TUN takes.
+	Offloads packet.Offloads
+	Listen   func(port uint16, mark uint32) (Sockets, error) // port 0: any
+	Stamps   Stamps                                          // nil: nothing is remembered
+	Log      *slog.Logger                                    // nil: silence
+
+	// RouteIndex is the interface through which the routing table sends to
+	// remote; nil where sticky sources need not follow routes.
+	RouteIndex func(remote netip.Addr, mark uint32) (uint32, error)
+}
+
+// TUN is the interface: packets of the host, each behind the virtio header
+// that package packet describes. A tun.Device is one, and netstack's stack.
+type TUN interface {
+	Name() string
+	MTU() (int, error)
+	// Read fills b with one packet or super-packet and blocks until there is
+	// one. os.ErrClosed after Close, tun.ErrGone once the interface is deleted.
+	Read(b []byte) (n int, err error)
+	// TryRead is Read that does not block: ok is false when nothing waits.
+	TryRead(b []byte) (n int, ok bool, err error)
+	// Write delivers one (super-)packet given in pieces, the first of which
+	// begins with the virtio header.
+	Write(pieces [][]byte) error
+	Close() error
+}
+
+// Sockets are the UDP sockets of both families, on one port (A53). An
+// udp.Pair is one.
+type Sockets interface {
+	Port() uint16
+	Conns() []udp.Conn
+	Send(b *batch.Batch) error
+	SetMark(mark uint32) error
+	Forget()
+	Close() error
+}
+
+// Stamps keeps initiation timestamps over restarts (A20, A21). A state.Log is
+// one. Accepted and Forget only take note; the others may wait for the disk,
+// and are called by one goroutine on which nothing depends.
+type Stamps interface {
+	Reserve(ceiling wire.TAI64N) error
+	Accepted(from key.Public, stamp wire.TAI64N)
+	Forget(from key.Public)
+	Flush(now clock.Time) (next clock.Time, err error)
+	Close(last wire.TAI64N) error
+}

@@ -1,0 +1,145 @@
+package wg
+
+import (
+	"fmt"
+	"net/netip"
+
+	"wgd/internal/engine"
+	"wgd/internal/sys/link"
+	"wgd/internal/sys/tun"
+)
+
+// gsoSegments is how many segments of a super-packet one UDP datagram train
+// carries at the default MTU: more would need a second send.
+const gsoSegments = 45
+
+// openKernel makes an interface of the kernel and follows its state.
+func openKernel(o Options) (*Interface, error) {
+	device, err := openTUN(o)
+	if err != nil {
+		return nil, err
+	}
+	w, err := runOn(device, o)
+	if err != nil {
+		device.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func openTUN(o Options) (tun.Device, error) {
+	if o.TUN != nil {
+		return tun.FromFD(int(o.TUN.Fd()), tun.Options{})
+	}
+	device, err := tun.Create(o.Name, tun.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(device, o); err != nil {
+		device.Close()
+		return nil, err
+	}
+	return device, nil
+}
+
+// prepare gives a new interface its MTU and habits.
+func prepare(device tun.Device, o Options) error {
+	links, err := link.Open()
+	if err != nil {
+		return err
+	}
+	defer links.Close()
+	mtu := o.MTU
+	if mtu == 0 {
+		mtu = DefaultMTU
+	}
+	name := device.Name()
+	if err := links.SetMTU(name, mtu); err != nil {
+		return err
+	}
+	if err := links.NoAutomaticAddress(name); err != nil {
+		o.Log.Debug("the kernel may give the interface a link-local address", "err", err)
+	}
+	if device.Caps().TSO {
+		if err := links.SetGSOMax(name, gsoSegments*mtu, gsoSegments); err != nil {
+			o.Log.Debug("super-packets are not matched to the size of one send", "err", err)
+		}
+	}
+	return nil
+}
+
+func runOn(device tun.Device, o Options) (*Interface, error) {
+	world := engine.World{TUN: device, Offloads: offloads(device.Caps())}
+	routes, err := link.WatchRoutes()
+	if err != nil {
+		return nil, fmt.Errorf("watch the routes: %w", err)
+	}
+	world.RouteIndex = func(remote netip.Addr, mark uint32) (uint32, error) {
+		i, err := routes.Index(remote, mark)
+		return uint32(i), err
+	}
+	memory, err := remember(o, &world, device.Name())
+	if err != nil {
+		routes.Close()
+		return nil, err
+	}
+	watch, err := link.Watch(device)
+	if err != nil {
+		routes.Close()
+		return nil, err
+	}
+	w := newInterface(o, world, memory)
+	w.watch, w.routes = watch, routes
+	w.watched.Add(2)
+	go w.followState()
+	go w.followRoutes()
+	go func() {
+		<-w.engine.Done()
+		w.stop()
+	}()
+	return w, nil
+}
+
+// followState does what a person asked of the interface with ip(8) or
+// ifconfig(8) (A55, A61, A62).
+func (w *Interface) followState() {
+	defer w.watched.Done()
+	up := false
+	for s := range w.watch.States() {
+		if s.Gone {
+			w.engine.InterfaceGone()
+			return
+		}
+		w.engine.SetMTU(s.MTU)
+		if s.Up != up {
+			up = s.Up
+			w.setUp(up)
+		}
+	}
+}
+
+func (w *Interface) setUp(up bool) {
+	if !up {
+		w.engine.Down()
+		w.tell(Event{Kind: WentDown})
+		return
+	}
+	if err := w.engine.Up(); err != nil {
+		w.log.Error("the interface is up but does not work", "err", err)
+		w.tell(Event{Kind: Faulted, Fault: err.Error()})
+		return
+	}
+	w.tell(Event{Kind: WentUp})
+}
+
+func (w *Interface) followRoutes() {
+	defer w.watched.Done()
+	for {
+		select {
+		case <-w.routes.Changed():
+			w.engine.RoutesChanged()
+		case <-w.engine.Done():
+			return
+		}
+	}
+}

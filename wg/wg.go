@@ -1,0 +1,237 @@
+// Package wg opens WireGuard tunnels in a Go program.
+//
+// A tunnel is an Interface: Open makes it, Apply changes its configuration,
+// Status says what it is, Events tells what becomes of it, Close ends it.
+//
+//	w, err := wg.Open(wg.Options{Name: "wg0"})
+//	if err != nil { … }
+//	defer w.Close()
+//	err = w.Apply(conf.Change{PrivateKey: &private, Peers: []conf.PeerChange{…}})
+//
+// With a Name it is an interface of this machine, which needs root or
+// CAP_NET_ADMIN; its addresses, MTU and whether it is up are the kernel's (ip(8),
+// wg-ifconfig(8)), and the tunnel follows. With a Device, for example package
+// netstack's TCP/IP stack, it needs no privilege and is up at once.
+package wg
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"os"
+	"sync"
+
+	"wgd/conf"
+	"wgd/internal/engine"
+	"wgd/internal/packet"
+	"wgd/internal/state"
+	"wgd/internal/sys/clock"
+	"wgd/internal/sys/link"
+	"wgd/internal/sys/tun"
+	"wgd/internal/sys/udp"
+)
+
+// DefaultMTU leaves room for the tunnel's headers, 80 bytes over IPv6, in 1,500
+// (A46).
+const DefaultMTU = 1420
+
+// Device is something other than the kernel to give packets to and take them
+// from: each behind a virtio header of 10 bytes. Package netstack has one.
+type Device interface {
+	Name() string
+	MTU() (int, error)
+	Read(b []byte) (n int, err error)
+	TryRead(b []byte) (n int, ok bool, err error)
+	Write(pieces [][]byte) error
+	Close() error
+}
+
+// Options of Open.
+type Options struct {
+	// Name of the interface, up to 15 bytes. For a Device only a label.
+	Name string
+	// Device in place of an interface of the kernel; nil: the kernel's.
+	Device Device
+	// TUN is the descriptor of an interface that exists already; nil: make one.
+	TUN *os.File
+	// MTU in bytes of an interface that Open makes; 0: DefaultMTU.
+	MTU int
+	// StateDir has what must outlive a restart; "": /var/lib/wgd, or
+	// without root $XDG_STATE_HOME/wgd. A Device without it remembers nothing.
+	StateDir string
+	// Log gets warnings, and with level debug more; nil: silence.
+	Log *slog.Logger
+}
+
+// Event is something that became of an interface.
+type Event struct {
+	Kind  EventKind
+	Fault string // for Faulted: a sentence
+}
+
+// EventKind is what happened.
+type EventKind int
+
+// The kinds of Event.
+const (
+	WentUp   EventKind = iota + 1 // packets can flow
+	WentDown                      // keys are erased, sockets closed
+	Faulted                       // it is up but does not work, see Status.Fault
+)
+
+// String is a word for people and logs.
+func (k EventKind) String() string {
+	switch k {
+	case WentUp:
+		return "up"
+	case WentDown:
+		return "down"
+	case Faulted:
+		return "fault"
+	}
+	return "unknown"
+}
+
+// Interface is one running tunnel. Its methods may be called from anywhere.
+type Interface struct {
+	engine *engine.Engine
+	log    *slog.Logger
+	events chan Event
+
+	closers sync.Once
+	watch   link.Watcher      // nil with a Device
+	routes  link.RouteWatcher // nil with a Device
+	watched sync.WaitGroup
+}
+
+// ErrInterfaceGone is what Err returns when somebody else deleted the interface.
+var ErrInterfaceGone = engine.ErrInterfaceGone
+
+// Open makes an interface, or takes the Device, and runs a tunnel on it until
+// Close. Errors are sentences.
+func Open(o Options) (*Interface, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Device != nil {
+		return openDevice(o)
+	}
+	return openKernel(o)
+}
+
+func newInterface(o Options, world engine.World, memory engine.Memory) *Interface {
+	world.Clock, world.Rand, world.Log = clock.Now, rand.Reader, o.Log
+	world.Listen = func(port uint16, mark uint32) (engine.Sockets, error) {
+		pair, err := udp.Listen(port, udp.Options{Mark: mark})
+		if err != nil {
+			return nil, err
+		}
+		return pair, nil
+	}
+	return &Interface{
+		engine: engine.Open(world, memory),
+		log:    o.Log,
+		events: make(chan Event, 16),
+	}
+}
+
+// openDevice runs a tunnel on something that is not the kernel's: it has no
+// state of its own, so it is up.
+func openDevice(o Options) (*Interface, error) {
+	mtu, err := o.Device.MTU()
+	if err != nil {
+		return nil, err
+	}
+	world := engine.World{TUN: o.Device, Offloads: packet.Offloads{TCP: true, UDP: true}}
+	var memory engine.Memory
+	if o.StateDir != "" {
+		if memory, err = remember(o, &world, o.Name); err != nil {
+			return nil, err
+		}
+	}
+	w := newInterface(o, world, memory)
+	w.engine.SetMTU(mtu)
+	if err := w.engine.Up(); err != nil {
+		w.Close()
+		return nil, err
+	}
+	w.tell(Event{Kind: WentUp})
+	go func() {
+		<-w.engine.Done()
+		w.stop()
+	}()
+	return w, nil
+}
+
+// remember opens the file of stamps (A20, A21). One that is damaged is a
+// warning, not an error.
+func remember(o Options, world *engine.World, name string) (engine.Memory, error) {
+	dir := o.StateDir
+	if dir == "" {
+		dir = state.DefaultDir()
+	}
+	stamps, saved, err := state.Open(dir, name)
+	if err != nil {
+		return engine.Memory{}, err
+	}
+	if saved.Warning != "" {
+		o.Log.Warn(saved.Warning)
+	}
+	world.Stamps = stamps
+	return engine.Memory{Ceiling: saved.Ceiling, Received: saved.Received}, nil
+}
+
+// offloads are what that TUN takes.
+func offloads(c tun.Caps) packet.Offloads { return packet.Offloads{TCP: c.TSO, UDP: c.USO} }
+
+// Apply makes the whole change or, on an error, nothing of it.
+func (w *Interface) Apply(c conf.Change) error { return w.engine.Apply(c) }
+
+// Status is the interface at this moment.
+func (w *Interface) Status() conf.Status { return w.engine.Status() }
+
+// Events gives what becomes of the interface, and is closed when it has ended.
+// Who does not read in time misses the older ones.
+func (w *Interface) Events() <-chan Event { return w.events }
+
+// Done is closed when the interface has ended, by Close or by its deletion.
+func (w *Interface) Done() <-chan struct{} { return w.engine.Done() }
+
+// Err waits for the end and says why: nil after Close.
+func (w *Interface) Err() error { return w.engine.Err() }
+
+// Close ends the tunnel: keys are erased, sockets closed, and an interface that
+// Open made is removed.
+func (w *Interface) Close() error {
+	w.engine.Close()
+	w.stop()
+	return nil
+}
+
+// stop ends what runs beside the engine.
+func (w *Interface) stop() {
+	w.closers.Do(func() {
+		if w.watch != nil {
+			w.watch.Close()
+		}
+		if w.routes != nil {
+			w.routes.Close()
+		}
+		w.watched.Wait()
+		close(w.events)
+	})
+}
+
+// tell keeps the newest events: a reader that sleeps blocks nobody.
+func (w *Interface) tell(e Event) {
+	for {
+		select {
+		case w.events <- e:
+			return
+		default:
+		}
+		select {
+		case <-w.events:
+		default:
+		}
+	}
+}
