@@ -3,9 +3,10 @@ package core
 
 import (
 	"io"
+	"sync/atomic"
 
-	"net/netip"
 	"wgd/conf"
+	"wgd/internal/allowedips"
 	"wgd/internal/clock"
 	"wgd/internal/index"
 	"wgd/internal/peer"
@@ -14,16 +15,10 @@ import (
 	"wgd/key"
 )
 
-// Routes finds the peer for an inner address; immutable, published by core.
-type Routes interface {
-	Lookup(netip.Addr) *peer.Peer // nil: none
-}
-
 // Options of a Machine.
 type Options struct {
-	Rand   io.Reader
-	Common *peer.Common
-	Index  *index.Table
+	Rand  io.Reader
+	Index *index.Table
 	// What the last process left behind (A20, A21).
 	Ceiling  wire.TAI64N                // no own stamp at or below it
 	Received map[key.Public]wire.TAI64N // greatest accepted from each
@@ -49,6 +44,18 @@ func (m *Machine) Timeout(now clock.Now)                                   { pan
 func (m *Machine) Poll() (Output, bool)             { panic("contract") }
 func (m *Machine) NextTimeout() clock.Time          { panic("contract") }
 func (m *Machine) Status(now clock.Now) conf.Status { panic("contract") }
+
+// Routes, shared with the data plane; never nil inside.
+func (m *Machine) Routes() *atomic.Pointer[allowedips.Table[*peer.Peer]] { panic("contract") }
+func (m *Machine) Peers() []*peer.Peer                                   { panic("contract") }
+func (m *Machine) PrivateKey() key.Private                               { panic("contract") }
+func (m *Machine) PublicKey() key.Public                                 { panic("contract") }
+func (m *Machine) ListenPort() uint16                                    { panic("contract") }
+func (m *Machine) SetListenPort(port uint16)                             { panic("contract") }
+func (m *Machine) FirewallMark() uint32                                  { panic("contract") }
+func (m *Machine) Tunables() conf.Tunables                               { panic("contract") }
+func (m *Machine) LastStamp() wire.TAI64N                                { panic("contract") }
+func (m *Machine) Close()                                                { panic("contract") }
 
 // Kind of output.
 type Kind uint8
