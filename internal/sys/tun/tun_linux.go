@@ -1,15 +1,165 @@
 package tun
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"os"
 
-// Create makes the interface name, down and without addresses.
+	"golang.org/x/sys/unix"
+)
+
+const driver = "/dev/net/tun"
+
+// Create makes the interface name, down and without addresses, in the network
+// namespace of the calling thread. A name that any interface has is refused,
+// except an unused persistent TUN with Options.Existing.
 func Create(name string, o Options) (Device, error) {
-	return nil, errors.New("tun: contract")
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, explainOpen(err)
+	}
+	vnet, err := attach(fd, name, o)
+	if err == nil {
+		var d *device
+		if d, err = adopt(fd, vnet, o); err == nil {
+			return d, nil
+		}
+	}
+	unix.Close(fd)
+	return nil, err
 }
 
 // FromFD takes over a TUN descriptor that somebody else opened and configured
 // (WG_TUN_FD), with or without IFF_VNET_HDR. On error the descriptor stays the
 // caller's.
 func FromFD(fd int, o Options) (Device, error) {
-	return nil, errors.New("tun: contract")
+	fail := func(err error, why string) (Device, error) {
+		return nil, &Error{Text: fmt.Sprintf("descriptor %d is not a TUN interface: %s", fd, why), Kind: ErrNotTUN, Cause: err}
+	}
+	ifr, err := identify(fd)
+	if err != nil {
+		return fail(err, err.Error())
+	}
+	flags := ifr.Uint16()
+	if flags&unix.IFF_TAP != 0 || flags&unix.IFF_TUN == 0 {
+		return fail(nil, "it is a TAP; open it with IFF_TUN")
+	}
+	if flags&unix.IFF_NO_PI == 0 {
+		return fail(nil, "it adds packet information; open it with IFF_NO_PI")
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return fail(err, err.Error())
+	}
+	d, err := adopt(fd, flags&unix.IFF_VNET_HDR != 0, o)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// attach makes the interface and ties it to fd; vnet says whether the kernel
+// will speak the virtio header.
+func attach(fd int, name string, o Options) (vnet bool, err error) {
+	features, err := unix.IoctlGetUint32(fd, unix.TUNGETFEATURES)
+	vnet = err == nil && features&unix.IFF_VNET_HDR != 0 && !o.NoVnetHdr
+	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if vnet {
+		flags |= unix.IFF_VNET_HDR
+	}
+	if !o.Existing {
+		flags |= unix.IFF_TUN_EXCL // or an unused persistent TUN would be taken over
+	}
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return false, &Error{Text: "interface name " + quote(name) + ": " + err.Error(), Kind: ErrBadName, Cause: err}
+	}
+	ifr.SetUint16(flags)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+		return false, explainAttach(name, err)
+	}
+	return vnet, nil
+}
+
+// The offloads, best first; an older kernel refuses a set of which it does not
+// know one (USO came with 6.2).
+const (
+	offloadTSO = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
+	offloadUSO = offloadTSO | unix.TUN_F_USO4 | unix.TUN_F_USO6
+)
+
+// offload asks for the offloads step by step.
+func offload(fd int, vnet bool, o Options) Caps {
+	caps := Caps{VnetHdr: vnet}
+	if !vnet {
+		return caps
+	}
+	set := func(bits int) bool { return unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, bits) == nil }
+	switch {
+	case !o.NoTSO && !o.NoUSO && set(offloadUSO):
+		caps.TSO, caps.USO = true, true
+	case !o.NoTSO && set(offloadTSO):
+		caps.TSO = true
+	case set(unix.TUN_F_CSUM):
+	default:
+		set(0)
+	}
+	return caps
+}
+
+// adopt makes the Device of a descriptor that is attached and non-blocking.
+func adopt(fd int, vnet bool, o Options) (*device, error) {
+	if vnet {
+		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, HeaderSize); err != nil {
+			return nil, fmt.Errorf("the TUN driver refuses a virtio header of %d bytes: %w", HeaderSize, err)
+		}
+		// The header is little-endian here; only big-endian machines need to be
+		// told, and only those that cannot do it would refuse and matter.
+		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETLE, 1); err != nil && nativeBig {
+			return nil, fmt.Errorf("the TUN driver refuses a little-endian virtio header: %w", err)
+		}
+	}
+	return newDevice(fd, offload(fd, vnet, o))
+}
+
+// identify is TUNGETIFF: the present name, and the flags.
+func identify(fd int) (*unix.Ifreq, error) {
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
+		return nil, err
+	}
+	return ifr, unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr)
+}
+
+func explainOpen(err error) error {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
+		return &Error{Kind: ErrNoDriver, Cause: err, Text: "there is no " + driver +
+			": load the driver with \"modprobe tun\", or give the container the device (--device " + driver + " --cap-add NET_ADMIN)"}
+	case errors.Is(err, os.ErrPermission):
+		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to open " + driver +
+			": run as root or with CAP_NET_ADMIN, or try \"wgd demo\", which needs neither"}
+	}
+	return fmt.Errorf("cannot open %s: %w", driver, err)
+}
+
+func explainAttach(name string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to create the interface " + name +
+			": run as root or with CAP_NET_ADMIN, or try \"wgd demo\", which needs neither"}
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EINVAL) && exists(name):
+		return &Error{Kind: ErrNameTaken, Cause: err, Text: "there is an interface " + name +
+			" already: choose another name, or remove that one with \"ip link delete " + name + "\""}
+	}
+	return fmt.Errorf("cannot create the interface %s: %w", name, err)
+}
+
+// exists reports whether this thread's namespace has an interface of the name.
+func exists(name string) bool {
+	_, err := interfaceIoctl(unix.SIOCGIFINDEX, name)
+	return err == nil
 }

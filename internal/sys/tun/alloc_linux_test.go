@@ -1,0 +1,38 @@
+//go:build !race
+
+package tun
+
+import (
+	"net"
+	"testing"
+)
+
+func TestNothingIsAllocated(t *testing.T) { // architecture, rule of style 12
+	ownNetwork(t)
+	d := create(t, "wgtest", Options{})
+	up(t, "wgtest", 1420, "10.9.0.1/24")
+	c, err := net.Dial("udp4", "10.9.0.2:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	payload, buf := make([]byte, 100), make([]byte, BufferSize)
+	pieces := [][]byte{make([]byte, HeaderSize), ipv4UDP(7777, payload)}
+	allocs := testing.AllocsPerRun(200, func() {
+		if _, err := c.Write(payload); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+		for ok := true; ok; {
+			_, ok, err = d.TryRead(buf)
+		}
+		if err := d.Write(pieces); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs != 0 {
+		t.Fatalf("%v allocations", allocs)
+	}
+}

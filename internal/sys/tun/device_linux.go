@@ -1,0 +1,173 @@
+package tun
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPieces is the most that one writev takes (UIO_MAXIOV).
+const maxPieces = 1024
+
+var nativeBig = *(*byte)(unsafe.Pointer(&[]uint16{1}[0])) == 0
+
+// device is a TUN descriptor on Go's poller. A call is one raw system call
+// that never sleeps, made by a callback that was allocated once; only when
+// there is nothing to do the goroutine, not the thread, waits.
+type device struct {
+	file   *os.File
+	conn   syscall.RawConn
+	caps   Caps
+	closed atomic.Bool
+
+	reading sync.Mutex
+	in      transfer
+	buf     []byte
+	onRead  func(fd uintptr) bool
+
+	writing sync.Mutex
+	out     transfer
+	pieces  []unix.Iovec
+	onWrite func(fd uintptr) bool
+}
+
+// transfer is how one system call went.
+type transfer struct {
+	wait  bool // on EAGAIN, let the poller wait and call again
+	n     int
+	errno syscall.Errno
+}
+
+func newDevice(fd int, caps Caps) (*device, error) {
+	d := &device{caps: caps}
+	d.onRead, d.onWrite = d.readNow, d.writeNow
+	d.file = os.NewFile(uintptr(fd), driver)
+	conn, err := d.file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	d.conn = conn
+	return d, nil
+}
+
+func (d *device) Caps() Caps { return d.caps }
+
+func (d *device) Read(b []byte) (int, error) {
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	return d.read(b, true)
+}
+
+func (d *device) TryRead(b []byte) (n int, ok bool, err error) {
+	if !d.reading.TryLock() {
+		return 0, false, nil
+	}
+	defer d.reading.Unlock()
+	n, err = d.read(b, false)
+	if err == unix.EAGAIN {
+		return 0, false, nil
+	}
+	return n, err == nil, err
+}
+
+// read makes up an empty header where the kernel has none.
+func (d *device) read(b []byte, wait bool) (int, error) {
+	if len(b) <= HeaderSize {
+		return 0, errMalformed
+	}
+	skip := 0
+	if !d.caps.VnetHdr {
+		skip = HeaderSize
+	}
+	d.buf, d.in = b[skip:], transfer{wait: wait}
+	err := d.conn.Read(d.onRead)
+	d.buf = nil
+	if err := d.verdict(err, d.in.errno); err != nil {
+		return 0, err
+	}
+	clear(b[:skip])
+	return skip + d.in.n, nil
+}
+
+func (d *device) readNow(fd uintptr) bool {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&d.buf[0])), uintptr(len(d.buf)))
+		d.in.n, d.in.errno = int(n), errno
+		if errno != unix.EINTR {
+			return errno != unix.EAGAIN || !d.in.wait
+		}
+	}
+}
+
+func (d *device) Write(pieces [][]byte) error {
+	if len(pieces) == 0 || len(pieces) > maxPieces || len(pieces[0]) < HeaderSize {
+		return errMalformed
+	}
+	skip := 0
+	if !d.caps.VnetHdr {
+		if header := pieces[0][:HeaderSize]; header[0]|header[1] != 0 { // flags and gso_type
+			return ErrNoOffload
+		}
+		skip = HeaderSize
+	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	d.pieces = d.pieces[:0]
+	for _, piece := range pieces {
+		piece, skip = piece[skip:], 0
+		if len(piece) > 0 {
+			d.pieces = append(d.pieces, unix.Iovec{Base: &piece[0]})
+			d.pieces[len(d.pieces)-1].SetLen(len(piece))
+		}
+	}
+	if len(d.pieces) == 0 {
+		return errMalformed
+	}
+	d.out = transfer{wait: true}
+	err := d.conn.Write(d.onWrite)
+	clear(d.pieces) // the caller's buffers are not kept alive
+	return d.verdict(err, d.out.errno)
+}
+
+func (d *device) writeNow(fd uintptr) bool {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&d.pieces[0])), uintptr(len(d.pieces)))
+		d.out.n, d.out.errno = int(n), errno
+		if errno != unix.EINTR {
+			return errno != unix.EAGAIN || !d.out.wait
+		}
+	}
+}
+
+// verdict turns what the poller and the kernel said into the contract's errors.
+func (d *device) verdict(poll error, errno syscall.Errno) error {
+	switch {
+	case poll != nil && d.closed.Load():
+		return os.ErrClosed
+	case poll != nil:
+		return poll
+	case errno == 0:
+		return nil
+	case errno == unix.EIO:
+		return ErrDown
+	case errno == unix.EBADFD:
+		return ErrGone
+	case errno == unix.EFAULT:
+		// What a read says at the moment of deletion; a truly bad buffer stays EFAULT.
+		if _, err := d.identify(); err == ErrGone {
+			return ErrGone
+		}
+	}
+	return errno
+}
+
+func (d *device) Close() error {
+	if d.closed.Swap(true) {
+		return nil
+	}
+	return d.file.Close()
+}

@@ -1,0 +1,374 @@
+package tun
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// ownNetwork moves the test into a network namespace of its own. The thread is
+// never given back, so it dies with the test, and the namespace with it.
+func ownNetwork(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		leftOut(t, "network namespaces", err)
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leftOut skips loudly on a developer's machine, and fails where all must run.
+func leftOut(t testing.TB, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s: %v", what, err)
+	}
+	t.Skipf("LEFT OUT, needs root and /dev/net/tun: %s: %v", what, err)
+}
+
+func create(t testing.TB, name string, o Options) *device {
+	t.Helper()
+	d, err := Create(name, o)
+	if errors.Is(err, ErrNoDriver) || errors.Is(err, ErrPermission) {
+		leftOut(t, "TUN device", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d.(*device)
+}
+
+// up gives the interface an address and raises it.
+func up(t testing.TB, name string, mtu int, addrs ...string) netlink.Link {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		addr, err := netlink.ParseAddr(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr.Flags = unix.IFA_F_NODAD
+		if err := netlink.AddrAdd(link, addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := netlink.LinkSetMTU(link, mtu); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// ipv4UDP is a datagram from 10.9.0.2 to 10.9.0.1, without a UDP checksum.
+func ipv4UDP(port uint16, payload []byte) []byte {
+	p := make([]byte, 28, 28+len(payload))
+	p[0], p[8], p[9] = 0x45, 64, 17
+	binary.BigEndian.PutUint16(p[2:], uint16(28+len(payload)))
+	copy(p[12:], []byte{10, 9, 0, 2, 10, 9, 0, 1})
+	sum := uint32(0)
+	for i := 0; i < 20; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(p[i:]))
+	}
+	sum = sum>>16 + sum&0xffff
+	binary.BigEndian.PutUint16(p[10:], ^uint16(sum+sum>>16))
+	binary.BigEndian.PutUint16(p[20:], 9)
+	binary.BigEndian.PutUint16(p[22:], port)
+	binary.BigEndian.PutUint16(p[24:], uint16(8+len(payload)))
+	return append(p, payload...)
+}
+
+// readMarked reads until a packet that has the mark in it: the kernel also
+// sends packets of its own (router solicitations, MLD).
+func readMarked(t testing.TB, d Device, mark string) []byte {
+	t.Helper()
+	b := make([]byte, BufferSize)
+	for range 100 {
+		n, err := d.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b[:n], []byte(mark)) {
+			return b[:n]
+		}
+	}
+	t.Fatal("the packet did not come")
+	return nil
+}
+
+func TestPacketsPassBothWays(t *testing.T) {
+	for name, o := range map[string]Options{"all": {}, "no USO": {NoUSO: true}, "no TSO": {NoTSO: true}, "no header": {NoVnetHdr: true}} {
+		t.Run(name, func(t *testing.T) {
+			ownNetwork(t)
+			d := create(t, "wgtest", o)
+			up(t, "wgtest", 1420, "10.9.0.1/24")
+			if c := d.Caps(); c.VnetHdr == o.NoVnetHdr || (c.TSO && (o.NoTSO || o.NoVnetHdr)) || (c.USO && o != Options{}) {
+				t.Fatalf("%+v", c)
+			}
+			pc, err := net.ListenPacket("udp4", "10.9.0.1:7777")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pc.Close()
+			pc.WriteTo([]byte("marked"), &net.UDPAddr{IP: net.IPv4(10, 9, 0, 2), Port: 9})
+			raw := readMarked(t, d, "marked")
+			if raw[HeaderSize] != 0x45 || len(raw) != HeaderSize+28+6 {
+				t.Fatalf("%x", raw)
+			}
+			if o.NoVnetHdr && !bytes.Equal(raw[:HeaderSize], make([]byte, HeaderSize)) {
+				t.Fatalf("header made up: %x", raw[:HeaderSize])
+			}
+			packet := ipv4UDP(7777, []byte("back again"))
+			if err := d.Write([][]byte{make([]byte, HeaderSize), packet[:20], packet[20:28], nil, packet[28:]}); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, 100)
+			pc.SetReadDeadline(time.Now().Add(5 * time.Second))
+			n, from, err := pc.ReadFrom(got)
+			if err != nil || string(got[:n]) != "back again" || from.String() != "10.9.0.2:9" {
+				t.Fatal(string(got[:n]), from, err)
+			}
+		})
+	}
+}
+
+func TestNoOffloadIsSaid(t *testing.T) {
+	ownNetwork(t)
+	d := create(t, "wgtest", Options{NoVnetHdr: true})
+	if err := d.Write([][]byte{append([]byte{1, 1, 0, 0, 0, 0, 0, 0, 0, 0}, make([]byte, 40)...)}); err != ErrNoOffload {
+		t.Fatal(err)
+	}
+	for _, bad := range [][][]byte{nil, {{}}, {make([]byte, 9)}, {make([]byte, HeaderSize)}, make([][]byte, maxPieces+1)} {
+		if err := d.Write(bad); err != errMalformed {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTryReadDoesNotWait(t *testing.T) {
+	ownNetwork(t)
+	d := create(t, "wgtest", Options{})
+	b := make([]byte, BufferSize)
+	if n, ok, err := d.TryRead(b); n != 0 || ok || err != nil {
+		t.Fatal(n, ok, err)
+	}
+	done := make(chan error, 1)
+	go func() { _, err := d.Read(b); done <- err }()
+	time.Sleep(20 * time.Millisecond)
+	if _, ok, err := d.TryRead(make([]byte, BufferSize)); ok || err != nil {
+		t.Fatal("beside a reader:", ok, err)
+	}
+	d.Close()
+	if err := <-done; err != os.ErrClosed {
+		t.Fatal(err)
+	}
+	if _, _, err := d.TryRead(b); err != os.ErrClosed {
+		t.Fatal(err)
+	}
+}
+
+func TestDownThenUp(t *testing.T) { // linux.md: writes give EIO while down
+	ownNetwork(t)
+	d := create(t, "wgtest", Options{})
+	pieces := [][]byte{append(make([]byte, HeaderSize), ipv4UDP(1, []byte("x"))...)}
+	if err := d.Write(pieces); err != ErrDown {
+		t.Fatal(err)
+	}
+	up(t, "wgtest", 1420, "10.9.0.1/24")
+	if err := d.Write(pieces); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTakenNamesAreRefused(t *testing.T) {
+	ownNetwork(t)
+	create(t, "wgtest", Options{})
+	for _, name := range []string{"wgtest", "lo"} {
+		for _, o := range []Options{{}, {Existing: true}} {
+			_, err := Create(name, o)
+			if !errors.Is(err, ErrNameTaken) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s %+v: %v", name, o, err)
+			}
+		}
+	}
+	if _, err := Create("an-all-too-long-name", Options{}); !errors.Is(err, ErrBadName) {
+		t.Error(err)
+	}
+}
+
+func TestPersistentTUN(t *testing.T) {
+	ownNetwork(t)
+	made := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "wgkept"}, Mode: netlink.TUNTAP_MODE_TUN, Flags: netlink.TUNTAP_NO_PI}
+	if err := netlink.LinkAdd(made); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create("wgkept", Options{}); !errors.Is(err, ErrNameTaken) {
+		t.Fatal("taken over without being asked:", err)
+	}
+	d := create(t, "wgkept", Options{Existing: true})
+	if !d.Caps().VnetHdr {
+		t.Error("no header")
+	}
+}
+
+func TestNoPermission(t *testing.T) {
+	for _, err := range []error{explainOpen(unix.EACCES), explainOpen(unix.EPERM), explainAttach("wg0", unix.EPERM)} {
+		if !errors.Is(err, ErrPermission) || !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
+			t.Error(err)
+		}
+	}
+	for _, cause := range []error{unix.ENOENT, unix.ENODEV, unix.ENXIO} {
+		if err := explainOpen(cause); !errors.Is(err, ErrNoDriver) || !strings.Contains(err.Error(), "modprobe tun") {
+			t.Error(err)
+		}
+	}
+}
+
+func TestIndexMTUAndNameFollow(t *testing.T) { // A55
+	ownNetwork(t)
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	d := create(t, "wgtest", Options{})
+	link := up(t, "wgtest", 9000)
+	check := func(name string, index, mtu int) {
+		t.Helper()
+		i, err1 := d.Index()
+		m, err2 := d.MTU()
+		if d.Name() != name || i != index || m != mtu || err1 != nil || err2 != nil {
+			t.Fatal(d.Name(), i, m, err1, err2)
+		}
+	}
+	check("wgtest", link.Attrs().Index, 9000)
+	netlink.LinkSetDown(link)
+	if err := netlink.LinkSetName(link, "wgother"); err != nil {
+		t.Fatal(err)
+	}
+	check("wgother", link.Attrs().Index, 9000)
+
+	// Move it away; this thread then stays in the other namespace.
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	away, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer away.Close()
+	unix.Setns(int(home.Fd()), unix.CLONE_NEWNET)
+	if err := netlink.LinkSetNsFd(link, int(away.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	var a, b unix.Stat_t
+	ns, err := d.NetNS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	unix.Fstat(int(ns.Fd()), &a)
+	unix.Fstat(int(away.Fd()), &b)
+	if a.Ino != b.Ino {
+		t.Fatal("NetNS did not follow")
+	}
+	unix.Setns(int(away.Fd()), unix.CLONE_NEWNET)
+	moved, err := netlink.LinkByName("wgother")
+	if err != nil {
+		t.Fatal(err)
+	}
+	netlink.LinkSetMTU(moved, 1280)
+	unix.Setns(int(home.Fd()), unix.CLONE_NEWNET)
+	check("wgother", moved.Attrs().Index, 1280)
+}
+
+func TestDeletedInterface(t *testing.T) { // A62
+	ownNetwork(t)
+	d := create(t, "wgtest", Options{})
+	link := up(t, "wgtest", 1420)
+	done := make(chan error, 1)
+	go func() {
+		b := make([]byte, BufferSize)
+		for {
+			if _, err := d.Read(b); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	time.Sleep(20 * time.Millisecond)
+	if err := netlink.LinkDel(link); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		if err != ErrGone {
+			t.Fatal(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Read did not notice")
+	}
+	if err := d.Write([][]byte{make([]byte, 40)}); err != ErrGone {
+		t.Error(err)
+	}
+	if _, err := d.MTU(); err != ErrGone || d.Name() != "" {
+		t.Error(err, d.Name())
+	}
+}
+
+func TestCloseUnblocksReadManyTimes(t *testing.T) { // B55, B59
+	ownNetwork(t)
+	rounds := 200
+	create(t, "wgfirst", Options{}).Close() // opens what the runtime keeps open
+	before := descriptors(t)
+	for range rounds {
+		d := create(t, "wgtest", Options{})
+		done := make(chan error, 1)
+		go func() { _, err := d.Read(make([]byte, BufferSize)); done <- err }()
+		runtime.Gosched()
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal("second close:", err)
+		}
+		if err := <-done; err != os.ErrClosed {
+			t.Fatal(err)
+		}
+		if _, err := d.MTU(); err != os.ErrClosed {
+			t.Fatal(err)
+		}
+	}
+	if after := descriptors(t); after != before {
+		t.Fatalf("%d descriptors before, %d after", before, after)
+	}
+}
+
+func descriptors(t testing.TB) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}

@@ -1,0 +1,119 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// control runs f on the descriptor while it is certainly open.
+func (d *device) control(f func(fd int) error) error {
+	err := os.ErrClosed
+	if poll := d.conn.Control(func(fd uintptr) { err = f(int(fd)) }); poll != nil {
+		return os.ErrClosed
+	}
+	if errors.Is(err, unix.EBADFD) {
+		return ErrGone
+	}
+	return err
+}
+
+func (d *device) identify() (ifr *unix.Ifreq, err error) {
+	err = d.control(func(fd int) error {
+		ifr, err = identify(fd)
+		return err
+	})
+	return ifr, err
+}
+
+// Name is "" when the interface is gone.
+func (d *device) Name() string {
+	ifr, err := d.identify()
+	if err != nil {
+		return ""
+	}
+	return ifr.Name()
+}
+
+func (d *device) Index() (int, error) { return d.ask(unix.SIOCGIFINDEX) }
+
+func (d *device) MTU() (int, error) { return d.ask(unix.SIOCGIFMTU) }
+
+// NetNS follows the interface to where it was moved (A55).
+func (d *device) NetNS() (*os.File, error) {
+	ns := -1
+	err := d.control(func(fd int) (err error) {
+		ns, err = unix.IoctlRetInt(fd, unix.TUNGETDEVNETNS)
+		return err
+	})
+	switch {
+	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EINVAL): // before kernel 5.2
+		return nil, fmt.Errorf("this kernel does not tell the namespace of a TUN interface: %w", errors.ErrUnsupported)
+	case err != nil:
+		return nil, err
+	}
+	unix.CloseOnExec(ns)
+	return os.NewFile(uintptr(ns), "netns"), nil
+}
+
+// ask asks one number about the interface, in the namespace where it is.
+func (d *device) ask(request uint) (value int, err error) {
+	ns, err := d.NetNS()
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, ErrGone) {
+		return 0, err
+	}
+	there := func() error {
+		name := d.Name()
+		if name == "" {
+			return ErrGone
+		}
+		value, err = interfaceIoctl(request, name)
+		return err
+	}
+	if err != nil { // no handle: then it can only be asked here
+		return value, there()
+	}
+	defer ns.Close()
+	err = inside(ns, there)
+	return value, err
+}
+
+// inside runs f in a network namespace: here if it is this thread's, otherwise
+// on a thread of its own, which dies afterwards.
+func inside(ns *os.File, f func() error) error {
+	var there, here unix.Stat_t
+	if unix.Fstat(int(ns.Fd()), &there) == nil && unix.Stat("/proc/thread-self/ns/net", &here) == nil &&
+		there.Dev == here.Dev && there.Ino == here.Ino {
+		return f()
+	}
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread is spoilt
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("cannot enter the interface's network namespace: %w", err)
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// interfaceIoctl asks this thread's namespace one number about an interface.
+func interfaceIoctl(request uint, name string) (int, error) {
+	sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(sock)
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.IoctlIfreq(sock, request, ifr); err != nil {
+		return 0, err
+	}
+	return int(int32(ifr.Uint32())), nil
+}
