@@ -1,0 +1,90 @@
+package packet
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Sums here are one's complement sums (RFC 1071) of 16-bit words as they lie in
+// memory, whichever byte order the machine has: the sum does not care, so long
+// as nothing but fold and word converts. They are kept in 64 bits while adding.
+
+// sum adds b to ac. Every b but the last one added must have even length.
+func sum(b []byte, ac uint64) uint64 {
+	var c uint64
+	for len(b) >= 64 {
+		w := (*[64]byte)(b)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[0:8]), 0)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[8:16]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[16:24]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[24:32]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[32:40]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[40:48]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[48:56]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[56:64]), c)
+		// Where there is a carry the sum is at most 2^64-2: it cannot carry again.
+		ac += c
+		b = b[64:]
+	}
+	for len(b) >= 8 {
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(b), 0)
+		ac += c
+		b = b[8:]
+	}
+	if len(b) > 0 {
+		var rest [8]byte
+		copy(rest[:], b)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(rest[:]), 0)
+		ac += c
+	}
+	return ac
+}
+
+// fold makes 16 bits of a sum. Only a sum of nothing but zeros gives zero.
+func fold(ac uint64) uint16 {
+	ac = ac>>32 + ac&0xffffffff
+	ac = ac>>32 + ac&0xffffffff
+	ac = ac>>16 + ac&0xffff
+	ac = ac>>16 + ac&0xffff
+	return uint16(ac>>16 + ac&0xffff)
+}
+
+// word is v as the 16-bit word that it is in a header.
+func word(v uint16) uint64 {
+	b := [2]byte{byte(v >> 8), byte(v)}
+	return uint64(binary.NativeEndian.Uint16(b[:]))
+}
+
+// putSum writes a folded sum where it is.
+func putSum(b []byte, s uint16) { binary.NativeEndian.PutUint16(b, s) }
+
+// completeChecksum finishes the checksum at transport[field:], which holds the
+// sum of the pseudo header.
+func completeChecksum(transport []byte, field int) {
+	putChecksum(transport, field, fold(sum(transport, 0)))
+}
+
+// putChecksum writes the complement of a sum. UDP knows zero as "none", so
+// there it is written as its other form.
+func putChecksum(transport []byte, field int, s uint16) {
+	s = ^s
+	if s == 0 && field == udpChecksum {
+		s = 0xffff
+	}
+	putSum(transport[field:], s)
+}
+
+// pseudoSum is the sum of the pseudo header of an IP packet, but for the length
+// of its transport part, which the caller adds.
+func pseudoSum(ip []byte, protocol byte) uint64 {
+	if ip[0]>>4 == 4 {
+		return sum(ip[12:20], word(uint16(protocol)))
+	}
+	return sum(ip[8:40], word(uint16(protocol)))
+}
+
+// putIPv4Checksum fills in the checksum of an IPv4 header, options included.
+func putIPv4Checksum(header []byte) {
+	header[10], header[11] = 0, 0
+	putSum(header[10:], ^fold(sum(header, 0)))
+}

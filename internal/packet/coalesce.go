@@ -1,0 +1,241 @@
+package packet
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+const (
+	maxTCPSegments = 128
+	maxUDPSegments = 64 // what the kernel takes apart at once
+)
+
+// Coalescer joins packets that were segments of one super-packet, or might have
+// been: Segments of what it gives back are the very same packets. Where that
+// would not be so, it does not join; nor are damaged packets ever made good,
+// because a joined one gets new checksums.
+//
+// It holds one super-packet. Give it frames in the order of arrival and write
+// what it gives back, then what Flush gives.
+type Coalescer struct {
+	Offloads Offloads
+
+	head    segment
+	joined  int // segments in it, 0: there is no super-packet
+	total   int // its length
+	next    uint32
+	last    segment // the one joined last
+	flags   byte    // TCP flags of all
+	checked bool    // the checksums of head are right
+	closed  bool    // nothing more may follow
+
+	// What is given back stays valid while the next one grows.
+	pieces [2][maxTCPSegments][]byte
+	side   int
+}
+
+// Add takes a frame: VirtioHeaderSize bytes of room, then an IP packet of
+// exactly the length that its header gives. It returns what is to be written
+// now, in pieces, if anything; that is valid until the second Add or Flush from
+// here. The Coalescer writes to frame, and keeps it until it was given back.
+func (c *Coalescer) Add(frame []byte) (out [][]byte) {
+	s, ok := c.look(frame[VirtioHeaderSize:])
+	if ok && c.joins(&s) {
+		c.join(&s)
+		return nil
+	}
+	out = c.Flush()
+	c.begin(frame, s, ok)
+	return out
+}
+
+// Flush returns what is not yet written; nil when there is nothing.
+func (c *Coalescer) Flush() (out [][]byte) {
+	if c.joined == 0 {
+		return nil
+	}
+	out = c.pieces[c.side][:c.joined]
+	virtio := VirtioHeader{}
+	if c.joined > 1 {
+		virtio = c.finish()
+	}
+	virtio.Encode(out[0])
+	c.joined = 0
+	c.side ^= 1
+	return out
+}
+
+// segment is a packet seen as one of a super-packet.
+type segment struct {
+	packet  []byte
+	at      int // transport header
+	headers int // length of all headers
+	udp     bool
+}
+
+func (s *segment) payload() []byte   { return s.packet[s.headers:] }
+func (s *segment) transport() []byte { return s.packet[s.at:] }
+func (s *segment) flags() byte       { return s.packet[s.at+13] }
+
+// look says whether p can be part of a super-packet at all: TCP or UDP with a
+// payload, without IP options, extension headers or fragmentation. Of TCP, no
+// flags beside ACK, PSH, FIN and those of ECN.
+func (c *Coalescer) look(p []byte) (s segment, ok bool) {
+	s.packet = p
+	var protocol byte
+	if p[0] == 0x45 && binary.BigEndian.Uint16(p[6:])&0x3fff == 0 {
+		protocol, s.at = p[9], ipv4Header
+	} else if p[0]>>4 == 6 {
+		protocol, s.at = p[6], ipv6Header
+	} else {
+		return s, false
+	}
+	t := p[s.at:]
+	switch {
+	case protocol == protoTCP && c.Offloads.TCP && len(t) > tcpHeader:
+		s.headers = s.at + int(t[12]>>4)*4
+		ok = s.headers >= s.at+tcpHeader && t[13]&^(tcpFIN|tcpPSH|tcpECE|tcpCWR) == tcpACK
+	case protocol == protoUDP && c.Offloads.UDP && len(t) > udpHeader:
+		s.udp, s.headers = true, s.at+udpHeader
+		// A datagram without a checksum must not get one.
+		ok = int(binary.BigEndian.Uint16(t[4:])) == len(t) && (t[6] != 0 || t[7] != 0)
+	}
+	return s, ok && s.headers < len(p) && len(p) <= maxPacket
+}
+
+// begin makes a frame the first of a super-packet, if joinable; else the only one.
+func (c *Coalescer) begin(frame []byte, s segment, joinable bool) {
+	c.head, c.last = s, s
+	c.joined, c.total = 1, len(s.packet)
+	c.checked, c.closed = false, !joinable
+	c.pieces[c.side][0] = frame
+	if joinable && !s.udp {
+		c.flags = s.flags()
+		c.next = binary.BigEndian.Uint32(s.transport()[4:]) + uint32(len(s.payload()))
+		c.closed = c.flags&(tcpFIN|tcpPSH) != 0
+	}
+}
+
+// joins reports whether s continues the super-packet. The cheap comparisons
+// come first, the checksums last.
+func (c *Coalescer) joins(s *segment) bool {
+	h := &c.head
+	most := maxTCPSegments
+	if s.udp {
+		most = maxUDPSegments
+	}
+	if c.joined == 0 || c.closed || c.joined >= most || s.udp != h.udp || s.at != h.at || s.headers != h.headers ||
+		len(s.packet) > len(h.packet) || c.total+len(s.payload()) > maxPacket {
+		return false
+	}
+	if !sameIP(h.packet, s.packet, c.last.packet) || !c.sameTransport(s) {
+		return false
+	}
+	if !c.checked && !h.intact() {
+		c.closed = true
+		return false
+	}
+	c.checked = true
+	return s.intact()
+}
+
+// sameIP compares everything of the IP headers but lengths and checksums. The
+// identification steps by one, as Segments makes it step; where fragmenting is
+// forbidden it means nothing (RFC 6864), and many senders leave it at zero.
+func sameIP(head, p, last []byte) bool {
+	if head[0]>>4 == 6 {
+		return [4]byte(head) == [4]byte(p) && head[6] == p[6] && head[7] == p[7] &&
+			[32]byte(head[8:40]) == [32]byte(p[8:40])
+	}
+	if [2]byte(head) != [2]byte(p) || head[6] != p[6] || head[8] != p[8] || head[9] != p[9] ||
+		[8]byte(head[12:20]) != [8]byte(p[12:20]) {
+		return false
+	}
+	const dontFragment = 0x40
+	return p[6]&dontFragment != 0 ||
+		binary.BigEndian.Uint16(p[4:]) == binary.BigEndian.Uint16(last[4:])+1
+}
+
+func (c *Coalescer) sameTransport(s *segment) bool {
+	h, t := c.head.transport(), s.transport()
+	if [4]byte(h) != [4]byte(t) { // ports
+		return false
+	}
+	if s.udp {
+		return true
+	}
+	const mayDiffer = tcpFIN | tcpPSH | tcpCWR
+	return binary.BigEndian.Uint32(t[4:]) == c.next &&
+		[4]byte(h[8:]) == [4]byte(t[8:]) && // acknowledgement
+		h[12] == t[12] && // data offset and reserved bits
+		(h[13]^t[13])&^mayDiffer == 0 && t[13]&tcpCWR == 0 &&
+		[2]byte(h[14:]) == [2]byte(t[14:]) && // window
+		[2]byte(h[18:]) == [2]byte(t[18:]) && // urgent pointer
+		bytes.Equal(h[tcpHeader:s.headers-s.at], t[tcpHeader:s.headers-s.at])
+}
+
+// intact reports whether the checksums of s are right.
+func (s *segment) intact() bool {
+	p := s.packet
+	protocol := byte(protoTCP)
+	if s.udp {
+		protocol = protoUDP
+	}
+	if p[0]>>4 == 4 && fold(sum(p[:s.at], 0)) != 0xffff {
+		return false
+	}
+	t := s.transport()
+	return fold(sum(t, pseudoSum(p, protocol)+word(uint16(len(t))))) == 0xffff
+}
+
+func (c *Coalescer) join(s *segment) {
+	payload := s.payload()
+	c.pieces[c.side][c.joined] = payload
+	c.joined++
+	c.total += len(payload)
+	c.last = *s
+	c.closed = len(payload) < len(c.head.payload())
+	if !s.udp {
+		c.next += uint32(len(payload))
+		c.flags |= s.flags()
+		c.closed = c.closed || s.flags()&(tcpFIN|tcpPSH) != 0
+	}
+}
+
+// finish makes the headers of the first segment those of the super-packet. The
+// checksum field gets the sum of the pseudo header; whoever takes the packet
+// apart, or receives it, does the rest.
+func (c *Coalescer) finish() VirtioHeader {
+	p, t := c.head.packet, c.head.transport()
+	virtio := VirtioHeader{
+		Flags:          NeedsChecksum,
+		HeaderLen:      uint16(c.head.headers),
+		GSOSize:        uint16(len(c.head.payload())),
+		ChecksumStart:  uint16(c.head.at),
+		ChecksumOffset: tcpChecksum,
+	}
+	length := uint16(c.total - c.head.at)
+	protocol := byte(protoTCP)
+	if c.head.udp {
+		protocol = protoUDP
+		virtio.GSOType, virtio.ChecksumOffset = GSOUDPL4, udpChecksum
+		binary.BigEndian.PutUint16(t[4:], length)
+	} else {
+		t[13] = c.flags
+		virtio.GSOType = GSOTCP6
+		if p[0]>>4 == 4 {
+			virtio.GSOType = GSOTCP4
+		}
+		if c.flags&tcpCWR != 0 {
+			virtio.GSOType |= GSOECN
+		}
+	}
+	if p[0]>>4 == 4 {
+		binary.BigEndian.PutUint16(p[2:], uint16(c.total))
+		putIPv4Checksum(p[:c.head.at])
+	} else {
+		binary.BigEndian.PutUint16(p[4:], uint16(c.total-ipv6Header))
+	}
+	putSum(t[virtio.ChecksumOffset:], fold(pseudoSum(p, protocol)+word(length)))
+	return virtio
+}

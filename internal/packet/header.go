@@ -1,0 +1,125 @@
+package packet
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Protocol numbers, and the IPv6 extension headers that are looked through.
+const (
+	protoHopByHop    = 0
+	protoICMP4       = 1
+	protoTCP         = 6
+	protoUDP         = 17
+	protoRouting     = 43
+	protoFragment    = 44
+	protoICMP6       = 58
+	protoDestination = 60
+)
+
+const (
+	ipv4Header  = 20
+	ipv6Header  = 40
+	tcpHeader   = 20
+	udpHeader   = 8
+	tcpChecksum = 16 // offset in the header
+	udpChecksum = 6
+
+	maxPacket = 65535
+)
+
+// TCP flags.
+const (
+	tcpFIN = 0x01
+	tcpPSH = 0x08
+	tcpACK = 0x10
+	tcpECE = 0x40
+	tcpCWR = 0x80
+)
+
+// IsIP reports whether p is an IPv4 or IPv6 packet with a whole header. All
+// other functions of this file need that.
+func IsIP(p []byte) bool {
+	if len(p) < ipv4Header {
+		return false
+	}
+	switch p[0] >> 4 {
+	case 4:
+		n := ipv4HeaderLen(p)
+		return n >= ipv4Header && n <= len(p)
+	case 6:
+		return len(p) >= ipv6Header
+	}
+	return false
+}
+
+// Length is the length that the IP header of p gives, and whether that is a
+// whole IP packet and no longer than p (A47).
+func Length(p []byte) (n int, ok bool) {
+	if !IsIP(p) {
+		return 0, false
+	}
+	if p[0]>>4 == 6 {
+		n = ipv6Header + int(binary.BigEndian.Uint16(p[4:]))
+		return n, n <= len(p)
+	}
+	n = int(binary.BigEndian.Uint16(p[2:]))
+	return n, n >= ipv4HeaderLen(p) && n <= len(p)
+}
+
+// Source is the address p comes from.
+func Source(p []byte) netip.Addr {
+	if p[0]>>4 == 4 {
+		return netip.AddrFrom4([4]byte(p[12:16]))
+	}
+	return netip.AddrFrom16([16]byte(p[8:24]))
+}
+
+// Destination is the address p goes to.
+func Destination(p []byte) netip.Addr {
+	if p[0]>>4 == 4 {
+		return netip.AddrFrom4([4]byte(p[16:20]))
+	}
+	return netip.AddrFrom16([16]byte(p[24:40]))
+}
+
+func ipv4HeaderLen(p []byte) int { return int(p[0]&0x0f) * 4 }
+
+// transport finds the transport header of p: its protocol and where it begins,
+// which may be behind the end of p. Of a fragment that is not the first, first
+// is false, at is where its data begins and protocol what the fragment header
+// says.
+func transport(p []byte) (protocol byte, at int, first bool) {
+	if p[0]>>4 == 4 {
+		return p[9], ipv4HeaderLen(p), binary.BigEndian.Uint16(p[6:])&0x1fff == 0
+	}
+	protocol, at = p[6], ipv6Header
+	for at+8 <= len(p) {
+		switch protocol {
+		case protoHopByHop, protoRouting, protoDestination:
+			protocol, at = p[at], at+8+int(p[at+1])*8
+		case protoFragment:
+			offset := binary.BigEndian.Uint16(p[at+2:]) >> 3
+			protocol, at = p[at], at+8
+			if offset != 0 {
+				return protocol, at, false
+			}
+		default:
+			return protocol, at, true
+		}
+	}
+	return protocol, at, true
+}
+
+// UDPPorts are the ports of p if it is UDP and has them: a fragment that is not
+// the first is UDP, but ok is false then.
+func UDPPorts(p []byte) (source, destination uint16, udp, ok bool) {
+	protocol, at, first := transport(p)
+	if protocol != protoUDP {
+		return 0, 0, false, false
+	}
+	if !first || at+4 > len(p) {
+		return 0, 0, true, false
+	}
+	return binary.BigEndian.Uint16(p[at:]), binary.BigEndian.Uint16(p[at+2:]), true, true
+}
