@@ -33,8 +33,9 @@ func Create(name string, o Options) (Device, error) {
 }
 
 // FromFD takes over a TUN descriptor that somebody else opened and configured
-// (WG_TUN_FD), with or without IFF_VNET_HDR. On error the descriptor stays the
-// caller's.
+// (WG_TUN_FD), with or without IFF_VNET_HDR, which is found out; it must have
+// IFF_NO_PI, which cannot be (in TUNGETIFF that bit also means "no filter"). On
+// error the descriptor stays the caller's.
 func FromFD(fd int, o Options) (Device, error) {
 	fail := func(err error, why string) (Device, error) {
 		return nil, &Error{Text: fmt.Sprintf("descriptor %d is not a TUN interface: %s", fd, why), Kind: ErrNotTUN, Cause: err}
@@ -46,9 +47,6 @@ func FromFD(fd int, o Options) (Device, error) {
 	flags := ifr.Uint16()
 	if flags&unix.IFF_TAP != 0 || flags&unix.IFF_TUN == 0 {
 		return fail(nil, "it is a TAP; open it with IFF_TUN")
-	}
-	if flags&unix.IFF_NO_PI == 0 {
-		return fail(nil, "it adds packet information; open it with IFF_NO_PI")
 	}
 	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {
