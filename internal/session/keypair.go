@@ -1,7 +1,6 @@
 package session
 
 import (
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"wgd/internal/aead"
 	"wgd/internal/clock"
 	"wgd/internal/replay"
+	"wgd/internal/wire"
 )
 
 const (
@@ -20,9 +20,6 @@ const (
 	// accepted (A37, §6.1). What is above it is room for the replay window.
 	RejectAfterMessages uint64 = 1<<64 - 1<<13 - 1
 )
-
-// header is the first 4 bytes of a data message: type 4 and three zeros (A2).
-const header = 4
 
 // Keypair is one session: a key to send with, a key to receive with, and what
 // must never happen twice with them. All methods may be called by any number of
@@ -93,14 +90,13 @@ func (k *Keypair) Seal(buf []byte, packets []aead.Packet, first uint64) bool {
 	if k.erased.Load() {
 		return false
 	}
-	for _, p := range packets {
+	for i, p := range packets {
 		if p.Len == 0 {
 			continue
 		}
-		binary.LittleEndian.PutUint32(buf[p.Off:], header)
-		binary.LittleEndian.PutUint32(buf[p.Off+4:], k.Remote)
+		wire.PutDataHeader(buf[p.Off:], k.Remote, first+uint64(i))
 	}
-	k.send.Seal(buf, packets, first) // writes the counter, too
+	k.send.Seal(buf, packets, first)
 	return true
 }
 

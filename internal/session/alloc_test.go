@@ -1,0 +1,26 @@
+//go:build !race
+
+package session_test
+
+import "testing"
+
+// The way of a batch through a session allocates nothing.
+func TestAllocatesNothing(t *testing.T) {
+	a, b := pair()
+	buf, packets := layOut(45, make([]byte, 1420))
+	if n := testing.AllocsPerRun(50, func() {
+		first, _ := a.Reserve(len(packets))
+		if !a.Usable(born) || !a.Seal(buf, packets, first) || b.Open(buf, packets) != 0 || b.Accept(buf, packets) != 0 {
+			t.Fatal("does not arrive")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkReserve(b *testing.B) {
+	k, _ := pair()
+	for b.Loop() {
+		k.Reserve(45)
+	}
+}
