@@ -1,0 +1,181 @@
+package lab
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Packet is one IP packet seen on a wire. A super-packet of segmentation
+// offload is one Packet: its Length is the sum of its payloads.
+type Packet struct {
+	At         time.Time
+	Out        bool // it left the host through this interface
+	Src, Dst   netip.AddrPort
+	Proto      int // 17 UDP, 1 ICMP, 58 ICMPv6, 6 TCP
+	TOS        byte
+	DF         bool
+	Fragment   bool // a fragment, the first included
+	Type, Code byte // of ICMP
+	Length     int  // of the payload behind the UDP, TCP or ICMP header of 8 bytes
+	Payload    []byte
+}
+
+func (p Packet) String() string {
+	dir := "in"
+	if p.Out {
+		dir = "out"
+	}
+	return fmt.Sprintf("%s %v > %v proto %d tos %#x type %d/%d payload %d % x", dir, p.Src, p.Dst, p.Proto, p.TOS, p.Type, p.Code, p.Length, p.Payload[:min(4, len(p.Payload))])
+}
+
+// payloadKept is how much of each payload a capture keeps.
+const payloadKept = 160
+
+type capture struct {
+	mu      sync.Mutex
+	packets []Packet
+}
+
+// Watch starts to record what passes an interface.
+func (h *Host) Watch(name string) int {
+	h.t.Helper()
+	return call[string, int](h, "Watch", name)
+}
+
+// Watched is what passed so far.
+func (h *Host) Watched(id int) []Packet {
+	h.t.Helper()
+	return call[int, []Packet](h, "Watched", id)
+}
+
+// WatchedUDP is what passed of UDP from or to a port.
+func (h *Host) WatchedUDP(id, port int) []Packet {
+	h.t.Helper()
+	var list []Packet
+	for _, p := range h.Watched(id) {
+		if p.Proto == 17 && (int(p.Src.Port()) == port || int(p.Dst.Port()) == port) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// ICMPErrors is what passed of ICMP unreachable and packet-too-big, of both families.
+func (h *Host) ICMPErrors(id int) []Packet {
+	h.t.Helper()
+	var list []Packet
+	for _, p := range h.Watched(id) {
+		if p.Proto == 1 && p.Type == 3 || p.Proto == 58 && p.Type < 128 {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (g *Agent) Watch(name string, id *int) error {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return err
+	}
+	const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // in network order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, all)
+	if err != nil {
+		return err
+	}
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index}); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	c := &capture{}
+	*id = g.keep(c)
+	go c.run(fd)
+	return nil
+}
+
+func (g *Agent) Watched(id int, r *[]Packet) error {
+	c, err := opened[*capture](g, id)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*r = append([]Packet{}, c.packets...)
+	return nil
+}
+
+func (c *capture) run(fd int) {
+	buf := make([]byte, 1<<17)
+	for {
+		n, from, err := unix.Recvfrom(fd, buf, 0)
+		if err != nil {
+			if err == unix.EINTR || err == unix.ENETDOWN {
+				continue
+			}
+			return
+		}
+		ll, ok := from.(*unix.SockaddrLinklayer)
+		if !ok {
+			continue
+		}
+		p, ok := readPacket(buf[:n])
+		if !ok {
+			continue
+		}
+		p.At, p.Out = time.Now(), ll.Pkttype == unix.PACKET_OUTGOING
+		c.mu.Lock()
+		c.packets = append(c.packets, p)
+		c.mu.Unlock()
+	}
+}
+
+// readPacket reads an IP packet as far as a test asks.
+func readPacket(b []byte) (Packet, bool) {
+	var p Packet
+	var src, dst netip.Addr
+	var body []byte
+	first := true
+	switch {
+	case len(b) >= 20 && b[0]>>4 == 4:
+		head := int(b[0]&15) * 4
+		if len(b) < head {
+			return p, false
+		}
+		src, _ = netip.AddrFromSlice(b[12:16])
+		dst, _ = netip.AddrFromSlice(b[16:20])
+		frag := binary.BigEndian.Uint16(b[6:])
+		p.Proto, p.TOS, p.DF, p.Fragment = int(b[9]), b[1], frag&0x4000 != 0, frag&0x3fff != 0
+		first = frag&0x1fff == 0
+		body = b[head:]
+	case len(b) >= 40 && b[0]>>4 == 6:
+		src, _ = netip.AddrFromSlice(b[8:24])
+		dst, _ = netip.AddrFromSlice(b[24:40])
+		p.Proto, p.TOS, body = int(b[6]), b[0]<<4|b[1]>>4, b[40:]
+		if p.Proto == 44 && len(body) >= 8 { // the fragment header
+			p.Fragment = true
+			first = binary.BigEndian.Uint16(body[2:])&0xfff8 == 0
+			p.Proto, body = int(body[0]), body[8:]
+		}
+	default:
+		return p, false
+	}
+	var sport, dport uint16
+	if first && len(body) >= 8 {
+		if p.Proto == 1 || p.Proto == 58 {
+			p.Type, p.Code = body[0], body[1]
+		} else {
+			sport, dport = binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:])
+		}
+		body = body[8:]
+	}
+	p.Src, p.Dst = netip.AddrPortFrom(src, sport), netip.AddrPortFrom(dst, dport)
+	p.Length = len(body)
+	p.Payload = append([]byte{}, body[:min(len(body), payloadKept)]...)
+	return p, true
+}

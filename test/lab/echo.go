@@ -1,0 +1,153 @@
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// EchoPort is where Echo answers.
+const EchoPort = 7
+
+// Echo makes the host answer every UDP datagram to EchoPort, of either family,
+// with itself.
+func (h *Host) Echo() {
+	h.t.Helper()
+	call[Nothing, Nothing](h, "Echo", Nothing{})
+}
+
+func (g *Agent) Echo(Nothing, *Nothing) error {
+	heard := 0
+	var last error
+	for _, network := range []string{"udp4", "udp6"} {
+		conn, err := net.ListenUDP(network, &net.UDPAddr{Port: EchoPort})
+		if err != nil {
+			last = err
+			continue
+		}
+		heard++
+		g.keep(conn)
+		go echo(conn)
+	}
+	if heard == 0 {
+		return last
+	}
+	return nil
+}
+
+func echo(conn *net.UDPConn) {
+	buf := make([]byte, 1<<16)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		conn.WriteToUDPAddrPort(buf[:n], from)
+	}
+}
+
+// Sweep asks for one datagram of every payload size from From to To, each sent to
+// the echo of a host and awaited.
+type Sweep struct {
+	Remote   netip.Addr
+	From, To int
+	Step     int           // 0: every size
+	Wait     time.Duration // for an answer; 0: 2 s
+}
+
+// Swept is what came of it.
+type Swept struct {
+	Sent    int
+	Lost    []int  // sizes that never came back
+	Corrupt []int  // sizes that came back with other bytes
+	Refused string // what the first refused send said
+}
+
+func (s Swept) String() string {
+	return fmt.Sprintf("%d sent; lost %v; corrupt %v; refused: %q", s.Sent, s.Lost, s.Corrupt, s.Refused)
+}
+
+// OK reports whether every size came back whole.
+func (s Swept) OK() bool { return s.Sent > 0 && len(s.Lost)+len(s.Corrupt) == 0 && s.Refused == "" }
+
+// Sweep sends every size and fails the test unless each comes back whole.
+func (h *Host) Sweep(s Sweep) {
+	h.t.Helper()
+	if got := h.TrySweep(s); !got.OK() {
+		h.t.Fatalf("host %s, every size %d to %d to %v: %v", h.Name, s.From, s.To, s.Remote, got)
+	}
+}
+
+// TrySweep is Sweep for a test that judges the result itself.
+func (h *Host) TrySweep(s Sweep) Swept {
+	h.t.Helper()
+	return call[Sweep, Swept](h, "Sweep", s)
+}
+
+// trainLength is how many datagrams a sweep has under way at once: few enough
+// for any queue on the way, enough that batches form.
+const trainLength = 32
+
+func (g *Agent) Sweep(s Sweep, r *Swept) error {
+	conn, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if s.Step == 0 {
+		s.Step = 1
+	}
+	if s.Wait == 0 {
+		s.Wait = 2 * time.Second
+	}
+	for from := s.From; from <= s.To; from += trainLength * s.Step {
+		sendTrain(conn, s, from, r)
+	}
+	return nil
+}
+
+// sendTrain sends one train of sizes and waits for their echoes. A datagram is
+// known by its length, so each length travels once.
+func sendTrain(conn *net.UDPConn, s Sweep, from int, r *Swept) {
+	pending := map[int]bool{}
+	for size := from; size <= s.To && size < from+trainLength*s.Step; size += s.Step {
+		r.Sent++
+		if _, err := conn.WriteToUDPAddrPort(pattern(size), netip.AddrPortFrom(s.Remote, EchoPort)); err != nil {
+			r.Refused = fmt.Sprintf("size %d: %v", size, err)
+			continue
+		}
+		pending[size] = true
+	}
+	buf := make([]byte, 1<<16)
+	conn.SetReadDeadline(time.Now().Add(s.Wait))
+	for len(pending) > 0 {
+		n, _, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			break
+		}
+		if pending[n] && !bytes.Equal(buf[:n], pattern(n)) {
+			r.Corrupt = append(r.Corrupt, n)
+		}
+		delete(pending, n)
+	}
+	for size := from; size <= s.To; size++ {
+		if pending[size] {
+			r.Lost = append(r.Lost, size)
+		}
+	}
+}
+
+// pattern is n bytes that depend on n and on their place, without a short period.
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	x := uint64(n)*0x9e3779b97f4a7c15 + 1
+	for i := range b {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b[i] = byte(x)
+	}
+	return b
+}

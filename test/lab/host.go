@@ -1,0 +1,239 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// commandTime is how long a command on a host may take unless it says more.
+const commandTime = 60 * time.Second
+
+// Host is one simulated machine.
+type Host struct {
+	Name string
+	t    T
+	cmd  *exec.Cmd
+	rpc  *rpc.Client
+	path string // PATH of its commands
+}
+
+// NewHost boots a host: loopback is up, nothing else is there. It is gone when
+// the test ends.
+func NewHost(t T, name string) *Host {
+	t.Helper()
+	b, err := Build()
+	if err != nil {
+		t.Fatalf("building what runs on the hosts: %v", err)
+	}
+	h := &Host{Name: name, t: t, path: b.Dir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	if err := h.boot(); err != nil {
+		t.Fatalf("host %s: %v", name, err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			h.testify()
+		}
+		h.Halt()
+	})
+	return h
+}
+
+func (h *Host) boot() error {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "agent"), os.NewFile(uintptr(pair[1]), "agent")
+	defer theirs.Close()
+	conn, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		return err
+	}
+	h.cmd = exec.Command("/proc/self/exe")
+	h.cmd.Env = append(os.Environ(), agentEnv+"="+h.Name)
+	h.cmd.ExtraFiles = []*os.File{theirs}
+	h.cmd.Stdout, h.cmd.Stderr = os.Stderr, os.Stderr
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+	}
+	if err := h.cmd.Start(); err != nil {
+		return err
+	}
+	h.rpc = rpc.NewClient(conn)
+	return h.rpc.Call("Agent.Ready", Nothing{}, &Nothing{})
+}
+
+// Halt switches the host off; everything that ran there is killed.
+func (h *Host) Halt() {
+	if h.cmd == nil {
+		return
+	}
+	h.rpc.Close()
+	h.cmd.Process.Kill()
+	h.cmd.Wait()
+	h.cmd = nil
+}
+
+// testify says, after a failure, how the host looked.
+func (h *Host) testify() {
+	r := h.Run("ip -br addr; ip route; ip -6 route | grep -v fe80; wg show all; for i in $(wg show interfaces); do wgconfig $i show all; done; cat /run/wgd*.log")
+	h.t.Logf("host %s at the end:\n%s%s", h.Name, r.Out, r.Err)
+}
+
+// PID is the agent's process, as seen from outside; its namespaces are the host's.
+func (h *Host) PID() int { return h.cmd.Process.Pid }
+
+// Path is a file of the host as seen from outside.
+func (h *Host) Path(file string) string {
+	return filepath.Join("/proc", strconv.Itoa(h.PID()), "root", file)
+}
+
+// Result is what a command said.
+type Result struct {
+	Out, Err string
+	Code     int // exit status; -1 when it was killed or never ended
+	Took     time.Duration
+}
+
+// Run runs a line of shell on the host.
+func (h *Host) Run(line string) Result { return h.RunFor(commandTime, line, nil) }
+
+// RunFor is Run with a time limit and a standard input.
+func (h *Host) RunFor(limit time.Duration, line string, stdin io.Reader) Result {
+	return h.enter(limit, stdin, []string{"-n", "-m", "-p", "-u", "-i"}, line)
+}
+
+// RunOnWire is Run in the host's network namespace alone: the files and
+// processes are those of the machine, where other hosts' PIDs are known.
+func (h *Host) RunOnWire(line string) Result {
+	return h.enter(commandTime, nil, []string{"-n"}, line)
+}
+
+func (h *Host) enter(limit time.Duration, stdin io.Reader, spaces []string, line string) Result {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	args := append([]string{"-t", strconv.Itoa(h.PID())}, spaces...)
+	cmd := exec.CommandContext(ctx, "nsenter", append(args, "--", "sh", "-c", line)...)
+	cmd.Env = []string{"PATH=" + h.path, "HOME=/root", "LANG=C", "TZ=UTC"}
+	cmd.Stdin = stdin
+	// A daemon that keeps its parent's output open would hang every script
+	// that reads a command's output.
+	cmd.WaitDelay = 2 * time.Second
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	start := time.Now()
+	err := cmd.Run()
+	r := Result{Out: out.String(), Err: errs.String(), Took: time.Since(start)}
+	if err != nil {
+		r.Code = -1
+		if exit, ok := err.(*exec.ExitError); ok && ctx.Err() == nil {
+			r.Code = exit.ExitCode()
+		} else {
+			r.Err += fmt.Sprintf("\n(%s: %v)", line, err)
+		}
+	}
+	return r
+}
+
+// Must is Run for a command that has to succeed; its standard output.
+func (h *Host) Must(format string, args ...any) string {
+	h.t.Helper()
+	line := format
+	if len(args) > 0 {
+		line = fmt.Sprintf(format, args...)
+	}
+	r := h.Run(line)
+	if r.Code != 0 {
+		h.t.Fatalf("%s# %s\nexit status %d\n%s%s", h.Name, line, r.Code, r.Out, r.Err)
+	}
+	return r.Out
+}
+
+// Fails is Run for a command that has to be refused: a line on standard error
+// that has each of the words, and the exit status.
+func (h *Host) Fails(code int, line string, words ...string) string {
+	h.t.Helper()
+	r := h.Run(line)
+	if r.Code != code {
+		h.t.Fatalf("%s# %s\nexit status %d, want %d\n%s%s", h.Name, line, r.Code, code, r.Out, r.Err)
+	}
+	for _, w := range words {
+		if !strings.Contains(strings.ToLower(r.Err), strings.ToLower(w)) {
+			h.t.Fatalf("%s# %s\nits error does not say %q:\n%s", h.Name, line, w, r.Err)
+		}
+	}
+	return r.Err
+}
+
+// Write puts a file on the host, for its owner only.
+func (h *Host) Write(file, text string) {
+	h.t.Helper()
+	if err := os.WriteFile(h.Path(file), []byte(text), 0o600); err != nil {
+		h.t.Fatalf("host %s: %v", h.Name, err)
+	}
+}
+
+// Exists reports whether a file is there on the host.
+func (h *Host) Exists(file string) bool {
+	_, err := os.Lstat(h.Path(file))
+	return err == nil
+}
+
+// PIDs are the processes of the host whose program has this name, by their
+// numbers on the host.
+func (h *Host) PIDs(program string) []int {
+	dirs, _ := filepath.Glob(h.Path("/proc/[0-9]*"))
+	var list []int
+	for _, dir := range dirs {
+		comm, err := os.ReadFile(filepath.Join(dir, "comm"))
+		if err == nil && strings.TrimSpace(string(comm)) == program {
+			if n, err := strconv.Atoi(filepath.Base(dir)); err == nil {
+				list = append(list, n)
+			}
+		}
+	}
+	return list
+}
+
+// Stat has the figures of /proc/PID/stat and /proc/PID/status that tests ask about.
+type Stat struct {
+	CPU      time.Duration // user and system
+	Resident int           // KiB
+	Threads  int
+	Files    int // open descriptors
+}
+
+// Stat reads a process of the host.
+func (h *Host) Stat(pid int) (Stat, error) {
+	dir := h.Path("/proc/" + strconv.Itoa(pid))
+	text, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return Stat{}, err
+	}
+	// The name in parentheses may hold anything; the fields follow it.
+	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(f) < 22 {
+		return Stat{}, fmt.Errorf("%s/stat: %d fields", dir, len(f))
+	}
+	num := func(i int) int { n, _ := strconv.Atoi(f[i]); return n }
+	fds, err := os.ReadDir(dir + "/fd")
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
+	return Stat{
+		CPU:      time.Duration(num(11)+num(12)) * tick,
+		Resident: num(21) * os.Getpagesize() / 1024,
+		Threads:  num(17),
+		Files:    len(fds),
+	}, err
+}

@@ -1,0 +1,123 @@
+package lab
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// A Socket is one UDP socket on a host.
+type Socket struct {
+	h  *Host
+	id int
+}
+
+// Datagram is what a socket received.
+type Datagram struct {
+	From netip.AddrPort
+	Data []byte
+}
+
+// SocketArgs is what the agent is asked to open or do with a socket.
+type SocketArgs struct {
+	ID            int
+	Local, Remote string
+	Data          []byte
+	Wait          time.Duration
+}
+
+// Socket opens a UDP socket; with a remote it is connected, and hears ICMP errors.
+func (h *Host) Socket(local, remote string) Socket {
+	h.t.Helper()
+	return Socket{h, call[SocketArgs, int](h, "OpenSocket", SocketArgs{Local: local, Remote: remote})}
+}
+
+// Send sends to a remote, "" on a connected socket; the text of its error, or "".
+func (s Socket) Send(remote string, data []byte) string {
+	s.h.t.Helper()
+	return call[SocketArgs, string](s.h, "SocketSend", SocketArgs{ID: s.id, Remote: remote, Data: data})
+}
+
+// Receive waits for one datagram. The text is the error: an errno's, as
+// "no route to host", or "timeout".
+func (s Socket) Receive(wait time.Duration) (Datagram, string) {
+	s.h.t.Helper()
+	type answer = SocketAnswer
+	a := call[SocketArgs, answer](s.h, "SocketReceive", SocketArgs{ID: s.id, Wait: wait})
+	return a.Datagram, a.Error
+}
+
+// SocketAnswer is a datagram, or why there is none.
+type SocketAnswer struct {
+	Datagram Datagram
+	Error    string
+}
+
+func (g *Agent) OpenSocket(a SocketArgs, id *int) error {
+	local, err := localAddr(a.Local)
+	if err != nil {
+		return err
+	}
+	var conn *net.UDPConn
+	if a.Remote != "" {
+		var remote *net.UDPAddr
+		if remote, err = net.ResolveUDPAddr("udp", a.Remote); err == nil {
+			conn, err = net.DialUDP("udp", local, remote)
+		}
+	} else {
+		conn, err = net.ListenUDP("udp", local)
+	}
+	if err != nil {
+		return err
+	}
+	*id = g.keep(conn)
+	return nil
+}
+
+func (g *Agent) SocketSend(a SocketArgs, text *string) error {
+	conn, err := opened[*net.UDPConn](g, a.ID)
+	if err != nil {
+		return err
+	}
+	if a.Remote == "" {
+		_, err = conn.Write(a.Data)
+	} else {
+		var to netip.AddrPort
+		if to, err = netip.ParseAddrPort(a.Remote); err != nil {
+			return err
+		}
+		_, err = conn.WriteToUDPAddrPort(a.Data, to)
+	}
+	*text = errorText(err)
+	return nil
+}
+
+func (g *Agent) SocketReceive(a SocketArgs, r *SocketAnswer) error {
+	conn, err := opened[*net.UDPConn](g, a.ID)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 1<<16)
+	conn.SetReadDeadline(time.Now().Add(a.Wait))
+	n, from, err := conn.ReadFromUDPAddrPort(buf)
+	r.Error = errorText(err)
+	r.Datagram = Datagram{netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), buf[:n]}
+	return nil
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return "timeout"
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return err.Error()
+}

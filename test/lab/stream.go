@@ -1,0 +1,170 @@
+package lab
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Stream asks for one TCP connection to a host's Sink.
+type Stream struct {
+	Remote  netip.AddrPort
+	Bytes   int64         // how many to send; 0: as many as fit into Time
+	Time    time.Duration // how long to send; 0: no limit but Wait
+	Wait    time.Duration // until which all must be over; 0: 60 s
+	Connect time.Duration // to connect; 0: as Wait
+}
+
+// Streamed is what the far end saw of it.
+type Streamed struct {
+	Bytes int64
+	Wrong int64 // the place of the first byte that was not what was sent; -1: none
+	Took  time.Duration
+}
+
+// Bits is the rate, in bits a second.
+func (s Streamed) Bits() float64 { return float64(s.Bytes) * 8 / s.Took.Seconds() }
+
+// Sink makes the host take TCP streams on a port, of either family, and check them.
+func (h *Host) Sink(port int) {
+	h.t.Helper()
+	call[int, Nothing](h, "Sink", port)
+}
+
+// Stream sends one and fails the test unless all of it arrives as it was sent.
+func (h *Host) Stream(s Stream) Streamed {
+	h.t.Helper()
+	got, err := h.TryStream(s)
+	if err != nil {
+		h.t.Fatalf("host %s, TCP to %v: %v", h.Name, s.Remote, err)
+	}
+	return got
+}
+
+// TryStream is Stream for a test that judges the result itself.
+func (h *Host) TryStream(s Stream) (Streamed, error) {
+	got, err := ask[Stream, Streamed](h, "Stream", s)
+	if err == nil && got.Wrong >= 0 {
+		err = fmt.Errorf("byte %d is not what was sent", got.Wrong)
+	}
+	if err == nil && s.Bytes > 0 && got.Bytes != s.Bytes {
+		err = fmt.Errorf("%d bytes of %d arrived", got.Bytes, s.Bytes)
+	}
+	return got, err
+}
+
+func (g *Agent) Sink(port int, _ *Nothing) error {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
+	if err != nil {
+		return err
+	}
+	g.keep(l)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go swallow(conn)
+		}
+	}()
+	return nil
+}
+
+// What is sent repeats after a length that divides no packet or batch, so a
+// displaced piece shows.
+var loop = pattern(1<<20 - 3)
+
+// swallow reads to the end and says how much came and where it first was wrong.
+func swallow(conn net.Conn) {
+	defer conn.Close()
+	buf := make([]byte, 1<<18)
+	total, wrong := int64(0), int64(-1)
+	for {
+		n, err := conn.Read(buf)
+		if wrong < 0 {
+			wrong = firstWrong(buf[:n], total)
+		}
+		total += int64(n)
+		if err != nil {
+			break
+		}
+	}
+	var answer [16]byte
+	binary.BigEndian.PutUint64(answer[:], uint64(total))
+	binary.BigEndian.PutUint64(answer[8:], uint64(wrong))
+	conn.Write(answer[:])
+}
+
+// firstWrong is the place of the first byte that is not the loop's, or -1.
+func firstWrong(b []byte, at int64) int64 {
+	for len(b) > 0 {
+		want := loop[at%int64(len(loop)):]
+		n := min(len(want), len(b))
+		if string(b[:n]) != string(want[:n]) {
+			for i := range n {
+				if b[i] != want[i] {
+					return at + int64(i)
+				}
+			}
+		}
+		b, at = b[n:], at+int64(n)
+	}
+	return -1
+}
+
+func (g *Agent) Stream(s Stream, r *Streamed) error {
+	if s.Wait == 0 {
+		s.Wait = 60 * time.Second
+	}
+	if s.Connect == 0 {
+		s.Connect = s.Wait
+	}
+	start := time.Now()
+	conn, err := net.DialTimeout("tcp", s.Remote.String(), s.Connect)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(start.Add(s.Wait))
+	began := time.Now()
+	if err := pour(conn, s, began); err != nil {
+		return err
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	var answer [16]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		return fmt.Errorf("waiting for what the far end saw: %w", err)
+	}
+	r.Took = time.Since(began)
+	r.Bytes = int64(binary.BigEndian.Uint64(answer[:]))
+	r.Wrong = int64(binary.BigEndian.Uint64(answer[8:]))
+	return nil
+}
+
+func pour(conn net.Conn, s Stream, began time.Time) error {
+	if s.Bytes == 0 && s.Time == 0 {
+		return errors.New("neither bytes nor time: the stream would never end")
+	}
+	for sent := int64(0); ; {
+		piece := loop[sent%int64(len(loop)):]
+		piece = piece[:min(len(piece), 1<<18)]
+		if s.Bytes > 0 {
+			piece = piece[:min(int64(len(piece)), s.Bytes-sent)]
+		}
+		if len(piece) == 0 || s.Time > 0 && time.Since(began) > s.Time {
+			return nil
+		}
+		n, err := conn.Write(piece)
+		sent += int64(n)
+		if err != nil {
+			return fmt.Errorf("after %d bytes: %w", sent, err)
+		}
+	}
+}

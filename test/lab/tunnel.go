@@ -1,0 +1,236 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Ours and Theirs are the daemons that may serve a tunnel.
+const (
+	Ours   = "wgd"
+	Theirs = "wireguard-go"
+)
+
+// Settings are how a tunnel's interface is to be made.
+type Settings struct {
+	Daemon    string   // "" is ours
+	Name      string   // "" is wg0
+	Port      int      // 0: any
+	Addresses []string // with prefix length
+	MTU       int      // 0: as the daemon makes it
+	Down      bool     // not brought up yet
+}
+
+// Tunnel is a wg interface on a host.
+type Tunnel struct {
+	Host         *Host
+	Name, Public string
+	daemon       string
+}
+
+// Peer is how a tunnel is to reach another.
+type Peer struct {
+	Name       string // for wgconfig; "" is the other host's name
+	Endpoint   string
+	AllowedIPs string
+	PSK        string // a file on the host
+	Keepalive  int
+}
+
+// Tunnel makes an interface with a new key, in the file /etc/wg/NAME of its host.
+func (h *Host) Tunnel(s Settings) *Tunnel {
+	h.t.Helper()
+	if s.Name == "" {
+		s.Name = "wg0"
+	}
+	if s.Daemon == "" {
+		s.Daemon = Ours
+	}
+	if d := os.Getenv("LAB_DAEMON"); d != "" {
+		s.Daemon = d // to try the lab itself, or to compare
+	}
+	t := &Tunnel{Host: h, Name: s.Name, daemon: s.Daemon}
+	if s.Daemon == Ours {
+		t.makeOurs(s)
+	} else {
+		t.makeTheirs(s)
+	}
+	return t
+}
+
+func (t *Tunnel) makeOurs(s Settings) {
+	h, file := t.Host, "/etc/wg/"+t.Name
+	h.t.Helper()
+	t.Public = strings.TrimSpace(h.Must("umask 077; wg-keygen > %s && wg-keygen --pub < %s", file, file))
+	line := fmt.Sprintf("wg-ifconfig %s create && wgconfig %s set private-key %s", t.Name, t.Name, file)
+	if s.Port != 0 {
+		line += fmt.Sprintf(" && wgconfig %s set listen-port %d", t.Name, s.Port)
+	}
+	line += " && wg-ifconfig " + t.Name
+	for _, a := range s.Addresses {
+		line += " " + family(a) + " " + a
+	}
+	if s.MTU != 0 {
+		line += " mtu " + strconv.Itoa(s.MTU)
+	}
+	if !s.Down {
+		line += " up"
+	}
+	h.Must("%s", line)
+}
+
+func (t *Tunnel) makeTheirs(s Settings) {
+	h, file := t.Host, "/etc/wg/"+t.Name
+	h.t.Helper()
+	t.Public = strings.TrimSpace(h.Must("umask 077; wg genkey > %s && wg pubkey < %s", file, file))
+	h.Must("%s %s && wg set %s private-key %s listen-port %d", s.Daemon, t.Name, t.Name, file, s.Port)
+	for _, a := range s.Addresses {
+		h.Must("ip addr add %s dev %s", a, t.Name)
+	}
+	if s.MTU != 0 {
+		h.Must("ip link set %s mtu %d", t.Name, s.MTU)
+	}
+	if !s.Down {
+		h.Must("ip link set %s up", t.Name)
+	}
+}
+
+func family(prefix string) string {
+	if strings.Contains(prefix, ":") {
+		return "inet6"
+	}
+	return "inet"
+}
+
+// Add adds another tunnel as a peer.
+func (t *Tunnel) Add(other *Tunnel, p Peer) {
+	t.Host.t.Helper()
+	if p.Name == "" {
+		p.Name = other.Host.Name
+	}
+	t.AddKey(other.Public, p)
+}
+
+// AddKey adds a peer that is nobody's tunnel here.
+func (t *Tunnel) AddKey(public string, p Peer) {
+	t.Host.t.Helper()
+	var line string
+	if t.daemon == Ours {
+		line = fmt.Sprintf("wgconfig %s add peer %s %s", t.Name, p.Name, public) +
+			option(" --preshared-key=", p.PSK) + option(" --endpoint=", p.Endpoint) + option(" --allowed-ips=", p.AllowedIPs)
+		if p.Keepalive != 0 {
+			line += " --persistent-keepalive=" + strconv.Itoa(p.Keepalive)
+		}
+	} else {
+		line = fmt.Sprintf("wg set %s peer %s", t.Name, public) +
+			option(" preshared-key ", p.PSK) + option(" endpoint ", p.Endpoint) + option(" allowed-ips ", p.AllowedIPs)
+		if p.Keepalive != 0 {
+			line += " persistent-keepalive " + strconv.Itoa(p.Keepalive)
+		}
+	}
+	t.Host.Must("%s", line)
+}
+
+func option(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return name + value
+}
+
+// PeerState is a peer as `wg show NAME dump` has it.
+type PeerState struct {
+	Public, PSK, Endpoint string
+	AllowedIPs            []string
+	Handshake             time.Time // zero: never
+	Rx, Tx                uint64
+	Keepalive             string
+}
+
+// Peers are the tunnel's peers.
+func (t *Tunnel) Peers() []PeerState {
+	t.Host.t.Helper()
+	lines := strings.Split(strings.TrimSpace(t.Host.Must("wg show %s dump", t.Name)), "\n")
+	var list []PeerState
+	for _, line := range lines[1:] {
+		f := strings.Split(line, "\t")
+		if len(f) != 8 {
+			t.Host.t.Fatalf("wg show %s dump: %d fields: %q", t.Name, len(f), line)
+		}
+		p := PeerState{Public: f[0], PSK: f[1], Endpoint: f[2], Keepalive: f[7]}
+		if f[3] != "(none)" {
+			p.AllowedIPs = strings.Split(f[3], ",")
+		}
+		if sec, _ := strconv.ParseInt(f[4], 10, 64); sec != 0 {
+			p.Handshake = time.Unix(sec, 0)
+		}
+		p.Rx, _ = strconv.ParseUint(f[5], 10, 64)
+		p.Tx, _ = strconv.ParseUint(f[6], 10, 64)
+		list = append(list, p)
+	}
+	return list
+}
+
+// Peer is the state of one peer.
+func (t *Tunnel) Peer(other *Tunnel) PeerState {
+	t.Host.t.Helper()
+	for _, p := range t.Peers() {
+		if p.Public == other.Public {
+			return p
+		}
+	}
+	t.Host.t.Fatalf("%s of host %s has no peer %s", t.Name, t.Host.Name, other.Public)
+	return PeerState{}
+}
+
+// Inner addresses of the two ends that Connect makes.
+const (
+	InnerA4, InnerA6 = "10.2.0.1", "fd00:2::1"
+	InnerB4, InnerB6 = "10.2.0.2", "fd00:2::2"
+)
+
+// Connect is the tunnel most tests begin with: A listens on 1234 and knows no
+// endpoint of B; B knows A's.
+func Connect(a, b *Host, endpointA string, sa, sb Settings) (*Tunnel, *Tunnel) {
+	a.t.Helper()
+	if sa.Port == 0 {
+		sa.Port = 1234
+	}
+	sa.Addresses = append(sa.Addresses, InnerA4+"/24", InnerA6+"/64")
+	sb.Addresses = append(sb.Addresses, InnerB4+"/24", InnerB6+"/64")
+	ta, tb := a.Tunnel(sa), b.Tunnel(sb)
+	ta.Add(tb, Peer{AllowedIPs: InnerB4 + "/32," + InnerB6 + "/128"})
+	tb.Add(ta, Peer{AllowedIPs: InnerA4 + "/32," + InnerA6 + "/128", Endpoint: endpointA})
+	return ta, tb
+}
+
+// Ping sends so many pings, a tenth of a second apart, and wants all answered.
+func (h *Host) Ping(to string, count int) {
+	h.t.Helper()
+	r := h.Run(fmt.Sprintf("ping -n -c %d -i 0.1 -W 2 %s", count, to))
+	if r.Code != 0 || !strings.Contains(r.Out, " 0% packet loss") {
+		h.t.Fatalf("%s# ping %s\n%s%s", h.Name, to, r.Out, r.Err)
+	}
+}
+
+// PingWithin pings until one is answered, and says how long that took.
+func (h *Host) PingWithin(limit time.Duration, to string) time.Duration {
+	h.t.Helper()
+	start := time.Now()
+	r := h.Run(fmt.Sprintf("ping -n -c 1 -i 0.2 -w %d %s", int(limit.Seconds()), to))
+	if r.Code != 0 {
+		h.t.Fatalf("%s# ping %s: no answer within %v\n%s%s", h.Name, to, limit, r.Out, r.Err)
+	}
+	return time.Since(start)
+}
+
+// NoPing wants a ping unanswered for a second.
+func (h *Host) NoPing(to string) {
+	h.t.Helper()
+	if r := h.Run("ping -n -c 3 -i 0.2 -W 1 " + to); r.Code == 0 {
+		h.t.Fatalf("%s# ping %s is answered and must not be:\n%s", h.Name, to, r.Out)
+	}
+}

@@ -1,0 +1,60 @@
+package lab
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// Link joins two hosts by a wire: an interface on each, up, with addresses.
+func Link(a *Host, nameA string, addrsA []string, b *Host, nameB string, addrsB []string) {
+	a.t.Helper()
+	line := fmt.Sprintf("ip link add name %s netns %d type veth peer name %s netns %d", nameA, a.PID(), nameB, b.PID())
+	if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+		a.t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	a.Address(nameA, addrsA...)
+	b.Address(nameB, addrsB...)
+}
+
+// Address gives an interface addresses and brings it up.
+func (h *Host) Address(name string, addrs ...string) {
+	h.t.Helper()
+	var lines []string
+	for _, a := range addrs {
+		lines = append(lines, "ip addr add "+a+" dev "+name)
+	}
+	h.Must("%s", strings.Join(append(lines, "ip link set "+name+" up"), " && "))
+}
+
+// Pair is two hosts on one wire, eth0 at both ends: 192.0.2.1 and fd01::1,
+// 192.0.2.2 and fd01::2.
+func Pair(t T) (a, b *Host) {
+	t.Helper()
+	a, b = NewHost(t, "a"), NewHost(t, "b")
+	Link(a, "eth0", []string{"192.0.2.1/24", "fd01::1/64"}, b, "eth0", []string{"192.0.2.2/24", "fd01::2/64"})
+	return a, b
+}
+
+// Router makes a host forward.
+func (h *Host) Router() *Host {
+	h.t.Helper()
+	h.Must("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+	return h
+}
+
+// Switch is a host with a bridge br0; what is linked to it by Plug is on one wire.
+func Switch(t T, name string) *Host {
+	t.Helper()
+	h := NewHost(t, name)
+	h.Must("ip link add br0 type bridge && ip link set br0 up")
+	return h
+}
+
+// Plug joins an interface of a host to the switch.
+func (h *Host) Plug(sw *Host, name string, addrs ...string) {
+	h.t.Helper()
+	port := "p-" + h.Name + "-" + name
+	Link(h, name, addrs, sw, port, nil)
+	sw.Must("ip link set %s master br0", port)
+}
