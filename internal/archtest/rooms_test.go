@@ -66,10 +66,14 @@ var rooms = map[string]room{
 	"internal/sys/process": {third: []string{unix}},
 	"internal/sys/term":    {third: []string{unix}},
 
-	"internal/control":  {imports: []string{"conf", "key"}},
-	"internal/uapi":     {imports: []string{"conf", "key", "internal/control"}},
-	"internal/archtest": {},
-	"internal/deps":     {third: []string{unix, netlink, bart, cobra, gvisor, crypto}},
+	"internal/control":             {imports: []string{"conf", "key", "internal/uapi", "internal/sys/errno", "internal/sys/flock"}},
+	"internal/control/controltest": {imports: []string{"conf", "key"}},
+	"internal/uapi":                {pure: true, imports: []string{"conf", "key"}},
+	"internal/resolve":             {},
+	"internal/sys/errno":           {third: []string{unix}},
+	"internal/sys/flock":           {third: []string{unix}},
+	"internal/archtest":            {},
+	"internal/deps":                {third: []string{unix, netlink, bart, cobra, gvisor, crypto}},
 
 	"test/lab":   {third: []string{unix}},
 	"test/e2e":   {imports: []string{"test/lab"}, third: []string{unix}},
@@ -78,6 +82,6 @@ var rooms = map[string]room{
 
 // A command reads its arguments and hands a value on; nothing else.
 var command = room{
-	imports: []string{"key", "conf", "wg", "netstack", "internal/cli/...", "internal/control", "internal/engine", "internal/sys/..."},
+	imports: []string{"key", "conf", "wg", "netstack", "internal/cli/...", "internal/control", "internal/resolve", "internal/engine", "internal/sys/..."},
 	third:   []string{cobra},
 }

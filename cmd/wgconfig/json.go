@@ -1,0 +1,110 @@
+package main
+
+import (
+	"net/netip"
+
+	"wgd/conf"
+)
+
+// The JSON is documented in the manual: keys may be added, none changes.
+
+type jsonInterface struct {
+	Interface  string            `json:"interface"`
+	Up         bool              `json:"up"`
+	MTU        int               `json:"mtu"`
+	Fault      *string           `json:"fault"`
+	PublicKey  *string           `json:"public_key"`
+	ListenPort uint16            `json:"listen_port"`
+	Fwmark     uint32            `json:"fwmark"`
+	Tunables   map[string]string `json:"tunables"`
+	Peers      []jsonPeer        `json:"peers"`
+	Drops      map[string]uint64 `json:"drops"`
+}
+
+type jsonPeer struct {
+	Name                string         `json:"name"`
+	Named               bool           `json:"named"`
+	PublicKey           string         `json:"public_key"`
+	Endpoint            *string        `json:"endpoint"`
+	HasPresharedKey     bool           `json:"has_preshared_key"`
+	PresharedKey        *string        `json:"preshared_key,omitempty"`
+	AllowedIPs          []netip.Prefix `json:"allowed_ips"`
+	LatestHandshake     int64          `json:"latest_handshake"`
+	PersistentKeepalive uint16         `json:"persistent_keepalive"`
+	RxBytes             uint64         `json:"rx_bytes"`
+	TxBytes             uint64         `json:"tx_bytes"`
+}
+
+type jsonPrivateKey struct {
+	Interface  string  `json:"interface"`
+	PrivateKey *string `json:"private_key"`
+}
+
+func interfaceJSON(s *conf.Status) jsonInterface {
+	out := jsonInterface{
+		Interface:  s.Name,
+		Up:         s.Up,
+		MTU:        s.MTU,
+		Fault:      unlessEmpty(s.Fault),
+		ListenPort: s.ListenPort,
+		Fwmark:     s.FirewallMark,
+		Tunables:   map[string]string{},
+		Peers:      make([]jsonPeer, len(s.Peers)),
+		Drops:      map[string]uint64{},
+	}
+	if !s.PublicKey.IsZero() {
+		out.PublicKey = unlessEmpty(s.PublicKey.Base64())
+	}
+	for _, name := range conf.TunableNames() {
+		out.Tunables[name], _ = s.Tunables.Get(name)
+	}
+	for i, name := range displayNames(s.Peers) {
+		out.Peers[i] = peerJSON(&s.Peers[i], name, false)
+	}
+	for _, d := range s.Drops {
+		out.Drops[d.Reason] += d.Count
+	}
+	return out
+}
+
+func peerJSON(p *conf.PeerStatus, name string, secrets bool) jsonPeer {
+	out := jsonPeer{
+		Name:                name,
+		Named:               p.Name != "",
+		PublicKey:           p.PublicKey.Base64(),
+		HasPresharedKey:     !p.PresharedKey.IsZero(),
+		AllowedIPs:          p.AllowedIPs,
+		PersistentKeepalive: p.PersistentKeepalive,
+		RxBytes:             p.RxBytes,
+		TxBytes:             p.TxBytes,
+	}
+	if out.AllowedIPs == nil {
+		out.AllowedIPs = []netip.Prefix{}
+	}
+	if p.Endpoint.IsValid() {
+		out.Endpoint = unlessEmpty(p.Endpoint.String())
+	}
+	if secrets && out.HasPresharedKey {
+		out.PresharedKey = unlessEmpty(p.PresharedKey.Base64())
+	}
+	if !p.LastHandshake.IsZero() {
+		out.LatestHandshake = p.LastHandshake.Unix()
+	}
+	return out
+}
+
+func privateKeyJSON(s *conf.Status) jsonPrivateKey {
+	out := jsonPrivateKey{Interface: s.Name}
+	if !s.PrivateKey.IsZero() {
+		out.PrivateKey = unlessEmpty(s.PrivateKey.Base64())
+	}
+	return out
+}
+
+// unlessEmpty is null in JSON for what is not there.
+func unlessEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"wgd/conf"
+	"wgd/key"
+)
+
+// shortName is how many digits of its public key stand for a peer without a
+// name, as long as they are enough.
+const shortName = 8
+
+// displayNames are the names under which the peers are shown and addressed,
+// in the order of the peers.
+func displayNames(peers []conf.PeerStatus) []string {
+	// Against given names and neighbours in the order of the digits: no peer
+	// is compared with all others (B22).
+	var unnamed []string
+	given := make(map[string]bool)
+	for i := range peers {
+		if name := peers[i].Name; name != "" {
+			given[name] = true
+		} else {
+			unnamed = append(unnamed, peers[i].PublicKey.Hex())
+		}
+	}
+	slices.Sort(unnamed)
+	names := make([]string, len(peers))
+	for i := range peers {
+		names[i] = peers[i].Name
+		if names[i] == "" {
+			names[i] = shortest(peers[i].PublicKey.Hex(), unnamed, given)
+		}
+	}
+	return names
+}
+
+// shortest is the beginning of digits that no other of the sorted unnamed has,
+// and that is nobody's given name.
+func shortest(digits string, unnamed []string, given map[string]bool) string {
+	n := shortName
+	i, _ := slices.BinarySearch(unnamed, digits)
+	if i > 0 {
+		n = max(n, common(digits, unnamed[i-1])+1)
+	}
+	if i+1 < len(unnamed) {
+		n = max(n, common(digits, unnamed[i+1])+1)
+	}
+	for n < len(digits) && given[digits[:n]] {
+		n++
+	}
+	return digits[:n]
+}
+
+// common is the length of the beginning that two strings share.
+func common(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// find is the peer that is addressed so: by its name, the digits that stand
+// for it, or its public key in base64.
+func find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name string, err error) {
+	public, notKey := key.ParsePublic(wanted)
+	names := displayNames(status.Peers)
+	for i := range status.Peers {
+		if names[i] == wanted || notKey == nil && status.Peers[i].PublicKey == public {
+			return &status.Peers[i], names[i], nil
+		}
+	}
+	return nil, "", fmt.Errorf("peer %s: %s has no such peer: `wgconfig %s` lists them", wanted, status.Name, status.Name)
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/internal/resolve"
+	"wgd/key"
+)
+
+func addPeer(c *cli.Call) error {
+	name := c.Arg("NAME")
+	if err := conf.ValidName(name); err != nil {
+		return err
+	}
+	public, err := key.ParsePublic(c.Arg("PUBKEY"))
+	if err != nil {
+		return fmt.Errorf("peer %s: %w", name, err)
+	}
+	peer := conf.PeerChange{PublicKey: public, Name: &name}
+	return changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
+		return peer, mayAdd(status, name, public)
+	})
+}
+
+// mayAdd says why a peer may not be added.
+func mayAdd(status *conf.Status, name string, public key.Public) error {
+	if public == status.PublicKey && !status.PrivateKey.IsZero() {
+		return fmt.Errorf("peer %s: this public key is %s's own: give the other side's", name, status.Name) // A57
+	}
+	names := displayNames(status.Peers)
+	for i := range status.Peers {
+		switch p := &status.Peers[i]; {
+		case p.Name == name:
+			return fmt.Errorf("peer %s: %s has a peer of this name: change it with `wgconfig %s set peer %s`, or choose another name",
+				name, status.Name, status.Name, name)
+		case p.PublicKey == public:
+			return fmt.Errorf("peer %s: %s has this public key as peer %s: change that with `wgconfig %s set peer %s`",
+				name, status.Name, names[i], status.Name, names[i])
+		}
+	}
+	return nil
+}
+
+func setPeer(c *cli.Call) error {
+	rename, renamed := c.Value(optRename.Long)
+	if renamed {
+		if err := conf.ValidName(rename); err != nil {
+			return err
+		}
+	} else if !changesAnything(c) {
+		return cli.Usagef("nothing is to be changed: give an option")
+	}
+	name := c.Arg("NAME")
+	return changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
+		peer, _, err := find(status, name)
+		if err != nil {
+			return conf.PeerChange{}, err
+		}
+		change := conf.PeerChange{PublicKey: peer.PublicKey, UpdateOnly: true}
+		_, change.ReplaceAllowedIPs = c.Value(optAllowedIPs.Long)
+		if renamed {
+			change.Name = &rename
+			err = mayRename(status, peer, rename)
+		}
+		return change, err
+	})
+}
+
+func changesAnything(c *cli.Call) bool {
+	for _, o := range c.Form.Options {
+		if c.Has(o.Long) {
+			return true
+		}
+	}
+	return false
+}
+
+func mayRename(status *conf.Status, peer *conf.PeerStatus, name string) error {
+	for i := range status.Peers {
+		if p := &status.Peers[i]; p.Name == name && p.PublicKey != peer.PublicKey {
+			return fmt.Errorf("peer %s: %s has another peer of this name: choose another", name, status.Name)
+		}
+	}
+	return nil
+}
+
+func deletePeer(c *cli.Call) error {
+	return withInterface(c, func(client *control.Client, status *conf.Status) error {
+		peer, _, err := find(status, c.Arg("NAME"))
+		if err != nil {
+			return err
+		}
+		return client.Apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.PublicKey, Remove: true}}})
+	})
+}
+
+// changePeer applies the options of the call to the peer that pick gives. The
+// peer is picked first, so that a wrong name does not wait for a name server,
+// and nothing is applied before all of it is known.
+func changePeer(c *cli.Call, name string, pick func(*conf.Status) (conf.PeerChange, error)) error {
+	return withInterface(c, func(client *control.Client, status *conf.Status) error {
+		peer, err := pick(status)
+		if err != nil {
+			return err
+		}
+		if err := peerOptions(c, &peer); err != nil {
+			return fmt.Errorf("peer %s: %w", name, err)
+		}
+		return client.Apply(conf.Change{Peers: []conf.PeerChange{peer}})
+	})
+}
+
+// withInterface calls f with a connection to the interface, and its state.
+func withInterface(c *cli.Call, f func(*control.Client, *conf.Status) error) error {
+	client, err := control.Dial(c.Arg("INTERFACE"))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	status, err := client.Status()
+	if err != nil {
+		return err
+	}
+	return f(client, &status)
+}
+
+// peerOptions takes the options of add and set.
+func peerOptions(c *cli.Call, peer *conf.PeerChange) error {
+	if path, given := c.Value(optPresharedKey.Long); given {
+		preshared, err := readPresharedKey(c, path)
+		if err != nil {
+			return err
+		}
+		peer.PresharedKey = &preshared
+	}
+	if text, given := c.Value(optAllowedIPs.Long); given {
+		prefixes, err := parseAllowedIPs(text)
+		if err != nil {
+			return err
+		}
+		peer.AllowedIPs = prefixes
+	}
+	if text, given := c.Value(optKeepalive.Long); given {
+		seconds, err := parseKeepalive(text)
+		if err != nil {
+			return err
+		}
+		peer.PersistentKeepalive = &seconds
+	}
+	if text, given := c.Value(optEndpoint.Long); given {
+		endpoint, err := resolveEndpoint(c, text)
+		if err != nil {
+			return err
+		}
+		peer.Endpoint = &endpoint
+	}
+	return nil
+}
+
+func readPresharedKey(c *cli.Call, path string) (key.Preshared, error) {
+	text, err := readKeyFile(c, path)
+	if err != nil || text == "" {
+		return key.Preshared{}, err
+	}
+	preshared, err := key.ParsePreshared(text)
+	if err != nil {
+		return key.Preshared{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return preshared, nil
+}
+
+// parseAllowedIPs reads prefixes with commas between them; nothing means none.
+func parseAllowedIPs(text string) ([]conf.AllowedIPChange, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var changes []conf.AllowedIPChange
+	for item := range strings.SplitSeq(text, ",") {
+		prefix, err := parsePrefix(strings.TrimSpace(item))
+		if err != nil {
+			return nil, fmt.Errorf("allowed-ips %s: %w", item, err)
+		}
+		changes = append(changes, conf.AllowedIPChange{Prefix: prefix})
+	}
+	return changes, nil
+}
+
+// parsePrefix reads IP/CIDR. Host bits are masked (A50).
+func parsePrefix(s string) (netip.Prefix, error) {
+	address, length, ok := strings.Cut(s, "/")
+	addr, err := netip.ParseAddr(address)
+	switch {
+	case err != nil || addr.Zone() != "":
+		return netip.Prefix{}, fmt.Errorf("%q is no IP address: write IP/CIDR", address)
+	case !ok:
+		return netip.Prefix{}, fmt.Errorf("no prefix length: write %s/%d for this one address", address, addr.BitLen())
+	}
+	bits, err := strconv.ParseUint(length, 10, 64)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, fmt.Errorf("%q is no prefix length: write IP/CIDR", length)
+	case bits > uint64(addr.BitLen()):
+		return netip.Prefix{}, fmt.Errorf("prefix length over %d", addr.BitLen())
+	}
+	return netip.PrefixFrom(addr, int(bits)).Masked(), nil
+}
+
+func parseKeepalive(s string) (uint16, error) {
+	if s == "off" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("persistent-keepalive %s: give 1 to 65535 seconds, or off", s)
+	}
+	return uint16(n), nil
+}
+
+// resolveEndpoint looks the name up here, in the command: the daemon never
+// waits for a name server (A63).
+func resolveEndpoint(c *cli.Call, text string) (netip.AddrPort, error) {
+	resolver := resolve.Resolver{
+		Retries: resolve.DefaultRetries,
+		Waiting: func(host string, err error, pause time.Duration) {
+			c.Warnf("%s: %v: trying again in %.1f seconds", host, err, pause.Seconds())
+		},
+	}
+	defer c.Progress("looking up " + text)()
+	addresses, err := resolver.Resolve(context.Background(), text)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return addresses[0], nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/key"
+)
+
+// apply makes one Change to the interface of the call.
+func apply(c *cli.Call, change conf.Change) error {
+	client, err := control.Dial(c.Arg("INTERFACE"))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Apply(change)
+}
+
+func setPrivateKey(c *cli.Call) error {
+	path := c.Arg("FILE")
+	text, err := readKeyFile(c, path)
+	if err != nil {
+		return err
+	}
+	var private key.Private // none
+	if text != "" {
+		if private, err = key.ParsePrivate(text); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return apply(c, conf.Change{PrivateKey: &private})
+}
+
+func setListenPort(c *cli.Call) error {
+	n, err := strconv.ParseUint(c.Arg("PORT"), 10, 16)
+	if err != nil {
+		return fmt.Errorf("listen-port %s: give a port from 1 to 65535, or 0 for any that is free", c.Arg("PORT"))
+	}
+	port := uint16(n)
+	return apply(c, conf.Change{ListenPort: &port})
+}
+
+func setFirewallMark(c *cli.Call) error {
+	mark, err := parseMark(c.Arg("MARK"))
+	if err != nil {
+		return err
+	}
+	return apply(c, conf.Change{FirewallMark: &mark})
+}
+
+// parseMark takes what wg does: decimal, hexadecimal after 0x, or off.
+func parseMark(s string) (uint32, error) {
+	if s == "off" {
+		return 0, nil
+	}
+	digits, base := s, 10
+	if hex, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok {
+		digits, base = hex, 16
+	}
+	n, err := strconv.ParseUint(digits, base, 32)
+	if err != nil {
+		return 0, fmt.Errorf("fwmark %s: give a number of 32 bits, decimal or after 0x, or off", s)
+	}
+	return uint32(n), nil
+}
+
+// readKeyFile reads the text of a key. /dev/null has none; an empty file is
+// more likely a mistake.
+func readKeyFile(c *cli.Call, path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if cli.ReadableByOthers(info) {
+		c.Warnf("%s: others may read this key: chmod 600 %s", path, path)
+	}
+	const most = 4096
+	text, err := io.ReadAll(io.LimitReader(f, most))
+	defer clear(text)
+	if err != nil {
+		return "", err
+	}
+	if len(text) == 0 && info.Mode()&os.ModeCharDevice == 0 {
+		return "", fmt.Errorf("%s: the file is empty: make a key with wg-keygen, or give /dev/null for none", path)
+	}
+	return string(text), nil
+}

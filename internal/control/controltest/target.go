@@ -1,0 +1,218 @@
+// Package controltest has an interface for tests of what speaks to the control
+// socket: it keeps its configuration as a wg interface does, and no packet
+// ever passes through it.
+package controltest
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+
+	"wgd/conf"
+	"wgd/key"
+)
+
+// Target keeps what is applied to it. The zero value is an interface without
+// anything.
+type Target struct {
+	mu      sync.Mutex
+	status  conf.Status
+	holders map[netip.Prefix]key.Public // who has which allowed IP
+	index   map[key.Public]int          // into status.Peers
+
+	// Refusal, when it is set, is the answer to every Apply.
+	Refusal error
+	applied []conf.Change
+}
+
+// New is an interface with that state.
+func New(status conf.Status) *Target {
+	t := &Target{status: status}
+	if !status.PrivateKey.IsZero() {
+		t.status.PublicKey = status.PrivateKey.Public()
+	}
+	t.reindex()
+	return t
+}
+
+func (t *Target) reindex() {
+	t.holders = make(map[netip.Prefix]key.Public)
+	t.index = make(map[key.Public]int)
+	for i, p := range t.status.Peers {
+		t.index[p.PublicKey] = i
+		for _, prefix := range p.AllowedIPs {
+			t.holders[prefix] = p.PublicKey
+		}
+	}
+}
+
+// Status is a copy of the state.
+func (t *Target) Status() conf.Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.status
+	s.Peers = slices.Clone(s.Peers)
+	for i := range s.Peers {
+		s.Peers[i].AllowedIPs = slices.Clone(s.Peers[i].AllowedIPs)
+	}
+	s.Drops = slices.Clone(s.Drops)
+	return s
+}
+
+// Applied are the changes that were asked for and not refused.
+func (t *Target) Applied() []conf.Change {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.applied)
+}
+
+// Set alters the state behind the socket's back: traffic, say.
+func (t *Target) Set(f func(*conf.Status)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f(&t.status)
+	t.reindex()
+}
+
+// Apply makes the change, or nothing of it.
+func (t *Target) Apply(c conf.Change) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.Refusal != nil {
+		return t.Refusal
+	}
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if err := t.namesTaken(&c); err != nil {
+		return err
+	}
+	t.applied = append(t.applied, c)
+	t.applyInterface(&c)
+	for i := range c.Peers {
+		t.applyPeer(&c.Peers[i])
+	}
+	t.clean(func(p *conf.PeerStatus) bool { return p.PublicKey == t.status.PublicKey }) // A57
+	return nil
+}
+
+func (t *Target) applyInterface(c *conf.Change) {
+	s := &t.status
+	if c.PrivateKey != nil {
+		s.PrivateKey, s.PublicKey = *c.PrivateKey, key.Public{}
+		if !s.PrivateKey.IsZero() {
+			s.PublicKey = s.PrivateKey.Public()
+		}
+	}
+	if c.ListenPort != nil {
+		s.ListenPort = *c.ListenPort
+	}
+	if c.FirewallMark != nil {
+		s.FirewallMark = *c.FirewallMark
+	}
+	s.Tunables = c.Tunables.ApplyTo(s.Tunables)
+	if c.ReplacePeers {
+		kept := make(map[key.Public]bool, len(c.Peers))
+		for i := range c.Peers {
+			kept[c.Peers[i].PublicKey] = true
+		}
+		t.clean(func(p *conf.PeerStatus) bool { return !kept[p.PublicKey] })
+	}
+}
+
+// clean removes the peers that match.
+func (t *Target) clean(gone func(*conf.PeerStatus) bool) {
+	before := len(t.status.Peers)
+	t.status.Peers = slices.DeleteFunc(t.status.Peers, func(p conf.PeerStatus) bool { return gone(&p) })
+	if len(t.status.Peers) != before {
+		t.reindex()
+	}
+}
+
+func (t *Target) applyPeer(c *conf.PeerChange) {
+	i, known := t.index[c.PublicKey]
+	switch {
+	case c.Remove:
+		if known {
+			t.clean(func(p *conf.PeerStatus) bool { return p.PublicKey == c.PublicKey })
+		}
+		return
+	case !known && c.UpdateOnly:
+		return
+	case !known:
+		i = len(t.status.Peers)
+		t.index[c.PublicKey] = i
+		t.status.Peers = append(t.status.Peers, conf.PeerStatus{PublicKey: c.PublicKey})
+	}
+	p := &t.status.Peers[i]
+	if c.Name != nil {
+		p.Name = *c.Name
+	}
+	if c.PresharedKey != nil {
+		p.PresharedKey = *c.PresharedKey
+	}
+	if c.Endpoint != nil {
+		p.Endpoint = *c.Endpoint
+	}
+	if c.PersistentKeepalive != nil {
+		p.PersistentKeepalive = *c.PersistentKeepalive
+	}
+	t.applyAllowedIPs(p, c)
+}
+
+func (t *Target) applyAllowedIPs(p *conf.PeerStatus, c *conf.PeerChange) {
+	if c.ReplaceAllowedIPs {
+		for _, prefix := range p.AllowedIPs {
+			delete(t.holders, prefix)
+		}
+		p.AllowedIPs = nil
+	}
+	for _, a := range c.AllowedIPs {
+		prefix := a.Prefix.Masked()
+		holder, held := t.holders[prefix]
+		mine := held && holder == p.PublicKey
+		switch {
+		case a.Remove && mine:
+			delete(t.holders, prefix)
+			drop(p, prefix)
+		case a.Remove || mine:
+		default:
+			if held {
+				drop(&t.status.Peers[t.index[holder]], prefix) // A50
+			}
+			t.holders[prefix] = p.PublicKey
+			p.AllowedIPs = append(p.AllowedIPs, prefix)
+		}
+	}
+}
+
+func drop(p *conf.PeerStatus, prefix netip.Prefix) {
+	p.AllowedIPs = slices.DeleteFunc(p.AllowedIPs, func(q netip.Prefix) bool { return q == prefix })
+}
+
+// namesTaken says whether the change gives a peer the name of another that
+// keeps it.
+func (t *Target) namesTaken(c *conf.Change) error {
+	changed := make(map[key.Public]bool)
+	kept := make(map[key.Public]bool)
+	for i := range c.Peers {
+		p := &c.Peers[i]
+		kept[p.PublicKey] = true
+		if p.Name != nil || p.Remove {
+			changed[p.PublicKey] = true
+		}
+	}
+	owners := make(map[string]bool)
+	for i := range t.status.Peers {
+		p := &t.status.Peers[i]
+		if p.Name != "" && !changed[p.PublicKey] && (!c.ReplacePeers || kept[p.PublicKey]) {
+			owners[p.Name] = true
+		}
+	}
+	for i := range c.Peers {
+		if p := &c.Peers[i]; p.Name != nil && !p.Remove && owners[*p.Name] {
+			return conf.Invalidf("peer %s: another peer has this name: choose another", *p.Name)
+		}
+	}
+	return nil
+}

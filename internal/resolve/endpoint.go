@@ -1,0 +1,90 @@
+// Package resolve turns what a person writes as an endpoint into addresses:
+// a name is looked up, again while that fails for the moment, and a name with
+// several addresses gives the next one when the last did not answer.
+//
+// It is for the commands. A daemon never looks up a name where packets wait
+// for it (A63, B63).
+package resolve
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Endpoint is a host and a port as they were written.
+type Endpoint struct {
+	Host string // a name, or an address without brackets, perhaps with a %scope
+	Port string // a number, or the name of a service
+}
+
+// Parse reads HOST:PORT, [ADDRESS]:PORT, and ADDRESS:PORT with an IPv6 address
+// without brackets, where the last colon stands before the port.
+func Parse(s string) (Endpoint, error) {
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 0 {
+		return Endpoint{}, fmt.Errorf("endpoint %q: no port: write HOST:PORT", s)
+	}
+	e := Endpoint{Host: s[:colon], Port: s[colon+1:]}
+	if strings.HasPrefix(e.Host, "[") {
+		inside, closed := strings.CutSuffix(e.Host[1:], "]")
+		if !closed || strings.ContainsAny(inside, "[]") {
+			return Endpoint{}, fmt.Errorf("endpoint %q: the brackets are not those of [ADDRESS]:PORT", s)
+		}
+		e.Host = inside
+	}
+	switch {
+	case e.Host == "":
+		return Endpoint{}, fmt.Errorf("endpoint %q: no host: write HOST:PORT", s)
+	case e.Port == "":
+		return Endpoint{}, fmt.Errorf("endpoint %q: no port after the last colon: write HOST:PORT", s)
+	case strings.Contains(e.Host, ":"):
+		if _, err := netip.ParseAddr(e.Host); err != nil {
+			return Endpoint{}, fmt.Errorf("endpoint %q: %q is no IPv6 address: write [ADDRESS]:PORT", s, e.Host)
+		}
+	case strings.ContainsAny(e.Host, " \t\r\n/[]"):
+		return Endpoint{}, fmt.Errorf("endpoint %q: %q is no host: write HOST:PORT", s, e.Host)
+	}
+	if n, err := strconv.ParseUint(e.Port, 10, 64); err == nil && (n == 0 || n > 65535) {
+		return Endpoint{}, fmt.Errorf("endpoint %q: port %d: ports are 1 to 65535", s, n)
+	}
+	return e, nil
+}
+
+// String writes the endpoint so that Parse reads it.
+func (e Endpoint) String() string {
+	if strings.Contains(e.Host, ":") {
+		return "[" + e.Host + "]:" + e.Port
+	}
+	return e.Host + ":" + e.Port
+}
+
+// Literal is the endpoint when nothing in it is a name. An IPv4-mapped address
+// is its IPv4 address (A54); the scope of a link-local one is kept.
+func (e Endpoint) Literal() (netip.AddrPort, bool) {
+	addr, err := netip.ParseAddr(e.Host)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	port, err := strconv.ParseUint(e.Port, 10, 16)
+	if err != nil || port == 0 {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), true
+}
+
+// Next is the address after current in addrs, the first after the last; and
+// the first when current is none of them. Servers rotate their answers: hand in
+// the sorted ones (Resolve sorts none) to visit every address in turn.
+func Next(addrs []netip.AddrPort, current netip.AddrPort) netip.AddrPort {
+	for i, a := range addrs {
+		if a == current {
+			return addrs[(i+1)%len(addrs)]
+		}
+	}
+	if len(addrs) == 0 {
+		return netip.AddrPort{}
+	}
+	return addrs[0]
+}

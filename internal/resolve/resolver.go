@@ -1,0 +1,127 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// As patient as wg(8): fifteen more tries, the pauses growing from a second.
+const (
+	DefaultRetries = 15
+	firstPause     = time.Second
+	mostPause      = 20 * time.Second
+)
+
+// Lookup is what is needed of a *net.Resolver.
+type Lookup interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LookupPort(ctx context.Context, network, service string) (int, error)
+}
+
+// Resolver looks names up.
+type Resolver struct {
+	Lookup  Lookup // nil: the system's way
+	Retries int    // further tries after one that failed for the moment
+
+	// Waiting is told of every failure after which it tries again; may be nil.
+	Waiting func(host string, err error, pause time.Duration)
+
+	// Pause waits, for tests; nil: by the clock.
+	Pause func(ctx context.Context, d time.Duration) error
+}
+
+// Resolve gives the addresses of an endpoint, best first, never none without
+// an error. A name that does not exist fails at once; other failures may pass.
+func (r *Resolver) Resolve(ctx context.Context, endpoint string) ([]netip.AddrPort, error) {
+	e, err := Parse(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if literal, ok := e.Literal(); ok {
+		return []netip.AddrPort{literal}, nil
+	}
+	port, err := r.lookup().LookupPort(ctx, "udp", e.Port)
+	if err != nil || port <= 0 || port > 65535 {
+		return nil, fmt.Errorf("endpoint %s: %q is no port: give a number from 1 to 65535", e, e.Port)
+	}
+	addrs, err := r.persist(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	result := make([]netip.AddrPort, len(addrs))
+	for i, a := range addrs {
+		result[i] = netip.AddrPortFrom(a.Unmap(), uint16(port))
+	}
+	return result, nil
+}
+
+// persist looks the host up until that succeeds, is hopeless, or was tried
+// often enough.
+func (r *Resolver) persist(ctx context.Context, e Endpoint) ([]netip.Addr, error) {
+	pause := firstPause
+	for try := 0; ; try++ {
+		addrs, err := r.addresses(ctx, e.Host)
+		switch {
+		case err == nil:
+			return addrs, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, context.Cause(ctx))
+		case hopeless(err):
+			return nil, fmt.Errorf("endpoint %s: there is no host of this name: %w", e, err)
+		case try >= r.Retries:
+			return nil, fmt.Errorf("endpoint %s: the name cannot be looked up now: try again, or give an address: %w", e, err)
+		}
+		if r.Waiting != nil {
+			r.Waiting(e.Host, err, pause)
+		}
+		if err := r.pause(ctx, pause); err != nil {
+			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, err)
+		}
+		pause = min(pause*6/5, mostPause)
+	}
+}
+
+// addresses is one try. An address with the name of a service has nothing to
+// look up.
+func (r *Resolver) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{addr}, nil
+	}
+	addrs, err := r.lookup().LookupNetIP(ctx, "ip", host)
+	if err == nil && len(addrs) == 0 {
+		err = &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
+	}
+	return addrs, err
+}
+
+// hopeless reports whether the answer is that there is no such host. All other
+// failures, a network that is not yet there among them, may pass.
+func hopeless(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns) && dns.IsNotFound
+}
+
+func (r *Resolver) lookup() Lookup {
+	if r.Lookup != nil {
+		return r.Lookup
+	}
+	return net.DefaultResolver
+}
+
+func (r *Resolver) pause(ctx context.Context, d time.Duration) error {
+	if r.Pause != nil {
+		return r.Pause(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
