@@ -1,0 +1,306 @@
+package allowedips
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+)
+
+// model is the table as a list that is searched from end to end.
+type model map[netip.Prefix]int
+
+func (m model) lookup(a netip.Addr) (peer int, ok bool) {
+	longest := -1
+	for prefix, p := range m {
+		if prefix.Bits() > longest && prefix.Contains(a.Unmap().WithZone("")) {
+			peer, ok, longest = p, true, prefix.Bits()
+		}
+	}
+	return peer, ok
+}
+
+func (m model) insert(prefix netip.Prefix, p int) (previous int, had bool) {
+	prefix, _ = Normal(prefix)
+	previous, had = m[prefix]
+	m[prefix] = p
+	return previous, had
+}
+
+func (m model) remove(prefix netip.Prefix, p int) bool {
+	prefix, _ = Normal(prefix)
+	if holder, had := m[prefix]; !had || holder != p {
+		return false
+	}
+	delete(m, prefix)
+	return true
+}
+
+func (m model) clone() model {
+	c := model{}
+	for prefix, p := range m {
+		c[prefix] = p
+	}
+	return c
+}
+
+// equal compares by lookups of the given addresses, and of every prefix's
+// first and last neighbours.
+func (m model) equal(t *testing.T, table *Table[int], addrs ...netip.Addr) {
+	t.Helper()
+	if table.Len() != len(m) {
+		t.Fatalf("the table has %d prefixes, the list %d", table.Len(), len(m))
+	}
+	for prefix := range m {
+		first := prefix.Addr()
+		addrs = append(addrs, first, first.Prev())
+	}
+	for _, a := range addrs {
+		got, gotOK := table.Lookup(a)
+		want, wantOK := m.lookup(a)
+		if got != want || gotOK != wantOK {
+			t.Fatalf("%v belongs to %d (%v), by linear search to %d (%v)", a, got, gotOK, want, wantOK)
+		}
+	}
+}
+
+func table(t *testing.T, pairs ...any) *Table[string] {
+	t.Helper()
+	e := new(Table[string]).Edit()
+	for i := 0; i < len(pairs); i += 2 {
+		e.Insert(netip.MustParsePrefix(pairs[i].(string)), pairs[i+1].(string))
+	}
+	return e.Table()
+}
+
+func expect(t *testing.T, table *Table[string], address, want string) {
+	t.Helper()
+	got, ok := table.Lookup(netip.MustParseAddr(address))
+	if got != want || ok != (want != "") {
+		t.Errorf("%s belongs to %q (%v), want %q", address, got, ok, want)
+	}
+}
+
+// A48, A50, B2: the longest prefix decides, /0 and hosts included, in both
+// families apart.
+func TestLongestPrefix(t *testing.T) {
+	tab := table(t,
+		"0.0.0.0/0", "default", "10.0.0.0/8", "a", "10.1.0.0/16", "b", "10.1.2.3/32", "c",
+		"2001:db8::/32", "six", "2001:db8::1/128", "host")
+	for address, want := range map[string]string{
+		"192.0.2.1": "default", "10.255.0.1": "a", "10.1.255.255": "b", "10.1.2.3": "c", "10.1.2.2": "b",
+		"0.0.0.0": "default", "255.255.255.255": "default", "9.255.255.255": "default", "11.0.0.0": "default",
+		"2001:db8::1": "host", "2001:db8::2": "six", "2001:db9::": "", "::": "", "::1": "",
+	} {
+		expect(t, tab, address, want)
+	}
+	expect(t, table(t, "::/0", "all"), "2001:db8::1", "all")
+	expect(t, table(t, "::/0", "all"), "10.0.0.1", "")
+}
+
+// A50: host bits are masked.
+func TestHostBits(t *testing.T) {
+	tab := table(t, "10.1.2.3/8", "a", "2001:db8::ffff/32", "b")
+	expect(t, tab, "10.200.0.1", "a")
+	expect(t, tab, "2001:db8:1::", "b")
+	e := tab.Edit()
+	if !e.Remove(netip.MustParsePrefix("10.9.9.9/8"), "a") || e.Table().Len() != 1 {
+		t.Error("a prefix is not removed by another spelling of it")
+	}
+}
+
+// A49, B2: an IPv4-mapped address is its IPv4 address, so nobody escapes his
+// prefixes by another spelling.
+func TestIPv4Mapped(t *testing.T) {
+	tab := table(t, "::/0", "six", "10.0.0.0/8", "four", "::ffff:192.0.2.0/120", "mapped", "::ffff:0:0/90", "short")
+	expect(t, tab, "::ffff:10.0.0.1", "four")
+	expect(t, tab, "::ffff:11.0.0.1", "")
+	expect(t, tab, "192.0.2.7", "mapped")
+	expect(t, tab, "::ffff:192.0.2.7", "mapped")
+	expect(t, tab, "::ffc1:0:1", "short")
+	e := tab.Edit()
+	if previous, had := e.Insert(netip.MustParsePrefix("192.0.2.0/24"), "x"); previous != "mapped" || !had {
+		t.Error("the two spellings of a prefix are two prefixes")
+	}
+}
+
+// The zone of an address says nothing about whose it is.
+func TestZone(t *testing.T) {
+	tab := table(t, "fe80::/10", "link", "fe80::1/128", "host")
+	expect(t, tab, "fe80::1%eth0", "host")
+	expect(t, tab, "fe80::2%eth0", "link")
+}
+
+// Nothing has no peer: the nil table, the empty one, the invalid address, the
+// invalid prefix.
+func TestNothing(t *testing.T) {
+	var none *Table[string]
+	e := none.Edit()
+	for _, bad := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33), netip.PrefixFrom(netip.Addr{}, 0)} {
+		if _, had := e.Insert(bad, "x"); had || e.Remove(bad, "x") {
+			t.Errorf("%v was inserted", bad)
+		}
+	}
+	for _, tab := range []*Table[string]{none, e.Table(), table(t)} {
+		expect(t, tab, "10.0.0.1", "")
+		expect(t, tab, "::1", "")
+		if _, ok := tab.Lookup(netip.Addr{}); ok || tab.Len() != 0 {
+			t.Error("an empty table has something")
+		}
+	}
+	if _, ok := table(t, "0.0.0.0/0", "x", "::/0", "y").Lookup(netip.Addr{}); ok {
+		t.Error("no address belongs to somebody")
+	}
+}
+
+// A50, B64: a prefix that moves to B leaves A in one step; the table before has
+// it with A, the one after with B, and none with both.
+func TestMove(t *testing.T) {
+	prefix := netip.MustParsePrefix("10.0.0.0/8")
+	before := table(t, "10.0.0.0/8", "a")
+	e := before.Edit()
+	if previous, had := e.Insert(prefix, "b"); !had || previous != "a" {
+		t.Errorf("taken from %q, %v", previous, had)
+	}
+	if e.Remove(prefix, "a") {
+		t.Error("a could remove what is b's")
+	}
+	if previous, had := e.Insert(prefix, "b"); !had || previous != "b" {
+		t.Errorf("inserted again: %q, %v", previous, had)
+	}
+	after := e.Table()
+	expect(t, before, "10.0.0.1", "a")
+	expect(t, after, "10.0.0.1", "b")
+	if after.Len() != 1 {
+		t.Errorf("%d prefixes", after.Len())
+	}
+}
+
+// A49, A50, B2, B50: random changes, of which many nest, agree with a linear
+// search; and no table made on the way ever changes afterwards.
+func TestAgainstLinearSearch(t *testing.T) {
+	dice := rand.New(rand.NewPCG(50, 64))
+	for round := range 60 {
+		m := model{}
+		var tab *Table[int]
+		type moment struct {
+			table *Table[int]
+			model model
+		}
+		var history []moment
+		for range 12 {
+			e := tab.Edit()
+			size := 1 << dice.IntN(7) // few changes copy paths, many the table
+			for range size {
+				prefix, p := randomPrefix(dice), dice.IntN(8)
+				if dice.IntN(3) == 0 {
+					if got, want := e.Remove(prefix, p), m.remove(prefix, p); got != want {
+						t.Fatalf("round %d: Remove(%v, %d) = %v", round, prefix, p, got)
+					}
+					continue
+				}
+				previous, had := e.Insert(prefix, p)
+				if wantPrevious, wantHad := m.insert(prefix, p); previous != wantPrevious || had != wantHad {
+					t.Fatalf("round %d: Insert(%v) took from %d, %v", round, prefix, previous, had)
+				}
+			}
+			tab = e.Table()
+			history = append(history, moment{tab, m.clone()})
+			e.Insert(randomPrefix(dice), 99) // after Table: must not show in it
+		}
+		for _, h := range history {
+			var addrs []netip.Addr
+			for range 50 {
+				addrs = append(addrs, randomPrefix(dice).Addr())
+			}
+			h.model.equal(t, h.table, addrs...)
+		}
+	}
+}
+
+// randomPrefix is one of few addresses and any length, so that prefixes nest
+// and return.
+func randomPrefix(dice *rand.Rand) netip.Prefix {
+	few := []byte{0, 1, 127, 128, 255}
+	if dice.IntN(2) == 0 {
+		var a [4]byte
+		for i := range a {
+			a[i] = few[dice.IntN(len(few))]
+		}
+		return netip.PrefixFrom(netip.AddrFrom4(a), dice.IntN(33))
+	}
+	var a [16]byte
+	if dice.IntN(4) == 0 {
+		a[10], a[11] = 0xff, 0xff
+	}
+	for i := range 4 {
+		a[dice.IntN(2)*12+i] = few[dice.IntN(len(few))]
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(a), dice.IntN(129))
+}
+
+// B22: 130,560 prefixes in one change; then 1 out of them; then all away.
+func TestManyPrefixes(t *testing.T) {
+	e := new(Table[int]).Edit()
+	const n = 130_560
+	for i := range n {
+		e.Insert(nth(i), i%1000)
+	}
+	full := e.Table()
+	if full.Len() != n {
+		t.Fatalf("%d prefixes", full.Len())
+	}
+	e = full.Edit()
+	for i := range n {
+		if !e.Remove(nth(i), i%1000) {
+			t.Fatalf("prefix %d is not there", i)
+		}
+	}
+	if e.Table().Len() != 0 || full.Len() != n {
+		t.Error("not all were removed, or they were from the old table too")
+	}
+	for i := range n {
+		if p, ok := full.Lookup(nth(i).Addr()); !ok || p != i%1000 {
+			t.Fatalf("prefix %d belongs to %d, %v", i, p, ok)
+		}
+	}
+}
+
+// nth of the /26 prefixes of IPv4, in an order that jumps about.
+func nth(i int) netip.Prefix {
+	a := uint32(i) * 2_654_435_769 << 6
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 26)
+}
+
+// FuzzTable reads a story of 8 bytes a step: what, which peer, address, length.
+func FuzzTable(f *testing.F) {
+	f.Add([]byte{0, 1, 10, 0, 0, 0, 8, 0, 0, 2, 10, 1, 0, 0, 16, 0, 1, 1, 10, 0, 0, 0, 8, 0})
+	f.Add([]byte{2, 1, 0, 0, 0, 0, 0, 0, 2, 2, 1, 2, 3, 4, 128, 0, 4, 2, 1, 2, 3, 4, 128, 0, 3, 2, 1, 2, 3, 4, 128, 0})
+	f.Fuzz(func(t *testing.T, story []byte) {
+		m := model{}
+		e := new(Table[int]).Edit()
+		var addrs []netip.Addr
+		for ; len(story) >= 8; story = story[8:] {
+			a, p := netip.AddrFrom4([4]byte(story[2:6])), int(story[1])
+			prefix := netip.PrefixFrom(a, int(story[6])%33)
+			if story[0]&2 != 0 {
+				a = netip.AddrFrom16([16]byte{0: story[2], 7: story[3], 10: 0xff, 11: 0xff, 14: story[4], 15: story[5]})
+				prefix = netip.PrefixFrom(a, int(story[6])%129)
+			}
+			addrs = append(addrs, a)
+			switch {
+			case story[0]&4 != 0:
+				e.Table()
+			case story[0]&1 != 0:
+				if got, want := e.Remove(prefix, p), m.remove(prefix, p); got != want {
+					t.Fatalf("Remove(%v, %d) = %v", prefix, p, got)
+				}
+			default:
+				previous, had := e.Insert(prefix, p)
+				if wantPrevious, wantHad := m.insert(prefix, p); previous != wantPrevious || had != wantHad {
+					t.Fatalf("Insert(%v) took from %d, %v", prefix, previous, had)
+				}
+			}
+		}
+		m.equal(t, e.Table(), addrs...)
+	})
+}
