@@ -1,17 +1,45 @@
 package dataplane
 
 import (
+	"net/netip"
+
+	"wgd/internal/aead"
+	"wgd/internal/allowedips"
 	"wgd/internal/batch"
 	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/session"
 	"wgd/internal/wire"
 )
 
 // Decapsulator carries datagrams in. One goroutine uses it at a time; each
 // reader of a socket has its own.
+//
+// Data messages gather as long as they lie in one buffer and belong to one
+// session; then they are opened in one call, where they lie. From there they
+// are written to the interface: the virtio header takes the end of the message
+// header, which nobody needs any more.
 type Decapsulator struct {
 	*Shared
 	notes     Notes
 	handshake func(from wire.Endpoint, msg []byte)
+
+	now   clock.Time
+	buf   []byte // in which the spans lie
+	index uint32 // of their session
+	spans [maxPackets]aead.Packet
+	train [maxPackets]int32 // the batch that each came in
+	count int
+
+	reminder reminder
+	joined   packet.Coalescer
+	routes   *allowedips.Table[*peer.Peer]
+
+	// The last answer of routes, which is the next one too in most cases.
+	source netip.Addr
+	holder *peer.Peer
 }
 
 // NewDecapsulator returns a Decapsulator. It gives each message of type 1 to 3,
@@ -22,7 +50,167 @@ func NewDecapsulator(s *Shared, notes Notes, handshake func(from wire.Endpoint, 
 
 // Receive carries in the trains of one read from the socket, joining packets
 // over the boundaries of trains. It decrypts in place.
-func (d *Decapsulator) Receive(now clock.Time, bs []batch.Batch) {}
+func (d *Decapsulator) Receive(now clock.Time, bs []batch.Batch) {
+	d.now = now
+	d.joined.Offloads = d.Offloads
+	d.routes = d.Routes.Load()
+	d.holder = nil
+	for i := range bs {
+		d.sort(bs, i)
+	}
+	d.open(bs)
+	d.write(d.joined.Flush())
+}
 
-// Decapsulate is Receive of one train.
-func (d *Decapsulator) Decapsulate(now clock.Time, b *batch.Batch) {}
+// sort tells the messages of a train apart: handshakes go their way at once,
+// data gathers.
+func (d *Decapsulator) sort(bs []batch.Batch, i int) {
+	b := &bs[i]
+	buf, off := b.Buf, b.Off
+	if buf == nil {
+		buf, off = b.Data, 0
+	}
+	for j := range b.Count() {
+		msg := b.At(j)
+		kind, ok := wire.TypeOf(msg)
+		switch {
+		case !ok:
+			d.Drops.Add(DropMessage, 1)
+		case kind != wire.TypeData:
+			d.handshake(b.Remote, msg)
+		default:
+			to := wire.DataIndex(msg)
+			if d.count == maxPackets || d.count > 0 && (to != d.index || &buf[0] != &d.buf[0]) {
+				d.open(bs)
+			}
+			d.buf, d.index = buf, to
+			d.spans[d.count] = aead.Packet{Off: int32(off), Len: int32(len(msg))}
+			d.train[d.count] = int32(i)
+			d.count++
+		}
+		off += len(msg)
+	}
+}
+
+// open authenticates what has gathered, notes it, and delivers it.
+func (d *Decapsulator) open(bs []batch.Batch) {
+	spans := d.spans[:d.count]
+	d.count = 0
+	if len(spans) == 0 {
+		return
+	}
+	entry := d.Index.Lookup(d.index)
+	if entry == nil || entry.Keypair == nil {
+		d.Drops.Add(DropIndex, len(spans))
+		return
+	}
+	k := entry.Keypair
+	if !k.Usable(d.now) { // A36
+		d.Drops.Add(DropExpired, len(spans))
+		return
+	}
+	d.Drops.Add(DropForged, k.Open(d.buf, spans))
+	// After authentication: a forger must not move the window (A38).
+	d.Drops.Add(DropReplay, k.Accept(d.buf, spans))
+	if d.note(entry, spans, bs) {
+		d.deliver(entry.Peer, spans, bs)
+	}
+}
+
+// note notes, once for all, that authentic and new messages came, and reports
+// whether any did.
+func (d *Decapsulator) note(entry *index.Entry, spans []aead.Packet, bs []batch.Batch) bool {
+	last, size, data := -1, 0, false
+	for i, s := range spans {
+		if s.Len == 0 {
+			continue
+		}
+		last = i
+		size += int(s.Len)
+		data = data || s.Len > wire.MinDataSize
+	}
+	if last < 0 {
+		return false
+	}
+	p, k := entry.Peer, entry.Keypair
+	// A51, B13: the peer is where its newest message came from.
+	if from := bs[d.train[last]].Remote; p.Endpoint() != from {
+		p.SetEndpoint(from)
+	}
+	p.CountReceived(size)
+	// A40: a keepalive is no data, and needs no answer.
+	if p.NoteReceived(d.now, data) {
+		d.notes.Wake(p)
+	}
+	sessions := p.Sessions()
+	if sessions.Next == k {
+		// A33, B44: after the replay check, or a replayed packet would do it.
+		d.notes.Confirm(p, k)
+	}
+	d.rekey(p, sessions.Current)
+	return true
+}
+
+// rekey asks for a new session when the initiator receives and the one in use
+// would not outlive an answer (§6.2).
+func (d *Decapsulator) rekey(p *peer.Peer, k *session.Keypair) {
+	if k != nil && k.Initiator && d.now.Sub(k.Created) >= p.Timing().RekeyOnReceive &&
+		d.reminder.due(d.now, k) {
+		d.notes.Want(p)
+	}
+}
+
+// deliver gives the inner packets to the interface.
+func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Batch) {
+	for i, s := range spans {
+		if s.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)
+			continue
+		}
+		start := int(s.Off) + wire.DataHeaderSize
+		inner := d.buf[start : int(s.Off+s.Len)-wire.TagSize]
+		n, ok := packet.Length(inner)
+		if !ok { // A47
+			d.Drops.Add(DropInner, 1)
+			continue
+		}
+		inner = inner[:n] // without the padding
+		if !d.owns(p, packet.Source(inner)) {
+			d.Drops.Add(DropSource, 1)
+			continue
+		}
+		if !combine(inner, bs[d.train[i]].ECN) {
+			d.Drops.Add(DropECN, 1)
+			continue
+		}
+		d.write(d.joined.Add(d.buf[start-packet.VirtioHeaderSize : start+n]))
+	}
+}
+
+// owns reports whether a belongs to p by the table of the whole interface
+// (A49): p's own prefixes do not matter where a longer one is another's (B2).
+func (d *Decapsulator) owns(p *peer.Peer, a netip.Addr) bool {
+	if d.holder == nil || a != d.source {
+		d.source = a
+		d.holder, _ = d.routes.Lookup(a)
+	}
+	return d.holder == p
+}
+
+// combine carries a mark of congestion from the outer header to the inner
+// packet (A56), and reports whether it may go on.
+func combine(inner []byte, outer byte) bool {
+	before := packet.ECN(inner)
+	after, ok := packet.CombineECN(before, outer)
+	if ok && after != before {
+		packet.SetECN(inner, after)
+	}
+	return ok
+}
+
+// write gives the interface one packet or super-packet; each piece is one
+// packet's.
+func (d *Decapsulator) write(pieces [][]byte) {
+	if pieces != nil && d.TUN.Write(pieces) != nil {
+		d.Drops.Add(DropInterface, len(pieces))
+	}
+}

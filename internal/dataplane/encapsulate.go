@@ -1,30 +1,365 @@
 package dataplane
 
 import (
+	"errors"
+
+	"wgd/internal/aead"
+	"wgd/internal/batch"
 	"wgd/internal/clock"
+	"wgd/internal/packet"
 	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+const (
+	// A flush is at most so many packets and bytes. The bytes hold a whole
+	// super-packet with what is put around its segments, and twice the longest
+	// datagram.
+	maxPackets = 128
+	maxBytes   = 128 << 10
+
+	overhead = wire.MinDataSize // header and tag around an inner packet
+	padding  = 16
 )
 
 // Encapsulator carries packets out. One goroutine uses it at a time; each
 // reader of an interface has its own, and so has whoever calls Flush.
+//
+// Packets gather in one buffer as long as they go to the same peer: each is
+// segmented to the place where it is sealed and from which it is sent.
 type Encapsulator struct {
 	*Shared
 	notes Notes
+
+	buf     []byte // datagrams back to back
+	used    int
+	spans   [maxPackets]aead.Packet
+	count   int
+	data    bool // more than a keepalive is among them
+	trains  [maxPackets]train
+	trained int // trains in use
+
+	to  destination
+	now clock.Time
+	mtu int
+
+	segments   packet.Segments
+	out        batch.Batch // here, so that it need not be allocated
+	loop       loop
+	complaints bucket
+	errBuf     [packet.MaxErrorFrame]byte
+	errOut     [1][]byte
+
+	sent     uint64 // datagrams handed to the socket so far
+	reminder reminder
+}
+
+// destination is the peer to whom the packets in the buffer go.
+type destination struct {
+	peer     *peer.Peer
+	key      *session.Keypair // nil: there is no session
+	endpoint wire.Endpoint
+	limit    int  // longest inner packet that a datagram carries
+	wanted   bool // core was told that a session is missing
+}
+
+// train is what one Send takes: datagrams of equal length and ECN, the last
+// maybe shorter.
+type train struct {
+	off, len, stride, count int32
+	ecn                     byte
 }
 
 // NewEncapsulator returns an Encapsulator with its buffers.
 func NewEncapsulator(s *Shared, notes Notes) *Encapsulator {
-	return &Encapsulator{Shared: s, notes: notes}
+	return &Encapsulator{Shared: s, notes: notes, buf: make([]byte, maxBytes)}
 }
 
 // Encapsulate carries frames (see package packet) out in their order. It does
 // not keep them.
-func (e *Encapsulator) Encapsulate(now clock.Time, frames [][]byte) {}
+func (e *Encapsulator) Encapsulate(now clock.Time, frames [][]byte) {
+	e.begin(now)
+	routes := e.Routes.Load()
+	for _, frame := range frames {
+		if len(frame) < packet.VirtioHeaderSize || !packet.IsIP(frame[packet.VirtioHeaderSize:]) {
+			e.Drops.Add(DropNotIP, 1)
+			continue
+		}
+		p, ok := routes.Lookup(packet.Destination(frame[packet.VirtioHeaderSize:]))
+		if !ok {
+			e.unreachable(frame, DropNoPeer)
+			continue
+		}
+		e.address(p)
+		e.carry(frame)
+	}
+	e.end()
+}
 
 // Flush sends what is staged for p, if it has a session, and reports whether
 // anything was sent.
-func (e *Encapsulator) Flush(now clock.Time, p *peer.Peer) bool { return false }
+func (e *Encapsulator) Flush(now clock.Time, p *peer.Peer) bool {
+	before := e.sent
+	e.begin(now)
+	e.address(p)
+	e.end()
+	return e.sent != before
+}
 
-// Keepalive sends an empty message on p's session, and reports whether it was.
-// Without a session it posts Want.
-func (e *Encapsulator) Keepalive(now clock.Time, p *peer.Peer) bool { return false }
+// Keepalive sends an empty message on p's session (A40), or what is staged, and
+// reports whether anything was sent. Without a session it posts Want.
+func (e *Encapsulator) Keepalive(now clock.Time, p *peer.Peer) bool {
+	before := e.sent
+	e.begin(now)
+	e.address(p)
+	if e.to.key == nil {
+		e.want()
+	} else if e.sent == before && e.to.endpoint.IsValid() {
+		e.place(0, packet.NotECT)
+		e.send()
+	}
+	e.end()
+	return e.sent != before
+}
+
+func (e *Encapsulator) begin(now clock.Time) {
+	e.now = now
+	e.mtu = int(e.MTU.Load())
+}
+
+func (e *Encapsulator) end() {
+	e.send()
+	e.to = destination{}
+}
+
+// address makes p the one to whom packets go from here on.
+func (e *Encapsulator) address(p *peer.Peer) {
+	if e.to.peer == p {
+		return
+	}
+	e.send()
+	e.to = destination{peer: p, key: e.session(p), endpoint: p.Endpoint(), limit: batch.MaxDatagram4 - overhead}
+	if e.to.endpoint.Remote.Addr().Is6() {
+		e.to.limit = batch.MaxDatagram6 - overhead
+	}
+	if e.to.key != nil && p.HasStaged() {
+		e.flush()
+	}
+}
+
+// session is what may be sent on now; nil when there is none (A36, A37).
+func (e *Encapsulator) session(p *peer.Peer) *session.Keypair {
+	k := p.Sessions().Current
+	if k == nil || !k.Usable(e.now) || k.Sent() >= session.RejectAfterMessages {
+		return nil
+	}
+	return k
+}
+
+// carry takes one frame to the destination: into the buffer, or to those that
+// wait for a session.
+func (e *Encapsulator) carry(frame []byte) {
+	if !e.segments.Reset(frame) {
+		e.Drops.Add(DropMalformed, 1)
+		return
+	}
+	if !e.to.endpoint.IsValid() {
+		e.unreachable(frame, DropNoEndpoint)
+		return
+	}
+	if e.loop.has(e.now, frame[packet.VirtioHeaderSize:], e.to.endpoint, uint16(e.Port.Load())) {
+		e.Drops.Add(DropLoop, e.segments.Count())
+		return
+	}
+	if e.to.key == nil {
+		e.stage(frame)
+		return
+	}
+	e.gather(frame[packet.VirtioHeaderSize:])
+}
+
+// gather puts the packets that the frame of p stands for, at which e.segments
+// is, into the buffer, and sends it whenever it is full.
+func (e *Encapsulator) gather(p []byte) {
+	ecn := packet.ECN(p)
+	for n := e.segments.Next(); n > 0; n = e.segments.Next() {
+		if n > e.to.limit {
+			e.tooBig(p)
+			return
+		}
+		if e.used+e.padded(n)+overhead > len(e.buf) || e.count == maxPackets {
+			e.send()
+		}
+		if e.to.key == nil {
+			e.Drops.Add(DropSession, e.segments.Left())
+			return
+		}
+		e.segments.Put(e.place(n, ecn))
+	}
+}
+
+// place makes room in the buffer for an inner packet of n bytes, with its
+// padding zeroed, and returns it.
+func (e *Encapsulator) place(n int, ecn byte) []byte {
+	padded := e.padded(n)
+	size := padded + overhead
+	message := e.buf[e.used : e.used+size]
+	e.spans[e.count] = aead.Packet{Off: int32(e.used), Len: int32(size)}
+	e.count++
+	e.couple(int32(e.used), int32(size), ecn)
+	e.used += size
+	e.data = e.data || n > 0
+	inner := message[wire.DataHeaderSize : wire.DataHeaderSize+padded]
+	clear(inner[n:])
+	return inner[:n:n]
+}
+
+// padded is the length of an inner packet of n bytes with zeros behind it up to
+// a multiple of 16, but never past the interface's MTU, nor past what a datagram
+// carries (A45). An MTU of 0 is none.
+func (e *Encapsulator) padded(n int) int {
+	most := e.to.limit
+	if e.mtu > 0 {
+		most = min(most, e.mtu)
+	}
+	return max(n, min((n+padding-1)&^(padding-1), most))
+}
+
+// couple adds a datagram to the last train, or begins another one.
+func (e *Encapsulator) couple(off, size int32, ecn byte) {
+	if e.trained > 0 {
+		t := &e.trains[e.trained-1]
+		// A shorter one was the last: then len is no multiple of stride.
+		if t.ecn == ecn && size <= t.stride && t.len == t.count*t.stride {
+			t.len += size
+			t.count++
+			return
+		}
+	}
+	e.trains[e.trained] = train{off: off, len: size, stride: size, count: 1, ecn: ecn}
+	e.trained++
+}
+
+// send seals what is in the buffer and sends it.
+func (e *Encapsulator) send() {
+	if e.count == 0 {
+		return
+	}
+	k := e.to.key
+	first, ok := k.Reserve(e.count)
+	if !ok || !k.Seal(e.buf, e.spans[:e.count], first) {
+		// A37, or erased while packets gathered.
+		e.Drops.Add(DropSession, e.count)
+		e.to.key = nil
+		e.want()
+	} else {
+		// A40, B46: timers advance whatever the socket says.
+		if e.to.peer.NoteSent(e.now, e.data) {
+			e.notes.Wake(e.to.peer)
+		}
+		for i := range e.trains[:e.trained] {
+			e.sendTrain(&e.trains[i])
+		}
+		e.rekey()
+	}
+	e.used, e.count, e.trained, e.data = 0, 0, 0, false
+}
+
+func (e *Encapsulator) sendTrain(t *train) {
+	p := e.to.peer
+	e.out = batch.Batch{
+		Data:   e.buf[t.off : t.off+t.len],
+		Stride: int(t.stride),
+		Remote: e.to.endpoint,
+		ECN:    t.ecn, // A56: copied out, DSCP is not
+	}
+	err := e.UDP.Send(&e.out)
+	if errors.Is(err, batch.ErrSourceGone) {
+		p.ForgetSource(e.to.endpoint)
+		e.to.endpoint = e.to.endpoint.Sourceless()
+		err = nil
+	}
+	if err != nil {
+		e.Drops.Add(DropSend, int(t.count))
+		return
+	}
+	e.sent += uint64(t.count)
+	p.CountSent(int(t.len))
+}
+
+// rekey asks for a new session where it is time for one (§6.2): the initiator
+// when the key is old, either side when it has been used often.
+func (e *Encapsulator) rekey() {
+	k, timing := e.to.key, e.to.peer.Timing()
+	old := k.Initiator && e.now.Sub(k.Created) >= timing.RekeyAfterTime
+	if !old && k.Sent() < timing.RekeyAfterMessages {
+		return
+	}
+	if e.reminder.due(e.now, k) {
+		e.notes.Want(e.to.peer)
+	}
+}
+
+// want tells core, once for a destination, that there is no session.
+func (e *Encapsulator) want() {
+	if !e.to.wanted {
+		e.to.wanted = true
+		e.notes.Want(e.to.peer)
+	}
+}
+
+// stage keeps the frame, at which e.segments is, until there is a session (A42).
+func (e *Encapsulator) stage(frame []byte) {
+	p := e.to.peer
+	e.Drops.Add(DropStaged, p.Stage(frame, e.segments.Count()))
+	e.want()
+	// Core may have published a session, and flushed, just before this frame
+	// was staged; nobody else is going to look.
+	if e.to.key = e.session(p); e.to.key != nil {
+		e.flush()
+	}
+}
+
+// flush sends what is staged for the destination, which has a session. Each
+// frame is sent before the next is taken: as long as one is on its way, others
+// see that packets are staged and wait their turn (A43, B39).
+func (e *Encapsulator) flush() {
+	e.to.peer.Flush(func(frame []byte) bool {
+		if e.to.key == nil {
+			return false
+		}
+		e.carry(frame)
+		e.send()
+		return true
+	})
+}
+
+// tooBig answers a packet that no datagram carries (A46).
+func (e *Encapsulator) tooBig(p []byte) {
+	e.Drops.Add(DropTooBig, e.segments.Left())
+	e.complain(p, packet.TooBig, e.to.limit)
+}
+
+// unreachable answers a frame for which there is no peer, or a peer with no
+// address (A48).
+func (e *Encapsulator) unreachable(frame []byte, reason Drop) {
+	n := 1
+	if e.segments.Reset(frame) {
+		n = e.segments.Count()
+	}
+	e.Drops.Add(reason, n)
+	e.complain(frame[packet.VirtioHeaderSize:], packet.Unreachable, 0)
+}
+
+// complain writes an ICMP error about p to the interface.
+func (e *Encapsulator) complain(p []byte, problem packet.Problem, mtu int) {
+	n := packet.PutError(e.errBuf[:], p, problem, mtu)
+	if n == 0 || !e.complaints.take(e.now) {
+		return
+	}
+	e.errOut[0] = e.errBuf[:n]
+	if e.TUN.Write(e.errOut[:]) != nil {
+		e.Drops.Add(DropInterface, 1)
+	}
+}
