@@ -53,8 +53,8 @@ var rooms = map[string]room{
 	"internal/packet": {pure: true},
 	"internal/batch":  {imports: []string{"internal/wire"}},
 	"internal/dataplane": {imports: []string{
-		"internal/clock", "internal/wire", "internal/session", "internal/peer", "internal/index",
-		"internal/allowedips", "internal/packet", "internal/batch"}},
+		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",
+		"internal/index", "internal/allowedips", "internal/packet", "internal/batch"}},
 	"internal/engine": {imports: []string{"key", "conf", "internal/..."}},
 	"internal/sim":    {imports: []string{"key", "conf", "internal/..."}},
 	"internal/state":  {imports: []string{"key", "internal/wire", "internal/clock"}},
