@@ -125,7 +125,7 @@ func (p *Pair) Close() error {
 var (
 	// ErrSourceGone comes after a train was sent: the local address in its
 	// endpoint does not exist any more, so forget it (A52).
-	ErrSourceGone = errors.New("the local address of this endpoint is gone; sent from another")
+	ErrSourceGone = batch.ErrSourceGone
 	// ErrNoFamily: the host has no socket of the endpoint's address family.
 	ErrNoFamily = errors.New("this host has no sockets of that address family")
 	// ErrBadEndpoint: no valid address and port to send to.
