@@ -1,8 +1,8 @@
 // Package peer is all that the protocol machine (core) and the data plane
 // share about one peer.
 //
-// Core publishes: the sessions, the endpoint, the name of nothing else. The
-// data plane notes: when it last sent and received, how many bytes, which
+// Core publishes: the sessions, the endpoint, the interval of keepalives, when
+// it is going to look again. The data plane notes: when it last sent and received, how many bytes, which
 // packets wait for a session. Everything is an atomic value or a pointer to an
 // immutable one; nobody waits for a lock to read.
 package peer
@@ -53,6 +53,7 @@ func (c *Common) Timing() *Timing { return c.timing.Load() }
 // Peer is one peer. Core makes it and is the only one that sets sessions.
 type Peer struct {
 	common   *Common
+	record   any
 	sessions atomic.Pointer[Sessions]
 	endpoint atomic.Pointer[wire.Endpoint]
 	staged   staged
@@ -75,6 +76,13 @@ func New(c *Common) *Peer {
 	p.nextLook.Store(int64(clock.Never))
 	return p
 }
+
+// Record is what core knows of the peer beside this. Core sets it before
+// anybody else sees the peer; it is nobody else's business.
+func (p *Peer) Record() any { return p.record }
+
+// SetRecord is core's.
+func (p *Peer) SetRecord(r any) { p.record = r }
 
 var none = &Sessions{}
 
