@@ -120,3 +120,14 @@ func BenchmarkBuildMillion(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkClone(b *testing.B) {
+	for _, s := range shapes {
+		l := made[s.name]()
+		b.Run(s.name, func(b *testing.B) {
+			for b.Loop() {
+				(*tree[*int])(l.table).Clone()
+			}
+		})
+	}
+}

@@ -3,9 +3,10 @@ package allowedips
 import "net/netip"
 
 // copyAfter is how many prefixes there may be to each change before the whole
-// table is copied. Changing one prefix and copying the nodes above it takes
-// about as long as copying this many prefixes of a whole table.
-const copyAfter = 16
+// table is copied. To change one prefix takes, with the copies of the nodes above
+// it, 20 to 50 µs; to copy a table about 0.1 µs a prefix (BenchmarkChange,
+// BenchmarkClone).
+const copyAfter = 256
 
 // Editor makes a new Table out of an old one. It is not safe for concurrent
 // use.

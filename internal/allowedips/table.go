@@ -17,7 +17,9 @@ import (
 // number of goroutines may read it.
 type Table[P comparable] tree[P]
 
-type tree[P comparable] = bart.Table[held[P]]
+// The Fast of bart's three trees takes a third less time for a lookup than the
+// one named Table, and up to twice the memory: some 40 bytes a prefix.
+type tree[P comparable] = bart.Fast[held[P]]
 
 // held hides the methods of P from the tree, which would call a Clone or an
 // Equal that it finds there.

@@ -189,7 +189,8 @@ func TestAgainstLinearSearch(t *testing.T) {
 		var history []moment
 		for range 12 {
 			e := tab.Edit()
-			size := 1 << dice.IntN(7) // few changes copy paths, many the table
+			e.changes = -dice.IntN(100) // until the table is copied
+			size := 1 << dice.IntN(7)
 			for range size {
 				prefix, p := randomPrefix(dice), dice.IntN(8)
 				if dice.IntN(3) == 0 {
@@ -236,6 +237,41 @@ func randomPrefix(dice *rand.Rand) netip.Prefix {
 		a[dice.IntN(2)*12+i] = few[dice.IntN(len(few))]
 	}
 	return netip.PrefixFrom(netip.AddrFrom16(a), dice.IntN(129))
+}
+
+// A50, B50: a change of a few prefixes among many shares the rest with the old
+// table, which keeps what it had.
+func TestSmallChangeOfALargeTable(t *testing.T) {
+	e := new(Table[int]).Edit()
+	const n = 20 * copyAfter
+	for i := range n {
+		e.Insert(nth(i), i)
+	}
+	tables := []*Table[int]{e.Table()}
+	for step := 1; step <= 40; step++ { // each moves one prefix and removes another
+		e := tables[step-1].Edit()
+		if previous, had := e.Insert(nth(step), -step); !had || previous != step || e.owned {
+			t.Fatalf("step %d: moved from %d, %v; copied the table: %v", step, previous, had, e.owned)
+		}
+		if !e.Remove(nth(n-step), n-step) || e.owned {
+			t.Fatalf("step %d: not removed, or copied the table: %v", step, e.owned)
+		}
+		tables = append(tables, e.Table())
+	}
+	for step, tab := range tables {
+		if tab.Len() != n-step {
+			t.Fatalf("table %d has %d prefixes", step, tab.Len())
+		}
+		for i := range n {
+			want, there := i, i < n-step
+			if 1 <= i && i <= step {
+				want = -i
+			}
+			if p, ok := tab.Lookup(nth(i).Addr()); ok != there || ok && p != want {
+				t.Fatalf("table %d gives prefix %d to %d, %v", step, i, p, ok)
+			}
+		}
+	}
 }
 
 // B22: 130,560 prefixes in one change; then 1 out of them; then all away.
@@ -290,6 +326,7 @@ func FuzzTable(f *testing.F) {
 			switch {
 			case story[0]&4 != 0:
 				e.Table()
+				e.changes = -int(story[1]) // until the table is copied again
 			case story[0]&1 != 0:
 				if got, want := e.Remove(prefix, p), m.remove(prefix, p); got != want {
 					t.Fatalf("Remove(%v, %d) = %v", prefix, p, got)
