@@ -13,7 +13,8 @@ const hidden = "(hidden)"
 // log/slog. It takes no space.
 //
 // fmt cannot call the methods of what stands in an unexported field. A struct
-// that keeps a secret in one must therefore be Hidden itself.
+// that keeps a secret in one must therefore be Hidden itself. Nor does fmt
+// call any method for %p, or for %w of what is no error; vet finds these.
 type Hidden struct{}
 
 // String gives "(hidden)".

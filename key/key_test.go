@@ -1,0 +1,130 @@
+package key
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"testing"
+	"testing/iotest"
+)
+
+// counting are the bytes 0 to 31.
+func counting() (b [Size]byte) {
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return b
+}
+
+// The public keys were computed from the formulas of RFC 7748, in another
+// language.
+func TestPublic(t *testing.T) {
+	b := counting()
+	down := b
+	for i := range down {
+		down[i] = ^down[i]
+	}
+	for _, c := range []struct {
+		private [Size]byte
+		public  string
+	}{
+		{b, "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"},
+		{down, "3ebcb692149344dc54e58160cf90bed9eea1dd14e81c8e91de557af7d7afd915"},
+	} {
+		if got := NewPrivate(&c.private).Public().Hex(); got != c.public {
+			t.Errorf("public key of %x: %s, want %s", c.private, got, c.public)
+		}
+	}
+}
+
+// A private key is clamped where it is made, and 32 zero bytes are none.
+func TestClamping(t *testing.T) {
+	ones := [Size]byte(bytes.Repeat([]byte{0xff}, Size))
+	k := NewPrivate(&ones)
+	if b := k.Bytes(); b[0] != 0xf8 || b[31] != 0x7f || !bytes.Equal(b[1:31], ones[1:31]) {
+		t.Errorf("%x", b)
+	}
+	one := [Size]byte{0: 1}
+	if b := NewPrivate(&one).Bytes(); b != [Size]byte{31: 0x40} {
+		t.Errorf("%x", b)
+	}
+	none := NewPrivate(&[Size]byte{})
+	if !none.IsZero() || none.Bytes() != [Size]byte{} || !none.Public().IsZero() {
+		t.Error("32 zero bytes became a key")
+	}
+	if parsed, err := ParsePrivateHex(k.Hex()); err != nil || !parsed.Equal(k) {
+		t.Errorf("clamped again it is another: %v", err)
+	}
+}
+
+func TestEqualAndErase(t *testing.T) {
+	b := counting()
+	k, p := NewPrivate(&b), NewPreshared(&b)
+	copied := k
+	if !k.Equal(copied) || k.Equal(Private{}) || !p.Equal(p) || p.Equal(Preshared{}) {
+		t.Error("Equal")
+	}
+	if k.IsZero() || p.IsZero() || k.Public().IsZero() {
+		t.Error("IsZero")
+	}
+	k.Erase()
+	p.Erase()
+	if !k.IsZero() || !p.IsZero() {
+		t.Error("Erase left something")
+	}
+	if copied.IsZero() {
+		t.Error("Erase reached a copy")
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	ones := bytes.Repeat([]byte{0xff}, Size)
+	private, err := GeneratePrivate(bytes.NewReader(ones))
+	if b := private.Bytes(); err != nil || b[0] != 0xf8 || b[31] != 0x7f || b[1] != 0xff {
+		t.Errorf("private key: %x, %v", b, err)
+	}
+	preshared, err := GeneratePreshared(bytes.NewReader(ones))
+	if b := preshared.Bytes(); err != nil || !bytes.Equal(b[:], ones) {
+		t.Errorf("preshared key: %x, %v", b, err)
+	}
+	// Too few random bytes make no key, however they end.
+	broken := errors.New("broken")
+	if k, err := GeneratePrivate(iotest.ErrReader(broken)); !errors.Is(err, broken) || !k.IsZero() {
+		t.Errorf("private key from nothing: %v", err)
+	}
+	if k, err := GeneratePreshared(bytes.NewReader(ones[1:])); err == nil || !k.IsZero() {
+		t.Errorf("preshared key from 31 bytes: %v", err)
+	}
+}
+
+// Every form is read back.
+func TestForms(t *testing.T) {
+	b := counting()
+	private, public, preshared := NewPrivate(&b), Public(b), NewPreshared(&b)
+	if got, err := ParsePrivate(private.Base64()); err != nil || !got.Equal(private) {
+		t.Errorf("private, base64: %v", err)
+	}
+	if got, err := ParsePrivateHex(private.Hex()); err != nil || !got.Equal(private) {
+		t.Errorf("private, hex: %v", err)
+	}
+	if got, err := ParsePreshared(preshared.Base64()); err != nil || !got.Equal(preshared) {
+		t.Errorf("preshared, base64: %v", err)
+	}
+	if got, err := ParsePresharedHex(preshared.Hex()); err != nil || !got.Equal(preshared) {
+		t.Errorf("preshared, hex: %v", err)
+	}
+	if got, err := ParsePublic(public.String()); err != nil || got != public {
+		t.Errorf("public, base64: %v", err)
+	}
+	if got, err := ParsePublicHex(public.Hex()); err != nil || got != public || public.Hex() != hex.EncodeToString(b[:]) {
+		t.Errorf("public, hex: %v", err)
+	}
+	text, err := public.MarshalText()
+	var got Public
+	if err != nil || string(text) != "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" || got.UnmarshalText(text) != nil || got != public {
+		t.Errorf("public, text: %s, %v", text, err)
+	}
+	if got.UnmarshalText([]byte("no")) == nil || got != public {
+		t.Error("a text that is no key changed the key")
+	}
+}
