@@ -97,3 +97,11 @@ func take(b []byte, fields ...[]byte) []byte {
 	}
 	return b
 }
+
+// SenderIndex is the index that the sender of an initiation or response chose,
+// in what TypeOf let through as one of these.
+func SenderIndex(msg []byte) uint32 { return binary.LittleEndian.Uint32(msg[4:8]) }
+
+// ReceiverIndex is the index in a response that names the initiation it
+// answers, in what TypeOf let through as a response.
+func ReceiverIndex(msg []byte) uint32 { return binary.LittleEndian.Uint32(msg[8:12]) }

@@ -1,0 +1,113 @@
+package wire
+
+import (
+	"encoding/hex"
+	"testing"
+	"time"
+)
+
+// A3, A17: known stamps: big-endian, 2^62 + 10 at the beginning of Unix time,
+// nanoseconds rounded down to multiples of 2^24.
+func TestStampAt(t *testing.T) {
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{
+		{time.Unix(0, 0), "400000000000000a00000000"},
+		{time.Unix(0, 1<<24-1), "400000000000000a00000000"},
+		{time.Unix(0, 1<<24), "400000000000000a01000000"},
+		{time.Unix(1, 999_999_999), "400000000000000b3b000000"},
+		{time.Unix(1_700_000_000, 123_456_789), "400000006553f10a07000000"},
+		{time.Unix(1<<33, 0), "400000020000000a00000000"}, // after 2038 and 2106
+		{time.Unix(-1, 0), "400000000000000900000000"},    // B16: a clock before 1970
+	} {
+		s := StampAt(c.at)
+		if got := hex.EncodeToString(s[:]); got != c.want {
+			t.Errorf("%v: %s, want %s", c.at, got, c.want)
+		}
+	}
+	if got := StampAt(time.Unix(5, 0).In(time.FixedZone("", 3600))); got != StampAt(time.Unix(5, 0)) {
+		t.Error("the zone matters")
+	}
+}
+
+// A17: whatever the wall time, at most 60 different stamps a second.
+func TestStampsAreCoarse(t *testing.T) {
+	seen := map[TAI64N]bool{}
+	for ns := 0; ns < 1_000_000_000; ns += 100_003 {
+		seen[StampAt(time.Unix(7, int64(ns)))] = true
+	}
+	if len(seen) != 60 {
+		t.Errorf("%d stamps in a second", len(seen))
+	}
+}
+
+// A18: order is that of the bytes, strictly.
+func TestStampOrder(t *testing.T) {
+	rising := []TAI64N{
+		{}, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, StampAt(time.Unix(-5, 0)), StampAt(time.Unix(0, 0)),
+		StampAt(time.Unix(0, 1<<24)), StampAt(time.Unix(1, 0)), StampAt(time.Unix(255, 0)), StampAt(time.Unix(256, 0)),
+		{0x80}, {0xff},
+	}
+	for i, a := range rising {
+		for j, b := range rising {
+			if a.After(b) != (i > j) || (a.Compare(b) < 0) != (i < j) || (a.Compare(b) == 0) != (i == j) {
+				t.Errorf("%x and %x are out of order", a, b)
+			}
+		}
+	}
+	if !rising[0].IsZero() || rising[1].IsZero() {
+		t.Error("IsZero")
+	}
+}
+
+// A20: Next is later, by as little as A17 allows.
+func TestNext(t *testing.T) {
+	s := StampAt(time.Unix(9, 0))
+	for range 200 {
+		n := s.Next()
+		if !n.After(s) {
+			t.Fatalf("%x is not after %x", n, s)
+		}
+		s = n
+	}
+	// 60 granules begin in each second.
+	if want := StampAt(time.Unix(9+200/60, 200%60<<24)); s != want {
+		t.Errorf("%x, want %x", s, want)
+	}
+	for _, c := range []struct{ from, want string }{
+		{"400000000000000a00000001", "400000000000000a01000000"}, // not rounded, from a file
+		{"400000000000000a3b000000", "400000000000000b00000000"},
+		{"400000000000000affffffff", "400000000000000b00000000"}, // more than a second
+		{"40000000ffffffff3b9ac9ff", "400000010000000000000000"},
+		{"ffffffffffffffffffffffff", "ffffffffffffffffffffffff"},
+	} {
+		b, err := hex.DecodeString(c.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := TAI64N(b).Next()
+		if got := hex.EncodeToString(n[:]); got != c.want {
+			t.Errorf("after %s comes %s, want %s", c.from, got, c.want)
+		}
+	}
+}
+
+// A20: for any stamp, though it be a peer's or from a damaged file.
+func FuzzNext(f *testing.F) {
+	f.Add(make([]byte, 12))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3b, 0x9a, 0xca, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) != TAI64NSize {
+			return
+		}
+		s := TAI64N(b)
+		n := s.Next()
+		if n == s && s[0] == 0xff {
+			return // the end of time
+		}
+		if !n.After(s) || n[9]|n[10]|n[11] != 0 {
+			t.Fatalf("after %x comes %x", s, n)
+		}
+	})
+}
