@@ -1,0 +1,123 @@
+package cookie
+
+import (
+	"io"
+	"net/netip"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/key"
+)
+
+// Verdict is what a Gate says of a message.
+type Verdict uint8
+
+const (
+	Admit         Verdict = iota + 1 // put it into the handshake queue
+	Reply                            // send the cookie reply to where it came from, nothing else
+	DropMalformed                    // neither an initiation nor a response
+	DropNoKey                        // we have no private key, so nothing is for us
+	DropMAC1                         // its sender does not know our public key
+	DropFull                         // the handshake queue is full
+	DropRate                         // its source is over its rate
+	DropRandom                       // it needs a cookie, and there are no random bytes
+)
+
+var verdicts = [...]string{
+	Admit:         "admitted",
+	Reply:         "asked for a cookie",
+	DropMalformed: "not a handshake message",
+	DropNoKey:     "handshake without a private key",
+	DropMAC1:      "handshake with a wrong mac1",
+	DropFull:      "handshake queue full",
+	DropRate:      "handshakes over the rate of their source",
+	DropRandom:    "no random bytes for a cookie",
+}
+
+// String says it for people.
+func (v Verdict) String() string {
+	if v == 0 || int(v) >= len(verdicts) {
+		return "no verdict"
+	}
+	return verdicts[v]
+}
+
+// Load begins when the handshake queue is filled to one part in loadShare, and
+// ends loadLasts after it was last so (A28).
+const (
+	loadShare = 8
+	loadLasts = time.Second
+)
+
+// Gate joins all that a receiver decides about initiations and responses (both
+// alike, A27) before they take a place in the handshake queue. It is not safe
+// for concurrent use.
+type Gate struct {
+	key.Hidden
+	checker Checker
+	limiter Limiter
+	force   bool
+	loaded  clock.Time // when the queue was last that full; 0: never
+}
+
+// NewGate is the gate before the owner of a public key; the zero key lets
+// nothing through. random is for cookies: secrets and nonces.
+func NewGate(public key.Public, random io.Reader) *Gate {
+	g := &Gate{checker: Checker{random: random}}
+	g.SetKey(public)
+	return g
+}
+
+// SetKey changes the owner.
+func (g *Gate) SetKey(public key.Public) { g.checker.SetKey(public) }
+
+// SetForce makes the gate behave as under load whatever the load.
+func (g *Gate) SetForce(force bool) { g.force = force }
+
+// UnderLoad reports whether handshakes need a cookie at now.
+func (g *Gate) UnderLoad(now clock.Time) bool {
+	return g.force || g.loaded != 0 && now.Sub(g.loaded) < loadLasts
+}
+
+// Admit judges a datagram from a source, while queued of capacity places in
+// the handshake queue are taken. With Reply comes the message to answer with;
+// it is valid until the next call. Nothing else is ever answered (A5, A6).
+func (g *Gate) Admit(now clock.Time, from netip.AddrPort, msg []byte, queued, capacity int) (Verdict, []byte) {
+	if !hasMACs(msg) || !from.IsValid() {
+		return DropMalformed, nil
+	}
+	if !g.checker.HasKey() {
+		return DropNoKey, nil
+	}
+	if !g.checker.CheckMAC1(msg) {
+		return DropMAC1, nil
+	}
+	if queued > 0 && queued >= capacity/loadShare {
+		g.loaded = now
+	}
+	if !g.UnderLoad(now) {
+		// A23, A30: mac2 is ignored, no rate is kept, nobody is asked for anything.
+		g.limiter.Expire(now)
+		return Admit, nil
+	}
+	if !g.checker.CheckMAC2(now, from, msg) {
+		if reply, ok := g.checker.Reply(now, from, msg); ok {
+			return Reply, reply
+		}
+		return DropRandom, nil
+	}
+	if queued >= capacity {
+		return DropFull, nil // before the limiter: it costs its source nothing
+	}
+	// A30: after mac2, so that a forged source uses up nobody's rate.
+	if !g.limiter.Allow(now, from.Addr()) {
+		return DropRate, nil
+	}
+	return Admit, nil
+}
+
+// Erase forgets the key and the secret of the cookies.
+func (g *Gate) Erase() {
+	g.checker.Erase()
+	g.limiter = Limiter{}
+}

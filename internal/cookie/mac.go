@@ -1,0 +1,56 @@
+package cookie
+
+import (
+	"hash"
+	"time"
+
+	"golang.org/x/crypto/blake2s"
+
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// maxAge is how long a receiver keeps the secret of its cookies, and a sender
+// uses a cookie (A24).
+const maxAge = 120 * time.Second
+
+const (
+	mac1Label   = "mac1----"
+	cookieLabel = "cookie--"
+)
+
+// A mac is mac1, mac2, or a cookie.
+type mac = [wire.MACSize]byte
+
+// labelled is HASH(label ‖ public), the key of mac1 and of cookie replies.
+func labelled(label string, public key.Public) [blake2s.Size]byte {
+	var room [8 + key.Size]byte
+	copy(room[copy(room[:], label):], public[:])
+	return blake2s.Sum256(room[:])
+}
+
+// newMAC is keyed BLAKE2s-128.
+func newMAC(k []byte) hash.Hash {
+	h, err := blake2s.New128(k)
+	if err != nil {
+		panic("cookie: key refused for a MAC: " + err.Error())
+	}
+	return h
+}
+
+// A handshake message ends in mac1 and mac2. Each covers what is before it.
+func mac1Of(msg []byte) (covered, field []byte) {
+	at := len(msg) - 2*wire.MACSize
+	return msg[:at], msg[at : at+wire.MACSize]
+}
+
+func mac2Of(msg []byte) (covered, field []byte) {
+	at := len(msg) - wire.MACSize
+	return msg[:at], msg[at:]
+}
+
+// hasMACs reports whether msg is a message with these fields.
+func hasMACs(msg []byte) bool {
+	t, ok := wire.TypeOf(msg)
+	return ok && (t == wire.TypeInitiation || t == wire.TypeResponse)
+}
