@@ -12,8 +12,7 @@ import (
 	"wgd/key"
 )
 
-// Target keeps what is applied to it. The zero value is an interface without
-// anything.
+// Target keeps what is applied to it. New makes one.
 type Target struct {
 	mu      sync.Mutex
 	status  conf.Status

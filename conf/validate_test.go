@@ -1,0 +1,172 @@
+package conf_test
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/key"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// TestValidateSays: every error names the thing and the way out, and is
+// ErrInvalid.
+func TestValidateSays(t *testing.T) {
+	peer := func(p conf.PeerChange) conf.Change {
+		p.PublicKey = key.Public{0xab, 0xcd, 0xef, 0x01}
+		return conf.Change{Peers: []conf.PeerChange{p}}
+	}
+	for _, c := range []struct {
+		name   string
+		change conf.Change
+		want   string // "" for a valid one; otherwise a part of the sentence
+	}{
+		{"nothing", conf.Change{}, ""},
+		{"a name with all that may be in it", peer(conf.PeerChange{Name: ptr("aZ09._@-")}), ""},
+		{"the longest name", peer(conf.PeerChange{Name: ptr(strings.Repeat("n", 63))}), ""},
+		{"the empty name forgets", peer(conf.PeerChange{Name: ptr("")}), ""},
+		{"too long a name", peer(conf.PeerChange{Name: ptr(strings.Repeat("n", 64))}), "has 64 bytes: the most is 63"},
+		{"a space", peer(conf.PeerChange{Name: ptr("a b")}), `' ' may not stand in a name: use letters`},
+		{"a line's end", peer(conf.PeerChange{Name: ptr("a\nremove=true")}), `'\n' may not stand`},
+		{"no ASCII", peer(conf.PeerChange{Name: ptr("ä")}), "may not stand in a name"},
+		{"port 0", peer(conf.PeerChange{Endpoint: ptr(netip.MustParseAddrPort("192.0.2.1:0"))}), "peer abcdef01: endpoint 192.0.2.1:0: no datagram reaches port 0"},
+		{"no address", peer(conf.PeerChange{Endpoint: &netip.AddrPort{}}), "no address: write HOST:PORT"},
+		{"no prefix", peer(conf.PeerChange{Name: ptr("B"), AllowedIPs: make([]conf.AllowedIPChange, 1)}), "peer B: allowed-ips: not a prefix"},
+		{"all that is wrong with a peer that goes", peer(conf.PeerChange{Remove: true, Name: ptr("a b")}), ""},
+		{"no time at all", conf.Change{Tunables: conf.TunablesChange{RekeyTimeout: ptr(time.Duration(0))}}, "net.wg.rekey_timeout: 0s: give 1 to 86400 whole seconds"},
+		{"part of a second", conf.Change{Tunables: conf.TunablesChange{KeepaliveTimeout: ptr(1500 * time.Millisecond)}}, "net.wg.keepalive_timeout: 1.5s"},
+		{"no message", conf.Change{Tunables: conf.TunablesChange{RekeyAfterMessages: ptr(uint64(0))}}, "net.wg.rekey_after_messages: 0"},
+	} {
+		err := c.change.Validate()
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: %v, want a sentence with %q", c.name, err, c.want)
+		case c.want != "" && !errors.Is(err, conf.ErrInvalid):
+			t.Errorf("%s: %v is not ErrInvalid", c.name, err)
+		}
+	}
+}
+
+// TestNamesWithinOneChange: names are unique; the last word about a peer counts (A59).
+func TestNamesWithinOneChange(t *testing.T) {
+	a, b := key.Public{1}, key.Public{2}
+	named := func(k key.Public, n string) conf.PeerChange { return conf.PeerChange{PublicKey: k, Name: &n} }
+	for _, c := range []struct {
+		about string
+		peers []conf.PeerChange
+		ok    bool
+	}{
+		{"two names", []conf.PeerChange{named(a, "A"), named(b, "B")}, true},
+		{"one name twice", []conf.PeerChange{named(a, "A"), named(b, "A")}, false},
+		{"the same peer twice", []conf.PeerChange{named(a, "A"), named(a, "A")}, true},
+		{"names change places", []conf.PeerChange{named(a, "A"), named(b, "A"), named(a, "B")}, true},
+		{"freed by removal", []conf.PeerChange{named(a, "A"), named(b, "A"), {PublicKey: a, Remove: true}}, true},
+		{"nameless both", []conf.PeerChange{named(a, ""), named(b, "")}, true},
+	} {
+		if err := (&conf.Change{Peers: c.peers}).Validate(); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.about, err)
+		}
+	}
+}
+
+// TestInterfaceNames: what is accepted is safe in a path.
+func TestInterfaceNames(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"wg0": true, "a": true, "my-vpn_1=2+3.4": true, "fifteen-bytes-x": true,
+		"": false, "sixteen-bytes-xy": false, "..": false, ".": false, "a/b": false, "../wg0": false,
+		"wg 0": false, "wg0\n": false, "wg:0": false, "wg\x00": false,
+	} {
+		if err := conf.ValidInterfaceName(name); (err == nil) != ok {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// TestTunables: every name reads what it wrote, and nothing else changes.
+func TestTunables(t *testing.T) {
+	before := conf.DefaultTunables()
+	for _, name := range conf.TunableNames() {
+		var c conf.TunablesChange
+		value := "1"
+		if err := c.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+		after := c.ApplyTo(before)
+		for _, other := range conf.TunableNames() {
+			want, _ := before.Get(other)
+			if other == name {
+				want = value
+			}
+			if got, err := after.Get(other); err != nil || got != want {
+				t.Errorf("%s=1: %s is %s, want %s", name, other, got, want)
+			}
+		}
+		var told []string
+		c.Each(func(n, v string) { told = append(told, n+"="+v) })
+		if len(told) != 1 || told[0] != name+"=1" {
+			t.Errorf("%s: Each told %v", name, told)
+		}
+		for _, bad := range []string{"", "-1", "x", "1.5", "99999999999999999999999", "1 "} {
+			if err := c.Set(name, bad); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s=%q: %v", name, bad, err)
+			}
+		}
+	}
+	err := new(conf.TunablesChange).Set("net.wg.nothing", "1")
+	if err == nil || !strings.Contains(err.Error(), "net.wg.rekey_after_time") {
+		t.Errorf("an unknown name: %v, want a list of the names", err)
+	}
+}
+
+// TestDefaultsAreNetBSDs as commands.md gives them.
+func TestDefaultsAreNetBSDs(t *testing.T) {
+	d := conf.DefaultTunables()
+	for name, want := range map[string]string{
+		"net.wg.rekey_after_messages": "1152921504606846976",
+		"net.wg.rekey_after_time":     "120",
+		"net.wg.rekey_timeout":        "5",
+		"net.wg.rekey_attempt_time":   "90",
+		"net.wg.keepalive_timeout":    "10",
+		"net.wg.force_underload":      "0",
+		"net.wg.debug":                "0",
+	} {
+		if got, _ := d.Get(name); got != want {
+			t.Errorf("%s = %s, want %s", name, got, want)
+		}
+	}
+}
+
+// FuzzValidate: no Change panics, and what is accepted holds to the limits (B40).
+func FuzzValidate(f *testing.F) {
+	f.Add("B", "192.0.2.1:51820", "10.0.0.1/8", int64(120), uint64(1), true)
+	f.Add("", "", "", int64(0), uint64(0), false)
+	f.Add("a b", "[::1%x]:1", "::/0", int64(-1), uint64(1)<<63, true)
+	f.Fuzz(func(t *testing.T, name, endpoint, prefix string, seconds int64, messages uint64, twice bool) {
+		ap, _ := netip.ParseAddrPort(endpoint)
+		p, _ := netip.ParsePrefix(prefix)
+		after := time.Duration(seconds)
+		c := conf.Change{
+			Tunables: conf.TunablesChange{RekeyAfterTime: &after, RekeyAfterMessages: &messages},
+			Peers: []conf.PeerChange{{Name: &name, Endpoint: &ap,
+				AllowedIPs: []conf.AllowedIPChange{{Prefix: p}}}},
+		}
+		if twice {
+			c.Peers = append(c.Peers, conf.PeerChange{PublicKey: key.Public{1}, Name: &name})
+		}
+		if err := c.Validate(); err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r\x00") {
+				t.Errorf("%q: not one line", err)
+			}
+			return
+		}
+		if !ap.IsValid() || ap.Port() == 0 || !p.IsValid() || len(name) > conf.MaxNameLen || twice && name != "" {
+			t.Errorf("accepted: %q %q %q", name, endpoint, prefix)
+		}
+	})
+}

@@ -1,0 +1,91 @@
+package uapi_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"testing"
+	"testing/iotest"
+
+	"wgd/conf"
+	"wgd/internal/uapi"
+)
+
+// FuzzDecoder: whatever arrives, in whatever pieces, the decoder ends, and
+// what it accepts is valid and means the same when it is written again (B40, B54).
+func FuzzDecoder(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte("\n\nget=1\n\n"))
+	f.Add([]byte("set=1\r\n\r\n"))
+	f.Add([]byte("set=1\npublic_key=" + hexB + "\nallowed_ip=::ffff:10.0.0.1/97\nendpoint=[::ffff:1.2.3.4%x]:1\n\n"))
+	f.Add([]byte("set=1\nlisten_port"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := uapi.NewDecoder(bytes.NewReader(data))
+		slow := uapi.NewDecoder(iotest.OneByteReader(bytes.NewReader(data)))
+		for {
+			request, err := d.Next()
+			again, slowErr := slow.Next()
+			if !reflect.DeepEqual(request, again) || (err == nil) != (slowErr == nil) {
+				t.Fatalf("byte by byte it is another request: %v, %v", err, slowErr)
+			}
+			var refused *uapi.Error
+			switch {
+			case errors.As(err, &refused):
+				continue
+			case err == io.EOF || err == io.ErrUnexpectedEOF:
+				return
+			case err != nil:
+				t.Fatal(err)
+			}
+			if !request.Get {
+				writtenAgain(t, request.Change)
+			}
+		}
+	})
+}
+
+func writtenAgain(t *testing.T, c conf.Change) {
+	t.Helper()
+	if err := c.Validate(); err != nil {
+		t.Fatalf("accepted, but %v", err)
+	}
+	for i, p := range c.Peers {
+		if p.Remove {
+			c.Peers[i] = conf.PeerChange{PublicKey: p.PublicKey, Remove: true} // the rest is ignored
+		}
+	}
+	var text bytes.Buffer
+	if err := uapi.WriteChange(bufio.NewWriter(&text), &c); err != nil {
+		t.Fatal(err)
+	}
+	request, err := uapi.NewDecoder(bytes.NewReader(text.Bytes())).Next()
+	if err != nil || !reflect.DeepEqual(request.Change, c) {
+		t.Fatalf("%v\n%s", err, text.Bytes())
+	}
+}
+
+// FuzzReader: whatever a daemon answers, the client ends; what it accepts
+// means the same when it is written again.
+func FuzzReader(f *testing.F) {
+	var text bytes.Buffer
+	s := status(f)
+	uapi.WriteStatus(bufio.NewWriter(&text), &s)
+	f.Add(text.Bytes())
+	f.Add([]byte("errno=-22\nerror=no\n\n"))
+	f.Add([]byte("public_key=" + hexB + "\nlast_handshake_time_nsec=1\nlast_handshake_time_sec=1\nerrno=0\n\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := uapi.NewReader(bytes.NewReader(data)).Status()
+		if err != nil {
+			return
+		}
+		var text bytes.Buffer
+		if err := uapi.WriteStatus(bufio.NewWriter(&text), &s); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := uapi.NewReader(&text).Status(); err != nil {
+			t.Fatalf("what was written again: %v", err)
+		}
+	})
+}

@@ -1,0 +1,402 @@
+package uapi_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/uapi"
+	"wgd/key"
+)
+
+const (
+	hexA = "e84b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba52027a"
+	hexB = "b85996fecc9c7f1fc6d2572a76eda11d59bcd20be8e543b15ce4bd85a8e75a33"
+	hexC = "58402e695ba1772b1cc9309755f043251ea77fdcf10fbe63989ceb7e19321376"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func public(t testing.TB, s string) key.Public {
+	t.Helper()
+	k, err := key.ParsePublicHex(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// whole is a request with every key.
+const whole = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nreplace_peers=true\n" +
+	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
+	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\n" +
+	"persistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
+	"public_key=" + hexC + "\nupdate_only=true\nname=\n" +
+	"public_key=" + hexA + "\nremove=true\n\n"
+
+func wholeChange(t testing.TB) conf.Change {
+	private, _ := key.ParsePrivateHex(hexA)
+	preshared, _ := key.ParsePresharedHex(hexC)
+	return conf.Change{
+		PrivateKey:   &private,
+		ListenPort:   ptr(uint16(12912)),
+		FirewallMark: ptr(uint32(51820)),
+		ReplacePeers: true,
+		Tunables:     conf.TunablesChange{RekeyAfterTime: ptr(10 * time.Second), ForceUnderload: ptr(true)},
+		Peers: []conf.PeerChange{
+			{PublicKey: public(t, hexB), Name: ptr("B"), PresharedKey: &preshared,
+				Endpoint:            ptr(netip.MustParseAddrPort("[abcd:23::33%2]:51820")),
+				PersistentKeepalive: ptr(uint16(25)), ReplaceAllowedIPs: true,
+				AllowedIPs: []conf.AllowedIPChange{
+					{Prefix: netip.MustParsePrefix("192.168.4.4/32")},
+					{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Remove: true},
+					{Prefix: netip.MustParsePrefix("fd00::/64")}, // A50: host bits are masked
+				}},
+			{PublicKey: public(t, hexC), UpdateOnly: true, Name: ptr("")},
+			{PublicKey: public(t, hexA), Remove: true},
+		},
+	}
+}
+
+// TestSet: every key of the protocol, and ours, however the bytes arrive (B54).
+func TestSet(t *testing.T) {
+	want := wholeChange(t)
+	for name, r := range map[string]io.Reader{
+		"at once":        strings.NewReader(whole),
+		"byte by byte":   iotest.OneByteReader(strings.NewReader(whole)),
+		"halves":         iotest.HalfReader(strings.NewReader(whole)),
+		"data and error": iotest.DataErrReader(strings.NewReader(whole)),
+		"CRLF":           strings.NewReader(strings.ReplaceAll(whole, "\n", "\r\n")),
+	} {
+		d := uapi.NewDecoder(r)
+		request, err := d.Next()
+		if err != nil || request.Get || !reflect.DeepEqual(request.Change, want) {
+			t.Errorf("%s: %v\n%+v\nwant\n%+v", name, err, request.Change, want)
+		}
+		if _, err := d.Next(); err != io.EOF {
+			t.Errorf("%s: after it: %v, want EOF", name, err)
+		}
+	}
+}
+
+// TestRefused: nothing of a request with an error is left (A59), the sentence
+// names the key, and the next request is read.
+func TestRefused(t *testing.T) {
+	peer := "public_key=" + hexB + "\n"
+	for _, c := range []struct{ lines, want string }{
+		{"listen_port=1\nlistenport=2", "listenport: no such key of an interface"},
+		{peer + "endpiont=1.2.3.4:5", "endpiont: no such key of a peer"},
+		{peer + "listen_port=5", "listen_port: no such key of a peer"},
+		{"allowed_ip=10.0.0.0/8", "allowed_ip: no such key of an interface"},
+		{"listen_port", "a line without ="},
+		{"listen_port=65536", "listen_port: 65536: give a number from 0 to 65535"},
+		{"listen_port=-1", "listen_port: -1"},
+		{"listen_port=+1", "listen_port: +1"},
+		{"listen_port=", "listen_port: "},
+		{"fwmark=4294967296", "fwmark: 4294967296: give a number from 0 to 4294967295"},
+		{"fwmark=0x10", "fwmark: 0x10"},
+		{"replace_peers=false", "replace_peers: false: the only value is true"},
+		{"private_key=abcd", "private_key"},
+		{"public_key=" + hexB[1:] + "x", "public_key"},
+		{peer + "preshared_key=" + strings.ToUpper(hexA)[:63] + "!", "preshared_key"},
+		{peer + "endpoint=example.org:51820", "endpoint: example.org:51820: give ADDRESS:PORT"},
+		{peer + "endpoint=1.2.3.4:0", "no datagram reaches port 0"},
+		{peer + "endpoint=::1:5", "endpoint"},
+		{peer + "allowed_ip=10.0.0.0/33", "allowed_ip: 10.0.0.0/33"},
+		{peer + "allowed_ip=10.0.0.1", "allowed_ip: 10.0.0.1"},
+		{peer + "allowed_ip=fe80::1%eth0/64", "allowed_ip"},
+		{peer + "allowed_ip=--10.0.0.0/8", "allowed_ip"},
+		{peer + "persistent_keepalive_interval=off", "persistent_keepalive_interval: off"},
+		{peer + "protocol_version=2", "protocol_version: 2"},
+		{peer + "remove=1", "remove: 1"},
+		{peer + "update_only=", "update_only: "},
+		{peer + "replace_allowed_ips=yes", "replace_allowed_ips: yes"},
+		{peer + "name=a b", "may not stand in a name"},
+		{peer + "name=x\npublic_key=" + hexC + "\nname=x", "two peers of one request"},
+		{"net.wg.rekey_timeout=0", "net.wg.rekey_timeout"},
+		{"net.wg.unknown=1", "net.wg.rekey_after_time"},
+		{"listen_port=1\x00", "listen_port: 1?"},
+		{"=", ": no such key"},
+		{strings.Repeat("x", uapi.MaxLine+1), "a line of over 4096 bytes"},
+		{"name=" + strings.Repeat("x", 10*uapi.MaxLine), "a line of over 4096 bytes"},
+	} {
+		d := uapi.NewDecoder(strings.NewReader("set=1\nfwmark=7\n" + c.lines + "\n\nget=1\n\n"))
+		request, err := d.Next()
+		var refused *uapi.Error
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.60q: %v, want a sentence with %q", c.lines, err, c.want)
+			continue
+		}
+		if refused.Errno != uapi.EINVAL && refused.Errno != uapi.EPROTO {
+			t.Errorf("%.60q: errno %d", c.lines, refused.Errno)
+		}
+		if !reflect.DeepEqual(request, uapi.Request{}) {
+			t.Errorf("%.60q: something of it is left: %+v", c.lines, request)
+		}
+		if request, err = d.Next(); err != nil || !request.Get {
+			t.Errorf("%.60q: the next request: %v", c.lines, err)
+		}
+	}
+}
+
+// TestNoSecretInARefusal: half a key is a secret too.
+func TestNoSecretInARefusal(t *testing.T) {
+	for _, lines := range []string{
+		"private_key=" + hexA[:60], "private_key=" + hexA + "00", "private_key " + hexA, hexA, "private_key=" + hexA[:63] + "g",
+		"public_key=" + hexB + "\npreshared_key=" + hexA[:62], "public_key=" + hexB + "\npreshared_key:" + hexA,
+	} {
+		_, err := uapi.NewDecoder(strings.NewReader("set=1\n" + lines + "\n\n")).Next()
+		if err == nil || strings.Contains(err.Error(), hexA[:8]) || strings.Contains(err.Error(), hexA[52:60]) {
+			t.Errorf("%s: %v", lines, err)
+		}
+	}
+}
+
+// TestOperations: what begins a request, and what does not (B54).
+func TestOperations(t *testing.T) {
+	type answer struct {
+		get   bool
+		errno int
+	}
+	for _, c := range []struct {
+		in   string
+		want []answer
+		end  error
+	}{
+		{"", nil, io.EOF},
+		{"get=1\n\n", []answer{{get: true}}, io.EOF},
+		{"get=1\n\nset=1\n\nget=1\n\n", []answer{{get: true}, {}, {get: true}}, io.EOF},
+		{"get=1\nlisten_port=1\n\nget=1\n\n", []answer{{errno: uapi.EINVAL}, {get: true}}, io.EOF},
+		{"get=2\nanything\n\nget=1\n\n", []answer{{errno: uapi.EPROTO}, {get: true}}, io.EOF},
+		{"\nget=1\n\n", []answer{{errno: uapi.EPROTO}, {get: true}}, io.EOF},
+		{"\r\n\n", []answer{{errno: uapi.EPROTO}, {errno: uapi.EPROTO}}, io.EOF},
+		{strings.Repeat("y", 100000) + "\n\nget=1\n\n", []answer{{errno: uapi.EINVAL}, {get: true}}, io.EOF},
+		{"get=1", nil, io.ErrUnexpectedEOF},
+		{"get=1\n", nil, io.ErrUnexpectedEOF},
+		{"set=1\nlisten_port=1\n", nil, io.ErrUnexpectedEOF},
+		{"set=1\nlisten_port=1", nil, io.ErrUnexpectedEOF},
+		{strings.Repeat("y", 100000), nil, io.ErrUnexpectedEOF},
+	} {
+		d := uapi.NewDecoder(iotest.OneByteReader(strings.NewReader(c.in)))
+		for i, want := range c.want {
+			request, err := d.Next()
+			var refused *uapi.Error
+			errors.As(err, &refused)
+			got := answer{get: request.Get && err == nil}
+			if refused != nil {
+				got.errno = refused.Errno
+			}
+			if got != want {
+				t.Errorf("%.40q: request %d: %+v (%v), want %+v", c.in, i, got, err, want)
+			}
+		}
+		if _, err := d.Next(); err != c.end {
+			t.Errorf("%.40q: the end: %v, want %v", c.in, err, c.end)
+		}
+	}
+}
+
+// TestReplaceForgetsWhatWasSaidBefore: the lines act in their order.
+func TestReplaceForgetsWhatWasSaidBefore(t *testing.T) {
+	in := "set=1\npublic_key=" + hexB + "\nallowed_ip=10.0.0.0/8\nreplace_allowed_ips=true\nallowed_ip=11.0.0.0/8\n\n"
+	request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := request.Change.Peers[0]
+	if !p.ReplaceAllowedIPs || len(p.AllowedIPs) != 1 || p.AllowedIPs[0].Prefix.String() != "11.0.0.0/8" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestMappedEndpointIsIPv4 (A54).
+func TestMappedEndpointIsIPv4(t *testing.T) {
+	in := "set=1\npublic_key=" + hexB + "\nendpoint=[::ffff:192.0.2.1]:5\n\n"
+	request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
+	if err != nil || request.Change.Peers[0].Endpoint.String() != "192.0.2.1:5" {
+		t.Errorf("%v %v", request.Change.Peers, err)
+	}
+}
+
+// TestSamePeerTwiceIsTwoSteps (A59): the order is kept for whoever applies it.
+func TestSamePeerTwiceIsTwoSteps(t *testing.T) {
+	in := "set=1\npublic_key=" + hexB + "\nremove=true\npublic_key=" + hexB + "\nname=B\n\n"
+	request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
+	if err != nil || len(request.Change.Peers) != 2 || !request.Change.Peers[0].Remove || request.Change.Peers[1].Remove {
+		t.Errorf("%+v %v", request.Change.Peers, err)
+	}
+}
+
+func status(t testing.TB) conf.Status {
+	private, _ := key.ParsePrivateHex(hexA)
+	preshared, _ := key.ParsePresharedHex(hexC)
+	return conf.Status{
+		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, MTU: 1420, Up: true,
+		Fault: "port 51820 is taken: choose another", Tunables: conf.DefaultTunables(),
+		Drops: []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
+		Peers: []conf.PeerStatus{
+			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
+				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7,
+				AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")}},
+			{PublicKey: public(t, hexC), Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), LastHandshake: time.Unix(1, 0)},
+		},
+	}
+}
+
+// TestGetRoundTrip: what a client reads is what the daemon wrote.
+func TestGetRoundTrip(t *testing.T) {
+	for _, want := range []conf.Status{status(t), {}, {Tunables: conf.DefaultTunables()}} {
+		var text bytes.Buffer
+		if err := uapi.WriteStatus(bufio.NewWriter(&text), &want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := uapi.NewReader(iotest.OneByteReader(&text)).Status()
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%v\n%+v\nwant\n%+v", err, got, want)
+		}
+	}
+}
+
+// TestGetIsWireguardTools: exactly these lines.
+func TestGetIsWireguardTools(t *testing.T) {
+	s := status(t)
+	s.Drops = s.Drops[:1]
+	var text bytes.Buffer
+	uapi.WriteStatus(bufio.NewWriter(&text), &s)
+	private, _ := key.ParsePrivateHex(hexA)
+	want := "private_key=" + private.Hex() + `
+listen_port=51820
+fwmark=2147483648
+up=1
+mtu=1420
+fault=port 51820 is taken: choose another
+net.wg.rekey_after_messages=1152921504606846976
+net.wg.rekey_after_time=120
+net.wg.rekey_timeout=5
+net.wg.rekey_attempt_time=90
+net.wg.keepalive_timeout=10
+net.wg.force_underload=0
+net.wg.debug=0
+drop=replay:3
+public_key=` + hexB + `
+name=B
+preshared_key=` + hexC + `
+protocol_version=1
+endpoint=[fe80::1%eth0]:7
+last_handshake_time_sec=1600000000
+last_handshake_time_nsec=123456789
+tx_bytes=7
+rx_bytes=18446744073709551615
+persistent_keepalive_interval=25
+allowed_ip=0.0.0.0/0
+allowed_ip=fd00::/64
+public_key=` + hexC + `
+preshared_key=` + strings.Repeat("0", 64) + `
+protocol_version=1
+endpoint=192.0.2.1:7
+last_handshake_time_sec=1
+last_handshake_time_nsec=0
+tx_bytes=0
+rx_bytes=0
+persistent_keepalive_interval=0
+errno=0
+
+`
+	if text.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
+	}
+}
+
+// TestSetRoundTrip: what the daemon decodes is what the client meant.
+func TestSetRoundTrip(t *testing.T) {
+	for _, want := range []conf.Change{wholeChange(t), {}} {
+		var text bytes.Buffer
+		if err := uapi.WriteChange(bufio.NewWriter(&text), &want); err != nil {
+			t.Fatal(err)
+		}
+		request, err := uapi.NewDecoder(&text).Next()
+		if err != nil || !reflect.DeepEqual(request.Change, want) {
+			t.Errorf("%v\n%+v\nwant\n%+v", err, request.Change, want)
+		}
+	}
+}
+
+// TestResult: errno comes first, for wg reads that line only; then the sentence.
+func TestResult(t *testing.T) {
+	var text bytes.Buffer
+	w := bufio.NewWriter(&text)
+	uapi.WriteResult(w, uapi.EADDRINUSE, "port 5 is taken:\nchoose another")
+	uapi.WriteResult(w, 0, "")
+	if want := "errno=-98\nerror=port 5 is taken: choose another\n\nerrno=0\n\n"; text.String() != want {
+		t.Fatalf("%q, want %q", text.String(), want)
+	}
+	r := uapi.NewReader(&text)
+	var refused *uapi.Error
+	if err := r.Result(); !errors.As(err, &refused) || refused.Errno != uapi.EADDRINUSE || err.Error() != "port 5 is taken: choose another" {
+		t.Errorf("%v", err)
+	}
+	if err := r.Result(); err != nil {
+		t.Error(err)
+	}
+	if err := r.Result(); err == nil {
+		t.Error("no answer is no error")
+	}
+}
+
+// TestReaderOfOtherDaemons: what they leave out, or have beyond ours, is no error.
+func TestReaderOfOtherDaemons(t *testing.T) {
+	s, err := uapi.NewReader(strings.NewReader("future_key=1\npublic_key=" + hexB + "\nfuture=2\nallowed_ip=10.0.0.0/8\nerrno=0\n\n")).Status()
+	if err != nil || len(s.Peers) != 1 || len(s.Peers[0].AllowedIPs) != 1 {
+		t.Errorf("%+v %v", s, err)
+	}
+	for _, bad := range []string{"", "errno=0\n", "\n", "listen_port=70000\nerrno=0\n\n", "nonsense\nerrno=0\n\n", "errno=x\n\n",
+		"drop=5\nerrno=0\n\n", "public_key=zz\nerrno=0\n\n", "public_key=" + hexB + "\nlast_handshake_time_sec=9999999999999999\nerrno=0\n\n"} {
+		if s, err := uapi.NewReader(strings.NewReader(bad)).Status(); err == nil {
+			t.Errorf("%q: %+v, want an error", bad, s)
+		}
+	}
+}
+
+// TestLarge: 10,000 peers and 130,560 prefixes are set and read back equal,
+// in time that grows with their number only (B22, B60).
+func TestLarge(t *testing.T) {
+	const peers, prefixes = 10000, 130560
+	var c conf.Change
+	var s conf.Status
+	for i := range peers {
+		k := key.Public{byte(i), byte(i >> 8), 1}
+		p := conf.PeerChange{PublicKey: k, Name: ptr(fmt.Sprint("peer-", i))}
+		q := conf.PeerStatus{PublicKey: k, Name: *p.Name}
+		for j := i * prefixes / peers; j < (i+1)*prefixes/peers; j++ {
+			prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(j >> 16), byte(j >> 8), byte(j)}), 32)
+			p.AllowedIPs = append(p.AllowedIPs, conf.AllowedIPChange{Prefix: prefix})
+			q.AllowedIPs = append(q.AllowedIPs, prefix)
+		}
+		c.Peers, s.Peers = append(c.Peers, p), append(s.Peers, q)
+	}
+	start := time.Now()
+	r, w := io.Pipe()
+	go func() { uapi.WriteChange(bufio.NewWriter(w), &c); w.Close() }()
+	request, err := uapi.NewDecoder(r).Next()
+	if err != nil || !reflect.DeepEqual(request.Change, c) {
+		t.Fatal("set: not equal", err)
+	}
+	r, w = io.Pipe()
+	go func() { uapi.WriteStatus(bufio.NewWriter(w), &s); w.Close() }()
+	got, err := uapi.NewReader(r).Status()
+	if err != nil || !reflect.DeepEqual(got.Peers, s.Peers) {
+		t.Fatal("get: not equal", err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
