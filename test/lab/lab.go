@@ -77,12 +77,16 @@ var (
 )
 
 // Build builds the commands of the tree, once for a run, and returns where they
-// are. E2E_RACE=1 builds them with the race detector.
+// are. E2E_RACE=1 builds them with the race detector; E2E_BIN names a folder
+// with programs to test instead.
 func Build() (Binaries, error) {
 	binariesMu.Lock()
 	defer binariesMu.Unlock()
 	if binaries.Dir != "" {
 		return binaries, nil
+	}
+	if dir := os.Getenv("E2E_BIN"); dir != "" {
+		return Binaries{Dir: dir}, nil
 	}
 	root, err := Root()
 	if err != nil {

@@ -1,0 +1,3 @@
+package interop
+import ("testing"; "wgd/test/lab")
+func TestX(t *testing.T){ _ = lab.Ours }
