@@ -1,0 +1,30 @@
+//go:build !race
+
+package packet
+
+import "testing"
+
+// Rule 12 of style: what runs for every packet allocates nothing.
+func TestNothingAllocated(t *testing.T) {
+	for _, f := range flows {
+		frame := f.super(1, fill(60000), 1372)
+		var s Segments
+		c := coalescer()
+		var rooms [64][2048]byte
+		var errBuf [MaxErrorFrame]byte
+		if n := testing.AllocsPerRun(20, func() {
+			s.Reset(frame)
+			for i, n := 0, s.Next(); n > 0; i, n = i+1, s.Next() {
+				room := rooms[i][:VirtioHeaderSize+n]
+				s.Put(room[VirtioHeaderSize:])
+				c.Add(room)
+			}
+			if len(c.Flush()) < 40 {
+				t.Fatal("not joined")
+			}
+			PutError(errBuf[:], frame[VirtioHeaderSize:], Unreachable, 0)
+		}); n != 0 {
+			t.Errorf("%v: %v allocations", f, n)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package packet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+)
+
+func TestSumAgainstRFC1071(t *testing.T) {
+	for _, pattern := range [][]byte{{0}, {0xff}, {1, 2, 3, 4, 5, 6, 7}, {0xff, 0xff, 0xff, 0xfe}} {
+		for n := range 300 {
+			b := bytes.Repeat(pattern, n/len(pattern)+1)[:n]
+			checkSum(t, b)
+		}
+		checkSum(t, bytes.Repeat(pattern, 70000/len(pattern)))
+	}
+}
+
+func FuzzSum(f *testing.F) {
+	f.Add([]byte{1})
+	f.Add(bytes.Repeat([]byte{0xff}, 129))
+	f.Fuzz(func(t *testing.T, b []byte) { checkSum(t, b) })
+}
+
+func checkSum(t *testing.T, b []byte) {
+	t.Helper()
+	var got [2]byte
+	putSum(got[:], fold(sum(b, 0)))
+	if want := slowSum(b); binary.BigEndian.Uint16(got[:]) != want {
+		t.Fatalf("sum of %d bytes %x…: %x, want %04x", len(b), b[:min(len(b), 16)], got, want)
+	}
+}
+
+func TestSumGoesOnWhereItWas(t *testing.T) {
+	b := fill(200)
+	for cut := 0; cut <= len(b); cut += 2 {
+		if fold(sum(b[cut:], sum(b[:cut], 0))) != fold(sum(b, 0)) {
+			t.Fatalf("cut at %d", cut)
+		}
+	}
+}
+
+func TestSumOfCarriesWithoutEnd(t *testing.T) {
+	// The worst that can be in the accumulator, and in the words.
+	b := bytes.Repeat([]byte{0xff}, 640)
+	for _, ac := range []uint64{0, 1, 1<<64 - 2, 1<<64 - 1} {
+		want := fold(ac)
+		if want == 0 {
+			want = 0xffff // in one's complement the same
+		}
+		if got := fold(sum(b, ac)); got != want {
+			t.Errorf("from %x: %x, want %x", ac, got, want)
+		}
+	}
+}
+
+func BenchmarkSum1420(b *testing.B) {
+	p := fill(1420)
+	b.SetBytes(1420)
+	for b.Loop() {
+		sum(p, 0)
+	}
+}

@@ -1,0 +1,310 @@
+package packet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+)
+
+func coalescer() *Coalescer { return &Coalescer{Offloads: Offloads{TCP: true, UDP: true}} }
+
+// B58: split and join is identity, and so is join and split.
+func TestSplitAndJoin(t *testing.T) {
+	for _, f := range flows {
+		for _, c := range []struct{ whole, size int }{{2760, 1380}, {4000, 1380}, {61000, 1372}, {300, 20}} {
+			frame := f.super(0xffffff00, fill(c.whole), c.size)
+			packets := split(t, frame)
+			frames := join(coalescer(), packets)
+			if len(frames) != 1 {
+				t.Fatalf("%v %+v: %d frames", f, c, len(frames))
+			}
+			// But for the hint, which the kernel gave wrong.
+			binary.NativeEndian.PutUint16(frame[2:], uint16(f.headers()))
+			if !bytes.Equal(frames[0], frame) {
+				t.Fatalf("%v %+v:\n%x\nwant\n%x", f, c, frames[0][:80], frame[:80])
+			}
+		}
+	}
+}
+
+// The closing flags come back to where they were, CWR too.
+func TestSplitAndJoinFlags(t *testing.T) {
+	for _, flags := range []byte{tcpPSH, tcpFIN, tcpFIN | tcpPSH, tcpCWR, tcpCWR | tcpECE | tcpPSH, tcpECE} {
+		f := flow{flags: tcpACK | flags}
+		packets := split(t, f.super(1, fill(3000), 1000))
+		frames := join(coalescer(), packets)
+		if len(frames) != 1 || !equalAll(split(t, frames[0]), packets) {
+			t.Errorf("flags %02x: %d frames", flags, len(frames))
+		}
+	}
+}
+
+func equalAll(a, b [][]byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !bytes.Equal(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// A pair of packets that follow each other, but for one thing (B58).
+func TestNotJoined(t *testing.T) {
+	type edit func(p []byte)
+	set := func(at int, b byte) edit { return func(p []byte) { p[at] = b; refresh(p) } }
+	flip := func(at int, b byte) edit { return func(p []byte) { p[at] ^= b; refresh(p) } }
+	spoil := func(at int) edit { return func(p []byte) { p[at] ^= 0x80 } } // without new checksums
+	tcp, tcp6, udp, udp6 := flow{flags: tcpACK, options: 12}, flow{flags: tcpACK, v6: true}, flow{udp: true}, flow{udp: true, v6: true}
+	free := flow{flags: tcpACK, free: true}
+	for _, c := range []struct {
+		name   string
+		f      flow
+		second edit
+	}{
+		{"TOS", tcp, set(1, 0x20)},
+		{"ECN", tcp, set(1, CE)},
+		{"TTL", tcp, set(8, 9)},
+		{"fragmenting allowed", tcp, set(6, 0)},
+		{"reserved bit", tcp, set(6, 0xc0)},
+		{"fragment", udp, set(6, 0x20)},
+		{"identification", free, set(5, 9)},
+		{"source", tcp, set(15, 9)},
+		{"destination", tcp, set(19, 9)},
+		{"source port", tcp, flip(21, 1)},
+		{"destination port", tcp, flip(23, 1)},
+		{"sequence", tcp, flip(27, 1)},
+		{"acknowledgement", tcp, flip(31, 1)},
+		{"reserved bits of TCP", tcp, flip(32, 2)},
+		{"data offset", tcp, set(32, 0x90)},
+		{"window", tcp, flip(35, 1)},
+		{"urgent pointer", tcp, flip(39, 1)},
+		{"options", tcp, set(44, 0)},
+		{"SYN", tcp, flip(33, 2)},
+		{"RST", tcp, flip(33, 4)},
+		{"URG", tcp, flip(33, 0x20)},
+		{"ECE", tcp, flip(33, tcpECE)},
+		{"CWR", tcp, flip(33, tcpCWR)},
+		{"no ACK", tcp, flip(33, tcpACK)},
+		{"IPv4 checksum", tcp, spoil(10)},
+		{"TCP checksum", tcp, spoil(36)},
+		{"payload", tcp, spoil(60)},
+		{"traffic class", tcp6, flip(0, 1)},
+		{"ECN, IPv6", tcp6, flip(1, 0x10)},
+		{"flow label", tcp6, flip(3, 1)},
+		{"hop limit", tcp6, flip(7, 1)},
+		{"source, IPv6", tcp6, flip(23, 1)},
+		{"destination, IPv6", tcp6, flip(39, 1)},
+		{"payload, IPv6", tcp6, spoil(70)},
+		{"UDP port", udp, flip(21, 1)},
+		{"UDP checksum", udp, spoil(26)},
+		{"UDP without checksum", udp, func(p []byte) { p[26], p[27] = 0, 0 }},
+		{"UDP length", udp, func(p []byte) { p[25]--; refresh(p) }},
+		{"UDP payload, IPv6", udp6, spoil(50)},
+		{"other protocol", udp, func(p []byte) { p[9] = 136; p[10], p[11] = 0, 0; putIPv4Checksum(p[:20]) }},
+	} {
+		for _, swap := range []bool{false, true} {
+			first := c.f.packet(1000, fill(100))
+			f := c.f
+			f.id++
+			second := f.packet(1100, fill(100))
+			if swap { // the one that differs comes first
+				c.second(first)
+			} else {
+				c.second(second)
+			}
+			name := fmt.Sprintf("%s (first: %v)", c.name, swap)
+			if swap && c.name == "CWR" {
+				continue // belongs to the first
+			}
+			frames := join(coalescer(), [][]byte{bytes.Clone(first), bytes.Clone(second)})
+			if len(frames) != 2 {
+				t.Errorf("%s: joined", name)
+				continue
+			}
+			// Nothing is touched in what is not joined.
+			empty := make([]byte, VirtioHeaderSize)
+			if !bytes.Equal(frames[0], append(empty, first...)) || !bytes.Equal(frames[1], append(empty, second...)) {
+				t.Errorf("%s: changed", name)
+			}
+		}
+	}
+}
+
+// Control: the pairs of TestNotJoined, with nothing changed.
+func TestJoined(t *testing.T) {
+	for _, f := range flows {
+		first := f.packet(1000, fill(100))
+		f.id++
+		second := f.packet(1100, fill(100))
+		if n := len(join(coalescer(), [][]byte{first, second})); n != 1 {
+			t.Errorf("%v: %d frames", f, n)
+		}
+	}
+	// Identification means nothing where fragmenting is forbidden.
+	f := flow{flags: tcpACK}
+	if n := len(join(coalescer(), [][]byte{f.packet(0, fill(10)), f.packet(10, fill(10)), f.packet(20, fill(10))})); n != 1 {
+		t.Errorf("identification 0: %d frames", n)
+	}
+}
+
+// Only the last is short, or carries PSH; none is longer than the first; pure
+// acknowledgements stay apart.
+func TestWhatEndsASuperPacket(t *testing.T) {
+	f := flow{flags: tcpACK}
+	push := flow{flags: tcpACK | tcpPSH}
+	fin := flow{flags: tcpACK | tcpFIN}
+	for _, c := range []struct {
+		name    string
+		packets [][]byte
+		frames  []int // packets in each
+	}{
+		{"short", [][]byte{f.packet(0, fill(9)), f.packet(9, fill(8)), f.packet(17, fill(8))}, []int{2, 1}},
+		{"longer", [][]byte{f.packet(0, fill(9)), f.packet(9, fill(10)), f.packet(19, fill(10))}, []int{1, 2}},
+		{"PSH", [][]byte{f.packet(0, fill(9)), push.packet(9, fill(9)), f.packet(18, fill(9))}, []int{2, 1}},
+		{"PSH first", [][]byte{push.packet(0, fill(9)), f.packet(9, fill(9))}, []int{1, 1}},
+		{"FIN", [][]byte{f.packet(0, fill(9)), fin.packet(9, fill(9)), f.packet(18, fill(9))}, []int{2, 1}},
+		{"FIN first", [][]byte{fin.packet(0, fill(9)), f.packet(9, fill(9))}, []int{1, 1}},
+		{"pure ACKs", [][]byte{f.packet(0, nil), f.packet(0, nil), f.packet(0, nil)}, []int{1, 1, 1}},
+		{"ACK after data", [][]byte{f.packet(0, fill(9)), f.packet(9, nil), f.packet(9, fill(9))}, []int{1, 1, 1}},
+		{"empty UDP", [][]byte{flow{udp: true}.packet(0, nil), flow{udp: true}.packet(0, nil)}, []int{1, 1}},
+	} {
+		want := make([][]byte, len(c.packets))
+		for i := range want {
+			want[i] = bytes.Clone(c.packets[i])
+		}
+		frames := join(coalescer(), c.packets)
+		var got [][]byte
+		for i, frame := range frames {
+			list := split(t, frame)
+			if i < len(c.frames) && len(list) != c.frames[i] {
+				t.Errorf("%s: frame %d has %d packets", c.name, i, len(list))
+			}
+			got = append(got, list...)
+		}
+		if len(frames) != len(c.frames) {
+			t.Errorf("%s: %d frames", c.name, len(frames))
+		}
+		if !equalButID(got, want) {
+			t.Errorf("%s: other packets came out", c.name)
+		}
+	}
+}
+
+// What has nowhere to go: more than an IP packet holds, or than the kernel takes apart.
+func TestSuperPacketLimits(t *testing.T) {
+	for _, c := range []struct{ count, size, first int }{
+		{60, 1380, 47}, {200, 100, maxTCPSegments}, {3, 40000, 1},
+	} {
+		f := flow{flags: tcpACK}
+		var packets [][]byte
+		for i := range c.count {
+			f.id = uint16(i)
+			packets = append(packets, f.packet(uint32(i*c.size), fill(c.size)))
+		}
+		frames := join(coalescer(), packets)
+		if n := len(split(t, frames[0])); n != c.first {
+			t.Errorf("%+v: the first has %d", c, n)
+		}
+		for _, frame := range frames {
+			if len(frame) > VirtioHeaderSize+maxPacket {
+				t.Errorf("%+v: %d bytes", c, len(frame))
+			}
+		}
+	}
+	f := flow{udp: true}
+	var packets [][]byte
+	for range 100 {
+		packets = append(packets, f.packet(0, fill(20)))
+	}
+	if n := len(split(t, join(coalescer(), packets)[0])); n != maxUDPSegments {
+		t.Errorf("UDP: %d", n)
+	}
+}
+
+// Nothing is joined for an interface that does not take it.
+func TestOffloads(t *testing.T) {
+	for _, f := range flows {
+		for _, c := range []Offloads{{}, {TCP: true}, {UDP: true}} {
+			first := f.packet(1000, fill(100))
+			g := f
+			g.id++
+			second := g.packet(1100, fill(100))
+			want := 2
+			if f.udp && c.UDP || !f.udp && c.TCP {
+				want = 1
+			}
+			if n := len(join(&Coalescer{Offloads: c}, [][]byte{first, second})); n != want {
+				t.Errorf("%v with %+v: %d frames", f, c, n)
+			}
+		}
+	}
+}
+
+// FuzzJoin (B58): of packets damaged in whatever way, the same come out again,
+// in order, and damaged ones are not made good.
+func FuzzJoin(f *testing.F) {
+	f.Add(byte(0), byte(3), uint16(100), uint16(300), []byte{})
+	f.Add(byte(1), byte(4), uint16(1380), uint16(5000), []byte{1, 9, 0, 1, 2, 40, 3, 0})
+	f.Add(byte(3), byte(9), uint16(20), uint16(100), []byte{0, 25, 1, 1})
+	f.Add(byte(4), byte(9), uint16(20), uint16(100), []byte{0, 45, 1, 0, 1, 1, 2, 1})
+	f.Fuzz(func(t *testing.T, which, _ byte, size, whole uint16, edits []byte) {
+		fl := flows[int(which)%len(flows)]
+		if size == 0 || int(whole) > 8000 || int(whole)/int(size) > 150 {
+			return
+		}
+		packets := split(t, fl.super(uint32(size), fill(int(whole)), int(size)))
+		// Each edit: which packet, where, by what, and whether the checksums follow.
+		for ; len(edits) >= 4; edits = edits[4:] {
+			p := packets[int(edits[0])%len(packets)]
+			p[int(edits[1])%len(p)] ^= edits[2]
+			if at, protocol, field := layout(p); edits[3]&1 != 0 && (protocol == protoTCP || protocol == protoUDP) && at+field+2 <= len(p) {
+				refresh(p)
+			}
+		}
+		var kept [][]byte
+		for _, p := range packets {
+			if n, ok := Length(p); ok {
+				kept = append(kept, p[:n])
+			}
+		}
+		before := make([][]byte, len(kept))
+		for i := range kept {
+			before[i] = bytes.Clone(kept[i])
+		}
+		var got [][]byte
+		for _, frame := range join(coalescer(), kept) {
+			got = append(got, split(t, frame)...)
+		}
+		if !equalButID(got, before) {
+			t.Fatalf("%d packets in, %d out", len(before), len(got))
+		}
+	})
+}
+
+// equalButID compares packets, but for the identification (and with it the
+// checksum) of IPv4 that must not be fragmented.
+func equalButID(a, b [][]byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		x, y := bytes.Clone(a[i]), bytes.Clone(b[i])
+		if bytes.Equal(x, y) {
+			continue
+		}
+		for _, p := range [][]byte{x, y} {
+			if len(p) >= ipv4Header && p[0] == 0x45 && p[6]&0x40 != 0 && slowSum(p[:20]) == 0xffff {
+				clear(p[4:6])
+				clear(p[10:12])
+			}
+		}
+		if !bytes.Equal(x, y) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,51 @@
+package packet
+
+import "testing"
+
+// A56: RFC 6040, figure 4, for a tunnel in normal mode.
+func TestCombineECN(t *testing.T) {
+	const drop = 9
+	table := [4][4]byte{ // [inner][outer]
+		NotECT: {NotECT: NotECT, ECT0: NotECT, ECT1: NotECT, CE: drop},
+		ECT0:   {NotECT: ECT0, ECT0: ECT0, ECT1: ECT1, CE: CE},
+		ECT1:   {NotECT: ECT1, ECT0: ECT1, ECT1: ECT1, CE: CE},
+		CE:     {NotECT: CE, ECT0: CE, ECT1: CE, CE: CE},
+	}
+	for inner := range byte(4) {
+		for outer := range byte(4) {
+			got, ok := CombineECN(inner, outer)
+			want := table[inner][outer]
+			if ok != (want != drop) || ok && got != want {
+				t.Errorf("inner %d, outer %d: %d %v, want %d", inner, outer, got, ok, want)
+			}
+		}
+	}
+}
+
+// The IPv4 checksum stays right, or as wrong as it was.
+func TestSetECN(t *testing.T) {
+	for _, f := range flows {
+		for from := range byte(4) {
+			for to := range byte(4) {
+				f.ecn = from
+				for id := uint16(0); id < 2000; id += 13 {
+					f.id = id
+					p := f.packet(0, nil)
+					SetECN(p, to)
+					if ECN(p) != to {
+						t.Fatalf("%v: is %d, want %d", f, ECN(p), to)
+					}
+					if s := sound(p); s != "" {
+						t.Fatalf("%v, %d to %d: %s", f, from, to, s)
+					}
+				}
+				p := flow{ecn: from}.packet(0, nil)
+				p[10] ^= 0x10
+				SetECN(p, to)
+				if sound(p) == "" {
+					t.Fatal("a damaged header was made good")
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package packet
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// A47: length over the data, length under the header, version neither 4 nor 6.
+func TestLength(t *testing.T) {
+	v4 := flow{udp: true}.packet(0, fill(10))
+	v6 := flow{udp: true, v6: true}.packet(0, fill(10))
+	for _, c := range []struct {
+		name string
+		p    []byte
+		n    int
+		ok   bool
+	}{
+		{"IPv4", v4, 38, true},
+		{"IPv6", v6, 58, true},
+		{"IPv4 with padding", append(append([]byte(nil), v4...), 0, 0, 0), 38, true},
+		{"IPv6 with padding", append(append([]byte(nil), v6...), 0, 0, 0), 58, true},
+		{"IPv4 cut", v4[:37], 38, false},
+		{"IPv6 cut", v6[:57], 58, false},
+		{"nothing", nil, 0, false},
+		{"less than a header", v4[:19], 0, false},
+		{"less than an IPv6 header", v6[:39], 0, false},
+		{"only zeros", make([]byte, 64), 0, false},
+		{"version 5", change(v4, 0, 0x55), 0, false},
+		{"header length under 20", change(v4, 0, 0x44), 0, false},
+		{"header length over the data", change(v4, 0, 0x4f), 0, false},
+		{"length under the header", change(v4, 3, 19), 19, false},
+		{"length of the header alone", change(v4, 3, 20), 20, true},
+		{"options, length under them", change(change(v4, 0, 0x46), 3, 23), 23, false},
+		{"options, length of them", change(change(v4, 0, 0x46), 3, 24), 24, true},
+		{"IPv6 without payload", change(change(v6, 4, 0), 5, 0), 40, true},
+	} {
+		n, ok := Length(c.p)
+		if n != c.n || ok != c.ok {
+			t.Errorf("%s: %d, %v; want %d, %v", c.name, n, ok, c.n, c.ok)
+		}
+	}
+}
+
+// change is p with one byte different.
+func change(p []byte, at int, b byte) []byte {
+	q := append([]byte(nil), p...)
+	q[at] = b
+	return q
+}
+
+func TestAddresses(t *testing.T) {
+	for _, f := range flows {
+		p := f.packet(0, fill(3))
+		from, to := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+		if f.v6 {
+			from, to = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")
+		}
+		if Source(p) != from || Destination(p) != to {
+			t.Errorf("%v: from %v to %v", f, Source(p), Destination(p))
+		}
+	}
+}
+
+func TestUDPPorts(t *testing.T) {
+	v4 := flow{udp: true}.packet(0, fill(16))
+	v6 := flow{udp: true, v6: true}.packet(0, fill(16))
+	behind := func(headers ...byte) []byte { // extension headers between IPv6 and UDP
+		p := append([]byte(nil), v6[:ipv6Header]...)
+		p[6] = headers[0]
+		for i := range headers {
+			next := byte(protoUDP)
+			if i+1 < len(headers) {
+				next = headers[i+1]
+			}
+			p = append(p, next, 0, 0, 0, 0, 0, 0, 0)
+		}
+		return append(p, v6[ipv6Header:]...)
+	}
+	later := behind(protoFragment)
+	later[ipv6Header+3] = 8
+	for _, c := range []struct {
+		name    string
+		p       []byte
+		udp, ok bool
+	}{
+		{"IPv4", v4, true, true},
+		{"IPv6", v6, true, true},
+		{"TCP", flow{}.packet(0, nil), false, false},
+		{"first fragment, IPv4", change(v4, 6, 0x20), true, true},
+		{"later fragment, IPv4", change(v4, 7, 1), true, false},
+		{"behind options", behind(protoHopByHop, protoDestination, protoRouting), true, true},
+		{"first fragment, IPv6", behind(protoFragment), true, true},
+		{"later fragment, IPv6", later, true, false},
+		{"cut before the ports", v4[:22], true, false},
+		{"cut in the options", behind(protoHopByHop)[:44], false, false},
+	} {
+		from, to, udp, ok := UDPPorts(c.p)
+		if udp != c.udp || ok != c.ok || ok && (from != 40000 || to != 443) {
+			t.Errorf("%s: %d %d %v %v", c.name, from, to, udp, ok)
+		}
+	}
+}
+
+// Nothing that can stand in a packet makes the views panic (A4).
+func FuzzHeaders(f *testing.F) {
+	for _, fl := range flows {
+		f.Add(fl.packet(1, fill(20)))
+	}
+	f.Add([]byte{})
+	f.Add(make([]byte, 64))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if n, ok := Length(p); ok && (n > len(p) || n < ipv4Header) {
+			t.Fatalf("length %d of %d bytes", n, len(p))
+		}
+		if !IsIP(p) {
+			return
+		}
+		Source(p)
+		Destination(p)
+		UDPPorts(p)
+		before := append([]byte(nil), p...)
+		for outer := range byte(4) {
+			if ecn, ok := CombineECN(ECN(p), outer); ok {
+				SetECN(p, ecn)
+			}
+		}
+		var frame [MaxErrorFrame]byte
+		for _, problem := range []Problem{Unreachable, TooBig} {
+			n := PutError(frame[:], before, problem, 1280)
+			if n != 0 && PutError(make([]byte, MaxErrorFrame), frame[VirtioHeaderSize:n], problem, 1280) != 0 {
+				t.Fatal("an error about an error")
+			}
+		}
+	})
+}
