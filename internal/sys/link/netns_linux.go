@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -17,7 +18,9 @@ func inNamespace(ns *os.File, f func() error) error {
 		// Never unlocked: the thread ends with this goroutine instead of
 		// carrying a foreign namespace back to the others.
 		runtime.LockOSThread()
-		result <- enter(ns, f)
+		err := errors.New("ended before it was done")
+		defer func() { result <- err }() // also when f ends the goroutine
+		err = enter(ns, f)
 	}()
 	return <-result
 }

@@ -1,0 +1,285 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// next is the next state within two seconds.
+func next(t *testing.T, w Watcher) State {
+	t.Helper()
+	select {
+	case s, ok := <-w.States():
+		if !ok {
+			t.Fatal("the states ended")
+		}
+		return s
+	case <-time.After(2 * time.Second):
+		t.Fatal("no state came")
+	}
+	return State{}
+}
+
+// quiet fails if a state comes.
+func quiet(t *testing.T, w Watcher) {
+	t.Helper()
+	select {
+	case s := <-w.States():
+		t.Fatalf("unexpected %+v", s)
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+func expect(t *testing.T, w Watcher, want State) {
+	t.Helper()
+	if got := next(t, w); got != want {
+		t.Fatalf("state %+v, want %+v", got, want)
+	}
+}
+
+func watch(t *testing.T, d Device) Watcher {
+	t.Helper()
+	w, err := Watch(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+func TestWatchTellsUpDownAndMTU(t *testing.T) {
+	isolate(t)
+	w := watch(t, newTUN(t, "wg0"))
+	expect(t, w, State{MTU: 1500})
+	run(t, "link", "set", "wg0", "mtu", "1420")
+	expect(t, w, State{MTU: 1420})
+	run(t, "link", "set", "wg0", "up")
+	expect(t, w, State{MTU: 1420, Up: true})
+	run(t, "link", "set", "wg0", "down")
+	expect(t, w, State{MTU: 1420})
+	// Other interfaces and addresses are nobody's business here.
+	run(t, "link", "set", "lo", "up")
+	run(t, "address", "add", "10.0.0.1/24", "dev", "wg0")
+	quiet(t, w)
+}
+
+// A61: down erases keys, so no down may be missed, however short.
+func TestWatchMissesNoShortDown(t *testing.T) {
+	isolate(t)
+	w := watch(t, newTUN(t, "wg0"))
+	expect(t, w, State{MTU: 1500})
+	links, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer links.Close()
+	const times = 50
+	go func() {
+		for range times {
+			links.SetUp("wg0", true)
+			links.SetUp("wg0", false)
+		}
+	}()
+	for range times {
+		expect(t, w, State{MTU: 1500, Up: true})
+		expect(t, w, State{MTU: 1500})
+	}
+}
+
+// The state is read after subscribing: what is up already is told.
+func TestWatchBeginsWithThePresentState(t *testing.T) {
+	isolate(t)
+	d := newTUN(t, "wg0")
+	run(t, "link", "set", "wg0", "mtu", "9000", "up")
+	expect(t, watch(t, d), State{MTU: 9000, Up: true})
+}
+
+// A55: a move is no deletion, and the interface is followed: its up, MTU and
+// deletion are told from the other namespace.
+func TestWatchFollowsAMove(t *testing.T) {
+	isolate(t)
+	d := newTUN(t, "wg0")
+	run(t, "link", "set", "wg0", "up")
+	w := watch(t, d)
+	expect(t, w, State{MTU: 1500, Up: true})
+
+	ns, path := otherNamespace(t)
+	run(t, "link", "set", "wg0", "netns", path)
+	expect(t, w, State{MTU: 1500}) // the kernel sets it down
+	quiet(t, w)
+
+	there := func(f func(l *Links) error) {
+		t.Helper()
+		err := inNamespace(ns, func() error {
+			l, err := Open()
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			return f(l)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	there(func(l *Links) error { return l.SetUp("wg0", true) })
+	expect(t, w, State{MTU: 1500, Up: true})
+	there(func(l *Links) error { return l.SetMTU("wg0", 1300) })
+	expect(t, w, State{MTU: 1300, Up: true})
+	there(func(l *Links) error { return l.Delete("wg0") })
+	for s := range w.States() {
+		if s.Gone {
+			return
+		}
+	}
+	t.Fatal("the deletion in the other namespace was not told")
+}
+
+// A55: also when another interface already has its number there, and with a
+// new name.
+func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
+	isolate(t)
+	d := newTUN(t, "wg0")
+	index, err := d.Index()
+	must(t, err)
+	w := watch(t, d)
+	expect(t, w, State{MTU: 1500})
+	ns, path := otherNamespace(t)
+	err = inNamespace(ns, func() error {
+		run(t, "tuntap", "add", "dev", "d0", "mode", "tun")
+		links, err := Open()
+		if err != nil {
+			return err
+		}
+		defer links.Close()
+		if info, err := links.Get("d0"); err != nil || info.Index != index {
+			return fmt.Errorf("no collision: %d is not %d (%v)", info.Index, index, err)
+		}
+		return nil
+	})
+	must(t, err)
+	run(t, "link", "set", "wg0", "netns", path, "name", "tunnel")
+	err = inNamespace(ns, func() error {
+		run(t, "link", "set", "tunnel", "mtu", "1400", "up")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(2 * time.Second)
+	for time.Now().Before(deadline) {
+		if next(t, w) == (State{MTU: 1400, Up: true}) {
+			return
+		}
+	}
+	t.Fatal("not followed")
+}
+
+// A55: there and back again, many times; no move is taken for a deletion.
+func TestWatchFollowsManyMoves(t *testing.T) {
+	isolate(t)
+	d := newTUN(t, "wg0")
+	w := watch(t, d)
+	expect(t, w, State{MTU: 1500})
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	other, path := otherNamespace(t)
+	for range 10 {
+		run(t, "link", "set", "wg0", "netns", path)
+		err := inNamespace(other, func() error {
+			run(t, "link", "set", "wg0", "netns", "/proc/"+strconv.Itoa(os.Getpid())+"/fd/"+strconv.Itoa(int(home.Fd())))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	quiet(t, w)
+	run(t, "link", "set", "wg0", "up")
+	expect(t, w, State{MTU: 1500, Up: true})
+}
+
+// A62: deletion by another program is told, and ends the states.
+func TestWatchTellsDeletion(t *testing.T) {
+	isolate(t)
+	w := watch(t, newTUN(t, "wg0"))
+	expect(t, w, State{MTU: 1500})
+	start := time.Now()
+	run(t, "link", "delete", "wg0")
+	if s := next(t, w); !s.Gone {
+		t.Fatalf("%+v instead of Gone", s)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+	if _, more := <-w.States(); more {
+		t.Error("a state after Gone")
+	}
+}
+
+func TestWatchCloseEndsStates(t *testing.T) {
+	isolate(t)
+	w := watch(t, newTUN(t, "wg0"))
+	expect(t, w, State{MTU: 1500})
+	w.Close()
+	w.Close()
+	select {
+	case _, more := <-w.States():
+		if more {
+			t.Error("a state after Close")
+		}
+	case <-time.After(time.Second):
+		t.Error("Close did not end the states")
+	}
+}
+
+// movingDevice is nowhere for a while, as a TUN may be during a move.
+type movingDevice struct {
+	Device
+	calls, failing int
+}
+
+func (d *movingDevice) NetNS() (*os.File, error) {
+	d.calls++
+	if d.calls > 2 && d.calls < 2+d.failing {
+		return nil, unix.ENODEV
+	}
+	return d.Device.NetNS()
+}
+
+// linux.md: ENODEV may appear for a moment during the move; that is no deletion.
+func TestWatchForgivesENODEVDuringAMove(t *testing.T) {
+	isolate(t)
+	d := &movingDevice{Device: newTUN(t, "wg0"), failing: 10}
+	w := watch(t, d)
+	expect(t, w, State{MTU: 1500})
+	ns, path := otherNamespace(t)
+	run(t, "link", "set", "wg0", "netns", path)
+	err := inNamespace(ns, func() error {
+		run(t, "link", "set", "wg0", "up")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, w, State{MTU: 1500, Up: true})
+}
+
+type noDevice struct{ Device }
+
+func (noDevice) NetNS() (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func TestWatchSaysWhereThereIsNothingToWatch(t *testing.T) {
+	if _, err := Watch(noDevice{}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
+}
