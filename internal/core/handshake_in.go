@@ -1,0 +1,178 @@
+package core
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/noise"
+	"wgd/internal/peer"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// leastInterval is between two accepted initiations of one peer (A19).
+const leastInterval = 20 * time.Millisecond
+
+// Receive takes a message of type 1 to 3 that came from from; it does not keep
+// msg. Of types 1 and 2 the mac1, and under load the cookie, were checked
+// before (package cookie).
+func (m *Machine) Receive(now clock.Now, from wire.Endpoint, msg []byte) {
+	t, ok := wire.TypeOf(msg)
+	if !ok || !m.up {
+		return
+	}
+	switch t {
+	case wire.TypeInitiation:
+		m.receiveInitiation(from, msg)
+	case wire.TypeResponse:
+		m.receiveResponse(now, from, msg)
+	case wire.TypeCookieReply:
+		m.receiveCookieReply(now, msg)
+	}
+}
+
+// receiveCookieReply gives the cookie to the maker of our MACs, which takes it
+// if it answers the last message (A25, A26). It moves no endpoint and counts
+// nowhere (A8); the next handshake message uses it.
+func (m *Machine) receiveCookieReply(now clock.Now, raw []byte) {
+	msg, ok := wire.DecodeCookieReply(raw)
+	if !ok {
+		return
+	}
+	if entry := m.index.Lookup(msg.Receiver); entry != nil {
+		if p := known(entry.Peer); p != nil {
+			p.maker.Consume(now.Mono, raw)
+		}
+	}
+}
+
+func (m *Machine) receiveInitiation(from wire.Endpoint, raw []byte) {
+	msg, ok := wire.DecodeInitiation(raw)
+	if !ok || m.identity == nil {
+		return
+	}
+	m.start(&identification{identity: m.identity.lend(), from: from, msg: msg})
+}
+
+// identification is the job of finding out whose initiation it is.
+type identification struct {
+	key.Hidden
+	identity *identity
+	from     wire.Endpoint
+	msg      wire.Initiation
+
+	public key.Public
+	state  *noise.InitiationState
+	err    error
+}
+
+func (w *identification) run() {
+	w.public, w.state, w.err = noise.ConsumeInitiationStatic(w.identity.static, &w.msg)
+}
+
+// finish goes on to the second job if there is such a peer. Nothing is
+// authenticated yet: who knows the peer's public key could have made all of
+// what was seen. So nothing is written down (A7), not even an index taken.
+func (w *identification) finish(m *Machine, now clock.Now) {
+	w.identity.back()
+	if w.err != nil {
+		return
+	}
+	p := m.members[w.public]
+	if p == nil || !m.up || w.identity != m.identity || p.mute || p.tooSoon(now) {
+		w.state.Erase()
+		return
+	}
+	next := &answer{
+		identity: w.identity, member: p, remote: p.remote, from: w.from, state: w.state,
+		floor: p.accepted, preshared: p.preshared, presharedChanges: p.presharedChanges,
+	}
+	if _, err := io.ReadFull(m.random, next.ephemeral[:]); err != nil {
+		w.state.Erase()
+		return
+	}
+	w.identity.lend()
+	m.start(next)
+}
+
+// tooSoon: A19.
+func (p *member) tooSoon(now clock.Now) bool {
+	return p.acceptedAt != 0 && now.Mono.Sub(p.acceptedAt) < leastInterval
+}
+
+// answer is the job of authenticating an initiation and making the response.
+type answer struct {
+	key.Hidden
+	identity         *identity
+	member           *member
+	remote           *noise.Remote
+	from             wire.Endpoint
+	state            *noise.InitiationState
+	floor            wire.TAI64N // stamps up to it are replays
+	preshared        key.Preshared
+	presharedChanges uint32
+	ephemeral        [32]byte
+
+	stamp      wire.TAI64N
+	msg        *wire.Response
+	send, recv [32]byte
+	err        error
+}
+
+var errReplayed = errors.New("initiation: its stamp is not new")
+
+func (w *answer) run() {
+	defer clear(w.ephemeral[:])
+	defer w.state.Erase()
+	var hs *noise.Handshake
+	w.stamp, hs, w.err = w.state.Finish(w.identity.static, w.remote)
+	if w.err != nil {
+		return
+	}
+	defer hs.Erase()
+	if !w.stamp.After(w.floor) {
+		w.err = errReplayed // not worth the rest of the work
+		return
+	}
+	// The index is drawn when the response is sent: until then there is no state.
+	w.msg, w.send, w.recv, w.err = hs.CreateResponse(&w.ephemeral, &w.preshared, 0)
+	w.preshared = key.Preshared{}
+}
+
+func (w *answer) finish(m *Machine, now clock.Now) {
+	defer clear(w.send[:])
+	defer clear(w.recv[:])
+	w.identity.back()
+	p := w.member
+	if w.err != nil || p.removed || !m.up || w.identity != m.identity || w.presharedChanges != p.presharedChanges {
+		return
+	}
+	// A12, A18: compared again where it is written.
+	if !w.stamp.After(p.accepted) || p.tooSoon(now) {
+		return
+	}
+	i, err := m.index.Reserve(m.random, &index.Entry{Peer: p.shared})
+	if err != nil {
+		return
+	}
+	p.acceptedAt = now.Mono
+	m.accept(p, w.stamp)
+	p.follow(now, w.from, wire.InitiationSize)
+	remote := w.msg.Receiver
+	m.answered(now, p, m.newSession(now, p, &w.send, &w.recv, i, remote, false))
+	w.msg.Sender = i
+	m.send(now, p, w.msg.AppendTo(nil))
+	p.jitter = m.drawJitter()
+	m.look(now, p)
+}
+
+// Wake is posted by the data plane when it has made a deadline earlier than
+// the peer's NextLook.
+func (m *Machine) Wake(now clock.Now, shared *peer.Peer) {
+	if p := known(shared); p != nil {
+		m.look(now, p)
+	}
+}

@@ -1,0 +1,225 @@
+package core
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/noise"
+	"wgd/internal/peer"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// initiation is one message of ours, and the handshake that its response will
+// complete. Every retransmission is a new one.
+type initiation struct {
+	index   uint32
+	hs      *noise.Handshake // nil until it is made and sent
+	sentAt  clock.Time
+	jobs    int  // responses that are being tried on hs
+	dropped bool // something else has taken its place
+}
+
+// Want is posted by the data plane when it has something to send and no
+// session for it, or one that should be renewed. It may come with every packet.
+func (m *Machine) Want(now clock.Now, shared *peer.Peer) {
+	p := known(shared)
+	if p == nil || !m.up {
+		return
+	}
+	if m.needsSession(now, p) {
+		// §6.4: who wants to send begins to count again.
+		p.wanted, p.attempts = true, 0
+	} else if shared.HasStaged() {
+		// Staged while the session was being published.
+		m.emit(Output{Kind: Flush, Peer: shared})
+	}
+	m.look(now, p)
+}
+
+// needsSession reports whether who sends to p must, or should, have a new
+// session (§6.2): there is none, it is an old one that we initiated, or one
+// that has sealed many messages.
+func (m *Machine) needsSession(now clock.Now, p *member) bool {
+	k := p.shared.Sessions().Current
+	switch {
+	case k == nil || !k.Usable(now.Mono):
+		return true
+	case k.Initiator && now.Mono.Sub(k.Created) >= m.tunables.RekeyAfterTime:
+		return true
+	case k.Sent() >= m.tunables.RekeyAfterMessages:
+		return true
+	}
+	return p.suspected != 0 && p.shared.LastReceived() <= p.suspected
+}
+
+// canSpeak reports whether a handshake message could be sent to p at all.
+func (m *Machine) canSpeak(p *member) bool {
+	return m.up && m.identity != nil && !p.mute && p.shared.Endpoint().IsValid()
+}
+
+// initiate begins a handshake, in place of the one that is under way. The
+// caller has seen to the gap between initiations and to canSpeak.
+func (m *Machine) initiate(now clock.Now, p *member) {
+	if p.own == nil {
+		p.began = now.Mono
+	}
+	m.dropOwn(p)
+	p.wanted = false
+	p.attempts++
+	p.handshakeSent = now.Mono // until it is sent in truth
+	p.jitter = m.drawJitter()
+	i, err := m.index.Reserve(m.random, &index.Entry{Peer: p.shared})
+	if err != nil {
+		p.wanted = true // after the gap
+		return
+	}
+	own := &initiation{index: i}
+	w := &creation{identity: m.identity.lend(), member: p, remote: p.remote, own: own, stamp: m.nextStamp(now, p)}
+	if _, err := io.ReadFull(m.random, w.ephemeral[:]); err != nil {
+		m.index.Release(i)
+		m.identity.back()
+		p.wanted = true
+		return
+	}
+	p.own = own
+	m.start(w)
+}
+
+// drawJitter is 0 to 333 ms.
+func (m *Machine) drawJitter() time.Duration {
+	var b [2]byte
+	if _, err := io.ReadFull(m.random, b[:]); err != nil {
+		return 0
+	}
+	return mostJitter * time.Duration(uint16(b[0])|uint16(b[1])<<8) / (1 << 16)
+}
+
+// creation is the job of making an initiation.
+type creation struct {
+	key.Hidden
+	identity  *identity
+	member    *member
+	remote    *noise.Remote
+	own       *initiation
+	ephemeral [32]byte
+	stamp     wire.TAI64N
+
+	msg *wire.Initiation
+	hs  *noise.Handshake
+	err error
+}
+
+func (w *creation) run() {
+	w.msg, w.hs, w.err = noise.CreateInitiation(w.identity.static, w.remote, &w.ephemeral, w.own.index, w.stamp)
+	clear(w.ephemeral[:])
+}
+
+func (w *creation) finish(m *Machine, now clock.Now) {
+	w.identity.back()
+	p := w.member
+	if w.own.dropped {
+		if w.hs != nil {
+			w.hs.Erase()
+		}
+		return
+	}
+	if w.err != nil {
+		p.mute = errors.Is(w.err, noise.ErrLowOrder) // A11
+		m.giveUp(p)
+		m.look(now, p)
+		return
+	}
+	w.own.hs, w.own.sentAt = w.hs, now.Mono
+	m.send(now, p, w.msg.AppendTo(nil))
+	m.look(now, p)
+}
+
+// dropOwn ends our handshake that is under way, if there is one.
+func (m *Machine) dropOwn(p *member) {
+	if p.own == nil {
+		return
+	}
+	m.index.Release(p.own.index)
+	p.own.drop()
+	p.own = nil
+}
+
+// drop erases the handshake, unless a job reads it just now: then that job's
+// finish does.
+func (own *initiation) drop() {
+	own.dropped = true
+	if own.hs != nil && own.jobs == 0 {
+		own.hs.Erase()
+	}
+}
+
+// receiveResponse takes a response in the state "initiation sent" and with the
+// live index, nothing else (A13). There may be several at once, forged ones
+// among them (B28): none of them touches the handshake until one is proven.
+func (m *Machine) receiveResponse(now clock.Now, from wire.Endpoint, raw []byte) {
+	msg, ok := wire.DecodeResponse(raw)
+	if !ok || m.identity == nil {
+		return
+	}
+	entry := m.index.Lookup(msg.Receiver)
+	if entry == nil {
+		return
+	}
+	p := known(entry.Peer)
+	if p == nil || p.own == nil || p.own.hs == nil || p.own.index != msg.Receiver {
+		return
+	}
+	p.own.jobs++
+	m.start(&completion{
+		identity: m.identity.lend(), member: p, own: p.own, hs: p.own.hs,
+		preshared: p.preshared, presharedChanges: p.presharedChanges,
+		from: from, msg: msg,
+	})
+}
+
+// completion is the job of trying a response on our initiation.
+type completion struct {
+	key.Hidden
+	identity         *identity
+	member           *member
+	own              *initiation
+	hs               *noise.Handshake // own's; only read
+	preshared        key.Preshared
+	presharedChanges uint32
+	from             wire.Endpoint
+	msg              wire.Response
+
+	send, recv [32]byte
+	err        error
+}
+
+func (w *completion) run() {
+	w.send, w.recv, w.err = w.hs.ConsumeResponse(w.identity.static, &w.preshared, &w.msg)
+	w.preshared = key.Preshared{}
+}
+
+func (w *completion) finish(m *Machine, now clock.Now) {
+	defer clear(w.send[:])
+	defer clear(w.recv[:])
+	w.identity.back()
+	w.own.jobs--
+	p := w.member
+	if w.own.dropped {
+		w.own.drop()
+		return
+	}
+	if w.err != nil || w.presharedChanges != p.presharedChanges {
+		return // A13: the handshake waits on for the true one
+	}
+	p.own = nil
+	w.own.drop() // but for the index, which the session takes over
+	k := m.newSession(now, p, &w.send, &w.recv, w.own.index, w.msg.Sender, true)
+	p.follow(now, w.from, wire.ResponseSize)
+	m.initiated(now, p, k)
+	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
+	m.look(now, p)
+}

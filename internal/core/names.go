@@ -1,0 +1,111 @@
+package core
+
+import (
+	"wgd/conf"
+	"wgd/key"
+)
+
+// checkNames refuses a change after which two peers would have one name. What
+// counts is the state after the whole change: two peers may swap their names.
+func (m *Machine) checkNames(c *conf.Change, next *identity) error {
+	after := m.namesAfter(c, next)
+	owners := make(map[string]key.Public, len(after))
+	for public, name := range after {
+		if name == "" {
+			continue
+		}
+		if _, taken := owners[name]; taken {
+			return nameTaken(name)
+		}
+		owners[name] = public
+	}
+	if c.ReplacePeers {
+		return nil
+	}
+	for name, public := range owners {
+		holder := m.names[name]
+		if holder == nil || holder.public() == public || ours(next, holder.public()) {
+			continue
+		}
+		if _, changes := after[holder.public()]; !changes {
+			return nameTaken(name)
+		}
+	}
+	return nil
+}
+
+func nameTaken(name string) error {
+	return conf.Invalidf("peer %s: another peer has this name: choose another, or rename that one first", name)
+}
+
+// namesAfter are the names that the peers of the change will have; "" for those
+// that will have none or not exist. It is nil when the change gives no names,
+// and so cannot give one twice.
+func (m *Machine) namesAfter(c *conf.Change, next *identity) map[key.Public]string {
+	named := false
+	for i := range c.Peers {
+		named = named || c.Peers[i].Name != nil
+	}
+	if !named {
+		return nil
+	}
+	names := make(map[key.Public]string) // of those that exist or existed
+	exists := make(map[key.Public]bool)
+	for i := range c.Peers {
+		p := &c.Peers[i]
+		public := p.PublicKey
+		if _, seen := exists[public]; !seen {
+			old := m.members[public]
+			exists[public] = old != nil && !c.ReplacePeers
+			if old != nil {
+				names[public] = old.name
+			}
+		}
+		switch {
+		case p.Remove, ours(next, public):
+			exists[public] = false
+		case p.UpdateOnly && !exists[public]:
+		default:
+			exists[public] = true
+			if p.Name != nil {
+				names[public] = *p.Name
+			}
+		}
+	}
+	for public, there := range exists {
+		if !there {
+			names[public] = ""
+		}
+	}
+	return names
+}
+
+// ours reports whether a public key is our own: no peer's, then (A57).
+func ours(id *identity, public key.Public) bool {
+	return id != nil && id.static.Public() == public
+}
+
+// rename notes the name that p is going to have; "" for none.
+func (e *edit) rename(p *member, name string) {
+	if e.renamed == nil {
+		e.renamed = make(map[*member]string)
+	}
+	e.renamed[p] = name
+}
+
+// giveNames takes all old names away before it gives the new ones: they may be
+// the same in another order.
+func (e *edit) giveNames() {
+	m := e.m
+	for p := range e.renamed {
+		if m.names[p.name] == p {
+			delete(m.names, p.name)
+		}
+	}
+	for p, name := range e.renamed {
+		p.name = name
+		if name != "" {
+			m.names[name] = p
+		}
+	}
+}

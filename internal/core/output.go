@@ -1,0 +1,53 @@
+package core
+
+import (
+	"wgd/internal/clock"
+	"wgd/internal/peer"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// Kind of output.
+type Kind uint8
+
+// What the machine wants done.
+const (
+	Send      Kind = iota + 1 // send Message, a handshake message, to Endpoint with TOS 0x88 (A56)
+	Run                       // run Job on any core, then give it to Finish
+	Flush                     // Peer has a new current session: send what is staged, or else a keepalive (A34)
+	Keepalive                 // send a keepalive on Peer's current session
+	Purge                     // drop Peer's staged packets
+	Reserve                   // make the stamp ceiling Stamp durable (A20)
+	Accepted                  // note Stamp as the greatest received from PublicKey (A21)
+	Forget                    // forget PublicKey's stamps
+)
+
+// Output of Poll. Whoever polls it owns Message.
+type Output struct {
+	Kind      Kind
+	Peer      *peer.Peer
+	Endpoint  wire.Endpoint
+	Message   []byte
+	Job       *Job
+	PublicKey key.Public
+	Stamp     wire.TAI64N
+}
+
+// Job is Diffie-Hellman work. It has copies of all it needs, so that Run may
+// be called on any goroutine, once, beside anything else.
+type Job struct{ work work }
+
+type work interface {
+	run()
+	// finish decides, with the state of this moment, what comes of the work.
+	finish(m *Machine, now clock.Now)
+}
+
+// Run does the work. It takes some tens of microseconds.
+func (j *Job) Run() { j.work.run() }
+
+// Finish takes back a job that was run.
+func (m *Machine) Finish(now clock.Now, j *Job) { j.work.finish(m, now) }
+
+// start emits the job of doing w.
+func (m *Machine) start(w work) { m.emit(Output{Kind: Run, Job: &Job{work: w}}) }

@@ -1,0 +1,134 @@
+package core
+
+import (
+	"bytes"
+
+	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+)
+
+// A peer has at most three sessions (A31). In the usual order of things:
+//
+//	our initiation is answered    current becomes previous, the new one current (A32)
+//	we answer an initiation       the new one is next: received on, not sent on (A33)
+//	first data on next            current becomes previous, next current
+//
+// Both sides may initiate at once, and then both handshakes complete (A16):
+// each side has the session of its own initiation as current and the other one
+// as next, and none is given up while packets may be under way on it. Which
+// one stays is settled when data comes on the other: that of the greater
+// public key, which both sides know, so they come to send on the same one, and
+// exactly one of them is its initiator and will renew it.
+
+// initiated publishes the session of our own initiation.
+func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair) {
+	s := p.shared.Sessions()
+	m.publish(p, peer.Sessions{Previous: second(s), Current: k, Next: s.Next})
+	p.superseded = s.Next != nil
+	p.lastSession = now.Mono
+	p.complete(now)
+}
+
+// answered publishes the session of a peer's initiation.
+func (m *Machine) answered(now clock.Now, p *member, k *session.Keypair) {
+	s := p.shared.Sessions()
+	m.publish(p, peer.Sessions{Previous: s.Previous, Current: s.Current, Next: k})
+	p.superseded = false
+	p.lastSession = now.Mono
+}
+
+// Confirm is posted by the data plane with the first data that came on the
+// next session k of a peer (A33); the replay check came before (B44).
+func (m *Machine) Confirm(now clock.Now, shared *peer.Peer, k *session.Keypair) {
+	p := known(shared)
+	if p == nil || !m.up {
+		return
+	}
+	s := shared.Sessions()
+	if k == nil || s.Next != k {
+		return
+	}
+	if p.superseded && m.keepsOwn(now, p, s) {
+		m.publish(p, peer.Sessions{Previous: k, Current: s.Current})
+	} else {
+		m.publish(p, peer.Sessions{Previous: second(s), Current: k})
+	}
+	p.superseded = false
+	p.complete(now)
+	if shared.HasStaged() {
+		m.emit(Output{Kind: Flush, Peer: shared})
+	}
+	m.look(now, p)
+}
+
+// keepsOwn decides between the current session, of our initiation, and the
+// next one, of the peer's, after both sides initiated at once.
+func (m *Machine) keepsOwn(now clock.Now, p *member, s *peer.Sessions) bool {
+	if s.Current == nil || !s.Current.Usable(now.Mono) {
+		return false
+	}
+	// Not at once after all: who made the current one has left the next behind.
+	if s.Current.Created.Sub(s.Next.Created) >= m.tunables.RekeyTimeout {
+		return true
+	}
+	ours, theirs := m.PublicKey(), p.public()
+	return bytes.Compare(ours[:], theirs[:]) > 0
+}
+
+// second is what becomes previous when there is a new current session.
+func second(s *peer.Sessions) *session.Keypair {
+	if s.Current == nil {
+		return s.Previous
+	}
+	return s.Current
+}
+
+// complete notes that both sides have a session.
+func (p *member) complete(now clock.Now) {
+	p.completed = now.Mono
+	p.completedWall = now.Wall.UnixNano()
+	p.pursuit = pursuit{}
+}
+
+// retireCurrent ends sending on the current session, and goes on receiving.
+func (m *Machine) retireCurrent(p *member) {
+	if s := p.shared.Sessions(); s.Current != nil {
+		m.publish(p, peer.Sessions{Previous: s.Current, Next: s.Next})
+	}
+}
+
+// eraseSessions erases all there are (A35).
+func (m *Machine) eraseSessions(p *member) {
+	m.publish(p, peer.Sessions{})
+	p.superseded = false
+	p.lastSession = 0
+}
+
+// publish makes s the sessions of p, and ends those that are not in it: the
+// index first, so that nobody finds them any more, then the keys.
+func (m *Machine) publish(p *member, s peer.Sessions) {
+	old := p.shared.Sessions()
+	if s == (peer.Sessions{}) {
+		p.shared.SetSessions(nil)
+	} else {
+		p.shared.SetSessions(&s)
+	}
+	for _, k := range []*session.Keypair{old.Previous, old.Current, old.Next} {
+		if k != nil && k != s.Previous && k != s.Current && k != s.Next {
+			m.index.Release(k.Local)
+			k.Erase()
+		}
+	}
+}
+
+// newSession makes a keypair and has its index stand for it. It zeroes the
+// keys that it is given.
+func (m *Machine) newSession(now clock.Now, p *member, send, recv *[32]byte, local, remote uint32, initiator bool) *session.Keypair {
+	k := session.New(send, recv, local, remote, initiator, now.Mono)
+	clear(send[:])
+	clear(recv[:])
+	m.index.Replace(local, &index.Entry{Peer: p.shared, Keypair: k})
+	return k
+}

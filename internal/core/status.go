@@ -1,0 +1,44 @@
+package core
+
+import (
+	"slices"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/clock"
+)
+
+// Status is a copy of all that the machine knows for people, the peers in the
+// order in which they were added (A60). Name, MTU, Fault and Drops are left to
+// who knows them.
+func (m *Machine) Status(clock.Now) conf.Status {
+	s := conf.Status{
+		PrivateKey:   m.private,
+		PublicKey:    m.PublicKey(),
+		ListenPort:   m.port,
+		FirewallMark: m.mark,
+		Up:           m.up,
+		Tunables:     m.tunables,
+		Peers:        make([]conf.PeerStatus, 0, len(m.members)),
+	}
+	for p := m.first; p != nil; p = p.after {
+		s.Peers = append(s.Peers, p.status())
+	}
+	return s
+}
+
+func (p *member) status() conf.PeerStatus {
+	s := conf.PeerStatus{
+		PublicKey:           p.public(),
+		Name:                p.name,
+		PresharedKey:        p.preshared,
+		Endpoint:            p.shared.Endpoint().Remote,
+		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
+		AllowedIPs:          slices.Clone(p.allowed),
+	}
+	if p.completedWall != 0 {
+		s.LastHandshake = time.Unix(0, p.completedWall)
+	}
+	s.RxBytes, s.TxBytes = p.shared.Bytes()
+	return s
+}
