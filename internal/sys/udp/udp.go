@@ -90,7 +90,10 @@ func (p *Pair) Send(b *batch.Batch) error {
 	if is4(b.Remote.Remote.Addr()) {
 		c = p.V4
 	}
-	if c == nil {
+	switch {
+	case !b.Remote.IsValid():
+		return ErrBadEndpoint
+	case c == nil:
 		return ErrNoFamily
 	}
 	return c.Send(b)

@@ -1,10 +1,177 @@
 package udp
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"os"
 
-// Listen opens the sockets of both families on one port; port 0 finds one that
-// is free in both (A53). A host without one of the families gets the other
-// alone (B21).
-func Listen(port uint16, o Options) (*Pair, error) {
-	return nil, errors.New("udp: contract")
+	"golang.org/x/sys/unix"
+)
+
+// Listen opens the sockets of both families on one port, in the network
+// namespace of the calling thread, where they stay (A55). Port 0 finds one
+// that is free in both (A53). A host without one of the families gets the
+// other alone (B21).
+func Listen(port uint16, o Options) (*Pair, error) { return listen(port, o, socket) }
+
+// listen takes the system's socket call as an argument, for a host that lacks a family.
+func listen(port uint16, o Options, socket func(domain int) (int, error)) (*Pair, error) {
+	const attempts = 100 // port 0: a port that is free for IPv4 may be taken for IPv6
+	for range attempts {
+		p, err := listenOnce(port, o, socket)
+		var taken *PortTaken
+		if port != 0 || !errors.As(err, &taken) {
+			return p, err
+		}
+	}
+	return nil, errors.New("no UDP port is free for both IPv4 and IPv6")
+}
+
+func listenOnce(port uint16, o Options, socket func(domain int) (int, error)) (*Pair, error) {
+	p := &Pair{port: port}
+	for _, v4 := range []bool{true, false} {
+		if v4 && o.NoIPv4 || !v4 && o.NoIPv6 {
+			continue
+		}
+		c, err := open(v4, p.port, o, socket)
+		if lacksFamily(err) {
+			continue
+		}
+		if err != nil {
+			p.Close()
+			return nil, err
+		}
+		if v4 {
+			p.V4 = c
+		} else {
+			p.V6 = c
+		}
+		if p.port == 0 {
+			if p.port, err = c.port(); err != nil {
+				p.Close()
+				return nil, err
+			}
+		}
+	}
+	if p.V4 == nil && p.V6 == nil {
+		return nil, ErrNoFamily
+	}
+	return p, nil
+}
+
+func socket(domain int) (int, error) {
+	return unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+}
+
+// lacksFamily: the host has no addresses of the family at all.
+func lacksFamily(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)
+}
+
+// open makes one bound socket with all its options.
+func open(v4 bool, port uint16, o Options, socket func(domain int) (int, error)) (*conn, error) {
+	domain, any := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(port)})
+	if v4 {
+		domain, any = unix.AF_INET, &unix.SockaddrInet4{Port: int(port)}
+	}
+	fd, err := socket(domain)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open a UDP socket: %w", err)
+	}
+	caps, err := prepare(fd, v4, o)
+	if err == nil {
+		err = explainBind(port, unix.Bind(fd, any))
+	}
+	var c *conn
+	if err == nil {
+		c, err = newConn(fd, v4, o.Mark, caps)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return c, nil
+}
+
+// option is a socket option and what it is for.
+type option struct {
+	level, name, value int
+	why                string
+}
+
+// Outer fragmentation is allowed (A46), so nothing is learned from the path
+// either. The error queue is off: nobody reads it, and it would wake readers.
+var (
+	options4 = []option{
+		{unix.SOL_IP, unix.IP_PKTINFO, 1, "IP_PKTINFO"},
+		{unix.SOL_IP, unix.IP_RECVTOS, 1, "IP_RECVTOS"},
+		{unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT, "IP_MTU_DISCOVER"},
+		{unix.SOL_IP, unix.IP_RECVERR, 0, "IP_RECVERR"},
+	}
+	options6 = []option{
+		{unix.SOL_IPV6, unix.IPV6_V6ONLY, 1, "IPV6_V6ONLY"},
+		{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO"},
+		{unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS"},
+		{unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT, "IPV6_MTU_DISCOVER"},
+		{unix.SOL_IPV6, unix.IPV6_RECVERR, 0, "IPV6_RECVERR"},
+	}
+)
+
+func prepare(fd int, v4 bool, o Options) (caps Caps, err error) {
+	list := options6
+	if v4 {
+		list = options4
+	}
+	for _, x := range list {
+		if err := unix.SetsockoptInt(fd, x.level, x.name, x.value); err != nil {
+			return caps, fmt.Errorf("the UDP socket refuses %s: %w", x.why, err)
+		}
+	}
+	if o.Mark != 0 {
+		if err := setMark(fd, o.Mark); err != nil {
+			return caps, err
+		}
+	}
+	if !o.NoGRO {
+		caps.GRO = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
+	}
+	if !o.NoGSO {
+		_, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT)
+		caps.GSO = err == nil
+	}
+	caps.RecvBuffer = widen(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
+	caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF)
+	return caps, nil
+}
+
+// widen asks for BufferSize, by force if that is allowed, and returns what was
+// granted. The kernel tells twice that, for its bookkeeping.
+func widen(fd, force, ask int) (granted int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, BufferSize) != nil {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, ask, BufferSize)
+	}
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, ask)
+	if err != nil {
+		return 0
+	}
+	return n / 2
+}
+
+func setMark(fd int, mark uint32) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)); err != nil {
+		return &MarkRefused{Mark: mark, Cause: err}
+	}
+	return nil
+}
+
+func explainBind(port uint16, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EADDRINUSE):
+		return &PortTaken{Port: port, Cause: err}
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("no permission for UDP port %d: choose a listen port of 1024 or more, or run as root: %w", port, err)
+	}
+	return fmt.Errorf("cannot listen on UDP port %d: %w", port, err)
 }

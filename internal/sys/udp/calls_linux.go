@@ -1,0 +1,45 @@
+package udp
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mmsghdr is struct mmsghdr: a message, and how many bytes of it passed.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+// calls are the four system calls of a socket, none of which ever waits. Tests
+// put others in their place, for what a kernel only does on a bad day.
+type calls struct {
+	recvmsg  func(fd uintptr, h *unix.Msghdr) (n int, errno syscall.Errno)
+	recvmmsg func(fd uintptr, hs []mmsghdr) (count int, errno syscall.Errno)
+	sendmsg  func(fd uintptr, h *unix.Msghdr) (n int, errno syscall.Errno)
+	sendmmsg func(fd uintptr, hs []mmsghdr) (count int, errno syscall.Errno)
+}
+
+var kernel = calls{recvmsg, recvmmsg, sendmsg, sendmmsg}
+
+func recvmsg(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(h)), unix.MSG_DONTWAIT)
+	return int(n), errno
+}
+
+func recvmmsg(fd uintptr, hs []mmsghdr) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+func sendmsg(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(h)), unix.MSG_DONTWAIT)
+	return int(n), errno
+}
+
+func sendmmsg(fd uintptr, hs []mmsghdr) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}

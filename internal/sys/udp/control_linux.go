@@ -1,0 +1,128 @@
+package udp
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// Control messages, what the kernel says and is told beside the data of a
+// datagram: a header of length (a word), level and type, then the data,
+// padded to a word. Both directions are pure functions over bytes.
+
+const wordSize = unix.SizeofPtr
+
+// control is what the control messages of one received train say.
+type control struct {
+	source netip.Addr // the local address it came to; invalid when not told
+	index  uint32     // and the interface
+	tos    byte       // TOS or traffic class
+	stride int        // length of each datagram of the train; 0: it is one
+}
+
+// parseControl reads what it knows and steps over the rest; a message that is
+// cut short or lies about its length ends or loses only itself (B57).
+func parseControl(oob []byte) (c control) {
+	for len(oob) >= unix.SizeofCmsghdr {
+		length := word(oob)
+		if length < unix.SizeofCmsghdr || length > uint64(len(oob)) {
+			return c
+		}
+		level := binary.NativeEndian.Uint32(oob[wordSize:])
+		kind := binary.NativeEndian.Uint32(oob[wordSize+4:])
+		c.take(level, kind, oob[unix.CmsgLen(0):max(int(length), unix.CmsgLen(0))])
+		oob = oob[min(aligned(int(length)), len(oob)):]
+	}
+	return c
+}
+
+func (c *control) take(level, kind uint32, data []byte) {
+	switch {
+	case level == unix.SOL_IP && kind == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+		c.index = binary.NativeEndian.Uint32(data)
+		c.source = netip.AddrFrom4([4]byte(data[4:8])) // ipi_spec_dst: never a broadcast address
+	case level == unix.SOL_IPV6 && kind == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+		c.source = netip.AddrFrom16([16]byte(data))
+		c.index = binary.NativeEndian.Uint32(data[16:])
+	case level == unix.SOL_IP && kind == unix.IP_TOS && len(data) >= 1:
+		c.tos = data[0]
+	case level == unix.SOL_IPV6 && kind == unix.IPV6_TCLASS && len(data) >= 4:
+		c.tos = byte(binary.NativeEndian.Uint32(data))
+	case level == unix.SOL_UDP && kind == unix.UDP_GRO && len(data) >= 4:
+		if n := int32(binary.NativeEndian.Uint32(data)); n > 0 {
+			c.stride = int(n)
+		}
+	}
+	if c.source.IsMulticast() || c.source.IsUnspecified() {
+		c.source, c.index = netip.Addr{}, 0 // no address to answer from
+	}
+}
+
+// controlSize is enough for all that appendControl writes.
+var controlSize = unix.CmsgSpace(unix.SizeofInet6Pktinfo) + unix.CmsgSpace(4) + unix.CmsgSpace(2)
+
+// appendControl writes what a train is sent with: the source address (none if
+// invalid), TOS, and the length of its datagrams when the kernel shall cut them.
+func appendControl(b []byte, v4 bool, c control) []byte {
+	if c.source.IsValid() {
+		b = appendSource(b, v4, c)
+	}
+	if c.tos != 0 {
+		var data []byte
+		if v4 {
+			b, data = appendMessage(b, unix.SOL_IP, unix.IP_TOS, 4)
+		} else {
+			b, data = appendMessage(b, unix.SOL_IPV6, unix.IPV6_TCLASS, 4)
+		}
+		binary.NativeEndian.PutUint32(data, uint32(c.tos))
+	}
+	if c.stride > 0 {
+		var data []byte
+		b, data = appendMessage(b, unix.SOL_UDP, unix.UDP_SEGMENT, 2)
+		binary.NativeEndian.PutUint16(data, uint16(c.stride))
+	}
+	return b
+}
+
+func appendSource(b []byte, v4 bool, c control) []byte {
+	var data []byte
+	if v4 {
+		b, data = appendMessage(b, unix.SOL_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
+		binary.NativeEndian.PutUint32(data, c.index)
+		a := c.source.As4()
+		copy(data[4:], a[:])
+		return b
+	}
+	b, data = appendMessage(b, unix.SOL_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
+	a := c.source.As16()
+	copy(data, a[:])
+	binary.NativeEndian.PutUint32(data[16:], c.index)
+	return b
+}
+
+// appendMessage adds a message with n zero bytes of data, and returns those too.
+func appendMessage(b []byte, level, kind uint32, n int) (all, data []byte) {
+	at := len(b)
+	for range unix.CmsgSpace(n) {
+		b = append(b, 0)
+	}
+	if wordSize == 8 {
+		binary.NativeEndian.PutUint64(b[at:], uint64(unix.CmsgLen(n)))
+	} else {
+		binary.NativeEndian.PutUint32(b[at:], uint32(unix.CmsgLen(n)))
+	}
+	binary.NativeEndian.PutUint32(b[at+wordSize:], level)
+	binary.NativeEndian.PutUint32(b[at+wordSize+4:], kind)
+	data = b[at+unix.CmsgLen(0):]
+	return b, data[:n]
+}
+
+func word(b []byte) uint64 {
+	if wordSize == 8 {
+		return binary.NativeEndian.Uint64(b)
+	}
+	return uint64(binary.NativeEndian.Uint32(b))
+}
+
+func aligned(n int) int { return (n + wordSize - 1) &^ (wordSize - 1) }
