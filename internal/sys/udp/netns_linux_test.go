@@ -1,0 +1,330 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func unsafeBytes(p *byte, n int) []byte { return unsafe.Slice(p, n) }
+
+// ownNetwork moves the test's thread into a fresh network namespace. The thread
+// is never given back, so it dies with the test, and the namespace with it.
+func ownNetwork(t testing.TB) *os.File {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("LEFT OUT, needs root: network namespaces: %v", err)
+	}
+	link(t, "lo")
+	ns, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Close() })
+	return ns
+}
+
+func enter(t testing.TB, ns *os.File) {
+	t.Helper()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// link raises an interface of this namespace with addresses.
+func link(t testing.TB, name string, addrs ...string) netlink.Link {
+	t.Helper()
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if err := netlink.AddrAdd(l, address(t, a)); err != nil {
+			t.Fatal(a, err)
+		}
+	}
+	if err := netlink.LinkSetUp(l); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func address(t testing.TB, a string) *netlink.Addr {
+	t.Helper()
+	addr, err := netlink.ParseAddr(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr.Flags = unix.IFA_F_NODAD
+	return addr
+}
+
+// wire of two hosts: 10.7.0.1, fd07::1, fe80::1 (the thread stays there), and the same with 2.
+func twoHosts(t testing.TB, mtu int) (a, b *Pair, linkA, linkB netlink.Link) {
+	t.Helper()
+	far := ownNetwork(t)
+	near := ownNetwork(t)
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "wa", MTU: mtu}, PeerName: "wb", PeerNamespace: netlink.NsFd(far.Fd()), PeerMTU: uint32(mtu)}
+	if err := netlink.LinkAdd(veth); err != nil {
+		t.Fatal(err)
+	}
+	enter(t, far)
+	linkB = link(t, "wb", "10.7.0.2/24", "fd07::2/64", "fe80::2/64")
+	b = pair(t, Options{})
+	enter(t, near)
+	linkA = link(t, "wa", "10.7.0.1/24", "10.7.0.11/24", "fd07::1/64", "fd07::11/64", "fe80::1/64")
+	return pair(t, Options{}), b, linkA, linkB
+}
+
+// TestSegmentOverTheMTU provokes the true EMSGSIZE, in both families.
+func TestSegmentOverTheMTU(t *testing.T) { // B61
+	a, b, _, _ := twoHosts(t, 1300)
+	for _, to := range []string{"10.7.0.2", "fd07::2"} {
+		from, conn := a.V6, b.V6
+		if to == "10.7.0.2" {
+			from, conn = a.V4, b.V4
+		}
+		day := &badDay{}
+		day.install(from)
+		train := numbered(40, 1400, 100, endpoint(to, b.Port(), "", 0))
+		for range 2 {
+			if err := a.Send(train); err != nil {
+				t.Fatal(err)
+			}
+			collect(t, conn, 8, train) // whole: the outer packets were fragmented (A46)
+		}
+		if day.trains != 1 {
+			t.Errorf("%s: %d attempts as a train", to, day.trains)
+		}
+		short := numbered(40, 1200, 100, train.Remote)
+		if err := a.Send(short); err != nil {
+			t.Fatal(err)
+		}
+		collect(t, conn, 8, short)
+		if day.trains != 2 {
+			t.Errorf("%s: %d attempts with shorter ones", to, day.trains)
+		}
+	}
+}
+
+func TestReplyFromTheAddressThatReceived(t *testing.T) { // A52
+	a, b, linkA, linkB := twoHosts(t, 1500)
+	for _, addr := range []string{"10.7.0.%d", "fd07::%d"} {
+		conns := []Conn{a.V6, b.V6}
+		if strings.HasPrefix(addr, "10") {
+			conns = []Conn{a.V4, b.V4}
+		}
+		first, second, remote := fmt.Sprintf(addr, 1), fmt.Sprintf(addr, 11), fmt.Sprintf(addr, 2)
+		for _, source := range []string{first, second} {
+			train := numbered(10, 1200, 5, endpoint(remote, b.Port(), source, uint32(linkA.Attrs().Index)))
+			train.ECN = 2
+			if err := a.Send(train); err != nil {
+				t.Fatal(err)
+			}
+			got := collect(t, conns[1], 8, train).trains[0]
+			if want := endpoint(source, a.Port(), remote, uint32(linkB.Attrs().Index)); got.Remote != want || got.ECN != 2 {
+				t.Fatalf("%+v, want %v", got, want)
+			}
+			back := numbered(10, 1200, 5, got.Remote)
+			if err := b.Send(back); err != nil {
+				t.Fatal(err)
+			}
+			got = collect(t, conns[0], 8, back).trains[0]
+			if want := endpoint(remote, b.Port(), source, uint32(linkA.Attrs().Index)); got.Remote != want {
+				t.Fatalf("%v, want %v", got.Remote, want)
+			}
+		}
+	}
+}
+
+func TestSourceAddressRemoved(t *testing.T) { // A52, linux.md
+	a, b, linkA, _ := twoHosts(t, 1500)
+	index := uint32(linkA.Attrs().Index)
+	for _, test := range []struct {
+		source, remote, prefix string
+		conn                   Conn
+	}{{"10.7.0.11", "10.7.0.2", "/24", b.V4}, {"fd07::11", "fd07::2", "/64", b.V6}} {
+		for _, train := range []int{1, 10} {
+			sent := numbered(train, 1000, 5, endpoint(test.remote, b.Port(), test.source, index))
+			if err := a.Send(sent); err != nil {
+				t.Fatal(err)
+			}
+			if got := collect(t, test.conn, 8, sent).trains[0]; got.Remote.Remote.Addr().String() != test.source {
+				t.Fatal(got.Remote)
+			}
+			if err := netlink.AddrDel(linkA, address(t, test.source+test.prefix)); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Send(sent); !errors.Is(err, ErrSourceGone) {
+				t.Fatalf("%s, %d datagrams: %v", test.source, train, err)
+			}
+			if got := collect(t, test.conn, 8, sent).trains[0]; got.Remote.Remote.Addr().String() == test.source {
+				t.Fatal(got.Remote)
+			}
+			if err := netlink.AddrAdd(linkA, address(t, test.source+test.prefix)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sent := numbered(1, 10, 10, endpoint(test.remote, b.Port(), test.source, index+1000)) // the interface is gone
+		if err := a.Send(sent); !errors.Is(err, ErrSourceGone) {
+			t.Fatalf("%s: %v", test.source, err)
+		}
+		collect(t, test.conn, 8, sent)
+	}
+}
+
+func TestLinkLocalScope(t *testing.T) { // A54
+	a, b, linkA, linkB := twoHosts(t, 1500)
+	for _, zone := range []string{"wa", fmt.Sprint(linkA.Attrs().Index)} {
+		for range 2 { // the second finds the name's number kept
+			train := numbered(10, 1000, 5, endpoint("fe80::2%"+zone, b.Port(), "", 0))
+			if err := a.Send(train); err != nil {
+				t.Fatal(err)
+			}
+			got := collect(t, b.V6, 8, train).trains[0]
+			want := endpoint(fmt.Sprintf("fe80::1%%%d", linkB.Attrs().Index), a.Port(), "fe80::2", uint32(linkB.Attrs().Index))
+			if got.Remote != want {
+				t.Fatalf("%v, want %v", got.Remote, want)
+			}
+			back := numbered(10, 1000, 5, got.Remote)
+			if err := b.Send(back); err != nil {
+				t.Fatal(err)
+			}
+			collect(t, a.V6, 1, back)
+		}
+	}
+}
+
+func TestMark(t *testing.T) { // A53
+	ownNetwork(t)
+	p := pair(t, Options{Mark: 77})
+	check := func(want uint32) {
+		t.Helper()
+		for _, c := range p.Conns() {
+			c.(*conn).raw.Control(func(fd uintptr) {
+				if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK); uint32(n) != want || err != nil {
+					t.Fatal(n, err)
+				}
+			})
+		}
+	}
+	check(77)
+	for _, mark := range []uint32{78, 1 << 31, 0} {
+		if err := p.SetMark(mark); err != nil {
+			t.Fatal(err)
+		}
+		check(mark)
+	}
+	p.Close()
+	if err := p.SetMark(5); !errors.Is(err, os.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestPorts(t *testing.T) { // A53
+	ownNetwork(t)
+	p := pair(t, Options{})
+	if p.Port() == 0 || p.V4 == nil || p.V6 == nil {
+		t.Fatalf("%+v", p)
+	}
+	for _, c := range p.Conns() {
+		if port, err := c.(*conn).port(); port != p.Port() || err != nil {
+			t.Fatal(port, err)
+		}
+	}
+	var taken *PortTaken
+	_, err := Listen(p.Port(), Options{})
+	if !errors.As(err, &taken) || taken.Port != p.Port() || !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "ss -lunp") {
+		t.Fatal(err)
+	}
+	six, err := net.ListenPacket("udp6", "[::]:5555") // taken in one family only
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer six.Close()
+	before := descriptors(t)
+	if _, err := Listen(5555, Options{}); !errors.As(err, &taken) {
+		t.Fatal(err)
+	}
+	if after := descriptors(t); after != before {
+		t.Fatal("the IPv4 socket was left open") // B59
+	}
+	p.Close()
+	if p, err = Listen(p.Port(), Options{}); err != nil {
+		t.Fatal("the port stayed taken:", err)
+	}
+	p.Close()
+}
+
+func TestPortZeroSkipsHalfTaken(t *testing.T) { // A53: free in both
+	refused := 0
+	p, err := listen(0, Options{}, func(domain int) (int, error) {
+		if domain == unix.AF_INET6 && refused < 5 {
+			refused++
+			return -1, &PortTaken{}
+		}
+		return socket(domain)
+	})
+	if err != nil || p.V6 == nil || refused != 5 {
+		t.Fatal(err)
+	}
+	p.Close()
+	if _, err := listen(0, Options{}, func(int) (int, error) { return -1, &PortTaken{} }); err == nil {
+		t.Fatal("no port is free, but one was found")
+	}
+}
+
+func TestHostWithoutAFamily(t *testing.T) { // B21, A53
+	without := func(lacking ...int) (*Pair, error) {
+		return listen(0, Options{}, func(domain int) (int, error) {
+			for _, l := range lacking {
+				if l == domain {
+					return -1, unix.EAFNOSUPPORT
+				}
+			}
+			return socket(domain)
+		})
+	}
+	p, err := without(unix.AF_INET6)
+	if err != nil || p.V4 == nil || p.V6 != nil || len(p.Conns()) != 1 {
+		t.Fatal(p, err)
+	}
+	q, err := without(unix.AF_INET)
+	if err != nil || q.V4 != nil || q.V6 == nil || q.Port() == 0 {
+		t.Fatal(q, err)
+	}
+	if err := errors.Join(p.SetMark(0), q.SetMark(0), p.Close(), q.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := without(unix.AF_INET, unix.AF_INET6); !errors.Is(err, ErrNoFamily) {
+		t.Fatal(err)
+	}
+}
+
+func TestIPv6SwitchedOff(t *testing.T) { // B21: a namespace without IPv6
+	ownNetwork(t)
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	a, b := pair(t, Options{}), pair(t, Options{})
+	train := numbered(3, 100, 100, endpoint("127.0.0.1", b.Port(), "", 0))
+	if err := a.Send(train); err != nil {
+		t.Fatal(err)
+	}
+	collect(t, b.V4, 1, train)
+	if err := a.Send(numbered(3, 100, 100, endpoint("::1", b.Port(), "", 0))); err == nil {
+		t.Fatal("sent to IPv6")
+	}
+}

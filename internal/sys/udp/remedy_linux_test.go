@@ -1,0 +1,289 @@
+package udp
+
+import (
+	"bytes"
+	"errors"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/batch"
+)
+
+// badDay stands between a socket and the kernel: it refuses what the test
+// says, and passes on and counts the rest.
+type badDay struct {
+	train  func(segments int, h *unix.Msghdr) syscall.Errno // for each train; nil: none
+	single func(call int, hs []mmsghdr) (take int, errno syscall.Errno)
+
+	trains, singles int // calls
+}
+
+func (d *badDay) install(c Conn) {
+	k := c.(*conn)
+	k.calls.sendmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
+		d.trains++
+		if d.train != nil {
+			stride := stride(h)
+			if errno := d.train((int(h.Iov.Len)+stride-1)/stride, h); errno != 0 {
+				return -1, errno
+			}
+		}
+		return sendmsg(fd, h)
+	}
+	k.calls.sendmmsg = func(fd uintptr, hs []mmsghdr) (int, syscall.Errno) {
+		d.singles++
+		if d.single != nil {
+			take, errno := d.single(d.singles, hs)
+			if errno != 0 {
+				return -1, errno
+			}
+			hs = hs[:take]
+		}
+		return sendmmsg(fd, hs)
+	}
+}
+
+// stride is the UDP_SEGMENT of a message, which stands last.
+func stride(h *unix.Msghdr) int {
+	oob := unsafeBytes(h.Control, int(h.Controllen))
+	at := len(oob) - unix.CmsgSpace(2) + unix.CmsgLen(0)
+	return int(oob[at]) | int(oob[at+1])<<8
+}
+
+// arrives sends the train and wants all of it, in order, at b.
+func arrives(t *testing.T, a, b *Pair, train *batch.Batch, want error) {
+	t.Helper()
+	if err := a.Send(train); !errors.Is(err, want) {
+		t.Fatalf("%v, want %v", err, want)
+	}
+	collect(t, b.V4, 8, train)
+	if n, errno := pending(b.V4.(*conn)); errno != unix.EAGAIN {
+		t.Fatalf("more arrived than was sent: %d bytes, %v", n, errno)
+	}
+}
+
+// pending peeks.
+func pending(c *conn) (n int, errno syscall.Errno) {
+	c.raw.Control(func(fd uintptr) {
+		var err error
+		n, _, err = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_DONTWAIT|unix.MSG_PEEK)
+		errno, _ = err.(syscall.Errno)
+	})
+	return n, errno
+}
+
+func TestEIOEndsTrainsForTheSocket(t *testing.T) { // B61
+	a, b := pair(t, Options{}), pair(t, Options{})
+	day := &badDay{train: func(int, *unix.Msghdr) syscall.Errno { return unix.EIO }}
+	day.install(a.V4)
+	train := numbered(100, 1000, 3, endpoint("127.0.0.1", b.Port(), "", 0))
+	arrives(t, a, b, train, nil)
+	if a.V4.Caps().GSO || !a.V6.Caps().GSO {
+		t.Fatal("Caps do not say so")
+	}
+	arrives(t, a, b, train, nil)
+	a.Forget()
+	arrives(t, a, b, train, nil)
+	if day.trains != 1 {
+		t.Fatalf("%d attempts", day.trains)
+	}
+}
+
+func TestEIOInTheMiddleRepeatsNothing(t *testing.T) { // B61: once, in order
+	a, b := pair(t, Options{}), pair(t, Options{})
+	calls := 0
+	day := &badDay{train: func(int, *unix.Msghdr) syscall.Errno {
+		if calls++; calls == 2 {
+			return unix.EIO
+		}
+		return 0
+	}}
+	day.install(a.V4)
+	arrives(t, a, b, numbered(150, 400, 3, endpoint("127.0.0.1", b.Port(), "", 0)), nil)
+	if day.trains != 2 || day.singles != 2 {
+		t.Fatalf("%+v", day)
+	}
+}
+
+func TestEINVALLowersTheNumberForTheEndpoint(t *testing.T) { // B61
+	a, b, other := pair(t, Options{}), pair(t, Options{}), pair(t, Options{})
+	day := &badDay{train: func(segments int, _ *unix.Msghdr) syscall.Errno {
+		if segments > 10 {
+			return unix.EINVAL
+		}
+		return 0
+	}}
+	day.install(a.V4)
+	train := numbered(64, 100, 100, endpoint("127.0.0.1", b.Port(), "", 0))
+	for i, want := range []int{1, 2, 3, 3 + 8, 3 + 8 + 8} { // 64, 32, 16 refused, then 8 by 8
+		arrives(t, a, b, train, nil)
+		if day.trains != want {
+			t.Fatalf("send %d: %d attempts, want %d", i, day.trains, want)
+		}
+	}
+	day.train = nil
+	arrives(t, a, other, numbered(64, 100, 100, endpoint("127.0.0.1", other.Port(), "", 0)), nil)
+	if day.trains != 3+8+8+1 {
+		t.Fatal("another endpoint suffers")
+	}
+	a.Forget()
+	arrives(t, a, b, train, nil)
+	if day.trains != 3+8+8+2 || !a.V4.Caps().GSO {
+		t.Fatal("not forgotten")
+	}
+}
+
+func TestEMSGSIZELowersTheLengthForTheEndpoint(t *testing.T) { // B61
+	a, b := pair(t, Options{}), pair(t, Options{})
+	day := &badDay{train: func(_ int, h *unix.Msghdr) syscall.Errno {
+		if stride(h) > 1000 {
+			return unix.EMSGSIZE
+		}
+		return 0
+	}}
+	day.install(a.V4)
+	to := endpoint("127.0.0.1", b.Port(), "", 0)
+	long, short := numbered(20, 1400, 1400, to), numbered(20, 1000, 1000, to)
+	arrives(t, a, b, long, nil)
+	arrives(t, a, b, long, nil)
+	if day.trains != 1 {
+		t.Fatalf("%d attempts", day.trains)
+	}
+	arrives(t, a, b, short, nil)
+	if day.trains != 2 || day.singles != 2 {
+		t.Fatalf("shorter ones suffer: %+v", day)
+	}
+	for range patience {
+		a.V4.(*conn).tx.limits.segments(to.Remote, 1400)
+	}
+	arrives(t, a, b, long, nil)
+	if day.trains != 3 {
+		t.Fatal("never tried again")
+	}
+}
+
+func TestPartialSends(t *testing.T) { // B20
+	a, b := pair(t, Options{NoGSO: true}), pair(t, Options{})
+	interrupted := false
+	day := &badDay{single: func(call int, hs []mmsghdr) (int, syscall.Errno) {
+		if interrupted = !interrupted; interrupted {
+			return 0, unix.EINTR
+		}
+		return min(len(hs), 1+call%3), 0
+	}}
+	day.install(a.V4)
+	arrives(t, a, b, numbered(150, 300, 3, endpoint("127.0.0.1", b.Port(), "", 0)), nil)
+}
+
+func TestErrorsOfASend(t *testing.T) {
+	for _, errno := range []syscall.Errno{unix.ENOBUFS, unix.EPERM, unix.ENETUNREACH, unix.EMSGSIZE, unix.EINVAL} {
+		a, b := pair(t, Options{NoGSO: true}), pair(t, Options{})
+		day := &badDay{single: func(call int, hs []mmsghdr) (int, syscall.Errno) {
+			if call == 2 {
+				return 0, errno
+			}
+			return 2, 0
+		}}
+		day.install(a.V4)
+		train := numbered(5, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))
+		if err := a.Send(train); err != errno {
+			t.Errorf("%v, want %v", err, errno)
+		}
+		train.Data = train.Data[:20]
+		collect(t, b.V4, 8, train)
+	}
+}
+
+func TestSourceGoneInTheMiddle(t *testing.T) { // A52: the rest once, without the source
+	for _, errno := range []syscall.Errno{unix.ENETUNREACH, unix.EADDRNOTAVAIL, unix.EINVAL, unix.ENODEV} {
+		a, b := pair(t, Options{}), pair(t, Options{})
+		calls := 0
+		day := &badDay{}
+		day.train = func(_ int, h *unix.Msghdr) syscall.Errno {
+			calls++
+			if calls > 1 && parseControl(unsafeBytes(h.Control, int(h.Controllen))).source.IsValid() {
+				return errno
+			}
+			return 0
+		}
+		day.single = func(_ int, hs []mmsghdr) (int, syscall.Errno) {
+			if h := &hs[0].hdr; h.Controllen > 0 {
+				return 0, errno
+			}
+			return len(hs), 0
+		}
+		day.install(a.V4)
+		train := numbered(150, 400, 3, endpoint("127.0.0.1", b.Port(), "127.0.0.1", 1))
+		arrives(t, a, b, train, ErrSourceGone)
+		if len(a.V4.(*conn).tx.limits) != 0 {
+			t.Error(errno, "the endpoint's size was blamed")
+		}
+		train.Remote = train.Remote.Sourceless()
+		arrives(t, a, b, train, nil)
+	}
+}
+
+func TestSourceGoneAndStillNoRoute(t *testing.T) {
+	a := pair(t, Options{})
+	day := &badDay{
+		train:  func(int, *unix.Msghdr) syscall.Errno { return unix.ENETUNREACH },
+		single: func(int, []mmsghdr) (int, syscall.Errno) { return 0, unix.ENETUNREACH },
+	}
+	day.install(a.V4)
+	err := a.Send(numbered(3, 10, 10, endpoint("127.0.0.1", 9, "127.0.0.1", 1)))
+	if !errors.Is(err, ErrSourceGone) || !errors.Is(err, unix.ENETUNREACH) || day.trains != 2 {
+		t.Fatal(err, day.trains)
+	}
+}
+
+func TestReceiveErrorsAreWeather(t *testing.T) {
+	a, b := pair(t, Options{}), pair(t, Options{})
+	k := b.V4.(*conn)
+	bad := []syscall.Errno{unix.ECONNREFUSED, unix.EINTR, unix.ENOMEM, unix.EHOSTUNREACH}
+	k.calls.recvmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
+		if len(bad) > 0 {
+			errno := bad[0]
+			bad = bad[1:]
+			return -1, errno
+		}
+		return recvmsg(fd, h)
+	}
+	train := numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))
+	a.Send(train)
+	collect(t, b.V4, 1, train)
+
+	tries := 0
+	k.calls.recvmsg = func(uintptr, *unix.Msghdr) (int, syscall.Errno) { tries++; return -1, unix.ENOMEM }
+	if _, err := b.V4.Recv(make([]batch.Batch, 1)); err != unix.ENOMEM || tries > 2*maxSoft {
+		t.Fatal("weather that never ends:", err, tries)
+	}
+	k.calls.recvmsg = func(uintptr, *unix.Msghdr) (int, syscall.Errno) { return -1, unix.ENOTSOCK }
+	if _, err := b.V4.Recv(make([]batch.Batch, 1)); err != unix.ENOTSOCK {
+		t.Fatal(err)
+	}
+	if _, err := b.V4.Recv(nil); err == nil {
+		t.Fatal("no room, no error")
+	}
+}
+
+func TestWhatCameCutShortIsLeftOut(t *testing.T) {
+	a, b := pair(t, Options{}), pair(t, Options{})
+	k := b.V4.(*conn)
+	first := true
+	k.calls.recvmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
+		n, errno := recvmsg(fd, h)
+		if errno == 0 && first {
+			first, h.Flags = false, unix.MSG_TRUNC
+		}
+		return n, errno
+	}
+	train := numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))
+	a.Send(train)
+	second := numbered(1, 11, 11, train.Remote)
+	a.Send(second)
+	if got := collect(t, b.V4, 1, second); !bytes.Equal(got.datagrams[0], second.Data) {
+		t.Fatal(got)
+	}
+}
