@@ -39,12 +39,12 @@ func Parse(s string) (Endpoint, error) {
 		return Endpoint{}, fmt.Errorf("endpoint %q: no host: write HOST:PORT", s)
 	case e.Port == "":
 		return Endpoint{}, fmt.Errorf("endpoint %q: no port after the last colon: write HOST:PORT", s)
+	case strings.ContainsAny(s, " \t\r\n/") || strings.ContainsAny(e.Host, "[]"):
+		return Endpoint{}, fmt.Errorf("endpoint %q: %q is no host: write HOST:PORT", s, e.Host)
 	case strings.Contains(e.Host, ":"):
 		if _, err := netip.ParseAddr(e.Host); err != nil {
 			return Endpoint{}, fmt.Errorf("endpoint %q: %q is no IPv6 address: write [ADDRESS]:PORT", s, e.Host)
 		}
-	case strings.ContainsAny(e.Host, " \t\r\n/[]"):
-		return Endpoint{}, fmt.Errorf("endpoint %q: %q is no host: write HOST:PORT", s, e.Host)
 	}
 	if n, err := strconv.ParseUint(e.Port, 10, 64); err == nil && (n == 0 || n > 65535) {
 		return Endpoint{}, fmt.Errorf("endpoint %q: port %d: ports are 1 to 65535", s, n)

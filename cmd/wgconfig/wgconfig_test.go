@@ -1,0 +1,477 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/internal/control/controltest"
+	"wgd/key"
+)
+
+// The peer of wg(4)'s example.
+const pubkeyB = "X7EGm3T3IfodBcyilkaC89j0SH3XD6+/pwvp7Dgp5SU="
+
+var (
+	private = key.NewPrivate(&[32]byte{8, 1})
+	psk     = key.NewPreshared(&[32]byte{1, 2, 3})
+)
+
+// start gives a test an interface wg0 behind a real socket.
+func start(t *testing.T, status conf.Status) *controltest.Target {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wgd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := control.Dir
+	control.Dir = dir
+	target := controltest.New(status)
+	server, err := control.Listen("wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.Serve(target)
+	t.Cleanup(func() {
+		server.Close()
+		control.Dir = was
+		os.RemoveAll(dir)
+	})
+	return target
+}
+
+// run is one call of the command.
+func run(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = cli.Run(command(), args, strings.NewReader(""), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// does calls wgconfig with the words of the line, which must succeed in silence
+// but for what is printed.
+func does(t *testing.T, line string) string {
+	t.Helper()
+	status, stdout, stderr := run(strings.Fields(line)...)
+	if status != 0 || stderr != "" {
+		t.Fatalf("wgconfig %s: exit status %d\n%s", line, status, stderr)
+	}
+	return stdout
+}
+
+// fails calls wgconfig, which must print this on standard error, and nothing else.
+func fails(t *testing.T, line string, status int, want string) {
+	t.Helper()
+	got, stdout, stderr := run(strings.Fields(line)...)
+	if got != status || stdout != "" || stderr != want {
+		t.Errorf("wgconfig %s: exit status %d\n%s%swant %d\n%s", line, got, stdout, stderr, status, want)
+	}
+}
+
+func file(t *testing.T, text string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(path, mode)
+	return path
+}
+
+func prefixes(s ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, p := range s {
+		out = append(out, netip.MustParsePrefix(p))
+	}
+	return out
+}
+
+// TestSpecExample is the output of commands.md, byte for byte.
+func TestSpecExample(t *testing.T) {
+	start(t, conf.Status{Tunables: conf.DefaultTunables()})
+	does(t, "wg0 set private-key "+file(t, private.Base64()+"\n", 0o600))
+	does(t, "wg0 set listen-port 1234")
+	does(t, "wg0 add peer B "+pubkeyB+" --allowed-ips=10.2.0.42/32,fd00:2::42/128")
+	const want = `interface: wg0
+	private-key: (hidden)
+	listen-port: 1234
+	peer: B
+		public-key: X7EGm3T3IfodBcyilkaC89j0SH3XD6+/pwvp7Dgp5SU=
+		endpoint: (none)
+		preshared-key: (hidden)
+		allowed-ips: 10.2.0.42/32,fd00:2::42/128
+		latest-handshake: (never)
+`
+	for _, line := range []string{"wg0", "wg0 show all", "wg0 show"} {
+		if got := does(t, line); got != want {
+			t.Errorf("wgconfig %s:\n%s\nwant\n%s", line, got, want)
+		}
+	}
+	const peer = `peer: B
+	public-key: X7EGm3T3IfodBcyilkaC89j0SH3XD6+/pwvp7Dgp5SU=
+	endpoint: (none)
+	preshared-key: (hidden)
+	allowed-ips: 10.2.0.42/32,fd00:2::42/128
+	latest-handshake: (never)
+`
+	for line, want := range map[string]string{
+		"wg0 show peer B":                        peer,
+		"wg0 show peer B --show-preshared-key":   strings.Replace(peer, "(hidden)", "(none)", 1),
+		"wg0 show peer --show-preshared-key B":   strings.Replace(peer, "(hidden)", "(none)", 1),
+		"wg0 show peer " + pubkeyB:               peer,
+		"wg0 show private-key":                   "private-key: " + private.Base64() + "\n",
+		"wg0 delete peer B":                      "",
+		"wg0 set private-key /dev/null":          "",
+		"wg0 show private-key --json":            "", // below
+		"wg0 sysctl net.wg.rekey_after_messages": "net.wg.rekey_after_messages = 1152921504606846976\n",
+	} {
+		if want == "" {
+			continue
+		}
+		if got := does(t, line); got != want {
+			t.Errorf("wgconfig %s:\n%s\nwant\n%s", line, got, want)
+		}
+	}
+	does(t, "wg0 delete peer B")
+	does(t, "wg0 set private-key /dev/null")
+	does(t, "wg0 set listen-port 0")
+	if got, want := does(t, "wg0"), "interface: wg0\n\tprivate-key: (hidden)\n\tlisten-port: (none)\n"; got != want {
+		t.Errorf("%q", got)
+	}
+	if got := does(t, "wg0 show private-key"); got != "private-key: (none)\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// full is an interface with something on every line.
+func full() conf.Status {
+	b, _ := key.ParsePublic(pubkeyB)
+	return conf.Status{
+		PrivateKey: private, ListenPort: 1234, FirewallMark: 0x1f, MTU: 1420, Up: true,
+		Fault: "port 1234 is taken: choose another", Tunables: conf.DefaultTunables(),
+		Drops: []conf.Drop{{Reason: "replay", Count: 3}},
+		Peers: []conf.PeerStatus{
+			{PublicKey: b, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), PersistentKeepalive: 25,
+				LastHandshake: time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local), RxBytes: 148, TxBytes: 92, AllowedIPs: prefixes("10.0.0.0/8", "::/0")},
+			{PublicKey: key.Public{0xde, 0xad, 0xbe, 0xef, 0x11}},
+			{PublicKey: key.Public{0xde, 0xad, 0xbe, 0xef, 0x12}, Endpoint: netip.MustParseAddrPort("192.0.2.1:8")},
+		},
+	}
+}
+
+// TestFullOutput: our lines follow NetBSD's, ctime(3)'s form with its space.
+func TestFullOutput(t *testing.T) {
+	start(t, full())
+	peerB := func(indent, secret string) string {
+		return strings.ReplaceAll(`>public-key: `+pubkeyB+`
+>endpoint: [2001:db8::1]:7
+>preshared-key: `+secret+`
+>allowed-ips: 10.0.0.0/8,::/0
+>latest-handshake: Thu Sep  3 04:05:06 2020
+>transfer: 148 bytes received, 92 bytes sent
+>persistent-keepalive: 25
+`, ">", indent)
+	}
+	want := `interface: wg0
+	private-key: (hidden)
+	listen-port: 1234
+	fwmark: 0x1f
+	fault: port 1234 is taken: choose another
+	peer: B
+` + peerB("\t\t", "(hidden)") + `	peer: deadbeef11
+		public-key: 3q2+7xEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+		endpoint: (none)
+		preshared-key: (hidden)
+		allowed-ips: (none)
+		latest-handshake: (never)
+	peer: deadbeef12
+		public-key: 3q2+7xIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+		endpoint: 192.0.2.1:8
+		preshared-key: (hidden)
+		allowed-ips: (none)
+		latest-handshake: (never)
+`
+	if got := does(t, "wg0"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got, want := does(t, "wg0 show peer B --show-preshared-key"), "peer: B\n"+peerB("\t", psk.Base64()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := does(t, "wg0 show peer deadbeef12"); !strings.HasPrefix(got, "peer: deadbeef12\n\tpublic-key: 3q2+7xI") {
+		t.Error(got)
+	}
+}
+
+// TestJSON: every key that the manual names, and no secret that was not asked for.
+func TestJSON(t *testing.T) {
+	start(t, full())
+	text := does(t, "wg0 show all --json")
+	var got map[string]any
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	peer := got["peers"].([]any)[0]
+	delete(got, "peers")
+	want := map[string]any{"interface": "wg0", "up": true, "mtu": 1420.0, "fault": "port 1234 is taken: choose another",
+		"public_key": private.Public().Base64(), "listen_port": 1234.0, "fwmark": 31.0, "drops": map[string]any{"replay": 3.0},
+		"tunables": map[string]any{"net.wg.rekey_after_messages": "1152921504606846976", "net.wg.rekey_after_time": "120",
+			"net.wg.rekey_timeout": "5", "net.wg.rekey_attempt_time": "90", "net.wg.keepalive_timeout": "10",
+			"net.wg.force_underload": "0", "net.wg.debug": "0"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+	wantPeer := map[string]any{"name": "B", "named": true, "public_key": pubkeyB, "endpoint": "[2001:db8::1]:7",
+		"has_preshared_key": true, "allowed_ips": []any{"10.0.0.0/8", "::/0"},
+		"latest_handshake":     float64(time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local).Unix()),
+		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0}
+	if !reflect.DeepEqual(peer, any(wantPeer)) {
+		t.Errorf("got %v\nwant %v", peer, wantPeer)
+	}
+	if strings.Contains(text, private.Base64()) || strings.Contains(text, psk.Base64()) {
+		t.Error("a secret")
+	}
+	if got := does(t, "wg0 --json"); got != text {
+		t.Error("wgconfig wg0 --json is another")
+	}
+	if got := does(t, "wg0 show peer B --json --show-preshared-key"); !strings.Contains(got, `"preshared_key": "`+psk.Base64()+`"`) {
+		t.Error(got)
+	}
+	if got := does(t, "wg0 show peer deadbeef11 --json"); !strings.Contains(got, `"allowed_ips": []`) || !strings.Contains(got, `"endpoint": null`) {
+		t.Error(got)
+	}
+	if got := does(t, "wg0 show private-key --json"); !strings.Contains(got, `"private_key": "`+private.Base64()+`"`) {
+		t.Error(got)
+	}
+}
+
+// TestAddAndSet: every option, with = or a word of its own, wherever it stands.
+func TestAddAndSet(t *testing.T) {
+	target := start(t, conf.Status{})
+	pskFile := file(t, psk.Base64()+"\n", 0o600)
+	b, _ := key.ParsePublic(pubkeyB)
+	want := conf.PeerStatus{PublicKey: b, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("192.0.2.1:7"),
+		PersistentKeepalive: 25, AllowedIPs: prefixes("10.2.0.0/24", "fd00::/64")}
+	for _, line := range []string{
+		"wg0 add peer B " + pubkeyB + " --preshared-key=" + pskFile + " --endpoint=192.0.2.1:7 --allowed-ips=10.2.0.1/24,fd00::1/64 --persistent-keepalive=25",
+		"wg0 add peer B --endpoint 192.0.2.1:7 --preshared-key " + pskFile + " " + pubkeyB + " --persistent-keepalive 25 --allowed-ips 10.2.0.1/24,fd00::1/64",
+	} {
+		does(t, line)
+		if got := target.Status().Peers; len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+			t.Errorf("%s: %+v", line, got)
+		}
+		does(t, "wg0 delete peer B")
+	}
+	does(t, "wg0 add peer B "+pubkeyB)
+	for _, c := range []struct {
+		options string
+		check   func(p conf.PeerStatus) bool
+	}{
+		{"--endpoint=2001:db8::1:7", func(p conf.PeerStatus) bool { return p.Endpoint.String() == "[2001:db8::1]:7" }},
+		{"--endpoint=[fe80::1%lo]:7", func(p conf.PeerStatus) bool { return p.Endpoint.String() == "[fe80::1%lo]:7" }},
+		{"--endpoint=localhost:9", func(p conf.PeerStatus) bool { return p.Endpoint.Addr().IsLoopback() && p.Endpoint.Port() == 9 }},
+		{"--allowed-ips=0.0.0.0/0,::/0", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("0.0.0.0/0", "::/0")) }},
+		{"--allowed-ips=10.0.0.0/8", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("10.0.0.0/8")) }},
+		{"--allowed-ips=", func(p conf.PeerStatus) bool { return len(p.AllowedIPs) == 0 }},
+		{"--persistent-keepalive=65535", func(p conf.PeerStatus) bool { return p.PersistentKeepalive == 65535 }},
+		{"--persistent-keepalive=off", func(p conf.PeerStatus) bool { return p.PersistentKeepalive == 0 }},
+		{"--preshared-key=" + pskFile, func(p conf.PeerStatus) bool { return p.PresharedKey.Equal(psk) }},
+		{"--preshared-key=/dev/null", func(p conf.PeerStatus) bool { return p.PresharedKey.IsZero() }},
+		{"--rename=B", func(p conf.PeerStatus) bool { return p.Name == "B" }},
+	} {
+		does(t, "wg0 set peer B "+c.options)
+		if got := target.Status().Peers; len(got) != 1 || !c.check(got[0]) {
+			t.Errorf("%s: %+v", c.options, got)
+		}
+	}
+	does(t, "wg0 set peer B --rename=b.2_@-")
+	does(t, "wg0 show peer b.2_@-")
+	does(t, "wg0 set fwmark 0xCa6C")
+	does(t, "wg0 set listen-port 65535")
+	if s := target.Status(); s.FirewallMark != 51820 || s.ListenPort != 65535 {
+		t.Errorf("%+v", s)
+	}
+	for mark, want := range map[string]uint32{"7": 7, "0xffffffff": 1<<32 - 1, "off": 0, "010": 10, "0": 0} {
+		does(t, "wg0 set fwmark "+mark)
+		if got := target.Status().FirewallMark; got != want {
+			t.Errorf("fwmark %s: %d", mark, got)
+		}
+	}
+}
+
+// TestPrivateKeyFromStandardInput: /dev/stdin is a file like another.
+func TestKeyFileForms(t *testing.T) {
+	target := start(t, conf.Status{})
+	for _, text := range []string{private.Base64(), private.Base64() + "\n", private.Base64() + "\r\n"} {
+		does(t, "wg0 set private-key "+file(t, text, 0o600))
+		if s := target.Status(); !s.PrivateKey.Equal(private) {
+			t.Errorf("%q was not taken", text)
+		}
+	}
+	path := file(t, private.Base64(), 0o644)
+	status, _, stderr := run("wg0", "set", "private-key", path)
+	if want := fmt.Sprintf("wgconfig: warning: %s: others may read this key: chmod 600 %s\n", path, path); status != 0 || stderr != want {
+		t.Errorf("%d %q, want %q", status, stderr, want)
+	}
+}
+
+// TestErrors: each is a sentence that names the thing and the way out, and
+// nothing is applied.
+func TestErrors(t *testing.T) {
+	target := start(t, full())
+	own := private.Public().Base64()
+	other := key.Public{5}.Base64()
+	empty := file(t, "", 0o600)
+	wrong := file(t, private.Base64()[:40], 0o600)
+	for line, want := range map[string]string{
+		"wg1":                                         "wg1: no such interface: create it with `wg-ifconfig wg1 create`",
+		"../x":                                        `interface "../x": '/' may not stand in a name: use letters, digits and _=+.-`,
+		"wg0 show peer C":                             "peer C: wg0 has no such peer: `wgconfig wg0` lists them",
+		"wg0 show peer deadbeef":                      "peer deadbeef: wg0 has no such peer: `wgconfig wg0` lists them",
+		"wg0 delete peer C":                           "peer C: wg0 has no such peer: `wgconfig wg0` lists them",
+		"wg0 set peer C --endpoint=x:1":               "peer C: wg0 has no such peer: `wgconfig wg0` lists them",
+		"wg0 add peer B " + other:                     "peer B: wg0 has a peer of this name: change it with `wgconfig wg0 set peer B`, or choose another name",
+		"wg0 add peer C " + pubkeyB:                   "peer C: wg0 has this public key as peer B: change that with `wgconfig wg0 set peer B`",
+		"wg0 add peer C " + own:                       "peer C: this public key is wg0's own: give the other side's",
+		"wg0 add peer a/b " + other:                   "peer a/b: '/' may not stand in a name: use letters, digits and ._@-",
+		"wg0 set peer deadbeef11 --rename=B":          "peer B: wg0 has another peer of this name: choose another",
+		"wg0 set peer B --rename=":                    "a peer's name is empty: give 1 to 63 letters, digits and ._@-",
+		"wg0 set listen-port 65536":                   "listen-port 65536: give a port from 1 to 65535, or 0 for any that is free",
+		"wg0 set listen-port x":                       "listen-port x: give a port from 1 to 65535, or 0 for any that is free",
+		"wg0 set fwmark 0x100000000":                  "fwmark 0x100000000: give a number of 32 bits, decimal or after 0x, or off",
+		"wg0 set peer B --allowed-ips=10.0.0.0/33":    "peer B: allowed-ips 10.0.0.0/33: prefix length over 32",
+		"wg0 set peer B --allowed-ips=::1":            "peer B: allowed-ips ::1: no prefix length: write ::1/128 for this one address",
+		"wg0 set peer B --allowed-ips=x/8":            `peer B: allowed-ips x/8: "x" is no IP address: write IP/CIDR`,
+		"wg0 set peer B --allowed-ips=10.0.0.0/8,":    `peer B: allowed-ips : "" is no IP address: write IP/CIDR`,
+		"wg0 set peer B --allowed-ips=::/x":           `peer B: allowed-ips ::/x: "x" is no prefix length: write IP/CIDR`,
+		"wg0 set peer B --persistent-keepalive=65536": "peer B: persistent-keepalive 65536: give 1 to 65535 seconds, or off",
+		"wg0 set peer B --endpoint=host":              `peer B: endpoint "host": no port: write HOST:PORT`,
+		"wg0 set peer B --endpoint=192.0.2.1:0":       `peer B: endpoint "192.0.2.1:0": port 0: ports are 1 to 65535`,
+		"wg0 set private-key /nonexistent":            "open /nonexistent: no such file or directory",
+		"wg0 set private-key " + empty:                empty + ": the file is empty: make a key with wg-keygen, or give /dev/null for none",
+		"wg0 set private-key " + wrong:                wrong + ": private key: 40 characters: write the 32 bytes as 44 characters of base64",
+		"wg0 set peer B --preshared-key=" + wrong:     "peer B: " + wrong + ": preshared key: 40 characters: write the 32 bytes as 44 characters of base64",
+		"wg0 sysctl net.wg.nothing":                   "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
+		"wg0 sysctl net.wg.debug=1 net.wg.nothing":    "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
+		"wg0 sysctl -w net.wg.rekey_timeout=0":        `net.wg.rekey_timeout: "0": give 1 to 86400 whole seconds`,
+	} {
+		fails(t, line, 1, "wgconfig: "+want+"\n")
+	}
+	if n := len(target.Applied()); n != 0 {
+		t.Errorf("%d changes were applied", n)
+	}
+	target.Refusal = fmt.Errorf("port 5 is taken: choose another")
+	fails(t, "wg0 set listen-port 5", 1, "wgconfig: port 5 is taken: choose another\n")
+}
+
+// TestUsage: exit status 2 and the usage line of the form that was meant.
+func TestUsage(t *testing.T) {
+	start(t, full())
+	const (
+		setOptions = "[--preshared-key=FILE] [--endpoint=HOST:PORT] [--allowed-ips=IP/CIDR[,IP/CIDR]...] [--persistent-keepalive=SECONDS]"
+		sysctlLine = "usage: wgconfig INTERFACE sysctl [-w] [NAME[=VALUE]...]\n"
+	)
+	for line, want := range map[string]string{
+		"wg0 add peer B":             "usage: wgconfig INTERFACE add peer NAME PUBKEY " + setOptions + "\n",
+		"wg0 set peer B":             "usage: wgconfig INTERFACE set peer NAME " + setOptions + " [--rename=NEW]\n",
+		"wg0 set private-key":        "usage: wgconfig INTERFACE set private-key FILE\n",
+		"wg0 set listen-port":        "usage: wgconfig INTERFACE set listen-port PORT\n",
+		"wg0 set listen-port 1 2":    "usage: wgconfig INTERFACE set listen-port PORT\n",
+		"wg0 show peer":              "usage: wgconfig INTERFACE show peer NAME [--show-preshared-key] [--json]\n",
+		"wg0 delete peer":            "usage: wgconfig INTERFACE delete peer NAME\n",
+		"wg0 show peer B --rename=":  "usage: wgconfig INTERFACE show peer NAME [--show-preshared-key] [--json]\n",
+		"wg0 delete peer B --json":   "usage: wgconfig INTERFACE delete peer NAME\n",
+		"wg0 sysctl -w":              sysctlLine,
+		"wg0 sysctl -w net.wg.debug": sysctlLine,
+	} {
+		status, stdout, stderr := run(strings.Fields(line)...)
+		if status != 2 || stdout != "" || !strings.HasPrefix(stderr, "wgconfig: ") || !strings.HasSuffix(stderr, "\n"+want) {
+			t.Errorf("wgconfig %s: exit status %d\n%s%swant\n%s", line, status, stdout, stderr, want)
+		}
+	}
+	for _, line := range []string{"", "wg0 nonsense", "wg0 set", "wg0 --nonsense", "wg0 add"} {
+		if status, _, stderr := run(strings.Fields(line)...); status != 2 || !strings.Contains(stderr, "usage: wgconfig INTERFACE") {
+			t.Errorf("wgconfig %s: exit status %d\n%s", line, status, stderr)
+		}
+	}
+}
+
+// TestSysctl has NetBSD's two forms.
+func TestSysctl(t *testing.T) {
+	target := start(t, conf.Status{Tunables: conf.DefaultTunables()})
+	for _, c := range []struct{ line, want string }{
+		{"wg0 sysctl net.wg.rekey_after_time net.wg.debug", "net.wg.rekey_after_time = 120\nnet.wg.debug = 0\n"},
+		{"wg0 sysctl -w net.wg.rekey_after_time=10 net.wg.force_underload=1", "net.wg.rekey_after_time: 120 -> 10\nnet.wg.force_underload: 0 -> 1\n"},
+		{"wg0 sysctl net.wg.rekey_attempt_time=20 net.wg.rekey_after_time", "net.wg.rekey_attempt_time: 90 -> 20\nnet.wg.rekey_after_time = 10\n"},
+		{"wg0 sysctl net.wg", "net.wg.rekey_after_messages = 1152921504606846976\nnet.wg.rekey_after_time = 10\nnet.wg.rekey_timeout = 5\n" +
+			"net.wg.rekey_attempt_time = 20\nnet.wg.keepalive_timeout = 10\nnet.wg.force_underload = 1\nnet.wg.debug = 0\n"},
+	} {
+		if got := does(t, c.line); got != c.want {
+			t.Errorf("wgconfig %s:\n%s\nwant\n%s", c.line, got, c.want)
+		}
+	}
+	if does(t, "wg0 sysctl") != does(t, "wg0 sysctl net.wg") {
+		t.Error("without a name it is not all")
+	}
+	if s := target.Status().Tunables; s.RekeyAfterTime != 10*time.Second || !s.ForceUnderload || s.RekeyAttemptTime != 20*time.Second {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestUnnamedPeers: eight digits, more while not unique, and never a given name.
+func TestUnnamedPeers(t *testing.T) {
+	target := start(t, conf.Status{Peers: []conf.PeerStatus{
+		{PublicKey: key.Public{1, 2, 3, 4, 5}},
+		{PublicKey: key.Public{1, 2, 3, 4, 5, 0x60}},
+		{PublicKey: key.Public{9, 9, 9, 9, 5}},
+		{PublicKey: key.Public{7}, Name: "09090909"},
+	}})
+	want := []string{"01020304050", "01020304056", "090909090", "09090909"}
+	if got := displayNames(target.Status().Peers); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	does(t, "wg0 set peer 01020304056 --rename=six")
+	does(t, "wg0 delete peer 01020304")
+	does(t, "wg0 delete peer 09090909")
+	if got, want := displayNames(target.Status().Peers), []string{"six", "09090909"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestLargeShow: 100,000 unnamed peers are shown in time (B22).
+func TestLargeShow(t *testing.T) {
+	var s conf.Status
+	for i := range 100000 {
+		s.Peers = append(s.Peers, conf.PeerStatus{PublicKey: key.Public{1, 1, 1, 1, byte(i), byte(i >> 8), byte(i >> 16)}})
+	}
+	start(t, s)
+	began := time.Now()
+	if got := strings.Count(does(t, "wg0"), "\n\tpeer: 01010101"); got != len(s.Peers) {
+		t.Errorf("%d peers", got)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+// TestNoSecretInOutput: what was not asked for is nowhere.
+func TestNoSecretInOutput(t *testing.T) {
+	start(t, full())
+	for _, line := range []string{"wg0", "wg0 --json", "wg0 show peer B", "wg0 show peer B --json", "wg0 sysctl", "wg0 set private-key " +
+		file(t, private.Base64()+"x", 0o600), "wg0 add peer C " + private.Base64() + "x"} {
+		_, stdout, stderr := run(strings.Fields(line)...)
+		for _, secret := range []string{private.Base64(), private.Hex(), psk.Base64(), psk.Hex()} {
+			if strings.Contains(stdout+stderr, secret) {
+				t.Errorf("wgconfig %s printed a secret", line)
+			}
+		}
+	}
+}
