@@ -1,6 +1,7 @@
 // Package noise is the handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (§5.4,
-// A9) as pure steps: time and random bytes are arguments, nothing is kept but
-// what is returned.
+// A9) as pure steps: time and random bytes are arguments, and nothing is kept
+// but what is returned. (A Remote remembers one result, that two static keys
+// always have; who computes it first makes no difference.)
 //
 // The steps are cut where a caller wants to cut its work into jobs, between
 // Diffie-Hellman operations and decisions:
