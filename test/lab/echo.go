@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -54,6 +55,7 @@ type Sweep struct {
 	Remote   netip.Addr
 	From, To int
 	Step     int           // 0: every size
+	Train    int           // how many are under way at once; 0: 32
 	Wait     time.Duration // for an answer; 0: 2 s
 }
 
@@ -86,8 +88,8 @@ func (h *Host) TrySweep(s Sweep) Swept {
 	return call[Sweep, Swept](h, "Sweep", s)
 }
 
-// trainLength is how many datagrams a sweep has under way at once: few enough
-// for any queue on the way, enough that batches form.
+// trainLength is how many datagrams a sweep has under way at once unless it says:
+// few enough for any queue on the way, enough that batches form.
 const trainLength = 32
 
 func (g *Agent) Sweep(s Sweep, r *Swept) error {
@@ -102,7 +104,10 @@ func (g *Agent) Sweep(s Sweep, r *Swept) error {
 	if s.Wait == 0 {
 		s.Wait = 2 * time.Second
 	}
-	for from := s.From; from <= s.To; from += trainLength * s.Step {
+	if s.Train == 0 {
+		s.Train = trainLength
+	}
+	for from := s.From; from <= s.To; from += s.Train * s.Step {
 		sendTrain(conn, s, from, r)
 	}
 	return nil
@@ -112,7 +117,7 @@ func (g *Agent) Sweep(s Sweep, r *Swept) error {
 // known by its length, so each length travels once.
 func sendTrain(conn *net.UDPConn, s Sweep, from int, r *Swept) {
 	pending := map[int]bool{}
-	for size := from; size <= s.To && size < from+trainLength*s.Step; size += s.Step {
+	for size := from; size <= s.To && size < from+s.Train*s.Step; size += s.Step {
 		r.Sent++
 		if _, err := conn.WriteToUDPAddrPort(pattern(size), netip.AddrPortFrom(s.Remote, EchoPort)); err != nil {
 			r.Refused = fmt.Sprintf("size %d: %v", size, err)
@@ -132,11 +137,10 @@ func sendTrain(conn *net.UDPConn, s Sweep, from int, r *Swept) {
 		}
 		delete(pending, n)
 	}
-	for size := from; size <= s.To; size++ {
-		if pending[size] {
-			r.Lost = append(r.Lost, size)
-		}
+	for size := range pending {
+		r.Lost = append(r.Lost, size)
 	}
+	slices.Sort(r.Lost)
 }
 
 // pattern is n bytes that depend on n and on their place, without a short period.

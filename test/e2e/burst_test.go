@@ -1,0 +1,36 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// Two hundred packets before the handshake: the newest 128 arrive, in order. // A42, B39
+func TestBurstBeforeHandshake(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Down: true}, lab.Settings{})
+	// B has tried and failed: A is not up yet. The next try is its to make.
+	in := a.Collect(4000)
+	sent := b.Send(lab.Flow{Remote: addrPort("10.2.0.1:4000"), Size: 500, Count: 200})
+	if len(sent.Errors) > 0 {
+		t.Fatalf("refused: %v", sent.Errors)
+	}
+	a.Must("wg-ifconfig wg0 up")
+	lab.Until(t, 10*time.Second, "the handshake", func() (bool, string) {
+		return !tb.Peer(ta).Handshake.IsZero(), ""
+	})
+	time.Sleep(time.Second)
+	got := a.Collected(in)
+	if len(got) != 128 {
+		t.Fatalf("%d packets arrived, want 128", len(got))
+	}
+	for i, p := range got {
+		if p.Seq != uint64(72+i) {
+			t.Fatalf("packet %d of those that arrived has number %d, want %d", i, p.Seq, 72+i)
+		}
+	}
+	_ = tb
+}

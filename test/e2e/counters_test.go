@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// The counters are the payload bytes of the UDP datagrams, handshakes included,
+// and no byte more. // A45, B14, B24
+func TestExactCounters(t *testing.T) {
+	t.Parallel()
+	a, b, ta, tb := pair(t)
+	wire := b.Watch("eth0")
+
+	// One ping: initiation 148, response 92; 84 bytes of packet padded to 96,
+	// and 32 around it, each way. The staged ping confirms the session, so
+	// there is no keepalive.
+	b.Must("ping -n -c 1 -s 56 -W 2 " + lab.InnerA4)
+	checkCounters(t, "after one ping", ta, tb, 92+128, 148+128)
+
+	// Junk to the port is nobody's traffic.
+	s := b.Socket("", "192.0.2.1:1234")
+	for _, size := range []int{0, 1, 31, 32, 64, 92, 148, 1400} {
+		junk := make([]byte, size)
+		if size > 0 {
+			junk[0] = byte(1 + size%4)
+		}
+		if text := s.Send("", junk); text != "" {
+			t.Fatalf("junk of %d bytes: %s", size, text)
+		}
+	}
+	checkCounters(t, "after junk", ta, tb, 92+128, 148+128) // A7
+
+	// And over much traffic they are what the wire saw.
+	a.Sink(9)
+	b.Stream(lab.Stream{Remote: addrPort("10.2.0.1:9"), Bytes: 20 << 20})
+	time.Sleep(500 * time.Millisecond) // the last acknowledgements
+	var in, out uint64
+	for _, p := range b.WatchedUDP(wire, 1235) {
+		if p.Out {
+			out += uint64(p.Length)
+		} else {
+			in += uint64(p.Length)
+		}
+	}
+	checkCounters(t, "after 20 MB", ta, tb, in, out)
+}
+
+// checkCounters compares both ends with what B received and sent.
+func checkCounters(t *testing.T, when string, ta, tb *lab.Tunnel, rx, tx uint64) {
+	t.Helper()
+	pa, pb := ta.Peer(tb), tb.Peer(ta)
+	if pb.Rx != rx || pb.Tx != tx || pa.Rx != tx || pa.Tx != rx {
+		t.Errorf("%s: A received %d and sent %d, B received %d and sent %d; B should have received %d and sent %d",
+			when, pa.Rx, pa.Tx, pb.Rx, pb.Tx, rx, tx)
+	}
+}
+
+// Persistent keepalives: 32 bytes, the first as soon as it is set, then one in
+// each interval; none reaches the interface. // A40, A41
+func TestPersistentKeepalive(t *testing.T) {
+	t.Parallel()
+	a, b, ta, tb := pair(t)
+	b.Ping(lab.InnerA4, 1)
+	inner, wire := a.Watch("wg0"), b.Watch("eth0")
+	b.Must("wgconfig wg0 set peer a --persistent-keepalive=1")
+	time.Sleep(4500 * time.Millisecond)
+	sent := messages(b.WatchedUDP(wire, 1235), data, true)
+	if len(sent) < 4 || len(sent) > 6 {
+		t.Errorf("%d keepalives in 4.5 s, want one at once and one each second: %v", len(sent), sent)
+	}
+	for _, p := range sent {
+		if p.Length != 32 {
+			t.Errorf("a keepalive of %d bytes, want 32", p.Length)
+		}
+	}
+	for _, p := range a.Watched(inner) {
+		if !p.Out {
+			t.Errorf("a keepalive reached the interface: %v", p)
+		}
+	}
+	if k := tb.Peer(ta).Keepalive; k != "1" {
+		t.Errorf("persistent keepalive is shown as %q", k)
+	}
+}

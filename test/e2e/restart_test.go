@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// recreate starts B's killed daemon again with what it had.
+func recreate(b *lab.Host, ta *lab.Tunnel) {
+	b.Must("wg-ifconfig wg0 create && wgconfig wg0 set private-key /etc/wg/wg0 && wgconfig wg0 set listen-port 1235 && "+
+		"wgconfig wg0 add peer a %s --endpoint=192.0.2.1:1234 --allowed-ips=10.2.0.1/32,fd00:2::1/128 && "+
+		"wg-ifconfig wg0 inet 10.2.0.2/24 inet6 fd00:2::2/64 up", ta.Public)
+}
+
+// A peer is killed and started again while the other side sends: the silence
+// makes the sender shake hands within 15 s and its jitter. // B31, B35
+func TestPeerRestartedMidFlow(t *testing.T) {
+	t.Parallel()
+	a, b, ta, _ := pair(t)
+	b.Ping(lab.InnerA4, 1)
+	in := b.Collect(4000)
+	out := a.StartFlow(lab.Flow{Remote: addrPort("10.2.0.2:4000"), Size: 100, Interval: 20 * time.Millisecond})
+	time.Sleep(time.Second)
+	b.Must("kill -9 %d", daemon(t, b))
+	killed := time.Now()
+	lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
+		r := b.Run("ip link show wg0")
+		return r.Code != 0, r.Out
+	})
+	recreate(b, ta)
+	lab.Until(t, 20*time.Second, "traffic again", func() (bool, string) {
+		list := b.Collected(in)
+		last := list[len(list)-1]
+		return last.At.After(killed.Add(500 * time.Millisecond)), fmt.Sprintf("number %d", last.Seq)
+	})
+	a.StopFlow(out)
+	for _, x := range b.Collected(in) {
+		if x.At.After(killed.Add(500 * time.Millisecond)) {
+			if silence := x.At.Sub(killed); silence > 16*time.Second {
+				t.Errorf("the first packet after the restart came after %v, want within 16 s", silence)
+			} else {
+				t.Logf("traffic again after %v", silence)
+			}
+			break
+		}
+	}
+}
+
+// The side that restarted speaks first: at once. Its stamps go on above those of
+// before, though it was killed. // A20, B35
+func TestRestartedPeerSpeaks(t *testing.T) {
+	t.Parallel()
+	a, b, ta, _ := pair(t)
+	b.Ping(lab.InnerA4, 1)
+	for range 3 {
+		b.Must("kill -9 %d", daemon(t, b))
+		lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
+			return b.Run("ip link show wg0").Code != 0, ""
+		})
+		recreate(b, ta)
+		if took := b.PingWithin(5*time.Second, lab.InnerA4); took > time.Second {
+			t.Errorf("the first ping after the restart took %v, want at once", took)
+		}
+		a.Ping(lab.InnerB4, 1)
+	}
+	mode := strings.TrimSpace(b.Must("stat -c %%a /var/lib/wgd/* | sort -u"))
+	if mode != "600" {
+		t.Errorf("the files of /var/lib/wgd have the modes %q, want 600", mode)
+	}
+}
+
+// Down and up two hundred times: a new session each time, the port closed
+// between, nothing leaked. // A61, B55, B59
+func TestDownUp200(t *testing.T) {
+	a, b, _, _ := pair(t)
+	b.Ping(lab.InnerA4, 1)
+	pid := daemon(t, b)
+	before, err := b.Stat(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		b.Must("wg-ifconfig wg0 down")
+		if i%20 == 0 {
+			if out := b.Must("cat /proc/net/udp /proc/net/udp6"); strings.Contains(out, ":04D3 ") {
+				t.Fatalf("port 1235 is open while the interface is down:\n%s", out)
+			}
+		}
+		b.Must("wg-ifconfig wg0 up")
+		if r := b.Run("ping -n -c 1 -W 3 " + lab.InnerA4); r.Code != 0 {
+			t.Fatalf("round %d: no answer\n%s%s", i, r.Out, r.Err)
+		}
+	}
+	a.Ping(lab.InnerB4, 2)
+	after, err := b.Stat(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Files > before.Files+2 || after.Threads > before.Threads+8 {
+		t.Errorf("before: %+v, after: %+v", before, after)
+	}
+}
