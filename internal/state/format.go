@@ -43,9 +43,8 @@ type contents struct {
 
 // damage says how much of a file could not be used.
 type damage struct {
-	records int  // all, good and bad
-	bad     int  // left out
-	torn    bool // the last one, counted as bad, is incomplete
+	records int // all, good and bad, an incomplete one at the end too
+	bad     int // left out
 }
 
 // appendRecord appends one; it has no damage yet.
@@ -85,40 +84,39 @@ func (c *contents) writeTo(w io.Writer) error {
 func (c *contents) records() int { return 1 + len(c.received) }
 
 // load reads a whole file. What is damaged is left out, and what is good
-// before and behind it is used. The error is errHeading or the reader's.
+// before and behind it is used. The error is errHeading or the reader's; then c
+// is what was good before it.
 func load(r io.Reader) (c contents, d damage, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	var head [len(heading)]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil && !short(err) {
-		return contents{}, damage{}, err
+		return c, d, err
 	} else if string(head[:]) != heading {
-		return contents{}, damage{}, errHeading
+		return c, d, errHeading
 	}
 	highest := wire.TAI64N{}
 	for {
 		var record [recordSize]byte
-		_, err := io.ReadFull(in, record[:])
-		if err == io.EOF {
+		if _, err = io.ReadFull(in, record[:]); err == io.EOF {
+			err = nil
 			break
-		}
-		if err != nil && !short(err) {
-			return contents{}, damage{}, err
+		} else if err != nil && !short(err) {
+			break
 		}
 		d.records++
 		if err != nil || !c.replay(record) {
 			d.bad++
-			d.torn = err != nil
 		}
 		if c.ceiling.After(highest) {
 			highest = c.ceiling
 		}
 	}
-	if d.bad > 0 {
+	if d.bad > 0 || err != nil {
 		// What was damaged may have raised the ceiling over the last one that is
 		// left. A20 asks for one that is not too low; too high does no harm.
 		c.ceiling = highest
 	}
-	return c, d, nil
+	return c, d, err
 }
 
 func short(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +84,7 @@ func open(d disk, dir, name string) (*Log, Saved, error) {
 func (l *Log) begin() (warning string) {
 	if err := l.disk.makeDir(filepath.Dir(l.path)); err != nil {
 		l.off = true
-		return fmt.Sprintf("%v: %s", err, notKept)
+		return fmt.Sprintf("%s has no directory (%v): %s", l.path, err, notKept)
 	}
 	damage, err := l.read()
 	switch {
@@ -95,7 +96,7 @@ func (l *Log) begin() (warning string) {
 	case err != nil:
 		// It may be good, so it must not be replaced.
 		l.off = true
-		return fmt.Sprintf("%v: %s", err, notKept)
+		return fmt.Sprintf("%s cannot be read (%v): %s", l.path, err, notKept)
 	default:
 		l.records = damage.records
 		if damage.bad > 0 {
@@ -105,7 +106,7 @@ func (l *Log) begin() (warning string) {
 		}
 	}
 	if err := l.prepare(); err != nil {
-		return join(warning, fmt.Sprintf("%v: %s", err, notKept))
+		return strings.TrimSpace(fmt.Sprintf("%s %s cannot be written (%v): %s", warning, l.path, err, notKept))
 	}
 	return warning
 }
@@ -113,16 +114,6 @@ func (l *Log) begin() (warning string) {
 const notKept = "the time stamps of handshakes are not kept over a restart. " +
 	"Make that directory and what is in it accessible to this user, or choose another one for the state, and start again; " +
 	"until then keep the clock right: a peer refuses stamps older than the last it had."
-
-func join(sentences ...string) (text string) {
-	for _, s := range sentences {
-		if s != "" && text != "" {
-			text += " "
-		}
-		text += s
-	}
-	return text
-}
 
 func (l *Log) read() (damage, error) {
 	r, err := l.disk.read(l.path)

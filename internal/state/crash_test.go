@@ -1,0 +1,238 @@
+package state
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// story is a life of Logs on one disk, and what must be found on it.
+type story struct {
+	t    *testing.T
+	disk *memDisk
+	dice *rand.Rand
+	now  clock.Time
+	last wire.TAI64N // the greatest of all stamps so far
+
+	log     *Log
+	ceiling wire.TAI64N // promised; the disk may have a higher one
+	// certain has what a Flush wrote; possible what may have replaced it since
+	// (a zero stamp: that the peer was forgotten).
+	certain  map[key.Public]wire.TAI64N
+	possible map[key.Public][]wire.TAI64N
+}
+
+func newStory(t *testing.T, seed uint64) *story {
+	return &story{t: t, disk: newMemDisk(seed), dice: rand.New(rand.NewPCG(21, seed)),
+		last: wire.StampAt(time.Unix(1_700_000_100, 0)), certain: map[key.Public]wire.TAI64N{}, possible: map[key.Public][]wire.TAI64N{}}
+}
+
+// open opens the Log and compares what it finds with what must be there.
+func (s *story) open() Saved {
+	s.t.Helper()
+	l, saved, err := open(s.disk, "/dir", "wg0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.log = l
+	if s.ceiling.After(saved.Ceiling) || saved.Ceiling.After(s.last) {
+		s.t.Fatalf("the ceiling is %x; promised was %x, and reserved up to %x", saved.Ceiling, s.ceiling, s.last)
+	}
+	for i := range 256 {
+		p := peer(i)
+		found := saved.Received[p]
+		if found != s.certain[p] && !slices.Contains(s.possible[p], found) {
+			s.t.Fatalf("peer %d has %x, which it never had since %x was written; later %x", i, found, s.certain[p], s.possible[p])
+		}
+	}
+	s.ceiling, s.certain, s.possible = saved.Ceiling, saved.Received, map[key.Public][]wire.TAI64N{}
+	return saved
+}
+
+func peer(i int) key.Public { return key.Public{byte(i), 0xbb} }
+
+func (s *story) stamp() wire.TAI64N {
+	s.last = s.last.Next()
+	return s.last
+}
+
+// act does one thing that a daemon does.
+func (s *story) act() {
+	switch n := s.dice.IntN(20); {
+	case n < 4:
+		c := s.stamp()
+		if err := s.log.Reserve(c); err == nil {
+			s.ceiling = c
+		}
+	case n < 6:
+		s.now = s.now.Add(time.Duration(s.dice.IntN(3)) * time.Second)
+		s.flush()
+	case n < 7 && s.dice.IntN(4) == 0:
+		s.close()
+		s.open()
+	default:
+		for range 1 + s.dice.IntN(60) {
+			s.note(peer(s.dice.IntN(256)), s.dice.IntN(5) == 0)
+		}
+	}
+}
+
+func (s *story) note(p key.Public, forget bool) {
+	if forget {
+		s.possible[p] = append(s.possible[p], wire.TAI64N{})
+		s.log.Forget(p)
+		return
+	}
+	stamp := s.stamp()
+	s.possible[p] = append(s.possible[p], stamp)
+	s.log.Accepted(p, stamp)
+}
+
+func (s *story) flush() {
+	next, err := s.log.Flush(s.now)
+	if err == nil && next == clock.Never {
+		s.written()
+	}
+}
+
+// written makes certain what was possible: the last of it.
+func (s *story) written() {
+	for p, stamps := range s.possible {
+		if stamp := stamps[len(stamps)-1]; stamp.IsZero() {
+			delete(s.certain, p)
+		} else {
+			s.certain[p] = stamp
+		}
+	}
+	clear(s.possible)
+}
+
+// close gives back what was reserved above some stamp.
+func (s *story) close() {
+	was := s.ceiling
+	last := was
+	if s.dice.IntN(2) == 0 && last[7] > 0 {
+		last[7]-- // a second below what was reserved
+		s.ceiling = last
+	}
+	if err := s.log.Close(last); err != nil {
+		s.ceiling = last
+		return
+	}
+	s.ceiling = last
+	s.written()
+}
+
+// A20, A21, B51: wherever the power fails, the next Open finds no lower ceiling
+// than was promised, and of each peer a stamp not older than the last that was
+// flushed. Half of a write, zeros in its place, a rename undone: all happens.
+func TestPowerFailureAtEveryStep(t *testing.T) {
+	for seed := range uint64(8) {
+		for crash := 1; ; crash++ {
+			if !liveUntil(t, seed, crash) {
+				t.Logf("seed %d: %d steps", seed, crash-1)
+				break
+			}
+		}
+	}
+}
+
+// liveUntil runs the seed's story with a power failure at that step, and a
+// second one soon after; false when the story has no such step.
+func liveUntil(t *testing.T, seed uint64, crash int) (failed bool) {
+	s := newStory(t, seed)
+	s.disk.crash = crash
+	failed = s.fails(func() {
+		s.open()
+		for range 150 {
+			s.act()
+		}
+	})
+	if !failed {
+		return false
+	}
+	s.disk.powerOn()
+	s.disk.crash = s.disk.steps + 1 + s.dice.IntN(8) // maybe already in Open
+	if s.fails(func() {
+		s.open()
+		for range 20 {
+			s.act()
+		}
+	}) {
+		s.disk.powerOn()
+	}
+	s.disk.crash = 0
+	s.open()
+	s.note(peer(0), false)
+	s.now = s.now.Add(time.Minute)
+	s.flush()
+	if len(s.possible) != 0 {
+		t.Fatalf("seed %d, crash %d: does not write after the crash", seed, crash)
+	}
+	if saved := s.open(); saved.Warning != "" {
+		t.Fatalf("seed %d, crash %d: still damaged after the crash: %s", seed, crash, saved.Warning)
+	}
+	return true
+}
+
+func (s *story) fails(f func()) (failed bool) {
+	defer func() {
+		if r := recover(); r == (powerFailure{}) {
+			failed = true
+		} else if r != nil {
+			panic(r)
+		}
+	}()
+	f()
+	return false
+}
+
+// A20, A21: a disk that is full loses nothing of what was there, is tried again
+// with growing waits, and has everything once there is room.
+func TestFullDisk(t *testing.T) {
+	for seed := range uint64(30) {
+		s := newStory(t, seed)
+		s.open()
+		for range 20 {
+			s.act()
+		}
+		s.now = s.now.Add(time.Minute)
+		s.flush()
+		before := maps.Clone(s.certain)
+		s.disk.full = true
+		s.now = s.now.Add(writeInterval)
+		s.note(peer(1), false)
+		if err := s.log.Reserve(s.stamp()); err == nil {
+			t.Fatal("reserved on a full disk")
+		}
+		var wait time.Duration
+		for attempt := range 20 {
+			next, err := s.log.Flush(s.now)
+			if err == nil || next.Sub(s.now) < min(wait*2, retryLimit) || next.Sub(s.now) > retryLimit {
+				t.Fatalf("attempt %d: next in %v, error %v", attempt, next.Sub(s.now), err)
+			}
+			if again, err := s.log.Flush(next - 1); again != next || err != nil {
+				t.Fatalf("attempt %d is repeated too early: %v, %v", attempt, again, err)
+			}
+			wait, s.now = next.Sub(s.now), next
+		}
+		l := s.log
+		if saved := s.open(); len(saved.Received) != len(before) {
+			t.Fatalf("seed %d: a full disk lost %d peers", seed, len(before)-len(saved.Received))
+		}
+		s.log, s.disk.full = l, false
+		s.note(peer(1), false)
+		s.now = s.now.Add(retryLimit)
+		s.flush()
+		s.ceiling = s.log.kept.ceiling // Flush wrote what Reserve could not
+		if saved := s.open(); saved.Warning != "" || saved.Received[peer(1)] != s.certain[peer(1)] {
+			t.Fatalf("seed %d: not everything was written when there was room: %s", seed, saved.Warning)
+		}
+	}
+}

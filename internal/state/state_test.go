@@ -1,0 +1,448 @@
+package state
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+const second = clock.Time(time.Second)
+
+func stampOf(unix int64) wire.TAI64N { return wire.StampAt(time.Unix(unix, 0)) }
+
+// reopen opens what must open without a warning.
+func reopen(t *testing.T, dir string) (*Log, Saved) {
+	t.Helper()
+	l, saved, err := Open(dir, "wg0")
+	if err != nil || saved.Warning != "" {
+		t.Fatalf("Open: %v; %s", err, saved.Warning)
+	}
+	return l, saved
+}
+
+func flush(t *testing.T, l *Log, now clock.Time) {
+	t.Helper()
+	if next, err := l.Flush(now); err != nil || next != clock.Never {
+		t.Fatalf("Flush: next at %v, %v", next, err)
+	}
+}
+
+// A20, A21: what was reserved and accepted is there after a crash; removing a
+// peer forgets it.
+func TestSurvivesACrash(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
+	l, saved := reopen(t, dir)
+	if !saved.Ceiling.IsZero() || len(saved.Received) != 0 {
+		t.Errorf("a new file has %v", saved)
+	}
+	if err := l.Reserve(stampOf(1000)); err != nil {
+		t.Fatal(err)
+	}
+	l.Accepted(peer(1), stampOf(10))
+	l.Accepted(peer(2), stampOf(20))
+	l.Accepted(peer(1), stampOf(11))
+	flush(t, l, 5*second)
+	l.Forget(peer(2))
+	flush(t, l, 6*second)
+	l.Accepted(peer(3), stampOf(30)) // the crash comes before the second is over
+
+	_, saved = reopen(t, dir)
+	if saved.Ceiling != stampOf(1000) {
+		t.Errorf("ceiling %x", saved.Ceiling)
+	}
+	if len(saved.Received) != 1 || saved.Received[peer(1)] != stampOf(11) {
+		t.Errorf("received %v", saved.Received)
+	}
+}
+
+// A20: an orderly end gives back what was reserved and not used; without a last
+// stamp the ceiling stays.
+func TestClose(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := reopen(t, dir)
+	l.Reserve(stampOf(1000))
+	l.Accepted(peer(1), stampOf(10))
+	for range 2 {
+		if err := l.Close(stampOf(950)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Accepted(peer(2), stampOf(10))
+	if next, err := l.Flush(100 * second); next != clock.Never || err != nil {
+		t.Errorf("Flush after Close: %v, %v", next, err)
+	}
+	l, saved := reopen(t, dir)
+	if saved.Ceiling != stampOf(950) || len(saved.Received) != 1 {
+		t.Errorf("found %v", saved)
+	}
+	l.Close(wire.TAI64N{})
+	if _, saved = reopen(t, dir); saved.Ceiling != stampOf(950) {
+		t.Errorf("ceiling %x", saved.Ceiling)
+	}
+}
+
+// A20, B51: a clock that was years ahead leaves a ceiling years ahead, and
+// nothing lower replaces it while we live.
+func TestStampFromTheFuture(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := reopen(t, dir)
+	future := stampOf(4_000_000_000)
+	l.Reserve(future)
+	l.Reserve(stampOf(1_700_000_000))
+	l, saved := reopen(t, dir)
+	if saved.Ceiling != future {
+		t.Fatalf("ceiling %x, want %x", saved.Ceiling, future)
+	}
+	l.Accepted(peer(1), future)
+	l.Close(future.Next())
+	if _, saved = reopen(t, dir); saved.Ceiling != future.Next() || saved.Received[peer(1)] != future {
+		t.Errorf("found %v", saved)
+	}
+}
+
+// A21: notes are written at most once a second, and all that came in it at once.
+func TestWritesOnceASecond(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := reopen(t, dir)
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(dir, "wg0.stamps"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	empty := size()
+	if next, err := l.Flush(3 * second); next != clock.Never || err != nil || size() != empty {
+		t.Fatalf("nothing to write: next at %v, %v", next, err)
+	}
+	l.Accepted(peer(1), stampOf(1))
+	flush(t, l, 10*second)
+	one := size()
+	for i := range 50 {
+		l.Accepted(peer(i), stampOf(2))
+		if next, err := l.Flush(10*second + clock.Time(i)); next != 11*second || err != nil {
+			t.Fatalf("too early: next at %v, %v", next, err)
+		}
+	}
+	if size() != one {
+		t.Error("written twice within a second")
+	}
+	flush(t, l, 11*second)
+	if size() != one+50*recordSize {
+		t.Errorf("%d bytes for 50 notes", size()-one)
+	}
+}
+
+// slowDisk takes as long as it is told to.
+type slowDisk struct {
+	*memDisk
+	syncing, goOn chan struct{}
+}
+
+type slowFile struct {
+	file
+	disk *slowDisk
+}
+
+func (d *slowDisk) create(path string) (file, error) {
+	f, err := d.memDisk.create(path)
+	return &slowFile{f, d}, err
+}
+
+func (f *slowFile) Sync() error {
+	f.disk.syncing <- struct{}{}
+	<-f.disk.goOn
+	return f.file.Sync()
+}
+
+// A21: handshakes never wait for the disk, and what they note meanwhile is not
+// lost.
+func TestNotesDoNotWaitForTheDisk(t *testing.T) {
+	disk := &slowDisk{newMemDisk(0), make(chan struct{}, 9), make(chan struct{}, 9)}
+	disk.goOn <- struct{}{}
+	l, _, _ := open(disk, "/dir", "wg0")
+	<-disk.syncing
+	l.Accepted(peer(1), stampOf(1))
+	l.Accepted(peer(2), stampOf(2))
+	flushed := make(chan error)
+	go func() {
+		_, err := l.Flush(second)
+		flushed <- err
+	}()
+	<-disk.syncing
+	l.Accepted(peer(1), stampOf(3)) // hangs here, or does not
+	l.Forget(peer(2))
+	disk.goOn <- struct{}{}
+	if err := <-flushed; err != nil {
+		t.Fatal(err)
+	}
+	disk.goOn <- struct{}{}
+	flush(t, l, 2*second)
+	if _, saved, _ := open(disk.memDisk, "/dir", "wg0"); len(saved.Received) != 1 || saved.Received[peer(1)] != stampOf(3) {
+		t.Errorf("found %v", saved.Received)
+	}
+}
+
+// A21: the log is compacted now and then, and loses nothing by it.
+func TestCompaction(t *testing.T) {
+	disk := newMemDisk(0)
+	l, _, _ := open(disk, "/dir", "wg0")
+	largest := 0
+	for i := range 200 {
+		l.Reserve(stampOf(int64(1000 + i)))
+		for p := range 100 {
+			l.Accepted(peer(p), stampOf(int64(i+p)))
+		}
+		flush(t, l, clock.Time(i+1)*second)
+		largest = max(largest, len(disk.now()["/dir/wg0.stamps"].data))
+	}
+	if limit := (2*101+slack+101)*recordSize + len(heading); largest > limit {
+		t.Errorf("the file grew to %d bytes", largest)
+	}
+	_, saved, _ := open(disk, "/dir", "wg0")
+	for p := range 100 {
+		if saved.Received[peer(p)] != stampOf(int64(199+p)) {
+			t.Fatalf("peer %d has %x", p, saved.Received[peer(p)])
+		}
+	}
+	if saved.Ceiling != stampOf(1199) || len(saved.Received) != 100 {
+		t.Error("compaction lost something")
+	}
+	if len(disk.now()) != 1 {
+		t.Errorf("files left: %v", disk.now())
+	}
+}
+
+// The files are for their owner alone, new ones and those that were not.
+func TestModes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "wgd")
+	path := filepath.Join(dir, "wg0.stamps")
+	modes := func() {
+		t.Helper()
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("directory: %v, %v", info.Mode(), err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("file: %v, %v", info.Mode(), err)
+		}
+	}
+	l, _ := reopen(t, dir)
+	modes()
+	l.Close(stampOf(1))
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".new", []byte("left by a crash"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	l, _ = reopen(t, dir)
+	modes()
+	if err := l.rewrite(); err != nil {
+		t.Fatal(err)
+	}
+	modes()
+}
+
+// Two interfaces have two files; a name is never a path.
+func TestNames(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"", ".", "..", "a/b", "../wg0", "/etc/passwd", "a\\b", "a\x00"} {
+		if l, _, err := Open(dir, name); err == nil || l != nil {
+			t.Errorf("%q was opened", name)
+		}
+	}
+	a, _, _ := Open(dir, "wg0")
+	b, _, _ := Open(dir, "wg1")
+	a.Reserve(stampOf(1))
+	b.Reserve(stampOf(2))
+	for name, want := range map[string]wire.TAI64N{"wg0": stampOf(1), "wg1": stampOf(2)} {
+		if _, saved, _ := Open(dir, name); saved.Ceiling != want {
+			t.Errorf("%s has %x", name, saved.Ceiling)
+		}
+	}
+}
+
+// warned opens what must give a warning that has all these words, and checks
+// that the Log works, or at least does no harm.
+func warned(t *testing.T, d disk, dir string, words ...string) (*Log, Saved) {
+	t.Helper()
+	l, saved, err := open(d, dir, "wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range words {
+		if !strings.Contains(saved.Warning, w) {
+			t.Errorf("no %q in the warning %q", w, saved.Warning)
+		}
+	}
+	return l, saved
+}
+
+// B51: a file that is cut short at any byte, or has any byte changed, costs at
+// most the record concerned, or if it is the heading all; there is a sentence
+// about it, and the next Open finds everything in order.
+func TestDamage(t *testing.T) {
+	const path = "/dir/wg0.stamps"
+	disk := newMemDisk(0)
+	l, _, _ := open(disk, "/dir", "wg0")
+	l.Reserve(stampOf(1000))
+	for i := range 3 {
+		l.Accepted(peer(i), stampOf(int64(i)+1))
+		flush(t, l, clock.Time(i+1)*second)
+	}
+	good := disk.now()[path].data
+	// Record 0 is of the beginning, 1 has the ceiling, the others a peer each.
+	check := func(damaged []byte, at, whole int, ceiling wire.TAI64N) {
+		t.Helper()
+		disk := newMemDisk(0)
+		disk.now()[path] = &inode{damaged, len(damaged)}
+		words := []string{path, "left out", "disk"}
+		if at < len(heading) {
+			words, whole, ceiling = []string{path, "ignored", path + ".damaged"}, 0, wire.TAI64N{}
+		}
+		l, saved := warned(t, disk, "/dir", words...)
+		if len(saved.Received) != whole || saved.Ceiling != ceiling {
+			t.Fatalf("damaged at %d: %d peers are left, ceiling %x", at, len(saved.Received), saved.Ceiling)
+		}
+		l.Accepted(peer(9), stampOf(9))
+		flush(t, l, second)
+		_, again, _ := open(disk, "/dir", "wg0")
+		if again.Warning != "" || len(again.Received) != whole+1 || again.Ceiling != ceiling {
+			t.Fatalf("damaged at %d: the next time it has %v, before %v", at, again, saved)
+		}
+	}
+	for at := range good {
+		record := (at - len(heading)) / recordSize
+		whole, ceiling := 2, stampOf(1000)
+		if record <= 1 {
+			whole = 3
+		}
+		if record == 1 {
+			ceiling = wire.TAI64N{}
+		}
+		changed := bytes.Clone(good)
+		changed[at] ^= 0x10
+		check(changed, at, whole, ceiling)
+		if (at-len(heading))%recordSize == 0 {
+			continue // cut between two records, and nothing shows
+		}
+		if record <= 1 {
+			ceiling = wire.TAI64N{}
+		}
+		check(bytes.Clone(good[:at]), at, max(0, record-2), ceiling)
+	}
+}
+
+// A20: when a record is damaged, the highest ceiling there is counts, since the
+// damaged one may have raised it after it was lowered.
+func TestHighestCeilingCountsAfterDamage(t *testing.T) {
+	file := []byte(heading)
+	for _, ceiling := range []int64{1000, 900, 950} {
+		file = appendRecord(file, kindCeiling, key.Public{}, stampOf(ceiling))
+	}
+	if c, _, err := load(bytes.NewReader(file)); err != nil || c.ceiling != stampOf(950) {
+		t.Errorf("ceiling %x, %v", c.ceiling, err)
+	}
+	file[len(file)-1] ^= 1
+	if c, d, err := load(bytes.NewReader(file)); err != nil || d.bad != 1 || c.ceiling != stampOf(1000) {
+		t.Errorf("with damage: ceiling %x, %v, %v", c.ceiling, d, err)
+	}
+}
+
+// A file that cannot be read is not replaced; a directory that cannot be made
+// is told; the Log does nothing then, and does no harm.
+func TestNoAccess(t *testing.T) {
+	dir := t.TempDir()
+	inTheWay := filepath.Join(dir, "wg0.stamps")
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	notDir := filepath.Join(dir, "file")
+	if err := os.WriteFile(notDir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{dir, filepath.Join(notDir, "wgd")} {
+		l, _ := warned(t, osDisk{}, dir, dir, "not kept", "start again")
+		l.Accepted(peer(1), stampOf(1))
+		if next, err := l.Flush(second); next != clock.Never || err != nil {
+			t.Errorf("Flush: %v, %v", next, err)
+		}
+		if l.Reserve(stampOf(1)) != nil || l.Close(stampOf(1)) != nil {
+			t.Error("a Log without a file complains again and again")
+		}
+	}
+	if info, err := os.Stat(inTheWay); err != nil || !info.IsDir() {
+		t.Error("what could not be read was replaced")
+	}
+}
+
+// A link in the file's place is not followed: it may lead anywhere.
+func TestLinkIsNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "target")
+	if err := os.WriteFile(target, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"wg0.stamps", "wg0.stamps.new"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, _ := warned(t, osDisk{}, dir, "regular file")
+	l.Close(stampOf(5))
+	os.Remove(filepath.Join(dir, "wg0.stamps"))
+	l, _ = reopen(t, dir)
+	l.Close(stampOf(5))
+	if got, _ := os.ReadFile(target); string(got) != "precious" {
+		t.Errorf("the link's target has %q", got)
+	}
+}
+
+// A21: without root the files are in the user's state directory.
+func TestDefaultDir(t *testing.T) {
+	for _, c := range []struct {
+		uid       int
+		xdg, home string
+		want      string
+	}{
+		{0, "/x", "/root", "/var/lib/wgd"},
+		{1000, "/x", "/home/u", "/x/wgd"},
+		{1000, "", "/home/u", "/home/u/.local/state/wgd"},
+		{1000, "relative", "/home/u", "/home/u/.local/state/wgd"},
+		{1000, "", "", "/var/lib/wgd"},
+	} {
+		if got := defaultDir(c.uid, c.xdg, c.home); got != c.want {
+			t.Errorf("uid %d, XDG_STATE_HOME %q, home %q: %s, want %s", c.uid, c.xdg, c.home, got, c.want)
+		}
+	}
+	if !filepath.IsAbs(DefaultDir()) {
+		t.Error(DefaultDir())
+	}
+}
+
+// A60, A21: a million peers' stamps are written and read in reasonable time.
+func BenchmarkMillionPeers(b *testing.B) {
+	dir := b.TempDir()
+	l, _, err := Open(dir, "wg0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 1 << 20 {
+		l.Accepted(key.Public{byte(i), byte(i >> 8), byte(i >> 16)}, stampOf(int64(i)+1))
+	}
+	if _, err := l.Flush(second); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, saved, _ := Open(dir, "wg0"); len(saved.Received) != 1<<20 {
+			b.Fatal("lost")
+		}
+	}
+}
