@@ -107,10 +107,22 @@ func listenIn(private, name string) (*Server, error) {
 // explain says what one can do about an error that the kernel gave.
 func explain(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%s: permission denied on %s: do this as root: %w", name, SocketPath(name), err)
+		return &denied{name, err}
 	}
 	return fmt.Errorf("%s: control socket: %w", name, err)
 }
+
+// denied is a permission error as one sentence, without the kernel's words for it.
+type denied struct {
+	name string
+	err  error
+}
+
+func (e *denied) Error() string {
+	return fmt.Sprintf("%s: permission denied on %s: do this as root", e.name, SocketPath(e.name))
+}
+
+func (e *denied) Unwrap() error { return e.err }
 
 // FromFile makes a Server of a listening socket that was inherited
 // (WG_UAPI_FD). It takes over f.
