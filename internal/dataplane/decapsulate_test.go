@@ -1,0 +1,426 @@
+package dataplane
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"wgd/internal/aead"
+	"wgd/internal/batch"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// seal is a data message from k with p inside, as a train of one.
+func seal(k *session.Keypair, from wire.Endpoint, ecn byte, p []byte) batch.Batch {
+	msg := make([]byte, wire.MinDataSize+len(p))
+	copy(msg[wire.DataHeaderSize:], p)
+	first, ok := k.Reserve(1)
+	if !ok || !k.Seal(msg, []aead.Packet{{Len: int32(len(msg))}}, first) {
+		panic("not sealed")
+	}
+	return batch.Batch{Data: msg, Stride: len(msg), Remote: from, ECN: ecn}
+}
+
+// copyOf is b before it was decrypted in place.
+func copyOf(b batch.Batch) batch.Batch {
+	b.Data = bytes.Clone(b.Data)
+	return b
+}
+
+func (s *side) receive(bs ...batch.Batch) { s.dec.Receive(start, bs) }
+
+// B24: UDP payload of all messages, keepalives too, received ones once
+// authenticated and new; each on its own side.
+func TestBytes(t *testing.T) {
+	a, b := pair(t)
+	a.send(start, tcpSuper(1, pattern(3000), 1000), frame(udpPacket(addrA, addrB, 64)))
+	a.enc.Keepalive(start, a.peer)
+	want := uint64(3*(1040+32) + 64 + 32 + 32)
+	trains := a.udp.take()
+	for i := range trains {
+		again := copyOf(trains[i])
+		forged := copyOf(trains[i])
+		forged.Data[len(forged.Data)-1] ^= 1
+		b.receive(forged)
+		b.receive(trains[i])
+		b.receive(again) // a replay
+	}
+	received, sent := a.peer.Bytes()
+	if received != 0 || sent != want {
+		t.Errorf("sender: received %d, sent %d, want %d", received, sent, want)
+	}
+	received, sent = b.peer.Bytes()
+	if received != want || sent != 0 {
+		t.Errorf("receiver: received %d, sent %d, want %d", received, sent, want)
+	}
+}
+
+// A1, A2, A4, B1: datagrams of every size, alone and in trains, of every
+// type. Whatever they are, they are counted and nothing else happens.
+func TestEverySize(t *testing.T) {
+	a, _ := pair(t)
+	before := a.peer.Endpoint()
+	buf := pattern(batch.MaxDatagram6)
+	for kind := range byte(6) {
+		binary.LittleEndian.PutUint32(buf, uint32(kind))
+		binary.LittleEndian.PutUint32(buf[4:], local)
+		for size := 0; size <= len(buf); size++ {
+			if size > 3000 && size < len(buf)-50 && size%101 != 0 {
+				continue // all of them take long with an AEAD for each
+			}
+			binary.LittleEndian.PutUint64(buf[8:], uint64(size))
+			data := buf[:size]
+			if kind == 4 {
+				data = bytes.Clone(data)
+			}
+			a.receive(batch.Batch{Data: data, Stride: size})
+		}
+	}
+	var total uint64
+	for d := range drops {
+		total += a.Drops.Count(d)
+	}
+	for stride := 1; stride < 70; stride++ {
+		for kind := range byte(6) {
+			train := bytes.Repeat(append([]byte{kind, 0, 0, 0, 4, 3, 2, 1}, make([]byte, stride)...)[:stride], 65535/stride)
+			a.receive(batch.Batch{Data: train, Stride: stride})
+		}
+	}
+	if a.peer.Endpoint() != before || len(a.tun.frames) != 0 {
+		t.Error("something came through")
+	}
+	// One of each type of its exact length, and the trains of 64 bytes and type 3.
+	if n := len(a.handshakes); n != 3+65535/wire.CookieReplySize {
+		t.Errorf("%d handshake messages", n)
+	}
+	if received, _ := a.peer.Bytes(); received != 0 || a.peer.LastReceived() != 0 {
+		t.Error("something was noted")
+	}
+	if a.Drops.Count(DropMessage) == 0 || a.Drops.Count(DropForged) == 0 {
+		t.Error("not counted")
+	}
+}
+
+// Handshake messages inside a train of data go their way, and data goes on.
+func TestMixedTrain(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	size := wire.ResponseSize
+	var data []byte
+	for i := range 3 {
+		if i == 1 {
+			data = append(data, append([]byte{2, 0, 0, 0}, make([]byte, size-4)...)...)
+		}
+		data = append(data, seal(k, a.at, 0, udpPacket(addrA, addrB, size-32, byte(i))).Data...)
+	}
+	data = append(data, 1, 2, 3)
+	b.receive(batch.Batch{Data: data, Stride: size, Remote: a.at})
+	if len(b.handshakes) != 1 || len(b.handshakes[0]) != size || len(b.tun.take()) != 3 {
+		t.Errorf("%d handshakes", len(b.handshakes))
+	}
+	b.wantDrops(map[Drop]uint64{DropMessage: 1})
+}
+
+// A5: what is no session of ours, or not authentic, or seen before.
+func TestNotAccepted(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	good := seal(k, a.at, 0, udpPacket(addrA, addrB, 64))
+	unknown := copyOf(good)
+	unknown.Data[4]++
+	forged := copyOf(good)
+	forged.Data[40]++
+	counter := copyOf(good)
+	counter.Data[8]++
+	again := copyOf(good)
+	b.receive(unknown, forged, counter, good, again)
+	b.wantDrops(map[Drop]uint64{DropIndex: 1, DropForged: 2, DropReplay: 1}) // A38
+	if len(b.tun.take()) != 1 {
+		t.Error("the good one did not arrive")
+	}
+	// An index of a handshake that has no keys yet.
+	b.Index.Replace(local, nil)
+	b.receive(seal(k, a.at, 0, udpPacket(addrA, addrB, 64)))
+	b.wantDrops(map[Drop]uint64{DropIndex: 2, DropForged: 2, DropReplay: 1})
+}
+
+// A36: at 180 s a key receives no more.
+func TestOldKeyDoesNotReceive(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	b.dec.Receive(start.Add(session.RejectAfterTime-1), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
+	b.dec.Receive(start.Add(session.RejectAfterTime), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
+	if len(b.tun.take()) != 1 {
+		t.Error("not exactly the first arrived")
+	}
+	b.wantDrops(map[Drop]uint64{DropExpired: 1})
+}
+
+// A37, B3: the limit of the counter on receipt. A38: no overflow near it.
+func TestCounterLimitOnReceipt(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	k.Reserve(math.MaxInt64)
+	k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 1))
+	last := seal(k, a.at, 0, udpPacket(addrA, addrB, 64))
+	if wire.DataCounter(last.Data) != session.RejectAfterMessages-1 {
+		t.Fatal("not the last counter")
+	}
+	beyond := copyOf(last)
+	binary.LittleEndian.PutUint64(beyond.Data[8:], session.RejectAfterMessages)
+	b.receive(beyond, last)
+	b.wantDrops(map[Drop]uint64{DropForged: 1})
+	if len(b.tun.take()) != 1 {
+		t.Error("the last counter was refused")
+	}
+}
+
+// A33, B44: data on the next session confirms it, a replay does not.
+func TestConfirm(t *testing.T) {
+	a, b := pair(t)
+	kb := b.peer.Sessions().Current
+	first := seal(a.peer.Sessions().Current, a.at, 0, nil)
+	replay := copyOf(first)
+	forged := copyOf(first)
+	forged.Data[20]++
+	b.receive(first)
+	if _, confirms, _ := b.notes.take(); confirms != 0 {
+		t.Error("a session that is current was confirmed")
+	}
+	b.peer.SetSessions(&peer.Sessions{Next: kb})
+	b.receive(replay, forged)
+	if _, confirms, _ := b.notes.take(); confirms != 0 {
+		t.Error("confirmed by a replay or a forgery")
+	}
+	a.send(start, tcpSuper(1, pattern(3000), 1000))
+	carry(start, a, b)
+	if _, confirms, _ := b.notes.take(); confirms != 1 {
+		t.Errorf("confirmed %d times", confirms)
+	}
+	a.enc.Keepalive(start, a.peer) // a keepalive does, too
+	carry(start, a, b)
+	if _, confirms, _ := b.notes.take(); confirms != 1 {
+		t.Errorf("confirmed %d times by a keepalive", confirms)
+	}
+}
+
+// A51, B13: the endpoint and the source follow authentic, new data, and
+// nothing else (A7, A8, B12).
+func TestRoaming(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	from := func(n byte) wire.Endpoint {
+		return wire.NewEndpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, n}), uint16(n)), netip.MustParseAddr("192.0.2.2"), uint32(n))
+	}
+	p := udpPacket(addrA, addrB, 64)
+	one, two := seal(k, from(1), 0, p), seal(k, from(2), 0, p)
+	replay := copyOf(one)
+	replay.Remote = from(3)
+	forged := seal(k, from(4), 0, p)
+	forged.Data[30]++
+	cookie := batch.Batch{Data: append([]byte{3}, make([]byte, 63)...), Stride: 64, Remote: from(5)}
+	b.receive(one, two, replay, forged, cookie) // the newest of one read
+	if b.peer.Endpoint() != from(2) {
+		t.Errorf("at %+v", b.peer.Endpoint())
+	}
+	b.receive(seal(k, from(6), 0, nil)) // a keepalive is as good
+	if b.peer.Endpoint() != from(6) {
+		t.Errorf("at %+v", b.peer.Endpoint())
+	}
+	b.receive(seal(k, from(7), 0, []byte("no IP packet"))) // authentic all the same
+	if b.peer.Endpoint() != from(7) {
+		t.Errorf("at %+v", b.peer.Endpoint())
+	}
+	b.send(start, frame(udpPacket(addrB, addrA, 64)))
+	if b.udp.trains[0].Remote != from(7) {
+		t.Error("the answer went elsewhere")
+	}
+	// A54: a link-local endpoint keeps its scope.
+	scoped := wire.NewEndpoint(netip.MustParseAddrPort("[fe80::1%eth7]:9"), netip.Addr{}, 0)
+	b.receive(seal(k, scoped, 0, p))
+	if b.peer.Endpoint().Remote.Addr().Zone() != "eth7" {
+		t.Errorf("at %+v", b.peer.Endpoint())
+	}
+}
+
+// A47: trimmed to its length; what is no IP packet is dropped and counted.
+func TestInnerLength(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	p := udpPacket(addrA, addrB, 61)
+	b.receive(seal(k, a.at, 0, append(bytes.Clone(p), 0, 0, 0)))
+	if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], frame(p)) {
+		t.Errorf("%x", got)
+	}
+	short, version, under := bytes.Clone(p), bytes.Clone(p), bytes.Clone(p)
+	short[3]++
+	version[0] = 0x55
+	under[2], under[3] = 0, 19
+	b.receive(seal(k, a.at, 0, short), seal(k, a.at, 0, version), seal(k, a.at, 0, under),
+		seal(k, a.at, 0, []byte{0x45}), seal(k, a.at, 0, make([]byte, 64)))
+	if len(b.tun.take()) != 0 {
+		t.Error("something arrived")
+	}
+	b.wantDrops(map[Drop]uint64{DropInner: 5})
+}
+
+// A49, B2: for any table, a packet arrives only if a linear search for the
+// longest prefix of its source finds the peer it came from.
+func TestInnerSource(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for round := range 30 {
+		a, b := pair(t)
+		stranger := peer.New(peer.NewCommon(testTiming()))
+		b.routes.Store(nil)
+		b.routes.Store(b.routes.Load().Edit().Table())
+		type rule struct {
+			prefix netip.Prefix
+			p      *peer.Peer
+		}
+		var rules []rule
+		for range rng.IntN(12) {
+			addr := netip.AddrFrom4([4]byte{10, byte(rng.IntN(2)), byte(rng.IntN(2)), byte(rng.IntN(4))})
+			r := rule{netip.PrefixFrom(addr, rng.IntN(33)).Masked(), b.peer}
+			if rng.IntN(2) == 0 {
+				r.p = stranger
+			}
+			rules = append(rules, r)
+			b.route(r.p, r.prefix)
+		}
+		for range 60 {
+			from := netip.AddrFrom4([4]byte{10, byte(rng.IntN(2)), byte(rng.IntN(2)), byte(rng.IntN(4))})
+			var holder *peer.Peer
+			longest := -1
+			for _, r := range rules { // of equal prefixes the last one has it
+				if r.prefix.Contains(from) && r.prefix.Bits() >= longest {
+					longest, holder = r.prefix.Bits(), r.p
+				}
+			}
+			b.receive(seal(a.peer.Sessions().Current, a.at, 0, udpPacket(from, addrB, 64)))
+			if arrived := len(b.tun.take()) == 1; arrived != (holder == b.peer) {
+				t.Fatalf("round %d: from %v: arrived is %v", round, from, arrived)
+			}
+		}
+	}
+}
+
+// A56: marks of congestion are carried in; where that cannot be, the packet is
+// dropped.
+func TestECNOnReceipt(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	for inner := range byte(4) {
+		for outer := range byte(4) {
+			for _, v6 := range []bool{false, true} {
+				p := udpPacket(addrA, addrB, 64)
+				if v6 {
+					p = udpPacket(addrA6, addrB6, 64)
+				}
+				packet.SetECN(p, inner)
+				b.receive(seal(k, a.at, outer, p))
+				got := b.tun.take()
+				want, ok := packet.CombineECN(inner, outer)
+				if !ok {
+					if len(got) != 0 {
+						t.Errorf("inner %d, outer %d: arrived", inner, outer)
+					}
+					continue
+				}
+				packet.SetECN(p, want)
+				if len(got) != 1 || !bytes.Equal(got[0], frame(p)) {
+					t.Errorf("inner %d, outer %d: %x", inner, outer, got)
+				}
+			}
+		}
+	}
+	b.wantDrops(map[Drop]uint64{DropECN: 2})
+}
+
+// Trains of one read that share a buffer, as where there is no GRO, are opened
+// together and joined over their boundaries.
+func TestJoinedOverTrains(t *testing.T) {
+	for _, share := range []bool{false, true} {
+		a, b := pair(t)
+		f := tcpSuper(1, pattern(20000), 1000)
+		a.send(start, f)
+		train := a.udp.take()[0]
+		const room = 2048
+		buf := make([]byte, room*train.Count())
+		var bs []batch.Batch
+		for i := range train.Count() {
+			n := copy(buf[i*room:], train.At(i))
+			one := batch.Batch{Data: buf[i*room : i*room+n], Stride: n, Remote: a.at}
+			if share {
+				one.Buf, one.Off = buf, i*room
+			}
+			bs = append(bs, one)
+		}
+		b.receive(bs...)
+		if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
+			t.Errorf("shared %v: %d frames", share, len(got))
+		}
+		b.wantDrops(nil)
+	}
+}
+
+// What the interface refuses is counted, as packets.
+func TestInterfaceDown(t *testing.T) {
+	a, b := pair(t)
+	b.tun.err = errors.New("the interface is down")
+	a.send(start, tcpSuper(1, pattern(5000), 1000), frame(udpPacket(addrA, addrB, 64)))
+	carry(start, a, b)
+	b.wantDrops(map[Drop]uint64{DropInterface: 6})
+	if b.peer.LastReceived() != start {
+		t.Error("timers stood still")
+	}
+}
+
+// §6.2, B32: the initiator asks when it receives on a key of 165 s.
+func TestRekeyOnReceive(t *testing.T) {
+	a, b := pair(t)
+	ka, kb := a.peer.Sessions().Current, b.peer.Sessions().Current
+	wants := func(s *side, other *session.Keypair, age time.Duration) int {
+		s.dec.Receive(start.Add(age), []batch.Batch{
+			seal(other, wire.Endpoint{}, 0, nil), seal(other, wire.Endpoint{}, 0, nil)})
+		n, _, _ := s.notes.take()
+		return n
+	}
+	if wants(a, kb, 165*time.Second-1) != 0 {
+		t.Error("too early")
+	}
+	if wants(a, kb, 165*time.Second) != 1 {
+		t.Error("not asked")
+	}
+	if wants(b, ka, 179*time.Second) != 0 {
+		t.Error("the responder asked")
+	}
+	// On the previous session, when there is a new one: no.
+	fresh, _ := keypairs(start.Add(170 * time.Second))
+	a.peer.SetSessions(&peer.Sessions{Previous: ka, Current: fresh})
+	if wants(a, kb, 175*time.Second) != 0 {
+		t.Error("asked although there is a new session")
+	}
+}
+
+// Data is owed an answer, and core is told once.
+func TestWakeOnReceive(t *testing.T) {
+	a, b := pair(t)
+	for range 3 {
+		a.send(start, frame(udpPacket(addrA, addrB, 64)))
+		carry(start, a, b)
+	}
+	if _, _, wakes := b.notes.take(); wakes != 1 {
+		t.Errorf("woken %d times", wakes)
+	}
+	if b.peer.Unreplied() == 0 {
+		t.Error("owes nothing")
+	}
+}

@@ -1,0 +1,505 @@
+package dataplane
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"net/netip"
+	"testing"
+	"time"
+
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// Every packet arrives as it was sent, whatever its length (B48).
+func TestRoundTrip(t *testing.T) {
+	for _, mtu := range []int{576, 1280, 1420, 9000, 65535} {
+		a, b := pair(t)
+		a.MTU.Store(int32(mtu))
+		for _, size := range []int{28, 29, 48, 64, 575, 576, 1279, 1280, 1419, 1420, 9000, 65475} {
+			for _, v6 := range []bool{false, true} {
+				p := udpPacket(addrA, addrB, size, pattern(size-28)...)
+				if v6 {
+					if size < 48 {
+						continue
+					}
+					p = udpPacket(addrA6, addrB6, size, pattern(size-48)...)
+				}
+				a.send(start, frame(p))
+				carry(start, a, b)
+				if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], frame(p)) {
+					t.Fatalf("MTU %d, %d bytes, IPv6 %v: %d frames", mtu, size, v6, len(got))
+				}
+			}
+		}
+		a.wantDrops(nil)
+		b.wantDrops(nil)
+	}
+}
+
+// A45, B14, B53: zeros up to a multiple of 16, but never past the MTU; an MTU
+// of 0 or 1 harms nobody.
+func TestPadding(t *testing.T) {
+	for _, mtu := range []int{0, 1, 15, 16, 576, 1280, 1299, 1420, 9000, 65535} {
+		a, b := pair(t)
+		a.MTU.Store(int32(mtu))
+		for _, size := range []int{28, 31, 32, 33, 1279, 1280, 1289, 1295, 1299, 1300, 1411, 1420, 1421, 65470, 65475} {
+			want := (size + 15) / 16 * 16
+			if mtu > 0 {
+				want = min(want, mtu)
+			}
+			want = max(size, min(want, 65475))
+			// What lay in the buffer before must not be in the padding.
+			for i := range a.enc.buf {
+				a.enc.buf[i] = 0xee
+			}
+			a.send(start, frame(udpPacket(addrA, addrB, size)))
+			trains := a.udp.take()
+			if len(trains) != 1 || len(trains[0].Data) != want+32 {
+				t.Fatalf("MTU %d, %d bytes: %d on the wire, want %d", mtu, size, len(trains[0].Data), want+32)
+			}
+			b.dec.Receive(start, trains) // in place
+			if rest := trains[0].Data[16+size : 16+want]; !bytes.Equal(rest, make([]byte, len(rest))) {
+				t.Fatalf("MTU %d, %d bytes: padding %x", mtu, size, rest)
+			}
+		}
+		b.wantDrops(nil)
+	}
+}
+
+// A super-packet is one send of equal datagrams, and one write at the other end.
+func TestSuperPacket(t *testing.T) {
+	a, b := pair(t)
+	f := tcpSuper(100, pattern(61000), 1372)
+	a.send(start, f)
+	trains := a.udp.take()
+	if len(trains) != 1 || trains[0].Stride != 1420+32 || trains[0].Count() != 45 {
+		t.Fatalf("%d trains, %d datagrams of %d", len(trains), trains[0].Count(), trains[0].Stride)
+	}
+	if trains[0].Remote != b.at || trains[0].TOS != 0 || trains[0].ECN != 0 {
+		t.Errorf("%+v", trains[0].Remote)
+	}
+	for i := range trains[0].Count() { // A37: each counter once, in order
+		msg := trains[0].At(i)
+		if wire.DataCounter(msg) != uint64(i) || wire.DataIndex(msg) != local {
+			t.Fatalf("datagram %d: counter %d, index %x", i, wire.DataCounter(msg), wire.DataIndex(msg))
+		}
+	}
+	b.dec.Receive(start, trains)
+	if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
+		t.Fatalf("%d frames", len(got))
+	}
+	// Longer than the buffer, in many small segments: nothing is lost.
+	a.send(start, tcpSuper(100, pattern(65400), 50))
+	carry(start, a, b)
+	n := 0
+	for _, f := range b.tun.take() {
+		var s packet.Segments
+		s.Reset(f)
+		n += s.Count()
+	}
+	if n != 1308 {
+		t.Errorf("%d packets of 1308", n)
+	}
+	a.wantDrops(nil)
+	b.wantDrops(nil)
+}
+
+// Small packets of one peer go together as long as lengths allow; ECN parts
+// them (A56), and so does the peer. Order stays (A43, B47).
+func TestTrains(t *testing.T) {
+	a, b := pair(t)
+	other := peer.New(peer.NewCommon(testTiming()))
+	k, _ := keypairs(start)
+	other.SetSessions(&peer.Sessions{Current: k})
+	other.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort("[2001:db8::3]:3"), netip.Addr{}, 0))
+	a.route(other, netip.MustParsePrefix("10.9.0.0/16"))
+	ce := func(p []byte) []byte { p[1] |= packet.CE; ipv4Checksum(p); return p }
+	far := netip.MustParseAddr("10.9.1.1")
+	a.send(start,
+		frame(udpPacket(addrA, addrB, 64, 0)),
+		frame(udpPacket(addrA, addrB, 64, 1)),
+		frame(udpPacket(addrA, addrB, 30, 2)), // shorter: the last of its train
+		frame(udpPacket(addrA, addrB, 30, 3)),
+		frame(udpPacket(addrA, addrB, 64, 4)), // longer: a train of its own
+		frame(ce(udpPacket(addrA, addrB, 64, 5))),
+		frame(udpPacket(addrA, far, 64, 6)),
+		frame(udpPacket(addrA, addrB, 64, 7)),
+	)
+	type shape struct {
+		count, stride int
+		ecn           byte
+		port          uint16
+	}
+	var got []shape
+	for _, b := range a.udp.trains {
+		got = append(got, shape{b.Count(), b.Stride, b.ECN, b.Remote.Remote.Port()})
+	}
+	want := []shape{{3, 96, 0, 51821}, {1, 64, 0, 51821}, {1, 96, 0, 51821}, {1, 96, 3, 51821}, {1, 96, 0, 3}, {1, 96, 0, 51821}}
+	if len(got) != len(want) {
+		t.Fatalf("%+v", got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("train %d: %+v, want %+v", i, got[i], want[i])
+		}
+	}
+	carry(start, a, b)
+	var order []byte
+	for _, f := range b.tun.take() {
+		order = append(order, f[len(f)-1])
+	}
+	if !bytes.Equal(order, []byte{0, 1, 2, 3, 4, 5, 7}) {
+		t.Errorf("order %v", order)
+	}
+}
+
+// A42, A43, B39: without a session packets wait, the oldest make room, and the
+// rest goes out first in first out, before what comes later.
+func TestStaging(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	a.peer.SetSessions(&peer.Sessions{})
+	var frames [][]byte
+	for i := range 140 {
+		frames = append(frames, frame(udpPacket(addrA, addrB, 64, byte(i))))
+	}
+	a.send(start, frames[:130]...)
+	if wants, _, _ := a.notes.take(); wants != 1 {
+		t.Errorf("Want posted %d times for one batch", wants)
+	}
+	if len(a.udp.trains) != 0 || a.enc.Flush(start, a.peer) {
+		t.Fatal("sent without a session")
+	}
+	a.wantDrops(map[Drop]uint64{DropStaged: 2})
+	if !a.peer.Endpoint().IsValid() || !a.peer.HasStaged() {
+		t.Fatal("nothing staged")
+	}
+	a.current(k)
+	a.send(start, frames[130:]...) // finds them staged, and lets them go first
+	carry(start, a, b)
+	got := b.tun.take()
+	for i, f := range got {
+		if f[len(f)-1] != byte(i+2) {
+			t.Fatalf("packet %d is %d", i, f[len(f)-1])
+		}
+	}
+	if len(got) != 138 || a.peer.HasStaged() {
+		t.Errorf("%d packets", len(got))
+	}
+}
+
+func TestFlush(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	a.peer.SetSessions(&peer.Sessions{})
+	super := tcpSuper(1, pattern(5000), 1000)
+	a.send(start, super, frame(udpPacket(addrA, addrB, 64)))
+	if n := a.peer.Purge(); n != 6 { // counted as on the wire (A42)
+		t.Errorf("%d staged", n)
+	}
+	a.send(start, super, frame(udpPacket(addrA, addrB, 64)))
+	a.peer.SetSessions(&peer.Sessions{Next: k}) // A33: not used to send
+	if a.enc.Flush(start, a.peer) {
+		t.Error("sent on a session that is not confirmed")
+	}
+	a.current(k)
+	if !a.enc.Flush(start, a.peer) || a.enc.Flush(start, a.peer) {
+		t.Error("flushed not once")
+	}
+	carry(start, a, b)
+	if got := b.tun.take(); len(got) != 2 || !bytes.Equal(got[0], super) {
+		t.Errorf("%d frames", len(got))
+	}
+}
+
+// Core publishes a session between our look and our staging: nobody else
+// would send what was staged.
+func TestStagedWhilePublished(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	a.peer.SetSessions(&peer.Sessions{})
+	a.notes.onWant = func() { a.current(k) }
+	a.send(start, frame(udpPacket(addrA, addrB, 64, 1)), frame(udpPacket(addrA, addrB, 64, 2)))
+	carry(start, a, b)
+	got := b.tun.take()
+	if len(got) != 2 || got[0][73] != 1 || got[1][73] != 2 || a.peer.HasStaged() {
+		t.Errorf("%d frames", len(got))
+	}
+}
+
+// A48: what is said to whom has sent into nothing.
+func TestUnreachable(t *testing.T) {
+	a, _ := pair(t)
+	nowhere := netip.MustParseAddr("10.66.0.1")
+	p := udpPacket(addrA, nowhere, 64)
+	a.send(start, frame(p))
+	got := a.tun.take()
+	if len(got) != 1 || got[0][10+20] != 3 || got[0][10+21] != 1 || packet.Source(got[0][10:]) != nowhere ||
+		packet.Destination(got[0][10:]) != addrA {
+		t.Fatalf("%x", got)
+	}
+	a.peer.SetEndpoint(wire.Endpoint{})
+	a.send(start, frame(udpPacket(addrA6, addrB6, 64)))
+	got = a.tun.take()
+	if len(got) != 1 || got[0][10+40] != 1 || got[0][10+41] != 3 || packet.Source(got[0][10:]) != addrB6 {
+		t.Fatalf("%x", got)
+	}
+	// Not IP: not a word.
+	a.send(start, frame([]byte("hello")), frame(make([]byte, 100)), nil, make([]byte, 9))
+	// A super-packet that contradicts itself neither.
+	bad := tcpSuper(1, pattern(3000), 1000)
+	bad[4], bad[5] = 0, 0
+	a.send(start, bad)
+	a.wantDrops(map[Drop]uint64{DropNoPeer: 1, DropNoEndpoint: 1, DropNotIP: 4, DropMalformed: 1})
+	// To multicast: counted in silence.
+	a.send(start, frame(udpPacket(addrA, netip.MustParseAddr("224.0.0.1"), 64)))
+	if len(a.tun.take()) != 0 || len(a.udp.trains) != 0 {
+		t.Error("something was written")
+	}
+}
+
+// A48: errors are limited by a token bucket.
+func TestUnreachableIsLimited(t *testing.T) {
+	a, _ := pair(t)
+	f := frame(udpPacket(addrA, netip.MustParseAddr("10.66.0.1"), 64))
+	for range 1000 {
+		a.send(start, f)
+	}
+	if n := len(a.tun.take()); n != errorBurst {
+		t.Errorf("%d at once", n)
+	}
+	for i := range 1000 {
+		a.send(start.Add(time.Duration(i)*time.Millisecond), f)
+	}
+	if n := len(a.tun.take()); n < 99 || n > 100 {
+		t.Errorf("%d in a second", n)
+	}
+	a.wantDrops(map[Drop]uint64{DropNoPeer: 2000})
+}
+
+// A46: what no datagram carries is answered inside.
+func TestTooBig(t *testing.T) {
+	a, b := pair(t)
+	a.MTU.Store(65535)
+	for _, c := range []struct {
+		at    string
+		limit int
+	}{{"192.0.2.2:1", 65475}, {"[2001:db8::2]:1", 65495}} {
+		a.peer.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort(c.at), netip.Addr{}, 0))
+		a.send(start, frame(udpPacket(addrA, addrB, c.limit)))
+		trains := a.udp.trains
+		if len(trains) != 1 || len(trains[0].Data) != c.limit+32 {
+			t.Fatalf("%s: %d trains", c.at, len(trains))
+		}
+		carry(start, a, b)
+		if len(b.tun.take()) != 1 {
+			t.Errorf("%s: %d bytes did not arrive", c.at, c.limit)
+		}
+		a.send(start, frame(udpPacket(addrA, addrB, c.limit+1)))
+		got := a.tun.take()
+		if len(a.udp.take()) != 0 || len(got) != 1 || got[0][10+20] != 3 || got[0][10+21] != 4 ||
+			int(got[0][10+26])<<8|int(got[0][10+27]) != c.limit {
+			t.Errorf("%s: %d bytes were sent", c.at, c.limit+1)
+		}
+	}
+	a.wantDrops(map[Drop]uint64{DropTooBig: 2})
+}
+
+// Our own datagrams that come back through the interface are not wrapped
+// again, and for a second neither are fragments to the same address.
+func TestLoop(t *testing.T) {
+	a, _ := pair(t)
+	at := a.peer.Endpoint().Remote
+	a.route(a.peer, netip.MustParsePrefix("0.0.0.0/0"))
+	own := udpPacket(addrA, at.Addr(), 100)
+	own[20], own[21] = 51820>>8, 51820&0xff
+	own[22], own[23] = byte(at.Port()>>8), byte(at.Port()&0xff)
+	fragment := udpPacket(addrA, at.Addr(), 100)
+	fragment[7] = 10
+	a.send(start, frame(fragment))
+	if len(a.udp.take()) != 1 {
+		t.Error("a fragment before any loop was dropped")
+	}
+	a.send(start, frame(own), frame(fragment))
+	a.send(start.Add(loopMemory-1), frame(fragment))
+	if len(a.udp.take()) != 0 {
+		t.Error("our own datagram was wrapped")
+	}
+	a.wantDrops(map[Drop]uint64{DropLoop: 3})
+
+	other := append([]byte(nil), own...)
+	other[20]++
+	elsewhere := append([]byte(nil), own...)
+	elsewhere[23]++
+	tcp := append([]byte(nil), own...)
+	tcp[9] = 6
+	a.send(start.Add(loopMemory), frame(fragment), frame(other), frame(elsewhere), frame(tcp))
+	n := 0
+	for _, b := range a.udp.take() {
+		n += b.Count()
+	}
+	if n != 4 {
+		t.Errorf("%d of 4 packets that are none of ours", n)
+	}
+}
+
+// A36: at 180 s the key sends no more; what comes is staged.
+func TestOldKeyDoesNotSend(t *testing.T) {
+	a, _ := pair(t)
+	f := frame(udpPacket(addrA, addrB, 64))
+	a.send(start.Add(session.RejectAfterTime-1), f)
+	if len(a.udp.take()) != 1 {
+		t.Error("a key just under 180 s was refused")
+	}
+	a.send(start.Add(session.RejectAfterTime), f)
+	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
+		t.Error("sent with a key of 180 s")
+	}
+	if a.enc.Keepalive(start.Add(session.RejectAfterTime), a.peer) {
+		t.Error("keepalive with a key of 180 s")
+	}
+}
+
+// A37, B3: the last counter is RejectAfterMessages-1.
+func TestCountersRunOut(t *testing.T) {
+	a, _ := pair(t)
+	k := a.peer.Sessions().Current
+	k.Reserve(math.MaxInt64)
+	k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 3))
+	f := frame(udpPacket(addrA, addrB, 64))
+	a.send(start, f)
+	a.send(start, f, f, f) // three do not fit into two
+	a.wantDrops(map[Drop]uint64{DropSession: 3})
+	a.send(start, f, f)
+	trains := a.udp.take()
+	if len(trains) != 2 || wire.DataCounter(trains[1].At(1)) != session.RejectAfterMessages-1 {
+		t.Fatalf("%d trains", len(trains))
+	}
+	a.send(start, f)
+	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
+		t.Error("sent beyond the limit")
+	}
+	if wants, _, _ := a.notes.take(); wants == 0 {
+		t.Error("no new session was asked for")
+	}
+}
+
+// An erased session sends nothing (A35).
+func TestErasedSession(t *testing.T) {
+	a, _ := pair(t)
+	a.peer.Sessions().Current.Erase()
+	a.send(start, frame(udpPacket(addrA, addrB, 64)))
+	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
+		t.Error("sent on an erased session")
+	}
+}
+
+// §6.2: who asks for a new session when sending, and how often.
+func TestRekeyOnSend(t *testing.T) {
+	a, b := pair(t)
+	fa, fb := frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrB, addrA, 64))
+	wants := func(s *side, now clock.Time, f []byte) int {
+		s.send(now, f, f, f)
+		n, _, _ := s.notes.take()
+		return n
+	}
+	if wants(a, start.Add(120*time.Second-1), fa) != 0 {
+		t.Error("too early")
+	}
+	if wants(a, start.Add(120*time.Second), fa) != 1 {
+		t.Error("not asked at 120 s")
+	}
+	if wants(a, start.Add(120*time.Second+rekeyInterval-1), fa) != 0 {
+		t.Error("asked again at once")
+	}
+	if wants(a, start.Add(120*time.Second+rekeyInterval), fa) != 1 {
+		t.Error("never asked again")
+	}
+	if wants(b, start.Add(179*time.Second), fb) != 0 { // B32
+		t.Error("the responder asked")
+	}
+	b.peer.Sessions().Current.Reserve(1 << 60)
+	if wants(b, start.Add(179*time.Second), fb) != 1 {
+		t.Error("not asked after 2^60 messages")
+	}
+}
+
+// A40: a keepalive is 32 bytes, reaches no interface, and is no data.
+func TestKeepalive(t *testing.T) {
+	a, b := pair(t)
+	if !a.enc.Keepalive(start, a.peer) {
+		t.Fatal("not sent")
+	}
+	if len(a.udp.trains) != 1 || len(a.udp.trains[0].Data) != 32 {
+		t.Fatalf("%+v", a.udp.trains)
+	}
+	if a.peer.LastSent() != start || a.peer.Unanswered() != 0 {
+		t.Error("a keepalive is owed no answer")
+	}
+	carry(start.Add(1), a, b)
+	if len(b.tun.take()) != 0 {
+		t.Error("a keepalive reached the interface")
+	}
+	if b.peer.LastReceived() != start.Add(1) || b.peer.Unreplied() != 0 {
+		t.Error("a keepalive is owed no keepalive") // B9
+	}
+	if received, _ := b.peer.Bytes(); received != 32 {
+		t.Errorf("%d bytes", received)
+	}
+	b.wantDrops(nil)
+
+	a.peer.SetSessions(&peer.Sessions{})
+	if a.enc.Keepalive(start, a.peer) {
+		t.Error("sent without a session")
+	}
+	if wants, _, _ := a.notes.take(); wants != 1 {
+		t.Errorf("%d wants", wants)
+	}
+}
+
+// Timers and bytes advance as the rules say, whatever the socket answers.
+func TestSendFails(t *testing.T) {
+	a, _ := pair(t)
+	f := frame(udpPacket(addrA, addrB, 64))
+	a.udp.errs = []error{errors.New("no buffers")}
+	a.send(start, f, f)
+	a.wantDrops(map[Drop]uint64{DropSend: 2})
+	if _, sent := a.peer.Bytes(); sent != 0 {
+		t.Errorf("%d bytes counted that were not sent", sent)
+	}
+	if a.peer.LastSent() != start || a.peer.Unanswered() == 0 { // A40, B46
+		t.Error("timers stood still")
+	}
+	if _, _, wakes := a.notes.take(); wakes != 1 {
+		t.Errorf("core was woken %d times", wakes)
+	}
+	if a.enc.used != 0 || a.enc.count != 0 || a.enc.trained != 0 { // B56
+		t.Error("packets were kept")
+	}
+}
+
+// A52: a source that is gone is forgotten, and nothing is lost.
+func TestSourceGone(t *testing.T) {
+	a, _ := pair(t)
+	sticky := wire.NewEndpoint(a.peer.Endpoint().Remote, netip.MustParseAddr("192.0.2.1"), 4)
+	a.peer.SetEndpoint(sticky)
+	a.udp.errs = []error{batch.ErrSourceGone}
+	f, long := frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, addrB, 128))
+	a.send(start, f, long)
+	if a.peer.Endpoint() != sticky.Sourceless() {
+		t.Errorf("%+v", a.peer.Endpoint())
+	}
+	if len(a.udp.trains) != 2 || a.udp.trains[1].Remote != sticky.Sourceless() {
+		t.Error("the next train still asks for it")
+	}
+	if _, sent := a.peer.Bytes(); sent != 96+160 {
+		t.Errorf("%d bytes", sent)
+	}
+	a.wantDrops(nil)
+}

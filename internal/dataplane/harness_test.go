@@ -1,0 +1,306 @@
+package dataplane
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/internal/allowedips"
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// side is one end of a tunnel, with a world around it that writes down
+// everything.
+type side struct {
+	*Shared
+	t      testing.TB
+	enc    *Encapsulator
+	dec    *Decapsulator
+	tun    fakeTUN
+	udp    fakeUDP
+	notes  fakeNotes
+	peer   *peer.Peer // the other end
+	at     wire.Endpoint
+	routes *atomic.Pointer[allowedips.Table[*peer.Peer]]
+
+	handshakes [][]byte
+}
+
+const (
+	start = clock.Time(1000 * time.Second)
+	local = 0x01020304 // index of the side's only session
+)
+
+var (
+	addrA, addrB   = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	addrA6, addrB6 = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")
+)
+
+func testTiming() peer.Timing {
+	return peer.Timing{
+		RekeyAfterTime:     120 * time.Second,
+		RekeyOnReceive:     165 * time.Second,
+		RekeyAfterMessages: 1 << 60,
+		KeepaliveTimeout:   10 * time.Second,
+		NoReply:            15 * time.Second,
+	}
+}
+
+// pair is two ends with a session, of which a is the initiator. What one sends
+// reaches the other by carry.
+func pair(t testing.TB) (a, b *side) {
+	a = newSide(t, "192.0.2.1:51820", netip.PrefixFrom(addrB, 32), netip.PrefixFrom(addrB6, 128))
+	b = newSide(t, "192.0.2.2:51821", netip.PrefixFrom(addrA, 32), netip.PrefixFrom(addrA6, 128))
+	a.peer.SetEndpoint(b.at)
+	b.peer.SetEndpoint(a.at)
+	ka, kb := keypairs(start)
+	a.current(ka)
+	b.current(kb)
+	return a, b
+}
+
+// keypairs are the two ends of a session.
+func keypairs(created clock.Time) (initiator, responder *session.Keypair) {
+	one, two := [32]byte{1}, [32]byte{2}
+	return session.New(&one, &two, local, local, true, created), session.New(&two, &one, local, local, false, created)
+}
+
+func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
+	s := &side{t: t, peer: peer.New(peer.NewCommon(testTiming()))}
+	s.at = wire.NewEndpoint(netip.MustParseAddrPort(at), netip.Addr{}, 0)
+	s.routes = new(atomic.Pointer[allowedips.Table[*peer.Peer]])
+	s.Shared = &Shared{
+		TUN: &s.tun, UDP: &s.udp, Offloads: packet.Offloads{TCP: true, UDP: true},
+		Routes: s.routes, Index: index.New(), Drops: &Drops{},
+	}
+	s.MTU.Store(1420)
+	s.Port.Store(uint32(s.at.Remote.Port()))
+	s.route(s.peer, prefixes...)
+	s.enc = NewEncapsulator(s.Shared, &s.notes)
+	s.dec = NewDecapsulator(s.Shared, &s.notes, func(from wire.Endpoint, msg []byte) {
+		s.handshakes = append(s.handshakes, bytes.Clone(msg))
+	})
+	return s
+}
+
+func (s *side) route(p *peer.Peer, prefixes ...netip.Prefix) {
+	e := s.routes.Load().Edit()
+	for _, prefix := range prefixes {
+		e.Insert(prefix, p)
+	}
+	s.routes.Store(e.Table())
+}
+
+// current publishes k as the session, under the index local.
+func (s *side) current(k *session.Keypair) {
+	s.entry(k)
+	s.peer.SetSessions(&peer.Sessions{Current: k})
+}
+
+func (s *side) entry(k *session.Keypair) {
+	e := &index.Entry{Peer: s.peer, Keypair: k}
+	if s.Index.Lookup(k.Local) != nil {
+		s.Index.Replace(k.Local, e)
+		return
+	}
+	var b [4]byte
+	binary.LittleEndian.PutUint32(b[:], k.Local)
+	if _, err := s.Index.Reserve(bytes.NewReader(b[:]), e); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// send encapsulates frames.
+func (s *side) send(now clock.Time, frames ...[]byte) { s.enc.Encapsulate(now, frames) }
+
+// carry takes what a has sent to b.
+func carry(now clock.Time, a, b *side) {
+	trains := a.udp.take()
+	for i := range trains {
+		trains[i].Remote = a.at
+	}
+	b.dec.Receive(now, trains)
+}
+
+// wantDrops checks all drop counters.
+func (s *side) wantDrops(want map[Drop]uint64) {
+	s.t.Helper()
+	for d := range drops {
+		if got := s.Drops.Count(d); got != want[d] {
+			s.t.Errorf("%d dropped for %v, want %d", got, d, want[d])
+		}
+	}
+}
+
+// fakeTUN keeps frames.
+type fakeTUN struct {
+	mu     sync.Mutex
+	frames [][]byte
+	pieces []int // of each
+	err    error
+}
+
+func (f *fakeTUN) Write(pieces [][]byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return f.err
+	}
+	f.frames = append(f.frames, bytes.Join(pieces, nil))
+	f.pieces = append(f.pieces, len(pieces))
+	return nil
+}
+
+func (f *fakeTUN) take() [][]byte {
+	frames := f.frames
+	f.frames, f.pieces = nil, nil
+	return frames
+}
+
+// fakeUDP keeps trains.
+type fakeUDP struct {
+	mu     sync.Mutex
+	trains []batch.Batch
+	errs   []error // of the next sends
+}
+
+func (f *fakeUDP) Send(b *batch.Batch) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.errs) > 0 {
+		err := f.errs[0]
+		f.errs = f.errs[1:]
+		if err != nil && err != batch.ErrSourceGone {
+			return err
+		}
+		f.keep(b)
+		return err
+	}
+	f.keep(b)
+	return nil
+}
+
+func (f *fakeUDP) keep(b *batch.Batch) {
+	c := *b
+	c.Data = bytes.Clone(b.Data)
+	f.trains = append(f.trains, c)
+}
+
+func (f *fakeUDP) take() []batch.Batch {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	trains := f.trains
+	f.trains = nil
+	return trains
+}
+
+// fakeNotes counts notes.
+type fakeNotes struct {
+	mu                     sync.Mutex
+	wants, confirms, wakes int
+	onWant                 func()
+}
+
+func (n *fakeNotes) Want(*peer.Peer) {
+	n.mu.Lock()
+	n.wants++
+	n.mu.Unlock()
+	if n.onWant != nil {
+		n.onWant()
+	}
+}
+
+func (n *fakeNotes) Confirm(*peer.Peer, *session.Keypair) { n.mu.Lock(); n.confirms++; n.mu.Unlock() }
+func (n *fakeNotes) Wake(*peer.Peer)                      { n.mu.Lock(); n.wakes++; n.mu.Unlock() }
+
+func (n *fakeNotes) take() (wants, confirms, wakes int) {
+	wants, confirms, wakes = n.wants, n.confirms, n.wakes
+	n.wants, n.confirms, n.wakes = 0, 0, 0
+	return
+}
+
+// frame is a packet behind an empty virtio header.
+func frame(p []byte) []byte { return append(make([]byte, packet.VirtioHeaderSize), p...) }
+
+// udpPacket is an inner packet of exactly size bytes, from port 1000 to 2000,
+// the last bytes of which are the given ones.
+func udpPacket(from, to netip.Addr, size int, payload ...byte) []byte {
+	p := make([]byte, size)
+	at := 20
+	if from.Is4() {
+		p[0], p[8], p[9] = 0x45, 64, 17
+		binary.BigEndian.PutUint16(p[2:], uint16(size))
+		copy(p[12:], from.AsSlice())
+		copy(p[16:], to.AsSlice())
+		ipv4Checksum(p)
+	} else {
+		at = 40
+		p[0], p[6], p[7] = 0x60, 17, 64
+		binary.BigEndian.PutUint16(p[4:], uint16(size-40))
+		copy(p[8:], from.AsSlice())
+		copy(p[24:], to.AsSlice())
+	}
+	binary.BigEndian.PutUint16(p[at:], 1000)
+	binary.BigEndian.PutUint16(p[at+2:], 2000)
+	binary.BigEndian.PutUint16(p[at+4:], uint16(size-at))
+	copy(p[size-len(payload):], payload)
+	return p
+}
+
+// tcpSuper is a super-packet from A to B as the kernel gives it.
+func tcpSuper(seq uint32, payload []byte, size int) []byte {
+	p := make([]byte, 40+len(payload))
+	p[0], p[6], p[8], p[9] = 0x45, 0x40, 64, 6
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+	copy(p[12:], addrA.AsSlice())
+	copy(p[16:], addrB.AsSlice())
+	ipv4Checksum(p)
+	t := p[20:]
+	binary.BigEndian.PutUint32(t, 1000<<16|443)
+	binary.BigEndian.PutUint32(t[4:], seq)
+	t[12], t[13] = 5<<4, 0x10
+	copy(p[40:], payload)
+	pseudo := append(append([]byte(nil), p[12:20]...), 0, 6, byte(len(t)>>8), byte(len(t)))
+	binary.BigEndian.PutUint16(t[16:], sum16(pseudo))
+	h := packet.VirtioHeader{
+		Flags: packet.NeedsChecksum, GSOType: packet.GSOTCP4, HeaderLen: 40,
+		GSOSize: uint16(size), ChecksumStart: 20, ChecksumOffset: 16,
+	}
+	f := frame(p)
+	h.Encode(f)
+	return f
+}
+
+func ipv4Checksum(p []byte) {
+	p[10], p[11] = 0, 0
+	binary.BigEndian.PutUint16(p[10:], ^sum16(p[:20]))
+}
+
+func sum16(b []byte) uint16 {
+	var s uint32
+	for i := 0; i+1 < len(b); i += 2 {
+		s += uint32(b[i])<<8 | uint32(b[i+1])
+	}
+	for s > 0xffff {
+		s = s>>16 + s&0xffff
+	}
+	return uint16(s)
+}
+
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i*7 + i>>8)
+	}
+	return b
+}
