@@ -1,0 +1,120 @@
+// Package netstack is a TCP/IP stack in the process, in place of an interface
+// of the kernel: a program with it needs no root and no TUN device.
+//
+// A Stack is a wg.Device: what its connections send goes into the tunnel, and
+// what comes out of the tunnel reaches them.
+//
+//	stack, err := netstack.New(netstack.Options{Addresses: []netip.Prefix{…}})
+//	w, err := wg.Open(wg.Options{Name: "wg0", Device: stack})
+//	conn, err := stack.DialContext(ctx, "tcp", "10.2.0.1:80")
+//
+// The stack is gVisor's.
+package netstack
+
+import (
+	"fmt"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+const (
+	nic        = 1
+	defaultMTU = 1420 // as of an interface of the kernel (A46)
+	minMTU     = 576
+	maxMTU     = 65535
+)
+
+// Options of New.
+type Options struct {
+	Name      string         // a label; "": "netstack"
+	Addresses []netip.Prefix // of the stack; every destination is routed into the tunnel
+	MTU       int            // in bytes; 0: 1420
+}
+
+// Stack is a TCP/IP stack with one interface, the tunnel.
+type Stack struct {
+	*device
+	stack *stack.Stack
+}
+
+// New makes a stack with these addresses.
+func New(o Options) (*Stack, error) {
+	if o.MTU == 0 {
+		o.MTU = defaultMTU
+	}
+	if o.MTU < minMTU || o.MTU > maxMTU {
+		return nil, fmt.Errorf("mtu %d: give %d to %d bytes", o.MTU, minMTU, maxMTU)
+	}
+	if o.Name == "" {
+		o.Name = "netstack"
+	}
+	s := &Stack{
+		device: newDevice(o.Name, o.MTU),
+		stack: stack.New(stack.Options{
+			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
+			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
+			HandleLocal:        true,
+		}),
+	}
+	if err := s.configure(o.Addresses); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stack) configure(addresses []netip.Prefix) error {
+	sack := tcpip.TCPSACKEnabled(true)
+	if err := s.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &sack); err != nil {
+		return fmt.Errorf("enable selective acknowledgements: %v", err)
+	}
+	if err := s.stack.CreateNIC(nic, link{s.device}); err != nil {
+		return fmt.Errorf("make the stack's interface: %v", err)
+	}
+	for _, prefix := range addresses {
+		if err := s.addAddress(prefix); err != nil {
+			return err
+		}
+	}
+	s.stack.SetRouteTable([]tcpip.Route{
+		{Destination: header.IPv4EmptySubnet, NIC: nic},
+		{Destination: header.IPv6EmptySubnet, NIC: nic},
+	})
+	return nil
+}
+
+func (s *Stack) addAddress(prefix netip.Prefix) error {
+	if !prefix.IsValid() {
+		return fmt.Errorf("address %v: write ADDRESS/LENGTH", prefix)
+	}
+	protocol := ipv6.ProtocolNumber
+	if prefix.Addr().Is4() {
+		protocol = ipv4.ProtocolNumber
+	}
+	address := tcpip.ProtocolAddress{
+		Protocol: protocol,
+		AddressWithPrefix: tcpip.AddressWithPrefix{
+			Address:   tcpip.AddrFromSlice(prefix.Addr().AsSlice()),
+			PrefixLen: prefix.Bits(),
+		},
+	}
+	if err := s.stack.AddProtocolAddress(nic, address, stack.AddressProperties{}); err != nil {
+		return fmt.Errorf("address %v: %v", prefix, err)
+	}
+	return nil
+}
+
+// Close ends all connections and the device.
+func (s *Stack) Close() error {
+	err := s.device.Close()
+	s.stack.Close()
+	return err
+}

@@ -1,0 +1,160 @@
+package netstack
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/internal/packet"
+)
+
+// wire joins two stacks as a tunnel would, and counts super-packets.
+func wire(t *testing.T, a, b *Stack) (joined *atomic.Int32) {
+	t.Helper()
+	joined = new(atomic.Int32)
+	carry := func(from, to *Stack, count bool) {
+		buf := make([]byte, packet.VirtioHeaderSize+65535)
+		for {
+			n, err := from.Read(buf)
+			if err != nil {
+				return
+			}
+			var h packet.VirtioHeader
+			h.Decode(buf)
+			if count && h.GSOType != packet.GSONone {
+				joined.Add(1)
+			}
+			// In pieces, as the data plane writes.
+			at := min(n, packet.VirtioHeaderSize+100)
+			to.Write([][]byte{buf[:at], buf[at:n]})
+		}
+	}
+	done := make(chan struct{}, 2)
+	go func() { carry(a, b, true); done <- struct{}{} }()
+	go func() { carry(b, a, false); done <- struct{}{} }()
+	t.Cleanup(func() {
+		a.Close()
+		b.Close()
+		<-done
+		<-done
+	})
+	return joined
+}
+
+func pair(t *testing.T) (a, b *Stack) {
+	t.Helper()
+	make1 := func(v4, v6 string) *Stack {
+		s, err := New(Options{Addresses: []netip.Prefix{netip.MustParsePrefix(v4), netip.MustParsePrefix(v6)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	return make1("10.2.0.1/24", "fd00:2::1/64"), make1("10.2.0.42/24", "fd00:2::42/64")
+}
+
+func TestPingBothFamilies(t *testing.T) {
+	a, b := pair(t)
+	wire(t, a, b)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, to := range []string{"10.2.0.42", "fd00:2::42"} {
+		if took, err := a.Ping(ctx, netip.MustParseAddr(to)); err != nil || took <= 0 {
+			t.Errorf("ping %s: %v, %v", to, took, err)
+		}
+	}
+}
+
+func TestPingWithoutAnswerEndsWithTheContext(t *testing.T) {
+	a, b := pair(t)
+	wire(t, a, b)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := a.Ping(ctx, netip.MustParseAddr("10.2.0.99")); err == nil {
+		t.Error("somebody answered for 10.2.0.99")
+	}
+}
+
+func TestTCPInSuperPackets(t *testing.T) {
+	for _, address := range []string{"10.2.0.42:80", "[fd00:2::42]:80"} {
+		a, b := pair(t)
+		joined := wire(t, a, b)
+		listener, err := b.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := make([]byte, 4<<20)
+		rand.Read(sent)
+		got := make(chan []byte, 1)
+		go func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				got <- nil
+				return
+			}
+			all, _ := io.ReadAll(conn)
+			got <- all
+		}()
+		conn, err := a.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(sent); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if !bytes.Equal(<-got, sent) {
+			t.Errorf("%s: what arrived is not what was sent", address)
+		}
+		if joined.Load() == 0 {
+			t.Errorf("%s: no super-packet was made", address)
+		}
+	}
+}
+
+func TestUDP(t *testing.T) {
+	a, b := pair(t)
+	wire(t, a, b)
+	server, err := b.ListenPacket("udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := a.Dial("udp", "10.2.0.42:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{0, 1, 512, 1392, 1393, 4000} {
+		payload := bytes.Repeat([]byte{byte(size)}, size)
+		if _, err := client.Write(payload); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 65535)
+		server.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, _, err := server.ReadFrom(buf)
+		if err != nil || !bytes.Equal(buf[:n], payload) {
+			t.Errorf("%d bytes: got %d, %v", size, n, err)
+		}
+	}
+}
+
+func TestBadArguments(t *testing.T) {
+	a, _ := pair(t)
+	defer a.Close()
+	for _, c := range [][2]string{{"tcp", "example.org:80"}, {"tcp4", "[fd00::1]:80"}, {"tcp6", "10.0.0.1:80"}, {"ip", "10.0.0.1:80"}, {"tcp", "10.0.0.1"}} {
+		if conn, err := a.Dial(c[0], c[1]); err == nil {
+			conn.Close()
+			t.Errorf("dial %s %s: no error", c[0], c[1])
+		}
+	}
+	if _, err := New(Options{MTU: 100}); err == nil {
+		t.Error("an MTU of 100 was accepted")
+	}
+	if _, err := New(Options{Addresses: []netip.Prefix{{}}}); err == nil {
+		t.Error("an invalid address was accepted")
+	}
+}
