@@ -5,26 +5,19 @@ import (
 	"slices"
 
 	"wgd/conf"
+	"wgd/internal/allowedips"
 )
-
-// canonical is the one form of a prefix: host bits masked (A50), IPv4 as IPv4
-// where it comes mapped into IPv6.
-func canonical(prefix netip.Prefix) netip.Prefix {
-	const mapped = 96 // bits before the IPv4 address
-	if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= mapped {
-		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-mapped)
-	}
-	return prefix.Masked()
-}
 
 // allow applies changes of p's allowed IPs, one after the other.
 func (e *edit) allow(p *member, changes []conf.AllowedIPChange) {
 	p.allowed = slices.Grow(p.allowed, len(changes))
 	for _, c := range changes {
-		prefix := canonical(c.Prefix)
-		if c.Remove {
+		prefix, ok := allowedips.Normal(c.Prefix)
+		switch {
+		case !ok: // Validate has refused it
+		case c.Remove:
 			e.withdraw(p, prefix)
-		} else {
+		default:
 			e.give(p, prefix)
 		}
 	}

@@ -48,18 +48,18 @@
 //
 // # A peer's handshake as initiator
 //
-//	             wanted ◀───────── Want, no reply, persistent keepalive
-//	               │ the gap of RekeyTimeout since our last message is over
-//	               ▼
-//	 ┌────▶ own: being made (job)
-//	 │             │ Finish
-//	 │             ▼
-//	 │      own: initiation sent ───── response ────▶ new current session
-//	 │             │ RekeyTimeout and jitter
-//	 └─────────────┤
-//	               │ after RekeyAttemptTime/RekeyTimeout attempts
-//	               ▼
-//	           given up: staged packets purged; new traffic begins anew
+//	            wanted ◀───────── Want, no reply, persistent keepalive
+//	              │ the gap of RekeyTimeout since our last message is over
+//	              ▼
+//	┌────▶ own: being made (job)
+//	│             │ Finish
+//	│             ▼
+//	│      own: initiation sent ───── response ────▶ new current session
+//	│             │ RekeyTimeout and jitter
+//	└─────────────┤
+//	              │ after RekeyAttemptTime/RekeyTimeout attempts
+//	              ▼
+//	          given up: staged packets purged; new traffic begins anew
 //
 // The responder's side has no states: a good initiation makes the next session
 // at once, and the first data on it makes that current. So initiator and

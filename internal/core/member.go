@@ -28,7 +28,7 @@ type member struct {
 	name             string
 	preshared        key.Preshared
 	presharedChanges uint32
-	allowed          []netip.Prefix // in the order of addition; canonical
+	allowed          []netip.Prefix // in the order of addition, normal
 
 	// Our own handshake with it, and why.
 	own *initiation // nil: none is under way
