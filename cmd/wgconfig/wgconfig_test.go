@@ -368,7 +368,7 @@ func TestErrors(t *testing.T) {
 	if n := len(target.Applied()); n != 0 {
 		t.Errorf("%d changes were applied", n)
 	}
-	target.Refusal = fmt.Errorf("port 5 is taken: choose another")
+	target.Refuse(fmt.Errorf("port 5 is taken: choose another"))
 	fails(t, "wg0 set listen-port 5", 1, "wgconfig: port 5 is taken: choose another\n")
 }
 
@@ -423,6 +423,36 @@ func TestSysctl(t *testing.T) {
 	}
 	if s := target.Status().Tunables; s.RekeyAfterTime != 10*time.Second || !s.ForceUnderload || s.RekeyAttemptTime != 20*time.Second {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestTable: the manual and the completion have all that they need.
+func TestTable(t *testing.T) {
+	if err := cli.Check(command()); err != nil {
+		t.Error(err)
+	}
+	start(t, full())
+	for line, want := range map[string]string{
+		"":                  "wg0",
+		"wg0 show peer":     "B\ndeadbeef11\ndeadbeef12",
+		"wg0 delete peer":   "B\ndeadbeef11\ndeadbeef12",
+		"wg0 set peer":      "B\ndeadbeef11\ndeadbeef12",
+		"wg0 sysctl":        "net.wg.rekey_timeout",
+		"wg0 show":          "private-key",
+		"wg0 set":           "fwmark",
+		"wg0 set fwmark":    "",
+		"wg0 add peer":      "",
+		"wg1 delete peer":   "",
+		"wg0 show nonsense": "",
+	} {
+		args := append(append([]string{"__complete"}, strings.Fields(line)...), "")
+		status, stdout, stderr := run(args...)
+		if status != 0 || stderr != "" || !strings.Contains("\n"+stdout, "\n"+want) {
+			t.Errorf("completion after %q: %d %q %q, want %q", line, status, stdout, stderr, want)
+		}
+	}
+	if got := completePeer([]string{"wg0", "add", "peer"}); got != nil {
+		t.Errorf("names of old peers are offered for a new one: %v", got)
 	}
 }
 

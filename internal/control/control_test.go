@@ -216,11 +216,11 @@ func TestApplyAndStatus(t *testing.T) {
 		t.Errorf("%v\n%+v\nwant\n%+v", err, got, want)
 	}
 	// A53's taken port, say: the daemon's sentence arrives, and its number.
-	target.Refusal = fmt.Errorf("port 5 is taken: choose another")
+	target.Refuse(fmt.Errorf("port 5 is taken: choose another"))
 	if err := client.Apply(conf.Change{}); err == nil || err.Error() != "port 5 is taken: choose another" {
 		t.Errorf("%v", err)
 	}
-	target.Refusal = nil
+	target.Refuse(nil)
 	err = client.Apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: key.Public{3}, Name: ptr("B")}}})
 	if err == nil || !strings.Contains(err.Error(), "peer B: another peer has this name") {
 		t.Errorf("%v", err)

@@ -121,7 +121,7 @@ func TestWgSaysTheError(t *testing.T) {
 		fmt.Errorf("no number is known for this"):   "Unable to modify interface: Input/output error",
 		fmt.Errorf("no device: %w", notPermitted()): "Unable to modify interface: Operation not permitted",
 	} {
-		target.Refusal = err
+		target.Refuse(err)
 		if text, _ := wg(t, "", "set", "wg0", "listen-port", "5"); strings.TrimSpace(text) != want {
 			t.Errorf("%v: wg says %q, want %q", err, text, want)
 		}

@@ -19,8 +19,7 @@ type Target struct {
 	holders map[netip.Prefix]key.Public // who has which allowed IP
 	index   map[key.Public]int          // into status.Peers
 
-	// Refusal, when it is set, is the answer to every Apply.
-	Refusal error
+	refusal error
 	applied []conf.Change
 }
 
@@ -73,12 +72,19 @@ func (t *Target) Set(f func(*conf.Status)) {
 	t.reindex()
 }
 
+// Refuse makes err the answer to every Apply; nil ends that.
+func (t *Target) Refuse(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refusal = err
+}
+
 // Apply makes the change, or nothing of it.
 func (t *Target) Apply(c conf.Change) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.Refusal != nil {
-		return t.Refusal
+	if t.refusal != nil {
+		return t.refusal
 	}
 	if err := c.Validate(); err != nil {
 		return err
