@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -164,7 +163,7 @@ func TestUDPPassesAsSuperPackets(t *testing.T) {
 func TestMTUSweep(t *testing.T) { // B48
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{})
-	link := up(t, "wgtest", 1420, "10.9.0.1/24")
+	up(t, "wgtest", 1420, "10.9.0.1/24")
 	pc, err := net.ListenPacket("udp4", "10.9.0.1:7777")
 	if err != nil {
 		t.Fatal(err)
@@ -172,9 +171,7 @@ func TestMTUSweep(t *testing.T) { // B48
 	defer pc.Close()
 	b := make([]byte, 70000)
 	for _, mtu := range []int{576, 1280, 1420, 9000, 65535} {
-		if err := netlink.LinkSetMTU(link, mtu); err != nil {
-			t.Fatal(err)
-		}
+		ip(t, "link set wgtest mtu %d", mtu)
 		payload := bytes.Repeat([]byte{'m'}, mtu-28)
 		copy(payload, fmt.Sprint("mark", mtu))
 		if _, err := pc.WriteTo(payload, &net.UDPAddr{IP: net.IPv4(10, 9, 0, 2), Port: 9}); err != nil {

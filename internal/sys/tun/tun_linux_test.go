@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,12 +24,15 @@ func ownNetwork(t testing.TB) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		leftOut(t, "network namespaces", err)
 	}
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		t.Fatal(err)
+	ip(t, "link set lo up")
+}
+
+// ip runs ip(8) in the namespace of the test's thread.
+func ip(t testing.TB, format string, args ...any) {
+	t.Helper()
+	line := fmt.Sprintf(format, args...)
+	if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s", line, err, out)
 	}
 }
 
@@ -54,30 +58,23 @@ func create(t testing.TB, name string, o Options) *device {
 	return d.(*device)
 }
 
-// up gives the interface an address and raises it.
-func up(t testing.TB, name string, mtu int, addrs ...string) netlink.Link {
+// up gives the interface addresses, raises it, and returns its number.
+func up(t testing.TB, name string, mtu int, addrs ...string) int {
 	t.Helper()
-	link, err := netlink.LinkByName(name)
+	for _, a := range addrs {
+		ip(t, "address add %s dev %s nodad", a, name)
+	}
+	ip(t, "link set %s mtu %d up", name, mtu)
+	return number(t, name)
+}
+
+func number(t testing.TB, name string) int {
+	t.Helper()
+	i, err := net.InterfaceByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range addrs {
-		addr, err := netlink.ParseAddr(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr.Flags = unix.IFA_F_NODAD
-		if err := netlink.AddrAdd(link, addr); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := netlink.LinkSetMTU(link, mtu); err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		t.Fatal(err)
-	}
-	return link
+	return i.Index
 }
 
 // ipv4UDP is a datagram from 10.9.0.2 to 10.9.0.1, without a UDP checksum.
@@ -218,10 +215,7 @@ func TestTakenNamesAreRefused(t *testing.T) {
 
 func TestPersistentTUN(t *testing.T) {
 	ownNetwork(t)
-	made := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "wgkept"}, Mode: netlink.TUNTAP_MODE_TUN, Flags: netlink.TUNTAP_NO_PI}
-	if err := netlink.LinkAdd(made); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "tuntap add wgkept mode tun")
 	if _, err := Create("wgkept", Options{}); !errors.Is(err, ErrNameTaken) {
 		t.Fatal("taken over without being asked:", err)
 	}
@@ -252,7 +246,7 @@ func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 	}
 	defer home.Close()
 	d := create(t, "wgtest", Options{})
-	link := up(t, "wgtest", 9000)
+	index := up(t, "wgtest", 9000)
 	check := func(name string, index, mtu int) {
 		t.Helper()
 		i, err1 := d.Index()
@@ -261,12 +255,10 @@ func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 			t.Fatal(d.Name(), i, m, err1, err2)
 		}
 	}
-	check("wgtest", link.Attrs().Index, 9000)
-	netlink.LinkSetDown(link)
-	if err := netlink.LinkSetName(link, "wgother"); err != nil {
-		t.Fatal(err)
-	}
-	check("wgother", link.Attrs().Index, 9000)
+	check("wgtest", index, 9000)
+	ip(t, "link set wgtest down")
+	ip(t, "link set wgtest name wgother")
+	check("wgother", index, 9000)
 
 	// Move it away; this thread then stays in the other namespace.
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -278,9 +270,7 @@ func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 	}
 	defer away.Close()
 	unix.Setns(int(home.Fd()), unix.CLONE_NEWNET)
-	if err := netlink.LinkSetNsFd(link, int(away.Fd())); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "link set wgother netns /proc/%d/fd/%d", os.Getpid(), away.Fd())
 	var a, b unix.Stat_t
 	ns, err := d.NetNS()
 	if err != nil {
@@ -293,19 +283,16 @@ func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 		t.Fatal("NetNS did not follow")
 	}
 	unix.Setns(int(away.Fd()), unix.CLONE_NEWNET)
-	moved, err := netlink.LinkByName("wgother")
-	if err != nil {
-		t.Fatal(err)
-	}
-	netlink.LinkSetMTU(moved, 1280)
+	ip(t, "link set wgother mtu 1280")
+	index = number(t, "wgother")
 	unix.Setns(int(home.Fd()), unix.CLONE_NEWNET)
-	check("wgother", moved.Attrs().Index, 1280)
+	check("wgother", index, 1280)
 }
 
 func TestDeletedInterface(t *testing.T) { // A62
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{})
-	link := up(t, "wgtest", 1420)
+	up(t, "wgtest", 1420)
 	done := make(chan error, 1)
 	go func() {
 		b := make([]byte, BufferSize)
@@ -317,9 +304,7 @@ func TestDeletedInterface(t *testing.T) { // A62
 		}
 	}()
 	time.Sleep(20 * time.Millisecond)
-	if err := netlink.LinkDel(link); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "link delete wgtest")
 	select {
 	case err := <-done:
 		if err != ErrGone {
@@ -371,4 +356,21 @@ func descriptors(t testing.TB) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+func TestWithoutPrivileges(t *testing.T) {
+	ownNetwork(t)
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil { // of this thread, which dies with the test
+		t.Fatal(err)
+	}
+	before := descriptors(t)
+	_, err := Create("wgtest", Options{})
+	if !errors.Is(err, ErrPermission) && !errors.Is(err, ErrNoDriver) || !strings.Contains(err.Error(), "NET_ADMIN") {
+		t.Fatal(err)
+	}
+	if after := descriptors(t); after != before {
+		t.Fatal("the descriptor was left open") // B59
+	}
 }

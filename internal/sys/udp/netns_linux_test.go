@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
 	"unsafe"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,7 +27,7 @@ func ownNetwork(t testing.TB) *os.File {
 		}
 		t.Skipf("LEFT OUT, needs root: network namespaces: %v", err)
 	}
-	link(t, "lo")
+	ip(t, "link set lo up")
 	ns, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		t.Fatal(err)
@@ -43,49 +43,42 @@ func enter(t testing.TB, ns *os.File) {
 	}
 }
 
-// link raises an interface of this namespace with addresses.
-func link(t testing.TB, name string, addrs ...string) netlink.Link {
+// ip runs ip(8) in the namespace of the test's thread.
+func ip(t testing.TB, format string, args ...any) {
 	t.Helper()
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		t.Fatal(err)
+	line := fmt.Sprintf(format, args...)
+	if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %s: %v: %s", line, err, out)
 	}
+}
+
+// raise gives an interface its addresses, raises it, and returns its number.
+func raise(t testing.TB, name string, addrs ...string) uint32 {
+	t.Helper()
 	for _, a := range addrs {
-		if err := netlink.AddrAdd(l, address(t, a)); err != nil {
-			t.Fatal(a, err)
-		}
+		ip(t, "address add %s dev %s nodad", a, name)
 	}
-	if err := netlink.LinkSetUp(l); err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-func address(t testing.TB, a string) *netlink.Addr {
-	t.Helper()
-	addr, err := netlink.ParseAddr(a)
+	ip(t, "link set %s up", name)
+	i, err := net.InterfaceByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr.Flags = unix.IFA_F_NODAD
-	return addr
+	return uint32(i.Index)
 }
 
-// wire of two hosts: 10.7.0.1, fd07::1, fe80::1 (the thread stays there), and the same with 2.
-func twoHosts(t testing.TB, mtu int) (a, b *Pair, linkA, linkB netlink.Link) {
+// twoHosts are joined by a wire: 10.7.0.1, fd07::1, fe80::1 on wa, where the
+// thread stays, and the same with 2 on wb; a and b are their sockets.
+func twoHosts(t testing.TB, mtu int) (a, b *Pair, wa, wb uint32) {
 	t.Helper()
 	far := ownNetwork(t)
 	near := ownNetwork(t)
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "wa", MTU: mtu}, PeerName: "wb", PeerNamespace: netlink.NsFd(far.Fd()), PeerMTU: uint32(mtu)}
-	if err := netlink.LinkAdd(veth); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "link add wa mtu %d type veth peer name wb mtu %d netns /proc/%d/fd/%d", mtu, mtu, os.Getpid(), far.Fd())
 	enter(t, far)
-	linkB = link(t, "wb", "10.7.0.2/24", "fd07::2/64", "fe80::2/64")
+	wb = raise(t, "wb", "10.7.0.2/24", "fd07::2/64", "fe80::2/64")
 	b = pair(t, Options{})
 	enter(t, near)
-	linkA = link(t, "wa", "10.7.0.1/24", "10.7.0.11/24", "fd07::1/64", "fd07::11/64", "fe80::1/64")
-	return pair(t, Options{}), b, linkA, linkB
+	wa = raise(t, "wa", "10.7.0.1/24", "10.7.0.11/24", "fd07::1/64", "fd07::11/64", "fe80::1/64")
+	return pair(t, Options{}), b, wa, wb
 }
 
 // TestSegmentOverTheMTU provokes the true EMSGSIZE, in both families.
@@ -120,7 +113,7 @@ func TestSegmentOverTheMTU(t *testing.T) { // B61
 }
 
 func TestReplyFromTheAddressThatReceived(t *testing.T) { // A52
-	a, b, linkA, linkB := twoHosts(t, 1500)
+	a, b, wa, wb := twoHosts(t, 1500)
 	for _, addr := range []string{"10.7.0.%d", "fd07::%d"} {
 		conns := []Conn{a.V6, b.V6}
 		if strings.HasPrefix(addr, "10") {
@@ -128,13 +121,13 @@ func TestReplyFromTheAddressThatReceived(t *testing.T) { // A52
 		}
 		first, second, remote := fmt.Sprintf(addr, 1), fmt.Sprintf(addr, 11), fmt.Sprintf(addr, 2)
 		for _, source := range []string{first, second} {
-			train := numbered(10, 1200, 5, endpoint(remote, b.Port(), source, uint32(linkA.Attrs().Index)))
+			train := numbered(10, 1200, 5, endpoint(remote, b.Port(), source, wa))
 			train.ECN = 2
 			if err := a.Send(train); err != nil {
 				t.Fatal(err)
 			}
 			got := collect(t, conns[1], 8, train).trains[0]
-			if want := endpoint(source, a.Port(), remote, uint32(linkB.Attrs().Index)); got.Remote != want || got.ECN != 2 {
+			if want := endpoint(source, a.Port(), remote, wb); got.Remote != want || got.ECN != 2 {
 				t.Fatalf("%+v, want %v", got, want)
 			}
 			back := numbered(10, 1200, 5, got.Remote)
@@ -142,7 +135,7 @@ func TestReplyFromTheAddressThatReceived(t *testing.T) { // A52
 				t.Fatal(err)
 			}
 			got = collect(t, conns[0], 8, back).trains[0]
-			if want := endpoint(remote, b.Port(), source, uint32(linkA.Attrs().Index)); got.Remote != want {
+			if want := endpoint(remote, b.Port(), source, wa); got.Remote != want {
 				t.Fatalf("%v, want %v", got.Remote, want)
 			}
 		}
@@ -150,34 +143,29 @@ func TestReplyFromTheAddressThatReceived(t *testing.T) { // A52
 }
 
 func TestSourceAddressRemoved(t *testing.T) { // A52, linux.md
-	a, b, linkA, _ := twoHosts(t, 1500)
-	index := uint32(linkA.Attrs().Index)
+	a, b, wa, _ := twoHosts(t, 1500)
 	for _, test := range []struct {
 		source, remote, prefix string
 		conn                   Conn
 	}{{"10.7.0.11", "10.7.0.2", "/24", b.V4}, {"fd07::11", "fd07::2", "/64", b.V6}} {
 		for _, train := range []int{1, 10} {
-			sent := numbered(train, 1000, 5, endpoint(test.remote, b.Port(), test.source, index))
+			sent := numbered(train, 1000, 5, endpoint(test.remote, b.Port(), test.source, wa))
 			if err := a.Send(sent); err != nil {
 				t.Fatal(err)
 			}
 			if got := collect(t, test.conn, 8, sent).trains[0]; got.Remote.Remote.Addr().String() != test.source {
 				t.Fatal(got.Remote)
 			}
-			if err := netlink.AddrDel(linkA, address(t, test.source+test.prefix)); err != nil {
-				t.Fatal(err)
-			}
+			ip(t, "address del %s%s dev wa", test.source, test.prefix)
 			if err := a.Send(sent); !errors.Is(err, ErrSourceGone) {
 				t.Fatalf("%s, %d datagrams: %v", test.source, train, err)
 			}
 			if got := collect(t, test.conn, 8, sent).trains[0]; got.Remote.Remote.Addr().String() == test.source {
 				t.Fatal(got.Remote)
 			}
-			if err := netlink.AddrAdd(linkA, address(t, test.source+test.prefix)); err != nil {
-				t.Fatal(err)
-			}
+			ip(t, "address add %s%s dev wa nodad", test.source, test.prefix)
 		}
-		sent := numbered(1, 10, 10, endpoint(test.remote, b.Port(), test.source, index+1000)) // the interface is gone
+		sent := numbered(1, 10, 10, endpoint(test.remote, b.Port(), test.source, wa+1000)) // the interface is gone
 		if err := a.Send(sent); !errors.Is(err, ErrSourceGone) {
 			t.Fatalf("%s: %v", test.source, err)
 		}
@@ -186,15 +174,15 @@ func TestSourceAddressRemoved(t *testing.T) { // A52, linux.md
 }
 
 func TestLinkLocalScope(t *testing.T) { // A54
-	a, b, linkA, linkB := twoHosts(t, 1500)
-	for _, zone := range []string{"wa", fmt.Sprint(linkA.Attrs().Index)} {
+	a, b, wa, wb := twoHosts(t, 1500)
+	for _, zone := range []string{"wa", fmt.Sprint(wa)} {
 		for range 2 { // the second finds the name's number kept
 			train := numbered(10, 1000, 5, endpoint("fe80::2%"+zone, b.Port(), "", 0))
 			if err := a.Send(train); err != nil {
 				t.Fatal(err)
 			}
 			got := collect(t, b.V6, 8, train).trains[0]
-			want := endpoint(fmt.Sprintf("fe80::1%%%d", linkB.Attrs().Index), a.Port(), "fe80::2", uint32(linkB.Attrs().Index))
+			want := endpoint(fmt.Sprintf("fe80::1%%%d", wb), a.Port(), "fe80::2", wb)
 			if got.Remote != want {
 				t.Fatalf("%v, want %v", got.Remote, want)
 			}
@@ -326,5 +314,42 @@ func TestIPv6SwitchedOff(t *testing.T) { // B21: a namespace without IPv6
 	collect(t, b.V4, 1, train)
 	if err := a.Send(numbered(3, 100, 100, endpoint("::1", b.Port(), "", 0))); err == nil {
 		t.Fatal("sent to IPv6")
+	}
+}
+
+// unprivileged takes all capabilities from the test's thread, which dies with the test.
+func unprivileged(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWithoutPrivileges(t *testing.T) { // A53; linux.md: SO_RCVBUFFORCE fails, so ask and say
+	ownNetwork(t)
+	unprivileged(t)
+	p := pair(t, Options{})
+	if caps := p.V4.Caps(); caps.RecvBuffer <= 0 || caps.RecvBuffer >= BufferSize {
+		t.Errorf("%+v", caps)
+	}
+	if err := p.SetMark(0); err != nil {
+		t.Error("no mark needs no privilege:", err)
+	}
+	var refused *MarkRefused
+	if err := p.SetMark(7); !errors.As(err, &refused) || !errors.Is(err, os.ErrPermission) {
+		t.Error(err)
+	}
+	before := descriptors(t)
+	if _, err := Listen(0, Options{Mark: 7}); !errors.As(err, &refused) || refused.Mark != 7 {
+		t.Error(err)
+	}
+	if _, err := Listen(53, Options{}); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "53") {
+		t.Error(err)
+	}
+	if after := descriptors(t); after != before {
+		t.Error("a socket was left open") // B59
 	}
 }

@@ -3,8 +3,11 @@ package udp
 import (
 	"bytes"
 	"errors"
+	"os"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -285,5 +288,33 @@ func TestWhatCameCutShortIsLeftOut(t *testing.T) {
 	a.Send(second)
 	if got := collect(t, b.V4, 1, second); !bytes.Equal(got.datagrams[0], second.Data) {
 		t.Fatal(got)
+	}
+}
+
+// TestRefusedPortsWakeNobody: ICMP errors about what was sent come in, and the
+// reader sleeps on; nothing is queued that could wake it again and again.
+func TestRefusedPortsWakeNobody(t *testing.T) {
+	a := pair(t, Options{})
+	for _, test := range []struct {
+		to   string
+		conn Conn
+	}{{"127.0.0.1", a.V4}, {"::1", a.V6}} {
+		var calls atomic.Int64
+		test.conn.(*conn).calls.recvmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
+			calls.Add(1)
+			return recvmsg(fd, h)
+		}
+		done := make(chan error, 1)
+		go func() { _, err := test.conn.Recv(make([]batch.Batch, 1)); done <- err }()
+		for range 100 {
+			if err := a.Send(numbered(1, 10, 10, endpoint(test.to, 9, "", 0))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+		test.conn.Close()
+		if err := <-done; err != os.ErrClosed || calls.Load() > 102 {
+			t.Fatalf("%s: %v after %d calls", test.to, err, calls.Load())
+		}
 	}
 }
