@@ -25,6 +25,10 @@ type Command struct {
 	Examples    []Example
 	SeeAlso     []string // "wgd(8)"
 
+	// Steps runs the forms that follow each other in one command, where there
+	// are such (Form.Step): they share the streams of c.
+	Steps func(c *Call, steps []*Call) error
+
 	// Complete gives the words that may stand for a placeholder, given the
 	// words before it; nil where the placeholder is not in the map. The word
 	// FilesHere means: the names of files.
@@ -49,6 +53,7 @@ type Form struct {
 	Summary string   // one line: "add a peer"
 	Text    []string // more paragraphs, for the manual
 	Hidden  bool     // neither in the help nor in the manual
+	Step    bool     // after the first word, others may follow it: Command.Steps runs them
 	Run     func(c *Call) error
 }
 
@@ -77,6 +82,7 @@ type Call struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 
+	steps   []*Call // itself and those that follow it in the same command
 	args    map[string][]string
 	options map[string][]string // by long name, or the short letter of one without
 }

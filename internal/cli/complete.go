@@ -1,7 +1,213 @@
 package cli
 
+import (
+	"fmt"
+	"strings"
+)
+
 // completeWord as the first argument makes a command answer what may follow
-// the rest: the completion scripts call it.
+// the rest: the completion scripts call it. The last argument is the word
+// being typed.
 const completeWord = "__complete"
 
-func (c *Command) complete(words []string) []string { return nil }
+// shells is the choice of the completion command.
+const shells = "bash|zsh|fish"
+
+// completionForm is a form that every command has.
+var completionForm = Form{
+	Syntax:  "completion " + shells,
+	Summary: "print the shell's completion script",
+	Text: []string{"Bash reads it from a file of the command's name in /usr/share/bash-completion/completions/, " +
+		"zsh from a file in $fpath whose name has a _ before the command's, " +
+		"fish from a file whose name has .fish after the command's in ~/.config/fish/completions/."},
+	Run: func(c *Call) error {
+		name := c.Command.Name
+		script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[c.Arg(shells)]
+		function := "_" + strings.ReplaceAll(name, "-", "_") + "_complete"
+		fmt.Fprint(c.Stdout, strings.NewReplacer("COMMAND", name, "FUNCTION", function).Replace(script))
+		return nil
+	},
+}
+
+// complete answers with the words that may stand in place of the last one.
+func (c *Command) complete(words []string) []string {
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	before, partial := words[:len(words)-1], words[len(words)-1]
+	if found, isValue := c.completeValue(before, partial); isValue {
+		return found
+	}
+	before = c.withoutSteps(c.withoutOptions(before))
+	var found []string
+	for _, form := range c.forms() {
+		next, fits := nextWords(parseSyntax(form.Syntax), before)
+		if !fits || form.Hidden {
+			continue
+		}
+		for _, w := range next {
+			found = append(found, c.candidates(w, before)...)
+		}
+		if strings.HasPrefix(partial, "-") {
+			for _, o := range c.optionsOf(form) {
+				found = append(found, o.completion())
+			}
+		}
+	}
+	if strings.HasPrefix(partial, "-") {
+		found = append(found, "--help", "--version")
+	}
+	return beginningWith(partial, found)
+}
+
+// completion is the option as a shell would type it.
+func (o Option) completion() string {
+	if o.Long == "" {
+		return "-" + string(o.Short)
+	}
+	if o.Value != "" {
+		return "--" + o.Long + "="
+	}
+	return "--" + o.Long
+}
+
+// completeValue answers when the word being typed is the value of an option.
+// Bash has cut the words at the equals sign.
+func (c *Command) completeValue(before []string, partial string) (found []string, isValue bool) {
+	if n := len(before); n > 1 && before[n-1] == "=" {
+		before = before[:n-1]
+	}
+	name, rest, joined := strings.Cut(partial, "=")
+	switch {
+	case joined && strings.HasPrefix(name, "--"):
+		partial = rest
+	case len(before) == 0:
+		return nil, false
+	default:
+		name = before[len(before)-1]
+	}
+	option, known := c.option(name)
+	if !known || option.Value == "" {
+		return nil, false
+	}
+	if offer := c.Complete[option.Value]; offer != nil {
+		return beginningWith(strings.TrimPrefix(partial, "="), offer(c.withoutOptions(before))), true
+	}
+	return nil, true
+}
+
+// withoutOptions are the words of the forms among those typed.
+func (c *Command) withoutOptions(typed []string) []string {
+	words, _, err := c.split(typed)
+	if err != nil {
+		return nil
+	}
+	return words
+}
+
+// withoutSteps forgets the steps that are complete: the next may follow.
+func (c *Command) withoutSteps(words []string) []string {
+	if c.Steps == nil || len(words) < 2 {
+		return words
+	}
+	for rest := words[1:]; len(rest) > 0; {
+		step, _, best := c.longestStep(rest)
+		if step == nil {
+			return append(words[:1:1], rest...)
+		}
+		rest = rest[best.used:]
+	}
+	return words[:1]
+}
+
+// candidates are the words that may stand for a word of a syntax.
+func (c *Command) candidates(w word, before []string) []string {
+	if w.literal {
+		return strings.Split(w.text, "|")
+	}
+	if offer := c.Complete[w.text]; offer != nil {
+		return offer(before)
+	}
+	return nil
+}
+
+// nextWords are the words of the syntax that may follow those typed.
+func nextWords(syntax []word, typed []string) (next []word, fits bool) {
+	for len(syntax) > 0 && syntax[0].marker {
+		syntax = syntax[1:]
+	}
+	if len(syntax) == 0 {
+		return nil, len(typed) == 0
+	}
+	w := syntax[0]
+	if w.opens {
+		next, fits = nextWords(afterBrackets(syntax), typed)
+	}
+	switch {
+	case len(typed) == 0:
+		return append(next, w), true
+	case !w.is(typed[0]):
+		return next, fits
+	}
+	rest := syntax[1:]
+	if w.repeat {
+		rest = append([]word{{text: w.text, literal: w.literal, repeat: true, opens: true, closes: true}}, rest...)
+	}
+	more, fitsMore := nextWords(rest, typed[1:])
+	return append(next, more...), fits || fitsMore
+}
+
+// beginningWith keeps the words that begin so, each once.
+func beginningWith(partial string, words []string) []string {
+	var kept []string
+	seen := map[string]bool{}
+	for _, w := range words {
+		if (w == FilesHere || strings.HasPrefix(w, partial)) && !seen[w] {
+			seen[w] = true
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+const bashScript = `# bash completion for COMMAND
+FUNCTION() {
+    local IFS=$'\n' word=${COMP_WORDS[COMP_CWORD]#=}
+    local found=($(COMMAND __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    if [[ ${found[0]} == :files ]]; then
+        compopt -o filenames
+        COMPREPLY=($(compgen -f -- "$word"))
+    else
+        COMPREPLY=("${found[@]}")
+        [[ ${found[0]} == *= ]] && compopt -o nospace
+    fi
+}
+complete -F FUNCTION COMMAND
+`
+
+const zshScript = `#compdef COMMAND
+FUNCTION() {
+    local -a found
+    found=(${(f)"$(COMMAND __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+    if [[ ${found[1]} == :files ]]; then
+        compset -P '*='
+        _files
+    else
+        compadd -a found
+    fi
+}
+compdef FUNCTION COMMAND
+`
+
+const fishScript = `# fish completion for COMMAND
+function FUNCTION
+    set -l typed (commandline -opc) (commandline -ct)
+    set -l found (COMMAND __complete $typed[2..-1] 2>/dev/null)
+    if test "$found[1]" = :files
+        __fish_complete_path (commandline -ct)
+    else
+        printf '%s\n' $found
+    end
+end
+complete -c COMMAND -f -a '(FUNCTION)'
+`

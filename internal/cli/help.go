@@ -52,10 +52,7 @@ func (c *Command) help(args []string) string {
 	forms, best := c.closest(words)
 	var b strings.Builder
 	if best.literals == 0 {
-		forms = nil
-		for i := range c.Forms {
-			forms = append(forms, &c.Forms[i])
-		}
+		forms = c.visible()
 		fmt.Fprintf(&b, "%s - %s\n\n", c.Name, c.Summary)
 	}
 	c.helpForms(&b, forms)
@@ -72,7 +69,7 @@ func (c *Command) helpForms(b *strings.Builder, forms []*Form) {
 		if form.Hidden {
 			continue
 		}
-		fmt.Fprintf(b, "%s\n    %s\n", c.synopsis(form), form.Summary)
+		fmt.Fprintf(b, "%s\n    %s\n", c.synopsis(form), sentence(form.Summary))
 		for _, o := range c.optionsOf(form) {
 			if !seen[o.name()] {
 				seen[o.name()] = true
@@ -84,7 +81,7 @@ func (c *Command) helpForms(b *strings.Builder, forms []*Form) {
 		b.WriteString("\nOptions:\n")
 	}
 	for _, o := range options {
-		fmt.Fprintf(b, "  %-28s %s\n", o.terms(), o.Text)
+		fmt.Fprintf(b, "  %-28s %s\n", o.terms(), sentence(o.Text))
 	}
 }
 

@@ -14,6 +14,7 @@ type word struct {
 	opens    bool   // the first in its brackets
 	closes   bool   // the last in its brackets
 	marker   bool   // OPTIONS: no word, but the place of the options
+	anything bool   // whatever follows: the syntax ends here
 }
 
 // parseSyntax cuts a syntax into its words.
@@ -85,8 +86,8 @@ func matchFrom(syntax []word, typed []string, so matched) matched {
 	for len(syntax) > 0 && syntax[0].marker {
 		syntax = syntax[1:]
 	}
-	if len(syntax) == 0 {
-		so.complete = len(typed) == 0
+	if len(syntax) == 0 || syntax[0].anything {
+		so.complete = len(typed) == 0 || len(syntax) > 0
 		return so
 	}
 	var without matched
@@ -141,11 +142,21 @@ func (c *Command) match(args []string) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	forms, best := c.closest(words)
-	if !best.complete {
-		return nil, &usageError{message: complaint(words, best), forms: forms}
+	steps, err := c.steps(words)
+	if err != nil {
+		return nil, err
 	}
-	call := &Call{Command: c, Form: forms[0], args: best.args, options: map[string][]string{}}
+	var call *Call
+	if steps != nil {
+		call = steps[0]
+		call.steps = steps
+	} else {
+		forms, best := c.closest(words)
+		if !best.complete {
+			return nil, &usageError{message: complaint(words, best), forms: forms}
+		}
+		call = &Call{Command: c, Form: forms[0], args: best.args, options: map[string][]string{}}
+	}
 	for _, g := range given {
 		if !c.takes(call.Form, g.option) {
 			return call, Usagef("%s does not belong to this use of %s", g.typed, c.Name)
@@ -158,8 +169,7 @@ func (c *Command) match(args []string) (*Call, error) {
 // closest is the form that agrees best with the words, first; several when
 // they agree equally well.
 func (c *Command) closest(words []string) (forms []*Form, best matched) {
-	for i := range c.Forms {
-		form := &c.Forms[i]
+	for _, form := range c.forms() {
 		m := matchWords(parseSyntax(form.Syntax), words)
 		switch {
 		case len(forms) == 0 || m.betterThan(best):
@@ -169,6 +179,26 @@ func (c *Command) closest(words []string) (forms []*Form, best matched) {
 		}
 	}
 	return forms, best
+}
+
+// forms are the command's own, and those that every command has.
+func (c *Command) forms() []*Form {
+	forms := make([]*Form, 0, len(c.Forms)+1)
+	for i := range c.Forms {
+		forms = append(forms, &c.Forms[i])
+	}
+	return append(forms, &completionForm)
+}
+
+// visible are the forms that a person is told of.
+func (c *Command) visible() []*Form {
+	var forms []*Form
+	for _, form := range c.forms() {
+		if !form.Hidden {
+			forms = append(forms, form)
+		}
+	}
+	return forms
 }
 
 // complaint says what is wrong with words that agree with no form.

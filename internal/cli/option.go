@@ -65,13 +65,16 @@ func (c *Command) split(args []string) (words []string, options []given, err err
 
 // wrongOption is a usage error about the forms that the words so far mean.
 func (c *Command) wrongOption(words []string, format string, args ...any) error {
-	forms, _ := c.closest(words)
+	forms, best := c.closest(words)
+	if best.used == 0 {
+		forms = c.visible()
+	}
 	return UsageOf(forms, format, args...)
 }
 
 // isLiteral reports whether a syntax has this very word.
 func (c *Command) isLiteral(arg string) bool {
-	for _, form := range c.Forms {
+	for _, form := range c.forms() {
 		for _, w := range parseSyntax(form.Syntax) {
 			if w.literal && w.is(arg) {
 				return true
@@ -84,8 +87,8 @@ func (c *Command) isLiteral(arg string) bool {
 // option finds an option by what was typed. One name has one meaning in all
 // forms of a command (a test of every command says so).
 func (c *Command) option(typed string) (Option, bool) {
-	for i := range c.Forms {
-		for _, o := range c.optionsOf(&c.Forms[i]) {
+	for _, form := range c.forms() {
+		for _, o := range c.optionsOf(form) {
 			if o.Long != "" && typed == "--"+o.Long || o.Short != 0 && typed == "-"+string(o.Short) {
 				return o, true
 			}

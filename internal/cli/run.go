@@ -29,9 +29,16 @@ func Run(command *Command, args []string, stdin io.Reader, stdout, stderr io.Wri
 	call, err := command.match(args)
 	if err == nil {
 		call.Stdin, call.Stdout, call.Stderr = stdin, stdout, stderr
-		err = call.Form.Run(call)
+		err = call.run()
 	}
 	return report(command, call, err, stderr)
+}
+
+func (c *Call) run() error {
+	if c.steps == nil {
+		return c.Form.Run(c)
+	}
+	return c.Command.Steps(c, c.steps)
 }
 
 // Status is an error that ends the command with that exit status and without
@@ -116,6 +123,9 @@ func builtin(command *Command, args []string, stdout io.Writer) (done bool, stat
 			fmt.Fprintf(stdout, "%s %s\n", command.Name, Version())
 			return true, exitOK
 		case "--man":
+			if err := Check(command); err != nil {
+				panic(err) // the table is a part of the program
+			}
 			stdout.Write(ManPage(command))
 			return true, exitOK
 		}

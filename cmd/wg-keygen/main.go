@@ -1,0 +1,108 @@
+// Wg-keygen makes the keys of wg interfaces. See wg-keygen(8).
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"wgd/internal/cli"
+	"wgd/key"
+)
+
+func main() { cli.Main(command()) }
+
+func command() *cli.Command {
+	return &cli.Command{
+		Name:    "wg-keygen",
+		Summary: "make keys for wg interfaces",
+		Description: []string{
+			"wg-keygen prints a new key, or the public key of a private one, as one line of base64.",
+			"A private key says who one is: keep it in a file that only root may read, and give only the public key away. " +
+				"A preshared key is one more secret that two peers may share; each pair of peers has its own.",
+			"When standard output is a file that others may read, or the private key comes from one, " +
+				"a warning on standard error says so; nothing else changes.",
+		},
+		Forms: []cli.Form{
+			{Syntax: "", Summary: "print a new private key", Run: makePrivate},
+			{
+				Syntax:  "--pub",
+				Summary: "read a private key from standard input and print its public key",
+				Run:     printPublic,
+			},
+			{Syntax: "--psk", Summary: "print a new preshared key", Run: makePreshared},
+		},
+		Files: []cli.Entry{{Term: "/etc/wg/", Text: "The customary place of key files."}},
+		Examples: []cli.Example{
+			{Text: "Make the key pair of wg0:", Lines: []string{
+				"umask 077",
+				"wg-keygen > /etc/wg/wg0",
+				"wg-keygen --pub < /etc/wg/wg0 > /etc/wg/wg0.pub",
+			}},
+			{Text: "Make a secret for the peers A and B:", Lines: []string{"wg-keygen --psk > /etc/wg/a-b.psk"}},
+		},
+		SeeAlso: []string{"wg-ifconfig(8)", "wgconfig(8)", "wgd(8)", "wg(4)"},
+	}
+}
+
+func makePrivate(c *cli.Call) error {
+	warnAbout(c, c.Stdout, "standard output", "the private key")
+	k, err := key.GeneratePrivate(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("no random bytes for a key: %w", err)
+	}
+	defer k.Erase()
+	return printLine(c, k.Base64())
+}
+
+func makePreshared(c *cli.Call) error {
+	warnAbout(c, c.Stdout, "standard output", "the preshared key")
+	k, err := key.GeneratePreshared(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("no random bytes for a key: %w", err)
+	}
+	defer k.Erase()
+	return printLine(c, k.Base64())
+}
+
+// longestInput is more than a key and any white space around it.
+const longestInput = 4096
+
+func printPublic(c *cli.Call) error {
+	warnAbout(c, c.Stdin, "standard input", "the private key")
+	text, err := io.ReadAll(io.LimitReader(c.Stdin, longestInput))
+	if err != nil {
+		return fmt.Errorf("read the private key from standard input: %w", err)
+	}
+	defer clear(text)
+	k, err := key.ParsePrivate(string(text))
+	if err != nil {
+		return fmt.Errorf("standard input: %w", err)
+	}
+	defer k.Erase()
+	if k.IsZero() {
+		return errors.New("standard input: the private key is all zeros, which stands for none: make one with wg-keygen")
+	}
+	return printLine(c, k.Public().Base64())
+}
+
+// warnAbout says that others may read the file that has the key.
+func warnAbout(c *cli.Call, stream any, name, what string) {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return
+	}
+	info, err := f.Stat()
+	if err == nil && cli.ReadableByOthers(info) {
+		c.Warnf("%s has mode %04o: others may read %s: make it private with chmod 600", name, info.Mode().Perm(), what)
+	}
+}
+
+func printLine(c *cli.Call, line string) error {
+	if _, err := fmt.Fprintln(c.Stdout, line); err != nil {
+		return fmt.Errorf("print the key: %w", err)
+	}
+	return nil
+}

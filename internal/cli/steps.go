@@ -1,0 +1,71 @@
+package cli
+
+// A command whose forms may follow each other: after the first word, which
+// they share, every form marked Step may stand, several in one command:
+// `wg-ifconfig wg0 create inet 10.2.0.1/24 up`. They are found one after the
+// other, each as long as it can be, and given to Command.Steps together, so
+// that all can be looked at before the first is done.
+
+// steps finds the forms that follow each other in words. found is nil when
+// not even the first is one.
+func (c *Command) steps(words []string) (found []*Call, err error) {
+	if c.Steps == nil || len(words) < 2 {
+		return nil, nil
+	}
+	first, rest := words[:1], words[1:]
+	for len(rest) > 0 {
+		step, near, best := c.longestStep(rest)
+		if step == nil && found == nil && best.literals == 0 {
+			return nil, nil
+		}
+		if step == nil {
+			if best.literals == 0 {
+				near = c.stepForms()
+			}
+			return nil, &usageError{message: complaint(rest, best), forms: near}
+		}
+		call := &Call{Command: c, Form: step, args: best.args, options: map[string][]string{}}
+		call.args[parseSyntax(step.Syntax)[0].text] = first
+		found = append(found, call)
+		rest = rest[best.used:]
+	}
+	return found, nil
+}
+
+// longestStep is the step that words begin with; without one, near are those
+// that agree best.
+func (c *Command) longestStep(words []string) (step *Form, near []*Form, best matched) {
+	for _, form := range c.stepForms() {
+		m := matchPrefix(parseSyntax(form.Syntax)[1:], words)
+		if m.complete && (step == nil || m.used > best.used) {
+			step, best = form, m
+			continue
+		}
+		switch {
+		case step != nil || m.complete:
+		case len(near) == 0 || m.betterThan(best):
+			near, best = []*Form{form}, m
+		case m.asGoodAs(best):
+			near = append(near, form)
+		}
+	}
+	return step, near, best
+}
+
+func (c *Command) stepForms() []*Form {
+	var forms []*Form
+	for _, form := range c.forms() {
+		if form.Step {
+			forms = append(forms, form)
+		}
+	}
+	return forms
+}
+
+// matchPrefix tries the syntax against the beginning of the words.
+func matchPrefix(syntax []word, typed []string) matched {
+	return matchFrom(append(syntax[:len(syntax):len(syntax)], anything), typed, matched{args: map[string][]string{}})
+}
+
+// anything ends a syntax after which other words may come.
+var anything = word{text: "...", anything: true}
