@@ -41,12 +41,33 @@ func NewHost(t T, name string) *Host {
 		t.Fatalf("host %s: %v", name, err)
 	}
 	t.Cleanup(func() {
+		if h.cmd == nil {
+			return
+		}
+		h.hearDaemons()
 		if t.Failed() {
 			h.testify()
 		}
 		h.Halt()
 	})
 	return h
+}
+
+// logFile is where the daemons that Tunnel starts write on a host.
+const logFile = "/run/wgd.log"
+
+// hearDaemons fails the test when a daemon crashed or the race detector spoke.
+func (h *Host) hearDaemons() {
+	text, err := os.ReadFile(h.Path(logFile))
+	if err != nil {
+		return
+	}
+	for _, word := range []string{"DATA RACE", "panic:", "fatal error:"} {
+		if strings.Contains(string(text), word) {
+			h.t.Errorf("host %s: a daemon's log has %q", h.Name, word)
+			return
+		}
+	}
 }
 
 func (h *Host) boot() error {
@@ -88,7 +109,7 @@ func (h *Host) Halt() {
 
 // testify says, after a failure, how the host looked.
 func (h *Host) testify() {
-	r := h.Run("ip -br addr; ip route; ip -6 route | grep -v fe80; wg show all; for i in $(wg show interfaces); do wgconfig $i show all; done; cat /run/wgd*.log")
+	r := h.Run("ip -br addr; ip route; ip -6 route | grep -v fe80; wg show all; for i in $(wg show interfaces); do wgconfig $i show all; done; tail -n 100 " + logFile)
 	h.t.Logf("host %s at the end:\n%s%s", h.Name, r.Out, r.Err)
 }
 

@@ -17,6 +17,7 @@ type T interface {
 	Failed() bool
 	Cleanup(func())
 	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 

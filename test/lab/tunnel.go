@@ -65,7 +65,8 @@ func (t *Tunnel) makeOurs(s Settings) {
 	h, file := t.Host, "/etc/wg/"+t.Name
 	h.t.Helper()
 	t.Public = strings.TrimSpace(h.Must("umask 077; wg-keygen > %s && wg-keygen --pub < %s", file, file))
-	line := fmt.Sprintf("wg-ifconfig %s create && wgconfig %s set private-key %s", t.Name, t.Name, file)
+	line := fmt.Sprintf("LOG_LEVEL=verbose wg-ifconfig %s create >>%s 2>&1 || { cat %s >&2; false; } && wgconfig %s set private-key %s",
+		t.Name, logFile, logFile, t.Name, file)
 	if s.Port != 0 {
 		line += fmt.Sprintf(" && wgconfig %s set listen-port %d", t.Name, s.Port)
 	}

@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+const (
+	manyPeers    = 10_000
+	manyPrefixes = 130_560
+)
+
+// bigConfiguration has ten thousand peers and the given number of prefixes,
+// spread evenly; what each peer must have afterwards is the map.
+func bigConfiguration(t *testing.T, peers, prefixes int) (text string, want map[string][]string) {
+	t.Helper()
+	var b strings.Builder
+	want = map[string][]string{}
+	next := 0
+	for i := range peers {
+		var key [32]byte
+		rand.Read(key[:])
+		public := base64.StdEncoding.EncodeToString(key[:])
+		fmt.Fprintf(&b, "[Peer]\nPublicKey = %s\nEndpoint = 192.0.2.%d:%d\n", public, 10+i%200, 1000+i%60000)
+		list := []string{}
+		for ; next < (i+1)*prefixes/peers; next++ {
+			list = append(list, prefix(next))
+		}
+		if len(list) > 0 {
+			fmt.Fprintf(&b, "AllowedIPs = %s\n", strings.Join(list, ", "))
+		}
+		slices.Sort(list)
+		want[public] = list
+	}
+	return b.String(), want
+}
+
+// prefix is the n-th of many: two thirds IPv4, of several lengths, none equal.
+func prefix(n int) string {
+	if n%3 == 2 {
+		return fmt.Sprintf("fd00:%x:%x::/64", n>>16&0xffff, n&0xffff)
+	}
+	if n%3 == 1 {
+		return fmt.Sprintf("%d.%d.%d.%d/31", 11+n>>16&0x3f, n>>8&255, n&255, 0)
+	}
+	return fmt.Sprintf("%d.%d.%d.%d/32", 80+n>>16&0x3f, n>>8&255, n&255, 7)
+}
+
+// Ten thousand peers and 130,560 prefixes are set and read back equal, by wg and
+// by wgconfig, quickly. // A60, B22, B60
+func TestLargeConfiguration(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		peers, prefixes int
+	}{
+		{"10,000 peers", manyPeers, manyPrefixes},
+		{"one peer", 1, manyPrefixes},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := lab.NewHost(t, "a")
+			tun := h.Tunnel(lab.Settings{Port: 1234})
+			text, want := bigConfiguration(t, c.peers, c.prefixes)
+			h.Write("/etc/wireguard/wg0.conf", text)
+			start := time.Now()
+			h.Must("wg addconf wg0 /etc/wireguard/wg0.conf")
+			set := time.Since(start)
+			start = time.Now()
+			got := map[string][]string{}
+			for _, p := range tun.Peers() {
+				slices.Sort(p.AllowedIPs)
+				got[p.Public] = p.AllowedIPs
+			}
+			t.Logf("set in %v, read in %v", set, time.Since(start))
+			compareConfigurations(t, "wg", got, want)
+			compareConfigurations(t, "wgconfig", jsonConfiguration(t, h), want)
+			if set > 20*time.Second || time.Since(start) > 40*time.Second {
+				t.Errorf("set in %v, read in %v: too slow", set, time.Since(start))
+			}
+		})
+	}
+}
+
+func compareConfigurations(t *testing.T, by string, got, want map[string][]string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s shows %d peers, want %d", by, len(got), len(want))
+	}
+	for public, prefixes := range want {
+		if !slices.Equal(got[public], prefixes) {
+			t.Fatalf("%s: peer %s has %d prefixes, want %d", by, public, len(got[public]), len(prefixes))
+		}
+	}
+}
+
+func jsonConfiguration(t *testing.T, h *lab.Host) map[string][]string {
+	t.Helper()
+	var status struct {
+		Peers []struct {
+			PublicKey  string   `json:"public_key"`
+			AllowedIPs []string `json:"allowed_ips"`
+		} `json:"peers"`
+	}
+	if err := json.Unmarshal([]byte(h.Must("wgconfig wg0 show all --json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for _, p := range status.Peers {
+		slices.Sort(p.AllowedIPs)
+		got[p.PublicKey] = p.AllowedIPs
+	}
+	return got
+}
+
+// Ten thousand configured idle peers stay under 40 MB of resident memory, and
+// cost no processor time. (The issue's floor; also B9 on real clocks.)
+func TestMemoryOfIdlePeers(t *testing.T) {
+	b, err := lab.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := lab.NewHost(t, "a")
+	h.Tunnel(lab.Settings{Port: 1234})
+	text, _ := bigConfiguration(t, manyPeers, 2*manyPeers)
+	h.Write("/etc/wireguard/wg0.conf", text)
+	h.Must("wg addconf wg0 /etc/wireguard/wg0.conf")
+	pid := daemon(t, h)
+	if b.Race {
+		t.Log("the race detector's own memory counts: no figure")
+		return
+	}
+	lab.Until(t, 30*time.Second, "the daemon has less than 40 MB resident", func() (bool, string) {
+		s, err := h.Stat(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Resident < 40_000_000/1024, fmt.Sprintf("%d KiB", s.Resident)
+	})
+	before, err := h.Stat(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+	after, err := h.Stat(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d KiB resident", after.Resident)
+	if busy := after.CPU - before.CPU; busy > 200*time.Millisecond {
+		t.Errorf("%v of processor in 2 s of idleness", busy)
+	}
+}
