@@ -10,6 +10,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/cli/show"
 	"wgd/internal/control"
 	"wgd/internal/resolve"
 	"wgd/key"
@@ -35,7 +36,7 @@ func mayAdd(status *conf.Status, name string, public key.Public) error {
 	if public == status.PublicKey && !status.PrivateKey.IsZero() {
 		return fmt.Errorf("peer %s: this public key is %s's own: give the other side's", name, status.Name) // A57
 	}
-	names := displayNames(status.Peers)
+	names := show.Names(status.Peers)
 	for i := range status.Peers {
 		switch p := &status.Peers[i]; {
 		case p.Name == name:
@@ -60,7 +61,7 @@ func setPeer(c *cli.Call) error {
 	}
 	name := c.Arg("NAME")
 	return changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
-		peer, _, err := find(status, name)
+		peer, _, err := show.Find(status, name)
 		if err != nil {
 			return conf.PeerChange{}, err
 		}
@@ -94,7 +95,7 @@ func mayRename(status *conf.Status, peer *conf.PeerStatus, name string) error {
 
 func deletePeer(c *cli.Call) error {
 	return withInterface(c, func(client *control.Client, status *conf.Status) error {
-		peer, _, err := find(status, c.Arg("NAME"))
+		peer, _, err := show.Find(status, c.Arg("NAME"))
 		if err != nil {
 			return err
 		}

@@ -3,16 +3,12 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
-	"time"
 
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/cli/show"
 	"wgd/internal/control"
 )
-
-// ctime is the form of ctime(3).
-const ctime = "Mon Jan _2 15:04:05 2006"
 
 func statusOf(name string) (conf.Status, error) {
 	client, err := control.Dial(name)
@@ -29,10 +25,10 @@ func showAll(c *cli.Call) error {
 		return err
 	}
 	if c.Has(optJSON.Long) {
-		return c.PrintJSON(interfaceJSON(&status))
+		return c.PrintJSON(show.InterfaceJSON(&status))
 	}
 	w := bufio.NewWriter(c.Stdout)
-	writeInterface(w, &status)
+	show.Interface(w, &status)
 	return w.Flush()
 }
 
@@ -41,17 +37,17 @@ func showPeer(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	peer, name, err := find(&status, c.Arg("NAME"))
+	peer, name, err := show.Find(&status, c.Arg("NAME"))
 	if err != nil {
 		return err
 	}
 	secrets := c.Has(optShowPSK.Long)
 	if c.Has(optJSON.Long) {
-		return c.PrintJSON(peerJSON(peer, name, secrets))
+		return c.PrintJSON(show.PeerJSON(peer, name, secrets))
 	}
 	w := bufio.NewWriter(c.Stdout)
 	fmt.Fprintf(w, "peer: %s\n", name)
-	writePeer(w, peer, "\t", secrets)
+	show.Peer(w, peer, "\t", secrets)
 	return w.Flush()
 }
 
@@ -61,7 +57,7 @@ func showPrivateKey(c *cli.Call) error {
 		return err
 	}
 	if c.Has(optJSON.Long) {
-		return c.PrintJSON(privateKeyJSON(&status))
+		return c.PrintJSON(show.PrivateKeyJSON(&status))
 	}
 	text := "(none)"
 	if !status.PrivateKey.IsZero() {
@@ -69,81 +65,4 @@ func showPrivateKey(c *cli.Call) error {
 	}
 	_, err = fmt.Fprintf(c.Stdout, "private-key: %s\n", text)
 	return err
-}
-
-// writeInterface writes the interface and its peers as NetBSD's program does.
-// Lines of our own follow its lines, and only when they say something.
-func writeInterface(w io.Writer, s *conf.Status) {
-	fmt.Fprintf(w, "interface: %s\n\tprivate-key: (hidden)\n", s.Name)
-	if s.ListenPort != 0 {
-		fmt.Fprintf(w, "\tlisten-port: %d\n", s.ListenPort)
-	} else {
-		fmt.Fprint(w, "\tlisten-port: (none)\n")
-	}
-	if s.FirewallMark != 0 {
-		fmt.Fprintf(w, "\tfwmark: %#x\n", s.FirewallMark)
-	}
-	if s.Fault != "" {
-		fmt.Fprintf(w, "\tfault: %s\n", s.Fault)
-	}
-	for i, name := range displayNames(s.Peers) {
-		fmt.Fprintf(w, "\tpeer: %s\n", name)
-		writePeer(w, &s.Peers[i], "\t\t", false)
-	}
-}
-
-// writePeer writes the lines of one peer, each after the indentation.
-func writePeer(w io.Writer, p *conf.PeerStatus, indent string, secrets bool) {
-	line := func(name, value string) { fmt.Fprintf(w, "%s%s: %s\n", indent, name, value) }
-	line("public-key", p.PublicKey.Base64())
-	line("endpoint", endpointText(p))
-	line("preshared-key", presharedText(p, secrets))
-	fmt.Fprintf(w, "%sallowed-ips: ", indent)
-	writeAllowedIPs(w, p)
-	line("latest-handshake", handshakeText(p))
-	if p.RxBytes != 0 || p.TxBytes != 0 {
-		line("transfer", fmt.Sprintf("%d bytes received, %d bytes sent", p.RxBytes, p.TxBytes))
-	}
-	if p.PersistentKeepalive != 0 {
-		line("persistent-keepalive", fmt.Sprint(p.PersistentKeepalive))
-	}
-}
-
-func endpointText(p *conf.PeerStatus) string {
-	if !p.Endpoint.IsValid() {
-		return "(none)"
-	}
-	return p.Endpoint.String()
-}
-
-func presharedText(p *conf.PeerStatus, secrets bool) string {
-	switch {
-	case !secrets:
-		return "(hidden)"
-	case p.PresharedKey.IsZero():
-		return "(none)"
-	}
-	return p.PresharedKey.Base64()
-}
-
-func writeAllowedIPs(w io.Writer, p *conf.PeerStatus) {
-	if len(p.AllowedIPs) == 0 {
-		io.WriteString(w, "(none)\n")
-		return
-	}
-	var line []byte
-	for i, prefix := range p.AllowedIPs {
-		if i > 0 {
-			line = append(line, ',')
-		}
-		line = prefix.AppendTo(line)
-	}
-	w.Write(append(line, '\n'))
-}
-
-func handshakeText(p *conf.PeerStatus) string {
-	if p.LastHandshake.IsZero() {
-		return "(never)"
-	}
-	return p.LastHandshake.In(time.Local).Format(ctime)
 }

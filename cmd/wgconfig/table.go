@@ -3,6 +3,7 @@ package main
 import (
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/cli/show"
 	"wgd/internal/control"
 )
 
@@ -124,5 +125,5 @@ func completePeer(before []string) []string {
 	if err != nil {
 		return nil
 	}
-	return displayNames(status.Peers)
+	return show.Names(status.Peers)
 }

@@ -14,6 +14,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/cli/show"
 	"wgd/internal/control"
 	"wgd/internal/control/controltest"
 	"wgd/key"
@@ -465,13 +466,13 @@ func TestUnnamedPeers(t *testing.T) {
 		{PublicKey: key.Public{7}, Name: "09090909"},
 	}})
 	want := []string{"01020304050", "01020304056", "090909090", "09090909"}
-	if got := displayNames(target.Status().Peers); !reflect.DeepEqual(got, want) {
+	if got := show.Names(target.Status().Peers); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	does(t, "wg0 set peer 01020304056 --rename=six")
 	does(t, "wg0 delete peer 01020304")
 	does(t, "wg0 delete peer 09090909")
-	if got, want := displayNames(target.Status().Peers), []string{"six", "09090909"}; !reflect.DeepEqual(got, want) {
+	if got, want := show.Names(target.Status().Peers), []string{"six", "09090909"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

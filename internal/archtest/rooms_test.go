@@ -29,10 +29,11 @@ var rooms = map[string]room{
 	"conf":     {pure: true, imports: []string{"key"}},
 	"netstack": {imports: []string{"internal/sys/tun", "internal/packet"}, third: []string{gvisor}},
 
-	"cmd/wgd":         command,
-	"cmd/wgconfig":    command,
-	"cmd/wg-keygen":   command,
-	"cmd/wg-ifconfig": command,
+	"cmd/wgd":           command,
+	"cmd/wgconfig":      command,
+	"cmd/wg-keygen":     command,
+	"cmd/wg-ifconfig":   command,
+	"internal/cli/show": {imports: []string{"key", "conf"}},
 	"internal/cli": {imports: []string{
 		"key", "conf", "internal/control", "internal/engine", "internal/sys/...", "wg", "netstack"},
 		third: []string{cobra}},

@@ -23,7 +23,7 @@ const (
 	patience = 60 * time.Second
 
 	// maxConnections are served at once; more wait to be accepted.
-	maxConnections = 64
+	maxConnections = 512
 
 	answerBuffer = 64 << 10
 )

@@ -218,7 +218,10 @@ func (d *Decoder) peerLine(name string, value []byte) error {
 	case "name":
 		s := string(value)
 		p.Name = &s
-		return nil
+		if s == "" {
+			return nil
+		}
+		return conf.ValidName(s) // at once: a million long names would fill the memory
 	case "preshared_key":
 		preshared, err := key.ParsePresharedHex(string(value))
 		clear(value)

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"net/netip"
@@ -6,9 +6,9 @@ import (
 	"wgd/conf"
 )
 
-// The JSON is documented in the manual: keys may be added, none changes.
-
-type jsonInterface struct {
+// JSONInterface is `wgconfig INTERFACE --json`. It is documented in the manual:
+// keys may be added, none changes.
+type JSONInterface struct {
 	Interface  string            `json:"interface"`
 	Up         bool              `json:"up"`
 	MTU        int               `json:"mtu"`
@@ -17,11 +17,12 @@ type jsonInterface struct {
 	ListenPort uint16            `json:"listen_port"`
 	Fwmark     uint32            `json:"fwmark"`
 	Tunables   map[string]string `json:"tunables"`
-	Peers      []jsonPeer        `json:"peers"`
+	Peers      []JSONPeer        `json:"peers"`
 	Drops      map[string]uint64 `json:"drops"`
 }
 
-type jsonPeer struct {
+// JSONPeer is one peer of it, and `wgconfig INTERFACE show peer NAME --json`.
+type JSONPeer struct {
 	Name                string         `json:"name"`
 	Named               bool           `json:"named"`
 	PublicKey           string         `json:"public_key"`
@@ -35,13 +36,15 @@ type jsonPeer struct {
 	TxBytes             uint64         `json:"tx_bytes"`
 }
 
-type jsonPrivateKey struct {
+// JSONPrivateKey is `wgconfig INTERFACE show private-key --json`.
+type JSONPrivateKey struct {
 	Interface  string  `json:"interface"`
 	PrivateKey *string `json:"private_key"`
 }
 
-func interfaceJSON(s *conf.Status) jsonInterface {
-	out := jsonInterface{
+// InterfaceJSON is the interface without secrets.
+func InterfaceJSON(s *conf.Status) JSONInterface {
+	out := JSONInterface{
 		Interface:  s.Name,
 		Up:         s.Up,
 		MTU:        s.MTU,
@@ -49,7 +52,7 @@ func interfaceJSON(s *conf.Status) jsonInterface {
 		ListenPort: s.ListenPort,
 		Fwmark:     s.FirewallMark,
 		Tunables:   map[string]string{},
-		Peers:      make([]jsonPeer, len(s.Peers)),
+		Peers:      make([]JSONPeer, len(s.Peers)),
 		Drops:      map[string]uint64{},
 	}
 	if !s.PublicKey.IsZero() {
@@ -58,8 +61,8 @@ func interfaceJSON(s *conf.Status) jsonInterface {
 	for _, name := range conf.TunableNames() {
 		out.Tunables[name], _ = s.Tunables.Get(name)
 	}
-	for i, name := range displayNames(s.Peers) {
-		out.Peers[i] = peerJSON(&s.Peers[i], name, false)
+	for i, name := range Names(s.Peers) {
+		out.Peers[i] = PeerJSON(&s.Peers[i], name, false)
 	}
 	for _, d := range s.Drops {
 		out.Drops[d.Reason] += d.Count
@@ -67,8 +70,9 @@ func interfaceJSON(s *conf.Status) jsonInterface {
 	return out
 }
 
-func peerJSON(p *conf.PeerStatus, name string, secrets bool) jsonPeer {
-	out := jsonPeer{
+// PeerJSON is the peer under that name, with its preshared key if secrets.
+func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
+	out := JSONPeer{
 		Name:                name,
 		Named:               p.Name != "",
 		PublicKey:           p.PublicKey.Base64(),
@@ -93,8 +97,9 @@ func peerJSON(p *conf.PeerStatus, name string, secrets bool) jsonPeer {
 	return out
 }
 
-func privateKeyJSON(s *conf.Status) jsonPrivateKey {
-	out := jsonPrivateKey{Interface: s.Name}
+// PrivateKeyJSON is the private key.
+func PrivateKeyJSON(s *conf.Status) JSONPrivateKey {
+	out := JSONPrivateKey{Interface: s.Name}
 	if !s.PrivateKey.IsZero() {
 		out.PrivateKey = unlessEmpty(s.PrivateKey.Base64())
 	}

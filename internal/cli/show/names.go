@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 // name, as long as they are enough.
 const shortName = 8
 
-// displayNames are the names under which the peers are shown and addressed,
+// Names are the names under which the peers are shown and addressed,
 // in the order of the peers.
-func displayNames(peers []conf.PeerStatus) []string {
+func Names(peers []conf.PeerStatus) []string {
 	// Against given names and neighbours in the order of the digits: no peer
 	// is compared with all others (B22).
 	var unnamed []string
@@ -63,11 +63,11 @@ func common(a, b string) int {
 	return n
 }
 
-// find is the peer that is addressed so: by its name, the digits that stand
+// Find is the peer that is addressed so: by its name, the digits that stand
 // for it, or its public key in base64.
-func find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name string, err error) {
+func Find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name string, err error) {
 	public, notKey := key.ParsePublic(wanted)
-	names := displayNames(status.Peers)
+	names := Names(status.Peers)
 	for i := range status.Peers {
 		if names[i] == wanted || notKey == nil && status.Peers[i].PublicKey == public {
 			return &status.Peers[i], names[i], nil
