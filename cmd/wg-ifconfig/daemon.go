@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/internal/sys/link"
+)
+
+const (
+	daemon = "wgd"
+
+	// How long a daemon may take to begin, to notice, and to end.
+	startTime  = 15 * time.Second
+	noticeTime = 5 * time.Second
+	endTime    = 10 * time.Second
+	waitStep   = 10 * time.Millisecond
+)
+
+// create starts the daemon and waits until it answers.
+func create(c *cli.Call, links *link.Links, name string) error {
+	done := c.Progress("starting the daemon of " + name)
+	defer done()
+	if err := start(c, name); err != nil {
+		return err
+	}
+	var err error
+	if waitFor(startTime, func() bool {
+		if _, err = links.Get(name); err == nil {
+			_, err = statusOf(name)
+		}
+		return err == nil
+	}) {
+		return nil
+	}
+	return fmt.Errorf("%s: its daemon was started but does not answer: %w", name, err)
+}
+
+// start runs the daemon, which returns when its child is in the background.
+func start(c *cli.Call, name string) error {
+	program, err := findDaemon()
+	if err != nil {
+		return err
+	}
+	// A file, not a pipe: the daemon may keep it open.
+	said, err := os.CreateTemp("", "wg-ifconfig")
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	os.Remove(said.Name())
+	cmd := exec.Command(program, name)
+	cmd.Stderr = said
+	if os.Getenv("LOG_LEVEL") != "" {
+		// Its messages are wanted; they come also after this program ended.
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	}
+	err = cmd.Run()
+	said.Seek(0, io.SeekStart)
+	text, _ := io.ReadAll(io.LimitReader(said, 64<<10))
+	if err == nil {
+		c.Stderr.Write(text) // warnings
+		return nil
+	}
+	return failedToStart(name, program, string(text), err)
+}
+
+// findDaemon finds the daemon that belongs to this program.
+func findDaemon() (string, error) {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), daemon)
+		if path, err := exec.LookPath(beside); err == nil {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath(daemon)
+	if err != nil {
+		return "", fmt.Errorf("%s: the daemon is neither beside wg-ifconfig nor in PATH: install it", daemon)
+	}
+	return path, nil
+}
+
+// failedToStart says what the daemon said, in its last line.
+func failedToStart(name, program, said string, err error) error {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	last := strings.TrimPrefix(lines[len(lines)-1], daemon+": ")
+	if last == "" {
+		return fmt.Errorf("%s: its daemon did not start: %s: %w", name, program, err)
+	}
+	if strings.HasPrefix(last, name+": ") || strings.Contains(last, `"`+name+`"`) {
+		return errors.New(last)
+	}
+	return fmt.Errorf("%s: %s", name, last)
+}
+
+// destroy deletes the interface, upon which its daemon ends in order.
+func destroy(c *cli.Call, links *link.Links, name string) error {
+	done := c.Progress("waiting for the daemon of " + name + " to end")
+	defer done()
+	if err := links.Delete(name); err != nil {
+		return err
+	}
+	ended := waitFor(endTime, func() bool {
+		_, err := links.Get(name)
+		if !errors.Is(err, link.ErrNotFound) {
+			return false
+		}
+		client, err := control.Dial(name)
+		if err == nil {
+			client.Close()
+		}
+		return errors.Is(err, control.ErrNotRunning)
+	})
+	if !ended {
+		return fmt.Errorf("%s: the interface is gone, but its daemon still runs: end it with kill(1)", name)
+	}
+	return nil
+}
+
+// setUp sets the interface up or down, and waits for the daemon's verdict.
+func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
+	if err := links.SetUp(name, up); err != nil {
+		return err
+	}
+	done := c.Progress("waiting for the daemon of " + name)
+	defer done()
+	var status conf.Status
+	var err error
+	noticed := waitFor(noticeTime, func() bool {
+		status, err = statusOf(name)
+		return err == nil && status.Up == up
+	})
+	switch {
+	case err != nil:
+		return err
+	case !noticed:
+		return fmt.Errorf("%s: its daemon did not notice the change: see its log", name)
+	case up && status.Fault != "":
+		return fmt.Errorf("%s: it is up, but does not work: %s", name, status.Fault)
+	}
+	return nil
+}
+
+func statusOf(name string) (conf.Status, error) {
+	client, err := control.Dial(name)
+	if err != nil {
+		return conf.Status{}, err
+	}
+	defer client.Close()
+	return client.Status()
+}
+
+// waitFor asks until the answer is yes, or the time is over.
+func waitFor(most time.Duration, ask func() bool) bool {
+	for end := time.Now().Add(most); ; time.Sleep(waitStep) {
+		if ask() {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}

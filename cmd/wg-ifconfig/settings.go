@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"wgd/internal/cli"
+)
+
+// setting is one thing to be done to an interface.
+type setting struct {
+	do      action
+	address netip.Addr
+	bits    int // length of the address's prefix; anyLength when it is removed whatever it has
+	mtu     int
+}
+
+type action int
+
+const (
+	doCreate action = iota
+	doDestroy
+	doAdd
+	doRemove
+	doMTU
+	doUp
+	doDown
+)
+
+const anyLength = -1
+
+// The kernel's bounds for the MTU of a TUN interface.
+const (
+	minMTU = 68
+	maxMTU = 65535
+)
+
+// parse turns the steps of a command into settings, or says what is wrong
+// with one of them.
+func parse(steps []*cli.Call) ([]setting, error) {
+	var settings []setting
+	for i, step := range steps {
+		s, err := parseOne(step)
+		if err != nil {
+			return nil, err
+		}
+		if s.do == doCreate && i > 0 {
+			return nil, cli.UsageOf([]*cli.Form{step.Form}, "create comes first")
+		}
+		if s.do == doDestroy && i < len(steps)-1 {
+			return nil, cli.UsageOf([]*cli.Form{step.Form}, "nothing can follow destroy")
+		}
+		settings = append(settings, s)
+	}
+	return settings, nil
+}
+
+func parseOne(step *cli.Call) (setting, error) {
+	switch step.Form.Syntax {
+	case syntaxCreate:
+		return setting{do: doCreate}, nil
+	case syntaxDestroy:
+		return setting{do: doDestroy}, nil
+	case syntaxMTU:
+		return parseMTU(step.Arg("BYTES"))
+	case syntaxUpDown:
+		if step.Arg("up|down") == "up" {
+			return setting{do: doUp}, nil
+		}
+		return setting{do: doDown}, nil
+	}
+	return parseAddress(step)
+}
+
+func parseMTU(text string) (setting, error) {
+	mtu, err := strconv.Atoi(text)
+	if err != nil || mtu < minMTU || mtu > maxMTU {
+		return setting{}, fmt.Errorf("mtu %q: not possible: give a number of bytes from %d to %d", text, minMTU, maxMTU)
+	}
+	return setting{do: doMTU, mtu: mtu}, nil
+}
+
+func parseAddress(step *cli.Call) (setting, error) {
+	family := step.Arg("inet|inet6")
+	typed := step.Arg("ADDRESS[/LENGTH]")
+	s := setting{do: doAdd, bits: anyLength}
+	if verb := step.Arg("alias|-alias|delete"); verb == "-alias" || verb == "delete" {
+		s.do = doRemove
+	}
+	text, length, hasLength := strings.Cut(typed, "/")
+	var err error
+	if s.address, err = addressOf(family, text, step.Arg("INTERFACE")); err != nil {
+		return setting{}, fmt.Errorf("%s %s: %w", family, typed, err)
+	}
+	mask := step.Arg("MASK")
+	if prefixlen := step.Arg("LENGTH"); prefixlen != "" {
+		if hasLength || mask != "" {
+			return setting{}, fmt.Errorf("%s %s: two prefix lengths: give one", family, typed)
+		}
+		length, hasLength = prefixlen, true
+	}
+	switch {
+	case hasLength && mask != "":
+		err = fmt.Errorf("a prefix length and a mask: give one")
+	case hasLength:
+		s.bits, err = lengthOf(length, s.address.BitLen())
+	case mask != "":
+		s.bits, err = lengthOfMask(mask, s.address)
+	case s.do == doAdd:
+		s.bits, err = defaultLength(s.address)
+	}
+	if err != nil {
+		return setting{}, fmt.Errorf("%s %s: %w", family, typed, err)
+	}
+	return s, nil
+}
+
+// addressOf reads an address of the family that an interface may have.
+func addressOf(family, text, interfaceName string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address: give one like 10.2.0.1/24 or fd00:2::1/64", text)
+	}
+	if zone := address.Zone(); zone != "" {
+		if zone != interfaceName {
+			return netip.Addr{}, fmt.Errorf("the address belongs to the interface %s: leave out %%%s", zone, zone)
+		}
+		address = address.WithZone("")
+	}
+	switch {
+	case family == "inet" && !address.Is4():
+		return netip.Addr{}, fmt.Errorf("not an IPv4 address: give IPv6 addresses after inet6")
+	case family == "inet6" && !address.Is6():
+		return netip.Addr{}, fmt.Errorf("not an IPv6 address: give IPv4 addresses after inet")
+	case address.IsUnspecified(), address.IsMulticast(), address.Is4In6():
+		return netip.Addr{}, fmt.Errorf("no interface can have this address: give an address of one host")
+	}
+	return address, nil
+}
+
+func lengthOf(text string, most int) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 8)
+	if err != nil || int(n) > most {
+		return 0, fmt.Errorf("prefix length %q: not possible: give a number from 0 to %d", text, most)
+	}
+	return int(n), nil
+}
+
+// lengthOfMask reads a mask, in dots or as one hexadecimal number.
+func lengthOfMask(text string, address netip.Addr) (int, error) {
+	var mask uint32
+	if dotted, err := netip.ParseAddr(text); err == nil && dotted.Is4() {
+		b := dotted.As4()
+		mask = uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	} else if n, err := strconv.ParseUint(text, 0, 32); err == nil && strings.HasPrefix(text, "0x") {
+		mask = uint32(n)
+	} else {
+		return 0, fmt.Errorf("netmask %q: not a mask: give one like 255.255.255.0, or a prefix length like %s/24", text, address)
+	}
+	length := bits.LeadingZeros32(^mask)
+	switch {
+	case !address.Is4():
+		return 0, fmt.Errorf("an IPv6 address has no netmask: give a prefix length like %s/64", address)
+	case mask<<length != 0:
+		return 0, fmt.Errorf("netmask %q: its bits are not in one piece: give one like 255.255.255.0", text)
+	}
+	return length, nil
+}
+
+// defaultLength is NetBSD's for IPv6. For IPv4 that would be the class of the
+// address, which hardly anybody means today: 10.2.0.1 would get a /8.
+func defaultLength(address netip.Addr) (int, error) {
+	if address.Is4() {
+		return 0, fmt.Errorf("the prefix length is missing: write %s/24, or %s/32 for this address alone", address, address)
+	}
+	return 64, nil
+}
