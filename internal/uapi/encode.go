@@ -198,4 +198,3 @@ func (o *out) peerChange(p *conf.PeerChange) {
 		o.bytes("allowed_ip", o.scratch)
 	}
 }
-
