@@ -76,6 +76,8 @@ var rooms = map[string]room{
 	"internal/archtest":            {},
 	"internal/deps":                {third: []string{unix, netlink, bart, cobra, gvisor, crypto}},
 
+	"docs/man": {},
+
 	"test/lab":   {third: []string{unix}},
 	"test/e2e":   {imports: []string{"test/lab"}, third: []string{unix}},
 	"test/bench": {imports: []string{"test/lab"}, third: []string{unix}},
