@@ -219,7 +219,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 	w.own.drop() // but for the index, which the session takes over
 	k := m.newSession(now, p, &w.send, &w.recv, w.own.index, w.msg.Sender, true)
 	p.follow(now, w.from, wire.ResponseSize)
-	m.initiated(now, p, k)
+	m.initiated(now, p, k, w.own.sentAt)
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
 	m.look(now, p)
 }

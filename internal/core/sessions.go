@@ -22,11 +22,18 @@ import (
 // public key, which both sides know, so they come to send on the same one, and
 // exactly one of them is its initiator and will renew it.
 
-// initiated publishes the session of our own initiation.
-func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair) {
+// initiated publishes the session of our own initiation, which was sent at
+// sentAt.
+func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair, sentAt clock.Time) {
 	s := p.shared.Sessions()
-	m.publish(p, peer.Sessions{Previous: second(s), Current: k, Next: s.Next})
-	p.superseded = s.Next != nil
+	if p.completed >= sentAt && s.Current != nil && s.Current.Usable(now.Mono) && !m.prevails(p) {
+		// The session of the peer's own initiation was confirmed before our
+		// response came, and is the one that stays.
+		m.publish(p, peer.Sessions{Previous: k, Current: s.Current, Next: s.Next})
+	} else {
+		m.publish(p, peer.Sessions{Previous: second(s), Current: k, Next: s.Next})
+		p.superseded = s.Next != nil
+	}
 	p.lastSession = now.Mono
 	p.complete(now)
 }
@@ -64,15 +71,17 @@ func (m *Machine) Confirm(now clock.Now, shared *peer.Peer, k *session.Keypair) 
 }
 
 // keepsOwn decides between the current session, of our initiation, and the
-// next one, of the peer's, after both sides initiated at once.
+// next one, of the peer's, which it has overtaken.
 func (m *Machine) keepsOwn(now clock.Now, p *member, s *peer.Sessions) bool {
 	if s.Current == nil || !s.Current.Usable(now.Mono) {
 		return false
 	}
 	// Not at once after all: who made the current one has left the next behind.
-	if s.Current.Created.Sub(s.Next.Created) >= m.tunables.RekeyTimeout {
-		return true
-	}
+	return s.Current.Created.Sub(s.Next.Created) >= m.tunables.RekeyTimeout || m.prevails(p)
+}
+
+// prevails reports whether of two sessions begun at once ours stays.
+func (m *Machine) prevails(p *member) bool {
 	ours, theirs := m.PublicKey(), p.public()
 	return bytes.Compare(ours[:], theirs[:]) > 0
 }

@@ -23,7 +23,7 @@ func (h *host) initiations() (at []time.Duration) {
 // apart; then there is silence, nothing staged, and no index left. New traffic
 // starts anew, at once.
 func TestGivesUpAfterRekeyAttemptTime(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		w := newWorld(t, seed)
 		a, b := w.pair()
 		w.lost = func(_, to *host, _ []byte) bool { return to == b }

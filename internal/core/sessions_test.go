@@ -1,0 +1,346 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// A16, B36: a thousand times both ends begin at once, over paths of any delay,
+// where packets overtake each other and where they do not. Every staged packet
+// arrives, and no third initiation is needed. Where nothing is overtaken, both
+// end with one session that exactly one of them has initiated.
+func TestSimultaneousInitiation(t *testing.T) {
+	for seed := range uint64(1000) {
+		w := newWorld(t, seed)
+		a, b := w.pair()
+		most := time.Duration(1+w.dice.Int64N(1000)) * time.Millisecond
+		w.delay = func() time.Duration { return time.Duration(w.dice.Int64N(int64(most))) }
+		steady := seed%2 == 0
+		if steady {
+			w.delay = func() time.Duration { return most }
+		}
+		w.jobDelay = func() time.Duration { return time.Duration(w.dice.Int64N(int64(time.Millisecond))) }
+		a.send(b, "from a")
+		w.run(time.Duration(w.dice.Int64N(int64(most))))
+		b.send(a, "from b")
+		w.run(5 * time.Second)
+		if !slices.Equal(b.got, []string{"from a"}) || !slices.Equal(a.got, []string{"from b"}) {
+			t.Fatalf("seed %d: a got %q, b got %q", seed, a.got, b.got)
+		}
+		if n := len(a.initiations()) + len(b.initiations()); n > 2 {
+			t.Fatalf("seed %d: %d initiations", seed, n)
+		}
+		settled(t, seed, w, a, b, steady)
+	}
+}
+
+// settled lets both ends exchange packets, and checks, if they should, that
+// they send on the same session.
+func settled(t *testing.T, seed uint64, w *world, a, b *host, same bool) {
+	t.Helper()
+	a.got, b.got = nil, nil
+	for i := range 4 {
+		a.send(b, fmt.Sprint(i))
+		w.run(2 * time.Second)
+		b.send(a, fmt.Sprint(i))
+		w.run(2 * time.Second)
+	}
+	if len(a.got) != 4 || len(b.got) != 4 {
+		t.Fatalf("seed %d: afterwards a got %q, b got %q", seed, a.got, b.got)
+	}
+	checkIndices(t, a)
+	checkIndices(t, b)
+	if !same {
+		return
+	}
+	ka, kb := a.peer(b).Sessions().Current, b.peer(a).Sessions().Current
+	if ka.Local != kb.Remote || kb.Local != ka.Remote {
+		t.Fatalf("seed %d: both ends send on different sessions", seed)
+	}
+	if ka.Initiator == kb.Initiator {
+		t.Fatalf("seed %d: the session has no owner to renew it, or two", seed)
+	}
+}
+
+// A16: with traffic both ways for a quarter of an hour, begun at once, nothing is lost
+// when sessions are renewed, and no more often than the rule says.
+func TestRenewalLosesNothing(t *testing.T) {
+	for seed := range uint64(4) {
+		w := newWorld(t, seed)
+		a, b := w.pair()
+		w.delay = func() time.Duration { return 150 * time.Millisecond }
+		sent := 0
+		for range 15 * 60 * 2 {
+			a.send(b, "x")
+			b.send(a, "y")
+			sent++
+			w.run(500 * time.Millisecond)
+		}
+		w.run(time.Second)
+		if len(a.got) != sent || len(b.got) != sent {
+			t.Errorf("seed %d: of %d packets each way %d and %d arrived", seed, sent, len(b.got), len(a.got))
+		}
+		if n := len(a.initiations()) + len(b.initiations()); n > 15/2+2 {
+			t.Errorf("seed %d: %d initiations in a quarter of an hour", seed, n)
+		}
+	}
+}
+
+// B36, B35: over a path that loses a third of everything, both ends initiating
+// as they like, there is always a session again soon.
+func TestLossyPath(t *testing.T) {
+	for seed := range uint64(30) {
+		w := newWorld(t, seed)
+		a, b := w.pair()
+		w.lost = func(_, _ *host, _ []byte) bool { return w.dice.IntN(3) == 0 }
+		w.delay = func() time.Duration { return time.Duration(w.dice.Int64N(int64(300 * time.Millisecond))) }
+		for range 600 {
+			if w.dice.IntN(2) == 0 {
+				a.send(b, "x")
+			}
+			if w.dice.IntN(2) == 0 {
+				b.send(a, "y")
+			}
+			w.run(time.Duration(w.dice.Int64N(int64(4 * time.Second))))
+		}
+		w.lost = nil
+		w.run(30 * time.Second)
+		a.got, b.got = nil, nil
+		a.send(b, "x")
+		b.send(a, "y")
+		w.run(20 * time.Second)
+		a.send(b, "x")
+		b.send(a, "y")
+		w.run(20 * time.Second)
+		if len(a.got) == 0 || len(b.got) == 0 {
+			t.Errorf("seed %d: no session after the loss has ended", seed)
+		}
+		checkIndices(t, a)
+		checkIndices(t, b)
+	}
+}
+
+// B25, A12: whatever happens to the peer, the interface or its keys while jobs
+// are under way, they come to nothing or to something good, no index leaks,
+// and the next handshake works.
+func TestEverythingInMidHandshake(t *testing.T) {
+	other := keyFor(99)
+	var secret [32]byte
+	secret[0] = 1
+	psk := key.NewPreshared(&secret)
+	var again *host
+	disturbances := map[string]func(h, peer *host){
+		"peer removed": func(h, peer *host) {
+			h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.private.Public(), Remove: true}}})
+		},
+		"peer replaced": func(h, peer *host) {
+			h.apply(conf.Change{ReplacePeers: true, Peers: []conf.PeerChange{h.about(peer)}})
+		},
+		"down and up": func(h, _ *host) { h.down(); h.up() },
+		"another private key, and back": func(h, _ *host) {
+			h.apply(conf.Change{PrivateKey: &other})
+			h.apply(conf.Change{PrivateKey: &h.private})
+		},
+		"preshared key set and removed": func(h, peer *host) {
+			none := key.Preshared{}
+			h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.private.Public(), PresharedKey: &psk}}})
+			h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.private.Public(), PresharedKey: &none}}})
+		},
+	}
+	for name, disturb := range disturbances {
+		for step := range 6 {
+			w := newWorld(t, uint64(step))
+			a, b := w.pair()
+			w.jobDelay = func() time.Duration { return 100 * time.Millisecond }
+			again = []*host{a, b}[step%2]
+			a.send(b, "x")
+			w.run(time.Duration(40+step/2*110) * time.Millisecond) // in the middle of each job
+			disturb(again, w.hosts[1-step%2])
+			w.run(10 * time.Second)
+			again.apply(conf.Change{Peers: []conf.PeerChange{again.about(w.hosts[1-step%2])}})
+			checkIndices(t, a)
+			checkIndices(t, b)
+			w.run(20 * time.Second)
+			a.got, b.got = nil, nil
+			for range 50 {
+				a.send(b, "y")
+				b.send(a, "z")
+				w.run(time.Second)
+			}
+			if len(a.got) < 20 || len(b.got) < 20 {
+				t.Errorf("%s at step %d: only %d and %d of 50 packets arrive afterwards", name, step, len(a.got), len(b.got))
+			}
+		}
+	}
+}
+
+// A51, B12: the endpoint follows a good initiation and a good response, and
+// nothing else of types 1 to 3.
+func TestEndpointFollowsHandshakes(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	nat := w.host().addr
+	nat2 := w.host().addr
+	a.addr = nat // the initiator comes from elsewhere
+	a.send(b, "x")
+	w.run(8 * time.Millisecond)
+	w.run(time.Second)
+	if got := b.status(a).Endpoint; got != nat {
+		t.Errorf("after an initiation: %v", got)
+	}
+	w.run(3 * time.Minute)
+	w.lost = func(from, _ *host, msg []byte) bool {
+		if from == b && msg[0] == byte(wire.TypeResponse) {
+			w.after(0, func() { a.receive(nat2, msg) }) // the response comes from elsewhere
+			return true
+		}
+		return msg[0] == byte(wire.TypeData)
+	}
+	a.send(b, "x")
+	w.run(time.Second)
+	if got := a.status(b).Endpoint; got != nat2 {
+		t.Errorf("after a response: %v", got)
+	}
+	if e := a.peer(b).Endpoint(); e.Source != a.addr.Addr() || e.SourceIndex != 2 {
+		t.Errorf("the sticky source does not follow: %+v", e)
+	}
+	bad := append([]byte(nil), b.sent[0].msg...)
+	bad[50] ^= 1
+	a.receive(nat, bad)
+	w.run(time.Second)
+	if got := a.status(b).Endpoint; got != nat2 {
+		t.Errorf("after a bad response: %v", got)
+	}
+}
+
+// A52: a retransmission forgets the sticky source.
+func TestRetransmissionForgetsTheSource(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	a.peer(b).SetEndpoint(wire.NewEndpoint(b.addr, a.addr.Addr(), 3))
+	w.lost = func(_, _ *host, _ []byte) bool { return true }
+	a.send(b, "x")
+	w.run(time.Second)
+	if !a.peer(b).Endpoint().Source.IsValid() {
+		t.Error("forgotten early")
+	}
+	w.run(5 * time.Second)
+	if a.peer(b).Endpoint().Source.IsValid() {
+		t.Error("not forgotten")
+	}
+	mark := uint32(7)
+	a.peer(b).SetEndpoint(wire.NewEndpoint(b.addr, a.addr.Addr(), 3))
+	a.apply(conf.Change{FirewallMark: &mark})
+	if a.peer(b).Endpoint().Source.IsValid() {
+		t.Error("not forgotten on a new mark")
+	}
+}
+
+// A25, A26, A8, B12: under load the first initiation is answered by a cookie;
+// nothing is sent for that, the endpoint stays and no byte is counted; the
+// retransmission carries mac2 and is answered. The same for responses (A27).
+func TestUnderLoad(t *testing.T) {
+	for _, loaded := range []string{"responder", "initiator", "both"} {
+		w := newWorld(t, 1)
+		a, b := w.pair()
+		a.gate.SetForce(loaded != "responder")
+		b.gate.SetForce(loaded != "initiator")
+		a.send(b, "x")
+		w.run(4 * time.Second)
+		if n := len(a.initiations()); n != 1 {
+			t.Errorf("%s: a cookie triggers a resend: %d initiations", loaded, n)
+		}
+		if loaded != "initiator" {
+			if s := a.status(b); s.RxBytes != 0 || s.Endpoint != b.addr {
+				t.Errorf("%s: a cookie reply counts: %+v", loaded, s)
+			}
+		}
+		w.run(20 * time.Second)
+		if !slices.Equal(b.got, []string{"x"}) {
+			t.Errorf("%s under load: b got %q; %v, %v", loaded, b.got, kinds(a.sent), kinds(b.sent))
+		}
+		if a.replies+b.replies == 0 {
+			t.Errorf("%s under load: no cookie was asked for", loaded)
+		}
+	}
+}
+
+// A5, A7: what is not authenticated gets no answer and leaves no trace.
+func TestUnauthenticatedInputChangesNothing(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	stranger := w.host()
+	stranger.apply(conf.Change{Peers: []conf.PeerChange{stranger.about(b)}})
+	stranger.up()
+	a.send(b, "x")
+	w.run(time.Second)
+	before, sessions, indices, sent := b.status(a), *b.peer(a).Sessions(), b.index.Len(), len(b.sent)
+	next, received := b.m.NextTimeout(), b.peer(a).LastReceived()
+
+	stranger.send(b, "from an unknown key")
+	var messages [][]byte
+	for _, s := range append(slices.Clone(a.sent), b.sent...) {
+		for range 200 {
+			msg := slices.Clone(s.msg)
+			msg[4+w.dice.IntN(len(msg)-4)] ^= byte(1 + w.dice.IntN(255))
+			messages = append(messages, msg)
+		}
+	}
+	for range 1000 {
+		msg := make([]byte, []int{148, 92, 64}[w.dice.IntN(3)])
+		for i := range msg {
+			msg[i] = byte(w.dice.Uint32())
+		}
+		copy(msg, []byte{byte(1 + w.dice.IntN(3)), 0, 0, 0})
+		messages = append(messages, msg)
+	}
+	for _, msg := range messages {
+		// Past the gate too: mac1 proves nothing.
+		b.m.Receive(b.time(), wire.NewEndpoint(stranger.addr, b.addr.Addr(), 0), msg)
+		b.drain()
+	}
+	w.run(0)
+	after := b.status(a)
+	if fmt.Sprint(after) != fmt.Sprint(before) || *b.peer(a).Sessions() != sessions || b.index.Len() != indices ||
+		len(b.sent) != sent || b.m.NextTimeout() != next || b.peer(a).LastReceived() != received {
+		t.Errorf("something changed: %+v, was %+v", after, before)
+	}
+}
+
+// A10, B41: points of low order in the place of the ephemeral key are refused,
+// in both messages, and the next good handshake works.
+func TestEphemeralOfLowOrder(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	spoil := true
+	w.lost = func(from, to *host, msg []byte) bool {
+		if !spoil || msg[0] == byte(wire.TypeData) {
+			return false
+		}
+		at := 8 // of the ephemeral key in an initiation
+		if msg[0] == byte(wire.TypeResponse) {
+			at = 12
+		}
+		bad := slices.Clone(msg)
+		clear(bad[at : at+key.Size])
+		to.m.Receive(to.time(), wire.NewEndpoint(from.addr, to.addr.Addr(), 0), bad)
+		to.drain()
+		return msg[0] == byte(wire.TypeResponse)
+	}
+	a.send(b, "x")
+	w.run(4 * time.Second)
+	if a.peer(b).Sessions().Current != nil {
+		t.Fatal("a bad response was taken")
+	}
+	spoil = false
+	w.run(5 * time.Second)
+	if !slices.Equal(b.got, []string{"x"}) {
+		t.Errorf("b got %q", b.got)
+	}
+}
