@@ -33,7 +33,7 @@ func TestNoPermission(t *testing.T) {
 
 	h.Must("wg-ifconfig wg0 create")
 	h.Fails(1, "setpriv --reuid 65534 --clear-groups wgconfig wg0 set listen-port 5", "permission")
-	h.Fails(1, "setpriv --reuid 65534 --clear-groups wg-ifconfig wg0 up", "permitted")
+	h.Fails(1, "setpriv --reuid 65534 --clear-groups wg-ifconfig wg0 up", "permission", "root")
 }
 
 // nothingLeft wants no daemon, interface or socket after a refusal.
@@ -55,14 +55,14 @@ func TestPortTaken(t *testing.T) {
 	a, b := lab.Pair(t)
 	a.Must("wg-keygen > /etc/wg/wg0; wg-ifconfig wg0 create; wgconfig wg0 set private-key /etc/wg/wg0; wgconfig wg0 set listen-port 7")
 	a.Echo() // on port 7
-	a.Fails(1, "wg-ifconfig wg0 up", "port 7", "in use")
-	contains(t, a.Must("wgconfig wg0 show all --json"), "in use")
+	a.Fails(1, "wg-ifconfig wg0 up", "port 7", "taken")
+	contains(t, a.Must("wgconfig wg0 show all --json"), "taken")
 	a.Must("wgconfig wg0 set listen-port 1234")
 	a.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up")
-	if strings.Contains(a.Must("wgconfig wg0 show all --json"), "in use") {
+	if strings.Contains(a.Must("wgconfig wg0 show all --json"), "taken") {
 		t.Error("the status keeps a fault that is over")
 	}
-	a.Fails(1, "wgconfig wg0 set listen-port 7", "port 7", "in use")
+	a.Fails(1, "wgconfig wg0 set listen-port 7", "port 7", "taken")
 	_ = b
 }
 

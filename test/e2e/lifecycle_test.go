@@ -74,7 +74,7 @@ func TestBackground(t *testing.T) {
 	h := lab.NewHost(t, "a")
 	h.Must("mkdir /run/here && mount -t tmpfs none /run/here")
 	out := h.Must("cd /run/here && echo started: $(wgd wg0)")
-	same(t, out, "started: \n")
+	same(t, out, "started:\n")
 	h.Must("umount /run/here")
 	h.Must("umask 0; wgd wg1")
 	mode := h.Must("stat -c %%a /run/wireguard /run/wireguard/wg1.sock")
@@ -118,7 +118,7 @@ func TestMovedInterface(t *testing.T) {
 	// The MTU is followed there.
 	c.Must("ip link set wg0 mtu 9000")
 	b.Must("ip link set wg0 mtu 9000")
-	b.Sweep(lab.Sweep{Remote: addr(lab.InnerA4), From: 8900, To: 8972})
+	b.Sweep(lab.Sweep{Remote: addr(lab.InnerA4), From: 8900, To: 8972, Train: 4})
 	lab.Until(t, 3*time.Second, "the MTU is known", func() (bool, string) {
 		out := a.Must("wgconfig wg0 show all --json")
 		return strings.Contains(out, `"mtu": 9000`) || strings.Contains(out, `"mtu":9000`), out

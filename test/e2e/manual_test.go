@@ -47,7 +47,7 @@ func TestManualPageSession(t *testing.T) {
 	peer: B
 		public-key: `+key[b]+`
 		endpoint: (none)
-		preshared-key: (none)
+		preshared-key: (hidden)
 		allowed-ips: 10.2.0.42/32,fd00:2::42/128
 		latest-handshake: (never)
 `)
@@ -69,7 +69,7 @@ func TestManualPageSession(t *testing.T) {
 
 	// And what it looks like when it runs.
 	out := a.Must("wgconfig wg0 show peer B")
-	if !regexp.MustCompile(`(?m)^peer: B\n\tpublic-key: .*\n\tendpoint: 198\.51\.100\.45:\d+\n\tpreshared-key: \(none\)\n` +
+	if !regexp.MustCompile(`(?m)^peer: B\n\tpublic-key: .*\n\tendpoint: 198\.51\.100\.45:\d+\n\tpreshared-key: \(hidden\)\n` +
 		`\tallowed-ips: 10\.2\.0\.42/32,fd00:2::42/128\n\tlatest-handshake: [A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\n`).MatchString(out) {
 		t.Errorf("wgconfig wg0 show peer B:\n%s", out)
 	}

@@ -90,6 +90,7 @@ func TestDownUp200(t *testing.T) {
 				t.Fatalf("port 1235 is open while the interface is down:\n%s", out)
 			}
 		}
+		time.Sleep(25 * time.Millisecond) // A19: A ignores an initiation within 20 ms of the last
 		b.Must("wg-ifconfig wg0 up")
 		if r := b.Run("ping -n -c 1 -W 3 " + lab.InnerA4); r.Code != 0 {
 			t.Fatalf("round %d: no answer\n%s%s", i, r.Out, r.Err)

@@ -29,6 +29,7 @@ func (g *Agent) Echo(Nothing, *Nothing) error {
 			continue
 		}
 		heard++
+		conn.SetReadBuffer(socketBuffer)
 		g.keep(conn)
 		go echo(conn)
 	}
@@ -37,6 +38,9 @@ func (g *Agent) Echo(Nothing, *Nothing) error {
 	}
 	return nil
 }
+
+// socketBuffer keeps the lab's own sockets from dropping a train of large datagrams.
+const socketBuffer = 4 << 20
 
 func echo(conn *net.UDPConn) {
 	buf := make([]byte, 1<<16)
@@ -98,6 +102,7 @@ func (g *Agent) Sweep(s Sweep, r *Swept) error {
 		return err
 	}
 	defer conn.Close()
+	conn.SetReadBuffer(socketBuffer)
 	if s.Step == 0 {
 		s.Step = 1
 	}

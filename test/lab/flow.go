@@ -157,7 +157,7 @@ func (g *Agent) Collect(port int, id *int) error {
 	if err != nil {
 		return err
 	}
-	conn.SetReadBuffer(4 << 20)
+	conn.SetReadBuffer(socketBuffer)
 	c := &collector{}
 	*id = g.keep(c)
 	go c.run(conn)

@@ -171,10 +171,7 @@ func (h *Host) enter(limit time.Duration, stdin io.Reader, spaces []string, line
 // Must is Run for a command that has to succeed; its standard output.
 func (h *Host) Must(format string, args ...any) string {
 	h.t.Helper()
-	line := format
-	if len(args) > 0 {
-		line = fmt.Sprintf(format, args...)
-	}
+	line := fmt.Sprintf(format, args...)
 	r := h.Run(line)
 	if r.Code != 0 {
 		h.t.Fatalf("%s# %s\nexit status %d\n%s%s", h.Name, line, r.Code, r.Out, r.Err)

@@ -65,6 +65,7 @@ func (g *Agent) OpenSocket(a SocketArgs, id *int) error {
 		var remote *net.UDPAddr
 		if remote, err = net.ResolveUDPAddr("udp", a.Remote); err == nil {
 			conn, err = net.DialUDP("udp", local, remote)
+			hearErrors(conn)
 		}
 	} else {
 		conn, err = net.ListenUDP("udp", local)
@@ -74,6 +75,19 @@ func (g *Agent) OpenSocket(a SocketArgs, id *int) error {
 	}
 	*id = g.keep(conn)
 	return nil
+}
+
+// hearErrors lets a socket report host unreachable too, not only port unreachable.
+func hearErrors(conn *net.UDPConn) {
+	if conn == nil {
+		return
+	}
+	if raw, err := conn.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_RECVERR, 1)
+			syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IPV6, syscall.IPV6_RECVERR, 1)
+		})
+	}
 }
 
 func (g *Agent) SocketSend(a SocketArgs, text *string) error {
