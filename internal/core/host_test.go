@@ -77,6 +77,7 @@ func (h *host) apply(c conf.Change) {
 	if err := h.m.Apply(h.time(), c); err != nil {
 		h.w.t.Fatal(err)
 	}
+	h.gate.SetKey(h.m.PublicKey())
 	h.drain()
 }
 

@@ -1,0 +1,106 @@
+package core
+
+import (
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/clock"
+	"wgd/internal/wire"
+)
+
+// A20, B16, B51: stamps never go back, whatever the wall clock does, and each
+// is greater than what that peer was sent before.
+func TestStampsNeverGoBack(t *testing.T) {
+	h := lone(t)
+	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1)}, {PublicKey: publicOf(2)}}})
+	p, q := h.m.members[publicOf(1)], h.m.members[publicOf(2)]
+	at := func(seconds int) clock.Now {
+		return clock.Now{Mono: start, Wall: epoch.Add(time.Duration(seconds) * time.Second)}
+	}
+	one := h.m.nextStamp(at(0), p)
+	if one != wire.StampAt(epoch) {
+		t.Fatalf("the first stamp is %x", one)
+	}
+	if other := h.m.nextStamp(at(0), q); other != one {
+		t.Error("a storm of initiations to different peers runs ahead of the clock")
+	}
+	two := h.m.nextStamp(at(0), p)
+	if two != one.Next() {
+		t.Errorf("in the same granule: %x after %x", two, one)
+	}
+	future := h.m.nextStamp(at(1e8), p)
+	back := h.m.nextStamp(at(1), p)
+	if !back.After(future) {
+		t.Error("the clock went back, and the stamp with it")
+	}
+	if s := h.m.nextStamp(at(1), q); !s.After(one) || s.Compare(back) < 0 {
+		t.Error("another peer gets a stamp from the past")
+	}
+	// Removed and added again: what it was sent is forgotten, but not used again.
+	last := h.m.nextStamp(at(1), p)
+	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), Remove: true}}})
+	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1)}}})
+	if s := h.m.nextStamp(at(1), h.m.members[publicOf(1)]); !s.After(last) {
+		t.Error("a peer that was removed and added gets a stamp twice")
+	}
+}
+
+// A20: the ceiling is announced at once, always ahead of the stamps, and not
+// with every one of them; a restart with the clock behind it starts above.
+func TestCeiling(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	if !a.reserved.After(wire.StampAt(epoch.Add(30 * time.Second))) {
+		t.Fatalf("reserved at up: %x", a.reserved)
+	}
+	w.lost = func(_, _ *host, _ []byte) bool { return true }
+	renewed, before := 0, a.reserved
+	for range 600 {
+		a.send(b, "x")
+		w.run(time.Second)
+		if a.reserved != before {
+			renewed, before = renewed+1, a.reserved
+		}
+		if !a.reserved.After(a.m.LastStamp()) {
+			t.Fatalf("%v: a stamp reached the ceiling", w)
+		}
+	}
+	if renewed < 10 || renewed > 21 {
+		t.Errorf("the ceiling was renewed %d times in 10 minutes", renewed)
+	}
+	for _, ceiling := range []wire.TAI64N{a.reserved, a.m.LastStamp()} {
+		a.wall = -1000 * time.Hour
+		a.sent = nil
+		a.restart(ceiling, nil)
+		if a.m.LastStamp() != ceiling {
+			t.Error("a process that sent nothing has another last stamp than the one before")
+		}
+		a.apply(conf.Change{Peers: []conf.PeerChange{a.about(b)}})
+		a.up()
+		a.send(b, "x")
+		w.run(time.Second)
+		if s := a.member(b).stamp; s != ceiling.Next() {
+			t.Errorf("the first stamp is %x, the ceiling was %x", s, ceiling)
+		}
+		if !a.reserved.After(ceiling.Next()) {
+			t.Error("no new ceiling above the old one")
+		}
+	}
+}
+
+// A20: the greatest stamp of all does not overflow.
+func TestStampAtTheEndOfTime(t *testing.T) {
+	h := lone(t)
+	var end wire.TAI64N
+	for i := range end {
+		end[i] = 0xff
+	}
+	h.restart(end, nil)
+	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1)}}})
+	h.up()
+	h.m.nextStamp(h.time(), h.m.members[publicOf(1)])
+	if h.reserved.Compare(end) > 0 {
+		t.Errorf("reserved %x", h.reserved)
+	}
+}
