@@ -1,0 +1,356 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sample is a command with every kind of form. It prints what was called.
+func sample() *Command {
+	run := func(c *Call) error {
+		fmt.Fprintf(c.Stdout, "%s:", c.Form.Syntax)
+		for _, name := range []string{"INTERFACE", "NAME", "NAME[=VALUE]"} {
+			if words := c.Args(name); words != nil {
+				fmt.Fprintf(c.Stdout, " %s=%s", name, strings.Join(words, "+"))
+			}
+		}
+		for _, name := range []string{"endpoint", "w", "json"} {
+			if value, given := c.Value(name); given {
+				fmt.Fprintf(c.Stdout, " --%s=%s", name, value)
+			}
+		}
+		return nil
+	}
+	json := Option{Long: "json", Text: "Print JSON."}
+	return &Command{
+		Name: "sample", Summary: "show what was called", Description: []string{"It has `every` kind of form. And -dashes."},
+		Forms: []Form{
+			{Syntax: "INTERFACE [show all]", Options: []Option{json}, Summary: "show", Run: run},
+			{Syntax: "INTERFACE show peer NAME", Options: []Option{json}, Summary: "show a peer", Run: run},
+			{Syntax: "INTERFACE add peer NAME", Summary: "add a peer", Run: run,
+				Options: []Option{{Long: "endpoint", Value: "HOST:PORT", Text: "Where it is."}}},
+			{Syntax: "INTERFACE sysctl OPTIONS [NAME[=VALUE]...]", Summary: "timers", Run: run,
+				Options: []Option{{Short: 'w', Text: "Write."}}},
+			{Syntax: "up NAME", Summary: "start", Run: run},
+			{Syntax: "fail", Summary: "fail", Run: func(*Call) error { return errors.New("x: broken: mend it") }},
+			{Syntax: "misuse", Summary: "misuse", Run: func(*Call) error { return Usagef("not so") }},
+			{Syntax: "status", Summary: "answer", Run: func(*Call) error { return Status(7) }},
+		},
+		Placeholder: map[string]string{"INTERFACE": "an interface", "NAME": "a name", "NAME[=VALUE]": "a timer"},
+		Complete: map[string]func([]string) []string{
+			"INTERFACE": func([]string) []string { return []string{"wg0", "wg1"} },
+			"NAME": func(before []string) []string {
+				return []string{"peer-of-" + before[0]}
+			},
+			"HOST:PORT": func([]string) []string { return []string{FilesHere} },
+		},
+		SeeAlso: []string{"other(8)", "wg(4)"},
+	}
+}
+
+// steps is a command whose forms follow each other.
+func steps() *Command {
+	return &Command{
+		Name: "steps", Summary: "do several things", Description: []string{"One after the other."},
+		Forms: []Form{
+			{Syntax: "[INTERFACE]", Summary: "show", Run: func(c *Call) error {
+				fmt.Fprintf(c.Stdout, "show %s", c.Arg("INTERFACE"))
+				return nil
+			}},
+			{Syntax: "-l", Summary: "list", Run: func(c *Call) error { fmt.Fprint(c.Stdout, "list"); return nil }},
+			{Syntax: "INTERFACE create", Summary: "make", Step: true},
+			{Syntax: "INTERFACE inet ADDRESS [alias|-alias]", Summary: "add", Step: true},
+			{Syntax: "INTERFACE up|down", Summary: "set", Step: true},
+		},
+		Placeholder: map[string]string{"INTERFACE": "an interface", "ADDRESS": "an address"},
+		Steps: func(c *Call, steps []*Call) error {
+			for _, s := range steps {
+				fmt.Fprintf(c.Stdout, "%s %s %s%s%s;", s.Arg("INTERFACE"), strings.Fields(s.Form.Syntax)[1],
+					s.Arg("ADDRESS"), s.Arg("alias|-alias"), s.Arg("up|down"))
+			}
+			return nil
+		},
+	}
+}
+
+func call(c *Command, line string) (stdout, stderr string, status int) {
+	var out, err bytes.Buffer
+	status = Run(c, strings.Fields(line), strings.NewReader(""), &out, &err)
+	return out.String(), err.String(), status
+}
+
+func TestDispatch(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"wg0", "INTERFACE [show all]: INTERFACE=wg0"},
+		{"wg0 show all", "INTERFACE [show all]: INTERFACE=wg0"},
+		{"wg0 show all --json", "INTERFACE [show all]: INTERFACE=wg0 --json="},
+		{"--json wg0", "INTERFACE [show all]: INTERFACE=wg0 --json="},
+		{"wg0 show peer B", "INTERFACE show peer NAME: INTERFACE=wg0 NAME=B"},
+		{"wg0 add peer B --endpoint=h:1", "INTERFACE add peer NAME: INTERFACE=wg0 NAME=B --endpoint=h:1"},
+		{"wg0 add --endpoint h:1 peer B", "INTERFACE add peer NAME: INTERFACE=wg0 NAME=B --endpoint=h:1"},
+		{"wg0 add peer B --endpoint=", "INTERFACE add peer NAME: INTERFACE=wg0 NAME=B --endpoint="},
+		{"wg0 add peer B --endpoint=a --endpoint=b=c", "INTERFACE add peer NAME: INTERFACE=wg0 NAME=B --endpoint=b=c"},
+		{"wg0 add peer -- --json", "INTERFACE add peer NAME: INTERFACE=wg0 NAME=--json"},
+		{"wg0 sysctl", "INTERFACE sysctl OPTIONS [NAME[=VALUE]...]: INTERFACE=wg0"},
+		{"wg0 sysctl -w a=1 b", "INTERFACE sysctl OPTIONS [NAME[=VALUE]...]: INTERFACE=wg0 NAME[=VALUE]=a=1+b --w="},
+		{"up show", "up NAME: NAME=show"},
+	} {
+		stdout, stderr, status := call(sample(), c.line)
+		if stdout != c.want || stderr != "" || status != 0 {
+			t.Errorf("%s:\n%s%s (%d)\nwant %s", c.line, stdout, stderr, status, c.want)
+		}
+	}
+}
+
+// A usage error prints the usage line of the form that was meant, and exits with 2.
+func TestUsageErrors(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"wg0 add peer", `something is missing after "peer"
+usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
+		{"wg0 add peer B C", `"C" is not understood here
+usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
+		{"wg0 add peer B --json", `--json does not belong to this use of sample
+usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
+		{"wg0 add peer B --secret=xyzzy", `there is no option --secret
+usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
+		{"wg0 add peer B --endpoint", `--endpoint needs its HOST:PORT
+usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
+		{"wg0 show peer B --json=1", `--json takes no value
+usage: sample INTERFACE show peer NAME [--json]`},
+		{"wg0 show", `something is missing after "show"
+usage: sample INTERFACE [show all] [--json]
+       sample INTERFACE show peer NAME [--json]`},
+		{"up", `something is missing after "up"
+usage: sample up NAME`},
+		{"misuse", "not so\nusage: sample misuse"},
+	} {
+		stdout, stderr, status := call(sample(), c.line)
+		if want := "sample: " + c.want + "\n"; stdout != "" || stderr != want || status != 2 {
+			t.Errorf("%s: %d\n%s%s\nwant\n%s", c.line, status, stdout, stderr, want)
+		}
+	}
+	if _, stderr, status := call(sample(), ""); status != 2 || strings.Count(stderr, "\n") < 9 {
+		t.Errorf("without arguments: %d %s", status, stderr)
+	}
+}
+
+func TestErrorsAndStatuses(t *testing.T) {
+	if _, stderr, status := call(sample(), "fail"); status != 1 || stderr != "sample: x: broken: mend it\n" {
+		t.Errorf("%d %q", status, stderr)
+	}
+	if _, stderr, status := call(sample(), "status"); status != 7 || stderr != "" {
+		t.Errorf("%d %q", status, stderr)
+	}
+	var out bytes.Buffer
+	PrintError(&out, "sample", errors.Join(errors.New("one"), errors.New("two")))
+	if out.String() != "sample: one\nsample: two\n" {
+		t.Errorf("%q", out.String())
+	}
+}
+
+func TestStepsFollowEachOther(t *testing.T) {
+	for _, c := range []struct {
+		line, want string
+		status     int
+	}{
+		{"wg0", "show wg0", 0},
+		{"", "show ", 0},
+		{"-l", "list", 0},
+		{"wg0 create", "wg0 create ;", 0},
+		{"wg0 create inet 1 inet 2 -alias up", "wg0 create ;wg0 inet 1;wg0 inet 2-alias;wg0 up|down up;", 0},
+		{"wg0 inet 1 alias down", "wg0 inet 1alias;wg0 up|down down;", 0},
+		{"wg0 up inet", "", 2},
+		{"wg0 up sideways", "", 2},
+		{"wg0 nonsense", "", 2},
+	} {
+		stdout, stderr, status := call(steps(), c.line)
+		if stdout != c.want || status != c.status || (stderr == "") != (status == 0) {
+			t.Errorf("%s: %d %q %s", c.line, status, stdout, stderr)
+		}
+	}
+	_, stderr, _ := call(steps(), "wg0 up inet")
+	if want := "steps: something is missing after \"inet\"\nusage: steps INTERFACE inet ADDRESS [alias|-alias]\n"; stderr != want {
+		t.Errorf("%s", stderr)
+	}
+}
+
+func TestHelpIsOfTheWholeOrOfOneForm(t *testing.T) {
+	all, _, status := call(sample(), "--help")
+	if status != 0 || !strings.HasPrefix(all, "sample - show what was called\n") || strings.Count(all, "sample ") < 9 {
+		t.Error(all)
+	}
+	one, _, _ := call(sample(), "wg0 add peer --help")
+	want := "sample INTERFACE add peer NAME [--endpoint=HOST:PORT]\n    Add a peer.\n\nOptions:\n  --endpoint=HOST:PORT         Where it is.\n"
+	if one != want {
+		t.Errorf("%s", one)
+	}
+	if version, _, status := call(sample(), "--version"); status != 0 || !strings.HasPrefix(version, "sample ") {
+		t.Error(version)
+	}
+	if got, _, _ := call(sample(), "up -- --help"); got != "up NAME: NAME=--help" {
+		t.Error(got)
+	}
+}
+
+func TestCompletionAnswers(t *testing.T) {
+	for _, c := range []struct {
+		typed []string
+		want  string
+	}{
+		{[]string{""}, "wg0 wg1 up fail misuse status completion"},
+		{[]string{"w"}, "wg0 wg1"},
+		{[]string{"wg0", ""}, "show add sysctl"},
+		{[]string{"wg0", "show", ""}, "all peer"},
+		{[]string{"wg0", "show", "peer", ""}, "peer-of-wg0"},
+		{[]string{"wg0", "show", "peer", "x"}, ""},
+		{[]string{"wg0", "add", "peer", "B", "-"}, "--endpoint= --help --version"},
+		{[]string{"wg0", "add", "peer", "B", "--endpoint=/e"}, ":files"},
+		{[]string{"wg0", "add", "peer", "B", "--endpoint", ""}, ":files"},
+		{[]string{"wg0", "add", "peer", "B", "--endpoint", "=", "/e"}, ":files"}, // as bash cuts it
+		{[]string{"wg0", "--json", "show", ""}, "all peer"},
+		{[]string{"completion", "b"}, "bash"},
+		{nil, "wg0 wg1 up fail misuse status completion"},
+	} {
+		got := strings.Join(sample().complete(c.typed), " ")
+		if got != c.want {
+			t.Errorf("%q: %s\nwant %s", c.typed, got, c.want)
+		}
+	}
+	got := steps().complete([]string{"wg0", "create", "inet", "1", ""})
+	for _, want := range []string{"create", "inet", "up", "down"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("after a step: %v", got)
+		}
+	}
+}
+
+// Bash itself completes with the script.
+func TestBashScript(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("NOT TESTED: the completion script, because there is no bash")
+	}
+	script, _, _ := call(sample(), "completion bash")
+	test := `sample() { if [[ $1 == __complete && $3 == f* ]]; then echo :files; else echo show; echo sysctl; fi; }
+` + script + `
+compopt() { :; }
+COMP_WORDS=(sample wg0 s) COMP_CWORD=2; _sample_complete; echo "${COMPREPLY[@]}"
+cd /; COMP_WORDS=(sample wg0 f = etc) COMP_CWORD=4; _sample_complete; echo "${COMPREPLY[@]}"`
+	out, err := exec.Command("bash", "-c", test).CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "show sysctl\netc") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestScriptsOfTheOtherShellsNameTheCommand(t *testing.T) {
+	for _, shell := range []string{"zsh", "fish"} {
+		script, stderr, status := call(sample(), "completion "+shell)
+		if status != 0 || stderr != "" || strings.Contains(script, "COMMAND") || !strings.Contains(script, "sample __complete") {
+			t.Errorf("%s: %s%s", shell, script, stderr)
+		}
+		if _, err := exec.LookPath(shell); err != nil {
+			t.Logf("NOT TESTED: %s is not installed, so it did not read its script", shell)
+			continue
+		}
+		cmd := exec.Command(shell, "-n")
+		cmd.Stdin = strings.NewReader(script)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", shell, err, out)
+		}
+	}
+	if _, _, status := call(sample(), "completion tcsh"); status != 2 {
+		t.Error("a shell that is not known")
+	}
+}
+
+func TestCheckFindsFaultsOfATable(t *testing.T) {
+	if err := errors.Join(Check(sample()), Check(steps())); err != nil {
+		t.Error(err)
+	}
+	bad := sample()
+	delete(bad.Placeholder, "NAME")
+	bad.Forms[0].Run = nil
+	bad.Forms[1].Options = []Option{{Long: "json", Value: "X", Text: "Another."}}
+	err := Check(bad)
+	for _, want := range []string{"placeholder NAME", "action is missing", "two meanings"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+}
+
+func TestManPage(t *testing.T) {
+	page := string(ManPage(sample()))
+	for _, want := range []string{
+		".TH SAMPLE 8 ", "sample \\- show what was called\n",
+		".SY sample\n\\fIINTERFACE\\fR \\fBadd\\fR \\fBpeer\\fR \\fINAME\\fR [\\fB\\-\\-endpoint\\fR=\\fIHOST:PORT\\fR]\n.YS\n",
+		"It has \\fBevery\\fR kind of form.\nAnd \\-dashes.\n",
+		".SH EXIT STATUS\n", ".BR other (8),\n.BR wg (4)\n",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	if got := escape(`.a\b-'`); got != `\&.a\eb\-\(aq` {
+		t.Error(got)
+	}
+	for text, want := range map[string]string{"add a peer": "Add a peer.", "wg-quick does": "wg-quick does.", "1 means": "1 means.", "So.": "So."} {
+		if got := sentence(text); got != want {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// Colours and progress are for terminals.
+func TestWhatIsNoTerminalGetsPlainText(t *testing.T) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	for _, w := range []io.Writer{&bytes.Buffer{}, null} {
+		if got := Paint(w, Red, "text"); got != "text" {
+			t.Errorf("%q", got)
+		}
+		if Terminal(w) {
+			t.Errorf("%T is taken for a terminal", w)
+		}
+	}
+	var out bytes.Buffer
+	c := &Call{Command: sample(), Stderr: &out}
+	c.Progress("waiting")()
+	if out.Len() != 0 {
+		t.Errorf("%q", out.String())
+	}
+}
+
+func TestPrintJSONLeavesTextAlone(t *testing.T) {
+	var out bytes.Buffer
+	c := &Call{Stdout: &out}
+	if err := c.PrintJSON(map[string]string{"a": "<b>&"}); err != nil || out.String() != "{\n  \"a\": \"<b>&\"\n}\n" {
+		t.Errorf("%q %v", out.String(), err)
+	}
+}
+
+// What is typed never makes the dispatch panic.
+func FuzzRun(f *testing.F) {
+	for _, seed := range []string{"wg0 add peer B --endpoint=x", "-- -l", "__complete wg0 ", "wg0 create inet", "= == --=", "--help wg0 -"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		for _, c := range []*Command{sample(), steps()} {
+			if _, _, status := call(c, line); status < 0 || status > 7 {
+				t.Error(status)
+			}
+		}
+	})
+}

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal makes a terminal: what is written to it can be read from screen.
+func terminal(t *testing.T) (tty, screen *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("NOT TESTED: what a terminal is shown, because none can be made: %v", err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tty.Close() })
+	return tty, screen
+}
+
+func TestColoursAreForTerminalsWithoutNO_COLOR(t *testing.T) {
+	tty, _ := terminal(t)
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "")
+	if got := Paint(tty, Red, "text"); got != "\x1b[31mtext\x1b[0m" {
+		t.Errorf("%q", got)
+	}
+	t.Setenv("NO_COLOR", "1")
+	if got := Paint(tty, Red, "text"); got != "text" {
+		t.Errorf("with NO_COLOR %q", got)
+	}
+}
+
+func TestProgressIsShownAfterTwoSecondsAndTakenAway(t *testing.T) {
+	tty, screen := terminal(t)
+	c := &Call{Command: sample(), Stderr: tty}
+	done := c.Progress("waiting")
+	time.Sleep(patience + 200*time.Millisecond)
+	done()
+	done()
+	buf := make([]byte, 1000)
+	n, _ := screen.Read(buf)
+	if got := string(buf[:n]); !strings.HasPrefix(got, "sample: waiting ...") || strings.Count(got, "waiting") != 1 {
+		t.Errorf("%q", got)
+	}
+}
