@@ -128,7 +128,7 @@ func destroy(c *cli.Call, links *link.Links, name string) error {
 
 // setUp sets the interface up or down, and waits for the daemon's verdict.
 func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
-	if err := links.SetUp(name, up); err != nil {
+	if err := setFlag(links, name, up); err != nil {
 		return err
 	}
 	done := c.Progress("waiting for the daemon of " + name)
@@ -146,6 +146,24 @@ func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 		return fmt.Errorf("%s: its daemon did not notice the change: see its log", name)
 	case up && status.Fault != "":
 		return fmt.Errorf("%s: it is up, but does not work: %s", name, status.Fault)
+	}
+	return nil
+}
+
+// setFlag sets the interface up or down. Linux drops the IPv6 addresses of an
+// interface that goes down; as in NetBSD they stay.
+func setFlag(links *link.Links, name string, up bool) error {
+	before, err := links.Get(name)
+	if err != nil {
+		return err
+	}
+	if err := links.SetUp(name, up); err != nil || up {
+		return err
+	}
+	for _, address := range before.Addresses {
+		if err := links.AddAddress(name, address); err != nil && !errors.Is(err, link.ErrExists) {
+			return fmt.Errorf("keep the addresses: %w", err)
+		}
 	}
 	return nil
 }
