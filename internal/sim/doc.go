@@ -1,0 +1,25 @@
+// Package sim is a virtual internet in virtual time, on which whole tunnels
+// run: the protocol machine, the gate before it, and the data plane, joined as
+// package engine joins them, but without a goroutine, a socket or a clock.
+//
+//	net := sim.New(seed)
+//	a, b := net.Pair()                  // two hosts, up, each other's peers
+//	net.Default.Loss = 0.1
+//	a.Send(b, "hello")                  // an inner packet
+//	net.Run(time.Hour)                  // takes milliseconds
+//	b.Got                               // what came out of b's tunnel
+//	a.Sent                              // every datagram that a sent
+//
+// Everything that happens is an event in one queue, and all dice are thrown by
+// one generator, so a seed tells the whole story again.
+//
+// What a host does is what the engine does with a real one. Messages of types 1
+// to 3 pass the gate and wait in a queue of the same size; Diffie-Hellman jobs
+// go to as many workers as the host has Cores and take JobTime each, so load is
+// load; notes of the data plane reach the machine up to CoreDelay later, so what
+// can happen in between does. Time that a host sleeps through (Sleep) passes on
+// its clock, as on CLOCK_BOOTTIME; its wall clock may be stepped (Wall).
+//
+// Between the hosts there are a Path for each datagram (delay, jitter, loss,
+// duplicates, congestion, fragments), and NATs.
+package sim

@@ -1,0 +1,336 @@
+package sim
+
+import (
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/clock"
+	"wgd/internal/cookie"
+	"wgd/internal/core"
+	"wgd/internal/dataplane"
+	"wgd/internal/index"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// Port is where every host listens.
+const Port = 51820
+
+// Host is one that has a tunnel. The upper fields may be changed at any time.
+type Host struct {
+	Cores     int                     // that do Diffie-Hellman
+	JobTime   time.Duration           // of one job
+	JobJitter time.Duration           // up to so much more
+	CoreDelay time.Duration           // most that passes before the machine has its turn
+	Wall      time.Duration           // by which the wall clock is wrong
+	Refuse    func(d *Datagram) error // the socket's answer, where it is not that all is well
+	GRO       bool                    // the socket joins what comes together
+	Forgetful bool                    // Got and Sent are not kept
+
+	Name           int
+	Private        key.Private
+	Inner4, Inner6 netip.Addr // its addresses in the tunnels
+	Disk           Disk
+
+	Got    []Packet   // from its tunnels
+	Sent   []Datagram // handed to the socket, refused ones too
+	Counts Counts
+
+	Machine *core.Machine
+	Index   *index.Table
+	Gate    *cookie.Gate
+	Drops   *dataplane.Drops
+	Shared  *dataplane.Shared
+
+	net       *Internet
+	behind    *NAT
+	addresses []netip.Addr // of its outer interface
+	changes   []conf.Change
+	up        bool
+	awake     time.Duration // asleep before that
+	life      int           // restarts so far: what was begun in an earlier life has no effect
+
+	enc     *dataplane.Encapsulator
+	dec     *dataplane.Decapsulator
+	inbox   inbox
+	workers workers
+	waiting []*Datagram // come, not yet read
+	ringing bool        // the machine's turn is due
+	timer   time.Duration
+	buf     []byte
+}
+
+// Counts are kept of forgetful hosts too.
+type Counts struct {
+	Sent, Received           [wire.TypeData + 1]int // datagrams by type; 0: none of the protocol
+	SentBytes, ReceivedBytes int
+	Refused                  int // of those sent
+	Packets                  int // from tunnels
+}
+
+// NewHost returns a host with outer addresses, IPv4 or IPv6, that is down and
+// has no peers.
+func (n *Internet) NewHost(addresses ...string) *Host {
+	h := n.newHost()
+	for _, a := range addresses {
+		h.addresses = append(h.addresses, netip.MustParseAddr(a))
+		n.nodes[h.addresses[len(h.addresses)-1]] = h
+	}
+	return h
+}
+
+// NewHostBehind returns a host whose only address is behind a NAT.
+func (n *Internet) NewHostBehind(nat *NAT, address string) *Host {
+	h := n.newHost()
+	h.behind = nat
+	h.addresses = []netip.Addr{netip.MustParseAddr(address)}
+	nat.inside[h.addresses[0]] = h
+	return h
+}
+
+func (n *Internet) newHost() *Host {
+	i := len(n.Hosts) + 1
+	h := &Host{
+		Cores: 1, GRO: true, Name: i, net: n,
+		Inner4: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}),
+		Inner6: netip.AddrFrom16([16]byte{0: 0xfd, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}),
+		Disk:   Disk{Received: make(map[key.Public]wire.TAI64N)},
+	}
+	var secret [32]byte
+	_, _ = io.ReadFull(n.random(uint64(i)), secret[:])
+	h.Private = key.NewPrivate(&secret)
+	n.Hosts = append(n.Hosts, h)
+	h.begin()
+	h.Must(conf.Change{PrivateKey: &h.Private})
+	return h
+}
+
+// random is a generator that the seed of the internet and n determine.
+func (n *Internet) random(i uint64) *rand.ChaCha8 {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], n.seed)
+	binary.LittleEndian.PutUint64(seed[8:], i)
+	return rand.NewChaCha8(seed)
+}
+
+// begin makes the process of the tunnel: a machine that knows what is on disk,
+// and a data plane.
+func (h *Host) begin() {
+	h.life++
+	random := h.net.random(uint64(h.Name) | uint64(h.life)<<32)
+	h.Index = index.New()
+	h.Drops = &dataplane.Drops{}
+	h.Machine = core.New(core.Options{Rand: random, Index: h.Index, Ceiling: h.Disk.Ceiling, Received: h.Disk.Received})
+	h.Gate = cookie.NewGate(key.Public{}, random)
+	h.Shared = &dataplane.Shared{
+		TUN: (*tun)(h), UDP: (*socket)(h), Offloads: packet.Offloads{TCP: true, UDP: true},
+		Routes: h.Machine.Routes(), Index: h.Index, Drops: h.Drops,
+	}
+	h.Shared.MTU.Store(1420)
+	h.Shared.Port.Store(Port)
+	h.enc = dataplane.NewEncapsulator(h.Shared, (*notes)(h))
+	h.dec = dataplane.NewDecapsulator(h.Shared, (*notes)(h), h.admit)
+	h.inbox, h.workers = inbox{}, workers{}
+	h.waiting, h.timer, h.ringing = nil, 0, false
+}
+
+// Addr is where the host is reached: the first of its addresses, or where its
+// NAT has it.
+func (h *Host) Addr() netip.AddrPort {
+	if h.behind != nil {
+		return netip.AddrPortFrom(h.behind.public, Port)
+	}
+	return netip.AddrPortFrom(h.addresses[0], Port)
+}
+
+// Public is the host's public key.
+func (h *Host) Public() key.Public { return h.Private.Public() }
+
+// Time is what the host's clocks show.
+func (h *Host) Time() clock.Now {
+	return clock.Now{Mono: h.mono(), Wall: Epoch.Add(h.net.now + h.Wall)}
+}
+
+func (h *Host) mono() clock.Time { return boot(h.Name).Add(h.net.now) }
+
+// Move gives the host one new outer address in the place of those it had.
+func (h *Host) Move(address string) {
+	for _, a := range h.addresses {
+		if h.behind != nil {
+			delete(h.behind.inside, a)
+		} else {
+			delete(h.net.nodes, a)
+		}
+	}
+	h.behind = nil
+	h.addresses = []netip.Addr{netip.MustParseAddr(address)}
+	h.net.nodes[h.addresses[0]] = h
+}
+
+// Sleep suspends the host: nothing runs, nothing is received, its clocks go on.
+func (h *Host) Sleep(d time.Duration) {
+	h.awake = h.net.now + d
+	h.net.After(d, h.ring)
+}
+
+func (h *Host) asleep() bool { return h.net.now < h.awake }
+
+// Apply changes the configuration as engine's Apply does.
+func (h *Host) Apply(c conf.Change) error {
+	mark := h.Machine.FirewallMark()
+	err := h.Machine.Apply(h.Time(), c)
+	h.ring()
+	if err == nil {
+		h.Gate.SetKey(h.Machine.PublicKey())
+		h.Gate.SetForce(h.Machine.Tunables().ForceUnderload)
+		h.changes = append(h.changes, c)
+	}
+	if h.Machine.FirewallMark() != mark {
+		for _, p := range h.Machine.Peers() {
+			p.ForgetSource(p.Endpoint())
+		}
+	}
+	h.net.settle()
+	return err
+}
+
+// Must is Apply of a change that is right.
+func (h *Host) Must(c conf.Change) {
+	if err := h.Apply(c); err != nil {
+		panic("sim: " + err.Error())
+	}
+}
+
+// Up opens the socket and lets the machine speak.
+func (h *Host) Up() {
+	h.up = true
+	h.Machine.SetListenPort(Port)
+	h.Machine.Up(h.Time())
+	h.ring()
+	h.net.settle()
+}
+
+// Down ends both.
+func (h *Host) Down() {
+	h.Machine.Down(h.Time())
+	h.up = false
+	h.ring()
+	h.net.settle()
+}
+
+// Restart ends the process and begins another one with the same configuration.
+// Only an orderly end writes down what is not yet on disk.
+func (h *Host) Restart(orderly bool) {
+	up := h.up
+	h.Disk.end(orderly)
+	h.Machine.Close()
+	if orderly {
+		h.Disk.Ceiling = h.Machine.LastStamp()
+	}
+	h.up = false
+	h.begin()
+	changes := h.changes
+	h.changes = nil
+	for _, c := range changes {
+		h.Must(c)
+	}
+	if up {
+		h.Up()
+	}
+}
+
+// About is how another host configures this one: key, address where it can be
+// known, and inner addresses.
+func (h *Host) About() conf.PeerChange {
+	c := conf.PeerChange{
+		PublicKey: h.Public(),
+		AllowedIPs: []conf.AllowedIPChange{
+			{Prefix: netip.PrefixFrom(h.Inner4, 32)},
+			{Prefix: netip.PrefixFrom(h.Inner6, 128)},
+		},
+	}
+	if h.behind == nil {
+		end := h.Addr()
+		c.Endpoint = &end
+	}
+	return c
+}
+
+// Join makes two hosts each other's peers.
+func Join(a, b *Host) {
+	a.Must(conf.Change{Peers: []conf.PeerChange{b.About()}})
+	b.Must(conf.Change{Peers: []conf.PeerChange{a.About()}})
+}
+
+// Pair is two new hosts that are up and each other's only peers.
+func (n *Internet) Pair() (a, b *Host) {
+	a, b = n.NewHost("192.0.2.1"), n.NewHost("198.51.100.2")
+	Join(a, b)
+	a.Up()
+	b.Up()
+	return a, b
+}
+
+// Peer is what the host's data plane knows of another host; nil: it is none.
+func (h *Host) Peer(other *Host) *peer.Peer {
+	public := other.Public()
+	for i, s := range h.Machine.Status(h.Time()).Peers {
+		if s.PublicKey == public {
+			return h.Machine.Peers()[i]
+		}
+	}
+	return nil
+}
+
+// Status is what the host shows about another one.
+func (h *Host) Status(other *Host) conf.PeerStatus {
+	public := other.Public()
+	for _, s := range h.Machine.Status(h.Time()).Peers {
+		if s.PublicKey == public {
+			return s
+		}
+	}
+	return conf.PeerStatus{}
+}
+
+// Send gives the tunnel a packet for another host's inner IPv4 address.
+func (h *Host) Send(to *Host, payload string) {
+	h.Give(Inner(h.Inner4, to.Inner4, []byte(payload), 0))
+}
+
+// Give gives the tunnel frames at once, as one read of the interface would.
+func (h *Host) Give(frames ...[]byte) {
+	if h.asleep() {
+		return
+	}
+	h.enc.Encapsulate(h.mono(), frames)
+	h.net.settle()
+}
+
+// Payloads are those of the packets that came out of the tunnel.
+func (h *Host) Payloads() []string {
+	list := make([]string, len(h.Got))
+	for i := range h.Got {
+		list[i] = h.Got[i].Payload
+	}
+	return list
+}
+
+// SentOf are the datagrams of one type, oldest first.
+func (h *Host) SentOf(t wire.Type) (list []Datagram) {
+	for _, d := range h.Sent {
+		if d.Type() == t {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// Forget empties Got and Sent.
+func (h *Host) Forget() { h.Got, h.Sent = nil, nil }
