@@ -52,7 +52,7 @@ type Shared struct {
 	UDP      UDP
 	Offloads packet.Offloads // what TUN takes joined
 
-	Routes *atomic.Pointer[allowedips.Table[*peer.Peer]] // published by core; never nil inside
+	Routes *atomic.Pointer[allowedips.Table[*peer.Peer]] // published by core
 	Index  *index.Table
 	Drops  *Drops
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"math"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -162,25 +161,6 @@ func TestOldKeyDoesNotReceive(t *testing.T) {
 		t.Error("not exactly the first arrived")
 	}
 	b.wantDrops(map[Drop]uint64{DropExpired: 1})
-}
-
-// A37, B3: the limit of the counter on receipt. A38: no overflow near it.
-func TestCounterLimitOnReceipt(t *testing.T) {
-	a, b := pair(t)
-	k := a.peer.Sessions().Current
-	k.Reserve(math.MaxInt64)
-	k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 1))
-	last := seal(k, a.at, 0, udpPacket(addrA, addrB, 64))
-	if wire.DataCounter(last.Data) != session.RejectAfterMessages-1 {
-		t.Fatal("not the last counter")
-	}
-	beyond := copyOf(last)
-	binary.LittleEndian.PutUint64(beyond.Data[8:], session.RejectAfterMessages)
-	b.receive(beyond, last)
-	b.wantDrops(map[Drop]uint64{DropForged: 1})
-	if len(b.tun.take()) != 1 {
-		t.Error("the last counter was refused")
-	}
 }
 
 // A33, B44: data on the next session confirms it, a replay does not.

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// A flush is at most so many packets and bytes. The bytes hold a whole
-	// super-packet with what is put around its segments, and twice the longest
-	// datagram.
+	// What is sealed and sent at once is at most so many packets and bytes. The
+	// bytes hold the longest datagram, and a whole super-packet as TCP makes
+	// them, with what is put around its segments.
 	maxPackets = 128
 	maxBytes   = 128 << 10
 

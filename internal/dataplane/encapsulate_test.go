@@ -3,7 +3,6 @@ package dataplane
 import (
 	"bytes"
 	"errors"
-	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -366,30 +365,6 @@ func TestOldKeyDoesNotSend(t *testing.T) {
 	}
 }
 
-// A37, B3: the last counter is RejectAfterMessages-1.
-func TestCountersRunOut(t *testing.T) {
-	a, _ := pair(t)
-	k := a.peer.Sessions().Current
-	k.Reserve(math.MaxInt64)
-	k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 3))
-	f := frame(udpPacket(addrA, addrB, 64))
-	a.send(start, f)
-	a.send(start, f, f, f) // three do not fit into two
-	a.wantDrops(map[Drop]uint64{DropSession: 3})
-	a.send(start, f, f)
-	trains := a.udp.take()
-	if len(trains) != 2 || wire.DataCounter(trains[1].At(1)) != session.RejectAfterMessages-1 {
-		t.Fatalf("%d trains", len(trains))
-	}
-	a.send(start, f)
-	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
-		t.Error("sent beyond the limit")
-	}
-	if wants, _, _ := a.notes.take(); wants == 0 {
-		t.Error("no new session was asked for")
-	}
-}
-
 // An erased session sends nothing (A35).
 func TestErasedSession(t *testing.T) {
 	a, _ := pair(t)
@@ -424,9 +399,15 @@ func TestRekeyOnSend(t *testing.T) {
 	if wants(b, start.Add(179*time.Second), fb) != 0 { // B32
 		t.Error("the responder asked")
 	}
-	b.peer.Sessions().Current.Reserve(1 << 60)
+	timing := testTiming()
+	timing.RekeyAfterMessages = 20
+	b.common.SetTiming(timing)
+	b.peer.Sessions().Current.Reserve(13) // 3 were sent above, 3 follow
+	if wants(b, start.Add(179*time.Second), fb) != 0 {
+		t.Error("asked before the last message that is allowed")
+	}
 	if wants(b, start.Add(179*time.Second), fb) != 1 {
-		t.Error("not asked after 2^60 messages")
+		t.Error("not asked after Rekey-After-Messages")
 	}
 }
 

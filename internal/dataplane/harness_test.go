@@ -30,6 +30,7 @@ type side struct {
 	udp    fakeUDP
 	notes  fakeNotes
 	peer   *peer.Peer // the other end
+	common *peer.Common
 	at     wire.Endpoint
 	routes *atomic.Pointer[allowedips.Table[*peer.Peer]]
 
@@ -76,7 +77,8 @@ func keypairs(created clock.Time) (initiator, responder *session.Keypair) {
 }
 
 func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
-	s := &side{t: t, peer: peer.New(peer.NewCommon(testTiming()))}
+	s := &side{t: t, common: peer.NewCommon(testTiming())}
+	s.peer = peer.New(s.common)
 	s.at = wire.NewEndpoint(netip.MustParseAddrPort(at), netip.Addr{}, 0)
 	s.routes = new(atomic.Pointer[allowedips.Table[*peer.Peer]])
 	s.Shared = &Shared{

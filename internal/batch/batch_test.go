@@ -1,0 +1,31 @@
+package batch
+
+import (
+	"bytes"
+	"testing"
+)
+
+// The datagrams of a train, put together, are the train (B1: also one of no
+// length, and one whose stride nobody knows).
+func TestAt(t *testing.T) {
+	data := make([]byte, 2000)
+	for i := range data {
+		data[i] = byte(i % 251)
+	}
+	for _, c := range []struct{ length, stride, count int }{
+		{0, 0, 1}, {0, 100, 1}, {1, 1, 1}, {100, 0, 1}, {100, 100, 1}, {100, 200, 1},
+		{200, 100, 2}, {201, 100, 3}, {299, 100, 3}, {2000, 1, 2000}, {100, -1, 1},
+	} {
+		b := Batch{Data: data[:c.length], Stride: c.stride}
+		var joined []byte
+		for i := range b.Count() {
+			joined = append(joined, b.At(i)...)
+			if c.stride > 0 && i+1 < b.Count() && len(b.At(i)) != c.stride {
+				t.Errorf("%+v: datagram %d has %d bytes", c, i, len(b.At(i)))
+			}
+		}
+		if b.Count() != c.count || !bytes.Equal(joined, b.Data) {
+			t.Errorf("%+v: %d datagrams, %d bytes", c, b.Count(), len(joined))
+		}
+	}
+}

@@ -1,0 +1,58 @@
+//go:build amd64 || arm64 || loong64 || mips64 || mips64le || ppc64 || ppc64le || riscv64 || s390x
+
+// These tests bring a counter to its limit with a few large reservations, which
+// an int of 32 bits cannot name. Package session proves the same there.
+
+package dataplane
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// A37, B3: the last counter is RejectAfterMessages-1.
+func TestCountersRunOut(t *testing.T) {
+	a, _ := pair(t)
+	k := a.peer.Sessions().Current
+	k.Reserve(math.MaxInt64)
+	k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 3))
+	f := frame(udpPacket(addrA, addrB, 64))
+	a.send(start, f)
+	a.send(start, f, f, f) // three do not fit into two
+	a.wantDrops(map[Drop]uint64{DropSession: 3})
+	a.send(start, f, f)
+	trains := a.udp.take()
+	if len(trains) != 2 || wire.DataCounter(trains[1].At(1)) != session.RejectAfterMessages-1 {
+		t.Fatalf("%d trains", len(trains))
+	}
+	a.send(start, f)
+	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
+		t.Error("sent beyond the limit")
+	}
+	if wants, _, _ := a.notes.take(); wants == 0 {
+		t.Error("no new session was asked for")
+	}
+}
+
+// A37, B3: the limit of the counter on receipt. A38: no overflow near it.
+func TestCounterLimitOnReceipt(t *testing.T) {
+	a, b := pair(t)
+	k := a.peer.Sessions().Current
+	k.Reserve(math.MaxInt64)
+	k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 1))
+	last := seal(k, a.at, 0, udpPacket(addrA, addrB, 64))
+	if wire.DataCounter(last.Data) != session.RejectAfterMessages-1 {
+		t.Fatal("not the last counter")
+	}
+	beyond := copyOf(last)
+	binary.LittleEndian.PutUint64(beyond.Data[8:], session.RejectAfterMessages)
+	b.receive(beyond, last)
+	b.wantDrops(map[Drop]uint64{DropForged: 1})
+	if len(b.tun.take()) != 1 {
+		t.Error("the last counter was refused")
+	}
+}
