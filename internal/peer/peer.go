@@ -111,7 +111,8 @@ func (p *Peer) SetEndpoint(e wire.Endpoint) bool {
 	if old := p.endpoint.Load(); old != nil && *old == e {
 		return false
 	}
-	p.endpoint.Store(&e)
+	kept := e // not &e, which would put every argument on the heap
+	p.endpoint.Store(&kept)
 	return true
 }
 
