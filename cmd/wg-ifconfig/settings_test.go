@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"wgd/internal/cli"
+)
+
+// parsed gives the settings of a command line, without doing them.
+func parsed(line string) (settings []setting, complaint string) {
+	c := command()
+	c.Steps = func(_ *cli.Call, steps []*cli.Call) error {
+		var err error
+		settings, err = parse(steps)
+		return err
+	}
+	var out bytes.Buffer
+	cli.Run(c, strings.Fields(line), strings.NewReader(""), &out, &out)
+	complaint, _, _ = strings.Cut(out.String(), "\n")
+	return settings, complaint
+}
+
+func add(address string) setting { return of(doAdd, address) }
+
+func of(do action, address string) setting {
+	p := netip.MustParsePrefix(address)
+	return setting{do: do, address: p.Addr(), bits: p.Bits()}
+}
+
+func TestTableIsComplete(t *testing.T) {
+	if err := cli.Check(command()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	ten := netip.MustParseAddr("10.2.0.1")
+	for _, c := range []struct {
+		line string
+		want []setting
+	}{
+		{"wg0 create", []setting{{do: doCreate}}},
+		{"wg0 create inet 10.2.0.1/24 up", []setting{{do: doCreate}, add("10.2.0.1/24"), {do: doUp}}},
+		{"wg0 inet 10.2.0.1/24 alias", []setting{add("10.2.0.1/24")}},
+		{"wg0 inet alias 10.2.0.1/24", []setting{add("10.2.0.1/24")}},
+		{"wg0 inet 10.2.0.1/24 -alias", []setting{of(doRemove, "10.2.0.1/24")}},
+		{"wg0 inet 10.2.0.1/24 delete", []setting{of(doRemove, "10.2.0.1/24")}},
+		{"wg0 inet delete 10.2.0.1", []setting{{do: doRemove, address: ten, bits: anyLength}}},
+		{"wg0 inet 10.2.0.1 -alias", []setting{{do: doRemove, address: ten, bits: anyLength}}},
+		{"wg0 inet 10.2.0.1 prefixlen 24", []setting{add("10.2.0.1/24")}},
+		{"wg0 inet 10.2.0.1 netmask 255.255.255.0", []setting{add("10.2.0.1/24")}},
+		{"wg0 inet 10.2.0.1 netmask 0xffff0000 alias", []setting{add("10.2.0.1/16")}},
+		{"wg0 inet 10.2.0.1 netmask 255.255.255.255", []setting{add("10.2.0.1/32")}},
+		{"wg0 inet6 fd00:2::1/64", []setting{add("fd00:2::1/64")}},
+		{"wg0 inet6 fd00:2::1", []setting{add("fd00:2::1/64")}},
+		{"wg0 inet6 fe80::1%wg0/64", []setting{add("fe80::1/64")}}, // as it is shown
+		{"wg0 inet6 fe80::1%wg0", []setting{add("fe80::1/64")}},
+		{"wg0 mtu 68 mtu 65535", []setting{{do: doMTU, mtu: 68}, {do: doMTU, mtu: 65535}}},
+		{"wg0 down destroy", []setting{{do: doDown}, {do: doDestroy}}},
+	} {
+		got, complaint := parsed(c.line)
+		if !slices.Equal(got, c.want) || complaint != "" {
+			t.Errorf("%s: %+v %s", c.line, got, complaint)
+		}
+	}
+}
+
+func TestWrongSettingsAreSaidInASentence(t *testing.T) {
+	for line, want := range map[string]string{
+		"wg0 inet 10.2.0.1":                          "inet 10.2.0.1: the prefix length is missing: write 10.2.0.1/24, or 10.2.0.1/32 for this address alone",
+		"wg0 inet 10.2.0.1/33":                       `inet 10.2.0.1/33: prefix length "33": not possible: give a number from 0 to 32`,
+		"wg0 inet6 fd00::1/129":                      `inet6 fd00::1/129: prefix length "129": not possible: give a number from 0 to 128`,
+		"wg0 inet 10.2.0.1/":                         `inet 10.2.0.1/: prefix length "": not possible: give a number from 0 to 32`,
+		"wg0 inet 10.2.0.1/-1":                       `inet 10.2.0.1/-1: prefix length "-1": not possible: give a number from 0 to 32`,
+		"wg0 inet 10.2.0/24":                         `inet 10.2.0/24: "10.2.0" is not an IP address: give one like 10.2.0.1/24 or fd00:2::1/64`,
+		"wg0 inet fd00::1/64":                        "inet fd00::1/64: not an IPv4 address: give IPv6 addresses after inet6",
+		"wg0 inet6 10.2.0.1/24":                      "inet6 10.2.0.1/24: not an IPv6 address: give IPv4 addresses after inet",
+		"wg0 inet6 ::ffff:10.2.0.1/96":               "inet6 ::ffff:10.2.0.1/96: no interface can have this address: give an address of one host",
+		"wg0 inet 224.0.0.1/4":                       "inet 224.0.0.1/4: no interface can have this address: give an address of one host",
+		"wg0 inet6 fe80::1%eth0":                     "inet6 fe80::1%eth0: the address belongs to the interface eth0: leave out %eth0",
+		"wg0 inet 10.2.0.1/24 netmask 255.255.255.0": "inet 10.2.0.1/24: a prefix length and a mask: give one",
+		"wg0 inet 10.2.0.1/24 prefixlen 24":          "inet 10.2.0.1/24: two prefix lengths: give one",
+		"wg0 inet 10.2.0.1 netmask 255.0.255.0":      `inet 10.2.0.1: netmask "255.0.255.0": its bits are not in one piece: give one like 255.255.255.0`,
+		"wg0 inet 10.2.0.1 netmask 24":               `inet 10.2.0.1: netmask "24": not a mask: give one like 255.255.255.0, or a prefix length like 10.2.0.1/24`,
+		"wg0 inet6 fd00::1 netmask 255.255.255.0":    "inet6 fd00::1: an IPv6 address has no netmask: give a prefix length like fd00::1/64",
+		"wg0 mtu 67":                                 `mtu "67": not possible: give a number of bytes from 68 to 65535`,
+		"wg0 mtu 65536":                              `mtu "65536": not possible: give a number of bytes from 68 to 65535`,
+		"wg0 mtu big":                                `mtu "big": not possible: give a number of bytes from 68 to 65535`,
+		"wg0 up create":                              "create comes first",
+		"wg0 destroy up":                             "nothing can follow destroy",
+	} {
+		if settings, got := parsed(line); got != "wg-ifconfig: "+want || settings != nil {
+			t.Errorf("%s:\n%s\n%s", line, got, want)
+		}
+	}
+}
+
+func TestDisplayIsNetBSDs(t *testing.T) {
+	fault := "UDP port 1234 is taken"
+	prefixes := func(texts ...string) (p []netip.Prefix) {
+		for _, text := range texts {
+			p = append(p, netip.MustParsePrefix(text))
+		}
+		return p
+	}
+	for _, c := range []struct {
+		v    view
+		want string
+	}{
+		{view{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: prefixes("10.2.0.1/24", "fd00:2::1/64")},
+			"wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n" +
+				"\tstatus: active\n" +
+				"\tinet6 fd00:2::1/64 flags 0\n" +
+				"\tinet 10.2.0.1/24 flags 0\n"},
+		{view{Name: "wg1", MTU: 1280},
+			"wg1: flags=0x8000<MULTICAST> mtu 1280\n\tstatus: inactive\n"},
+		{view{Name: "wg0", Up: true, MTU: 1420, Fault: &fault, Addresses: prefixes("fe80::1/64"), index: 3},
+			"wg0: flags=0x8001<UP,MULTICAST> mtu 1420\n" +
+				"\tstatus: inactive\n" +
+				"\tinet6 fe80::1%wg0/64 flags 0 scopeid 0x3\n" +
+				"\tfault: UDP port 1234 is taken\n"},
+	} {
+		if got := c.v.String(); got != c.want {
+			t.Errorf("%s\nwant\n%s", got, c.want)
+		}
+	}
+}
+
+func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
+	for said, want := range map[string]string{
+		"wgd: wg0: a daemon runs already: stop it\n":      "wg0: a daemon runs already: stop it",
+		"a log line\nwgd: /dev/net/tun: no permission: x": "wg0: /dev/net/tun: no permission: x",
+		"": "wg0: its daemon did not start: /bin/wgd: " + cli.Status(1).Error(),
+	} {
+		if got := failedToStart("wg0", "/bin/wgd", said, cli.Status(1)); got.Error() != want {
+			t.Errorf("%q: %v", said, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"wg0 inet 10.2.0.1/24 -alias", "wg0 inet6 fe80::1%wg0/64 mtu 1 up", "wg0 inet 1.2.3.4 netmask 0xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		settings, _ := parsed(line)
+		for _, s := range settings {
+			if (s.do == doAdd || s.do == doRemove && s.bits != anyLength) && !netip.PrefixFrom(s.address, s.bits).IsValid() {
+				t.Errorf("%+v", s)
+			}
+		}
+	})
+}
