@@ -1,0 +1,117 @@
+package interop
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+const quick = "WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick "
+
+// wg-quick brings tunnels up and down on both ends: addresses of both families,
+// MTU, hooks, keepalive; what it set up is gone after down.
+func TestWgQuick(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	privA, pubA := newKey(a)
+	privB, pubB := newKey(b)
+	a.Write("/etc/wireguard/wg0.conf", `[Interface]
+PrivateKey = `+privA+`
+ListenPort = 1234
+Address = 10.2.0.1/24, fd00:2::1/64
+MTU = 1380
+PostUp = touch /run/up-%i
+PostDown = touch /run/down-%i
+[Peer]
+PublicKey = `+pubB+`
+AllowedIPs = 10.2.0.2/32, fd00:2::2/128
+`)
+	b.Write("/etc/wireguard/wg0.conf", `[Interface]
+PrivateKey = `+privB+`
+Address = 10.2.0.2/24
+Address = fd00:2::2/64
+[Peer]
+PublicKey = `+pubA+`
+AllowedIPs = 10.2.0.1/32, fd00:2::1/128, 10.77.0.0/16
+Endpoint = 192.0.2.1:1234
+PersistentKeepalive = 25
+`)
+	for _, h := range []*lab.Host{a, b} {
+		h.Must(quick + "up wg0")
+	}
+	a.Echo()
+	b.Sweep(lab.Sweep{Remote: addr(lab.InnerA4), From: 0, To: 1500, Step: 5})
+	b.Sweep(lab.Sweep{Remote: addr(lab.InnerA6), From: 0, To: 1500, Step: 5})
+	contains(t, a.Must("ip link show wg0"), "mtu 1380", "UP")
+	contains(t, b.Must("ip route"), "10.77.0.0/16 dev wg0")
+	contains(t, b.Must("ip link show wg0"), "mtu 1420")
+	contains(t, a.Must("wg-ifconfig wg0"), "inet 10.2.0.1/24", "inet6 fd00:2::1/64", "<UP,RUNNING,MULTICAST>")
+	a.Must("test -e /run/up-wg0")
+	contains(t, a.Must(quick+"strip wg0"), privA)
+	a.Must(quick + "save wg0")
+	contains(t, a.Must("cat /etc/wireguard/wg0.conf"), pubB, "MTU = 1380", "ListenPort = 1234")
+	if r := a.Run(quick + "up wg0"); r.Code == 0 {
+		t.Error("a second up succeeds")
+	}
+	for _, h := range []*lab.Host{a, b} {
+		h.Must(quick + "down wg0")
+		gone(t, h)
+	}
+	a.Must("test -e /run/down-wg0")
+	// And again: nothing is in the way.
+	a.Must(quick + "up wg0 && " + quick + "down wg0")
+	gone(t, a)
+}
+
+func gone(t *testing.T, h *lab.Host) {
+	t.Helper()
+	lab.Until(t, 3*time.Second, "the interface and its daemon are gone", func() (bool, string) {
+		r := h.Run("ip link show wg0; ls /run/wireguard")
+		return len(h.PIDs(lab.Ours)) == 0 && !strings.Contains(r.Out, "wg0"), r.Out
+	})
+}
+
+// The default route of both families through the tunnel: wg-quick's policy
+// routing, its firewall mark and its firewall rules. // A53
+func TestWgQuickDefaultRoute(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	privA, pubA := newKey(a)
+	privB, pubB := newKey(b)
+	a.Write("/etc/wireguard/wg0.conf", `[Interface]
+PrivateKey = `+privA+`
+ListenPort = 1234
+Address = 10.2.0.1/24, fd00:2::1/64
+[Peer]
+PublicKey = `+pubB+`
+AllowedIPs = 10.2.0.2/32, fd00:2::2/128
+`)
+	b.Write("/etc/wireguard/wg0.conf", `[Interface]
+PrivateKey = `+privB+`
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = `+pubA+`
+AllowedIPs = 0.0.0.0/0, ::/0
+Endpoint = 192.0.2.1:1234
+`)
+	a.Must("ip addr add 198.18.0.1/32 dev lo && ip addr add 2001:db8:18::1/128 dev lo")
+	a.Must(quick + "up wg0")
+	b.Must(quick + "up wg0")
+	b.Ping("198.18.0.1", 3)
+	b.Ping("2001:db8:18::1", 3)
+	wire := b.Watch("eth0")
+	b.Ping("198.18.0.1", 2)
+	for _, p := range b.Watched(wire) {
+		if p.Proto == 1 {
+			t.Errorf("a bare ping on the wire: %v", p)
+		}
+	}
+	contains(t, b.Must("wg show wg0 fwmark"), "0xca6c")
+	b.Must(quick + "down wg0")
+	gone(t, b)
+	if rules := b.Must("ip rule; ip -6 rule"); strings.Contains(rules, "51820") {
+		t.Errorf("rules left behind:\n%s", rules)
+	}
+}

@@ -1,0 +1,217 @@
+package interop
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+func addr(s string) netip.Addr         { return netip.MustParseAddr(s) }
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// roles are who answers (A) and who initiates (B).
+var roles = []struct{ name, a, b string }{
+	{"we initiate", lab.Theirs, lab.Ours},
+	{"they initiate", lab.Ours, lab.Theirs},
+}
+
+// inEachRole runs a test with us on either side.
+func inEachRole(t *testing.T, f func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel)) {
+	for _, r := range roles {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			a, b := lab.Pair(t)
+			ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Daemon: r.a}, lab.Settings{Daemon: r.b, Port: 1235})
+			f(t, a, b, ta, tb)
+		})
+	}
+}
+
+// Every size and large transfers, in the four combinations of families; what
+// one end counts as sent the other counts as received. // A9, A45, A47, B24
+func TestTraffic(t *testing.T) {
+	for _, r := range roles {
+		for _, outer := range []string{"192.0.2.1:1234", "[fd01::1]:1234"} {
+			t.Run(r.name+" over "+outer, func(t *testing.T) {
+				t.Parallel()
+				a, b := lab.Pair(t)
+				ta, tb := lab.Connect(a, b, outer, lab.Settings{Daemon: r.a}, lab.Settings{Daemon: r.b})
+				a.Echo()
+				b.Echo()
+				a.Sink(9)
+				b.Sink(9)
+				for _, inner := range []string{lab.InnerA4, lab.InnerA6} {
+					b.Sweep(lab.Sweep{Remote: addr(inner), From: 0, To: 1500})
+					b.Stream(lab.Stream{Remote: netip.AddrPortFrom(addr(inner), 9), Bytes: 24 << 20})
+				}
+				for _, inner := range []string{lab.InnerB4, lab.InnerB6} {
+					a.Sweep(lab.Sweep{Remote: addr(inner), From: 0, To: 1500})
+					a.Stream(lab.Stream{Remote: netip.AddrPortFrom(addr(inner), 9), Bytes: 24 << 20})
+				}
+				time.Sleep(300 * time.Millisecond)
+				pa, pb := ta.Peer(tb), tb.Peer(ta)
+				if pa.Rx != pb.Tx || pa.Tx != pb.Rx {
+					t.Errorf("A received %d and sent %d, B received %d and sent %d", pa.Rx, pa.Tx, pb.Rx, pb.Tx)
+				}
+			})
+		}
+	}
+}
+
+// A preshared key: without the right one nothing passes, with it everything. // A9, A15
+func TestPresharedKey(t *testing.T) {
+	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
+		psk := a.Must("wg genpsk")
+		a.Write("/etc/wg/psk", psk)
+		b.Write("/etc/wg/psk", psk)
+		a.Must("wg set wg0 peer %s preshared-key /etc/wg/psk", tb.Public)
+		b.NoPing(lab.InnerA4)
+		b.Must("wg set wg0 peer %s preshared-key /etc/wg/psk", ta.Public)
+		b.PingWithin(8*time.Second, lab.InnerA4)
+		a.Ping(lab.InnerB6, 2)
+	})
+}
+
+// Each end moves, and the other follows on data. // A51
+func TestRoaming(t *testing.T) {
+	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
+		b.Ping(lab.InnerA4, 2)
+		a.Must("ip addr add 192.0.2.11/24 dev eth0")
+		b.Must("ip addr flush dev eth0 && ip addr add 192.0.2.22/24 dev eth0")
+		b.PingWithin(3*time.Second, lab.InnerA4)
+		a.Ping(lab.InnerB4, 2)
+		if got := ta.Peer(tb).Endpoint; got != "192.0.2.22:1235" {
+			t.Errorf("A has B at %s", got)
+		}
+		a.Must("ip addr flush dev eth0 && ip addr add 192.0.2.11/24 dev eth0")
+		a.PingWithin(3*time.Second, lab.InnerB4)
+		b.Ping(lab.InnerA4, 2)
+		if got := tb.Peer(ta).Endpoint; got != "192.0.2.11:1234" {
+			t.Errorf("B has A at %s", got)
+		}
+	})
+}
+
+// Our end, as initiator, rekeys every two seconds under traffic, and nothing is
+// lost. // A32, A33
+func TestRekey(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Daemon: lab.Theirs}, lab.Settings{})
+	b.Must("wgconfig wg0 sysctl -w net.wg.rekey_after_time=2 net.wg.rekey_timeout=1")
+	b.Ping(lab.InnerA4, 1)
+	first := ta.Peer(tb).Handshake
+	inA, inB := a.Collect(4000), b.Collect(4000)
+	fa := a.StartFlow(lab.Flow{Remote: addrPort("10.2.0.2:4000"), Size: 300, Interval: time.Millisecond})
+	fb := b.StartFlow(lab.Flow{Remote: addrPort("[fd00:2::1]:4000"), Size: 300, Interval: time.Millisecond})
+	time.Sleep(8 * time.Second)
+	sa, sb := a.StopFlow(fa), b.StopFlow(fb)
+	time.Sleep(300 * time.Millisecond)
+	if s := lab.Summarize(b.Collected(inB), sa.Sent); s.Lost > 0 || s.Twice > 0 {
+		t.Errorf("A to B, %d sent: %v", sa.Sent, s)
+	}
+	if s := lab.Summarize(a.Collected(inA), sb.Sent); s.Lost > 0 || s.Twice > 0 {
+		t.Errorf("B to A, %d sent: %v", sb.Sent, s)
+	}
+	if last := ta.Peer(tb).Handshake; last.Sub(first) < 4*time.Second {
+		t.Errorf("no handshake after %v", last.Sub(first))
+	}
+}
+
+// Persistent keepalives of either end keep the other informed, and are no data:
+// they make no handshakes. // A40, A41, B62
+func TestKeepalives(t *testing.T) {
+	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
+		b.Ping(lab.InnerA4, 1)
+		b.Must("wg set wg0 peer %s persistent-keepalive 1", ta.Public)
+		a.Must("wg set wg0 peer %s persistent-keepalive 2", tb.Public)
+		before := ta.Peer(tb)
+		time.Sleep(6 * time.Second)
+		after := ta.Peer(tb)
+		if got := after.Rx - before.Rx; got < 4*32 || got > 7*32 || got%32 != 0 {
+			t.Errorf("A received %d bytes of keepalives in 6 s, want 32 each second", got)
+		}
+		if !after.Handshake.Equal(before.Handshake) {
+			t.Error("a handshake among keepalives")
+		}
+	})
+}
+
+// Our end under load answers their initiation with a cookie, and lets them in
+// when they return it. // A24, A25, A26, B26
+func TestTheyBringTheCookie(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{Daemon: lab.Theirs, Port: 1235})
+	a.Must("wgconfig wg0 sysctl -w net.wg.force_underload=1")
+	wire := a.Watch("eth0")
+	b.PingWithin(12*time.Second, lab.InnerA4)
+	cookies := 0
+	for _, p := range a.WatchedUDP(wire, 1234) {
+		if p.Out && p.Payload[0] == 3 {
+			cookies++
+		}
+	}
+	if cookies != 1 {
+		t.Errorf("%d cookie replies, want one", cookies)
+	}
+	a.Ping(lab.InnerB4, 1)
+	_, _ = ta, tb
+}
+
+// Either daemon is killed in mid-flow and started again: when it is the one who
+// only listens, the sender notices within 16 s. // B31, B35
+func TestRestart(t *testing.T) {
+	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
+		b.Ping(lab.InnerA4, 1)
+		// A is restarted; B goes on sending.
+		in := a.Collect(4000)
+		out := b.StartFlow(lab.Flow{Remote: addrPort("10.2.0.1:4000"), Size: 100, Interval: 50 * time.Millisecond})
+		time.Sleep(500 * time.Millisecond)
+		program := lab.Ours
+		if len(a.PIDs(lab.Theirs)) == 1 {
+			program = lab.Theirs
+		}
+		a.Must("kill -9 %d", a.PIDs(program)[0])
+		killed := time.Now()
+		lab.Until(t, 3*time.Second, "wg0 is gone", func() (bool, string) {
+			return a.Run("ip link show wg0").Code != 0, ""
+		})
+		a.Must("%s wg0 && wg set wg0 listen-port 1234 private-key /etc/wg/wg0 peer %s endpoint 192.0.2.2:1235 allowed-ips 10.2.0.2/32,fd00:2::2/128", program, tb.Public)
+		a.Must("ip addr add 10.2.0.1/24 dev wg0 && ip link set wg0 up")
+		// What listens says nothing, so that B has to notice.
+		lab.Until(t, 20*time.Second, "traffic again", func() (bool, string) {
+			list := a.Collected(in)
+			return list[len(list)-1].At.After(killed.Add(300 * time.Millisecond)), fmt.Sprint(len(list))
+		})
+		t.Logf("traffic again after %v", time.Since(killed))
+		if time.Since(killed) > 16500*time.Millisecond {
+			t.Errorf("traffic again only after %v", time.Since(killed))
+		}
+		b.StopFlow(out)
+	})
+}
+
+// A tunnel of theirs carries one of ours and the other way round. // A45
+func TestTunnelInTheirTunnel(t *testing.T) {
+	for _, c := range []struct{ outer, inner string }{{lab.Theirs, lab.Ours}, {lab.Ours, lab.Theirs}} {
+		t.Run(strings.ReplaceAll(c.inner+" in "+c.outer, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			a, b := lab.Pair(t)
+			lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Daemon: c.outer}, lab.Settings{Daemon: c.outer})
+			b.Ping(lab.InnerA4, 1)
+			ia := a.Tunnel(lab.Settings{Daemon: c.inner, Name: "wg1", Port: 4321, MTU: 1340, Addresses: []string{"10.3.0.1/24"}})
+			ib := b.Tunnel(lab.Settings{Daemon: c.inner, Name: "wg1", MTU: 1340, Addresses: []string{"10.3.0.2/24"}})
+			ia.Add(ib, lab.Peer{AllowedIPs: "10.3.0.2/32"})
+			ib.Add(ia, lab.Peer{AllowedIPs: "10.3.0.1/32", Endpoint: "10.2.0.1:4321"})
+			a.Echo()
+			a.Sink(9)
+			b.Sweep(lab.Sweep{Remote: addr("10.3.0.1"), From: 0, To: 1500, Step: 3})
+			b.Stream(lab.Stream{Remote: addrPort("10.3.0.1:9"), Bytes: 16 << 20})
+		})
+	}
+}

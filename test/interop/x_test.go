@@ -1,3 +1,0 @@
-package interop
-import ("testing"; "wgd/test/lab")
-func TestX(t *testing.T){ _ = lab.Ours }
