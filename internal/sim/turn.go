@@ -36,10 +36,6 @@ type confirmation struct {
 	keypair *session.Keypair
 }
 
-func (in *inbox) empty() bool {
-	return len(in.handshakes)+len(in.finished)+len(in.wants)+len(in.wakes)+len(in.confirms) == 0
-}
-
 // notes is how the data plane reaches the machine.
 type notes Host
 
