@@ -1,0 +1,168 @@
+package core
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/aead"
+	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/peer"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// crowd is one machine under a lock, as engine has it, its jobs on goroutines
+// of their own, and its messages carried to another one by whoever drained it.
+type crowd struct {
+	mu      sync.Mutex
+	m       *Machine
+	index   *index.Table
+	private key.Private
+	addr    netip.AddrPort
+	other   *crowd
+	jobs    *sync.WaitGroup
+	now     clock.Now
+
+	confirmed int // sessions
+}
+
+func newCrowd(n int, jobs *sync.WaitGroup) *crowd {
+	c := &crowd{private: keyFor(n), jobs: jobs, index: index.New(), now: clock.Now{Mono: start, Wall: epoch}}
+	c.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 7)
+	c.m = New(Options{Rand: rand.NewChaCha8([32]byte{byte(n)}), Index: c.index})
+	return c
+}
+
+// do changes the machine and carries out what follows.
+func (c *crowd) do(f func(m *Machine, now clock.Now)) {
+	c.mu.Lock()
+	c.now.Mono = c.now.Mono.Add(time.Millisecond)
+	c.now.Wall = c.now.Wall.Add(20 * time.Millisecond)
+	f(c.m, c.now)
+	var outs []Output
+	for out, ok := c.m.Poll(); ok; out, ok = c.m.Poll() {
+		outs = append(outs, out)
+	}
+	c.mu.Unlock()
+	for _, out := range outs {
+		switch out.Kind {
+		case Run:
+			c.jobs.Go(func() {
+				out.Job.Run()
+				c.do(func(m *Machine, now clock.Now) { m.Finish(now, out.Job) })
+			})
+		case Send:
+			c.jobs.Go(func() {
+				c.other.do(func(m *Machine, now clock.Now) {
+					m.Receive(now, wire.NewEndpoint(c.addr, netip.Addr{}, 0), out.Message)
+				})
+			})
+		case Flush, Keepalive:
+			c.use(out.Peer)
+		}
+	}
+}
+
+// use sends one packet, as the data plane does, without any lock.
+func (c *crowd) use(p *peer.Peer) {
+	k := p.Sessions().Current
+	if k == nil {
+		return
+	}
+	first, ok := k.Reserve(1)
+	msg := make([]byte, 48)
+	one := []aead.Packet{{Len: int32(len(msg))}}
+	if !ok || !k.Seal(msg, one, first) {
+		return
+	}
+	p.NoteSent(start, true)
+	o := c.other
+	e := o.index.Lookup(wire.DataIndex(msg))
+	if e == nil || e.Keypair == nil || e.Keypair.Open(msg, one) > 0 || e.Keypair.Accept(msg, one) > 0 {
+		return
+	}
+	e.Peer.NoteReceived(start, true)
+	if e.Peer.Sessions().Next == e.Keypair {
+		o.do(func(m *Machine, now clock.Now) {
+			m.Confirm(now, e.Peer, e.Keypair)
+			o.confirmed++
+		})
+	}
+}
+
+func (c *crowd) about(other *crowd) conf.Change {
+	end := other.addr
+	return conf.Change{Peers: []conf.PeerChange{{PublicKey: other.private.Public(), Endpoint: &end, AllowedIPs: prefixes("10.0.0.0/8")}}}
+}
+
+// B25, B45, B50, A14: peers removed and added, keys changed, the interface up
+// and down, while jobs, messages and data of the same peers are under way on
+// other goroutines. The race detector watches; no index is left at the end.
+func TestChurn(t *testing.T) {
+	var jobs sync.WaitGroup
+	a, b := newCrowd(1, &jobs), newCrowd(2, &jobs)
+	a.other, b.other = b, a
+	for _, c := range []*crowd{a, b} {
+		c.do(func(m *Machine, now clock.Now) {
+			m.Up(now)
+			if err := m.Apply(now, conf.Change{PrivateKey: &c.private}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	dice := rand.New(rand.NewPCG(1, 1))
+	for step := range 3000 {
+		c := []*crowd{a, b}[step%2]
+		public := c.other.private.Public()
+		c.do(func(m *Machine, now clock.Now) {
+			change := c.about(c.other)
+			switch dice.IntN(40) {
+			case 0:
+				change.Peers[0].Remove = true
+			case 1:
+				change.ReplacePeers = true
+			case 2:
+				k := keyFor(9)
+				change.PrivateKey = &k
+			case 3:
+				m.Down(now)
+				m.Up(now)
+			default:
+				change.PrivateKey = &c.private
+			}
+			if err := m.Apply(now, change); err != nil {
+				t.Error(err)
+			}
+			if p := m.members[public]; p != nil {
+				p.suspected, p.handshakeSent = now.Mono, 0
+				m.Want(now, p.shared)
+			}
+			m.Timeout(now)
+		})
+		if step%50 == 0 {
+			jobs.Wait()
+		}
+	}
+	jobs.Wait()
+	for _, c := range []*crowd{a, b} {
+		if c.m.Status(c.now).Peers == nil || c.index.Len() > 4 {
+			t.Errorf("%d indices", c.index.Len())
+		}
+		c.do(func(m *Machine, now clock.Now) {
+			if err := m.Apply(now, conf.Change{ReplacePeers: true}); err != nil {
+				t.Error(err)
+			}
+		})
+		if c.index.Len() != 0 || c.m.identity.jobs != 0 {
+			t.Errorf("%d indices without peers, %d jobs", c.index.Len(), c.m.identity.jobs)
+		}
+	}
+	if a.confirmed < 20 || b.confirmed < 20 {
+		t.Errorf("only %d and %d sessions came about", a.confirmed, b.confirmed)
+	}
+}
