@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"wgd/internal/cli"
+)
+
+// meter counts what is written to it, and shows the rate while it runs: on a
+// terminal in one line that is written over, elsewhere a line a second.
+type meter struct {
+	call  *cli.Call
+	bytes atomic.Int64
+	begun time.Time
+	took  time.Duration
+}
+
+func newMeter(c *cli.Call) *meter { return &meter{call: c} }
+
+func (m *meter) Write(b []byte) (int, error) {
+	m.bytes.Add(int64(len(b)))
+	return len(b), nil
+}
+
+// start shows the rate until stop is called.
+func (m *meter) start() (stop func()) {
+	m.begun = time.Now()
+	terminal := cli.Terminal(m.call.Stdout)
+	interval := time.Second
+	if terminal {
+		interval /= 5
+	}
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		last := int64(0)
+		for {
+			select {
+			case <-end:
+				return
+			case <-ticker.C:
+			}
+			now := m.bytes.Load()
+			m.line(terminal, now-last, interval)
+			last = now
+		}
+	}()
+	return func() {
+		m.took = time.Since(m.begun)
+		close(end)
+		<-ended
+		if terminal {
+			fmt.Fprint(m.call.Stdout, "\r\x1b[K")
+		}
+	}
+}
+
+func (m *meter) line(terminal bool, bytes int64, interval time.Duration) {
+	text := fmt.Sprintf("   %4.1f s  %s", time.Since(m.begun).Seconds(), rate(bytes, interval))
+	if terminal {
+		fmt.Fprintf(m.call.Stdout, "\r\x1b[K%s", text)
+	} else {
+		fmt.Fprintln(m.call.Stdout, text)
+	}
+}
+
+func rate(bytes int64, d time.Duration) string {
+	return fmt.Sprintf("%.2f Gbit/s", float64(bytes)*8/d.Seconds()/1e9)
+}
+
+// total is the sentence about the whole.
+func (m *meter) total() string {
+	n := m.bytes.Load()
+	return fmt.Sprintf("%.0f MB arrived in %.1f s: %s, both ends and both TCP stacks on this machine", float64(n)/1e6, m.took.Seconds(), rate(n, m.took))
+}
