@@ -2,7 +2,8 @@
 // and what one may ask of it (rtnetlink).
 //
 //   - Watch follows one TUN interface: up, down, MTU, deletion, also after it
-//     moved to another network namespace (A55).
+//     moved to another network namespace (A55), where it keeps it from getting
+//     a link-local address that nobody asked for.
 //   - Routes tells when routes change and over which interface a destination is
 //     reached (A52; and so that a tunnel does not route into itself).
 //   - Links reads and changes interfaces, as ip(8) does.

@@ -115,11 +115,15 @@ func (l *Links) NoAutomaticAddress(name string) error {
 	if err != nil {
 		return err
 	}
-	err = l.handle.LinkSetIP6AddrGenMode(link, addrGenModeNone)
+	return l.noAutomaticAddress(link)
+}
+
+func (l *Links) noAutomaticAddress(link netlink.Link) error {
+	err := l.handle.LinkSetIP6AddrGenMode(link, addrGenModeNone)
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil
 	}
-	return failure(err, "%s: set addr_gen_mode to none", name)
+	return failure(err, "%s: set addr_gen_mode to none", link.Attrs().Name)
 }
 
 // SetGSOMax bounds the super-packets that the kernel hands to the interface,
@@ -149,7 +153,6 @@ func (l *Links) find(name string) (netlink.Link, error) {
 	if err != nil {
 		return nil, failure(err, "%s", name)
 	}
-	// The kernel also knows interfaces by other names (altname).
 	return link, nil
 }
 
@@ -221,7 +224,9 @@ func failure(err error, format string, args ...any) error {
 	switch {
 	case errors.As(err, &notFound), errors.Is(err, unix.ENODEV):
 		return &Error{what + ": the interface does not exist", ErrNotFound, err}
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+	case errors.Is(err, unix.EACCES):
+		return &Error{what + ": IPv6 is disabled: allow it with sysctl(8) (net.ipv6.conf.*.disable_ipv6=0)", ErrFamily, err}
+	case errors.Is(err, unix.EPERM):
 		return &Error{what + ": no permission: run it as root or with CAP_NET_ADMIN", ErrPermission, err}
 	case errors.Is(err, unix.EEXIST):
 		return &Error{what + ": it is there already", ErrExists, err}

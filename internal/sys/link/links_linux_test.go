@@ -84,12 +84,21 @@ func TestLinksErrorsAreSentences(t *testing.T) {
 		{links.DeleteAddress("wg0", netip.MustParsePrefix("10.9.9.9/24")), ErrNoAddress,
 			"wg0: remove the address 10.9.9.9/24: the interface does not have it"},
 		{links.SetUp("wg9", true), ErrNotFound, "wg9: the interface does not exist"},
+		{noIPv6(t, links), ErrFamily, "wg0: add the address fd00::1/64: " +
+			"IPv6 is disabled: allow it with sysctl(8) (net.ipv6.conf.*.disable_ipv6=0)"},
 		{links.SetMTU("wg0", 70000), ErrBadValue, "wg0: set the mtu to 70000: the kernel does not accept the value"},
 	} {
 		if !errors.Is(c.err, c.kind) || c.err.Error() != c.text {
 			t.Errorf("%v\nwant %s", c.err, c.text)
 		}
 	}
+}
+
+// noIPv6 adds an address where the administrator allows none.
+func noIPv6(t *testing.T, links *Links) error {
+	t.Helper()
+	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/wg0/disable_ipv6", []byte("1"), 0))
+	return links.AddAddress("wg0", netip.MustParsePrefix("fd00::1/64"))
 }
 
 func TestSetGSOMax(t *testing.T) {

@@ -175,6 +175,9 @@ func (w *watcher) arm() (State, error) {
 		return State{}, os.ErrClosed
 	}
 	if w.place != nil {
+		if !sameNamespace(w.place.ns, p.ns) {
+			p.forgetHabits()
+		}
 		w.place.close()
 	}
 	w.place = p
@@ -240,6 +243,15 @@ func (w *watcher) tell(state State) bool {
 	case w.states <- state:
 		w.last, w.any = state, true
 		return !state.Gone
+	}
+}
+
+// forgetHabits takes from an interface that moved what the new namespace does
+// with every interface: IPv6 begins there anew, with a link-local address made
+// up when it goes up. Where it cannot be helped the tunnel works all the same.
+func (p *place) forgetHabits() {
+	if link, err := p.links.handle.LinkByIndex(p.index); err == nil {
+		_ = p.links.noAutomaticAddress(link)
 	}
 }
 

@@ -130,6 +130,13 @@ func TestWatchFollowsAMove(t *testing.T) {
 	}
 	there(func(l *Links) error { return l.SetUp("wg0", true) })
 	expect(t, w, State{MTU: 1500, Up: true})
+	there(func(l *Links) error {
+		info, err := l.Get("wg0")
+		if len(info.Addresses) > 0 {
+			t.Errorf("addresses %v came by themselves", info.Addresses)
+		}
+		return err
+	})
 	there(func(l *Links) error { return l.SetMTU("wg0", 1300) })
 	expect(t, w, State{MTU: 1300, Up: true})
 	there(func(l *Links) error { return l.Delete("wg0") })
