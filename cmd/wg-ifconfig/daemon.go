@@ -96,7 +96,7 @@ func failedToStart(name, program, said string, err error) error {
 	if last == "" {
 		return fmt.Errorf("%s: its daemon did not start: %s: %w", name, program, err)
 	}
-	if strings.HasPrefix(last, name+": ") || strings.Contains(last, `"`+name+`"`) {
+	if strings.HasPrefix(last, name+":") || strings.HasPrefix(last, name+" ") || strings.Contains(last, `"`+name+`"`) {
 		return errors.New(last)
 	}
 	return fmt.Errorf("%s: %s", name, last)

@@ -72,11 +72,11 @@ func forms() []cli.Form {
 
 var description = []string{
 	"Several settings may stand in one command after the name of the interface, create first and destroy last. " +
-		"They are done in their order, and none of them is done if one of them cannot be.",
+		"All are looked at before the first is done, so that a mistake in one changes nothing.",
 	"A wg interface is a TUN interface whose daemon has a control socket for it; wg-ifconfig shows and changes no other. " +
 		"Addresses, MTU, up and down are the kernel's own: ip(8) shows them and may change them, too.",
 	"A line of the display for each address follows the flags and the status: active; or inactive, when the interface is down, " +
-		"or is up and does not work. Then a line more says why. Fault lines are shown only to those who may use the control socket.",
+		"or is up and does not work. In that case a line more says why, to those who may use the control socket.",
 	"With --json the output is an object, or, without INTERFACE, an array of them: " +
 		"name, up, running, mtu, fault (a string, or null) and addresses (an array of strings).",
 }

@@ -133,6 +133,7 @@ func TestDisplayIsNetBSDs(t *testing.T) {
 func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
 	for said, want := range map[string]string{
 		"wgd: wg0: a daemon runs already: stop it\n":      "wg0: a daemon runs already: stop it",
+		"wgd: wg0 already runs: use it\n":                 "wg0 already runs: use it",
 		"a log line\nwgd: /dev/net/tun: no permission: x": "wg0: /dev/net/tun: no permission: x",
 		"": "wg0: its daemon did not start: /bin/wgd: " + cli.Status(1).Error(),
 	} {
