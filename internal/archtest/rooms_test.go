@@ -72,7 +72,6 @@ var rooms = map[string]room{
 	"internal/sys/errno":           {third: []string{unix}},
 	"internal/sys/flock":           {third: []string{unix}},
 	"internal/archtest":            {},
-	"internal/deps":                {third: []string{unix, netlink, bart, cobra, gvisor, crypto}},
 
 	"docs/man": {},
 
@@ -84,5 +83,4 @@ var rooms = map[string]room{
 // A command reads its arguments and hands a value on; nothing else.
 var command = room{
 	imports: []string{"key", "conf", "wg", "netstack", "internal/cli/...", "internal/control", "internal/resolve", "internal/engine", "internal/sys/..."},
-	third:   []string{cobra},
 }
