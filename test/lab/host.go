@@ -109,7 +109,7 @@ func (h *Host) Halt() {
 
 // testify says, after a failure, how the host looked.
 func (h *Host) testify() {
-	r := h.Run("ip -br addr; ip route; ip -6 route | grep -v fe80; wg show all; for i in $(wg show interfaces); do wgconfig $i show all; done; tail -n 100 " + logFile)
+	r := h.Run("ip -br addr; ip route; ip -6 route | grep -v fe80; wg show all; for i in $(wg show interfaces); do wgconfig $i show all --json; done; tail -n 100 " + logFile)
 	h.t.Logf("host %s at the end:\n%s%s", h.Name, r.Out, r.Err)
 }
 
