@@ -145,7 +145,7 @@ func TestOwnKeyIsNoPeer(t *testing.T) {
 	h := lone(t)
 	other := keyFor(50)
 	h.apply(conf.Change{Peers: []conf.PeerChange{
-		{PublicKey: h.private.Public(), AllowedIPs: prefixes("10.0.0.0/8")},
+		{PublicKey: h.public, AllowedIPs: prefixes("10.0.0.0/8")},
 		{PublicKey: other.Public(), AllowedIPs: prefixes("10.0.0.0/8"), Name: pointer("B")},
 	}})
 	if n := len(h.m.Peers()); n != 1 {
@@ -315,7 +315,7 @@ func TestStampsOfPeers(t *testing.T) {
 	a.send(b, "x")
 	w.run(time.Second)
 	first := a.sent[0].msg
-	public := a.private.Public()
+	public := a.public
 	stamp, ok := b.accepted[public]
 	if !ok {
 		t.Fatal("no stamp was put out")
@@ -354,8 +354,8 @@ func TestClose(t *testing.T) {
 	var secret [32]byte
 	secret[0] = 1
 	psk := key.NewPreshared(&secret)
-	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.private.Public(), PresharedKey: &psk}}})
-	b.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: a.private.Public(), PresharedKey: &psk}}})
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, PresharedKey: &psk}}})
+	b.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: a.public, PresharedKey: &psk}}})
 	a.send(b, "x")
 	w.run(time.Second)
 	k, last := a.peer(b).Sessions().Current, a.m.LastStamp()

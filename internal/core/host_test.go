@@ -23,6 +23,7 @@ type host struct {
 	index   *index.Table
 	gate    *cookie.Gate
 	private key.Private
+	public  key.Public
 	addr    netip.AddrPort
 	wall    time.Duration // by which its wall clock is wrong
 	deaf    bool          // the socket refuses to send
@@ -50,6 +51,7 @@ type sent struct {
 func (w *world) host() *host {
 	n := len(w.hosts) + 1
 	h := &host{w: w, n: n, private: keyFor(n), addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), 51820)}
+	h.public = h.private.Public()
 	h.restart(wire.TAI64N{}, nil)
 	w.hosts = append(w.hosts, h)
 	return h
@@ -63,7 +65,7 @@ func (h *host) restart(ceiling wire.TAI64N, received map[key.Public]wire.TAI64N)
 		seed[i] = byte(h.w.dice.Uint32())
 	}
 	h.m = New(Options{Rand: rand.NewChaCha8(seed), Index: h.index, Ceiling: ceiling, Received: received})
-	h.gate = cookie.NewGate(h.private.Public(), rand.NewChaCha8(seed))
+	h.gate = cookie.NewGate(h.public, rand.NewChaCha8(seed))
 	h.accepted = map[key.Public]wire.TAI64N{}
 	h.apply(conf.Change{PrivateKey: &h.private})
 }
@@ -93,13 +95,13 @@ func (h *host) down() {
 
 // peer is what h shares about other.
 func (h *host) peer(other *host) *peer.Peer {
-	return h.m.members[other.private.Public()].shared
+	return h.m.members[other.public].shared
 }
 
-func (h *host) member(other *host) *member { return h.m.members[other.private.Public()] }
+func (h *host) member(other *host) *member { return h.m.members[other.public] }
 
 func (h *host) status(other *host) conf.PeerStatus {
-	public := other.private.Public()
+	public := other.public
 	for _, p := range h.m.Status(h.time()).Peers {
 		if p.PublicKey == public {
 			return p

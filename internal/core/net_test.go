@@ -121,7 +121,7 @@ func (w *world) join(a, b *host) {
 func (h *host) about(other *host) conf.PeerChange {
 	end := other.addr
 	return conf.PeerChange{
-		PublicKey:  other.private.Public(),
+		PublicKey:  other.public,
 		Endpoint:   &end,
 		AllowedIPs: []conf.AllowedIPChange{{Prefix: prefixOf(other.n)}},
 	}

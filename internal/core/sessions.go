@@ -31,8 +31,10 @@ func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair, sentAt
 		// response came, and is the one that stays.
 		m.publish(p, peer.Sessions{Previous: k, Current: s.Current, Next: s.Next})
 	} else {
-		m.publish(p, peer.Sessions{Previous: second(s), Current: k, Next: s.Next})
-		p.superseded = s.Next != nil
+		both := peer.Sessions{Previous: second(s), Current: k, Next: s.Next}
+		both.Keep = both.Next != nil && m.keepsOwn(now, p, &both)
+		m.publish(p, both)
+		p.superseded = both.Next != nil
 	}
 	p.lastSession = now.Mono
 	p.complete(now)

@@ -23,7 +23,7 @@ func (h *host) initiations() (at []time.Duration) {
 // apart; then there is silence, nothing staged, and no index left. New traffic
 // starts anew, at once.
 func TestGivesUpAfterRekeyAttemptTime(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(lessUnderRace(8)) {
 		w := newWorld(t, seed)
 		a, b := w.pair()
 		w.lost = func(_, to *host, _ []byte) bool { return to == b }
@@ -235,7 +235,7 @@ func TestPersistentKeepaliveOnly(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	seconds := uint16(25)
-	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.private.Public(), PersistentKeepalive: &seconds}}})
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, PersistentKeepalive: &seconds}}})
 	w.run(time.Hour)
 	at := append(a.initiations(), b.initiations()...)
 	slices.Sort(at)
@@ -259,7 +259,7 @@ func TestPersistentKeepaliveBesideTraffic(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	seconds := uint16(25)
-	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.private.Public(), PersistentKeepalive: &seconds}}})
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, PersistentKeepalive: &seconds}}})
 	w.run(time.Second)
 	before := len(a.sent)
 	for range 100 {
@@ -279,7 +279,7 @@ func TestSettingPersistentKeepalive(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	set := func(seconds uint16) {
-		a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.private.Public(), PersistentKeepalive: &seconds}}})
+		a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, PersistentKeepalive: &seconds}}})
 		w.run(time.Second)
 	}
 	set(60)
@@ -313,7 +313,7 @@ func TestSocketRefuses(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	seconds := uint16(20)
-	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.private.Public(), PersistentKeepalive: &seconds}}})
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, PersistentKeepalive: &seconds}}})
 	w.run(time.Second)
 	a.deaf = true
 	before := len(a.sent)
