@@ -145,9 +145,10 @@ func (d *Decapsulator) note(entry *index.Entry, spans []aead.Packet, bs []batch.
 	sessions := p.Sessions()
 	if sessions.Next == k {
 		// A33, B44: after the replay check, or a replayed packet would do it.
+		k.Confirm()
 		d.notes.Confirm(p, k)
 	}
-	d.rekey(p, sessions.Current)
+	d.rekey(p, sessions.Sending())
 	return true
 }
 

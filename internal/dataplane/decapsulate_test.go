@@ -192,6 +192,26 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
+// A33: from the packet that confirms the next session on, answers leave on it,
+// although core has not made it the current one yet: the peer may have
+// restarted and know no other.
+func TestAnswersOnTheConfirmedSession(t *testing.T) {
+	a, b := pair(t)
+	old := session.New(new([32]byte), new([32]byte), 98, 99, false, start)
+	next := b.peer.Sessions().Current
+	b.peer.SetSessions(&peer.Sessions{Current: old, Next: next})
+	b.send(start, frame(udpPacket(addrB, addrA, 100)))
+	if got := b.udp.take(); len(got) != 1 || wire.DataIndex(got[0].Data) != old.Remote {
+		t.Fatalf("before the confirmation: %d trains", len(got))
+	}
+	a.send(start, frame(udpPacket(addrA, addrB, 100)))
+	carry(start, a, b)
+	b.send(start, frame(udpPacket(addrB, addrA, 100)))
+	if got := b.udp.take(); len(got) != 1 || wire.DataIndex(got[0].Data) != next.Remote {
+		t.Errorf("after the confirmation: %d trains, not on the next session", len(got))
+	}
+}
+
 // A51, B13: the endpoint and the source follow authentic, new data, and
 // nothing else (A7, A8, B12).
 func TestRoaming(t *testing.T) {

@@ -150,7 +150,7 @@ func (e *Encapsulator) address(p *peer.Peer) {
 
 // session is what may be sent on now; nil when there is none (A36, A37).
 func (e *Encapsulator) session(p *peer.Peer) *session.Keypair {
-	k := p.Sessions().Current
+	k := p.Sessions().Sending()
 	if k == nil || !k.Usable(e.now) || k.Sent() >= session.RejectAfterMessages {
 		return nil
 	}

@@ -22,6 +22,20 @@ type Sessions struct {
 	Previous *session.Keypair // still received on
 	Current  *session.Keypair // sent on
 	Next     *session.Keypair // responder's, until its first data packet confirms it (A33)
+	// Keep is set when both sides initiated at once and Current stays in use
+	// even when Next is confirmed (A16).
+	Keep bool
+}
+
+// Sending is the session to send on; nil when there is none. A next session is
+// sent on from the moment in which the data plane has confirmed it, before core
+// makes it the current one: the answer to the packet that confirmed it must not
+// leave on a session that the peer may not have any more.
+func (s *Sessions) Sending() *session.Keypair {
+	if s.Next != nil && s.Next.Confirmed() && (!s.Keep || s.Current == nil) {
+		return s.Next
+	}
+	return s.Current
 }
 
 // Timing is what the data plane must know of the protocol's timers. One value
