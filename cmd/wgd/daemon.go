@@ -94,19 +94,21 @@ func runUntilEnd(name string, log *slog.Logger, report *readiness) error {
 	go func() { served <- server.Serve(w) }()
 	report.send(nil)
 	log.Debug("the interface is ready", "socket", server.Path())
-	return wait(ctx, w, served)
+	return wait(ctx, w, served, log)
 }
 
-// wait returns at the end, nil for one that somebody asked for.
-func wait(ctx context.Context, w *wg.Interface, served <-chan error) error {
+// wait returns at the end: nil when somebody wanted it, by a signal or by the
+// deletion of the interface.
+func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *slog.Logger) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-served:
 		return err
 	case <-w.Done():
+		// A62: in order, for somebody wanted it so; but not in silence.
 		if err := w.Err(); err != nil {
-			return fmt.Errorf("%w: the daemon ends with it", err)
+			log.Warn(err.Error() + ": the daemon ends with it")
 		}
 		return nil
 	}

@@ -16,7 +16,7 @@ func command() *cli.Command {
 				"addresses and state with wg-ifconfig(8) or ip(8). wg-quick(8) does all of it when " +
 				"WG_QUICK_USERSPACE_IMPLEMENTATION is wgd.",
 			"SIGTERM and SIGINT end it in order: the control socket is removed, the keys are erased, the interface goes. " +
-				"When somebody else deletes the interface, it ends with a message and exit status 1.",
+				"When the interface is deleted, with ip(8) or wg-ifconfig(8), it ends likewise, with a message.",
 		},
 		Forms: []cli.Form{
 			{

@@ -20,7 +20,7 @@ var (
 	ErrClosed = errors.New("the interface is closed")
 	// ErrInterfaceGone is why an engine ended whose interface was deleted by
 	// somebody else (A62).
-	ErrInterfaceGone = errors.New("the interface was deleted by another program")
+	ErrInterfaceGone = errors.New("the interface was deleted")
 )
 
 // Memory is what the last process knew of initiation timestamps (A20, A21).

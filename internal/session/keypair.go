@@ -32,7 +32,7 @@ type Keypair struct {
 	sent   atomic.Uint64 // the next counter; an atomic.Uint64 is aligned on 32-bit machines too (B4)
 	erased atomic.Bool   // set under keys; Usable reads it without
 
-	proved atomic.Bool   // the peer has sent data with it
+	proved atomic.Bool // the peer has sent data with it
 
 	keys sync.RWMutex // Seal and Open share it, once a batch; Erase excludes them (A35)
 	send aead.Key
