@@ -98,7 +98,7 @@ func (e *edit) identify(next *identity, private *key.Private) {
 		m.dropOwn(p)
 		p.remote.Erase()
 		p.remote = noise.NewRemote(p.remote.Public())
-		m.publish(p, peer.Sessions{Previous: second(p.shared.Sessions())})
+		m.publish(p, peer.Sessions{Previous: second(e.now, p.shared.Sessions())})
 		p.pursuit = pursuit{wanted: p.shared.HasStaged()}
 		p.handshakeSent = 0
 	}

@@ -44,7 +44,7 @@ func (m *Machine) Want(now clock.Now, shared *peer.Peer) {
 // session (§6.2): there is none, it is an old one that we initiated, or one
 // that has sealed many messages.
 func (m *Machine) needsSession(now clock.Now, p *member) bool {
-	k := p.shared.Sessions().Current
+	k := p.shared.Sessions().Sending()
 	switch {
 	case k == nil || !k.Usable(now.Mono):
 		return true

@@ -172,7 +172,7 @@ func (h *host) transmit(to netip.AddrPort, msg []byte) {
 // send is a packet from the interface to a peer.
 func (h *host) send(to *host, packet string) {
 	p := h.peer(to)
-	if k := p.Sessions().Current; k != nil && k.Usable(h.w.now) && !p.HasStaged() {
+	if k := p.Sessions().Sending(); k != nil && k.Usable(h.w.now) && !p.HasStaged() {
 		h.seal(p, packet)
 		return
 	}
@@ -182,7 +182,7 @@ func (h *host) send(to *host, packet string) {
 }
 
 func (h *host) flush(p *peer.Peer) bool {
-	if k := p.Sessions().Current; k == nil || !k.Usable(h.w.now) {
+	if k := p.Sessions().Sending(); k == nil || !k.Usable(h.w.now) {
 		return false
 	}
 	return p.Flush(func(raw []byte) bool { h.seal(p, string(raw)); return true })
@@ -190,7 +190,7 @@ func (h *host) flush(p *peer.Peer) bool {
 
 // seal sends one packet, "" being a keepalive, on the current session.
 func (h *host) seal(p *peer.Peer, packet string) {
-	k := p.Sessions().Current
+	k := p.Sessions().Sending()
 	if k == nil || !k.Usable(h.w.now) {
 		return
 	}
@@ -255,9 +255,10 @@ func (h *host) open(from wire.Endpoint, msg []byte) {
 		h.m.Wake(h.time(), p)
 	}
 	if p.Sessions().Next == k {
+		k.Confirm()
 		h.m.Confirm(h.time(), p, k)
 	}
-	if c := p.Sessions().Current; c != nil && c.Initiator && h.w.now.Sub(c.Created) >= p.Timing().RekeyOnReceive {
+	if c := p.Sessions().Sending(); c != nil && c.Initiator && h.w.now.Sub(c.Created) >= p.Timing().RekeyOnReceive {
 		h.m.Want(h.time(), p)
 	}
 	if data {

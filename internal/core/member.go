@@ -35,7 +35,6 @@ type member struct {
 	pursuit
 
 	keepaliveOwed   bool          // the first persistent one after up, or after it was set (A41)
-	superseded      bool          // the next session was overtaken by one of our initiation (A16)
 	jitter          time.Duration // of its timers at the moment
 	handshakeSent   clock.Time    // our last initiation or response; 0: none
 	keepaliveServed clock.Time    // when a persistent one was last due

@@ -20,31 +20,46 @@ import (
 // as next, and none is given up while packets may be under way on it. Which
 // one stays is settled when data comes on the other: that of the greater
 // public key, which both sides know, so they come to send on the same one, and
-// exactly one of them is its initiator and will renew it.
+// exactly one of them is its initiator and will renew it. The data plane must
+// know that before (Sessions.Keep): it sends on next from its confirmation on.
 
 // initiated publishes the session of our own initiation, which was sent at
 // sentAt.
 func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair, sentAt clock.Time) {
+	m.settle(now, p)
 	s := p.shared.Sessions()
 	if p.completed >= sentAt && s.Current != nil && s.Current.Usable(now.Mono) && !m.prevails(p) {
 		// The session of the peer's own initiation was confirmed before our
 		// response came, and is the one that stays.
-		m.publish(p, peer.Sessions{Previous: k, Current: s.Current, Next: s.Next})
+		m.publish(p, peer.Sessions{Previous: k, Current: s.Current, Next: s.Next, Keep: s.Keep})
 	} else {
-		both := peer.Sessions{Previous: second(s), Current: k, Next: s.Next}
-		both.Keep = both.Next != nil && m.keepsOwn(now, p, &both)
-		m.publish(p, both)
-		p.superseded = both.Next != nil
+		m.publish(p, peer.Sessions{Previous: second(now, s), Current: k, Next: s.Next, Keep: m.keeps(p, k, s.Next)})
 	}
 	p.lastSession = now.Mono
 	p.complete(now)
 }
 
+// keeps decides between a new session k of our initiation and the next one, of
+// the peer's, that it has overtaken.
+func (m *Machine) keeps(p *member, k, next *session.Keypair) bool {
+	if next == nil {
+		return false
+	}
+	// Not at once after all: who answered k has left next behind.
+	return k.Created.Sub(next.Created) >= m.tunables.RekeyTimeout || m.prevails(p)
+}
+
+// prevails reports whether of two sessions begun at once ours stays.
+func (m *Machine) prevails(p *member) bool {
+	ours, theirs := m.PublicKey(), p.public()
+	return bytes.Compare(ours[:], theirs[:]) > 0
+}
+
 // answered publishes the session of a peer's initiation.
 func (m *Machine) answered(now clock.Now, p *member, k *session.Keypair) {
+	m.settle(now, p)
 	s := p.shared.Sessions()
 	m.publish(p, peer.Sessions{Previous: s.Previous, Current: s.Current, Next: k})
-	p.superseded = false
 	p.lastSession = now.Mono
 }
 
@@ -55,42 +70,38 @@ func (m *Machine) Confirm(now clock.Now, shared *peer.Peer, k *session.Keypair) 
 	if p == nil || !m.up {
 		return
 	}
-	s := shared.Sessions()
-	if k == nil || s.Next != k {
+	if k == nil || shared.Sessions().Next != k {
 		return
 	}
-	if p.superseded && m.keepsOwn(now, p, s) {
-		m.publish(p, peer.Sessions{Previous: k, Current: s.Current})
-	} else {
-		m.publish(p, peer.Sessions{Previous: second(s), Current: k})
-	}
-	p.superseded = false
-	p.complete(now)
-	if shared.HasStaged() {
-		m.emit(Output{Kind: Flush, Peer: shared})
-	}
+	k.Confirm()
+	m.settle(now, p)
 	m.look(now, p)
 }
 
-// keepsOwn decides between the current session, of our initiation, and the
-// next one, of the peer's, which it has overtaken.
-func (m *Machine) keepsOwn(now clock.Now, p *member, s *peer.Sessions) bool {
-	if s.Current == nil || !s.Current.Usable(now.Mono) {
-		return false
+// settle makes a next session that is confirmed the current one, or where both
+// sides had begun at once and ours stays, the previous one. The data plane
+// confirms before it posts, so whoever replaces next comes here first.
+func (m *Machine) settle(now clock.Now, p *member) {
+	s := p.shared.Sessions()
+	if s.Next == nil || !s.Next.Confirmed() {
+		return
 	}
-	// Not at once after all: who made the current one has left the next behind.
-	return s.Current.Created.Sub(s.Next.Created) >= m.tunables.RekeyTimeout || m.prevails(p)
+	if s.Keep && s.Current != nil && s.Current.Usable(now.Mono) {
+		m.publish(p, peer.Sessions{Previous: s.Next, Current: s.Current})
+	} else {
+		m.publish(p, peer.Sessions{Previous: second(now, s), Current: s.Next})
+	}
+	p.complete(now)
+	if p.shared.HasStaged() {
+		m.emit(Output{Kind: Flush, Peer: p.shared})
+	}
 }
 
-// prevails reports whether of two sessions begun at once ours stays.
-func (m *Machine) prevails(p *member) bool {
-	ours, theirs := m.PublicKey(), p.public()
-	return bytes.Compare(ours[:], theirs[:]) > 0
-}
-
-// second is what becomes previous when there is a new current session.
-func second(s *peer.Sessions) *session.Keypair {
-	if s.Current == nil {
+// second is what becomes previous when there is a new current session. One past
+// its time (A36) receives nothing; the one before may, after both sides
+// initiated at once.
+func second(now clock.Now, s *peer.Sessions) *session.Keypair {
+	if s.Current == nil || !s.Current.Usable(now.Mono) {
 		return s.Previous
 	}
 	return s.Current
@@ -113,7 +124,6 @@ func (m *Machine) retireCurrent(p *member) {
 // eraseSessions erases all there are (A35).
 func (m *Machine) eraseSessions(p *member) {
 	m.publish(p, peer.Sessions{})
-	p.superseded = false
 	p.lastSession = 0
 }
 

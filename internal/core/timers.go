@@ -181,7 +181,7 @@ func keepalivePassive(m *Machine, now clock.Now, p *member) {
 
 // keepalive reports whether there is a session to send it on.
 func (m *Machine) keepalive(now clock.Now, p *member) bool {
-	if k := p.shared.Sessions().Current; k == nil || !k.Usable(now.Mono) {
+	if k := p.shared.Sessions().Sending(); k == nil || !k.Usable(now.Mono) {
 		return false
 	}
 	// Noted here, so that timers go on even when the socket refuses (A40, B46).
