@@ -248,3 +248,18 @@ func TestPeersOfLowOrder(t *testing.T) {
 		}
 	}
 }
+
+// openStamp reads an initiation as its responder does.
+func openStamp(h *Host, raw []byte) (wire.TAI64N, bool) {
+	msg, ok := wire.DecodeInitiation(raw)
+	if !ok {
+		return wire.TAI64N{}, false
+	}
+	static := noise.NewStatic(h.Private)
+	public, state, err := noise.ConsumeInitiationStatic(static, &msg)
+	if err != nil {
+		return wire.TAI64N{}, false
+	}
+	stamp, _, err := state.Finish(static, noise.NewRemote(public))
+	return stamp, err == nil
+}

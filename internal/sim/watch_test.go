@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,9 +53,6 @@ func watched(t *testing.T, seed uint64) *Internet {
 		for _, h := range n.Hosts {
 			checkIndices(t, h)
 		}
-		if t.Failed() {
-			t.Logf("seed %d; %v after the beginning", seed, n.Now())
-		}
 	})
 	return n
 }
@@ -78,9 +76,15 @@ func checkIndices(t *testing.T, h *Host) {
 // equal compares what came with what was sent, in order.
 func equal(t *testing.T, what string, got, want []string) {
 	t.Helper()
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("%s: %.300q, want %.300q", what, got, want)
+	if slices.Equal(got, want) {
+		return
 	}
+	at := 0
+	for at < min(len(got), len(want)) && got[at] == want[at] {
+		at++
+	}
+	t.Errorf("%s: %d packets, want %d; from number %d on %.40q, want %.40q", what, len(got), len(want), at,
+		got[at:min(at+5, len(got))], want[at:min(at+5, len(want))])
 }
 
 func numbers(from, to int) (list []string) {
