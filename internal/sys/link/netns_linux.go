@@ -1,6 +1,7 @@
 package link
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -50,9 +51,11 @@ func sameNamespace(a, b *os.File) bool {
 // subscription is a netlink socket that hears multicast groups of the
 // namespace in which it was opened.
 type subscription struct {
-	file *os.File
-	conn syscall.RawConn
-	buf  []byte
+	file   *os.File
+	conn   syscall.RawConn
+	buf    []byte
+	oob    []byte
+	origin int // of what receive returned last: a namespace by its number, or atHome
 }
 
 // subscribe opens a subscription in the namespace of the calling thread.
@@ -69,7 +72,7 @@ func subscribe(groups ...uint) (*subscription, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("netlink groups: %w", err)
 	}
-	s := &subscription{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}
+	s := &subscription{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10), oob: make([]byte, unix.CmsgSpace(4)), origin: atHome}
 	if s.conn, err = s.file.SyscallConn(); err != nil {
 		s.file.Close()
 		return nil, err
@@ -80,11 +83,11 @@ func subscribe(groups ...uint) (*subscription, error) {
 // receive waits for the next messages; they are valid until the next call.
 // overrun says that some were lost and the state must be read anew.
 func (s *subscription) receive() (messages []syscall.NetlinkMessage, overrun bool, err error) {
-	var n int
+	var n, extra int
 	var from unix.Sockaddr
 	var errno error
 	err = s.conn.Read(func(fd uintptr) bool {
-		n, from, errno = unix.Recvfrom(int(fd), s.buf, 0)
+		n, extra, _, from, errno = unix.Recvmsg(int(fd), s.buf, s.oob, 0)
 		return errno != unix.EAGAIN && errno != unix.EINTR
 	})
 	switch {
@@ -99,11 +102,27 @@ func (s *subscription) receive() (messages []syscall.NetlinkMessage, overrun boo
 	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
 		return nil, false, nil
 	}
+	s.origin = originOf(s.oob[:extra])
 	messages, err = syscall.ParseNetlinkMessage(s.buf[:n])
 	if err != nil {
 		return nil, true, nil
 	}
 	return messages, false, nil
+}
+
+// originOf is the number of the namespace that sent a message, from what stands
+// beside it: nothing where it is the socket's own.
+func originOf(oob []byte) int {
+	controls, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return atHome
+	}
+	for _, c := range controls {
+		if c.Header.Level == unix.SOL_NETLINK && c.Header.Type == unix.NETLINK_LISTEN_ALL_NSID && len(c.Data) >= 4 {
+			return int(int32(binary.NativeEndian.Uint32(c.Data)))
+		}
+	}
+	return atHome
 }
 
 func (s *subscription) close() { s.file.Close() }

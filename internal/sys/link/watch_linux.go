@@ -20,10 +20,11 @@ const (
 	settleStep = 5 * time.Millisecond
 )
 
-// watcher reads the events of the namespace where the interface is. The
-// goroutine run owns everything but the fields under the lock.
+// watcher follows an interface from home. The goroutine run owns everything
+// but the fields under the lock.
 type watcher struct {
 	device Device
+	home   *home
 	states chan State
 	done   chan struct{}
 	last   State
@@ -31,22 +32,28 @@ type watcher struct {
 
 	mu     sync.Mutex
 	closed bool
-	place  *place
+	place  place
 }
 
-// place is the interface in one namespace.
+// place is the interface in one namespace. Nothing of it is open: a file or a
+// socket of a namespace would keep it alive after it was deleted, and the
+// interface in it (B52).
 type place struct {
-	ns     *os.File
-	index  int
-	events *subscription
-	links  *Links
+	ns    os.FileInfo
+	id    int // of the namespace, at home
+	index int
 }
 
 // Watch follows the interface until it is deleted or the Watcher is closed.
 func Watch(device Device) (Watcher, error) {
-	w := &watcher{device: device, states: make(chan State, 16), done: make(chan struct{})}
+	h, err := newHome()
+	if err != nil {
+		return nil, fmt.Errorf("watch the interface: %w", err)
+	}
+	w := &watcher{device: device, home: h, states: make(chan State, 16), done: make(chan struct{})}
 	first, err := w.arm()
 	if err != nil {
+		h.close()
 		return nil, fmt.Errorf("watch the interface: %w", err)
 	}
 	go w.run(first)
@@ -63,10 +70,7 @@ func (w *watcher) Close() {
 	}
 	w.closed = true
 	close(w.done)
-	if w.place != nil {
-		w.place.close()
-		w.place = nil
-	}
+	w.home.close()
 }
 
 // run tells the states until the end.
@@ -77,22 +81,19 @@ func (w *watcher) run(first State) {
 		return
 	}
 	for {
-		p := w.present()
-		if p == nil {
-			return
-		}
-		messages, overrun, err := p.events.receive()
+		messages, overrun, err := w.home.events.receive()
 		if err != nil {
 			// Closed by Close, or a socket that will not recover: the state of
 			// the interface is still known from where it is.
 			overrun = true
-			if w.present() == nil || !w.pause() {
+			if !w.pause() {
 				return
 			}
 		}
 		if overrun && !w.resettle() {
 			return
 		}
+		p := w.present()
 		for _, message := range messages {
 			if !w.hear(p, message) {
 				return
@@ -104,8 +105,14 @@ func (w *watcher) run(first State) {
 	}
 }
 
-// hear takes one message of the namespace. It returns false at the end.
-func (w *watcher) hear(p *place, message syscall.NetlinkMessage) bool {
+// hear takes one message, of any namespace. It returns false at the end.
+func (w *watcher) hear(p place, message syscall.NetlinkMessage) bool {
+	if message.Header.Type == unix.RTM_DELNSID && p.id != atHome {
+		return w.resettle() // a namespace was deleted: that of the interface?
+	}
+	if w.home.events.origin != p.id {
+		return true
+	}
 	if len(message.Data) < unix.SizeofIfInfomsg || message.Data[0] != unix.AF_UNSPEC {
 		return true // a bridge's view of the interface, say
 	}
@@ -153,80 +160,87 @@ func (w *watcher) pause() bool {
 	}
 }
 
-// arm subscribes where the interface is now and then reads its state: what
-// changes after the reading is heard.
+// arm goes to where the interface is now and reads its state; events from there
+// are heard from before the reading.
 func (w *watcher) arm() (State, error) {
-	p, err := w.find()
+	ns, err := w.device.NetNS()
 	if err != nil {
 		return State{}, err
 	}
-	info, err := p.links.byIndex(p.index)
+	defer ns.Close()
+	p, err := w.find(ns)
+	if err != nil {
+		return State{}, err
+	}
+	before := w.present()
+	moved := before.ns != nil && !os.SameFile(before.ns, p.ns)
+	state, err := look(ns, p.index, moved)
 	if err == nil {
 		err = w.settledAt(p)
 	}
 	if err != nil {
-		p.close()
 		return State{}, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		p.close()
 		return State{}, os.ErrClosed
 	}
-	if w.place != nil {
-		if !sameNamespace(w.place.ns, p.ns) {
-			p.forgetHabits()
-		}
-		w.place.close()
-	}
 	w.place = p
-	return State{Up: info.Up, MTU: info.MTU}, nil
+	return state, nil
 }
 
-// find goes to where the interface is.
-func (w *watcher) find() (*place, error) {
-	ns, err := w.device.NetNS()
-	if err != nil {
-		return nil, err
+// find says where the interface is, in the namespace ns.
+func (w *watcher) find(ns *os.File) (p place, err error) {
+	if p.ns, err = ns.Stat(); err != nil {
+		return p, err
 	}
-	p := &place{ns: ns}
 	if p.index, err = w.device.Index(); err != nil {
-		p.close()
-		return nil, err
+		return p, err
 	}
-	err = inNamespace(ns, func() (err error) {
-		if p.events, err = subscribe(unix.RTNLGRP_LINK); err != nil {
+	p.id, err = w.home.number(ns, p.ns)
+	return p, err
+}
+
+// look reads the state of an interface in another namespace.
+func look(ns *os.File, index int, moved bool) (state State, err error) {
+	err = inNamespace(ns, func() error {
+		links, err := Open()
+		if err != nil {
 			return err
 		}
-		p.links, err = Open()
-		return err
+		defer links.Close()
+		info, err := links.byIndex(index)
+		if err != nil {
+			return err
+		}
+		state = State{Up: info.Up, MTU: info.MTU}
+		if moved {
+			forgetHabits(links, index)
+		}
+		return nil
 	})
-	if err != nil {
-		p.close()
-		return nil, err
-	}
-	return p, nil
+	return state, err
 }
 
 // settledAt reports an error if the interface moved on while it was looked at.
-func (w *watcher) settledAt(p *place) error {
-	now, err := w.device.NetNS()
+func (w *watcher) settledAt(p place) error {
+	ns, err := w.device.NetNS()
 	if err != nil {
 		return err
 	}
-	defer now.Close()
-	index, err := w.device.Index()
+	defer ns.Close()
+	now, err := w.find(ns)
 	if err != nil {
 		return err
 	}
-	if !sameNamespace(now, p.ns) || index != p.index {
+	if !os.SameFile(now.ns, p.ns) || now.index != p.index {
 		return errors.New("the interface is moving")
 	}
 	return nil
 }
 
-func (w *watcher) present() *place {
+func (w *watcher) present() place {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.place
@@ -249,18 +263,8 @@ func (w *watcher) tell(state State) bool {
 // forgetHabits takes from an interface that moved what the new namespace does
 // with every interface: IPv6 begins there anew, with a link-local address made
 // up when it goes up. Where it cannot be helped the tunnel works all the same.
-func (p *place) forgetHabits() {
-	if link, err := p.links.handle.LinkByIndex(p.index); err == nil {
-		_ = p.links.noAutomaticAddress(link)
-	}
-}
-
-func (p *place) close() {
-	p.ns.Close()
-	if p.events != nil {
-		p.events.close()
-	}
-	if p.links != nil {
-		p.links.Close()
+func forgetHabits(links *Links, index int) {
+	if link, err := links.handle.LinkByIndex(index); err == nil {
+		_ = links.noAutomaticAddress(link)
 	}
 }
