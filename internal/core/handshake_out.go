@@ -30,12 +30,10 @@ func (m *Machine) Want(now clock.Now, shared *peer.Peer) {
 	if p == nil || !m.up {
 		return
 	}
+	// Where there is a session, what was staged while it was being published is
+	// seen by the flush that follows, or by who staged it.
 	if m.needsSession(now, p) {
-		// §6.4: who wants to send begins to count again.
-		p.wanted, p.attempts = true, 0
-	} else if shared.HasStaged() {
-		// Staged while the session was being published.
-		m.emit(Output{Kind: Flush, Peer: shared})
+		p.wanted, p.attempts = true, 0 // §6.4: who wants to send begins to count again
 	}
 	m.look(now, p)
 }

@@ -23,7 +23,7 @@ const start = clock.Time(1000 * time.Second)
 // world is a network of hosts in virtual time. Every packet, job and timer is
 // an event; with the same seed everything happens again in the same way.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	now    clock.Time
 	dice   *rand.Rand
 	hosts  []*host
@@ -59,7 +59,7 @@ func (h *eventHeap) Pop() any {
 	return e
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t testing.TB, seed uint64) *world {
 	return &world{t: t, now: start, dice: rand.New(rand.NewPCG(seed, 1))}
 }
 
