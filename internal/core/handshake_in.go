@@ -8,7 +8,6 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/index"
 	"wgd/internal/noise"
-	"wgd/internal/peer"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -167,12 +166,4 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	m.send(now, p, w.msg.AppendTo(nil))
 	p.jitter = m.drawJitter()
 	m.look(now, p)
-}
-
-// Wake is posted by the data plane when it has made a deadline earlier than
-// the peer's NextLook.
-func (m *Machine) Wake(now clock.Now, shared *peer.Peer) {
-	if p := known(shared); p != nil {
-		m.look(now, p)
-	}
 }

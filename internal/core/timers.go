@@ -70,6 +70,14 @@ func (m *Machine) Timeout(now clock.Now) {
 	}
 }
 
+// Wake is posted by the data plane when it has made a deadline earlier than
+// the peer's NextLook.
+func (m *Machine) Wake(now clock.Now, shared *peer.Peer) {
+	if p := known(shared); p != nil {
+		m.look(now, p)
+	}
+}
+
 // look does what is due to p, and sets its next look. Whatever else changes
 // something about a peer ends with a look.
 func (m *Machine) look(now clock.Now, p *member) {
@@ -81,14 +89,20 @@ func (m *Machine) look(now clock.Now, p *member) {
 			duties[i].do(m, now, p)
 		}
 	}
-	for {
-		next := max(m.earliest(p), now.Mono+1)
+	next := m.nextLook(now, p)
+	m.schedule(p, next)
+	// The data plane may have made a deadline before it saw this NextLook.
+	for again := m.nextLook(now, p); again < next; again = m.nextLook(now, p) {
+		next = again
 		m.schedule(p, next)
-		// The data plane may have made a deadline before it saw this NextLook.
-		if m.earliest(p) >= next {
-			return
-		}
 	}
+}
+
+// nextLook is the first deadline of p, but after now: what was due is done,
+// and what the data plane notes meanwhile with an older reading of the clock
+// must wait its turn.
+func (m *Machine) nextLook(now clock.Now, p *member) clock.Time {
+	return max(m.earliest(p), now.Mono+1)
 }
 
 // earliest is the first deadline of p.

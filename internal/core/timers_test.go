@@ -469,3 +469,25 @@ func TestTunables(t *testing.T) {
 		t.Error("KeepaliveTimeout does not apply")
 	}
 }
+
+// What the data plane notes with a reading of the clock from before a suspend
+// (A39) is late, and no reason to spin.
+func TestNoteFromThePast(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	a.send(b, "x")
+	w.run(time.Second)
+	old := w.now
+	w.now = w.now.Add(time.Hour)
+	a.m.Timeout(a.time())
+	a.drain()
+	p := a.peer(b)
+	p.NoteSent(old, true)
+	a.m.look(a.time(), a.member(b))
+	p.NoteSent(old, true) // before the look has published NextLook, as it were
+	if next := a.m.nextLook(a.time(), a.member(b)); next <= w.now {
+		t.Errorf("next look at %d, now %d", next, w.now)
+	}
+	a.m.Wake(a.time(), p)
+	w.run(time.Minute)
+}
