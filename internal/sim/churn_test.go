@@ -1,0 +1,229 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// star is one server and so many clients, all up, that it knows by the address
+// that they speak from.
+func (n *Internet) star(clients int) (server *Host, list []*Host) {
+	server = n.NewHost("192.0.2.1")
+	about := make([]conf.PeerChange, clients)
+	for i := range clients {
+		c := n.NewHost(fmt.Sprintf("100.%d.%d.%d", 64+i>>16, i>>8&255, i&255))
+		c.Must(conf.Change{Peers: []conf.PeerChange{server.About()}})
+		c.Up()
+		about[i] = c.About()
+		about[i].Endpoint = nil
+		list = append(list, c)
+	}
+	server.Must(conf.Change{Peers: about})
+	server.Up()
+	return server, list
+}
+
+// B45, B25: fifty peers, all with endpoints at the host itself, are added,
+// removed and replaced at random, while handshakes are under way: the lists
+// stay whole, no index leaks, and nothing is answered to itself.
+func TestSelfEndpointsChurn(t *testing.T) {
+	n := watched(t, 1)
+	n.Default.Delay = time.Millisecond
+	a, b := n.Pair()
+	a.JobTime, a.JobJitter, a.CoreDelay = time.Millisecond, 5*time.Millisecond, 3*time.Millisecond
+	self := a.Addr()
+	keepalive := uint16(1)
+	var others []conf.PeerChange
+	for i := range 50 {
+		secret := [32]byte{1, byte(i)}
+		others = append(others, conf.PeerChange{
+			PublicKey: key.NewPrivate(&secret).Public(), Endpoint: &self, PersistentKeepalive: &keepalive,
+			AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{172, 16, 0, byte(i)}), 32)}},
+		})
+	}
+	there := map[key.Public]bool{b.Public(): true}
+	for range 1500 {
+		c := others[n.Dice.IntN(len(others))]
+		switch n.Dice.IntN(8) {
+		case 0, 1, 2:
+			a.Must(conf.Change{Peers: []conf.PeerChange{c}})
+			there[c.PublicKey] = true
+		case 3, 4, 5: // twice in one request, as it may come
+			gone := conf.PeerChange{PublicKey: c.PublicKey, Remove: true}
+			a.Must(conf.Change{Peers: []conf.PeerChange{gone, gone}})
+			delete(there, c.PublicKey)
+		case 6:
+			a.Must(conf.Change{ReplacePeers: true, Peers: []conf.PeerChange{b.About(), c, c}})
+			there = map[key.Public]bool{b.Public(): true, c.PublicKey: true}
+		default:
+			a.Down()
+			a.Up()
+		}
+		list := a.Machine.Status(a.Time()).Peers
+		if len(list) != len(there) || len(a.Machine.Peers()) != len(there) {
+			t.Fatalf("%d peers, want %d", len(list), len(there))
+		}
+		for _, p := range list {
+			if !there[p.PublicKey] {
+				t.Fatal("a peer that was removed is listed")
+			}
+		}
+		checkIndices(t, a)
+		n.Run(time.Duration(n.Dice.Int64N(int64(30 * time.Millisecond))))
+	}
+	if got := a.Counts.Sent[wire.TypeResponse]; got != 0 {
+		t.Errorf("%d responses to itself", got)
+	}
+	b.Got = nil
+	for range 12 {
+		a.Send(b, "x")
+		n.Run(time.Second)
+	}
+	if len(b.Got) == 0 {
+		t.Error("the tunnel to a real peer does not work any more")
+	}
+}
+
+// B29, A14: initiations back to back, answered or not, from both ends and by
+// impostors, take no more indices than handshakes and sessions there can be.
+func TestIndicesAreBounded(t *testing.T) {
+	n := watched(t, 1)
+	a, b := n.Pair()
+	for i := range 400 {
+		n.Inject(a.Addr(), b.Addr(), n.initiation(a.Private, b.Public(), Epoch.Add(time.Duration(i)*time.Second), nil))
+		n.Run(25 * time.Millisecond)
+		if got := b.Index.Len(); got > 3 {
+			t.Fatalf("%d indices after %d initiations of one peer", got, i+1)
+		}
+	}
+	seen := map[uint32]bool{}
+	for _, d := range b.SentOf(wire.TypeResponse) {
+		seen[wire.SenderIndex(d.Data)] = true
+	}
+	if len(seen) != 400 {
+		t.Errorf("%d different indices in 400 responses", len(seen)) // B15
+	}
+}
+
+// A31, A14, B25: everything at once, at random, on five hosts of which each
+// knows all: restarts, sleep, clock steps, downs, moves, keys, removals, bad
+// paths, under load and not. Afterwards, everybody reaches everybody.
+func TestChaos(t *testing.T) {
+	for seed := range uint64(12) {
+		n := watched(t, seed)
+		for i := range 5 {
+			h := n.NewHost(fmt.Sprintf("192.0.2.%d", i+1))
+			h.JobTime, h.JobJitter, h.CoreDelay = time.Millisecond, 10*time.Millisecond, 10*time.Millisecond
+			h.Cores = 1 + i%2
+			for _, other := range n.Hosts[:i] {
+				Join(h, other)
+			}
+			h.Up()
+		}
+		n.Default = Path{Delay: 5 * time.Millisecond, Jitter: 200 * time.Millisecond, Loss: 0.1, Duplicate: 0.1}
+		for range 600 {
+			h, other := n.Hosts[n.Dice.IntN(5)], n.Hosts[n.Dice.IntN(5)]
+			n.disturb(h, other)
+			for range 5 {
+				from, to := n.Hosts[n.Dice.IntN(5)], n.Hosts[n.Dice.IntN(5)]
+				if from != to {
+					from.Send(to, "x")
+				}
+			}
+			n.Run(time.Duration(n.Dice.Int64N(int64(2 * time.Second))))
+		}
+		n.calm()
+		for i, a := range n.Hosts {
+			for _, b := range n.Hosts[:i] {
+				recovers(t, n, a, b, 16*time.Second)
+			}
+			checkIndices(t, a)
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// disturb does something to a host and its peer.
+func (n *Internet) disturb(h, peer *Host) {
+	switch n.Dice.IntN(40) {
+	case 0:
+		h.Restart(n.Dice.IntN(2) == 0)
+	case 1:
+		h.Sleep(time.Duration(n.Dice.Int64N(int64(10 * time.Minute))))
+		n.Run(time.Second)
+	case 2:
+		h.Wall += time.Duration(n.Dice.Int64N(int64(48*time.Hour))) - 24*time.Hour
+	case 3:
+		h.Down()
+		n.Run(time.Duration(n.Dice.Int64N(int64(time.Second))))
+		h.Up()
+	case 4:
+		h.Move(fmt.Sprintf("198.51.100.%d", h.Name*10+n.Dice.IntN(10)))
+	case 5:
+		if h != peer {
+			h.Must(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.Public(), Remove: true}}})
+			n.Run(time.Duration(n.Dice.Int64N(int64(time.Second))))
+			h.Must(conf.Change{Peers: []conf.PeerChange{peer.About()}})
+		}
+	case 6:
+		underload(h, n.Dice.IntN(2) == 0)
+	case 7:
+		n.Run(time.Duration(n.Dice.Int64N(int64(5 * time.Minute))))
+	case 8:
+		persist(h, peer, uint16(n.Dice.IntN(20)))
+	}
+}
+
+// calm ends everything that disturb began.
+func (n *Internet) calm() {
+	n.Default = Path{Delay: 10 * time.Millisecond}
+	n.Run(11 * time.Minute) // everybody is awake
+	for i, h := range n.Hosts {
+		underload(h, false)
+		for _, other := range n.Hosts[:i] {
+			Join(h, other)
+		}
+	}
+	n.Run(10 * time.Second)
+}
+
+// B2, A49: with nested allowed IPs, a peer's packets are taken with exactly
+// those sources of which the longest prefix is its own.
+func TestNestedAllowedIPs(t *testing.T) {
+	n := watched(t, 1)
+	server, clients := n.star(3)
+	nested := []string{"172.16.0.0/12", "172.16.0.0/16", "172.16.5.0/24"}
+	for i, c := range clients {
+		server.Must(conf.Change{Peers: []conf.PeerChange{{
+			PublicKey: c.Public(), AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.MustParsePrefix(nested[i])}},
+		}}})
+	}
+	addresses := map[string]int{"172.17.0.1": 0, "172.16.1.1": 1, "172.16.5.1": 2, "172.16.6.255": 1, "172.31.255.255": 0, "172.32.0.1": -1}
+	for a, owner := range addresses {
+		source := netip.MustParseAddr(a)
+		for i, c := range clients {
+			server.Got = nil
+			c.Give(Inner(source, server.Inner4, []byte("x"), 0))
+			n.Run(time.Second)
+			if got := len(server.Got) == 1; got != (i == owner) {
+				t.Errorf("%s from client %d is taken: %v", a, i, got)
+			}
+		}
+		if owner >= 0 {
+			clients[owner].Got = nil
+			server.Give(Inner(server.Inner4, source, []byte("x"), 0))
+			n.Run(time.Second)
+			if len(clients[owner].Got) != 1 {
+				t.Errorf("a packet to %s does not reach client %d", a, owner)
+			}
+		}
+	}
+}
