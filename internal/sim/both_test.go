@@ -15,7 +15,7 @@ import (
 // exactly one of them will renew. Where a response overtakes an initiation they
 // may end on two; these serve for their time, and their end loses nothing.
 func TestSimultaneousStarts(t *testing.T) {
-	for seed := range uint64(1000) {
+	for seed := range uint64(part(1000)) {
 		n := watched(t, seed)
 		a, b := n.Pair()
 		most := time.Duration(1 + n.Dice.Int64N(int64(500*time.Millisecond)))
@@ -98,7 +98,7 @@ func TestTwoSessionsEndWithoutLoss(t *testing.T) {
 // A16: the packets staged at both ends arrive in order when nothing overtakes
 // anything, be the two starts any time apart.
 func TestSimultaneousStartsKeepOrder(t *testing.T) {
-	for step := range 60 {
+	for step := range part(30) {
 		n := watched(t, uint64(step))
 		a, b := n.Pair()
 		for _, h := range n.Hosts {
@@ -107,7 +107,7 @@ func TestSimultaneousStartsKeepOrder(t *testing.T) {
 		for _, s := range numbers(0, 100) {
 			a.Send(b, s)
 		}
-		n.Run(time.Duration(step) * time.Millisecond)
+		n.Run(time.Duration(2*step) * time.Millisecond)
 		for _, s := range numbers(0, 100) {
 			b.Send(a, s)
 		}
@@ -117,7 +117,7 @@ func TestSimultaneousStartsKeepOrder(t *testing.T) {
 			n.Run(time.Millisecond)
 		}
 		n.Run(time.Second)
-		got := fmt.Sprintf("%d ms apart", step)
+		got := fmt.Sprintf("%d ms apart", 2*step)
 		equal(t, got+", a", a.Payloads(), numbers(0, 200))
 		equal(t, got+", b", b.Payloads(), numbers(0, 200))
 	}
@@ -126,7 +126,7 @@ func TestSimultaneousStartsKeepOrder(t *testing.T) {
 // A16, A43: with traffic both ways for half an hour, renewals lose nothing,
 // change no order, and come no more often than the rule says.
 func TestRenewalsLoseNothing(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(part(4)) {
 		n := watched(t, seed)
 		a, b := n.Pair()
 		n.Default.Delay = time.Duration(20+seed*100) * time.Millisecond
@@ -152,7 +152,7 @@ func TestRenewalsLoseNothing(t *testing.T) {
 // A38, B34: over a path that loses, repeats and reorders, every packet comes at
 // most once, and as many come as the path has carried.
 func TestBadPath(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(part(8)) {
 		n := watched(t, seed)
 		a, b := n.Pair()
 		a.Send(b, "first")
@@ -186,7 +186,7 @@ func TestBadPath(t *testing.T) {
 // B35, B36: over a path that loses a third of everything there is always a
 // session again soon after it is good.
 func TestLossyPath(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(part(12)) {
 		n := watched(t, seed)
 		a, b := n.Pair()
 		n.Default = Path{Delay: time.Millisecond, Jitter: 300 * time.Millisecond, Loss: 0.33, Duplicate: 0.1}

@@ -48,7 +48,7 @@ func TestSelfEndpointsChurn(t *testing.T) {
 		})
 	}
 	there := map[key.Public]bool{b.Public(): true}
-	for range 1500 {
+	for range part(1000) {
 		c := others[n.Dice.IntN(len(others))]
 		switch n.Dice.IntN(8) {
 		case 0, 1, 2:
@@ -115,7 +115,7 @@ func TestIndicesAreBounded(t *testing.T) {
 // knows all: restarts, sleep, clock steps, downs, moves, keys, removals, bad
 // paths, under load and not. Afterwards, everybody reaches everybody.
 func TestChaos(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(part(3)) {
 		n := watched(t, seed)
 		for i := range 5 {
 			h := n.NewHost(fmt.Sprintf("192.0.2.%d", i+1))
@@ -127,7 +127,7 @@ func TestChaos(t *testing.T) {
 			h.Up()
 		}
 		n.Default = Path{Delay: 5 * time.Millisecond, Jitter: 200 * time.Millisecond, Loss: 0.1, Duplicate: 0.1}
-		for range 600 {
+		for range 300 {
 			h, other := n.Hosts[n.Dice.IntN(5)], n.Hosts[n.Dice.IntN(5)]
 			n.disturb(h, other)
 			for range 5 {

@@ -75,7 +75,8 @@ func TestSlowPaths(t *testing.T) {
 func TestThousandHandshakes(t *testing.T) {
 	n := watched(t, 1)
 	a, b := n.Pair()
-	for i := range 1000 {
+	thousand := part(1000)
+	for i := range thousand {
 		from, to := a, b
 		if i%2 == 1 {
 			from, to = b, a
@@ -89,7 +90,7 @@ func TestThousandHandshakes(t *testing.T) {
 	if got := a.Counts.Sent[wire.TypeCookieReply] + b.Counts.Sent[wire.TypeCookieReply]; got != 0 {
 		t.Errorf("%d cookie replies", got)
 	}
-	if got := a.Counts.Sent[wire.TypeInitiation] + b.Counts.Sent[wire.TypeInitiation]; got != 1000 {
+	if got := a.Counts.Sent[wire.TypeInitiation] + b.Counts.Sent[wire.TypeInitiation]; got != thousand {
 		t.Errorf("%d initiations", got)
 	}
 	if a.Index.Len()+b.Index.Len() != 0 {

@@ -48,6 +48,8 @@ type Host struct {
 	Drops   *dataplane.Drops
 	Shared  *dataplane.Shared
 
+	known     key.Private // whose public key is public
+	public    key.Public
 	net       *Internet
 	behind    *NAT
 	addresses []netip.Addr // of its outer interface
@@ -150,7 +152,12 @@ func (h *Host) Addr() netip.AddrPort {
 }
 
 // Public is the host's public key.
-func (h *Host) Public() key.Public { return h.Private.Public() }
+func (h *Host) Public() key.Public {
+	if !h.Private.Equal(h.known) {
+		h.known, h.public = h.Private, h.Private.Public()
+	}
+	return h.public
+}
 
 // Time is what the host's clocks show.
 func (h *Host) Time() clock.Now {

@@ -121,8 +121,8 @@ func (n *Internet) flood(h *Host, rate int, from netip.Addr, end time.Duration) 
 // legitimate peer has its session within two retransmissions, and its data
 // comes through undelayed (A44, B49).
 func TestFloodSweep(t *testing.T) {
-	const capacity = 100 // jobs a second
-	for _, rate := range []int{50, 95, 101, 110, 150, 1000} {
+	const capacity = 50 // jobs a second
+	for _, rate := range []int{500, 75, 55, 51, 48, 25}[:part(6)] {
 		n := watched(t, uint64(rate))
 		a, b := n.Pair()
 		b.JobTime = time.Second / capacity

@@ -1,0 +1,6 @@
+//go:build !race
+
+package sim
+
+// part of n is how often a test does what it does over and over: all of it.
+func part(n int) int { return n }
