@@ -97,6 +97,8 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 	m.start(next)
 }
 
+func (w *identification) discard(*Machine) { w.identity.back() }
+
 // tooSoon: A19.
 func (p *member) tooSoon(now clock.Now) bool {
 	return p.acceptedAt != 0 && now.Mono.Sub(p.acceptedAt) < leastInterval
@@ -166,4 +168,11 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	m.send(now, p, w.msg.AppendTo(nil))
 	p.jitter = m.drawJitter()
 	m.look(now, p)
+}
+
+func (w *answer) discard(*Machine) {
+	clear(w.ephemeral[:])
+	w.preshared = key.Preshared{}
+	w.state.Erase()
+	w.identity.back()
 }

@@ -136,6 +136,11 @@ func (w *creation) finish(m *Machine, now clock.Now) {
 	m.look(now, p)
 }
 
+func (w *creation) discard(*Machine) {
+	clear(w.ephemeral[:])
+	w.identity.back()
+}
+
 // dropOwn ends our handshake that is under way, if there is one.
 func (m *Machine) dropOwn(p *member) {
 	if p.own == nil {
@@ -220,4 +225,13 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 	m.initiated(now, p, k, w.own.sentAt)
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
 	m.look(now, p)
+}
+
+func (w *completion) discard(*Machine) {
+	w.preshared = key.Preshared{}
+	w.identity.back()
+	w.own.jobs--
+	if w.own.dropped {
+		w.own.drop()
+	}
 }

@@ -41,6 +41,8 @@ type work interface {
 	run()
 	// finish decides, with the state of this moment, what comes of the work.
 	finish(m *Machine, now clock.Now)
+	// discard gives back what was lent, and erases what is secret.
+	discard(m *Machine)
 }
 
 // Run does the work. It takes some tens of microseconds.
@@ -48,6 +50,16 @@ func (j *Job) Run() { j.work.run() }
 
 // Finish takes back a job that was run.
 func (m *Machine) Finish(now clock.Now, j *Job) { j.work.finish(m, now) }
+
+// Discard takes back a job that was not run and is not going to be (A35).
+func (m *Machine) Discard(j *Job) { j.work.discard(m) }
+
+// Initiates reports whether the job makes an initiation of ours. All others are
+// work on messages that came in, and neither kind may keep the other waiting.
+func (j *Job) Initiates() bool {
+	_, ok := j.work.(*creation)
+	return ok
+}
 
 // start emits the job of doing w.
 func (m *Machine) start(w work) { m.emit(Output{Kind: Run, Job: &Job{work: w}}) }
