@@ -90,10 +90,11 @@ func TestRepeatable(t *testing.T) {
 		}
 		return h.Sum64()
 	}
-	if story(1) != story(1) {
+	one, again, other := story(1), story(1), story(2)
+	if one != again {
 		t.Error("the same seed, another story")
 	}
-	if story(1) == story(2) {
+	if one == other {
 		t.Error("another seed, the same story")
 	}
 }

@@ -1,13 +1,14 @@
-// Bench compares the tunnel with wireguard-go on the same machine: two simulated
-// hosts, a wire between them, and at both ends the same daemon. Runs alternate,
-// so that a machine whose speed drifts treats both alike; ratios count, absolute
-// figures move.
+// Bench measures the tunnel beside wireguard-go's, on this machine, now: for
+// each of the two daemons a pair of simulated hosts and a wire between them.
+// Runs alternate, so that a machine whose speed drifts treats both alike, and a
+// run during which other programs were busy is repeated; ratios count, absolute
+// figures move. The rows are in rows.go. Where a floor is set and missed, the
+// exit status is 1.
 //
-//	go run ./test/bench [-runs N] [-seconds N] [-only tcp,udp,ping,memory] [-json]
+//	go run ./test/bench [-runs N] [-seconds N] [-all] [-only ROW,...] [-json]
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,90 +22,110 @@ import (
 )
 
 type options struct {
-	runs    int
-	seconds time.Duration
-	json    bool
-	only    []string
+	runs   int
+	length time.Duration // of one measurement
+	json   bool
+	all    bool
+	only   []string
 }
 
 func main() {
+	becomeLoad()
 	lab.BecomeAgent()
 	o := parse()
-	if err := bench(o); err != nil {
+	missed, err := bench(o)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	if missed {
+		fmt.Fprintln(os.Stderr, "bench: a floor is missed")
 		os.Exit(1)
 	}
 }
 
 func parse() options {
-	runs := flag.Int("runs", 5, "runs of each daemon")
-	seconds := flag.Float64("seconds", 5, "length of each measurement")
-	asJSON := flag.Bool("json", false, "print JSON")
-	only := flag.String("only", "tcp,udp,ping,memory", "what to measure, comma-separated")
+	var o options
+	flag.IntVar(&o.runs, "runs", 5, "runs of each daemon")
+	seconds := flag.Float64("seconds", 5, "length of one measurement")
+	flag.BoolVar(&o.json, "json", false, "print JSON, with every sample")
+	flag.BoolVar(&o.all, "all", false, "also the rows without a floor")
+	only := flag.String("only", "", "these rows alone, comma-separated: "+strings.Join(ids(rows), ", "))
 	flag.Parse()
-	return options{*runs, time.Duration(*seconds * float64(time.Second)), *asJSON, strings.Split(*only, ",")}
+	o.length = time.Duration(*seconds * float64(time.Second))
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	if err := o.check(flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	return o
 }
 
-func bench(o options) error {
-	if what := lab.Missing(); what != "" {
-		return errors.New("this needs " + what)
+func (o options) check(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("%q: there are options only, see -help", rest[0])
 	}
+	if o.runs < 1 || o.length < 100*time.Millisecond {
+		return errors.New("at least one run, of at least a tenth of a second")
+	}
+	for _, id := range o.only {
+		if !slices.Contains(ids(rows), id) {
+			return fmt.Errorf("-only %q: no such row; there are %s", id, strings.Join(ids(rows), ", "))
+		}
+	}
+	return nil
+}
+
+// selects says whether a row is asked for.
+func (o options) selects(r row) bool {
+	if len(o.only) > 0 {
+		return slices.Contains(o.only, r.id)
+	}
+	return o.all || r.usual
+}
+
+func bench(o options) (missed bool, err error) {
+	if what := lab.Missing(); what != "" {
+		return false, fmt.Errorf("this needs %s\nNothing was measured. As root: sudo make bench", what)
+	}
+	defer lab.RemoveBinaries()
+	tell("building wgd and wireguard-go")
+	if err := build(); err != nil {
+		return false, err
+	}
+	var results *results
+	if err := bound(func(t lab.T) { results = measure(t, o) }); err != nil {
+		return false, err
+	}
+	tell("")
+	if o.json {
+		err = results.writeJSON(os.Stdout)
+	} else {
+		results.write(os.Stdout)
+	}
+	return results.missed(), err
+}
+
+// build builds both daemons; the module of test/interop pins which wireguard-go
+// that is.
+func build() error {
 	root, err := lab.Root()
 	if err != nil {
 		return err
 	}
-	// The module of test/interop pins which wireguard-go that is.
-	if err := lab.BuildFrom(filepath.Join(root, "test", "interop"), "golang.zx2c4.com/wireguard", lab.Theirs); err != nil {
-		return err
-	}
-	defer lab.RemoveBinaries()
-	r, err := measureAll(o)
-	if err != nil {
-		return err
-	}
-	if o.json {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(r)
-	}
-	fmt.Print(r)
-	return nil
+	return lab.BuildFrom(filepath.Join(root, "test", "interop"), "golang.zx2c4.com/wireguard", lab.Theirs)
 }
 
-// measureAll alternates the daemons, run by run.
-func measureAll(o options) (*results, error) {
-	r := newResults()
-	for run := range o.runs {
-		for _, daemon := range inTurn(run) {
-			if !o.json {
-				fmt.Fprintf(os.Stderr, "run %d of %d: %s\n", run+1, o.runs, daemon)
-			}
-			if err := measure(o, daemon, r); err != nil {
-				return nil, fmt.Errorf("%s: %w", daemon, err)
-			}
-		}
+// tell is the progress line: one line that is written over on a terminal, else
+// a line each; "" ends it.
+func tell(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	switch info, err := os.Stderr.Stat(); {
+	case err == nil && info.Mode()&os.ModeCharDevice != 0:
+		fmt.Fprintf(os.Stderr, "\r\x1b[K%s", text)
+	case text != "":
+		fmt.Fprintln(os.Stderr, text)
 	}
-	return r, nil
 }
-
-// inTurn is who comes first in a run: each as often as the other.
-func inTurn(run int) []string {
-	if run%2 == 0 {
-		return []string{lab.Theirs, lab.Ours}
-	}
-	return []string{lab.Ours, lab.Theirs}
-}
-
-func measure(o options, daemon string, r *results) error {
-	if o.measures("tcp") || o.measures("udp") || o.measures("ping") {
-		if err := bound(func(t lab.T) { traffic(t, o, daemon, r) }); err != nil {
-			return err
-		}
-	}
-	if o.measures("memory") {
-		return bound(func(t lab.T) { memory(t, daemon, r) })
-	}
-	return nil
-}
-
-func (o options) measures(what string) bool { return slices.Contains(o.only, what) }

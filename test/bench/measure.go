@@ -1,11 +1,9 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/base64"
-	"fmt"
-	"net/netip"
-	"regexp"
+	"cmp"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,154 +11,140 @@ import (
 	"wgd/test/lab"
 )
 
-// stage is what a lab wants of a test, for a program: its first failure ends the
-// measurement as an error.
-type stage struct {
-	cleanups []func()
-	failed   bool
-	soft     error
+// span is what passed while a load was measured.
+type span struct {
+	bytes, packets uint64
+	took           time.Duration
+	cpu            time.Duration // of both daemons
 }
 
-type failure struct{ error }
-
-func (s *stage) Helper()                         {}
-func (s *stage) Name() string                    { return "bench" }
-func (s *stage) Failed() bool                    { return s.failed }
-func (s *stage) Cleanup(f func())                { s.cleanups = append(s.cleanups, f) }
-func (s *stage) Logf(format string, args ...any) {}
-func (s *stage) Errorf(format string, args ...any) {
-	s.failed, s.soft = true, fmt.Errorf(format, args...)
+// window lets the load settle and measures it at the receiver.
+func window(t lab.T, p *pair, sink *worker, length time.Duration) span {
+	time.Sleep(warmUp)
+	cpu, before := p.cpu(t), sink.ask(t)
+	time.Sleep(length)
+	after, spent := sink.ask(t), p.cpu(t)-cpu
+	w := span{after.Bytes - before.Bytes, after.Packets - before.Packets,
+		time.Duration(after.Nanoseconds - before.Nanoseconds), spent}
+	if w.packets == 0 {
+		t.Fatalf("%s: nothing arrived in %v", p.daemon, length)
+	}
+	return w
 }
-func (s *stage) Fatalf(format string, args ...any) {
-	s.failed = true
-	panic(failure{fmt.Errorf(format, args...)})
+
+// busy is the part of the machine, from 0 to 1, that other programs may use
+// before a measurement counts as disturbed.
+const busy = 0.1
+
+// round is one measurement of each daemon, one right after the other.
+type round struct {
+	ours, theirs []float64
+	foreign      float64 // the part of the machine that other programs used
 }
 
-// bound runs f on a stage and takes down what it built.
-func bound(f func(lab.T)) (err error) {
-	s := &stage{}
-	defer func() {
-		for i := len(s.cleanups) - 1; i >= 0; i-- {
-			s.cleanups[i]()
+// measure makes the table. Of each trial it keeps the quietest rounds: up to
+// twice as many as asked for are made until enough were undisturbed.
+func measure(t lab.T, o options) *results {
+	res := newResults()
+	var ours, theirs *pair
+	for _, trial := range trials {
+		if !slices.ContainsFunc(trial.rows, o.selects) {
+			continue
 		}
-		if err == nil {
-			err = s.soft
+		if ours == nil {
+			tell("two pairs of hosts, one for each daemon")
+			ours, theirs = newPair(t, lab.Ours), newPair(t, lab.Theirs)
 		}
-	}()
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case failure:
-			err = p.error
-		default:
-			panic(p)
+		runs, most := o.runs, 2*o.runs
+		if trial.once {
+			runs, most = 1, 1
 		}
-	}()
-	f(s)
-	return nil
-}
-
-// pair is two hosts and a tunnel between them, warm.
-type pair struct {
-	a, b       *lab.Host
-	pidA, pidB int
-}
-
-func newPair(t lab.T, daemon string) pair {
-	a, b := lab.Pair(t)
-	lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Daemon: daemon}, lab.Settings{Daemon: daemon})
-	b.Ping(lab.InnerA4, 3)
-	a.Sink(9)
-	b.Stream(lab.Stream{Remote: sink, Time: 500 * time.Millisecond})
-	return pair{a, b, only(t, a, daemon), only(t, b, daemon)}
-}
-
-var sink = netip.MustParseAddrPort(lab.InnerA4 + ":9")
-
-func only(t lab.T, h *lab.Host, daemon string) int {
-	pids := h.PIDs(daemon)
-	if len(pids) != 1 {
-		t.Fatalf("host %s has %d processes named %s", h.Name, len(pids), daemon)
+		var rounds []round
+		for n := 1; n <= most && undisturbed(rounds) < runs; n++ {
+			rounds = append(rounds, oneRound(t, &trial, ours, theirs, o, n, max(n, runs)))
+		}
+		slices.SortStableFunc(rounds, func(a, b round) int { return cmp.Compare(a.foreign, b.foreign) })
+		res.add(&trial, o, rounds[:runs])
 	}
-	return pids[0]
+	return res
 }
 
-// cpu is the processor time that both daemons have used.
-func (p pair) cpu(t lab.T) time.Duration {
-	sa, errA := p.a.Stat(p.pidA)
-	sb, errB := p.b.Stat(p.pidB)
-	if errA != nil || errB != nil {
-		t.Fatalf("a daemon is gone: %v, %v", errA, errB)
+func undisturbed(rounds []round) (n int) {
+	for _, r := range rounds {
+		if r.foreign <= busy {
+			n++
+		}
 	}
-	return sa.CPU + sb.CPU
+	return n
 }
 
-func traffic(t lab.T, o options, daemon string, r *results) {
-	p := newPair(t, daemon)
-	if o.measures("tcp") {
-		before := p.cpu(t)
-		s := p.b.Stream(lab.Stream{Remote: sink, Time: o.seconds})
-		spent := p.cpu(t) - before
-		r.add("tcp", daemon, s.Bits()/1e9)
-		r.add("cpu", daemon, spent.Seconds()/(float64(s.Bytes)/1e9))
+func oneRound(t lab.T, trial *trial, ours, theirs *pair, o options, n, of int) (r round) {
+	for _, p := range []*pair{ours, theirs} {
+		tell("%s: run %d of %d, %s", trial.title, n, of, p.daemon)
+		if !trial.alone {
+			awaitQuiet()
+		}
+		before := clockMachine()
+		known := childrenCPU()
+		cpu := p.cpu(t)
+		figures := trial.run(t, p, o.length)
+		if p == ours {
+			r.ours = figures
+		} else {
+			r.theirs = figures
+		}
+		if !trial.alone {
+			mine := childrenCPU() - known + p.cpu(t) - cpu
+			r.foreign = max(r.foreign, before.foreign(mine))
+		}
 	}
-	if o.measures("udp") {
-		small(t, p, o, daemon, r)
-	}
-	if o.measures("ping") {
-		r.add("ping", daemon, ping(t, p))
+	return r
+}
+
+// awaitQuiet waits a few seconds for other programs to be done; if they are
+// not, the round will show it.
+func awaitQuiet() {
+	for range 10 {
+		m := clockMachine()
+		time.Sleep(300 * time.Millisecond)
+		if m.foreign(0) <= busy {
+			return
+		}
 	}
 }
 
-// small sends datagrams of 64 bytes as fast as two senders can.
-func small(t lab.T, p pair, o options, daemon string, r *results) {
-	const port = 4000
-	id := p.a.Count(port)
-	before := p.cpu(t)
-	start := time.Now()
-	p.b.Blast(lab.Blast{Remote: netip.AddrPortFrom(sink.Addr(), port), Size: 64, Time: o.seconds, Senders: 1})
-	took := time.Since(start)
-	spent := p.cpu(t) - before
-	n := p.a.Counted(id)
-	if n == 0 {
-		t.Fatalf("no datagram arrived")
-	}
-	r.add("pps", daemon, float64(n)/took.Seconds()/1e3)
-	r.add("cpupp", daemon, spent.Seconds()/float64(n)*1e6)
-}
+// machine is what the processors have done so far.
+type machine struct{ used, all time.Duration }
 
-var average = regexp.MustCompile(`= [0-9.]+/([0-9.]+)/`)
-
-func ping(t lab.T, p pair) float64 {
-	out := p.b.Must("ping -n -q -c 100 -i 0.01 %s", lab.InnerA4)
-	m := average.FindStringSubmatch(out)
-	if m == nil {
-		t.Fatalf("ping said:\n%s", out)
-	}
-	ms, _ := strconv.ParseFloat(m[1], 64)
-	return ms
-}
-
-// idlePeers is how many peers the figure of memory has.
-const idlePeers = 10_000
-
-// memory is what a daemon holds with many configured peers that say nothing.
-func memory(t lab.T, daemon string, r *results) {
-	h := lab.NewHost(t, "a")
-	h.Tunnel(lab.Settings{Daemon: daemon, Port: 1234})
-	var conf strings.Builder
-	for i := range idlePeers {
-		var key [32]byte
-		rand.Read(key[:])
-		fmt.Fprintf(&conf, "[Peer]\nPublicKey = %s\nAllowedIPs = 10.%d.%d.0/32, fd00::%x/128\nEndpoint = 192.0.2.1:%d\n",
-			base64.StdEncoding.EncodeToString(key[:]), i>>8, i&255, i, 1000+i)
-	}
-	h.Write("/etc/wireguard/wg0.conf", conf.String())
-	h.Must("wg addconf wg0 /etc/wireguard/wg0.conf")
-	time.Sleep(5 * time.Second)
-	s, err := h.Stat(only(t, h, daemon))
+// clockMachine reads /proc/stat. Interrupts are left out of what was used: they
+// are mostly ours.
+func clockMachine() (m machine) {
+	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		t.Fatalf("%v", err)
+		return m
 	}
-	r.add("memory", daemon, float64(s.Resident)*1024/1e6)
+	line, _, _ := strings.Cut(string(text), "\n")
+	for i, word := range strings.Fields(line)[1:] {
+		n, _ := strconv.ParseInt(word, 10, 64)
+		d := time.Duration(n) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
+		const user, nice, system, steal, guest = 0, 1, 2, 7, 8
+		if i >= guest {
+			break // counted as user already
+		}
+		m.all += d
+		if i == user || i == nice || i == system || i == steal {
+			m.used += d
+		}
+	}
+	return m
+}
+
+// foreign is the part of the machine that went elsewhere since m, where mine is
+// known to be ours.
+func (m machine) foreign(mine time.Duration) float64 {
+	now := clockMachine()
+	if now.all == m.all {
+		return 0
+	}
+	return max(0, float64(now.used-m.used-mine)/float64(now.all-m.all))
 }

@@ -3,107 +3,120 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"slices"
-	"strings"
-
-	"wgd/test/lab"
 )
 
-// A figure is one thing that is measured.
-type figure struct {
-	id, text, unit string
-	floor          string // what is asked of it, "" nothing
-	met            func(ours, ratio float64) bool
-}
-
-var figures = []figure{
-	{"tcp", "one TCP stream", "Gbit/s", "at least 1.5 times", func(_, ratio float64) bool { return ratio >= 1.5 }},
-	{"cpu", "CPU, both daemons", "s/GB", "at most 0.65 times", func(_, ratio float64) bool { return ratio <= 0.65 }},
-	{"pps", "UDP of 64 bytes", "1000/s", "", nil},
-	{"cpupp", "CPU a small packet", "µs", "", nil},
-	{"ping", "ping, idle", "ms", "", nil},
-	{"memory", "10,000 idle peers", "MB", "under 40 MB", func(ours, _ float64) bool { return ours < 40 }},
-}
-
-// results has the samples of each figure and daemon, in the order of the runs.
+// results is the table as far as it is filled in.
 type results struct {
-	samples map[string]map[string][]float64
+	lines   []line
+	foreign float64 // the most that other programs used in any round that counts
 }
 
-func newResults() *results { return &results{map[string]map[string][]float64{}} }
-
-func (r *results) add(id, daemon string, v float64) {
-	if r.samples[id] == nil {
-		r.samples[id] = map[string][]float64{}
-	}
-	r.samples[id][daemon] = append(r.samples[id][daemon], v)
+// line is one row with its samples.
+type line struct {
+	ID      string    `json:"row"`
+	Title   string    `json:"title"`
+	Unit    string    `json:"unit"`
+	Ours    []float64 `json:"wgd"`
+	Theirs  []float64 `json:"wireguard_go"`
+	Ratio   summary   `json:"ratio"` // of the ratios, round by round
+	Foreign []float64 `json:"other_programs"`
+	Floor   string    `json:"floor,omitempty"`
+	OK      *bool     `json:"ok,omitempty"`
 }
 
-// row is one figure, summed up.
-type row struct {
-	Figure       string    `json:"figure"`
-	Unit         string    `json:"unit"`
-	Ours         []float64 `json:"wgd"`
-	Theirs       []float64 `json:"wireguard_go"`
-	OursMedian   float64   `json:"wgd_median"`
-	TheirsMedian float64   `json:"wireguard_go_median"`
-	Ratio        float64   `json:"ratio"` // the median of the ratios run by run
-	RatioLeast   float64   `json:"ratio_least"`
-	RatioMost    float64   `json:"ratio_most"`
-	Floor        string    `json:"floor,omitempty"`
-	Met          *bool     `json:"met,omitempty"`
+type summary struct {
+	Median float64 `json:"median"`
+	Least  float64 `json:"least"`
+	Most   float64 `json:"most"`
 }
 
-func (r *results) rows() []row {
-	var list []row
-	for _, f := range figures {
-		ours, theirs := r.samples[f.id][lab.Ours], r.samples[f.id][lab.Theirs]
-		if len(ours) == 0 || len(ours) != len(theirs) {
+func newResults() *results { return &results{lines: []line{}} }
+
+// add fills in the rows of a trial; each of rounds has a figure for every row.
+func (r *results) add(t *trial, o options, rounds []round) {
+	for i, row := range t.rows {
+		if !o.selects(row) {
 			continue
 		}
-		ratios := make([]float64, len(ours))
-		for i := range ours {
-			ratios[i] = ours[i] / theirs[i]
+		l := line{ID: row.id, Title: row.title, Unit: row.unit}
+		var ratios []float64
+		for _, x := range rounds {
+			l.Ours, l.Theirs = append(l.Ours, x.ours[i]), append(l.Theirs, x.theirs[i])
+			ratios = append(ratios, x.ours[i]/x.theirs[i])
+			l.Foreign = append(l.Foreign, x.foreign)
+			r.foreign = max(r.foreign, x.foreign)
 		}
-		x := row{Figure: f.text, Unit: f.unit, Ours: ours, Theirs: theirs,
-			OursMedian: median(ours), TheirsMedian: median(theirs),
-			Ratio: median(ratios), RatioLeast: slices.Min(ratios), RatioMost: slices.Max(ratios), Floor: f.floor}
-		if f.met != nil {
-			met := f.met(x.OursMedian, x.Ratio)
-			x.Met = &met
+		l.Ratio = summarize(ratios)
+		if row.floor != nil {
+			ok := row.floor.met(summarize(l.Ours).Median, l.Ratio.Median)
+			l.Floor, l.OK = row.floor.String(), &ok
 		}
-		list = append(list, x)
+		r.lines = append(r.lines, l)
 	}
-	return list
 }
 
-func median(v []float64) float64 {
+func summarize(v []float64) summary {
 	s := slices.Sorted(slices.Values(v))
 	n := len(s)
-	return (s[(n-1)/2] + s[n/2]) / 2
+	return summary{(s[(n-1)/2] + s[n/2]) / 2, s[0], s[n-1]}
 }
 
-func (r *results) MarshalJSON() ([]byte, error) { return json.Marshal(r.rows()) }
-
-func (r *results) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-20s %8s  %-24s %-24s %-22s %s\n", "", "", "wgd", "wireguard-go", "ratio", "floor")
-	for _, x := range r.rows() {
-		verdict := x.Floor
-		if x.Met != nil && *x.Met {
-			verdict += ": met"
-		} else if x.Met != nil {
-			verdict += ": MISSED"
-		}
-		fmt.Fprintf(&b, "%-20s %8s  %-24s %-24s %-22s %s\n", x.Figure, x.Unit,
-			spread(x.OursMedian, slices.Min(x.Ours), slices.Max(x.Ours)),
-			spread(x.TheirsMedian, slices.Min(x.Theirs), slices.Max(x.Theirs)),
-			spread(x.Ratio, x.RatioLeast, x.RatioMost), verdict)
+func (f *floor) met(ours, ratio float64) bool {
+	v := ratio
+	if f.absolute {
+		v = ours
 	}
-	b.WriteString("Each is the median (least to most); the ratio is wgd's figure over wireguard-go's, run by run.\n")
-	return b.String()
+	// Nothing can be said of a figure that is not a number, and so it is missed.
+	if f.least {
+		return v >= f.limit
+	}
+	return v <= f.limit
 }
 
-func spread(mid, least, most float64) string {
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", mid, least, most)
+func (f *floor) String() string {
+	sign, unit := "≤", "×"
+	if f.least {
+		sign = "≥"
+	}
+	if f.absolute {
+		unit = ""
+	}
+	return fmt.Sprintf("%s %g%s", sign, f.limit, unit)
+}
+
+// missed reports whether a floor is missed.
+func (r *results) missed() bool {
+	return slices.ContainsFunc(r.lines, func(l line) bool { return l.OK != nil && !*l.OK })
+}
+
+func (r *results) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r.lines)
+}
+
+func (r *results) write(w io.Writer) {
+	format := "%-28s %-8s %10s %13s   %-22s %-9s%s\n"
+	fmt.Fprintf(w, format, "", "", "wgd", "wireguard-go", "ratio (least–most)", "floor", "")
+	for _, l := range r.lines {
+		verdict := ""
+		if l.OK != nil {
+			verdict = "MISS"
+			if *l.OK {
+				verdict = "ok"
+			}
+		}
+		ratio := fmt.Sprintf("%s× (%s–%s)", short(l.Ratio.Median), short(l.Ratio.Least), short(l.Ratio.Most))
+		fmt.Fprintf(w, format, l.Title, l.Unit, short(summarize(l.Ours).Median), short(summarize(l.Theirs).Median), ratio, l.Floor, verdict)
+	}
+	fmt.Fprintf(w, "Medians; the ratio is wgd's figure over wireguard-go's, round by round. Other programs used up to %.0f %% of the machine.\n", r.foreign*100)
+}
+
+// short has three digits that count.
+func short(v float64) string {
+	digits := 2 - int(math.Floor(math.Log10(max(math.Abs(v), 0.01))))
+	return fmt.Sprintf("%.*f", min(max(digits, 0), 3), v)
 }

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// chunk is what a stream writes and reads at once: large, as a fast program does.
+const chunk = 1 << 20
+
+// tcpSink swallows all connections.
+func tcpSink(job) (func() (reading, error), error) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{Port: workerPort})
+	if err != nil {
+		return nil, err
+	}
+	var bytes, reads atomic.Uint64
+	swallow := func(conn net.Conn) {
+		defer conn.Close()
+		buf := make([]byte, chunk)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			bytes.Add(uint64(n))
+			reads.Add(1)
+		}
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go swallow(conn)
+		}
+	}()
+	return func() (reading, error) { return reading{bytes.Load(), reads.Load(), now()}, nil }, nil
+}
+
+// tcpSource pours into all its streams, each at its part of the rate.
+func tcpSource(j job) (func() (reading, error), error) {
+	var bytes atomic.Uint64
+	pour := func(conn net.Conn) {
+		buf := make([]byte, chunk)
+		if j.Rate > 0 {
+			buf = buf[:32<<10]
+		}
+		began := time.Now()
+		for sent := 0; ; {
+			n, err := conn.Write(buf)
+			if err != nil {
+				return
+			}
+			sent += n
+			bytes.Add(uint64(n))
+			if j.Rate > 0 {
+				due := float64(sent) * 8 / (j.Rate / float64(j.Streams)) * float64(time.Second)
+				time.Sleep(time.Duration(due) - time.Since(began))
+			}
+		}
+	}
+	for range j.Streams {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(j.Remote, strconv.Itoa(workerPort)), 10*time.Second)
+		if err != nil {
+			return nil, err
+		}
+		go pour(conn)
+	}
+	return func() (reading, error) { return reading{Bytes: bytes.Load(), Nanoseconds: now()}, nil }, nil
+}
+
+// burst is how many datagrams pass in one system call.
+const burst = 64
+
+// mmsghdr is struct mmsghdr.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+func messages(size int) []mmsghdr {
+	list := make([]mmsghdr, burst)
+	for i := range list {
+		buf := make([]byte, size)
+		iov := &unix.Iovec{Base: &buf[0]}
+		iov.SetLen(size)
+		list[i].hdr.Iov = iov
+		list[i].hdr.SetIovlen(1)
+	}
+	return list
+}
+
+// udpSink counts datagrams, on a thread that sleeps in the system call.
+func udpSink(job) (func() (reading, error), error) {
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+	if err := unix.Bind(fd, &unix.SockaddrInet6{Port: workerPort}); err != nil {
+		return nil, err
+	}
+	var bytes, packets atomic.Uint64
+	go func() {
+		list := messages(2048)
+		for {
+			n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&list[0])), burst, unix.MSG_WAITFORONE, 0, 0)
+			if errno == unix.EINTR {
+				continue
+			}
+			if errno != 0 {
+				return
+			}
+			sum := 0
+			for _, m := range list[:n] {
+				sum += int(m.n)
+			}
+			bytes.Add(uint64(sum))
+			packets.Add(uint64(n))
+		}
+	}()
+	return func() (reading, error) { return reading{bytes.Load(), packets.Load(), now()}, nil }, nil
+}
+
+// udpSource sends datagrams as fast as one thread can.
+func udpSource(j job) (func() (reading, error), error) {
+	conn, err := net.Dial("udp", net.JoinHostPort(j.Remote, strconv.Itoa(workerPort)))
+	if err != nil {
+		return nil, err
+	}
+	file, err := conn.(*net.UDPConn).File() // in blocking mode
+	if err != nil {
+		return nil, err
+	}
+	fd := file.Fd()
+	var packets atomic.Uint64
+	go func() {
+		defer runtime.KeepAlive(file)
+		list := messages(j.Size)
+		for {
+			n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&list[0])), burst, 0, 0, 0)
+			if errno == 0 {
+				packets.Add(uint64(n))
+			}
+		}
+	}()
+	return func() (reading, error) {
+		n := packets.Load()
+		return reading{n * uint64(j.Size), n, now()}, nil
+	}, nil
+}
+
+const (
+	pings     = 100
+	pingEvery = 10 * time.Millisecond
+)
+
+// pinger sends ICMP echo requests when it is asked, and answers with the median
+// round trip.
+func pinger(j job) (func() (reading, error), error) {
+	to, err := netip.ParseAddr(j.Remote)
+	if err != nil || !to.Is4() {
+		return nil, fmt.Errorf("ping of %q: an IPv4 address is needed", j.Remote)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.As4()}); err != nil {
+		return nil, err
+	}
+	wait := unix.NsecToTimeval(int64(time.Second))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+		return nil, err
+	}
+	return func() (reading, error) {
+		var trips []int64
+		for i := range pings {
+			if trip, err := pingOnce(fd, uint16(i)); err == nil {
+				trips = append(trips, trip)
+			}
+			time.Sleep(pingEvery)
+		}
+		if len(trips) < pings*9/10 {
+			return reading{}, fmt.Errorf("%d of %d pings were answered", len(trips), pings)
+		}
+		slices.Sort(trips)
+		return reading{Packets: uint64(len(trips)), Nanoseconds: trips[len(trips)/2]}, nil
+	}, nil
+}
+
+// pingOnce is one round trip on a connected raw socket, in nanoseconds.
+func pingOnce(fd int, seq uint16) (int64, error) {
+	const echoRequest, echoReply, identity = 8, 0, 0x7767
+	msg := make([]byte, 64)
+	msg[0] = echoRequest
+	msg[4], msg[5], msg[6], msg[7] = identity>>8, identity&0xff, byte(seq>>8), byte(seq)
+	sum := uint32(echoRequest<<8) + identity + uint32(seq)
+	sum = ^(sum>>16 + sum&0xffff)
+	msg[2], msg[3] = byte(sum>>8), byte(sum)
+	began := now()
+	if _, err := unix.Write(fd, msg); err != nil {
+		return 0, err
+	}
+	buf := make([]byte, 256)
+	for now()-began < int64(time.Second) {
+		n, err := unix.Read(fd, buf)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return 0, err
+		}
+		head := int(buf[0]&15) * 4
+		if n < head+8 {
+			continue
+		}
+		if icmp := buf[head:n]; icmp[0] == echoReply && [4]byte(icmp[4:8]) == [4]byte(msg[4:8]) {
+			return now() - began, nil
+		}
+	}
+	return 0, errors.New("no answer")
+}
