@@ -103,9 +103,10 @@ func TestCeilingIsAhead(t *testing.T) {
 		}
 	}
 	n.silence()
-	n.Every(time.Second, func() bool { a.Send(b, "x"); return n.Now() < time.Hour })
+	end := time.Duration(part(60)) * time.Minute
+	n.Every(time.Second, func() bool { a.Send(b, "x"); return n.Now() < end })
 	n.Every(7*time.Minute, func() bool { a.Wall += time.Duration(n.Dice.Int64N(int64(time.Hour))) - 30*time.Minute; return true })
-	n.Run(time.Hour)
+	n.Run(end)
 }
 
 // stampOf is the stamp in an initiation to h.

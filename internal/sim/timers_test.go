@@ -328,7 +328,7 @@ func TestSuspend(t *testing.T) {
 // A39, B17: a suspend in the middle of a handshake, and the peer's; traffic goes
 // on by itself soon after.
 func TestSuspendInMidHandshake(t *testing.T) {
-	for step := range 8 {
+	for step := range part(8) {
 		n := watched(t, uint64(step))
 		a, b := n.Pair()
 		a.JobTime, b.JobTime = 5*time.Millisecond, 5*time.Millisecond
