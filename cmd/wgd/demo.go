@@ -19,7 +19,7 @@ import (
 
 const (
 	demoPings    = 5
-	demoSeconds  = 3 * time.Second
+	demoTime  = 3 * time.Second
 	demoPatience = 10 * time.Second // for what should take milliseconds
 	demoPort     = 5201
 )
@@ -174,9 +174,9 @@ func (d *demo) transfer() error {
 	if err != nil {
 		return err
 	}
-	d.say("4. B sends a TCP stream to A for %v\n", demoSeconds)
+	d.say("4. B sends a TCP stream to A for %v\n", demoTime)
 	stop := m.start()
-	conn.SetDeadline(time.Now().Add(demoSeconds))
+	conn.SetDeadline(time.Now().Add(demoTime))
 	block := make([]byte, 128<<10)
 	for err == nil {
 		_, err = conn.Write(block)
