@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"errors"
+
 	"wgd/conf"
 	"wgd/internal/peer"
-	"wgd/key"
+	"wgd/internal/sys/udp"
 )
 
 // Apply makes the whole change or, on an error, nothing of it (A59). What can
@@ -30,19 +32,20 @@ func (e *Engine) Apply(c conf.Change) error {
 	if err != nil {
 		return err
 	}
+	if opened != nil {
+		port := opened.Port()
+		c.ListenPort = &port // so that nobody sees the change without its port
+	}
 	if err := e.change(c); err != nil {
 		if opened != nil {
 			opened.Close()
-		} else if e.sockets != nil && after.mark != before.mark {
-			e.sockets.SetMark(before.mark)
+		} else if after.mark != before.mark {
+			e.setMark(before.mark)
 		}
 		return err
 	}
 	if opened != nil {
 		e.adopt(opened)
-	}
-	if after.mark != before.mark {
-		e.forgetSources()
 	}
 	return nil
 }
@@ -60,28 +63,45 @@ func (e *Engine) settings() settings {
 }
 
 // trySockets opens the sockets that the interface would have with after, or
-// sets their mark. It returns nil when the ones it has will do.
+// sets their mark. It returns nil when the ones it has will do. One that could
+// not open them tries again when it is told a port, or another mark.
 func (e *Engine) trySockets(before, after settings, portAsked bool) (Sockets, error) {
-	if !e.up {
+	marked := after.mark != before.mark
+	missing := e.sockets == nil
+	switch {
+	case !e.isUp():
+		return nil, nil
+	case missing && (portAsked || marked), portAsked && (after.port != before.port || after.port == 0):
+		return e.world.Listen(after.port, after.mark)
+	case missing || !marked:
 		return nil, nil
 	}
-	if e.sockets == nil || (portAsked && (after.port != before.port || after.port == 0)) {
-		return e.world.Listen(after.port, after.mark)
-	}
-	if after.mark != before.mark {
-		return nil, e.sockets.SetMark(after.mark)
+	if err := e.setMark(after.mark); err != nil {
+		e.setMark(before.mark) // one of the two sockets may have taken it
+		return nil, err
 	}
 	return nil, nil
+}
+
+// setMark has all that is sent carry the mark. Both sockets refuse for the same
+// reason, so it is told once.
+func (e *Engine) setMark(mark uint32) error {
+	if e.sockets == nil {
+		return nil
+	}
+	err := e.sockets.SetMark(mark)
+	var refused *udp.MarkRefused
+	if errors.As(err, &refused) {
+		return refused
+	}
+	return err
 }
 
 // change has the machine apply c, and tells the others what they must know.
 func (e *Engine) change(c conf.Change) error {
 	e.mu.Lock()
 	err := e.machine.Apply(e.world.Clock(), c)
-	var public key.Public
-	if private := e.machine.PrivateKey(); !private.IsZero() {
-		public = private.Public()
-	}
+	public := e.machine.PublicKey()
 	tunables := e.machine.Tunables()
 	e.mu.Unlock()
 	e.inbox.ring()
@@ -96,7 +116,8 @@ func (e *Engine) change(c conf.Change) error {
 }
 
 // RoutesChanged lets every peer whose sticky source belongs to another
-// interface than the route to it now takes forget that source (A52).
+// interface than the route to it now takes forget that source (A52). It may
+// take a while with many peers, and ends early when the engine is closed.
 func (e *Engine) RoutesChanged() {
 	if e.world.RouteIndex == nil {
 		return
@@ -107,19 +128,15 @@ func (e *Engine) RoutesChanged() {
 	mark := e.settings().mark
 	for _, p := range e.peers() {
 		end := p.Endpoint()
+		if e.closed.Load() {
+			return
+		}
 		if !end.Source.IsValid() {
 			continue
 		}
 		if i, err := e.world.RouteIndex(end.Remote.Addr(), mark); err != nil || i != end.SourceIndex {
 			p.ForgetSource(end)
 		}
-	}
-}
-
-// forgetSources is for a new mark: the routes are others (A52).
-func (e *Engine) forgetSources() {
-	for _, p := range e.peers() {
-		p.ForgetSource(p.Endpoint())
 	}
 }
 
@@ -131,15 +148,14 @@ func (e *Engine) peers() []*peer.Peer {
 
 // Status is the interface at this moment, consistent in itself (A60).
 func (e *Engine) Status() conf.Status {
-	e.applying.Lock()
-	defer e.applying.Unlock()
 	e.mu.Lock()
 	st := e.machine.Status(e.world.Clock())
+	st.Up, st.Fault = e.up, e.fault
 	e.mu.Unlock()
-	st.Name = e.world.TUN.Name()
+	if st.Name = e.world.TUN.Name(); st.Name == "" { // it is gone
+		st.Name = e.name
+	}
 	st.MTU = int(e.shared.MTU.Load())
-	st.Up = e.up
-	st.Fault = e.fault
 	st.Drops = e.drops.Status()
 	return st
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync/atomic"
@@ -12,7 +13,6 @@ import (
 	"wgd/internal/packet"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
-	"wgd/internal/wire"
 )
 
 const (
@@ -29,9 +29,14 @@ const (
 	deepReceive = udp.MaxDepth
 	longTrain   = 16 << 10
 
-	// errorPause keeps a socket or interface that fails again and again from
-	// taking a core.
-	errorPause = 10 * time.Millisecond
+	// A socket or interface that fails again and again must not take a core:
+	// the pauses grow from errorPause to longestPause.
+	errorPause   = 10 * time.Millisecond
+	longestPause = time.Second
+
+	// mostFailures in a row, about three seconds, and the interface counts as
+	// lost: nobody would be told otherwise.
+	mostFailures = 9
 )
 
 // outlet is the way to the sockets of the moment: none while the interface is
@@ -46,30 +51,38 @@ func (o *outlet) set(s Sockets) {
 	o.sockets.Store(&s)
 }
 
-// Send sends one train, or answers net.ErrClosed while there is no socket.
+// Send sends one train, or answers net.ErrClosed while there is no socket. A
+// train that meets sockets just being replaced goes to the new ones.
 func (o *outlet) Send(b *batch.Batch) error {
-	if s := o.sockets.Load(); s != nil {
-		return (*s).Send(b)
+	for {
+		s := o.sockets.Load()
+		if s == nil {
+			return net.ErrClosed
+		}
+		err := (*s).Send(b)
+		if err == nil || !errors.Is(err, os.ErrClosed) || o.sockets.Load() == s {
+			return err
+		}
 	}
-	return net.ErrClosed
 }
 
 // tunReader carries packets out until the interface is gone.
 func (e *Engine) tunReader() {
-	defer e.running.Done()
 	// The first read may bring a whole super-packet; more are only read while
 	// what has come is small.
 	buf := make([]byte, readSize+drainBytes+readSize)
 	enc := dataplane.NewEncapsulator(e.shared, e.inbox)
 	raws := make([][]byte, 0, drainPackets)
+	failures := 0
 	for {
 		n, err := e.world.TUN.Read(buf[:readSize])
 		if err != nil {
-			if e.interfaceLost(err) {
+			if failures++; e.interfaceLost(err, failures) {
 				return
 			}
 			continue
 		}
+		failures = 0
 		raws = append(raws[:0], buf[:n])
 		for used := n; used < drainBytes && len(raws) < drainPackets; used += n {
 			var ok bool
@@ -83,37 +96,54 @@ func (e *Engine) tunReader() {
 }
 
 // interfaceLost decides whether a failed read is the end: it is when the
-// interface was deleted (A62) or the engine closes.
-func (e *Engine) interfaceLost(err error) bool {
-	if errors.Is(err, tun.ErrGone) {
+// interface was deleted (A62), when reading it fails for good (B18), or when
+// the engine closes.
+func (e *Engine) interfaceLost(err error, failures int) bool {
+	switch {
+	case e.closed.Load():
+		return true
+	case errors.Is(err, tun.ErrGone), errors.Is(err, os.ErrClosed):
 		e.InterfaceGone()
 		return true
+	case failures >= mostFailures:
+		go e.end(fmt.Errorf("the interface cannot be read any more: %w", err))
+		return true
 	}
+	e.world.Log.Debug("read from the interface failed", "err", err)
+	return !e.pause(failures)
+}
+
+// pause waits after that many failures in a row; false when the engine closes.
+func (e *Engine) pause(failures int) bool {
+	timer := time.NewTimer(min(errorPause<<min(failures-1, 10), longestPause))
+	defer timer.Stop()
 	select {
 	case <-e.closing:
-		return true
-	case <-time.After(errorPause):
-		e.world.Log.Debug("read from the interface failed", "err", err)
 		return false
+	case <-timer.C:
+		return true
 	}
 }
 
 // socketReader carries datagrams in until its socket is closed.
 func (e *Engine) socketReader(c udp.Conn) {
-	defer e.running.Done()
 	dec := dataplane.NewDecapsulator(e.shared, e.inbox, e.admit)
 	bs := make([]batch.Batch, deepReceive)
-	depth := 1
+	depth, failures := 1, 0
 	for {
 		n, err := c.Recv(bs[:depth])
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 				return
 			}
+			failures++
 			e.world.Log.Debug("receive failed", "err", err)
-			time.Sleep(errorPause)
+			if !e.pause(failures) {
+				return
+			}
 			continue
 		}
+		failures = 0
 		dec.Receive(e.world.Clock().Mono, bs[:n])
 		total := 0
 		for i := range bs[:n] {
@@ -122,17 +152,5 @@ func (e *Engine) socketReader(c udp.Conn) {
 		if depth = deepReceive; total > n*longTrain {
 			depth = 1
 		}
-	}
-}
-
-// admit decides, before the handshake queue, about a message of type 1 to 3.
-func (e *Engine) admit(from wire.Endpoint, msg []byte) {
-	if t, ok := wire.TypeOf(msg); !ok || t == wire.TypeData {
-		return
-	} else if t != wire.TypeCookieReply && !e.passGate(from, msg) {
-		return
-	}
-	if !e.inbox.putHandshake(from, msg) {
-		e.drops.Add(dataplane.DropQueueFull, 1)
 	}
 }

@@ -32,6 +32,7 @@ type Memory struct {
 // Engine is one running interface. Its methods may be called from anywhere.
 type Engine struct {
 	world   World
+	name    string // of the interface at the beginning
 	shared  *dataplane.Shared
 	drops   *dataplane.Drops
 	outlet  *outlet
@@ -39,18 +40,19 @@ type Engine struct {
 	workers *workers
 	stamps  *stampWriter
 
-	mu      sync.Mutex // guards machine
+	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
+	up      bool
+	fault   string // why the interface does not work though it is up
 
 	gateMu sync.Mutex // guards gate
 	gate   *cookie.Gate
 
 	// applying is held while the configuration or the state of the interface
-	// changes, so that what needs both machine and sockets is one step.
+	// changes, so that what needs both machine and sockets is one step. Nobody
+	// who only looks waits for it. It is locked before mu.
 	applying sync.Mutex
-	up       bool
 	sockets  Sockets // nil while down, or when they could not be opened
-	fault    string  // why they could not
 
 	// coreLoop's own.
 	flusher *dataplane.Encapsulator
@@ -77,12 +79,13 @@ func Open(world World, memory Memory) *Engine {
 	})
 	e := &Engine{
 		world:   world,
+		name:    world.TUN.Name(),
 		machine: machine,
 		outlet:  &outlet{},
 		inbox:   newInbox(),
 		drops:   &dataplane.Drops{},
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
-		stamps:  newStampWriter(world.Stamps),
+		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
@@ -94,20 +97,14 @@ func Open(world World, memory Memory) *Engine {
 		Index:    idx,
 		Drops:    e.drops,
 	}
+	if mtu, err := world.TUN.MTU(); err == nil {
+		e.SetMTU(mtu)
+	}
 	e.flusher = dataplane.NewEncapsulator(e.shared, e.inbox)
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
-	e.running.Add(3)
-	go e.coreLoop()
-	go e.tunReader()
-	go func() {
-		defer e.running.Done()
-		e.stamps.run(world.Clock, e.complain, e.closing)
-	}()
+	e.running.Go(e.coreLoop)
+	e.running.Go(e.tunReader)
 	return e
-}
-
-func (e *Engine) complain(err error) {
-	e.world.Log.Warn("handshake timestamps are not saved; after a crash, peers may refuse us until the clock has caught up", "err", err)
 }
 
 // Up opens the sockets and lets the machine speak (A61). When the port cannot
@@ -119,14 +116,13 @@ func (e *Engine) Up() error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	if e.up {
+	if e.isUp() {
 		return nil
 	}
-	e.up = true
 	st := e.settings()
 	sockets, err := e.world.Listen(st.port, st.mark)
 	if err != nil {
-		e.fault = err.Error()
+		e.setState(true, err.Error())
 		return err
 	}
 	e.adopt(sockets)
@@ -138,13 +134,37 @@ func (e *Engine) Up() error {
 func (e *Engine) Down() {
 	e.applying.Lock()
 	defer e.applying.Unlock()
-	if !e.up {
+	if !e.isUp() {
 		return
 	}
-	e.up = false
-	e.fault = ""
-	e.withMachine(func(now clock.Now) { e.machine.Down(now) })
+	e.withMachine(func(now clock.Now) {
+		e.machine.Down(now)
+		e.up, e.fault = false, ""
+	})
 	e.abandon()
+	// The machine did not see what was staged while there was no socket.
+	for _, p := range e.peers() {
+		e.drops.Add(dataplane.DropStaged, p.Purge())
+	}
+}
+
+func (e *Engine) isUp() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.up
+}
+
+func (e *Engine) setState(up bool, fault string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.up, e.fault = up, fault
+}
+
+// Fault is why the interface does not work though it is up; "" when all is well.
+func (e *Engine) Fault() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.fault
 }
 
 // SetMTU follows the interface's MTU, in bytes.
@@ -170,28 +190,6 @@ func (e *Engine) Err() error {
 	return e.err
 }
 
-// end does Close's work once; whoever comes first gives the reason.
-func (e *Engine) end(reason error) {
-	if !e.closed.CompareAndSwap(false, true) {
-		return
-	}
-	e.Down()
-	close(e.closing)
-	e.workers.close()
-	e.world.TUN.Close()
-	e.inbox.ring()
-	e.running.Wait()
-	e.mu.Lock()
-	e.machine.Close()
-	last := e.machine.LastStamp()
-	e.mu.Unlock()
-	if err := e.stamps.stamps.Close(last); err != nil {
-		e.complain(err)
-	}
-	e.err = reason
-	close(e.done)
-}
-
 // withMachine runs f under the machine's lock, and has coreLoop carry out what
 // follows from it.
 func (e *Engine) withMachine(f func(now clock.Now)) {
@@ -205,14 +203,14 @@ func (e *Engine) withMachine(f func(now clock.Now)) {
 // machine speak if it did not yet.
 func (e *Engine) adopt(s Sockets) {
 	old := e.sockets
-	e.sockets, e.fault = s, ""
+	e.sockets = s
 	e.outlet.set(s)
 	e.shared.Port.Store(uint32(s.Port()))
 	for _, c := range s.Conns() {
-		e.running.Add(1)
-		go e.socketReader(c)
+		e.running.Go(func() { e.socketReader(c) })
 	}
 	e.withMachine(func(now clock.Now) {
+		e.up, e.fault = true, ""
 		e.machine.SetListenPort(s.Port())
 		e.machine.Up(now)
 	})
@@ -227,29 +225,4 @@ func (e *Engine) abandon() {
 		e.sockets.Close()
 		e.sockets = nil
 	}
-}
-
-// passGate asks the gate about an initiation or response, and sends the cookie
-// reply where that is the answer (A6).
-func (e *Engine) passGate(from wire.Endpoint, msg []byte) bool {
-	var reply [wire.CookieReplySize]byte
-	waiting := e.inbox.waiting()
-	now := e.world.Clock().Mono
-	e.gateMu.Lock()
-	verdict, answer := e.gate.Admit(now, from.Remote, msg, waiting, queueCapacity)
-	n := copy(reply[:], answer)
-	e.gateMu.Unlock()
-	switch verdict {
-	case cookie.Admit:
-		return true
-	case cookie.Reply:
-		e.sendHandshake(from, reply[:n])
-	case cookie.DropRate:
-		e.drops.Add(dataplane.DropRate, 1)
-	case cookie.DropFull:
-		e.drops.Add(dataplane.DropQueueFull, 1)
-	default:
-		e.drops.Add(dataplane.DropMAC1, 1)
-	}
-	return false
 }

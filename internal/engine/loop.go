@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"wgd/internal/batch"
@@ -26,7 +27,6 @@ const (
 // coreLoop is the only goroutine that carries out what the machine wants. It
 // ends when the engine closes.
 func (e *Engine) coreLoop() {
-	defer e.running.Done()
 	var m mail
 	timer := time.NewTimer(longestSleep)
 	defer timer.Stop()
@@ -41,6 +41,9 @@ func (e *Engine) coreLoop() {
 		next := e.machine.NextTimeout()
 		e.mu.Unlock()
 		e.carryOut()
+		if e.inbox.waiting() > 0 && e.workers.room() > 0 {
+			e.inbox.ring() // what was taken made no work that would ring
+		}
 
 		timer.Reset(e.sleep(next))
 		select {
@@ -63,6 +66,10 @@ func (e *Engine) sleep(next clock.Time) time.Duration {
 
 // deliver gives the machine what came in. The caller holds e.mu.
 func (e *Engine) deliver(now clock.Now, m *mail) {
+	for i := range m.cookies {
+		h := &m.cookies[i]
+		e.machine.Receive(now, h.from, h.msg[:h.size])
+	}
 	for i := range m.handshakes {
 		h := &m.handshakes[i]
 		e.machine.Receive(now, h.from, h.msg[:h.size])
@@ -70,13 +77,13 @@ func (e *Engine) deliver(now clock.Now, m *mail) {
 	for _, j := range m.finished {
 		e.machine.Finish(now, j)
 	}
-	for _, c := range m.confirms {
+	for _, c := range m.confirms.list {
 		e.machine.Confirm(now, c.peer, c.keypair)
 	}
-	for _, p := range m.wakes {
+	for _, p := range m.wakes.list {
 		e.machine.Wake(now, p)
 	}
-	for _, p := range m.wants {
+	for _, p := range m.wants.list {
 		e.machine.Want(now, p)
 	}
 }
@@ -109,7 +116,12 @@ func (e *Engine) do(out *core.Output) {
 	now := e.world.Clock().Mono
 	switch out.Kind {
 	case core.Send:
-		e.sendHandshake(out.Endpoint, out.Message)
+		switch err := e.sendHandshake(out.Endpoint, out.Message); {
+		case errors.Is(err, batch.ErrSourceGone): // A52: it was sent all the same
+			out.Peer.ForgetSource(out.Endpoint)
+		case err != nil: // A40: what follows follows all the same
+			e.drops.Add(dataplane.DropSend, 1)
+		}
 	case core.Run:
 		e.workers.put(out.Job)
 	case core.Flush:
@@ -126,10 +138,12 @@ func (e *Engine) do(out *core.Output) {
 	}
 }
 
-// sendHandshake sends messages of types 1 to 3, which are never segmented.
-func (e *Engine) sendHandshake(to wire.Endpoint, msg []byte) {
+// sendHandshake sends a message of types 1 to 3, which are never segmented.
+func (e *Engine) sendHandshake(to wire.Endpoint, msg []byte) error {
 	b := batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: handshakeTOS}
-	if err := e.outlet.Send(&b); err != nil {
-		e.world.Log.Debug("handshake message not sent", "to", to.Remote, "err", err)
+	err := e.outlet.Send(&b)
+	if err != nil {
+		e.world.Log.Debug("sending a handshake message", "to", to.Remote, "err", err)
 	}
+	return err
 }

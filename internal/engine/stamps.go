@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -10,21 +11,36 @@ import (
 	"wgd/key"
 )
 
+// stampPatience is how long Close waits for the disk.
+const stampPatience = 3 * time.Second
+
 // stampWriter has what the machine wants remembered written by a goroutine of
-// its own: neither data nor handshakes wait for the disk (A21).
+// its own: neither data nor handshakes wait for the disk (A21), and Close does
+// not wait long.
 type stampWriter struct {
 	stamps Stamps
+	log    *slog.Logger
 	bell   chan struct{}
+	last   chan wire.TAI64N // ends run
+	ended  chan struct{}
 
 	mu      sync.Mutex
 	ceiling wire.TAI64N // to be reserved; zero: nothing is
+
+	failing bool // run's own: somebody was told
 }
 
-func newStampWriter(s Stamps) *stampWriter {
+// startStamps is the only one to use s from here on; nil remembers nothing.
+func startStamps(s Stamps, now func() clock.Now, log *slog.Logger) *stampWriter {
 	if s == nil {
 		s = forgetful{}
 	}
-	return &stampWriter{stamps: s, bell: make(chan struct{}, 1)}
+	w := &stampWriter{
+		stamps: s, log: log,
+		bell: make(chan struct{}, 1), last: make(chan wire.TAI64N, 1), ended: make(chan struct{}),
+	}
+	go w.run(now)
+	return w
 }
 
 // note takes one of the machine's outputs about stamps.
@@ -45,31 +61,35 @@ func (w *stampWriter) note(out *core.Output) {
 	}
 }
 
-// run writes until closing; failures are given to complain.
-func (w *stampWriter) run(now func() clock.Now, complain func(error), closing <-chan struct{}) {
+// run writes until close.
+func (w *stampWriter) run(now func() clock.Now) {
+	defer close(w.ended)
 	timer := time.NewTimer(longestSleep)
 	defer timer.Stop()
 	for {
 		select {
 		case <-w.bell:
 		case <-timer.C:
-		case <-closing:
+		case last := <-w.last:
+			w.tell(w.stamps.Close(last), false)
 			return
 		}
-		if err := w.reserve(); err != nil {
-			complain(err)
-		}
-		at := now().Mono
-		next, err := w.stamps.Flush(at)
-		if err != nil {
-			complain(err)
-		}
-		wait := longestSleep
-		if next != clock.Never {
-			wait = max(0, min(wait, next.Sub(at)))
-		}
-		timer.Reset(wait)
+		timer.Reset(w.write(now().Mono))
 	}
+}
+
+// write writes what waits, and returns after what time to come again.
+func (w *stampWriter) write(now clock.Time) time.Duration {
+	reserved := w.reserve()
+	next, err := w.stamps.Flush(now)
+	if reserved != nil {
+		err = reserved
+	}
+	w.tell(err, next == clock.Never)
+	if next == clock.Never {
+		return longestSleep
+	}
+	return max(0, min(longestSleep, next.Sub(now)))
 }
 
 func (w *stampWriter) reserve() error {
@@ -81,6 +101,32 @@ func (w *stampWriter) reserve() error {
 		return nil
 	}
 	return w.stamps.Reserve(ceiling)
+}
+
+// tell says when the writing begins to fail, and when all is written again;
+// not with each attempt.
+func (w *stampWriter) tell(err error, written bool) {
+	switch {
+	case err != nil && !w.failing:
+		w.failing = true
+		w.log.Warn("handshake timestamps are not saved; after a crash, peers may refuse us until the clock has caught up", "err", err)
+	case err == nil && written && w.failing:
+		w.failing = false
+		w.log.Warn("handshake timestamps are saved again")
+	}
+}
+
+// close writes the rest, and last as the greatest stamp of ours. It gives up
+// when the disk does not answer in time: then the goroutine stays behind.
+func (w *stampWriter) close(last wire.TAI64N) {
+	w.last <- last
+	timer := time.NewTimer(stampPatience)
+	defer timer.Stop()
+	select {
+	case <-w.ended:
+	case <-timer.C:
+		w.log.Warn("the disk does not answer: the handshake timestamps of the last moment are not saved")
+	}
 }
 
 // forgetful remembers nothing: for interfaces without a disk.

@@ -7,68 +7,92 @@ import (
 	"wgd/internal/core"
 )
 
-// workers run the machine's jobs on every core. Jobs wait in a list, not in a
+// workers run the machine's jobs on every core. Jobs wait in lists, not in a
 // channel: coreLoop must never block on them, and 10,000 peers may all want a
 // handshake at the same moment.
+//
+// There are two lists, for initiations of ours and for work on what came in,
+// from which the workers take in turn: neither has to wait until the other is
+// empty (A44).
 type workers struct {
 	count int
 	done  func(*core.Job)
 
 	mu     sync.Mutex
 	wake   *sync.Cond
-	jobs   []*core.Job
-	active int
+	own    jobs
+	others jobs
+	turn   bool // the next job is one of others, if there is any
 	closed bool
+}
+
+// jobs of one sort.
+type jobs struct {
+	waiting []*core.Job
+	active  int
 }
 
 func startWorkers(running *sync.WaitGroup, done func(*core.Job)) *workers {
 	w := &workers{count: runtime.GOMAXPROCS(0), done: done}
 	w.wake = sync.NewCond(&w.mu)
-	running.Add(w.count)
 	for range w.count {
-		go func() {
-			defer running.Done()
-			w.run()
-		}()
+		running.Go(w.run)
 	}
 	return w
 }
 
 func (w *workers) run() {
 	for {
-		j := w.next()
+		j, from := w.next()
 		if j == nil {
 			return
 		}
 		j.Run()
 		w.mu.Lock()
-		w.active--
+		from.active--
 		w.mu.Unlock()
 		w.done(j)
+		// A44, B49: who carries data goes first on this core.
+		runtime.Gosched()
 	}
 }
 
 // next waits for a job; nil when there will be none.
-func (w *workers) next() *core.Job {
+func (w *workers) next() (*core.Job, *jobs) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.jobs) == 0 && !w.closed {
+	for len(w.own.waiting)+len(w.others.waiting) == 0 && !w.closed {
 		w.wake.Wait()
 	}
 	if w.closed {
-		return nil
+		return nil, nil
 	}
-	j := w.jobs[0]
-	w.jobs[0] = nil
-	w.jobs = w.jobs[1:]
-	w.active++
+	from := &w.own
+	if len(from.waiting) == 0 || w.turn && len(w.others.waiting) > 0 {
+		from = &w.others
+	}
+	w.turn = from == &w.own
+	return from.take(), from
+}
+
+func (l *jobs) take() *core.Job {
+	j := l.waiting[0]
+	l.waiting[0] = nil
+	if l.waiting = l.waiting[1:]; len(l.waiting) == 0 {
+		l.waiting = nil
+	}
+	l.active++
 	return j
 }
 
 func (w *workers) put(j *core.Job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.jobs = append(w.jobs, j)
+	list := &w.others
+	if j.Initiates() {
+		list = &w.own
+	}
+	list.waiting = append(list.waiting, j)
 	w.wake.Signal()
 }
 
@@ -78,13 +102,22 @@ func (w *workers) put(j *core.Job) {
 func (w *workers) room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return 4*w.count - len(w.jobs) - w.active
+	return 4*w.count - len(w.others.waiting) - w.others.active
 }
 
+// close ends the workers after the jobs that they are at.
 func (w *workers) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
-	w.jobs = nil
 	w.wake.Broadcast()
+}
+
+// left are the jobs that nobody is going to run.
+func (w *workers) left() []*core.Job {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := append(w.own.waiting, w.others.waiting...)
+	w.own.waiting, w.others.waiting = nil, nil
+	return list
 }

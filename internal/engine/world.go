@@ -69,7 +69,8 @@ type Sockets interface {
 
 // Stamps keeps initiation timestamps over restarts (A20, A21). A state.Log is
 // one. Accepted and Forget only take note; the others may wait for the disk,
-// and are called by one goroutine on which nothing depends.
+// and are called by one goroutine on which nothing depends. Flush also tries
+// again what Reserve could not do, and answers clock.Never when all is written.
 type Stamps interface {
 	Reserve(ceiling wire.TAI64N) error
 	Accepted(from key.Public, stamp wire.TAI64N)
