@@ -2,14 +2,21 @@ module wgd
 
 go 1.26.8
 
+// Checks of the code, pinned so that everybody has the same ones; nothing of it is in the programs.
 tool honnef.co/go/tools/cmd/staticcheck
 
+// What each of these is worth its weight for. internal/archtest says which room may import it.
 require (
+	// The longest-prefix table: a million prefixes, read without a lock, copied in part when changed.
 	github.com/gaissmai/bart v0.30.0
 	github.com/spf13/cobra v1.10.2
+	// The messages of rtnetlink: addresses, links, routes, so that no other program need be run.
 	github.com/vishvananda/netlink v1.3.1
+	// ChaCha20-Poly1305 and BLAKE2s, which the standard library keeps to itself or lacks.
 	golang.org/x/crypto v0.58.0
+	// System calls that package syscall does not have: TUN, UDP_SEGMENT, recvmmsg, SO_MARK.
 	golang.org/x/sys v0.49.0
+	// A TCP/IP stack in the process: the demo, and tunnels in programs without root (netstack).
 	gvisor.dev/gvisor v0.0.0-20250503011706-39ed1f5ac29c
 )
 
