@@ -2,9 +2,12 @@ package link
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -13,67 +16,112 @@ import (
 const atHome = -1
 
 // home is the network namespace of the thread that made it. The kernel numbers
-// other namespaces as seen from there, on request, and a socket at home hears
-// the events of all that have a number. So the interface is followed into any
-// namespace without a socket in it (B52).
+// other namespaces as seen from there, on request, and by its number a
+// namespace can be heard and read from home. A number keeps nothing alive, as a
+// file or a socket of the namespace would (B52).
 type home struct {
-	ns     os.FileInfo
-	events *subscription
+	ns     *os.File
 	handle *netlink.Handle
-	all    error // why events of other namespaces are not heard; nil when they are
 }
 
 func newHome() (*home, error) {
-	ns, err := os.Stat("/proc/thread-self/ns/net")
-	if err != nil {
-		return nil, err
-	}
-	events, err := subscribe(unix.RTNLGRP_LINK, unix.RTNLGRP_NSID)
+	ns, err := os.Open(hereFile)
 	if err != nil {
 		return nil, err
 	}
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		events.close()
+		ns.Close()
 		return nil, err
 	}
-	h := &home{ns: ns, events: events, handle: handle}
-	// It needs CAP_NET_BROADCAST, which matters only when the interface moves.
-	err = events.conn.Control(func(fd uintptr) {
-		h.all = unix.SetsockoptInt(int(fd), unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1)
-	})
-	if err != nil {
-		h.close()
-		return nil, err
-	}
-	return h, nil
+	return &home{ns, handle}, nil
 }
 
-// number is the number of a namespace as seen from home, given to it now if it
-// has none yet.
-func (h *home) number(ns *os.File, info os.FileInfo) (int, error) {
-	if os.SameFile(h.ns, info) {
+// number is the number of a namespace, given to it now if it has none yet.
+func (h *home) number(ns *os.File) (int, error) {
+	if sameNamespace(h.ns, ns) {
 		return atHome, nil
 	}
-	if h.all != nil {
-		return 0, fmt.Errorf("hear events of other network namespaces: %w", h.all)
-	}
-	id, err := h.handle.GetNetNsIdByFd(int(ns.Fd()))
+	fd := int(ns.Fd())
+	id, err := h.handle.GetNetNsIdByFd(fd)
 	if err == nil && id < 0 {
-		// An error may mean that somebody was faster: then it has one.
-		_ = h.handle.SetNetNsIdByFd(int(ns.Fd()), -1)
-		id, err = h.handle.GetNetNsIdByFd(int(ns.Fd()))
+		if err = h.handle.SetNetNsIdByFd(fd, -1); err == nil || err == unix.EEXIST {
+			id, err = h.handle.GetNetNsIdByFd(fd)
+		}
 	}
 	if err == nil && id < 0 {
 		err = unix.ENOENT
 	}
 	if err != nil {
-		return 0, fmt.Errorf("number the network namespace: %w", err)
+		return 0, fmt.Errorf("number the interface's network namespace: %w", err)
 	}
 	return id, nil
 }
 
+// look listens to the interfaces of a namespace and then reads the state of one
+// of them. events is nil where the system does not let us listen.
+func (h *home) look(id int, name string) (events *subscription, index int, state State, err error) {
+	err = inNamespace(h.ns, func() error {
+		if events, err = listen(id); err != nil {
+			return err
+		}
+		index, state, err = read(id, name)
+		return err
+	})
+	if err != nil && events != nil {
+		events.close()
+	}
+	return events, index, state, err
+}
+
+// listen hears the interfaces of the namespace with that number, as seen from
+// the calling thread's. Only for a foreign one it listens to all: what happens
+// there is much on some machines, and the way home is not to be crowded.
+func listen(id int) (*subscription, error) {
+	if id == atHome {
+		return subscribe(unix.RTNLGRP_LINK)
+	}
+	events, err := subscribe(unix.RTNLGRP_LINK, unix.RTNLGRP_NSID)
+	if err != nil {
+		return nil, err
+	}
+	if events.hearOthers() != nil {
+		events.close()
+		return nil, nil
+	}
+	return events, nil
+}
+
+// read asks for an interface of the namespace with that number, as seen from
+// the calling thread's. Unlike a visit it does not need CAP_SYS_ADMIN.
+func read(id int, name string) (index int, state State, err error) {
+	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK)
+	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	request.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	if id != atHome {
+		request.AddData(nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(id))))
+	}
+	answers, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	if err != nil {
+		return 0, State{}, failure(err, "%s", name)
+	}
+	if len(answers) == 0 {
+		return 0, State{}, failure(unix.ENODEV, "%s", name)
+	}
+	return stateOf(nil, answers[0])
+}
+
+// stateOf reads what the kernel says about an interface.
+func stateOf(header *syscall.NlMsghdr, message []byte) (index int, state State, err error) {
+	l, err := netlink.LinkDeserialize((*unix.NlMsghdr)(header), message)
+	if err != nil {
+		return 0, State{}, err
+	}
+	attrs := l.Attrs()
+	return attrs.Index, State{Up: attrs.Flags&net.FlagUp != 0, MTU: attrs.MTU}, nil
+}
+
 func (h *home) close() {
-	h.events.close()
+	h.ns.Close()
 	h.handle.Close()
 }

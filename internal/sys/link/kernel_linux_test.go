@@ -64,45 +64,26 @@ func (d *tunFile) NetNS() (*os.File, error) {
 	return os.NewFile(fd, "netns"), nil
 }
 
-func (d *tunFile) Index() (int, error) {
+// Name is "" when the interface is gone.
+func (d *tunFile) Name() string {
 	request, _ := unix.NewIfreq("x")
 	if err := unix.IoctlIfreq(int(d.f.Fd()), unix.TUNGETIFF, request); err != nil {
-		return 0, err
+		return ""
 	}
-	ns, err := d.NetNS()
-	if err != nil {
-		return 0, err
-	}
-	defer ns.Close()
-	index := 0
-	err = inNamespace(ns, func() error {
-		links, err := Open()
-		if err != nil {
-			return err
-		}
-		defer links.Close()
-		info, err := links.Get(request.Name())
-		index = info.Index
-		return err
-	})
-	return index, err
+	return request.Name()
 }
 
-// otherNamespace makes a namespace and gives a path to it for ip(8).
+// otherNamespace makes a namespace that lives by its file, and gives a path to
+// it for ip(8). It is called on the thread of isolate.
 func otherNamespace(t *testing.T) (ns *os.File, path string) {
 	t.Helper()
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // the thread ends here, the namespace lives by its file
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			ns, err = os.Open("/proc/thread-self/ns/net")
-		}
-		result <- err
-	}()
-	if err := <-result; err != nil {
-		t.Fatal(err)
-	}
+	here, err := os.Open(hereFile)
+	must(t, err)
+	defer here.Close()
+	must(t, unix.Unshare(unix.CLONE_NEWNET))
+	ns, err = os.Open(hereFile)
+	must(t, unix.Setns(int(here.Fd()), unix.CLONE_NEWNET))
+	must(t, err)
 	t.Cleanup(func() { ns.Close() })
 	return ns, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.Fd())
 }

@@ -3,7 +3,8 @@
 //
 //   - Watch follows one TUN interface: up, down, MTU, deletion, also after it
 //     moved to another network namespace (A55), where it keeps it from getting
-//     a link-local address that nobody asked for.
+//     a link-local address that nobody asked for. It keeps no namespace alive
+//     but the one it was started in (B52).
 //   - Routes tells when routes change and over which interface a destination is
 //     reached (A52; and so that a tunnel does not route into itself).
 //   - Links reads and changes interfaces, as ip(8) does.
@@ -19,7 +20,7 @@ import (
 // Device is one. Both methods follow the interface into another namespace.
 type Device interface {
 	NetNS() (*os.File, error) // a new handle each time; the caller closes it
-	Index() (int, error)      // in that namespace
+	Name() string             // in that namespace; "" when the interface is gone
 }
 
 // State is what became of a watched interface.
@@ -33,7 +34,8 @@ type State struct {
 type Watcher interface {
 	// States gives the state at the beginning and then every change, none
 	// left out: one that goes down and at once up again is seen to have been
-	// down. Closed after Gone, and by Close.
+	// down. (In a foreign namespace, without CAP_NET_BROADCAST, it is looked
+	// at twice a second only.) Closed after Gone, and by Close.
 	States() <-chan State
 	Close()
 }

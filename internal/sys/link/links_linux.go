@@ -115,15 +115,11 @@ func (l *Links) NoAutomaticAddress(name string) error {
 	if err != nil {
 		return err
 	}
-	return l.noAutomaticAddress(link)
-}
-
-func (l *Links) noAutomaticAddress(link netlink.Link) error {
-	err := l.handle.LinkSetIP6AddrGenMode(link, addrGenModeNone)
+	err = l.handle.LinkSetIP6AddrGenMode(link, addrGenModeNone)
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil
 	}
-	return failure(err, "%s: set addr_gen_mode to none", link.Attrs().Name)
+	return failure(err, "%s: set addr_gen_mode to none", name)
 }
 
 // SetGSOMax bounds the super-packets that the kernel hands to the interface,
@@ -154,14 +150,6 @@ func (l *Links) find(name string) (netlink.Link, error) {
 		return nil, failure(err, "%s", name)
 	}
 	return link, nil
-}
-
-func (l *Links) byIndex(index int) (Info, error) {
-	link, err := l.handle.LinkByIndex(index)
-	if err != nil {
-		return Info{}, failure(err, "interface number %d", index)
-	}
-	return infoOf(link), nil
 }
 
 func (l *Links) info(link netlink.Link) (Info, error) {

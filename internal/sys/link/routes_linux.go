@@ -42,11 +42,11 @@ func WatchRoutes() (RouteWatcher, error) {
 func (r *routes) run() {
 	defer close(r.done)
 	for {
-		messages, overrun, err := r.events.receive()
+		news, err := r.events.receive()
 		if err != nil {
 			return // closed
 		}
-		if len(messages) == 0 && !overrun {
+		if len(news.messages) == 0 && !news.overrun {
 			continue
 		}
 		select {

@@ -3,13 +3,12 @@ package link
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,7 +17,13 @@ const (
 	// counts as deleted: during a move it is nowhere for a moment.
 	settleTime = 2 * time.Second
 	settleStep = 5 * time.Millisecond
+
+	// pollTime is how often one looks where one may not listen.
+	pollTime = 500 * time.Millisecond
 )
+
+// errGone is the driver's word that no interface belongs to its file.
+var errGone = errors.New("the interface was deleted")
 
 // watcher follows an interface from home. The goroutine run owns everything
 // but the fields under the lock.
@@ -32,16 +37,16 @@ type watcher struct {
 
 	mu     sync.Mutex
 	closed bool
-	place  place
+	place  *place // nil when closed
 }
 
-// place is the interface in one namespace. Nothing of it is open: a file or a
-// socket of a namespace would keep it alive after it was deleted, and the
-// interface in it (B52).
+// place is the interface in one namespace. Nothing of the namespace is open: it
+// would be kept alive after it was deleted, and the interface in it (B52).
 type place struct {
-	ns    os.FileInfo
-	id    int // of the namespace, at home
-	index int
+	ns     os.FileInfo // nil where it is out of sight
+	id     int         // of the namespace, at home
+	index  int
+	events *subscription // nil where one must look now and then
 }
 
 // Watch follows the interface until it is deleted or the Watcher is closed.
@@ -70,64 +75,86 @@ func (w *watcher) Close() {
 	}
 	w.closed = true
 	close(w.done)
-	w.home.close()
+	if w.place != nil {
+		w.place.close()
+		w.place = nil
+	}
 }
 
 // run tells the states until the end.
 func (w *watcher) run(first State) {
 	defer close(w.states)
+	defer w.home.close()
 	defer w.Close()
-	if !w.tell(first) {
-		return
-	}
-	for {
-		messages, overrun, err := w.home.events.receive()
-		if err != nil {
-			// Closed by Close, or a socket that will not recover: the state of
-			// the interface is still known from where it is.
-			overrun = true
-			if !w.pause() {
-				return
-			}
-		}
-		if overrun && !w.resettle() {
-			return
-		}
+	for more := w.tell(first); more; {
 		p := w.present()
-		for _, message := range messages {
-			if !w.hear(p, message) {
-				return
-			}
-			if w.present() != p {
-				break // moved: the rest is about where it was
-			}
+		switch {
+		case p == nil:
+			return
+		case p.events == nil:
+			more = w.pause(pollTime) && w.resettle()
+		default:
+			more = w.listen(p)
 		}
 	}
 }
 
-// hear takes one message, of any namespace. It returns false at the end.
-func (w *watcher) hear(p place, message syscall.NetlinkMessage) bool {
-	if message.Header.Type == unix.RTM_DELNSID && p.id != atHome {
-		return w.resettle() // a namespace was deleted: that of the interface?
+// listen waits for the next news of a place. It returns false at the end.
+func (w *watcher) listen(p *place) bool {
+	news, err := p.events.receive()
+	if err != nil {
+		// Closed by Close, or a socket that will not recover: the state of
+		// the interface is still known from where it is.
+		return w.pause(settleStep) && w.resettle()
 	}
-	if w.home.events.origin != p.id {
-		return true
-	}
-	if len(message.Data) < unix.SizeofIfInfomsg || message.Data[0] != unix.AF_UNSPEC {
-		return true // a bridge's view of the interface, say
-	}
-	header := unix.NlMsghdr(message.Header)
-	l, err := netlink.LinkDeserialize(&header, message.Data)
-	if err != nil || l.Attrs().Index != p.index {
-		return true
-	}
-	switch message.Header.Type {
-	case unix.RTM_NEWLINK:
-		return w.tell(State{Up: l.Attrs().Flags&net.FlagUp != 0, MTU: l.Attrs().MTU})
-	case unix.RTM_DELLINK:
+	if news.overrun {
 		return w.resettle()
 	}
+	for _, message := range news.messages {
+		if !w.hear(p, news.from, message) {
+			return false
+		}
+		if w.present() != p {
+			break // moved: the rest is about where it was
+		}
+	}
 	return true
+}
+
+// hear takes one message of the namespace from. It returns false at the end.
+func (w *watcher) hear(p *place, from int, message syscall.NetlinkMessage) bool {
+	if message.Header.Type == unix.RTM_DELNSID && deletedID(message.Data) == p.id {
+		return w.resettle() // the namespace is being deleted, and the interface with it
+	}
+	if from != p.id || len(message.Data) < unix.SizeofIfInfomsg || message.Data[0] != unix.AF_UNSPEC {
+		return true // elsewhere, or a bridge's view of the interface, say
+	}
+	if message.Header.Type != unix.RTM_NEWLINK && message.Header.Type != unix.RTM_DELLINK {
+		return true
+	}
+	index, state, err := stateOf(&message.Header, message.Data)
+	switch {
+	case err != nil || index != p.index:
+		return true
+	case message.Header.Type == unix.RTM_DELLINK:
+		return w.resettle()
+	}
+	return w.tell(state)
+}
+
+// deletedID is the number that a namespace had; atHome where there is none.
+func deletedID(message []byte) int {
+	head := nl.NewRtGenMsg().Len()
+	if len(message) < head {
+		return atHome
+	}
+	attrs, _ := nl.ParseRouteAttr(message[head:])
+	for _, a := range attrs {
+		if a.Attr.Type == unix.NETNSA_NSID && len(a.Value) >= 4 {
+			return number(a.Value)
+		}
+	}
+	return atHome
 }
 
 // resettle finds the interface again after it left, or after events were
@@ -138,45 +165,33 @@ func (w *watcher) resettle() bool {
 		switch {
 		case err == nil:
 			return w.tell(state)
-		case errors.Is(err, unix.EBADFD), errors.Is(err, os.ErrClosed):
-			// The driver itself says that no interface belongs to the file.
-			w.tell(State{Gone: true})
-			return false
+		case errors.Is(err, errGone):
+			return w.tell(State{Gone: true})
 		}
-		if !w.pause() {
+		if !w.pause(settleStep) {
 			return false
 		}
 	}
-	w.tell(State{Gone: true})
-	return false
+	return w.tell(State{Gone: true})
 }
 
-func (w *watcher) pause() bool {
+func (w *watcher) pause(d time.Duration) bool {
 	select {
 	case <-w.done:
 		return false
-	case <-time.After(settleStep):
+	case <-time.After(d):
 		return true
 	}
 }
 
-// arm goes to where the interface is now and reads its state; events from there
-// are heard from before the reading.
+// arm listens where the interface is now and then reads its state: what changes
+// after the reading is heard.
 func (w *watcher) arm() (State, error) {
-	ns, err := w.device.NetNS()
-	if err != nil {
-		return State{}, err
-	}
-	defer ns.Close()
-	p, err := w.find(ns)
-	if err != nil {
-		return State{}, err
-	}
-	before := w.present()
-	moved := before.ns != nil && !os.SameFile(before.ns, p.ns)
-	state, err := look(ns, p.index, moved)
-	if err == nil {
-		err = w.settledAt(p)
+	p, state, err := w.find()
+	if w.any && errors.Is(err, os.ErrPermission) {
+		// Somebody with more rights took it to where we may not look, and
+		// wants it to work there. While it is down the kernel sends nothing.
+		p, state, err = &place{}, State{Up: true, MTU: w.last.MTU}, nil
 	}
 	if err != nil {
 		return State{}, err
@@ -184,63 +199,80 @@ func (w *watcher) arm() (State, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
+		p.close()
 		return State{}, os.ErrClosed
+	}
+	if w.place != nil {
+		w.place.close()
 	}
 	w.place = p
 	return state, nil
 }
 
-// find says where the interface is, in the namespace ns.
-func (w *watcher) find(ns *os.File) (p place, err error) {
+// find sees where the interface is and in which state. The file of the
+// namespace is open only that long.
+func (w *watcher) find() (p *place, state State, err error) {
+	name := w.device.Name()
+	if name == "" {
+		return nil, State{}, errGone
+	}
+	ns, err := w.device.NetNS()
+	if err != nil {
+		return nil, State{}, err
+	}
+	defer ns.Close()
+	p = &place{}
 	if p.ns, err = ns.Stat(); err != nil {
-		return p, err
+		return nil, State{}, err
 	}
-	if p.index, err = w.device.Index(); err != nil {
-		return p, err
+	if p.id, err = w.home.number(ns); err != nil {
+		return nil, State{}, err
 	}
-	p.id, err = w.home.number(ns, p.ns)
-	return p, err
+	if p.events, p.index, state, err = w.home.look(p.id, name); err != nil {
+		return nil, State{}, err
+	}
+	if err := w.stillAt(p, name); err != nil {
+		p.close()
+		return nil, State{}, err
+	}
+	if before := w.present(); before != nil && !os.SameFile(before.ns, p.ns) {
+		forgetHabits(ns, name)
+	}
+	return p, state, nil
 }
 
-// look reads the state of an interface in another namespace.
-func look(ns *os.File, index int, moved bool) (state State, err error) {
-	err = inNamespace(ns, func() error {
-		links, err := Open()
-		if err != nil {
-			return err
-		}
-		defer links.Close()
-		info, err := links.byIndex(index)
-		if err != nil {
-			return err
-		}
-		state = State{Up: info.Up, MTU: info.MTU}
-		if moved {
-			forgetHabits(links, index)
-		}
-		return nil
-	})
-	return state, err
-}
-
-// settledAt reports an error if the interface moved on while it was looked at.
-func (w *watcher) settledAt(p place) error {
+// stillAt reports an error if the interface moved on while it was looked at.
+func (w *watcher) stillAt(p *place, name string) error {
 	ns, err := w.device.NetNS()
 	if err != nil {
 		return err
 	}
 	defer ns.Close()
-	now, err := w.find(ns)
+	now, err := ns.Stat()
 	if err != nil {
 		return err
 	}
-	if !os.SameFile(now.ns, p.ns) || now.index != p.index {
+	if !os.SameFile(now, p.ns) || w.device.Name() != name {
 		return errors.New("the interface is moving")
 	}
 	return nil
 }
 
-func (w *watcher) present() place {
+// forgetHabits takes from an interface that moved what the new namespace does
+// with every interface: IPv6 begins there anew, with a link-local address made
+// up when it goes up. Where it cannot be helped the tunnel works all the same.
+func forgetHabits(ns *os.File, name string) {
+	_ = inNamespace(ns, func() error {
+		links, err := Open()
+		if err != nil {
+			return err
+		}
+		defer links.Close()
+		return links.NoAutomaticAddress(name)
+	})
+}
+
+func (w *watcher) present() *place {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.place
@@ -260,11 +292,8 @@ func (w *watcher) tell(state State) bool {
 	}
 }
 
-// forgetHabits takes from an interface that moved what the new namespace does
-// with every interface: IPv6 begins there anew, with a link-local address made
-// up when it goes up. Where it cannot be helped the tunnel works all the same.
-func forgetHabits(links *Links, index int) {
-	if link, err := links.handle.LinkByIndex(index); err == nil {
-		_ = links.noAutomaticAddress(link)
+func (p *place) close() {
+	if p.events != nil {
+		p.events.close()
 	}
 }

@@ -153,8 +153,9 @@ func TestWatchFollowsAMove(t *testing.T) {
 func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 	isolate(t)
 	d := newTUN(t, "wg0")
-	index, err := d.Index()
+	info, err := open(t).Get("wg0")
 	must(t, err)
+	index := info.Index
 	w := watch(t, d)
 	expect(t, w, State{MTU: 1500})
 	ns, path := otherNamespace(t)
@@ -284,6 +285,7 @@ func TestWatchForgivesENODEVDuringAMove(t *testing.T) {
 type noDevice struct{ Device }
 
 func (noDevice) NetNS() (*os.File, error) { return nil, errors.ErrUnsupported }
+func (noDevice) Name() string             { return "wg0" }
 
 func TestWatchSaysWhereThereIsNothingToWatch(t *testing.T) {
 	if _, err := Watch(noDevice{}); !errors.Is(err, errors.ErrUnsupported) {

@@ -1,0 +1,109 @@
+package link
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// subscription is a netlink socket that hears multicast groups of the
+// namespace in which it was opened.
+type subscription struct {
+	file *os.File
+	conn syscall.RawConn
+	buf  []byte
+	oob  []byte // nil unless it hears other namespaces, too
+}
+
+// heard is what came in one read; it is valid until the next.
+type heard struct {
+	messages []syscall.NetlinkMessage
+	from     int  // the namespace by its number, or atHome
+	overrun  bool // some were lost: the state must be read anew
+}
+
+// subscribe opens a subscription in the namespace of the calling thread.
+func subscribe(groups ...uint) (*subscription, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink socket: %w", err)
+	}
+	address := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	for _, group := range groups {
+		address.Groups |= 1 << (group - 1)
+	}
+	if err := unix.Bind(fd, &address); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("netlink groups: %w", err)
+	}
+	s := &subscription{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}
+	if s.conn, err = s.file.SyscallConn(); err != nil {
+		s.file.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// hearOthers makes it hear also the namespaces that have a number here. It
+// needs CAP_NET_BROADCAST.
+func (s *subscription) hearOthers() (err error) {
+	s.oob = make([]byte, unix.CmsgSpace(4))
+	control := s.conn.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1)
+	})
+	if control != nil {
+		return control
+	}
+	return err
+}
+
+// receive waits for the next messages.
+func (s *subscription) receive() (heard, error) {
+	var n, oobn int
+	var from unix.Sockaddr
+	var errno error
+	err := s.conn.Read(func(fd uintptr) bool {
+		n, oobn, _, from, errno = unix.Recvmsg(int(fd), s.buf, s.oob, 0)
+		return errno != unix.EAGAIN && errno != unix.EINTR
+	})
+	switch {
+	case err != nil:
+		return heard{}, err
+	case errno == unix.ENOBUFS:
+		return heard{overrun: true}, nil
+	case errno != nil:
+		return heard{}, errno
+	}
+	// Only the kernel's word counts; any process may send to a netlink socket.
+	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
+		return heard{}, nil
+	}
+	messages, err := syscall.ParseNetlinkMessage(s.buf[:n])
+	if err != nil {
+		return heard{overrun: true}, nil
+	}
+	return heard{messages: messages, from: originOf(s.oob[:oobn])}, nil
+}
+
+// originOf is the number of the namespace that sent a message, from what stands
+// beside it: nothing where it is the socket's own.
+func originOf(oob []byte) int {
+	controls, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return atHome
+	}
+	for _, c := range controls {
+		if c.Header.Level == unix.SOL_NETLINK && c.Header.Type == unix.NETLINK_LISTEN_ALL_NSID && len(c.Data) >= 4 {
+			return number(c.Data)
+		}
+	}
+	return atHome
+}
+
+// number is a 32-bit number as the kernel writes it.
+func number(b []byte) int { return int(int32(binary.NativeEndian.Uint32(b))) }
+
+func (s *subscription) close() { s.file.Close() }

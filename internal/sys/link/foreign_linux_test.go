@@ -1,0 +1,312 @@
+package link
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// probe is an interface here whose other end is in a namespace: it is there as
+// long as the kernel keeps that namespace alive, for whatever reason.
+func probe(t *testing.T, name, path string) {
+	t.Helper()
+	run(t, "link", "add", name, "type", "veth", "peer", "name", name+"x", "netns", path)
+}
+
+func dies(t *testing.T, probe string) {
+	t.Helper()
+	links := open(t)
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		if _, err := links.Get(probe); errors.Is(err, ErrNotFound) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("the namespace of %s is alive", probe)
+}
+
+// in runs ip(8) in another namespace.
+func in(t *testing.T, ns *os.File, args ...string) {
+	t.Helper()
+	must(t, inNamespace(ns, func() error {
+		run(t, args...)
+		return nil
+	}))
+}
+
+// gone reads the states until the last, which must be Gone.
+func gone(t *testing.T, w Watcher) {
+	t.Helper()
+	late := time.After(10 * time.Second)
+	for {
+		select {
+		case s, more := <-w.States():
+			if !more {
+				t.Fatal("the states ended without Gone")
+			}
+			if s.Gone {
+				return
+			}
+		case <-late:
+			t.Fatal("the deletion was not told")
+		}
+	}
+}
+
+// homePath is the namespace of the test for ip(8) that runs elsewhere.
+func homePath() string { return fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()) }
+
+// B52, A55, A62: a namespace that is deleted with the interface in it is not
+// kept alive, neither by the watcher nor by the TUN's descriptor, which stays
+// open; and the end is told.
+func TestWatchKeepsNoNamespaceAlive(t *testing.T) {
+	isolate(t)
+	w := watch(t, newTUN(t, "wg0"))
+	expect(t, w, State{MTU: 1500})
+	ns, path := otherNamespace(t)
+	probe(t, "p0", path)
+	run(t, "link", "set", "wg0", "netns", path)
+	in(t, ns, "link", "set", "wg0", "up", "mtu", "1400")
+	for next(t, w) != (State{MTU: 1400, Up: true}) {
+	}
+	if held := holders(t, ns); len(held) != 1 {
+		t.Errorf("besides the test's own file these hold the namespace: %v", held)
+	}
+	ns.Close()
+	gone(t, w)
+	dies(t, "p0")
+}
+
+// holders are the files and threads of this process that are a namespace's.
+func holders(t *testing.T, ns *os.File) (held []string) {
+	t.Helper()
+	want, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", ns.Fd()))
+	must(t, err)
+	for _, pattern := range []string{"/proc/self/fd/*", "/proc/self/task/*/ns/net"} {
+		found, _ := filepath.Glob(pattern)
+		for _, file := range found {
+			if is, err := os.Readlink(file); err == nil && is == want {
+				held = append(held, file)
+			}
+		}
+	}
+	return held
+}
+
+// B52, A55: a namespace through which the interface only passed is not kept
+// alive either, and its deletion is not the interface's.
+func TestWatchLeavesNothingBehind(t *testing.T) {
+	isolate(t)
+	w := watch(t, newTUN(t, "wg0"))
+	expect(t, w, State{MTU: 1500})
+	first, firstPath := otherNamespace(t)
+	second, secondPath := otherNamespace(t)
+	probe(t, "p1", firstPath)
+	probe(t, "p2", secondPath)
+
+	run(t, "link", "set", "wg0", "netns", firstPath)
+	in(t, first, "link", "set", "wg0", "up")
+	expect(t, w, State{MTU: 1500, Up: true})
+	in(t, first, "link", "set", "wg0", "netns", secondPath)
+	expect(t, w, State{MTU: 1500})
+	first.Close()
+	dies(t, "p1")
+	in(t, second, "link", "set", "wg0", "mtu", "1300")
+	expect(t, w, State{MTU: 1300})
+
+	in(t, second, "link", "set", "wg0", "netns", homePath())
+	run(t, "link", "set", "wg0", "up")
+	expect(t, w, State{MTU: 1300, Up: true})
+	second.Close()
+	dies(t, "p2")
+	quiet(t, w)
+	run(t, "link", "set", "wg0", "down")
+	expect(t, w, State{MTU: 1300})
+}
+
+// A55: interfaces of other namespaces with the same number are nobody's
+// business here.
+func TestWatchTellsNamespacesApart(t *testing.T) {
+	isolate(t)
+	w := watch(t, newTUN(t, "wg0"))
+	expect(t, w, State{MTU: 1500})
+	info, err := open(t).Get("wg0")
+	must(t, err)
+	index := fmt.Sprint(info.Index)
+	mine, path := otherNamespace(t)
+	other, otherPath := otherNamespace(t)
+	run(t, "link", "set", "wg0", "netns", path)
+	in(t, other, "link", "add", "d0", "index", index, "type", "veth", "peer", "name", "d1", "index", "1000")
+	run(t, "link", "add", "d0", "index", index, "type", "veth", "peer", "name", "d1", "index", "1000")
+	probe(t, "p0", otherPath) // gives it a number, too
+	for range 3 {
+		in(t, other, "link", "set", "d0", "up")
+		run(t, "link", "set", "d0", "up")
+		in(t, other, "link", "set", "d0", "down")
+		run(t, "link", "set", "d0", "down")
+	}
+	in(t, other, "link", "delete", "d0")
+	run(t, "link", "delete", "d0")
+	quiet(t, w)
+	in(t, mine, "link", "set", "wg0", "up")
+	expect(t, w, State{MTU: 1500, Up: true})
+}
+
+// B52: a visit leaves no thread in a namespace, however it ends. The first
+// thread of the process may be the visitor, and never dies.
+func TestVisitsLeaveNoThreadBehind(t *testing.T) {
+	isolate(t)
+	ns, _ := otherNamespace(t)
+	must(t, inNamespace(ns, func() error { return nil }))
+	if err := inNamespace(ns, func() error { return unix.EIO }); !errors.Is(err, unix.EIO) {
+		t.Error(err)
+	}
+	if err := inNamespace(ns, func() error { runtime.Goexit(); return nil }); err == nil {
+		t.Error("a visit that broke off is no success")
+	}
+	if held := holders(t, ns); len(held) != 1 {
+		t.Errorf("besides the test's own file these hold the namespace: %v", held)
+	}
+}
+
+// hiddenDevice is where its owner may not look.
+type hiddenDevice struct {
+	Device
+	hidden atomic.Bool
+}
+
+func (d *hiddenDevice) NetNS() (*os.File, error) {
+	if d.hidden.Load() {
+		return nil, unix.EPERM
+	}
+	return d.Device.NetNS()
+}
+
+// A55: an interface that was taken out of sight is not gone; when it comes into
+// sight again, or is deleted, that is told.
+func TestWatchWaitsForAnInterfaceOutOfSight(t *testing.T) {
+	isolate(t)
+	d := &hiddenDevice{Device: newTUN(t, "wg0")}
+	run(t, "link", "set", "wg0", "up")
+	w := watch(t, d)
+	expect(t, w, State{MTU: 1500, Up: true})
+	ns, path := otherNamespace(t)
+	d.hidden.Store(true)
+	run(t, "link", "set", "wg0", "netns", path)
+	expect(t, w, State{MTU: 1500})           // the kernel sets it down before it goes
+	expect(t, w, State{MTU: 1500, Up: true}) // then nobody knows
+	time.Sleep(settleTime)
+	quiet(t, w)
+	d.hidden.Store(false)
+	expect(t, w, State{MTU: 1500})
+	d.hidden.Store(true)
+	in(t, ns, "link", "delete", "wg0")
+	gone(t, w)
+}
+
+// TestWatcherProcess is not a test but the other process of the next.
+func TestWatcherProcess(t *testing.T) {
+	if os.Getenv("LINK_WATCHER_PROCESS") == "" {
+		return
+	}
+	w := watch(t, newTUN(t, "wg0"))
+	for s := range w.States() {
+		fmt.Printf("state %+v\n", s)
+	}
+	bufio.NewReader(os.Stdin).ReadByte() // the TUN stays open
+}
+
+// B52, A55, A62: as a daemon whose rights somebody cut down. Without
+// CAP_NET_BROADCAST it looks now and then; without CAP_SYS_ADMIN it enters no
+// namespace.
+func TestWatchWithFewerRights(t *testing.T) {
+	for name, dropped := range map[string][]uintptr{
+		"all":                       nil,
+		"without NET_BROADCAST":     {unix.CAP_NET_BROADCAST},
+		"without SYS_ADMIN":         {unix.CAP_SYS_ADMIN},
+		"with nothing but NETADMIN": {unix.CAP_NET_BROADCAST, unix.CAP_SYS_ADMIN, unix.CAP_NET_RAW, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_PTRACE},
+	} {
+		t.Run(name, func(t *testing.T) {
+			isolate(t)
+			home, err := os.Open(hereFile)
+			must(t, err)
+			defer home.Close()
+			homePath := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), home.Fd())
+			first, firstPath := otherNamespace(t)
+			second, secondPath := otherNamespace(t)
+			probe(t, "p1", firstPath)
+			probe(t, "p2", secondPath)
+			state := watcherProcess(t, dropped)
+			state("{Up:false MTU:1500 Gone:false}")
+			in(t, home, "link", "set", "wg0", "netns", firstPath)
+			in(t, first, "link", "set", "wg0", "up")
+			state("{Up:true MTU:1500 Gone:false}")
+			in(t, first, "link", "set", "wg0", "netns", secondPath)
+			state("{Up:false MTU:1500 Gone:false}")
+			first.Close()
+			dies(t, "p1")
+			in(t, second, "link", "set", "wg0", "netns", homePath)
+			in(t, home, "link", "set", "wg0", "up")
+			state("{Up:true MTU:1500 Gone:false}")
+			in(t, home, "link", "set", "wg0", "netns", secondPath)
+			state("{Up:false MTU:1500 Gone:false}")
+			second.Close()
+			state("{Up:false MTU:0 Gone:true}")
+			dies(t, "p2")
+		})
+	}
+}
+
+// watcherProcess starts a process with fewer rights that watches its wg0, in
+// the namespace of the test; state waits for the next state it tells.
+func watcherProcess(t *testing.T, dropped []uintptr) (state func(want string)) {
+	t.Helper()
+	// The rights of the calling thread, which ends with the test, are the child's.
+	for _, capability := range dropped {
+		must(t, unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0))
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestWatcherProcess$")
+	cmd.Env = append(os.Environ(), "LINK_WATCHER_PROCESS=1")
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		stdin.Close()
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	lines := make(chan string, 64)
+	go func() {
+		defer close(lines)
+		for scan := bufio.NewScanner(stdout); scan.Scan(); {
+			if s, ok := strings.CutPrefix(scan.Text(), "state "); ok {
+				lines <- s
+			}
+		}
+	}()
+	return func(want string) {
+		t.Helper()
+		select {
+		case got := <-lines:
+			if got != want {
+				t.Fatalf("state %s, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no state; want %s", want)
+		}
+	}
+}
