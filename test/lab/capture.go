@@ -38,6 +38,7 @@ func (p Packet) String() string {
 const payloadKept = 160
 
 type capture struct {
+	fd int
 	mu      sync.Mutex
 	packets []Packet
 }
@@ -93,9 +94,9 @@ func (g *Agent) Watch(name string, id *int) error {
 		unix.Close(fd)
 		return err
 	}
-	c := &capture{}
+	c := &capture{fd: fd}
 	*id = g.keep(c)
-	go c.run(fd)
+	go c.run()
 	return nil
 }
 
@@ -104,16 +105,27 @@ func (g *Agent) Watched(id int, r *[]Packet) error {
 	if err != nil {
 		return err
 	}
+	c.settle()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	*r = append([]Packet{}, c.packets...)
 	return nil
 }
 
-func (c *capture) run(fd int) {
+// settle waits until the reader has seen what had passed before.
+func (c *capture) settle() {
+	for empty := 0; empty < 3; empty++ {
+		if n, err := unix.IoctlGetInt(c.fd, unix.SIOCINQ); err == nil && n > 0 {
+			empty = 0
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (c *capture) run() {
 	buf := make([]byte, 1<<17)
 	for {
-		n, from, err := unix.Recvfrom(fd, buf, 0)
+		n, from, err := unix.Recvfrom(c.fd, buf, 0)
 		if err != nil {
 			if err == unix.EINTR || err == unix.ENETDOWN {
 				continue
