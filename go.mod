@@ -9,7 +9,6 @@ tool honnef.co/go/tools/cmd/staticcheck
 require (
 	// The longest-prefix table: a million prefixes, read without a lock, copied in part when changed.
 	github.com/gaissmai/bart v0.30.0
-	github.com/spf13/cobra v1.10.2
 	// The messages of rtnetlink: addresses, links, routes, so that no other program need be run.
 	github.com/vishvananda/netlink v1.3.1
 	// ChaCha20-Poly1305 and BLAKE2s, which the standard library keeps to itself or lacks.
@@ -22,13 +21,8 @@ require (
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
-	github.com/cpuguy83/go-md2man/v2 v2.0.6 // indirect
 	github.com/google/btree v1.1.2 // indirect
-	github.com/inconshreveable/mousetrap v1.1.0 // indirect
-	github.com/russross/blackfriday/v2 v2.1.0 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/vishvananda/netns v0.0.5 // indirect
-	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
