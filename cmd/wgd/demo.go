@@ -19,7 +19,7 @@ import (
 
 const (
 	demoPings    = 5
-	demoTime  = 3 * time.Second
+	demoTime     = 3 * time.Second
 	demoPatience = 10 * time.Second // for what should take milliseconds
 	demoPort     = 5201
 )
