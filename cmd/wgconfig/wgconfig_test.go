@@ -488,7 +488,7 @@ func TestLargeShow(t *testing.T) {
 	if got := strings.Count(does(t, "wg0"), "\n\tpeer: 01010101"); got != len(s.Peers) {
 		t.Errorf("%d peers", got)
 	}
-	if took := time.Since(began); took > 30*time.Second {
+	if took := time.Since(began); took > 5*time.Minute {
 		t.Errorf("took %v", took)
 	}
 }

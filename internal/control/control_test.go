@@ -455,7 +455,7 @@ func TestLargeThroughTheSocket(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got.Peers, want.Peers) {
 			t.Fatalf("%d peers: not equal: %v", len(want.Peers), err)
 		}
-		if took := time.Since(start); took > 30*time.Second {
+		if took := time.Since(start); took > 5*time.Minute {
 			t.Errorf("%d peers took %v", len(want.Peers), took)
 		}
 	}

@@ -269,7 +269,7 @@ func TestWgLarge(t *testing.T) {
 		if lines != len(want.Peers) {
 			t.Errorf("%d peers shown, want %d", lines, len(want.Peers))
 		}
-		if took := time.Since(start); took > 60*time.Second {
+		if took := time.Since(start); took > 5*time.Minute {
 			t.Errorf("took %v", took)
 		}
 	}

@@ -396,7 +396,7 @@ func TestLarge(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got.Peers, s.Peers) {
 		t.Fatal("get: not equal", err)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > 5*time.Minute {
 		t.Errorf("took %v", took)
 	}
 }
