@@ -27,12 +27,16 @@ type options struct {
 	json   bool
 	all    bool
 	only   []string
+	nice   int
+
+	against string // a program in place of wireguard-go
 }
 
 func main() {
 	becomeLoad()
 	lab.BecomeAgent()
 	o := parse()
+	raise(o.nice)
 	missed, err := bench(o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -50,6 +54,8 @@ func parse() options {
 	seconds := flag.Float64("seconds", 5, "length of one measurement")
 	flag.BoolVar(&o.json, "json", false, "print JSON, with every sample")
 	flag.BoolVar(&o.all, "all", false, "also the rows without a floor")
+	flag.IntVar(&o.nice, "nice", -10, "nice value of both daemons and the load; 0 leaves it as it is")
+	flag.StringVar(&o.against, "against", "", "compare with this program, say an older wgd, instead of wireguard-go; no floors then")
 	only := flag.String("only", "", "these rows alone, comma-separated: "+strings.Join(ids(rows), ", "))
 	flag.Parse()
 	o.length = time.Duration(*seconds * float64(time.Second))
@@ -91,10 +97,11 @@ func bench(o options) (missed bool, err error) {
 		return false, fmt.Errorf("this needs %s\nNothing was measured. As root: sudo make bench", what)
 	}
 	defer lab.RemoveBinaries()
-	tell("building wgd and wireguard-go")
-	if err := build(); err != nil {
+	tell("building")
+	if err := build(o); err != nil {
 		return false, err
 	}
+	defer weighOwnSession(o.nice)()
 	var results *results
 	if err := bound(func(t lab.T) { results = measure(t, o) }); err != nil {
 		return false, err
@@ -110,12 +117,31 @@ func bench(o options) (missed bool, err error) {
 
 // build builds both daemons; the module of test/interop pins which wireguard-go
 // that is.
-func build() error {
+func build(o options) error {
+	if o.against != "" {
+		b, err := lab.Build()
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(o.against)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(b.Dir, o.rival()), text, 0o755)
+	}
 	root, err := lab.Root()
 	if err != nil {
 		return err
 	}
 	return lab.BuildFrom(filepath.Join(root, "test", "interop"), "golang.zx2c4.com/wireguard", lab.Theirs)
+}
+
+// rival is the name of the program that ours is compared with.
+func (o options) rival() string {
+	if o.against != "" {
+		return "other"
+	}
+	return lab.Theirs
 }
 
 // tell is the progress line: one line that is written over on a terminal, else

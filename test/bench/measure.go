@@ -45,7 +45,7 @@ type round struct {
 // measure makes the table. Of each trial it keeps the quietest rounds: up to
 // twice as many as asked for are made until enough were undisturbed.
 func measure(t lab.T, o options) *results {
-	res := newResults()
+	res := &results{lines: []line{}, rival: o.rival()}
 	var ours, theirs *pair
 	for _, trial := range trials {
 		if !slices.ContainsFunc(trial.rows, o.selects) {
@@ -53,7 +53,7 @@ func measure(t lab.T, o options) *results {
 		}
 		if ours == nil {
 			tell("two pairs of hosts, one for each daemon")
-			ours, theirs = newPair(t, lab.Ours), newPair(t, lab.Theirs)
+			ours, theirs = newPair(t, lab.Ours, o.nice), newPair(t, o.rival(), o.nice)
 		}
 		runs, most := o.runs, 2*o.runs
 		if trial.once {

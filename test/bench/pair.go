@@ -16,6 +16,7 @@ import (
 // pair is two hosts, a wire, and a tunnel of one daemon between them.
 type pair struct {
 	daemon   string
+	nice     int // of the daemons' sessions
 	a, b     *lab.Host
 	da, db   *daemon
 	ka, kb   keys
@@ -29,10 +30,10 @@ const (
 	portA            = 1234 // b is the one that knows an endpoint
 )
 
-func newPair(t lab.T, program string) *pair {
-	p := &pair{daemon: program, ka: newKey(), kb: newKey()}
+func newPair(t lab.T, program string, nice int) *pair {
+	p := &pair{daemon: program, nice: nice, ka: newKey(), kb: newKey()}
 	p.a, p.b = lab.Pair(t)
-	p.da, p.db = startDaemon(t, p.a, program), startDaemon(t, p.b, program)
+	p.da, p.db = startDaemon(t, p.a, program, nice), startDaemon(t, p.b, program, nice)
 	p.da.configure(t, []string{"private_key=" + p.ka.private, fmt.Sprint("listen_port=", portA),
 		"public_key=" + p.kb.public, "allowed_ip=" + inner4B + "/32", "allowed_ip=" + inner6B + "/128"})
 	p.db.configure(t, []string{"private_key=" + p.kb.private,
@@ -89,13 +90,14 @@ type daemon struct {
 	pid  int
 }
 
-func startDaemon(t lab.T, h *lab.Host, program string) *daemon {
+func startDaemon(t lab.T, h *lab.Host, program string, nice int) *daemon {
 	// A daemon that logs keeps its parent's output open, so that is a file.
 	h.Must("LOG_LEVEL=error %s wg0 >/run/daemon.log 2>&1 || { cat /run/daemon.log >&2; false; }", program)
 	pids := h.PIDs(program)
 	if len(pids) != 1 {
 		t.Fatalf("host %s has %d processes named %s, not 1", h.Name, len(pids), program)
 	}
+	weighSession(h, pids[0], nice)
 	return &daemon{h, pids[0]}
 }
 

@@ -11,6 +11,7 @@ import (
 // results is the table as far as it is filled in.
 type results struct {
 	lines   []line
+	rival   string
 	foreign float64 // the most that other programs used in any round that counts
 }
 
@@ -20,7 +21,7 @@ type line struct {
 	Title   string    `json:"title"`
 	Unit    string    `json:"unit"`
 	Ours    []float64 `json:"wgd"`
-	Theirs  []float64 `json:"wireguard_go"`
+	Theirs  []float64 `json:"rival"`
 	Ratio   summary   `json:"ratio"` // of the ratios, round by round
 	Foreign []float64 `json:"other_programs"`
 	Floor   string    `json:"floor,omitempty"`
@@ -32,8 +33,6 @@ type summary struct {
 	Least  float64 `json:"least"`
 	Most   float64 `json:"most"`
 }
-
-func newResults() *results { return &results{lines: []line{}} }
 
 // add fills in the rows of a trial; each of rounds has a figure for every row.
 func (r *results) add(t *trial, o options, rounds []round) {
@@ -50,7 +49,7 @@ func (r *results) add(t *trial, o options, rounds []round) {
 			r.foreign = max(r.foreign, x.foreign)
 		}
 		l.Ratio = summarize(ratios)
-		if row.floor != nil {
+		if row.floor != nil && o.against == "" {
 			ok := row.floor.met(summarize(l.Ours).Median, l.Ratio.Median)
 			l.Floor, l.OK = row.floor.String(), &ok
 		}
@@ -100,7 +99,7 @@ func (r *results) writeJSON(w io.Writer) error {
 
 func (r *results) write(w io.Writer) {
 	format := "%-28s %-8s %10s %13s   %-22s %-9s%s\n"
-	fmt.Fprintf(w, format, "", "", "wgd", "wireguard-go", "ratio (least–most)", "floor", "")
+	fmt.Fprintf(w, format, "", "", "wgd", r.rival, "ratio (least–most)", "floor", "")
 	for _, l := range r.lines {
 		verdict := ""
 		if l.OK != nil {
@@ -112,7 +111,7 @@ func (r *results) write(w io.Writer) {
 		ratio := fmt.Sprintf("%s× (%s–%s)", short(l.Ratio.Median), short(l.Ratio.Least), short(l.Ratio.Most))
 		fmt.Fprintf(w, format, l.Title, l.Unit, short(summarize(l.Ours).Median), short(summarize(l.Theirs).Median), ratio, l.Floor, verdict)
 	}
-	fmt.Fprintf(w, "Medians; the ratio is wgd's figure over wireguard-go's, round by round. Other programs used up to %.0f %% of the machine.\n", r.foreign*100)
+	fmt.Fprintf(w, "Medians; the ratio is wgd's figure over %s's, round by round. Other programs used up to %.0f %% of the machine.\n", r.rival, r.foreign*100)
 }
 
 // short has three digits that count.

@@ -150,7 +150,7 @@ const idlePeers = 10_000
 func memory(t lab.T, p *pair, _ time.Duration) []float64 {
 	h := lab.NewHost(t, "c")
 	defer h.Halt()
-	d := startDaemon(t, h, p.daemon)
+	d := startDaemon(t, h, p.daemon, p.nice)
 	d.configure(t, crowd(idlePeers))
 	h.Must("ip link set wg0 up")
 	time.Sleep(3 * time.Second)
