@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -75,7 +77,12 @@ func parseMark(s string) (uint32, error) {
 // more likely a mistake.
 func readKeyFile(c *cli.Call, path string) (string, error) {
 	f, err := os.Open(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%s: there is no such key file: make one with wg-keygen", path)
+	case errors.Is(err, fs.ErrPermission):
+		return "", fmt.Errorf("%s: you may not read this key file: run as its owner or as root", path)
+	case err != nil:
 		return "", err
 	}
 	defer f.Close()

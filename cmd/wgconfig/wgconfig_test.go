@@ -356,7 +356,7 @@ func TestErrors(t *testing.T) {
 		"wg0 set peer B --persistent-keepalive=65536": "peer B: persistent-keepalive 65536: give 1 to 65535 seconds, or off",
 		"wg0 set peer B --endpoint=host":              `peer B: endpoint "host": no port: write HOST:PORT`,
 		"wg0 set peer B --endpoint=192.0.2.1:0":       `peer B: endpoint "192.0.2.1:0": port 0: ports are 1 to 65535`,
-		"wg0 set private-key /nonexistent":            "open /nonexistent: no such file or directory",
+		"wg0 set private-key /nonexistent":            "/nonexistent: there is no such key file: make one with wg-keygen",
 		"wg0 set private-key " + empty:                empty + ": the file is empty: make a key with wg-keygen, or give /dev/null for none",
 		"wg0 set private-key " + wrong:                wrong + ": private key: 40 characters: write the 32 bytes as 44 characters of base64",
 		"wg0 set peer B --preshared-key=" + wrong:     "peer B: " + wrong + ": preshared key: 40 characters: write the 32 bytes as 44 characters of base64",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ func Listen(name string) (*Server, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(Dir, 0o755); err != nil {
+	if err := makeDir(); err != nil {
 		return nil, explain(name, err)
 	}
 	lock, err := flock.Exclusive(filepath.Join(Dir, ".lock"))
@@ -71,6 +72,18 @@ func Listen(name string) (*Server, error) {
 		return nil, explain(name, err)
 	}
 	return s, nil
+}
+
+// makeDir makes the directory of the sockets where there is none. Everybody may
+// see which interfaces there are, whatever the umask of who starts the first.
+func makeDir() error {
+	if _, err := os.Stat(Dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(Dir, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(Dir, 0o755)
 }
 
 // vacant is an error when a daemon answers behind the socket.

@@ -84,7 +84,7 @@ func open(d disk, dir, name string) (*Log, Saved, error) {
 func (l *Log) begin() (warning string) {
 	if err := l.disk.makeDir(filepath.Dir(l.path)); err != nil {
 		l.off = true
-		return fmt.Sprintf("%s has no directory (%v): %s", l.path, err, notKept)
+		return fmt.Sprintf("%s has no directory: %v. Therefore %s", l.path, err, notKept)
 	}
 	damage, err := l.read()
 	switch {
@@ -96,7 +96,7 @@ func (l *Log) begin() (warning string) {
 	case err != nil:
 		// It may be good, so it must not be replaced.
 		l.off = true
-		return fmt.Sprintf("%s cannot be read (%v): %s", l.path, err, notKept)
+		return fmt.Sprintf("%v. Therefore %s", err, notKept)
 	default:
 		l.records = damage.records
 		if damage.bad > 0 {
@@ -106,7 +106,7 @@ func (l *Log) begin() (warning string) {
 		}
 	}
 	if err := l.prepare(); err != nil {
-		return strings.TrimSpace(fmt.Sprintf("%s %s cannot be written (%v): %s", warning, l.path, err, notKept))
+		return strings.TrimSpace(fmt.Sprintf("%s %v. Therefore %s", warning, err, notKept))
 	}
 	return warning
 }
