@@ -22,7 +22,8 @@ func (h *Host) Address(name string, addrs ...string) {
 	h.t.Helper()
 	var lines []string
 	for _, a := range addrs {
-		lines = append(lines, "ip addr add "+a+" dev "+name)
+		// nodad: usable at once, IPv6 too.
+		lines = append(lines, "ip addr add "+a+" dev "+name+" nodad")
 	}
 	h.Must("%s", strings.Join(append(lines, "ip link set "+name+" up"), " && "))
 }
