@@ -137,15 +137,12 @@ func (e *Engine) Down() {
 	if !e.isUp() {
 		return
 	}
-	e.withMachine(func(now clock.Now) {
-		e.machine.Down(now)
-		e.up, e.fault = false, ""
-	})
+	e.mu.Lock()
+	e.machine.Down(e.world.Clock())
+	e.up, e.fault = false, ""
+	e.quench()
+	e.mu.Unlock()
 	e.abandon()
-	// The machine did not see what was staged while there was no socket.
-	for _, p := range e.peers() {
-		e.drops.Add(dataplane.DropStaged, p.Purge())
-	}
 }
 
 func (e *Engine) isUp() bool {

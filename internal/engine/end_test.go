@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/clock"
+	"wgd/internal/peer"
+	systemclock "wgd/internal/sys/clock"
+	"wgd/internal/sys/tun"
+	"wgd/internal/sys/udp"
+	"wgd/key"
+)
+
+// patience is for what should take milliseconds, on a machine that is busy.
+const patience = 20 * time.Second
+
+// site is one end of a tunnel: an engine with an interface and a host of their
+// own, on a network in memory.
+type site struct {
+	*Engine
+	t       testing.TB
+	tun     *tun.Fake
+	host    *udp.Host
+	outer   netip.Addr
+	inner   netip.Addr
+	private key.Private
+	public  key.Public
+	ahead   atomic.Int64 // by which its clocks are ahead of the machine's
+
+	mu    sync.Mutex
+	pairs []*udp.Pair // all that it listened on, the last is in use
+}
+
+// site makes the n-th, with a private key, not up. Its outer address is
+// 192.0.2.n, its inner one 10.0.0.n.
+func newSite(t testing.TB, net *udp.Net, n byte, with ...func(*World)) *site {
+	t.Helper()
+	s := &site{
+		t:     t,
+		tun:   tun.NewFake(fmt.Sprint("wg", n), 1420),
+		outer: outer(n),
+		inner: netip.AddrFrom4([4]byte{10, 0, 0, n}),
+	}
+	s.host = net.Host(s.outer)
+	s.private, s.public = newKey(t)
+	w := World{Clock: s.clock, Rand: rand.Reader, TUN: s.tun, Listen: s.listen}
+	for _, f := range with {
+		f(&w)
+	}
+	s.Engine = Open(w, Memory{})
+	t.Cleanup(s.Close)
+	s.apply(conf.Change{PrivateKey: &s.private})
+	return s
+}
+
+func outer(n byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
+
+func newKey(t testing.TB) (key.Private, key.Public) {
+	t.Helper()
+	private, err := key.GeneratePrivate(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private, private.Public()
+}
+
+func (s *site) clock() clock.Now {
+	now := systemclock.Now()
+	ahead := time.Duration(s.ahead.Load())
+	return clock.Now{Mono: now.Mono.Add(ahead), Wall: now.Wall.Add(ahead)}
+}
+
+// sleep lets time pass for s, as in a suspended machine that wakes up (A39).
+func (s *site) sleep(d time.Duration) {
+	s.ahead.Add(int64(d))
+	s.inbox.ring() // what the timer does within longestSleep
+}
+
+func (s *site) listen(port uint16, mark uint32) (Sockets, error) {
+	pair, err := s.host.Listen(port, udp.Options{Mark: mark})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pairs = append(s.pairs, pair)
+	return pair, nil
+}
+
+// conn is the IPv4 socket in use.
+func (s *site) conn() *udp.FakeConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pairs[len(s.pairs)-1].V4.(*udp.FakeConn)
+}
+
+func (s *site) apply(c conf.Change) {
+	s.t.Helper()
+	if err := s.Apply(c); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *site) up() {
+	s.t.Helper()
+	if err := s.Up(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// at is where s listens.
+func (s *site) at() netip.AddrPort { return netip.AddrPortFrom(s.outer, s.Status().ListenPort) }
+
+// as is s as a peer for another site; without endpoint if it is not up.
+func (s *site) as() conf.PeerChange {
+	p := conf.PeerChange{
+		PublicKey:  s.public,
+		AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.PrefixFrom(s.inner, 32)}},
+	}
+	if at := s.at(); at.Port() != 0 {
+		p.Endpoint = &at
+	}
+	return p
+}
+
+func peers(list ...conf.PeerChange) conf.Change { return conf.Change{Peers: list} }
+
+// pair are two sites, up, of which a knows where b is.
+func pair(t testing.TB, with ...func(*World)) (net *udp.Net, a, b *site) {
+	t.Helper()
+	net = udp.NewNet()
+	a, b = newSite(t, net, 1, with...), newSite(t, net, 2)
+	b.apply(peers(a.as()))
+	a.up()
+	b.up()
+	a.apply(peers(b.as()))
+	return net, a, b
+}
+
+// status is what s says of the other one.
+func (s *site) status(other *site) conf.PeerStatus {
+	s.t.Helper()
+	for _, p := range s.Status().Peers {
+		if p.PublicKey == other.public {
+			return p
+		}
+	}
+	s.t.Fatal("no such peer")
+	return conf.PeerStatus{}
+}
+
+// peer is what the machine of s shares about its only peer.
+func (s *site) peer() *peer.Peer { return s.peers()[0] }
+
+// inject is a packet of the host of s.
+func (s *site) inject(to *site, text string) { s.tun.Inject(datagram(s.inner, to.inner, text)) }
+
+// say sends a packet and waits until it has arrived.
+func (s *site) say(to *site, text string) {
+	s.t.Helper()
+	s.inject(to, text)
+	to.hear(text)
+}
+
+// hear waits for a packet with that text, and drops others.
+func (s *site) hear(text string) {
+	s.t.Helper()
+	if !s.hears(text, patience) {
+		s.t.Fatalf("%q did not arrive; drops: %v", text, s.Status().Drops)
+	}
+}
+
+func (s *site) hears(text string, within time.Duration) bool {
+	for end := time.Now().Add(within); ; {
+		raw, ok := s.tun.Next(time.Until(end))
+		if !ok {
+			return false
+		}
+		if bytes.HasSuffix(raw, []byte(text)) {
+			return true
+		}
+	}
+}
+
+// datagram is a UDP packet over IPv4, without a UDP checksum.
+func datagram(from, to netip.Addr, text string) []byte {
+	p := make([]byte, 28+len(text))
+	p[0], p[8], p[9] = 0x45, 64, 17
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+	source, destination := from.As4(), to.As4()
+	copy(p[12:], source[:])
+	copy(p[16:], destination[:])
+	binary.BigEndian.PutUint16(p[20:], 1000)
+	binary.BigEndian.PutUint16(p[22:], 2000)
+	binary.BigEndian.PutUint16(p[24:], uint16(8+len(text)))
+	copy(p[28:], text)
+	var sum uint32
+	for i := 0; i < 20; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(p[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum&0xffff + sum>>16
+	}
+	binary.BigEndian.PutUint16(p[10:], ^uint16(sum))
+	return p
+}
+
+// eventually waits for something that another goroutine does.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("not within %v: %s", patience, what)
+}
+
+// dropped is how often s dropped for that reason.
+func (s *site) dropped(reason string) uint64 {
+	for _, d := range s.Status().Drops {
+		if d.Reason == reason {
+			return d.Count
+		}
+	}
+	return 0
+}
+
+// within fails when f takes longer.
+func within(t testing.TB, d time.Duration, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(d):
+		buf := make([]byte, 1<<20)
+		t.Fatalf("%s takes longer than %v\n%s", what, d, buf[:runtime.Stack(buf, true)])
+	}
+}
+
+// balance compares goroutines and descriptors with what they were when it was
+// called (B56, B59).
+func balance(t testing.TB) (check func()) {
+	t.Helper()
+	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	return func() {
+		t.Helper()
+		eventually(t, "goroutines and descriptors are as many as before", func() bool {
+			return runtime.NumGoroutine() <= goroutines && descriptors(t) <= files
+		})
+	}
+}
+
+func descriptors(t testing.TB) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// oneSentence is what an error for a person must be.
+func oneSentence(t testing.TB, err error) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if text := err.Error(); strings.ContainsAny(text, "\n") || !strings.Contains(text, " ") {
+		t.Errorf("not a sentence in one line: %q", text)
+	}
+}

@@ -1,0 +1,316 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/batch"
+	"wgd/internal/sys/udp"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// A whole tunnel: the first packet makes the handshake, and both directions
+// carry data on it (A34); bytes are counted on the right side (B24).
+func TestTunnel(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	b.say(a, "hello yourself")
+	for i := range 100 {
+		a.say(b, fmt.Sprint("and again ", i))
+	}
+	// The handshake was one. 28 bytes of headers inside, padded, and 32 around.
+	from, to := a.status(b), b.status(a)
+	if from.TxBytes != to.RxBytes || from.RxBytes != to.TxBytes || from.TxBytes <= from.RxBytes {
+		t.Errorf("a sent %d and received %d, b sent %d and received %d", from.TxBytes, from.RxBytes, to.TxBytes, to.RxBytes)
+	}
+	if from.LastHandshake.IsZero() || to.LastHandshake.IsZero() || to.Endpoint != a.at() {
+		t.Errorf("a has %+v, b has %+v", from, to)
+	}
+}
+
+// A42, B39: what came before the session goes out in its order.
+func TestStagedInOrder(t *testing.T) {
+	_, a, b := pair(t)
+	for i := range 100 {
+		a.inject(b, fmt.Sprintf("packet %02d", i))
+	}
+	for i := range 100 {
+		raw, ok := b.tun.Next(patience)
+		if want := fmt.Sprintf("packet %02d", i); !ok || string(raw[len(raw)-len(want):]) != want {
+			t.Fatalf("%q, want %q", raw, want)
+		}
+	}
+}
+
+// A51, B13: who moves is followed by its next data.
+func TestRoaming(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "from here")
+	moved := netip.MustParseAddr("192.0.2.77")
+	a.host.AddAddr(moved)
+	a.host.RemoveAddr(a.outer)
+	a.say(b, "from there")
+	if got := b.status(a).Endpoint.Addr(); got != moved {
+		t.Errorf("b sends to %v", got)
+	}
+	b.say(a, "to there")
+}
+
+// A52: a source address that is gone is forgotten, by data and by handshakes.
+func TestSourceGone(t *testing.T) {
+	net := udp.NewNet()
+	a, b := newSite(t, net, 1), newSite(t, net, 2)
+	second := netip.MustParseAddr("192.0.2.101")
+	a.host.AddAddr(second)
+	a.up()
+	b.up()
+	to := a.as()
+	at := netip.AddrPortFrom(second, a.at().Port())
+	to.Endpoint = &at
+	b.apply(peers(to))
+	a.apply(peers(b.as()))
+	b.say(a, "to the second address")
+	if source := a.peer().Endpoint().Source; source != second {
+		t.Fatalf("a answers from %v, not from where it was asked", source)
+	}
+	a.host.RemoveAddr(second)
+	a.say(b, "from the first")
+	if source := a.peer().Endpoint().Source; source == second {
+		t.Error("data does not forget the source")
+	}
+	// A handshake message finds out, too, and is counted as sent.
+	p := a.peer()
+	gone := wire.NewEndpoint(p.Endpoint().Remote, second, 1)
+	p.SetEndpoint(gone)
+	private, _ := newKey(t)
+	a.apply(conf.Change{PrivateKey: &private})
+	a.inject(b, "handshake with the new key")
+	eventually(t, "the source is forgotten", func() bool { return !p.Endpoint().Source.IsValid() })
+	if a.dropped("send") != 0 {
+		t.Error("what was sent without its source counts as lost")
+	}
+}
+
+// A52: a route that leaves by another interface takes the source with it.
+func TestRoutesChanged(t *testing.T) {
+	index := uint32(1)
+	_, a, b := pair(t, func(w *World) {
+		w.RouteIndex = func(remote netip.Addr, mark uint32) (uint32, error) {
+			if index == 0 {
+				return 0, errors.New("no route")
+			}
+			return index, nil
+		}
+	})
+	a.say(b, "hello")
+	b.say(a, "hello")
+	for _, c := range []struct {
+		index uint32
+		kept  bool
+	}{{1, true}, {2, false}, {0, false}} {
+		a.peer().SetEndpoint(wire.NewEndpoint(b.at(), a.outer, 1))
+		index = c.index
+		a.RoutesChanged()
+		if kept := a.peer().Endpoint().Source.IsValid(); kept != c.kept {
+			t.Errorf("route over %d: the source is kept: %v", c.index, kept)
+		}
+	}
+	if a.conn().Forgot() != 3 {
+		t.Error("the sockets were not told")
+	}
+}
+
+// A40, B46, B20: a socket that refuses, or takes a part, stops nothing.
+func TestSocketRefuses(t *testing.T) {
+	_, a, b := pair(t)
+	full := errors.New("no buffer space available")
+	tries := 0
+	a.conn().OnSend(func(*batch.Batch) (int, error) { tries++; return 0, full })
+	a.inject(b, "waits")
+	eventually(t, "the initiation is refused", func() bool { return a.dropped("send") > 0 })
+	a.conn().OnSend(nil)
+	a.sleep(7 * time.Second) // the next initiation
+	b.hear("waits")
+
+	a.conn().OnSend(func(*batch.Batch) (int, error) { return 0, full })
+	lost := a.dropped("send")
+	a.inject(b, "is lost")
+	eventually(t, "the loss is counted", func() bool { return a.dropped("send") == lost+1 })
+	a.conn().OnSend(func(b *batch.Batch) (int, error) { return b.Count() / 2, full })
+	a.inject(b, "one by one")
+	eventually(t, "the loss is counted", func() bool { return a.dropped("send") == lost+2 })
+	a.conn().OnSend(nil)
+	a.say(b, "arrives")
+}
+
+// A41: persistent keepalive set while up sends one at once; set while down, up does.
+func TestPersistentKeepalive(t *testing.T) {
+	net := udp.NewNet()
+	a, b := newSite(t, net, 1), newSite(t, net, 2)
+	b.apply(peers(a.as()))
+	b.up()
+	interval := uint16(25)
+	to := b.as()
+	to.PersistentKeepalive = &interval
+	a.apply(peers(to))
+	time.Sleep(20 * time.Millisecond)
+	if !a.status(b).LastHandshake.IsZero() {
+		t.Error("it speaks while down")
+	}
+	a.up()
+	eventually(t, "a handshake after Up", func() bool { return !b.status(a).LastHandshake.IsZero() })
+
+	received := func() uint64 { return b.status(a).RxBytes }
+	off := uint16(0)
+	for _, c := range []*uint16{&off, &interval} {
+		before := received()
+		a.apply(peers(conf.PeerChange{PublicKey: b.public, PersistentKeepalive: c}))
+		if c == &interval {
+			eventually(t, "a keepalive at once", func() bool { return received() == before+wire.MinDataSize })
+		}
+	}
+	before := received()
+	a.sleep(26 * time.Second)
+	eventually(t, "the next keepalive", func() bool { return received() > before })
+	if _, ok := b.tun.Next(0); ok {
+		t.Error("a keepalive reached the interface (A40)")
+	}
+}
+
+// A61: down erases keys, purges and closes; up sends what was staged since.
+func TestDownAndUp(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	eventually(t, "nothing is staged", func() bool { return !a.peer().HasStaged() })
+	old := a.conn()
+	b.host.RemoveAddr(b.outer) // so that packets stay staged
+	a.sleep(200 * time.Second)
+	b.sleep(200 * time.Second) // A19: or it ignores what comes within 20 ms
+	a.inject(b, "purged")
+	eventually(t, "it is staged", a.peer().HasStaged)
+	a.Down()
+	if st := a.Status(); st.Up || a.peer().Sessions().Sending() != nil || a.peer().HasStaged() {
+		t.Errorf("after Down: %+v", st)
+	}
+	if _, err := old.Recv(make([]batch.Batch, 1)); err == nil {
+		t.Error("the socket is open after Down")
+	}
+	a.inject(b, "staged while down")
+	eventually(t, "it is staged", a.peer().HasStaged)
+	b.host.AddAddr(b.outer)
+	port := a.Status().ListenPort
+	a.up()
+	if a.Status().ListenPort != port {
+		t.Error("another port after down and up")
+	}
+	b.hear("staged while down")
+	if a.dropped("staged") != 1 {
+		t.Errorf("%d dropped of the staged: %v", a.dropped("staged"), a.Status().Drops)
+	}
+	b.say(a, "and back")
+}
+
+// Another port while up: the tunnel goes on over it (A51 tells the other side).
+func TestPortChange(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	old := a.conn()
+	port := uint16(51900)
+	a.apply(conf.Change{ListenPort: &port})
+	if got := a.Status().ListenPort; got != port {
+		t.Errorf("port %d", got)
+	}
+	if _, err := old.Recv(make([]batch.Batch, 1)); err == nil {
+		t.Error("the old socket is still open")
+	}
+	a.say(b, "from the new port")
+	if got := b.status(a).Endpoint.Port(); got != port {
+		t.Errorf("b sends to port %d", got)
+	}
+	b.say(a, "to the new port")
+	// A53: 0 is any port, and another one when asked again.
+	a.apply(conf.Change{ListenPort: new(uint16)})
+	if got := a.Status().ListenPort; got == 0 || got == port {
+		t.Errorf("port %d", got)
+	}
+	a.say(b, "from any port")
+}
+
+// Another port while data flows loses no packet on the way out, and no
+// direction stops.
+func TestPortChangeUnderTraffic(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	for i := range 50 {
+		port := uint16(50000 + i)
+		a.inject(b, "before")
+		a.apply(conf.Change{ListenPort: &port})
+		a.say(b, fmt.Sprint("after ", i))
+	}
+	if n := a.dropped("send"); n != 0 {
+		t.Errorf("%d were not sent", n)
+	}
+}
+
+// A58: another private key is used from the next packet on; the peer that knows
+// it answers.
+func TestKeyChange(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	private, public := newKey(t)
+	b.apply(conf.Change{Peers: []conf.PeerChange{
+		{PublicKey: a.public, Remove: true},
+		{PublicKey: public, AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.PrefixFrom(a.inner, 32)}}},
+	}})
+	a.apply(conf.Change{PrivateKey: &private})
+	a.private, a.public = private, public
+	a.say(b, "under the new key")
+	b.say(a, "likewise")
+
+	// B23: the same key again changes nothing.
+	session := a.peer().Sessions().Sending()
+	a.apply(conf.Change{PrivateKey: &private})
+	if a.peer().Sessions().Sending() != session {
+		t.Error("the same key ended the session")
+	}
+
+	// Without a key nothing can be sent.
+	var none key.Private
+	a.apply(conf.Change{PrivateKey: &none})
+	sent := a.conn().Sent()
+	a.inject(b, "no key")
+	time.Sleep(20 * time.Millisecond)
+	if a.conn().Sent() != sent || !a.Status().PublicKey.IsZero() {
+		t.Error("it speaks without a key")
+	}
+}
+
+// A39, B17: time that passes while the machine sleeps counts: the old key is
+// not used, and the first packet afterwards arrives under a new one (B37).
+func TestSuspend(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	before := a.status(b).LastHandshake
+	a.ahead.Add(int64(time.Hour))
+	a.say(b, "good morning")
+	if !a.status(b).LastHandshake.After(before) {
+		t.Error("no new handshake")
+	}
+}
+
+// The MTU is the interface's from the beginning, and follows it.
+func TestMTU(t *testing.T) {
+	a := newSite(t, udp.NewNet(), 1)
+	if got := a.Status().MTU; got != 1420 {
+		t.Errorf("MTU %d at the beginning", got)
+	}
+	a.SetMTU(9000)
+	if got := a.Status().MTU; got != 9000 {
+		t.Errorf("MTU %d", got)
+	}
+}
