@@ -76,9 +76,27 @@ func tcpSource(j job) (func() (reading, error), error) {
 		if err != nil {
 			return nil, err
 		}
+		steady(conn.(*net.TCPConn))
 		go pour(conn)
 	}
 	return func() (reading, error) { return reading{Bytes: bytes.Load(), Nanoseconds: now()}, nil }, nil
+}
+
+// steady makes a stream send whatever its window allows, on every machine: some
+// have a congestion control that measures the path and paces itself to that,
+// and then it is that which is measured here.
+func steady(conn *net.TCPConn) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		for _, name := range []string{"cubic", "reno"} { // every kernel has the second
+			if unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) == nil {
+				return
+			}
+		}
+	})
 }
 
 // burst is how many datagrams pass in one system call.
