@@ -49,7 +49,11 @@ func watch(t *testing.T, d Device) Watcher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Close)
+	t.Cleanup(func() {
+		w.Close()
+		for range w.States() { // the end: it uses the device no more
+		}
+	})
 	return w
 }
 
