@@ -132,6 +132,27 @@ func TestReplayAfterRestart(t *testing.T) {
 	}
 }
 
+// A12, A18: the same initiation twice, both judged at once on two cores, the
+// slower one long after the faster: what was compared is compared again when it
+// is written, and only one is answered.
+func TestInitiationTwiceAtOnce(t *testing.T) {
+	n := watched(t, 1)
+	a, b := n.Pair()
+	b.Cores, b.JobTime, b.JobJitter = 4, 10*time.Millisecond, time.Second
+	for range 20 {
+		n.Run(2 * time.Second)
+		before := b.Counts.Sent[wire.TypeResponse]
+		msg := n.initiation(a.Private, b.Public(), Epoch.Add(n.Now()), nil)
+		for range 4 {
+			n.Inject(a.Addr(), b.Addr(), msg)
+		}
+		n.Run(5 * time.Second)
+		if got := b.Counts.Sent[wire.TypeResponse] - before; got != 1 {
+			t.Fatalf("%d responses", got)
+		}
+	}
+}
+
 // A19: of initiations within 20 ms of the last accepted one none is answered.
 func TestInitiationsWithin20ms(t *testing.T) {
 	n := watched(t, 1)

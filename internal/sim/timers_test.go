@@ -167,11 +167,22 @@ func TestPersistentKeepaliveHour(t *testing.T) {
 func TestSettingPersistentKeepalive(t *testing.T) {
 	n := watched(t, 1)
 	a, b := n.Pair()
+	persist(a, b, 0)
+	a.Send(b, "x")
 	n.Run(time.Minute)
+	a.Forget()
+	persist(a, b, 3600)
+	n.Run(time.Second)
+	if len(a.Sent) != 1 || len(a.Sent[0].Data) != wire.MinDataSize {
+		t.Errorf("on a session a sent %v", types(a.Sent))
+	}
+	persist(a, b, 0)
+	n.Run(10 * time.Minute)
+	a.Forget()
 	persist(a, b, 3600)
 	n.Run(time.Second)
 	if got := fmt.Sprint(types(a.Sent)); got != "[handshake initiation data]" {
-		t.Errorf("a sent %v", got)
+		t.Errorf("without one a sent %v", got)
 	}
 	persist(a, b, 1800)
 	n.Run(time.Second)
