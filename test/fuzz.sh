@@ -1,20 +1,26 @@
 #!/bin/sh
-# Runs every fuzz target of the tree for FUZZTIME (10s), one after the other:
-# the fuzzer itself uses all processors.
+# Runs every fuzz target of the tree for FUZZTIME (10s), as many at a time as
+# there are processors, each with one worker.
 set -eu
 cd "$(dirname "$0")/.."
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-n=0
-for file in $(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do
-	for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
-		echo "--- $target (${file#./})"
-		if ! "${GO:-go}" test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-10s}" "$(dirname "$file")" >"$log" 2>&1; then
-			cat "$log"
-			exit 1
-		fi
-		tail -n 1 "$log"
-		n=$((n + 1))
-	done
-done
-echo "$n fuzz targets ran"
+
+# With a file and a target: runs that one, and says nothing but the result.
+if [ $# -eq 2 ]; then
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	if ! "${GO:-go}" test -run '^$' -fuzz "^$2\$" -parallel 1 -fuzztime "${FUZZTIME:-10s}" "$(dirname "$1")" >"$log" 2>&1; then
+		echo "--- FAIL: $2 ($1)"
+		cat "$log"
+		exit 255 # xargs starts no more
+	fi
+	echo "$(tail -n 1 "$log") $2"
+	exit 0
+fi
+
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT
+grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do
+	sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$file \1|p" "$file"
+done >"$list"
+xargs -n 2 -P "$(nproc)" sh test/fuzz.sh <"$list"
+echo "$(wc -l <"$list") fuzz targets ran"
