@@ -9,6 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// eventBytes is room for about a thousand events: a burst of them, while this
+// process does not come to read, is not to be lost.
+const eventBytes = 4 << 20
+
 // subscription is a netlink socket that hears multicast groups of the
 // namespace in which it was opened.
 type subscription struct {
@@ -38,6 +42,10 @@ func subscribe(groups ...uint) (*subscription, error) {
 	if err := unix.Bind(fd, &address); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("netlink groups: %w", err)
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, eventBytes) != nil {
+		// Without CAP_NET_ADMIN as much as anybody may have.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, eventBytes)
 	}
 	s := &subscription{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}
 	if s.conn, err = s.file.SyscallConn(); err != nil {
