@@ -24,8 +24,11 @@ func background(name string) error {
 	cmd := exec.Command(self, "--foreground", name)
 	cmd.Dir = "/"
 	process.Detach(cmd)
-	if level, set := os.LookupEnv(envLogLevel); set && level != "silent" {
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	// Warnings of its start are for the person who starts it. Then it lets go
+	// of standard error, unless messages were asked for.
+	cmd.Stderr = os.Stderr
+	if keepsOutput() {
+		cmd.Stdout = os.Stdout
 	}
 	if err := handOver(cmd, write); err != nil {
 		write.Close()
@@ -41,6 +44,13 @@ func background(name string) error {
 		return err
 	}
 	return cmd.Process.Release()
+}
+
+// keepsOutput reports whether a daemon in the background goes on writing to
+// the standard output and error of the command that started it.
+func keepsOutput() bool {
+	level, set := os.LookupEnv(envLogLevel)
+	return set && level != "silent"
 }
 
 // handOver gives the daemon the pipe and what this process inherited for it.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strconv"
 
@@ -36,30 +35,15 @@ func runInterface(c *cli.Call) error {
 		return err
 	}
 	if c.Has("foreground") || os.Getenv(envForeground) == "1" {
-		return serve(name, slog.New(slog.NewTextHandler(c.Stderr, &slog.HandlerOptions{Level: level})).With("interface", name))
+		return serve(name, newLogger(c.Stderr, level, name))
 	}
 	done := c.Progress("waiting for the interface")
 	defer done()
 	return background(name)
 }
 
-// silent is above every level that is used.
-const silent = slog.LevelError + 1
-
-func logLevel(word string) (slog.Level, error) {
-	switch word {
-	case "verbose", "debug":
-		return slog.LevelDebug, nil
-	case "", "error":
-		return slog.LevelWarn, nil
-	case "silent":
-		return silent, nil
-	}
-	return 0, fmt.Errorf("%s=%q: no such level: give silent, error or verbose", envLogLevel, word)
-}
-
 // serve is the daemon: it runs the interface until a signal or its deletion.
-func serve(name string, log *slog.Logger) error {
+func serve(name string, log *logger) error {
 	ready, err := inherited(envReady)
 	if err != nil {
 		return err
@@ -72,7 +56,7 @@ func serve(name string, log *slog.Logger) error {
 	return err
 }
 
-func runUntilEnd(name string, log *slog.Logger, report *readiness) error {
+func runUntilEnd(name string, log *logger, report *readiness) error {
 	ctx, stop := process.UntilTerminated()
 	defer stop()
 	// The socket first: it is what tells that the name is taken by a daemon.
@@ -85,13 +69,18 @@ func runUntilEnd(name string, log *slog.Logger, report *readiness) error {
 	if err != nil {
 		return err
 	}
-	w, err := wg.Open(wg.Options{Name: name, TUN: device, Log: log})
+	w, err := wg.Open(wg.Options{Name: name, TUN: device, Log: log.Logger})
 	if err != nil {
 		return err
 	}
 	defer w.Close()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(w) }()
+	go func() { served <- server.Serve(target{w, log}) }()
+	if background := report.pipe != nil; background && !keepsOutput() {
+		if err := process.MuteStderr(); err != nil {
+			return err
+		}
+	}
 	report.send(nil)
 	log.Debug("the interface is ready", "socket", server.Path())
 	return wait(ctx, w, served, log)
@@ -99,7 +88,7 @@ func runUntilEnd(name string, log *slog.Logger, report *readiness) error {
 
 // wait returns at the end: nil when somebody wanted it, by a signal or by the
 // deletion of the interface.
-func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *slog.Logger) error {
+func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *logger) error {
 	select {
 	case <-ctx.Done():
 		return nil

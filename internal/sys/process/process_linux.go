@@ -2,10 +2,22 @@ package process
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"os/signal"
 	"syscall"
 )
+
+// MuteStderr lets go of standard error: what is written there from now on is
+// lost, and whoever waits for its end gets it.
+func MuteStderr() error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return syscall.Dup3(int(null.Fd()), int(os.Stderr.Fd()), 0)
+}
 
 // Detach makes cmd, when it starts, the leader of a session of its own: it
 // survives the terminal and gets none of its signals.
