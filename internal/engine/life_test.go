@@ -170,7 +170,7 @@ func TestReceiveFailsForGood(t *testing.T) {
 // Close in the midst of traffic both ways.
 func TestCloseWithTraffic(t *testing.T) {
 	check := balance(t)
-	for range 20 {
+	for range 10 {
 		_, a, b := pair(t)
 		a.say(b, "hello")
 		stop := make(chan struct{})
@@ -187,7 +187,7 @@ func TestCloseWithTraffic(t *testing.T) {
 						return
 					default:
 						from.inject(to, "more")
-						to.tun.Next(0)
+						to.tun.Next(time.Millisecond)
 					}
 				}
 			})

@@ -23,11 +23,11 @@ func TestTunnel(t *testing.T) {
 	for i := range 100 {
 		a.say(b, fmt.Sprint("and again ", i))
 	}
-	// The handshake was one. 28 bytes of headers inside, padded, and 32 around.
+	eventually(t, "both count the same", func() bool {
+		from, to := a.status(b), b.status(a)
+		return from.TxBytes == to.RxBytes && from.RxBytes == to.TxBytes && from.TxBytes > from.RxBytes
+	})
 	from, to := a.status(b), b.status(a)
-	if from.TxBytes != to.RxBytes || from.RxBytes != to.TxBytes || from.TxBytes <= from.RxBytes {
-		t.Errorf("a sent %d and received %d, b sent %d and received %d", from.TxBytes, from.RxBytes, to.TxBytes, to.RxBytes)
-	}
 	if from.LastHandshake.IsZero() || to.LastHandshake.IsZero() || to.Endpoint != a.at() {
 		t.Errorf("a has %+v, b has %+v", from, to)
 	}
@@ -297,6 +297,7 @@ func TestSuspend(t *testing.T) {
 	a.say(b, "hello")
 	before := a.status(b).LastHandshake
 	a.ahead.Add(int64(time.Hour))
+	b.ahead.Add(int64(time.Hour)) // A19: or it ignores what comes within 20 ms
 	a.say(b, "good morning")
 	if !a.status(b).LastHandshake.After(before) {
 		t.Error("no new handshake")

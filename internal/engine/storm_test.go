@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/cookie"
+	"wgd/internal/noise"
+	"wgd/internal/sys/udp"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// initiation is one from the owner of a private key, without a cookie.
+func initiation(t testing.TB, from key.Private, to key.Public) []byte {
+	t.Helper()
+	var ephemeral [32]byte
+	var index [4]byte
+	rand.Read(ephemeral[:])
+	rand.Read(index[:])
+	msg, _, err := noise.CreateInitiation(noise.NewStatic(from), noise.NewRemote(to), &ephemeral,
+		binary.LittleEndian.Uint32(index[:]), wire.StampAt(time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := msg.AppendTo(nil)
+	maker := cookie.NewMaker(to)
+	maker.AddMACs(clock.Time(1), raw)
+	return raw
+}
+
+// from is the n-th of many addresses elsewhere.
+func from(n int) wire.Endpoint {
+	return wire.NewEndpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 51820), netip.Addr{}, 0)
+}
+
+func train(msg []byte, end wire.Endpoint) batch.Batch {
+	return batch.Batch{Data: msg, Stride: len(msg), Remote: end}
+}
+
+// A44, B49: 2,000 peers initiate at once at one responder; what two others have
+// to say to each other goes on, and the queue has its bound (A28).
+func TestStormAndData(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	n := 2000
+	if underRace {
+		n = 300 // curves are slow there
+	}
+	all := make([]conf.PeerChange, n)
+	storm := make([][]byte, n)
+	for i := range n {
+		private, public := newKey(t)
+		all[i].PublicKey = public
+		storm[i] = initiation(t, private, b.public)
+	}
+	b.apply(peers(all...))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range n {
+			b.conn().Inject(train(storm[i], from(i)))
+			if i%100 == 99 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}()
+	var slowest time.Duration
+	for i := 0; ; i++ {
+		begun := time.Now()
+		a.say(b, fmt.Sprint("amid the storm ", i))
+		slowest = max(slowest, time.Since(begun))
+		if w := b.inbox.waiting(); w > queueCapacity {
+			t.Fatalf("%d wait", w)
+		}
+		select {
+		case <-done:
+			if i > 100 {
+				t.Logf("%d packets, the slowest took %v; %v", i, slowest, b.Status().Drops)
+				b.say(a, "and the other way")
+				return
+			}
+		default:
+		}
+	}
+}
+
+// B26, B27, B6: a legitimate peer gets in under a flood of strangers who know
+// the public key: of one that stays below what counts as load, one at its edge,
+// and one that is as fast as they can be asked for cookies.
+func TestPeerUnderFlood(t *testing.T) {
+	const edge = queueCapacity / 8
+	for _, burst := range []int{16, edge - 28, edge + 28, 4 * edge} {
+		t.Run(fmt.Sprint("bursts of ", burst), func(t *testing.T) { underFlood(t, burst) })
+	}
+}
+
+// counted are sockets that say how many trains were read from them.
+type counted struct {
+	*udp.Pair
+	got atomic.Int64
+}
+
+type countedConn struct {
+	udp.Conn
+	pair *counted
+}
+
+func (c *counted) Conns() []udp.Conn { return []udp.Conn{countedConn{c.V4, c}} }
+
+func (c countedConn) Recv(bs []batch.Batch) (int, error) {
+	n, err := c.Conn.Recv(bs)
+	c.pair.got.Add(int64(n))
+	return n, err
+}
+
+func underFlood(t *testing.T, burst int) {
+	net := udp.NewNet()
+	sockets := &counted{}
+	a := newSite(t, net, 1)
+	b := newSite(t, net, 2, func(w *World) {
+		listen := w.Listen
+		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
+			pair, err := listen(port, mark)
+			sockets.Pair = pair.(*udp.Pair)
+			return sockets, err
+		}
+	})
+	b.apply(peers(a.as()))
+	a.up()
+	b.up()
+	a.apply(peers(b.as()))
+	private, _ := newKey(t)
+	messages := make([][]byte, 64)
+	for i := range messages {
+		messages[i] = initiation(t, private, b.public)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; {
+			for range burst {
+				b.conn().Inject(train(messages[i%len(messages)], from(i)))
+				i++
+			}
+			// The next when these were read: more would drown in the socket.
+			for sockets.got.Load() < int64(i) {
+				select {
+				case <-stop:
+					return
+				case <-time.After(50 * time.Microsecond):
+				}
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	time.Sleep(50 * time.Millisecond)
+	a.inject(b, "let me in")
+	for try := range 18 {
+		if b.hears("let me in", time.Second) {
+			a.say(b, "data beside the flood") // B49
+			t.Logf("after %d initiations; b read %d messages and sent %d; %v", try+1, sockets.got.Load(), b.conn().Sent(), b.Status().Drops)
+			return
+		}
+		a.sleep(6 * time.Second) // the next initiation
+	}
+	t.Fatalf("not let in; a: %v, b: %v", a.Status().Drops, b.Status().Drops)
+}
+
+// A44: thousands of initiations of our own, to peers that do not answer, keep
+// nobody waiting who wants in.
+func TestOwnStorm(t *testing.T) {
+	_, a, b := pair(t)
+	const n = 10000
+	all := make([]conf.PeerChange, n)
+	interval := uint16(25)
+	for i := range n {
+		var public key.Public
+		rand.Read(public[:])
+		at := from(i).Remote
+		all[i] = conf.PeerChange{PublicKey: public, Endpoint: &at, PersistentKeepalive: &interval}
+	}
+	b.apply(peers(all...)) // each is owed a keepalive at once, so a handshake
+	begun := time.Now()
+	a.say(b, "in the midst of it")
+	took := time.Since(begun)
+	b.workers.mu.Lock()
+	left := len(b.workers.own.waiting)
+	b.workers.mu.Unlock()
+	t.Logf("answered after %v, with %d initiations still to be made", took, left)
+	if left == 0 {
+		t.Error("the storm was over before: this proves nothing")
+	}
+	within(t, patience, "Close", b.Close)
+}
+
+// Cookie replies and responses that answer nothing of ours take nobody's place.
+func TestNoQueueForStrangers(t *testing.T) {
+	_, a, b := pair(t)
+	a.say(b, "hello")
+	reply := make([]byte, wire.CookieReplySize)
+	reply[0] = byte(wire.TypeCookieReply)
+	response := make([]byte, wire.ResponseSize)
+	response[0] = byte(wire.TypeResponse)
+	rand.Read(response[4:])
+	maker := cookie.NewMaker(b.public)
+	maker.AddMACs(clock.Time(1), response)
+	b.mu.Lock() // nothing is taken from the queues
+	for i := range 2000 {
+		rand.Read(reply[4:])
+		b.admit(from(i), reply)
+		b.admit(from(i), response)
+	}
+	b.inbox.mu.Lock()
+	if h, c := b.inbox.handshakes.len(), b.inbox.cookies.len(); h != 0 || c != 0 {
+		t.Errorf("%d handshakes and %d cookie replies wait", h, c)
+	}
+	b.inbox.mu.Unlock()
+	b.mu.Unlock()
+	if n := b.dropped("handshake"); n != 4000 {
+		t.Errorf("%d counted", n)
+	}
+	if b.gate.UnderLoad(b.clock().Mono) {
+		t.Error("strangers have made it a load")
+	}
+}
