@@ -38,7 +38,7 @@ func (p Packet) String() string {
 const payloadKept = 160
 
 type capture struct {
-	fd int
+	fd      int
 	mu      sync.Mutex
 	packets []Packet
 }
