@@ -174,6 +174,9 @@ func TestReplayOfAConversation(t *testing.T) {
 	n := watched(t, 1)
 	a, b := n.Pair()
 	for i := range 200 {
+		if i%60 == 59 {
+			a.Move(fmt.Sprintf("203.0.113.%d", i))
+		}
 		a.Send(b, fmt.Sprint(i))
 		n.Run(time.Second)
 		b.Send(a, fmt.Sprint(i))

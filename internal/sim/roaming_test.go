@@ -201,7 +201,8 @@ func TestMappedEndpoint(t *testing.T) {
 
 // B63, A63: while a name is being resolved again nothing waits for the answer:
 // the tunnel goes on with the endpoint that it has, through renewals too, and a
-// late answer, right or wrong, loses no packet while the peer speaks.
+// late answer loses no packet. (There is no resolver here: an answer is a change
+// of the endpoint that comes when it comes.)
 func TestEndpointSetLate(t *testing.T) {
 	n := watched(t, 1)
 	a, b := n.Pair()

@@ -9,8 +9,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A60, B22: an hour of two thousand clients of one server, each of which
-// speaks now and then; it takes a few seconds.
+// A35: an hour of two thousand clients of one server, each of which speaks now
+// and then; it takes a few seconds, and nothing is left of them.
 func TestThousandsForAnHour(t *testing.T) {
 	clients := part(2000)
 	n := New(1)
