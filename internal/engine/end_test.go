@@ -43,9 +43,15 @@ type site struct {
 	pairs []*udp.Pair // all that it listened on, the last is in use
 }
 
-// site makes the n-th, with a private key, not up. Its outer address is
+// newSite makes the n-th, with a private key, not up. Its outer address is
 // 192.0.2.n, its inner one 10.0.0.n.
 func newSite(t testing.TB, net *udp.Net, n byte, with ...func(*World)) *site {
+	t.Helper()
+	return newSiteAfter(t, net, n, Memory{}, with...)
+}
+
+// newSiteAfter is newSite of one that ran before.
+func newSiteAfter(t testing.TB, net *udp.Net, n byte, memory Memory, with ...func(*World)) *site {
 	t.Helper()
 	s := &site{
 		t:     t,
@@ -59,7 +65,7 @@ func newSite(t testing.TB, net *udp.Net, n byte, with ...func(*World)) *site {
 	for _, f := range with {
 		f(&w)
 	}
-	s.Engine = Open(w, Memory{})
+	s.Engine = Open(w, memory)
 	t.Cleanup(s.Close)
 	s.apply(conf.Change{PrivateKey: &s.private})
 	return s

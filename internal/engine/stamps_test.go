@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/clock"
+	"wgd/internal/state"
+	"wgd/internal/sys/udp"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// ledger is Stamps in memory. What is written waits for gate, or fails.
+type ledger struct {
+	gate chan struct{} // nil: open; closed: open from then on
+
+	mu       sync.Mutex
+	failure  error
+	ceilings []wire.TAI64N
+	accepted map[key.Public]wire.TAI64N
+	last     wire.TAI64N
+	closed   bool
+	behind   bool
+}
+
+func (l *ledger) wait() error {
+	if l.gate != nil {
+		<-l.gate
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+func (l *ledger) Reserve(ceiling wire.TAI64N) error {
+	err := l.wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ceilings = append(l.ceilings, ceiling)
+	l.behind = err != nil
+	return err
+}
+
+func (l *ledger) Accepted(from key.Public, stamp wire.TAI64N) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.accepted == nil {
+		l.accepted = map[key.Public]wire.TAI64N{}
+	}
+	l.accepted[from] = stamp
+}
+
+func (l *ledger) Forget(from key.Public) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.accepted, from)
+}
+
+func (l *ledger) Flush(now clock.Time) (clock.Time, error) {
+	err := l.wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.behind = l.behind && err != nil; err != nil {
+		return now.Add(time.Millisecond), err
+	}
+	return clock.Never, nil
+}
+
+func (l *ledger) Close(last wire.TAI64N) error {
+	err := l.wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.closed = last, true
+	return err
+}
+
+// A20, A21: the ceiling is reserved before a stamp is used; what was accepted
+// is noted, also when the end comes at once; Close gets the last stamp of all.
+func TestStamps(t *testing.T) {
+	for range 20 {
+		book := &ledger{}
+		_, a, b := pair(t, func(w *World) { w.Stamps = book })
+		a.say(b, "hello")         // a initiates
+		b.say(a, "well received") // or a would initiate again
+		b.ahead.Add(int64(200 * time.Second))
+		a.ahead.Add(int64(200 * time.Second))
+		b.inject(a, "hello yourself") // b does
+		eventually(t, "b's stamp is accepted", func() bool {
+			return b.peer().Sessions().Sending() != nil && b.peer().Sessions().Sending().Initiator
+		})
+		a.Close()
+		book.mu.Lock()
+		if len(book.ceilings) == 0 || !book.closed || book.last.IsZero() {
+			t.Fatalf("%+v", book)
+		}
+		if book.last.After(book.ceilings[len(book.ceilings)-1]) {
+			t.Error("a stamp was used above the ceiling")
+		}
+		if book.accepted[b.public].IsZero() {
+			t.Error("an accepted stamp is lost")
+		}
+		book.mu.Unlock()
+		b.Close()
+	}
+}
+
+// A21: a disk that does not answer stops neither handshakes nor data, and the
+// end only for a moment.
+func TestStampsOnABlockedDisk(t *testing.T) {
+	book := &ledger{gate: make(chan struct{})}
+	defer close(book.gate)
+	_, a, b := pair(t, func(w *World) { w.Stamps = book })
+	a.say(b, "hello")
+	b.say(a, "hello yourself")
+	for range 3 { // handshakes in both directions
+		a.ahead.Add(int64(200 * time.Second))
+		b.ahead.Add(int64(200 * time.Second))
+		b.say(a, "again")
+		a.say(b, "and again")
+	}
+	within(t, stampPatience+patience, "Close", a.Close)
+}
+
+// lines collects what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
+}
+
+// A disk that refuses is told once, however often it is tried, and once when it
+// takes what is written again.
+func TestStampsComplainOnce(t *testing.T) {
+	book := &ledger{failure: errors.New("no space left on device"), behind: true}
+	log := &lines{}
+	_, a, b := pair(t, func(w *World) {
+		w.Stamps, w.Log = book, slog.New(slog.NewTextHandler(log, nil))
+	})
+	a.say(b, "hello")
+	time.Sleep(50 * time.Millisecond) // many attempts
+	if n := log.count("not saved"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	book.mu.Lock()
+	book.failure = nil
+	book.mu.Unlock()
+	eventually(t, "it is told that all is well", func() bool { return log.count("saved again") == 1 })
+}
+
+// A20, B51: a restart goes on above what was sent, with a clock set years back.
+func TestStampsOverRestart(t *testing.T) {
+	dir := t.TempDir()
+	net := udp.NewNet()
+	b := newSite(t, net, 2)
+	b.up()
+	private, public := newKey(t)
+	for run, ahead := range []time.Duration{30 * 24 * time.Hour, 0, -24 * time.Hour} {
+		stamps, saved, err := state.Open(dir, "wg1")
+		if err != nil || saved.Warning != "" {
+			t.Fatal(err, saved.Warning)
+		}
+		a := newSiteAfter(t, net, 1, Memory{Ceiling: saved.Ceiling, Received: saved.Received}, func(w *World) {
+			w.Stamps = stamps
+			now := w.Clock
+			w.Clock = func() clock.Now { n := now(); n.Wall = n.Wall.Add(ahead); return n }
+		})
+		a.private, a.public = private, public
+		a.apply(conf.Change{PrivateKey: &private})
+		a.up()
+		if run == 0 {
+			b.apply(peers(a.as()))
+		}
+		a.apply(peers(b.as()))
+		b.ahead.Add(int64(time.Minute)) // A19
+		a.say(b, "run")
+		a.Close()
+	}
+}
