@@ -38,11 +38,13 @@ type conn struct {
 
 // receiver is the state of Recv.
 type receiver struct {
+	buf   []byte // all slots' data: trains of one read share it
+	slots []slot
 	hdrs  []mmsghdr
-	slots []*slot
 	zones zones
 	depth int // asked
 	count int // received
+	spent int // messages to be made ready again
 	errno syscall.Errno
 }
 
@@ -51,12 +53,13 @@ type receiver struct {
 type slot struct {
 	iov     unix.Iovec
 	name    sockaddr
-	control [128]byte
-	data    []byte
+	control [controlRoom]byte
 }
 
-// slotSize is the longest UDP payload there can be, and one byte more.
-const slotSize = 65536
+const (
+	slotSize    = 65536 // the longest UDP payload there can be, and one byte more
+	controlRoom = 128
+)
 
 func newConn(fd int, v4 bool, mark uint32, caps Caps) (*conn, error) {
 	c := &conn{v4: v4, caps: caps, calls: kernel}
@@ -88,6 +91,9 @@ func (c *conn) Recv(bs []batch.Batch) (int, error) {
 		if err := c.raw.Read(c.onRecv); err != nil {
 			return 0, c.pollError(err)
 		}
+		if c.rx.spent = c.rx.count; c.rx.errno != 0 {
+			c.rx.spent = depth
+		}
 		if errno := c.rx.errno; errno != 0 && (soft == maxSoft || !isSoft(errno)) {
 			return 0, errno
 		}
@@ -109,26 +115,34 @@ func isSoft(errno syscall.Errno) bool {
 	return false
 }
 
-// prepare makes the first depth messages ready: the kernel overwrites the
-// lengths of all it touches.
+// prepare makes the first depth messages ready. The kernel overwrites the
+// lengths of those that it fills, which are few where little comes.
 func (r *receiver) prepare(depth int) {
-	for len(r.slots) < depth {
-		s := &slot{data: make([]byte, slotSize)}
-		s.iov.Base = &s.data[0]
-		s.iov.SetLen(len(s.data))
-		r.slots = append(r.slots, s)
-		r.hdrs = append(r.hdrs, mmsghdr{})
+	if len(r.slots) < depth {
+		r.grow(depth)
 	}
-	for i := range depth {
-		s, h := r.slots[i], &r.hdrs[i].hdr
-		h.Name, h.Namelen = &s.name[0], uint32(len(s.name))
-		h.Iov = &s.iov
-		h.SetIovlen(1)
-		h.Control = &s.control[0]
-		h.SetControllen(len(s.control))
+	for i := range r.spent {
+		h := &r.hdrs[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(controlRoom)
 		h.Flags = 0
 	}
-	r.depth, r.count, r.errno = depth, 0, 0
+	r.depth, r.count, r.spent, r.errno = depth, 0, 0, 0
+}
+
+func (r *receiver) grow(depth int) {
+	r.buf = make([]byte, depth*slotSize)
+	r.slots = make([]slot, depth)
+	r.hdrs = make([]mmsghdr, depth)
+	r.spent = depth
+	for i := range r.slots {
+		s, h := &r.slots[i], &r.hdrs[i].hdr
+		s.iov.Base = &r.buf[i*slotSize]
+		s.iov.SetLen(slotSize)
+		h.Name, h.Control = &s.name[0], &s.control[0]
+		h.Iov = &s.iov
+		h.SetIovlen(1)
+	}
 }
 
 func (c *conn) recvNow(fd uintptr) bool {
@@ -153,14 +167,15 @@ func (r *receiver) deliver(bs []batch.Batch) (n int) {
 		return 0
 	}
 	for i := range r.count {
-		h, s := &r.hdrs[i], r.slots[i]
+		h, s := &r.hdrs[i], &r.slots[i]
 		from, scope := s.name.get(h.hdr.Namelen)
-		if h.hdr.Flags&unix.MSG_TRUNC != 0 || int(h.n) > len(s.data) || !from.IsValid() {
+		if h.hdr.Flags&unix.MSG_TRUNC != 0 || h.n > slotSize || !from.IsValid() {
 			continue
 		}
 		said := parseControl(s.control[:min(int(h.hdr.Controllen), len(s.control))])
 		b := &bs[n]
-		b.Data = s.data[:h.n:h.n]
+		b.Buf, b.Off = r.buf, i*slotSize
+		b.Data = r.buf[b.Off : b.Off+int(h.n) : b.Off+int(h.n)]
 		if b.Stride = said.stride; b.Stride <= 0 || b.Stride > len(b.Data) {
 			b.Stride = len(b.Data)
 		}

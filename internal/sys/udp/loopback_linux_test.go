@@ -189,6 +189,34 @@ func TestBuffersAreLazy(t *testing.T) {
 	}
 }
 
+// Trains of one read lie in one buffer, so that they are opened together; and
+// each is whole, whatever the reads before it brought.
+func TestTrainsShareABuffer(t *testing.T) {
+	a, b := pair(t, Options{NoGSO: true}), pair(t, Options{NoGRO: true})
+	bs := make([]batch.Batch, MaxDepth)
+	for _, count := range []int{20, 3, 1, 40} {
+		train := numbered(count, 500, 77, endpoint("127.0.0.1", b.Port(), "", 0))
+		if err := a.Send(train); err != nil {
+			t.Fatal(err)
+		}
+		for got := 0; got < count; {
+			n, err := b.V4.Recv(bs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, x := range bs[:n] {
+				if !bytes.Equal(x.Data, train.At(got+i)) || &x.Buf[0] != &bs[0].Buf[0] || &x.Buf[x.Off] != &x.Data[0] {
+					t.Fatalf("train of %d: datagram %d is not as sent, or apart", count, got+i)
+				}
+				if x.Remote.Remote.Port() != a.Port() || !x.Remote.Source.IsValid() {
+					t.Fatalf("train of %d: datagram %d is from %v", count, got+i, x.Remote)
+				}
+			}
+			got += n
+		}
+	}
+}
+
 func TestCloseWhileBlocked(t *testing.T) { // B55, B59
 	pair(t, Options{}).Close() // opens what the runtime keeps open
 	before := descriptors(t)

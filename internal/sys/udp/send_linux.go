@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +29,7 @@ type sender struct {
 	iovs  []unix.Iovec
 	first int // of hdrs, not yet sent
 	count int // of hdrs, in use
+	most  int // of iovs, used by this Send
 	errno syscall.Errno
 }
 
@@ -63,7 +65,8 @@ func (c *conn) Send(b *batch.Batch) error {
 		t.segments = c.tx.limits.segments(b.Remote.Remote, t.stride)
 	}
 	err := c.deliver(b, &t)
-	clear(c.tx.iovs) // the caller's buffer is not kept alive
+	clear(c.tx.iovs[:c.tx.most]) // the caller's buffer is not kept alive
+	c.tx.most = 0
 	c.tx.iov.Base = nil
 	return err
 }
@@ -167,10 +170,7 @@ func (c *conn) pushTrains(t *train) (tried int, errno syscall.Errno, err error) 
 	s.control = appendControl(s.control[:0], c.v4, said)
 	for len(t.rest) > t.stride {
 		part := t.rest[:min(most, len(t.rest))]
-		s.iov.Base = &part[0]
-		s.iov.SetLen(len(part))
-		s.fill(&s.hdr, &s.iov)
-		if err := c.raw.Write(c.onSend); err != nil {
+		if err := c.pushMessage(part); err != nil {
 			return 0, 0, err
 		}
 		if s.errno != 0 {
@@ -184,13 +184,28 @@ func (c *conn) pushTrains(t *train) (tried int, errno syscall.Errno, err error) 
 	return c.pushSingles(t) // one is no train
 }
 
+// pushMessage sends one message with s.control; the result is in s.errno.
+func (c *conn) pushMessage(part []byte) error {
+	s := &c.tx
+	s.iov.Base = unsafe.SliceData(part)
+	s.iov.SetLen(len(part))
+	s.fill(&s.hdr, &s.iov)
+	return c.raw.Write(c.onSend)
+}
+
 // pushSingles sends datagram by datagram, MaxSegments in a call.
 func (c *conn) pushSingles(t *train) (tried int, errno syscall.Errno, err error) {
 	s := &c.tx
 	s.control = appendControl(s.control[:0], c.v4, t.said)
+	if len(t.rest) <= t.stride { // most often, beside a stream: an acknowledgement
+		if err := c.pushMessage(t.rest); err != nil {
+			return 0, 0, err
+		}
+		return 1, s.errno, nil
+	}
 	for {
 		s.first, s.count = 0, 0
-		for rest := t.rest; s.count < MaxSegments && (len(rest) > 0 || s.count == 0); s.count++ {
+		for rest := t.rest; s.count < MaxSegments && len(rest) > 0; s.count++ {
 			part := rest[:min(t.stride, len(rest))]
 			rest = rest[len(part):]
 			s.single(part)
@@ -210,17 +225,15 @@ func (c *conn) pushSingles(t *train) (tried int, errno syscall.Errno, err error)
 	}
 }
 
-// single makes the next message of hdrs; an empty datagram has no vector.
+// single makes the next message of hdrs.
 func (s *sender) single(part []byte) {
 	if s.hdrs == nil {
 		s.hdrs, s.iovs = make([]mmsghdr, MaxSegments), make([]unix.Iovec, MaxSegments)
 	}
 	iov := &s.iovs[s.count]
-	iov.Base = nil
-	if len(part) > 0 {
-		iov.Base = &part[0]
-	}
+	iov.Base = &part[0]
 	iov.SetLen(len(part))
+	s.most = max(s.most, s.count+1)
 	s.fill(&s.hdrs[s.count].hdr, iov)
 }
 

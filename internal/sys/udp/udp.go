@@ -43,8 +43,9 @@ type Conn interface {
 	// Recv waits for datagrams and puts one train into each of bs, at most
 	// MaxDepth; n is at least 1 unless there is an error. Every train has its
 	// Remote with the source on which it came (A52), ECN, and TOS. Data stays
-	// valid until the next Recv. With len(bs) == 1 it costs one recvmsg; deeper, one
-	// recvmmsg. It returns os.ErrClosed after Close.
+	// valid until the next Recv; the trains of one Recv lie in one Buf. With
+	// len(bs) == 1 it costs one recvmsg; deeper, one recvmmsg. It returns
+	// os.ErrClosed after Close.
 	Recv(bs []batch.Batch) (n int, err error)
 	// Send sends the train to b.Remote, in order, with b.TOS|b.ECN, and does
 	// not keep or change b. When b.Remote's source is gone, everything is sent
