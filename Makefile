@@ -45,7 +45,7 @@ unit:
 # Counting allocations means nothing under the race detector, so these have a run of their own.
 alloc:
 	$(call part,allocation tests: the hot paths allocate nothing)
-	$(GO) test -run 'Alloc' $(PACKAGES)
+	$(GO) test -run 'Alloc' $$(grep -rl --include='*_test.go' AllocsPerRun . | xargs -n 1 dirname | sort -u)
 
 narrow:
 	$(call part,32-bit: counters and lengths on GOARCH=386 (B4))
@@ -57,11 +57,11 @@ fuzz:
 
 e2e:
 	$(call part,e2e: simulated hosts in network namespaces)
-	$(GO) test -v -count=1 -timeout 20m ./test/e2e
+	$(GO) test -v -count=1 -parallel 4 -timeout 20m ./test/e2e
 
 interop:
 	$(call part,interop: wireguard-go$(comma) wg and wg-quick)
-	cd test/interop && $(GO) test -v -count=1 -timeout 15m ./...
+	cd test/interop && $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
 
 # make bench BENCH='-runs 5 -seconds 10'
 bench:
