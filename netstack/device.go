@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"errors"
 	"os"
 	"sync"
 
@@ -125,15 +126,20 @@ func virtioHeader(p *stack.PacketBuffer) (h packet.VirtioHeader) {
 	return h
 }
 
+var errFrame = errors.New("not a packet, or TCP super-packet, behind its virtio header")
+
 // Write gives the stack one packet (or TCP super-packet), whose first piece
 // begins with the virtio header. The pieces are copied.
 func (d *device) Write(pieces [][]byte) error {
 	d.mu.Lock()
 	dispatcher, closed := d.dispatcher, d.closed
 	d.mu.Unlock()
-	var h packet.VirtioHeader
-	if closed || len(pieces) == 0 || !h.Decode(pieces[0]) {
+	if closed {
 		return os.ErrClosed
+	}
+	var h packet.VirtioHeader
+	if len(pieces) == 0 || !h.Decode(pieces[0]) || h.GSOType == packet.GSOUDPL4 {
+		return errFrame
 	}
 	total := -packet.VirtioHeaderSize
 	for _, piece := range pieces {
@@ -172,7 +178,11 @@ func complete(h *packet.VirtioHeader, p []byte) bool {
 	if field+2 > len(p) {
 		return false
 	}
-	checksum.Put(p[field:], ^checksum.Checksum(p[start:], 0))
+	sum := ^checksum.Checksum(p[start:], 0)
+	if sum == 0 {
+		sum = 0xffff // the same number; and 0 would mean that UDP has none
+	}
+	checksum.Put(p[field:], sum)
 	return true
 }
 

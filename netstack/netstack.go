@@ -14,6 +14,7 @@ package netstack
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -42,7 +43,8 @@ type Options struct {
 // Stack is a TCP/IP stack with one interface, the tunnel.
 type Stack struct {
 	*device
-	stack *stack.Stack
+	stack   *stack.Stack
+	closing sync.Once
 }
 
 // New makes a stack with these addresses.
@@ -114,7 +116,10 @@ func (s *Stack) addAddress(prefix netip.Prefix) error {
 
 // Close ends all connections and the device.
 func (s *Stack) Close() error {
-	err := s.device.Close()
-	s.stack.Close()
-	return err
+	s.closing.Do(func() {
+		s.device.Close()
+		s.stack.RemoveNIC(nic)
+		s.stack.Close()
+	})
+	return nil
 }
