@@ -1,11 +1,15 @@
 package wg
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"time"
 
 	"wgd/internal/engine"
 	"wgd/internal/sys/link"
+	"wgd/internal/sys/process"
 	"wgd/internal/sys/tun"
 )
 
@@ -29,7 +33,7 @@ func openKernel(o Options) (*Interface, error) {
 
 func openTUN(o Options) (tun.Device, error) {
 	if o.TUN != nil {
-		return tun.FromFD(int(o.TUN.Fd()), tun.Options{})
+		return inherit(o.TUN)
 	}
 	device, err := tun.Create(o.Name, tun.Options{})
 	if err != nil {
@@ -39,6 +43,22 @@ func openTUN(o Options) (tun.Device, error) {
 		device.Close()
 		return nil, err
 	}
+	return device, nil
+}
+
+// inherit takes over the interface behind a file. The descriptor is copied: one
+// that two files had would be closed twice, the second time under somebody else.
+func inherit(file *os.File) (tun.Device, error) {
+	fd, err := process.Duplicate(file)
+	if err != nil {
+		return nil, fmt.Errorf("the TUN descriptor that was given (%s): %w", file.Name(), err)
+	}
+	device, err := tun.FromFD(fd, tun.Options{})
+	if err != nil {
+		process.Close(fd)
+		return nil, fmt.Errorf("%s: %w", file.Name(), err)
+	}
+	file.Close()
 	return device, nil
 }
 
@@ -78,32 +98,28 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 		i, err := routes.Index(remote, mark)
 		return uint32(i), err
 	}
-	memory, err := remember(o, &world, device.Name())
-	if err != nil {
-		routes.Close()
-		return nil, err
-	}
 	watch, err := link.Watch(device)
 	if err != nil {
 		routes.Close()
 		return nil, err
 	}
+	memory, err := remember(o, &world, device.Name())
+	if err != nil {
+		watch.Close()
+		routes.Close()
+		return nil, err
+	}
 	w := newInterface(o, world, memory)
 	w.watch, w.routes = watch, routes
-	w.watched.Add(2)
-	go w.followState()
-	go w.followRoutes()
-	go func() {
-		<-w.engine.Done()
-		w.stop()
-	}()
+	w.watched.Go(w.followState)
+	w.watched.Go(w.followRoutes)
+	w.stopAtEnd()
 	return w, nil
 }
 
 // followState does what a person asked of the interface with ip(8) or
 // ifconfig(8) (A55, A61, A62).
 func (w *Interface) followState() {
-	defer w.watched.Done()
 	up := false
 	for s := range w.watch.States() {
 		if s.Gone {
@@ -124,7 +140,10 @@ func (w *Interface) setUp(up bool) {
 		w.tell(Event{Kind: WentDown})
 		return
 	}
-	if err := w.engine.Up(); err != nil {
+	switch err := w.engine.Up(); {
+	case errors.Is(err, engine.ErrClosed):
+		return
+	case err != nil:
 		w.log.Error("the interface is up but does not work", "err", err)
 		w.tell(Event{Kind: Faulted, Fault: err.Error()})
 		return
@@ -132,12 +151,20 @@ func (w *Interface) setUp(up bool) {
 	w.tell(Event{Kind: WentUp})
 }
 
+// routesPause is between two looks at the routes: where they change all the
+// time, each look asks the kernel once for every peer.
+const routesPause = 200 * time.Millisecond
+
 func (w *Interface) followRoutes() {
-	defer w.watched.Done()
 	for {
 		select {
 		case <-w.routes.Changed():
 			w.engine.RoutesChanged()
+		case <-w.engine.Done():
+			return
+		}
+		select {
+		case <-time.After(routesPause):
 		case <-w.engine.Done():
 			return
 		}

@@ -35,7 +35,8 @@ import (
 const DefaultMTU = 1420
 
 // Device is something other than the kernel to give packets to and take them
-// from: each behind a virtio header of 10 bytes. Package netstack has one.
+// from: each behind a virtio header of 10 bytes (struct virtio_net_hdr), which
+// may say that a packet is many TCP segments joined. Package netstack has one.
 type Device interface {
 	Name() string
 	MTU() (int, error)
@@ -49,9 +50,11 @@ type Device interface {
 type Options struct {
 	// Name of the interface, up to 15 bytes. For a Device only a label.
 	Name string
-	// Device in place of an interface of the kernel; nil: the kernel's.
+	// Device in place of an interface of the kernel; nil: the kernel's. Open
+	// takes it over: it is closed with the Interface, and when Open fails.
 	Device Device
 	// TUN is the descriptor of an interface that exists already; nil: make one.
+	// Open takes it over, unless it is no TUN.
 	TUN *os.File
 	// MTU in bytes of an interface that Open makes; 0: DefaultMTU.
 	MTU int
@@ -95,7 +98,10 @@ func (k EventKind) String() string {
 type Interface struct {
 	engine *engine.Engine
 	log    *slog.Logger
+
+	mu     sync.Mutex // guards events against its closing
 	events chan Event
+	ended  bool // events is closed
 
 	closers sync.Once
 	watch   link.Watcher      // nil with a Device
@@ -137,29 +143,33 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 // openDevice runs a tunnel on something that is not the kernel's: it has no
 // state of its own, so it is up.
 func openDevice(o Options) (*Interface, error) {
-	mtu, err := o.Device.MTU()
-	if err != nil {
-		return nil, err
-	}
-	world := engine.World{TUN: o.Device, Offloads: packet.Offloads{TCP: true, UDP: true}}
+	// A stack takes TCP segments joined, for they are one stream to it. UDP
+	// datagrams stay single: joined they would be one to it, too.
+	world := engine.World{TUN: o.Device, Offloads: packet.Offloads{TCP: true}}
 	var memory engine.Memory
 	if o.StateDir != "" {
+		var err error
 		if memory, err = remember(o, &world, o.Name); err != nil {
+			o.Device.Close()
 			return nil, err
 		}
 	}
 	w := newInterface(o, world, memory)
-	w.engine.SetMTU(mtu)
 	if err := w.engine.Up(); err != nil {
 		w.Close()
 		return nil, err
 	}
 	w.tell(Event{Kind: WentUp})
+	w.stopAtEnd()
+	return w, nil
+}
+
+// stopAtEnd ends what runs beside the engine when that ends by itself.
+func (w *Interface) stopAtEnd() {
 	go func() {
 		<-w.engine.Done()
 		w.stop()
 	}()
-	return w, nil
 }
 
 // remember opens the file of stamps (A20, A21). One that is damaged is a
@@ -183,8 +193,18 @@ func remember(o Options, world *engine.World, name string) (engine.Memory, error
 // offloads are what that TUN takes.
 func offloads(c tun.Caps) packet.Offloads { return packet.Offloads{TCP: c.TSO, UDP: c.USO} }
 
-// Apply makes the whole change or, on an error, nothing of it.
-func (w *Interface) Apply(c conf.Change) error { return w.engine.Apply(c) }
+// Apply makes the whole change or, on an error, nothing of it. It also cures a
+// fault: with a listen port that is free the interface begins to work.
+func (w *Interface) Apply(c conf.Change) error {
+	faulty := w.engine.Fault() != ""
+	if err := w.engine.Apply(c); err != nil {
+		return err
+	}
+	if faulty && w.engine.Fault() == "" && w.engine.IsUp() {
+		w.tell(Event{Kind: WentUp})
+	}
+	return nil
+}
 
 // Status is the interface at this moment.
 func (w *Interface) Status() conf.Status { return w.engine.Status() }
@@ -213,25 +233,32 @@ func (w *Interface) stop() {
 		if w.watch != nil {
 			w.watch.Close()
 		}
-		if w.routes != nil {
-			w.routes.Close()
-		}
 		w.watched.Wait()
+		if w.routes != nil {
+			w.routes.Close() // nobody asks it any more
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ended = true
 		close(w.events)
 	})
 }
 
 // tell keeps the newest events: a reader that sleeps blocks nobody.
 func (w *Interface) tell(e Event) {
-	for {
-		select {
-		case w.events <- e:
-			return
-		default:
-		}
-		select {
-		case <-w.events:
-		default:
-		}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return
 	}
+	select {
+	case w.events <- e:
+		return
+	default:
+	}
+	select {
+	case <-w.events:
+	default:
+	}
+	w.events <- e // nobody else sends
 }

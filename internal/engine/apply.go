@@ -69,7 +69,7 @@ func (e *Engine) trySockets(before, after settings, portAsked bool) (Sockets, er
 	marked := after.mark != before.mark
 	missing := e.sockets == nil
 	switch {
-	case !e.isUp():
+	case !e.IsUp():
 		return nil, nil
 	case missing && (portAsked || marked), portAsked && (after.port != before.port || after.port == 0):
 		return e.world.Listen(after.port, after.mark)

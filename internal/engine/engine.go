@@ -116,7 +116,7 @@ func (e *Engine) Up() error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	if e.isUp() {
+	if e.IsUp() {
 		return nil
 	}
 	st := e.settings()
@@ -134,7 +134,7 @@ func (e *Engine) Up() error {
 func (e *Engine) Down() {
 	e.applying.Lock()
 	defer e.applying.Unlock()
-	if !e.isUp() {
+	if !e.IsUp() {
 		return
 	}
 	e.mu.Lock()
@@ -145,7 +145,8 @@ func (e *Engine) Down() {
 	e.abandon()
 }
 
-func (e *Engine) isUp() bool {
+// IsUp reports whether the interface is up, be it with a fault.
+func (e *Engine) IsUp() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.up

@@ -1,5 +1,5 @@
 // Package process has what a daemon needs of the system: to leave the terminal
-// that started it, and to hear that it shall end.
+// that started it, to take over open files, and to hear that it shall end.
 package process
 
 import "os"

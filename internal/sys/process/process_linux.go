@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // MuteStderr lets go of standard error: what is written there from now on is
@@ -27,3 +29,20 @@ func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true
 func UntilTerminated() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 }
+
+// Duplicate is another descriptor for what f has open. It is the caller's to
+// close, whatever becomes of f.
+func Duplicate(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	poll := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3) })
+	if poll != nil {
+		return -1, poll
+	}
+	return fd, err
+}
+
+// Close closes a descriptor that no file has.
+func Close(fd int) { unix.Close(fd) }
