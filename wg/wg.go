@@ -115,13 +115,17 @@ var ErrInterfaceGone = engine.ErrInterfaceGone
 // Open makes an interface, or takes the Device, and runs a tunnel on it until
 // Close. Errors are sentences.
 func Open(o Options) (*Interface, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.defaults()
 	if o.Device != nil {
 		return openDevice(o)
 	}
 	return openKernel(o)
+}
+
+func (o *Options) defaults() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 }
 
 func newInterface(o Options, world engine.World, memory engine.Memory) *Interface {

@@ -1,0 +1,405 @@
+package wg
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/engine"
+	"wgd/internal/sys/link"
+	"wgd/internal/sys/tun"
+	"wgd/key"
+	"wgd/netstack"
+)
+
+const patience = 20 * time.Second
+
+// end is a tunnel with a stack above it.
+type end struct {
+	*Interface
+	stack   *netstack.Stack
+	inner   netip.Prefix
+	private key.Private
+}
+
+func open(t *testing.T, inner string) *end {
+	t.Helper()
+	e := &end{inner: netip.MustParsePrefix(inner)}
+	var err error
+	if e.stack, err = netstack.New(netstack.Options{Name: "wg0", Addresses: []netip.Prefix{e.inner}}); err != nil {
+		t.Fatal(err)
+	}
+	if e.Interface, err = Open(Options{Name: "wg0", Device: e.stack}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	if e.private, err = key.GeneratePrivate(rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Apply(conf.Change{PrivateKey: &e.private}); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (e *end) as() conf.PeerChange {
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Status().ListenPort)
+	return conf.PeerChange{PublicKey: e.private.Public(), Endpoint: &at, AllowedIPs: []conf.AllowedIPChange{{Prefix: e.inner}}}
+}
+
+func pair(t *testing.T) (a, b *end) {
+	t.Helper()
+	a, b = open(t, "10.2.0.1/32"), open(t, "10.2.0.42/32")
+	if err := a.Apply(conf.Change{Peers: []conf.PeerChange{b.as()}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Apply(conf.Change{Peers: []conf.PeerChange{a.as()}}); err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+// next is the next event.
+func next(t *testing.T, w *Interface) Event {
+	t.Helper()
+	select {
+	case e, ok := <-w.Events():
+		if !ok {
+			t.Fatal("the events ended")
+		}
+		return e
+	case <-time.After(patience):
+		t.Fatal("no event")
+	}
+	return Event{}
+}
+
+// noMore waits for the end of the events.
+func noMore(t *testing.T, w *Interface) {
+	t.Helper()
+	select {
+	case e, ok := <-w.Events():
+		if ok {
+			t.Errorf("event %v", e.Kind)
+		}
+	case <-time.After(patience):
+		t.Fatal("the events do not end")
+	}
+}
+
+// TCP and UDP through a tunnel over real sockets; datagrams that come in bursts
+// stay what they were (B58: nothing is joined that the other side would not
+// take apart).
+func TestStacks(t *testing.T) {
+	a, b := pair(t)
+	listener, err := b.stack.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make([]byte, 4<<20)
+	rand.Read(sent)
+	got := make(chan []byte, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			got <- nil
+			return
+		}
+		all, _ := io.ReadAll(conn)
+		got <- all
+	}()
+	conn, err := a.stack.Dial("tcp", "10.2.0.42:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if !bytes.Equal(<-got, sent) {
+		t.Error("what arrived is not what was sent")
+	}
+
+	server, err := b.stack.ListenPacket("udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := a.stack.Dial("udp", "10.2.0.42:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size, count = 1000, 100
+	for range count {
+		client.Write(make([]byte, size))
+	}
+	buf := make([]byte, 65535)
+	arrived := 0
+	for server.SetReadDeadline(time.Now().Add(time.Second)); ; arrived++ {
+		n, _, err := server.ReadFrom(buf)
+		if err != nil {
+			break
+		}
+		if n != size {
+			t.Fatalf("a datagram of %d bytes became one of %d", size, n)
+		}
+	}
+	if arrived == 0 {
+		t.Error("no datagram arrived")
+	}
+}
+
+// The life of an interface: up at once, down never, and an end that may be asked
+// for by several at once, and again.
+func TestLife(t *testing.T) {
+	a, b := pair(t)
+	if e := next(t, a.Interface); e.Kind != WentUp {
+		t.Errorf("event %v", e.Kind)
+	}
+	st := a.Status()
+	if !st.Up || st.Fault != "" || st.MTU != DefaultMTU || st.Name != "wg0" || st.ListenPort == 0 {
+		t.Errorf("%+v", st)
+	}
+	if _, err := a.stack.Ping(t.Context(), b.inner.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	var closers sync.WaitGroup
+	for range 3 {
+		closers.Go(func() { a.Close() })
+		closers.Go(func() { a.Status() })
+		closers.Go(func() { a.Apply(conf.Change{ListenPort: new(uint16)}) })
+	}
+	closers.Wait()
+	<-a.Done()
+	noMore(t, a.Interface)
+	if err := a.Err(); err != nil {
+		t.Errorf("the reason for a wanted end: %v", err)
+	}
+	if err := a.Apply(conf.Change{}); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("Apply after Close: %v", err)
+	}
+}
+
+// A62: the device is closed underneath: the interface ends, and says why.
+func TestDeviceEnds(t *testing.T) {
+	a := open(t, "10.2.0.1/32")
+	a.stack.Close()
+	select {
+	case <-a.Done():
+	case <-time.After(patience):
+		t.Fatal("it goes on")
+	}
+	if !errors.Is(a.Err(), ErrInterfaceGone) {
+		t.Error(a.Err())
+	}
+	next(t, a.Interface) // it was up
+	noMore(t, a.Interface)
+}
+
+// B55, B59: many lives leave no goroutine and no descriptor.
+func TestNothingStaysBehind(t *testing.T) {
+	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	for i := range 30 {
+		a := open(t, "10.2.0.1/32")
+		switch i % 3 {
+		case 0:
+			go a.stack.Close()
+		case 1:
+			go a.Status()
+		}
+		a.Close()
+		a.stack.Close()
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		g, f := runtime.NumGoroutine(), descriptors(t)
+		if g <= goroutines && f <= files {
+			return
+		}
+		if time.Now().After(end) {
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines (%d before), %d descriptors (%d before)\n%s", g, goroutines, f, files, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// Who does not read misses the older events, and holds up nobody.
+func TestEventsKeepTheNewest(t *testing.T) {
+	w := &Interface{events: make(chan Event, 16)}
+	for i := range 100 {
+		w.tell(Event{Kind: Faulted, Fault: fmt.Sprint(i)})
+	}
+	if e := <-w.Events(); e.Fault != "84" {
+		t.Errorf("the oldest is %s", e.Fault)
+	}
+}
+
+// What Open cannot do it says in a sentence, and keeps nothing.
+func TestOpenErrors(t *testing.T) {
+	files := descriptors(t)
+	notTUN, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]Options{
+		"no name":    {},
+		"long name":  {Name: "a-name-of-sixteen"},
+		"a slash":    {Name: "a/b"},
+		"not a TUN":  {Name: "wg0", TUN: notTUN},
+		"state name": {Name: "a/b", Device: tun.NewFake("wg0", 1420), StateDir: t.TempDir()},
+	} {
+		w, err := Open(o)
+		if err == nil {
+			w.Close()
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		if text := err.Error(); strings.Contains(text, "\n") || !strings.Contains(text, " ") {
+			t.Errorf("%s: not a sentence: %q", name, text)
+		}
+	}
+	if _, err := notTUN.Stat(); err != nil {
+		t.Errorf("what is no TUN was closed: %v", err)
+	}
+	notTUN.Close()
+	if after := descriptors(t); after > files {
+		t.Errorf("%d descriptors, before %d", after, files)
+	}
+}
+
+// A21: with a StateDir the stamps outlive the interface; the file is only the
+// owner's.
+func TestRemembers(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		w, err := Open(Options{Name: "wg7", Device: tun.NewFake("wg7", 1420), StateDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, err := key.GeneratePrivate(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Apply(conf.Change{PrivateKey: &private}); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "wg7*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if st, err := os.Stat(files[0]); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", st, err)
+	}
+}
+
+// followed is an interface of the kernel, but for the kernel.
+func followed(t *testing.T) (w *Interface, device *tun.Fake, state *link.FakeWatcher, routes *link.FakeRoutes) {
+	t.Helper()
+	device, state, routes = tun.NewFake("wg0", 1420), link.NewFakeWatcher(link.State{MTU: 1420}), link.NewFakeRoutes()
+	o := Options{Name: "wg0"}
+	o.defaults()
+	w = newInterface(o, engine.World{TUN: device}, engine.Memory{})
+	w.watch, w.routes = state, routes
+	w.watched.Go(w.followState)
+	w.watched.Go(w.followRoutes)
+	w.stopAtEnd()
+	t.Cleanup(func() { w.Close() })
+	return w, device, state, routes
+}
+
+// A55, A61: up, down and MTU are what the kernel says.
+func TestFollowsTheKernel(t *testing.T) {
+	w, _, state, routes := followed(t)
+	if w.Status().Up {
+		t.Error("up before anybody said so")
+	}
+	for range 3 {
+		state.Set(link.State{Up: true, MTU: 9000})
+		if e := next(t, w); e.Kind != WentUp {
+			t.Errorf("event %v", e.Kind)
+		}
+		if st := w.Status(); !st.Up || st.MTU != 9000 {
+			t.Errorf("%+v", st)
+		}
+		routes.Set(netip.MustParseAddr("192.0.2.1"), 2)
+		state.Set(link.State{Up: true, MTU: 1280})
+		state.Set(link.State{MTU: 1280})
+		if e := next(t, w); e.Kind != WentDown {
+			t.Errorf("event %v", e.Kind)
+		}
+		if st := w.Status(); st.Up || st.MTU != 1280 {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
+// The port is taken: the interface says so, and begins to work with another.
+func TestFaultIsToldAndCured(t *testing.T) {
+	taken, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	w, _, state, _ := followed(t)
+	port := uint16(taken.LocalAddr().(*net.UDPAddr).Port)
+	if err := w.Apply(conf.Change{ListenPort: &port}); err != nil {
+		t.Fatal(err)
+	}
+	state.Set(link.State{Up: true, MTU: 1420})
+	if e := next(t, w); e.Kind != Faulted || !strings.Contains(e.Fault, fmt.Sprint(port)) || e.Fault != w.Status().Fault {
+		t.Errorf("event %+v, status %+v", e, w.Status())
+	}
+	if err := w.Apply(conf.Change{ListenPort: new(uint16)}); err != nil {
+		t.Fatal(err)
+	}
+	if e := next(t, w); e.Kind != WentUp || w.Status().Fault != "" {
+		t.Errorf("event %+v, status %+v", e, w.Status())
+	}
+}
+
+// A62: whoever notices first that the interface is gone, its reader or the
+// kernel's message, the end is the same; and so it is when Close comes between.
+func TestGone(t *testing.T) {
+	for i := range 50 {
+		w, device, state, _ := followed(t)
+		state.Set(link.State{Up: true, MTU: 1420})
+		var all sync.WaitGroup
+		all.Go(device.Delete)
+		all.Go(func() { state.Set(link.State{Gone: true}) })
+		if i%2 == 1 {
+			all.Go(func() { w.Close() })
+		}
+		all.Wait()
+		select {
+		case <-w.Done():
+		case <-time.After(patience):
+			t.Fatal("it goes on")
+		}
+		if err := w.Err(); i%2 == 0 && !errors.Is(err, ErrInterfaceGone) {
+			t.Errorf("the reason: %v", err)
+		}
+		for range w.Events() { // it ends
+		}
+	}
+}
