@@ -80,9 +80,7 @@ func TestSourceGone(t *testing.T) {
 	}
 	a.host.RemoveAddr(second)
 	a.say(b, "from the first")
-	if source := a.peer().Endpoint().Source; source == second {
-		t.Error("data does not forget the source")
-	}
+	eventually(t, "data forgets the source", func() bool { return a.peer().Endpoint().Source != second })
 	// A handshake message finds out, too, and is counted as sent.
 	p := a.peer()
 	gone := wire.NewEndpoint(p.Endpoint().Remote, second, 1)
