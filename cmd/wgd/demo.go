@@ -19,10 +19,12 @@ import (
 
 const (
 	demoPings    = 5
-	demoTime     = 3 * time.Second
 	demoPatience = 10 * time.Second // for what should take milliseconds
 	demoPort     = 5201
 )
+
+// demoTime is how long the stream lasts; tests have less time.
+var demoTime = 3 * time.Second
 
 // runDemo shows a tunnel from keys to packets between two peers in this
 // process. Nothing in it is acted: only the interfaces are not the kernel's.

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/sys/tun"
+	"wgd/wg"
+)
+
+// TestMain lets this program be wgd, for the tests that start one.
+func TestMain(m *testing.M) {
+	if os.Getenv("WGD_TEST_RUN") == "1" {
+		cli.Main(command())
+	}
+	os.Exit(m.Run())
+}
+
+// run is wgd with these arguments, in this process.
+func run(args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = cli.Run(command(), args, strings.NewReader(""), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// The demo shows a handshake, pings in both families, a stream and both ends,
+// and ends by itself.
+func TestDemo(t *testing.T) {
+	defer func(d time.Duration) { demoTime = d }(demoTime)
+	demoTime = 300 * time.Millisecond
+	begun := time.Now()
+	status, stdout, stderr := run("demo")
+	if status != 0 || stderr != "" {
+		t.Fatalf("exit status %d\n%s%s", status, stdout, stderr)
+	}
+	if took := time.Since(begun); took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+	for _, want := range []string{
+		"1. A made its keys", "1. B made its keys", "2. each has the other", "3. B pings A",
+		"from 10.2.0.1: seq=4", "from fd00:2::1: seq=4", "4. B sends a TCP stream", "MB arrived in",
+		"peer: A", "peer: B", "latest-handshake: ",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, " 0 MB arrived") {
+		t.Error("nothing arrived")
+	}
+	if strings.Contains(stdout, "private-key: ") && !strings.Contains(stdout, "private-key: (hidden)") {
+		t.Error("a private key is shown")
+	}
+}
+
+// Whatever is wrong with the call is one line, and exit status 1 or 2.
+func TestWrongCalls(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		env    [2]string
+		status int
+		want   string
+	}{
+		{args: []string{"a-name-that-is-too-long"}, status: 1, want: "1 to 15 bytes"},
+		{args: []string{"a/b"}, status: 1, want: "may not stand in a name"},
+		{args: []string{"wg0"}, env: [2]string{envLogLevel, "loud"}, status: 1, want: `LOG_LEVEL="loud"`},
+		{args: []string{"-f", "wg0"}, env: [2]string{envReady, "-1"}, status: 1, want: "not a descriptor"},
+		{args: []string{"-f", "wg0"}, env: [2]string{envControl, "three"}, status: 1, want: "not a descriptor"},
+		{args: []string{"wg0"}, env: [2]string{envTUN, "three"}, status: 1, want: "not a descriptor"},
+		{args: []string{"-f"}, status: 2, want: "usage"},
+	} {
+		if c.env[0] != "" {
+			t.Setenv(c.env[0], c.env[1])
+		}
+		status, _, stderr := run(c.args...)
+		if status != c.status || !strings.Contains(stderr, c.want) {
+			t.Errorf("wgd %v: exit status %d, %s", c.args, status, stderr)
+		}
+		if status == 1 && strings.Count(stderr, "\n") != 1 {
+			t.Errorf("wgd %v: not one line: %q", c.args, stderr)
+		}
+		if c.env[0] != "" {
+			os.Unsetenv(c.env[0])
+		}
+	}
+}
+
+func TestLogLevel(t *testing.T) {
+	for word, want := range map[string]slog.Level{
+		"": slog.LevelWarn, "error": slog.LevelWarn, "verbose": slog.LevelDebug, "debug": slog.LevelDebug, "silent": silent,
+	} {
+		if got, err := logLevel(word); got != want || err != nil {
+			t.Errorf("%q: %v, %v", word, got, err)
+		}
+	}
+	if _, err := logLevel("loud"); err == nil {
+		t.Error("loud is no level")
+	}
+}
+
+// net.wg.debug makes the log say more, and then what it said before.
+func TestDebugTunable(t *testing.T) {
+	w := openFake(t)
+	var out bytes.Buffer
+	log := newLogger(&out, slog.LevelWarn, "wg0")
+	to := target{w, log}
+	for i, on := range []bool{true, false, true, false} {
+		out.Reset()
+		if err := to.Apply(conf.Change{Tunables: conf.TunablesChange{Debug: &on}}); err != nil {
+			t.Fatal(err)
+		}
+		log.Debug("detail")
+		log.Warn("warning")
+		if got := strings.Contains(out.String(), "detail"); got != on || !strings.Contains(out.String(), "warning") {
+			t.Errorf("%d: debug %v: %q", i, on, out.String())
+		}
+	}
+}
+
+// The first word of a daemon counts, and whoever waits hears it: that it is
+// ready, why it is not, or that it said nothing.
+func TestReadiness(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		say  func(*readiness)
+		want string // "" for ready
+	}{
+		{"ready", func(r *readiness) { r.send(nil) }, ""},
+		{"ready, and an end later", func(r *readiness) {
+			r.send(nil)
+			if r.send(errors.New("later")) {
+				t.Error("a second message went somewhere")
+			}
+		}, ""},
+		{"an error", func(r *readiness) {
+			if !r.send(errors.New("the port is taken")) {
+				t.Error("nobody was told")
+			}
+		}, "the port is taken"},
+		{"nothing", func(r *readiness) { r.pipe.Close() }, "did not say why"},
+	} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.say(&readiness{pipe: write})
+		err = await(read)
+		read.Close()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if (&readiness{}).send(errors.New("in the foreground")) {
+		t.Error("nobody waits, and somebody was told")
+	}
+	if err := await(brokenReader{}); err == nil {
+		t.Error("a pipe that cannot be read says ready")
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A descriptor from the environment is taken once, and its variable is gone.
+func TestInherited(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	fd, err := unix.Dup(int(write.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(envTUN, strconv.Itoa(fd))
+	f, err := inherited(envTUN)
+	if err != nil || f == nil || int(f.Fd()) != fd || f.Name() != envTUN {
+		t.Fatal(f, err)
+	}
+	defer f.Close()
+	if _, set := os.LookupEnv(envTUN); set {
+		t.Error("the variable is still there")
+	}
+	if again, err := inherited(envTUN); again != nil || err != nil {
+		t.Error(again, err)
+	}
+}
+
+// openFake is a tunnel on an interface in memory.
+func openFake(t *testing.T) *wg.Interface {
+	t.Helper()
+	w, err := wg.Open(wg.Options{Name: "wg0", Device: tun.NewFake("wg0", 1420)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
