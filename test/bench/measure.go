@@ -42,8 +42,11 @@ type round struct {
 	foreign      float64 // the part of the machine that other programs used
 }
 
-// measure makes the table. Of each trial it keeps the quietest rounds: up to
-// twice as many as asked for are made until enough were undisturbed.
+// extraRounds is how many rounds more than asked for are made at most, until
+// enough were undisturbed.
+const extraRounds = 3
+
+// measure makes the table. Of each trial it keeps the quietest rounds.
 func measure(t lab.T, o options) *results {
 	res := &results{lines: []line{}, rival: o.rival()}
 	var ours, theirs *pair
@@ -55,7 +58,7 @@ func measure(t lab.T, o options) *results {
 			tell("two pairs of hosts, one for each daemon")
 			ours, theirs = newPair(t, lab.Ours, o.nice), newPair(t, o.rival(), o.nice)
 		}
-		runs, most := o.runs, 2*o.runs
+		runs, most := o.runs, o.runs+extraRounds
 		if trial.once {
 			runs, most = 1, 1
 		}
@@ -101,10 +104,10 @@ func oneRound(t lab.T, trial *trial, ours, theirs *pair, o options, n, of int) (
 	return r
 }
 
-// awaitQuiet waits a few seconds for other programs to be done; if they are
+// awaitQuiet waits two seconds at most for other programs to be done; if they are
 // not, the round will show it.
 func awaitQuiet() {
-	for range 10 {
+	for range 6 {
 		m := clockMachine()
 		time.Sleep(300 * time.Millisecond)
 		if m.foreign(0) <= busy {
