@@ -15,6 +15,15 @@ func Link(a *Host, nameA string, addrsA []string, b *Host, nameB string, addrsB 
 	}
 	a.Address(nameA, addrsA...)
 	b.Address(nameB, addrsB...)
+	a.ready(nameA)
+	b.ready(nameB)
+}
+
+// ready waits until the kernel has seen that the wire is plugged in at both
+// ends, before which IPv6 does not use it.
+func (h *Host) ready(name string) {
+	h.t.Helper()
+	h.Must("for i in $(seq 300); do test $(cat /sys/class/net/%s/operstate) = up && exit 0; sleep 0.01; done; exit 1", name)
 }
 
 // Address gives an interface addresses and brings it up.

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"testing"
+
+	"wgd/test/lab"
+)
+
+// routed is A and B with a router between them, whose wire to B may be narrower.
+func routed(t *testing.T, mtu string) (a, b, r *lab.Host) {
+	t.Helper()
+	a, b, r = lab.NewHost(t, "a"), lab.NewHost(t, "b"), lab.NewHost(t, "r").Router()
+	lab.Link(a, "eth0", []string{"192.0.2.1/24", "fd01::1/64"}, r, "eth0", []string{"192.0.2.254/24", "fd01::fe/64"})
+	lab.Link(b, "eth0", []string{"198.51.100.1/24", "fd02::1/64"}, r, "eth1", []string{"198.51.100.254/24", "fd02::fe/64"})
+	a.Must("ip route add default via 192.0.2.254 && ip -6 route add default via fd01::fe")
+	b.Must("ip route add default via 198.51.100.254 && ip -6 route add default via fd02::fe && ip link set eth0 mtu %s", mtu)
+	r.Must("ip link set eth1 mtu %s", mtu)
+	return a, b, r
+}
+
+// The way narrows behind the first hop: over IPv4 the router fragments, over
+// IPv6 the sender learns of it and fragments itself, trains of segmentation
+// offload included. // A46, B61
+func TestNarrowPath(t *testing.T) {
+	for _, c := range []struct{ name, endpoint string }{
+		{"over IPv4", "192.0.2.1:1234"},
+		{"over IPv6", "[fd01::1]:1234"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a, b, _ := routed(t, "1280")
+			lab.Connect(a, b, c.endpoint, lab.Settings{}, lab.Settings{})
+			a.Sink(9)
+			b.Sink(9)
+			b.Ping(lab.InnerA4, 1)
+			// The first large packet each way may be the one that finds out.
+			for _, h := range []*lab.Host{a, b} {
+				h.Run("ping -n -c 2 -i 0.2 -W 1 -s 1300 10.2.0.1; ping -n -c 2 -i 0.2 -W 1 -s 1300 10.2.0.2")
+			}
+			b.Stream(lab.Stream{Remote: addrPort(lab.InnerA4 + ":9"), Bytes: 16 << 20})
+			a.Stream(lab.Stream{Remote: addrPort(lab.InnerB4 + ":9"), Bytes: 16 << 20})
+			a.Stream(lab.Stream{Remote: addrPort("[" + lab.InnerB6 + "]:9"), Bytes: 16 << 20})
+			a.Echo()
+			b.Sweep(lab.Sweep{Remote: addr(lab.InnerA4), From: 1100, To: 1500})
+			b.Sweep(lab.Sweep{Remote: addr(lab.InnerA6), From: 1100, To: 1500})
+		})
+	}
+}
+
+// One packet in twenty is lost on the way, both ways, handshakes too: a stream
+// arrives whole all the same. // A38, B34
+func TestLossyPath(t *testing.T) {
+	t.Parallel()
+	a, b, r := routed(t, "1500")
+	r.Must("nft add table inet l && nft 'add chain inet l f { type filter hook forward priority 0; }' && " +
+		"nft add rule inet l f numgen random mod 20 == 0 drop")
+	lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{})
+	b.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=1 net.wg.rekey_after_time=2")
+	a.Sink(9)
+	b.Stream(lab.Stream{Remote: addrPort(lab.InnerA4 + ":9"), Bytes: 4 << 20})
+	b.Stream(lab.Stream{Remote: addrPort("[" + lab.InnerA6 + "]:9"), Bytes: 4 << 20})
+}
