@@ -95,11 +95,13 @@ func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *logger
 	case err := <-served:
 		return err
 	case <-w.Done():
-		// A62: in order, for somebody wanted it so; but not in silence.
-		if err := w.Err(); err != nil {
+		err := w.Err()
+		if errors.Is(err, wg.ErrInterfaceGone) {
+			// A62: in order, for somebody wanted it so; but not in silence.
 			log.Warn(err.Error() + ": the daemon ends with it")
+			return nil
 		}
-		return nil
+		return err
 	}
 }
 

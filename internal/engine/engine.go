@@ -140,9 +140,10 @@ func (e *Engine) Down() {
 	e.mu.Lock()
 	e.machine.Down(e.world.Clock())
 	e.up, e.fault = false, ""
-	e.quench()
+	staged := e.quench()
 	e.mu.Unlock()
-	e.abandon()
+	e.abandon() // first: a send that waits for room ends with its socket
+	e.purge(staged)
 }
 
 // IsUp reports whether the interface is up, be it with a fault.

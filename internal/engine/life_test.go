@@ -240,3 +240,49 @@ func TestInterfaceRefusesPackets(t *testing.T) {
 	a.inject(b, "four")
 	eventually(t, "the drop is counted", func() bool { return b.dropped("interface") == 2 })
 }
+
+// A socket whose buffer is full, and which nothing ever leaves, keeps neither
+// Down nor Close waiting: what waits to send ends with the socket (A61).
+func TestDownWhileSendingWaits(t *testing.T) {
+	sockets := &stuck{closed: make(chan struct{})}
+	net := udp.NewNet()
+	b := newSite(t, net, 2)
+	a := newSite(t, net, 1, func(w *World) {
+		listen := w.Listen
+		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
+			pair, err := listen(port, mark)
+			sockets.Pair = pair.(*udp.Pair)
+			return sockets, err
+		}
+	})
+	b.apply(peers(a.as()))
+	b.up()
+	a.up()
+	a.apply(peers(b.as()))
+	a.inject(b, "staged, and stuck while it is flushed")
+	eventually(t, "a send waits", func() bool { return sockets.waiting.Load() > 0 })
+	within(t, patience, "Down", a.Down)
+	within(t, patience, "Close", a.Close)
+}
+
+// stuck are sockets that let handshakes out and no data.
+type stuck struct {
+	*udp.Pair
+	waiting atomic.Int32
+	once    sync.Once
+	closed  chan struct{}
+}
+
+func (s *stuck) Send(b *batch.Batch) error {
+	if b.TOS == handshakeTOS {
+		return s.Pair.Send(b)
+	}
+	s.waiting.Add(1)
+	<-s.closed
+	return os.ErrClosed
+}
+
+func (s *stuck) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return s.Pair.Close()
+}

@@ -64,6 +64,7 @@ type Sockets interface {
 	Send(b *batch.Batch) error
 	SetMark(mark uint32) error
 	Forget()
+	// Close ends every Send and Recv; it may be called again.
 	Close() error
 }
 
