@@ -11,11 +11,8 @@ import (
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/process"
 	"wgd/internal/sys/tun"
+	"wgd/internal/sys/udp"
 )
-
-// gsoSegments is how many segments of a super-packet one UDP datagram train
-// carries at the default MTU: more would need a second send.
-const gsoSegments = 45
 
 // openKernel makes an interface of the kernel and follows its state.
 func openKernel(o Options) (*Interface, error) {
@@ -80,12 +77,32 @@ func prepare(device tun.Device, o Options) error {
 	if err := links.NoAutomaticAddress(name); err != nil {
 		o.Log.Debug("the kernel may give the interface a link-local address", "err", err)
 	}
-	if device.Caps().TSO {
-		if err := links.SetGSOMax(name, gsoSegments*mtu, gsoSegments); err != nil {
-			o.Log.Debug("super-packets are not matched to the size of one send", "err", err)
-		}
-	}
 	return nil
+}
+
+// trains is the most that a super-packet may have, in bytes and in segments, so
+// that it leaves as one train of datagrams, at an MTU; more would take a second
+// send.
+func trains(mtu int) (bytes, segments int) {
+	const (
+		longest  = 65507 // bytes of a train over IPv4
+		overhead = 32    // of a message around its packet
+		super    = 65536 // what interfaces have unless they are told otherwise
+	)
+	segments = min(max(longest/(mtu+overhead), 1), udp.MaxSegments)
+	return min(segments*mtu, super), segments
+}
+
+// matchTrains has the kernel make super-packets as long as trains. Without that
+// all goes on, a little slower.
+func matchTrains(device tun.Device, mtu int) error {
+	links, err := link.OpenAt(device)
+	if err != nil {
+		return err
+	}
+	defer links.Close()
+	bytes, segments := trains(mtu)
+	return links.SetGSOMax(device.Name(), bytes, segments)
 }
 
 func runOn(device tun.Device, o Options) (*Interface, error) {
@@ -127,6 +144,12 @@ func (w *Interface) followState() {
 			return
 		}
 		w.engine.SetMTU(s.MTU)
+		if s.MTU != mtu && device.Caps().TSO {
+			mtu = s.MTU
+			if err := matchTrains(device, mtu); err != nil {
+				w.log.Debug("super-packets are not matched to the size of one send", "err", err)
+			}
+		}
 		if s.Up != up {
 			up = s.Up
 			w.setUp(up)

@@ -1,0 +1,187 @@
+package wg
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/conf"
+	"wgd/internal/sys/link"
+)
+
+// isolate puts the test into a network of its own, on a thread that ends with it.
+func isolate(t *testing.T) *link.Links {
+	t.Helper()
+	runtime.LockOSThread() // never unlocked
+	err := unix.Unshare(unix.CLONE_NEWNET)
+	if err == nil {
+		_, err = os.Stat("/dev/net/tun")
+	}
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("NOT TESTED: %s needs root and /dev/net/tun: %v", t.Name(), err)
+	}
+	links, err := link.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(links.Close)
+	return links
+}
+
+// A super-packet of any MTU leaves in one send, and is as long as that allows.
+func TestTrainsFitOneSend(t *testing.T) {
+	for _, c := range []struct{ mtu, bytes, segments int }{
+		{1420, 45 * 1420, 45}, {1280, 49 * 1280, 49}, {576, 64 * 576, 64}, {1500, 42 * 1500, 42},
+		{9000, 7 * 9000, 7}, {32721, 2 * 32721, 2}, {40000, 40000, 1}, {65535, 65535, 1},
+	} {
+		if bytes, segments := trains(c.mtu); bytes != c.bytes || segments != c.segments {
+			t.Errorf("MTU %d: %d bytes, %d segments; want %d, %d", c.mtu, bytes, segments, c.bytes, c.segments)
+		}
+	}
+	for mtu := 68; mtu <= 65535; mtu++ {
+		if bytes, segments := trains(mtu); segments*(mtu+32) > 65507 && segments > 1 || bytes > 65536 || bytes < mtu || segments > 64 {
+			t.Fatalf("MTU %d: %d bytes, %d segments", mtu, bytes, segments)
+		}
+	}
+}
+
+// An interface of the kernel: made down with the MTU that was asked for, it
+// follows up, down and MTU (A55, A61), and goes with Close.
+func TestKernelInterface(t *testing.T) {
+	links := isolate(t)
+	w, err := Open(Options{Name: "wgk0", MTU: 1380, StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	info, err := net.InterfaceByName("wgk0")
+	if err != nil || info.MTU != 1380 || info.Flags&net.FlagUp != 0 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if st := w.Status(); st.Up || st.MTU != 1380 || st.Name != "wgk0" {
+		t.Errorf("%+v", st)
+	}
+	for range 3 {
+		if err := links.SetUp("wgk0", true); err != nil {
+			t.Fatal(err)
+		}
+		if e := next(t, w); e.Kind != WentUp || !w.Status().Up {
+			t.Errorf("event %v", e.Kind)
+		}
+		if err := links.SetUp("wgk0", false); err != nil {
+			t.Fatal(err)
+		}
+		if e := next(t, w); e.Kind != WentDown || w.Status().Up {
+			t.Errorf("event %v", e.Kind)
+		}
+	}
+	if err := links.SetMTU("wgk0", 9000); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); w.Status().MTU != 9000; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("MTU %d", w.Status().MTU)
+		}
+	}
+	for end := time.Now().Add(patience); superSegments(t) != 7; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("super-packets of %d segments at MTU 9000", superSegments(t))
+		}
+	}
+	w.Close()
+	noMore(t, w)
+	if _, err := net.InterfaceByName("wgk0"); err == nil {
+		t.Error("the interface is still there")
+	}
+}
+
+// A62, B18, B59: deleted by somebody, at any moment, it ends, and nothing stays
+// behind: no goroutine, no descriptor.
+func TestKernelInterfaceDeleted(t *testing.T) {
+	links := isolate(t)
+	dir := t.TempDir()
+	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	for i := range 20 {
+		w, err := Open(Options{Name: "wgk0", StateDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 1 {
+			if err := links.SetUp("wgk0", true); err != nil {
+				t.Fatal(err)
+			}
+			w.Apply(conf.Change{ListenPort: new(uint16)})
+		}
+		if i%4 == 3 {
+			next(t, w)
+		}
+		if err := links.Delete("wgk0"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-w.Done():
+		case <-time.After(patience):
+			t.Fatal("it goes on")
+		}
+		if !errors.Is(w.Err(), ErrInterfaceGone) {
+			t.Error(w.Err())
+		}
+		w.Close()
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		g, f := runtime.NumGoroutine(), descriptors(t)
+		if g <= goroutines && f <= files {
+			return
+		}
+		if time.Now().After(end) {
+			buf := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines (%d before), %d descriptors (%d before)\n%s", g, goroutines, f, files, buf[:runtime.Stack(buf, true)])
+		}
+	}
+}
+
+// A TUN that somebody else opened is taken over: the caller's file may be closed
+// or collected, and the interface stays until Close.
+func TestPassedTUN(t *testing.T) {
+	isolate(t)
+	file, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := unix.NewIfreq("wgk1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(int(file.Fd()), unix.TUNSETIFF, request); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Open(Options{Name: "wgk1", TUN: file, StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = nil
+	for range 5 {
+		runtime.GC()
+		time.Sleep(5 * time.Millisecond)
+	}
+	if _, err := net.InterfaceByName("wgk1"); err != nil {
+		t.Error(err)
+	}
+	if err := w.Apply(conf.Change{Peers: []conf.PeerChange{{AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}}}}}); err != nil {
+		t.Error(err)
+	}
+	w.Close()
+	if _, err := net.InterfaceByName("wgk1"); err == nil {
+		t.Error("the interface is still there")
+	}
+}
