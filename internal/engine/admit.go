@@ -46,6 +46,7 @@ func (e *Engine) admit(from wire.Endpoint, msg []byte) {
 	if !queued {
 		e.drops.Add(dataplane.DropQueueFull, 1)
 	}
+	e.world.Log.Debug("handshake message received", "type", kind, "from", from.Remote, "queued", queued)
 }
 
 // initiated reports whether the index belongs to an initiation of ours that

@@ -125,14 +125,18 @@ func (e *Engine) do(out *core.Output) {
 	case core.Run:
 		e.workers.put(out.Job)
 	case core.Flush:
-		// A34: the initiator speaks first, with a keepalive if it has nothing to say.
-		if !e.flusher.Flush(now, out.Peer) {
+		e.world.Log.Debug("a session begins", "peer", out.Peer.Endpoint().Remote)
+		// A34: the initiator speaks first, with a keepalive if it has nothing to
+		// say, unless a reader of the interface was faster and spoke already.
+		if k := out.Peer.Sessions().Sending(); !e.flusher.Flush(now, out.Peer) && (k == nil || k.Sent() == 0) {
 			e.flusher.Keepalive(now, out.Peer)
 		}
 	case core.Keepalive:
 		e.flusher.Keepalive(now, out.Peer)
 	case core.Purge:
-		e.drops.Add(dataplane.DropStaged, out.Peer.Purge())
+		dropped := out.Peer.Purge()
+		e.drops.Add(dataplane.DropStaged, dropped)
+		e.world.Log.Debug("packets that waited for a session are dropped", "peer", out.Peer.Endpoint().Remote, "packets", dropped)
 	case core.Reserve, core.Accepted, core.Forget:
 		e.stamps.note(out)
 	}
@@ -142,8 +146,11 @@ func (e *Engine) do(out *core.Output) {
 func (e *Engine) sendHandshake(to wire.Endpoint, msg []byte) error {
 	b := batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: handshakeTOS}
 	err := e.outlet.Send(&b)
+	kind, _ := wire.TypeOf(msg)
 	if err != nil {
-		e.world.Log.Debug("sending a handshake message", "to", to.Remote, "err", err)
+		e.world.Log.Debug("handshake message not sent", "type", kind, "to", to.Remote, "err", err)
+	} else {
+		e.world.Log.Debug("handshake message sent", "type", kind, "to", to.Remote)
 	}
 	return err
 }
