@@ -128,6 +128,9 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 	}
 	w := newInterface(o, world, memory)
 	w.watch, w.routes = watch, routes
+	if device.Caps().TSO {
+		w.matchMTU = func(mtu int) error { return matchTrains(device, mtu) }
+	}
 	w.watched.Go(w.followState)
 	w.watched.Go(w.followRoutes)
 	w.stopAtEnd()
@@ -137,16 +140,16 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 // followState does what a person asked of the interface with ip(8) or
 // ifconfig(8) (A55, A61, A62).
 func (w *Interface) followState() {
-	up := false
+	up, mtu := false, 0
 	for s := range w.watch.States() {
 		if s.Gone {
 			w.engine.InterfaceGone()
 			return
 		}
 		w.engine.SetMTU(s.MTU)
-		if s.MTU != mtu && device.Caps().TSO {
+		if s.MTU != mtu && w.matchMTU != nil {
 			mtu = s.MTU
-			if err := matchTrains(device, mtu); err != nil {
+			if err := w.matchMTU(mtu); err != nil {
 				w.log.Debug("super-packets are not matched to the size of one send", "err", err)
 			}
 		}

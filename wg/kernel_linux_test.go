@@ -2,10 +2,13 @@ package wg
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +105,18 @@ func TestKernelInterface(t *testing.T) {
 	if _, err := net.InterfaceByName("wgk0"); err == nil {
 		t.Error("the interface is still there")
 	}
+}
+
+// superSegments is how many segments the kernel joins for wgk0 at most.
+func superSegments(t *testing.T) (n int) {
+	t.Helper()
+	out, err := exec.Command("ip", "-d", "link", "show", "wgk0").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(out), "gso_max_segs ")
+	fmt.Sscan(rest, &n)
+	return n
 }
 
 // A62, B18, B59: deleted by somebody, at any moment, it ends, and nothing stays

@@ -107,6 +107,8 @@ type Interface struct {
 	watch   link.Watcher      // nil with a Device
 	routes  link.RouteWatcher // nil with a Device
 	watched sync.WaitGroup
+
+	matchMTU func(mtu int) error // where there are super-packets; else nil
 }
 
 // ErrInterfaceGone is what Err returns when somebody else deleted the interface.

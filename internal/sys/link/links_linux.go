@@ -23,6 +23,23 @@ func Open() (*Links, error) {
 	return &Links{handle}, nil
 }
 
+// OpenAt opens the interfaces of the network namespace where d is now.
+func OpenAt(d Device) (links *Links, err error) {
+	ns, err := d.NetNS()
+	if errors.Is(err, errors.ErrUnsupported) { // it can only be here
+		return Open()
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	err = inNamespace(ns, func() (err error) {
+		links, err = Open()
+		return err
+	})
+	return links, err
+}
+
 // Close gives the socket back.
 func (l *Links) Close() { l.handle.Close() }
 
