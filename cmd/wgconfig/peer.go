@@ -18,12 +18,18 @@ import (
 
 func addPeer(c *cli.Call) error {
 	name := c.Arg("NAME")
+	if cli.LooksLikeKey(name) {
+		return cli.Usagef("a key stands where the name belongs: give the name first, then the public key")
+	}
 	if err := conf.ValidName(name); err != nil {
 		return err
 	}
 	public, err := key.ParsePublic(c.Arg("PUBKEY"))
 	if err != nil {
 		return fmt.Errorf("peer %s: %w", name, err)
+	}
+	if public.IsZero() {
+		return fmt.Errorf("peer %s: this public key is all zeros, which is nobody's: give the one that wg-keygen --pub printed on the other side", name)
 	}
 	peer := conf.PeerChange{PublicKey: public, Name: &name}
 	return changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {

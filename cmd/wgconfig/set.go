@@ -36,6 +36,9 @@ func setPrivateKey(c *cli.Call) error {
 		if private, err = key.ParsePrivate(text); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
+		if private.IsZero() {
+			return fmt.Errorf("%s: the private key is all zeros, which stands for none: make one with wg-keygen, or give /dev/null for none", path)
+		}
 	}
 	return apply(c, conf.Change{PrivateKey: &private})
 }
@@ -78,6 +81,12 @@ func parseMark(s string) (uint32, error) {
 func readKeyFile(c *cli.Call, path string) (string, error) {
 	f, err := os.Open(path)
 	switch {
+	case path == "":
+		return "", errors.New("the name of the key file is empty: give a file that holds the key in base64")
+	case err != nil && cli.LooksLikeKey(path):
+		// Not printed, and hardly a secret any more.
+		return "", errors.New("a key was given in place of a file: everybody could see it in the list of processes; " +
+			"make a new one with wg-keygen, in a file, and give the name of that file")
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%s: there is no such key file: make one with wg-keygen", path)
 	case errors.Is(err, fs.ErrPermission):
@@ -87,8 +96,11 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
+	case info.IsDir():
+		return "", fmt.Errorf("%s: this is a directory: give a file that holds the key in base64", path)
 	}
 	if cli.ReadableByOthers(info) {
 		c.Warnf("%s: others may read this key: chmod 600 %s", path, path)

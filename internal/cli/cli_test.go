@@ -141,6 +141,30 @@ usage: sample up NAME`},
 	}
 }
 
+// A key that was typed where it does not belong is not repeated: it may be a
+// secret, and errors end in logs.
+func TestErrorsRepeatNoKey(t *testing.T) {
+	for _, k := range []string{
+		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=", "/iXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=",
+		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0", strings.Repeat("5f", 32),
+	} {
+		for line, want := range map[string]string{
+			"wg0 show peer B " + k: "sample: a key is not understood here\n",
+			"wg0 " + k:             "sample: a key is not understood here\n",
+			"up B " + k:            "sample: a key is not understood here\n",
+		} {
+			if _, stderr, status := call(sample(), line); status != 2 || !strings.HasPrefix(stderr, want) || strings.Contains(stderr, k) {
+				t.Errorf("%s: %d %s", line, status, stderr)
+			}
+		}
+	}
+	for _, word := range []string{"", "wg0", "/etc/wireguard/keys/of/the/first/interface/wg0", "/home/somebody/with-a-long-name/keys/wg0.key"} {
+		if LooksLikeKey(word) {
+			t.Errorf("%q is taken for a key", word)
+		}
+	}
+}
+
 func TestErrorsAndStatuses(t *testing.T) {
 	if _, stderr, status := call(sample(), "fail"); status != 1 || stderr != "sample: x: broken: mend it\n" {
 		t.Errorf("%d %q", status, stderr)

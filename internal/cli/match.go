@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -204,10 +204,31 @@ func (c *Command) visible() []*Form {
 // complaint says what is wrong with words that agree with no form.
 func complaint(words []string, best matched) string {
 	if best.used < len(words) {
-		return fmt.Sprintf("%q is not understood here", words[best.used])
+		return shown(words[best.used]) + " is not understood here"
 	}
 	if len(words) == 0 {
 		return "an argument is missing"
 	}
-	return fmt.Sprintf("something is missing after %q", words[len(words)-1])
+	return "something is missing after " + shown(words[len(words)-1])
 }
+
+// shown is a word as an error repeats it. A key is not repeated: it may be a
+// secret that was typed where a file belongs.
+func shown(word string) string {
+	if LooksLikeKey(word) {
+		return "a key"
+	}
+	return strconv.Quote(word)
+}
+
+// LooksLikeKey reports whether the word is, or nearly is, a key in base64 or in
+// hexadecimal digits, and not the path of a file.
+func LooksLikeKey(word string) bool {
+	const whole, nearly = 44, 40 // characters in base64
+	if strings.Trim(word, keyCharacters) != "" {
+		return false
+	}
+	return len(word) == whole && strings.HasSuffix(word, "=") || len(word) >= nearly && !strings.HasPrefix(word, "/")
+}
+
+const keyCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="

@@ -73,5 +73,8 @@ func Find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name strin
 			return &status.Peers[i], names[i], nil
 		}
 	}
+	if notKey == nil { // not printed: it may be a private one
+		return nil, "", fmt.Errorf("%s has no peer of this public key: `wgconfig %s` lists them", status.Name, status.Name)
+	}
 	return nil, "", fmt.Errorf("peer %s: %s has no such peer: `wgconfig %s` lists them", wanted, status.Name, status.Name)
 }
