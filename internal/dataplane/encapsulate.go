@@ -168,7 +168,7 @@ func (e *Encapsulator) carry(frame []byte) {
 		e.unreachable(frame, DropNoEndpoint)
 		return
 	}
-	if e.loop.has(e.now, frame[packet.VirtioHeaderSize:], e.to.endpoint, uint16(e.Port.Load())) {
+	if e.loops(frame[packet.VirtioHeaderSize:]) {
 		e.Drops.Add(DropLoop, e.segments.Count())
 		return
 	}

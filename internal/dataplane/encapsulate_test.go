@@ -310,44 +310,6 @@ func TestTooBig(t *testing.T) {
 	a.wantDrops(map[Drop]uint64{DropTooBig: 2})
 }
 
-// Our own datagrams that come back through the interface are not wrapped
-// again, and for a second neither are fragments to the same address.
-func TestLoop(t *testing.T) {
-	a, _ := pair(t)
-	at := a.peer.Endpoint().Remote
-	a.route(a.peer, netip.MustParsePrefix("0.0.0.0/0"))
-	own := udpPacket(addrA, at.Addr(), 100)
-	own[20], own[21] = 51820>>8, 51820&0xff
-	own[22], own[23] = byte(at.Port()>>8), byte(at.Port()&0xff)
-	fragment := udpPacket(addrA, at.Addr(), 100)
-	fragment[7] = 10
-	a.send(start, frame(fragment))
-	if len(a.udp.take()) != 1 {
-		t.Error("a fragment before any loop was dropped")
-	}
-	a.send(start, frame(own), frame(fragment))
-	a.send(start.Add(loopMemory-1), frame(fragment))
-	if len(a.udp.take()) != 0 {
-		t.Error("our own datagram was wrapped")
-	}
-	a.wantDrops(map[Drop]uint64{DropLoop: 3})
-
-	other := append([]byte(nil), own...)
-	other[20]++
-	elsewhere := append([]byte(nil), own...)
-	elsewhere[23]++
-	tcp := append([]byte(nil), own...)
-	tcp[9] = 6
-	a.send(start.Add(loopMemory), frame(fragment), frame(other), frame(elsewhere), frame(tcp))
-	n := 0
-	for _, b := range a.udp.take() {
-		n += b.Count()
-	}
-	if n != 4 {
-		t.Errorf("%d of 4 packets that are none of ours", n)
-	}
-}
-
 // A36: at 180 s the key sends no more; what comes is staged.
 func TestOldKeyDoesNotSend(t *testing.T) {
 	a, _ := pair(t)

@@ -123,3 +123,13 @@ func UDPPorts(p []byte) (source, destination uint16, udp, ok bool) {
 	}
 	return binary.BigEndian.Uint16(p[at:]), binary.BigEndian.Uint16(p[at+2:]), true, true
 }
+
+// UDPPayload is what p carries behind its UDP header: of a first fragment, or a
+// super-packet, as much as there is. It is empty where UDPPorts is not ok.
+func UDPPayload(p []byte) []byte {
+	protocol, at, first := transport(p)
+	if protocol != protoUDP || !first || at+udpHeader > len(p) {
+		return nil
+	}
+	return p[at+udpHeader:]
+}

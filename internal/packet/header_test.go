@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 )
@@ -98,6 +99,10 @@ func TestUDPPorts(t *testing.T) {
 		if udp != c.udp || ok != c.ok || ok && (from != 40000 || to != 443) {
 			t.Errorf("%s: %d %d %v %v", c.name, from, to, udp, ok)
 		}
+		payload := UDPPayload(c.p)
+		if c.ok != (payload != nil) || c.ok && !bytes.Equal(payload, fill(16)) {
+			t.Errorf("%s: payload %x", c.name, payload)
+		}
 	}
 }
 
@@ -118,6 +123,7 @@ func FuzzHeaders(f *testing.F) {
 		Source(p)
 		Destination(p)
 		UDPPorts(p)
+		UDPPayload(p)
 		before := append([]byte(nil), p...)
 		for outer := range byte(4) {
 			if ecn, ok := CombineECN(ECN(p), outer); ok {
