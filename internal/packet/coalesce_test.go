@@ -20,7 +20,7 @@ func TestSplitAndJoin(t *testing.T) {
 				t.Fatalf("%v %+v: %d frames", f, c, len(frames))
 			}
 			// But for the hint, which the kernel gave wrong.
-			binary.NativeEndian.PutUint16(frame[2:], uint16(f.headers()))
+			binary.LittleEndian.PutUint16(frame[2:], uint16(f.headers()))
 			if !bytes.Equal(frames[0], frame) {
 				t.Fatalf("%v %+v:\n%x\nwant\n%x", f, c, frames[0][:80], frame[:80])
 			}

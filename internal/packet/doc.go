@@ -5,7 +5,7 @@
 // # The contract between an interface and its user
 //
 // A frame is what one read from an interface gives and one write takes: a
-// VirtioHeader of 10 bytes (numbers in the byte order of the machine), then an
+// VirtioHeader of 10 bytes (its numbers little-endian), then an
 // IPv4 or IPv6 packet without any link-layer header. Every interface speaks
 // it: sys/tun, its fake, netstack, the simulator.
 //

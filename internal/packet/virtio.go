@@ -21,7 +21,8 @@ const (
 	GSOECN   = 0x80 // joined to a TCP type: CWR is set
 )
 
-// VirtioHeader is struct virtio_net_hdr. Offsets count from the IP header.
+// VirtioHeader is struct virtio_net_hdr. Offsets count from the IP header. On
+// the way its numbers are little-endian, which is what sys/tun tells the kernel.
 type VirtioHeader struct {
 	Flags          uint8
 	GSOType        uint8
@@ -39,10 +40,10 @@ func (h *VirtioHeader) Decode(frame []byte) bool {
 	b := (*[VirtioHeaderSize]byte)(frame)
 	h.Flags = b[0]
 	h.GSOType = b[1]
-	h.HeaderLen = binary.NativeEndian.Uint16(b[2:])
-	h.GSOSize = binary.NativeEndian.Uint16(b[4:])
-	h.ChecksumStart = binary.NativeEndian.Uint16(b[6:])
-	h.ChecksumOffset = binary.NativeEndian.Uint16(b[8:])
+	h.HeaderLen = binary.LittleEndian.Uint16(b[2:])
+	h.GSOSize = binary.LittleEndian.Uint16(b[4:])
+	h.ChecksumStart = binary.LittleEndian.Uint16(b[6:])
+	h.ChecksumOffset = binary.LittleEndian.Uint16(b[8:])
 	return true
 }
 
@@ -51,10 +52,10 @@ func (h *VirtioHeader) Encode(frame []byte) {
 	b := (*[VirtioHeaderSize]byte)(frame)
 	b[0] = h.Flags
 	b[1] = h.GSOType
-	binary.NativeEndian.PutUint16(b[2:], h.HeaderLen)
-	binary.NativeEndian.PutUint16(b[4:], h.GSOSize)
-	binary.NativeEndian.PutUint16(b[6:], h.ChecksumStart)
-	binary.NativeEndian.PutUint16(b[8:], h.ChecksumOffset)
+	binary.LittleEndian.PutUint16(b[2:], h.HeaderLen)
+	binary.LittleEndian.PutUint16(b[4:], h.GSOSize)
+	binary.LittleEndian.PutUint16(b[6:], h.ChecksumStart)
+	binary.LittleEndian.PutUint16(b[8:], h.ChecksumOffset)
 }
 
 // Offloads are the joined kinds of frame that an interface takes. The zero
