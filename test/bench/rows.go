@@ -51,6 +51,9 @@ var trials = []trial{
 	{title: "TCP over IPv6 in IPv6", run: outer6(stream(job{Streams: 1})), rows: []row{
 		{"tcp-ipv6", "TCP, IPv6 in IPv6", "Gbit/s", false, nil},
 		{"tcp-ipv6-cpu", "its CPU, both daemons", "s/GB", false, nil}}},
+	{title: "TCP, no GSO on the wire", run: withoutGSO(stream(job{Streams: 1})), rows: []row{
+		{"tcp-nogso", "TCP, no GSO on the wire", "Gbit/s", false, nil},
+		{"tcp-nogso-cpu", "its CPU, both daemons", "s/GB", false, nil}}},
 	{title: "64-byte UDP", run: datagrams(64), rows: []row{
 		{"udp64", "UDP of 64 bytes", "1000/s", false, nil},
 		{"udp64-cpu", "its CPU, both daemons", "µs each", false, nil}}},
@@ -138,6 +141,21 @@ func outer6(run func(lab.T, *pair, time.Duration) []float64) func(lab.T, *pair, 
 	return func(t lab.T, p *pair, length time.Duration) []float64 {
 		p.setFamily(t, true)
 		defer p.setFamily(t, false)
+		return run(t, p, length)
+	}
+}
+
+// withoutGSO runs a trial on a wire that carries datagrams one by one: the
+// kernel takes trains apart before it, and nothing joins them behind.
+func withoutGSO(run func(lab.T, *pair, time.Duration) []float64) func(lab.T, *pair, time.Duration) []float64 {
+	return func(t lab.T, p *pair, length time.Duration) []float64 {
+		set := func(segments int) {
+			for _, h := range []*lab.Host{p.a, p.b} {
+				h.Must("ip link set eth0 gso_max_segs %d", segments)
+			}
+		}
+		set(1)
+		defer set(65535)
 		return run(t, p, length)
 	}
 }
