@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"wgd/key"
 )
@@ -135,9 +136,9 @@ func ValidName(name string) error {
 	case len(name) > MaxNameLen:
 		return Invalidf("peer %.16s…: the name has %d bytes: the most is %d", ascii(name), len(name), MaxNameLen)
 	}
-	for i := range len(name) {
-		if !nameByte(name[i]) {
-			return Invalidf("peer %s: %q may not stand in a name: use letters, digits and ._@-", ascii(name), name[i])
+	for _, c := range name {
+		if c > '~' || !nameByte(byte(c)) {
+			return Invalidf("peer %s: %q may not stand in a name: use letters, digits and ._@-", ascii(name), c)
 		}
 	}
 	return nil
@@ -166,7 +167,7 @@ func letterOrDigit(c byte) bool {
 const MaxInterfaceName = 15
 
 // ValidInterfaceName says what is wrong with the name of an interface. What it
-// accepts is what wg-quick accepts; in particular the name is safe in a path.
+// accepts wg-quick accepts, too; in particular the name is safe in a path.
 func ValidInterfaceName(name string) error {
 	if name == "" || len(name) > MaxInterfaceName {
 		return Invalidf("interface %q: a name has 1 to %d bytes", name, MaxInterfaceName)
@@ -174,9 +175,14 @@ func ValidInterfaceName(name string) error {
 	if name == "." || name == ".." {
 		return Invalidf("interface %q: this name is a directory's: choose another, wg0 for example", name)
 	}
-	for i := range len(name) {
-		c := name[i]
-		if !letterOrDigit(c) && c != '_' && c != '=' && c != '+' && c != '.' && c != '-' {
+	if name == "all" || name == "default" {
+		return Invalidf("interface %q: the kernel and wg(8) mean all interfaces by this name: choose another, wg0 for example", name)
+	}
+	if name[0] == '-' {
+		return Invalidf("interface %q: commands take this name for an option: begin it with a letter, as in wg0", name)
+	}
+	for _, c := range name {
+		if c > '~' || !letterOrDigit(byte(c)) && !strings.ContainsRune("_=+.-", c) {
 			return Invalidf("interface %q: %q may not stand in a name: use letters, digits and _=+.-", name, c)
 		}
 	}

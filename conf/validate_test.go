@@ -80,6 +80,7 @@ func TestInterfaceNames(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"wg0": true, "a": true, "my-vpn_1=2+3.4": true, "fifteen-bytes-x": true,
 		"": false, "sixteen-bytes-xy": false, "..": false, ".": false, "a/b": false, "../wg0": false,
+		"-l": false, "all": false, "default": false, "alle": true, "wé": false,
 		"wg 0": false, "wg0\n": false, "wg:0": false, "wg\x00": false,
 	} {
 		if err := conf.ValidInterfaceName(name); (err == nil) != ok {
