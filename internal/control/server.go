@@ -145,13 +145,12 @@ func FromFile(f *os.File, name string) (*Server, error) {
 		return nil, err
 	}
 	listener, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: the inherited control socket: %w", name, err)
-	}
 	unix, ok := listener.(*net.UnixListener)
 	if !ok {
-		listener.Close()
-		return nil, fmt.Errorf("%s: the inherited control socket is none: give a listening unix socket (WG_UAPI_FD)", name)
+		if err == nil {
+			listener.Close()
+		}
+		return nil, fmt.Errorf("%s: the inherited control socket is none: give the descriptor of a listening unix socket (WG_UAPI_FD)", name)
 	}
 	unix.SetUnlinkOnClose(false)
 	return newServer(name, unix)

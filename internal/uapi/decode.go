@@ -58,12 +58,12 @@ func (d *Decoder) Next() (Request, error) {
 	case string(line) == "set=1":
 		return d.set()
 	}
-	return Request{}, d.refuse(refusef(EPROTO, "%s: no operation: begin with get=1 or set=1", quote(line)))
+	return Request{}, d.refuse(refusef(EPROTO, "%s: no operation: begin with get=1 or set=1", quoteName(line)))
 }
 
 func (d *Decoder) get() (Request, error) {
 	err := d.rest(func(line []byte) *Error {
-		return refusef(EINVAL, "%s: get=1 is followed by an empty line", quote(line))
+		return refusef(EINVAL, "%s: get=1 is followed by an empty line", quoteName(line))
 	})
 	return Request{Get: true}, err
 }
@@ -133,6 +133,12 @@ func (d *Decoder) within(err error) error {
 
 func tooLong() *Error {
 	return refusef(EINVAL, "a line of over %d bytes: no value is so long", MaxLine)
+}
+
+// quoteName is what stands before the = of a line: the value may be a key.
+func quoteName(line []byte) string {
+	name, _, _ := bytes.Cut(line, []byte{'='})
+	return quote(name)
 }
 
 // quote makes what a client sent fit for a sentence: short, and printable.
