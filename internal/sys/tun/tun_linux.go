@@ -149,6 +149,9 @@ func explainAttach(name string, err error) error {
 	case errors.Is(err, os.ErrPermission):
 		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to create the interface " + name +
 			": run as root or with CAP_NET_ADMIN, or try \"wgd demo\", which needs neither"}
+	case errors.Is(err, unix.ENOTTY):
+		return &Error{Kind: ErrNoDriver, Cause: err, Text: driver + " is not the TUN driver: remove it, and make it anew with " +
+			"\"mknod " + driver + " c 10 200\" or \"modprobe tun\""}
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EINVAL) && exists(name):
 		return &Error{Kind: ErrNameTaken, Cause: err, Text: "there is an interface " + name +
 			" already: choose another name, or remove that one with \"ip link delete " + name + "\""}

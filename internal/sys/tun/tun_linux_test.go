@@ -238,6 +238,18 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
+// What lies in the driver's place may be something else.
+func TestNotTheDriver(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if _, err := attach(int(null.Fd()), "wgnull", Options{}); !errors.Is(err, ErrNoDriver) || !strings.Contains(err.Error(), "not the TUN driver") {
+		t.Error(err)
+	}
+}
+
 func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 	ownNetwork(t)
 	home, err := os.Open("/proc/thread-self/ns/net")

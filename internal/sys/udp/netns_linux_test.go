@@ -274,6 +274,14 @@ func TestPortZeroSkipsHalfTaken(t *testing.T) { // A53: free in both
 	}
 }
 
+func TestPortForbidden(t *testing.T) {
+	err := explainBind(80, unix.EACCES)
+	const want = "no permission for UDP port 80: choose a listen port of 1024 or more, or run as root or with CAP_NET_BIND_SERVICE"
+	if !errors.Is(err, unix.EACCES) || err.Error() != want {
+		t.Error(err)
+	}
+}
+
 func TestHostWithoutAFamily(t *testing.T) { // B21, A53
 	without := func(lacking ...int) (*Pair, error) {
 		return listen(0, Options{}, func(domain int) (int, error) {

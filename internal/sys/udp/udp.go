@@ -148,6 +148,18 @@ func (e *PortTaken) Error() string {
 
 func (e *PortTaken) Unwrap() error { return e.Cause }
 
+// PortForbidden says that only others may have the UDP port.
+type PortForbidden struct {
+	Port  uint16
+	Cause error
+}
+
+func (e *PortForbidden) Error() string {
+	return fmt.Sprintf("no permission for UDP port %d: choose a listen port of 1024 or more, or run as root or with CAP_NET_BIND_SERVICE", e.Port)
+}
+
+func (e *PortForbidden) Unwrap() error { return e.Cause }
+
 // MarkRefused says that the mark could not be set.
 type MarkRefused struct {
 	Mark  uint32

@@ -171,7 +171,7 @@ func explainBind(port uint16, err error) error {
 	case errors.Is(err, unix.EADDRINUSE):
 		return &PortTaken{Port: port, Cause: err}
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("no permission for UDP port %d: choose a listen port of 1024 or more, or run as root: %w", port, err)
+		return &PortForbidden{Port: port, Cause: err}
 	}
 	return fmt.Errorf("cannot listen on UDP port %d: %w", port, err)
 }
