@@ -56,7 +56,7 @@ func fromBase64(what, s string) (b [Size]byte, err error) {
 	defer clear(room[:])
 	n, err := strict.Decode(room[:], []byte(s))
 	if err != nil || n != Size {
-		return b, fmt.Errorf("%s: not the base64 of %d bytes: copy it again, as wg genkey or wg pubkey printed it", what, Size)
+		return b, fmt.Errorf("%s: not the base64 of %d bytes: copy it again, as wg-keygen printed it", what, Size)
 	}
 	return [Size]byte(room[:Size]), nil
 }

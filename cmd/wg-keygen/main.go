@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -77,6 +78,9 @@ func printPublic(c *cli.Call) error {
 		return fmt.Errorf("read the private key from standard input: %w", err)
 	}
 	defer clear(text)
+	if len(bytes.TrimSpace(text)) == 0 {
+		return errors.New("standard input: it is empty: give a private key, as wg-keygen printed it")
+	}
 	k, err := key.ParsePrivate(string(text))
 	if err != nil {
 		return fmt.Errorf("standard input: %w", err)

@@ -122,6 +122,15 @@ func TestWrongUseExitsWith2(t *testing.T) {
 	}
 }
 
+func TestSaysThatStandardInputIsEmpty(t *testing.T) {
+	want := result{"", "wg-keygen: standard input: it is empty: give a private key, as wg-keygen printed it\n", 1}
+	for _, stdin := range []string{"", "\n"} {
+		if got := keygen(t, stdin, "--pub"); got != want {
+			t.Errorf("%q: %+v", stdin, got)
+		}
+	}
+}
+
 // A file that others may read is used, with a warning; what is printed is the same.
 func TestWarnsOfFilesThatOthersMayRead(t *testing.T) {
 	dir := t.TempDir()
