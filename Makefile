@@ -60,8 +60,8 @@ e2e:
 	$(GO) test -v -count=1 -parallel 4 -timeout 20m ./test/e2e
 
 interop:
-	$(call part,interop: wireguard-go$(comma) wg and wg-quick)
-	cd test/interop && $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
+	$(call part,interop: wireguard-go$(comma) wg and wg-quick; ours built with the race detector)
+	cd test/interop && E2E_RACE=1 $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
 
 # make bench BENCH='-runs 5 -seconds 10'
 bench:
