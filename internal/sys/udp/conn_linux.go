@@ -131,13 +131,13 @@ func (r *receiver) prepare(depth int) {
 }
 
 func (r *receiver) grow(depth int) {
-	r.buf = make([]byte, depth*(slotSize+2048))
+	r.buf = make([]byte, depth*slotSize)
 	r.slots = make([]slot, depth)
 	r.hdrs = make([]mmsghdr, depth)
 	r.spent = depth
 	for i := range r.slots {
 		s, h := &r.slots[i], &r.hdrs[i].hdr
-		s.iov.Base = &r.buf[i*(slotSize+2048)]
+		s.iov.Base = &r.buf[i*slotSize]
 		s.iov.SetLen(slotSize)
 		h.Name, h.Control = &s.name[0], &s.control[0]
 		h.Iov = &s.iov
@@ -174,7 +174,7 @@ func (r *receiver) deliver(bs []batch.Batch) (n int) {
 		}
 		said := parseControl(s.control[:min(int(h.hdr.Controllen), len(s.control))])
 		b := &bs[n]
-		b.Buf, b.Off = r.buf, i*(slotSize+2048)
+		b.Buf, b.Off = r.buf, i*slotSize
 		b.Data = r.buf[b.Off : b.Off+int(h.n) : b.Off+int(h.n)]
 		if b.Stride = said.stride; b.Stride <= 0 || b.Stride > len(b.Data) {
 			b.Stride = len(b.Data)
