@@ -128,6 +128,7 @@ var errReplayed = errors.New("initiation: its stamp is not new")
 func (w *answer) run() {
 	defer clear(w.ephemeral[:])
 	defer w.state.Erase()
+	defer func() { w.preshared = key.Preshared{} }()
 	var hs *noise.Handshake
 	w.stamp, hs, w.err = w.state.Finish(w.identity.static, w.remote)
 	if w.err != nil {
@@ -140,7 +141,6 @@ func (w *answer) run() {
 	}
 	// The index is drawn when the response is sent: until then there is no state.
 	w.msg, w.send, w.recv, w.err = hs.CreateResponse(&w.ephemeral, &w.preshared, 0)
-	w.preshared = key.Preshared{}
 }
 
 func (w *answer) finish(m *Machine, now clock.Now) {
@@ -162,12 +162,26 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	p.acceptedAt = now.Mono
 	m.accept(p, w.stamp)
 	p.follow(now, w.from, wire.InitiationSize)
+	m.doubtSource(now, p)
 	remote := w.msg.Receiver
 	m.answered(now, p, m.newSession(now, p, &w.send, &w.recv, i, remote, false))
 	w.msg.Sender = i
 	m.send(now, p, w.msg.AppendTo(nil))
 	p.jitter = m.drawJitter()
 	m.look(now, p)
+}
+
+// doubtSource is for an initiation just before it is answered. Who sends one
+// again, and did not use the session of our last answer, has not got that:
+// perhaps what leads here leads not back, and leaving by the interface that
+// received goes nowhere. So every other answer leaves as the routing table
+// wants (A52).
+func (m *Machine) doubtSource(now clock.Now, p *member) {
+	last := p.shared.Sessions().Next
+	again := last != nil && !last.Confirmed() && now.Mono.Sub(last.Created) < 2*m.tunables.RekeyTimeout
+	if p.sourceDoubted = again && !p.sourceDoubted; p.sourceDoubted {
+		p.shared.ForgetSource(p.shared.Endpoint())
+	}
 }
 
 func (w *answer) discard(*Machine) {

@@ -219,6 +219,39 @@ func TestEndpointFollowsHandshakes(t *testing.T) {
 	}
 }
 
+// A52: whose answer gets lost initiates again. The next answer leaves without
+// the sticky source, which may lead nowhere, and the one after it with it, which
+// may be the only way back.
+func TestAnswerTriesBothSources(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	var sticky []bool
+	w.lost = func(_, _ *host, msg []byte) bool {
+		if msg[0] == byte(wire.TypeResponse) {
+			sticky = append(sticky, b.peer(a).Endpoint().Source.IsValid())
+			return len(sticky) < 5
+		}
+		return false
+	}
+	a.send(b, "x")
+	w.run(30 * time.Second)
+	if want := []bool{true, false, true, false, true}; !slices.Equal(sticky, want) {
+		t.Errorf("answers with the source that received: %v, want %v", sticky, want)
+	}
+	if !slices.Equal(b.got, []string{"x"}) || !b.peer(a).Endpoint().Source.IsValid() {
+		t.Errorf("b got %q at %+v", b.got, b.peer(a).Endpoint())
+	}
+	// A session that was used, or is old, raises no doubt.
+	sticky = sticky[:4]
+	w.run(130 * time.Second)
+	a.send(b, "y")
+	a.send(b, "z")
+	w.run(time.Second)
+	if len(sticky) != 5 || !sticky[4] {
+		t.Errorf("the next handshake was answered %v", sticky[4:])
+	}
+}
+
 // A52: a retransmission forgets the sticky source.
 func TestRetransmissionForgetsTheSource(t *testing.T) {
 	w := newWorld(t, 1)
