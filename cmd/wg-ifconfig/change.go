@@ -8,6 +8,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/control"
 	"wgd/internal/sys/link"
 )
 
@@ -26,36 +27,90 @@ func change(c *cli.Call, steps []*cli.Call) error {
 		return err
 	}
 	defer links.Close()
-	if err := check(links, name, settings); err != nil {
+	before, err := links.Get(name)
+	if err != nil && !errors.Is(err, link.ErrNotFound) {
 		return err
 	}
-	for _, s := range settings {
+	if err := check(c, name, before, settings); err != nil {
+		return err
+	}
+	for i, s := range settings {
 		if err := apply(c, links, name, s); err != nil {
-			return err
+			if i == 0 || errors.As(err, new(verdict)) {
+				return err
+			}
+			return errors.Join(err, restore(c, links, name, before))
 		}
 	}
 	return nil
 }
 
-// check compares the settings with the interface as it is, before anything is
-// done.
-func check(links *link.Links, name string, settings []setting) error {
-	info, err := links.Get(name)
-	creates := settings[0].do == doCreate
+// restore undoes the settings before one that the kernel refused: without an
+// interface before, there shall be none.
+func restore(c *cli.Call, links *link.Links, name string, before link.Info) error {
+	now, err := links.Get(name)
 	switch {
-	case err == nil && creates:
-		return existsAlready(info)
-	case err == nil && !isOurs(info):
-		return notOurs(name)
-	case errors.Is(err, link.ErrNotFound) && !creates:
-		return notThere(name)
-	case err != nil && !creates:
-		return err
+	case errors.Is(err, link.ErrNotFound):
+		return nil
+	case err == nil && before.Name == "":
+		err = destroy(c, links, name)
+	case err == nil:
+		err = restoreSettings(links, before, now)
 	}
-	addresses := slices.Clone(info.Addresses)
+	if err != nil {
+		return fmt.Errorf("what was done before that could not be undone: %w", err)
+	}
+	return nil
+}
+
+func restoreSettings(links *link.Links, before, now link.Info) error {
+	var errs []error
+	if now.MTU != before.MTU {
+		errs = append(errs, setMTU(links, before.Name, before.MTU))
+	}
+	for _, address := range now.Addresses {
+		if !slices.Contains(before.Addresses, address) {
+			errs = append(errs, links.DeleteAddress(before.Name, address))
+		}
+	}
+	for _, address := range before.Addresses {
+		if err := links.AddAddress(before.Name, address); !errors.Is(err, link.ErrExists) {
+			errs = append(errs, err)
+		}
+	}
+	if now.Up != before.Up {
+		errs = append(errs, setFlag(links, before.Name, before.Up))
+	}
+	return errors.Join(errs...)
+}
+
+// check compares the settings with the interface as it is, before anything is
+// done. The zero info is that of one that does not exist.
+func check(c *cli.Call, name string, info link.Info, settings []setting) error {
+	exists, creates := info.Name != "", settings[0].do == doCreate
+	switch {
+	case exists && creates:
+		return existsAlready(info)
+	case exists && !isOurs(info):
+		return notOurs(name)
+	case !exists && !creates:
+		return notThere(name)
+	case creates:
+		info.MTU = defaultMTU
+	}
+	addresses, mtu := slices.Clone(info.Addresses), info.MTU
 	for _, s := range settings {
 		switch s.do {
+		case doMTU:
+			mtu = s.mtu
+			if mtu < minMTUOfIPv6 && slices.ContainsFunc(addresses, isIPv6) {
+				c.Warnf("%s: it loses its IPv6 addresses: they need an mtu of %d or more", name, minMTUOfIPv6)
+				addresses = slices.DeleteFunc(addresses, isIPv6)
+			}
 		case doAdd:
+			if s.address.Is6() && mtu < minMTUOfIPv6 {
+				return fmt.Errorf("%s: the address %s needs an mtu of %d or more, and it is %d: set the mtu first", name, s.text(), minMTUOfIPv6, mtu)
+			}
 			addresses = append(addresses, netip.PrefixFrom(s.address, s.bits))
 		case doRemove:
 			i := slices.IndexFunc(addresses, s.removes)
@@ -67,6 +122,8 @@ func check(links *link.Links, name string, settings []setting) error {
 	}
 	return nil
 }
+
+func isIPv6(p netip.Prefix) bool { return p.Addr().Is6() }
 
 // removes reports whether it is this address that the setting removes.
 func (s setting) removes(address netip.Prefix) bool {
@@ -96,9 +153,32 @@ func apply(c *cli.Call, links *link.Links, name string, s setting) error {
 	case doRemove:
 		return remove(links, name, s)
 	case doMTU:
-		return links.SetMTU(name, s.mtu)
+		return setMTU(links, name, s.mtu)
 	}
 	return setUp(c, links, name, s.do == doUp)
+}
+
+// setMTU sets the MTU. Below IPv6's least the kernel forgets all about IPv6 on
+// the interface; above it, it starts anew, with a link-local address that
+// nobody asked for.
+func setMTU(links *link.Links, name string, mtu int) error {
+	before, err := links.Get(name)
+	if err != nil {
+		return err
+	}
+	if err := links.SetMTU(name, mtu); err != nil || before.MTU >= minMTUOfIPv6 || mtu < minMTUOfIPv6 {
+		return err
+	}
+	if err := links.NoAutomaticAddress(name); err != nil {
+		return err
+	}
+	after, err := links.Get(name)
+	for _, address := range after.Addresses {
+		if isIPv6(address) {
+			err = errors.Join(err, links.DeleteAddress(name, address))
+		}
+	}
+	return err
 }
 
 func remove(links *link.Links, name string, s setting) error {
@@ -124,5 +204,10 @@ func notOurs(name string) error {
 }
 
 func notThere(name string) error {
+	if client, err := control.Dial(name); err == nil {
+		client.Close()
+		return fmt.Errorf("%s: its daemon runs, but there is no such interface here: it was renamed, or moved to another network namespace: "+
+			"use ip(8) where it is, or end the daemon with kill(1)", name)
+	}
 	return fmt.Errorf("%s: does not exist: make it with `wg-ifconfig %s create`", name, name)
 }

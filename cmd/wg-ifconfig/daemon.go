@@ -141,14 +141,17 @@ func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 	})
 	switch {
 	case err != nil:
-		return err
+		return verdict{err}
 	case !noticed:
-		return fmt.Errorf("%s: its daemon did not notice the change: see its log", name)
+		return verdict{fmt.Errorf("%s: its daemon did not notice the change: see its log", name)}
 	case up && status.Fault != "":
-		return fmt.Errorf("%s: it is up, but does not work: %s", name, status.Fault)
+		return verdict{fmt.Errorf("%s: it is up, but does not work: %s", name, status.Fault)}
 	}
 	return nil
 }
+
+// verdict is what the daemon makes of a setting that was done: it stays.
+type verdict struct{ error }
 
 // setFlag sets the interface up or down. Linux drops the IPv6 addresses of an
 // interface that goes down; as in NetBSD they stay.

@@ -60,7 +60,7 @@ func forms() []cli.Form {
 		{Syntax: syntaxVerb, Step: true, Hidden: true},
 		{Syntax: syntaxMTU, Step: true,
 			Summary: "set the length of the longest packet that the interface takes",
-			Text:    []string{"It begins with 1420. IPv6 works with 1280 and more."}},
+			Text:    []string{"It begins with 1420. IPv6 needs 1280 or more: with less the interface loses its IPv6 addresses, and a warning says so."}},
 		{Syntax: syntaxUpDown, Step: true,
 			Summary: "let the interface work, or not",
 			Text: []string{"With up its daemon opens the UDP port. wg-ifconfig waits until it has, and says why if it could not; " +
@@ -72,7 +72,8 @@ func forms() []cli.Form {
 
 var description = []string{
 	"Several settings may stand in one command after the name of the interface, create first and destroy last. " +
-		"All are looked at before the first is done, so that a mistake in one changes nothing.",
+		"All are looked at before the first is done, and what was done is undone when the kernel refuses one: the command does all of them or none. " +
+		"An interface that is up and does not work stays up.",
 	"A wg interface is a TUN interface whose daemon has a control socket for it; wg-ifconfig shows and changes no other. " +
 		"Addresses, MTU, up and down are the kernel's own: ip(8) shows them and may change them, too.",
 	"A line of the display for each address follows the flags and the status: active; or inactive, when the interface is down, " +

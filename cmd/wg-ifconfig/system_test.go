@@ -215,6 +215,61 @@ func TestMistakesChangeNothing(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
+// What the kernel refuses in the middle of a command undoes what came before.
+func TestRefusalUndoesWhatCameBefore(t *testing.T) {
+	h := newHost(t)
+	h.ok("sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
+	refused := func(address string) string {
+		return "wg-ifconfig: wg0: add the address " + address + ": IPv6 is disabled: allow it with sysctl(8) (net.ipv6.conf.*.disable_ipv6=0)\n"
+	}
+	h.prints("wg-ifconfig wg0 create inet 10.2.0.1/24 inet6 fd00:2::1/64 up", 1, refused("fd00:2::1/64"))
+	h.prints("wg-ifconfig", 0, "")
+	if left, _ := filepath.Glob("/proc/thread-self/root/run/wireguard/*.sock"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+
+	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24")
+	shown := "wg0: flags=0x8000<MULTICAST> mtu 1420\n\tstatus: inactive\n\tinet 10.2.0.1/24 flags 0\n"
+	h.prints("wg-ifconfig wg0 mtu 1300 inet 10.2.0.1 -alias inet 10.3.0.1/16 up inet6 fd00:2::1/64", 1, refused("fd00:2::1/64"))
+	h.prints("wg-ifconfig wg0", 0, shown)
+	h.ok("wg-ifconfig wg0 up")
+	h.prints("wg-ifconfig wg0 down inet6 fd00:2::1/64", 1, refused("fd00:2::1/64"))
+	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n\tinet 10.2.0.1/24 flags 0\n")
+	h.ok("wg-ifconfig wg0 destroy")
+}
+
+// Below 1,280 bytes Linux has no IPv6 on an interface: that is said. Above, no
+// link-local address comes by itself.
+func TestSmallMTUHasNoIPv6(t *testing.T) {
+	h := newHost(t)
+	h.prints("wg-ifconfig wg0 create mtu 1279 inet6 fd00:2::1/64", 1,
+		"wg-ifconfig: wg0: the address fd00:2::1/64 needs an mtu of 1280 or more, and it is 1279: set the mtu first\n")
+	h.prints("wg-ifconfig", 0, "")
+	h.prints("wg-ifconfig wg0 create inet 10.2.0.1/24 inet6 fd00:2::1/64 up mtu 576", 0,
+		"wg-ifconfig: warning: wg0: it loses its IPv6 addresses: they need an mtu of 1280 or more\n")
+	h.ok("wg-ifconfig wg0 mtu 1420")
+	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n\tinet 10.2.0.1/24 flags 0\n")
+	h.ok("wg-ifconfig wg0 down mtu 576")
+	h.ok("wg-ifconfig wg0 mtu 9000 inet6 fd00:2::1/64 up")
+	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 9000\n\tstatus: active\n"+
+		"\tinet6 fd00:2::1/64 flags 0\n\tinet 10.2.0.1/24 flags 0\n")
+	h.ok("wg-ifconfig wg0 destroy")
+}
+
+// A daemon whose interface has another name now, or is elsewhere, is not denied.
+func TestRenamedInterface(t *testing.T) {
+	h := newHost(t)
+	h.ok("wg-ifconfig wg0 create")
+	h.ok("ip link set wg0 name wg9")
+	away := "wg-ifconfig: wg0: its daemon runs, but there is no such interface here: it was renamed, or moved to another network namespace: " +
+		"use ip(8) where it is, or end the daemon with kill(1)\n"
+	for _, line := range []string{"wg0", "wg0 up", "wg0 destroy"} {
+		h.prints("wg-ifconfig "+line, 1, away)
+	}
+	h.ok("ip link set wg9 name wg0")
+	h.ok("wg-ifconfig wg0 destroy")
+}
+
 // The daemon's verdict about up is waited for, said, and kept.
 func TestUpSaysWhyItDoesNotWork(t *testing.T) {
 	h := newHost(t)
