@@ -10,9 +10,8 @@ import (
 
 // results is the table as far as it is filled in.
 type results struct {
-	lines   []line
-	rival   string
-	foreign float64 // the most that other programs used in any round that counts
+	lines []line
+	rival string
 }
 
 // line is one row with its samples.
@@ -46,7 +45,6 @@ func (r *results) add(t *trial, o options, rounds []round) {
 			l.Ours, l.Theirs = append(l.Ours, x.ours[i]), append(l.Theirs, x.theirs[i])
 			ratios = append(ratios, x.ours[i]/x.theirs[i])
 			l.Foreign = append(l.Foreign, x.foreign)
-			r.foreign = max(r.foreign, x.foreign)
 		}
 		l.Ratio = summarize(ratios)
 		if row.floor != nil && o.against == "" {
@@ -86,6 +84,18 @@ func (f *floor) String() string {
 	return fmt.Sprintf("%s %g%s", sign, f.limit, unit)
 }
 
+// foreign is the part of the machine that other programs used in most rounds.
+func (r *results) foreign() float64 {
+	var all []float64
+	for _, l := range r.lines {
+		all = append(all, l.Foreign...)
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	return summarize(all).Median
+}
+
 // missed reports whether a floor is missed.
 func (r *results) missed() bool {
 	return slices.ContainsFunc(r.lines, func(l line) bool { return l.OK != nil && !*l.OK })
@@ -111,7 +121,7 @@ func (r *results) write(w io.Writer) {
 		ratio := fmt.Sprintf("%s× (%s–%s)", short(l.Ratio.Median), short(l.Ratio.Least), short(l.Ratio.Most))
 		fmt.Fprintf(w, format, l.Title, l.Unit, short(summarize(l.Ours).Median), short(summarize(l.Theirs).Median), ratio, l.Floor, verdict)
 	}
-	fmt.Fprintf(w, "Medians; the ratio is wgd's figure over %s's, round by round. Other programs used up to %.0f %% of the machine.\n", r.rival, r.foreign*100)
+	fmt.Fprintf(w, "Medians; the ratio is wgd's figure over %s's, round by round. Other programs used %.0f %% of the machine.\n", r.rival, 100*r.foreign())
 }
 
 // short has three digits that count.
