@@ -75,7 +75,7 @@ func (a *answers) LookupPort(ctx context.Context, network, service string) (int,
 }
 
 var (
-	dead    = &net.DNSError{Err: "i/o timeout", Name: "h", IsTimeout: true, IsTemporary: true}
+	dead    = &net.DNSError{Err: "read udp 192.0.2.1:5->192.0.2.9:53: i/o timeout", Name: "h", Server: "192.0.2.9:53", IsTimeout: true, IsTemporary: true}
 	unknown = &net.DNSError{Err: "no such host", Name: "h", IsNotFound: true}
 	offline = &net.OpError{Op: "dial", Err: errors.New("network is unreachable")}
 )
@@ -93,14 +93,19 @@ func TestRetries(t *testing.T) {
 		{"after two failures", answers{errs: []error{dead, offline}, addrs: []string{"192.0.2.1", "2001:db8::1"}}, 3, ""},
 		{"unknown", answers{errs: []error{unknown}}, 1, "there is no host of this name"},
 		{"unknown, in the end", answers{errs: []error{dead, unknown}}, 2, "there is no host of this name"},
-		{"dead", answers{errs: []error{dead, dead, dead, dead, dead, dead}}, 4, "cannot be looked up now"},
+		{"dead", answers{errs: []error{dead, dead, dead, dead, dead, dead}}, 4, "cannot be looked up now, the name server 192.0.2.9:53 does not answer: try again"},
 		{"no address", answers{}, 1, "there is no host of this name"},
 	} {
 		var pauses []time.Duration
 		told := 0
 		r := resolve.Resolver{Lookup: &c.dns, Retries: 3,
-			Waiting: func(host string, err error, d time.Duration) { told++ },
-			Pause:   func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil }}
+			Waiting: func(host string, err error, d time.Duration) {
+				told++
+				if text := err.Error(); strings.Contains(text, "udp") {
+					t.Errorf("%s: not a sentence for a person: %s", c.name, text)
+				}
+			},
+			Pause: func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil }}
 		got, err := r.Resolve(context.Background(), "h:7")
 		if c.want == "" {
 			want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7"), netip.MustParseAddrPort("[2001:db8::1]:7")}

@@ -71,12 +71,12 @@ func (r *Resolver) persist(ctx context.Context, e Endpoint) ([]netip.Addr, error
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, context.Cause(ctx))
 		case hopeless(err):
-			return nil, fmt.Errorf("endpoint %s: there is no host of this name: %w", e, err)
+			return nil, fmt.Errorf("endpoint %s: there is no host of this name: correct it, or give an address", e)
 		case try >= r.Retries:
-			return nil, fmt.Errorf("endpoint %s: the name cannot be looked up now: try again, or give an address: %w", e, err)
+			return nil, fmt.Errorf("endpoint %s: the name cannot be looked up now, %w: try again later, or give an address", e, reason{err})
 		}
 		if r.Waiting != nil {
-			r.Waiting(e.Host, err, pause)
+			r.Waiting(e.Host, reason{err}, pause)
 		}
 		if err := r.pause(ctx, pause); err != nil {
 			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, err)
@@ -104,6 +104,26 @@ func hopeless(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound
 }
+
+// reason is why a lookup failed, in words that say who did not do what.
+type reason struct{ err error }
+
+func (r reason) Error() string {
+	var dns *net.DNSError
+	if !errors.As(r.err, &dns) {
+		return r.err.Error()
+	}
+	server := "the name server"
+	if dns.Server != "" {
+		server += " " + dns.Server
+	}
+	if dns.IsTimeout {
+		return server + " does not answer"
+	}
+	return server + ": " + dns.Err
+}
+
+func (r reason) Unwrap() error { return r.err }
 
 func (r *Resolver) lookup() Lookup {
 	if r.Lookup != nil {
