@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"wgd/key"
 )
 
 // TestNoSecretInOutput: what was not asked for is nowhere.
@@ -21,4 +23,21 @@ func TestNoSecretInOutput(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A57: nobody is a peer of its own; that a peer goes is said.
+func TestOwnKeyRemovesThePeer(t *testing.T) {
+	target := start(t, full())
+	k := key.NewPrivate(&[32]byte{8, 2})
+	does(t, "wg0 add peer mirror "+k.Public().Base64())
+	before := len(target.Status().Peers)
+	status, stdout, stderr := run("wg0", "set", "private-key", file(t, k.Base64(), 0o600))
+	want := "wgconfig: warning: peer mirror had the public key that is now wg0's own (" + k.Public().Base64() + "): it is removed\n"
+	if status != 0 || stdout != "" || stderr != want {
+		t.Errorf("%d %q %q", status, stdout, stderr)
+	}
+	if after := len(target.Status().Peers); after != before-1 {
+		t.Errorf("%d peers, before %d", after, before)
+	}
+	does(t, "wg0 set private-key /dev/null") // without a warning
 }

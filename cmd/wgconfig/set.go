@@ -11,6 +11,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/cli/show"
 	"wgd/internal/control"
 	"wgd/key"
 )
@@ -40,7 +41,16 @@ func setPrivateKey(c *cli.Call) error {
 			return fmt.Errorf("%s: the private key is all zeros, which stands for none: make one with wg-keygen, or give /dev/null for none", path)
 		}
 	}
-	return apply(c, conf.Change{PrivateKey: &private})
+	return withInterface(c, func(client *control.Client, status *conf.Status) error {
+		if err := client.Apply(conf.Change{PrivateKey: &private}); err != nil {
+			return err
+		}
+		// A57: nobody is a peer of its own.
+		if peer, name, err := show.Find(status, private.Public().Base64()); err == nil && !private.IsZero() {
+			c.Warnf("peer %s had the public key that is now %s's own (%s): it is removed", name, status.Name, peer.PublicKey)
+		}
+		return nil
+	})
 }
 
 func setListenPort(c *cli.Call) error {

@@ -61,10 +61,12 @@ func printTunables(c *cli.Call, words []string, was *conf.Tunables, is conf.Tuna
 				return err
 			}
 			after, _ := is.Get(name)
+			line := name + " = " + after
 			if set {
-				fmt.Fprintf(c.Stdout, "%s: %s -> %s\n", name, before, after)
-			} else {
-				fmt.Fprintf(c.Stdout, "%s = %s\n", name, after)
+				line = name + ": " + before + " -> " + after
+			}
+			if _, err := fmt.Fprintln(c.Stdout, line); err != nil {
+				return err
 			}
 		}
 	}
