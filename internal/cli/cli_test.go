@@ -215,6 +215,11 @@ func TestHelpIsOfTheWholeOrOfOneForm(t *testing.T) {
 	if one != want {
 		t.Errorf("%s", one)
 	}
+	wide := sample()
+	wide.Forms[2].Options[0].Value = "HOST:PORT[,HOST:PORT]..."
+	if one, _, _ := call(wide, "wg0 add peer --help"); !strings.HasSuffix(one, "\n  --endpoint=HOST:PORT[,HOST:PORT]...\n                               Where it is.\n") {
+		t.Errorf("%s", one)
+	}
 	if version, _, status := call(sample(), "--version"); status != 0 || !strings.HasPrefix(version, "sample ") {
 		t.Error(version)
 	}

@@ -81,9 +81,16 @@ func (c *Command) helpForms(b *strings.Builder, forms []*Form) {
 		b.WriteString("\nOptions:\n")
 	}
 	for _, o := range options {
-		fmt.Fprintf(b, "  %-28s %s\n", o.terms(), sentence(o.Text))
+		terms := o.terms()
+		if len(terms) > widestTerms {
+			terms += "\n" + strings.Repeat(" ", 2+widestTerms)
+		}
+		fmt.Fprintf(b, "  %-*s %s\n", widestTerms, terms, sentence(o.Text))
 	}
 }
+
+// widestTerms stand in front of their explanation; longer ones above it.
+const widestTerms = 28
 
 // terms are all names of an option: "-f, --foreground".
 func (o Option) terms() string {
