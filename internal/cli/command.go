@@ -5,8 +5,7 @@
 //
 // The conventions: results go to standard output, everything else to standard
 // error. An error is `NAME: what was wrong: what to do`, exit status 1. A usage
-// error prints that and the usage line of the form that was meant, exit status
-// 2. Colours appear only on a terminal, and never when NO_COLOR is set.
+// error prints that and the usage line of the form that was meant, exit status 2.
 package cli
 
 import "io"

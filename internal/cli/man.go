@@ -31,14 +31,12 @@ func ManPage(c *Command) []byte {
 	p.commands(c)
 	p.options(c)
 	p.entries("FILES", `\fI%s\fR`, c.Files)
-	p.entries("ENVIRONMENT", `\fB%s\fR`, append(c.Environment, noColor))
+	p.entries("ENVIRONMENT", `\fB%s\fR`, c.Environment)
 	p.entries("EXIT STATUS", `\fB%s\fR`, append(statuses(), c.Exit...))
 	p.examples(c.Examples)
 	p.seeAlso(c.SeeAlso)
 	return p.Bytes()
 }
-
-var noColor = Entry{"NO_COLOR", "When set, nothing is coloured. Without it colours appear on a terminal only."}
 
 func statuses() []Entry {
 	return []Entry{
@@ -287,8 +285,8 @@ func sentence(text string) string {
 		return ""
 	}
 	runes := []rune(text)
-	// Not a word that is typed as it stands.
-	if first, _, _ := strings.Cut(text, " "); strings.ToLower(first) == first && !strings.ContainsAny(first, "0123456789/-_.=") {
+	// Not a word that is typed as it stands, or the first of several.
+	if first, _, _ := strings.Cut(text, " "); strings.ToLower(first) == first && !strings.ContainsAny(first, "0123456789/-_.=,") {
 		runes[0] = unicode.ToUpper(runes[0])
 	}
 	if last := runes[len(runes)-1]; last != '.' && last != ':' && last != '!' && last != '?' {

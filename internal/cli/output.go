@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -16,29 +15,10 @@ import (
 // still going on.
 const patience = 2 * time.Second
 
-// Color is a style of text on a terminal.
-type Color string
-
-// The colours in use.
-const (
-	Bold   Color = "1"
-	Red    Color = "31"
-	Green  Color = "32"
-	Yellow Color = "33"
-)
-
 // Terminal reports whether what is written to w is seen on a terminal.
 func Terminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.Is(f)
-}
-
-// Paint gives text its colour if w is a terminal and NO_COLOR is not set.
-func Paint(w io.Writer, color Color, text string) string {
-	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !Terminal(w) {
-		return text
-	}
-	return "\x1b[" + string(color) + "m" + text + "\x1b[0m"
 }
 
 // PrintJSON prints a value for machines: indented, one value a call.

@@ -36,19 +36,6 @@ func terminal(t *testing.T) (tty, screen *os.File) {
 	return tty, screen
 }
 
-func TestColoursAreForTerminalsWithoutNO_COLOR(t *testing.T) {
-	tty, _ := terminal(t)
-	t.Setenv("TERM", "xterm")
-	t.Setenv("NO_COLOR", "")
-	if got := Paint(tty, Red, "text"); got != "\x1b[31mtext\x1b[0m" {
-		t.Errorf("%q", got)
-	}
-	t.Setenv("NO_COLOR", "1")
-	if got := Paint(tty, Red, "text"); got != "text" {
-		t.Errorf("with NO_COLOR %q", got)
-	}
-}
-
 func TestProgressIsShownAfterTwoSecondsAndTakenAway(t *testing.T) {
 	tty, screen := terminal(t)
 	c := &Call{Command: sample(), Stderr: tty}
