@@ -25,9 +25,14 @@ func MuteStderr() error {
 // survives the terminal and gets none of its signals.
 func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
-// UntilTerminated is a context that ends with SIGTERM or SIGINT.
+// UntilTerminated is a context that ends with SIGTERM or SIGINT, and with
+// SIGHUP, the end of a terminal, unless who started us had it ignored (nohup).
 func UntilTerminated() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	signals := []os.Signal{syscall.SIGTERM, syscall.SIGINT}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signal.NotifyContext(context.Background(), signals...)
 }
 
 // Duplicate is another descriptor for what f has open. It is the caller's to
