@@ -243,7 +243,7 @@ func TestUnreachable(t *testing.T) {
 		packet.Destination(got[0][10:]) != addrA {
 		t.Fatalf("%x", got)
 	}
-	a.peer.SetEndpoint(wire.Endpoint{})
+	a.route(peer.New(a.common), netip.PrefixFrom(addrB6, 128))
 	a.send(start, frame(udpPacket(addrA6, addrB6, 64)))
 	got = a.tun.take()
 	if len(got) != 1 || got[0][10+40] != 1 || got[0][10+41] != 3 || packet.Source(got[0][10:]) != addrB6 {

@@ -121,7 +121,12 @@ func (p *Peer) Endpoint() wire.Endpoint {
 
 // SetEndpoint publishes e unless it is what stands there already. Only after
 // authentication, or by configuration (A51). It reports whether it changed.
+// Where nothing can be sent (a datagram may come from port 0) is no endpoint:
+// the one before is better.
 func (p *Peer) SetEndpoint(e wire.Endpoint) bool {
+	if !e.IsValid() {
+		return false
+	}
 	if old := p.endpoint.Load(); old != nil && *old == e {
 		return false
 	}

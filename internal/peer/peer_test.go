@@ -167,6 +167,10 @@ func TestEndpoint(t *testing.T) {
 	if !p.SetEndpoint(one) || p.SetEndpoint(one) || p.Endpoint() != one {
 		t.Error("SetEndpoint")
 	}
+	nowhere := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.1:0"), local, 3)
+	if p.SetEndpoint(nowhere) || p.SetEndpoint(wire.Endpoint{}) || p.Endpoint() != one {
+		t.Error("an endpoint to which nothing can be sent took the place of a good one (A51)")
+	}
 	p.ForgetSource(two)
 	if p.Endpoint() != one {
 		t.Error("the source of another endpoint was forgotten (A52)")
