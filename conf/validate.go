@@ -169,8 +169,11 @@ const MaxInterfaceName = 15
 // ValidInterfaceName says what is wrong with the name of an interface. What it
 // accepts wg-quick accepts, too; in particular the name is safe in a path.
 func ValidInterfaceName(name string) error {
-	if name == "" || len(name) > MaxInterfaceName {
+	if name == "" {
 		return Invalidf("interface %q: a name has 1 to %d bytes", name, MaxInterfaceName)
+	}
+	if len(name) > MaxInterfaceName { // not repeated whole: it may be a key
+		return Invalidf("interface %.8q…: this name has %d bytes: the most is %d", name, len(name), MaxInterfaceName)
 	}
 	if name == "." || name == ".." {
 		return Invalidf("interface %q: this name is a directory's: choose another, wg0 for example", name)

@@ -13,7 +13,7 @@ func TestNoSecretInOutput(t *testing.T) {
 	for _, line := range []string{"wg0", "wg0 --json", "wg0 show peer B", "wg0 show peer B --json", "wg0 sysctl", "wg0 set private-key " +
 		file(t, private.Base64()+"x", 0o600), "wg0 add peer C " + private.Base64() + "x",
 		"wg0 set private-key " + private.Base64(), "wg0 set private-key " + private.Hex(), "wg0 set private-key " + private.Base64()[:43],
-		"wg0 set private-key file " + private.Base64(), "wg0 " + private.Base64(), "wg0 show peer " + private.Base64(),
+		"wg0 set private-key file " + private.Base64(), "wg0 " + private.Base64(), private.Base64(), "wg0 set " + private.Base64(), "wg0 show peer " + private.Base64(),
 		"wg0 add peer " + private.Base64() + " C", "wg0 add peer C " + pubkeyB + " " + psk.Base64(),
 		"wg0 set peer B --preshared-key " + psk.Base64(), "wg0 set peer B " + psk.Base64()} {
 		_, stdout, stderr := run(strings.Fields(line)...)

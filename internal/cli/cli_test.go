@@ -149,9 +149,9 @@ func TestErrorsRepeatNoKey(t *testing.T) {
 		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0", strings.Repeat("5f", 32),
 	} {
 		for line, want := range map[string]string{
-			"wg0 show peer B " + k: "sample: a key is not understood here\n",
-			"wg0 " + k:             "sample: a key is not understood here\n",
-			"up B " + k:            "sample: a key is not understood here\n",
+			"wg0 show peer B " + k: "sample: a key stands where none belongs\n",
+			"wg0 " + k:             "sample: a key stands where none belongs\n",
+			"up B " + k:            "sample: a key stands where none belongs\n",
 		} {
 			if _, stderr, status := call(sample(), line); status != 2 || !strings.HasPrefix(stderr, want) || strings.Contains(stderr, k) {
 				t.Errorf("%s: %d %s", line, status, stderr)

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"strconv"
+	"fmt"
 	"strings"
 )
 
@@ -201,24 +201,22 @@ func (c *Command) visible() []*Form {
 	return forms
 }
 
-// complaint says what is wrong with words that agree with no form.
+// complaint says what is wrong with words that agree with no form. A key is not
+// repeated: it may be a secret that was typed where a file belongs.
 func complaint(words []string, best matched) string {
 	if best.used < len(words) {
-		return shown(words[best.used]) + " is not understood here"
+		if LooksLikeKey(words[best.used]) {
+			return "a key stands where none belongs"
+		}
+		return fmt.Sprintf("%q is not understood here", words[best.used])
 	}
 	if len(words) == 0 {
 		return "an argument is missing"
 	}
-	return "something is missing after " + shown(words[len(words)-1])
-}
-
-// shown is a word as an error repeats it. A key is not repeated: it may be a
-// secret that was typed where a file belongs.
-func shown(word string) string {
-	if LooksLikeKey(word) {
-		return "a key"
+	if LooksLikeKey(words[len(words)-1]) {
+		return "something is missing after the key"
 	}
-	return strconv.Quote(word)
+	return fmt.Sprintf("something is missing after %q", words[len(words)-1])
 }
 
 // LooksLikeKey reports whether the word is, or nearly is, a key in base64 or in
