@@ -34,15 +34,21 @@ func change(c *cli.Call, steps []*cli.Call) error {
 	if err := check(c, name, before, settings); err != nil {
 		return err
 	}
+	var faulty error
 	for i, s := range settings {
-		if err := apply(c, links, name, s); err != nil {
-			if i == 0 || errors.As(err, new(verdict)) {
-				return err
-			}
+		err := apply(c, links, name, s)
+		switch {
+		case errors.As(err, new(verdict)):
+			faulty = err // the rest is done nevertheless
+		case err != nil && i > 0:
 			return errors.Join(err, restore(c, links, name, before))
+		case err != nil:
+			return err
+		case s.do == doUp || s.do == doDown:
+			faulty = nil
 		}
 	}
-	return nil
+	return faulty
 }
 
 // restore undoes the settings before one that the kernel refused: without an

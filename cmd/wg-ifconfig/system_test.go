@@ -281,13 +281,15 @@ func TestUpSaysWhyItDoesNotWork(t *testing.T) {
 	defer taken.Close()
 	h.ok("wg-ifconfig wg0 create")
 	h.ok("wgconfig wg0 set listen-port 1234")
-	out, status := h.run("wg-ifconfig wg0 up")
+	out, status := h.run("wg-ifconfig wg0 inet 10.2.0.1/24 up inet 10.3.0.1/24")
 	const told = "wg-ifconfig: wg0: it is up, but does not work: "
 	why, ok := strings.CutPrefix(strings.TrimSpace(out), told)
 	if status != 1 || !ok || !strings.Contains(why, "1234") {
 		t.Fatalf("%d %s", status, out)
 	}
-	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8001<UP,MULTICAST> mtu 1420\n\tstatus: inactive\n\tfault: "+why+"\n")
+	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8001<UP,MULTICAST> mtu 1420\n\tstatus: inactive\n"+
+		"\tinet 10.2.0.1/24 flags 0\n\tinet 10.3.0.1/24 flags 0\n\tfault: "+why+"\n")
+	h.ok("wg-ifconfig wg0 inet 10.2.0.1 -alias up down inet 10.3.0.1 -alias")
 	taken.Close()
 	h.ok("wg-ifconfig wg0 down up")
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n")
