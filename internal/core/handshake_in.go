@@ -161,8 +161,8 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	}
 	p.acceptedAt = now.Mono
 	m.accept(p, w.stamp)
+	m.doubtInterface(now, p)
 	p.follow(now, w.from, wire.InitiationSize)
-	m.doubtSource(now, p)
 	remote := w.msg.Receiver
 	m.answered(now, p, m.newSession(now, p, &w.send, &w.recv, i, remote, false))
 	w.msg.Sender = i
@@ -171,16 +171,14 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	m.look(now, p)
 }
 
-// doubtSource is for an initiation just before it is answered. Who sends one
+// doubtInterface is for an initiation just before it is answered. Who sends one
 // again, and did not use the session of our last answer, has not got that:
-// perhaps what leads here leads not back, and leaving by the interface that
-// received goes nowhere. So every other answer leaves as the routing table
-// wants (A52).
-func (m *Machine) doubtSource(now clock.Now, p *member) {
+// perhaps what leads here leads not back. So every other answer leaves by the
+// interface that the routing table wants (A52).
+func (m *Machine) doubtInterface(now clock.Now, p *member) {
 	last := p.shared.Sessions().Next
-	again := last != nil && !last.Confirmed() && now.Mono.Sub(last.Created) < 2*m.tunables.RekeyTimeout
-	if p.sourceDoubted = again && !p.sourceDoubted; p.sourceDoubted {
-		p.shared.ForgetSource(p.shared.Endpoint())
+	if last != nil && !last.Confirmed() && now.Mono.Sub(last.Created) < 2*m.tunables.RekeyTimeout {
+		p.shared.SwitchInterface()
 	}
 }
 

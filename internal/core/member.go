@@ -43,10 +43,9 @@ type member struct {
 	completedWall   int64         // the same for people, in Unix nanoseconds
 
 	// Its handshakes with us.
-	acceptedAt    clock.Time  // of the last one accepted (A19)
-	accepted      wire.TAI64N // the greatest stamp accepted (A18)
-	sourceDoubted bool        // our last answer left without the sticky source (A52)
-	stamp         wire.TAI64N // of our last initiation (A20)
+	acceptedAt clock.Time  // of the last one accepted (A19)
+	accepted   wire.TAI64N // the greatest stamp accepted (A18)
+	stamp      wire.TAI64N // of our last initiation (A20)
 }
 
 // pursuit is the wish for a new session with a peer, and how long it has been

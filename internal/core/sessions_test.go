@@ -219,36 +219,58 @@ func TestEndpointFollowsHandshakes(t *testing.T) {
 	}
 }
 
-// A52: whose answer gets lost initiates again. The next answer leaves without
-// the sticky source, which may lead nowhere, and the one after it with it, which
-// may be the only way back.
-func TestAnswerTriesBothSources(t *testing.T) {
+// A52: whose answer gets lost initiates again. The next answer leaves by the
+// interface of the routing table, because the one that received may lead
+// nowhere; the one after it as the first, which may be the only way back.
+func TestAnswerTriesBothInterfaces(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
-	var sticky []bool
+	var by []uint32
 	w.lost = func(_, _ *host, msg []byte) bool {
 		if msg[0] == byte(wire.TypeResponse) {
-			sticky = append(sticky, b.peer(a).Endpoint().Source.IsValid())
-			return len(sticky) < 5
+			if !b.peer(a).Endpoint().Source.IsValid() {
+				t.Error("an answer from another address")
+			}
+			by = append(by, b.peer(a).Endpoint().SourceIndex)
+			return len(by) < 4
 		}
 		return false
 	}
 	a.send(b, "x")
 	w.run(30 * time.Second)
-	if want := []bool{true, false, true, false, true}; !slices.Equal(sticky, want) {
-		t.Errorf("answers with the source that received: %v, want %v", sticky, want)
+	if want := []uint32{2, 0, 2, 0}; !slices.Equal(by, want) {
+		t.Errorf("answers by interfaces %v, want %v", by, want)
 	}
-	if !slices.Equal(b.got, []string{"x"}) || !b.peer(a).Endpoint().Source.IsValid() {
-		t.Errorf("b got %q at %+v", b.got, b.peer(a).Endpoint())
+	if !slices.Equal(b.got, []string{"x"}) {
+		t.Errorf("b got %q", b.got)
 	}
-	// A session that was used, or is old, raises no doubt.
-	sticky = sticky[:4]
+	// What works stays, and a session that was used, or is old, raises no doubt.
 	w.run(130 * time.Second)
 	a.send(b, "y")
 	a.send(b, "z")
 	w.run(time.Second)
-	if len(sticky) != 5 || !sticky[4] {
-		t.Errorf("the next handshake was answered %v", sticky[4:])
+	if len(by) != 5 || b.peer(a).Endpoint().SourceIndex != 0 {
+		t.Errorf("answers by interfaces %v, and now %+v", by, b.peer(a).Endpoint())
+	}
+}
+
+// A52: the same for data, when nothing comes back (B31).
+func TestNoReplyTriesTheOtherInterface(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	w.lost = func(from, _ *host, msg []byte) bool { // a's data by the interface that received
+		return from == a && msg[0] == byte(wire.TypeData) && a.peer(b).Endpoint().SourceIndex != 0
+	}
+	a.send(b, "x")
+	w.run(time.Second)
+	if len(b.got) != 0 {
+		t.Fatal("the test loses nothing")
+	}
+	w.run(30 * time.Second)
+	a.send(b, "y")
+	w.run(time.Second)
+	if !slices.Equal(b.got, []string{"y"}) {
+		t.Errorf("b got %q", b.got)
 	}
 }
 

@@ -70,6 +70,7 @@ type Peer struct {
 	record   any
 	sessions atomic.Pointer[Sessions]
 	endpoint atomic.Pointer[wire.Endpoint]
+	loose    atomic.Bool // interfaces that received do not count, see SwitchInterface
 	staged   staged
 
 	rxBytes, txBytes atomic.Uint64
@@ -127,6 +128,9 @@ func (p *Peer) SetEndpoint(e wire.Endpoint) bool {
 	if !e.IsValid() {
 		return false
 	}
+	if p.loose.Load() {
+		e.SourceIndex = 0
+	}
 	if old := p.endpoint.Load(); old != nil && *old == e {
 		return false
 	}
@@ -144,6 +148,13 @@ func (p *Peer) ForgetSource(e wire.Endpoint) {
 	less := e.Sourceless()
 	p.endpoint.CompareAndSwap(old, &less)
 }
+
+// SwitchInterface is for when what we send seems not to arrive (A52). Answers
+// leave from the address and the interface that received; where the way here
+// and the way back differ, that interface may lead nowhere. From here on they
+// leave from that address by whatever interface the routing table says, and
+// after the next switch as before.
+func (p *Peer) SwitchInterface() { p.loose.Store(!p.loose.Load()) }
 
 // Timing is the interface's.
 func (p *Peer) Timing() *Timing { return p.common.Timing() }

@@ -171,6 +171,15 @@ func TestEndpoint(t *testing.T) {
 	if p.SetEndpoint(nowhere) || p.SetEndpoint(wire.Endpoint{}) || p.Endpoint() != one {
 		t.Error("an endpoint to which nothing can be sent took the place of a good one (A51)")
 	}
+	p.SwitchInterface()
+	p.SetEndpoint(one)
+	if e := p.Endpoint(); e.SourceIndex != 0 || e.Source != one.Source || e.Remote != one.Remote || p.SetEndpoint(one) {
+		t.Errorf("without the interface: %+v (A52)", e)
+	}
+	p.SwitchInterface()
+	if !p.SetEndpoint(one) || p.Endpoint() != one {
+		t.Error("the interface did not come back (A52)")
+	}
 	p.ForgetSource(two)
 	if p.Endpoint() != one {
 		t.Error("the source of another endpoint was forgotten (A52)")
