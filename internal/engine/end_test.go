@@ -38,6 +38,10 @@ type site struct {
 	private key.Private
 	public  key.Public
 	ahead   atomic.Int64 // by which its clocks are ahead of the machine's
+	// beside is the site whose time passes for this one too, in the same
+	// moment: between two clocks that jump one after the other, a session
+	// could begin that is old for the second.
+	beside atomic.Pointer[site]
 
 	mu    sync.Mutex
 	pairs []*udp.Pair // all that it listened on, the last is in use
@@ -85,6 +89,9 @@ func newKey(t testing.TB) (key.Private, key.Public) {
 func (s *site) clock() clock.Now {
 	now := systemclock.Now()
 	ahead := time.Duration(s.ahead.Load())
+	if other := s.beside.Load(); other != nil {
+		ahead += time.Duration(other.ahead.Load())
+	}
 	return clock.Now{Mono: now.Mono.Add(ahead), Wall: now.Wall.Add(ahead)}
 }
 

@@ -86,9 +86,9 @@ func TestStamps(t *testing.T) {
 	for range 20 {
 		book := &ledger{}
 		_, a, b := pair(t, func(w *World) { w.Stamps = book })
+		b.beside.Store(a)
 		a.say(b, "hello")         // a initiates
 		b.say(a, "well received") // or a would initiate again
-		b.ahead.Add(int64(200 * time.Second))
 		a.ahead.Add(int64(200 * time.Second))
 		b.inject(a, "hello yourself") // b does
 		eventually(t, "b's stamp is accepted", func() bool {
@@ -116,11 +116,11 @@ func TestStampsOnABlockedDisk(t *testing.T) {
 	book := &ledger{gate: make(chan struct{})}
 	defer close(book.gate)
 	_, a, b := pair(t, func(w *World) { w.Stamps = book })
+	b.beside.Store(a)
 	a.say(b, "hello")
 	b.say(a, "hello yourself")
 	for range 3 { // handshakes in both directions
 		a.ahead.Add(int64(200 * time.Second))
-		b.ahead.Add(int64(200 * time.Second))
 		b.say(a, "again")
 		a.say(b, "and again")
 	}
