@@ -101,8 +101,10 @@ func matchTrains(device tun.Device, mtu int) error {
 		return err
 	}
 	defer links.Close()
+	// An MTU under IPv6's least and back makes the kernel forget this habit.
+	err = links.NoAutomaticAddress(device.Name())
 	bytes, segments := trains(mtu)
-	return links.SetGSOMax(device.Name(), bytes, segments)
+	return errors.Join(err, links.SetGSOMax(device.Name(), bytes, segments))
 }
 
 func runOn(device tun.Device, o Options) (*Interface, error) {
@@ -111,8 +113,8 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch the routes: %w", err)
 	}
-	world.RouteIndex = func(remote netip.Addr, mark uint32) (uint32, error) {
-		i, err := routes.Index(remote, mark)
+	world.RouteIndex = func(remote, source netip.Addr, mark uint32) (uint32, error) {
+		i, err := routes.Index(remote, source, mark)
 		return uint32(i), err
 	}
 	watch, err := link.Watch(device)
@@ -150,7 +152,7 @@ func (w *Interface) followState() {
 		if s.MTU != mtu && w.matchMTU != nil {
 			mtu = s.MTU
 			if err := w.matchMTU(mtu); err != nil {
-				w.log.Debug("super-packets are not matched to the size of one send", "err", err)
+				w.log.Debug("the interface does not fit the new MTU in all", "err", err)
 			}
 		}
 		if s.Up != up {

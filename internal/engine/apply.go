@@ -134,7 +134,10 @@ func (e *Engine) RoutesChanged() {
 		if !end.Source.IsValid() {
 			continue
 		}
-		if i, err := e.world.RouteIndex(end.Remote.Addr(), mark); err != nil || i != end.SourceIndex {
+		// A rule of the host's may choose the route by the source.
+		i, err := e.world.RouteIndex(end.Remote.Addr(), end.Source, mark)
+		pinned := end.SourceIndex != 0
+		if err != nil || (pinned && i != end.SourceIndex) {
 			p.ForgetSource(end)
 		}
 	}

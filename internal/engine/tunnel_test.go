@@ -98,7 +98,7 @@ func TestSourceGone(t *testing.T) {
 func TestRoutesChanged(t *testing.T) {
 	index := uint32(1)
 	_, a, b := pair(t, func(w *World) {
-		w.RouteIndex = func(remote netip.Addr, mark uint32) (uint32, error) {
+		w.RouteIndex = func(remote, _ netip.Addr, mark uint32) (uint32, error) {
 			if index == 0 {
 				return 0, errors.New("no route")
 			}

@@ -36,8 +36,8 @@ type World struct {
 	Log      *slog.Logger                                    // nil: silence
 
 	// RouteIndex is the interface through which the routing table sends to
-	// remote; nil where sticky sources need not follow routes.
-	RouteIndex func(remote netip.Addr, mark uint32) (uint32, error)
+	// remote from source; nil where sticky sources need not follow routes.
+	RouteIndex func(remote, source netip.Addr, mark uint32) (uint32, error)
 }
 
 // TUN is the interface: packets of the host, each behind the virtio header

@@ -74,7 +74,7 @@ func (r *FakeRoutes) Set(remote netip.Addr, index int) {
 func (r *FakeRoutes) Changed() <-chan struct{} { return r.changed }
 
 // Index is what Set gave.
-func (r *FakeRoutes) Index(remote netip.Addr, _ uint32) (int, error) {
+func (r *FakeRoutes) Index(remote, _ netip.Addr, _ uint32) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if index := r.indices[remote.Unmap()]; index != 0 {

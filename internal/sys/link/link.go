@@ -46,8 +46,10 @@ type RouteWatcher interface {
 	// that come before it is read are one.
 	Changed() <-chan struct{}
 	// Index is the interface over which a datagram with that firewall mark
-	// leaves for remote. ErrNoRoute where there is none.
-	Index(remote netip.Addr, mark uint32) (int, error)
+	// leaves for remote, sent from source if that is valid: a rule of the
+	// host's may go by it. ErrNoRoute where there is none, also because the
+	// host does not have the source any more.
+	Index(remote, source netip.Addr, mark uint32) (int, error)
 	Close()
 }
 

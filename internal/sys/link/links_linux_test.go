@@ -159,7 +159,7 @@ func TestRoutes(t *testing.T) {
 		return info.Index
 	}
 	remote := netip.MustParseAddr("198.51.100.1")
-	if _, err := routes.Index(remote, 0); !errors.Is(err, ErrNoRoute) {
+	if _, err := routes.Index(remote, netip.Addr{}, 0); !errors.Is(err, ErrNoRoute) {
 		t.Errorf("without a route: %v", err)
 	}
 	for _, step := range []struct {
@@ -176,21 +176,30 @@ func TestRoutes(t *testing.T) {
 		if !changed(routes) {
 			t.Errorf("%s was not told", step.command)
 		}
-		got, err := routes.Index(remote, step.mark)
+		got, err := routes.Index(remote, netip.Addr{}, step.mark)
 		if err != nil || got != index(step.dev) {
 			t.Errorf("%s: over %d (%v), want %s", step.command, got, err, step.dev)
 		}
 		settle(routes)
 	}
-	if got, err := routes.Index(netip.MustParseAddr("::ffff:198.51.100.1"), 0); err != nil || got != index("d1") {
+	if got, err := routes.Index(netip.MustParseAddr("::ffff:198.51.100.1"), netip.Addr{}, 0); err != nil || got != index("d1") {
 		t.Errorf("IPv4-mapped: %d %v", got, err)
 	}
 	run(t, "-6", "route", "replace", "fe80::/64", "dev", "d1")
-	if got, err := routes.Index(netip.MustParseAddr("fe80::1%d1"), 0); err != nil || got != index("d1") {
+	if got, err := routes.Index(netip.MustParseAddr("fe80::1%d1"), netip.Addr{}, 0); err != nil || got != index("d1") {
 		t.Errorf("link-local: %d %v", got, err)
 	}
+	// A host with two ways out, each with its own source (A52).
+	run(t, "addr", "add", "10.9.0.1/32", "dev", "d0")
+	run(t, "rule", "add", "from", "10.9.0.1", "lookup", "7")
+	if got, err := routes.Index(remote, netip.MustParseAddr("10.9.0.1"), 0); err != nil || got != index("d0") {
+		t.Errorf("by its source: %d %v", got, err)
+	}
+	if _, err := routes.Index(remote, netip.MustParseAddr("10.9.0.2"), 0); !errors.Is(err, ErrNoRoute) {
+		t.Errorf("from an address that the host does not have: %v", err)
+	}
 	run(t, "route", "add", "blackhole", "203.0.113.0/24")
-	if _, err := routes.Index(netip.MustParseAddr("203.0.113.1"), 0); !errors.Is(err, ErrNoRoute) {
+	if _, err := routes.Index(netip.MustParseAddr("203.0.113.1"), netip.Addr{}, 0); !errors.Is(err, ErrNoRoute) {
 		t.Errorf("blackhole: %v", err)
 	}
 }

@@ -65,9 +65,12 @@ func (r *routes) Close() {
 }
 
 // Index asks the kernel as a socket with that mark would.
-func (r *routes) Index(remote netip.Addr, mark uint32) (int, error) {
+func (r *routes) Index(remote, source netip.Addr, mark uint32) (int, error) {
 	remote = remote.Unmap()
 	options := &netlink.RouteGetOptions{Mark: mark}
+	if source.IsValid() {
+		options.SrcAddr = net.IP(source.Unmap().WithZone("").AsSlice())
+	}
 	if zone := remote.Zone(); zone != "" {
 		options.OifIndex = r.zoneIndex(zone)
 	}
