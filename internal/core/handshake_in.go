@@ -33,6 +33,14 @@ func (m *Machine) Receive(now clock.Now, from wire.Endpoint, msg []byte) {
 	}
 }
 
+// TakeRefused is how many handshake messages were refused since it was last
+// asked: of strangers, forged, replayed, too soon, or for nobody. The number is
+// for people; the protocol never reads it (A7).
+func (m *Machine) TakeRefused() (n int) {
+	n, m.refused = m.refused, 0
+	return n
+}
+
 // receiveCookieReply gives the cookie to the maker of our MACs, which takes it
 // if it answers the last message (A25, A26). It moves no endpoint and counts
 // nowhere (A8); the next handshake message uses it.
@@ -78,10 +86,12 @@ func (w *identification) run() {
 func (w *identification) finish(m *Machine, now clock.Now) {
 	w.identity.back()
 	if w.err != nil {
+		m.refused++
 		return
 	}
 	p := m.members[w.public]
 	if p == nil || !m.up || w.identity != m.identity || p.mute || p.tooSoon(now) {
+		m.refused++
 		w.state.Erase()
 		return
 	}
@@ -149,10 +159,12 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	w.identity.back()
 	p := w.member
 	if w.err != nil || p.removed || !m.up || w.identity != m.identity || w.presharedChanges != p.presharedChanges {
+		m.refused++
 		return
 	}
 	// A12, A18: compared again where it is written.
 	if !w.stamp.After(p.accepted) || p.tooSoon(now) {
+		m.refused++
 		return
 	}
 	i, err := m.index.Reserve(m.random, &index.Entry{Peer: p.shared})

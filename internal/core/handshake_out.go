@@ -216,6 +216,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 		return
 	}
 	if w.err != nil || w.presharedChanges != p.presharedChanges {
+		m.refused++
 		return // A13: the handshake waits on for the true one
 	}
 	p.own = nil

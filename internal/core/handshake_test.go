@@ -151,10 +151,14 @@ func TestReplayedInitiation(t *testing.T) {
 	w.run(time.Second)
 	elsewhere := a.addr
 	a.addr = w.host().addr // where the replay comes from
+	b.m.TakeRefused()
 	w.deliver(a, b.addr, replay)
 	w.run(time.Second)
 	if after := b.status(a); after.RxBytes != before.RxBytes || after.Endpoint != elsewhere || b.index.Len() != count || len(b.sent) != 1 {
 		t.Errorf("a replay was taken: %+v, was %+v, sent %d", after, before, len(b.sent))
+	}
+	if n := b.m.TakeRefused(); n != 1 {
+		t.Errorf("%d messages were refused, want the replay", n)
 	}
 
 	// The same message twice before either job ends.

@@ -35,6 +35,7 @@ type Machine struct {
 	routes atomic.Pointer[Routes]
 
 	up       bool
+	refused  int // handshake messages, until TakeRefused
 	tunables conf.Tunables
 	port     uint16
 	mark     uint32

@@ -77,6 +77,7 @@ func (e *Engine) deliver(now clock.Now, m *mail) {
 	for _, j := range m.finished {
 		e.machine.Finish(now, j)
 	}
+	e.drops.Add(dataplane.DropHandshake, e.machine.TakeRefused())
 	for _, c := range m.confirms.list {
 		e.machine.Confirm(now, c.peer, c.keypair)
 	}
