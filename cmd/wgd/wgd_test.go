@@ -72,7 +72,7 @@ func TestWrongCalls(t *testing.T) {
 		status int
 		want   string
 	}{
-		{args: []string{"a-name-that-is-too-long"}, status: 1, want: "1 to 15 bytes"},
+		{args: []string{"a-name-that-is-too-long"}, status: 1, want: "the most is 15"},
 		{args: []string{"a/b"}, status: 1, want: "may not stand in a name"},
 		{args: []string{"wg0"}, env: [2]string{envLogLevel, "loud"}, status: 1, want: `LOG_LEVEL="loud"`},
 		{args: []string{"-f", "wg0"}, env: [2]string{envReady, "-1"}, status: 1, want: "not a descriptor"},
