@@ -137,12 +137,25 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 		if err != nil {
 			return nil, err
 		}
+		tellBuffers(o.Log, pair)
 		return pair, nil
 	}
 	return &Interface{
 		engine: engine.Open(world, memory),
 		log:    o.Log,
 		events: make(chan Event, 16),
+	}
+}
+
+// tellBuffers says what the kernel granted where that is less than was asked,
+// as it is without CAP_NET_ADMIN.
+func tellBuffers(log *slog.Logger, pair *udp.Pair) {
+	for _, c := range pair.Conns() {
+		caps := c.Caps()
+		if caps.RecvBuffer < udp.BufferSize || caps.SendBuffer < udp.BufferSize {
+			log.Info("the socket's buffers are smaller than asked: raise net.core.rmem_max and wmem_max, or run as root",
+				"asked", udp.BufferSize, "receive", caps.RecvBuffer, "send", caps.SendBuffer)
+		}
 	}
 }
 
