@@ -28,7 +28,7 @@ func (e *Engine) admit(from wire.Endpoint, msg []byte) {
 		if !e.passGate(from, msg) {
 			return
 		}
-		if response, _ := wire.DecodeResponse(msg); !e.initiated(response.Receiver) {
+		if !e.initiated(wire.ReceiverIndex(msg)) {
 			e.drops.Add(dataplane.DropHandshake, 1)
 			return
 		}
