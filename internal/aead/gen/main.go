@@ -1,0 +1,67 @@
+// Command gen writes the kernels of internal/aead: assembly and the
+// declarations of its functions. Run it with go generate ./internal/aead; it
+// writes into the folder above the one it is run in.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
+	"github.com/mmcloughlin/avo/pass"
+	"github.com/mmcloughlin/avo/printer"
+)
+
+// program is one kernel: the name of its files, and what writes its
+// instructions. The function it makes is func <name>(work *group, base *byte, open bool).
+type program struct {
+	name  string
+	write func(*build.Context)
+}
+
+var programs = []program{
+	{"avx512", func(c *build.Context) { avx512(c) }},
+}
+
+func main() {
+	for _, p := range programs {
+		if err := p.generate(".."); err != nil {
+			fmt.Fprintf(os.Stderr, "gen: %s: %v\n", p.name, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// file is the program as avo sees it, before anything is printed.
+func (p program) file() (*ir.File, error) {
+	c, err := newContext(p.name)
+	if err != nil {
+		return nil, err
+	}
+	p.write(c)
+	return c.Result()
+}
+
+// generate writes the two files of a kernel.
+func (p program) generate(dir string) error {
+	file, err := p.file()
+	if err != nil {
+		return err
+	}
+	if err := pass.Compile.Execute(file); err != nil {
+		return err
+	}
+	cfg := printer.Config{Name: "gen", Argv: []string{"go", "generate", "./internal/aead"}, Pkg: "aead"}
+	for suffix, make := range map[string]printer.Builder{"_amd64.s": printer.NewGoAsm, "_amd64.go": printer.NewStubs} {
+		text, err := make(cfg).Print(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, p.name+suffix), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+package aead
+
+//go:generate go -C gen run .
+
+// kernels are in the order of preference.
+var kernels = []kernel{}
