@@ -20,38 +20,48 @@ var (
 
 // Static is our own identity. It is only read by the steps; Erase it when none
 // is under way.
+//
+// The library's key of it is made once, not for each operation: to make it
+// costs as much as the operation itself, and leaves another copy of the scalar
+// in the heap, which cannot be zeroed. (It is the secret ones of handshakes
+// that live for one operation only, see newScalar.)
 type Static struct {
 	key.Hidden
-	private key.Private
-	public  key.Public
-	hash    [32]byte // of a handshake that is addressed to us
+	scalar *ecdh.PrivateKey // nil: no private key, or erased
+	public key.Public
+	hash   [32]byte // of a handshake that is addressed to us
 }
 
-// NewStatic is the identity that private proves.
+// NewStatic is the identity that private proves; with the zero key, one that
+// proves nothing and whose steps all fail.
 func NewStatic(private key.Private) *Static {
-	s := &Static{private: private, public: private.Public()}
+	s := &Static{public: private.Public()}
 	s.hash = mixed(&initialHash, s.public[:])
+	if private.IsZero() {
+		return s // clamping would make a scalar of it that everybody knows
+	}
+	b := private.Bytes()
+	defer clear(b[:])
+	scalar, err := newScalar(&b)
+	if err != nil {
+		panic("noise: 32 bytes refused as a scalar: " + err.Error())
+	}
+	s.scalar = scalar
 	return s
 }
 
 // Public is our public key.
 func (s *Static) Public() key.Public { return s.public }
 
-// Erase zeroes the private key.
-func (s *Static) Erase() { s.private.Erase() }
+// Erase drops the private key; steps with s fail from here on.
+func (s *Static) Erase() { s.scalar = nil }
 
 // agree is the Diffie-Hellman of our static key with a public key.
 func (s *Static) agree(shared *[32]byte, public *[32]byte) error {
-	if s.private.IsZero() {
-		return ErrWrongStep // clamping would make a scalar of it that everybody knows
+	if s.scalar == nil {
+		return ErrWrongStep
 	}
-	b := s.private.Bytes()
-	defer clear(b[:])
-	e, err := newScalar(&b)
-	if err != nil {
-		return err
-	}
-	return agree(shared, e, public)
+	return agree(shared, s.scalar, public)
 }
 
 // Remote is a peer's identity, seen from one Static: another private key needs
@@ -124,8 +134,8 @@ func (r *Remote) keep(shared *[32]byte) {
 	r.Erase() // came first, and our words after it
 }
 
-// newScalar makes the key of the standard library out of one of our scalars,
-// for one operation: the library's cannot be zeroed (A35).
+// newScalar makes the key of the standard library out of one of our scalars. An
+// ephemeral one is made for one step only: the library's cannot be zeroed (A35).
 func newScalar(b *[32]byte) (*ecdh.PrivateKey, error) { return ecdh.X25519().NewPrivateKey(b[:]) }
 
 // agree is X25519. An all-zero result, which every point of low order gives,

@@ -301,7 +301,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("initiation by an erased Remote: %v", err)
 	}
 	bob.static.Erase()
-	if !bob.static.private.IsZero() {
+	if bob.static.scalar != nil {
 		t.Error("Erase left the private key")
 	}
 	if _, _, err := ConsumeInitiationStatic(bob.static, first); !errors.Is(err, ErrWrongStep) {
