@@ -79,13 +79,11 @@ func (k *Key) Erase() {
 // passed over, and their counters with them; any other Len is at least MinSize.
 func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 	for i, p := range packets {
-		if p.Len == 0 {
-			continue
+		if p.Len != 0 {
+			binary.LittleEndian.PutUint64(p.in(buf)[counterAt:HeaderSize], first+uint64(i))
 		}
-		msg := p.in(buf)
-		binary.LittleEndian.PutUint64(msg[counterAt:HeaderSize], first+uint64(i))
-		k.sealOne(msg)
 	}
+	k.process(&chosen, buf, packets, false)
 }
 
 // Open decrypts the packets in place, each with the counter in its header, and
@@ -93,17 +91,35 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 // is zeroed and Len becomes 0. Packets with Len 0 are passed over and do not
 // count; one shorter than MinSize fails.
 func (k *Key) Open(buf []byte, packets []Packet) (failed int) {
+	return k.process(&chosen, buf, packets, true)
+}
+
+// process seals the packets, whose counters are in their headers, or opens
+// them: in groups, if there may be enough packets for one, else one by one.
+func (k *Key) process(with *kernel, buf []byte, packets []Packet, open bool) (failed int) {
+	if k.one == nil {
+		panic("aead: a Key was used before Set or after Erase")
+	}
+	if with.run != nil && len(packets) >= with.least {
+		return k.inGroups(with, buf, packets, open)
+	}
 	for i := range packets {
-		p := &packets[i]
-		if p.Len == 0 {
-			continue
-		}
-		if p.Len < MinSize || !k.openOne(p.in(buf)) {
-			p.Refuse(buf)
-			failed++
-		}
+		failed += k.single(buf, &packets[i], open)
 	}
 	return failed
+}
+
+// single is process for one packet, by x/crypto.
+func (k *Key) single(buf []byte, p *Packet, open bool) (failed int) {
+	switch {
+	case p.Len == 0:
+	case !open:
+		k.sealOne(p.in(buf))
+	case p.Len < MinSize || !k.openOne(p.in(buf)):
+		p.Refuse(buf)
+		return 1
+	}
+	return 0
 }
 
 // sealOne and openOne use the header itself as the nonce, with the 4 bytes

@@ -46,7 +46,9 @@ func sealedBy(key []byte, counter uint64, plaintext []byte) []byte {
 }
 
 // Every length from 0 to 2,048 seals to what x/crypto makes of it, and opens.
-func TestEveryLength(t *testing.T) {
+func TestEveryLength(t *testing.T) { eachKernel(t, testEveryLength) }
+
+func testEveryLength(t *testing.T) {
 	key := random(KeySize)
 	k := keyOf([KeySize]byte(key))
 	for length := range 2049 {
@@ -73,7 +75,9 @@ func TestEveryLength(t *testing.T) {
 
 // Groups of any size, of equal and of mixed lengths, at any alignment and with
 // gaps, come out like their packets alone. Nothing outside is touched.
-func TestBatches(t *testing.T) {
+func TestBatches(t *testing.T) { eachKernel(t, testBatches) }
+
+func testBatches(t *testing.T) {
 	key := random(KeySize)
 	k := keyOf([KeySize]byte(key))
 	for count := range 40 {
@@ -133,7 +137,9 @@ func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
 
 // A failed packet is zeroed after its header, has no length any more, and does
 // its neighbours no harm. Every byte of a packet counts but the first 8.
-func TestForgery(t *testing.T) {
+func TestForgery(t *testing.T) { eachKernel(t, testForgery) }
+
+func testForgery(t *testing.T) {
 	k := keyOf([KeySize]byte(random(KeySize)))
 	plaintexts := [][]byte{random(100), random(100), random(100), random(37)}
 	sealed, packets := layOut(plaintexts...)
@@ -160,7 +166,9 @@ func TestForgery(t *testing.T) {
 
 // A1: what is shorter than header and tag fails, and nothing beside it is read
 // or written.
-func TestTooShort(t *testing.T) {
+func TestTooShort(t *testing.T) { eachKernel(t, testTooShort) }
+
+func testTooShort(t *testing.T) {
 	k := keyOf([KeySize]byte(random(KeySize)))
 	for length := int32(1); length < MinSize; length++ {
 		buf := bytes.Repeat([]byte{0xee}, 48)

@@ -13,7 +13,9 @@ type room struct {
 
 const (
 	crypto  = "golang.org/x/crypto/..."
+	cpu     = "golang.org/x/sys/cpu"
 	unix    = "golang.org/x/sys/..."
+	cpu     = "golang.org/x/sys/cpu"
 	netlink = "github.com/vishvananda/netlink/..."
 	netns   = "github.com/vishvananda/netns/..."
 	bart    = "github.com/gaissmai/bart/..."
@@ -41,7 +43,7 @@ var rooms = map[string]room{
 	"internal/noise":      {pure: true, imports: []string{"internal/wire", "key"}, third: []string{crypto}},
 	"internal/cookie":     {pure: true, imports: []string{"internal/wire", "internal/clock", "key"}, third: []string{crypto}},
 	"internal/replay":     {pure: true},
-	"internal/aead":       {third: []string{crypto}},
+	"internal/aead":       {third: []string{crypto, cpu}},
 	"internal/session":    {imports: []string{"internal/clock", "internal/wire", "internal/replay", "internal/aead"}},
 	"internal/allowedips": {pure: true, third: []string{bart}},
 	"internal/peer":       {imports: []string{"internal/clock", "internal/session", "internal/wire", "key"}},
@@ -49,7 +51,7 @@ var rooms = map[string]room{
 	"internal/core": {pure: true, imports: []string{
 		"key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
 		"internal/session", "internal/peer", "internal/index", "internal/allowedips"}},
-	"internal/packet": {pure: true},
+	"internal/packet": {pure: true, third: []string{cpu}},
 	"internal/batch":  {imports: []string{"internal/wire"}},
 	"internal/dataplane": {imports: []string{
 		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",

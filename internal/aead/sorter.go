@@ -1,0 +1,126 @@
+package aead
+
+import (
+	"encoding/binary"
+	"sync"
+)
+
+// sorter puts packets of equal length together: a batch that was drained from
+// many flows has lengths in any order, and a train has a last packet that is
+// shorter.
+type sorter struct {
+	trays [4]tray
+	next  int // the tray that makes room for another length
+	work  group
+}
+
+// tray holds packets of one length until a group is full.
+type tray struct {
+	len   int32 // of the packets; 0: there are none
+	count int
+	index [maxLanes]int32 // in the batch
+}
+
+// sorters are too large for the stack of every goroutine. What they keep of
+// keys and key streams is erased before they come back here (A35).
+var sorters = sync.Pool{New: func() any { return new(sorter) }}
+
+// inGroups is process for a batch.
+func (k *Key) inGroups(with *kernel, buf []byte, packets []Packet, open bool) (failed int) {
+	s := sorters.Get().(*sorter)
+	s.work.setKey(&k.bytes)
+	for i := range packets {
+		p := &packets[i]
+		if p.Len < MinSize {
+			failed += k.single(buf, p, open)
+			continue
+		}
+		_ = p.in(buf) // or panic: kernels check no bounds
+		t := s.tray(p.Len)
+		if t.len != p.Len {
+			failed += k.empty(with, s, t, buf, packets, open)
+			t.len = p.Len
+		}
+		t.index[t.count] = int32(i)
+		t.count++
+		if t.count == with.lanes {
+			failed += k.empty(with, s, t, buf, packets, open)
+		}
+	}
+	for i := range s.trays {
+		failed += k.empty(with, s, &s.trays[i], buf, packets, open)
+	}
+	s.work.erase()
+	sorters.Put(s)
+	return failed
+}
+
+// tray is the one with packets of that length, or a free one, or the one that
+// must be emptied first.
+func (s *sorter) tray(length int32) *tray {
+	for i := range s.trays {
+		if t := &s.trays[i]; t.len == length || t.len == 0 {
+			return t
+		}
+	}
+	s.next = (s.next + 1) % len(s.trays)
+	return &s.trays[s.next]
+}
+
+// empty works on the packets of a tray and frees it.
+func (k *Key) empty(with *kernel, s *sorter, t *tray, buf []byte, packets []Packet, open bool) (failed int) {
+	if t.count >= with.least {
+		failed = s.work.process(with, buf, packets, t.index[:t.count], open)
+	} else {
+		for _, i := range t.index[:t.count] {
+			failed += k.single(buf, &packets[i], open)
+		}
+	}
+	t.len, t.count = 0, 0
+	return failed
+}
+
+// process hands the packets at those indexes, all of one length, to the kernel.
+func (work *group) process(with *kernel, buf []byte, packets []Packet, index []int32, open bool) (failed int) {
+	for lane := range with.lanes {
+		i := index[0]
+		if lane < len(index) {
+			i = index[lane]
+		}
+		work.offset[lane] = uint64(packets[i].Off + HeaderSize)
+		work.counter[lane] = packets[i].Counter(buf)
+	}
+	work.length = uint64(packets[index[0]].Len - MinSize)
+	with.run(work, &buf[0], open)
+	for lane, i := range index {
+		p := &packets[i]
+		tag := p.in(buf)[p.Len-TagSize:]
+		lower, upper := work.tag[0][lane], work.tag[1][lane]
+		if !open {
+			binary.LittleEndian.PutUint64(tag, lower)
+			binary.LittleEndian.PutUint64(tag[8:], upper)
+			continue
+		}
+		// Both halves in one comparison: it takes as long wherever they differ.
+		if binary.LittleEndian.Uint64(tag)^lower|binary.LittleEndian.Uint64(tag[8:])^upper != 0 {
+			p.Refuse(buf)
+			failed++
+		}
+	}
+	return failed
+}
+
+func (work *group) setKey(key *[KeySize]byte) {
+	for i := range work.key {
+		work.key[i] = binary.LittleEndian.Uint32(key[4*i:])
+	}
+}
+
+// erase zeroes what came from the key: the key itself, the one-time keys and
+// the key stream in the scratch, and the tags, which for a forgery would be a
+// valid signature that its sender could not make.
+func (work *group) erase() {
+	clear(work.key[:])
+	clear(work.tag[:])
+	clear(work.scratch[:])
+}
