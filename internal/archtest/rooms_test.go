@@ -13,7 +13,6 @@ type room struct {
 
 const (
 	crypto  = "golang.org/x/crypto/..."
-	cpu     = "golang.org/x/sys/cpu"
 	unix    = "golang.org/x/sys/..."
 	cpu     = "golang.org/x/sys/cpu"
 	netlink = "github.com/vishvananda/netlink/..."
