@@ -19,6 +19,8 @@ var pureEnough = map[string][]string{
 	// A Remote remembers a Diffie-Hellman result that is the same whoever
 	// computes it first.
 	"internal/noise": {"sync/atomic"},
+	// What the processor can do decides how fast a sum is added, not what it is.
+	"internal/packet": {"golang.org/x/sys/cpu"},
 }
 
 // What it may not name of the packages it may import.

@@ -12,6 +12,12 @@ import (
 // sum adds b to ac. Every b but the last one added must have even length.
 func sum(b []byte, ac uint64) uint64 {
 	var c uint64
+	if len(b) >= leastVectors && hasVectors {
+		var words uint64
+		words, b = sumVectors(b)
+		ac, c = bits.Add64(ac, words, 0)
+		ac += c
+	}
 	for len(b) >= 64 {
 		w := (*[64]byte)(b)
 		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[0:8]), 0)

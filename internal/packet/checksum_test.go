@@ -16,6 +16,19 @@ func TestSumAgainstRFC1071(t *testing.T) {
 	}
 }
 
+// In vectors, words are added as signed numbers: the extremes of both signs, at
+// every length at which something is left over, and at any alignment.
+func TestSumInVectors(t *testing.T) {
+	for _, pattern := range [][]byte{{0}, {0xff}, {0x7f, 0xff}, {0x80, 0}, {0, 0x80}, {0xff, 0x7f}, fill(1009)} {
+		all := bytes.Repeat(pattern, 1_000_000/len(pattern)+1)
+		for n := 250; n < 900; n++ {
+			checkSum(t, all[n%61:][:n])
+		}
+		checkSum(t, all[1:][:65535])
+		checkSum(t, all[:999_999])
+	}
+}
+
 func FuzzSum(f *testing.F) {
 	f.Add([]byte{1})
 	f.Add(bytes.Repeat([]byte{0xff}, 129))
