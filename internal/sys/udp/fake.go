@@ -189,7 +189,23 @@ func (c *FakeConn) Recv(bs []batch.Batch) (int, error) {
 	case <-c.closed:
 		return 0, os.ErrClosed
 	}
-	for n := 1; n < min(len(bs), MaxDepth); n++ {
+	return c.drain(bs, 1)
+}
+
+// TryRecv is Receiver's: a FakeConn lends no buffers, so it is its own.
+func (c *FakeConn) TryRecv(bs []batch.Batch) (int, error) {
+	if isClosed(c.closed) {
+		return 0, os.ErrClosed
+	}
+	return c.drain(bs, 0)
+}
+
+// NewReceiver is Shareable's.
+func (c *FakeConn) NewReceiver() Receiver { return c }
+
+// drain receives what waits behind the first n.
+func (c *FakeConn) drain(bs []batch.Batch, n int) (int, error) {
+	for ; n < min(len(bs), MaxDepth); n++ {
 		select {
 		case bs[n] = <-c.queue:
 		default:

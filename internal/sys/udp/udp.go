@@ -61,6 +61,19 @@ type Conn interface {
 	Close() error
 }
 
+// A Receiver is a way to receive from a Conn, with buffers of its own: Recv is
+// Conn's.
+type Receiver interface {
+	Recv(bs []batch.Batch) (n int, err error)
+	// TryRecv is Recv that does not wait: n is 0 when nothing is there.
+	TryRecv(bs []batch.Batch) (n int, err error)
+}
+
+// A Shareable is a Conn from which several goroutines may receive, each by a
+// Receiver of its own; every train comes to one of them. Its own Recv is one
+// more. The buffers of a Receiver that is not used cost nothing.
+type Shareable interface{ NewReceiver() Receiver }
+
 // A Pair is the sockets of both families on one port. Either may be nil where
 // the host lacks the family, but not both (A53, B21).
 type Pair struct {

@@ -1,0 +1,165 @@
+package udp
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/batch"
+	"wgd/internal/wire"
+)
+
+// receiver is a way to receive from a conn, with the buffers for it.
+type receiver struct {
+	conn   *conn
+	onRecv func(fd uintptr) bool
+
+	mu    sync.Mutex
+	wait  bool   // on EAGAIN, let the poller wait and call again
+	buf   []byte // all slots' data: trains of one read share it
+	slots []slot
+	hdrs  []mmsghdr
+	zones zones
+	depth int // asked
+	count int // received
+	spent int // messages to be made ready again
+	errno syscall.Errno
+}
+
+// slot is where one train is received. There is one until a deep Recv comes: a
+// tunnel that idles stays small.
+type slot struct {
+	iov     unix.Iovec
+	name    sockaddr
+	control [controlRoom]byte
+}
+
+const (
+	slotSize    = 65536 // the longest UDP payload there can be, and one byte more
+	controlRoom = 128
+)
+
+// maxSoft is how many errors in a row Recv takes for weather.
+const maxSoft = 100
+
+func newReceiver(c *conn) *receiver {
+	r := &receiver{conn: c}
+	r.onRecv = r.recvNow
+	return r
+}
+
+func (r *receiver) Recv(bs []batch.Batch) (int, error) { return r.receive(bs, true) }
+
+func (r *receiver) TryRecv(bs []batch.Batch) (int, error) { return r.receive(bs, false) }
+
+func (r *receiver) receive(bs []batch.Batch, wait bool) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wait = wait
+	depth := min(len(bs), MaxDepth)
+	if depth == 0 {
+		return 0, errors.New("Recv needs room for a train")
+	}
+	for soft := 0; ; soft++ {
+		r.prepare(depth)
+		if err := r.conn.raw.Read(r.onRecv); err != nil {
+			return 0, r.conn.pollError(err)
+		}
+		if r.spent = r.count; r.errno != 0 {
+			r.spent = depth
+		}
+		if r.errno == unix.EAGAIN && !wait {
+			return 0, nil
+		}
+		if errno := r.errno; errno != 0 && (soft == maxSoft || !isSoft(errno)) {
+			return 0, errno
+		}
+		if n := r.deliver(bs); n > 0 {
+			return n, nil
+		}
+	}
+}
+
+// isSoft: an ICMP error about something sent earlier, or a moment without
+// memory. To read it was to clear it.
+func isSoft(errno syscall.Errno) bool {
+	switch errno {
+	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN,
+		unix.ENOPROTOOPT, unix.EPROTO, unix.EMSGSIZE, unix.EACCES, unix.EPERM, unix.ENONET, unix.EOPNOTSUPP,
+		unix.ENOBUFS, unix.ENOMEM, unix.EINTR:
+		return true
+	}
+	return false
+}
+
+// prepare makes the first depth messages ready. The kernel overwrites the
+// lengths of those that it fills, which are few where little comes.
+func (r *receiver) prepare(depth int) {
+	if len(r.slots) < depth {
+		r.grow(depth)
+	}
+	for i := range r.spent {
+		h := &r.hdrs[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(controlRoom)
+		h.Flags = 0
+	}
+	r.depth, r.count, r.spent, r.errno = depth, 0, 0, 0
+}
+
+func (r *receiver) grow(depth int) {
+	r.buf = make([]byte, depth*slotSize)
+	r.slots = make([]slot, depth)
+	r.hdrs = make([]mmsghdr, depth)
+	r.spent = depth
+	for i := range r.slots {
+		s, h := &r.slots[i], &r.hdrs[i].hdr
+		s.iov.Base = &r.buf[i*slotSize]
+		s.iov.SetLen(slotSize)
+		h.Name, h.Control = &s.name[0], &s.control[0]
+		h.Iov = &s.iov
+		h.SetIovlen(1)
+	}
+}
+
+func (r *receiver) recvNow(fd uintptr) bool {
+	for {
+		if r.depth == 1 {
+			var n int
+			n, r.errno = r.conn.calls.recvmsg(fd, &r.hdrs[0].hdr)
+			r.hdrs[0].n, r.count = uint32(n), 1
+		} else {
+			r.count, r.errno = r.conn.calls.recvmmsg(fd, r.hdrs[:r.depth])
+		}
+		if r.errno != unix.EINTR {
+			return r.errno != unix.EAGAIN || !r.wait
+		}
+	}
+}
+
+// deliver describes what was received; what came cut short is left out.
+func (r *receiver) deliver(bs []batch.Batch) (n int) {
+	if r.errno != 0 {
+		return 0
+	}
+	for i := range r.count {
+		h, s := &r.hdrs[i], &r.slots[i]
+		from, scope := s.name.get(h.hdr.Namelen)
+		if h.hdr.Flags&unix.MSG_TRUNC != 0 || h.n > slotSize || !from.IsValid() {
+			continue
+		}
+		said := parseControl(s.control[:min(int(h.hdr.Controllen), len(s.control))])
+		b := &bs[n]
+		b.Buf, b.Off = r.buf, i*slotSize
+		b.Data = r.buf[b.Off : b.Off+int(h.n) : b.Off+int(h.n)]
+		if b.Stride = said.stride; b.Stride <= 0 || b.Stride > len(b.Data) {
+			b.Stride = len(b.Data)
+		}
+		b.Remote = wire.NewEndpoint(r.zones.with(from, scope), said.source, said.index)
+		b.ECN, b.TOS = said.tos&3, said.tos&^3
+		n++
+	}
+	return n
+}
