@@ -9,8 +9,6 @@ package aead
 import (
 	"crypto/cipher"
 	"encoding/binary"
-
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
 const (
@@ -59,7 +57,7 @@ type Key struct {
 
 // Set copies the key; the caller zeroes its own.
 func (k *Key) Set(b *[KeySize]byte) {
-	one, err := chacha20poly1305.New(b[:])
+	one, err := newCipher(b[:])
 	if err != nil {
 		panic("aead: " + err.Error()) // only a mode of the toolchain forbids the cipher
 	}

@@ -1,0 +1,53 @@
+//go:build nullaead
+
+// NO ENCRYPTION. NO AUTHENTICATION. With this file in the build, every packet
+// goes over the network as it is, for everybody to read and to forge.
+//
+// It serves one purpose: the benchmark compares wgd with the same program
+// without a cipher, to say how much of what this machine can relay is left when
+// packets are encrypted. It is in no build that is not made with -tags nullaead;
+// such a build warns whenever it starts, says so in --version, and does not
+// understand the traffic of any other.
+
+package aead
+
+import (
+	"crypto/cipher"
+	"errors"
+	"os"
+)
+
+// Encrypts is false: see above.
+const Encrypts = false
+
+const noEncryption = "NO ENCRYPTION (built with -tags nullaead, for benchmarks only)"
+
+func init() {
+	// No kernel works on groups: it would encrypt.
+	chosen, chosenName = kernel{}, noEncryption
+	os.Stderr.WriteString("WARNING: " + noEncryption + ": every packet can be read and forged by everybody\n")
+}
+
+// nullTag is the tag of every packet, so that only this build takes what it makes.
+const nullTag = "no encryption!!!"
+
+// nullCipher leaves texts as they are. Unlike other ciphers it works in place
+// alone: a text is where its result shall be, as sealOne and openOne have it.
+type nullCipher struct{}
+
+func newCipher([]byte) (cipher.AEAD, error) { return nullCipher{}, nil }
+
+func (nullCipher) NonceSize() int { return HeaderSize - nonceAt }
+func (nullCipher) Overhead() int  { return TagSize }
+
+func (nullCipher) Seal(dst, _, plaintext, _ []byte) []byte {
+	return append(dst[:len(dst)+len(plaintext)], nullTag...)
+}
+
+func (nullCipher) Open(dst, _, ciphertext, _ []byte) ([]byte, error) {
+	n := len(ciphertext) - TagSize
+	if n < 0 || string(ciphertext[n:]) != nullTag {
+		return nil, errors.New("not by a build without encryption")
+	}
+	return dst[:len(dst)+n], nil
+}
