@@ -46,12 +46,26 @@ func TestNothingAllocated(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: Encapsulate: %v allocations", name, n)
 		}
+		beside := a.enc.Beside()
+		if n := testing.AllocsPerRun(50, func() {
+			if beside.Plan(now, frames) {
+				beside.Seal()
+				beside.Dispatch()
+			}
+		}); n != 0 {
+			t.Errorf("%s: Plan, Seal, Dispatch: %v allocations", name, n)
+		}
 		i := 0
 		if n := testing.AllocsPerRun(50, func() {
 			for j := range reads[i] {
 				reads[i][j].Remote = a.at
 			}
-			b.dec.Receive(now, reads[i])
+			if i%2 == 0 || !b.dec.Simple(reads[i]) {
+				b.dec.Receive(now, reads[i])
+			} else {
+				b.dec.Open(now)
+				b.dec.Deliver(reads[i])
+			}
 			i++
 		}); n != 0 {
 			t.Errorf("%s: Receive: %v allocations", name, n)
@@ -60,13 +74,6 @@ func TestNothingAllocated(t *testing.T) {
 	if b.Drops.Count(DropForged)+b.Drops.Count(DropReplay) != 0 {
 		t.Error("measured the wrong thing")
 	}
-}
-
-func small(n int) (frames [][]byte) {
-	for i := range n {
-		frames = append(frames, frame(udpPacket(addrA, addrB, 64, byte(i))))
-	}
-	return frames
 }
 
 func BenchmarkEncapsulate64K(b *testing.B)   { benchmarkOut(b, tcpSuper(1, pattern(60720), 1380)) }

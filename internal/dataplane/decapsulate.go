@@ -33,9 +33,10 @@ type Decapsulator struct {
 	train [maxPackets]int32 // the batch that each came in
 	count int
 
-	reminder reminder
+	reminder *reminder
 	joined   packet.Coalescer
 	routes   *allowedips.Table[*peer.Peer]
+	opened   *index.Entry // see Open
 
 	// The last answer of routes, which is the next one too in most cases.
 	source netip.Addr
@@ -45,21 +46,25 @@ type Decapsulator struct {
 // NewDecapsulator returns a Decapsulator. It gives each message of type 1 to 3,
 // of exact length, to handshake, which must not keep msg.
 func NewDecapsulator(s *Shared, notes Notes, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
-	return &Decapsulator{Shared: s, notes: notes, handshake: handshake}
+	return &Decapsulator{Shared: s, notes: notes, handshake: handshake, reminder: &reminder{}}
 }
 
 // Receive carries in the trains of one read from the socket, joining packets
 // over the boundaries of trains. It decrypts in place.
 func (d *Decapsulator) Receive(now clock.Time, bs []batch.Batch) {
-	d.now = now
-	d.joined.Offloads = d.Offloads
-	d.routes = d.Routes.Load()
-	d.holder = nil
+	d.begin(now)
 	for i := range bs {
 		d.sort(bs, i)
 	}
 	d.open(bs)
 	d.write(d.joined.Flush())
+}
+
+func (d *Decapsulator) begin(now clock.Time) {
+	d.now = now
+	d.joined.Offloads = d.Offloads
+	d.routes = d.Routes.Load()
+	d.holder = nil
 }
 
 // sort tells the messages of a train apart: handshakes go their way at once,
@@ -84,34 +89,51 @@ func (d *Decapsulator) sort(bs []batch.Batch, i int) {
 				d.open(bs)
 			}
 			d.buf, d.index = buf, to
-			d.spans[d.count] = aead.Packet{Off: int32(off), Len: int32(len(msg))}
-			d.train[d.count] = int32(i)
-			d.count++
+			d.gather(off, len(msg), i)
 		}
 		off += len(msg)
 	}
 }
 
+func (d *Decapsulator) gather(off, size, train int) {
+	d.spans[d.count] = aead.Packet{Off: int32(off), Len: int32(size)}
+	d.train[d.count] = int32(train)
+	d.count++
+}
+
 // open authenticates what has gathered, notes it, and delivers it.
 func (d *Decapsulator) open(bs []batch.Batch) {
-	spans := d.spans[:d.count]
-	d.count = 0
-	if len(spans) == 0 {
+	if d.count == 0 {
 		return
 	}
+	if entry := d.authenticate(); entry != nil {
+		d.accept(entry, bs)
+	}
+	d.count = 0
+}
+
+// authenticate opens what has gathered where it lies; nil when there is no
+// session for it.
+func (d *Decapsulator) authenticate() *index.Entry {
+	spans := d.spans[:d.count]
 	entry := d.Index.Lookup(d.index)
 	if entry == nil || entry.Keypair == nil {
 		d.Drops.Add(DropIndex, len(spans))
-		return
+		return nil
 	}
-	k := entry.Keypair
-	if !k.Usable(d.now) { // A36
+	if !entry.Keypair.Usable(d.now) { // A36
 		d.Drops.Add(DropExpired, len(spans))
-		return
+		return nil
 	}
-	d.Drops.Add(DropForged, k.Open(d.buf, spans))
+	d.Drops.Add(DropForged, entry.Keypair.Open(d.buf, spans))
+	return entry
+}
+
+// accept notes and delivers what is authentic.
+func (d *Decapsulator) accept(entry *index.Entry, bs []batch.Batch) {
+	spans := d.spans[:d.count]
 	// After authentication: a forger must not move the window (A38).
-	d.Drops.Add(DropReplay, k.Accept(d.buf, spans))
+	d.Drops.Add(DropReplay, entry.Keypair.Accept(d.buf, spans))
 	if d.note(entry, spans, bs) {
 		d.deliver(entry.Peer, spans, bs)
 	}

@@ -30,6 +30,7 @@ const (
 // segmented to the place where it is sealed and from which it is sent.
 type Encapsulator struct {
 	*Shared
+	*recall
 	notes Notes
 
 	buf     []byte // datagrams back to back
@@ -44,15 +45,21 @@ type Encapsulator struct {
 	now clock.Time
 	mtu int
 
-	segments   packet.Segments
-	out        batch.Batch // here, so that it need not be allocated
+	segments packet.Segments
+	out      batch.Batch // here, so that it need not be allocated
+	errBuf   [packet.MaxErrorFrame]byte
+	errOut   [1][]byte
+
+	sent uint64 // datagrams handed to the socket so far
+
+	planned planned // see Plan
+}
+
+// recall is what is remembered from one batch to the next.
+type recall struct {
 	loop       loop
 	complaints bucket
-	errBuf     [packet.MaxErrorFrame]byte
-	errOut     [1][]byte
-
-	sent     uint64 // datagrams handed to the socket so far
-	reminder reminder
+	reminder   reminder
 }
 
 // destination is the peer to whom the packets in the buffer go.
@@ -73,7 +80,7 @@ type train struct {
 
 // NewEncapsulator returns an Encapsulator with its buffers.
 func NewEncapsulator(s *Shared, notes Notes) *Encapsulator {
-	return &Encapsulator{Shared: s, notes: notes, buf: make([]byte, maxBytes)}
+	return &Encapsulator{Shared: s, recall: &recall{}, notes: notes, buf: make([]byte, maxBytes)}
 }
 
 // Encapsulate carries frames (see package packet) out in their order. It does
@@ -139,12 +146,17 @@ func (e *Encapsulator) address(p *peer.Peer) {
 		return
 	}
 	e.send()
+	e.aim(p)
+	if e.to.key != nil && p.HasStaged() {
+		e.flush()
+	}
+}
+
+// aim looks up what there is to know of p as a destination.
+func (e *Encapsulator) aim(p *peer.Peer) {
 	e.to = destination{peer: p, key: e.session(p), endpoint: p.Endpoint(), limit: batch.MaxDatagram4 - overhead}
 	if e.to.endpoint.Remote.Addr().Is6() {
 		e.to.limit = batch.MaxDatagram6 - overhead
-	}
-	if e.to.key != nil && p.HasStaged() {
-		e.flush()
 	}
 }
 
@@ -246,9 +258,13 @@ func (e *Encapsulator) send() {
 	if e.count == 0 {
 		return
 	}
-	k := e.to.key
-	first, ok := k.Reserve(e.count)
-	if !ok || !k.Seal(e.buf, e.spans[:e.count], first) {
+	first, ok := e.to.key.Reserve(e.count)
+	e.dispatch(ok && e.to.key.Seal(e.buf, e.spans[:e.count], first))
+}
+
+// dispatch sends what is in the buffer, unless it could not be sealed.
+func (e *Encapsulator) dispatch(sealed bool) {
+	if !sealed {
 		// A37, or erased while packets gathered.
 		e.Drops.Add(DropSession, e.count)
 		e.to.key = nil

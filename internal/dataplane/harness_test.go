@@ -306,3 +306,10 @@ func pattern(n int) []byte {
 	}
 	return b
 }
+
+func small(n int) (frames [][]byte) {
+	for i := range n {
+		frames = append(frames, frame(udpPacket(addrA, addrB, 64, byte(i))))
+	}
+	return frames
+}
