@@ -1,7 +1,10 @@
 // Wgd is the interface itself: the daemon behind wg0. See wgd(8).
 package main
 
-import "wgd/internal/cli"
+import (
+	"wgd/internal/aead"
+	"wgd/internal/cli"
+)
 
 func main() { cli.Main(command()) }
 
@@ -51,6 +54,7 @@ func command() *cli.Command {
 			{Text: "An interface by hand:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
 			{Text: "An interface by wg-quick(8):", Lines: []string{"WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
 		},
+		Build:   []string{"AEAD: " + aead.Kernel()},
 		SeeAlso: []string{"wgconfig(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(8)", "wg-quick(8)"},
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wgd/conf"
+	"wgd/internal/aead"
 	"wgd/internal/cli"
 	"wgd/internal/sys/tun"
 	"wgd/wg"
@@ -61,6 +64,25 @@ func TestDemo(t *testing.T) {
 	}
 	if strings.Contains(stdout, "private-key: ") && !strings.Contains(stdout, "private-key: (hidden)") {
 		t.Error("a private key is shown")
+	}
+}
+
+// --version names what encrypts; a build that does not (for benchmarks) says so
+// there, and warns whatever it is called for.
+func TestVersionNamesTheCipher(t *testing.T) {
+	if _, out, _ := run("--version"); !strings.Contains(out, "\nAEAD: "+aead.Kernel()+"\n") || strings.Contains(out, "NO ENCRYPTION") {
+		t.Errorf("--version: %q", out)
+	}
+	program := filepath.Join(t.TempDir(), "wgd")
+	if out, err := exec.Command("go", "build", "-tags", "nullaead", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(program, "--version")
+	var warning strings.Builder
+	cmd.Stderr = &warning
+	out, err := cmd.Output()
+	if err != nil || !strings.Contains(string(out), "\nAEAD: NO ENCRYPTION") || !strings.Contains(warning.String(), "WARNING: NO ENCRYPTION") {
+		t.Errorf("--version: %q, with the warning %q, %v", out, warning.String(), err)
 	}
 }
 

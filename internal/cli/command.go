@@ -23,6 +23,7 @@ type Command struct {
 	Exit        []Entry // beyond 0, 1 and 2, which every command has
 	Examples    []Example
 	SeeAlso     []string // "wgd(8)"
+	Build       []string // lines that --version has after the release
 
 	// Steps runs the forms that follow each other in one command, where there
 	// are such (Form.Step): they share the streams of c.

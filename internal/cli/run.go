@@ -121,6 +121,9 @@ func builtin(command *Command, args []string, stdout io.Writer) (done bool, stat
 			return true, exitOK
 		case "--version":
 			fmt.Fprintf(stdout, "%s %s\n", command.Name, Version())
+			for _, line := range command.Build {
+				fmt.Fprintln(stdout, line)
+			}
 			return true, exitOK
 		case "--man":
 			if err := Check(command); err != nil {
