@@ -1,6 +1,14 @@
 package aead
 
+import "golang.org/x/sys/cpu"
+
 //go:generate go -C gen run .
 
 // kernels are in the order of preference.
-var kernels = []kernel{}
+var kernels = []kernel{
+	{name: "AVX-512", supported: hasAVX512, lanes: 8, least: 2, run: avx512},
+}
+
+func hasAVX512() bool {
+	return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
+}

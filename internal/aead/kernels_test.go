@@ -1,6 +1,11 @@
 package aead
 
-import "testing"
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
 
 // eachKernel runs a test with every kernel that this processor has, whatever the
 // size of the groups, and with x/crypto alone.
@@ -16,4 +21,48 @@ func eachKernel(t *testing.T, test func(*testing.T)) {
 		chosen = k
 		t.Run(k.name, test)
 	}
+}
+
+// BenchmarkKernels is ns for each packet, in the best of many short runs, so that
+// what else the machine does hardly counts.
+func BenchmarkKernels(b *testing.B) {
+	defer func(before kernel) { chosen = before }(chosen)
+	for _, length := range []int{48, 64, 96, 192, 512, 1420} {
+		for _, count := range []int{1, 2, 3, 4, 8, 16, 45} {
+			for _, k := range append([]kernel{{name: "x-crypto"}}, kernels...) {
+				if k.run != nil && !k.supported() {
+					continue
+				}
+				k.least = 1
+				b.Run(fmt.Sprintf("%dx%d/%s", count, length, k.name), func(b *testing.B) {
+					chosen = k
+					benchmarkKernel(b, count, length)
+				})
+			}
+		}
+	}
+}
+
+func benchmarkKernel(b *testing.B, count, length int) {
+	k := keyOf([KeySize]byte{1})
+	buf, packets := layOut(slices.Repeat([][]byte{make([]byte, length)}, count)...)
+	work := make([]byte, len(buf))
+	rounds := max(1, 20_000/(count*(length/2+100)))
+	var seal, open time.Duration = time.Hour, time.Hour
+	for b.Loop() {
+		start := time.Now()
+		for range rounds {
+			k.Seal(buf, packets, 1)
+		}
+		seal = min(seal, time.Since(start))
+		copy(work, buf)
+		start = time.Now()
+		if k.Open(work, packets) != 0 {
+			b.Fatal("does not open")
+		}
+		open = min(open, time.Since(start))
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(seal.Nanoseconds())/float64(rounds*count), "ns/sealed")
+	b.ReportMetric(float64(open.Nanoseconds())/float64(count), "ns/opened")
 }

@@ -102,7 +102,7 @@ func (work *group) process(with *kernel, buf []byte, packets []Packet, index []i
 			continue
 		}
 		// Both halves in one comparison: it takes as long wherever they differ.
-		if binary.LittleEndian.Uint64(tag)^lower|binary.LittleEndian.Uint64(tag[8:])^upper != 0 {
+		if (binary.LittleEndian.Uint64(tag)^lower)|(binary.LittleEndian.Uint64(tag[8:])^upper) != 0 {
 			p.Refuse(buf)
 			failed++
 		}

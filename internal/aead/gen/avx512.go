@@ -1,14 +1,197 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// avx512 is the kernel for AVX-512 F, BW, DQ and VL: eight packets at once.
-func avx512(c *build.Context) {
-	length := field(c, c.Load(c.Param("work"), reg.RDI), "length")
-	c.MOVQ(length, reg.RCX)
-	c.VZEROUPPER()
-	c.RET()
+// The kernels for AVX-512 work on eight packets at once, one in each lane.
+//
+// ChaCha20 has a lane of 32 bits for a block: a state is 16 registers, one for
+// each word of the block, and in each of them lane 0 to 7 is a block of packet 0
+// to 7 and lane 8 to 15 the next block of the same packets. Two such states,
+// four blocks of each packet, are worked on at once: that is all 32 registers,
+// and enough that is independent to hide the latency of an addition.
+//
+// The key stream is transposed into rows, 64 bytes of one packet each, and goes
+// through the scratch, 2 KB at a time, so that all stays in the first cache.
+// From there each 64 bytes of all packets are worked on at once: row ^ text is
+// stored, and the ciphertext is transposed into columns, eight bytes of each
+// packet in a register. Two columns are a block of Poly1305 for each of eight
+// packets, in lanes of 64 bits.
+//
+// Poly1305 takes four blocks at a time, by h = (h+m0)·r⁴ + m1·r³ + m2·r² + m3·r,
+// so that only one in four multiplications waits for the one before, and only
+// one carry is made for four blocks.
+type kernel512 struct {
+	*build.Context
+	poly   poly512
+	mem    scratch512
+	table  tables512
+	labels int
+}
+
+// poly512 is the arithmetic modulo 2^130-5 in eight lanes of 64 bits. A number
+// is in registers, little-endian, in limbs of as many bits as suit the
+// multiplication. Sums and what else a poly512 keeps to itself are in z[16:32].
+type poly512 interface {
+	// limbs is how many limbs a number has; powerSize what keep stores, in bytes.
+	limbs() int
+	powerSize() int
+	// constants loads what the other steps need.
+	constants()
+	// split makes limbs of 128 bits.
+	split(lo, hi reg.VecPhysical, m []reg.VecPhysical)
+	// withTop sets the bit above the 128 of a block.
+	withTop(m []reg.VecPhysical)
+	// keep stores a power of r with what the multiplication by it needs.
+	keep(r []reg.VecPhysical, power operand.Mem)
+	// multiply adds the product of m and a power to the sum, or begins the sum.
+	multiply(m []reg.VecPhysical, power operand.Mem, begin bool)
+	// carry makes the sum a number again, whose limbs are small enough to be
+	// added to those of a block and be multiplied.
+	carry(h []reg.VecPhysical)
+	// finish reduces h completely; the lower 128 bits of it.
+	finish(h []reg.VecPhysical, lo, hi reg.VecPhysical)
+}
+
+// scratch512 is the layout of the group's scratch, from its first address that
+// is a multiple of 64: what a load takes from it never crosses a cache line.
+type scratch512 struct {
+	rotate [2]operand.Mem // the masks that rotate by 16 and by 8
+	nonce  [2]operand.Mem
+	blocks [2]operand.Mem // numbers of the blocks in the two states
+	pad    [2]operand.Mem // the second half of the one-time keys
+	stream operand.Mem    // four blocks of eight packets, a row each: block 0 of packets 0 to 7, block 1, …
+	hash   operand.Mem    // of the text so far, in limbs
+	powers [4]operand.Mem // r, r², r³, r⁴
+}
+
+// tables512 are the constants in read-only memory.
+type tables512 struct {
+	sigma       operand.Mem // RFC 8439, 2.3
+	firstBlocks operand.Mem // the numbers of the first four blocks, in the lanes of two states
+	four        operand.Mem
+	rotations   [2]operand.Mem // by 16 and by 8 bits, for the bytes of 128 bits
+	clamp       operand.Mem    // RFC 8439, 2.5
+}
+
+// Registers that keep their meaning throughout.
+var (
+	work    = reg.RDI
+	scratch = reg.RSI // aligned
+	texts   = [8]reg.GPPhysical{reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13, reg.R14, reg.R15}
+	at      = reg.RAX // the position in every text, in bytes
+	left    = reg.RCX // bytes of every text from there
+	row     = reg.RBX // the next unused rows of the key stream
+	ready   = reg.RDX // how many times eight rows are unused
+	masked  = reg.K1  // the bytes of a row that belong to the text, if it is the last
+)
+
+var z = [32]reg.VecPhysical{
+	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
+	reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+	reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
+	reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+}
+
+// Registers of the part that works on texts: two sets of eight rows or columns,
+// the columns at last in the first, and two numbers.
+var (
+	columns, others = z[0:8], z[8:16]
+	number, another = z[8:13], z[0:5]
+)
+
+const (
+	rowSize  = 64
+	rowsSize = 8 * rowSize // one block of every packet
+)
+
+// avx512 is the kernel for AVX-512 F, BW, DQ and VL.
+func avx512(c *build.Context) { write512(c, &limbs26{Context: c}) }
+
+func write512(c *build.Context, poly poly512) {
+	k := kernel512{Context: c, poly: poly}
+	k.Comment("The group: scratch, texts, nonces.")
+	k.layOut()
+	k.tables()
+	k.loadGroup()
+	k.loadNonces()
+
+	k.Comment("The first key stream: its first block is the key of Poly1305.")
+	k.LEAQ(operand.Mem{Base: left, Disp: rowSize}, at)
+	k.CMPQ(at, operand.Imm(2*rowSize))
+	k.JBE(operand.LabelRef("firstHalf"))
+	k.keyStream(2)
+	k.JMP(operand.LabelRef("oneTimeKey"))
+	k.Label("firstHalf")
+	k.keyStream(1)
+	k.Label("oneTimeKey")
+	k.oneTimeKey()
+
+	k.Comment("The texts.")
+	k.XORL(at.As32(), at.As32())
+	k.texts()
+	k.lastBlocks()
+	k.tags()
+	k.VZEROUPPER()
+	k.RET()
+}
+
+// layOut decides what is where in the scratch and aligns it.
+func (k *kernel512) layOut() {
+	k.Load(k.Param("work"), work)
+	start := field(k.Context, work, "scratch")
+	k.LEAQ(start.Offset(63), scratch)
+	k.ANDQ(operand.I8(-64), scratch)
+	next := 0
+	take := func(size int) operand.Mem {
+		m := operand.Mem{Base: scratch, Disp: next}
+		next += size
+		return m
+	}
+	k.mem.rotate = [2]operand.Mem{take(64), take(64)}
+	k.mem.nonce = [2]operand.Mem{take(64), take(64)}
+	k.mem.blocks = [2]operand.Mem{take(64), take(64)}
+	k.mem.pad = [2]operand.Mem{take(64), take(64)}
+	k.mem.stream = take(4 * rowsSize)
+	k.mem.hash = take(64 * k.poly.limbs())
+	for i := range k.mem.powers {
+		k.mem.powers[i] = take(k.poly.powerSize())
+	}
+}
+
+func (k *kernel512) tables() {
+	k.table = tables512{
+		sigma: table(k.Context, "sigma", 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574),
+		firstBlocks: table(k.Context, "firstBlocks",
+			0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1,
+			2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3),
+		four: table(k.Context, "four", 4),
+		rotations: [2]operand.Mem{
+			table(k.Context, "rotate16", 0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e),
+			table(k.Context, "rotate8", 0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f),
+		},
+		clamp: table(k.Context, "clamp", 0x0fffffff, 0x0ffffffc, 0x0ffffffc, 0x0ffffffc),
+	}
+}
+
+// newLabel is a label that no other has.
+func (k *kernel512) newLabel(name string) string {
+	k.labels++
+	return fmt.Sprintf("%s%d", name, k.labels)
+}
+
+// loadGroup loads the addresses of the texts and their length.
+func (k *kernel512) loadGroup() {
+	offsets := field(k.Context, work, "offset")
+	k.Load(k.Param("base"), at)
+	for i, text := range texts {
+		k.MOVQ(offsets.Offset(8*i), text)
+		k.ADDQ(at, text)
+	}
+	k.MOVQ(field(k.Context, work, "length"), left)
 }
