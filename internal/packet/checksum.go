@@ -32,18 +32,47 @@ func sum(b []byte, ac uint64) uint64 {
 		ac += c
 		b = b[64:]
 	}
-	for len(b) >= 8 {
-		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(b), 0)
+	if len(b) >= 32 {
+		w := (*[32]byte)(b)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[0:8]), 0)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[8:16]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[16:24]), c)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[24:32]), c)
 		ac += c
+		b = b[32:]
+	}
+	if len(b) >= 16 {
+		w := (*[16]byte)(b)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[0:8]), 0)
+		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(w[8:16]), c)
+		ac += c
+		b = b[16:]
+	}
+	ac, c = bits.Add64(ac, sumShort(b), 0)
+	return ac + c
+}
+
+// sumShort adds less than 16 bytes.
+func sumShort(b []byte) uint64 {
+	var ac, c uint64
+	if len(b) >= 8 {
+		ac = binary.NativeEndian.Uint64(b)
 		b = b[8:]
 	}
-	if len(b) > 0 {
-		var rest [8]byte
-		copy(rest[:], b)
-		ac, c = bits.Add64(ac, binary.NativeEndian.Uint64(rest[:]), 0)
-		ac += c
+	var rest uint64
+	if len(b) >= 4 {
+		rest = uint64(binary.NativeEndian.Uint32(b))
+		b = b[4:]
 	}
-	return ac
+	if len(b) >= 2 {
+		rest += uint64(binary.NativeEndian.Uint16(b))
+		b = b[2:]
+	}
+	if len(b) > 0 {
+		rest += uint64(binary.NativeEndian.Uint16([]byte{b[0], 0}))
+	}
+	ac, c = bits.Add64(ac, rest, 0)
+	return ac + c
 }
 
 // fold makes 16 bits of a sum. Only a sum of nothing but zeros gives zero.

@@ -7,8 +7,8 @@ import "golang.org/x/sys/cpu"
 var hasVectors = cpu.X86.HasAVX2
 
 const (
-	turnOfVectors = 128
-	leastVectors  = 2 * turnOfVectors
+	turnOfVectors = 64
+	leastVectors  = 4 * turnOfVectors
 )
 
 // sumVectors adds what can be added in vectors, and returns what is left. b has

@@ -4,8 +4,8 @@
 
 package packet
 
-// sumAVX2 adds the words of turns times 128 bytes from p, each less 32768. There are
-// 1 to 8,000 turns.
+// sumAVX2 adds the words of turns times 64 bytes from p, each less 32768. There are
+// 1 to 16,000 turns.
 //
 //go:noescape
 func sumAVX2(p *byte, turns int) int64

@@ -17,28 +17,18 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X1, Y1
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
-	VPXOR        Y4, Y4, Y4
-	VPXOR        Y5, Y5, Y5
 
 next:
-	VPXOR        (AX), Y0, Y6
-	VPMADDWD     Y6, Y1, Y6
-	VPADDD       Y6, Y2, Y2
-	VPXOR        32(AX), Y0, Y6
-	VPMADDWD     Y6, Y1, Y6
-	VPADDD       Y6, Y3, Y3
-	VPXOR        64(AX), Y0, Y6
-	VPMADDWD     Y6, Y1, Y6
-	VPADDD       Y6, Y4, Y4
-	VPXOR        96(AX), Y0, Y6
-	VPMADDWD     Y6, Y1, Y6
-	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x80, AX
+	VPXOR        (AX), Y0, Y4
+	VPMADDWD     Y4, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VPXOR        32(AX), Y0, Y4
+	VPMADDWD     Y4, Y1, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x40, AX
 	DECQ         CX
 	JNZ          next
 	VPADDD       Y3, Y2, Y2
-	VPADDD       Y4, Y2, Y2
-	VPADDD       Y5, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X0
 	VPMOVSXDQ    X0, Y0
 	VPMOVSXDQ    X2, Y1

@@ -11,7 +11,7 @@ import (
 
 const (
 	vector = 32 // bytes
-	lines  = 4  // vectors in one turn of the loop, each with a sum of its own
+	lines  = 2  // vectors in one turn of the loop, each with a sum of its own
 	turn   = lines * vector
 )
 
@@ -21,18 +21,18 @@ const (
 // calls adds 32768 for each word afterwards.
 //
 // A sum has 32 bits. Each turn adds a pair to it, of 17 bits, and in the end
-// four of them come together: so 8,000 turns are safe. The longest packet has 511.
+// two of them come together: so 16,000 turns are safe. The longest packet has 1,023.
 func main() {
 	ConstraintExpr("amd64")
 	TEXT("sumAVX2", NOSPLIT, "func(p *byte, turns int) int64")
 	Pragma("noescape")
-	Doc("sumAVX2 adds the words of turns times 128 bytes from p, each less 32768. There are",
-		"1 to 8,000 turns.")
+	Doc("sumAVX2 adds the words of turns times 64 bytes from p, each less 32768. There are",
+		"1 to 16,000 turns.")
 	p := Load(Param("p"), GP64())
 	turns := Load(Param("turns"), GP64())
 
 	flip, ones := constant(0x8000), constant(1)
-	sums := [lines]VecVirtual{YMM(), YMM(), YMM(), YMM()}
+	sums := [lines]VecVirtual{YMM(), YMM()}
 	for _, s := range sums {
 		VPXOR(s, s, s)
 	}
