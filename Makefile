@@ -63,7 +63,8 @@ interop:
 	$(call part,interop: wireguard-go$(comma) wg and wg-quick; ours built with the race detector)
 	cd test/interop && E2E_RACE=1 $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
 
-# make bench BENCH='-runs 5 -seconds 10'
+# As root; less than ten minutes. make bench BENCH=-quick takes one or two, and
+# make bench BENCH='-write docs/performance.md' keeps the table.
 bench:
 	$(GO) run ./test/bench $(BENCH)
 

@@ -2,10 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"wgd/test/lab"
 )
 
 func TestSummarize(t *testing.T) {
@@ -25,7 +32,7 @@ func TestSummarize(t *testing.T) {
 
 // A figure at its floor is good enough; what is no number never is.
 func TestFloors(t *testing.T) {
-	least, most, absolute := &floor{least: true, limit: 1.5}, &floor{limit: 0.65}, &floor{absolute: true, limit: 40}
+	least, most, absolute := atLeast(1.5), atMost(0.65), &floor{absolute: true, limit: 40}
 	for _, c := range []struct {
 		floor       *floor
 		ours, ratio float64
@@ -41,8 +48,41 @@ func TestFloors(t *testing.T) {
 	}
 }
 
-// Every row with a floor is measured without being asked for, every trial has
-// the names of its figures, and no name stands for two.
+// The rows and limits are those that were promised: this test is where they can
+// be read at a glance, and a changed one is seen.
+func TestPromises(t *testing.T) {
+	want := `
+tcp ≥ 3× beside wireguard-go
+tcp4 ≥ 3× beside wireguard-go
+tcp-reverse ≥ 3× beside wireguard-go
+share ≥ 75 % beside no encryption
+tcp-cpu ≤ 0.3× beside wireguard-go
+udp64 ≥ 3.5× beside wireguard-go
+tcp-nogso ≥ 2.8× beside wireguard-go
+ping ≤ 0.6× beside wireguard-go
+ping-load ≤ 0.4× beside wireguard-go
+ping-full ≤ 0.4× beside wireguard-go
+ipv6 ≥ 95 % beside IPv4
+memory ≤ 40 MB beside wireguard-go
+`
+	got := "\n"
+	for _, r := range rows {
+		if r.floor == nil {
+			continue
+		}
+		beside := sideNames[r.beside]
+		if r.beside == rival {
+			beside = lab.Theirs
+		}
+		got += fmt.Sprintf("%s %s beside %s\n", r.id, r.floor.text(r.percent, r.unit), beside)
+	}
+	if got != want {
+		t.Errorf("%s\nis promised, not\n%s", got, want)
+	}
+}
+
+// Every row with a target is measured without being asked for, and so are the
+// handshakes; no name stands for two.
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range rows {
@@ -50,12 +90,36 @@ func TestRows(t *testing.T) {
 			t.Errorf("two rows %s", r.id)
 		}
 		seen[r.id] = true
-		if r.floor != nil && !(options{}).selects(r) {
-			t.Errorf("%s has a floor and is left out", r.id)
+		usual := r.floor != nil || r.from == asResponder || r.from == asInitiator
+		if (options{}).selects(r) != usual {
+			t.Errorf("%s is measured wrongly, or left out", r.id)
 		}
 		if !(options{all: true}).selects(r) || !(options{only: []string{r.id}}).selects(r) || (options{only: []string{"x"}}).selects(r) {
 			t.Errorf("%s is selected wrongly", r.id)
 		}
+	}
+}
+
+// A trial is measured with the sides that the selected rows compare, and with no other.
+func TestSides(t *testing.T) {
+	for _, c := range []struct {
+		o    options
+		of   *trial
+		want []side
+	}{
+		{options{}, oneStream, []side{ours, rival, relay, oursIPv6}},
+		{options{all: true}, oneStream, []side{ours, rival, relay, oursIPv6, rivalIPv6}},
+		{options{only: []string{"share"}}, oneStream, []side{ours, relay}},
+		{options{only: []string{"ipv6"}}, oneStream, []side{ours, oursIPv6}},
+		{options{}, smallUDP, []side{ours, rival}},
+		{options{only: []string{"tcp"}}, smallUDP, nil},
+	} {
+		if got := c.o.sides(c.of); !slices.Equal(got, c.want) {
+			t.Errorf("%+v, %s: %v, want %v", c.o, c.of.title, got, c.want)
+		}
+	}
+	if got := (options{only: []string{"udp64", "share", "tcp"}}).trials(); !slices.Equal(got, []*trial{oneStream, smallUDP}) {
+		t.Error("the trials of three rows are", got)
 	}
 }
 
@@ -66,7 +130,8 @@ func TestOptions(t *testing.T) {
 	}
 	for name, o := range map[string]options{
 		"no runs": {length: time.Second}, "no time": {runs: 1},
-		"no row": {runs: 1, length: time.Second, only: []string{"tcp", "nonsense"}},
+		"no row":      {runs: 1, length: time.Second, only: []string{"tcp", "nonsense"}},
+		"no document": {runs: 1, length: time.Second, file: "a file that does not exist"},
 	} {
 		if o.check(nil) == nil {
 			t.Error(name, "is accepted")
@@ -77,25 +142,43 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// The table as a person sees it and as a program does, with a floor met and one missed.
+// sample is a table with a target met, one missed, and one of each other kind.
+func sample() *results {
+	one := &trial{asked: 1}
+	r := &results{rival: "wireguard-go", took: 90 * time.Second}
+	rounds := []round{
+		{foreign: 0.02, figures: [sidesCount][]float64{ours: {4, 3, 23}, rival: {2, 4, 250}, relay: {5, 1, 0}}},
+		{foreign: 0.05, figures: [sidesCount][]float64{ours: {3, 2, 23}, rival: {2, 4, 250}, relay: {6, 1, 0}}},
+		{foreign: 0.01, figures: [sidesCount][]float64{ours: {5, 4, 23}, rival: {2, 4, 250}, relay: {6, 1, 0}}},
+	}
+	for _, row := range complete([]row{
+		{id: "tcp", title: "one stream", unit: "Gbit/s", from: &trial{}, floor: atLeast(1.5)},
+		{id: "cpu", title: "its CPU", unit: "s/GB", from: &trial{}, figure: 1, floor: atMost(0.65)},
+		{id: "share", title: "share", unit: "Gbit/s", from: &trial{}, beside: relay, percent: true, floor: atLeast(0.6)},
+		{id: "memory", title: "peers", unit: "MB", from: &trial{}, figure: 2, floor: &floor{absolute: true, limit: 22}},
+		{id: "ping", title: "ping", unit: "ms", from: one},
+	}) {
+		r.add(row, rounds)
+	}
+	return r
+}
+
+var here = surroundings{when: time.Unix(0, 0).UTC(), processor: "Abacus", cores: 2, kernel: "6.18", aead: "fingers", ours: "wgd 1", theirs: "wireguard-go v0"}
+
+// The table as a person sees it and as a program does.
 func TestTable(t *testing.T) {
-	trial := &trial{rows: []row{
-		{"tcp", "one stream", "Gbit/s", true, &floor{least: true, limit: 1.5}},
-		{"cpu", "its CPU", "s/GB", true, &floor{limit: 0.65}},
-		{"ping", "ping", "ms", true, nil},
-	}}
-	r := &results{rival: "wireguard-go"}
-	r.add(trial, options{}, []round{
-		{ours: []float64{4, 3, 0.2}, theirs: []float64{2, 4, 0.4}, foreign: 0.02},
-		{ours: []float64{3, 2, 0.1}, theirs: []float64{2, 4, 0.5}, foreign: 0.05},
-		{ours: []float64{5, 4, 0.3}, theirs: []float64{2, 4, 0.5}, foreign: 0.01},
-	})
+	r := sample()
 	var b strings.Builder
-	r.write(&b)
-	for _, want := range []string{"4.00", "2.00×", "(1.50–2.50)", "≥ 1.5×   ok", "0.750×", "≤ 0.65×  MISS", "0.500×", "2 %"} {
+	r.write(&b, here)
+	for _, want := range []string{"1 January 1970 00:00 UTC: wgd 1 beside wireguard-go v0, on 2 cores (Abacus), Linux 6.18, go", "AEAD kernel: fingers.\n",
+		"4.00", "2.00× (1.50–2.50)     ≥ 1.5×   ok\n", "0.750× (0.500–1.00)   ≤ 0.65×  MISSED\n", "no encryption: 6.00  80.0 % (50.0–83.3)", "≥ 60 %   ok\n",
+		"≤ 22 MB  MISSED\n", "Medians of 3 rounds in 90 s", " 2 % of the machine"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
+	}
+	if strings.Contains(b.String(), "fell short") {
+		t.Error("a rate that was reached is complained about")
 	}
 	if !r.missed() {
 		t.Error("nothing is missed")
@@ -104,10 +187,69 @@ func TestTable(t *testing.T) {
 	if err := r.writeJSON(&b); err != nil || !json.Valid([]byte(b.String())) || !strings.Contains(b.String(), `"ok": false`) {
 		t.Errorf("%v\n%s", err, b.String())
 	}
-	r = &results{rival: "other"}
-	r.add(trial, options{against: "other"}, []round{{ours: []float64{1, 1, 1}, theirs: []float64{1, 1, 1}}})
-	if r.missed() {
-		t.Error("an older build is held to the floors")
+}
+
+// An older build that is compared with has no targets.
+func TestAgainst(t *testing.T) {
+	r := newResults(options{against: "older-wgd"})
+	r.add(row{from: &trial{}, side: ours, beside: rival, floor: atLeast(3)}, []round{{figures: [sidesCount][]float64{ours: {1}, rival: {1}}}})
+	if r.missed() || r.lines[0].Floor != "" {
+		t.Error("an older build is held to the targets")
+	}
+}
+
+// Where a program does not reach the rate that a row is about, the table says
+// which rate it was.
+func TestShortOfTheRate(t *testing.T) {
+	r := newResults(options{})
+	r.add(row{title: "ping beside 1 Gbit/s", from: loadPing, side: ours, beside: rival},
+		[]round{{figures: [sidesCount][]float64{ours: {0.1, 0.99}, rival: {0.4, 0.812}}}})
+	if want := "ping beside 1 Gbit/s: with wireguard-go the load reached 0.812 Gbit/s, not 1."; !slices.Equal(r.notes, []string{want}) {
+		t.Errorf("%q", r.notes)
+	}
+}
+
+// The table replaces the one of a document and leaves everything else.
+func TestWriteInto(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.md")
+	r := sample()
+	if err := os.WriteFile(file, []byte("before\n"+tableBegins+"old\n"+tableEnds+"after\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.writeInto(file, here); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(text)
+	if strings.Contains(got, "old") || strings.Count(got, "Abacus") != 1 || !strings.HasPrefix(got, "before\n"+tableBegins) || !strings.HasSuffix(got, tableEnds+"after\n") {
+		t.Errorf("the document is now\n%s", got)
+	}
+	if want := "| one stream, Gbit/s | 4.00 | 2.00 | 2.00× (1.50–2.50) | ≥ 1.5× | ok |\n"; !strings.Contains(got, want) {
+		t.Errorf("no %q in\n%s", want, got)
+	}
+	if os.WriteFile(file, []byte("no place\n"), 0o644); r.writeInto(file, here) == nil {
+		t.Error("a document without a place for the table is written")
+	}
+}
+
+// The page that the table is for has a place for it.
+func TestPageHasAPlace(t *testing.T) {
+	if err := (options{runs: 1, length: time.Second, file: "../../docs/performance.md"}).check(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestProcessor(t *testing.T) {
+	if got := processor("processor\t: 0\nmodel name\t: Some  CPU @ 3\nflags: fpu\n"); got != "Some CPU @ 3" {
+		t.Error(got)
+	}
+	if got := processor("CPU implementer : 0x41\n"); got != "unknown" {
+		t.Error(got)
 	}
 }
 
@@ -119,13 +261,13 @@ func TestUndisturbed(t *testing.T) {
 }
 
 func TestJobsSurviveTheWay(t *testing.T) {
-	j := job{Role: "tcp-source", Remote: "fd00::1", Streams: 4, Rate: 2e8, Size: 64}
+	j := job{Role: "tcp-source", Remote: "fd00::1", Streams: 4, Rate: 2e8, Size: 64, Crowd: &crowd{Seed: 7, Peers: 3}}
 	text, err := json.Marshal(j)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got job
-	if err := json.Unmarshal(text, &got); err != nil || got != j {
+	if err := json.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(got, j) {
 		t.Errorf("%s: %+v, %v", text, got, err)
 	}
 	if err := work(`{"Role":"nonsense"}`); err == nil {

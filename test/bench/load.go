@@ -29,6 +29,8 @@ type job struct {
 	Streams int     `json:",omitempty"`
 	Rate    float64 `json:",omitempty"` // bits a second; 0: all that goes
 	Size    int     `json:",omitempty"`
+	Count   int     `json:",omitempty"` // of pings, or of handshakes
+	Crowd   *crowd  `json:",omitempty"` // the peers that a worker plays
 }
 
 // reading is a worker's answer.
@@ -36,6 +38,15 @@ type reading struct {
 	Bytes, Packets uint64
 	Nanoseconds    int64 // of the monotonic clock; of a ping: its round trip
 }
+
+// since is what passed after an earlier reading.
+func (r reading) since(before reading) reading {
+	return reading{r.Bytes - before.Bytes, r.Packets - before.Packets, r.Nanoseconds - before.Nanoseconds}
+}
+
+func (r reading) seconds() float64      { return float64(r.Nanoseconds) / 1e9 }
+func (r reading) milliseconds() float64 { return float64(r.Nanoseconds) / 1e6 }
+func (r reading) gigabits() float64     { return float64(r.Bytes) * 8 / r.seconds() / 1e9 }
 
 // workerPort is where every sink listens.
 const workerPort = 5001
@@ -46,6 +57,8 @@ var roles = map[string]func(job) (answer func() (reading, error), err error){
 	"udp-sink":   udpSink,
 	"udp-source": udpSource,
 	"ping":       pinger,
+	"initiators": initiators,
+	"responders": responders,
 }
 
 // becomeLoad does not return in a process that was started as a worker.

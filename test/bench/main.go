@@ -1,11 +1,11 @@
 // Bench measures the tunnel beside wireguard-go's, on this machine, now: for
-// each of the two daemons a pair of simulated hosts and a wire between them.
-// Runs alternate, so that a machine whose speed drifts treats both alike, and a
-// run during which other programs were busy is repeated; ratios count, absolute
-// figures move. The rows are in rows.go. Where a floor is set and missed, the
-// exit status is 1.
+// each program two simulated hosts and a wire between them. In each round every
+// row is measured with every program, one right after the other, so that a
+// machine whose speed drifts treats all alike; rounds during which other programs
+// were busy are repeated. Ratios count, absolute figures move. The rows are in
+// rows.go. Where a target is missed, the exit status is 1.
 //
-//	go run ./test/bench [-runs N] [-seconds N] [-all] [-only ROW,...] [-json]
+//	go run ./test/bench [-quick] [-write FILE] [-runs N] [-seconds N] [-all] [-only ROW,...] [-against FILE] [-json]
 package main
 
 import (
@@ -23,6 +23,7 @@ import (
 
 type options struct {
 	runs   int
+	again  bool          // measure disturbed rounds again
 	length time.Duration // of one measurement
 	json   bool
 	all    bool
@@ -30,6 +31,7 @@ type options struct {
 	nice   int
 
 	against string // a program in place of wireguard-go
+	file    string // a document to write the table into
 }
 
 func main() {
@@ -43,21 +45,27 @@ func main() {
 		os.Exit(1)
 	}
 	if missed {
-		fmt.Fprintln(os.Stderr, "bench: a floor is missed")
+		fmt.Fprintln(os.Stderr, "bench: a target is missed")
 		os.Exit(1)
 	}
 }
 
 func parse() options {
 	var o options
-	flag.IntVar(&o.runs, "runs", 5, "runs of each daemon")
-	seconds := flag.Float64("seconds", 5, "length of one measurement")
+	flag.IntVar(&o.runs, "runs", 5, "rounds: how often each row is measured with each program")
+	seconds := flag.Float64("seconds", 2, "length of one measurement")
+	quick := flag.Bool("quick", false, "one round of one second: to see that all works; its figures say little")
 	flag.BoolVar(&o.json, "json", false, "print JSON, with every sample")
-	flag.BoolVar(&o.all, "all", false, "also the rows without a floor")
-	flag.IntVar(&o.nice, "nice", -10, "nice value of both daemons and the load; 0 leaves it as it is")
-	flag.StringVar(&o.against, "against", "", "compare with this program, say an older wgd, instead of wireguard-go; no floors then")
+	flag.BoolVar(&o.all, "all", false, "also the rows without a target")
+	flag.IntVar(&o.nice, "nice", -10, "nice value of the daemons and the load; 0 leaves it as it is")
+	flag.StringVar(&o.against, "against", "", "compare with this program, say an older wgd, instead of wireguard-go; no targets then")
+	flag.StringVar(&o.file, "write", "", "write the table into this document, between the lines that mark its place: docs/performance.md")
 	only := flag.String("only", "", "these rows alone, comma-separated: "+strings.Join(ids(rows), ", "))
 	flag.Parse()
+	if *quick {
+		o.runs, *seconds = 1, 1
+	}
+	o.again = !*quick
 	o.length = time.Duration(*seconds * float64(time.Second))
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
@@ -81,6 +89,11 @@ func (o options) check(rest []string) error {
 			return fmt.Errorf("-only %q: no such row; there are %s", id, strings.Join(ids(rows), ", "))
 		}
 	}
+	if o.file != "" { // before the minutes of measuring
+		if _, _, err := place(o.file); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -89,7 +102,7 @@ func (o options) selects(r row) bool {
 	if len(o.only) > 0 {
 		return slices.Contains(o.only, r.id)
 	}
-	return o.all || r.usual
+	return o.all || !r.extra
 }
 
 func bench(o options) (missed bool, err error) {
@@ -102,6 +115,7 @@ func bench(o options) (missed bool, err error) {
 		return false, err
 	}
 	defer weighOwnSession(o.nice)()
+	where := look(o)
 	var results *results
 	if err := bound(func(t lab.T) { results = measure(t, o) }); err != nil {
 		return false, err
@@ -110,30 +124,58 @@ func bench(o options) (missed bool, err error) {
 	if o.json {
 		err = results.writeJSON(os.Stdout)
 	} else {
-		results.write(os.Stdout)
+		results.write(os.Stdout, where)
+	}
+	if o.file != "" {
+		err = errors.Join(err, results.writeInto(o.file, where))
 	}
 	return results.missed(), err
 }
 
-// build builds both daemons; the module of test/interop pins which wireguard-go
+// relayName is the program that does everything but encrypt.
+const relayName = "wgd-null"
+
+// build builds the programs; the module of test/interop pins which wireguard-go
 // that is.
 func build(o options) error {
-	if o.against != "" {
-		b, err := lab.Build()
-		if err != nil {
-			return err
-		}
-		text, err := os.ReadFile(o.against)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(b.Dir, o.rival()), text, 0o755)
-	}
 	root, err := lab.Root()
 	if err != nil {
 		return err
 	}
-	return lab.BuildFrom(filepath.Join(root, "test", "interop"), "golang.zx2c4.com/wireguard", lab.Theirs)
+	if err := lab.BuildFrom(root, "./cmd/wgd", relayName, "-tags", "nullaead"); err != nil {
+		return err
+	}
+	if o.against == "" {
+		return lab.BuildFrom(filepath.Join(root, "test", "interop"), "golang.zx2c4.com/wireguard", lab.Theirs)
+	}
+	b, err := lab.Build()
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(o.against)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.Dir, o.rival()), text, 0o755)
+}
+
+// program is what a side runs.
+func (o options) program(s side) string {
+	switch s {
+	case rival, rivalIPv6:
+		return o.rival()
+	case relay:
+		return relayName
+	}
+	return lab.Ours
+}
+
+// describe names a side for people.
+func (o options) describe(s side) string {
+	if s.ipv6() {
+		return o.program(s) + " over IPv6"
+	}
+	return o.program(s)
 }
 
 // rival is the name of the program that ours is compared with.

@@ -13,9 +13,8 @@ import (
 
 // span is what passed while a load was measured.
 type span struct {
-	bytes, packets uint64
-	took           time.Duration
-	cpu            time.Duration // of both daemons
+	reading
+	cpu time.Duration // of both daemons
 }
 
 // window lets the load settle and measures it at the receiver.
@@ -23,10 +22,8 @@ func window(t lab.T, p *pair, sink *worker, length time.Duration) span {
 	time.Sleep(warmUp)
 	cpu, before := p.cpu(t), sink.ask(t)
 	time.Sleep(length)
-	after, spent := sink.ask(t), p.cpu(t)-cpu
-	w := span{after.Bytes - before.Bytes, after.Packets - before.Packets,
-		time.Duration(after.Nanoseconds - before.Nanoseconds), spent}
-	if w.packets == 0 {
+	w := span{sink.ask(t).since(before), p.cpu(t) - cpu}
+	if w.Packets == 0 {
 		t.Fatalf("%s: nothing arrived in %v", p.daemon, length)
 	}
 	return w
@@ -36,40 +33,89 @@ func window(t lab.T, p *pair, sink *worker, length time.Duration) span {
 // before a measurement counts as disturbed.
 const busy = 0.1
 
-// round is one measurement of each daemon, one right after the other.
+// round is one measurement of each side of a trial, one right after the other.
 type round struct {
-	ours, theirs []float64
-	foreign      float64 // the part of the machine that other programs used
+	figures [sidesCount][]float64
+	foreign float64 // the part of the machine that other programs used
 }
 
-// extraRounds is how many rounds more than asked for are made at most, until
-// enough were undisturbed.
-const extraRounds = 3
+const (
+	// extraRounds is how many rounds more than asked for are made at most, of
+	// each trial, until enough were undisturbed.
+	extraRounds = 3
+	// extraUntil is when no more of them are begun: the whole table takes less
+	// than ten minutes.
+	extraUntil = 7*time.Minute + 30*time.Second
+)
 
-// measure makes the table. Of each trial it keeps the quietest rounds.
+// course is the measurement of the whole table.
+type course struct {
+	options
+	began    time.Time
+	patience int // how often it still waits for other programs
+	stands   map[string]*stand
+	rounds   map[*trial][]round
+}
+
+// measure makes the table: in each round every trial, and of each trial every
+// side, so that all see the same hours of the machine. Rounds that other
+// programs disturbed are then made again while there is time; the quietest count.
 func measure(t lab.T, o options) *results {
-	res := &results{lines: []line{}, rival: o.rival()}
-	var ours, theirs *pair
-	for _, trial := range trials {
-		if !slices.ContainsFunc(trial.rows, o.selects) {
-			continue
+	c := &course{options: o, began: time.Now(), patience: 300,
+		stands: map[string]*stand{}, rounds: map[*trial][]round{}}
+	trials := o.trials()
+	for n := range o.runs {
+		for _, tr := range trials {
+			if n == 0 || !tr.once {
+				c.round(t, tr)
+			}
 		}
-		if ours == nil {
-			tell("two pairs of hosts, one for each daemon")
-			ours, theirs = newPair(t, lab.Ours, o.nice), newPair(t, o.rival(), o.nice)
-		}
-		runs, most := o.runs, o.runs+extraRounds
-		if trial.once {
-			runs, most = 1, 1
-		}
-		var rounds []round
-		for n := 1; n <= most && undisturbed(rounds) < runs; n++ {
-			rounds = append(rounds, oneRound(t, &trial, ours, theirs, o, n, max(n, runs)))
-		}
-		slices.SortStableFunc(rounds, func(a, b round) int { return cmp.Compare(a.foreign, b.foreign) })
-		res.add(&trial, o, rounds[:runs])
 	}
+	if o.again {
+		c.again(t, trials)
+	}
+	res := newResults(o)
+	for _, r := range rows {
+		if o.selects(r) {
+			rounds := c.rounds[r.from]
+			slices.SortStableFunc(rounds, func(a, b round) int { return cmp.Compare(a.foreign, b.foreign) })
+			res.add(r, rounds[:min(o.runs, len(rounds))])
+		}
+	}
+	res.took = time.Since(c.began)
 	return res
+}
+
+// again makes the rounds that were disturbed once more.
+func (c *course) again(t lab.T, trials []*trial) {
+	for range extraRounds {
+		for _, tr := range trials {
+			if !tr.once && undisturbed(c.rounds[tr]) < c.runs && time.Since(c.began) < extraUntil {
+				c.round(t, tr)
+			}
+		}
+	}
+}
+
+// trials are those that the selected rows need, in the order of the table.
+func (o options) trials() (list []*trial) {
+	for _, r := range rows {
+		if o.selects(r) && !slices.Contains(list, r.from) {
+			list = append(list, r.from)
+		}
+	}
+	return list
+}
+
+// sides are those of a trial that the selected rows need.
+func (o options) sides(tr *trial) (list []side) {
+	for _, r := range rows {
+		if r.from == tr && o.selects(r) {
+			list = append(list, r.side, r.beside)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func undisturbed(rounds []round) (n int) {
@@ -81,38 +127,58 @@ func undisturbed(rounds []round) (n int) {
 	return n
 }
 
-func oneRound(t lab.T, trial *trial, ours, theirs *pair, o options, n, of int) (r round) {
-	for _, p := range []*pair{ours, theirs} {
-		tell("%s: run %d of %d, %s", trial.title, n, of, p.daemon)
-		if !trial.alone {
-			awaitQuiet()
-		}
-		before := clockMachine()
-		known := childrenCPU()
-		cpu := p.cpu(t)
-		figures := trial.run(t, p, o.length)
-		if p == ours {
-			r.ours = figures
-		} else {
-			r.theirs = figures
-		}
-		if !trial.alone {
-			mine := childrenCPU() - known + p.cpu(t) - cpu
-			r.foreign = max(r.foreign, before.foreign(mine))
-		}
+// round measures each side once, in turn forwards and backwards: what is first
+// has no advantage.
+func (c *course) round(t lab.T, tr *trial) {
+	sides := c.sides(tr)
+	n := len(c.rounds[tr])
+	if n%2 == 1 {
+		slices.Reverse(sides)
 	}
-	return r
+	var r round
+	for _, s := range sides {
+		tell("%3.0f s: round %d, %s, %s", time.Since(c.began).Seconds(), n+1, tr.title, c.describe(s))
+		foreign := 0.0
+		r.figures[s], foreign = c.take(t, tr, s)
+		r.foreign = max(r.foreign, foreign)
+	}
+	c.rounds[tr] = append(c.rounds[tr], r)
 }
 
-// awaitQuiet waits two seconds at most for other programs to be done; if they are
-// not, the round will show it.
-func awaitQuiet() {
-	for range 6 {
+// take measures one side, and what of the machine other programs had meanwhile.
+func (c *course) take(t lab.T, tr *trial, s side) (figures []float64, foreign float64) {
+	st, run := c.stand(s), tr.run
+	if s.ipv6() {
+		run = overIPv6(run)
+	}
+	if tr.alone {
+		return run(t, st, c.length), 0
+	}
+	c.awaitQuiet()
+	before, known, cpu := clockMachine(), childrenCPU(), st.cpu(t)
+	figures = run(t, st, c.length)
+	return figures, before.foreign(childrenCPU() - known + st.cpu(t) - cpu)
+}
+
+// stand is that of a side's program; what is on it is built when it is used first.
+func (c *course) stand(s side) *stand {
+	program := c.program(s)
+	if c.stands[program] == nil {
+		c.stands[program] = &stand{program: program, nice: c.nice}
+	}
+	return c.stands[program]
+}
+
+// awaitQuiet waits for other programs to be done, two seconds at most and not
+// for ever in sum; if they are not, the round will show it.
+func (c *course) awaitQuiet() {
+	for range 20 {
 		m := clockMachine()
-		time.Sleep(300 * time.Millisecond)
-		if m.foreign(0) <= busy {
+		time.Sleep(100 * time.Millisecond)
+		if m.foreign(0) <= busy || c.patience == 0 {
 			return
 		}
+		c.patience--
 	}
 }
 

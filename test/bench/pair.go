@@ -16,7 +16,6 @@ import (
 // pair is two hosts, a wire, and a tunnel of one daemon between them.
 type pair struct {
 	daemon   string
-	nice     int // of the daemons' sessions
 	a, b     *lab.Host
 	da, db   *daemon
 	ka, kb   keys
@@ -31,7 +30,7 @@ const (
 )
 
 func newPair(t lab.T, program string, nice int) *pair {
-	p := &pair{daemon: program, nice: nice, ka: newKey(), kb: newKey()}
+	p := &pair{daemon: program, ka: newKey(), kb: newKey()}
 	p.a, p.b = lab.Pair(t)
 	p.da, p.db = startDaemon(t, p.a, program, nice), startDaemon(t, p.b, program, nice)
 	p.da.configure(t, []string{"private_key=" + p.ka.private, fmt.Sprint("listen_port=", portA),

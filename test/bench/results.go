@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
+	"time"
 )
 
 // results is the table as far as it is filled in.
 type results struct {
-	lines []line
-	rival string
+	lines   []line
+	notes   []string
+	rival   string
+	against bool // an older build has no floors
+	took    time.Duration
 }
 
 // line is one row with its samples.
@@ -21,7 +24,9 @@ type line struct {
 	Unit    string    `json:"unit"`
 	Ours    []float64 `json:"wgd"`
 	Theirs  []float64 `json:"rival"`
-	Ratio   summary   `json:"ratio"` // of the ratios, round by round
+	Beside  string    `json:"beside"` // what rival is
+	Ratio   summary   `json:"ratio"`  // of the ratios, round by round
+	Percent bool      `json:"percent,omitempty"`
 	Foreign []float64 `json:"other_programs"`
 	Floor   string    `json:"floor,omitempty"`
 	OK      *bool     `json:"ok,omitempty"`
@@ -33,55 +38,52 @@ type summary struct {
 	Most   float64 `json:"most"`
 }
 
-// add fills in the rows of a trial; each of rounds has a figure for every row.
-func (r *results) add(t *trial, o options, rounds []round) {
-	for i, row := range t.rows {
-		if !o.selects(row) {
-			continue
-		}
-		l := line{ID: row.id, Title: row.title, Unit: row.unit}
-		var ratios []float64
-		for _, x := range rounds {
-			l.Ours, l.Theirs = append(l.Ours, x.ours[i]), append(l.Theirs, x.theirs[i])
-			ratios = append(ratios, x.ours[i]/x.theirs[i])
-			l.Foreign = append(l.Foreign, x.foreign)
-		}
-		l.Ratio = summarize(ratios)
-		if row.floor != nil && o.against == "" {
-			ok := row.floor.met(summarize(l.Ours).Median, l.Ratio.Median)
-			l.Floor, l.OK = row.floor.String(), &ok
-		}
-		r.lines = append(r.lines, l)
+func newResults(o options) *results {
+	return &results{lines: []line{}, rival: o.rival(), against: o.against != ""}
+}
+
+// add fills in a row; each of rounds has the figures of its two sides.
+func (r *results) add(row row, rounds []round) {
+	l := line{ID: row.id, Title: row.title, Unit: row.unit, Percent: row.percent, Beside: sideNames[row.beside]}
+	if row.beside == rival {
+		l.Beside = r.rival
 	}
+	var ratios []float64
+	for _, x := range rounds {
+		ours, theirs := x.figures[row.side][row.figure], x.figures[row.beside][row.figure]
+		l.Ours, l.Theirs = append(l.Ours, ours), append(l.Theirs, theirs)
+		ratios = append(ratios, ours/theirs)
+		l.Foreign = append(l.Foreign, x.foreign)
+	}
+	l.Ratio = summarize(ratios)
+	if row.floor != nil && !r.against {
+		ok := row.floor.met(summarize(l.Ours).Median, l.Ratio.Median)
+		l.Floor, l.OK = row.floor.text(row.percent, row.unit), &ok
+	}
+	r.lines = append(r.lines, l)
+	if asked := row.from.asked; asked > 0 && row.figure == 0 {
+		r.remark(row, rounds, asked)
+	}
+}
+
+// remark notes on which side a load fell short of the rate that it was asked for.
+func (r *results) remark(row row, rounds []round, asked float64) {
+	for s, name := range map[side]string{row.side: "wgd", row.beside: r.rival} {
+		var rates []float64
+		for _, x := range rounds {
+			rates = append(rates, x.figures[s][1])
+		}
+		if got := summarize(rates).Median; got < 0.97*asked {
+			r.notes = append(r.notes, fmt.Sprintf("%s: with %s the load reached %s Gbit/s, not %g.", row.title, name, short(got), asked))
+		}
+	}
+	slices.Sort(r.notes)
 }
 
 func summarize(v []float64) summary {
 	s := slices.Sorted(slices.Values(v))
 	n := len(s)
 	return summary{(s[(n-1)/2] + s[n/2]) / 2, s[0], s[n-1]}
-}
-
-func (f *floor) met(ours, ratio float64) bool {
-	v := ratio
-	if f.absolute {
-		v = ours
-	}
-	// Nothing can be said of a figure that is not a number, and so it is missed.
-	if f.least {
-		return v >= f.limit
-	}
-	return v <= f.limit
-}
-
-func (f *floor) String() string {
-	sign, unit := "≤", "×"
-	if f.least {
-		sign = "≥"
-	}
-	if f.absolute {
-		unit = ""
-	}
-	return fmt.Sprintf("%s %g%s", sign, f.limit, unit)
 }
 
 // foreign is the part of the machine that other programs used in most rounds.
@@ -96,6 +98,14 @@ func (r *results) foreign() float64 {
 	return summarize(all).Median
 }
 
+// runs is how many rounds the rows have, but for those that need only one.
+func (r *results) runs() (n int) {
+	for _, l := range r.lines {
+		n = max(n, len(l.Ours))
+	}
+	return n
+}
+
 // missed reports whether a floor is missed.
 func (r *results) missed() bool {
 	return slices.ContainsFunc(r.lines, func(l line) bool { return l.OK != nil && !*l.OK })
@@ -105,27 +115,4 @@ func (r *results) writeJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(r.lines)
-}
-
-func (r *results) write(w io.Writer) {
-	format := "%-28s %-8s %10s %13s   %-22s %-9s%s\n"
-	fmt.Fprintf(w, format, "", "", "wgd", r.rival, "ratio (least–most)", "floor", "")
-	for _, l := range r.lines {
-		verdict := ""
-		if l.OK != nil {
-			verdict = "MISS"
-			if *l.OK {
-				verdict = "ok"
-			}
-		}
-		ratio := fmt.Sprintf("%s× (%s–%s)", short(l.Ratio.Median), short(l.Ratio.Least), short(l.Ratio.Most))
-		fmt.Fprintf(w, format, l.Title, l.Unit, short(summarize(l.Ours).Median), short(summarize(l.Theirs).Median), ratio, l.Floor, verdict)
-	}
-	fmt.Fprintf(w, "Medians; the ratio is wgd's figure over %s's, round by round. Other programs used %.0f %% of the machine.\n", r.rival, 100*r.foreign())
-}
-
-// short has three digits that count.
-func short(v float64) string {
-	digits := 2 - int(math.Floor(math.Log10(max(math.Abs(v), 0.01))))
-	return fmt.Sprintf("%.*f", min(max(digits, 0), 3), v)
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -180,13 +179,11 @@ func udpSource(j job) (func() (reading, error), error) {
 	}, nil
 }
 
-const (
-	pings     = 100
-	pingEvery = 10 * time.Millisecond
-)
+// pingEvery is the pause after each ping.
+const pingEvery = 5 * time.Millisecond
 
-// pinger sends ICMP echo requests when it is asked, and answers with the median
-// round trip.
+// pinger sends ICMP echo requests when it is asked, and answers with the
+// average round trip.
 func pinger(j job) (func() (reading, error), error) {
 	to, err := netip.ParseAddr(j.Remote)
 	if err != nil || !to.Is4() {
@@ -204,18 +201,18 @@ func pinger(j job) (func() (reading, error), error) {
 		return nil, err
 	}
 	return func() (reading, error) {
-		var trips []int64
-		for i := range pings {
+		answered, sum := 0, int64(0)
+		for i := range j.Count {
 			if trip, err := pingOnce(fd, uint16(i)); err == nil {
-				trips = append(trips, trip)
+				answered++
+				sum += trip
 			}
 			time.Sleep(pingEvery)
 		}
-		if len(trips) < pings*9/10 {
-			return reading{}, fmt.Errorf("%d of %d pings were answered", len(trips), pings)
+		if answered == 0 || answered < j.Count*9/10 {
+			return reading{}, fmt.Errorf("%d of %d pings were answered", answered, j.Count)
 		}
-		slices.Sort(trips)
-		return reading{Packets: uint64(len(trips)), Nanoseconds: trips[len(trips)/2]}, nil
+		return reading{Packets: uint64(answered), Nanoseconds: sum / int64(answered)}, nil
 	}, nil
 }
 

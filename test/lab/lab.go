@@ -113,14 +113,15 @@ func Build() (Binaries, error) {
 	return b, nil
 }
 
-// BuildFrom builds another module's program beside ours: dir is the folder of
-// the module that pins it, out the program's name.
-func BuildFrom(dir, pkg, out string) error {
+// BuildFrom builds another program beside ours: dir is the folder of the module
+// that pins it, out the program's name; flags are go build's.
+func BuildFrom(dir, pkg, out string, flags ...string) error {
 	b, err := Build()
 	if err != nil {
 		return err
 	}
-	return goRun(dir, "build", "-o", filepath.Join(b.Dir, out), pkg)
+	args := append([]string{"build", "-o", filepath.Join(b.Dir, out)}, flags...)
+	return goRun(dir, append(args, pkg)...)
 }
 
 // RemoveBinaries ends the run.

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/cookie"
+	"wgd/internal/noise"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// responders plays peers that answer initiations: each has an address, and all
+// share one socket. Asked, it waits until every peer has a session that the
+// daemon has used, or nothing happens any more; it says how many have one, and
+// when the last one got it.
+func responders(j job) (func() (reading, error), error) {
+	peers, err := j.Crowd.members()
+	if err != nil {
+		return nil, err
+	}
+	a := &audience{peers: peers, used: make([]bool, len(peers)), asked: make(chan question, len(peers)),
+		slots: make(chan struct{}, inFlight), failed: make(chan error, 1)}
+	if a.daemon, err = key.ParsePublicHex(j.Crowd.Daemon); err != nil {
+		return nil, err
+	}
+	if err := a.meetBefore(); err != nil {
+		return nil, err
+	}
+	if a.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: crowdPort}); err != nil {
+		return nil, err
+	}
+	if err := askForDestinations(a.conn); err != nil {
+		return nil, err
+	}
+	go a.listen()
+	for range runtime.GOMAXPROCS(0) {
+		go a.answer()
+	}
+	return a.wait, nil
+}
+
+// audience is the peers at work.
+type audience struct {
+	peers  []member
+	daemon key.Public
+	conn   *net.UDPConn
+	asked  chan question
+	slots  chan struct{} // one for each response that was not used yet
+	failed chan error
+
+	mu    sync.Mutex
+	used  []bool
+	count int
+	last  int64 // when a session was last used for the first time
+}
+
+// question is an initiation to a peer.
+type question struct {
+	peer        int
+	from        netip.AddrPort
+	destination []byte // the control message that says which address it came to
+	msg         wire.Initiation
+}
+
+// meetBefore computes what a peer and the daemon have in common for ever, which
+// the first handshake of the two would otherwise do: it is not the daemon's time.
+func (a *audience) meetBefore() error {
+	errs := make([]error, len(a.peers))
+	inParallel(len(a.peers), func(i int) {
+		var ephemeral [32]byte
+		rand.Read(ephemeral[:])
+		p := a.peers[i]
+		_, _, errs[i] = noise.CreateInitiation(p.static, p.daemon, &ephemeral, 1, wire.StampAt(time.Now()))
+	})
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askForDestinations makes the kernel say with each datagram where it went to.
+func askForDestinations(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var fault error
+	err = raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20)
+		fault = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	})
+	if err != nil {
+		return err
+	}
+	return fault
+}
+
+// listen hands initiations on, and notes which sessions are used.
+func (a *audience) listen() {
+	buf, oob := make([]byte, 2048), make([]byte, 128)
+	for {
+		n, oobn, _, from, err := a.conn.ReadMsgUDPAddrPort(buf, oob)
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		msg := buf[:n]
+		switch kind, _ := wire.TypeOf(msg); kind {
+		case wire.TypeData:
+			a.use(int(binary.LittleEndian.Uint32(msg[4:])))
+		case wire.TypeInitiation:
+			peer, ok := peerOf(oob[:oobn])
+			if m, valid := wire.DecodeInitiation(msg); ok && valid && peer < len(a.peers) {
+				select {
+				case a.asked <- question{peer, from, append([]byte(nil), oob[:oobn]...), m}:
+				default: // it will ask again
+				}
+			}
+		}
+	}
+}
+
+// peerOf is the peer whose address is in a control message.
+func peerOf(oob []byte) (int, bool) {
+	list, err := unix.ParseSocketControlMessage(oob)
+	if err != nil || len(list) == 0 || list[0].Header.Type != unix.IP_PKTINFO || len(list[0].Data) < unix.SizeofInet4Pktinfo {
+		return 0, false
+	}
+	to := list[0].Data[8:12] // after the interface and the local address
+	return int(to[2])<<8 | int(to[3]), true
+}
+
+// use notes that the daemon sends to the session with an index, the peer's number.
+func (a *audience) use(index int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if index >= len(a.used) || a.used[index] {
+		return
+	}
+	a.used[index] = true
+	a.count++
+	a.last = now()
+	select {
+	case <-a.slots:
+	default:
+	}
+}
+
+// answer answers initiations, as long as few enough responses are unused.
+func (a *audience) answer() {
+	for q := range a.asked {
+		select {
+		case a.slots <- struct{}{}:
+		case <-time.After(patience):
+		}
+		msg, err := a.respond(q)
+		if err == nil {
+			_, _, err = a.conn.WriteMsgUDPAddrPort(msg, q.destination, q.from)
+		}
+		if err != nil {
+			a.fail(fmt.Errorf("peer %d: %w", q.peer, err))
+		}
+	}
+}
+
+// respond makes the response to an initiation.
+func (a *audience) respond(q question) ([]byte, error) {
+	p := a.peers[q.peer]
+	_, state, err := noise.ConsumeInitiationStatic(p.static, &q.msg)
+	if err != nil {
+		return nil, err
+	}
+	_, hs, err := state.Finish(p.static, p.daemon)
+	if err != nil {
+		return nil, err
+	}
+	var ephemeral [32]byte
+	rand.Read(ephemeral[:])
+	response, _, _, err := hs.CreateResponse(&ephemeral, nil, uint32(q.peer))
+	if err != nil {
+		return nil, err
+	}
+	maker := cookie.NewMaker(a.daemon)
+	msg := response.AppendTo(nil)
+	maker.AddMACs(1, msg)
+	return msg, nil
+}
+
+func (a *audience) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// wait waits for the end and says what was done until then.
+func (a *audience) wait() (reading, error) {
+	const silence = 6 * time.Second // a lost message is sent again after 5
+	for began := now(); ; {
+		select {
+		case err := <-a.failed:
+			return reading{}, err
+		case <-time.After(5 * time.Millisecond):
+		}
+		a.mu.Lock()
+		r := reading{Packets: uint64(a.count), Nanoseconds: a.last}
+		a.mu.Unlock()
+		if int(r.Packets) == len(a.peers) {
+			return r, nil
+		}
+		if now()-max(began, r.Nanoseconds) > int64(silence) {
+			if 10*int(r.Packets) < 9*len(a.peers) {
+				return r, fmt.Errorf("%d of %d peers have a session", r.Packets, len(a.peers))
+			}
+			return r, nil
+		}
+	}
+}

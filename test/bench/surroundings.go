@@ -1,0 +1,75 @@
+package main
+
+import (
+	"debug/buildinfo"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/aead"
+	"wgd/test/lab"
+)
+
+// surroundings is what figures depend on besides the programs.
+type surroundings struct {
+	when         time.Time
+	processor    string
+	cores        int
+	kernel, aead string // Linux, and what encrypts
+	ours, theirs string // versions
+}
+
+// look finds out what this machine is, and what was built. What cannot be found
+// out stays "unknown".
+func look(o options) surroundings {
+	s := surroundings{when: time.Now().UTC(), processor: "unknown", cores: runtime.NumCPU(), kernel: "unknown", aead: aead.Kernel()}
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		s.processor = processor(string(text))
+	}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		s.kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	b, err := lab.Build()
+	if err != nil {
+		return s
+	}
+	out, _ := exec.Command(filepath.Join(b.Dir, lab.Ours), "--version").Output()
+	s.ours, _, _ = strings.Cut(string(out), "\n")
+	s.theirs = "another program"
+	if o.against == "" {
+		s.theirs = lab.Theirs + " " + moduleVersion(filepath.Join(b.Dir, lab.Theirs))
+	}
+	return s
+}
+
+// processor is the model in the text of /proc/cpuinfo.
+func processor(cpuinfo string) string {
+	for line := range strings.Lines(cpuinfo) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.Join(strings.Fields(value), " ")
+		}
+	}
+	return "unknown"
+}
+
+// moduleVersion is the version of the module that a program is from.
+func moduleVersion(program string) string {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// String is a sentence without its end.
+func (s surroundings) String() string {
+	return fmt.Sprintf("%s: %s beside %s, on %d cores (%s), Linux %s, %s; AEAD kernel: %s",
+		s.when.Format("2 January 2006 15:04 UTC"), s.ours, s.theirs, s.cores, s.processor, s.kernel, runtime.Version(), s.aead)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// write prints the table for a person.
+func (r *results) write(w io.Writer, s surroundings) {
+	fmt.Fprintf(w, "%s.\n\n", s)
+	table := [][]string{{"", "", "wgd", r.rival, "ratio (least–most)", "target", ""}}
+	for _, l := range r.lines {
+		table = append(table, append([]string{l.Title, l.Unit}, l.cells(r.rival)...))
+	}
+	widths := make([]int, len(table[0]))
+	for _, cells := range table {
+		for i, cell := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, cells := range table {
+		var b strings.Builder
+		for i, cell := range cells {
+			space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if figure := i == 2 || i == 3; figure {
+				b.WriteString(space + cell + "  ")
+			} else {
+				b.WriteString(cell + space + "  ")
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+	fmt.Fprintf(w, "\n%s\n", strings.Join(r.remarks(), "\n"))
+}
+
+// cells are the figures of a line: wgd's, what is beside it, ratio, target, verdict.
+func (l *line) cells(rival string) []string {
+	beside := short(summarize(l.Theirs).Median)
+	if l.Beside != rival {
+		beside = l.Beside + ": " + beside
+	}
+	verdict := ""
+	if l.OK != nil {
+		verdict = "MISSED"
+		if *l.OK {
+			verdict = "ok"
+		}
+	}
+	number, sign := short, "×"
+	if l.Percent {
+		number, sign = func(v float64) string { return fmt.Sprintf("%.1f", 100*v) }, " %"
+	}
+	ratio := number(l.Ratio.Median) + sign
+	if len(l.Ours) > 1 {
+		ratio += fmt.Sprintf(" (%s–%s)", number(l.Ratio.Least), number(l.Ratio.Most))
+	}
+	return []string{short(summarize(l.Ours).Median), beside, ratio, l.Floor, verdict}
+}
+
+// remarks are the sentences below the table.
+func (r *results) remarks() []string {
+	return append([]string{fmt.Sprintf("Medians of %d rounds in %.0f s; a ratio is of two measurements of one round. "+
+		"Other programs used %.0f %% of the machine.", r.runs(), r.took.Seconds(), 100*r.foreign())}, r.notes...)
+}
+
+// The table in a document stands between these two lines.
+const (
+	tableBegins = "<!-- from here on written by: make bench BENCH='-write docs/performance.md' -->\n"
+	tableEnds   = "<!-- as far as here -->\n"
+)
+
+// place finds the table in a document: what is before and after it.
+func place(file string) (before, after []byte, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	before, rest, begins := bytes.Cut(text, []byte(tableBegins))
+	_, after, ends := bytes.Cut(rest, []byte(tableEnds))
+	if !begins || !ends {
+		return nil, nil, fmt.Errorf("%s: no place for the table: put these two lines where it shall be:\n%s%s", file, tableBegins, tableEnds)
+	}
+	return before, after, nil
+}
+
+// writeInto puts the table into a document, in place of the one that is there.
+func (r *results) writeInto(file string, s surroundings) error {
+	before, after, err := place(file)
+	if err != nil {
+		return err
+	}
+	var table bytes.Buffer
+	r.markdown(&table, s)
+	return os.WriteFile(file, slices.Concat(before, []byte(tableBegins), table.Bytes(), []byte(tableEnds), after), 0o644)
+}
+
+// markdown writes the table as a document has it.
+func (r *results) markdown(w io.Writer, s surroundings) {
+	fmt.Fprintf(w, "%s.\n\n", s)
+	fmt.Fprintf(w, "| | wgd | %s | ratio (least–most) | target | |\n", r.rival)
+	fmt.Fprintln(w, "| --- | --- | --- | --- | --- | --- |")
+	for _, l := range r.lines {
+		cells := l.cells(r.rival)
+		fmt.Fprintf(w, "| %s, %s | %s |\n", l.Title, l.Unit, strings.Join(cells, " | "))
+	}
+	fmt.Fprintf(w, "\n%s\n", strings.Join(r.remarks(), "\n"))
+}
+
+// short has three digits that count.
+func short(v float64) string {
+	digits := 2 - int(math.Floor(math.Log10(max(math.Abs(v), 0.01))))
+	return fmt.Sprintf("%.*f", min(max(digits, 0), 3), v)
+}

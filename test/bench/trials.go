@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// A trial is one measurement of a stand, which gives the figures of one row or
+// of several.
+type trial struct {
+	title string
+	once  bool // says the same every time: one run is enough
+	alone bool // no load: what it measures is not disturbed by other programs
+	run   measurement
+	// asked is a rate that figure 1 ought to reach; 0: none. Where it falls
+	// short of that, the table says so.
+	asked float64
+}
+
+type measurement func(t lab.T, s *stand, length time.Duration) (figures []float64)
+
+var (
+	oneStream   = &trial{title: "one TCP stream", run: stream(job{Streams: 1})}
+	fourStreams = &trial{title: "four TCP streams", run: stream(job{Streams: 4})}
+	otherWay    = &trial{title: "TCP the other way", run: reverse(stream(job{Streams: 1}))}
+	smallUDP    = &trial{title: "64-byte UDP", run: datagrams(64)}
+	noGSO       = &trial{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(job{Streams: 1}))}
+	idlePing    = &trial{title: "idle ping", run: ping(nil)}
+	loadPing    = &trial{title: "ping beside 1 Gbit/s", run: ping(&job{Streams: 1, Rate: 1e9}), asked: 1}
+	fullPing    = &trial{title: "ping beside a full stream", run: ping(&job{Streams: 1})}
+	asResponder = &trial{title: "handshakes as responder", run: respond}
+	asInitiator = &trial{title: "handshakes as initiator", run: initiate}
+	memory      = &trial{title: "10,000 idle peers", run: resident, once: true, alone: true}
+)
+
+// warmUp is how long a load runs before it is measured.
+const warmUp = 500 * time.Millisecond
+
+// stream sends TCP from b to a: Gbit/s at the receiver, and CPU seconds of both
+// daemons for each 10^9 bytes.
+func stream(j job) measurement {
+	return func(t lab.T, s *stand, length time.Duration) []float64 {
+		p := s.tunnel(t)
+		sink := start(t, p.a, job{Role: "tcp-sink"})
+		defer sink.stop()
+		j.Role, j.Remote = "tcp-source", p.innerA()
+		source := start(t, p.b, j)
+		defer source.stop()
+		w := window(t, p, sink, length)
+		return []float64{w.gigabits(), w.cpu.Seconds() / (float64(w.Bytes) / 1e9)}
+	}
+}
+
+// datagrams sends small UDP as fast as one sender can: thousands a second at
+// the receiver, and the CPU of both daemons for each, in µs.
+func datagrams(size int) measurement {
+	return func(t lab.T, s *stand, length time.Duration) []float64 {
+		p := s.tunnel(t)
+		sink := start(t, p.a, job{Role: "udp-sink"})
+		defer sink.stop()
+		source := start(t, p.b, job{Role: "udp-source", Remote: p.innerA(), Size: size})
+		defer source.stop()
+		w := window(t, p, sink, length)
+		n := float64(w.Packets)
+		return []float64{n / w.seconds() / 1e3, w.cpu.Seconds() / n * 1e6}
+	}
+}
+
+// ping is the average round trip of an ICMP echo in ms, idle or beside a load,
+// and the Gbit/s that the load had meanwhile.
+func ping(beside *job) measurement {
+	return func(t lab.T, s *stand, length time.Duration) []float64 {
+		p := s.tunnel(t)
+		// Enough for an average; fewer only in a short run.
+		count := int(min(max(length/(10*time.Millisecond), 50), 200))
+		pinger := start(t, p.b, job{Role: "ping", Remote: p.innerA(), Count: count})
+		defer pinger.stop()
+		if beside == nil {
+			return []float64{pinger.ask(t).milliseconds(), 0}
+		}
+		sink := start(t, p.a, job{Role: "tcp-sink"})
+		defer sink.stop()
+		j := *beside
+		j.Role, j.Remote = "tcp-source", p.innerA()
+		source := start(t, p.b, j)
+		defer source.stop()
+		time.Sleep(warmUp)
+		before := sink.ask(t)
+		average := pinger.ask(t).milliseconds()
+		return []float64{average, sink.ask(t).since(before).gigabits()}
+	}
+}
+
+// reverse runs a trial with the hosts' parts exchanged.
+func reverse(run measurement) measurement {
+	return func(t lab.T, s *stand, length time.Duration) []float64 {
+		p := s.tunnel(t)
+		p.exchange()
+		defer p.exchange()
+		return run(t, s, length)
+	}
+}
+
+// overIPv6 runs a trial with IPv6 inside and outside.
+func overIPv6(run measurement) measurement {
+	return func(t lab.T, s *stand, length time.Duration) []float64 {
+		p := s.tunnel(t)
+		p.setFamily(t, true)
+		defer p.setFamily(t, false)
+		return run(t, s, length)
+	}
+}
+
+// withoutGSO runs a trial on a wire that carries datagrams one by one: the
+// kernel takes trains apart before it, and nothing joins them behind.
+func withoutGSO(run measurement) measurement {
+	return func(t lab.T, s *stand, length time.Duration) []float64 {
+		p := s.tunnel(t)
+		set := func(segments int) {
+			for _, h := range []*lab.Host{p.a, p.b} {
+				h.Must("ip link set eth0 gso_max_segs %d", segments)
+			}
+		}
+		set(1)
+		defer set(65535)
+		return run(t, s, length)
+	}
+}
+
+// idlePeers is how many peers the figure of memory has.
+const idlePeers = 10_000
+
+// resident is what a daemon holds, in 10^6 bytes, with an interface that is up
+// and peers that say nothing.
+func resident(t lab.T, s *stand, _ time.Duration) []float64 {
+	h := lab.NewHost(t, "c")
+	defer h.Halt()
+	d := startDaemon(t, h, s.program, s.nice)
+	d.configure(t, idlers(idlePeers))
+	h.Must("ip link set wg0 up")
+	time.Sleep(3 * time.Second)
+	return []float64{float64(d.stat(t).Resident) * 1024 / 1e6}
+}
+
+func idlers(n int) []string {
+	lines := []string{"private_key=" + newKey().private, "listen_port=1234"}
+	for i := range n {
+		lines = append(lines, "public_key="+newKey().public,
+			fmt.Sprintf("endpoint=192.0.2.%d:%d", 1+i%250, 1000+i),
+			fmt.Sprintf("allowed_ip=10.%d.%d.0/32", i>>8, i&255),
+			fmt.Sprintf("allowed_ip=fd00::%x/128", i))
+	}
+	return lines
+}
