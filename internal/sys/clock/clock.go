@@ -11,5 +11,8 @@ import (
 // Now looks at both clocks: the monotonic one that also counts the time the
 // machine slept (A39), and the wall. It fits engine's World.Clock.
 func Now() clock.Now {
-	return clock.Now{Mono: max(monotonic(), 1), Wall: time.Now().Round(0)}
+	now := time.Now()
+	return clock.Now{Mono: max(monotonic(now), 1), Wall: now.Round(0)}
 }
+
+var started = time.Now()

@@ -8,8 +8,6 @@ import (
 	"wgd/internal/clock"
 )
 
-var started = time.Now()
-
 // monotonic counts from the start of the process; where the system's
 // monotonic clock stops during suspend, so does this one.
-func monotonic() clock.Time { return clock.Time(time.Since(started)) }
+func monotonic(now time.Time) clock.Time { return clock.Time(now.Sub(started)) }
