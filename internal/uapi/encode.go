@@ -2,6 +2,7 @@ package uapi
 
 import (
 	"bufio"
+	"encoding/hex"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -28,6 +29,14 @@ func (o *out) number(name string, n uint64) {
 	o.bytes(name, o.scratch)
 }
 
+// hex writes a key. No string of it is made, which could not be erased; digits
+// of ours are.
+func (o *out) hex(name string, k [32]byte) {
+	o.scratch = hex.AppendEncode(o.scratch[:0], k[:])
+	o.bytes(name, o.scratch)
+	clear(o.scratch)
+}
+
 func (o *out) bytes(name string, value []byte) {
 	o.WriteString(name)
 	o.WriteByte('=')
@@ -39,6 +48,12 @@ func (o *out) bytes(name string, value []byte) {
 // address in its dotted form.
 func (o *out) prefix(name string, p netip.Prefix) {
 	o.scratch = p.AppendTo(o.scratch[:0])
+	o.bytes(name, o.scratch)
+}
+
+// address writes an endpoint.
+func (o *out) address(name string, a netip.AddrPort) {
+	o.scratch = a.AppendTo(o.scratch[:0])
 	o.bytes(name, o.scratch)
 }
 
@@ -68,7 +83,7 @@ func sentence(s string) string {
 func WriteStatus(w *bufio.Writer, s *conf.Status) error {
 	o := &out{Writer: w}
 	if !s.PrivateKey.IsZero() {
-		o.text("private_key", s.PrivateKey.Hex())
+		o.hex("private_key", s.PrivateKey.Bytes())
 	}
 	if s.ListenPort != 0 {
 		o.number("listen_port", uint64(s.ListenPort))
@@ -106,14 +121,14 @@ func (o *out) interfaceExtras(s *conf.Status) {
 }
 
 func (o *out) peerStatus(p *conf.PeerStatus) {
-	o.text("public_key", p.PublicKey.Hex())
+	o.hex("public_key", p.PublicKey)
 	if p.Name != "" {
 		o.text("name", p.Name)
 	}
-	o.text("preshared_key", p.PresharedKey.Hex())
+	o.hex("preshared_key", p.PresharedKey.Bytes())
 	o.text("protocol_version", "1")
 	if p.Endpoint.IsValid() {
-		o.text("endpoint", p.Endpoint.String())
+		o.address("endpoint", p.Endpoint)
 	}
 	var sec, nsec uint64
 	if at := p.LastHandshake; !at.IsZero() && at.Unix() > 0 {
@@ -152,7 +167,7 @@ func WriteChange(w *bufio.Writer, c *conf.Change) error {
 	o := &out{Writer: w}
 	o.text("set", "1")
 	if c.PrivateKey != nil {
-		o.text("private_key", c.PrivateKey.Hex())
+		o.hex("private_key", c.PrivateKey.Bytes())
 	}
 	if c.ListenPort != nil {
 		o.number("listen_port", uint64(*c.ListenPort))
@@ -170,7 +185,7 @@ func WriteChange(w *bufio.Writer, c *conf.Change) error {
 }
 
 func (o *out) peerChange(p *conf.PeerChange) {
-	o.text("public_key", p.PublicKey.Hex())
+	o.hex("public_key", p.PublicKey)
 	if p.Remove {
 		o.flag("remove", true)
 		return
@@ -180,10 +195,10 @@ func (o *out) peerChange(p *conf.PeerChange) {
 		o.text("name", *p.Name)
 	}
 	if p.PresharedKey != nil {
-		o.text("preshared_key", p.PresharedKey.Hex())
+		o.hex("preshared_key", p.PresharedKey.Bytes())
 	}
 	if p.Endpoint != nil {
-		o.text("endpoint", p.Endpoint.String())
+		o.address("endpoint", *p.Endpoint)
 	}
 	if p.PersistentKeepalive != nil {
 		o.number("persistent_keepalive_interval", uint64(*p.PersistentKeepalive))

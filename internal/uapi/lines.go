@@ -10,12 +10,16 @@ import (
 // its own buffer and erases what it has given out, for keys pass through it.
 type lines struct {
 	r          io.Reader
-	buf        [2 * (MaxLine + 2)]byte
+	buf        [bufferSize]byte
 	start, end int // what was read and not given out
 	scanned    int // of that, bytes without a line's end
 	tooLong    bool
 	err        error
 }
+
+// bufferSize is read at once: two of the longest lines, and enough that a
+// hundred thousand peers (20 MB) are no matter of system calls.
+const bufferSize = max(32<<10, 2*(MaxLine+2))
 
 // maxEmptyReads ends a reader that gives nothing, again and again.
 const maxEmptyReads = 100
