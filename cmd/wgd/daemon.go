@@ -75,7 +75,7 @@ func runUntilEnd(name string, log *logger, report *readiness) error {
 	}
 	defer w.Close()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(target{w, log}) }()
+	go func() { served <- server.Serve(target{w, log, &tidier{}}) }()
 	if background := report.pipe != nil; background && !keepsOutput() {
 		if err := process.MuteStderr(); err != nil {
 			return err

@@ -42,11 +42,12 @@ func logLevel(word string) (slog.Level, error) {
 // tunable net.wg.debug makes say more.
 type target struct {
 	*wg.Interface
-	log *logger
+	log    *logger
+	memory *tidier
 }
 
-// Apply is the interface's.
-func (t target) Apply(c conf.Change) error {
+// apply is the interface's.
+func (t target) apply(c conf.Change) error {
 	if err := t.Interface.Apply(c); err != nil {
 		return err
 	}

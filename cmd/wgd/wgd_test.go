@@ -136,7 +136,7 @@ func TestDebugTunable(t *testing.T) {
 	w := openFake(t)
 	var out bytes.Buffer
 	log := newLogger(&out, slog.LevelWarn, "wg0")
-	to := target{w, log}
+	to := target{Interface: w, log: log}
 	for i, on := range []bool{true, false, true, false} {
 		out.Reset()
 		if err := to.Apply(conf.Change{Tunables: conf.TunablesChange{Debug: &on}}); err != nil {
