@@ -1,0 +1,114 @@
+package emulate
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWatches: what a program must not do ends it, and the error says what.
+func TestWatches(t *testing.T) {
+	for _, c := range []struct{ text, fault string }{
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nRET", ""},
+		{"MOVQ data+0(FP), AX\nMOVQ 57(AX), BX\nRET", "in no region"},
+		{"MOVQ data+0(FP), AX\nMOVB -1(AX), BX\nRET", "1 before data"},
+		{"MOVQ data+0(FP), AX\nVMOVDQU64 1(AX), Z0\nRET", "begin in data at offset 1 of 64"},
+		{"MOVQ data+8(FP), AX\nRET", "after the end of arguments"},
+		{"MOVQ 16(SP), AX\nRET", "after the end of frame"},
+		{"MOVQ data+0(FP), AX\nMOVQ $1, 16(AX)\nMOVQ (AX), BX\nMOVQ (AX)(BX*1), CX\nRET", "an address is computed from something secret"},
+		{"MOVQ (AX), BX\nRET", "a register without a value (AX)"},
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nTESTQ BX, BX\nJZ done\ndone:\nRET", "something secret decides where"},
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nADDQ $1, BX\nDECQ AX\nJB done\ndone:\nRET", "something secret decides where"},
+		{"MOVQ data+0(FP), AX\nVMOVDQU64 (AX), Y0\nVMOVDQU64 Y0, (AX)\nMOVQ 8(AX), BX\nCMPQ BX, $1\nJZ done\ndone:\nRET", "something secret decides where"},
+		{"MOVQ data+0(FP), AX\nKMOVQ (AX), K1\nVMOVDQU8 Z0, K1, (AX)\nRET", "something secret decides which bytes"},
+		{"MOVQ data+0(FP), AX\nKMOVQ (AX), K1\nVPADDQ Z0, Z1, K1, Z2\nVZEROUPPER\nRET", ""},
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nXORL BX, BX\nMOVQ (AX)(BX*8), CX\nRET", ""},
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nMOVQ BX, data+0(FP)\nRET", "writes something secret to arguments"},
+		{"MOVQ data+0(FP), AX\nMOVQ $3, CX\nSHLQ CL, AX\nJZ done\ndone:\nRET", "leave a flag undefined"},
+		{"JZ done\ndone:\nRET", "leave a flag undefined"},
+		{"MOVQ data+0(FP), BP\nRET", "another stack or frame pointer"},
+		{"MOVQ data+0(FP), AX\nVMOVDQU64 (AX), Z7\nRET", "upper part of Z7"},
+		{"MOVQ data+0(FP), AX\nVMOVDQU64 (AX), Z17\nRET", ""},
+		{"MOVQ data+0(FP), AX\nADDQ $16, AX\nANDQ $-64, AX\nVMOVDQA64 16(AX), X1\nVMOVDQA64 8(AX), X1\nRET", "not aligned to 16"},
+		{"loop:\nJMP loop", "does not end"},
+		{"MOVQ data+0(FP), AX", "runs past its end"},
+		{"JMP nowhere", "no such label"},
+		{"VPFROB X1, X2, X3\nRET", "not known here"},
+		{"VPADDD X1, X2\nRET", "not known here with these operands"},
+		{"VPADDD.SAE Z1, Z2, Z3\nRET", "the suffix .SAE"},
+		{"VPADDD.Z Z1, Z2, Z3\nRET", "not known here"},
+		{"VPADDD Z1, Z2, K0, Z3\nRET", "not known here"},
+		{"MOVQ elsewhere<>+0(SB), AX\nRET", "elsewhere<>(SB) is not known"},
+		{"MOVQ 0(AX), Z32\nRET", "no such register"},
+	} {
+		data := make([]byte, 64+64)
+		at := 0
+		for ; uintptrOf(data[at:])%64 != 48; at++ {
+		}
+		secret := make([]bool, 64)
+		for i := range secret {
+			data[at+i], secret[i] = byte(i), true
+		}
+		err := tryText(c.text, data[at:at+64:at+64], secret)
+		switch {
+		case c.fault == "" && err != nil:
+			t.Errorf("%s\n\t%v", c.text, err)
+		case c.fault != "" && (err == nil || !strings.Contains(err.Error(), c.fault)):
+			t.Errorf("%s\n\tgave %v, want %s", c.text, err, c.fault)
+		}
+	}
+}
+
+// TestConstants: data is read only, and where a symbol says.
+func TestConstants(t *testing.T) {
+	const data = `
+		DATA some<>+0(SB)/8, $0x1122334455667788
+		DATA some<>+8(SB)/4, $0x99
+		GLOBL some<>(SB), RODATA|NOPTR, $16
+		TEXT ·f(SB), NOSPLIT, $0-8
+		MOVQ some<>+4(SB), AX
+		MOVQ AX, out+0(FP)
+		RET
+		TEXT ·g(SB), NOSPLIT, $0-0
+		MOVQ $1, some<>+0(SB)
+		RET`
+	f, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := make([]byte, 8)
+	if _, err := f.Program("f").Run(args, nil, 1); err != nil || number(args) != 0x9911223344 {
+		t.Errorf("%x, %v", args, err)
+	}
+	if _, err := f.Program("g").Run(nil, nil, 1); err == nil || !strings.Contains(err.Error(), "writes to some") {
+		t.Error(err)
+	}
+	if _, err := f.Program("f").Run(nil, nil, 1); err == nil {
+		t.Error("a program runs without its arguments")
+	}
+	if f.Program("h") != nil {
+		t.Error("there is a program h")
+	}
+}
+
+// TestTrace: the same path with other values has the same trace; another path
+// or another address has not.
+func TestTrace(t *testing.T) {
+	f, err := Parse("TEXT ·f(SB), NOSPLIT, $16-16\nMOVQ n+0(FP), AX\nMOVQ x+8(FP), BX\nADDQ AX, BX\nCMPQ AX, $8\nJEQ done\nMOVQ (SP)(AX*1), CX\ndone:\nRET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace := func(n, x byte) uint64 {
+		args := append(append([]byte{n}, make([]byte, 7)...), append([]byte{x}, make([]byte, 7)...)...)
+		result, err := f.Program("f").Run(args, nil, uint64(x)+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.Trace
+	}
+	if trace(1, 2) != trace(1, 3) {
+		t.Error("the trace depends on a value")
+	}
+	if trace(1, 2) == trace(2, 2) || trace(1, 2) == trace(8, 2) {
+		t.Error("the trace does not depend on the address or on the path")
+	}
+}

@@ -1,0 +1,175 @@
+package aead
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"wgd/internal/aead/emulate"
+)
+
+// A simulation runs a kernel on a simulated processor, from the file that is
+// shipped. It holds it to its contract: see package emulate.
+type simulation struct {
+	kernel  kernel
+	program *emulate.Program
+	beside  bool   // run the kernel on this processor, too, and compare
+	garbage uint64 // what registers hold before
+	result  emulate.Result
+	t       testing.TB
+}
+
+// simulations are all kernels, whether or not this processor has them.
+func simulations(t testing.TB) (all []*simulation) {
+	if len(kernels) == 0 {
+		t.Fatal("there are no kernels")
+	}
+	for _, k := range kernels {
+		text := sourceOf(t, k)
+		all = append(all, &simulation{kernel: k, program: parsed(t, k, text), beside: k.supported(), garbage: 1, t: t})
+	}
+	return all
+}
+
+// functionOf is the name of a kernel's function, and of its file.
+func functionOf(k kernel) string {
+	name := runtime.FuncForPC(reflect.ValueOf(k.run).Pointer()).Name()
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+func sourceOf(t testing.TB, k kernel) string {
+	text, err := os.ReadFile(functionOf(k) + "_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func parsed(t testing.TB, k kernel, text string) *emulate.Program {
+	file, err := emulate.Parse(text)
+	if err != nil {
+		t.Fatalf("%s: %v", k.name, err)
+	}
+	p := file.Program(functionOf(k))
+	if p == nil {
+		t.Fatalf("%s: its file has no function %s", k.name, functionOf(k))
+	}
+	return p
+}
+
+// asKernel is the simulation in the place of its kernel.
+func (s *simulation) asKernel() kernel {
+	k := s.kernel
+	k.name = "simulated " + k.name
+	k.least = 1
+	k.run = s.run
+	return k
+}
+
+func (s *simulation) run(work *group, base *byte, open bool) {
+	regions := regionsOf(work, base, s.kernel.lanes)
+	var native [][]byte
+	if s.beside {
+		before := contents(regions)
+		s.kernel.run(work, base, open)
+		native = contents(regions)
+		for i := range regions {
+			copy(regions[i].Data, before[i])
+		}
+	}
+	var err error
+	s.result, err = s.program.Run(arguments(work, base, open), regions, s.garbage)
+	if err != nil {
+		s.t.Fatalf("texts of %d bytes, open %v: %v", work.length, open, err)
+	}
+	for i := range native {
+		if !bytes.Equal(native[i], regions[i].Data) {
+			s.t.Fatalf("texts of %d bytes, open %v: the processor leaves something else in %s than the simulation",
+				work.length, open, regions[i].Name)
+		}
+	}
+}
+
+// regionsOf is what a kernel may touch, and what of it is secret: not where the
+// packets are, how long they are, and their counters.
+func regionsOf(work *group, base *byte, lanes int) []emulate.Region {
+	regions := []emulate.Region{
+		region("offset", unsafe.Pointer(&work.offset), unsafe.Sizeof(work.offset)),
+		region("counter", unsafe.Pointer(&work.counter), unsafe.Sizeof(work.counter)),
+		region("length", unsafe.Pointer(&work.length), unsafe.Sizeof(work.length)),
+		region("key", unsafe.Pointer(&work.key), unsafe.Sizeof(work.key)),
+		region("tag", unsafe.Pointer(&work.tag), unsafe.Sizeof(work.tag)),
+		region("scratch", unsafe.Pointer(&work.scratch), unsafe.Sizeof(work.scratch)),
+	}
+	for i := range regions {
+		r := &regions[i]
+		r.ReadOnly = i < 4
+		if i >= 3 {
+			r.Secret = allSecret(len(r.Data))
+		}
+	}
+	seen := map[uint64]bool{}
+	for lane, offset := range work.offset[:lanes] {
+		if seen[offset] || work.length == 0 {
+			continue
+		}
+		seen[offset] = true
+		r := region(fmt.Sprintf("text %d", lane), unsafe.Add(unsafe.Pointer(base), offset), uintptr(work.length))
+		r.Secret = allSecret(len(r.Data))
+		regions = append(regions, r)
+	}
+	return regions
+}
+
+func region(name string, at unsafe.Pointer, size uintptr) emulate.Region {
+	return emulate.Region{Name: name, Base: uint64(uintptr(at)), Data: unsafe.Slice((*byte)(at), size)}
+}
+
+func allSecret(n int) []bool {
+	secret := make([]bool, n)
+	for i := range secret {
+		secret[i] = true
+	}
+	return secret
+}
+
+// arguments are those of a kernel as they lie on the stack.
+func arguments(work *group, base *byte, open bool) []byte {
+	frame := struct {
+		work *group
+		base *byte
+		open bool
+	}{work, base, open}
+	return bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&frame)), unsafe.Offsetof(frame.open)+1))
+}
+
+func contents(regions []emulate.Region) (all [][]byte) {
+	for _, r := range regions {
+		all = append(all, bytes.Clone(r.Data))
+	}
+	return all
+}
+
+// On the simulated processor every kernel is the cipher, keeps to its memory,
+// and lets nothing secret decide. Where this processor has the kernel, too, both
+// leave the same in every byte.
+func TestSimulated(t *testing.T) {
+	for _, s := range simulations(t) {
+		t.Run(s.kernel.name, func(t *testing.T) {
+			s.t = t
+			k := s.asKernel()
+			key := keyOf([KeySize]byte(random(KeySize)))
+			for _, length := range []int{0, 1, 15, 16, 17, 63, 64, 65, 100, 1420} {
+				if !k.rightAt(key, length) {
+					t.Errorf("wrong at length %d", length)
+				}
+				t.Log(length, s.result.Steps)
+			}
+		})
+	}
+}
