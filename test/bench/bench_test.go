@@ -198,6 +198,20 @@ func TestAgainst(t *testing.T) {
 	}
 }
 
+// Rows that need one round only do not count; where the time was up, the table says so.
+func TestRounds(t *testing.T) {
+	r := results{rival: "x"}
+	for _, c := range []struct {
+		rounds int
+		want   string
+	}{{1, "One round in"}, {5, "Medians of 5 rounds in"}, {4, "Medians of 4 to 5 rounds in"}} {
+		r.lines = append(r.lines, line{Ours: make([]float64, c.rounds)})
+		if got := r.remarks()[0]; !strings.HasPrefix(got, c.want) {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 // Where a program does not reach the rate that a row is about, the table says
 // which rate it was.
 func TestShortOfTheRate(t *testing.T) {

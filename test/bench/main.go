@@ -22,8 +22,10 @@ import (
 )
 
 type options struct {
+	began  time.Time
 	runs   int
 	again  bool          // measure disturbed rounds again
+	limit  time.Duration // no measurement is begun later than that
 	length time.Duration // of one measurement
 	json   bool
 	all    bool
@@ -55,6 +57,7 @@ func parse() options {
 	flag.IntVar(&o.runs, "runs", 5, "rounds: how often each row is measured with each program")
 	seconds := flag.Float64("seconds", 2, "length of one measurement")
 	quick := flag.Bool("quick", false, "one round of one second: to see that all works; its figures say little")
+	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "begin nothing after this time: rows then have fewer rounds")
 	flag.BoolVar(&o.json, "json", false, "print JSON, with every sample")
 	flag.BoolVar(&o.all, "all", false, "also the rows without a target")
 	flag.IntVar(&o.nice, "nice", -10, "nice value of the daemons and the load; 0 leaves it as it is")
@@ -110,6 +113,7 @@ func bench(o options) (missed bool, err error) {
 		return false, fmt.Errorf("this needs %s\nNothing was measured. As root: sudo make bench", what)
 	}
 	defer lab.RemoveBinaries()
+	o.began = time.Now()
 	tell("building")
 	if err := build(o); err != nil {
 		return false, err

@@ -39,19 +39,13 @@ type round struct {
 	foreign float64 // the part of the machine that other programs used
 }
 
-const (
-	// extraRounds is how many rounds more than asked for are made at most, of
-	// each trial, until enough were undisturbed.
-	extraRounds = 3
-	// extraUntil is when no more of them are begun: the whole table takes less
-	// than ten minutes.
-	extraUntil = 7*time.Minute + 30*time.Second
-)
+// extraRounds is how many rounds more than asked for are made at most, of each
+// trial, until enough were undisturbed.
+const extraRounds = 3
 
 // course is the measurement of the whole table.
 type course struct {
 	options
-	began    time.Time
 	patience int // how often it still waits for other programs
 	stands   map[string]*stand
 	rounds   map[*trial][]round
@@ -61,12 +55,12 @@ type course struct {
 // side, so that all see the same hours of the machine. Rounds that other
 // programs disturbed are then made again while there is time; the quietest count.
 func measure(t lab.T, o options) *results {
-	c := &course{options: o, began: time.Now(), patience: 300,
+	c := &course{options: o, patience: 300,
 		stands: map[string]*stand{}, rounds: map[*trial][]round{}}
 	trials := o.trials()
 	for n := range o.runs {
 		for _, tr := range trials {
-			if n == 0 || !tr.once {
+			if n == 0 || !tr.once && !c.late() {
 				c.round(t, tr)
 			}
 		}
@@ -86,11 +80,13 @@ func measure(t lab.T, o options) *results {
 	return res
 }
 
+func (c *course) late() bool { return time.Since(c.began) > c.limit }
+
 // again makes the rounds that were disturbed once more.
 func (c *course) again(t lab.T, trials []*trial) {
 	for range extraRounds {
 		for _, tr := range trials {
-			if !tr.once && undisturbed(c.rounds[tr]) < c.runs && time.Since(c.began) < extraUntil {
+			if !tr.once && undisturbed(c.rounds[tr]) < c.runs && !c.late() {
 				c.round(t, tr)
 			}
 		}

@@ -98,12 +98,20 @@ func (r *results) foreign() float64 {
 	return summarize(all).Median
 }
 
-// runs is how many rounds the rows have, but for those that need only one.
-func (r *results) runs() (n int) {
+// runs is how many rounds the rows have, but for those that need only one; where
+// the time was up, some have one less than others.
+func (r *results) runs() (least, most int) {
 	for _, l := range r.lines {
-		n = max(n, len(l.Ours))
+		n := len(l.Ours)
+		most = max(most, n)
+		if n > 1 && (least == 0 || n < least) {
+			least = n
+		}
 	}
-	return n
+	if least == 0 {
+		least = most
+	}
+	return least, most
 }
 
 // missed reports whether a floor is missed.

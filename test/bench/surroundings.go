@@ -40,13 +40,25 @@ func look(o options) surroundings {
 	if err != nil {
 		return s
 	}
-	out, _ := exec.Command(filepath.Join(b.Dir, lab.Ours), "--version").Output()
-	s.ours, _, _ = strings.Cut(string(out), "\n")
+	s.ours = commit()
 	s.theirs = "another program"
 	if o.against == "" {
 		s.theirs = lab.Theirs + " " + moduleVersion(filepath.Join(b.Dir, lab.Theirs))
 	}
 	return s
+}
+
+// commit says from what the programs were built.
+func commit() string {
+	out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "wgd of no known commit"
+	}
+	text := "wgd of commit " + strings.TrimSpace(string(out))
+	if changes, err := exec.Command("git", "status", "--porcelain", "--untracked-files=no").Output(); err != nil || len(changes) > 0 {
+		text += " with changes"
+	}
+	return text
 }
 
 // processor is the model in the text of /proc/cpuinfo.

@@ -65,8 +65,15 @@ func (l *line) cells(rival string) []string {
 
 // remarks are the sentences below the table.
 func (r *results) remarks() []string {
-	return append([]string{fmt.Sprintf("Medians of %d rounds in %.0f s; a ratio is of two measurements of one round. "+
-		"Other programs used %.0f %% of the machine.", r.runs(), r.took.Seconds(), 100*r.foreign())}, r.notes...)
+	rounds := "One round"
+	switch least, most := r.runs(); {
+	case least < most:
+		rounds = fmt.Sprintf("Medians of %d to %d rounds", least, most)
+	case most > 1:
+		rounds = fmt.Sprintf("Medians of %d rounds", most)
+	}
+	return append([]string{fmt.Sprintf("%s in %.0f s; a ratio is of two measurements of one round. "+
+		"Other programs used %.0f %% of the machine.", rounds, r.took.Seconds(), 100*r.foreign())}, r.notes...)
 }
 
 // The table in a document stands between these two lines.
