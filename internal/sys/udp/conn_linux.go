@@ -2,10 +2,10 @@ package udp
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -16,8 +16,7 @@ import (
 // never sleeps, made by a callback that was allocated once; everything the
 // kernel reads or writes lies in the conn or in slots that it holds.
 type conn struct {
-	file   *os.File
-	raw    syscall.RawConn
+	socket *descriptor
 	v4     bool
 	caps   Caps
 	gso    atomic.Bool
@@ -29,8 +28,8 @@ type conn struct {
 
 	sending sync.Mutex
 	tx      sender
-	onSend  func(fd uintptr) bool
-	onPlain func(fd uintptr) bool
+	onSend  func(uintptr) bool
+	onPlain func(uintptr) bool
 }
 
 func newConn(fd int, v4 bool, mark uint32, caps Caps) (*conn, error) {
@@ -40,12 +39,11 @@ func newConn(fd int, v4 bool, mark uint32, caps Caps) (*conn, error) {
 	c.onSend, c.onPlain = c.sendNow, c.plainNow
 	c.rx = newReceiver(c)
 	c.tx.init()
-	file := os.NewFile(uintptr(fd), "udp")
-	raw, err := file.SyscallConn()
+	socket, err := newDescriptor(fd)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot wait for a UDP socket: %w", err)
 	}
-	c.file, c.raw = file, raw
+	c.socket = socket
 	return c, nil
 }
 
@@ -72,7 +70,7 @@ func (c *conn) SetMark(mark uint32) error {
 	}
 	c.Forget() // another mark is another route
 	err := os.ErrClosed
-	if poll := c.raw.Control(func(fd uintptr) { err = setMark(int(fd), mark) }); poll != nil {
+	if poll := c.socket.control(func(fd int) { err = setMark(fd, mark) }); poll != nil {
 		return c.pollError(poll)
 	}
 	if err == nil {
@@ -85,14 +83,14 @@ func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	return c.file.Close()
+	return c.socket.close()
 }
 
 // port is the one the socket is bound to.
 func (c *conn) port() (port uint16, err error) {
-	poll := c.raw.Control(func(fd uintptr) {
+	poll := c.socket.control(func(fd int) {
 		var local unix.Sockaddr
-		switch local, err = unix.Getsockname(int(fd)); a := local.(type) {
+		switch local, err = unix.Getsockname(fd); a := local.(type) {
 		case *unix.SockaddrInet4:
 			port = uint16(a.Port)
 		case *unix.SockaddrInet6:

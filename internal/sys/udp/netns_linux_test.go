@@ -201,8 +201,8 @@ func TestMark(t *testing.T) { // A53
 	check := func(want uint32) {
 		t.Helper()
 		for _, c := range p.Conns() {
-			c.(*conn).raw.Control(func(fd uintptr) {
-				if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK); uint32(n) != want || err != nil {
+			c.(*conn).socket.control(func(fd int) {
+				if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK); uint32(n) != want || err != nil {
 					t.Fatal(n, err)
 				}
 			})

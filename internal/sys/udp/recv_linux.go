@@ -14,7 +14,7 @@ import (
 // receiver is a way to receive from a conn, with the buffers for it.
 type receiver struct {
 	conn   *conn
-	onRecv func(fd uintptr) bool
+	onRecv func(uintptr) bool
 
 	mu    sync.Mutex
 	wait  bool   // on EAGAIN, let the poller wait and call again
@@ -64,7 +64,7 @@ func (r *receiver) receive(bs []batch.Batch, wait bool) (int, error) {
 	}
 	for soft := 0; ; soft++ {
 		r.prepare(depth)
-		if err := r.conn.raw.Read(r.onRecv); err != nil {
+		if err := r.conn.socket.read(r.onRecv); err != nil {
 			return 0, r.conn.pollError(err)
 		}
 		if r.spent = r.count; r.errno != 0 {
@@ -124,7 +124,8 @@ func (r *receiver) grow(depth int) {
 	}
 }
 
-func (r *receiver) recvNow(fd uintptr) bool {
+func (r *receiver) recvNow(uintptr) bool {
+	fd := uintptr(r.conn.socket.fd)
 	for {
 		if r.depth == 1 {
 			var n int

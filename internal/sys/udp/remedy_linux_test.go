@@ -69,9 +69,9 @@ func arrives(t *testing.T, a, b *Pair, train *batch.Batch, want error) {
 
 // pending peeks.
 func pending(c *conn) (n int, errno syscall.Errno) {
-	c.raw.Control(func(fd uintptr) {
+	c.socket.control(func(fd int) {
 		var err error
-		n, _, err = unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_DONTWAIT|unix.MSG_PEEK)
+		n, _, err = unix.Recvfrom(fd, make([]byte, 1), unix.MSG_DONTWAIT|unix.MSG_PEEK)
 		errno, _ = err.(syscall.Errno)
 	})
 	return n, errno

@@ -190,7 +190,7 @@ func (c *conn) pushMessage(part []byte) error {
 	s.iov.Base = unsafe.SliceData(part)
 	s.iov.SetLen(len(part))
 	s.fill(&s.hdr, &s.iov)
-	return c.raw.Write(c.onSend)
+	return c.socket.write(c.onSend)
 }
 
 // pushSingles sends datagram by datagram, MaxSegments in a call.
@@ -211,7 +211,7 @@ func (c *conn) pushSingles(t *train) (tried int, errno syscall.Errno, err error)
 			s.single(part)
 		}
 		for s.first < s.count { // B20: the kernel may stop short
-			if err := c.raw.Write(c.onPlain); err != nil {
+			if err := c.socket.write(c.onPlain); err != nil {
 				return 0, 0, err
 			}
 			if s.errno != 0 {
@@ -248,16 +248,18 @@ func (s *sender) fill(h *unix.Msghdr, iov *unix.Iovec) {
 	h.SetControllen(len(s.control))
 }
 
-func (c *conn) sendNow(fd uintptr) bool {
+func (c *conn) sendNow(uintptr) bool {
+	fd := uintptr(c.socket.fd)
 	s := &c.tx
 	for {
 		if _, s.errno = c.calls.sendmsg(fd, &s.hdr); s.errno != unix.EINTR {
-			return s.errno != unix.EAGAIN
+			return c.sentOrBlocked()
 		}
 	}
 }
 
-func (c *conn) plainNow(fd uintptr) bool {
+func (c *conn) plainNow(uintptr) bool {
+	fd := uintptr(c.socket.fd)
 	s := &c.tx
 	for {
 		var n int
@@ -265,9 +267,18 @@ func (c *conn) plainNow(fd uintptr) bool {
 			s.first += n
 		}
 		if s.errno != unix.EINTR {
-			return s.errno != unix.EAGAIN
+			return c.sentOrBlocked()
 		}
 	}
+}
+
+// sentOrBlocked: after EAGAIN, the socket is watched until it is writable.
+func (c *conn) sentOrBlocked() bool {
+	if c.tx.errno != unix.EAGAIN {
+		return true
+	}
+	c.socket.blocked()
+	return false
 }
 
 // address writes the remote address and finds its scope (A54).
@@ -292,7 +303,7 @@ func (c *conn) scope(zone string) (uint32, error) {
 		scope uint32
 		ok    bool
 	}
-	if poll := c.raw.Control(func(fd uintptr) { found.scope, found.ok = c.tx.scopes.ask(int(fd), zone) }); poll != nil {
+	if poll := c.socket.control(func(fd int) { found.scope, found.ok = c.tx.scopes.ask(fd, zone) }); poll != nil {
 		return 0, c.pollError(poll)
 	}
 	if !found.ok {

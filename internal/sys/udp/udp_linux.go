@@ -60,7 +60,7 @@ func listenOnce(port uint16, o Options, socket func(domain int) (int, error)) (*
 }
 
 func socket(domain int) (int, error) {
-	return unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+	return unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 }
 
 // lacksFamily: the host has no addresses of the family at all.
