@@ -25,6 +25,7 @@ import (
 	"wgd/internal/packet"
 	"wgd/internal/state"
 	"wgd/internal/sys/clock"
+	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
@@ -132,6 +133,7 @@ func (o *Options) defaults() {
 
 func newInterface(o Options, world engine.World, memory engine.Memory) *Interface {
 	world.Clock, world.Rand, world.Log = clock.Now, rand.Reader, o.Log
+	world.Usage = cpu.Read
 	world.Listen = func(port uint16, mark uint32) (engine.Sockets, error) {
 		pair, err := udp.Listen(port, udp.Options{Mark: mark})
 		if err != nil {

@@ -64,6 +64,7 @@ var rooms = map[string]room{
 	"internal/sys/udp":     {imports: []string{"internal/batch", "internal/wire"}, third: []string{unix}},
 	"internal/sys/link":    {third: []string{unix, netlink, netns}},
 	"internal/sys/clock":   {imports: []string{"internal/clock"}, third: []string{unix}},
+	"internal/sys/cpu":     {third: []string{unix}},
 	"internal/sys/process": {third: []string{unix}},
 	"internal/sys/term":    {third: []string{unix}},
 

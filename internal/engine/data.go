@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"wgd/internal/batch"
-	"wgd/internal/dataplane"
 	"wgd/internal/packet"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
@@ -66,35 +65,6 @@ func (o *outlet) Send(b *batch.Batch) error {
 	}
 }
 
-// tunReader carries packets out until the interface is gone.
-func (e *Engine) tunReader() {
-	// The first read may bring a whole super-packet; more are only read while
-	// what has come is small.
-	buf := make([]byte, readSize+drainBytes+readSize)
-	enc := dataplane.NewEncapsulator(e.shared, e.inbox)
-	raws := make([][]byte, 0, drainPackets)
-	failures := 0
-	for {
-		n, err := e.world.TUN.Read(buf[:readSize])
-		if err != nil {
-			if failures++; e.interfaceLost(err, failures) {
-				return
-			}
-			continue
-		}
-		failures = 0
-		raws = append(raws[:0], buf[:n])
-		for used := n; used < drainBytes && len(raws) < drainPackets; used += n {
-			var ok bool
-			if n, ok, err = e.world.TUN.TryRead(buf[used : used+readSize]); err != nil || !ok {
-				break
-			}
-			raws = append(raws, buf[used:used+n])
-		}
-		enc.Encapsulate(e.world.Clock().Mono, raws)
-	}
-}
-
 // interfaceLost decides whether a failed read is the end: it is when the
 // interface was deleted (A62), when reading it fails for good (B18), or when
 // the engine closes.
@@ -122,35 +92,5 @@ func (e *Engine) pause(failures int) bool {
 		return false
 	case <-timer.C:
 		return true
-	}
-}
-
-// socketReader carries datagrams in until its socket is closed.
-func (e *Engine) socketReader(c udp.Conn) {
-	dec := dataplane.NewDecapsulator(e.shared, e.inbox, e.admit)
-	bs := make([]batch.Batch, deepReceive)
-	depth, failures := 1, 0
-	for {
-		n, err := c.Recv(bs[:depth])
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
-				return
-			}
-			failures++
-			e.world.Log.Debug("receive failed", "err", err)
-			if !e.pause(failures) {
-				return
-			}
-			continue
-		}
-		failures = 0
-		dec.Receive(e.world.Clock().Mono, bs[:n])
-		total := 0
-		for i := range bs[:n] {
-			total += len(bs[i].Data)
-		}
-		if depth = deepReceive; total > n*longTrain {
-			depth = 1
-		}
 	}
 }

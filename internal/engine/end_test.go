@@ -66,6 +66,7 @@ func newSiteAfter(t testing.TB, net *udp.Net, n byte, memory Memory, with ...fun
 	s.host = net.Host(s.outer)
 	s.private, s.public = newKey(t)
 	w := World{Clock: s.clock, Rand: rand.Reader, TUN: s.tun, Listen: s.listen}
+	w.Spread = 3 * int(n%2) // what holds for one goroutine holds for several
 	for _, f := range with {
 		f(&w)
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -39,6 +40,7 @@ type Engine struct {
 	inbox   *inbox
 	workers *workers
 	stamps  *stampWriter
+	cores   int
 
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
@@ -86,6 +88,7 @@ func Open(world World, memory Memory) *Engine {
 		drops:   &dataplane.Drops{},
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
+		cores:   runtime.GOMAXPROCS(0),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}

@@ -4,6 +4,7 @@
 //
 //	tunReader      interface → Encapsulate → socket
 //	socketReader   socket → Decapsulate → interface, one for each address family
+//	               (under a backlog, both have followers; see lane)
 //	coreLoop       everything that arrives for the protocol machine, one at a time
 //	workers        Diffie-Hellman jobs of the machine, one for each core
 //
@@ -19,6 +20,7 @@ import (
 	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/packet"
+	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -34,6 +36,13 @@ type World struct {
 	Listen   func(port uint16, mark uint32) (Sockets, error) // port 0: any
 	Stamps   Stamps                                          // nil: nothing is remembered
 	Log      *slog.Logger                                    // nil: silence
+
+	// Usage tells how much of the processors is used; nil where that is not
+	// known: then no way is spread over several goroutines.
+	Usage func() (cpu.Times, error)
+	// Spread, if it is not 0, has so many goroutines carry every batch of each
+	// way, whatever that brings. For tests.
+	Spread int
 
 	// RouteIndex is the interface through which the routing table sends to
 	// remote from source; nil where sticky sources need not follow routes.

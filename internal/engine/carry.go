@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"errors"
+	"net"
+	"os"
+
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/dataplane"
+	"wgd/internal/sys/udp"
+)
+
+// tunReader carries packets out until the interface is gone.
+func (e *Engine) tunReader() {
+	enc := dataplane.NewEncapsulator(e.shared, e.inbox)
+	begin := func(enc *dataplane.Encapsulator) carrier {
+		return &outward{
+			engine: e,
+			enc:    enc,
+			buf:    make([]byte, readSize+drainBytes+readSize),
+			raws:   make([][]byte, 0, drainPackets),
+		}
+	}
+	l := newLane(e.policy("out", true), &e.running, func() carrier { return begin(enc.Beside()) })
+	l.lead(begin(enc))
+}
+
+// socketReader carries datagrams in until its socket is closed.
+func (e *Engine) socketReader(c udp.Conn) {
+	dec := dataplane.NewDecapsulator(e.shared, e.inbox, e.admit)
+	begin := func(dec *dataplane.Decapsulator, from udp.Receiver) carrier {
+		return &inward{engine: e, dec: dec, from: from, bs: make([]batch.Batch, deepReceive), depth: 1}
+	}
+	shareable, ok := c.(udp.Shareable)
+	if !ok {
+		newLane(e.policy("in", false), &e.running, nil).lead(begin(dec, unshared{c}))
+		return
+	}
+	another := func() carrier { return begin(dec.Beside(), shareable.NewReceiver()) }
+	newLane(e.policy("in", true), &e.running, another).lead(begin(dec, shareable.NewReceiver()))
+}
+
+// policy is how a lane is spread.
+func (e *Engine) policy(way string, shareable bool) policy {
+	switch {
+	case !shareable:
+		return newForcedPolicy(1)
+	case e.world.Spread > 0:
+		return newForcedPolicy(e.world.Spread)
+	}
+	return newPolicy(e.cores, e.world.Usage, func(width int, why string) {
+		e.world.Log.Debug("goroutines that carry packets at once", "way", way, "number", width, "why", why)
+	})
+}
+
+// unshared is a socket from which only one goroutine can receive.
+type unshared struct{ udp.Conn }
+
+func (unshared) TryRecv([]batch.Batch) (int, error) { return 0, nil }
+
+// outward is a carrier from the interface to the sockets.
+type outward struct {
+	engine   *Engine
+	enc      *dataplane.Encapsulator
+	buf      []byte
+	raws     [][]byte
+	now      clock.Time
+	failures int
+}
+
+// The first read may bring a whole super-packet; more are only read while what
+// has come is small.
+func (o *outward) read(wait bool) (arrival, error) {
+	device := o.engine.world.TUN
+	n, err := o.readOne(wait)
+	if err != nil || n == 0 {
+		return arrival{}, err
+	}
+	o.failures = 0
+	o.raws = append(o.raws[:0], o.buf[:n])
+	used := n
+	for used < drainBytes && len(o.raws) < drainPackets {
+		n, ok, err := device.TryRead(o.buf[used : used+readSize])
+		if err != nil || !ok {
+			break
+		}
+		o.raws = append(o.raws, o.buf[used:used+n])
+		used += n
+	}
+	o.now = o.engine.world.Clock().Mono
+	return arrival{used, o.now}, nil
+}
+
+func (o *outward) readOne(wait bool) (n int, err error) {
+	if wait {
+		return o.engine.world.TUN.Read(o.buf[:readSize])
+	}
+	n, ok, err := o.engine.world.TUN.TryRead(o.buf[:readSize])
+	if !ok {
+		n = 0
+	}
+	return n, err
+}
+
+func (o *outward) failed(err error) bool {
+	o.failures++
+	return o.engine.interfaceLost(err, o.failures)
+}
+
+func (o *outward) whole()     { o.enc.Encapsulate(o.now, o.raws) }
+func (o *outward) plan() bool { return o.enc.Plan(o.now, o.raws) }
+func (o *outward) work()      { o.enc.Seal() }
+func (o *outward) finish()    { o.enc.Dispatch() }
+
+// inward is a carrier from a socket to the interface.
+type inward struct {
+	engine   *Engine
+	dec      *dataplane.Decapsulator
+	from     udp.Receiver
+	bs       []batch.Batch
+	n        int // received
+	depth    int
+	now      clock.Time
+	failures int
+}
+
+func (i *inward) read(wait bool) (a arrival, err error) {
+	if wait {
+		i.n, err = i.from.Recv(i.bs[:i.depth])
+	} else {
+		i.n, err = i.from.TryRecv(i.bs[:i.depth])
+	}
+	if err != nil || i.n == 0 {
+		return a, err
+	}
+	i.failures = 0
+	for j := range i.bs[:i.n] {
+		a.size += len(i.bs[j].Data)
+	}
+	if i.depth = deepReceive; a.size > i.n*longTrain {
+		i.depth = 1
+	}
+	i.now = i.engine.world.Clock().Mono
+	a.at = i.now
+	a.size = max(a.size, 1) // an empty datagram is one, too
+	return a, nil
+}
+
+func (i *inward) failed(err error) bool {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+		return true
+	}
+	i.failures++
+	i.engine.world.Log.Debug("receive failed", "err", err)
+	return !i.engine.pause(i.failures)
+}
+
+func (i *inward) whole()     { i.dec.Receive(i.now, i.bs[:i.n]) }
+func (i *inward) plan() bool { return i.dec.Simple(i.bs[:i.n]) }
+func (i *inward) work()      { i.dec.Open(i.now) }
+func (i *inward) finish()    { i.dec.Deliver(i.bs[:i.n]) }

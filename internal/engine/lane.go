@@ -1,0 +1,153 @@
+package engine
+
+import (
+	"sync"
+
+	"wgd/internal/clock"
+)
+
+// A lane is one way for packets: out of the interface, or in from one socket.
+//
+// While one core suffices, one goroutine, the leader, reads a batch and carries
+// it to the end, then the next. When that does not suffice, it is joined by
+// followers. Then whoever has read a large batch lets the next one read on, and
+// keeps the batch: most of the work on it is done beside the work on others.
+// Where order matters there is order by ticket: tickets are drawn while reading,
+// so they are in the order of reading, and each batch leaves when its ticket is
+// called. While there is a backlog nobody sleeps, and a batch changes hands
+// never: that is what makes it cheap.
+type lane struct {
+	another func() carrier  // for a follower
+	running *sync.WaitGroup // of the engine
+
+	reading sync.Mutex // whoever holds it reads; a leader without followers keeps it
+
+	// What follows is guarded by reading.
+	policy policy
+	ticket uint64 // of the next batch that is carried in steps
+	hot    bool   // there may be another batch behind the last one
+	awake  int    // followers that read
+	hired  int    // followers there are
+	over   bool   // the leader is gone
+
+	wake  chan struct{} // one token for each follower that is to wake up
+	ended chan struct{} // closed when the leader is gone
+	turn  *turnstile
+}
+
+// carrier carries batches, one at a time, for one goroutine of a lane. read,
+// plan and whole are called by who holds reading.
+type carrier interface {
+	// read reads a batch; without wait, one of size 0 when nothing is there.
+	read(wait bool) (arrival, error)
+	// failed takes an error of read, pauses, and reports whether it is the end.
+	failed(err error) bool
+	// whole carries what was read to the end. Everything read before is through.
+	whole()
+
+	// plan reports whether what was read can be carried in two steps, and does
+	// what must be done in the order of reading. If so, work is called, beside
+	// others, and then finish, in the order of reading.
+	plan() bool
+	work()
+	finish()
+}
+
+// arrival is a batch that was read.
+type arrival struct {
+	size int // bytes
+	at   clock.Time
+}
+
+func newLane(p policy, running *sync.WaitGroup, another func() carrier) *lane {
+	return &lane{
+		another: another,
+		running: running,
+		policy:  p,
+		wake:    make(chan struct{}, p.most),
+		ended:   make(chan struct{}),
+		turn:    newTurnstile(p.most),
+	}
+}
+
+// lead reads and carries until the end.
+func (l *lane) lead(c carrier) {
+	l.reading.Lock()
+	defer close(l.ended)
+	defer l.reading.Unlock()
+	for {
+		a, ready, err := l.next(c)
+		if err == nil {
+			l.carry(c, a, ready)
+		} else if c.failed(err) {
+			l.over = true
+			return
+		}
+	}
+}
+
+// next waits for a batch. It says whether the batch was there already.
+func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
+	if l.hot && l.policy.most > 1 {
+		if a, err = c.read(false); err != nil || a.size > 0 {
+			return a, true, err
+		}
+	}
+	a, err = c.read(true)
+	return a, false, err
+}
+
+// follow reads and carries while there is a backlog, and sleeps otherwise.
+func (l *lane) follow(c carrier) {
+	for {
+		l.reading.Lock()
+		for !l.over && l.awake < l.policy.width {
+			a, err := c.read(false)
+			if err != nil || a.size == 0 {
+				l.policy.dry() // an error is the leader's, who sees it next
+				break
+			}
+			l.carry(c, a, true)
+		}
+		l.awake--
+		l.reading.Unlock()
+		select {
+		case <-l.wake:
+		case <-l.ended:
+			return
+		}
+	}
+}
+
+// carry carries what c has read. Its caller holds reading, before and after.
+func (l *lane) carry(c carrier, a arrival, ready bool) {
+	l.hot = a.size >= largeBatch || ready || l.policy.forced
+	shared, more := l.policy.note(a, ready, l.awake)
+	if !shared || !c.plan() {
+		l.turn.await(l.ticket)
+		c.whole()
+		return
+	}
+	if more {
+		l.rouse()
+	}
+	mine := l.ticket
+	l.ticket++
+	l.reading.Unlock()
+	c.work()
+	l.turn.await(mine)
+	c.finish()
+	l.turn.pass(mine)
+	l.reading.Lock()
+}
+
+// rouse has one more follower read.
+func (l *lane) rouse() {
+	l.awake++
+	if l.awake <= l.hired {
+		l.wake <- struct{}{}
+		return
+	}
+	l.hired++
+	l.running.Go(func() { l.follow(l.another()) })
+}

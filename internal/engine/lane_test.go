@@ -1,0 +1,230 @@
+package engine
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/internal/clock"
+)
+
+// spring is where the batches of a lane come from and go to, for tests.
+type spring struct {
+	t       testing.TB
+	count   int // batches there are
+	refuse  int // one of so many has no plan; 0: every one has
+	fail    int // one read of so many fails; 0: none does
+	pause   func()
+	closed  chan struct{}
+	endless bool // when all are read, reads wait until closed
+
+	mu        sync.Mutex
+	next      int         // to be read
+	reading   atomic.Bool // somebody is
+	finishing atomic.Bool
+	through   []int // in the order in which they left
+	errors    int
+
+	atOnce, mostAtOnce atomic.Int32
+	carriers           []*bucketCarrier
+}
+
+// bucketCarrier carries the numbers of a spring.
+type bucketCarrier struct {
+	*spring
+	mine   int
+	number int // batches carried
+}
+
+var errBrokenSpring = errors.New("a read that fails")
+
+func (s *spring) another() carrier {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &bucketCarrier{spring: s}
+	s.carriers = append(s.carriers, c)
+	return c
+}
+
+// alone checks that nobody else does the same.
+func (s *spring) alone(what *atomic.Bool, name string) func() {
+	if what.Swap(true) {
+		s.t.Errorf("two are %s at once", name)
+	}
+	return func() { what.Store(false) }
+}
+
+func (c *bucketCarrier) read(wait bool) (arrival, error) {
+	defer c.alone(&c.reading, "reading")()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.closed:
+		return arrival{}, os.ErrClosed
+	default:
+	}
+	if c.fail > 0 && rand.IntN(c.fail) == 0 {
+		return arrival{}, errBrokenSpring
+	}
+	if !c.endless && c.next == c.count {
+		if !wait {
+			return arrival{}, nil
+		}
+		if !c.endless {
+			return arrival{}, os.ErrClosed
+		}
+	}
+	if !wait && rand.IntN(10) == 0 {
+		return arrival{}, nil // the backlog is gone for a moment
+	}
+	c.mine = c.next
+	c.next++
+	return arrival{size: 60000, at: clock.Time(c.next)}, nil
+}
+
+func (c *bucketCarrier) failed(err error) bool {
+	c.errors++
+	return errors.Is(err, os.ErrClosed)
+}
+
+func (c *bucketCarrier) plan() bool { return c.refuse == 0 || c.mine%c.refuse != 0 }
+
+func (c *bucketCarrier) work() {
+	n := c.atOnce.Add(1)
+	for most := c.mostAtOnce.Load(); n > most && !c.mostAtOnce.CompareAndSwap(most, n); most = c.mostAtOnce.Load() {
+	}
+	c.pause()
+	c.atOnce.Add(-1)
+}
+
+func (c *bucketCarrier) finish() {
+	defer c.alone(&c.finishing, "finishing")()
+	c.through = append(c.through, c.mine)
+	c.number++
+}
+
+func (c *bucketCarrier) whole() {
+	if c.atOnce.Load() > 0 {
+		c.t.Error("carried to the end beside others")
+	}
+	c.finish()
+}
+
+// run leads a lane over the spring until its end, and returns when all of it is
+// over.
+func (s *spring) run(p policy) {
+	s.closed = make(chan struct{})
+	var running sync.WaitGroup
+	l := newLane(p, &running, s.another)
+	running.Go(func() { l.lead(s.another()) })
+	done := make(chan struct{})
+	go func() { running.Wait(); close(done) }()
+	if s.endless {
+		time.Sleep(50 * time.Millisecond)
+		close(s.closed)
+	}
+	select {
+	case <-done:
+	case <-time.After(patience):
+		s.t.Fatal("the lane does not end")
+	}
+	for i, n := range s.through {
+		if n != i {
+			s.t.Fatalf("batch %d left in the place of %d", n, i)
+		}
+	}
+	if len(s.through) != s.next {
+		s.t.Errorf("%d batches were read, and %d left", s.next, len(s.through))
+	}
+}
+
+func shortSleep() { time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond) }
+
+func noSleep() {}
+
+// Whatever the time that each takes, batches leave in the order in which they
+// were read, none is lost, and the work on several is done at once.
+func TestLaneKeepsOrder(t *testing.T) {
+	for _, width := range []int{2, 3, 8} {
+		for name, s := range map[string]*spring{
+			"slow":         {count: 300, pause: shortSleep},
+			"fast":         {count: 10000, pause: noSleep},
+			"some refused": {count: 300, refuse: 7, pause: shortSleep},
+			"most refused": {count: 5000, refuse: 2, pause: noSleep},
+			"reads fail":   {count: 300, fail: 20, pause: shortSleep},
+			"fail fast":    {count: 5000, fail: 5, pause: noSleep},
+		} {
+			s.t = t
+			s.run(newForcedPolicy(width))
+			if s.next != s.count {
+				t.Errorf("%s, over %d: %d of %d read", name, width, s.next, s.count)
+			}
+			if got := s.mostAtOnce.Load(); name == "slow" && got < 2 || got > int32(width) {
+				t.Errorf("%s, over %d: %d were worked on at once", name, width, got)
+			}
+			for i, c := range s.carriers {
+				t.Logf("%s, over %d: carrier %d carried %d batches", name, width, i, c.number)
+				if name == "slow" && c.number == 0 {
+					t.Errorf("%s, over %d: carrier %d carried nothing", name, width, i)
+				}
+			}
+		}
+	}
+}
+
+// One goroutine carries everything to the end.
+func TestLaneAlone(t *testing.T) {
+	s := &spring{t: t, count: 1000, pause: noSleep}
+	s.run(newForcedPolicy(1))
+	if len(s.carriers) != 1 || s.mostAtOnce.Load() != 0 {
+		t.Errorf("%d carriers, %d at once", len(s.carriers), s.mostAtOnce.Load())
+	}
+}
+
+// B55, B59: a lane that is closed at any moment ends, and leaves nobody behind.
+func TestLaneCloses(t *testing.T) {
+	check := balance(t)
+	for i := range 40 {
+		s := &spring{t: t, endless: true, refuse: i % 5, fail: i % 3 * 10, pause: []func(){noSleep, shortSleep}[i%2]}
+		s.run(newForcedPolicy(i%6 + 1))
+	}
+	check()
+}
+
+// Tickets that come to the turnstile in any order go through in theirs, also
+// where more come than sit.
+func TestTurnstile(t *testing.T) {
+	for _, seats := range []int{1, 2, 3, 5, 16} {
+		gate := newTurnstile(seats)
+		var mu sync.Mutex // draws tickets
+		var drawn uint64
+		var inside atomic.Int32
+		var last atomic.Uint64
+		var all sync.WaitGroup
+		for range seats {
+			all.Go(func() {
+				for range 500 {
+					mu.Lock()
+					mine := drawn
+					drawn++
+					mu.Unlock()
+					if rand.IntN(20) == 0 {
+						shortSleep()
+					}
+					gate.await(mine)
+					if inside.Add(1) != 1 || last.Load() != mine {
+						t.Errorf("ticket %d beside another, or out of order", mine)
+					}
+					last.Add(1)
+					inside.Add(-1)
+					gate.pass(mine)
+				}
+			})
+		}
+		within(t, patience, "all to pass", all.Wait)
+	}
+}

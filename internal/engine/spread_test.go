@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"wgd/conf"
+)
+
+// widely has every batch carried by several goroutines.
+func widely(w *World) { w.Spread = 4 }
+
+// However many goroutines carry them, packets arrive in their order, both ways,
+// beside what is staged (A43) and across new sessions.
+func TestSpreadInOrder(t *testing.T) {
+	_, a, b := pair(t, widely)
+	a.say(b, "hello") // or what is staged would be too much
+	number := 0
+	for round := range 30 {
+		from, to := a, b
+		if round%2 == 1 {
+			from, to = b, a
+		}
+		const many = 200
+		for i := range many {
+			from.inject(to, fmt.Sprintf("number %06d", number+i))
+			if i == many/2 && round%10 == 4 {
+				from.sleep(121 * time.Second) // the next packet asks for a new session
+				to.sleep(121 * time.Second)
+			}
+		}
+		for range many {
+			to.hear(fmt.Sprintf("number %06d", number))
+			number++
+		}
+	}
+	for _, s := range []*site{a, b} {
+		for _, reason := range []string{"replay", "forged", "send", "session-ended", "no-session"} {
+			if n := s.dropped(reason); n > 0 {
+				t.Errorf("%d packets dropped: %s", n, reason)
+			}
+		}
+	}
+}
+
+// B55, A61, A62: whatever happens to the interface while several goroutines
+// carry, they all end or go on, and packets flow again afterwards.
+func TestSpreadThroughChanges(t *testing.T) {
+	check := balance(t)
+	_, a, b := pair(t, widely)
+	a.say(b, "hello")
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			a.inject(b, "noise")
+			b.inject(a, "noise")
+			b.tun.Next(0)
+			if i%16 == 0 {
+				time.Sleep(10 * time.Microsecond)
+			}
+		}
+	}()
+	for i := range 60 {
+		switch i % 3 {
+		case 0:
+			within(t, patience, "Down", a.Down)
+			a.up()
+		case 1:
+			port := uint16(0)
+			a.apply(conf.Change{ListenPort: &port})
+		case 2:
+			mark := uint32(i)
+			a.apply(conf.Change{FirewallMark: &mark})
+		}
+	}
+	close(stop)
+	<-done
+	a.Down()
+	a.up()
+	a.sleep(10 * time.Second)
+	for try := 0; !func() bool { a.inject(b, "again"); return b.hears("again", time.Second) }(); try++ {
+		if a.sleep(6 * time.Second); try > 10 {
+			t.Fatal("nothing flows any more")
+		}
+	}
+	within(t, patience, "Close", a.Close)
+	b.tun.Delete()
+	within(t, patience, "the end", func() { <-b.Done() })
+	check()
+}
