@@ -57,6 +57,7 @@ func serve(name string, log *logger) error {
 }
 
 func runUntilEnd(name string, log *logger, report *readiness) error {
+	addProcessor()
 	ctx, stop := process.UntilTerminated()
 	defer stop()
 	// The socket first: it is what tells that the name is taken by a daemon.

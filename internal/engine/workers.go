@@ -11,6 +11,12 @@ import (
 // channel: coreLoop must never block on them, and 10,000 peers may all want a
 // handshake at the same moment.
 //
+// One of Go's processors is left to those who carry data. Where all of them
+// work on jobs, nobody asks the kernel whether a datagram has come, but for a
+// goroutine of the runtime that does so every 10 ms: that is how long data
+// waited beside a storm. So there is one worker less than processors, and the
+// daemon has one processor more than cores (A44, B49).
+//
 // There are two lists, for initiations of ours and for work on what came in,
 // from which the workers take in turn: neither has to wait until the other is
 // empty (A44).
@@ -33,7 +39,7 @@ type jobs struct {
 }
 
 func startWorkers(running *sync.WaitGroup, done func(*core.Job)) *workers {
-	w := &workers{count: runtime.GOMAXPROCS(0), done: done}
+	w := &workers{count: max(1, runtime.GOMAXPROCS(0)-1), done: done}
 	w.wake = sync.NewCond(&w.mu)
 	for range w.count {
 		running.Go(w.run)
