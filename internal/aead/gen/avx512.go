@@ -11,26 +11,30 @@ import (
 // The kernels for AVX-512 work on eight packets at once, one in each lane.
 //
 // ChaCha20 has a lane of 32 bits for a block: a state is 16 registers, one for
-// each word of the block, and in each of them lane 0 to 7 is a block of packet 0
-// to 7 and lane 8 to 15 the next block of the same packets. Two such states,
-// four blocks of each packet, are worked on at once: that is all 32 registers,
-// and enough that is independent to hide the latency of an addition.
+// each word of the block, and each has two blocks of eight packets in its lanes,
 //
-// The key stream is transposed into rows, 64 bytes of one packet each, and goes
-// through the scratch, 2 KB at a time, so that all stays in the first cache.
-// From there each 64 bytes of all packets are worked on at once: row ^ text is
-// stored, and the ciphertext is transposed into columns, eight bytes of each
-// packet in a register. Two columns are a block of Poly1305 for each of eight
-// packets, in lanes of 64 bits.
+//	a.0 b.0 a.1 b.1 | c.0 d.0 c.1 d.1 | e.0 f.0 e.1 f.1 | g.0 h.0 g.1 h.1
+//
+// so that one shuffle of the words 2q and 2q+1 makes column q of all packets,
+// that is eight bytes of each in a lane of 64 bits: VPUNPCKLDQ that of block 0,
+// VPUNPCKHDQ that of block 1. The columns of the key stream go through the
+// scratch, a few blocks of it at a time, so that all stays in the first cache.
+//
+// The texts are worked on in rows of 64 bytes, one of each packet. The eight
+// rows are transposed into columns, which give text or ciphertext by ^ with
+// those of the key stream, and the result is transposed back. Two columns of the
+// ciphertext are a block of Poly1305 for each of eight packets.
 //
 // Poly1305 takes four blocks at a time, by h = (h+m0)·r⁴ + m1·r³ + m2·r² + m3·r,
-// so that only one in four multiplications waits for the one before, and only
-// one carry is made for four blocks.
+// so that only one in four multiplications waits for the one before, and one
+// carry serves four blocks. Short texts are not worth the powers of r: theirs
+// are taken one by one, at last.
 type kernel512 struct {
 	*build.Context
 	poly   poly512
 	mem    scratch512
 	table  tables512
+	states int // of ChaCha20 at once, as long as the texts are long enough
 	labels int
 }
 
@@ -61,20 +65,22 @@ type poly512 interface {
 // scratch512 is the layout of the group's scratch, from its first address that
 // is a multiple of 64: what a load takes from it never crosses a cache line.
 type scratch512 struct {
-	rotate [2]operand.Mem // the masks that rotate by 16 and by 8
-	nonce  [2]operand.Mem
-	blocks [2]operand.Mem // numbers of the blocks in the two states
-	pad    [2]operand.Mem // the second half of the one-time keys
-	stream operand.Mem    // four blocks of eight packets, a row each: block 0 of packets 0 to 7, block 1, …
-	hash   operand.Mem    // of the text so far, in limbs
-	powers [4]operand.Mem // r, r², r³, r⁴
+	rotate            [2]operand.Mem // the masks that rotate by 16 and by 8
+	nonce             [2]operand.Mem // words 14 and 15
+	blocks            [2]operand.Mem // word 12 of either state
+	spilled           operand.Mem
+	mask              operand.Mem    // the bytes of a row that belong to the text, if it is the last
+	pad               [2]operand.Mem // the second half of the one-time keys
+	stream, streamEnd operand.Mem    // columns of streamBlocks blocks, and room for one of Poly1305
+	hash              operand.Mem    // of the text so far, in limbs
+	powers            [4]operand.Mem // r, r², r³, r⁴
 }
 
 // tables512 are the constants in read-only memory.
 type tables512 struct {
-	sigma       operand.Mem // RFC 8439, 2.3
-	firstBlocks operand.Mem // the numbers of the first four blocks, in the lanes of two states
-	four        operand.Mem
+	sigma       operand.Mem    // RFC 8439, 2.3
+	firstBlocks operand.Mem    // the numbers of the first four blocks, in the lanes of two states
+	step        operand.Mem    // from a state to the next
 	rotations   [2]operand.Mem // by 16 and by 8 bits, for the bytes of 128 bits
 	clamp       operand.Mem    // RFC 8439, 2.5
 }
@@ -86,8 +92,8 @@ var (
 	texts   = [8]reg.GPPhysical{reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13, reg.R14, reg.R15}
 	at      = reg.RAX // the position in every text, in bytes
 	left    = reg.RCX // bytes of every text from there
-	row     = reg.RBX // the next unused rows of the key stream
-	ready   = reg.RDX // how many times eight rows are unused
+	columns = reg.RBX // the next unused columns of the key stream
+	ready   = reg.RDX // how many blocks of it are unused
 	masked  = reg.K1  // the bytes of a row that belong to the text, if it is the last
 )
 
@@ -99,22 +105,29 @@ var z = [32]reg.VecPhysical{
 }
 
 // Registers of the part that works on texts: two sets of eight rows or columns,
-// the columns at last in the first, and two numbers.
+// and two numbers.
 var (
-	columns, others = z[0:8], z[8:16]
+	these, those    = z[0:8], z[8:16]
 	number, another = z[8:13], z[0:5]
 )
 
 const (
-	rowSize  = 64
-	rowsSize = 8 * rowSize // one block of every packet
+	rowSize      = 64
+	columnsSize  = 8 * 64 // of a block, or of a row
+	blockSize    = 2 * 64 // of Poly1305, two columns
+	streamBlocks = 4
+	// shortText is the length up to which a text has no more than one filling of
+	// the key stream, so that its ciphertext stays there, and from which on the
+	// powers of r are worth their price.
+	shortText = (streamBlocks - 1) * rowSize
 )
 
-// avx512 is the kernel for AVX-512 F, BW, DQ and VL.
-func avx512(c *build.Context) { write512(c, &limbs26{Context: c}) }
+// avx512 is the kernel for AVX-512 F, BW, DQ and VL. The processors that have no
+// more than that add in one clock: one state has enough to do for them.
+func avx512(c *build.Context) { write512(c, &limbs26{Context: c}, 1) }
 
-func write512(c *build.Context, poly poly512) {
-	k := kernel512{Context: c, poly: poly}
+func write512(c *build.Context, poly poly512, states int) {
+	k := kernel512{Context: c, poly: poly, states: states}
 	k.Comment("The group: scratch, texts, nonces.")
 	k.layOut()
 	k.tables()
@@ -122,15 +135,15 @@ func write512(c *build.Context, poly poly512) {
 	k.loadNonces()
 
 	k.Comment("The first key stream: its first block is the key of Poly1305.")
+	k.LEAQ(k.mem.stream, columns)
 	k.LEAQ(operand.Mem{Base: left, Disp: rowSize}, at)
-	k.CMPQ(at, operand.Imm(2*rowSize))
-	k.JBE(operand.LabelRef("firstHalf"))
-	k.keyStream(2)
-	k.JMP(operand.LabelRef("oneTimeKey"))
-	k.Label("firstHalf")
-	k.keyStream(1)
+	k.nextStream(at, "oneTimeKey")
 	k.Label("oneTimeKey")
 	k.oneTimeKey()
+	k.CMPQ(left, operand.U32(shortText))
+	k.JBE(operand.LabelRef("powersDone"))
+	k.powers()
+	k.Label("powersDone")
 
 	k.Comment("The texts.")
 	k.XORL(at.As32(), at.As32())
@@ -156,8 +169,10 @@ func (k *kernel512) layOut() {
 	k.mem.rotate = [2]operand.Mem{take(64), take(64)}
 	k.mem.nonce = [2]operand.Mem{take(64), take(64)}
 	k.mem.blocks = [2]operand.Mem{take(64), take(64)}
+	k.mem.spilled, k.mem.mask = take(64), take(64)
 	k.mem.pad = [2]operand.Mem{take(64), take(64)}
-	k.mem.stream = take(4 * rowsSize)
+	k.mem.stream = take(streamBlocks * columnsSize)
+	k.mem.streamEnd = take(blockSize)
 	k.mem.hash = take(64 * k.poly.limbs())
 	for i := range k.mem.powers {
 		k.mem.powers[i] = take(k.poly.powerSize())
@@ -168,9 +183,9 @@ func (k *kernel512) tables() {
 	k.table = tables512{
 		sigma: table(k.Context, "sigma", 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574),
 		firstBlocks: table(k.Context, "firstBlocks",
-			0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1,
-			2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3),
-		four: table(k.Context, "four", 4),
+			0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1,
+			2, 2, 3, 3, 2, 2, 3, 3, 2, 2, 3, 3, 2, 2, 3, 3),
+		step: table(k.Context, "step", uint32(2*k.states)),
 		rotations: [2]operand.Mem{
 			table(k.Context, "rotate16", 0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e),
 			table(k.Context, "rotate8", 0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f),

@@ -8,15 +8,11 @@ import (
 // loadNonces prepares what the states begin with and is not the same for all
 // lanes, and the masks of the rotations.
 func (k *kernel512) loadNonces() {
-	counters, low, high := z[0], z[1], z[2]
+	counters := z[0]
 	k.VMOVDQU64(field(k.Context, work, "counter"), counters)
-	k.Comment("Both halves of the counters, each twice: for both blocks of a packet.")
-	k.VPMOVQD(counters, low.AsY())
-	k.VPSRLQ(operand.Imm(32), counters, counters)
-	k.VPMOVQD(counters, high.AsY())
-	for i, half := range []reg.VecPhysical{low, high} {
-		k.VINSERTI64X4(operand.Imm(1), half.AsY(), half, half)
-		k.VMOVDQA64(half, k.mem.nonce[i])
+	for i, halves := range []operand.U8{0x88, 0xdd} {
+		k.VPSHUFD(halves, counters, z[1])
+		k.VMOVDQA64(z[1], k.mem.nonce[i])
 	}
 	for i, numbers := range k.mem.blocks {
 		k.VMOVDQU64(k.table.firstBlocks.Offset(64*i), z[0])
@@ -28,31 +24,31 @@ func (k *kernel512) loadNonces() {
 	}
 }
 
-// keyStream fills the scratch with the next two or four blocks of every packet.
+// nextStream makes as many blocks of key stream as a round makes, or no more
+// than needed bytes, and jumps to the label.
+func (k *kernel512) nextStream(needed reg.GPPhysical, label string) {
+	if k.states == 2 {
+		one := k.newLabel("oneState")
+		k.CMPQ(needed, operand.U32(2*rowSize))
+		k.JBE(operand.LabelRef(one))
+		k.keyStream(2)
+		k.JMP(operand.LabelRef(label))
+		k.Label(one)
+	}
+	k.keyStream(1)
+	k.JMP(operand.LabelRef(label))
+}
+
+// keyStream makes the next two or four blocks of every packet.
 func (k *kernel512) keyStream(states int) {
-	rounds := k.newLabel("rounds")
 	k.startStates(states)
-	k.MOVQ(operand.U32(10), row)
+	rounds := k.newLabel("rounds")
+	k.MOVQ(operand.U32(10), ready)
 	k.Label(rounds)
 	k.doubleRound(states)
-	k.DECQ(row)
+	k.DECQ(ready)
 	k.JNZ(operand.LabelRef(rounds))
-	k.Comment("The second state waits where its rows will be.")
-	for s := 1; s < states; s++ {
-		for i, x := range z[16*s : 16*s+16] {
-			k.VMOVDQA64(x, k.mem.stream.Offset(16*64*s+64*i))
-		}
-	}
-	for s := range states {
-		if s > 0 {
-			for i, x := range z[:16] {
-				k.VMOVDQA64(k.mem.stream.Offset(16*64*s+64*i), x)
-			}
-		}
-		k.addStart(z[:16], s)
-		k.rows(z[:16], z[16:32], k.mem.stream.Offset(16*64*s))
-	}
-	k.LEAQ(k.mem.stream, row)
+	k.storeColumns(states)
 	k.MOVQ(operand.U32(2*states), ready)
 }
 
@@ -74,34 +70,64 @@ func (k *kernel512) startStates(states int) {
 	}
 }
 
-// addStart adds what the state began with, and makes the block numbers the next.
-func (k *kernel512) addStart(x []reg.VecPhysical, s int) {
-	for i := range 4 {
-		k.VPADDD_BCST(k.table.sigma.Offset(4*i), x[i], x[i])
+// storeColumns adds what the states began with and stores the columns. There are
+// two states in all registers or one in the lower half.
+func (k *kernel512) storeColumns(states int) {
+	t := z[31]
+	if states == 2 {
+		k.VMOVDQA64(t, k.mem.spilled)
 	}
-	for i := range 8 {
-		k.VPADDD_BCST(field(k.Context, work, "key").Offset(4*i), x[4+i], x[4+i])
+	for s := range states {
+		x := z[16*s : 16*s+16]
+		for q := range 8 {
+			even, odd := x[2*q], x[2*q+1]
+			if odd == t {
+				t = z[0]
+				k.VMOVDQA64(k.mem.spilled, odd)
+			}
+			k.addStart(even, 2*q, s)
+			k.addStart(odd, 2*q+1, s)
+			k.VPUNPCKLDQ(odd, even, t)
+			k.VPUNPCKHDQ(odd, even, even)
+			k.VMOVDQA64(t, operand.Mem{Base: columns, Disp: columnsSize*2*s + 64*q})
+			k.VMOVDQA64(even, operand.Mem{Base: columns, Disp: columnsSize*(2*s+1) + 64*q})
+		}
 	}
-	next := z[16]
-	k.VMOVDQA64(k.mem.blocks[s], next)
-	k.VPADDD(next, x[12], x[12])
-	k.VPADDD_BCST(k.table.four, next, next)
-	k.VMOVDQA64(next, k.mem.blocks[s])
-	k.VPADDD(k.mem.nonce[0], x[14], x[14])
-	k.VPADDD(k.mem.nonce[1], x[15], x[15])
+	for _, numbers := range k.mem.blocks[:states] {
+		k.VPBROADCASTD(k.table.step, t)
+		k.VPADDD(numbers, t, t)
+		k.VMOVDQA64(t, numbers)
+	}
 }
 
-// doubleRound is a round of columns and one of diagonals, of all states in turns.
+// addStart adds to a word what its state began with.
+func (k *kernel512) addStart(x reg.VecPhysical, word, state int) {
+	switch {
+	case word < 4:
+		k.VPADDD_BCST(k.table.sigma.Offset(4*word), x, x)
+	case word < 12:
+		k.VPADDD_BCST(field(k.Context, work, "key").Offset(4*(word-4)), x, x)
+	case word == 12:
+		k.VPADDD(k.mem.blocks[state], x, x)
+	case word > 13:
+		k.VPADDD(k.mem.nonce[word-14], x, x)
+	}
+}
+
+// doubleRound is a round of columns and one of diagonals. Of two states one is
+// three steps ahead, so that they do not want the same unit at the same time.
 func (k *kernel512) doubleRound(states int) {
-	for diagonal := range 2 {
-		for _, step := range quarterRound {
-			for s := range states {
-				x := z[16*s : 16*s+16]
-				for i := range 4 {
-					d := diagonal
-					word := [4]reg.VecPhysical{x[i], x[4+(i+d)%4], x[8+(i+2*d)%4], x[12+(i+3*d)%4]}
-					step(k, word)
-				}
+	const ahead, steps = 3, 2 * len(quarterRound)
+	for t := range steps + ahead*(states-1) {
+		for s := range states {
+			step := t - ahead*s
+			if step < 0 || step >= steps {
+				continue
+			}
+			x, d := z[16*s:16*s+16], step/len(quarterRound)
+			for i := range 4 {
+				word := [4]reg.VecPhysical{x[i], x[4+(i+d)%4], x[8+(i+2*d)%4], x[12+(i+3*d)%4]}
+				quarterRound[step%len(quarterRound)](k, word)
 			}
 		}
 	}
@@ -124,41 +150,3 @@ var quarterRound = [12]func(k *kernel512, x [4]reg.VecPhysical){
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPXORD(x[2], x[1], x[1]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPROLD(operand.Imm(7), x[1], x[1]) },
 }
-
-// rows transposes a state, 16 words of 16 blocks, and stores the blocks.
-func (k *kernel512) rows(x, t []reg.VecPhysical, to operand.Mem) {
-	k.Comment("Words 4g to 4g+3 of block 4q+i: 16 bytes in lane q of register 4g+i.")
-	for g := 0; g < 16; g += 4 {
-		x, t := x[g:g+4], t[g:g+4]
-		k.VPUNPCKLDQ(x[1], x[0], t[0])
-		k.VPUNPCKHDQ(x[1], x[0], t[1])
-		k.VPUNPCKLDQ(x[3], x[2], t[2])
-		k.VPUNPCKHDQ(x[3], x[2], t[3])
-		k.VPUNPCKLQDQ(t[2], t[0], x[0])
-		k.VPUNPCKHQDQ(t[2], t[0], x[1])
-		k.VPUNPCKLQDQ(t[3], t[1], x[2])
-		k.VPUNPCKHQDQ(t[3], t[1], x[3])
-	}
-	k.Comment("The four pieces of a block together.")
-	for i := range 4 {
-		t := t[4*i : 4*i+4]
-		k.VSHUFI64X2(even, x[4+i], x[i], t[0])
-		k.VSHUFI64X2(odd, x[4+i], x[i], t[1])
-		k.VSHUFI64X2(even, x[12+i], x[8+i], t[2])
-		k.VSHUFI64X2(odd, x[12+i], x[8+i], t[3])
-		k.VSHUFI64X2(even, t[2], t[0], x[i])
-		k.VSHUFI64X2(even, t[3], t[1], x[4+i])
-		k.VSHUFI64X2(odd, t[2], t[0], x[8+i])
-		k.VSHUFI64X2(odd, t[3], t[1], x[12+i])
-		for q := range 4 {
-			k.VMOVDQA64(x[4*q+i], to.Offset(rowSize*(4*q+i)))
-		}
-	}
-}
-
-// VSHUFI64X2 with these takes lanes of 128 bits, 0 and 2 or 1 and 3, of its
-// second source and then of its first.
-const (
-	even = operand.U8(0x88)
-	odd  = operand.U8(0xdd)
-)

@@ -6,27 +6,31 @@ import (
 )
 
 // oneTimeKey is RFC 8439, 2.6: the first block of each packet is the key of its
-// Poly1305, r and what is added at last. It computes the powers of r.
+// Poly1305, r and what is added at last.
 func (k *kernel512) oneTimeKey() {
-	for i, x := range others {
-		k.VMOVDQA64(k.mem.stream.Offset(rowSize*i), x)
+	column := func(q int) operand.Mem { return operand.Mem{Base: columns, Disp: 64 * q} }
+	for i, pad := range k.mem.pad {
+		k.VMOVDQA64(column(2+i), z[0])
+		k.VMOVDQA64(z[0], pad)
 	}
-	k.ADDQ(operand.U32(rowsSize), row)
-	k.DECQ(ready)
-	k.transpose()
-	k.VMOVDQA64(columns[2], k.mem.pad[0])
-	k.VMOVDQA64(columns[3], k.mem.pad[1])
-	k.VPANDQ_BCST(k.table.clamp, columns[0], columns[0])
-	k.VPANDQ_BCST(k.table.clamp.Offset(8), columns[1], columns[1])
+	for i := range 2 {
+		k.VPBROADCASTQ(k.table.clamp.Offset(8*i), these[i])
+		k.VPANDQ(column(i), these[i], these[i])
+	}
 	k.poly.constants()
-	r, r3 := k.number(), another[:k.poly.limbs()]
-	k.poly.split(columns[0], columns[1], r)
-	k.poly.keep(r, k.mem.powers[0])
+	k.poly.split(these[0], these[1], k.number())
+	k.poly.keep(k.number(), k.mem.powers[0])
 	k.VPXORQ(z[0], z[0], z[0])
 	for i := range k.poly.limbs() {
 		k.VMOVDQA64(z[0], k.mem.hash.Offset(64*i))
 	}
-	k.Comment("Powers of r.")
+	k.ADDQ(operand.U32(columnsSize), columns)
+	k.DECQ(ready)
+}
+
+// powers are r², r³ and r⁴; r is in number.
+func (k *kernel512) powers() {
+	r, r3 := k.number(), another[:k.poly.limbs()]
 	k.poly.multiply(r, k.mem.powers[0], true)
 	k.poly.carry(r)
 	k.poly.keep(r, k.mem.powers[1])
@@ -51,18 +55,19 @@ func (k *kernel512) texts() {
 	k.wholeRow()
 	k.ADDQ(operand.Imm(rowSize), at)
 	k.SUBQ(operand.Imm(rowSize), left)
-	k.ADDQ(operand.U32(rowsSize), row)
+	k.ADDQ(operand.U32(columnsSize), columns)
 	k.DECQ(ready)
 	k.JMP(operand.LabelRef("texts"))
 
 	k.Label("moreStream")
-	k.CMPQ(left, operand.U32(2*rowSize))
-	k.JBE(operand.LabelRef("halfStream"))
-	k.keyStream(2)
-	k.JMP(operand.LabelRef("texts"))
-	k.Label("halfStream")
-	k.keyStream(1)
-	k.JMP(operand.LabelRef("texts"))
+	k.Comment("From the beginning, if it is full.")
+	room := k.newLabel("room")
+	k.LEAQ(k.mem.streamEnd, ready)
+	k.CMPQ(columns, ready)
+	k.JB(operand.LabelRef(room))
+	k.LEAQ(k.mem.stream, columns)
+	k.Label(room)
+	k.nextStream(left, "texts")
 
 	k.Label("lastRow")
 	k.TESTQ(left, left)
@@ -76,77 +81,89 @@ func (k *kernel512) texts() {
 // wholeRow encrypts or decrypts 64 bytes of every text and takes the ciphertext
 // into the hash.
 func (k *kernel512) wholeRow() {
-	for i, text := range texts {
-		k.VMOVDQU64(operand.Mem{Base: text, Index: at, Scale: 1}, others[i])
+	rows, text := these, those
+	for i, p := range texts {
+		k.VMOVDQU64(operand.Mem{Base: p, Index: at, Scale: 1}, rows[i])
 	}
-	for i := range texts {
-		k.VPXORQ(operand.Mem{Base: row, Disp: rowSize * i}, others[i], columns[i])
+	k.transpose(rows, text)
+	other := rows
+	for q := range other {
+		k.VPXORQ(operand.Mem{Base: columns, Disp: 64 * q}, text[q], other[q])
 	}
-	for i, text := range texts {
-		k.VMOVDQU64(columns[i], operand.Mem{Base: text, Index: at, Scale: 1})
+	k.storeCiphertext(text, other)
+	k.transpose(other, text)
+	for i, p := range texts {
+		k.VMOVDQU64(text[i], operand.Mem{Base: p, Index: at, Scale: 1})
 	}
-	opening := k.ifOpening()
-	for i := range texts {
-		k.VMOVDQA64(columns[i], others[i])
-	}
-	k.Label(opening)
-	k.transpose()
+
+	short := k.newLabel("short")
+	k.CMPQ(field(k.Context, work, "length"), operand.U32(shortText))
+	k.JBE(operand.LabelRef(short))
 	k.poly.constants()
 	for i := range 4 {
-		k.block(columns[2*i], columns[2*i+1], k.mem.powers[3-i], i == 0)
+		k.block(operand.Mem{Base: columns, Disp: blockSize * i}, k.mem.powers[3-i], i == 0)
 	}
 	k.carryHash()
+	k.Label(short)
 }
 
-// partOfRow is wholeRow for what is left of the texts, less than 64 bytes. It
-// leaves the columns where the key stream was.
+// partOfRow is wholeRow for what is left of the texts, less than 64 bytes, but
+// for the hash.
 func (k *kernel512) partOfRow() {
-	bits := ready // no rows are needed after these
+	bits, rows, text := ready, these, those // no key stream is needed after this
 	k.MOVQ(operand.U32(1), bits)
 	k.SHLQ(reg.CL, bits)
 	k.DECQ(bits)
 	k.KMOVQ(bits, masked)
-	for i, text := range texts {
-		k.VMOVDQU8_Z(operand.Mem{Base: text, Index: at, Scale: 1}, masked, others[i])
+	k.VPMOVM2B(masked, z[0])
+	k.VMOVDQA64(z[0], k.mem.mask)
+	for i, p := range texts {
+		k.VMOVDQU8_Z(operand.Mem{Base: p, Index: at, Scale: 1}, masked, rows[i])
 	}
-	for i := range texts {
-		k.VPXORQ(operand.Mem{Base: row, Disp: rowSize * i}, others[i], columns[i])
+	k.transpose(rows, text)
+	other := rows
+	for q := range other {
+		k.VPXORQ(operand.Mem{Base: columns, Disp: 64 * q}, text[q], other[q])
+		k.VPANDQ_BCST(k.mem.mask.Offset(8*q), other[q], other[q])
 	}
-	for i, text := range texts {
-		k.VMOVDQU8(columns[i], masked, operand.Mem{Base: text, Index: at, Scale: 1})
-	}
-	opening := k.ifOpening()
-	for i := range texts {
-		k.VMOVDQU8_Z(columns[i], masked, others[i])
-	}
-	k.Label(opening)
-	k.transpose()
-	for i, x := range columns {
-		k.VMOVDQA64(x, k.mem.stream.Offset(64*i))
+	k.storeCiphertext(text, other)
+	k.transpose(other, text)
+	for i, p := range texts {
+		k.VMOVDQU8(text[i], masked, operand.Mem{Base: p, Index: at, Scale: 1})
 	}
 }
 
-// ifOpening jumps to the label that it returns if the texts are ciphertexts.
-func (k *kernel512) ifOpening() (label string) {
-	label = k.newLabel("opening")
+// storeCiphertext stores the columns that are ciphertext where those of the key
+// stream were: what came, when opening, and what goes, when sealing.
+func (k *kernel512) storeCiphertext(came, goes []reg.VecPhysical) {
+	store := func(from []reg.VecPhysical) {
+		for q, x := range from {
+			k.VMOVDQA64(x, operand.Mem{Base: columns, Disp: 64 * q})
+		}
+	}
+	sealing, stored := k.newLabel("sealing"), k.newLabel("stored")
 	open, err := k.Param("open").Resolve()
 	if err != nil {
 		panic(err)
 	}
 	k.CMPB(open.Addr, operand.Imm(0))
-	k.JNE(operand.LabelRef(label))
-	return label
+	k.JEQ(operand.LabelRef(sealing))
+	store(came)
+	k.JMP(operand.LabelRef(stored))
+	k.Label(sealing)
+	store(goes)
+	k.Label(stored)
 }
 
-// transpose makes eight rows, in others, eight columns of 64 bits, in columns.
-func (k *kernel512) transpose() {
-	x, t := others, columns
-	k.Comment("Columns q and q+2, q+4, q+6 of two packets: 16 bytes each.")
+// transpose makes eight rows of 64 bytes eight columns, or the other way, in the
+// registers t. It uses those of x.
+func (k *kernel512) transpose(x, t []reg.VecPhysical) {
+	k.Comment("Columns q and q+2, q+4, q+6 of two rows.")
 	for i := 0; i < 8; i += 2 {
 		k.VPUNPCKLQDQ(x[i+1], x[i], t[i])
 		k.VPUNPCKHQDQ(x[i+1], x[i], t[i+1])
 	}
-	k.Comment("Columns q and q+4 of four packets, then one of eight.")
+	k.Comment("Columns q and q+4 of four rows, then one of eight.")
 	for q := range 2 {
 		t, u := [4]reg.VecPhysical{t[q], t[2+q], t[4+q], t[6+q]}, x[4*q:4*q+4]
 		k.VSHUFI64X2(even, t[1], t[0], u[0])
@@ -160,10 +177,19 @@ func (k *kernel512) transpose() {
 	}
 }
 
-// block adds a block times a power of r to the sum. The first block of a sum
-// comes after what was hashed before.
-func (k *kernel512) block(lo, hi reg.VecPhysical, power operand.Mem, first bool) {
-	m := k.number()
+// VSHUFI64X2 with these takes lanes of 128 bits, 0 and 2 or 1 and 3, of its
+// second source and then of its first.
+const (
+	even = operand.U8(0x88)
+	odd  = operand.U8(0xdd)
+)
+
+// block adds a block, two columns, times a power of r to the sum. The first block
+// of a sum comes after what was hashed before.
+func (k *kernel512) block(at, power operand.Mem, first bool) {
+	lo, hi, m := z[0], z[1], k.number()
+	k.VMOVDQA64(at, lo)
+	k.VMOVDQA64(at.Offset(64), hi)
 	k.poly.split(lo, hi, m)
 	k.poly.withTop(m)
 	if first {
@@ -183,27 +209,32 @@ func (k *kernel512) carryHash() {
 	}
 }
 
-// lastBlocks takes the columns that partOfRow left, and the block with the
-// lengths (RFC 8439, 2.8), into the hash.
+// lastBlocks takes the ciphertext that is not yet in the hash, and the block with
+// the lengths (RFC 8439, 2.8). All that lies together.
 func (k *kernel512) lastBlocks() {
+	long, blocks := k.newLabel("long"), k.newLabel("block")
+	k.Comment("What is left of a long text, or all of a short one.")
+	k.MOVQ(field(k.Context, work, "length"), at)
+	k.CMPQ(at, operand.U32(shortText))
+	k.JA(operand.LabelRef(long))
+	k.MOVQ(at, left)
+	k.LEAQ(k.mem.stream.Offset(columnsSize), columns)
+	k.Label(long)
 	k.ADDQ(operand.Imm(15), left)
 	k.SHRQ(operand.Imm(4), left)
+	k.VPBROADCASTQ(field(k.Context, work, "length"), z[1])
 	k.MOVQ(left, at)
 	k.SHLQ(operand.Imm(7), at)
-	k.LEAQ(k.mem.stream, row)
 	k.VPXORQ(z[0], z[0], z[0])
-	k.VPBROADCASTQ(field(k.Context, work, "length"), z[1])
-	k.VMOVDQA64(z[0], operand.Mem{Base: row, Index: at, Scale: 1})
-	k.VMOVDQA64(z[1], operand.Mem{Base: row, Index: at, Scale: 1, Disp: 64})
+	k.VMOVDQA64(z[0], operand.Mem{Base: columns, Index: at, Scale: 1})
+	k.VMOVDQA64(z[1], operand.Mem{Base: columns, Index: at, Scale: 1, Disp: 64})
 	k.poly.constants()
-	k.Label("lastBlocks")
-	k.VMOVDQA64(operand.Mem{Base: row}, z[0])
-	k.VMOVDQA64(operand.Mem{Base: row, Disp: 64}, z[1])
-	k.block(z[0], z[1], k.mem.powers[0], true)
+	k.Label(blocks)
+	k.block(operand.Mem{Base: columns}, k.mem.powers[0], true)
 	k.carryHash()
-	k.ADDQ(operand.U32(128), row)
+	k.ADDQ(operand.U32(blockSize), columns)
 	k.DECQ(left)
-	k.JGE(operand.LabelRef("lastBlocks"))
+	k.JGE(operand.LabelRef(blocks))
 }
 
 // tags adds the second half of the one-time keys, modulo 2^128.
