@@ -9,14 +9,11 @@ import (
 // memory, whichever byte order the machine has: the sum does not care, so long
 // as nothing but fold and word converts. They are kept in 64 bits while adding.
 
-// sum adds b to ac. Every b but the last one added must have even length.
+// sum adds b to ac. Every b must begin at an even place of what is summed.
 func sum(b []byte, ac uint64) uint64 {
 	var c uint64
 	if len(b) >= leastVectors && hasVectors {
-		var words uint64
-		words, b = sumVectors(b)
-		ac, c = bits.Add64(ac, words, 0)
-		ac += c
+		ac, b = sumVectors(b, ac)
 	}
 	for len(b) >= 64 {
 		w := (*[64]byte)(b)
@@ -73,6 +70,16 @@ func sumShort(b []byte) uint64 {
 	}
 	ac, c = bits.Add64(ac, rest, 0)
 	return ac + c
+}
+
+// copySum copies src to dst, which is not shorter, and adds it to ac as sum does.
+func copySum(dst, src []byte, ac uint64) uint64 {
+	dst = dst[:len(src)]
+	if len(src) >= leastVectors && hasVectors {
+		ac, dst, src = copySumVectors(dst, src, ac)
+	}
+	copy(dst, src)
+	return sum(src, ac)
 }
 
 // fold makes 16 bits of a sum. Only a sum of nothing but zeros gives zero.

@@ -94,16 +94,18 @@ func (s *Segments) Next() int {
 func (s *Segments) Put(dst []byte) {
 	n := copy(dst, s.headers)
 	if s.virtio.GSOType != GSONone {
-		s.payload = s.payload[copy(dst[n:], s.payload):]
-		s.putHeaders(dst)
+		payload := s.payload[:len(dst)-n]
+		s.payload = s.payload[len(payload):]
+		s.putHeaders(dst, copySum(dst[n:], payload, s.pseudo+word(uint16(len(dst)-s.at))))
 	} else if s.virtio.Flags&NeedsChecksum != 0 {
 		completeChecksum(dst[s.virtio.ChecksumStart:], int(s.virtio.ChecksumOffset))
 	}
 	s.taken++
 }
 
-// putHeaders makes the headers of the super-packet those of one segment.
-func (s *Segments) putHeaders(dst []byte) {
+// putHeaders makes the headers of the super-packet those of one segment. ac is the
+// sum of its payload and of the pseudo header.
+func (s *Segments) putHeaders(dst []byte, ac uint64) {
 	if dst[0]>>4 == 4 {
 		binary.BigEndian.PutUint16(dst[2:], uint16(len(dst)))
 		id := binary.BigEndian.Uint16(dst[4:])
@@ -128,5 +130,6 @@ func (s *Segments) putHeaders(dst []byte) {
 		}
 	}
 	t[field], t[field+1] = 0, 0
-	putChecksum(t, field, fold(sum(t, s.pseudo+word(uint16(len(t))))))
+	headers := t[:len(s.headers)-s.at]
+	putChecksum(t, field, fold(sum(headers, ac)))
 }

@@ -4,8 +4,13 @@
 
 package packet
 
-// sumAVX2 adds the words of turns times 64 bytes from p, each less 32768. There are
-// 1 to 16,000 turns.
+// sumAVX2 adds the words of turns times 64 bytes from src, each less 32768. There
+// are 1 to 16,000 turns.
 //
 //go:noescape
-func sumAVX2(p *byte, turns int) int64
+func sumAVX2(src *byte, turns int) int64
+
+// copySumAVX2 does the same, and copies the bytes to dst.
+//
+//go:noescape
+func copySumAVX2(dst *byte, src *byte, turns int) int64

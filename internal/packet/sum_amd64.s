@@ -4,10 +4,10 @@
 
 #include "textflag.h"
 
-// func sumAVX2(p *byte, turns int) int64
+// func sumAVX2(src *byte, turns int) int64
 // Requires: AVX, AVX2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
-	MOVQ         p+0(FP), AX
+	MOVQ         src+0(FP), AX
 	MOVQ         turns+8(FP), CX
 	MOVL         $0x80008000, DX
 	VMOVD        DX, X0
@@ -39,5 +39,49 @@ next:
 	VPADDQ       X0, X1, X1
 	VMOVQ        X1, AX
 	MOVQ         AX, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func copySumAVX2(dst *byte, src *byte, turns int) int64
+// Requires: AVX, AVX2
+TEXT ·copySumAVX2(SB), NOSPLIT, $0-32
+	MOVQ         src+8(FP), AX
+	MOVQ         turns+16(FP), CX
+	MOVQ         dst+0(FP), DX
+	MOVL         $0x80008000, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x00010001, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+
+next:
+	VMOVDQU      (AX), Y4
+	VMOVDQU      Y4, (DX)
+	VPXOR        Y4, Y0, Y4
+	VPMADDWD     Y4, Y1, Y4
+	VPADDD       Y4, Y2, Y2
+	VMOVDQU      32(AX), Y4
+	VMOVDQU      Y4, 32(DX)
+	VPXOR        Y4, Y0, Y4
+	VPMADDWD     Y4, Y1, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	DECQ         CX
+	JNZ          next
+	VPADDD       Y3, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPMOVSXDQ    X0, Y0
+	VPMOVSXDQ    X2, Y1
+	VPADDQ       Y0, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPADDQ       X0, X1, X1
+	VPSHUFD      $0x4e, X1, X0
+	VPADDQ       X0, X1, X1
+	VMOVQ        X1, AX
+	MOVQ         AX, ret+24(FP)
 	VZEROUPPER
 	RET

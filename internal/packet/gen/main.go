@@ -1,5 +1,5 @@
-// Command gen writes the assembly of internal/packet and the declaration of its
-// function. Run it with go generate ./internal/packet; it writes into the
+// Command gen writes the assembly of internal/packet and the declarations of its
+// functions. Run it with go generate ./internal/packet; it writes into the
 // folder above the one it is run in.
 package main
 
@@ -24,13 +24,27 @@ const (
 // two of them come together: so 16,000 turns are safe. The longest packet has 1,023.
 func main() {
 	ConstraintExpr("amd64")
-	TEXT("sumAVX2", NOSPLIT, "func(p *byte, turns int) int64")
+	TEXT("sumAVX2", NOSPLIT, "func(src *byte, turns int) int64")
 	Pragma("noescape")
-	Doc("sumAVX2 adds the words of turns times 64 bytes from p, each less 32768. There are",
-		"1 to 16,000 turns.")
-	p := Load(Param("p"), GP64())
-	turns := Load(Param("turns"), GP64())
+	Doc("sumAVX2 adds the words of turns times 64 bytes from src, each less 32768. There",
+		"are 1 to 16,000 turns.")
+	body(false)
 
+	TEXT("copySumAVX2", NOSPLIT, "func(dst, src *byte, turns int) int64")
+	Pragma("noescape")
+	Doc("copySumAVX2 does the same, and copies the bytes to dst.")
+	body(true)
+	Generate()
+}
+
+// body is that of either function.
+func body(copying bool) {
+	src := Load(Param("src"), GP64())
+	turns := Load(Param("turns"), GP64())
+	dst := src
+	if copying {
+		dst = Load(Param("dst"), GP64())
+	}
 	flip, ones := constant(0x8000), constant(1)
 	sums := [lines]VecVirtual{YMM(), YMM()}
 	for _, s := range sums {
@@ -38,19 +52,27 @@ func main() {
 	}
 	Label("next")
 	for i, s := range sums {
-		words := YMM()
-		VPXOR(Mem{Base: p, Disp: i * vector}, flip, words)
+		words, from := YMM(), Op(Mem{Base: src, Disp: i * vector})
+		if copying {
+			v := YMM()
+			VMOVDQU(from, v)
+			VMOVDQU(v, Mem{Base: dst, Disp: i * vector})
+			from = v
+		}
+		VPXOR(from, flip, words)
 		VPMADDWD(words, ones, words)
 		VPADDD(words, s, s)
 	}
-	ADDQ(Imm(turn), p)
+	ADDQ(Imm(turn), src)
+	if copying {
+		ADDQ(Imm(turn), dst)
+	}
 	DECQ(turns)
 	JNZ(LabelRef("next"))
 
 	Store(join(sums), ReturnIndex(0))
 	VZEROUPPER()
 	RET()
-	Generate()
 }
 
 // constant is a vector with the word in each place.
