@@ -16,4 +16,12 @@ func TestLookupAllocatesNothing(t *testing.T) {
 			t.Errorf("Lookup(%v): %v allocations", a, n)
 		}
 	}
+	var c Cache[string]
+	if n := testing.AllocsPerRun(100, func() {
+		for i := range 20 {
+			c.Lookup(tab, netip.AddrFrom4([4]byte{10, 1, 2, byte(i)}))
+		}
+	}); n != 0 {
+		t.Errorf("Cache: %v allocations", n)
+	}
 }

@@ -1,0 +1,73 @@
+package allowedips
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// cacheSlots is how many addresses a Cache remembers at most: 16 KB, so that
+// half of the fastest memory of a core is left to others.
+const cacheSlots = 512
+
+// Cache remembers what a table answered for the addresses asked about last. It
+// belongs to one goroutine. The zero Cache is ready.
+//
+// A data path asks about the same few hundred addresses again and again, and a
+// table of a million prefixes lies in memory that is slow to reach: there an
+// answer that is remembered takes 10 ns, and one that is not as long as the
+// table takes. Each address has one place, which it shares with others by
+// chance; the later one gets it.
+//
+// What it remembers holds for one table and is void with the next one. Until it
+// is asked about that, it keeps the old one, and up to cacheSlots peers, alive.
+type Cache[P comparable] struct {
+	table      *Table[P]
+	generation uint32 // of table; entries of others are void. 0: nothing was asked yet
+	slots      [cacheSlots]remembered[P]
+}
+
+type remembered[P comparable] struct {
+	high, low  uint64 // of the address as 16 bytes, IPv4 ones as IPv4-mapped
+	generation uint32
+	ok         bool
+	peer       P
+}
+
+// Lookup is t.Lookup(a).
+func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
+	if t != c.table || c.generation == 0 {
+		c.turn(t)
+	}
+	if !a.IsValid() {
+		return p, false
+	}
+	// An IPv4 address and its IPv4-mapped form are the same 16 bytes, as they are
+	// the same to the table; and neither knows zones.
+	b := a.As16()
+	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	s := &c.slots[place(high, low)]
+	if s.generation != c.generation || s.low != low || s.high != high {
+		p, ok = t.Lookup(a)
+		*s = remembered[P]{high, low, c.generation, ok, p}
+	}
+	return s.peer, s.ok
+}
+
+// turn begins with another table.
+func (c *Cache[P]) turn(t *Table[P]) {
+	c.table = t
+	if c.generation++; c.generation == 0 {
+		c.slots = [cacheSlots]remembered[P]{} // after 2^32 tables: entries of the first ones may still be there
+		c.generation = 1
+	}
+}
+
+// place is where an address is remembered. Who knows the constant can choose
+// addresses that drive each other out; then the table is asked, as without.
+func place(high, low uint64) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio: neighbours are spread
+	return ((high*odd ^ low) * odd) >> (64 - 9)
+}
+
+// The shift above is for this many.
+var _ [cacheSlots - 1<<9]struct{} = [0]struct{}{}

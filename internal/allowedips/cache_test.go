@@ -1,0 +1,100 @@
+package allowedips
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+)
+
+// A48, A49, A50, B64: what the cache says is what the table says, whatever
+// addresses share a place, and from the next table on nothing of the last.
+func TestCacheIsTheTable(t *testing.T) {
+	dice := rand.New(rand.NewPCG(48, 50))
+	var c Cache[int]
+	var tab *Table[int]
+	for round := range 300 {
+		if round%100 == 50 {
+			c.generation = 1<<32 - 3 // its number comes round
+		}
+		e := tab.Edit()
+		for range dice.IntN(4) {
+			prefix, p := randomPrefix(dice), 1+dice.IntN(8)
+			if dice.IntN(3) == 0 {
+				e.Remove(prefix, p)
+			} else {
+				e.Insert(prefix, p)
+			}
+		}
+		tab = e.Table()
+		for range 200 {
+			a := randomPrefix(dice).Addr()
+			if dice.IntN(3) == 0 { // by chance at places of others
+				a = netip.AddrFrom4([4]byte{byte(dice.Uint32()), byte(dice.Uint32()), 1, 1})
+			}
+			if dice.IntN(10) == 0 {
+				a = netip.Addr{}
+			}
+			want, wantOK := tab.Lookup(a)
+			for range 2 {
+				if got, ok := c.Lookup(tab, a); got != want || ok != wantOK {
+					t.Fatalf("round %d: %v belongs to %d (%v), by the table to %d (%v)", round, a, got, ok, want, wantOK)
+				}
+			}
+		}
+	}
+}
+
+// A Cache that was never asked knows nothing, of the nil table either.
+func TestCacheOfNothing(t *testing.T) {
+	var c Cache[string]
+	if _, ok := c.Lookup(nil, netip.IPv6Unspecified()); ok {
+		t.Error("the nil table has ::")
+	}
+	tab := table(t, "::/0", "six", "0.0.0.0/0", "four")
+	for address, want := range map[string]string{"::": "six", "0.0.0.0": "four", "::ffff:0.0.0.0": "four", "::1%eth0": "six"} {
+		if got, _ := c.Lookup(tab, netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s belongs to %q, want %q", address, got, want)
+		}
+	}
+}
+
+// Neighbours do not drive each other out: most of as many addresses as half of
+// the places have their own.
+func TestCacheSpreads(t *testing.T) {
+	for _, s := range shapes {
+		taken := map[uint64]bool{}
+		for i := range cacheSlots / 2 {
+			b := s.prefix(i).Addr().As16()
+			var c [2]uint64
+			for j, x := range b {
+				c[j/8] = c[j/8]<<8 | uint64(x)
+			}
+			taken[place(c[0], c[1])] = true
+		}
+		if len(taken) < cacheSlots*3/10 {
+			t.Errorf("%s: %d places for %d addresses", s.name, len(taken), cacheSlots/2)
+		}
+	}
+}
+
+// Lookups as BenchmarkLookup has them, through a Cache.
+func BenchmarkCache(b *testing.B) {
+	for _, s := range shapes {
+		l := made[s.name]()
+		for _, spread := range []struct {
+			name string
+			n    int
+		}{{"flows", 64}, {"manyflows", 256}, {"anywhere", 1 << 16}} {
+			b.Run(s.name+"/"+spread.name, func(b *testing.B) {
+				var c Cache[*int]
+				i := 0
+				for b.Loop() {
+					if _, ok := c.Lookup(l.table, l.addrs[i&(spread.n-1)]); !ok {
+						b.Fatal("not found")
+					}
+					i++
+				}
+			})
+		}
+	}
+}
