@@ -36,7 +36,8 @@ type Decapsulator struct {
 	reminder *reminder
 	joined   packet.Coalescer
 	routes   *allowedips.Table[*peer.Peer]
-	opened   *index.Entry // see Open
+	answers  allowedips.Cache[*peer.Peer] // of routes
+	opened   *index.Entry                 // see Open
 
 	// The last answer of routes, which is the next one too in most cases.
 	source netip.Addr
@@ -214,7 +215,7 @@ func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Bat
 func (d *Decapsulator) owns(p *peer.Peer, a netip.Addr) bool {
 	if d.holder == nil || a != d.source {
 		d.source = a
-		d.holder, _ = d.routes.Lookup(a)
+		d.holder, _ = d.answers.Lookup(d.routes, a)
 	}
 	return d.holder == p
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"wgd/internal/aead"
+	"wgd/internal/allowedips"
 	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/packet"
@@ -31,7 +32,8 @@ const (
 type Encapsulator struct {
 	*Shared
 	*recall
-	notes Notes
+	notes   Notes
+	answers allowedips.Cache[*peer.Peer] // of Routes
 
 	buf     []byte // datagrams back to back
 	used    int
@@ -93,7 +95,7 @@ func (e *Encapsulator) Encapsulate(now clock.Time, frames [][]byte) {
 			e.Drops.Add(DropNotIP, 1)
 			continue
 		}
-		p, ok := routes.Lookup(packet.Destination(frame[packet.VirtioHeaderSize:]))
+		p, ok := e.answers.Lookup(routes, packet.Destination(frame[packet.VirtioHeaderSize:]))
 		if !ok {
 			e.unreachable(frame, DropNoPeer)
 			continue

@@ -66,7 +66,7 @@ func (e *Encapsulator) survey(frames [][]byte) int {
 		if len(frame) < packet.VirtioHeaderSize || !packet.IsIP(frame[packet.VirtioHeaderSize:]) {
 			return 0
 		}
-		p, ok := routes.Lookup(packet.Destination(frame[packet.VirtioHeaderSize:]))
+		p, ok := e.answers.Lookup(routes, packet.Destination(frame[packet.VirtioHeaderSize:]))
 		if !ok {
 			return 0
 		}
