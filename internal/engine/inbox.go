@@ -11,8 +11,12 @@ import (
 
 const (
 	// queueCapacity is how many initiations and responses wait for the
-	// machine; from an eighth of it on the interface is under load (A28).
-	queueCapacity = 1024
+	// machine; from an eighth of it on the interface is under load (A28). A
+	// storm of peers that are asked for cookies comes in waves, one at each
+	// retransmission: what has no room in one wave waits for the next, while the
+	// cores are idle. What has waited for RekeyTimeout, on the other hand, is
+	// answered in vain, and a slow core takes 1 ms for each.
+	queueCapacity = 4096
 
 	// cookieCapacity is how many cookie replies wait. They have a queue of
 	// their own: they cost nothing to look at, and nobody may fill the other
@@ -163,6 +167,9 @@ func (q *queue) take(dst []handshake, limit int) []handshake {
 	n := min(max(limit, 0), q.len())
 	dst = append(dst, q.list[q.head:q.head+n]...)
 	if q.head += n; q.head == len(q.list) {
+		if cap(q.list) > mostKept {
+			q.list = nil
+		}
 		q.list, q.head = q.list[:0], 0
 	}
 	return dst

@@ -44,6 +44,10 @@ func TestQueue(t *testing.T) {
 	if cap(in.handshakes.list) > 3*queueCapacity {
 		t.Errorf("memory for %d", cap(in.handshakes.list))
 	}
+	in.take(&m, queueCapacity)
+	if cap(in.handshakes.list) > mostKept {
+		t.Errorf("memory for %d is kept where none waits", cap(in.handshakes.list))
+	}
 	for i := range 1000 {
 		in.putCookie(from(i), []byte{3})
 	}

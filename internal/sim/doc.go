@@ -14,7 +14,7 @@
 // one generator, so a seed tells the whole story again.
 //
 // What a host does is what the engine does with a real one. Messages of types 1
-// to 3 pass the gate and wait in a queue of the same size; Diffie-Hellman jobs
+// to 3 pass the gate and wait in a queue as in engine; Diffie-Hellman jobs
 // go to as many workers as the host has Cores and take JobTime each, so load is
 // load; notes of the data plane reach the machine up to CoreDelay later, so what
 // can happen in between does. Time that a host sleeps through (Sleep) passes on

@@ -14,7 +14,8 @@ import (
 	"wgd/key"
 )
 
-// Capacity is that of the handshake queue, as engine has it.
+// Capacity is that of the handshake queue: a quarter of engine's, because the
+// jobs of most tests here take longer than real ones.
 const Capacity = 1024
 
 // inbox is what waits for the machine's turn.
