@@ -33,7 +33,7 @@ func (s *statement) decode() (step, error) {
 		}
 	}
 	for _, decode := range []func(*statement, string) (step, error){
-		decodeFlow, decodeGeneral, decodeMask, decodeElementwise, decodeShift, decodeShuffle, decodeMove,
+		decodeFlow, decodeMultiply, decodeGeneral, decodeMask, decodeElementwise, decodeShift, decodeShuffle, decodeMove,
 	} {
 		if do, err := decode(s, name); do != nil || err != nil {
 			return do, err

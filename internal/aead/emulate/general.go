@@ -115,7 +115,10 @@ func decodeGeneral(s *statement, name string) (step, error) {
 	switch {
 	case stem == "LEA" && s.is("mr"):
 		from, to := s.operands[0], s.operands[1]
-		return func(c *cpu) { c.assign(&to, n, low(c.address(&from), n), false) }, nil
+		return func(c *cpu) {
+			x, secret := c.sum(&from)
+			c.assign(&to, n, low(x, n), secret)
+		}, nil
 	case (stem == "CMP" && s.is("RS") || stem == "TEST" && s.is("SR")) && s.notBothMemory():
 		return compare(stem, s.operands[0], s.operands[1], n), nil
 	case (stem == "INC" || stem == "DEC") && s.is("R"):

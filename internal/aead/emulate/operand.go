@@ -42,10 +42,14 @@ type operand struct {
 
 var generalNames = [16]string{"AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"}
 
-// generalNumber knows CL, the count of a shift, by the name of the whole.
+// generalNumber knows CL, the count of a shift, and AL, which is stored as a
+// byte, by the names of the whole.
 func generalNumber(name string) (int, bool) {
-	if name == "CL" {
+	switch name {
+	case "CL":
 		name = "CX"
+	case "AL":
+		name = "AX"
 	}
 	for i, n := range generalNames {
 		if n == name {
