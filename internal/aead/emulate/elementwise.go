@@ -77,6 +77,19 @@ func decodeElementwise(s *statement, name string) (step, error) {
 	return nil, nil
 }
 
+// apply makes the elements of a from those of a and b.
+func (e elementwise) apply(width int, a, b *vec) {
+	for i := range width / 8 {
+		if e.size == 8 {
+			a[i] = e.f(a[i], b[i])
+			continue
+		}
+		lower := e.f(a[i]&0xffffffff, b[i]&0xffffffff)
+		upper := e.f(a[i]>>32, b[i]>>32)
+		a[i] = lower&0xffffffff | upper<<32
+	}
+}
+
 func (s *statement) twoSources(name string, e elementwise) step {
 	operands, m, ok := s.cutMask(e.size)
 	if !ok || !matches(operands, "Vvv") {
@@ -86,19 +99,14 @@ func (s *statement) twoSources(name string, e elementwise) step {
 	// What is XORed with itself is 0, whatever it was.
 	clears := name[:min(5, len(name))] == "VPXOR" && second.kind == vector && second.n == first.n
 	broadcast := s.broadcast
+	isAnd := name == "VPAND" || name == "VPANDD" || name == "VPANDQ"
 	return func(c *cpu) {
 		b, secretB := c.read(&second, to.width, broadcast, m)
 		a, secretA := c.read(&first, to.width, false, m)
-		if e.size == 8 {
-			for i := range to.width / 8 {
-				a[i] = e.f(a[i], b[i])
-			}
+		if and := s.program.And; and != nil && isAnd {
+			elementwise{8, and}.apply(to.width, &a, &b)
 		} else {
-			for i := range to.width / 8 {
-				lo := e.f(a[i]&0xffffffff, b[i]&0xffffffff)
-				hi := e.f(a[i]>>32, b[i]>>32)
-				a[i] = lo&0xffffffff | hi<<32
-			}
+			e.apply(to.width, &a, &b)
 		}
 		c.write(&to, m, a, (secretA || secretB) && !clears)
 	}
@@ -201,13 +209,14 @@ func decodeShift(s *statement, name string) (step, error) {
 	if !ok || !matches(operands, "iVv") {
 		return nil, nil
 	}
-	count, from, to := operands[0].value, operands[1], operands[2]
-	broadcast := s.broadcast
+	from, to, broadcast := operands[1], operands[2], s.broadcast
+	var counts vec
+	for i := range 64 / e.size {
+		counts.setElement(e.size, i, operands[0].value)
+	}
 	return func(c *cpu) {
 		v, secret := c.read(&from, to.width, broadcast, m)
-		for i := range to.width / e.size {
-			v.setElement(e.size, i, e.f(v.element(e.size, i), count))
-		}
+		e.apply(to.width, &v, &counts)
 		c.write(&to, m, v, secret)
 	}, nil
 }

@@ -297,6 +297,20 @@ func TestMasks(t *testing.T) {
 	}
 }
 
+// TestMasksAsVectors: an element of ones for each bit that is set.
+func TestMasksAsVectors(t *testing.T) {
+	for letter, size := range map[string]int{"B": 1, "D": 4, "Q": 8} {
+		kmask := dice.Uint64()
+		var want []byte
+		for i := range 64 / size {
+			want = append(want, slices.Repeat([]byte{0xff * byte(kmask>>i&1)}, size)...)
+		}
+		if got := runVector(t, "VPMOVM2"+letter+" K1, Z3", want, want, want, kmask); !slices.Equal(got, want) {
+			t.Errorf("%s, mask %x: %x", letter, kmask, got)
+		}
+	}
+}
+
 // TestComparisons: VPCMPUQ by all its immediates.
 func TestComparisons(t *testing.T) {
 	for imm, want := range map[int]func(cmp int) bool{

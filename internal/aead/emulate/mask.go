@@ -16,8 +16,11 @@ func decodeMask(s *statement, name string) (step, error) {
 		return nil, nil
 	}
 	stem := name[:len(name)-1]
-	if stem == "VPCMPU" && s.is("iVvk") && n >= 32 {
+	switch {
+	case stem == "VPCMPU" && s.is("iVvk") && n >= 32:
 		return s.compareElements(n / 8), nil
+	case stem == "VPMOVM2" && s.is("kv"):
+		return s.fillElements(n / 8), nil
 	}
 	switch {
 	case stem == "KMOV" && (s.is("rk") || s.is("kr") || s.is("kk") || s.is("mk") || s.is("km")):
@@ -58,6 +61,20 @@ func (s *statement) compareElements(size int) step {
 			}
 		}
 		c.assignMask(&to, 64, elements, secretA || secretB)
+	}
+}
+
+// fillElements makes elements of ones where a mask has a bit, else of zeros.
+func (s *statement) fillElements(size int) step {
+	from, to := s.operands[0], s.operands[1]
+	return func(c *cpu) {
+		var v vec
+		for i := range to.width / size {
+			if c.masks[from.n]>>i&1 == 1 {
+				v.setElement(size, i, ^uint64(0))
+			}
+		}
+		c.write(&to, everything, v, c.maskSecret[from.n])
 	}
 }
 

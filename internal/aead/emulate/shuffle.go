@@ -155,13 +155,14 @@ func (s *statement) shuffleBytes() step {
 	return func(c *cpu) {
 		by, secretBy := c.read(&control, to.width, false, m)
 		v, secret := c.read(&from, to.width, false, m)
-		var out vec
+		var source, out [64]byte
+		v.toBytes(source[:])
 		for i := range to.width {
-			if x := by.element(1, i); x < 0x80 {
-				out.setElement(1, i, v.element(1, i/16*16+int(x&15)))
+			if x := by[i/8] >> (i % 8 * 8); x&0x80 == 0 {
+				out[i] = source[i&^15+int(x&15)]
 			}
 		}
-		c.write(&to, m, out, secret || secretBy)
+		c.write(&to, m, fromBytes(out[:]), secret || secretBy)
 	}
 }
 

@@ -1,0 +1,240 @@
+package aead
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/big"
+	"slices"
+	"testing"
+)
+
+// The arithmetic of Poly1305 at its edges. An attacker does not choose r, but
+// everything else: whoever knows r can write a text that leads the sum through
+// any value. That is what these proofs do, and then they give r its largest
+// value, too.
+
+var prime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 130), big.NewInt(5))
+
+var largestR, _ = new(big.Int).SetString("0ffffffc0ffffffc0ffffffc0fffffff", 16)
+
+// edges are values of the sum, reduced, near which an implementation may go
+// wrong: near 0 and the prime, where the last subtraction happens or not; near
+// the powers of two between limbs, of 26, 32, 44 and 64 bits; limbs that are
+// full; and sums that carry when s, which is added last, is this one.
+func edges(s *big.Int) (all []*big.Int) {
+	near := func(x *big.Int) {
+		for d := int64(-6); d <= 6; d++ {
+			if y := new(big.Int).Add(x, big.NewInt(d)); y.Sign() >= 0 && y.Cmp(prime) < 0 {
+				all = append(all, y)
+			}
+		}
+	}
+	near(new(big.Int))
+	near(prime)
+	near(new(big.Int).Rsh(prime, 1))
+	for _, bits := range []uint{26, 32, 44, 52, 64, 78, 88, 96, 104, 128, 129} {
+		near(new(big.Int).Lsh(big.NewInt(1), bits))
+		near(new(big.Int).Sub(prime, new(big.Int).Lsh(big.NewInt(1), bits)))
+	}
+	for _, limb := range []uint{26, 44} {
+		full := new(big.Int) // every second limb full
+		for i := uint(0); i < 130; i++ {
+			if i/limb%2 == 0 && i < 129 {
+				full.SetBit(full, int(i), 1)
+			}
+		}
+		near(full)
+	}
+	for _, bits := range []uint{32, 64, 128} {
+		end := new(big.Int).Lsh(big.NewInt(1), bits)
+		near(new(big.Int).Sub(end, new(big.Int).Mod(s, end)))
+	}
+	return all
+}
+
+// leading is a text of that length, at random but for one block: after block
+// at, counted from 0, the sum is target; if at is behind the text, that is the
+// block of the lengths. Before the block that is not random must be one that is.
+func leading(r, target *big.Int, length, at int) []byte {
+	inverse := new(big.Int).ModInverse(r, prime)
+	blocks := (length + 15) / 16
+	text := make([]byte, 16*blocks)
+	for {
+		copy(text, random(length))
+		before := target
+		free := min(at, length/16-1) // the block that can be chosen: the last full one up to at
+		for i := at; i > free; i-- {
+			before = new(big.Int).Mul(before, inverse)
+			before.Mod(before.Sub(before, polyBlock(text, i, length)), prime)
+		}
+		sum := new(big.Int)
+		for i := range free {
+			sum.Add(sum, polyBlock(text, i, length))
+			sum.Mod(sum.Mul(sum, r), prime)
+		}
+		block := new(big.Int).Mul(before, inverse)
+		block.Mod(block.Sub(block, sum), prime)
+		if block.Rsh(block, 128).Cmp(big.NewInt(1)) != 0 {
+			continue // only a quarter of all numbers is a block: try another text
+		}
+		block.Mul(before, inverse)
+		block.Mod(block.Sub(block, sum), prime)
+		lower := block.SetBit(block, 128, 0).FillBytes(make([]byte, 16))
+		slices.Reverse(lower)
+		copy(text[16*free:], lower)
+		return text[:length]
+	}
+}
+
+// polyBlock is a block of what is authenticated: of the padded text, or the
+// lengths that follow.
+func polyBlock(text []byte, i, length int) *big.Int {
+	block := make([]byte, 17)
+	if 16*i < len(text) {
+		copy(block, text[16*i:16*i+16])
+	} else {
+		binary.LittleEndian.PutUint64(block[8:], uint64(length))
+	}
+	block[16] = 1
+	return littleEndian(block)
+}
+
+// clamped is r: the first half of a one-time key.
+func clamped(oneTimeKey []byte) *big.Int {
+	r := littleEndian(oneTimeKey[:16])
+	return r.And(r, largestR)
+}
+
+// For every edge, texts that lead the sum there: at the end, and on the way.
+func TestProofOfPoly1305(t *testing.T) {
+	eachSubject(t, func(t *testing.T, s subject) {
+		for _, length := range []int{32, 40, 64, 128, 150, 255, 400} {
+			blocks := (length + 15) / 16
+			for _, at := range []int{blocks, blocks / 2} {
+				if !s.simulated || length == 32 || length == 150 && at == blocks || *exhaustive {
+					provePoly(t, s, length, at)
+				}
+			}
+		}
+	})
+}
+
+func provePoly(t *testing.T, s subject, length, at int) {
+	t.Helper()
+	secret := random(KeySize)
+	key := keyOf([KeySize]byte(secret))
+	count := len(edges(new(big.Int)))
+	for first := 0; first < count; first += s.lanes {
+		var sealed []byte
+		var packets []Packet
+		for lane := range s.lanes {
+			counter := binary.LittleEndian.Uint64(random(8))
+			nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), counter)
+			oneTimeKey := referenceBlock(secret, nonce, 0)[:32]
+			all := edges(littleEndian(oneTimeKey[16:]))
+			target := all[(first+lane)%len(all)]
+			text := leading(clamped(oneTimeKey), target, length, at)
+			tag := referencePoly1305(oneTimeKey, authenticated(text))
+			if at == (length+15)/16 && !bytes.Equal(tag, lowest128(target.Add(target, littleEndian(oneTimeKey[16:])))) {
+				t.Fatal("the text does not lead where it should")
+			}
+			packets = append(packets, Packet{int32(len(sealed)), int32(length + MinSize)})
+			sealed = slices.Concat(sealed, make([]byte, 4), nonce, text, tag)
+		}
+		buf := bytes.Clone(sealed)
+		if key.process(&s.kernel, buf, packets, true) != 0 {
+			t.Fatalf("%d bytes, edges from number %d, after block %d: the right tag is refused", length, first, at)
+		}
+		key.process(&s.kernel, buf, packets, false)
+		if !bytes.Equal(buf, sealed) {
+			t.Fatalf("%d bytes, edges from number %d, after block %d: another tag", length, first, at)
+		}
+	}
+}
+
+// authenticated is what a tag is made of: the padded text and the lengths.
+func authenticated(text []byte) []byte {
+	b := append(bytes.Clone(text), make([]byte, -len(text)&15)...)
+	return binary.LittleEndian.AppendUint64(append(b, make([]byte, 8)...), uint64(len(text)))
+}
+
+func lowest128(x *big.Int) []byte {
+	b := new(big.Int).And(x, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1))).FillBytes(make([]byte, 16))
+	slices.Reverse(b)
+	return b
+}
+
+// The halves of the mask that clamps r (RFC 8439, 2.5), and so of the largest r.
+var clampMask = [2]uint64{0x0ffffffc_0fffffff, 0x0ffffffc_0ffffffc}
+
+// withLargestR makes r, in the next run, what would be left of it if all its
+// bits were 1. Afterwards r itself is such a number, so only the first uses count.
+func (s *simulation) withLargestR() (uses *[2]int) {
+	uses = new([2]int)
+	s.program.And = func(a, b uint64) uint64 {
+		for i, half := range clampMask {
+			if (a == half || b == half) && uses[i] < s.kernel.lanes {
+				uses[i]++
+				return half
+			}
+		}
+		return a & b
+	}
+	return uses
+}
+
+// With the largest r, where limbs are as full as they can be: texts of full
+// bytes, of random ones, and texts that lead to the edges.
+func TestProofOfLargestR(t *testing.T) {
+	for _, s := range simulations(t) {
+		t.Run(s.kernel.name, func(t *testing.T) {
+			s.t, s.beside = t, false
+			for _, length := range []int{0, 1, 16, 33, 64, 100, 128, 192, 300, 513, 1420} {
+				full := slices.Repeat([]byte{0xff}, length)
+				s.proveLargest(t, slices.Repeat([][]byte{full}, s.kernel.lanes))
+				texts := make([][]byte, s.kernel.lanes)
+				for i := range texts {
+					texts[i] = random(length)
+				}
+				s.proveLargest(t, texts)
+			}
+			targets := edges(new(big.Int))
+			for chunk := range slices.Chunk(targets, s.kernel.lanes) {
+				texts := make([][]byte, s.kernel.lanes)
+				for i := range texts {
+					texts[i] = leading(largestR, chunk[i%len(chunk)], 170, 11)
+				}
+				s.proveLargest(t, texts)
+			}
+		})
+	}
+}
+
+// proveLargest compares the tags of the texts, as they are received, with the
+// reference's.
+func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
+	t.Helper()
+	secret := random(KeySize)
+	work := new(group)
+	work.setKey((*[KeySize]byte)(secret))
+	work.length = uint64(len(texts[0]))
+	buf := []byte{0}
+	for lane, text := range texts {
+		work.offset[lane], work.counter[lane] = uint64(len(buf)), uint64(lane)
+		buf = append(buf, text...)
+	}
+	uses := s.withLargestR()
+	s.run(work, &buf[0], true)
+	if uses[0] != s.kernel.lanes || uses[1] != s.kernel.lanes {
+		t.Fatalf("the kernel clamps r in a way that this proof does not know: %v", *uses)
+	}
+	for lane, text := range texts {
+		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(lane))
+		oneTimeKey := append(lowest128(largestR), referenceBlock(secret, nonce, 0)[16:32]...)
+		want := referencePoly1305(oneTimeKey, authenticated(text))
+		got := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, work.tag[0][lane]), work.tag[1][lane])
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, lane %d, text %x: tag %x, want %x", len(text), lane, text, got, want)
+		}
+	}
+}
