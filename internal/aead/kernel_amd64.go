@@ -6,9 +6,12 @@ import "golang.org/x/sys/cpu"
 
 // kernels are in the order of preference.
 var kernels = []kernel{
-	{name: "AVX-512", supported: hasAVX512, lanes: 8, least: 2, run: avx512},
+	{name: "AVX-512 IFMA", supported: hasIFMA, lanes: 8, least: 3, run: avx512ifma},
+	{name: "AVX-512", supported: hasAVX512, lanes: 8, least: 4, run: avx512},
 }
 
 func hasAVX512() bool {
 	return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
 }
+
+func hasIFMA() bool { return hasAVX512() && cpu.X86.HasAVX512IFMA }

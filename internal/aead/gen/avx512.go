@@ -65,7 +65,6 @@ type poly512 interface {
 // scratch512 is the layout of the group's scratch, from its first address that
 // is a multiple of 64: what a load takes from it never crosses a cache line.
 type scratch512 struct {
-	rotate            [2]operand.Mem // the masks that rotate by 16 and by 8
 	nonce             [2]operand.Mem // words 14 and 15
 	blocks            [2]operand.Mem // word 12 of either state
 	spilled           operand.Mem
@@ -78,11 +77,10 @@ type scratch512 struct {
 
 // tables512 are the constants in read-only memory.
 type tables512 struct {
-	sigma       operand.Mem    // RFC 8439, 2.3
-	firstBlocks operand.Mem    // the numbers of the first four blocks, in the lanes of two states
-	step        operand.Mem    // from a state to the next
-	rotations   [2]operand.Mem // by 16 and by 8 bits, for the bytes of 128 bits
-	clamp       operand.Mem    // RFC 8439, 2.5
+	sigma       operand.Mem // RFC 8439, 2.3
+	firstBlocks operand.Mem // the numbers of the first four blocks, in the lanes of two states
+	step        operand.Mem // from a state to the next
+	clamp       operand.Mem // RFC 8439, 2.5
 }
 
 // Registers that keep their meaning throughout.
@@ -122,9 +120,11 @@ const (
 	shortText = (streamBlocks - 1) * rowSize
 )
 
-// avx512 is the kernel for AVX-512 F, BW, DQ and VL. The processors that have no
-// more than that add in one clock: one state has enough to do for them.
-func avx512(c *build.Context) { write512(c, &limbs26{Context: c}, 1) }
+// avx512 is the kernel for AVX-512 F, BW, DQ and VL.
+func avx512(c *build.Context) { write512(c, newLimbs26(c), 2) }
+
+// avx512ifma is the kernel for those and IFMA.
+func avx512ifma(c *build.Context) { write512(c, newLimbs44(c), 2) }
 
 func write512(c *build.Context, poly poly512, states int) {
 	k := kernel512{Context: c, poly: poly, states: states}
@@ -166,7 +166,6 @@ func (k *kernel512) layOut() {
 		next += size
 		return m
 	}
-	k.mem.rotate = [2]operand.Mem{take(64), take(64)}
 	k.mem.nonce = [2]operand.Mem{take(64), take(64)}
 	k.mem.blocks = [2]operand.Mem{take(64), take(64)}
 	k.mem.spilled, k.mem.mask = take(64), take(64)
@@ -185,11 +184,7 @@ func (k *kernel512) tables() {
 		firstBlocks: table(k.Context, "firstBlocks",
 			0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1,
 			2, 2, 3, 3, 2, 2, 3, 3, 2, 2, 3, 3, 2, 2, 3, 3),
-		step: table(k.Context, "step", uint32(2*k.states)),
-		rotations: [2]operand.Mem{
-			table(k.Context, "rotate16", 0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e),
-			table(k.Context, "rotate8", 0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f),
-		},
+		step:  table(k.Context, "step", uint32(2*k.states)),
 		clamp: table(k.Context, "clamp", 0x0fffffff, 0x0ffffffc, 0x0ffffffc, 0x0ffffffc),
 	}
 }

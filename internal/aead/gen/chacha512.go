@@ -6,7 +6,7 @@ import (
 )
 
 // loadNonces prepares what the states begin with and is not the same for all
-// lanes, and the masks of the rotations.
+// lanes.
 func (k *kernel512) loadNonces() {
 	counters := z[0]
 	k.VMOVDQU64(field(k.Context, work, "counter"), counters)
@@ -17,10 +17,6 @@ func (k *kernel512) loadNonces() {
 	for i, numbers := range k.mem.blocks {
 		k.VMOVDQU64(k.table.firstBlocks.Offset(64*i), z[0])
 		k.VMOVDQA64(z[0], numbers)
-	}
-	for i, mask := range k.mem.rotate {
-		k.VBROADCASTI32X4(k.table.rotations[i], z[0])
-		k.VMOVDQA64(z[0], mask)
 	}
 }
 
@@ -133,19 +129,17 @@ func (k *kernel512) doubleRound(states int) {
 	}
 }
 
-// quarterRound is RFC 8439, 2.1, in steps of one instruction. Rotations by whole
-// bytes are shuffles and the others are shifts: Intel's processors have one unit
-// for either.
+// quarterRound is RFC 8439, 2.1, in steps of one instruction.
 var quarterRound = [12]func(k *kernel512, x [4]reg.VecPhysical){
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPADDD(x[1], x[0], x[0]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPXORD(x[0], x[3], x[3]) },
-	func(k *kernel512, x [4]reg.VecPhysical) { k.VPSHUFB(k.mem.rotate[0], x[3], x[3]) },
+	func(k *kernel512, x [4]reg.VecPhysical) { k.VPROLD(operand.Imm(16), x[3], x[3]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPADDD(x[3], x[2], x[2]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPXORD(x[2], x[1], x[1]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPROLD(operand.Imm(12), x[1], x[1]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPADDD(x[1], x[0], x[0]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPXORD(x[0], x[3], x[3]) },
-	func(k *kernel512, x [4]reg.VecPhysical) { k.VPSHUFB(k.mem.rotate[1], x[3], x[3]) },
+	func(k *kernel512, x [4]reg.VecPhysical) { k.VPROLD(operand.Imm(8), x[3], x[3]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPADDD(x[3], x[2], x[2]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPXORD(x[2], x[1], x[1]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPROLD(operand.Imm(7), x[1], x[1]) },

@@ -22,7 +22,8 @@ type program struct {
 }
 
 var programs = []program{
-	{"avx512", func(c *build.Context) { avx512(c) }},
+	{"avx512", avx512},
+	{"avx512ifma", avx512ifma},
 }
 
 func main() {

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// limbs512 is what the numbers of any poly512 have in common: limbs of certain
+// bits, 130 together, and what is above them counts five times below.
+type limbs512 struct {
+	*build.Context
+	bits []uint8           // of each limb
+	mask []reg.VecPhysical // of each limb
+	top  reg.VecPhysical   // the bit above the 128 of a block, in its limb
+}
+
+// Registers that are spare between the steps of a poly512.
+var spare512 = [2]reg.VecPhysical{z[30], z[31]}
+
+// ones makes every bit of a register one.
+func (p *limbs512) ones(x reg.VecPhysical) { p.VPTERNLOGQ(operand.U8(0xff), x, x, x) }
+
+// orThenAnd makes of VPTERNLOGQ c, b, a: a = (a | b) & c.
+const orThenAnd = operand.U8(0xa8)
+
+func (p *limbs512) limbs() int { return len(p.bits) }
+
+func (p *limbs512) withTop(m []reg.VecPhysical) {
+	last := m[len(m)-1]
+	p.VPORQ(p.top, last, last)
+}
+
+// pass takes what d has above the bits of limb i to the next and leaves the rest
+// in h.
+func (p *limbs512) pass(i int, d, next, h reg.VecPhysical) {
+	t := spare512[0]
+	p.VPSRLQ(operand.U8(p.bits[i]), d, t)
+	p.VPANDQ(p.mask[i], d, h)
+	p.VPADDQ(t, next, next)
+}
+
+// passUp is pass for all limbs but the last.
+func (p *limbs512) passUp(h []reg.VecPhysical) {
+	for i, limb := range h[:len(h)-1] {
+		p.pass(i, limb, h[i+1], limb)
+	}
+}
+
+// passAround takes what d, the last limb, has above its bits to the first limb
+// and leaves the rest in h.
+func (p *limbs512) passAround(d, h, first reg.VecPhysical) {
+	above, last := spare512[0], len(p.bits)-1
+	p.VPSRLQ(operand.U8(p.bits[last]), d, above)
+	p.VPANDQ(p.mask[last], d, h)
+	p.addTimes5(above, first)
+}
+
+// addTimes5 adds x times five to h.
+func (p *limbs512) addTimes5(x, h reg.VecPhysical) {
+	t := spare512[1]
+	p.VPSLLQ(operand.Imm(2), x, t)
+	p.VPADDQ(x, h, h)
+	p.VPADDQ(t, h, h)
+}
+
+// reduce makes h less than 2^130-5, with no limb above its bits.
+func (p *limbs512) reduce(h []reg.VecPhysical) {
+	last := h[len(h)-1]
+	p.Comment("Twice around: the first leaves less than 2^130 + 2^10, the second less than 2^130.")
+	for range 2 {
+		p.passUp(h)
+		p.passAround(last, last, h[0])
+	}
+	p.Comment("2^130-5 or more has a bit above when 5 is added; then that sum is the number.")
+	above := spare512[0]
+	p.VPBROADCASTQ(table(p.Context, "five", 5, 0), above)
+	for i, limb := range h {
+		p.VPADDQ(limb, above, above)
+		p.VPSRLQ(operand.U8(p.bits[i]), above, above)
+	}
+	p.addTimes5(above, h[0])
+	p.passUp(h)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// limbs44 is poly512 with limbs of 44, 44 and 42 bits, for AVX-512 IFMA: that
+// multiplies 52 by 52 bits and adds the lower or the upper 52 of the product to
+// a sum of 64.
+//
+// The upper half of a product in limb j counts 2^(44j+52), that is 2^8 in limb
+// j+1, and above the last limb 2^140, that is 5·2^10 in limb 0. A product of limbs
+// whose numbers are 3 together counts 2^132, that is 20 in limb 0: a power is
+// stored as its limbs r0 to r2 and, as s1 and s2, twenty times r1 and r2.
+type limbs44 struct{ limbs512 }
+
+var lower44, upper44 = z[16:19], z[19:22] // the sums, in limbs
+
+func newLimbs44(c *build.Context) poly512 {
+	mask, last, top := z[24], z[25], z[26]
+	return &limbs44{limbs512{c, []uint8{44, 44, 42}, []reg.VecPhysical{mask, mask, last}, top}}
+}
+
+func (p *limbs44) powerSize() int { return 5 * 64 }
+
+func (p *limbs44) constants() {
+	p.ones(p.mask[0])
+	p.VPSRLQ(operand.Imm(63), p.mask[0], p.top)
+	p.VPSLLQ(operand.Imm(128-2*44), p.top, p.top)
+	p.VPSRLQ(operand.Imm(64-42), p.mask[0], p.mask[2])
+	p.VPSRLQ(operand.Imm(64-44), p.mask[0], p.mask[0])
+}
+
+// split: limb 1 begins in lo and ends in hi.
+func (p *limbs44) split(lo, hi reg.VecPhysical, m []reg.VecPhysical) {
+	t := spare512[0]
+	p.VPANDQ(p.mask[0], lo, m[0])
+	p.VPSRLQ(operand.Imm(44), lo, m[1])
+	p.VPSLLQ(operand.Imm(64-44), hi, t)
+	p.VPTERNLOGQ(orThenAnd, p.mask[1], t, m[1])
+	p.VPSRLQ(operand.Imm(2*44-64), hi, m[2])
+}
+
+func (p *limbs44) keep(r []reg.VecPhysical, power operand.Mem) {
+	for i, limb := range r {
+		p.VMOVDQA64(limb, power.Offset(64*i))
+		if i > 0 {
+			s, t := spare512[0], spare512[1]
+			p.VPSLLQ(operand.Imm(2), limb, s)
+			p.VPSLLQ(operand.Imm(4), limb, t)
+			p.VPADDQ(t, s, s)
+			p.VMOVDQA64(s, power.Offset(64*(2+i)))
+		}
+	}
+}
+
+func (p *limbs44) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
+	if begin {
+		for j := range lower44 {
+			p.VPXORQ(lower44[j], lower44[j], lower44[j])
+			p.VPXORQ(upper44[j], upper44[j], upper44[j])
+		}
+	}
+	for i, limb := range m {
+		for j := range lower44 {
+			factor := power.Offset(64 * (j - i)) // r[j-i]
+			if i > j {
+				factor = power.Offset(64 * (2 + 3 + j - i)) // s[3+j-i]
+			}
+			p.VPMADD52LUQ(factor, limb, lower44[j])
+			p.VPMADD52HUQ(factor, limb, upper44[j])
+		}
+	}
+}
+
+// carry leaves limb 1 up to 2^4 above 44 bits.
+func (p *limbs44) carry(h []reg.VecPhysical) {
+	d, up := lower44, upper44
+	for j := range 2 {
+		p.VPSLLQ(operand.Imm(8), up[j], up[j])
+		p.VPADDQ(up[j], d[j+1], d[j+1])
+	}
+	p.VPSLLQ(operand.Imm(10), up[2], up[2])
+	p.pass(0, d[0], d[1], h[0])
+	p.pass(1, d[1], d[2], h[1])
+	p.pass(2, d[2], up[2], h[2])
+	p.addTimes5(up[2], h[0])
+	p.pass(0, h[0], h[1], h[0])
+}
+
+func (p *limbs44) finish(h []reg.VecPhysical, lo, hi reg.VecPhysical) {
+	p.reduce(h)
+	p.Comment("44 and 20 bits; 24 and 40 bits.")
+	t := spare512[0]
+	p.VPSLLQ(operand.Imm(44), h[1], lo)
+	p.VPORQ(h[0], lo, lo)
+	p.VPSRLQ(operand.Imm(64-44), h[1], hi)
+	p.VPSLLQ(operand.Imm(2*44-64), h[2], t)
+	p.VPORQ(t, hi, hi)
+}
