@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// daemon serves wg0 of a host.
+type daemon struct {
+	host *lab.Host
+	pid  int
+}
+
+func startDaemon(t lab.T, h *lab.Host) *daemon {
+	h.Must("LOG_LEVEL=error %s wg0 >/run/daemon.log 2>&1 || { cat /run/daemon.log >&2; false; }", lab.Ours)
+	pids := h.PIDs(lab.Ours)
+	if len(pids) != 1 {
+		t.Fatalf("host %s has %d processes named %s, not 1", h.Name, len(pids), lab.Ours)
+	}
+	return &daemon{h, pids[0]}
+}
+
+func (d *daemon) stat(t lab.T) lab.Stat {
+	s, err := d.host.Stat(d.pid)
+	if err != nil {
+		t.Fatalf("the daemon is gone: %v", err)
+	}
+	return s
+}
+
+// ask sends a request to the control socket, and reads the whole answer: how
+// many lines, and how long all took.
+func (d *daemon) ask(t lab.T, request string) (lines int, took time.Duration) {
+	begun := time.Now()
+	conn, err := net.Dial("unix", d.host.Path("/run/wireguard/wg0.sock"))
+	if err != nil {
+		t.Fatalf("the daemon's socket: %v", err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(5 * time.Minute))
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatalf("the daemon's socket: %v", err)
+	}
+	answer := bufio.NewScanner(conn)
+	for answer.Scan() && answer.Text() != "" {
+		lines++
+		if line := answer.Text(); strings.HasPrefix(line, "errno=") && line != "errno=0" {
+			t.Fatalf("the daemon refuses: %s", line)
+		}
+	}
+	if lines == 0 {
+		t.Fatalf("the daemon does not answer: %v", answer.Err())
+	}
+	return lines, time.Since(begun)
+}
+
+// randomKey is 32 bytes that nobody knows the private key of.
+func randomKey() [32]byte {
+	var k [32]byte
+	rand.Read(k[:])
+	return k
+}
+
+// prefixes of the i-th peer.
+func prefixes(i int) (v4, v6 string) {
+	return fmt.Sprintf("%d.%d.%d.%d/32", 10+i>>24, i>>16&255, i>>8&255, i&255), fmt.Sprintf("fd00::%x:%x/128", i>>16, i&0xffff)
+}
+
+// request is a set of n peers with two prefixes each; extra follows each
+// peer's endpoint, unless with none.
+func request(n int, endpoint bool, extra string) string {
+	var b strings.Builder
+	private := randomKey()
+	fmt.Fprintf(&b, "set=1\nprivate_key=%s\nlisten_port=1234\n", hex.EncodeToString(private[:]))
+	for i := range n {
+		public := randomKey()
+		v4, v6 := prefixes(i)
+		fmt.Fprintf(&b, "public_key=%s\n", hex.EncodeToString(public[:]))
+		if endpoint {
+			fmt.Fprintf(&b, "endpoint=192.0.2.%d:%d\n", 1+i%250, 1000+i%60000)
+		}
+		fmt.Fprintf(&b, "%sreplace_allowed_ips=true\nallowed_ip=%s\nallowed_ip=%s\n", extra, v4, v6)
+	}
+	return b.String() + "\n"
+}
+
+// file is the same as a file for wg setconf.
+func file(n int) string {
+	var b strings.Builder
+	private := randomKey()
+	fmt.Fprintf(&b, "[Interface]\nPrivateKey = %s\nListenPort = 1234\n", base64.StdEncoding.EncodeToString(private[:]))
+	for i := range n {
+		public := randomKey()
+		v4, v6 := prefixes(i)
+		fmt.Fprintf(&b, "[Peer]\nPublicKey = %s\nEndpoint = 192.0.2.%d:%d\nAllowedIPs = %s, %s\n",
+			base64.StdEncoding.EncodeToString(public[:]), 1+i%250, 1000+i%60000, v4, v6)
+	}
+	return b.String()
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+func (d *daemon) megabytes(t lab.T) string {
+	return fmt.Sprintf("%.1f MB", float64(d.stat(t).Resident)*1024/1e6)
+}
+
+// idleCPU watches the daemon while nothing is asked of it.
+func (d *daemon) idleCPU(t lab.T, o options) string {
+	before := d.stat(t).CPU
+	time.Sleep(o.idle)
+	used := d.stat(t).CPU - before
+	return fmt.Sprintf("%.2f %% of a core (%v in %v)", 100*used.Seconds()/o.idle.Seconds(), used, o.idle)
+}
+
+// manyPeers are configured in one request, read back, and left alone.
+func manyPeers(t lab.T, o options) (list []figure) {
+	h := lab.NewHost(t, "a")
+	d := startDaemon(t, h)
+	empty := d.stat(t).Resident
+	text := request(o.peers, true, "")
+	_, set := d.ask(t, text)
+	at := d.megabytes(t)
+	h.Must("ip link set wg0 up")
+	time.Sleep(3 * time.Second)
+	settled := d.stat(t).Resident
+	_, read := d.ask(t, "get=1\n\n")
+	_, again := d.ask(t, text)
+	time.Sleep(3 * time.Second)
+	name := fmt.Sprintf("%d peers, two prefixes each: ", o.peers)
+	return []figure{
+		{name + "set through the socket", seconds(set)},
+		{name + "read through the socket", seconds(read)},
+		{name + "set again, nothing new", seconds(again)},
+		{name + "resident at once", at},
+		{name + "resident 3 s later", fmt.Sprintf("%.1f MB", float64(settled)*1024/1e6)},
+		{name + "for each, without the empty daemon", fmt.Sprintf("%d bytes", (settled-empty)*1024/o.peers)},
+		{name + "resident after all this", d.megabytes(t)},
+		{name + "idle", d.idleCPU(t, o)},
+	}
+}
+
+// manyPeersByWg is the same by wireguard-tools' wg.
+func manyPeersByWg(t lab.T, o options) []figure {
+	h := lab.NewHost(t, "a")
+	d := startDaemon(t, h)
+	if err := os.WriteFile(h.Path("/run/many.conf"), []byte(file(o.peers)), 0o600); err != nil {
+		t.Fatalf("%v", err)
+	}
+	set := h.RunFor(5*time.Minute, "wg setconf wg0 /run/many.conf", nil)
+	show := h.RunFor(5*time.Minute, "wg show wg0 dump >/run/dump && wc -l </run/dump", nil)
+	own := h.RunFor(5*time.Minute, "wgconfig wg0 show all >/run/show", nil)
+	if set.Code != 0 || own.Code != 0 || strings.TrimSpace(show.Out) != fmt.Sprint(o.peers+1) {
+		t.Fatalf("wg: %s%s%s%s", set.Err, show.Out, show.Err, own.Err)
+	}
+	time.Sleep(3 * time.Second)
+	name := fmt.Sprintf("%d peers, two prefixes each: ", o.peers)
+	return []figure{
+		{name + "wg setconf", seconds(set.Took)},
+		{name + "wg show dump", seconds(show.Took)},
+		{name + "wgconfig show all", seconds(own.Took)},
+		{name + "resident after these", d.megabytes(t)},
+	}
+}
+
+// manyKeepalives are peers whose tunnels are to be kept alive every 25 seconds:
+// of which nothing is known where they are, and which do not answer.
+func manyKeepalives(t lab.T, o options) (list []figure) {
+	for _, endpoint := range []bool{false, true} {
+		name := "%d peers with a persistent keepalive and no endpoint: idle"
+		n := o.peers
+		if endpoint {
+			name = "%d peers with a persistent keepalive who do not answer"
+			n = o.peers / 100
+		}
+		h := lab.NewHost(t, "a")
+		d := startDaemon(t, h)
+		d.ask(t, request(n, endpoint, "persistent_keepalive_interval=25\n"))
+		h.Must("ip link add eth0 type dummy && ip addr add 192.0.2.254/24 dev eth0 && ip link set eth0 up && ip link set wg0 up")
+		time.Sleep(5 * time.Second)
+		list = append(list, figure{fmt.Sprintf(name, n), d.idleCPU(t, o)})
+		h.Halt()
+	}
+	return list
+}
+
+// manyPrefixes are a million allowed IPs on a thousand peers.
+func manyPrefixes(t lab.T, o options) []figure {
+	const peers, each = 1000, 1000
+	h := lab.NewHost(t, "a")
+	d := startDaemon(t, h)
+	empty := d.stat(t).Resident
+	var b strings.Builder
+	b.WriteString("set=1\nlisten_port=1234\n")
+	for i := range peers {
+		public := randomKey()
+		fmt.Fprintf(&b, "public_key=%s\n", hex.EncodeToString(public[:]))
+		for j := range each {
+			v4, v6 := prefixes(i*each + j)
+			if j%2 == 0 {
+				v4 = v6
+			}
+			fmt.Fprintf(&b, "allowed_ip=%s\n", v4)
+		}
+	}
+	_, set := d.ask(t, b.String()+"\n")
+	time.Sleep(3 * time.Second)
+	settled := d.stat(t).Resident
+	_, read := d.ask(t, "get=1\n\n")
+	return []figure{
+		{"a million allowed IPs, half of them IPv6: set", seconds(set)},
+		{"a million allowed IPs: read", seconds(read)},
+		{"a million allowed IPs: for each", fmt.Sprintf("%d bytes", (settled-empty)*1024/peers/each)},
+	}
+}
