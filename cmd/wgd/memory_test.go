@@ -1,0 +1,28 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+// Large requests are cleared away once for all that come within a moment;
+// small ones not at all.
+func TestTidier(t *testing.T) {
+	var none *tidier
+	none.after(largeRequest, largeRequest)
+	var memory tidier
+	memory.after(largeRequest/2, largeRequest/2-1)
+	if memory.due.Load() {
+		t.Error("a small request counts as large")
+	}
+	memory.after(largeRequest/2, largeRequest/2)
+	memory.after(largeRequest, 0)
+	if !memory.due.Load() {
+		t.Error("a large request does not count")
+	}
+	for begun := time.Now(); memory.due.Load(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			t.Fatal("never done")
+		}
+	}
+}
