@@ -8,6 +8,7 @@ import "golang.org/x/sys/cpu"
 var kernels = []kernel{
 	{name: "AVX-512 IFMA", supported: hasIFMA, lanes: 8, least: 3, run: avx512ifma},
 	{name: "AVX-512", supported: hasAVX512, lanes: 8, least: 4, run: avx512},
+	{name: "AVX2", supported: hasAVX2, lanes: 8, least: 4, run: avx2},
 }
 
 func hasAVX512() bool {
@@ -15,3 +16,5 @@ func hasAVX512() bool {
 }
 
 func hasIFMA() bool { return hasAVX512() && cpu.X86.HasAVX512IFMA }
+
+func hasAVX2() bool { return cpu.X86.HasAVX2 && cpu.X86.HasBMI2 }

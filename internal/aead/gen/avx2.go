@@ -1,0 +1,150 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// The kernel for AVX2 and BMI2 works on eight blocks of ChaCha20 at once, one in
+// each lane of 32 bits: one block of eight packets, two blocks of four, four of
+// two or eight of one. With four packets, lanes 0 to 3 have one block of each and
+// lanes 4 to 7 the next. What a lane is to do is in tables; the program is the
+// same for all of them. A lane too many has a text of its own in the scratch.
+//
+// A turn is eight blocks. The first turn makes the one-time keys, which are
+// block 0 of the key stream. In a whole turn each lane has 64 bytes of text. Its
+// rounds are mixed with Poly1305 in general registers, which is limited by other
+// parts of the processor than the rounds are: of the text that this turn will
+// decrypt, or that the last one encrypted. In all other turns the text goes
+// through the scratch, as many bytes as there are, and is authenticated alone.
+type kernel256 struct {
+	*build.Context
+	mem               scratch256
+	rotate16, rotate8 operand.Mem
+	poly              mulx
+}
+
+// Registers that keep their meaning in a turn.
+var (
+	left256      = reg.R13 // bytes from the start of the turn's first lane to the end of its text
+	mix          = reg.R14 // 1: this turn's rounds are mixed with Poly1305
+	scratch256At = reg.R15 // aligned to 64
+	lane8        = reg.RCX // 8 times the lane, where lanes are worked on one by one
+	sealing      = reg.X3  // all ones while encrypting, in a turn that is not whole
+)
+
+// scratch256 is the layout of the group's scratch.
+type scratch256 struct {
+	start   operand.Mem // what the states begin with, 16 words
+	waiting operand.Mem // words 8 to 15 while there is no register for them
+	blocks  operand.Mem // how many blocks of a packet are in a turn, in all lanes
+	stream  operand.Mem // 64 bytes of the key stream of each lane
+	cipher  operand.Mem // 64 bytes of ciphertext of each lane, zeros after the end
+	once    operand.Mem // a one-time key of each packet, see mulx
+	nowhere operand.Mem // the text of lanes without a packet
+
+	// Tables of eight bytes for each lane. A lane without a packet has a step of
+	// 0, an end where it begins, and 0 for all.
+	text operand.Mem // address of the text in this turn
+	step operand.Mem // how far it is to that in the next turn
+	end  operand.Mem // address of the end of the text
+	all  operand.Mem // the blocks of Poly1305 in 64 bytes
+	key  operand.Mem // address of the one-time key
+	from operand.Mem // address of what is authenticated next
+	todo operand.Mem // the number of blocks of that
+
+	total   operand.Mem // 8 times the number of packets in the group
+	done    operand.Mem // 8 times the number of those that are done
+	packets operand.Mem // 8 times the number of those at work
+	first   operand.Mem // 8 times the first lane that has text in this turn
+	turn    operand.Mem // bytes of one packet in a turn
+	whole   operand.Mem // the least left256 for a whole turn
+}
+
+// layOut decides what is where in the scratch.
+func (m *scratch256) layOut() {
+	next := 0
+	take := func(size int) operand.Mem {
+		next += size
+		return operand.Mem{Base: scratch256At, Disp: next - size}
+	}
+	m.start, m.waiting, m.blocks = take(16*wordSize), take(8*wordSize), take(64)
+	m.stream, m.cipher, m.once, m.nowhere = take(8*64), take(8*64), take(8*onceSize), take(64)
+	for _, t := range []*operand.Mem{&m.text, &m.step, &m.end, &m.all, &m.key, &m.from, &m.todo} {
+		*t = take(8 * 8)
+	}
+	for _, v := range []*operand.Mem{&m.total, &m.done, &m.packets, &m.first, &m.turn, &m.whole} {
+		*v = take(8)
+	}
+}
+
+// of is the entry of a table for a lane.
+func of(table operand.Mem, lane reg.Register) operand.Mem { return table.Idx(lane, 1) }
+
+func to(label string) operand.LabelRef { return operand.LabelRef(label) }
+
+// avx2 is the kernel for AVX2 and BMI2.
+func avx2(c *build.Context) {
+	k := &kernel256{Context: c}
+	k.mem.layOut()
+	k.rotate16 = table(c, "rotateBy16", repeat(2, 0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e)...)
+	k.rotate8 = table(c, "rotateBy8", repeat(2, 0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f)...)
+	k.poly = mulx{Context: c, once: reg.RSI, text: reg.RDI,
+		h1: reg.R8, h2: reg.R9, d1: reg.R10, d2: reg.R11, low: reg.R12, t: reg.RAX, u: reg.RBX}
+
+	k.setUp()
+	k.Label("packets")
+	k.setUpPart()
+	k.turns()
+	k.VZEROUPPER()
+	k.RET()
+}
+
+// turns do all of the packets that setUpPart took.
+func (k *kernel256) turns() {
+	k.Label("rounds")
+	k.rounds()
+	k.Label("rounded")
+	k.ifOpen("stream", true)
+	k.advance()
+	k.Label("stream")
+	k.CMPQ(left256, k.mem.whole)
+	k.JLT(to("part"))
+	k.wholeTurn()
+
+	k.Label("next")
+	k.SUBQ(k.mem.turn, left256)
+	k.JLE(to("textsEnd"))
+	k.ifOpen("mixedOrNot", false)
+	k.Comment("What will be decrypted in this turn is authenticated in it.")
+	k.XORL(mix.As32(), mix.As32())
+	k.advance()
+	k.CMPQ(left256, k.mem.whole)
+	k.JLT(to("rounds"))
+	k.INCL(mix.As32())
+	k.Label("mixedOrNot")
+	k.TESTQ(mix, mix)
+	k.JZ(to("rounds"))
+	k.mixedRounds()
+	k.JMP(to("rounded"))
+
+	k.Label("part")
+	k.partTurn()
+	k.JMP(to("authenticate"))
+
+	k.Label("textsEnd")
+	k.Comment("What the last turn encrypted is still to be authenticated.")
+	k.ifOpen("tags", true)
+	k.TESTQ(mix, mix)
+	k.JZ(to("tags"))
+	k.copyTable(k.mem.text, k.mem.from)
+	k.copyTable(k.mem.all, k.mem.todo)
+	k.Label("authenticate")
+	k.authenticate()
+	k.TESTQ(left256, left256)
+	k.JG(to("next"))
+
+	k.Label("tags")
+	k.tags()
+}

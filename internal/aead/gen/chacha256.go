@@ -1,0 +1,143 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+var y = [16]reg.VecPhysical{
+	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+	reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+}
+
+// The words of the state during the rounds: all but one are in registers, which
+// leaves one register to work with.
+var (
+	words = [16]reg.VecPhysical{
+		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+		reg.Y8, reg.Y9, reg.Y10, nil, reg.Y11, reg.Y12, reg.Y13, reg.Y14,
+	}
+	spare = reg.Y15
+)
+
+const (
+	inMemory = 11 // the word that is in no register
+	wordSize = 32 // of one word of all states
+)
+
+// waiting is where the last eight words are while there is no register for them.
+func (k *kernel256) waiting(word int) operand.Mem { return k.mem.waiting.Offset(wordSize * (word - 8)) }
+
+// startState loads RFC 8439, §2.3, for all lanes.
+func (k *kernel256) startState() {
+	k.Comment("The state: constants, key, block number, nonce.")
+	for i, word := range words {
+		start := k.mem.start.Offset(wordSize * i)
+		if i == inMemory {
+			k.VMOVDQA(start, spare)
+			k.VMOVDQA(spare, k.waiting(i))
+			continue
+		}
+		k.VMOVDQA(start, word)
+	}
+}
+
+// doubleRound is a round of columns and one of diagonals. The quarter rounds of
+// a round take turns, to hide the latency of the steps, and each is a step
+// behind the one before: equal steps next to each other would wait for the same
+// few units of the processor.
+func (k *kernel256) doubleRound() (all stream) {
+	for diagonal := range 2 {
+		var quarters [4][]stream
+		for i := range 4 {
+			quarters[i] = k.quarterRound(i, 4+(i+diagonal)%4, 8+(i+2*diagonal)%4, 12+(i+3*diagonal)%4)
+		}
+		steps := len(quarters[0])
+		for time := range steps + 3 {
+			for i, quarter := range quarters {
+				if step := time - i; step >= 0 && step < steps {
+					all = append(all, quarter[step]...)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// quarterRound is RFC 8439, §2.1, in steps. Rotations by whole bytes are
+// shuffles; for others AVX2 has only shifts.
+func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
+	A, B, C, D := words[a], words[b], words[c], words[d]
+	for _, rotate := range []struct {
+		d operand.Mem
+		b uint64
+	}{{k.rotate16, 12}, {k.rotate8, 7}} {
+		steps = append(steps,
+			stream{func() { k.VPADDD(B, A, A) }},
+			stream{func() { k.VPXOR(A, D, D) }},
+			stream{func() { k.VPSHUFB(rotate.d, D, D) }})
+		if c == inMemory {
+			steps = append(steps, stream{}, stream{
+				func() { k.VPADDD(k.waiting(c), D, spare) },
+				func() { k.VMOVDQA(spare, k.waiting(c)) },
+				func() { k.VPXOR(spare, B, B) }})
+		} else {
+			steps = append(steps,
+				stream{func() { k.VPADDD(D, C, C) }},
+				stream{func() { k.VPXOR(C, B, B) }})
+		}
+		steps = append(steps, stream{
+			func() { k.VPSLLD(operand.Imm(rotate.b), B, spare) },
+			func() { k.VPSRLD(operand.Imm(32-rotate.b), B, B) },
+			func() { k.VPOR(spare, B, B) }})
+	}
+	return steps
+}
+
+// keyStream adds what the states began with, and hands each lane's 64 bytes to
+// use in two halves.
+func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
+	k.Comment("The last eight words wait, to make room.")
+	for i := 8; i < 16; i++ {
+		if i != inMemory {
+			k.VMOVDQA(words[i], k.waiting(i))
+		}
+	}
+	for half := range 2 {
+		for i := range 8 {
+			start := k.mem.start.Offset(wordSize * (8*half + i))
+			if half == 1 {
+				k.VMOVDQA(k.waiting(8+i), y[i])
+			}
+			k.VPADDD(start, y[i], y[i])
+		}
+		k.transpose(func(lane int, bytes reg.VecPhysical) { use(lane, half, bytes) })
+	}
+	k.Comment("The numbers of the next blocks.")
+	numbers := k.mem.start.Offset(12 * wordSize)
+	k.VMOVDQA(numbers, y[0])
+	k.VPADDD(k.mem.blocks, y[0], y[0])
+	k.VMOVDQA(y[0], numbers)
+}
+
+// transpose makes of eight words of eight lanes eight words of each lane.
+func (k *kernel256) transpose(use func(lane int, bytes reg.VecPhysical)) {
+	for i := 0; i < 8; i += 4 {
+		k.Comment("Four words of lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 in a register.")
+		x, t := y[i:i+4], y[8+i:12+i]
+		k.VPUNPCKLDQ(x[1], x[0], t[0])
+		k.VPUNPCKHDQ(x[1], x[0], t[1])
+		k.VPUNPCKLDQ(x[3], x[2], t[2])
+		k.VPUNPCKHDQ(x[3], x[2], t[3])
+		k.VPUNPCKLQDQ(t[2], t[0], x[0])
+		k.VPUNPCKHQDQ(t[2], t[0], x[1])
+		k.VPUNPCKLQDQ(t[3], t[1], x[2])
+		k.VPUNPCKHQDQ(t[3], t[1], x[3])
+	}
+	for i := range 4 {
+		k.VPERM2I128(operand.Imm(0x20), y[4+i], y[i], y[8+2*i])
+		use(i, y[8+2*i])
+		k.VPERM2I128(operand.Imm(0x31), y[4+i], y[i], y[9+2*i])
+		use(4+i, y[9+2*i])
+	}
+}

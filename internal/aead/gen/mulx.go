@@ -1,0 +1,161 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Poly1305 in general registers (RFC 8439, §2.5), one packet after the other. It
+// shares no registers with ChaCha20 in vectors, so that both can be done at once.
+//
+// The accumulator h and the key r are numbers to the base 2^64: h = h0 + h1·2^64
+// + h2·2^128 with a small h2, r = r0 + r1·2^64. What a product has at 2^128 goes
+// back to the bottom with a factor of 5/4, because 2^130 is 5; r is clamped so
+// that s1 = r1·5/4 is a whole number. A block m is
+//
+//	h  = h + m + 2^128
+//	d0 = h0·r0 + h1·s1
+//	d1 = h0·r1 + h1·r0 + h2·s1
+//	d2 = h2·r0
+//	h  = (d0 + d1·2^64 + d2·2^128) mod 2^130 + 5·(the rest of it)
+//
+// which leaves h2 at 4 or less. Nothing is reduced further before the end.
+type mulx struct {
+	*build.Context
+	once reg.GPPhysical // address of the one-time key and its accumulator
+	text reg.GPPhysical // address of the blocks
+
+	h1, h2, d1, d2, low, t, u reg.GPPhysical
+}
+
+// h0 is where MULX takes one of its factors from.
+var h0 = reg.RDX
+
+// A one-time key in memory, and the accumulator that belongs to it, in bytes
+// from its beginning.
+const (
+	onceH0   = 0
+	onceH1   = 8
+	onceH2   = 16
+	onceR0   = 24
+	onceR1   = 32
+	onceS1   = 40
+	oncePad  = 48 // 16 bytes, added to the tag
+	onceSize = 64
+)
+
+func (m *mulx) in(disp int) operand.Mem { return operand.Mem{Base: m.once, Disp: disp} }
+
+// load and store move h from and to memory.
+func (m *mulx) load() stream {
+	h1, h2 := m.h1, m.h2
+	return stream{
+		func() { m.MOVQ(m.in(onceH0), h0) },
+		func() { m.MOVQ(m.in(onceH1), h1) },
+		func() { m.MOVQ(m.in(onceH2), h2) },
+	}
+}
+
+func (m *mulx) store() stream {
+	h1, h2 := m.h1, m.h2
+	return stream{
+		func() { m.MOVQ(h0, m.in(onceH0)) },
+		func() { m.MOVQ(h1, m.in(onceH1)) },
+		func() { m.MOVQ(h2, m.in(onceH2)) },
+	}
+}
+
+// block adds 16 bytes of the text and multiplies.
+func (m *mulx) block(disp int) stream {
+	text, h1, h2 := operand.Mem{Base: m.text, Disp: disp}, m.h1, m.h2
+	add := func() {
+		m.ADDQ(text, h0)
+		m.ADCQ(text.Offset(8), h1)
+		m.ADCQ(operand.Imm(1), h2)
+	}
+	return append(stream{add}, m.multiply()...)
+}
+
+// lengths adds the last block, the length of what is authenticated: 8 bytes for
+// the additional data, of which there is none, and 8 for the text.
+func (m *mulx) lengths(length operand.Op) stream {
+	h1, h2 := m.h1, m.h2
+	add := func() {
+		m.ADDQ(length, h1)
+		m.ADCQ(operand.Imm(1), h2)
+	}
+	return append(stream{add}, m.multiply()...)
+}
+
+// multiply is h·r. The registers h1 and d1 have changed places after it.
+func (m *mulx) multiply() stream {
+	h1, h2, d1, d2, low, t, u := m.h1, m.h2, m.d1, m.d2, m.low, m.t, m.u
+	m.h1, m.d1 = d1, h1
+	return stream{
+		func() { m.MULXQ(m.in(onceR0), low, d1) }, // h0·r0
+		func() { m.MULXQ(m.in(onceR1), t, d2) },   // h0·r1
+		func() { m.ADDQ(t, d1); m.ADCQ(operand.Imm(0), d2) },
+		func() { m.MOVQ(h1, h0) },
+		func() { m.MULXQ(m.in(onceR0), t, u) }, // h1·r0
+		func() { m.ADDQ(t, d1); m.ADCQ(u, d2) },
+		func() { m.MULXQ(m.in(onceS1), h0, u) }, // h1·s1
+		func() { m.MOVQ(h2, t) },
+		func() { m.IMULQ(m.in(onceS1), t) }, // h2·s1, less than 2^64
+		func() { m.IMULQ(m.in(onceR0), h2) },
+		func() { m.ADDQ(low, h0); m.ADCQ(u, d1); m.ADCQ(h2, d2) },
+		func() { m.ADDQ(t, d1); m.ADCQ(operand.Imm(0), d2) },
+		func() { m.MOVQ(d2, h2) },
+		func() { m.ANDQ(operand.Imm(3), h2) },
+		func() { m.SHRQ(operand.Imm(2), d2) },
+		func() { m.LEAQ(operand.Mem{Base: d2, Index: d2, Scale: 4}, d2) },
+		func() { m.ADDQ(d2, h0); m.ADCQ(operand.Imm(0), d1); m.ADCQ(operand.Imm(0), h2) },
+	}
+}
+
+// finish leaves the tag in h0 and h1: h modulo 2^130-5, plus the pad. Which of h
+// and h-(2^130-5) it is, no jump decides.
+func (m *mulx) finish() {
+	g0, g1, g2 := m.low, m.d1, m.d2
+	m.Comment("The tag: h or h+5-2^130, plus the pad.")
+	m.MOVQ(h0, g0)
+	m.MOVQ(m.h1, g1)
+	m.MOVQ(m.h2, g2)
+	m.ADDQ(operand.Imm(5), g0)
+	m.ADCQ(operand.Imm(0), g1)
+	m.ADCQ(operand.Imm(0), g2)
+	m.Comment("All ones if h is less than 2^130-5.")
+	m.SHRQ(operand.Imm(2), g2)
+	m.SUBQ(operand.Imm(1), g2)
+	m.SBBQ(m.t, m.t)
+	for _, x := range [2][2]reg.GPPhysical{{h0, g0}, {m.h1, g1}} {
+		h, g := x[0], x[1]
+		m.XORQ(g, h)
+		m.ANDQ(m.t, h)
+		m.XORQ(g, h)
+	}
+	m.ADDQ(m.in(oncePad), h0)
+	m.ADCQ(m.in(oncePad+8), m.h1)
+}
+
+// setKey makes the first 32 bytes of a key stream a one-time key, RFC 8439, §2.6.
+func (m *mulx) setKey(from operand.Mem) {
+	m.XORL(m.t.As32(), m.t.As32())
+	for _, h := range []int{onceH0, onceH1, onceH2} {
+		m.MOVQ(m.t, m.in(h))
+	}
+	m.MOVQ(operand.U64(0x0ffffffc0fffffff), m.t)
+	m.ANDQ(from, m.t)
+	m.MOVQ(m.t, m.in(onceR0))
+	m.MOVQ(operand.U64(0x0ffffffc0ffffffc), m.t)
+	m.ANDQ(from.Offset(8), m.t)
+	m.MOVQ(m.t, m.in(onceR1))
+	m.MOVQ(m.t, m.u)
+	m.SHRQ(operand.Imm(2), m.u)
+	m.ADDQ(m.u, m.t)
+	m.MOVQ(m.t, m.in(onceS1))
+	for half := 0; half < 16; half += 8 {
+		m.MOVQ(from.Offset(16+half), m.t)
+		m.MOVQ(m.t, m.in(oncePad+half))
+	}
+}

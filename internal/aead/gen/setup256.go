@@ -1,0 +1,185 @@
+package main
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// setUp reads what is the same for all packets of the group.
+func (k *kernel256) setUp() {
+	work, packets := reg.RDI, reg.RCX
+	k.Load(k.Param("work"), work)
+	k.LEAQ(field(k.Context, work, "scratch").Offset(63), scratch256At)
+	k.ANDQ(operand.I8(-64), scratch256At)
+	k.countPackets(work, packets)
+	k.MOVQ(packets, k.mem.total)
+	k.XORL(reg.EAX, reg.EAX)
+	k.MOVQ(reg.RAX, k.mem.done)
+	k.setUpStart(work)
+}
+
+// setUpPart takes some of the packets that are not done, and fills the tables
+// for their first turn, whose first lanes are before the texts.
+func (k *kernel256) setUpPart() {
+	work, packets, turn, lanes := reg.RDI, reg.RCX, reg.RDX, reg.RBX
+	k.Load(k.Param("work"), work)
+	k.MOVQ(k.mem.total, packets)
+	k.SUBQ(k.mem.done, packets)
+	k.spread(work, packets, lanes, turn)
+	k.setUpLanes(work, packets, lanes, turn)
+	k.MOVQ(field(k.Context, work, "length"), left256)
+	k.ADDQ(operand.Imm(64), left256)
+	k.XORL(mix.As32(), mix.As32())
+}
+
+// countPackets: in a group that is not full, the lanes left over repeat the
+// first packet. Numbers of packets and lanes are multiplied by 8 from here on,
+// because all that there is of each of them takes 8 bytes.
+func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
+	offset, counter := field(k.Context, work, "offset"), field(k.Context, work, "counter")
+	firstOffset, firstCounter := reg.RAX, reg.RDX
+	k.Comment("How many packets there are: the rest repeat the first.")
+	k.MOVQ(offset, firstOffset)
+	k.MOVQ(counter, firstCounter)
+	k.MOVL(operand.U32(1), packets.As32())
+	k.Label("count")
+	k.CMPQ(firstOffset, offset.Idx(packets, 8))
+	k.JNE(to("another"))
+	k.CMPQ(firstCounter, counter.Idx(packets, 8))
+	k.JEQ(to("counted"))
+	k.Label("another")
+	k.INCQ(packets)
+	k.CMPQ(packets, operand.Imm(8))
+	k.JNE(to("count"))
+	k.Label("counted")
+	k.SHLQ(operand.Imm(3), packets)
+}
+
+// spread decides how many packets have a lane in the first block of a turn (8,
+// 4, 2 or 1), how many of these there are, and how many bytes of each there are
+// in a turn. Five short texts are best done in eight lanes of which some are idle;
+// five long texts as four and then one.
+func (k *kernel256) spread(work, packets, lanes, turn reg.GPPhysical) {
+	k.CMPQ(field(k.Context, work, "length"), operand.U32(longText))
+	k.JGE(to("long"))
+	k.spreadFrom([4]uint64{5, 3, 2, 1}, packets, lanes, turn)
+	k.JMP(to("spread"))
+	k.Label("long")
+	k.spreadFrom([4]uint64{7, 4, 2, 1}, packets, lanes, turn)
+	k.Label("spread")
+	k.CMPQ(packets, lanes)
+	k.JLE(to("all"))
+	k.MOVQ(lanes, packets)
+	k.Label("all")
+	k.MOVQ(packets, k.mem.packets)
+	k.MOVQ(lanes, k.mem.first)
+	k.MOVQ(turn, k.mem.turn)
+	k.Comment("The first turn is never whole.")
+	k.MOVQ(operand.U64(math.MaxInt64), reg.RAX)
+	k.MOVQ(reg.RAX, k.mem.whole)
+	k.Comment("The blocks of a packet in a turn, in all lanes.")
+	k.MOVQ(turn, reg.RAX)
+	k.SHRQ(operand.Imm(6), reg.RAX)
+	k.VMOVD(reg.EAX, reg.X0)
+	k.VPBROADCASTD(reg.X0, y[0])
+	k.VMOVDQA(y[0], k.mem.blocks)
+}
+
+// longText is where the packets left over are done faster one by one.
+const longText = 640
+
+// spreadFrom gives least numbers of packets for 8, 4, 2 and 1.
+func (k *kernel256) spreadFrom(least [4]uint64, packets, lanes, turn reg.GPPhysical) {
+	for i, n := range least {
+		k.MOVL(operand.U32(64>>i), lanes.As32())
+		k.MOVL(operand.U32(64<<i), turn.As32())
+		if n > 1 {
+			k.CMPQ(packets, operand.Imm(8*n))
+			k.JGE(to("spread"))
+		}
+	}
+}
+
+// setUpStart stores the words of the state that are the same in all lanes.
+func (k *kernel256) setUpStart(work reg.GPPhysical) {
+	sigma := table(k.Context, "sigma", 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574)
+	k.Comment("The constants and the key, in all lanes.")
+	for i := range 12 {
+		from := sigma.Offset(4 * i)
+		if i >= 4 {
+			from = field(k.Context, work, "key").Offset(4 * (i - 4))
+		}
+		k.VPBROADCASTD(from, y[i])
+		k.VMOVDQA(y[i], k.mem.start.Offset(wordSize*i))
+	}
+	k.Comment("The first 4 bytes of a nonce are 0.")
+	k.VPXOR(y[0], y[0], y[0])
+	k.VMOVDQA(y[0], k.mem.start.Offset(wordSize*13))
+}
+
+// setUpLanes fills the tables, lane by lane.
+func (k *kernel256) setUpLanes(work, packets, lanes, turn reg.GPPhysical) {
+	lane, packet, at, number, element, base := reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.RSI
+	group := reg.R13
+	start := func(i int) operand.Mem { return k.mem.start.Offset(wordSize*i).Idx(element, 1) }
+	k.Comment("The tables of the lanes.")
+	k.Load(k.Param("base"), base)
+	k.XORL(lane.As32(), lane.As32())
+	k.XORL(packet.As32(), packet.As32())
+	k.XORL(number.As32(), number.As32())
+	k.XORL(element.As32(), element.As32())
+	k.MOVQ(operand.I32(-64), at)
+	k.Label("nextLane")
+	k.MOVL(number.As32(), start(12))
+	k.MOVQ(k.mem.done, group)
+	k.ADDQ(packet, group)
+	k.MOVQ(of(field(k.Context, work, "counter"), group), reg.RAX)
+	k.MOVL(reg.EAX, start(14))
+	k.SHRQ(operand.Imm(32), reg.RAX)
+	k.MOVL(reg.EAX, start(15))
+	k.LEAQ(k.mem.once.Idx(packet, onceSize/8), reg.RAX)
+	k.MOVQ(reg.RAX, of(k.mem.key, lane))
+	k.setUpText(work, packet, packets, group, lane, at, base, turn)
+
+	k.ADDQ(operand.Imm(8), lane)
+	k.ADDQ(operand.Imm(4), element)
+	k.ADDQ(operand.Imm(8), packet)
+	k.CMPQ(packet, lanes)
+	k.JLT(to("sameBlock"))
+	k.XORL(packet.As32(), packet.As32())
+	k.ADDQ(operand.Imm(64), at)
+	k.INCQ(number)
+	k.Label("sameBlock")
+	k.CMPQ(lane, operand.Imm(8*8))
+	k.JLT(to("nextLane"))
+}
+
+// setUpText fills the tables about the text of one lane, which begins at that
+// position of it. What is encrypted begins a turn earlier, because then the
+// lanes advance in the first turn, too.
+func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, turn reg.GPPhysical) {
+	text, end := reg.RAX, reg.R14
+	k.XORL(end.As32(), end.As32())
+	k.MOVQ(end, of(k.mem.todo, lane))
+	k.MOVQ(end, of(k.mem.step, lane))
+	k.MOVQ(end, of(k.mem.all, lane))
+	k.LEAQ(k.mem.nowhere, text)
+	k.MOVQ(text, end)
+	k.CMPQ(packet, packets)
+	k.JGE(to("noPacket"))
+	k.MOVQ(turn, of(k.mem.step, lane))
+	k.MOVQ(operand.U32(64/16), end)
+	k.MOVQ(end, of(k.mem.all, lane))
+	k.MOVQ(of(field(k.Context, work, "offset"), group), text)
+	k.ADDQ(base, text)
+	k.MOVQ(text, end)
+	k.ADDQ(field(k.Context, work, "length"), end)
+	k.ADDQ(at, text)
+	k.ifOpen("noPacket", true)
+	k.SUBQ(turn, text)
+	k.Label("noPacket")
+	k.MOVQ(text, of(k.mem.text, lane))
+	k.MOVQ(end, of(k.mem.end, lane))
+}

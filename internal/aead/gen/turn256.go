@@ -1,0 +1,304 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// ifOpen jumps if the texts are to be decrypted, or if they are not.
+func (k *kernel256) ifOpen(label string, open bool) {
+	flag, err := k.Param("open").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	k.CMPB(flag.Addr, operand.Imm(0))
+	if open {
+		k.JNE(to(label))
+	} else {
+		k.JEQ(to(label))
+	}
+}
+
+// advance moves all lanes to their next text. It uses no register of the state.
+func (k *kernel256) advance() {
+	for half := 0; half < 64; half += 32 {
+		k.VMOVDQA(k.mem.text.Offset(half), spare)
+		k.VPADDQ(k.mem.step.Offset(half), spare, spare)
+		k.VMOVDQA(spare, k.mem.text.Offset(half))
+	}
+}
+
+func (k *kernel256) copyTable(from, to operand.Mem) {
+	for half := 0; half < 64; half += 32 {
+		k.VMOVDQA(from.Offset(half), y[0])
+		k.VMOVDQA(y[0], to.Offset(half))
+	}
+}
+
+// mixedRounds are ten double rounds with the 64 bytes of all lanes, in two
+// halves: five double rounds for four lanes.
+func (k *kernel256) mixedRounds() {
+	k.startState()
+	k.XORL(lane8.As32(), lane8.As32())
+	k.Label("mixedRound")
+	var rounds, hash stream
+	for range 5 {
+		rounds = append(rounds, k.doubleRound()...)
+	}
+	for i := range 4 {
+		hash = append(hash, k.hashLane(8*i)...)
+	}
+	zip(rounds, hash).write()
+	k.ADDQ(operand.Imm(4*8), lane8)
+	k.CMPQ(lane8, operand.Imm(8*8))
+	k.JNE(to("mixedRound"))
+}
+
+// hashLane authenticates 64 bytes of the text of one lane; further is 8 times
+// how many lanes after lane8.
+func (k *kernel256) hashLane(further int) (all stream) {
+	p := k.poly
+	all = stream{
+		func() { k.MOVQ(of(k.mem.key.Offset(further), lane8), p.once) },
+		func() { k.MOVQ(of(k.mem.text.Offset(further), lane8), p.text) },
+	}
+	all = append(all, p.load()...)
+	for at := 0; at < 64; at += 16 {
+		all = append(all, p.block(at)...)
+	}
+	return append(all, p.store()...)
+}
+
+// rounds are ten double rounds.
+func (k *kernel256) rounds() {
+	k.startState()
+	k.MOVL(operand.U32(10), lane8.As32())
+	k.Label("round")
+	k.doubleRound().write()
+	k.DECQ(lane8)
+	k.JNZ(to("round"))
+}
+
+// wholeTurn encrypts or decrypts 64 bytes of all lanes where they are.
+func (k *kernel256) wholeTurn() {
+	k.keyStream(func(lane, half int, bytes reg.VecPhysical) {
+		text := reg.RAX
+		if lane%2 == 1 {
+			text = reg.RBX
+		}
+		k.MOVQ(k.mem.text.Offset(8*lane), text)
+		at := operand.Mem{Base: text, Disp: 32 * half}
+		k.VPXOR(at, bytes, bytes)
+		k.VMOVDQU(bytes, at)
+	})
+	k.MOVL(operand.U32(1), mix.As32())
+}
+
+// partTurn encrypts or decrypts what there is of 64 bytes in all lanes, and
+// leaves the ciphertext where it can be authenticated as whole blocks. In the
+// first turn it makes the one-time keys.
+func (k *kernel256) partTurn() {
+	k.keyStream(func(lane, half int, bytes reg.VecPhysical) {
+		k.VMOVDQA(bytes, k.mem.stream.Offset(64*lane+32*half))
+	})
+	k.XORL(mix.As32(), mix.As32())
+	k.MOVQ(k.mem.first, lane8)
+	k.TESTQ(lane8, lane8)
+	k.JZ(to("partLanes"))
+	k.oneTimeKeys()
+	k.CMPQ(lane8, operand.Imm(8*8))
+	k.JEQ(to("partEnd"))
+	k.Label("partLanes")
+	k.Comment("All ones, or zeros to decrypt.")
+	k.VPXOR(sealing, sealing, sealing)
+	k.ifOpen("partLane", true)
+	k.VPCMPEQD(sealing, sealing, sealing)
+	k.Label("partLane")
+	k.partLane()
+	k.ADDQ(operand.Imm(8), lane8)
+	k.CMPQ(lane8, operand.Imm(8*8))
+	k.JNE(to("partLane"))
+	k.Label("partEnd")
+}
+
+// oneTimeKeys takes them from the first lane of each packet. From now on there
+// may be whole turns.
+func (k *kernel256) oneTimeKeys() {
+	once, count := k.poly.once, reg.RDX
+	k.XORL(count.As32(), count.As32())
+	k.Label("oneTimeKey")
+	k.LEAQ(k.mem.once.Idx(count, onceSize/8), once)
+	k.poly.setKey(k.mem.stream.Idx(count, 64/8))
+	k.ADDQ(operand.Imm(8), count)
+	k.CMPQ(count, lane8)
+	k.JNE(to("oneTimeKey"))
+	k.XORL(reg.EAX, reg.EAX)
+	k.MOVQ(reg.RAX, k.mem.first)
+	k.MOVQ(k.mem.turn, reg.RAX)
+	k.MOVQ(reg.RAX, k.mem.whole)
+}
+
+// partLane encrypts or decrypts the bytes that there are, 16 at a time.
+func (k *kernel256) partLane() {
+	length, text, cipher, stream := reg.RDX, reg.RDI, reg.R8, reg.R9
+	k.MOVQ(of(k.mem.text, lane8), text)
+	k.MOVQ(of(k.mem.end, lane8), length)
+	k.LEAQ(k.mem.cipher.Idx(lane8, 8), cipher)
+	k.LEAQ(k.mem.stream.Idx(lane8, 8), stream)
+	k.MOVQ(cipher, of(k.mem.from, lane8))
+	k.Comment("No more than 64 bytes, and perhaps none.")
+	k.XORL(reg.EAX, reg.EAX)
+	k.MOVQ(reg.RAX, of(k.mem.todo, lane8))
+	k.SUBQ(text, length)
+	k.JLE(to("partDone"))
+	k.CMPQ(length, operand.Imm(64))
+	k.JLE(to("partLength"))
+	k.MOVL(operand.U32(64), length.As32())
+	k.Label("partLength")
+	k.LEAQ(operand.Mem{Base: length, Disp: 15}, reg.RAX)
+	k.SHRQ(operand.Imm(4), reg.RAX)
+	k.MOVQ(reg.RAX, of(k.mem.todo, lane8))
+
+	k.Label("partBlock")
+	k.CMPQ(length, operand.Imm(16))
+	k.JLT(to("partRest"))
+	k.VMOVDQU(operand.Mem{Base: text}, reg.X0)
+	k.VMOVDQA(operand.Mem{Base: stream}, reg.X1)
+	k.partBlock(operand.Mem{Base: text}, operand.Mem{Base: cipher})
+	for _, at := range []reg.Register{text, cipher, stream} {
+		k.ADDQ(operand.Imm(16), at)
+	}
+	k.SUBQ(operand.Imm(16), length)
+	k.JMP(to("partBlock"))
+	k.Label("partRest")
+	k.TESTQ(length, length)
+	k.JZ(to("partDone"))
+	k.partRest(length, text, cipher, stream)
+	k.Label("partDone")
+}
+
+// partBlock adds X1, the key stream, to X0, the text.
+func (k *kernel256) partBlock(text, cipher operand.Mem) {
+	k.VPXOR(reg.X0, reg.X1, reg.X2)
+	k.VMOVDQU(reg.X2, text)
+	k.Comment("The ciphertext is the sum, or what was there before.")
+	k.VPAND(sealing, reg.X1, reg.X1)
+	k.VPXOR(reg.X0, reg.X1, reg.X0)
+	k.VMOVDQA(reg.X0, cipher)
+}
+
+// partRest is what is left of the text, 1 to 15 bytes, with zeros behind.
+func (k *kernel256) partRest(length, text, cipher, stream reg.GPPhysical) {
+	ones := ^uint32(0)
+	masks := table(k.Context, "masks", ones, ones, ones, ones, 0, 0, 0, 0)
+	k.VPXOR(reg.X0, reg.X0, reg.X0)
+	k.VMOVDQA(reg.X0, operand.Mem{Base: cipher})
+	k.copyBytes("partIn", text, cipher, length)
+	k.VMOVDQA(operand.Mem{Base: cipher}, reg.X0)
+	k.Comment("As much of the key stream as there is text.")
+	k.LEAQ(masks.Offset(16), reg.RAX)
+	k.SUBQ(length, reg.RAX)
+	k.VMOVDQU(operand.Mem{Base: reg.RAX}, reg.X1)
+	k.VPAND(operand.Mem{Base: stream}, reg.X1, reg.X1)
+	k.partBlock(operand.Mem{Base: stream}, operand.Mem{Base: cipher})
+	k.copyBytes("partOut", stream, text, length)
+}
+
+// copyBytes copies 1 to 15 bytes and touches no others.
+func (k *kernel256) copyBytes(label string, from, target, length reg.GPPhysical) {
+	at := reg.R10
+	k.XORL(at.As32(), at.As32())
+	source, sink := operand.Mem{Base: from, Index: at, Scale: 1}, operand.Mem{Base: target, Index: at, Scale: 1}
+	for _, piece := range []struct {
+		size uint64
+		copy func()
+	}{
+		{8, func() { k.MOVQ(source, reg.RAX); k.MOVQ(reg.RAX, sink) }},
+		{4, func() { k.MOVL(source, reg.EAX); k.MOVL(reg.EAX, sink) }},
+		{2, func() { k.MOVWLZX(source, reg.EAX); k.MOVW(reg.AX, sink) }},
+		{1, func() { k.MOVBLZX(source, reg.EAX); k.MOVB(reg.AL, sink) }},
+	} {
+		without := fmt.Sprint(label, "Below", piece.size)
+		k.TESTQ(operand.U32(piece.size), length)
+		k.JZ(to(without))
+		piece.copy()
+		k.ADDQ(operand.Imm(piece.size), at)
+		k.Label(without)
+	}
+}
+
+// authenticate does what is to do in all lanes.
+func (k *kernel256) authenticate() {
+	p := k.poly
+	todo := of(k.mem.todo, lane8)
+	k.XORL(lane8.As32(), lane8.As32())
+	k.Label("authenticateLane")
+	k.CMPQ(todo, operand.Imm(0))
+	k.JEQ(to("authenticateDone"))
+	k.MOVQ(of(k.mem.key, lane8), p.once)
+	k.MOVQ(of(k.mem.from, lane8), p.text)
+	p.load().write()
+	k.Label("authenticateBlock")
+	before := p.h1
+	p.block(0).write()
+	k.MOVQ(p.h1, before)
+	k.ADDQ(operand.Imm(16), p.text)
+	k.DECQ(todo)
+	k.JNZ(to("authenticateBlock"))
+	p = k.poly
+	p.store().write()
+	k.Label("authenticateDone")
+	k.ADDQ(operand.Imm(8), lane8)
+	k.CMPQ(lane8, operand.Imm(8*8))
+	k.JNE(to("authenticateLane"))
+}
+
+// tags finishes Poly1305 for the packets of this part. If there are others, it
+// jumps to them.
+func (k *kernel256) tags() {
+	p, work, group := k.poly, reg.RDI, reg.R14
+	tag := field(k.Context, work, "tag")
+	k.Load(k.Param("work"), work)
+	k.MOVQ(k.mem.done, group)
+	k.XORL(lane8.As32(), lane8.As32())
+	k.Label("tag")
+	k.MOVQ(of(k.mem.key, lane8), p.once)
+	p.load().write()
+	p.lengths(field(k.Context, work, "length")).write()
+	p.finish()
+	k.MOVQ(h0, of(tag, group))
+	k.MOVQ(p.h1, of(tag.Offset(8*8), group))
+	k.ADDQ(operand.Imm(8), group)
+	k.ADDQ(operand.Imm(8), lane8)
+	k.CMPQ(lane8, k.mem.packets)
+	k.JNE(to("tag"))
+	k.MOVQ(group, k.mem.done)
+	k.CMPQ(group, k.mem.total)
+	k.JNE(to("packets"))
+	k.repeatTag(work, group)
+}
+
+// repeatTag gives the lanes that repeat the first packet, from group on, its tag.
+func (k *kernel256) repeatTag(work, group reg.Register) {
+	tag := field(k.Context, work, "tag")
+	k.MOVQ(tag, reg.RAX)
+	k.MOVQ(tag.Offset(8*8), reg.RDX)
+	k.Label("repeat")
+	k.CMPQ(group, operand.Imm(8*8))
+	k.JEQ(to("end"))
+	k.MOVQ(reg.RAX, of(tag, group))
+	k.MOVQ(reg.RDX, of(tag.Offset(8*8), group))
+	k.ADDQ(operand.Imm(8), group)
+	k.JMP(to("repeat"))
+	k.Label("end")
+}
+
+// repeat is these words so many times.
+func repeat(times int, words ...uint32) (all []uint32) {
+	for range times {
+		all = append(all, words...)
+	}
+	return all
+}
