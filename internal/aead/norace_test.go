@@ -2,4 +2,4 @@
 
 package aead
 
-const thinning = 32
+const underRace = false

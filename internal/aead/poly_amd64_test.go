@@ -111,7 +111,7 @@ func TestProofOfPoly1305(t *testing.T) {
 		for _, length := range []int{32, 40, 64, 128, 150, 255, 400} {
 			blocks := (length + 15) / 16
 			for _, at := range []int{blocks, blocks / 2} {
-				if !s.simulated || length == 32 || length == 150 && at == blocks || *exhaustive {
+				if !s.simulated && (!underRace || length < 128) || length == 32 || length == 150 && at == blocks || *exhaustive && !underRace {
 					provePoly(t, s, length, at)
 				}
 			}
@@ -190,6 +190,9 @@ func TestProofOfLargestR(t *testing.T) {
 		t.Run(s.kernel.name, func(t *testing.T) {
 			s.t, s.beside = t, false
 			for _, length := range []int{0, 1, 16, 33, 64, 100, 128, 192, 300, 513, 1420} {
+				if underRace && length > 192 {
+					break
+				}
 				full := slices.Repeat([]byte{0xff}, length)
 				s.proveLargest(t, slices.Repeat([][]byte{full}, s.kernel.lanes))
 				texts := make([][]byte, s.kernel.lanes)
@@ -199,6 +202,9 @@ func TestProofOfLargestR(t *testing.T) {
 				s.proveLargest(t, texts)
 			}
 			targets := edges(new(big.Int))
+			if underRace {
+				targets = targets[:32]
+			}
 			for chunk := range slices.Chunk(targets, s.kernel.lanes) {
 				texts := make([][]byte, s.kernel.lanes)
 				for i := range texts {
@@ -221,7 +227,7 @@ func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	buf := []byte{0}
 	for lane, text := range texts {
 		work.offset[lane], work.counter[lane] = uint64(len(buf)), uint64(lane)
-		buf = append(buf, text...)
+		buf = append(append(buf, text...), make([]byte, MinSize)...) // no two packets begin at one place
 	}
 	uses := s.withLargestR()
 	s.run(work, &buf[0], true)

@@ -142,6 +142,9 @@ func decodeGeneral(s *statement, name string) (step, error) {
 		carries := stem == "ADC" || stem == "SBB"
 		secret := !clears && (secretA || secretB || carries && c.flags.secret)
 		c.flags.secret = secret
+		if and := s.program.And; and != nil && stem == "AND" {
+			a, b = and(a, b), ^uint64(0)
+		}
 		c.assign(&to, n, f(&c.flags, a, b, n), secret)
 		if shiftsByRegister {
 			c.flags = flags{} // as they were if the count is 0

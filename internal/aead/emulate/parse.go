@@ -17,9 +17,9 @@ type File struct {
 // A Program is one function of a file.
 type Program struct {
 	Name string
-	// And, if there is one, is what VPAND, VPANDD and VPANDQ make of each 64 bits
-	// of their sources, in place of a & b: for proofs about numbers that no input
-	// is known to give.
+	// And, if there is one, is what AND, VPAND, VPANDD and VPANDQ make of each 64
+	// bits of their sources, in place of a & b: for proofs about numbers that no
+	// input is known to give.
 	And func(a, b uint64) uint64
 
 	file      *File
