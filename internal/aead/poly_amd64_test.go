@@ -244,3 +244,48 @@ func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 		}
 	}
 }
+
+// Wycheproof's keys, counters and texts, and what it authenticates as a text,
+// with the numbers in it that sums are led by.
+func TestProofByWycheproof(t *testing.T) {
+	all := vectors(t, "wycheproof.txt")
+	eachSubject(t, func(t *testing.T, s subject) {
+		for i, v := range all {
+			data, text := v.field["data"], v.field["plaintext"]
+			mac := slices.Concat(data, make([]byte, -len(data)&15), v.field["out"][:len(text)], make([]byte, -len(text)&15))
+			mac = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(mac, uint64(len(data))), uint64(len(text)))
+			secret, nonce := v.field["key"], slices.Concat(make([]byte, 4), v.field["nonce"][4:])
+			stream := referenceSeal(secret, nonce, make([]byte, len(mac)), nil)
+			for j := range mac {
+				mac[j] ^= stream[j] // sealing makes of it what it was
+			}
+			for _, plain := range [][]byte{text, mac} {
+				proveVector(t, s, secret, nonce, plain, i)
+			}
+		}
+	})
+}
+
+// proveVector seals the text in a group of others, whose counters follow.
+func proveVector(t *testing.T, s subject, secret, nonce, text []byte, number int) {
+	t.Helper()
+	texts := make([][]byte, s.lanes)
+	for lane := range texts {
+		texts[lane] = random(len(text))
+	}
+	lane := number % s.lanes
+	texts[lane] = text
+	buf, packets := layOut(texts...)
+	for i, p := range packets {
+		binary.LittleEndian.PutUint64(buf[p.Off+counterAt:], binary.LittleEndian.Uint64(nonce[4:])+uint64(i-lane))
+	}
+	plain, key := bytes.Clone(buf), keyOf([KeySize]byte(secret))
+	key.process(&s.kernel, buf, packets, false)
+	want := referenceSeal(secret, nonce, text, nil)
+	if got := packets[lane].in(buf)[HeaderSize:]; !bytes.Equal(got, want) {
+		t.Fatalf("vector number %d, lane %d: sealed to %x, want %x", number, lane, got, want)
+	}
+	if key.process(&s.kernel, buf, packets, true) != 0 || !bytes.Equal(buf[:packets[0].Len-TagSize], plain[:packets[0].Len-TagSize]) {
+		t.Fatalf("vector number %d, lane %d: does not open", number, lane)
+	}
+}

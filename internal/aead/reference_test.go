@@ -93,7 +93,7 @@ func referenceSeal(key, nonce, plaintext, data []byte) []byte {
 
 // The reference gives what RFC 8439 prints.
 func TestReferenceAgainstRFC8439(t *testing.T) {
-	for _, v := range vectors(t) {
+	for _, v := range vectors(t, "rfc8439.txt") {
 		var got []byte
 		switch v.kind {
 		case "block":
@@ -111,11 +111,24 @@ func TestReferenceAgainstRFC8439(t *testing.T) {
 	}
 }
 
+// The reference gives what Wycheproof has.
+func TestReferenceAgainstWycheproof(t *testing.T) {
+	all := vectors(t, "wycheproof.txt")
+	for _, v := range all {
+		if got := referenceSeal(v.field["key"], v.field["nonce"], v.field["plaintext"], v.field["data"]); !slices.Equal(got, v.field["out"]) {
+			t.Errorf("%s: got %x, want %x", v.section, got, v.field["out"])
+		}
+	}
+	if len(all) != 256 {
+		t.Errorf("%d vectors, want 256", len(all))
+	}
+}
+
 // The package gives the ciphertext of RFC 8439, A.5, the one whose nonce has
 // the form that the protocol uses. (Its tag covers additional data, so the tag
 // is the reference's.)
 func TestVectorOfRFC8439(t *testing.T) {
-	for _, v := range vectors(t) {
+	for _, v := range vectors(t, "rfc8439.txt") {
 		if v.section != "A.5" {
 			continue
 		}
@@ -140,8 +153,8 @@ type vector struct {
 	field         map[string][]byte
 }
 
-func vectors(t *testing.T) (all []vector) {
-	text, err := os.ReadFile("testdata/rfc8439.txt")
+func vectors(t *testing.T, file string) (all []vector) {
+	text, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
