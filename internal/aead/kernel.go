@@ -16,6 +16,9 @@ type kernel struct {
 	supported func() bool
 	lanes     int // packets in a group
 	least     int // packets from which a group is faster than one after the other
+	// tidy kernels leave nothing in the scratch that came from the key, but for
+	// key stream that no byte of a text was or will be joined with.
+	tidy bool
 	// run encrypts the texts in place, or decrypts them when open, and leaves in
 	// work.tag the tags of the ciphertexts.
 	run func(work *group, base *byte, open bool)

@@ -6,8 +6,8 @@ import "golang.org/x/sys/cpu"
 
 // kernels are in the order of preference.
 var kernels = []kernel{
-	{name: "AVX-512 IFMA", supported: hasIFMA, lanes: 8, least: 3, run: avx512ifma},
-	{name: "AVX-512", supported: hasAVX512, lanes: 8, least: 4, run: avx512},
+	{name: "AVX-512 IFMA", supported: hasIFMA, lanes: 8, least: 3, tidy: true, run: avx512ifma},
+	{name: "AVX-512", supported: hasAVX512, lanes: 8, least: 4, tidy: true, run: avx512},
 	{name: "AVX2", supported: hasAVX2, lanes: 8, least: 4, run: avx2},
 }
 

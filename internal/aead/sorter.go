@@ -17,7 +17,7 @@ type sorter struct {
 // tray holds packets of one length until a group is full.
 type tray struct {
 	len   int32 // of the packets; 0: there are none
-	count int
+	count int32
 	index [maxLanes]int32 // in the batch
 }
 
@@ -29,6 +29,7 @@ var sorters = sync.Pool{New: func() any { return new(sorter) }}
 func (k *Key) inGroups(with *kernel, buf []byte, packets []Packet, open bool) (failed int) {
 	s := sorters.Get().(*sorter)
 	s.work.setKey(&k.bytes)
+	t := &s.trays[0]
 	for i := range packets {
 		p := &packets[i]
 		if p.Len < MinSize {
@@ -36,21 +37,25 @@ func (k *Key) inGroups(with *kernel, buf []byte, packets []Packet, open bool) (f
 			continue
 		}
 		_ = p.in(buf) // or panic: kernels check no bounds
-		t := s.tray(p.Len)
 		if t.len != p.Len {
-			failed += k.empty(with, s, t, buf, packets, open)
-			t.len = p.Len
+			if t = s.tray(p.Len); t.len != p.Len {
+				failed += k.empty(with, s, t, buf, packets, open)
+				t.len = p.Len
+			}
 		}
-		t.index[t.count] = int32(i)
+		t.index[t.count&(maxLanes-1)] = int32(i)
 		t.count++
-		if t.count == with.lanes {
-			failed += k.empty(with, s, t, buf, packets, open)
+		if int(t.count) == with.lanes {
+			failed += s.work.process(with, buf, packets, t, open)
+			t.count = 0
 		}
 	}
 	for i := range s.trays {
-		failed += k.empty(with, s, &s.trays[i], buf, packets, open)
+		if t := &s.trays[i]; t.len != 0 {
+			failed += k.empty(with, s, t, buf, packets, open)
+		}
 	}
-	s.work.erase()
+	s.work.erase(with)
 	sorters.Put(s)
 	return failed
 }
@@ -69,8 +74,8 @@ func (s *sorter) tray(length int32) *tray {
 
 // empty works on the packets of a tray and frees it.
 func (k *Key) empty(with *kernel, s *sorter, t *tray, buf []byte, packets []Packet, open bool) (failed int) {
-	if t.count >= with.least {
-		failed = s.work.process(with, buf, packets, t.index[:t.count], open)
+	if int(t.count) >= with.least {
+		failed = s.work.process(with, buf, packets, t, open)
 	} else {
 		for _, i := range t.index[:t.count] {
 			failed += k.single(buf, &packets[i], open)
@@ -80,29 +85,30 @@ func (k *Key) empty(with *kernel, s *sorter, t *tray, buf []byte, packets []Pack
 	return failed
 }
 
-// process hands the packets at those indexes, all of one length, to the kernel.
-func (work *group) process(with *kernel, buf []byte, packets []Packet, index []int32, open bool) (failed int) {
-	for lane := range with.lanes {
-		i := index[0]
-		if lane < len(index) {
-			i = index[lane]
-		}
+// process hands the packets of a tray, one at least, to the kernel.
+func (work *group) process(with *kernel, buf []byte, packets []Packet, t *tray, open bool) (failed int) {
+	index := t.index[:t.count]
+	for lane, i := range index {
+		header := buf[packets[i].Off:]
 		work.offset[lane] = uint64(packets[i].Off + HeaderSize)
-		work.counter[lane] = packets[i].Counter(buf)
+		work.counter[lane] = binary.LittleEndian.Uint64(header[counterAt:])
 	}
-	work.length = uint64(packets[index[0]].Len - MinSize)
+	for lane := len(index); lane < with.lanes; lane++ {
+		work.offset[lane], work.counter[lane] = work.offset[0], work.counter[0]
+	}
+	work.length = uint64(t.len - MinSize)
 	with.run(work, &buf[0], open)
 	for lane, i := range index {
 		p := &packets[i]
-		tag := p.in(buf)[p.Len-TagSize:]
+		tag := (*[TagSize]byte)(buf[p.Off+p.Len-TagSize:])
 		lower, upper := work.tag[0][lane], work.tag[1][lane]
 		if !open {
-			binary.LittleEndian.PutUint64(tag, lower)
+			binary.LittleEndian.PutUint64(tag[:8], lower)
 			binary.LittleEndian.PutUint64(tag[8:], upper)
 			continue
 		}
 		// Both halves in one comparison: it takes as long wherever they differ.
-		if (binary.LittleEndian.Uint64(tag)^lower)|(binary.LittleEndian.Uint64(tag[8:])^upper) != 0 {
+		if (binary.LittleEndian.Uint64(tag[:8])^lower)|(binary.LittleEndian.Uint64(tag[8:])^upper) != 0 {
 			p.Refuse(buf)
 			failed++
 		}
@@ -116,11 +122,13 @@ func (work *group) setKey(key *[KeySize]byte) {
 	}
 }
 
-// erase zeroes what came from the key: the key itself, the one-time keys and
-// the key stream in the scratch, and the tags, which for a forgery would be a
+// erase zeroes what came from the key: the key itself, what a kernel leaves in
+// the scratch if it is not tidy, and the tags, which for a forgery would be a
 // valid signature that its sender could not make.
-func (work *group) erase() {
+func (work *group) erase(with *kernel) {
 	clear(work.key[:])
 	clear(work.tag[:])
-	clear(work.scratch[:])
+	if !with.tidy {
+		clear(work.scratch[:])
+	}
 }

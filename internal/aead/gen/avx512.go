@@ -150,6 +150,7 @@ func write512(c *build.Context, poly poly512, states int) {
 	k.texts()
 	k.lastBlocks()
 	k.tags()
+	k.forget()
 	k.VZEROUPPER()
 	k.RET()
 }

@@ -24,6 +24,10 @@ func (k *kernel512) oneTimeKey() {
 	for i := range k.poly.limbs() {
 		k.VMOVDQA64(z[0], k.mem.hash.Offset(64*i))
 	}
+	k.Comment("The block is not needed any more, and nothing comes in its place if the text is short.")
+	for q := range 4 {
+		k.VMOVDQA64(z[0], column(q))
+	}
 	k.ADDQ(operand.U32(columnsSize), columns)
 	k.DECQ(ready)
 }
@@ -253,4 +257,24 @@ func (k *kernel512) tags() {
 	tag := field(k.Context, work, "tag")
 	k.VMOVDQU64(lo, tag)
 	k.VMOVDQU64(hi, tag.Offset(64))
+}
+
+// forget zeroes the one-time keys and what was computed with them (A35). What
+// else is in the scratch is ciphertext, and key stream that nobody needs.
+func (k *kernel512) forget() {
+	zero := z[0]
+	wipe := func(from operand.Mem, size int) {
+		for i := 0; i < size; i += 64 {
+			k.VMOVDQA64(zero, from.Offset(i))
+		}
+	}
+	k.VPXORQ(zero, zero, zero)
+	wipe(k.mem.pad[0], 2*64)
+	wipe(k.mem.hash, 64*k.poly.limbs())
+	wipe(k.mem.powers[0], k.poly.powerSize())
+	short := k.newLabel("short")
+	k.CMPQ(field(k.Context, work, "length"), operand.U32(shortText))
+	k.JBE(operand.LabelRef(short))
+	wipe(k.mem.powers[1], 3*k.poly.powerSize())
+	k.Label(short)
 }
