@@ -1,0 +1,68 @@
+package aead
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+)
+
+// FuzzKernels has every kernel of this processor seal and open a batch, and open
+// it with a bit changed, as x/crypto does with each packet alone.
+func FuzzKernels(f *testing.F) {
+	f.Add([]byte("a key"), []byte("a text"), uint64(0), uint16(1420), uint8(8), uint8(0), uint32(12345))
+	f.Add([]byte{}, []byte{0xff}, uint64(0xfffffffd), uint16(64), uint8(9), uint8(63), uint32(0))
+	f.Add([]byte{1}, []byte{}, ^uint64(2), uint16(0), uint8(17), uint8(5), uint32(1<<31))
+	f.Add(bytes.Repeat([]byte{0xff}, 32), bytes.Repeat([]byte{0}, 99), uint64(7), uint16(577), uint8(2), uint8(31), uint32(99))
+	f.Fuzz(func(t *testing.T, secret, text []byte, first uint64, length uint16, count, offset uint8, change uint32) {
+		var key [KeySize]byte
+		copy(key[:], secret)
+		size := int(length) % 4096
+		plain, sealed := make([]byte, offset), make([]byte, offset)
+		var packets []Packet
+		for i := range 1 + int(count)%24 {
+			packets = append(packets, Packet{int32(len(plain)), int32(size + MinSize)})
+			body := fill(size, i, text)
+			header := binary.LittleEndian.AppendUint64(make([]byte, 8), first+uint64(i))
+			plain = append(append(append(plain, header...), body...), make([]byte, TagSize)...)
+			sealed = append(append(sealed, header...), sealedBy(key[:], first+uint64(i), body)...)
+		}
+		for _, k := range kernels {
+			if k.supported() {
+				k.least = 1
+				compareBatch(t, &k, keyOf(key), plain, sealed, packets, int(change>>1))
+			}
+		}
+	})
+}
+
+// fill is a text of that size: the given one from byte i on, again and again.
+func fill(size, i int, text []byte) []byte {
+	body := make([]byte, size)
+	for j := range body {
+		if len(text) > 0 {
+			body[j] = text[(i+j)%len(text)]
+		}
+	}
+	return body
+}
+
+func compareBatch(t *testing.T, k *kernel, key *Key, plain, sealed []byte, packets []Packet, change int) {
+	buf := bytes.Clone(plain)
+	key.process(k, buf, packets, false)
+	if !bytes.Equal(buf, sealed) {
+		t.Fatalf("%s seals to something else than x/crypto", k.name)
+	}
+	victim := change % len(packets)
+	v := packets[victim]
+	at := v.Off + HeaderSize + int32(change>>8)%(v.Len-HeaderSize)
+	buf[at] ^= 1 << (change % 8)
+	if key.process(k, buf, packets, true) != 1 || packets[victim].Len != 0 || !zero(buf[v.Off+HeaderSize:v.Off+v.Len]) {
+		t.Fatalf("%s opens what was changed, or leaves something of it", k.name)
+	}
+	packets[victim] = v
+	for i, p := range packets {
+		if i != victim && !bytes.Equal(buf[p.Off:p.Off+p.Len-TagSize], plain[p.Off:p.Off+p.Len-TagSize]) {
+			t.Fatalf("%s opens packet %d to something else than was sealed", k.name, i)
+		}
+	}
+}
