@@ -78,10 +78,11 @@ var rooms = map[string]room{
 
 	"docs/man": {},
 
-	"test/lab":   {third: []string{unix}},
-	"test/e2e":   {imports: []string{"test/lab"}, third: []string{unix}},
-	"test/bench": {imports: []string{"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
-	"test/scale": {imports: []string{"test/lab", "key", "internal/wire", "internal/noise", "internal/cookie"}},
+	"test/lab":    {third: []string{unix}},
+	"test/e2e":    {imports: []string{"test/lab"}, third: []string{unix}},
+	"test/bench":  {imports: []string{"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
+	"test/spread": {imports: []string{"test/lab", "key", "conf", "internal/..."}, third: []string{unix}},
+	"test/scale":  {imports: []string{"test/lab", "key", "internal/wire", "internal/noise", "internal/cookie"}},
 }
 
 // A command reads its arguments and hands a value on; nothing else.

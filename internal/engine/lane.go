@@ -20,7 +20,7 @@ type lane struct {
 	another func() carrier  // for a follower
 	running *sync.WaitGroup // of the engine
 
-	reading sync.Mutex // whoever holds it reads; a leader without followers keeps it
+	reading *baton // whoever holds it reads; a leader without followers keeps it
 
 	// What follows is guarded by reading.
 	policy policy
@@ -63,6 +63,7 @@ func newLane(p policy, running *sync.WaitGroup, another func() carrier) *lane {
 	return &lane{
 		another: another,
 		running: running,
+		reading: newBaton(),
 		policy:  p,
 		wake:    make(chan struct{}, p.most),
 		ended:   make(chan struct{}),
@@ -72,9 +73,9 @@ func newLane(p policy, running *sync.WaitGroup, another func() carrier) *lane {
 
 // lead reads and carries until the end.
 func (l *lane) lead(c carrier) {
-	l.reading.Lock()
+	l.reading.take()
 	defer close(l.ended)
-	defer l.reading.Unlock()
+	defer l.reading.release()
 	for {
 		a, ready, err := l.next(c)
 		if err == nil {
@@ -100,7 +101,7 @@ func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
 // follow reads and carries while there is a backlog, and sleeps otherwise.
 func (l *lane) follow(c carrier) {
 	for {
-		l.reading.Lock()
+		l.reading.take()
 		for !l.over && l.awake < l.policy.width {
 			a, err := c.read(false)
 			if err != nil || a.size == 0 {
@@ -110,7 +111,7 @@ func (l *lane) follow(c carrier) {
 			l.carry(c, a, true)
 		}
 		l.awake--
-		l.reading.Unlock()
+		l.reading.release()
 		select {
 		case <-l.wake:
 		case <-l.ended:
@@ -133,12 +134,12 @@ func (l *lane) carry(c carrier, a arrival, ready bool) {
 	}
 	mine := l.ticket
 	l.ticket++
-	l.reading.Unlock()
+	l.reading.release()
 	c.work()
 	l.turn.await(mine)
 	c.finish()
 	l.turn.pass(mine)
-	l.reading.Lock()
+	l.reading.take()
 }
 
 // rouse has one more follower read.

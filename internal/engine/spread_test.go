@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/session"
 )
 
 // widely has every batch carried by several goroutines.
@@ -22,17 +23,27 @@ func TestSpreadInOrder(t *testing.T) {
 		if round%2 == 1 {
 			from, to = b, a
 		}
+		before := [2]*session.Keypair{a.peer().Sessions().Sending(), b.peer().Sessions().Sending()}
 		const many = 200
+		renew := round%10 == 4 // a has initiated, and sends
 		for i := range many {
 			from.inject(to, fmt.Sprintf("number %06d", number+i))
-			if i == many/2 && round%10 == 4 {
-				from.sleep(121 * time.Second) // the next packet asks for a new session
+			if i == many/2 && renew {
+				from.sleep(121 * time.Second)
 				to.sleep(121 * time.Second)
 			}
 		}
 		for range many {
-			to.hear(fmt.Sprintf("number %06d", number))
+			if text := fmt.Sprintf("number %06d", number); !to.hears(text, patience) {
+				t.Fatalf("%q did not arrive; drops there %v, here %v", text, to.Status().Drops, from.Status().Drops)
+			}
 			number++
+		}
+		if renew {
+			a.say(b, "a new session, please")
+			eventually(t, "a new session on both sides", func() bool {
+				return a.peer().Sessions().Sending() != before[0] && b.peer().Sessions().Sending() != before[1]
+			})
 		}
 	}
 	for _, s := range []*site{a, b} {

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/conf"
+	"wgd/internal/batch"
+	"wgd/internal/engine"
+	"wgd/internal/packet"
+	"wgd/internal/sys/clock"
+	"wgd/internal/sys/cpu"
+	"wgd/internal/sys/tun"
+	"wgd/internal/sys/udp"
+	"wgd/key"
+)
+
+const (
+	port = 1234
+	// A super-packet of UDP: as many datagrams as one train carries.
+	segment   = 1392
+	segments  = 44
+	trainSize = segment * segments
+	warmUp    = 1500 * time.Millisecond
+)
+
+func cores() int { return runtime.NumCPU() }
+
+func (t task) run() error {
+	switch t.Role {
+	case "tunnel":
+		return t.tunnel()
+	case "sink":
+		return t.sink()
+	case "load":
+		return t.load()
+	case "source":
+		return t.source()
+	}
+	return errors.New("no such role")
+}
+
+func (t task) isReady() error { return os.WriteFile("/run/"+t.Role+".ready", nil, 0o600) }
+
+// secret is the private key of one end; this is no secret.
+func secret(n byte) key.Private {
+	var b [key.Size]byte
+	b[1] = n // a few bits of the first byte do not count
+	return key.NewPrivate(&b)
+}
+
+// open runs an engine for one of the two ends, 1 or 2.
+func open(self, other byte, device engine.TUN, w engine.World) (*engine.Engine, error) {
+	w.Clock, w.Rand, w.TUN = clock.Now, rand.Reader, device
+	e := engine.Open(w, engine.Memory{})
+	private, public := secret(self), secret(other).Public()
+	listen := uint16(port)
+	remote := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, other}), port)
+	err := e.Apply(conf.Change{PrivateKey: &private, ListenPort: &listen, Peers: []conf.PeerChange{{
+		PublicKey: public, Endpoint: &remote,
+		AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.PrefixFrom(inner(other), 32)}},
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	return e, e.Up()
+}
+
+func inner(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, 0, n}) }
+
+// widths notes what the engine logs about them.
+type widths struct{ list []int }
+
+func (w *widths) Write(line []byte) (int, error) {
+	if _, after, ok := strings.Cut(string(line), " number="); ok {
+		word, _, _ := strings.Cut(after, " ")
+		if n, err := strconv.Atoi(word); err == nil {
+			w.list = append(w.list, n)
+		}
+	}
+	return len(line), nil
+}
+
+// tunnel is what is measured.
+func (t task) tunnel() error {
+	device, err := tun.Create("wg0", tun.Options{})
+	if err != nil {
+		return err
+	}
+	said := &widths{}
+	log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e, err := open(1, 2, device, engine.World{
+		Offloads: packet.Offloads{TCP: device.Caps().TSO, UDP: device.Caps().USO},
+		Listen:   func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) },
+		Log:      log,
+		Usage:    cpu.Read,
+		Spread:   t.Width,
+	})
+	if err != nil {
+		return err
+	}
+	line := "ip addr add 10.9.0.1/24 dev wg0 && ip link set wg0 mtu 1420 gso_max_size 61500 gso_max_segs 45 up"
+	if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", line, err, out)
+	}
+	if err := t.isReady(); err != nil {
+		return err
+	}
+	bytes := func() uint64 { p := e.Status().Peers[0]; return p.RxBytes + p.TxBytes }
+	for bytes() < 10*trainSize {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(warmUp)
+	before, began := bytes(), time.Now()
+	cpuBefore, err := cpu.Read()
+	if err != nil {
+		return err
+	}
+	time.Sleep(time.Duration(t.Seconds * float64(time.Second)))
+	after, took := bytes(), time.Since(began).Seconds()
+	cpuAfter, err := cpu.Read()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(result{after - before, took, (cpuAfter.Own - cpuBefore.Own).Seconds(), (cpuAfter.Idle - cpuBefore.Idle).Seconds(), said.list})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile("/run/tunnel.part", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename("/run/tunnel.part", "/run/tunnel.json")
+}
+
+// sink agrees on a session and goes away. What is sent to it from then on costs
+// nobody anything; the session lives for three minutes.
+func (t task) sink() error {
+	e, err := open(2, 1, tun.NewFake("wg0", 1420), engine.World{
+		Listen: func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := t.isReady(); err != nil {
+		return err
+	}
+	for e.Status().Peers[0].LastHandshake.IsZero() {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond)
+	e.Down()
+	return nil
+}
+
+// load sends super-packets into the tunnel at its rate; the kernel drops what
+// does not fit into the interface's queue.
+func (t task) load() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: 9, Addr: inner(2).As4()}); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, segment); err != nil {
+		return err
+	}
+	buf := make([]byte, trainSize)
+	return t.pace(func(int) bool { unix.Write(fd, buf); return true })
+}
+
+// pace calls send at the rate, until the time is over or send says no.
+func (t task) pace(send func(i int) bool) error {
+	runtime.LockOSThread()
+	each := time.Duration(trainSize * 8 / t.Gbit)
+	began := time.Now()
+	for i := 0; time.Since(began).Seconds() < t.Seconds; i++ {
+		if early := time.Duration(i)*each - time.Since(began); early > 0 {
+			time.Sleep(early)
+		}
+		if !send(i) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// store keeps trains in place of sending them, once it is told to.
+type store struct {
+	*udp.Pair
+	keep   atomic.Bool
+	trains []batch.Batch
+}
+
+func (s *store) Send(b *batch.Batch) error {
+	if !s.keep.Load() || b.Count() < segments/2 {
+		return s.Pair.Send(b)
+	}
+	kept := *b
+	kept.Data = bytes.Clone(b.Data)
+	s.trains = append(s.trains, kept)
+	return nil
+}
+
+// source seals what is to be received, then sends it.
+func (t task) source() error {
+	device := tun.NewFake("wg0", 1420)
+	sockets := &store{}
+	e, err := open(2, 1, device, engine.World{
+		Listen: func(p uint16, mark uint32) (engine.Sockets, error) {
+			pair, err := udp.Listen(p, udp.Options{Mark: mark})
+			sockets.Pair = pair
+			return sockets, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	frame := superPacket()
+	for e.Status().Peers[0].TxBytes == 0 { // with data, so that a session begins
+		device.InjectRaw(frame[: packet.VirtioHeaderSize+28+segment : len(frame)])
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(500 * time.Millisecond)
+	sockets.keep.Store(true)
+	for i := 0; i < t.Trains; {
+		if device.InjectRaw(frame) {
+			i++
+		} else {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	for last := -1; last != len(sockets.trains); time.Sleep(200 * time.Millisecond) {
+		last = len(sockets.trains)
+	}
+	if err := t.isReady(); err != nil {
+		return err
+	}
+	return t.pace(func(i int) bool {
+		if i >= len(sockets.trains) {
+			return false
+		}
+		sockets.Pair.Send(&sockets.trains[i])
+		return true
+	})
+}
+
+// superPacket is UDP from the second end to the first, as the kernel would hand
+// it over.
+func superPacket() []byte {
+	p := make([]byte, packet.VirtioHeaderSize+28+trainSize)
+	header := packet.VirtioHeader{Flags: packet.NeedsChecksum, GSOType: packet.GSOUDPL4, HeaderLen: 28,
+		GSOSize: segment, ChecksumStart: 20, ChecksumOffset: 6}
+	header.Encode(p)
+	ip := p[packet.VirtioHeaderSize:]
+	ip[0], ip[6], ip[8], ip[9] = 0x45, 0x40, 64, 17
+	binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
+	from, to := inner(2).As4(), inner(1).As4()
+	copy(ip[12:], from[:])
+	copy(ip[16:], to[:])
+	binary.BigEndian.PutUint16(ip[20:], 2000)
+	binary.BigEndian.PutUint16(ip[22:], 9)
+	binary.BigEndian.PutUint16(ip[24:], uint16(8+trainSize))
+	return p
+}
