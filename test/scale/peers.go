@@ -185,7 +185,9 @@ func manyKeepalives(t lab.T, o options) (list []figure) {
 		h := lab.NewHost(t, "a")
 		d := startDaemon(t, h)
 		d.ask(t, request(n, endpoint, "persistent_keepalive_interval=25\n"))
-		h.Must("ip link add eth0 type dummy && ip addr add 192.0.2.254/24 dev eth0 && ip link set eth0 up && ip link set wg0 up")
+		// A wire at whose other end nobody listens.
+		h.Must("ip link add eth0 type veth peer name eth1 && ip addr add 198.51.100.1/24 dev eth0 && ip link set eth0 up && ip link set eth1 up")
+		h.Must("ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 dev eth0 && ip route add 192.0.2.0/24 via 198.51.100.2 && ip link set wg0 up")
 		time.Sleep(5 * time.Second)
 		list = append(list, figure{fmt.Sprintf(name, n), d.idleCPU(t, o)})
 		h.Halt()
