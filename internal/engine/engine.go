@@ -40,7 +40,7 @@ type Engine struct {
 	inbox   *inbox
 	workers *workers
 	stamps  *stampWriter
-	cores   int
+	cores   int // for one way at most
 
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
@@ -88,7 +88,7 @@ func Open(world World, memory Memory) *Engine {
 		drops:   &dataplane.Drops{},
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
-		cores:   runtime.GOMAXPROCS(0),
+		cores:   min(runtime.GOMAXPROCS(0), mostGoroutines),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}

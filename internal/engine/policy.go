@@ -8,6 +8,10 @@ import (
 )
 
 const (
+	// mostGoroutines carry one way: only one at a time reads, and one writes, so
+	// more would wait for each other.
+	mostGoroutines = 8
+
 	// largeBatch, in bytes, is worth being carried beside others. Small ones
 	// are carried to the end at once: a hand-over would cost more than they do.
 	largeBatch = 16 << 10

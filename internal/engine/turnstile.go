@@ -6,14 +6,14 @@ import (
 )
 
 // Between goroutines that are all awake a hand-over takes a fraction of a
-// microsecond. To fall asleep and be woken takes a hundred times as long: the
-// kernel must wake a thread, and Go's scheduler lets some tens of microseconds
-// pass before another core takes over what was just made runnable. So who waits
-// looks on for about as long as that, lets others run meanwhile, and sleeps only
-// then; no more than twice the least is ever paid.
+// microsecond. To fall asleep and be woken takes a hundred times as long, for an
+// idle core sleeps, too. And it spreads: everybody behind one who sleeps waits
+// for so long that he falls asleep as well, and then they are slower than one
+// alone. So who waits looks on for about twice as long as that, some 100 µs, and
+// lets others run meanwhile. What this may cost, the policy sees, and judges.
 const (
-	looks   = 50  // rounds
-	glances = 200 // of a round
+	looks   = 100 // rounds
+	glances = 400 // of a round
 )
 
 // watch looks on until ok says yes, or for long enough.

@@ -6,7 +6,13 @@
 // the way in what arrives was sealed before. Load comes at a rate above what
 // one goroutine carries.
 //
-//	go run ./test/spread [-way out|in] [-rate GBIT/S] [-seconds N] [-runs N] [-widths 1,2,0]
+//	go run ./test/spread [-way out|in] [-rate GBIT/S] [-seconds N] [-runs N] [-widths 1,2,0] [-steps]
+//
+// With -steps it tells how long the three steps of a batch take; with these,
+//
+//	go run ./test/spread simulate [-read D] [-work D] [-write D] ...
+//
+// tells what they promise on machines with more cores than this one has.
 package main
 
 import (
@@ -31,6 +37,7 @@ type task struct {
 	Gbit    float64 // a second, for load and source
 	Seconds float64
 	Trains  int // that source seals beforehand
+	Steps   bool
 }
 
 // result is what the tunnel has seen, between two looks.
@@ -40,6 +47,7 @@ type result struct {
 	Own     float64 // processor seconds of the tunnel
 	Idle    float64 // of all processors
 	Widths  []int   // as they changed
+	Out, In steps
 }
 
 func main() {
@@ -55,7 +63,11 @@ func main() {
 		return
 	}
 	lab.BecomeAgent()
-	if err := measure(); err != nil {
+	run := measure
+	if len(os.Args) > 1 && os.Args[1] == "simulate" {
+		run = func() error { return printSimulation(os.Args[2:]) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "spread:", err)
 		os.Exit(1)
 	}
@@ -66,6 +78,7 @@ func measure() error {
 	rate := flag.Float64("rate", 12, "offered, in Gbit/s inside the tunnel")
 	seconds := flag.Float64("seconds", 3, "length of one measurement")
 	runs := flag.Int("runs", 3, "rounds; in each, every width once")
+	timed := flag.Bool("steps", false, "with one goroutine, tell how long each step takes")
 	list := flag.String("widths", "1,2,0", "goroutines, comma-separated; 0: as it decides itself")
 	flag.Parse()
 	if what := lab.Missing(); what != "" {
@@ -73,13 +86,16 @@ func measure() error {
 	}
 	defer lab.RemoveBinaries()
 	fmt.Println("way  goroutines  Gbit/s  CPU s/GB  own cores  idle cores  others' cores")
+	if *timed {
+		*list = "1"
+	}
 	for range *runs {
 		for _, word := range strings.Split(*list, ",") {
 			width, err := strconv.Atoi(word)
 			if err != nil {
 				return err
 			}
-			r, err := one(*way, width, *rate, *seconds)
+			r, err := one(*way, task{Role: "tunnel", Width: width, Seconds: *seconds, Steps: *timed}, *rate)
 			if err != nil {
 				return err
 			}
@@ -87,13 +103,20 @@ func measure() error {
 			cores := float64(cores())
 			fmt.Printf("%-3s  %10d  %6.2f  %8.2f  %9.2f  %10.2f  %13.2f  %v\n", *way, width, 8*gigabytes/r.Seconds, r.Own/gigabytes,
 				r.Own/r.Seconds, r.Idle/r.Seconds, cores-(r.Own+r.Idle)/r.Seconds, r.Widths)
+			if *timed {
+				s := r.Out
+				if *way == "in" {
+					s = r.In
+				}
+				fmt.Printf("     -read %v -work %v -write %v\n", s.Read, s.Work, s.Write)
+			}
 		}
 	}
 	return nil
 }
 
 // one measures once, on hosts of its own.
-func one(way string, width int, rate, seconds float64) (r result, err error) {
+func one(way string, tunnel task, rate float64) (r result, err error) {
 	s := &stage{}
 	defer s.end()
 	defer func() {
@@ -106,7 +129,7 @@ func one(way string, width int, rate, seconds float64) (r result, err error) {
 		}
 	}()
 	a, b := lab.Pair(s)
-	tunnel := task{Role: "tunnel", Width: width, Seconds: seconds}
+	seconds := tunnel.Seconds
 	start(a, tunnel)
 	ready(a, "tunnel")
 	if way == "out" {

@@ -103,10 +103,20 @@ func (t task) tunnel() error {
 		return err
 	}
 	said := &widths{}
+	out, in := &watch{}, &watch{}
+	listen := func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) }
+	var packets engine.TUN = device
+	if t.Steps {
+		packets = watchedTUN{device, out, in}
+		listen = func(p uint16, mark uint32) (engine.Sockets, error) {
+			pair, err := udp.Listen(p, udp.Options{Mark: mark})
+			return watchedSockets{pair, out, in}, err
+		}
+	}
 	log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e, err := open(1, 2, device, engine.World{
+	e, err := open(1, 2, packets, engine.World{
 		Offloads: packet.Offloads{TCP: device.Caps().TSO, UDP: device.Caps().USO},
-		Listen:   func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) },
+		Listen:   listen,
 		Log:      log,
 		Usage:    cpu.Read,
 		Spread:   t.Width,
@@ -137,7 +147,7 @@ func (t task) tunnel() error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(result{after - before, took, (cpuAfter.Own - cpuBefore.Own).Seconds(), (cpuAfter.Idle - cpuBefore.Idle).Seconds(), said.list})
+	text, err := json.Marshal(result{after - before, took, (cpuAfter.Own - cpuBefore.Own).Seconds(), (cpuAfter.Idle - cpuBefore.Idle).Seconds(), said.list, out.steps(), in.steps()})
 	if err != nil {
 		return err
 	}

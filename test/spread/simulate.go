@@ -1,0 +1,119 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// machine is what a simulated lane runs on: what the steps of a batch cost, how
+// many goroutines there are, each on a core of its own, and what it costs to
+// wait. Read and Write are done by one at a time, and in order.
+type machine struct {
+	steps
+	width int
+
+	handOver time.Duration // from core to core, between goroutines that are awake
+	patience time.Duration // for so long one who waits looks on
+	wakeUp   time.Duration // then he sleeps; to wake him holds up the waker for so long
+	jitter   float64       // each step takes up to so much more or less, as a part of it
+	dearer   float64       // what a step costs more when several cores work
+}
+
+// outcome is what came of many batches.
+type outcome struct {
+	each   time.Duration // from one batch to the next
+	used   time.Duration // processor time of a batch
+	asleep float64       // part of the waits that ended in sleep
+}
+
+// passed is when the baton, or the turn, was passed on, and by whom.
+type passed struct {
+	at time.Duration
+	by int
+}
+
+// simulate runs the lane of internal/engine as a discrete-event simulation. All
+// that happens is that a goroutine takes the baton, reads, hands the baton on,
+// works, waits for its turn, writes, and hands the turn on, so the events of
+// each batch follow from those of the batch before and of the goroutine's last.
+func (m *machine) simulate(batches int, seed uint64) outcome {
+	dice := rand.New(rand.NewPCG(seed, 1))
+	var used time.Duration
+	var waits, slept int
+	cost := func(d time.Duration) time.Duration {
+		d = time.Duration(float64(d) * (1 + m.jitter*(2*dice.Float64()-1)))
+		if m.width > 1 {
+			d = time.Duration(float64(d) * (1 + m.dearer))
+		}
+		used += d
+		return d
+	}
+	done := make([]time.Duration, m.width) // when each goroutine is through with its last batch
+	// wait is when somebody who is there at now has what another one passes on.
+	wait := func(now time.Duration, from passed) time.Duration {
+		if from.at <= now {
+			return now
+		}
+		waits++
+		if from.at-now <= m.patience {
+			used += from.at - now + m.handOver
+			return from.at + m.handOver
+		}
+		// The waker's core goes on with the one who is woken.
+		slept++
+		used += m.patience + m.wakeUp
+		done[from.by] += m.wakeUp
+		return from.at + m.handOver
+	}
+	var baton, turn passed
+	for range batches {
+		next := 0
+		for i, t := range done {
+			if t < done[next] {
+				next = i
+			}
+		}
+		now := wait(done[next], baton) + cost(m.Read)
+		baton = passed{now, next}
+		now += cost(m.Work)
+		now = wait(now, turn) + cost(m.Write)
+		turn = passed{now, next}
+		done[next] = now
+	}
+	n := time.Duration(batches)
+	o := outcome{each: turn.at / n, used: used / n}
+	if waits > 0 {
+		o.asleep = float64(slept) / float64(waits)
+	}
+	return o
+}
+
+// printSimulation prints what the steps promise on machines of several cores.
+func printSimulation(args []string) error {
+	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
+	m := machine{}
+	flags.DurationVar(&m.Read, "read", 10*time.Microsecond, "to read a batch of 61,248 bytes")
+	flags.DurationVar(&m.Work, "work", 36*time.Microsecond, "to seal or open it")
+	flags.DurationVar(&m.Write, "write", 9*time.Microsecond, "to write it")
+	flags.DurationVar(&m.handOver, "handover", 300*time.Nanosecond, "between goroutines that are awake")
+	flags.DurationVar(&m.patience, "patience", 100*time.Microsecond, "before one who waits sleeps")
+	flags.DurationVar(&m.wakeUp, "wakeup", 50*time.Microsecond, "to wake one who sleeps")
+	flags.Float64Var(&m.jitter, "jitter", 0.2, "each step takes so much more or less")
+	flags.Float64Var(&m.dearer, "dearer", 0, "what each step costs more with several cores at work")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	fmt.Println("goroutines  Gbit/s  speed-up  CPU per byte  waits that end in sleep")
+	var alone outcome
+	for _, m.width = range []int{1, 2, 3, 4, 6, 8, 16} {
+		o := m.simulate(100_000, 1)
+		if m.width == 1 {
+			alone = o
+		}
+		fmt.Printf("%10d  %6.1f  %7.2f×  %11.2f×  %5.0f %%\n", m.width, trainSize*8/float64(o.each),
+			float64(alone.each)/float64(o.each), float64(o.used)/float64(alone.used), 100*o.asleep)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"slices"
+	"time"
+
+	"wgd/internal/batch"
+	"wgd/internal/engine"
+	"wgd/internal/sys/udp"
+)
+
+// steps are how long the three parts of the way of a large batch take, when one
+// goroutine carries it: reading, the work between, and writing. Medians, for the
+// machine does other things, too.
+type steps struct{ Read, Work, Write time.Duration }
+
+// large is what counts.
+const large = 16 << 10
+
+// watch times what one goroutine does.
+type watch struct {
+	read, work, write []time.Duration
+	began, had        time.Time
+}
+
+func (w *watch) reads() { w.began = time.Now() }
+
+func (w *watch) hasRead(size int) {
+	w.had = time.Time{}
+	if now := time.Now(); size >= large {
+		w.read = append(w.read, now.Sub(w.began))
+		w.had = now
+	}
+}
+
+// writes is called before a large batch is written, and what it returns after it.
+func (w *watch) writes(size int) (written func()) {
+	if size < large || w.had.IsZero() {
+		return func() {}
+	}
+	began := time.Now()
+	w.work = append(w.work, began.Sub(w.had))
+	w.had = time.Time{}
+	return func() { w.write = append(w.write, time.Since(began)) }
+}
+
+func (w *watch) steps() steps {
+	return steps{median(w.read), median(w.work), median(w.write)}
+}
+
+func median(list []time.Duration) time.Duration {
+	if len(list) == 0 {
+		return 0
+	}
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// Out, an interface is read and sockets are written to; in, the other way
+// round. Each way has a watch of its own.
+
+type watchedTUN struct {
+	engine.TUN
+	out, in *watch
+}
+
+// Read hardly ever waits: more is offered than is read.
+func (t watchedTUN) Read(b []byte) (int, error) {
+	t.out.reads()
+	n, err := t.TUN.Read(b)
+	t.out.hasRead(n)
+	return n, err
+}
+
+func (t watchedTUN) Write(pieces [][]byte) error {
+	size := 0
+	for _, p := range pieces {
+		size += len(p)
+	}
+	defer t.in.writes(size)()
+	return t.TUN.Write(pieces)
+}
+
+type watchedSockets struct {
+	*udp.Pair
+	out, in *watch
+}
+
+func (s watchedSockets) Send(b *batch.Batch) error {
+	defer s.out.writes(len(b.Data))()
+	return s.Pair.Send(b)
+}
+
+func (s watchedSockets) Conns() []udp.Conn { return []udp.Conn{watchedConn{s.V4, s.in}} }
+
+type watchedConn struct {
+	udp.Conn
+	in *watch
+}
+
+func (c watchedConn) Recv(bs []batch.Batch) (int, error) {
+	c.in.reads()
+	n, err := c.Conn.Recv(bs)
+	size := 0
+	for _, b := range bs[:n] {
+		size += len(b.Data)
+	}
+	c.in.hasRead(size)
+	return n, err
+}
