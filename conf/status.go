@@ -18,6 +18,7 @@ type Status struct {
 	MTU          int
 	Up           bool
 	Fault        string // why it does not work though it should (port taken); "" when all is well
+	AEAD         string // what encrypts its packets: the code chosen for this processor, and what was wrong with a better one
 	Tunables     Tunables
 	Peers        []PeerStatus // in the order they were added
 	Drops        []Drop       // reasons that occurred, with their counts

@@ -157,7 +157,7 @@ func full() conf.Status {
 	b, _ := key.ParsePublic(pubkeyB)
 	return conf.Status{
 		PrivateKey: private, ListenPort: 1234, FirewallMark: 0x1f, MTU: 1420, Up: true,
-		Fault: "port 1234 is taken: choose another", Tunables: conf.DefaultTunables(),
+		Fault: "port 1234 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
 		Drops: []conf.Drop{{Reason: "replay", Count: 3}},
 		Peers: []conf.PeerStatus{
 			{PublicKey: b, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), PersistentKeepalive: 25,
@@ -186,6 +186,7 @@ func TestFullOutput(t *testing.T) {
 	listen-port: 1234
 	fwmark: 0x1f
 	fault: port 1234 is taken: choose another
+	aead: AVX2; AVX-512 failed its self-test
 	peer: B
 ` + peerB("\t\t", "(hidden)") + `	peer: deadbeef11
 		public-key: 3q2+7xEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
@@ -222,7 +223,7 @@ func TestJSON(t *testing.T) {
 	peer := got["peers"].([]any)[0]
 	delete(got, "peers")
 	want := map[string]any{"interface": "wg0", "up": true, "mtu": 1420.0, "fault": "port 1234 is taken: choose another",
-		"public_key": private.Public().Base64(), "listen_port": 1234.0, "fwmark": 31.0, "drops": map[string]any{"replay": 3.0},
+		"public_key": private.Public().Base64(), "listen_port": 1234.0, "fwmark": 31.0, "aead": "AVX2; AVX-512 failed its self-test", "drops": map[string]any{"replay": 3.0},
 		"tunables": map[string]any{"net.wg.rekey_after_messages": "1152921504606846976", "net.wg.rekey_after_time": "120",
 			"net.wg.rekey_timeout": "5", "net.wg.rekey_attempt_time": "90", "net.wg.keepalive_timeout": "10",
 			"net.wg.force_underload": "0", "net.wg.debug": "0"}}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"wgd/conf"
+	"wgd/internal/aead"
 	"wgd/internal/peer"
 	"wgd/internal/sys/udp"
 )
@@ -159,6 +160,7 @@ func (e *Engine) Status() conf.Status {
 		st.Name = e.name
 	}
 	st.MTU = int(e.shared.MTU.Load())
+	st.AEAD = aead.Kernel()
 	st.Drops = e.drops.Status()
 	return st
 }

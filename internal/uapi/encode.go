@@ -110,6 +110,9 @@ func (o *out) interfaceExtras(s *conf.Status) {
 	if s.Fault != "" {
 		o.text("fault", sentence(s.Fault))
 	}
+	if s.AEAD != "" {
+		o.text("aead", sentence(s.AEAD))
+	}
 	for _, name := range conf.TunableNames() {
 		if value, err := s.Tunables.Get(name); err == nil {
 			o.text(name, value)

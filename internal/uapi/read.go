@@ -111,6 +111,8 @@ func takeStatus(s *conf.Status, name string, value []byte) error {
 		s.MTU = int(mtu)
 	case "fault":
 		s.Fault = sentence(string(value))
+	case "aead":
+		s.AEAD = sentence(string(value))
 	case "drop":
 		err = takeDrop(s, value)
 	default:

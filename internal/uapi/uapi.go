@@ -8,8 +8,8 @@
 // reads with ReadStatus or ReadResult.
 //
 // The language has a few words of ours, which wireguard-tools passes over:
-// name= of a peer and the net.wg.* tunables (get and set), up=, mtu=, fault=
-// and drop=REASON:COUNT of the interface (get), and after errno= a sentence in
+// name= of a peer and the net.wg.* tunables (get and set), up=, mtu=, fault=,
+// aead= and drop=REASON:COUNT of the interface (get), and after errno= a sentence in
 // error= for the person who asked. It stands after errno= because wg reads the
 // first line of the answer to a set, and no other.
 package uapi

@@ -241,7 +241,7 @@ func status(t testing.TB) conf.Status {
 	preshared, _ := key.ParsePresharedHex(hexC)
 	return conf.Status{
 		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, MTU: 1420, Up: true,
-		Fault: "port 51820 is taken: choose another", Tunables: conf.DefaultTunables(),
+		Fault: "port 51820 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
 		Drops: []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
@@ -279,6 +279,7 @@ fwmark=2147483648
 up=1
 mtu=1420
 fault=port 51820 is taken: choose another
+aead=AVX2; AVX-512 failed its self-test
 net.wg.rekey_after_messages=1152921504606846976
 net.wg.rekey_after_time=120
 net.wg.rekey_timeout=5

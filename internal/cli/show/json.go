@@ -16,6 +16,7 @@ type JSONInterface struct {
 	PublicKey  *string           `json:"public_key"`
 	ListenPort uint16            `json:"listen_port"`
 	Fwmark     uint32            `json:"fwmark"`
+	AEAD       *string           `json:"aead"`
 	Tunables   map[string]string `json:"tunables"`
 	Peers      []JSONPeer        `json:"peers"`
 	Drops      map[string]uint64 `json:"drops"`
@@ -51,6 +52,7 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 		Fault:      unlessEmpty(s.Fault),
 		ListenPort: s.ListenPort,
 		Fwmark:     s.FirewallMark,
+		AEAD:       unlessEmpty(s.AEAD),
 		Tunables:   map[string]string{},
 		Peers:      make([]JSONPeer, len(s.Peers)),
 		Drops:      map[string]uint64{},

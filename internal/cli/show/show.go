@@ -5,6 +5,7 @@ package show
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"wgd/conf"
@@ -27,6 +28,9 @@ func Interface(w io.Writer, s *conf.Status) {
 	}
 	if s.Fault != "" {
 		fmt.Fprintf(w, "\tfault: %s\n", s.Fault)
+	}
+	if strings.ContainsAny(s.AEAD, ";(") { // more than a name: something is wrong with it
+		fmt.Fprintf(w, "\taead: %s\n", s.AEAD)
 	}
 	for i, name := range Names(s.Peers) {
 		fmt.Fprintf(w, "\tpeer: %s\n", name)
