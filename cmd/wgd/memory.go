@@ -2,7 +2,7 @@ package main
 
 import (
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"wgd/conf"
@@ -20,17 +20,30 @@ const (
 // tidier gives the memory back that a large request or answer took, for which
 // the collector otherwise has no reason for minutes: twice of what is in use
 // would stay with the daemon. nil does nothing.
-type tidier struct{ due atomic.Bool }
+type tidier struct {
+	mu    sync.Mutex
+	timer *time.Timer // nil: nothing is due
+}
 
-// after notes a request or an answer.
+// after notes that a request or an answer of that size was made.
 func (t *tidier) after(peers, prefixes int) {
-	if t == nil || peers+prefixes < largeRequest || !t.due.CompareAndSwap(false, true) {
+	if t == nil || peers+prefixes < largeRequest {
 		return
 	}
-	time.AfterFunc(tidyAfter, func() {
-		t.due.Store(false)
-		debug.FreeOSMemory()
-	})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.timer == nil {
+		t.timer = time.AfterFunc(tidyAfter, t.tidy)
+		return
+	}
+	t.timer.Reset(tidyAfter)
+}
+
+func (t *tidier) tidy() {
+	t.mu.Lock()
+	t.timer = nil
+	t.mu.Unlock()
+	debug.FreeOSMemory()
 }
 
 // Apply is the interface's, and notes how large the change was.
@@ -39,7 +52,7 @@ func (t target) Apply(c conf.Change) error {
 	for i := range c.Peers {
 		prefixes += len(c.Peers[i].AllowedIPs)
 	}
-	t.memory.after(len(c.Peers), prefixes)
+	defer t.memory.after(len(c.Peers), prefixes)
 	return t.apply(c)
 }
 

@@ -12,15 +12,20 @@ func TestTidier(t *testing.T) {
 	none.after(largeRequest, largeRequest)
 	var memory tidier
 	memory.after(largeRequest/2, largeRequest/2-1)
-	if memory.due.Load() {
+	due := func() bool {
+		memory.mu.Lock()
+		defer memory.mu.Unlock()
+		return memory.timer != nil
+	}
+	if due() {
 		t.Error("a small request counts as large")
 	}
 	memory.after(largeRequest/2, largeRequest/2)
 	memory.after(largeRequest, 0)
-	if !memory.due.Load() {
+	if !due() {
 		t.Error("a large request does not count")
 	}
-	for begun := time.Now(); memory.due.Load(); time.Sleep(10 * time.Millisecond) {
+	for begun := time.Now(); due(); time.Sleep(10 * time.Millisecond) {
 		if time.Since(begun) > time.Minute {
 			t.Fatal("never done")
 		}
