@@ -2,6 +2,7 @@
 GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?=
+SCALE    ?=
 # Packages other than the ones that need simulated hosts, which have parts of their own.
 PACKAGES  = $(shell $(GO) list ./... | grep -vE '^wgd/test/(e2e|lab)')
 # Rooms whose arithmetic must hold on 32 bits too (A37, B4).
@@ -9,7 +10,7 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install generate test check vet archtest unit narrow alloc fuzz e2e interop bench clean
+.PHONY: build install generate test check vet archtest unit narrow alloc fuzz e2e interop bench scale clean
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -67,6 +68,10 @@ interop:
 # make bench BENCH='-write docs/performance.md' keeps the table.
 bench:
 	$(GO) run ./test/bench $(BENCH)
+
+# make scale SCALE='-only storm'
+scale:
+	$(GO) run ./test/scale $(SCALE)
 
 clean:
 	rm -rf bin
