@@ -10,20 +10,14 @@ var y = [16]reg.VecPhysical{
 	reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
 }
 
-// The words of the state during the rounds: all but one are in registers, which
-// leaves one register to work with.
-var (
-	words = [16]reg.VecPhysical{
-		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
-		reg.Y8, reg.Y9, reg.Y10, nil, reg.Y11, reg.Y12, reg.Y13, reg.Y14,
-	}
-	spare = reg.Y15
-)
+// The words of the state with AVX2: all but one are in registers, which leaves
+// one register to work with.
+var wordsOfAVX2 = [16]reg.VecPhysical{
+	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+	reg.Y8, reg.Y9, reg.Y10, nil, reg.Y11, reg.Y12, reg.Y13, reg.Y14,
+}
 
-const (
-	inMemory = 11 // the word that is in no register
-	wordSize = 32 // of one word of all states
-)
+const wordSize = 32 // of one word of all states
 
 // waiting is where the last eight words are while there is no register for them.
 func (k *kernel256) waiting(word int) operand.Mem { return k.mem.waiting.Offset(wordSize * (word - 8)) }
@@ -31,11 +25,11 @@ func (k *kernel256) waiting(word int) operand.Mem { return k.mem.waiting.Offset(
 // startState loads RFC 8439, §2.3, for all lanes.
 func (k *kernel256) startState() {
 	k.Comment("The state: constants, key, block number, nonce.")
-	for i, word := range words {
+	for i, word := range k.words {
 		start := k.mem.start.Offset(wordSize * i)
-		if i == inMemory {
-			k.VMOVDQA(start, spare)
-			k.VMOVDQA(spare, k.waiting(i))
+		if word == nil {
+			k.VMOVDQA(start, k.spare)
+			k.VMOVDQA(k.spare, k.waiting(i))
 			continue
 		}
 		k.VMOVDQA(start, word)
@@ -64,34 +58,43 @@ func (k *kernel256) doubleRound() (all stream) {
 	return all
 }
 
-// quarterRound is RFC 8439, §2.1, in steps. Rotations by whole bytes are
-// shuffles; for others AVX2 has only shifts.
+// quarterRound is RFC 8439, §2.1, in steps.
 func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
-	A, B, C, D := words[a], words[b], words[c], words[d]
-	for _, rotate := range []struct {
-		d operand.Mem
-		b uint64
-	}{{k.rotate16, 12}, {k.rotate8, 7}} {
+	A, B, C, D := k.words[a], k.words[b], k.words[c], k.words[d]
+	for _, bits := range [2]struct{ d, b uint8 }{{16, 12}, {8, 7}} {
 		steps = append(steps,
 			stream{func() { k.VPADDD(B, A, A) }},
 			stream{func() { k.VPXOR(A, D, D) }},
-			stream{func() { k.VPSHUFB(rotate.d, D, D) }})
-		if c == inMemory {
+			k.rotate(D, bits.d))
+		if C == nil {
 			steps = append(steps, stream{}, stream{
-				func() { k.VPADDD(k.waiting(c), D, spare) },
-				func() { k.VMOVDQA(spare, k.waiting(c)) },
-				func() { k.VPXOR(spare, B, B) }})
+				func() { k.VPADDD(k.waiting(c), D, k.spare) },
+				func() { k.VMOVDQA(k.spare, k.waiting(c)) },
+				func() { k.VPXOR(k.spare, B, B) }})
 		} else {
 			steps = append(steps,
 				stream{func() { k.VPADDD(D, C, C) }},
 				stream{func() { k.VPXOR(C, B, B) }})
 		}
-		steps = append(steps, stream{
-			func() { k.VPSLLD(operand.Imm(rotate.b), B, spare) },
-			func() { k.VPSRLD(operand.Imm(32-rotate.b), B, B) },
-			func() { k.VPOR(spare, B, B) }})
+		steps = append(steps, k.rotate(B, bits.b))
 	}
 	return steps
+}
+
+// rotate is a step of a quarter round. AVX2 can only shift, and shuffle bytes.
+func (k *kernel256) rotate(x reg.VecPhysical, bits uint8) stream {
+	switch {
+	case k.vl:
+		return stream{func() { k.VPROLD(operand.U8(bits), x, x) }}
+	case bits == 16:
+		return stream{func() { k.VPSHUFB(k.rotate16, x, x) }}
+	case bits == 8:
+		return stream{func() { k.VPSHUFB(k.rotate8, x, x) }}
+	}
+	return stream{
+		func() { k.VPSLLD(operand.U8(bits), x, k.spare) },
+		func() { k.VPSRLD(operand.U8(32-bits), x, x) },
+		func() { k.VPOR(k.spare, x, x) }}
 }
 
 // keyStream adds what the states began with, and hands each lane's 64 bytes to
@@ -99,8 +102,8 @@ func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
 func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
 	k.Comment("The last eight words wait, to make room.")
 	for i := 8; i < 16; i++ {
-		if i != inMemory {
-			k.VMOVDQA(words[i], k.waiting(i))
+		if k.words[i] != nil {
+			k.VMOVDQA(k.words[i], k.waiting(i))
 		}
 	}
 	for half := range 2 {

@@ -23,10 +23,17 @@ func (k *kernel256) ifOpen(label string, open bool) {
 
 // advance moves all lanes to their next text. It uses no register of the state.
 func (k *kernel256) advance() {
+	move := func(from, to operand.Op) {
+		if k.vl {
+			k.VMOVDQA64(from, to) // the one that knows the registers from Y16 on
+		} else {
+			k.VMOVDQA(from, to)
+		}
+	}
 	for half := 0; half < 64; half += 32 {
-		k.VMOVDQA(k.mem.text.Offset(half), spare)
-		k.VPADDQ(k.mem.step.Offset(half), spare, spare)
-		k.VMOVDQA(spare, k.mem.text.Offset(half))
+		move(k.mem.text.Offset(half), k.spare)
+		k.VPADDQ(k.mem.step.Offset(half), k.spare, k.spare)
+		move(k.spare, k.mem.text.Offset(half))
 	}
 }
 
