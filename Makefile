@@ -10,7 +10,7 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install generate test check vet archtest unit narrow alloc fuzz e2e interop bench scale clean
+.PHONY: build install generate test check vet archtest unit narrow alloc kernels processors fuzz e2e interop bench scale clean
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -21,7 +21,7 @@ install:
 generate:
 	$(GO) generate ./...
 
-test: check unit alloc narrow fuzz e2e interop
+test: check unit alloc kernels processors narrow fuzz e2e interop
 	$(call part,all parts passed)
 
 check: vet archtest
@@ -47,6 +47,15 @@ unit:
 alloc:
 	$(call part,allocation tests: the hot paths allocate nothing)
 	$(GO) test -run 'Alloc' $$(grep -rl --include='*_test.go' AllocsPerRun . | xargs -n 1 dirname | sort -u)
+
+kernels:
+	$(call part,kernels: assembly as its generators write it; proofs on a simulated processor)
+	@GO="$(GO)" sh test/generated.sh
+	$(GO) test -timeout 20m ./internal/aead -exhaustive
+
+processors:
+	$(call part,other processors: arm64$(comma) 386 and amd64 of other years)
+	@GO="$(GO)" sh test/processors.sh
 
 narrow:
 	$(call part,32-bit: counters and lengths on GOARCH=386 (B4))
