@@ -25,7 +25,7 @@ const (
 // is asked about that, it keeps the old one, and up to cacheSlots peers, alive.
 type Cache[P comparable] struct {
 	table      *Table[P]
-	generation uint32 // of table; entries of others are void. 0: nothing was asked yet
+	generation uint32 // of table; entries of others are void
 	slots      [cacheSlots]remembered[P]
 }
 
@@ -38,7 +38,7 @@ type remembered[P comparable] struct {
 
 // Lookup is t.Lookup(a).
 func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
-	if t != c.table || c.generation == 0 {
+	if t != c.table {
 		c.turn(t)
 	}
 	if !a.IsValid() {

@@ -58,6 +58,19 @@ func TestCacheOfNothing(t *testing.T) {
 	}
 }
 
+// When the number of the table comes round to one that it had, what was
+// remembered then is forgotten.
+func TestCacheComesRound(t *testing.T) {
+	a := netip.MustParseAddr("10.0.0.1")
+	first, second := table(t, "10.0.0.0/8", "first"), table(t, "10.0.0.0/8", "second")
+	var c Cache[string]
+	c.Lookup(first, a)
+	c.generation, c.table = 1<<32-1, nil
+	if got, _ := c.Lookup(second, a); got != "second" {
+		t.Errorf("%v belongs to %q", a, got)
+	}
+}
+
 // Neighbours do not drive each other out: most of as many addresses as half of
 // the places have their own.
 func TestCacheSpreads(t *testing.T) {

@@ -313,6 +313,19 @@ func TestErase(t *testing.T) {
 	}
 }
 
+// Nobody's private key is zero: clamping would make one of it that all know.
+func TestZeroKey(t *testing.T) {
+	nobody := NewStatic(key.Private{})
+	alice, bob := twoEnds()
+	if _, _, err := CreateInitiation(nobody, NewRemote(bob.static.Public()), &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
+		t.Errorf("initiation by nobody: %v", err)
+	}
+	first, _ := alice.initiate(t, 1)
+	if _, _, err := ConsumeInitiationStatic(nobody, first); !errors.Is(err, ErrWrongStep) {
+		t.Errorf("initiation to nobody: %v", err)
+	}
+}
+
 // 10,000 idle peers share 15 MB; this is the handshake's part.
 func TestRemoteIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(Remote{}); n > 128 {
