@@ -88,7 +88,7 @@ func Open(world World, memory Memory) *Engine {
 		drops:   &dataplane.Drops{},
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
-		cores:   min(runtime.GOMAXPROCS(0), mostGoroutines),
+		cores:   min(runtime.GOMAXPROCS(0), runtime.NumCPU(), mostGoroutines),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wgd/internal/clock"
+	"wgd/internal/sys/cpu"
 )
 
 // spring is where the batches of a lane come from and go to, for tests.
@@ -21,6 +22,8 @@ type spring struct {
 	pause   func()
 	closed  chan struct{}
 	endless bool // when all are read, reads wait until closed
+	varies  bool // the width does
+	lane    *lane
 
 	mu        sync.Mutex
 	next      int         // to be read
@@ -81,6 +84,9 @@ func (c *bucketCarrier) read(wait bool) (arrival, error) {
 	if !wait && rand.IntN(10) == 0 {
 		return arrival{}, nil // the backlog is gone for a moment
 	}
+	if c.varies && rand.IntN(10) == 0 {
+		c.lane.policy.width = 1 + rand.IntN(c.lane.policy.most)
+	}
 	c.mine = c.next
 	c.next++
 	return arrival{size: 60000, at: clock.Time(c.next)}, nil
@@ -120,6 +126,7 @@ func (s *spring) run(p policy) {
 	s.closed = make(chan struct{})
 	var running sync.WaitGroup
 	l := newLane(p, &running, s.another)
+	s.lane = l
 	running.Go(func() { l.lead(s.another()) })
 	done := make(chan struct{})
 	go func() { running.Wait(); close(done) }()
@@ -172,6 +179,29 @@ func TestLaneKeepsOrder(t *testing.T) {
 					t.Errorf("%s, over %d: carrier %d carried nothing", name, width, i)
 				}
 			}
+		}
+	}
+}
+
+// Followers that sleep and wake, come and go, as the policy wants it, change
+// nothing about that.
+func TestFollowersComeAndGo(t *testing.T) {
+	for name, s := range map[string]*spring{
+		"slow":       {count: 500, varies: true, pause: shortSleep},
+		"fast":       {count: 20000, varies: true, pause: noSleep},
+		"refused":    {count: 2000, varies: true, refuse: 5, pause: noSleep},
+		"reads fail": {count: 2000, varies: true, fail: 10, pause: noSleep},
+		"closed":     {varies: true, endless: true, pause: shortSleep},
+	} {
+		s.t = t
+		p := newPolicy(4, func() (cpu.Times, error) { return cpu.Times{}, nil }, nil)
+		p.width = 4
+		s.run(p)
+		if name == "slow" && s.mostAtOnce.Load() < 2 {
+			t.Error("nothing was worked on at once")
+		}
+		if name == "fast" && len(s.carriers) != 4 {
+			t.Errorf("%d carriers", len(s.carriers))
 		}
 	}
 }

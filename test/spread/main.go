@@ -44,9 +44,9 @@ type task struct {
 type result struct {
 	Bytes   uint64 // of the way that is measured
 	Seconds float64
-	Own     float64 // processor seconds of the tunnel
-	Idle    float64 // of all processors
-	Widths  []int   // as they changed
+	Own     float64  // processor seconds of the tunnel
+	Idle    float64  // of all processors
+	Widths  []string // as they changed, and why
 	Out, In steps
 }
 
@@ -101,8 +101,8 @@ func measure() error {
 			}
 			gigabytes := float64(r.Bytes) / 1e9
 			cores := float64(cores())
-			fmt.Printf("%-3s  %10d  %6.2f  %8.2f  %9.2f  %10.2f  %13.2f  %v\n", *way, width, 8*gigabytes/r.Seconds, r.Own/gigabytes,
-				r.Own/r.Seconds, r.Idle/r.Seconds, cores-(r.Own+r.Idle)/r.Seconds, r.Widths)
+			fmt.Printf("%-3s  %10d  %6.2f  %8.2f  %9.2f  %10.2f  %13.2f  %s\n", *way, width, 8*gigabytes/r.Seconds, r.Own/gigabytes,
+				r.Own/r.Seconds, r.Idle/r.Seconds, cores-(r.Own+r.Idle)/r.Seconds, strings.Join(r.Widths, ", "))
 			if *timed {
 				s := r.Out
 				if *way == "in" {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -84,14 +83,12 @@ func open(self, other byte, device engine.TUN, w engine.World) (*engine.Engine, 
 func inner(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, 0, n}) }
 
 // widths notes what the engine logs about them.
-type widths struct{ list []int }
+type widths struct{ list []string }
 
 func (w *widths) Write(line []byte) (int, error) {
 	if _, after, ok := strings.Cut(string(line), " number="); ok {
-		word, _, _ := strings.Cut(after, " ")
-		if n, err := strconv.Atoi(word); err == nil {
-			w.list = append(w.list, n)
-		}
+		number, why, _ := strings.Cut(strings.TrimSpace(after), " why=")
+		w.list = append(w.list, number+" "+why)
 	}
 	return len(line), nil
 }
