@@ -98,7 +98,7 @@ func (k *Key) process(with *kernel, buf []byte, packets []Packet, open bool) (fa
 	if k.one == nil {
 		panic("aead: a Key was used before Set or after Erase")
 	}
-	if with.run != nil && len(packets) >= with.least {
+	if with.run != nil && len(packets) >= with.fewest(longText+MinSize) {
 		return k.inGroups(with, buf, packets, open)
 	}
 	for i := range packets {

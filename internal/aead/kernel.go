@@ -15,13 +15,27 @@ type kernel struct {
 	// the kernel needs.
 	supported func() bool
 	lanes     int // packets in a group
-	least     int // packets from which a group is faster than one after the other
-	// tidy kernels leave nothing in the scratch that came from the key, but for
-	// key stream that no byte of a text was or will be joined with.
-	tidy bool
+	// A group is faster than its packets one after the other from least packets
+	// on; if their texts are long, from leastLong on.
+	least, leastLong int
+	// dirty is how many bytes of the scratch hold something that came from the key
+	// after a run, but for key stream that no byte of a text was or will be joined
+	// with.
+	dirty int
 	// run encrypts the texts in place, or decrypts them when open, and leaves in
 	// work.tag the tags of the ciphertexts.
 	run func(work *group, base *byte, open bool)
+}
+
+// longText is the length in bytes from which a text is long.
+const longText = 1024
+
+// fewest is how many packets with that Len are worth a group, one at least.
+func (with *kernel) fewest(length int32) int {
+	if length < longText+MinSize {
+		return max(1, with.least)
+	}
+	return max(1, min(with.least, with.leastLong))
 }
 
 // chosen is the best kernel here; without a run, there is none and every packet

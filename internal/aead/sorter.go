@@ -74,7 +74,7 @@ func (s *sorter) tray(length int32) *tray {
 
 // empty works on the packets of a tray and frees it.
 func (k *Key) empty(with *kernel, s *sorter, t *tray, buf []byte, packets []Packet, open bool) (failed int) {
-	if int(t.count) >= with.least {
+	if int(t.count) >= with.fewest(t.len) {
 		failed = s.work.process(with, buf, packets, t, open)
 	} else {
 		for _, i := range t.index[:t.count] {
@@ -122,13 +122,11 @@ func (work *group) setKey(key *[KeySize]byte) {
 	}
 }
 
-// erase zeroes what came from the key: the key itself, what a kernel leaves in
-// the scratch if it is not tidy, and the tags, which for a forgery would be a
-// valid signature that its sender could not make.
+// erase zeroes what came from the key: the key itself, what the kernel leaves in
+// the scratch, and the tags, which for a forgery would be a valid signature that
+// its sender could not make.
 func (work *group) erase(with *kernel) {
 	clear(work.key[:])
 	clear(work.tag[:])
-	if !with.tidy {
-		clear(work.scratch[:])
-	}
+	clear(work.scratch[:with.dirty])
 }

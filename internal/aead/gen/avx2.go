@@ -80,7 +80,13 @@ func (m *scratch256) layOut() {
 	for _, v := range []*operand.Mem{&m.total, &m.done, &m.packets, &m.first, &m.turn, &m.whole} {
 		*v = take(8)
 	}
+	if next+63 > dirty256 {
+		panic("more of the scratch is used than is erased: see dirty256")
+	}
 }
+
+// dirty256 is a constant of the package that uses the kernel.
+const dirty256 = 3008
 
 // of is the entry of a table for a lane.
 func of(table operand.Mem, lane reg.Register) operand.Mem { return table.Idx(lane, 1) }

@@ -1,0 +1,78 @@
+package aead
+
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+
+	"golang.org/x/crypto/chacha20"
+)
+
+// A35: after a run and erase, nothing of the key or of the one-time keys is in
+// the group, in any of the forms that kernels give them.
+func TestProofOfErasing(t *testing.T) {
+	eachSubject(t, func(t *testing.T, s subject) {
+		for _, length := range []int{0, 64, 100, 192, 193, 600, 1100} {
+			b := newBench(0, 5, slices.Repeat([]int{length}, s.lanes))
+			in := &tray{len: int32(length + MinSize), count: int32(s.lanes)}
+			for i := range in.index {
+				in.index[i] = int32(i)
+			}
+			work := new(group)
+			work.setKey(&b.key.bytes)
+			work.process(&s.kernel, b.plain, b.packets, in, false)
+			if length == 64 && s.dirty > 0 && !holds(work, secretsOf(t, b)) {
+				t.Error("there is nothing to erase: this test looks for the wrong things")
+			}
+			work.erase(&s.kernel)
+			if holds(work, secretsOf(t, b)) {
+				t.Errorf("texts of %d bytes leave a part of their keys in the group", length)
+			}
+		}
+	})
+}
+
+// secretsOf are words of 64 bits that must not stay.
+func secretsOf(t *testing.T, b *bench) map[uint64]bool {
+	secrets := map[uint64]bool{}
+	for i := 0; i < KeySize; i += 4 {
+		word := uint64(binary.LittleEndian.Uint32(b.key.bytes[i:]))
+		secrets[word|word<<32] = true // in every lane
+		if i%8 == 0 {
+			secrets[binary.LittleEndian.Uint64(b.key.bytes[i:])] = true
+		}
+	}
+	for i := range b.packets {
+		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(5+i))
+		cipher, err := chacha20.NewUnauthenticatedCipher(b.key.bytes[:], nonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var once [32]byte
+		cipher.XORKeyStream(once[:], once[:])
+		for half := 0; half < 32; half += 8 {
+			secrets[binary.LittleEndian.Uint64(once[half:])] = true
+		}
+		r0 := binary.LittleEndian.Uint64(once[:]) & 0x0ffffffc0fffffff
+		r1 := binary.LittleEndian.Uint64(once[8:]) & 0x0ffffffc0ffffffc
+		for _, r := range []uint64{r0, r1, r1 + r1>>2, r0 & (1<<26 - 1), r0 >> 26 & (1<<26 - 1), r0 & (1<<44 - 1), r1 >> 24, r1 >> 40} {
+			secrets[r] = true
+		}
+	}
+	delete(secrets, 0)
+	return secrets
+}
+
+func holds(work *group, secrets map[uint64]bool) bool {
+	for i := range work.key {
+		if work.key[i] != 0 && i%2 == 0 && secrets[uint64(work.key[i])|uint64(work.key[i+1])<<32] {
+			return true
+		}
+	}
+	for at := 0; at+8 <= len(work.scratch); at += 8 {
+		if secrets[binary.LittleEndian.Uint64(work.scratch[at:])] {
+			return true
+		}
+	}
+	return false
+}
