@@ -25,7 +25,7 @@ type subject struct {
 func eachSubject(t *testing.T, proof func(*testing.T, subject)) {
 	for _, k := range kernels {
 		if k.supported() {
-			k.least = 1
+			k.least, k.leastLong = 1, 1
 			t.Run(k.name, func(t *testing.T) { proof(t, subject{k, false}) })
 		} else {
 			t.Logf("%s: this processor lacks it, so it is proved on the simulated one only", k.name)

@@ -66,7 +66,7 @@ func parsed(t testing.TB, k kernel, text string) *emulate.Program {
 func (s *simulation) asKernel() kernel {
 	k := s.kernel
 	k.name = "simulated " + k.name
-	k.least = 1
+	k.least, k.leastLong = 1, 1
 	k.run = s.run
 	return k
 }
