@@ -10,16 +10,6 @@ import (
 	"wgd/internal/clock"
 )
 
-// silentTUN and silentUDP keep nothing, so that only what the data plane
-// allocates is counted.
-type silentTUN struct{ writes int }
-
-func (s *silentTUN) Write([][]byte) error { s.writes++; return nil }
-
-type silentUDP struct{ sends int }
-
-func (s *silentUDP) Send(*batch.Batch) error { s.sends++; return nil }
-
 // Rule 12 of style: the way out and the way in allocate nothing.
 func TestNothingAllocated(t *testing.T) {
 	a, b := pair(t)

@@ -313,3 +313,13 @@ func small(n int) (frames [][]byte) {
 	}
 	return frames
 }
+
+// silentTUN and silentUDP keep nothing, so that only what the data plane
+// allocates is counted.
+type silentTUN struct{ writes int }
+
+func (s *silentTUN) Write([][]byte) error { s.writes++; return nil }
+
+type silentUDP struct{ sends int }
+
+func (s *silentUDP) Send(*batch.Batch) error { s.sends++; return nil }
