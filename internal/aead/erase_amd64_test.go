@@ -28,8 +28,48 @@ func TestProofOfErasing(t *testing.T) {
 			if holds(work, secretsOf(t, b)) {
 				t.Errorf("texts of %d bytes leave a part of their keys in the group", length)
 			}
+			if at := keyStreamAt(t, work, b, length); at >= 0 {
+				t.Errorf("texts of %d bytes leave a part of their key stream at %d of the scratch", length, at)
+			}
 		}
 	})
+}
+
+// keyStreamAt is where in the scratch key stream lies that texts were joined
+// with, as it is or before the nonce was added to it; -1: nowhere. Who has it
+// and the datagrams has that part of the texts. Two words side by side, be they
+// of two packets, are no chance.
+func keyStreamAt(t *testing.T, work *group, b *bench, length int) int {
+	words := map[uint32]bool{}
+	for i := range b.packets {
+		counter := uint64(5 + i)
+		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), counter)
+		cipher, err := chacha20.NewUnauthenticatedCipher(b.key.bytes[:], nonce)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cipher.SetCounter(1) // block 0 is the one-time key
+		stream := make([]byte, length)
+		cipher.XORKeyStream(stream, stream)
+		for at := 0; at+4 <= length; at += 4 {
+			word := binary.LittleEndian.Uint32(stream[at:])
+			words[word] = true
+			switch at % 64 {
+			case 56:
+				words[word-uint32(counter)] = true
+			case 60:
+				words[word-uint32(counter>>32)] = true
+			}
+		}
+	}
+	delete(words, 0)
+	for at := 0; at+8 <= len(work.scratch); at += 4 {
+		word, next := binary.LittleEndian.Uint32(work.scratch[at:]), binary.LittleEndian.Uint32(work.scratch[at+4:])
+		if words[word] && words[next] {
+			return at
+		}
+	}
+	return -1
 }
 
 // secretsOf are words of 64 bits that must not stay.

@@ -259,8 +259,9 @@ func (k *kernel512) tags() {
 	k.VMOVDQU64(hi, tag.Offset(64))
 }
 
-// forget zeroes the one-time keys and what was computed with them (A35). What
-// else is in the scratch is ciphertext, and key stream that nobody needs.
+// forget zeroes the one-time keys and what was computed with them (A35), and
+// the word of the key stream that was spilled. What else is in the scratch is
+// ciphertext, and key stream that nobody needs.
 func (k *kernel512) forget() {
 	zero := z[0]
 	wipe := func(from operand.Mem, size int) {
@@ -269,6 +270,7 @@ func (k *kernel512) forget() {
 		}
 	}
 	k.VPXORQ(zero, zero, zero)
+	wipe(k.mem.spilled, 64)
 	wipe(k.mem.pad[0], 2*64)
 	wipe(k.mem.hash, 64*k.poly.limbs())
 	wipe(k.mem.powers[0], k.poly.powerSize())
