@@ -57,6 +57,14 @@ func (o *out) address(name string, a netip.AddrPort) {
 	o.bytes(name, o.scratch)
 }
 
+// end hands everything over, and zeroes the writer's buffer: keys were in it.
+func (o *out) end() error {
+	err := o.Flush()
+	buf := o.AvailableBuffer()
+	clear(buf[:cap(buf)])
+	return err
+}
+
 func (o *out) flag(name string, set bool) {
 	if set {
 		o.text(name, "true")
@@ -96,7 +104,7 @@ func WriteStatus(w *bufio.Writer, s *conf.Status) error {
 		o.peerStatus(&s.Peers[i])
 	}
 	o.WriteString("errno=0\n\n")
-	return o.Flush()
+	return o.end()
 }
 
 // interfaceExtras are the lines that wg passes over.
@@ -184,7 +192,7 @@ func WriteChange(w *bufio.Writer, c *conf.Change) error {
 		o.peerChange(&c.Peers[i])
 	}
 	o.WriteByte('\n')
-	return o.Flush()
+	return o.end()
 }
 
 func (o *out) peerChange(p *conf.PeerChange) {

@@ -331,6 +331,26 @@ func TestSetRoundTrip(t *testing.T) {
 	}
 }
 
+// A35: what was written is not left behind in the writer's buffer, for there were
+// keys in it.
+func TestNothingIsLeftInTheBuffer(t *testing.T) {
+	private, _ := key.ParsePrivateHex(hexA)
+	st, change := status(t), conf.Change{PrivateKey: &private}
+	for name, write := range map[string]func(*bufio.Writer) error{
+		"status": func(w *bufio.Writer) error { return uapi.WriteStatus(w, &st) },
+		"change": func(w *bufio.Writer) error { return uapi.WriteChange(w, &change) },
+	} {
+		var text bytes.Buffer
+		w := bufio.NewWriter(&text)
+		if err := write(w); err != nil || !strings.Contains(text.String(), hexA) {
+			t.Fatalf("%s: %v, or no key in it: this test sees nothing", name, err)
+		}
+		if buf := w.AvailableBuffer(); len(bytes.Trim(buf[:cap(buf)], "\x00")) > 0 {
+			t.Errorf("%s: something is left in the buffer", name)
+		}
+	}
+}
+
 // TestResult: errno comes first, for wg reads that line only; then the sentence.
 func TestResult(t *testing.T) {
 	var text bytes.Buffer
