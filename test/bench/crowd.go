@@ -45,8 +45,8 @@ const (
 	crowdNet  = "198.18" // the first two bytes of a network for measurements (RFC 2544)
 	crowdPort = 5002
 	// inFlight is how many handshakes the crowd has unanswered at most: enough to
-	// keep all cores of the daemon busy, and less than the eighth of a queue of
-	// 1,024 that makes both daemons ask for cookies.
+	// keep all cores of the daemon busy, and less than what makes either daemon ask
+	// for cookies: an eighth of a queue of 4,096, and of 1,024 in wireguard-go.
 	inFlight = 64
 	// patience is how long the crowd waits for an answer before it goes on without.
 	patience = 250 * time.Millisecond
