@@ -14,7 +14,7 @@ import (
 
 // conn is a UDP socket on Go's poller. A call is one raw system call that
 // never sleeps, made by a callback that was allocated once; everything the
-// kernel reads or writes lies in the conn or in slots that it holds.
+// kernel reads or writes lies in the conn or in a receiver.
 type conn struct {
 	socket *descriptor
 	v4     bool

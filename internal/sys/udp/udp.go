@@ -71,7 +71,8 @@ type Receiver interface {
 
 // A Shareable is a Conn from which several goroutines may receive, each by a
 // Receiver of its own; every train comes to one of them. Its own Recv is one
-// more. The buffers of a Receiver that is not used cost nothing.
+// more. They take turns: beside a Recv that waits, a TryRecv waits as well. The
+// buffers of a Receiver that is not used cost nothing.
 type Shareable interface{ NewReceiver() Receiver }
 
 // A Pair is the sockets of both families on one port. Either may be nil where
