@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Encrypts is false only in the build for benchmarks, see null.go.
-const Encrypts = true
+// encrypts is false only in the build for benchmarks, see null.go.
+const encrypts = true
 
 // newCipher is the cipher for one packet at a time.
 func newCipher(key []byte) (cipher.AEAD, error) { return chacha20poly1305.New(key) }

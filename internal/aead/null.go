@@ -17,8 +17,8 @@ import (
 	"os"
 )
 
-// Encrypts is false: see above.
-const Encrypts = false
+// encrypts is false: see above.
+const encrypts = false
 
 const noEncryption = "NO ENCRYPTION (built with -tags nullaead, for benchmarks only)"
 

@@ -11,7 +11,7 @@ import (
 
 // A build without the tag has the cipher, and nothing of the file that has none.
 func TestDefaultBuildEncrypts(t *testing.T) {
-	if !Encrypts {
+	if !encrypts {
 		t.Fatal("this is the build for benchmarks")
 	}
 	pkg, err := build.Default.ImportDir(".", 0)
