@@ -24,8 +24,14 @@ for qemu in qemu-aarch64 qemu-x86_64; do
 	fi
 done
 GOARCH=arm64 "$go" test -exec qemu-aarch64 -short $rooms
-for cpu in Nehalem Haswell; do # without AVX, with AVX2
+for pair in 'Nehalem x/crypto' 'Haswell AVX2'; do # a processor, and what it is to choose
+	cpu=${pair% *}
+	kernel=${pair#* }
 	tests='TestChosen|TestBatches|TestForgery|TestTooShort'
 	"$go" test -exec "qemu-x86_64 -cpu $cpu" -run "$tests" -v ./internal/aead >"$log" || { cat "$log"; exit 1; }
 	grep -E 'this processor has|^(ok|---)' "$log"
+	if ! grep -q "this processor has $kernel\$" "$log"; then
+		echo "simulated as $cpu, the processor should have $kernel: the test above says nothing about that"
+		exit 1
+	fi
 done
