@@ -73,12 +73,13 @@ type outward struct {
 // has come is small.
 func (o *outward) read(wait bool) (arrival, error) {
 	device := o.engine.world.TUN
+	o.raws = o.raws[:0]
 	n, err := o.readOne(wait)
 	if err != nil || n == 0 {
 		return arrival{}, err
 	}
 	o.failures = 0
-	o.raws = append(o.raws[:0], o.buf[:n])
+	o.raws = append(o.raws, o.buf[:n])
 	used := n
 	for used < drainBytes && len(o.raws) < drainPackets {
 		n, ok, err := device.TryRead(o.buf[used : used+readSize])

@@ -6,7 +6,7 @@
 //	socketReader   socket → Decapsulate → interface, one for each address family
 //	               (under a backlog, both have followers; see lane)
 //	coreLoop       everything that arrives for the protocol machine, one at a time
-//	workers        Diffie-Hellman jobs of the machine, one for each core
+//	workers        Diffie-Hellman jobs of the machine, one less than Go has processors
 //
 // What they share is the machine (under one lock, taken by coreLoop and by
 // configuration), and what package peer and package index share without locks.
