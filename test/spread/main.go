@@ -53,12 +53,13 @@ type result struct {
 func main() {
 	if text := os.Getenv(roleEnv); text != "" {
 		var t task
-		if err := json.Unmarshal([]byte(text), &t); err == nil {
+		err := json.Unmarshal([]byte(text), &t)
+		if err == nil {
 			err = t.run()
-			if err != nil {
-				fmt.Fprintln(os.Stderr, t.Role+":", err)
-				os.Exit(1)
-			}
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "spread:", t.Role+":", err)
+			os.Exit(1)
 		}
 		return
 	}
