@@ -98,7 +98,7 @@ func TestStormAndData(t *testing.T) {
 // and one that is as fast as they can be asked for cookies.
 func TestPeerUnderFlood(t *testing.T) {
 	const edge = queueCapacity / 8
-	bursts := []int{16, edge - 28, edge + 28, 2 * edge} // what the fake socket holds at most
+	bursts := []int{16, edge - 28, edge + 28, 4 * edge}
 	if underRace {
 		bursts = bursts[2:]
 	}

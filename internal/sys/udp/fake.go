@@ -109,7 +109,7 @@ func (h *Host) open(any netip.Addr, port uint16, without bool, o Options) *FakeC
 	c := &FakeConn{
 		host: h, local: netip.AddrPortFrom(any, port), mark: o.Mark,
 		caps:   Caps{GSO: !o.NoGSO, GRO: !o.NoGRO, RecvBuffer: BufferSize, SendBuffer: BufferSize},
-		queue:  make(chan batch.Batch, 1024),
+		queue:  make(chan batch.Batch, 4096),
 		closed: make(chan struct{}),
 	}
 	h.conns[c.local] = c
@@ -166,7 +166,7 @@ func (c *FakeConn) Mark() uint32 { c.host.net.mu.Lock(); defer c.host.net.mu.Unl
 // Sent is the number of datagrams that left.
 func (c *FakeConn) Sent() int { c.host.net.mu.Lock(); defer c.host.net.mu.Unlock(); return c.sent }
 
-// Dropped is the number of trains that found the queue of 1,024 full.
+// Dropped is the number of trains that found the queue of 4,096 full.
 func (c *FakeConn) Dropped() int {
 	c.host.net.mu.Lock()
 	defer c.host.net.mu.Unlock()
