@@ -19,13 +19,13 @@ import (
 // from them as when it was last asked. A step of the wall clock only means that
 // it is asked once more.
 type asleep struct {
-	ask func() int64 // CLOCK_BOOTTIME, in nanoseconds
+	boot, mono func() int64 // CLOCK_BOOTTIME and CLOCK_MONOTONIC, in nanoseconds
 
 	known   atomic.Pointer[distance]
 	checked atomic.Int64 // when, in CLOCK_MONOTONIC
 }
 
-// distance is how far other clocks are from CLOCK_MONOTONIC.
+// distance is how far other clocks are ahead of CLOCK_MONOTONIC.
 type distance struct{ wall, boot int64 }
 
 const (
@@ -34,16 +34,21 @@ const (
 	sideBySide = int64(20 * time.Millisecond)
 	// checkEvery bounds what is not thought of here.
 	checkEvery = int64(time.Second)
+	// readings is how often two clocks are read to know how far they are apart.
+	readings = 3
 )
 
-var machine = asleep{ask: askKernel}
+var machine = asleep{boot: bootTime, mono: sinceStart}
 
-// askKernel makes a raw call: it never sleeps.
-func askKernel() int64 {
+// bootTime makes a raw call: it never sleeps.
+func bootTime() int64 {
 	var ts unix.Timespec
 	unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_BOOTTIME, uintptr(unsafe.Pointer(&ts)), 0)
 	return ts.Nano()
 }
+
+// sinceStart is CLOCK_MONOTONIC, counted from the start of the process.
+func sinceStart() int64 { return int64(time.Since(started)) }
 
 // monotonic is CLOCK_BOOTTIME at now, which was just read.
 func monotonic(now time.Time) clock.Time {
@@ -59,20 +64,35 @@ func (a *asleep) at(wall, mono int64) int64 {
 	return a.check(wall, mono)
 }
 
-// check asks for CLOCK_BOOTTIME. The distance to it only ever grows. So where it
-// seems smaller, or hardly greater, it is the old one, and what was longer was
-// the asking: a clock must not go back.
+// check reads CLOCK_BOOTTIME. The distance to it only ever grows: where it seems
+// smaller, or hardly greater, it is the old one. Others may check meanwhile, and
+// what they saw later must not be undone, for a clock must not go back.
 func (a *asleep) check(wall, mono int64) int64 {
-	fresh := &distance{wall: wall - mono, boot: a.ask() - mono}
-	d := a.known.Load()
-	if d != nil && fresh.boot < d.boot+sideBySide {
-		fresh.boot = d.boot
+	for {
+		d := a.known.Load()
+		fresh := &distance{wall: wall - mono, boot: a.ahead()}
+		if d != nil && fresh.boot < d.boot+sideBySide {
+			fresh.boot = d.boot
+		}
+		if d != nil && *d == *fresh || a.known.CompareAndSwap(d, fresh) {
+			a.checked.Store(mono)
+			return mono + fresh.boot
+		}
 	}
-	if d == nil || *d != *fresh {
-		a.known.Store(fresh)
+}
+
+// ahead is how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC. A thread may be
+// put aside between the two readings. CLOCK_MONOTONIC is the second, so that the
+// distance then seems smaller, never greater: no pause is taken for suspend. And
+// the greatest of a few is the one with the shortest pause.
+func (a *asleep) ahead() (most int64) {
+	for i := range readings {
+		boot := a.boot()
+		if apart := boot - a.mono(); i == 0 || apart > most {
+			most = apart
+		}
 	}
-	a.checked.Store(mono)
-	return mono + fresh.boot
+	return most
 }
 
 func near(a, b int64) bool { return a-b < sideBySide && b-a < sideBySide }
