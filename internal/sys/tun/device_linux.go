@@ -28,6 +28,8 @@ type device struct {
 	in      transfer
 	buf     []byte
 	onRead  func(fd uintptr) bool
+	poll    unix.PollFd
+	onWait  func(fd uintptr) bool
 
 	writing sync.Mutex
 	out     transfer
@@ -44,7 +46,7 @@ type transfer struct {
 
 func newDevice(fd int, caps Caps) (*device, error) {
 	d := &device{caps: caps}
-	d.onRead, d.onWrite = d.readNow, d.writeNow
+	d.onRead, d.onWait, d.onWrite = d.readNow, d.readable, d.writeNow
 	d.file = os.NewFile(uintptr(fd), driver)
 	conn, err := d.file.SyscallConn()
 	if err != nil {
@@ -103,44 +105,99 @@ func (d *device) readNow(fd uintptr) bool {
 	}
 }
 
+func (d *device) Wait() error {
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	if err := d.conn.Read(d.onWait); err != nil {
+		return d.verdict(err, 0)
+	}
+	return nil
+}
+
+// readable reports whether a read would not wait.
+func (d *device) readable(fd uintptr) bool {
+	var atOnce unix.Timespec
+	d.poll = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&d.poll)), 1, uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
+	return errno == 0 && n > 0
+}
+
 func (d *device) Write(pieces [][]byte) error {
-	if len(pieces) == 0 || len(pieces) > maxPieces || len(pieces[0]) < HeaderSize {
-		return errMalformed
-	}
-	skip := 0
-	if !d.caps.VnetHdr {
-		if header := pieces[0][:HeaderSize]; header[0]|header[1] != 0 { // flags and gso_type
-			return ErrNoOffload
-		}
-		skip = HeaderSize
-	}
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	d.pieces = d.pieces[:0]
-	for _, piece := range pieces {
-		piece, skip = piece[skip:], 0
-		if len(piece) > 0 {
-			d.pieces = append(d.pieces, unix.Iovec{Base: &piece[0]})
-			d.pieces[len(d.pieces)-1].SetLen(len(piece))
-		}
-	}
-	if len(d.pieces) == 0 {
-		return errMalformed
+	var err error
+	if d.pieces, err = d.gather(d.pieces[:0], pieces); err != nil {
+		return err
 	}
 	d.out = transfer{wait: true}
-	err := d.conn.Write(d.onWrite)
+	err = d.conn.Write(d.onWrite)
 	clear(d.pieces) // the caller's buffers are not kept alive
 	return d.verdict(err, d.out.errno)
 }
 
-func (d *device) writeNow(fd uintptr) bool {
-	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&d.pieces[0])), uintptr(len(d.pieces)))
-		d.out.n, d.out.errno = int(n), errno
-		if errno != unix.EINTR {
-			return errno != unix.EAGAIN || !d.out.wait
+// gather appends what one writev takes to list, or says why pieces are no packet.
+func (d *device) gather(list []unix.Iovec, pieces [][]byte) ([]unix.Iovec, error) {
+	if len(pieces) == 0 || len(pieces) > maxPieces || len(pieces[0]) < HeaderSize {
+		return list, errMalformed
+	}
+	skip := 0
+	if !d.caps.VnetHdr {
+		if header := pieces[0][:HeaderSize]; header[0]|header[1] != 0 { // flags and gso_type
+			return list, ErrNoOffload
+		}
+		skip = HeaderSize
+	}
+	for _, piece := range pieces {
+		piece, skip = piece[skip:], 0
+		if len(piece) > 0 {
+			list = append(list, unix.Iovec{Base: &piece[0]})
+			list[len(list)-1].SetLen(len(piece))
 		}
 	}
+	if len(list) == 0 {
+		return list, errMalformed
+	}
+	return list, nil
+}
+
+func (d *device) writeNow(fd uintptr) bool {
+	d.out.errno = writev(fd, d.pieces)
+	return d.out.errno != unix.EAGAIN || !d.out.wait
+}
+
+func writev(fd uintptr, pieces []unix.Iovec) syscall.Errno {
+	for {
+		_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
+		if errno != unix.EINTR {
+			return errno
+		}
+	}
+}
+
+// writer is a Writer: it keeps the descriptor open, and no lock.
+type writer struct {
+	device *device
+	pieces []unix.Iovec
+	errno  syscall.Errno
+	on     func(fd uintptr)
+}
+
+func (d *device) NewWriter() Writer {
+	w := &writer{device: d}
+	w.on = func(fd uintptr) { w.errno = writev(fd, w.pieces) }
+	return w
+}
+
+func (w *writer) Write(pieces [][]byte) (err error) {
+	if w.pieces, err = w.device.gather(w.pieces[:0], pieces); err != nil {
+		return err
+	}
+	err = w.device.conn.Control(w.on)
+	clear(w.pieces)
+	if err == nil && w.errno == unix.EAGAIN {
+		return w.device.Write(pieces) // which waits for room
+	}
+	return w.device.verdict(err, w.errno)
 }
 
 // verdict turns what the poller and the kernel said into the contract's errors.

@@ -30,6 +30,10 @@ type Options struct {
 	NoTSO     bool // implies NoUSO
 	NoUSO     bool
 	Existing  bool // also accept a persistent TUN of that name that nobody holds
+	// Queues, if it is more than 1, asks Create for a MultiQueue with so many.
+	// It takes some megabytes of the kernel. Where it cannot be had, the Device
+	// is none.
+	Queues int
 }
 
 // A Device is one tunnel interface. Any method may be called by any goroutine;

@@ -17,11 +17,25 @@ func Create(name string, o Options) (Device, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
+	if o.Queues > 1 {
+		if m, err := createMulti(name, o); err == nil {
+			return m, nil
+		}
+	}
+	d, err := open(name, o, 0)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// open opens the driver and makes the interface, with flags beside the usual.
+func open(name string, o Options, flags uint16) (*device, error) {
 	fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, explainOpen(err)
 	}
-	vnet, err := attach(fd, name, o)
+	vnet, err := attach(fd, name, o, flags)
 	if err == nil {
 		var d *device
 		if d, err = adopt(fd, vnet, o); err == nil {
@@ -61,10 +75,10 @@ func FromFD(fd int, o Options) (Device, error) {
 
 // attach makes the interface and ties it to fd; vnet says whether the kernel
 // will speak the virtio header.
-func attach(fd int, name string, o Options) (vnet bool, err error) {
+func attach(fd int, name string, o Options, flags uint16) (vnet bool, err error) {
 	features, err := unix.IoctlGetUint32(fd, unix.TUNGETFEATURES)
 	vnet = err == nil && features&unix.IFF_VNET_HDR != 0 && !o.NoVnetHdr
-	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	flags |= unix.IFF_TUN | unix.IFF_NO_PI
 	if vnet {
 		flags |= unix.IFF_VNET_HDR
 	}

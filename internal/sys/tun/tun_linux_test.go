@@ -245,7 +245,7 @@ func TestNotTheDriver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if _, err := attach(int(null.Fd()), "wgnull", Options{}); !errors.Is(err, ErrNoDriver) || !strings.Contains(err.Error(), "not the TUN driver") {
+	if _, err := attach(int(null.Fd()), "wgnull", Options{}, 0); !errors.Is(err, ErrNoDriver) || !strings.Contains(err.Error(), "not the TUN driver") {
 		t.Error(err)
 	}
 }

@@ -69,3 +69,44 @@ func TestFake(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A FakeMulti does as the kernel: flows stay where they are, and what waits in a
+// queue that is detached is lost.
+func TestFakeMulti(t *testing.T) {
+	f := NewFakeMulti("wg0", 1420, 3)
+	inject := func() {
+		for flow := range byte(50) {
+			packet := make([]byte, 28)
+			packet[15] = flow
+			if !f.Inject(packet) {
+				t.Fatal("no room")
+			}
+		}
+	}
+	b := make([]byte, BufferSize)
+	flows := func(q int) (list []byte) {
+		for n, ok, _ := f.Queue(q).TryRead(b); ok; n, ok, _ = f.Queue(q).TryRead(b) {
+			list = append(list, b[:n][HeaderSize+15])
+		}
+		return list
+	}
+	if f.SetQueues(4) == nil || f.SetQueues(3) != nil || f.Attached() != 3 {
+		t.Error("SetQueues")
+	}
+	inject()
+	before := [3]string{string(flows(0)), string(flows(1)), string(flows(2))}
+	inject()
+	if after := [3]string{string(flows(0)), string(flows(1)), string(flows(2))}; after != before || before[2] == "" {
+		t.Errorf("%q, then %q", before, after)
+	}
+	inject()
+	if f.SetQueues(2); f.Dropped() != len(before[2]) || len(flows(0)) != len(before[0]) {
+		t.Errorf("%d dropped", f.Dropped())
+	}
+	if f.Concentrate(); len(flows(1)) != len(before[1]) {
+		t.Error("Concentrate loses packets")
+	}
+	if inject(); len(flows(0)) != 50 {
+		t.Error("not concentrated")
+	}
+}

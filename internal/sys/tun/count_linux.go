@@ -1,0 +1,84 @@
+package tun
+
+import (
+	"encoding/binary"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// countQueues asks, in the thread's namespace, how many descriptors the
+// interface name has: queues, attached or not.
+func countQueues(name string) (int, error) {
+	sock, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(sock)
+	index, err := interfaceIoctl(unix.SIOCGIFINDEX, name)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.Sendto(sock, askLink(index), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return 0, err
+	}
+	answer := make([]byte, 64<<10)
+	n, _, err := unix.Recvfrom(sock, answer, 0)
+	if err != nil {
+		return 0, err
+	}
+	return parseQueues(answer[:n])
+}
+
+// askLink is a request RTM_GETLINK for one interface.
+func askLink(index int) []byte {
+	const size = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg
+	b := make([]byte, size)
+	binary.NativeEndian.PutUint32(b, size)
+	binary.NativeEndian.PutUint16(b[4:], unix.RTM_GETLINK)
+	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST)
+	binary.NativeEndian.PutUint32(b[unix.SizeofNlMsghdr+int(unsafe.Offsetof(unix.IfInfomsg{}.Index)):], uint32(index))
+	return b
+}
+
+// The attributes of a TUN interface (enum of linux/if_link.h).
+const (
+	tunQueues         = 8 // IFLA_TUN_NUM_QUEUES
+	tunDisabledQueues = 9 // IFLA_TUN_NUM_DISABLED_QUEUES
+)
+
+// parseQueues reads the number out of an RTM_NEWLINK.
+func parseQueues(answer []byte) (count int, err error) {
+	messages, err := syscall.ParseNetlinkMessage(answer)
+	if err != nil || len(messages) == 0 || messages[0].Header.Type != unix.RTM_NEWLINK ||
+		len(messages[0].Data) < unix.SizeofIfInfomsg {
+		return 0, errNoQueues
+	}
+	info := attribute(messages[0].Data[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO)
+	data := attribute(info, unix.IFLA_INFO_DATA)
+	for _, kind := range []uint16{tunQueues, tunDisabledQueues} {
+		value := attribute(data, kind)
+		if len(value) < 4 {
+			return 0, errNoQueues
+		}
+		count += int(binary.NativeEndian.Uint32(value))
+	}
+	return count, nil
+}
+
+// attribute finds one attribute in a list; nil if it is not there; one that
+// lies about its length ends the list.
+func attribute(list []byte, kind uint16) []byte {
+	for len(list) >= unix.SizeofRtAttr {
+		length := int(binary.NativeEndian.Uint16(list))
+		if length < unix.SizeofRtAttr || length > len(list) {
+			return nil
+		}
+		if binary.NativeEndian.Uint16(list[2:])&^unix.NLA_F_NESTED == kind {
+			return list[unix.SizeofRtAttr:length]
+		}
+		list = list[min((length+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1), len(list)):]
+	}
+	return nil
+}

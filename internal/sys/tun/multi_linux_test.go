@@ -1,0 +1,333 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// wide is an interface with several queues, up, with 10.9.0.1.
+func wide(t testing.TB, queues int, o Options) *multi {
+	t.Helper()
+	ownNetwork(t)
+	o.Queues = queues
+	d, err := Create("wgtest", o)
+	if errors.Is(err, ErrNoDriver) || errors.Is(err, ErrPermission) {
+		leftOut(t, "TUN device", err)
+	}
+	m, ok := d.(*multi)
+	if err != nil || !ok || m.MostQueues() != queues {
+		t.Fatalf("%T, %v", d, err)
+	}
+	t.Cleanup(func() { m.Close() })
+	up(t, "wgtest", 1420, "10.9.0.1/24")
+	return m
+}
+
+// flows are sockets on 10.9.0.1.
+func flows(t testing.TB, n int) (list []*net.UDPConn) {
+	t.Helper()
+	for i := range n {
+		c, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(10, 9, 0, 1), Port: 20000 + i}, &net.UDPAddr{IP: net.IPv4(10, 9, 0, 2), Port: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		list = append(list, c)
+	}
+	return list
+}
+
+// say has each flow send one packet with the word and its number.
+func say(t testing.TB, list []*net.UDPConn, word string) {
+	t.Helper()
+	for i, c := range list {
+		if _, err := fmt.Fprintf(c, "%s %03d", word, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// heard says for each flow in which queue its packet with the word waits; -1: in none.
+func heard(t testing.TB, m *multi, flows int, word string) []int {
+	t.Helper()
+	where := make([]int, flows)
+	for i := range where {
+		where[i] = -1
+	}
+	b := make([]byte, BufferSize)
+	for q := range m.MostQueues() {
+		for {
+			n, ok, err := m.Queue(q).TryRead(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			var i int
+			if at := strings.Index(string(b[:n]), word); at >= 0 {
+				fmt.Sscanf(string(b[at+len(word):n]), "%d", &i)
+				where[i] = q
+			}
+		}
+	}
+	return where
+}
+
+// spread counts the queues that are in use, and fails when a packet is missing.
+func spread(t testing.TB, where []int) int {
+	t.Helper()
+	used := map[int]bool{}
+	for i, q := range where {
+		if used[q] = true; q < 0 {
+			t.Fatalf("flow %d: its packet is lost", i)
+		}
+	}
+	return len(used)
+}
+
+func TestQueuesComeAndGo(t *testing.T) {
+	for name, o := range map[string]Options{"all": {}, "no USO": {NoUSO: true}, "no TSO": {NoTSO: true}, "no header": {NoVnetHdr: true}} {
+		t.Run(name, func(t *testing.T) {
+			m := wide(t, 4, o)
+			list := flows(t, 60)
+			for _, n := range []int{1, 4, 2, 3, 1, 4, 1} {
+				if err := m.SetQueues(n); err != nil {
+					t.Fatal(n, err)
+				}
+				say(t, list, "first")
+				before := heard(t, m, len(list), "first")
+				if used := spread(t, before); used != n {
+					t.Errorf("%d queues of %d in use: %v", used, n, before)
+				}
+				say(t, list, "second")
+				if after := heard(t, m, len(list), "second"); fmt.Sprint(before) != fmt.Sprint(after) {
+					t.Errorf("flows moved while there were %d queues: %v, %v", n, before, after)
+				}
+				if !m.Concentrate() {
+					t.Fatal("packets cannot be concentrated")
+				}
+				say(t, list, "third")
+				if where := heard(t, m, len(list), "third"); spread(t, where) != 1 || where[0] != 0 {
+					t.Errorf("not in the first queue: %v", where)
+				}
+			}
+			if m.SetQueues(0) == nil || m.SetQueues(5) == nil {
+				t.Error("an impossible number of queues")
+			}
+		})
+	}
+}
+
+// What is written does not move flows to the queue of the writer.
+func TestWritesMoveNothing(t *testing.T) {
+	m := wide(t, 4, Options{})
+	list := flows(t, 40)
+	if err := m.SetQueues(4); err != nil {
+		t.Fatal(err)
+	}
+	say(t, list, "before")
+	before := heard(t, m, len(list), "before")
+	writers := []Writer{m, m.NewWriter(), m.NewWriter()}
+	for i, c := range list {
+		packet := append(make([]byte, HeaderSize), ipv4UDP(uint16(20000+i), []byte("answer"))...)
+		if err := writers[i%len(writers)].Write([][]byte{packet[:HeaderSize], packet[HeaderSize:]}); err != nil {
+			t.Fatal(err)
+		}
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if n, err := c.Read(make([]byte, 100)); err != nil || n != len("answer") {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+	say(t, list, "after")
+	if after := heard(t, m, len(list), "after"); fmt.Sprint(before) != fmt.Sprint(after) || spread(t, after) != 4 {
+		t.Errorf("flows were in %v and are in %v", before, after)
+	}
+}
+
+func TestQueueWaits(t *testing.T) {
+	m := wide(t, 2, Options{})
+	if err := m.SetQueues(2); err != nil {
+		t.Fatal(err)
+	}
+	heard(t, m, 0, "the kernel's own packets")
+	woken, ended := make(chan int), make(chan error)
+	for q := range 2 {
+		go func() {
+			b := make([]byte, BufferSize)
+			for {
+				if err := m.Queue(q).Wait(); err != nil {
+					ended <- err
+					return
+				}
+				_, ok, err := m.Queue(q).TryRead(b)
+				if !ok || err != nil {
+					t.Errorf("queue %d: nothing there, %v", q, err)
+				}
+				for ok {
+					_, ok, _ = m.Queue(q).TryRead(b)
+				}
+				woken <- q
+			}
+		}()
+	}
+	list := flows(t, 40)
+	for range 3 {
+		say(t, list, "wake")
+		for was := -1; was < 1; { // both, in turn or one more often
+			if q := <-woken; q > was {
+				was = q
+			}
+		}
+	}
+	go m.Close()
+	for left := 2; left > 0; {
+		select {
+		case <-woken:
+		case err := <-ended:
+			if left--; !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// Closing and deletion reach every queue, be it attached or not.
+func TestAllQueuesEnd(t *testing.T) { // A62
+	for name, end := range map[string]func(*testing.T, *multi) error{
+		"closed":  func(_ *testing.T, m *multi) error { m.Close(); return os.ErrClosed },
+		"deleted": func(t *testing.T, _ *multi) error { ip(t, "link delete wgtest"); return ErrGone },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := wide(t, 3, Options{})
+			if err := m.SetQueues(2); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error)
+			for q := range 3 {
+				go func() {
+					b := make([]byte, BufferSize)
+					for {
+						if _, err := m.Queue(q).Read(b); err != nil {
+							ended <- err
+							return
+						}
+					}
+				}()
+			}
+			w := m.NewWriter()
+			time.Sleep(10 * time.Millisecond)
+			want := end(t, m)
+			for range 3 {
+				if err := <-ended; !errors.Is(err, want) {
+					t.Errorf("%v, want %v", err, want)
+				}
+			}
+			packet := append(make([]byte, HeaderSize), ipv4UDP(1, nil)...)
+			for _, w := range []Writer{m, w} {
+				if err := w.Write([][]byte{packet}); !errors.Is(err, want) {
+					t.Errorf("a write says %v", err)
+				}
+			}
+			if exists("wgtest") {
+				t.Error("the interface is still there")
+			}
+		})
+	}
+}
+
+// An interface with several queues is closed to everybody without CAP_NET_ADMIN,
+// though anybody may open the driver.
+func TestNobodyElseAttaches(t *testing.T) {
+	wide(t, 2, Options{})
+	const program = `import fcntl,os,struct,sys
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+fd=os.open("/dev/net/tun",os.O_RDWR)
+fcntl.ioctl(fd,0x400454ca,struct.pack("16sH22x",b"wgtest",0x5101))`
+	if _, err := exec.LookPath("python3"); err != nil {
+		leftOut(t, "python3, to be another user", err)
+	}
+	out, err := exec.Command("python3", "-c", program, "65534").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Operation not permitted") && !strings.Contains(string(out), "Permission denied") {
+		t.Errorf("another user: %v: %s", err, out)
+	}
+	// root has the capability: that the same request is a good one.
+	if out, err := exec.Command("python3", "-c", program, "0").CombinedOutput(); err != nil {
+		t.Errorf("root: %v: %s", err, out)
+	}
+}
+
+// What somebody else has opened before it had an owner is noticed.
+func TestNotAlone(t *testing.T) {
+	ownNetwork(t)
+	for _, leave := range []bool{false, true} {
+		first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
+		if err != nil {
+			leftOut(t, "TUN device", err)
+		}
+		stranger, err := open("wgtest", Options{Existing: true}, unix.IFF_MULTI_QUEUE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leave { // out of sight
+			if err := stranger.control(func(fd int) error { return setQueue(fd, unix.IFF_DETACH_QUEUE) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := first.control(func(fd int) error { return seclude(fd, "wgtest") }); err != errNotAlone {
+			t.Errorf("detached %v: %v", leave, err)
+		}
+		stranger.Close()
+		if err := first.control(func(fd int) error { return seclude(fd, "wgtest") }); err != nil {
+			t.Errorf("alone: %v", err)
+		}
+		first.Close()
+	}
+}
+
+// Where several queues cannot be had there is one.
+func TestOneQueueOnly(t *testing.T) {
+	ownNetwork(t)
+	create(t, "wgwarm", Options{}).Close()
+	ip(t, "tuntap add name wgtest mode tun")
+	d, err := Create("wgtest", Options{Existing: true, Queues: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, ok := d.(MultiQueue); ok {
+		t.Error("a persistent interface with one queue has several")
+	}
+	ip(t, "tuntap add name wgmany mode tun multi_queue")
+	many, err := Create("wgmany", Options{Existing: true, Queues: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer many.Close()
+	if m, ok := many.(MultiQueue); !ok || m.MostQueues() != 4 {
+		t.Errorf("%T", many)
+	}
+	for _, o := range []Options{{Queues: 4}, {}} {
+		if _, err := Create("wgtest", o); !errors.Is(err, ErrNameTaken) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
+func FuzzParseQueues(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(askLink(1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n, err := parseQueues(b); err != nil && n != 0 {
+			t.Error(n, err)
+		}
+	})
+}
