@@ -11,6 +11,10 @@
 // test ends, or dies, the agent's socket closes and it exits; it is process 1
 // of its namespace, so everything that ran on the host goes with it.
 //
+// Programs that measure have no test: Bound brings one. What needs more than the
+// agent can do is done by workers (Crew), which are this program once more, on a
+// host's network.
+//
 // Commands are run as a person would, by a shell on the host: h.Must("wg-ifconfig
 // wg0 create").
 package lab

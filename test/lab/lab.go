@@ -13,7 +13,6 @@ import (
 // T is what the lab needs of a test; a benchmark program brings its own.
 type T interface {
 	Helper()
-	Name() string
 	Failed() bool
 	Cleanup(func())
 	Logf(format string, args ...any)

@@ -217,6 +217,26 @@ func (h *Host) Ping(to string, count int) {
 	}
 }
 
+// PingTimes sends so many pings and returns the round trips of those that were
+// answered within two seconds, in their order.
+func (h *Host) PingTimes(to string, count int, every time.Duration) (times []time.Duration) {
+	h.t.Helper()
+	r := h.Run(fmt.Sprintf("ping -n -c %d -i %.4f -W 2 %s", count, every.Seconds(), to))
+	for line := range strings.Lines(r.Out) {
+		if _, after, ok := strings.Cut(line, "time="); ok {
+			d, err := time.ParseDuration(strings.Replace(strings.TrimSpace(after), " ", "", 1))
+			if err != nil {
+				h.t.Fatalf("ping says %q", line)
+			}
+			times = append(times, d)
+		}
+	}
+	if times == nil && r.Code != 1 { // 1: no answer
+		h.t.Fatalf("%s# ping %s\n%s%s", h.Name, to, r.Out, r.Err)
+	}
+	return times
+}
+
 // PingWithin pings until one is answered, and says how long that took.
 func (h *Host) PingWithin(limit time.Duration, to string) time.Duration {
 	h.t.Helper()

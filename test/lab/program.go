@@ -1,0 +1,57 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Bound is the test of a program that measures: it runs f, takes down all that
+// f built, and returns what failed first. Fatalf ends f; what is logged goes to
+// standard error.
+func Bound(f func(T)) (err error) {
+	s := &stage{}
+	defer func() {
+		thrown := recover()
+		for len(s.cleanups) > 0 { // a cleanup may want another
+			last := len(s.cleanups) - 1
+			cleanup := s.cleanups[last]
+			s.cleanups = slices.Delete(s.cleanups, last, last+1)
+			cleanup()
+		}
+		err = s.failed
+		if _, ok := thrown.(failure); thrown != nil && !ok {
+			panic(thrown)
+		}
+	}()
+	f(s)
+	return nil
+}
+
+// stage is the T that Bound brings.
+type stage struct {
+	cleanups []func()
+	failed   error
+}
+
+// failure is what Fatalf throws and Bound catches.
+type failure struct{}
+
+func (s *stage) Helper()                         {}
+func (s *stage) Failed() bool                    { return s.failed != nil }
+func (s *stage) Cleanup(f func())                { s.cleanups = append(s.cleanups, f) }
+func (s *stage) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+func (s *stage) Errorf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	if s.failed != nil {
+		s.Logf("and then: %v", err)
+		return
+	}
+	s.failed = err
+}
+
+func (s *stage) Fatalf(format string, args ...any) {
+	s.Errorf(format, args...)
+	panic(failure{})
+}

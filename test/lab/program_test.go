@@ -1,0 +1,98 @@
+package lab
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What fails first is the error; nothing after Fatalf happens, and everything
+// is taken down, the last first.
+func TestBound(t *testing.T) {
+	var down []int
+	err := Bound(func(t T) {
+		t.Cleanup(func() { down = append(down, 1) })
+		t.Cleanup(func() {
+			t.Cleanup(func() { down = append(down, 2) })
+			if !t.Failed() {
+				down = append(down, -1)
+			}
+		})
+		t.Errorf("no more %s", "hosts")
+		t.Fatalf("nor wires")
+		down = append(down, -2)
+	})
+	if err == nil || err.Error() != "no more hosts" || !slices.Equal(down, []int{2, 1}) {
+		t.Errorf("%v, taken down: %v", err, down)
+	}
+	if err := Bound(func(T) {}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A program that breaks is broken, and leaves no hosts.
+func TestBoundPanics(t *testing.T) {
+	down := false
+	defer func() {
+		if recover() != "broken" || !down {
+			t.Error("the panic is swallowed, or nothing taken down")
+		}
+	}()
+	Bound(func(t T) {
+		t.Cleanup(func() { down = true })
+		panic("broken")
+	})
+}
+
+// A job comes to its role as it was given, and each question has one answer.
+func TestCrew(t *testing.T) {
+	type job struct {
+		Words []string
+		Rate  float64
+		Inner *job
+	}
+	asked := 0
+	crew := Crew[job, job]{
+		"echo": func(j job) (func() (job, error), error) {
+			return func() (job, error) { asked++; return j, nil }, nil
+		},
+		"idle": func(job) (func() (job, error), error) { return nil, errors.New("will not") },
+		"tired": func(job) (func() (job, error), error) {
+			return func() (job, error) { return job{}, errors.New("tired") }, nil
+		},
+	}
+	j := job{Words: []string{"a", "\n"}, Rate: 2e8, Inner: &job{Rate: 7}}
+	do := func(role string) (string, error) {
+		text, err := json.Marshal(j)
+		if err == nil {
+			text, err = json.Marshal(work{role, text})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		err = crew.work(string(text), strings.NewReader("\n\n"), &out)
+		return out.String(), err
+	}
+	text, err := do("echo")
+	lines := strings.Split(text, "\n")
+	if err != nil || asked != 2 || len(lines) != 4 || lines[0] != "ready" {
+		t.Fatalf("%v; asked %d times; it says %q", err, asked, text)
+	}
+	var got job
+	if err := json.Unmarshal([]byte(lines[2]), &got); err != nil || !reflect.DeepEqual(got, j) {
+		t.Errorf("%s: %+v, %v", lines[2], got, err)
+	}
+	for role, want := range map[string]string{"idle": "will not", "tired": "tired", "nobody": `no role "nobody"`} {
+		if _, err := do(role); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+	if crew.work("{", strings.NewReader(""), &bytes.Buffer{}) == nil {
+		t.Error("what is no work is accepted")
+	}
+}
