@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -271,20 +270,5 @@ func TestProcessor(t *testing.T) {
 func TestUndisturbed(t *testing.T) {
 	if n := undisturbed([]round{{foreign: 0}, {foreign: busy}, {foreign: busy + 0.01}}); n != 2 {
 		t.Error(n)
-	}
-}
-
-func TestJobsSurviveTheWay(t *testing.T) {
-	j := job{Role: "tcp-source", Remote: "fd00::1", Streams: 4, Rate: 2e8, Size: 64, Crowd: &crowd{Seed: 7, Peers: 3}}
-	text, err := json.Marshal(j)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got job
-	if err := json.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(got, j) {
-		t.Errorf("%s: %+v, %v", text, got, err)
-	}
-	if err := work(`{"Role":"nonsense"}`); err == nil {
-		t.Error("a role that does not exist is taken up")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"wgd/test/lab"
+	"wgd/test/load"
 )
 
 type options struct {
@@ -37,7 +38,7 @@ type options struct {
 }
 
 func main() {
-	becomeLoad()
+	load.Become()
 	lab.BecomeAgent()
 	o := parse()
 	raise(o.nice)
@@ -121,7 +122,7 @@ func bench(o options) (missed bool, err error) {
 	defer weighOwnSession(o.nice)()
 	where := look(o)
 	var results *results
-	if err := bound(func(t lab.T) { results = measure(t, o) }); err != nil {
+	if err := lab.Bound(func(t lab.T) { results = measure(t, o) }); err != nil {
 		return false, err
 	}
 	tell("")

@@ -8,21 +8,24 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"wgd/test/lab"
+	"wgd/test/load"
 )
 
 // span is what passed while a load was measured.
 type span struct {
-	reading
+	load.Reading
 	cpu time.Duration // of both daemons
 }
 
 // window lets the load settle and measures it at the receiver.
-func window(t lab.T, p *pair, sink *worker, length time.Duration) span {
+func window(t lab.T, p *pair, sink *load.Worker, length time.Duration) span {
 	time.Sleep(warmUp)
-	cpu, before := p.cpu(t), sink.ask(t)
+	cpu, before := p.cpu(), sink.Ask()
 	time.Sleep(length)
-	w := span{sink.ask(t).since(before), p.cpu(t) - cpu}
+	w := span{sink.Ask().Since(before), p.cpu() - cpu}
 	if w.Packets == 0 {
 		t.Fatalf("%s: nothing arrived in %v", p.daemon, length)
 	}
@@ -151,9 +154,9 @@ func (c *course) take(t lab.T, tr *trial, s side) (figures []float64, foreign fl
 		return run(t, st, c.length), 0
 	}
 	c.awaitQuiet()
-	before, known, cpu := clockMachine(), childrenCPU(), st.cpu(t)
+	before, known, cpu := clockMachine(), childrenCPU(), st.cpu()
 	figures = run(t, st, c.length)
-	return figures, before.foreign(childrenCPU() - known + st.cpu(t) - cpu)
+	return figures, before.foreign(childrenCPU() - known + st.cpu() - cpu)
 }
 
 // stand is that of a side's program; what is on it is built when it is used first.
@@ -212,4 +215,15 @@ func (m machine) foreign(mine time.Duration) float64 {
 		return 0
 	}
 	return max(0, float64(now.used-m.used-mine)/float64(now.all-m.all))
+}
+
+// childrenCPU is the processor time of this program and of the workers that ended.
+func childrenCPU() (sum time.Duration) {
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		if unix.Getrusage(who, &u) == nil {
+			sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return sum
 }

@@ -32,12 +32,12 @@ func (s *stand) crowd(t lab.T) *crowded {
 }
 
 // cpu is the processor time that the stand's daemons have used.
-func (s *stand) cpu(t lab.T) (sum time.Duration) {
+func (s *stand) cpu() (sum time.Duration) {
 	if s.pair != nil {
-		sum += s.pair.cpu(t)
+		sum += s.pair.cpu()
 	}
 	if s.crowded != nil {
-		sum += s.crowded.daemon.stat(t).CPU
+		sum += s.crowded.daemon.Stat().CPU
 	}
 	return sum
 }

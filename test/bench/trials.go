@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"wgd/test/lab"
+	"wgd/test/load"
 )
 
 // A trial is one measurement of a stand, which gives the figures of one row or
@@ -22,14 +23,14 @@ type trial struct {
 type measurement func(t lab.T, s *stand, length time.Duration) (figures []float64)
 
 var (
-	oneStream   = &trial{title: "one TCP stream", run: stream(job{Streams: 1})}
-	fourStreams = &trial{title: "four TCP streams", run: stream(job{Streams: 4})}
-	otherWay    = &trial{title: "TCP the other way", run: reverse(stream(job{Streams: 1}))}
+	oneStream   = &trial{title: "one TCP stream", run: stream(load.Job{Streams: 1})}
+	fourStreams = &trial{title: "four TCP streams", run: stream(load.Job{Streams: 4})}
+	otherWay    = &trial{title: "TCP the other way", run: reverse(stream(load.Job{Streams: 1}))}
 	smallUDP    = &trial{title: "64-byte UDP", run: datagrams(64)}
-	noGSO       = &trial{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(job{Streams: 1}))}
+	noGSO       = &trial{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(load.Job{Streams: 1}))}
 	idlePing    = &trial{title: "idle ping", run: ping(nil)}
-	loadPing    = &trial{title: "ping beside 1 Gbit/s", run: ping(&job{Streams: 1, Rate: 1e9}), asked: 1}
-	fullPing    = &trial{title: "ping beside a full stream", run: ping(&job{Streams: 1})}
+	loadPing    = &trial{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), asked: 1}
+	fullPing    = &trial{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
 	asResponder = &trial{title: "handshakes as responder", run: respond}
 	asInitiator = &trial{title: "handshakes as initiator", run: initiate}
 	memory      = &trial{title: "10,000 idle peers", run: resident, once: true, alone: true}
@@ -40,16 +41,16 @@ const warmUp = 500 * time.Millisecond
 
 // stream sends TCP from b to a: Gbit/s at the receiver, and CPU seconds of both
 // daemons for each 10^9 bytes.
-func stream(j job) measurement {
+func stream(j load.Job) measurement {
 	return func(t lab.T, s *stand, length time.Duration) []float64 {
 		p := s.tunnel(t)
-		sink := start(t, p.a, job{Role: "tcp-sink"})
-		defer sink.stop()
-		j.Role, j.Remote = "tcp-source", p.innerA()
-		source := start(t, p.b, j)
-		defer source.stop()
+		sink := load.Start(p.a, load.TCPSink, load.Job{})
+		defer sink.Stop()
+		j.Remote = p.innerA()
+		source := load.Start(p.b, load.TCPSource, j)
+		defer source.Stop()
 		w := window(t, p, sink, length)
-		return []float64{w.gigabits(), w.cpu.Seconds() / (float64(w.Bytes) / 1e9)}
+		return []float64{w.Gigabits(), w.cpu.Seconds() / (float64(w.Bytes) / 1e9)}
 	}
 }
 
@@ -58,38 +59,38 @@ func stream(j job) measurement {
 func datagrams(size int) measurement {
 	return func(t lab.T, s *stand, length time.Duration) []float64 {
 		p := s.tunnel(t)
-		sink := start(t, p.a, job{Role: "udp-sink"})
-		defer sink.stop()
-		source := start(t, p.b, job{Role: "udp-source", Remote: p.innerA(), Size: size})
-		defer source.stop()
+		sink := load.Start(p.a, load.UDPSink, load.Job{})
+		defer sink.Stop()
+		source := load.Start(p.b, load.UDPSource, load.Job{Remote: p.innerA(), Size: size})
+		defer source.Stop()
 		w := window(t, p, sink, length)
 		n := float64(w.Packets)
-		return []float64{n / w.seconds() / 1e3, w.cpu.Seconds() / n * 1e6}
+		return []float64{n / w.Seconds() / 1e3, w.cpu.Seconds() / n * 1e6}
 	}
 }
 
 // ping is the average round trip of an ICMP echo in ms, idle or beside a load,
 // and the Gbit/s that the load had meanwhile.
-func ping(beside *job) measurement {
+func ping(beside *load.Job) measurement {
 	return func(t lab.T, s *stand, length time.Duration) []float64 {
 		p := s.tunnel(t)
 		// Enough for an average; fewer only in a short run.
 		count := int(min(max(length/(10*time.Millisecond), 50), 200))
-		pinger := start(t, p.b, job{Role: "ping", Remote: p.innerA(), Count: count})
-		defer pinger.stop()
+		pinger := load.Start(p.b, load.Ping, load.Job{Remote: p.innerA(), Count: count})
+		defer pinger.Stop()
 		if beside == nil {
-			return []float64{pinger.ask(t).milliseconds(), 0}
+			return []float64{pinger.Ask().Milliseconds(), 0}
 		}
-		sink := start(t, p.a, job{Role: "tcp-sink"})
-		defer sink.stop()
+		sink := load.Start(p.a, load.TCPSink, load.Job{})
+		defer sink.Stop()
 		j := *beside
-		j.Role, j.Remote = "tcp-source", p.innerA()
-		source := start(t, p.b, j)
-		defer source.stop()
+		j.Remote = p.innerA()
+		source := load.Start(p.b, load.TCPSource, j)
+		defer source.Stop()
 		time.Sleep(warmUp)
-		before := sink.ask(t)
-		average := pinger.ask(t).milliseconds()
-		return []float64{average, sink.ask(t).since(before).gigabits()}
+		before := sink.Ask()
+		average := pinger.Ask().Milliseconds()
+		return []float64{average, sink.Ask().Since(before).Gigabits()}
 	}
 }
 
@@ -107,8 +108,8 @@ func reverse(run measurement) measurement {
 func overIPv6(run measurement) measurement {
 	return func(t lab.T, s *stand, length time.Duration) []float64 {
 		p := s.tunnel(t)
-		p.setFamily(t, true)
-		defer p.setFamily(t, false)
+		p.setFamily(true)
+		defer p.setFamily(false)
 		return run(t, s, length)
 	}
 }
@@ -137,11 +138,11 @@ const idlePeers = 10_000
 func resident(t lab.T, s *stand, _ time.Duration) []float64 {
 	h := lab.NewHost(t, "c")
 	defer h.Halt()
-	d := startDaemon(t, h, s.program, s.nice)
-	d.configure(t, idlers(idlePeers))
+	d := startDaemon(h, s.program, s.nice)
+	d.Set(idlers(idlePeers)...)
 	h.Must("ip link set wg0 up")
 	time.Sleep(3 * time.Second)
-	return []float64{float64(d.stat(t).Resident) * 1024 / 1e6}
+	return []float64{float64(d.Stat().Resident) * 1024 / 1e6}
 }
 
 func idlers(n int) []string {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"wgd/test/lab"
+	"wgd/test/load"
 )
 
 type options struct {
@@ -53,7 +54,7 @@ func ids() (list []string) {
 }
 
 func main() {
-	becomeSource()
+	load.Become()
 	lab.BecomeAgent()
 	o, err := parse()
 	if err == nil {
@@ -98,50 +99,12 @@ func measure(o options) error {
 			continue
 		}
 		var figures []figure
-		if err := bound(func(t lab.T) { figures = trial.run(t, o) }); err != nil {
+		if err := lab.Bound(func(t lab.T) { figures = trial.run(t, o) }); err != nil {
 			return fmt.Errorf("%s: %w", trial.id, err)
 		}
 		for _, f := range figures {
 			fmt.Printf("%-62s %s\n", f.what, f.value)
 		}
 	}
-	return nil
-}
-
-// stage is what a lab wants of a test, for a program: its first failure ends the
-// measurement as an error.
-type stage struct {
-	cleanups []func()
-	failed   error
-}
-
-// failure is what Fatalf throws and bound catches.
-type failure struct{ error }
-
-func (s *stage) Helper()                           {}
-func (s *stage) Name() string                      { return "scale" }
-func (s *stage) Failed() bool                      { return s.failed != nil }
-func (s *stage) Cleanup(f func())                  { s.cleanups = append(s.cleanups, f) }
-func (s *stage) Logf(string, ...any)               {}
-func (s *stage) Errorf(format string, args ...any) { s.failed = fmt.Errorf(format, args...) }
-func (s *stage) Fatalf(format string, args ...any) {
-	s.Errorf(format, args...)
-	panic(failure{s.failed})
-}
-
-// bound runs f on a stage and takes down what it built.
-func bound(f func(lab.T)) (err error) {
-	s := &stage{}
-	defer func() {
-		thrown := recover()
-		for _, cleanup := range slices.Backward(s.cleanups) {
-			cleanup()
-		}
-		err = s.failed
-		if _, ok := thrown.(failure); thrown != nil && !ok {
-			panic(thrown)
-		}
-	}()
-	f(s)
 	return nil
 }

@@ -1,68 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"strings"
 	"time"
 
 	"wgd/test/lab"
 )
-
-// daemon serves wg0 of a host.
-type daemon struct {
-	host *lab.Host
-	pid  int
-}
-
-func startDaemon(t lab.T, h *lab.Host) *daemon {
-	h.Must("LOG_LEVEL=error %s wg0 >/run/daemon.log 2>&1 || { cat /run/daemon.log >&2; false; }", lab.Ours)
-	pids := h.PIDs(lab.Ours)
-	if len(pids) != 1 {
-		t.Fatalf("host %s has %d processes named %s, not 1", h.Name, len(pids), lab.Ours)
-	}
-	return &daemon{h, pids[0]}
-}
-
-func (d *daemon) stat(t lab.T) lab.Stat {
-	s, err := d.host.Stat(d.pid)
-	if err != nil {
-		t.Fatalf("the daemon is gone: %v", err)
-	}
-	return s
-}
-
-// ask sends a request to the control socket, and reads the whole answer: how
-// many lines, and how long all took.
-func (d *daemon) ask(t lab.T, request string) (lines int, took time.Duration) {
-	begun := time.Now()
-	conn, err := net.Dial("unix", d.host.Path("/run/wireguard/wg0.sock"))
-	if err != nil {
-		t.Fatalf("the daemon's socket: %v", err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Minute))
-	if _, err := io.WriteString(conn, request); err != nil {
-		t.Fatalf("the daemon's socket: %v", err)
-	}
-	answer := bufio.NewScanner(conn)
-	for answer.Scan() && answer.Text() != "" {
-		lines++
-		if line := answer.Text(); strings.HasPrefix(line, "errno=") && line != "errno=0" {
-			t.Fatalf("the daemon refuses: %s", line)
-		}
-	}
-	if lines == 0 {
-		t.Fatalf("the daemon does not answer: %v", answer.Err())
-	}
-	return lines, time.Since(begun)
-}
 
 // randomKey is 32 bytes that nobody knows the private key of.
 func randomKey() [32]byte {
@@ -110,31 +58,31 @@ func file(n int) string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
-func (d *daemon) megabytes(t lab.T) string {
-	return fmt.Sprintf("%.1f MB", float64(d.stat(t).Resident)*1024/1e6)
+func megabytes(d *lab.Daemon) string {
+	return fmt.Sprintf("%.1f MB", float64(d.Stat().Resident)*1024/1e6)
 }
 
 // idleCPU watches the daemon while nothing is asked of it.
-func (d *daemon) idleCPU(t lab.T, o options) string {
-	before := d.stat(t).CPU
+func idleCPU(d *lab.Daemon, o options) string {
+	before := d.Stat().CPU
 	time.Sleep(o.idle)
-	used := d.stat(t).CPU - before
+	used := d.Stat().CPU - before
 	return fmt.Sprintf("%.2f %% of a core (%v in %v)", 100*used.Seconds()/o.idle.Seconds(), used, o.idle)
 }
 
 // manyPeers are configured in one request, read back, and left alone.
 func manyPeers(t lab.T, o options) (list []figure) {
 	h := lab.NewHost(t, "a")
-	d := startDaemon(t, h)
-	empty := d.stat(t).Resident
+	d := h.StartDaemon(lab.Ours)
+	empty := d.Stat().Resident
 	text := request(o.peers, true, "")
-	_, set := d.ask(t, text)
-	at := d.megabytes(t)
+	_, set := d.Ask(text)
+	at := megabytes(d)
 	h.Must("ip link set wg0 up")
 	time.Sleep(3 * time.Second)
-	settled := d.stat(t).Resident
-	_, read := d.ask(t, "get=1\n\n")
-	_, again := d.ask(t, text)
+	settled := d.Stat().Resident
+	_, read := d.Ask("get=1\n\n")
+	_, again := d.Ask(text)
 	time.Sleep(3 * time.Second)
 	name := fmt.Sprintf("%d peers, two prefixes each: ", o.peers)
 	return []figure{
@@ -144,15 +92,15 @@ func manyPeers(t lab.T, o options) (list []figure) {
 		{name + "resident at once", at},
 		{name + "resident 3 s later", fmt.Sprintf("%.1f MB", float64(settled)*1024/1e6)},
 		{name + "for each, without the empty daemon", fmt.Sprintf("%d bytes", (settled-empty)*1024/o.peers)},
-		{name + "resident after all this", d.megabytes(t)},
-		{name + "idle", d.idleCPU(t, o)},
+		{name + "resident after all this", megabytes(d)},
+		{name + "idle", idleCPU(d, o)},
 	}
 }
 
 // manyPeersByWg is the same by wireguard-tools' wg.
 func manyPeersByWg(t lab.T, o options) []figure {
 	h := lab.NewHost(t, "a")
-	d := startDaemon(t, h)
+	d := h.StartDaemon(lab.Ours)
 	if err := os.WriteFile(h.Path("/run/many.conf"), []byte(file(o.peers)), 0o600); err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -168,7 +116,7 @@ func manyPeersByWg(t lab.T, o options) []figure {
 		{name + "wg setconf", seconds(set.Took)},
 		{name + "wg show dump", seconds(show.Took)},
 		{name + "wgconfig show all", seconds(own.Took)},
-		{name + "resident after these", d.megabytes(t)},
+		{name + "resident after these", megabytes(d)},
 	}
 }
 
@@ -183,13 +131,13 @@ func manyKeepalives(t lab.T, o options) (list []figure) {
 			n = o.peers / 100
 		}
 		h := lab.NewHost(t, "a")
-		d := startDaemon(t, h)
-		d.ask(t, request(n, endpoint, "persistent_keepalive_interval=25\n"))
+		d := h.StartDaemon(lab.Ours)
+		d.Ask(request(n, endpoint, "persistent_keepalive_interval=25\n"))
 		// A wire at whose other end nobody listens.
 		h.Must("ip link add eth0 type veth peer name eth1 && ip addr add 198.51.100.1/24 dev eth0 && ip link set eth0 up && ip link set eth1 up")
 		h.Must("ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 dev eth0 && ip route add 192.0.2.0/24 via 198.51.100.2 && ip link set wg0 up")
 		time.Sleep(5 * time.Second)
-		list = append(list, figure{fmt.Sprintf(name, n), d.idleCPU(t, o)})
+		list = append(list, figure{fmt.Sprintf(name, n), idleCPU(d, o)})
 		h.Halt()
 	}
 	return list
@@ -199,8 +147,8 @@ func manyKeepalives(t lab.T, o options) (list []figure) {
 func manyPrefixes(t lab.T, o options) []figure {
 	const peers, each = 1000, 1000
 	h := lab.NewHost(t, "a")
-	d := startDaemon(t, h)
-	empty := d.stat(t).Resident
+	d := h.StartDaemon(lab.Ours)
+	empty := d.Stat().Resident
 	var b strings.Builder
 	b.WriteString("set=1\nlisten_port=1234\n")
 	for i := range peers {
@@ -214,10 +162,10 @@ func manyPrefixes(t lab.T, o options) []figure {
 			fmt.Fprintf(&b, "allowed_ip=%s\n", v4)
 		}
 	}
-	_, set := d.ask(t, b.String()+"\n")
+	_, set := d.Ask(b.String() + "\n")
 	time.Sleep(3 * time.Second)
-	settled := d.stat(t).Resident
-	_, read := d.ask(t, "get=1\n\n")
+	settled := d.Stat().Resident
+	_, read := d.Ask("get=1\n\n")
 	return []figure{
 		{"a million allowed IPs, half of them IPv6: set", seconds(set)},
 		{"a million allowed IPs: read", seconds(read)},

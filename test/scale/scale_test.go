@@ -1,19 +1,11 @@
 package main
 
 import (
-	"os"
 	"strings"
 	"testing"
 
 	"wgd/internal/uapi"
-	"wgd/test/lab"
 )
-
-func TestMain(m *testing.M) {
-	becomeSource()
-	lab.BecomeAgent()
-	os.Exit(m.Run())
-}
 
 // A request is what the daemon understands, and has what it is said to have:
 // no prefix twice, or peers would take them from one another.
@@ -34,29 +26,5 @@ func TestRequest(t *testing.T) {
 	}
 	if len(r.Change.Peers) != n || len(seen) != 2*n {
 		t.Errorf("%d peers, %d prefixes", len(r.Change.Peers), len(seen))
-	}
-}
-
-// What fails within a trial is its error, and everything is taken down.
-func TestBound(t *testing.T) {
-	down := 0
-	err := bound(func(t lab.T) {
-		t.Cleanup(func() { down++ })
-		t.Fatalf("no more %s", "hosts")
-	})
-	if err == nil || err.Error() != "no more hosts" || down != 1 {
-		t.Errorf("%v, %d taken down", err, down)
-	}
-	if err := bound(func(lab.T) {}); err != nil {
-		t.Error(err)
-	}
-}
-
-// A job that makes no sense is refused.
-func TestJobs(t *testing.T) {
-	for _, text := range []string{`{"Role":"nonsense"}`, `{`, `{"Role":"storm","Server":"no key"}`} {
-		if work(text) == nil {
-			t.Errorf("%s is accepted", text)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"crypto/rand"
@@ -22,7 +22,7 @@ import (
 // share one socket. Asked, it waits until every peer has a session that the
 // daemon has used, or nothing happens any more; it says how many have one, and
 // when the last one got it.
-func responders(j job) (func() (reading, error), error) {
+func responders(j Job) (func() (Reading, error), error) {
 	peers, err := j.Crowd.members()
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (a *audience) use(index int) {
 	}
 	a.used[index] = true
 	a.count++
-	a.last = now()
+	a.last = Now()
 	select {
 	case <-a.slots:
 	default:
@@ -205,21 +205,21 @@ func (a *audience) fail(err error) {
 }
 
 // wait waits for the end and says what was done until then.
-func (a *audience) wait() (reading, error) {
+func (a *audience) wait() (Reading, error) {
 	const silence = 6 * time.Second // a lost message is sent again after 5
-	for began := now(); ; {
+	for began := Now(); ; {
 		select {
 		case err := <-a.failed:
-			return reading{}, err
+			return Reading{}, err
 		case <-time.After(5 * time.Millisecond):
 		}
 		a.mu.Lock()
-		r := reading{Packets: uint64(a.count), Nanoseconds: a.last}
+		r := Reading{Packets: uint64(a.count), Nanoseconds: a.last}
 		a.mu.Unlock()
 		if int(r.Packets) == len(a.peers) {
 			return r, nil
 		}
-		if now()-max(began, r.Nanoseconds) > int64(silence) {
+		if Now()-max(began, r.Nanoseconds) > int64(silence) {
 			if 10*int(r.Packets) < 9*len(a.peers) {
 				return r, fmt.Errorf("%d of %d peers have a session", r.Packets, len(a.peers))
 			}

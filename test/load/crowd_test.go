@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bytes"
@@ -16,14 +16,14 @@ import (
 )
 
 // newDaemon is the private key that a crowd talks to, and a crowd that does.
-func newDaemon(t *testing.T, peers int) (*noise.Static, *crowd) {
+func newDaemon(t *testing.T, peers int) (*noise.Static, *Crowd) {
 	t.Helper()
 	private, err := key.GeneratePrivate(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := noise.NewStatic(private)
-	return s, &crowd{Seed: 5, Peers: peers, Daemon: s.Public().Hex()}
+	return s, &Crowd{Seed: 5, Peers: peers, Daemon: s.Public().Hex()}
 }
 
 // What the crowd initiates passes every check of a responder: mac1, the key of
@@ -35,7 +35,7 @@ func TestInitiations(t *testing.T) {
 		t.Fatal(len(messages), err)
 	}
 	checker := cookie.NewChecker(daemon.Public(), rand.Reader)
-	publics, last := c.publics(), map[key.Public]wire.TAI64N{}
+	publics, last := c.Publics(), map[key.Public]wire.TAI64N{}
 	for i, text := range messages {
 		msg, ok := wire.DecodeInitiation(text)
 		if !ok || msg.Sender != uint32(i) || !checker.CheckMAC1(text) {
@@ -122,11 +122,12 @@ func TestVolley(t *testing.T) {
 	for i := range count {
 		messages = append(messages, (&wire.Initiation{Sender: uint32(i)}).AppendTo(nil))
 	}
-	r, err := volley(conn, messages)
-	if err != nil || r.Packets != count-count/every || r.Nanoseconds <= 0 {
+	v := volley{conn: conn, messages: messages}
+	err = v.fly()
+	if r := v.soFar(); err != nil || r.Packets != count-count/every || r.Lost != count/every || v.last == 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if _, err := volley(conn, [][]byte{bytes.Repeat([]byte{0xff}, 8)}); err == nil {
+	if err := (&volley{conn: conn, messages: [][]byte{bytes.Repeat([]byte{0xff}, 8)}}).fly(); err == nil {
 		t.Error("no answer at all is no error")
 	}
 }
@@ -149,7 +150,7 @@ func TestPeerOf(t *testing.T) {
 	if peer, ok := peerOf(info); !ok || peer != 2<<8|5 {
 		t.Error(peer, ok)
 	}
-	if got := endpoint(2<<8 | 5); got != "198.18.2.5:5002" {
+	if got := Endpoint(2<<8 | 5); got != "198.18.2.5:5002" {
 		t.Error(got)
 	}
 	if _, ok := peerOf(nil); ok {

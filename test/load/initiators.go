@@ -1,0 +1,156 @@
+package load
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wgd/internal/cookie"
+	"wgd/internal/noise"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// initiators plays peers that initiate. All messages are made before it is
+// ready; asked, it sends them, each as soon as there are few enough without an
+// answer, and says how many were answered in what time.
+func initiators(j Job) (func() (Reading, error), error) {
+	v, err := newVolley(j)
+	if err != nil {
+		return nil, err
+	}
+	return func() (Reading, error) {
+		began := Now()
+		err := v.fly()
+		r := v.soFar()
+		r.Nanoseconds = v.last - began
+		return r, err
+	}, nil
+}
+
+// storm is the same for one who looks at something else meanwhile: the first
+// question begins it.
+func storm(j Job) (func() (Reading, error), error) {
+	v, err := newVolley(j)
+	if err != nil {
+		return nil, err
+	}
+	var begin sync.Once
+	failed := make(chan error, 1)
+	return func() (Reading, error) {
+		begin.Do(func() {
+			go func() {
+				if err := v.fly(); err != nil {
+					failed <- err
+				}
+			}()
+		})
+		select {
+		case err := <-failed:
+			return Reading{}, err
+		default:
+			return v.soFar(), nil
+		}
+	}, nil
+}
+
+// volley is many initiations to one daemon.
+type volley struct {
+	conn           net.Conn
+	messages       [][]byte // the sender index of each is its place
+	answered, lost atomic.Uint64
+	last           int64 // when the last answer came
+}
+
+func newVolley(j Job) (*volley, error) {
+	messages, err := initiations(j.Crowd, j.Count)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.Dial("udp", j.Remote)
+	if err != nil {
+		return nil, err
+	}
+	return &volley{conn: conn, messages: messages}, nil
+}
+
+func (v *volley) soFar() Reading {
+	return Reading{Packets: v.answered.Load(), Lost: v.lost.Load(), Nanoseconds: Now()}
+}
+
+// initiations makes so many messages to the daemon, from each peer in turn.
+func initiations(c *Crowd, count int) ([][]byte, error) {
+	peers, err := c.members()
+	if err != nil {
+		return nil, err
+	}
+	daemon, err := key.ParsePublicHex(c.Daemon)
+	if err != nil {
+		return nil, err
+	}
+	stamps := make([]wire.TAI64N, count/len(peers)+1)
+	stamps[0] = wire.StampAt(time.Now())
+	for i := range stamps[1:] {
+		stamps[i+1] = stamps[i].Next()
+	}
+	messages, errs := make([][]byte, count), make([]error, count)
+	inParallel(count, func(i int) {
+		p := peers[i%len(peers)]
+		var ephemeral [32]byte
+		rand.Read(ephemeral[:])
+		msg, _, err := noise.CreateInitiation(p.static, p.daemon, &ephemeral, uint32(i), stamps[i/len(peers)])
+		if err != nil {
+			errs[i] = err
+			return
+		}
+		maker := cookie.NewMaker(daemon)
+		messages[i] = msg.AppendTo(nil)
+		maker.AddMACs(1, messages[i])
+	})
+	return messages, errors.Join(errs...)
+}
+
+// fly sends the messages and counts the responses. It is an error if less than
+// nine of ten are answered.
+func (v *volley) fly() error {
+	buf := make([]byte, 2048)
+	next, flying, cookies, answered := 0, 0, 0, make([]bool, len(v.messages))
+	for next < len(v.messages) || flying > 0 {
+		for ; flying < inFlight && next < len(v.messages); next++ {
+			if _, err := v.conn.Write(v.messages[next]); err != nil {
+				return err
+			}
+			flying++
+		}
+		v.conn.SetReadDeadline(time.Now().Add(patience))
+		n, err := v.conn.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			v.lost.Add(uint64(flying))
+			flying = 0
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if kind, _ := wire.TypeOf(buf[:n]); kind == wire.TypeCookieReply {
+			cookies++
+		}
+		msg, ok := wire.DecodeResponse(buf[:n])
+		if !ok || int(msg.Receiver) >= len(v.messages) || answered[msg.Receiver] {
+			continue
+		}
+		answered[msg.Receiver] = true
+		flying = max(0, flying-1)
+		v.last = Now()
+		v.answered.Add(1)
+	}
+	if n := v.answered.Load(); 10*int(n) < 9*len(v.messages) {
+		return fmt.Errorf("%d of %d initiations were answered, and %d with a cookie", n, len(v.messages), cookies)
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package load
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/aead"
+	"wgd/internal/cookie"
+	"wgd/internal/noise"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+const (
+	// retransmission is when a peer without an answer initiates again, and jitter
+	// what is added to it at most (§6.4).
+	retransmission = 5 * time.Second
+	jitter         = 333 * time.Millisecond
+	// always is the time for cookies: none gets old here.
+	always = 1
+)
+
+// reconnect plays peers who lost their sessions in one moment, the one in which
+// it is first asked: all initiate, keep the cookie that they may get, and
+// initiate again after the time that the protocol gives, until they have a
+// session and have used it. It answers at once, with how many of them have.
+func reconnect(j Job) (func() (Reading, error), error) {
+	members, err := j.Crowd.members()
+	if err != nil {
+		return nil, err
+	}
+	daemon, err := key.ParsePublicHex(j.Crowd.Daemon)
+	if err != nil {
+		return nil, err
+	}
+	r := &returning{peers: make([]returner, len(members))}
+	if r.daemon, err = netip.ParseAddrPort(j.Remote); err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(members))
+	inParallel(len(members), func(i int) {
+		r.peers[i] = returner{member: members[i], macs: cookie.NewMaker(daemon)}
+		errs[i] = r.peers[i].initiate(i)
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: crowdPort}); err != nil {
+		return nil, err
+	}
+	if err := askForDestinations(r.conn); err != nil {
+		return nil, err
+	}
+	var begin sync.Once
+	failed := make(chan error, 1)
+	return func() (Reading, error) {
+		begin.Do(func() { go func() { failed <- r.run() }() })
+		select {
+		case err := <-failed:
+			return Reading{}, err
+		default:
+			return Reading{Packets: r.done.Load(), Lost: r.again.Load(), Nanoseconds: Now()}, nil
+		}
+	}, nil
+}
+
+// returning are the peers at work.
+type returning struct {
+	peers       []returner
+	daemon      netip.AddrPort
+	conn        *net.UDPConn
+	done, again atomic.Uint64 // who have used a session; initiations after the first ones
+}
+
+// returner is one of them.
+type returner struct {
+	member
+	macs    cookie.Maker
+	pending *noise.Handshake // nil: it has a session
+	msg     []byte           // the initiation
+	due     time.Time        // when to initiate again
+}
+
+// initiate makes the next initiation of a peer.
+func (p *returner) initiate(index int) error {
+	var ephemeral [32]byte
+	rand.Read(ephemeral[:])
+	msg, pending, err := noise.CreateInitiation(p.static, p.daemon, &ephemeral, uint32(index), wire.StampAt(time.Now()))
+	if err != nil {
+		return err
+	}
+	p.pending, p.msg = pending, msg.AppendTo(nil)
+	p.macs.AddMACs(always, p.msg)
+	return nil
+}
+
+// run never ends without an error.
+func (r *returning) run() error {
+	for i := range r.peers {
+		if err := r.send(i); err != nil {
+			return err
+		}
+	}
+	const step = 20 * time.Millisecond // how exactly times are kept
+	buf, oob := make([]byte, 2048), make([]byte, 128)
+	for looked := time.Now(); ; {
+		r.conn.SetReadDeadline(time.Now().Add(step))
+		n, oobn, _, _, err := r.conn.ReadMsgUDPAddrPort(buf, oob)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if peer, ok := peerOf(oob[:oobn]); err == nil && ok && peer < len(r.peers) {
+			if err := r.receive(peer, buf[:n]); err != nil {
+				return fmt.Errorf("peer %d: %w", peer, err)
+			}
+		}
+		if time.Since(looked) >= step {
+			looked = time.Now()
+			if err := r.retransmit(looked); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// retransmit has those initiate again whose time has come.
+func (r *returning) retransmit(now time.Time) error {
+	for i := range r.peers {
+		if p := &r.peers[i]; p.pending != nil && now.After(p.due) {
+			r.again.Add(1)
+			if err := errors.Join(p.initiate(i), r.send(i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// send sends a peer's initiation.
+func (r *returning) send(peer int) error {
+	p := &r.peers[peer]
+	p.due = time.Now().Add(retransmission + time.Duration(peer)*time.Millisecond%jitter)
+	return r.write(peer, p.msg)
+}
+
+// write sends a datagram from the address of a peer.
+func (r *returning) write(peer int, msg []byte) error {
+	from := netip.MustParseAddrPort(Endpoint(peer)).Addr().As4()
+	_, _, err := r.conn.WriteMsgUDPAddrPort(msg, unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: from}), r.daemon)
+	return err
+}
+
+// receive is what a peer does with a datagram: it keeps a cookie, and uses the
+// session that a response gives it.
+func (r *returning) receive(peer int, msg []byte) error {
+	p := &r.peers[peer]
+	switch kind, _ := wire.TypeOf(msg); kind {
+	case wire.TypeCookieReply:
+		p.macs.Consume(always, msg)
+	case wire.TypeResponse:
+		response, ok := wire.DecodeResponse(msg)
+		if !ok || p.pending == nil {
+			return nil
+		}
+		send, _, err := p.pending.ConsumeResponse(p.static, nil, &response)
+		if err != nil {
+			return nil // to an initiation before the last one
+		}
+		p.pending = nil
+		r.done.Add(1)
+		return r.write(peer, keepalive(response.Sender, &send))
+	}
+	return nil
+}
+
+// keepalive is a session's first message, without content.
+func keepalive(index uint32, send *[32]byte) []byte {
+	var k aead.Key
+	k.Set(send)
+	msg := make([]byte, aead.MinSize)
+	wire.PutDataHeader(msg, index, 0)
+	k.Seal(msg, []aead.Packet{{Len: aead.MinSize}}, 0)
+	return msg
+}
