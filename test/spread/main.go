@@ -16,28 +16,31 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"wgd/test/lab"
 )
 
-// roleEnv has what a process on a simulated host is to do.
-const roleEnv = "WGD_SPREAD_ROLE"
-
-// task is one process's.
+// task is what a process on a simulated host is to do, in its role.
 type task struct {
-	Role    string  // tunnel, sink, load or source
 	Width   int     // goroutines; 0: as it decides
 	Gbit    float64 // a second, for load and source
 	Seconds float64
 	Trains  int // that source seals beforehand
 	Steps   bool
+}
+
+// crew has the roles of such processes. The tunnel is what is measured, when it
+// is asked; the others need not be asked.
+var crew = lab.Crew[task, result]{
+	"tunnel": task.tunnel,
+	"sink":   task.sink,
+	"load":   task.load,
+	"source": task.source,
 }
 
 // result is what the tunnel has seen, between two looks.
@@ -51,18 +54,7 @@ type result struct {
 }
 
 func main() {
-	if text := os.Getenv(roleEnv); text != "" {
-		var t task
-		err := json.Unmarshal([]byte(text), &t)
-		if err == nil {
-			err = t.run()
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "spread:", t.Role+":", err)
-			os.Exit(1)
-		}
-		return
-	}
+	crew.Become()
 	lab.BecomeAgent()
 	run := measure
 	if len(os.Args) > 1 && os.Args[1] == "simulate" {
@@ -96,7 +88,7 @@ func measure() error {
 			if err != nil {
 				return err
 			}
-			r, err := one(*way, task{Role: "tunnel", Width: width, Seconds: *seconds, Steps: *timed}, *rate)
+			r, err := one(*way, task{Width: width, Seconds: *seconds, Steps: *timed}, *rate)
 			if err != nil {
 				return err
 			}
@@ -117,81 +109,24 @@ func measure() error {
 }
 
 // one measures once, on hosts of its own.
-func one(way string, tunnel task, rate float64) (r result, err error) {
-	s := &stage{}
-	defer s.end()
-	defer func() {
-		if p := recover(); p != nil {
-			text, ok := p.(failure)
-			if !ok {
-				panic(p)
-			}
-			err = text
+func one(way string, t task, rate float64) (r result, err error) {
+	err = lab.Bound(func(stage lab.T) {
+		a, b := lab.Pair(stage)
+		tunnel := crew.Start(a, "tunnel", t)
+		defer tunnel.Stop()
+		offered := task{Gbit: rate, Seconds: t.Seconds + 3}
+		if way == "out" {
+			sink := crew.Start(b, "sink", task{})
+			defer sink.Stop()
+			a.Must("ping -c 1 -W 1 %s >/dev/null; true", inner(2)) // begins the handshake
+			load := crew.Start(a, "load", offered)
+			defer load.Stop()
+		} else {
+			offered.Trains = int(offered.Seconds * rate * 1e9 / 8 / trainSize)
+			source := crew.Start(b, "source", offered)
+			defer source.Stop()
 		}
-	}()
-	a, b := lab.Pair(s)
-	seconds := tunnel.Seconds
-	start(a, tunnel)
-	ready(a, "tunnel")
-	if way == "out" {
-		start(b, task{Role: "sink"})
-		ready(b, "sink")
-		a.Must("ping -c 1 -W 1 10.9.0.2 >/dev/null; true") // begins the handshake
-		start(a, task{Role: "load", Gbit: rate, Seconds: seconds + 3})
-	} else {
-		start(b, task{Role: "source", Gbit: rate, Seconds: seconds + 3, Trains: int((seconds + 3) * rate * 1e9 / 8 / trainSize)})
-		lab.Until(s, time.Minute, "what is to be received is sealed", func() (bool, string) { return b.Exists("/run/source.ready"), log(b, "source") })
-	}
-	lab.Until(s, time.Minute, "the measurement", func() (bool, string) { return a.Exists("/run/tunnel.json"), log(a, "tunnel") })
-	text, err := os.ReadFile(a.Path("/run/tunnel.json"))
-	if err != nil {
-		return r, err
-	}
-	return r, json.Unmarshal(text, &r)
-}
-
-func ready(h *lab.Host, role string) {
-	h.Must("for i in $(seq 100); do test -e /run/%s.ready && exit 0; sleep 0.1; done; cat /run/%s.log; exit 1", role, role)
-}
-
-func log(h *lab.Host, role string) string {
-	text, _ := os.ReadFile(h.Path("/run/" + role + ".log"))
-	return string(text)
-}
-
-// start starts a task on a host; it ends with the host.
-func start(h *lab.Host, t task) {
-	program, err := os.Executable()
-	if err != nil {
-		panic(failure(err.Error()))
-	}
-	text, err := json.Marshal(t)
-	if err != nil {
-		panic(failure(err.Error()))
-	}
-	h.Must("%s='%s' %s >/run/%s.log 2>&1 </dev/null &", roleEnv, text, program, t.Role)
-}
-
-// stage is a lab.T for a program.
-type stage struct{ cleanups []func() }
-
-// failure ends a measurement.
-type failure string
-
-func (f failure) Error() string { return string(f) }
-
-func (s *stage) Helper()                           {}
-func (s *stage) Name() string                      { return "spread" }
-func (s *stage) Failed() bool                      { return false }
-func (s *stage) Cleanup(f func())                  { s.cleanups = append(s.cleanups, f) }
-func (s *stage) Logf(format string, args ...any)   { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-func (s *stage) Errorf(format string, args ...any) { s.Logf(format, args...) }
-func (s *stage) Fatalf(format string, args ...any) { panic(failure(fmt.Sprintf(format, args...))) }
-
-func (s *stage) end() {
-	for len(s.cleanups) > 0 {
-		last := s.cleanups[len(s.cleanups)-1]
-		s.cleanups = s.cleanups[:len(s.cleanups)-1]
-		last()
-	}
+		r = tunnel.Ask()
+	})
+	return r, err
 }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -39,22 +36,6 @@ const (
 )
 
 func cores() int { return runtime.NumCPU() }
-
-func (t task) run() error {
-	switch t.Role {
-	case "tunnel":
-		return t.tunnel()
-	case "sink":
-		return t.sink()
-	case "load":
-		return t.load()
-	case "source":
-		return t.source()
-	}
-	return errors.New("no such role")
-}
-
-func (t task) isReady() error { return os.WriteFile("/run/"+t.Role+".ready", nil, 0o600) }
 
 // secret is the private key of one end; this is no secret.
 func secret(n byte) key.Private {
@@ -93,11 +74,11 @@ func (w *widths) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// tunnel is what is measured.
-func (t task) tunnel() error {
+// tunnel is what is measured, once the load has begun.
+func (t task) tunnel() (func() (result, error), error) {
 	device, err := tun.Create("wg0", tun.Options{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	said := &widths{}
 	out, in := &watch{}, &watch{}
@@ -119,80 +100,83 @@ func (t task) tunnel() error {
 		Spread:   t.Width,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	line := "ip addr add 10.9.0.1/24 dev wg0 && ip link set wg0 mtu 1420 gso_max_size 61500 gso_max_segs 45 up"
 	if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", line, err, out)
+		return nil, fmt.Errorf("%s: %w: %s", line, err, out)
 	}
-	if err := t.isReady(); err != nil {
-		return err
-	}
+	return func() (result, error) {
+		r, err := t.measure(e)
+		r.Widths, r.Out, r.In = said.list, out.steps(), in.steps()
+		return r, err
+	}, nil
+}
+
+// measure waits until the load arrives and has settled, and measures.
+func (t task) measure(e *engine.Engine) (r result, err error) {
+	const patience = time.Minute
 	bytes := func() uint64 { p := e.Status().Peers[0]; return p.RxBytes + p.TxBytes }
-	for bytes() < 10*trainSize {
-		time.Sleep(time.Millisecond)
+	for asked := time.Now(); bytes() < 10*trainSize; time.Sleep(time.Millisecond) {
+		if time.Since(asked) > patience {
+			return r, fmt.Errorf("in %v %d bytes went through the tunnel: the load has not begun", patience, bytes())
+		}
 	}
 	time.Sleep(warmUp)
 	before, began := bytes(), time.Now()
 	cpuBefore, err := cpu.Read()
 	if err != nil {
-		return err
+		return r, err
 	}
 	time.Sleep(time.Duration(t.Seconds * float64(time.Second)))
-	after, took := bytes(), time.Since(began).Seconds()
+	r.Bytes, r.Seconds = bytes()-before, time.Since(began).Seconds()
 	cpuAfter, err := cpu.Read()
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(result{after - before, took, (cpuAfter.Own - cpuBefore.Own).Seconds(), (cpuAfter.Idle - cpuBefore.Idle).Seconds(), said.list, out.steps(), in.steps()})
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile("/run/tunnel.part", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename("/run/tunnel.part", "/run/tunnel.json")
+	r.Own, r.Idle = (cpuAfter.Own - cpuBefore.Own).Seconds(), (cpuAfter.Idle - cpuBefore.Idle).Seconds()
+	return r, err
 }
+
+// nothing is what a process answers that need not be asked.
+func nothing() (result, error) { return result{}, nil }
 
 // sink agrees on a session and goes away. What is sent to it from then on costs
 // nobody anything; the session lives for three minutes.
-func (t task) sink() error {
+func (t task) sink() (func() (result, error), error) {
 	e, err := open(2, 1, tun.NewFake("wg0", 1420), engine.World{
 		Listen: func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) },
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := t.isReady(); err != nil {
-		return err
-	}
-	for e.Status().Peers[0].LastHandshake.IsZero() {
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(50 * time.Millisecond)
-	e.Down()
-	return nil
+	go func() {
+		for e.Status().Peers[0].LastHandshake.IsZero() {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		e.Down()
+	}()
+	return nothing, nil
 }
 
 // load sends super-packets into the tunnel at its rate; the kernel drops what
 // does not fit into the interface's queue.
-func (t task) load() error {
+func (t task) load() (func() (result, error), error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: 9, Addr: inner(2).As4()}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, segment); err != nil {
-		return err
+		return nil, err
 	}
 	buf := make([]byte, trainSize)
-	return t.pace(func(int) bool { unix.Write(fd, buf); return true })
+	go t.pace(func(int) bool { unix.Write(fd, buf); return true })
+	return nothing, nil
 }
 
 // pace calls send at the rate, until the time is over or send says no.
-func (t task) pace(send func(i int) bool) error {
+func (t task) pace(send func(i int) bool) {
 	runtime.LockOSThread()
 	each := time.Duration(trainSize * 8 / t.Gbit)
 	began := time.Now()
@@ -201,10 +185,9 @@ func (t task) pace(send func(i int) bool) error {
 			time.Sleep(early)
 		}
 		if !send(i) {
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 // store keeps trains in place of sending them, once it is told to.
@@ -225,7 +208,7 @@ func (s *store) Send(b *batch.Batch) error {
 }
 
 // source seals what is to be received, then sends it.
-func (t task) source() error {
+func (t task) source() (func() (result, error), error) {
 	device := tun.NewFake("wg0", 1420)
 	sockets := &store{}
 	e, err := open(2, 1, device, engine.World{
@@ -236,7 +219,7 @@ func (t task) source() error {
 		},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	frame := superPacket()
 	for e.Status().Peers[0].TxBytes == 0 { // with data, so that a session begins
@@ -255,16 +238,14 @@ func (t task) source() error {
 	for last := -1; last != len(sockets.trains); time.Sleep(200 * time.Millisecond) {
 		last = len(sockets.trains)
 	}
-	if err := t.isReady(); err != nil {
-		return err
-	}
-	return t.pace(func(i int) bool {
+	go t.pace(func(i int) bool {
 		if i >= len(sockets.trains) {
 			return false
 		}
 		sockets.Pair.Send(&sockets.trains[i])
 		return true
 	})
+	return nothing, nil
 }
 
 // superPacket is UDP from the second end to the first, as the kernel would hand
