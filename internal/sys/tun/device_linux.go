@@ -28,6 +28,7 @@ type device struct {
 	in      transfer
 	buf     []byte
 	onRead  func(fd uintptr) bool
+	onTry   func(fd uintptr)
 	poll    unix.PollFd
 	onWait  func(fd uintptr) bool
 
@@ -47,6 +48,7 @@ type transfer struct {
 func newDevice(fd int, caps Caps) (*device, error) {
 	d := &device{caps: caps}
 	d.onRead, d.onWait, d.onWrite = d.readNow, d.readable, d.writeNow
+	d.onTry = func(fd uintptr) { d.readNow(fd) }
 	d.file = os.NewFile(uintptr(fd), driver)
 	conn, err := d.file.SyscallConn()
 	if err != nil {
@@ -86,7 +88,12 @@ func (d *device) read(b []byte, wait bool) (int, error) {
 		skip = HeaderSize
 	}
 	d.buf, d.in = b[skip:], transfer{wait: wait}
-	err := d.conn.Read(d.onRead)
+	var err error
+	if wait {
+		err = d.conn.Read(d.onRead)
+	} else {
+		err = d.conn.Control(d.onTry) // also beside Wait
+	}
 	d.buf = nil
 	if err := d.verdict(err, d.in.errno); err != nil {
 		return 0, err
@@ -106,8 +113,6 @@ func (d *device) readNow(fd uintptr) bool {
 }
 
 func (d *device) Wait() error {
-	d.reading.Lock()
-	defer d.reading.Unlock()
 	if err := d.conn.Read(d.onWait); err != nil {
 		return d.verdict(err, 0)
 	}

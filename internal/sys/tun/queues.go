@@ -7,7 +7,8 @@ type Queue interface {
 	Read(b []byte) (n int, err error)
 	TryRead(b []byte) (n int, ok bool, err error)
 	// Wait waits until TryRead may bring a packet or an error, os.ErrClosed
-	// after Close; it reads nothing.
+	// after Close; it reads nothing. It is for one goroutine at a time, beside
+	// others that read.
 	Wait() error
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -16,40 +17,82 @@ import (
 // never sleeps, made by a callback that was allocated once; everything the
 // kernel reads or writes lies in the conn or in a receiver.
 type conn struct {
-	socket *descriptor
-	v4     bool
-	caps   Caps
-	gso    atomic.Bool
-	mark   atomic.Uint32
-	closed atomic.Bool
-	calls  calls
+	socket  *descriptor
+	v4      bool
+	options Options
+	caps    Caps
+	gso     atomic.Bool
+	mark    atomic.Uint32
+	closed  atomic.Bool
+	calls   calls
 
 	rx *receiver // of Recv
+	tx *sender   // of Send
 
-	sending sync.Mutex
-	tx      sender
-	onSend  func(uintptr) bool
-	onPlain func(uintptr) bool
+	poll   unix.PollFd
+	onWait func(uintptr) bool
+
+	mu      sync.Mutex
+	senders []*sender // tx and all others
+	group   group
 }
 
-func newConn(fd int, v4 bool, mark uint32, caps Caps) (*conn, error) {
-	c := &conn{v4: v4, caps: caps, calls: kernel}
+func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
+	c := &conn{v4: v4, options: o, caps: caps, calls: kernel}
 	c.gso.Store(caps.GSO)
-	c.mark.Store(mark)
-	c.onSend, c.onPlain = c.sendNow, c.plainNow
+	c.mark.Store(o.Mark)
+	c.onWait = c.readable
 	c.rx = newReceiver(c)
-	c.tx.init()
 	socket, err := newDescriptor(fd)
 	if err != nil {
 		return nil, fmt.Errorf("cannot wait for a UDP socket: %w", err)
 	}
 	c.socket = socket
+	c.tx = newSender(c, &socket.out)
+	c.senders = []*sender{c.tx}
 	return c, nil
 }
 
 func (c *conn) Recv(bs []batch.Batch) (int, error) { return c.rx.Recv(bs) }
 
 func (c *conn) NewReceiver() Receiver { return newReceiver(c) }
+
+func (c *conn) Send(b *batch.Batch) error { return c.tx.Send(b) }
+
+func (c *conn) NewSender() (Sender, error) {
+	out, err := c.socket.another()
+	if err != nil {
+		return nil, err
+	}
+	s := newSender(c, out)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.senders = append(c.senders, s)
+	return s, nil
+}
+
+func (c *conn) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.senders {
+		s.forget()
+	}
+}
+
+func (c *conn) Wait() error {
+	if err := c.socket.read(c.onWait); err != nil {
+		return c.pollError(err)
+	}
+	return nil
+}
+
+// readable reports whether a receive would not wait.
+func (c *conn) readable(uintptr) bool {
+	var atOnce unix.Timespec
+	c.poll = unix.PollFd{Fd: int32(c.socket.fd), Events: unix.POLLIN}
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&c.poll)), 1, uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
+	return errno == 0 && n > 0
+}
 
 func (c *conn) pollError(err error) error {
 	if c.closed.Load() {
@@ -64,7 +107,18 @@ func (c *conn) Caps() Caps {
 	return caps
 }
 
+// SetMark changes it on all sockets of the group.
 func (c *conn) SetMark(mark uint32) error {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	err := c.setMark(mark)
+	for _, s := range c.group.siblings {
+		err = errors.Join(err, s.setMark(mark))
+	}
+	return err
+}
+
+func (c *conn) setMark(mark uint32) error {
 	if c.mark.Load() == mark {
 		return nil // so that 0 needs no privilege
 	}
@@ -79,11 +133,12 @@ func (c *conn) SetMark(mark uint32) error {
 	return err
 }
 
+// Close closes the socket, and before it those that were opened beside it.
 func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	return c.socket.close()
+	return errors.Join(c.group.close(), c.socket.close())
 }
 
 // port is the one the socket is bound to.

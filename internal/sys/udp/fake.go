@@ -140,9 +140,12 @@ type FakeConn struct {
 	dropped int
 	forgot  int
 	onSend  func(b *batch.Batch) (take int, err error)
+
+	siblings     []*FakeConn
+	concentrated bool
 }
 
-var _ Conn = (*FakeConn)(nil)
+var _ MultiSocket = (*FakeConn)(nil)
 
 // OnSend is asked before each Send: only the first take datagrams of the train
 // leave (a negative number: all), and Send returns err, like a kernel that
@@ -191,17 +194,6 @@ func (c *FakeConn) Recv(bs []batch.Batch) (int, error) {
 	}
 	return c.drain(bs, 1)
 }
-
-// TryRecv is Receiver's: a FakeConn lends no buffers, so it is its own.
-func (c *FakeConn) TryRecv(bs []batch.Batch) (int, error) {
-	if isClosed(c.closed) {
-		return 0, os.ErrClosed
-	}
-	return c.drain(bs, 0)
-}
-
-// NewReceiver is Shareable's.
-func (c *FakeConn) NewReceiver() Receiver { return c }
 
 // drain receives what waits behind the first n.
 func (c *FakeConn) drain(bs []batch.Batch, n int) (int, error) {
@@ -298,7 +290,7 @@ func (c *FakeConn) put(b batch.Batch) {
 		b.Stride = len(b.Data)
 	}
 	select {
-	case c.queue <- b:
+	case c.choose(b.Remote.Remote).queue <- b:
 	default:
 		c.dropped++
 	}
@@ -320,6 +312,9 @@ func (c *FakeConn) Close() error {
 	defer c.host.net.mu.Unlock()
 	if !isClosed(c.closed) {
 		close(c.closed)
+		for _, sibling := range c.siblings {
+			close(sibling.closed)
+		}
 		delete(c.host.conns, c.local)
 	}
 	return nil

@@ -93,3 +93,52 @@ func TestFakePortsAndClose(t *testing.T) {
 		t.Fatal("the port stayed taken:", err)
 	}
 }
+
+// A FakeConn with siblings does as the kernel: who sends keeps his socket, and
+// what waits in one that is closed is lost.
+func TestFakeSockets(t *testing.T) {
+	n := NewNet()
+	p := fakePair(t, n.Host(addrA), 1000, Options{})
+	c := p.V4.(*FakeConn)
+	inject := func() {
+		for port := range uint16(50) {
+			c.Inject(batch.Batch{Data: []byte{1}, Stride: 1, Remote: wire.NewEndpoint(netip.AddrPortFrom(addrB, 1+port), addrA, 1)})
+		}
+	}
+	take := func(i int) (count int) {
+		bs := make([]batch.Batch, 1)
+		for {
+			got, err := c.Socket(i).NewReceiver().TryRecv(bs)
+			if count += got; got == 0 || err != nil {
+				return count
+			}
+		}
+	}
+	if c.SetSockets(0) == nil || c.SetSockets(3) != nil || c.Sockets() != 3 {
+		t.Fatal("SetSockets")
+	}
+	inject()
+	before := [3]int{take(0), take(1), take(2)}
+	inject()
+	if after := [3]int{take(0), take(1), take(2)}; after != before || before[2] == 0 || before[0]+before[1]+before[2] != 50 {
+		t.Errorf("%v, then %v", before, after)
+	}
+	inject()
+	last := c.Socket(2)
+	if c.SetSockets(2); c.Dropped() != before[2] || take(0) != before[0] || take(1) != before[1] {
+		t.Errorf("%d dropped", c.Dropped())
+	}
+	if _, err := last.NewReceiver().TryRecv(make([]batch.Batch, 1)); err != os.ErrClosed {
+		t.Error(err)
+	}
+	if c.Concentrate(); take(0) != 0 {
+		t.Error("there is something")
+	}
+	if inject(); take(0) != 50 {
+		t.Error("not concentrated")
+	}
+	p.Close()
+	if err := last.Wait(); err != os.ErrClosed {
+		t.Error(err)
+	}
+}

@@ -3,6 +3,7 @@ package udp
 import (
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,10 @@ type descriptor struct {
 	fd  int
 	in  watch
 	out watch
+
+	mu     sync.Mutex
+	more   []*watch // for writing, one for each sender but the first
+	closed bool
 }
 
 // watch is an epoll descriptor on Go's poller.
@@ -66,16 +71,34 @@ func newWatch(fd int, events uint32) (w watch, err error) {
 // returns true.
 func (d *descriptor) read(f func(uintptr) bool) error { return d.in.raw.Read(f) }
 
+// try calls f once, also while somebody else waits in read.
+func (d *descriptor) try(f func(uintptr)) error { return d.in.raw.Control(f) }
+
 // write calls f, and again whenever the socket has become writable after
 // blocked, until it returns true. An f that returns false calls blocked before.
-func (d *descriptor) write(f func(uintptr) bool) error { return d.out.raw.Read(f) }
+func (w *watch) write(f func(uintptr) bool) error { return w.raw.Read(f) }
 
 // blocked has the next writability reported, also if it is there already. What
 // was reported before is taken away, for nothing is reported twice.
-func (d *descriptor) blocked() {
+func (d *descriptor) blocked(out *watch) {
 	var old [1]unix.EpollEvent
-	unix.EpollWait(d.out.epoll, old[:], 0)
-	unix.EpollCtl(d.out.epoll, unix.EPOLL_CTL_MOD, d.fd, &unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLONESHOT})
+	unix.EpollWait(out.epoll, old[:], 0)
+	unix.EpollCtl(out.epoll, unix.EPOLL_CTL_MOD, d.fd, &unix.EpollEvent{Events: unix.EPOLLOUT | unix.EPOLLONESHOT})
+}
+
+// another is one more watch for writing.
+func (d *descriptor) another() (*watch, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, os.ErrClosed
+	}
+	w, err := newWatch(d.fd, unix.EPOLLONESHOT)
+	if err != nil {
+		return nil, err
+	}
+	d.more = append(d.more, &w)
+	return &w, nil
 }
 
 // control calls f with the socket.
@@ -86,5 +109,12 @@ func (d *descriptor) control(f func(fd int)) error {
 // close ends all calls and waits for those under way, so that nobody can meet
 // another file under the number of the socket.
 func (d *descriptor) close() error {
-	return errors.Join(d.in.file.Close(), d.out.file.Close(), unix.Close(d.fd))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	errs := []error{d.in.file.Close(), d.out.file.Close()}
+	for _, w := range d.more {
+		errs = append(errs, w.file.Close())
+	}
+	return errors.Join(append(errs, unix.Close(d.fd))...)
 }

@@ -15,6 +15,7 @@ import (
 type receiver struct {
 	conn   *conn
 	onRecv func(uintptr) bool
+	onTry  func(uintptr)
 
 	mu    sync.Mutex
 	wait  bool   // on EAGAIN, let the poller wait and call again
@@ -47,6 +48,7 @@ const maxSoft = 100
 func newReceiver(c *conn) *receiver {
 	r := &receiver{conn: c}
 	r.onRecv = r.recvNow
+	r.onTry = func(fd uintptr) { r.recvNow(fd) }
 	return r
 }
 
@@ -64,7 +66,7 @@ func (r *receiver) receive(bs []batch.Batch, wait bool) (int, error) {
 	}
 	for soft := 0; ; soft++ {
 		r.prepare(depth)
-		if err := r.conn.socket.read(r.onRecv); err != nil {
+		if err := r.call(); err != nil {
 			return 0, r.conn.pollError(err)
 		}
 		if r.spent = r.count; r.errno != 0 {
@@ -80,6 +82,13 @@ func (r *receiver) receive(bs []batch.Batch, wait bool) (int, error) {
 			return n, nil
 		}
 	}
+}
+
+func (r *receiver) call() error {
+	if r.wait {
+		return r.conn.socket.read(r.onRecv)
+	}
+	return r.conn.socket.try(r.onTry)
 }
 
 // isSoft: an ICMP error about something sent earlier, or a moment without

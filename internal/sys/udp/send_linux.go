@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -12,8 +13,14 @@ import (
 	"wgd/internal/batch"
 )
 
-// sender is the state of Send, under the lock sending.
+// sender is a way to send from a conn, with a lock and a state of its own.
 type sender struct {
+	conn    *conn
+	out     *watch
+	onSend  func(uintptr) bool
+	onPlain func(uintptr) bool
+
+	mu     sync.Mutex
 	limits limits
 	scopes scopes
 
@@ -33,24 +40,26 @@ type sender struct {
 	errno syscall.Errno
 }
 
-func (s *sender) init() {
-	s.limits, s.scopes = make(limits), make(scopes)
-	s.control = make([]byte, 0, controlSize)
+func newSender(c *conn, out *watch) *sender {
+	s := &sender{conn: c, out: out, limits: make(limits), scopes: make(scopes), control: make([]byte, 0, controlSize)}
+	s.onSend, s.onPlain = s.sendNow, s.plainNow
+	return s
 }
 
-func (c *conn) Send(b *batch.Batch) error {
+func (s *sender) Send(b *batch.Batch) error {
+	c := s.conn
 	if !b.Remote.IsValid() {
 		return ErrBadEndpoint
 	}
 	if is4(b.Remote.Remote.Addr()) != c.v4 {
 		return ErrNoFamily
 	}
-	c.sending.Lock()
-	defer c.sending.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if c.closed.Load() {
 		return os.ErrClosed
 	}
-	if err := c.address(b); err != nil {
+	if err := s.address(b); err != nil {
 		return err
 	}
 	t := train{rest: b.Data, stride: b.Stride, said: control{tos: b.TOS&^3 | b.ECN&3}}
@@ -62,12 +71,12 @@ func (c *conn) Send(b *batch.Batch) error {
 	}
 	t.segments = 1
 	if c.gso.Load() && len(t.rest) > t.stride {
-		t.segments = c.tx.limits.segments(b.Remote.Remote, t.stride)
+		t.segments = s.limits.segments(b.Remote.Remote, t.stride)
 	}
-	err := c.deliver(b, &t)
-	clear(c.tx.iovs[:c.tx.most]) // the caller's buffer is not kept alive
-	c.tx.most = 0
-	c.tx.iov.Base = nil
+	err := s.deliver(b, &t)
+	clear(s.iovs[:s.most]) // the caller's buffer is not kept alive
+	s.most = 0
+	s.iov.Base = nil
 	return err
 }
 
@@ -82,22 +91,22 @@ type train struct {
 
 // deliver sends until nothing is left. Each remedy is taken once, and what was
 // sent is not sent again.
-func (c *conn) deliver(b *batch.Batch, t *train) error {
+func (s *sender) deliver(b *batch.Batch, t *train) error {
 	var suspect syscall.Errno // what made us send singly
 	var refused int           // the number of datagrams that was refused
 	for {
-		tried, errno, err := c.push(t)
+		tried, errno, err := s.push(t)
 		switch {
 		case err != nil:
-			return c.pollError(err)
+			return s.conn.pollError(err)
 		case errno == 0:
-			c.learn(b, t, suspect, refused)
+			s.learn(b, t, suspect, refused)
 			if t.lost {
 				return ErrSourceGone
 			}
 			return nil
 		case tried > 1 && errno == unix.EIO: // B61: no checksum offload on the way out
-			c.gso.Store(false)
+			s.conn.gso.Store(false)
 			t.segments = 1
 		case tried > 1 && (errno == unix.EMSGSIZE || errno == unix.EINVAL):
 			suspect, refused = errno, tried
@@ -108,19 +117,19 @@ func (c *conn) deliver(b *batch.Batch, t *train) error {
 				suspect = 0 // it was about the source all along
 			}
 		default:
-			return c.failed(b, t, errno)
+			return s.failed(b, t, errno)
 		}
 	}
 }
 
 // learn lowers the size for the endpoint (B61), now that everything has
 // arrived in the other way.
-func (c *conn) learn(b *batch.Batch, t *train, suspect syscall.Errno, refused int) {
+func (s *sender) learn(b *batch.Batch, t *train, suspect syscall.Errno, refused int) {
 	switch suspect {
 	case unix.EMSGSIZE:
-		c.tx.limits.tooLong(b.Remote.Remote, t.stride)
+		s.limits.tooLong(b.Remote.Remote, t.stride)
 	case unix.EINVAL:
-		c.tx.limits.tooMany(b.Remote.Remote, refused)
+		s.limits.tooMany(b.Remote.Remote, refused)
 	}
 }
 
@@ -134,9 +143,9 @@ func sourceGone(errno syscall.Errno) bool {
 	return false
 }
 
-func (c *conn) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
+func (s *sender) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 	if zone := b.Remote.Remote.Addr().Zone(); zone != "" {
-		delete(c.tx.scopes, zone) // the interface may have come back with another number
+		delete(s.scopes, zone) // the interface may have come back with another number
 	}
 	if t.lost {
 		return errors.Join(ErrSourceGone, errno)
@@ -146,31 +155,30 @@ func (c *conn) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 
 // push sends as much as it can in the present way; tried is the number of
 // datagrams of the call that failed.
-func (c *conn) push(t *train) (tried int, errno syscall.Errno, err error) {
+func (s *sender) push(t *train) (tried int, errno syscall.Errno, err error) {
 	if t.segments > 1 {
-		return c.pushTrains(t)
+		return s.pushTrains(t)
 	}
-	return c.pushSingles(t)
+	return s.pushSingles(t)
 }
 
 // pushTrains has the kernel cut: one call for up to t.segments datagrams, as
 // far as one UDP datagram could carry them.
-func (c *conn) pushTrains(t *train) (tried int, errno syscall.Errno, err error) {
+func (s *sender) pushTrains(t *train) (tried int, errno syscall.Errno, err error) {
 	most := batch.MaxDatagram6
-	if c.v4 {
+	if s.conn.v4 {
 		most = batch.MaxDatagram4
 	}
 	most = min(t.segments, most/t.stride) * t.stride
 	if most <= t.stride {
-		return c.pushSingles(t)
+		return s.pushSingles(t)
 	}
-	s := &c.tx
 	said := t.said
 	said.stride = t.stride
-	s.control = appendControl(s.control[:0], c.v4, said)
+	s.control = appendControl(s.control[:0], s.conn.v4, said)
 	for len(t.rest) > t.stride {
 		part := t.rest[:min(most, len(t.rest))]
-		if err := c.pushMessage(part); err != nil {
+		if err := s.pushMessage(part); err != nil {
 			return 0, 0, err
 		}
 		if s.errno != 0 {
@@ -181,24 +189,22 @@ func (c *conn) pushTrains(t *train) (tried int, errno syscall.Errno, err error) 
 	if len(t.rest) == 0 {
 		return 0, 0, nil
 	}
-	return c.pushSingles(t) // one is no train
+	return s.pushSingles(t) // one is no train
 }
 
 // pushMessage sends one message with s.control; the result is in s.errno.
-func (c *conn) pushMessage(part []byte) error {
-	s := &c.tx
+func (s *sender) pushMessage(part []byte) error {
 	s.iov.Base = unsafe.SliceData(part)
 	s.iov.SetLen(len(part))
 	s.fill(&s.hdr, &s.iov)
-	return c.socket.write(c.onSend)
+	return s.out.write(s.onSend)
 }
 
 // pushSingles sends datagram by datagram, MaxSegments in a call.
-func (c *conn) pushSingles(t *train) (tried int, errno syscall.Errno, err error) {
-	s := &c.tx
-	s.control = appendControl(s.control[:0], c.v4, t.said)
+func (s *sender) pushSingles(t *train) (tried int, errno syscall.Errno, err error) {
+	s.control = appendControl(s.control[:0], s.conn.v4, t.said)
 	if len(t.rest) <= t.stride { // most often, beside a stream: an acknowledgement
-		if err := c.pushMessage(t.rest); err != nil {
+		if err := s.pushMessage(t.rest); err != nil {
 			return 0, 0, err
 		}
 		return 1, s.errno, nil
@@ -211,7 +217,7 @@ func (c *conn) pushSingles(t *train) (tried int, errno syscall.Errno, err error)
 			s.single(part)
 		}
 		for s.first < s.count { // B20: the kernel may stop short
-			if err := c.socket.write(c.onPlain); err != nil {
+			if err := s.out.write(s.onPlain); err != nil {
 				return 0, 0, err
 			}
 			if s.errno != 0 {
@@ -248,63 +254,61 @@ func (s *sender) fill(h *unix.Msghdr, iov *unix.Iovec) {
 	h.SetControllen(len(s.control))
 }
 
-func (c *conn) sendNow(uintptr) bool {
-	fd := uintptr(c.socket.fd)
-	s := &c.tx
+func (s *sender) sendNow(uintptr) bool {
+	fd := uintptr(s.conn.socket.fd)
 	for {
-		if _, s.errno = c.calls.sendmsg(fd, &s.hdr); s.errno != unix.EINTR {
-			return c.sentOrBlocked()
+		if _, s.errno = s.conn.calls.sendmsg(fd, &s.hdr); s.errno != unix.EINTR {
+			return s.sentOrBlocked()
 		}
 	}
 }
 
-func (c *conn) plainNow(uintptr) bool {
-	fd := uintptr(c.socket.fd)
-	s := &c.tx
+func (s *sender) plainNow(uintptr) bool {
+	fd := uintptr(s.conn.socket.fd)
 	for {
 		var n int
-		if n, s.errno = c.calls.sendmmsg(fd, s.hdrs[s.first:s.count]); s.errno == 0 {
+		if n, s.errno = s.conn.calls.sendmmsg(fd, s.hdrs[s.first:s.count]); s.errno == 0 {
 			s.first += n
 		}
 		if s.errno != unix.EINTR {
-			return c.sentOrBlocked()
+			return s.sentOrBlocked()
 		}
 	}
 }
 
 // sentOrBlocked: after EAGAIN, the socket is watched until it is writable.
-func (c *conn) sentOrBlocked() bool {
-	if c.tx.errno != unix.EAGAIN {
+func (s *sender) sentOrBlocked() bool {
+	if s.errno != unix.EAGAIN {
 		return true
 	}
-	c.socket.blocked()
+	s.conn.socket.blocked(s.out)
 	return false
 }
 
 // address writes the remote address and finds its scope (A54).
-func (c *conn) address(b *batch.Batch) error {
+func (s *sender) address(b *batch.Batch) error {
 	to := b.Remote.Remote
 	var scope uint32
 	if zone := to.Addr().Zone(); zone != "" {
 		var err error
-		if scope, err = c.scope(zone); err != nil {
+		if scope, err = s.scope(zone); err != nil {
 			return err
 		}
 	}
-	c.tx.namelen = c.tx.name.set(to, scope)
+	s.namelen = s.name.set(to, scope)
 	return nil
 }
 
-func (c *conn) scope(zone string) (uint32, error) {
-	if scope, ok := c.tx.scopes.known(zone); ok {
+func (s *sender) scope(zone string) (uint32, error) {
+	if scope, ok := s.scopes.known(zone); ok {
 		return scope, nil
 	}
 	var found struct {
 		scope uint32
 		ok    bool
 	}
-	if poll := c.socket.control(func(fd int) { found.scope, found.ok = c.tx.scopes.ask(fd, zone) }); poll != nil {
-		return 0, c.pollError(poll)
+	if poll := s.conn.socket.control(func(fd int) { found.scope, found.ok = s.scopes.ask(fd, zone) }); poll != nil {
+		return 0, s.conn.pollError(poll)
 	}
 	if !found.ok {
 		return 0, unix.ENODEV
@@ -312,8 +316,9 @@ func (c *conn) scope(zone string) (uint32, error) {
 	return found.scope, nil
 }
 
-func (c *conn) Forget() {
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	clear(c.tx.limits)
+// forget is Conn's Forget.
+func (s *sender) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.limits)
 }

@@ -71,9 +71,44 @@ type Receiver interface {
 
 // A Shareable is a Conn from which several goroutines may receive, each by a
 // Receiver of its own; every train comes to one of them. Its own Recv is one
-// more. They take turns: beside a Recv that waits, a TryRecv waits as well. The
-// buffers of a Receiver that is not used cost nothing.
+// more. They take turns where they wait. The buffers of a Receiver that is not
+// used cost nothing.
 type Shareable interface{ NewReceiver() Receiver }
+
+// A Sender is a way to send from a Conn that does not wait for other Senders:
+// Send is Conn's. It ends with its Conn.
+type Sender interface {
+	Send(b *batch.Batch) error
+}
+
+// A Socket is one of several on the same port.
+type Socket interface {
+	Shareable
+	// Wait waits until TryRecv may bring something or an error, os.ErrClosed
+	// after Close; it receives nothing. It is for one goroutine at a time.
+	Wait() error
+}
+
+// A MultiSocket is a Conn that can have others beside it, on its port and with
+// all its options, so that goroutines receive at once. The kernel chooses the
+// socket for a datagram by both its addresses and ports: all that one peer sends
+// from one address comes to the same one as long as the number of sockets is the
+// same. The Conn is the first of them; its Close, SetMark and Forget are for all.
+type MultiSocket interface {
+	Conn
+	Socket
+	NewSender() (Sender, error)
+	// Socket is the one of number i; 0 is the Conn itself.
+	Socket(i int) Socket
+	// SetSockets has n of them, by opening or closing the last, and ends
+	// Concentrate. Most senders move to another socket when n changes. What waits
+	// in one that is closed is lost: receive it before. Calls of SetSockets and
+	// Concentrate must not overlap. On an error, there is another number of them.
+	SetSockets(n int) error
+	// Concentrate has all datagrams come to the first socket, and reports whether
+	// the kernel does that.
+	Concentrate() bool
+}
 
 // A Pair is the sockets of both families on one port. Either may be nil where
 // the host lacks the family, but not both (A53, B21).

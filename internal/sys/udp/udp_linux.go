@@ -84,7 +84,7 @@ func open(v4 bool, port uint16, o Options, socket func(domain int) (int, error))
 	}
 	var c *conn
 	if err == nil {
-		c, err = newConn(fd, v4, o.Mark, caps)
+		c, err = newConn(fd, v4, o, caps)
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -1,0 +1,158 @@
+package udp
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// group is the sockets beside a conn.
+//
+// SO_REUSEPORT lets whoever has the same user and sets it, too, bind the same
+// port. So the first socket is bound without it, and a port that somebody else
+// has stays an error, whatever he has set. It is set only when a second socket
+// is to come, and taken back when the last of them has gone. Meanwhile a program
+// of the same user that asks for SO_REUSEPORT could join: that cannot be ruled
+// out, because the kernel looks at the same socket for who may bind and for how
+// datagrams are spread.
+type group struct {
+	mu       sync.Mutex
+	siblings []*conn
+}
+
+var errOtherNamespace = errors.New("a socket beside another would be in another network namespace")
+
+func (c *conn) Socket(i int) Socket {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	if i == 0 {
+		return c
+	}
+	return c.group.siblings[i-1]
+}
+
+func (c *conn) SetSockets(n int) error {
+	g := &c.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n < 1 {
+		return errors.New("one socket stays")
+	}
+	if c.closed.Load() {
+		return os.ErrClosed
+	}
+	for len(g.siblings) < n-1 {
+		sibling, err := c.sibling()
+		if err != nil {
+			return errors.Join(err, c.reuse(len(g.siblings) > 0))
+		}
+		g.siblings = append(g.siblings, sibling)
+	}
+	for last := len(g.siblings) - 1; last >= n-1; last-- {
+		g.siblings[last].Close()
+		g.siblings = slices.Delete(g.siblings, last, last+1)
+	}
+	err := c.disperse()
+	if errors.Is(err, unix.ENOPROTOOPT) {
+		err = nil // so there is nothing to end
+	}
+	return errors.Join(err, c.reuse(n > 1))
+}
+
+func (g *group) close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var errs []error
+	for _, s := range g.siblings {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// sibling opens one more socket on the port.
+func (c *conn) sibling() (*conn, error) {
+	port, err := c.port()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.reuse(true); err != nil {
+		return nil, err
+	}
+	o := c.options
+	o.Mark = c.mark.Load()
+	return open(c.v4, port, o, func(domain int) (int, error) {
+		fd, err := socket(domain)
+		if err != nil {
+			return 0, err
+		}
+		err = errors.Join(
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+			c.control(func(first int) error { return sameNamespace(first, fd) }))
+		if err != nil {
+			unix.Close(fd)
+		}
+		return fd, err
+	})
+}
+
+// sameNamespace: where it cannot be asked, before kernel 5.14, it is believed.
+func sameNamespace(a, b int) error {
+	first, err := unix.GetsockoptUint64(a, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return nil
+	}
+	if second, err := unix.GetsockoptUint64(b, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err != nil || first != second {
+		return errOtherNamespace
+	}
+	return nil
+}
+
+// reuse lets sockets of this user be bound beside this one, or no longer.
+func (c *conn) reuse(on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	return c.control(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, value) })
+}
+
+// Concentrate has a program of the old kind, which needs no privilege, choose
+// the first socket.
+func (c *conn) Concentrate() bool {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	if len(c.group.siblings) == 0 {
+		return true
+	}
+	if c.disperse() != nil {
+		return false
+	}
+	toFirst := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	program := unix.SockFprog{Len: uint16(len(toFirst)), Filter: &toFirst[0]}
+	return c.control(func(fd int) error {
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &program)
+	}) == nil
+}
+
+// disperse ends Concentrate. Before kernel 5.3 that cannot be.
+func (c *conn) disperse() error {
+	err := c.control(func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_REUSEPORT_BPF, 0)
+	})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) { // there is no program, or no group
+		return nil
+	}
+	return err
+}
+
+// control runs f on the socket while it is certainly open.
+func (c *conn) control(f func(fd int) error) error {
+	err := os.ErrClosed
+	if poll := c.socket.control(func(fd int) { err = f(fd) }); poll != nil {
+		return c.pollError(poll)
+	}
+	return err
+}
