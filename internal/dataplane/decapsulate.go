@@ -23,6 +23,7 @@ import (
 // header, which nobody needs any more.
 type Decapsulator struct {
 	*Shared
+	tun       TUN // nil: Shared's
 	notes     Notes
 	handshake func(from wire.Endpoint, msg []byte)
 
@@ -49,6 +50,10 @@ type Decapsulator struct {
 func NewDecapsulator(s *Shared, notes Notes, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
 	return &Decapsulator{Shared: s, notes: notes, handshake: handshake, reminder: &reminder{}}
 }
+
+// Through has d, and those that are Beside it from now on, write in another way
+// to the same interface than all others do.
+func (d *Decapsulator) Through(t TUN) { d.tun = t }
 
 // Receive carries in the trains of one read from the socket, joining packets
 // over the boundaries of trains. It decrypts in place.
@@ -234,7 +239,7 @@ func combine(inner []byte, outer byte) bool {
 // write gives the interface one packet or super-packet; each piece is one
 // packet's.
 func (d *Decapsulator) write(pieces [][]byte) {
-	if pieces != nil && d.TUN.Write(pieces) != nil {
+	if pieces != nil && d.tunnel(d.tun).Write(pieces) != nil {
 		d.Drops.Add(DropInterface, len(pieces))
 	}
 }

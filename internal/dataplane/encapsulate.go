@@ -32,6 +32,8 @@ const (
 type Encapsulator struct {
 	*Shared
 	*recall
+	tun     TUN // nil: Shared's
+	udp     UDP
 	notes   Notes
 	answers allowedips.Cache[*peer.Peer] // of Routes
 
@@ -83,6 +85,26 @@ type train struct {
 // NewEncapsulator returns an Encapsulator with its buffers.
 func NewEncapsulator(s *Shared, notes Notes) *Encapsulator {
 	return &Encapsulator{Shared: s, recall: &recall{}, notes: notes, buf: make([]byte, maxBytes)}
+}
+
+// Through has e, and those that are Beside it from now on, use other ways to the
+// same interface and sockets than all others do.
+func (e *Encapsulator) Through(t TUN, u UDP) { e.tun, e.udp = t, u }
+
+// tunnel is another way to the interface, if there is one.
+func (s *Shared) tunnel(other TUN) TUN {
+	if other != nil {
+		return other
+	}
+	return s.TUN
+}
+
+// sockets is another way to the sockets, if there is one.
+func (s *Shared) sockets(other UDP) UDP {
+	if other != nil {
+		return other
+	}
+	return s.UDP
 }
 
 // Encapsulate carries frames (see package packet) out in their order. It does
@@ -292,7 +314,7 @@ func (e *Encapsulator) sendTrain(t *train) {
 		Remote: e.to.endpoint,
 		ECN:    t.ecn, // A56: copied out, DSCP is not
 	}
-	err := e.UDP.Send(&e.out)
+	err := e.sockets(e.udp).Send(&e.out)
 	if errors.Is(err, batch.ErrSourceGone) {
 		p.ForgetSource(e.to.endpoint)
 		e.to.endpoint = e.to.endpoint.Sourceless()
@@ -377,7 +399,7 @@ func (e *Encapsulator) complain(p []byte, problem packet.Problem, mtu int) {
 		return
 	}
 	e.errOut[0] = e.errBuf[:n]
-	if e.TUN.Write(e.errOut[:]) != nil {
+	if e.tunnel(e.tun).Write(e.errOut[:]) != nil {
 		e.Drops.Add(DropInterface, 1)
 	}
 }

@@ -34,6 +34,7 @@ type planned struct {
 func (e *Encapsulator) Beside() *Encapsulator {
 	b := NewEncapsulator(e.Shared, e.notes)
 	b.recall = e.recall
+	b.Through(e.tun, e.udp)
 	return b
 }
 
@@ -119,6 +120,7 @@ func (e *Encapsulator) Dispatch() {
 func (d *Decapsulator) Beside() *Decapsulator {
 	b := NewDecapsulator(d.Shared, d.notes, d.handshake)
 	b.reminder = d.reminder
+	b.Through(d.tun)
 	return b
 }
 

@@ -239,6 +239,25 @@ func TestStepsIn(t *testing.T) {
 	}
 }
 
+// Who has ways of his own uses these, and so do those beside him.
+func TestThrough(t *testing.T) {
+	a, b := pair(t)
+	var tunA, tunB fakeTUN
+	var udpA fakeUDP
+	a.enc.Through(&tunA, &udpA)
+	b.dec.Through(&tunB)
+	for _, e := range []*Encapsulator{a.enc, a.enc.Beside()} {
+		e.Encapsulate(start, [][]byte{frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, netip.MustParseAddr("10.9.9.9"), 64))})
+	}
+	sent := udpA.take()
+	for i, d := range []*Decapsulator{b.dec, b.dec.Beside()} {
+		d.Receive(start, sent[i:i+1])
+	}
+	if len(sent) != 2 || len(a.udp.take()) != 0 || len(tunA.take()) == 0 || len(a.tun.take()) != 0 || len(tunB.take()) != 2 || len(b.tun.take()) != 0 {
+		t.Error("not through the ways that were given")
+	}
+}
+
 // What is not data of one session in one buffer is left to Receive, untouched.
 func TestNotSimpleIn(t *testing.T) {
 	a, b := pair(t)

@@ -342,6 +342,36 @@ func TestManySendAndReceive(t *testing.T) {
 	}
 }
 
+// A Sender of the Pair has both families.
+func TestPairSender(t *testing.T) {
+	a, b := pair(t, Options{}), pair(t, Options{})
+	s, err := a.NewSender()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for to, conn := range map[string]Conn{"127.0.0.1": b.V4, "::1": b.V6} {
+		train := numbered(5, 1000, 1000, endpoint(to, b.Port(), "", 0))
+		if err := s.Send(train); err != nil {
+			t.Fatal(err)
+		}
+		if got := collect(t, conn, 8, train).trains[0].Remote.Remote.Port(); got != a.Port() {
+			t.Errorf("it came from port %d", got)
+		}
+	}
+	a.V4.(*conn).tx.mu.Lock() // of others it is independent
+	defer a.V4.(*conn).tx.mu.Unlock()
+	if err := s.Send(numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))); err != nil {
+		t.Error(err)
+	}
+	a.V4 = nil
+	if s, err = a.NewSender(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))); err != ErrNoFamily {
+		t.Error(err)
+	}
+}
+
 // What is sent by any Sender waits for room, and ends with the socket.
 func TestSendersEnd(t *testing.T) {
 	a := pair(t, Options{})

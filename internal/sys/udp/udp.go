@@ -149,6 +149,35 @@ func (p *Pair) Send(b *batch.Batch) error {
 	return c.Send(b)
 }
 
+// NewSender is another way to send, which waits for no other: see Sender. It
+// ends with the Pair.
+func (p *Pair) NewSender() (Sender, error) {
+	own := &Pair{port: p.port}
+	for _, c := range []struct {
+		from Conn
+		to   *Conn
+	}{{p.V4, &own.V4}, {p.V6, &own.V6}} {
+		if m, ok := c.from.(MultiSocket); ok {
+			s, err := m.NewSender()
+			if err != nil {
+				return nil, err
+			}
+			*c.to = sending{c.from, s}
+		} else if c.from != nil {
+			*c.to = c.from
+		}
+	}
+	return own, nil
+}
+
+// sending is a Conn that sends in another way.
+type sending struct {
+	Conn
+	by Sender
+}
+
+func (s sending) Send(b *batch.Batch) error { return s.by.Send(b) }
+
 // SetMark sets SO_MARK of both sockets.
 func (p *Pair) SetMark(mark uint32) error {
 	var errs []error
