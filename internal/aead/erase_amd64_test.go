@@ -1,6 +1,7 @@
 package aead
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"testing"
@@ -13,26 +14,56 @@ import (
 func TestProofOfErasing(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 192, 193, 600, 1100} {
-			b := newBench(0, 5, slices.Repeat([]int{length}, s.lanes))
-			in := &tray{len: int32(length + MinSize), count: int32(s.lanes)}
-			for i := range in.index {
-				in.index[i] = int32(i)
-			}
-			work := new(group)
-			work.setKey(&b.key.bytes)
-			work.process(&s.kernel, b.plain, b.packets, in, false)
-			if length == 64 && s.dirty > 0 && !holds(work, secretsOf(t, b)) {
-				t.Error("there is nothing to erase: this test looks for the wrong things")
-			}
-			work.erase(&s.kernel)
-			if holds(work, secretsOf(t, b)) {
-				t.Errorf("texts of %d bytes leave a part of their keys in the group", length)
-			}
-			if at := keyStreamAt(t, work, b, length); at >= 0 {
-				t.Errorf("texts of %d bytes leave a part of their key stream at %d of the scratch", length, at)
-			}
+			proveErasing(t, s, length, false)
+			proveErasing(t, s, length, true)
 		}
 	})
+}
+
+func proveErasing(t *testing.T, s subject, length int, open bool) {
+	t.Helper()
+	b := newBench(0, 5, slices.Repeat([]int{length}, s.lanes))
+	text, buf := bytes.Clone(b.plain), b.plain
+	if open {
+		buf = b.sealed
+	}
+	in := &tray{len: int32(length + MinSize), count: int32(s.lanes)}
+	for i := range in.index {
+		in.index[i] = int32(i)
+	}
+	work := new(group)
+	work.setKey(&b.key.bytes)
+	work.process(&s.kernel, buf, b.packets, in, open)
+	if length == 64 && s.dirty > 0 && !holds(work, secretsOf(t, b)) {
+		t.Error("there is nothing to erase: this test looks for the wrong things")
+	}
+	work.erase(&s.kernel)
+	if holds(work, secretsOf(t, b)) {
+		t.Errorf("texts of %d bytes leave a part of their keys in the group", length)
+	}
+	if at := textAt(work, text, b.packets); at >= 0 {
+		t.Errorf("texts of %d bytes leave a part of themselves at %d of the scratch", length, at)
+	}
+	if at := keyStreamAt(t, work, b, length); at >= 0 {
+		t.Errorf("texts of %d bytes leave a part of their key stream at %d of the scratch", length, at)
+	}
+}
+
+// textAt is where in the scratch eight bytes of a text lie; -1: nowhere.
+func textAt(work *group, buf []byte, packets []Packet) int {
+	parts := map[uint64]bool{}
+	for _, p := range packets {
+		text := p.in(buf)[HeaderSize : p.Len-TagSize]
+		for ; len(text) >= 8; text = text[8:] {
+			parts[binary.LittleEndian.Uint64(text)] = true
+		}
+	}
+	for at := 0; at+8 <= len(work.scratch); at += 4 {
+		if parts[binary.LittleEndian.Uint64(work.scratch[at:])] {
+			return at
+		}
+	}
+	return -1
 }
 
 // keyStreamAt is where in the scratch key stream lies that texts were joined

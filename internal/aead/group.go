@@ -8,7 +8,7 @@ const (
 	maxLanes = 8
 	// scratchSize is room for what a kernel keeps in memory, in bytes. The 63
 	// bytes more than a multiple of 64 let it begin where a cache line does.
-	scratchSize = 5440 + 63
+	scratchSize = 9728 + 63
 )
 
 // group is what a kernel works on: up to maxLanes packets whose texts have the

@@ -18,33 +18,39 @@ import (
 // so that one shuffle of the words 2q and 2q+1 makes column q of all packets,
 // that is eight bytes of each in a lane of 64 bits: VPUNPCKLDQ that of block 0,
 // VPUNPCKHDQ that of block 1. The columns of the key stream go through the
-// scratch, a few blocks of it at a time, so that all stays in the first cache.
+// scratch, four blocks of it at a time, so that all stays in the first cache.
 //
 // The texts are worked on in rows of 64 bytes, one of each packet. The eight
 // rows are transposed into columns, which give text or ciphertext by ^ with
 // those of the key stream, and the result is transposed back. Two columns of the
 // ciphertext are a block of Poly1305 for each of eight packets.
 //
-// Poly1305 takes four blocks at a time, by h = (h+m0)·r⁴ + m1·r³ + m2·r² + m3·r,
-// so that only one in four multiplications waits for the one before, and one
-// carry serves four blocks. Short texts are not worth the powers of r: theirs
-// are taken one by one, at last.
+// Poly1305 takes the four blocks of a row at a time, by h = (h+m0)·r⁴ + m1·r³ +
+// m2·r² + m3·r, so that only one in four multiplications waits for the one
+// before, and one carry serves four blocks. The last blocks are taken one by one.
+//
+// ChaCha20 has one half of the registers, all else has the other, and both are
+// done at once, instruction by instruction: two rows are encrypted and hashed
+// while the key stream of the next two is made. That is more than convenient.
+// A processor that multiplies often in 512 bits lowers its clock, for all that
+// it does in the next milliseconds; one multiplication in five or six
+// instructions is not often.
 type kernel512 struct {
 	*build.Context
 	poly   poly512
 	mem    scratch512
 	table  tables512
-	states int // of ChaCha20 at once, as long as the texts are long enough
 	labels int
 }
 
 // poly512 is the arithmetic modulo 2^130-5 in eight lanes of 64 bits. A number
 // is in registers, little-endian, in limbs of as many bits as suit the
-// multiplication. Sums and what else a poly512 keeps to itself are in z[16:32].
+// multiplication. Sums and what else a poly512 keeps to itself are in z[23:32].
 type poly512 interface {
-	// limbs is how many limbs a number has; powerSize what keep stores, in bytes.
+	// limbs is how many limbs a number has.
 	limbs() int
-	powerSize() int
+	// powerSize is how many bytes there are for power i of r, from r to r⁴.
+	powerSize(i int) int
 	// constants loads what the other steps need.
 	constants()
 	// split makes limbs of 128 bits.
@@ -53,8 +59,13 @@ type poly512 interface {
 	withTop(m []reg.VecPhysical)
 	// keep stores a power of r with what the multiplication by it needs.
 	keep(r []reg.VecPhysical, power operand.Mem)
+	// keepAll stores what addBlocks needs of r, r² and r³, which have been kept.
+	keepAll(powers [4]operand.Mem)
 	// multiply adds the product of m and a power to the sum, or begins the sum.
 	multiply(m []reg.VecPhysical, power operand.Mem, begin bool)
+	// addBlocks adds the products of the second to fourth block of a row and r³
+	// to r to the sum.
+	addBlocks(row operand.Mem, powers [4]operand.Mem)
 	// carry makes the sum a number again, whose limbs are small enough to be
 	// added to those of a block and be multiplied.
 	carry(h []reg.VecPhysical)
@@ -65,20 +76,22 @@ type poly512 interface {
 // scratch512 is the layout of the group's scratch, from its first address that
 // is a multiple of 64: what a load takes from it never crosses a cache line.
 type scratch512 struct {
-	nonce             [2]operand.Mem // words 14 and 15
-	blocks            [2]operand.Mem // word 12 of either state
-	spilled           operand.Mem
-	mask              operand.Mem    // the bytes of a row that belong to the text, if it is the last
-	pad               [2]operand.Mem // the second half of the one-time keys
-	stream, streamEnd operand.Mem    // columns of streamBlocks blocks, and room for one of Poly1305
-	hash              operand.Mem    // of the text so far, in limbs
-	powers            [4]operand.Mem // r, r², r³, r⁴
+	nonce   [2]operand.Mem  // words 14 and 15
+	numbers operand.Mem     // word 12, the numbers of the next two blocks
+	begun   [16]operand.Mem // the words of columns 1 to 3 after the first quarter rounds
+	mask    operand.Mem     // the bytes of a row that belong to the text, if it is the last
+	pad     [2]operand.Mem  // the second half of the one-time keys
+	stream  [2]operand.Mem  // columns of two blocks each, and behind them room for a block of Poly1305
+	aside   operand.Mem     // columns of the text that is not hashed
+	fresh   operand.Mem     // the address of that half of stream that the next columns go to
+	hash    operand.Mem     // of the text so far, in limbs
+	powers  [4]operand.Mem  // r, r², r³, r⁴
 }
 
 // tables512 are the constants in read-only memory.
 type tables512 struct {
 	sigma       operand.Mem // RFC 8439, 2.3
-	firstBlocks operand.Mem // the numbers of the first four blocks, in the lanes of two states
+	firstBlocks operand.Mem // the numbers of the first two blocks, in the lanes of a state
 	step        operand.Mem // from a state to the next
 	clamp       operand.Mem // RFC 8439, 2.5
 }
@@ -89,10 +102,16 @@ var (
 	scratch = reg.RSI // aligned
 	texts   = [8]reg.GPPhysical{reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13, reg.R14, reg.R15}
 	at      = reg.RAX // the position in every text, in bytes
-	left    = reg.RCX // bytes of every text from there
 	columns = reg.RBX // the next unused columns of the key stream
-	ready   = reg.RDX // how many blocks of it are unused
 	masked  = reg.K1  // the bytes of a row that belong to the text, if it is the last
+)
+
+// Registers with two meanings: between rows left is in one of them, the bytes of
+// every text from the position on; in a row they are where the columns go that
+// came, and those that go.
+var (
+	left       = reg.RCX
+	came, goes = reg.RCX, reg.RDX
 )
 
 var z = [32]reg.VecPhysical{
@@ -102,57 +121,67 @@ var z = [32]reg.VecPhysical{
 	reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
 }
 
-// Registers of the part that works on texts: two sets of eight rows or columns,
-// and two numbers.
+// Registers of vectors: one half of them is the state of ChaCha20; the other has
+// two sets of eight rows or columns, or a number, the columns it is made of, and
+// what a poly512 needs.
 var (
-	these, those    = z[0:8], z[8:16]
-	number, another = z[8:13], z[0:5]
+	state        = z[0:16]
+	these        = z[16:24]
+	those        = z[24:32]
+	number       = z[16:21]
+	lower, upper = z[21], z[22]
 )
 
 const (
-	rowSize      = 64
-	columnsSize  = 8 * 64 // of a block, or of a row
-	blockSize    = 2 * 64 // of Poly1305, two columns
-	streamBlocks = 4
-	// shortText is the length up to which a text has no more than one filling of
-	// the key stream, so that its ciphertext stays there, and from which on the
-	// powers of r are worth their price.
-	shortText = (streamBlocks - 1) * rowSize
+	rowSize     = 64
+	columnsSize = 8 * 64 // of a block, or of a row
+	blockSize   = 2 * 64 // of Poly1305, two columns
+	// shortText is the length up to which the powers of r are not worth their price.
+	shortText = 2 * rowSize
 )
 
 // avx512 is the kernel for AVX-512 F, BW, DQ and VL.
-func avx512(c *build.Context) { write512(c, newLimbs26(c), 2) }
+func avx512(c *build.Context) { write512(c, newLimbs26(c)) }
 
 // avx512ifma is the kernel for those and IFMA.
-func avx512ifma(c *build.Context) { write512(c, newLimbs44(c), 2) }
+func avx512ifma(c *build.Context) { write512(c, newLimbs44(c)) }
 
-func write512(c *build.Context, poly poly512, states int) {
-	k := kernel512{Context: c, poly: poly, states: states}
+func write512(c *build.Context, poly poly512) {
+	k := kernel512{Context: c, poly: poly}
 	k.Comment("The group: scratch, texts, nonces.")
 	k.layOut()
 	k.tables()
 	k.loadGroup()
-	k.loadNonces()
+	k.beginStates()
 
-	k.Comment("The first key stream: its first block is the key of Poly1305.")
-	k.LEAQ(k.mem.stream, columns)
-	k.LEAQ(operand.Mem{Base: left, Disp: rowSize}, at)
-	k.nextStream(at, "oneTimeKey")
-	k.Label("oneTimeKey")
+	k.Comment("The first two blocks of key stream: one is the key of Poly1305, one for the first row.")
+	k.LEAQ(k.mem.stream[0], columns)
+	k.beginState()
+	k.moreRounds()
+	k.storeColumns(operand.Mem{Base: columns})
 	k.oneTimeKey()
-	k.CMPQ(left, operand.U32(shortText))
-	k.JBE(operand.LabelRef("powersDone"))
-	k.powers()
-	k.Label("powersDone")
-
-	k.Comment("The texts.")
 	k.XORL(at.As32(), at.As32())
-	k.texts()
+	k.CMPQ(field(c, work, "length"), operand.Imm(rowSize))
+	k.JBE(operand.LabelRef("lastRow"))
+	k.CMPQ(field(c, work, "length"), operand.U32(shortText))
+	k.JBE(operand.LabelRef("short"))
+
+	k.Comment("The next two, and meanwhile the powers of r and the first row.")
+	k.LEAQ(k.mem.stream[1], came)
+	k.MOVQ(came, k.mem.fresh)
+	k.beginState()
+	k.roundsBeside(4, k.record(k.powers))
+	k.JMP(operand.LabelRef("row"))
+
+	k.turns()
+	k.lastRows()
+	k.lastRow()
 	k.lastBlocks()
 	k.tags()
 	k.forget()
 	k.VZEROUPPER()
 	k.RET()
+	k.shortTexts()
 }
 
 // layOut decides what is where in the scratch and aligns it.
@@ -168,25 +197,35 @@ func (k *kernel512) layOut() {
 		return m
 	}
 	k.mem.nonce = [2]operand.Mem{take(64), take(64)}
-	k.mem.blocks = [2]operand.Mem{take(64), take(64)}
-	k.mem.spilled, k.mem.mask = take(64), take(64)
+	k.mem.numbers = take(64)
+	for word := range k.mem.begun {
+		if word%4 > 0 {
+			k.mem.begun[word] = take(64)
+		}
+	}
+	k.mem.mask = take(64)
 	k.mem.pad = [2]operand.Mem{take(64), take(64)}
-	k.mem.stream = take(streamBlocks * columnsSize)
-	k.mem.streamEnd = take(blockSize)
+	k.mem.stream = [2]operand.Mem{take(2 * columnsSize), take(2*columnsSize + blockSize)}
+	k.mem.aside = take(columnsSize)
+	k.mem.fresh = take(64)
 	k.mem.hash = take(64 * k.poly.limbs())
 	for i := range k.mem.powers {
-		k.mem.powers[i] = take(k.poly.powerSize())
+		k.mem.powers[i] = take(k.poly.powerSize(i))
+	}
+	if next > scratch512Size {
+		panic(fmt.Sprintf("%d bytes of scratch are too few: see group.go", scratch512Size))
 	}
 }
 
+// scratch512Size is what group.go has room for, from a multiple of 64 on.
+const scratch512Size = 9728
+
 func (k *kernel512) tables() {
 	k.table = tables512{
-		sigma: table(k.Context, "sigma", 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574),
-		firstBlocks: table(k.Context, "firstBlocks",
-			0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1,
-			2, 2, 3, 3, 2, 2, 3, 3, 2, 2, 3, 3, 2, 2, 3, 3),
-		step:  table(k.Context, "step", uint32(2*k.states)),
-		clamp: table(k.Context, "clamp", 0x0fffffff, 0x0ffffffc, 0x0ffffffc, 0x0ffffffc),
+		sigma:       table(k.Context, "sigma", 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574),
+		firstBlocks: table(k.Context, "firstBlocks", repeat(4, 0, 0, 1, 1)...),
+		step:        table(k.Context, "step", 2),
+		clamp:       table(k.Context, "clamp", 0x0fffffff, 0x0ffffffc, 0x0ffffffc, 0x0ffffffc),
 	}
 }
 
@@ -196,7 +235,7 @@ func (k *kernel512) newLabel(name string) string {
 	return fmt.Sprintf("%s%d", name, k.labels)
 }
 
-// loadGroup loads the addresses of the texts and their length.
+// loadGroup loads the addresses of the texts.
 func (k *kernel512) loadGroup() {
 	offsets := field(k.Context, work, "offset")
 	k.Load(k.Param("base"), at)
@@ -204,5 +243,4 @@ func (k *kernel512) loadGroup() {
 		k.MOVQ(offsets.Offset(8*i), text)
 		k.ADDQ(at, text)
 	}
-	k.MOVQ(field(k.Context, work, "length"), left)
 }

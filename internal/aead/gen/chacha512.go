@@ -5,127 +5,130 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// loadNonces prepares what the states begin with and is not the same for all
-// lanes.
-func (k *kernel512) loadNonces() {
-	counters := z[0]
+// beginStates prepares what all states of the group begin with. In the first round
+// only column 0 has the number of the block; the quarter rounds of the other
+// columns are the same for all blocks of a packet, and are done here, once.
+func (k *kernel512) beginStates() {
+	counters := z[16]
 	k.VMOVDQU64(field(k.Context, work, "counter"), counters)
 	for i, halves := range []operand.U8{0x88, 0xdd} {
-		k.VPSHUFD(halves, counters, z[1])
-		k.VMOVDQA64(z[1], k.mem.nonce[i])
+		k.VPSHUFD(halves, counters, state[14+i])
+		k.VMOVDQA64(state[14+i], k.mem.nonce[i])
 	}
-	for i, numbers := range k.mem.blocks {
-		k.VMOVDQU64(k.table.firstBlocks.Offset(64*i), z[0])
-		k.VMOVDQA64(z[0], numbers)
+	k.Comment("The nonce is 4 bytes of zero and the counter.")
+	k.VPXORD(state[13], state[13], state[13])
+	for word := range 12 {
+		if word%4 > 0 {
+			k.loadWord(word)
+		}
 	}
+	for _, step := range quarterRound {
+		for i := 1; i < 4; i++ {
+			step(k, quarter(i, 0))
+		}
+	}
+	for word, begun := range k.mem.begun {
+		if word%4 > 0 {
+			k.VMOVDQA64(state[word], begun)
+		}
+	}
+	k.VMOVDQU64(k.table.firstBlocks, z[16])
+	k.VMOVDQA64(z[16], k.mem.numbers)
 }
 
-// nextStream makes as many blocks of key stream as a round makes, or no more
-// than needed bytes, and jumps to the label.
-func (k *kernel512) nextStream(needed reg.GPPhysical, label string) {
-	if k.states == 2 {
-		one := k.newLabel("oneState")
-		k.CMPQ(needed, operand.U32(2*rowSize))
-		k.JBE(operand.LabelRef(one))
-		k.keyStream(2)
-		k.JMP(operand.LabelRef(label))
-		k.Label(one)
+// loadWord is RFC 8439, 2.3: a word of the constants or of the key, in all lanes.
+func (k *kernel512) loadWord(word int) {
+	if word < 4 {
+		k.VPBROADCASTD(k.table.sigma.Offset(4*word), state[word])
+		return
 	}
-	k.keyStream(1)
-	k.JMP(operand.LabelRef(label))
+	k.VPBROADCASTD(field(k.Context, work, "key").Offset(4*(word-4)), state[word])
 }
 
-// keyStream makes the next two or four blocks of every packet.
-func (k *kernel512) keyStream(states int) {
-	k.startStates(states)
+// beginState is the first two of the ten double rounds of the next state.
+func (k *kernel512) beginState() {
+	k.Comment("A state: column 0, and the others after their quarter rounds.")
+	for word, begun := range k.mem.begun {
+		switch {
+		case word%4 > 0:
+			k.VMOVDQA64(begun, state[word])
+		case word < 12:
+			k.loadWord(word)
+		default:
+			k.VMOVDQA64(k.mem.numbers, state[word])
+		}
+	}
+	for _, step := range quarterRound {
+		step(k, quarter(0, 0))
+	}
+	k.round(1)
+	k.round(0)
+	k.round(1)
+}
+
+// moreRounds is the other eight double rounds, with nothing beside them.
+func (k *kernel512) moreRounds() {
 	rounds := k.newLabel("rounds")
-	k.MOVQ(operand.U32(10), ready)
+	k.MOVQ(operand.U32(4), left)
 	k.Label(rounds)
-	k.doubleRound(states)
-	k.DECQ(ready)
+	k.roundsBeside(2, nil)
+	k.DECQ(left)
 	k.JNZ(operand.LabelRef(rounds))
-	k.storeColumns(states)
-	k.MOVQ(operand.U32(2*states), ready)
 }
 
-// startStates is RFC 8439, 2.3: constants, key, block number, nonce. The nonce
-// is 4 bytes of zero and the counter.
-func (k *kernel512) startStates(states int) {
-	for s := range states {
-		x := z[16*s : 16*s+16]
+// roundsBeside is some double rounds, mixed with what uses other registers.
+func (k *kernel512) roundsBeside(rounds int, other stream) {
+	zip(k.record(func() {
+		for range rounds {
+			k.round(0)
+			k.round(1)
+		}
+	}), other).write()
+}
+
+// round is one of columns, 0, or of diagonals, 1.
+func (k *kernel512) round(diagonal int) {
+	for _, step := range quarterRound {
 		for i := range 4 {
-			k.VPBROADCASTD(k.table.sigma.Offset(4*i), x[i])
+			step(k, quarter(i, diagonal))
 		}
-		for i := range 8 {
-			k.VPBROADCASTD(field(k.Context, work, "key").Offset(4*i), x[4+i])
-		}
-		k.VMOVDQA64(k.mem.blocks[s], x[12])
-		k.VPXORD(x[13], x[13], x[13])
-		k.VMOVDQA64(k.mem.nonce[0], x[14])
-		k.VMOVDQA64(k.mem.nonce[1], x[15])
 	}
 }
 
-// storeColumns adds what the states began with and stores the columns. There are
-// two states in all registers or one in the lower half.
-func (k *kernel512) storeColumns(states int) {
-	t := z[31]
-	if states == 2 {
-		k.VMOVDQA64(t, k.mem.spilled)
+// quarter is the words of column i, or of the diagonal that begins in it.
+func quarter(i, diagonal int) [4]reg.VecPhysical {
+	return [4]reg.VecPhysical{state[i], state[4+(i+diagonal)%4], state[8+(i+2*diagonal)%4], state[12+(i+3*diagonal)%4]}
+}
+
+// storeColumns adds what the state began with and stores the columns of its two
+// blocks.
+func (k *kernel512) storeColumns(to operand.Mem) {
+	for q := range 8 {
+		even, odd, t := state[2*q], state[2*q+1], these[q]
+		k.addStart(even, 2*q)
+		k.addStart(odd, 2*q+1)
+		k.VPUNPCKLDQ(odd, even, t)
+		k.VPUNPCKHDQ(odd, even, even)
+		k.VMOVDQA64(t, to.Offset(64*q))
+		k.VMOVDQA64(even, to.Offset(columnsSize+64*q))
 	}
-	for s := range states {
-		x := z[16*s : 16*s+16]
-		for q := range 8 {
-			even, odd := x[2*q], x[2*q+1]
-			if odd == t {
-				t = z[0]
-				k.VMOVDQA64(k.mem.spilled, odd)
-			}
-			k.addStart(even, 2*q, s)
-			k.addStart(odd, 2*q+1, s)
-			k.VPUNPCKLDQ(odd, even, t)
-			k.VPUNPCKHDQ(odd, even, even)
-			k.VMOVDQA64(t, operand.Mem{Base: columns, Disp: columnsSize*2*s + 64*q})
-			k.VMOVDQA64(even, operand.Mem{Base: columns, Disp: columnsSize*(2*s+1) + 64*q})
-		}
-	}
-	for _, numbers := range k.mem.blocks[:states] {
-		k.VPBROADCASTD(k.table.step, t)
-		k.VPADDD(numbers, t, t)
-		k.VMOVDQA64(t, numbers)
-	}
+	t := these[0]
+	k.VPBROADCASTD(k.table.step, t)
+	k.VPADDD(k.mem.numbers, t, t)
+	k.VMOVDQA64(t, k.mem.numbers)
 }
 
 // addStart adds to a word what its state began with.
-func (k *kernel512) addStart(x reg.VecPhysical, word, state int) {
+func (k *kernel512) addStart(x reg.VecPhysical, word int) {
 	switch {
 	case word < 4:
 		k.VPADDD_BCST(k.table.sigma.Offset(4*word), x, x)
 	case word < 12:
 		k.VPADDD_BCST(field(k.Context, work, "key").Offset(4*(word-4)), x, x)
 	case word == 12:
-		k.VPADDD(k.mem.blocks[state], x, x)
+		k.VPADDD(k.mem.numbers, x, x)
 	case word > 13:
 		k.VPADDD(k.mem.nonce[word-14], x, x)
-	}
-}
-
-// doubleRound is a round of columns and one of diagonals. Of two states one is
-// three steps ahead, so that they do not want the same unit at the same time.
-func (k *kernel512) doubleRound(states int) {
-	const ahead, steps = 3, 2 * len(quarterRound)
-	for t := range steps + ahead*(states-1) {
-		for s := range states {
-			step := t - ahead*s
-			if step < 0 || step >= steps {
-				continue
-			}
-			x, d := z[16*s:16*s+16], step/len(quarterRound)
-			for i := range 4 {
-				word := [4]reg.VecPhysical{x[i], x[4+(i+d)%4], x[8+(i+2*d)%4], x[12+(i+3*d)%4]}
-				quarterRound[step%len(quarterRound)](k, word)
-			}
-		}
 	}
 }
 

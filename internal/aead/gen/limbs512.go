@@ -12,11 +12,11 @@ type limbs512 struct {
 	*build.Context
 	bits []uint8           // of each limb
 	mask []reg.VecPhysical // of each limb
-	top  reg.VecPhysical   // the bit above the 128 of a block, in its limb
+	top  operand.Mem       // the bit above the 128 of a block, in its limb
 }
 
-// Registers that are spare between the steps of a poly512.
-var spare512 = [2]reg.VecPhysical{z[30], z[31]}
+// Registers that are spare when a block has been split.
+var spare512 = [2]reg.VecPhysical{lower, upper}
 
 // ones makes every bit of a register one.
 func (p *limbs512) ones(x reg.VecPhysical) { p.VPTERNLOGQ(operand.U8(0xff), x, x, x) }
@@ -28,7 +28,7 @@ func (p *limbs512) limbs() int { return len(p.bits) }
 
 func (p *limbs512) withTop(m []reg.VecPhysical) {
 	last := m[len(m)-1]
-	p.VPORQ(p.top, last, last)
+	p.VPORQ_BCST(p.top, last, last)
 }
 
 // pass takes what d has above the bits of limb i to the next and leaves the rest

@@ -11,25 +11,50 @@ import (
 //
 // 2^130 is 5, so what a product has above that is five times as much below: a
 // power is stored as its limbs r0 to r4 and, as s1 to s4, five times r1 to r4.
+//
+// A block that is not added to anything need not be split into limbs. Its words
+// of 32 bits, w0 to w3, lie where a multiplication takes them from, once the upper
+// ones are shifted down; and
+//
+//	w·r = w0·r + w1·(2^32·r) + w2·(2^64·r) + w3·(2^96·r) + 2^128·r
+//
+// needs 20 products instead of 25, if those multiples of r are stored as limbs,
+// too. The last summand, the bit above the block, is the same for all rows.
 type limbs26 struct{ limbs512 }
 
 var (
-	sum26     = z[16:21]
-	product26 = z[21:24]
+	sum26     = z[23:28]
+	product26 = z[29:32]
 )
 
 func newLimbs26(c *build.Context) poly512 {
-	mask, top := z[24], z[25]
-	return &limbs26{limbs512{c, []uint8{26, 26, 26, 26, 26}, []reg.VecPhysical{mask, mask, mask, mask, mask}, top}}
+	mask := z[28]
+	return &limbs26{limbs512{c, []uint8{26, 26, 26, 26, 26}, []reg.VecPhysical{mask, mask, mask, mask, mask}, table(c, "top", 1<<(128-4*26), 0)}}
 }
 
-func (p *limbs26) powerSize() int { return 9 * 64 }
+// What is stored of a power, in vectors: its limbs, then s1 to s4, then the limbs
+// of the multiples. Behind those of r is the sum of the last summands.
+const (
+	factors26   = 9
+	multiples26 = 3 * 5
+	tops26      = factors26 + multiples26
+)
+
+func (p *limbs26) powerSize(i int) int {
+	return 64 * [4]int{factors26 + multiples26 + 5, factors26 + multiples26, factors26 + multiples26, factors26}[i]
+}
 
 func (p *limbs26) constants() {
 	p.ones(p.mask[0])
-	p.VPSRLQ(operand.Imm(63), p.mask[0], p.top)
-	p.VPSLLQ(operand.Imm(128-4*26), p.top, p.top)
 	p.VPSRLQ(operand.Imm(64-26), p.mask[0], p.mask[0])
+}
+
+// shifted26 is limb j of 2^26k times a power.
+func shifted26(power operand.Mem, j, k int) operand.Mem {
+	if j >= k {
+		return power.Offset(64 * (j - k)) // r[j-k]
+	}
+	return power.Offset(64 * (4 + 5 + j - k)) // s[5+j-k]
 }
 
 // split: limb 2 begins in lo and ends in hi.
@@ -61,10 +86,7 @@ func (p *limbs26) keep(r []reg.VecPhysical, power operand.Mem) {
 func (p *limbs26) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
 	for i, limb := range m {
 		for j, d := range sum26 {
-			factor := power.Offset(64 * (j - i)) // r[j-i]
-			if i > j {
-				factor = power.Offset(64 * (4 + 5 + j - i)) // s[5+j-i]
-			}
+			factor := shifted26(power, j, i)
 			if begin && i == 0 {
 				p.VPMULUDQ(factor, limb, d)
 				continue
@@ -76,8 +98,72 @@ func (p *limbs26) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
 	}
 }
 
+// keepAll: 2^32k is 2^26k·2^6k.
+func (p *limbs26) keepAll(powers [4]operand.Mem) {
+	d := sum26
+	for _, power := range powers[:3] {
+		for k := 1; k < 4; k++ {
+			for j := range d {
+				p.VPSLLQ(operand.U8(6*k), shifted26(power, j, k), d[j])
+			}
+			p.passOnce(d)
+			for j, limb := range d {
+				p.VMOVDQA64(limb, power.Offset(64*(factors26+5*(k-1)+j)))
+			}
+		}
+	}
+	p.Comment("The bits above the blocks: 2^128 is 2^(4·26)·2^24.")
+	for j, limb := range d {
+		p.VMOVDQA64(shifted26(powers[0], j, 4), limb)
+		p.VPADDQ(shifted26(powers[1], j, 4), limb, limb)
+		p.VPADDQ(shifted26(powers[2], j, 4), limb, limb)
+		p.VPSLLQ(operand.Imm(24), limb, limb)
+		p.VMOVDQA64(limb, powers[0].Offset(64*(tops26+j)))
+	}
+}
+
+// passOnce takes what each limb has above its bits to the next, without waiting
+// for what it gets itself: of limbs of 47 bits it makes some of less than 27.
+func (p *limbs26) passOnce(d []reg.VecPhysical) {
+	for j := 3; j >= 0; j-- {
+		p.pass(j, d[j], d[j+1], d[j])
+	}
+	p.passAround(d[4], d[4], d[0])
+}
+
+// addBlocks: twelve products of words, of 59 bits, are added to one of limbs that
+// is below 2^58, so that the sum is below 2^63.
+func (p *limbs26) addBlocks(row operand.Mem, powers [4]operand.Mem) {
+	for j, limb := range sum26 {
+		p.VPADDQ(powers[0].Offset(64*(tops26+j)), limb, limb)
+	}
+	words := number[:4]
+	for i := 1; i < 4; i++ {
+		for half := range 2 {
+			p.VMOVDQA64(row.Offset(blockSize*i+64*half), words[2*half])
+			p.VPSRLQ(operand.Imm(32), words[2*half], words[2*half+1])
+		}
+		factors := [4]operand.Mem{powers[3-i]}
+		for k := 1; k < 4; k++ {
+			factors[k] = powers[3-i].Offset(64 * (factors26 + 5*(k-1)))
+		}
+		p.addProducts(words, factors)
+	}
+}
+
+// addProducts adds to the sum each word times a number in memory.
+func (p *limbs26) addProducts(words []reg.VecPhysical, factors [4]operand.Mem) {
+	for k, word := range words {
+		for j, d := range sum26 {
+			t := product26[(k+j)%len(product26)]
+			p.VPMULUDQ(factors[k].Offset(64*j), word, t)
+			p.VPADDQ(t, d, d)
+		}
+	}
+}
+
 // carry goes two ways at once, from limb 0 and from limb 3, and leaves limbs 1
-// and 4 up to 2^10 above 26 bits.
+// and 4 up to 2^13 above 26 bits.
 func (p *limbs26) carry(h []reg.VecPhysical) {
 	d := sum26
 	p.pass(0, d[0], d[1], h[0])

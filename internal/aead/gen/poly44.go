@@ -16,26 +16,27 @@ import (
 // stored as its limbs r0 to r2 and, as s1 and s2, twenty times r1 and r2.
 type limbs44 struct{ limbs512 }
 
-var lower44, upper44 = z[16:19], z[19:22] // the sums, in limbs
+var (
+	lower44, upper44 = z[23:26], z[26:29] // the sums, in limbs
+	spare44          = z[31]
+)
 
 func newLimbs44(c *build.Context) poly512 {
-	mask, last, top := z[24], z[25], z[26]
-	return &limbs44{limbs512{c, []uint8{44, 44, 42}, []reg.VecPhysical{mask, mask, last}, top}}
+	mask, last := z[29], z[30]
+	return &limbs44{limbs512{c, []uint8{44, 44, 42}, []reg.VecPhysical{mask, mask, last}, table(c, "top", 0, 1<<(128-2*44-32))}}
 }
 
-func (p *limbs44) powerSize() int { return 5 * 64 }
+func (p *limbs44) powerSize(int) int { return 5 * 64 }
 
 func (p *limbs44) constants() {
 	p.ones(p.mask[0])
-	p.VPSRLQ(operand.Imm(63), p.mask[0], p.top)
-	p.VPSLLQ(operand.Imm(128-2*44), p.top, p.top)
 	p.VPSRLQ(operand.Imm(64-42), p.mask[0], p.mask[2])
 	p.VPSRLQ(operand.Imm(64-44), p.mask[0], p.mask[0])
 }
 
 // split: limb 1 begins in lo and ends in hi.
 func (p *limbs44) split(lo, hi reg.VecPhysical, m []reg.VecPhysical) {
-	t := spare512[0]
+	t := spare44
 	p.VPANDQ(p.mask[0], lo, m[0])
 	p.VPSRLQ(operand.Imm(44), lo, m[1])
 	p.VPSLLQ(operand.Imm(64-44), hi, t)
@@ -72,6 +73,20 @@ func (p *limbs44) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
 			p.VPMADD52LUQ(factor, limb, lower44[j])
 			p.VPMADD52HUQ(factor, limb, upper44[j])
 		}
+	}
+}
+
+// keepAll: the powers are all that is needed.
+func (p *limbs44) keepAll([4]operand.Mem) {}
+
+func (p *limbs44) addBlocks(row operand.Mem, powers [4]operand.Mem) {
+	m := number[:p.limbs()]
+	for i := 1; i < 4; i++ {
+		p.VMOVDQA64(row.Offset(blockSize*i), lower)
+		p.VMOVDQA64(row.Offset(blockSize*i+64), upper)
+		p.split(lower, upper, m)
+		p.withTop(m)
+		p.multiply(m, powers[3-i], false)
 	}
 }
 

@@ -5,122 +5,179 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// oneTimeKey is RFC 8439, 2.6: the first block of each packet is the key of its
-// Poly1305, r and what is added at last.
-func (k *kernel512) oneTimeKey() {
-	column := func(q int) operand.Mem { return operand.Mem{Base: columns, Disp: 64 * q} }
-	for i, pad := range k.mem.pad {
-		k.VMOVDQA64(column(2+i), z[0])
-		k.VMOVDQA64(z[0], pad)
-	}
-	for i := range 2 {
-		k.VPBROADCASTQ(k.table.clamp.Offset(8*i), these[i])
-		k.VPANDQ(column(i), these[i], these[i])
-	}
-	k.poly.constants()
-	k.poly.split(these[0], these[1], k.number())
-	k.poly.keep(k.number(), k.mem.powers[0])
-	k.VPXORQ(z[0], z[0], z[0])
-	for i := range k.poly.limbs() {
-		k.VMOVDQA64(z[0], k.mem.hash.Offset(64*i))
-	}
-	k.Comment("The block is not needed any more, and nothing comes in its place if the text is short.")
-	for q := range 4 {
-		k.VMOVDQA64(z[0], column(q))
-	}
+// turns works on whole rows of the texts as long as more key stream is needed: two
+// of them while the next two blocks are made. It is entered at the label row, for
+// the first row alone.
+func (k *kernel512) turns() {
+	k.Label("turn")
+	k.beginState()
+	k.Label("row")
+	k.aim()
+	text, hash := k.record(k.rowOfText), k.record(k.hashRow)
+	k.roundsBeside(1, text)
+	k.roundsBeside(3, hash)
+
 	k.ADDQ(operand.U32(columnsSize), columns)
-	k.DECQ(ready)
+	k.ADDQ(operand.Imm(rowSize), at)
+	k.Comment("The first row is alone; after it, a turn ends after the third row, the fifth and so on.")
+	k.TESTQ(operand.U32(rowSize), at)
+	k.JZ(operand.LabelRef("row"))
+
+	k.Comment("The next columns are ready, and the place of the last ones is free.")
+	fresh := reg.RDX
+	k.MOVQ(k.mem.fresh, fresh)
+	k.storeColumns(operand.Mem{Base: fresh})
+	k.SUBQ(operand.U32(2*columnsSize), columns)
+	k.MOVQ(columns, k.mem.fresh)
+	k.MOVQ(fresh, columns)
+	k.countLeft()
+	k.CMPQ(left, operand.U32(2*rowSize))
+	k.JA(operand.LabelRef("turn"))
 }
 
-// powers are r², r³ and r⁴; r is in number.
-func (k *kernel512) powers() {
-	r, r3 := k.number(), another[:k.poly.limbs()]
-	k.poly.multiply(r, k.mem.powers[0], true)
-	k.poly.carry(r)
-	k.poly.keep(r, k.mem.powers[1])
-	k.poly.multiply(r, k.mem.powers[0], true)
-	k.poly.carry(r3)
-	k.poly.keep(r3, k.mem.powers[2])
-	k.poly.multiply(r, k.mem.powers[1], true)
-	k.poly.carry(r)
-	k.poly.keep(r, k.mem.powers[3])
+// shortTexts works on the first row of texts that have two, while the key stream of
+// the second is made.
+func (k *kernel512) shortTexts() {
+	k.Label("short")
+	k.aim()
+	k.beginState()
+	k.roundsBeside(8, k.record(func() {
+		k.rowOfText()
+		k.poly.constants()
+		for i := range 4 {
+			k.hashBlock(operand.Mem{Base: columns, Disp: blockSize * i})
+		}
+	}))
+	k.LEAQ(k.mem.stream[1], columns)
+	k.storeColumns(operand.Mem{Base: columns})
+	k.ADDQ(operand.Imm(rowSize), at)
+	k.JMP(operand.LabelRef("lastRow"))
 }
 
-// number is registers for one.
-func (k *kernel512) number() []reg.VecPhysical { return number[:k.poly.limbs()] }
-
-// texts works on all bytes of the texts, 64 at a time.
-func (k *kernel512) texts() {
-	k.Label("texts")
+// lastRows works on the whole rows that are left of the texts when all key stream
+// is there, two at most.
+func (k *kernel512) lastRows() {
+	k.Label("lastRows")
+	k.countLeft()
 	k.CMPQ(left, operand.Imm(rowSize))
 	k.JB(operand.LabelRef("lastRow"))
-	k.TESTQ(ready, ready)
-	k.JZ(operand.LabelRef("moreStream"))
-	k.wholeRow()
-	k.ADDQ(operand.Imm(rowSize), at)
-	k.SUBQ(operand.Imm(rowSize), left)
+	k.aim()
+	k.rowOfText()
+	k.thinly(k.hashRow)
 	k.ADDQ(operand.U32(columnsSize), columns)
-	k.DECQ(ready)
-	k.JMP(operand.LabelRef("texts"))
+	k.ADDQ(operand.Imm(rowSize), at)
+	k.JMP(operand.LabelRef("lastRows"))
+}
 
-	k.Label("moreStream")
-	k.Comment("From the beginning, if it is full.")
-	room := k.newLabel("room")
-	k.LEAQ(k.mem.streamEnd, ready)
-	k.CMPQ(columns, ready)
-	k.JB(operand.LabelRef(room))
-	k.LEAQ(k.mem.stream, columns)
-	k.Label(room)
-	k.nextStream(left, "texts")
-
+// lastRow works on what is left then, but for the hash.
+func (k *kernel512) lastRow() {
 	k.Label("lastRow")
+	k.countLeft()
 	k.TESTQ(left, left)
 	k.JZ(operand.LabelRef("noRow"))
-	k.TESTQ(ready, ready)
-	k.JZ(operand.LabelRef("moreStream"))
-	k.partOfRow()
+	k.lastRowOfText()
 	k.Label("noRow")
 }
 
-// wholeRow encrypts or decrypts 64 bytes of every text and takes the ciphertext
-// into the hash.
-func (k *kernel512) wholeRow() {
-	rows, text := these, those
-	for i, p := range texts {
-		k.VMOVDQU64(operand.Mem{Base: p, Index: at, Scale: 1}, rows[i])
-	}
-	k.transpose(rows, text)
-	other := rows
-	for q := range other {
-		k.VPXORQ(operand.Mem{Base: columns, Disp: 64 * q}, text[q], other[q])
-	}
-	k.storeCiphertext(text, other)
-	k.transpose(other, text)
-	for i, p := range texts {
-		k.VMOVDQU64(text[i], operand.Mem{Base: p, Index: at, Scale: 1})
-	}
-
-	short := k.newLabel("short")
-	k.CMPQ(field(k.Context, work, "length"), operand.U32(shortText))
-	k.JBE(operand.LabelRef(short))
-	k.poly.constants()
-	for i := range 4 {
-		k.block(operand.Mem{Base: columns, Disp: blockSize * i}, k.mem.powers[3-i], i == 0)
-	}
-	k.carryHash()
-	k.Label(short)
+// countLeft finds how much is left of the texts.
+func (k *kernel512) countLeft() {
+	k.MOVQ(field(k.Context, work, "length"), left)
+	k.SUBQ(at, left)
 }
 
-// partOfRow is wholeRow for what is left of the texts, less than 64 bytes, but
-// for the hash.
-func (k *kernel512) partOfRow() {
-	bits, rows, text := ready, these, those // no key stream is needed after this
-	k.MOVQ(operand.U32(1), bits)
-	k.SHLQ(reg.CL, bits)
-	k.DECQ(bits)
+// aim decides where the columns of a row go: those that are ciphertext to where
+// the key stream was, the others aside.
+func (k *kernel512) aim() {
+	sealing := k.newLabel("sealing")
+	k.LEAQ(k.mem.aside, came)
+	k.MOVQ(columns, goes)
+	open, err := k.Param("open").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	k.CMPB(open.Addr, operand.Imm(0))
+	k.JEQ(operand.LabelRef(sealing))
+	k.MOVQ(came, goes)
+	k.MOVQ(columns, came)
+	k.Label(sealing)
+}
+
+// rowOfText encrypts or decrypts 64 bytes of every text. Where it can, it leaves
+// the transposing to the loads and stores: shuffles are for one unit of the
+// processor only.
+func (k *kernel512) rowOfText() {
+	k.loadColumns(these)
+	k.joinStream(these, those)
+	k.Comment("Columns 2q and 2q+1 of every second packet.")
+	for q := 0; q < 8; q += 2 {
+		k.VPUNPCKLQDQ(those[q+1], those[q], these[q])
+		k.VPUNPCKHQDQ(those[q+1], those[q], these[q+1])
+	}
+	for q := 0; q < 8; q += 2 {
+		for packet, p := range texts {
+			from, to := these[q+packet%2], operand.Mem{Base: p, Index: at, Scale: 1, Disp: 8 * q}
+			if packet < 2 {
+				k.VMOVDQU64(from.AsX(), to)
+				continue
+			}
+			k.VEXTRACTI64X2(operand.U8(packet/2), from, to)
+		}
+	}
+}
+
+// loadColumns loads eight rows of 64 bytes as eight columns.
+func (k *kernel512) loadColumns(x []reg.VecPhysical) {
+	t := those
+	k.Comment("Each half of the rows of two packets.")
+	for half := range 2 {
+		for i, packet := range [4]int{0, 1, 4, 5} {
+			row := func(packet int) operand.Mem {
+				return operand.Mem{Base: texts[packet], Index: at, Scale: 1, Disp: 32 * half}
+			}
+			k.VMOVDQU64(row(packet), x[4*half+i].AsY())
+			k.VINSERTI64X4(operand.Imm(1), row(packet+2), x[4*half+i], x[4*half+i])
+		}
+	}
+	k.Comment("Columns q and q+2 of four packets, then one of eight.")
+	for i := 0; i < 8; i += 2 {
+		k.VPUNPCKLQDQ(x[i+1], x[i], t[i])
+		k.VPUNPCKHQDQ(x[i+1], x[i], t[i+1])
+	}
+	for half := range 2 {
+		x, t := x[4*half:], t[4*half:]
+		for q := range 2 {
+			k.VSHUFI64X2(even, t[2+q], t[q], x[q])
+			k.VSHUFI64X2(odd, t[2+q], t[q], x[2+q])
+		}
+	}
+}
+
+// joinStream makes of the columns that came those that go.
+func (k *kernel512) joinStream(x, y []reg.VecPhysical) {
+	for q := range y {
+		k.VPXORQ(operand.Mem{Base: columns, Disp: 64 * q}, x[q], y[q])
+	}
+	k.storeBoth(x, y)
+}
+
+func (k *kernel512) storeBoth(x, y []reg.VecPhysical) {
+	for q := range x {
+		k.VMOVDQA64(x[q], operand.Mem{Base: came, Disp: 64 * q})
+		k.VMOVDQA64(y[q], operand.Mem{Base: goes, Disp: 64 * q})
+	}
+}
+
+// lastRowOfText is rowOfText for what is left of the texts, 1 to 64 bytes.
+func (k *kernel512) lastRowOfText() {
+	bits, rows, text := reg.RDX, these, those
+	k.Comment("As many ones as there are bytes: a shift counts modulo 64.")
+	k.MOVQ(operand.I32(-1), bits)
+	k.NEGQ(left)
+	k.SHRQ(reg.CL, bits)
 	k.KMOVQ(bits, masked)
 	k.VPMOVM2B(masked, z[0])
 	k.VMOVDQA64(z[0], k.mem.mask)
+	k.aim()
 	for i, p := range texts {
 		k.VMOVDQU8_Z(operand.Mem{Base: p, Index: at, Scale: 1}, masked, rows[i])
 	}
@@ -130,33 +187,11 @@ func (k *kernel512) partOfRow() {
 		k.VPXORQ(operand.Mem{Base: columns, Disp: 64 * q}, text[q], other[q])
 		k.VPANDQ_BCST(k.mem.mask.Offset(8*q), other[q], other[q])
 	}
-	k.storeCiphertext(text, other)
+	k.storeBoth(text, other)
 	k.transpose(other, text)
 	for i, p := range texts {
 		k.VMOVDQU8(text[i], masked, operand.Mem{Base: p, Index: at, Scale: 1})
 	}
-}
-
-// storeCiphertext stores the columns that are ciphertext where those of the key
-// stream were: what came, when opening, and what goes, when sealing.
-func (k *kernel512) storeCiphertext(came, goes []reg.VecPhysical) {
-	store := func(from []reg.VecPhysical) {
-		for q, x := range from {
-			k.VMOVDQA64(x, operand.Mem{Base: columns, Disp: 64 * q})
-		}
-	}
-	sealing, stored := k.newLabel("sealing"), k.newLabel("stored")
-	open, err := k.Param("open").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	k.CMPB(open.Addr, operand.Imm(0))
-	k.JEQ(operand.LabelRef(sealing))
-	store(came)
-	k.JMP(operand.LabelRef(stored))
-	k.Label(sealing)
-	store(goes)
-	k.Label(stored)
 }
 
 // transpose makes eight rows of 64 bytes eight columns, or the other way, in the
@@ -187,96 +222,3 @@ const (
 	even = operand.U8(0x88)
 	odd  = operand.U8(0xdd)
 )
-
-// block adds a block, two columns, times a power of r to the sum. The first block
-// of a sum comes after what was hashed before.
-func (k *kernel512) block(at, power operand.Mem, first bool) {
-	lo, hi, m := z[0], z[1], k.number()
-	k.VMOVDQA64(at, lo)
-	k.VMOVDQA64(at.Offset(64), hi)
-	k.poly.split(lo, hi, m)
-	k.poly.withTop(m)
-	if first {
-		for i, limb := range m {
-			k.VPADDQ(k.mem.hash.Offset(64*i), limb, limb)
-		}
-	}
-	k.poly.multiply(m, power, first)
-}
-
-// carryHash makes the sum the hash.
-func (k *kernel512) carryHash() {
-	h := k.number()
-	k.poly.carry(h)
-	for i, limb := range h {
-		k.VMOVDQA64(limb, k.mem.hash.Offset(64*i))
-	}
-}
-
-// lastBlocks takes the ciphertext that is not yet in the hash, and the block with
-// the lengths (RFC 8439, 2.8). All that lies together.
-func (k *kernel512) lastBlocks() {
-	long, blocks := k.newLabel("long"), k.newLabel("block")
-	k.Comment("What is left of a long text, or all of a short one.")
-	k.MOVQ(field(k.Context, work, "length"), at)
-	k.CMPQ(at, operand.U32(shortText))
-	k.JA(operand.LabelRef(long))
-	k.MOVQ(at, left)
-	k.LEAQ(k.mem.stream.Offset(columnsSize), columns)
-	k.Label(long)
-	k.ADDQ(operand.Imm(15), left)
-	k.SHRQ(operand.Imm(4), left)
-	k.VPBROADCASTQ(field(k.Context, work, "length"), z[1])
-	k.MOVQ(left, at)
-	k.SHLQ(operand.Imm(7), at)
-	k.VPXORQ(z[0], z[0], z[0])
-	k.VMOVDQA64(z[0], operand.Mem{Base: columns, Index: at, Scale: 1})
-	k.VMOVDQA64(z[1], operand.Mem{Base: columns, Index: at, Scale: 1, Disp: 64})
-	k.poly.constants()
-	k.Label(blocks)
-	k.block(operand.Mem{Base: columns}, k.mem.powers[0], true)
-	k.carryHash()
-	k.ADDQ(operand.U32(blockSize), columns)
-	k.DECQ(left)
-	k.JGE(operand.LabelRef(blocks))
-}
-
-// tags adds the second half of the one-time keys, modulo 2^128.
-func (k *kernel512) tags() {
-	h, lo, hi, ones := k.number(), z[0], z[1], z[2]
-	for i, limb := range h {
-		k.VMOVDQA64(k.mem.hash.Offset(64*i), limb)
-	}
-	k.poly.finish(h, lo, hi)
-	k.VPADDQ(k.mem.pad[0], lo, lo)
-	k.VPADDQ(k.mem.pad[1], hi, hi)
-	k.Comment("A sum that is less than what was added has a carry.")
-	k.VPCMPUQ(operand.Imm(1), k.mem.pad[0], lo, masked)
-	k.VPTERNLOGQ(operand.U8(0xff), ones, ones, ones)
-	k.VPSUBQ(ones, hi, masked, hi)
-	tag := field(k.Context, work, "tag")
-	k.VMOVDQU64(lo, tag)
-	k.VMOVDQU64(hi, tag.Offset(64))
-}
-
-// forget zeroes the one-time keys and what was computed with them (A35), and
-// the word of the key stream that was spilled. What else is in the scratch is
-// ciphertext, and key stream that nobody needs.
-func (k *kernel512) forget() {
-	zero := z[0]
-	wipe := func(from operand.Mem, size int) {
-		for i := 0; i < size; i += 64 {
-			k.VMOVDQA64(zero, from.Offset(i))
-		}
-	}
-	k.VPXORQ(zero, zero, zero)
-	wipe(k.mem.spilled, 64)
-	wipe(k.mem.pad[0], 2*64)
-	wipe(k.mem.hash, 64*k.poly.limbs())
-	wipe(k.mem.powers[0], k.poly.powerSize())
-	short := k.newLabel("short")
-	k.CMPQ(field(k.Context, work, "length"), operand.U32(shortText))
-	k.JBE(operand.LabelRef(short))
-	wipe(k.mem.powers[1], 3*k.poly.powerSize())
-	k.Label(short)
-}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// oneTimeKey is RFC 8439, 2.6: the first block of each packet is the key of its
+// Poly1305, r and what is added at last.
+func (k *kernel512) oneTimeKey() {
+	column := func(q int) operand.Mem { return operand.Mem{Base: columns, Disp: 64 * q} }
+	for i, pad := range k.mem.pad {
+		k.VMOVDQA64(column(2+i), z[0])
+		k.VMOVDQA64(z[0], pad)
+	}
+	for i, half := range [2]reg.VecPhysical{lower, upper} {
+		k.VPBROADCASTQ(k.table.clamp.Offset(8*i), half)
+		k.VPANDQ(column(i), half, half)
+	}
+	k.poly.constants()
+	k.poly.split(lower, upper, k.number())
+	k.poly.keep(k.number(), k.mem.powers[0])
+	k.VPXORQ(z[0], z[0], z[0])
+	for i := range k.poly.limbs() {
+		k.VMOVDQA64(z[0], k.mem.hash.Offset(64*i))
+	}
+	k.Comment("The block is not needed any more, and nothing comes in its place if the text is short.")
+	for q := range 4 {
+		k.VMOVDQA64(z[0], column(q))
+	}
+	k.ADDQ(operand.U32(columnsSize), columns)
+}
+
+// powers are r², r³ and r⁴; r is in number.
+func (k *kernel512) powers() {
+	n, power := k.number(), k.mem.powers
+	for i := range 2 {
+		k.poly.multiply(n, power[0], true)
+		k.poly.carry(n)
+		k.poly.keep(n, power[1+i])
+	}
+	for i, limb := range n {
+		k.VMOVDQA64(power[1].Offset(64*i), limb)
+	}
+	k.poly.multiply(n, power[1], true)
+	k.poly.carry(n)
+	k.poly.keep(n, power[3])
+	k.poly.keepAll(power)
+}
+
+// number is registers for one.
+func (k *kernel512) number() []reg.VecPhysical { return number[:k.poly.limbs()] }
+
+// hashRow takes a row of ciphertext into the hash.
+func (k *kernel512) hashRow() {
+	k.poly.constants()
+	k.addToHash(operand.Mem{Base: columns}, k.mem.powers[3])
+	k.poly.addBlocks(operand.Mem{Base: columns}, k.mem.powers)
+	k.carryHash()
+}
+
+// hashBlock takes one block into the hash.
+func (k *kernel512) hashBlock(at operand.Mem) {
+	k.addToHash(at, k.mem.powers[0])
+	k.carryHash()
+}
+
+// addToHash adds a block, two columns, to the hash and begins the sum with the
+// product of that and a power of r.
+func (k *kernel512) addToHash(at, power operand.Mem) {
+	m := k.number()
+	k.VMOVDQA64(at, lower)
+	k.VMOVDQA64(at.Offset(64), upper)
+	k.poly.split(lower, upper, m)
+	k.poly.withTop(m)
+	for i, limb := range m {
+		k.VPADDQ(k.mem.hash.Offset(64*i), limb, limb)
+	}
+	k.poly.multiply(m, power, true)
+}
+
+// carryHash makes the sum the hash.
+func (k *kernel512) carryHash() {
+	h := k.number()
+	k.poly.carry(h)
+	for i, limb := range h {
+		k.VMOVDQA64(limb, k.mem.hash.Offset(64*i))
+	}
+}
+
+// lastBlocks takes the ciphertext of the last row, and the block with the lengths
+// (RFC 8439, 2.8), which is put behind it.
+func (k *kernel512) lastBlocks() {
+	end, blocks := reg.RDX, k.newLabel("block")
+	k.countLeft()
+	k.ADDQ(operand.Imm(15), left)
+	k.SHRQ(operand.Imm(4), left)
+	k.VPBROADCASTQ(field(k.Context, work, "length"), z[1])
+	k.MOVQ(left, end)
+	k.SHLQ(operand.Imm(7), end)
+	k.VPXORQ(z[0], z[0], z[0])
+	k.VMOVDQA64(z[0], operand.Mem{Base: columns, Index: end, Scale: 1})
+	k.VMOVDQA64(z[1], operand.Mem{Base: columns, Index: end, Scale: 1, Disp: 64})
+	k.poly.constants()
+	k.Label(blocks)
+	k.thinly(func() { k.hashBlock(operand.Mem{Base: columns}) })
+	k.ADDQ(operand.U32(blockSize), columns)
+	k.DECQ(left)
+	k.JGE(operand.LabelRef(blocks))
+}
+
+// tags adds the second half of the one-time keys, modulo 2^128.
+func (k *kernel512) tags() {
+	h, lo, hi, ones := k.number(), z[0], z[1], z[2]
+	for i, limb := range h {
+		k.VMOVDQA64(k.mem.hash.Offset(64*i), limb)
+	}
+	k.poly.finish(h, lo, hi)
+	k.VPADDQ(k.mem.pad[0], lo, lo)
+	k.VPADDQ(k.mem.pad[1], hi, hi)
+	k.Comment("A sum that is less than what was added has a carry.")
+	k.VPCMPUQ(operand.Imm(1), k.mem.pad[0], lo, masked)
+	k.VPTERNLOGQ(operand.U8(0xff), ones, ones, ones)
+	k.VPSUBQ(ones, hi, masked, hi)
+	tag := field(k.Context, work, "tag")
+	k.VMOVDQU64(lo, tag)
+	k.VMOVDQU64(hi, tag.Offset(64))
+}
+
+// forget zeroes the one-time keys and what was computed with them (A35), what
+// all states began with, and the text that lies aside. What else is in the scratch
+// is ciphertext, and key stream that nobody needs.
+func (k *kernel512) forget() {
+	zero := z[0]
+	wipe := func(from operand.Mem, size int) {
+		for i := 0; i < size; i += 64 {
+			k.VMOVDQA64(zero, from.Offset(i))
+		}
+	}
+	k.VPXORQ(zero, zero, zero)
+	for word, begun := range k.mem.begun {
+		if word%4 > 0 {
+			wipe(begun, 64)
+		}
+	}
+	wipe(k.mem.pad[0], 2*64)
+	wipe(k.mem.aside, columnsSize)
+	wipe(k.mem.hash, 64*k.poly.limbs())
+	wipe(k.mem.powers[0], k.poly.powerSize(3))
+	short := k.newLabel("short")
+	k.CMPQ(field(k.Context, work, "length"), operand.U32(shortText))
+	k.JBE(operand.LabelRef(short))
+	for i, power := range k.mem.powers {
+		wipe(power, k.poly.powerSize(i))
+	}
+	k.Label(short)
+}
