@@ -23,9 +23,6 @@ type kernel256 struct {
 	mem               scratch256
 	rotate16, rotate8 operand.Mem
 	poly              mulx
-	vl                bool                // AVX-512 VL: it has rotations and enough registers
-	words             [16]reg.VecPhysical // of the state, during the rounds
-	spare             reg.VecPhysical     // none of them
 }
 
 // Registers that keep their meaning in a turn.
@@ -95,18 +92,7 @@ func to(label string) operand.LabelRef { return operand.LabelRef(label) }
 
 // avx2 is the kernel for AVX2 and BMI2.
 func avx2(c *build.Context) {
-	write256(&kernel256{Context: c, words: wordsOfAVX2, spare: reg.Y15})
-}
-
-// avx512vl is the kernel for those and AVX-512 VL, which rotates in one step. It
-// keeps to 256 bits and to multiplications in general registers: for others,
-// processors of that time lower their clock.
-func avx512vl(c *build.Context) {
-	write256(&kernel256{Context: c, words: y, spare: reg.Y16, vl: true})
-}
-
-func write256(k *kernel256) {
-	c := k.Context
+	k := &kernel256{Context: c}
 	k.mem.layOut()
 	k.rotate16 = table(c, "rotateBy16", repeat(2, 0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e)...)
 	k.rotate8 = table(c, "rotateBy8", repeat(2, 0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f)...)

@@ -10,12 +10,14 @@ var y = [16]reg.VecPhysical{
 	reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
 }
 
-// The words of the state with AVX2: all but one are in registers, which leaves
-// one register to work with.
-var wordsOfAVX2 = [16]reg.VecPhysical{
+// The words of the state: all but one are in registers, which leaves one register
+// to work with.
+var words256 = [16]reg.VecPhysical{
 	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 	reg.Y8, reg.Y9, reg.Y10, nil, reg.Y11, reg.Y12, reg.Y13, reg.Y14,
 }
+
+var spare256 = reg.Y15
 
 const wordSize = 32 // of one word of all states
 
@@ -25,11 +27,11 @@ func (k *kernel256) waiting(word int) operand.Mem { return k.mem.waiting.Offset(
 // startState loads RFC 8439, §2.3, for all lanes.
 func (k *kernel256) startState() {
 	k.Comment("The state: constants, key, block number, nonce.")
-	for i, word := range k.words {
+	for i, word := range words256 {
 		start := k.mem.start.Offset(wordSize * i)
 		if word == nil {
-			k.VMOVDQA(start, k.spare)
-			k.VMOVDQA(k.spare, k.waiting(i))
+			k.VMOVDQA(start, spare256)
+			k.VMOVDQA(spare256, k.waiting(i))
 			continue
 		}
 		k.VMOVDQA(start, word)
@@ -60,7 +62,7 @@ func (k *kernel256) doubleRound() (all stream) {
 
 // quarterRound is RFC 8439, §2.1, in steps.
 func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
-	A, B, C, D := k.words[a], k.words[b], k.words[c], k.words[d]
+	A, B, C, D := words256[a], words256[b], words256[c], words256[d]
 	for _, bits := range [2]struct{ d, b uint8 }{{16, 12}, {8, 7}} {
 		steps = append(steps,
 			stream{func() { k.VPADDD(B, A, A) }},
@@ -68,9 +70,9 @@ func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
 			k.rotate(D, bits.d))
 		if C == nil {
 			steps = append(steps, stream{}, stream{
-				func() { k.VPADDD(k.waiting(c), D, k.spare) },
-				func() { k.VMOVDQA(k.spare, k.waiting(c)) },
-				func() { k.VPXOR(k.spare, B, B) }})
+				func() { k.VPADDD(k.waiting(c), D, spare256) },
+				func() { k.VMOVDQA(spare256, k.waiting(c)) },
+				func() { k.VPXOR(spare256, B, B) }})
 		} else {
 			steps = append(steps,
 				stream{func() { k.VPADDD(D, C, C) }},
@@ -84,17 +86,15 @@ func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
 // rotate is a step of a quarter round. AVX2 can only shift, and shuffle bytes.
 func (k *kernel256) rotate(x reg.VecPhysical, bits uint8) stream {
 	switch {
-	case k.vl:
-		return stream{func() { k.VPROLD(operand.U8(bits), x, x) }}
 	case bits == 16:
 		return stream{func() { k.VPSHUFB(k.rotate16, x, x) }}
 	case bits == 8:
 		return stream{func() { k.VPSHUFB(k.rotate8, x, x) }}
 	}
 	return stream{
-		func() { k.VPSLLD(operand.U8(bits), x, k.spare) },
+		func() { k.VPSLLD(operand.U8(bits), x, spare256) },
 		func() { k.VPSRLD(operand.U8(32-bits), x, x) },
-		func() { k.VPOR(k.spare, x, x) }}
+		func() { k.VPOR(spare256, x, x) }}
 }
 
 // keyStream adds what the states began with, and hands each lane's 64 bytes to
@@ -102,8 +102,8 @@ func (k *kernel256) rotate(x reg.VecPhysical, bits uint8) stream {
 func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
 	k.Comment("The last eight words wait, to make room.")
 	for i := 8; i < 16; i++ {
-		if k.words[i] != nil {
-			k.VMOVDQA(k.words[i], k.waiting(i))
+		if words256[i] != nil {
+			k.VMOVDQA(words256[i], k.waiting(i))
 		}
 	}
 	for half := range 2 {

@@ -24,7 +24,6 @@ type program struct {
 var programs = []program{
 	{"avx512", avx512},
 	{"avx512ifma", avx512ifma},
-	{"avx512vl", avx512vl},
 	{"avx2", avx2},
 }
 

@@ -23,17 +23,10 @@ func (k *kernel256) ifOpen(label string, open bool) {
 
 // advance moves all lanes to their next text. It uses no register of the state.
 func (k *kernel256) advance() {
-	move := func(from, to operand.Op) {
-		if k.vl {
-			k.VMOVDQA64(from, to) // the one that knows the registers from Y16 on
-		} else {
-			k.VMOVDQA(from, to)
-		}
-	}
 	for half := 0; half < 64; half += 32 {
-		move(k.mem.text.Offset(half), k.spare)
-		k.VPADDQ(k.mem.step.Offset(half), k.spare, k.spare)
-		move(k.spare, k.mem.text.Offset(half))
+		k.VMOVDQA(k.mem.text.Offset(half), spare256)
+		k.VPADDQ(k.mem.step.Offset(half), spare256, spare256)
+		k.VMOVDQA(spare256, k.mem.text.Offset(half))
 	}
 }
 
