@@ -65,6 +65,7 @@ func parse() options {
 	flag.StringVar(&o.against, "against", "", "compare with this program, say an older wgd, instead of wireguard-go; no targets then")
 	flag.StringVar(&o.file, "write", "", "write the table into this document, between the lines that mark its place: docs/performance.md")
 	only := flag.String("only", "", "these rows alone, comma-separated: "+strings.Join(ids(rows), ", "))
+	flag.Usage = usage
 	flag.Parse()
 	if *quick {
 		o.runs, *seconds = 1, 1
@@ -79,6 +80,20 @@ func parse() options {
 		os.Exit(2)
 	}
 	return o
+}
+
+// usage is what -help says.
+func usage() {
+	fmt.Fprint(os.Stderr, `Measures the tunnel beside wireguard-go's. As root; options:
+
+`)
+	flag.PrintDefaults()
+	fmt.Fprint(os.Stderr, `
+The daemons have an environment of their own, the same for all: GOMAXPROCS, GODEBUG, GOGC,
+GOMEMLIMIT and LOG_LEVEL do not reach them, nor the first four the load. E2E_RACE and E2E_BIN
+are for tests and ignored. GOFLAGS, GOAMD64 and what else go build heeds is for every program
+but the one of -against, which is built already.
+`)
 }
 
 func (o options) check(rest []string) error {
@@ -113,6 +128,7 @@ func bench(o options) (missed bool, err error) {
 	if what := lab.Missing(); what != "" {
 		return false, fmt.Errorf("this needs %s\nNothing was measured. As root: sudo make bench", what)
 	}
+	lab.BuildPlainly()
 	defer lab.RemoveBinaries()
 	o.began = time.Now()
 	tell("building")

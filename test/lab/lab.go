@@ -32,8 +32,30 @@ func BecomeAgent() {
 	}
 }
 
-// Missing says what this machine lacks for simulated hosts, "" when nothing.
-func Missing() string {
+// Main is a TestMain's: it builds what runs on the hosts and runs the tests of a
+// part of the whole. On a machine that cannot have simulated hosts, or does not
+// have the programs, it leaves the part out, loudly, and says of what nothing was
+// proved; CI must have them. The result is for os.Exit.
+func Main(m interface{ Run() int }, part, unproved string, build func() error, programs ...string) int {
+	if what := Missing(programs...); what != "" {
+		fmt.Printf("\n*** %s: LEFT OUT, ALL OF IT. It needs %s.\n"+
+			"*** Nothing was proved about %s. Run it as root: sudo make %s\n\n", part, what, unproved, part)
+		if os.Getenv("CI") == "true" {
+			return 1
+		}
+		return 0
+	}
+	defer RemoveBinaries()
+	if err := build(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return m.Run()
+}
+
+// Missing says what this machine lacks for simulated hosts, and of the programs
+// that are wanted besides; "" when nothing.
+func Missing(programs ...string) string {
 	if os.Geteuid() != 0 {
 		return "root: namespaces, veth pairs and /dev/net/tun are for root only"
 	}
@@ -42,7 +64,7 @@ func Missing() string {
 	} else {
 		f.Close()
 	}
-	for _, name := range []string{"ip", "nsenter", "ping", "sysctl"} {
+	for _, name := range append([]string{"ip", "nsenter", "ping", "sysctl"}, programs...) {
 		if _, err := exec.LookPath(name); err != nil {
 			return "the program " + name + ", see .ci/run for what to install"
 		}
@@ -110,6 +132,14 @@ func Build() (Binaries, error) {
 	}
 	binaries = b
 	return b, nil
+}
+
+// BuildPlainly makes Build, and all else here, take no notice of E2E_RACE, E2E_BIN
+// and LAB_DAEMON: who measures wants what the tree has, built as it is installed.
+func BuildPlainly() {
+	for _, name := range []string{"E2E_RACE", "E2E_BIN", "LAB_DAEMON"} {
+		os.Unsetenv(name)
+	}
 }
 
 // BuildFrom builds another program beside ours: dir is the folder of the module

@@ -48,6 +48,14 @@ func TestBoundPanics(t *testing.T) {
 	})
 }
 
+// What holds back a program of Go is kept from workers, and nothing else.
+func TestUnhindered(t *testing.T) {
+	got := unhindered([]string{"HOME=/root", "GOMAXPROCS=1", "GODEBUG=gctrace=1", "GOPATH=/go", "GOGC=off", "GOMEMLIMIT=1GiB", "X=GOGC=1"})
+	if want := []string{"HOME=/root", "GOPATH=/go", "X=GOGC=1"}; !slices.Equal(got, want) {
+		t.Error(got)
+	}
+}
+
 // A job comes to its role as it was given, and each question has one answer.
 func TestCrew(t *testing.T) {
 	type job struct {

@@ -90,6 +90,7 @@ func measure(o options) error {
 	if what := lab.Missing(); what != "" {
 		return fmt.Errorf("this needs %s\nNothing was measured. Do it as root", what)
 	}
+	lab.BuildPlainly()
 	defer lab.RemoveBinaries()
 	if _, err := lab.Build(); err != nil {
 		return err

@@ -1,0 +1,37 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"wgd/test/lab"
+)
+
+// What is in the environment of who tests or measures does not reach a daemon,
+// however it is started.
+func TestEnvironmentOfDaemons(t *testing.T) {
+	for name, value := range map[string]string{
+		"GOMAXPROCS": "1", "GODEBUG": "madvdontneed=1", "GOGC": "50", "GOMEMLIMIT": "1GiB", "LOG_LEVEL": "silent",
+	} {
+		t.Setenv(name, value)
+	}
+	for how, start := range map[string]func(*lab.Host){
+		"wgd":         func(h *lab.Host) { h.StartDaemon(lab.Ours) },
+		"wg-ifconfig": func(h *lab.Host) { h.Tunnel(lab.Settings{}) },
+	} {
+		h := lab.NewHost(t, "a")
+		start(h)
+		text, err := os.ReadFile(h.Path(fmt.Sprintf("/proc/%d/environ", h.Daemon(lab.Ours).PID)))
+		if err != nil || !strings.Contains(string(text), "PATH=") {
+			t.Fatalf("%q, %v", text, err)
+		}
+		for line := range strings.SplitSeq(string(text), "\x00") {
+			name, value, _ := strings.Cut(line, "=")
+			if strings.HasPrefix(name, "GO") && name != "GORACE" || name == "LOG_LEVEL" && value == "silent" {
+				t.Errorf("%s: its environment has %s", how, line)
+			}
+		}
+	}
+}
