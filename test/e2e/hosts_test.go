@@ -21,16 +21,6 @@ func pair(t *testing.T) (a, b *lab.Host, ta, tb *lab.Tunnel) {
 func addr(s string) netip.Addr         { return netip.MustParseAddr(s) }
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// daemon is the number of the one wgd on a host.
-func daemon(t *testing.T, h *lab.Host) int {
-	t.Helper()
-	pids := h.PIDs("wgd")
-	if len(pids) != 1 {
-		t.Fatalf("host %s has the processes %v named wgd, want one", h.Name, pids)
-	}
-	return pids[0]
-}
-
 // ends wants no wgd left on a host within a while.
 func ends(t *testing.T, h *lab.Host, limit time.Duration) {
 	t.Helper()

@@ -44,7 +44,7 @@ func TestSignals(t *testing.T) {
 		nothingLeft(t, h)
 	}
 	h.Must("wg-ifconfig wg0 create && wg-ifconfig wg0 up")
-	h.Must("kill -TERM %d", daemon(t, h))
+	h.Must("kill -TERM %d", h.Daemon(lab.Ours).PID)
 	nothingLeft(t, h)
 }
 
@@ -58,7 +58,7 @@ func TestTwoDaemons(t *testing.T) {
 	a.Fails(1, "wgd -f wg0", "wg0")
 	a.Must("wg show wg0")
 	b.Ping(lab.InnerA4, 1)
-	a.Must("kill -9 %d", daemon(t, a))
+	a.Must("kill -9 %d", a.Daemon(lab.Ours).PID)
 	ends(t, a, 3*time.Second)
 	if !a.Exists("/run/wireguard/wg0.sock") {
 		t.Error("no stale socket: the test proves nothing")

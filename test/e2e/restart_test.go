@@ -25,7 +25,7 @@ func TestPeerRestartedMidFlow(t *testing.T) {
 	in := b.Collect(4000)
 	out := a.StartFlow(lab.Flow{Remote: addrPort("10.2.0.2:4000"), Size: 100, Interval: 20 * time.Millisecond})
 	time.Sleep(time.Second)
-	b.Must("kill -9 %d", daemon(t, b))
+	b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
 	killed := time.Now()
 	lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
 		r := b.Run("ip link show wg0")
@@ -57,7 +57,7 @@ func TestRestartedPeerSpeaks(t *testing.T) {
 	a, b, ta, _ := pair(t)
 	b.Ping(lab.InnerA4, 1)
 	for range 3 {
-		b.Must("kill -9 %d", daemon(t, b))
+		b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
 		lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
 			return b.Run("ip link show wg0").Code != 0, ""
 		})
@@ -78,11 +78,8 @@ func TestRestartedPeerSpeaks(t *testing.T) {
 func TestDownUp200(t *testing.T) {
 	a, b, _, _ := pair(t)
 	b.Ping(lab.InnerA4, 1)
-	pid := daemon(t, b)
-	before, err := b.Stat(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := b.Daemon(lab.Ours)
+	before := d.Stat()
 	for i := range 200 {
 		b.Must("wg-ifconfig wg0 down")
 		if i%20 == 0 {
@@ -97,10 +94,7 @@ func TestDownUp200(t *testing.T) {
 		}
 	}
 	a.Ping(lab.InnerB4, 2)
-	after, err := b.Stat(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
+	after := d.Stat()
 	if after.Files > before.Files+2 || after.Threads > before.Threads+8 {
 		t.Errorf("before: %+v, after: %+v", before, after)
 	}

@@ -131,27 +131,18 @@ func TestMemoryOfIdlePeers(t *testing.T) {
 	text, _ := bigConfiguration(t, manyPeers, 2*manyPeers)
 	h.Write("/etc/wireguard/wg0.conf", text)
 	h.Must("wg addconf wg0 /etc/wireguard/wg0.conf")
-	pid := daemon(t, h)
+	d := h.Daemon(lab.Ours)
 	if b.Race {
 		t.Log("the race detector's own memory counts: no figure")
 		return
 	}
 	lab.Until(t, 30*time.Second, "the daemon has less than 40 MB resident", func() (bool, string) {
-		s, err := h.Stat(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := d.Stat()
 		return s.Resident < 40_000_000/1024, fmt.Sprintf("%d KiB", s.Resident)
 	})
-	before, err := h.Stat(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := d.Stat()
 	time.Sleep(2 * time.Second)
-	after, err := h.Stat(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
+	after := d.Stat()
 	t.Logf("%d KiB resident", after.Resident)
 	if busy := after.CPU - before.CPU; busy > 200*time.Millisecond {
 		t.Errorf("%v of processor in 2 s of idleness", busy)
@@ -174,15 +165,8 @@ func TestHundredThousandPeers(t *testing.T) {
 	}
 	h := lab.NewHost(t, "a")
 	h.Tunnel(lab.Settings{Port: 1234})
-	pid := daemon(t, h)
-	stat := func() lab.Stat {
-		s, err := h.Stat(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	empty := stat()
+	d := h.Daemon(lab.Ours)
+	empty := d.Stat()
 	text, _ := bigConfiguration(t, n, 2*n)
 	h.Write("/etc/wireguard/wg0.conf", text)
 	for _, line := range []string{"wg addconf wg0 /etc/wireguard/wg0.conf", "wg show wg0 dump >/run/dump"} {
@@ -193,13 +177,13 @@ func TestHundredThousandPeers(t *testing.T) {
 		}
 	}
 	lab.Until(t, 30*time.Second, "1.5 KB for each peer", func() (bool, string) {
-		each := (stat().Resident - empty.Resident) * 1024 / n
+		each := (d.Stat().Resident - empty.Resident) * 1024 / n
 		return each <= 1500, fmt.Sprintf("%d bytes", each)
 	})
 	time.Sleep(2 * time.Second) // until what is due after a change is done
-	before := stat()
+	before := d.Stat()
 	time.Sleep(5 * time.Second)
-	after := stat()
+	after := d.Stat()
 	t.Logf("%d bytes for each peer, %v of processor in 5 s", (after.Resident-empty.Resident)*1024/n, after.CPU-before.CPU)
 	if busy := after.CPU - before.CPU; busy > 250*time.Millisecond {
 		t.Errorf("%v of processor in 5 s of idleness", busy)
