@@ -217,24 +217,33 @@ func (h *Host) Ping(to string, count int) {
 	}
 }
 
-// PingTimes sends so many pings and returns the round trips of those that were
-// answered within two seconds, in their order.
-func (h *Host) PingTimes(to string, count int, every time.Duration) (times []time.Duration) {
+// PingTimes pings until so many were answered, or for five seconds longer than
+// that should take: the round trips in their order, and how many were lost.
+func (h *Host) PingTimes(to string, count int, every time.Duration) (times []time.Duration, lost int) {
 	h.t.Helper()
-	r := h.Run(fmt.Sprintf("ping -n -c %d -i %.4f -W 2 %s", count, every.Seconds(), to))
+	limit := 5*time.Second + time.Duration(count)*every
+	// Without -w ping waits for the last answer only twice as long as for the slowest before.
+	r := h.Run(fmt.Sprintf("ping -n -c %d -i %.4f -w %.0f %s", count, every.Seconds(), limit.Seconds(), to))
+	highest := count
 	for line := range strings.Lines(r.Out) {
-		if _, after, ok := strings.Cut(line, "time="); ok {
-			d, err := time.ParseDuration(strings.Replace(strings.TrimSpace(after), " ", "", 1))
-			if err != nil {
-				h.t.Fatalf("ping says %q", line)
-			}
-			times = append(times, d)
+		_, after, ok := strings.Cut(line, " icmp_seq=")
+		if !ok {
+			continue
 		}
+		number, _, _ := strings.Cut(after, " ")
+		n, err := strconv.Atoi(number)
+		highest = max(highest, n) // it goes on sending while it waits
+		_, after, ok = strings.Cut(after, " time=")
+		trip, failed := time.ParseDuration(strings.Replace(strings.TrimSpace(after), " ", "", 1))
+		if !ok || err != nil || failed != nil {
+			h.t.Fatalf("host %s: ping says %q", h.Name, line)
+		}
+		times = append(times, trip)
 	}
 	if times == nil && r.Code != 1 { // 1: no answer
 		h.t.Fatalf("%s# ping %s\n%s%s", h.Name, to, r.Out, r.Err)
 	}
-	return times
+	return times, highest - len(times)
 }
 
 // PingWithin pings until one is answered, and says how long that took.

@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// retransmission is when a peer without an answer initiates again, and jitter
-	// what is added to it at most (§6.4).
+	// retransmission is when a peer without an answer initiates again (§6.4). The
+	// third of a second that the protocol lets it add at random is left out, so
+	// that all come at once again.
 	retransmission = 5 * time.Second
-	jitter         = 333 * time.Millisecond
 	// always is the time for cookies: none gets old here.
 	always = 1
 )
@@ -85,6 +85,7 @@ type returning struct {
 type returner struct {
 	member
 	macs    cookie.Maker
+	cookie  bool             // it has one, which lives longer than any storm
 	pending *noise.Handshake // nil: it has a session
 	msg     []byte           // the initiation
 	due     time.Time        // when to initiate again
@@ -148,7 +149,7 @@ func (r *returning) retransmit(now time.Time) error {
 // send sends a peer's initiation.
 func (r *returning) send(peer int) error {
 	p := &r.peers[peer]
-	p.due = time.Now().Add(retransmission + time.Duration(peer)*time.Millisecond%jitter)
+	p.due = time.Now().Add(retransmission)
 	return r.write(peer, p.msg)
 }
 
@@ -165,7 +166,13 @@ func (r *returning) receive(peer int, msg []byte) error {
 	p := &r.peers[peer]
 	switch kind, _ := wire.TypeOf(msg); kind {
 	case wire.TypeCookieReply:
-		p.macs.Consume(always, msg)
+		if !p.macs.Consume(always, msg) {
+			return nil // not for the last initiation
+		}
+		if p.cookie {
+			return errors.New("an initiation that has a cookie is answered by a cookie")
+		}
+		p.cookie = true
 	case wire.TypeResponse:
 		response, ok := wire.DecodeResponse(msg)
 		if !ok || p.pending == nil {

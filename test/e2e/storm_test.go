@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+	"wgd/test/load"
+)
+
+// Fifteen hundred peers who lost their sessions in one moment all have one again
+// soon, though the daemon is under load and asks for cookies; and meanwhile the
+// tunnel of another peer goes on: no ping of it is lost or late, and a stream
+// arrives as it was sent. // A28, A30
+func TestDataFlowsInAStorm(t *testing.T) {
+	const peers = 1500
+	a, b, ta, _ := pair(t)
+	b.PingWithin(10*time.Second, lab.InnerA4)
+	a.Sink(9000)
+	load.Settle(b, a)
+	public, err := base64.StdEncoding.DecodeString(ta.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crowd := &load.Crowd{Peers: peers, Daemon: hex.EncodeToString(public)}
+	var lines []string
+	for _, public := range crowd.Publics() {
+		lines = append(lines, "public_key="+public)
+	}
+	a.Daemon(lab.Ours).Set(lines...)
+	storm := load.Start(b, load.Reconnect, load.Job{Remote: "192.0.2.1:1234", Crowd: crowd})
+	defer storm.Stop()
+
+	begun := time.Now()
+	storm.Ask()
+	streamed := make(chan error, 1)
+	go func() {
+		_, err := b.TryStream(lab.Stream{Remote: addrPort(lab.InnerA4 + ":9000"), Time: 3 * time.Second})
+		streamed <- err
+	}()
+	const atOnce = 200
+	var times []time.Duration
+	var r load.Reading
+	for r.Packets < peers {
+		some, lost := b.PingTimes(lab.InnerA4, atOnce, 5*time.Millisecond)
+		times = append(times, some...)
+		r = storm.Ask()
+		if lost > 0 {
+			t.Errorf("%d of %d pings were not answered", lost, lost+len(some))
+		}
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("a minute later %d of %d peers have a session", r.Packets, peers)
+		}
+	}
+	took := time.Since(begun)
+	if err := <-streamed; err != nil {
+		t.Errorf("the stream beside the storm: %v", err)
+	}
+	slices.Sort(times)
+	t.Logf("%d sessions in %v, %d initiations were repeated; %d pings, median %v, slowest %v",
+		peers, took, r.Lost, len(times), times[len(times)/2], times[len(times)-1])
+	if median := times[len(times)/2]; median > 250*time.Millisecond {
+		t.Errorf("the median of the pings is %v", median)
+	}
+	if r.Lost == 0 {
+		t.Log("this machine is faster than the storm: nobody was asked for a cookie")
+	}
+	lab.Until(t, 10*time.Second, "the daemon has a session with everybody", func() (bool, string) {
+		have := 0
+		for _, p := range ta.Peers() {
+			if !p.Handshake.IsZero() {
+				have++
+			}
+		}
+		return have == peers+1, fmt.Sprintf("with %d of %d", have, peers+1)
+	})
+}
