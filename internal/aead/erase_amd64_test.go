@@ -27,9 +27,9 @@ func proveErasing(t *testing.T, s subject, length int, open bool) {
 	if open {
 		buf = b.sealed
 	}
-	in := &tray{len: int32(length + MinSize), count: int32(s.lanes)}
-	for i := range in.index {
-		in.index[i] = int32(i)
+	in := &tray{len: int32(length + MinSize)}
+	for i := range b.packets {
+		in.add(i, &b.packets[i], b.packets[i].in(buf))
 	}
 	work := new(group)
 	work.setKey(&b.key.bytes)

@@ -16,9 +16,19 @@ type sorter struct {
 
 // tray holds packets of one length until a group is full.
 type tray struct {
-	len   int32 // of the packets; 0: there are none
-	count int32
-	index [maxLanes]int32 // in the batch
+	len             int32 // of the packets; 0: there are none
+	count           int32
+	index           [maxLanes]int32  // in the batch
+	offset, counter [maxLanes]uint64 // as the group has them
+}
+
+// add takes packet i of the batch, of which msg is the bytes.
+func (t *tray) add(i int, p *Packet, msg []byte) {
+	lane := t.count & (maxLanes - 1)
+	t.index[lane] = int32(i)
+	t.offset[lane] = uint64(p.Off + HeaderSize)
+	t.counter[lane] = binary.LittleEndian.Uint64(msg[counterAt:HeaderSize])
+	t.count++
 }
 
 // sorters are too large for the stack of every goroutine. What they keep of
@@ -36,15 +46,14 @@ func (k *Key) inGroups(with *kernel, buf []byte, packets []Packet, open bool) (f
 			failed += k.single(buf, p, open)
 			continue
 		}
-		_ = p.in(buf) // or panic: kernels check no bounds
+		msg := p.in(buf) // or panic: kernels check no bounds
 		if t.len != p.Len {
 			if t = s.tray(p.Len); t.len != p.Len {
 				failed += k.empty(with, s, t, buf, packets, open)
 				t.len = p.Len
 			}
 		}
-		t.index[t.count&(maxLanes-1)] = int32(i)
-		t.count++
+		t.add(i, p, msg)
 		if int(t.count) == with.lanes {
 			failed += s.work.process(with, buf, packets, t, open)
 			t.count = 0
@@ -87,33 +96,45 @@ func (k *Key) empty(with *kernel, s *sorter, t *tray, buf []byte, packets []Pack
 
 // process hands the packets of a tray, one at least, to the kernel.
 func (work *group) process(with *kernel, buf []byte, packets []Packet, t *tray, open bool) (failed int) {
-	index := t.index[:t.count]
-	for lane, i := range index {
-		header := buf[packets[i].Off:]
-		work.offset[lane] = uint64(packets[i].Off + HeaderSize)
-		work.counter[lane] = binary.LittleEndian.Uint64(header[counterAt:])
-	}
-	for lane := len(index); lane < with.lanes; lane++ {
-		work.offset[lane], work.counter[lane] = work.offset[0], work.counter[0]
+	work.offset, work.counter = t.offset, t.counter
+	for lane := int(t.count); lane < with.lanes; lane++ {
+		work.offset[lane], work.counter[lane] = t.offset[0], t.counter[0]
 	}
 	work.length = uint64(t.len - MinSize)
 	with.run(work, &buf[0], open)
-	for lane, i := range index {
-		p := &packets[i]
-		tag := (*[TagSize]byte)(buf[p.Off+p.Len-TagSize:])
-		lower, upper := work.tag[0][lane], work.tag[1][lane]
-		if !open {
-			binary.LittleEndian.PutUint64(tag[:8], lower)
-			binary.LittleEndian.PutUint64(tag[8:], upper)
-			continue
-		}
+	if open {
+		return work.verify(buf, packets, t)
+	}
+	work.sign(buf, t)
+	return 0
+}
+
+// sign puts the tags behind the texts.
+func (work *group) sign(buf []byte, t *tray) {
+	for lane := range t.count {
+		tag := work.tagOf(buf, t, lane)
+		binary.LittleEndian.PutUint64(tag[:8], work.tag[0][lane])
+		binary.LittleEndian.PutUint64(tag[8:], work.tag[1][lane])
+	}
+}
+
+// verify compares the tags and refuses packets that have others.
+func (work *group) verify(buf []byte, packets []Packet, t *tray) (failed int) {
+	for lane := range t.count {
+		tag := work.tagOf(buf, t, lane)
 		// Both halves in one comparison: it takes as long wherever they differ.
-		if (binary.LittleEndian.Uint64(tag[:8])^lower)|(binary.LittleEndian.Uint64(tag[8:])^upper) != 0 {
-			p.Refuse(buf)
+		if (binary.LittleEndian.Uint64(tag[:8])^work.tag[0][lane])|(binary.LittleEndian.Uint64(tag[8:])^work.tag[1][lane]) != 0 {
+			packets[t.index[lane]].Refuse(buf)
 			failed++
 		}
 	}
 	return failed
+}
+
+// tagOf is where the tag of a packet is.
+func (work *group) tagOf(buf []byte, t *tray, lane int32) *[TagSize]byte {
+	end := t.offset[lane] + work.length
+	return (*[TagSize]byte)(buf[end : end+TagSize : end+TagSize])
 }
 
 func (work *group) setKey(key *[KeySize]byte) {
