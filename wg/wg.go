@@ -64,6 +64,11 @@ type Options struct {
 	StateDir string
 	// Log gets warnings, and with level debug more; nil: silence.
 	Log *slog.Logger
+	// Processors, if it is not nil, is told whenever all of Go's processors are
+	// needed, and when one suffices again: less is spent with one. It is for
+	// programs that do nothing else, which may call runtime.GOMAXPROCS. All of
+	// them are needed at the beginning.
+	Processors func(all bool)
 }
 
 // Event is something that became of an interface.
@@ -133,7 +138,7 @@ func (o *Options) defaults() {
 
 func newInterface(o Options, world engine.World, memory engine.Memory) *Interface {
 	world.Clock, world.Rand, world.Log = clock.Now, rand.Reader, o.Log
-	world.Usage = cpu.Read
+	world.Usage, world.Processors = cpu.Read, o.Processors
 	world.Listen = func(port uint16, mark uint32) (engine.Sockets, error) {
 		pair, err := udp.Listen(port, udp.Options{Mark: mark})
 		if err != nil {

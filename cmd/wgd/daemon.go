@@ -57,7 +57,7 @@ func serve(name string, log *logger) error {
 }
 
 func runUntilEnd(name string, log *logger, report *readiness) error {
-	addProcessor()
+	processors := processors()
 	ctx, stop := process.UntilTerminated()
 	defer stop()
 	// The socket first: it is what tells that the name is taken by a daemon.
@@ -70,7 +70,7 @@ func runUntilEnd(name string, log *logger, report *readiness) error {
 	if err != nil {
 		return err
 	}
-	w, err := wg.Open(wg.Options{Name: name, TUN: device, Log: log.Logger})
+	w, err := wg.Open(wg.Options{Name: name, TUN: device, Log: log.Logger, Processors: processors})
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,26 @@ import (
 	"runtime"
 )
 
-// addProcessor gives the program one of Go's processors more than it may use
+// processors gives the program one of Go's processors more than it may use
 // cores: the engine leaves one free for data, and all cores are to work on
 // handshakes all the same. Which thread runs on which core the kernel decides,
-// and it prefers those that have waited for data. Who sets GOMAXPROCS gets what
-// he asks for.
-func addProcessor() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+// and it prefers those that have waited for data.
+//
+// The function that it returns is for wg.Options: it has the program do with one
+// processor while the interface needs no more. Who sets GOMAXPROCS gets what he
+// asks for, always; then there is no function.
+func processors() func(all bool) {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return nil
 	}
+	most := runtime.GOMAXPROCS(0) + 1
+	set := func(all bool) {
+		if all {
+			runtime.GOMAXPROCS(most)
+		} else {
+			runtime.GOMAXPROCS(1)
+		}
+	}
+	set(true)
+	return set
 }

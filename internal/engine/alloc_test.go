@@ -6,7 +6,7 @@ import "testing"
 
 // Rule 12 of style: to read, to wait and to take one's turn allocates nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
-	l := newLane(newForcedPolicy(2), nil, nil)
+	l := newLane(newForcedPolicy(2), newGear(&World{}), nil, nil)
 	l.policy.width = 2
 	c := &idle{}
 	if n := testing.AllocsPerRun(1000, func() {

@@ -18,6 +18,7 @@ func (e *Engine) Apply(c conf.Change) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
+	e.gear.need(e.world.Clock().Mono, holdForChange)
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -152,8 +153,10 @@ func (e *Engine) peers() []*peer.Peer {
 
 // Status is the interface at this moment, consistent in itself (A60).
 func (e *Engine) Status() conf.Status {
+	now := e.world.Clock()
+	e.gear.need(now.Mono, holdForChange)
 	e.mu.Lock()
-	st := e.machine.Status(e.world.Clock())
+	st := e.machine.Status(now)
 	st.Up, st.Fault = e.up, e.fault
 	e.mu.Unlock()
 	if st.Name = e.world.TUN.Name(); st.Name == "" { // it is gone

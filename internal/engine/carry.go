@@ -22,7 +22,7 @@ func (e *Engine) tunReader() {
 			raws:   make([][]byte, 0, drainPackets),
 		}
 	}
-	l := newLane(e.policy("out", true), &e.running, func() carrier { return begin(enc.Beside()) })
+	l := newLane(e.policy("out", true), e.gear, &e.running, func() carrier { return begin(enc.Beside()) })
 	l.lead(begin(enc))
 }
 
@@ -34,11 +34,11 @@ func (e *Engine) socketReader(c udp.Conn) {
 	}
 	shareable, ok := c.(udp.Shareable)
 	if !ok {
-		newLane(e.policy("in", false), &e.running, nil).lead(begin(dec, unshared{c}))
+		newLane(e.policy("in", false), e.gear, &e.running, nil).lead(begin(dec, unshared{c}))
 		return
 	}
 	another := func() carrier { return begin(dec.Beside(), shareable.NewReceiver()) }
-	newLane(e.policy("in", true), &e.running, another).lead(begin(dec, shareable.NewReceiver()))
+	newLane(e.policy("in", true), e.gear, &e.running, another).lead(begin(dec, shareable.NewReceiver()))
 }
 
 // policy is how a lane is spread.

@@ -40,6 +40,7 @@ type Engine struct {
 	inbox   *inbox
 	workers *workers
 	stamps  *stampWriter
+	gear    *gear
 	cores   int // for one way at most
 
 	mu      sync.Mutex // guards machine, up and fault
@@ -88,6 +89,7 @@ func Open(world World, memory Memory) *Engine {
 		drops:   &dataplane.Drops{},
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
+		gear:    newGear(&world),
 		cores:   min(runtime.GOMAXPROCS(0), runtime.NumCPU(), mostGoroutines),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -105,6 +107,7 @@ func Open(world World, memory Memory) *Engine {
 	}
 	e.flusher = dataplane.NewEncapsulator(e.shared, e.inbox)
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
+	e.running.Go(func() { e.gear.run(e.closing) })
 	e.running.Go(e.coreLoop)
 	e.running.Go(e.tunReader)
 	return e

@@ -19,16 +19,17 @@ import (
 type lane struct {
 	another func() carrier  // for a follower
 	running *sync.WaitGroup // of the engine
+	gear    *gear
 
 	reading *baton // whoever holds it reads; a leader without followers keeps it
 
 	// What follows is guarded by reading.
 	policy policy
-	ticket uint64 // of the next batch that is carried in steps
-	hot    bool   // there may be another batch behind the last one
-	awake  int    // followers that read
-	hired  int    // followers there are
-	over   bool   // the leader is gone
+	waited clock.Time // for a batch, the last time
+	ticket uint64     // of the next batch that is carried in steps
+	awake  int        // followers that read
+	hired  int        // followers there are
+	over   bool       // the leader is gone
 
 	wake  chan struct{} // one token for each follower that is to wake up
 	ended chan struct{} // closed when the leader is gone
@@ -59,10 +60,11 @@ type arrival struct {
 	at   clock.Time
 }
 
-func newLane(p policy, running *sync.WaitGroup, another func() carrier) *lane {
+func newLane(p policy, g *gear, running *sync.WaitGroup, another func() carrier) *lane {
 	return &lane{
 		another: another,
 		running: running,
+		gear:    g,
 		reading: newBaton(),
 		policy:  p,
 		wake:    make(chan struct{}, p.most),
@@ -89,12 +91,13 @@ func (l *lane) lead(c carrier) {
 
 // next waits for a batch. It says whether the batch was there already.
 func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
-	if l.hot && l.policy.most > 1 {
+	if l.policy.most > 1 || l.gear.shift != nil {
 		if a, err = c.read(false); err != nil || a.size > 0 {
 			return a, true, err
 		}
 	}
 	a, err = c.read(true)
+	l.waited = a.at
 	return a, false, err
 }
 
@@ -122,8 +125,11 @@ func (l *lane) follow(c carrier) {
 
 // carry carries what c has read. Its caller holds reading, before and after.
 func (l *lane) carry(c carrier, a arrival, ready bool) {
-	l.hot = a.size >= largeBatch || ready || l.policy.forced
 	shared, more := l.policy.note(a, ready, l.awake)
+	if l.policy.width > 1 || a.at.Sub(l.waited) > longestStreak {
+		l.gear.need(a.at, holdForLoad)
+	}
+	l.gear.carried(a.at)
 	if !shared || !c.plan() {
 		l.turn.await(l.ticket)
 		c.whole()

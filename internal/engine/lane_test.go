@@ -125,7 +125,7 @@ func (c *bucketCarrier) whole() {
 func (s *spring) run(p policy) {
 	s.closed = make(chan struct{})
 	var running sync.WaitGroup
-	l := newLane(p, &running, s.another)
+	l := newLane(p, newGear(&World{Clock: func() clock.Now { return clock.Now{} }}), &running, s.another)
 	s.lane = l
 	running.Go(func() { l.lead(s.another()) })
 	done := make(chan struct{})

@@ -124,6 +124,7 @@ func (e *Engine) do(out *core.Output) {
 			e.drops.Add(dataplane.DropSend, 1)
 		}
 	case core.Run:
+		e.gear.need(now, holdForChange)
 		e.workers.put(out.Job)
 	case core.Flush:
 		e.world.Log.Debug("a session begins", "peer", out.Peer.Endpoint().Remote)

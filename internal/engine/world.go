@@ -44,6 +44,10 @@ type World struct {
 	// way, whatever that brings. For tests.
 	Spread int
 
+	// Processors, if it is not nil, is told whether all of Go's processors are
+	// needed or one suffices. They are at the beginning. It may take its time.
+	Processors func(all bool)
+
 	// RouteIndex is the interface through which the routing table sends to
 	// remote from source; nil where sticky sources need not follow routes.
 	RouteIndex func(remote, source netip.Addr, mark uint32) (uint32, error)

@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/sys/cpu"
+)
+
+const (
+	// All processors stay for so long after there was a use for them.
+	holdForLoad   = time.Second
+	holdForChange = 100 * time.Millisecond
+
+	// A lane that has not waited for so long keeps others from a processor.
+	longestStreak = 100 * time.Millisecond
+
+	// One processor does not suffice any more when the process uses as much as
+	// that of a core, and there is as much left for another one.
+	mostOfCore = 0.9
+	coreToHave = 0.5
+)
+
+// gear has the process do with one of Go's processors while one suffices.
+//
+// Whenever one of Go's processors finds work, Go wakes a thread to look for more
+// of it, as long as another processor has none. For a tunnel that is a second
+// thread for each batch, which finds nothing, and takes a core from those who
+// send and receive beside it. With one processor there is none. But then
+// goroutines take turns of up to 10 ms, and as long nobody asks the kernel what
+// has come. So whatever keeps a processor for long needs all of them: a lane
+// that does not wait, a lane that is spread, handshakes, a change of the
+// configuration; and of course work for more than one core.
+//
+// Without World.Processors it does nothing.
+type gear struct {
+	shift func(all bool)
+	usage func() (cpu.Times, error)
+	clock func() clock.Now
+
+	until  atomic.Int64 // clock.Time as long as which all are needed
+	low    atomic.Bool  // there is one
+	looked atomic.Int64 // clock.Time of the last look at the load
+	lever  chan struct{}
+
+	last      cpu.Times // run's own; at the last look
+	lastKnown bool
+}
+
+func newGear(w *World) *gear {
+	g := &gear{shift: w.Processors, usage: w.Usage, clock: w.Clock, lever: make(chan struct{}, 1)}
+	if g.shift != nil {
+		g.until.Store(int64(g.clock().Mono.Add(holdForLoad)))
+	}
+	return g
+}
+
+// run shifts. That may take as long as a collection of garbage, so nobody who
+// carries data does it himself.
+func (g *gear) run(closing <-chan struct{}) {
+	for {
+		select {
+		case <-g.lever:
+			g.pulled(g.clock().Mono)
+		case <-closing:
+			return
+		}
+	}
+}
+
+func (g *gear) pulled(now clock.Time) {
+	if span := now.Sub(clock.Time(g.looked.Load())); span >= reviewInterval {
+		g.look(now, span)
+	}
+	if low := int64(now) > g.until.Load(); low != g.low.Load() {
+		g.shift(!low)
+		g.low.Store(low)
+	}
+}
+
+// look sees whether one core suffices.
+func (g *gear) look(now clock.Time, span time.Duration) {
+	g.looked.Store(int64(now))
+	if g.usage == nil {
+		return
+	}
+	t, err := g.usage()
+	last, known := g.last, g.lastKnown && err == nil && span < 2*reviewInterval
+	g.last, g.lastKnown = t, err == nil
+	if !known {
+		return
+	}
+	own, idle := (t.Own-last.Own).Seconds()/span.Seconds(), (t.Idle-last.Idle).Seconds()/span.Seconds()
+	if own >= mostOfCore && (idle >= coreToHave || !g.low.Load()) {
+		g.extend(now, holdForLoad)
+	}
+}
+
+// need asks for all processors, for so long.
+func (g *gear) need(now clock.Time, hold time.Duration) {
+	if g.shift == nil {
+		return
+	}
+	g.extend(now, hold)
+	if g.low.Load() {
+		g.pull()
+		runtime.Gosched() // to run
+	}
+}
+
+func (g *gear) extend(now clock.Time, hold time.Duration) {
+	until := int64(now.Add(hold))
+	for old := g.until.Load(); old < until && !g.until.CompareAndSwap(old, until); {
+		old = g.until.Load()
+	}
+}
+
+// carried notes that data flows: from time to time it is looked whether the
+// number of processors is right.
+func (g *gear) carried(now clock.Time) {
+	if g.shift != nil && now.Sub(clock.Time(g.looked.Load())) >= reviewInterval {
+		g.pull()
+	}
+}
+
+func (g *gear) pull() {
+	select {
+	case g.lever <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,223 @@
+package engine
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/clock"
+	"wgd/internal/sys/cpu"
+)
+
+// garage has a gear and drives it without its goroutine.
+type garage struct {
+	gear    *gear
+	now     clock.Time
+	all     bool
+	shifts  int
+	own     float64 // cores that the process uses
+	idle    float64
+	used    cpu.Times
+	failing error
+}
+
+func newGarage() *garage {
+	g := &garage{now: clock.Time(time.Hour), all: true}
+	g.gear = newGear(&World{
+		Clock:      func() clock.Now { return clock.Now{Mono: g.now} },
+		Usage:      func() (cpu.Times, error) { return g.used, g.failing },
+		Processors: func(all bool) { g.all, g.shifts = all, g.shifts+1 },
+	})
+	return g
+}
+
+// drive lets data flow for so long.
+func (g *garage) drive(d time.Duration) {
+	for end := g.now.Add(d); g.now < end; g.answer() {
+		const step = time.Millisecond
+		g.now = g.now.Add(step)
+		g.used.Own += time.Duration(g.own * float64(step))
+		g.used.Idle += time.Duration(g.idle * float64(step))
+		g.gear.carried(g.now)
+	}
+}
+
+func (g *garage) answer() {
+	select {
+	case <-g.gear.lever:
+		g.gear.pulled(g.now)
+	default:
+	}
+}
+
+func TestOneProcessorSuffices(t *testing.T) {
+	g := newGarage()
+	if g.drive(holdForLoad / 2); !g.all || g.shifts > 0 {
+		t.Error("one processor right after the beginning")
+	}
+	if g.drive(holdForLoad); g.all || g.shifts != 1 {
+		t.Errorf("all processors: %v, after %d shifts, beside a little data", g.all, g.shifts)
+	}
+	g.gear.need(g.now, holdForChange)
+	g.answer()
+	if !g.all {
+		t.Error("one processor, though all are needed")
+	}
+	g.gear.need(g.now, holdForChange/2) // which is no reason to be earlier
+	g.now = g.now.Add(holdForChange * 3 / 4)
+	g.gear.pull()
+	if g.answer(); !g.all {
+		t.Error("all processors were needed for longer")
+	}
+	if g.drive(2 * reviewInterval); g.all || g.shifts != 3 {
+		t.Errorf("all processors: %v, after %d shifts, though nobody needs them any more", g.all, g.shifts)
+	}
+}
+
+func TestOneProcessorDoesNotSuffice(t *testing.T) {
+	for _, c := range []struct {
+		what      string
+		own, idle float64
+		all       bool
+	}{
+		{"a full core, and one is idle", 1, 1, true},
+		{"a full core, and others need the rest", 1, 0.2, false},
+		{"half a core", 0.5, 1.5, false},
+	} {
+		g := newGarage()
+		g.drive(2 * holdForLoad)
+		g.own, g.idle = c.own, c.idle
+		if g.drive(time.Second); g.all != c.all {
+			t.Errorf("%s: all processors: %v", c.what, g.all)
+		}
+	}
+}
+
+// More than a core is a reason to stay, also where nothing is idle then.
+func TestProcessorsAreKept(t *testing.T) {
+	g := newGarage()
+	g.own, g.idle = 1.3, 0
+	g.drive(5 * time.Second)
+	if !g.all || g.shifts > 0 {
+		t.Errorf("all processors: %v, after %d shifts", g.all, g.shifts)
+	}
+	g.own = 0.3
+	if g.drive(2 * time.Second); g.all {
+		t.Error("all processors for a third of a core")
+	}
+}
+
+// What is not known is no reason; nor is what was used in a pause.
+func TestUsageUnknown(t *testing.T) {
+	g := newGarage()
+	g.failing = errors.New("no /proc")
+	g.own, g.idle = 1, 1
+	if g.drive(2 * holdForLoad); g.all {
+		t.Error("all processors for an unknown reason")
+	}
+	g = newGarage()
+	g.drive(2 * holdForLoad)
+	g.now = g.now.Add(time.Minute)
+	g.used.Own += time.Hour
+	g.used.Idle += time.Hour
+	if g.drive(10 * time.Millisecond); g.all {
+		t.Error("all processors for what was before a pause")
+	}
+}
+
+func TestGearWithoutProcessors(t *testing.T) {
+	g := newGear(&World{})
+	g.need(1, time.Hour)
+	g.carried(clock.Time(time.Hour))
+	if len(g.lever) > 0 {
+		t.Error("somebody is to shift")
+	}
+}
+
+// A lane that never waits keeps others from a processor.
+func TestLaneThatNeverWaits(t *testing.T) {
+	g := newGarage()
+	g.drive(2 * holdForLoad)
+	l := newLane(newForcedPolicy(1), g.gear, nil, nil)
+	for _, c := range []struct {
+		what string
+		gap  time.Duration // from time to time it waits
+		all  bool
+	}{
+		{"waits", longestStreak / 2, false},
+		{"never waits", time.Hour, true},
+	} {
+		stream := &busy{g: g, gap: c.gap}
+		l.reading.take()
+		for end := g.now.Add(3 * longestStreak); g.now < end; g.answer() {
+			a, ready, err := l.next(stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.carry(stream, a, ready)
+		}
+		l.reading.release()
+		if g.all != c.all {
+			t.Errorf("a lane that %s: all processors: %v", c.what, g.all)
+		}
+	}
+}
+
+// busy has a batch each millisecond that nearly always waits already.
+type busy struct {
+	g      *garage
+	gap    time.Duration
+	waited clock.Time
+}
+
+func (b *busy) read(wait bool) (arrival, error) {
+	switch now := b.g.now; {
+	case wait:
+		b.waited = now
+	case now.Sub(b.waited) > b.gap:
+		return arrival{}, nil
+	}
+	b.g.now = b.g.now.Add(time.Millisecond)
+	return arrival{size: 100, at: b.g.now}, nil
+}
+
+func (*busy) failed(error) bool { return true }
+func (*busy) plan() bool        { return false }
+func (*busy) work()             {}
+func (*busy) finish()           {}
+func (*busy) whole()            {}
+
+// Handshakes and changes of the configuration need all processors; a little data
+// does not.
+func TestEngineShifts(t *testing.T) {
+	var all atomic.Bool
+	all.Store(true)
+	_, a, b := pair(t, func(w *World) { w.Spread, w.Processors = 0, all.Store })
+	expect := func(want bool, why string, f func()) {
+		t.Helper()
+		for end := time.Now().Add(patience); all.Load() != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("all processors: never %v, %s", want, why)
+			}
+			f()
+		}
+	}
+	talk := func() { a.say(b, "hello") }
+	talk()
+	a.sleep(2 * holdForLoad)
+	expect(false, "beside a little data", talk)
+	for _, c := range []struct {
+		why string
+		f   func()
+	}{
+		{"for a change", func() { a.apply(conf.Change{}) }},
+		{"for a look at everything", func() { a.Status() }},
+		{"for a handshake", func() { a.sleep(2 * time.Minute); talk() }},
+	} {
+		expect(true, c.why, c.f)
+		a.sleep(2 * holdForLoad)
+		expect(false, "after "+c.why, talk)
+	}
+}
