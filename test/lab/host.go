@@ -109,8 +109,22 @@ func (h *Host) Halt() {
 
 // testify says, after a failure, how the host looked.
 func (h *Host) testify() {
-	r := h.Run("ip -br addr; ip route; ip -6 route | grep -v fe80; wg show all; for i in $(wg show interfaces); do wgconfig $i show all --json; done; tail -n 100 " + logFile)
-	h.t.Logf("host %s at the end:\n%s%s", h.Name, r.Out, r.Err)
+	for _, line := range []string{
+		"ip -br addr; ip route; ip -6 route | grep -v fe80", "wg show all",
+		"for i in $(wg show interfaces); do wgconfig $i show all --json; done", "tail -n 100 " + logFile,
+	} {
+		r := h.Run(line)
+		h.t.Logf("host %s at the end# %s\n%s%s", h.Name, line, abridged(r.Out), r.Err)
+	}
+}
+
+// abridged leaves out the middle of a long text, say of a thousand peers.
+func abridged(text string) string {
+	const end = 10_000
+	if len(text) <= 2*end {
+		return text
+	}
+	return fmt.Sprintf("%s\n[%d bytes]\n%s", text[:end], len(text)-2*end, text[len(text)-end:])
 }
 
 // PID is the agent's process, as seen from outside; its namespaces are the host's.

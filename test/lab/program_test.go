@@ -56,6 +56,17 @@ func TestUnhindered(t *testing.T) {
 	}
 }
 
+// A long text keeps its two ends, a short one all.
+func TestAbridged(t *testing.T) {
+	short, long := strings.Repeat("a", 20_000), strings.Repeat("a", 10_000)+strings.Repeat("b", 1000)+strings.Repeat("c", 10_000)
+	if abridged(short) != short {
+		t.Error("a short text is cut")
+	}
+	if got := abridged(long); strings.Contains(got, "bb") || strings.Count(got, "a") != 10_000 || strings.Count(got, "c") != 10_000 || !strings.Contains(got, "[1000 bytes]") {
+		t.Error("not the ends of a long text")
+	}
+}
+
 // A job comes to its role as it was given, and each question has one answer.
 func TestCrew(t *testing.T) {
 	type job struct {
