@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +130,35 @@ func TestVolley(t *testing.T) {
 	}
 	if err := (&volley{conn: conn, messages: [][]byte{bytes.Repeat([]byte{0xff}, 8)}}).fly(); err == nil {
 		t.Error("no answer at all is no error")
+	}
+}
+
+// A storm is told of while it lasts; one that nobody answers says so, and does not
+// stop without a word.
+func TestStorm(t *testing.T) {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	_, c := newDaemon(t, 3)
+	const count = inFlight + 10 // who stops when all are lost never sends the last ones
+	look, err := storm(Job{Remote: server.LocalAddr().String(), Count: count, Crowd: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := Reading{}
+	for begun := time.Now(); err == nil; time.Sleep(10 * time.Millisecond) {
+		var r Reading
+		if r, err = look(); err == nil {
+			last = r
+		}
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("still no error: %+v", last)
+		}
+	}
+	if want := "0 of 74 initiations were answered"; !strings.Contains(err.Error(), want) || last.Lost < inFlight {
+		t.Errorf("%v; seen last: %+v", err, last)
 	}
 }
 
