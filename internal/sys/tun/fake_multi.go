@@ -3,7 +3,7 @@ package tun
 import (
 	"hash/fnv"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -11,9 +11,11 @@ import (
 // ports, and what is in a queue that is detached is lost, as with the kernel.
 type FakeMulti struct {
 	*Fake
-	queues   []*fakeQueue
-	attached atomic.Int32 // 0: all packets come to the first
-	changes  atomic.Int32
+	queues []*fakeQueue
+
+	steering sync.RWMutex // guards what follows
+	attached int          // 0: all packets come to the first
+	changes  int
 }
 
 var _ MultiQueue = (*FakeMulti)(nil)
@@ -25,8 +27,7 @@ type fakeQueue struct {
 
 // NewFakeMulti is NewFake with up to most queues, of which one is attached.
 func NewFakeMulti(name string, mtu, most int) *FakeMulti {
-	f := &FakeMulti{Fake: NewFake(name, mtu)}
-	f.attached.Store(1)
+	f := &FakeMulti{Fake: NewFake(name, mtu), attached: 1}
 	for i := range most {
 		q := &fakeQueue{f.Fake, f.in}
 		if i > 0 {
@@ -44,6 +45,8 @@ func (f *FakeMulti) Inject(packet []byte) bool {
 
 // InjectRaw is Fake's, to the queue of the packet's flow.
 func (f *FakeMulti) InjectRaw(raw []byte) bool {
+	f.steering.RLock()
+	defer f.steering.RUnlock()
 	return f.put(f.queues[f.choose(raw)].in, raw)
 }
 
@@ -53,14 +56,22 @@ func (f *FakeMulti) choose(raw []byte) uint32 {
 	packet := raw[min(HeaderSize, len(raw)):]
 	h := fnv.New32a()
 	h.Write(packet[min(addresses, len(packet)):min(ports, len(packet))])
-	return h.Sum32() % uint32(max(f.attached.Load(), 1))
+	return h.Sum32() % uint32(max(f.attached, 1))
 }
 
 // Changes is how often the number of queues became another.
-func (f *FakeMulti) Changes() int { return int(f.changes.Load()) }
+func (f *FakeMulti) Changes() int {
+	f.steering.RLock()
+	defer f.steering.RUnlock()
+	return f.changes
+}
 
 // Attached is the number of queues to which packets come.
-func (f *FakeMulti) Attached() int { return int(max(f.attached.Load(), 1)) }
+func (f *FakeMulti) Attached() int {
+	f.steering.RLock()
+	defer f.steering.RUnlock()
+	return max(f.attached, 1)
+}
 
 func (f *FakeMulti) MostQueues() int { return len(f.queues) }
 
@@ -70,8 +81,10 @@ func (f *FakeMulti) SetQueues(n int) error {
 	if n < 1 || n > len(f.queues) {
 		return errMalformed
 	}
-	f.attached.Store(int32(n))
-	f.changes.Add(1)
+	f.steering.Lock()
+	defer f.steering.Unlock()
+	f.attached = n
+	f.changes++
 	for _, q := range f.queues[n:] {
 		for len(q.in) > 0 {
 			<-q.in
@@ -82,7 +95,9 @@ func (f *FakeMulti) SetQueues(n int) error {
 }
 
 func (f *FakeMulti) Concentrate() bool {
-	f.attached.Store(0)
+	f.steering.Lock()
+	defer f.steering.Unlock()
+	f.attached = 0
 	return true
 }
 
