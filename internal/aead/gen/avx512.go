@@ -170,7 +170,7 @@ func write512(c *build.Context, poly poly512) {
 	k.LEAQ(k.mem.stream[1], came)
 	k.MOVQ(came, k.mem.fresh)
 	k.beginState()
-	k.roundsBeside(4, k.record(k.powers))
+	k.beside(k.doubleRounds(4), k.powers)
 	k.JMP(operand.LabelRef("row"))
 
 	k.turns()

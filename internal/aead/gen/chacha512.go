@@ -61,9 +61,7 @@ func (k *kernel512) beginState() {
 	for _, step := range quarterRound {
 		step(k, quarter(0, 0))
 	}
-	k.round(1)
-	k.round(0)
-	k.round(1)
+	k.doubleRounds(2)[roundSteps:].write()
 }
 
 // moreRounds is the other eight double rounds, with nothing beside them.
@@ -71,28 +69,21 @@ func (k *kernel512) moreRounds() {
 	rounds := k.newLabel("rounds")
 	k.MOVQ(operand.U32(4), left)
 	k.Label(rounds)
-	k.roundsBeside(2, nil)
+	k.doubleRounds(2).write()
 	k.DECQ(left)
 	k.JNZ(operand.LabelRef(rounds))
 }
 
-// roundsBeside is some double rounds, mixed with what uses other registers.
-func (k *kernel512) roundsBeside(rounds int, other stream) {
-	zip(k.record(func() {
-		for range rounds {
-			k.round(0)
-			k.round(1)
-		}
-	}), other).write()
-}
-
-// round is one of columns, 0, or of diagonals, 1.
-func (k *kernel512) round(diagonal int) {
-	for _, step := range quarterRound {
-		for i := range 4 {
-			step(k, quarter(i, diagonal))
+// doubleRounds is some of them, as steps.
+func (k *kernel512) doubleRounds(count int) (s stream) {
+	for diagonal := range 2 * count {
+		for _, step := range quarterRound {
+			for i := range 4 {
+				s = append(s, func() { step(k, quarter(i, diagonal%2)) })
+			}
 		}
 	}
+	return s
 }
 
 // quarter is the words of column i, or of the diagonal that begins in it.
@@ -131,6 +122,8 @@ func (k *kernel512) addStart(x reg.VecPhysical, word int) {
 		k.VPADDD(k.mem.nonce[word-14], x, x)
 	}
 }
+
+const roundSteps = 4 * len(quarterRound)
 
 // quarterRound is RFC 8439, 2.1, in steps of one instruction.
 var quarterRound = [12]func(k *kernel512, x [4]reg.VecPhysical){

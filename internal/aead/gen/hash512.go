@@ -103,7 +103,7 @@ func (k *kernel512) lastBlocks() {
 	k.VMOVDQA64(z[1], operand.Mem{Base: columns, Index: end, Scale: 1, Disp: 64})
 	k.poly.constants()
 	k.Label(blocks)
-	k.thinly(func() { k.hashBlock(operand.Mem{Base: columns}) })
+	k.thinly(3, func() { k.hashBlock(operand.Mem{Base: columns}) })
 	k.ADDQ(operand.U32(blockSize), columns)
 	k.DECQ(left)
 	k.JGE(operand.LabelRef(blocks))

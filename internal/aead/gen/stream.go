@@ -31,13 +31,51 @@ func zip(a, b stream) (both stream) {
 	return both
 }
 
-// record makes a stream of the instructions that a function writes, instead of
-// writing them.
-func (k *kernel512) record(write func()) (s stream) {
-	for _, node := range k.cut(write) {
-		s = append(s, func() { k.function().AddNode(node) })
+// beside writes the steps, mixed with what a function writes: as many after each of
+// its instructions, and twice as many after a multiplication, so that these are
+// thin (see kernel512).
+func (k *kernel512) beside(steps stream, write func()) {
+	nodes := k.cut(write)
+	weight := func(node ir.Node) int {
+		if multiplies(node) {
+			return 2
+		}
+		return 1
 	}
-	return s
+	all, sum, done := 0, 0, 0
+	for _, node := range nodes {
+		all += weight(node)
+	}
+	for _, node := range nodes {
+		k.function().AddNode(node)
+		sum += weight(node)
+		for ; done < sum*len(steps)/all; done++ {
+			steps[done]()
+		}
+	}
+}
+
+// thinly writes what multiplies and has no rounds of ChaCha20 beside it. So that
+// the clock stays, each multiplication by VPMULUDQ is followed by additions that
+// nobody needs. They wait for one of its factors: if they did not, they would be
+// done before it, while it waits. The registers of the state must be free.
+func (k *kernel512) thinly(additions int, write func()) {
+	next := 0
+	for _, node := range k.cut(write) {
+		k.function().AddNode(node)
+		if i, is := node.(*ir.Instruction); is && i.Opcode == "VPMULUDQ" {
+			for range additions {
+				k.VPADDQ(i.Operands[1], i.Operands[1], state[next%len(state)])
+				next++
+			}
+		}
+	}
+}
+
+// multiplies is whether a node is a multiplication.
+func multiplies(node ir.Node) bool {
+	i, is := node.(*ir.Instruction)
+	return is && (i.Opcode == "VPMULUDQ" || i.Opcode == "VPMADD52LUQ" || i.Opcode == "VPMADD52HUQ")
 }
 
 // cut takes out of the program what a function writes, but for comments.
@@ -62,23 +100,4 @@ func (k *kernel512) function() *ir.Function {
 	}
 	functions := file.Functions()
 	return functions[len(functions)-1]
-}
-
-// thinly writes what multiplies by VPMULUDQ and has no rounds of ChaCha20 to be
-// mixed with. So that the clock stays (see kernel512), each multiplication is
-// followed by additions that nobody needs. They wait for one of its factors: if
-// they did not, they would be done before it, while it waits. The state must be
-// free.
-func (k *kernel512) thinly(write func()) {
-	const additions = 3
-	next := 0
-	for _, node := range k.cut(write) {
-		k.function().AddNode(node)
-		if i, is := node.(*ir.Instruction); is && i.Opcode == "VPMULUDQ" {
-			for range additions {
-				k.VPADDQ(i.Operands[1], i.Operands[1], state[next%len(state)])
-				next++
-			}
-		}
-	}
 }

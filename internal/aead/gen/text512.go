@@ -13,10 +13,10 @@ func (k *kernel512) turns() {
 	k.beginState()
 	k.Label("row")
 	k.aim()
-	text, hash := k.record(k.rowOfText), k.record(k.hashRow)
-	k.roundsBeside(1, text)
-	k.roundsBeside(3, hash)
-
+	k.beside(k.doubleRounds(4), func() {
+		k.rowOfText()
+		k.hashRow()
+	})
 	k.ADDQ(operand.U32(columnsSize), columns)
 	k.ADDQ(operand.Imm(rowSize), at)
 	k.Comment("The first row is alone; after it, a turn ends after the third row, the fifth and so on.")
@@ -41,13 +41,13 @@ func (k *kernel512) shortTexts() {
 	k.Label("short")
 	k.aim()
 	k.beginState()
-	k.roundsBeside(8, k.record(func() {
+	k.beside(k.doubleRounds(8), func() {
 		k.rowOfText()
 		k.poly.constants()
 		for i := range 4 {
 			k.hashBlock(operand.Mem{Base: columns, Disp: blockSize * i})
 		}
-	}))
+	})
 	k.LEAQ(k.mem.stream[1], columns)
 	k.storeColumns(operand.Mem{Base: columns})
 	k.ADDQ(operand.Imm(rowSize), at)
@@ -63,7 +63,7 @@ func (k *kernel512) lastRows() {
 	k.JB(operand.LabelRef("lastRow"))
 	k.aim()
 	k.rowOfText()
-	k.thinly(k.hashRow)
+	k.thinly(4, k.hashRow)
 	k.ADDQ(operand.U32(columnsSize), columns)
 	k.ADDQ(operand.Imm(rowSize), at)
 	k.JMP(operand.LabelRef("lastRows"))
