@@ -2,9 +2,13 @@ package engine
 
 import (
 	"sync"
+	"time"
 
 	"wgd/internal/clock"
 )
+
+// longestRest is how long a follower sleeps before it ends.
+const longestRest = 10 * time.Second
 
 // A lane is one way for packets: out of the interface, or in from one socket.
 //
@@ -31,6 +35,7 @@ type lane struct {
 	hired  int        // followers there are
 	over   bool       // the leader is gone
 
+	rest  time.Duration // after which a follower ends that nobody needs
 	wake  chan struct{} // one token for each follower that is to wake up
 	ended chan struct{} // closed when the leader is gone
 	turn  *turnstile
@@ -67,6 +72,7 @@ func newLane(p policy, g *gear, running *sync.WaitGroup, another func() carrier)
 		gear:    g,
 		reading: newBaton(),
 		policy:  p,
+		rest:    longestRest,
 		wake:    make(chan struct{}, p.most),
 		ended:   make(chan struct{}),
 		turn:    newTurnstile(p.most),
@@ -115,11 +121,33 @@ func (l *lane) follow(c carrier) {
 		}
 		l.awake--
 		l.reading.release()
-		select {
-		case <-l.wake:
-		case <-l.ended:
+		if !l.sleep() {
 			return
 		}
+	}
+}
+
+// sleep is what a follower does until it is roused. It reports whether it was:
+// one that sleeps for long ends, so that its buffers and the table of routes that
+// it has seen last do not stay with nobody.
+func (l *lane) sleep() bool {
+	timer := time.NewTimer(l.rest)
+	defer timer.Stop()
+	select {
+	case <-l.wake:
+		return true
+	case <-l.ended:
+		return false
+	case <-timer.C:
+	}
+	l.reading.take() // who rouses holds it
+	defer l.reading.release()
+	select {
+	case <-l.wake:
+		return true
+	default:
+		l.hired--
+		return false
 	}
 }
 

@@ -15,15 +15,16 @@ import (
 
 // spring is where the batches of a lane come from and go to, for tests.
 type spring struct {
-	t       testing.TB
-	count   int // batches there are
-	refuse  int // one of so many has no plan; 0: every one has
-	fail    int // one read of so many fails; 0: none does
-	pause   func()
-	closed  chan struct{}
-	endless bool // when all are read, reads wait until closed
-	varies  bool // the width does
-	lane    *lane
+	t        testing.TB
+	count    int // batches there are
+	refuse   int // one of so many has no plan; 0: every one has
+	fail     int // one read of so many fails; 0: none does
+	pause    func()
+	closed   chan struct{}
+	endless  bool // when all are read, reads wait until closed
+	varies   bool // the width does
+	restless bool // followers that sleep end
+	lane     *lane
 
 	mu        sync.Mutex
 	next      int         // to be read
@@ -126,7 +127,9 @@ func (s *spring) run(p policy) {
 	s.closed = make(chan struct{})
 	var running sync.WaitGroup
 	l := newLane(p, newGear(&World{Clock: func() clock.Now { return clock.Now{} }}), &running, s.another)
-	s.lane = l
+	if s.lane = l; s.restless {
+		l.rest = 0
+	}
 	running.Go(func() { l.lead(s.another()) })
 	done := make(chan struct{})
 	go func() { running.Wait(); close(done) }()
@@ -190,6 +193,7 @@ func TestFollowersComeAndGo(t *testing.T) {
 		"slow":       {count: 500, varies: true, pause: shortSleep},
 		"fast":       {count: 20000, varies: true, pause: noSleep},
 		"refused":    {count: 2000, varies: true, refuse: 5, pause: noSleep},
+		"restless":   {count: 20000, varies: true, restless: true, pause: noSleep},
 		"reads fail": {count: 2000, varies: true, fail: 10, pause: noSleep},
 		"closed":     {varies: true, endless: true, pause: shortSleep},
 	} {
@@ -203,6 +207,20 @@ func TestFollowersComeAndGo(t *testing.T) {
 		if name == "fast" && len(s.carriers) != 4 {
 			t.Errorf("%d carriers", len(s.carriers))
 		}
+	}
+}
+
+// A follower that sleeps for long ends, unless it is roused at that moment.
+func TestFollowerEnds(t *testing.T) {
+	l := newLane(newForcedPolicy(2), newGear(&World{}), nil, nil)
+	l.rest, l.hired = 0, 1
+	l.wake <- struct{}{}
+	time.Sleep(time.Millisecond)
+	if !l.sleep() || l.hired != 1 {
+		t.Error("a follower that was roused has ended")
+	}
+	if l.sleep() || l.hired != 0 {
+		t.Error("a follower that nobody needs goes on sleeping")
 	}
 }
 
