@@ -101,6 +101,9 @@ func (f *FakeMulti) Concentrate() bool {
 	return true
 }
 
+// QueueLength is what a Fake holds.
+func (f *FakeMulti) QueueLength() int { return cap(f.in) }
+
 // NewWriter is the fake itself.
 func (f *FakeMulti) NewWriter() Writer { return f.Fake }
 

@@ -150,7 +150,24 @@ func (m *multi) Concentrate() bool {
 		return false
 	}
 	defer unix.Close(program)
-	return m.steer(program) == nil
+	if m.steer(program) != nil {
+		return false
+	}
+	// A packet whose queue was chosen before may still be on its way. To detach a
+	// queue is to wait until all that was being sent has arrived; this one is
+	// chosen by nobody.
+	if m.turn(m.outlet, unix.IFF_ATTACH_QUEUE) == nil {
+		m.turn(m.outlet, unix.IFF_DETACH_QUEUE)
+	}
+	return true
+}
+
+func (m *multi) QueueLength() int {
+	const usual = 500
+	if n, err := m.ask(unix.SIOCGIFTXQLEN); err == nil {
+		return n
+	}
+	return usual
 }
 
 // steer gives the choice of queues to a program; -1 is the kernel's own.

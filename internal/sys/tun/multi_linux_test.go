@@ -120,6 +120,9 @@ func TestQueuesComeAndGo(t *testing.T) {
 					t.Errorf("not in the first queue: %v", where)
 				}
 			}
+			if ip(t, "link set wgtest txqueuelen 777"); m.QueueLength() != 777 {
+				t.Errorf("a queue of %d packets", m.QueueLength())
+			}
 			if m.SetQueues(0) == nil || m.SetQueues(5) == nil {
 				t.Error("an impossible number of queues")
 			}

@@ -34,9 +34,12 @@ type MultiQueue interface {
 	// left out is lost: read it before. Calls of SetQueues and Concentrate must
 	// not overlap.
 	SetQueues(n int) error
-	// Concentrate has all packets come to the first queue, and reports whether
-	// the kernel does that: it must permit the loading of a BPF program.
+	// Concentrate has all packets come to the first queue. When it returns, none
+	// is on its way to another one. It reports whether the kernel does that: it
+	// must permit the loading of a BPF program.
 	Concentrate() bool
+	// QueueLength is how many packets, or super-packets, a queue holds.
+	QueueLength() int
 	// NewWriter is another way to write. What is written does not move flows.
 	NewWriter() Writer
 }

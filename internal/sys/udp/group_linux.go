@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -132,9 +133,24 @@ func (c *conn) Concentrate() bool {
 	}
 	toFirst := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	program := unix.SockFprog{Len: uint16(len(toFirst)), Filter: &toFirst[0]}
-	return c.control(func(fd int) error {
+	err := c.control(func(fd int) error {
 		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &program)
-	}) == nil
+	})
+	if err == nil {
+		awaitReceivers()
+	}
+	return err == nil
+}
+
+// awaitReceivers waits until every datagram has arrived for which the kernel
+// had chosen a socket before the call. To choose and to deliver is one section
+// of RCU, and this system call waits for the end of all those that have begun.
+// Where it is refused, waiting for longer than that takes has to do.
+func awaitReceivers() {
+	const global, longer = 1, 20 * time.Millisecond // MEMBARRIER_CMD_GLOBAL
+	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); errno != 0 {
+		time.Sleep(longer)
+	}
 }
 
 // disperse ends Concentrate. Before kernel 5.3 that cannot be.

@@ -105,8 +105,9 @@ type MultiSocket interface {
 	// in one that is closed is lost: receive it before. Calls of SetSockets and
 	// Concentrate must not overlap. On an error, there is another number of them.
 	SetSockets(n int) error
-	// Concentrate has all datagrams come to the first socket, and reports whether
-	// the kernel does that.
+	// Concentrate has all datagrams come to the first socket. When it returns,
+	// which takes some milliseconds, none is on its way to another one. It reports
+	// whether the kernel does that.
 	Concentrate() bool
 }
 
