@@ -27,7 +27,8 @@ import (
 //
 // Poly1305 takes the four blocks of a row at a time, by h = (h+m0)·r⁴ + m1·r³ +
 // m2·r² + m3·r, so that only one in four multiplications waits for the one
-// before, and one carry serves four blocks. The last blocks are taken one by one.
+// before, and one carry serves four blocks. Those of the last rows are taken one by
+// one.
 //
 // ChaCha20 has one half of the registers, all else has the other, and both are
 // done at once, instruction by instruction: two rows are encrypted and hashed
@@ -76,16 +77,17 @@ type poly512 interface {
 // scratch512 is the layout of the group's scratch, from its first address that
 // is a multiple of 64: what a load takes from it never crosses a cache line.
 type scratch512 struct {
-	nonce   [2]operand.Mem  // words 14 and 15
-	numbers operand.Mem     // word 12, the numbers of the next two blocks
-	begun   [16]operand.Mem // the words of columns 1 to 3 after the first quarter rounds
-	mask    operand.Mem     // the bytes of a row that belong to the text, if it is the last
-	pad     [2]operand.Mem  // the second half of the one-time keys
-	stream  [2]operand.Mem  // columns of two blocks each, and behind them room for a block of Poly1305
-	aside   operand.Mem     // columns of the text that is not hashed
-	fresh   operand.Mem     // the address of that half of stream that the next columns go to
-	hash    operand.Mem     // of the text so far, in limbs
-	powers  [4]operand.Mem  // r, r², r³, r⁴
+	nonce               [2]operand.Mem  // words 14 and 15
+	numbers             operand.Mem     // word 12, the numbers of the next two blocks
+	begun               [16]operand.Mem // the words of columns 1 to 3 after the first quarter rounds
+	mask                operand.Mem     // the bytes of a row that belong to the text, if it is the last
+	pad                 [2]operand.Mem  // the second half of the one-time keys
+	stream              [2]operand.Mem  // columns of two blocks each, and behind them room for a block of Poly1305
+	aside               operand.Mem     // columns of the text that is not hashed
+	fresh               operand.Mem     // the address of that half of stream that the next columns go to
+	lastAt, lastColumns operand.Mem     // the position where the last rows begin, and their columns
+	hash                operand.Mem     // of the text so far, in limbs
+	powers              [4]operand.Mem  // r, r², r³, r⁴
 }
 
 // tables512 are the constants in read-only memory.
@@ -162,7 +164,7 @@ func write512(c *build.Context, poly poly512) {
 	k.oneTimeKey()
 	k.XORL(at.As32(), at.As32())
 	k.CMPQ(field(c, work, "length"), operand.Imm(rowSize))
-	k.JBE(operand.LabelRef("lastRow"))
+	k.JBE(operand.LabelRef("lastRows"))
 	k.CMPQ(field(c, work, "length"), operand.U32(shortText))
 	k.JBE(operand.LabelRef("short"))
 
@@ -175,7 +177,6 @@ func write512(c *build.Context, poly poly512) {
 
 	k.turns()
 	k.lastRows()
-	k.lastRow()
 	k.lastBlocks()
 	k.tags()
 	k.forget()
@@ -207,7 +208,8 @@ func (k *kernel512) layOut() {
 	k.mem.pad = [2]operand.Mem{take(64), take(64)}
 	k.mem.stream = [2]operand.Mem{take(2 * columnsSize), take(2*columnsSize + blockSize)}
 	k.mem.aside = take(columnsSize)
-	k.mem.fresh = take(64)
+	k.mem.fresh, k.mem.lastAt, k.mem.lastColumns = take(8), take(8), take(8)
+	take(40)
 	k.mem.hash = take(64 * k.poly.limbs())
 	for i := range k.mem.powers {
 		k.mem.powers[i] = take(k.poly.powerSize(i))

@@ -88,10 +88,12 @@ func (k *kernel512) carryHash() {
 	}
 }
 
-// lastBlocks takes the ciphertext of the last row, and the block with the lengths
+// lastBlocks takes the ciphertext of the last rows, and the block with the lengths
 // (RFC 8439, 2.8), which is put behind it.
 func (k *kernel512) lastBlocks() {
 	end, blocks := reg.RDX, k.newLabel("block")
+	k.MOVQ(k.mem.lastAt, at)
+	k.MOVQ(k.mem.lastColumns, columns)
 	k.countLeft()
 	k.ADDQ(operand.Imm(15), left)
 	k.SHRQ(operand.Imm(4), left)
@@ -103,7 +105,7 @@ func (k *kernel512) lastBlocks() {
 	k.VMOVDQA64(z[1], operand.Mem{Base: columns, Index: end, Scale: 1, Disp: 64})
 	k.poly.constants()
 	k.Label(blocks)
-	k.thinly(3, func() { k.hashBlock(operand.Mem{Base: columns}) })
+	k.thinly(func() { k.hashBlock(operand.Mem{Base: columns}) })
 	k.ADDQ(operand.U32(blockSize), columns)
 	k.DECQ(left)
 	k.JGE(operand.LabelRef(blocks))

@@ -59,7 +59,8 @@ func (k *kernel512) beside(steps stream, write func()) {
 // the clock stays, each multiplication by VPMULUDQ is followed by additions that
 // nobody needs. They wait for one of its factors: if they did not, they would be
 // done before it, while it waits. The registers of the state must be free.
-func (k *kernel512) thinly(additions int, write func()) {
+func (k *kernel512) thinly(write func()) {
+	const additions = 3
 	next := 0
 	for _, node := range k.cut(write) {
 		k.function().AddNode(node)

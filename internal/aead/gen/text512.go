@@ -51,28 +51,26 @@ func (k *kernel512) shortTexts() {
 	k.LEAQ(k.mem.stream[1], columns)
 	k.storeColumns(operand.Mem{Base: columns})
 	k.ADDQ(operand.Imm(rowSize), at)
-	k.JMP(operand.LabelRef("lastRow"))
+	k.JMP(operand.LabelRef("lastRows"))
 }
 
-// lastRows works on the whole rows that are left of the texts when all key stream
-// is there, two at most.
+// lastRows works on what is left of the texts when all key stream is there, two
+// rows at most, but for the hash. It keeps where they begin.
 func (k *kernel512) lastRows() {
 	k.Label("lastRows")
+	k.MOVQ(at, k.mem.lastAt)
+	k.MOVQ(columns, k.mem.lastColumns)
+	k.Label("wholeRow")
 	k.countLeft()
 	k.CMPQ(left, operand.Imm(rowSize))
 	k.JB(operand.LabelRef("lastRow"))
 	k.aim()
 	k.rowOfText()
-	k.thinly(4, k.hashRow)
 	k.ADDQ(operand.U32(columnsSize), columns)
 	k.ADDQ(operand.Imm(rowSize), at)
-	k.JMP(operand.LabelRef("lastRows"))
-}
+	k.JMP(operand.LabelRef("wholeRow"))
 
-// lastRow works on what is left then, but for the hash.
-func (k *kernel512) lastRow() {
 	k.Label("lastRow")
-	k.countLeft()
 	k.TESTQ(left, left)
 	k.JZ(operand.LabelRef("noRow"))
 	k.lastRowOfText()
@@ -167,13 +165,12 @@ func (k *kernel512) storeBoth(x, y []reg.VecPhysical) {
 	}
 }
 
-// lastRowOfText is rowOfText for what is left of the texts, 1 to 64 bytes.
+// lastRowOfText is rowOfText for what is left of the texts, 1 to 63 bytes.
 func (k *kernel512) lastRowOfText() {
 	bits, rows, text := reg.RDX, these, those
-	k.Comment("As many ones as there are bytes: a shift counts modulo 64.")
-	k.MOVQ(operand.I32(-1), bits)
-	k.NEGQ(left)
-	k.SHRQ(reg.CL, bits)
+	k.MOVQ(operand.U32(1), bits)
+	k.SHLQ(reg.CL, bits)
+	k.DECQ(bits)
 	k.KMOVQ(bits, masked)
 	k.VPMOVM2B(masked, z[0])
 	k.VMOVDQA64(z[0], k.mem.mask)
