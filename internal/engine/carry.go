@@ -8,37 +8,64 @@ import (
 	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/dataplane"
+	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
 
 // tunReader carries packets out until the interface is gone.
 func (e *Engine) tunReader() {
-	enc := dataplane.NewEncapsulator(e.shared, e.inbox)
+	m, ok := e.world.TUN.(tun.MultiQueue)
+	if ok && min(e.mostQueues(), m.MostQueues()) > 1 {
+		b := e.bundle("out", outQueues{e, m}, min(e.mostQueues(), m.MostQueues()))
+		b.lasting = true
+		b.lead()
+		return
+	}
+	l := e.outLane(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.inbox))
+	l.lead(l.chief)
+}
+
+// outLane is a lane from the interface, or from a queue of it.
+func (e *Engine) outLane(from packets, enc *dataplane.Encapsulator) *lane {
 	begin := func(enc *dataplane.Encapsulator) carrier {
 		return &outward{
 			engine: e,
+			from:   from,
 			enc:    enc,
 			buf:    make([]byte, readSize+drainBytes+readSize),
 			raws:   make([][]byte, 0, drainPackets),
 		}
 	}
 	l := newLane(e.policy("out", true), e.gear, &e.running, func() carrier { return begin(enc.Beside()) })
-	l.lead(begin(enc))
+	l.chief = begin(enc)
+	return l
 }
 
 // socketReader carries datagrams in until its socket is closed.
 func (e *Engine) socketReader(c udp.Conn) {
-	dec := dataplane.NewDecapsulator(e.shared, e.inbox, e.admit)
+	if m, ok := c.(udp.MultiSocket); ok && e.mostQueues() > 1 {
+		e.bundle("in", inQueues{e, m}, e.mostQueues()).lead()
+		return
+	}
+	l := e.inLane(c, dataplane.NewDecapsulator(e.shared, e.inbox, e.admit))
+	l.lead(l.chief)
+}
+
+// inLane is a lane from a socket, which may be Shareable.
+func (e *Engine) inLane(c any, dec *dataplane.Decapsulator) *lane {
 	begin := func(dec *dataplane.Decapsulator, from udp.Receiver) carrier {
 		return &inward{engine: e, dec: dec, from: from, bs: make([]batch.Batch, deepReceive), depth: 1}
 	}
 	shareable, ok := c.(udp.Shareable)
 	if !ok {
-		newLane(e.policy("in", false), e.gear, &e.running, nil).lead(begin(dec, unshared{c}))
-		return
+		l := newLane(e.policy("in", false), e.gear, &e.running, nil)
+		l.chief = begin(dec, unshared{c.(udp.Conn)})
+		return l
 	}
 	another := func() carrier { return begin(dec.Beside(), shareable.NewReceiver()) }
-	newLane(e.policy("in", true), e.gear, &e.running, another).lead(begin(dec, shareable.NewReceiver()))
+	l := newLane(e.policy("in", true), e.gear, &e.running, another)
+	l.chief = begin(dec, shareable.NewReceiver())
+	return l
 }
 
 // policy is how a lane is spread.
@@ -59,9 +86,16 @@ type unshared struct{ udp.Conn }
 
 func (unshared) TryRecv([]batch.Batch) (int, error) { return 0, nil }
 
+// packets is the interface, or a queue of it.
+type packets interface {
+	Read(b []byte) (n int, err error)
+	TryRead(b []byte) (n int, ok bool, err error)
+}
+
 // outward is a carrier from the interface to the sockets.
 type outward struct {
 	engine   *Engine
+	from     packets
 	enc      *dataplane.Encapsulator
 	buf      []byte
 	raws     [][]byte
@@ -72,7 +106,6 @@ type outward struct {
 // The first read may bring a whole super-packet; more are only read while what
 // has come is small.
 func (o *outward) read(wait bool) (arrival, error) {
-	device := o.engine.world.TUN
 	o.raws = o.raws[:0]
 	n, err := o.readOne(wait)
 	if err != nil || n == 0 {
@@ -82,7 +115,7 @@ func (o *outward) read(wait bool) (arrival, error) {
 	o.raws = append(o.raws, o.buf[:n])
 	used := n
 	for used < drainBytes && len(o.raws) < drainPackets {
-		n, ok, err := device.TryRead(o.buf[used : used+readSize])
+		n, ok, err := o.from.TryRead(o.buf[used : used+readSize])
 		if err != nil || !ok {
 			break
 		}
@@ -90,14 +123,14 @@ func (o *outward) read(wait bool) (arrival, error) {
 		used += n
 	}
 	o.now = o.engine.world.Clock().Mono
-	return arrival{used, o.now}, nil
+	return arrival{size: used, at: o.now, count: len(o.raws), flow: packetHash(o.raws[0])}, nil
 }
 
 func (o *outward) readOne(wait bool) (n int, err error) {
 	if wait {
-		return o.engine.world.TUN.Read(o.buf[:readSize])
+		return o.from.Read(o.buf[:readSize])
 	}
-	n, ok, err := o.engine.world.TUN.TryRead(o.buf[:readSize])
+	n, ok, err := o.from.TryRead(o.buf[:readSize])
 	if !ok {
 		n = 0
 	}
@@ -136,6 +169,7 @@ func (i *inward) read(wait bool) (a arrival, err error) {
 		return a, err
 	}
 	i.failures = 0
+	a.count, a.flow = i.n, addressHash(i.bs[0].Remote.Remote)
 	for j := range i.bs[:i.n] {
 		a.size += len(i.bs[j].Data)
 	}

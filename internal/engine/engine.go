@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -90,7 +89,7 @@ func Open(world World, memory Memory) *Engine {
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
 		gear:    newGear(&world),
-		cores:   min(runtime.GOMAXPROCS(0), runtime.NumCPU(), mostGoroutines),
+		cores:   min(usableCores(), mostGoroutines),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}

@@ -25,11 +25,18 @@ type lane struct {
 	running *sync.WaitGroup // of the engine
 	gear    *gear
 
+	// Of a lane in a bundle; bundle is nil for any other.
+	bundle *bundle
+	number int          // of its queue
+	wait   func() error // until there is something to read
+	chief  carrier      // the leader's
+
 	reading *baton // whoever holds it reads; a leader without followers keeps it
 
 	// What follows is guarded by reading.
 	policy policy
 	waited clock.Time // for a batch, the last time
+	last   clock.Time // the last batch came
 	ticket uint64     // of the next batch that is carried in steps
 	awake  int        // followers that read
 	hired  int        // followers there are
@@ -63,6 +70,10 @@ type carrier interface {
 type arrival struct {
 	size int // bytes
 	at   clock.Time
+
+	// For bundles.
+	count int    // packets, or trains
+	flow  uint32 // a hash of one that was in it
 }
 
 func newLane(p policy, g *gear, running *sync.WaitGroup, another func() carrier) *lane {
@@ -85,6 +96,9 @@ func (l *lane) lead(c carrier) {
 	defer close(l.ended)
 	defer l.reading.release()
 	for {
+		if l.bundle != nil {
+			l.bundle.between(l)
+		}
 		a, ready, err := l.next(c)
 		if err == nil {
 			l.carry(c, a, ready)
@@ -97,9 +111,21 @@ func (l *lane) lead(c carrier) {
 
 // next waits for a batch. It says whether the batch was there already.
 func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
-	if l.policy.most > 1 || l.gear.shift != nil {
+	if l.policy.most > 1 || l.gear.shift != nil || l.bundle != nil {
 		if a, err = c.read(false); err != nil || a.size > 0 {
 			return a, true, err
+		}
+	}
+	for l.bundle.wide() || l.number > 0 { // it may have to stop for others
+		l.reading.release()
+		err = l.wait()
+		l.reading.take()
+		if err != nil {
+			return a, false, err
+		}
+		if a, err = c.read(false); err != nil || a.size > 0 {
+			l.waited = a.at
+			return a, false, err
 		}
 	}
 	a, err = c.read(true)
@@ -111,7 +137,7 @@ func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
 func (l *lane) follow(c carrier) {
 	for {
 		l.reading.take()
-		for !l.over && l.awake < l.policy.width {
+		for !l.over && !l.bundle.halted() && l.awake < l.policy.width {
 			a, err := c.read(false)
 			if err != nil || a.size == 0 {
 				l.policy.dry() // an error is the leader's, who sees it next
@@ -154,7 +180,10 @@ func (l *lane) sleep() bool {
 // carry carries what c has read. Its caller holds reading, before and after.
 func (l *lane) carry(c carrier, a arrival, ready bool) {
 	shared, more := l.policy.note(a, ready, l.awake)
-	if l.policy.width > 1 || a.at.Sub(l.waited) > longestStreak {
+	if l.last = a.at; l.bundle != nil {
+		l.bundle.note(l, a, ready)
+	}
+	if l.policy.width > 1 || ready && l.bundle.wide() || a.at.Sub(l.waited) > longestStreak {
 		l.gear.need(a.at, holdForLoad)
 	}
 	l.gear.carried(a.at)

@@ -44,6 +44,11 @@ type World struct {
 	// way, whatever that brings. For tests.
 	Spread int
 
+	// Queues, if it is not nil, is asked again and again how many queues of the
+	// interface, and sockets of each family, there are to be, as far as TUN and
+	// Listen offer several. For tests.
+	Queues func() int
+
 	// Processors, if it is not nil, is told whether all of Go's processors are
 	// needed or one suffices. They are at the beginning. It may take its time.
 	Processors func(all bool)

@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/sys/tun"
+	"wgd/internal/sys/udp"
+)
+
+// hub is a site with several queues and sockets, and its peers.
+type hub struct {
+	*site
+	multi  *tun.FakeMulti
+	spokes []*site
+	number atomic.Int32 // of queues that it is to have
+}
+
+func newHub(t *testing.T, spokes int, with ...func(*World)) *hub {
+	t.Helper()
+	h := &hub{multi: tun.NewFakeMulti("wg1", 1420, 6)}
+	h.number.Store(1)
+	net := udp.NewNet()
+	h.site = newSite(t, net, 1, append(with, func(w *World) {
+		w.TUN, w.Queues = h.multi, func() int { return int(h.number.Load()) }
+	})...)
+	h.tun = h.multi.Fake
+	h.up()
+	for i := range spokes {
+		s := newSite(t, net, byte(2+i))
+		s.up()
+		h.apply(peers(s.as()))
+		s.apply(peers(h.as()))
+		s.say(h.site, fmt.Sprint("hello ", i))
+		h.spokes = append(h.spokes, s)
+	}
+	return h
+}
+
+// flow is one of the flows between two sites: its port, and the number of its
+// next packet at both ends.
+type flow struct {
+	from, to   *site
+	port       uint16
+	sent, came uint32
+}
+
+func (f *flow) packet() []byte {
+	p := datagram(f.from.inner, f.to.inner, fmt.Sprintf("number %010d", f.sent))
+	binary.BigEndian.PutUint16(p[20:], f.port)
+	f.sent++
+	return p
+}
+
+// take takes note of a packet out of an interface. They must come in order.
+func take(t *testing.T, flows map[string]*flow, raw []byte) {
+	t.Helper()
+	p := raw[tun.HeaderSize:]
+	from, _ := netip.AddrFromSlice(p[12:16])
+	to, _ := netip.AddrFromSlice(p[16:20])
+	port := binary.BigEndian.Uint16(p[20:])
+	f := flows[flowKey(from, to, port)]
+	if f == nil {
+		return
+	}
+	// Neighbours of a flow may come joined.
+	const size = len("number 0123456789")
+	for texts := p[28:]; len(texts) >= size; texts = texts[size:] {
+		var number uint32
+		fmt.Sscanf(string(texts[:size]), "number %d", &number)
+		if number != f.came {
+			t.Fatalf("flow %s: number %d, not %d", flowKey(from, to, port), number, f.came)
+		}
+		f.came++
+	}
+}
+
+func flowKey(from, to netip.Addr, port uint16) string { return fmt.Sprint(from, " ", to, " ", port) }
+
+// exchange sends rounds of packets, of several flows between the hub and each
+// spoke, both ways, until it has been told to end and all have arrived.
+func (h *hub) exchange(t *testing.T, end <-chan struct{}) {
+	t.Helper()
+	all := map[string]*flow{}
+	var out []*flow
+	var mu sync.Mutex // of all
+	in := map[*site][]*flow{}
+	for _, s := range h.spokes {
+		for port := range uint16(8) {
+			there, back := &flow{from: h.site, to: s, port: 100 + port}, &flow{from: s, to: h.site, port: 200 + port}
+			all[flowKey(h.inner, s.inner, there.port)], all[flowKey(s.inner, h.inner, back.port)] = there, back
+			out, in[s] = append(out, there), append(in[s], back)
+		}
+	}
+	for ended := false; !ended; {
+		select {
+		case <-end:
+			ended = true
+		default:
+		}
+		var sending sync.WaitGroup
+		const each = 20
+		sending.Go(func() {
+			for range each {
+				for _, f := range out {
+					if !h.multi.Inject(f.packet()) {
+						t.Error("no room in the interface")
+					}
+				}
+			}
+		})
+		for s, flows := range in {
+			sending.Go(func() {
+				for range each {
+					for _, f := range flows {
+						if !s.tun.Inject(f.packet()) {
+							t.Error("no room in an interface")
+						}
+					}
+				}
+			})
+		}
+		sending.Wait()
+		for _, s := range append([]*site{h.site}, h.spokes...) {
+			s.drain(t, all, &mu)
+		}
+	}
+}
+
+// drain takes packets until all that are on their way to s have come.
+func (s *site) drain(t *testing.T, all map[string]*flow, mu *sync.Mutex) {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	for {
+		missing := 0
+		for _, f := range all {
+			if f.to == s {
+				missing += int(f.sent - f.came)
+			}
+		}
+		if missing == 0 {
+			return
+		}
+		raw, ok := s.tun.Next(patience)
+		if !ok {
+			t.Fatalf("%d packets are missing; drops %v", missing, s.Status().Drops)
+		}
+		take(t, all, raw)
+	}
+}
+
+// However many queues and sockets there are, and while their number changes, all
+// packets arrive, each flow in its order.
+func TestQueuesInOrder(t *testing.T) {
+	for name, spread := range map[string]int{"alone": 0, "with followers": 3} {
+		t.Run(name, func(t *testing.T) {
+			check := balance(t)
+			h := newHub(t, 5, func(w *World) { w.Spread = spread })
+			end := make(chan struct{})
+			go func() {
+				defer close(end)
+				for range 500 {
+					h.number.Store(1 + rand.Int32N(8))
+					time.Sleep(5 * time.Millisecond)
+				}
+			}()
+			h.exchange(t, end)
+			if h.multi.Changes() < 10 {
+				t.Errorf("the number of queues changed %d times", h.multi.Changes())
+			}
+			if n := h.multi.Dropped() + h.conn().Dropped(); n > 0 {
+				t.Errorf("%d packets were dropped on the way", n)
+			}
+			for _, reason := range []string{"replay", "forged", "send", "session-ended", "no-session"} {
+				if n := h.dropped(reason); n > 0 {
+					t.Errorf("%d packets dropped: %s", n, reason)
+				}
+			}
+			for _, s := range append([]*site{h.site}, h.spokes...) {
+				s.Close()
+			}
+			check()
+		})
+	}
+}
+
+// B55, A53, A62: whatever becomes of an interface with several queues, it ends
+// or goes on.
+func TestQueuesThroughChanges(t *testing.T) {
+	check := balance(t)
+	h := newHub(t, 3)
+	h.number.Store(4)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			s := h.spokes[i%len(h.spokes)]
+			f := flow{from: h.site, to: s, port: uint16(i)}
+			h.multi.Inject(f.packet())
+			s.inject(h.site, "noise")
+			h.tun.Next(0)
+			s.tun.Next(0)
+			if i%16 == 0 {
+				h.number.Store(1 + rand.Int32N(6))
+				time.Sleep(50 * time.Microsecond)
+			}
+		}
+	}()
+	for i := range 60 {
+		switch i % 3 {
+		case 0:
+			within(t, patience, "Down", h.Down)
+			h.up()
+		case 1:
+			port := uint16(0)
+			h.apply(conf.Change{ListenPort: &port})
+		case 2:
+			mark := uint32(i)
+			h.apply(conf.Change{FirewallMark: &mark})
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	close(stop)
+	<-done
+	if h.multi.Changes() == 0 {
+		t.Error("the number of queues never changed")
+	}
+	within(t, patience, "Close", h.Close)
+	for _, s := range h.spokes {
+		s.Close()
+	}
+	check()
+}
+
+// Each lane has its own queue, and reads only that.
+func TestQueuesAreUsed(t *testing.T) {
+	h := newHub(t, 6)
+	h.number.Store(6)
+	end := make(chan struct{})
+	go func() {
+		time.Sleep(5 * reviewInterval)
+		close(end)
+	}()
+	h.exchange(t, end)
+	if h.multi.Attached() != 6 || h.conn().Sockets() != 6 {
+		t.Errorf("%d queues, %d sockets", h.multi.Attached(), h.conn().Sockets())
+	}
+	// Down and up, and there are several sockets again.
+	h.Down()
+	h.up()
+	if port := h.Status().ListenPort; port == 0 {
+		t.Error("no port")
+	}
+	eventually(t, "there are several sockets again", func() bool { return h.conn().Sockets() == 6 })
+	h.Close()
+}

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"os"
+	"runtime"
+
+	"wgd/internal/batch"
+	"wgd/internal/dataplane"
+	"wgd/internal/packet"
+	"wgd/internal/sys/tun"
+	"wgd/internal/sys/udp"
+)
+
+// Queues is how many queues of its interface, and sockets of a family, an
+// engine can use at most in this process; 1 where there are too few cores.
+func Queues() int {
+	if cores := usableCores(); cores >= leastCores {
+		return min(cores, mostQueues)
+	}
+	return 1
+}
+
+func usableCores() int { return min(runtime.GOMAXPROCS(0), runtime.NumCPU()) }
+
+// mostQueues is Queues, unless a test wants otherwise.
+func (e *Engine) mostQueues() int {
+	if e.world.Queues != nil {
+		return mostQueues
+	}
+	if e.cores < leastCores || e.world.Usage == nil {
+		return 1
+	}
+	return e.cores
+}
+
+func (e *Engine) bundle(way string, q queues, most int) *bundle {
+	p := newBreadth(most, e.world.Usage, func(number int, why string) {
+		e.world.Log.Debug("queues", "way", way, "queues", number, "why", why)
+	})
+	p.forced = e.world.Queues
+	return newBundle(q, p, e.world.Clock, &e.running)
+}
+
+// outQueues are those of the interface.
+type outQueues struct {
+	engine *Engine
+	device tun.MultiQueue
+}
+
+func (q outQueues) set(n int) error   { return q.device.SetQueues(n) }
+func (q outQueues) concentrate() bool { return q.device.Concentrate() }
+func (q outQueues) depth() int        { return q.device.QueueLength() }
+
+func (q outQueues) lane(i int) *lane {
+	from := q.device.Queue(i)
+	enc := dataplane.NewEncapsulator(q.engine.shared, q.engine.inbox)
+	if i > 0 {
+		enc.Through(q.device.NewWriter(), &sideOutlet{outlet: q.engine.outlet})
+	}
+	l := q.engine.outLane(from, enc)
+	l.wait = from.Wait
+	return l
+}
+
+// inQueues are the sockets of a family.
+type inQueues struct {
+	engine *Engine
+	conn   udp.MultiSocket
+}
+
+func (q inQueues) set(n int) error   { return q.conn.SetSockets(n) }
+func (q inQueues) concentrate() bool { return q.conn.Concentrate() }
+
+// depth is how many of the smallest datagrams fit into the kernel's buffer,
+// which counts its own structures, too, and allows twice what was granted.
+func (q inQueues) depth() int { return 2*q.conn.Caps().RecvBuffer/768 + 1 }
+
+func (q inQueues) lane(i int) *lane {
+	from := q.conn.Socket(i)
+	dec := dataplane.NewDecapsulator(q.engine.shared, q.engine.inbox, q.engine.admit)
+	if w, ok := q.engine.world.TUN.(interface{ NewWriter() tun.Writer }); ok {
+		dec.Through(w.NewWriter())
+	}
+	l := q.engine.inLane(from, dec)
+	l.wait = from.Wait
+	return l
+}
+
+// sideOutlet is an outlet of one lane, which waits for no other.
+type sideOutlet struct {
+	outlet *outlet
+	to     *Sockets // those of the moment
+	by     udp.Sender
+}
+
+// Send is outlet's.
+func (o *sideOutlet) Send(b *batch.Batch) error {
+	for {
+		s := o.outlet.sockets.Load()
+		if s == nil {
+			return o.outlet.Send(b) // says so
+		}
+		if s != o.to {
+			o.to, o.by = s, *s
+			if m, ok := (*s).(interface{ NewSender() (udp.Sender, error) }); ok {
+				if by, err := m.NewSender(); err == nil {
+					o.by = by
+				}
+			}
+		}
+		err := o.by.Send(b)
+		if err == nil || !errors.Is(err, os.ErrClosed) || o.outlet.sockets.Load() == s {
+			return err
+		}
+	}
+}
+
+// packetHash tells flows apart, as well as a few bits can: by addresses and
+// ports of the packet in a frame from the interface.
+func packetHash(frame []byte) uint32 {
+	p := frame[min(packet.VirtioHeaderSize, len(frame)):]
+	from, to := 12, 24
+	if len(p) > 0 && p[0]>>4 == 6 {
+		from, to = 8, 44
+	}
+	if len(p) < to {
+		return 0
+	}
+	h := uint64(0)
+	for p = p[from:to]; len(p) >= 4; p = p[4:] {
+		h = mix(h, uint64(binary.NativeEndian.Uint32(p)))
+	}
+	return uint32(h >> 32)
+}
+
+// addressHash tells senders apart.
+func addressHash(a netip.AddrPort) uint32 {
+	b := a.Addr().As16()
+	h := mix(uint64(a.Port()), binary.NativeEndian.Uint64(b[:]))
+	return uint32(mix(h, binary.NativeEndian.Uint64(b[8:])) >> 32)
+}
+
+func mix(h, v uint64) uint64 { return (h ^ v) * 0x9e3779b97f4a7c15 }
