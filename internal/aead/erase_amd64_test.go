@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/crypto/chacha20"
 )
@@ -47,6 +48,56 @@ func proveErasing(t *testing.T, s subject, length int, open bool) {
 	if at := keyStreamAt(t, work, b, length); at >= 0 {
 		t.Errorf("texts of %d bytes leave a part of their key stream at %d of the scratch", length, at)
 	}
+}
+
+// A35: what a kernel leaves of the same ciphertexts is the same under every key,
+// but for key stream. (TestProofOfErasing says that it is none that is needed.)
+func TestProofThatNothingElseOfTheKeyStays(t *testing.T) {
+	eachSubject(t, func(t *testing.T, s subject) {
+		for _, length := range []int{0, 64, 100, 128, 129, 192, 320, 1100} {
+			b := newBench(0, 5, slices.Repeat([]int{length}, s.lanes))
+			work := new(group)
+			var left [2][]byte
+			var stream map[uint64]bool
+			for i := range left {
+				secret := random(KeySize)
+				*work = group{}
+				work.setKey((*[KeySize]byte)(secret))
+				in := &tray{len: int32(length + MinSize)}
+				buf, packets := bytes.Clone(b.sealed), slices.Clone(b.packets)
+				for i := range packets {
+					in.add(i, &packets[i], packets[i].in(buf))
+				}
+				work.process(&s.kernel, buf, packets, in, true)
+				work.erase(&s.kernel)
+				left[i] = bytes.Clone(work.scratch[:])
+				stream = keyStreamOf(t, secret, s.lanes, length+256)
+			}
+			for at := range len(left[1]) - 7 {
+				a, b := left[0][at:at+8], left[1][at:at+8]
+				if uintptr(unsafe.Pointer(&work.scratch[at]))%8 == 0 && !bytes.Equal(a, b) && !stream[binary.LittleEndian.Uint64(b)] {
+					t.Fatalf("texts of %d bytes leave something that depends on the key at %d of the scratch", length, at)
+				}
+			}
+		}
+	})
+}
+
+// keyStreamOf is eight bytes each of the key streams of so many packets.
+func keyStreamOf(t *testing.T, secret []byte, packets, length int) map[uint64]bool {
+	all := map[uint64]bool{}
+	for i := range packets {
+		cipher, err := chacha20.NewUnauthenticatedCipher(secret, binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(5+i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream := make([]byte, (length+7)/8*8)
+		cipher.XORKeyStream(stream, stream)
+		for ; len(stream) > 0; stream = stream[8:] {
+			all[binary.LittleEndian.Uint64(stream)] = true
+		}
+	}
+	return all
 }
 
 // textAt is where in the scratch eight bytes of a text lie; -1: nowhere.
