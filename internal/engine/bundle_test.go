@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"wgd/conf"
+	systemclock "wgd/internal/sys/clock"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
@@ -266,4 +268,69 @@ func TestQueuesAreUsed(t *testing.T) {
 	}
 	eventually(t, "there are several sockets again", func() bool { return h.conn().Sockets() == 6 })
 	h.Close()
+}
+
+// flood is queues in which there is always something.
+type flood struct {
+	running *sync.WaitGroup
+	lead    atomic.Bool // all packets to the first
+	over    atomic.Bool
+	sets    atomic.Int64
+	carried [mostQueues]atomic.Int64
+}
+
+type endless struct {
+	carrier
+	*flood
+	queue int
+}
+
+func (f *flood) set(int) error     { f.sets.Add(1); f.lead.Store(false); return nil }
+func (f *flood) concentrate() bool { f.lead.Store(true); return true }
+func (f *flood) depth() int        { return 10 }
+
+func (f *flood) lane(i int) *lane {
+	l := newLane(newForcedPolicy(1), newGear(&World{}), f.running, nil)
+	l.chief = endless{flood: f, queue: i}
+	l.wait = func() error { time.Sleep(time.Millisecond); return nil }
+	return l
+}
+
+func (c endless) read(bool) (arrival, error) {
+	if c.over.Load() {
+		return arrival{}, os.ErrClosed
+	}
+	if c.queue > 0 && c.lead.Load() {
+		return arrival{}, nil
+	}
+	return arrival{size: 100, count: 1, at: systemclock.Now().Mono}, nil
+}
+
+func (c endless) failed(error) bool { return true }
+func (c endless) whole()            { c.carried[c.queue].Add(1) }
+
+// Lanes stop for a change, though they never run out of packets, and each goes
+// on after it.
+func TestBundleUnderBacklog(t *testing.T) {
+	var running sync.WaitGroup
+	f := &flood{running: &running}
+	p := newBreadth(4, nil, func(int, string) {})
+	var asked atomic.Int64
+	p.forced = func() int { return 2 + int(asked.Add(1))%3 }
+	b := newBundle(f, p, systemclock.Now, &running)
+	b.lasting = true
+	running.Go(b.lead)
+	defer func() {
+		f.over.Store(true)
+		within(t, patience, "the end", running.Wait)
+	}()
+	for range 20 {
+		sets, before := f.sets.Load(), f.carried[0].Load()
+		eventually(t, "the number changes, and lanes go on", func() bool {
+			return f.sets.Load() > sets && f.carried[0].Load() > before && f.carried[1].Load() > 0
+		})
+	}
+	if f.carried[3].Load() == 0 {
+		t.Error("nothing came through the fourth queue")
+	}
 }

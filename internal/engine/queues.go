@@ -38,7 +38,7 @@ func (e *Engine) mostQueues() int {
 
 func (e *Engine) bundle(way string, q queues, most int) *bundle {
 	p := newBreadth(most, e.world.Usage, func(number int, why string) {
-		e.world.Log.Debug("queues", "way", way, "queues", number, "why", why)
+		e.world.Log.Debug("queues that are carried at once", "way", way, "number", number, "why", why)
 	})
 	p.forced = e.world.Queues
 	return newBundle(q, p, e.world.Clock, &e.running)
