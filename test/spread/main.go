@@ -8,6 +8,11 @@
 //
 //	go run ./test/spread [-way out|in] [-rate GBIT/S] [-seconds N] [-runs N] [-widths 1,2,0] [-steps]
 //
+// With -flows it is small packets of so many flows, on the way out, and the
+// widths are queues of the interface:
+//
+//	go run ./test/spread -flows 100 [-rate THOUSANDS A SECOND] ...
+//
 // With -steps it tells how long the three steps of a batch take; with these,
 //
 //	go run ./test/spread simulate [-read D] [-work D] [-write D] ...
@@ -27,7 +32,9 @@ import (
 
 // task is what a process on a simulated host is to do, in its role.
 type task struct {
-	Width   int     // goroutines; 0: as it decides
+	Width   int     // goroutines, or queues; 0: as it decides
+	Flows   int     // of small packets; 0: large ones of one flow
+	Kilo    float64 // small packets a second, in thousands
 	Gbit    float64 // a second, for load and source
 	Seconds float64
 	Trains  int // that source seals beforehand
@@ -40,6 +47,7 @@ var crew = lab.Crew[task, result]{
 	"tunnel": task.tunnel,
 	"sink":   task.sink,
 	"load":   task.load,
+	"small":  task.small,
 	"source": task.source,
 }
 
@@ -71,6 +79,7 @@ func measure() error {
 	rate := flag.Float64("rate", 12, "offered, in Gbit/s inside the tunnel")
 	seconds := flag.Float64("seconds", 3, "length of one measurement")
 	runs := flag.Int("runs", 3, "rounds; in each, every width once")
+	flows := flag.Int("flows", 0, "small packets of so many flows, at -rate thousand a second")
 	timed := flag.Bool("steps", false, "with one goroutine, tell how long each step takes")
 	list := flag.String("widths", "1,2,0", "goroutines, comma-separated; 0: as it decides itself")
 	flag.Parse()
@@ -78,7 +87,12 @@ func measure() error {
 		return fmt.Errorf("this needs %s", what)
 	}
 	defer lab.RemoveBinaries()
-	fmt.Println("way  goroutines  Gbit/s  CPU s/GB  own cores  idle cores  others' cores")
+	if *flows > 0 {
+		*way = "out"
+		fmt.Println(smallHead)
+	} else {
+		fmt.Println("way  goroutines  Gbit/s  CPU s/GB  own cores  idle cores  others' cores")
+	}
 	if *timed {
 		*list = "1"
 	}
@@ -88,9 +102,14 @@ func measure() error {
 			if err != nil {
 				return err
 			}
-			r, err := one(*way, task{Width: width, Seconds: *seconds, Steps: *timed}, *rate)
+			t := task{Width: width, Seconds: *seconds, Steps: *timed, Flows: *flows}
+			r, err := one(*way, t, *rate)
 			if err != nil {
 				return err
+			}
+			if *flows > 0 {
+				t.printSmall(r)
+				continue
 			}
 			gigabytes := float64(r.Bytes) / 1e9
 			cores := float64(cores())
@@ -119,7 +138,11 @@ func one(way string, t task, rate float64) (r result, err error) {
 			sink := crew.Start(b, "sink", task{})
 			defer sink.Stop()
 			a.Must("ping -c 1 -W 1 %s >/dev/null; true", inner(2)) // begins the handshake
-			load := crew.Start(a, "load", offered)
+			role := "load"
+			if offered.Flows, offered.Kilo = t.Flows, rate; t.Flows > 0 {
+				role = "small"
+			}
+			load := crew.Start(a, role, offered)
 			defer load.Stop()
 		} else {
 			offered.Trains = int(offered.Seconds * rate * 1e9 / 8 / trainSize)

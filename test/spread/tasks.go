@@ -76,7 +76,11 @@ func (w *widths) Write(line []byte) (int, error) {
 
 // tunnel is what is measured, once the load has begun.
 func (t task) tunnel() (func() (result, error), error) {
-	device, err := tun.Create("wg0", tun.Options{})
+	queues := engine.Queues()
+	if t.Flows > 0 {
+		queues = max(queues, t.Width)
+	}
+	device, err := tun.Create("wg0", tun.Options{Queues: queues})
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +96,18 @@ func (t task) tunnel() (func() (result, error), error) {
 		}
 	}
 	log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e, err := open(1, 2, packets, engine.World{
+	w := engine.World{
 		Offloads: packet.Offloads{TCP: device.Caps().TSO, UDP: device.Caps().USO},
 		Listen:   listen,
 		Log:      log,
 		Usage:    cpu.Read,
-		Spread:   t.Width,
-	})
+	}
+	if t.Flows == 0 {
+		w.Spread = t.Width
+	} else if t.Width > 0 {
+		w.Queues = func() int { return t.Width }
+	}
+	e, err := open(1, 2, packets, w)
 	if err != nil {
 		return nil, err
 	}
@@ -171,14 +180,16 @@ func (t task) load() (func() (result, error), error) {
 		return nil, err
 	}
 	buf := make([]byte, trainSize)
-	go t.pace(func(int) bool { unix.Write(fd, buf); return true })
+	go t.pace(t.train(), func(int) bool { unix.Write(fd, buf); return true })
 	return nothing, nil
 }
 
-// pace calls send at the rate, until the time is over or send says no.
-func (t task) pace(send func(i int) bool) {
+// train is how long a train lasts at the rate.
+func (t task) train() time.Duration { return time.Duration(trainSize * 8 / t.Gbit) }
+
+// pace calls send once each time, until all time is over or send says no.
+func (t task) pace(each time.Duration, send func(i int) bool) {
 	runtime.LockOSThread()
-	each := time.Duration(trainSize * 8 / t.Gbit)
 	began := time.Now()
 	for i := 0; time.Since(began).Seconds() < t.Seconds; i++ {
 		if early := time.Duration(i)*each - time.Since(began); early > 0 {
@@ -238,7 +249,7 @@ func (t task) source() (func() (result, error), error) {
 	for last := -1; last != len(sockets.trains); time.Sleep(200 * time.Millisecond) {
 		last = len(sockets.trains)
 	}
-	go t.pace(func(i int) bool {
+	go t.pace(t.train(), func(i int) bool {
 		if i >= len(sockets.trains) {
 			return false
 		}

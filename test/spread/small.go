@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	smallSize = 64  // bytes of a datagram inside
+	smallWire = 128 // of what is sent for it: headers, padding and tag
+	volley    = 16  // datagrams of a flow in a row
+)
+
+// small sends datagrams of many flows into the tunnel at its rate, t.Kilo
+// thousand a second; the kernel drops what does not fit into the interface's queues.
+func (t task) small() (func() (result, error), error) {
+	var flows []int
+	for range t.Flows {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: 9, Addr: inner(2).As4()}); err != nil {
+			return nil, err
+		}
+		flows = append(flows, fd)
+	}
+	buf := make([]byte, smallSize)
+	each := time.Duration(volley * 1e6 / t.Kilo)
+	go t.pace(each, func(i int) bool {
+		for range volley {
+			unix.Write(flows[i%len(flows)], buf)
+		}
+		return true
+	})
+	return nothing, nil
+}
+
+const smallHead = "flows  queues  1000/s  CPU µs each  own cores  idle cores  others' cores"
+
+func (t task) printSmall(r result) {
+	packets := float64(r.Bytes) / smallWire
+	fmt.Printf("%5d  %6d  %6.0f  %11.2f  %9.2f  %10.2f  %13.2f  %s\n", t.Flows, t.Width, packets/1e3/r.Seconds, 1e6*r.Own/packets,
+		r.Own/r.Seconds, r.Idle/r.Seconds, float64(cores())-(r.Own+r.Idle)/r.Seconds, strings.Join(r.Widths, ", "))
+}
