@@ -66,6 +66,7 @@ var rooms = map[string]room{
 	"internal/sys/clock":   {imports: []string{"internal/clock"}, third: []string{unix}},
 	"internal/sys/cpu":     {third: []string{unix}},
 	"internal/sys/process": {third: []string{unix}},
+	"internal/sys/yield":   {third: []string{unix}},
 	"internal/sys/term":    {third: []string{unix}},
 
 	"internal/control":             {imports: []string{"conf", "key", "internal/uapi", "internal/sys/errno", "internal/sys/flock"}},

@@ -165,7 +165,7 @@ func (b *bundle) arrange(self *lane, n int) {
 		if l != self {
 			l.reading.take()
 		}
-		l.turn.await(l.ticket)
+		l.order.await(l.ticket)
 	}
 	was := b.breadth.width
 	err := b.move(was, n)

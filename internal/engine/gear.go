@@ -7,6 +7,7 @@ import (
 
 	"wgd/internal/clock"
 	"wgd/internal/sys/cpu"
+	"wgd/internal/sys/yield"
 )
 
 const (
@@ -14,8 +15,8 @@ const (
 	holdForLoad   = time.Second
 	holdForChange = 100 * time.Millisecond
 
-	// A lane that has not waited for so long keeps others from a processor.
-	longestStreak = 100 * time.Millisecond
+	// A lane that has not waited for so long gives way, where there is only one.
+	longestTurn = time.Millisecond
 
 	// One processor does not suffice any more when the process uses as much as
 	// that of a core, and there is as much left for another one.
@@ -29,16 +30,17 @@ const (
 // of it, as long as another processor has none. For a tunnel that is a second
 // thread for each batch, which finds nothing, and takes a core from those who
 // send and receive beside it. With one processor there is none. But then
-// goroutines take turns of up to 10 ms, and as long nobody asks the kernel what
-// has come. So whatever keeps a processor for long needs all of them: a lane
-// that does not wait, a lane that is spread, handshakes, a change of the
-// configuration; and of course work for more than one core.
+// goroutines take turns of up to 10 ms, in which nobody asks the kernel what has
+// come. So lanes give way after 1 ms, and what else keeps a processor needs all
+// of them: a lane that is spread, handshakes, changes of the configuration; and
+// of course work for more than one core.
 //
 // Without World.Processors it does nothing.
 type gear struct {
 	shift func(all bool)
 	usage func() (cpu.Times, error)
 	clock func() clock.Now
+	place func() yield.Place // where a lane gives way
 
 	until  atomic.Int64 // clock.Time as long as which all are needed
 	low    atomic.Bool  // there is one
@@ -51,7 +53,9 @@ type gear struct {
 
 func newGear(w *World) *gear {
 	g := &gear{shift: w.Processors, usage: w.Usage, clock: w.Clock, lever: make(chan struct{}, 1)}
+	g.place = func() yield.Place { return nowhere{} }
 	if g.shift != nil {
+		g.place = yield.New
 		g.until.Store(int64(g.clock().Mono.Add(holdForLoad)))
 	}
 	return g
@@ -124,6 +128,22 @@ func (g *gear) carried(now clock.Time) {
 		g.pull()
 	}
 }
+
+// giveWay does so at the end of a turn, if there is one processor only, and
+// reports whether it did.
+func (g *gear) giveWay(at yield.Place, now, turn clock.Time) bool {
+	if !g.low.Load() || now.Sub(turn) < longestTurn {
+		return false
+	}
+	at.Yield()
+	return true
+}
+
+// nowhere is a place for lanes that always have a processor.
+type nowhere struct{}
+
+func (nowhere) Yield() {}
+func (nowhere) Close() {}
 
 func (g *gear) pull() {
 	select {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/clock"
 	"wgd/internal/sys/cpu"
+	"wgd/internal/sys/yield"
 )
 
 // garage has a gear and drives it without its goroutine.
@@ -136,50 +138,58 @@ func TestGearWithoutProcessors(t *testing.T) {
 	}
 }
 
-// A lane that never waits keeps others from a processor.
-func TestLaneThatNeverWaits(t *testing.T) {
-	g := newGarage()
-	g.drive(2 * holdForLoad)
-	l := newLane(newForcedPolicy(1), g.gear, nil, nil)
+// A lane that never waits gives way, where there is one processor; one that waits
+// from time to time does so anyway.
+func TestLaneGivesWay(t *testing.T) {
 	for _, c := range []struct {
-		what string
-		gap  time.Duration // from time to time it waits
-		all  bool
+		what        string
+		waits       time.Duration // from time to time
+		low         bool
+		least, most int // times that it gives way in ten turns
 	}{
-		{"waits", longestStreak / 2, false},
-		{"never waits", time.Hour, true},
+		{"waits", longestTurn / 2, true, 0, 1},
+		{"never waits", time.Hour, true, 9, 11},
+		{"never waits, but has a processor to itself", time.Hour, false, 0, 0},
 	} {
-		stream := &busy{g: g, gap: c.gap}
-		l.reading.take()
-		for end := g.now.Add(3 * longestStreak); g.now < end; g.answer() {
-			a, ready, err := l.next(stream)
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.carry(stream, a, ready)
-		}
-		l.reading.release()
-		if g.all != c.all {
-			t.Errorf("a lane that %s: all processors: %v", c.what, g.all)
+		g := newGarage()
+		g.gear.low.Store(c.low)
+		at := &way{}
+		g.gear.place = func() yield.Place { return at }
+		l := newLane(newForcedPolicy(1), g.gear, nil, nil)
+		l.lead(&busy{g: g, waits: c.waits, waited: g.now, end: g.now.Add(10 * longestTurn)})
+		if at.yields < c.least || at.yields > c.most || !at.closed {
+			t.Errorf("a lane that %s gave way %d times (closed: %v)", c.what, at.yields, at.closed)
 		}
 	}
 }
 
-// busy has a batch each millisecond that nearly always waits already.
+// way counts.
+type way struct {
+	yields int
+	closed bool
+}
+
+func (w *way) Yield() { w.yields++ }
+func (w *way) Close() { w.closed = true }
+
+// busy has a batch every 10 µs until the end, which nearly always waits already.
 type busy struct {
 	g      *garage
-	gap    time.Duration
+	waits  time.Duration
 	waited clock.Time
+	end    clock.Time
 }
 
 func (b *busy) read(wait bool) (arrival, error) {
 	switch now := b.g.now; {
+	case now >= b.end:
+		return arrival{}, os.ErrClosed
 	case wait:
 		b.waited = now
-	case now.Sub(b.waited) > b.gap:
+	case now.Sub(b.waited) > b.waits:
 		return arrival{}, nil
 	}
-	b.g.now = b.g.now.Add(time.Millisecond)
+	b.g.now = b.g.now.Add(10 * time.Microsecond)
 	return arrival{size: 100, at: b.g.now}, nil
 }
 

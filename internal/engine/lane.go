@@ -35,7 +35,7 @@ type lane struct {
 
 	// What follows is guarded by reading.
 	policy policy
-	waited clock.Time // for a batch, the last time
+	turn   clock.Time // began: it had waited for a batch, or given way
 	last   clock.Time // the last batch came
 	ticket uint64     // of the next batch that is carried in steps
 	awake  int        // followers that read
@@ -45,7 +45,7 @@ type lane struct {
 	rest  time.Duration // after which a follower ends that nobody needs
 	wake  chan struct{} // one token for each follower that is to wake up
 	ended chan struct{} // closed when the leader is gone
-	turn  *turnstile
+	order *turnstile
 }
 
 // carrier carries batches, one at a time, for one goroutine of a lane. read,
@@ -86,7 +86,7 @@ func newLane(p policy, g *gear, running *sync.WaitGroup, another func() carrier)
 		rest:    longestRest,
 		wake:    make(chan struct{}, p.most),
 		ended:   make(chan struct{}),
-		turn:    newTurnstile(p.most),
+		order:   newTurnstile(p.most),
 	}
 }
 
@@ -95,9 +95,14 @@ func (l *lane) lead(c carrier) {
 	l.reading.take()
 	defer close(l.ended)
 	defer l.reading.release()
+	place := l.gear.place()
+	defer place.Close()
 	for {
 		if l.bundle != nil {
 			l.bundle.between(l)
+		}
+		if l.gear.giveWay(place, l.last, l.turn) {
+			l.turn = l.last
 		}
 		a, ready, err := l.next(c)
 		if err == nil {
@@ -124,12 +129,12 @@ func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
 			return a, false, err
 		}
 		if a, err = c.read(false); err != nil || a.size > 0 {
-			l.waited = a.at
+			l.turn = a.at
 			return a, false, err
 		}
 	}
 	a, err = c.read(true)
-	l.waited = a.at
+	l.turn = a.at
 	return a, false, err
 }
 
@@ -183,12 +188,12 @@ func (l *lane) carry(c carrier, a arrival, ready bool) {
 	if l.last = a.at; l.bundle != nil {
 		l.bundle.note(l, a, ready)
 	}
-	if l.policy.width > 1 || ready && l.bundle.wide() || a.at.Sub(l.waited) > longestStreak {
+	if l.policy.width > 1 || ready && l.bundle.wide() {
 		l.gear.need(a.at, holdForLoad)
 	}
 	l.gear.carried(a.at)
 	if !shared || !c.plan() {
-		l.turn.await(l.ticket)
+		l.order.await(l.ticket)
 		c.whole()
 		return
 	}
@@ -199,9 +204,9 @@ func (l *lane) carry(c carrier, a arrival, ready bool) {
 	l.ticket++
 	l.reading.release()
 	c.work()
-	l.turn.await(mine)
+	l.order.await(mine)
 	c.finish()
-	l.turn.pass(mine)
+	l.order.pass(mine)
 	l.reading.take()
 }
 
