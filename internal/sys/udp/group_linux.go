@@ -123,23 +123,32 @@ func (c *conn) reuse(on bool) error {
 // Concentrate has a program of the old kind, which needs no privilege, choose
 // the first socket.
 func (c *conn) Concentrate() bool {
-	c.group.mu.Lock()
-	defer c.group.mu.Unlock()
-	if len(c.group.siblings) == 0 {
+	if c.alone() {
 		return true
 	}
+	if !c.toFirst() {
+		return false
+	}
+	awaitReceivers()
+	return true
+}
+
+func (c *conn) alone() bool {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return len(c.group.siblings) == 0
+}
+
+// toFirst reports whether it could be done, and could be undone.
+func (c *conn) toFirst() bool {
 	if c.disperse() != nil {
 		return false
 	}
 	toFirst := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	program := unix.SockFprog{Len: uint16(len(toFirst)), Filter: &toFirst[0]}
-	err := c.control(func(fd int) error {
+	return c.control(func(fd int) error {
 		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &program)
-	})
-	if err == nil {
-		awaitReceivers()
-	}
-	return err == nil
+	}) == nil
 }
 
 // awaitReceivers waits until every datagram has arrived for which the kernel
