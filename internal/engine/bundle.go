@@ -195,6 +195,9 @@ func (b *bundle) move(was, n int) (err error) {
 	together := true
 	if was > 1 {
 		b.during(func() { together = b.queues.concentrate() }, func() bool { return first.behind(others) })
+		if !together {
+			b.breadth.tell(n, "the kernel does not lead packets together: some may be lost or overtaken")
+		}
 		emptyAll(others, b.queues.depth())
 	}
 	b.during(func() { err = b.queues.set(n) }, func() bool { return first.behind(nil) })

@@ -18,6 +18,7 @@ var noLicense [1]byte // the empty string
 // loadToFirst loads the program that chooses queue 0 for every packet, and
 // returns its descriptor. It takes CAP_BPF, or a kernel that lets everybody do so.
 func loadToFirst() (fd int, err error) {
+	const attempts = 20
 	attr := struct { // the beginning of union bpf_attr, for BPF_PROG_LOAD
 		kind, count      uint32
 		program, license uint64
@@ -25,10 +26,14 @@ func loadToFirst() (fd int, err error) {
 		kind: unix.BPF_PROG_TYPE_SOCKET_FILTER, count: uint32(len(toFirst) / 8),
 		program: uint64(uintptr(unsafe.Pointer(&toFirst))), license: uint64(uintptr(unsafe.Pointer(&noLicense))),
 	}
-	n, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
-	if errno != 0 {
-		return -1, errno
+	for attempt := 1; ; attempt++ {
+		n, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+		switch {
+		case errno == 0:
+			unix.CloseOnExec(int(n))
+			return int(n), nil
+		case errno != unix.EAGAIN || attempt == attempts: // EAGAIN: a signal came, as Go sends many
+			return -1, errno
+		}
 	}
-	unix.CloseOnExec(int(n))
-	return int(n), nil
 }
