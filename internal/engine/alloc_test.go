@@ -2,7 +2,14 @@
 
 package engine
 
-import "testing"
+import (
+	"sync"
+	"testing"
+
+	"wgd/internal/batch"
+	systemclock "wgd/internal/sys/clock"
+	"wgd/internal/sys/udp"
+)
 
 // Rule 12 of style: to read, to wait and to take one's turn allocates nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
@@ -31,3 +38,29 @@ func (*idle) plan() bool                 { return true }
 func (*idle) work()                      {}
 func (i *idle) finish()                  { i.finished++ }
 func (*idle) whole()                     {}
+
+// Nor does a lane of a bundle, also where it looks how many queues there are to
+// be, and sends in a way of its own.
+func TestBundleAllocatesNothing(t *testing.T) {
+	f := &flood{running: &sync.WaitGroup{}}
+	p := newBreadth(4, nil, nil)
+	p.forced = func() int { return 1 }
+	b := newBundle(f, p, systemclock.Now, f.running)
+	l := b.begin(0)
+	var sockets Sockets = udp.NewPair(nil, nil, 1)
+	o := &sideOutlet{outlet: &outlet{}}
+	o.outlet.set(sockets)
+	train := &batch.Batch{}
+	if n := testing.AllocsPerRun(1000, func() {
+		for range 64 {
+			b.due.Store(0)
+			b.between(l)
+			a, _, _ := l.next(l.chief)
+			l.carry(l.chief, a, true)
+			packetHash(make([]byte, 64))
+			o.Send(train)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
