@@ -72,6 +72,19 @@ func sumShort(b []byte) uint64 {
 	return ac + c
 }
 
+// add64 is the sum of two sums.
+func add64(a, b uint64) uint64 {
+	ac, c := bits.Add64(a, b, 0)
+	return ac + c
+}
+
+// sumIPv4 adds an IPv4 header without options.
+func sumIPv4(h *[ipv4Header]byte) uint64 {
+	ac, c := bits.Add64(binary.NativeEndian.Uint64(h[0:8]), binary.NativeEndian.Uint64(h[8:16]), 0)
+	ac, c = bits.Add64(ac, uint64(binary.NativeEndian.Uint32(h[16:20])), c)
+	return ac + c
+}
+
 // copySum copies src to dst, which is not shorter, and adds it to ac as sum does.
 func copySum(dst, src []byte, ac uint64) uint64 {
 	dst = dst[:len(src)]

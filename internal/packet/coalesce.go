@@ -27,6 +27,7 @@ type Coalescer struct {
 	last    segment // the one joined last
 	flags   byte    // TCP flags of all
 	checked bool    // the checksums of head are right
+	pseudo  uint64  // sum of the pseudo header of all, once checked, without the length
 	closed  bool    // nothing more may follow
 
 	// What is given back stays valid while the next one grows.
@@ -131,12 +132,14 @@ func (c *Coalescer) joins(s *segment) bool {
 	if !sameIP(h.packet, s.packet, c.last.packet) || !c.sameTransport(s) {
 		return false
 	}
-	if !c.checked && !h.intact() {
-		c.closed = true
-		return false
+	if !c.checked {
+		if c.pseudo = pseudoSum(h.packet, h.protocol()); !h.intact(c.pseudo) {
+			c.closed = true
+			return false
+		}
+		c.checked = true
 	}
-	c.checked = true
-	return s.intact()
+	return s.intact(c.pseudo)
 }
 
 // sameIP compares everything of the IP headers but lengths and checksums. The
@@ -174,18 +177,22 @@ func (c *Coalescer) sameTransport(s *segment) bool {
 		bytes.Equal(h[tcpHeader:s.headers-s.at], t[tcpHeader:s.headers-s.at])
 }
 
-// intact reports whether the checksums of s are right.
-func (s *segment) intact() bool {
+// intact reports whether the checksums of s are right. pseudo is the sum of its
+// pseudo header without the length.
+func (s *segment) intact(pseudo uint64) bool {
 	p := s.packet
-	protocol := byte(protoTCP)
-	if s.udp {
-		protocol = protoUDP
-	}
-	if p[0]>>4 == 4 && fold(sum(p[:s.at], 0)) != 0xffff {
+	if p[0]>>4 == 4 && fold(sumIPv4((*[ipv4Header]byte)(p))) != 0xffff {
 		return false
 	}
 	t := s.transport()
-	return fold(sum(t, pseudoSum(p, protocol)+word(uint16(len(t))))) == 0xffff
+	return fold(sum(t, pseudo+word(uint16(len(t))))) == 0xffff
+}
+
+func (s *segment) protocol() byte {
+	if s.udp {
+		return protoUDP
+	}
+	return protoTCP
 }
 
 func (c *Coalescer) join(s *segment) {

@@ -15,8 +15,14 @@ type Segments struct {
 	whole   int    // length of payload at first
 	taken   int    // packets put
 	at      int    // transport header
-	pseudo  uint64 // sum of the pseudo header without the length
+	common  sums
 	udp     bool
+}
+
+// sums of what is the same in the headers of all packets.
+type sums struct {
+	ip        uint64 // of an IPv4 header
+	transport uint64 // and of the pseudo header
 }
 
 // Reset begins with another frame, whose packet IsIP. It reports whether the
@@ -50,13 +56,11 @@ func (s *Segments) resetSuper(p []byte) bool {
 			return false
 		}
 		end, field = at+int(p[at+12]>>4)*4, tcpChecksum
-		s.pseudo = pseudoSum(p, protoTCP)
 		if end < at+tcpHeader {
 			return false
 		}
 	case GSOUDPL4:
 		end, field, s.udp = at+udpHeader, udpChecksum, true
-		s.pseudo = pseudoSum(p, protoUDP)
 	default:
 		return false
 	}
@@ -66,7 +70,22 @@ func (s *Segments) resetSuper(p []byte) bool {
 		return false
 	}
 	s.at, s.headers, s.payload, s.whole = at, p[:end], p[end:], len(p)-end
+	s.sumHeaders()
 	return true
+}
+
+// sumHeaders adds up all that putHeaders does not change.
+func (s *Segments) sumHeaders() {
+	p, t := s.headers, s.headers[s.at:]
+	if p[0]>>4 == 4 { // but for length, identification, and checksum
+		s.common.ip = sum(p[12:s.at], sum(p[6:10], sum(p[:2], 0)))
+	}
+	if s.udp { // but for length and checksum
+		s.common.transport = sum(t[:4], pseudoSum(p, protoUDP))
+		return
+	}
+	// But for sequence number, flags, and checksum.
+	s.common.transport = sum(t[18:], sum(t[14:16], sum(t[8:12], sum(t[:4], pseudoSum(p, protoTCP)))))
 }
 
 // Count is the number of packets in the frame.
@@ -96,29 +115,32 @@ func (s *Segments) Put(dst []byte) {
 	if s.virtio.GSOType != GSONone {
 		payload := s.payload[:len(dst)-n]
 		s.payload = s.payload[len(payload):]
-		s.putHeaders(dst, copySum(dst[n:], payload, s.pseudo+word(uint16(len(dst)-s.at))))
+		s.putHeaders(dst, copySum(dst[n:], payload, 0))
 	} else if s.virtio.Flags&NeedsChecksum != 0 {
 		completeChecksum(dst[s.virtio.ChecksumStart:], int(s.virtio.ChecksumOffset))
 	}
 	s.taken++
 }
 
-// putHeaders makes the headers of the super-packet those of one segment. ac is the
-// sum of its payload and of the pseudo header.
+// putHeaders makes the headers of the super-packet those of one segment, whose
+// payload has the sum ac.
 func (s *Segments) putHeaders(dst []byte, ac uint64) {
 	if dst[0]>>4 == 4 {
 		binary.BigEndian.PutUint16(dst[2:], uint16(len(dst)))
 		id := binary.BigEndian.Uint16(dst[4:])
 		binary.BigEndian.PutUint16(dst[4:], id+uint16(s.taken))
-		putIPv4Checksum(dst[:s.at])
+		putSum(dst[10:], ^fold(add64(s.common.ip, uint64(binary.NativeEndian.Uint32(dst[2:])))))
 	} else {
 		binary.BigEndian.PutUint16(dst[4:], uint16(len(dst)-ipv6Header))
 	}
 	t := dst[s.at:]
+	ac = add64(ac, s.common.transport)
+	ac = add64(ac, word(uint16(len(t))))
 	field := tcpChecksum
 	if s.udp {
 		field = udpChecksum
 		binary.BigEndian.PutUint16(t[4:], uint16(len(t)))
+		ac = add64(ac, word(uint16(len(t))))
 	} else {
 		seq := binary.BigEndian.Uint32(t[4:])
 		binary.BigEndian.PutUint32(t[4:], seq+uint32(s.taken)*uint32(s.virtio.GSOSize))
@@ -128,8 +150,8 @@ func (s *Segments) putHeaders(dst []byte, ac uint64) {
 		if s.taken > 0 {
 			t[13] &^= tcpCWR
 		}
+		ac = add64(ac, uint64(binary.NativeEndian.Uint32(t[4:])))
+		ac = add64(ac, uint64(binary.NativeEndian.Uint16(t[12:])))
 	}
-	t[field], t[field+1] = 0, 0
-	headers := t[:len(s.headers)-s.at]
-	putChecksum(t, field, fold(sum(headers, ac)))
+	putChecksum(t, field, fold(ac))
 }

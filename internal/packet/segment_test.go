@@ -3,6 +3,7 @@ package packet
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 )
 
@@ -149,6 +150,35 @@ func TestSegmentsRefuse(t *testing.T) {
 	}
 	if s.Reset(frame[:9]) {
 		t.Error("virtio header cut: accepted")
+	}
+}
+
+// The options of an IPv4 header are in every segment, and in its checksum.
+func TestSegmentsWithIPOptions(t *testing.T) {
+	f := flow{flags: tcpACK}
+	frame := f.super(1, fill(3000), 1000)
+	option := []byte{0x94, 4, 0x12, 0x34}
+	at := VirtioHeaderSize + ipv4Header
+	frame = slices.Insert(frame, at, option...)
+	p := frame[VirtioHeaderSize:]
+	p[0] = 0x46
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+	var v VirtioHeader
+	v.Decode(frame)
+	v.ChecksumStart += uint16(len(option))
+	v.Encode(frame)
+	packets := split(t, frame)
+	if len(packets) != 3 {
+		t.Fatalf("%d segments", len(packets))
+	}
+	for i, p := range packets {
+		header, transport := p[:ipv4Header+len(option)], p[ipv4Header+len(option):]
+		if !bytes.Equal(header[ipv4Header:], option) || slowSum(header) != 0xffff {
+			t.Errorf("segment %d: header %x", i, header)
+		}
+		if slowSum(slowPseudo(p, protoTCP, len(transport)), transport) != 0xffff {
+			t.Errorf("segment %d: the checksum of TCP is wrong", i)
+		}
 	}
 }
 
