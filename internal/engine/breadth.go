@@ -56,14 +56,15 @@ func (p *breadth) review(now clock.Time, t totals) int {
 		return min(max(p.forced(), 1), p.most)
 	}
 	span := now.Sub(p.since)
-	reads, ready, bytes := t.reads-p.seen.reads, t.ready-p.seen.ready, t.bytes-p.seen.bytes
+	reads, ready := t.reads-p.seen.reads, t.ready-p.seen.ready
+	items, bytes := t.items-p.seen.items, t.bytes-p.seen.bytes
 	p.since, p.seen = now, t
 	rate := float64(bytes) / max(span, 1).Seconds()
 	if span > 2*reviewInterval && p.trial > 0 {
 		return p.fail(now, "there was a pause")
 	}
 	backlog := span <= 2*reviewInterval && reads >= leastReads && ready*8 >= reads*7 &&
-		bytes < reads*largeBatch/2 && t.flows > p.width
+		bytes < items*largeBatch/2 && t.flows > p.width
 	if p.trial == 0 && (!backlog || p.width == p.most || now < p.retry) {
 		p.lastKnown = false
 		return p.ease(now, rate)

@@ -19,6 +19,7 @@ type many struct {
 	most   float64 // bytes a second that any number of them carries; 0: no limit
 	extra  float64 // what a byte costs more with several
 	size   float64 // of a batch
+	items  float64 // in a batch
 	flows  int
 
 	now  clock.Time
@@ -31,7 +32,7 @@ type many struct {
 }
 
 func newMany() *many {
-	return &many{cores: 8, demand: 100e6, single: 10e6, size: 4000, flows: 40, now: 1}
+	return &many{cores: 8, demand: 100e6, single: 10e6, size: 4000, items: 40, flows: 40, now: 1}
 }
 
 func (m *many) usage() (cpu.Times, error) {
@@ -81,7 +82,7 @@ func (m *many) run(p *breadth, d time.Duration) (widths []int) {
 }
 
 func (m *many) totals() totals {
-	return totals{reads: uint64(m.sum.reads), ready: uint64(m.sum.ready), bytes: uint64(m.sum.bytes), flows: m.flows}
+	return totals{reads: uint64(m.sum.reads), ready: uint64(m.sum.ready), bytes: uint64(m.sum.bytes), items: uint64(m.sum.reads * m.items), flows: m.flows}
 }
 
 func TestBreadthGrowsWhereItPays(t *testing.T) {
@@ -113,12 +114,17 @@ func TestBreadthGrowsWhereItPays(t *testing.T) {
 	if got := m.run(p, 5*time.Second); got[len(got)-1] != 4 {
 		t.Errorf("%v", got)
 	}
+	m = newMany() // a read brings many trains of many peers, each of them short
+	m.size, m.items, m.single, m.demand = 30000, 32, 100e6, 1e9
+	if got := m.run(m.breadth(3), 5*time.Second); got[len(got)-1] != 3 {
+		t.Errorf("%v", got)
+	}
 }
 
 func TestBreadthStaysOne(t *testing.T) {
 	for name, change := range map[string]func(*many){
 		"one flow":      func(m *many) { m.flows = 1 },
-		"large batches": func(m *many) { m.size = 50000 },
+		"large batches": func(m *many) { m.size, m.items = 50000, 1 },
 		"no idle core":  func(m *many) { m.others = 6.5 },
 		"one suffices":  func(m *many) { m.demand = 9e6 },
 		"few packets":   func(m *many) { m.single = 3e6 },
