@@ -66,7 +66,7 @@ func (m *multi) complete(name string, o Options) error {
 // machine, unless it has an owner: then it takes the owner or CAP_NET_ADMIN. The
 // owner is one whom nobody is. In between somebody may have been faster.
 func seclude(fd int, name string) error {
-	const nobody = 1<<32 - 2
+	const nobody = -2 // 4294967294; -1 is no owner
 	err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, nobody)
 	if errors.Is(err, unix.EINVAL) { // in a user namespace, which has few users
 		err = unix.IoctlSetInt(fd, unix.TUNSETOWNER, unix.Geteuid())

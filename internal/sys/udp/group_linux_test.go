@@ -115,6 +115,40 @@ func TestSocketsComeAndGo(t *testing.T) {
 	}
 }
 
+// B55: sockets that come and go leave no descriptor behind, nor do senders.
+func TestSocketsLeaveNothing(t *testing.T) {
+	count := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before := count()
+	p := pair(t, Options{})
+	alone := count()
+	for range 50 {
+		for _, n := range []int{4, 1} {
+			if err := p.V4.(MultiSocket).SetSockets(n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := count(); n > alone {
+		t.Errorf("%d descriptors, then %d", alone, n)
+	}
+	if _, err := p.NewSender(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.V6.(MultiSocket).SetSockets(3); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if n := count(); n > before {
+		t.Errorf("%d descriptors before, %d after", before, n)
+	}
+}
+
 // bindTo tries to bind a socket to the port.
 func bindTo(v4 bool, port uint16, reuse bool) error {
 	domain, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(port)})
