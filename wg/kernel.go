@@ -32,7 +32,7 @@ func openTUN(o Options) (tun.Device, error) {
 	if o.TUN != nil {
 		return inherit(o.TUN)
 	}
-	device, err := tun.Create(o.Name, tun.Options{Queues: engine.Queues()})
+	device, err := tun.Create(o.Name, tun.Options{Queues: engine.Queues(o.Processors != nil)})
 	if err != nil {
 		return nil, err
 	}

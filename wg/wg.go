@@ -66,8 +66,9 @@ type Options struct {
 	Log *slog.Logger
 	// Processors, if it is not nil, is told whenever all of Go's processors are
 	// needed, and when one suffices again: less is spent with one. It is for
-	// programs that do nothing else, which may call runtime.GOMAXPROCS. All of
-	// them are needed at the beginning.
+	// programs that do nothing else, which may call runtime.GOMAXPROCS, and for
+	// one Interface in a process. All are needed at the beginning, and there is
+	// one more than the process may use cores.
 	Processors func(all bool)
 }
 

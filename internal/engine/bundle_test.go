@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -312,6 +313,7 @@ func (c endless) whole()            { c.carried[c.queue].Add(1) }
 // Lanes stop for a change, though they never run out of packets, and each goes
 // on after it.
 func TestBundleUnderBacklog(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // its lanes never wait
 	var running sync.WaitGroup
 	f := &flood{running: &running}
 	p := newBreadth(4, nil, func(int, string) {})

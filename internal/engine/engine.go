@@ -89,7 +89,7 @@ func Open(world World, memory Memory) *Engine {
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
 		gear:    newGear(&world),
-		cores:   min(usableCores(), mostGoroutines),
+		cores:   min(usableCores(world.Processors != nil), mostGoroutines),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}

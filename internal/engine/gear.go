@@ -18,8 +18,8 @@ const (
 	// A lane that has not waited for so long gives way, where there is only one.
 	longestTurn = time.Millisecond
 
-	// One processor does not suffice any more when the process uses as much as
-	// that of a core, and there is as much left for another one.
+	// One processor does not suffice when the process uses as much as that of a
+	// core, and there is as much left for another one; or more than a core.
 	mostOfCore = 0.9
 	coreToHave = 0.5
 )
@@ -35,7 +35,7 @@ const (
 // of them: a lane that is spread, handshakes, changes of the configuration; and
 // of course work for more than one core.
 //
-// Without World.Processors it does nothing.
+// Without World.Processors it shifts nothing; lanes give way if there is one.
 type gear struct {
 	shift func(all bool)
 	usage func() (cpu.Times, error)
@@ -54,8 +54,10 @@ type gear struct {
 func newGear(w *World) *gear {
 	g := &gear{shift: w.Processors, usage: w.Usage, clock: w.Clock, lever: make(chan struct{}, 1)}
 	g.place = func() yield.Place { return nowhere{} }
-	if g.shift != nil {
+	if g.low.Store(runtime.GOMAXPROCS(0) == 1); g.givesWay() {
 		g.place = yield.New
+	}
+	if g.shift != nil {
 		g.until.Store(int64(g.clock().Mono.Add(holdForLoad)))
 	}
 	return g
@@ -78,11 +80,17 @@ func (g *gear) pulled(now clock.Time) {
 	if span := now.Sub(clock.Time(g.looked.Load())); span >= reviewInterval {
 		g.look(now, span)
 	}
-	if low := int64(now) > g.until.Load(); low != g.low.Load() {
+	if low := g.suffices(now); low != g.low.Load() {
 		g.shift(!low)
 		g.low.Store(low)
+		if low && !g.suffices(g.clock().Mono) {
+			g.pull() // whoever needs them since has seen that all were there
+		}
 	}
 }
+
+// suffices reports whether one processor does.
+func (g *gear) suffices(now clock.Time) bool { return int64(now) > g.until.Load() }
 
 // look sees whether one core suffices.
 func (g *gear) look(now clock.Time, span time.Duration) {
@@ -97,7 +105,7 @@ func (g *gear) look(now clock.Time, span time.Duration) {
 		return
 	}
 	own, idle := (t.Own-last.Own).Seconds()/span.Seconds(), (t.Idle-last.Idle).Seconds()/span.Seconds()
-	if own >= mostOfCore && (idle >= coreToHave || !g.low.Load()) {
+	if own > 1 || own >= mostOfCore && idle >= coreToHave {
 		g.extend(now, holdForLoad)
 	}
 }
@@ -128,6 +136,9 @@ func (g *gear) carried(now clock.Time) {
 		g.pull()
 	}
 }
+
+// givesWay reports whether lanes may have to give way.
+func (g *gear) givesWay() bool { return g.shift != nil || g.low.Load() }
 
 // giveWay does so at the end of a turn, if there is one processor only, and
 // reports whether it did.

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -108,6 +109,44 @@ func TestProcessorsAreKept(t *testing.T) {
 	g.own = 0.3
 	if g.drive(2 * time.Second); g.all {
 		t.Error("all processors for a third of a core")
+	}
+}
+
+// Nearly a core is no reason to keep all, where nothing is idle.
+func TestProcessorsAreGivenBack(t *testing.T) {
+	g := newGarage()
+	g.own, g.idle = 0.95, 0
+	if g.drive(5 * time.Second); g.all {
+		t.Error("all processors, though there is one core to be had")
+	}
+}
+
+// Who needs all of them while they are taken away gets them back.
+func TestNeedWhileShifting(t *testing.T) {
+	g := newGarage()
+	shift := g.gear.shift
+	g.gear.shift = func(all bool) {
+		if shift(all); !all && g.shifts == 1 {
+			g.gear.need(g.now, holdForLoad)
+		}
+	}
+	g.drive(holdForLoad + 2*reviewInterval)
+	if g.answer(); !g.all {
+		t.Errorf("one processor, though all are needed (%d shifts)", g.shifts)
+	}
+}
+
+// Where Go has one processor for good, lanes give way all the same.
+func TestOneProcessorForGood(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	g := newGear(&World{})
+	at := &way{}
+	if !g.givesWay() || !g.giveWay(at, clock.Time(2*longestTurn), 0) || at.yields != 1 {
+		t.Error("a lane does not give way")
+	}
+	g.need(1, time.Hour)
+	if len(g.lever) > 0 {
+		t.Error("somebody is to shift what cannot be shifted")
 	}
 }
 

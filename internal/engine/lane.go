@@ -39,10 +39,11 @@ type lane struct {
 	last   clock.Time // the last batch came
 	ticket uint64     // of the next batch that is carried in steps
 	awake  int        // followers that read
-	hired  int        // followers there are
 	over   bool       // the leader is gone
 
 	rest  time.Duration // after which a follower ends that nobody needs
+	hire  sync.Mutex    // guards hired, and which followers get a token or end
+	hired int           // followers there are
 	wake  chan struct{} // one token for each follower that is to wake up
 	ended chan struct{} // closed when the leader is gone
 	order *turnstile
@@ -107,16 +108,26 @@ func (l *lane) lead(c carrier) {
 		a, ready, err := l.next(c)
 		if err == nil {
 			l.carry(c, a, ready)
-		} else if c.failed(err) {
+		} else if l.fails(c, err) {
 			l.over = true
 			return
 		}
 	}
 }
 
+// fails takes an error, and reports whether it is the end. Lanes beside this one
+// do not wait while it pauses.
+func (l *lane) fails(c carrier, err error) bool {
+	if l.bundle != nil {
+		l.reading.release()
+		defer l.reading.take()
+	}
+	return c.failed(err)
+}
+
 // next waits for a batch. It says whether the batch was there already.
 func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
-	if l.policy.most > 1 || l.gear.shift != nil || l.bundle != nil {
+	if l.policy.most > 1 || l.gear.givesWay() || l.bundle != nil {
 		if a, err = c.read(false); err != nil || a.size > 0 {
 			return a, true, err
 		}
@@ -171,8 +182,8 @@ func (l *lane) sleep() bool {
 		return false
 	case <-timer.C:
 	}
-	l.reading.take() // who rouses holds it
-	defer l.reading.release()
+	l.hire.Lock() // not reading, which a leader keeps who waits
+	defer l.hire.Unlock()
 	select {
 	case <-l.wake:
 		return true
@@ -213,6 +224,8 @@ func (l *lane) carry(c carrier, a arrival, ready bool) {
 // rouse has one more follower read.
 func (l *lane) rouse() {
 	l.awake++
+	l.hire.Lock()
+	defer l.hire.Unlock()
 	if l.awake <= l.hired {
 		l.wake <- struct{}{}
 		return

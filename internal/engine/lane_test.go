@@ -214,6 +214,7 @@ func TestFollowersComeAndGo(t *testing.T) {
 func TestFollowerEnds(t *testing.T) {
 	l := newLane(newForcedPolicy(2), newGear(&World{}), nil, nil)
 	l.rest, l.hired = 0, 1
+	l.reading.take() // as a leader does who waits, or carries alone
 	l.wake <- struct{}{}
 	time.Sleep(time.Millisecond)
 	if !l.sleep() || l.hired != 1 {

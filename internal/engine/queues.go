@@ -15,15 +15,22 @@ import (
 )
 
 // Queues is how many queues of its interface, and sockets of a family, an
-// engine can use at most in this process; 1 where there are too few cores.
-func Queues() int {
-	if cores := usableCores(); cores >= leastCores {
+// engine can use at most in this process; 1 where there are too few cores. spare
+// says that Go has one processor more than it may use cores.
+func Queues(spare bool) int {
+	if cores := usableCores(spare); cores >= leastCores {
 		return min(cores, mostQueues)
 	}
 	return 1
 }
 
-func usableCores() int { return min(runtime.GOMAXPROCS(0), runtime.NumCPU()) }
+func usableCores(spare bool) int {
+	processors := runtime.GOMAXPROCS(0)
+	if spare {
+		processors = max(1, processors-1)
+	}
+	return min(processors, runtime.NumCPU())
+}
 
 // mostQueues is Queues, unless a test wants otherwise.
 func (e *Engine) mostQueues() int {

@@ -76,7 +76,7 @@ func (w *widths) Write(line []byte) (int, error) {
 
 // tunnel is what is measured, once the load has begun.
 func (t task) tunnel() (func() (result, error), error) {
-	queues := engine.Queues()
+	queues := engine.Queues(false)
 	if t.Flows > 0 {
 		queues = max(queues, t.Width)
 	}
