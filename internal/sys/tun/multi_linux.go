@@ -2,6 +2,7 @@ package tun
 
 import (
 	"errors"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,10 +39,42 @@ func createMulti(name string, o Options) (*multi, error) {
 	}
 	m := &multi{device: first, attached: 1}
 	if err := m.complete(name, o); err != nil {
-		m.Close()
+		m.giveUp(name, err)
 		return nil, err
 	}
 	return m, nil
+}
+
+// giveUp closes what there is. An interface that somebody else holds would stay,
+// his alone, so that is deleted; one with a single queue he cannot join.
+func (m *multi) giveUp(name string, why error) {
+	if errors.Is(why, errNotAlone) {
+		remove(name)
+	}
+	m.Close()
+}
+
+// remove deletes an interface (RTM_DELLINK, rtnetlink(7)).
+func remove(name string) error {
+	index, err := interfaceIoctl(unix.SIOCGIFINDEX, name)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	message := struct {
+		header unix.NlMsghdr
+		link   unix.IfInfomsg
+	}{
+		unix.NlMsghdr{Type: unix.RTM_DELLINK, Flags: unix.NLM_F_REQUEST},
+		unix.IfInfomsg{Index: int32(index)},
+	}
+	message.header.Len = uint32(unsafe.Sizeof(message))
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(&message)), unsafe.Sizeof(message))
+	return unix.Sendto(fd, raw, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 }
 
 // complete opens the other descriptors, after it has locked out everybody else.

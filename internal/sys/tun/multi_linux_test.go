@@ -298,6 +298,31 @@ func TestNotAlone(t *testing.T) {
 	}
 }
 
+// Nor does he keep it: the name is free again, for an interface with one queue.
+func TestNotAloneForLong(t *testing.T) {
+	ownNetwork(t)
+	first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
+	if err != nil {
+		leftOut(t, "TUN device", err)
+	}
+	stranger, err := open("wgtest", Options{Existing: true}, unix.IFF_MULTI_QUEUE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	m := &multi{device: first, attached: 1}
+	err = m.complete("wgtest", Options{Queues: 2})
+	if err != errNotAlone {
+		t.Fatal(err)
+	}
+	m.giveUp("wgtest", err)
+	d, err := Create("wgtest", Options{})
+	if err != nil {
+		t.Fatalf("the name is not free: %v", err)
+	}
+	d.Close()
+}
+
 // Where several queues cannot be had there is one.
 func TestOneQueueOnly(t *testing.T) {
 	ownNetwork(t)
