@@ -18,7 +18,8 @@ import (
 // is to come, and taken back when the last of them has gone. Meanwhile a program
 // of the same user that asks for SO_REUSEPORT could join: that cannot be ruled
 // out, because the kernel looks at the same socket for who may bind and for how
-// datagrams are spread.
+// datagrams are spread. Whoever has joined stays, but gets nothing any more when
+// there is one socket again: all is led to that.
 type group struct {
 	mu       sync.Mutex
 	siblings []*conn
@@ -56,11 +57,16 @@ func (c *conn) SetSockets(n int) error {
 		g.siblings[last].Close()
 		g.siblings = slices.Delete(g.siblings, last, last+1)
 	}
+	if n == 1 {
+		// Whoever has joined meanwhile stays on the port, and gets nothing.
+		c.toFirst()
+		return c.reuse(false)
+	}
 	err := c.disperse()
 	if errors.Is(err, unix.ENOPROTOOPT) {
 		err = nil // so there is nothing to end
 	}
-	return errors.Join(err, c.reuse(n > 1))
+	return errors.Join(err, c.reuse(true))
 }
 
 func (g *group) close() error {

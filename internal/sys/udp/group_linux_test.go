@@ -151,22 +151,34 @@ func TestSocketsLeaveNothing(t *testing.T) {
 
 // bindTo tries to bind a socket to the port.
 func bindTo(v4 bool, port uint16, reuse bool) error {
+	fd, err := boundTo(v4, port, reuse)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
+}
+
+// boundTo is a socket bound to the port.
+func boundTo(v4 bool, port uint16, reuse bool) (int, error) {
 	domain, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(port)})
 	if v4 {
 		domain, address = unix.AF_INET, &unix.SockaddrInet4{Port: int(port)}
 	}
 	fd, err := socket(domain)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer unix.Close(fd)
 	if !v4 {
 		unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1)
 	}
 	if reuse {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
-	return unix.Bind(fd, address)
+	if err := unix.Bind(fd, address); err != nil {
+		unix.Close(fd)
+		return 0, err
+	}
+	return fd, nil
 }
 
 // A port stays taken, however many sockets there are (A53). Who has the same
@@ -211,6 +223,34 @@ func TestPortStaysTaken(t *testing.T) {
 	var taken *PortTaken
 	if _, err := Listen(uint16(name.(*unix.SockaddrInet4).Port), Options{}); !errors.As(err, &taken) {
 		t.Error(err)
+	}
+}
+
+// Who has joined while there were several sockets gets nothing once there is one.
+func TestWhoHasJoinedGetsNothing(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		p := pair(t, Options{})
+		m := p.V6.(MultiSocket)
+		if v4 {
+			m = p.V4.(MultiSocket)
+		}
+		if err := m.SetSockets(2); err != nil {
+			t.Fatal(err)
+		}
+		stranger, err := boundTo(v4, p.Port(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(stranger)
+		if err := m.SetSockets(1); err != nil {
+			t.Fatal(err)
+		}
+		if where, used := all(t, m, 1, senders(t, 60, p, v4)); used != 1 || where[0] != 0 {
+			t.Errorf("IPv4: %v: not all come to the first socket", v4)
+		}
+		if n, _, err := unix.Recvfrom(stranger, make([]byte, 100), unix.MSG_DONTWAIT); err != unix.EAGAIN {
+			t.Errorf("IPv4: %v: somebody else received %d bytes: %v", v4, n, err)
+		}
 	}
 }
 
