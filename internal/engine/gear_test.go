@@ -130,8 +130,10 @@ func TestNeedWhileShifting(t *testing.T) {
 			g.gear.need(g.now, holdForLoad)
 		}
 	}
-	g.drive(holdForLoad + 2*reviewInterval)
-	if g.answer(); !g.all {
+	for g.shifts == 0 {
+		g.drive(time.Millisecond)
+	}
+	if g.answer(); !g.all { // at once
 		t.Errorf("one processor, though all are needed (%d shifts)", g.shifts)
 	}
 }
