@@ -13,9 +13,9 @@ import (
 )
 
 // Fifteen hundred peers who lost their sessions in one moment all have one again
-// soon, though the daemon is under load and asks for cookies; and meanwhile the
-// tunnel of another peer goes on: no ping of it is lost or late, and a stream
-// arrives as it was sent. // A28, A30
+// within a minute. Meanwhile the tunnel of another peer goes on: no ping is lost,
+// and half of them take less than 250 ms; and a stream arrives as it was sent.
+// Whether the daemon asks for cookies depends on the machine; the log tells.
 func TestDataFlowsInAStorm(t *testing.T) {
 	const peers = 1500
 	a, b, ta, _ := pair(t)
@@ -59,6 +59,9 @@ func TestDataFlowsInAStorm(t *testing.T) {
 	took := time.Since(begun)
 	if err := <-streamed; err != nil {
 		t.Errorf("the stream beside the storm: %v", err)
+	}
+	if len(times) == 0 {
+		t.Fatal("no ping was answered")
 	}
 	slices.Sort(times)
 	t.Logf("%d sessions in %v, %d initiations were repeated; %d pings, median %v, slowest %v",
