@@ -90,7 +90,7 @@ func (p *limbs44) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 	}
 }
 
-// carry leaves limb 1 up to 2^4 above 44 bits.
+// carry leaves limb 1 up to 2^8 above 44 bits.
 func (p *limbs44) carry(h []reg.VecPhysical) {
 	d, up := lower44, upper44
 	for j := range 2 {
