@@ -3,7 +3,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?=
 SCALE    ?=
-# Packages other than the one that needs simulated hosts, which has a part of its own.
+# Packages other than test/e2e, which has a part of its own. Of these, test/spread needs simulated hosts too.
 PACKAGES  = $(shell $(GO) list ./... | grep -v '^wgd/test/e2e')
 # Rooms whose arithmetic must hold on 32 bits too (A37, B4).
 NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./internal/session ./internal/core ./internal/allowedips
