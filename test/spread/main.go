@@ -76,13 +76,16 @@ func main() {
 
 func measure() error {
 	way := flag.String("way", "out", "out, or in")
-	rate := flag.Float64("rate", 12, "offered, in Gbit/s inside the tunnel")
+	rate := flag.Float64("rate", 12, "offered, in Gbit/s inside the tunnel; with -flows in thousand packets a second, 1000 unless given")
 	seconds := flag.Float64("seconds", 3, "length of one measurement")
 	runs := flag.Int("runs", 3, "rounds; in each, every width once")
 	flows := flag.Int("flows", 0, "small packets of so many flows, at -rate thousand a second")
 	timed := flag.Bool("steps", false, "with one goroutine, tell how long each step takes")
 	list := flag.String("widths", "1,2,0", "goroutines, comma-separated; 0: as it decides itself")
 	flag.Parse()
+	if *flows > 0 && !given("rate") {
+		*rate = 1000
+	}
 	if what := lab.Missing(); what != "" {
 		return fmt.Errorf("this needs %s", what)
 	}
@@ -125,6 +128,12 @@ func measure() error {
 		}
 	}
 	return nil
+}
+
+// given reports whether the command line has the flag.
+func given(name string) (yes bool) {
+	flag.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
+	return yes
 }
 
 // one measures once, on hosts of its own.

@@ -9,7 +9,9 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,14 +66,26 @@ func open(self, other byte, device engine.TUN, w engine.World) (*engine.Engine, 
 func inner(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, 0, n}) }
 
 // widths notes what the engine logs about them.
-type widths struct{ list []string }
+type widths struct {
+	mu   sync.Mutex
+	list []string
+}
 
 func (w *widths) Write(line []byte) (int, error) {
 	if _, after, ok := strings.Cut(string(line), " number="); ok {
 		number, why, _ := strings.Cut(strings.TrimSpace(after), " why=")
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.list = append(w.list, number+" "+why)
 	}
 	return len(line), nil
+}
+
+// soFar is a copy of what was noted.
+func (w *widths) soFar() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.list)
 }
 
 // tunnel is what is measured, once the load has begun.
@@ -117,7 +131,7 @@ func (t task) tunnel() (func() (result, error), error) {
 	}
 	return func() (result, error) {
 		r, err := t.measure(e)
-		r.Widths, r.Out, r.In = said.list, out.steps(), in.steps()
+		r.Widths, r.Out, r.In = said.soFar(), out.steps(), in.steps()
 		return r, err
 	}, nil
 }
