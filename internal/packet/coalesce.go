@@ -185,7 +185,7 @@ func (s *segment) intact(pseudo uint64) bool {
 		return false
 	}
 	t := s.transport()
-	return fold(sum(t, pseudo+word(uint16(len(t))))) == 0xffff
+	return fold(sum(t, add64(pseudo, word(uint16(len(t)))))) == 0xffff
 }
 
 func (s *segment) protocol() byte {
@@ -243,6 +243,6 @@ func (c *Coalescer) finish() VirtioHeader {
 	} else {
 		binary.BigEndian.PutUint16(p[4:], uint16(c.total-ipv6Header))
 	}
-	putSum(t[virtio.ChecksumOffset:], fold(pseudoSum(p, protocol)+word(length)))
+	putSum(t[virtio.ChecksumOffset:], fold(add64(pseudoSum(p, protocol), word(length))))
 	return virtio
 }

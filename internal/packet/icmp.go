@@ -118,6 +118,6 @@ func putError6(out, p []byte, problem Problem, mtu int) int {
 		binary.BigEndian.PutUint32(t[4:], uint32(mtu))
 	}
 	copy(t[icmpHeader:], p)
-	putSum(t[2:], ^fold(sum(t, pseudoSum(out, protoICMP6)+word(uint16(len(t))))))
+	putSum(t[2:], ^fold(sum(t, add64(pseudoSum(out, protoICMP6), word(uint16(len(t)))))))
 	return n
 }
