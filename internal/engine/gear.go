@@ -16,7 +16,7 @@ const (
 	holdForChange = 100 * time.Millisecond
 
 	// A lane that has not waited for so long gives way, where there is only one.
-	longestTurn = time.Millisecond
+	longestTurn = 5 * time.Millisecond
 
 	// One processor does not suffice when the process uses as much as that of a
 	// core, and there is as much left for another one; or more than a core.
@@ -31,7 +31,7 @@ const (
 // thread for each batch, which finds nothing, and takes a core from those who
 // send and receive beside it. With one processor there is none. But then
 // goroutines take turns of up to 10 ms, in which nobody asks the kernel what has
-// come. So lanes give way after 1 ms, and what else keeps a processor needs all
+// come. So lanes give way after 5 ms, and what else keeps a processor needs all
 // of them: a lane that is spread, handshakes, changes of the configuration; and
 // of course work for more than one core.
 //
