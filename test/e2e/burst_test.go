@@ -15,8 +15,8 @@ func TestBurstBeforeHandshake(t *testing.T) {
 	// B has tried and failed: A is not up yet. The next try is its to make.
 	in := a.Collect(4000)
 	sent := b.Send(lab.Flow{Remote: addrPort("10.2.0.1:4000"), Size: 500, Count: 200})
-	if len(sent.Errors) > 0 {
-		t.Fatalf("refused: %v", sent.Errors)
+	if sent.Sent != 200 || len(sent.Errors) > 0 {
+		t.Fatalf("%d sent, refused: %v", sent.Sent, sent.Errors)
 	}
 	a.Must("wg-ifconfig wg0 up")
 	lab.Until(t, 10*time.Second, "the handshake", func() (bool, string) {
@@ -32,5 +32,4 @@ func TestBurstBeforeHandshake(t *testing.T) {
 			t.Fatalf("packet %d of those that arrived has number %d, want %d", i, p.Seq, 72+i)
 		}
 	}
-	_ = tb
 }

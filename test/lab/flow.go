@@ -35,8 +35,9 @@ type Arrival struct {
 }
 
 type sender struct {
-	stop chan struct{}
-	done chan struct{}
+	stop    chan struct{}
+	done    chan struct{}
+	counted bool // it ends by itself
 	Flowed
 }
 
@@ -87,7 +88,7 @@ func (g *Agent) StartFlow(f Flow, id *int) error {
 	if f.TOS != 0 {
 		setTOS(conn, f.TOS)
 	}
-	s := &sender{stop: make(chan struct{}), done: make(chan struct{}), Flowed: Flowed{Errors: map[string]int{}}}
+	s := &sender{counted: f.Count > 0, stop: make(chan struct{}), done: make(chan struct{}), Flowed: Flowed{Errors: map[string]int{}}}
 	*id = g.keep(s)
 	go s.run(conn, f)
 	return nil
@@ -139,15 +140,10 @@ func (g *Agent) StopFlow(id int, r *Flowed) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-s.done: // it had a Count
-	case <-time.After(10 * time.Millisecond):
-		select {
-		case <-s.done:
-		case s.stop <- struct{}{}:
-			<-s.done
-		}
+	if !s.counted {
+		s.stop <- struct{}{}
 	}
+	<-s.done
 	*r = s.Flowed
 	return nil
 }
