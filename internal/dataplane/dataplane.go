@@ -56,6 +56,10 @@ type Shared struct {
 	Index  *index.Table
 	Drops  *Drops
 
+	// Buffer returns n bytes that are an Encapsulator's as long as it is
+	// reachable; nil: Go's heap has them.
+	Buffer func(owner *Encapsulator, n int) []byte
+
 	MTU  atomic.Int32  // of the interface
 	Port atomic.Uint32 // on which the sockets listen, for the loop rule
 }

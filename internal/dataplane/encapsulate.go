@@ -84,7 +84,13 @@ type train struct {
 
 // NewEncapsulator returns an Encapsulator with its buffers.
 func NewEncapsulator(s *Shared, notes Notes) *Encapsulator {
-	return &Encapsulator{Shared: s, recall: &recall{}, notes: notes, buf: make([]byte, maxBytes)}
+	e := &Encapsulator{Shared: s, recall: &recall{}, notes: notes}
+	if s.Buffer == nil {
+		e.buf = make([]byte, maxBytes)
+	} else {
+		e.buf = s.Buffer(e, maxBytes)
+	}
+	return e
 }
 
 // Through has e, and those that are Beside it from now on, use other ways to the

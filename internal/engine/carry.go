@@ -8,6 +8,7 @@ import (
 	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/dataplane"
+	"wgd/internal/sys/pages"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
@@ -28,13 +29,9 @@ func (e *Engine) tunReader() {
 // outLane is a lane from the interface, or from a queue of it.
 func (e *Engine) outLane(from packets, enc *dataplane.Encapsulator) *lane {
 	begin := func(enc *dataplane.Encapsulator) carrier {
-		return &outward{
-			engine: e,
-			from:   from,
-			enc:    enc,
-			buf:    make([]byte, readSize+drainBytes+readSize),
-			raws:   make([][]byte, 0, drainPackets),
-		}
+		o := &outward{engine: e, from: from, enc: enc, raws: make([][]byte, 0, drainPackets)}
+		o.buf = pages.For(o, readSize+drainBytes+readSize)
+		return o
 	}
 	l := newLane(e.policy("out", true), e.gear, &e.running, func() carrier { return begin(enc.Beside()) })
 	l.chief = begin(enc)

@@ -11,6 +11,7 @@ import (
 	"wgd/internal/core"
 	"wgd/internal/dataplane"
 	"wgd/internal/index"
+	"wgd/internal/sys/pages"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -100,6 +101,7 @@ func Open(world World, memory Memory) *Engine {
 		Routes:   machine.Routes(),
 		Index:    idx,
 		Drops:    e.drops,
+		Buffer:   pages.For[dataplane.Encapsulator],
 	}
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)

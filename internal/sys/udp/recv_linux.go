@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wgd/internal/batch"
+	"wgd/internal/sys/pages"
 	"wgd/internal/wire"
 )
 
@@ -29,8 +30,8 @@ type receiver struct {
 	errno syscall.Errno
 }
 
-// slot is where one train is received. There is one until a deep Recv comes: a
-// tunnel that idles stays small.
+// slot is where one train is received. Memory that none was written to yet is
+// memory that there is not yet: a tunnel that idles stays small.
 type slot struct {
 	iov     unix.Iovec
 	name    sockaddr
@@ -119,7 +120,9 @@ func (r *receiver) prepare(depth int) {
 }
 
 func (r *receiver) grow(depth int) {
-	r.buf = make([]byte, depth*slotSize)
+	if r.buf == nil {
+		r.buf = pages.For(r, MaxDepth*slotSize)
+	}
 	r.slots = make([]slot, depth)
 	r.hdrs = make([]mmsghdr, depth)
 	r.spent = depth
