@@ -29,7 +29,7 @@ func TestYield(t *testing.T) {
 	p := New()
 	defer p.Close()
 	time.Sleep(10 * time.Millisecond) // it waits
-	most := 0
+	late := 0
 	for range 1000 {
 		w.Write([]byte{1})
 		yields := 0
@@ -37,10 +37,12 @@ func TestYield(t *testing.T) {
 			p.Yield()
 		}
 		<-came
-		most = max(most, yields)
+		if yields > 10 {
+			late++ // also if the system had put the reader's thread aside
+		}
 	}
-	if most > 10 {
-		t.Errorf("it took %d turns until somebody had read what was there", most)
+	if late > 100 {
+		t.Errorf("%d times of 1000 it took more than 10 turns until somebody had read what was there", late)
 	}
 }
 
