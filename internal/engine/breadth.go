@@ -23,31 +23,19 @@ const (
 	longCalm = 10 * time.Second
 )
 
-// breadth decides how many queues a way has. It is what policy is for large
-// batches: where small packets of several flows wait, and cores are idle, one
-// more is tried, and kept if it is worth its cost.
+// breadth decides how many queues a way has: it tries one more where small
+// packets of several flows wait.
 type breadth struct {
-	most   int
-	usage  func() (cpu.Times, error)
-	tell   func(number int, why string)
+	trials
 	forced func() int // of that many, without asking why; for tests
 
-	width int
-
-	since     clock.Time // of the last review
-	seen      totals
-	last      cpu.Times
-	lastKnown bool
-
-	trial  int          // reviews until it ends; 0: there is none
-	before []experience // by width, less one, when one more was tried
-	retry  clock.Time   // no trial before it
-	wait   time.Duration
-	calm   clock.Time // fewer would do since then; 0: they would not
+	since clock.Time // of the last review
+	seen  totals
+	calm  clock.Time // fewer would do since then; 0: they would not
 }
 
 func newBreadth(most int, usage func() (cpu.Times, error), tell func(number int, why string)) breadth {
-	return breadth{most: most, usage: usage, tell: tell, width: 1, wait: shortestWait, before: make([]experience, most)}
+	return breadth{trials: newTrials(most, usage, tell)}
 }
 
 // review looks back, and says how many queues there are to be.
@@ -60,20 +48,25 @@ func (p *breadth) review(now clock.Time, t totals) int {
 	items, bytes := t.items-p.seen.items, t.bytes-p.seen.bytes
 	p.since, p.seen = now, t
 	rate := float64(bytes) / max(span, 1).Seconds()
-	if span > 2*reviewInterval && p.trial > 0 {
-		return p.fail(now, "there was a pause")
+	paused := span > 2*reviewInterval
+	if paused && p.trial > 0 {
+		return p.fail(now, p.width-1, "there was a pause")
 	}
-	backlog := span <= 2*reviewInterval && reads >= leastReads && ready*8 >= reads*7 &&
+	backlog := !paused && reads >= leastReads && ready*8 >= reads*7 &&
 		bytes < items*largeBatch/2 && t.flows > p.width
-	if p.trial == 0 && (!backlog || p.width == p.most || now < p.retry) {
-		p.lastKnown = false
+	if p.trial == 0 && !(backlog && p.mayBegin(now)) {
+		p.meter.forget()
 		return p.ease(now, rate)
 	}
-	x, known := p.measure(span, rate)
-	if !known {
-		return p.width // next time
+	own, idle, known := p.meter.read(span)
+	switch {
+	case !known: // next time
+	case p.trial > 0:
+		return p.judge(now, experience{rate, own, idle})
+	case idle >= leastIdle:
+		return p.begin(experience{rate, own, idle}, "small packets of several flows wait, and a core is idle")
 	}
-	return p.judge(now, x)
+	return p.width
 }
 
 // interval is how long after a review the next one is due.
@@ -84,62 +77,16 @@ func (p *breadth) interval() time.Duration {
 	return reviewInterval
 }
 
-// measure is what was experienced since the last review.
-func (p *breadth) measure(span time.Duration, rate float64) (x experience, known bool) {
-	t, err := p.usage()
-	last, known := p.last, p.lastKnown && err == nil
-	p.last, p.lastKnown = t, err == nil
-	seconds := span.Seconds()
-	return experience{
-		rate: rate,
-		own:  (t.Own - last.Own).Seconds() / seconds,
-		idle: (t.Idle - last.Idle).Seconds() / seconds,
-	}, known
-}
-
-// judge ends a trial, or begins one.
-func (p *breadth) judge(now clock.Time, x experience) int {
-	switch p.trial {
-	case 0:
-		if x.idle < leastIdle {
-			return p.width
-		}
-		p.before[p.width-1] = x
-		p.trial = 2
-		p.tell(p.width+1, "small packets of several flows wait, and a core is idle")
-		return p.width + 1
-	case 1:
-		before := p.before[p.width-2]
-		if x.rate < leastGain*before.rate || x.own*before.rate > mostCost*before.own*x.rate {
-			return p.fail(now, "one less does as well")
-		}
-		p.trial, p.wait = 0, shortestWait
-		p.tell(p.width, "it is worth it")
-	default:
-		p.trial-- // it had to begin first
-	}
-	return p.width
-}
-
-func (p *breadth) fail(now clock.Time, why string) int {
-	p.trial = 0
-	p.retry = now.Add(p.wait)
-	p.wait = min(2*p.wait, longestWait)
-	p.tell(p.width-1, why)
-	return p.width - 1
-}
-
 // ease gives up a queue when one less would have done for long.
 func (p *breadth) ease(now clock.Time, rate float64) int {
 	switch {
-	case p.width == 1 || rate >= fewerWouldDo*p.before[p.width-2].rate:
+	case !p.tooMany(rate):
 		p.calm = 0
 	case p.calm == 0:
 		p.calm = now
 	case now.Sub(p.calm) >= longCalm:
 		p.calm = 0
-		p.tell(p.width-1, "there is less to do")
-		return p.width - 1
+		return p.change(p.width-1, "there is less to do")
 	}
 	return p.width
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"wgd/internal/clock"
-	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/yield"
 )
 
@@ -38,7 +37,6 @@ const (
 // Without World.Processors it shifts nothing; lanes give way if there is one.
 type gear struct {
 	shift func(all bool)
-	usage func() (cpu.Times, error)
 	clock func() clock.Now
 	place func() yield.Place // where a lane gives way
 
@@ -46,13 +44,11 @@ type gear struct {
 	low    atomic.Bool  // there is one
 	looked atomic.Int64 // clock.Time of the last look at the load
 	lever  chan struct{}
-
-	last      cpu.Times // run's own; at the last look
-	lastKnown bool
+	meter  coreMeter // run's own
 }
 
 func newGear(w *World) *gear {
-	g := &gear{shift: w.Processors, usage: w.Usage, clock: w.Clock, lever: make(chan struct{}, 1)}
+	g := &gear{shift: w.Processors, clock: w.Clock, meter: coreMeter{usage: w.Usage}, lever: make(chan struct{}, 1)}
 	g.place = func() yield.Place { return nowhere{} }
 	if g.low.Store(runtime.GOMAXPROCS(0) == 1); g.givesWay() {
 		g.place = yield.New
@@ -95,17 +91,8 @@ func (g *gear) suffices(now clock.Time) bool { return int64(now) > g.until.Load(
 // look sees whether one core suffices.
 func (g *gear) look(now clock.Time, span time.Duration) {
 	g.looked.Store(int64(now))
-	if g.usage == nil {
-		return
-	}
-	t, err := g.usage()
-	last, known := g.last, g.lastKnown && err == nil && span < 2*reviewInterval
-	g.last, g.lastKnown = t, err == nil
-	if !known {
-		return
-	}
-	own, idle := (t.Own-last.Own).Seconds()/span.Seconds(), (t.Idle-last.Idle).Seconds()/span.Seconds()
-	if own > 1 || own >= mostOfCore && idle >= coreToHave {
+	own, idle, known := g.meter.read(span)
+	if known && span < 2*reviewInterval && (own > 1 || own >= mostOfCore && idle >= coreToHave) {
 		g.extend(now, holdForLoad)
 	}
 }
