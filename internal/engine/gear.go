@@ -85,15 +85,23 @@ func (g *gear) pulled(now clock.Time) {
 	}
 }
 
-// suffices reports whether one processor does.
-func (g *gear) suffices(now clock.Time) bool { return int64(now) > g.until.Load() }
-
 // look sees whether one core suffices.
 func (g *gear) look(now clock.Time, span time.Duration) {
 	g.looked.Store(int64(now))
 	own, idle, known := g.meter.read(span)
 	if known && span < 2*reviewInterval && (own > 1 || own >= mostOfCore && idle >= coreToHave) {
 		g.extend(now, holdForLoad)
+	}
+}
+
+// suffices reports whether one processor does.
+func (g *gear) suffices(now clock.Time) bool { return int64(now) > g.until.Load() }
+
+// carried notes that data flows: from time to time it is looked whether the
+// number of processors is right.
+func (g *gear) carried(now clock.Time) {
+	if g.shift != nil && now.Sub(clock.Time(g.looked.Load())) >= reviewInterval {
+		g.pull()
 	}
 }
 
@@ -116,11 +124,10 @@ func (g *gear) extend(now clock.Time, hold time.Duration) {
 	}
 }
 
-// carried notes that data flows: from time to time it is looked whether the
-// number of processors is right.
-func (g *gear) carried(now clock.Time) {
-	if g.shift != nil && now.Sub(clock.Time(g.looked.Load())) >= reviewInterval {
-		g.pull()
+func (g *gear) pull() {
+	select {
+	case g.lever <- struct{}{}:
+	default:
 	}
 }
 
@@ -142,10 +149,3 @@ type nowhere struct{}
 
 func (nowhere) Yield() {}
 func (nowhere) Close() {}
-
-func (g *gear) pull() {
-	select {
-	case g.lever <- struct{}{}:
-	default:
-	}
-}
