@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"wgd/conf"
 	systemclock "wgd/internal/sys/clock"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
@@ -182,11 +181,7 @@ func TestQueuesInOrder(t *testing.T) {
 			if n := h.multi.Dropped() + h.conn().Dropped(); n > 0 {
 				t.Errorf("%d packets were dropped on the way", n)
 			}
-			for _, reason := range []string{"replay", "forged", "send", "session-ended", "no-session"} {
-				if n := h.dropped(reason); n > 0 {
-					t.Errorf("%d packets dropped: %s", n, reason)
-				}
-			}
+			h.lostNothing(t)
 			for _, s := range append([]*site{h.site}, h.spokes...) {
 				s.Close()
 			}
@@ -201,43 +196,18 @@ func TestQueuesThroughChanges(t *testing.T) {
 	check := balance(t)
 	h := newHub(t, 3)
 	h.number.Store(4)
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			s := h.spokes[i%len(h.spokes)]
-			f := flow{from: h.site, to: s, port: uint16(i)}
-			h.multi.Inject(f.packet())
-			s.inject(h.site, "noise")
-			h.tun.Next(0)
-			s.tun.Next(0)
-			if i%16 == 0 {
-				h.number.Store(1 + rand.Int32N(6))
-				time.Sleep(50 * time.Microsecond)
-			}
+	h.shake(t, 10*time.Millisecond, func(i int) {
+		s := h.spokes[i%len(h.spokes)]
+		f := flow{from: h.site, to: s, port: uint16(i)}
+		h.multi.Inject(f.packet())
+		s.inject(h.site, "noise")
+		h.tun.Next(0)
+		s.tun.Next(0)
+		if i%16 == 0 {
+			h.number.Store(1 + rand.Int32N(6))
+			time.Sleep(50 * time.Microsecond)
 		}
-	}()
-	for i := range 60 {
-		switch i % 3 {
-		case 0:
-			within(t, patience, "Down", h.Down)
-			h.up()
-		case 1:
-			port := uint16(0)
-			h.apply(conf.Change{ListenPort: &port})
-		case 2:
-			mark := uint32(i)
-			h.apply(conf.Change{FirewallMark: &mark})
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	close(stop)
-	<-done
+	})
 	if h.multi.Changes() == 0 {
 		t.Error("the number of queues never changed")
 	}

@@ -46,11 +46,16 @@ func TestSpreadInOrder(t *testing.T) {
 			})
 		}
 	}
-	for _, s := range []*site{a, b} {
-		for _, reason := range []string{"replay", "forged", "send", "session-ended", "no-session"} {
-			if n := s.dropped(reason); n > 0 {
-				t.Errorf("%d packets dropped: %s", n, reason)
-			}
+	a.lostNothing(t)
+	b.lostNothing(t)
+}
+
+// lostNothing says which packets were dropped that should have arrived.
+func (s *site) lostNothing(t *testing.T) {
+	t.Helper()
+	for _, reason := range []string{"replay", "forged", "send", "session-ended", "no-session"} {
+		if n := s.dropped(reason); n > 0 {
+			t.Errorf("%d packets dropped: %s", n, reason)
 		}
 	}
 }
@@ -61,38 +66,14 @@ func TestSpreadThroughChanges(t *testing.T) {
 	check := balance(t)
 	_, a, b := pair(t, widely)
 	a.say(b, "hello")
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			a.inject(b, "noise")
-			b.inject(a, "noise")
-			b.tun.Next(0)
-			if i%16 == 0 {
-				time.Sleep(10 * time.Microsecond)
-			}
+	a.shake(t, 0, func(i int) {
+		a.inject(b, "noise")
+		b.inject(a, "noise")
+		b.tun.Next(0)
+		if i%16 == 0 {
+			time.Sleep(10 * time.Microsecond)
 		}
-	}()
-	for i := range 60 {
-		switch i % 3 {
-		case 0:
-			within(t, patience, "Down", a.Down)
-			a.up()
-		case 1:
-			port := uint16(0)
-			a.apply(conf.Change{ListenPort: &port})
-		case 2:
-			mark := uint32(i)
-			a.apply(conf.Change{FirewallMark: &mark})
-		}
-	}
-	close(stop)
-	<-done
+	})
 	a.Down()
 	a.up()
 	a.sleep(10 * time.Second)
@@ -105,4 +86,38 @@ func TestSpreadThroughChanges(t *testing.T) {
 	b.tun.Delete()
 	within(t, patience, "the end", func() { <-b.Done() })
 	check()
+}
+
+// shake has an interface go down and come up, and move to other sockets, many
+// times, while there is traffic: that is called again and again.
+func (s *site) shake(t *testing.T, pause time.Duration, traffic func(i int)) {
+	t.Helper()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				traffic(i)
+			}
+		}
+	}()
+	for i := range 60 {
+		switch i % 3 {
+		case 0:
+			within(t, patience, "Down", s.Down)
+			s.up()
+		case 1:
+			port := uint16(0)
+			s.apply(conf.Change{ListenPort: &port})
+		case 2:
+			mark := uint32(i)
+			s.apply(conf.Change{FirewallMark: &mark})
+		}
+		time.Sleep(pause)
+	}
+	close(stop)
+	<-done
 }
