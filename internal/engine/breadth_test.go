@@ -5,13 +5,11 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"wgd/internal/clock"
-	"wgd/internal/sys/cpu"
 )
 
 // many is an imagined machine on which there are packets of several flows.
 type many struct {
+	course
 	cores  float64
 	others float64 // cores that others want
 	demand float64 // bytes a second that there are to carry
@@ -22,25 +20,16 @@ type many struct {
 	items  float64 // in a batch
 	flows  int
 
-	now  clock.Time
 	sum  struct{ reads, ready, bytes float64 }
-	idle time.Duration
-	own  time.Duration
-	told []int
-	err  error // of usage
 	stop error // of the next arrangement
 }
 
 func newMany() *many {
-	return &many{cores: 8, demand: 100e6, single: 10e6, size: 4000, items: 40, flows: 40, now: 1}
-}
-
-func (m *many) usage() (cpu.Times, error) {
-	return cpu.Times{Idle: m.idle / 1e7 * 1e7, Own: m.own}, m.err
+	return &many{cores: 8, demand: 100e6, single: 10e6, size: 4000, items: 40, flows: 40, course: course{now: 1}}
 }
 
 func (m *many) breadth(most int) *breadth {
-	p := newBreadth(most, m.usage, func(n int, _ string) { m.told = append(m.told, n) })
+	p := newBreadth(most, m.usage, m.tell)
 	return &p
 }
 
@@ -58,14 +47,12 @@ func (m *many) run(p *breadth, d time.Duration) (widths []int) {
 		if p.width > 1 {
 			cores *= 1 + m.extra
 		}
-		m.now = m.now.Add(step)
+		m.pass(step, cores, m.cores-cores-m.others)
 		m.sum.bytes += rate * step.Seconds()
 		m.sum.reads += rate * step.Seconds() / m.size
 		if rate < m.demand {
 			m.sum.ready += rate * step.Seconds() / m.size
 		}
-		m.own += time.Duration(cores * step.Seconds() * 1e9)
-		m.idle += time.Duration(max(0, m.cores-cores-m.others) * step.Seconds() * 1e9)
 		if rate > 0 {
 			if n := p.review(m.now, m.totals()); n != p.width {
 				if m.stop != nil {

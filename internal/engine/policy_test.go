@@ -11,26 +11,39 @@ import (
 
 // imagined is a machine on which a lane has much to do, or not.
 type imagined struct {
+	course
 	cores  float64
 	others float64 // cores that others want
 	demand float64 // bytes a second that there are to carry
 	single float64 // bytes a second that one core carries
 	serial float64 // the most that any number of cores carries; 0: no limit
 	extra  float64 // what a byte costs more with several
+}
 
+// course is what became of an imagined machine so far.
+type course struct {
 	now  clock.Time
 	idle time.Duration
 	own  time.Duration
 	told []int
-	err  error
+	err  error // of usage
 }
 
-func (m *imagined) usage() (cpu.Times, error) {
-	return cpu.Times{Idle: m.idle / 1e7 * 1e7, Own: m.own}, m.err
+// pass lets time pass in which so many cores were used, and so many idle.
+func (c *course) pass(d time.Duration, own, idle float64) {
+	c.now = c.now.Add(d)
+	c.own += time.Duration(own * d.Seconds() * 1e9)
+	c.idle += time.Duration(max(0, idle) * d.Seconds() * 1e9)
 }
+
+func (c *course) usage() (cpu.Times, error) {
+	return cpu.Times{Idle: c.idle / 1e7 * 1e7, Own: c.own}, c.err
+}
+
+func (c *course) tell(width int, _ string) { c.told = append(c.told, width) }
 
 func (m *imagined) policy(most int) *policy {
-	p := newPolicy(most, m.usage, func(width int, _ string) { m.told = append(m.told, width) })
+	p := newPolicy(most, m.usage, m.tell)
 	return &p
 }
 
@@ -41,14 +54,11 @@ func (m *imagined) run(p *policy, d time.Duration) (widths []int) {
 	for end := m.now.Add(d); m.now < end; {
 		before := m.now
 		rate, cores := m.moved(p.width)
-		if rate == 0 {
-			m.now = m.now.Add(time.Second)
-		} else {
-			m.now = m.now.Add(time.Duration(batch / rate * 1e9))
+		step := time.Second
+		if rate > 0 {
+			step = time.Duration(batch / rate * 1e9)
 		}
-		step := m.now.Sub(before).Seconds()
-		m.own += time.Duration(cores * step * 1e9)
-		m.idle += time.Duration(max(0, m.cores-cores-m.others) * step * 1e9)
+		m.pass(step, cores, m.cores-cores-m.others)
 		if rate > 0 {
 			_, more := p.note(arrival{size: batch, at: m.now}, rate < m.demand, awake)
 			if more {
@@ -110,7 +120,7 @@ func TestPolicy(t *testing.T) {
 		"the socket is as slow":   {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, serial: gigabyte}, 1},
 		"two saturate the socket": {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, serial: 2 * gigabyte}, 2},
 		"too dear":                {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, extra: 0.5}, 1},
-		"not known":               {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, err: errors.New("no /proc")}, 1},
+		"not known":               {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, course: course{err: errors.New("no /proc")}}, 1},
 		"a slow processor":        {imagined{cores: 4, others: 2, single: gigabyte / 50, demand: 9 * gigabyte, extra: 0.1}, 2},
 	} {
 		m := c.imagined
