@@ -13,7 +13,7 @@ import (
 func sum(b []byte, ac uint64) uint64 {
 	var c uint64
 	if len(b) >= leastVectors && hasVectors {
-		ac, b = sumVectors(b, ac)
+		return add64(ac, sumVectors(b))
 	}
 	for len(b) >= 64 {
 		w := (*[64]byte)(b)
@@ -89,7 +89,7 @@ func sumIPv4(h *[ipv4Header]byte) uint64 {
 func copySum(dst, src []byte, ac uint64) uint64 {
 	dst = dst[:len(src)]
 	if len(src) >= leastVectors && hasVectors {
-		ac, dst, src = copySumVectors(dst, src, ac)
+		return add64(ac, copySumVectors(dst, src))
 	}
 	copy(dst, src)
 	return sum(src, ac)
@@ -97,11 +97,10 @@ func copySum(dst, src []byte, ac uint64) uint64 {
 
 // fold makes 16 bits of a sum. Only a sum of nothing but zeros gives zero.
 func fold(ac uint64) uint16 {
-	ac = ac>>32 + ac&0xffffffff
-	ac = ac>>32 + ac&0xffffffff
-	ac = ac>>16 + ac&0xffff
-	ac = ac>>16 + ac&0xffff
-	return uint16(ac>>16 + ac&0xffff)
+	// A number and itself with its halves exchanged: the upper half of what they
+	// add up to is the sum of both halves, with the carry out of the lower one.
+	half := uint32((ac + bits.RotateLeft64(ac, 32)) >> 32)
+	return uint16((half + bits.RotateLeft32(half, 16)) >> 16)
 }
 
 // word is v as the 16-bit word that it is in a header.

@@ -7,8 +7,6 @@ const (
 	leastVectors = 0
 )
 
-func sumVectors(b []byte, ac uint64) (sum uint64, rest []byte) { return ac, b }
+func sumVectors([]byte) uint64 { return 0 }
 
-func copySumVectors(dst, src []byte, ac uint64) (sum uint64, restDst, restSrc []byte) {
-	return ac, dst, src
-}
+func copySumVectors(_, _ []byte) uint64 { return 0 }

@@ -4,13 +4,13 @@
 
 package packet
 
-// sumAVX2 adds the words of turns times 64 bytes from src, each less 32768. There
-// are 1 to 16,000 turns.
+// sumAVX2 is the sum of n bytes from src, 64 to 1,000,000, in words, the last of which
+// may lack a byte.
 //
 //go:noescape
-func sumAVX2(src *byte, turns int) int64
+func sumAVX2(src *byte, n int) uint64
 
-// copySumAVX2 does the same, and copies the bytes to dst.
+// copySumAVX2 is the same, and copies the bytes to dst.
 //
 //go:noescape
-func copySumAVX2(dst *byte, src *byte, turns int) int64
+func copySumAVX2(dst *byte, src *byte, n int) uint64

@@ -4,11 +4,29 @@
 
 #include "textflag.h"
 
-// func sumAVX2(src *byte, turns int) int64
+DATA turnEnds<>+0(SB)/8, $0x0000000000000000
+DATA turnEnds<>+8(SB)/8, $0x0000000000000000
+DATA turnEnds<>+16(SB)/8, $0x0000000000000000
+DATA turnEnds<>+24(SB)/8, $0x0000000000000000
+DATA turnEnds<>+32(SB)/8, $0x0000000000000000
+DATA turnEnds<>+40(SB)/8, $0x0000000000000000
+DATA turnEnds<>+48(SB)/8, $0x0000000000000000
+DATA turnEnds<>+56(SB)/8, $0x0000000000000000
+DATA turnEnds<>+64(SB)/8, $0xffffffffffffffff
+DATA turnEnds<>+72(SB)/8, $0xffffffffffffffff
+DATA turnEnds<>+80(SB)/8, $0xffffffffffffffff
+DATA turnEnds<>+88(SB)/8, $0xffffffffffffffff
+DATA turnEnds<>+96(SB)/8, $0xffffffffffffffff
+DATA turnEnds<>+104(SB)/8, $0xffffffffffffffff
+DATA turnEnds<>+112(SB)/8, $0xffffffffffffffff
+DATA turnEnds<>+120(SB)/8, $0xffffffffffffffff
+GLOBL turnEnds<>(SB), RODATA|NOPTR, $128
+
+// func sumAVX2(src *byte, n int) uint64
 // Requires: AVX, AVX2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	MOVQ         src+0(FP), AX
-	MOVQ         turns+8(FP), CX
+	MOVQ         n+8(FP), CX
 	MOVL         $0x80008000, DX
 	VMOVD        DX, X0
 	VPBROADCASTD X0, Y0
@@ -17,6 +35,9 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	VPBROADCASTD X1, Y1
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
+	MOVQ         CX, DX
+	SHRQ         $0x06, DX
+	MOVQ         DX, BX
 
 next:
 	VPXOR        (AX), Y0, Y4
@@ -26,8 +47,29 @@ next:
 	VPMADDWD     Y4, Y1, Y4
 	VPADDD       Y4, Y3, Y3
 	ADDQ         $0x40, AX
-	DECQ         CX
+	DECQ         DX
 	JNZ          next
+	MOVQ         CX, DX
+	ANDQ         $0x3f, DX
+	LEAQ         turnEnds<>+0(SB), SI
+	ADDQ         DX, SI
+	LEAQ         -64(AX)(DX*1), AX
+	VPSLLD       $0x11, Y1, Y4
+	VMOVDQU      (SI), Y5
+	VPAND        (AX), Y5, Y5
+	VPXOR        Y5, Y0, Y5
+	VPMADDWD     Y5, Y1, Y5
+	VPADDD       Y5, Y4, Y4
+	VMOVDQU      32(SI), Y5
+	VPAND        32(AX), Y5, Y5
+	VPXOR        Y5, Y0, Y0
+	VPMADDWD     Y0, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	ANDQ         $0x01, CX
+	SHLQ         $0x03, CX
+	VMOVQ        CX, X0
+	VPSLLD       X0, Y4, Y4
+	VPADDD       Y4, Y2, Y2
 	VPADDD       Y3, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X0
 	VPMOVSXDQ    X0, Y0
@@ -38,15 +80,17 @@ next:
 	VPSHUFD      $0x4e, X1, X0
 	VPADDQ       X0, X1, X1
 	VMOVQ        X1, AX
+	SHLQ         $0x14, BX
+	ADDQ         BX, AX
 	MOVQ         AX, ret+16(FP)
 	VZEROUPPER
 	RET
 
-// func copySumAVX2(dst *byte, src *byte, turns int) int64
+// func copySumAVX2(dst *byte, src *byte, n int) uint64
 // Requires: AVX, AVX2
 TEXT ·copySumAVX2(SB), NOSPLIT, $0-32
 	MOVQ         src+8(FP), AX
-	MOVQ         turns+16(FP), CX
+	MOVQ         n+16(FP), CX
 	MOVQ         dst+0(FP), DX
 	MOVL         $0x80008000, BX
 	VMOVD        BX, X0
@@ -56,6 +100,9 @@ TEXT ·copySumAVX2(SB), NOSPLIT, $0-32
 	VPBROADCASTD X1, Y1
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
+	MOVQ         CX, BX
+	SHRQ         $0x06, BX
+	MOVQ         BX, SI
 
 next:
 	VMOVDQU      (AX), Y4
@@ -70,8 +117,34 @@ next:
 	VPADDD       Y4, Y3, Y3
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, DX
-	DECQ         CX
+	DECQ         BX
 	JNZ          next
+	MOVQ         CX, BX
+	ANDQ         $0x3f, BX
+	LEAQ         turnEnds<>+0(SB), DI
+	ADDQ         BX, DI
+	LEAQ         -64(AX)(BX*1), AX
+	LEAQ         -64(DX)(BX*1), DX
+	VPSLLD       $0x11, Y1, Y4
+	VMOVDQU      (AX), Y5
+	VMOVDQU      Y5, (DX)
+	VMOVDQU      (DI), Y6
+	VPAND        Y5, Y6, Y6
+	VPXOR        Y6, Y0, Y5
+	VPMADDWD     Y5, Y1, Y5
+	VPADDD       Y5, Y4, Y4
+	VMOVDQU      32(AX), Y5
+	VMOVDQU      Y5, 32(DX)
+	VMOVDQU      32(DI), Y6
+	VPAND        Y5, Y6, Y6
+	VPXOR        Y6, Y0, Y0
+	VPMADDWD     Y0, Y1, Y0
+	VPADDD       Y0, Y4, Y4
+	ANDQ         $0x01, CX
+	SHLQ         $0x03, CX
+	VMOVQ        CX, X0
+	VPSLLD       X0, Y4, Y4
+	VPADDD       Y4, Y2, Y2
 	VPADDD       Y3, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X0
 	VPMOVSXDQ    X0, Y0
@@ -82,6 +155,8 @@ next:
 	VPSHUFD      $0x4e, X1, X0
 	VPADDQ       X0, X1, X1
 	VMOVQ        X1, AX
+	SHLQ         $0x14, SI
+	ADDQ         SI, AX
 	MOVQ         AX, ret+24(FP)
 	VZEROUPPER
 	RET

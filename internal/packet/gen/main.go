@@ -17,62 +17,116 @@ const (
 
 // The words of a checksum are unsigned, and the instruction that adds pairs of
 // words (VPMADDWD, here multiplied by 1) takes them for signed. So the highest
-// bit of each is turned over: v becomes v-32768 as a signed word, and whoever
-// calls adds 32768 for each word afterwards.
+// bit of each is turned over: v becomes v-32768 as a signed word, and 32768 is
+// added for each word afterwards.
 //
-// A sum has 32 bits. Each turn adds a pair to it, of 17 bits, and in the end
-// two of them come together: so 16,000 turns are safe. The longest packet has 1,023.
+// A sum has 32 bits. Each turn adds a pair to it, of 17 bits; in the end two of
+// them come together, and two of 25 bits: so 16,000 turns are safe. The longest
+// packet has 1,023.
 func main() {
 	ConstraintExpr("amd64")
-	TEXT("sumAVX2", NOSPLIT, "func(src *byte, turns int) int64")
+	ends := turnEnds()
+	TEXT("sumAVX2", NOSPLIT, "func(src *byte, n int) uint64")
 	Pragma("noescape")
-	Doc("sumAVX2 adds the words of turns times 64 bytes from src, each less 32768. There",
-		"are 1 to 16,000 turns.")
-	body(false)
+	Doc("sumAVX2 is the sum of n bytes from src, 64 to 1,000,000, in words, the last of which",
+		"may lack a byte.")
+	body(ends, false)
 
-	TEXT("copySumAVX2", NOSPLIT, "func(dst, src *byte, turns int) int64")
+	TEXT("copySumAVX2", NOSPLIT, "func(dst, src *byte, n int) uint64")
 	Pragma("noescape")
-	Doc("copySumAVX2 does the same, and copies the bytes to dst.")
-	body(true)
+	Doc("copySumAVX2 is the same, and copies the bytes to dst.")
+	body(ends, true)
 	Generate()
 }
 
 // body is that of either function.
-func body(copying bool) {
-	src := Load(Param("src"), GP64())
-	turns := Load(Param("turns"), GP64())
-	dst := src
+func body(ends Mem, copying bool) {
+	a := adder{src: Load(Param("src"), GP64())}
+	n := Load(Param("n"), GP64())
+	a.dst = a.src
 	if copying {
-		dst = Load(Param("dst"), GP64())
+		a.dst = Load(Param("dst"), GP64())
 	}
-	flip, ones := constant(0x8000), constant(1)
+	a.flip, a.ones = constant(0x8000), constant(1)
 	sums := [lines]VecVirtual{YMM(), YMM()}
 	for _, s := range sums {
 		VPXOR(s, s, s)
 	}
+	turns, flipped := GP64(), GP64()
+	MOVQ(n, turns)
+	SHRQ(Imm(6), turns)
+	MOVQ(turns, flipped)
 	Label("next")
 	for i, s := range sums {
-		words, from := YMM(), Op(Mem{Base: src, Disp: i * vector})
-		if copying {
-			v := YMM()
-			VMOVDQU(from, v)
-			VMOVDQU(v, Mem{Base: dst, Disp: i * vector})
-			from = v
-		}
-		VPXOR(from, flip, words)
-		VPMADDWD(words, ones, words)
-		VPADDD(words, s, s)
+		VPADDD(a.words(i, nil), s, s)
 	}
-	ADDQ(Imm(turn), src)
+	ADDQ(Imm(turn), a.src)
 	if copying {
-		ADDQ(Imm(turn), dst)
+		ADDQ(Imm(turn), a.dst)
 	}
 	DECQ(turns)
 	JNZ(LabelRef("next"))
 
-	Store(join(sums), ReturnIndex(0))
+	VPADDD(a.rest(n, ends), sums[0], sums[0])
+	sum := join(sums)
+	SHLQ(Imm(20), flipped) // 32 words of 32768 in each turn
+	ADDQ(flipped, sum)
+	Store(sum, ReturnIndex(0))
 	VZEROUPPER()
 	RET()
+}
+
+// adder reads words, and copies them if dst is not src.
+type adder struct {
+	src, dst   Register // of the next turn
+	flip, ones VecVirtual
+}
+
+// words is vector i of a turn, each pair of words added, less 65536. Where there
+// is a mask, words count only where it has ones.
+func (a *adder) words(i int, mask *Mem) VecVirtual {
+	words, from := YMM(), Op(Mem{Base: a.src, Disp: i * vector})
+	if a.dst != a.src {
+		v := YMM()
+		VMOVDQU(from, v)
+		VMOVDQU(v, Mem{Base: a.dst, Disp: i * vector})
+		from = v
+	}
+	if mask != nil {
+		v := YMM()
+		VMOVDQU(mask.Offset(i*vector), v)
+		VPAND(from, v, v)
+		from = v
+	}
+	VPXOR(from, a.flip, words)
+	VPMADDWD(words, a.ones, words)
+	return words
+}
+
+// rest adds what whole turns have left over of n bytes. It is read as a turn that
+// ends where they end, without those that were added before. If n is odd, it
+// begins at an odd place, where the two bytes of each word are exchanged; to
+// multiply by 256 exchanges them again, since 65536 counts as 1 in these sums.
+func (a *adder) rest(n Register, ends Mem) VecVirtual {
+	left, mask := GP64(), GP64()
+	MOVQ(n, left)
+	ANDQ(Imm(turn-1), left)
+	LEAQ(ends, mask)
+	ADDQ(left, mask)
+	LEAQ(Mem{Base: a.src, Index: left, Scale: 1, Disp: -turn}, a.src)
+	if a.dst != a.src {
+		LEAQ(Mem{Base: a.dst, Index: left, Scale: 1, Disp: -turn}, a.dst)
+	}
+	sum, shift := YMM(), XMM()
+	VPSLLD(Imm(17), a.ones, sum) // 32768 for each word of two pairs
+	for i := range lines {
+		VPADDD(a.words(i, &Mem{Base: mask}), sum, sum)
+	}
+	ANDQ(Imm(1), n)
+	SHLQ(Imm(3), n)
+	VMOVQ(n, shift)
+	VPSLLD(shift, sum, sum)
+	return sum
 }
 
 // constant is a vector with the word in each place.
@@ -101,4 +155,17 @@ func join(sums [lines]VecVirtual) GPVirtual {
 	VPADDQ(upper.AsX(), lower.AsX(), lower.AsX())
 	VMOVQ(lower.AsX(), result)
 	return result
+}
+
+// turnEnds is a mask that leaves the last r bytes of a turn, for every r: r bytes
+// from its beginning.
+func turnEnds() Mem {
+	m := GLOBL("turnEnds", RODATA|NOPTR)
+	for i := range turn / 8 {
+		DATA(8*i, U64(0))
+	}
+	for i := range turn / 8 {
+		DATA(turn+8*i, U64(1<<64-1))
+	}
+	return m
 }
