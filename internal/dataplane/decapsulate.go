@@ -191,12 +191,18 @@ func (d *Decapsulator) rekey(p *peer.Peer, k *session.Keypair) {
 
 // deliver gives the inner packets to the interface.
 func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Batch) {
+	owned := false // whether p owns the source of the super-packet that grows
 	for i, s := range spans {
 		if s.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)
 			continue
 		}
 		start := int(s.Off) + wire.DataHeaderSize
 		inner := d.buf[start : int(s.Off+s.Len)-wire.TagSize]
+		ecn := bs[d.train[i]].ECN
+		// What continues it has the same source, and its congestion mark stays.
+		if owned && packet.Unmarked(ecn) && d.joined.Continue(inner) {
+			continue
+		}
 		n, ok := packet.Length(inner)
 		if !ok { // A47
 			d.Drops.Add(DropInner, 1)
@@ -207,11 +213,12 @@ func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Bat
 			d.Drops.Add(DropSource, 1)
 			continue
 		}
-		if !combine(inner, bs[d.train[i]].ECN) {
+		if !combine(inner, ecn) {
 			d.Drops.Add(DropECN, 1)
 			continue
 		}
 		d.write(d.joined.Add(d.buf[start-packet.VirtioHeaderSize : start+n]))
+		owned = true
 	}
 }
 

@@ -344,33 +344,6 @@ func TestECNOnReceipt(t *testing.T) {
 	b.wantDrops(map[Drop]uint64{DropECN: 2})
 }
 
-// Trains of one read that share a buffer, as where there is no GRO, are opened
-// together and joined over their boundaries.
-func TestJoinedOverTrains(t *testing.T) {
-	for _, share := range []bool{false, true} {
-		a, b := pair(t)
-		f := tcpSuper(1, pattern(20000), 1000)
-		a.send(start, f)
-		train := a.udp.take()[0]
-		const room = 2048
-		buf := make([]byte, room*train.Count())
-		var bs []batch.Batch
-		for i := range train.Count() {
-			n := copy(buf[i*room:], train.At(i))
-			one := batch.Batch{Data: buf[i*room : i*room+n], Stride: n, Remote: a.at}
-			if share {
-				one.Buf, one.Off = buf, i*room
-			}
-			bs = append(bs, one)
-		}
-		b.receive(bs...)
-		if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
-			t.Errorf("shared %v: %d frames", share, len(got))
-		}
-		b.wantDrops(nil)
-	}
-}
-
 // What the interface refuses is counted, as packets.
 func TestInterfaceDown(t *testing.T) {
 	a, b := pair(t)

@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"testing"
@@ -215,21 +216,28 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 
 // join is what a Coalescer makes of packets, each write as one frame.
 func join(c *Coalescer, packets [][]byte) (frames [][]byte) {
-	take := func(pieces [][]byte) {
-		if pieces == nil {
-			return
-		}
-		var frame []byte
-		for _, piece := range pieces {
-			frame = append(frame, piece...)
-		}
-		frames = append(frames, frame)
-	}
 	for _, p := range packets {
-		take(c.Add(append(make([]byte, VirtioHeaderSize), p...)))
+		frame := append(frameRoom(&VirtioHeader{}), p...)
+		if !c.Continue(frame[VirtioHeaderSize:]) {
+			frames = appendFrame(frames, c.Add(frame))
+		}
 	}
-	take(c.Flush())
-	return frames
+	return appendFrame(frames, c.Flush())
+}
+
+// joinSlowly does without Continue.
+func joinSlowly(c *Coalescer, packets [][]byte) (frames [][]byte) {
+	for _, p := range packets {
+		frames = appendFrame(frames, c.Add(append(frameRoom(&VirtioHeader{}), p...)))
+	}
+	return appendFrame(frames, c.Flush())
+}
+
+func appendFrame(frames, pieces [][]byte) [][]byte {
+	if pieces == nil {
+		return frames
+	}
+	return append(frames, bytes.Join(pieces, nil))
 }
 
 func fill(n int) []byte {

@@ -103,6 +103,10 @@ func fold(ac uint64) uint16 {
 	return uint16((half + bits.RotateLeft32(half, 16)) >> 16)
 }
 
+// right reports whether the sum of what its own checksum is in is that of intact
+// data, fold(ac) == 0xffff. Folding keeps the remainder; and only zeros add up to 0.
+func right(ac uint64) bool { return ac%0xffff == 0 }
+
 // word is v as the 16-bit word that it is in a header.
 func word(v uint16) uint64 {
 	b := [2]byte{byte(v >> 8), byte(v)}

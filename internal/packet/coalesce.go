@@ -16,7 +16,8 @@ const (
 // because a joined one gets new checksums.
 //
 // It holds one super-packet. Give it frames in the order of arrival and write
-// what it gives back, then what Flush gives.
+// what it gives back, then what Flush gives. Most packets of a long train are
+// taken by Continue, if it is asked first.
 type Coalescer struct {
 	Offloads Offloads
 
@@ -24,11 +25,12 @@ type Coalescer struct {
 	joined  int // segments in it, 0: there is no super-packet
 	total   int // its length
 	next    uint32
-	last    segment // the one joined last
+	id      uint16  // IPv4 identification of the one joined last
 	flags   byte    // TCP flags of all
 	checked bool    // the checksums of head are right
 	pseudo  uint64  // sum of the pseudo header of all, once checked, without the length
 	closed  bool    // nothing more may follow
+	pattern pattern // of what Continue takes
 
 	// What is given back stays valid while the next one grows.
 	pieces [2][maxTCPSegments][]byte
@@ -61,7 +63,7 @@ func (c *Coalescer) Flush() (out [][]byte) {
 		virtio = c.finish()
 	}
 	virtio.Encode(out[0])
-	c.joined = 0
+	c.joined, c.pattern.most = 0, 0
 	c.side ^= 1
 	return out
 }
@@ -74,6 +76,7 @@ type segment struct {
 	udp     bool
 }
 
+func (s *segment) id() uint16        { return binary.BigEndian.Uint16(s.packet[4:]) } // of IPv4
 func (s *segment) payload() []byte   { return s.packet[s.headers:] }
 func (s *segment) transport() []byte { return s.packet[s.at:] }
 func (s *segment) flags() byte       { return s.packet[s.at+13] }
@@ -106,11 +109,15 @@ func (c *Coalescer) look(p []byte) (s segment, ok bool) {
 
 // begin makes a frame the first of a super-packet, if joinable; else the only one.
 func (c *Coalescer) begin(frame []byte, s segment, joinable bool) {
-	c.head, c.last = s, s
+	c.head = s
 	c.joined, c.total = 1, len(s.packet)
 	c.checked, c.closed = false, !joinable
 	c.pieces[c.side][0] = frame
-	if joinable && !s.udp {
+	if !joinable {
+		return
+	}
+	c.id = s.id()
+	if !s.udp {
 		c.flags = s.flags()
 		c.next = binary.BigEndian.Uint32(s.transport()[4:]) + uint32(len(s.payload()))
 		c.closed = c.flags&(tcpFIN|tcpPSH) != 0
@@ -121,15 +128,11 @@ func (c *Coalescer) begin(frame []byte, s segment, joinable bool) {
 // come first, the checksums last.
 func (c *Coalescer) joins(s *segment) bool {
 	h := &c.head
-	most := maxTCPSegments
-	if s.udp {
-		most = maxUDPSegments
-	}
-	if c.joined == 0 || c.closed || c.joined >= most || s.udp != h.udp || s.at != h.at || s.headers != h.headers ||
+	if c.joined == 0 || c.closed || c.joined >= s.most() || s.udp != h.udp || s.at != h.at || s.headers != h.headers ||
 		len(s.packet) > len(h.packet) || c.total+len(s.payload()) > maxPacket {
 		return false
 	}
-	if !sameIP(h.packet, s.packet, c.last.packet) || !c.sameTransport(s) {
+	if !sameIP(h.packet, s.packet, c.id) || !c.sameTransport(s) {
 		return false
 	}
 	if !c.checked {
@@ -145,7 +148,7 @@ func (c *Coalescer) joins(s *segment) bool {
 // sameIP compares everything of the IP headers but lengths and checksums. The
 // identification steps by one, as Segments makes it step; where fragmenting is
 // forbidden it means nothing (RFC 6864), and many senders leave it at zero.
-func sameIP(head, p, last []byte) bool {
+func sameIP(head, p []byte, last uint16) bool {
 	if head[0]>>4 == 6 {
 		return [4]byte(head) == [4]byte(p) && head[6] == p[6] && head[7] == p[7] &&
 			[32]byte(head[8:40]) == [32]byte(p[8:40])
@@ -154,9 +157,7 @@ func sameIP(head, p, last []byte) bool {
 		[8]byte(head[12:20]) != [8]byte(p[12:20]) {
 		return false
 	}
-	const dontFragment = 0x40
-	return p[6]&dontFragment != 0 ||
-		binary.BigEndian.Uint16(p[4:]) == binary.BigEndian.Uint16(last[4:])+1
+	return p[6]&dontFragment != 0 || binary.BigEndian.Uint16(p[4:]) == last+1
 }
 
 func (c *Coalescer) sameTransport(s *segment) bool {
@@ -181,11 +182,18 @@ func (c *Coalescer) sameTransport(s *segment) bool {
 // pseudo header without the length.
 func (s *segment) intact(pseudo uint64) bool {
 	p := s.packet
-	if p[0]>>4 == 4 && fold(sumIPv4((*[ipv4Header]byte)(p))) != 0xffff {
+	if p[0]>>4 == 4 && !right(sumIPv4((*[ipv4Header]byte)(p))) {
 		return false
 	}
 	t := s.transport()
-	return fold(sum(t, add64(pseudo, word(uint16(len(t)))))) == 0xffff
+	return right(sum(t, add64(pseudo, word(uint16(len(t))))))
+}
+
+func (s *segment) most() int {
+	if s.udp {
+		return maxUDPSegments
+	}
+	return maxTCPSegments
 }
 
 func (s *segment) protocol() byte {
@@ -200,12 +208,17 @@ func (c *Coalescer) join(s *segment) {
 	c.pieces[c.side][c.joined] = payload
 	c.joined++
 	c.total += len(payload)
-	c.last = *s
+	c.id = s.id()
 	c.closed = len(payload) < len(c.head.payload())
 	if !s.udp {
 		c.next += uint32(len(payload))
 		c.flags |= s.flags()
 		c.closed = c.closed || s.flags()&(tcpFIN|tcpPSH) != 0
+	}
+	if c.closed {
+		c.pattern.most = 0
+	} else if c.pattern.most == 0 {
+		c.pattern.take(s, c.pseudo)
 	}
 }
 

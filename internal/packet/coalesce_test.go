@@ -244,47 +244,6 @@ func TestOffloads(t *testing.T) {
 	}
 }
 
-// FuzzJoin (B58): of packets damaged in whatever way, the same come out again,
-// in order, and damaged ones are not made good.
-func FuzzJoin(f *testing.F) {
-	f.Add(byte(0), byte(3), uint16(100), uint16(300), []byte{})
-	f.Add(byte(1), byte(4), uint16(1380), uint16(5000), []byte{1, 9, 0, 1, 2, 40, 3, 0})
-	f.Add(byte(3), byte(9), uint16(20), uint16(100), []byte{0, 25, 1, 1})
-	f.Add(byte(4), byte(9), uint16(20), uint16(100), []byte{0, 45, 1, 0, 1, 1, 2, 1})
-	f.Fuzz(func(t *testing.T, which, _ byte, size, whole uint16, edits []byte) {
-		fl := flows[int(which)%len(flows)]
-		if size == 0 || int(whole) > 8000 || int(whole)/int(size) > 150 {
-			return
-		}
-		packets := split(t, fl.super(uint32(size), fill(int(whole)), int(size)))
-		// Each edit: which packet, where, by what, and whether the checksums follow.
-		for ; len(edits) >= 4; edits = edits[4:] {
-			p := packets[int(edits[0])%len(packets)]
-			p[int(edits[1])%len(p)] ^= edits[2]
-			if at, protocol, field := layout(p); edits[3]&1 != 0 && (protocol == protoTCP || protocol == protoUDP) && at+field+2 <= len(p) {
-				refresh(p)
-			}
-		}
-		var kept [][]byte
-		for _, p := range packets {
-			if n, ok := Length(p); ok {
-				kept = append(kept, p[:n])
-			}
-		}
-		before := make([][]byte, len(kept))
-		for i := range kept {
-			before[i] = bytes.Clone(kept[i])
-		}
-		var got [][]byte
-		for _, frame := range join(coalescer(), kept) {
-			got = append(got, split(t, frame)...)
-		}
-		if !equalButID(got, before) {
-			t.Fatalf("%d packets in, %d out", len(before), len(got))
-		}
-	})
-}
-
 // equalButID compares packets, but for the identification (and with it the
 // checksum) of IPv4 that must not be fragmented.
 func equalButID(a, b [][]byte) bool {

@@ -34,6 +34,10 @@ func CombineECN(inner, outer byte) (combined byte, ok bool) {
 	return inner, true
 }
 
+// Unmarked reports whether an outer header with these bits leaves every inner
+// one as it is, and lets it go on: CombineECN(inner, outer) is inner, for all.
+func Unmarked(outer byte) bool { return outer&1 == 0 }
+
 // SetECN changes the bits of an IP packet, and the IPv4 checksum by as much: a
 // header that was damaged stays so.
 func SetECN(p []byte, ecn byte) {

@@ -25,6 +25,8 @@ const (
 	tcpChecksum = 16 // offset in the header
 	udpChecksum = 6
 
+	dontFragment = 0x40 // in byte 6 of an IPv4 header
+
 	maxPacket = 65535
 )
 

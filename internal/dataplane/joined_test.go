@@ -1,0 +1,114 @@
+package dataplane
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"wgd/internal/batch"
+	"wgd/internal/index"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// Trains of one read that share a buffer, as where there is no GRO, are opened
+// together and joined over their boundaries.
+func TestJoinedOverTrains(t *testing.T) {
+	for _, share := range []bool{false, true} {
+		a, b := pair(t)
+		f := tcpSuper(1, pattern(20000), 1000)
+		a.send(start, f)
+		train := a.udp.take()[0]
+		const room = 2048
+		buf := make([]byte, room*train.Count())
+		var bs []batch.Batch
+		for i := range train.Count() {
+			n := copy(buf[i*room:], train.At(i))
+			one := batch.Batch{Data: buf[i*room : i*room+n], Stride: n, Remote: a.at}
+			if share {
+				one.Buf, one.Off = buf, i*room
+			}
+			bs = append(bs, one)
+		}
+		b.receive(bs...)
+		if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
+			t.Errorf("shared %v: %d frames", share, len(got))
+		}
+		b.wantDrops(nil)
+	}
+}
+
+// together is data messages from k in one buffer, each a train of its own.
+func together(k *session.Keypair, from wire.Endpoint, ecn []byte, packets [][]byte) (bs []batch.Batch) {
+	var buf []byte
+	for i, p := range packets {
+		b := seal(k, from, ecn[i], p)
+		b.Off = len(buf)
+		buf = append(buf, b.Data...)
+		bs = append(bs, b)
+	}
+	for i := range bs {
+		b := &bs[i]
+		b.Buf, b.Data = buf, buf[b.Off:][:len(b.Data)]
+	}
+	return bs
+}
+
+// A49: what continues a super-packet to the byte, but comes from another peer,
+// is refused; also when a packet of that peer's own has just been dropped.
+func TestContinuedByAStranger(t *testing.T) {
+	for _, ownFirst := range []bool{false, true} {
+		a, b := pair(t)
+		stranger, from := peer.New(peer.NewCommon(testTiming())), netip.MustParseAddr("10.0.0.7")
+		b.route(stranger, netip.PrefixFrom(from, 32))
+		theirs, ours := keypairs(start)
+		ours.Local, theirs.Remote = local+1, local+1
+		if _, err := b.Index.Reserve(bytes.NewReader([]byte{5, 3, 2, 1}), &index.Entry{Peer: stranger, Keypair: ours}); err != nil {
+			t.Fatal(err)
+		}
+		packets := splitAll(tcpSuper(1, pattern(8*1000), 1000))
+		bs := together(a.peer.Sessions().Current, a.at, make([]byte, 5), packets[:5])
+		rest, ecn := packets[5:], make([]byte, 4)
+		want := map[Drop]uint64{DropSource: 3}
+		if ownFirst {
+			rest, ecn[0] = append([][]byte{udpPacket(from, addrB, 64)}, rest...), packet.CE // A56
+			want[DropECN] = 1
+		}
+		bs = append(bs, together(theirs, a.at, ecn, rest)...)
+		b.receive(bs...)
+		if got := b.tun.take(); len(got) != 1 || len(splitAll(got[0])) != 5 {
+			t.Errorf("own packet first %v: %d frames", ownFirst, len(got))
+		}
+		b.wantDrops(want)
+	}
+}
+
+// A56: so it is in the midst of a train.
+func TestECNInATrain(t *testing.T) {
+	for inner := range byte(4) {
+		for outer := range byte(4) {
+			a, b := pair(t)
+			packets := splitAll(tcpSuper(1, pattern(6*1000), 1000))
+			for _, p := range packets {
+				packet.SetECN(p, inner)
+			}
+			ecn := []byte{0, 0, 0, outer, 0, 0}
+			b.receive(together(a.peer.Sessions().Current, a.at, ecn, packets)...)
+			var got [][]byte
+			for _, f := range b.tun.take() {
+				got = append(got, splitAll(f)...)
+			}
+			if mark, ok := packet.CombineECN(inner, outer); ok {
+				packet.SetECN(packets[3], mark)
+			} else {
+				packets = slices.Delete(packets, 3, 4)
+			}
+			if !slices.EqualFunc(got, packets, bytes.Equal) {
+				t.Errorf("inner %d, outer %d: %d packets, or other ones", inner, outer, len(got))
+			}
+		}
+	}
+}

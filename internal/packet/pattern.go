@@ -1,0 +1,107 @@
+package packet
+
+import "encoding/binary"
+
+// pattern is what the usual next packet of a super-packet looks like, once two
+// were joined: it is as long as they are, and has the same headers but for its
+// place in the sequence and its checksums. All else that look, joins and join
+// find out about such a packet is known beforehand.
+type pattern struct {
+	most    int // segments of the super-packet; 0: there is no pattern
+	size    int // length of the packet
+	at      int // transport header
+	headers int // length of all headers
+	v4, udp bool
+	sum     uint64 // of the pseudo header
+
+	// The headers as words, as they lie in memory; only the bits of mask count.
+	words      int
+	want, mask [maxHeaders / 8]uint64
+}
+
+const (
+	maxHeaders   = (ipv6Header + 60 + 7) &^ 7
+	usualHeaders = 64 // compared without asking how many there are
+)
+
+// take makes s, which was joined and which another one may follow, the pattern.
+func (w *pattern) take(s *segment, pseudo uint64) {
+	p := s.packet
+	v4 := p[0]>>4 == 4
+	words := max(s.headers+7, usualHeaders) / 8
+	// An identification that counts is left to Add.
+	if v4 && p[6]&dontFragment == 0 || len(p) < 8*words {
+		return
+	}
+	var mask [maxHeaders]byte
+	for i := range s.headers {
+		mask[i] = 0xff
+	}
+	if v4 {
+		clear(mask[4:6])   // identification
+		clear(mask[10:12]) // checksum
+	}
+	t := mask[s.at:]
+	if s.udp {
+		clear(t[udpChecksum:][:2])
+	} else {
+		clear(t[4:8]) // sequence number
+		clear(t[tcpChecksum:][:2])
+	}
+	for i := range words {
+		w.want[i] = binary.NativeEndian.Uint64(p[8*i:])
+		w.mask[i] = binary.NativeEndian.Uint64(mask[8*i:])
+	}
+	w.words, w.size, w.at, w.headers, w.v4, w.udp = words, len(p), s.at, s.headers, v4, s.udp
+	w.sum = add64(pseudo, word(uint16(len(p)-s.at)))
+	w.most = min(s.most(), (maxPacket-s.headers)/len(s.payload()))
+}
+
+// matches compares the headers of p.
+func (w *pattern) matches(p []byte) bool {
+	h := (*[usualHeaders]byte)(p)
+	differs := w.differs(0, h[0:]) | w.differs(1, h[8:]) | w.differs(2, h[16:]) | w.differs(3, h[24:]) |
+		w.differs(4, h[32:]) | w.differs(5, h[40:]) | w.differs(6, h[48:]) | w.differs(7, h[56:])
+	for i := usualHeaders / 8; i < w.words; i++ {
+		differs |= w.differs(i, p[8*i:])
+	}
+	return differs == 0
+}
+
+// differs are the bits in which b is not the i-th word.
+func (w *pattern) differs(i int, b []byte) uint64 {
+	return (binary.NativeEndian.Uint64(b) ^ w.want[i]) & w.mask[i]
+}
+
+// Continue is Add, but faster, for a packet that continues the super-packet in
+// the usual way: not the second, nor the last one if that is short. It reports
+// whether b begins with such a packet; if not, nothing was done. There may be
+// more behind the packet. The Coalescer keeps b until it has given back the
+// super-packet.
+func (c *Coalescer) Continue(b []byte) bool {
+	w := &c.pattern
+	if c.joined >= w.most || len(b) < w.size {
+		return false
+	}
+	p := b[:w.size]
+	if !w.matches(p) || w.v4 && !right(sumIPv4((*[ipv4Header]byte)(p))) {
+		return false
+	}
+	t := p[w.at:]
+	if w.udp {
+		if t[udpChecksum] == 0 && t[udpChecksum+1] == 0 {
+			return false
+		}
+	} else if binary.BigEndian.Uint32(t[4:]) != c.next {
+		return false
+	}
+	if !right(sum(t, w.sum)) {
+		return false
+	}
+	payload := p[w.headers:]
+	c.pieces[c.side][c.joined] = payload
+	c.joined++
+	c.total += len(payload)
+	c.next += uint32(len(payload))
+	return true
+}
