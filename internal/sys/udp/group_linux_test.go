@@ -290,6 +290,8 @@ func TestSocketsAreAlike(t *testing.T) {
 		marks := []uint32{0}
 		if os.Geteuid() == 0 {
 			marks = []uint32{0, 7, 0}
+		} else {
+			t.Log("LEFT OUT, needs root: marks") // TestPortStaysTaken wants root in CI
 		}
 		list := options4
 		if !m.v4 {
