@@ -3,6 +3,7 @@ package wg
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"time"
@@ -36,11 +37,19 @@ func openTUN(o Options) (tun.Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	tellQueues(o.Log, device)
 	if err := prepare(device, o); err != nil {
 		device.Close()
 		return nil, err
 	}
 	return device, nil
+}
+
+// tellQueues says why there is one queue, where more were asked for.
+func tellQueues(log *slog.Logger, device tun.Device) {
+	if why := device.Caps().OneQueue; why != nil {
+		log.Debug("the interface has one queue only: small packets that go out are carried by one core at a time", "err", why)
+	}
 }
 
 // inherit takes over the interface behind a file. The descriptor is copied: one

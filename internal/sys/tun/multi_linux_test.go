@@ -333,8 +333,8 @@ func TestOneQueueOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if _, ok := d.(MultiQueue); ok {
-		t.Error("a persistent interface with one queue has several")
+	if _, ok := d.(MultiQueue); ok || d.Caps().OneQueue == nil {
+		t.Errorf("a persistent interface with one queue: %T, which has one because of: %v", d, d.Caps().OneQueue)
 	}
 	ip(t, "tuntap add name wgmany mode tun multi_queue")
 	many, err := Create("wgmany", Options{Existing: true, Queues: 4})
@@ -342,8 +342,8 @@ func TestOneQueueOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer many.Close()
-	if m, ok := many.(MultiQueue); !ok || m.MostQueues() != 4 {
-		t.Errorf("%T", many)
+	if m, ok := many.(MultiQueue); !ok || m.MostQueues() != 4 || m.Caps().OneQueue != nil {
+		t.Errorf("%T, %v", many, many.Caps())
 	}
 	for _, o := range []Options{{Queues: 4}, {}} {
 		if _, err := Create("wgtest", o); !errors.Is(err, ErrNameTaken) {

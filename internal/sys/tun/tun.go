@@ -22,6 +22,10 @@ type Caps struct {
 	VnetHdr bool // the kernel speaks the virtio header itself
 	TSO     bool // TCP super-packets in both directions
 	USO     bool // UDP super-packets in both directions
+
+	// OneQueue says why there is one queue only, where Options.Queues asked for
+	// more; nil if it did not, or there are.
+	OneQueue error
 }
 
 // Options of Create and FromFD. The zero value asks for all the kernel has.
@@ -32,7 +36,7 @@ type Options struct {
 	Existing  bool // also accept a persistent TUN of that name that nobody holds
 	// Queues, if it is more than 1, asks Create for a MultiQueue with so many.
 	// It takes some megabytes of the kernel. Where it cannot be had, the Device
-	// is none.
+	// is none, and Caps says why.
 	Queues int
 }
 

@@ -17,15 +17,19 @@ func Create(name string, o Options) (Device, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
+	var oneQueue error
 	if o.Queues > 1 {
-		if m, err := createMulti(name, o); err == nil {
+		m, err := createMulti(name, o)
+		if err == nil {
 			return m, nil
 		}
+		oneQueue = err
 	}
 	d, err := open(name, o, 0)
 	if err != nil {
 		return nil, err
 	}
+	d.caps.OneQueue = oneQueue
 	return d, nil
 }
 
