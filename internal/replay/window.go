@@ -39,6 +39,23 @@ func (w *Window) Accept(counter uint64) bool {
 	return true
 }
 
+// AcceptRun accepts the n counters from first on at once, if all are greater
+// than any before and no more than Size. If not, it does nothing and returns
+// false: then Accept has to be asked about each.
+func (w *Window) AcceptRun(first uint64, n int) bool {
+	last := first + uint64(n-1)
+	if first <= w.greatest || last < first || uint64(n-1) >= Size {
+		return false
+	}
+	w.advance(last)
+	for n > 0 {
+		inWord := min(n, int(wordBits-first%wordBits))
+		w.seen[first/wordBits%words] |= (1<<inWord - 1) << (first % wordBits)
+		first, n = first+uint64(inWord), n-inWord
+	}
+	return true
+}
+
 // advance makes counter the greatest, and clears the words that the window
 // enters on the way.
 func (w *Window) advance(counter uint64) {

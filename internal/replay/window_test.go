@@ -140,7 +140,9 @@ func TestAgainstASet(t *testing.T) {
 			default:
 				c += dice.Uint64N(4)
 			}
-			if want := m.accept(c); w.Accept(c) != want {
+			if dice.IntN(4) == 0 {
+				checkRun(t, &w, &m, c, 1+dice.IntN(300))
+			} else if want := m.accept(c); w.Accept(c) != want {
 				t.Fatalf("Accept(%d) = %v with %d the greatest", c, !want, m.greatest)
 			}
 			at = m.greatest
@@ -161,6 +163,39 @@ func (m *model) accept(c uint64) bool {
 	m.seen[c] = true
 	m.greatest = max(m.greatest, c)
 	return true
+}
+
+// checkRun gives both a run of counters. It is accepted where the model has
+// none of them, nor a greater one.
+func checkRun(t *testing.T, w *Window, m *model, first uint64, n int) {
+	t.Helper()
+	last := first + uint64(n) - 1
+	want := first > m.greatest && last >= first && n <= Size
+	if w.AcceptRun(first, n) != want {
+		t.Fatalf("AcceptRun(%d, %d) = %v with %d the greatest", first, n, !want, m.greatest)
+	}
+	for i := range n {
+		if want && !m.accept(first+uint64(i)) {
+			t.Fatalf("of AcceptRun(%d, %d), %d had been accepted", first, n, i)
+		}
+	}
+}
+
+// A38: runs of all lengths, wherever they begin in a word. Exactly they are
+// accepted: not what is before, nor what is behind.
+func TestRuns(t *testing.T) {
+	for _, n := range []int{1, 2, 63, 64, 65, 127, 128, 129, Size - 1, Size, Size + 1, bits, 3 * bits} {
+		for first := uint64(10 * bits); first < 10*bits+wordBits; first += 9 {
+			w, m := Window{}, model{seen: map[uint64]bool{}}
+			checkRun(t, &w, &m, first-2*wordBits, 3)
+			checkRun(t, &w, &m, first, n)
+			for c := m.greatest + wordBits; c >= first-3*wordBits; c-- {
+				if want := m.accept(c); w.Accept(c) != want {
+					t.Fatalf("after a run of %d from %d on, Accept(%d) = %v", n, first, c, !want)
+				}
+			}
+		}
+	}
 }
 
 // FuzzWindow reads a story of steps relative to the greatest counter: 8 bytes

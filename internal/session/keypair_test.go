@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +12,9 @@ import (
 
 	"wgd/internal/aead"
 	"wgd/internal/clock"
+	"wgd/internal/replay"
 	"wgd/internal/session"
+	"wgd/internal/wire"
 )
 
 const born clock.Time = 1000
@@ -121,6 +124,49 @@ func TestReplayWithinABatch(t *testing.T) {
 	packets := []aead.Packet{{Off: 0, Len: int32(len(one))}, {Off: int32(len(one)), Len: int32(len(one))}}
 	if b.Open(buf, packets) != 0 || b.Accept(buf, packets) != 1 || packets[0].Len == 0 || packets[1].Len != 0 {
 		t.Errorf("the second of two equal packets: %v", packets)
+	}
+}
+
+// A38: batches in order, with gaps, with packets that come twice or late, and
+// with some that were refused before, are accepted as packet by packet.
+func TestReplayInAnyBatch(t *testing.T) {
+	dice := rand.New(rand.NewPCG(38, 45))
+	for range 300 {
+		_, k := pair()
+		var window replay.Window
+		next := uint64(dice.IntN(3))
+		for range 20 {
+			count := dice.IntN(130)
+			buf, packets := layOut(count, nil)
+			var want []int32
+			replays := 0
+			next -= min(next, uint64(dice.IntN(3)))
+			for i := range packets {
+				switch p := &packets[i]; dice.IntN(200) {
+				case 0:
+					p.Len = 0
+				case 1:
+					next += uint64(dice.IntN(10000))
+				case 2:
+					next -= min(next, uint64(dice.IntN(200)))
+				}
+				wire.PutDataHeader(buf[packets[i].Off:], 0x22, next)
+				want = append(want, packets[i].Len)
+				if packets[i].Len != 0 && !window.Accept(next) {
+					want[i] = 0
+					replays++
+				}
+				next++
+			}
+			if got := k.Accept(buf, packets); got != replays {
+				t.Fatalf("%d replays, want %d", got, replays)
+			}
+			for i, p := range packets {
+				if p.Len != want[i] {
+					t.Fatalf("packet %d of %d has length %d, want %d", i, count, p.Len, want[i])
+				}
+			}
+		}
 	}
 }
 
