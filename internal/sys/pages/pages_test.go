@@ -1,3 +1,5 @@
+//go:build !race
+
 package pages
 
 import (
@@ -6,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// Whoever asks gets pages of his own.
+// Whoever asks gets pages of his own. (Under the race detector all are Go's.)
 func TestFor(t *testing.T) {
 	type owner struct{ buf []byte }
 	var owners []*owner
@@ -37,33 +39,3 @@ func TestFor(t *testing.T) {
 }
 
 func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
-
-// What nobody can reach any longer is used again, as zeros, and no more is asked
-// of the kernel.
-func TestUsedAgain(t *testing.T) {
-	var p pool
-	b := p.take(100_000)
-	if b == nil {
-		if reserve(hugePage) != nil {
-			t.Fatal("no memory")
-		}
-		return // with the race detector, or elsewhere than on Linux, there is the heap only
-	}
-	for i := range b {
-		b[i] = 1
-	}
-	p.put(b)
-	rest := len(p.rest)
-	again := p.take(100_000)
-	if address(again) != address(b) || len(p.rest) != rest {
-		t.Errorf("it was at %#x, and now is at %#x; %d bytes fewer left", address(b), address(again), rest-len(p.rest))
-	}
-	for i := range again {
-		if again[i] != 0 {
-			t.Fatalf("byte %d is %d", i, again[i])
-		}
-	}
-	if next := p.take(100_000); address(next) == address(again) {
-		t.Error("two have the same")
-	}
-}
