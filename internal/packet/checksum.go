@@ -85,16 +85,6 @@ func sumIPv4(h *[ipv4Header]byte) uint64 {
 	return ac + c
 }
 
-// copySum copies src to dst, which is not shorter, and adds it to ac as sum does.
-func copySum(dst, src []byte, ac uint64) uint64 {
-	dst = dst[:len(src)]
-	if len(src) >= leastVectors && hasVectors {
-		return add64(ac, copySumVectors(dst, src))
-	}
-	copy(dst, src)
-	return sum(src, ac)
-}
-
 // fold makes 16 bits of a sum. Only a sum of nothing but zeros gives zero.
 func fold(ac uint64) uint16 {
 	// A number and itself with its halves exchanged: the upper half of what they
@@ -112,6 +102,14 @@ func word(v uint16) uint64 {
 	b := [2]byte{byte(v >> 8), byte(v)}
 	return uint64(binary.NativeEndian.Uint16(b[:]))
 }
+
+// words is what the two words of v add to a sum, or four: not v as it is in a
+// header, but where that has the bytes of each word exchanged, 256 times v.
+// It is the same, since 65536 counts as 1.
+func words(v uint64) uint64 { return v * unit }
+
+// unit is what 1 in a header adds to a sum.
+var unit = word(1)
 
 // putSum writes a folded sum where it is.
 func putSum(b []byte, s uint16) { binary.NativeEndian.PutUint16(b, s) }

@@ -12,5 +12,12 @@ const leastVectors = 128
 // sumVectors is the sum of b, which has leastVectors bytes and less than a million.
 func sumVectors(b []byte) uint64 { return sumAVX2(&b[0], len(b)) }
 
-// copySumVectors does the same and copies to dst, which has the length of src.
-func copySumVectors(dst, src []byte) uint64 { return copySumAVX2(&dst[0], &src[0], len(src)) }
+// layVectors is lay for a size of leastVectors and more.
+func layVectors(dst []byte, stride int, headers, payload []byte, size int, sums []uint64) {
+	last := len(sums) - 1
+	// What the assembly touches is there, or panic: it checks no bounds.
+	_ = dst[last*stride:][:len(headers)+size]
+	_ = payload[:len(sums)*size]
+	_ = headers[:len(headers)+31]
+	layAVX2(&dst[0], stride, &headers[0], len(headers), &payload[0], size, &sums[0], len(sums))
+}

@@ -29,23 +29,6 @@ func TestSumInVectors(t *testing.T) {
 	}
 }
 
-func TestCopySum(t *testing.T) {
-	src := fill(70_000)
-	for n := 0; n < 2000; n += 1 + n/300 {
-		for shift := range 3 {
-			from := src[shift*31:][:n]
-			dst := bytes.Repeat([]byte{0xee}, n+100)
-			ac := uint64(n) << 48
-			if got, want := fold(copySum(dst[7:], from, ac)), fold(sum(from, ac)); got != want {
-				t.Fatalf("%d bytes: sum %x, want %x", n, got, want)
-			}
-			if !bytes.Equal(dst[7:7+n], from) || !bytes.Equal(dst[:7], dst[n+7:n+14]) || dst[0] != 0xee {
-				t.Fatalf("%d bytes: copied something else, or elsewhere", n)
-			}
-		}
-	}
-}
-
 func FuzzSum(f *testing.F) {
 	f.Add([]byte{1})
 	f.Add(bytes.Repeat([]byte{0xff}, 129))

@@ -12,14 +12,14 @@ type Segments struct {
 	virtio  VirtioHeader
 	headers []byte // of a packet that stands for itself: all of it
 	payload []byte // not yet put
-	whole   int    // length of payload at first
-	taken   int    // packets put
+	count   int    // packets
+	taken   int    // of them put
 	at      int    // transport header
 	common  sums
 	udp     bool
 }
 
-// sums of what is the same in the headers of all packets.
+// sums of what is the same in the headers of all packets, folded.
 type sums struct {
 	ip        uint64 // of an IPv4 header
 	transport uint64 // and of the pseudo header
@@ -36,7 +36,7 @@ func (s *Segments) Reset(frame []byte) bool {
 	if s.virtio.GSOType != GSONone {
 		return s.resetSuper(p)
 	}
-	s.headers = p
+	s.headers, s.count = p, 1
 	start, field := int(s.virtio.ChecksumStart), int(s.virtio.ChecksumOffset)
 	return s.virtio.Flags&NeedsChecksum == 0 || start+field+2 <= len(p)
 }
@@ -69,89 +69,168 @@ func (s *Segments) resetSuper(p []byte) bool {
 		int(s.virtio.ChecksumOffset) != field || s.virtio.Flags&NeedsChecksum == 0 || s.virtio.GSOSize == 0 {
 		return false
 	}
-	s.at, s.headers, s.payload, s.whole = at, p[:end], p[end:], len(p)-end
+	s.at, s.headers, s.payload = at, p[:end], p[end:]
+	size := int(s.virtio.GSOSize)
+	s.count = max(1, (len(s.payload)+size-1)/size)
 	s.sumHeaders()
 	return true
 }
 
-// sumHeaders adds up all that putHeaders does not change.
+// sumHeaders adds up all that does not differ from packet to packet.
 func (s *Segments) sumHeaders() {
 	p, t := s.headers, s.headers[s.at:]
 	if p[0]>>4 == 4 { // but for length, identification, and checksum
-		s.common.ip = sum(p[12:s.at], sum(p[6:10], sum(p[:2], 0)))
+		s.common.ip = uint64(fold(sum(p[12:s.at], sum(p[6:10], sum(p[:2], 0)))))
 	}
+	var ac uint64
 	if s.udp { // but for length and checksum
-		s.common.transport = sum(t[:4], pseudoSum(p, protoUDP))
-		return
+		ac = sum(t[:4], pseudoSum(p, protoUDP))
+	} else { // but for sequence number, flags, and checksum
+		ac = sum(t[18:], sum(t[14:16], sum(t[8:12], sum(t[:4], pseudoSum(p, protoTCP)))))
 	}
-	// But for sequence number, flags, and checksum.
-	s.common.transport = sum(t[18:], sum(t[14:16], sum(t[8:12], sum(t[:4], pseudoSum(p, protoTCP)))))
+	s.common.transport = uint64(fold(ac))
 }
 
 // Count is the number of packets in the frame.
-func (s *Segments) Count() int {
-	if s.whole == 0 {
-		return 1
-	}
-	size := int(s.virtio.GSOSize)
-	return (s.whole + size - 1) / size
-}
+func (s *Segments) Count() int { return s.count }
 
-// Left is how many of them Put has not yet written.
-func (s *Segments) Left() int { return s.Count() - s.taken }
+// Left is how many of them have not yet been put.
+func (s *Segments) Left() int { return s.count - s.taken }
 
-// Next is the length of the packet that Put writes next; 0 when there is none.
+// Next is the length of the packet to be put next; 0 when there is none.
 func (s *Segments) Next() int {
-	if s.taken > 0 && len(s.payload) == 0 {
+	if s.taken == s.count {
 		return 0
 	}
-	return len(s.headers) + min(len(s.payload), int(s.virtio.GSOSize))
+	return len(s.headers) + s.size()
+}
+
+// size is how much payload the next packet has.
+func (s *Segments) size() int { return min(len(s.payload), int(s.virtio.GSOSize)) }
+
+// Run is how many packets, from the next on, have the length that Next returns:
+// all that are left, or all but the last.
+func (s *Segments) Run() int {
+	if left := s.Left(); left > 1 && len(s.payload) < left*int(s.virtio.GSOSize) {
+		return left - 1
+	} else {
+		return left
+	}
 }
 
 // Put writes the next packet, with complete checksums, to dst, which has
 // exactly the length that Next returned.
-func (s *Segments) Put(dst []byte) {
-	n := copy(dst, s.headers)
+func (s *Segments) Put(dst []byte) { s.PutRun(dst, 0, 1) }
+
+// PutRun is Put for count packets, at most as many as Run returned: the first
+// is written to the beginning of dst, each other one stride bytes further on.
+// What lies between them is left alone.
+func (s *Segments) PutRun(dst []byte, stride, count int) {
 	if s.virtio.GSOType != GSONone {
-		payload := s.payload[:len(dst)-n]
-		s.payload = s.payload[len(payload):]
-		s.putHeaders(dst, copySum(dst[n:], payload, 0))
-	} else if s.virtio.Flags&NeedsChecksum != 0 {
-		completeChecksum(dst[s.virtio.ChecksumStart:], int(s.virtio.ChecksumOffset))
+		for ; count > atOnce; count -= atOnce {
+			s.putSome(dst, stride, atOnce)
+			dst = dst[atOnce*stride:]
+		}
+		s.putSome(dst, stride, count)
+		return
+	}
+	n := copy(dst, s.headers)
+	if s.virtio.Flags&NeedsChecksum != 0 {
+		completeChecksum(dst[s.virtio.ChecksumStart:n], int(s.virtio.ChecksumOffset))
 	}
 	s.taken++
 }
 
-// putHeaders makes the headers of the super-packet those of one segment, whose
-// payload has the sum ac.
-func (s *Segments) putHeaders(dst []byte, ac uint64) {
-	if dst[0]>>4 == 4 {
-		binary.BigEndian.PutUint16(dst[2:], uint16(len(dst)))
-		id := binary.BigEndian.Uint16(dst[4:])
-		binary.BigEndian.PutUint16(dst[4:], id+uint16(s.taken))
-		putSum(dst[10:], ^fold(add64(s.common.ip, uint64(binary.NativeEndian.Uint32(dst[2:])))))
+// atOnce is how many packets putSome takes at most.
+const atOnce = 64
+
+// putSome is PutRun for some packets of a super-packet: first all of them get
+// its headers and their payload, then what has to change in each is changed.
+func (s *Segments) putSome(dst []byte, stride, count int) {
+	var room [atOnce]uint64
+	sums, size := room[:count], s.size()
+	lay(dst, stride, s.headers, s.payload, size, sums)
+	s.payload = s.payload[count*size:]
+	if s.headers[0]>>4 == 4 {
+		s.putIPv4(dst, stride, count, len(s.headers)+size)
 	} else {
-		binary.BigEndian.PutUint16(dst[4:], uint16(len(dst)-ipv6Header))
+		s.putIPv6(dst, stride, count, len(s.headers)+size)
 	}
-	t := dst[s.at:]
-	ac = add64(ac, s.common.transport)
-	ac = add64(ac, word(uint16(len(t))))
-	field := tcpChecksum
 	if s.udp {
-		field = udpChecksum
-		binary.BigEndian.PutUint16(t[4:], uint16(len(t)))
-		ac = add64(ac, word(uint16(len(t))))
+		s.putUDP(dst, stride, sums, len(s.headers)+size-s.at)
 	} else {
-		seq := binary.BigEndian.Uint32(t[4:])
-		binary.BigEndian.PutUint32(t[4:], seq+uint32(s.taken)*uint32(s.virtio.GSOSize))
-		if len(s.payload) > 0 {
-			t[13] &^= tcpFIN | tcpPSH
-		}
-		if s.taken > 0 {
-			t[13] &^= tcpCWR
-		}
-		ac = add64(ac, uint64(binary.NativeEndian.Uint32(t[4:])))
-		ac = add64(ac, uint64(binary.NativeEndian.Uint16(t[12:])))
+		s.putTCP(dst, stride, sums, len(s.headers)+size-s.at)
 	}
-	putChecksum(t, field, fold(ac))
+	s.taken += count
+}
+
+// lay writes len(sums) packets to dst, as PutRun does: the headers, and the next
+// size bytes of payload, whose sum it notes.
+func lay(dst []byte, stride int, headers, payload []byte, size int, sums []uint64) {
+	if size >= leastVectors && hasVectors {
+		layVectors(dst, stride, headers, payload, size, sums)
+		return
+	}
+	for i := range sums {
+		p := dst[i*stride:][:len(headers)+size]
+		n := copy(p, headers)
+		copy(p[n:], payload[i*size:][:size])
+		sums[i] = sum(p[n:], 0)
+	}
+}
+
+// putIPv4 makes the IP headers those of packets of n bytes.
+func (s *Segments) putIPv4(dst []byte, stride, count, n int) {
+	common, id := s.common.ip, binary.BigEndian.Uint16(s.headers[4:])+uint16(s.taken)
+	for i := range count {
+		h := (*[ipv4Header]byte)(dst[i*stride:])
+		v := uint32(n)<<16 | uint32(id)
+		binary.BigEndian.PutUint32(h[2:], v)
+		putSum(h[10:], ^fold(common+words(uint64(v))))
+		id++
+	}
+}
+
+func (s *Segments) putIPv6(dst []byte, stride, count, n int) {
+	for i := range count {
+		binary.BigEndian.PutUint16(dst[i*stride+4:], uint16(n-ipv6Header))
+	}
+}
+
+// putTCP makes the headers of TCP those of segments of n bytes, whose payloads
+// have these sums.
+func (s *Segments) putTCP(dst []byte, stride int, sums []uint64, n int) {
+	first := (*[tcpHeader]byte)(s.headers[s.at:])
+	common := s.common.transport + word(uint16(n))
+	seq := binary.BigEndian.Uint32(first[4:]) + uint32(s.taken)*uint32(s.virtio.GSOSize)
+	flags := binary.BigEndian.Uint16(first[12:])
+	at, size, isFirst, last := s.at, uint32(s.virtio.GSOSize), s.taken == 0, s.Left()-1
+	for i, ac := range sums {
+		h := (*[tcpHeader]byte)(dst[at:])
+		at += stride
+		f := flags
+		if i > 0 || !isFirst {
+			f &^= tcpCWR
+		}
+		if i < last {
+			f &^= tcpFIN | tcpPSH
+		}
+		binary.BigEndian.PutUint32(h[4:], seq)
+		binary.BigEndian.PutUint16(h[12:], f)
+		putSum(h[tcpChecksum:], ^fold(add64(ac, common+words(uint64(seq)+uint64(f)))))
+		seq += size
+	}
+}
+
+// putUDP makes the headers of UDP those of datagrams of n bytes, whose payloads
+// have these sums.
+func (s *Segments) putUDP(dst []byte, stride int, sums []uint64, n int) {
+	common := s.common.transport + 2*word(uint16(n))
+	at := s.at
+	for _, ac := range sums {
+		h := (*[udpHeader]byte)(dst[at:])
+		at += stride
+		binary.BigEndian.PutUint16(h[4:], uint16(n))
+		putChecksum(h[:], udpChecksum, fold(add64(ac, common)))
+	}
 }

@@ -10,7 +10,9 @@ package packet
 //go:noescape
 func sumAVX2(src *byte, n int) uint64
 
-// copySumAVX2 is the same, and copies the bytes to dst.
+// layAVX2 writes count packets, the first to dst, each other one stride bytes further on:
+// h bytes of headers, and the next size bytes of payload, the sum of which, as by
+// sumAVX2, is written to sums. Behind the headers, 31 bytes more can be read.
 //
 //go:noescape
-func copySumAVX2(dst *byte, src *byte, n int) uint64
+func layAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)

@@ -26,13 +26,13 @@ GLOBL turnEnds<>(SB), RODATA|NOPTR, $128
 // Requires: AVX, AVX2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	MOVQ         src+0(FP), AX
-	MOVQ         n+8(FP), CX
-	MOVL         $0x80008000, DX
-	VMOVD        DX, X0
+	MOVL         $0x80008000, CX
+	VMOVD        CX, X0
 	VPBROADCASTD X0, Y0
-	MOVL         $0x00010001, DX
-	VMOVD        DX, X1
+	MOVL         $0x00010001, CX
+	VMOVD        CX, X1
 	VPBROADCASTD X1, Y1
+	MOVQ         n+8(FP), CX
 	VPXOR        Y2, Y2, Y2
 	VPXOR        Y3, Y3, Y3
 	MOVQ         CX, DX
@@ -50,25 +50,27 @@ next:
 	DECQ         DX
 	JNZ          next
 	MOVQ         CX, DX
+	MOVQ         CX, SI
 	ANDQ         $0x3f, DX
-	LEAQ         turnEnds<>+0(SB), SI
-	ADDQ         DX, SI
+	LEAQ         turnEnds<>+0(SB), CX
+	ADDQ         DX, CX
 	LEAQ         -64(AX)(DX*1), AX
 	VPSLLD       $0x11, Y1, Y4
-	VMOVDQU      (SI), Y5
+	VMOVDQU      (CX), Y5
 	VPAND        (AX), Y5, Y5
 	VPXOR        Y5, Y0, Y5
 	VPMADDWD     Y5, Y1, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      32(SI), Y5
+	VMOVDQU      32(CX), Y5
 	VPAND        32(AX), Y5, Y5
 	VPXOR        Y5, Y0, Y0
 	VPMADDWD     Y0, Y1, Y0
 	VPADDD       Y0, Y4, Y4
-	ANDQ         $0x01, CX
-	SHLQ         $0x03, CX
-	VMOVQ        CX, X0
+	ANDQ         $0x01, SI
+	SHLQ         $0x03, SI
+	VMOVQ        SI, X0
 	VPSLLD       X0, Y4, Y4
+	ADDQ         $0x40, AX
 	VPADDD       Y4, Y2, Y2
 	VPADDD       Y3, Y2, Y2
 	VEXTRACTI128 $0x01, Y2, X0
@@ -86,77 +88,101 @@ next:
 	VZEROUPPER
 	RET
 
-// func copySumAVX2(dst *byte, src *byte, n int) uint64
+// func layAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)
 // Requires: AVX, AVX2
-TEXT ·copySumAVX2(SB), NOSPLIT, $0-32
-	MOVQ         src+8(FP), AX
-	MOVQ         n+16(FP), CX
-	MOVQ         dst+0(FP), DX
-	MOVL         $0x80008000, BX
-	VMOVD        BX, X0
+TEXT ·layAVX2(SB), NOSPLIT, $0-64
+	MOVQ         dst+0(FP), AX
+	MOVQ         h+24(FP), CX
+	MOVQ         size+40(FP), DX
+	MOVQ         sums+48(FP), BX
+	MOVQ         count+56(FP), SI
+	MOVQ         payload+32(FP), DI
+	MOVL         $0x80008000, R8
+	VMOVD        R8, X0
 	VPBROADCASTD X0, Y0
-	MOVL         $0x00010001, BX
-	VMOVD        BX, X1
+	MOVL         $0x00010001, R8
+	VMOVD        R8, X1
 	VPBROADCASTD X1, Y1
-	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	MOVQ         CX, BX
-	SHRQ         $0x06, BX
-	MOVQ         BX, SI
+
+packet:
+	MOVQ headers+16(FP), R9
+	MOVQ AX, R8
+	ADDQ CX, AX
+
+headers:
+	VMOVDQU (R9), Y2
+	VMOVDQU Y2, (R8)
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R8
+	CMPQ    R8, AX
+	JB      headers
+	MOVQ    AX, R8
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	MOVQ    DX, R9
+	SHRQ    $0x06, R9
+	MOVQ    R9, R10
 
 next:
-	VMOVDQU      (AX), Y4
-	VMOVDQU      Y4, (DX)
+	VMOVDQU      (DI), Y4
+	VMOVDQU      Y4, (R8)
 	VPXOR        Y4, Y0, Y4
 	VPMADDWD     Y4, Y1, Y4
 	VPADDD       Y4, Y2, Y2
-	VMOVDQU      32(AX), Y4
-	VMOVDQU      Y4, 32(DX)
+	VMOVDQU      32(DI), Y4
+	VMOVDQU      Y4, 32(R8)
 	VPXOR        Y4, Y0, Y4
 	VPMADDWD     Y4, Y1, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, DX
-	DECQ         BX
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	DECQ         R9
 	JNZ          next
-	MOVQ         CX, BX
-	ANDQ         $0x3f, BX
-	LEAQ         turnEnds<>+0(SB), DI
-	ADDQ         BX, DI
-	LEAQ         -64(AX)(BX*1), AX
-	LEAQ         -64(DX)(BX*1), DX
+	MOVQ         DX, R9
+	MOVQ         DX, R12
+	ANDQ         $0x3f, R9
+	LEAQ         turnEnds<>+0(SB), R11
+	ADDQ         R9, R11
+	LEAQ         -64(DI)(R9*1), DI
+	LEAQ         -64(R8)(R9*1), R8
 	VPSLLD       $0x11, Y1, Y4
-	VMOVDQU      (AX), Y5
-	VMOVDQU      Y5, (DX)
-	VMOVDQU      (DI), Y6
+	VMOVDQU      (DI), Y5
+	VMOVDQU      Y5, (R8)
+	VMOVDQU      (R11), Y6
 	VPAND        Y5, Y6, Y6
 	VPXOR        Y6, Y0, Y5
 	VPMADDWD     Y5, Y1, Y5
 	VPADDD       Y5, Y4, Y4
-	VMOVDQU      32(AX), Y5
-	VMOVDQU      Y5, 32(DX)
-	VMOVDQU      32(DI), Y6
+	VMOVDQU      32(DI), Y5
+	VMOVDQU      Y5, 32(R8)
+	VMOVDQU      32(R11), Y6
 	VPAND        Y5, Y6, Y6
-	VPXOR        Y6, Y0, Y0
-	VPMADDWD     Y0, Y1, Y0
-	VPADDD       Y0, Y4, Y4
-	ANDQ         $0x01, CX
-	SHLQ         $0x03, CX
-	VMOVQ        CX, X0
-	VPSLLD       X0, Y4, Y4
+	VPXOR        Y6, Y0, Y5
+	VPMADDWD     Y5, Y1, Y5
+	VPADDD       Y5, Y4, Y4
+	ANDQ         $0x01, R12
+	SHLQ         $0x03, R12
+	VMOVQ        R12, X5
+	VPSLLD       X5, Y4, Y4
+	ADDQ         $0x40, DI
 	VPADDD       Y4, Y2, Y2
 	VPADDD       Y3, Y2, Y2
-	VEXTRACTI128 $0x01, Y2, X0
-	VPMOVSXDQ    X0, Y0
-	VPMOVSXDQ    X2, Y1
-	VPADDQ       Y0, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPADDQ       X0, X1, X1
-	VPSHUFD      $0x4e, X1, X0
-	VPADDQ       X0, X1, X1
-	VMOVQ        X1, AX
-	SHLQ         $0x14, SI
-	ADDQ         SI, AX
-	MOVQ         AX, ret+24(FP)
+	VEXTRACTI128 $0x01, Y2, X3
+	VPMOVSXDQ    X3, Y3
+	VPMOVSXDQ    X2, Y2
+	VPADDQ       Y3, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPADDQ       X3, X2, X2
+	VPSHUFD      $0x4e, X2, X3
+	VPADDQ       X3, X2, X2
+	VMOVQ        X2, R8
+	SHLQ         $0x14, R10
+	ADDQ         R10, R8
+	MOVQ         R8, (BX)
+	ADDQ         $0x08, BX
+	SUBQ         CX, AX
+	ADDQ         stride+8(FP), AX
+	DECQ         SI
+	JNZ          packet
 	VZEROUPPER
 	RET

@@ -11,14 +11,6 @@ import (
 // are found right. Bytes of 0xff are frequent, so that sums carry.
 func TestSegmentsSums(t *testing.T) {
 	r := rand.New(rand.NewPCG(1071, 1624))
-	randomize := func(b []byte) {
-		full := r.IntN(5)
-		for i := range b {
-			if b[i] = byte(r.Uint32()); r.IntN(4) < full {
-				b[i] = 0xff
-			}
-		}
-	}
 	c := coalescer()
 	for _, f := range flows {
 		for i := range 600 {
@@ -27,20 +19,20 @@ func TestSegmentsSums(t *testing.T) {
 				size = 1 + r.IntN(1400)
 			}
 			payload := make([]byte, 1+r.IntN(4*size))
-			randomize(payload)
+			randomize(r, payload)
 			frame := f.super(r.Uint32(), payload, size)
 			p := frame[VirtioHeaderSize:]
 			at, protocol, field := layout(p)
 			if f.v6 {
-				randomize(p[8:40])
+				randomize(r, p[8:40])
 			} else {
-				randomize(p[4:6])
-				randomize(p[12:20])
+				randomize(r, p[4:6])
+				randomize(r, p[12:20])
 			}
 			transport := p[at:]
 			if !f.udp {
-				randomize(transport[14:16])
-				randomize(transport[18:20])
+				randomize(r, transport[14:16])
+				randomize(r, transport[18:20])
 			}
 			refresh(p)
 			binary.BigEndian.PutUint16(transport[field:], slowSum(slowPseudo(p, protocol, len(transport))))

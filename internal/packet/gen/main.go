@@ -30,24 +30,69 @@ func main() {
 	Pragma("noescape")
 	Doc("sumAVX2 is the sum of n bytes from src, 64 to 1,000,000, in words, the last of which",
 		"may lack a byte.")
-	body(ends, false)
+	sumBytes(ends)
 
-	TEXT("copySumAVX2", NOSPLIT, "func(dst, src *byte, n int) uint64")
+	TEXT("layAVX2", NOSPLIT, "func(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)")
 	Pragma("noescape")
-	Doc("copySumAVX2 is the same, and copies the bytes to dst.")
-	body(ends, true)
+	Doc("layAVX2 writes count packets, the first to dst, each other one stride bytes further on:",
+		"h bytes of headers, and the next size bytes of payload, the sum of which, as by",
+		"sumAVX2, is written to sums. Behind the headers, 31 bytes more can be read.")
+	layPackets(ends)
 	Generate()
 }
 
-// body is that of either function.
-func body(ends Mem, copying bool) {
-	a := adder{src: Load(Param("src"), GP64())}
-	n := Load(Param("n"), GP64())
-	a.dst = a.src
-	if copying {
-		a.dst = Load(Param("dst"), GP64())
-	}
-	a.flip, a.ones = constant(0x8000), constant(1)
+// sumBytes is the body of sumAVX2.
+func sumBytes(ends Mem) {
+	a := newAdder(ends, Load(Param("src"), GP64()), nil)
+	Store(a.sum(Load(Param("n"), GP64())), ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// layPackets is the body of layAVX2.
+func layPackets(ends Mem) {
+	dst, h := Load(Param("dst"), GP64()), Load(Param("h"), GP64())
+	size, sums := Load(Param("size"), GP64()), Load(Param("sums"), GP64())
+	count := Load(Param("count"), GP64())
+	a := newAdder(ends, Load(Param("payload"), GP64()), GP64())
+	Label("packet")
+	// Of the headers, whole vectors are copied: what is too much gives way to the payload.
+	from, v := Load(Param("headers"), GP64()), YMM()
+	MOVQ(dst, a.dst)
+	ADDQ(h, dst)
+	Label("headers")
+	VMOVDQU(Mem{Base: from}, v)
+	VMOVDQU(v, Mem{Base: a.dst})
+	ADDQ(Imm(vector), from)
+	ADDQ(Imm(vector), a.dst)
+	CMPQ(a.dst, dst)
+	JB(LabelRef("headers"))
+
+	MOVQ(dst, a.dst)
+	MOVQ(a.sum(size), Mem{Base: sums})
+	ADDQ(Imm(8), sums)
+	SUBQ(h, dst)
+	stride, _ := Param("stride").Resolve()
+	ADDQ(stride.Addr, dst)
+	DECQ(count)
+	JNZ(LabelRef("packet"))
+	VZEROUPPER()
+	RET()
+}
+
+// adder adds up bytes, and copies them if there is a dst.
+type adder struct {
+	src, dst   Register // of the next turn
+	ends       Mem
+	flip, ones VecVirtual
+}
+
+func newAdder(ends Mem, src, dst Register) *adder {
+	return &adder{src: src, dst: dst, ends: ends, flip: constant(0x8000), ones: constant(1)}
+}
+
+// sum is that of n bytes, behind which src is then.
+func (a *adder) sum(n Register) GPVirtual {
 	sums := [lines]VecVirtual{YMM(), YMM()}
 	for _, s := range sums {
 		VPXOR(s, s, s)
@@ -61,32 +106,24 @@ func body(ends Mem, copying bool) {
 		VPADDD(a.words(i, nil), s, s)
 	}
 	ADDQ(Imm(turn), a.src)
-	if copying {
+	if a.dst != nil {
 		ADDQ(Imm(turn), a.dst)
 	}
 	DECQ(turns)
 	JNZ(LabelRef("next"))
 
-	VPADDD(a.rest(n, ends), sums[0], sums[0])
+	VPADDD(a.rest(n), sums[0], sums[0])
 	sum := join(sums)
 	SHLQ(Imm(20), flipped) // 32 words of 32768 in each turn
 	ADDQ(flipped, sum)
-	Store(sum, ReturnIndex(0))
-	VZEROUPPER()
-	RET()
-}
-
-// adder reads words, and copies them if dst is not src.
-type adder struct {
-	src, dst   Register // of the next turn
-	flip, ones VecVirtual
+	return sum
 }
 
 // words is vector i of a turn, each pair of words added, less 65536. Where there
 // is a mask, words count only where it has ones.
 func (a *adder) words(i int, mask *Mem) VecVirtual {
 	words, from := YMM(), Op(Mem{Base: a.src, Disp: i * vector})
-	if a.dst != a.src {
+	if a.dst != nil {
 		v := YMM()
 		VMOVDQU(from, v)
 		VMOVDQU(v, Mem{Base: a.dst, Disp: i * vector})
@@ -107,14 +144,15 @@ func (a *adder) words(i int, mask *Mem) VecVirtual {
 // ends where they end, without those that were added before. If n is odd, it
 // begins at an odd place, where the two bytes of each word are exchanged; to
 // multiply by 256 exchanges them again, since 65536 counts as 1 in these sums.
-func (a *adder) rest(n Register, ends Mem) VecVirtual {
-	left, mask := GP64(), GP64()
+func (a *adder) rest(n Register) VecVirtual {
+	left, mask, odd := GP64(), GP64(), GP64()
 	MOVQ(n, left)
+	MOVQ(n, odd)
 	ANDQ(Imm(turn-1), left)
-	LEAQ(ends, mask)
+	LEAQ(a.ends, mask)
 	ADDQ(left, mask)
 	LEAQ(Mem{Base: a.src, Index: left, Scale: 1, Disp: -turn}, a.src)
-	if a.dst != a.src {
+	if a.dst != nil {
 		LEAQ(Mem{Base: a.dst, Index: left, Scale: 1, Disp: -turn}, a.dst)
 	}
 	sum, shift := YMM(), XMM()
@@ -122,10 +160,11 @@ func (a *adder) rest(n Register, ends Mem) VecVirtual {
 	for i := range lines {
 		VPADDD(a.words(i, &Mem{Base: mask}), sum, sum)
 	}
-	ANDQ(Imm(1), n)
-	SHLQ(Imm(3), n)
-	VMOVQ(n, shift)
+	ANDQ(Imm(1), odd)
+	SHLQ(Imm(3), odd)
+	VMOVQ(odd, shift)
 	VPSLLD(shift, sum, sum)
+	ADDQ(Imm(turn), a.src)
 	return sum
 }
 
