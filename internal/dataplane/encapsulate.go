@@ -153,7 +153,7 @@ func (e *Encapsulator) Keepalive(now clock.Time, p *peer.Peer) bool {
 	if e.to.key == nil {
 		e.want()
 	} else if e.sent == before && e.to.endpoint.IsValid() {
-		e.place(0, packet.NotECT)
+		e.place(0, 1, packet.NotECT)
 		e.send()
 	}
 	e.end()
@@ -230,31 +230,51 @@ func (e *Encapsulator) gather(p []byte) {
 			e.tooBig(p)
 			return
 		}
-		if e.used+e.padded(n)+overhead > len(e.buf) || e.count == maxPackets {
-			e.send()
-		}
 		if e.to.key == nil {
 			e.Drops.Add(DropSession, e.segments.Left())
 			return
 		}
-		e.segments.Put(e.place(n, ecn))
+		count := e.fitting(n, e.segments.Run())
+		if count == 0 {
+			e.send()
+			continue
+		}
+		inner, stride := e.place(n, count, ecn)
+		e.segments.PutRun(inner, stride, count)
 	}
 }
 
-// place makes room in the buffer for an inner packet of n bytes, with its
-// padding zeroed, and returns it.
-func (e *Encapsulator) place(n int, ecn byte) []byte {
-	padded := e.padded(n)
-	size := padded + overhead
-	message := e.buf[e.used : e.used+size]
-	e.spans[e.count] = aead.Packet{Off: int32(e.used), Len: int32(size)}
-	e.count++
-	e.couple(int32(e.used), int32(size), ecn)
-	e.used += size
+// fitting is how many of count inner packets of n bytes fit into the buffer.
+func (e *Encapsulator) fitting(n, count int) int {
+	size, free := e.padded(n)+overhead, len(e.buf)-e.used
+	count = min(count, maxPackets-e.count)
+	if count*size <= free {
+		return count
+	}
+	return free / size
+}
+
+// place makes room in the buffer for count inner packets of n bytes, with their
+// padding zeroed. It returns the buffer from where the first belongs, and how
+// far behind each the next one is.
+func (e *Encapsulator) place(n, count int, ecn byte) (inner []byte, stride int) {
+	padded, used := e.padded(n), e.used
+	stride = padded + overhead
+	e.couple(int32(used), int32(stride), int32(count), ecn)
+	spans := e.spans[e.count:][:count]
+	for i := range spans {
+		spans[i] = aead.Packet{Off: int32(used + i*stride), Len: int32(stride)}
+	}
+	inner = e.buf[used+wire.DataHeaderSize:]
+	if n < padded {
+		for i := range count {
+			clear(inner[i*stride:][n:padded])
+		}
+	}
+	e.count += count
+	e.used += count * stride
 	e.data = e.data || n > 0
-	inner := message[wire.DataHeaderSize : wire.DataHeaderSize+padded]
-	clear(inner[n:])
-	return inner[:n:n]
+	return inner, stride
 }
 
 // padded is the length of an inner packet of n bytes with zeros behind it up to
@@ -268,18 +288,19 @@ func (e *Encapsulator) padded(n int) int {
 	return max(n, min((n+padding-1)&^(padding-1), most))
 }
 
-// couple adds a datagram to the last train, or begins another one.
-func (e *Encapsulator) couple(off, size int32, ecn byte) {
+// couple adds count datagrams of that size to the last train, or begins another
+// one with them.
+func (e *Encapsulator) couple(off, size, count int32, ecn byte) {
 	if e.trained > 0 {
 		t := &e.trains[e.trained-1]
-		// A shorter one was the last: then len is no multiple of stride.
-		if t.ecn == ecn && size <= t.stride && t.len == t.count*t.stride {
-			t.len += size
-			t.count++
+		// After a shorter one, which is the last, len is no multiple of stride.
+		if (size == t.stride || size < t.stride && count == 1) && t.ecn == ecn && t.len == t.count*t.stride {
+			t.len += size * count
+			t.count += count
 			return
 		}
 	}
-	e.trains[e.trained] = train{off: off, len: size, stride: size, count: 1, ecn: ecn}
+	e.trains[e.trained] = train{off: off, len: size * count, stride: size, count: count, ecn: ecn}
 	e.trained++
 }
 

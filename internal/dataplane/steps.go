@@ -101,7 +101,9 @@ func (e *Encapsulator) Seal() {
 		}
 		ecn := packet.ECN(frame[packet.VirtioHeaderSize:])
 		for n := e.segments.Next(); n > 0 && e.count < e.planned.count; n = e.segments.Next() {
-			e.segments.Put(e.place(n, ecn))
+			count := min(e.segments.Run(), e.planned.count-e.count)
+			inner, stride := e.place(n, count, ecn)
+			e.segments.PutRun(inner, stride, count)
 		}
 	}
 	e.planned.frames = nil
