@@ -1,0 +1,80 @@
+package archtest
+
+import (
+	"go/ast"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestSkipsAreLoud: a test that cannot run says what is left out, and fails with CI=true.
+func TestSkipsAreLoud(t *testing.T) {
+	for _, s := range tree(t) {
+		for _, fault := range skipFaults(s) {
+			t.Error(fault)
+		}
+	}
+}
+
+// skipFaults looks for skips of tests, each of which must come after a question
+// for CI of its own.
+func skipFaults(s source) (faults []string) {
+	if !slices.Contains(s.imports(), "testing") {
+		return nil
+	}
+	asked := false
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			asked = false
+		case *ast.BasicLit:
+			asked = asked || n.Value == `"CI"`
+		case *ast.CallExpr:
+			sel, ok := n.Fun.(*ast.SelectorExpr)
+			if !ok || !slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) {
+				break
+			}
+			if !asked {
+				faults = append(faults, s.line(n)+": skips also with CI=true, where it must fail")
+			}
+			if !loud(n.Args) {
+				faults = append(faults, s.line(n)+`: begin with LEFT OUT or NOT TESTED, and say what`)
+			}
+			asked = false
+		}
+		return true
+	})
+	return faults
+}
+
+// loud reports whether the arguments of a skip say that something is missing.
+func loud(args []ast.Expr) bool {
+	if len(args) == 0 {
+		return false
+	}
+	text, ok := args[0].(*ast.BasicLit)
+	return ok && (strings.HasPrefix(text.Value, `"LEFT OUT`) || strings.HasPrefix(text.Value, `"NOT TESTED`))
+}
+
+// TestSkipFaultsAreSeen keeps the test above honest.
+func TestSkipFaultsAreSeen(t *testing.T) {
+	const begin = `package p; import ("os"; "testing"); func TestX(t *testing.T) { `
+	const ask = `if os.Getenv("CI") == "true" { t.Fatal() }; `
+	for _, c := range []struct {
+		text   string
+		faults int
+	}{
+		{begin + ask + `t.Skip("LEFT OUT: all") }`, 0},
+		{begin + ask + `t.Skipf("NOT TESTED: %v", 1) }`, 0},
+		{begin + ask + `t.Skip("no root") }`, 1},
+		{begin + `t.Skip("LEFT OUT: all") }`, 1},
+		{begin + `t.SkipNow() }`, 2},
+		{begin + ask + `t.Skip("LEFT OUT: a"); t.Skip("LEFT OUT: b") }`, 1},
+		{begin + ask + `}; func TestY(t *testing.T) { t.Skip("LEFT OUT: all") }`, 1},
+		{`package p; func f(l interface{ Skip(int) }) { l.Skip(1) }`, 0},
+	} {
+		if got := skipFaults(parse(t, "p/p_test.go", c.text)); len(got) != c.faults {
+			t.Errorf("%s: %d faults, want %d: %v", c.text, len(got), c.faults, got)
+		}
+	}
+}
