@@ -89,7 +89,7 @@ next:
 	RET
 
 // func layAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·layAVX2(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         h+24(FP), CX
@@ -124,6 +124,7 @@ headers:
 	MOVQ    R9, R10
 
 next:
+	PREFETCHT0   256(R8)
 	VMOVDQU      (DI), Y4
 	VMOVDQU      Y4, (R8)
 	VPXOR        Y4, Y0, Y4
