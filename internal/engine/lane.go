@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -93,6 +94,7 @@ func newLane(p policy, g *gear, running *sync.WaitGroup, another func() carrier)
 
 // lead reads and carries until the end.
 func (l *lane) lead(c carrier) {
+	defer runtime.KeepAlive(c) // whose buffers are others' afterwards (package pages)
 	l.reading.take()
 	defer close(l.ended)
 	defer l.reading.release()
@@ -151,6 +153,7 @@ func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
 
 // follow reads and carries while there is a backlog, and sleeps otherwise.
 func (l *lane) follow(c carrier) {
+	defer runtime.KeepAlive(c)
 	for {
 		l.reading.take()
 		for !l.over && !l.bundle.halted() && l.awake < l.policy.width {
