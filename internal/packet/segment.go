@@ -122,7 +122,7 @@ func (s *Segments) Run() int {
 // exactly the length that Next returned.
 func (s *Segments) Put(dst []byte) { s.PutRun(dst, 0, 1) }
 
-// PutRun is Put for count packets, at most as many as Run returned: the first
+// PutRun is Put for count packets, 1 to as many as Run returned: the first
 // is written to the beginning of dst, each other one stride bytes further on.
 // What lies between them is left alone.
 func (s *Segments) PutRun(dst []byte, stride, count int) {

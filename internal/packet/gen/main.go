@@ -25,8 +25,8 @@ const (
 // added for each word afterwards.
 //
 // A sum has 32 bits. Each turn adds a pair to it, of 17 bits; in the end two of
-// them come together, and two of 25 bits: so 16,000 turns are safe. The longest
-// packet has 1,023.
+// them come together, and two of 25 bits: so the 15,625 turns of 1,000,000 bytes
+// are safe, of any value. The longest packet has 1,023.
 func main() {
 	ConstraintExpr("amd64")
 	ends := turnEnds()

@@ -42,7 +42,7 @@ var shared pool
 type pool struct {
 	mu   sync.Mutex
 	rest []byte           // never used
-	free map[int][][]byte // by length
+	free map[int][][]byte // by length: few different ones are asked for
 }
 
 // take returns n bytes, as whole pages, or nil if there is no more.
@@ -59,7 +59,7 @@ func (p *pool) take(n int) []byte {
 		return nil
 	}
 	if n > len(p.rest) {
-		p.rest = reserve(room) // what was left, nobody has touched
+		p.rest = reserve(room) // what was left of the last one stays unused
 	}
 	if n > len(p.rest) {
 		return nil

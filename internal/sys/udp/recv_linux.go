@@ -30,8 +30,8 @@ type receiver struct {
 	errno syscall.Errno
 }
 
-// slot is where one train is received. Memory that none was written to yet is
-// memory that there is not yet: a tunnel that idles stays small.
+// slot is where one train is received. Until something was, there is no memory
+// behind it; then there may be a huge page, which all slots share, or nearly.
 type slot struct {
 	iov     unix.Iovec
 	name    sockaddr
