@@ -34,6 +34,10 @@ type Arrival struct {
 	Size int
 }
 
+// longestLag is how late a datagram may be for those after it to make up for it:
+// the burst of 50 that one in a millisecond makes of it, any queue holds.
+const longestLag = 50 * time.Millisecond
+
 type sender struct {
 	stop    chan struct{}
 	done    chan struct{}
@@ -126,7 +130,11 @@ func (s *sender) run(conn *net.UDPConn, f Flow) {
 			s.Errors[err.Error()]++
 		}
 		s.Sent++
+		// After a pause of the machine it goes on as before, and makes up for nothing.
 		next = next.Add(f.Interval)
+		if now := time.Now(); now.Sub(next) > longestLag {
+			next = now
+		}
 		select {
 		case <-s.stop:
 			return

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -208,12 +209,13 @@ func Connect(a, b *Host, endpointA string, sa, sb Settings) (*Tunnel, *Tunnel) {
 	return ta, tb
 }
 
-// Ping sends so many pings, a tenth of a second apart, and wants all answered.
+// Ping sends so many pings, a tenth of a second apart, and wants all answered,
+// each within two seconds.
 func (h *Host) Ping(to string, count int) {
 	h.t.Helper()
-	r := h.Run(fmt.Sprintf("ping -n -c %d -i 0.1 -W 2 %s", count, to))
-	if r.Code != 0 || !strings.Contains(r.Out, " 0% packet loss") {
-		h.t.Fatalf("%s# ping %s\n%s%s", h.Name, to, r.Out, r.Err)
+	times, lost := h.PingTimes(to, count, 100*time.Millisecond)
+	if lost > 0 || slices.Max(times) > 2*time.Second {
+		h.t.Fatalf("%s# ping %s: %d of %d lost, answered after %v", h.Name, to, lost, count, times)
 	}
 }
 
