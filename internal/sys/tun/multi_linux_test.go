@@ -270,18 +270,24 @@ func TestNobodyElseAttaches(t *testing.T) {
 	}
 }
 
+// joined is an interface that has no owner yet, and what somebody else has opened of it.
+func joined(t *testing.T) (first, stranger *device) {
+	t.Helper()
+	first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
+	if err != nil {
+		leftOut(t, "TUN device", err)
+	}
+	if stranger, err = open("wgtest", Options{Existing: true}, unix.IFF_MULTI_QUEUE); err != nil {
+		t.Fatal(err)
+	}
+	return first, stranger
+}
+
 // What somebody else has opened before it had an owner is noticed.
 func TestNotAlone(t *testing.T) {
 	ownNetwork(t)
 	for _, leave := range []bool{false, true} {
-		first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
-		if err != nil {
-			leftOut(t, "TUN device", err)
-		}
-		stranger, err := open("wgtest", Options{Existing: true}, unix.IFF_MULTI_QUEUE)
-		if err != nil {
-			t.Fatal(err)
-		}
+		first, stranger := joined(t)
 		if leave { // out of sight
 			if err := stranger.control(func(fd int) error { return setQueue(fd, unix.IFF_DETACH_QUEUE) }); err != nil {
 				t.Fatal(err)
@@ -301,17 +307,10 @@ func TestNotAlone(t *testing.T) {
 // Nor does he keep it: the name is free again, for an interface with one queue.
 func TestNotAloneForLong(t *testing.T) {
 	ownNetwork(t)
-	first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
-	if err != nil {
-		leftOut(t, "TUN device", err)
-	}
-	stranger, err := open("wgtest", Options{Existing: true}, unix.IFF_MULTI_QUEUE)
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, stranger := joined(t)
 	defer stranger.Close()
 	m := &multi{device: first, attached: 1}
-	err = m.complete("wgtest", Options{Queues: 2})
+	err := m.complete("wgtest", Options{Queues: 2})
 	if err != errNotAlone {
 		t.Fatal(err)
 	}
