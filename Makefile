@@ -3,6 +3,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?=
 SCALE    ?=
+FINDINGS ?=
 # Packages other than test/e2e, which has a part of its own. Of these, test/spread needs simulated hosts too.
 PACKAGES  = $(shell $(GO) list ./... | grep -v '^wgd/test/e2e')
 # Rooms whose arithmetic must hold on 32 bits too (A37, B4).
@@ -10,7 +11,7 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install generate test check vet archtest unit narrow alloc kernels processors fuzz e2e interop bench scale clean
+.PHONY: build install generate test check vet archtest unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -84,6 +85,10 @@ bench:
 # make scale SCALE='-only storm'
 scale:
 	$(GO) run ./test/scale $(SCALE)
+
+# As root, and never in CI: surprises about others' software, shown again. make findings FINDINGS=findings/one.sh
+findings:
+	@sh test/findings.sh $(FINDINGS)
 
 clean:
 	rm -rf bin
