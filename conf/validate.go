@@ -133,15 +133,27 @@ func ValidName(name string) error {
 	switch {
 	case name == "":
 		return Invalidf("a peer's name is empty: give 1 to %d letters, digits and ._@-", MaxNameLen)
+	case key.IsEncoded(name): // too long, or with a = in it: never a name
+		return Invalidf("a key stands where a peer's name belongs: give a name of 1 to %d letters, digits and ._@-", MaxNameLen)
 	case len(name) > MaxNameLen:
-		return Invalidf("peer %.16s…: the name has %d bytes: the most is %d", ascii(name), len(name), MaxNameLen)
+		return Invalidf("peer %s: the name has %d bytes: the most is %d", abridged(name), len(name), MaxNameLen)
 	}
 	for _, c := range name {
 		if c > '~' || !nameByte(byte(c)) {
-			return Invalidf("peer %s: %q may not stand in a name: use letters, digits and ._@-", ascii(name), c)
+			return Invalidf("peer %s: %q may not stand in a name: use letters, digits and ._@-", abridged(name), c)
 		}
 	}
 	return nil
+}
+
+// abridged is a name that is refused, fit to be printed in a sentence. Of a
+// long one the beginning only: it may be a key with a mistake in it.
+func abridged(name string) string {
+	const most, enough = 32, 8
+	if len(name) > most {
+		return ascii(name[:enough]) + "…"
+	}
+	return ascii(name)
 }
 
 // ascii makes a string from outside fit to be printed in a sentence.

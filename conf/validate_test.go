@@ -16,6 +16,7 @@ func ptr[T any](v T) *T { return &v }
 // TestValidateSays: every error names the thing and the way out, and is
 // ErrInvalid.
 func TestValidateSays(t *testing.T) {
+	secret := key.NewPrivate(&[32]byte{8, 1, 2, 3, 4, 5, 6, 7, 8})
 	peer := func(p conf.PeerChange) conf.Change {
 		p.PublicKey = key.Public{0xab, 0xcd, 0xef, 0x01}
 		return conf.Change{Peers: []conf.PeerChange{p}}
@@ -30,6 +31,11 @@ func TestValidateSays(t *testing.T) {
 		{"the longest name", peer(conf.PeerChange{Name: ptr(strings.Repeat("n", 63))}), ""},
 		{"the empty name forgets", peer(conf.PeerChange{Name: ptr("")}), ""},
 		{"too long a name", peer(conf.PeerChange{Name: ptr(strings.Repeat("n", 64))}), "has 64 bytes: the most is 63"},
+		{"a long name that looks like a key", peer(conf.PeerChange{Name: ptr(strings.Repeat("5f", 31))}), ""},
+		{"a key in base64", peer(conf.PeerChange{Name: ptr(secret.Base64())}), "a key stands where a peer's name belongs: give a name of"},
+		{"a key in hexadecimal digits", peer(conf.PeerChange{Name: ptr(secret.Hex())}), "a key stands where a peer's name belongs: give a name of"},
+		{"a key with a mistake", peer(conf.PeerChange{Name: ptr(secret.Base64()[:43] + "/")}), "peer CAECAwQF…: '/' may not stand in a name"},
+		{"more than a key", peer(conf.PeerChange{Name: ptr(secret.Base64() + secret.Base64())}), "peer CAECAwQF…: the name has 88 bytes"},
 		{"a space", peer(conf.PeerChange{Name: ptr("a b")}), `' ' may not stand in a name: use letters`},
 		{"a line's end", peer(conf.PeerChange{Name: ptr("a\nremove=true")}), `'\n' may not stand`},
 		{"no ASCII", peer(conf.PeerChange{Name: ptr("ä")}), "may not stand in a name"},

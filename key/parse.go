@@ -27,6 +27,21 @@ func ParsePublicHex(s string) (Public, error) { return public(fromHex("public ke
 // ParsePresharedHex reads a preshared key of 64 hexadecimal digits.
 func ParsePresharedHex(s string) (Preshared, error) { return preshared(fromHex("preshared key", s)) }
 
+// IsEncoded reports whether s is a whole key, of any kind, as people or the
+// configuration protocol write it.
+func IsEncoded(s string) bool {
+	var err error
+	switch len(s) {
+	case base64Len:
+		_, err = fromBase64("", s)
+	case hex.EncodedLen(Size):
+		_, err = fromHex("", s)
+	default:
+		return false
+	}
+	return err == nil
+}
+
 func private(b [Size]byte, err error) (Private, error) {
 	if err != nil {
 		return Private{}, err

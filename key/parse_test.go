@@ -92,6 +92,10 @@ func FuzzParse(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
 		public, err := ParsePublic(s)
+		_, notHex := ParsePublicHex(s)
+		if trimmed := strings.TrimSpace(s); IsEncoded(trimmed) != (err == nil || notHex == nil && trimmed == s) {
+			t.Fatalf("%q is a key: %v; %v, %v", s, IsEncoded(trimmed), err, notHex)
+		}
 		if err == nil && public.Base64() != strings.TrimSpace(s) {
 			t.Fatalf("%q is read as %v", s, public)
 		}

@@ -31,6 +31,28 @@ func TestUnnamedPeers(t *testing.T) {
 	}
 }
 
+// TestLongNames: whatever may be a name is one, however much it looks like a key
+// with a mistake in it; a whole key never is.
+func TestLongNames(t *testing.T) {
+	target := start(t, conf.Status{})
+	names := []string{strings.Repeat("n", 63), strings.Repeat("5f", 31), private.Base64()[:43]}
+	for i, name := range names {
+		does(t, "wg0 add peer "+name+" "+key.Public{9, byte(i)}.Base64())
+		does(t, "wg0 show peer "+name)
+		does(t, "wg0 set peer "+name+" --rename=x")
+		does(t, "wg0 set peer x --rename="+name)
+	}
+	if got := show.Names(target.Status().Peers); !reflect.DeepEqual(got, names) {
+		t.Errorf("%v, want %v", got, names)
+	}
+	const exchanged = "wgconfig: a key stands where the name belongs: give the name first, then the public key\n"
+	for _, k := range []string{pubkeyB, key.Public{9}.Hex(), pubkeyB[:43]} { // with a + in it
+		if status, _, stderr := run("wg0", "add", "peer", k, pubkeyB); status != 2 || !strings.HasPrefix(stderr, exchanged) {
+			t.Errorf("%q as a name: exit status %d\n%s", k, status, stderr)
+		}
+	}
+}
+
 // TestLargeShow: 100,000 unnamed peers are shown in time (B22).
 func TestLargeShow(t *testing.T) {
 	var s conf.Status

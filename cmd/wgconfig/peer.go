@@ -18,10 +18,10 @@ import (
 
 func addPeer(c *cli.Call) error {
 	name := c.Arg("NAME")
-	if cli.LooksLikeKey(name) {
-		return cli.Usagef("a key stands where the name belongs: give the name first, then the public key")
-	}
 	if err := conf.ValidName(name); err != nil {
+		if cli.LooksLikeKey(name) { // the two were exchanged
+			return cli.Usagef("a key stands where the name belongs: give the name first, then the public key")
+		}
 		return err
 	}
 	public, err := key.ParsePublic(c.Arg("PUBKEY"))

@@ -15,7 +15,8 @@ func TestNoSecretInOutput(t *testing.T) {
 		"wg0 set private-key " + private.Base64(), "wg0 set private-key " + private.Hex(), "wg0 set private-key " + private.Base64()[:43],
 		"wg0 set private-key file " + private.Base64(), "wg0 " + private.Base64(), private.Base64(), "wg0 set " + private.Base64(), "wg0 show peer " + private.Base64(),
 		"wg0 add peer " + private.Base64() + " C", "wg0 add peer C " + pubkeyB + " " + psk.Base64(),
-		"wg0 set peer B --preshared-key " + psk.Base64(), "wg0 set peer B " + psk.Base64()} {
+		"wg0 set peer B --preshared-key " + psk.Base64(), "wg0 set peer B " + psk.Base64(),
+		"wg0 set peer B --rename=" + private.Base64(), "wg0 set peer B --rename=" + private.Hex(), "wg0 set peer B --rename=" + private.Base64()[:43] + "+"} {
 		_, stdout, stderr := run(strings.Fields(line)...)
 		for _, secret := range []string{private.Base64()[:43], private.Hex(), psk.Base64(), psk.Hex()} {
 			if strings.Contains(stdout+stderr, secret) {

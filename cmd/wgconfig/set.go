@@ -86,6 +86,17 @@ func parseMark(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
+// keyForFile is the error about a file that there is not, and whose name is a
+// key, or looks like one. It is not printed, though it is hardly a secret any more.
+func keyForFile(path string) error {
+	if !key.IsEncoded(path) {
+		return fmt.Errorf("there is no key file of the name that was given, which has %d characters and looks like a key: give the name of a file; "+
+			"if it was a key, make a new one: everybody could see it in the list of processes", len(path))
+	}
+	return errors.New("a key was given in place of a file: everybody could see it in the list of processes; " +
+		"make a new one with wg-keygen, in a file, and give the name of that file")
+}
+
 // readKeyFile reads the text of a key. /dev/null has none; an empty file is
 // more likely a mistake.
 func readKeyFile(c *cli.Call, path string) (string, error) {
@@ -94,9 +105,7 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 	case path == "":
 		return "", errors.New("the name of the key file is empty: give a file that holds the key in base64")
 	case err != nil && cli.LooksLikeKey(path):
-		// Not printed, and hardly a secret any more.
-		return "", errors.New("a key was given in place of a file: everybody could see it in the list of processes; " +
-			"make a new one with wg-keygen, in a file, and give the name of that file")
+		return "", keyForFile(path)
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%s: there is no such key file: make one with wg-keygen", path)
 	case errors.Is(err, fs.ErrPermission):

@@ -366,15 +366,17 @@ func TestErrors(t *testing.T) {
 		"wg0 set private-key " + zero: zero + ": the private key is all zeros, which stands for none: " +
 			"make one with wg-keygen, or give /dev/null for none",
 		"wg0 set peer B --preshared-key=" + psk.Base64(): "peer B: " + keyForFile,
-		"wg0 set peer B --preshared-key=":                "peer B: the name of the key file is empty: give a file that holds the key in base64",
-		"wg0 show peer " + other:                         "wg0 has no peer of this public key: `wgconfig wg0` lists them",
-		"wg0 add peer C " + key.Public{}.Base64(): "peer C: this public key is all zeros, which is nobody's: " +
-			"give the one that wg-keygen --pub printed on the other side",
-		"wg0 set private-key " + wrong:             wrong + ": private key: 40 characters: write the 32 bytes as 44 characters of base64",
-		"wg0 set peer B --preshared-key=" + wrong:  "peer B: " + wrong + ": preshared key: 40 characters: write the 32 bytes as 44 characters of base64",
-		"wg0 sysctl net.wg.nothing":                "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
-		"wg0 sysctl net.wg.debug=1 net.wg.nothing": "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
-		"wg0 sysctl -w net.wg.rekey_timeout=0":     `net.wg.rekey_timeout: "0": give 1 to 86400 whole seconds`,
+		"wg0 set private-key " + strings.Repeat("n", 41): "there is no key file of the name that was given, which has 41 characters and looks like a key: " +
+			"give the name of a file; if it was a key, make a new one: everybody could see it in the list of processes",
+		"wg0 set peer B --preshared-key=":             "peer B: the name of the key file is empty: give a file that holds the key in base64",
+		"wg0 show peer " + other:                      "wg0 has no peer of this public key: `wgconfig wg0` lists them",
+		"wg0 set peer B --rename=" + private.Base64(): "a key stands where a peer's name belongs: give a name of 1 to 63 letters, digits and ._@-",
+		"wg0 set peer B --rename=" + private.Hex():    "a key stands where a peer's name belongs: give a name of 1 to 63 letters, digits and ._@-",
+		"wg0 set private-key " + wrong:                wrong + ": private key: 40 characters: write the 32 bytes as 44 characters of base64",
+		"wg0 set peer B --preshared-key=" + wrong:     "peer B: " + wrong + ": preshared key: 40 characters: write the 32 bytes as 44 characters of base64",
+		"wg0 sysctl net.wg.nothing":                   "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
+		"wg0 sysctl net.wg.debug=1 net.wg.nothing":    "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
+		"wg0 sysctl -w net.wg.rekey_timeout=0":        `net.wg.rekey_timeout: "0": give 1 to 86400 whole seconds`,
 	} {
 		fails(t, line, 1, "wgconfig: "+want+"\n")
 	}
@@ -394,6 +396,7 @@ func TestUsage(t *testing.T) {
 	)
 	for line, want := range map[string]string{
 		"wg0 add peer " + pubkeyB + " B": "usage: wgconfig INTERFACE add peer NAME PUBKEY " + setOptions + "\n",
+		"wg0 add peer " + pubkeyB:        "usage: wgconfig INTERFACE add peer NAME PUBKEY " + setOptions + "\n",
 		"wg0 add peer B":                 "usage: wgconfig INTERFACE add peer NAME PUBKEY " + setOptions + "\n",
 		"wg0 set peer B":                 "usage: wgconfig INTERFACE set peer NAME " + setOptions + " [--rename=NEW]\n",
 		"wg0 set private-key":            "usage: wgconfig INTERFACE set private-key FILE\n",

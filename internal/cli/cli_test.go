@@ -144,16 +144,15 @@ usage: sample up NAME`},
 // A key that was typed where it does not belong is not repeated: it may be a
 // secret, and errors end in logs.
 func TestErrorsRepeatNoKey(t *testing.T) {
-	for _, k := range []string{
-		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=", "/iXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=",
-		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0", strings.Repeat("5f", 32),
+	for k, want := range map[string]string{
+		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "a key stands where none belongs",
+		"/iXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "a key stands where none belongs",
+		strings.Repeat("5f", 32):                            "a key stands where none belongs",
+		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0":       "the word of 43 characters is not understood here",
+		"TheLaptopOfSomebodyWithAVeryLongNameInAccounting1": "the word of 49 characters is not understood here", // no key
 	} {
-		for line, want := range map[string]string{
-			"wg0 show peer B " + k: "sample: a key stands where none belongs\n",
-			"wg0 " + k:             "sample: a key stands where none belongs\n",
-			"up B " + k:            "sample: a key stands where none belongs\n",
-		} {
-			if _, stderr, status := call(sample(), line); status != 2 || !strings.HasPrefix(stderr, want) || strings.Contains(stderr, k) {
+		for _, line := range []string{"wg0 show peer B " + k, "wg0 " + k, "up B " + k} {
+			if _, stderr, status := call(sample(), line); status != 2 || !strings.HasPrefix(stderr, "sample: "+want+"\n") || strings.Contains(stderr, k) {
 				t.Errorf("%s: %d %s", line, status, stderr)
 			}
 		}

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+
+	"wgd/key"
 )
 
 // word is one word of a syntax.
@@ -201,26 +204,34 @@ func (c *Command) visible() []*Form {
 	return forms
 }
 
-// complaint says what is wrong with words that agree with no form. A key is not
-// repeated: it may be a secret that was typed where a file belongs.
+// complaint says what is wrong with words that agree with no form.
 func complaint(words []string, best matched) string {
-	if best.used < len(words) {
-		if LooksLikeKey(words[best.used]) {
-			return "a key stands where none belongs"
-		}
-		return fmt.Sprintf("%q is not understood here", words[best.used])
-	}
-	if len(words) == 0 {
+	switch {
+	case len(words) == 0:
 		return "an argument is missing"
+	case best.used == len(words):
+		return "something is missing after " + quote(words[len(words)-1])
+	case key.IsEncoded(words[best.used]):
+		return "a key stands where none belongs"
 	}
-	if LooksLikeKey(words[len(words)-1]) {
-		return "something is missing after the key"
+	return quote(words[best.used]) + " is not understood here"
+}
+
+// quote is the word in quotation marks. What is or may be a key is not repeated:
+// it may be a secret that was typed where a file belongs.
+func quote(word string) string {
+	switch {
+	case key.IsEncoded(word):
+		return "the key"
+	case LooksLikeKey(word):
+		return fmt.Sprintf("the word of %d characters", len(word))
 	}
-	return fmt.Sprintf("something is missing after %q", words[len(words)-1])
+	return strconv.Quote(word)
 }
 
 // LooksLikeKey reports whether the word is, or nearly is, a key in base64 or in
-// hexadecimal digits, and not the path of a file.
+// hexadecimal digits, and not the path of a file: then it must not be printed.
+// Names of peers may look so, too.
 func LooksLikeKey(word string) bool {
 	const whole, nearly = 44, 40 // characters in base64
 	if strings.Trim(word, keyCharacters) != "" {
