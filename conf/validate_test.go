@@ -36,6 +36,7 @@ func TestValidateSays(t *testing.T) {
 		{"a key in hexadecimal digits", peer(conf.PeerChange{Name: ptr(secret.Hex())}), "a key stands where a peer's name belongs: give a name of"},
 		{"a key with a mistake", peer(conf.PeerChange{Name: ptr(secret.Base64()[:43] + "/")}), "peer CAECAwQF…: '/' may not stand in a name"},
 		{"more than a key", peer(conf.PeerChange{Name: ptr(secret.Base64() + secret.Base64())}), "peer CAECAwQF…: the name has 88 bytes"},
+		{"a public key of low order", conf.Change{Peers: []conf.PeerChange{{}, {PublicKey: key.Public{1}}}}, ""}, // A11
 		{"a space", peer(conf.PeerChange{Name: ptr("a b")}), `' ' may not stand in a name: use letters`},
 		{"a line's end", peer(conf.PeerChange{Name: ptr("a\nremove=true")}), `'\n' may not stand`},
 		{"no ASCII", peer(conf.PeerChange{Name: ptr("ä")}), "may not stand in a name"},

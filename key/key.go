@@ -6,12 +6,14 @@
 package key
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Size is the length of every key in bytes.
@@ -122,6 +124,35 @@ func (k *Preshared) Erase() { clear(k.b[:]) }
 
 // IsZero reports whether there is no key.
 func (k Public) IsZero() bool { return k == Public{} }
+
+// LowOrder reports whether the key is a point of order 8 or less, the zero key
+// included. Diffie-Hellman with it gives zero whatever the private key, so no
+// handshake with its owner can succeed (A10, A11).
+func (k Public) LowOrder() bool {
+	k[Size-1] &= 0x7f // X25519 ignores bit 255
+	return slices.Contains(lowOrder, k)
+}
+
+// lowOrder are the encodings of these points, those included whose coordinate
+// is not reduced modulo p = 2^255 - 19.
+var lowOrder = []Public{
+	{},  // 0, of order 4
+	{1}, // 1, of order 1
+	{0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
+		0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00}, // of order 8
+	{0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
+		0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57}, // of order 8
+	nearP(0xec), // p-1, of order 2
+	nearP(0xed), // p, which is 0
+	nearP(0xee), // p+1, which is 1
+}
+
+// nearP is the number with the lowest byte of its own and the others of p.
+func nearP(lowest byte) Public {
+	k := Public(bytes.Repeat([]byte{0xff}, Size))
+	k[0], k[Size-1] = lowest, 0x7f
+	return k
+}
 
 // Base64 is the key as people write it.
 func (k Public) Base64() string { return base64.StdEncoding.EncodeToString(k[:]) }

@@ -2,6 +2,7 @@ package key
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"encoding/hex"
 	"errors"
 	"testing"
@@ -34,6 +35,49 @@ func TestPublic(t *testing.T) {
 		if got := NewPrivate(&c.private).Public().Hex(); got != c.public {
 			t.Errorf("public key of %x: %s, want %s", c.private, got, c.public)
 		}
+	}
+}
+
+// A10, A11: low order is what Diffie-Hellman gives zero with. A clamped scalar
+// is a multiple of 8, and of no other divisor of a point's order on the curve or
+// its twist, so that any one tells.
+func TestLowOrder(t *testing.T) {
+	b := counting()
+	scalar, err := ecdh.X25519().NewPrivateKey(b[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(k Public) (low bool) {
+		t.Helper()
+		point, err := ecdh.X25519().NewPublicKey(k[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = scalar.ECDH(point)
+		if got := k.LowOrder(); got != (err != nil) {
+			t.Errorf("%x: low order: %v; Diffie-Hellman: %v", k, got, err)
+		}
+		return err != nil
+	}
+	found := 0
+	for _, k := range lowOrder {
+		for bit := range 8 * Size {
+			other := k
+			other[bit/8] ^= 1 << (bit % 8)
+			check(other)
+		}
+		top := k
+		top[Size-1] ^= 0x80
+		if check(k) && check(top) {
+			found++
+		}
+	}
+	for last := range 256 { // the numbers that are near 0 and near p
+		check(Public{byte(last)})
+		check(nearP(byte(last)))
+	}
+	if found != 7 {
+		t.Errorf("%d encodings, want 7", found)
 	}
 }
 

@@ -230,7 +230,18 @@ func (w *Interface) Apply(c conf.Change) error {
 	if faulty && w.engine.Fault() == "" && w.engine.IsUp() {
 		w.tell(Event{Kind: WentUp})
 	}
+	w.tellLowOrder(c.Peers)
 	return nil
+}
+
+// tellLowOrder says which of the new peers can never be reached (A11).
+func (w *Interface) tellLowOrder(peers []conf.PeerChange) {
+	for i := range peers {
+		if p := &peers[i]; !p.Remove && !p.UpdateOnly && p.PublicKey.LowOrder() {
+			w.log.Warn("no handshake with this peer can succeed: its public key is of low order, or all zeros: give it the key of the other side",
+				"public key", p.PublicKey)
+		}
+	}
 }
 
 // Status is the interface at this moment.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -188,6 +189,40 @@ func TestLife(t *testing.T) {
 	}
 	if err := a.Apply(conf.Change{}); !errors.Is(err, engine.ErrClosed) {
 		t.Errorf("Apply after Close: %v", err)
+	}
+}
+
+// A11: a peer whose public key is of low order is taken, and the log says that it
+// will never be reached: once, not whenever something else about it changes.
+func TestLowOrderPeerIsTold(t *testing.T) {
+	var log bytes.Buffer
+	w, err := Open(Options{Name: "wg0", Device: tun.NewFake("wg0", DefaultMTU), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	apply := func(p conf.PeerChange) string {
+		t.Helper()
+		log.Reset()
+		if err := w.Apply(conf.Change{Peers: []conf.PeerChange{p}}); err != nil {
+			t.Fatal(err)
+		}
+		return log.String()
+	}
+	for i, public := range []key.Public{{}, {1}, {0: 0xee, 31: 0x80}} {
+		low := public.LowOrder()
+		if said := apply(conf.PeerChange{PublicKey: public}); strings.Contains(said, public.Base64()) != low || !low && said != "" {
+			t.Errorf("%v is added: %q", public, said)
+		}
+		if n := len(w.Status().Peers); n != i+1 {
+			t.Errorf("%d peers, want %d", n, i+1)
+		}
+		if said := apply(conf.PeerChange{PublicKey: public, UpdateOnly: true, PersistentKeepalive: new(uint16)}); said != "" {
+			t.Errorf("%v is changed: %q", public, said)
+		}
+	}
+	if said := apply(conf.PeerChange{Remove: true}); said != "" {
+		t.Errorf("the zero key is removed: %q", said)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,28 @@ func TestLongNames(t *testing.T) {
 		if status, _, stderr := run("wg0", "add", "peer", k, pubkeyB); status != 2 || !strings.HasPrefix(stderr, exchanged) {
 			t.Errorf("%q as a name: exit status %d\n%s", k, status, stderr)
 		}
+	}
+}
+
+// A11: a public key with which no handshake can succeed is taken, with a warning.
+func TestLowOrderKey(t *testing.T) {
+	target := start(t, conf.Status{})
+	for i, k := range []key.Public{{}, {1}} {
+		name := strconv.Itoa(i)
+		status, stdout, stderr := run("wg0", "add", "peer", name, k.Base64())
+		want := "wgconfig: warning: peer " + name + ": it is added, but no handshake with this public key can succeed: " +
+			"give the one that wg-keygen --pub printed on the other side\n"
+		if status != 0 || stdout != "" || stderr != want {
+			t.Errorf("%v: exit status %d, %q, %q", k, status, stdout, stderr)
+		}
+		if peers := target.Status().Peers; len(peers) != i+1 || peers[i].PublicKey != k {
+			t.Errorf("%v: the peers are %v", k, peers)
+		}
+		does(t, "wg0 set peer "+k.Base64()+" --persistent-keepalive=1")
+	}
+	does(t, "wg0 delete peer "+key.Public{}.Base64())
+	if got := show.Names(target.Status().Peers); !reflect.DeepEqual(got, []string{"1"}) {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -28,13 +28,14 @@ func addPeer(c *cli.Call) error {
 	if err != nil {
 		return fmt.Errorf("peer %s: %w", name, err)
 	}
-	if public.IsZero() {
-		return fmt.Errorf("peer %s: this public key is all zeros, which is nobody's: give the one that wg-keygen --pub printed on the other side", name)
-	}
 	peer := conf.PeerChange{PublicKey: public, Name: &name}
-	return changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
+	err = changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
 		return peer, mayAdd(status, name, public)
 	})
+	if err == nil && public.LowOrder() { // A11
+		c.Warnf("peer %s: it is added, but no handshake with this public key can succeed: give the one that wg-keygen --pub printed on the other side", name)
+	}
+	return err
 }
 
 // mayAdd says why a peer may not be added.

@@ -81,6 +81,18 @@ var (
 	peerC   = key.NewPrivate(&[32]byte{24, 1}).Public()
 )
 
+// A11: wg sets a peer of low order, the zero key too, shows it, and removes it.
+func TestWgLowOrderPeer(t *testing.T) {
+	wgTarget(t)
+	for _, k := range []key.Public{{}, {1}} {
+		mustWg(t, "set", "wg0", "peer", k.Base64(), "allowed-ips", "10.9.0.0/16")
+		if got, want := mustWg(t, "show", "wg0", "allowed-ips"), k.Base64()+"\t10.9.0.0/16\n"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		mustWg(t, "set", "wg0", "peer", k.Base64(), "remove")
+	}
+}
+
 // TestWgSet: every setting of wg set arrives.
 func TestWgSet(t *testing.T) {
 	target := wgTarget(t)

@@ -97,7 +97,9 @@ func (t *Target) Apply(c conf.Change) error {
 	for i := range c.Peers {
 		t.applyPeer(&c.Peers[i])
 	}
-	t.clean(func(p *conf.PeerStatus) bool { return p.PublicKey == t.status.PublicKey }) // A57
+	if !t.status.PrivateKey.IsZero() {
+		t.clean(func(p *conf.PeerStatus) bool { return p.PublicKey == t.status.PublicKey }) // A57
+	}
 	return nil
 }
 
