@@ -71,7 +71,17 @@ func (c *conn) NewSender() (Sender, error) {
 	return s, nil
 }
 
+// Forget is for the sockets of the group that send.
 func (c *conn) Forget() {
+	c.forget()
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	for _, s := range c.group.senders {
+		s.conn.forget()
+	}
+}
+
+func (c *conn) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.senders {
@@ -115,6 +125,9 @@ func (c *conn) SetMark(mark uint32) error {
 	for _, s := range c.group.siblings {
 		err = errors.Join(err, s.setMark(mark))
 	}
+	for _, s := range c.group.senders {
+		err = errors.Join(err, s.conn.setMark(mark))
+	}
 	return err
 }
 
@@ -122,7 +135,7 @@ func (c *conn) setMark(mark uint32) error {
 	if c.mark.Load() == mark {
 		return nil // so that 0 needs no privilege
 	}
-	c.Forget() // another mark is another route
+	c.forget() // another mark is another route
 	err := os.ErrClosed
 	if poll := c.socket.control(func(fd int) { err = setMark(fd, mark) }); poll != nil {
 		return c.pollError(poll)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"wgd/internal/batch"
@@ -22,6 +23,34 @@ func (c *FakeConn) NewReceiver() Receiver { return c }
 
 // NewSender is the conn itself, for it has no lock of its own.
 func (c *FakeConn) NewSender() (Sender, error) { return c, nil }
+
+// OpenSendSocket is MultiSocket's: what is sent is FakeConn's Send.
+func (c *FakeConn) OpenSendSocket(SendOptions) (SendSocket, error) {
+	if isClosed(c.closed) {
+		return nil, os.ErrClosed
+	}
+	return &fakeSendSocket{conn: c, closed: make(chan struct{})}, nil
+}
+
+type fakeSendSocket struct {
+	conn   *FakeConn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *fakeSendSocket) Send(b *batch.Batch) error {
+	if isClosed(s.closed) {
+		return os.ErrClosed
+	}
+	return s.conn.Send(b)
+}
+
+func (s *fakeSendSocket) Queued() (int, error) { return 0, nil }
+
+func (s *fakeSendSocket) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
 
 // Wait looks again and again: a channel does not tell without being received from.
 func (c *FakeConn) Wait() error {

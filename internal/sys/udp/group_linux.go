@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// group is the sockets beside a conn.
+// group is the sockets beside a conn: siblings, which receive as it does, and
+// those that only send.
 //
 // SO_REUSEPORT lets whoever has the same user and sets it, too, bind the same
 // port. So the first socket is bound without it, and a port that somebody else
@@ -23,6 +24,7 @@ import (
 type group struct {
 	mu       sync.Mutex
 	siblings []*conn
+	senders  []*sendSocket
 }
 
 var errOtherNamespace = errors.New("a socket beside another would be in another network namespace")
@@ -76,6 +78,9 @@ func (g *group) close() error {
 	for _, s := range g.siblings {
 		errs = append(errs, s.Close())
 	}
+	for _, s := range g.senders {
+		errs = append(errs, s.conn.Close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -90,19 +95,22 @@ func (c *conn) sibling() (*conn, error) {
 	}
 	o := c.options
 	o.Mark = c.mark.Load()
-	return open(c.v4, port, o, func(domain int) (int, error) {
-		fd, err := socket(domain)
-		if err != nil {
-			return 0, err
-		}
-		err = errors.Join(
-			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
-			c.control(func(first int) error { return sameNamespace(first, fd) }))
-		if err != nil {
-			unix.Close(fd)
-		}
-		return fd, err
-	})
+	return open(unspecified(c.v4, port), o, c.beside)
+}
+
+// beside opens a socket that may be bound to the port of c.
+func (c *conn) beside(domain int) (int, error) {
+	fd, err := socket(domain)
+	if err != nil {
+		return 0, err
+	}
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+		c.control(func(first int) error { return sameNamespace(first, fd) }))
+	if err != nil {
+		unix.Close(fd)
+	}
+	return fd, err
 }
 
 // sameNamespace: where it cannot be asked, before kernel 5.14, it is believed.
@@ -117,13 +125,19 @@ func sameNamespace(a, b int) error {
 	return nil
 }
 
-// reuse lets sockets of this user be bound beside this one, or no longer.
+// reuse lets sockets of this user be bound beside this one, or no longer. The
+// kernel asks every socket on the port, so those that only send are told, too.
 func (c *conn) reuse(on bool) error {
 	value := 0
 	if on {
 		value = 1
 	}
-	return c.control(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, value) })
+	set := func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, value) }
+	err := c.control(set)
+	for _, s := range c.group.senders {
+		err = errors.Join(err, s.conn.control(set))
+	}
+	return err
 }
 
 // Concentrate has a program of the old kind, which needs no privilege, choose

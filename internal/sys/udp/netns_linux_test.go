@@ -52,6 +52,15 @@ func ip(t testing.TB, format string, args ...any) {
 	}
 }
 
+// tc runs tc(8) there.
+func tc(t testing.TB, format string, args ...any) {
+	t.Helper()
+	line := fmt.Sprintf(format, args...)
+	if out, err := exec.Command("tc", strings.Fields(line)...).CombinedOutput(); err != nil {
+		t.Fatalf("tc %s: %v: %s", line, err, out)
+	}
+}
+
 // raise gives an interface its addresses, raises it, and returns its number.
 func raise(t testing.TB, name string, addrs ...string) uint32 {
 	t.Helper()

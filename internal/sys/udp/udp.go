@@ -81,6 +81,38 @@ type Sender interface {
 	Send(b *batch.Batch) error
 }
 
+// SendOptions are those of a SendSocket. The zero value is sent with like Conn.
+type SendOptions struct {
+	Buffer int // bytes asked for the send buffer; 0: BufferSize
+	// DontFragment sets DF on everything, whatever is known about the path. What
+	// is longer than the MTU of the link ends with an error and is not sent.
+	DontFragment bool
+}
+
+// A SendSocket is a further socket on the port of a Conn, only for sending.
+//
+//   - Send is Conn's: it sends from the port of the Conn and from the source in
+//     the endpoint, with the DSCP and ECN of the train and the mark of the Conn
+//     (SetMark of the Conn holds for it, too). It finds out by itself which
+//     trains an endpoint refuses (B61), and Forget of the Conn makes it forget.
+//   - It never receives. Each datagram that comes to the port goes to the socket
+//     to which it would go without it, whatever Sockets and Concentrate say.
+//   - Its send buffer is its own: when it is full nobody else waits, and it does
+//     not wait when another one is full.
+//   - Order is kept when a flow moves from one socket to another, provided that
+//     the second Send begins after the first has returned: what was sent waits in
+//     queues of the kernel's that belong to devices and know no sockets.
+//
+// Any goroutine may Send. Close of the Conn closes it, too. To open one fails in
+// another network namespace than the Conn's.
+type SendSocket interface {
+	Sender
+	// Queued is how many bytes have been sent and have not left the machine yet,
+	// as the kernel counts them: with its own structures around the datagrams.
+	Queued() (int, error)
+	Close() error
+}
+
 // A Socket is one of several on the same port.
 type Socket interface {
 	Shareable
@@ -98,6 +130,8 @@ type MultiSocket interface {
 	Conn
 	Socket
 	NewSender() (Sender, error)
+	// OpenSendSocket opens one; there may be 254 beside a Conn.
+	OpenSendSocket(o SendOptions) (SendSocket, error)
 	// Socket is the one of number i; 0 is the Conn itself.
 	Socket(i int) Socket
 	// SetSockets has n of them, by opening or closing the last, and ends
@@ -148,6 +182,19 @@ func (p *Pair) Send(b *batch.Batch) error {
 		return ErrNoFamily
 	}
 	return c.Send(b)
+}
+
+// OpenSendSocket opens a SendSocket beside the socket of the endpoint's family.
+func (p *Pair) OpenSendSocket(to netip.Addr, o SendOptions) (SendSocket, error) {
+	c := p.V6
+	if is4(to) {
+		c = p.V4
+	}
+	m, ok := c.(MultiSocket)
+	if !ok {
+		return nil, ErrNoFamily
+	}
+	return m.OpenSendSocket(o)
 }
 
 // NewSender is another way to send, which waits for no other: see Sender. It

@@ -3,6 +3,7 @@ package udp
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ func listenOnce(port uint16, o Options, socket func(domain int) (int, error)) (*
 		if v4 && o.NoIPv4 || !v4 && o.NoIPv6 {
 			continue
 		}
-		c, err := open(v4, p.port, o, socket)
+		c, err := open(unspecified(v4, p.port), o, socket)
 		if lacksFamily(err) {
 			continue
 		}
@@ -68,11 +69,20 @@ func lacksFamily(err error) bool {
 	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
-// open makes one bound socket with all its options.
-func open(v4 bool, port uint16, o Options, socket func(domain int) (int, error)) (*conn, error) {
-	domain, any := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(port)})
+// unspecified is every address of the host, at the port.
+func unspecified(v4 bool, port uint16) netip.AddrPort {
 	if v4 {
-		domain, any = unix.AF_INET, &unix.SockaddrInet4{Port: int(port)}
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), port)
+	}
+	return netip.AddrPortFrom(netip.IPv6Unspecified(), port)
+}
+
+// open makes one bound socket with all its options.
+func open(local netip.AddrPort, o Options, socket func(domain int) (int, error)) (*conn, error) {
+	port, v4 := local.Port(), local.Addr().Is4()
+	domain, at := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(port), Addr: local.Addr().As16()})
+	if v4 {
+		domain, at = unix.AF_INET, &unix.SockaddrInet4{Port: int(port), Addr: local.Addr().As4()}
 	}
 	fd, err := socket(domain)
 	if err != nil {
@@ -80,7 +90,7 @@ func open(v4 bool, port uint16, o Options, socket func(domain int) (int, error))
 	}
 	caps, err := prepare(fd, v4, o)
 	if err == nil {
-		err = explainBind(port, unix.Bind(fd, any))
+		err = explainBind(port, unix.Bind(fd, at))
 	}
 	var c *conn
 	if err == nil {
@@ -139,16 +149,16 @@ func prepare(fd int, v4 bool, o Options) (caps Caps, err error) {
 		_, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT)
 		caps.GSO = err == nil
 	}
-	caps.RecvBuffer = widen(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
-	caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF)
+	caps.RecvBuffer = widen(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, BufferSize)
+	caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, BufferSize)
 	return caps, nil
 }
 
-// widen asks for BufferSize, by force if that is allowed, and returns what was
+// widen asks for a buffer, by force if that is allowed, and returns what was
 // granted. The kernel tells twice that, for its bookkeeping.
-func widen(fd, force, ask int) (granted int) {
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, BufferSize) != nil {
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, ask, BufferSize)
+func widen(fd, force, ask, size int) (granted int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, ask, size)
 	}
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, ask)
 	if err != nil {

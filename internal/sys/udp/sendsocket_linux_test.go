@@ -1,0 +1,306 @@
+package udp
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/batch"
+)
+
+// openSendSocket opens one beside the socket of the endpoint's family.
+func openSendSocket(t testing.TB, p *Pair, to string, o SendOptions) *sendSocket {
+	t.Helper()
+	s, err := p.OpenSendSocket(netip.MustParseAddr(to), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(*sendSocket)
+}
+
+// What a SendSocket sends looks as if the Conn had sent it: port, address, DSCP,
+// ECN, trains. The source in the endpoint holds, and so do its remedies (A52, A53,
+// A56).
+func TestSendSocketSendsLikeConn(t *testing.T) {
+	for _, family := range []struct{ local, remote string }{{"127.0.0.3", "127.0.0.2"}, {"::1", "::1"}} {
+		a, b := pair(t, Options{}), pair(t, Options{})
+		to := b.V4
+		if family.remote == "::1" {
+			to = b.V6
+		}
+		for range 3 { // several beside each other
+			s := openSendSocket(t, a, family.remote, SendOptions{Buffer: 1 << 20})
+			for _, source := range []string{family.local, ""} {
+				train := numbered(45, 1452, 700, endpoint(family.remote, b.Port(), source, 0))
+				train.ECN, train.TOS = 1, 0x88
+				if err := s.Send(train); err != nil {
+					t.Fatal(err)
+				}
+				got := collect(t, to, 8, train).trains
+				from := got[0].Remote.Remote
+				if from.Port() != a.Port() || source != "" && from.Addr().String() != source || got[0].ECN != 1 || got[0].TOS != 0x88 {
+					t.Errorf("source %q: %+v", source, got[0])
+				}
+				if len(got) != 1 {
+					t.Errorf("%d trains", len(got))
+				}
+			}
+			gone := numbered(1, 10, 10, endpoint(family.remote, b.Port(), map[bool]string{true: "fd99::9", false: "10.99.9.9"}[family.remote == "::1"], 0))
+			if err := s.Send(gone); !errors.Is(err, ErrSourceGone) {
+				t.Errorf("a source that is gone: %v", err)
+			}
+			collect(t, to, 8, gone)
+		}
+	}
+}
+
+// Every datagram goes to the socket to which it went without SendSockets, however
+// many there are of both.
+func TestSendSocketReceivesNothing(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		p := pair(t, Options{})
+		m, loopback := p.V6.(MultiSocket), "::1"
+		if v4 {
+			m, loopback = p.V4.(MultiSocket), "127.0.0.1"
+		}
+		list := senders(t, 60, p, v4)
+		var open []*sendSocket
+		for _, n := range []int{1, 3, 2, 1} {
+			if err := m.SetSockets(n); err != nil {
+				t.Fatal(n, err)
+			}
+			before, _ := all(t, m, n, list)
+			for range 3 {
+				open = append(open, openSendSocket(t, p, loopback, SendOptions{}))
+				after, used := all(t, m, n, list)
+				if used != n {
+					t.Errorf("%d sockets of %d are in use", used, n)
+				}
+				for i := range before {
+					if before[i] != after[i] {
+						t.Fatalf("%d sockets: sender %d moved from socket %d to %d", n, i, before[i], after[i])
+					}
+				}
+			}
+			if !m.Concentrate() {
+				t.Fatal("datagrams cannot be concentrated")
+			}
+			if where, used := all(t, m, n, list); used != 1 || where[0] != 0 {
+				t.Errorf("concentrated on %d sockets", used)
+			}
+			open[0].Close()
+			open = open[1:]
+		}
+		for _, s := range open {
+			if n, errno := pending(s.conn); errno != unix.EAGAIN {
+				t.Errorf("%d bytes, %v", n, errno)
+			}
+		}
+	}
+}
+
+// Who sends to the multicast group of a SendSocket, from this host, fills nothing.
+func TestSendSocketTakesNoMulticast(t *testing.T) {
+	ownNetwork(t)
+	ip(t, "route add 233.252.0.0/24 dev lo")
+	p := pair(t, Options{})
+	s := openSendSocket(t, p, "127.0.0.1", SendOptions{})
+	fd, err := socket(unix.AF_INET)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptIPMreq(fd, unix.SOL_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreq{Multiaddr: s.address().As4(), Interface: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: 9}); err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []int{9, int(p.Port())} {
+		if err := unix.Sendto(fd, []byte("x"), 0, &unix.SockaddrInet4{Port: port, Addr: s.address().As4()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, _, err := unix.Recvfrom(fd, make([]byte, 9), unix.MSG_DONTWAIT); n != 1 {
+		t.Fatalf("a member of the group gets nothing (%v): this proves nothing", err)
+	}
+	if n, errno := pending(s.conn); errno != unix.EAGAIN {
+		t.Errorf("%d bytes, %v", n, errno)
+	}
+}
+
+// The port stays as taken as it was (A53).
+func TestPortStaysTakenBesideSendSockets(t *testing.T) {
+	for _, v4 := range []bool{true, false} {
+		p := pair(t, Options{})
+		for range 3 {
+			openSendSocket(t, p, map[bool]string{true: "127.0.0.1", false: "::1"}[v4], SendOptions{})
+			for _, reuse := range []bool{false, true} {
+				if err := bindTo(v4, p.Port(), reuse); err != unix.EADDRINUSE {
+					t.Errorf("another program, SO_REUSEPORT %t: %v", reuse, err)
+				}
+			}
+		}
+	}
+}
+
+// The options and the life of a SendSocket follow its Conn's: mark (A53), what was
+// learned about endpoints (B61), Close; and it leaves no descriptor behind (B59).
+func TestSendSocketFollowsConn(t *testing.T) {
+	before := descriptors(t)
+	for _, to := range []string{"127.0.0.1", "::1"} {
+		p := pair(t, Options{})
+		c := p.V6.(*conn)
+		if to == "127.0.0.1" {
+			c = p.V4.(*conn)
+		}
+		s, other := openSendSocket(t, p, to, SendOptions{Buffer: 100_000}), openSendSocket(t, p, to, SendOptions{})
+		if os.Geteuid() == 0 {
+			p.SetMark(7)
+			later := openSendSocket(t, p, to, SendOptions{})
+			for _, s := range []*sendSocket{s, other, later} {
+				if got := value(t, s.conn, [2]int{unix.SOL_SOCKET, unix.SO_MARK}); got != 7 {
+					t.Errorf("the mark is %d", got)
+				}
+			}
+		}
+		if s.Caps().SendBuffer != 100_000 || other.Caps().SendBuffer != c.caps.SendBuffer {
+			t.Errorf("send buffers of %d and %d", s.Caps().SendBuffer, other.Caps().SendBuffer)
+		}
+		s.tx.limits.tooLong(netip.MustParseAddrPort("192.0.2.1:1"), 100)
+		p.Forget()
+		if len(s.tx.limits) != 0 {
+			t.Error("Forget is not for it")
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		p.Close()
+		train := numbered(1, 10, 10, endpoint(to, 9, "", 0))
+		for _, s := range []*sendSocket{s, other} {
+			if err := s.Send(train); !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		}
+		if _, err := c.OpenSendSocket(SendOptions{}); !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
+	}
+	if n := descriptors(t); n > before {
+		t.Errorf("%d descriptors before, %d after", before, n)
+	}
+}
+
+// There are as many as there are addresses, then an error, and one that is closed
+// makes room.
+func TestSendSocketsEnd(t *testing.T) {
+	p := pair(t, Options{})
+	var list []*sendSocket
+	for range mostSendSockets {
+		list = append(list, openSendSocket(t, p, "127.0.0.1", SendOptions{}))
+	}
+	if _, err := p.V4.(MultiSocket).OpenSendSocket(SendOptions{}); err == nil {
+		t.Error("one more than there are addresses")
+	}
+	list[100].Close()
+	if s := openSendSocket(t, p, "127.0.0.1", SendOptions{}); s.address() != list[100].address() {
+		t.Error("another address than the free one")
+	}
+}
+
+func TestSendSocketOfOtherNamespace(t *testing.T) { // A55
+	ownNetwork(t)
+	p := pair(t, Options{})
+	ownNetwork(t)
+	if _, err := p.V4.(MultiSocket).OpenSendSocket(SendOptions{}); !errors.Is(err, errOtherNamespace) {
+		t.Error(err)
+	}
+	if len(p.V4.(*conn).group.senders) != 0 || value(t, p.V4.(*conn), [2]int{unix.SOL_SOCKET, unix.SO_REUSEPORT}) != 0 {
+		t.Error("the attempt has left something")
+	}
+	p.V4 = nil
+	if _, err := p.OpenSendSocket(netip.MustParseAddr("127.0.0.1"), SendOptions{}); err != ErrNoFamily {
+		t.Error(err)
+	}
+}
+
+// With DontFragment nothing is fragmented, be it a train or not (A46, B61);
+// without, as by the Conn, everything passes.
+func TestDontFragment(t *testing.T) {
+	a, b, _, _ := twoHosts(t, 1300)
+	for _, to := range []string{"10.7.0.2", "fd07::2"} {
+		receiver := b.V6
+		if strings.HasPrefix(to, "10") {
+			receiver = b.V4
+		}
+		end := endpoint(to, b.Port(), "", 0)
+		s, plain := openSendSocket(t, a, to, SendOptions{DontFragment: true}), openSendSocket(t, a, to, SendOptions{})
+		for _, long := range []*batch.Batch{numbered(1, 1400, 1400, end), numbered(40, 1400, 100, end)} {
+			if err := s.Send(long); !errors.Is(err, unix.EMSGSIZE) {
+				t.Errorf("%s: %d datagrams of 1,400 bytes through a link of 1,300: %v", to, long.Count(), err)
+			}
+			if n, errno := pending(receiver.(*conn)); errno != unix.EAGAIN {
+				t.Errorf("%s: %d bytes arrived, %v", to, n, errno)
+			}
+			if err := plain.Send(long); err != nil {
+				t.Fatal(err)
+			}
+			collect(t, receiver, 8, long)
+		}
+		short := numbered(40, 1200, 100, end)
+		if err := s.Send(short); err != nil {
+			t.Fatal(err)
+		}
+		collect(t, receiver, 8, short)
+	}
+}
+
+// A socket whose way out stands still does not hold up another one on the port,
+// and says how much waits.
+func TestSendSocketHasItsOwnBuffer(t *testing.T) {
+	a, b, _, _ := twoHosts(t, 1500)
+	ip(t, "link add slow type veth peer name far")
+	raise(t, "slow", "10.6.0.1/24")
+	ip(t, "link set far up")
+	tc(t, "qdisc add dev slow root tbf rate 8kbit burst 1600 limit 100000000")
+	ip(t, "neigh add 10.6.0.2 lladdr 02:00:00:00:00:01 dev slow")
+	s, other := openSendSocket(t, a, "10.6.0.2", SendOptions{Buffer: 64 << 10}), openSendSocket(t, a, "10.6.0.2", SendOptions{})
+	blocked := make(chan error)
+	go func() {
+		for {
+			if err := s.Send(numbered(40, 1400, 1400, endpoint("10.6.0.2", 9, "", 0))); err != nil {
+				blocked <- err
+				return
+			}
+		}
+	}()
+	for n, again := 0, 0; again < 20; time.Sleep(5 * time.Millisecond) {
+		now, err := s.Queued()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again++; now < 64<<10 || now != n {
+			again = 0
+		}
+		n = now
+	}
+	if n, err := other.Queued(); n != 0 || err != nil {
+		t.Errorf("%d bytes wait in a socket that has not sent: %v", n, err)
+	}
+	train := numbered(40, 1400, 100, endpoint("10.7.0.2", b.Port(), "", 0))
+	for _, by := range []Sender{a, other} {
+		if err := by.Send(train); err != nil {
+			t.Fatal(err)
+		}
+		collect(t, b.V4, 8, train)
+	}
+	a.Close()
+	if err := <-blocked; !errors.Is(err, os.ErrClosed) {
+		t.Error(err)
+	}
+}
