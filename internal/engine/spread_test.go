@@ -29,6 +29,8 @@ func TestSpreadInOrder(t *testing.T) {
 		for i := range many {
 			from.inject(to, fmt.Sprintf("number %06d", number+i))
 			if i == many/2 && renew {
+				// Both halves together would be more than a peer may stage.
+				eventually(t, "the first half to be read", func() bool { return from.tun.Waiting() == 0 })
 				from.sleep(121 * time.Second)
 				to.sleep(121 * time.Second)
 			}

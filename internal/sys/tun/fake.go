@@ -59,6 +59,9 @@ func (f *Fake) Next(timeout time.Duration) (raw []byte, ok bool) {
 	}
 }
 
+// Waiting is the number of injected packets that nobody has read yet.
+func (f *Fake) Waiting() int { return len(f.in) }
+
 // SetDown makes writes fail with ErrDown, or work again.
 func (f *Fake) SetDown(down bool) { f.mu.Lock(); f.down = down; f.mu.Unlock() }
 
