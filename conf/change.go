@@ -37,7 +37,8 @@ type PeerChange struct {
 }
 
 // AllowedIPChange adds a prefix to a peer (taking it from the peer that has
-// it, A50), or removes it if that peer has it. Host bits are masked.
+// it, A50), or removes it if that peer has it. Host bits are masked. An
+// IPv4-mapped prefix is an IPv6 prefix: ::ffff:0:0/96 is not 0.0.0.0/0.
 type AllowedIPChange struct {
 	Prefix netip.Prefix
 	Remove bool

@@ -97,6 +97,9 @@ func (s *Stack) addAddress(prefix netip.Prefix) error {
 	if !prefix.IsValid() {
 		return fmt.Errorf("address %v: write ADDRESS/LENGTH", prefix)
 	}
+	if prefix.Addr().Is4In6() {
+		return fmt.Errorf("address %v: packets with an IPv4-mapped address are dropped: give the IPv4 address itself", prefix)
+	}
 	protocol := ipv6.ProtocolNumber
 	if prefix.Addr().Is4() {
 		protocol = ipv4.ProtocolNumber

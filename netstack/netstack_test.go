@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+
 	"wgd/internal/packet"
 )
 
@@ -154,7 +158,49 @@ func TestBadArguments(t *testing.T) {
 	if _, err := New(Options{MTU: 100}); err == nil {
 		t.Error("an MTU of 100 was accepted")
 	}
-	if _, err := New(Options{Addresses: []netip.Prefix{{}}}); err == nil {
-		t.Error("an invalid address was accepted")
+	for _, bad := range []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.2.0.1/128")} {
+		if _, err := New(Options{Addresses: []netip.Prefix{bad}}); err == nil {
+			t.Errorf("the address %v was accepted", bad)
+		}
+	}
+}
+
+// A49, B2: a packet with an IPv4-mapped address reaches nobody: its sender could
+// pass for the IPv4 address, which may be another peer's.
+func TestMappedAddressesAreDropped(t *testing.T) {
+	a, _ := pair(t)
+	defer a.Close()
+	conn, err := a.ListenPacket("udp6", "[::]:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	datagram := func(from, to string) [][]byte {
+		const size = 56
+		b := make([]byte, packet.VirtioHeaderSize+size)
+		p := b[packet.VirtioHeaderSize:]
+		p[0], p[5], p[6], p[7] = 0x60, size-40, 17, 64
+		src, dst := netip.MustParseAddr(from).As16(), netip.MustParseAddr(to).As16()
+		copy(p[8:], src[:])
+		copy(p[24:], dst[:])
+		p[41], p[43], p[45] = 9, 7, size-40
+		sum := header.PseudoHeaderChecksum(17, tcpip.AddrFrom16(src), tcpip.AddrFrom16(dst), size-40)
+		checksum.Put(p[46:], ^checksum.Checksum(p[40:], sum))
+		return [][]byte{b}
+	}
+	buf := make([]byte, 100)
+	for _, c := range []struct {
+		from, to string
+		arrives  bool
+	}{
+		{"::ffff:10.9.9.9", "fd00:2::1", false}, {"fd00::9", "::ffff:10.2.0.1", false}, {"fd00::9", "fd00:2::1", true},
+	} {
+		if err := a.Write(datagram(c.from, c.to)); err != nil {
+			t.Fatal(err)
+		}
+		// Write delivers before it returns: the deadline is for what is not there.
+		conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, from, err := conn.ReadFrom(buf); (err == nil) != c.arrives {
+			t.Errorf("from %s to %s: from %v, %v", c.from, c.to, from, err)
+		}
 	}
 }

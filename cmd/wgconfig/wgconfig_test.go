@@ -281,6 +281,7 @@ func TestAddAndSet(t *testing.T) {
 		{"--endpoint=localhost:9", func(p conf.PeerStatus) bool { return p.Endpoint.Addr().IsLoopback() && p.Endpoint.Port() == 9 }},
 		{"--allowed-ips=0.0.0.0/0,::/0", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("0.0.0.0/0", "::/0")) }},
 		{"--allowed-ips=10.0.0.0/8", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("10.0.0.0/8")) }},
+		{"--allowed-ips=::ffff:10.0.0.9/104", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("::ffff:10.0.0.0/104")) }},
 		{"--allowed-ips=", func(p conf.PeerStatus) bool { return len(p.AllowedIPs) == 0 }},
 		{"--persistent-keepalive=65535", func(p conf.PeerStatus) bool { return p.PersistentKeepalive == 65535 }},
 		{"--persistent-keepalive=off", func(p conf.PeerStatus) bool { return p.PersistentKeepalive == 0 }},

@@ -32,6 +32,7 @@ type Cache[P comparable] struct {
 type remembered[P comparable] struct {
 	high, low  uint64 // of the address as 16 bytes, IPv4 ones as IPv4-mapped
 	generation uint32
+	is4        bool // tells an IPv4 address from its IPv4-mapped form
 	ok         bool
 	peer       P
 }
@@ -44,14 +45,14 @@ func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
 	if !a.IsValid() {
 		return p, false
 	}
-	// An IPv4 address and its IPv4-mapped form are the same 16 bytes, as they are
-	// the same to the table; and neither knows zones.
-	b := a.As16()
+	// An IPv4 address and its IPv4-mapped form are the same 16 bytes and share a
+	// place. Zones count neither here nor in the table.
+	b, is4 := a.As16(), a.Is4()
 	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	s := &c.slots[place(high, low)]
-	if s.generation != c.generation || s.low != low || s.high != high {
+	if s.generation != c.generation || s.low != low || s.high != high || s.is4 != is4 {
 		p, ok = t.Lookup(a)
-		*s = remembered[P]{high, low, c.generation, ok, p}
+		*s = remembered[P]{high, low, c.generation, is4, ok, p}
 	}
 	return s.peer, s.ok
 }

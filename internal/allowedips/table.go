@@ -27,14 +27,17 @@ type held[P comparable] struct{ p P }
 
 // Lookup returns the peer that has the longest prefix with a in it.
 //
-// An IPv4-mapped IPv6 address is the IPv4 address that it stands for, here and
-// in Insert: the holder of ::/0 does not get to speak for 10.0.0.1 by writing
-// it as ::ffff:10.0.0.1 (A49, B2).
+// The two families have nothing in common: an IPv4-mapped IPv6 address is an
+// IPv6 address like any other, here and in Insert. An IPv6 packet that carries
+// one matches IPv6 prefixes only, as in the kernel's WireGuard and in
+// wireguard-go; and ::ffff:0:0/96 takes nothing from the holder of 0.0.0.0/0.
+// Nobody can speak for 10.0.0.1 by writing it as ::ffff:10.0.0.1 (A49, B2):
+// Linux and the stack of package netstack drop packets with such a source.
 func (t *Table[P]) Lookup(a netip.Addr) (p P, ok bool) {
 	if t == nil {
 		return p, false
 	}
-	h, ok := (*tree[P])(t).Lookup(a.Unmap())
+	h, ok := (*tree[P])(t).Lookup(a)
 	return h.p, ok
 }
 
@@ -54,15 +57,8 @@ func (t *Table[P]) Edit() *Editor[P] {
 	return &Editor[P]{tree: (*tree[P])(t)}
 }
 
-// Normal is the form in which a prefix is kept: host bits zero, IPv4-mapped
-// ones as IPv4. An invalid prefix has none.
+// Normal is the form in which a prefix is kept: its host bits are zero. An
+// invalid prefix has none.
 func Normal(prefix netip.Prefix) (netip.Prefix, bool) {
-	if !prefix.IsValid() {
-		return netip.Prefix{}, false
-	}
-	a, bits := prefix.Addr().WithZone(""), prefix.Bits()
-	if a.Is4In6() && bits >= 96 {
-		a, bits = a.Unmap(), bits-96
-	}
-	return netip.PrefixFrom(a, bits).Masked(), true
+	return prefix.Masked(), prefix.IsValid()
 }

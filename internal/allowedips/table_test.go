@@ -12,7 +12,7 @@ type model map[netip.Prefix]int
 func (m model) lookup(a netip.Addr) (peer int, ok bool) {
 	longest := -1
 	for prefix, p := range m {
-		if prefix.Bits() > longest && prefix.Contains(a.Unmap().WithZone("")) {
+		if prefix.Bits() > longest && prefix.Contains(a.WithZone("")) {
 			peer, ok, longest = p, true, prefix.Bits()
 		}
 	}
@@ -108,18 +108,69 @@ func TestHostBits(t *testing.T) {
 	}
 }
 
-// A49, B2: an IPv4-mapped address is its IPv4 address, so nobody escapes his
-// prefixes by another spelling.
+// A49, A50, B2: an IPv4-mapped prefix stays an IPv6 prefix. It takes nothing
+// from the holder of the IPv4 prefix, and the holder of it gets nothing there.
 func TestIPv4Mapped(t *testing.T) {
-	tab := table(t, "::/0", "six", "10.0.0.0/8", "four", "::ffff:192.0.2.0/120", "mapped", "::ffff:0:0/90", "short")
-	expect(t, tab, "::ffff:10.0.0.1", "four")
-	expect(t, tab, "::ffff:11.0.0.1", "")
-	expect(t, tab, "192.0.2.7", "mapped")
-	expect(t, tab, "::ffff:192.0.2.7", "mapped")
-	expect(t, tab, "::ffc1:0:1", "short")
+	tab := table(t, "0.0.0.0/0", "four", "192.0.2.0/24", "doc", "::/0", "six",
+		"::ffff:0:0/96", "mapped", "::ffff:192.0.2.0/120", "short", "::ffff:0:0/90", "wide")
+	for address, want := range map[string]string{
+		"10.0.0.1": "four", "192.0.2.7": "doc", "::ffff:10.0.0.1": "mapped", "::ffff:192.0.2.7": "short",
+		"::ffc1:0:1": "wide", "2001:db8::1": "six",
+	} {
+		expect(t, tab, address, want)
+	}
+	if tab.Len() != 6 {
+		t.Errorf("%d prefixes, want 6", tab.Len())
+	}
 	e := tab.Edit()
-	if previous, had := e.Insert(netip.MustParsePrefix("192.0.2.0/24"), "x"); previous != "mapped" || !had {
-		t.Error("the two spellings of a prefix are two prefixes")
+	if e.Remove(netip.MustParsePrefix("::/96"), "mapped") || e.Remove(netip.MustParsePrefix("192.0.2.0/24"), "short") {
+		t.Error("a prefix is removed by one of the other family")
+	}
+	expect(t, table(t, "::ffff:0:0/96", "mapped"), "10.0.0.1", "")
+	expect(t, table(t, "0.0.0.0/0", "four"), "::ffff:10.0.0.1", "")
+}
+
+// A49, A50: what is done to one family, mapped prefixes included, changes
+// nothing that the table says about the other one.
+func TestFamiliesAreApart(t *testing.T) {
+	dice := rand.New(rand.NewPCG(96, 4))
+	for round := range 300 {
+		var four, six, both Editor[int]
+		for _, e := range []*Editor[int]{&four, &six, &both} {
+			*e = *new(Table[int]).Edit()
+		}
+		var addrs []netip.Addr
+		for range 40 {
+			prefix, p := randomPrefix(dice), 1+dice.IntN(8)
+			if dice.IntN(2) == 0 && prefix.Addr().Is4() { // the same bytes in the other family
+				prefix = netip.PrefixFrom(netip.AddrFrom16(prefix.Addr().As16()), 96+prefix.Bits())
+			}
+			family := &six
+			if prefix.Addr().Is4() {
+				family = &four
+			}
+			if dice.IntN(4) == 0 {
+				if got, want := both.Remove(prefix, p), family.Remove(prefix, p); got != want {
+					t.Fatalf("round %d: Remove(%v, %d) = %v", round, prefix, p, got)
+				}
+			} else {
+				both.Insert(prefix, p)
+				family.Insert(prefix, p)
+			}
+			a := prefix.Addr()
+			addrs = append(addrs, a, a.Unmap(), netip.AddrFrom16(a.As16()))
+		}
+		all, only := both.Table(), map[bool]*Table[int]{true: four.Table(), false: six.Table()}
+		var c Cache[int]
+		for _, a := range addrs {
+			want, wantOK := only[a.Is4()].Lookup(a)
+			if got, ok := all.Lookup(a); got != want || ok != wantOK {
+				t.Fatalf("round %d: %v belongs to %d (%v), without the other family to %d (%v)", round, a, got, ok, want, wantOK)
+			}
+			if got, ok := c.Lookup(all, a); got != want || ok != wantOK {
+				t.Fatalf("round %d: the cache says that %v belongs to %d (%v), want %d (%v)", round, a, got, ok, want, wantOK)
+			}
+		}
 	}
 }
 

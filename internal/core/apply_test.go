@@ -70,13 +70,39 @@ func (h *host) owner(a string) int {
 	return -1
 }
 
+// A50: an IPv4-mapped prefix is an IPv6 prefix. It takes nothing from the holder
+// of the IPv4 prefix, is never wider than it was given, and is told back as
+// such.
+func TestMappedAllowedIPs(t *testing.T) {
+	h := lone(t)
+	h.apply(conf.Change{Peers: []conf.PeerChange{
+		{PublicKey: publicOf(1), AllowedIPs: prefixes("0.0.0.0/0")},
+		{PublicKey: publicOf(2), AllowedIPs: prefixes("::ffff:0:0/96", "::ffff:10.0.2.3/120", "::ffff:10.0.0.0/90")},
+	}})
+	if got := h.allowed(1); !slices.Equal(got, []string{"0.0.0.0/0"}) {
+		t.Errorf("peer 1 has %v", got)
+	}
+	if got := h.allowed(2); !slices.Equal(got, []string{"::ffff:0.0.0.0/96", "::ffff:10.0.2.0/120", "::ffc0:0:0/90"}) {
+		t.Errorf("peer 2 has %v", got)
+	}
+	for a, want := range map[string]int{"10.0.2.3": 1, "::ffff:10.0.2.3": 2, "::ffff:192.0.2.1": 2, "::ffc1:0:1": 2, "::1": -1} {
+		if got := h.owner(a); got != want {
+			t.Errorf("%s belongs to %d, want %d", a, got, want)
+		}
+	}
+	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), AllowedIPs: prefixes("-::ffff:0:0/96", "::ffff:10.0.2.0/120")}}})
+	if got := h.allowed(1); !slices.Equal(got, []string{"0.0.0.0/0", "::ffff:10.0.2.0/120"}) {
+		t.Errorf("peer 1 has %v", got)
+	}
+}
+
 // A50, B64: a prefix given to one peer leaves the other in the same step; host
-// bits are masked, mapped IPv4 is IPv4, order is that of addition.
+// bits are masked, order is that of addition.
 func TestAllowedIPsMove(t *testing.T) {
 	h := lone(t)
 	before := h.m.Routes().Load()
 	h.apply(conf.Change{Peers: []conf.PeerChange{
-		{PublicKey: publicOf(1), AllowedIPs: prefixes("10.0.0.1/24", "::/0", "10.0.1.0/24", "::ffff:10.0.2.0/120")},
+		{PublicKey: publicOf(1), AllowedIPs: prefixes("10.0.0.1/24", "::/0", "10.0.1.0/24", "10.0.2.0/24")},
 		{PublicKey: publicOf(2), AllowedIPs: prefixes("10.0.0.9/32", "10.0.1.0/24")},
 	}})
 	if got := h.allowed(1); !slices.Equal(got, []string{"10.0.0.0/24", "::/0", "10.0.2.0/24"}) {

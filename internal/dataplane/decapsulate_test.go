@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -308,6 +309,40 @@ func TestInnerSource(t *testing.T) {
 			if arrived := len(b.tun.take()) == 1; arrived != (holder == b.peer) {
 				t.Fatalf("round %d: from %v: arrived is %v", round, from, arrived)
 			}
+		}
+	}
+}
+
+// A48, A49: an inner IPv6 packet with an IPv4-mapped address is an IPv6 packet:
+// the IPv6 prefixes decide, on both ways, alone or in a train.
+func TestMappedInnerAddresses(t *testing.T) {
+	mapped := func(a netip.Addr) netip.Addr { return netip.AddrFrom16(a.As16()) }
+	for name, c := range map[string]struct {
+		prefix  string
+		arrives bool
+	}{
+		"mapped prefix": {"::ffff:0:0/96", true}, "every IPv6 address": {"::/0", true},
+		"every IPv4 address": {"0.0.0.0/0", false}, "the same IPv4 address": {addrA.String() + "/32", false},
+	} {
+		a, b := pair(t)
+		a.routes.Store(nil)
+		b.routes.Store(nil)
+		a.route(a.peer, netip.MustParsePrefix(c.prefix), netip.PrefixFrom(addrB, 32))
+		b.route(b.peer, netip.MustParsePrefix(c.prefix))
+		to, from := udpPacket(addrA6, mapped(addrB), 96), udpPacket(mapped(addrA), addrB6, 96)
+
+		a.send(start, frame(to), frame(to), frame(to))
+		if sent := len(a.udp.take()) > 0; sent != (strings.HasPrefix(c.prefix, "::")) {
+			t.Errorf("%s: to a mapped address: sent is %v", name, sent)
+		}
+		k := a.peer.Sessions().Current
+		b.receive(seal(k, a.at, 100, from), seal(k, a.at, 101, from), seal(k, a.at, 102, from), seal(k, a.at, 103, from))
+		if arrived := len(b.tun.take()) > 0; arrived != c.arrives {
+			t.Errorf("%s: from a mapped address: arrived is %v", name, arrived)
+		}
+		b.receive(seal(k, a.at, 104, udpPacket(addrA, addrB, 96))) // the IPv4 address, after the mapped one
+		if arrived := len(b.tun.take()) > 0; arrived == c.arrives {
+			t.Errorf("%s: from the IPv4 address: arrived is %v", name, arrived)
 		}
 	}
 }

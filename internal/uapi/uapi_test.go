@@ -227,6 +227,40 @@ func TestMappedEndpointIsIPv4(t *testing.T) {
 	}
 }
 
+// A50: an IPv4-mapped prefix stays an IPv6 prefix of its length in both
+// directions, for additions and removals, whatever its spelling.
+func TestMappedPrefixStaysIPv6(t *testing.T) {
+	for spelling, want := range map[string]string{
+		"::ffff:0:0/96": "::ffff:0.0.0.0/96", "::ffff:10.0.0.1/128": "::ffff:10.0.0.1/128",
+		"0:0:0:0:0:ffff:a00:1/97": "::ffff:0.0.0.0/97", "::ffff:10.0.0.1/95": "::fffe:0:0/95",
+	} {
+		for _, sign := range []string{"", "-", "+"} {
+			in := "set=1\npublic_key=" + hexB + "\nallowed_ip=" + sign + spelling + "\n\n"
+			request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := request.Change.Peers[0].AllowedIPs[0]
+			if got.Prefix != netip.MustParsePrefix(want) || !got.Prefix.Addr().Is6() || got.Remove != (sign == "-") {
+				t.Errorf("%s%s is read as %+v", sign, spelling, got)
+			}
+			var text bytes.Buffer
+			if err := uapi.WriteChange(bufio.NewWriter(&text), &request.Change); err != nil || !strings.Contains(text.String(), want+"\n") {
+				t.Errorf("%s%s is written as %q, %v", sign, spelling, &text, err)
+			}
+		}
+		told := conf.Status{Peers: []conf.PeerStatus{{AllowedIPs: []netip.Prefix{netip.MustParsePrefix(want)}}}}
+		var answer bytes.Buffer
+		if err := uapi.WriteStatus(bufio.NewWriter(&answer), &told); err != nil {
+			t.Fatal(err)
+		}
+		back, err := uapi.NewReader(&answer).Status()
+		if err != nil || back.Peers[0].AllowedIPs[0] != told.Peers[0].AllowedIPs[0] {
+			t.Errorf("%s is read back as %v, %v", want, back.Peers, err)
+		}
+	}
+}
+
 // TestSamePeerTwiceIsTwoSteps (A59): the order is kept for whoever applies it.
 func TestSamePeerTwiceIsTwoSteps(t *testing.T) {
 	in := "set=1\npublic_key=" + hexB + "\nremove=true\npublic_key=" + hexB + "\nname=B\n\n"

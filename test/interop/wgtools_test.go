@@ -77,6 +77,11 @@ func TestWgSetAndShow(t *testing.T) {
 	}
 	h.Must("wg set wg0 peer %s remove", p1)
 	same(t, h.Must("wg show wg0 peers"), p2+"\n")
+	h.Must("wg set wg0 peer %s allowed-ips 0.0.0.0/0,10.0.0.0/8", p2)
+	h.Must("wg set wg0 peer %s allowed-ips ::ffff:0:0/96,::ffff:10.0.0.9/104", p1) // mapped prefixes are IPv6 ones: p2 loses nothing
+	same(t, strings.Join(allowed(h, p1), " "), "::ffff:0.0.0.0/96 ::ffff:10.0.0.0/104")
+	same(t, strings.Join(allowed(h, p2), " "), "0.0.0.0/0 10.0.0.0/8")
+	h.Must("wg set wg0 peer %s remove", p1)
 	h.Must("wg set wg0 private-key /dev/null")
 	same(t, h.Must("wg show wg0 public-key"), "(none)\n")
 
