@@ -15,6 +15,9 @@ func TestLookupAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { tab.Lookup(a) }); n != 0 {
 			t.Errorf("Lookup(%v): %v allocations", a, n)
 		}
+		if n := testing.AllocsPerRun(100, func() { tab.Impersonates(a) }); n != 0 {
+			t.Errorf("Impersonates(%v): %v allocations", a, n)
+		}
 	}
 	var c Cache[string]
 	if n := testing.AllocsPerRun(100, func() {

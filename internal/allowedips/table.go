@@ -31,14 +31,27 @@ type held[P comparable] struct{ p P }
 // IPv6 address like any other, here and in Insert. An IPv6 packet that carries
 // one matches IPv6 prefixes only, as in the kernel's WireGuard and in
 // wireguard-go; and ::ffff:0:0/96 takes nothing from the holder of 0.0.0.0/0.
-// Nobody can speak for 10.0.0.1 by writing it as ::ffff:10.0.0.1 (A49, B2):
-// Linux and the stack of package netstack drop packets with such a source.
 func (t *Table[P]) Lookup(a netip.Addr) (p P, ok bool) {
 	if t == nil {
 		return p, false
 	}
 	h, ok := (*tree[P])(t).Lookup(a)
 	return h.p, ok
+}
+
+// Impersonates reports whether an IPv6 packet from a lets its sender, the peer
+// that Lookup returns for a, speak for another one (A49, B2). Linux hands a UDP
+// datagram from ::ffff:10.0.0.1 to the socket of a server that waits for both
+// families, and there it looks as if it came from 10.0.0.1. So the holder of
+// ::/0 may not send it where 10.0.0.1 is another peer's. The holder of a prefix
+// of IPv4-mapped addresses may: somebody has decided that.
+func (t *Table[P]) Impersonates(a netip.Addr) bool {
+	if t == nil || !a.Is4In6() {
+		return false
+	}
+	prefix, sender, ok := (*tree[P])(t).LookupPrefixLPM(netip.PrefixFrom(a.WithZone(""), 128))
+	other, had := t.Lookup(a.Unmap())
+	return ok && had && sender.p != other && prefix.Bits() < 96
 }
 
 // Len is the number of prefixes.

@@ -130,6 +130,36 @@ func TestIPv4Mapped(t *testing.T) {
 	expect(t, table(t, "0.0.0.0/0", "four"), "::ffff:10.0.0.1", "")
 }
 
+// A49, B2: who has ::/0 does not speak for another peer's IPv4 address by writing
+// it as an IPv6 address. Where mapped addresses were given to a peer as such, or
+// the IPv4 address is the same peer's or nobody's, there is nobody to speak for.
+func TestImpersonates(t *testing.T) {
+	for _, c := range []struct {
+		prefixes []any
+		address  string
+		want     bool
+	}{
+		{[]any{"10.0.0.0/8", "four", "::/0", "six"}, "::ffff:10.0.0.1", true},
+		{[]any{"10.0.0.0/8", "four", "::ffff:0:0/95", "six"}, "::ffff:10.0.0.1", true},
+		{[]any{"10.0.0.0/8", "four", "::/0", "six"}, "::ffff:11.0.0.1", false},
+		{[]any{"10.0.0.0/8", "four", "::/0", "six"}, "::fffe:10.0.0.1", false},
+		{[]any{"10.0.0.0/8", "four", "::/0", "six"}, "10.0.0.1", false},
+		{[]any{"10.0.0.0/8", "both", "::/0", "both"}, "::ffff:10.0.0.1", false},
+		{[]any{"0.0.0.0/0", "four", "::ffff:0:0/96", "six"}, "::ffff:10.0.0.1", false},
+		{[]any{"0.0.0.0/0", "four", "::/0", "x", "::ffff:10.0.0.1/128", "six"}, "::ffff:10.0.0.1", false},
+		{[]any{"0.0.0.0/0", "four"}, "::ffff:10.0.0.1", false}, // nobody may send this
+		{nil, "::ffff:10.0.0.1", false},
+	} {
+		if got := table(t, c.prefixes...).Impersonates(netip.MustParseAddr(c.address)); got != c.want {
+			t.Errorf("%v, %s: %v", c.prefixes, c.address, got)
+		}
+	}
+	var none *Table[string]
+	if none.Impersonates(netip.MustParseAddr("::ffff:10.0.0.1")) {
+		t.Error("the nil table has somebody to speak for")
+	}
+}
+
 // A49, A50: what is done to one family, mapped prefixes included, changes
 // nothing that the table says about the other one.
 func TestFamiliesAreApart(t *testing.T) {

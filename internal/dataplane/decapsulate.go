@@ -228,6 +228,9 @@ func (d *Decapsulator) owns(p *peer.Peer, a netip.Addr) bool {
 	if d.holder == nil || a != d.source {
 		d.source = a
 		d.holder, _ = d.answers.Lookup(d.routes, a)
+		if a.Is4In6() && d.routes.Impersonates(a) {
+			d.holder = nil
+		}
 	}
 	return d.holder == p
 }

@@ -336,15 +336,32 @@ func TestMappedInnerAddresses(t *testing.T) {
 			t.Errorf("%s: to a mapped address: sent is %v", name, sent)
 		}
 		k := a.peer.Sessions().Current
-		b.receive(seal(k, a.at, 100, from), seal(k, a.at, 101, from), seal(k, a.at, 102, from), seal(k, a.at, 103, from))
+		b.receive(seal(k, a.at, 0, from), seal(k, a.at, 0, from), seal(k, a.at, 0, from))
 		if arrived := len(b.tun.take()) > 0; arrived != c.arrives {
 			t.Errorf("%s: from a mapped address: arrived is %v", name, arrived)
 		}
-		b.receive(seal(k, a.at, 104, udpPacket(addrA, addrB, 96))) // the IPv4 address, after the mapped one
+		b.receive(seal(k, a.at, 0, udpPacket(addrA, addrB, 96))) // the IPv4 address, after the mapped one
 		if arrived := len(b.tun.take()) > 0; arrived == c.arrives {
 			t.Errorf("%s: from the IPv4 address: arrived is %v", name, arrived)
 		}
 	}
+}
+
+// A49, B2: a peer with every IPv6 address does not speak for another peer's IPv4
+// address in its mapped form.
+func TestMappedSourceOfAnother(t *testing.T) {
+	a, b := pair(t)
+	b.routes.Store(nil)
+	b.route(b.peer, netip.MustParsePrefix("::/0"))
+	b.route(peer.New(b.common), netip.MustParsePrefix("10.0.0.0/24"))
+	k := a.peer.Sessions().Current
+	for i, from := range []string{"::ffff:10.0.0.9", "::ffff:10.0.0.9", "::ffff:10.0.1.9", "fd00::9", "::ffff:10.0.0.9"} {
+		b.receive(seal(k, a.at, 0, udpPacket(netip.MustParseAddr(from), addrB6, 96)))
+		if arrived := len(b.tun.take()) == 1; arrived == (from == "::ffff:10.0.0.9") {
+			t.Errorf("%d: from %s: arrived is %v", i, from, arrived)
+		}
+	}
+	b.wantDrops(map[Drop]uint64{DropSource: 3})
 }
 
 // A56: marks of congestion are carried in; where that cannot be, the packet is
