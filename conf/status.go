@@ -22,6 +22,7 @@ type Status struct {
 	Tunables     Tunables
 	Peers        []PeerStatus // in the order they were added
 	Drops        []Drop       // reasons that occurred, with their counts
+	Counters     []Counter    // what else was noticed about packets, none of which was dropped for it
 }
 
 // PeerStatus is one peer of a Status.
@@ -40,6 +41,13 @@ type PeerStatus struct {
 type Drop struct {
 	Reason string
 	Count  uint64
+}
+
+// Counter is something that was noticed about packets that were carried on
+// all the same, and how many there were.
+type Counter struct {
+	Name  string
+	Count uint64
 }
 
 // Tunables are NetBSD's net.wg sysctls: for tests and debugging.

@@ -158,7 +158,8 @@ func full() conf.Status {
 	return conf.Status{
 		PrivateKey: private, ListenPort: 1234, FirewallMark: 0x1f, MTU: 1420, Up: true,
 		Fault: "port 1234 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
-		Drops: []conf.Drop{{Reason: "replay", Count: 3}},
+		Drops:    []conf.Drop{{Reason: "replay", Count: 3}},
+		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 4}},
 		Peers: []conf.PeerStatus{
 			{PublicKey: b, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), PersistentKeepalive: 25,
 				LastHandshake: time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local), RxBytes: 148, TxBytes: 92, AllowedIPs: prefixes("10.0.0.0/8", "::/0")},
@@ -224,6 +225,7 @@ func TestJSON(t *testing.T) {
 	delete(got, "peers")
 	want := map[string]any{"interface": "wg0", "up": true, "mtu": 1420.0, "fault": "port 1234 is taken: choose another",
 		"public_key": private.Public().Base64(), "listen_port": 1234.0, "fwmark": 31.0, "aead": "AVX2; AVX-512 failed its self-test", "drops": map[string]any{"replay": 3.0},
+		"counters": map[string]any{"ecn-unmarked": 4.0},
 		"tunables": map[string]any{"net.wg.rekey_after_messages": "1152921504606846976", "net.wg.rekey_after_time": "120",
 			"net.wg.rekey_timeout": "5", "net.wg.rekey_attempt_time": "90", "net.wg.keepalive_timeout": "10",
 			"net.wg.force_underload": "0", "net.wg.debug": "0"}}

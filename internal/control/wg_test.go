@@ -147,6 +147,7 @@ func full(t *testing.T) *controltest.Target {
 		s.PrivateKey, s.PublicKey, s.ListenPort, s.FirewallMark = private, private.Public(), 51820, 0x10
 		s.Fault, s.AEAD = "a sentence", "AVX-512 IFMA"
 		s.Drops = []conf.Drop{{Reason: "replay", Count: 3}}
+		s.Counters = []conf.Counter{{Name: "ecn-unmarked", Count: 3}}
 		s.Peers = []conf.PeerStatus{
 			{PublicKey: peerB, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("192.0.2.1:8"), PersistentKeepalive: 25,
 				LastHandshake: time.Now().Add(-70 * time.Second), RxBytes: 2048, TxBytes: 100,

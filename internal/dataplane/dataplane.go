@@ -56,6 +56,8 @@ type Shared struct {
 	Index  *index.Table
 	Drops  *Drops
 
+	Counters *Counters
+
 	// Buffer returns n bytes that are an Encapsulator's as long as it is
 	// reachable; nil: Go's heap has them.
 	Buffer func(owner *Encapsulator, n int) []byte

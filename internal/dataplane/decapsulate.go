@@ -213,10 +213,7 @@ func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Bat
 			d.Drops.Add(DropSource, 1)
 			continue
 		}
-		if !combine(inner, ecn) {
-			d.Drops.Add(DropECN, 1)
-			continue
-		}
+		d.combine(inner, ecn)
 		d.write(d.joined.Add(d.buf[start-packet.VirtioHeaderSize : start+n]))
 		owned = true
 	}
@@ -236,14 +233,16 @@ func (d *Decapsulator) owns(p *peer.Peer, a netip.Addr) bool {
 }
 
 // combine carries a mark of congestion from the outer header to the inner
-// packet (A56), and reports whether it may go on.
-func combine(inner []byte, outer byte) bool {
+// packet, and counts it where the packet cannot have it (A56).
+func (d *Decapsulator) combine(inner []byte, outer byte) {
 	before := packet.ECN(inner)
-	after, ok := packet.CombineECN(before, outer)
-	if ok && after != before {
+	after, lost := packet.CombineECN(before, outer)
+	if after != before {
 		packet.SetECN(inner, after)
 	}
-	return ok
+	if lost {
+		d.Counters.Add(CountUnmarked, 1)
+	}
 }
 
 // write gives the interface one packet or super-packet; each piece is one

@@ -33,7 +33,6 @@ const (
 	DropReplay    // counter seen before, or too old
 	DropInner     // inner packet that is not IP, or with a wrong length (A47)
 	DropSource    // inner source address that is not the peer's (A49)
-	DropECN       // congestion marked on a packet that does not know of it (A56)
 	DropInterface // the interface refused it
 
 	drops // how many there are
@@ -60,7 +59,6 @@ var dropNames = [drops]string{
 	DropReplay:     "replay",
 	DropInner:      "inner-packet",
 	DropSource:     "source",
-	DropECN:        "ecn",
 	DropInterface:  "interface",
 }
 

@@ -83,7 +83,7 @@ func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
 	s.routes = new(atomic.Pointer[allowedips.Table[*peer.Peer]])
 	s.Shared = &Shared{
 		TUN: &s.tun, UDP: &s.udp, Offloads: packet.Offloads{TCP: true, UDP: true},
-		Routes: s.routes, Index: index.New(), Drops: &Drops{},
+		Routes: s.routes, Index: index.New(), Drops: &Drops{}, Counters: &Counters{},
 	}
 	s.MTU.Store(1420)
 	s.Port.Store(uint32(s.at.Remote.Port()))
@@ -140,6 +140,16 @@ func (s *side) wantDrops(want map[Drop]uint64) {
 	for d := range drops {
 		if got := s.Drops.Count(d); got != want[d] {
 			s.t.Errorf("%d dropped for %v, want %d", got, d, want[d])
+		}
+	}
+}
+
+// wantCounters checks all counters.
+func (s *side) wantCounters(want map[Counter]uint64) {
+	s.t.Helper()
+	for c := range counters {
+		if got := s.Counters.Count(c); got != want[c] {
+			s.t.Errorf("%d packets counted as %v, want %d", got, c, want[c])
 		}
 	}
 }

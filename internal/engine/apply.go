@@ -164,6 +164,6 @@ func (e *Engine) Status() conf.Status {
 	}
 	st.MTU = int(e.shared.MTU.Load())
 	st.AEAD = aead.Kernel()
-	st.Drops = e.drops.Status()
+	st.Drops, st.Counters = e.drops.Status(), e.counted.Status()
 	return st
 }

@@ -36,6 +36,7 @@ type Engine struct {
 	name    string // of the interface at the beginning
 	shared  *dataplane.Shared
 	drops   *dataplane.Drops
+	counted *dataplane.Counters
 	outlet  *outlet
 	inbox   *inbox
 	workers *workers
@@ -87,6 +88,7 @@ func Open(world World, memory Memory) *Engine {
 		outlet:  &outlet{},
 		inbox:   newInbox(),
 		drops:   &dataplane.Drops{},
+		counted: &dataplane.Counters{},
 		gate:    cookie.NewGate(key.Public{}, world.Rand),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
 		gear:    newGear(&world),
@@ -101,6 +103,7 @@ func Open(world World, memory Memory) *Engine {
 		Routes:   machine.Routes(),
 		Index:    idx,
 		Drops:    e.drops,
+		Counters: e.counted,
 		Buffer:   pages.For[dataplane.Encapsulator],
 	}
 	if mtu, err := world.TUN.MTU(); err == nil {

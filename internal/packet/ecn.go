@@ -19,23 +19,25 @@ func ECN(p []byte) byte {
 }
 
 // CombineECN is what the inner packet must say after both headers were read
-// (RFC 6040, §4.2). It is not ok where the outer one says that there is
-// congestion and the inner one cannot: then the packet must be dropped, which
-// is how its sender learns of it (A56).
-func CombineECN(inner, outer byte) (combined byte, ok bool) {
+// (RFC 6040, §4.2, but for one case). The mark is lost where the outer header
+// says that there is congestion and the inner one cannot carry that. RFC 6040
+// drops such a packet, so that its sender learns of the congestion. It is
+// delivered here, as the implementations in use do: there are paths that mark
+// everything, and the SYN of every TCP connection is Not-ECT (A56).
+func CombineECN(inner, outer byte) (combined byte, lost bool) {
 	switch {
 	case inner == NotECT:
-		return NotECT, outer != CE
+		return NotECT, outer == CE
 	case outer == CE:
-		return CE, true
+		return CE, false
 	case inner == ECT0 && outer == ECT1:
-		return ECT1, true
+		return ECT1, false
 	}
-	return inner, true
+	return inner, false
 }
 
 // Unmarked reports whether an outer header with these bits leaves every inner
-// one as it is, and lets it go on: CombineECN(inner, outer) is inner, for all.
+// one as it is, and no mark is lost.
 func Unmarked(outer byte) bool { return outer&1 == 0 }
 
 // SetECN changes the bits of an IP packet, and the IPv4 checksum by as much: a

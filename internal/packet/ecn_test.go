@@ -2,21 +2,23 @@ package packet
 
 import "testing"
 
-// A56: RFC 6040, figure 4, for a tunnel in normal mode.
+// A56: RFC 6040, figure 4, for a tunnel in normal mode; but what is dropped there
+// is delivered unmarked here.
 func TestCombineECN(t *testing.T) {
-	const drop = 9
 	table := [4][4]byte{ // [inner][outer]
-		NotECT: {NotECT: NotECT, ECT0: NotECT, ECT1: NotECT, CE: drop},
+		NotECT: {NotECT: NotECT, ECT0: NotECT, ECT1: NotECT, CE: NotECT},
 		ECT0:   {NotECT: ECT0, ECT0: ECT0, ECT1: ECT1, CE: CE},
 		ECT1:   {NotECT: ECT1, ECT0: ECT1, ECT1: ECT1, CE: CE},
 		CE:     {NotECT: CE, ECT0: CE, ECT1: CE, CE: CE},
 	}
 	for inner := range byte(4) {
 		for outer := range byte(4) {
-			got, ok := CombineECN(inner, outer)
-			want := table[inner][outer]
-			if ok != (want != drop) || ok && got != want {
-				t.Errorf("inner %d, outer %d: %d %v, want %d", inner, outer, got, ok, want)
+			got, lost := CombineECN(inner, outer)
+			if want := table[inner][outer]; got != want || lost != (inner == NotECT && outer == CE) {
+				t.Errorf("inner %d, outer %d: %d, mark lost: %v, want %d", inner, outer, got, lost, want)
+			}
+			if Unmarked(outer) && (got != inner || lost) {
+				t.Errorf("outer %d is no mark, but inner %d becomes %d", outer, inner, got)
 			}
 		}
 	}

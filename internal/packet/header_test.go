@@ -126,9 +126,8 @@ func FuzzHeaders(f *testing.F) {
 		UDPPayload(p)
 		before := append([]byte(nil), p...)
 		for outer := range byte(4) {
-			if ecn, ok := CombineECN(ECN(p), outer); ok {
-				SetECN(p, ecn)
-			}
+			ecn, _ := CombineECN(ECN(p), outer)
+			SetECN(p, ecn)
 		}
 		var frame [MaxErrorFrame]byte
 		for _, problem := range []Problem{Unreachable, TooBig} {

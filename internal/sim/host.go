@@ -46,7 +46,9 @@ type Host struct {
 	Index   *index.Table
 	Gate    *cookie.Gate
 	Drops   *dataplane.Drops
-	Shared  *dataplane.Shared
+
+	Counters *dataplane.Counters
+	Shared   *dataplane.Shared
 
 	known     key.Private // whose public key is public
 	public    key.Public
@@ -127,12 +129,12 @@ func (h *Host) begin() {
 	h.life++
 	random := h.net.random(uint64(h.Name) | uint64(h.life)<<32)
 	h.Index = index.New()
-	h.Drops = &dataplane.Drops{}
+	h.Drops, h.Counters = &dataplane.Drops{}, &dataplane.Counters{}
 	h.Machine = core.New(core.Options{Rand: random, Index: h.Index, Ceiling: h.Disk.Ceiling, Received: h.Disk.Received})
 	h.Gate = cookie.NewGate(key.Public{}, random)
 	h.Shared = &dataplane.Shared{
 		TUN: (*tun)(h), UDP: (*socket)(h), Offloads: packet.Offloads{TCP: true, UDP: true},
-		Routes: h.Machine.Routes(), Index: h.Index, Drops: h.Drops,
+		Routes: h.Machine.Routes(), Index: h.Index, Drops: h.Drops, Counters: h.Counters,
 	}
 	h.Shared.MTU.Store(1420)
 	h.Shared.Port.Store(Port)

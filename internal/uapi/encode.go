@@ -129,6 +129,9 @@ func (o *out) interfaceExtras(s *conf.Status) {
 	for _, d := range s.Drops {
 		o.text("drop", sentence(d.Reason)+":"+strconv.FormatUint(d.Count, 10))
 	}
+	for _, c := range s.Counters {
+		o.text("counter", sentence(c.Name)+":"+strconv.FormatUint(c.Count, 10))
+	}
 }
 
 func (o *out) peerStatus(p *conf.PeerStatus) {

@@ -114,7 +114,13 @@ func takeStatus(s *conf.Status, name string, value []byte) error {
 	case "aead":
 		s.AEAD = sentence(string(value))
 	case "drop":
-		err = takeDrop(s, value)
+		var d conf.Drop
+		d.Reason, d.Count, err = counted(name, value)
+		s.Drops = append(s.Drops, d)
+	case "counter":
+		var c conf.Counter
+		c.Name, c.Count, err = counted(name, value)
+		s.Counters = append(s.Counters, c)
 	default:
 		if isTunable(name) {
 			var c conf.TunablesChange
@@ -126,15 +132,14 @@ func takeStatus(s *conf.Status, name string, value []byte) error {
 	return err
 }
 
-func takeDrop(s *conf.Status, value []byte) error {
+// counted reads what and how often, in that order, with a colon between.
+func counted(name string, value []byte) (what string, count uint64, err error) {
 	i := bytes.LastIndexByte(value, ':')
 	if i < 0 {
-		return conf.Invalidf("drop: %s: not REASON:COUNT", quote(value))
+		return "", 0, conf.Invalidf("%s: %s: not NAME:COUNT", name, quote(value))
 	}
-	d := conf.Drop{Reason: sentence(string(value[:i]))}
-	err := into(&d.Count, "drop", value[i+1:])
-	s.Drops = append(s.Drops, d)
-	return err
+	err = into(&count, name, value[i+1:])
+	return sentence(string(value[:i])), count, err
 }
 
 func takePeer(p *conf.PeerStatus, name string, value []byte) error {

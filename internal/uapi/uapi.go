@@ -9,9 +9,9 @@
 //
 // The language has a few words of ours, which wireguard-tools passes over:
 // name= of a peer and the net.wg.* tunables (get and set), up=, mtu=, fault=,
-// aead= and drop=REASON:COUNT of the interface (get), and after errno= a sentence in
-// error= for the person who asked. It stands after errno= because wg reads the
-// first line of the answer to a set, and no other.
+// aead=, drop=REASON:COUNT and counter=NAME:COUNT of the interface (get), and after
+// errno= a sentence in error= for the person who asked. It stands after errno=
+// because wg reads the first line of the answer to a set, and no other.
 package uapi
 
 import "fmt"

@@ -276,7 +276,8 @@ func status(t testing.TB) conf.Status {
 	return conf.Status{
 		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, MTU: 1420, Up: true,
 		Fault: "port 51820 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
-		Drops: []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
+		Drops:    []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
+		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 1<<64 - 1}},
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
 				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7,
@@ -322,6 +323,7 @@ net.wg.keepalive_timeout=10
 net.wg.force_underload=0
 net.wg.debug=0
 drop=replay:3
+counter=ecn-unmarked:18446744073709551615
 public_key=` + hexB + `
 name=B
 preshared_key=` + hexC + `
@@ -414,7 +416,7 @@ func TestReaderOfOtherDaemons(t *testing.T) {
 		t.Errorf("%+v %v", s, err)
 	}
 	for _, bad := range []string{"", "errno=0\n", "\n", "listen_port=70000\nerrno=0\n\n", "nonsense\nerrno=0\n\n", "errno=x\n\n",
-		"drop=5\nerrno=0\n\n", "public_key=zz\nerrno=0\n\n", "public_key=" + hexB + "\nlast_handshake_time_sec=9999999999999999\nerrno=0\n\n"} {
+		"drop=5\nerrno=0\n\n", "counter=5\nerrno=0\n\n", "counter=a:b\nerrno=0\n\n", "public_key=zz\nerrno=0\n\n", "public_key=" + hexB + "\nlast_handshake_time_sec=9999999999999999\nerrno=0\n\n"} {
 		if s, err := uapi.NewReader(strings.NewReader(bad)).Status(); err == nil {
 			t.Errorf("%q: %+v, want an error", bad, s)
 		}

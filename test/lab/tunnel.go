@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -186,6 +187,19 @@ func (t *Tunnel) Peer(other *Tunnel) PeerState {
 	}
 	t.Host.t.Fatalf("%s of host %s has no peer %s", t.Name, t.Host.Name, other.Public)
 	return PeerState{}
+}
+
+// Counts are how many packets were dropped, by reason, and what else was counted.
+type Counts struct{ Drops, Counters map[string]uint64 }
+
+// Counts asks the daemon, which must be ours.
+func (t *Tunnel) Counts() (c Counts) {
+	t.Host.t.Helper()
+	text := t.Host.Must("wgconfig %s --json", t.Name)
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		t.Host.t.Fatalf("wgconfig %s --json: %v\n%s", t.Name, err, text)
+	}
+	return c
 }
 
 // Inner addresses of the two ends that Connect makes.

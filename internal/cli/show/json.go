@@ -20,6 +20,7 @@ type JSONInterface struct {
 	Tunables   map[string]string `json:"tunables"`
 	Peers      []JSONPeer        `json:"peers"`
 	Drops      map[string]uint64 `json:"drops"`
+	Counters   map[string]uint64 `json:"counters"`
 }
 
 // JSONPeer is one peer of it, and `wgconfig INTERFACE show peer NAME --json`.
@@ -56,6 +57,7 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 		Tunables:   map[string]string{},
 		Peers:      make([]JSONPeer, len(s.Peers)),
 		Drops:      map[string]uint64{},
+		Counters:   map[string]uint64{},
 	}
 	if !s.PublicKey.IsZero() {
 		out.PublicKey = unlessEmpty(s.PublicKey.Base64())
@@ -68,6 +70,9 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 	}
 	for _, d := range s.Drops {
 		out.Drops[d.Reason] += d.Count
+	}
+	for _, c := range s.Counters {
+		out.Counters[c.Name] += c.Count
 	}
 	return out
 }

@@ -53,7 +53,7 @@ func (t *Target) Status() conf.Status {
 	for i := range s.Peers {
 		s.Peers[i].AllowedIPs = slices.Clone(s.Peers[i].AllowedIPs)
 	}
-	s.Drops = slices.Clone(s.Drops)
+	s.Drops, s.Counters = slices.Clone(s.Drops), slices.Clone(s.Counters)
 	return s
 }
 
