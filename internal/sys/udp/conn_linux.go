@@ -21,7 +21,6 @@ type conn struct {
 	v4      bool
 	options Options
 	caps    Caps
-	gso     atomic.Bool
 	mark    atomic.Uint32
 	closed  atomic.Bool
 	calls   calls
@@ -39,7 +38,6 @@ type conn struct {
 
 func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
 	c := &conn{v4: v4, options: o, caps: caps, calls: kernel}
-	c.gso.Store(caps.GSO)
 	c.mark.Store(o.Mark)
 	c.onWait = c.readable
 	c.rx = newReceiver(c)
@@ -111,11 +109,7 @@ func (c *conn) pollError(err error) error {
 	return err
 }
 
-func (c *conn) Caps() Caps {
-	caps := c.caps
-	caps.GSO = c.gso.Load()
-	return caps
-}
+func (c *conn) Caps() Caps { return c.caps }
 
 // SetMark changes it on all sockets of the group.
 func (c *conn) SetMark(mark uint32) error {

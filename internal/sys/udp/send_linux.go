@@ -41,7 +41,7 @@ type sender struct {
 }
 
 func newSender(c *conn, out *watch) *sender {
-	s := &sender{conn: c, out: out, limits: make(limits), scopes: make(scopes), control: make([]byte, 0, controlSize)}
+	s := &sender{conn: c, out: out, limits: newLimits(), scopes: make(scopes), control: make([]byte, 0, controlSize)}
 	s.onSend, s.onPlain = s.sendNow, s.plainNow
 	return s
 }
@@ -70,7 +70,7 @@ func (s *sender) Send(b *batch.Batch) error {
 		t.said.source, t.said.index = from, b.Remote.SourceIndex
 	}
 	t.segments = 1
-	if c.gso.Load() && len(t.rest) > t.stride {
+	if c.caps.GSO && len(t.rest) > t.stride {
 		t.segments = s.limits.segments(b.Remote.Remote, t.stride)
 	}
 	err := s.deliver(b, &t)
@@ -105,10 +105,7 @@ func (s *sender) deliver(b *batch.Batch, t *train) error {
 				return ErrSourceGone
 			}
 			return nil
-		case tried > 1 && errno == unix.EIO: // B61: no checksum offload on the way out
-			s.conn.gso.Store(false)
-			t.segments = 1
-		case tried > 1 && (errno == unix.EMSGSIZE || errno == unix.EINVAL):
+		case tried > 1 && (errno == unix.EIO || errno == unix.EMSGSIZE || errno == unix.EINVAL): // B61
 			suspect, refused = errno, tried
 			t.segments = 1
 		case sourceGone(errno) && t.said.source.IsValid():
@@ -122,10 +119,12 @@ func (s *sender) deliver(b *batch.Batch, t *train) error {
 	}
 }
 
-// learn lowers the size for the endpoint (B61), now that everything has
-// arrived in the other way.
+// learn notes what the endpoint has refused (B61), now that everything was sent
+// singly.
 func (s *sender) learn(b *batch.Batch, t *train, suspect syscall.Errno, refused int) {
 	switch suspect {
+	case unix.EIO:
+		s.limits.none(b.Remote.Remote)
 	case unix.EMSGSIZE:
 		s.limits.tooLong(b.Remote.Remote, t.stride)
 	case unix.EINVAL:
@@ -184,6 +183,7 @@ func (s *sender) pushTrains(t *train) (tried int, errno syscall.Errno, err error
 		if s.errno != 0 {
 			return (len(part) + t.stride - 1) / t.stride, s.errno, nil
 		}
+		s.limits.passed()
 		t.rest = t.rest[len(part):]
 	}
 	if len(t.rest) == 0 {
@@ -320,5 +320,5 @@ func (s *sender) scope(zone string) (uint32, error) {
 func (s *sender) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.limits)
+	s.limits.forget()
 }

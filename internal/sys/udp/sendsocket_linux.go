@@ -85,7 +85,6 @@ func (s *sendSocket) open(o SendOptions) error {
 	if s.conn, err = open(netip.AddrPortFrom(s.address(), port), options, s.first.beside); err != nil {
 		return err
 	}
-	s.conn.gso.Store(s.conn.caps.GSO && s.first.gso.Load())
 	s.conn.calls = s.first.calls
 	return s.conn.control(func(fd int) error { return s.limit(fd, o) })
 }

@@ -174,7 +174,7 @@ func TestSendSocketFollowsConn(t *testing.T) {
 		}
 		s.tx.limits.tooLong(netip.MustParseAddrPort("192.0.2.1:1"), 100)
 		p.Forget()
-		if len(s.tx.limits) != 0 {
+		if len(s.tx.limits.known) != 0 {
 			t.Error("Forget is not for it")
 		}
 		if err := s.Close(); err != nil {

@@ -31,7 +31,7 @@ type Options struct {
 
 // Caps says what the kernel granted to one socket.
 type Caps struct {
-	GSO        bool // trains are sent whole; ends for good with an EIO (B61)
+	GSO        bool // trains are sent whole, to endpoints that do not refuse them (B61)
 	GRO        bool // trains are received whole
 	RecvBuffer int  // bytes granted, where BufferSize was asked
 	SendBuffer int
@@ -54,8 +54,8 @@ type Conn interface {
 	Send(b *batch.Batch) error
 	// SetMark changes SO_MARK for all that is sent from now on (A53).
 	SetMark(mark uint32) error
-	// Forget drops what was learned about the sizes of single endpoints
-	// (B61): to be called when routes change.
+	// Forget drops what was learned about the trains that endpoints refuse (B61):
+	// to be called when routes change.
 	Forget()
 	Caps() Caps
 	Close() error
