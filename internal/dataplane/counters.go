@@ -11,15 +11,15 @@ import (
 type Counter uint8
 
 const (
-	// CountUnmarked: the outer header said that there is congestion, and the inner
+	// CountECNUnmarked: the outer header said that there is congestion, and the inner
 	// packet, which cannot say so, was delivered without the mark (A56).
-	CountUnmarked Counter = iota
+	CountECNUnmarked Counter = iota
 
 	counters // how many there are
 )
 
 var counterNames = [counters]string{
-	CountUnmarked: "ecn-unmarked",
+	CountECNUnmarked: "ecn-unmarked",
 }
 
 // String is the name as Status shows it.

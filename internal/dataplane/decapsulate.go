@@ -86,7 +86,7 @@ func (d *Decapsulator) sort(bs []batch.Batch, i int) {
 		kind, ok := wire.TypeOf(msg)
 		switch {
 		case !ok:
-			d.Drops.Add(DropMessage, 1)
+			d.Drops.Add(DropNotAMessage, 1)
 		case kind != wire.TypeData:
 			d.handshake(b.Remote, msg)
 		default:
@@ -124,7 +124,7 @@ func (d *Decapsulator) authenticate() *index.Entry {
 	spans := d.spans[:d.count]
 	entry := d.Index.Lookup(d.index)
 	if entry == nil || entry.Keypair == nil {
-		d.Drops.Add(DropIndex, len(spans))
+		d.Drops.Add(DropNoSession, len(spans))
 		return nil
 	}
 	if !entry.Keypair.Usable(d.now) { // A36
@@ -205,7 +205,7 @@ func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Bat
 		}
 		n, ok := packet.Length(inner)
 		if !ok { // A47
-			d.Drops.Add(DropInner, 1)
+			d.Drops.Add(DropInnerPacket, 1)
 			continue
 		}
 		inner = inner[:n] // without the padding
@@ -241,7 +241,7 @@ func (d *Decapsulator) combine(inner []byte, outer byte) {
 		packet.SetECN(inner, after)
 	}
 	if lost {
-		d.Counters.Add(CountUnmarked, 1)
+		d.Counters.Add(CountECNUnmarked, 1)
 	}
 }
 

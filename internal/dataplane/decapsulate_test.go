@@ -104,7 +104,7 @@ func TestEverySize(t *testing.T) {
 	if received, _ := a.peer.Bytes(); received != 0 || a.peer.LastReceived() != 0 {
 		t.Error("something was noted")
 	}
-	if a.Drops.Count(DropMessage) == 0 || a.Drops.Count(DropForged) == 0 {
+	if a.Drops.Count(DropNotAMessage) == 0 || a.Drops.Count(DropForged) == 0 {
 		t.Error("not counted")
 	}
 }
@@ -126,7 +126,7 @@ func TestMixedTrain(t *testing.T) {
 	if len(b.handshakes) != 1 || len(b.handshakes[0]) != size || len(b.tun.take()) != 3 {
 		t.Errorf("%d handshakes", len(b.handshakes))
 	}
-	b.wantDrops(map[Drop]uint64{DropMessage: 1})
+	b.wantDrops(map[Drop]uint64{DropNotAMessage: 1})
 }
 
 // A5: what is no session of ours, or not authentic, or seen before.
@@ -142,14 +142,14 @@ func TestNotAccepted(t *testing.T) {
 	counter.Data[8]++
 	again := copyOf(good)
 	b.receive(unknown, forged, counter, good, again)
-	b.wantDrops(map[Drop]uint64{DropIndex: 1, DropForged: 2, DropReplay: 1}) // A38
+	b.wantDrops(map[Drop]uint64{DropNoSession: 1, DropForged: 2, DropReplay: 1}) // A38
 	if len(b.tun.take()) != 1 {
 		t.Error("the good one did not arrive")
 	}
 	// An index of a handshake that has no keys yet.
 	b.Index.Replace(local, nil)
 	b.receive(seal(k, a.at, 0, udpPacket(addrA, addrB, 64)))
-	b.wantDrops(map[Drop]uint64{DropIndex: 2, DropForged: 2, DropReplay: 1})
+	b.wantDrops(map[Drop]uint64{DropNoSession: 2, DropForged: 2, DropReplay: 1})
 }
 
 // A36: at 180 s a key receives no more.
@@ -270,7 +270,7 @@ func TestInnerLength(t *testing.T) {
 	if len(b.tun.take()) != 0 {
 		t.Error("something arrived")
 	}
-	b.wantDrops(map[Drop]uint64{DropInner: 5})
+	b.wantDrops(map[Drop]uint64{DropInnerPacket: 5})
 }
 
 // A49, B2: for any table, a packet arrives only if a linear search for the
@@ -388,7 +388,7 @@ func TestECNOnReceipt(t *testing.T) {
 		}
 	}
 	b.wantDrops(nil)
-	b.wantCounters(map[Counter]uint64{CountUnmarked: 2})
+	b.wantCounters(map[Counter]uint64{CountECNUnmarked: 2})
 }
 
 // What the interface refuses is counted, as packets.

@@ -231,7 +231,7 @@ func (e *Encapsulator) gather(p []byte) {
 			return
 		}
 		if e.to.key == nil {
-			e.Drops.Add(DropSession, e.segments.Left())
+			e.Drops.Add(DropSessionEnded, e.segments.Left())
 			return
 		}
 		count := e.fitting(n, e.segments.Run())
@@ -317,7 +317,7 @@ func (e *Encapsulator) send() {
 func (e *Encapsulator) dispatch(sealed bool) {
 	if !sealed {
 		// A37, or erased while packets gathered.
-		e.Drops.Add(DropSession, e.count)
+		e.Drops.Add(DropSessionEnded, e.count)
 		e.to.key = nil
 		e.want()
 	} else {

@@ -84,7 +84,7 @@ func FuzzEncapsulate(f *testing.F) {
 			}
 		}
 		carry(start, a, b)
-		if b.Drops.Count(DropForged)+b.Drops.Count(DropMessage)+b.Drops.Count(DropReplay) != 0 {
+		if b.Drops.Count(DropForged)+b.Drops.Count(DropNotAMessage)+b.Drops.Count(DropReplay) != 0 {
 			t.Fatal("not opened at the other end")
 		}
 	})

@@ -107,7 +107,7 @@ func TestECNInATrain(t *testing.T) {
 			b.wantDrops(nil)
 			want := map[Counter]uint64{}
 			if lost {
-				want[CountUnmarked] = 1
+				want[CountECNUnmarked] = 1
 			}
 			b.wantCounters(want)
 		}

@@ -23,7 +23,7 @@ func TestCountersRunOut(t *testing.T) {
 	f := frame(udpPacket(addrA, addrB, 64))
 	a.send(start, f)
 	a.send(start, f, f, f) // three do not fit into two
-	a.wantDrops(map[Drop]uint64{DropSession: 3})
+	a.wantDrops(map[Drop]uint64{DropSessionEnded: 3})
 	a.send(start, f, f)
 	trains := a.udp.take()
 	if len(trains) != 2 || wire.DataCounter(trains[1].At(1)) != session.RejectAfterMessages-1 {

@@ -170,7 +170,7 @@ func TestErasedBetweenSteps(t *testing.T) {
 	a.peer.Sessions().Current.Erase()
 	a.enc.Seal()
 	a.enc.Dispatch()
-	a.wantDrops(map[Drop]uint64{DropSession: 20})
+	a.wantDrops(map[Drop]uint64{DropSessionEnded: 20})
 	if wants, _, _ := a.notes.take(); wants != 1 || len(a.udp.take()) != 0 {
 		t.Errorf("%d wants", wants)
 	}

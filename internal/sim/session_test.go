@@ -43,7 +43,7 @@ func TestLatePackets(t *testing.T) {
 	renew()
 	n.Run(200 * time.Second)
 	equal(t, "b", b.Payloads(), []string{"first", "renew", "one session late", "renew"})
-	if got := b.Drops.Count(dataplane.DropIndex); got != 1 {
+	if got := b.Drops.Count(dataplane.DropNoSession); got != 1 {
 		t.Errorf("%d counted as without a session", got)
 	}
 }
