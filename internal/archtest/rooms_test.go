@@ -78,7 +78,8 @@ var rooms = map[string]room{
 	"internal/sys/flock":           {third: []string{unix}},
 	"internal/archtest":            {},
 
-	"docs/man": {},
+	"docs/man":    {},
+	"docs/tables": {imports: []string{"internal/dataplane"}},
 
 	"test/lab":    {third: []string{unix}},
 	"test/load":   {imports: []string{"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},

@@ -7,19 +7,21 @@ import (
 )
 
 // Counter is something that is noticed about a packet that is carried on all the
-// same.
+// same. A new one is a line here, a row of counterTable and a run of
+// go generate ./docs/tables.
 type Counter uint8
 
 const (
-	// CountECNUnmarked: the outer header said that there is congestion, and the inner
-	// packet, which cannot say so, was delivered without the mark (A56).
 	CountECNUnmarked Counter = iota
 
 	counters // how many there are
 )
 
-var counterNames = [counters]string{
-	CountECNUnmarked: "ecn-unmarked",
+// counterTable says what each counter means, as dropTable does for the drops.
+var counterTable = [counters]Row{
+	CountECNUnmarked: {WayIn, "ecn-unmarked", // A56
+		"a router on the way marked congestion (CE) on the outer packet, but the inner one is of a sender that does not take part in ECN; it was delivered without the mark",
+		"nothing, if it is some. If it is everything, a router on the way marks all packets: senders that do take part are slowed down by it"},
 }
 
 // String is the name as Status shows it.
@@ -27,7 +29,7 @@ func (c Counter) String() string {
 	if c >= counters {
 		return "unknown"
 	}
-	return counterNames[c]
+	return counterTable[c].Name
 }
 
 // Counters counts what is noticed, for one interface.

@@ -6,60 +6,102 @@ import (
 	"wgd/conf"
 )
 
-// Drop is a reason for which a packet is not carried further.
+// Drop is a reason for which a packet is not carried further. A new one is a
+// line here, a row of dropTable and a run of go generate ./docs/tables.
 type Drop uint8
 
-// On the way out.
 const (
-	DropNotIP        Drop = iota // neither IPv4 nor IPv6, or no whole header
-	DropMalformed                // a super-packet that contradicts itself
-	DropNoPeer                   // no allowed IP has the destination (A48)
-	DropNoEndpoint               // the peer's address is not known (A48)
-	DropTooBig                   // no UDP datagram carries it (A46)
-	DropLoop                     // our own datagram, routed into the tunnel again
-	DropStaged                   // waited for a session, and had to make room or was purged (A42)
-	DropSessionEnded             // the session ended while packets were on their way into it
-	DropSend                     // the socket refused it
-
-	// On the way in.
-	DropNotAMessage // not a message of the protocol: length, type, reserved bytes (A1, A2)
-	DropMAC1        // handshake not addressed to us, or forged
-	DropRate        // too many handshakes from one source (A29)
+	DropNotIP Drop = iota
+	DropMalformed
+	DropNoPeer
+	DropNoEndpoint
+	DropTooBig
+	DropLoop
+	DropStaged
+	DropSessionEnded
+	DropSend
+	DropNotAMessage
+	DropMAC1
+	DropRate
 	DropQueueFull
-	DropHandshake   // otherwise bad handshake
-	DropNoSession   // data for a session we do not have
-	DropExpired     // data under a key too old (A36)
-	DropForged      // the AEAD says no
-	DropReplay      // counter seen before, or too old
-	DropInnerPacket // inner packet that is not IP, or with a wrong length (A47)
-	DropSource      // inner source address that is not the peer's (A49)
-	DropInterface   // the interface refused it
+	DropHandshake
+	DropNoSession
+	DropExpired
+	DropForged
+	DropReplay
+	DropInnerPacket
+	DropSource
+	DropInterface
 
 	drops // how many there are
 )
 
-var dropNames = [drops]string{
-	DropNotIP:        "not-ip",
-	DropMalformed:    "malformed",
-	DropNoPeer:       "no-peer",
-	DropNoEndpoint:   "no-endpoint",
-	DropTooBig:       "too-big",
-	DropLoop:         "loop",
-	DropStaged:       "staged",
-	DropSessionEnded: "session-ended",
-	DropSend:         "send",
-	DropNotAMessage:  "not-a-message",
-	DropMAC1:         "mac1",
-	DropRate:         "rate",
-	DropQueueFull:    "queue-full",
-	DropHandshake:    "handshake",
-	DropNoSession:    "no-session",
-	DropExpired:      "expired",
-	DropForged:       "forged",
-	DropReplay:       "replay",
-	DropInnerPacket:  "inner-packet",
-	DropSource:       "source",
-	DropInterface:    "interface",
+// dropTable says what each reason means. The table in docs/operations.md is
+// generated from it.
+var dropTable = [drops]Row{
+	DropNotIP: {WayOut, "not-ip",
+		"not an IPv4 or IPv6 packet",
+		"nothing"},
+	DropMalformed: {WayOut, "malformed",
+		"a super-packet that contradicts itself",
+		"report it: the kernel should not make one"},
+	DropNoPeer: {WayOut, "no-peer", // A48
+		"no peer has the destination among its allowed IPs; the sender got \"host unreachable\"",
+		"`--allowed-ips`, or the route into wg0 is too wide"},
+	DropNoEndpoint: {WayOut, "no-endpoint", // A48
+		"the peer has no endpoint yet; the sender got \"host unreachable\"",
+		"`--endpoint`, or wait for it to call"},
+	DropTooBig: {WayOut, "too-big", // A46
+		"no UDP datagram carries it; the sender got \"packet too big\"",
+		"a smaller MTU"},
+	DropLoop: {WayOut, "loop",
+		"our own datagram, routed into the tunnel",
+		"a mark, or a route to the endpoint around wg0"},
+	DropStaged: {WayOut, "staged", // A42
+		"waited for a session and had to make room, or the peer did not answer",
+		"see \"no handshake\" [below](#it-does-not-work)"},
+	DropSessionEnded: {WayOut, "session-ended",
+		"the session ended under the packet",
+		"nothing, if it is rare"},
+	DropSend: {WayOut, "send",
+		"the socket refused it",
+		"a route to the endpoint; LOG_LEVEL=verbose says more about handshakes"},
+	DropNotAMessage: {WayIn, "not-a-message", // A1, A2
+		"not a message of the protocol",
+		"somebody scans the port, or something else sends there"},
+	DropMAC1: {WayIn, "mac1",
+		"a handshake by somebody who does not know our public key",
+		"the peer has the wrong key of ours; or a scan"},
+	DropRate: {WayIn, "rate", // A29
+		"too many handshakes from one source, under load",
+		"nothing: that is the protection"},
+	DropQueueFull: {WayIn, "queue-full",
+		"too many handshakes altogether",
+		"nothing; if it lasts, see who sends"},
+	DropHandshake: {WayIn, "handshake",
+		"a handshake of a stranger, with another preshared key, repeated, with an old stamp, or within 20 ms of the last",
+		"compare keys and preshared keys on both sides"},
+	DropNoSession: {WayIn, "no-session",
+		"data for a session that we do not have",
+		"nothing: the peer notices within 15 s. Usual after a restart"},
+	DropExpired: {WayIn, "expired", // A36
+		"data under a key that is too old",
+		"nothing, if it is rare"},
+	DropForged: {WayIn, "forged",
+		"data that does not authenticate",
+		"damage on the way, or an attack"},
+	DropReplay: {WayIn, "replay",
+		"data seen before, or more than 8,000 packets late",
+		"the network repeats packets, or an attack"},
+	DropInnerPacket: {WayIn, "inner-packet", // A47
+		"authentic, but not an IP packet of the right length",
+		"the peer is broken"},
+	DropSource: {WayIn, "source", // A49
+		"authentic, but from an inner address that is not the peer's",
+		"add it to this peer's allowed IPs; or the other side lacks NAT"},
+	DropInterface: {WayIn, "interface",
+		"the interface refused it: it was down, for example",
+		"nothing, if it is rare"},
 }
 
 // String is the reason as Status shows it.
@@ -67,7 +109,7 @@ func (d Drop) String() string {
 	if d >= drops {
 		return "unknown"
 	}
-	return dropNames[d]
+	return dropTable[d].Name
 }
 
 // Drops counts packets by reason, for one interface.

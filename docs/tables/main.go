@@ -1,0 +1,92 @@
+// Tables writes into the pages of docs the tables that the code has: what the
+// reasons of drops and the counters mean.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"wgd/internal/dataplane"
+)
+
+//go:generate go run wgd/docs/tables ..
+
+// tables are what is generated, by page and by the name of the table there. A
+// table stands between a line <!-- generated: NAME --> and a line <!-- end -->.
+var tables = map[string]map[string]string{
+	"operations.md": {
+		"drops on the way out": drops(dataplane.WayOut),
+		"drops on the way in":  drops(dataplane.WayIn),
+		"counters":             rows("counter", dataplane.CounterTable()),
+	},
+}
+
+func drops(way dataplane.Way) string {
+	var list []dataplane.Row
+	for _, row := range dataplane.DropTable() {
+		if row.Way == way {
+			list = append(list, row)
+		}
+	}
+	return rows("reason", list)
+}
+
+func rows(what string, list []dataplane.Row) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| %s | what it means | what to do |\n| --- | --- | --- |\n", what)
+	for _, row := range list {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.Name, row.Meaning, row.Remedy)
+	}
+	return b.String()
+}
+
+const end = "<!-- end -->\n"
+
+// fill is the page with its generated tables as they should be. It is an error
+// if a table has no place in the page, or a place no table.
+func fill(page string, tables map[string]string) (string, error) {
+	for name, table := range tables {
+		begin := "<!-- generated: " + name + " -->\n"
+		before, rest, found := strings.Cut(page, begin)
+		_, after, ended := strings.Cut(rest, end)
+		if !found || !ended {
+			return "", fmt.Errorf("the page has no line %q with a line %q below it", begin, end)
+		}
+		page = before + begin + "\n" + table + "\n" + end + after
+	}
+	if n := strings.Count(page, "<!-- generated: "); n != len(tables) {
+		return "", fmt.Errorf("the page has %d places for generated tables, and there are %d tables", n, len(tables))
+	}
+	return page, nil
+}
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: tables DIRECTORY: the one with the pages of docs")
+		os.Exit(2)
+	}
+	if err := write(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "tables:", err)
+		os.Exit(1)
+	}
+}
+
+func write(docs string) error {
+	for name, tables := range tables {
+		file := filepath.Join(docs, name)
+		page, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		filled, err := fill(string(page), tables)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if err := os.WriteFile(file, []byte(filled), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
