@@ -79,6 +79,5 @@
 // Each accepted stamp is put out as Accepted, to be remembered over restarts
 // (A21). Our own never go below one sent, whatever the wall clock does: Reserve
 // announces a ceiling that must be durable before the stamps get there, and it
-// comes half a minute early, so that nobody waits for a disk (A20). Options has
-// both back.
+// comes early, so that nobody waits for a disk (A20). Options has both back.
 package core

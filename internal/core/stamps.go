@@ -1,8 +1,6 @@
 package core
 
 import (
-	"encoding/binary"
-	"math"
 	"time"
 
 	"wgd/internal/clock"
@@ -10,9 +8,18 @@ import (
 	"wgd/key"
 )
 
-// reserveAhead is how far the durable ceiling lies ahead of the stamps; it is
-// renewed when half of it is used up (A20).
-const reserveAhead = time.Minute
+// The durable ceiling lies ahead of the stamps, and is renewed when a third of
+// that is left (A20). A process that dies leaves all of it to the next one, whose
+// stamps begin there. So that those do not run away from the clock when processes
+// die in a row, a process reserves no further ahead of the clock than it has
+// lived; and where its stamps are ahead already, hardly any further than they are.
+// Then each death adds that little, and while the process lives the clock gains
+// on its stamps.
+const (
+	reserveLeast = 6 * time.Second // more than until the next initiation to a peer that does not answer
+	reserveMost  = time.Minute
+	reserveAbove = 250 * time.Millisecond // the last stamp: 15 more initiations to the same peer
+)
 
 // stamps are what initiations carry to be told from their replays (§5.1): our
 // own, and those received from peers that are not configured (any more, or
@@ -21,6 +28,7 @@ type stamps struct {
 	last     wire.TAI64N // the greatest of ours, or of the process before
 	burnt    bool        // last belongs to nobody now: the next must be above it
 	ceiling  wire.TAI64N // what is durable, or on its way
+	begun    clock.Time  // the first ceiling was reserved
 	received map[key.Public]wire.TAI64N
 }
 
@@ -70,22 +78,24 @@ func (m *Machine) nextStamp(now clock.Now, p *member) wire.TAI64N {
 // reserveStamps has the ceiling moved well before the stamps reach it.
 func (m *Machine) reserveStamps(now clock.Now) {
 	s := &m.stamps
-	if !s.later(now, reserveAhead/2).After(s.ceiling) {
+	if s.begun == 0 {
+		s.begun = now.Mono
+	}
+	ahead := min(max(now.Mono.Sub(s.begun), reserveLeast), reserveMost)
+	if !s.later(now, ahead/3, reserveAbove/3).After(s.ceiling) {
 		return
 	}
-	s.ceiling = s.later(now, reserveAhead)
+	s.ceiling = s.later(now, ahead, reserveAbove)
 	m.emit(Output{Kind: Reserve, Stamp: s.ceiling})
 }
 
-// later is a stamp d after the later of now and the last of ours.
-func (s *stamps) later(now clock.Now, d time.Duration) wire.TAI64N {
-	stamp := wire.StampAt(now.Wall.Add(d))
-	if !s.last.After(wire.StampAt(now.Wall)) {
-		return stamp
+// later is a stamp so far ahead of the clock, and at least so far above the last
+// of ours.
+func (s *stamps) later(now clock.Now, ahead, above time.Duration) wire.TAI64N {
+	stamp := wire.StampAt(now.Wall.Add(ahead))
+	if least := s.last.Add(above); least.After(stamp) {
+		return least
 	}
-	stamp = s.last
-	seconds := binary.BigEndian.Uint64(stamp[:8])
-	binary.BigEndian.PutUint64(stamp[:8], seconds+min(uint64(d/time.Second), math.MaxUint64-seconds))
 	return stamp
 }
 

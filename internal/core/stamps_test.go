@@ -51,7 +51,7 @@ func TestStampsNeverGoBack(t *testing.T) {
 func TestCeiling(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
-	if !a.reserved.After(wire.StampAt(epoch.Add(30 * time.Second))) {
+	if !a.reserved.After(wire.StampAt(epoch.Add(reserveLeast / 3))) {
 		t.Fatalf("reserved at up: %x", a.reserved)
 	}
 	w.lost = func(_, _ *host, _ []byte) bool { return true }
@@ -85,6 +85,55 @@ func TestCeiling(t *testing.T) {
 		}
 		if !a.reserved.After(ceiling.Next()) {
 			t.Error("no new ceiling above the old one")
+		}
+	}
+}
+
+// A20, B51: a process that dies leaves its ceiling to the next one. However many
+// die in a row, their stamps do not run away from the clock, and the lead that
+// they have shrinks while one lives.
+func TestLeadAfterCrashes(t *testing.T) {
+	lead := func(h *host) time.Duration {
+		d := time.Duration(0)
+		for wire.StampAt(h.time().Wall).Add(d+10*time.Millisecond).Compare(h.reserved) < 0 {
+			d += 10 * time.Millisecond
+		}
+		return d
+	}
+	for _, c := range []struct {
+		life time.Duration // of each process
+		most time.Duration // by which the next one may be ahead
+	}{
+		{0, 10 * time.Second},
+		{time.Second, 10 * time.Second},
+		{5 * time.Second, 10 * time.Second},
+		{20 * time.Second, 25 * time.Second},
+		{10 * time.Minute, 62 * time.Second},
+	} {
+		w := newWorld(t, 1)
+		a, b := w.pair()
+		var last wire.TAI64N
+		for crash := range 8 {
+			a.sent = nil
+			a.send(b, "x")
+			w.run(c.life)
+			a.send(b, "x") // of a long life: a new handshake, and the process dies at once
+			if kinds(a.sent)[wire.TypeInitiation] == 0 || !a.m.LastStamp().After(last) {
+				t.Fatalf("lives of %v: the %dth sent no initiation, or one with an old stamp", c.life, crash+1)
+			}
+			last = a.m.LastStamp()
+			if ahead := lead(a); ahead > c.most {
+				t.Errorf("lives of %v: %v ahead of the clock after %d crashes, want at most %v", c.life, ahead, crash+1, c.most)
+			}
+			a.restart(a.reserved, nil)
+			a.apply(conf.Change{Peers: []conf.PeerChange{a.about(b)}})
+			a.up()
+		}
+		before := lead(a)
+		w.run(before + reserveMost)
+		a.send(b, "x")
+		if a.m.LastStamp() != wire.StampAt(a.time().Wall) {
+			t.Errorf("lives of %v: a lead of %v has not shrunk after %v", c.life, before, before+reserveMost)
 		}
 	}
 }

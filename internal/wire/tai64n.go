@@ -41,6 +41,21 @@ func (s TAI64N) Next() TAI64N {
 	return stamp(seconds+1, 0)
 }
 
+// Add is the stamp d, which is not negative, after s, rounded down. It is never
+// later than the greatest possible one, nor before s.
+func (s TAI64N) Add(d time.Duration) TAI64N {
+	seconds := binary.BigEndian.Uint64(s[:8])
+	nanoseconds := uint64(binary.BigEndian.Uint32(s[8:])) + uint64(d)
+	later := seconds + nanoseconds/uint64(time.Second)
+	if later < seconds {
+		return s
+	}
+	if sum := stamp(later, uint32(nanoseconds%uint64(time.Second))); sum.After(s) {
+		return sum
+	}
+	return s
+}
+
 // Compare is negative when s is before t, positive when after.
 func (s TAI64N) Compare(t TAI64N) int { return bytes.Compare(s[:], t[:]) }
 

@@ -93,6 +93,40 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// A20: a stamp some time ahead.
+func TestAdd(t *testing.T) {
+	for _, c := range []struct {
+		from string
+		d    time.Duration
+		want string
+	}{
+		{"400000000000000a01000000", 0, "400000000000000a01000000"},
+		{"400000000000000a01000000", time.Minute, "400000000000004601000000"},
+		{"400000000000000a01000000", 4 << 24, "400000000000000a05000000"},
+		{"400000000000000a01000000", 1<<24 + 1, "400000000000000a02000000"}, // rounded down
+		{"400000000000000a3b000000", 1 << 24, "400000000000000b00000000"},
+		{"400000000000000affffffff", time.Second, "400000000000000f11000000"}, // of a file: 4.29 s and one more
+		{"400000000000000a00000001", 0, "400000000000000a00000001"},           // not rounded below itself
+		{"fffffffffffffffe3b000000", time.Second, "ffffffffffffffff3b000000"},
+		{"ffffffffffffffff3b000000", time.Second, "ffffffffffffffff3b000000"},
+	} {
+		b, err := hex.DecodeString(c.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := TAI64N(b).Add(c.d)
+		if got := hex.EncodeToString(n[:]); got != c.want {
+			t.Errorf("%v after %s comes %s, want %s", c.d, c.from, got, c.want)
+		}
+	}
+	now := time.Unix(1_700_000_000, 999_999_999)
+	for d := time.Duration(0); d < 3*time.Second; d += granule {
+		if got, want := StampAt(now).Add(d), StampAt(now.Add(d)); want.After(got.Next()) || got.After(want) {
+			t.Fatalf("%v after %x comes %x, want %x or one granule less", d, StampAt(now), got, want)
+		}
+	}
+}
+
 // A20: for any stamp, though it be a peer's or from a damaged file.
 func FuzzNext(f *testing.F) {
 	f.Add(make([]byte, 12))

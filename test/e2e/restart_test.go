@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -97,5 +99,57 @@ func TestDownUp200(t *testing.T) {
 	after := d.Stat()
 	if after.Files > before.Files+2 || after.Threads > before.Threads+8 {
 		t.Errorf("before: %+v, after: %+v", before, after)
+	}
+}
+
+// stampAhead is how far the stamp that h accepted last is ahead of the clock: it
+// stands in the file of h's only interface (internal/state).
+func stampAhead(t *testing.T, h *lab.Host) (ahead time.Duration) {
+	t.Helper()
+	const heading, record, kindStamp = len("wgd stamps v001\n"), 52, 2
+	lab.Until(t, 5*time.Second, "an accepted stamp is written down", func() (bool, string) {
+		data, err := os.ReadFile(h.Path("/var/lib/wgd/wg0.stamps"))
+		if err != nil {
+			return false, err.Error()
+		}
+		found := false
+		for at := heading; at+record <= len(data); at += record {
+			if data[at] == kindStamp {
+				seconds := int64(binary.BigEndian.Uint64(data[at+4:])) - 1<<62 - 10
+				ahead, found = time.Until(time.Unix(seconds, int64(binary.BigEndian.Uint32(data[at+12:])))), true
+			}
+		}
+		return found, fmt.Sprintf("%d bytes", len(data))
+	})
+	return ahead
+}
+
+// Eight daemons in a row are killed after a handshake each: what they have
+// reserved ahead does not add up, so the identity is not locked out when it moves
+// to a machine that knows nothing of them. // A20, B51
+func TestKilledEightTimes(t *testing.T) {
+	t.Parallel()
+	a, b, ta, _ := pair(t)
+	for range 8 {
+		b.Ping(lab.InnerA4, 1)
+		b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
+		lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
+			return b.Run("ip link show wg0").Code != 0, ""
+		})
+		recreate(b, ta)
+	}
+	b.Ping(lab.InnerA4, 1)
+	time.Sleep(1500 * time.Millisecond) // A21: received stamps are written once a second
+	ahead := stampAhead(t, a)
+	if ahead > 10*time.Second-1500*time.Millisecond {
+		t.Errorf("the stamps are %v ahead of the clock", ahead)
+	}
+	t.Logf("the stamps are %v ahead of the clock", ahead)
+	b.Must("wg-ifconfig wg0 destroy && rm /var/lib/wgd/*")
+	recreate(b, ta)
+	if took := b.PingWithin(20*time.Second, lab.InnerA4); took > 16*time.Second {
+		t.Errorf("who has lost the file is refused for %v", took)
+	} else {
+		t.Logf("who has lost the file is heard after %v", took)
 	}
 }
