@@ -20,6 +20,11 @@
 //	             (| ECN)          gso_size bytes each, the last maybe shorter
 //	NEEDS_CSUM   UDP_L4           likewise UDP, every gso_size bytes a datagram
 //
+// The checksum field of a super-packet holds the sum of the pseudo header, too,
+// with the length of the whole; each packet gets its own from that. The addresses
+// of the IP header do not tell it: behind a routing header, or with a source
+// route, the next hop stands there in place of the destination.
+//
 // hdr_len is a hint and is not believed: where the payload begins follows from
 // csum_start and, for TCP, from the data offset. In a super-packet the lengths
 // of the IP and UDP headers describe the whole, the IPv4 identification is the

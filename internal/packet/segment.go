@@ -22,7 +22,7 @@ type Segments struct {
 // sums of what is the same in the headers of all packets, folded.
 type sums struct {
 	ip        uint64 // of an IPv4 header
-	transport uint64 // and of the pseudo header
+	transport uint64 // and of the pseudo header, without the length
 }
 
 // Reset begins with another frame, whose packet IsIP. It reports whether the
@@ -82,11 +82,15 @@ func (s *Segments) sumHeaders() {
 	if p[0]>>4 == 4 { // but for length, identification, and checksum
 		s.common.ip = uint64(fold(sum(p[12:s.at], sum(p[6:10], sum(p[:2], 0)))))
 	}
-	var ac uint64
-	if s.udp { // but for length and checksum
-		ac = sum(t[:4], pseudoSum(p, protoUDP))
-	} else { // but for sequence number, flags, and checksum
-		ac = sum(t[18:], sum(t[14:16], sum(t[8:12], sum(t[:4], pseudoSum(p, protoTCP)))))
+	// The checksum field holds the sum of the pseudo header, whose length is that of
+	// the whole. It cannot be computed from the IP header: with a routing header, or
+	// a source route in the options of IPv4, that has the next hop in place of the
+	// destination. To add the complement is to subtract.
+	ac := word(^uint16(len(t) + len(s.payload)))
+	if s.udp { // but for length
+		ac = sum(t[6:], sum(t[:4], ac))
+	} else { // but for sequence number and flags
+		ac = sum(t[14:], sum(t[8:12], sum(t[:4], ac)))
 	}
 	s.common.transport = uint64(fold(ac))
 }

@@ -52,10 +52,11 @@ func apart(frame []byte) (list [][]byte) {
 	v.Decode(frame)
 	p, at := frame[VirtioHeaderSize:], int(v.ChecksumStart)
 	udp := v.GSOType == GSOUDPL4
-	end, protocol := at+udpHeader, byte(protoUDP)
+	end := at + udpHeader
 	if !udp {
-		end, protocol = at+int(p[at+12]>>4)*4, protoTCP
+		end = at + int(p[at+12]>>4)*4
 	}
+	pseudo := bytes.Clone(p[at+int(v.ChecksumOffset):][:2]) // its sum, with the length of the whole
 	parts := slices.Collect(slices.Chunk(p[end:], int(v.GSOSize)))
 	if len(parts) == 0 {
 		parts = [][]byte{nil}
@@ -84,7 +85,9 @@ func apart(frame []byte) (list [][]byte) {
 		}
 		field := t[v.ChecksumOffset:][:2]
 		field[0], field[1] = 0, 0
-		c := ^slowSum(slowPseudo(q, protocol, len(t)), t)
+		lengths := binary.BigEndian.AppendUint16(nil, ^uint16(len(p)-at))
+		lengths = binary.BigEndian.AppendUint16(lengths, uint16(len(t)))
+		c := ^slowSum(pseudo, lengths, t)
 		if udp && c == 0 {
 			c = 0xffff
 		}

@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stream asks for one TCP connection to a host's Sink.
@@ -17,6 +20,7 @@ type Stream struct {
 	Time    time.Duration // how long to send; 0: no limit but Wait
 	Wait    time.Duration // until which all must be over; 0: 60 s
 	Connect time.Duration // to connect; 0: as Wait
+	Via     netip.Addr    // IPv4: a loose source route through it; zero: none
 }
 
 // Streamed is what the far end saw of it.
@@ -125,7 +129,11 @@ func (g *Agent) Stream(s Stream, r *Streamed) error {
 		s.Connect = s.Wait
 	}
 	start := time.Now()
-	conn, err := net.DialTimeout("tcp", s.Remote.String(), s.Connect)
+	dialer := net.Dialer{Timeout: s.Connect}
+	if s.Via.IsValid() {
+		dialer.Control = func(_, _ string, c syscall.RawConn) error { return sourceRoute(c, s.Via) }
+	}
+	conn, err := dialer.Dial("tcp", s.Remote.String())
 	if err != nil {
 		return err
 	}
@@ -146,6 +154,16 @@ func (g *Agent) Stream(s Stream, r *Streamed) error {
 	r.Bytes = int64(binary.BigEndian.Uint64(answer[:]))
 	r.Wrong = int64(binary.BigEndian.Uint64(answer[8:]))
 	return nil
+}
+
+// sourceRoute has a socket send by way of another address (RFC 791, LSRR).
+func sourceRoute(c syscall.RawConn, via netip.Addr) (err error) {
+	const loose, first, endOfList = 131, 4, 0
+	option := append([]byte{loose, 7, first}, via.AsSlice()...)
+	failed := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptString(int(fd), unix.SOL_IP, unix.IP_OPTIONS, string(append(option, endOfList)))
+	})
+	return errors.Join(failed, err)
 }
 
 func pour(conn net.Conn, s Stream, began time.Time) error {
