@@ -1,41 +1,134 @@
 package conf
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// tunable is one sysctl: its name and how it is read and written as text.
-type tunable struct {
-	name string
-	get  func(*Tunables) string
-	set  func(*TunablesChange, string) error
+// TunablePrefix begins the name of every tunable.
+const TunablePrefix = "net.wg."
+
+// tunables are NetBSD's names in NetBSD's order. All that is done with tunables
+// loops over this table, here and in other packages. So a new tunable is a field
+// of Tunables, one of TunablesChange, and a line here.
+var tunables = []tunable{
+	tune("rekey_after_messages", count,
+		func(t *Tunables) *uint64 { return &t.RekeyAfterMessages },
+		func(c *TunablesChange) **uint64 { return &c.RekeyAfterMessages }),
+	tune("rekey_after_time", seconds,
+		func(t *Tunables) *time.Duration { return &t.RekeyAfterTime },
+		func(c *TunablesChange) **time.Duration { return &c.RekeyAfterTime }),
+	tune("rekey_timeout", seconds,
+		func(t *Tunables) *time.Duration { return &t.RekeyTimeout },
+		func(c *TunablesChange) **time.Duration { return &c.RekeyTimeout }),
+	tune("rekey_attempt_time", seconds,
+		func(t *Tunables) *time.Duration { return &t.RekeyAttemptTime },
+		func(c *TunablesChange) **time.Duration { return &c.RekeyAttemptTime }),
+	tune("keepalive_timeout", seconds,
+		func(t *Tunables) *time.Duration { return &t.KeepaliveTimeout },
+		func(c *TunablesChange) **time.Duration { return &c.KeepaliveTimeout }),
+	tune("force_underload", bit,
+		func(t *Tunables) *bool { return &t.ForceUnderload },
+		func(c *TunablesChange) **bool { return &c.ForceUnderload }),
+	tune("debug", bit,
+		func(t *Tunables) *bool { return &t.Debug },
+		func(c *TunablesChange) **bool { return &c.Debug }),
 }
 
-// tunables are NetBSD's names in NetBSD's order.
-var tunables = []tunable{
-	{"net.wg.rekey_after_messages",
-		func(t *Tunables) string { return strconv.FormatUint(t.RekeyAfterMessages, 10) },
-		func(c *TunablesChange, v string) error { return setCount(&c.RekeyAfterMessages, v) }},
-	{"net.wg.rekey_after_time",
-		func(t *Tunables) string { return seconds(t.RekeyAfterTime) },
-		func(c *TunablesChange, v string) error { return setSeconds(&c.RekeyAfterTime, v) }},
-	{"net.wg.rekey_timeout",
-		func(t *Tunables) string { return seconds(t.RekeyTimeout) },
-		func(c *TunablesChange, v string) error { return setSeconds(&c.RekeyTimeout, v) }},
-	{"net.wg.rekey_attempt_time",
-		func(t *Tunables) string { return seconds(t.RekeyAttemptTime) },
-		func(c *TunablesChange, v string) error { return setSeconds(&c.RekeyAttemptTime, v) }},
-	{"net.wg.keepalive_timeout",
-		func(t *Tunables) string { return seconds(t.KeepaliveTimeout) },
-		func(c *TunablesChange, v string) error { return setSeconds(&c.KeepaliveTimeout, v) }},
-	{"net.wg.force_underload",
-		func(t *Tunables) string { return bit(t.ForceUnderload) },
-		func(c *TunablesChange, v string) error { return setBit(&c.ForceUnderload, v) }},
-	{"net.wg.debug",
-		func(t *Tunables) string { return bit(t.Debug) },
-		func(c *TunablesChange, v string) error { return setBit(&c.Debug, v) }},
+// tunable is one sysctl: its name, and what can be done with it.
+type tunable struct {
+	name     string
+	values   string // which ones it takes, as the manual page says it
+	get      func(*Tunables) string
+	set      func(*TunablesChange, string) error
+	changes  func(*TunablesChange) bool
+	validate func(*TunablesChange) error
+	apply    func(*TunablesChange, *Tunables)
+}
+
+// domain is the kind of values that a tunable has, and how they are written.
+type domain[T any] struct {
+	values string
+	hint   string // what to give in place of a value that is refused
+	parse  func(string) (T, error)
+	format func(T) string
+	valid  func(T) bool
+}
+
+// tune makes the line of one tunable from the fields that hold it.
+func tune[T any](name string, d domain[T], field func(*Tunables) *T, change func(*TunablesChange) **T) tunable {
+	name = TunablePrefix + name
+	return tunable{
+		name:   name,
+		values: d.values,
+		get:    func(t *Tunables) string { return d.format(*field(t)) },
+		set: func(c *TunablesChange, text string) error {
+			value, err := d.parse(text)
+			if err != nil || !d.valid(value) {
+				return Invalidf("%s: %q: %s", name, ascii(text), d.hint)
+			}
+			*change(c) = &value
+			return nil
+		},
+		changes: func(c *TunablesChange) bool { return *change(c) != nil },
+		validate: func(c *TunablesChange) error {
+			if value := *change(c); value != nil && !d.valid(*value) {
+				return Invalidf("%s: %v: %s", name, *value, d.hint)
+			}
+			return nil
+		},
+		apply: func(c *TunablesChange, t *Tunables) {
+			if value := *change(c); value != nil {
+				*field(t) = *value
+			}
+		},
+	}
+}
+
+// maxSeconds bounds the times: a day is more than any test needs, and nothing
+// that is computed from it overflows.
+const maxSeconds = 86400
+
+var count = domain[uint64]{
+	values: fmt.Sprintf("1 to %d", uint64(math.MaxUint64)),
+	hint:   fmt.Sprintf("give a number from 1 to %d", uint64(math.MaxUint64)),
+	parse:  func(text string) (uint64, error) { return strconv.ParseUint(text, 10, 64) },
+	format: func(n uint64) string { return strconv.FormatUint(n, 10) },
+	valid:  func(n uint64) bool { return n > 0 },
+}
+
+var seconds = domain[time.Duration]{
+	values: fmt.Sprintf("1 to %d seconds", maxSeconds),
+	hint:   fmt.Sprintf("give 1 to %d whole seconds", maxSeconds),
+	parse: func(text string) (time.Duration, error) {
+		n, err := strconv.ParseUint(text, 10, 32) // 32 bits: a Duration cannot overflow
+		return time.Duration(n) * time.Second, err
+	},
+	format: func(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) },
+	valid: func(d time.Duration) bool {
+		return d >= time.Second && d <= maxSeconds*time.Second && d%time.Second == 0
+	},
+}
+
+var bit = domain[bool]{
+	values: "0 or 1",
+	hint:   "give 0 (off) or 1 (on)",
+	parse: func(text string) (bool, error) {
+		if text != "0" && text != "1" {
+			return false, ErrInvalid
+		}
+		return text == "1", nil
+	},
+	format: func(on bool) string {
+		if on {
+			return "1"
+		}
+		return "0"
+	},
+	valid: func(bool) bool { return true },
 }
 
 // TunableNames are the names that Get and Set know.
@@ -47,114 +140,67 @@ func TunableNames() []string {
 	return names
 }
 
+// TunableValues says which values the tunable with that sysctl name takes:
+// "1 to 86400 seconds".
+func TunableValues(name string) (string, error) {
+	known, err := named(name)
+	if err != nil {
+		return "", err
+	}
+	return known.values, nil
+}
+
 // Get is the value of the tunable with that sysctl name, as Set takes it.
 func (t *Tunables) Get(name string) (string, error) {
-	for i := range tunables {
-		if tunables[i].name == name {
-			return tunables[i].get(t), nil
-		}
+	known, err := named(name)
+	if err != nil {
+		return "", err
 	}
-	return "", unknownTunable(name)
+	return known.get(t), nil
 }
 
 // Set notes a new value for the tunable with that sysctl name.
 func (c *TunablesChange) Set(name, value string) error {
-	for i := range tunables {
-		if tunables[i].name != name {
-			continue
-		}
-		if err := tunables[i].set(c, value); err != nil {
-			return Invalidf("%s: %q: %v", name, ascii(value), err)
-		}
-		return nil
+	known, err := named(name)
+	if err != nil {
+		return err
 	}
-	return unknownTunable(name)
+	return known.set(c, value)
 }
 
-func unknownTunable(name string) error {
-	return Invalidf("%s: no such name: the names are %s", ascii(name), strings.Join(TunableNames(), ", "))
+// named is the tunable with that sysctl name.
+func named(name string) (*tunable, error) {
+	for i := range tunables {
+		if tunables[i].name == name {
+			return &tunables[i], nil
+		}
+	}
+	return nil, Invalidf("%s: no such name: the names are %s", ascii(name), strings.Join(TunableNames(), ", "))
 }
 
 // ApplyTo is t with the changes made.
 func (c *TunablesChange) ApplyTo(t Tunables) Tunables {
-	replace(&t.RekeyAfterMessages, c.RekeyAfterMessages)
-	replace(&t.RekeyAfterTime, c.RekeyAfterTime)
-	replace(&t.RekeyTimeout, c.RekeyTimeout)
-	replace(&t.RekeyAttemptTime, c.RekeyAttemptTime)
-	replace(&t.KeepaliveTimeout, c.KeepaliveTimeout)
-	replace(&t.ForceUnderload, c.ForceUnderload)
-	replace(&t.Debug, c.Debug)
-	return t
-}
-
-func replace[T any](dst *T, src *T) {
-	if src != nil {
-		*dst = *src
+	for i := range tunables {
+		tunables[i].apply(c, &t)
 	}
+	return t
 }
 
 // Each calls f with the name and value of every tunable that changes.
 func (c *TunablesChange) Each(f func(name, value string)) {
 	all := c.ApplyTo(Tunables{})
-	set := [...]bool{c.RekeyAfterMessages != nil, c.RekeyAfterTime != nil, c.RekeyTimeout != nil,
-		c.RekeyAttemptTime != nil, c.KeepaliveTimeout != nil, c.ForceUnderload != nil, c.Debug != nil}
 	for i := range tunables {
-		if set[i] {
+		if tunables[i].changes(c) {
 			f(tunables[i].name, tunables[i].get(&all))
 		}
 	}
 }
 
-// maxSeconds bounds the times: a day is more than any test needs, and nothing
-// that is computed from it overflows.
-const maxSeconds = 86400
-
 func (c *TunablesChange) validate() error {
-	if n := c.RekeyAfterMessages; n != nil && *n == 0 {
-		return Invalidf("net.wg.rekey_after_messages: 0: a key must serve for one message at least")
-	}
-	times := [...]*time.Duration{c.RekeyAfterTime, c.RekeyTimeout, c.RekeyAttemptTime, c.KeepaliveTimeout}
-	for i, d := range times {
-		if d != nil && (*d < time.Second || *d > maxSeconds*time.Second || *d%time.Second != 0) {
-			return Invalidf("%s: %v: give 1 to %d whole seconds", tunables[1+i].name, *d, maxSeconds)
+	for i := range tunables {
+		if err := tunables[i].validate(c); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
-
-func bit(b bool) string {
-	if b {
-		return "1"
-	}
-	return "0"
-}
-
-func setCount(dst **uint64, v string) error {
-	n, err := strconv.ParseUint(v, 10, 64)
-	if err != nil || n == 0 {
-		return Invalidf("give a number from 1 to %d", uint64(1<<64-1))
-	}
-	*dst = &n
-	return nil
-}
-
-func setSeconds(dst **time.Duration, v string) error {
-	n, err := strconv.ParseUint(v, 10, 32)
-	if err != nil || n < 1 || n > maxSeconds {
-		return Invalidf("give 1 to %d whole seconds", maxSeconds)
-	}
-	d := time.Duration(n) * time.Second
-	*dst = &d
-	return nil
-}
-
-func setBit(dst **bool, v string) error {
-	if v != "0" && v != "1" {
-		return Invalidf("give 0 (off) or 1 (on)")
-	}
-	b := v == "1"
-	*dst = &b
 	return nil
 }

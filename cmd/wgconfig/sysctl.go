@@ -74,4 +74,4 @@ func printTunables(c *cli.Call, words []string, was *conf.Tunables, is conf.Tuna
 }
 
 // all reports whether the name is that of the whole tree.
-func all(name string) bool { return name == "net.wg" || name == "net.wg." }
+func all(name string) bool { return strings.TrimSuffix(name, ".")+"." == conf.TunablePrefix }

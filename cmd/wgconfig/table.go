@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"wgd/conf"
 	"wgd/internal/cli"
 	"wgd/internal/cli/show"
@@ -83,7 +85,18 @@ var placeholders = map[string]string{
 	"FILE":      "A file that holds a key in base64.",
 	"PORT":      "A UDP port, 0 to 65535.",
 	"MARK":      "A number of 32 bits, or off.",
-	nameOrValue: "One of net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout (times in seconds), net.wg.force_underload and net.wg.debug (0 or 1); net.wg stands for all.",
+	nameOrValue: tunables(),
+}
+
+// tunables says which names sysctl takes, and their values.
+func tunables() string {
+	var list []string
+	for _, name := range conf.TunableNames() {
+		values, _ := conf.TunableValues(name) // the name is one
+		list = append(list, name+" ("+values+")")
+	}
+	last := len(list) - 1
+	return "One of " + strings.Join(list[:last], ", ") + " and " + list[last] + "; net.wg stands for all."
 }
 
 var files = []cli.Entry{

@@ -448,6 +448,11 @@ func TestSysctl(t *testing.T) {
 
 // TestTable: the manual and the completion have all that they need.
 func TestTable(t *testing.T) {
+	for _, name := range conf.TunableNames() {
+		if values, _ := conf.TunableValues(name); !strings.Contains(placeholders[nameOrValue], name+" ("+values+")") {
+			t.Errorf("the manual does not say which values %s takes: %s", name, placeholders[nameOrValue])
+		}
+	}
 	if err := cli.Check(command()); err != nil {
 		t.Error(err)
 	}

@@ -8,10 +8,7 @@ import (
 	"wgd/conf"
 )
 
-// tunablePrefix begins the names of the tunables, which are their sysctls'.
-const tunablePrefix = "net.wg."
-
-func isTunable(name string) bool { return strings.HasPrefix(name, tunablePrefix) }
+func isTunable(name string) bool { return strings.HasPrefix(name, conf.TunablePrefix) }
 
 // number takes a decimal number that fits in *dst.
 func number[T uint8 | uint16 | uint32 | uint64](name string, value []byte, dst **T) error {

@@ -1,0 +1,153 @@
+package conf_test
+
+import (
+	"bufio"
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/uapi"
+)
+
+// Every field of Tunables and of TunablesChange has a line in the table, and no
+// two lines have the same field.
+func TestEveryTunableHasALine(t *testing.T) {
+	is, change := reflect.TypeFor[conf.Tunables](), reflect.TypeFor[conf.TunablesChange]()
+	names := conf.TunableNames()
+	if len(names) != is.NumField() || len(names) != change.NumField() {
+		t.Fatalf("%d names, %d fields, %d that change", len(names), is.NumField(), change.NumField())
+	}
+	for i := range is.NumField() {
+		if f, c := is.Field(i), change.Field(i); c.Name != f.Name || c.Type != reflect.PointerTo(f.Type) {
+			t.Errorf("%s %v is changed by %s %v", f.Name, f.Type, c.Name, c.Type)
+		}
+	}
+	for i, name := range names {
+		var c conf.TunablesChange
+		if err := c.Set(name, "1"); err != nil {
+			t.Fatal(err)
+		}
+		for j := range change.NumField() {
+			if set := !reflect.ValueOf(c).Field(j).IsNil(); set != (i == j) {
+				t.Errorf("%s sets %s: %v", name, change.Field(j).Name, set)
+			}
+		}
+		after := c.ApplyTo(conf.Tunables{})
+		for j := range is.NumField() {
+			if set := !reflect.ValueOf(after).Field(j).IsZero(); set != (i == j) {
+				t.Errorf("%s changes %s: %v", name, is.Field(j).Name, set)
+			}
+		}
+	}
+}
+
+// Every default is a value that Set takes.
+func TestDefaultsAreValid(t *testing.T) {
+	is := conf.DefaultTunables()
+	for _, name := range conf.TunableNames() {
+		value, err := is.Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := new(conf.TunablesChange).Set(name, value); err != nil {
+			t.Errorf("the default of %s: %v", name, err)
+		}
+	}
+}
+
+// What TunableValues says is what Set and Validate accept.
+func TestTunableValues(t *testing.T) {
+	for _, name := range conf.TunableNames() {
+		values, err := conf.TunableValues(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var good, bad []string
+		switch values {
+		case "0 or 1":
+			good, bad = []string{"0", "1"}, []string{"2", "true", "00"}
+		case "1 to 86400 seconds":
+			good, bad = []string{"1", "86400"}, []string{"0", "86401", "4294967297"}
+		case "1 to 18446744073709551615":
+			good, bad = []string{"1", "18446744073709551615"}, []string{"0", "18446744073709551616"}
+		default:
+			t.Errorf("%s has the values %q, of which this test knows nothing", name, values)
+		}
+		for _, value := range good {
+			var c conf.TunablesChange
+			if err := c.Set(name, value); err != nil {
+				t.Error(err)
+			}
+			if err := (&conf.Change{Tunables: c}).Validate(); err != nil {
+				t.Error(err)
+			}
+			after := c.ApplyTo(conf.Tunables{})
+			if got, err := after.Get(name); got != value || err != nil {
+				t.Errorf("%s=%s is %s, %v", name, value, got, err)
+			}
+		}
+		for _, value := range bad {
+			var c conf.TunablesChange
+			if err := c.Set(name, value); err == nil || c != (conf.TunablesChange{}) {
+				t.Errorf("%s=%s: %v, and the change is %+v", name, value, err, c)
+			}
+		}
+	}
+	if values, err := conf.TunableValues("net.wg.nothing"); err == nil {
+		t.Errorf("an unknown name has the values %q", values)
+	}
+}
+
+// Validate refuses what only a program can write: Set would not take it.
+func TestValidateTunables(t *testing.T) {
+	no, short, long, part := uint64(0), time.Second-1, 86401*time.Second, 1500*time.Millisecond
+	for i, d := range []*time.Duration{&short, &long, &part} {
+		for _, c := range []conf.TunablesChange{{RekeyAfterTime: d}, {RekeyTimeout: d}, {RekeyAttemptTime: d}, {KeepaliveTimeout: d}} {
+			if err := (&conf.Change{Tunables: c}).Validate(); err == nil || !strings.Contains(err.Error(), "give 1 to 86400 whole seconds") {
+				t.Errorf("%d: %v in %+v: %v", i, *d, c, err)
+			}
+		}
+	}
+	if err := (&conf.Change{Tunables: conf.TunablesChange{RekeyAfterMessages: &no}}).Validate(); err == nil {
+		t.Error("no message at all is accepted")
+	}
+}
+
+// A line in the table is enough for all that loops over it.
+func TestALineIsEnough(t *testing.T) {
+	conf.AddTunable(t, "of_this_test")
+	const name = "net.wg.of_this_test"
+	var c conf.TunablesChange
+	if err := c.Set(name, "7"); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&conf.Change{Tunables: c}).Validate(); err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	c.Each(func(name, value string) { told[name] = value })
+	if told[name] != "7" {
+		t.Errorf("Each tells %v", told)
+	}
+
+	var text bytes.Buffer
+	if err := uapi.WriteChange(bufio.NewWriter(&text), &conf.Change{Tunables: c}); err != nil || !strings.Contains(text.String(), name+"=7\n") {
+		t.Errorf("a change is written as %q, %v", &text, err)
+	}
+	request, err := uapi.NewDecoder(&text).Next()
+	if err != nil || request.Change.Tunables.RekeyTimeout == nil || *request.Change.Tunables.RekeyTimeout != 7*time.Second {
+		t.Errorf("a change is read as %+v, %v", request.Change.Tunables, err)
+	}
+	text.Reset()
+	was := conf.Status{Tunables: c.ApplyTo(conf.DefaultTunables())}
+	if err := uapi.WriteStatus(bufio.NewWriter(&text), &was); err != nil || !strings.Contains(text.String(), name+"=7\n") {
+		t.Errorf("a status is written as %q, %v", &text, err)
+	}
+	is, err := uapi.NewReader(&text).Status()
+	if got, _ := is.Tunables.Get(name); got != "7" || err != nil {
+		t.Errorf("a status is read as %+v, %v", is.Tunables, err)
+	}
+}
