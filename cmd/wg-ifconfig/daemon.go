@@ -58,7 +58,7 @@ func start(c *cli.Call, name string) error {
 	}
 	defer said.Close()
 	os.Remove(said.Name())
-	cmd := exec.Command(program, name)
+	cmd := exec.Command(program, "--", name)
 	cmd.Stderr = said
 	if os.Getenv("LOG_LEVEL") != "" {
 		// Its messages are wanted; they come also after this program ended.

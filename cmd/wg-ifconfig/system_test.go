@@ -332,6 +332,14 @@ func TestWithoutPermission(t *testing.T) {
 	}
 }
 
+// A name that is also a word of the daemon's is a name.
+func TestNameIsAWord(t *testing.T) {
+	h := newHost(t)
+	h.ok("wg-ifconfig demo create inet 10.2.0.1/24")
+	h.prints("wg-ifconfig -l", 0, "demo\n")
+	h.ok("wg-ifconfig demo destroy")
+}
+
 // The daemon beside the program comes first; then the one in PATH.
 func TestDaemonIsFound(t *testing.T) {
 	h := newHost(t)

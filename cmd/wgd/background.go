@@ -21,7 +21,7 @@ func background(name string) error {
 		return err
 	}
 	defer read.Close()
-	cmd := exec.Command(self, "--foreground", name)
+	cmd := exec.Command(self, "--foreground", "--", name)
 	cmd.Dir = "/"
 	process.Detach(cmd)
 	// Warnings of its start are for the person who starts it. Then it lets go

@@ -33,8 +33,9 @@ func command() *cli.Command {
 				Syntax:  "NAME",
 				Summary: "start the interface NAME",
 				Options: []cli.Option{{Long: "foreground", Short: 'f', Text: "stay in the foreground, with messages on standard error"}},
-				Text:    []string{"Without -f it returns when the interface and its control socket are there."},
-				Run:     runInterface,
+				Text: []string{"Without -f it returns when the interface and its control socket are there. " +
+					"After -- every word is a name: wgd -- demo."},
+				Run: runInterface,
 			},
 		},
 		Placeholder: map[string]string{"NAME": "the name of the interface, up to 15 bytes: wg0 for example"},

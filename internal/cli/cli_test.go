@@ -92,6 +92,10 @@ func TestDispatch(t *testing.T) {
 		{"wg0 show all", "INTERFACE [show all]: INTERFACE=wg0"},
 		{"wg0 show all --json", "INTERFACE [show all]: INTERFACE=wg0 --json="},
 		{"--json wg0", "INTERFACE [show all]: INTERFACE=wg0 --json="},
+		{"-- up", "INTERFACE [show all]: INTERFACE=up"}, // a name, though there is a form of this word
+		{"--json -- fail", "INTERFACE [show all]: INTERFACE=fail --json="},
+		{"-- fail show all", "INTERFACE [show all]: INTERFACE=fail"},
+		{"up -- fail", "up NAME: NAME=fail"},
 		{"wg0 show peer B", "INTERFACE show peer NAME: INTERFACE=wg0 NAME=B"},
 		{"wg0 add peer B --endpoint=h:1", "INTERFACE add peer NAME: INTERFACE=wg0 NAME=B --endpoint=h:1"},
 		{"wg0 add --endpoint h:1 peer B", "INTERFACE add peer NAME: INTERFACE=wg0 NAME=B --endpoint=h:1"},

@@ -98,7 +98,7 @@ func (c *Command) completeValue(before []string, partial string) (found []string
 
 // withoutOptions are the words of the forms among those typed.
 func (c *Command) withoutOptions(typed []string) []string {
-	words, _, err := c.split(typed)
+	words, _, _, err := c.split(typed)
 	if err != nil {
 		return nil
 	}

@@ -49,7 +49,7 @@ func (c *Command) help(args []string) string {
 			words = append(words, arg)
 		}
 	}
-	forms, best := c.closest(words)
+	forms, best := closest(c.forms(), words)
 	var b strings.Builder
 	if best.literals == 0 {
 		forms = c.visible()

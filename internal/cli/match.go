@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,7 +142,7 @@ func afterBrackets(syntax []word) []word {
 
 // match finds the form that was meant, and takes the options.
 func (c *Command) match(args []string) (*Call, error) {
-	words, given, err := c.split(args)
+	words, given, named, err := c.split(args)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func (c *Command) match(args []string) (*Call, error) {
 		call = steps[0]
 		call.steps = steps
 	} else {
-		forms, best := c.closest(words)
+		forms, best := closest(c.formsFor(named), words)
 		if !best.complete {
 			return nil, &usageError{message: complaint(words, best), forms: forms}
 		}
@@ -171,8 +172,8 @@ func (c *Command) match(args []string) (*Call, error) {
 
 // closest is the form that agrees best with the words, first; several when
 // they agree equally well.
-func (c *Command) closest(words []string) (forms []*Form, best matched) {
-	for _, form := range c.forms() {
+func closest(candidates []*Form, words []string) (forms []*Form, best matched) {
+	for _, form := range candidates {
 		m := matchWords(parseSyntax(form.Syntax), words)
 		switch {
 		case len(forms) == 0 || m.betterThan(best):
@@ -182,6 +183,19 @@ func (c *Command) closest(words []string) (forms []*Form, best matched) {
 		}
 	}
 	return forms, best
+}
+
+// formsFor are the forms that may be meant: where a name comes first, those
+// alone that do not begin with a word of their own.
+func (c *Command) formsFor(named bool) []*Form {
+	forms := c.forms()
+	if !named {
+		return forms
+	}
+	return slices.DeleteFunc(forms, func(f *Form) bool {
+		words := parseSyntax(f.Syntax)
+		return len(words) > 0 && words[0].literal
+	})
 }
 
 // forms are the command's own, and those that every command has.

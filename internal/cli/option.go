@@ -34,12 +34,13 @@ func (o Option) usage() string {
 }
 
 // split tells options from words. Options may stand anywhere before "--".
-// Words of a syntax that begin with a dash (-alias) are words.
-func (c *Command) split(args []string) (words []string, options []given, err error) {
+// Words of a syntax that begin with a dash (-alias) are words. With "--" before
+// all words the first is a name, also if a syntax has this very word.
+func (c *Command) split(args []string) (words []string, options []given, named bool, err error) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
-			return append(words, args[i+1:]...), options, nil
+			return append(words, args[i+1:]...), options, len(words) == 0, nil
 		}
 		if len(arg) < 2 || arg[0] != '-' || c.isLiteral(arg) {
 			words = append(words, arg)
@@ -49,23 +50,23 @@ func (c *Command) split(args []string) (words []string, options []given, err err
 		option, known := c.option(typed)
 		switch {
 		case !known:
-			return nil, nil, c.wrongOption(words, "there is no option %s", typed)
+			return nil, nil, false, c.wrongOption(words, "there is no option %s", typed)
 		case option.Value == "" && joined:
-			return nil, nil, c.wrongOption(words, "%s takes no value", typed)
+			return nil, nil, false, c.wrongOption(words, "%s takes no value", typed)
 		case option.Value != "" && !joined:
 			if i++; i == len(args) {
-				return nil, nil, c.wrongOption(words, "%s needs its %s", typed, option.Value)
+				return nil, nil, false, c.wrongOption(words, "%s needs its %s", typed, option.Value)
 			}
 			value = args[i]
 		}
 		options = append(options, given{option, typed, value})
 	}
-	return words, options, nil
+	return words, options, false, nil
 }
 
 // wrongOption is a usage error about the forms that the words so far mean.
 func (c *Command) wrongOption(words []string, format string, args ...any) error {
-	forms, best := c.closest(words)
+	forms, best := closest(c.forms(), words)
 	if best.used == 0 {
 		forms = c.visible()
 	}
