@@ -14,6 +14,7 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/control"
 	"wgd/internal/sys/link"
+	"wgd/internal/sys/process"
 )
 
 const (
@@ -45,34 +46,36 @@ func create(c *cli.Call, links *link.Links, name string) error {
 	return fmt.Errorf("%s: its daemon was started but does not answer: %w", name, err)
 }
 
-// start runs the daemon, which returns when its child is in the background.
+// start starts the daemon in the background. Whatever the environment says of the
+// foreground is for those who start it by hand.
 func start(c *cli.Call, name string) error {
 	program, err := findDaemon()
 	if err != nil {
 		return err
 	}
-	// A file, not a pipe: the daemon may keep it open.
-	said, err := os.CreateTemp("", "wg-ifconfig")
+	cmd := exec.Command(program, "--foreground", "--", name)
+	if level := os.Getenv("LOG_LEVEL"); level != "" && level != "silent" {
+		// Its messages are wanted, also those after this program has ended.
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		err := process.Background(cmd, givenToDaemon...)
+		return failedToStart(name, program, "", err)
+	}
+	// A file, not a pipe, so that the daemon can go on writing.
+	said, err := process.TemporaryFile("what the daemon says")
 	if err != nil {
 		return err
 	}
 	defer said.Close()
-	os.Remove(said.Name())
-	cmd := exec.Command(program, "--", name)
 	cmd.Stderr = said
-	if os.Getenv("LOG_LEVEL") != "" {
-		// Its messages are wanted; they come also after this program ended.
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	}
-	err = cmd.Run()
-	said.Seek(0, io.SeekStart)
-	text, _ := io.ReadAll(io.LimitReader(said, 64<<10))
-	if err == nil {
-		c.Stderr.Write(text) // warnings
-		return nil
-	}
-	return failedToStart(name, program, string(text), err)
+	err = process.Background(cmd, givenToDaemon...)
+	text, _ := io.ReadAll(io.NewSectionReader(said, 0, 64<<10))
+	sentence, rest := lastWords(string(text), err)
+	io.WriteString(c.Stderr, rest) // warnings, or how it crashed
+	return failedToStart(name, program, sentence, err)
 }
+
+// givenToDaemon are the variables with descriptors that are handed on to it.
+var givenToDaemon = []string{"WG_TUN_FD", "WG_UAPI_FD"}
 
 // findDaemon finds the daemon that belongs to this program.
 func findDaemon() (string, error) {
@@ -89,17 +92,37 @@ func findDaemon() (string, error) {
 	return path, nil
 }
 
-// failedToStart says what the daemon said, in its last line.
-func failedToStart(name, program, said string, err error) error {
-	lines := strings.Split(strings.TrimSpace(said), "\n")
-	last := strings.TrimPrefix(lines[len(lines)-1], daemon+": ")
-	if last == "" {
+// lastWords is the sentence with which a daemon ended, if it did not give it to who
+// started it; and what it wrote beside it.
+func lastWords(said string, err error) (sentence, rest string) {
+	if !errors.Is(err, process.ErrSilent) {
+		return "", said
+	}
+	text := strings.TrimRight(said, "\n")
+	begin := strings.LastIndex(text, "\n") + 1
+	sentence, found := strings.CutPrefix(text[begin:], daemon+": ")
+	if !found {
+		return "", said
+	}
+	return sentence, text[:begin]
+}
+
+// failedToStart is the error, if there is one, of a daemon that did not start, in
+// its own words if it had any.
+func failedToStart(name, program, sentence string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case sentence != "":
+	case errors.Is(err, process.ErrSilent):
 		return fmt.Errorf("%s: its daemon did not start: %s: %w", name, program, err)
+	default:
+		sentence = err.Error()
 	}
-	if strings.HasPrefix(last, name+":") || strings.HasPrefix(last, name+" ") || strings.Contains(last, `"`+name+`"`) {
-		return errors.New(last)
+	if strings.HasPrefix(sentence, name+":") || strings.HasPrefix(sentence, name+" ") || strings.Contains(sentence, `"`+name+`"`) {
+		return errors.New(sentence)
 	}
-	return fmt.Errorf("%s: %s", name, last)
+	return fmt.Errorf("%s: %s", name, sentence)
 }
 
 // destroy deletes the interface, upon which its daemon ends in order.

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"wgd/internal/cli"
+	"wgd/internal/sys/process"
 )
 
 // parsed gives the settings of a command line, without doing them.
@@ -130,15 +133,34 @@ func TestDisplayIsNetBSDs(t *testing.T) {
 	}
 }
 
+// What the daemon says, to its starter or at the end of what it wrote, is what the
+// command says; a crash is shown whole.
 func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
-	for said, want := range map[string]string{
-		"wgd: wg0: a daemon runs already: stop it\n":      "wg0: a daemon runs already: stop it",
-		"wgd: wg0 already runs: use it\n":                 "wg0 already runs: use it",
-		"a log line\nwgd: /dev/net/tun: no permission: x": "wg0: /dev/net/tun: no permission: x",
-		"": "wg0: its daemon did not start: /bin/wgd: " + cli.Status(1).Error(),
+	silent := fmt.Errorf("%w (exit status 2)", process.ErrSilent)
+	const mute = "wg0: its daemon did not start: /bin/wgd: it ended at once and did not say why (exit status 2)"
+	for _, c := range []struct {
+		said string
+		err  error
+		want string // "" for no error
+		rest string
+	}{
+		{"", nil, "", ""},
+		{"level=WARN\n", nil, "", "level=WARN\n"},
+		{"", errors.New("wg0 already runs: use it"), "wg0 already runs: use it", ""},
+		{"level=WARN\n", errors.New("no luck: try tomorrow"), "wg0: no luck: try tomorrow", "level=WARN\n"},
+		{"", errors.New(`interface "wg0": no`), `interface "wg0": no`, ""},
+		{"wgd: wg0: a daemon runs already: stop it\n", silent, "wg0: a daemon runs already: stop it", ""},
+		{"level=WARN\nwgd: /dev/net/tun: no permission: x", silent, "wg0: /dev/net/tun: no permission: x", "level=WARN\n"},
+		{"", silent, mute, ""},
+		{"panic: x\n\tmain.go:7\n", silent, mute, "panic: x\n\tmain.go:7\n"},
 	} {
-		if got := failedToStart("wg0", "/bin/wgd", said, cli.Status(1)); got.Error() != want {
-			t.Errorf("%q: %v", said, got)
+		sentence, rest := lastWords(c.said, c.err)
+		got := ""
+		if err := failedToStart("wg0", "/bin/wgd", sentence, c.err); err != nil {
+			got = err.Error()
+		}
+		if got != c.want || rest != c.rest {
+			t.Errorf("%q, %v:\n%q and %q, want\n%q and %q", c.said, c.err, got, rest, c.want, c.rest)
 		}
 	}
 }

@@ -360,4 +360,13 @@ func TestDaemonIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.prints("wg-ifconfig wg0 create", 1, "wg-ifconfig: wg0: no luck today: try tomorrow\n")
+	if err := os.WriteFile(broken, []byte("#!/bin/sh\necho 'fatal error: out of memory' >&2\nkill -9 $$\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.prints("wg-ifconfig wg0 create", 1, "fatal error: out of memory\n"+
+		"wg-ifconfig: wg0: its daemon did not start: "+broken+": it ended at once and did not say why (signal: killed)\n")
+	if err := os.WriteFile(broken, []byte("not a program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.prints("wg-ifconfig wg0 create", 1, "wg-ifconfig: wg0: start the daemon: fork/exec "+broken+": exec format error\n")
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 
 	"wgd/internal/sys/process"
 )
@@ -16,65 +16,23 @@ func background(name string) error {
 	if err != nil {
 		return fmt.Errorf("find this program to start it in the background: %w: use -f", err)
 	}
-	read, write, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer read.Close()
 	cmd := exec.Command(self, "--foreground", "--", name)
-	cmd.Dir = "/"
-	process.Detach(cmd)
 	// Warnings of its start are for the person who starts it. Then it lets go
 	// of standard error, unless messages were asked for.
 	cmd.Stderr = os.Stderr
 	if keepsOutput() {
 		cmd.Stdout = os.Stdout
 	}
-	if err := handOver(cmd, write); err != nil {
-		write.Close()
-		return err
+	err = process.Background(cmd, envTUN, envControl)
+	if errors.Is(err, process.ErrSilent) {
+		return fmt.Errorf("the daemon: %w: see what \"wgd -f\" prints", err)
 	}
-	err = cmd.Start()
-	write.Close()
-	if err != nil {
-		return fmt.Errorf("start the daemon: %w", err)
-	}
-	if err := await(read); err != nil {
-		cmd.Wait()
-		return err
-	}
-	return cmd.Process.Release()
+	return err
 }
 
 // keepsOutput reports whether a daemon in the background goes on writing to
 // the standard output and error of the command that started it.
 func keepsOutput() bool {
-	level, set := os.LookupEnv(envLogLevel)
-	return set && level != "silent"
-}
-
-// handOver gives the daemon the pipe and what this process inherited for it.
-func handOver(cmd *exec.Cmd, ready *os.File) error {
-	give := func(variable string, f *os.File) {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
-		fd := 2 + len(cmd.ExtraFiles) // after the three standard ones
-		cmd.Env = append(cmd.Env, variable+"="+strconv.Itoa(fd))
-	}
-	var files []*os.File
-	var variables []string
-	for _, variable := range []string{envTUN, envControl} {
-		f, err := inherited(variable)
-		if err != nil {
-			return err
-		}
-		if f != nil {
-			files, variables = append(files, f), append(variables, variable)
-		}
-	}
-	cmd.Env = os.Environ() // without those two
-	give(envReady, ready)
-	for i, f := range files {
-		give(variables[i], f)
-	}
-	return nil
+	level := os.Getenv(envLogLevel)
+	return level != "" && level != "silent"
 }

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
-	"strconv"
 
 	"wgd/conf"
 	"wgd/internal/cli"
@@ -15,13 +12,11 @@ import (
 	"wgd/wg"
 )
 
-// The environment of wireguard-go, and readyFD, with which a daemon tells the
-// command that started it that it is ready, or why it is not.
+// The environment of wireguard-go.
 const (
 	envForeground = "WG_PROCESS_FOREGROUND"
 	envTUN        = "WG_TUN_FD"
 	envControl    = "WG_UAPI_FD"
-	envReady      = "WGD_READY_FD"
 	envLogLevel   = "LOG_LEVEL"
 )
 
@@ -44,32 +39,31 @@ func runInterface(c *cli.Call) error {
 
 // serve is the daemon: it runs the interface until a signal or its deletion.
 func serve(name string, log *logger) error {
-	ready, err := inherited(envReady)
+	starter, err := process.Starter()
 	if err != nil {
 		return err
 	}
-	report := &readiness{pipe: ready}
-	err = runUntilEnd(name, log, report)
-	if report.send(err) {
+	err = runUntilEnd(name, log, starter)
+	if starter.Tell(err) {
 		return cli.Status(1) // the command that started us prints the error
 	}
 	return err
 }
 
-func runUntilEnd(name string, log *logger, report *readiness) error {
+func runUntilEnd(name string, log *logger, starter *process.Readiness) error {
 	processors := processors()
 	ctx, stop := process.UntilTerminated()
 	defer stop()
+	device, err := process.Inherited(envTUN)
+	if err != nil {
+		return err
+	}
 	// The socket first: it is what tells that the name is taken by a daemon.
 	server, err := listen(name)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	device, err := inherited(envTUN)
-	if err != nil {
-		return err
-	}
 	w, err := wg.Open(wg.Options{Name: name, TUN: device, Log: log.Logger, Processors: processors})
 	if err != nil {
 		return err
@@ -77,12 +71,12 @@ func runUntilEnd(name string, log *logger, report *readiness) error {
 	defer w.Close()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(target{w, log, &tidier{}}) }()
-	if background := report.pipe != nil; background && !keepsOutput() {
+	if starter.Waits() && !keepsOutput() {
 		if err := process.MuteStderr(); err != nil {
 			return err
 		}
 	}
-	report.send(nil)
+	starter.Tell(nil)
 	log.Debug("the interface is ready", "socket", server.Path())
 	return wait(ctx, w, served, log)
 }
@@ -107,7 +101,7 @@ func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *logger
 }
 
 func listen(name string) (*control.Server, error) {
-	file, err := inherited(envControl)
+	file, err := process.Inherited(envControl)
 	if err != nil {
 		return nil, err
 	}
@@ -115,54 +109,4 @@ func listen(name string) (*control.Server, error) {
 		return control.FromFile(file, name)
 	}
 	return control.Listen(name)
-}
-
-// inherited is the file whose descriptor stands in an environment variable, or
-// nil without one. The variable is unset: nobody else shall use the number.
-func inherited(variable string) (*os.File, error) {
-	value := os.Getenv(variable)
-	if value == "" {
-		return nil, nil
-	}
-	os.Unsetenv(variable)
-	fd, err := strconv.ParseUint(value, 10, 31)
-	if err != nil {
-		return nil, fmt.Errorf("%s=%q: not a descriptor: give the number of an open file", variable, value)
-	}
-	return process.Inherited(int(fd), variable), nil
-}
-
-// readiness is the pipe to the command that started the daemon. What is sent
-// first counts: an empty message when it is ready, else the error.
-type readiness struct{ pipe *os.File }
-
-// send reports whether somebody was told.
-func (r *readiness) send(err error) bool {
-	if r.pipe == nil {
-		return false
-	}
-	message := readyMessage
-	if err != nil {
-		message = err.Error()
-	}
-	_, writeErr := io.WriteString(r.pipe, message)
-	r.pipe.Close()
-	r.pipe = nil
-	return writeErr == nil && err != nil
-}
-
-const readyMessage = "ready"
-
-// await reads what a daemon sent: nil when it is ready.
-func await(pipe io.Reader) error {
-	message, err := io.ReadAll(pipe)
-	switch {
-	case err != nil:
-		return err
-	case string(message) == readyMessage:
-		return nil
-	case len(message) == 0:
-		return errors.New("the daemon ended at once and did not say why: see what \"wgd -f\" prints")
-	}
-	return errors.New(string(message))
 }

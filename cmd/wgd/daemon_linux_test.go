@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -101,7 +102,7 @@ func TestInheritedInterfaceAndSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	cmd, stderr := wgd([]string{"-f", "passed0"}, []string{envTUN, envControl, envReady}, []*os.File{device, socket, write})
+	cmd, stderr := wgd([]string{"-f", "passed0"}, []string{envTUN, envControl, "WGD_READY_FD"}, []*os.File{device, socket, write})
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +110,8 @@ func TestInheritedInterfaceAndSocket(t *testing.T) {
 	write.Close()
 	socket.Close()
 	device.Close() // the daemon alone has it now
-	if err := await(read); err != nil {
-		t.Fatalf("%v\n%s", err, stderr)
+	if word, err := io.ReadAll(read); err != nil || string(word) != "ready" {
+		t.Fatalf("%q, %v\n%s", word, err, stderr)
 	}
 	for range 20 { // with collections of garbage in between
 		if got := ask(t, "/run/passed.sock"); !strings.Contains(got, "errno=0") {

@@ -2,18 +2,13 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"wgd/conf"
 	"wgd/internal/aead"
@@ -97,7 +92,7 @@ func TestWrongCalls(t *testing.T) {
 		{args: []string{"a-name-that-is-too-long"}, status: 1, want: "the most is 15"},
 		{args: []string{"a/b"}, status: 1, want: "may not stand in a name"},
 		{args: []string{"wg0"}, env: [2]string{envLogLevel, "loud"}, status: 1, want: `LOG_LEVEL="loud"`},
-		{args: []string{"-f", "wg0"}, env: [2]string{envReady, "-1"}, status: 1, want: "not a descriptor"},
+		{args: []string{"-f", "wg0"}, env: [2]string{"WGD_READY_FD", "-1"}, status: 1, want: "not a descriptor"},
 		{args: []string{"-f", "wg0"}, env: [2]string{envControl, "three"}, status: 1, want: "not a descriptor"},
 		{args: []string{"wg0"}, env: [2]string{envTUN, "three"}, status: 1, want: "not a descriptor"},
 		{args: []string{"-f"}, status: 2, want: "usage"},
@@ -147,77 +142,6 @@ func TestDebugTunable(t *testing.T) {
 		if got := strings.Contains(out.String(), "detail"); got != on || !strings.Contains(out.String(), "warning") {
 			t.Errorf("%d: debug %v: %q", i, on, out.String())
 		}
-	}
-}
-
-// The first word of a daemon counts, and whoever waits hears it: that it is
-// ready, why it is not, or that it said nothing.
-func TestReadiness(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		say  func(*readiness)
-		want string // "" for ready
-	}{
-		{"ready", func(r *readiness) { r.send(nil) }, ""},
-		{"ready, and an end later", func(r *readiness) {
-			r.send(nil)
-			if r.send(errors.New("later")) {
-				t.Error("a second message went somewhere")
-			}
-		}, ""},
-		{"an error", func(r *readiness) {
-			if !r.send(errors.New("the port is taken")) {
-				t.Error("nobody was told")
-			}
-		}, "the port is taken"},
-		{"nothing", func(r *readiness) { r.pipe.Close() }, "did not say why"},
-	} {
-		read, write, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.say(&readiness{pipe: write})
-		err = await(read)
-		read.Close()
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %v", c.name, err)
-		}
-	}
-	if (&readiness{}).send(errors.New("in the foreground")) {
-		t.Error("nobody waits, and somebody was told")
-	}
-	if err := await(brokenReader{}); err == nil {
-		t.Error("a pipe that cannot be read says ready")
-	}
-}
-
-type brokenReader struct{}
-
-func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// A descriptor from the environment is taken once, and its variable is gone.
-func TestInherited(t *testing.T) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer read.Close()
-	defer write.Close()
-	fd, err := unix.Dup(int(write.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv(envTUN, strconv.Itoa(fd))
-	f, err := inherited(envTUN)
-	if err != nil || f == nil || int(f.Fd()) != fd || f.Name() != envTUN {
-		t.Fatal(f, err)
-	}
-	defer f.Close()
-	if _, set := os.LookupEnv(envTUN); set {
-		t.Error("the variable is still there")
-	}
-	if again, err := inherited(envTUN); again != nil || err != nil {
-		t.Error(again, err)
 	}
 }
 

@@ -2,8 +2,8 @@ package process
 
 import (
 	"context"
+	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"syscall"
 
@@ -20,10 +20,6 @@ func MuteStderr() error {
 	defer null.Close()
 	return syscall.Dup3(int(null.Fd()), int(os.Stderr.Fd()), 0)
 }
-
-// Detach makes cmd, when it starts, the leader of a session of its own: it
-// survives the terminal and gets none of its signals.
-func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 // UntilTerminated is a context that ends with SIGTERM or SIGINT, and with
 // SIGHUP, the end of a terminal, unless who started us had it ignored (nohup).
@@ -51,3 +47,13 @@ func Duplicate(f *os.File) (fd int, err error) {
 
 // Close closes a descriptor that no file has.
 func Close(fd int) { unix.Close(fd) }
+
+// TemporaryFile is a file that no folder has and that is gone when nobody has it
+// open any more.
+func TemporaryFile(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make a file in memory: %w", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}

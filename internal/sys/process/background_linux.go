@@ -1,0 +1,118 @@
+package process
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Background starts a program that goes on by itself: in a session of its own,
+// so that it survives the terminal and gets none of its signals; in the folder
+// /; and with no open files but its standard ones and those whose descriptors
+// stand in the environment variables named, which are handed over. It returns
+// when the program is ready, or the reason why it will not be.
+//
+// It is for a program that ends soon after: its own open files are not inherited
+// by any other program from here on, and the variables are gone.
+func Background(cmd *exec.Cmd, variables ...string) error {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = handOver(cmd, write, variables)
+	if err == nil {
+		closeOnExec()
+		err = cmd.Start()
+	}
+	write.Close()
+	if err != nil {
+		return fmt.Errorf("start the daemon: %w", err)
+	}
+	err = await(read)
+	switch {
+	case err == nil:
+		return cmd.Process.Release()
+	case err == ErrSilent:
+		cmd.Wait()
+		return fmt.Errorf("%w (%v)", err, cmd.ProcessState)
+	}
+	cmd.Wait()
+	return err
+}
+
+// handOver gives the program the pipe, and what this one inherited for it.
+func handOver(cmd *exec.Cmd, ready *os.File, variables []string) error {
+	give := func(variable string, f *os.File) {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		fd := 2 + len(cmd.ExtraFiles) // after the three standard ones
+		cmd.Env = append(cmd.Env, variable+"="+strconv.Itoa(fd))
+	}
+	// The descriptors of systemd's sockets are for the process whose number it
+	// has written down, which is this one.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return name == envReady || slices.Contains(variables, name) ||
+			slices.Contains([]string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}, name)
+	})
+	give(envReady, ready)
+	for _, variable := range variables {
+		f, err := Inherited(variable)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			give(variable, f)
+		}
+	}
+	return nil
+}
+
+// closeOnExec has programs that are started inherit nothing but what they are
+// given: what was open when this one began would otherwise stay open in a daemon,
+// with the locks on it, and pipes whose ends somebody waits for.
+func closeOnExec() {
+	const first = 3
+	if unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil { // since kernel 5.11
+		return
+	}
+	closeEach(first, openFiles())
+}
+
+func closeEach(first int, fds []int) {
+	for _, fd := range fds {
+		if fd >= first {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
+
+// openFiles are the descriptors that this process may have open.
+func openFiles() (fds []int) {
+	if dir, err := os.Open("/proc/self/fd"); err == nil {
+		defer dir.Close()
+		names, _ := dir.Readdirnames(-1)
+		for _, name := range names {
+			if fd, err := strconv.Atoi(name); err == nil {
+				fds = append(fds, fd)
+			}
+		}
+		return fds
+	}
+	const usual, most = 1024, 1 << 16
+	limit := unix.Rlimit{Cur: usual}
+	unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	for fd := range min(limit.Cur, most) {
+		fds = append(fds, int(fd))
+	}
+	return fds
+}

@@ -1,0 +1,221 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain lets this program be a daemon that Background starts.
+func TestMain(m *testing.M) {
+	if as := os.Getenv("PROCESS_TEST_AS"); as != "" {
+		beDaemon(as)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// beDaemon answers its starter with what it finds in its place.
+func beDaemon(as string) {
+	starter, err := Starter()
+	if err != nil {
+		panic(err)
+	}
+	switch as {
+	case "ready":
+		starter.Tell(nil)
+	case "killed":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "silent":
+		os.Exit(2)
+	case "found":
+		files, err := openFiles(), error(nil)
+		files = slices.DeleteFunc(files, func(fd int) bool { // what the runtime opened, and the list itself
+			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+			return err != nil || flags&unix.FD_CLOEXEC != 0
+		})
+		slices.Sort(files)
+		dir, _ := os.Getwd()
+		session, _ := unix.Getsid(0)
+		var given []byte
+		if f, err := Inherited("TEST_GIVEN"); f != nil && err == nil {
+			given, _ = io.ReadAll(f)
+		}
+		err = fmt.Errorf("files %v, dir %s, leader %v, given %q, LISTEN_FDS=%q, OTHER=%q", files, dir, session == os.Getpid(),
+			given, os.Getenv("LISTEN_FDS"), os.Getenv("OTHER"))
+		starter.Tell(err)
+	}
+}
+
+// leak opens a file as a shell does it for those it starts (9>file): it is open
+// after exec, too.
+func leak(t *testing.T) (fd int) {
+	t.Helper()
+	fd, err := unix.Open(os.DevNull, unix.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// A daemon has what it was given and nothing else of who started it.
+func TestBackgroundInheritsWhatItIsGiven(t *testing.T) {
+	leak(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(write, "for it")
+	write.Close()
+	given, err := unix.Dup(int(read.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leak(t)
+	t.Setenv("PROCESS_TEST_AS", "found")
+	t.Setenv("TEST_GIVEN", strconv.Itoa(given))
+	t.Setenv("LISTEN_FDS", "2")
+	t.Setenv("OTHER", "stays")
+	err = Background(exec.Command("/proc/self/exe"), "TEST_ABSENT", "TEST_GIVEN")
+	const want = `files [0 1 2 3 4], dir /, leader true, given "for it", LISTEN_FDS="", OTHER="stays"`
+	if err == nil || err.Error() != want {
+		t.Errorf("it found\n%v, want\n%s", err, want)
+	}
+	if _, set := os.LookupEnv("TEST_GIVEN"); set {
+		t.Error("the variable of what was given away is still there")
+	}
+}
+
+// A kernel before 5.11, or a filter of system calls, does not have the short way.
+func TestCloseEach(t *testing.T) {
+	low, high := leak(t), leak(t)
+	open := func(fd int) bool {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		return err == nil && flags&unix.FD_CLOEXEC == 0
+	}
+	files := openFiles()
+	if !slices.Contains(files, low) || !slices.Contains(files, high) || !open(low) || !open(high) {
+		t.Fatalf("%v lacks %d or %d", files, low, high)
+	}
+	closeEach(high, files)
+	if !open(low) || open(high) || !open(0) {
+		t.Errorf("open after exec: %d: %v, %d: %v, 0: %v", low, open(low), high, open(high), open(0))
+	}
+}
+
+// The first word of a daemon counts: that it is ready, why it is not, or how it
+// ended without a word.
+func TestBackgroundHears(t *testing.T) {
+	for as, want := range map[string]string{
+		"ready": "", "killed": "it ended at once and did not say why (signal: killed)",
+		"silent": "it ended at once and did not say why (exit status 2)",
+	} {
+		t.Setenv("PROCESS_TEST_AS", as)
+		err := Background(exec.Command("/proc/self/exe"))
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want || !errors.Is(err, ErrSilent)) {
+			t.Errorf("%s: %v", as, err)
+		}
+	}
+	if err := Background(exec.Command("/nowhere/daemon")); err == nil || !strings.Contains(err.Error(), "/nowhere/daemon") {
+		t.Errorf("no such program: %v", err)
+	}
+	t.Setenv("TEST_GIVEN", "three")
+	if err := Background(exec.Command("/proc/self/exe"), "TEST_GIVEN"); err == nil || !strings.Contains(err.Error(), `TEST_GIVEN="three"`) {
+		t.Errorf("no descriptor: %v", err)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		say  func(*Readiness)
+		want string // "" for ready
+	}{
+		{"ready", func(r *Readiness) { r.Tell(nil) }, ""},
+		{"ready, and an end later", func(r *Readiness) {
+			r.Tell(nil)
+			if r.Tell(errors.New("later")) || r.Waits() {
+				t.Error("a second message went somewhere")
+			}
+		}, ""},
+		{"an error", func(r *Readiness) {
+			if !r.Waits() || !r.Tell(errors.New("the port is taken")) {
+				t.Error("nobody was told")
+			}
+		}, "the port is taken"},
+		{"nothing", func(r *Readiness) { r.pipe.Close() }, "did not say why"},
+	} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.say(&Readiness{pipe: write})
+		err = await(read)
+		read.Close()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if (&Readiness{}).Tell(errors.New("in the foreground")) {
+		t.Error("nobody waits, and somebody was told")
+	}
+	if err := await(brokenReader{}); err == nil {
+		t.Error("a pipe that cannot be read says ready")
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A descriptor from the environment is taken once, and its variable is gone.
+func TestInherited(t *testing.T) {
+	const variable = "TEST_FD"
+	fd := leak(t)
+	copied, err := unix.Dup(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(variable, strconv.Itoa(copied))
+	f, err := Inherited(variable)
+	if err != nil || f == nil || int(f.Fd()) != copied || f.Name() != variable {
+		t.Fatal(f, err)
+	}
+	defer f.Close()
+	if _, set := os.LookupEnv(variable); set {
+		t.Error("the variable is still there")
+	}
+	if again, err := Inherited(variable); again != nil || err != nil {
+		t.Error(again, err)
+	}
+}
+
+// What is written to a temporary file by one descriptor is read by another, from
+// the beginning, and no folder has it.
+func TestTemporaryFile(t *testing.T) {
+	t.Setenv("TMPDIR", "/nowhere")
+	f, err := TemporaryFile("said")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd := exec.Command("echo", "x")
+	cmd.Stdout = f
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(io.NewSectionReader(f, 0, 100)); err != nil || !bytes.Equal(text, []byte("x\n")) {
+		t.Errorf("%q, %v", text, err)
+	}
+}
