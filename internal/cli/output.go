@@ -15,10 +15,11 @@ import (
 // still going on.
 const patience = 2 * time.Second
 
-// Terminal reports whether what is written to w is seen on a terminal.
+// Terminal reports whether what is written to w is seen on a terminal, on which a
+// line can be written over.
 func Terminal(w any) bool {
 	f, ok := w.(*os.File)
-	return ok && term.Is(f)
+	return ok && term.Is(f) && os.Getenv("TERM") != "dumb"
 }
 
 // PrintJSON prints a value for machines: indented, one value a call.

@@ -38,6 +38,7 @@ func terminal(t *testing.T) (tty, screen *os.File) {
 
 func TestProgressIsShownAfterTwoSecondsAndTakenAway(t *testing.T) {
 	tty, screen := terminal(t)
+	t.Setenv("TERM", "vt100")
 	c := &Call{Command: sample(), Stderr: tty}
 	done := c.Progress("waiting")
 	time.Sleep(patience + 200*time.Millisecond)
@@ -47,5 +48,16 @@ func TestProgressIsShownAfterTwoSecondsAndTakenAway(t *testing.T) {
 	n, _ := screen.Read(buf)
 	if got := string(buf[:n]); !strings.HasPrefix(got, "sample: waiting ...") || strings.Count(got, "waiting") != 1 {
 		t.Errorf("%q", got)
+	}
+}
+
+// A terminal that knows no escape sequences is treated as a file.
+func TestDumbTerminal(t *testing.T) {
+	tty, _ := terminal(t)
+	for name, want := range map[string]bool{"vt100": true, "dumb": false, "": true} {
+		t.Setenv("TERM", name)
+		if got := Terminal(tty); got != want {
+			t.Errorf("TERM=%q: a terminal: %v", name, got)
+		}
 	}
 }
