@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"wgd/conf"
@@ -25,12 +26,8 @@ func runInterface(c *cli.Call) error {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return err
 	}
-	level, err := logLevel(os.Getenv(envLogLevel))
-	if err != nil {
-		return err
-	}
 	if c.Has("foreground") || os.Getenv(envForeground) == "1" {
-		return serve(name, newLogger(c.Stderr, level, name))
+		return serve(name, c.Stderr)
 	}
 	done := c.Progress("waiting for the interface")
 	defer done()
@@ -38,19 +35,19 @@ func runInterface(c *cli.Call) error {
 }
 
 // serve is the daemon: it runs the interface until a signal or its deletion.
-func serve(name string, log *logger) error {
+func serve(name string, stderr io.Writer) error {
 	starter, err := process.Starter()
 	if err != nil {
 		return err
 	}
-	err = runUntilEnd(name, log, starter)
+	err = runUntilEnd(name, stderr, starter)
 	if starter.Tell(err) {
 		return cli.Status(1) // the command that started us prints the error
 	}
 	return err
 }
 
-func runUntilEnd(name string, log *logger, starter *process.Readiness) error {
+func runUntilEnd(name string, stderr io.Writer, starter *process.Readiness) error {
 	processors := processors()
 	ctx, stop := process.UntilTerminated()
 	defer stop()
@@ -58,6 +55,7 @@ func runUntilEnd(name string, log *logger, starter *process.Readiness) error {
 	if err != nil {
 		return err
 	}
+	log := openLog(stderr, name)
 	// The socket first: it is what tells that the name is taken by a daemon.
 	server, err := listen(name)
 	if err != nil {

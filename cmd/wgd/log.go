@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 
 	"wgd/conf"
+	"wgd/internal/sys/process"
 	"wgd/wg"
 )
 
@@ -26,16 +28,30 @@ func newLogger(w io.Writer, usual slog.Level, name string) *logger {
 // silent is above every level that is used.
 const silent = slog.LevelError + 1
 
-func logLevel(word string) (slog.Level, error) {
+// openLog makes the log of the level that the environment names. Other programs
+// have levels of that name, too, and words for them that wireguard-go does not
+// know and takes for its default: so it is here, but for a warning.
+func openLog(w io.Writer, name string) *logger {
+	word := os.Getenv(envLogLevel)
+	level, known := logLevel(word)
+	if f, ok := w.(*os.File); ok {
+		w = process.LogFile(f)
+	}
+	log := newLogger(w, level, name)
+	if !known {
+		log.Warn(fmt.Sprintf("%s=%q is no level of wgd's, and counts as error: give silent, error or verbose", envLogLevel, word))
+	}
+	return log
+}
+
+func logLevel(word string) (level slog.Level, known bool) {
 	switch word {
 	case "verbose", "debug":
-		return slog.LevelDebug, nil
-	case "", "error":
-		return slog.LevelWarn, nil
+		return slog.LevelDebug, true
 	case "silent":
-		return silent, nil
+		return silent, true
 	}
-	return 0, fmt.Errorf("%s=%q: no such level: give silent, error or verbose", envLogLevel, word)
+	return slog.LevelWarn, word == "" || word == "error"
 }
 
 // target is the interface behind the control socket, and the log, which the

@@ -45,7 +45,7 @@ func command() *cli.Command {
 			{Term: "/var/lib/wgd/", Text: "handshake timestamps, kept over restarts; without root $XDG_STATE_HOME/wgd"},
 		},
 		Environment: []cli.Entry{
-			{Term: "LOG_LEVEL", Text: "silent, error (the default), or verbose (also debug); set, it keeps standard output and error open in the background"},
+			{Term: "LOG_LEVEL", Text: "silent, error (the default), or verbose (also debug); any other word counts as error. Set, it keeps standard output and error open in the background"},
 			{Term: "WG_PROCESS_FOREGROUND", Text: "1 is the same as -f"},
 			{Term: "WG_TUN_FD", Text: "the descriptor of an existing TUN interface to use"},
 			{Term: "WG_UAPI_FD", Text: "the descriptor of a listening unix socket to use as control socket"},

@@ -40,6 +40,8 @@ func TestSharedVariables(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
 	for _, v := range []struct{ set, says string }{
+		{"LOG_LEVEL=info", "silent, error or verbose"},
+		{"LOG_LEVEL=TRACE", "silent, error or verbose"},
 		{"LOG_LEVEL=", ""},
 		{"LOG_LEVEL=silent", ""},
 		{"TMPDIR=/nowhere", ""},
@@ -74,6 +76,31 @@ func TestWhyItDoesNotStart(t *testing.T) {
 			if strings.Count(said, "\n") != 1 {
 				t.Errorf("%s%s: not one line:\n%s", set, start, said)
 			}
+		}
+	}
+}
+
+// The log's reader ends, or sleeps: the daemon goes on, in the foreground, too.
+func TestLogWithoutReader(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	ta := a.Tunnel(lab.Settings{Port: 1234, Addresses: []string{"10.2.0.1/24"}})
+	for _, reader := range []string{"true", "sleep 1000"} {
+		for _, start := range append([]string{"wgd -f wg0"}, starters...) {
+			b.Must("umask 077; wg-keygen > /etc/wg/wg0")
+			b.Must("(LOG_LEVEL=verbose %s 2>&1 | %s) >/dev/null 2>&1 & until wg show wg0 2>/dev/null; do sleep 0.05; done", start, reader)
+			d := b.Daemon(lab.Ours)
+			for range 1000 { // a warning each, which is more than a pipe holds
+				d.Set("public_key=" + strings.Repeat("0", 64))
+			}
+			b.Must("wgconfig wg0 set private-key /etc/wg/wg0 && wg-ifconfig wg0 inet 10.2.0.2/24 up")
+			public := strings.TrimSpace(b.Must("wg-keygen --pub < /etc/wg/wg0"))
+			a.Must("wgconfig wg0 add peer b %s --allowed-ips=10.2.0.2/32", public)
+			b.Must("wgconfig wg0 add peer a %s --allowed-ips=10.2.0.1/32 --endpoint=192.0.2.1:1234", ta.Public)
+			b.Ping("10.2.0.1", 1)
+			a.Must("wgconfig wg0 delete peer b")
+			b.Must("wg-ifconfig wg0 destroy")
+			ends(t, b, 5*time.Second)
 		}
 	}
 }

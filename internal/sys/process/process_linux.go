@@ -3,8 +3,10 @@ package process
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +25,9 @@ func MuteStderr() error {
 
 // UntilTerminated is a context that ends with SIGTERM or SIGINT, and with
 // SIGHUP, the end of a terminal, unless who started us had it ignored (nohup).
+// SIGPIPE is no end: that nobody reads the log any more is no harm.
 func UntilTerminated() (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
 	signals := []os.Signal{syscall.SIGTERM, syscall.SIGINT}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
@@ -56,4 +60,41 @@ func TemporaryFile(name string) (*os.File, error) {
 		return nil, fmt.Errorf("make a file in memory: %w", err)
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// LogFile is a Writer of whole lines to a pipe, a terminal or a file. One that its
+// reader has left full, or a terminal that was told to pause, does not hold up
+// who writes: then the line is lost, and how many were is told by the next.
+func LogFile(f *os.File) io.Writer { return &logFile{file: f} }
+
+type logFile struct {
+	file *os.File
+	mu   sync.Mutex
+	lost int
+}
+
+func (l *logFile) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !writable(l.file) {
+		l.lost++
+		return len(line), nil
+	}
+	if l.lost > 0 {
+		line = fmt.Appendf(nil, "%d lines of this log were lost: its reader was too slow\n%s", l.lost, line)
+		l.lost = 0
+	}
+	return l.file.Write(line)
+}
+
+// writable reports whether a line can be written now. A pipe says so while it
+// has room for 4,096 bytes.
+func writable(f *os.File) bool {
+	poll := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}
+	for {
+		n, err := unix.Poll(poll, 0)
+		if err != unix.EINTR {
+			return n != 0 || err != nil // a broken pipe says so when it is written to
+		}
+	}
 }
