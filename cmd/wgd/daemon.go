@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/control"
 	"wgd/internal/sys/process"
+	"wgd/internal/sys/tun"
 	"wgd/wg"
 )
 
@@ -54,6 +56,10 @@ func runUntilEnd(name string, stderr io.Writer, starter *process.Readiness) erro
 	device, err := process.Inherited(envTUN)
 	if err != nil {
 		return err
+	}
+	if device != nil {
+		// As in wireguard-go: wg looks for the interface that there is.
+		name = cmp.Or(tun.NameOf(device), name)
 	}
 	log := openLog(stderr, name)
 	// The socket first: it is what tells that the name is taken by a daemon.

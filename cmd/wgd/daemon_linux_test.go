@@ -204,6 +204,22 @@ func TestBackground(t *testing.T) {
 	}
 }
 
+// As with wireguard-go, an interface that was given goes by the name that it has,
+// whatever was typed: that is where wg looks for the socket.
+func TestGivenInterfaceKeepsItsName(t *testing.T) {
+	isolate(t)
+	device := passedTUN(t, "passed2")
+	cmd, stderr := wgd([]string{"typed0"}, []string{envTUN}, []*os.File{device})
+	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
+		t.Fatalf("%v\n%s", err, stderr)
+	}
+	pid := daemonBehind(t, control.SocketPath("passed2"))
+	if _, err := os.Lstat(control.SocketPath("typed0")); err == nil {
+		t.Error("there is a socket of the name that was typed")
+	}
+	unix.Kill(pid, unix.SIGTERM)
+}
+
 // daemonBehind is the process that listens on a socket.
 func daemonBehind(t *testing.T, path string) (pid int) {
 	t.Helper()

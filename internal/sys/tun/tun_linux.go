@@ -150,6 +150,20 @@ func identify(fd int) (*unix.Ifreq, error) {
 	return ifr, unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr)
 }
 
+// NameOf is the name of the interface that a file is, "" if it is none.
+func NameOf(f *os.File) (name string) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return ""
+	}
+	conn.Control(func(fd uintptr) {
+		if ifr, err := identify(int(fd)); err == nil {
+			name = ifr.Name()
+		}
+	})
+	return name
+}
+
 func explainOpen(err error) error {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
