@@ -1,5 +1,5 @@
 // Tables writes into the pages of docs the tables that the code has: what the
-// reasons of drops and the counters mean.
+// reasons of drops and the counters mean, and the keys of the control socket.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"wgd/internal/dataplane"
+	"wgd/internal/uapi"
 )
 
 //go:generate go run wgd/docs/tables ..
@@ -20,6 +21,10 @@ var tables = map[string]map[string]string{
 		"drops on the way out": drops(dataplane.WayOut),
 		"drops on the way in":  drops(dataplane.WayIn),
 		"counters":             rows("counter", dataplane.CounterTable()),
+	},
+	"control-socket.md": {
+		"keys of the interface": keys(uapi.InterfaceKeys()),
+		"keys of a peer":        keys(uapi.PeerKeys()),
 	},
 }
 
@@ -38,6 +43,16 @@ func rows(what string, list []dataplane.Row) string {
 	fmt.Fprintf(&b, "| %s | what it means | what to do |\n| --- | --- | --- |\n", what)
 	for _, row := range list {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.Name, row.Meaning, row.Remedy)
+	}
+	return b.String()
+}
+
+func keys(list []uapi.Key) string {
+	yes := map[bool]string{true: "yes"}
+	var b strings.Builder
+	b.WriteString("| key | get | set | value | meaning |\n| --- | --- | --- | --- | --- |\n")
+	for _, k := range list {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", k.Name, yes[k.Get], yes[k.Set], k.Value, k.Meaning)
 	}
 	return b.String()
 }

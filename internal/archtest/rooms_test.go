@@ -79,7 +79,7 @@ var rooms = map[string]room{
 	"internal/archtest":            {},
 
 	"docs/man":    {},
-	"docs/tables": {imports: []string{"internal/dataplane"}},
+	"docs/tables": {imports: []string{"internal/dataplane", "internal/uapi"}},
 
 	"test/lab":    {third: []string{unix}},
 	"test/load":   {imports: []string{"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},

@@ -166,12 +166,20 @@ func (d *Decoder) setLine(line []byte) *Error {
 	}
 	var err error
 	switch {
-	case string(name) == "public_key":
+	case string(name) == beginsPeer:
 		err = d.newPeer(string(value))
 	case d.peer == nil:
-		err = d.interfaceLine(string(name), value)
+		if r, known := interfaceKey(name); r != nil && r.decode != nil {
+			err = r.decode(d, known, value)
+		} else {
+			err = unknownKey(name, "an interface")
+		}
 	default:
-		err = d.peerLine(string(name), value)
+		if r := peerKeys[string(name)]; r != nil && r.decode != nil {
+			err = r.decode(d, r.name, value)
+		} else {
+			err = unknownKey(name, "a peer")
+		}
 	}
 	if err == nil {
 		return nil
@@ -182,7 +190,7 @@ func (d *Decoder) setLine(line []byte) *Error {
 func (d *Decoder) newPeer(value string) error {
 	public, err := key.ParsePublicHex(value)
 	if err != nil {
-		return conf.Invalidf("public_key: %v", err)
+		return conf.Invalidf("%s: %v", beginsPeer, err)
 	}
 	if len(d.change.Peers) == conf.MaxPeers {
 		return conf.Invalidf("more than %d peers in one request: split the request", conf.MaxPeers)
@@ -192,85 +200,23 @@ func (d *Decoder) newPeer(value string) error {
 	return nil
 }
 
-func (d *Decoder) interfaceLine(name string, value []byte) error {
-	c := d.change
-	switch name {
-	case "private_key":
-		private, err := key.ParsePrivateHex(string(value))
-		clear(value)
-		if err != nil {
-			return conf.Invalidf("private_key: %v", err)
-		}
-		c.PrivateKey = &private
-		return nil
-	case "listen_port":
-		return number(name, value, &c.ListenPort)
-	case "fwmark":
-		return number(name, value, &c.FirewallMark)
-	case "replace_peers":
-		return truth(name, value, &c.ReplacePeers)
-	}
-	if isTunable(name) {
-		return c.Tunables.Set(name, string(value))
-	}
-	return conf.Invalidf("%s: no such key of an interface: nothing of the request was applied", quote([]byte(name)))
-}
-
-func (d *Decoder) peerLine(name string, value []byte) error {
-	p := d.peer
-	switch name {
-	case "allowed_ip":
-		return d.allowedIP(value)
-	case "name":
-		s := string(value)
-		p.Name = &s
-		if s == "" {
-			return nil
-		}
-		return conf.ValidName(s) // at once: a million long names would fill the memory
-	case "preshared_key":
-		preshared, err := key.ParsePresharedHex(string(value))
-		clear(value)
-		if err != nil {
-			return conf.Invalidf("preshared_key: %v", err)
-		}
-		p.PresharedKey = &preshared
-		return nil
-	case "endpoint":
-		return endpoint(value, &p.Endpoint)
-	case "persistent_keepalive_interval":
-		return number(name, value, &p.PersistentKeepalive)
-	case "replace_allowed_ips":
-		// What this request said before is replaced, too.
-		d.prefixes -= len(p.AllowedIPs)
-		p.AllowedIPs = nil
-		return truth(name, value, &p.ReplaceAllowedIPs)
-	case "remove":
-		return truth(name, value, &p.Remove)
-	case "update_only":
-		return truth(name, value, &p.UpdateOnly)
-	case "protocol_version":
-		if string(value) != "1" {
-			return conf.Invalidf("protocol_version: %s: this daemon speaks version 1", quote(value))
-		}
-		return nil
-	}
-	return conf.Invalidf("%s: no such key of a peer: nothing of the request was applied", quote([]byte(name)))
+func unknownKey(name []byte, of string) error {
+	return conf.Invalidf("%s: no such key of %s: nothing of the request was applied", quote(name), of)
 }
 
 // allowedIP takes PREFIX, or -PREFIX to remove it, as the newer wg sends; a +
 // means what no sign means.
-func (d *Decoder) allowedIP(value []byte) error {
+func (d *Decoder) allowedIP(name string, value []byte) error {
 	remove := len(value) > 0 && value[0] == '-'
 	if remove || len(value) > 0 && value[0] == '+' {
 		value = value[1:]
 	}
 	prefix, err := netip.ParsePrefix(string(value))
 	if err != nil {
-		return conf.Invalidf("allowed_ip: %s: give ADDRESS/LENGTH, with at most 32 for IPv4 and 128 for IPv6", quote(value))
+		return conf.Invalidf("%s: %s: give ADDRESS/LENGTH, with at most 32 for IPv4 and 128 for IPv6", name, quote(value))
 	}
 	if d.prefixes == conf.MaxAllowedIPs {
-		return conf.Invalidf("more than %d allowed_ip in one request: split the request", conf.MaxAllowedIPs)
+		return conf.Invalidf("more than %d %s in one request: split the request", conf.MaxAllowedIPs, name)
 	}
 	d.prefixes++
 	d.peer.AllowedIPs = append(d.peer.AllowedIPs, conf.AllowedIPChange{Prefix: prefix.Masked(), Remove: remove})

@@ -44,10 +44,14 @@ func (o *out) bytes(name string, value []byte) {
 	o.WriteByte('\n')
 }
 
-// prefix writes a prefix as wg reads it: inet_pton knows no zone, and a mapped
+// allowedIP writes a prefix as wg reads it: inet_pton knows no zone, and a mapped
 // address in its dotted form.
-func (o *out) prefix(name string, p netip.Prefix) {
-	o.scratch = p.AppendTo(o.scratch[:0])
+func (o *out) allowedIP(name string, a conf.AllowedIPChange) {
+	o.scratch = o.scratch[:0]
+	if a.Remove {
+		o.scratch = append(o.scratch, '-')
+	}
+	o.scratch = a.Prefix.AppendTo(o.scratch)
 	o.bytes(name, o.scratch)
 }
 
@@ -63,6 +67,18 @@ func (o *out) end() error {
 	buf := o.AvailableBuffer()
 	clear(buf[:cap(buf)])
 	return err
+}
+
+// counted writes what and how often.
+func (o *out) counted(name, what string, count uint64) {
+	o.text(name, sentence(what)+":"+strconv.FormatUint(count, 10))
+}
+
+// maybe writes a number if there is one.
+func maybe[T uint16 | uint32](o *out, name string, n *T) {
+	if n != nil {
+		o.number(name, uint64(*n))
+	}
 }
 
 func (o *out) flag(name string, set bool) {
@@ -90,72 +106,20 @@ func sentence(s string) string {
 // the work is one step per prefix (B60).
 func WriteStatus(w *bufio.Writer, s *conf.Status) error {
 	o := &out{Writer: w}
-	if !s.PrivateKey.IsZero() {
-		o.hex("private_key", s.PrivateKey.Bytes())
+	for i := range interfaceRows {
+		if r := &interfaceRows[i]; r.answer != nil {
+			r.answer(o, r.name, s)
+		}
 	}
-	if s.ListenPort != 0 {
-		o.number("listen_port", uint64(s.ListenPort))
-	}
-	if s.FirewallMark != 0 {
-		o.number("fwmark", uint64(s.FirewallMark))
-	}
-	o.interfaceExtras(s)
 	for i := range s.Peers {
-		o.peerStatus(&s.Peers[i])
+		for j := range peerRows {
+			if r := &peerRows[j]; r.answer != nil {
+				r.answer(o, r.name, &s.Peers[i])
+			}
+		}
 	}
 	o.WriteString("errno=0\n\n")
 	return o.end()
-}
-
-// interfaceExtras are the lines that wg passes over.
-func (o *out) interfaceExtras(s *conf.Status) {
-	up := uint64(0)
-	if s.Up {
-		up = 1
-	}
-	o.number("up", up)
-	o.number("mtu", uint64(max(s.MTU, 0)))
-	if s.Fault != "" {
-		o.text("fault", sentence(s.Fault))
-	}
-	if s.AEAD != "" {
-		o.text("aead", sentence(s.AEAD))
-	}
-	for _, name := range conf.TunableNames() {
-		if value, err := s.Tunables.Get(name); err == nil {
-			o.text(name, value)
-		}
-	}
-	for _, d := range s.Drops {
-		o.text("drop", sentence(d.Reason)+":"+strconv.FormatUint(d.Count, 10))
-	}
-	for _, c := range s.Counters {
-		o.text("counter", sentence(c.Name)+":"+strconv.FormatUint(c.Count, 10))
-	}
-}
-
-func (o *out) peerStatus(p *conf.PeerStatus) {
-	o.hex("public_key", p.PublicKey)
-	if p.Name != "" {
-		o.text("name", p.Name)
-	}
-	o.hex("preshared_key", p.PresharedKey.Bytes())
-	o.text("protocol_version", "1")
-	if p.Endpoint.IsValid() {
-		o.address("endpoint", p.Endpoint)
-	}
-	var sec, nsec uint64
-	if at := p.LastHandshake; !at.IsZero() && at.Unix() > 0 {
-		sec, nsec = uint64(at.Unix()), uint64(at.Nanosecond())
-	}
-	o.number("last_handshake_time_sec", sec)
-	o.number("last_handshake_time_nsec", nsec)
-	o.number("tx_bytes", p.TxBytes)
-	o.number("rx_bytes", p.RxBytes)
-	o.number("persistent_keepalive_interval", uint64(p.PersistentKeepalive))
-	for _, prefix := range p.AllowedIPs {
-		o.prefix("allowed_ip", prefix)
-	}
 }
 
 // WriteResult answers set=1, or a request that was refused (errno > 0).
@@ -180,50 +144,22 @@ func WriteGet(w *bufio.Writer) error {
 func WriteChange(w *bufio.Writer, c *conf.Change) error {
 	o := &out{Writer: w}
 	o.text("set", "1")
-	if c.PrivateKey != nil {
-		o.hex("private_key", c.PrivateKey.Bytes())
+	for i := range interfaceRows {
+		if r := &interfaceRows[i]; r.encode != nil {
+			r.encode(o, r.name, c)
+		}
 	}
-	if c.ListenPort != nil {
-		o.number("listen_port", uint64(*c.ListenPort))
-	}
-	if c.FirewallMark != nil {
-		o.number("fwmark", uint64(*c.FirewallMark))
-	}
-	c.Tunables.Each(o.text)
-	o.flag("replace_peers", c.ReplacePeers)
 	for i := range c.Peers {
-		o.peerChange(&c.Peers[i])
+		p := &c.Peers[i]
+		if p.Remove { // whatever else it says is ignored
+			p = &conf.PeerChange{PublicKey: p.PublicKey, Remove: true}
+		}
+		for j := range peerRows {
+			if r := &peerRows[j]; r.encode != nil {
+				r.encode(o, r.name, p)
+			}
+		}
 	}
 	o.WriteByte('\n')
 	return o.end()
-}
-
-func (o *out) peerChange(p *conf.PeerChange) {
-	o.hex("public_key", p.PublicKey)
-	if p.Remove {
-		o.flag("remove", true)
-		return
-	}
-	o.flag("update_only", p.UpdateOnly)
-	if p.Name != nil {
-		o.text("name", *p.Name)
-	}
-	if p.PresharedKey != nil {
-		o.hex("preshared_key", p.PresharedKey.Bytes())
-	}
-	if p.Endpoint != nil {
-		o.address("endpoint", *p.Endpoint)
-	}
-	if p.PersistentKeepalive != nil {
-		o.number("persistent_keepalive_interval", uint64(*p.PersistentKeepalive))
-	}
-	o.flag("replace_allowed_ips", p.ReplaceAllowedIPs)
-	for _, a := range p.AllowedIPs {
-		o.scratch = o.scratch[:0]
-		if a.Remove {
-			o.scratch = append(o.scratch, '-')
-		}
-		o.scratch = a.Prefix.AppendTo(o.scratch)
-		o.bytes("allowed_ip", o.scratch)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -28,7 +27,7 @@ func (r *Reader) Result() error {
 // newer daemon, or another, and are passed over.
 func (r *Reader) Status() (conf.Status, error) {
 	var s conf.Status
-	err := r.answer(func(name, value []byte) error { return takeStatus(&s, string(name), value) })
+	err := r.answer(func(name, value []byte) error { return takeStatus(&s, name, value) })
 	if err != nil {
 		return conf.Status{}, err
 	}
@@ -85,51 +84,22 @@ func cutOff(err error) error {
 	return err
 }
 
-func takeStatus(s *conf.Status, name string, value []byte) error {
-	if name == "public_key" {
+func takeStatus(s *conf.Status, name, value []byte) error {
+	if string(name) == beginsPeer {
 		public, err := key.ParsePublicHex(string(value))
 		s.Peers = append(s.Peers, conf.PeerStatus{PublicKey: public})
 		return err
 	}
-	if len(s.Peers) > 0 {
-		return takePeer(&s.Peers[len(s.Peers)-1], name, value)
-	}
-	var err error
-	switch name {
-	case "private_key":
-		s.PrivateKey, err = key.ParsePrivateHex(string(value))
-		clear(value)
-	case "listen_port":
-		err = into(&s.ListenPort, name, value)
-	case "fwmark":
-		err = into(&s.FirewallMark, name, value)
-	case "up":
-		s.Up = string(value) == "1"
-	case "mtu":
-		var mtu uint32
-		err = into(&mtu, name, value)
-		s.MTU = int(mtu)
-	case "fault":
-		s.Fault = sentence(string(value))
-	case "aead":
-		s.AEAD = sentence(string(value))
-	case "drop":
-		var d conf.Drop
-		d.Reason, d.Count, err = counted(name, value)
-		s.Drops = append(s.Drops, d)
-	case "counter":
-		var c conf.Counter
-		c.Name, c.Count, err = counted(name, value)
-		s.Counters = append(s.Counters, c)
-	default:
-		if isTunable(name) {
-			var c conf.TunablesChange
-			if c.Set(name, string(value)) == nil {
-				s.Tunables = c.ApplyTo(s.Tunables)
-			}
+	if n := len(s.Peers); n > 0 {
+		if r := peerKeys[string(name)]; r != nil && r.read != nil {
+			return r.read(&s.Peers[n-1], r.name, value)
 		}
+		return nil
 	}
-	return err
+	if r, known := interfaceKey(name); r != nil && r.read != nil {
+		return r.read(s, known, value)
+	}
+	return nil
 }
 
 // counted reads what and how often, in that order, with a colon between.
@@ -142,33 +112,12 @@ func counted(name string, value []byte) (what string, count uint64, err error) {
 	return sentence(string(value[:i])), count, err
 }
 
-func takePeer(p *conf.PeerStatus, name string, value []byte) error {
-	var err error
-	switch name {
-	case "allowed_ip":
-		var prefix netip.Prefix
-		prefix, err = netip.ParsePrefix(string(value))
-		p.AllowedIPs = append(p.AllowedIPs, prefix)
-	case "name":
-		p.Name = string(value)
-		err = conf.ValidName(p.Name)
-	case "preshared_key":
-		p.PresharedKey, err = key.ParsePresharedHex(string(value))
-		clear(value)
-	case "endpoint":
-		p.Endpoint, err = netip.ParseAddrPort(string(value))
-	case "persistent_keepalive_interval":
-		err = into(&p.PersistentKeepalive, name, value)
-	case "rx_bytes":
-		err = into(&p.RxBytes, name, value)
-	case "tx_bytes":
-		err = into(&p.TxBytes, name, value)
-	case "last_handshake_time_sec":
-		err = addTime(p, name, value, time.Second)
-	case "last_handshake_time_nsec":
-		err = addTime(p, name, value, time.Nanosecond)
+// handshakeTime is the time of the last handshake in its two parts, 0 for never.
+func handshakeTime(p *conf.PeerStatus) (sec, nsec uint64) {
+	if at := p.LastHandshake; !at.IsZero() && at.Unix() > 0 {
+		return uint64(at.Unix()), uint64(at.Nanosecond())
 	}
-	return err
+	return 0, 0
 }
 
 // addTime adds a part of the time of the last handshake, whose two lines may

@@ -5,13 +5,14 @@
 //
 // The daemon's side reads requests with a Decoder and answers with WriteStatus
 // or WriteResult. The client's side asks with WriteGet or WriteChange and
-// reads with ReadStatus or ReadResult.
+// reads with a Reader.
 //
-// The language has a few words of ours, which wireguard-tools passes over:
-// name= of a peer and the net.wg.* tunables (get and set), up=, mtu=, fault=,
-// aead=, drop=REASON:COUNT and counter=NAME:COUNT of the interface (get), and after
-// errno= a sentence in error= for the person who asked. It stands after errno=
-// because wg reads the first line of the answer to a set, and no other.
+// The keys are the rows of two tables, interfaceRows and peerRows, over which
+// all of these loop. Some are ours, which wireguard-tools passes over.
+// docs/control-socket.md describes the language.
+//
+// In an answer, the sentence for the person who asked (error=) stands after
+// errno=, because wg reads the first line of the answer to a set, and no other.
 package uapi
 
 import "fmt"

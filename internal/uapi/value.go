@@ -3,12 +3,9 @@ package uapi
 import (
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"wgd/conf"
 )
-
-func isTunable(name string) bool { return strings.HasPrefix(name, conf.TunablePrefix) }
 
 // number takes a decimal number that fits in *dst.
 func number[T uint8 | uint16 | uint32 | uint64](name string, value []byte, dst **T) error {
@@ -33,10 +30,10 @@ func truth(name string, value []byte, dst *bool) error {
 
 // endpoint takes ADDRESS:PORT; names are resolved by who asks, never here
 // (A63). An IPv4-mapped address is its IPv4 address (A54).
-func endpoint(value []byte, dst **netip.AddrPort) error {
+func endpoint(name string, value []byte, dst **netip.AddrPort) error {
 	ap, err := netip.ParseAddrPort(string(value))
 	if err != nil {
-		return conf.Invalidf("endpoint: %s: give ADDRESS:PORT or [ADDRESS]:PORT; names are not resolved here", quote(value))
+		return conf.Invalidf("%s: %s: give ADDRESS:PORT or [ADDRESS]:PORT; names are not resolved here", name, quote(value))
 	}
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	*dst = &ap

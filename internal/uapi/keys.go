@@ -1,0 +1,350 @@
+package uapi
+
+import (
+	"bytes"
+	"net/netip"
+	"time"
+
+	"wgd/conf"
+	"wgd/key"
+)
+
+// A row is one key of the language: what it means, and how it is written and
+// read on both sides. Lines are written in the order of the rows, in a set and in
+// the answer to a get. A new key is a row, and a run of go generate ./docs/tables.
+//
+// C is what a set changes and S what a get tells, of the interface or of a peer.
+type row[C, S any] struct {
+	name    string
+	value   string // what it looks like
+	meaning string
+
+	encode func(o *out, name string, c *C)                   // client: lines of a set, if it changes; nil: never
+	decode func(d *Decoder, name string, value []byte) error // daemon: a line of a set; nil: refused
+	answer func(o *out, name string, s *S)                   // daemon: lines of the answer to a get; nil: none
+	read   func(s *S, name string, value []byte) (bad error) // client: a line of that answer; nil: passed over
+}
+
+const (
+	hexKey = "64 hexadecimal digits"
+	isTrue = "true"
+)
+
+// interfaceRows are the keys before the first public_key.
+var interfaceRows = []row[conf.Change, conf.Status]{
+	{name: "private_key", value: hexKey, meaning: "the private key; all zeros: none",
+		encode: func(o *out, name string, c *conf.Change) {
+			if c.PrivateKey != nil {
+				o.hex(name, c.PrivateKey.Bytes())
+			}
+		},
+		decode: func(d *Decoder, name string, value []byte) error {
+			private, err := key.ParsePrivateHex(string(value))
+			clear(value)
+			if err != nil {
+				return conf.Invalidf("%s: %v", name, err)
+			}
+			d.change.PrivateKey = &private
+			return nil
+		},
+		answer: func(o *out, name string, s *conf.Status) {
+			if !s.PrivateKey.IsZero() {
+				o.hex(name, s.PrivateKey.Bytes())
+			}
+		},
+		read: func(s *conf.Status, _ string, value []byte) (err error) {
+			s.PrivateKey, err = key.ParsePrivateHex(string(value))
+			clear(value)
+			return err
+		}},
+	{name: "listen_port", value: "0 to 65535", meaning: "the UDP port; 0: any that is free. Not told while there is none",
+		encode: func(o *out, name string, c *conf.Change) { maybe(o, name, c.ListenPort) },
+		decode: func(d *Decoder, name string, value []byte) error { return number(name, value, &d.change.ListenPort) },
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.ListenPort != 0 {
+				o.number(name, uint64(s.ListenPort))
+			}
+		},
+		read: func(s *conf.Status, name string, value []byte) error { return into(&s.ListenPort, name, value) }},
+	{name: "fwmark", value: "0 to 4294967295", meaning: "the mark of all datagrams that are sent; 0: none. Not told while there is none",
+		encode: func(o *out, name string, c *conf.Change) { maybe(o, name, c.FirewallMark) },
+		decode: func(d *Decoder, name string, value []byte) error { return number(name, value, &d.change.FirewallMark) },
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.FirewallMark != 0 {
+				o.number(name, uint64(s.FirewallMark))
+			}
+		},
+		read: func(s *conf.Status, name string, value []byte) error { return into(&s.FirewallMark, name, value) }},
+	{name: "up", value: "0 or 1", meaning: "whether the interface is up",
+		answer: func(o *out, name string, s *conf.Status) {
+			up := uint64(0)
+			if s.Up {
+				up = 1
+			}
+			o.number(name, up)
+		},
+		read: func(s *conf.Status, _ string, value []byte) error {
+			s.Up = string(value) == "1"
+			return nil
+		}},
+	{name: "mtu", value: "a number", meaning: "the MTU of the interface",
+		answer: func(o *out, name string, s *conf.Status) { o.number(name, uint64(max(s.MTU, 0))) },
+		read: func(s *conf.Status, name string, value []byte) error {
+			var mtu uint32
+			err := into(&mtu, name, value)
+			s.MTU = int(mtu)
+			return err
+		}},
+	{name: "fault", value: "a sentence", meaning: "why the interface does not work though it is up",
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.Fault != "" {
+				o.text(name, sentence(s.Fault))
+			}
+		},
+		read: func(s *conf.Status, _ string, value []byte) error {
+			s.Fault = sentence(string(value))
+			return nil
+		}},
+	{name: "aead", value: "a text", meaning: "what encrypts the packets, as wgd(8) --version says it",
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.AEAD != "" {
+				o.text(name, sentence(s.AEAD))
+			}
+		},
+		read: func(s *conf.Status, _ string, value []byte) error {
+			s.AEAD = sentence(string(value))
+			return nil
+		}},
+	// One row for all tunables: package conf has their table.
+	{name: conf.TunablePrefix, value: "as in wgconfig(8)", meaning: "the tunables, one key for each",
+		encode: func(o *out, _ string, c *conf.Change) { c.Tunables.Each(o.text) },
+		decode: func(d *Decoder, name string, value []byte) error { return d.change.Tunables.Set(name, string(value)) },
+		answer: func(o *out, _ string, s *conf.Status) {
+			for _, name := range conf.TunableNames() {
+				if value, err := s.Tunables.Get(name); err == nil {
+					o.text(name, value)
+				}
+			}
+		},
+		read: func(s *conf.Status, name string, value []byte) error {
+			var c conf.TunablesChange
+			if c.Set(name, string(value)) == nil { // another daemon's are passed over
+				s.Tunables = c.ApplyTo(s.Tunables)
+			}
+			return nil
+		}},
+	{name: "drop", value: "REASON:COUNT", meaning: "packets that were dropped; one line for each reason that occurred",
+		answer: func(o *out, name string, s *conf.Status) {
+			for _, d := range s.Drops {
+				o.counted(name, d.Reason, d.Count)
+			}
+		},
+		read: func(s *conf.Status, name string, value []byte) (err error) {
+			var d conf.Drop
+			d.Reason, d.Count, err = counted(name, value)
+			s.Drops = append(s.Drops, d)
+			return err
+		}},
+	{name: "counter", value: "NAME:COUNT", meaning: "what was noticed about packets that were carried on; one line for each",
+		answer: func(o *out, name string, s *conf.Status) {
+			for _, c := range s.Counters {
+				o.counted(name, c.Name, c.Count)
+			}
+		},
+		read: func(s *conf.Status, name string, value []byte) (err error) {
+			var c conf.Counter
+			c.Name, c.Count, err = counted(name, value)
+			s.Counters = append(s.Counters, c)
+			return err
+		}},
+	{name: "replace_peers", value: isTrue, meaning: "peers that this request does not name are removed",
+		encode: func(o *out, name string, c *conf.Change) { o.flag(name, c.ReplacePeers) },
+		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.change.ReplacePeers) }},
+}
+
+// peerRows are the keys of the peer whose public_key came last. That key itself
+// begins a peer, so reading it is not in its row.
+var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
+	{name: beginsPeer, value: hexKey, meaning: "begins a peer: the lines below it are about this one",
+		encode: func(o *out, name string, p *conf.PeerChange) { o.hex(name, p.PublicKey) },
+		answer: func(o *out, name string, p *conf.PeerStatus) { o.hex(name, p.PublicKey) }},
+	{name: "remove", value: isTrue, meaning: "the peer is removed",
+		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.Remove) },
+		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.peer.Remove) }},
+	{name: "update_only", value: isTrue, meaning: "nothing happens if there is no such peer yet",
+		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.UpdateOnly) },
+		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.peer.UpdateOnly) }},
+	{name: "name", value: "up to 63 letters, digits and ._@-", meaning: "the name of the peer; empty: none. Not told while there is none",
+		encode: func(o *out, name string, p *conf.PeerChange) {
+			if p.Name != nil {
+				o.text(name, *p.Name)
+			}
+		},
+		decode: func(d *Decoder, _ string, value []byte) error {
+			s := string(value)
+			d.peer.Name = &s
+			if s == "" {
+				return nil
+			}
+			return conf.ValidName(s) // at once: a million long names would fill the memory
+		},
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.Name != "" {
+				o.text(name, p.Name)
+			}
+		},
+		read: func(p *conf.PeerStatus, _ string, value []byte) error {
+			p.Name = string(value)
+			return conf.ValidName(p.Name)
+		}},
+	{name: "preshared_key", value: hexKey, meaning: "the preshared key; all zeros: none",
+		encode: func(o *out, name string, p *conf.PeerChange) {
+			if p.PresharedKey != nil {
+				o.hex(name, p.PresharedKey.Bytes())
+			}
+		},
+		decode: func(d *Decoder, name string, value []byte) error {
+			preshared, err := key.ParsePresharedHex(string(value))
+			clear(value)
+			if err != nil {
+				return conf.Invalidf("%s: %v", name, err)
+			}
+			d.peer.PresharedKey = &preshared
+			return nil
+		},
+		answer: func(o *out, name string, p *conf.PeerStatus) { o.hex(name, p.PresharedKey.Bytes()) },
+		read: func(p *conf.PeerStatus, _ string, value []byte) (err error) {
+			p.PresharedKey, err = key.ParsePresharedHex(string(value))
+			clear(value)
+			return err
+		}},
+	{name: "protocol_version", value: "1", meaning: "the version of WireGuard's protocol",
+		decode: func(_ *Decoder, name string, value []byte) error {
+			if string(value) != "1" {
+				return conf.Invalidf("%s: %s: this daemon speaks version 1", name, quote(value))
+			}
+			return nil
+		},
+		answer: func(o *out, name string, _ *conf.PeerStatus) { o.text(name, "1") }},
+	{name: "endpoint", value: "ADDRESS:PORT, or [ADDRESS]:PORT for IPv6", meaning: "where the peer is. Not told while that is not known",
+		encode: func(o *out, name string, p *conf.PeerChange) {
+			if p.Endpoint != nil {
+				o.address(name, *p.Endpoint)
+			}
+		},
+		decode: func(d *Decoder, name string, value []byte) error { return endpoint(name, value, &d.peer.Endpoint) },
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.Endpoint.IsValid() {
+				o.address(name, p.Endpoint)
+			}
+		},
+		read: func(p *conf.PeerStatus, _ string, value []byte) (err error) {
+			p.Endpoint, err = netip.ParseAddrPort(string(value))
+			return err
+		}},
+	{name: "last_handshake_time_sec", value: "a number", meaning: "the time of the last handshake, in seconds since 1970; 0: never",
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			sec, _ := handshakeTime(p)
+			o.number(name, sec)
+		},
+		read: func(p *conf.PeerStatus, name string, value []byte) error { return addTime(p, name, value, time.Second) }},
+	{name: "last_handshake_time_nsec", value: "a number", meaning: "and the nanoseconds of that time",
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			_, nsec := handshakeTime(p)
+			o.number(name, nsec)
+		},
+		read: func(p *conf.PeerStatus, name string, value []byte) error {
+			return addTime(p, name, value, time.Nanosecond)
+		}},
+	{name: "tx_bytes", value: "a number", meaning: "bytes sent to the peer, in UDP payloads",
+		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.TxBytes) },
+		read:   func(p *conf.PeerStatus, name string, value []byte) error { return into(&p.TxBytes, name, value) }},
+	{name: "rx_bytes", value: "a number", meaning: "bytes received from the peer, in UDP payloads that were authentic",
+		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.RxBytes) },
+		read:   func(p *conf.PeerStatus, name string, value []byte) error { return into(&p.RxBytes, name, value) }},
+	{name: "persistent_keepalive_interval", value: "0 to 65535", meaning: "seconds; 0: off",
+		encode: func(o *out, name string, p *conf.PeerChange) { maybe(o, name, p.PersistentKeepalive) },
+		decode: func(d *Decoder, name string, value []byte) error {
+			return number(name, value, &d.peer.PersistentKeepalive)
+		},
+		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, uint64(p.PersistentKeepalive)) },
+		read: func(p *conf.PeerStatus, name string, value []byte) error {
+			return into(&p.PersistentKeepalive, name, value)
+		}},
+	{name: "replace_allowed_ips", value: isTrue, meaning: "the allowed IPs that the peer has, also by the lines above, are taken away",
+		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.ReplaceAllowedIPs) },
+		decode: func(d *Decoder, name string, value []byte) error {
+			d.prefixes -= len(d.peer.AllowedIPs)
+			d.peer.AllowedIPs = nil
+			return truth(name, value, &d.peer.ReplaceAllowedIPs)
+		}},
+	{name: "allowed_ip", value: "ADDRESS/LENGTH", meaning: "one line for each; in a set, -ADDRESS/LENGTH takes one away",
+		encode: func(o *out, name string, p *conf.PeerChange) {
+			for _, a := range p.AllowedIPs {
+				o.allowedIP(name, a)
+			}
+		},
+		decode: func(d *Decoder, name string, value []byte) error { return d.allowedIP(name, value) },
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			for _, prefix := range p.AllowedIPs {
+				o.allowedIP(name, conf.AllowedIPChange{Prefix: prefix})
+			}
+		},
+		read: func(p *conf.PeerStatus, _ string, value []byte) error {
+			prefix, err := netip.ParsePrefix(string(value))
+			p.AllowedIPs = append(p.AllowedIPs, prefix)
+			return err
+		}},
+}
+
+// beginsPeer is the key that ends the lines about the interface, or about the
+// peer before.
+const beginsPeer = "public_key"
+
+var (
+	interfaceKeys = byName(interfaceRows)
+	peerKeys      = byName(peerRows)
+)
+
+func byName[C, S any](rows []row[C, S]) map[string]*row[C, S] {
+	keys := make(map[string]*row[C, S], len(rows))
+	for i := range rows {
+		keys[rows[i].name] = &rows[i]
+	}
+	return keys
+}
+
+// interfaceKey is the row of a key of the interface, and the key's name.
+func interfaceKey(name []byte) (*row[conf.Change, conf.Status], string) {
+	if r := interfaceKeys[string(name)]; r != nil {
+		return r, r.name
+	}
+	if bytes.HasPrefix(name, []byte(conf.TunablePrefix)) {
+		return interfaceKeys[conf.TunablePrefix], string(name)
+	}
+	return nil, ""
+}
+
+// Key is what there is to say about one key.
+type Key struct {
+	Name           string
+	Get, Set       bool // told in the answer to a get; taken in a set
+	Value, Meaning string
+}
+
+// InterfaceKeys are the keys of the interface.
+func InterfaceKeys() []Key { return describe(interfaceRows) }
+
+// PeerKeys are the keys of a peer.
+func PeerKeys() []Key { return describe(peerRows) }
+
+func describe[C, S any](rows []row[C, S]) []Key {
+	keys := make([]Key, len(rows))
+	for i, r := range rows {
+		keys[i] = Key{r.name, r.answer != nil, r.decode != nil || r.name == beginsPeer, r.value, r.meaning}
+		if r.name == conf.TunablePrefix {
+			keys[i].Name += "*"
+		}
+	}
+	return keys
+}
