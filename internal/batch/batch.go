@@ -25,6 +25,11 @@ const (
 // must forget its source.
 var ErrSourceGone = errors.New("the source address is gone; sent from the one that the routing table chose")
 
+// Sent reports whether all was sent for which a socket answers err. An error in
+// which ErrSourceGone is only one of several says that it was not: it could not
+// be sent without the source either.
+func Sent(err error) bool { return err == nil || err == ErrSourceGone }
+
 // Batch is a train of datagrams. Whoever holds it owns Data until it is handed
 // on; a receiver must not keep Data after the call that gave it returns.
 type Batch struct {

@@ -117,6 +117,7 @@ func (h *host) drain() {
 		switch out.Kind {
 		case Send:
 			h.transmit(out.Endpoint.Remote, out.Message)
+			out.Peer.CountSent(len(out.Message))
 		case Run:
 			h.work(out.Job)
 		case Flush:

@@ -140,7 +140,6 @@ func (p *member) follow(now clock.Now, from wire.Endpoint, size int) {
 func (m *Machine) send(now clock.Now, p *member, msg []byte) {
 	p.maker.AddMACs(now.Mono, msg)
 	p.handshakeSent = now.Mono
-	p.shared.CountSent(len(msg))
 	p.shared.NoteSent(now.Mono, false)
 	m.emit(Output{Kind: Send, Peer: p.shared, Endpoint: p.shared.Endpoint(), Message: msg})
 }

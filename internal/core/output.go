@@ -22,7 +22,8 @@ const (
 	Forget                    // forget PublicKey's stamps
 )
 
-// Output of Poll. Whoever polls it owns Message.
+// Output of Poll. Whoever polls it owns Message, and counts it as sent to Peer if
+// it was.
 type Output struct {
 	Kind      Kind
 	Peer      *peer.Peer

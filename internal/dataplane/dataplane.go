@@ -31,9 +31,8 @@ type TUN interface {
 type UDP interface {
 	// Send sends one train of equally long datagrams, the last maybe shorter.
 	// It may be longer than one system call takes; Send splits it. It does not
-	// keep it. batch.ErrSourceGone says that all was sent, but that the source
-	// address of b.Remote is gone and must be forgotten (A52); any other error
-	// that the train, or some of it, was lost.
+	// keep it. batch.ErrSourceGone says that the source address of b.Remote is
+	// gone and must be forgotten (A52); batch.Sent, whether all was sent.
 	Send(b *batch.Batch) error
 }
 

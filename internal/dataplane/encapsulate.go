@@ -345,9 +345,8 @@ func (e *Encapsulator) sendTrain(t *train) {
 	if errors.Is(err, batch.ErrSourceGone) {
 		p.ForgetSource(e.to.endpoint)
 		e.to.endpoint = e.to.endpoint.Sourceless()
-		err = nil
 	}
-	if err != nil {
+	if !batch.Sent(err) {
 		e.Drops.Add(DropSend, int(t.count))
 		return
 	}

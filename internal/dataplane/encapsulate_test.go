@@ -446,3 +446,20 @@ func TestSourceGone(t *testing.T) {
 	}
 	a.wantDrops(nil)
 }
+
+// A52: what cannot be sent from another source either is lost, and not counted as
+// sent.
+func TestSourceGoneAndNoOther(t *testing.T) {
+	a, _ := pair(t)
+	sticky := wire.NewEndpoint(a.peer.Endpoint().Remote, netip.MustParseAddr("192.0.2.1"), 4)
+	a.peer.SetEndpoint(sticky)
+	a.udp.errs = []error{errors.Join(batch.ErrSourceGone, errors.New("network is unreachable"))}
+	a.send(start, frame(udpPacket(addrA, addrB, 64)))
+	if a.peer.Endpoint() != sticky.Sourceless() {
+		t.Errorf("%+v", a.peer.Endpoint())
+	}
+	if _, sent := a.peer.Bytes(); sent != 0 {
+		t.Errorf("%d bytes", sent)
+	}
+	a.wantDrops(map[Drop]uint64{DropSend: 1})
+}

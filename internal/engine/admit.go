@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"errors"
-
 	"wgd/internal/batch"
 	"wgd/internal/cookie"
 	"wgd/internal/dataplane"
@@ -70,7 +68,7 @@ func (e *Engine) passGate(from wire.Endpoint, msg []byte) bool {
 	case cookie.Admit:
 		return true
 	case cookie.Reply:
-		if err := e.sendHandshake(from, reply[:n]); err != nil && !errors.Is(err, batch.ErrSourceGone) {
+		if err := e.sendHandshake(from, reply[:n]); !batch.Sent(err) {
 			e.drops.Add(dataplane.DropSend, 1)
 		}
 	case cookie.DropRate:

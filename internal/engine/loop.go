@@ -117,10 +117,13 @@ func (e *Engine) do(out *core.Output) {
 	now := e.world.Clock().Mono
 	switch out.Kind {
 	case core.Send:
-		switch err := e.sendHandshake(out.Endpoint, out.Message); {
-		case errors.Is(err, batch.ErrSourceGone): // A52: it was sent all the same
+		err := e.sendHandshake(out.Endpoint, out.Message)
+		if errors.Is(err, batch.ErrSourceGone) { // A52
 			out.Peer.ForgetSource(out.Endpoint)
-		case err != nil: // A40: what follows follows all the same
+		}
+		if batch.Sent(err) {
+			out.Peer.CountSent(len(out.Message))
+		} else { // A40: what follows follows all the same
 			e.drops.Add(dataplane.DropSend, 1)
 		}
 	case core.Run:

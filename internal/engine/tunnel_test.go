@@ -95,6 +95,20 @@ func TestSourceGone(t *testing.T) {
 	if a.dropped("send") != 0 {
 		t.Error("what was sent without its source counts as lost")
 	}
+	// Without any address it is lost, and counts as that.
+	a.host.RemoveAddr(a.outer)
+	_, before := p.Bytes()
+	p.SetEndpoint(wire.NewEndpoint(p.Endpoint().Remote, a.outer, 1))
+	private, _ = newKey(t)
+	a.apply(conf.Change{PrivateKey: &private})
+	a.inject(b, "handshake from nowhere")
+	eventually(t, "the handshake message is lost", func() bool { return a.dropped("send") == 1 })
+	if _, after := p.Bytes(); after != before {
+		t.Errorf("%d bytes are counted as sent, and were not", after-before)
+	}
+	if p.Endpoint().Source.IsValid() {
+		t.Error("the source is not forgotten")
+	}
 }
 
 // A52: a route that leaves by another interface takes the source with it.

@@ -120,7 +120,9 @@ func (h *Host) deliver(now clock.Now) {
 func (h *Host) do(out *core.Output) {
 	switch out.Kind {
 	case core.Send:
-		h.sendHandshake(out.Endpoint, out.Message)
+		if batch.Sent(h.sendHandshake(out.Endpoint, out.Message)) {
+			out.Peer.CountSent(len(out.Message))
+		}
 	case core.Run:
 		h.workers.jobs = append(h.workers.jobs, out.Job)
 		h.work()
@@ -237,8 +239,8 @@ func (h *Host) passGate(from wire.Endpoint, msg []byte) bool {
 	return false
 }
 
-func (h *Host) sendHandshake(to wire.Endpoint, msg []byte) {
-	_ = (*socket)(h).Send(&batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: 0x88}) // A56
+func (h *Host) sendHandshake(to wire.Endpoint, msg []byte) error {
+	return (*socket)(h).Send(&batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: 0x88}) // A56
 }
 
 // Disk is what a process leaves to the next one (A20, A21).

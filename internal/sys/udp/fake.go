@@ -235,7 +235,10 @@ func (c *FakeConn) Send(b *batch.Batch) error {
 		gone = from.IsValid()
 		from = c.host.source(c.local.Addr().Is4())
 	}
-	if !from.IsValid() {
+	switch {
+	case !from.IsValid() && gone:
+		return errors.Join(ErrSourceGone, errUnreachable)
+	case !from.IsValid():
 		return errUnreachable
 	}
 	c.sent += train.Count()

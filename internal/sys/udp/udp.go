@@ -49,8 +49,9 @@ type Conn interface {
 	Recv(bs []batch.Batch) (n int, err error)
 	// Send sends the train to b.Remote, in order, with b.TOS|b.ECN, and does
 	// not keep or change b. When b.Remote's source is gone, everything is sent
-	// without it and the error is ErrSourceGone. Any other error says that the
-	// rest of the train, or all, was not sent; os.ErrClosed after Close.
+	// without it and the error is ErrSourceGone. Any other error, also one that
+	// wraps ErrSourceGone, says that the rest of the train, or all, was not sent
+	// (batch.Sent); os.ErrClosed after Close.
 	Send(b *batch.Batch) error
 	// SetMark changes SO_MARK for all that is sent from now on (A53).
 	SetMark(mark uint32) error
@@ -253,8 +254,8 @@ func (p *Pair) Close() error {
 
 // What may be wrong, for errors.Is.
 var (
-	// ErrSourceGone comes after a train was sent: the local address in its
-	// endpoint does not exist any more, so forget it (A52).
+	// ErrSourceGone says that the local address in an endpoint does not exist any
+	// more, so forget it (A52). Alone, it comes after the train was sent.
 	ErrSourceGone = batch.ErrSourceGone
 	// ErrNoFamily: the host has no socket of the endpoint's address family.
 	ErrNoFamily = errors.New("this host has no sockets of that address family")
