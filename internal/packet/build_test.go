@@ -200,7 +200,11 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 		t.Fatalf("not a frame: %x", frame[:min(len(frame), 80)])
 	}
 	count := s.Count()
+	last := s.Last()
 	for n := s.Next(); n > 0; n = s.Next() {
+		if s.Last() != last {
+			t.Fatalf("the length of the last packet is first %d, then %d", last, s.Last())
+		}
 		if s.Left() != count-len(list) {
 			t.Fatalf("%d left of %d after %d", s.Left(), count, len(list))
 		}
@@ -210,6 +214,9 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 	}
 	if count != len(list) {
 		t.Fatalf("Count says %d, there are %d", count, len(list))
+	}
+	if got := len(list[count-1]); got != last {
+		t.Fatalf("Last says %d, it is %d", last, got)
 	}
 	return list
 }

@@ -122,6 +122,13 @@ func (s *Segments) Run() int {
 	}
 }
 
+// Last is the length of the last packet of the frame, which is no longer than
+// any other.
+func (s *Segments) Last() int {
+	others := max(s.Left()-1, 0) * int(s.virtio.GSOSize) // of payload
+	return len(s.headers) + len(s.payload) - others
+}
+
 // Put writes the next packet, with complete checksums, to dst, which has
 // exactly the length that Next returned.
 func (s *Segments) Put(dst []byte) { s.PutRun(dst, 0, 1) }
