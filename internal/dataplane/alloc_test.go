@@ -21,14 +21,15 @@ func TestNothingAllocated(t *testing.T) {
 		"another length": {frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, addrB, 99))},
 	}
 	for name, frames := range kinds {
-		a.UDP = &a.udp
+		a.connect(&a.tun, &a.udp)
 		var reads [][]batch.Batch
 		now := start
 		for range 60 {
 			a.send(now, frames...)
 			reads = append(reads, a.udp.take())
 		}
-		a.UDP, a.TUN, b.TUN = &silentUDP{}, &silentTUN{}, &silentTUN{}
+		a.connect(&silentTUN{}, &silentUDP{})
+		b.connect(&silentTUN{}, &silentUDP{})
 		if n := testing.AllocsPerRun(50, func() {
 			now = now.Add(1)
 			a.enc.Encapsulate(now, frames)
@@ -73,7 +74,7 @@ func BenchmarkDecapsulateSmall(b *testing.B) { benchmarkIn(b, small(64)...) }
 
 func benchmarkOut(b *testing.B, frames ...[]byte) {
 	x, _ := pair(b)
-	x.UDP = &silentUDP{}
+	x.connect(&silentTUN{}, &silentUDP{})
 	b.SetBytes(int64(len(bytes.Join(frames, nil))))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -86,7 +87,7 @@ func benchmarkOut(b *testing.B, frames ...[]byte) {
 // is not measured.
 func benchmarkIn(b *testing.B, frames ...[]byte) {
 	x, y := pair(b)
-	y.TUN = &silentTUN{}
+	y.connect(&silentTUN{}, &silentUDP{})
 	x.send(start, frames...)
 	sealed := x.udp.take()
 	bs := make([]batch.Batch, len(sealed))

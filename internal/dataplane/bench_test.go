@@ -58,7 +58,8 @@ func BenchmarkThrough(b *testing.B) {
 }
 
 func benchmarkThrough(b *testing.B, x, y *side, frames [][]byte, packets int) {
-	x.UDP, y.TUN = &straight{from: x.at, to: y.dec}, &silentTUN{}
+	y.connect(&silentTUN{}, &silentUDP{})
+	x.connect(&silentTUN{}, &straight{from: x.at, to: y.dec})
 	for b.Loop() {
 		x.enc.Encapsulate(start, frames)
 	}

@@ -47,9 +47,8 @@ type Notes interface {
 // Shared is what all Encapsulators and Decapsulators of one interface use.
 // Whoever makes it fills in all of it before the first of them runs.
 type Shared struct {
-	TUN      TUN
-	UDP      UDP
-	Offloads packet.Offloads // what TUN takes joined
+	Notes    Notes
+	Offloads packet.Offloads // what the interface takes joined
 
 	Routes *atomic.Pointer[allowedips.Table[*peer.Peer]] // published by core
 	Index  *index.Table

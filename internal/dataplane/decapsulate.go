@@ -23,8 +23,7 @@ import (
 // header, which nobody needs any more.
 type Decapsulator struct {
 	*Shared
-	tun       TUN // nil: Shared's
-	notes     Notes
+	tun       TUN
 	handshake func(from wire.Endpoint, msg []byte)
 
 	now   clock.Time
@@ -45,15 +44,11 @@ type Decapsulator struct {
 	holder *peer.Peer
 }
 
-// NewDecapsulator returns a Decapsulator. It gives each message of type 1 to 3,
-// of exact length, to handshake, which must not keep msg.
-func NewDecapsulator(s *Shared, notes Notes, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
-	return &Decapsulator{Shared: s, notes: notes, handshake: handshake, reminder: &reminder{}}
+// NewDecapsulator returns a Decapsulator that delivers by way of t. It gives each
+// message of type 1 to 3, of exact length, to handshake, which must not keep msg.
+func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
+	return &Decapsulator{Shared: s, tun: t, handshake: handshake, reminder: &reminder{}}
 }
-
-// Through has d, and those that are Beside it from now on, write in another way
-// to the same interface than all others do.
-func (d *Decapsulator) Through(t TUN) { d.tun = t }
 
 // Receive carries in the trains of one read from the socket, joining packets
 // over the boundaries of trains. It decrypts in place.
@@ -168,13 +163,13 @@ func (d *Decapsulator) note(entry *index.Entry, spans []aead.Packet, bs []batch.
 	p.CountReceived(size)
 	// A40: a keepalive is no data, and needs no answer.
 	if p.NoteReceived(d.now, data) {
-		d.notes.Wake(p)
+		d.Notes.Wake(p)
 	}
 	sessions := p.Sessions()
 	if sessions.Next == k {
 		// A33, B44: after the replay check, or a replayed packet would do it.
 		k.Confirm()
-		d.notes.Confirm(p, k)
+		d.Notes.Confirm(p, k)
 	}
 	d.rekey(p, sessions.Sending())
 	return true
@@ -185,7 +180,7 @@ func (d *Decapsulator) note(entry *index.Entry, spans []aead.Packet, bs []batch.
 func (d *Decapsulator) rekey(p *peer.Peer, k *session.Keypair) {
 	if k != nil && k.Initiator && d.now.Sub(k.Created) >= p.Timing().RekeyOnReceive &&
 		d.reminder.due(d.now, k) {
-		d.notes.Want(p)
+		d.Notes.Want(p)
 	}
 }
 
@@ -248,7 +243,7 @@ func (d *Decapsulator) combine(inner []byte, outer byte) {
 // write gives the interface one packet or super-packet; each piece is one
 // packet's.
 func (d *Decapsulator) write(pieces [][]byte) {
-	if pieces != nil && d.tunnel(d.tun).Write(pieces) != nil {
+	if pieces != nil && d.tun.Write(pieces) != nil {
 		d.Drops.Add(DropInterface, len(pieces))
 	}
 }

@@ -32,9 +32,8 @@ const (
 type Encapsulator struct {
 	*Shared
 	*recall
-	tun     TUN // nil: Shared's
+	tun     TUN
 	udp     UDP
-	notes   Notes
 	answers allowedips.Cache[*peer.Peer] // of Routes
 
 	buf     []byte // datagrams back to back
@@ -82,35 +81,16 @@ type train struct {
 	ecn                     byte
 }
 
-// NewEncapsulator returns an Encapsulator with its buffers.
-func NewEncapsulator(s *Shared, notes Notes) *Encapsulator {
-	e := &Encapsulator{Shared: s, recall: &recall{}, notes: notes}
+// NewEncapsulator returns an Encapsulator with its buffers. It sends by way of u;
+// t is for errors about packets that cannot be sent.
+func NewEncapsulator(s *Shared, t TUN, u UDP) *Encapsulator {
+	e := &Encapsulator{Shared: s, recall: &recall{}, tun: t, udp: u}
 	if s.Buffer == nil {
 		e.buf = make([]byte, maxBytes)
 	} else {
 		e.buf = s.Buffer(e, maxBytes)
 	}
 	return e
-}
-
-// Through has e, and those that are Beside it from now on, use other ways to the
-// same interface and sockets than all others do.
-func (e *Encapsulator) Through(t TUN, u UDP) { e.tun, e.udp = t, u }
-
-// tunnel is another way to the interface, if there is one.
-func (s *Shared) tunnel(other TUN) TUN {
-	if other != nil {
-		return other
-	}
-	return s.TUN
-}
-
-// sockets is another way to the sockets, if there is one.
-func (s *Shared) sockets(other UDP) UDP {
-	if other != nil {
-		return other
-	}
-	return s.UDP
 }
 
 // Encapsulate carries frames (see package packet) out in their order. It does
@@ -323,7 +303,7 @@ func (e *Encapsulator) dispatch(sealed bool) {
 	} else {
 		// A40, B46: timers advance whatever the socket says.
 		if e.to.peer.NoteSent(e.now, e.data) {
-			e.notes.Wake(e.to.peer)
+			e.Notes.Wake(e.to.peer)
 		}
 		for i := range e.trains[:e.trained] {
 			e.sendTrain(&e.trains[i])
@@ -341,7 +321,7 @@ func (e *Encapsulator) sendTrain(t *train) {
 		Remote: e.to.endpoint,
 		ECN:    t.ecn, // A56: copied out, DSCP is not
 	}
-	err := e.sockets(e.udp).Send(&e.out)
+	err := e.udp.Send(&e.out)
 	if errors.Is(err, batch.ErrSourceGone) {
 		p.ForgetSource(e.to.endpoint)
 		e.to.endpoint = e.to.endpoint.Sourceless()
@@ -363,7 +343,7 @@ func (e *Encapsulator) rekey() {
 		return
 	}
 	if e.reminder.due(e.now, k) {
-		e.notes.Want(e.to.peer)
+		e.Notes.Want(e.to.peer)
 	}
 }
 
@@ -371,7 +351,7 @@ func (e *Encapsulator) rekey() {
 func (e *Encapsulator) want() {
 	if !e.to.wanted {
 		e.to.wanted = true
-		e.notes.Want(e.to.peer)
+		e.Notes.Want(e.to.peer)
 	}
 }
 
@@ -425,7 +405,7 @@ func (e *Encapsulator) complain(p []byte, problem packet.Problem, mtu int) {
 		return
 	}
 	e.errOut[0] = e.errBuf[:n]
-	if e.tunnel(e.tun).Write(e.errOut[:]) != nil {
+	if e.tun.Write(e.errOut[:]) != nil {
 		e.Drops.Add(DropInterface, 1)
 	}
 }

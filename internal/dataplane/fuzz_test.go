@@ -102,7 +102,7 @@ func TestAtOnce(t *testing.T) {
 		}
 	})
 	k := a.peer.Sessions().Current
-	flusher := NewEncapsulator(a.Shared, &a.notes)
+	flusher := NewEncapsulator(a.Shared, &a.tun, &a.udp)
 	wg.Go(func() { // core: the session comes and goes
 		for i := range 2000 {
 			if i%2 == 0 {

@@ -82,17 +82,22 @@ func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
 	s.at = wire.NewEndpoint(netip.MustParseAddrPort(at), netip.Addr{}, 0)
 	s.routes = new(atomic.Pointer[allowedips.Table[*peer.Peer]])
 	s.Shared = &Shared{
-		TUN: &s.tun, UDP: &s.udp, Offloads: packet.Offloads{TCP: true, UDP: true},
+		Notes: &s.notes, Offloads: packet.Offloads{TCP: true, UDP: true},
 		Routes: s.routes, Index: index.New(), Drops: &Drops{}, Counters: &Counters{},
 	}
 	s.MTU.Store(1420)
 	s.Port.Store(uint32(s.at.Remote.Port()))
 	s.route(s.peer, prefixes...)
-	s.enc = NewEncapsulator(s.Shared, &s.notes)
-	s.dec = NewDecapsulator(s.Shared, &s.notes, func(from wire.Endpoint, msg []byte) {
+	s.connect(&s.tun, &s.udp)
+	return s
+}
+
+// connect gives the side another interface and other sockets.
+func (s *side) connect(t TUN, u UDP) {
+	s.enc = NewEncapsulator(s.Shared, t, u)
+	s.dec = NewDecapsulator(s.Shared, t, func(from wire.Endpoint, msg []byte) {
 		s.handshakes = append(s.handshakes, bytes.Clone(msg))
 	})
-	return s
 }
 
 func (s *side) route(p *peer.Peer, prefixes ...netip.Prefix) {

@@ -32,9 +32,8 @@ type planned struct {
 // is one: Encapsulate and Plan of one of them must not run beside those of
 // another, nor Dispatch beside Dispatch or Encapsulate.
 func (e *Encapsulator) Beside() *Encapsulator {
-	b := NewEncapsulator(e.Shared, e.notes)
+	b := NewEncapsulator(e.Shared, e.tun, e.udp)
 	b.recall = e.recall
-	b.Through(e.tun, e.udp)
 	return b
 }
 
@@ -120,9 +119,8 @@ func (e *Encapsulator) Dispatch() {
 // remember is one: Receive and Deliver of one of them must not run beside those
 // of another.
 func (d *Decapsulator) Beside() *Decapsulator {
-	b := NewDecapsulator(d.Shared, d.notes, d.handshake)
+	b := NewDecapsulator(d.Shared, d.tun, d.handshake)
 	b.reminder = d.reminder
-	b.Through(d.tun)
 	return b
 }
 

@@ -239,13 +239,14 @@ func TestStepsIn(t *testing.T) {
 	}
 }
 
-// Who has ways of his own uses these, and so do those beside him.
-func TestThrough(t *testing.T) {
+// All that is sent and written goes the way that was given, also by those who are
+// beside another one.
+func TestWays(t *testing.T) {
 	a, b := pair(t)
 	var tunA, tunB fakeTUN
 	var udpA fakeUDP
-	a.enc.Through(&tunA, &udpA)
-	b.dec.Through(&tunB)
+	a.connect(&tunA, &udpA)
+	b.connect(&tunB, &b.udp)
 	for _, e := range []*Encapsulator{a.enc, a.enc.Beside()} {
 		e.Encapsulate(start, [][]byte{frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, netip.MustParseAddr("10.9.9.9"), 64))})
 	}

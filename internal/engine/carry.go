@@ -22,7 +22,7 @@ func (e *Engine) tunReader() {
 		b.lead()
 		return
 	}
-	l := e.outLane(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.inbox))
+	l := e.outLane(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.world.TUN, e.outlet))
 	l.lead(l.chief)
 }
 
@@ -44,7 +44,7 @@ func (e *Engine) socketReader(c udp.Conn) {
 		e.bundle("in", inQueues{e, m}, e.mostQueues()).lead()
 		return
 	}
-	l := e.inLane(c, dataplane.NewDecapsulator(e.shared, e.inbox, e.admit))
+	l := e.inLane(c, dataplane.NewDecapsulator(e.shared, e.world.TUN, e.admit))
 	l.lead(l.chief)
 }
 

@@ -97,8 +97,7 @@ func Open(world World, memory Memory) *Engine {
 		done:    make(chan struct{}),
 	}
 	e.shared = &dataplane.Shared{
-		TUN:      world.TUN,
-		UDP:      e.outlet,
+		Notes:    e.inbox,
 		Offloads: world.Offloads,
 		Routes:   machine.Routes(),
 		Index:    idx,
@@ -109,7 +108,7 @@ func Open(world World, memory Memory) *Engine {
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)
 	}
-	e.flusher = dataplane.NewEncapsulator(e.shared, e.inbox)
+	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN, e.outlet)
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
 	e.running.Go(func() { e.gear.run(e.closing) })
 	e.running.Go(e.coreLoop)

@@ -63,11 +63,12 @@ func (q outQueues) depth() int        { return q.device.QueueLength() }
 
 func (q outQueues) lane(i int) *lane {
 	from := q.device.Queue(i)
-	enc := dataplane.NewEncapsulator(q.engine.shared, q.engine.inbox)
+	var t dataplane.TUN = q.device
+	var u dataplane.UDP = q.engine.outlet
 	if i > 0 {
-		enc.Through(q.device.NewWriter(), &sideOutlet{outlet: q.engine.outlet})
+		t, u = q.device.NewWriter(), &sideOutlet{outlet: q.engine.outlet}
 	}
-	l := q.engine.outLane(from, enc)
+	l := q.engine.outLane(from, dataplane.NewEncapsulator(q.engine.shared, t, u))
 	l.wait = from.Wait
 	return l
 }
@@ -87,11 +88,11 @@ func (q inQueues) depth() int { return 2*q.conn.Caps().RecvBuffer/768 + 1 }
 
 func (q inQueues) lane(i int) *lane {
 	from := q.conn.Socket(i)
-	dec := dataplane.NewDecapsulator(q.engine.shared, q.engine.inbox, q.engine.admit)
-	if w, ok := q.engine.world.TUN.(interface{ NewWriter() tun.Writer }); ok {
-		dec.Through(w.NewWriter())
+	var t dataplane.TUN = q.engine.world.TUN
+	if w, ok := t.(interface{ NewWriter() tun.Writer }); ok {
+		t = w.NewWriter()
 	}
-	l := q.engine.inLane(from, dec)
+	l := q.engine.inLane(from, dataplane.NewDecapsulator(q.engine.shared, t, q.engine.admit))
 	l.wait = from.Wait
 	return l
 }

@@ -133,13 +133,13 @@ func (h *Host) begin() {
 	h.Machine = core.New(core.Options{Rand: random, Index: h.Index, Ceiling: h.Disk.Ceiling, Received: h.Disk.Received})
 	h.Gate = cookie.NewGate(key.Public{}, random)
 	h.Shared = &dataplane.Shared{
-		TUN: (*tun)(h), UDP: (*socket)(h), Offloads: packet.Offloads{TCP: true, UDP: true},
+		Notes: (*notes)(h), Offloads: packet.Offloads{TCP: true, UDP: true},
 		Routes: h.Machine.Routes(), Index: h.Index, Drops: h.Drops, Counters: h.Counters,
 	}
 	h.Shared.MTU.Store(1420)
 	h.Shared.Port.Store(Port)
-	h.enc = dataplane.NewEncapsulator(h.Shared, (*notes)(h))
-	h.dec = dataplane.NewDecapsulator(h.Shared, (*notes)(h), h.admit)
+	h.enc = dataplane.NewEncapsulator(h.Shared, (*tun)(h), (*socket)(h))
+	h.dec = dataplane.NewDecapsulator(h.Shared, (*tun)(h), h.admit)
 	h.inbox, h.workers = inbox{}, workers{}
 	h.waiting, h.timer, h.ringing = nil, 0, false
 }
