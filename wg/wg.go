@@ -68,7 +68,9 @@ type Options struct {
 	// needed, and when one suffices again: less is spent with one. It is for
 	// programs that do nothing else, which may call runtime.GOMAXPROCS, and for
 	// one Interface in a process. All are needed at the beginning, and there is
-	// one more than the process may use cores.
+	// one more than the process may use cores. That they are needed is said again
+	// every 10 seconds, for a limit on the cores may have changed meanwhile: see
+	// runtime.SetDefaultGOMAXPROCS.
 	Processors func(all bool)
 }
 

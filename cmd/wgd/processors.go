@@ -11,19 +11,21 @@ import (
 // and it prefers those that have waited for data.
 //
 // The function that it returns is for wg.Options: it has the program do with one
-// processor while the interface needs no more. Who sets GOMAXPROCS gets what he
-// asks for, always; then there is no function.
+// processor while the interface needs no more. To choose their number turns off
+// that Go follows the cores that a container may use, so whenever all are needed
+// Go is asked again how many that are. Who sets GOMAXPROCS gets what he asks for,
+// always; then there is no function.
 func processors() func(all bool) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return nil
 	}
-	most := runtime.GOMAXPROCS(0) + 1
 	set := func(all bool) {
-		if all {
-			runtime.GOMAXPROCS(most)
-		} else {
+		if !all {
 			runtime.GOMAXPROCS(1)
+			return
 		}
+		runtime.SetDefaultGOMAXPROCS()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	set(true)
 	return set

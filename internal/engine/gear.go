@@ -14,6 +14,10 @@ const (
 	holdForLoad   = time.Second
 	holdForChange = 100 * time.Millisecond
 
+	// As long as all are needed it is said again after so long, for how many
+	// that are may have changed.
+	repeatShift = 10 * time.Second
+
 	// A lane that has not waited for so long gives way, where there is only one.
 	longestTurn = 5 * time.Millisecond
 
@@ -44,7 +48,10 @@ type gear struct {
 	low    atomic.Bool  // there is one
 	looked atomic.Int64 // clock.Time of the last look at the load
 	lever  chan struct{}
-	meter  coreMeter // run's own
+
+	// run's own
+	meter   coreMeter
+	shifted clock.Time
 }
 
 func newGear(w *World) *gear {
@@ -54,7 +61,8 @@ func newGear(w *World) *gear {
 		g.place = yield.New
 	}
 	if g.shift != nil {
-		g.until.Store(int64(g.clock().Mono.Add(holdForLoad)))
+		g.shifted = g.clock().Mono
+		g.until.Store(int64(g.shifted.Add(holdForLoad)))
 	}
 	return g
 }
@@ -76,8 +84,9 @@ func (g *gear) pulled(now clock.Time) {
 	if span := now.Sub(clock.Time(g.looked.Load())); span >= reviewInterval {
 		g.look(now, span)
 	}
-	if low := g.suffices(now); low != g.low.Load() {
+	if low := g.suffices(now); low != g.low.Load() || !low && now.Sub(g.shifted) >= repeatShift {
 		g.shift(!low)
+		g.shifted = now
 		g.low.Store(low)
 		if low && !g.suffices(g.clock().Mono) {
 			g.pull() // whoever needs them since has seen that all were there

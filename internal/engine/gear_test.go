@@ -121,6 +121,20 @@ func TestProcessorsAreGivenBack(t *testing.T) {
 	}
 }
 
+// As long as all are needed it is said so again from time to time: how many that
+// are may have changed.
+func TestAllProcessorsAgain(t *testing.T) {
+	g := newGarage()
+	g.own, g.idle = 1.3, 0
+	if g.drive(35 * time.Second); !g.all || g.shifts != 3 {
+		t.Errorf("all processors: %v; told %d times in 35 s, want 3", g.all, g.shifts)
+	}
+	g.own = 0.3
+	if g.drive(time.Minute); g.all || g.shifts != 4 {
+		t.Errorf("all processors: %v; that one suffices was told %d times", g.all, g.shifts-3)
+	}
+}
+
 // Who needs all of them while they are taken away gets them back.
 func TestNeedWhileShifting(t *testing.T) {
 	g := newGarage()

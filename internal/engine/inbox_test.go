@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -94,7 +95,8 @@ func TestNotesWaitOnce(t *testing.T) {
 // A44: workers take from both lists in turn, so neither waits for the other to
 // be empty; room counts only work on what came in.
 func TestWorkersTakeTurns(t *testing.T) {
-	w := &workers{count: 1}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	w := &workers{started: 1} // this one
 	w.wake = sync.NewCond(&w.mu)
 	own, other := jobsOf(t)
 	for range 5 {

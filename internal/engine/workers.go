@@ -14,22 +14,26 @@ import (
 // One of Go's processors is left to those who carry data. Where all of them
 // work on jobs, nobody asks the kernel whether a datagram has come, but for a
 // goroutine of the runtime that does so every 10 ms: that is how long data
-// waited beside a storm. So there is one worker less than processors, and the
-// daemon has one processor more than cores (A44, B49).
+// waited beside a storm. So one job less runs at once than there are processors,
+// and the daemon has one processor more than cores (A44, B49). Their number may
+// change at any time, so it is asked for each job.
 //
 // There are two lists, for initiations of ours and for work on what came in,
 // from which the workers take in turn: neither has to wait until the other is
 // empty (A44).
 type workers struct {
-	count int
-	done  func(*core.Job)
+	do      func(*core.Job) // Job.Run, but for tests
+	done    func(*core.Job)
+	running *sync.WaitGroup // of the engine
 
-	mu     sync.Mutex
-	wake   *sync.Cond
-	own    jobs
-	others jobs
-	turn   bool // the next job is one of others, if there is any
-	closed bool
+	mu      sync.Mutex
+	wake    *sync.Cond
+	started int // goroutines
+	idle    int // of them, those that wait
+	own     jobs
+	others  jobs
+	turn    bool // the next job is one of others, if there is any
+	closed  bool
 }
 
 // jobs of one sort.
@@ -39,12 +43,28 @@ type jobs struct {
 }
 
 func startWorkers(running *sync.WaitGroup, done func(*core.Job)) *workers {
-	w := &workers{count: max(1, runtime.GOMAXPROCS(0)-1), done: done}
+	w := &workers{do: (*core.Job).Run, done: done, running: running}
 	w.wake = sync.NewCond(&w.mu)
-	for range w.count {
-		running.Go(w.run)
-	}
 	return w
+}
+
+// limit is how many jobs may run at once.
+func (w *workers) limit() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
+func (w *workers) waiting() int { return len(w.own.waiting) + len(w.others.waiting) }
+
+func (w *workers) active() int { return w.own.active + w.others.active }
+
+// more has one more goroutine work, if there is a job for it. The caller holds mu.
+func (w *workers) more() {
+	switch limit := w.limit(); {
+	case w.closed || w.waiting() == 0 || w.active() >= limit:
+	case w.idle > 0:
+		w.wake.Signal()
+	case w.started < limit:
+		w.started++
+		w.running.Go(w.run)
+	}
 }
 
 func (w *workers) run() {
@@ -53,7 +73,7 @@ func (w *workers) run() {
 		if j == nil {
 			return
 		}
-		j.Run()
+		w.do(j)
 		w.mu.Lock()
 		from.active--
 		w.mu.Unlock()
@@ -67,8 +87,10 @@ func (w *workers) run() {
 func (w *workers) next() (*core.Job, *jobs) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.own.waiting)+len(w.others.waiting) == 0 && !w.closed {
+	for !w.closed && (w.waiting() == 0 || w.active() >= w.limit()) {
+		w.idle++
 		w.wake.Wait()
+		w.idle--
 	}
 	if w.closed {
 		return nil, nil
@@ -78,7 +100,9 @@ func (w *workers) next() (*core.Job, *jobs) {
 		from = &w.others
 	}
 	w.turn = from == &w.own
-	return from.take(), from
+	j := from.take()
+	w.more() // who was to be woken before may not have been, and the limit may have grown
+	return j, from
 }
 
 func (l *jobs) take() *core.Job {
@@ -99,7 +123,7 @@ func (w *workers) put(j *core.Job) {
 		list = &w.own
 	}
 	list.waiting = append(list.waiting, j)
-	w.wake.Signal()
+	w.more()
 }
 
 // room is how many handshake messages the machine may be given now: enough to
@@ -108,7 +132,7 @@ func (w *workers) put(j *core.Job) {
 func (w *workers) room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return 4*w.count - len(w.others.waiting) - w.others.active
+	return 4*w.limit() - len(w.others.waiting) - w.others.active
 }
 
 // close ends the workers after the jobs that they are at.

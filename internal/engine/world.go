@@ -6,7 +6,7 @@
 //	socketReader   socket → Decapsulate → interface, one for each address family
 //	               (under a backlog, both have followers; see lane)
 //	coreLoop       everything that arrives for the protocol machine, one at a time
-//	workers        Diffie-Hellman jobs of the machine, one less than Go has processors
+//	workers        Diffie-Hellman jobs of the machine, one less at once than Go has processors
 //
 // What they share is the machine (under one lock, taken by coreLoop and by
 // configuration), and what package peer and package index share without locks.
@@ -50,7 +50,9 @@ type World struct {
 	Queues func() int
 
 	// Processors, if it is not nil, is told whether all of Go's processors are
-	// needed or one suffices. They are at the beginning. It may take its time.
+	// needed or one suffices. They are at the beginning. That all are needed is
+	// said again from time to time, so that it can ask how many there are. It may
+	// take its time.
 	Processors func(all bool)
 
 	// RouteIndex is the interface through which the routing table sends to
