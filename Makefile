@@ -11,7 +11,7 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install generate test check vet archtest unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
+.PHONY: build install generate test check vet archtest commits unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -25,11 +25,11 @@ generate:
 test: check unit alloc kernels processors narrow fuzz e2e interop
 	$(call part,all parts passed)
 
-check: vet archtest
+check: vet archtest commits
 
 vet:
 	$(call part,gofmt: the form of every file)
-	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
 	$(call part,vet)
 	$(GO) vet ./...
 	cd test/interop && $(GO) vet ./...
@@ -39,6 +39,10 @@ vet:
 archtest:
 	$(call part,archtest: the arrows and rules of docs/architecture.md)
 	$(GO) test ./internal/archtest
+
+commits:
+	$(call part,commits: the messages have the form of CONTRIBUTING.md)
+	@$(GO) run ./test/commits
 
 unit:
 	$(call part,unit tests under the race detector)

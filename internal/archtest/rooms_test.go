@@ -81,12 +81,13 @@ var rooms = map[string]room{
 	"docs/man":    {},
 	"docs/tables": {imports: []string{"internal/dataplane", "internal/uapi"}},
 
-	"test/lab":    {third: []string{unix}},
-	"test/load":   {imports: []string{"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
-	"test/e2e":    {imports: []string{"test/lab", "test/load"}, third: []string{unix}},
-	"test/bench":  {imports: []string{"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
-	"test/spread": {imports: []string{"test/lab", "key", "conf", "internal/..."}, third: []string{unix}},
-	"test/scale":  {imports: []string{"test/lab", "test/load"}},
+	"test/lab":     {third: []string{unix}},
+	"test/load":    {imports: []string{"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
+	"test/e2e":     {imports: []string{"test/lab", "test/load"}, third: []string{unix}},
+	"test/bench":   {imports: []string{"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
+	"test/spread":  {imports: []string{"test/lab", "key", "conf", "internal/..."}, third: []string{unix}},
+	"test/commits": {},
+	"test/scale":   {imports: []string{"test/lab", "test/load"}},
 }
 
 // A command reads its arguments and hands a value on; nothing else.

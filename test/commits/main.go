@@ -1,0 +1,114 @@
+// Commits checks that the messages of the last commits have the form that
+// CONTRIBUTING.md asks for. It looks at the commits since the last tag, or at the
+// last hundred where there is no tag; in either case only at those after the
+// commit that the file since names: older ones were made without this check.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// most is how many commits are looked at without a tag.
+const most = 100
+
+func main() {
+	report, ok := check(".", "test/commits/since", os.Getenv("CI") == "true")
+	fmt.Println(report)
+	if !ok {
+		os.Exit(1)
+	}
+}
+
+// check looks at the commits of the tree in dir. The file has the commit after
+// which the rules hold. What cannot be checked is said; it is an error only in
+// CI, and only where the history should have been there.
+func check(dir, file string, ci bool) (report string, ok bool) {
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		return "NOT CHECKED: the messages of commits: this tree has no .git", true
+	}
+	h, err := historyOf(dir, file)
+	if err != nil {
+		return "NOT CHECKED: the messages of commits: " + err.Error(), !ci
+	}
+	var faults []string
+	for _, c := range h.commits {
+		for _, fault := range messageFaults(c.message) {
+			faults = append(faults, fmt.Sprintf("commit %.12s: %s", c.hash, fault))
+		}
+	}
+	if len(faults) > 0 {
+		return strings.Join(append(faults, `See CONTRIBUTING.md, "Commits". git commit --amend changes the last message, git rebase -i older ones.`), "\n"), false
+	}
+	report = fmt.Sprintf("%d commits since %s have messages of the form in CONTRIBUTING.md", len(h.commits), h.since)
+	if h.missing {
+		report += "\nNOT CHECKED: commits that this clone does not have: it is shallow (git fetch --unshallow)"
+	}
+	return report, true
+}
+
+// history is what there is to look at.
+type history struct {
+	commits []commit
+	since   string // they are the ones after this one
+	missing bool   // in a shallow clone: some may not be here
+}
+
+type commit struct{ hash, message string }
+
+// historyOf asks git.
+func historyOf(dir, file string) (history, error) {
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return history{}, err
+	}
+	start := strings.TrimSpace(string(text))
+	shallow, err := git(dir, "rev-parse", "--is-shallow-repository")
+	if err != nil {
+		return history{}, err
+	}
+	h := history{since: fmt.Sprintf("%.12s", start)}
+	// Merges are git's own text.
+	list := []string{"rev-list", "--no-merges", "HEAD"}
+	if _, err := git(dir, "cat-file", "-e", start+"^{commit}"); err == nil {
+		list = append(list, "^"+start)
+	} else if shallow == "true" {
+		h.missing = true // start is older than all that is here
+	} else {
+		return history{}, fmt.Errorf("%s names the commit %q, which the history does not have", file, start)
+	}
+	if tag, err := git(dir, "describe", "--tags", "--abbrev=0"); err == nil {
+		h.since = tag
+		list = append(list, "^"+tag)
+	} else {
+		list = append(list, "--max-count="+strconv.Itoa(most))
+	}
+	hashes, err := git(dir, list...)
+	if err != nil {
+		return history{}, err
+	}
+	for _, hash := range strings.Fields(hashes) {
+		message, err := git(dir, "show", "--no-patch", "--format=%B", hash)
+		if err != nil {
+			return history{}, err
+		}
+		h.commits = append(h.commits, commit{hash, message})
+	}
+	return h, nil
+}
+
+// git is the output of one command of git's.
+func git(dir string, args ...string) (string, error) {
+	cmd := exec.Command("git", args...)
+	cmd.Dir = dir
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("git %s: %v: %s", args[0], err, strings.TrimSpace(errs.String()))
+	}
+	return strings.TrimSpace(out.String()), nil
+}
