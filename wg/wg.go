@@ -174,7 +174,7 @@ func tellBuffers(log *slog.Logger, pair *udp.Pair) {
 func openDevice(o Options) (*Interface, error) {
 	// A stack takes TCP segments joined, for they are one stream to it. UDP
 	// datagrams stay single: joined they would be one to it, too.
-	world := engine.World{TUN: o.Device, Offloads: packet.Offloads{TCP: true}}
+	world := engine.World{TUN: o.Device, Offloads: func() packet.Offloads { return packet.Offloads{TCP: true} }}
 	var memory engine.Memory
 	if o.StateDir != "" {
 		var err error
@@ -219,8 +219,14 @@ func remember(o Options, world *engine.World, name string) (engine.Memory, error
 	return engine.Memory{Ceiling: saved.Ceiling, Received: saved.Received}, nil
 }
 
-// offloads are what that TUN takes.
-func offloads(c tun.Caps) packet.Offloads { return packet.Offloads{TCP: c.TSO, UDP: c.USO} }
+// offloads is what a Device takes.
+func offloads(d tun.Device) func() packet.Offloads {
+	if j, ok := d.(tun.Joiner); ok {
+		return j.Joins
+	}
+	c := d.Caps()
+	return func() packet.Offloads { return packet.Offloads{TCP: c.TSO, UDP: c.USO} }
+}
 
 // Apply makes the whole change or, on an error, nothing of it. It also cures a
 // fault: with a listen port that is free the interface begins to work.

@@ -48,7 +48,7 @@ type Notes interface {
 // Whoever makes it fills in all of it before the first of them runs.
 type Shared struct {
 	Notes    Notes
-	Offloads packet.Offloads // what the interface takes joined
+	Offloads func() packet.Offloads // what the interface takes joined at present; nil: nothing
 
 	Routes *atomic.Pointer[allowedips.Table[*peer.Peer]] // published by core
 	Index  *index.Table

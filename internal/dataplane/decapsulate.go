@@ -63,7 +63,10 @@ func (d *Decapsulator) Receive(now clock.Time, bs []batch.Batch) {
 
 func (d *Decapsulator) begin(now clock.Time) {
 	d.now = now
-	d.joined.Offloads = d.Offloads
+	d.joined.Offloads = packet.Offloads{}
+	if d.Offloads != nil {
+		d.joined.Offloads = d.Offloads()
+	}
 	d.routes = d.Routes.Load()
 	d.holder = nil
 }

@@ -23,16 +23,18 @@ import (
 // everything.
 type side struct {
 	*Shared
-	t      testing.TB
-	enc    *Encapsulator
-	dec    *Decapsulator
-	tun    fakeTUN
-	udp    fakeUDP
-	notes  fakeNotes
-	peer   *peer.Peer // the other end
-	common *peer.Common
-	at     wire.Endpoint
-	routes *atomic.Pointer[allowedips.Table[*peer.Peer]]
+	t     testing.TB
+	enc   *Encapsulator
+	dec   *Decapsulator
+	tun   fakeTUN
+	udp   fakeUDP
+	notes fakeNotes
+
+	offloads packet.Offloads // what tun takes joined
+	peer     *peer.Peer      // the other end
+	common   *peer.Common
+	at       wire.Endpoint
+	routes   *atomic.Pointer[allowedips.Table[*peer.Peer]]
 
 	handshakes [][]byte
 }
@@ -77,12 +79,12 @@ func keypairs(created clock.Time) (initiator, responder *session.Keypair) {
 }
 
 func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
-	s := &side{t: t, common: peer.NewCommon(testTiming())}
+	s := &side{t: t, common: peer.NewCommon(testTiming()), offloads: packet.Offloads{TCP: true, UDP: true}}
 	s.peer = peer.New(s.common)
 	s.at = wire.NewEndpoint(netip.MustParseAddrPort(at), netip.Addr{}, 0)
 	s.routes = new(atomic.Pointer[allowedips.Table[*peer.Peer]])
 	s.Shared = &Shared{
-		Notes: &s.notes, Offloads: packet.Offloads{TCP: true, UDP: true},
+		Notes: &s.notes, Offloads: func() packet.Offloads { return s.offloads },
 		Routes: s.routes, Index: index.New(), Drops: &Drops{}, Counters: &Counters{},
 	}
 	s.MTU.Store(1420)

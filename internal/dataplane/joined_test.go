@@ -113,3 +113,34 @@ func TestECNInATrain(t *testing.T) {
 		}
 	}
 }
+
+// What the interface takes joined is asked for each batch, for it may change.
+func TestJoiningStopsWithTheOffload(t *testing.T) {
+	a, b := pair(t)
+	for _, c := range []struct {
+		offloads packet.Offloads
+		frames   int
+	}{
+		{packet.Offloads{TCP: true}, 1}, {packet.Offloads{UDP: true}, 6}, {packet.Offloads{}, 6}, {packet.Offloads{TCP: true}, 1},
+	} {
+		b.offloads = c.offloads
+		packets := splitAll(tcpSuper(1, pattern(6*1000), 1000))
+		b.receive(together(a.peer.Sessions().Current, a.at, make([]byte, 6), packets)...)
+		frames := b.tun.take()
+		if len(frames) != c.frames {
+			t.Errorf("%+v: %d frames, want %d", c.offloads, len(frames), c.frames)
+		}
+		var got [][]byte
+		for _, f := range frames {
+			got = append(got, splitAll(f)...)
+		}
+		if !slices.EqualFunc(got, packets, bytes.Equal) {
+			t.Errorf("%+v: other packets", c.offloads)
+		}
+	}
+	b.Shared.Offloads = nil
+	b.receive(together(a.peer.Sessions().Current, a.at, make([]byte, 2), splitAll(tcpSuper(1, pattern(2000), 1000)))...)
+	if n := len(b.tun.take()); n != 2 {
+		t.Errorf("an interface that takes nothing joined was given %d frames of two packets", n)
+	}
+}

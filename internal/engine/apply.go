@@ -165,5 +165,10 @@ func (e *Engine) Status() conf.Status {
 	st.MTU = int(e.shared.MTU.Load())
 	st.AEAD = aead.Kernel()
 	st.Drops, st.Counters = e.drops.Status(), e.counted.Status()
+	if e.world.Unjoined != nil {
+		if n := e.world.Unjoined(); n > 0 {
+			st.Counters = append(st.Counters, conf.Counter{Name: "unjoined", Count: n})
+		}
+	}
 	return st
 }

@@ -31,8 +31,12 @@ type World struct {
 	Clock func() clock.Now
 	Rand  io.Reader
 	TUN   TUN
-	// Offloads says which super-packets TUN takes.
-	Offloads packet.Offloads
+	// Offloads says which super-packets TUN takes at present. It is asked for
+	// every batch.
+	Offloads func() packet.Offloads
+	// Unjoined is how many packets TUN has written singly, because it was refused
+	// the super-packet that they were joined to; nil where that is not counted.
+	Unjoined func() uint64
 	Listen   func(port uint16, mark uint32) (Sockets, error) // port 0: any
 	Stamps   Stamps                                          // nil: nothing is remembered
 	Log      *slog.Logger                                    // nil: silence

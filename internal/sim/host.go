@@ -133,7 +133,7 @@ func (h *Host) begin() {
 	h.Machine = core.New(core.Options{Rand: random, Index: h.Index, Ceiling: h.Disk.Ceiling, Received: h.Disk.Received})
 	h.Gate = cookie.NewGate(key.Public{}, random)
 	h.Shared = &dataplane.Shared{
-		Notes: (*notes)(h), Offloads: packet.Offloads{TCP: true, UDP: true},
+		Notes: (*notes)(h), Offloads: func() packet.Offloads { return packet.Offloads{TCP: true, UDP: true} },
 		Routes: h.Machine.Routes(), Index: h.Index, Drops: h.Drops, Counters: h.Counters,
 	}
 	h.Shared.MTU.Store(1420)

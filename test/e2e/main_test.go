@@ -9,6 +9,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	becomeFiltered()
 	lab.BecomeAgent()
 	load.Become()
 	build := func() error { _, err := lab.Build(); return err }

@@ -24,6 +24,7 @@ type Settings struct {
 	Addresses []string // with prefix length
 	MTU       int      // 0: as the daemon makes it
 	Down      bool     // not brought up yet
+	Under     string   // a command that runs the one that makes it; "" is none
 }
 
 // Tunnel is a wg interface on a host.
@@ -67,8 +68,8 @@ func (t *Tunnel) makeOurs(s Settings) {
 	h, file := t.Host, "/etc/wg/"+t.Name
 	h.t.Helper()
 	t.Public = strings.TrimSpace(h.Must("umask 077; wg-keygen > %s && wg-keygen --pub < %s", file, file))
-	line := fmt.Sprintf("LOG_LEVEL=verbose wg-ifconfig %s create >>%s 2>&1 || { cat %s >&2; false; } && wgconfig %s set private-key %s",
-		t.Name, logFile, logFile, t.Name, file)
+	line := fmt.Sprintf("LOG_LEVEL=verbose %s wg-ifconfig %s create >>%s 2>&1 || { cat %s >&2; false; } && wgconfig %s set private-key %s",
+		s.Under, t.Name, logFile, logFile, t.Name, file)
 	if s.Port != 0 {
 		line += fmt.Sprintf(" && wgconfig %s set listen-port %d", t.Name, s.Port)
 	}

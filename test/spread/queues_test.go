@@ -13,7 +13,6 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/engine"
-	"wgd/internal/packet"
 	"wgd/internal/sys/clock"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
@@ -95,7 +94,7 @@ func play(name string, number byte, listen uint16, queues int, w engine.World, k
 		return nil, err
 	}
 	w.Clock, w.Rand, w.TUN = clock.Now, rand.Reader, device
-	w.Offloads = packet.Offloads{TCP: device.Caps().TSO, UDP: device.Caps().USO}
+	w.Offloads = device.(tun.Joiner).Joins
 	w.Listen = func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) }
 	e := engine.Open(w, engine.Memory{})
 	private := secret(number)

@@ -111,7 +111,7 @@ func (t task) tunnel() (func() (result, error), error) {
 	}
 	log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w := engine.World{
-		Offloads: packet.Offloads{TCP: device.Caps().TSO, UDP: device.Caps().USO},
+		Offloads: device.(tun.Joiner).Joins,
 		Listen:   listen,
 		Log:      log,
 		Usage:    cpu.Read,

@@ -22,6 +22,7 @@ type device struct {
 	file   *os.File
 	conn   syscall.RawConn
 	caps   Caps
+	*joins // of the interface
 	closed atomic.Bool
 
 	reading sync.Mutex
@@ -36,6 +37,7 @@ type device struct {
 	out     transfer
 	pieces  []unix.Iovec
 	onWrite func(fd uintptr) bool
+	writev  func(fd uintptr, pieces []unix.Iovec) syscall.Errno // tests put another one in its place
 }
 
 // transfer is how one system call went.
@@ -45,8 +47,9 @@ type transfer struct {
 	errno syscall.Errno
 }
 
-func newDevice(fd int, caps Caps) (*device, error) {
-	d := &device{caps: caps}
+// newDevice makes the Device of one descriptor. All those of an interface share joins.
+func newDevice(fd int, caps Caps, j *joins) (*device, error) {
+	d := &device{caps: caps, joins: j, writev: writev}
 	d.onRead, d.onWait, d.onWrite = d.readNow, d.readable, d.writeNow
 	d.onTry = func(fd uintptr) { d.readNow(fd) }
 	d.file = os.NewFile(uintptr(fd), driver)
@@ -130,7 +133,11 @@ func (d *device) readable(fd uintptr) bool {
 func (d *device) Write(pieces [][]byte) error {
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	var err error
+	return d.joins.write(d, pieces)
+}
+
+// write is for who holds writing.
+func (d *device) write(pieces [][]byte) (err error) {
 	if d.pieces, err = d.gather(d.pieces[:0], pieces); err != nil {
 		return err
 	}
@@ -166,13 +173,19 @@ func (d *device) gather(list []unix.Iovec, pieces [][]byte) ([]unix.Iovec, error
 }
 
 func (d *device) writeNow(fd uintptr) bool {
-	d.out.errno = writev(fd, d.pieces)
+	d.out.errno = d.writev(fd, d.pieces)
 	return d.out.errno != unix.EAGAIN || !d.out.wait
 }
 
-func writev(fd uintptr, pieces []unix.Iovec) syscall.Errno {
+// writev is write(2) for one piece: where a filter refuses writev(2), single
+// packets pass.
+func writev(fd uintptr, pieces []unix.Iovec) (errno syscall.Errno) {
 	for {
-		_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
+		if len(pieces) == 1 {
+			_, _, errno = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(pieces[0].Base)), uintptr(pieces[0].Len))
+		} else {
+			_, _, errno = unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
+		}
 		if errno != unix.EINTR {
 			return errno
 		}
@@ -189,18 +202,22 @@ type writer struct {
 
 func (d *device) NewWriter() Writer {
 	w := &writer{device: d}
-	w.on = func(fd uintptr) { w.errno = writev(fd, w.pieces) }
+	w.on = func(fd uintptr) { w.errno = d.writev(fd, w.pieces) }
 	return w
 }
 
-func (w *writer) Write(pieces [][]byte) (err error) {
+func (w *writer) Write(pieces [][]byte) error { return w.device.joins.write(w, pieces) }
+
+func (w *writer) write(pieces [][]byte) (err error) {
 	if w.pieces, err = w.device.gather(w.pieces[:0], pieces); err != nil {
 		return err
 	}
 	err = w.device.conn.Control(w.on)
 	clear(w.pieces)
 	if err == nil && w.errno == unix.EAGAIN {
-		return w.device.Write(pieces) // which waits for room
+		w.device.writing.Lock()
+		defer w.device.writing.Unlock()
+		return w.device.write(pieces) // which waits for room
 	}
 	return w.device.verdict(err, w.errno)
 }

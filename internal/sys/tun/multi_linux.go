@@ -127,7 +127,7 @@ func (m *multi) detached(name string) (*device, error) {
 	}
 	var d *device
 	if err == nil {
-		d, err = newDevice(fd, m.caps)
+		d, err = newDevice(fd, m.caps, m.joins)
 	}
 	if err != nil {
 		unix.Close(fd)

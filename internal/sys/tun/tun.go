@@ -61,9 +61,11 @@ type Device interface {
 	// or somebody else is reading.
 	TryRead(b []byte) (n int, ok bool, err error)
 	// Write puts one packet (or super-packet) into the interface. The pieces
-	// are joined; pieces[0] starts with the header. ErrDown while the
-	// interface is down, ErrGone when it was deleted. The pieces are the
-	// caller's again when Write returns.
+	// are joined; pieces[0] starts with the header. A super-packet that is
+	// refused is written packet by packet; see Joiner. ErrDown while the
+	// interface is down, ErrGone when it was deleted; any other error says that
+	// all or some of it was lost. The pieces are the caller's again when Write
+	// returns.
 	Write(pieces [][]byte) error
 	// Close ends Read and Write with os.ErrClosed, and removes the interface
 	// unless it is persistent.

@@ -107,23 +107,24 @@ const (
 	offloadUSO = offloadTSO | unix.TUN_F_USO4 | unix.TUN_F_USO6
 )
 
-// offload asks for the offloads step by step.
-func offload(fd int, vnet bool, o Options) Caps {
+// offload asks for the offloads step by step. An interface that existed before
+// may have some from an earlier life. Without the virtio header none may stay:
+// super-packets would come, unfinished checksums too, and nothing would say so.
+func offload(fd int, vnet bool, o Options) (Caps, error) {
 	caps := Caps{VnetHdr: vnet}
-	if !vnet {
-		return caps
-	}
-	set := func(bits int) bool { return unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, bits) == nil }
+	set := func(bits int) error { return unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, bits) }
 	switch {
-	case !o.NoTSO && !o.NoUSO && set(offloadUSO):
+	case vnet && !o.NoTSO && !o.NoUSO && set(offloadUSO) == nil:
 		caps.TSO, caps.USO = true, true
-	case !o.NoTSO && set(offloadTSO):
+	case vnet && !o.NoTSO && set(offloadTSO) == nil:
 		caps.TSO = true
-	case set(unix.TUN_F_CSUM):
+	case vnet && set(unix.TUN_F_CSUM) == nil:
 	default:
-		set(0)
+		if err := set(0); err != nil && !vnet && err != unix.ENOTTY { // or there are none
+			return caps, fmt.Errorf("the TUN driver does not take back the offloads of an earlier user: %w", err)
+		}
 	}
-	return caps
+	return caps, nil
 }
 
 // adopt makes the Device of a descriptor that is attached and non-blocking.
@@ -138,7 +139,11 @@ func adopt(fd int, vnet bool, o Options) (*device, error) {
 			return nil, fmt.Errorf("the TUN driver refuses a little-endian virtio header: %w", err)
 		}
 	}
-	return newDevice(fd, offload(fd, vnet, o))
+	caps, err := offload(fd, vnet, o)
+	if err != nil {
+		return nil, err
+	}
+	return newDevice(fd, caps, newJoins(caps))
 }
 
 // identify is TUNGETIFF: the present name, and the flags.

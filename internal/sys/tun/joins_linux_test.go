@@ -1,0 +1,306 @@
+package tun
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/packet"
+)
+
+// refusing is an interface whose kernel refuses what the test says, and keeps
+// the rest.
+type refusing struct {
+	MultiQueue
+	joins  *joins
+	clock  time.Duration
+	refuse func(pieces int, kind byte) syscall.Errno
+
+	tried   int // super-packets
+	written [][]byte
+}
+
+func newRefusing(t *testing.T) *refusing {
+	ownNetwork(t)
+	d, err := Create("wgtest", Options{Queues: 2})
+	if err != nil {
+		leftOut(t, "TUN device", err)
+	}
+	t.Cleanup(func() { d.Close() })
+	m := d.(*multi)
+	r := &refusing{MultiQueue: m, joins: m.joins}
+	m.joins.now = func() time.Duration { return r.clock }
+	m.outlet.writev = r.writev
+	return r
+}
+
+func (r *refusing) writev(_ uintptr, pieces []unix.Iovec) syscall.Errno {
+	var raw []byte
+	for _, p := range pieces {
+		raw = append(raw, unsafe.Slice(p.Base, p.Len)...)
+	}
+	if raw[1] != packet.GSONone {
+		r.tried++
+	}
+	if r.refuse != nil {
+		if errno := r.refuse(len(pieces), raw[1]); errno != 0 {
+			return errno
+		}
+	}
+	r.written = append(r.written, raw)
+	return 0
+}
+
+// arrived is what was written since the last call.
+func (r *refusing) arrived() [][]byte {
+	w := r.written
+	r.written = nil
+	return w
+}
+
+// joinedPackets are count packets, each behind a header, and what a Coalescer makes of
+// them.
+func joinedPackets(t *testing.T, udp bool, count int) (pieces, packets [][]byte) {
+	t.Helper()
+	const size = 1000
+	p := ipv4UDP(7777, bytes.Repeat([]byte("0123456789"), size/10*count))
+	h := packet.VirtioHeader{Flags: packet.NeedsChecksum, GSOType: packet.GSOUDPL4, GSOSize: size, ChecksumStart: 20, ChecksumOffset: 6}
+	if !udp {
+		p = slices.Insert(p, 28, make([]byte, 12)...)
+		p[9] = 6
+		copy(p[24:], []byte{0, 0, 0, 1, 0, 0, 0, 1, 5 << 4, 0x10, 1, 1, 0, 0, 0, 0})
+		h.GSOType, h.ChecksumOffset = packet.GSOTCP4, 16
+	}
+	p[6] = 0x40 // DF
+	pseudo := uint32(0)
+	for _, word := range []int{12, 14, 16, 18} {
+		pseudo += uint32(binary.BigEndian.Uint16(p[word:]))
+	}
+	pseudo += uint32(p[9]) + uint32(len(p)-20)
+	binary.BigEndian.PutUint16(p[20+int(h.ChecksumOffset):], uint16(pseudo>>16+pseudo))
+	frame := make([]byte, HeaderSize, HeaderSize+len(p))
+	h.Encode(frame)
+	var s packet.Segments
+	if !s.Reset(append(frame, p...)) {
+		t.Fatal("no super-packet")
+	}
+	c := packet.Coalescer{Offloads: packet.Offloads{TCP: true, UDP: true}}
+	for n := s.Next(); n > 0; n = s.Next() {
+		one := make([]byte, HeaderSize+n)
+		s.Put(one[HeaderSize:])
+		packets = append(packets, bytes.Clone(one))
+		if c.Add(one) != nil {
+			t.Fatal("not joined")
+		}
+	}
+	if pieces = c.Flush(); len(pieces) != count {
+		t.Fatalf("%d pieces of %d packets", len(pieces), count)
+	}
+	return pieces, packets
+}
+
+// A super-packet that is refused is written packet by packet, in order, at once;
+// then packets of its kind stay single, for twice as long after each attempt.
+func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
+	for _, udp := range []bool{false, true} {
+		for name, write := range map[string]func(r *refusing) func([][]byte) error{
+			"device": func(r *refusing) func([][]byte) error { return r.Write },
+			"writer": func(r *refusing) func([][]byte) error { return r.NewWriter().Write },
+		} {
+			for _, errno := range []syscall.Errno{unix.EPERM, unix.EINVAL, unix.ENOSYS, unix.EMSGSIZE} {
+				r := newRefusing(t)
+				r.clock = 100 * time.Second
+				r.refuse = func(pieces int, _ byte) syscall.Errno {
+					if pieces > 1 {
+						return errno
+					}
+					return 0
+				}
+				put, other := write(r), packet.Offloads{TCP: udp, UDP: !udp}
+				send := func(wantRefused uint64) {
+					t.Helper()
+					pieces, packets := joinedPackets(t, udp, 10)
+					if err := put(pieces); err != nil {
+						t.Fatalf("%s, UDP %v, %v: %v", name, udp, errno, err)
+					}
+					if got := r.arrived(); !slices.EqualFunc(got, packets, bytes.Equal) {
+						t.Fatalf("%s, UDP %v, %v: %d packets, or other ones", name, udp, errno, len(got))
+					}
+					if got := r.joins.Refused(); got != wantRefused {
+						t.Errorf("%d packets counted, want %d", got, wantRefused)
+					}
+				}
+				if r.joins.Joins() != (packet.Offloads{TCP: true, UDP: true}) {
+					t.Fatal("this kernel has no such offloads")
+				}
+				send(10)
+				send(20) // was joined before: is refused as well, and lengthens nothing
+				for pause := time.Second; pause < 200*time.Second; pause *= 2 {
+					r.clock += min(pause, time.Minute) - 1
+					if got := r.joins.Joins(); got != other {
+						t.Fatalf("during the pause of %v: %+v", pause, got)
+					}
+					if r.clock++; r.joins.Joins() != (packet.Offloads{TCP: true, UDP: true}) {
+						t.Fatalf("not tried again after %v", min(pause, time.Minute))
+					}
+					send(r.joins.Refused() + 10)
+				}
+				// It is taken again, and the next pause is a short one.
+				r.clock += time.Minute
+				refuse := r.refuse
+				r.refuse = nil
+				pieces, _ := joinedPackets(t, udp, 10)
+				if err := put(pieces); err != nil || len(r.arrived()) != 1 {
+					t.Fatal("joined again:", err)
+				}
+				r.refuse = refuse
+				send(r.joins.Refused() + 10)
+				if r.clock += time.Second; r.joins.Joins() != (packet.Offloads{TCP: true, UDP: true}) {
+					t.Error("the pause is still a long one")
+				}
+			}
+		}
+	}
+}
+
+// Want of memory passes.
+func TestRefusedForMemory(t *testing.T) {
+	r := newRefusing(t)
+	r.refuse = func(_ int, kind byte) syscall.Errno {
+		if kind != packet.GSONone {
+			return unix.ENOMEM
+		}
+		return 0
+	}
+	for range 10 {
+		pieces, packets := joinedPackets(t, false, 5)
+		if err := r.Write(pieces); err != nil || !slices.EqualFunc(r.arrived(), packets, bytes.Equal) {
+			t.Fatal(err)
+		}
+		if r.clock += memoryPause - 1; r.joins.Joins().TCP {
+			t.Fatal("joined at once")
+		}
+		if r.clock++; !r.joins.Joins().TCP {
+			t.Fatal("not joined again")
+		}
+	}
+}
+
+// Where single packets are refused as well, it is not about joining.
+func TestRefusedAltogether(t *testing.T) {
+	r := newRefusing(t)
+	both := packet.Offloads{TCP: true, UDP: true}
+	for _, c := range []struct{ errno, want error }{
+		{unix.EPERM, unix.EPERM}, {unix.ENOMEM, unix.ENOMEM}, {unix.EIO, ErrDown}, {unix.EBADFD, ErrGone},
+	} {
+		r.refuse = func(int, byte) syscall.Errno { return c.errno.(syscall.Errno) }
+		pieces, _ := joinedPackets(t, true, 5)
+		if err := r.Write(pieces); !errors.Is(err, c.want) || r.joins.Joins() != both || r.joins.Refused() != 0 {
+			t.Errorf("%v: %v, joins %+v, %d counted", c.errno, err, r.joins.Joins(), r.joins.Refused())
+		}
+	}
+	// Some of the packets are lost: an error, but the others arrive.
+	calls := 0
+	r.refuse = func(pieces int, _ byte) syscall.Errno {
+		if calls++; pieces > 1 || calls == 3 {
+			return unix.ENOBUFS
+		}
+		return 0
+	}
+	pieces, _ := joinedPackets(t, true, 5)
+	if err := r.Write(pieces); err != unix.ENOBUFS || len(r.arrived()) != 4 {
+		t.Error("one of five is lost:", err)
+	}
+}
+
+// A stream passes through a kernel that refuses every super-packet.
+func TestStreamPassesWhenSuperPacketsAreRefused(t *testing.T) {
+	var l net.Listener
+	r := newRelay(t, Options{}, func() {
+		var err error
+		if l, err = net.Listen("tcp", "10.9.0.2:5001"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer l.Close()
+	r.b.writing.Lock()
+	r.b.writev = func(fd uintptr, pieces []unix.Iovec) syscall.Errno {
+		if unsafe.Slice(pieces[0].Base, 2)[1] != packet.GSONone {
+			return unix.EINVAL
+		}
+		return writev(fd, pieces)
+	}
+	r.b.writing.Unlock()
+	sendStream(t, l, 8<<20)
+	if r.b.Refused() == 0 || r.b.Joins().TCP {
+		t.Fatal("nothing was refused")
+	}
+}
+
+// An interface that somebody else used before has no offloads that we do not
+// know of: without a virtio header nothing would tell a super-packet, and a
+// checksum that is not finished, from a packet.
+func TestOffloadsOfAnEarlierLife(t *testing.T) {
+	ownNetwork(t)
+	create(t, "wgtest", Options{}).Close() // or leave the test out
+	ip(t, "tuntap add wgkept mode tun vnet_hdr")
+	attached := func(flags uint16) int {
+		fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ifr, _ := unix.NewIfreq("wgkept")
+		ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | flags)
+		if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	earlier := attached(unix.IFF_VNET_HDR)
+	if err := unix.IoctlSetInt(earlier, unix.TUNSETOFFLOAD, offloadUSO); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(earlier)
+	for name, open := range map[string]func() (Device, error){
+		"given":    func() (Device, error) { return FromFD(attached(0), Options{}) },
+		"existing": func() (Device, error) { return Create("wgkept", Options{Existing: true, NoVnetHdr: true}) },
+	} {
+		d, err := open()
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		up(t, "wgkept", 1420)
+		ip(t, "address replace 10.9.0.1/24 dev wgkept")
+		c, err := net.Dial("udp4", "10.9.0.2:9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := c.(*net.UDPConn).SyscallConn()
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, 1000) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(bytes.Repeat([]byte("marked"), 500)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if p := readMarked(t, d, "marked")[HeaderSize:]; len(p) != 1028 {
+				t.Errorf("%s: packet %d has %d bytes, want 1028", name, i, len(p))
+				break
+			}
+		}
+		c.Close()
+		d.Close()
+		again := attached(unix.IFF_VNET_HDR)
+		unix.IoctlSetInt(again, unix.TUNSETOFFLOAD, offloadUSO)
+		unix.Close(again)
+	}
+}
