@@ -91,11 +91,12 @@ func (p *breadth) ease(now clock.Time, rate float64) int {
 	return p.width
 }
 
-// settle takes note that there are n queues now, or why there are not more.
+// settle takes note that there are n queues now, or why there are not more. What
+// the kernel refuses today, for want of memory or descriptors, it may grant later.
 func (p *breadth) settle(now clock.Time, t totals, n int, err error) {
 	p.width, p.since, p.seen = n, now, t
 	if err != nil {
-		p.most, p.trial = n, 0
+		p.trial, p.retry = 0, now.Add(longestWait)
 		p.tell(n, err.Error())
 	}
 }

@@ -167,13 +167,17 @@ func TestBreadthPause(t *testing.T) {
 	}
 }
 
-// Where there can be no more, no more are tried.
+// Where there can be no more, no more are tried for a minute; then they are.
 func TestBreadthImpossible(t *testing.T) {
 	m := newMany()
 	m.stop = errors.New("no more")
 	p := m.breadth(8)
 	if m.run(p, time.Minute); p.width != 1 || p.trial != 0 || len(m.told) != 2 {
 		t.Errorf("%d, told %v", p.width, m.told)
+	}
+	m.stop = nil
+	if m.run(p, 20*time.Second); p.width != 8 {
+		t.Errorf("%d queues after it has become possible", p.width)
 	}
 }
 
