@@ -1,28 +1,36 @@
 // Package key has the three kinds of key, each a type of its own so that none
 // is taken for another. Printing a secret one, by any verb, gives "(hidden)".
 //
-// A secret leaves its type only by a method whose name says so: Base64, Hex
-// and Bytes.
+// Private and Preshared are handles: the secret itself lies elsewhere in
+// memory, once, and copies of the handle share it. So they may be passed and
+// returned like any value, and yet the trace of a panic, in which Go prints the
+// first bytes of all arguments, has nothing but an address.
+//
+// A secret leaves its type only by a method whose name says so: Base64, Hex,
+// AppendHex and Bytes.
 package key
 
 import (
 	"bytes"
 	"crypto/ecdh"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
+
+	"wgd/internal/erase"
 )
 
 // Size is the length of every key in bytes.
 const Size = 32
 
 // Private is a Curve25519 private key, clamped. The zero value means none.
+// Compare with Equal.
 type Private struct {
 	Hidden
-	b [Size]byte
+	_ [0]func() // == would compare addresses
+	b *[Size]byte
 }
 
 // Public is a Curve25519 public key. Comparable; a map key. The zero value
@@ -30,26 +38,27 @@ type Private struct {
 type Public [Size]byte
 
 // Preshared is the optional symmetric key. The zero value means none, which
-// is also what the protocol uses in its place (A9).
+// is also what the protocol uses in its place (A9). Compare with Equal.
 type Preshared struct {
 	Hidden
-	b [Size]byte
+	_ [0]func() // == would compare addresses
+	b *[Size]byte
 }
 
-// NewPrivate is the private key with these bytes, clamped. 32 zero bytes are
-// no key, and stay so: that is how every front end takes a key away.
+// NewPrivate is the private key with these bytes, clamped, which it copies. 32
+// zero bytes are no key: that is how every front end takes a key away.
 func NewPrivate(b *[Size]byte) Private {
-	k := Private{b: *b}
-	if isZero(&k.b) {
-		return k
+	k := Private{b: keep(b)}
+	if k.b != nil {
+		k.b[0] &= 0xf8
+		k.b[31] = k.b[31]&0x7f | 0x40
 	}
-	k.b[0] &= 0xf8
-	k.b[31] = k.b[31]&0x7f | 0x40
 	return k
 }
 
-// NewPreshared is the preshared key with these bytes.
-func NewPreshared(b *[Size]byte) Preshared { return Preshared{b: *b} }
+// NewPreshared is the preshared key with these bytes, which it copies. 32 zero
+// bytes are no key.
+func NewPreshared(b *[Size]byte) Preshared { return Preshared{b: keep(b)} }
 
 // GeneratePrivate makes a private key of 32 bytes from random.
 func GeneratePrivate(random io.Reader) (Private, error) {
@@ -63,11 +72,12 @@ func GeneratePrivate(random io.Reader) (Private, error) {
 
 // GeneratePreshared makes a preshared key of 32 bytes from random.
 func GeneratePreshared(random io.Reader) (Preshared, error) {
-	var k Preshared
-	if _, err := io.ReadFull(random, k.b[:]); err != nil {
+	var b [Size]byte
+	defer clear(b[:])
+	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return Preshared{}, fmt.Errorf("preshared key: no random bytes: %w", err)
 	}
-	return k, nil
+	return NewPreshared(&b), nil
 }
 
 // Public is the public key that belongs to k; the zero key's is the zero key.
@@ -75,6 +85,7 @@ func (k Private) Public() Public {
 	if k.IsZero() {
 		return Public{}
 	}
+	defer erase.Stack()
 	p, err := ecdh.X25519().NewPrivateKey(k.b[:])
 	if err != nil {
 		panic("key: 32 bytes refused as an X25519 private key: " + err.Error())
@@ -83,44 +94,57 @@ func (k Private) Public() Public {
 }
 
 // IsZero reports whether there is no key.
-func (k Private) IsZero() bool { return isZero(&k.b) }
+func (k Private) IsZero() bool { return isZero(k.b) }
 
 // Equal compares in constant time.
-func (k Private) Equal(other Private) bool {
-	return subtle.ConstantTimeCompare(k.b[:], other.b[:]) == 1
-}
+func (k Private) Equal(other Private) bool { return equal(k.b, other.b) }
 
 // Bytes is a copy of the secret, for the caller to zero.
-func (k Private) Bytes() [Size]byte { return k.b }
+func (k Private) Bytes() []byte { return toBytes(k.b) }
 
 // Base64 shows the secret as wg(8) writes it.
-func (k Private) Base64() string { return base64.StdEncoding.EncodeToString(k.b[:]) }
+func (k Private) Base64() string { return toBase64(k.b) }
 
 // Hex shows the secret as the configuration protocol writes it.
-func (k Private) Hex() string { return hex.EncodeToString(k.b[:]) }
+func (k Private) Hex() string { return toHex(k.b) }
 
-// Erase zeroes this copy of the key.
-func (k *Private) Erase() { clear(k.b[:]) }
+// AppendHex appends what Hex gives to dst, which can be zeroed afterwards as a
+// string cannot.
+func (k Private) AppendHex(dst []byte) []byte { return appendHex(dst, k.b) }
+
+// Clone is the same key in memory of its own: it outlives an Erase of k.
+func (k Private) Clone() Private { return Private{b: keep(k.b)} }
+
+// Erase zeroes the key for all who have this handle or a copy of it: to them it
+// is the zero key. Nobody may use it meanwhile.
+func (k Private) Erase() { wipe(k.b) }
 
 // IsZero reports whether there is no key.
-func (k Preshared) IsZero() bool { return isZero(&k.b) }
+func (k Preshared) IsZero() bool { return isZero(k.b) }
 
 // Equal compares in constant time.
-func (k Preshared) Equal(other Preshared) bool {
-	return subtle.ConstantTimeCompare(k.b[:], other.b[:]) == 1
-}
+func (k Preshared) Equal(other Preshared) bool { return equal(k.b, other.b) }
 
-// Bytes is a copy of the secret, for the caller to zero.
-func (k Preshared) Bytes() [Size]byte { return k.b }
+// Bytes is a copy of the secret, for the caller to zero. The zero key's are 32
+// zero bytes.
+func (k Preshared) Bytes() []byte { return toBytes(k.b) }
 
 // Base64 shows the secret as wg(8) writes it.
-func (k Preshared) Base64() string { return base64.StdEncoding.EncodeToString(k.b[:]) }
+func (k Preshared) Base64() string { return toBase64(k.b) }
 
 // Hex shows the secret as the configuration protocol writes it.
-func (k Preshared) Hex() string { return hex.EncodeToString(k.b[:]) }
+func (k Preshared) Hex() string { return toHex(k.b) }
 
-// Erase zeroes this copy of the key.
-func (k *Preshared) Erase() { clear(k.b[:]) }
+// AppendHex appends what Hex gives to dst, which can be zeroed afterwards as a
+// string cannot.
+func (k Preshared) AppendHex(dst []byte) []byte { return appendHex(dst, k.b) }
+
+// Clone is the same key in memory of its own: it outlives an Erase of k.
+func (k Preshared) Clone() Preshared { return Preshared{b: keep(k.b)} }
+
+// Erase zeroes the key for all who have this handle or a copy of it: to them it
+// is the zero key. Nobody may use it meanwhile.
+func (k Preshared) Erase() { wipe(k.b) }
 
 // IsZero reports whether there is no key.
 func (k Public) IsZero() bool { return k == Public{} }
@@ -173,9 +197,4 @@ func (k *Public) UnmarshalText(text []byte) error {
 		*k = parsed
 	}
 	return err
-}
-
-func isZero(b *[Size]byte) bool {
-	var zero [Size]byte
-	return subtle.ConstantTimeCompare(b[:], zero[:]) == 1
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 	"testing/iotest"
 )
@@ -89,11 +90,11 @@ func TestClamping(t *testing.T) {
 		t.Errorf("%x", b)
 	}
 	one := [Size]byte{0: 1}
-	if b := NewPrivate(&one).Bytes(); b != [Size]byte{31: 0x40} {
+	if b := NewPrivate(&one).Bytes(); [Size]byte(b) != [Size]byte{31: 0x40} {
 		t.Errorf("%x", b)
 	}
 	none := NewPrivate(&[Size]byte{})
-	if !none.IsZero() || none.Bytes() != [Size]byte{} || !none.Public().IsZero() {
+	if !none.IsZero() || [Size]byte(none.Bytes()) != [Size]byte{} || !none.Public().IsZero() {
 		t.Error("32 zero bytes became a key")
 	}
 	if parsed, err := ParsePrivateHex(k.Hex()); err != nil || !parsed.Equal(k) {
@@ -101,23 +102,68 @@ func TestClamping(t *testing.T) {
 	}
 }
 
-func TestEqualAndErase(t *testing.T) {
+func TestEqual(t *testing.T) {
 	b := counting()
 	k, p := NewPrivate(&b), NewPreshared(&b)
-	copied := k
-	if !k.Equal(copied) || k.Equal(Private{}) || !p.Equal(p) || p.Equal(Preshared{}) {
+	if !k.Equal(NewPrivate(&b)) || k.Equal(Private{}) || !p.Equal(NewPreshared(&b)) || p.Equal(Preshared{}) {
 		t.Error("Equal")
 	}
-	if k.IsZero() || p.IsZero() || k.Public().IsZero() {
+	if !(Private{}).Equal(NewPrivate(&[Size]byte{})) || !(Preshared{}).Equal(NewPreshared(&[Size]byte{})) {
+		t.Error("32 zero bytes are not the zero key")
+	}
+	if k.IsZero() || p.IsZero() || k.Public().IsZero() || !(Private{}).IsZero() || !(Preshared{}).IsZero() {
 		t.Error("IsZero")
 	}
+	b[1]++
+	if k.Equal(NewPrivate(&b)) || p.Equal(NewPreshared(&b)) {
+		t.Error("a key changes with the bytes that it was made of, or keys that differ are equal")
+	}
+}
+
+// A35: Erase zeroes the bytes themselves, for whoever has a copy of the handle;
+// a clone stays as it was.
+func TestErase(t *testing.T) {
+	b := counting()
+	k, p := NewPrivate(&b), NewPreshared(&b)
+	copied, cloned, inMemory := k, k.Clone(), k.b
+	copiedP, clonedP, inMemoryP := p, p.Clone(), p.b
 	k.Erase()
 	p.Erase()
-	if !k.IsZero() || !p.IsZero() {
+	if !k.IsZero() || !copied.IsZero() || !p.IsZero() || !copiedP.IsZero() || *inMemory != zero || *inMemoryP != zero {
 		t.Error("Erase left something")
 	}
-	if copied.IsZero() {
-		t.Error("Erase reached a copy")
+	if !cloned.Equal(NewPrivate(&b)) || !clonedP.Equal(NewPreshared(&b)) {
+		t.Error("Erase reached a clone")
+	}
+	if !copied.Public().IsZero() || !copied.Clone().IsZero() || copied.Hex() != strings.Repeat("0", 64) {
+		t.Error("an erased key is not the zero key")
+	}
+	Private{}.Erase()
+	Preshared{}.Erase()
+	if zero != [Size]byte{} {
+		t.Error("the zero key is not zero any more")
+	}
+}
+
+// Bytes and AppendHex give what belongs to the caller.
+func TestBytes(t *testing.T) {
+	b := counting()
+	k, p := NewPrivate(&b), NewPreshared(&b)
+	kb, pb := k.Bytes(), p.Bytes()
+	if !bytes.Equal(pb, b[:]) || !bytes.Equal(kb[1:31], b[1:31]) {
+		t.Errorf("%x, %x", kb, pb)
+	}
+	if got := string(k.AppendHex([]byte("k="))); got != "k="+k.Hex() {
+		t.Error(got)
+	}
+	if got := string(p.AppendHex([]byte("k="))); got != "k="+p.Hex() {
+		t.Error(got)
+	}
+	clear(kb)
+	clear(pb)
+	clear((Private{}).Bytes())
+	if k.IsZero() || p.IsZero() || zero != [Size]byte{} {
+		t.Error("the bytes are not a copy")
 	}
 }
 
@@ -128,7 +174,7 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("private key: %x, %v", b, err)
 	}
 	preshared, err := GeneratePreshared(bytes.NewReader(ones))
-	if b := preshared.Bytes(); err != nil || !bytes.Equal(b[:], ones) {
+	if b := preshared.Bytes(); err != nil || !bytes.Equal(b, ones) {
 		t.Errorf("preshared key: %x, %v", b, err)
 	}
 	// Too few random bytes make no key, however they end.

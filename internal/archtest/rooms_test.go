@@ -25,7 +25,7 @@ const (
 // the commit that explains it; a room without a line is an error.
 var rooms = map[string]room{
 	"wg":       {imports: []string{"key", "conf", "internal/engine", "internal/packet", "internal/state", "internal/sys/..."}},
-	"key":      {pure: true},
+	"key":      {pure: true, imports: []string{"internal/erase"}},
 	"conf":     {pure: true, imports: []string{"key"}},
 	"netstack": {imports: []string{"internal/sys/tun", "internal/packet"}, third: []string{gvisor}},
 
@@ -38,8 +38,9 @@ var rooms = map[string]room{
 		"key", "conf", "internal/control", "internal/engine", "internal/sys/...", "wg", "netstack"}},
 
 	"internal/clock":        {pure: true},
+	"internal/erase":        {pure: true},
 	"internal/wire":         {pure: true},
-	"internal/noise":        {pure: true, imports: []string{"internal/wire", "key"}, third: []string{crypto}},
+	"internal/noise":        {pure: true, imports: []string{"internal/erase", "internal/wire", "key"}, third: []string{crypto}},
 	"internal/cookie":       {pure: true, imports: []string{"internal/wire", "internal/clock", "key"}, third: []string{crypto}},
 	"internal/replay":       {pure: true},
 	"internal/aead":         {third: []string{crypto, cpu}},

@@ -12,8 +12,8 @@ import (
 func TestGateAllocatesNothing(t *testing.T) {
 	g := NewGate(owner, random())
 	m := NewMaker(owner)
-	good := initiation(&m, start)
-	bad := initiation(&m, start)
+	good := initiation(m, start)
+	bad := initiation(m, start)
 	bad[len(bad)-20] ^= 1
 	var l Limiter
 	l.Allow(start, source1)
@@ -32,8 +32,8 @@ func TestGateAllocatesNothing(t *testing.T) {
 // What a gate spends on each of a flood.
 func BenchmarkGate(b *testing.B) {
 	m := NewMaker(owner)
-	good := initiation(&m, start)
-	bad := initiation(&m, start)
+	good := initiation(m, start)
+	bad := initiation(m, start)
 	bad[len(bad)-20] ^= 1
 	g := NewGate(owner, random())
 	b.Run("WrongMAC1", func(b *testing.B) {

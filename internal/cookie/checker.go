@@ -48,9 +48,10 @@ func (c *Checker) SetKey(public key.Public) {
 	if public.IsZero() {
 		return
 	}
-	k := labelled(mac1Label, public)
+	var k [blake2s.Size]byte
+	labelled(&k, mac1Label, public)
 	c.mac1 = newMAC(k[:])
-	k = labelled(cookieLabel, public)
+	labelled(&k, cookieLabel, public)
 	c.cipher = newCipher(&k)
 }
 

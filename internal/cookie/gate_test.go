@@ -65,7 +65,7 @@ func TestGate(t *testing.T) {
 	} {
 		for kind := range messages(&Maker{}, start) {
 			m := NewMaker(owner)
-			msg := messages(&m, start)[kind]
+			msg := messages(m, start)[kind]
 			if c.change != nil {
 				msg = c.change(msg)
 			}
@@ -85,7 +85,7 @@ func TestGate(t *testing.T) {
 // A22: mac1 is for one owner, and without a key nothing is for us.
 func TestGateKeys(t *testing.T) {
 	m := NewMaker(owner)
-	msg := initiation(&m, start)
+	msg := initiation(m, start)
 	g := NewGate(key.Public{}, random())
 	want := func(want Verdict) {
 		t.Helper()
@@ -118,7 +118,7 @@ func withCookie(t *testing.T, g *Gate, now clock.Time, from netip.AddrPort) *Mak
 	if !m.Consume(now, reply) {
 		t.Fatal("the reply is not accepted")
 	}
-	return &m
+	return m
 }
 
 // A23, A24, A26, A27: a demand, a reply, and the next message of either type
@@ -203,7 +203,7 @@ func TestRandomBytesOfCookies(t *testing.T) {
 		t.Helper()
 		before := counting.left
 		m := NewMaker(owner)
-		if got, _ := g.Admit(now, here, initiation(&m, now), heavy, capacity); got != Reply {
+		if got, _ := g.Admit(now, here, initiation(m, now), heavy, capacity); got != Reply {
 			t.Fatal(got)
 		}
 		if got := before - counting.left; got != want {
@@ -217,7 +217,7 @@ func TestRandomBytesOfCookies(t *testing.T) {
 
 	counting.left = 20
 	m := NewMaker(owner)
-	if got, reply := g.Admit(start, here, initiation(&m, start), heavy, capacity); got != DropRandom || reply != nil {
+	if got, reply := g.Admit(start, here, initiation(m, start), heavy, capacity); got != DropRandom || reply != nil {
 		t.Errorf("without random bytes: %s", got)
 	}
 }
@@ -241,7 +241,7 @@ func TestLoadBeginsLastsAndClears(t *testing.T) {
 	g := NewGate(owner, random())
 	m := NewMaker(owner)
 	admit := func(now clock.Time, queued int) Verdict {
-		got, _ := g.Admit(now, here, initiation(&m, now), queued, capacity)
+		got, _ := g.Admit(now, here, initiation(m, now), queued, capacity)
 		return got
 	}
 	for i := range 1000 {
@@ -285,7 +285,7 @@ func TestLoadOfSmallQueues(t *testing.T) {
 		want             Verdict
 	}{{0, 1, Admit}, {0, 0, Admit}, {1, 4, Reply}, {1, 8, Reply}, {1, 16, Admit}, {2, 16, Reply}} {
 		g := NewGate(owner, random())
-		if got, _ := g.Admit(start, here, initiation(&m, start), c.queued, c.capacity); got != c.want {
+		if got, _ := g.Admit(start, here, initiation(m, start), c.queued, c.capacity); got != c.want {
 			t.Errorf("%d of %d: %s, want %s", c.queued, c.capacity, got, c.want)
 		}
 	}

@@ -22,11 +22,12 @@ const (
 // A mac is mac1, mac2, or a cookie.
 type mac = [wire.MACSize]byte
 
-// labelled is HASH(label ‖ public), the key of mac1 and of cookie replies.
-func labelled(label string, public key.Public) [blake2s.Size]byte {
+// labelled writes HASH(label ‖ public), the key of mac1 and of cookie replies,
+// to k.
+func labelled(k *[blake2s.Size]byte, label string, public key.Public) {
 	var room [8 + key.Size]byte
 	copy(room[copy(room[:], label):], public[:])
-	return blake2s.Sum256(room[:])
+	*k = blake2s.Sum256(room[:])
 }
 
 // newMAC is keyed BLAKE2s-128.

@@ -1,6 +1,8 @@
 package cookie
 
 import (
+	"golang.org/x/crypto/blake2s"
+
 	"wgd/internal/clock"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -21,7 +23,7 @@ type Maker struct {
 }
 
 // NewMaker is the maker for messages to a peer.
-func NewMaker(peer key.Public) Maker { return Maker{peer: peer} }
+func NewMaker(peer key.Public) *Maker { return &Maker{peer: peer} }
 
 // AddMACs fills the last two fields of an encoded initiation or response, in
 // place; mac2 with zeroes when there is no fresh cookie (A23, A24). Every
@@ -30,7 +32,8 @@ func (m *Maker) AddMACs(now clock.Time, msg []byte) {
 	if !hasMACs(msg) {
 		panic("cookie: MACs for something that has none")
 	}
-	k := labelled(mac1Label, m.peer)
+	var k [blake2s.Size]byte
+	labelled(&k, mac1Label, m.peer)
 	covered, field := mac1Of(msg)
 	h := newMAC(k[:])
 	h.Write(covered)
@@ -57,7 +60,8 @@ func (m *Maker) Consume(now clock.Time, msg []byte) bool {
 	if !ok || !m.waiting {
 		return false
 	}
-	k := labelled(cookieLabel, m.peer)
+	var k [blake2s.Size]byte
+	labelled(&k, cookieLabel, m.peer)
 	var room mac
 	cookie, err := newCipher(&k).Open(room[:0], reply.Nonce[:], reply.Cookie[:], m.mac1[:])
 	if err != nil {

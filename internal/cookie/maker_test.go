@@ -17,7 +17,7 @@ import (
 // A22: mac1 spelled out.
 func TestMAC1(t *testing.T) {
 	m := NewMaker(owner)
-	msg := initiation(&m, start)
+	msg := initiation(m, start)
 	k := blake2s.Sum256(append([]byte("mac1----"), owner[:]...))
 	h, err := blake2s.New128(k[:])
 	if err != nil {
@@ -78,7 +78,7 @@ func TestConsume(t *testing.T) {
 		t.Error("A26: after the next mac1 a cookie is accepted again")
 	}
 	m.Erase()
-	if m != NewMaker(owner) {
+	if *m != *NewMaker(owner) {
 		t.Error("Erase left something")
 	}
 }
@@ -87,7 +87,7 @@ func TestConsume(t *testing.T) {
 func TestRepliesDiffer(t *testing.T) {
 	c := NewChecker(owner, random())
 	m := NewMaker(owner)
-	msg := initiation(&m, start)
+	msg := initiation(m, start)
 	seen := map[string]bool{}
 	for range 100 {
 		b, ok := c.Reply(start, here, msg)
@@ -108,7 +108,7 @@ func TestMakerIsSmallAndHidden(t *testing.T) {
 		t.Errorf("a Maker is %d bytes", n)
 	}
 	m := NewMaker(owner)
-	for _, v := range []any{m, &m, NewChecker(owner, nil), NewGate(owner, nil)} {
+	for _, v := range []any{*m, m, NewChecker(owner, nil), NewGate(owner, nil)} {
 		if got := fmt.Sprintf("%+v", v); strings.TrimLeft(got, "&") != "(hidden)" {
 			t.Errorf("%T prints as %s", v, got)
 		}
@@ -119,7 +119,7 @@ func TestMakerIsSmallAndHidden(t *testing.T) {
 // admission without mac1, nothing sent but a cookie reply.
 func FuzzGate(f *testing.F) {
 	m := NewMaker(owner)
-	for _, msg := range messages(&m, start) {
+	for _, msg := range messages(m, start) {
 		f.Add(msg, uint16(0), false)
 		f.Add(msg, uint16(heavy), true)
 	}
@@ -129,7 +129,8 @@ func FuzzGate(f *testing.F) {
 		c := NewChecker(owner, nil)
 		if repair && hasMACs(msg) {
 			covered, field := mac1Of(msg)
-			k := labelled(mac1Label, owner)
+			var k [32]byte
+			labelled(&k, mac1Label, owner)
 			h := newMAC(k[:])
 			h.Write(covered)
 			h.Sum(field[:0])
@@ -149,7 +150,7 @@ func FuzzGate(f *testing.F) {
 // changes the maker.
 func FuzzConsume(f *testing.F) {
 	m := NewMaker(owner)
-	msg := initiation(&m, start)
+	msg := initiation(m, start)
 	m.AddMACs(start, msg)
 	good, ok := NewChecker(owner, random()).Reply(start, here, msg)
 	if !ok {

@@ -33,7 +33,7 @@ func TestVector(t *testing.T) {
 	for _, c := range []struct {
 		m      *Maker
 		vector string
-	}{{&toResponder, vectorInitiation}, {&toInitiator, vectorResponse}} {
+	}{{toResponder, vectorInitiation}, {toInitiator, vectorResponse}} {
 		msg, err := hex.DecodeString(c.vector)
 		if err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	// From here on nothing fails.
 	e := &edit{m: m, now: now, routes: m.routes.Load().Edit()}
 	if next != m.identity {
-		e.identify(next, c.PrivateKey)
+		e.identify(next, *c.PrivateKey)
 	}
 	if c.ReplacePeers {
 		e.removeAll()
@@ -80,14 +80,14 @@ func (m *Machine) nextIdentity(c *conf.Change) *identity {
 // identify makes the machine speak for another private key. What was agreed
 // with the old one is not sent on any more; the next packet begins a handshake
 // at once (A58).
-func (e *edit) identify(next *identity, private *key.Private) {
+func (e *edit) identify(next *identity, private key.Private) {
 	m := e.m
 	if m.identity != nil {
 		m.identity.retire()
 	}
 	m.identity = next
 	m.private.Erase()
-	m.private = *private
+	m.private = private.Clone()
 	if next != nil {
 		// A57: we are no peer of ourselves.
 		if p := m.members[next.static.Public()]; p != nil {
@@ -160,7 +160,8 @@ func (e *edit) peer(c *conf.PeerChange) {
 		e.rename(p, *c.Name)
 	}
 	if c.PresharedKey != nil && !c.PresharedKey.Equal(p.preshared) {
-		p.preshared = *c.PresharedKey // A15: from the next handshake on
+		p.preshared.Erase()
+		p.preshared = c.PresharedKey.Clone() // A15: from the next handshake on
 		p.presharedChanges++
 	}
 	if c.Endpoint != nil {

@@ -209,7 +209,7 @@ func TestPrivateKeyAgain(t *testing.T) {
 	if n := len(a.initiations()); n != 2 || !slices.Equal(b.got, []string{"x", "y"}) {
 		t.Errorf("%d initiations, b got %q", n, b.got)
 	}
-	if a.m.PrivateKey() != other || a.m.Status(a.time()).PublicKey != other.Public() {
+	if !a.m.PrivateKey().Equal(other) || a.m.Status(a.time()).PublicKey != other.Public() {
 		t.Error("the key is not the new one")
 	}
 	a.apply(conf.Change{PrivateKey: &key.Private{}})
@@ -322,7 +322,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("order %v", order)
 	}
 	p := st.Peers[2]
-	if st.ListenPort != 51820 || st.FirewallMark != 3 || !st.Up || st.PrivateKey != h.private || st.Tunables != conf.DefaultTunables() ||
+	if st.ListenPort != 51820 || st.FirewallMark != 3 || !st.Up || !st.PrivateKey.Equal(h.private) || st.Tunables != conf.DefaultTunables() ||
 		p.Name != "B" || !p.PresharedKey.Equal(key.NewPreshared(&secret)) || p.Endpoint.String() != "192.0.2.1:7" || p.PersistentKeepalive != 65535 ||
 		len(p.AllowedIPs) != 2 || !p.LastHandshake.IsZero() {
 		t.Errorf("status %+v", st)
@@ -371,6 +371,44 @@ func TestStampsOfPeers(t *testing.T) {
 	}
 	b.apply(conf.Change{Peers: []conf.PeerChange{b.about(a)}})
 	replayed("after the peer was removed and added", 1)
+}
+
+// A35: the machine has keys of its own, which it zeroes when they are replaced,
+// when their peer is removed, and at the end. Those of who configures it, and of
+// who asked for its status, are not touched.
+func TestKeysAreTheMachinesOwn(t *testing.T) {
+	h := lone(t)
+	private, second := keyFor(77), keyFor(78)
+	psk, otherPSK := key.NewPreshared(&[32]byte{1}), key.NewPreshared(&[32]byte{2})
+	preshared := func(k key.Preshared) {
+		h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), PresharedKey: &k}}})
+	}
+	h.apply(conf.Change{PrivateKey: &private})
+	preshared(psk)
+	before := h.m.Status(h.time())
+	kept := []interface{ IsZero() bool }{h.m.private, h.m.first.preshared}
+	for _, k := range kept {
+		if k.IsZero() {
+			t.Fatal("a key was not taken")
+		}
+	}
+	h.apply(conf.Change{PrivateKey: &second})
+	preshared(otherPSK)
+	kept = append(kept, h.m.first.preshared)
+	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), Remove: true}}})
+	kept = append(kept, h.m.private)
+	h.m.Close()
+	for i, k := range kept {
+		if !k.IsZero() {
+			t.Errorf("key %d is left", i)
+		}
+	}
+	if !private.Equal(keyFor(77)) || !second.Equal(keyFor(78)) || psk.IsZero() || otherPSK.IsZero() {
+		t.Error("a key of who configured the machine is erased")
+	}
+	if !before.PrivateKey.Equal(keyFor(77)) || !before.Peers[0].PresharedKey.Equal(psk) {
+		t.Error("a status changed afterwards")
+	}
 }
 
 // A35: close erases what is secret, and leaves the last stamp.

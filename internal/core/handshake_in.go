@@ -97,7 +97,7 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 	}
 	next := &answer{
 		identity: w.identity, member: p, remote: p.remote, from: w.from, state: w.state,
-		floor: p.accepted, preshared: p.preshared, presharedChanges: p.presharedChanges,
+		floor: p.accepted, preshared: p.preshared.Clone(), presharedChanges: p.presharedChanges,
 	}
 	if _, err := io.ReadFull(m.random, next.ephemeral[:]); err != nil {
 		w.state.Erase()
@@ -127,10 +127,10 @@ type answer struct {
 	presharedChanges uint32
 	ephemeral        [32]byte
 
-	stamp      wire.TAI64N
-	msg        *wire.Response
-	send, recv [32]byte
-	err        error
+	stamp wire.TAI64N
+	msg   *wire.Response
+	keys  noise.Keys
+	err   error
 }
 
 var errReplayed = errors.New("initiation: its stamp is not new")
@@ -138,7 +138,7 @@ var errReplayed = errors.New("initiation: its stamp is not new")
 func (w *answer) run() {
 	defer clear(w.ephemeral[:])
 	defer w.state.Erase()
-	defer func() { w.preshared = key.Preshared{} }()
+	defer w.preshared.Erase()
 	var hs *noise.Handshake
 	w.stamp, hs, w.err = w.state.Finish(w.identity.static, w.remote)
 	if w.err != nil {
@@ -150,12 +150,11 @@ func (w *answer) run() {
 		return
 	}
 	// The index is drawn when the response is sent: until then there is no state.
-	w.msg, w.send, w.recv, w.err = hs.CreateResponse(&w.ephemeral, &w.preshared, 0)
+	w.msg, w.err = hs.CreateResponse(&w.keys, &w.ephemeral, w.preshared, 0)
 }
 
 func (w *answer) finish(m *Machine, now clock.Now) {
-	defer clear(w.send[:])
-	defer clear(w.recv[:])
+	defer w.keys.Erase()
 	w.identity.back()
 	p := w.member
 	if w.err != nil || p.removed || !m.up || w.identity != m.identity || w.presharedChanges != p.presharedChanges {
@@ -176,7 +175,7 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	m.doubtInterface(now, p)
 	p.follow(now, w.from, wire.InitiationSize)
 	remote := w.msg.Receiver
-	m.answered(now, p, m.newSession(now, p, &w.send, &w.recv, i, remote, false))
+	m.answered(now, p, m.newSession(now, p, &w.keys, i, remote, false))
 	w.msg.Sender = i
 	m.send(now, p, w.msg.AppendTo(nil))
 	p.jitter = m.drawJitter()
@@ -196,7 +195,7 @@ func (m *Machine) doubtInterface(now clock.Now, p *member) {
 
 func (w *answer) discard(*Machine) {
 	clear(w.ephemeral[:])
-	w.preshared = key.Preshared{}
+	w.preshared.Erase()
 	w.state.Erase()
 	w.identity.back()
 }

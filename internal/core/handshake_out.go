@@ -179,7 +179,7 @@ func (m *Machine) receiveResponse(now clock.Now, from wire.Endpoint, raw []byte)
 	p.own.jobs++
 	m.start(&completion{
 		identity: m.identity.lend(), member: p, own: p.own, hs: p.own.hs,
-		preshared: p.preshared, presharedChanges: p.presharedChanges,
+		preshared: p.preshared.Clone(), presharedChanges: p.presharedChanges,
 		from: from, msg: msg,
 	})
 }
@@ -196,18 +196,17 @@ type completion struct {
 	from             wire.Endpoint
 	msg              wire.Response
 
-	send, recv [32]byte
-	err        error
+	keys noise.Keys
+	err  error
 }
 
 func (w *completion) run() {
-	w.send, w.recv, w.err = w.hs.ConsumeResponse(w.identity.static, &w.preshared, &w.msg)
-	w.preshared = key.Preshared{}
+	w.err = w.hs.ConsumeResponse(&w.keys, w.identity.static, w.preshared, &w.msg)
+	w.preshared.Erase()
 }
 
 func (w *completion) finish(m *Machine, now clock.Now) {
-	defer clear(w.send[:])
-	defer clear(w.recv[:])
+	defer w.keys.Erase()
 	w.identity.back()
 	w.own.jobs--
 	p := w.member
@@ -221,7 +220,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 	}
 	p.own = nil
 	w.own.drop() // but for the index, which the session takes over
-	k := m.newSession(now, p, &w.send, &w.recv, w.own.index, w.msg.Sender, true)
+	k := m.newSession(now, p, &w.keys, w.own.index, w.msg.Sender, true)
 	p.follow(now, w.from, wire.ResponseSize)
 	m.initiated(now, p, k, w.own.sentAt)
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
@@ -229,7 +228,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 }
 
 func (w *completion) discard(*Machine) {
-	w.preshared = key.Preshared{}
+	w.preshared.Erase()
 	w.identity.back()
 	w.own.jobs--
 	if w.own.dropped {

@@ -18,7 +18,7 @@ type member struct {
 	key.Hidden
 	shared *peer.Peer
 	remote *noise.Remote // holds the public key
-	maker  cookie.Maker
+	maker  *cookie.Maker
 
 	before, after *member // in the order of addition
 	place         int     // in Machine.looks, from 1; 0: not there
@@ -107,7 +107,7 @@ func (m *Machine) remove(p *member) {
 func (p *member) erase() {
 	p.remote.Erase()
 	p.maker.Erase()
-	p.preshared = key.Preshared{}
+	p.preshared.Erase()
 }
 
 // known is the member behind what the data plane shares, nil when it has been

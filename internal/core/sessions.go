@@ -5,6 +5,7 @@ import (
 
 	"wgd/internal/clock"
 	"wgd/internal/index"
+	"wgd/internal/noise"
 	"wgd/internal/peer"
 	"wgd/internal/session"
 )
@@ -146,10 +147,9 @@ func (m *Machine) publish(p *member, s peer.Sessions) {
 
 // newSession makes a keypair and has its index stand for it. It zeroes the
 // keys that it is given.
-func (m *Machine) newSession(now clock.Now, p *member, send, recv *[32]byte, local, remote uint32, initiator bool) *session.Keypair {
-	k := session.New(send, recv, local, remote, initiator, now.Mono)
-	clear(send[:])
-	clear(recv[:])
+func (m *Machine) newSession(now clock.Now, p *member, keys *noise.Keys, local, remote uint32, initiator bool) *session.Keypair {
+	k := session.New(&keys.Send, &keys.Recv, local, remote, initiator, now.Mono)
+	keys.Erase()
 	m.index.Replace(local, &index.Entry{Peer: p.shared, Keypair: k})
 	return k
 }

@@ -13,7 +13,7 @@ import (
 // who knows them.
 func (m *Machine) Status(clock.Now) conf.Status {
 	s := conf.Status{
-		PrivateKey:   m.private,
+		PrivateKey:   m.private.Clone(),
 		PublicKey:    m.PublicKey(),
 		ListenPort:   m.port,
 		FirewallMark: m.mark,
@@ -31,7 +31,7 @@ func (p *member) status() conf.PeerStatus {
 	s := conf.PeerStatus{
 		PublicKey:           p.public(),
 		Name:                p.name,
-		PresharedKey:        p.preshared,
+		PresharedKey:        p.preshared.Clone(),
 		Endpoint:            p.shared.Endpoint().Remote,
 		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
 		AllowedIPs:          slices.Clone(p.allowed),

@@ -177,7 +177,7 @@ func (c *crowd) respond(tb testing.TB, to key.Public) (list []batch.Batch) {
 		}
 		var ephemeral [32]byte
 		rand.Read(ephemeral[:])
-		response, _, _, err := hs.CreateResponse(&ephemeral, nil, binary.BigEndian.Uint32(ephemeral[:]))
+		response, err := hs.CreateResponse(new(noise.Keys), &ephemeral, key.Preshared{}, binary.BigEndian.Uint32(ephemeral[:]))
 		if err != nil {
 			tb.Fatal(err)
 		}

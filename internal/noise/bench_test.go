@@ -1,6 +1,10 @@
 package noise
 
-import "testing"
+import (
+	"testing"
+
+	"wgd/key"
+)
 
 // BenchmarkHandshakeInitiator is all that one handshake costs the initiator:
 // initiation and response, the static keys' agreement known.
@@ -15,7 +19,7 @@ func BenchmarkHandshakeInitiator(b *testing.B) {
 		b.StopTimer()
 		response := bob.answer(b, msg, &other)
 		b.StartTimer()
-		if _, _, err := hs.ConsumeResponse(alice.static, nil, response); err != nil {
+		if err := hs.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, response); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,6 +1,7 @@
 package noise
 
 import (
+	"wgd/internal/erase"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -30,7 +31,8 @@ const (
 // response will complete. ephemeral is 32 random bytes that are used for
 // nothing else; the handshake has a copy of its own.
 func CreateInitiation(s *Static, r *Remote, ephemeral *[32]byte, index uint32, stamp wire.TAI64N) (*wire.Initiation, *Handshake, error) {
-	e, err := newScalar(ephemeral)
+	defer erase.Stack()
+	e, err := newScalar(ephemeral[:])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,6 +77,7 @@ type InitiationState struct {
 // ConsumeInitiationStatic finds out whose initiation msg is. Its mac1 must
 // have been checked before (A22).
 func ConsumeInitiationStatic(s *Static, msg *wire.Initiation) (key.Public, *InitiationState, error) {
+	defer erase.Stack()
 	st := &InitiationState{live: true, sender: msg.Sender, ephemeral: msg.Ephemeral, stamp: msg.Timestamp}
 	t := &st.transcript
 	*t = transcript{chain: initialChain, hash: s.hash}
@@ -99,6 +102,7 @@ func ConsumeInitiationStatic(s *Static, msg *wire.Initiation) (key.Public, *Init
 // and returns its stamp. Whether that is new enough is the caller's to decide,
 // where it writes it down (A12, A18).
 func (st *InitiationState) Finish(s *Static, r *Remote) (wire.TAI64N, *Handshake, error) {
+	defer erase.Stack()
 	if !st.live {
 		return wire.TAI64N{}, nil, ErrWrongStep
 	}
@@ -125,18 +129,27 @@ func (st *InitiationState) Finish(s *Static, r *Remote) (wire.TAI64N, *Handshake
 // Erase zeroes st.
 func (st *InitiationState) Erase() { *st = InitiationState{} }
 
-// CreateResponse makes the second message, and the keys of the session: send
-// is ours to send with. ephemeral is 32 random bytes used for nothing else. No
-// preshared key is the zero one, or nil.
-func (hs *Handshake) CreateResponse(ephemeral *[32]byte, psk *key.Preshared, index uint32) (msg *wire.Response, send, recv [32]byte, err error) {
+// Keys are those of a session; whoever has them erases them.
+type Keys struct {
+	key.Hidden
+	Send, Recv [32]byte // what we send with, and what the peer does
+}
+
+// Erase zeroes the keys.
+func (k *Keys) Erase() { *k = Keys{} }
+
+// CreateResponse makes the second message, and writes the keys of the session to
+// keys. ephemeral is 32 random bytes used for nothing else.
+func (hs *Handshake) CreateResponse(keys *Keys, ephemeral *[32]byte, psk key.Preshared, index uint32) (*wire.Response, error) {
+	defer erase.Stack()
 	if hs.role != responder {
-		return nil, send, recv, ErrWrongStep
+		return nil, ErrWrongStep
 	}
-	e, err := newScalar(ephemeral)
+	e, err := newScalar(ephemeral[:])
 	if err != nil {
-		return nil, send, recv, err
+		return nil, err
 	}
-	msg = &wire.Response{Sender: index, Receiver: hs.remote}
+	msg := &wire.Response{Sender: index, Receiver: hs.remote}
 	putPublic(&msg.Ephemeral, e)
 	t := hs.transcript
 	defer t.erase()
@@ -147,28 +160,29 @@ func (hs *Handshake) CreateResponse(ephemeral *[32]byte, psk *key.Preshared, ind
 	defer clear(shared[:])
 	defer clear(k[:])
 	if err := agree(&shared, e, &hs.ephemeral); err != nil { // ee
-		return nil, send, recv, err
+		return nil, err
 	}
 	t.mixKey(&shared)
 	if err := agree(&shared, e, (*[32]byte)(&hs.peer)); err != nil { // se
-		return nil, send, recv, err
+		return nil, err
 	}
 	t.mixKey(&shared)
 	t.mixPreshared(&k, psk)
 	t.seal(&k, msg.Empty[:], nil)
-	recv, send = t.split()
-	return msg, send, recv, nil
+	t.split(&keys.Recv, &keys.Send)
+	return msg, nil
 }
 
-// ConsumeResponse completes an initiation of ours: the keys of the session,
-// send ours to send with. It leaves hs as it was, whatever msg is, so that the
-// true response may come after a forged one (A13, B28).
-func (hs *Handshake) ConsumeResponse(s *Static, psk *key.Preshared, msg *wire.Response) (send, recv [32]byte, err error) {
+// ConsumeResponse completes an initiation of ours and writes the keys of the
+// session to keys. It leaves hs as it was, whatever msg is, so that the true
+// response may come after a forged one (A13, B28).
+func (hs *Handshake) ConsumeResponse(keys *Keys, s *Static, psk key.Preshared, msg *wire.Response) error {
+	defer erase.Stack()
 	if hs.role != initiator {
-		return send, recv, ErrWrongStep
+		return ErrWrongStep
 	}
 	if msg.Receiver != hs.local {
-		return send, recv, ErrWrongPeer
+		return ErrWrongPeer
 	}
 	t := hs.transcript
 	defer t.erase()
@@ -178,24 +192,24 @@ func (hs *Handshake) ConsumeResponse(s *Static, psk *key.Preshared, msg *wire.Re
 	var shared, k [32]byte
 	defer clear(shared[:])
 	defer clear(k[:])
-	e, err := newScalar(&hs.ephemeral)
+	e, err := newScalar(hs.ephemeral[:])
 	if err != nil {
-		return send, recv, err
+		return err
 	}
 	if err := agree(&shared, e, &msg.Ephemeral); err != nil { // ee
-		return send, recv, err
+		return err
 	}
 	t.mixKey(&shared)
 	if err := s.agree(&shared, &msg.Ephemeral); err != nil { // se
-		return send, recv, err
+		return err
 	}
 	t.mixKey(&shared)
 	t.mixPreshared(&k, psk)
 	if !t.open(&k, nil, msg.Empty[:]) {
-		return send, recv, ErrDecrypt
+		return ErrDecrypt
 	}
-	send, recv = t.split()
-	return send, recv, nil
+	t.split(&keys.Send, &keys.Recv)
+	return nil
 }
 
 // LocalIndex is the index we chose for the initiation; 0 at a responder, who

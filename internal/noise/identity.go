@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"wgd/internal/erase"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -35,14 +36,15 @@ type Static struct {
 // NewStatic is the identity that private proves; with the zero key, one that
 // proves nothing and whose steps all fail.
 func NewStatic(private key.Private) *Static {
+	defer erase.Stack()
 	s := &Static{public: private.Public()}
-	s.hash = mixed(&initialHash, s.public[:])
+	mix(&s.hash, &initialHash, s.public[:])
 	if private.IsZero() {
 		return s // clamping would make a scalar of it that everybody knows
 	}
 	b := private.Bytes()
-	defer clear(b[:])
-	scalar, err := newScalar(&b)
+	defer clear(b)
+	scalar, err := newScalar(b)
 	if err != nil {
 		panic("noise: 32 bytes refused as a scalar: " + err.Error())
 	}
@@ -89,7 +91,9 @@ const (
 // NewRemote is the identity of the peer with this public key, of any value: of
 // low order, too, may be configured, and nothing is ever sent to it (A11).
 func NewRemote(public key.Public) *Remote {
-	return &Remote{public: public, hash: mixed(&initialHash, public[:])}
+	r := &Remote{public: public}
+	mix(&r.hash, &initialHash, public[:])
+	return r
 }
 
 // Public is the peer's public key.
@@ -136,7 +140,7 @@ func (r *Remote) keep(shared *[32]byte) {
 
 // newScalar makes the key of the standard library out of one of our scalars. An
 // ephemeral one is made for one step only: the library's cannot be zeroed (A35).
-func newScalar(b *[32]byte) (*ecdh.PrivateKey, error) { return ecdh.X25519().NewPrivateKey(b[:]) }
+func newScalar(b []byte) (*ecdh.PrivateKey, error) { return ecdh.X25519().NewPrivateKey(b) }
 
 // agree is X25519. An all-zero result, which every point of low order gives,
 // is an error (A10).

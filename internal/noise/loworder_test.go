@@ -61,14 +61,14 @@ func forgeResponse(hs *Handshake, ephemeral [32]byte, x secrets) *wire.Response 
 	t.mixKey(&msg.Ephemeral)
 	t.mixKey(&x.ee)
 	t.mixKey(&x.se)
-	t.mixPreshared(&k, nil)
+	t.mixPreshared(&k, key.Preshared{})
 	t.seal(&k, msg.Empty[:], nil)
 	return msg
 }
 
 func dh(t *testing.T, private [32]byte, public [32]byte) (shared [32]byte) {
 	t.Helper()
-	e, err := newScalar(&private)
+	e, err := newScalar(private[:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func publicOf(private [32]byte) key.Public { return key.NewPrivate(&private).Pub
 func TestForgeriesAreOtherwiseGood(t *testing.T) {
 	alice, bob := twoEnds()
 	e, es := keyOf(40), keyOf(41)
-	alicePrivate, bobPublic := alice.private.Bytes(), bob.static.Public()
+	alicePrivate, bobPublic := [32]byte(alice.private.Bytes()), bob.static.Public()
 	bob.consume(t, forge(alice.remote, publicOf(e), alice.static.Public(), secrets{
 		es: dh(t, e, bobPublic), ss: dh(t, alicePrivate, bobPublic),
 	}))
@@ -93,7 +93,7 @@ func TestForgeriesAreOtherwiseGood(t *testing.T) {
 	response := forgeResponse(pending, publicOf(es), secrets{
 		ee: dh(t, es, publicOf(alice.ephemeral)), se: dh(t, es, alice.static.Public()),
 	})
-	if _, _, err := pending.ConsumeResponse(alice.static, nil, response); err != nil {
+	if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, response); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -106,7 +106,7 @@ func TestLowOrderEphemeralOfAnInitiation(t *testing.T) {
 		if _, _, err := ConsumeInitiationStatic(bob.static, msg); !errors.Is(err, ErrLowOrder) {
 			t.Errorf("%x: %v", point, err)
 		}
-		complete(t, alice, bob, 1, nil)
+		complete(t, alice, bob, 1, key.Preshared{})
 	}
 }
 
@@ -127,7 +127,7 @@ func TestLowOrderStaticOfAnInitiation(t *testing.T) {
 				t.Errorf("%x: %v", point, err)
 			}
 		}
-		complete(t, alice, bob, 1, nil)
+		complete(t, alice, bob, 1, key.Preshared{})
 	}
 }
 
@@ -141,15 +141,16 @@ func TestLowOrderKeysWhenWeRespond(t *testing.T) {
 			{role: responder, ephemeral: point, peer: good.peer},
 			{role: responder, ephemeral: good.ephemeral, peer: point},
 		} {
-			msg, send, recv, err := hs.CreateResponse(&bob.ephemeral, nil, 1)
-			if !errors.Is(err, ErrLowOrder) || msg != nil || send != [32]byte{} || recv != [32]byte{} {
+			var keys Keys
+			msg, err := hs.CreateResponse(&keys, &bob.ephemeral, key.Preshared{}, 1)
+			if !errors.Is(err, ErrLowOrder) || msg != nil || keys != (Keys{}) {
 				t.Errorf("%x: %v", point, err)
 			}
 		}
-		if _, _, _, err := good.CreateResponse(&bob.ephemeral, nil, 1); err != nil {
+		if _, err := good.CreateResponse(new(Keys), &bob.ephemeral, key.Preshared{}, 1); err != nil {
 			t.Fatal(err)
 		}
-		complete(t, alice, bob, 1, nil)
+		complete(t, alice, bob, 1, key.Preshared{})
 	}
 }
 
@@ -161,14 +162,14 @@ func TestLowOrderEphemeralOfAResponse(t *testing.T) {
 		first, pending := alice.initiate(t, 1)
 		good := bob.answer(t, first, &bob.ephemeral)
 		forged := forgeResponse(pending, point, secrets{})
-		if _, _, err := pending.ConsumeResponse(alice.static, nil, forged); !errors.Is(err, ErrLowOrder) {
+		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, forged); !errors.Is(err, ErrLowOrder) {
 			t.Errorf("%x: %v", point, err)
 		}
 		var shared [32]byte
 		if err := alice.static.agree(&shared, &point); !errors.Is(err, ErrLowOrder) { // se alone
 			t.Errorf("%x: %v", point, err)
 		}
-		if _, _, err := pending.ConsumeResponse(alice.static, nil, good); err != nil {
+		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, good); err != nil {
 			t.Errorf("%x: the true response afterwards: %v", point, err)
 		}
 	}
@@ -183,6 +184,6 @@ func TestNothingIsSentToALowOrderPeer(t *testing.T) {
 		if !errors.Is(err, ErrLowOrder) || msg != nil || hs != nil {
 			t.Errorf("%x: %v", point, err)
 		}
-		complete(t, alice, bob, 1, nil)
+		complete(t, alice, bob, 1, key.Preshared{})
 	}
 }

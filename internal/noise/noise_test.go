@@ -48,7 +48,7 @@ func twoEnds() (alice, bob *end) {
 func (e *end) answer(t testing.TB, msg *wire.Initiation, ephemeral *[32]byte) *wire.Response {
 	t.Helper()
 	hs := e.consume(t, msg)
-	response, _, _, err := hs.CreateResponse(ephemeral, nil, 2)
+	response, err := hs.CreateResponse(new(Keys), ephemeral, key.Preshared{}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (e *end) initiate(t testing.TB, index uint32) (*wire.Initiation, *Handshake
 func TestHandshakeBetweenTwoEnds(t *testing.T) {
 	secret := keyOf(9)
 	psk := key.NewPreshared(&secret)
-	for _, preshared := range []*key.Preshared{nil, {}, &psk} {
+	for _, preshared := range []key.Preshared{{}, psk} {
 		for _, index := range []uint32{0, 1, 1<<32 - 1} {
 			alice, bob := twoEnds()
 			complete(t, alice, bob, index, preshared)
@@ -100,7 +100,7 @@ func TestHandshakeBetweenTwoEnds(t *testing.T) {
 }
 
 // complete does one handshake over the wire and checks the keys.
-func complete(t *testing.T, alice, bob *end, index uint32, psk *key.Preshared) {
+func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 	t.Helper()
 	first, pending := alice.initiate(t, index)
 	received, ok := wire.DecodeInitiation(first.AppendTo(nil))
@@ -108,7 +108,8 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk *key.Preshared) {
 		t.Fatal("our initiation does not decode")
 	}
 	hs := bob.consume(t, &received)
-	second, bobSends, bobReceives, err := hs.CreateResponse(&bob.ephemeral, psk, ^index)
+	var aliceHas, bobHas Keys
+	second, err := hs.CreateResponse(&bobHas, &bob.ephemeral, psk, ^index)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,15 +117,17 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk *key.Preshared) {
 	if !ok {
 		t.Fatal("our response does not decode")
 	}
-	aliceSends, aliceReceives, err := pending.ConsumeResponse(alice.static, psk, &response)
-	if err != nil {
+	if err := pending.ConsumeResponse(&aliceHas, alice.static, psk, &response); err != nil {
 		t.Fatal(err)
 	}
-	if aliceSends != bobReceives || aliceReceives != bobSends {
+	if aliceHas.Send != bobHas.Recv || aliceHas.Recv != bobHas.Send {
 		t.Fatal("both ends have different keys")
 	}
-	if aliceSends == aliceReceives || aliceSends == [32]byte{} || aliceReceives == [32]byte{} {
+	if aliceHas.Send == aliceHas.Recv || aliceHas.Send == [32]byte{} || aliceHas.Recv == [32]byte{} {
 		t.Fatal("a key is zero, or both directions have the same")
+	}
+	if aliceHas.Erase(); aliceHas != (Keys{}) {
+		t.Fatal("Erase left a key (A35)")
 	}
 	if response.Receiver != index || response.Sender != ^index || pending.LocalIndex() != index || hs.RemoteIndex() != index {
 		t.Fatal("indices are mixed up")
@@ -139,20 +142,20 @@ func TestPresharedKeyMatters(t *testing.T) {
 	a, b := keyOf(8), keyOf(9)
 	one, two := key.NewPreshared(&a), key.NewPreshared(&b)
 	for _, c := range []struct {
-		ours, theirs *key.Preshared
+		ours, theirs key.Preshared
 		good         bool
 	}{
-		{nil, &key.Preshared{}, true}, {&one, &one, true},
-		{nil, &one, false}, {&one, nil, false}, {&one, &two, false},
+		{key.Preshared{}, key.NewPreshared(&[32]byte{}), true}, {one, one, true},
+		{key.Preshared{}, one, false}, {one, key.Preshared{}, false}, {one, two, false},
 	} {
 		alice, bob := twoEnds()
 		first, pending := alice.initiate(t, 1)
-		response, _, _, err := bob.consume(t, first).CreateResponse(&bob.ephemeral, c.theirs, 2)
+		response, err := bob.consume(t, first).CreateResponse(new(Keys), &bob.ephemeral, c.theirs, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := pending.ConsumeResponse(alice.static, c.ours, response); (err == nil) != c.good {
-			t.Errorf("ours %p, theirs %p: %v", c.ours, c.theirs, err)
+		if err := pending.ConsumeResponse(new(Keys), alice.static, c.ours, response); (err == nil) != c.good {
+			t.Errorf("ours %x, theirs %x: %v", c.ours.Bytes(), c.theirs.Bytes(), err)
 		}
 	}
 }
@@ -180,7 +183,7 @@ func TestEveryBitOfTheHandshakeIsAuthenticated(t *testing.T) {
 		bad := append([]byte(nil), good...)
 		bad[bit/8] ^= 1 << (bit % 8)
 		msg, _ := wire.DecodeResponse(bad)
-		if _, _, err := pending.ConsumeResponse(alice.static, nil, &msg); err == nil {
+		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, &msg); err == nil {
 			t.Errorf("response with bit %d of byte %d changed was accepted", bit%8, bit/8)
 		}
 	}
@@ -199,14 +202,14 @@ func TestBadResponseLeavesThePendingHandshake(t *testing.T) {
 	bad[4].Ephemeral = [32]byte{}
 	bad[5].Receiver++
 	for i := range bad {
-		if _, _, err := pending.ConsumeResponse(alice.static, nil, &bad[i]); err == nil {
+		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, &bad[i]); err == nil {
 			t.Fatalf("bad response %d was accepted", i)
 		}
 		if *pending != before {
 			t.Fatalf("bad response %d changed the pending handshake", i)
 		}
 	}
-	if _, _, err := pending.ConsumeResponse(alice.static, nil, good); err != nil {
+	if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, good); err != nil {
 		t.Fatalf("the true response after bad ones: %v", err)
 	}
 }
@@ -256,10 +259,10 @@ func TestStepsInTheWrongOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := pending.CreateResponse(&alice.ephemeral, nil, 1); !errors.Is(err, ErrWrongStep) {
+	if _, err := pending.CreateResponse(new(Keys), &alice.ephemeral, key.Preshared{}, 1); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("initiator's CreateResponse: %v", err)
 	}
-	if _, _, err := hs.ConsumeResponse(bob.static, nil, response); !errors.Is(err, ErrWrongStep) {
+	if err := hs.ConsumeResponse(new(Keys), bob.static, key.Preshared{}, response); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("responder's ConsumeResponse: %v", err)
 	}
 	st.Erase()
@@ -268,10 +271,10 @@ func TestStepsInTheWrongOrder(t *testing.T) {
 	if _, _, err := st.Finish(bob.static, bob.remote); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("erased Finish: %v", err)
 	}
-	if _, _, err := pending.ConsumeResponse(alice.static, nil, response); !errors.Is(err, ErrWrongStep) {
+	if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, response); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("erased ConsumeResponse: %v", err)
 	}
-	if _, _, _, err := hs.CreateResponse(&bob.ephemeral, nil, 1); !errors.Is(err, ErrWrongStep) {
+	if _, err := hs.CreateResponse(new(Keys), &bob.ephemeral, key.Preshared{}, 1); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("erased CreateResponse: %v", err)
 	}
 }

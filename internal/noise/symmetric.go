@@ -18,52 +18,54 @@ type transcript struct {
 // The values of a handshake to which nobody has contributed yet (§5.4).
 var (
 	initialChain = blake2s.Sum256([]byte("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"))
-	initialHash  = mixed(&initialChain, []byte("WireGuard v1 zx2c4 Jason@zx2c4.com"))
+	initialHash  [32]byte
 )
 
+func init() { mix(&initialHash, &initialChain, []byte("WireGuard v1 zx2c4 Jason@zx2c4.com")) }
+
 // mixHash takes b into the hash.
-func (t *transcript) mixHash(b []byte) { t.hash = mixed(&t.hash, b) }
+func (t *transcript) mixHash(b []byte) { mix(&t.hash, &t.hash, b) }
 
 // mixKey takes a secret, or an ephemeral public key, into the chaining key.
 func (t *transcript) mixKey(secret *[32]byte) {
-	extracted := hmac(&t.chain, secret[:])
-	t.chain = expand(&extracted, nil, 1)
-	clear(extracted[:])
+	var extracted [32]byte
+	defer clear(extracted[:])
+	hmac(&extracted, &t.chain, secret[:])
+	expand(&t.chain, &extracted, nil, 1)
 }
 
 // mixKeyTo is mixKey that also leaves a key for one seal or open.
 func (t *transcript) mixKeyTo(k *[32]byte, secret *[32]byte) {
-	extracted := hmac(&t.chain, secret[:])
-	t.chain = expand(&extracted, nil, 1)
-	*k = expand(&extracted, &t.chain, 2)
-	clear(extracted[:])
+	var extracted [32]byte
+	defer clear(extracted[:])
+	hmac(&extracted, &t.chain, secret[:])
+	expand(&t.chain, &extracted, nil, 1)
+	expand(k, &extracted, &t.chain, 2)
 }
 
 // mixPreshared takes the preshared key into both values, 32 zero bytes where
 // there is none (A9), and leaves a key for one seal or open.
-func (t *transcript) mixPreshared(k *[32]byte, psk *key.Preshared) {
-	var preshared [key.Size]byte
-	if psk != nil {
-		preshared = psk.Bytes()
-	}
-	extracted := hmac(&t.chain, preshared[:])
-	clear(preshared[:])
-	t.chain = expand(&extracted, nil, 1)
-	tau := expand(&extracted, &t.chain, 2)
-	*k = expand(&extracted, &tau, 3)
+func (t *transcript) mixPreshared(k *[32]byte, psk key.Preshared) {
+	var extracted, tau [32]byte
+	defer clear(extracted[:])
+	defer clear(tau[:])
+	preshared := psk.Bytes()
+	defer clear(preshared)
+	hmac(&extracted, &t.chain, preshared)
+	expand(&t.chain, &extracted, nil, 1)
+	expand(&tau, &extracted, &t.chain, 2)
+	expand(k, &extracted, &tau, 3)
 	t.mixHash(tau[:])
-	clear(extracted[:])
-	clear(tau[:])
 }
 
 // split is the end of a handshake: the initiator sends with first, the
 // responder with second.
-func (t *transcript) split() (first, second [32]byte) {
-	extracted := hmac(&t.chain, nil)
-	first = expand(&extracted, nil, 1)
-	second = expand(&extracted, &first, 2)
-	clear(extracted[:])
-	return first, second
+func (t *transcript) split(first, second *[32]byte) {
+	var extracted [32]byte
+	defer clear(extracted[:])
+	hmac(&extracted, &t.chain, nil)
+	expand(first, &extracted, nil, 1)
+	expand(second, &extracted, first, 2)
 }
 
 // seal encrypts plain into sealed, which is a tag longer, and takes that into
@@ -95,27 +97,30 @@ func (t *transcript) open(k *[32]byte, plain, sealed []byte) bool {
 
 func (t *transcript) erase() { *t = transcript{} }
 
-// mixed is HASH(h ‖ b). All that is ever mixed into the hash is at most as
-// long as an encrypted static key (or the prologue), so it fits a fixed
-// buffer and needs no memory of the heap.
-func mixed(h *[32]byte, b []byte) [32]byte {
+// What follows leaves its result in out, which may also be what it reads: a
+// secret that is passed or returned by value stands in the traces of panics.
+
+// mix is HASH(h ‖ b). All that is ever mixed into the hash is at most as long as
+// an encrypted static key (or the prologue), so it fits a fixed buffer and needs
+// no memory of the heap.
+func mix(out, h *[32]byte, b []byte) {
 	var room [32 + 32 + wire.TagSize]byte
 	n := copy(room[:], h[:])
 	n += copy(room[n:], b)
-	return blake2s.Sum256(room[:n])
+	*out = blake2s.Sum256(room[:n])
 }
 
 // hmac is HMAC-BLAKE2s of at most 33 bytes; the key is always 32.
-func hmac(k *[32]byte, b []byte) [32]byte {
+func hmac(out, k *[32]byte, b []byte) {
 	var room [blake2s.BlockSize + 33]byte
+	defer clear(room[:])
 	pad(&room, k, 0x36)
 	n := copy(room[blake2s.BlockSize:], b)
 	inner := blake2s.Sum256(room[:blake2s.BlockSize+n])
+	defer clear(inner[:])
 	pad(&room, k, 0x5c)
 	copy(room[blake2s.BlockSize:], inner[:])
-	outer := blake2s.Sum256(room[:blake2s.BlockSize+len(inner)])
-	clear(room[:])
-	return outer
+	*out = blake2s.Sum256(room[:blake2s.BlockSize+len(inner)])
 }
 
 // pad writes the block that HMAC puts before its message.
@@ -130,14 +135,13 @@ func pad(room *[blake2s.BlockSize + 33]byte, k *[32]byte, with byte) {
 
 // expand is output number i of HKDF (RFC 5869); previous is the one before it,
 // nil for the first.
-func expand(extracted, previous *[32]byte, i byte) [32]byte {
-	if previous == nil {
-		return hmac(extracted, []byte{i})
-	}
+func expand(out, extracted, previous *[32]byte, i byte) {
 	var room [33]byte
-	copy(room[:], previous[:])
-	room[32] = i
-	out := hmac(extracted, room[:])
-	clear(room[:])
-	return out
+	defer clear(room[:])
+	n := 0
+	if previous != nil {
+		n = copy(room[:], previous[:])
+	}
+	room[n] = i
+	hmac(out, extracted, room[:n+1])
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/blake2s"
 
 	"wgd/internal/wire"
+	"wgd/key"
 )
 
 func newHash() hash.Hash {
@@ -28,7 +29,8 @@ func TestKeyDerivation(t *testing.T) {
 		long := append(input[:], 7)
 		mac := stdhmac.New(newHash, chain[:])
 		mac.Write(long[:n])
-		if got := hmac(&chain, long[:n]); !bytes.Equal(got[:], mac.Sum(nil)) {
+		var got [32]byte
+		if hmac(&got, &chain, long[:n]); !bytes.Equal(got[:], mac.Sum(nil)) {
 			t.Fatalf("HMAC of %d bytes differs", n)
 		}
 	}
@@ -60,7 +62,8 @@ func TestKeyDerivation(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr = transcript{chain: chain}
-	first, second := tr.split()
+	var first, second [32]byte
+	tr.split(&first, &second)
 	if !bytes.Equal(first[:], out[:32]) || !bytes.Equal(second[:], out[32:]) {
 		t.Error("the session's keys differ")
 	}
@@ -79,7 +82,7 @@ func TestPresharedDerivation(t *testing.T) {
 	}
 	var k [32]byte
 	tr := transcript{chain: chain, hash: h}
-	tr.mixPreshared(&k, nil)
+	tr.mixPreshared(&k, key.Preshared{})
 	wantHash := blake2s.Sum256(append(h[:], out[32:64]...))
 	if !bytes.Equal(tr.chain[:], out[:32]) || !bytes.Equal(k[:], out[64:]) || tr.hash != wantHash {
 		t.Error("KDF3 differs")
@@ -150,7 +153,7 @@ func FuzzInitiation(f *testing.F) {
 		if !bytes.Equal(b[8:wire.InitiationSize-2*wire.MACSize], good[8:wire.InitiationSize-2*wire.MACSize]) {
 			t.Fatal("a forged initiation was accepted")
 		}
-		if _, _, _, err := hs.CreateResponse(&bob.ephemeral, nil, 1); err != nil {
+		if _, err := hs.CreateResponse(new(Keys), &bob.ephemeral, key.Preshared{}, 1); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -175,7 +178,7 @@ func FuzzResponse(f *testing.F) {
 		if !ok {
 			return
 		}
-		_, _, err := pending.ConsumeResponse(alice.static, nil, &msg)
+		err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, &msg)
 		if *pending != before {
 			t.Fatal("the pending handshake was changed")
 		}

@@ -52,20 +52,20 @@ func TestVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, bobSends, bobReceives, err := hs.CreateResponse(&ephemeralOfR, &psk, 0x05060708)
+	var aliceHas, bobHas Keys
+	second, err := hs.CreateResponse(&bobHas, &ephemeralOfR, psk, 0x05060708)
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "response", second.AppendTo(nil), vectorResponse, 2*wire.MACSize)
-	same(t, "responder's sending key", bobSends[:], vectorFromResponder, 0)
-	same(t, "responder's receiving key", bobReceives[:], vectorFromInitiator, 0)
+	same(t, "responder's sending key", bobHas.Send[:], vectorFromResponder, 0)
+	same(t, "responder's receiving key", bobHas.Recv[:], vectorFromInitiator, 0)
 
-	aliceSends, aliceReceives, err := pending.ConsumeResponse(alice, &psk, second)
-	if err != nil {
+	if err := pending.ConsumeResponse(&aliceHas, alice, psk, second); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "initiator's sending key", aliceSends[:], vectorFromInitiator, 0)
-	same(t, "initiator's receiving key", aliceReceives[:], vectorFromResponder, 0)
+	same(t, "initiator's sending key", aliceHas.Send[:], vectorFromInitiator, 0)
+	same(t, "initiator's receiving key", aliceHas.Recv[:], vectorFromResponder, 0)
 }
 
 // same compares with a vector, but for the last bytes.

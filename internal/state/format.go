@@ -104,7 +104,7 @@ func load(r io.Reader) (c contents, d damage, err error) {
 			break
 		}
 		d.records++
-		if err != nil || !c.replay(record) {
+		if err != nil || !c.replay(&record) {
 			d.bad++
 		}
 		if c.ceiling.After(highest) {
@@ -122,7 +122,7 @@ func load(r io.Reader) (c contents, d damage, err error) {
 func short(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
 
 // replay does what the record says, if it is whole.
-func (c *contents) replay(r [recordSize]byte) bool {
+func (c *contents) replay(r *[recordSize]byte) bool {
 	if binary.BigEndian.Uint32(r[48:]) != crc32.Checksum(r[:48], castagnoli) || r[1]|r[2]|r[3] != 0 {
 		return false
 	}

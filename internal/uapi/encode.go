@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"wgd/conf"
+	"wgd/key"
 )
 
 // out writes lines. bufio.Writer keeps its first error, so lines are written
@@ -29,12 +30,18 @@ func (o *out) number(name string, n uint64) {
 	o.bytes(name, o.scratch)
 }
 
-// hex writes a key. No string of it is made, which could not be erased; digits
-// of ours are.
-func (o *out) hex(name string, k [32]byte) {
-	o.scratch = hex.AppendEncode(o.scratch[:0], k[:])
+// secret writes a key of which no string is made, since a string cannot be
+// zeroed. It zeroes the digits that it appends to scratch.
+func (o *out) secret(name string, appendHex func(dst []byte) []byte) {
+	o.scratch = appendHex(o.scratch[:0])
 	o.bytes(name, o.scratch)
 	clear(o.scratch)
+}
+
+// public writes a public key.
+func (o *out) public(name string, k *key.Public) {
+	o.scratch = hex.AppendEncode(o.scratch[:0], k[:])
+	o.bytes(name, o.scratch)
 }
 
 func (o *out) bytes(name string, value []byte) {

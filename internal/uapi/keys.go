@@ -35,7 +35,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 	{name: "private_key", value: hexKey, meaning: "the private key; all zeros: none",
 		encode: func(o *out, name string, c *conf.Change) {
 			if c.PrivateKey != nil {
-				o.hex(name, c.PrivateKey.Bytes())
+				o.secret(name, c.PrivateKey.AppendHex)
 			}
 		},
 		decode: func(d *Decoder, name string, value []byte) error {
@@ -49,7 +49,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 		},
 		answer: func(o *out, name string, s *conf.Status) {
 			if !s.PrivateKey.IsZero() {
-				o.hex(name, s.PrivateKey.Bytes())
+				o.secret(name, s.PrivateKey.AppendHex)
 			}
 		},
 		read: func(s *conf.Status, _ string, value []byte) (err error) {
@@ -166,8 +166,8 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 // begins a peer, so reading it is not in its row.
 var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: beginsPeer, value: hexKey, meaning: "begins a peer: the lines below it are about this one",
-		encode: func(o *out, name string, p *conf.PeerChange) { o.hex(name, p.PublicKey) },
-		answer: func(o *out, name string, p *conf.PeerStatus) { o.hex(name, p.PublicKey) }},
+		encode: func(o *out, name string, p *conf.PeerChange) { o.public(name, &p.PublicKey) },
+		answer: func(o *out, name string, p *conf.PeerStatus) { o.public(name, &p.PublicKey) }},
 	{name: "remove", value: isTrue, meaning: "the peer is removed",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.Remove) },
 		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.peer.Remove) }},
@@ -200,7 +200,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: "preshared_key", value: hexKey, meaning: "the preshared key; all zeros: none",
 		encode: func(o *out, name string, p *conf.PeerChange) {
 			if p.PresharedKey != nil {
-				o.hex(name, p.PresharedKey.Bytes())
+				o.secret(name, p.PresharedKey.AppendHex)
 			}
 		},
 		decode: func(d *Decoder, name string, value []byte) error {
@@ -212,7 +212,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			d.peer.PresharedKey = &preshared
 			return nil
 		},
-		answer: func(o *out, name string, p *conf.PeerStatus) { o.hex(name, p.PresharedKey.Bytes()) },
+		answer: func(o *out, name string, p *conf.PeerStatus) { o.secret(name, p.PresharedKey.AppendHex) },
 		read: func(p *conf.PeerStatus, _ string, value []byte) (err error) {
 			p.PresharedKey, err = key.ParsePresharedHex(string(value))
 			clear(value)

@@ -52,7 +52,7 @@ func benchOurs(b *testing.B, responder bool) {
 	one, two := ourKey(b), ourKey(b)
 	alice, bob := noise.NewStatic(one), noise.NewStatic(two)
 	toBob, toAlice := noise.NewRemote(two.Public()), noise.NewRemote(one.Public())
-	secrets := [2][32]byte{ourKey(b).Bytes(), ourKey(b).Bytes()}
+	secrets := [2][32]byte{[32]byte(ourKey(b).Bytes()), [32]byte(ourKey(b).Bytes())}
 	var failed error
 	note := func(err error) {
 		if err != nil {
@@ -74,11 +74,11 @@ func benchOurs(b *testing.B, responder bool) {
 			note(err)
 			_, hs, err := st.Finish(bob, toAlice)
 			note(err)
-			second, _, _, err = hs.CreateResponse(&secrets[1], nil, 2)
+			second, err = hs.CreateResponse(new(noise.Keys), &secrets[1], key.Preshared{}, 2)
 			note(err)
 		})
 		measured(b, !responder, func() {
-			_, _, err := pending.ConsumeResponse(alice, nil, second)
+			err := pending.ConsumeResponse(new(noise.Keys), alice, key.Preshared{}, second)
 			note(err)
 		})
 		b.StartTimer()

@@ -79,7 +79,7 @@ func TestResponse(t *testing.T) {
 	if !ok || !cookie.NewChecker(daemon.Public(), rand.Reader).CheckMAC1(text) || response.Sender != 1 {
 		t.Error("the response is none, or has no mac1, or not the peer's index")
 	}
-	if _, _, err := hs.ConsumeResponse(daemon, nil, &response); err != nil {
+	if err := hs.ConsumeResponse(new(noise.Keys), daemon, key.Preshared{}, &response); err != nil {
 		t.Error(err)
 	}
 	if _, err := a.respond(question{peer: 0, msg: *msg}); err == nil {

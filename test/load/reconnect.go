@@ -84,7 +84,7 @@ type returning struct {
 // returner is one of them.
 type returner struct {
 	member
-	macs    cookie.Maker
+	macs    *cookie.Maker
 	cookie  bool             // it has one, which lives longer than any storm
 	pending *noise.Handshake // nil: it has a session
 	msg     []byte           // the initiation
@@ -178,13 +178,13 @@ func (r *returning) receive(peer int, msg []byte) error {
 		if !ok || p.pending == nil {
 			return nil
 		}
-		send, _, err := p.pending.ConsumeResponse(p.static, nil, &response)
-		if err != nil {
+		var keys noise.Keys
+		if err := p.pending.ConsumeResponse(&keys, p.static, key.Preshared{}, &response); err != nil {
 			return nil // to an initiation before the last one
 		}
 		p.pending = nil
 		r.done.Add(1)
-		return r.write(peer, keepalive(response.Sender, &send))
+		return r.write(peer, keepalive(response.Sender, &keys.Send))
 	}
 	return nil
 }

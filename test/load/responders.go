@@ -187,7 +187,7 @@ func (a *audience) respond(q question) ([]byte, error) {
 	}
 	var ephemeral [32]byte
 	rand.Read(ephemeral[:])
-	response, _, _, err := hs.CreateResponse(&ephemeral, nil, uint32(q.peer))
+	response, err := hs.CreateResponse(new(noise.Keys), &ephemeral, key.Preshared{}, uint32(q.peer))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,79 @@
+package noise
+
+import (
+	"bytes"
+	"runtime/debug"
+	"testing"
+	"unsafe"
+
+	"wgd/key"
+)
+
+// below is what lies in the goroutine's stack under the caller's frame, where
+// the functions that it called had theirs. It copies into dst.
+//
+//go:noinline
+func below(dst []byte) {
+	var here byte
+	at := uintptr(unsafe.Pointer(&here)) - uintptr(len(dst))
+	for i := range dst {
+		p := at + uintptr(i)
+		dst[i] = **(**byte)(unsafe.Pointer(&p))
+	}
+}
+
+//go:noinline
+func grow() byte {
+	var room [1 << 15]byte
+	return room[len(stampOne)]
+}
+
+// A35: no step leaves a scalar, a chaining key or a session's key on the stack,
+// from where traces of panics would show it.
+func TestStepsLeaveNothingOnTheStack(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it may move stacks
+	alice, bob := twoEnds()
+	first, pending := alice.initiate(t, 1)
+	hs := bob.consume(t, first)
+	response := bob.answer(t, first, &bob.ephemeral)
+	_, st, err := ConsumeInitiationStatic(bob.static, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys, out Keys
+	if err := pending.ConsumeResponse(&keys, alice.static, key.Preshared{}, response); err != nil {
+		t.Fatal(err)
+	}
+	secrets := [][]byte{alice.private.Bytes(), bob.private.Bytes(), alice.ephemeral[:], bob.ephemeral[:], keys.Send[:], keys.Recv[:],
+		pending.transcript.chain[:], hs.transcript.chain[:]}
+	stack := make([]byte, 6000)
+	grow()
+	left := func(step func()) (found bool) {
+		step()
+		below(stack)
+		for _, s := range secrets {
+			for i := 0; i+8 <= len(s); i++ {
+				found = found || bytes.Contains(stack, s[i:i+8])
+			}
+		}
+		return found
+	}
+	for name, step := range map[string]func(){
+		"NewStatic":               func() { NewStatic(alice.private) },
+		"Public":                  func() { alice.private.Public() },
+		"CreateInitiation":        func() { CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne) },
+		"ConsumeInitiationStatic": func() { ConsumeInitiationStatic(bob.static, first) },
+		"Finish":                  func() { st.Finish(bob.static, NewRemote(alice.static.Public())) },
+		"CreateResponse":          func() { hs.CreateResponse(&out, &bob.ephemeral, key.Preshared{}, 2) },
+		"ConsumeResponse":         func() { pending.ConsumeResponse(&out, alice.static, key.Preshared{}, response) },
+	} {
+		if left(step) {
+			t.Errorf("%s leaves part of a secret", name)
+		}
+	}
+	for try := 0; !left(func() { newScalar(alice.ephemeral[:]) }); try++ {
+		if try == 100 {
+			t.Fatal("what X25519 itself leaves is not found: this test shows nothing")
+		}
+	}
+}

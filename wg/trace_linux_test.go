@@ -1,0 +1,303 @@
+package wg_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/conf"
+	"wgd/internal/aead"
+	"wgd/internal/cli/show"
+	"wgd/internal/clock"
+	"wgd/internal/cookie"
+	"wgd/internal/core"
+	"wgd/internal/index"
+	"wgd/internal/noise"
+	"wgd/internal/session"
+	"wgd/internal/uapi"
+	"wgd/internal/wire"
+	"wgd/key"
+	"wgd/netstack"
+	"wgd/wg"
+)
+
+// The trace of a panic has the first bytes of all arguments. These tests make a
+// panic below everything that is given a secret, in processes of their own, and
+// look for it in what they print. (internal/archtest reads the signatures.)
+
+const traceCase = "WGD_TEST_PANIC_BELOW"
+
+// secret is what no address, length or counter looks like, at any place in a
+// word. Clamping changes the first and the last byte only.
+var secret = [32]byte(bytes.Repeat([]byte{0xd3, 0x5a}, 16))
+
+// spelled is how it would stand in a trace: bytes, words, and text.
+func spelled() []string {
+	b64, digits := base64.StdEncoding.EncodeToString(secret[:]), hex.EncodeToString(secret[:])
+	return []string{"0xd3, 0x5a", "0x5a, 0xd3", digits[:8], digits[2:10], b64[4:12], b64[5:13], b64[6:14]}
+}
+
+// split is memory that has what the bytes begin with, and a fault where they go
+// on: who reads or writes them all dies half-way.
+func split(b []byte, there int) unsafe.Pointer {
+	page := os.Getpagesize()
+	memory, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err == nil {
+		err = unix.Mprotect(memory[page:], unix.PROT_NONE)
+	}
+	if err != nil {
+		panic(err)
+	}
+	copy(memory[page-there:], b[:there])
+	return unsafe.Pointer(&memory[page-there])
+}
+
+func splitArray() *[32]byte { return (*[32]byte)(split(secret[:], 16)) }
+
+func splitText(s string) string { return unsafe.String((*byte)(split([]byte(s), len(s)-4)), len(s)) }
+
+// splitKey is a handle of a secret half of which is there.
+func splitKey[K key.Private | key.Preshared]() (k K) {
+	*(*unsafe.Pointer)(unsafe.Pointer(&k)) = split(secret[:], 16)
+	return k
+}
+
+// dying gives what it has and dies when it is asked for more.
+type dying struct{ text []byte }
+
+func (d *dying) Read(b []byte) (int, error) {
+	if len(d.text) == 0 {
+		panic("as the test wants")
+	}
+	n := copy(b, d.text)
+	d.text = d.text[n:]
+	return n, nil
+}
+
+func (*dying) Write([]byte) (int, error) { panic("as the test wants") }
+
+func aKey() key.Private { return key.NewPrivate(&secret) }
+
+// handshake is one of two that know each other, up to the response.
+func handshake() (initiator, responder *noise.Handshake, static *noise.Static, response *wire.Response) {
+	private := aKey()
+	static, remote := noise.NewStatic(private), noise.NewRemote(private.Public())
+	msg, initiator, err := noise.CreateInitiation(static, remote, &secret, 1, wire.StampAt(time.Now()))
+	if err == nil {
+		_, state, _ := noise.ConsumeInitiationStatic(static, msg)
+		_, responder, err = state.Finish(static, remote)
+	}
+	if err == nil {
+		response, err = responder.CreateResponse(new(noise.Keys), &secret, key.NewPreshared(&secret), 2)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return initiator, responder, static, response
+}
+
+func splitKeys() *noise.Keys {
+	return (*noise.Keys)(split(bytes.Repeat(secret[:], 2), 48))
+}
+
+func machine() *core.Machine {
+	return core.New(core.Options{Rand: &dying{text: bytes.Repeat(secret[:], 100)}, Index: index.New()})
+}
+
+func tunnel() *wg.Interface {
+	stack, err := netstack.New(netstack.Options{Addresses: []netip.Prefix{netip.MustParsePrefix("10.2.0.1/32")}})
+	if err != nil {
+		panic(err)
+	}
+	w, err := wg.Open(wg.Options{Name: "wg0", Device: stack})
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
+
+func peerWith(psk *key.Preshared) []conf.PeerChange {
+	return []conf.PeerChange{{PublicKey: key.Public{9}, PresharedKey: psk}}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+//go:noinline
+func byValue(k [32]byte) byte { panic("as the test wants") }
+
+// below are the functions that are given a secret, each called so that it dies.
+var below = map[string]func(){
+	"key.GeneratePrivate":   func() { key.GeneratePrivate(&dying{text: secret[:16]}) },
+	"key.GeneratePreshared": func() { key.GeneratePreshared(&dying{text: secret[:16]}) },
+	"key.NewPrivate":        func() { key.NewPrivate(splitArray()) },
+	"key.NewPreshared":      func() { key.NewPreshared(splitArray()) },
+	"key.ParsePrivate":      func() { key.ParsePrivate(splitText(aKey().Base64())) },
+	"key.ParsePrivateHex":   func() { key.ParsePrivateHex(splitText(aKey().Hex())) },
+	"key.ParsePreshared":    func() { key.ParsePreshared(splitText(aKey().Base64())) },
+	"key.ParsePresharedHex": func() { key.ParsePresharedHex(splitText(aKey().Hex())) },
+	"key.IsEncoded":         func() { key.IsEncoded(splitText(aKey().Base64())) },
+
+	"key.Private.Public":    func() { splitKey[key.Private]().Public() },
+	"key.Private.IsZero":    func() { splitKey[key.Private]().IsZero() },
+	"key.Private.Equal":     func() { aKey().Equal(splitKey[key.Private]()) },
+	"key.Private.Bytes":     func() { splitKey[key.Private]().Bytes() },
+	"key.Private.Base64":    func() { splitKey[key.Private]().Base64() },
+	"key.Private.Hex":       func() { splitKey[key.Private]().Hex() },
+	"key.Private.AppendHex": func() { splitKey[key.Private]().AppendHex(nil) },
+	"key.Private.Clone":     func() { splitKey[key.Private]().Clone() },
+	"key.Private.Erase":     func() { splitKey[key.Private]().Erase() },
+
+	"key.Preshared.IsZero":    func() { splitKey[key.Preshared]().IsZero() },
+	"key.Preshared.Equal":     func() { key.NewPreshared(&secret).Equal(splitKey[key.Preshared]()) },
+	"key.Preshared.Bytes":     func() { splitKey[key.Preshared]().Bytes() },
+	"key.Preshared.Base64":    func() { splitKey[key.Preshared]().Base64() },
+	"key.Preshared.Hex":       func() { splitKey[key.Preshared]().Hex() },
+	"key.Preshared.AppendHex": func() { splitKey[key.Preshared]().AppendHex(nil) },
+	"key.Preshared.Clone":     func() { splitKey[key.Preshared]().Clone() },
+	"key.Preshared.Erase":     func() { splitKey[key.Preshared]().Erase() },
+
+	"fmt.Fprintf":         func() { fmt.Fprintf(&dying{}, "%v %x %d", aKey(), aKey(), key.NewPreshared(&secret)) },
+	"slog.(*Logger).Warn": func() { slog.New(slog.NewTextHandler(&dying{}, nil)).Warn("x", "key", aKey()) },
+	"conf.(*Change).Validate": func() {
+		psk := key.NewPreshared(&secret)
+		c := conf.Change{PrivateKey: ptr(aKey()), Peers: peerWith(&psk)}
+		c.Peers[0].Name = ptr(splitText(aKey().Base64()))
+		c.Validate()
+	},
+
+	"noise.NewStatic": func() { noise.NewStatic(splitKey[key.Private]()) },
+	"noise.CreateInitiation": func() {
+		static := noise.NewStatic(aKey())
+		noise.CreateInitiation(static, noise.NewRemote(static.Public()), splitArray(), 1, wire.TAI64N{})
+	},
+	"noise.ConsumeInitiationStatic": func() { noise.ConsumeInitiationStatic(noise.NewStatic(aKey()), nil) },
+	"noise.(*InitiationState).Finish": func() {
+		private := aKey()
+		static := noise.NewStatic(private)
+		msg, _, _ := noise.CreateInitiation(static, noise.NewRemote(private.Public()), &secret, 1, wire.TAI64N{})
+		_, state, _ := noise.ConsumeInitiationStatic(static, msg)
+		state.Finish(static, nil)
+	},
+	"noise.(*Handshake).CreateResponse": func() {
+		_, responder, _, _ := handshake()
+		responder.CreateResponse(splitKeys(), &secret, key.NewPreshared(&secret), 2)
+	},
+	"noise.(*transcript).mixPreshared": func() {
+		_, responder, _, _ := handshake()
+		responder.CreateResponse(new(noise.Keys), &secret, splitKey[key.Preshared](), 2)
+	},
+	"noise.(*Handshake).ConsumeResponse": func() {
+		initiator, _, static, response := handshake()
+		initiator.ConsumeResponse(splitKeys(), static, key.NewPreshared(&secret), response)
+	},
+
+	"aead.(*Key).Set": func() { new(aead.Key).Set(splitArray()) },
+	"session.New":     func() { session.New(splitArray(), &secret, 1, 2, true, 0) },
+	"session.(*Keypair).Seal": func() {
+		k := session.New(&secret, &secret, 1, 2, true, 0)
+		k.Seal(unsafe.Slice((*byte)(split(make([]byte, 64), 64)), 128), []aead.Packet{{Len: 128}}, 0)
+	},
+	"session.(*Keypair).Open": func() {
+		k := session.New(&secret, &secret, 1, 2, true, 0)
+		k.Open(unsafe.Slice((*byte)(split(make([]byte, 64), 64)), 128), []aead.Packet{{Len: 128}})
+	},
+	"cookie.(*Checker).Reply": func() {
+		c := cookie.NewChecker(aKey().Public(), &dying{text: secret[:16]})
+		c.Reply(1, netip.MustParseAddrPort("192.0.2.1:1"), make([]byte, wire.InitiationSize))
+	},
+	"cookie.(*Maker).AddMACs": func() { cookie.NewMaker(aKey().Public()).AddMACs(1, secret[:16]) },
+
+	"core.(*Machine).Apply": func() { machine().Apply(clock.Now{}, conf.Change{PrivateKey: ptr(splitKey[key.Private]())}) },
+	"core.(*edit).peer": func() {
+		psk := splitKey[key.Preshared]()
+		machine().Apply(clock.Now{}, conf.Change{PrivateKey: ptr(aKey()), Peers: peerWith(&psk)})
+	},
+	"core.(*Machine).PrivateKey": func() { (*core.Machine)(nil).PrivateKey() },
+	"core.(*Machine).initiate": func() {
+		m := core.New(core.Options{Rand: &dying{text: secret[:10]}, Index: index.New()})
+		end := netip.MustParseAddrPort("192.0.2.1:1")
+		peer := conf.PeerChange{PublicKey: key.Public{9}, Endpoint: &end, PersistentKeepalive: ptr(uint16(1))}
+		m.Apply(clock.Now{}, conf.Change{PrivateKey: ptr(aKey()), Peers: []conf.PeerChange{peer}})
+		m.Up(clock.Now{Mono: 1, Wall: time.Unix(1<<30, 0)})
+		m.Timeout(clock.Now{Mono: 2, Wall: time.Unix(1<<30, 0)})
+	},
+	"wg.(*Interface).Apply": func() { tunnel().Apply(conf.Change{PrivateKey: ptr(splitKey[key.Private]())}) },
+
+	"uapi.WriteChange": func() {
+		uapi.WriteChange(bufio.NewWriter(io.Discard), &conf.Change{PrivateKey: ptr(splitKey[key.Private]())})
+	},
+	"uapi.WriteStatus": func() {
+		s := conf.Status{PrivateKey: aKey(), Peers: []conf.PeerStatus{{PresharedKey: key.NewPreshared(&secret)}}}
+		uapi.WriteStatus(bufio.NewWriter(&dying{}), &s)
+	},
+	"uapi.(*Decoder).Next": func() {
+		text := "set=1\nprivate_key=" + aKey().Hex() + "\npublic_key=" + aKey().Public().Hex() + "\npreshared_key=" + aKey().Hex() + "\n"
+		uapi.NewDecoder(&dying{text: []byte(text)}).Next()
+	},
+	"uapi.(*Reader).Status": func() {
+		uapi.NewReader(&dying{text: []byte("private_key=" + aKey().Hex() + "\n")}).Status()
+	},
+	"show.Peer":           func() { show.Peer(&dying{}, &conf.PeerStatus{PresharedKey: key.NewPreshared(&secret)}, "", true) },
+	"show.PrivateKeyJSON": func() { show.PrivateKeyJSON(&conf.Status{PrivateKey: splitKey[key.Private]()}) },
+}
+
+// A panic below whatever is given a secret shows nothing of it.
+func TestTracesShowNoSecret(t *testing.T) {
+	if f := below[os.Getenv(traceCase)]; f != nil {
+		f()
+		return // and the parent complains
+	}
+	for name := range below {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trace := traceOf(t, "TestTracesShowNoSecret", name)
+			if !strings.Contains(trace, "/"+name+"(") && !strings.Contains(trace, "\n"+name+"(") && !strings.Contains(trace, "log/"+name+"(") {
+				t.Fatalf("no panic below %s:\n%s", name, trace)
+			}
+			for _, s := range spelled() {
+				if strings.Contains(trace, s) {
+					t.Errorf("the trace has %s:\n%s", s, trace)
+				}
+			}
+		})
+	}
+}
+
+// What the test above looks for is what a trace has of a secret passed by value.
+func TestTracesShowWhatIsPassedByValue(t *testing.T) {
+	if os.Getenv(traceCase) != "" {
+		byValue(secret)
+	}
+	trace := traceOf(t, "TestTracesShowWhatIsPassedByValue", "byValue")
+	for _, s := range spelled() {
+		if strings.Contains(trace, s) {
+			return
+		}
+	}
+	t.Errorf("not found in:\n%s", trace)
+}
+
+// traceOf is what a process prints that runs the case and dies of it.
+func traceOf(t *testing.T, test, name string) string {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	child.Env = append(os.Environ(), traceCase+"="+name, "GOTRACEBACK=all")
+	out, err := child.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("\ngoroutine ")) {
+		t.Fatalf("it did not die: %v\n%s", err, out)
+	}
+	return string(out)
+}
