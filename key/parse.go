@@ -45,6 +45,9 @@ func IsEncoded(s string) bool {
 type decoder func(what, s string, b *[Size]byte) error
 
 func private(s string, decode decoder) (Private, error) {
+	if err := Permitted(); err != nil {
+		return Private{}, fmt.Errorf("private key: %w", err)
+	}
 	var b [Size]byte
 	defer clear(b[:])
 	if err := decode("private key", s, &b); err != nil {

@@ -16,6 +16,7 @@ package wg
 
 import (
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -29,6 +30,7 @@ import (
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
+	"wgd/key"
 )
 
 // DefaultMTU leaves room for the tunnel's headers, 80 bytes over IPv6, in 1,500
@@ -127,6 +129,10 @@ var ErrInterfaceGone = engine.ErrInterfaceGone
 // Close. Errors are sentences.
 func Open(o Options) (*Interface, error) {
 	o.defaults()
+	if err := key.Permitted(); err != nil {
+		o.close()
+		return nil, fmt.Errorf("%s: %w", o.Name, err)
+	}
 	if o.Device != nil {
 		return openDevice(o)
 	}
@@ -136,6 +142,18 @@ func Open(o Options) (*Interface, error) {
 func (o *Options) defaults() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// close closes what Open has taken over.
+func (o *Options) close() {
+	if o.Device != nil {
+		o.Device.Close()
+	}
+	if o.TUN != nil {
+		if device, err := inherit(o.TUN); err == nil {
+			device.Close()
+		}
 	}
 }
 
@@ -231,6 +249,9 @@ func offloads(d tun.Device) func() packet.Offloads {
 // Apply makes the whole change or, on an error, nothing of it. It also cures a
 // fault: with a listen port that is free the interface begins to work.
 func (w *Interface) Apply(c conf.Change) error {
+	if err := key.Permitted(); err != nil { // though it was, where Open was called
+		return err
+	}
 	faulty := w.engine.Fault() != ""
 	if err := w.engine.Apply(c); err != nil {
 		return err

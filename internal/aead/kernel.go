@@ -2,6 +2,7 @@ package aead
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"encoding/binary"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -53,7 +54,11 @@ func choose(kernels []kernel) (best kernel, name string) {
 		if !k.supported() {
 			continue
 		}
-		if k.right() {
+		// The self-test is of our own code with a key that all may know. Where Go
+		// forbids the cipher (key.Permitted), nothing else will use it.
+		right := false
+		fips140.WithoutEnforcement(func() { right = k.right() })
+		if right {
 			return k, k.name + wrong
 		}
 		wrong += "; " + k.name + " failed its self-test"

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"wgd/key"
 )
 
 // The exit statuses of every command.
@@ -29,7 +31,9 @@ func Run(command *Command, args []string, stdin io.Reader, stdout, stderr io.Wri
 	call, err := command.match(args)
 	if err == nil {
 		call.Stdin, call.Stdout, call.Stderr = stdin, stdout, stderr
-		err = call.run()
+		if err = key.Permitted(); err == nil {
+			err = call.run()
+		}
 	}
 	return report(command, call, err, stderr)
 }
