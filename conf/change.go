@@ -21,6 +21,19 @@ type Change struct {
 	Peers        []PeerChange
 }
 
+// Erase zeroes the keys in c and in all copies of it, when they have been
+// applied. Who gave the keys himself keeps them by not calling it.
+func (c *Change) Erase() {
+	if c.PrivateKey != nil {
+		c.PrivateKey.Erase()
+	}
+	for i := range c.Peers {
+		if k := c.Peers[i].PresharedKey; k != nil {
+			k.Erase()
+		}
+	}
+}
+
 // PeerChange is what is to be different about one peer, named by its public
 // key. The same key twice in one Change is one peer, the second after the
 // first (A59).

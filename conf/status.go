@@ -25,6 +25,14 @@ type Status struct {
 	Counters     []Counter    // what else was noticed about packets, none of which was dropped for it
 }
 
+// Erase zeroes the keys in s and in all copies of it.
+func (s *Status) Erase() {
+	s.PrivateKey.Erase()
+	for i := range s.Peers {
+		s.Peers[i].PresharedKey.Erase()
+	}
+}
+
 // PeerStatus is one peer of a Status.
 type PeerStatus struct {
 	PublicKey           key.Public

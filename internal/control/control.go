@@ -14,9 +14,10 @@ import (
 // Target is the interface behind the socket.
 type Target interface {
 	// Apply makes the whole Change or, on an error, nothing of it (A59). The
-	// error is a sentence for the person who asked.
+	// error is a sentence for the person who asked. The keys in the Change are
+	// erased afterwards: what is kept of them is a clone.
 	Apply(conf.Change) error
-	// Status is a consistent copy (A60).
+	// Status is a consistent copy (A60), whose keys the caller erases.
 	Status() conf.Status
 }
 

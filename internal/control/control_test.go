@@ -196,6 +196,62 @@ func TestNoSuchInterface(t *testing.T) {
 	}
 }
 
+// keeper keeps what it is given and what it tells, as no Target should.
+type keeper struct {
+	*controltest.Target
+	given chan conf.Change
+	told  chan conf.Status
+}
+
+func (k keeper) Apply(c conf.Change) error {
+	k.given <- c
+	return k.Target.Apply(c)
+}
+
+func (k keeper) Status() conf.Status {
+	s := k.Target.Status()
+	k.told <- s
+	return s
+}
+
+// A35: when a request is answered, no key of it and none of the answer is left;
+// nor is one where the request was refused.
+func TestKeysAreErased(t *testing.T) {
+	inDir(t)
+	k := keeper{controltest.New(conf.Status{}), make(chan conf.Change, 2), make(chan conf.Status, 2)}
+	serve(t, "wg0", k)
+	client := dial(t, "wg0")
+	private, psk := key.NewPrivate(&[32]byte{1}), key.NewPreshared(&[32]byte{2})
+	change := conf.Change{PrivateKey: &private, Peers: []conf.PeerChange{{PublicKey: key.Public{3}, PresharedKey: &psk}}}
+	if err := client.Apply(change); err != nil {
+		t.Fatal(err)
+	}
+	status, err := client.Status()
+	if err != nil || !status.PrivateKey.Equal(private) || !status.Peers[0].PresharedKey.Equal(psk) {
+		t.Fatalf("the keys were not set: %v", err)
+	}
+	k.Refuse(errors.New("not now"))
+	if client.Apply(change) == nil {
+		t.Fatal("not refused")
+	}
+	if _, err := client.Status(); err != nil { // the server is done with all before it
+		t.Fatal(err)
+	}
+	for range 2 {
+		if given := <-k.given; !given.PrivateKey.IsZero() || !given.Peers[0].PresharedKey.IsZero() {
+			t.Error("a key of a request is left")
+		}
+	}
+	if told := <-k.told; !told.PrivateKey.IsZero() || !told.Peers[0].PresharedKey.IsZero() {
+		t.Error("a key of an answer is left")
+	}
+	status.Erase()
+	change.Erase()
+	if !status.PrivateKey.IsZero() || !status.Peers[0].PresharedKey.IsZero() || !private.IsZero() || !psk.IsZero() {
+		t.Error("Erase leaves a key")
+	}
+}
+
 // TestApplyAndStatus through the socket, several requests on one connection.
 func TestApplyAndStatus(t *testing.T) {
 	inDir(t)

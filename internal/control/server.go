@@ -227,8 +227,11 @@ func (s *Server) converse(conn net.Conn, t Target) {
 		case request.Get:
 			status := t.Status()
 			err = uapi.WriteStatus(answer, &status)
+			status.Erase()
 		default:
-			err = s.refuse(answer, t.Apply(request.Change))
+			err = t.Apply(request.Change)
+			request.Change.Erase()
+			err = s.refuse(answer, err)
 		}
 		if err != nil {
 			return

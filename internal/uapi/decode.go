@@ -79,6 +79,7 @@ func (d *Decoder) set() (Request, error) {
 		}
 	}
 	if err != nil {
+		request.Change.Erase()
 		return Request{}, err
 	}
 	return request, nil

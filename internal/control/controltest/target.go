@@ -49,8 +49,10 @@ func (t *Target) Status() conf.Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.status
+	s.PrivateKey = s.PrivateKey.Clone()
 	s.Peers = slices.Clone(s.Peers)
 	for i := range s.Peers {
+		s.Peers[i].PresharedKey = s.Peers[i].PresharedKey.Clone()
 		s.Peers[i].AllowedIPs = slices.Clone(s.Peers[i].AllowedIPs)
 	}
 	s.Drops, s.Counters = slices.Clone(s.Drops), slices.Clone(s.Counters)
@@ -92,6 +94,7 @@ func (t *Target) Apply(c conf.Change) error {
 	if err := t.namesTaken(&c); err != nil {
 		return err
 	}
+	c = withOwnKeys(c)
 	t.applied = append(t.applied, c)
 	t.applyInterface(&c)
 	for i := range c.Peers {
@@ -101,6 +104,22 @@ func (t *Target) Apply(c conf.Change) error {
 		t.clean(func(p *conf.PeerStatus) bool { return p.PublicKey == t.status.PublicKey }) // A57
 	}
 	return nil
+}
+
+// withOwnKeys is c with clones of its keys: who brings a Change erases it.
+func withOwnKeys(c conf.Change) conf.Change {
+	if c.PrivateKey != nil {
+		k := c.PrivateKey.Clone()
+		c.PrivateKey = &k
+	}
+	c.Peers = slices.Clone(c.Peers)
+	for i := range c.Peers {
+		if p := &c.Peers[i]; p.PresharedKey != nil {
+			k := p.PresharedKey.Clone()
+			p.PresharedKey = &k
+		}
+	}
+	return c
 }
 
 func (t *Target) applyInterface(c *conf.Change) {
