@@ -8,27 +8,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// countQueues asks, in the thread's namespace, how many descriptors the
-// interface name has: queues, attached or not.
-func countQueues(name string) (int, error) {
+// made is how an interface for several queues is made.
+type made struct {
+	queues int  // its descriptors: queues, attached or not
+	owned  bool // it belongs to a user or a group
+}
+
+// inspect asks, in the thread's namespace, how the interface name is made.
+// errNoQueues when it is not for several queues, or no TUN interface at all.
+func inspect(name string) (made, error) {
 	sock, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return 0, err
+		return made{}, err
 	}
 	defer unix.Close(sock)
 	index, err := interfaceIoctl(unix.SIOCGIFINDEX, name)
 	if err != nil {
-		return 0, err
+		return made{}, err
 	}
 	if err := unix.Sendto(sock, askLink(index), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return 0, err
+		return made{}, err
 	}
 	answer := make([]byte, 64<<10)
 	n, _, err := unix.Recvfrom(sock, answer, 0)
 	if err != nil {
-		return 0, err
+		return made{}, err
 	}
-	return parseQueues(answer[:n])
+	return parseMade(answer[:n])
 }
 
 // askLink is a request RTM_GETLINK for one interface.
@@ -44,27 +50,30 @@ func askLink(index int) []byte {
 
 // The attributes of a TUN interface (enum of linux/if_link.h).
 const (
+	tunOwner          = 1 // IFLA_TUN_OWNER, absent without one
+	tunGroup          = 2 // IFLA_TUN_GROUP
 	tunQueues         = 8 // IFLA_TUN_NUM_QUEUES
 	tunDisabledQueues = 9 // IFLA_TUN_NUM_DISABLED_QUEUES
 )
 
-// parseQueues reads the number out of an RTM_NEWLINK.
-func parseQueues(answer []byte) (count int, err error) {
+// parseMade reads that out of an RTM_NEWLINK.
+func parseMade(answer []byte) (is made, err error) {
 	messages, err := syscall.ParseNetlinkMessage(answer)
 	if err != nil || len(messages) == 0 || messages[0].Header.Type != unix.RTM_NEWLINK ||
 		len(messages[0].Data) < unix.SizeofIfInfomsg {
-		return 0, errNoQueues
+		return made{}, errNoQueues
 	}
 	info := attribute(messages[0].Data[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO)
 	data := attribute(info, unix.IFLA_INFO_DATA)
 	for _, kind := range []uint16{tunQueues, tunDisabledQueues} {
 		value := attribute(data, kind)
 		if len(value) < 4 {
-			return 0, errNoQueues
+			return made{}, errNoQueues
 		}
-		count += int(binary.NativeEndian.Uint32(value))
+		is.queues += int(binary.NativeEndian.Uint32(value))
 	}
-	return count, nil
+	is.owned = attribute(data, tunOwner) != nil || attribute(data, tunGroup) != nil
+	return is, nil
 }
 
 // attribute finds one attribute in a list; nil if it is not there; one that

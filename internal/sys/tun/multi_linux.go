@@ -29,23 +29,42 @@ var (
 	errNoQueues  = errors.New("this kernel has no interfaces with several queues")
 	errNotAlone  = errors.New("somebody else has opened the new interface")
 	errQueueless = errors.New("no such number of queues")
+
+	errMadeForOne = errors.New("the interface was there already, and was not made for several queues")
 )
 
 // createMulti makes an interface that can have o.Queues queues.
 func createMulti(name string, o Options) (*multi, error) {
-	first, err := open(name, o, unix.IFF_MULTI_QUEUE)
+	m, err := openMulti(name, o, unix.IFF_TUN_EXCL)
 	if err != nil {
-		return nil, err
-	}
-	m := &multi{device: first, attached: 1}
-	if err := m.complete(name, o); err != nil {
 		m.giveUp(name, err)
 		return nil, err
 	}
 	return m, nil
 }
 
-// giveUp closes what there is. An interface that somebody else holds would stay,
+// joinMulti opens an interface that there is, and that can have o.Queues queues.
+func joinMulti(name string, o Options) (*multi, error) {
+	o.Queues = max(o.Queues, 1)
+	m, err := openMulti(name, o, 0)
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// openMulti opens one, new or not. What it returns with an error is to be closed.
+func openMulti(name string, o Options, flags uint16) (*multi, error) {
+	first, err := open(name, o, flags|unix.IFF_MULTI_QUEUE)
+	if err != nil {
+		return nil, err
+	}
+	m := &multi{device: first, attached: 1}
+	return m, m.complete(name, o)
+}
+
+// giveUp closes what there is. A new interface that somebody else holds would stay,
 // his alone, so that is deleted; one with a single queue he cannot join.
 func (m *multi) giveUp(name string, why error) {
 	if errors.Is(why, errNotAlone) {
@@ -97,21 +116,30 @@ func (m *multi) complete(name string, o Options) error {
 // seclude keeps everybody else from the interface. One with several queues can
 // be opened by whoever can open the driver, which mostly means all users of the
 // machine, unless it has an owner: then it takes the owner or CAP_NET_ADMIN. The
-// owner is one whom nobody is. In between somebody may have been faster.
+// owner is one whom nobody is. In between somebody may have been faster. An
+// interface that was there before may have an owner, and keeps him.
 func seclude(fd int, name string) error {
-	const nobody = -2 // 4294967294; -1 is no owner
-	err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, nobody)
-	if errors.Is(err, unix.EINVAL) { // in a user namespace, which has few users
-		err = unix.IoctlSetInt(fd, unix.TUNSETOWNER, unix.Geteuid())
-	}
+	is, err := inspect(name)
 	if err != nil {
 		return err
 	}
-	count, err := countQueues(name)
-	if err == nil && count != 1 {
-		err = errNotAlone
+	if !is.owned {
+		const nobody = -2 // 4294967294; -1 is no owner
+		err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, nobody)
+		if errors.Is(err, unix.EINVAL) { // in a user namespace, which has few users
+			err = unix.IoctlSetInt(fd, unix.TUNSETOWNER, unix.Geteuid())
+		}
+		if err != nil {
+			return err
+		}
+		if is, err = inspect(name); err != nil {
+			return err
+		}
 	}
-	return err
+	if is.queues != 1 {
+		return errNotAlone
+	}
+	return nil
 }
 
 // detached makes one more descriptor of the interface.
@@ -120,7 +148,7 @@ func (m *multi) detached(name string) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := Options{NoVnetHdr: !m.caps.VnetHdr, Existing: true}
+	o := Options{NoVnetHdr: !m.caps.VnetHdr}
 	_, err = attach(fd, name, o, unix.IFF_MULTI_QUEUE)
 	if err == nil {
 		err = setQueue(fd, unix.IFF_DETACH_QUEUE)
@@ -213,6 +241,9 @@ func (m *multi) Write(pieces [][]byte) error { return m.outlet.Write(pieces) }
 func (m *multi) NewWriter() Writer { return m.outlet.NewWriter() }
 
 func (m *multi) Close() error {
+	if m == nil {
+		return nil
+	}
 	errs := []error{m.device.Close()}
 	for _, d := range m.others {
 		errs = append(errs, d.Close())

@@ -250,8 +250,9 @@ func TestAllQueuesEnd(t *testing.T) { // A62
 // though anybody may open the driver.
 func TestNobodyElseAttaches(t *testing.T) {
 	wide(t, 2, Options{})
+	forEverybody(t)
 	attach := func() error {
-		d, err := open("wgtest", Options{Existing: true}, unix.IFF_MULTI_QUEUE)
+		d, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
 		if err == nil {
 			d.Close()
 		}
@@ -277,7 +278,7 @@ func joined(t *testing.T) (first, stranger *device) {
 	if err != nil {
 		leftOut(t, "TUN device", err)
 	}
-	if stranger, err = open("wgtest", Options{Existing: true}, unix.IFF_MULTI_QUEUE); err != nil {
+	if stranger, err = open("wgtest", Options{}, unix.IFF_MULTI_QUEUE); err != nil {
 		t.Fatal(err)
 	}
 	return first, stranger
@@ -351,12 +352,12 @@ func TestOneQueueOnly(t *testing.T) {
 	}
 }
 
-func FuzzParseQueues(f *testing.F) {
+func FuzzParseMade(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(askLink(1))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if n, err := parseQueues(b); err != nil && n != 0 {
-			t.Error(n, err)
+		if is, err := parseMade(b); err != nil && is != (made{}) {
+			t.Error(is, err)
 		}
 	})
 }

@@ -23,6 +23,7 @@ type Caps struct {
 	TSO     bool // TCP super-packets in both directions
 	USO     bool // UDP super-packets in both directions
 
+	Existed bool // the interface was there before, and will be after Close
 	// OneQueue says why there is one queue only, where Options.Queues asked for
 	// more; nil if it did not, or there are.
 	OneQueue error
@@ -33,7 +34,7 @@ type Options struct {
 	NoVnetHdr bool // as on a kernel without IFF_VNET_HDR; implies NoTSO and NoUSO
 	NoTSO     bool // implies NoUSO
 	NoUSO     bool
-	Existing  bool // also accept a persistent TUN of that name that nobody holds
+	Existing  bool // also take over a persistent TUN of that name that nobody holds
 	// Queues, if it is more than 1, asks Create for a MultiQueue with so many.
 	// It takes some megabytes of the kernel. Where it cannot be had, the Device
 	// is none, and Caps says why.

@@ -17,6 +17,14 @@ func Create(name string, o Options) (Device, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
+	d, err := makeNew(name, o)
+	if o.Existing && errors.Is(err, ErrNameTaken) {
+		return takeOver(name, o)
+	}
+	return d, err
+}
+
+func makeNew(name string, o Options) (Device, error) {
 	var oneQueue error
 	if o.Queues > 1 {
 		m, err := createMulti(name, o)
@@ -25,12 +33,42 @@ func Create(name string, o Options) (Device, error) {
 		}
 		oneQueue = err
 	}
-	d, err := open(name, o, 0)
+	d, err := open(name, o, unix.IFF_TUN_EXCL) // or an unused persistent TUN would be taken over
 	if err != nil {
 		return nil, err
 	}
 	d.caps.OneQueue = oneQueue
 	return d, nil
+}
+
+// takeOver opens an interface that there is. What somebody has open is left
+// alone: the kernel sees to that where there is one queue; of an interface for
+// several everybody may open one more.
+func takeOver(name string, o Options) (Device, error) {
+	is, err := inspect(name)
+	if err != nil { // it is not for several, or no TUN at all
+		d, err := open(name, o, 0)
+		if err != nil {
+			return nil, err
+		}
+		d.caps.Existed = true
+		if o.Queues > 1 {
+			d.caps.OneQueue = errMadeForOne
+		}
+		return d, nil
+	}
+	if is.queues > 0 {
+		return nil, explainAttach(name, unix.EBUSY, 0)
+	}
+	m, err := joinMulti(name, o)
+	switch {
+	case errors.Is(err, errNotAlone):
+		return nil, explainAttach(name, unix.EBUSY, 0)
+	case err != nil:
+		return nil, err
+	}
+	m.caps.Existed = true
+	return m, nil
 }
 
 // open opens the driver and makes the interface, with flags beside the usual.
@@ -86,16 +124,13 @@ func attach(fd int, name string, o Options, flags uint16) (vnet bool, err error)
 	if vnet {
 		flags |= unix.IFF_VNET_HDR
 	}
-	if !o.Existing {
-		flags |= unix.IFF_TUN_EXCL // or an unused persistent TUN would be taken over
-	}
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
 		return false, &Error{Text: "interface name " + quote(name) + ": " + err.Error(), Kind: ErrBadName, Cause: err}
 	}
 	ifr.SetUint16(flags)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
-		return false, explainAttach(name, err)
+		return false, explainAttach(name, err, flags)
 	}
 	return vnet, nil
 }
@@ -181,8 +216,15 @@ func explainOpen(err error) error {
 	return fmt.Errorf("cannot open %s: %w", driver, err)
 }
 
-func explainAttach(name string, err error) error {
+func explainAttach(name string, err error, flags uint16) error {
+	isNew := flags&unix.IFF_TUN_EXCL != 0
 	switch {
+	case errors.Is(err, os.ErrPermission) && !isNew && exists(name):
+		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to use the interface " + name +
+			", which is there already: run as the user that it belongs to (see \"ip -d link show " + name + "\"), as root or with CAP_NET_ADMIN"}
+	case errors.Is(err, unix.EBUSY) && !isNew:
+		return &Error{Kind: ErrNameTaken, Cause: err, Text: "there is an interface " + name +
+			" already, and another program has it open: end that program, or choose another name"}
 	case errors.Is(err, os.ErrPermission):
 		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to create the interface " + name +
 			": run as root or with CAP_NET_ADMIN, or try \"wgd demo\", which needs neither"}

@@ -226,7 +226,7 @@ func TestPersistentTUN(t *testing.T) {
 }
 
 func TestNoPermission(t *testing.T) {
-	for _, err := range []error{explainOpen(unix.EACCES), explainOpen(unix.EPERM), explainAttach("wg0", unix.EPERM)} {
+	for _, err := range []error{explainOpen(unix.EACCES), explainOpen(unix.EPERM), explainAttach("wg0", unix.EPERM, unix.IFF_TUN_EXCL)} {
 		if !errors.Is(err, ErrPermission) || !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
 			t.Error(err)
 		}

@@ -1,0 +1,185 @@
+package tun
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// An interface that ip(8) made and nobody has open is taken over, however it was
+// made, as often as one likes, and stays as it is.
+func TestTakeOver(t *testing.T) {
+	ownNetwork(t)
+	create(t, "wgwarm", Options{}).Close()
+	for _, kind := range []string{"", "vnet_hdr", "pi", "one_queue", "multi_queue", "multi_queue vnet_hdr pi"} {
+		for _, queues := range []int{0, 1, 4} {
+			ip(t, "tuntap add name wgkept mode tun %s", kind)
+			ip(t, "address add 10.9.0.1/24 dev wgkept")
+			ip(t, "link set wgkept mtu 1300 up")
+			if _, err := Create("wgkept", Options{Queues: queues}); !errors.Is(err, ErrNameTaken) {
+				t.Fatalf("%q: taken over without being asked: %v", kind, err)
+			}
+			for range 3 {
+				d, err := Create("wgkept", Options{Existing: true, Queues: queues})
+				if err != nil {
+					t.Fatalf("%q, %d queues: %v", kind, queues, err)
+				}
+				if !d.Caps().Existed {
+					t.Errorf("%q: it is taken for new", kind)
+				}
+				packet := append(make([]byte, HeaderSize), ipv4UDP(9, []byte("in"))...)
+				if err := d.Write([][]byte{packet}); err != nil {
+					t.Errorf("%q: %v", kind, err)
+				}
+				if !carries(t, d) {
+					t.Errorf("%q, %d queues: no packet comes out", kind, queues)
+				}
+				d.Close()
+				if info, err := net.InterfaceByName("wgkept"); err != nil || info.MTU != 1300 || info.Flags&net.FlagUp == 0 {
+					t.Fatalf("%q: afterwards: %+v, %v", kind, info, err)
+				}
+			}
+			ip(t, "link delete wgkept")
+		}
+	}
+}
+
+// carries reports whether what is sent to 10.9.0.2 is read from the device. The
+// kernel takes a moment to notice that there is somebody who reads.
+func carries(t *testing.T, d Device) bool {
+	t.Helper()
+	const mark = "out to the tunnel"
+	conn, err := net.Dial("udp4", "10.9.0.2:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	b := make([]byte, BufferSize)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		conn.Write([]byte(mark))
+		for {
+			n, ok, err := d.TryRead(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			if bytes.Contains(b[:n], []byte(mark)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// One that a program has open is refused, and the program goes on undisturbed.
+func TestHeldInterface(t *testing.T) {
+	ownNetwork(t)
+	create(t, "wgwarm", Options{}).Close()
+	for _, kind := range []string{"", "multi_queue"} {
+		ip(t, "tuntap add name wgheld mode tun %s", kind)
+		holder, err := Create("wgheld", Options{Existing: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _ := inspect("wgheld")
+		for _, queues := range []int{1, 4} {
+			_, err = Create("wgheld", Options{Existing: true, Queues: queues})
+			if !errors.Is(err, ErrNameTaken) || !strings.Contains(err.Error(), "another program has it open") {
+				t.Errorf("%q, %d queues: %v", kind, queues, err)
+			}
+		}
+		if after, _ := inspect("wgheld"); after != before {
+			t.Errorf("%q: %+v, before %+v", kind, after, before)
+		}
+		if holder.Name() != "wgheld" {
+			t.Errorf("%q: the holder has lost it", kind)
+		}
+		holder.Close()
+		ip(t, "link delete wgheld")
+	}
+	ip(t, "tuntap add name wgtap mode tap")
+	ip(t, "link add wgbridge type bridge")
+	for _, name := range []string{"wgtap", "wgbridge"} {
+		_, err := Create(name, Options{Existing: true, Queues: 4})
+		if !errors.Is(err, ErrNameTaken) || strings.Contains(err.Error(), "open") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// It belongs afterwards to whom it belonged before; another user may not open it.
+func TestOwnedInterface(t *testing.T) {
+	ownNetwork(t)
+	forEverybody(t)
+	create(t, "wgwarm", Options{}).Close()
+	const somebody, nobody = 4711, 65534
+	for _, kind := range []string{"", "multi_queue"} {
+		ip(t, "tuntap add name wgowned%d mode tun user %d %s", len(kind), somebody, kind)
+	}
+	ip(t, "tuntap add name wgfree mode tun multi_queue")
+	for _, name := range []string{"wgowned0", "wgowned11", "wgfree"} {
+		d, err := Create(name, Options{Existing: true, Queues: 4})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		d.Close()
+	}
+	as := func(user int) { // this thread, which dies with the test
+		t.Helper()
+		// Saved as root's, so as to come back.
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(user), uintptr(user), 0); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	try := func(name string) error {
+		d, err := Create(name, Options{Existing: true, Queues: 1})
+		if err == nil {
+			d.Close()
+		}
+		return err
+	}
+	as(somebody)
+	for _, name := range []string{"wgowned0", "wgowned11"} {
+		if err := try(name); err != nil {
+			t.Errorf("its owner: %s: %v", name, err)
+		}
+	}
+	as(0)
+	as(nobody)
+	for _, name := range []string{"wgowned0", "wgowned11", "wgfree"} { // nobody may join a tunnel that had no owner
+		if err := try(name); !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), "belongs to") {
+			t.Errorf("another user: %s: %v", name, err)
+		}
+	}
+	as(0)
+}
+
+// forEverybody lets all users open the driver, as most machines do. Call it after
+// ownNetwork: it is for the thread of the test only.
+func forEverybody(t *testing.T) {
+	t.Helper()
+	err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS)
+	if err == nil {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	if err == nil {
+		err = unix.Mount("tmpfs", filepath.Dir(driver), "tmpfs", 0, "mode=755")
+	}
+	if err == nil {
+		err = unix.Mknod(driver, unix.S_IFCHR, int(unix.Mkdev(10, 200)))
+	}
+	if err == nil {
+		err = unix.Chmod(driver, 0o666)
+	}
+	if err != nil {
+		leftOut(t, "a driver for everybody", err)
+	}
+}
