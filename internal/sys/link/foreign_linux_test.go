@@ -215,6 +215,30 @@ func TestWatchWaitsForAnInterfaceOutOfSight(t *testing.T) {
 	gone(t, w)
 }
 
+// A55, A62: the owner of an interface who has no CAP_NET_ADMIN may never ask where
+// it is. It is followed where the daemon is.
+func TestWatchByAnOwnerWithoutRights(t *testing.T) {
+	isolate(t)
+	home, err := os.Open(hereFile)
+	must(t, err)
+	defer home.Close()
+	d := &hiddenDevice{Device: newTUN(t, "wg0")}
+	d.hidden.Store(true)
+	w := watch(t, d)
+	expect(t, w, State{MTU: 1500})
+	run(t, "link", "set", "wg0", "mtu", "1420", "up")
+	expect(t, w, State{MTU: 1420})
+	expect(t, w, State{MTU: 1420, Up: true})
+	ns, path := otherNamespace(t)
+	run(t, "link", "set", "wg0", "netns", path)
+	expect(t, w, State{MTU: 1420})           // the kernel sets it down before it goes
+	expect(t, w, State{MTU: 1420, Up: true}) // then nobody knows
+	in(t, ns, "link", "set", "wg0", "netns", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), home.Fd()))
+	expect(t, w, State{MTU: 1420})
+	run(t, "link", "delete", "wg0")
+	gone(t, w)
+}
+
 // TestWatcherProcess is not a test but the other process of the next.
 func TestWatcherProcess(t *testing.T) {
 	if os.Getenv("LINK_WATCHER_PROCESS") == "" {

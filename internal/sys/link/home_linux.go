@@ -37,6 +37,15 @@ func newHome() (*home, error) {
 	return &home{ns, handle}, nil
 }
 
+// again is another file of the namespace.
+func (h *home) again() (*os.File, error) {
+	fd, err := unix.FcntlInt(h.ns.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), h.ns.Name()), nil
+}
+
 // number is the number of a namespace, given to it now if it has none yet.
 func (h *home) number(ns *os.File) (int, error) {
 	if sameNamespace(h.ns, ns) {

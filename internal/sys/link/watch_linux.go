@@ -216,7 +216,7 @@ func (w *watcher) find() (p *place, state State, err error) {
 	if name == "" {
 		return nil, State{}, errGone
 	}
-	ns, err := w.device.NetNS()
+	ns, guessed, err := w.where()
 	if err != nil {
 		return nil, State{}, err
 	}
@@ -228,7 +228,11 @@ func (w *watcher) find() (p *place, state State, err error) {
 	if p.id, err = w.home.number(ns); err != nil {
 		return nil, State{}, err
 	}
-	if p.events, p.index, state, err = w.home.look(p.id, name); err != nil {
+	p.events, p.index, state, err = w.home.look(p.id, name)
+	switch {
+	case guessed && errors.Is(err, ErrNotFound):
+		return nil, State{}, errOutOfSight
+	case err != nil:
 		return nil, State{}, err
 	}
 	if err := w.stillAt(p, name); err != nil {
@@ -241,9 +245,24 @@ func (w *watcher) find() (p *place, state State, err error) {
 	return p, state, nil
 }
 
+// where is the namespace of the interface. Who has no CAP_NET_ADMIN there may not
+// ask, and may have the interface all the same if it belongs to him: then it is
+// at home or out of sight.
+func (w *watcher) where() (ns *os.File, guessed bool, err error) {
+	ns, err = w.device.NetNS()
+	if errors.Is(err, os.ErrPermission) {
+		ns, err = w.home.again()
+		return ns, true, err
+	}
+	return ns, false, err
+}
+
+// errOutOfSight is what it means that a guess was wrong.
+var errOutOfSight = fmt.Errorf("the interface is in another network namespace: %w", os.ErrPermission)
+
 // stillAt reports an error if the interface moved on while it was looked at.
 func (w *watcher) stillAt(p *place, name string) error {
-	ns, err := w.device.NetNS()
+	ns, _, err := w.where()
 	if err != nil {
 		return err
 	}
