@@ -1,6 +1,7 @@
 package wg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,9 @@ import (
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
+
+// kernelMTU is what the kernel gives a new TUN interface.
+const kernelMTU = 1500
 
 // openKernel makes an interface of the kernel and follows its state.
 func openKernel(o Options) (*Interface, error) {
@@ -33,7 +37,7 @@ func openTUN(o Options) (tun.Device, error) {
 	if o.TUN != nil {
 		return inherit(o.TUN)
 	}
-	device, err := tun.Create(o.Name, tun.Options{Queues: engine.Queues(o.Processors != nil)})
+	device, err := tun.Create(o.Name, tun.Options{Existing: true, Queues: engine.Queues(o.Processors != nil)})
 	if err != nil {
 		return nil, err
 	}
@@ -68,19 +72,31 @@ func inherit(file *os.File) (tun.Device, error) {
 	return device, nil
 }
 
-// prepare gives a new interface its MTU and habits.
+// prepare gives an interface its MTU and habits. One that was there before keeps
+// the MTU that somebody gave it; and the user that it belongs to may have no
+// permission for more than to open it.
 func prepare(device tun.Device, o Options) error {
 	links, err := link.Open()
 	if err != nil {
 		return err
 	}
 	defer links.Close()
-	mtu := o.MTU
-	if mtu == 0 {
-		mtu = DefaultMTU
+	name, existed := device.Name(), device.Caps().Existed
+	is, err := links.Get(name)
+	if err != nil {
+		return err
 	}
-	name := device.Name()
-	if err := links.SetMTU(name, mtu); err != nil {
+	mtu := cmp.Or(o.MTU, DefaultMTU)
+	if existed && o.MTU == 0 && is.MTU != kernelMTU {
+		mtu = is.MTU
+	}
+	if is.MTU != mtu {
+		err = links.SetMTU(name, mtu)
+	}
+	switch {
+	case existed && errors.Is(err, link.ErrPermission):
+		o.Log.Warn("the interface keeps its MTU, with which large packets leave in two pieces: set a smaller one", "mtu", is.MTU, "err", err)
+	case err != nil:
 		return err
 	}
 	if err := links.NoAutomaticAddress(name); err != nil {

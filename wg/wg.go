@@ -51,7 +51,8 @@ type Device interface {
 
 // Options of Open.
 type Options struct {
-	// Name of the interface, up to 15 bytes. For a Device only a label.
+	// Name of the interface, up to 15 bytes. A persistent TUN interface of that
+	// name which nobody has open is taken over. For a Device only a label.
 	Name string
 	// Device in place of an interface of the kernel; nil: the kernel's. Open
 	// takes it over: it is closed with the Interface, and when Open fails.
@@ -59,7 +60,8 @@ type Options struct {
 	// TUN is the descriptor of an interface that exists already; nil: make one.
 	// Open takes it over, unless it is no TUN.
 	TUN *os.File
-	// MTU in bytes of an interface that Open makes; 0: DefaultMTU.
+	// MTU in bytes of an interface that Open makes; 0: DefaultMTU, or what
+	// somebody has given the interface that is taken over.
 	MTU int
 	// StateDir has what must outlive a restart; "": /var/lib/wgd, or
 	// without root $XDG_STATE_HOME/wgd. A Device without it remembers nothing.

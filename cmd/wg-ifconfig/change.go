@@ -202,6 +202,10 @@ func existsAlready(info link.Info) error {
 	if isOurs(info) {
 		return fmt.Errorf("%s: exists already: use it as it is, or remove it with `wg-ifconfig %s destroy`", info.Name, info.Name)
 	}
+	if info.Kind == link.KindTUN {
+		return fmt.Errorf("%s: exists already, as a TUN interface without a wg daemon: let one take it over with `wgd %s`, or remove it with `ip link delete %s`",
+			info.Name, info.Name, info.Name)
+	}
 	return fmt.Errorf("%s: exists already and is not a wg interface: choose another name", info.Name)
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 
 	"wgd/conf"
@@ -116,14 +115,10 @@ func ours(links *link.Links) ([]link.Info, error) {
 	return infos, nil
 }
 
-// isOurs: a TUN interface whose name has a control socket. When its daemon
-// dies its TUN goes with it, so a socket that was left behind finds none.
+// isOurs: a TUN interface whose daemon listens. A socket that was left behind does
+// not count: the interface may be one that was there before the daemon, and stays.
 func isOurs(info link.Info) bool {
-	if info.Kind != link.KindTUN {
-		return false
-	}
-	_, err := os.Stat(control.SocketPath(info.Name))
-	return err == nil
+	return info.Kind == link.KindTUN && control.Running(info.Name)
 }
 
 // look asks the daemon, if it may be asked, whether the interface works.

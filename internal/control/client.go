@@ -102,6 +102,19 @@ func (c *Client) explain(err error) error {
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
+// Running reports whether a daemon listens for the interface, though it may be too
+// busy to answer. Who may not connect may know that it is there.
+func Running(name string) bool {
+	if _, err := os.Lstat(SocketPath(name)); err != nil {
+		return false
+	}
+	conn, err := net.DialTimeout("unix", SocketPath(name), patience)
+	if err == nil {
+		conn.Close()
+	}
+	return !errno.NobodyListens(err)
+}
+
 // Names are the interfaces whose daemons answer, sorted.
 func Names() ([]string, error) {
 	paths, err := filepath.Glob(filepath.Join(Dir, "*"+suffix))
@@ -111,15 +124,7 @@ func Names() ([]string, error) {
 	var names []string
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), suffix)
-		if conf.ValidInterfaceName(name) != nil {
-			continue
-		}
-		conn, err := net.DialTimeout("unix", path, patience)
-		if err == nil {
-			conn.Close()
-		}
-		// Who may not connect may know that it is there.
-		if err == nil || errors.Is(err, os.ErrPermission) {
+		if conf.ValidInterfaceName(name) == nil && Running(name) {
 			names = append(names, name)
 		}
 	}
