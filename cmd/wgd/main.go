@@ -53,7 +53,7 @@ func command() *cli.Command {
 		Examples: []cli.Example{
 			{Text: "See a tunnel work, without root:", Lines: []string{"wgd demo"}},
 			{Text: "An interface by hand:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
-			{Text: "An interface by wg-quick(8):", Lines: []string{"WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
+			{Text: "An interface by wg-quick(8):", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
 		},
 		Build:   []string{"AEAD: " + aead.Kernel()},
 		SeeAlso: []string{"wgconfig(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(8)", "wg-quick(8)"},

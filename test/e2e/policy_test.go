@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"wgd/test/lab"
@@ -39,4 +42,37 @@ func TestFirewallMark(t *testing.T) {
 	b.NoPing("198.18.0.1")
 	b.Must("wgconfig wg0 set fwmark 0xca6c")
 	b.Ping("198.18.0.1", 2)
+
+	// A strict filter by reverse path takes A's datagrams for misled, for they have
+	// no mark, until they get that of what they answer: docs/operations.md.
+	b.Must("sysctl -qw net.ipv4.conf.all.rp_filter=1")
+	b.NoPing("198.18.0.1")
+	b.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=1")
+	b.NoPing("198.18.0.1")
+	b.Write("/run/marks", strings.ReplaceAll(passage(t, "    table inet wgd {", "    }\n"), "0x1234", "51820"))
+	b.Must("nft -f /run/marks")
+	b.Ping("198.18.0.1", 2)
+	b.Must("nft flush ruleset")
+	b.NoPing("198.18.0.1")
+	b.Must("sysctl -qw net.ipv4.conf.all.rp_filter=2")
+	b.Ping("198.18.0.1", 2)
+}
+
+// passage is a part of docs/operations.md, from one line to another.
+func passage(t *testing.T, from, to string) string {
+	t.Helper()
+	root, err := lab.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs/operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "\n"+from)
+	part, _, ends := strings.Cut(after, "\n"+to)
+	if !found || !ends {
+		t.Fatalf("docs/operations.md has nothing from %q to %q", from, to)
+	}
+	return from + part + "\n" + to
 }
