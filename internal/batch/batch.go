@@ -38,6 +38,7 @@ type Batch struct {
 	Remote wire.Endpoint
 	ECN    byte // the two ECN bits of the outer header, RFC 3168
 	TOS    byte // DSCP bits of the outer header (A56: 0x88 for handshakes); ECN apart
+	TTL    byte // of the outer header, or its hop limit; 0: the host's usual one
 
 	// Buf is the whole buffer in which Data begins at Off, where several
 	// batches of one read share it: then packets of one session are opened in

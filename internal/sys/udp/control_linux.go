@@ -19,6 +19,7 @@ type control struct {
 	index  uint32     // and the interface
 	tos    byte       // TOS or traffic class
 	stride int        // length of each datagram of the train; 0: it is one
+	ttl    byte       // to be sent with; 0: the usual one
 }
 
 // parseControl reads what it knows and steps over the rest; a message that is
@@ -60,28 +61,38 @@ func (c *control) take(level, kind uint32, data []byte) {
 }
 
 // controlSize is enough for all that appendControl writes.
-var controlSize = unix.CmsgSpace(unix.SizeofInet6Pktinfo) + unix.CmsgSpace(4) + unix.CmsgSpace(2)
+var controlSize = unix.CmsgSpace(unix.SizeofInet6Pktinfo) + 2*unix.CmsgSpace(4) + unix.CmsgSpace(2)
 
 // appendControl writes what a train is sent with: the source address (none if
-// invalid), TOS, and the length of its datagrams when the kernel shall cut them.
+// invalid), TOS, TTL, and the length of its datagrams when the kernel shall cut
+// them.
 func appendControl(b []byte, v4 bool, c control) []byte {
 	if c.source.IsValid() {
 		b = appendSource(b, v4, c)
 	}
 	if c.tos != 0 {
-		var data []byte
-		if v4 {
-			b, data = appendMessage(b, unix.SOL_IP, unix.IP_TOS, 4)
-		} else {
-			b, data = appendMessage(b, unix.SOL_IPV6, unix.IPV6_TCLASS, 4)
-		}
-		binary.NativeEndian.PutUint32(data, uint32(c.tos))
+		b = appendByte(b, v4, unix.IP_TOS, unix.IPV6_TCLASS, c.tos)
+	}
+	if c.ttl != 0 {
+		b = appendByte(b, v4, unix.IP_TTL, unix.IPV6_HOPLIMIT, c.ttl)
 	}
 	if c.stride > 0 {
 		var data []byte
 		b, data = appendMessage(b, unix.SOL_UDP, unix.UDP_SEGMENT, 2)
 		binary.NativeEndian.PutUint16(data, uint16(c.stride))
 	}
+	return b
+}
+
+// appendByte adds a byte of the header, whose name depends on the family. The
+// kernel wants it as an int.
+func appendByte(b []byte, v4 bool, kind4, kind6 uint32, value byte) []byte {
+	level, kind := uint32(unix.SOL_IPV6), kind6
+	if v4 {
+		level, kind = unix.SOL_IP, kind4
+	}
+	b, data := appendMessage(b, level, kind, 4)
+	binary.NativeEndian.PutUint32(data, uint32(value))
 	return b
 }
 

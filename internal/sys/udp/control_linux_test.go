@@ -69,8 +69,8 @@ func TestControlMessages(t *testing.T) { // B57
 
 func TestControlFitsItsBuffer(t *testing.T) {
 	for _, c := range []control{
-		{source: netip.MustParseAddr("192.0.2.1"), index: 3, tos: 0xff, stride: 65535},
-		{source: netip.MustParseAddr("2001:db8::1"), index: 3, tos: 0xff, stride: 65535},
+		{source: netip.MustParseAddr("192.0.2.1"), index: 3, tos: 0xff, ttl: 255, stride: 65535},
+		{source: netip.MustParseAddr("2001:db8::1"), index: 3, tos: 0xff, ttl: 255, stride: 65535},
 	} {
 		if b := appendControl(make([]byte, 0, controlSize), c.source.Is4(), c); len(b) > controlSize {
 			t.Fatalf("%d bytes, reserved %d", len(b), controlSize)

@@ -62,7 +62,7 @@ func (s *sender) Send(b *batch.Batch) error {
 	if err := s.address(b); err != nil {
 		return err
 	}
-	t := train{rest: b.Data, stride: b.Stride, said: control{tos: b.TOS&^3 | b.ECN&3}}
+	t := train{rest: b.Data, stride: b.Stride, said: control{tos: b.TOS&^3 | b.ECN&3, ttl: b.TTL}}
 	if t.stride <= 0 || t.stride > len(t.rest) {
 		t.stride = len(t.rest)
 	}
