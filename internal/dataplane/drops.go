@@ -55,8 +55,8 @@ var dropTable = [drops]Row{
 		"no UDP datagram carries it; the sender got \"packet too big\"",
 		"a smaller MTU"},
 	DropLoop: {WayOut, "loop",
-		"our own datagram, routed into the tunnel",
-		"a mark, or a route to the endpoint around wg0"},
+		"a datagram that came back into the tunnel it had left by, or has been through a dozen tunnels",
+		"a mark, or a route to the endpoint around wg0; endpoints must not lie in each other's tunnels"},
 	DropStaged: {WayOut, "staged", // A42
 		"waited for a session and had to make room, or the peer did not answer",
 		"see \"no handshake\" [below](#it-does-not-work)"},

@@ -74,11 +74,17 @@ type destination struct {
 	wanted   bool // core was told that a session is missing
 }
 
-// train is what one Send takes: datagrams of equal length and ECN, the last
+// train is what one Send takes: datagrams of equal length and headers, the last
 // maybe shorter.
 type train struct {
 	off, len, stride, count int32
-	ecn                     byte
+	head                    header
+}
+
+// header is what the inner packets say about the outer headers.
+type header struct {
+	ecn byte // A56: copied out, DSCP is not
+	ttl byte // 0: the usual one; see nesting
 }
 
 // NewEncapsulator returns an Encapsulator with its buffers. It sends by way of u;
@@ -133,7 +139,7 @@ func (e *Encapsulator) Keepalive(now clock.Time, p *peer.Peer) bool {
 	if e.to.key == nil {
 		e.want()
 	} else if e.sent == before && e.to.endpoint.IsValid() {
-		e.place(0, 1, packet.NotECT)
+		e.place(0, 1, header{})
 		e.send()
 	}
 	e.end()
@@ -190,7 +196,9 @@ func (e *Encapsulator) carry(frame []byte) {
 		e.unreachable(frame, DropNoEndpoint)
 		return
 	}
-	if e.loops(frame[packet.VirtioHeaderSize:]) {
+	p := frame[packet.VirtioHeaderSize:]
+	ttl, loop := e.nesting(p)
+	if loop {
 		e.Drops.Add(DropLoop, e.segments.Count())
 		return
 	}
@@ -198,13 +206,12 @@ func (e *Encapsulator) carry(frame []byte) {
 		e.stage(frame)
 		return
 	}
-	e.gather(frame[packet.VirtioHeaderSize:])
+	e.gather(p, header{packet.ECN(p), ttl})
 }
 
 // gather puts the packets that the frame of p stands for, at which e.segments
 // is, into the buffer, and sends it whenever it is full.
-func (e *Encapsulator) gather(p []byte) {
-	ecn := packet.ECN(p)
+func (e *Encapsulator) gather(p []byte, head header) {
 	for n := e.segments.Next(); n > 0; n = e.segments.Next() {
 		if n > e.to.limit {
 			e.tooBig(p)
@@ -219,7 +226,7 @@ func (e *Encapsulator) gather(p []byte) {
 			e.send()
 			continue
 		}
-		inner, stride := e.place(n, count, ecn)
+		inner, stride := e.place(n, count, head)
 		e.segments.PutRun(inner, stride, count)
 	}
 }
@@ -237,10 +244,10 @@ func (e *Encapsulator) fitting(n, count int) int {
 // place makes room in the buffer for count inner packets of n bytes, with their
 // padding zeroed. It returns the buffer from where the first belongs, and how
 // far behind each the next one is.
-func (e *Encapsulator) place(n, count int, ecn byte) (inner []byte, stride int) {
+func (e *Encapsulator) place(n, count int, head header) (inner []byte, stride int) {
 	padded, used := e.padded(n), e.used
 	stride = padded + overhead
-	e.couple(int32(used), int32(stride), int32(count), ecn)
+	e.couple(int32(used), int32(stride), int32(count), head)
 	spans := e.spans[e.count:][:count]
 	for i := range spans {
 		spans[i] = aead.Packet{Off: int32(used + i*stride), Len: int32(stride)}
@@ -270,17 +277,17 @@ func (e *Encapsulator) padded(n int) int {
 
 // couple adds count datagrams of that size to the last train, or begins another
 // one with them.
-func (e *Encapsulator) couple(off, size, count int32, ecn byte) {
+func (e *Encapsulator) couple(off, size, count int32, head header) {
 	if e.trained > 0 {
 		t := &e.trains[e.trained-1]
 		// After a shorter one, which is the last, len is no multiple of stride.
-		if (size == t.stride || size < t.stride && count == 1) && t.ecn == ecn && t.len == t.count*t.stride {
+		if (size == t.stride || size < t.stride && count == 1) && t.head == head && t.len == t.count*t.stride {
 			t.len += size * count
 			t.count += count
 			return
 		}
 	}
-	e.trains[e.trained] = train{off: off, len: size * count, stride: size, count: count, ecn: ecn}
+	e.trains[e.trained] = train{off: off, len: size * count, stride: size, count: count, head: head}
 	e.trained++
 }
 
@@ -319,7 +326,8 @@ func (e *Encapsulator) sendTrain(t *train) {
 		Data:   e.buf[t.off : t.off+t.len],
 		Stride: int(t.stride),
 		Remote: e.to.endpoint,
-		ECN:    t.ecn, // A56: copied out, DSCP is not
+		ECN:    t.head.ecn,
+		TTL:    t.head.ttl,
 	}
 	err := e.udp.Send(&e.out)
 	if errors.Is(err, batch.ErrSourceGone) {

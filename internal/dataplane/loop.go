@@ -10,61 +10,134 @@ import (
 	"wgd/internal/wire"
 )
 
-// loopMemory is how long fragments are expected after the datagram's beginning.
-const loopMemory = time.Second
+// Where a peer's endpoint lies behind a tunnel, our datagrams to it are packets of
+// that tunnel. That is a tunnel inside a tunnel, and no fault, unless the way
+// closes: then each datagram is wrapped again and again, and grows until it is
+// fragmented, and the fragments go round as well (A46). Two things end that:
+//
+//   - A datagram of ours that comes out of the interface is known by its index, and
+//     which peer is reached through which other one is remembered (peer.GoesThrough).
+//   - What looks like a WireGuard datagram, of ours or of others', has an outer TTL
+//     that is clearly below its own. So a loop through other interfaces, processes or
+//     hosts comes to an end, of which nobody sees more than his part.
+const (
+	// nestingCost is what each tunnel around a tunnel takes off the TTL: few enough
+	// that a dozen fit into one another, many enough that a loop stays small.
+	nestingCost = 5
 
-// loop notices our own datagrams coming back: where the route to a peer's
-// endpoint leads into the tunnel, each would be wrapped again without end. With
-// fragmentation allowed outside (A46), fragments come back too, and of those
-// but the first nobody can see what they are: they are taken for ours for a
-// while after one that is.
+	// loopMemory is how long fragments are expected after the datagram's beginning.
+	loopMemory = time.Second
+	// loopFragments is how many datagrams of whose fragments that is remembered.
+	loopFragments = 8
+)
+
+// loop remembers the fragmented datagrams that were found to come back. Of fragments
+// but the first nobody can see what they are.
 type loop struct {
-	to    netip.Addr
-	until clock.Time
+	until      clock.Time
+	fragmented [loopFragments]struct {
+		to    netip.Addr
+		id    uint32
+		until clock.Time
+	}
+	next int
 }
 
-// loops reports whether p, about to be sent to the destination, is one of our
-// datagrams to it. The ports cost next to nothing to compare, and they alone do
-// not tell: somebody behind us may have a tunnel of his own to the same server,
-// from the same port, inside ours.
-func (e *Encapsulator) loops(p []byte) bool {
+// nesting tells, of a packet about to be sent to the destination, the TTL of the
+// datagram around it, 0 for the usual one, and whether it may not be sent because
+// it would come back. Others than UDP packets are not looked at.
+func (e *Encapsulator) nesting(p []byte) (ttl byte, loop bool) {
 	from, to, udp, ok := packet.UDPPorts(p)
 	if !udp {
-		return false
+		return 0, false
 	}
+	id, fragment := packet.Fragment(p)
 	if !ok {
-		return e.now < e.loop.until && packet.Destination(p) == e.loop.to
+		if e.loop.knows(packet.Destination(p), id, e.now) {
+			return 0, true
+		}
+		return e.lower(p, e.now < e.loop.until)
 	}
-	remote := e.to.endpoint.Remote
-	if from != uint16(e.Port.Load()) || to != remote.Port() {
-		return false
+	msg := packet.UDPPayload(p)
+	// One comparison for all packets that are not ours. The port alone does not
+	// tell: somebody behind us may have a tunnel from the same port inside ours.
+	if from == uint16(e.Port.Load()) && e.comesBack(msg, netip.AddrPortFrom(packet.Destination(p), to)) {
+		e.noteLoop(p, id, fragment)
+		return 0, true
 	}
-	if a := packet.Destination(p); a == remote.Addr().WithZone("") && e.ours(packet.UDPPayload(p)) {
-		e.loop = loop{to: a, until: e.now.Add(loopMemory)}
-		return true
+	message := wire.LooksLikeMessage(msg)
+	if !message && !fragment {
+		return 0, false
 	}
-	return false
+	if ttl, loop = e.lower(p, message); loop {
+		e.noteLoop(p, id, fragment)
+	}
+	return ttl, loop
 }
 
-// ours reports whether msg is a message that we made for the destination: the
-// index in it is one of the two of us.
-func (e *Encapsulator) ours(msg []byte) bool {
+// lower is the TTL around p, which is nested, or may be: it is below the TTL of
+// p. Without room for that p is not sent if it is certain that it is nested.
+func (e *Encapsulator) lower(p []byte, certain bool) (ttl byte, loop bool) {
+	inner := packet.TTL(p)
+	switch {
+	case inner <= nestingCost:
+		return 0, certain
+	case inner-nestingCost >= usualTTL:
+		return 0, false
+	}
+	return inner - nestingCost, false
+}
+
+// usualTTL is what datagrams have unless something else is asked for.
+const usualTTL = 64
+
+// comesBack reports whether msg, on its way to that address, is a message of ours
+// and the peer to whom it goes is one through whom the destination is reached.
+func (e *Encapsulator) comesBack(msg []byte, to netip.AddrPort) bool {
+	p := e.receiver(msg, to)
+	return p != nil && p.GoesThrough(e.to.peer, e.now)
+}
+
+// receiver is the peer for whom we made msg; nil when we did not.
+func (e *Encapsulator) receiver(msg []byte, to netip.AddrPort) *peer.Peer {
 	kind, ok := wire.TypeOf(msg)
 	switch {
 	case !ok:
-		return false
+		return nil
 	case kind == wire.TypeData:
-		return sendsTo(e.to.peer.Sessions(), wire.DataIndex(msg))
+		if entry := e.Index.Sent(wire.DataIndex(msg), to); entry != nil {
+			return entry.Peer
+		}
 	case kind == wire.TypeInitiation, kind == wire.TypeResponse:
-		entry := e.Index.Lookup(wire.SenderIndex(msg))
-		return entry != nil && entry.Peer == e.to.peer
+		if entry := e.Index.Lookup(wire.SenderIndex(msg)); entry != nil && entry.Peer.Reaches(to) {
+			return entry.Peer
+		}
 	}
-	return false
+	return nil
 }
 
-// sendsTo reports whether the index is the other end's of one of the sessions.
-func sendsTo(s *peer.Sessions, remote uint32) bool {
-	return s.Current != nil && s.Current.Remote == remote ||
-		s.Next != nil && s.Next.Remote == remote ||
-		s.Previous != nil && s.Previous.Remote == remote
+// noteLoop remembers that p was found to come back.
+func (e *Encapsulator) noteLoop(p []byte, id uint32, fragment bool) {
+	l := &e.loop
+	l.until = e.now.Add(loopMemory)
+	if !fragment {
+		return
+	}
+	f := &l.fragmented[l.next%loopFragments]
+	f.to, f.id, f.until = packet.Destination(p), id, l.until
+	l.next++
+}
+
+// knows reports whether the datagram of which that is a fragment was found to come
+// back.
+func (l *loop) knows(to netip.Addr, id uint32, now clock.Time) bool {
+	if now >= l.until {
+		return false
+	}
+	for i := range l.fragmented {
+		if f := &l.fragmented[i]; f.id == id && f.to == to && now < f.until {
+			return true
+		}
+	}
+	return false
 }

@@ -3,50 +3,115 @@ package dataplane
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"testing"
 
+	"wgd/internal/batch"
+	"wgd/internal/clock"
 	"wgd/internal/index"
+	"wgd/internal/packet"
 	"wgd/internal/peer"
 	"wgd/internal/session"
 	"wgd/internal/wire"
 )
 
-// Our own datagrams that come back through the interface are not wrapped
-// again (A46), and for a second neither are fragments to the same address.
+// inside is the packet in which a's host sends msg to an address, as it comes out of
+// the interface where the route to there leads into it.
+func inside(to netip.AddrPort, msg []byte) []byte {
+	from, header := addrA, 20
+	if to.Addr().Is6() {
+		from, header = addrA6, 40
+	}
+	p := udpPacket(from, to.Addr(), header+8+len(msg), msg...)
+	binary.BigEndian.PutUint16(p[header:], 51820)
+	binary.BigEndian.PutUint16(p[header+2:], to.Port())
+	return p
+}
+
+// first makes p the first fragment of a datagram, later the one that follows.
+func first(p []byte, id uint16) []byte {
+	p = bytes.Clone(p)
+	binary.BigEndian.PutUint16(p[4:], id)
+	p[6] = 0x20
+	return p
+}
+
+func later(p []byte, id uint16) []byte {
+	p = bytes.Clone(p)
+	binary.BigEndian.PutUint16(p[4:], id)
+	p[7] = 100
+	return p
+}
+
+// sent is how many datagrams a has sent for these packets.
+func (s *side) sent(now clock.Time, packets ...[]byte) (n int) {
+	for _, p := range packets {
+		s.send(now, frame(p))
+	}
+	for _, b := range s.udp.take() {
+		n += b.Count()
+	}
+	return n
+}
+
+// Our own datagrams that come back through the interface are not wrapped again
+// (A46), nor are fragments of them.
 func TestLoop(t *testing.T) {
 	a, _ := pair(t)
 	at := a.peer.Endpoint().Remote
 	a.route(a.peer, netip.MustParsePrefix("0.0.0.0/0"))
 	a.send(start, frame(udpPacket(addrA, addrB, 100)))
-	own := outer(at, a.udp.take()[0].Data)
-	fragment := udpPacket(addrA, at.Addr(), 100)
-	fragment[7] = 10
-	a.send(start, frame(fragment))
-	if len(a.udp.take()) != 1 {
+	own := inside(at, a.udp.take()[0].Data)
+	if a.sent(start, later(own, 7)) != 1 {
 		t.Error("a fragment before any loop was dropped")
 	}
-	a.send(start, frame(own), frame(fragment))
-	a.send(start.Add(loopMemory-1), frame(fragment))
-	if len(a.udp.take()) != 0 {
+	if a.sent(start, own, first(own, 7), later(own, 7)) != 0 || a.sent(start.Add(loopMemory-1), later(own, 7)) != 0 {
 		t.Error("our own datagram was wrapped")
 	}
-	a.wantDrops(map[Drop]uint64{DropLoop: 3})
+	a.wantDrops(map[Drop]uint64{DropLoop: 4})
 
-	other := append([]byte(nil), own...)
+	other := bytes.Clone(own)
 	other[20]++
-	elsewhere := append([]byte(nil), own...)
-	elsewhere[23]++
-	tcp := append([]byte(nil), own...)
+	elsewhere := bytes.Clone(own)
+	elsewhere[19]++
+	tcp := bytes.Clone(own)
 	tcp[9] = 6
-	a.send(start.Add(loopMemory), frame(fragment), frame(other), frame(elsewhere), frame(tcp))
-	n := 0
-	for _, b := range a.udp.take() {
-		n += b.Count()
+	if n := a.sent(start, other, elsewhere, tcp, later(own, 8), later(elsewhere, 7)); n != 5 {
+		t.Errorf("%d of 5 packets that are none of ours", n)
 	}
-	if n != 4 {
-		t.Errorf("%d of 4 packets that are none of ours", n)
+	if a.sent(start.Add(loopMemory), later(own, 7)) != 1 {
+		t.Error("a fragment long after the loop was dropped")
 	}
+	for i := range uint16(loopFragments) {
+		a.sent(start, first(own, 100+i))
+	}
+	for i := range uint16(loopFragments) {
+		if a.sent(start, later(own, 100+i)) != 0 {
+			t.Errorf("of %d fragmented datagrams at once, number %d is forgotten", loopFragments, i)
+		}
+	}
+}
+
+// addPeer is another peer of s, at an endpoint and with a session of its own, whose
+// index at the other end is given.
+func (s *side) addPeer(at string, remote uint32, prefixes ...netip.Prefix) *peer.Peer {
+	p := peer.New(s.common)
+	p.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort(at), netip.Addr{}, 0))
+	one, two := [32]byte{1}, [32]byte{2}
+	k := session.New(&one, &two, s.reserve(remote+1000, &index.Entry{Peer: p}), remote, true, start)
+	s.Index.Replace(k.Local, &index.Entry{Peer: p, Keypair: k})
+	p.SetSessions(&peer.Sessions{Current: k})
+	s.route(p, prefixes...)
+	return p
+}
+
+func (s *side) reserve(i uint32, e *index.Entry) uint32 {
+	b := binary.LittleEndian.AppendUint32(nil, i)
+	if _, err := s.Index.Reserve(bytes.NewReader(b), e); err != nil {
+		s.t.Fatal(err)
+	}
+	return i
 }
 
 // Each message that we send to a peer is known when it comes back (A46), and
@@ -56,17 +121,13 @@ func TestLoopKnowsItsOwn(t *testing.T) {
 	a, _ := pair(t)
 	at := a.peer.Endpoint().Remote
 	a.route(a.peer, netip.MustParsePrefix("0.0.0.0/0"))
-	stranger := peer.New(a.common)
-	reserve := func(i uint32, p *peer.Peer) {
-		b := binary.LittleEndian.AppendUint32(nil, i)
-		if _, err := a.Index.Reserve(bytes.NewReader(b), &index.Entry{Peer: p}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	reserve(7, a.peer)
-	reserve(8, stranger)
-	next, one := session.New(new([32]byte), new([32]byte), 3, 9, false, start), a.peer.Sessions().Current
-	a.peer.SetSessions(&peer.Sessions{Current: one, Next: next, Previous: session.New(new([32]byte), new([32]byte), 4, 10, true, start)})
+	stranger := a.addPeer("203.0.113.9:7", 50)
+	a.reserve(7, &index.Entry{Peer: a.peer})
+	a.reserve(8, &index.Entry{Peer: stranger})
+	a.entry(session.New(new([32]byte), new([32]byte), 3, 9, false, start))
+	a.entry(session.New(new([32]byte), new([32]byte), 4, 10, true, start))
+	a.entry(session.New(new([32]byte), new([32]byte), 5, 11, true, start))
+	a.Index.Release(5)
 	message := func(kind wire.Type, size int, i uint32) []byte {
 		msg := make([]byte, size)
 		msg[0] = byte(kind)
@@ -78,29 +139,199 @@ func TestLoopKnowsItsOwn(t *testing.T) {
 		msg  []byte
 		ours bool
 	}{
-		{"data", message(wire.TypeData, 128, one.Remote), true},
-		{"data on the next session", message(wire.TypeData, 128, 9), true},
-		{"data on the previous session", message(wire.TypeData, 128, 10), true},
-		{"data of somebody's", message(wire.TypeData, 128, one.Remote+1), false},
+		{"data", message(wire.TypeData, 128, local), true},
+		{"data on another session", message(wire.TypeData, 128, 9), true},
+		{"data on a third session", message(wire.TypeData, 128, 10), true},
+		{"data on a session that has ended", message(wire.TypeData, 128, 11), false},
+		{"data of somebody's", message(wire.TypeData, 128, local+1), false},
+		{"data to another peer", message(wire.TypeData, 128, 50), false},
 		{"our initiation", message(wire.TypeInitiation, wire.InitiationSize, 7), true},
 		{"our response", message(wire.TypeResponse, wire.ResponseSize, 7), true},
 		{"an initiation to another peer", message(wire.TypeInitiation, wire.InitiationSize, 8), false},
-		{"somebody's initiation", message(wire.TypeInitiation, wire.InitiationSize, 11), false},
+		{"somebody's initiation", message(wire.TypeInitiation, wire.InitiationSize, 13), false},
 		{"a cookie reply", message(wire.TypeCookieReply, wire.CookieReplySize, 7), false},
 		{"something else", pattern(100), false},
 		{"nothing", nil, false},
 	} {
-		a.send(start, frame(outer(at, c.msg)))
-		if sent := len(a.udp.take()) > 0; sent == c.ours {
-			t.Errorf("%s: sent: %v", c.name, sent)
+		if n := a.sent(start, inside(at, c.msg)); (n == 0) != c.ours {
+			t.Errorf("%s: %d sent", c.name, n)
 		}
 	}
 }
 
-// outer is the packet in which a's host sends msg.
-func outer(to netip.AddrPort, msg []byte) []byte {
-	p := udpPacket(addrA, to.Addr(), 28+len(msg), msg...)
-	binary.BigEndian.PutUint16(p[20:], 51820)
-	binary.BigEndian.PutUint16(p[22:], to.Port())
+// pump gives a what it has sent as packets of its own interface, as a host does
+// whose routes to endpoints lead there, until nothing is sent any more: how much
+// was sent.
+func (s *side) pump(now clock.Time) (bytes int) {
+	for range 1000 {
+		trains := s.udp.take()
+		if len(trains) == 0 {
+			return bytes
+		}
+		for _, b := range trains {
+			for i := range b.Count() {
+				bytes += len(b.At(i))
+				if p := inside(b.Remote.Remote, b.At(i)); s.owner(packet.Destination(p)) != nil {
+					if b.TTL != 0 {
+						p[8] = b.TTL
+					}
+					s.send(now, frame(p))
+				}
+			}
+		}
+	}
+	s.t.Fatalf("%d bytes were sent, and it goes on", bytes)
+	return 0
+}
+
+func (s *side) owner(a netip.Addr) *peer.Peer {
+	p, _ := s.routes.Load().Lookup(a)
 	return p
+}
+
+// Peers of one interface may be reached through one another. A chain of any
+// length that closes is cut when it has been gone round once, and at once from
+// then on (A46).
+func TestLoopThroughPeers(t *testing.T) {
+	for _, length := range []int{1, 2, 3, 8} {
+		for _, closed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d peers, closed %v", length, closed), func(t *testing.T) {
+				a, _ := pair(t)
+				a.Index.Release(local)
+				// The endpoint of peer i is an inner address of peer i+1.
+				for i := range length {
+					next := i + 1
+					if closed {
+						next %= length
+					}
+					a.addPeer(fmt.Sprintf("10.9.%d.2:7", next), uint32(100+i), netip.MustParsePrefix(fmt.Sprintf("10.9.%d.0/24", i)))
+				}
+				to := netip.MustParseAddr("10.9.0.1")
+				a.send(start, frame(udpPacket(addrA, to, 100)))
+				sent := a.pump(start)
+				if loops := a.Drops.Count(DropLoop); closed && loops != 1 || !closed && loops != 0 {
+					t.Errorf("%d packets count as a loop", loops)
+				}
+				if most := length * (length + 1) / 2 * 200; sent > most {
+					t.Errorf("%d bytes were sent, at most %d were expected", sent, most)
+				}
+				if !closed {
+					return
+				}
+				a.send(start.Add(nestedMemoryForTest/2), frame(udpPacket(addrA, to, 100)))
+				if again := a.pump(start.Add(nestedMemoryForTest / 2)); again > 200 {
+					t.Errorf("%d bytes were sent for the next packet", again)
+				}
+				// When it has been mended, it works again.
+				a.addPeer("203.0.113.5:7", 200, netip.MustParsePrefix(fmt.Sprintf("10.9.%d.0/24", length-1)))
+				now := start.Add(2 * nestedMemoryForTest)
+				before := a.Drops.Count(DropLoop)
+				a.send(now, frame(udpPacket(addrA, to, 100)))
+				if a.pump(now); a.Drops.Count(DropLoop) != before {
+					t.Error("a chain that is open now counts as a loop")
+				}
+			})
+		}
+	}
+}
+
+const nestedMemoryForTest = loopMemory // as long as package peer remembers
+
+// What looks like a datagram of a tunnel has an outer TTL below its own, and so
+// have fragments, which may be of one; nothing else has. When it runs out, the
+// packet counts as a loop (A46).
+func TestTTLOfTunnelsInTunnels(t *testing.T) {
+	a, _ := pair(t)
+	msg := append([]byte{4, 0, 0, 0}, pattern(96)...)
+	for _, to := range []netip.Addr{addrB, addrB6} {
+		offset := 8
+		if to.Is6() {
+			offset = 7
+		}
+		nested := inside(netip.AddrPortFrom(to, 9), msg)
+		plain := inside(netip.AddrPortFrom(to, 9), pattern(100))
+		for _, c := range []struct {
+			p           []byte
+			inner, want byte
+			loop        bool
+		}{
+			{nested, 64, 59, false},
+			{nested, 59, 54, false},
+			{nested, 6, 1, false},
+			{nested, 5, 0, true},
+			{nested, 1, 0, true},
+			{nested, 70, 0, false},
+			{nested, 255, 0, false},
+			{plain, 64, 0, false},
+			{plain, 1, 0, false},
+		} {
+			p := bytes.Clone(c.p)
+			p[offset] = c.inner
+			before := a.Drops.Count(DropLoop)
+			a.send(start, frame(p))
+			trains := a.udp.take()
+			loop := a.Drops.Count(DropLoop) > before
+			if loop != c.loop || loop == (len(trains) > 0) || !loop && trains[0].TTL != c.want {
+				t.Errorf("inner TTL %d: %+v, counted as a loop: %v", c.inner, trains, loop)
+			}
+		}
+	}
+	a.send(start.Add(loopMemory), frame(first(inside(netip.AddrPortFrom(addrB, 9), pattern(100)), 3)))
+	if trains := a.udp.take(); trains[0].TTL != 59 {
+		t.Errorf("a first fragment: TTL %d", trains[0].TTL)
+	}
+}
+
+// Fragments of a loop end with it; others with as small a TTL pass (traceroute).
+func TestTTLOfFragmentsRunsOut(t *testing.T) {
+	a, _ := pair(t)
+	plain := later(udpPacket(addrA, addrB, 100), 5)
+	plain[8] = 3
+	if a.sent(start, plain) != 1 {
+		t.Error("a fragment of somebody's was dropped")
+	}
+	nested := inside(netip.AddrPortFrom(addrB, 9), append([]byte{4, 0, 0, 0}, pattern(96)...))
+	nested[8] = 3
+	if a.sent(start, nested, plain) != 0 {
+		t.Error("a loop goes on")
+	}
+	if a.sent(start.Add(loopMemory), plain) != 1 {
+		t.Error("a fragment long after a loop was dropped")
+	}
+}
+
+// Trains do not mix TTLs, and a batch that is carried in steps has the same.
+func TestTTLOfTrains(t *testing.T) {
+	packets := func() (frames [][]byte) {
+		for i := range 8 {
+			payload := pattern(100)
+			if i >= 4 {
+				copy(payload, []byte{4, 0, 0, 0})
+			}
+			frames = append(frames, frame(inside(netip.AddrPortFrom(addrB, 9), payload)))
+		}
+		return frames
+	}
+	check := func(trains []batch.Batch) {
+		t.Helper()
+		if len(trains) != 2 || trains[0].TTL != 0 || trains[1].TTL != 59 || trains[0].Count() != 4 || trains[1].Count() != 4 {
+			t.Errorf("%d trains, %+v", len(trains), trains)
+		}
+	}
+	a, _ := pair(t)
+	a.send(start, packets()...)
+	check(a.udp.take())
+	for range 2 { // what was planned before leaves no trace
+		if !a.enc.Plan(start, packets()) {
+			t.Fatal("refused")
+		}
+		a.enc.Seal()
+		a.enc.Dispatch()
+		check(a.udp.take())
+	}
+	expired := packets()
+	expired[7][packet.VirtioHeaderSize+8] = 2
+	if a.enc.Plan(start, expired) {
+		t.Error("a batch with a loop in it counts as simple")
+	}
 }

@@ -23,6 +23,7 @@ import (
 // planned is what Plan found out.
 type planned struct {
 	frames [][]byte
+	ttls   []byte // around the packets of each frame
 	first  uint64 // of the counters that are reserved
 	count  int    // of them
 	sealed bool
@@ -53,7 +54,7 @@ func (e *Encapsulator) Plan(now clock.Time, frames [][]byte) bool {
 		e.to = destination{}
 		return false
 	}
-	e.planned = planned{frames: frames, first: first, count: count}
+	e.planned = planned{frames: frames, ttls: e.planned.ttls, first: first, count: count}
 	return true
 }
 
@@ -62,6 +63,7 @@ func (e *Encapsulator) Plan(now clock.Time, frames [][]byte) bool {
 func (e *Encapsulator) survey(frames [][]byte) int {
 	routes := e.Routes.Load()
 	count, size := 0, 0
+	e.planned.ttls = e.planned.ttls[:0]
 	for i, frame := range frames {
 		if len(frame) < packet.VirtioHeaderSize || !packet.IsIP(frame[packet.VirtioHeaderSize:]) {
 			return 0
@@ -74,9 +76,14 @@ func (e *Encapsulator) survey(frames [][]byte) int {
 			return 0
 		}
 		// The first packet of a frame is the longest.
-		if !e.segments.Reset(frame) || e.segments.Next() > e.to.limit || e.loops(frame[packet.VirtioHeaderSize:]) {
+		if !e.segments.Reset(frame) || e.segments.Next() > e.to.limit {
 			return 0
 		}
+		ttl, loop := e.nesting(frame[packet.VirtioHeaderSize:])
+		if loop {
+			return 0
+		}
+		e.planned.ttls = append(e.planned.ttls, ttl)
 		count += e.segments.Count()
 		size += e.segments.Count() * (e.padded(e.segments.Next()) + overhead)
 	}
@@ -94,14 +101,14 @@ func (e *Encapsulator) reaches(p *peer.Peer) bool {
 
 // Seal segments and seals what was planned.
 func (e *Encapsulator) Seal() {
-	for _, frame := range e.planned.frames {
+	for i, frame := range e.planned.frames {
 		if !e.segments.Reset(frame) {
 			continue
 		}
-		ecn := packet.ECN(frame[packet.VirtioHeaderSize:])
+		head := header{packet.ECN(frame[packet.VirtioHeaderSize:]), e.planned.ttls[i]}
 		for n := e.segments.Next(); n > 0 && e.count < e.planned.count; n = e.segments.Next() {
 			count := min(e.segments.Run(), e.planned.count-e.count)
-			inner, stride := e.place(n, count, ecn)
+			inner, stride := e.place(n, count, head)
 			e.segments.PutRun(inner, stride, count)
 		}
 	}

@@ -9,7 +9,9 @@
 // that still walk the first one find what was there when they began.
 //
 // Our indices are random, so their low bits choose the chain: nobody outside
-// can make one chain long.
+// can make one chain long. The sessions are found by the index of the other end,
+// too, by which a datagram that we have sent is known when it comes back. Peers
+// choose those indices, and several may choose the same.
 package index
 
 import (
@@ -17,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync/atomic"
 
 	"wgd/internal/peer"
@@ -33,8 +36,11 @@ type Entry struct {
 // Table of all indices of one interface. Lookup may be called by anyone at any
 // time; the methods that write, and Len, by one goroutine at a time.
 type Table struct {
-	chains atomic.Pointer[chains]
+	chains atomic.Pointer[chains] // by our index
 	taken  int
+
+	remote   atomic.Pointer[chains] // the sessions, by Keypair.Remote
+	sessions int
 }
 
 // chains is one array; its length never changes.
@@ -61,6 +67,7 @@ var ErrExhausted = errors.New("no free receiver index was drawn: the source of r
 func New() *Table {
 	t := &Table{}
 	t.chains.Store(newChains(leastChains))
+	t.remote.Store(newChains(leastChains))
 	return t
 }
 
@@ -69,6 +76,18 @@ func (t *Table) Lookup(i uint32) *Entry {
 	c := t.chains.Load()
 	for n := c.head(i).Load(); n != nil; n = n.next {
 		if n.index == i {
+			return n.entry
+		}
+	}
+	return nil
+}
+
+// Sent is the session on which we send data messages that name that index to that
+// endpoint; nil when there is none. It is lock-free.
+func (t *Table) Sent(remote uint32, to netip.AddrPort) *Entry {
+	c := t.remote.Load()
+	for n := c.head(remote).Load(); n != nil; n = n.next {
+		if n.index == remote && n.entry.Peer.Reaches(to) {
 			return n.entry
 		}
 	}
@@ -88,9 +107,9 @@ func (t *Table) Reserve(rand io.Reader, e *Entry) (uint32, error) {
 			continue
 		}
 		t.taken++
-		t.fit()
-		head := t.chains.Load().head(i)
-		head.Store(&node{index: i, entry: e, next: head.Load()})
+		fit(&t.chains, t.taken)
+		t.chains.Load().add(i, e)
+		t.addSession(e)
 		return i, nil
 	}
 	return 0, ErrExhausted
@@ -99,35 +118,57 @@ func (t *Table) Reserve(rand io.Reader, e *Entry) (uint32, error) {
 // Replace puts e in the place of what a reserved index stands for. On an index
 // that is not taken it does nothing.
 func (t *Table) Replace(i uint32, e *Entry) {
-	if t.Lookup(i) == nil {
+	old := t.Lookup(i)
+	if old == nil {
 		return
 	}
+	t.dropSession(old)
 	head := t.chains.Load().head(i)
-	head.Store(&node{index: i, entry: e, next: without(head.Load(), i)})
+	head.Store(&node{index: i, entry: e, next: without(head.Load(), i, old)})
+	t.addSession(e)
 }
 
 // Release frees the index; one that is not taken stays so.
 func (t *Table) Release(i uint32) {
-	if t.Lookup(i) == nil {
+	old := t.Lookup(i)
+	if old == nil {
 		return
 	}
-	head := t.chains.Load().head(i)
-	head.Store(without(head.Load(), i))
+	t.dropSession(old)
+	t.chains.Load().remove(i, old)
 	t.taken--
-	t.fit()
+	fit(&t.chains, t.taken)
+}
+
+func (t *Table) addSession(e *Entry) {
+	if e == nil || e.Keypair == nil {
+		return
+	}
+	t.sessions++
+	fit(&t.remote, t.sessions)
+	t.remote.Load().add(e.Keypair.Remote, e)
+}
+
+func (t *Table) dropSession(e *Entry) {
+	if e == nil || e.Keypair == nil {
+		return
+	}
+	t.remote.Load().remove(e.Keypair.Remote, e)
+	t.sessions--
+	fit(&t.remote, t.sessions)
 }
 
 // Len is the number of indices taken.
 func (t *Table) Len() int { return t.taken }
 
 // fit keeps the chains short, and the array in proportion to what is taken.
-func (t *Table) fit() {
-	old := t.chains.Load()
+func fit(in *atomic.Pointer[chains], taken int) {
+	old := in.Load()
 	size := len(old.heads)
 	switch {
-	case t.taken > size:
+	case taken > size:
 		size *= 2
-	case t.taken < size/8 && size > leastChains:
+	case taken < size/8 && size > leastChains:
 		size /= 2
 	default:
 		return
@@ -135,11 +176,10 @@ func (t *Table) fit() {
 	c := newChains(size)
 	for j := range old.heads {
 		for n := old.heads[j].Load(); n != nil; n = n.next {
-			head := c.head(n.index)
-			head.Store(&node{index: n.index, entry: n.entry, next: head.Load()})
+			c.add(n.index, n.entry)
 		}
 	}
-	t.chains.Store(c)
+	in.Store(c)
 }
 
 func newChains(size int) *chains {
@@ -148,13 +188,24 @@ func newChains(size int) *chains {
 
 func (c *chains) head(i uint32) *atomic.Pointer[node] { return &c.heads[i&c.mask] }
 
-// without copies the part of a chain before i and shares the part behind it.
-func without(n *node, i uint32) *node {
+func (c *chains) add(i uint32, e *Entry) {
+	head := c.head(i)
+	head.Store(&node{index: i, entry: e, next: head.Load()})
+}
+
+func (c *chains) remove(i uint32, e *Entry) {
+	head := c.head(i)
+	head.Store(without(head.Load(), i, e))
+}
+
+// without copies the part of a chain before the entry and shares the part behind
+// it.
+func without(n *node, i uint32, e *Entry) *node {
 	if n == nil {
 		return nil
 	}
-	if n.index == i {
+	if n.index == i && n.entry == e {
 		return n.next
 	}
-	return &node{index: n.index, entry: n.entry, next: without(n.next, i)}
+	return &node{index: n.index, entry: n.entry, next: without(n.next, i, e)}
 }

@@ -7,11 +7,14 @@ import (
 	"io"
 	"math/bits"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
 )
 
 // indices is a source of randomness that gives these indices and then ends.
@@ -191,4 +194,63 @@ func BenchmarkLookup(b *testing.B) {
 	for b.Loop() {
 		table.Lookup(last)
 	}
+}
+
+// The sessions are found by the index of the other end and the peer's endpoint,
+// also where several peers have chosen the same index, and no longer when they
+// are gone.
+func TestSent(t *testing.T) {
+	table, random := New(), seeded(6)
+	dice := rand.New(rand.NewPCG(3, 4))
+	type live struct {
+		local, remote uint32
+		at            netip.AddrPort
+		entry         *Entry
+	}
+	var all []live
+	check := func() {
+		t.Helper()
+		for _, s := range all {
+			if table.Sent(s.remote, s.at) != s.entry {
+				t.Fatalf("the session %d to %v is not found", s.remote, s.at)
+			}
+		}
+	}
+	common := peer.NewCommon(peer.Timing{})
+	for i := range 5000 {
+		p := peer.New(common)
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 7)
+		p.SetEndpoint(wire.NewEndpoint(at, netip.Addr{}, 0))
+		local, err := table.Reserve(random, &Entry{Peer: p}) // a handshake
+		if err != nil {
+			t.Fatal(err)
+		}
+		remote := uint32(dice.IntN(200)) // each is chosen by many
+		e := &Entry{Peer: p, Keypair: keypair(local, remote)}
+		table.Replace(local, e)
+		all = append(all, live{local, remote, at, e})
+	}
+	check()
+	if table.Sent(200, all[0].at) != nil || table.Sent(all[0].remote, netip.AddrPortFrom(all[0].at.Addr(), 8)) != nil {
+		t.Error("a session is found that does not exist")
+	}
+	for len(all) > 0 {
+		i := dice.IntN(len(all))
+		gone := all[i]
+		all = append(all[:i], all[i+1:]...)
+		table.Release(gone.local)
+		if table.Sent(gone.remote, gone.at) != nil {
+			t.Fatal("a session that has ended is found")
+		}
+		if len(all)%500 == 0 {
+			check()
+		}
+	}
+	if n := len(table.remote.Load().heads); n != leastChains || table.sessions != 0 {
+		t.Errorf("%d chains and %d sessions are left", n, table.sessions)
+	}
+}
+
+func keypair(local, remote uint32) *session.Keypair {
+	return session.New(new([32]byte), new([32]byte), local, remote, true, 0)
 }

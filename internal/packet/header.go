@@ -85,6 +85,14 @@ func Destination(p []byte) netip.Addr {
 	return netip.AddrFrom16([16]byte(p[24:40]))
 }
 
+// TTL is how many routers p may still pass: its TTL or hop limit.
+func TTL(p []byte) byte {
+	if p[0]>>4 == 4 {
+		return p[8]
+	}
+	return p[7]
+}
+
 func ipv4HeaderLen(p []byte) int { return int(p[0]&0x0f) * 4 }
 
 // transport finds the transport header of p: its protocol and where it begins,
@@ -134,4 +142,27 @@ func UDPPayload(p []byte) []byte {
 		return nil
 	}
 	return p[at+udpHeader:]
+}
+
+// Fragment is what p, which is UDP, is a fragment of: the number that all fragments
+// of one datagram have. ok is false when it is a whole datagram.
+func Fragment(p []byte) (id uint32, ok bool) {
+	if p[0]>>4 == 4 {
+		const moreOrOffset = 0x3fff
+		return uint32(binary.BigEndian.Uint16(p[4:])), binary.BigEndian.Uint16(p[6:])&moreOrOffset != 0
+	}
+	if p[6] == protoUDP { // no other header in between
+		return 0, false
+	}
+	for protocol, at := p[6], ipv6Header; at+8 <= len(p); {
+		switch protocol {
+		case protoHopByHop, protoRouting, protoDestination:
+			protocol, at = p[at], at+8+int(p[at+1])*8
+		case protoFragment:
+			return binary.BigEndian.Uint32(p[at+4:]), true
+		default:
+			return 0, false
+		}
+	}
+	return 0, false
 }

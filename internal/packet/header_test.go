@@ -138,3 +138,41 @@ func FuzzHeaders(f *testing.F) {
 		}
 	})
 }
+
+func TestTTL(t *testing.T) {
+	if a, b := TTL(change(flow{udp: true}.packet(0, nil), 8, 7)), TTL(change(flow{udp: true, v6: true}.packet(0, nil), 7, 9)); a != 7 || b != 9 {
+		t.Error(a, b)
+	}
+}
+
+// Fragments of a datagram have one number, wherever the header is that has it.
+func TestFragment(t *testing.T) {
+	v4 := flow{udp: true}.packet(0, fill(20))
+	v4[4], v4[5], v4[6], v4[7] = 0xab, 0xcd, 0x40, 0 // whole, with DF
+	v6 := flow{udp: true, v6: true}.packet(0, fill(20))
+	with := func(kind byte, header ...byte) []byte {
+		p := append(append(bytes.Clone(v6[:40]), header...), v6[40:]...)
+		p[6] = kind
+		return p
+	}
+	fragment := []byte{17, 0, 0, 1, 1, 2, 3, 4}
+	for _, c := range []struct {
+		name string
+		p    []byte
+		id   uint32
+		ok   bool
+	}{
+		{"IPv4, whole", v4, 0, false},
+		{"IPv4, the first", change(v4, 6, 0x20), 0xabcd, true},
+		{"IPv4, a later one", change(change(v4, 6, 0), 7, 1), 0xabcd, true},
+		{"IPv6, whole", v6, 0, false},
+		{"IPv6, the first", with(44, fragment...), 0x01020304, true},
+		{"IPv6, behind options", with(0, append([]byte{44, 0, 1, 4, 0, 0, 0, 0}, fragment...)...), 0x01020304, true},
+		{"IPv6, options alone", with(60, 17, 0, 1, 4, 0, 0, 0, 0), 0, false},
+		{"IPv6, cut", with(44, fragment...)[:44], 0, false},
+	} {
+		if id, ok := Fragment(c.p); ok != c.ok || ok && id != c.id {
+			t.Errorf("%s: %#x %v", c.name, id, ok)
+		}
+	}
+}

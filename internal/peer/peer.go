@@ -73,6 +73,11 @@ type Peer struct {
 	loose    atomic.Bool // interfaces that received do not count, see SwitchInterface
 	staged   staged
 
+	// The peer through whose tunnel datagrams to this one were last sent, and when:
+	// see GoesThrough.
+	via   atomic.Pointer[Peer]
+	viaAt atomic.Int64
+
 	rxBytes, txBytes atomic.Uint64
 
 	// Times as clock.Time; 0: not yet. See activity.go.

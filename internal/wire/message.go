@@ -52,6 +52,16 @@ func TypeOf(msg []byte) (Type, bool) {
 	return 0, false
 }
 
+// LooksLikeMessage reports whether a datagram of which b is the beginning may be a
+// message, of anybody's: it has one of the types and the three zero bytes.
+func LooksLikeMessage(b []byte) bool {
+	if len(b) < 4 {
+		return false
+	}
+	word := binary.LittleEndian.Uint32(b)
+	return uint32(TypeInitiation) <= word && word <= uint32(TypeData)
+}
+
 // String names the type for people.
 func (t Type) String() string {
 	switch t {

@@ -150,3 +150,17 @@ func FuzzDatagram(f *testing.F) {
 		}
 	})
 }
+
+func TestLooksLikeMessage(t *testing.T) {
+	for _, c := range []struct {
+		b    []byte
+		want bool
+	}{
+		{[]byte{1, 0, 0, 0}, true}, {[]byte{4, 0, 0, 0, 9}, true}, {[]byte{0, 0, 0, 0}, false}, {[]byte{5, 0, 0, 0}, false},
+		{[]byte{4, 0, 0, 1}, false}, {[]byte{4, 1, 0, 0}, false}, {[]byte{4, 0, 0}, false}, {nil, false},
+	} {
+		if LooksLikeMessage(c.b) != c.want {
+			t.Errorf("% x", c.b)
+		}
+	}
+}

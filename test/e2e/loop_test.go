@@ -1,0 +1,165 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// mostLooped is how many bytes a loop may send, through all its interfaces (A46).
+const mostLooped = 70000
+
+// sizes of the pings that begin a loop.
+var loopPings = []string{"-s 56", "-s 1300", "-s 4000"}
+
+// dropped is how many packets a tunnel has dropped for a reason.
+func dropped(t *testing.T, tun *lab.Tunnel, reason string) (n int) {
+	t.Helper()
+	var status struct {
+		Drops map[string]int `json:"drops"`
+	}
+	text := tun.Host.Must("wgconfig %s show all --json", tun.Name)
+	if err := json.Unmarshal([]byte(text), &status); err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	return status.Drops[reason]
+}
+
+// sentTo is how many bytes tunnels have sent to all their peers but one.
+func sentTo(t *testing.T, tunnels []*lab.Tunnel, but *lab.Tunnel) (sum int) {
+	t.Helper()
+	for _, tun := range tunnels {
+		for _, p := range tun.Peers() {
+			if p.Public != but.Public {
+				sum += int(p.Tx)
+			}
+		}
+	}
+	return sum
+}
+
+// loops begins loops with pings from a host, and wants each to end by itself, to be
+// counted, and to harm nobody: a flow to another peer, through a tunnel that the
+// loop goes through, loses nothing.
+func loops(t *testing.T, h *lab.Host, ping string, tunnels []*lab.Tunnel, other *lab.Tunnel, otherAddr string) {
+	t.Helper()
+	count := func() (n int) {
+		for _, tun := range tunnels {
+			n += dropped(t, tun, "loop")
+		}
+		return n
+	}
+	for i, size := range loopPings {
+		in := other.Host.Collect(4000 + i)
+		out := h.StartFlow(lab.Flow{Remote: addrPort(netJoin(otherAddr, 4000+i)), Size: 200, Interval: 2 * time.Millisecond})
+		time.Sleep(100 * time.Millisecond)
+		countBefore, before := count(), sentTo(t, tunnels, other)
+		h.Run("ping -n -c 1 -W 1 " + size + " " + ping)
+		time.Sleep(time.Second)
+		sent := h.StopFlow(out)
+		time.Sleep(200 * time.Millisecond)
+		grown := sentTo(t, tunnels, other) - before
+		t.Logf("ping %s: %d bytes were sent", size, grown)
+		if grown >= mostLooped {
+			t.Errorf("ping %s: %d bytes were sent, want less than %d", size, grown, mostLooped)
+		}
+		if count() == countBefore {
+			t.Errorf("ping %s: no packet counts as a loop", size)
+		}
+		if got := lab.Summarize(other.Host.Collected(in), sent.Sent); got.Lost > 0 || got.Late > 0 {
+			t.Errorf("ping %s: of others' packets: %v of %d", size, got, sent.Sent)
+		}
+	}
+}
+
+// families has a test for each: inner and outer addresses of that family.
+func families(t *testing.T, f func(t *testing.T, v6 bool)) {
+	for _, v6 := range []bool{false, true} {
+		t.Run(map[bool]string{false: "IPv4", true: "IPv6"}[v6], func(t *testing.T) {
+			t.Parallel()
+			f(t, v6)
+		})
+	}
+}
+
+// pick is the address of the family.
+func pick(v6 bool, four, six string) string {
+	if v6 {
+		return six
+	}
+	return four
+}
+
+// Two peers of one interface whose endpoints lie behind each other. // A46
+func TestLoopThroughTwoPeers(t *testing.T) {
+	families(t, func(t *testing.T, v6 bool) {
+		sw := lab.Switch(t, "sw")
+		var hosts []*lab.Host
+		var tunnels []*lab.Tunnel
+		for i, name := range []string{"a", "b", "c", "d"} {
+			h := lab.NewHost(t, name)
+			h.Plug(sw, "eth0", fmt.Sprintf("192.0.2.%d/24", i+1), fmt.Sprintf("fd01::%d/64", i+1))
+			hosts = append(hosts, h)
+			tunnels = append(tunnels, h.Tunnel(lab.Settings{Port: 1234 + i,
+				Addresses: []string{fmt.Sprintf("10.2.0.%d/24", i+1), fmt.Sprintf("fd00:2::%d/64", i+1)}}))
+		}
+		a := hosts[0]
+		outer, inner := pick(v6, "192.0.2.", "fd01::"), pick(v6, "10.2.0.", "fd00:2::")
+		for i, tun := range tunnels[1:] {
+			n := strconv.Itoa(i + 2)
+			tunnels[0].Add(tun, lab.Peer{AllowedIPs: "10.2.0." + n + "/32,fd00:2::" + n + "/128", Endpoint: netJoin(outer+n, 1235+i)})
+			tun.Add(tunnels[0], lab.Peer{AllowedIPs: "10.2.0.1/32,fd00:2::1/128"})
+			a.Ping(inner+n, 1)
+		}
+		a.Must("wgconfig wg0 set peer b --endpoint=%s", netJoin(inner+"3", 1236))
+		a.Must("wgconfig wg0 set peer c --endpoint=%s", netJoin(inner+"2", 1235))
+		loops(t, a, inner+"2", tunnels[:1], tunnels[3], inner+"4")
+		// And it recovers.
+		a.Must("wgconfig wg0 set peer b --endpoint=%s", netJoin(outer+"2", 1235))
+		a.Must("wgconfig wg0 set peer c --endpoint=%s", netJoin(outer+"3", 1236))
+		a.PingWithin(8*time.Second, inner+"2")
+		a.PingWithin(8*time.Second, inner+"3")
+	})
+}
+
+// Two interfaces of one host, each with its daemon, whose endpoints lie in each
+// other. // A46
+func TestLoopThroughTwoInterfaces(t *testing.T) {
+	for _, mtu := range []int{65535} {
+		t.Run(fmt.Sprintf("MTU %d", mtu), func(t *testing.T) {
+			families(t, func(t *testing.T, v6 bool) {
+				a, b := lab.Pair(t)
+				c := lab.NewHost(t, "c")
+				lab.Link(a, "eth1", []string{"198.51.100.1/24", "fd03::1/64"}, c, "eth0", []string{"198.51.100.2/24", "fd03::2/64"})
+				outer, inner := pick(v6, "192.0.2.2", "fd01::2"), func(i int) string {
+					return fmt.Sprintf(pick(v6, "10.%d.0.2", "fd00:%d::2"), i+2)
+				}
+				var tunnels []*lab.Tunnel
+				for i := range 2 {
+					at := func(n int) lab.Settings {
+						return lab.Settings{Name: fmt.Sprintf("wg%d", i), Port: 1234 + i, MTU: mtu,
+							Addresses: []string{fmt.Sprintf("10.%d.0.%d/24", i+2, n), fmt.Sprintf("fd00:%d::%d/64", i+2, n)}}
+					}
+					ta, tb := a.Tunnel(at(1)), b.Tunnel(at(2))
+					ta.Add(tb, lab.Peer{AllowedIPs: fmt.Sprintf("10.%d.0.2/32,fd00:%d::2/128", i+2, i+2), Endpoint: netJoin(outer, 1234+i)})
+					tb.Add(ta, lab.Peer{AllowedIPs: fmt.Sprintf("10.%d.0.1/32,fd00:%d::1/128", i+2, i+2)})
+					a.Ping(inner(i), 1)
+					tunnels = append(tunnels, ta)
+				}
+				tc := c.Tunnel(lab.Settings{Port: 1239, Addresses: []string{"10.2.0.3/24", "fd00:2::3/64"}})
+				tunnels[0].Add(tc, lab.Peer{AllowedIPs: "10.2.0.3/32,fd00:2::3/128", Endpoint: netJoin(pick(v6, "198.51.100.2", "fd03::2"), 1239)})
+				tc.Add(tunnels[0], lab.Peer{AllowedIPs: "10.2.0.1/32,fd00:2::1/128"})
+				other := pick(v6, "10.2.0.3", "fd00:2::3")
+				a.Ping(other, 1)
+				for i := range 2 {
+					a.Must("wgconfig wg%d set peer b --endpoint=%s", i, netJoin(inner(1-i), 1234+i))
+				}
+				loops(t, a, inner(0), tunnels, tc, other)
+			})
+		})
+	}
+}
