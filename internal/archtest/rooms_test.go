@@ -71,7 +71,7 @@ var rooms = map[string]room{
 	"internal/sys/pages":   {third: []string{unix}},
 	"internal/sys/term":    {third: []string{unix}},
 
-	"internal/control":             {imports: []string{"conf", "key", "internal/uapi", "internal/sys/errno", "internal/sys/flock"}},
+	"internal/control":             {imports: []string{"conf", "key", "internal/uapi", "internal/sys/errno", "internal/sys/flock", "internal/sys/process"}},
 	"internal/control/controltest": {imports: []string{"conf", "key"}},
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key"}},
 	"internal/resolve":             {},

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
-	"time"
 
 	"wgd/conf"
 	"wgd/internal/sys/errno"
@@ -48,13 +47,17 @@ func Dial(name string) (*Client, error) {
 	case err != nil:
 		return nil, explain(name, err)
 	}
-	conn = slowly{conn}
+	return newClient(name, conn), nil
+}
+
+func newClient(name string, conn net.Conn) *Client {
+	conn = &patient{Conn: conn}
 	return &Client{
 		name:    name,
 		conn:    conn,
 		request: bufio.NewWriterSize(conn, answerBuffer),
 		answers: uapi.NewReader(conn),
-	}, nil
+	}
 }
 
 // Status asks for the state of the interface.
@@ -62,7 +65,6 @@ func (c *Client) Status() (conf.Status, error) {
 	if err := uapi.WriteGet(c.request); err != nil {
 		return conf.Status{}, c.explain(err)
 	}
-	c.expect()
 	status, err := c.answers.Status()
 	if err != nil {
 		return conf.Status{}, c.explain(err)
@@ -78,14 +80,10 @@ func (c *Client) Apply(change conf.Change) error {
 	}
 	err := uapi.WriteChange(c.request, &change)
 	if err == nil {
-		c.expect()
 		err = c.answers.Result()
 	}
 	return c.explain(err)
 }
-
-// expect bounds the wait for an answer: a large Change takes a moment.
-func (c *Client) expect() { c.conn.SetReadDeadline(time.Now().Add(patience)) }
 
 // explain names the interface, and leaves a daemon's own sentence as it is.
 func (c *Client) explain(err error) error {

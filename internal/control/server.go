@@ -9,36 +9,30 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"wgd/conf"
 	"wgd/internal/sys/errno"
 	"wgd/internal/sys/flock"
+	"wgd/internal/sys/process"
 	"wgd/internal/uapi"
 )
 
-const (
-	// patience is how long a client may pause within a request, or leave a
-	// piece of an answer unread. Between requests it may wait for ever.
-	patience = 60 * time.Second
-
-	// maxConnections are served at once; more wait to be accepted.
-	maxConnections = 512
-
-	answerBuffer = 64 << 10
-)
+const answerBuffer = 64 << 10
 
 // Server is the daemon's end of the socket.
 type Server struct {
 	name     string
-	listener *net.UnixListener
+	listener listener
 	ours     os.FileInfo // of the socket's file, so that we remove no other's
+	crowd    *crowd
+}
 
-	mu     sync.Mutex
-	closed bool
-	open   map[net.Conn]struct{}
-	busy   sync.WaitGroup
+// listener is a *net.UnixListener, but in tests of what takes minutes.
+type listener interface {
+	Accept() (net.Conn, error)
+	Close() error
+	File() (*os.File, error)
 }
 
 // Listen makes the socket of the interface, mode 0600. A socket without a
@@ -162,7 +156,8 @@ func newServer(name string, listener *net.UnixListener) (*Server, error) {
 		// An inherited socket may be in no directory at all.
 		ours = nil
 	}
-	return &Server{name: name, listener: listener, ours: ours, open: map[net.Conn]struct{}{}}, nil
+	most := min(maxConnections, process.MostFiles()/2)
+	return &Server{name: name, listener: listener, ours: ours, crowd: newCrowd(most)}, nil
 }
 
 // Path is where the socket is.
@@ -173,49 +168,45 @@ func (s *Server) File() (*os.File, error) { return s.listener.File() }
 
 // Serve answers requests until Close or Release, and then returns nil.
 func (s *Server) Serve(t Target) error {
-	places := make(chan struct{}, maxConnections)
 	for {
-		places <- struct{}{}
-		conn, err := s.listener.AcceptUnix()
-		if err == nil && s.admit(conn) {
-			go func() {
-				defer s.dismiss(conn)
-				s.converse(conn, t)
-				<-places
-			}()
-			continue
-		}
-		<-places
-		if s.isClosed() {
+		conn, err := s.listener.Accept()
+		switch {
+		case err == nil:
+			if c := s.crowd.admit(conn); c != nil {
+				go func() {
+					defer s.crowd.dismiss(c)
+					s.converse(c, t)
+				}()
+			}
+		case s.crowd.isClosed():
 			return nil
-		}
-		if err != nil && !passing(err) {
+		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("%s: control socket: %w", s.name, err)
+		default:
+			if errno.FilesUsedUp(err) {
+				s.crowd.thin()
+			}
+			time.Sleep(acceptPause) // it may succeed then
 		}
 	}
 }
 
-// passing reports whether accepting may succeed a moment later (no file
-// descriptor left, say), and lets that moment pass.
-func passing(err error) bool {
-	if errors.Is(err, net.ErrClosed) {
-		return false
-	}
-	time.Sleep(50 * time.Millisecond)
-	return true
-}
+// acceptPause is how long accepting rests after an error.
+const acceptPause = 50 * time.Millisecond
 
 // converse answers the requests of one connection, one after the other.
-func (s *Server) converse(conn net.Conn, t Target) {
+func (s *Server) converse(conn *connection, t Target) {
 	requests := uapi.NewDecoder(conn)
-	requests.OnStart(func() { conn.SetReadDeadline(time.Now().Add(patience)) })
-	answer := bufio.NewWriterSize(slowly{conn}, answerBuffer)
+	requests.BeforeRead(func(begun bool) { conn.waits = !begun })
+	answer := bufio.NewWriterSize(conn, answerBuffer)
 	for {
 		request, err := requests.Next()
-		conn.SetReadDeadline(time.Time{})
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = &uapi.Error{Errno: uapi.EPROTO, Sentence: "the request ended before its empty line: nothing of it was applied"}
-			s.refuse(answer, err)
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			s.refuse(answer, unfinished("the request ended before its empty line"))
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			s.refuse(answer, unfinished(fmt.Sprintf("the request paused for %v", patience)))
 			return
 		}
 		var refused *uapi.Error
@@ -225,11 +216,12 @@ func (s *Server) converse(conn net.Conn, t Target) {
 		case err != nil:
 			return
 		case request.Get:
-			status := t.Status()
+			var status conf.Status
+			conn.work(func() { status = t.Status() })
 			err = uapi.WriteStatus(answer, &status)
 			status.Erase()
 		default:
-			err = t.Apply(request.Change)
+			conn.work(func() { err = t.Apply(request.Change) })
 			request.Change.Erase()
 			err = s.refuse(answer, err)
 		}
@@ -237,6 +229,11 @@ func (s *Server) converse(conn net.Conn, t Target) {
 			return
 		}
 	}
+}
+
+// unfinished is the error of a request that was not read to its end.
+func unfinished(why string) error {
+	return &uapi.Error{Errno: uapi.EPROTO, Sentence: why + ": nothing of it was applied"}
 }
 
 // refuse writes what became of a request: done (nil), or the reason why not.
@@ -263,40 +260,6 @@ func number(err error) int {
 	return uapi.EIO
 }
 
-// slowly gives each piece of an answer its own time to be read.
-type slowly struct{ net.Conn }
-
-func (c slowly) Write(b []byte) (int, error) {
-	c.SetWriteDeadline(time.Now().Add(patience))
-	return c.Conn.Write(b)
-}
-
-func (s *Server) admit(conn net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		conn.Close()
-		return false
-	}
-	s.open[conn] = struct{}{}
-	s.busy.Add(1)
-	return true
-}
-
-func (s *Server) dismiss(conn net.Conn) {
-	conn.Close()
-	s.mu.Lock()
-	delete(s.open, conn)
-	s.mu.Unlock()
-	s.busy.Done()
-}
-
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
 // Close removes the socket, if the file there is still ours, and ends Serve
 // and every connection. It returns when no request is being carried out, so
 // it must not be called from within Apply or Status.
@@ -310,14 +273,7 @@ func (s *Server) Close() error {
 // Release is Close, but leaves the socket's file: to the child that inherited
 // the listener.
 func (s *Server) Release() error {
-	s.mu.Lock()
-	s.closed = true
-	err := s.listener.Close()
-	for conn := range s.open {
-		conn.Close()
-	}
-	s.mu.Unlock()
-	s.busy.Wait()
+	err := s.crowd.close(s.listener)
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

@@ -22,7 +22,7 @@ type Decoder struct {
 	change   *conf.Change
 	peer     *conf.PeerChange // nil: the lines are about the interface
 	prefixes int
-	started  func()
+	begun    bool // the first line of the request has been read
 }
 
 // NewDecoder reads requests from r.
@@ -30,9 +30,12 @@ func NewDecoder(r io.Reader) *Decoder {
 	return &Decoder{lines: lines{r: r}}
 }
 
-// OnStart sets a function that is called when the first line of a request has
-// been read: who waits between requests waits for ever, but not within one.
-func (d *Decoder) OnStart(f func()) { d.started = f }
+// BeforeRead sets a function that is called whenever the reader is about to be
+// asked for more: begun says whether a part of a request has been read, if only
+// of its first line. Who waits between requests waits for ever, but not within one.
+func (d *Decoder) BeforeRead(f func(begun bool)) {
+	d.lines.before = func() { f(d.begun || !d.lines.atEnd()) }
+}
 
 // Next is the next request. An *Error means that this one is refused, and that
 // the next can be read: the request was read to its end and nothing of it is
@@ -40,13 +43,12 @@ func (d *Decoder) OnStart(f func()) { d.started = f }
 // end within one, which is not carried out.
 func (d *Decoder) Next() (Request, error) {
 	defer d.lines.erase()
+	defer func() { d.begun = false }()
 	line, err := d.lines.next()
 	if err != nil && !errors.Is(err, errTooLong) {
 		return Request{}, d.ended(err)
 	}
-	if d.started != nil {
-		d.started()
-	}
+	d.begun = true
 	switch {
 	case err != nil:
 		return Request{}, d.refuse(tooLong())

@@ -25,3 +25,7 @@ func PortTaken(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
 func NobodyListens(err error) bool {
 	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
+
+// FilesUsedUp reports whether the process or the system has all the files open
+// that it may have.
+func FilesUsedUp(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }

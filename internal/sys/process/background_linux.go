@@ -108,11 +108,9 @@ func openFiles() (fds []int) {
 		}
 		return fds
 	}
-	const usual, most = 1024, 1 << 16
-	limit := unix.Rlimit{Cur: usual}
-	unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
-	for fd := range min(limit.Cur, most) {
-		fds = append(fds, int(fd))
+	const most = 1 << 16
+	for fd := range min(MostFiles(), most) {
+		fds = append(fds, fd)
 	}
 	return fds
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"sync"
@@ -97,4 +98,12 @@ func writable(f *os.File) bool {
 			return n != 0 || err != nil // a broken pipe says so when it is written to
 		}
 	}
+}
+
+// MostFiles is how many files this process may have open.
+func MostFiles() int {
+	const usual = 1024
+	limit := unix.Rlimit{Cur: usual}
+	unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	return int(min(limit.Cur, math.MaxInt32))
 }
