@@ -30,6 +30,20 @@ var ErrSourceGone = errors.New("the source address is gone; sent from the one th
 // be sent without the source either.
 func Sent(err error) bool { return err == nil || err == ErrSourceGone }
 
+// ErrBacklog is what a socket answers when it has not sent a batch, or some of
+// it, because too much waits on the way out.
+var ErrBacklog = errors.New("more is to be sent than the way out carries")
+
+// Class says what becomes of a batch where the way out is congested. Nothing but
+// Data ever waits.
+type Class uint8
+
+const (
+	Data    Class = iota // is dropped when much of the same destination's waits
+	Reply                // to a stranger: is dropped when much waits, of whomever
+	Control              // handshakes and keepalives: never dropped for the sake of data
+)
+
 // Batch is a train of datagrams. Whoever holds it owns Data until it is handed
 // on; a receiver must not keep Data after the call that gave it returns.
 type Batch struct {
@@ -39,6 +53,7 @@ type Batch struct {
 	ECN    byte // the two ECN bits of the outer header, RFC 3168
 	TOS    byte // DSCP bits of the outer header (A56: 0x88 for handshakes); ECN apart
 	TTL    byte // of the outer header, or its hop limit; 0: the host's usual one
+	Class  Class
 
 	// Buf is the whole buffer in which Data begins at Off, where several
 	// batches of one read share it: then packets of one session are opened in

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,16 +14,24 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// calls are the four system calls of a socket, none of which ever waits. Tests
-// put others in their place, for what a kernel only does on a bad day.
+// calls are the system calls of a socket, none of which ever waits. Tests put
+// others in their place, for what a kernel only does on a bad day.
 type calls struct {
 	recvmsg  func(fd uintptr, h *unix.Msghdr) (n int, errno syscall.Errno)
 	recvmmsg func(fd uintptr, hs []mmsghdr) (count int, errno syscall.Errno)
 	sendmsg  func(fd uintptr, h *unix.Msghdr) (n int, errno syscall.Errno)
 	sendmmsg func(fd uintptr, hs []mmsghdr) (count int, errno syscall.Errno)
+	queued   func(fd uintptr) int // bytes sent that have not left yet
+
+	now   func() time.Duration // since some moment
+	sleep func(time.Duration)
 }
 
-var kernel = calls{recvmsg, recvmmsg, sendmsg, sendmmsg}
+var kernel = calls{recvmsg, recvmmsg, sendmsg, sendmmsg, queued, sinceStart, time.Sleep}
+
+var started = time.Now()
+
+func sinceStart() time.Duration { return time.Since(started) }
 
 func recvmsg(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(h)), unix.MSG_DONTWAIT)
@@ -42,4 +51,12 @@ func sendmsg(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
 func sendmmsg(fd uintptr, hs []mmsghdr) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&hs[0])), uintptr(len(hs)), unix.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
+}
+
+func queued(fd uintptr) int {
+	var n int32
+	if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, fd, unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		return 0
+	}
+	return int(n)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -25,8 +26,14 @@ type conn struct {
 	closed  atomic.Bool
 	calls   calls
 
-	rx *receiver // of Recv
-	tx *sender   // of Send
+	rx     *receiver // of Recv
+	tx     *sender   // of Send
+	urgent *sender   // of all but data
+	slow   slowSockets
+
+	// Of a SendSocket: the socket beside which it is, and as what.
+	first       *conn
+	sendOptions SendOptions
 
 	poll   unix.PollFd
 	onWait func(uintptr) bool
@@ -46,10 +53,15 @@ func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
 		return nil, fmt.Errorf("cannot wait for a UDP socket: %w", err)
 	}
 	c.socket = socket
-	c.tx = newSender(c, &socket.out)
-	c.senders = []*sender{c.tx}
+	c.tx, c.urgent = newSender(c), newSender(c)
+	c.senders = []*sender{c.tx, c.urgent}
+	c.slow.beside = c
 	return c, nil
 }
+
+// capacity is what the kernel counts against: twice what was granted, which is
+// never less than about 2 KB.
+func (c *conn) capacity() capacity { return capacity(2 * max(c.caps.SendBuffer, 2<<10)) }
 
 func (c *conn) Recv(bs []batch.Batch) (int, error) { return c.rx.Recv(bs) }
 
@@ -58,28 +70,29 @@ func (c *conn) NewReceiver() Receiver { return newReceiver(c) }
 func (c *conn) Send(b *batch.Batch) error { return c.tx.Send(b) }
 
 func (c *conn) NewSender() (Sender, error) {
-	out, err := c.socket.another()
-	if err != nil {
-		return nil, err
-	}
-	s := newSender(c, out)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return nil, os.ErrClosed
+	}
+	s := newSender(c)
 	c.senders = append(c.senders, s)
 	return s, nil
 }
 
-// Forget is for the sockets of the group that send.
+// Forget is for all sockets of the group that send.
 func (c *conn) Forget() {
-	c.forget()
 	c.group.mu.Lock()
-	defer c.group.mu.Unlock()
-	for _, s := range c.group.senders {
+	list := slices.Clone(c.group.senders)
+	c.group.mu.Unlock()
+	c.forget()
+	for _, s := range list {
 		s.conn.forget()
 	}
 }
 
 func (c *conn) forget() {
+	c.slow.clear()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.senders {
@@ -113,6 +126,9 @@ func (c *conn) Caps() Caps { return c.caps }
 
 // SetMark changes it on all sockets of the group.
 func (c *conn) SetMark(mark uint32) error {
+	if c.mark.Load() != mark {
+		c.Forget() // another mark is another route
+	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	err := c.setMark(mark)
@@ -129,7 +145,6 @@ func (c *conn) setMark(mark uint32) error {
 	if c.mark.Load() == mark {
 		return nil // so that 0 needs no privilege
 	}
-	c.forget() // another mark is another route
 	err := os.ErrClosed
 	if poll := c.socket.control(func(fd int) { err = setMark(fd, mark) }); poll != nil {
 		return c.pollError(poll)
@@ -145,7 +160,9 @@ func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	return errors.Join(c.group.close(), c.socket.close())
+	err := c.group.close()
+	c.slow.clear()
+	return errors.Join(err, c.socket.close())
 }
 
 // port is the one the socket is bound to.

@@ -71,15 +71,17 @@ func (c *conn) SetSockets(n int) error {
 	return errors.Join(err, c.reuse(true))
 }
 
+// close closes all of them, after which none is opened any more.
 func (g *group) close() error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	var errs []error
-	for _, s := range g.siblings {
-		errs = append(errs, s.Close())
-	}
+	list := slices.Clone(g.siblings)
 	for _, s := range g.senders {
-		errs = append(errs, s.conn.Close())
+		list = append(list, s.conn)
+	}
+	g.mu.Unlock()
+	var errs []error
+	for _, s := range list { // which may want mu
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }

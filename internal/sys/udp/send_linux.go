@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,11 +17,14 @@ import (
 // sender is a way to send from a conn, with a lock and a state of its own.
 type sender struct {
 	conn    *conn
-	out     *watch
-	onSend  func(uintptr) bool
-	onPlain func(uintptr) bool
+	onSend  func(uintptr)
+	onPlain func(uintptr)
+	onAsk   func(uintptr)
 
 	mu     sync.Mutex
+	budget int           // may be sent without asking what is queued
+	rested time.Duration // until then nobody waits again for the queue to become shorter
+	stuck  bool          // to wait for a socket to take something was in vain
 	limits limits
 	scopes scopes
 
@@ -38,11 +42,22 @@ type sender struct {
 	count int // of hdrs, in use
 	most  int // of iovs, used by this Send
 	errno syscall.Errno
+
+	waits  int // that this Send may still wait for room
+	queued int // see ask
 }
 
-func newSender(c *conn, out *watch) *sender {
-	s := &sender{conn: c, out: out, limits: newLimits(), scopes: make(scopes), control: make([]byte, 0, controlSize)}
-	s.onSend, s.onPlain = s.sendNow, s.plainNow
+// Data waits for room so often, for so long, where it cannot be told whose fault
+// it is that there is none. Of the whole time, that is at most one part in waitShare.
+const (
+	mostWaits = 5
+	oneWait   = time.Millisecond
+	waitShare = 20
+)
+
+func newSender(c *conn) *sender {
+	s := &sender{conn: c, limits: newLimits(), scopes: make(scopes), control: make([]byte, 0, controlSize)}
+	s.onSend, s.onPlain, s.onAsk = s.sendNow, s.plainNow, s.askNow
 	return s
 }
 
@@ -54,14 +69,110 @@ func (s *sender) Send(b *batch.Batch) error {
 	if is4(b.Remote.Remote.Addr()) != c.v4 {
 		return ErrNoFamily
 	}
+	if b.Class != batch.Data {
+		return c.urgent.sendUrgent(b) // who sends data may hold s while it waits
+	}
+	return s.sendData(b)
+}
+
+// sendUrgent sends what does not wait.
+func (s *sender) sendUrgent(b *batch.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.closed.Load() {
+	if b.Class == batch.Reply && s.mustAsk(b) && s.ask() >= s.conn.capacity().replies() {
+		return ErrBacklog
+	}
+	return s.transmit(b, 0)
+}
+
+// sendData sends through the socket that the destination has of its own, or else
+// through the one for all.
+func (s *sender) sendData(b *batch.Batch) (err error) {
+	for {
+		own := s.conn.slow.find(b.Remote.Remote)
+		if own == nil {
+			if own, err = s.sendShared(b); own == nil {
+				return err
+			}
+		}
+		// One that has just ended is not found again.
+		if err = own.send(b); !errors.Is(err, os.ErrClosed) || s.conn.closed.Load() {
+			return err
+		}
+	}
+}
+
+// sendShared sends through the socket for all, unless it returns another one:
+// then nothing was sent, and that one is to be used.
+func (s *sender) sendShared(b *batch.Batch) (own *slowSocket, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mustAsk(b) {
+		queued := s.ask()
+		if own := s.conn.slow.suspect(queued, b.Remote.Remote); own != nil {
+			return own, nil
+		}
+		if queued >= s.conn.capacity().data() && !s.awaitRoom() {
+			return nil, ErrBacklog
+		}
+	}
+	waits := mostWaits
+	if s.stuck {
+		waits = 0
+	}
+	err = s.transmit(b, waits)
+	s.stuck = s.errno == unix.EAGAIN
+	return nil, err
+}
+
+// awaitRoom waits until the queue is short enough for data, and reports whether
+// it is.
+func (s *sender) awaitRoom() bool {
+	c := s.conn
+	begun := c.calls.now()
+	if begun < s.rested {
+		return false
+	}
+	room := false
+	for range mostWaits {
+		c.calls.sleep(oneWait)
+		if room = s.ask() < c.capacity().data(); room || c.closed.Load() {
+			break
+		}
+	}
+	now := c.calls.now()
+	s.rested = now + waitShare*(now-begun)
+	return room
+}
+
+// mustAsk takes note that b is to be sent, and reports whether the kernel is to be
+// asked before what is queued.
+func (s *sender) mustAsk(b *batch.Batch) bool {
+	s.budget -= cost(len(b.Data), b.Count())
+	return s.budget < 0
+}
+
+// ask asks the kernel how much is queued.
+func (s *sender) ask() int {
+	if s.conn.socket.try(s.onAsk) != nil {
+		return 0 // it is closed: so will find who sends
+	}
+	s.budget = s.conn.capacity().budget(s.queued)
+	return s.queued
+}
+
+func (s *sender) askNow(uintptr) { s.queued = s.conn.calls.queued(uintptr(s.conn.socket.fd)) }
+
+// transmit sends, and waits for room so often at most. The caller holds mu.
+func (s *sender) transmit(b *batch.Batch, waits int) error {
+	c := s.conn
+	if s.errno = 0; c.closed.Load() {
 		return os.ErrClosed
 	}
 	if err := s.address(b); err != nil {
 		return err
 	}
+	s.waits = waits
 	t := train{rest: b.Data, stride: b.Stride, said: control{tos: b.TOS&^3 | b.ECN&3, ttl: b.TTL}}
 	if t.stride <= 0 || t.stride > len(t.rest) {
 		t.stride = len(t.rest)
@@ -146,10 +257,14 @@ func (s *sender) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 	if zone := b.Remote.Remote.Addr().Zone(); zone != "" {
 		delete(s.scopes, zone) // the interface may have come back with another number
 	}
-	if t.lost {
-		return errors.Join(ErrSourceGone, errno)
+	var err error = errno
+	if errno == unix.EAGAIN {
+		err = ErrBacklog
 	}
-	return errno
+	if t.lost {
+		return errors.Join(ErrSourceGone, err)
+	}
+	return err
 }
 
 // push sends as much as it can in the present way; tried is the number of
@@ -197,7 +312,19 @@ func (s *sender) pushMessage(part []byte) error {
 	s.iov.Base = unsafe.SliceData(part)
 	s.iov.SetLen(len(part))
 	s.fill(&s.hdr, &s.iov)
-	return s.out.write(s.onSend)
+	return s.try(s.onSend)
+}
+
+// try makes a call, and again after a while as long as there is no room and it
+// may wait.
+func (s *sender) try(call func(uintptr)) error {
+	for {
+		if err := s.conn.socket.try(call); err != nil || s.errno != unix.EAGAIN || s.waits == 0 {
+			return err
+		}
+		s.waits--
+		s.conn.calls.sleep(oneWait)
+	}
 }
 
 // pushSingles sends datagram by datagram, MaxSegments in a call.
@@ -217,7 +344,7 @@ func (s *sender) pushSingles(t *train) (tried int, errno syscall.Errno, err erro
 			s.single(part)
 		}
 		for s.first < s.count { // B20: the kernel may stop short
-			if err := s.out.write(s.onPlain); err != nil {
+			if err := s.try(s.onPlain); err != nil {
 				return 0, 0, err
 			}
 			if s.errno != 0 {
@@ -254,16 +381,16 @@ func (s *sender) fill(h *unix.Msghdr, iov *unix.Iovec) {
 	h.SetControllen(len(s.control))
 }
 
-func (s *sender) sendNow(uintptr) bool {
+func (s *sender) sendNow(uintptr) {
 	fd := uintptr(s.conn.socket.fd)
 	for {
 		if _, s.errno = s.conn.calls.sendmsg(fd, &s.hdr); s.errno != unix.EINTR {
-			return s.sentOrBlocked()
+			return
 		}
 	}
 }
 
-func (s *sender) plainNow(uintptr) bool {
+func (s *sender) plainNow(uintptr) {
 	fd := uintptr(s.conn.socket.fd)
 	for {
 		var n int
@@ -271,18 +398,9 @@ func (s *sender) plainNow(uintptr) bool {
 			s.first += n
 		}
 		if s.errno != unix.EINTR {
-			return s.sentOrBlocked()
+			return
 		}
 	}
-}
-
-// sentOrBlocked: after EAGAIN, the socket is watched until it is writable.
-func (s *sender) sentOrBlocked() bool {
-	if s.errno != unix.EAGAIN {
-		return true
-	}
-	s.conn.socket.blocked(s.out)
-	return false
 }
 
 // address writes the remote address and finds its scope (A54).

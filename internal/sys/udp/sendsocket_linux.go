@@ -19,34 +19,45 @@ import (
 // for SO_REUSEPORT whenever one is bound.
 type sendSocket struct {
 	*conn
-	first  *conn
 	number uint8 // in its address
 }
 
 // mostSendSockets there are beside one socket: the addresses end there.
 const mostSendSockets = 254
 
-// group4 and group6 are multicast groups for examples in documents (RFC 6676):
-// no network has members of them.
-func (s *sendSocket) address() netip.Addr {
-	if s.first.v4 {
+// address is a multicast group for examples in documents (RFC 6676): no network
+// has members of it.
+func (s *sendSocket) address(v4 bool) netip.Addr {
+	if v4 {
 		return netip.AddrFrom4([4]byte{233, 252, 0, s.number})
 	}
 	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x0e, 10: 0x0d, 11: 0xb8, 15: s.number})
 }
 
 func (c *conn) OpenSendSocket(o SendOptions) (SendSocket, error) {
+	s, err := c.openSendSocket(o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// openSendSocket opens one beside the socket that receives, be that c or not.
+func (c *conn) openSendSocket(o SendOptions) (*sendSocket, error) {
+	if c.first != nil {
+		c = c.first
+	}
 	g := &c.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c.closed.Load() {
 		return nil, os.ErrClosed
 	}
-	s := &sendSocket{first: c}
+	s := &sendSocket{}
 	if s.number = g.freeNumber(); s.number == 0 {
 		return nil, errors.New("there are as many sockets for sending as there can be")
 	}
-	err := s.open(o)
+	err := s.open(c, o)
 	if s.conn != nil {
 		g.senders = append(g.senders, s)
 	}
@@ -72,50 +83,63 @@ func (g *group) freeNumber() uint8 {
 	return 0
 }
 
-func (s *sendSocket) open(o SendOptions) error {
-	port, err := s.first.port()
+func (s *sendSocket) open(first *conn, o SendOptions) error {
+	port, err := first.port()
 	if err != nil {
 		return err
 	}
-	if err := s.first.reuse(true); err != nil {
+	if err := first.reuse(true); err != nil {
 		return err
 	}
-	options := s.first.options
-	options.Mark, options.NoGRO = s.first.mark.Load(), true
-	if s.conn, err = open(netip.AddrPortFrom(s.address(), port), options, s.first.beside); err != nil {
+	options := first.options
+	options.Mark, options.NoGRO = first.mark.Load(), true
+	c, err := open(netip.AddrPortFrom(s.address(first.v4), port), options, func(domain int) (int, error) {
+		fd, err := first.beside(domain)
+		if err == nil {
+			receiveNothing(fd)
+		}
+		return fd, err
+	})
+	if err != nil {
 		return err
 	}
-	s.conn.calls = s.first.calls
-	return s.conn.control(func(fd int) error { return s.limit(fd, o) })
+	c.first, c.sendOptions, c.calls = first, o, first.calls
+	s.conn = c
+	return c.control(c.follow)
 }
 
-// limit sets what the options say, and that nothing is received: somebody on this
-// host could send to the group and fill the receive buffer.
-func (s *sendSocket) limit(fd int, o SendOptions) error {
+// receiveNothing: somebody on this host could send to the group and fill the
+// receive buffer.
+func receiveNothing(fd int) {
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
+	unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
+}
+
+// follow sets what sendOptions say.
+func (c *conn) follow(fd int) error {
+	o := c.sendOptions
 	if o.Buffer > 0 {
-		s.conn.caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, o.Buffer)
+		c.caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, o.Buffer)
 	}
 	if !o.DontFragment {
-		return err
+		return nil
 	}
-	if s.first.v4 {
-		return errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE))
+	if c.v4 {
+		return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
 	}
-	return errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE))
+	return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
 }
 
 func (s *sendSocket) Queued() (n int, err error) {
-	err = s.conn.control(func(fd int) (err error) {
-		n, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-		return err
+	err = s.conn.control(func(fd int) error {
+		n = s.conn.calls.queued(uintptr(fd))
+		return nil
 	})
 	return n, err
 }
 
 func (s *sendSocket) Close() error {
-	g := &s.first.group
+	g := &s.conn.first.group
 	g.mu.Lock()
 	g.senders = slices.DeleteFunc(g.senders, func(other *sendSocket) bool { return other == s })
 	g.mu.Unlock()

@@ -51,7 +51,9 @@ type Conn interface {
 	// not keep or change b. When b.Remote's source is gone, everything is sent
 	// without it and the error is ErrSourceGone. Any other error, also one that
 	// wraps ErrSourceGone, says that the rest of the train, or all, was not sent
-	// (batch.Sent); os.ErrClosed after Close.
+	// (batch.Sent); os.ErrClosed after Close. Send does not wait for room, but for
+	// a few milliseconds where b is Data and nothing else helps: the error is
+	// ErrBacklog when the way out is congested.
 	Send(b *batch.Batch) error
 	// SetMark changes SO_MARK for all that is sent from now on (A53).
 	SetMark(mark uint32) error
@@ -257,6 +259,9 @@ var (
 	// ErrSourceGone says that the local address in an endpoint does not exist any
 	// more, so forget it (A52). Alone, it comes after the train was sent.
 	ErrSourceGone = batch.ErrSourceGone
+	// ErrBacklog: it was not sent, or not all of it, because too much waits on the
+	// way out.
+	ErrBacklog = batch.ErrBacklog
 	// ErrNoFamily: the host has no socket of the endpoint's address family.
 	ErrNoFamily = errors.New("this host has no sockets of that address family")
 	// ErrBadEndpoint: no valid address and port to send to.
