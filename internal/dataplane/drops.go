@@ -1,9 +1,11 @@
 package dataplane
 
 import (
+	"errors"
 	"sync/atomic"
 
 	"wgd/conf"
+	"wgd/internal/batch"
 )
 
 // Drop is a reason for which a packet is not carried further. A new one is a
@@ -20,6 +22,7 @@ const (
 	DropStaged
 	DropSessionEnded
 	DropSend
+	DropBacklog
 	DropNotAMessage
 	DropMAC1
 	DropRate
@@ -66,6 +69,9 @@ var dropTable = [drops]Row{
 	DropSend: {WayOut, "send",
 		"the socket refused it",
 		"a route to the endpoint; LOG_LEVEL=verbose says more about handshakes"},
+	DropBacklog: {WayOut, "backlog",
+		"more is sent to the peer than the line to it carries, see [below](#slow-lines)",
+		"nothing: who sends notices, and sends less"},
 	DropNotAMessage: {WayIn, "not-a-message", // A1, A2
 		"not a message of the protocol",
 		"somebody scans the port, or something else sends there"},
@@ -110,6 +116,14 @@ func (d Drop) String() string {
 		return "unknown"
 	}
 	return dropTable[d].Name
+}
+
+// NotSent is the reason for which a socket that says err has not sent something.
+func NotSent(err error) Drop {
+	if errors.Is(err, batch.ErrBacklog) {
+		return DropBacklog
+	}
+	return DropSend
 }
 
 // Drops counts packets by reason, for one interface.

@@ -329,13 +329,16 @@ func (e *Encapsulator) sendTrain(t *train) {
 		ECN:    t.head.ecn,
 		TTL:    t.head.ttl,
 	}
+	if !e.data {
+		e.out.Class = batch.Control
+	}
 	err := e.udp.Send(&e.out)
 	if errors.Is(err, batch.ErrSourceGone) {
 		p.ForgetSource(e.to.endpoint)
 		e.to.endpoint = e.to.endpoint.Sourceless()
 	}
 	if !batch.Sent(err) {
-		e.Drops.Add(DropSend, int(t.count))
+		e.Drops.Add(NotSent(err), int(t.count))
 		return
 	}
 	e.sent += uint64(t.count)

@@ -3,7 +3,9 @@ package dataplane
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -424,6 +426,29 @@ func TestSendFails(t *testing.T) {
 	}
 	if a.enc.used != 0 || a.enc.count != 0 || a.enc.trained != 0 { // B56
 		t.Error("packets were kept")
+	}
+}
+
+// What the way to a peer does not carry is counted for itself, and a keepalive is
+// no data that might wait behind other data.
+func TestBacklog(t *testing.T) {
+	a, _ := pair(t)
+	f := frame(udpPacket(addrA, addrB, 64))
+	a.udp.errs = []error{fmt.Errorf("socket: %w", batch.ErrBacklog), nil, nil}
+	a.send(start, f, f)
+	a.wantDrops(map[Drop]uint64{DropBacklog: 2})
+	if a.peer.LastSent() != start || a.peer.Unanswered() == 0 { // A40, B46
+		t.Error("timers stood still")
+	}
+	a.send(start, f)
+	a.enc.Keepalive(start, a.peer)
+	a.send(start, f)
+	var classes []batch.Class
+	for _, train := range a.udp.take() {
+		classes = append(classes, train.Class)
+	}
+	if want := []batch.Class{batch.Data, batch.Control, batch.Data}; !slices.Equal(classes, want) {
+		t.Errorf("data, keepalive, data are of the classes %v, want %v", classes, want)
 	}
 }
 

@@ -68,8 +68,8 @@ func (e *Engine) passGate(from wire.Endpoint, msg []byte) bool {
 	case cookie.Admit:
 		return true
 	case cookie.Reply:
-		if err := e.sendHandshake(from, reply[:n]); !batch.Sent(err) {
-			e.drops.Add(dataplane.DropSend, 1)
+		if err := e.sendHandshake(from, reply[:n], batch.Reply); !batch.Sent(err) {
+			e.drops.Add(dataplane.NotSent(err), 1)
 		}
 	case cookie.DropRate:
 		e.drops.Add(dataplane.DropRate, 1)

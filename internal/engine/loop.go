@@ -117,14 +117,14 @@ func (e *Engine) do(out *core.Output) {
 	now := e.world.Clock().Mono
 	switch out.Kind {
 	case core.Send:
-		err := e.sendHandshake(out.Endpoint, out.Message)
+		err := e.sendHandshake(out.Endpoint, out.Message, batch.Control)
 		if errors.Is(err, batch.ErrSourceGone) { // A52
 			out.Peer.ForgetSource(out.Endpoint)
 		}
 		if batch.Sent(err) {
 			out.Peer.CountSent(len(out.Message))
 		} else { // A40: what follows follows all the same
-			e.drops.Add(dataplane.DropSend, 1)
+			e.drops.Add(dataplane.NotSent(err), 1)
 		}
 	case core.Run:
 		e.gear.need(now, holdForChange)
@@ -148,8 +148,8 @@ func (e *Engine) do(out *core.Output) {
 }
 
 // sendHandshake sends a message of types 1 to 3, which are never segmented.
-func (e *Engine) sendHandshake(to wire.Endpoint, msg []byte) error {
-	b := batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: handshakeTOS}
+func (e *Engine) sendHandshake(to wire.Endpoint, msg []byte, class batch.Class) error {
+	b := batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: handshakeTOS, Class: class}
 	err := e.outlet.Send(&b)
 	kind, _ := wire.TypeOf(msg)
 	if err != nil {

@@ -163,6 +163,50 @@ func TestSocketRefuses(t *testing.T) {
 	a.say(b, "arrives")
 }
 
+// What is dropped because the way out is congested is counted for itself, and only
+// data and replies to strangers are told to wait or to be dropped.
+func TestCongestion(t *testing.T) {
+	_, a, b := pair(t)
+	classes := make(chan string, 1000)
+	note := func(s *site) {
+		s.conn().OnSend(func(b *batch.Batch) (int, error) {
+			kind, _ := wire.TypeOf(b.At(0))
+			classes <- fmt.Sprint(kind, " of ", len(b.At(0)), ": ", b.Class)
+			return -1, nil
+		})
+	}
+	note(a)
+	note(b)
+	underload := true
+	b.apply(conf.Change{Tunables: conf.TunablesChange{ForceUnderload: &underload}})
+	a.inject(b, "waits for a cookie")
+	eventually(t, "a cookie", func() bool { return b.conn().Sent() > 0 })
+	a.sleep(6 * time.Second) // the next initiation
+	b.hear("waits for a cookie")
+	b.say(a, "hello")
+	a.conn().OnSend(nil)
+	b.conn().OnSend(nil)
+	close(classes)
+	seen := map[string]bool{}
+	for c := range classes {
+		seen[c] = true
+	}
+	for _, want := range []string{
+		fmt.Sprint(wire.TypeInitiation, " of 148: ", batch.Control), fmt.Sprint(wire.TypeResponse, " of 92: ", batch.Control),
+		fmt.Sprint(wire.TypeCookieReply, " of 64: ", batch.Reply),
+	} {
+		if !seen[want] {
+			t.Errorf("no %q among %v", want, seen)
+		}
+	}
+
+	a.conn().OnSend(func(*batch.Batch) (int, error) { return 0, batch.ErrBacklog })
+	a.inject(b, "is lost")
+	eventually(t, "the loss is counted", func() bool { return a.dropped("backlog") == 1 && a.dropped("send") == 0 })
+	a.conn().OnSend(nil)
+	a.say(b, "arrives")
+}
+
 // A41: persistent keepalive set while up sends one at once; set while down, up does.
 func TestPersistentKeepalive(t *testing.T) {
 	net := udp.NewNet()

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// served is a server and peers around it, each on a wire of its own, the server's
+// eth0, eth1 and so on. Inside, the server is 10.2.0.1 and the peers 10.2.0.2 and
+// so on; all know where the others are.
+func served(t *testing.T, v6 bool, names ...string) (s *lab.Host, ts *lab.Tunnel, peers []*lab.Host) {
+	t.Helper()
+	s = lab.NewHost(t, "server")
+	net := func(peer, host int) string {
+		if v6 {
+			return fmt.Sprintf("fd0%d::%d", peer+1, host)
+		}
+		return fmt.Sprintf("192.168.%d.%d", peer+1, host)
+	}
+	port := func(addr string, port int) string {
+		if v6 {
+			addr = "[" + addr + "]"
+		}
+		return fmt.Sprintf("%s:%d", addr, port)
+	}
+	length := map[bool]string{true: "/64", false: "/24"}[v6]
+	for i, name := range names {
+		p := lab.NewHost(t, name)
+		lab.Link(s, fmt.Sprintf("eth%d", i), []string{net(i, 1) + length}, p, "eth0", []string{net(i, 2) + length})
+		peers = append(peers, p)
+	}
+	ts = s.Tunnel(lab.Settings{Port: 1234, Addresses: []string{"10.2.0.1/24"}})
+	for i, p := range peers {
+		inner := fmt.Sprintf("10.2.0.%d", i+2)
+		tp := p.Tunnel(lab.Settings{Port: 1235, Addresses: []string{inner + "/24"}})
+		ts.Add(tp, lab.Peer{AllowedIPs: inner + "/32", Endpoint: port(net(i, 2), 1235)})
+		tp.Add(ts, lab.Peer{AllowedIPs: "10.2.0.1/32", Endpoint: port(net(i, 1), 1234)})
+	}
+	return s, ts, peers
+}
+
+// One peer is behind a line of 5 Mbit/s with a long queue, and ten times as much is
+// sent there. The others do not notice: they lose nothing, their pings are quick,
+// a handshake takes no longer. The slow one gets what its line carries, in order
+// (A43), and does not wait for seconds for it. Afterwards nothing is left of it.
+func TestSlowWayOut(t *testing.T) {
+	for name, v6 := range map[string]bool{"IPv4": false, "IPv6": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, peers := served(t, v6, "slow", "fast", "new")
+			slow, fast, later := peers[0], peers[1], peers[2]
+			s.Must("tc qdisc add dev eth0 root tbf rate 5mbit burst 32k limit 200m")
+			fast.PingWithin(10*time.Second, "10.2.0.1")
+			slow.PingWithin(10*time.Second, "10.2.0.1")
+			daemon := s.Daemon(lab.Ours)
+			before := daemon.Stat().Files
+			atSlow, atFast := slow.Collect(4000), fast.Collect(4000)
+			const size, count = 1300, 40_000
+			bulk := s.StartFlow(lab.Flow{Remote: addrPort("10.2.0.2:4000"), Size: size, Interval: 200 * time.Microsecond, Count: count})
+			time.Sleep(2 * time.Second)
+
+			flow := s.StartFlow(lab.Flow{Remote: addrPort("10.2.0.3:4000"), Size: 500, Interval: time.Millisecond})
+			first := later.PingWithin(20*time.Second, "10.2.0.1")
+			times, lost := fast.PingTimes("10.2.0.1", 60, 50*time.Millisecond)
+			sent := s.StopFlow(flow).Sent
+			s.StopFlow(bulk)
+			last := slow.PingWithin(20*time.Second, "10.2.0.1")
+			time.Sleep(time.Second)
+
+			got := lab.Summarize(fast.Collected(atFast), sent)
+			if sent == 0 || got.Lost*100 > sent || got.Late+got.Twice > 0 {
+				t.Errorf("the fast peer's %d packets: %v", sent, got)
+			}
+			slices.Sort(times)
+			if lost > 0 || times[len(times)/2] > 250*time.Millisecond {
+				t.Errorf("the fast peer's pings: %d lost, answered after %v", lost, times)
+			}
+			if first > 4*time.Second { // before an initiation is repeated
+				t.Errorf("another peer's first ping took %v", first)
+			}
+			if last > 3*time.Second {
+				t.Errorf("the slow peer's first ping after all took %v", last)
+			}
+			arrived := slow.Collected(atSlow)
+			took := arrived[len(arrived)-1].At.Sub(arrived[0].At)
+			rate := float64(len(arrived)*size*8) / took.Seconds()
+			if got := lab.Summarize(arrived, count); rate < 3.5e6 || got.Late+got.Twice > 0 {
+				t.Errorf("the slow peer got %.1f Mbit/s: %v", rate/1e6, got)
+			}
+			t.Logf("fast: %v; pings' median %v; first ping of another %v; slow: %.1f Mbit/s", got, times[len(times)/2], first, rate/1e6)
+			contains(t, s.Must("wgconfig wg0 --json"), `"backlog":`)
+
+			time.Sleep(6 * time.Second) // it is taken for slow for 5
+			fast.Ping("10.2.0.1", 2)
+			lab.Until(t, 3*time.Second, "its socket is closed", func() (bool, string) {
+				fast.Ping("10.2.0.1", 1)
+				now := daemon.Stat().Files
+				return now <= before, fmt.Sprintf("%d files, %d before", now, before)
+			})
+		})
+	}
+}
