@@ -168,6 +168,22 @@ func TestErrorsRepeatNoKey(t *testing.T) {
 	}
 }
 
+// Whatever could not be printed is an error, with the help, too.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, line := range []string{"--help", "--version", "--man", "completion bash", "__complete wg"} {
+		var stderr bytes.Buffer
+		status := Run(sample(), strings.Fields(line), strings.NewReader(""), full, &stderr)
+		if want := "sample: write /dev/full: no space left on device\n"; status != 1 || stderr.String() != want {
+			t.Errorf("%s: exit status %d, %q", line, status, stderr.String())
+		}
+	}
+}
+
 func TestErrorsAndStatuses(t *testing.T) {
 	if _, stderr, status := call(sample(), "fail"); status != 1 || stderr != "sample: x: broken: mend it\n" {
 		t.Errorf("%d %q", status, stderr)

@@ -1,9 +1,6 @@
 package cli
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // completeWord as the first argument makes a command answer what may follow
 // the rest: the completion scripts call it. The last argument is the word
@@ -24,8 +21,7 @@ var completionForm = Form{
 		name := c.Command.Name
 		script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[c.Arg(shells)]
 		function := "_" + strings.ReplaceAll(name, "-", "_") + "_complete"
-		fmt.Fprint(c.Stdout, strings.NewReplacer("COMMAND", name, "FUNCTION", function).Replace(script))
-		return nil
+		return write(c.Stdout, strings.NewReplacer("COMMAND", name, "FUNCTION", function).Replace(script))
 	},
 }
 

@@ -25,8 +25,8 @@ func Main(command *Command) {
 
 // Run runs the command and returns its exit status.
 func Run(command *Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if done, status := builtin(command, args, stdout); done {
-		return status
+	if done, err := builtin(command, args, stdout); done {
+		return report(command, nil, err, stderr)
 	}
 	call, err := command.match(args)
 	if err == nil {
@@ -109,33 +109,34 @@ func (c *Call) Warnf(format string, args ...any) {
 
 // builtin answers what every command answers alike: --help, --version,
 // --man, and completion.
-func builtin(command *Command, args []string, stdout io.Writer) (done bool, status int) {
+func builtin(command *Command, args []string, stdout io.Writer) (done bool, err error) {
 	if len(args) > 0 && args[0] == completeWord {
+		var words strings.Builder
 		for _, word := range command.complete(args[1:]) {
-			fmt.Fprintln(stdout, word)
+			fmt.Fprintln(&words, word)
 		}
-		return true, exitOK
+		return true, write(stdout, words.String())
 	}
 	for _, arg := range args {
 		switch arg {
 		case "--":
-			return false, exitOK
+			return false, nil
 		case "--help", "-h":
-			fmt.Fprint(stdout, command.help(args))
-			return true, exitOK
+			return true, write(stdout, command.help(args))
 		case "--version":
-			fmt.Fprintf(stdout, "%s %s\n", command.Name, Version())
-			for _, line := range command.Build {
-				fmt.Fprintln(stdout, line)
-			}
-			return true, exitOK
+			lines := append([]string{command.Name + " " + Version()}, command.Build...)
+			return true, write(stdout, strings.Join(lines, "\n")+"\n")
 		case "--man":
 			if err := Check(command); err != nil {
 				panic(err) // the table is a part of the program
 			}
-			stdout.Write(ManPage(command))
-			return true, exitOK
+			return true, write(stdout, string(ManPage(command)))
 		}
 	}
-	return false, exitOK
+	return false, nil
+}
+
+func write(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
 }
