@@ -29,11 +29,12 @@ func Background(cmd *exec.Cmd, variables ...string) error {
 	defer read.Close()
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = handOver(cmd, write, variables)
-	if err == nil {
-		closeOnExec()
-		err = cmd.Start()
+	if err := handOver(cmd, write, variables); err != nil {
+		write.Close()
+		return err
 	}
+	closeOnExec()
+	err = cmd.Start()
 	write.Close()
 	if err != nil {
 		return fmt.Errorf("start the daemon: %w", err)

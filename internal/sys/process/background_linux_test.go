@@ -130,9 +130,14 @@ func TestBackgroundHears(t *testing.T) {
 	if err := Background(exec.Command("/nowhere/daemon")); err == nil || !strings.Contains(err.Error(), "/nowhere/daemon") {
 		t.Errorf("no such program: %v", err)
 	}
-	t.Setenv("TEST_GIVEN", "three")
-	if err := Background(exec.Command("/proc/self/exe"), "TEST_GIVEN"); err == nil || !strings.Contains(err.Error(), `TEST_GIVEN="three"`) {
-		t.Errorf("no descriptor: %v", err)
+	for value, want := range map[string]string{
+		"three": `TEST_GIVEN="three": not a descriptor: give the number of an open file`,
+		"999":   `TEST_GIVEN=999: bad file descriptor: give the number of an open file`,
+	} {
+		t.Setenv("TEST_GIVEN", value)
+		if err := Background(exec.Command("/proc/self/exe"), "TEST_GIVEN"); err == nil || err.Error() != want {
+			t.Errorf("no descriptor: %v, want %s", err, want)
+		}
 	}
 }
 

@@ -5,26 +5,9 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strconv"
 )
-
-// Inherited is the file whose descriptor stands in an environment variable, or
-// nil without one. The variable is unset: nobody else shall use the number.
-func Inherited(variable string) (*os.File, error) {
-	value := os.Getenv(variable)
-	if value == "" {
-		return nil, nil
-	}
-	os.Unsetenv(variable)
-	fd, err := strconv.ParseUint(value, 10, 31)
-	if err != nil {
-		return nil, fmt.Errorf("%s=%q: not a descriptor: give the number of an open file", variable, value)
-	}
-	return os.NewFile(uintptr(fd), variable), nil
-}
 
 // envReady has the descriptor with which a daemon tells the program that started
 // it (Background) that it is ready, or why it is not.

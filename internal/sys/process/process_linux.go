@@ -7,11 +7,30 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// Inherited is the file whose descriptor stands in an environment variable, or
+// nil without one. The variable is unset: nobody else shall use the number.
+func Inherited(variable string) (*os.File, error) {
+	value := os.Getenv(variable)
+	if value == "" {
+		return nil, nil
+	}
+	os.Unsetenv(variable)
+	fd, err := strconv.ParseUint(value, 10, 31)
+	if err != nil {
+		return nil, fmt.Errorf("%s=%q: not a descriptor: give the number of an open file", variable, value)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+		return nil, fmt.Errorf("%s=%s: %w: give the number of an open file", variable, value, err)
+	}
+	return os.NewFile(uintptr(fd), variable), nil
+}
 
 // MuteStderr lets go of standard error: what is written there from now on is
 // lost, and whoever waits for its end gets it.

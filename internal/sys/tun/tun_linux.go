@@ -94,7 +94,7 @@ func open(name string, o Options, flags uint16) (*device, error) {
 // error the descriptor stays the caller's.
 func FromFD(fd int, o Options) (Device, error) {
 	fail := func(err error, why string) (Device, error) {
-		return nil, &Error{Text: fmt.Sprintf("descriptor %d is not a TUN interface: %s", fd, why), Kind: ErrNotTUN, Cause: err}
+		return nil, &Error{Text: "not a TUN interface: " + why, Kind: ErrNotTUN, Cause: err}
 	}
 	ifr, err := identify(fd)
 	if err != nil {
