@@ -72,21 +72,12 @@ func restore(c *cli.Call, links *link.Links, name string, before link.Info) erro
 func restoreSettings(links *link.Links, before, now link.Info) error {
 	var errs []error
 	if now.MTU != before.MTU {
-		errs = append(errs, setMTU(links, before.Name, before.MTU))
-	}
-	for _, address := range now.Addresses {
-		if !slices.Contains(before.Addresses, address) {
-			errs = append(errs, links.DeleteAddress(before.Name, address))
-		}
-	}
-	for _, address := range before.Addresses {
-		if err := links.AddAddress(before.Name, address); !errors.Is(err, link.ErrExists) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, links.SetMTU(before.Name, before.MTU))
 	}
 	if now.Up != before.Up {
-		errs = append(errs, setFlag(links, before.Name, before.Up))
+		errs = append(errs, links.SetUp(before.Name, before.Up))
 	}
+	errs = append(errs, links.SetAddresses(before.Name, before.Addresses))
 	return errors.Join(errs...)
 }
 
@@ -109,15 +100,19 @@ func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 		switch s.do {
 		case doMTU:
 			mtu = s.mtu
-			if mtu < minMTUOfIPv6 && slices.ContainsFunc(addresses, isIPv6) {
-				c.Warnf("%s: it loses its IPv6 addresses: they need an mtu of %d or more", name, minMTUOfIPv6)
+			if mtu < link.LeastMTUOfIPv6 && slices.ContainsFunc(addresses, isIPv6) {
+				c.Warnf("%s: it loses its IPv6 addresses: they need an mtu of %d or more", name, link.LeastMTUOfIPv6)
 				addresses = slices.DeleteFunc(addresses, isIPv6)
 			}
 		case doAdd:
-			if s.address.Is6() && mtu < minMTUOfIPv6 {
-				return fmt.Errorf("%s: the address %s needs an mtu of %d or more, and it is %d: set the mtu first", name, s.text(), minMTUOfIPv6, mtu)
+			if s.address.Is6() && mtu < link.LeastMTUOfIPv6 {
+				return fmt.Errorf("%s: the address %s needs an mtu of %d or more, and it is %d: set the mtu first",
+					name, s.text(), link.LeastMTUOfIPv6, mtu)
 			}
-			addresses = append(addresses, netip.PrefixFrom(s.address, s.bits))
+			if err := s.clash(name, addresses); err != nil {
+				return err
+			}
+			addresses = append(addresses, link.Address{Prefix: s.prefix()})
 		case doRemove:
 			i := slices.IndexFunc(addresses, s.removes)
 			if i < 0 {
@@ -129,11 +124,41 @@ func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 	return nil
 }
 
-func isIPv6(p netip.Prefix) bool { return p.Addr().Is6() }
+func isIPv6(a link.Address) bool { return a.Prefix.Addr().Is6() }
+
+// clash is the error where the interface has this address in another way, and
+// the kernel does not let it have both: it knows an IPv6 address once, whatever
+// its length, and an IPv4 address once in a network, whatever its peer.
+func (s setting) clash(name string, addresses []link.Address) error {
+	for _, a := range addresses {
+		p := a.Prefix
+		same := p == s.prefix() && !a.Peer.IsValid()
+		sameNetwork := netip.PrefixFrom(a.Peer, p.Bits()).Contains(s.address)
+		switch {
+		case p.Addr() != s.address || same:
+		case s.address.Is6() && p.Bits() != s.bits:
+			return fmt.Errorf("%s: it has the address %s with the prefix length %d: remove that first, with `wg-ifconfig %s inet6 %s -alias`",
+				name, s.address, p.Bits(), name, p)
+		case a.Peer.IsValid() && p.Bits() == s.bits && (s.address.Is6() || sameNetwork):
+			return fmt.Errorf("%s: it has the address %s with the peer %s: remove that first, with `wg-ifconfig %s %s %s -alias`",
+				name, s.address, a.Peer, name, s.family(), p)
+		}
+	}
+	return nil
+}
 
 // removes reports whether it is this address that the setting removes.
-func (s setting) removes(address netip.Prefix) bool {
-	return address.Addr() == s.address && (s.bits == anyLength || s.bits == address.Bits())
+func (s setting) removes(a link.Address) bool {
+	return a.Prefix.Addr() == s.address && (s.bits == anyLength || s.bits == a.Prefix.Bits())
+}
+
+func (s setting) prefix() netip.Prefix { return netip.PrefixFrom(s.address, s.bits) }
+
+func (s setting) family() string {
+	if s.address.Is4() {
+		return "inet"
+	}
+	return "inet6"
 }
 
 // text is the address as a person would write it.
@@ -141,7 +166,7 @@ func (s setting) text() string {
 	if s.bits == anyLength {
 		return s.address.String()
 	}
-	return netip.PrefixFrom(s.address, s.bits).String()
+	return s.prefix().String()
 }
 
 func apply(c *cli.Call, links *link.Links, name string, s setting) error {
@@ -151,51 +176,42 @@ func apply(c *cli.Call, links *link.Links, name string, s setting) error {
 	case doDestroy:
 		return destroy(c, links, name)
 	case doAdd:
-		err := links.AddAddress(name, netip.PrefixFrom(s.address, s.bits))
-		if errors.Is(err, link.ErrExists) {
-			return nil // as in NetBSD: it has it, and that was asked for
-		}
-		return err
+		return addAddress(links, name, s)
 	case doRemove:
-		return remove(links, name, s)
+		return removeAddress(links, name, s)
 	case doMTU:
-		return setMTU(links, name, s.mtu)
+		return links.SetMTU(name, s.mtu)
 	}
 	return setUp(c, links, name, s.do == doUp)
 }
 
-// setMTU sets the MTU. Below IPv6's least the kernel forgets all about IPv6 on
-// the interface; above it, it starts anew, with a link-local address that
-// nobody asked for.
-func setMTU(links *link.Links, name string, mtu int) error {
-	before, err := links.Get(name)
-	if err != nil {
+func addAddress(links *link.Links, name string, s setting) error {
+	err := links.AddAddress(name, s.prefix())
+	if !errors.Is(err, link.ErrExists) {
 		return err
 	}
-	if err := links.SetMTU(name, mtu); err != nil || before.MTU >= minMTUOfIPv6 || mtu < minMTUOfIPv6 {
+	// As in NetBSD: it has it, and that was asked for. Unless it has another one
+	// of which the kernel says the same, since this moment.
+	info, failed := links.Get(name)
+	if failed != nil {
+		return failed
+	}
+	if !slices.ContainsFunc(info.Addresses, link.Address{Prefix: s.prefix()}.Same) {
 		return err
 	}
-	if err := links.NoAutomaticAddress(name); err != nil {
-		return err
-	}
-	after, err := links.Get(name)
-	for _, address := range after.Addresses {
-		if isIPv6(address) {
-			err = errors.Join(err, links.DeleteAddress(name, address))
-		}
-	}
-	return err
+	return nil
 }
 
-func remove(links *link.Links, name string, s setting) error {
+func removeAddress(links *link.Links, name string, s setting) error {
 	info, err := links.Get(name)
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(info.Addresses, s.removes); i >= 0 {
-		s.bits = info.Addresses[i].Bits()
+	i := slices.IndexFunc(info.Addresses, s.removes)
+	if i < 0 {
+		return fmt.Errorf("%s: it does not have the address %s any more", name, s.text())
 	}
-	return links.DeleteAddress(name, netip.PrefixFrom(s.address, s.bits))
+	return links.DeleteAddress(name, info.Addresses[i])
 }
 
 func existsAlready(info link.Info) error {

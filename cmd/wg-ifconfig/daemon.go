@@ -186,10 +186,8 @@ func setFlag(links *link.Links, name string, up bool) error {
 	if err := links.SetUp(name, up); err != nil || up {
 		return err
 	}
-	for _, address := range before.Addresses {
-		if err := links.AddAddress(name, address); err != nil && !errors.Is(err, link.ErrExists) {
-			return fmt.Errorf("keep the addresses: %w", err)
-		}
+	if err := links.SetAddresses(name, before.Addresses); err != nil {
+		return fmt.Errorf("keep the addresses: %w", err)
 	}
 	return nil
 }

@@ -55,7 +55,8 @@ func forms() []cli.Form {
 		{Syntax: syntaxAddress, Step: true,
 			Summary: "add an address to the interface; with -alias or delete, remove it",
 			Text: []string{"Alias says nothing more than that the address is added. " +
-				"An IPv6 address without length has 64. To remove an address, its length may be left out. " +
+				"An IPv6 address without length has 64; one that is there with another length has to be removed first. " +
+				"To remove an address, its length may be left out; the others of its network stay. " +
 				"The interface has no link-local address unless one is added here."}},
 		{Syntax: syntaxVerb, Step: true, Hidden: true},
 		{Syntax: syntaxMTU, Step: true,
@@ -77,9 +78,11 @@ var description = []string{
 	"A wg interface is a TUN interface whose daemon has a control socket for it; wg-ifconfig shows and changes no other. " +
 		"Addresses, MTU, up and down are the kernel's own: ip(8) shows them and may change them, too.",
 	"A line of the display for each address follows the flags and the status: active; or inactive, when the interface is down, " +
-		"or is up and does not work. In that case a line more says why, to those who may use the control socket.",
+		"or is up and does not work. In that case a line more says why, to those who may use the control socket. " +
+		"An address to which ip(8) has given a peer is shown with it, after an arrow.",
 	"With --json the output is an object, or, without INTERFACE, an array of them: " +
-		"name, up, running, mtu, fault (a string, or null) and addresses (an array of strings).",
+		"name, up, running, mtu, fault (a string, or null) and addresses (an array of strings); " +
+		"and, if there are such addresses, point_to_point (an array of objects: address and peer).",
 }
 
 var placeholders = map[string]string{

@@ -32,13 +32,11 @@ const (
 
 const anyLength = -1
 
-// The kernel's bounds for the MTU of a TUN interface, and of one with IPv6; and
-// the first.
+// The kernel's bounds for the MTU of a TUN interface, and the first.
 const (
-	minMTU       = 68
-	maxMTU       = 65535
-	minMTUOfIPv6 = 1280
-	defaultMTU   = 1420 // what the daemon gives a new interface
+	minMTU     = 68
+	maxMTU     = 65535
+	defaultMTU = 1420 // what the daemon gives a new interface
 )
 
 // parse turns the steps of a command into settings, or says what is wrong

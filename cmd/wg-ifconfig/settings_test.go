@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"wgd/internal/cli"
+	"wgd/internal/sys/link"
 	"wgd/internal/sys/process"
 )
 
@@ -103,31 +104,43 @@ func TestWrongSettingsAreSaidInASentence(t *testing.T) {
 }
 
 func TestDisplayIsNetBSDs(t *testing.T) {
-	fault := "UDP port 1234 is taken"
-	prefixes := func(texts ...string) (p []netip.Prefix) {
+	have := func(texts ...string) (list []link.Address) {
 		for _, text := range texts {
-			p = append(p, netip.MustParsePrefix(text))
+			own, peer, _ := strings.Cut(text, " peer ")
+			a := link.Address{Prefix: netip.MustParsePrefix(own)}
+			if peer != "" {
+				a.Peer = netip.MustParseAddr(peer)
+			}
+			list = append(list, a)
 		}
-		return p
+		return list
 	}
 	for _, c := range []struct {
-		v    view
-		want string
+		info  link.Info
+		fault string
+		want  string
 	}{
-		{view{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: prefixes("10.2.0.1/24", "fd00:2::1/64")},
+		{link.Info{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: have("10.2.0.1/24", "fd00:2::1/64")}, "",
 			"wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n" +
 				"\tstatus: active\n" +
 				"\tinet6 fd00:2::1/64 flags 0\n" +
 				"\tinet 10.2.0.1/24 flags 0\n"},
-		{view{Name: "wg1", MTU: 1280},
+		{link.Info{Name: "wg1", MTU: 1280}, "",
 			"wg1: flags=0x8000<MULTICAST> mtu 1280\n\tstatus: inactive\n"},
-		{view{Name: "wg0", Up: true, MTU: 1420, Fault: &fault, Addresses: prefixes("fe80::1/64"), index: 3},
+		{link.Info{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: have("fe80::1/64"), Index: 3}, "UDP port 1234 is taken",
 			"wg0: flags=0x8001<UP,MULTICAST> mtu 1420\n" +
 				"\tstatus: inactive\n" +
 				"\tinet6 fe80::1%wg0/64 flags 0 scopeid 0x3\n" +
 				"\tfault: UDP port 1234 is taken\n"},
+		{link.Info{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: have("192.168.2.1/32 peer 192.168.2.2", "fd00::1/128 peer fd00::2")}, "",
+			"wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n" +
+				"\tstatus: active\n" +
+				"\tinet6 fd00::1/128 -> fd00::2 flags 0\n" +
+				"\tinet 192.168.2.1/32 -> 192.168.2.2 flags 0\n"},
+		{link.Info{Name: "wg1", MTU: 1280, Addresses: []link.Address{{Prefix: netip.MustParsePrefix("fd00::1/64"), Deprecated: true, Temporary: true}}}, "",
+			"wg1: flags=0x8000<MULTICAST> mtu 1280\n\tstatus: inactive\n\tinet6 fd00::1/64 flags 0x90<DEPRECATED,TEMPORARY>\n"},
 	} {
-		if got := c.v.String(); got != c.want {
+		if got := viewOf(c.info, c.fault).String(); got != c.want {
 			t.Errorf("%s\nwant\n%s", got, c.want)
 		}
 	}

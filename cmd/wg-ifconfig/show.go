@@ -12,22 +12,45 @@ import (
 	"wgd/internal/sys/link"
 )
 
-// The flags that NetBSD's wg interfaces may have.
-const (
-	flagUp        = 0x1
-	flagRunning   = 0x40
-	flagMulticast = 0x8000
-)
+// flag is one of NetBSD's.
+type flag struct {
+	set    bool
+	number int
+	name   string
+}
+
+// flags prints those that are set, in NetBSD's form, in which none is 0.
+func flags(all ...flag) string {
+	number := 0
+	var on []string
+	for _, f := range all {
+		if f.set {
+			number |= f.number
+			on = append(on, f.name)
+		}
+	}
+	if number == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("0x%x<%s>", number, strings.Join(on, ","))
+}
 
 // view is an interface as it is shown.
 type view struct {
-	Name      string         `json:"name"`
-	Up        bool           `json:"up"`
-	Running   bool           `json:"running"`
-	MTU       int            `json:"mtu"`
-	Fault     *string        `json:"fault"`
-	Addresses []netip.Prefix `json:"addresses"`
-	index     int
+	Name         string         `json:"name"`
+	Up           bool           `json:"up"`
+	Running      bool           `json:"running"`
+	MTU          int            `json:"mtu"`
+	Fault        *string        `json:"fault"`
+	Addresses    []netip.Prefix `json:"addresses"`
+	PointToPoint []pair         `json:"point_to_point,omitempty"`
+	info         link.Info
+}
+
+// pair is an address whose other end has one of its own.
+type pair struct {
+	Address netip.Prefix `json:"address"`
+	Peer    netip.Addr   `json:"peer"`
 }
 
 // show shows one interface, or all.
@@ -123,15 +146,26 @@ func isOurs(info link.Info) bool {
 
 // look asks the daemon, if it may be asked, whether the interface works.
 func look(info link.Info) view {
+	fault := ""
+	if status, err := statusOf(info.Name); err == nil {
+		fault = status.Fault
+	}
+	return viewOf(info, fault)
+}
+
+func viewOf(info link.Info, fault string) view {
 	v := view{
 		Name: info.Name, Up: info.Up, Running: info.Up && info.Running,
-		MTU: info.MTU, Addresses: info.Addresses, index: info.Index,
+		MTU: info.MTU, Addresses: []netip.Prefix{}, info: info,
 	}
-	if v.Addresses == nil {
-		v.Addresses = []netip.Prefix{}
+	if fault != "" {
+		v.Running, v.Fault = false, &fault
 	}
-	if status, err := statusOf(info.Name); err == nil && status.Fault != "" {
-		v.Running, v.Fault = false, &status.Fault
+	for _, a := range info.Addresses {
+		v.Addresses = append(v.Addresses, a.Prefix)
+		if a.Peer.IsValid() {
+			v.PointToPoint = append(v.PointToPoint, pair{a.Prefix, a.Peer})
+		}
 	}
 	return v
 }
@@ -139,25 +173,18 @@ func look(info link.Info) view {
 // String is NetBSD's form: IPv6 before IPv4.
 func (v view) String() string {
 	var b strings.Builder
-	number, names := v.flags()
-	fmt.Fprintf(&b, "%s: flags=0x%x<%s> mtu %d\n", v.Name, number, names, v.MTU)
+	fmt.Fprintf(&b, "%s: flags=%s mtu %d\n", v.Name,
+		flags(flag{v.Up, 0x1, "UP"}, flag{v.Running, 0x40, "RUNNING"}, flag{true, 0x8000, "MULTICAST"}), v.MTU)
 	status := "inactive"
 	if v.Running {
 		status = "active"
 	}
 	fmt.Fprintf(&b, "\tstatus: %s\n", status)
-	for _, a := range v.Addresses {
-		switch {
-		case a.Addr().Is4():
-		case a.Addr().IsLinkLocalUnicast():
-			fmt.Fprintf(&b, "\tinet6 %s%%%s/%d flags 0 scopeid 0x%x\n", a.Addr(), v.Name, a.Bits(), v.index)
-		default:
-			fmt.Fprintf(&b, "\tinet6 %s flags 0\n", a)
-		}
-	}
-	for _, a := range v.Addresses {
-		if a.Addr().Is4() {
-			fmt.Fprintf(&b, "\tinet %s flags 0\n", a)
+	for _, is4 := range []bool{false, true} {
+		for _, a := range v.info.Addresses {
+			if a.Prefix.Addr().Is4() == is4 {
+				b.WriteString(v.addressLine(a))
+			}
 		}
 	}
 	if v.Fault != nil {
@@ -166,16 +193,21 @@ func (v view) String() string {
 	return b.String()
 }
 
-func (v view) flags() (number int, names string) {
-	number = flagMulticast
-	var on []string
-	if v.Up {
-		number |= flagUp
-		on = append(on, "UP")
+func (v view) addressLine(a link.Address) string {
+	family, scope := "inet6", ""
+	own := a.Prefix.Addr()
+	switch {
+	case own.Is4():
+		family = "inet"
+	case own.IsLinkLocalUnicast():
+		own, scope = own.WithZone(v.Name), fmt.Sprintf(" scopeid 0x%x", v.info.Index)
 	}
-	if v.Running {
-		number |= flagRunning
-		on = append(on, "RUNNING")
+	peer := ""
+	if a.Peer.IsValid() {
+		peer = " -> " + a.Peer.String()
 	}
-	return number, strings.Join(append(on, "MULTICAST"), ",")
+	// NODAD, which all have here, says nothing and is left out.
+	state := flags(flag{a.Tentative, 0x2, "TENTATIVE"}, flag{a.Duplicated, 0x4, "DUPLICATED"},
+		flag{a.Deprecated, 0x10, "DEPRECATED"}, flag{a.Temporary, 0x80, "TEMPORARY"})
+	return fmt.Sprintf("\t%s %s/%d%s flags %s%s\n", family, own, a.Prefix.Bits(), peer, state, scope)
 }

@@ -12,6 +12,7 @@ package link
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 )
@@ -61,8 +62,52 @@ type Info struct {
 	Up        bool   // a person wants it up
 	Running   bool   // it works
 	MTU       int
-	Addresses []netip.Prefix // as the kernel lists them: IPv4, then IPv6
+	Addresses []Address // as the kernel lists them: IPv4, then IPv6
 }
+
+// Address is one of an interface.
+type Address struct {
+	Prefix netip.Prefix // the interface's own; with a Peer the length is that one's
+	Peer   netip.Addr   // the other end's, if it has one of its own; else invalid
+
+	// What IPv6 says of it: no packet is sent from it yet, or by those who begin
+	// now; somebody else has it, too; it is one of those that change now and then.
+	Tentative, Deprecated, Duplicated, Temporary bool
+
+	// Automatic is a link-local address that the kernel has made up. Kernels before
+	// 5.18 do not tell.
+	Automatic bool
+
+	record record
+}
+
+// record is what the kernel has told about an address beside, to be given back as
+// it is: its label, metric, lifetimes, and whatever is to come.
+type record struct {
+	scope uint8
+	flags uint32
+	rest  []attribute
+}
+
+type attribute struct {
+	kind  uint16
+	value []byte
+}
+
+// String is the address as ip(8) shows it.
+func (a Address) String() string {
+	if !a.Peer.IsValid() {
+		return a.Prefix.String()
+	}
+	return fmt.Sprintf("%v peer %v", a.Prefix.Addr(), netip.PrefixFrom(a.Peer, a.Prefix.Bits()))
+}
+
+// Same reports whether both are one address with one peer, whatever else the
+// kernel knows about them.
+func (a Address) Same(other Address) bool { return a.Prefix == other.Prefix && a.Peer == other.Peer }
+
+// LeastMTUOfIPv6 is the MTU below which Linux has no IPv6 on an interface.
+const LeastMTUOfIPv6 = 1280
 
 // KindTUN is the Kind of a TUN interface.
 const KindTUN = "tun"

@@ -4,15 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
 // Links reads and changes the interfaces of the network namespace of the
 // thread that opened it.
-type Links struct{ handle *netlink.Handle }
+type Links struct {
+	handle *netlink.Handle
+	socket *nl.SocketHandle // for what handle cannot say
+}
 
 // Open opens the interfaces of the calling thread's network namespace.
 func Open() (*Links, error) {
@@ -20,7 +24,28 @@ func Open() (*Links, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	return &Links{handle}, nil
+	socket, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
+	if err != nil {
+		handle.Close()
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	return &Links{handle, &nl.SocketHandle{Socket: socket}}, nil
+}
+
+// request is one on the socket, of which an answer is wanted.
+func (l *Links) request(proto, flags int) *nl.NetlinkRequest {
+	r := nl.NewNetlinkRequest(proto, flags|unix.NLM_F_ACK)
+	r.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: l.socket}
+	return r
+}
+
+// linkRequest is one to change an interface.
+func (l *Links) linkRequest(link netlink.Link) *nl.NetlinkRequest {
+	r := l.request(unix.RTM_SETLINK, 0)
+	head := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	head.Index = int32(link.Attrs().Index)
+	r.AddData(head)
+	return r
 }
 
 // OpenAt opens the interfaces of the network namespace where d is now.
@@ -40,8 +65,11 @@ func OpenAt(d Device) (links *Links, err error) {
 	return links, err
 }
 
-// Close gives the socket back.
-func (l *Links) Close() { l.handle.Close() }
+// Close gives the sockets back.
+func (l *Links) Close() {
+	l.handle.Close()
+	l.socket.Close()
+}
 
 // List gives all interfaces in the order of their indices.
 func (l *Links) List() ([]Info, error) {
@@ -72,42 +100,49 @@ func (l *Links) Get(name string) (Info, error) {
 	return l.info(link)
 }
 
-// AddAddress gives the interface an address; the prefix's address is the
-// interface's own. ErrExists if it has it.
-func (l *Links) AddAddress(name string, address netip.Prefix) error {
-	link, err := l.find(name)
-	if err != nil {
-		return err
-	}
-	return failure(l.handle.AddrAdd(link, kernelAddress(address)), "%s: add the address %s", name, address)
-}
-
-// DeleteAddress takes an address away; ErrNoAddress if it is not there.
-func (l *Links) DeleteAddress(name string, address netip.Prefix) error {
-	link, err := l.find(name)
-	if err != nil {
-		return err
-	}
-	return failure(l.handle.AddrDel(link, kernelAddress(address)), "%s: remove the address %s", name, address)
-}
-
-// SetMTU sets the longest packet that the interface takes.
+// SetMTU sets the longest packet that the interface takes. Below LeastMTUOfIPv6
+// the kernel forgets all about IPv6 on the interface. Where the MTU rises to that
+// again it begins anew, as on other interfaces: it makes up a link-local address
+// and asks for routers, at once, unless the interface is dormant. So it is, until
+// the kernel has been told not to.
 func (l *Links) SetMTU(name string, mtu int) error {
 	link, err := l.find(name)
 	if err != nil {
 		return err
 	}
-	return failure(l.handle.LinkSetMTU(link, mtu), "%s: set the mtu to %d", name, mtu)
+	begins := link.Attrs().MTU < LeastMTUOfIPv6 && mtu >= LeastMTUOfIPv6
+	if begins && link.Attrs().Flags&net.FlagUp != 0 {
+		if err := l.setOperState(link, netlink.OperDormant); err != nil {
+			return failure(err, "%s: let it be dormant", name)
+		}
+		defer l.setOperState(link, netlink.OperUp)
+	}
+	if err := l.handle.LinkSetMTU(link, mtu); err != nil || !begins {
+		return failure(err, "%s: set the mtu to %d", name, mtu)
+	}
+	return l.NoAutomaticAddress(name)
 }
 
-// SetUp sets the interface up or down.
+func (l *Links) setOperState(link netlink.Link, state netlink.LinkOperState) error {
+	request := l.linkRequest(link)
+	request.AddData(nl.NewRtAttr(unix.IFLA_OPERSTATE, nl.Uint8Attr(uint8(state))))
+	_, err := request.Execute(unix.NETLINK_ROUTE, 0)
+	return err
+}
+
+// SetUp sets the interface up or down. Down, Linux takes its IPv6 addresses away
+// (SetAddresses gives them back).
 func (l *Links) SetUp(name string, up bool) error {
 	link, err := l.find(name)
 	if err != nil {
 		return err
 	}
 	if up {
-		return failure(l.handle.LinkSetUp(link), "%s: set it up", name)
+		err := l.handle.LinkSetUp(link)
+		if err == nil && link.Attrs().Flags&net.FlagUp == 0 {
+			err = l.restoreRoutes(link)
+		}
+		return failure(err, "%s: set it up", name)
 	}
 	return failure(l.handle.LinkSetDown(link), "%s: set it down", name)
 }
@@ -169,19 +204,10 @@ func (l *Links) find(name string) (netlink.Link, error) {
 	return link, nil
 }
 
-func (l *Links) info(link netlink.Link) (Info, error) {
-	info := infoOf(link)
-	addresses, err := l.handle.AddrList(link, netlink.FAMILY_ALL)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+func (l *Links) info(link netlink.Link) (info Info, err error) {
+	info = infoOf(link)
+	if info.Addresses, err = l.addresses(info.Index); err != nil {
 		return Info{}, failure(err, "%s: list the addresses", info.Name)
-	}
-	for _, address := range addresses {
-		ip, ok := netip.AddrFromSlice(address.IP)
-		if !ok {
-			continue
-		}
-		bits, _ := address.Mask.Size()
-		info.Addresses = append(info.Addresses, netip.PrefixFrom(ip.Unmap(), bits))
 	}
 	return info, nil
 }
@@ -200,22 +226,6 @@ func infoOf(link netlink.Link) Info {
 		Running: attrs.Flags&net.FlagRunning != 0,
 		MTU:     attrs.MTU,
 	}
-}
-
-// kernelAddress has the flag against duplicate address detection: nobody is
-// on the other side of a tunnel's interface to have the same address.
-func kernelAddress(address netip.Prefix) *netlink.Addr {
-	bits := address.Addr().BitLen()
-	ka := &netlink.Addr{IPNet: &net.IPNet{
-		IP:   net.IP(address.Addr().AsSlice()),
-		Mask: net.CIDRMask(address.Bits(), bits),
-	}}
-	if bits == 128 {
-		ka.Flags = unix.IFA_F_NODAD
-	} else {
-		ka.Broadcast = net.IPv4zero.To4()
-	}
-	return ka
 }
 
 // failure puts an error of the kernel into a sentence: what was tried, what

@@ -45,7 +45,7 @@ func TestLinksChangesAndShowsAnInterface(t *testing.T) {
 	}
 	// addr_gen_mode none: no link-local address came by itself, and the
 	// address is usable at once, without duplicate address detection.
-	if !slices.Equal(info.Addresses, []netip.Prefix{a4, a6}) {
+	if !slices.EqualFunc(info.Addresses, []Address{{Prefix: a4}, {Prefix: a6}}, Address.Same) {
 		t.Errorf("addresses %v", info.Addresses)
 	}
 	out, _ := exec.Command("ip", "-6", "address", "show", "wg0").Output()
@@ -58,7 +58,7 @@ func TestLinksChangesAndShowsAnInterface(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 
-	must(t, links.DeleteAddress("wg0", a4))
+	must(t, links.DeleteAddress("wg0", Address{Prefix: a4}))
 	must(t, links.SetUp("wg0", false))
 	if info, err = links.Get("wg0"); err != nil || info.Up {
 		t.Errorf("%+v %v", info, err)
@@ -81,7 +81,7 @@ func TestLinksErrorsAreSentences(t *testing.T) {
 		text string
 	}{
 		{links.AddAddress("wg0", a4), ErrExists, "wg0: add the address 10.2.0.1/24: it is there already"},
-		{links.DeleteAddress("wg0", netip.MustParsePrefix("10.9.9.9/24")), ErrNoAddress,
+		{links.DeleteAddress("wg0", Address{Prefix: netip.MustParsePrefix("10.9.9.9/24")}), ErrNoAddress,
 			"wg0: remove the address 10.9.9.9/24: the interface does not have it"},
 		{links.SetUp("wg9", true), ErrNotFound, "wg9: the interface does not exist"},
 		{noIPv6(t, links), ErrFamily, "wg0: add the address fd00::1/64: " +

@@ -240,7 +240,7 @@ func (w *watcher) find() (p *place, state State, err error) {
 		return nil, State{}, err
 	}
 	if before := w.present(); before != nil && !os.SameFile(before.ns, p.ns) {
-		forgetHabits(ns, name)
+		noAutomaticAddresses(ns, name)
 	}
 	return p, state, nil
 }
@@ -277,18 +277,30 @@ func (w *watcher) stillAt(p *place, name string) error {
 	return nil
 }
 
-// forgetHabits takes from an interface that moved what the new namespace does
-// with every interface: IPv6 begins there anew, with a link-local address made
-// up when it goes up. Where it cannot be helped the tunnel works all the same.
-func forgetHabits(ns *os.File, name string) {
+// noAutomaticAddresses is for an interface on which IPv6 has begun anew: then the
+// kernel makes up a link-local address when it goes up, as on every other one.
+// Where it cannot be helped the tunnel works all the same.
+func noAutomaticAddresses(ns *os.File, name string) {
 	_ = inNamespace(ns, func() error {
 		links, err := Open()
 		if err != nil {
 			return err
 		}
 		defer links.Close()
-		return links.NoAutomaticAddress(name)
+		return links.forgetAutomaticAddresses(name)
 	})
+}
+
+// beginIPv6 is for an MTU that rose to IPv6's least on an interface that is up.
+// The kernel has made up an address already, and asked for routers once; with
+// the address it forgets to ask again. (Links.SetMTU does it without.)
+func (w *watcher) beginIPv6() {
+	ns, err := w.device.NetNS()
+	if err != nil {
+		return
+	}
+	defer ns.Close()
+	noAutomaticAddresses(ns, w.device.Name())
 }
 
 func (w *watcher) present() *place {
@@ -301,6 +313,9 @@ func (w *watcher) present() *place {
 func (w *watcher) tell(state State) bool {
 	if w.any && state == w.last {
 		return true
+	}
+	if w.any && w.last.MTU < LeastMTUOfIPv6 && state.MTU >= LeastMTUOfIPv6 && !state.Gone {
+		w.beginIPv6()
 	}
 	select {
 	case <-w.done:

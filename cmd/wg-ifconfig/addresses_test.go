@@ -1,0 +1,173 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// says is what a program prints that must succeed.
+func (h *host) says(line string) string {
+	h.t.Helper()
+	out, status := h.run(line)
+	if status != 0 {
+		h.t.Fatalf("%s: %d\n%s", line, status, out)
+	}
+	return out
+}
+
+var remaining = regexp.MustCompile(`\d+sec`)
+
+// addresses is what ip(8) says of them, but for the seconds that are left.
+func (h *host) addresses() string {
+	h.t.Helper()
+	return remaining.ReplaceAllString(h.says("ip -o -d address show dev wg0"), "SECONDS")
+}
+
+// routes are those of IPv6.
+func (h *host) routes() string {
+	h.t.Helper()
+	return remaining.ReplaceAllString(h.says("ip -6 route show dev wg0"), "SECONDS")
+}
+
+// becomes waits for what the kernel does a moment later.
+func (h *host) becomes(what string, ask func() string, want string) {
+	h.t.Helper()
+	got := ""
+	if !waitFor(5*time.Second, func() bool { got = ask(); return got == want }) {
+		h.want(what, got, want)
+	}
+}
+
+func (h *host) want(what, got, want string) {
+	h.t.Helper()
+	if got != want {
+		h.t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
+	}
+}
+
+// As in NetBSD, each address of a network is one of its own: one that is removed
+// takes no other with it, the first one neither.
+func TestOneAddressOfThreeIsRemoved(t *testing.T) {
+	h := newHost(t)
+	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24 inet 10.2.0.2/24 inet 10.2.0.3/24 inet 10.3.0.1/16 up")
+	shown := func(addresses ...string) string {
+		text := "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n"
+		for _, a := range addresses {
+			text += "\tinet " + a + " flags 0\n"
+		}
+		return text
+	}
+	h.ok("wg-ifconfig wg0 inet 10.2.0.1 -alias")
+	h.prints("wg-ifconfig wg0", 0, shown("10.3.0.1/16", "10.2.0.2/24", "10.2.0.3/24"))
+	h.want("the route", h.says("ip route show 10.2.0.0/24"), "10.2.0.0/24 dev wg0 proto kernel scope link src 10.2.0.2 \n")
+	h.ok("wg-ifconfig wg0 inet 10.2.0.2/24 delete inet 10.2.0.9/24")
+	h.prints("wg-ifconfig wg0", 0, shown("10.3.0.1/16", "10.2.0.3/24", "10.2.0.9/24"))
+	h.ok("wg-ifconfig wg0 destroy")
+}
+
+// What the kernel calls the same address is said, and nothing is done, unless it
+// is what was asked for.
+func TestAddressInAnotherWay(t *testing.T) {
+	h := newHost(t)
+	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24 inet6 fd00:2::1/128 up")
+	h.ok("ip address add 192.168.2.1 peer 192.168.2.2/24 dev wg0")
+	h.ok("ip address add fd00:3::1 peer fd00:3::2/128 dev wg0 nodad")
+	before := h.addresses()
+	for line, why := range map[string]string{
+		"inet6 fd00:2::1/64":                     "it has the address fd00:2::1 with the prefix length 128: remove that first, with `wg-ifconfig wg0 inet6 fd00:2::1/128 -alias`",
+		"inet6 fd00:2::1":                        "it has the address fd00:2::1 with the prefix length 128: remove that first, with `wg-ifconfig wg0 inet6 fd00:2::1/128 -alias`",
+		"inet6 fd00:3::1/128":                    "it has the address fd00:3::1 with the peer fd00:3::2: remove that first, with `wg-ifconfig wg0 inet6 fd00:3::1/128 -alias`",
+		"inet 192.168.2.1/24":                    "it has the address 192.168.2.1 with the peer 192.168.2.2: remove that first, with `wg-ifconfig wg0 inet 192.168.2.1/24 -alias`",
+		"inet6 fd00:9::1/64 inet6 fd00:9::1/128": "it has the address fd00:9::1 with the prefix length 64: remove that first, with `wg-ifconfig wg0 inet6 fd00:9::1/64 -alias`",
+		"inet6 ::1/128":                          "add the address ::1/128: the kernel does not accept the value",
+	} {
+		h.prints("wg-ifconfig wg0 inet 10.9.0.1/24 "+line, 1, "wg-ifconfig: wg0: "+why+"\n")
+		h.want(line, h.addresses(), before)
+	}
+	// What is there already, and what may be there as well.
+	h.ok("wg-ifconfig wg0 inet 10.2.0.1/24 inet6 fd00:2::1/128")
+	h.want("the same again", h.addresses(), before)
+	h.ok("wg-ifconfig wg0 inet 10.2.0.1/16 inet 192.168.2.1/32")
+	// One command for it.
+	h.ok("wg-ifconfig wg0 inet6 fd00:2::1/128 -alias inet6 fd00:2::1/64")
+	h.want("IPv6", h.says("wg-ifconfig wg0"), "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n"+
+		"\tinet6 fd00:2::1/64 flags 0\n\tinet6 fd00:3::1/128 -> fd00:3::2 flags 0\n"+
+		"\tinet 10.2.0.1/24 flags 0\n\tinet 192.168.2.1/24 -> 192.168.2.2 flags 0\n"+
+		"\tinet 10.2.0.1/16 flags 0\n\tinet 192.168.2.1/32 flags 0\n")
+	h.ok("wg-ifconfig wg0 destroy")
+}
+
+// Addresses that ip(8) gave with a peer are shown with it, and removed.
+func TestAddressesWithPeers(t *testing.T) {
+	h := newHost(t)
+	h.ok("wg-ifconfig wg0 create up")
+	h.ok("ip address add 192.168.2.1 peer 192.168.2.2 dev wg0")
+	h.ok("ip address add fd00::1 peer fd00::2 dev wg0 nodad")
+	const head = "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n"
+	h.prints("wg-ifconfig wg0", 0, head+"\tinet6 fd00::1/128 -> fd00::2 flags 0\n\tinet 192.168.2.1/32 -> 192.168.2.2 flags 0\n")
+	if got := h.says("wg-ifconfig wg0 --json"); !strings.Contains(got, `"addresses": [
+    "192.168.2.1/32",
+    "fd00::1/128"
+  ],
+  "point_to_point": [
+    {
+      "address": "192.168.2.1/32",
+      "peer": "192.168.2.2"
+    },
+    {
+      "address": "fd00::1/128",
+      "peer": "fd00::2"
+    }
+  ]
+`) {
+		t.Error(got)
+	}
+	h.ok("ip address add fd00:7::1/64 dev wg0 nodad valid_lft 1000 preferred_lft 0")
+	if got := h.says("wg-ifconfig wg0"); !strings.Contains(got, "\tinet6 fd00:7::1/64 flags 0x10<DEPRECATED>\n") {
+		t.Error(got)
+	}
+	h.ok("wg-ifconfig wg0 inet6 fd00:7::1 -alias")
+	h.ok("wg-ifconfig wg0 inet 192.168.2.1 -alias")
+	h.ok("wg-ifconfig wg0 inet6 fd00::1/128 delete")
+	h.prints("wg-ifconfig wg0", 0, head)
+	h.ok("wg-ifconfig wg0 destroy")
+}
+
+// Down and up leave the addresses as ip(8) gave them, in their order; so does a
+// command that is undone.
+func TestAddressesKeepWhatBelongsToThem(t *testing.T) {
+	h := newHost(t)
+	h.ok("wg-ifconfig wg0 create up")
+	for _, a := range []string{
+		"10.2.0.1/24 metric 7 noprefixroute label wg0:x", "10.2.0.2/24", "10.2.0.3/24 valid_lft 1000 preferred_lft 600",
+		"192.168.2.1 peer 192.168.2.2", "fd00:1::1 peer fd00:1::2/128 metric 77", "fd00:2::1/64 noprefixroute",
+		"fd00:3::1/64 valid_lft 2000 preferred_lft 0", "fd00:4::1/64 metric 9", "fe80::1/64",
+	} {
+		if strings.Contains(a, "::") {
+			a += " nodad"
+		}
+		h.ok("ip address add dev wg0 " + a)
+	}
+	before := h.addresses()
+	if !waitFor(5*time.Second, func() bool { return strings.Contains(h.routes(), "fd00:1::2") }) {
+		t.Fatal("no route to the peer")
+	}
+	routes := h.routes()
+	h.ok("wg-ifconfig wg0 down")
+	h.want("down", h.addresses(), before)
+	h.ok("wg-ifconfig wg0 up")
+	h.want("up", h.addresses(), before)
+	h.becomes("IPv6 routes", h.routes, routes)
+	h.ok("wg-ifconfig wg0 down up")
+	h.want("down and up", h.addresses(), before)
+
+	out, status := h.run("wg-ifconfig wg0 inet 10.2.0.1 -alias inet6 fd00:3::1 -alias inet 10.2.0.9/24 mtu 1000 mtu 1400 down inet6 ::1/128")
+	if status != 1 || !strings.Contains(out, "loses its IPv6 addresses") || !strings.Contains(out, "the kernel does not accept") {
+		t.Errorf("%d %s", status, out)
+	}
+	h.want("undone", h.addresses(), before)
+	h.becomes("IPv6 routes", h.routes, routes)
+	h.ok("wg-ifconfig wg0 destroy")
+}
