@@ -171,3 +171,21 @@ func TestAddressesKeepWhatBelongsToThem(t *testing.T) {
 	h.becomes("IPv6 routes", h.routes, routes)
 	h.ok("wg-ifconfig wg0 destroy")
 }
+
+// The display has the flags that are. Without MULTICAST resolvers leave the
+// interface alone, and an idle tunnel stays idle.
+func TestMulticastIsShownAsItIs(t *testing.T) {
+	h := newHost(t)
+	h.ok("wg-ifconfig wg0 create up")
+	h.ok("ip link set wg0 multicast off")
+	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x41<UP,RUNNING> mtu 1420\n\tstatus: active\n")
+	h.ok("wg-ifconfig wg0 down")
+	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0 mtu 1420\n\tstatus: inactive\n")
+	if got := h.says("wg-ifconfig wg0 --json"); !strings.Contains(got, `"multicast": false`) {
+		t.Error(got)
+	}
+	h.ok("wg-ifconfig wg0 up")
+	h.ok("ip link set wg0 multicast on")
+	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n")
+	h.ok("wg-ifconfig wg0 destroy")
+}

@@ -80,8 +80,11 @@ var description = []string{
 	"A line of the display for each address follows the flags and the status: active; or inactive, when the interface is down, " +
 		"or is up and does not work. In that case a line more says why, to those who may use the control socket. " +
 		"An address to which ip(8) has given a peer is shown with it, after an arrow.",
+	"The flags are UP, RUNNING and MULTICAST, as they are. With MULTICAST, which a new interface has, name services of the host " +
+		"send what they ask all neighbours into the tunnel, if a peer has all addresses, and wake it when it is idle. " +
+		"`ip link set wg0 multicast off` ends that.",
 	"With --json the output is an object, or, without INTERFACE, an array of them: " +
-		"name, up, running, mtu, fault (a string, or null) and addresses (an array of strings); " +
+		"name, up, running, multicast, mtu, fault (a string, or null) and addresses (an array of strings); " +
 		"and, if there are such addresses, point_to_point (an array of objects: address and peer).",
 }
 

@@ -120,25 +120,29 @@ func TestDisplayIsNetBSDs(t *testing.T) {
 		fault string
 		want  string
 	}{
-		{link.Info{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: have("10.2.0.1/24", "fd00:2::1/64")}, "",
+		{link.Info{Name: "wg0", Up: true, Running: true, Multicast: true, MTU: 1420, Addresses: have("10.2.0.1/24", "fd00:2::1/64")}, "",
 			"wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n" +
 				"\tstatus: active\n" +
 				"\tinet6 fd00:2::1/64 flags 0\n" +
 				"\tinet 10.2.0.1/24 flags 0\n"},
-		{link.Info{Name: "wg1", MTU: 1280}, "",
+		{link.Info{Name: "wg1", Multicast: true, MTU: 1280}, "",
 			"wg1: flags=0x8000<MULTICAST> mtu 1280\n\tstatus: inactive\n"},
-		{link.Info{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: have("fe80::1/64"), Index: 3}, "UDP port 1234 is taken",
+		{link.Info{Name: "wg1", Up: true, Running: true, MTU: 1280}, "",
+			"wg1: flags=0x41<UP,RUNNING> mtu 1280\n\tstatus: active\n"},
+		{link.Info{Name: "wg1", MTU: 1280}, "",
+			"wg1: flags=0 mtu 1280\n\tstatus: inactive\n"},
+		{link.Info{Name: "wg0", Up: true, Running: true, Multicast: true, MTU: 1420, Addresses: have("fe80::1/64"), Index: 3}, "UDP port 1234 is taken",
 			"wg0: flags=0x8001<UP,MULTICAST> mtu 1420\n" +
 				"\tstatus: inactive\n" +
 				"\tinet6 fe80::1%wg0/64 flags 0 scopeid 0x3\n" +
 				"\tfault: UDP port 1234 is taken\n"},
-		{link.Info{Name: "wg0", Up: true, Running: true, MTU: 1420, Addresses: have("192.168.2.1/32 peer 192.168.2.2", "fd00::1/128 peer fd00::2")}, "",
+		{link.Info{Name: "wg0", Up: true, Running: true, Multicast: true, MTU: 1420, Addresses: have("192.168.2.1/32 peer 192.168.2.2", "fd00::1/128 peer fd00::2")}, "",
 			"wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n" +
 				"\tstatus: active\n" +
 				"\tinet6 fd00::1/128 -> fd00::2 flags 0\n" +
 				"\tinet 192.168.2.1/32 -> 192.168.2.2 flags 0\n"},
 		{link.Info{Name: "wg1", MTU: 1280, Addresses: []link.Address{{Prefix: netip.MustParsePrefix("fd00::1/64"), Deprecated: true, Temporary: true}}}, "",
-			"wg1: flags=0x8000<MULTICAST> mtu 1280\n\tstatus: inactive\n\tinet6 fd00::1/64 flags 0x90<DEPRECATED,TEMPORARY>\n"},
+			"wg1: flags=0 mtu 1280\n\tstatus: inactive\n\tinet6 fd00::1/64 flags 0x90<DEPRECATED,TEMPORARY>\n"},
 	} {
 		if got := viewOf(c.info, c.fault).String(); got != c.want {
 			t.Errorf("%s\nwant\n%s", got, c.want)

@@ -40,6 +40,7 @@ type view struct {
 	Name         string         `json:"name"`
 	Up           bool           `json:"up"`
 	Running      bool           `json:"running"`
+	Multicast    bool           `json:"multicast"`
 	MTU          int            `json:"mtu"`
 	Fault        *string        `json:"fault"`
 	Addresses    []netip.Prefix `json:"addresses"`
@@ -155,7 +156,7 @@ func look(info link.Info) view {
 
 func viewOf(info link.Info, fault string) view {
 	v := view{
-		Name: info.Name, Up: info.Up, Running: info.Up && info.Running,
+		Name: info.Name, Up: info.Up, Running: info.Up && info.Running, Multicast: info.Multicast,
 		MTU: info.MTU, Addresses: []netip.Prefix{}, info: info,
 	}
 	if fault != "" {
@@ -174,7 +175,7 @@ func viewOf(info link.Info, fault string) view {
 func (v view) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: flags=%s mtu %d\n", v.Name,
-		flags(flag{v.Up, 0x1, "UP"}, flag{v.Running, 0x40, "RUNNING"}, flag{true, 0x8000, "MULTICAST"}), v.MTU)
+		flags(flag{v.Up, 0x1, "UP"}, flag{v.Running, 0x40, "RUNNING"}, flag{v.Multicast, 0x8000, "MULTICAST"}), v.MTU)
 	status := "inactive"
 	if v.Running {
 		status = "active"

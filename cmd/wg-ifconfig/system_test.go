@@ -167,6 +167,7 @@ func TestLifeOfAnInterface(t *testing.T) {
     "name": "wg0",
     "up": false,
     "running": false,
+    "multicast": true,
     "mtu": 1400,
     "fault": null,
     "addresses": []

@@ -61,6 +61,7 @@ type Info struct {
 	Kind      string // "tun", "wireguard", …; "" for hardware
 	Up        bool   // a person wants it up
 	Running   bool   // it works
+	Multicast bool   // programs may send to groups through it (IFF_MULTICAST)
 	MTU       int
 	Addresses []Address // as the kernel lists them: IPv4, then IPv6
 }

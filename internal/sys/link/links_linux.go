@@ -219,12 +219,13 @@ func infoOf(link netlink.Link) Info {
 		kind = KindTUN
 	}
 	return Info{
-		Name:    attrs.Name,
-		Index:   attrs.Index,
-		Kind:    kind,
-		Up:      attrs.Flags&net.FlagUp != 0,
-		Running: attrs.Flags&net.FlagRunning != 0,
-		MTU:     attrs.MTU,
+		Name:      attrs.Name,
+		Index:     attrs.Index,
+		Kind:      kind,
+		Up:        attrs.Flags&net.FlagUp != 0,
+		Running:   attrs.Flags&net.FlagRunning != 0,
+		Multicast: attrs.Flags&net.FlagMulticast != 0,
+		MTU:       attrs.MTU,
 	}
 }
 
