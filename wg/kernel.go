@@ -19,6 +19,13 @@ import (
 // kernelMTU is what the kernel gives a new TUN interface.
 const kernelMTU = 1500
 
+// queueLength is how many packets wait in a queue of a new interface, in place of
+// the kernel's 500. Where packets come as super-packets few places are used. But
+// those that the kernel cuts before they reach us, of a VXLAN in the tunnel for
+// example, come in bursts of one TCP window, and what overflows takes other
+// connections' packets with it (docs/performance.md has figures).
+const queueLength = 2000
+
 // openKernel makes an interface of the kernel and follows its state.
 func openKernel(o Options) (*Interface, error) {
 	device, err := openTUN(o)
@@ -98,6 +105,11 @@ func prepare(device tun.Device, o Options) error {
 		o.Log.Warn("the interface keeps its MTU, with which large packets leave in two pieces: set a smaller one", "mtu", is.MTU, "err", err)
 	case err != nil:
 		return err
+	}
+	if !existed { // or somebody else has chosen it
+		if err := links.SetQueueLength(name, queueLength); err != nil {
+			o.Log.Debug("the queue of the interface keeps its length", "err", err)
+		}
 	}
 	if err := links.NoAutomaticAddress(name); err != nil {
 		o.Log.Debug("the kernel may give the interface a link-local address", "err", err)

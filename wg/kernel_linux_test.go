@@ -73,6 +73,9 @@ func TestKernelInterface(t *testing.T) {
 	if st := w.Status(); st.Up || st.MTU != 1380 || st.Name != "wgk0" {
 		t.Errorf("%+v", st)
 	}
+	if n := told(t, "qlen "); n != queueLength {
+		t.Errorf("it holds %d packets, want %d", n, queueLength)
+	}
 	for range 3 {
 		if err := links.SetUp("wgk0", true); err != nil {
 			t.Fatal(err)
@@ -108,13 +111,19 @@ func TestKernelInterface(t *testing.T) {
 }
 
 // superSegments is how many segments the kernel joins for wgk0 at most.
-func superSegments(t *testing.T) (n int) {
+func superSegments(t *testing.T) int {
+	t.Helper()
+	return told(t, "gso_max_segs ")
+}
+
+// told is the number that stands behind a word in what ip(8) tells of wgk0.
+func told(t *testing.T, word string) (n int) {
 	t.Helper()
 	out, err := exec.Command("ip", "-d", "link", "show", "wgk0").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(out), "gso_max_segs ")
+	_, rest, _ := strings.Cut(string(out), word)
 	fmt.Sscan(rest, &n)
 	return n
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // A persistent TUN interface that nobody has open is taken over as it is: with
-// its addresses and its MTU, but for the kernel's own 1500; and it stays when the
-// daemon ends, however that happens, until it is destroyed.
+// its addresses, the length of its queue and its MTU, but for the kernel's own 1500;
+// and it stays when the daemon ends, however that happens, until it is destroyed.
 func TestExistingInterface(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -30,6 +30,7 @@ func TestExistingInterface(t *testing.T) {
 			if i > 0 {
 				mtu = "1300"
 			}
+			contains(t, b.Must("ip link show wg0"), "qlen 500")
 			contains(t, b.Must("wg-ifconfig wg0"), "mtu "+mtu+"\n\tstatus: active\n\tinet 10.2.0.2/24 flags 0\n")
 			b.Must("kill -%s %d", end, b.Daemon(lab.Ours).PID)
 			ends(t, b, 5*time.Second)

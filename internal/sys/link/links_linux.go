@@ -130,6 +130,16 @@ func (l *Links) setOperState(link netlink.Link, state netlink.LinkOperState) err
 	return err
 }
 
+// SetQueueLength sets how many packets wait to leave through the interface, or to
+// be read from it, before further ones are dropped.
+func (l *Links) SetQueueLength(name string, packets int) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	return failure(l.handle.LinkSetTxQLen(link, packets), "%s: set txqueuelen to %d", name, packets)
+}
+
 // SetUp sets the interface up or down. Down, Linux takes its IPv6 addresses away
 // (SetAddresses gives them back).
 func (l *Links) SetUp(name string, up bool) error {

@@ -101,14 +101,15 @@ func noIPv6(t *testing.T, links *Links) error {
 	return links.AddAddress("wg0", netip.MustParsePrefix("fd00::1/64"))
 }
 
-func TestSetGSOMax(t *testing.T) {
+func TestSetSizes(t *testing.T) {
 	isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	must(t, links.SetGSOMax("wg0", 32768, 100))
+	must(t, links.SetQueueLength("wg0", 1234))
 	out, err := exec.Command("ip", "-d", "link", "show", "wg0").Output()
 	must(t, err)
-	for _, want := range []string{"gso_max_size 32768", "gso_max_segs 100"} {
+	for _, want := range []string{"gso_max_size 32768", "gso_max_segs 100", "qlen 1234"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
