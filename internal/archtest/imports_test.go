@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -20,6 +21,77 @@ func TestArrows(t *testing.T) {
 	for name := range rooms {
 		if !seen[name] {
 			t.Errorf("the table has a room %s, the tree has not: take its line out", name)
+		}
+	}
+}
+
+// TestArrowsAreUsed: what a room may import it does import. An arrow that nobody
+// goes is taken out of the table, so that it has to be asked for again.
+func TestArrowsAreUsed(t *testing.T) {
+	for _, fault := range unusedArrows(rooms, tree(t)) {
+		t.Error(fault)
+	}
+	for room, extra := range pureEnough {
+		for _, path := range extra {
+			if !slices.ContainsFunc(tree(t), func(s source) bool {
+				return s.room() == room && !s.isTest() && slices.Contains(s.imports(), path)
+			}) {
+				t.Errorf("%s may import %s though it is pure, and does not: take it out of pureEnough", room, path)
+			}
+		}
+	}
+}
+
+// unusedArrows are the arrows of the table that no file needs. Tests need none to
+// rooms of this module, but they do to other modules.
+func unusedArrows(rooms map[string]room, files []source) (faults []string) {
+	for name, r := range rooms {
+		used := map[string]bool{}
+		for _, s := range files {
+			if s.room() != name {
+				continue
+			}
+			for _, path := range s.imports() {
+				rel, ours := strings.CutPrefix(path, module+"/")
+				for _, arrow := range r.imports {
+					used[arrow] = used[arrow] || ours && !s.isTest() && matches(rel, []string{arrow})
+				}
+				for _, arrow := range r.third {
+					used[arrow] = used[arrow] || matches(path, []string{arrow})
+				}
+			}
+		}
+		for _, arrow := range append(slices.Clone(r.imports), r.third...) {
+			if slices.Contains(r.imports, arrow) && strings.HasSuffix(arrow, "...") {
+				faults = append(faults, name+" may import "+arrow+": name each room")
+			} else if !used[arrow] {
+				faults = append(faults, name+" may import "+arrow+", and does not: take the arrow out of the table")
+			}
+		}
+	}
+	sort.Strings(faults)
+	return faults
+}
+
+// TestUnusedArrowsAreSeen keeps the test above honest.
+func TestUnusedArrowsAreSeen(t *testing.T) {
+	many := map[string]room{"internal/noise": {imports: []string{"internal/..."}}}
+	if got := unusedArrows(many, []source{parse(t, "internal/noise/a.go", `package noise; import _ "wgd/internal/wire"`)}); len(got) != 1 {
+		t.Errorf("an arrow to many rooms: %q, want one fault", got)
+	}
+	table := map[string]room{"internal/noise": {imports: []string{"key", "internal/wire"}, third: []string{crypto}}}
+	for _, c := range []struct {
+		name, text string
+		faults     int
+	}{
+		{"internal/noise/a.go", `package noise; import ( _ "wgd/key"; _ "wgd/internal/wire"; _ "golang.org/x/crypto/blake2s" )`, 0},
+		{"internal/noise/a_linux.go", `package noise; import ( _ "wgd/internal/wire"; _ "golang.org/x/crypto/blake2s" )`, 1},
+		{"internal/noise/a_test.go", `package noise; import ( _ "wgd/key"; _ "wgd/internal/wire"; _ "golang.org/x/crypto/blake2s" )`, 2},
+		{"internal/noise/a.go", `package noise; import ( _ "wgd/key/x"; _ "wgd/keys" )`, 3},
+		{"internal/core/a.go", `package core; import ( _ "wgd/key"; _ "wgd/internal/wire" )`, 3},
+	} {
+		if got := unusedArrows(table, []source{parse(t, c.name, c.text)}); len(got) != c.faults {
+			t.Errorf("%s: %d faults, want %d: %s", c.text, len(got), c.faults, strings.Join(got, "; "))
 		}
 	}
 }

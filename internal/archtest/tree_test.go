@@ -38,10 +38,15 @@ func (s source) line(n ast.Node) string {
 	return s.path + ":" + itoa(s.fset.Position(n.Pos()).Line)
 }
 
+var parsed []source // what tree has read already
+
 // tree parses every Go file of this module; folders with a go.mod of their own
 // are other modules.
 func tree(t *testing.T) []source {
 	t.Helper()
+	if parsed != nil {
+		return parsed
+	}
 	root := "../.."
 	var list []source
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -71,6 +76,7 @@ func tree(t *testing.T) []source {
 	if len(list) < 20 {
 		t.Fatalf("only %d Go files found: is this test run in internal/archtest of the tree?", len(list))
 	}
+	parsed = list
 	return list
 }
 
