@@ -25,6 +25,9 @@ type Maker struct {
 // NewMaker is the maker for messages to a peer.
 func NewMaker(peer key.Public) *Maker { return &Maker{peer: peer} }
 
+// SetPeer makes m the maker for messages to another peer.
+func (m *Maker) SetPeer(peer key.Public) { *m = Maker{peer: peer} }
+
 // AddMACs fills the last two fields of an encoded initiation or response, in
 // place; mac2 with zeroes when there is no fresh cookie (A23, A24). Every
 // sending, retransmissions too, needs a call of its own.

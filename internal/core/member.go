@@ -18,7 +18,7 @@ type member struct {
 	key.Hidden
 	shared *peer.Peer
 	remote *noise.Remote // holds the public key
-	maker  *cookie.Maker
+	maker  cookie.Maker
 
 	before, after *member // in the order of addition
 	place         int     // in Machine.looks, from 1; 0: not there
@@ -65,9 +65,9 @@ func (m *Machine) add(public key.Public) *member {
 	p := &member{
 		shared: peer.New(m.common),
 		remote: noise.NewRemote(public),
-		maker:  cookie.NewMaker(public),
 		before: m.last,
 	}
+	p.maker.SetPeer(public)
 	p.shared.SetRecord(p)
 	p.accepted = m.stamps.take(public)
 	if m.last == nil {
