@@ -65,10 +65,13 @@ var rooms = map[string]room{
 	"internal/dataplane": {imports: []string{
 		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",
 		"internal/index", "internal/allowedips", "internal/packet", "internal/batch"}},
+	"internal/driver": {pure: true, imports: []string{
+		"internal/clock", "internal/wire", "internal/cookie", "internal/session", "internal/peer",
+		"internal/index", "internal/core", "internal/batch", "internal/dataplane"}},
 	"internal/engine": {imports: []string{
 		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
-		"internal/core", "internal/dataplane", "internal/index", "internal/packet", "internal/peer",
-		"internal/session", "internal/sys/cpu", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
+		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/packet",
+		"internal/peer", "internal/session", "internal/sys/cpu", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
 		"internal/sys/yield", "internal/wire"}},
 	"internal/sim": {imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",

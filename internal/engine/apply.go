@@ -110,10 +110,10 @@ func (e *Engine) change(c conf.Change) error {
 	if err != nil {
 		return err
 	}
-	e.gateMu.Lock()
-	e.gate.SetKey(public)
-	e.gate.SetForce(tunables.ForceUnderload)
-	e.gateMu.Unlock()
+	e.admissionMu.Lock()
+	e.admission.Gate.SetKey(public)
+	e.admission.Gate.SetForce(tunables.ForceUnderload)
+	e.admissionMu.Unlock()
 	return nil
 }
 

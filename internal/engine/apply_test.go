@@ -10,6 +10,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/batch"
 	"wgd/internal/cookie"
+	"wgd/internal/driver"
 	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -191,9 +192,9 @@ func TestGateFollows(t *testing.T) {
 	a.say(b, "hello")
 	verdict := func() cookie.Verdict {
 		msg := initiation(t, b.private, a.public)
-		a.gateMu.Lock()
-		defer a.gateMu.Unlock()
-		v, _ := a.gate.Admit(a.clock().Mono, netip.MustParseAddrPort("192.0.2.9:9"), msg, 0, queueCapacity)
+		a.admissionMu.Lock()
+		defer a.admissionMu.Unlock()
+		v, _ := a.admission.Gate.Admit(a.clock().Mono, netip.MustParseAddrPort("192.0.2.9:9"), msg, 0, driver.Capacity)
 		return v
 	}
 	if v := verdict(); v != cookie.Admit {

@@ -10,6 +10,7 @@ import (
 	"wgd/internal/cookie"
 	"wgd/internal/core"
 	"wgd/internal/dataplane"
+	"wgd/internal/driver"
 	"wgd/internal/index"
 	"wgd/internal/sys/pages"
 	"wgd/internal/wire"
@@ -49,8 +50,8 @@ type Engine struct {
 	up      bool
 	fault   string // why the interface does not work though it is up
 
-	gateMu sync.Mutex // guards gate
-	gate   *cookie.Gate
+	admissionMu sync.Mutex // guards admission
+	admission   driver.Admission
 
 	// applying is held while the configuration or the state of the interface
 	// changes, so that what needs both machine and sockets is one step. Nobody
@@ -89,7 +90,9 @@ func Open(world World, memory Memory) *Engine {
 		inbox:   newInbox(),
 		drops:   &dataplane.Drops{},
 		counted: &dataplane.Counters{},
-		gate:    cookie.NewGate(key.Public{}, world.Rand),
+		admission: driver.Admission{
+			Gate: cookie.NewGate(key.Public{}, world.Rand), Index: idx, Capacity: driver.Capacity,
+		},
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
 		gear:    newGear(&world),
 		cores:   min(usableCores(world.Processors != nil), mostGoroutines),
@@ -149,7 +152,7 @@ func (e *Engine) Down() {
 	e.mu.Lock()
 	e.machine.Down(e.world.Clock())
 	e.up, e.fault = false, ""
-	staged := e.quench()
+	staged := driver.Quench((*effects)(e), e.machine)
 	e.mu.Unlock()
 	e.abandon() // first: a send that waits for room ends with its socket
 	e.purge(staged)

@@ -274,7 +274,7 @@ type stuck struct {
 }
 
 func (s *stuck) Send(b *batch.Batch) error {
-	if b.TOS == handshakeTOS {
+	if b.TOS == 0x88 {
 		return s.Pair.Send(b)
 	}
 	s.waiting.Add(1)

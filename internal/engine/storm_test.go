@@ -13,6 +13,7 @@ import (
 	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/cookie"
+	"wgd/internal/driver"
 	"wgd/internal/noise"
 	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
@@ -78,7 +79,7 @@ func TestStormAndData(t *testing.T) {
 		begun := time.Now()
 		a.say(b, fmt.Sprint("amid the storm ", i))
 		slowest = max(slowest, time.Since(begun))
-		if w := b.inbox.waiting(); w > queueCapacity {
+		if w := b.inbox.waiting(); w > driver.Capacity {
 			t.Fatalf("%d wait", w)
 		}
 		select {
@@ -97,7 +98,7 @@ func TestStormAndData(t *testing.T) {
 // the public key: of one that stays below what counts as load, one at its edge,
 // and one that is as fast as they can be asked for cookies.
 func TestPeerUnderFlood(t *testing.T) {
-	const edge = queueCapacity / 8
+	const edge = driver.Capacity / 8
 	bursts := []int{16, edge - 28, edge + 28, 4 * edge}
 	if underRace {
 		bursts = bursts[2:]
@@ -271,7 +272,7 @@ func TestOwnStorm(t *testing.T) {
 	a.say(b, "in the midst of it")
 	took := time.Since(begun)
 	b.workers.mu.Lock()
-	left := len(b.workers.own.waiting)
+	left := b.workers.jobs.OwnWaiting()
 	b.workers.mu.Unlock()
 	t.Logf("answered after %v, with %d initiations still to be made", took, left)
 	if left == 0 {
@@ -298,7 +299,7 @@ func TestNoQueueForStrangers(t *testing.T) {
 		b.admit(from(i), response)
 	}
 	b.inbox.mu.Lock()
-	if h, c := b.inbox.handshakes.len(), b.inbox.cookies.len(); h != 0 || c != 0 {
+	if h, c := b.inbox.in.Waiting(), b.inbox.in.WaitingCookies(); h != 0 || c != 0 {
 		t.Errorf("%d handshakes and %d cookie replies wait", h, c)
 	}
 	b.inbox.mu.Unlock()
@@ -306,7 +307,7 @@ func TestNoQueueForStrangers(t *testing.T) {
 	if n := b.dropped("handshake"); n != 4000 {
 		t.Errorf("%d counted", n)
 	}
-	if b.gate.UnderLoad(b.clock().Mono) {
+	if b.admission.Gate.UnderLoad(b.clock().Mono) {
 		t.Error("strangers have made it a load")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"wgd/internal/core"
+	"wgd/internal/driver"
 )
 
 // workers run the machine's jobs on every core. Jobs wait in lists, not in a
@@ -18,9 +19,7 @@ import (
 // and the daemon has one processor more than cores (A44, B49). Their number may
 // change at any time, so it is asked for each job.
 //
-// There are two lists, for initiations of ours and for work on what came in,
-// from which the workers take in turn: neither has to wait until the other is
-// empty (A44).
+// driver.Jobs says which one is next.
 type workers struct {
 	do      func(*core.Job) // Job.Run, but for tests
 	done    func(*core.Job)
@@ -30,16 +29,8 @@ type workers struct {
 	wake    *sync.Cond
 	started int // goroutines
 	idle    int // of them, those that wait
-	own     jobs
-	others  jobs
-	turn    bool // the next job is one of others, if there is any
+	jobs    driver.Jobs
 	closed  bool
-}
-
-// jobs of one sort.
-type jobs struct {
-	waiting []*core.Job
-	active  int
 }
 
 func startWorkers(running *sync.WaitGroup, done func(*core.Job)) *workers {
@@ -51,14 +42,10 @@ func startWorkers(running *sync.WaitGroup, done func(*core.Job)) *workers {
 // limit is how many jobs may run at once.
 func (w *workers) limit() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
-func (w *workers) waiting() int { return len(w.own.waiting) + len(w.others.waiting) }
-
-func (w *workers) active() int { return w.own.active + w.others.active }
-
 // more has one more goroutine work, if there is a job for it. The caller holds mu.
 func (w *workers) more() {
 	switch limit := w.limit(); {
-	case w.closed || w.waiting() == 0 || w.active() >= limit:
+	case w.closed || !w.jobs.Ready(limit):
 	case w.idle > 0:
 		w.wake.Signal()
 	case w.started < limit:
@@ -69,13 +56,13 @@ func (w *workers) more() {
 
 func (w *workers) run() {
 	for {
-		j, from := w.next()
+		j := w.next()
 		if j == nil {
 			return
 		}
 		w.do(j)
 		w.mu.Lock()
-		from.active--
+		w.jobs.Done(j)
 		w.mu.Unlock()
 		w.done(j)
 		// A44, B49: who carries data goes first on this core.
@@ -84,55 +71,34 @@ func (w *workers) run() {
 }
 
 // next waits for a job; nil when there will be none.
-func (w *workers) next() (*core.Job, *jobs) {
+func (w *workers) next() *core.Job {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.closed && (w.waiting() == 0 || w.active() >= w.limit()) {
+	for !w.closed && !w.jobs.Ready(w.limit()) {
 		w.idle++
 		w.wake.Wait()
 		w.idle--
 	}
 	if w.closed {
-		return nil, nil
+		return nil
 	}
-	from := &w.own
-	if len(from.waiting) == 0 || w.turn && len(w.others.waiting) > 0 {
-		from = &w.others
-	}
-	w.turn = from == &w.own
-	j := from.take()
+	j := w.jobs.Next()
 	w.more() // who was to be woken before may not have been, and the limit may have grown
-	return j, from
-}
-
-func (l *jobs) take() *core.Job {
-	j := l.waiting[0]
-	l.waiting[0] = nil
-	if l.waiting = l.waiting[1:]; len(l.waiting) == 0 {
-		l.waiting = nil
-	}
-	l.active++
 	return j
 }
 
 func (w *workers) put(j *core.Job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	list := &w.others
-	if j.Initiates() {
-		list = &w.own
-	}
-	list.waiting = append(list.waiting, j)
+	w.jobs.Put(j)
 	w.more()
 }
 
-// room is how many handshake messages the machine may be given now: enough to
-// keep every core busy, and no more, so that the others wait where waiting is
-// measured (A28).
+// room is how many handshake messages the machine may be given now.
 func (w *workers) room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return 4*w.limit() - len(w.others.waiting) - w.others.active
+	return w.jobs.Room(w.limit())
 }
 
 // close ends the workers after the jobs that they are at.
@@ -147,7 +113,5 @@ func (w *workers) close() {
 func (w *workers) left() []*core.Job {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	list := append(w.own.waiting, w.others.waiting...)
-	w.own.waiting, w.others.waiting = nil, nil
-	return list
+	return w.jobs.Clear()
 }

@@ -1,0 +1,108 @@
+package driver
+
+import (
+	"errors"
+
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/core"
+	"wgd/internal/dataplane"
+	"wgd/internal/peer"
+	"wgd/internal/wire"
+)
+
+// handshakeTOS is DSCP AF41 (A56).
+const handshakeTOS = 0x88
+
+// Effects are what the outputs of a machine act on.
+type Effects interface {
+	// Send is that of dataplane.UDP.
+	Send(b *batch.Batch) error
+	// Flush and Keepalive are those of a dataplane.Encapsulator.
+	Flush(now clock.Time, p *peer.Peer) bool
+	Keepalive(now clock.Time, p *peer.Peer) bool
+	// Start has a job run on any core, and given to Inbox.PutFinished then.
+	Start(now clock.Time, j *core.Job)
+	// Remember is for core.Reserve, core.Accepted and core.Forget.
+	Remember(out *core.Output)
+}
+
+// Outcome is what came of an output, for those who tell people about it.
+type Outcome struct {
+	Err    error // of sending
+	Purged int   // packets dropped
+}
+
+// CarryOut does what the machine wants, on behalf of the interface whose drops
+// are given.
+func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Output) (result Outcome) {
+	switch out.Kind {
+	case core.Send:
+		result.Err = sendHandshake(x, drops, out.Endpoint, out.Message, batch.Control)
+		if errors.Is(result.Err, batch.ErrSourceGone) { // A52
+			out.Peer.ForgetSource(out.Endpoint)
+		}
+		if batch.Sent(result.Err) { // A40: if not, what follows follows all the same
+			out.Peer.CountSent(len(out.Message))
+		}
+	case core.Run:
+		x.Start(now, out.Job)
+	case core.Flush:
+		// A34: the initiator speaks first, with a keepalive if it has nothing to
+		// say, unless a reader of the interface was faster and spoke already.
+		if k := out.Peer.Sessions().Sending(); !x.Flush(now, out.Peer) && (k == nil || k.Sent() == 0) {
+			x.Keepalive(now, out.Peer)
+		}
+	case core.Keepalive:
+		x.Keepalive(now, out.Peer)
+	case core.Purge:
+		result.Purged = Purge(drops, out.Peer)
+	case core.Reserve, core.Accepted, core.Forget:
+		x.Remember(out)
+	}
+	return result
+}
+
+// SendReply sends the cookie reply that Admission wants sent.
+func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte) error {
+	return sendHandshake(udp, drops, to, reply, batch.Reply)
+}
+
+// sendHandshake sends a message of type 1 to 3, which is never segmented.
+func sendHandshake(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, msg []byte, class batch.Class) error {
+	err := udp.Send(&batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: handshakeTOS, Class: class})
+	if !batch.Sent(err) {
+		drops.Add(dataplane.NotSent(err), 1)
+	}
+	return err
+}
+
+// Quench carries out what a machine that is down still wants, and takes back
+// what it wanted before: nothing is sent any more. It returns the peers whose
+// staged packets the caller must purge, once it holds no lock: a purge waits for
+// a goroutine that is just sending such a packet.
+//
+// Those are all peers. The machine alone does not know what was staged while
+// there was no socket; and it must happen before the machine is up again, or what
+// is staged then would be dropped (A61).
+func Quench(x Effects, m *core.Machine) (staged []*peer.Peer) {
+	staged = m.Peers()
+	for out, ok := m.Poll(); ok; out, ok = m.Poll() {
+		switch out.Kind {
+		case core.Run:
+			m.Discard(out.Job)
+		case core.Purge: // perhaps of one that was removed
+			staged = append(staged, out.Peer)
+		case core.Reserve, core.Accepted, core.Forget:
+			x.Remember(&out) // A21: an accepted stamp must not be lost
+		}
+	}
+	return staged
+}
+
+// Purge drops what is staged for p, and returns the number of packets.
+func Purge(drops *dataplane.Drops, p *peer.Peer) int {
+	n := p.Purge()
+	drops.Add(dataplane.DropStaged, n)
+	return n
+}

@@ -1,0 +1,128 @@
+package driver
+
+import (
+	"testing"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/core"
+	"wgd/internal/dataplane"
+	"wgd/internal/wire"
+)
+
+// Everything that waits reaches the machine, and what is due is done: a
+// handshake between two machines that are told things by deliveries only.
+func TestDeliver(t *testing.T) {
+	a, b := newNode(t, 1), newNode(t, 2)
+	a.call(b.public, from(2).Remote)
+	b.know(a.public, from(1).Remote)
+	b.poll() // stamps to reserve
+	ina, inb := NewInbox(8), NewInbox(8)
+	var d Delivery
+	drops := &dataplane.Drops{}
+	now := start
+	turn := func(x *node, in *Inbox, room int) clock.Time {
+		in.Take(&d, room)
+		return d.Deliver(x.m, now, drops)
+	}
+	work := func(x *node, in *Inbox) {
+		j := x.only(core.Run).Job
+		j.Run()
+		in.PutFinished(j)
+	}
+
+	work(a, ina)
+	turn(a, ina, 0)
+	inb.PutHandshake(from(1), a.only(core.Send).Message)
+	turn(b, inb, 0)
+	if outs := b.poll(); len(outs) != 0 || inb.Waiting() != 1 {
+		t.Fatalf("without room: %+v, %d wait", outs, inb.Waiting())
+	}
+	turn(b, inb, 1)
+	work(b, inb)
+	turn(b, inb, 1)
+	work(b, inb)
+	turn(b, inb, 1)
+	ina.PutHandshake(from(2), b.only(core.Send).Message)
+	turn(a, ina, 1)
+	work(a, ina)
+	turn(a, ina, 1)
+	a.only(core.Flush)
+
+	// The data plane of b has opened the first packet.
+	p := b.m.Peers()[0]
+	next := p.Sessions().Next
+	next.Confirm()
+	inb.Confirm(p, next)
+	turn(b, inb, 0)
+	if p.Sessions().Current != next {
+		t.Error("not confirmed")
+	}
+	// It has received data, and sent nothing back: b must look earlier than planned.
+	before := b.m.NextTimeout()
+	p.NoteReceived(start.Mono, true)
+	inb.Wake(p)
+	if after := turn(b, inb, 0); after >= before || after != b.m.NextTimeout() {
+		t.Errorf("the next look is at %v, as before at %v", after, before)
+	}
+	// Its session is too old to send on, and there is something to say.
+	now = at(time.Hour)
+	inb.Want(p)
+	turn(b, inb, 0)
+	if !b.only(core.Run).Job.Initiates() {
+		t.Error("no session is wanted")
+	}
+	if n := len(drops.Status()); n != 0 {
+		t.Errorf("drops %v", drops.Status())
+	}
+}
+
+// A7: what the machine refuses is counted, once.
+func TestDeliverCountsRefusals(t *testing.T) {
+	a, b := newNode(t, 1), newNode(t, 2)
+	in := NewInbox(8)
+	var d Delivery
+	drops := &dataplane.Drops{}
+	in.PutHandshake(from(2), initiation(t, b.private, a.public)) // b is no peer of a
+	in.Take(&d, 8)
+	d.Deliver(a.m, start, drops)
+	j := a.only(core.Run).Job
+	j.Run()
+	in.PutFinished(j)
+	for range 2 {
+		in.Take(&d, 8)
+		d.Deliver(a.m, start, drops)
+		if n := drops.Count(dataplane.DropHandshake); n != 1 {
+			t.Errorf("%d counted", n)
+		}
+	}
+}
+
+// A26, A39: a cookie for the last initiation is used by the next one, which
+// comes when it is due, be the time of the machine's sleep ever so long.
+func TestDeliverCookieAndTimeout(t *testing.T) {
+	a, b := newNode(t, 1), newNode(t, 2)
+	a.call(b.public, from(2).Remote)
+	b.gate.SetForce(true)
+	sent := runAndSend(t, a)
+	admission := Admission{Gate: b.gate, Index: b.index, Capacity: 8}
+	decision := admission.Admit(start.Mono, from(1), sent, 0)
+	in := NewInbox(8)
+	in.PutCookie(from(2), decision.Reply)
+	var d Delivery
+	in.Take(&d, 0)
+	next := d.Deliver(a.m, start, &dataplane.Drops{})
+	if len(a.poll()) != 0 {
+		t.Fatal("a cookie is answered")
+	}
+	later := at(time.Hour)
+	if next <= start.Mono || next >= later.Mono {
+		t.Fatalf("the next look is at %v", next)
+	}
+	in.Take(&d, 0)
+	d.Deliver(a.m, later, &dataplane.Drops{})
+	again := runAndSend(t, a)
+	if again[0] != byte(wire.TypeInitiation) || admission.Admit(start.Mono, from(1), again, 0).Action != PutHandshake {
+		t.Error("the retransmission has no cookie")
+	}
+}

@@ -1,0 +1,184 @@
+package driver
+
+import (
+	"wgd/internal/core"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// Inbox holds what waits for the machine. It is bounded: the two queues have
+// capacities, there are no more finished jobs than the machine has started, and
+// there are a few notes for each peer. It is not safe for concurrent use.
+type Inbox struct {
+	capacity   int
+	handshakes queue
+	cookies    queue
+	finished   []*core.Job
+	wants      notes[*peer.Peer]
+	wakes      notes[*peer.Peer]
+	confirms   notes[confirmation]
+}
+
+const (
+	// Capacity is how many initiations and responses wait for the machine of a
+	// real interface; from an eighth of it on the interface is under load (A28).
+	// A storm of peers that are asked for cookies comes in waves, one at each
+	// retransmission: what has no room in one wave waits for the next, while the
+	// cores are idle. On the other hand, a message that has waited for
+	// RekeyTimeout is answered in vain, and a slow core takes 1 ms for each.
+	Capacity = 4096
+
+	// cookieCapacity is how many cookie replies wait. They have a queue of their
+	// own because nothing about them was checked yet: nobody may fill the other
+	// queue with them. It is short because it costs little to look at them.
+	cookieCapacity = 64
+)
+
+// handshake is a message of type 1 to 3.
+type handshake struct {
+	from wire.Endpoint
+	msg  [wire.InitiationSize]byte // the longest
+	size uint8
+}
+
+type confirmation struct {
+	peer    *peer.Peer
+	keypair *session.Keypair
+}
+
+// NewInbox returns an empty inbox in which up to capacity initiations and
+// responses may wait.
+func NewInbox(capacity int) *Inbox { return &Inbox{capacity: capacity} }
+
+// Capacity is how many initiations and responses may wait.
+func (in *Inbox) Capacity() int { return in.capacity }
+
+// Waiting is the number of initiations and responses that were not taken yet.
+func (in *Inbox) Waiting() int { return in.handshakes.len() }
+
+// WaitingCookies is the number of cookie replies that were not taken yet.
+func (in *Inbox) WaitingCookies() int { return in.cookies.len() }
+
+// PutHandshake copies an initiation or response into its queue. It reports
+// false when there is no room.
+func (in *Inbox) PutHandshake(from wire.Endpoint, msg []byte) bool {
+	return in.handshakes.put(in.capacity, from, msg)
+}
+
+// PutCookie copies a cookie reply into its queue. It reports false when there
+// is no room.
+func (in *Inbox) PutCookie(from wire.Endpoint, msg []byte) bool {
+	return in.cookies.put(cookieCapacity, from, msg)
+}
+
+// PutFinished takes a job that was run.
+func (in *Inbox) PutFinished(j *core.Job) { in.finished = append(in.finished, j) }
+
+// Want takes the note that a new session for p is wanted. Like Wake and Confirm
+// it is a note of the data plane (dataplane.Notes), which under bulk traffic may
+// come with every batch: one that waits already is not taken again, and false is
+// reported.
+func (in *Inbox) Want(p *peer.Peer) bool { return in.wants.add(p) }
+
+// Wake takes the note that p must be looked at earlier than planned.
+func (in *Inbox) Wake(p *peer.Peer) bool { return in.wakes.add(p) }
+
+// Confirm takes the note that p has used its next session k.
+func (in *Inbox) Confirm(p *peer.Peer, k *session.Keypair) bool {
+	return in.confirms.add(confirmation{p, k})
+}
+
+// Take moves what waits into d, in place of what d held before. Of the
+// handshake messages it takes at most room, so that the others are still
+// counted as waiting.
+func (in *Inbox) Take(d *Delivery, room int) {
+	d.handshakes = in.handshakes.take(d.handshakes[:0], room)
+	d.cookies = in.cookies.take(d.cookies[:0], cookieCapacity)
+
+	d.finished = reusable(d.finished)
+	d.wants.clear()
+	d.wakes.clear()
+	d.confirms.clear()
+	d.finished, in.finished = in.finished, d.finished
+	d.wants, in.wants = in.wants, d.wants
+	d.wakes, in.wakes = in.wakes, d.wakes
+	d.confirms, in.confirms = in.confirms, d.confirms
+}
+
+// queue is first in, first out. What was taken stands before head.
+type queue struct {
+	list []handshake
+	head int
+}
+
+func (q *queue) len() int { return len(q.list) - q.head }
+
+func (q *queue) put(capacity int, from wire.Endpoint, msg []byte) bool {
+	if q.len() >= capacity || len(msg) > wire.InitiationSize {
+		return false
+	}
+	if q.head > 0 && len(q.list) == cap(q.list) {
+		q.list = q.list[:copy(q.list, q.list[q.head:])]
+		q.head = 0
+	}
+	q.list = append(q.list, handshake{from: from, size: uint8(len(msg))})
+	copy(q.list[len(q.list)-1].msg[:], msg)
+	return true
+}
+
+// take appends the first of the queue to dst, at most limit of them.
+func (q *queue) take(dst []handshake, limit int) []handshake {
+	n := min(max(limit, 0), q.len())
+	dst = append(dst, q.list[q.head:q.head+n]...)
+	if q.head += n; q.head == len(q.list) {
+		if cap(q.list) > maxKept {
+			q.list = nil
+		}
+		q.list, q.head = q.list[:0], 0
+	}
+	return dst
+}
+
+// notes are different from one another, in the order in which they came.
+type notes[T comparable] struct {
+	list []T
+	in   map[T]struct{}
+}
+
+// add reports whether the note was not there yet.
+func (n *notes[T]) add(note T) bool {
+	if len(n.list) > 0 && n.list[len(n.list)-1] == note {
+		return false // the usual case
+	}
+	if _, there := n.in[note]; there {
+		return false
+	}
+	if n.in == nil {
+		n.in = make(map[T]struct{})
+	}
+	n.in[note] = struct{}{}
+	n.list = append(n.list, note)
+	return true
+}
+
+func (n *notes[T]) clear() {
+	if len(n.in) > maxKept {
+		n.in = nil // clearing a map takes as long as it was once large
+	} else {
+		clear(n.in)
+	}
+	n.list = reusable(n.list)
+}
+
+// maxKept is the longest list whose memory is kept for the next one.
+const maxKept = 1024
+
+// reusable empties s, so that it keeps nothing alive.
+func reusable[T any](s []T) []T {
+	if cap(s) > maxKept {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
