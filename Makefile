@@ -90,7 +90,7 @@ bench:
 scale:
 	$(GO) run ./test/scale $(SCALE)
 
-# As root, and never in CI: surprises about others' software, shown again. make findings FINDINGS=findings/one.sh
+# As root, and never in CI: surprises about others' software, shown again. make findings FINDINGS=findings/nft-netdev-chain.sh
 findings:
 	@sh test/findings.sh $(FINDINGS)
 

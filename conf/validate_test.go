@@ -132,7 +132,7 @@ func TestTunables(t *testing.T) {
 	}
 }
 
-// TestDefaultsAreNetBSDs as commands.md gives them.
+// TestDefaultsAreNetBSDs: those of its sysctl net.wg.
 func TestDefaultsAreNetBSDs(t *testing.T) {
 	d := conf.DefaultTunables()
 	for name, want := range map[string]string{

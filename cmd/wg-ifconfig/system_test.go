@@ -129,7 +129,7 @@ func (h *host) prints(line string, status int, want string) {
 	}
 }
 
-// TestLifeOfAnInterface goes through commands.md's examples.
+// TestLifeOfAnInterface: what the commands print from create to destroy, byte for byte.
 func TestLifeOfAnInterface(t *testing.T) {
 	h := newHost(t)
 	h.prints("wg-ifconfig", 0, "")

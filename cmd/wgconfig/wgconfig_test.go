@@ -95,7 +95,7 @@ func prefixes(s ...string) []netip.Prefix {
 	return out
 }
 
-// TestSpecExample is the output of commands.md, byte for byte.
+// TestSpecExample: what wgconfig(8) prints in the example of wg(4), byte for byte.
 func TestSpecExample(t *testing.T) {
 	start(t, conf.Status{Tunables: conf.DefaultTunables()})
 	does(t, "wg0 set private-key "+file(t, private.Base64()+"\n", 0o600))
@@ -129,14 +129,8 @@ func TestSpecExample(t *testing.T) {
 		"wg0 show peer --show-preshared-key B":   strings.Replace(peer, "(hidden)", "(none)", 1),
 		"wg0 show peer " + pubkeyB:               peer,
 		"wg0 show private-key":                   "private-key: " + private.Base64() + "\n",
-		"wg0 delete peer B":                      "",
-		"wg0 set private-key /dev/null":          "",
-		"wg0 show private-key --json":            "", // below
 		"wg0 sysctl net.wg.rekey_after_messages": "net.wg.rekey_after_messages = 1152921504606846976\n",
 	} {
-		if want == "" {
-			continue
-		}
 		if got := does(t, line); got != want {
 			t.Errorf("wgconfig %s:\n%s\nwant\n%s", line, got, want)
 		}
@@ -311,7 +305,7 @@ func TestAddAndSet(t *testing.T) {
 	}
 }
 
-// TestPrivateKeyFromStandardInput: /dev/stdin is a file like another.
+// TestKeyFileForms: a key may end its file with or without a line's end.
 func TestKeyFileForms(t *testing.T) {
 	target := start(t, conf.Status{})
 	for _, text := range []string{private.Base64(), private.Base64() + "\n", private.Base64() + "\r\n"} {

@@ -14,7 +14,7 @@ var impureImports = []string{
 // What single pure rooms may import all the same, because what they do with it
 // depends on nobody's timing.
 var pureEnough = map[string][]string{
-	// The routing table is published as an immutable value (rule 10 of style).
+	// The routing table is published as an immutable value (rule 9 of style).
 	"internal/core": {"sync/atomic"},
 	// A Remote remembers a Diffie-Hellman result that is the same whoever
 	// computes it first.
@@ -28,7 +28,7 @@ var impureNames = map[string][]string{
 	"time":        {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker", "Local", "LoadLocation"},
 	"fmt":         {"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"},
 	"log/slog":    {"Default", "Debug", "Info", "Warn", "Error", "Log", "New", "With"}, // its Value is how a key hides
-	"crypto/ecdh": {"GenerateKey"},                                                     // it ignores the reader it is given (rule 2 of style)
+	"crypto/ecdh": {"GenerateKey"},                                                     // it ignores the reader it is given (rule 1 of style)
 }
 
 // TestPureRooms: the rooms marked P in docs/architecture.md start no goroutine,

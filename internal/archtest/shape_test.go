@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Rule 16 of style, as bounds. An exception stands here with its reason.
+// Rule 13 of style, as bounds. An exception stands here with its reason.
 const (
 	longestFile     = 500
 	longestFunction = 60

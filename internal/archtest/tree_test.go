@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,9 +17,10 @@ const module = "wgd"
 
 // A source is one parsed Go file of the tree.
 type source struct {
-	path string // slash-separated, from the root of the tree
-	fset *token.FileSet
-	file *ast.File
+	path  string // slash-separated, from the root of the tree
+	fset  *token.FileSet
+	file  *ast.File
+	other bool // it belongs to another module, in a folder with a go.mod of its own
 }
 
 func (s source) room() string { return path.Dir(s.path) }
@@ -38,60 +40,57 @@ func (s source) line(n ast.Node) string {
 	return s.path + ":" + itoa(s.fset.Position(n.Pos()).Line)
 }
 
-var parsed []source // what tree has read already
-
-// tree parses every Go file of this module; folders with a go.mod of their own
-// are other modules.
+// tree are the Go files of this module.
 func tree(t *testing.T) []source {
+	t.Helper()
+	list := slices.DeleteFunc(slices.Clone(everything(t)), func(s source) bool { return s.other })
+	if len(list) < 20 {
+		t.Fatalf("only %d Go files found: is this test run in internal/archtest of the tree?", len(list))
+	}
+	return list
+}
+
+var parsed []source // all that there are, once they were asked for
+
+// everything are all Go files, also those of other modules in the tree.
+func everything(t *testing.T) []source {
 	t.Helper()
 	if parsed != nil {
 		return parsed
 	}
-	root := "../.."
-	var list []source
+	const root = "../.."
+	var others []string // folders of other modules
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
-		}
-		if d.IsDir() {
-			return enter(root, file, d.Name())
-		}
-		if !strings.HasSuffix(file, ".go") {
-			return nil
 		}
 		rel, err := filepath.Rel(root, file)
 		if err != nil {
 			return err
 		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
+		rel = filepath.ToSlash(rel)
+		switch {
+		case d.IsDir() && rel != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case d.IsDir() && rel != ".":
+			if _, err := os.Stat(filepath.Join(file, "go.mod")); err == nil {
+				others = append(others, rel+"/...")
+			}
+		case !d.IsDir() && strings.HasSuffix(rel, ".go"):
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			s := parse(t, rel, string(text))
+			s.other = matches(rel, others)
+			parsed = append(parsed, s)
 		}
-		list = append(list, parse(t, filepath.ToSlash(rel), string(text)))
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) < 20 {
-		t.Fatalf("only %d Go files found: is this test run in internal/archtest of the tree?", len(list))
-	}
-	parsed = list
-	return list
-}
-
-// enter says whether the walk goes into a folder.
-func enter(root, dir, name string) error {
-	if dir == root {
-		return nil
-	}
-	if strings.HasPrefix(name, ".") || name == "testdata" {
-		return filepath.SkipDir
-	}
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-		return filepath.SkipDir
-	}
-	return nil
+	return parsed
 }
 
 func parse(t *testing.T, name, text string) source {
@@ -101,7 +100,7 @@ func parse(t *testing.T, name, text string) source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return source{name, fset, f}
+	return source{path: name, fset: fset, file: f}
 }
 
 // matches reports whether a path is one of the patterns; "x/..." is x and all

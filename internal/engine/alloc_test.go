@@ -11,7 +11,7 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// Rule 12 of style: to read, to wait and to take one's turn allocates nothing.
+// Rule 10 of style: to read, to wait and to take one's turn allocates nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
 	l := newLane(newForcedPolicy(2), newGear(&World{}), nil, nil)
 	l.policy.width = 2

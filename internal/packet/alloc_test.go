@@ -4,7 +4,7 @@ package packet
 
 import "testing"
 
-// Rule 12 of style: what runs for every packet allocates nothing.
+// Rule 10 of style: what runs for every packet allocates nothing.
 func TestNothingAllocated(t *testing.T) {
 	for _, f := range flows {
 		frame := f.super(1, fill(60000), 1372)

@@ -283,7 +283,7 @@ func (d *movingDevice) NetNS() (*os.File, error) {
 	return d.Device.NetNS()
 }
 
-// linux.md: ENODEV may appear for a moment during the move; that is no deletion.
+// ENODEV may appear for a moment during the move; that is no deletion.
 func TestWatchForgivesENODEVDuringAMove(t *testing.T) {
 	isolate(t)
 	d := &movingDevice{Device: newTUN(t, "wg0"), failing: 10}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestNothingIsAllocated(t *testing.T) { // architecture, rule of style 12
+func TestNothingIsAllocated(t *testing.T) { // rule 10 of style
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{})
 	up(t, "wgtest", 1420, "10.9.0.1/24")

@@ -184,7 +184,7 @@ func TestTryReadDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestDownThenUp(t *testing.T) { // linux.md: writes give EIO while down
+func TestDownThenUp(t *testing.T) { // writes give EIO while down
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{})
 	pieces := [][]byte{append(make([]byte, HeaderSize), ipv4UDP(1, []byte("x"))...)}

@@ -8,7 +8,7 @@ import (
 	"wgd/internal/batch"
 )
 
-func TestNothingIsAllocated(t *testing.T) { // architecture, rule of style 12
+func TestNothingIsAllocated(t *testing.T) { // rule 10 of style
 	bs := make([]batch.Batch, MaxDepth)
 	for _, o := range []Options{{}, {NoGSO: true, NoGRO: true}} {
 		a, b := pair(t, o), pair(t, o)

@@ -107,7 +107,7 @@ func FuzzSockaddr(f *testing.F) { // B19
 	})
 }
 
-func TestSockaddrLeavesNoRest(t *testing.T) { // linux.md: the short buffer after an IPv4 send
+func TestSockaddrLeavesNoRest(t *testing.T) { // the short buffer after an IPv4 send
 	var s sockaddr
 	six := netip.MustParseAddrPort("[2001:db8::1]:7")
 	four := netip.MustParseAddrPort("192.0.2.1:9")

@@ -151,7 +151,7 @@ func TestReplyFromTheAddressThatReceived(t *testing.T) { // A52
 	}
 }
 
-func TestSourceAddressRemoved(t *testing.T) { // A52, linux.md
+func TestSourceAddressRemoved(t *testing.T) { // A52
 	a, b, wa, _ := twoHosts(t, 1500)
 	for _, test := range []struct {
 		source, remote, prefix string
@@ -345,7 +345,7 @@ func unprivileged(t testing.TB) {
 	}
 }
 
-func TestWithoutPrivileges(t *testing.T) { // A53; linux.md: SO_RCVBUFFORCE fails, so ask and say
+func TestWithoutPrivileges(t *testing.T) { // A53; SO_RCVBUFFORCE fails, so ask and say
 	ownNetwork(t)
 	unprivileged(t)
 	p := pair(t, Options{})
