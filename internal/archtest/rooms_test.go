@@ -75,8 +75,8 @@ var rooms = map[string]room{
 		"internal/sys/yield", "internal/wire"}},
 	"internal/sim": {imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
-		"internal/dataplane", "internal/index", "internal/packet", "internal/peer", "internal/session",
-		"internal/wire"}},
+		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",
+		"internal/session", "internal/wire"}},
 	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock"}},
 
 	"internal/sys/tun": {imports: []string{"internal/packet"}, third: []string{unix}},

@@ -121,7 +121,7 @@ func (h *host) drain() {
 		case Run:
 			h.work(out.Job)
 		case Flush:
-			if !h.flush(out.Peer) {
+			if k := out.Peer.Sessions().Sending(); !h.flush(out.Peer) && (k == nil || k.Sent() == 0) {
 				h.seal(out.Peer, "")
 			}
 		case Keepalive:

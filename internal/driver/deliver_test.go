@@ -33,7 +33,7 @@ func TestDeliver(t *testing.T) {
 
 	work(a, ina)
 	turn(a, ina, 0)
-	inb.PutHandshake(from(1), a.only(core.Send).Message)
+	inb.Put(PutHandshake, from(1), a.only(core.Send).Message)
 	turn(b, inb, 0)
 	if outs := b.poll(); len(outs) != 0 || inb.Waiting() != 1 {
 		t.Fatalf("without room: %+v, %d wait", outs, inb.Waiting())
@@ -43,7 +43,7 @@ func TestDeliver(t *testing.T) {
 	turn(b, inb, 1)
 	work(b, inb)
 	turn(b, inb, 1)
-	ina.PutHandshake(from(2), b.only(core.Send).Message)
+	ina.Put(PutHandshake, from(2), b.only(core.Send).Message)
 	turn(a, ina, 1)
 	work(a, ina)
 	turn(a, ina, 1)
@@ -83,7 +83,7 @@ func TestDeliverCountsRefusals(t *testing.T) {
 	in := NewInbox(8)
 	var d Delivery
 	drops := &dataplane.Drops{}
-	in.PutHandshake(from(2), initiation(t, b.private, a.public)) // b is no peer of a
+	in.Put(PutHandshake, from(2), initiation(t, b.private, a.public)) // b is no peer of a
 	in.Take(&d, 8)
 	d.Deliver(a.m, start, drops)
 	j := a.only(core.Run).Job
@@ -108,7 +108,7 @@ func TestDeliverCookieAndTimeout(t *testing.T) {
 	admission := Admission{Gate: b.gate, Index: b.index, Capacity: 8}
 	decision := admission.Admit(start.Mono, from(1), sent, 0)
 	in := NewInbox(8)
-	in.PutCookie(from(2), decision.Reply)
+	in.Put(PutCookie, from(2), decision.Reply)
 	var d Delivery
 	in.Take(&d, 0)
 	next := d.Deliver(a.m, start, &dataplane.Drops{})

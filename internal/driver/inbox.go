@@ -60,16 +60,16 @@ func (in *Inbox) Waiting() int { return in.handshakes.len() }
 // WaitingCookies is the number of cookie replies that were not taken yet.
 func (in *Inbox) WaitingCookies() int { return in.cookies.len() }
 
-// PutHandshake copies an initiation or response into its queue. It reports
-// false when there is no room.
-func (in *Inbox) PutHandshake(from wire.Endpoint, msg []byte) bool {
-	return in.handshakes.put(in.capacity, from, msg)
-}
-
-// PutCookie copies a cookie reply into its queue. It reports false when there
-// is no room.
-func (in *Inbox) PutCookie(from wire.Endpoint, msg []byte) bool {
-	return in.cookies.put(cookieCapacity, from, msg)
+// Put copies a message into the queue that its Admission decided on. It reports
+// false when there is no room: then the message is dropped as DropQueueFull.
+func (in *Inbox) Put(a Action, from wire.Endpoint, msg []byte) bool {
+	switch a {
+	case PutHandshake:
+		return in.handshakes.put(in.capacity, from, msg)
+	case PutCookie:
+		return in.cookies.put(cookieCapacity, from, msg)
+	}
+	return false
 }
 
 // PutFinished takes a job that was run.

@@ -20,7 +20,7 @@ func TestQueue(t *testing.T) {
 	var d Delivery
 	put, got := 0, 0
 	for round := range 50 {
-		for in.PutHandshake(from(put), []byte{byte(put)}) {
+		for in.Put(PutHandshake, from(put), []byte{byte(put)}) {
 			put++
 		}
 		if in.Waiting() != Capacity {
@@ -49,9 +49,9 @@ func TestQueue(t *testing.T) {
 		t.Errorf("memory for %d is kept where none waits", cap(in.handshakes.list))
 	}
 	for i := range 1000 {
-		in.PutCookie(from(i), []byte{3})
+		in.Put(PutCookie, from(i), []byte{3})
 	}
-	if in.WaitingCookies() != cookieCapacity || in.PutHandshake(from(0), make([]byte, wire.InitiationSize+1)) {
+	if in.WaitingCookies() != cookieCapacity || in.Put(PutHandshake, from(0), make([]byte, wire.InitiationSize+1)) {
 		t.Error("bounds")
 	}
 	// Cookie replies never wait for room among the jobs.

@@ -24,19 +24,12 @@ func (e *Engine) admit(from wire.Endpoint, msg []byte) {
 		e.drops.Add(d.Reason, 1)
 	case driver.Answer:
 		e.logSend(driver.SendReply(e.outlet, e.drops, from, d.Reply), from, d.Reply)
-	case driver.PutHandshake:
-		e.queued(e.inbox.putHandshake(from, msg), from, msg)
-	case driver.PutCookie:
-		e.queued(e.inbox.putCookie(from, msg), from, msg)
+	case driver.PutHandshake, driver.PutCookie:
+		queued := e.inbox.put(d.Action, from, msg)
+		if !queued {
+			e.drops.Add(dataplane.DropQueueFull, 1)
+		}
+		kind, _ := wire.TypeOf(msg)
+		e.world.Log.Debug("handshake message received", "type", kind, "from", from.Remote, "queued", queued)
 	}
-}
-
-// queued accounts for a message that was admitted, and had a place in its queue
-// or not.
-func (e *Engine) queued(ok bool, from wire.Endpoint, msg []byte) {
-	if !ok {
-		e.drops.Add(dataplane.DropQueueFull, 1)
-	}
-	kind, _ := wire.TypeOf(msg)
-	e.world.Log.Debug("handshake message received", "type", kind, "from", from.Remote, "queued", ok)
 }

@@ -44,14 +44,9 @@ func (in *inbox) waiting() int {
 	return in.in.Waiting()
 }
 
-// putHandshake is for an initiation or response; false when there is no room.
-func (in *inbox) putHandshake(from wire.Endpoint, msg []byte) bool {
-	return in.post(func(in *driver.Inbox) bool { return in.PutHandshake(from, msg) })
-}
-
-// putCookie is for a cookie reply.
-func (in *inbox) putCookie(from wire.Endpoint, msg []byte) bool {
-	return in.post(func(in *driver.Inbox) bool { return in.PutCookie(from, msg) })
+// put is for a message of type 1 to 3; false when there is no room.
+func (in *inbox) put(a driver.Action, from wire.Endpoint, msg []byte) bool {
+	return in.post(func(in *driver.Inbox) bool { return in.Put(a, from, msg) })
 }
 
 func (in *inbox) putFinished(j *core.Job) {

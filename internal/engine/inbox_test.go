@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/driver"
 	"wgd/internal/wire"
 )
 
@@ -16,7 +17,7 @@ func TestQueueIsEmptied(t *testing.T) {
 	for i := range 500 {
 		response := make([]byte, wire.ResponseSize)
 		response[0] = byte(wire.TypeResponse)
-		b.inbox.putHandshake(from(i), response)
+		b.inbox.put(driver.PutHandshake, from(i), response)
 	}
 	b.mu.Unlock()
 	begun := time.Now()

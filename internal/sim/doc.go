@@ -1,6 +1,6 @@
 // Package sim is a virtual internet in virtual time, on which whole tunnels
-// run: the protocol machine, the gate before it, and the data plane, joined as
-// package engine joins them, but without a goroutine, a socket or a clock.
+// run: the protocol machine and the data plane, joined by package driver as in
+// package engine, but without a goroutine, a socket or a clock.
 //
 //	net := sim.New(seed)
 //	a, b := net.Pair()                  // two hosts, up, each other's peers
@@ -13,8 +13,8 @@
 // Everything that happens is an event in one queue, and all dice are thrown by
 // one generator, so a seed tells the whole story again.
 //
-// What a host does is what the engine does with a real one. Messages of types 1
-// to 3 pass the gate and wait in a queue as in engine; Diffie-Hellman jobs
+// What a host does is what engine does with a real one, because driver decides
+// it for both; the queue of handshakes has a smaller capacity. Diffie-Hellman jobs
 // go to as many workers as the host has Cores and take JobTime each, so load is
 // load; notes of the data plane reach the machine up to CoreDelay later, so what
 // can happen in between does. Time that a host sleeps through (Sleep) passes on

@@ -12,6 +12,7 @@ import (
 	"wgd/internal/cookie"
 	"wgd/internal/core"
 	"wgd/internal/dataplane"
+	"wgd/internal/driver"
 	"wgd/internal/index"
 	"wgd/internal/packet"
 	"wgd/internal/peer"
@@ -60,14 +61,15 @@ type Host struct {
 	awake     time.Duration // asleep before that
 	life      int           // restarts so far: what was begun in an earlier life has no effect
 
-	enc     *dataplane.Encapsulator
-	dec     *dataplane.Decapsulator
-	inbox   inbox
-	workers workers
-	waiting []*Datagram // come, not yet read
-	ringing bool        // the machine's turn is due
-	timer   time.Duration
-	buf     []byte
+	enc      *dataplane.Encapsulator
+	dec      *dataplane.Decapsulator
+	inbox    *driver.Inbox
+	delivery driver.Delivery
+	jobs     driver.Jobs
+	waiting  []*Datagram // come, not yet read
+	ringing  bool        // the machine's turn is due
+	timer    time.Duration
+	buf      []byte
 }
 
 // Counts are kept of forgetful hosts too.
@@ -140,7 +142,7 @@ func (h *Host) begin() {
 	h.Shared.Port.Store(Port)
 	h.enc = dataplane.NewEncapsulator(h.Shared, (*tun)(h), (*socket)(h))
 	h.dec = dataplane.NewDecapsulator(h.Shared, (*tun)(h), h.admit)
-	h.inbox, h.workers = inbox{}, workers{}
+	h.inbox, h.delivery, h.jobs = driver.NewInbox(Capacity), driver.Delivery{}, driver.Jobs{}
 	h.waiting, h.timer, h.ringing = nil, 0, false
 }
 
@@ -192,18 +194,12 @@ func (h *Host) asleep() bool { return h.net.now < h.awake }
 
 // Apply changes the configuration as engine's Apply does.
 func (h *Host) Apply(c conf.Change) error {
-	mark := h.Machine.FirewallMark()
 	err := h.Machine.Apply(h.Time(), c)
 	h.ring()
 	if err == nil {
 		h.Gate.SetKey(h.Machine.PublicKey())
 		h.Gate.SetForce(h.Machine.Tunables().ForceUnderload)
 		h.changes = append(h.changes, c)
-	}
-	if h.Machine.FirewallMark() != mark {
-		for _, p := range h.Machine.Peers() {
-			p.ForgetSource(p.Endpoint())
-		}
 	}
 	h.net.settle()
 	return err
@@ -229,6 +225,9 @@ func (h *Host) Up() {
 func (h *Host) Down() {
 	h.Machine.Down(h.Time())
 	h.up = false
+	for _, p := range driver.Quench((*effects)(h), h.Machine) {
+		driver.Purge(h.Drops, p)
+	}
 	h.ring()
 	h.net.settle()
 }
@@ -237,11 +236,10 @@ func (h *Host) Down() {
 // Only an orderly end writes down what is not yet on disk.
 func (h *Host) Restart(orderly bool) {
 	up := h.up
-	h.Disk.end(orderly)
-	h.Machine.Close()
 	if orderly {
-		h.Disk.Ceiling = h.Machine.LastStamp()
+		h.close()
 	}
+	h.Disk.pending = nil // what a crash did not write is lost
 	h.up = false
 	h.begin()
 	changes := h.changes
@@ -252,6 +250,21 @@ func (h *Host) Restart(orderly bool) {
 	if up {
 		h.Up()
 	}
+}
+
+// close ends the process as engine's Close does.
+func (h *Host) close() {
+	h.Down()
+	h.inbox.Take(&h.delivery, 0)
+	h.delivery.Finish(h.Machine, h.Time())
+	for _, j := range h.jobs.Clear() {
+		h.Machine.Discard(j)
+	}
+	driver.Quench((*effects)(h), h.Machine)
+	h.Machine.Close()
+	h.Gate.Erase()
+	h.Disk.write()
+	h.Disk.Ceiling = h.Machine.LastStamp()
 }
 
 // About is how another host configures this one: key, address where it can be

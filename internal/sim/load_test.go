@@ -233,3 +233,52 @@ func TestHandshakeBesideBulk(t *testing.T) {
 		t.Errorf("%d and %d packets", len(a.Got), len(b.Got))
 	}
 }
+
+// A8, A13: responses and cookie replies that answer nothing of ours make no
+// load and take nobody's place, however many there are; they are counted.
+func TestAnswersToNothing(t *testing.T) {
+	n := watched(t, 1)
+	a, b := n.Pair()
+	b.JobTime = 5 * time.Millisecond
+	response := maced((&wire.Response{Receiver: 1}).AppendTo(nil), b.Public())
+	reply := (&wire.CookieReply{Receiver: 1}).AppendTo(nil)
+	from := netip.MustParseAddrPort("203.0.113.7:1")
+	n.Every(time.Millisecond, func() bool {
+		for range 5 {
+			n.Inject(from, b.Addr(), response)
+			n.Inject(from, b.Addr(), reply)
+		}
+		return n.now < 2*time.Second
+	})
+	n.Run(time.Second)
+	a.Send(b, "x")
+	n.Run(100 * time.Millisecond)
+	equal(t, "b", b.Payloads(), []string{"x"})
+	n.Run(2 * time.Second)
+	if got := b.Drops.Count(dataplane.DropHandshake); got != 20000 || b.Counts.Sent[wire.TypeCookieReply] != 0 {
+		t.Errorf("%d of 20000 are counted, and %d cookies were asked for; %v", got, b.Counts.Sent[wire.TypeCookieReply], b.Drops.Status())
+	}
+}
+
+// A44: initiations of our own, to a thousand peers that do not answer, keep
+// nobody waiting who wants in.
+func TestOwnInitiationsKeepNobodyOut(t *testing.T) {
+	n := watched(t, 1)
+	a, b := n.Pair()
+	b.JobTime = time.Millisecond
+	interval := uint16(25)
+	var c conf.Change
+	for i := range 1000 {
+		end := netip.AddrPortFrom(netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), byte(i)}), Port)
+		p := conf.PeerChange{Endpoint: &end, PersistentKeepalive: &interval}
+		_, _ = n.random(uint64(i) + 1000).Read(p.PublicKey[:])
+		c.Peers = append(c.Peers, p)
+	}
+	b.Must(c)
+	a.Send(b, "x")
+	n.Run(100 * time.Millisecond)
+	equal(t, "b", b.Payloads(), []string{"x"})
+	if left := 1000 - len(b.SentOf(wire.TypeInitiation)); left < 500 {
+		t.Errorf("%d initiations are left to be made: this proves nothing", left)
+	}
+}

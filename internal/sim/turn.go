@@ -1,13 +1,14 @@
 package sim
 
 import (
+	"bytes"
 	"time"
 
 	"wgd/internal/batch"
 	"wgd/internal/clock"
-	"wgd/internal/cookie"
 	"wgd/internal/core"
 	"wgd/internal/dataplane"
+	"wgd/internal/driver"
 	"wgd/internal/peer"
 	"wgd/internal/session"
 	"wgd/internal/wire"
@@ -16,43 +17,22 @@ import (
 
 // Capacity is that of the handshake queue: a quarter of engine's, because the
 // jobs of most tests here take longer than real ones.
-const Capacity = 1024
-
-// inbox is what waits for the machine's turn.
-type inbox struct {
-	handshakes []handshake
-	finished   []*core.Job
-	wants      []*peer.Peer
-	wakes      []*peer.Peer
-	confirms   []confirmation
-}
-
-type handshake struct {
-	from wire.Endpoint
-	msg  []byte
-}
-
-type confirmation struct {
-	peer    *peer.Peer
-	keypair *session.Keypair
-}
+const Capacity = driver.Capacity / 4
 
 // notes is how the data plane reaches the machine.
 type notes Host
 
-func (n *notes) Want(p *peer.Peer) {
-	n.inbox.wants = append(n.inbox.wants, p)
-	(*Host)(n).ring()
-}
+func (n *notes) Want(p *peer.Peer) { (*Host)(n).posted(n.inbox.Want(p)) }
 
-func (n *notes) Wake(p *peer.Peer) {
-	n.inbox.wakes = append(n.inbox.wakes, p)
-	(*Host)(n).ring()
-}
+func (n *notes) Wake(p *peer.Peer) { (*Host)(n).posted(n.inbox.Wake(p)) }
 
-func (n *notes) Confirm(p *peer.Peer, k *session.Keypair) {
-	n.inbox.confirms = append(n.inbox.confirms, confirmation{p, k})
-	(*Host)(n).ring()
+func (n *notes) Confirm(p *peer.Peer, k *session.Keypair) { (*Host)(n).posted(n.inbox.Confirm(p, k)) }
+
+// posted rings if something new is in the inbox.
+func (h *Host) posted(ok bool) {
+	if ok {
+		h.ring()
+	}
 }
 
 // ring asks for the machine's turn: before anything else happens, or up to
@@ -74,70 +54,39 @@ func (h *Host) ring() {
 	})
 }
 
-// turn is the machine's: it takes what waits, does what is due, and what it
-// wants is carried out.
+// turn is the machine's, as in engine's coreLoop: it takes what waits, does what
+// is due, and what it wants is carried out.
 func (h *Host) turn() {
 	h.ringing = false
 	if h.asleep() {
 		return // waking up rings
 	}
-	now := h.Time()
-	h.deliver(now)
-	if h.Machine.NextTimeout() <= now.Mono {
-		h.Machine.Timeout(now)
-	}
+	h.inbox.Take(&h.delivery, h.jobs.Room(h.Cores))
+	h.delivery.Deliver(h.Machine, h.Time(), h.Drops)
 	for out, ok := h.Machine.Poll(); ok; out, ok = h.Machine.Poll() {
-		h.do(&out)
+		driver.CarryOut((*effects)(h), h.Drops, h.mono(), &out)
 	}
-	if in := &h.inbox; len(in.finished)+len(in.wants)+len(in.wakes)+len(in.confirms) > 0 ||
-		len(in.handshakes) > 0 && h.room() > 0 {
+	if h.inbox.Waiting() > 0 && h.jobs.Room(h.Cores) > 0 {
 		h.ring()
 	}
 	h.setTimer()
 }
 
-func (h *Host) deliver(now clock.Now) {
-	in := h.inbox
-	n := min(max(h.room(), 0), len(in.handshakes))
-	h.inbox = inbox{handshakes: in.handshakes[n:]}
-	for _, m := range in.handshakes[:n] {
-		h.Machine.Receive(now, m.from, m.msg)
-	}
-	for _, j := range in.finished {
-		h.Machine.Finish(now, j)
-	}
-	for _, c := range in.confirms {
-		h.Machine.Confirm(now, c.peer, c.keypair)
-	}
-	for _, p := range in.wakes {
-		h.Machine.Wake(now, p)
-	}
-	for _, p := range in.wants {
-		h.Machine.Want(now, p)
-	}
+// effects are what the machine's outputs act on.
+type effects Host
+
+func (x *effects) Send(b *batch.Batch) error { return (*socket)(x).Send(b) }
+
+func (x *effects) Flush(now clock.Time, p *peer.Peer) bool { return x.enc.Flush(now, p) }
+
+func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool { return x.enc.Keepalive(now, p) }
+
+func (x *effects) Start(_ clock.Time, j *core.Job) {
+	x.jobs.Put(j)
+	(*Host)(x).work()
 }
 
-func (h *Host) do(out *core.Output) {
-	switch out.Kind {
-	case core.Send:
-		if batch.Sent(h.sendHandshake(out.Endpoint, out.Message)) {
-			out.Peer.CountSent(len(out.Message))
-		}
-	case core.Run:
-		h.workers.jobs = append(h.workers.jobs, out.Job)
-		h.work()
-	case core.Flush:
-		if !h.enc.Flush(h.mono(), out.Peer) {
-			h.enc.Keepalive(h.mono(), out.Peer)
-		}
-	case core.Keepalive:
-		h.enc.Keepalive(h.mono(), out.Peer)
-	case core.Purge:
-		h.Drops.Add(dataplane.DropStaged, out.Peer.Purge())
-	default:
-		h.note(out)
-	}
-}
+func (x *effects) Remember(out *core.Output) { x.Disk.remember((*Host)(x), out) }
 
 // setTimer has the machine looked after when something is due.
 func (h *Host) setTimer() {
@@ -167,22 +116,11 @@ func (h *Host) setTimer() {
 	})
 }
 
-// workers do the jobs.
-type workers struct {
-	jobs   []*core.Job
-	active int
-}
-
-// room is how many handshake messages the machine is given.
-func (h *Host) room() int { return 4*h.Cores - len(h.workers.jobs) - h.workers.active }
-
 // work begins jobs while there are cores. What a job does when its time is up
 // or when it begins must come to the same: a coin decides.
 func (h *Host) work() {
-	for len(h.workers.jobs) > 0 && h.workers.active < h.Cores {
-		j := h.workers.jobs[0]
-		h.workers.jobs = h.workers.jobs[1:]
-		h.workers.active++
+	for h.jobs.Ready(h.Cores) {
+		j := h.jobs.Next()
 		d := h.JobTime
 		if h.JobJitter > 0 {
 			d += time.Duration(h.net.Dice.Int64N(int64(h.JobJitter)))
@@ -199,8 +137,8 @@ func (h *Host) work() {
 			if !early {
 				j.Run()
 			}
-			h.workers.active--
-			h.inbox.finished = append(h.inbox.finished, j)
+			h.jobs.Done(j)
+			h.inbox.PutFinished(j)
 			h.work()
 			h.ring()
 		})
@@ -209,38 +147,20 @@ func (h *Host) work() {
 
 // admit decides about a message of type 1 to 3 before the handshake queue.
 func (h *Host) admit(from wire.Endpoint, msg []byte) {
-	if t, ok := wire.TypeOf(msg); !ok || t == wire.TypeData {
-		return
-	} else if t != wire.TypeCookieReply && !h.passGate(from, msg) {
-		return
+	admission := driver.Admission{Gate: h.Gate, Index: h.Index, Capacity: Capacity}
+	d := admission.Admit(h.mono(), from, msg, h.inbox.Waiting())
+	switch d.Action {
+	case driver.Drop:
+		h.Drops.Add(d.Reason, 1)
+	case driver.Answer:
+		driver.SendReply((*socket)(h), h.Drops, from, bytes.Clone(d.Reply))
+	case driver.PutHandshake, driver.PutCookie:
+		queued := h.inbox.Put(d.Action, from, msg)
+		if !queued {
+			h.Drops.Add(dataplane.DropQueueFull, 1)
+		}
+		h.posted(queued)
 	}
-	if len(h.inbox.handshakes) >= Capacity {
-		h.Drops.Add(dataplane.DropQueueFull, 1)
-		return
-	}
-	h.inbox.handshakes = append(h.inbox.handshakes, handshake{from, append([]byte(nil), msg...)})
-	h.ring()
-}
-
-func (h *Host) passGate(from wire.Endpoint, msg []byte) bool {
-	verdict, reply := h.Gate.Admit(h.mono(), from.Remote, msg, len(h.inbox.handshakes), Capacity)
-	switch verdict {
-	case cookie.Admit:
-		return true
-	case cookie.Reply:
-		h.sendHandshake(from, append([]byte(nil), reply...))
-	case cookie.DropRate:
-		h.Drops.Add(dataplane.DropRate, 1)
-	case cookie.DropFull:
-		h.Drops.Add(dataplane.DropQueueFull, 1)
-	default:
-		h.Drops.Add(dataplane.DropMAC1, 1)
-	}
-	return false
-}
-
-func (h *Host) sendHandshake(to wire.Endpoint, msg []byte) error {
-	return (*socket)(h).Send(&batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: 0x88}) // A56
 }
 
 // Disk is what a process leaves to the next one (A20, A21).
@@ -253,8 +173,8 @@ type Disk struct {
 // diskInterval is between two writes of received stamps.
 const diskInterval = time.Second
 
-func (h *Host) note(out *core.Output) {
-	d := &h.Disk
+// remember takes one of the machine's outputs about stamps.
+func (d *Disk) remember(h *Host, out *core.Output) {
 	if out.Kind == core.Reserve {
 		d.Ceiling = out.Stamp
 		return
@@ -277,14 +197,6 @@ func (d *Disk) write() {
 		} else {
 			d.Received[out.PublicKey] = out.Stamp
 		}
-	}
-	d.pending = nil
-}
-
-// end is what a process does with the disk at its end; a crash does nothing.
-func (d *Disk) end(orderly bool) {
-	if orderly {
-		d.write()
 	}
 	d.pending = nil
 }
