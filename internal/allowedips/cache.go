@@ -27,6 +27,11 @@ type Cache[P comparable] struct {
 	table      *Table[P]
 	generation uint32 // of table; entries of others are void
 	slots      [cacheSlots]remembered[P]
+
+	// The last question and its answer: the next question is often the same.
+	last     netip.Addr
+	lastOK   bool
+	lastPeer P
 }
 
 type remembered[P comparable] struct {
@@ -42,6 +47,9 @@ func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
 	if t != c.table {
 		c.turn(t)
 	}
+	if a == c.last { // also where both are invalid
+		return c.lastPeer, c.lastOK
+	}
 	if !a.IsValid() {
 		return p, false
 	}
@@ -54,12 +62,15 @@ func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
 		p, ok = t.Lookup(a)
 		*s = remembered[P]{high, low, c.generation, is4, ok, p}
 	}
+	c.last, c.lastPeer, c.lastOK = a, s.peer, s.ok
 	return s.peer, s.ok
 }
 
 // turn begins with another table.
 func (c *Cache[P]) turn(t *Table[P]) {
 	c.table = t
+	var nobody P
+	c.last, c.lastPeer, c.lastOK = netip.Addr{}, nobody, false
 	if c.generation++; c.generation == 0 {
 		c.slots = [cacheSlots]remembered[P]{} // after 2^32 tables: entries of the first ones may still be there
 		c.generation = 1
