@@ -1,12 +1,3 @@
-// Package dataplane carries packets between the interface and the sockets, a
-// batch at a time: Encapsulator the way out, Decapsulator the way in.
-//
-// It is synchronous and runs on the goroutine that read the batch, to the end
-// of it: no goroutine, channel or lock per packet, and nothing allocated per
-// batch. Lookup of the session, reservation of counters, the notes about
-// activity and bytes are paid once per batch. What it knows of the protocol it
-// reads from package peer and package index; what it finds out that core must
-// act on, it posts through Notes.
 package dataplane
 
 import (
@@ -56,9 +47,9 @@ type Shared struct {
 
 	Counters *Counters
 
-	// Buffer returns n bytes that are an Encapsulator's as long as it is
-	// reachable; nil: Go's heap has them.
-	Buffer func(owner *Encapsulator, n int) []byte
+	// Buffer returns n bytes that are a SealJob's as long as it is reachable; nil:
+	// they come from Go's heap.
+	Buffer func(owner *SealJob, n int) []byte
 
 	MTU  atomic.Int32  // of the interface
 	Port atomic.Uint32 // on which the sockets listen, for the loop rule

@@ -42,7 +42,7 @@ func (s *side) receive(bs ...batch.Batch) { s.dec.Receive(start, bs) }
 func TestBytes(t *testing.T) {
 	a, b := pair(t)
 	a.send(start, tcpSuper(1, pattern(3000), 1000), frame(udpPacket(addrA, addrB, 64)))
-	a.enc.Keepalive(start, a.peer)
+	a.enc.Keepalive(a.job, start, a.peer)
 	want := uint64(3*(1040+32) + 64 + 32 + 32)
 	trains := a.udp.take()
 	for i := range trains {
@@ -182,12 +182,12 @@ func TestConfirm(t *testing.T) {
 		t.Error("confirmed by a replay or a forgery")
 	}
 	a.send(start, tcpSuper(1, pattern(3000), 1000))
-	carry(start, a, b)
+	transfer(start, a, b)
 	if _, confirms, _ := b.notes.take(); confirms != 1 {
 		t.Errorf("confirmed %d times", confirms)
 	}
-	a.enc.Keepalive(start, a.peer) // a keepalive does, too
-	carry(start, a, b)
+	a.enc.Keepalive(a.job, start, a.peer) // a keepalive does, too
+	transfer(start, a, b)
 	if _, confirms, _ := b.notes.take(); confirms != 1 {
 		t.Errorf("confirmed %d times by a keepalive", confirms)
 	}
@@ -206,7 +206,7 @@ func TestAnswersOnTheConfirmedSession(t *testing.T) {
 		t.Fatalf("before the confirmation: %d trains", len(got))
 	}
 	a.send(start, frame(udpPacket(addrA, addrB, 100)))
-	carry(start, a, b)
+	transfer(start, a, b)
 	b.send(start, frame(udpPacket(addrB, addrA, 100)))
 	if got := b.udp.take(); len(got) != 1 || wire.DataIndex(got[0].Data) != next.Remote {
 		t.Errorf("after the confirmation: %d trains, not on the next session", len(got))
@@ -396,7 +396,7 @@ func TestInterfaceDown(t *testing.T) {
 	a, b := pair(t)
 	b.tun.err = errors.New("the interface is down")
 	a.send(start, tcpSuper(1, pattern(5000), 1000), frame(udpPacket(addrA, addrB, 64)))
-	carry(start, a, b)
+	transfer(start, a, b)
 	b.wantDrops(map[Drop]uint64{DropInterface: 6})
 	if b.peer.LastReceived() != start {
 		t.Error("timers stood still")
@@ -435,7 +435,7 @@ func TestWakeOnReceive(t *testing.T) {
 	a, b := pair(t)
 	for range 3 {
 		a.send(start, frame(udpPacket(addrA, addrB, 64)))
-		carry(start, a, b)
+		transfer(start, a, b)
 	}
 	if _, _, wakes := b.notes.take(); wakes != 1 {
 		t.Errorf("woken %d times", wakes)

@@ -32,7 +32,7 @@ func TestRoundTrip(t *testing.T) {
 					p = udpPacket(addrA6, addrB6, size, pattern(size-48)...)
 				}
 				a.send(start, frame(p))
-				carry(start, a, b)
+				transfer(start, a, b)
 				if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], frame(p)) {
 					t.Fatalf("MTU %d, %d bytes, IPv6 %v: %d frames", mtu, size, v6, len(got))
 				}
@@ -56,8 +56,8 @@ func TestPadding(t *testing.T) {
 			}
 			want = max(size, min(want, 65475))
 			// What lay in the buffer before must not be in the padding.
-			for i := range a.enc.buf {
-				a.enc.buf[i] = 0xee
+			for i := range a.job.buf {
+				a.job.buf[i] = 0xee
 			}
 			a.send(start, frame(udpPacket(addrA, addrB, size)))
 			trains := a.udp.take()
@@ -97,7 +97,7 @@ func TestSuperPacket(t *testing.T) {
 	}
 	// Longer than the buffer, in many small segments: nothing is lost.
 	a.send(start, tcpSuper(100, pattern(65400), 50))
-	carry(start, a, b)
+	transfer(start, a, b)
 	n := 0
 	for _, f := range b.tun.take() {
 		var s packet.Segments
@@ -150,7 +150,7 @@ func TestTrains(t *testing.T) {
 			t.Errorf("train %d: %+v, want %+v", i, got[i], want[i])
 		}
 	}
-	carry(start, a, b)
+	transfer(start, a, b)
 	var order []byte
 	for _, f := range b.tun.take() {
 		order = append(order, f[len(f)-1])
@@ -174,7 +174,7 @@ func TestStaging(t *testing.T) {
 	if wants, _, _ := a.notes.take(); wants != 1 {
 		t.Errorf("Want posted %d times for one batch", wants)
 	}
-	if len(a.udp.trains) != 0 || a.enc.Flush(start, a.peer) {
+	if len(a.udp.trains) != 0 || a.enc.Flush(a.job, start, a.peer) {
 		t.Fatal("sent without a session")
 	}
 	a.wantDrops(map[Drop]uint64{DropStaged: 2})
@@ -183,7 +183,7 @@ func TestStaging(t *testing.T) {
 	}
 	a.current(k)
 	a.send(start, frames[130:]...) // finds them staged, and lets them go first
-	carry(start, a, b)
+	transfer(start, a, b)
 	got := b.tun.take()
 	for i, f := range got {
 		if f[len(f)-1] != byte(i+2) {
@@ -206,14 +206,14 @@ func TestFlush(t *testing.T) {
 	}
 	a.send(start, super, frame(udpPacket(addrA, addrB, 64)))
 	a.peer.SetSessions(&peer.Sessions{Next: k}) // A33: not used to send
-	if a.enc.Flush(start, a.peer) {
+	if a.enc.Flush(a.job, start, a.peer) {
 		t.Error("sent on a session that is not confirmed")
 	}
 	a.current(k)
-	if !a.enc.Flush(start, a.peer) || a.enc.Flush(start, a.peer) {
+	if !a.enc.Flush(a.job, start, a.peer) || a.enc.Flush(a.job, start, a.peer) {
 		t.Error("flushed not once")
 	}
-	carry(start, a, b)
+	transfer(start, a, b)
 	if got := b.tun.take(); len(got) != 2 || !bytes.Equal(got[0], super) {
 		t.Errorf("%d frames", len(got))
 	}
@@ -222,15 +222,17 @@ func TestFlush(t *testing.T) {
 // Core publishes a session between our look and our staging: nobody else
 // would send what was staged.
 func TestStagedWhilePublished(t *testing.T) {
-	a, b := pair(t)
-	k := a.peer.Sessions().Current
-	a.peer.SetSessions(&peer.Sessions{})
-	a.notes.onWant = func() { a.current(k) }
-	a.send(start, frame(udpPacket(addrA, addrB, 64, 1)), frame(udpPacket(addrA, addrB, 64, 2)))
-	carry(start, a, b)
-	got := b.tun.take()
-	if len(got) != 2 || got[0][73] != 1 || got[1][73] != 2 || a.peer.HasStaged() {
-		t.Errorf("%d frames", len(got))
+	for n := 1; n <= 2; n++ {
+		a, b := pair(t)
+		k := a.peer.Sessions().Current
+		a.peer.SetSessions(&peer.Sessions{})
+		a.notes.onWant = func() { a.current(k) }
+		a.send(start, small(n)...)
+		transfer(start, a, b)
+		got := b.tun.take()
+		if len(got) != n || got[0][73] != 0 || got[n-1][73] != byte(n-1) || a.peer.HasStaged() {
+			t.Errorf("%d frames of %d", len(got), n)
+		}
 	}
 }
 
@@ -298,7 +300,7 @@ func TestTooBig(t *testing.T) {
 		if len(trains) != 1 || len(trains[0].Data) != c.limit+32 {
 			t.Fatalf("%s: %d trains", c.at, len(trains))
 		}
-		carry(start, a, b)
+		transfer(start, a, b)
 		if len(b.tun.take()) != 1 {
 			t.Errorf("%s: %d bytes did not arrive", c.at, c.limit)
 		}
@@ -324,7 +326,7 @@ func TestOldKeyDoesNotSend(t *testing.T) {
 	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
 		t.Error("sent with a key of 180 s")
 	}
-	if a.enc.Keepalive(start.Add(session.RejectAfterTime), a.peer) {
+	if a.enc.Keepalive(a.job, start.Add(session.RejectAfterTime), a.peer) {
 		t.Error("keepalive with a key of 180 s")
 	}
 }
@@ -378,7 +380,7 @@ func TestRekeyOnSend(t *testing.T) {
 // A40: a keepalive is 32 bytes, reaches no interface, and is no data.
 func TestKeepalive(t *testing.T) {
 	a, b := pair(t)
-	if !a.enc.Keepalive(start, a.peer) {
+	if !a.enc.Keepalive(a.job, start, a.peer) {
 		t.Fatal("not sent")
 	}
 	if len(a.udp.trains) != 1 || len(a.udp.trains[0].Data) != 32 {
@@ -387,7 +389,7 @@ func TestKeepalive(t *testing.T) {
 	if a.peer.LastSent() != start || a.peer.Unanswered() != 0 {
 		t.Error("a keepalive is owed no answer")
 	}
-	carry(start.Add(1), a, b)
+	transfer(start.Add(1), a, b)
 	if len(b.tun.take()) != 0 {
 		t.Error("a keepalive reached the interface")
 	}
@@ -400,7 +402,7 @@ func TestKeepalive(t *testing.T) {
 	b.wantDrops(nil)
 
 	a.peer.SetSessions(&peer.Sessions{})
-	if a.enc.Keepalive(start, a.peer) {
+	if a.enc.Keepalive(a.job, start, a.peer) {
 		t.Error("sent without a session")
 	}
 	if wants, _, _ := a.notes.take(); wants != 1 {
@@ -424,7 +426,7 @@ func TestSendFails(t *testing.T) {
 	if _, _, wakes := a.notes.take(); wakes != 1 {
 		t.Errorf("core was woken %d times", wakes)
 	}
-	if a.enc.used != 0 || a.enc.count != 0 || a.enc.trained != 0 { // B56
+	if a.job.end != (extent{}) || a.job.count != 0 { // B56
 		t.Error("packets were kept")
 	}
 }
@@ -441,7 +443,7 @@ func TestBacklog(t *testing.T) {
 		t.Error("timers stood still")
 	}
 	a.send(start, f)
-	a.enc.Keepalive(start, a.peer)
+	a.enc.Keepalive(a.job, start, a.peer)
 	a.send(start, f)
 	var classes []batch.Class
 	for _, train := range a.udp.take() {

@@ -31,7 +31,7 @@ func FuzzReceive(f *testing.F) {
 			t.Fatal("something came through")
 		}
 		a.send(start, frame(udpPacket(addrA, addrB, 64)))
-		carry(start, a, b)
+		transfer(start, a, b)
 		if len(b.tun.take()) != 1 {
 			t.Fatal("and then the tunnel was dead")
 		}
@@ -83,7 +83,7 @@ func FuzzEncapsulate(f *testing.F) {
 				}
 			}
 		}
-		carry(start, a, b)
+		transfer(start, a, b)
 		if b.Drops.Count(DropForged)+b.Drops.Count(DropNotAMessage)+b.Drops.Count(DropReplay) != 0 {
 			t.Fatal("not opened at the other end")
 		}
@@ -103,12 +103,13 @@ func TestAtOnce(t *testing.T) {
 	})
 	k := a.peer.Sessions().Current
 	flusher := NewEncapsulator(a.Shared, &a.tun, &a.udp)
+	job := flusher.NewJob()
 	wg.Go(func() { // core: the session comes and goes
 		for i := range 2000 {
 			if i%2 == 0 {
 				a.peer.SetSessions(&peer.Sessions{Current: k})
-				flusher.Flush(start, a.peer)
-				flusher.Keepalive(start, a.peer)
+				flusher.Flush(job, start, a.peer)
+				flusher.Keepalive(job, start, a.peer)
 			} else {
 				a.peer.SetSessions(&peer.Sessions{Next: k})
 			}
@@ -117,8 +118,8 @@ func TestAtOnce(t *testing.T) {
 		a.peer.SetSessions(&peer.Sessions{Current: k})
 	})
 	wg.Wait()
-	flusher.Flush(start, a.peer)
-	carry(start, a, b)
+	flusher.Flush(job, start, a.peer)
+	transfer(start, a, b)
 	// Packets staged beyond what is kept are lost, the oldest first.
 	last, n := -1, 0
 	for _, f := range b.tun.take() {

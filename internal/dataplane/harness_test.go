@@ -25,6 +25,7 @@ type side struct {
 	*Shared
 	t     testing.TB
 	enc   *Encapsulator
+	job   *SealJob
 	dec   *Decapsulator
 	tun   fakeTUN
 	udp   fakeUDP
@@ -60,7 +61,7 @@ func testTiming() peer.Timing {
 }
 
 // pair is two ends with a session, of which a is the initiator. What one sends
-// reaches the other by carry.
+// reaches the other by transfer.
 func pair(t testing.TB) (a, b *side) {
 	a = newSide(t, "192.0.2.1:51820", netip.PrefixFrom(addrB, 32), netip.PrefixFrom(addrB6, 128))
 	b = newSide(t, "192.0.2.2:51821", netip.PrefixFrom(addrA, 32), netip.PrefixFrom(addrA6, 128))
@@ -97,6 +98,7 @@ func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
 // connect gives the side another interface and other sockets.
 func (s *side) connect(t TUN, u UDP) {
 	s.enc = NewEncapsulator(s.Shared, t, u)
+	s.job = s.enc.NewJob()
 	s.dec = NewDecapsulator(s.Shared, t, func(from wire.Endpoint, msg []byte) {
 		s.handshakes = append(s.handshakes, bytes.Clone(msg))
 	})
@@ -122,18 +124,44 @@ func (s *side) entry(k *session.Keypair) {
 		s.Index.Replace(k.Local, e)
 		return
 	}
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], k.Local)
-	if _, err := s.Index.Reserve(bytes.NewReader(b[:]), e); err != nil {
+	s.reserve(k.Local, e)
+}
+
+// meet gives each side one more peer, which is the other side. Packets to
+// 10.2.0.n leave x on the session of the two, and arrive if they come from the
+// address that it returns.
+func meet(x, y *side, n byte) (from netip.Addr) {
+	one, two := [32]byte{n, 1}, [32]byte{n, 2}
+	i := uint32(n) + 100
+	from = netip.AddrFrom4([4]byte{10, 1, 0, n})
+	x.add(session.New(&one, &two, i, i, true, start), y.at, netip.AddrFrom4([4]byte{10, 2, 0, n}))
+	y.add(session.New(&two, &one, i, i, false, start), x.at, from)
+	return from
+}
+
+// add adds a peer with a session.
+func (s *side) add(k *session.Keypair, at wire.Endpoint, inner netip.Addr) {
+	p := peer.New(s.common)
+	p.SetEndpoint(at)
+	p.SetSessions(&peer.Sessions{Current: k})
+	s.route(p, netip.PrefixFrom(inner, inner.BitLen()))
+	s.reserve(k.Local, &index.Entry{Peer: p, Keypair: k})
+}
+
+// reserve puts an entry into the index, at i.
+func (s *side) reserve(i uint32, e *index.Entry) uint32 {
+	b := binary.LittleEndian.AppendUint32(nil, i)
+	if _, err := s.Index.Reserve(bytes.NewReader(b), e); err != nil {
 		s.t.Fatal(err)
 	}
+	return i
 }
 
 // send encapsulates frames.
-func (s *side) send(now clock.Time, frames ...[]byte) { s.enc.Encapsulate(now, frames) }
+func (s *side) send(now clock.Time, frames ...[]byte) { s.enc.Encapsulate(s.job, now, frames) }
 
-// carry takes what a has sent to b.
-func carry(now clock.Time, a, b *side) {
+// transfer takes what a has sent to b.
+func transfer(now clock.Time, a, b *side) {
 	trains := a.udp.take()
 	for i := range trains {
 		trains[i].Remote = a.at
@@ -278,11 +306,16 @@ func udpPacket(from, to netip.Addr, size int, payload ...byte) []byte {
 
 // tcpSuper is a super-packet from A to B as the kernel gives it.
 func tcpSuper(seq uint32, payload []byte, size int) []byte {
+	return tcpSuperTo(addrB, seq, payload, size)
+}
+
+// tcpSuperTo is one to another IPv4 address.
+func tcpSuperTo(to netip.Addr, seq uint32, payload []byte, size int) []byte {
 	p := make([]byte, 40+len(payload))
 	p[0], p[6], p[8], p[9] = 0x45, 0x40, 64, 6
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	copy(p[12:], addrA.AsSlice())
-	copy(p[16:], addrB.AsSlice())
+	copy(p[16:], to.AsSlice())
 	ipv4Checksum(p)
 	t := p[20:]
 	binary.BigEndian.PutUint32(t, 1000<<16|443)

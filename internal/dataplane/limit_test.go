@@ -38,6 +38,35 @@ func TestCountersRunOut(t *testing.T) {
 	}
 }
 
+// A37: of a super-packet that is sent in several parts, what comes behind the last
+// counter is dropped and counted once, whether it was staged before or not.
+func TestCountersRunOutInAFrame(t *testing.T) {
+	for _, staged := range []bool{false, true} {
+		a, _ := pair(t)
+		k := a.peer.Sessions().Current
+		k.Reserve(math.MaxInt64)
+		k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 130))
+		long, f := tcpSuper(1, pattern(300*100), 100), frame(udpPacket(addrA, addrB, 64))
+		if staged {
+			a.peer.Stage(long, 300)
+			a.send(start, f, f)
+		} else {
+			a.send(start, long, f, f)
+		}
+		a.wantDrops(map[Drop]uint64{DropSessionEnded: 172})
+		sent := 0
+		for _, train := range a.udp.take() {
+			sent += train.Count()
+		}
+		if sent != 130 || a.peer.HasStaged() {
+			t.Errorf("staged %v: %d sent, not 130", staged, sent)
+		}
+		if wants, _, _ := a.notes.take(); wants == 0 {
+			t.Errorf("staged %v: no new session was asked for", staged)
+		}
+	}
+}
+
 // A37, B3: the limit of the counter on receipt. A38: no overflow near it.
 func TestCounterLimitOnReceipt(t *testing.T) {
 	a, b := pair(t)

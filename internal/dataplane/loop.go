@@ -43,41 +43,41 @@ type loop struct {
 	next int
 }
 
-// nesting tells, of a packet about to be sent to the destination, the TTL of the
-// datagram around it, 0 for the usual one, and whether it may not be sent because
-// it would come back. Others than UDP packets are not looked at.
-func (e *Encapsulator) nesting(p []byte) (ttl byte, loop bool) {
+// nesting tells, of a packet about to be sent to a peer, the TTL of the datagram
+// around it, 0 for the usual one, and whether it may not be sent because it would
+// come back. Others than UDP packets are not looked at.
+func (e *Encapsulator) nesting(now clock.Time, p []byte, via *peer.Peer) (ttl byte, loop bool) {
 	from, to, udp, ok := packet.UDPPorts(p)
 	if !udp {
 		return 0, false
 	}
 	id, fragment := packet.Fragment(p)
 	if !ok {
-		if e.loop.knows(packet.Destination(p), id, e.now) {
+		if e.loop.knows(packet.Destination(p), id, now) {
 			return 0, true
 		}
-		return e.lower(p, e.now < e.loop.until)
+		return lower(p, now < e.loop.until)
 	}
 	msg := packet.UDPPayload(p)
 	// One comparison for all packets that are not ours. The port alone does not
 	// tell: somebody behind us may have a tunnel from the same port inside ours.
-	if from == uint16(e.Port.Load()) && e.comesBack(msg, netip.AddrPortFrom(packet.Destination(p), to)) {
-		e.noteLoop(p, id, fragment)
+	if from == uint16(e.Port.Load()) && e.comesBack(now, msg, netip.AddrPortFrom(packet.Destination(p), to), via) {
+		e.loop.note(now, p, id, fragment)
 		return 0, true
 	}
 	message := wire.LooksLikeMessage(msg)
 	if !message && !fragment {
 		return 0, false
 	}
-	if ttl, loop = e.lower(p, message); loop {
-		e.noteLoop(p, id, fragment)
+	if ttl, loop = lower(p, message); loop {
+		e.loop.note(now, p, id, fragment)
 	}
 	return ttl, loop
 }
 
 // lower is the TTL around p, which is nested, or may be: it is below the TTL of
 // p. Without room for that p is not sent if it is certain that it is nested.
-func (e *Encapsulator) lower(p []byte, certain bool) (ttl byte, loop bool) {
+func lower(p []byte, certain bool) (ttl byte, loop bool) {
 	inner := packet.TTL(p)
 	switch {
 	case inner <= nestingCost:
@@ -92,10 +92,10 @@ func (e *Encapsulator) lower(p []byte, certain bool) (ttl byte, loop bool) {
 const usualTTL = 64
 
 // comesBack reports whether msg, on its way to that address, is a message of ours
-// and the peer to whom it goes is one through whom the destination is reached.
-func (e *Encapsulator) comesBack(msg []byte, to netip.AddrPort) bool {
+// and the peer to whom it goes is one through whom via is reached.
+func (e *Encapsulator) comesBack(now clock.Time, msg []byte, to netip.AddrPort, via *peer.Peer) bool {
 	p := e.receiver(msg, to)
-	return p != nil && p.GoesThrough(e.to.peer, e.now)
+	return p != nil && p.GoesThrough(via, now)
 }
 
 // receiver is the peer for whom we made msg; nil when we did not.
@@ -116,10 +116,9 @@ func (e *Encapsulator) receiver(msg []byte, to netip.AddrPort) *peer.Peer {
 	return nil
 }
 
-// noteLoop remembers that p was found to come back.
-func (e *Encapsulator) noteLoop(p []byte, id uint32, fragment bool) {
-	l := &e.loop
-	l.until = e.now.Add(loopMemory)
+// note remembers that p was found to come back.
+func (l *loop) note(now clock.Time, p []byte, id uint32, fragment bool) {
+	l.until = now.Add(loopMemory)
 	if !fragment {
 		return
 	}

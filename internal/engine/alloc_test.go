@@ -34,10 +34,9 @@ type idle struct{ finished int }
 
 func (*idle) read(bool) (arrival, error) { return arrival{}, nil }
 func (*idle) failed(error) bool          { return true }
-func (*idle) plan() bool                 { return true }
+func (*idle) prepare() bool              { return true }
 func (*idle) work()                      {}
 func (i *idle) finish()                  { i.finished++ }
-func (*idle) whole()                     {}
 
 // Nor does a lane of a bundle, also where it looks how many queues there are to
 // be, and sends in a way of its own.

@@ -251,7 +251,6 @@ type flood struct {
 }
 
 type endless struct {
-	carrier
 	*flood
 	queue int
 }
@@ -278,7 +277,9 @@ func (c endless) read(bool) (arrival, error) {
 }
 
 func (c endless) failed(error) bool { return true }
-func (c endless) whole()            { c.carried[c.queue].Add(1) }
+func (c endless) prepare() bool     { return false }
+func (c endless) work()             {}
+func (c endless) finish()           { c.carried[c.queue].Add(1) }
 
 // Lanes stop for a change, though they never run out of packets, and each goes
 // on after it.

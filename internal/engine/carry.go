@@ -28,13 +28,13 @@ func (e *Engine) tunReader() {
 
 // outLane is a lane from the interface, or from a queue of it.
 func (e *Engine) outLane(from packets, enc *dataplane.Encapsulator) *lane {
-	begin := func(enc *dataplane.Encapsulator) carrier {
-		o := &outward{engine: e, from: from, enc: enc, raws: make([][]byte, 0, drainPackets)}
+	another := func() carrier {
+		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
 		o.buf = pages.For(o, readSize+drainBytes+readSize)
 		return o
 	}
-	l := newLane(e.policy("out", true), e.gear, &e.running, func() carrier { return begin(enc.Beside()) })
-	l.chief = begin(enc)
+	l := newLane(e.policy("out", true), e.gear, &e.running, another)
+	l.chief = another()
 	return l
 }
 
@@ -94,6 +94,7 @@ type outward struct {
 	engine   *Engine
 	from     packets
 	enc      *dataplane.Encapsulator
+	job      *dataplane.SealJob
 	buf      []byte
 	raws     [][]byte
 	now      clock.Time
@@ -139,10 +140,9 @@ func (o *outward) failed(err error) bool {
 	return o.engine.interfaceLost(err, o.failures)
 }
 
-func (o *outward) whole()     { o.enc.Encapsulate(o.now, o.raws) }
-func (o *outward) plan() bool { return o.enc.Plan(o.now, o.raws) }
-func (o *outward) work()      { o.enc.Seal() }
-func (o *outward) finish()    { o.enc.Dispatch() }
+func (o *outward) prepare() bool { return o.enc.Prepare(o.job, o.now, o.raws) }
+func (o *outward) work()         { o.job.Seal() }
+func (o *outward) finish()       { o.enc.Send(o.job) }
 
 // inward is a carrier from a socket to the interface.
 type inward struct {
@@ -151,6 +151,7 @@ type inward struct {
 	from     udp.Receiver
 	bs       []batch.Batch
 	n        int // received
+	simple   bool
 	depth    int
 	now      clock.Time
 	failures int
@@ -188,7 +189,21 @@ func (i *inward) failed(err error) bool {
 	return !i.engine.pause(i.failures)
 }
 
-func (i *inward) whole()     { i.dec.Receive(i.now, i.bs[:i.n]) }
-func (i *inward) plan() bool { return i.dec.Simple(i.bs[:i.n]) }
-func (i *inward) work()      { i.dec.Open(i.now) }
-func (i *inward) finish()    { i.dec.Deliver(i.bs[:i.n]) }
+func (i *inward) prepare() bool {
+	i.simple = i.dec.Simple(i.bs[:i.n])
+	return i.simple
+}
+
+func (i *inward) work() {
+	if i.simple {
+		i.dec.Open(i.now)
+	}
+}
+
+func (i *inward) finish() {
+	if i.simple {
+		i.dec.Deliver(i.bs[:i.n])
+	} else {
+		i.dec.Receive(i.now, i.bs[:i.n])
+	}
+}

@@ -60,8 +60,9 @@ type Engine struct {
 	sockets  Sockets // nil while down, or when they could not be opened
 
 	// coreLoop's own.
-	flusher *dataplane.Encapsulator
-	outputs []core.Output
+	flusher  *dataplane.Encapsulator
+	flushing *dataplane.SealJob
+	outputs  []core.Output
 
 	running sync.WaitGroup
 	closing chan struct{}
@@ -106,12 +107,13 @@ func Open(world World, memory Memory) *Engine {
 		Index:    idx,
 		Drops:    e.drops,
 		Counters: e.counted,
-		Buffer:   pages.For[dataplane.Encapsulator],
+		Buffer:   pages.For[dataplane.SealJob],
 	}
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)
 	}
 	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN, e.outlet)
+	e.flushing = e.flusher.NewJob()
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
 	e.running.Go(func() { e.gear.run(e.closing) })
 	e.running.Go(e.coreLoop)

@@ -249,10 +249,9 @@ func (b *busy) read(wait bool) (arrival, error) {
 }
 
 func (*busy) failed(error) bool { return true }
-func (*busy) plan() bool        { return false }
+func (*busy) prepare() bool     { return false }
 func (*busy) work()             {}
 func (*busy) finish()           {}
-func (*busy) whole()            {}
 
 // Handshakes and changes of the configuration need all processors; a little data
 // does not.

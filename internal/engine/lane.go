@@ -50,22 +50,30 @@ type lane struct {
 	order *turnstile
 }
 
-// carrier carries batches, one at a time, for one goroutine of a lane. read,
-// plan and whole are called by who holds reading.
+// carrier carries batches, one at a time, for one goroutine of a lane: read,
+// prepare, work, finish.
 type carrier interface {
 	// read reads a batch; without wait, one of size 0 when nothing is there.
 	read(wait bool) (arrival, error)
 	// failed takes an error of read, pauses, and reports whether it is the end.
 	failed(err error) bool
-	// whole carries what was read to the end. Everything read before is through.
-	whole()
-
-	// plan reports whether what was read can be carried in two steps, and does
-	// what must be done in the order of reading. If so, work is called, beside
-	// others, and then finish, in the order of reading.
-	plan() bool
+	// prepare does what must be done in the order of reading; like read, it is
+	// called by the goroutine that holds reading. It reports whether the next
+	// batch may be read before finish.
+	prepare() (complete bool)
+	// work needs no order. It is most of the work.
 	work()
+	// finish is called in the order of reading, when all batches read before are
+	// through.
 	finish()
+}
+
+// through carries what c has read to the end. All batches read before are
+// through, and no other is read meanwhile.
+func through(c carrier) {
+	c.prepare()
+	c.work()
+	c.finish()
 }
 
 // arrival is a batch that was read.
@@ -206,9 +214,10 @@ func (l *lane) carry(c carrier, a arrival, ready bool) {
 		l.gear.need(a.at, holdForLoad)
 	}
 	l.gear.carried(a.at)
-	if !shared || !c.plan() {
+	if complete := c.prepare(); !complete || !shared {
+		c.work()
 		l.order.await(l.ticket)
-		c.whole()
+		c.finish()
 		return
 	}
 	if more {

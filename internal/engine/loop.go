@@ -87,9 +87,13 @@ type effects Engine
 
 func (x *effects) Send(b *batch.Batch) error { return x.outlet.Send(b) }
 
-func (x *effects) Flush(now clock.Time, p *peer.Peer) bool { return x.flusher.Flush(now, p) }
+func (x *effects) Flush(now clock.Time, p *peer.Peer) bool {
+	return x.flusher.Flush(x.flushing, now, p)
+}
 
-func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool { return x.flusher.Keepalive(now, p) }
+func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool {
+	return x.flusher.Keepalive(x.flushing, now, p)
+}
 
 func (x *effects) Start(now clock.Time, j *core.Job) {
 	x.gear.need(now, holdForChange)

@@ -62,6 +62,7 @@ type Host struct {
 	life      int           // restarts so far: what was begun in an earlier life has no effect
 
 	enc      *dataplane.Encapsulator
+	sealing  *dataplane.SealJob
 	dec      *dataplane.Decapsulator
 	inbox    *driver.Inbox
 	delivery driver.Delivery
@@ -141,6 +142,7 @@ func (h *Host) begin() {
 	h.Shared.MTU.Store(1420)
 	h.Shared.Port.Store(Port)
 	h.enc = dataplane.NewEncapsulator(h.Shared, (*tun)(h), (*socket)(h))
+	h.sealing = h.enc.NewJob()
 	h.dec = dataplane.NewDecapsulator(h.Shared, (*tun)(h), h.admit)
 	h.inbox, h.delivery, h.jobs = driver.NewInbox(Capacity), driver.Delivery{}, driver.Jobs{}
 	h.waiting, h.timer, h.ringing = nil, 0, false
@@ -331,7 +333,7 @@ func (h *Host) Give(frames ...[]byte) {
 	if h.asleep() {
 		return
 	}
-	h.enc.Encapsulate(h.mono(), frames)
+	h.enc.Encapsulate(h.sealing, h.mono(), frames)
 	h.net.settle()
 }
 

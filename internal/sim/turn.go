@@ -77,9 +77,11 @@ type effects Host
 
 func (x *effects) Send(b *batch.Batch) error { return (*socket)(x).Send(b) }
 
-func (x *effects) Flush(now clock.Time, p *peer.Peer) bool { return x.enc.Flush(now, p) }
+func (x *effects) Flush(now clock.Time, p *peer.Peer) bool { return x.enc.Flush(x.sealing, now, p) }
 
-func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool { return x.enc.Keepalive(now, p) }
+func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool {
+	return x.enc.Keepalive(x.sealing, now, p)
+}
 
 func (x *effects) Start(_ clock.Time, j *core.Job) {
 	x.jobs.Put(j)
