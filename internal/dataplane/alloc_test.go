@@ -32,8 +32,8 @@ func TestNothingAllocated(t *testing.T) {
 		b.connect(&silentTUN{}, &silentUDP{})
 		if n := testing.AllocsPerRun(50, func() {
 			now = now.Add(1)
-			a.enc.Encapsulate(a.job, now, frames)
-			a.enc.Keepalive(a.job, now, a.peer)
+			a.enc.Encapsulate(a.sealing, now, frames)
+			a.enc.Keepalive(a.sealing, now, a.peer)
 		}); n != 0 {
 			t.Errorf("%s: Encapsulate: %v allocations", name, n)
 		}
@@ -42,15 +42,10 @@ func TestNothingAllocated(t *testing.T) {
 			for j := range reads[i] {
 				reads[i][j].Remote = a.at
 			}
-			if i%2 == 0 || !b.dec.Simple(reads[i]) {
-				b.dec.Receive(now, reads[i])
-			} else {
-				b.dec.Open(now)
-				b.dec.Deliver(reads[i])
-			}
+			b.dec.Decapsulate(b.opening, now, reads[i])
 			i++
 		}); n != 0 {
-			t.Errorf("%s: Receive: %v allocations", name, n)
+			t.Errorf("%s: Decapsulate: %v allocations", name, n)
 		}
 	}
 	if b.Drops.Count(DropForged)+b.Drops.Count(DropReplay) != 0 {
@@ -69,7 +64,7 @@ func benchmarkOut(b *testing.B, frames ...[]byte) {
 	b.SetBytes(int64(len(bytes.Join(frames, nil))))
 	b.ReportAllocs()
 	for b.Loop() {
-		x.enc.Encapsulate(x.job, start, frames)
+		x.enc.Encapsulate(x.sealing, start, frames)
 	}
 }
 
@@ -97,6 +92,6 @@ func benchmarkIn(b *testing.B, frames ...[]byte) {
 		_, k := keypairs(clock.Time(start))
 		y.current(k)
 		b.StartTimer()
-		y.dec.Receive(start, bs)
+		y.dec.Decapsulate(y.opening, start, bs)
 	}
 }

@@ -7,165 +7,152 @@ import (
 	"wgd/internal/allowedips"
 	"wgd/internal/batch"
 	"wgd/internal/clock"
-	"wgd/internal/index"
 	"wgd/internal/packet"
 	"wgd/internal/peer"
 	"wgd/internal/session"
 	"wgd/internal/wire"
 )
 
-// Decapsulator carries datagrams in. One goroutine uses it at a time; each
-// reader of a socket has its own.
-//
-// Data messages gather as long as they lie in one buffer and belong to one
-// session; then they are opened in one call, where they lie. From there they
-// are written to the interface: the virtio header takes the end of the message
-// header, which nobody needs any more.
+// Decapsulator is the way in from one socket. It has what one job leaves to the
+// next, and is shared by all goroutines that carry packets from that socket; what
+// only one job needs is in the OpenJob.
 type Decapsulator struct {
 	*Shared
 	tun       TUN
 	handshake func(from wire.Endpoint, msg []byte)
 
-	now   clock.Time
-	buf   []byte // in which the spans lie
-	index uint32 // of their session
-	spans [maxPackets]aead.Packet
-	train [maxPackets]int32 // the batch that each came in
-	count int
-
-	reminder *reminder
-	joined   packet.Coalescer
-	routes   *allowedips.Table[*peer.Peer]
-	answers  allowedips.Cache[*peer.Peer] // of routes
-	opened   *index.Entry                 // see Open
-
-	// The last answer of routes, which is the next one too in most cases.
-	source netip.Addr
-	holder *peer.Peer
+	// Used by Deliver, so by one goroutine at a time.
+	answers  allowedips.Cache[*peer.Peer] // of Routes
+	reminder reminder
 }
 
 // NewDecapsulator returns a Decapsulator that delivers by way of t. It gives each
 // message of type 1 to 3, of exact length, to handshake, which must not keep msg.
 func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
-	return &Decapsulator{Shared: s, tun: t, handshake: handshake, reminder: &reminder{}}
+	return &Decapsulator{Shared: s, tun: t, handshake: handshake}
 }
 
-// Receive carries in the trains of one read from the socket, joining packets
-// over the boundaries of trains. It decrypts in place.
-func (d *Decapsulator) Receive(now clock.Time, bs []batch.Batch) {
-	d.begin(now)
-	for i := range bs {
-		d.sort(bs, i)
+// NewJob returns an OpenJob for one goroutine.
+func (d *Decapsulator) NewJob() *OpenJob { return &OpenJob{shared: d.Shared} }
+
+// Decapsulate takes in the trains of one read from the socket, all three steps
+// one after the other: no other job of d may be under way.
+func (d *Decapsulator) Decapsulate(j *OpenJob, now clock.Time, bs []batch.Batch) {
+	d.Prepare(j, now, bs)
+	j.Open()
+	d.Deliver(j)
+}
+
+// Prepare makes j a job for the trains of one read from the socket, which must
+// stay as they are until Deliver returns; they are decrypted in place. It is
+// called in the order in which they were read, never by two goroutines at once.
+// It hands on handshake messages and sorts data by sessions.
+//
+// It reports whether j has all messages. If not, there are more than j holds.
+// Then Deliver does what is left, for which no other job may be under way,
+// neither before nor behind j.
+func (d *Decapsulator) Prepare(j *OpenJob, now clock.Time, bs []batch.Batch) (all bool) {
+	j.now, j.bs, j.train, j.message = now, bs, 0, 0
+	return d.prepare(j)
+}
+
+func (d *Decapsulator) prepare(j *OpenJob) (all bool) {
+	for ; j.train < len(j.bs) && d.sort(j, &j.bs[j.train]); j.train++ {
+		j.message = 0
 	}
-	d.open(bs)
-	d.write(d.joined.Flush())
+	j.end()
+	return j.train == len(j.bs)
 }
 
-func (d *Decapsulator) begin(now clock.Time) {
-	d.now = now
-	d.joined.Offloads = packet.Offloads{}
-	if d.Offloads != nil {
-		d.joined.Offloads = d.Offloads()
-	}
-	d.routes = d.Routes.Load()
-	d.holder = nil
-}
-
-// sort tells the messages of a train apart: handshakes go their way at once,
-// data gathers.
-func (d *Decapsulator) sort(bs []batch.Batch, i int) {
-	b := &bs[i]
+// sort tells the messages of a train apart, and reports whether j took all of
+// them.
+func (d *Decapsulator) sort(j *OpenJob, b *batch.Batch) bool {
 	buf, off := b.Buf, b.Off
 	if buf == nil {
 		buf, off = b.Data, 0
 	}
-	for j := range b.Count() {
-		msg := b.At(j)
+	for n := b.Count(); j.message < n; j.message++ {
+		msg := b.At(j.message)
 		kind, ok := wire.TypeOf(msg)
 		switch {
 		case !ok:
 			d.Drops.Add(DropNotAMessage, 1)
 		case kind != wire.TypeData:
 			d.handshake(b.Remote, msg)
+		case j.packets == maxPackets:
+			return false
 		default:
-			to := wire.DataIndex(msg)
-			if d.count == maxPackets || d.count > 0 && (to != d.index || &buf[0] != &d.buf[0]) {
-				d.open(bs)
+			if to := wire.DataIndex(msg); j.count == 0 || !j.sections[j.count-1].takes(buf, to) {
+				j.begin(buf, to)
 			}
-			d.buf, d.index = buf, to
-			d.gather(off, len(msg), i)
+			j.spans[j.packets] = aead.Packet{Off: int32(off + j.message*b.Stride), Len: int32(len(msg))}
+			j.trains[j.packets] = int32(j.train)
+			j.packets++
 		}
-		off += len(msg)
 	}
+	return true
 }
 
-func (d *Decapsulator) gather(off, size, train int) {
-	d.spans[d.count] = aead.Packet{Off: int32(off), Len: int32(size)}
-	d.train[d.count] = int32(train)
-	d.count++
+// Deliver accepts what j has opened, notes that it came, and writes it to the
+// interface, packets of a flow joined, over the boundaries of trains too. It is
+// called in the order of Prepare, never by two goroutines at once. When Prepare
+// has not taken all messages it carries the rest, too.
+func (d *Decapsulator) Deliver(j *OpenJob) {
+	j.joined.Offloads = packet.Offloads{}
+	if d.Offloads != nil {
+		j.joined.Offloads = d.Offloads()
+	}
+	d.deliver(j)
+	for j.train < len(j.bs) {
+		d.prepare(j)
+		j.Open()
+		d.deliver(j)
+	}
+	d.write(j.joined.Flush())
+	j.bs = nil
 }
 
-// open authenticates what has gathered, notes it, and delivers it.
-func (d *Decapsulator) open(bs []batch.Batch) {
-	if d.count == 0 {
-		return
+// deliver delivers the sections of j and empties it.
+func (d *Decapsulator) deliver(j *OpenJob) {
+	routes := d.Routes.Load()
+	for i := range j.sections[:j.count] {
+		s := &j.sections[i]
+		if s.entry == nil {
+			continue
+		}
+		// After authentication: a forger must not move the window (A38).
+		d.Drops.Add(DropReplay, s.entry.Keypair.Accept(s.buf, j.spans[s.first:s.last]))
+		if d.note(j, s) {
+			d.unwrap(j, s, routes)
+		}
 	}
-	if entry := d.authenticate(); entry != nil {
-		d.accept(entry, bs)
-	}
-	d.count = 0
-}
-
-// authenticate opens what has gathered where it lies; nil when there is no
-// session for it.
-func (d *Decapsulator) authenticate() *index.Entry {
-	spans := d.spans[:d.count]
-	entry := d.Index.Lookup(d.index)
-	if entry == nil || entry.Keypair == nil {
-		d.Drops.Add(DropNoSession, len(spans))
-		return nil
-	}
-	if !entry.Keypair.Usable(d.now) { // A36
-		d.Drops.Add(DropExpired, len(spans))
-		return nil
-	}
-	d.Drops.Add(DropForged, entry.Keypair.Open(d.buf, spans))
-	return entry
-}
-
-// accept notes and delivers what is authentic.
-func (d *Decapsulator) accept(entry *index.Entry, bs []batch.Batch) {
-	spans := d.spans[:d.count]
-	// After authentication: a forger must not move the window (A38).
-	d.Drops.Add(DropReplay, entry.Keypair.Accept(d.buf, spans))
-	if d.note(entry, spans, bs) {
-		d.deliver(entry.Peer, spans, bs)
-	}
+	j.empty()
 }
 
 // note notes, once for all, that authentic and new messages came, and reports
 // whether any did.
-func (d *Decapsulator) note(entry *index.Entry, spans []aead.Packet, bs []batch.Batch) bool {
-	last, size, data := -1, 0, false
-	for i, s := range spans {
-		if s.Len == 0 {
+func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
+	newest, size, data := -1, 0, false
+	for i := s.first; i < s.last; i++ {
+		n := j.spans[i].Len
+		if n == 0 {
 			continue
 		}
-		last = i
-		size += int(s.Len)
-		data = data || s.Len > wire.MinDataSize
+		newest = i
+		size += int(n)
+		data = data || n > wire.MinDataSize
 	}
-	if last < 0 {
+	if newest < 0 {
 		return false
 	}
-	p, k := entry.Peer, entry.Keypair
+	p, k := s.entry.Peer, s.entry.Keypair
 	// A51, B13: the peer is where its newest message came from.
-	if from := bs[d.train[last]].Remote; p.Endpoint() != from {
+	if from := j.bs[j.trains[newest]].Remote; p.Endpoint() != from {
 		p.SetEndpoint(from)
 	}
 	p.CountReceived(size)
 	// A40: a keepalive is no data, and needs no answer.
-	if p.NoteReceived(d.now, data) {
+	if p.NoteReceived(j.now, data) {
 		d.Notes.Wake(p)
 	}
 	sessions := p.Sessions()
@@ -174,31 +161,33 @@ func (d *Decapsulator) note(entry *index.Entry, spans []aead.Packet, bs []batch.
 		k.Confirm()
 		d.Notes.Confirm(p, k)
 	}
-	d.rekey(p, sessions.Sending())
+	d.rekey(j.now, p, sessions.Sending())
 	return true
 }
 
 // rekey asks for a new session when the initiator receives and the one in use
 // would not outlive an answer (§6.2).
-func (d *Decapsulator) rekey(p *peer.Peer, k *session.Keypair) {
-	if k != nil && k.Initiator && d.now.Sub(k.Created) >= p.Timing().RekeyOnReceive &&
-		d.reminder.due(d.now, k) {
+func (d *Decapsulator) rekey(now clock.Time, p *peer.Peer, k *session.Keypair) {
+	if k != nil && k.Initiator && now.Sub(k.Created) >= p.Timing().RekeyOnReceive && d.reminder.due(now, k) {
 		d.Notes.Want(p)
 	}
 }
 
-// deliver gives the inner packets to the interface.
-func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Batch) {
-	owned := false // whether p owns the source of the super-packet that grows
-	for i, s := range spans {
-		if s.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)
+// unwrap gives the inner packets of a section to the interface.
+func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Table[*peer.Peer]) {
+	var source netip.Addr // of the last packet
+	owns := false         // whether it is the peer's
+	begun := false        // the super-packet that grows is the peer's
+	for i := s.first; i < s.last; i++ {
+		span := j.spans[i]
+		if span.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)
 			continue
 		}
-		start := int(s.Off) + wire.DataHeaderSize
-		inner := d.buf[start : int(s.Off+s.Len)-wire.TagSize]
-		ecn := bs[d.train[i]].ECN
+		start := int(span.Off) + wire.DataHeaderSize
+		inner := s.buf[start : int(span.Off+span.Len)-wire.TagSize]
+		ecn := j.bs[j.trains[i]].ECN
 		// What continues it has the same source, and its congestion mark stays.
-		if owned && packet.Unmarked(ecn) && d.joined.Continue(inner) {
+		if begun && packet.Unmarked(ecn) && j.joined.Continue(inner) {
 			continue
 		}
 		n, ok := packet.Length(inner)
@@ -207,30 +196,29 @@ func (d *Decapsulator) deliver(p *peer.Peer, spans []aead.Packet, bs []batch.Bat
 			continue
 		}
 		inner = inner[:n] // without the padding
-		if !d.owns(p, packet.Source(inner)) {
+		if a := packet.Source(inner); a != source {
+			source, owns = a, d.owns(s.entry.Peer, a, routes)
+		}
+		if !owns {
 			d.Drops.Add(DropSource, 1)
 			continue
 		}
 		d.combine(inner, ecn)
-		d.write(d.joined.Add(d.buf[start-packet.VirtioHeaderSize : start+n]))
-		owned = true
+		// The virtio header takes the end of the message header, which is not needed
+		// any more.
+		d.write(j.joined.Add(s.buf[start-packet.VirtioHeaderSize : start+n]))
+		begun = true
 	}
 }
 
 // owns reports whether a belongs to p by the table of the whole interface
 // (A49): p's own prefixes do not matter where a longer one is another's (B2).
-func (d *Decapsulator) owns(p *peer.Peer, a netip.Addr) bool {
-	if d.holder == nil || a != d.source {
-		d.source = a
-		d.holder, _ = d.answers.Lookup(d.routes, a)
-		if a.Is4In6() && d.routes.Impersonates(a) {
-			d.holder = nil
-		}
-	}
-	return d.holder == p
+func (d *Decapsulator) owns(p *peer.Peer, a netip.Addr, routes *allowedips.Table[*peer.Peer]) bool {
+	holder, _ := d.answers.Lookup(routes, a)
+	return holder == p && !(a.Is4In6() && routes.Impersonates(a))
 }
 
-// combine carries a mark of congestion from the outer header to the inner
+// combine copies a mark of congestion from the outer header to the inner
 // packet, and counts it where the packet cannot have it (A56).
 func (d *Decapsulator) combine(inner []byte, outer byte) {
 	before := packet.ECN(inner)

@@ -35,14 +35,14 @@ func copyOf(b batch.Batch) batch.Batch {
 	return b
 }
 
-func (s *side) receive(bs ...batch.Batch) { s.dec.Receive(start, bs) }
+func (s *side) receive(bs ...batch.Batch) { s.dec.Decapsulate(s.opening, start, bs) }
 
 // B24: UDP payload of all messages, keepalives too, received ones once
 // authenticated and new; each on its own side.
 func TestBytes(t *testing.T) {
 	a, b := pair(t)
 	a.send(start, tcpSuper(1, pattern(3000), 1000), frame(udpPacket(addrA, addrB, 64)))
-	a.enc.Keepalive(a.job, start, a.peer)
+	a.enc.Keepalive(a.sealing, start, a.peer)
 	want := uint64(3*(1040+32) + 64 + 32 + 32)
 	trains := a.udp.take()
 	for i := range trains {
@@ -156,8 +156,8 @@ func TestNotAccepted(t *testing.T) {
 func TestOldKeyDoesNotReceive(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
-	b.dec.Receive(start.Add(session.RejectAfterTime-1), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
-	b.dec.Receive(start.Add(session.RejectAfterTime), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
+	b.dec.Decapsulate(b.opening, start.Add(session.RejectAfterTime-1), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
+	b.dec.Decapsulate(b.opening, start.Add(session.RejectAfterTime), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
 	if len(b.tun.take()) != 1 {
 		t.Error("not exactly the first arrived")
 	}
@@ -186,7 +186,7 @@ func TestConfirm(t *testing.T) {
 	if _, confirms, _ := b.notes.take(); confirms != 1 {
 		t.Errorf("confirmed %d times", confirms)
 	}
-	a.enc.Keepalive(a.job, start, a.peer) // a keepalive does, too
+	a.enc.Keepalive(a.sealing, start, a.peer) // a keepalive does, too
 	transfer(start, a, b)
 	if _, confirms, _ := b.notes.take(); confirms != 1 {
 		t.Errorf("confirmed %d times by a keepalive", confirms)
@@ -408,7 +408,7 @@ func TestRekeyOnReceive(t *testing.T) {
 	a, b := pair(t)
 	ka, kb := a.peer.Sessions().Current, b.peer.Sessions().Current
 	wants := func(s *side, other *session.Keypair, age time.Duration) int {
-		s.dec.Receive(start.Add(age), []batch.Batch{
+		s.dec.Decapsulate(s.opening, start.Add(age), []batch.Batch{
 			seal(other, wire.Endpoint{}, 0, nil), seal(other, wire.Endpoint{}, 0, nil)})
 		n, _, _ := s.notes.take()
 		return n

@@ -187,9 +187,9 @@ func (e *Encapsulator) send(j *SealJob) {
 }
 
 // data reports whether s is more than a keepalive.
-func (s *section) data() bool { return s.end.pieces > s.start.pieces }
+func (s *sealSection) data() bool { return s.end.pieces > s.start.pieces }
 
-func (e *Encapsulator) sendTrain(j *SealJob, s *section, t *train) {
+func (e *Encapsulator) sendTrain(j *SealJob, s *sealSection, t *train) {
 	j.out = batch.Batch{
 		Data:   j.buf[t.off : t.off+t.len],
 		Stride: int(t.stride),

@@ -56,15 +56,15 @@ func TestPadding(t *testing.T) {
 			}
 			want = max(size, min(want, 65475))
 			// What lay in the buffer before must not be in the padding.
-			for i := range a.job.buf {
-				a.job.buf[i] = 0xee
+			for i := range a.sealing.buf {
+				a.sealing.buf[i] = 0xee
 			}
 			a.send(start, frame(udpPacket(addrA, addrB, size)))
 			trains := a.udp.take()
 			if len(trains) != 1 || len(trains[0].Data) != want+32 {
 				t.Fatalf("MTU %d, %d bytes: %d on the wire, want %d", mtu, size, len(trains[0].Data), want+32)
 			}
-			b.dec.Receive(start, trains) // in place
+			b.dec.Decapsulate(b.opening, start, trains) // in place
 			if rest := trains[0].Data[16+size : 16+want]; !bytes.Equal(rest, make([]byte, len(rest))) {
 				t.Fatalf("MTU %d, %d bytes: padding %x", mtu, size, rest)
 			}
@@ -91,7 +91,7 @@ func TestSuperPacket(t *testing.T) {
 			t.Fatalf("datagram %d: counter %d, index %x", i, wire.DataCounter(msg), wire.DataIndex(msg))
 		}
 	}
-	b.dec.Receive(start, trains)
+	b.dec.Decapsulate(b.opening, start, trains)
 	if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
 		t.Fatalf("%d frames", len(got))
 	}
@@ -174,7 +174,7 @@ func TestStaging(t *testing.T) {
 	if wants, _, _ := a.notes.take(); wants != 1 {
 		t.Errorf("Want posted %d times for one batch", wants)
 	}
-	if len(a.udp.trains) != 0 || a.enc.Flush(a.job, start, a.peer) {
+	if len(a.udp.trains) != 0 || a.enc.Flush(a.sealing, start, a.peer) {
 		t.Fatal("sent without a session")
 	}
 	a.wantDrops(map[Drop]uint64{DropStaged: 2})
@@ -206,11 +206,11 @@ func TestFlush(t *testing.T) {
 	}
 	a.send(start, super, frame(udpPacket(addrA, addrB, 64)))
 	a.peer.SetSessions(&peer.Sessions{Next: k}) // A33: not used to send
-	if a.enc.Flush(a.job, start, a.peer) {
+	if a.enc.Flush(a.sealing, start, a.peer) {
 		t.Error("sent on a session that is not confirmed")
 	}
 	a.current(k)
-	if !a.enc.Flush(a.job, start, a.peer) || a.enc.Flush(a.job, start, a.peer) {
+	if !a.enc.Flush(a.sealing, start, a.peer) || a.enc.Flush(a.sealing, start, a.peer) {
 		t.Error("flushed not once")
 	}
 	transfer(start, a, b)
@@ -326,7 +326,7 @@ func TestOldKeyDoesNotSend(t *testing.T) {
 	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
 		t.Error("sent with a key of 180 s")
 	}
-	if a.enc.Keepalive(a.job, start.Add(session.RejectAfterTime), a.peer) {
+	if a.enc.Keepalive(a.sealing, start.Add(session.RejectAfterTime), a.peer) {
 		t.Error("keepalive with a key of 180 s")
 	}
 }
@@ -380,7 +380,7 @@ func TestRekeyOnSend(t *testing.T) {
 // A40: a keepalive is 32 bytes, reaches no interface, and is no data.
 func TestKeepalive(t *testing.T) {
 	a, b := pair(t)
-	if !a.enc.Keepalive(a.job, start, a.peer) {
+	if !a.enc.Keepalive(a.sealing, start, a.peer) {
 		t.Fatal("not sent")
 	}
 	if len(a.udp.trains) != 1 || len(a.udp.trains[0].Data) != 32 {
@@ -402,7 +402,7 @@ func TestKeepalive(t *testing.T) {
 	b.wantDrops(nil)
 
 	a.peer.SetSessions(&peer.Sessions{})
-	if a.enc.Keepalive(a.job, start, a.peer) {
+	if a.enc.Keepalive(a.sealing, start, a.peer) {
 		t.Error("sent without a session")
 	}
 	if wants, _, _ := a.notes.take(); wants != 1 {
@@ -426,7 +426,7 @@ func TestSendFails(t *testing.T) {
 	if _, _, wakes := a.notes.take(); wakes != 1 {
 		t.Errorf("core was woken %d times", wakes)
 	}
-	if a.job.end != (extent{}) || a.job.count != 0 { // B56
+	if a.sealing.end != (extent{}) || a.sealing.count != 0 { // B56
 		t.Error("packets were kept")
 	}
 }
@@ -443,7 +443,7 @@ func TestBacklog(t *testing.T) {
 		t.Error("timers stood still")
 	}
 	a.send(start, f)
-	a.enc.Keepalive(a.job, start, a.peer)
+	a.enc.Keepalive(a.sealing, start, a.peer)
 	a.send(start, f)
 	var classes []batch.Class
 	for _, train := range a.udp.take() {

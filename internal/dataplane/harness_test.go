@@ -23,13 +23,14 @@ import (
 // everything.
 type side struct {
 	*Shared
-	t     testing.TB
-	enc   *Encapsulator
-	job   *SealJob
-	dec   *Decapsulator
-	tun   fakeTUN
-	udp   fakeUDP
-	notes fakeNotes
+	t       testing.TB
+	enc     *Encapsulator
+	sealing *SealJob
+	dec     *Decapsulator
+	opening *OpenJob
+	tun     fakeTUN
+	udp     fakeUDP
+	notes   fakeNotes
 
 	offloads packet.Offloads // what tun takes joined
 	peer     *peer.Peer      // the other end
@@ -98,10 +99,11 @@ func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
 // connect gives the side another interface and other sockets.
 func (s *side) connect(t TUN, u UDP) {
 	s.enc = NewEncapsulator(s.Shared, t, u)
-	s.job = s.enc.NewJob()
+	s.sealing = s.enc.NewJob()
 	s.dec = NewDecapsulator(s.Shared, t, func(from wire.Endpoint, msg []byte) {
 		s.handshakes = append(s.handshakes, bytes.Clone(msg))
 	})
+	s.opening = s.dec.NewJob()
 }
 
 func (s *side) route(p *peer.Peer, prefixes ...netip.Prefix) {
@@ -158,7 +160,7 @@ func (s *side) reserve(i uint32, e *index.Entry) uint32 {
 }
 
 // send encapsulates frames.
-func (s *side) send(now clock.Time, frames ...[]byte) { s.enc.Encapsulate(s.job, now, frames) }
+func (s *side) send(now clock.Time, frames ...[]byte) { s.enc.Encapsulate(s.sealing, now, frames) }
 
 // transfer takes what a has sent to b.
 func transfer(now clock.Time, a, b *side) {
@@ -166,7 +168,7 @@ func transfer(now clock.Time, a, b *side) {
 	for i := range trains {
 		trains[i].Remote = a.at
 	}
-	b.dec.Receive(now, trains)
+	b.dec.Decapsulate(b.opening, now, trains)
 }
 
 // wantDrops checks all drop counters.

@@ -314,20 +314,20 @@ func TestTTLOfTrains(t *testing.T) {
 	a.send(start, packets()...)
 	check(a.udp.take())
 	for range 2 { // what the job had before leaves no trace
-		if !a.enc.Prepare(a.job, start, packets()) {
+		if !a.enc.Prepare(a.sealing, start, packets()) {
 			t.Fatal("not complete")
 		}
-		a.job.Seal()
-		a.enc.Send(a.job)
+		a.sealing.Seal()
+		a.enc.Send(a.sealing)
 		check(a.udp.take())
 	}
 	expired := append(packets(), packets()[7])
 	expired[7][packet.VirtioHeaderSize+8] = 2
-	if !a.enc.Prepare(a.job, start, expired) {
+	if !a.enc.Prepare(a.sealing, start, expired) {
 		t.Error("a batch with a loop in it is not complete")
 	}
-	a.job.Seal()
-	a.enc.Send(a.job)
+	a.sealing.Seal()
+	a.enc.Send(a.sealing)
 	check(a.udp.take())
 	a.wantDrops(map[Drop]uint64{DropLoop: 1})
 }

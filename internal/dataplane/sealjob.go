@@ -36,7 +36,7 @@ type SealJob struct {
 	spans    [maxPackets]aead.Packet
 	trains   [maxPackets]train
 	pieces   [maxPackets + 1]piece
-	sections [maxPackets + 1]section
+	sections [maxPackets + 1]sealSection
 	count    int // of sections; the one after them is being laid out
 
 	// Why not all frames are taken, unless it is for lack of room.
@@ -51,8 +51,8 @@ type SealJob struct {
 // extent is how far the parts of a SealJob are filled.
 type extent struct{ bytes, packets, trains, pieces int }
 
-// section is a run of packets to one peer with consecutive counters.
-type section struct {
+// sealSection is a run of packets to one peer with consecutive counters.
+type sealSection struct {
 	peer       *peer.Peer
 	key        *session.Keypair // nil: there is no session
 	endpoint   wire.Endpoint
@@ -99,7 +99,7 @@ func (j *SealJob) reset(now clock.Time, frames [][]byte, mtu int) {
 }
 
 // open is the section that is being laid out.
-func (j *SealJob) open() *section { return &j.sections[j.count] }
+func (j *SealJob) open() *sealSection { return &j.sections[j.count] }
 
 // address begins a section for p, and reports whether p has a session.
 func (j *SealJob) address(p *peer.Peer) bool {

@@ -50,18 +50,18 @@ func (e *Engine) socketReader(c udp.Conn) {
 
 // inLane is a lane from a socket, which may be Shareable.
 func (e *Engine) inLane(c any, dec *dataplane.Decapsulator) *lane {
-	begin := func(dec *dataplane.Decapsulator, from udp.Receiver) carrier {
-		return &inward{engine: e, dec: dec, from: from, bs: make([]batch.Batch, deepReceive), depth: 1}
+	begin := func(from udp.Receiver) carrier {
+		return &inward{engine: e, dec: dec, job: dec.NewJob(), from: from, bs: make([]batch.Batch, deepReceive), depth: 1}
 	}
 	shareable, ok := c.(udp.Shareable)
 	if !ok {
 		l := newLane(e.policy("in", false), e.gear, &e.running, nil)
-		l.chief = begin(dec, unshared{c.(udp.Conn)})
+		l.chief = begin(unshared{c.(udp.Conn)})
 		return l
 	}
-	another := func() carrier { return begin(dec.Beside(), shareable.NewReceiver()) }
+	another := func() carrier { return begin(shareable.NewReceiver()) }
 	l := newLane(e.policy("in", true), e.gear, &e.running, another)
-	l.chief = begin(dec, shareable.NewReceiver())
+	l.chief = another()
 	return l
 }
 
@@ -148,10 +148,10 @@ func (o *outward) finish()       { o.enc.Send(o.job) }
 type inward struct {
 	engine   *Engine
 	dec      *dataplane.Decapsulator
+	job      *dataplane.OpenJob
 	from     udp.Receiver
 	bs       []batch.Batch
 	n        int // received
-	simple   bool
 	depth    int
 	now      clock.Time
 	failures int
@@ -189,21 +189,6 @@ func (i *inward) failed(err error) bool {
 	return !i.engine.pause(i.failures)
 }
 
-func (i *inward) prepare() bool {
-	i.simple = i.dec.Simple(i.bs[:i.n])
-	return i.simple
-}
-
-func (i *inward) work() {
-	if i.simple {
-		i.dec.Open(i.now)
-	}
-}
-
-func (i *inward) finish() {
-	if i.simple {
-		i.dec.Deliver(i.bs[:i.n])
-	} else {
-		i.dec.Receive(i.now, i.bs[:i.n])
-	}
-}
+func (i *inward) prepare() bool { return i.dec.Prepare(i.job, i.now, i.bs[:i.n]) }
+func (i *inward) work()         { i.job.Open() }
+func (i *inward) finish()       { i.dec.Deliver(i.job) }

@@ -64,6 +64,7 @@ type Host struct {
 	enc      *dataplane.Encapsulator
 	sealing  *dataplane.SealJob
 	dec      *dataplane.Decapsulator
+	opening  *dataplane.OpenJob
 	inbox    *driver.Inbox
 	delivery driver.Delivery
 	jobs     driver.Jobs
@@ -142,8 +143,8 @@ func (h *Host) begin() {
 	h.Shared.MTU.Store(1420)
 	h.Shared.Port.Store(Port)
 	h.enc = dataplane.NewEncapsulator(h.Shared, (*tun)(h), (*socket)(h))
-	h.sealing = h.enc.NewJob()
 	h.dec = dataplane.NewDecapsulator(h.Shared, (*tun)(h), h.admit)
+	h.sealing, h.opening = h.enc.NewJob(), h.dec.NewJob()
 	h.inbox, h.delivery, h.jobs = driver.NewInbox(Capacity), driver.Delivery{}, driver.Jobs{}
 	h.waiting, h.timer, h.ringing = nil, 0, false
 }

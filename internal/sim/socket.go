@@ -127,7 +127,7 @@ func (h *Host) read() {
 		off += size
 	}
 	h.waiting = h.waiting[:0]
-	h.dec.Receive(h.mono(), bs)
+	h.dec.Decapsulate(h.opening, h.mono(), bs)
 }
 
 // joins reports whether d may follow last in a train: nothing is longer than

@@ -1,0 +1,88 @@
+package dataplane
+
+import (
+	"wgd/internal/aead"
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/packet"
+)
+
+// OpenJob is one batch on its way in. Its messages are opened where they were
+// received, and written to the interface from there. A goroutine has one OpenJob
+// and uses it again and again.
+type OpenJob struct {
+	shared *Shared
+	now    clock.Time
+
+	bs             []batch.Batch // of one read
+	train, message int           // of bs: the first message that the job has not taken
+
+	spans    [maxPackets]aead.Packet
+	trains   [maxPackets]int32 // in which they came
+	packets  int
+	sections [maxPackets]openSection
+	count    int // of sections
+
+	joined packet.Coalescer
+}
+
+// openSection is a run of messages of one session in one buffer.
+type openSection struct {
+	buf         []byte
+	index       uint32       // of the session
+	first, last int          // spans, the last not included
+	entry       *index.Entry // of the index; nil when there is no session that is usable
+}
+
+// begin begins another section.
+func (j *OpenJob) begin(buf []byte, index uint32) {
+	j.end()
+	s := &j.sections[j.count]
+	s.buf, s.index, s.first = buf, index, j.packets
+	j.count++
+}
+
+// end ends the last section.
+func (j *OpenJob) end() {
+	if j.count > 0 {
+		j.sections[j.count-1].last = j.packets
+	}
+}
+
+// takes reports whether a message in buf to that index belongs to s.
+func (s *openSection) takes(buf []byte, index uint32) bool {
+	return index == s.index && &buf[0] == &s.buf[0]
+}
+
+// empty makes room for more, when all of j is delivered.
+func (j *OpenJob) empty() {
+	for i := range j.sections[:j.count] { // buffers, peers and keys are not kept alive
+		j.sections[i].buf, j.sections[i].entry = nil, nil
+	}
+	j.count, j.packets = 0, 0
+}
+
+// Open authenticates and decrypts the messages where they lie. It needs no order:
+// any goroutine may do it at any time between Prepare and Deliver.
+func (j *OpenJob) Open() {
+	for i := range j.sections[:j.count] {
+		s := &j.sections[i]
+		s.entry = j.open(s, j.spans[s.first:s.last])
+	}
+}
+
+// open opens the messages of a section; nil when there is no session for them.
+func (j *OpenJob) open(s *openSection, spans []aead.Packet) *index.Entry {
+	entry := j.shared.Index.Lookup(s.index)
+	if entry == nil || entry.Keypair == nil {
+		j.shared.Drops.Add(DropNoSession, len(spans))
+		return nil
+	}
+	if !entry.Keypair.Usable(j.now) { // A36
+		j.shared.Drops.Add(DropExpired, len(spans))
+		return nil
+	}
+	j.shared.Drops.Add(DropForged, entry.Keypair.Open(s.buf, spans))
+	return entry
+}

@@ -1,0 +1,208 @@
+package dataplane
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/index"
+	"wgd/internal/packet"
+	"wgd/internal/peer"
+	"wgd/internal/session"
+	"wgd/internal/wire"
+)
+
+// outbound is a side with several peers, and what its interface reads. Of the same
+// seed comes the same traffic.
+type outbound struct {
+	*side
+	dice  *rand.Rand
+	now   clock.Time
+	peers []*peer.Peer
+	hosts []netip.Addr // behind each
+	index uint32       // of the last session
+}
+
+func newOutbound(t *testing.T, seed uint64) *outbound {
+	f := &outbound{side: newSide(t, "192.0.2.1:51820"), dice: rand.New(rand.NewPCG(seed, 1)), now: start}
+	f.MTU.Store(int32([]int{0, 576, 1420, 65535}[seed%4]))
+	for i := range 5 {
+		p, host := peer.New(f.common), netip.AddrFrom4([4]byte{10, 5, 0, byte(i)})
+		f.peers, f.hosts = append(f.peers, p), append(f.hosts, host)
+		f.route(p, netip.PrefixFrom(host, 32))
+		if i > 0 { // the first one has no address
+			address := []string{"198.51.100.1:5", "[2001:db8::1]:5"}[i%2]
+			p.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort(address), netip.Addr{}, 0))
+			f.session(p)
+		}
+	}
+	f.route(f.peers[2], netip.MustParsePrefix("198.51.100.1/32"))
+	return f
+}
+
+// session gives p a new session.
+func (f *outbound) session(p *peer.Peer) {
+	f.index++
+	key := [32]byte{byte(f.index), byte(f.index >> 8)}
+	k := session.New(&key, &key, f.index, f.index, f.index%2 == 0, f.now)
+	p.SetSessions(&peer.Sessions{Current: k, Previous: p.Sessions().Current})
+	f.reserve(k.Local, &index.Entry{Peer: p, Keypair: k})
+}
+
+// batch has something happen, and returns what the interface reads then.
+func (f *outbound) batch() (now clock.Time, frames [][]byte) {
+	f.now = f.now.Add(time.Duration(f.dice.IntN(20)) * time.Second)
+	i := f.dice.IntN(len(f.peers))
+	switch p := f.peers[i]; f.dice.IntN(12) {
+	case 0:
+		p.SetSessions(nil)
+	case 1:
+		f.session(p)
+	case 2:
+		p.Stage(f.frame(f.hosts[i]), 1)
+	}
+	to := f.hosts[f.dice.IntN(len(f.hosts))]
+	for range 1 + f.dice.IntN(30) {
+		if f.dice.IntN(6) == 0 {
+			to = f.hosts[f.dice.IntN(len(f.hosts))]
+		}
+		frames = append(frames, f.frame(to))
+	}
+	return f.now, frames
+}
+
+// frame is one to a host, or something that cannot be sent.
+func (f *outbound) frame(to netip.Addr) []byte {
+	switch kind := f.dice.IntN(200); {
+	case kind == 0:
+		return frame([]byte("no packet at all"))
+	case kind == 1:
+		return frame(udpPacket(addrA, netip.MustParseAddr("10.66.0.1"), 64)) // to nobody
+	case kind == 2:
+		damaged := tcpSuperTo(to, 1, pattern(5000), 1000)
+		damaged[4], damaged[5] = 0, 0
+		return damaged
+	case kind == 3:
+		return frame(udpPacket(addrA, to, 65500)) // too long
+	case kind == 4: // our own datagram
+		msg := make([]byte, wire.MinDataSize)
+		msg[0], msg[4] = byte(wire.TypeData), byte(1+f.dice.IntN(int(f.index)))
+		return frame(inside(netip.MustParseAddrPort("198.51.100.1:5"), msg))
+	case kind < 10:
+		return tcpSuperTo(to, f.dice.Uint32(), pattern(1+f.dice.IntN(60000)), 30+f.dice.IntN(1400))
+	}
+	p := udpPacket(addrA, to, 32+f.dice.IntN(100), byte(f.dice.Uint32()))
+	p[1] = byte(f.dice.IntN(40) / 36) // ECN, sometimes
+	ipv4Checksum(p)
+	return frame(p)
+}
+
+// inbound is a side with several peers, and what its sockets receive. Of the same
+// seed comes the same traffic.
+type inbound struct {
+	*side
+	dice   *rand.Rand
+	now    clock.Time
+	peers  []*peer.Peer
+	theirs []*session.Keypair // each sends to the side; of two, the last two to one peer
+	hosts  []netip.Addr       // behind the peers
+	sent   [][]byte           // some messages, to be repeated
+}
+
+func newInbound(t *testing.T, seed uint64) *inbound {
+	f := &inbound{side: newSide(t, "192.0.2.2:51820"), dice: rand.New(rand.NewPCG(seed, 1)), now: start}
+	for i := range 4 {
+		p, host := peer.New(f.common), netip.AddrFrom4([4]byte{10, 5, 0, byte(i)})
+		f.peers, f.hosts = append(f.peers, p), append(f.hosts, host)
+		f.route(p, netip.PrefixFrom(host, 32))
+		current := f.session(p)
+		sessions := &peer.Sessions{Current: current}
+		if i == 3 {
+			sessions.Next = f.session(p)
+		}
+		p.SetSessions(sessions)
+	}
+	return f
+}
+
+// session has another session with p, and returns the side's end of it.
+func (f *inbound) session(p *peer.Peer) *session.Keypair {
+	i := uint32(len(f.theirs))
+	one, two := [32]byte{byte(i), 1}, [32]byte{byte(i), 2}
+	ours := session.New(&one, &two, i, i, i%2 == 0, start.Add(-time.Duration(i)*10*time.Second))
+	f.theirs = append(f.theirs, session.New(&two, &one, i, i, i%2 == 1, start))
+	f.reserve(i, &index.Entry{Peer: p, Keypair: ours})
+	return ours
+}
+
+// batch is what the sockets receive at once: trains with buffers of their own, or
+// in one.
+func (f *inbound) batch() (now clock.Time, bs []batch.Batch) {
+	f.now = f.now.Add(time.Duration(f.dice.IntN(10)) * time.Second)
+	shared := f.dice.IntN(2) == 0
+	var buf []byte
+	from := f.dice.IntN(len(f.theirs))
+	for range 1 + f.dice.IntN(60) {
+		if f.dice.IntN(4) == 0 {
+			from = f.dice.IntN(len(f.theirs))
+		}
+		b := f.train(from)
+		b.Off = len(buf)
+		buf = append(buf, b.Data...)
+		bs = append(bs, b)
+	}
+	for i := range bs {
+		if b := &bs[i]; shared {
+			b.Buf, b.Data = buf, buf[b.Off:][:len(b.Data)]
+		}
+	}
+	return f.now, bs
+}
+
+// train is one train, of a session or of something else.
+func (f *inbound) train(from int) batch.Batch {
+	k := f.theirs[from]
+	at := wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), uint16(1000+from+f.dice.IntN(20)/19)), netip.Addr{}, 0)
+	kind := f.dice.IntN(40)
+	switch {
+	case kind == 0:
+		return batch.Batch{Data: []byte("noise"), Stride: 5, Remote: at}
+	case kind == 1:
+		msg := append([]byte{byte(wire.TypeResponse), 0, 0, 0}, make([]byte, wire.ResponseSize-4)...)
+		msg[5] = byte(f.dice.Uint32())
+		return batch.Batch{Data: msg, Stride: len(msg), Remote: at}
+	case kind == 2:
+		return seal(k, at, 0, nil)
+	case kind == 3 && len(f.sent) > 0:
+		msg := bytes.Clone(f.sent[f.dice.IntN(len(f.sent))])
+		return batch.Batch{Data: msg, Stride: len(msg), Remote: at}
+	}
+	size := 64 + f.dice.IntN(200)
+	b := batch.Batch{Stride: wire.MinDataSize + size, Remote: at}
+	if f.dice.IntN(20) == 0 {
+		b.ECN = packet.CE
+	}
+	for n := 1 + f.dice.IntN(6); n > 0; n-- {
+		host := f.hosts[min(from, len(f.hosts)-1)]
+		if kind == 4 {
+			host = f.hosts[f.dice.IntN(len(f.hosts))] // maybe another's
+		}
+		p := udpPacket(host, addrB, size, byte(f.dice.Uint32()))
+		if kind == 5 {
+			p[2]++ // length
+		}
+		msg := seal(k, at, 0, p).Data
+		if f.dice.IntN(30) == 0 {
+			f.sent = append(f.sent, bytes.Clone(msg))
+		}
+		if f.dice.IntN(40) == 0 {
+			msg[f.dice.IntN(len(msg)-4)+4] ^= 1 // in the index, too
+		}
+		b.Data = append(b.Data, msg...)
+	}
+	return b
+}
