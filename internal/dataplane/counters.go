@@ -13,6 +13,7 @@ type Counter uint8
 
 const (
 	CountECNUnmarked Counter = iota
+	CountUnjoined            // counted by the interface, see engine.World
 
 	counters // how many there are
 )
@@ -22,6 +23,9 @@ var counterTable = [counters]Row{
 	CountECNUnmarked: {WayIn, "ecn-unmarked", // A56
 		"a router on the way marked congestion (CE) on the outer packet, but the inner one is of a sender that does not take part in ECN; it was delivered without the mark",
 		"nothing, if it is some. If it is everything, a router on the way marks all packets: senders that do take part are slowed down by it"},
+	CountUnjoined: {WayIn, "unjoined",
+		"the kernel refused a super-packet for the interface, so its packets were written one by one, and packets of that kind are not joined for a while: see [offloads](#offloads)",
+		"nothing, if it is rare. If it grows all the time, something refuses them always: a filter of system calls (seccomp) that forbids writev(2) costs speed"},
 }
 
 // String is the name as Status shows it.

@@ -5,6 +5,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/aead"
+	"wgd/internal/dataplane"
 	"wgd/internal/peer"
 	"wgd/internal/sys/udp"
 )
@@ -167,7 +168,7 @@ func (e *Engine) Status() conf.Status {
 	st.Drops, st.Counters = e.drops.Status(), e.counted.Status()
 	if e.world.Unjoined != nil {
 		if n := e.world.Unjoined(); n > 0 {
-			st.Counters = append(st.Counters, conf.Counter{Name: "unjoined", Count: n})
+			st.Counters = append(st.Counters, conf.Counter{Name: dataplane.CountUnjoined.String(), Count: n})
 		}
 	}
 	return st
