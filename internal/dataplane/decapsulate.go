@@ -14,14 +14,14 @@ import (
 )
 
 // Decapsulator is the way in from one socket. It has what one job leaves to the
-// next, and is shared by all goroutines that carry packets from that socket; what
-// only one job needs is in the OpenJob.
+// next, and all goroutines that read from that socket share it; what only one job
+// needs is in the OpenJob.
 type Decapsulator struct {
 	*Shared
 	tun       TUN
 	handshake func(from wire.Endpoint, msg []byte)
 
-	// Used by Deliver, so by one goroutine at a time.
+	// Deliver uses these, so one goroutine at a time does.
 	answers  allowedips.Cache[*peer.Peer] // of Routes
 	reminder reminder
 }
@@ -35,8 +35,8 @@ func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []
 // NewJob returns an OpenJob for one goroutine.
 func (d *Decapsulator) NewJob() *OpenJob { return &OpenJob{shared: d.Shared} }
 
-// Decapsulate takes in the trains of one read from the socket, all three steps
-// one after the other: no other job of d may be under way.
+// Decapsulate makes the three calls one after the other. No other job of d may be
+// under way.
 func (d *Decapsulator) Decapsulate(j *OpenJob, now clock.Time, bs []batch.Batch) {
 	d.Prepare(j, now, bs)
 	j.Open()
@@ -49,8 +49,8 @@ func (d *Decapsulator) Decapsulate(j *OpenJob, now clock.Time, bs []batch.Batch)
 // It hands on handshake messages and sorts data by sessions.
 //
 // It reports whether j has all messages. If not, there are more than j holds.
-// Then Deliver does what is left, for which no other job may be under way,
-// neither before nor behind j.
+// Then Deliver does the rest. For that all jobs before j must be delivered, and no
+// other may be prepared until Deliver returns.
 func (d *Decapsulator) Prepare(j *OpenJob, now clock.Time, bs []batch.Batch) (all bool) {
 	j.now, j.bs, j.train, j.message = now, bs, 0, 0
 	return d.prepare(j)
@@ -95,8 +95,8 @@ func (d *Decapsulator) sort(j *OpenJob, b *batch.Batch) bool {
 
 // Deliver accepts what j has opened, notes that it came, and writes it to the
 // interface, packets of a flow joined, over the boundaries of trains too. It is
-// called in the order of Prepare, never by two goroutines at once. When Prepare
-// has not taken all messages it carries the rest, too.
+// called in the order of Prepare, never by two goroutines at once. If Prepare has
+// not taken all messages it does the rest as well.
 func (d *Decapsulator) Deliver(j *OpenJob) {
 	j.joined.Offloads = packet.Offloads{}
 	if d.Offloads != nil {

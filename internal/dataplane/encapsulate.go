@@ -12,21 +12,22 @@ import (
 )
 
 // Encapsulator is the way out from one queue of an interface. It has what one
-// job leaves to the next, and is shared by all goroutines that carry packets from
-// that queue; what only one job needs is in the SealJob.
+// job leaves to the next, and all goroutines that read from that queue share it;
+// what only one job needs is in the SealJob.
 type Encapsulator struct {
 	*Shared
 	tun TUN
 	udp UDP
 
-	// Used by Prepare, so by one goroutine at a time.
+	// Prepare uses these, so one goroutine at a time does; Send only while no job
+	// can be prepared.
 	answers  allowedips.Cache[*peer.Peer] // of Routes
 	loop     loop
 	errors   bucket // limits ICMP errors
 	errFrame [packet.MaxErrorFrame]byte
 	errWrite [1][]byte
 
-	// Used by Send, so by one goroutine at a time.
+	// Send uses this, so one goroutine at a time does.
 	reminder reminder
 }
 
@@ -39,8 +40,8 @@ func NewEncapsulator(s *Shared, t TUN, u UDP) *Encapsulator {
 // NewJob returns a SealJob for one goroutine.
 func (e *Encapsulator) NewJob() *SealJob { return newSealJob(e.Buffer) }
 
-// Encapsulate sends frames, all three steps one after the other: no other job of
-// e may be under way.
+// Encapsulate makes the three calls one after the other. No other job of e may be
+// under way.
 func (e *Encapsulator) Encapsulate(j *SealJob, now clock.Time, frames [][]byte) {
 	e.Prepare(j, now, frames)
 	j.Seal()
@@ -54,8 +55,8 @@ func (e *Encapsulator) Encapsulate(j *SealJob, now clock.Time, frames [][]byte) 
 //
 // It reports whether j has all packets. If not, there are more than j holds, or
 // some have no session yet, or must wait until staged ones are sent. Then Send
-// does what is left, for which no other job may be under way, neither before nor
-// behind j.
+// does the rest. For that all jobs before j must be sent, and no other may be
+// prepared until Send returns.
 func (e *Encapsulator) Prepare(j *SealJob, now clock.Time, frames [][]byte) (all bool) {
 	j.reset(now, frames, int(e.MTU.Load()))
 	e.prepare(j)
@@ -76,10 +77,10 @@ func (e *Encapsulator) prepare(j *SealJob) {
 			j.split = false
 			continue
 		}
-		if p != j.open().peer {
+		if p != j.current().peer {
 			e.reserve(j)
 			// What was begun is older than what was staged meanwhile.
-			if j.address(p) && p.HasStaged() && !j.split {
+			if j.begin(p) && p.HasStaged() && !j.split {
 				j.flush = p
 				return
 			}
@@ -93,11 +94,11 @@ func (e *Encapsulator) prepare(j *SealJob) {
 	}
 }
 
-// add lays out the packets of a frame for the destination, and reports whether
-// nothing of it is left: it is in j, or dropped.
+// add lays out the packets of a frame for the peer of the current section, and
+// reports whether nothing of it is left: it is in j, or dropped.
 func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 	p := frame[packet.VirtioHeaderSize:]
-	to, s := j.open(), &j.pieces[j.end.pieces].segments
+	to, s := j.current(), &j.pieces[j.end.pieces].segments
 	if !j.split && !s.Reset(frame) {
 		e.Drops.Add(DropMalformed, 1)
 		return true
@@ -129,7 +130,7 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 // the session has not as many left (A37). Then they are dropped, and if more of
 // the last frame was to follow, that too.
 func (e *Encapsulator) reserve(j *SealJob) bool {
-	s := j.open()
+	s := j.current()
 	n := j.end.packets - s.start.packets
 	if s.key == nil || n == 0 {
 		return true
@@ -152,8 +153,8 @@ func (e *Encapsulator) reserve(j *SealJob) bool {
 }
 
 // Send sends what j has sealed, and notes that. It is called in the order of
-// Prepare, never by two goroutines at once. When Prepare has not taken all frames
-// it carries the rest, too.
+// Prepare, never by two goroutines at once. If Prepare has not taken all frames it
+// does the rest as well.
 func (e *Encapsulator) Send(j *SealJob) {
 	e.send(j)
 	for j.next < len(j.frames) {
@@ -162,14 +163,14 @@ func (e *Encapsulator) Send(j *SealJob) {
 		j.Seal()
 		e.send(j)
 	}
-	j.frames = nil
+	j.frames, j.wanted = nil, nil
 }
 
 // send sends the sections of j and empties it.
 func (e *Encapsulator) send(j *SealJob) {
 	for i := range j.sections[:j.count] {
 		s := &j.sections[i]
-		if !s.sealed { // erased meanwhile
+		if !s.sealed { // the key was erased meanwhile
 			e.Drops.Add(DropSessionEnded, s.end.packets-s.start.packets)
 			e.want(j, s.peer)
 			continue

@@ -28,8 +28,8 @@ type SealJob struct {
 	now    clock.Time
 	mtu    int
 	frames [][]byte
-	next   int  // of frames, is the first that the job has not taken
-	split  bool // but for some of its packets
+	next   int  // index of the first frame that is not taken
+	split  bool // some packets of that frame are taken
 
 	buf      []byte // datagrams back to back
 	end      extent // of what is laid out
@@ -98,12 +98,12 @@ func (j *SealJob) reset(now clock.Time, frames [][]byte, mtu int) {
 	j.now, j.frames, j.next, j.mtu, j.wanted = now, frames, 0, mtu, nil
 }
 
-// open is the section that is being laid out.
-func (j *SealJob) open() *sealSection { return &j.sections[j.count] }
+// current is the section that is being laid out.
+func (j *SealJob) current() *sealSection { return &j.sections[j.count] }
 
-// address begins a section for p, and reports whether p has a session.
-func (j *SealJob) address(p *peer.Peer) bool {
-	s := j.open()
+// begin begins a section for p, and reports whether p has a session.
+func (j *SealJob) begin(p *peer.Peer) bool {
+	s := j.current()
 	s.peer, s.key, s.endpoint = p, usable(p, j.now), p.Endpoint()
 	s.limit = batch.MaxDatagram4 - overhead
 	if s.endpoint.Remote.Addr().Is6() {
@@ -165,7 +165,7 @@ func (j *SealJob) layOut(head header) (all bool) {
 // put makes room for inner packets of n bytes, count of them or as many as fit,
 // and returns how many that is.
 func (j *SealJob) put(n, count int, head header) int {
-	to := j.open()
+	to := j.current()
 	size, at, from := j.padded(n, to.limit)+overhead, j.end.bytes, j.end.packets
 	count = min(count, maxPackets-from)
 	if free := len(j.buf) - at; count*size > free {

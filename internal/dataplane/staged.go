@@ -5,8 +5,8 @@ import (
 	"wgd/internal/peer"
 )
 
-// unblock does what Prepare may not do beside other jobs, so that it can go on
-// with the first frame.
+// unblock stages or flushes what the next frame waits for, so that prepare can go
+// on. Prepare may not do that while other jobs are under way.
 func (e *Encapsulator) unblock(j *SealJob) {
 	if p := j.stage; p != nil {
 		e.stage(j, p)
@@ -17,7 +17,7 @@ func (e *Encapsulator) unblock(j *SealJob) {
 	j.stage, j.flush = nil, nil
 }
 
-// stage keeps the first frame until p has a session (A42).
+// stage keeps the next frame until p has a session (A42).
 func (e *Encapsulator) stage(j *SealJob, p *peer.Peer) {
 	frame := j.frames[j.next]
 	j.next++
@@ -30,13 +30,13 @@ func (e *Encapsulator) stage(j *SealJob, p *peer.Peer) {
 	}
 }
 
-// flush sends what is staged for p, by way of j, which is empty. Each frame is
-// sent before the next is taken: as long as one is on its way, others see that
-// packets are staged and wait their turn (A43, B39).
+// flush sends what is staged for p by means of j, which is empty. Each frame is
+// sent before the next is taken: as long as one is on its way, other Encapsulators
+// see that packets are staged, and send theirs afterwards (A43, B39).
 func (e *Encapsulator) flush(j *SealJob, p *peer.Peer) {
 	p.Flush(func(frame []byte) bool {
 		for all := false; !all; {
-			if !j.address(p) && !j.split {
+			if !j.begin(p) && !j.split {
 				return false
 			}
 			all = e.add(j, frame)
@@ -67,9 +67,9 @@ func (e *Encapsulator) Keepalive(j *SealJob, now clock.Time, p *peer.Peer) bool 
 		return true
 	}
 	before := j.sent
-	if !j.address(p) {
+	if !j.begin(p) {
 		e.want(j, p)
-	} else if j.open().endpoint.IsValid() {
+	} else if j.current().endpoint.IsValid() {
 		j.put(0, 1, header{})
 		e.reserve(j)
 		j.Seal()

@@ -249,7 +249,7 @@ func (l *lane) behind(others []*lane) bool {
 		}
 	}
 	if err == nil && a.size > 0 {
-		through(l.chief)
+		serial(l.chief)
 	}
 	return some
 }
@@ -268,7 +268,7 @@ func (l *lane) empty(most int) {
 		if err != nil || a.size == 0 {
 			return
 		}
-		through(l.chief)
+		serial(l.chief)
 		most -= a.count
 	}
 }

@@ -68,9 +68,9 @@ type carrier interface {
 	finish()
 }
 
-// through carries what c has read to the end. All batches read before are
-// through, and no other is read meanwhile.
-func through(c carrier) {
+// serial carries what c has read to the end. All batches read before are through,
+// and no other is read meanwhile.
+func serial(c carrier) {
 	c.prepare()
 	c.work()
 	c.finish()
