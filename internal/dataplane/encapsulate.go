@@ -137,7 +137,7 @@ func (e *Encapsulator) reserve(j *SealJob) bool {
 	}
 	var ok bool
 	if s.first, ok = s.key.Reserve(n); ok {
-		s.end = j.end
+		s.end, s.sealed = j.end, false
 		j.count++
 		return true
 	}

@@ -187,6 +187,20 @@ func TestErasedBeforeSeal(t *testing.T) {
 	}
 }
 
+// A job that nobody has sealed is not sent, also when the same job was sealed and
+// sent before.
+func TestNotSealed(t *testing.T) {
+	a, _ := pair(t)
+	a.send(start, small(3)...)
+	a.udp.take()
+	a.enc.Prepare(a.sealing, start, small(3))
+	a.enc.Send(a.sealing)
+	if len(a.udp.take()) != 0 {
+		t.Error("sent as it was")
+	}
+	a.wantDrops(map[Drop]uint64{DropSessionEnded: 3})
+}
+
 // A43: a session that begins between Prepare and Send is not used before what had
 // to wait for it.
 func TestSessionBetweenPrepareAndSend(t *testing.T) {
