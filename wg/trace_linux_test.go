@@ -225,7 +225,6 @@ var below = map[string]func(){
 		psk := splitKey[key.Preshared]()
 		machine().Apply(clock.Now{}, conf.Change{PrivateKey: ptr(aKey()), Peers: peerWith(&psk)})
 	},
-	"core.(*Machine).PrivateKey": func() { (*core.Machine)(nil).PrivateKey() },
 	"core.(*Machine).initiate": func() {
 		m := core.New(core.Options{Rand: &dying{text: secret[:10]}, Index: index.New()})
 		end := netip.MustParseAddrPort("192.0.2.1:1")

@@ -322,7 +322,7 @@ func TestFlooderDoesNotStarveOthers(t *testing.T) {
 			t.Fatalf("without load: %s", got)
 		}
 	}
-	if n := g.limiter.Len(); n != 0 {
+	if n := len(g.limiter.at); n != 0 {
 		t.Errorf("%d sources are kept without load", n)
 	}
 }

@@ -96,9 +96,6 @@ func (l *Limiter) Expire(now clock.Time) {
 	}
 }
 
-// Len is the number of sources known.
-func (l *Limiter) Len() int { return len(l.at) }
-
 func (l *Limiter) idle(now clock.Time, i int32) bool { return now.Sub(l.slots[i].last) >= idleAfter }
 
 // take returns an empty slot.

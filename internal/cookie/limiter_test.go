@@ -76,8 +76,8 @@ func TestLimiterIsBounded(t *testing.T) {
 		}
 	}
 	half := start.Add(500 * time.Millisecond)
-	if l.Allow(half, number(1<<20)) || l.Len() != maxSources {
-		t.Errorf("one too many was allowed; %d are known", l.Len())
+	if l.Allow(half, number(1<<20)) || len(l.at) != maxSources {
+		t.Errorf("one too many was allowed; %d are known", len(l.at))
 	}
 	if !l.Allow(half, number(7)) {
 		t.Error("a known source is denied")
@@ -89,8 +89,8 @@ func TestLimiterIsBounded(t *testing.T) {
 	if _, known := l.at[sourceOf(number(7))]; !known {
 		t.Error("a source was taken for idle that was not")
 	}
-	if l.Expire(later.Add(idleAfter)); l.Len() != 0 || l.slots != nil {
-		t.Errorf("%d sources are left when all are idle", l.Len())
+	if l.Expire(later.Add(idleAfter)); len(l.at) != 0 || l.slots != nil {
+		t.Errorf("%d sources are left when all are idle", len(l.at))
 	}
 }
 

@@ -209,7 +209,7 @@ func TestPrivateKeyAgain(t *testing.T) {
 	if n := len(a.initiations()); n != 2 || !slices.Equal(b.got, []string{"x", "y"}) {
 		t.Errorf("%d initiations, b got %q", n, b.got)
 	}
-	if !a.m.PrivateKey().Equal(other) || a.m.Status(a.time()).PublicKey != other.Public() {
+	if !a.m.private.Equal(other) || a.m.Status(a.time()).PublicKey != other.Public() {
 		t.Error("the key is not the new one")
 	}
 	a.apply(conf.Change{PrivateKey: &key.Private{}})
@@ -424,7 +424,7 @@ func TestClose(t *testing.T) {
 	w.run(time.Second)
 	k, last := a.peer(b).Sessions().Current, a.m.LastStamp()
 	a.m.Close()
-	if k.Usable(w.now) || !a.m.PrivateKey().IsZero() || !a.m.first.preshared.IsZero() || a.index.Len() != 0 {
+	if k.Usable(w.now) || !a.m.private.IsZero() || !a.m.first.preshared.IsZero() || a.index.Len() != 0 {
 		t.Error("a secret is left")
 	}
 	if a.m.LastStamp() != last || last.IsZero() {

@@ -126,9 +126,6 @@ func (m *Machine) Close() {
 // at most one new table (A50).
 func (m *Machine) Routes() *atomic.Pointer[Routes] { return &m.routes }
 
-// PrivateKey is a clone; zero: none.
-func (m *Machine) PrivateKey() key.Private { return m.private.Clone() }
-
 // PublicKey is the one of our private key; zero: none.
 func (m *Machine) PublicKey() key.Public {
 	if m.identity == nil {

@@ -51,9 +51,6 @@ type confirmation struct {
 // responses may wait.
 func NewInbox(capacity int) *Inbox { return &Inbox{capacity: capacity} }
 
-// Capacity is how many initiations and responses may wait.
-func (in *Inbox) Capacity() int { return in.capacity }
-
 // Waiting is the number of initiations and responses that were not taken yet.
 func (in *Inbox) Waiting() int { return in.handshakes.len() }
 

@@ -46,7 +46,7 @@ func TestBundleAllocatesNothing(t *testing.T) {
 	p.forced = func() int { return 1 }
 	b := newBundle(f, p, systemclock.Now, f.running)
 	l := b.begin(0)
-	var sockets Sockets = udp.NewPair(nil, nil, 1)
+	var sockets Sockets = &udp.Pair{}
 	o := &sideOutlet{outlet: &outlet{}}
 	o.outlet.set(sockets)
 	train := &batch.Batch{}

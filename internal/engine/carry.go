@@ -30,7 +30,7 @@ func (e *Engine) tunReader() {
 func (e *Engine) outLane(from packets, enc *dataplane.Encapsulator) *lane {
 	another := func() carrier {
 		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
-		o.buf = pages.For(o, readSize+drainBytes+readSize)
+		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
 		return o
 	}
 	l := newLane(e.policy("out", true), e.gear, &e.running, another)
@@ -113,7 +113,7 @@ func (o *outward) read(wait bool) (arrival, error) {
 	o.raws = append(o.raws, o.buf[:n])
 	used := n
 	for used < drainBytes && len(o.raws) < drainPackets {
-		n, ok, err := o.from.TryRead(o.buf[used : used+readSize])
+		n, ok, err := o.from.TryRead(o.buf[used : used+tun.BufferSize])
 		if err != nil || !ok {
 			break
 		}
@@ -126,9 +126,9 @@ func (o *outward) read(wait bool) (arrival, error) {
 
 func (o *outward) readOne(wait bool) (n int, err error) {
 	if wait {
-		return o.from.Read(o.buf[:readSize])
+		return o.from.Read(o.buf[:tun.BufferSize])
 	}
-	n, ok, err := o.from.TryRead(o.buf[:readSize])
+	n, ok, err := o.from.TryRead(o.buf[:tun.BufferSize])
 	if !ok {
 		n = 0
 	}

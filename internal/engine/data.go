@@ -9,15 +9,11 @@ import (
 	"time"
 
 	"wgd/internal/batch"
-	"wgd/internal/packet"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
 
 const (
-	// readSize holds the largest super-packet behind its virtio header.
-	readSize = packet.VirtioHeaderSize + 65535
-
 	// drainBytes and drainPackets end the draining of small packets into one
 	// batch: what has gathered by then is worth a send of its own.
 	drainBytes   = 16 << 10

@@ -79,7 +79,7 @@ func TestAfterClose(t *testing.T) {
 		t.Errorf("after Close: %+v", st)
 	}
 	// A35: nothing is left of the keys.
-	if a.peer().Sessions().Sending() != nil || !a.machine.PrivateKey().IsZero() {
+	if a.peer().Sessions().Sending() != nil || !a.machine.Status(a.clock()).PrivateKey.IsZero() {
 		t.Error("keys are left")
 	}
 }

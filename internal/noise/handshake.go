@@ -212,16 +212,5 @@ func (hs *Handshake) ConsumeResponse(keys *Keys, s *Static, psk key.Preshared, m
 	return nil
 }
 
-// LocalIndex is the index we chose for the initiation; 0 at a responder, who
-// chooses with CreateResponse.
-func (hs *Handshake) LocalIndex() uint32 { return hs.local }
-
-// RemoteIndex is the index of a peer's initiation; 0 at an initiator, who
-// reads it in the response.
-func (hs *Handshake) RemoteIndex() uint32 { return hs.remote }
-
-// Peer is the static key of the other side.
-func (hs *Handshake) Peer() key.Public { return hs.peer }
-
 // Erase zeroes hs; every step with it fails from here on (A35).
 func (hs *Handshake) Erase() { *hs = Handshake{} }

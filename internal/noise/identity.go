@@ -161,8 +161,5 @@ func agree(shared *[32]byte, e *ecdh.PrivateKey, public *[32]byte) error {
 // putPublic writes the public key of e.
 func putPublic(public *[32]byte, e *ecdh.PrivateKey) { copy(public[:], e.PublicKey().Bytes()) }
 
-// A stamp and a static key as they are on the wire.
-const (
-	sealedStatic = key.Size + wire.TagSize
-	sealedStamp  = wire.TAI64NSize + wire.TagSize
-)
+// sealedStamp is the length of a stamp as it is on the wire.
+const sealedStamp = wire.TAI64NSize + wire.TagSize

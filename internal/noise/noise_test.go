@@ -129,10 +129,10 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 	if aliceHas.Erase(); aliceHas != (Keys{}) {
 		t.Fatal("Erase left a key (A35)")
 	}
-	if response.Receiver != index || response.Sender != ^index || pending.LocalIndex() != index || hs.RemoteIndex() != index {
+	if response.Receiver != index || response.Sender != ^index || pending.local != index || hs.remote != index {
 		t.Fatal("indices are mixed up")
 	}
-	if pending.Peer() != bob.static.Public() || hs.Peer() != alice.static.Public() {
+	if pending.peer != bob.static.Public() || hs.peer != alice.static.Public() {
 		t.Fatal("peers are mixed up")
 	}
 }

@@ -73,18 +73,3 @@ func (e Endpoint) Literal() (netip.AddrPort, bool) {
 	}
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), true
 }
-
-// Next is the address after current in addrs, the first after the last; and
-// the first when current is none of them. Servers rotate their answers: hand in
-// the sorted ones (Resolve sorts none) to visit every address in turn.
-func Next(addrs []netip.AddrPort, current netip.AddrPort) netip.AddrPort {
-	for i, a := range addrs {
-		if a == current {
-			return addrs[(i+1)%len(addrs)]
-		}
-	}
-	if len(addrs) == 0 {
-		return netip.AddrPort{}
-	}
-	return addrs[0]
-}

@@ -152,15 +152,6 @@ func TestNothingToLookUp(t *testing.T) {
 	}
 }
 
-// TestNext visits every address in turn.
-func TestNext(t *testing.T) {
-	a, b, c := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.2:1"), netip.MustParseAddrPort("192.0.2.3:1")
-	all := []netip.AddrPort{a, b}
-	if resolve.Next(all, a) != b || resolve.Next(all, b) != a || resolve.Next(all, c) != a || resolve.Next(nil, a).IsValid() {
-		t.Error("not the next")
-	}
-}
-
 // FuzzParse: no text panics, and what is accepted is the same when written again.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"192.0.2.1:51820", "[2001:db8::1%x]:1", "::1:7", "h:domain", "[", "]:", ":"} {

@@ -43,16 +43,6 @@ func (n *Internet) NewNAT(public string, timeout time.Duration) *NAT {
 	return nat
 }
 
-// Mappings is how many are alive.
-func (nat *NAT) Mappings() (count int) {
-	for _, m := range nat.in {
-		if nat.alive(m) {
-			count++
-		}
-	}
-	return count
-}
-
 // Forget drops all mappings: the box was restarted.
 func (nat *NAT) Forget() {
 	clear(nat.out)

@@ -49,18 +49,6 @@ func (f *File) Program(name string) *Program {
 	return nil
 }
 
-// Mnemonics are the instructions that the file uses, each once, sorted.
-func (f *File) Mnemonics() []string {
-	var all []string
-	for _, p := range f.Programs {
-		for _, in := range p.code {
-			all = append(all, in.mnemonic)
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
 // Parse reads the text of a .s file.
 func Parse(text string) (*File, error) {
 	f := &File{}

@@ -23,7 +23,6 @@ type definition struct {
 
 const (
 	twoSourcesForm = "second, first, dst"
-	oneSourceForm  = "second, dst"
 	immediateTwo   = "$imm, second, first, dst"
 	immediateOne   = "$imm, second, dst"
 )

@@ -88,8 +88,6 @@ func (f *Fake) Dropped() int { f.mu.Lock(); defer f.mu.Unlock(); return f.droppe
 
 func (f *Fake) Name() string { return f.name }
 
-func (f *Fake) Index() (int, error) { return 1, nil }
-
 func (f *Fake) MTU() (int, error) { f.mu.Lock(); defer f.mu.Unlock(); return f.mtu, nil }
 
 func (f *Fake) Caps() Caps { f.mu.Lock(); defer f.mu.Unlock(); return f.caps }

@@ -12,9 +12,9 @@ import (
 // little-endian) in front of every packet read and written.
 const HeaderSize = 10
 
-// BufferSize is what Read must be given to lose nothing: the header, the
-// longest packet, and room to spare.
-const BufferSize = HeaderSize + 65535 + 55
+// BufferSize is what Read must be given to lose nothing: the header and the
+// longest packet.
+const BufferSize = HeaderSize + 65535
 
 // Caps says what the kernel granted. Without TSO and USO every packet read is
 // at most MTU long, and none larger may be written.
@@ -46,8 +46,7 @@ type Options struct {
 type Device interface {
 	// Name is the present name of the interface: it follows renames.
 	Name() string
-	// Index and MTU are asked in the network namespace where the interface is now.
-	Index() (int, error)
+	// MTU is asked in the network namespace where the interface is now.
 	MTU() (int, error)
 	Caps() Caps
 	// NetNS is a new handle on the network namespace where the interface is

@@ -38,8 +38,6 @@ func (d *device) Name() string {
 	return ifr.Name()
 }
 
-func (d *device) Index() (int, error) { return d.ask(unix.SIOCGIFINDEX) }
-
 func (d *device) MTU() (int, error) { return d.ask(unix.SIOCGIFMTU) }
 
 // NetNS follows the interface to where it was moved (A55).

@@ -84,7 +84,7 @@ func (h *Host) Listen(port uint16, o Options) (*Pair, error) {
 	}
 	v4 := h.open(netip.IPv4Unspecified(), port, o.NoIPv4, o)
 	v6 := h.open(netip.IPv6Unspecified(), port, o.NoIPv6, o)
-	p := NewPair(nil, nil, port)
+	p := &Pair{port: port}
 	if v4 != nil {
 		p.V4 = v4
 	}

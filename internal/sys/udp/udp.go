@@ -155,9 +155,6 @@ type Pair struct {
 	port   uint16
 }
 
-// NewPair joins two sockets that are bound to port; either may be nil.
-func NewPair(v4, v6 Conn, port uint16) *Pair { return &Pair{V4: v4, V6: v6, port: port} }
-
 // Port is the one that both sockets are bound to.
 func (p *Pair) Port() uint16 { return p.port }
 
