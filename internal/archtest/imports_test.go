@@ -116,7 +116,7 @@ func arrowFaults(s source) []string {
 
 func mayImport(s source, r room, path string) bool {
 	if rel, ok := strings.CutPrefix(path, module+"/"); ok {
-		return s.isTest() || matches(rel, r.imports)
+		return s.isTest() || slices.Contains(r.imports, rel) && (r.forTests || !rooms[rel].forTests)
 	}
 	first, _, _ := strings.Cut(path, "/")
 	if !strings.Contains(first, ".") {

@@ -5,6 +5,8 @@ type room struct {
 	// pure rooms have no goroutine, lock, operating system, ambient time or
 	// dice: all they know was an argument.
 	pure bool
+	// rooms for tests are imported by tests, and by rooms for tests only.
+	forTests bool
 	// rooms of this module it may import.
 	imports []string
 	// packages of other modules it may import; "x/..." is x and all below it.
@@ -51,7 +53,7 @@ var rooms = map[string]room{
 		"internal/wire", "internal/clock", "key"}, third: []string{crypto}},
 	"internal/replay":       {pure: true},
 	"internal/aead":         {third: []string{crypto, cpu}},
-	"internal/aead/emulate": {},
+	"internal/aead/emulate": {forTests: true},
 	"internal/session": {imports: []string{
 		"internal/clock", "internal/wire", "internal/replay", "internal/aead"}},
 	"internal/allowedips": {pure: true, third: []string{bart}},
@@ -73,7 +75,7 @@ var rooms = map[string]room{
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/packet",
 		"internal/peer", "internal/session", "internal/sys/cpu", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
 		"internal/sys/yield", "internal/wire"}},
-	"internal/sim": {imports: []string{
+	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",
 		"internal/session", "internal/wire"}},
@@ -93,25 +95,25 @@ var rooms = map[string]room{
 	"internal/control": {imports: []string{
 		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",
 		"internal/uapi"}},
-	"internal/control/controltest": {imports: []string{"conf", "key"}},
+	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key"}},
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key"}},
 	"internal/resolve":             {},
 	"internal/sys/errno":           {third: []string{unix}},
 	"internal/sys/flock":           {third: []string{unix}},
-	"internal/archtest":            {},
+	"internal/archtest":            {forTests: true},
 
 	"docs/man":    {},
 	"docs/tables": {imports: []string{"internal/dataplane", "internal/uapi"}},
 
-	"test/lab": {third: []string{unix}},
-	"test/load": {imports: []string{
+	"test/lab": {forTests: true, third: []string{unix}},
+	"test/load": {forTests: true, imports: []string{
 		"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
-	"test/e2e": {},
-	"test/bench": {imports: []string{
+	"test/e2e": {forTests: true},
+	"test/bench": {forTests: true, imports: []string{
 		"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
-	"test/spread": {imports: []string{
+	"test/spread": {forTests: true, imports: []string{
 		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/packet",
 		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/udp"}, third: []string{unix}},
-	"test/commits": {},
-	"test/scale":   {imports: []string{"test/lab", "test/load"}},
+	"test/commits": {forTests: true},
+	"test/scale":   {forTests: true, imports: []string{"test/lab", "test/load"}},
 }

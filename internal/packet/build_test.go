@@ -199,7 +199,7 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 	if !s.Reset(frame) {
 		t.Fatalf("not a frame: %x", frame[:min(len(frame), 80)])
 	}
-	count := s.Count()
+	count := s.Left()
 	last := s.Last()
 	for n := s.Next(); n > 0; n = s.Next() {
 		if s.Last() != last {
@@ -213,7 +213,7 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 		list = append(list, p)
 	}
 	if count != len(list) {
-		t.Fatalf("Count says %d, there are %d", count, len(list))
+		t.Fatalf("Left said %d at first, there are %d", count, len(list))
 	}
 	if got := len(list[count-1]); got != last {
 		t.Fatalf("Last says %d, it is %d", last, got)

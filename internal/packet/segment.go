@@ -95,10 +95,7 @@ func (s *Segments) sumHeaders() {
 	s.common.transport = uint64(fold(ac))
 }
 
-// Count is the number of packets in the frame.
-func (s *Segments) Count() int { return s.count }
-
-// Left is how many of them have not yet been put.
+// Left is how many packets of the frame have not yet been put.
 func (s *Segments) Left() int { return s.count - s.taken }
 
 // Next is the length of the packet to be put next; 0 when there is none.
