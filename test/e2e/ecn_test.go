@@ -33,7 +33,7 @@ func TestECN(t *testing.T) {
 func checkECN(t *testing.T, ta *lab.Tunnel, a, b, r *lab.Host) {
 	wire := b.Watch("eth0")
 	b.Ping(lab.InnerA4, 1)
-	for _, p := range b.WatchedUDP(wire, 1235) {
+	for _, p := range some(t, b.WatchedUDP(wire, 1235)) {
 		want := byte(0)
 		if p.Payload[0] != data {
 			want = 0x88
@@ -63,7 +63,7 @@ func checkECN(t *testing.T, ta *lab.Tunnel, a, b, r *lab.Host) {
 				if len(marks) == 0 || slices.ContainsFunc(marks, func(mark byte) bool { return mark != want }) {
 					t.Errorf("sent with %#x to %s, congested %v: received with %#x, want %#x", c.sent, to, congested, marks, want)
 				}
-				for _, p := range outer {
+				for _, p := range some(t, outer) {
 					if p.TOS != c.outer {
 						t.Errorf("inner %#x to %s: the outer TOS is %#x, want %#x", c.sent, to, p.TOS, c.outer)
 					}

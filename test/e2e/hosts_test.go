@@ -46,6 +46,16 @@ func contains(t *testing.T, text, want string) {
 	}
 }
 
+// some wants packets to have been seen: what is asked of each of none proves
+// nothing.
+func some(t *testing.T, packets []lab.Packet) []lab.Packet {
+	t.Helper()
+	if len(packets) == 0 {
+		t.Fatal("no packet was seen: this test proves nothing")
+	}
+	return packets
+}
+
 // Types of messages, the first byte of each.
 const (
 	initiation = 1

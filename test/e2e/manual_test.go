@@ -77,7 +77,7 @@ func TestManualPageSession(t *testing.T) {
 	quiet(t, b, "wg-ifconfig wg0 down")
 	contains(t, b.Must("wg-ifconfig wg0"), "<MULTICAST>")
 	quiet(t, b, "wg-ifconfig wg0 destroy")
-	b.Fails(1, "wg-ifconfig wg0", "wg0")
+	b.Fails(1, "wg-ifconfig wg0", "wg0: does not exist")
 }
 
 // quiet wants a command to succeed and to say nothing but a warning about a

@@ -29,7 +29,7 @@ func TestFirewallMark(t *testing.T) {
 	b.Ping("2001:db8:18::1", 3)
 	wire := b.Watch("eth0")
 	b.Ping("198.18.0.1", 3)
-	for _, p := range b.Watched(wire) {
+	for _, p := range some(t, b.Watched(wire)) {
 		if p.Proto == 1 {
 			t.Errorf("a bare ping on the wire: %v", p)
 		}

@@ -23,7 +23,7 @@ func TestTwoAddresses(t *testing.T) {
 			b.Ping(lab.InnerA4, 3)
 			b.Ping(lab.InnerA6, 3)
 			a.Ping(lab.InnerB4, 3)
-			for _, p := range a.WatchedUDP(wire, 1234) {
+			for _, p := range some(t, a.WatchedUDP(wire, 1234)) {
 				if p.Out && p.Src.String() != c.second {
 					t.Errorf("sent from %v, want the address that was spoken to, %s", p.Src, c.second)
 				}
@@ -66,7 +66,7 @@ func TestTwoWires(t *testing.T) {
 	if n := len(a.WatchedUDP(first, 1234)); n != 0 {
 		t.Errorf("%d packets on the wire that the routing table prefers, want all on the other", n)
 	}
-	for _, p := range a.WatchedUDP(second, 1234) {
+	for _, p := range some(t, a.WatchedUDP(second, 1234)) {
 		if p.Out && p.Src.String() != "198.51.100.1:1234" {
 			t.Errorf("sent from %v", p.Src)
 		}

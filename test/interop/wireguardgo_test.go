@@ -54,7 +54,7 @@ func TestTraffic(t *testing.T) {
 				}
 				time.Sleep(300 * time.Millisecond)
 				pa, pb := ta.Peer(tb), tb.Peer(ta)
-				if pa.Rx != pb.Tx || pa.Tx != pb.Rx {
+				if pa.Rx != pb.Tx || pa.Tx != pb.Rx || pa.Rx < 48<<20 || pa.Tx < 48<<20 {
 					t.Errorf("A received %d and sent %d, B received %d and sent %d", pa.Rx, pa.Tx, pb.Rx, pb.Tx)
 				}
 			})

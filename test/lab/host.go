@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -195,9 +196,14 @@ func (h *Host) Must(format string, args ...any) string {
 }
 
 // Fails is Run for a command that has to be refused: a line on standard error
-// that has each of the words, and the exit status.
+// that has each of the words, and the exit status. One word at least must not be
+// in the command, because almost every error repeats what was typed.
 func (h *Host) Fails(code int, line string, words ...string) string {
 	h.t.Helper()
+	typed := func(w string) bool { return strings.Contains(strings.ToLower(line), strings.ToLower(w)) }
+	if !slices.ContainsFunc(words, func(w string) bool { return !typed(w) }) {
+		h.t.Fatalf("%s# %s\nall of %q was typed: this test proves nothing", h.Name, line, words)
+	}
 	r := h.Run(line)
 	if r.Code != code {
 		h.t.Fatalf("%s# %s\nexit status %d, want %d\n%s%s", h.Name, line, r.Code, code, r.Out, r.Err)
