@@ -81,16 +81,18 @@ var rooms = map[string]room{
 		"internal/session", "internal/wire"}},
 	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock"}},
 
-	"internal/sys/tun": {imports: []string{"internal/packet"}, third: []string{unix}},
+	"internal/sys/tun": {imports: []string{"internal/packet", "internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/udp": {imports: []string{
 		"internal/batch", "internal/sys/pages", "internal/wire"}, third: []string{unix}},
-	"internal/sys/link":    {third: []string{unix, netlink, netns}},
-	"internal/sys/clock":   {imports: []string{"internal/clock"}, third: []string{unix}},
-	"internal/sys/cpu":     {third: []string{unix}},
-	"internal/sys/process": {third: []string{unix}},
-	"internal/sys/yield":   {third: []string{unix}},
-	"internal/sys/pages":   {third: []string{unix}},
-	"internal/sys/term":    {third: []string{unix}},
+	"internal/sys/link":            {imports: []string{"internal/sys/netns"}, third: []string{unix, netlink, netns}},
+	"internal/sys/netns":           {third: []string{unix}},
+	"internal/sys/netns/netnstest": {forTests: true, imports: []string{"internal/sys/netns"}, third: []string{unix}},
+	"internal/sys/clock":           {imports: []string{"internal/clock"}, third: []string{unix}},
+	"internal/sys/cpu":             {third: []string{unix}},
+	"internal/sys/process":         {third: []string{unix}},
+	"internal/sys/yield":           {third: []string{unix}},
+	"internal/sys/pages":           {third: []string{unix}},
+	"internal/sys/term":            {third: []string{unix}},
 
 	"internal/control": {imports: []string{
 		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",

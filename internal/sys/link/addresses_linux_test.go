@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/sys/netns/netnstest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -63,7 +65,7 @@ func find(t *testing.T, list []Address, text string) Address {
 // One address is deleted, and no other one of its network, not for a moment: the
 // kernel tells of one deletion, and the route has another source.
 func TestDeleteOneOfANetwork(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	must(t, links.NoAutomaticAddress("wg0"))
@@ -122,7 +124,7 @@ func deletions(t *testing.T, events *subscription) (n int) {
 // An address with a peer is one of its own, in both families, and only that one
 // is deleted.
 func TestPeerAddresses(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	must(t, links.NoAutomaticAddress("wg0"))
@@ -150,7 +152,7 @@ func TestPeerAddresses(t *testing.T) {
 // has the same, in the same order, when it was set down and up with them, or
 // when some were deleted and others added meanwhile.
 func TestSetAddresses(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	must(t, links.NoAutomaticAddress("wg0"))
@@ -227,7 +229,7 @@ func some(t *testing.T, dice *rand.Rand) {
 
 // An address of which the last second has begun need not come again.
 func TestSetAddressesOfOneThatEnds(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	for range 10 {
@@ -270,7 +272,7 @@ func sent(d *tunFile) <-chan []byte {
 // and no address is there that nobody has given. (ip(8) is what it would be
 // without.)
 func TestSetMTUAsksForNoRouters(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	d := newTUN(t, "wg0")
 	packets := sent(d)
@@ -326,7 +328,7 @@ func TestSetMTUAsksForNoRouters(t *testing.T) {
 // Where ip(8) has done so, the watcher takes the address away again, and keeps
 // the kernel from making another when the interface goes up the next time.
 func TestWatchForgetsAutomaticAddresses(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	d := newTUN(t, "wg0")
 	must(t, links.NoAutomaticAddress("wg0"))

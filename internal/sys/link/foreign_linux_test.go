@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"wgd/internal/sys/netns"
+	"wgd/internal/sys/netns/netnstest"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +40,7 @@ func dies(t *testing.T, probe string) {
 // in runs ip(8) in another namespace.
 func in(t *testing.T, ns *os.File, args ...string) {
 	t.Helper()
-	must(t, inNamespace(ns, func() error {
+	must(t, netns.Do(ns, func() error {
 		run(t, args...)
 		return nil
 	}))
@@ -71,7 +72,7 @@ func homePath() string { return fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid
 // kept alive, neither by the watcher nor by the TUN's descriptor, which stays
 // open; and the end is told.
 func TestWatchKeepsNoNamespaceAlive(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
 	expect(t, w, State{MTU: 1500})
 	ns, path := otherNamespace(t)
@@ -80,7 +81,7 @@ func TestWatchKeepsNoNamespaceAlive(t *testing.T) {
 	in(t, ns, "link", "set", "wg0", "up", "mtu", "1400")
 	for next(t, w) != (State{MTU: 1400, Up: true}) {
 	}
-	if held := holders(t, ns); len(held) != 1 {
+	if held := netnstest.Holders(t, ns); len(held) != 1 {
 		t.Errorf("besides the test's own file these hold the namespace: %v", held)
 	}
 	ns.Close()
@@ -88,26 +89,10 @@ func TestWatchKeepsNoNamespaceAlive(t *testing.T) {
 	dies(t, "p0")
 }
 
-// holders are the files and threads of this process that are a namespace's.
-func holders(t *testing.T, ns *os.File) (held []string) {
-	t.Helper()
-	want, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", ns.Fd()))
-	must(t, err)
-	for _, pattern := range []string{"/proc/self/fd/*", "/proc/self/task/*/ns/net"} {
-		found, _ := filepath.Glob(pattern)
-		for _, file := range found {
-			if is, err := os.Readlink(file); err == nil && is == want {
-				held = append(held, file)
-			}
-		}
-	}
-	return held
-}
-
 // B52, A55: a namespace through which the interface only passed is not kept
 // alive either, and its deletion is not the interface's.
 func TestWatchLeavesNothingBehind(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
 	expect(t, w, State{MTU: 1500})
 	first, firstPath := otherNamespace(t)
@@ -138,7 +123,7 @@ func TestWatchLeavesNothingBehind(t *testing.T) {
 // A55: interfaces of other namespaces with the same number are nobody's
 // business here.
 func TestWatchTellsNamespacesApart(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
 	expect(t, w, State{MTU: 1500})
 	info, err := open(t).Get("wg0")
@@ -163,23 +148,6 @@ func TestWatchTellsNamespacesApart(t *testing.T) {
 	expect(t, w, State{MTU: 1500, Up: true})
 }
 
-// B52: a visit leaves no thread in a namespace, however it ends. The first
-// thread of the process may be the visitor, and never dies.
-func TestVisitsLeaveNoThreadBehind(t *testing.T) {
-	isolate(t)
-	ns, _ := otherNamespace(t)
-	must(t, inNamespace(ns, func() error { return nil }))
-	if err := inNamespace(ns, func() error { return unix.EIO }); !errors.Is(err, unix.EIO) {
-		t.Error(err)
-	}
-	if err := inNamespace(ns, func() error { runtime.Goexit(); return nil }); err == nil {
-		t.Error("a visit that broke off is no success")
-	}
-	if held := holders(t, ns); len(held) != 1 {
-		t.Errorf("besides the test's own file these hold the namespace: %v", held)
-	}
-}
-
 // hiddenDevice is where its owner may not look.
 type hiddenDevice struct {
 	Device
@@ -196,7 +164,7 @@ func (d *hiddenDevice) NetNS() (*os.File, error) {
 // A55: an interface that was taken out of sight is not gone; when it comes into
 // sight again, or is deleted, that is told.
 func TestWatchWaitsForAnInterfaceOutOfSight(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	d := &hiddenDevice{Device: newTUN(t, "wg0")}
 	run(t, "link", "set", "wg0", "up")
 	w := watch(t, d)
@@ -218,10 +186,8 @@ func TestWatchWaitsForAnInterfaceOutOfSight(t *testing.T) {
 // A55, A62: the owner of an interface who has no CAP_NET_ADMIN may never ask where
 // it is. It is followed where the daemon is.
 func TestWatchByAnOwnerWithoutRights(t *testing.T) {
-	isolate(t)
-	home, err := os.Open(hereFile)
-	must(t, err)
-	defer home.Close()
+	netnstest.Isolate(t)
+	home := netnstest.Here(t)
 	d := &hiddenDevice{Device: newTUN(t, "wg0")}
 	d.hidden.Store(true)
 	w := watch(t, d)
@@ -262,8 +228,8 @@ func TestWatchWithFewerRights(t *testing.T) {
 		"with nothing but NETADMIN": {unix.CAP_NET_BROADCAST, unix.CAP_SYS_ADMIN, unix.CAP_NET_RAW, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_PTRACE},
 	} {
 		t.Run(name, func(t *testing.T) {
-			isolate(t)
-			home, err := os.Open(hereFile)
+			netnstest.Isolate(t)
+			home, err := netns.Here()
 			must(t, err)
 			defer home.Close()
 			homePath := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), home.Fd())

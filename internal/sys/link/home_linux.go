@@ -9,6 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns"
 )
 
 // atHome stands for the number of the namespace home, which has none. The
@@ -25,7 +27,7 @@ type home struct {
 }
 
 func newHome() (*home, error) {
-	ns, err := os.Open(hereFile)
+	ns, err := netns.Here()
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func (h *home) again() (*os.File, error) {
 
 // number is the number of a namespace, given to it now if it has none yet.
 func (h *home) number(ns *os.File) (int, error) {
-	if sameNamespace(h.ns, ns) {
+	if netns.Same(h.ns, ns) {
 		return atHome, nil
 	}
 	fd := int(ns.Fd())
@@ -70,7 +72,7 @@ func (h *home) number(ns *os.File) (int, error) {
 // look listens to the interfaces of a namespace and then reads the state of one
 // of them. events is nil where the system does not let us listen.
 func (h *home) look(id int, name string) (events *subscription, index int, state State, err error) {
-	err = inNamespace(h.ns, func() error {
+	err = netns.Do(h.ns, func() error {
 		if events, err = listen(id); err != nil {
 			return err
 		}

@@ -4,24 +4,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"testing"
+
+	"wgd/internal/sys/netns/netnstest"
 
 	"golang.org/x/sys/unix"
 )
-
-// isolate puts the test into a network namespace of its own, on a thread that
-// ends with the test.
-func isolate(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread() // never unlocked
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("NOT TESTED: %s needs a network namespace of its own, and so root: %v", t.Name(), err)
-	}
-}
 
 // run runs ip(8) in the namespace of the test.
 func run(t *testing.T, args ...string) {
@@ -74,16 +62,9 @@ func (d *tunFile) Name() string {
 }
 
 // otherNamespace makes a namespace that lives by its file, and gives a path to
-// it for ip(8). It is called on the thread of isolate.
+// it for ip(8). It is called in a test that is isolated.
 func otherNamespace(t *testing.T) (ns *os.File, path string) {
 	t.Helper()
-	here, err := os.Open(hereFile)
-	must(t, err)
-	defer here.Close()
-	must(t, unix.Unshare(unix.CLONE_NEWNET))
-	ns, err = os.Open(hereFile)
-	must(t, unix.Setns(int(here.Fd()), unix.CLONE_NEWNET))
-	must(t, err)
-	t.Cleanup(func() { ns.Close() })
+	ns = netnstest.Another(t)
 	return ns, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.Fd())
 }

@@ -7,8 +7,10 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
-	"github.com/vishvananda/netns"
+	vnetns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns"
 )
 
 // Links reads and changes the interfaces of the network namespace of the
@@ -24,7 +26,7 @@ func Open() (*Links, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	socket, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
+	socket, err := nl.GetNetlinkSocketAt(vnetns.None(), vnetns.None(), unix.NETLINK_ROUTE)
 	if err != nil {
 		handle.Close()
 		return nil, fmt.Errorf("netlink: %w", err)
@@ -58,7 +60,7 @@ func OpenAt(d Device) (links *Links, err error) {
 		return nil, err
 	}
 	defer ns.Close()
-	err = inNamespace(ns, func() (err error) {
+	err = netns.Do(ns, func() (err error) {
 		links, err = Open()
 		return err
 	})

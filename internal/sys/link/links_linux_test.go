@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wgd/internal/sys/netns/netnstest"
 )
 
 func open(t *testing.T) *Links {
@@ -29,7 +31,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestLinksChangesAndShowsAnInterface(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	a4, a6 := netip.MustParsePrefix("10.2.0.1/24"), netip.MustParsePrefix("fd00:2::1/64")
@@ -70,7 +72,7 @@ func TestLinksChangesAndShowsAnInterface(t *testing.T) {
 }
 
 func TestLinksErrorsAreSentences(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	a4 := netip.MustParsePrefix("10.2.0.1/24")
@@ -102,7 +104,7 @@ func noIPv6(t *testing.T, links *Links) error {
 }
 
 func TestSetSizes(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	links := open(t)
 	newTUN(t, "wg0")
 	must(t, links.SetGSOMax("wg0", 32768, 100))
@@ -139,7 +141,7 @@ func settle(r RouteWatcher) {
 // A52: a changed route forgets sticky sources; so it is told. A53: the mark
 // chooses the route.
 func TestRoutes(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	routes, err := WatchRoutes()
 	must(t, err)
 	t.Cleanup(routes.Close)
@@ -206,7 +208,7 @@ func TestRoutes(t *testing.T) {
 }
 
 func TestOperationsNeedNoLeftovers(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	count := func() int {
 		entries, err := os.ReadDir("/proc/self/fd")
 		must(t, err)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns"
 )
 
 const (
@@ -281,7 +283,7 @@ func (w *watcher) stillAt(p *place, name string) error {
 // kernel makes up a link-local address when it goes up, as on every other one.
 // Where it cannot be helped the tunnel works all the same.
 func noAutomaticAddresses(ns *os.File, name string) {
-	_ = inNamespace(ns, func() error {
+	_ = netns.Do(ns, func() error {
 		links, err := Open()
 		if err != nil {
 			return err

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/sys/netns"
+	"wgd/internal/sys/netns/netnstest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -60,7 +63,7 @@ func watch(t *testing.T, d Device) Watcher {
 }
 
 func TestWatchTellsUpDownAndMTU(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
 	expect(t, w, State{MTU: 1500})
 	run(t, "link", "set", "wg0", "mtu", "1420")
@@ -78,7 +81,7 @@ func TestWatchTellsUpDownAndMTU(t *testing.T) {
 // A61: down erases keys, so no down may be missed, however short, and however
 // late the reader is.
 func TestWatchMissesNoShortDown(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
 	expect(t, w, State{MTU: 1500})
 	links := open(t)
@@ -95,7 +98,7 @@ func TestWatchMissesNoShortDown(t *testing.T) {
 
 // The state is read after subscribing: what is up already is told.
 func TestWatchBeginsWithThePresentState(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	d := newTUN(t, "wg0")
 	run(t, "link", "set", "wg0", "mtu", "9000", "up")
 	expect(t, watch(t, d), State{MTU: 9000, Up: true})
@@ -104,7 +107,7 @@ func TestWatchBeginsWithThePresentState(t *testing.T) {
 // A55: a move is no deletion, and the interface is followed: its up, MTU and
 // deletion are told from the other namespace.
 func TestWatchFollowsAMove(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	d := newTUN(t, "wg0")
 	run(t, "link", "set", "wg0", "up")
 	w := watch(t, d)
@@ -118,7 +121,7 @@ func TestWatchFollowsAMove(t *testing.T) {
 
 	there := func(f func(l *Links) error) {
 		t.Helper()
-		err := inNamespace(ns, func() error {
+		err := netns.Do(ns, func() error {
 			l, err := Open()
 			if err != nil {
 				return err
@@ -155,7 +158,7 @@ func habitless(t *testing.T, ns *os.File, name string) {
 	t.Helper()
 	var out []byte
 	for range 500 {
-		must(t, inNamespace(ns, func() (err error) {
+		must(t, netns.Do(ns, func() (err error) {
 			out, err = exec.Command("ip", "-d", "link", "show", name).Output()
 			return err
 		}))
@@ -170,7 +173,7 @@ func habitless(t *testing.T, ns *os.File, name string) {
 // A55: also when another interface already has its number there, and with a
 // new name.
 func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	d := newTUN(t, "wg0")
 	info, err := open(t).Get("wg0")
 	must(t, err)
@@ -178,7 +181,7 @@ func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 	w := watch(t, d)
 	expect(t, w, State{MTU: 1500})
 	ns, path := otherNamespace(t)
-	err = inNamespace(ns, func() error {
+	err = netns.Do(ns, func() error {
 		run(t, "tuntap", "add", "dev", "d0", "mode", "tun")
 		links, err := Open()
 		if err != nil {
@@ -192,7 +195,7 @@ func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 	})
 	must(t, err)
 	run(t, "link", "set", "wg0", "netns", path, "name", "tunnel")
-	err = inNamespace(ns, func() error {
+	err = netns.Do(ns, func() error {
 		run(t, "link", "set", "tunnel", "mtu", "1400", "up")
 		return nil
 	})
@@ -210,19 +213,15 @@ func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 
 // A55: there and back again, many times; no move is taken for a deletion.
 func TestWatchFollowsManyMoves(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	d := newTUN(t, "wg0")
 	w := watch(t, d)
 	expect(t, w, State{MTU: 1500})
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
+	home := netnstest.Here(t)
 	other, path := otherNamespace(t)
 	for range 10 {
 		run(t, "link", "set", "wg0", "netns", path)
-		err := inNamespace(other, func() error {
+		err := netns.Do(other, func() error {
 			run(t, "link", "set", "wg0", "netns", "/proc/"+strconv.Itoa(os.Getpid())+"/fd/"+strconv.Itoa(int(home.Fd())))
 			return nil
 		})
@@ -237,7 +236,7 @@ func TestWatchFollowsManyMoves(t *testing.T) {
 
 // A62: deletion by another program is told, and ends the states.
 func TestWatchTellsDeletion(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
 	expect(t, w, State{MTU: 1500})
 	start := time.Now()
@@ -254,7 +253,7 @@ func TestWatchTellsDeletion(t *testing.T) {
 }
 
 func TestWatchCloseEndsStates(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
 	expect(t, w, State{MTU: 1500})
 	w.Close()
@@ -285,13 +284,13 @@ func (d *movingDevice) NetNS() (*os.File, error) {
 
 // ENODEV may appear for a moment during the move; that is no deletion.
 func TestWatchForgivesENODEVDuringAMove(t *testing.T) {
-	isolate(t)
+	netnstest.Isolate(t)
 	d := &movingDevice{Device: newTUN(t, "wg0"), failing: 10}
 	w := watch(t, d)
 	expect(t, w, State{MTU: 1500})
 	ns, path := otherNamespace(t)
 	run(t, "link", "set", "wg0", "netns", path)
-	err := inNamespace(ns, func() error {
+	err := netns.Do(ns, func() error {
 		run(t, "link", "set", "wg0", "up")
 		return nil
 	})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"testing"
+
+	"wgd/internal/sys/netns/netnstest"
 )
 
 // BenchmarkQueues is a packet out of and one into an interface that has one queue
@@ -15,7 +17,7 @@ func BenchmarkQueues(b *testing.B) {
 				ownNetwork(b)
 				d, err := Create("wgtest", Options{Queues: queues})
 				if err != nil {
-					leftOut(b, "TUN device", err)
+					netnstest.LeaveOut(b, "a TUN device, and so root", err)
 				}
 				defer d.Close()
 				benchmarkQueue(b, d, size)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/sys/netns/netnstest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -180,6 +182,6 @@ func forEverybody(t *testing.T) {
 		err = unix.Chmod(driver, 0o666)
 	}
 	if err != nil {
-		leftOut(t, "a driver for everybody", err)
+		netnstest.LeaveOut(t, "a driver for everybody", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wgd/internal/packet"
+	"wgd/internal/sys/netns/netnstest"
 )
 
 // refusing is an interface whose kernel refuses what the test says, and keeps
@@ -32,7 +33,7 @@ func newRefusing(t *testing.T) *refusing {
 	ownNetwork(t)
 	d, err := Create("wgtest", Options{Queues: 2})
 	if err != nil {
-		leftOut(t, "TUN device", err)
+		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
 	t.Cleanup(func() { d.Close() })
 	m := d.(*multi)

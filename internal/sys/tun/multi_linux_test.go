@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/sys/netns/netnstest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -20,7 +22,7 @@ func wide(t testing.TB, queues int, o Options) *multi {
 	o.Queues = queues
 	d, err := Create("wgtest", o)
 	if errors.Is(err, ErrNoDriver) || errors.Is(err, ErrPermission) {
-		leftOut(t, "TUN device", err)
+		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
 	m, ok := d.(*multi)
 	if err != nil || !ok || m.MostQueues() != queues {
@@ -283,7 +285,7 @@ func joined(t *testing.T) (first, stranger *device) {
 	t.Helper()
 	first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
 	if err != nil {
-		leftOut(t, "TUN device", err)
+		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
 	if stranger, err = open("wgtest", Options{}, unix.IFF_MULTI_QUEUE); err != nil {
 		t.Fatal(err)

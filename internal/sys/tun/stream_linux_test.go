@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/sys/netns/netnstest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -27,22 +29,14 @@ type relay struct {
 func newRelay(t testing.TB, o Options, listen func()) *relay {
 	t.Helper()
 	ownNetwork(t)
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
+	home := netnstest.Here(t)
 	r := &relay{a: create(t, "wga", o)}
 	up(t, "wga", 1420, "10.9.0.1/24", "fd09::1/64")
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	netnstest.Enter(t, netnstest.Another(t))
 	r.b = create(t, "wgb", o)
 	up(t, "wgb", 1420, "10.9.0.2/24", "fd09::2/64")
 	listen()
-	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	netnstest.Enter(t, home)
 	go r.pump(r.a, r.b)
 	go r.pump(r.b, r.a)
 	return r
@@ -198,7 +192,7 @@ func openTUN(t *testing.T, flags uint16) int {
 	t.Helper()
 	fd, err := unix.Open(driver, unix.O_RDWR, 0)
 	if err != nil {
-		leftOut(t, driver, err)
+		netnstest.LeaveOut(t, driver, err)
 	}
 	ifr, _ := unix.NewIfreq("wgpassed")
 	ifr.SetUint16(flags)

@@ -13,17 +13,17 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/sys/netns"
+	"wgd/internal/sys/netns/netnstest"
+
 	"golang.org/x/sys/unix"
 )
 
-// ownNetwork moves the test into a network namespace of its own. The thread is
-// never given back, so it dies with the test, and the namespace with it.
+// ownNetwork moves the test into a network namespace of its own, with a loopback
+// interface that is up.
 func ownNetwork(t testing.TB) {
 	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		leftOut(t, "network namespaces", err)
-	}
+	netnstest.Isolate(t)
 	ip(t, "link set lo up")
 }
 
@@ -36,20 +36,11 @@ func ip(t testing.TB, format string, args ...any) {
 	}
 }
 
-// leftOut skips loudly on a developer's machine, and fails where all must run.
-func leftOut(t testing.TB, what string, err error) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s: %v", what, err)
-	}
-	t.Skipf("LEFT OUT, needs root and /dev/net/tun: %s: %v", what, err)
-}
-
 func create(t testing.TB, name string, o Options) *device {
 	t.Helper()
 	d, err := Create(name, o)
 	if errors.Is(err, ErrNoDriver) || errors.Is(err, ErrPermission) {
-		leftOut(t, "TUN device", err)
+		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -252,11 +243,7 @@ func TestNotTheDriver(t *testing.T) {
 
 func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 	ownNetwork(t)
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
+	home := netnstest.Here(t)
 	d := create(t, "wgtest", Options{})
 	up(t, "wgtest", 9000)
 	check := func(name string, mtu int) {
@@ -270,31 +257,19 @@ func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 	ip(t, "link set wgtest name wgother")
 	check("wgother", 9000)
 
-	// Move it away; this thread then stays in the other namespace.
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	away, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer away.Close()
-	unix.Setns(int(home.Fd()), unix.CLONE_NEWNET)
+	away := netnstest.Another(t)
 	ip(t, "link set wgother netns /proc/%d/fd/%d", os.Getpid(), away.Fd())
-	var a, b unix.Stat_t
 	ns, err := d.NetNS()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	unix.Fstat(int(ns.Fd()), &a)
-	unix.Fstat(int(away.Fd()), &b)
-	if a.Ino != b.Ino {
+	if !netns.Same(ns, away) {
 		t.Fatal("NetNS did not follow")
 	}
-	unix.Setns(int(away.Fd()), unix.CLONE_NEWNET)
+	netnstest.Enter(t, away)
 	ip(t, "link set wgother mtu 1280")
-	unix.Setns(int(home.Fd()), unix.CLONE_NEWNET)
+	netnstest.Enter(t, home)
 	check("wgother", 1280)
 }
 

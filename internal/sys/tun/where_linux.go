@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns"
 )
 
 // control runs f on the descriptor while it is certainly open.
@@ -75,47 +76,8 @@ func (d *device) ask(request uint) (value int, err error) {
 		return value, there()
 	}
 	defer ns.Close()
-	err = inside(ns, there)
+	err = netns.Do(ns, there)
 	return value, err
-}
-
-// inside runs f in a network namespace: here if it is this thread's, otherwise
-// on another thread, which goes back afterwards.
-func inside(ns *os.File, f func() error) error {
-	var there, here unix.Stat_t
-	if unix.Fstat(int(ns.Fd()), &there) == nil && unix.Stat(thisNamespace, &here) == nil &&
-		there.Dev == here.Dev && there.Ino == here.Ino {
-		return f()
-	}
-	done := make(chan error, 1)
-	go func() { done <- visit(ns, f) }()
-	return <-done
-}
-
-const thisNamespace = "/proc/thread-self/ns/net"
-
-// visit takes the calling thread into the namespace and back again. One that
-// cannot go back stays locked and ends with its goroutine; that is the last
-// resort, for the first thread of a process never ends, and would keep the
-// namespace alive (B52).
-func visit(ns *os.File, f func() error) error {
-	runtime.LockOSThread()
-	home, err := os.Open(thisNamespace)
-	if err != nil {
-		runtime.UnlockOSThread()
-		return err
-	}
-	defer home.Close()
-	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("cannot enter the interface's network namespace: %w", err)
-	}
-	defer func() {
-		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-	}()
-	return f()
 }
 
 // interfaceIoctl asks this thread's namespace one number about an interface.

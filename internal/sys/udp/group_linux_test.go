@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wgd/internal/batch"
+	"wgd/internal/sys/netns/netnstest"
 )
 
 // senders are sockets of other ports of the family, and what they send to.
@@ -480,9 +481,9 @@ func TestOtherNamespace(t *testing.T) { // A55
 	if bindTo(true, p.Port(), true) != nil {
 		t.Error("the port is taken where there is none")
 	}
-	enter(t, home)
+	netnstest.Enter(t, home)
 	if err := p.V4.(MultiSocket).SetSockets(2); err != nil {
 		t.Error(err)
 	}
-	enter(t, away)
+	netnstest.Enter(t, away)
 }

@@ -11,36 +11,20 @@ import (
 	"testing"
 	"unsafe"
 
+	"wgd/internal/sys/netns/netnstest"
+
 	"golang.org/x/sys/unix"
 )
 
 func unsafeBytes(p *byte, n int) []byte { return unsafe.Slice(p, n) }
 
-// ownNetwork moves the test's thread into a fresh network namespace. The thread
-// is never given back, so it dies with the test, and the namespace with it.
+// ownNetwork moves the test into a network namespace of its own, with a loopback
+// interface that is up.
 func ownNetwork(t testing.TB) *os.File {
 	t.Helper()
-	runtime.LockOSThread()
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("LEFT OUT, needs root: network namespaces: %v", err)
-	}
+	netnstest.Isolate(t)
 	ip(t, "link set lo up")
-	ns, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ns.Close() })
-	return ns
-}
-
-func enter(t testing.TB, ns *os.File) {
-	t.Helper()
-	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	return netnstest.Here(t)
 }
 
 // ip runs ip(8) in the namespace of the test's thread.
@@ -82,10 +66,10 @@ func twoHosts(t testing.TB, mtu int) (a, b *Pair, wa, wb uint32) {
 	far := ownNetwork(t)
 	near := ownNetwork(t)
 	ip(t, "link add wa mtu %d type veth peer name wb mtu %d netns /proc/%d/fd/%d", mtu, mtu, os.Getpid(), far.Fd())
-	enter(t, far)
+	netnstest.Enter(t, far)
 	wb = raise(t, "wb", "10.7.0.2/24", "fd07::2/64", "fe80::2/64")
 	b = pair(t, Options{})
-	enter(t, near)
+	netnstest.Enter(t, near)
 	wa = raise(t, "wa", "10.7.0.1/24", "10.7.0.11/24", "fd07::1/64", "fd07::11/64", "fe80::1/64")
 	return pair(t, Options{}), b, wa, wb
 }

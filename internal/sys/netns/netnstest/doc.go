@@ -1,0 +1,2 @@
+// Package netnstest gives tests network namespaces of their own.
+package netnstest
