@@ -86,6 +86,7 @@ func TestNamesWithinOneChange(t *testing.T) {
 func TestInterfaceNames(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"wg0": true, "a": true, "my-vpn_1=2+3.4": true, "fifteen-bytes-x": true,
+		"wg.0_1-2": true, "a:b": false, "wg%d": false, "\"q\"": false, "ä": false,
 		"": false, "sixteen-bytes-xy": false, "..": false, ".": false, "a/b": false, "../wg0": false,
 		"-l": false, "all": false, "default": false, "alle": true, "wé": false,
 		"wg 0": false, "wg0\n": false, "wg:0": false, "wg\x00": false,
@@ -94,6 +95,16 @@ func TestInterfaceNames(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
+}
+
+func FuzzInterfaceName(f *testing.F) {
+	f.Add("wg0")
+	f.Add("../x")
+	f.Fuzz(func(t *testing.T, name string) {
+		if conf.ValidInterfaceName(name) == nil && (name == "" || len(name) > conf.MaxInterfaceName || strings.ContainsAny(name, "/: \n%\x00")) {
+			t.Fatalf("%q passed", name)
+		}
+	})
 }
 
 // TestTunables: every name reads what it wrote, and nothing else changes.

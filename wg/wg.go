@@ -51,8 +51,9 @@ type Device interface {
 
 // Options of Open.
 type Options struct {
-	// Name of the interface, up to 15 bytes. A persistent TUN interface of that
-	// name which nobody has open is taken over. For a Device only a label.
+	// Name of the interface: up to 15 letters, digits and _=+.- (see
+	// conf.ValidInterfaceName). A persistent TUN interface of that name which
+	// nobody has open is taken over. For a Device only a label.
 	Name string
 	// Device in place of an interface of the kernel; nil: the kernel's. Open
 	// takes it over: it is closed with the Interface, and when Open fails.

@@ -81,7 +81,7 @@ var rooms = map[string]room{
 		"internal/session", "internal/wire"}},
 	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock"}},
 
-	"internal/sys/tun": {imports: []string{"internal/packet", "internal/sys/netns"}, third: []string{unix}},
+	"internal/sys/tun": {imports: []string{"conf", "internal/packet", "internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/udp": {imports: []string{
 		"internal/batch", "internal/sys/pages", "internal/wire"}, third: []string{unix}},
 	"internal/sys/link":            {imports: []string{"internal/sys/netns"}, third: []string{unix, netlink, netns}},

@@ -78,7 +78,6 @@ var (
 	ErrNoDriver   = errors.New("the TUN driver is not there")
 	ErrPermission = errors.New("no permission for the TUN driver")
 	ErrNameTaken  = errors.New("the interface name is taken")
-	ErrBadName    = errors.New("not a name for an interface")
 	ErrNotTUN     = errors.New("not a TUN descriptor")
 	ErrDown       = errors.New("the interface is down")
 	ErrGone       = errors.New("the interface was deleted")
@@ -104,12 +103,4 @@ func (e *Error) Unwrap() []error {
 		return []error{e.Kind}
 	}
 	return []error{e.Kind, e.Cause}
-}
-
-// CheckName says in a sentence why name cannot be an interface's; nil if it can.
-func CheckName(name string) error {
-	if why := badName(name); why != "" {
-		return &Error{Text: "interface name " + quote(name) + ": " + why, Kind: ErrBadName}
-	}
-	return nil
 }

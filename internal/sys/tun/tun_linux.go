@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"wgd/conf"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -12,9 +14,10 @@ const driver = "/dev/net/tun"
 
 // Create makes the interface name, down and without addresses, in the network
 // namespace of the calling thread. A name that any interface has is refused,
-// except an unused persistent TUN with Options.Existing.
+// except an unused persistent TUN with Options.Existing. A name that
+// conf.ValidInterfaceName refuses is an error of its kind.
 func Create(name string, o Options) (Device, error) {
-	if err := CheckName(name); err != nil {
+	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
 	}
 	d, err := makeNew(name, o)
@@ -126,7 +129,7 @@ func attach(fd int, name string, o Options, flags uint16) (vnet bool, err error)
 	}
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
-		return false, &Error{Text: "interface name " + quote(name) + ": " + err.Error(), Kind: ErrBadName, Cause: err}
+		return false, fmt.Errorf("interface name %q: %w", name, err)
 	}
 	ifr.SetUint16(flags)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {

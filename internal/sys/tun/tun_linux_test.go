@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/conf"
 	"wgd/internal/sys/netns"
 	"wgd/internal/sys/netns/netnstest"
 
@@ -199,7 +200,7 @@ func TestTakenNamesAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Create("an-all-too-long-name", Options{}); !errors.Is(err, ErrBadName) {
+	if _, err := Create("an-all-too-long-name", Options{}); !errors.Is(err, conf.ErrInvalid) {
 		t.Error(err)
 	}
 }

@@ -4,34 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 )
-
-func TestNames(t *testing.T) {
-	for _, good := range []string{"wg0", "a", "fifteen-bytes-x", "wg.0_1-2", "\"q\""} {
-		if err := CheckName(good); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, bad := range []string{"", ".", "..", "sixteen-bytes-xx", "a/b", "a b", "a:b", "a\n", "wg%d", "wg\x00", "ä"} {
-		err := CheckName(bad)
-		if !errors.Is(err, ErrBadName) || !strings.Contains(err.Error(), "interface name") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
-func FuzzName(f *testing.F) {
-	f.Add("wg0")
-	f.Add("../x")
-	f.Fuzz(func(t *testing.T, name string) {
-		if CheckName(name) == nil && (name == "" || len(name) > MaxName || strings.ContainsAny(name, "/: \n%\x00")) {
-			t.Fatalf("%q passed", name)
-		}
-	})
-}
 
 func TestErrorsKeepKindAndCause(t *testing.T) {
 	err := fmt.Errorf("start: %w", &Error{Text: "x", Kind: ErrPermission, Cause: os.ErrPermission})
