@@ -445,8 +445,8 @@ func TestReadWhilePeersGo(t *testing.T) {
 	serve(t, "wg0", target)
 	stop := make(chan struct{})
 	var group sync.WaitGroup
+	writer := dial(t, "wg0")
 	group.Go(func() {
-		writer := dial(t, "wg0")
 		prefix := []conf.AllowedIPChange{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}}
 		for i := 0; ; i++ {
 			select {

@@ -68,6 +68,12 @@ func TestBytes(t *testing.T) {
 func TestEverySize(t *testing.T) {
 	a, _ := pair(t)
 	before := a.peer.Endpoint()
+	var received uint64
+	receive := func(data []byte, stride int) {
+		train := batch.Batch{Data: data, Stride: stride}
+		received += uint64(train.Count())
+		a.receive(train)
+	}
 	buf := pattern(batch.MaxDatagram6)
 	for kind := range byte(6) {
 		binary.LittleEndian.PutUint32(buf, uint32(kind))
@@ -81,17 +87,13 @@ func TestEverySize(t *testing.T) {
 			if kind == 4 {
 				data = bytes.Clone(data)
 			}
-			a.receive(batch.Batch{Data: data, Stride: size})
+			receive(data, size)
 		}
-	}
-	var total uint64
-	for d := range drops {
-		total += a.Drops.Count(d)
 	}
 	for stride := 1; stride < 70; stride++ {
 		for kind := range byte(6) {
 			train := bytes.Repeat(append([]byte{kind, 0, 0, 0, 4, 3, 2, 1}, make([]byte, stride)...)[:stride], 65535/stride)
-			a.receive(batch.Batch{Data: train, Stride: stride})
+			receive(train, stride)
 		}
 	}
 	if a.peer.Endpoint() != before || len(a.tun.frames) != 0 {
@@ -101,7 +103,14 @@ func TestEverySize(t *testing.T) {
 	if n := len(a.handshakes); n != 3+65535/wire.CookieReplySize {
 		t.Errorf("%d handshake messages", n)
 	}
-	if received, _ := a.peer.Bytes(); received != 0 || a.peer.LastReceived() != 0 {
+	dropped := uint64(0)
+	for d := range drops {
+		dropped += a.Drops.Count(d)
+	}
+	if dropped+uint64(len(a.handshakes)) != received {
+		t.Errorf("of %d datagrams %d are counted as dropped and %d are handshakes", received, dropped, len(a.handshakes))
+	}
+	if bytes, _ := a.peer.Bytes(); bytes != 0 || a.peer.LastReceived() != 0 {
 		t.Error("something was noted")
 	}
 	if a.Drops.Count(DropNotAMessage) == 0 || a.Drops.Count(DropForged) == 0 {

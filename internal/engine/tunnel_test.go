@@ -144,8 +144,7 @@ func TestRoutesChanged(t *testing.T) {
 func TestSocketRefuses(t *testing.T) {
 	_, a, b := pair(t)
 	full := errors.New("no buffer space available")
-	tries := 0
-	a.conn().OnSend(func(*batch.Batch) (int, error) { tries++; return 0, full })
+	a.conn().OnSend(func(*batch.Batch) (int, error) { return 0, full })
 	a.inject(b, "waits")
 	eventually(t, "the initiation is refused", func() bool { return a.dropped("send") > 0 })
 	a.conn().OnSend(nil)

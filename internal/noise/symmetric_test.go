@@ -111,7 +111,11 @@ func TestRemoteIsSharedByJobs(t *testing.T) {
 		})
 	}
 	jobs.Go(func() {
-		bob.consume(t, first)
+		if _, st, err := ConsumeInitiationStatic(bob.static, first); err != nil {
+			t.Error(err)
+		} else if _, _, err := st.Finish(bob.static, bob.remote); err != nil {
+			t.Error(err)
+		}
 		bob.remote.Erase()
 	})
 	jobs.Wait()

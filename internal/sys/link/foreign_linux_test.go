@@ -40,10 +40,7 @@ func dies(t *testing.T, probe string) {
 // in runs ip(8) in another namespace.
 func in(t *testing.T, ns *os.File, args ...string) {
 	t.Helper()
-	must(t, netns.Do(ns, func() error {
-		run(t, args...)
-		return nil
-	}))
+	must(t, netns.Do(ns, func() error { return ip(args...) }))
 }
 
 // gone reads the states until the last, which must be Gone.

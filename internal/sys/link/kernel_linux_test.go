@@ -14,9 +14,15 @@ import (
 // run runs ip(8) in the namespace of the test.
 func run(t *testing.T, args ...string) {
 	t.Helper()
+	must(t, ip(args...))
+}
+
+// ip is run for a goroutine that is not the test's.
+func ip(args ...string) error {
 	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %v: %v\n%s", args, err, out)
+		return fmt.Errorf("ip %v: %w\n%s", args, err, out)
 	}
+	return nil
 }
 
 // tunFile is a TUN interface as the watcher's Device.

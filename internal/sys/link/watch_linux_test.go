@@ -182,7 +182,9 @@ func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 	expect(t, w, State{MTU: 1500})
 	ns, path := otherNamespace(t)
 	err = netns.Do(ns, func() error {
-		run(t, "tuntap", "add", "dev", "d0", "mode", "tun")
+		if err := ip("tuntap", "add", "dev", "d0", "mode", "tun"); err != nil {
+			return err
+		}
 		links, err := Open()
 		if err != nil {
 			return err
@@ -195,13 +197,7 @@ func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 	})
 	must(t, err)
 	run(t, "link", "set", "wg0", "netns", path, "name", "tunnel")
-	err = netns.Do(ns, func() error {
-		run(t, "link", "set", "tunnel", "mtu", "1400", "up")
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	in(t, ns, "link", "set", "tunnel", "mtu", "1400", "up")
 	deadline := time.Now().Add(2 * time.Second)
 	for time.Now().Before(deadline) {
 		if next(t, w) == (State{MTU: 1400, Up: true}) {
@@ -221,13 +217,7 @@ func TestWatchFollowsManyMoves(t *testing.T) {
 	other, path := otherNamespace(t)
 	for range 10 {
 		run(t, "link", "set", "wg0", "netns", path)
-		err := netns.Do(other, func() error {
-			run(t, "link", "set", "wg0", "netns", "/proc/"+strconv.Itoa(os.Getpid())+"/fd/"+strconv.Itoa(int(home.Fd())))
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		in(t, other, "link", "set", "wg0", "netns", "/proc/"+strconv.Itoa(os.Getpid())+"/fd/"+strconv.Itoa(int(home.Fd())))
 	}
 	quiet(t, w)
 	run(t, "link", "set", "wg0", "up")
@@ -290,13 +280,7 @@ func TestWatchForgivesENODEVDuringAMove(t *testing.T) {
 	expect(t, w, State{MTU: 1500})
 	ns, path := otherNamespace(t)
 	run(t, "link", "set", "wg0", "netns", path)
-	err := netns.Do(ns, func() error {
-		run(t, "link", "set", "wg0", "up")
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	in(t, ns, "link", "set", "wg0", "up")
 	expect(t, w, State{MTU: 1500, Up: true})
 }
 
