@@ -7,19 +7,18 @@ import (
 	"testing"
 
 	"wgd/internal/batch"
-	systemclock "wgd/internal/sys/clock"
 	"wgd/internal/sys/udp"
 )
 
 // Rule 10 of style: to read, to wait and to take one's turn allocates nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
-	l := newLane(newForcedPolicy(2), newGear(&World{}), nil, nil)
+	l := newLane(newForcedPolicy(2), newGear(nil, nil, nil), nil, handles(&idle{}))
 	l.policy.width = 2
-	c := &idle{}
+	c := l.chief.(*idle)
 	if n := testing.AllocsPerRun(1000, func() {
 		l.reading.take()
 		l.awake = 1 // nobody need be roused
-		l.carry(c, arrival{size: 60000, at: 1}, true)
+		l.carry(c, batchInfo{bytes: 60000, at: 1}, true)
 		l.reading.release()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -32,11 +31,16 @@ func TestLaneAllocatesNothing(t *testing.T) {
 // idle carries nothing.
 type idle struct{ finished int }
 
-func (*idle) read(bool) (arrival, error) { return arrival{}, nil }
-func (*idle) failed(error) bool          { return true }
-func (*idle) prepare() bool              { return true }
-func (*idle) work()                      {}
-func (i *idle) finish()                  { i.finished++ }
+// handles is the source of a lane that one goroutine carries, with h.
+func handles(h handler) source {
+	return source{newHandler: func() handler { return h }, single: true}
+}
+
+func (*idle) read(bool) (batchInfo, error) { return batchInfo{}, nil }
+func (*idle) failed(error) bool            { return true }
+func (*idle) prepare() bool                { return true }
+func (*idle) work()                        {}
+func (i *idle) finish()                    { i.finished++ }
 
 // Nor does a lane of a bundle, also where it looks how many queues there are to
 // be, and sends in a way of its own.
@@ -44,7 +48,7 @@ func TestBundleAllocatesNothing(t *testing.T) {
 	f := &flood{running: &sync.WaitGroup{}}
 	p := newBreadth(4, nil, nil)
 	p.forced = func() int { return 1 }
-	b := newBundle(f, p, systemclock.Now, f.running)
+	b := f.bundle(p)
 	l := b.begin(0)
 	var sockets Sockets = &udp.Pair{}
 	o := &sideOutlet{outlet: &outlet{}}

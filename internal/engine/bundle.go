@@ -20,9 +20,9 @@ import (
 // leave is carried before anything is read where they come.
 type bundle struct {
 	queues  queues
-	lasting bool // a queue that gets nothing any more stays open
 	running *sync.WaitGroup
 	clock   func() clock.Now
+	newLane func(source) *lane
 
 	several atomic.Bool  // there is more than one queue
 	halt    atomic.Bool  // lanes are to stop between two batches
@@ -41,10 +41,12 @@ type queues interface {
 	// SetSockets and Concentrate of udp.MultiSocket.
 	set(n int) error
 	concentrate() bool
+	// stayOpen reports whether a queue that gets nothing any more stays open.
+	stayOpen() bool
 	// depth is how many packets, or trains, a queue holds at most.
 	depth() int
-	// lane makes the lane of a queue.
-	lane(i int) *lane
+	// source is one of them, to be read by a lane of its own.
+	source(i int) source
 }
 
 // tally is what came through one queue.
@@ -63,8 +65,8 @@ type totals struct {
 	flows                      int
 }
 
-func newBundle(q queues, p breadth, clock func() clock.Now, running *sync.WaitGroup) *bundle {
-	return &bundle{queues: q, breadth: p, clock: clock, running: running}
+func newBundle(q queues, p breadth, clock func() clock.Now, running *sync.WaitGroup, newLane func(source) *lane) *bundle {
+	return &bundle{queues: q, breadth: p, clock: clock, running: running, newLane: newLane}
 }
 
 // lead leads the lane of the first queue, until the end.
@@ -77,13 +79,13 @@ func (b *bundle) lead() {
 	}
 	b.mu.Unlock()
 	first.reading.release()
-	first.lead(first.chief)
+	first.lead()
 }
 
 // begin makes the lane of a queue and adds it. Its reading is taken. The caller
 // holds mu.
 func (b *bundle) begin(i int) *lane {
-	l := b.queues.lane(i)
+	l := b.newLane(b.queues.source(i))
 	l.bundle, l.number = b, i
 	l.reading.take()
 	b.lanes = append(b.lanes[:i], l)
@@ -119,11 +121,11 @@ func (b *bundle) halted() bool { return b != nil && b.halt.Load() }
 func (b *bundle) wide() bool { return b != nil && b.several.Load() }
 
 // note counts a batch of a lane.
-func (b *bundle) note(l *lane, a arrival, ready bool) {
+func (b *bundle) note(l *lane, a batchInfo, ready bool) {
 	t := &b.tallies[l.number]
 	t.reads.Add(1)
 	t.items.Add(uint64(a.count))
-	t.bytes.Add(uint64(a.size))
+	t.bytes.Add(uint64(a.bytes))
 	if ready {
 		t.ready.Add(1)
 	}
@@ -186,7 +188,7 @@ func (b *bundle) arrange(self *lane, n int) {
 	}
 	for _, l := range b.lanes[min(len(stopped), len(b.lanes)):] {
 		l.reading.release()
-		b.running.Go(func() { l.lead(l.chief) })
+		b.running.Go(func() { l.lead() })
 	}
 }
 
@@ -208,7 +210,7 @@ func (b *bundle) move(was, n int) (err error) {
 		b.queues.set(was)
 		return err
 	}
-	if !b.lasting {
+	if !b.queues.stayOpen() {
 		b.lanes = b.lanes[:min(was, n)]
 	}
 	for i := len(b.lanes); i < n; i++ {
@@ -242,13 +244,13 @@ func (b *bundle) during(change func(), step func() bool) {
 // one of them to this lane has its earlier packets there.
 func (l *lane) behind(others []*lane) bool {
 	a, err := l.chief.read(false)
-	some := err == nil && a.size > 0
+	some := err == nil && a.bytes > 0
 	for _, o := range others {
 		for o.behind(nil) {
 			some = true
 		}
 	}
-	if err == nil && a.size > 0 {
+	if err == nil && a.bytes > 0 {
 		serial(l.chief)
 	}
 	return some
@@ -265,7 +267,7 @@ func emptyAll(list []*lane, most int) {
 func (l *lane) empty(most int) {
 	for most > 0 {
 		a, err := l.chief.read(false)
-		if err != nil || a.size == 0 {
+		if err != nil || a.bytes == 0 {
 			return
 		}
 		serial(l.chief)

@@ -257,23 +257,30 @@ type endless struct {
 
 func (f *flood) set(int) error     { f.sets.Add(1); f.lead.Store(false); return nil }
 func (f *flood) concentrate() bool { f.lead.Store(true); return true }
+func (f *flood) stayOpen() bool    { return true }
 func (f *flood) depth() int        { return 10 }
 
-func (f *flood) lane(i int) *lane {
-	l := newLane(newForcedPolicy(1), newGear(&World{}), f.running, nil)
-	l.chief = endless{flood: f, queue: i}
-	l.wait = func() error { time.Sleep(time.Millisecond); return nil }
-	return l
+func (f *flood) source(i int) source {
+	s := handles(endless{flood: f, queue: i})
+	s.wait = func() error { time.Sleep(time.Millisecond); return nil }
+	return s
 }
 
-func (c endless) read(bool) (arrival, error) {
+// bundle has the queues carried by lanes of one goroutine each.
+func (f *flood) bundle(p breadth) *bundle {
+	return newBundle(f, p, systemclock.Now, f.running, func(s source) *lane {
+		return newLane(newForcedPolicy(1), newGear(nil, nil, nil), f.running, s)
+	})
+}
+
+func (c endless) read(bool) (batchInfo, error) {
 	if c.over.Load() {
-		return arrival{}, os.ErrClosed
+		return batchInfo{}, os.ErrClosed
 	}
 	if c.queue > 0 && c.lead.Load() {
-		return arrival{}, nil
+		return batchInfo{}, nil
 	}
-	return arrival{size: 100, count: 1, at: systemclock.Now().Mono}, nil
+	return batchInfo{bytes: 100, count: 1, at: systemclock.Now().Mono}, nil
 }
 
 func (c endless) failed(error) bool { return true }
@@ -290,8 +297,7 @@ func TestBundleUnderBacklog(t *testing.T) {
 	p := newBreadth(4, nil, func(int, string) {})
 	var asked atomic.Int64
 	p.forced = func() int { return 2 + int(asked.Add(1))%3 }
-	b := newBundle(f, p, systemclock.Now, &running)
-	b.lasting = true
+	b := f.bundle(p)
 	running.Go(b.lead)
 	defer func() {
 		f.over.Store(true)

@@ -15,67 +15,43 @@ import (
 
 // tunReader carries packets out until the interface is gone.
 func (e *Engine) tunReader() {
-	m, ok := e.world.TUN.(tun.MultiQueue)
-	if ok && min(e.mostQueues(), m.MostQueues()) > 1 {
-		b := e.bundle("out", outQueues{e, m}, min(e.mostQueues(), m.MostQueues()))
-		b.lasting = true
-		b.lead()
-		return
+	if m, ok := e.world.TUN.(tun.MultiQueue); ok {
+		if most := min(e.lanes.maxQueues(), m.MostQueues()); most > 1 {
+			e.lanes.runQueues("out", outQueues{e, m}, most)
+			return
+		}
 	}
-	l := e.outLane(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.world.TUN, e.outlet))
-	l.lead(l.chief)
+	e.lanes.run("out", e.outSource(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.world.TUN, e.outlet)))
 }
 
-// outLane is a lane from the interface, or from a queue of it.
-func (e *Engine) outLane(from packets, enc *dataplane.Encapsulator) *lane {
-	another := func() carrier {
+// outSource is the interface, or a queue of it.
+func (e *Engine) outSource(from packets, enc *dataplane.Encapsulator) source {
+	return source{newHandler: func() handler {
 		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
 		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
 		return o
-	}
-	l := newLane(e.policy("out", true), e.gear, &e.running, another)
-	l.chief = another()
-	return l
+	}}
 }
 
 // socketReader carries datagrams in until its socket is closed.
 func (e *Engine) socketReader(c udp.Conn) {
-	if m, ok := c.(udp.MultiSocket); ok && e.mostQueues() > 1 {
-		e.bundle("in", inQueues{e, m}, e.mostQueues()).lead()
+	m, ok := c.(udp.MultiSocket)
+	if most := e.lanes.maxQueues(); ok && most > 1 {
+		e.lanes.runQueues("in", inQueues{e, m}, most)
 		return
 	}
-	l := e.inLane(c, dataplane.NewDecapsulator(e.shared, e.world.TUN, e.admit))
-	l.lead(l.chief)
+	e.lanes.run("in", e.inSource(c, dataplane.NewDecapsulator(e.shared, e.world.TUN, e.admit)))
 }
 
-// inLane is a lane from a socket, which may be Shareable.
-func (e *Engine) inLane(c any, dec *dataplane.Decapsulator) *lane {
-	begin := func(from udp.Receiver) carrier {
+// inSource is a socket, which may be Shareable.
+func (e *Engine) inSource(c any, dec *dataplane.Decapsulator) source {
+	begin := func(from udp.Receiver) handler {
 		return &inward{engine: e, dec: dec, job: dec.NewJob(), from: from, bs: make([]batch.Batch, deepReceive), depth: 1}
 	}
-	shareable, ok := c.(udp.Shareable)
-	if !ok {
-		l := newLane(e.policy("in", false), e.gear, &e.running, nil)
-		l.chief = begin(unshared{c.(udp.Conn)})
-		return l
+	if shareable, ok := c.(udp.Shareable); ok {
+		return source{newHandler: func() handler { return begin(shareable.NewReceiver()) }}
 	}
-	another := func() carrier { return begin(shareable.NewReceiver()) }
-	l := newLane(e.policy("in", true), e.gear, &e.running, another)
-	l.chief = another()
-	return l
-}
-
-// policy is how a lane is spread.
-func (e *Engine) policy(way string, shareable bool) policy {
-	switch {
-	case !shareable:
-		return newForcedPolicy(1)
-	case e.world.Spread > 0:
-		return newForcedPolicy(e.world.Spread)
-	}
-	return newPolicy(e.cores, e.world.Usage, func(width int, why string) {
-		e.world.Log.Debug("goroutines that carry packets at once", "way", way, "number", width, "why", why)
-	})
+	return source{newHandler: func() handler { return begin(unshared{c.(udp.Conn)}) }, single: true}
 }
 
 // unshared is a socket from which only one goroutine can receive.
@@ -89,7 +65,7 @@ type packets interface {
 	TryRead(b []byte) (n int, ok bool, err error)
 }
 
-// outward is a carrier from the interface to the sockets.
+// outward is a handler of batches from the interface to the sockets.
 type outward struct {
 	engine   *Engine
 	from     packets
@@ -103,11 +79,11 @@ type outward struct {
 
 // The first read may bring a whole super-packet; more are only read while what
 // has come is small.
-func (o *outward) read(wait bool) (arrival, error) {
+func (o *outward) read(wait bool) (batchInfo, error) {
 	o.raws = o.raws[:0]
 	n, err := o.readOne(wait)
 	if err != nil || n == 0 {
-		return arrival{}, err
+		return batchInfo{}, err
 	}
 	o.failures = 0
 	o.raws = append(o.raws, o.buf[:n])
@@ -121,7 +97,7 @@ func (o *outward) read(wait bool) (arrival, error) {
 		used += n
 	}
 	o.now = o.engine.world.Clock().Mono
-	return arrival{size: used, at: o.now, count: len(o.raws), flow: packetHash(o.raws[0])}, nil
+	return batchInfo{bytes: used, at: o.now, count: len(o.raws), flow: packetHash(o.raws[0])}, nil
 }
 
 func (o *outward) readOne(wait bool) (n int, err error) {
@@ -144,7 +120,7 @@ func (o *outward) prepare() bool { return o.enc.Prepare(o.job, o.now, o.raws) }
 func (o *outward) work()         { o.job.Seal() }
 func (o *outward) finish()       { o.enc.Send(o.job) }
 
-// inward is a carrier from a socket to the interface.
+// inward is a handler of batches from a socket to the interface.
 type inward struct {
 	engine   *Engine
 	dec      *dataplane.Decapsulator
@@ -157,7 +133,7 @@ type inward struct {
 	failures int
 }
 
-func (i *inward) read(wait bool) (a arrival, err error) {
+func (i *inward) read(wait bool) (a batchInfo, err error) {
 	if wait {
 		i.n, err = i.from.Recv(i.bs[:i.depth])
 	} else {
@@ -169,14 +145,14 @@ func (i *inward) read(wait bool) (a arrival, err error) {
 	i.failures = 0
 	a.count, a.flow = i.n, addressHash(i.bs[0].Remote.Remote)
 	for j := range i.bs[:i.n] {
-		a.size += len(i.bs[j].Data)
+		a.bytes += len(i.bs[j].Data)
 	}
-	if i.depth = deepReceive; a.size > i.n*longTrain {
+	if i.depth = deepReceive; a.bytes > i.n*longTrain {
 		i.depth = 1
 	}
 	i.now = i.engine.world.Clock().Mono
 	a.at = i.now
-	a.size = max(a.size, 1) // an empty datagram is one, too
+	a.bytes = max(a.bytes, 1) // an empty datagram is one, too
 	return a, nil
 }
 

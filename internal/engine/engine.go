@@ -42,8 +42,7 @@ type Engine struct {
 	inbox   *inbox
 	workers *workers
 	stamps  *stampWriter
-	gear    *gear
-	cores   int // for one way at most
+	lanes   *runner
 
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
@@ -95,11 +94,13 @@ func Open(world World, memory Memory) *Engine {
 			Gate: cookie.NewGate(key.Public{}, world.Rand), Index: idx, Capacity: driver.Capacity,
 		},
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
-		gear:    newGear(&world),
-		cores:   min(usableCores(world.Processors != nil), mostGoroutines),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	e.lanes = newRunner(options{
+		clock: world.Clock, log: world.Log, usage: world.Usage, processors: world.Processors,
+		goroutines: world.Spread, queues: world.Queues,
+	}, &e.running)
 	e.shared = &dataplane.Shared{
 		Notes:    e.inbox,
 		Offloads: world.Offloads,
@@ -115,7 +116,7 @@ func Open(world World, memory Memory) *Engine {
 	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN, e.outlet)
 	e.flushing = e.flusher.NewJob()
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
-	e.running.Go(func() { e.gear.run(e.closing) })
+	e.running.Go(func() { e.lanes.gear.run(e.closing) })
 	e.running.Go(e.coreLoop)
 	e.running.Go(e.tunReader)
 	return e

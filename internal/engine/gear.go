@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wgd/internal/clock"
+	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/yield"
 )
 
@@ -38,7 +39,7 @@ const (
 // of them: a lane that is spread, handshakes, changes of the configuration; and
 // of course work for more than one core.
 //
-// Without World.Processors it shifts nothing; lanes give way if there is one.
+// Without options.processors it shifts nothing; lanes give way if there is one.
 type gear struct {
 	shift func(all bool)
 	clock func() clock.Now
@@ -54,8 +55,8 @@ type gear struct {
 	shifted clock.Time
 }
 
-func newGear(w *World) *gear {
-	g := &gear{shift: w.Processors, clock: w.Clock, meter: coreMeter{usage: w.Usage}, lever: make(chan struct{}, 1)}
+func newGear(processors func(all bool), clock func() clock.Now, usage func() (cpu.Times, error)) *gear {
+	g := &gear{shift: processors, clock: clock, meter: coreMeter{usage: usage}, lever: make(chan struct{}, 1)}
 	g.place = func() yield.Place { return nowhere{} }
 	if g.low.Store(runtime.GOMAXPROCS(0) == 1); g.givesWay() {
 		g.place = yield.New

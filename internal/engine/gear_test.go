@@ -28,11 +28,11 @@ type garage struct {
 
 func newGarage() *garage {
 	g := &garage{now: clock.Time(time.Hour), all: true}
-	g.gear = newGear(&World{
-		Clock:      func() clock.Now { return clock.Now{Mono: g.now} },
-		Usage:      func() (cpu.Times, error) { return g.used, g.failing },
-		Processors: func(all bool) { g.all, g.shifts = all, g.shifts+1 },
-	})
+	g.gear = newGear(
+		func(all bool) { g.all, g.shifts = all, g.shifts+1 },
+		func() clock.Now { return clock.Now{Mono: g.now} },
+		func() (cpu.Times, error) { return g.used, g.failing },
+	)
 	return g
 }
 
@@ -155,7 +155,7 @@ func TestNeedWhileShifting(t *testing.T) {
 // Where Go has one processor for good, lanes give way all the same.
 func TestOneProcessorForGood(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	g := newGear(&World{})
+	g := newGear(nil, nil, nil)
 	at := &way{}
 	if !g.givesWay() || !g.giveWay(at, clock.Time(2*longestTurn), 0) || at.yields != 1 {
 		t.Error("a lane does not give way")
@@ -185,7 +185,7 @@ func TestUsageUnknown(t *testing.T) {
 }
 
 func TestGearWithoutProcessors(t *testing.T) {
-	g := newGear(&World{})
+	g := newGear(nil, nil, nil)
 	g.need(1, time.Hour)
 	g.carried(clock.Time(time.Hour))
 	if len(g.lever) > 0 {
@@ -210,8 +210,7 @@ func TestLaneGivesWay(t *testing.T) {
 		g.gear.low.Store(c.low)
 		at := &way{}
 		g.gear.place = func() yield.Place { return at }
-		l := newLane(newForcedPolicy(1), g.gear, nil, nil)
-		l.lead(&busy{g: g, waits: c.waits, waited: g.now, end: g.now.Add(10 * longestTurn)})
+		newLane(newForcedPolicy(1), g.gear, nil, handles(&busy{g: g, waits: c.waits, waited: g.now, end: g.now.Add(10 * longestTurn)})).lead()
 		if at.yields < c.least || at.yields > c.most || !at.closed {
 			t.Errorf("a lane that %s gave way %d times (closed: %v)", c.what, at.yields, at.closed)
 		}
@@ -235,17 +234,17 @@ type busy struct {
 	end    clock.Time
 }
 
-func (b *busy) read(wait bool) (arrival, error) {
+func (b *busy) read(wait bool) (batchInfo, error) {
 	switch now := b.g.now; {
 	case now >= b.end:
-		return arrival{}, os.ErrClosed
+		return batchInfo{}, os.ErrClosed
 	case wait:
 		b.waited = now
 	case now.Sub(b.waited) > b.waits:
-		return arrival{}, nil
+		return batchInfo{}, nil
 	}
 	b.g.now = b.g.now.Add(10 * time.Microsecond)
-	return arrival{size: 100, at: b.g.now}, nil
+	return batchInfo{bytes: 100, at: b.g.now}, nil
 }
 
 func (*busy) failed(error) bool { return true }

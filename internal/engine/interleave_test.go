@@ -218,7 +218,9 @@ func crossing(carriers, tickets int, gate func() *turnstile) func(s *schedule) *
 // held as the lane may have.
 func TestTurnstileInEveryOrder(t *testing.T) {
 	for _, c := range []struct{ carriers, tickets int }{{1, 4}, {2, 5}, {3, 3}} {
-		gate := func() *turnstile { return newLane(newForcedPolicy(c.carriers), newGear(&World{}), nil, nil).order }
+		gate := func() *turnstile {
+			return newLane(newForcedPolicy(c.carriers), newGear(nil, nil, nil), nil, handles(nil)).order
+		}
 		states, fault := explore(crossing(c.carriers, c.tickets, gate))
 		if fault != "" {
 			t.Errorf("%d carriers: %s", c.carriers, fault)

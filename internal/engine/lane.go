@@ -22,15 +22,14 @@ const longestRest = 10 * time.Second
 // called. While there is a backlog nobody sleeps, and a batch changes hands
 // never: that is what makes it cheap.
 type lane struct {
-	another func() carrier  // for a follower
+	source  source
 	running *sync.WaitGroup // of the engine
 	gear    *gear
+	chief   handler // the leader's
 
 	// Of a lane in a bundle; bundle is nil for any other.
 	bundle *bundle
-	number int          // of its queue
-	wait   func() error // until there is something to read
-	chief  carrier      // the leader's
+	number int // of its queue
 
 	reading *baton // whoever holds it reads; a leader without followers keeps it
 
@@ -50,11 +49,22 @@ type lane struct {
 	order *turnstile
 }
 
-// carrier carries batches, one at a time, for one goroutine of a lane: read,
-// prepare, work, finish.
-type carrier interface {
-	// read reads a batch; without wait, one of size 0 when nothing is there.
-	read(wait bool) (arrival, error)
+// A source is what a lane reads: the interface, a socket, or one queue of either.
+type source struct {
+	// newHandler makes what one more goroutine of the lane works with.
+	newHandler func() handler
+	// single says that only one goroutine can read: newHandler is called once.
+	single bool
+	// wait waits until there is something to read, or an error. Only the lanes of a
+	// bundle call it.
+	wait func() error
+}
+
+// A handler reads batches and processes them, one at a time, for one goroutine of
+// a lane: read, prepare, work, finish.
+type handler interface {
+	// read reads a batch; without wait, one of no bytes when nothing is there.
+	read(wait bool) (batchInfo, error)
 	// failed takes an error of read, pauses, and reports whether it is the end.
 	failed(err error) bool
 	// prepare does what must be done in the order of reading; like read, it is
@@ -70,25 +80,26 @@ type carrier interface {
 
 // serial carries what c has read to the end. All batches read before are through,
 // and no other is read meanwhile.
-func serial(c carrier) {
+func serial(c handler) {
 	c.prepare()
 	c.work()
 	c.finish()
 }
 
-// arrival is a batch that was read.
-type arrival struct {
-	size int // bytes
-	at   clock.Time
+// batchInfo is what a lane knows about a batch that was read.
+type batchInfo struct {
+	bytes int
+	at    clock.Time // when it was read
 
 	// For bundles.
 	count int    // packets, or trains
 	flow  uint32 // a hash of one that was in it
 }
 
-func newLane(p policy, g *gear, running *sync.WaitGroup, another func() carrier) *lane {
+func newLane(p policy, g *gear, running *sync.WaitGroup, s source) *lane {
 	return &lane{
-		another: another,
+		source:  s,
+		chief:   s.newHandler(),
 		running: running,
 		gear:    g,
 		reading: newBaton(),
@@ -101,7 +112,8 @@ func newLane(p policy, g *gear, running *sync.WaitGroup, another func() carrier)
 }
 
 // lead reads and carries until the end.
-func (l *lane) lead(c carrier) {
+func (l *lane) lead() {
+	c := l.chief
 	defer runtime.KeepAlive(c) // whose buffers are others' afterwards (package pages)
 	l.reading.take()
 	defer close(l.ended)
@@ -127,7 +139,7 @@ func (l *lane) lead(c carrier) {
 
 // fails takes an error, and reports whether it is the end. Lanes beside this one
 // do not wait while it pauses.
-func (l *lane) fails(c carrier, err error) bool {
+func (l *lane) fails(c handler, err error) bool {
 	if l.bundle != nil {
 		l.reading.release()
 		defer l.reading.take()
@@ -136,20 +148,20 @@ func (l *lane) fails(c carrier, err error) bool {
 }
 
 // next waits for a batch. It says whether the batch was there already.
-func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
+func (l *lane) next(c handler) (a batchInfo, ready bool, err error) {
 	if l.policy.most > 1 || l.gear.givesWay() || l.bundle != nil {
-		if a, err = c.read(false); err != nil || a.size > 0 {
+		if a, err = c.read(false); err != nil || a.bytes > 0 {
 			return a, true, err
 		}
 	}
 	for l.bundle.wide() || l.number > 0 { // it may have to stop for others
 		l.reading.release()
-		err = l.wait()
+		err = l.source.wait()
 		l.reading.take()
 		if err != nil {
 			return a, false, err
 		}
-		if a, err = c.read(false); err != nil || a.size > 0 {
+		if a, err = c.read(false); err != nil || a.bytes > 0 {
 			l.turn = a.at
 			return a, false, err
 		}
@@ -160,13 +172,13 @@ func (l *lane) next(c carrier) (a arrival, ready bool, err error) {
 }
 
 // follow reads and carries while there is a backlog, and sleeps otherwise.
-func (l *lane) follow(c carrier) {
+func (l *lane) follow(c handler) {
 	defer runtime.KeepAlive(c)
 	for {
 		l.reading.take()
 		for !l.over && !l.bundle.halted() && l.awake < l.policy.width {
 			a, err := c.read(false)
-			if err != nil || a.size == 0 {
+			if err != nil || a.bytes == 0 {
 				l.policy.dry() // an error is the leader's, who sees it next
 				break
 			}
@@ -205,7 +217,7 @@ func (l *lane) sleep() bool {
 }
 
 // carry carries what c has read. Its caller holds reading, before and after.
-func (l *lane) carry(c carrier, a arrival, ready bool) {
+func (l *lane) carry(c handler, a batchInfo, ready bool) {
 	shared, more := l.policy.note(a, ready, l.awake)
 	if l.last = a.at; l.bundle != nil {
 		l.bundle.note(l, a, ready)
@@ -243,5 +255,5 @@ func (l *lane) rouse() {
 		return
 	}
 	l.hired++
-	l.running.Go(func() { l.follow(l.another()) })
+	l.running.Go(func() { l.follow(l.source.newHandler()) })
 }

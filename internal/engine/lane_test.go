@@ -47,7 +47,7 @@ type bucketCarrier struct {
 
 var errBrokenSpring = errors.New("a read that fails")
 
-func (s *spring) another() carrier {
+func (s *spring) another() handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &bucketCarrier{spring: s}
@@ -63,35 +63,35 @@ func (s *spring) alone(what *atomic.Bool, name string) func() {
 	return func() { what.Store(false) }
 }
 
-func (c *bucketCarrier) read(wait bool) (arrival, error) {
+func (c *bucketCarrier) read(wait bool) (batchInfo, error) {
 	defer c.alone(&c.reading, "reading")()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
 	case <-c.closed:
-		return arrival{}, os.ErrClosed
+		return batchInfo{}, os.ErrClosed
 	default:
 	}
 	if c.fail > 0 && rand.IntN(c.fail) == 0 {
-		return arrival{}, errBrokenSpring
+		return batchInfo{}, errBrokenSpring
 	}
 	if !c.endless && c.next == c.count {
 		if !wait {
-			return arrival{}, nil
+			return batchInfo{}, nil
 		}
 		if !c.endless {
-			return arrival{}, os.ErrClosed
+			return batchInfo{}, os.ErrClosed
 		}
 	}
 	if !wait && rand.IntN(10) == 0 {
-		return arrival{}, nil // the backlog is gone for a moment
+		return batchInfo{}, nil // the backlog is gone for a moment
 	}
 	if c.varies && rand.IntN(10) == 0 {
 		c.lane.policy.width = 1 + rand.IntN(c.lane.policy.most)
 	}
 	c.mine = c.next
 	c.next++
-	return arrival{size: 60000, at: clock.Time(c.next)}, nil
+	return batchInfo{bytes: 60000, at: clock.Time(c.next)}, nil
 }
 
 func (c *bucketCarrier) failed(err error) bool {
@@ -129,11 +129,11 @@ func (c *bucketCarrier) finish() {
 func (s *spring) run(p policy) {
 	s.closed = make(chan struct{})
 	var running sync.WaitGroup
-	l := newLane(p, newGear(&World{Clock: func() clock.Now { return clock.Now{} }}), &running, s.another)
+	l := newLane(p, newGear(nil, func() clock.Now { return clock.Now{} }, nil), &running, source{newHandler: s.another})
 	if s.lane = l; s.restless {
 		l.rest = 0
 	}
-	running.Go(func() { l.lead(s.another()) })
+	running.Go(l.lead)
 	done := make(chan struct{})
 	go func() { running.Wait(); close(done) }()
 	if s.endless {
@@ -215,7 +215,7 @@ func TestFollowersComeAndGo(t *testing.T) {
 
 // A follower that sleeps for long ends, unless it is roused at that moment.
 func TestFollowerEnds(t *testing.T) {
-	l := newLane(newForcedPolicy(2), newGear(&World{}), nil, nil)
+	l := newLane(newForcedPolicy(2), newGear(nil, nil, nil), nil, handles(&idle{}))
 	l.rest, l.hired = 0, 1
 	l.reading.take() // as a leader does who waits, or carries alone
 	l.wake <- struct{}{}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"runtime"
 
 	"wgd/internal/batch"
 	"wgd/internal/dataplane"
@@ -13,43 +12,6 @@ import (
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
-
-// Queues is how many queues of its interface, and sockets of a family, an
-// engine can use at most in this process; 1 where there are too few cores. spare
-// says that Go has one processor more than it may use cores.
-func Queues(spare bool) int {
-	if cores := usableCores(spare); cores >= leastCores {
-		return min(cores, mostQueues)
-	}
-	return 1
-}
-
-func usableCores(spare bool) int {
-	processors := runtime.GOMAXPROCS(0)
-	if spare {
-		processors = max(1, processors-1)
-	}
-	return min(processors, runtime.NumCPU())
-}
-
-// mostQueues is Queues, unless a test wants otherwise.
-func (e *Engine) mostQueues() int {
-	if e.world.Queues != nil {
-		return mostQueues
-	}
-	if e.cores < leastCores || e.world.Usage == nil {
-		return 1
-	}
-	return e.cores
-}
-
-func (e *Engine) bundle(way string, q queues, most int) *bundle {
-	p := newBreadth(most, e.world.Usage, func(number int, why string) {
-		e.world.Log.Debug("queues that are carried at once", "way", way, "number", number, "why", why)
-	})
-	p.forced = e.world.Queues
-	return newBundle(q, p, e.world.Clock, &e.running)
-}
 
 // outQueues are those of the interface.
 type outQueues struct {
@@ -59,18 +21,19 @@ type outQueues struct {
 
 func (q outQueues) set(n int) error   { return q.device.SetQueues(n) }
 func (q outQueues) concentrate() bool { return q.device.Concentrate() }
+func (q outQueues) stayOpen() bool    { return true }
 func (q outQueues) depth() int        { return q.device.QueueLength() }
 
-func (q outQueues) lane(i int) *lane {
+func (q outQueues) source(i int) source {
 	from := q.device.Queue(i)
 	var t dataplane.TUN = q.device
 	var u dataplane.UDP = q.engine.outlet
 	if i > 0 {
 		t, u = q.device.NewWriter(), &sideOutlet{outlet: q.engine.outlet}
 	}
-	l := q.engine.outLane(from, dataplane.NewEncapsulator(q.engine.shared, t, u))
-	l.wait = from.Wait
-	return l
+	s := q.engine.outSource(from, dataplane.NewEncapsulator(q.engine.shared, t, u))
+	s.wait = from.Wait
+	return s
 }
 
 // inQueues are the sockets of a family.
@@ -81,20 +44,21 @@ type inQueues struct {
 
 func (q inQueues) set(n int) error   { return q.conn.SetSockets(n) }
 func (q inQueues) concentrate() bool { return q.conn.Concentrate() }
+func (q inQueues) stayOpen() bool    { return false }
 
 // depth is how many of the smallest datagrams fit into the kernel's buffer,
 // which counts its own structures, too, and allows twice what was granted.
 func (q inQueues) depth() int { return 2*q.conn.Caps().RecvBuffer/768 + 1 }
 
-func (q inQueues) lane(i int) *lane {
+func (q inQueues) source(i int) source {
 	from := q.conn.Socket(i)
 	var t dataplane.TUN = q.engine.world.TUN
 	if w, ok := t.(interface{ NewWriter() tun.Writer }); ok {
 		t = w.NewWriter()
 	}
-	l := q.engine.inLane(from, dataplane.NewDecapsulator(q.engine.shared, t, q.engine.admit))
-	l.wait = from.Wait
-	return l
+	s := q.engine.inSource(from, dataplane.NewDecapsulator(q.engine.shared, t, q.engine.admit))
+	s.wait = from.Wait
+	return s
 }
 
 // sideOutlet is an outlet of one lane, which waits for no other.
