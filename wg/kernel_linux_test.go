@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wgd/conf"
+	"wgd/internal/asynctest"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/netns/netnstest"
 )
@@ -127,7 +128,7 @@ func told(t *testing.T, word string) (n int) {
 func TestKernelInterfaceDeleted(t *testing.T) {
 	links := isolate(t)
 	dir := t.TempDir()
-	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	check := asynctest.Balance(t)
 	for i := range 20 {
 		w, err := Open(Options{Name: "wgk0", StateDir: dir})
 		if err != nil {
@@ -155,16 +156,7 @@ func TestKernelInterfaceDeleted(t *testing.T) {
 		}
 		w.Close()
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		g, f := runtime.NumGoroutine(), descriptors(t)
-		if g <= goroutines && f <= files {
-			return
-		}
-		if time.Now().After(end) {
-			buf := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines (%d before), %d descriptors (%d before)\n%s", g, goroutines, f, files, buf[:runtime.Stack(buf, true)])
-		}
-	}
+	check()
 }
 
 // A TUN that somebody else opened is taken over: the caller's file may be closed

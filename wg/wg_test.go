@@ -11,13 +11,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/asynctest"
 	"wgd/internal/engine"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/tun"
@@ -244,7 +244,7 @@ func TestDeviceEnds(t *testing.T) {
 
 // B55, B59: many lives leave no goroutine and no descriptor.
 func TestNothingStaysBehind(t *testing.T) {
-	goroutines, files := runtime.NumGoroutine(), descriptors(t)
+	check := asynctest.Balance(t)
 	for i := range 30 {
 		a := open(t, "10.2.0.1/32")
 		switch i % 3 {
@@ -256,25 +256,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		a.Close()
 		a.stack.Close()
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		g, f := runtime.NumGoroutine(), descriptors(t)
-		if g <= goroutines && f <= files {
-			return
-		}
-		if time.Now().After(end) {
-			buf := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines (%d before), %d descriptors (%d before)\n%s", g, goroutines, f, files, buf[:runtime.Stack(buf, true)])
-		}
-	}
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(list)
+	check()
 }
 
 // Who does not read misses the older events, and holds up nobody.
@@ -290,7 +272,7 @@ func TestEventsKeepTheNewest(t *testing.T) {
 
 // What Open cannot do it says in a sentence, and keeps nothing.
 func TestOpenErrors(t *testing.T) {
-	files := descriptors(t)
+	files := asynctest.Descriptors(t)
 	notTUN, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
@@ -316,7 +298,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Errorf("what is no TUN was closed: %v", err)
 	}
 	notTUN.Close()
-	if after := descriptors(t); after > files {
+	if after := asynctest.Descriptors(t); after > files {
 		t.Errorf("%d descriptors, before %d", after, files)
 	}
 }

@@ -103,6 +103,7 @@ var rooms = map[string]room{
 	"internal/sys/errno":           {third: []string{unix}},
 	"internal/sys/flock":           {third: []string{unix}},
 	"internal/archtest":            {forTests: true},
+	"internal/asynctest":           {forTests: true},
 
 	"docs/man":    {},
 	"docs/tables": {imports: []string{"internal/dataplane", "internal/uapi"}},

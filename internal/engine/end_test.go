@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/asynctest"
 	"wgd/internal/clock"
 	"wgd/internal/peer"
 	systemclock "wgd/internal/sys/clock"
@@ -23,8 +22,13 @@ import (
 	"wgd/key"
 )
 
-// patience is for what should take milliseconds, on a machine that is busy.
-const patience = 20 * time.Second
+const patience = asynctest.Patience
+
+var (
+	within     = asynctest.Within
+	eventually = asynctest.Eventually
+	balance    = asynctest.Balance
+)
 
 // site is one end of a tunnel: an engine with an interface and a host of their
 // own, on a network in memory.
@@ -231,17 +235,6 @@ func datagram(from, to netip.Addr, text string) []byte {
 	return p
 }
 
-// eventually waits for something that another goroutine does.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if is() {
-			return
-		}
-	}
-	t.Fatalf("not within %v: %s", patience, what)
-}
-
 // dropped is how often s dropped for that reason.
 func (s *site) dropped(reason string) uint64 {
 	for _, d := range s.Status().Drops {
@@ -250,44 +243,6 @@ func (s *site) dropped(reason string) uint64 {
 		}
 	}
 	return 0
-}
-
-// within fails when f takes longer.
-func within(t testing.TB, d time.Duration, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(d):
-		buf := make([]byte, 1<<20)
-		t.Fatalf("%s takes longer than %v\n%s", what, d, buf[:runtime.Stack(buf, true)])
-	}
-}
-
-// balance compares goroutines and descriptors with what they were when it was
-// called (B56, B59).
-func balance(t testing.TB) (check func()) {
-	t.Helper()
-	goroutines, files := runtime.NumGoroutine(), descriptors(t)
-	return func() {
-		t.Helper()
-		eventually(t, "goroutines and descriptors are as many as before", func() bool {
-			return runtime.NumGoroutine() <= goroutines && descriptors(t) <= files
-		})
-	}
-}
-
-func descriptors(t testing.TB) int {
-	t.Helper()
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(list)
 }
 
 // oneSentence is what an error for a person must be.
