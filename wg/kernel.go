@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wgd/internal/engine"
+	"wgd/internal/lanes"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/process"
 	"wgd/internal/sys/tun"
@@ -44,7 +45,7 @@ func openTUN(o Options) (tun.Device, error) {
 	if o.TUN != nil {
 		return inherit(o.TUN)
 	}
-	device, err := tun.Create(o.Name, tun.Options{Existing: true, Queues: engine.Queues(o.Processors != nil)})
+	device, err := tun.Create(o.Name, tun.Options{Existing: true, Queues: lanes.MaxQueues(o.Processors != nil)})
 	if err != nil {
 		return nil, err
 	}

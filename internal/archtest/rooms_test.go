@@ -27,7 +27,7 @@ const (
 // the commit that explains it; a room without a line is an error.
 var rooms = map[string]room{
 	"wg": {imports: []string{
-		"key", "conf", "internal/engine", "internal/packet", "internal/state", "internal/sys/clock",
+		"key", "conf", "internal/engine", "internal/lanes", "internal/packet", "internal/state", "internal/sys/clock",
 		"internal/sys/cpu", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/sys/udp"}},
 	"key":      {pure: true, imports: []string{"internal/erase"}},
@@ -70,11 +70,12 @@ var rooms = map[string]room{
 	"internal/driver": {pure: true, imports: []string{
 		"internal/clock", "internal/wire", "internal/cookie", "internal/session", "internal/peer",
 		"internal/index", "internal/core", "internal/batch", "internal/dataplane"}},
+	"internal/lanes": {imports: []string{"internal/clock", "internal/sys/cpu", "internal/sys/yield"}},
 	"internal/engine": {imports: []string{
 		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
-		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/packet",
+		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
 		"internal/peer", "internal/session", "internal/sys/cpu", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
-		"internal/sys/yield", "internal/wire"}},
+		"internal/wire"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",
@@ -115,7 +116,7 @@ var rooms = map[string]room{
 	"test/bench": {forTests: true, imports: []string{
 		"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
 	"test/spread": {forTests: true, imports: []string{
-		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/packet",
+		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/lanes", "internal/packet",
 		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/udp"}, third: []string{unix}},
 	"test/commits": {forTests: true},
 	"test/scale":   {forTests: true, imports: []string{"test/lab", "test/load"}},

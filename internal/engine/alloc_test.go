@@ -3,64 +3,23 @@
 package engine
 
 import (
-	"sync"
 	"testing"
 
 	"wgd/internal/batch"
 	"wgd/internal/sys/udp"
 )
 
-// Rule 10 of style: to read, to wait and to take one's turn allocates nothing.
-func TestLaneAllocatesNothing(t *testing.T) {
-	l := newLane(newForcedPolicy(2), newGear(nil, nil, nil), nil, handles(&idle{}))
-	l.policy.width = 2
-	c := l.chief.(*idle)
-	if n := testing.AllocsPerRun(1000, func() {
-		l.reading.take()
-		l.awake = 1 // nobody need be roused
-		l.carry(c, batchInfo{bytes: 60000, at: 1}, true)
-		l.reading.release()
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-	if c.finished == 0 {
-		t.Error("measured the wrong thing")
-	}
-}
-
-// idle carries nothing.
-type idle struct{ finished int }
-
-// handles is the source of a lane that one goroutine carries, with h.
-func handles(h handler) source {
-	return source{newHandler: func() handler { return h }, single: true}
-}
-
-func (*idle) read(bool) (batchInfo, error) { return batchInfo{}, nil }
-func (*idle) failed(error) bool            { return true }
-func (*idle) prepare() bool                { return true }
-func (*idle) work()                        {}
-func (i *idle) finish()                    { i.finished++ }
-
-// Nor does a lane of a bundle, also where it looks how many queues there are to
-// be, and sends in a way of its own.
-func TestBundleAllocatesNothing(t *testing.T) {
-	f := &flood{running: &sync.WaitGroup{}}
-	p := newBreadth(4, nil, nil)
-	p.forced = func() int { return 1 }
-	b := f.bundle(p)
-	l := b.begin(0)
+// Rule 10 of style: what a lane with a queue of its own calls for each batch,
+// to tell flows apart and to send, allocates nothing.
+func TestQueueAllocatesNothing(t *testing.T) {
 	var sockets Sockets = &udp.Pair{}
 	o := &sideOutlet{outlet: &outlet{}}
 	o.outlet.set(sockets)
 	train := &batch.Batch{}
+	frame := make([]byte, 64)
 	if n := testing.AllocsPerRun(1000, func() {
 		for range 64 {
-			b.due.Store(0)
-			b.between(l)
-			a, _, _ := l.next(l.chief)
-			l.carry(l.chief, a, true)
-			packetHash(make([]byte, 64))
+			packetHash(frame)
 			o.Send(train)
 		}
 	}); n != 0 {

@@ -19,7 +19,7 @@ func (e *Engine) Apply(c conf.Change) error {
 	if e.closed.Load() {
 		return ErrClosed
 	}
-	e.lanes.gear.need(e.world.Clock().Mono, holdForChange)
+	e.lanes.NeedProcessors(e.world.Clock().Mono)
 	if err := c.Validate(); err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (e *Engine) peers() []*peer.Peer {
 // Status is the interface at this moment, consistent in itself (A60).
 func (e *Engine) Status() conf.Status {
 	now := e.world.Clock()
-	e.lanes.gear.need(now.Mono, holdForChange)
+	e.lanes.NeedProcessors(now.Mono)
 	e.mu.Lock()
 	st := e.machine.Status(now)
 	st.Up, st.Fault = e.up, e.fault

@@ -8,6 +8,7 @@ import (
 	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/dataplane"
+	"wgd/internal/lanes"
 	"wgd/internal/sys/pages"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
@@ -16,17 +17,17 @@ import (
 // tunReader carries packets out until the interface is gone.
 func (e *Engine) tunReader() {
 	if m, ok := e.world.TUN.(tun.MultiQueue); ok {
-		if most := min(e.lanes.maxQueues(), m.MostQueues()); most > 1 {
-			e.lanes.runQueues("out", outQueues{e, m}, most)
+		if most := min(e.lanes.MaxQueues(), m.MostQueues()); most > 1 {
+			e.lanes.RunQueues(lanes.Out, outQueues{e, m}, most)
 			return
 		}
 	}
-	e.lanes.run("out", e.outSource(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.world.TUN, e.outlet)))
+	e.lanes.Run(lanes.Out, e.outSource(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.world.TUN, e.outlet)))
 }
 
 // outSource is the interface, or a queue of it.
-func (e *Engine) outSource(from packets, enc *dataplane.Encapsulator) source {
-	return source{newHandler: func() handler {
+func (e *Engine) outSource(from packets, enc *dataplane.Encapsulator) lanes.Source {
+	return lanes.Source{NewHandler: func() lanes.Handler {
 		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
 		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
 		return o
@@ -36,22 +37,22 @@ func (e *Engine) outSource(from packets, enc *dataplane.Encapsulator) source {
 // socketReader carries datagrams in until its socket is closed.
 func (e *Engine) socketReader(c udp.Conn) {
 	m, ok := c.(udp.MultiSocket)
-	if most := e.lanes.maxQueues(); ok && most > 1 {
-		e.lanes.runQueues("in", inQueues{e, m}, most)
+	if most := e.lanes.MaxQueues(); ok && most > 1 {
+		e.lanes.RunQueues(lanes.In, inQueues{e, m}, most)
 		return
 	}
-	e.lanes.run("in", e.inSource(c, dataplane.NewDecapsulator(e.shared, e.world.TUN, e.admit)))
+	e.lanes.Run(lanes.In, e.inSource(c, dataplane.NewDecapsulator(e.shared, e.world.TUN, e.admit)))
 }
 
 // inSource is a socket, which may be Shareable.
-func (e *Engine) inSource(c any, dec *dataplane.Decapsulator) source {
-	begin := func(from udp.Receiver) handler {
+func (e *Engine) inSource(c any, dec *dataplane.Decapsulator) lanes.Source {
+	begin := func(from udp.Receiver) lanes.Handler {
 		return &inward{engine: e, dec: dec, job: dec.NewJob(), from: from, bs: make([]batch.Batch, deepReceive), depth: 1}
 	}
 	if shareable, ok := c.(udp.Shareable); ok {
-		return source{newHandler: func() handler { return begin(shareable.NewReceiver()) }}
+		return lanes.Source{NewHandler: func() lanes.Handler { return begin(shareable.NewReceiver()) }}
 	}
-	return source{newHandler: func() handler { return begin(unshared{c.(udp.Conn)}) }, single: true}
+	return lanes.Source{NewHandler: func() lanes.Handler { return begin(unshared{c.(udp.Conn)}) }, Single: true}
 }
 
 // unshared is a socket from which only one goroutine can receive.
@@ -79,11 +80,11 @@ type outward struct {
 
 // The first read may bring a whole super-packet; more are only read while what
 // has come is small.
-func (o *outward) read(wait bool) (batchInfo, error) {
+func (o *outward) Read(wait bool) (lanes.BatchInfo, error) {
 	o.raws = o.raws[:0]
 	n, err := o.readOne(wait)
 	if err != nil || n == 0 {
-		return batchInfo{}, err
+		return lanes.BatchInfo{}, err
 	}
 	o.failures = 0
 	o.raws = append(o.raws, o.buf[:n])
@@ -97,7 +98,7 @@ func (o *outward) read(wait bool) (batchInfo, error) {
 		used += n
 	}
 	o.now = o.engine.world.Clock().Mono
-	return batchInfo{bytes: used, at: o.now, count: len(o.raws), flow: packetHash(o.raws[0])}, nil
+	return lanes.BatchInfo{Bytes: used, At: o.now, Count: len(o.raws), Flow: packetHash(o.raws[0])}, nil
 }
 
 func (o *outward) readOne(wait bool) (n int, err error) {
@@ -111,14 +112,14 @@ func (o *outward) readOne(wait bool) (n int, err error) {
 	return n, err
 }
 
-func (o *outward) failed(err error) bool {
+func (o *outward) Failed(err error) bool {
 	o.failures++
 	return o.engine.interfaceLost(err, o.failures)
 }
 
-func (o *outward) prepare() bool { return o.enc.Prepare(o.job, o.now, o.raws) }
-func (o *outward) work()         { o.job.Seal() }
-func (o *outward) finish()       { o.enc.Send(o.job) }
+func (o *outward) Prepare() bool { return o.enc.Prepare(o.job, o.now, o.raws) }
+func (o *outward) Work()         { o.job.Seal() }
+func (o *outward) Finish()       { o.enc.Send(o.job) }
 
 // inward is a handler of batches from a socket to the interface.
 type inward struct {
@@ -133,7 +134,7 @@ type inward struct {
 	failures int
 }
 
-func (i *inward) read(wait bool) (a batchInfo, err error) {
+func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
 	if wait {
 		i.n, err = i.from.Recv(i.bs[:i.depth])
 	} else {
@@ -143,20 +144,20 @@ func (i *inward) read(wait bool) (a batchInfo, err error) {
 		return a, err
 	}
 	i.failures = 0
-	a.count, a.flow = i.n, addressHash(i.bs[0].Remote.Remote)
+	a.Count, a.Flow = i.n, addressHash(i.bs[0].Remote.Remote)
 	for j := range i.bs[:i.n] {
-		a.bytes += len(i.bs[j].Data)
+		a.Bytes += len(i.bs[j].Data)
 	}
-	if i.depth = deepReceive; a.bytes > i.n*longTrain {
+	if i.depth = deepReceive; a.Bytes > i.n*longTrain {
 		i.depth = 1
 	}
 	i.now = i.engine.world.Clock().Mono
-	a.at = i.now
-	a.bytes = max(a.bytes, 1) // an empty datagram is one, too
+	a.At = i.now
+	a.Bytes = max(a.Bytes, 1) // an empty datagram is one, too
 	return a, nil
 }
 
-func (i *inward) failed(err error) bool {
+func (i *inward) Failed(err error) bool {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 		return true
 	}
@@ -165,6 +166,6 @@ func (i *inward) failed(err error) bool {
 	return !i.engine.pause(i.failures)
 }
 
-func (i *inward) prepare() bool { return i.dec.Prepare(i.job, i.now, i.bs[:i.n]) }
-func (i *inward) work()         { i.job.Open() }
-func (i *inward) finish()       { i.dec.Deliver(i.job) }
+func (i *inward) Prepare() bool { return i.dec.Prepare(i.job, i.now, i.bs[:i.n]) }
+func (i *inward) Work()         { i.job.Open() }
+func (i *inward) Finish()       { i.dec.Deliver(i.job) }

@@ -12,6 +12,7 @@ import (
 	"wgd/internal/dataplane"
 	"wgd/internal/driver"
 	"wgd/internal/index"
+	"wgd/internal/lanes"
 	"wgd/internal/sys/pages"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -42,7 +43,7 @@ type Engine struct {
 	inbox   *inbox
 	workers *workers
 	stamps  *stampWriter
-	lanes   *runner
+	lanes   *lanes.Runner
 
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
@@ -97,9 +98,9 @@ func Open(world World, memory Memory) *Engine {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
-	e.lanes = newRunner(options{
-		clock: world.Clock, log: world.Log, usage: world.Usage, processors: world.Processors,
-		goroutines: world.Spread, queues: world.Queues,
+	e.lanes = lanes.New(lanes.Options{
+		Clock: world.Clock, Log: world.Log, Usage: world.Usage, Processors: world.Processors,
+		Goroutines: world.Spread, Queues: world.Queues,
 	}, &e.running)
 	e.shared = &dataplane.Shared{
 		Notes:    e.inbox,
@@ -116,7 +117,7 @@ func Open(world World, memory Memory) *Engine {
 	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN, e.outlet)
 	e.flushing = e.flusher.NewJob()
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
-	e.running.Go(func() { e.lanes.gear.run(e.closing) })
+	e.running.Go(func() { e.lanes.Govern(e.closing) })
 	e.running.Go(e.coreLoop)
 	e.running.Go(e.tunReader)
 	return e

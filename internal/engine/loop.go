@@ -96,7 +96,7 @@ func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool {
 }
 
 func (x *effects) Start(now clock.Time, j *core.Job) {
-	x.lanes.gear.need(now, holdForChange)
+	x.lanes.NeedProcessors(now)
 	x.workers.put(j)
 }
 

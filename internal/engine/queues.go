@@ -8,6 +8,7 @@ import (
 
 	"wgd/internal/batch"
 	"wgd/internal/dataplane"
+	"wgd/internal/lanes"
 	"wgd/internal/packet"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
@@ -19,12 +20,12 @@ type outQueues struct {
 	device tun.MultiQueue
 }
 
-func (q outQueues) set(n int) error   { return q.device.SetQueues(n) }
-func (q outQueues) concentrate() bool { return q.device.Concentrate() }
-func (q outQueues) stayOpen() bool    { return true }
-func (q outQueues) depth() int        { return q.device.QueueLength() }
+func (q outQueues) Resize(n int) error { return q.device.SetQueues(n) }
+func (q outQueues) SteerToFirst() bool { return q.device.Concentrate() }
+func (q outQueues) StayOpen() bool     { return true }
+func (q outQueues) Capacity() int      { return q.device.QueueLength() }
 
-func (q outQueues) source(i int) source {
+func (q outQueues) Source(i int) lanes.Source {
 	from := q.device.Queue(i)
 	var t dataplane.TUN = q.device
 	var u dataplane.UDP = q.engine.outlet
@@ -32,7 +33,7 @@ func (q outQueues) source(i int) source {
 		t, u = q.device.NewWriter(), &sideOutlet{outlet: q.engine.outlet}
 	}
 	s := q.engine.outSource(from, dataplane.NewEncapsulator(q.engine.shared, t, u))
-	s.wait = from.Wait
+	s.Wait = from.Wait
 	return s
 }
 
@@ -42,22 +43,22 @@ type inQueues struct {
 	conn   udp.MultiSocket
 }
 
-func (q inQueues) set(n int) error   { return q.conn.SetSockets(n) }
-func (q inQueues) concentrate() bool { return q.conn.Concentrate() }
-func (q inQueues) stayOpen() bool    { return false }
+func (q inQueues) Resize(n int) error { return q.conn.SetSockets(n) }
+func (q inQueues) SteerToFirst() bool { return q.conn.Concentrate() }
+func (q inQueues) StayOpen() bool     { return false }
 
-// depth is how many of the smallest datagrams fit into the kernel's buffer,
+// Capacity is how many of the smallest datagrams fit into the kernel's buffer,
 // which counts its own structures, too, and allows twice what was granted.
-func (q inQueues) depth() int { return 2*q.conn.Caps().RecvBuffer/768 + 1 }
+func (q inQueues) Capacity() int { return 2*q.conn.Caps().RecvBuffer/768 + 1 }
 
-func (q inQueues) source(i int) source {
+func (q inQueues) Source(i int) lanes.Source {
 	from := q.conn.Socket(i)
 	var t dataplane.TUN = q.engine.world.TUN
 	if w, ok := t.(interface{ NewWriter() tun.Writer }); ok {
 		t = w.NewWriter()
 	}
 	s := q.engine.inSource(from, dataplane.NewDecapsulator(q.engine.shared, t, q.engine.admit))
-	s.wait = from.Wait
+	s.Wait = from.Wait
 	return s
 }
 

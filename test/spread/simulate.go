@@ -34,7 +34,7 @@ type passed struct {
 	by int
 }
 
-// simulate runs the lane of internal/engine as a discrete-event simulation. All
+// simulate runs the lane of internal/lanes as a discrete-event simulation. All
 // that happens is that a goroutine takes the baton, reads, hands the baton on,
 // works, waits for its turn, writes, and hands the turn on, so the events of
 // each batch follow from those of the batch before and of the goroutine's last.

@@ -20,6 +20,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/batch"
 	"wgd/internal/engine"
+	"wgd/internal/lanes"
 	"wgd/internal/packet"
 	"wgd/internal/sys/clock"
 	"wgd/internal/sys/cpu"
@@ -90,7 +91,7 @@ func (w *widths) soFar() []string {
 
 // tunnel is what is measured, once the load has begun.
 func (t task) tunnel() (func() (result, error), error) {
-	queues := engine.Queues(false)
+	queues := lanes.MaxQueues(false)
 	if t.Flows > 0 {
 		queues = max(queues, t.Width)
 	}

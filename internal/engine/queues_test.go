@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	systemclock "wgd/internal/sys/clock"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
@@ -224,7 +221,7 @@ func TestQueuesAreUsed(t *testing.T) {
 	h.number.Store(6)
 	end := make(chan struct{})
 	go func() {
-		time.Sleep(5 * reviewInterval)
+		time.Sleep(500 * time.Millisecond)
 		close(end)
 	}()
 	h.exchange(t, end)
@@ -239,77 +236,4 @@ func TestQueuesAreUsed(t *testing.T) {
 	}
 	eventually(t, "there are several sockets again", func() bool { return h.conn().Sockets() == 6 })
 	h.Close()
-}
-
-// flood is queues in which there is always something.
-type flood struct {
-	running *sync.WaitGroup
-	lead    atomic.Bool // all packets to the first
-	over    atomic.Bool
-	sets    atomic.Int64
-	carried [mostQueues]atomic.Int64
-}
-
-type endless struct {
-	*flood
-	queue int
-}
-
-func (f *flood) set(int) error     { f.sets.Add(1); f.lead.Store(false); return nil }
-func (f *flood) concentrate() bool { f.lead.Store(true); return true }
-func (f *flood) stayOpen() bool    { return true }
-func (f *flood) depth() int        { return 10 }
-
-func (f *flood) source(i int) source {
-	s := handles(endless{flood: f, queue: i})
-	s.wait = func() error { time.Sleep(time.Millisecond); return nil }
-	return s
-}
-
-// bundle has the queues carried by lanes of one goroutine each.
-func (f *flood) bundle(p breadth) *bundle {
-	return newBundle(f, p, systemclock.Now, f.running, func(s source) *lane {
-		return newLane(newForcedPolicy(1), newGear(nil, nil, nil), f.running, s)
-	})
-}
-
-func (c endless) read(bool) (batchInfo, error) {
-	if c.over.Load() {
-		return batchInfo{}, os.ErrClosed
-	}
-	if c.queue > 0 && c.lead.Load() {
-		return batchInfo{}, nil
-	}
-	return batchInfo{bytes: 100, count: 1, at: systemclock.Now().Mono}, nil
-}
-
-func (c endless) failed(error) bool { return true }
-func (c endless) prepare() bool     { return false }
-func (c endless) work()             {}
-func (c endless) finish()           { c.carried[c.queue].Add(1) }
-
-// Lanes stop for a change, though they never run out of packets, and each goes
-// on after it.
-func TestBundleUnderBacklog(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // its lanes never wait
-	var running sync.WaitGroup
-	f := &flood{running: &running}
-	p := newBreadth(4, nil, func(int, string) {})
-	var asked atomic.Int64
-	p.forced = func() int { return 2 + int(asked.Add(1))%3 }
-	b := f.bundle(p)
-	running.Go(b.lead)
-	defer func() {
-		f.over.Store(true)
-		within(t, patience, "the end", running.Wait)
-	}()
-	for range 20 {
-		sets, before := f.sets.Load(), f.carried[0].Load()
-		eventually(t, "the number changes, and lanes go on", func() bool {
-			return f.sets.Load() > sets && f.carried[0].Load() > before && f.carried[1].Load() > 0
-		})
-	}
-	if f.carried[3].Load() == 0 {
-		t.Error("nothing came through the fourth queue")
-	}
 }

@@ -1,14 +1,12 @@
-package engine
+package lanes
 
 import (
 	"errors"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"wgd/conf"
 	"wgd/internal/clock"
 	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/yield"
@@ -234,53 +232,20 @@ type busy struct {
 	end    clock.Time
 }
 
-func (b *busy) read(wait bool) (batchInfo, error) {
+func (b *busy) Read(wait bool) (BatchInfo, error) {
 	switch now := b.g.now; {
 	case now >= b.end:
-		return batchInfo{}, os.ErrClosed
+		return BatchInfo{}, os.ErrClosed
 	case wait:
 		b.waited = now
 	case now.Sub(b.waited) > b.waits:
-		return batchInfo{}, nil
+		return BatchInfo{}, nil
 	}
 	b.g.now = b.g.now.Add(10 * time.Microsecond)
-	return batchInfo{bytes: 100, at: b.g.now}, nil
+	return BatchInfo{Bytes: 100, At: b.g.now}, nil
 }
 
-func (*busy) failed(error) bool { return true }
-func (*busy) prepare() bool     { return false }
-func (*busy) work()             {}
-func (*busy) finish()           {}
-
-// Handshakes and changes of the configuration need all processors; a little data
-// does not.
-func TestEngineShifts(t *testing.T) {
-	var all atomic.Bool
-	all.Store(true)
-	_, a, b := pair(t, func(w *World) { w.Spread, w.Processors = 0, all.Store })
-	expect := func(want bool, why string, f func()) {
-		t.Helper()
-		for end := time.Now().Add(patience); all.Load() != want; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("all processors: never %v, %s", want, why)
-			}
-			f()
-		}
-	}
-	talk := func() { a.say(b, "hello") }
-	talk()
-	a.sleep(2 * holdForLoad)
-	expect(false, "beside a little data", talk)
-	for _, c := range []struct {
-		why string
-		f   func()
-	}{
-		{"for a change", func() { a.apply(conf.Change{}) }},
-		{"for a look at everything", func() { a.Status() }},
-		{"for a handshake", func() { a.sleep(2 * time.Minute); talk() }},
-	} {
-		expect(true, c.why, c.f)
-		a.sleep(2 * holdForLoad)
-		expect(false, "after "+c.why, talk)
-	}
-}
+func (*busy) Failed(error) bool { return true }
+func (*busy) Prepare() bool     { return false }
+func (*busy) Work()             {}
+func (*busy) Finish()           {}

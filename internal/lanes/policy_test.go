@@ -1,4 +1,4 @@
-package engine
+package lanes
 
 import (
 	"errors"
@@ -60,7 +60,7 @@ func (m *imagined) run(p *policy, d time.Duration) (widths []int) {
 		}
 		m.pass(step, cores, m.cores-cores-m.others)
 		if rate > 0 {
-			_, more := p.note(batchInfo{bytes: batch, at: m.now}, rate < m.demand, awake)
+			_, more := p.note(BatchInfo{Bytes: batch, At: m.now}, rate < m.demand, awake)
 			if more {
 				awake++
 			}
@@ -213,14 +213,14 @@ func TestWhatIsShared(t *testing.T) {
 		{largeBatch, true, 2, true, false},
 		{60000, false, 2, false, false},
 	} {
-		shared, more := p.note(batchInfo{bytes: c.size, at: 1}, c.ready, c.awake)
+		shared, more := p.note(BatchInfo{Bytes: c.size, At: 1}, c.ready, c.awake)
 		if shared != c.shared || more != c.more {
 			t.Errorf("batch %d: shared %v, another roused %v", i, shared, more)
 		}
 	}
 	p.streak = 9
 	p.dry()
-	if shared, _ := p.note(batchInfo{bytes: 60000, at: 1}, true, 2); shared {
+	if shared, _ := p.note(BatchInfo{Bytes: 60000, At: 1}, true, 2); shared {
 		t.Error("shared after a moment without anything")
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package lanes
 
 import (
 	"runtime"
@@ -22,10 +22,10 @@ const longestRest = 10 * time.Second
 // called. While there is a backlog nobody sleeps, and a batch changes hands
 // never: that is what makes it cheap.
 type lane struct {
-	source  source
+	source  Source
 	running *sync.WaitGroup // of the engine
 	gear    *gear
-	chief   handler // the leader's
+	chief   Handler // the leader's
 
 	// Of a lane in a bundle; bundle is nil for any other.
 	bundle *bundle
@@ -49,57 +49,57 @@ type lane struct {
 	order *turnstile
 }
 
-// A source is what a lane reads: the interface, a socket, or one queue of either.
-type source struct {
-	// newHandler makes what one more goroutine of the lane works with.
-	newHandler func() handler
-	// single says that only one goroutine can read: newHandler is called once.
-	single bool
-	// wait waits until there is something to read, or an error. Only the lanes of a
+// A Source is what a lane reads: the interface, a socket, or one queue of either.
+type Source struct {
+	// NewHandler makes what one more goroutine of the lane works with.
+	NewHandler func() Handler
+	// Single says that only one goroutine can read: NewHandler is called once.
+	Single bool
+	// Wait waits until there is something to read, or an error. Only the lanes of a
 	// bundle call it.
-	wait func() error
+	Wait func() error
 }
 
-// A handler reads batches and processes them, one at a time, for one goroutine of
-// a lane: read, prepare, work, finish.
-type handler interface {
-	// read reads a batch; without wait, one of no bytes when nothing is there.
-	read(wait bool) (batchInfo, error)
-	// failed takes an error of read, pauses, and reports whether it is the end.
-	failed(err error) bool
-	// prepare does what must be done in the order of reading; like read, it is
+// A Handler reads batches and processes them, one at a time, for one goroutine of
+// a lane: Read, Prepare, Work, Finish.
+type Handler interface {
+	// Read reads a batch; without wait, one of no bytes when nothing is there.
+	Read(wait bool) (BatchInfo, error)
+	// Failed takes an error of Read, pauses, and reports whether it is the end.
+	Failed(err error) bool
+	// Prepare does what must be done in the order of reading; like Read, it is
 	// called by the goroutine that holds reading. It reports whether the next
-	// batch may be read before finish.
-	prepare() (complete bool)
-	// work needs no order. It is most of the work.
-	work()
-	// finish is called in the order of reading, when all batches read before are
+	// batch may be read before Finish.
+	Prepare() (complete bool)
+	// Work needs no order. It is most of the work.
+	Work()
+	// Finish is called in the order of reading, when all batches read before are
 	// through.
-	finish()
+	Finish()
 }
 
 // serial carries what c has read to the end. All batches read before are through,
 // and no other is read meanwhile.
-func serial(c handler) {
-	c.prepare()
-	c.work()
-	c.finish()
+func serial(c Handler) {
+	c.Prepare()
+	c.Work()
+	c.Finish()
 }
 
-// batchInfo is what a lane knows about a batch that was read.
-type batchInfo struct {
-	bytes int
-	at    clock.Time // when it was read
+// BatchInfo is what a lane knows about a batch that was read.
+type BatchInfo struct {
+	Bytes int
+	At    clock.Time // when it was read
 
 	// For bundles.
-	count int    // packets, or trains
-	flow  uint32 // a hash of one that was in it
+	Count int    // packets, or trains
+	Flow  uint32 // a hash of one that was in it
 }
 
-func newLane(p policy, g *gear, running *sync.WaitGroup, s source) *lane {
+func newLane(p policy, g *gear, running *sync.WaitGroup, s Source) *lane {
 	return &lane{
 		source:  s,
-		chief:   s.newHandler(),
+		chief:   s.NewHandler(),
 		running: running,
 		gear:    g,
 		reading: newBaton(),
@@ -139,46 +139,46 @@ func (l *lane) lead() {
 
 // fails takes an error, and reports whether it is the end. Lanes beside this one
 // do not wait while it pauses.
-func (l *lane) fails(c handler, err error) bool {
+func (l *lane) fails(c Handler, err error) bool {
 	if l.bundle != nil {
 		l.reading.release()
 		defer l.reading.take()
 	}
-	return c.failed(err)
+	return c.Failed(err)
 }
 
 // next waits for a batch. It says whether the batch was there already.
-func (l *lane) next(c handler) (a batchInfo, ready bool, err error) {
+func (l *lane) next(c Handler) (a BatchInfo, ready bool, err error) {
 	if l.policy.most > 1 || l.gear.givesWay() || l.bundle != nil {
-		if a, err = c.read(false); err != nil || a.bytes > 0 {
+		if a, err = c.Read(false); err != nil || a.Bytes > 0 {
 			return a, true, err
 		}
 	}
 	for l.bundle.wide() || l.number > 0 { // it may have to stop for others
 		l.reading.release()
-		err = l.source.wait()
+		err = l.source.Wait()
 		l.reading.take()
 		if err != nil {
 			return a, false, err
 		}
-		if a, err = c.read(false); err != nil || a.bytes > 0 {
-			l.turn = a.at
+		if a, err = c.Read(false); err != nil || a.Bytes > 0 {
+			l.turn = a.At
 			return a, false, err
 		}
 	}
-	a, err = c.read(true)
-	l.turn = a.at
+	a, err = c.Read(true)
+	l.turn = a.At
 	return a, false, err
 }
 
 // follow reads and carries while there is a backlog, and sleeps otherwise.
-func (l *lane) follow(c handler) {
+func (l *lane) follow(c Handler) {
 	defer runtime.KeepAlive(c)
 	for {
 		l.reading.take()
 		for !l.over && !l.bundle.halted() && l.awake < l.policy.width {
-			a, err := c.read(false)
-			if err != nil || a.bytes == 0 {
+			a, err := c.Read(false)
+			if err != nil || a.Bytes == 0 {
 				l.policy.dry() // an error is the leader's, who sees it next
 				break
 			}
@@ -217,19 +217,19 @@ func (l *lane) sleep() bool {
 }
 
 // carry carries what c has read. Its caller holds reading, before and after.
-func (l *lane) carry(c handler, a batchInfo, ready bool) {
+func (l *lane) carry(c Handler, a BatchInfo, ready bool) {
 	shared, more := l.policy.note(a, ready, l.awake)
-	if l.last = a.at; l.bundle != nil {
+	if l.last = a.At; l.bundle != nil {
 		l.bundle.note(l, a, ready)
 	}
 	if l.policy.width > 1 || ready && l.bundle.wide() {
-		l.gear.need(a.at, holdForLoad)
+		l.gear.need(a.At, holdForLoad)
 	}
-	l.gear.carried(a.at)
-	if complete := c.prepare(); !complete || !shared {
-		c.work()
+	l.gear.carried(a.At)
+	if complete := c.Prepare(); !complete || !shared {
+		c.Work()
 		l.order.await(l.ticket)
-		c.finish()
+		c.Finish()
 		return
 	}
 	if more {
@@ -238,9 +238,9 @@ func (l *lane) carry(c handler, a batchInfo, ready bool) {
 	mine := l.ticket
 	l.ticket++
 	l.reading.release()
-	c.work()
+	c.Work()
 	l.order.await(mine)
-	c.finish()
+	c.Finish()
 	l.order.pass(mine)
 	l.reading.take()
 }
@@ -255,5 +255,5 @@ func (l *lane) rouse() {
 		return
 	}
 	l.hired++
-	l.running.Go(func() { l.follow(l.source.newHandler()) })
+	l.running.Go(func() { l.follow(l.source.NewHandler()) })
 }

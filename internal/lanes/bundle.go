@@ -1,4 +1,4 @@
-package engine
+package lanes
 
 import (
 	"math/bits"
@@ -19,10 +19,10 @@ import (
 // overtakes itself, all lanes stop for the moment, and what waits where flows
 // leave is carried before anything is read where they come.
 type bundle struct {
-	queues  queues
+	queues  Queues
 	running *sync.WaitGroup
 	clock   func() clock.Now
-	newLane func(source) *lane
+	newLane func(Source) *lane
 
 	several atomic.Bool  // there is more than one queue
 	halt    atomic.Bool  // lanes are to stop between two batches
@@ -35,18 +35,18 @@ type bundle struct {
 	lanes   []*lane // by queue
 }
 
-// queues are where the packets of a way come from.
-type queues interface {
-	// set and concentrate are SetQueues and Concentrate of tun.MultiQueue, or
+// Queues are where the packets of a way come from.
+type Queues interface {
+	// Resize and SteerToFirst are SetQueues and Concentrate of tun.MultiQueue, or
 	// SetSockets and Concentrate of udp.MultiSocket.
-	set(n int) error
-	concentrate() bool
-	// stayOpen reports whether a queue that gets nothing any more stays open.
-	stayOpen() bool
-	// depth is how many packets, or trains, a queue holds at most.
-	depth() int
-	// source is one of them, to be read by a lane of its own.
-	source(i int) source
+	Resize(n int) error
+	SteerToFirst() bool
+	// StayOpen reports whether a queue that gets nothing any more stays open.
+	StayOpen() bool
+	// Capacity is how many packets, or trains, a queue holds at most.
+	Capacity() int
+	// Source is one of them, to be read by a lane of its own.
+	Source(i int) Source
 }
 
 // tally is what came through one queue.
@@ -65,7 +65,7 @@ type totals struct {
 	flows                      int
 }
 
-func newBundle(q queues, p breadth, clock func() clock.Now, running *sync.WaitGroup, newLane func(source) *lane) *bundle {
+func newBundle(q Queues, p breadth, clock func() clock.Now, running *sync.WaitGroup, newLane func(Source) *lane) *bundle {
 	return &bundle{queues: q, breadth: p, clock: clock, running: running, newLane: newLane}
 }
 
@@ -85,7 +85,7 @@ func (b *bundle) lead() {
 // begin makes the lane of a queue and adds it. Its reading is taken. The caller
 // holds mu.
 func (b *bundle) begin(i int) *lane {
-	l := b.newLane(b.queues.source(i))
+	l := b.newLane(b.queues.Source(i))
 	l.bundle, l.number = b, i
 	l.reading.take()
 	b.lanes = append(b.lanes[:i], l)
@@ -121,15 +121,15 @@ func (b *bundle) halted() bool { return b != nil && b.halt.Load() }
 func (b *bundle) wide() bool { return b != nil && b.several.Load() }
 
 // note counts a batch of a lane.
-func (b *bundle) note(l *lane, a batchInfo, ready bool) {
+func (b *bundle) note(l *lane, a BatchInfo, ready bool) {
 	t := &b.tallies[l.number]
 	t.reads.Add(1)
-	t.items.Add(uint64(a.count))
-	t.bytes.Add(uint64(a.bytes))
+	t.items.Add(uint64(a.Count))
+	t.bytes.Add(uint64(a.Bytes))
 	if ready {
 		t.ready.Add(1)
 	}
-	if flow := uint64(1) << (a.flow & 63); t.flows.Load()&flow == 0 {
+	if flow := uint64(1) << (a.Flow & 63); t.flows.Load()&flow == 0 {
 		t.flows.Or(flow)
 	}
 }
@@ -199,27 +199,27 @@ func (b *bundle) move(was, n int) (err error) {
 	first, others := b.lanes[0], b.lanes[1:was]
 	together := true
 	if was > 1 {
-		b.during(func() { together = b.queues.concentrate() }, func() bool { return first.behind(others) })
+		b.during(func() { together = b.queues.SteerToFirst() }, func() bool { return first.behind(others) })
 		if !together {
 			b.breadth.tell(n, "the kernel does not lead packets together: some may be lost or overtaken")
 		}
-		emptyAll(others, b.queues.depth())
+		emptyAll(others, b.queues.Capacity())
 	}
-	b.during(func() { err = b.queues.set(n) }, func() bool { return first.behind(nil) })
+	b.during(func() { err = b.queues.Resize(n) }, func() bool { return first.behind(nil) })
 	if err != nil {
-		b.queues.set(was)
+		b.queues.Resize(was)
 		return err
 	}
-	if !b.queues.stayOpen() {
+	if !b.queues.StayOpen() {
 		b.lanes = b.lanes[:min(was, n)]
 	}
 	for i := len(b.lanes); i < n; i++ {
 		b.begin(i)
 	}
 	if !together { // so flows have moved from every queue to every other
-		emptyAll(b.lanes[1:min(was, n)], b.queues.depth())
+		emptyAll(b.lanes[1:min(was, n)], b.queues.Capacity())
 	}
-	first.empty(b.queues.depth())
+	first.empty(b.queues.Capacity())
 	return nil
 }
 
@@ -243,14 +243,14 @@ func (b *bundle) during(change func(), step func() bool) {
 // already, others are emptied before it is carried: a flow that has moved from
 // one of them to this lane has its earlier packets there.
 func (l *lane) behind(others []*lane) bool {
-	a, err := l.chief.read(false)
-	some := err == nil && a.bytes > 0
+	a, err := l.chief.Read(false)
+	some := err == nil && a.Bytes > 0
 	for _, o := range others {
 		for o.behind(nil) {
 			some = true
 		}
 	}
-	if err == nil && a.bytes > 0 {
+	if err == nil && a.Bytes > 0 {
 		serial(l.chief)
 	}
 	return some
@@ -266,11 +266,11 @@ func emptyAll(list []*lane, most int) {
 // holds reading, and all before is through.
 func (l *lane) empty(most int) {
 	for most > 0 {
-		a, err := l.chief.read(false)
-		if err != nil || a.bytes == 0 {
+		a, err := l.chief.Read(false)
+		if err != nil || a.Bytes == 0 {
 			return
 		}
 		serial(l.chief)
-		most -= a.count
+		most -= a.Count
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package lanes
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/asynctest"
 	"wgd/internal/clock"
 	"wgd/internal/sys/cpu"
 )
@@ -47,7 +48,7 @@ type bucketCarrier struct {
 
 var errBrokenSpring = errors.New("a read that fails")
 
-func (s *spring) another() handler {
+func (s *spring) another() Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &bucketCarrier{spring: s}
@@ -63,48 +64,48 @@ func (s *spring) alone(what *atomic.Bool, name string) func() {
 	return func() { what.Store(false) }
 }
 
-func (c *bucketCarrier) read(wait bool) (batchInfo, error) {
+func (c *bucketCarrier) Read(wait bool) (BatchInfo, error) {
 	defer c.alone(&c.reading, "reading")()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
 	case <-c.closed:
-		return batchInfo{}, os.ErrClosed
+		return BatchInfo{}, os.ErrClosed
 	default:
 	}
 	if c.fail > 0 && rand.IntN(c.fail) == 0 {
-		return batchInfo{}, errBrokenSpring
+		return BatchInfo{}, errBrokenSpring
 	}
 	if !c.endless && c.next == c.count {
 		if !wait {
-			return batchInfo{}, nil
+			return BatchInfo{}, nil
 		}
 		if !c.endless {
-			return batchInfo{}, os.ErrClosed
+			return BatchInfo{}, os.ErrClosed
 		}
 	}
 	if !wait && rand.IntN(10) == 0 {
-		return batchInfo{}, nil // the backlog is gone for a moment
+		return BatchInfo{}, nil // the backlog is gone for a moment
 	}
 	if c.varies && rand.IntN(10) == 0 {
 		c.lane.policy.width = 1 + rand.IntN(c.lane.policy.most)
 	}
 	c.mine = c.next
 	c.next++
-	return batchInfo{bytes: 60000, at: clock.Time(c.next)}, nil
+	return BatchInfo{Bytes: 60000, At: clock.Time(c.next)}, nil
 }
 
-func (c *bucketCarrier) failed(err error) bool {
+func (c *bucketCarrier) Failed(err error) bool {
 	c.errors++
 	return errors.Is(err, os.ErrClosed)
 }
 
-func (c *bucketCarrier) prepare() bool {
+func (c *bucketCarrier) Prepare() bool {
 	c.complete = c.refuse == 0 || c.mine%c.refuse != 0
 	return c.complete
 }
 
-func (c *bucketCarrier) work() {
+func (c *bucketCarrier) Work() {
 	n := c.atOnce.Add(1)
 	for most := c.mostAtOnce.Load(); n > most && !c.mostAtOnce.CompareAndSwap(most, n); most = c.mostAtOnce.Load() {
 	}
@@ -112,7 +113,7 @@ func (c *bucketCarrier) work() {
 	c.atOnce.Add(-1)
 }
 
-func (c *bucketCarrier) finish() {
+func (c *bucketCarrier) Finish() {
 	defer c.alone(&c.finishing, "finishing")()
 	if !c.complete {
 		defer c.alone(&c.reading, "reading")()
@@ -129,7 +130,7 @@ func (c *bucketCarrier) finish() {
 func (s *spring) run(p policy) {
 	s.closed = make(chan struct{})
 	var running sync.WaitGroup
-	l := newLane(p, newGear(nil, func() clock.Now { return clock.Now{} }, nil), &running, source{newHandler: s.another})
+	l := newLane(p, newGear(nil, func() clock.Now { return clock.Now{} }, nil), &running, Source{NewHandler: s.another})
 	if s.lane = l; s.restless {
 		l.rest = 0
 	}
@@ -142,7 +143,7 @@ func (s *spring) run(p policy) {
 	}
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(asynctest.Patience):
 		s.t.Fatal("the lane does not end")
 	}
 	for i, n := range s.through {
@@ -239,7 +240,7 @@ func TestLaneAlone(t *testing.T) {
 
 // B55, B59: a lane that is closed at any moment ends, and leaves nobody behind.
 func TestLaneCloses(t *testing.T) {
-	check := balance(t)
+	check := asynctest.Balance(t)
 	for i := range 40 {
 		s := &spring{t: t, endless: true, refuse: i % 5, fail: i % 3 * 10, pause: []func(){noSleep, shortSleep}[i%2]}
 		s.run(newForcedPolicy(i%6 + 1))
@@ -277,6 +278,6 @@ func TestTurnstile(t *testing.T) {
 				}
 			})
 		}
-		within(t, patience, "all to pass", all.Wait)
+		asynctest.Within(t, asynctest.Patience, "all to pass", all.Wait)
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package lanes
 
 import (
 	"wgd/internal/clock"
@@ -45,7 +45,7 @@ func newForcedPolicy(n int) policy {
 
 // note takes one batch, while so many followers are awake, and says whether it
 // may be carried beside others, and whether a follower is to be roused.
-func (p *policy) note(a batchInfo, ready bool, awake int) (shared, more bool) {
+func (p *policy) note(a BatchInfo, ready bool, awake int) (shared, more bool) {
 	if p.forced {
 		return p.width > 1, awake < p.width-1
 	}
@@ -53,7 +53,7 @@ func (p *policy) note(a batchInfo, ready bool, awake int) (shared, more bool) {
 		return false, false
 	}
 	p.reads++
-	p.bytes += a.bytes
+	p.bytes += a.Bytes
 	if ready {
 		p.ready++
 		p.streak++
@@ -61,11 +61,11 @@ func (p *policy) note(a batchInfo, ready bool, awake int) (shared, more bool) {
 		p.streak = 0
 	}
 	if p.since == 0 {
-		p.since = a.at
-	} else if a.at.Sub(p.since) >= reviewInterval {
-		p.review(a.at)
+		p.since = a.At
+	} else if a.At.Sub(p.since) >= reviewInterval {
+		p.review(a.At)
 	}
-	if p.width == 1 || a.bytes < largeBatch || p.streak < sharedAfter {
+	if p.width == 1 || a.Bytes < largeBatch || p.streak < sharedAfter {
 		return false, false
 	}
 	more = awake < p.width-1 && p.streak >= rousedAfter

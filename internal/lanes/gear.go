@@ -1,4 +1,4 @@
-package engine
+package lanes
 
 import (
 	"runtime"
@@ -39,7 +39,7 @@ const (
 // of them: a lane that is spread, handshakes, changes of the configuration; and
 // of course work for more than one core.
 //
-// Without options.processors it shifts nothing; lanes give way if there is one.
+// Without Options.Processors it shifts nothing; lanes give way if there is one.
 type gear struct {
 	shift func(all bool)
 	clock func() clock.Now

@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wgd/conf"
+)
+
+// Handshakes and changes of the configuration need all processors; a little data
+// does not.
+func TestEngineShifts(t *testing.T) {
+	var all atomic.Bool
+	all.Store(true)
+	_, a, b := pair(t, func(w *World) { w.Spread, w.Processors = 0, all.Store })
+	expect := func(want bool, why string, f func()) {
+		t.Helper()
+		for end := time.Now().Add(patience); all.Load() != want; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("all processors: never %v, %s", want, why)
+			}
+			f()
+		}
+	}
+	talk := func() { a.say(b, "hello") }
+	talk()
+	a.sleep(2 * time.Second)
+	expect(false, "beside a little data", talk)
+	for _, c := range []struct {
+		why string
+		f   func()
+	}{
+		{"for a change", func() { a.apply(conf.Change{}) }},
+		{"for a look at everything", func() { a.Status() }},
+		{"for a handshake", func() { a.sleep(2 * time.Minute); talk() }},
+	} {
+		expect(true, c.why, c.f)
+		a.sleep(2 * time.Second)
+		expect(false, "after "+c.why, talk)
+	}
+}
