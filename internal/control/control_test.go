@@ -463,11 +463,15 @@ func TestReadWhilePeersGo(t *testing.T) {
 		}
 	})
 	reader := dial(t, "wg0")
-	for range 300 {
+	seen := map[key.Public]bool{}
+	for i := 0; i < 300 || len(seen) < 10; i++ {
 		s, err := reader.Status()
 		if err != nil || len(s.Peers) > 1 || len(s.Peers) == 1 && len(s.Peers[0].AllowedIPs) != 1 {
 			t.Errorf("%+v %v", s.Peers, err)
 			break
+		}
+		for _, p := range s.Peers {
+			seen[p.PublicKey] = true
 		}
 	}
 	close(stop)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,9 +142,10 @@ func TestAllowedIPsMoveInOneStep(t *testing.T) {
 	h := lone(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), AllowedIPs: prefixes("10.0.0.0/8")}}})
 	stop, done := make(chan bool), make(chan int)
+	var looks atomic.Int64
 	go func() {
 		missing := 0
-		for {
+		for ; ; looks.Add(1) {
 			select {
 			case <-stop:
 				done <- missing
@@ -155,7 +157,7 @@ func TestAllowedIPsMoveInOneStep(t *testing.T) {
 			}
 		}
 	}()
-	for i := range 300 {
+	for i := 0; i < 300 || looks.Load() < 300; i++ {
 		h.apply(conf.Change{ReplacePeers: i%3 == 0, Peers: []conf.PeerChange{
 			{PublicKey: publicOf(i % 2), ReplaceAllowedIPs: i%2 == 0, AllowedIPs: prefixes("10.0.0.0/8")}}})
 	}

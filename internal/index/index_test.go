@@ -155,10 +155,11 @@ func TestReadersBesideTheWriter(t *testing.T) {
 		lasting = append(lasting, i)
 	}
 	var stop atomic.Bool
+	var rounds atomic.Int64
 	var readers sync.WaitGroup
 	for range 3 {
 		readers.Go(func() {
-			for !stop.Load() {
+			for ; !stop.Load(); rounds.Add(1) {
 				for _, i := range lasting {
 					if table.Lookup(i) == nil {
 						t.Errorf("index %d was missing for a moment", i)
@@ -168,7 +169,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 			}
 		})
 	}
-	for range 30 {
+	for n := 0; n < 30 || rounds.Load() < 30; n++ {
 		var passing []uint32
 		for range 500 {
 			i, _ := table.Reserve(random, &Entry{})
