@@ -157,7 +157,7 @@ func TestAllowedIPsMoveInOneStep(t *testing.T) {
 			}
 		}
 	}()
-	for i := 0; i < 300 || looks.Load() < 300; i++ {
+	for i := 0; i < 300 || looks.Load() < 2_000_000; i++ {
 		h.apply(conf.Change{ReplacePeers: i%3 == 0, Peers: []conf.PeerChange{
 			{PublicKey: publicOf(i % 2), ReplaceAllowedIPs: i%2 == 0, AllowedIPs: prefixes("10.0.0.0/8")}}})
 	}
