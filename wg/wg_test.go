@@ -19,8 +19,10 @@ import (
 	"wgd/conf"
 	"wgd/internal/asynctest"
 	"wgd/internal/engine"
+	"wgd/internal/state"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/tun"
+	"wgd/internal/wire"
 	"wgd/key"
 	"wgd/netstack"
 )
@@ -307,7 +309,15 @@ func TestOpenErrors(t *testing.T) {
 // owner's.
 func TestRemembers(t *testing.T) {
 	dir := t.TempDir()
+	remote, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remote.Close()
+	at, interval := remote.LocalAddr().(*net.UDPAddr).AddrPort(), uint16(1)
+	peer := conf.PeerChange{PublicKey: key.Public{9}, Endpoint: &at, PersistentKeepalive: &interval}
 	for range 2 {
+		begun := wire.StampAt(time.Now())
 		w, err := Open(Options{Name: "wg7", Device: tun.NewFake("wg7", 1420), StateDir: dir})
 		if err != nil {
 			t.Fatal(err)
@@ -316,10 +326,21 @@ func TestRemembers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Apply(conf.Change{PrivateKey: &private}); err != nil {
+		if err := w.Apply(conf.Change{PrivateKey: &private, Peers: []conf.PeerChange{peer}}); err != nil {
 			t.Fatal(err)
 		}
+		remote.SetReadDeadline(time.Now().Add(patience))
+		if n, err := remote.Read(make([]byte, 2000)); n != wire.InitiationSize || err != nil {
+			t.Fatalf("%d bytes, %v, want an initiation", n, err)
+		}
 		w.Close()
+		log, saved, err := state.Open(dir, "wg7")
+		if err != nil || saved.Warning != "" || begun.After(saved.Ceiling) {
+			t.Errorf("after a handshake begun at %x there is the stamp %x, %q, %v", begun, saved.Ceiling, saved.Warning, err)
+		}
+		if err := log.Close(saved.Ceiling); err != nil {
+			t.Error(err)
+		}
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "wg7*"))
 	if err != nil || len(files) != 1 {

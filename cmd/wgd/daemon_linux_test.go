@@ -184,7 +184,7 @@ func TestBackground(t *testing.T) {
 	if err := client.Apply(conf.Change{ListenPort: &port}); err != nil {
 		t.Error(err)
 	}
-	if st, err := client.Status(); err != nil || st.Name != "passed1" && st.ListenPort != port {
+	if st, err := client.Status(); err != nil || st.Name != "passed1" || st.ListenPort != port {
 		t.Errorf("%+v, %v", st, err)
 	}
 	if err := unix.Kill(pid, unix.SIGTERM); err != nil {

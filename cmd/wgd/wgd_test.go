@@ -57,8 +57,8 @@ func TestDemo(t *testing.T) {
 	if strings.Contains(stdout, " 0 MB arrived") {
 		t.Error("nothing arrived")
 	}
-	if strings.Contains(stdout, "private-key: ") && !strings.Contains(stdout, "private-key: (hidden)") {
-		t.Error("a private key is shown")
+	if all, hidden := strings.Count(stdout, "private-key: "), strings.Count(stdout, "private-key: (hidden)"); all == 0 || all != hidden {
+		t.Errorf("%d private keys are told, %d of them hidden", all, hidden)
 	}
 }
 
