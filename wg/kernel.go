@@ -146,10 +146,7 @@ func matchTrains(device tun.Device, mtu int) error {
 }
 
 func runOn(device tun.Device, o Options) (*Interface, error) {
-	world := engine.World{TUN: device, Offloads: offloads(device)}
-	if j, ok := device.(tun.Joiner); ok {
-		world.Unjoined = j.Refused
-	}
+	world := engine.World{TUN: device}
 	routes, err := link.WatchRoutes()
 	if err != nil {
 		return nil, fmt.Errorf("watch the routes: %w", err)

@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 )
 
 // Who wants to know why small packets do not use all cores is told.
 func TestOneQueueIsTold(t *testing.T) {
-	device := tun.NewFake("wg1", 1420)
+	device := tuntest.New("wg1", 1420)
 	var told strings.Builder
 	log := slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if tellQueues(log, device); told.Len() > 0 {

@@ -23,12 +23,10 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/engine"
-	"wgd/internal/packet"
 	"wgd/internal/state"
 	"wgd/internal/sys/clock"
 	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/link"
-	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 	"wgd/key"
 )
@@ -36,18 +34,6 @@ import (
 // DefaultMTU leaves room for the tunnel's headers, 80 bytes over IPv6, in 1,500
 // (A46).
 const DefaultMTU = 1420
-
-// Device is something other than the kernel to give packets to and take them
-// from: each behind a virtio header of 10 bytes (struct virtio_net_hdr), which
-// may say that a packet is many TCP segments joined. Package netstack has one.
-type Device interface {
-	Name() string
-	MTU() (int, error)
-	Read(b []byte) (n int, err error)
-	TryRead(b []byte) (n int, ok bool, err error)
-	Write(pieces [][]byte) error
-	Close() error
-}
 
 // Options of Open.
 type Options struct {
@@ -193,9 +179,7 @@ func tellBuffers(log *slog.Logger, pair *udp.Pair) {
 // openDevice runs a tunnel on something that is not the kernel's: it has no
 // state of its own, so it is up.
 func openDevice(o Options) (*Interface, error) {
-	// A stack takes TCP segments joined, for they are one stream to it. UDP
-	// datagrams stay single: joined they would be one to it, too.
-	world := engine.World{TUN: o.Device, Offloads: func() packet.Offloads { return packet.Offloads{TCP: true} }}
+	world := engine.World{TUN: device{o.Device}}
 	var memory engine.Memory
 	if o.StateDir != "" {
 		var err error
@@ -238,15 +222,6 @@ func remember(o Options, world *engine.World, name string) (engine.Memory, error
 	}
 	world.Stamps = stamps
 	return engine.Memory{Ceiling: saved.Ceiling, Received: saved.Received}, nil
-}
-
-// offloads is what a Device takes.
-func offloads(d tun.Device) func() packet.Offloads {
-	if j, ok := d.(tun.Joiner); ok {
-		return j.Joins
-	}
-	c := d.Caps()
-	return func() packet.Offloads { return packet.Offloads{TCP: c.TSO, UDP: c.USO} }
 }
 
 // Apply makes the whole change or, on an error, nothing of it. It also cures a

@@ -21,7 +21,7 @@ import (
 	"wgd/internal/engine"
 	"wgd/internal/state"
 	"wgd/internal/sys/link"
-	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/wire"
 	"wgd/key"
 	"wgd/netstack"
@@ -198,7 +198,7 @@ func TestLife(t *testing.T) {
 // will never be reached: once, not whenever something else about it changes.
 func TestLowOrderPeerIsTold(t *testing.T) {
 	var log bytes.Buffer
-	w, err := Open(Options{Name: "wg0", Device: tun.NewFake("wg0", DefaultMTU), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	w, err := Open(Options{Name: "wg0", Device: tuntest.New("wg0", DefaultMTU), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestOpenErrors(t *testing.T) {
 		"long name":  {Name: "a-name-of-sixteen"},
 		"a slash":    {Name: "a/b"},
 		"not a TUN":  {Name: "wg0", TUN: notTUN},
-		"state name": {Name: "a/b", Device: tun.NewFake("wg0", 1420), StateDir: t.TempDir()},
+		"state name": {Name: "a/b", Device: tuntest.New("wg0", 1420), StateDir: t.TempDir()},
 	} {
 		w, err := Open(o)
 		if err == nil {
@@ -318,7 +318,7 @@ func TestRemembers(t *testing.T) {
 	peer := conf.PeerChange{PublicKey: key.Public{9}, Endpoint: &at, PersistentKeepalive: &interval}
 	for range 2 {
 		begun := wire.StampAt(time.Now())
-		w, err := Open(Options{Name: "wg7", Device: tun.NewFake("wg7", 1420), StateDir: dir})
+		w, err := Open(Options{Name: "wg7", Device: tuntest.New("wg7", 1420), StateDir: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -352,9 +352,9 @@ func TestRemembers(t *testing.T) {
 }
 
 // followed is an interface of the kernel, but for the kernel.
-func followed(t *testing.T) (w *Interface, device *tun.Fake, state *link.FakeWatcher, routes *link.FakeRoutes) {
+func followed(t *testing.T) (w *Interface, device *tuntest.Device, state *link.FakeWatcher, routes *link.FakeRoutes) {
 	t.Helper()
-	device, state, routes = tun.NewFake("wg0", 1420), link.NewFakeWatcher(link.State{MTU: 1420}), link.NewFakeRoutes()
+	device, state, routes = tuntest.New("wg0", 1420), link.NewFakeWatcher(link.State{MTU: 1420}), link.NewFakeRoutes()
 	o := Options{Name: "wg0"}
 	o.defaults()
 	w = newInterface(o, engine.World{TUN: device}, engine.Memory{})

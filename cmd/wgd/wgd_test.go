@@ -13,7 +13,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/aead"
 	"wgd/internal/cli"
-	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 	"wgd/wg"
 )
 
@@ -156,7 +156,7 @@ func TestDebugTunable(t *testing.T) {
 // openFake is a tunnel on an interface in memory.
 func openFake(t *testing.T) *wg.Interface {
 	t.Helper()
-	w, err := wg.Open(wg.Options{Name: "wg0", Device: tun.NewFake("wg0", 1420)})
+	w, err := wg.Open(wg.Options{Name: "wg0", Device: tuntest.New("wg0", 1420)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,8 @@ var rooms = map[string]room{
 		"internal/session", "internal/wire"}},
 	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock"}},
 
-	"internal/sys/tun": {imports: []string{"conf", "internal/packet", "internal/sys/netns"}, third: []string{unix}},
+	"internal/sys/tun":         {imports: []string{"conf", "internal/packet", "internal/sys/netns"}, third: []string{unix}},
+	"internal/sys/tun/tuntest": {forTests: true, imports: []string{"internal/packet", "internal/sys/tun"}},
 	"internal/sys/udp": {imports: []string{
 		"internal/batch", "internal/sys/pages", "internal/wire"}, third: []string{unix}},
 	"internal/sys/link":            {imports: []string{"internal/sys/netns"}, third: []string{unix, netlink, netns}},
@@ -117,7 +118,7 @@ var rooms = map[string]room{
 		"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
 	"test/spread": {forTests: true, imports: []string{
 		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/lanes", "internal/packet",
-		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/udp"}, third: []string{unix}},
+		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/tun/tuntest", "internal/sys/udp"}, third: []string{unix}},
 	"test/commits": {forTests: true},
 	"test/scale":   {forTests: true, imports: []string{"test/lab", "test/load"}},
 }

@@ -166,10 +166,8 @@ func (e *Engine) Status() conf.Status {
 	st.MTU = int(e.shared.MTU.Load())
 	st.AEAD = aead.Kernel()
 	st.Drops, st.Counters = e.drops.Status(), e.counted.Status()
-	if e.world.Unjoined != nil {
-		if n := e.world.Unjoined(); n > 0 {
-			st.Counters = append(st.Counters, conf.Counter{Name: dataplane.CountUnjoined.String(), Count: n})
-		}
+	if n := e.world.TUN.Unjoined(); n > 0 {
+		st.Counters = append(st.Counters, conf.Counter{Name: dataplane.CountUnjoined.String(), Count: n})
 	}
 	return st
 }

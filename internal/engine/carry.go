@@ -9,29 +9,18 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/dataplane"
 	"wgd/internal/lanes"
-	"wgd/internal/sys/pages"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
 
 // tunReader carries packets out until the interface is gone.
 func (e *Engine) tunReader() {
-	if m, ok := e.world.TUN.(tun.MultiQueue); ok {
-		if most := min(e.lanes.MaxQueues(), m.MostQueues()); most > 1 {
-			e.lanes.RunQueues(lanes.Out, outQueues{e, m}, most)
-			return
-		}
+	q := outQueues{e}
+	if most := min(e.lanes.MaxQueues(), e.world.TUN.Caps().Queues); most > 1 {
+		e.lanes.RunQueues(lanes.Out, q, most)
+		return
 	}
-	e.lanes.Run(lanes.Out, e.outSource(e.world.TUN, dataplane.NewEncapsulator(e.shared, e.world.TUN, e.outlet)))
-}
-
-// outSource is the interface, or a queue of it.
-func (e *Engine) outSource(from packets, enc *dataplane.Encapsulator) lanes.Source {
-	return lanes.Source{NewHandler: func() lanes.Handler {
-		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
-		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
-		return o
-	}}
+	e.lanes.Run(lanes.Out, q.Source(0))
 }
 
 // socketReader carries datagrams in until its socket is closed.
@@ -41,7 +30,11 @@ func (e *Engine) socketReader(c udp.Conn) {
 		e.lanes.RunQueues(lanes.In, inQueues{e, m}, most)
 		return
 	}
-	e.lanes.Run(lanes.In, e.inSource(c, dataplane.NewDecapsulator(e.shared, e.world.TUN, e.admit)))
+	e.lanes.Run(lanes.In, e.inSource(c, e.newDecapsulator()))
+}
+
+func (e *Engine) newDecapsulator() *dataplane.Decapsulator {
+	return dataplane.NewDecapsulator(e.shared, e.world.TUN.NewWriter(), e.admit)
 }
 
 // inSource is a socket, which may be Shareable.
@@ -60,16 +53,10 @@ type unshared struct{ udp.Conn }
 
 func (unshared) TryRecv([]batch.Batch) (int, error) { return 0, nil }
 
-// packets is the interface, or a queue of it.
-type packets interface {
-	Read(b []byte) (n int, err error)
-	TryRead(b []byte) (n int, ok bool, err error)
-}
-
 // outward is a handler of batches from the interface to the sockets.
 type outward struct {
 	engine   *Engine
-	from     packets
+	from     tun.Queue
 	enc      *dataplane.Encapsulator
 	job      *dataplane.SealJob
 	buf      []byte

@@ -18,7 +18,7 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/cookie"
 	"wgd/internal/noise"
-	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -83,7 +83,7 @@ func (c *crowd) engine(tb testing.TB, private key.Private) *Engine {
 			return clock.Now{Mono: clock.Time(time.Hour + d), Wall: base.Add(d)}
 		},
 		Rand:   rand.Reader,
-		TUN:    tun.NewFake("wg0", 1420),
+		TUN:    tuntest.New("wg0", 1420),
 		Listen: func(uint16, uint32) (Sockets, error) { return c, nil },
 	}, Memory{})
 	tb.Cleanup(e.Close)

@@ -17,7 +17,7 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/peer"
 	systemclock "wgd/internal/sys/clock"
-	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
 	"wgd/key"
 )
@@ -35,7 +35,7 @@ var (
 type site struct {
 	*Engine
 	t       testing.TB
-	tun     *tun.Fake
+	tun     *tuntest.Device
 	host    *udp.Host
 	outer   netip.Addr
 	inner   netip.Addr
@@ -63,7 +63,7 @@ func newSiteAfter(t testing.TB, net *udp.Net, n byte, memory Memory, with ...fun
 	t.Helper()
 	s := &site{
 		t:     t,
-		tun:   tun.NewFake(fmt.Sprint("wg", n), 1420),
+		tun:   tuntest.New(fmt.Sprint("wg", n), 1420),
 		outer: outer(n),
 		inner: netip.AddrFrom4([4]byte{10, 0, 0, n}),
 	}

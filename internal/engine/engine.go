@@ -104,7 +104,7 @@ func Open(world World, memory Memory) *Engine {
 	}, &e.running)
 	e.shared = &dataplane.Shared{
 		Notes:    e.inbox,
-		Offloads: world.Offloads,
+		Offloads: world.TUN.Offloads,
 		Routes:   machine.Routes(),
 		Index:    idx,
 		Drops:    e.drops,
@@ -114,7 +114,7 @@ func Open(world World, memory Memory) *Engine {
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)
 	}
-	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN, e.outlet)
+	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN.NewWriter(), e.outlet)
 	e.flushing = e.flusher.NewJob()
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
 	e.running.Go(func() { e.lanes.Govern(e.closing) })

@@ -13,6 +13,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/batch"
 	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
 )
 
@@ -24,7 +25,7 @@ func TestStartAndClose(t *testing.T) {
 	for i := range 1000 {
 		host := net.Host(outer(byte(i)))
 		e := Open(World{
-			Clock: new(site).clock, Rand: rand.Reader, TUN: tun.NewFake("wg0", 1420),
+			Clock: new(site).clock, Rand: rand.Reader, TUN: tuntest.New("wg0", 1420),
 			Listen: func(port uint16, mark uint32) (Sockets, error) { return host.Listen(port, udp.Options{Mark: mark}) },
 		}, Memory{})
 		var others sync.WaitGroup
@@ -109,19 +110,26 @@ func TestDeviceClosedUnderneath(t *testing.T) {
 
 // broken is an interface whose reads fail from some moment on.
 type broken struct {
-	*tun.Fake
+	*tuntest.Device
 	reads atomic.Int32
 }
 
-func (b *broken) Read([]byte) (int, error) {
-	b.reads.Add(1)
+func (b *broken) Queue(i int) tun.Queue { return brokenQueue{b.Device.Queue(i), b} }
+
+type brokenQueue struct {
+	tun.Queue
+	device *broken
+}
+
+func (q brokenQueue) Read([]byte) (int, error) {
+	q.device.reads.Add(1)
 	return 0, errors.New("input/output error")
 }
 
 // B18: an interface that cannot be read ends the engine, and takes no core
 // until then.
 func TestReadFailsForGood(t *testing.T) {
-	device := &broken{Fake: tun.NewFake("wg9", 1420)}
+	device := &broken{Device: tuntest.New("wg9", 1420)}
 	a := newSite(t, udp.NewNet(), 9, func(w *World) { w.TUN = device })
 	within(t, patience, "the end", func() { <-a.Done() })
 	oneSentence(t, a.Err())

@@ -10,6 +10,7 @@ import (
 	"wgd/internal/dataplane"
 	"wgd/internal/lanes"
 	"wgd/internal/packet"
+	"wgd/internal/sys/pages"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
@@ -17,24 +18,27 @@ import (
 // outQueues are those of the interface.
 type outQueues struct {
 	engine *Engine
-	device tun.MultiQueue
 }
 
-func (q outQueues) Resize(n int) error { return q.device.SetQueues(n) }
-func (q outQueues) SteerToFirst() bool { return q.device.Concentrate() }
+func (q outQueues) Resize(n int) error { return q.engine.world.TUN.SetQueues(n) }
+func (q outQueues) SteerToFirst() bool { return q.engine.world.TUN.Concentrate() }
 func (q outQueues) StayOpen() bool     { return true }
-func (q outQueues) Capacity() int      { return q.device.QueueLength() }
+func (q outQueues) Capacity() int      { return q.engine.world.TUN.QueueLength() }
 
 func (q outQueues) Source(i int) lanes.Source {
-	from := q.device.Queue(i)
-	var t dataplane.TUN = q.device
-	var u dataplane.UDP = q.engine.outlet
+	e := q.engine
+	from := e.world.TUN.Queue(i)
+	var to dataplane.UDP = e.outlet
 	if i > 0 {
-		t, u = q.device.NewWriter(), &sideOutlet{outlet: q.engine.outlet}
+		to = &sideOutlet{outlet: e.outlet}
 	}
-	s := q.engine.outSource(from, dataplane.NewEncapsulator(q.engine.shared, t, u))
-	s.Wait = from.Wait
-	return s
+	enc := dataplane.NewEncapsulator(e.shared, e.world.TUN.NewWriter(), to)
+	another := func() lanes.Handler {
+		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
+		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
+		return o
+	}
+	return lanes.Source{NewHandler: another, Wait: from.Wait}
 }
 
 // inQueues are the sockets of a family.
@@ -53,11 +57,7 @@ func (q inQueues) Capacity() int { return 2*q.conn.Caps().RecvBuffer/768 + 1 }
 
 func (q inQueues) Source(i int) lanes.Source {
 	from := q.conn.Socket(i)
-	var t dataplane.TUN = q.engine.world.TUN
-	if w, ok := t.(interface{ NewWriter() tun.Writer }); ok {
-		t = w.NewWriter()
-	}
-	s := q.engine.inSource(from, dataplane.NewDecapsulator(q.engine.shared, t, q.engine.admit))
+	s := q.engine.inSource(from, q.engine.newDecapsulator())
 	s.Wait = from.Wait
 	return s
 }

@@ -11,26 +11,27 @@ import (
 	"time"
 
 	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
 )
 
 // hub is a site with several queues and sockets, and its peers.
 type hub struct {
 	*site
-	multi  *tun.FakeMulti
+	multi  *tuntest.Device
 	spokes []*site
 	number atomic.Int32 // of queues that it is to have
 }
 
 func newHub(t *testing.T, spokes int, with ...func(*World)) *hub {
 	t.Helper()
-	h := &hub{multi: tun.NewFakeMulti("wg1", 1420, 6)}
+	h := &hub{multi: tuntest.NewQueues("wg1", 1420, 6)}
 	h.number.Store(1)
 	net := udp.NewNet()
 	h.site = newSite(t, net, 1, append(with, func(w *World) {
 		w.TUN, w.Queues = h.multi, func() int { return int(h.number.Load()) }
 	})...)
-	h.tun = h.multi.Fake
+	h.tun = h.multi
 	h.up()
 	for i := range spokes {
 		s := newSite(t, net, byte(2+i))

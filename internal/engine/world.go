@@ -19,8 +19,8 @@ import (
 
 	"wgd/internal/batch"
 	"wgd/internal/clock"
-	"wgd/internal/packet"
 	"wgd/internal/sys/cpu"
+	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -30,16 +30,11 @@ import (
 type World struct {
 	Clock func() clock.Now
 	Rand  io.Reader
-	TUN   TUN
-	// Offloads says which super-packets TUN takes at present. It is asked for
-	// every batch.
-	Offloads func() packet.Offloads
-	// Unjoined is how many packets TUN has written singly, because it was refused
-	// the super-packet that they were joined to; nil where that is not counted.
-	Unjoined func() uint64
-	Listen   func(port uint16, mark uint32) (Sockets, error) // port 0: any
-	Stamps   Stamps                                          // nil: nothing is remembered
-	Log      *slog.Logger                                    // nil: silence
+	TUN   tun.Device
+
+	Listen func(port uint16, mark uint32) (Sockets, error) // port 0: any
+	Stamps Stamps                                          // nil: nothing is remembered
+	Log    *slog.Logger                                    // nil: silence
 
 	// Usage tells how much of the processors is used; nil where that is not
 	// known: then no way is spread over several goroutines.
@@ -62,22 +57,6 @@ type World struct {
 	// RouteIndex is the interface through which the routing table sends to
 	// remote from source; nil where sticky sources need not follow routes.
 	RouteIndex func(remote, source netip.Addr, mark uint32) (uint32, error)
-}
-
-// TUN is the interface: packets of the host, each behind the virtio header
-// that package packet describes. A tun.Device is one, and netstack's stack.
-type TUN interface {
-	Name() string
-	MTU() (int, error)
-	// Read fills b with one packet or super-packet and blocks until there is
-	// one. os.ErrClosed after Close, tun.ErrGone once the interface is deleted.
-	Read(b []byte) (n int, err error)
-	// TryRead is Read that does not block: ok is false when nothing waits.
-	TryRead(b []byte) (n int, ok bool, err error)
-	// Write delivers one (super-)packet given in pieces, the first of which
-	// begins with the virtio header.
-	Write(pieces [][]byte) error
-	Close() error
 }
 
 // Sockets are the UDP sockets of both families, on one port (A53). An

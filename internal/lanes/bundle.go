@@ -37,7 +37,7 @@ type bundle struct {
 
 // Queues are where the packets of a way come from.
 type Queues interface {
-	// Resize and SteerToFirst are SetQueues and Concentrate of tun.MultiQueue, or
+	// Resize and SteerToFirst are SetQueues and Concentrate of tun.Queues, or
 	// SetSockets and Concentrate of udp.MultiSocket.
 	Resize(n int) error
 	SteerToFirst() bool

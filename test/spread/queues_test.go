@@ -94,7 +94,6 @@ func play(name string, number byte, listen uint16, queues int, w engine.World, k
 		return nil, err
 	}
 	w.Clock, w.Rand, w.TUN = clock.Now, rand.Reader, device
-	w.Offloads = device.(tun.Joiner).Joins
 	w.Listen = func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) }
 	e := engine.Open(w, engine.Memory{})
 	private := secret(number)

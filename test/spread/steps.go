@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"wgd/internal/batch"
-	"wgd/internal/engine"
+	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
 
@@ -61,25 +61,39 @@ func median(list []time.Duration) time.Duration {
 // round. Each way has a watch of its own.
 
 type watchedTUN struct {
-	engine.TUN
+	tun.Device
 	out, in *watch
 }
 
+func (t watchedTUN) Queue(i int) tun.Queue { return watchedQueue{t.Device.Queue(i), t.out} }
+
+func (t watchedTUN) NewWriter() tun.Writer { return watchedWriter{t.Device.NewWriter(), t.in} }
+
+type watchedQueue struct {
+	tun.Queue
+	out *watch
+}
+
 // Read hardly ever waits: more is offered than is read.
-func (t watchedTUN) Read(b []byte) (int, error) {
-	t.out.reads()
-	n, err := t.TUN.Read(b)
-	t.out.hasRead(n)
+func (q watchedQueue) Read(b []byte) (int, error) {
+	q.out.reads()
+	n, err := q.Queue.Read(b)
+	q.out.hasRead(n)
 	return n, err
 }
 
-func (t watchedTUN) Write(pieces [][]byte) error {
+type watchedWriter struct {
+	tun.Writer
+	in *watch
+}
+
+func (w watchedWriter) Write(pieces [][]byte) error {
 	size := 0
 	for _, p := range pieces {
 		size += len(p)
 	}
-	defer t.in.writes(size)()
-	return t.TUN.Write(pieces)
+	defer w.in.writes(size)()
+	return w.Writer.Write(pieces)
 }
 
 type watchedSockets struct {

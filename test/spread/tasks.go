@@ -25,6 +25,7 @@ import (
 	"wgd/internal/sys/clock"
 	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/tun"
+	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
 	"wgd/key"
 )
@@ -48,7 +49,7 @@ func secret(n byte) key.Private {
 }
 
 // open runs an engine for one of the two ends, 1 or 2.
-func open(self, other byte, device engine.TUN, w engine.World) (*engine.Engine, error) {
+func open(self, other byte, device tun.Device, w engine.World) (*engine.Engine, error) {
 	w.Clock, w.Rand, w.TUN = clock.Now, rand.Reader, device
 	e := engine.Open(w, engine.Memory{})
 	private, public := secret(self), secret(other).Public()
@@ -102,7 +103,7 @@ func (t task) tunnel() (func() (result, error), error) {
 	said := &widths{}
 	out, in := &watch{}, &watch{}
 	listen := func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) }
-	var packets engine.TUN = device
+	packets := device
 	if t.Steps {
 		packets = watchedTUN{device, out, in}
 		listen = func(p uint16, mark uint32) (engine.Sockets, error) {
@@ -112,10 +113,9 @@ func (t task) tunnel() (func() (result, error), error) {
 	}
 	log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w := engine.World{
-		Offloads: device.(tun.Joiner).Joins,
-		Listen:   listen,
-		Log:      log,
-		Usage:    cpu.Read,
+		Listen: listen,
+		Log:    log,
+		Usage:  cpu.Read,
 	}
 	if t.Flows == 0 {
 		w.Spread = t.Width
@@ -165,7 +165,7 @@ func nothing() (result, error) { return result{}, nil }
 // sink agrees on a session and goes away. What is sent to it from then on costs
 // nobody anything; the session lives for three minutes.
 func (t task) sink() (func() (result, error), error) {
-	e, err := open(2, 1, tun.NewFake("wg0", 1420), engine.World{
+	e, err := open(2, 1, tuntest.New("wg0", 1420), engine.World{
 		Listen: func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) },
 	})
 	if err != nil {
@@ -235,7 +235,7 @@ func (s *store) Send(b *batch.Batch) error {
 
 // source seals what is to be received, then sends it.
 func (t task) source() (func() (result, error), error) {
-	device := tun.NewFake("wg0", 1420)
+	device := tuntest.New("wg0", 1420)
 	sockets := &store{}
 	e, err := open(2, 1, device, engine.World{
 		Listen: func(p uint16, mark uint32) (engine.Sockets, error) {

@@ -20,13 +20,13 @@ func BenchmarkQueues(b *testing.B) {
 					netnstest.LeaveOut(b, "a TUN device, and so root", err)
 				}
 				defer d.Close()
-				benchmarkQueue(b, d, size)
+				benchmarkQueue(b, openFirst(d), size)
 			})
 		}
 	}
 }
 
-func benchmarkQueue(b *testing.B, d Device, size int) {
+func benchmarkQueue(b *testing.B, d opened, size int) {
 	up(b, "wgtest", 1420, "10.9.0.1/24")
 	c, err := net.Dial("udp4", "10.9.0.2:9")
 	if err != nil {

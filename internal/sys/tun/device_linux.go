@@ -1,252 +1,271 @@
 package tun
 
 import (
-	"os"
-	"sync"
-	"sync/atomic"
-	"syscall"
+	"errors"
 	"unsafe"
+
+	"wgd/internal/packet"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxPieces is the most that one writev takes (UIO_MAXIOV).
-const maxPieces = 1024
-
-var nativeBig = *(*byte)(unsafe.Pointer(&[]uint16{1}[0])) == 0
-
-// device is a TUN descriptor on Go's poller. A call is one raw system call
-// that never sleeps, made by a callback that was allocated once; only when
-// there is nothing to do the goroutine, not the thread, waits.
+// device is an interface of the kernel.
 type device struct {
-	file   *os.File
-	conn   syscall.RawConn
 	caps   Caps
-	*joins // of the interface
-	closed atomic.Bool
-
-	reading sync.Mutex
-	in      transfer
-	buf     []byte
-	onRead  func(fd uintptr) bool
-	onTry   func(fd uintptr)
-	poll    unix.PollFd
-	onWait  func(fd uintptr) bool
-
-	writing sync.Mutex
-	out     transfer
-	pieces  []unix.Iovec
-	onWrite func(fd uintptr) bool
-	writev  func(fd uintptr, pieces []unix.Iovec) syscall.Errno // tests put another one in its place
+	supers *superPackets
+	// queues has the first one, to which packets always come, and the descriptors
+	// of all others. These are opened with the interface, while no packet comes yet,
+	// and wait detached: to attach and detach them needs no privilege, no name, and
+	// not the namespace where the interface is by then.
+	queues   []*queue
+	attached int // queues to which packets come
+	// write is the queue through which everything is written. Of an interface with
+	// several queues it is one to which no packet ever comes: the kernel sends a flow
+	// to the queue through which the other direction of it was written last, so
+	// writes through those that are read would move flows in the middle of their
+	// packets. From a detached one the kernel learns nothing.
+	write *queue
 }
 
-// transfer is how one system call went.
-type transfer struct {
-	wait  bool // on EAGAIN, let the poller wait and call again
-	n     int
-	errno syscall.Errno
-}
+var (
+	errNoQueues  = errors.New("this kernel has no interfaces with several queues")
+	errNotAlone  = errors.New("somebody else has opened the new interface")
+	errQueueless = errors.New("no such number of queues")
 
-// newDevice makes the Device of one descriptor. All those of an interface share joins.
-func newDevice(fd int, caps Caps, j *joins) (*device, error) {
-	d := &device{caps: caps, joins: j, writev: writev}
-	d.onRead, d.onWait, d.onWrite = d.readNow, d.readable, d.writeNow
-	d.onTry = func(fd uintptr) { d.readNow(fd) }
-	d.file = os.NewFile(uintptr(fd), driver)
-	conn, err := d.file.SyscallConn()
+	errMadeForOne = errors.New("the interface was there already, and was not made for several queues")
+)
+
+// newDevice makes the device of a descriptor that is attached.
+func newDevice(fd int, caps Caps) (*device, error) {
+	first, err := newQueue(fd, caps.VnetHdr)
 	if err != nil {
 		return nil, err
 	}
-	d.conn = conn
+	caps.Queues = 1
+	return &device{caps: caps, supers: newSuperPackets(caps), queues: []*queue{first}, attached: 1, write: first}, nil
+}
+
+// createMulti makes a new interface that can have o.Queues queues.
+func createMulti(name string, o Options) (*device, error) {
+	d, err := openMulti(name, o, unix.IFF_TUN_EXCL)
+	if err != nil {
+		d.giveUp(name, err)
+		return nil, err
+	}
 	return d, nil
 }
 
-func (d *device) Caps() Caps { return d.caps }
-
-func (d *device) Read(b []byte) (int, error) {
-	d.reading.Lock()
-	defer d.reading.Unlock()
-	return d.read(b, true)
+// joinMulti opens an existing interface that can have o.Queues queues.
+func joinMulti(name string, o Options) (*device, error) {
+	o.Queues = max(o.Queues, 1)
+	d, err := openMulti(name, o, 0)
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
-func (d *device) TryRead(b []byte) (n int, ok bool, err error) {
-	if !d.reading.TryLock() {
-		return 0, false, nil
+// openMulti opens an interface for several queues, new or not. With an error, the
+// caller closes the device that it returns.
+func openMulti(name string, o Options, flags uint16) (*device, error) {
+	d, err := open(name, o, flags|unix.IFF_MULTI_QUEUE)
+	if err != nil {
+		return nil, err
 	}
-	defer d.reading.Unlock()
-	n, err = d.read(b, false)
-	if err == unix.EAGAIN {
-		return 0, false, nil
-	}
-	return n, err == nil, err
+	return d, d.complete(name, o)
 }
 
-// read makes up an empty header where the kernel has none.
-func (d *device) read(b []byte, wait bool) (int, error) {
-	if len(b) <= HeaderSize {
-		return 0, errMalformed
+// giveUp closes a new interface that could not be completed. If somebody else has
+// opened it, it would stay and belong to him, so it is deleted. The one with a
+// single queue that takes its place cannot be opened twice.
+func (d *device) giveUp(name string, why error) {
+	if errors.Is(why, errNotAlone) {
+		remove(name)
 	}
-	skip := 0
-	if !d.caps.VnetHdr {
-		skip = HeaderSize
-	}
-	d.buf, d.in = b[skip:], transfer{wait: wait}
-	var err error
-	if wait {
-		err = d.conn.Read(d.onRead)
-	} else {
-		err = d.conn.Control(d.onTry) // also beside Wait
-	}
-	d.buf = nil
-	if err := d.verdict(err, d.in.errno); err != nil {
-		return 0, err
-	}
-	clear(b[:skip])
-	return skip + d.in.n, nil
+	d.Close()
 }
 
-func (d *device) readNow(fd uintptr) bool {
-	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&d.buf[0])), uintptr(len(d.buf)))
-		d.in.n, d.in.errno = int(n), errno
-		if errno != unix.EINTR {
-			return errno != unix.EAGAIN || !d.in.wait
+// remove deletes an interface (RTM_DELLINK, rtnetlink(7)).
+func remove(name string) error {
+	index, err := interfaceIoctl(unix.SIOCGIFINDEX, name)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	message := struct {
+		header unix.NlMsghdr
+		link   unix.IfInfomsg
+	}{
+		unix.NlMsghdr{Type: unix.RTM_DELLINK, Flags: unix.NLM_F_REQUEST},
+		unix.IfInfomsg{Index: int32(index)},
+	}
+	message.header.Len = uint32(unsafe.Sizeof(message))
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(&message)), unsafe.Sizeof(message))
+	return unix.Sendto(fd, raw, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+}
+
+// complete opens the other descriptors, after it has shut out everybody else.
+func (d *device) complete(name string, o Options) error {
+	if err := d.queues[0].control(func(fd int) error { return seclude(fd, name) }); err != nil {
+		return err
+	}
+	for len(d.queues) < o.Queues {
+		q, err := d.detached(name)
+		if err != nil {
+			return err
+		}
+		d.queues = append(d.queues, q)
+	}
+	q, err := d.detached(name)
+	if err != nil {
+		return err
+	}
+	d.write, d.caps.Queues = q, len(d.queues)
+	return nil
+}
+
+// seclude keeps everybody else from opening the interface. One with several queues
+// can be opened by anybody who can open the driver, which mostly means all users of
+// the machine, unless it has an owner: then only the owner may, and CAP_NET_ADMIN.
+// So seclude sets an owner that no user has, and checks that nobody opened the
+// interface before that. An interface that existed may have an owner, and keeps it.
+func seclude(fd int, name string) error {
+	is, err := inspect(name)
+	if err != nil {
+		return err
+	}
+	if !is.owned {
+		const nobody = -2 // 4294967294; -1 is no owner
+		err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, nobody)
+		if errors.Is(err, unix.EINVAL) { // in a user namespace, which has few users
+			err = unix.IoctlSetInt(fd, unix.TUNSETOWNER, unix.Geteuid())
+		}
+		if err != nil {
+			return err
+		}
+		if is, err = inspect(name); err != nil {
+			return err
 		}
 	}
-}
-
-func (d *device) Wait() error {
-	if err := d.conn.Read(d.onWait); err != nil {
-		return d.verdict(err, 0)
+	if is.queues != 1 {
+		return errNotAlone
 	}
 	return nil
 }
 
-// readable reports whether a read would not wait.
-func (d *device) readable(fd uintptr) bool {
-	var atOnce unix.Timespec
-	d.poll = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
-	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&d.poll)), 1, uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
-	return errno == 0 && n > 0
+// detached makes one more descriptor of the interface.
+func (d *device) detached(name string) (*queue, error) {
+	fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	o := Options{NoVnetHdr: !d.caps.VnetHdr}
+	_, err = attach(fd, name, o, unix.IFF_MULTI_QUEUE)
+	if err == nil {
+		err = setQueue(fd, unix.IFF_DETACH_QUEUE)
+	}
+	var q *queue
+	if err == nil {
+		q, err = newQueue(fd, d.caps.VnetHdr)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return q, nil
 }
 
-func (d *device) Write(pieces [][]byte) error {
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	return d.joins.write(d, pieces)
-}
-
-// write is for who holds writing.
-func (d *device) write(pieces [][]byte) (err error) {
-	if d.pieces, err = d.gather(d.pieces[:0], pieces); err != nil {
+func setQueue(fd int, flag uint16) error {
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
 		return err
 	}
-	d.out = transfer{wait: true}
-	err = d.conn.Write(d.onWrite)
-	clear(d.pieces) // the caller's buffers are not kept alive
-	return d.verdict(err, d.out.errno)
+	ifr.SetUint16(flag)
+	return unix.IoctlIfreq(fd, unix.TUNSETQUEUE, ifr)
 }
 
-// gather appends what one writev takes to list, or says why pieces are no packet.
-func (d *device) gather(list []unix.Iovec, pieces [][]byte) ([]unix.Iovec, error) {
-	if len(pieces) == 0 || len(pieces) > maxPieces || len(pieces[0]) < HeaderSize {
-		return list, errMalformed
-	}
-	skip := 0
-	if !d.caps.VnetHdr {
-		if header := pieces[0][:HeaderSize]; header[0]|header[1] != 0 { // flags and gso_type
-			return list, ErrNoOffload
-		}
-		skip = HeaderSize
-	}
-	for _, piece := range pieces {
-		piece, skip = piece[skip:], 0
-		if len(piece) > 0 {
-			list = append(list, unix.Iovec{Base: &piece[0]})
-			list[len(list)-1].SetLen(len(piece))
-		}
-	}
-	if len(list) == 0 {
-		return list, errMalformed
-	}
-	return list, nil
-}
+func (d *device) Queue(i int) Queue { return d.queues[i] }
 
-func (d *device) writeNow(fd uintptr) bool {
-	d.out.errno = d.writev(fd, d.pieces)
-	return d.out.errno != unix.EAGAIN || !d.out.wait
-}
-
-// writev is write(2) for one piece: where a filter refuses writev(2), single
-// packets pass.
-func writev(fd uintptr, pieces []unix.Iovec) (errno syscall.Errno) {
-	for {
-		if len(pieces) == 1 {
-			_, _, errno = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(pieces[0].Base)), uintptr(pieces[0].Len))
-		} else {
-			_, _, errno = unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
-		}
-		if errno != unix.EINTR {
-			return errno
-		}
-	}
-}
-
-// writer is a Writer: it keeps the descriptor open, and no lock.
-type writer struct {
-	device *device
-	pieces []unix.Iovec
-	errno  syscall.Errno
-	on     func(fd uintptr)
-}
-
-func (d *device) NewWriter() Writer {
-	w := &writer{device: d}
-	w.on = func(fd uintptr) { w.errno = d.writev(fd, w.pieces) }
-	return w
-}
-
-func (w *writer) Write(pieces [][]byte) error { return w.device.joins.write(w, pieces) }
-
-func (w *writer) write(pieces [][]byte) (err error) {
-	if w.pieces, err = w.device.gather(w.pieces[:0], pieces); err != nil {
-		return err
-	}
-	err = w.device.conn.Control(w.on)
-	clear(w.pieces)
-	if err == nil && w.errno == unix.EAGAIN {
-		w.device.writing.Lock()
-		defer w.device.writing.Unlock()
-		return w.device.write(pieces) // which waits for room
-	}
-	return w.device.verdict(err, w.errno)
-}
-
-// verdict turns what the poller and the kernel said into the contract's errors.
-func (d *device) verdict(poll error, errno syscall.Errno) error {
+func (d *device) SetQueues(n int) error {
 	switch {
-	case poll != nil && d.closed.Load():
-		return os.ErrClosed
-	case poll != nil:
-		return poll
-	case errno == 0:
+	case n < 1 || n > len(d.queues):
+		return errQueueless
+	case len(d.queues) == 1:
 		return nil
-	case errno == unix.EIO:
-		return ErrDown
-	case errno == unix.EBADFD:
-		return ErrGone
-	case errno == unix.EFAULT:
-		// What a read says at the moment of deletion; a truly bad buffer stays EFAULT.
-		if _, err := d.identify(); err == ErrGone {
-			return ErrGone
-		}
 	}
-	return errno
+	for d.attached < n {
+		if err := d.queues[d.attached].set(unix.IFF_ATTACH_QUEUE); err != nil {
+			return err
+		}
+		d.attached++
+	}
+	for d.attached > n { // the last first: the kernel puts the last in the place of one that goes
+		if err := d.queues[d.attached-1].set(unix.IFF_DETACH_QUEUE); err != nil {
+			return err
+		}
+		d.attached--
+	}
+	return d.steer(-1)
 }
+
+func (q *queue) set(flag uint16) error {
+	return q.control(func(fd int) error { return setQueue(fd, flag) })
+}
+
+func (d *device) Concentrate() bool {
+	if len(d.queues) == 1 {
+		return true
+	}
+	program, err := loadToFirst()
+	if err != nil {
+		return false
+	}
+	defer unix.Close(program)
+	if d.steer(program) != nil {
+		return false
+	}
+	// A packet whose queue was chosen before may still be on its way. The kernel
+	// detaches a queue only after everything that was being sent has arrived. So
+	// one is attached and detached that it chooses for no packet.
+	if d.write.set(unix.IFF_ATTACH_QUEUE) == nil {
+		d.write.set(unix.IFF_DETACH_QUEUE)
+	}
+	return true
+}
+
+func (d *device) QueueLength() int {
+	const usual = 500
+	if n, err := d.ask(unix.SIOCGIFTXQLEN); err == nil {
+		return n
+	}
+	return usual
+}
+
+// steer gives the choice of queues to a program; -1 is the kernel's own.
+func (d *device) steer(program int) error {
+	return d.queues[0].control(func(fd int) error { return unix.IoctlSetPointerInt(fd, unix.TUNSETSTEERINGEBPF, program) })
+}
+
+func (d *device) NewWriter() Writer { return newWriter(d.write, d.supers) }
+
+func (d *device) Offloads() packet.Offloads { return d.supers.offloads() }
+
+func (d *device) Unjoined() uint64 { return d.supers.unjoined.Load() }
+
+func (d *device) Caps() Caps { return d.caps }
 
 func (d *device) Close() error {
-	if d.closed.Swap(true) {
+	if d == nil {
 		return nil
 	}
-	return d.file.Close()
+	var errs []error
+	for _, q := range append(d.queues[:len(d.queues):len(d.queues)], d.write) { // d.write may be one of them
+		errs = append(errs, q.close())
+	}
+	return errors.Join(errs...)
 }

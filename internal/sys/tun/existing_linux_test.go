@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"wgd/internal/sys/netns/netnstest"
-
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns/netnstest"
 )
 
 // An interface that ip(8) made and nobody has open is taken over, however it was
@@ -36,10 +36,10 @@ func TestTakeOver(t *testing.T) {
 					t.Errorf("%q: it is taken for new", kind)
 				}
 				packet := append(make([]byte, HeaderSize), ipv4UDP(9, []byte("in"))...)
-				if err := d.Write([][]byte{packet}); err != nil {
+				if err := d.NewWriter().Write([][]byte{packet}); err != nil {
 					t.Errorf("%q: %v", kind, err)
 				}
-				if !carries(t, d) {
+				if !carries(t, d.Queue(0)) {
 					t.Errorf("%q, %d queues: no packet comes out", kind, queues)
 				}
 				d.Close()
@@ -52,9 +52,9 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// carries reports whether what is sent to 10.9.0.2 is read from the device. The
+// carries reports whether what is sent to 10.9.0.2 is read from the queue. The
 // kernel takes a moment to notice that there is somebody who reads.
-func carries(t *testing.T, d Device) bool {
+func carries(t *testing.T, d Queue) bool {
 	t.Helper()
 	const mark = "out to the tunnel"
 	conn, err := net.Dial("udp4", "10.9.0.2:9")

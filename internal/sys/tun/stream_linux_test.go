@@ -12,21 +12,21 @@ import (
 	"testing"
 	"time"
 
-	"wgd/internal/sys/netns/netnstest"
-
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns/netnstest"
 )
 
 // relay is a tunnel without any protocol: what one side reads, the other writes.
 type relay struct {
-	a, b    *device
+	a, b    opened
 	longest atomic.Int64 // packet that passed, without header
 	usoSeen atomic.Bool
 }
 
 // newRelay puts a into the test's namespace (10.9.0.1) and b into another
 // one (10.9.0.2), in which listen is called on the test's own thread.
-func newRelay(t testing.TB, o Options, listen func()) *relay {
+func newRelay(t testing.TB, o Options, listen func(b opened)) *relay {
 	t.Helper()
 	ownNetwork(t)
 	home := netnstest.Here(t)
@@ -35,14 +35,14 @@ func newRelay(t testing.TB, o Options, listen func()) *relay {
 	netnstest.Enter(t, netnstest.Another(t))
 	r.b = create(t, "wgb", o)
 	up(t, "wgb", 1420, "10.9.0.2/24", "fd09::2/64")
-	listen()
+	listen(r.b)
 	netnstest.Enter(t, home)
 	go r.pump(r.a, r.b)
 	go r.pump(r.b, r.a)
 	return r
 }
 
-func (r *relay) pump(from, to *device) {
+func (r *relay) pump(from, to opened) {
 	buf := make([]byte, BufferSize)
 	pieces := make([][]byte, 2)
 	for {
@@ -68,7 +68,7 @@ func TestStreamsPassAsSuperPackets(t *testing.T) {
 		for _, family := range []string{"10.9.0.2", "fd09::2"} {
 			t.Run(name+" "+family, func(t *testing.T) {
 				var l net.Listener
-				r := newRelay(t, o, func() {
+				r := newRelay(t, o, func(opened) {
 					var err error
 					if l, err = net.Listen("tcp", net.JoinHostPort(family, "5001")); err != nil {
 						t.Fatal(err)
@@ -115,7 +115,7 @@ func sendStream(t testing.TB, l net.Listener, n int) {
 
 func TestUDPPassesAsSuperPackets(t *testing.T) {
 	var l net.PacketConn
-	r := newRelay(t, Options{}, func() {
+	r := newRelay(t, Options{}, func(opened) {
 		var err error
 		if l, err = net.ListenPacket("udp4", "10.9.0.2:5001"); err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestFromFD(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := dev.(*device)
+		d := openFirst(dev)
 		if c := d.Caps(); c.VnetHdr != (vnet != 0) || c.TSO != c.VnetHdr || d.Name() != "wgpassed" {
 			t.Fatalf("%+v %s", c, d.Name())
 		}
@@ -259,7 +259,7 @@ func BenchmarkWrite(b *testing.B) {
 
 func BenchmarkTCPRelay(b *testing.B) {
 	var l net.Listener
-	newRelay(b, Options{}, func() {
+	newRelay(b, Options{}, func(opened) {
 		var err error
 		if l, err = net.Listen("tcp", "10.9.0.2:5001"); err != nil {
 			b.Fatal(err)

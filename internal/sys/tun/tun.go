@@ -1,15 +1,13 @@
-// Package tun has the network interface of a tunnel as the program sees it: a
-// file of IP packets, each behind a 10-byte virtio header that says how the
-// kernel may hand over many TCP or UDP segments as one packet.
 package tun
 
 import (
 	"errors"
 	"os"
+
+	"wgd/internal/packet"
 )
 
-// HeaderSize is the length of the virtio header (struct virtio_net_hdr,
-// little-endian) in front of every packet read and written.
+// HeaderSize is the length of the virtio header in front of every packet.
 const HeaderSize = 10
 
 // BufferSize is what Read must be given to lose nothing: the header and the
@@ -24,8 +22,10 @@ type Caps struct {
 	USO     bool // UDP super-packets in both directions
 
 	Existed bool // the interface was there before, and will be after Close
-	// OneQueue says why there is one queue only, where Options.Queues asked for
-	// more; nil if it did not, or there are.
+
+	Queues int // how many there can be, at least 1
+	// OneQueue says why there can be one queue only, where Options.Queues asked
+	// for more. Otherwise it is nil.
 	OneQueue error
 }
 
@@ -35,40 +35,77 @@ type Options struct {
 	NoTSO     bool // implies NoUSO
 	NoUSO     bool
 	Existing  bool // also take over a persistent TUN of that name that nobody holds
-	// Queues, if it is more than 1, asks Create for a MultiQueue with so many.
-	// It takes some megabytes of the kernel. Where it cannot be had, the Device
-	// is none, and Caps says why.
+	// Queues is how many queues Create asks for; 0 is 1. Several take some
+	// megabytes of the kernel. Where they cannot be had there is one, and
+	// Caps.OneQueue says why.
 	Queues int
 }
 
-// A Device is one tunnel interface. Any method may be called by any goroutine;
-// reads are done one after the other, and so are writes.
+// A Queue is one file of an interface, from which packets are read.
+type Queue interface {
+	// Read waits for one packet or super-packet and puts its frame into b, which
+	// should be BufferSize long.
+	Read(b []byte) (n int, err error)
+	// TryRead is Read that does not wait: ok is false when no packet is there, or
+	// somebody else is reading.
+	TryRead(b []byte) (n int, ok bool, err error)
+	// Wait waits until TryRead may bring a packet or an error. It reads nothing,
+	// so others may read meanwhile. A Device with Caps.Queues of 1 need not have
+	// it: then the error is errors.ErrUnsupported.
+	Wait() error
+}
+
+// Queues are all queues of an interface.
+type Queues interface {
+	// Queue is the one of number i, from 0 to Caps.Queues-1, whether packets come
+	// to it at present or not.
+	Queue(i int) Queue
+	// SetQueues has packets come to the first n queues, by their flows, and ends
+	// Concentrate. Most flows move when n changes. What waits in a queue that is
+	// left out is lost: read it before.
+	SetQueues(n int) error
+	// Concentrate has all packets come to the first queue. When it returns, none
+	// is on its way to another one. It reports whether the kernel does that: it
+	// must permit the loading of a BPF program.
+	Concentrate() bool
+	// QueueLength is how many packets, or super-packets, a queue holds.
+	QueueLength() int
+}
+
+// A Writer is one goroutine's way into an interface.
+type Writer interface {
+	// Write puts one packet or super-packet into the interface: the pieces, joined,
+	// are its frame, and the first one has the whole header. A super-packet that
+	// the kernel refuses is written packet by packet; see Device.Offloads. Any error
+	// but ErrDown, ErrGone and os.ErrClosed says that all or some of it was lost.
+	Write(pieces [][]byte) error
+}
+
+// A Device is one interface.
 type Device interface {
-	// Name is the present name of the interface: it follows renames.
+	Queues
+
+	// NewWriter is one more way to write. What is written does not move flows to
+	// another queue.
+	NewWriter() Writer
+	// Offloads are the super-packets that may be written at present: fewer than
+	// Caps says, for a while after one was refused. It costs next to nothing.
+	Offloads() packet.Offloads
+	// Unjoined is how many packets were written singly because the super-packet to
+	// which they were joined was refused. None of them was lost.
+	Unjoined() uint64
+
+	Caps() Caps
+	// Name is the present name of the interface: it follows renames. It is empty
+	// when the interface is gone.
 	Name() string
 	// MTU is asked in the network namespace where the interface is now.
 	MTU() (int, error)
-	Caps() Caps
 	// NetNS is a new handle on the network namespace where the interface is
 	// now (A55); the caller closes it. errors.ErrUnsupported where there is none.
 	NetNS() (*os.File, error)
 
-	// Read waits for one packet (or super-packet) and puts it, behind its
-	// header, into b, which should be BufferSize long. It returns os.ErrClosed
-	// after Close, and ErrGone when the interface was deleted (A62).
-	Read(b []byte) (n int, err error)
-	// TryRead is Read that does not wait: ok is false when no packet is there
-	// or somebody else is reading.
-	TryRead(b []byte) (n int, ok bool, err error)
-	// Write puts one packet (or super-packet) into the interface. The pieces
-	// are joined; pieces[0] starts with the header. A super-packet that is
-	// refused is written packet by packet; see Joiner. ErrDown while the
-	// interface is down, ErrGone when it was deleted; any other error says that
-	// all or some of it was lost. The pieces are the caller's again when Write
-	// returns.
-	Write(pieces [][]byte) error
-	// Close ends Read and Write with os.ErrClosed, and removes the interface
-	// unless it is persistent.
+	// Close removes the interface unless it is persistent.
 	Close() error
 }
 

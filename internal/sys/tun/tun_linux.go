@@ -30,9 +30,9 @@ func Create(name string, o Options) (Device, error) {
 func makeNew(name string, o Options) (Device, error) {
 	var oneQueue error
 	if o.Queues > 1 {
-		m, err := createMulti(name, o)
+		d, err := createMulti(name, o)
 		if err == nil {
-			return m, nil
+			return d, nil
 		}
 		oneQueue = err
 	}
@@ -63,15 +63,15 @@ func takeOver(name string, o Options) (Device, error) {
 	if is.queues > 0 {
 		return nil, explainAttach(name, unix.EBUSY, 0)
 	}
-	m, err := joinMulti(name, o)
+	d, err := joinMulti(name, o)
 	switch {
 	case errors.Is(err, errNotAlone):
 		return nil, explainAttach(name, unix.EBUSY, 0)
 	case err != nil:
 		return nil, err
 	}
-	m.caps.Existed = true
-	return m, nil
+	d.caps.Existed = true
+	return d, nil
 }
 
 // open opens the driver and makes the interface, with flags beside the usual.
@@ -181,7 +181,7 @@ func adopt(fd int, vnet bool, o Options) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDevice(fd, caps, newJoins(caps))
+	return newDevice(fd, caps)
 }
 
 // identify is TUNGETIFF: the present name, and the flags.

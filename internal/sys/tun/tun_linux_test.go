@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"wgd/conf"
 	"wgd/internal/sys/netns"
 	"wgd/internal/sys/netns/netnstest"
-
-	"golang.org/x/sys/unix"
 )
 
 // ownNetwork moves the test into a network namespace of its own, with a loopback
@@ -37,7 +37,21 @@ func ip(t testing.TB, format string, args ...any) {
 	}
 }
 
-func create(t testing.TB, name string, o Options) *device {
+type (
+	reader = Queue
+	output = Writer
+)
+
+// opened is an interface with its first queue and a Writer.
+type opened struct {
+	*device
+	reader
+	output
+}
+
+func openFirst(d Device) opened { return opened{d.(*device), d.Queue(0), d.NewWriter()} }
+
+func create(t testing.TB, name string, o Options) opened {
 	t.Helper()
 	d, err := Create(name, o)
 	if errors.Is(err, ErrNoDriver) || errors.Is(err, ErrPermission) {
@@ -47,7 +61,7 @@ func create(t testing.TB, name string, o Options) *device {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	return d.(*device)
+	return openFirst(d)
 }
 
 // up gives the interface addresses, raises it, and returns its number.
@@ -89,7 +103,7 @@ func ipv4UDP(port uint16, payload []byte) []byte {
 
 // readMarked reads until a packet that has the mark in it: the kernel also
 // sends packets of its own (router solicitations, MLD).
-func readMarked(t testing.TB, d Device, mark string) []byte {
+func readMarked(t testing.TB, d Queue, mark string) []byte {
 	t.Helper()
 	b := make([]byte, BufferSize)
 	for range 100 {

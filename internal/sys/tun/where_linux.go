@@ -11,9 +11,9 @@ import (
 )
 
 // control runs f on the descriptor while it is certainly open.
-func (d *device) control(f func(fd int) error) error {
+func (q *queue) control(f func(fd int) error) error {
 	err := os.ErrClosed
-	if poll := d.conn.Control(func(fd uintptr) { err = f(int(fd)) }); poll != nil {
+	if poll := q.conn.Control(func(fd uintptr) { err = f(int(fd)) }); poll != nil {
 		return os.ErrClosed
 	}
 	if errors.Is(err, unix.EBADFD) {
@@ -22,17 +22,16 @@ func (d *device) control(f func(fd int) error) error {
 	return err
 }
 
-func (d *device) identify() (ifr *unix.Ifreq, err error) {
-	err = d.control(func(fd int) error {
+func (q *queue) identify() (ifr *unix.Ifreq, err error) {
+	err = q.control(func(fd int) error {
 		ifr, err = identify(fd)
 		return err
 	})
 	return ifr, err
 }
 
-// Name is "" when the interface is gone.
 func (d *device) Name() string {
-	ifr, err := d.identify()
+	ifr, err := d.queues[0].identify()
 	if err != nil {
 		return ""
 	}
@@ -44,7 +43,7 @@ func (d *device) MTU() (int, error) { return d.ask(unix.SIOCGIFMTU) }
 // NetNS follows the interface to where it was moved (A55).
 func (d *device) NetNS() (*os.File, error) {
 	ns := -1
-	err := d.control(func(fd int) (err error) {
+	err := d.queues[0].control(func(fd int) (err error) {
 		ns, err = unix.IoctlRetInt(fd, unix.TUNGETDEVNETNS)
 		return err
 	})

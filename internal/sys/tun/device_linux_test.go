@@ -7,16 +7,17 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
-	"wgd/internal/sys/netns/netnstest"
-
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns/netnstest"
 )
 
 // wide is an interface with several queues, up, with 10.9.0.1.
-func wide(t testing.TB, queues int, o Options) *multi {
+func wide(t testing.TB, queues int, o Options) opened {
 	t.Helper()
 	ownNetwork(t)
 	o.Queues = queues
@@ -24,13 +25,12 @@ func wide(t testing.TB, queues int, o Options) *multi {
 	if errors.Is(err, ErrNoDriver) || errors.Is(err, ErrPermission) {
 		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
-	m, ok := d.(*multi)
-	if err != nil || !ok || m.MostQueues() != queues {
-		t.Fatalf("%T, %v", d, err)
+	if err != nil || d.Caps().Queues != queues {
+		t.Fatalf("%v, %v", d, err)
 	}
-	t.Cleanup(func() { m.Close() })
+	t.Cleanup(func() { d.Close() })
 	up(t, "wgtest", 1420, "10.9.0.1/24")
-	return m
+	return openFirst(d)
 }
 
 // flows are sockets on 10.9.0.1.
@@ -58,14 +58,14 @@ func say(t testing.TB, list []*net.UDPConn, word string) {
 }
 
 // heard says for each flow in which queue its packet with the word waits; -1: in none.
-func heard(t testing.TB, m *multi, flows int, word string) []int {
+func heard(t testing.TB, m opened, flows int, word string) []int {
 	t.Helper()
 	where := make([]int, flows)
 	for i := range where {
 		where[i] = -1
 	}
 	b := make([]byte, BufferSize)
-	for q := range m.MostQueues() {
+	for q := range m.Caps().Queues {
 		for {
 			n, ok, err := m.Queue(q).TryRead(b)
 			if err != nil {
@@ -213,9 +213,9 @@ func TestQueueWaits(t *testing.T) {
 
 // Closing and deletion reach every queue, be it attached or not.
 func TestAllQueuesEnd(t *testing.T) { // A62
-	for name, end := range map[string]func(*testing.T, *multi) error{
-		"closed":  func(_ *testing.T, m *multi) error { m.Close(); return os.ErrClosed },
-		"deleted": func(t *testing.T, _ *multi) error { ip(t, "link delete wgtest"); return ErrGone },
+	for name, end := range map[string]func(*testing.T, opened) error{
+		"closed":  func(_ *testing.T, m opened) error { m.Close(); return os.ErrClosed },
+		"deleted": func(t *testing.T, _ opened) error { ip(t, "link delete wgtest"); return ErrGone },
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := wide(t, 3, Options{})
@@ -299,15 +299,15 @@ func TestNotAlone(t *testing.T) {
 	for _, leave := range []bool{false, true} {
 		first, stranger := joined(t)
 		if leave { // out of sight
-			if err := stranger.control(func(fd int) error { return setQueue(fd, unix.IFF_DETACH_QUEUE) }); err != nil {
+			if err := stranger.queues[0].control(func(fd int) error { return setQueue(fd, unix.IFF_DETACH_QUEUE) }); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := first.control(func(fd int) error { return seclude(fd, "wgtest") }); err != errNotAlone {
+		if err := first.queues[0].control(func(fd int) error { return seclude(fd, "wgtest") }); err != errNotAlone {
 			t.Errorf("detached %v: %v", leave, err)
 		}
 		stranger.Close()
-		if err := first.control(func(fd int) error { return seclude(fd, "wgtest") }); err != nil {
+		if err := first.queues[0].control(func(fd int) error { return seclude(fd, "wgtest") }); err != nil {
 			t.Errorf("alone: %v", err)
 		}
 		first.Close()
@@ -319,12 +319,11 @@ func TestNotAloneForLong(t *testing.T) {
 	ownNetwork(t)
 	first, stranger := joined(t)
 	defer stranger.Close()
-	m := &multi{device: first, attached: 1}
-	err := m.complete("wgtest", Options{Queues: 2})
+	err := first.complete("wgtest", Options{Queues: 2})
 	if err != errNotAlone {
 		t.Fatal(err)
 	}
-	m.giveUp("wgtest", err)
+	first.giveUp("wgtest", err)
 	d, err := Create("wgtest", Options{})
 	if err != nil {
 		t.Fatalf("the name is not free: %v", err)
@@ -342,8 +341,8 @@ func TestOneQueueOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if _, ok := d.(MultiQueue); ok || d.Caps().OneQueue == nil {
-		t.Errorf("a persistent interface with one queue: %T, which has one because of: %v", d, d.Caps().OneQueue)
+	if c := d.Caps(); c.Queues != 1 || c.OneQueue == nil {
+		t.Errorf("a persistent interface with one queue: %+v", c)
 	}
 	ip(t, "tuntap add name wgmany mode tun multi_queue")
 	many, err := Create("wgmany", Options{Existing: true, Queues: 4})
@@ -351,8 +350,8 @@ func TestOneQueueOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer many.Close()
-	if m, ok := many.(MultiQueue); !ok || m.MostQueues() != 4 || m.Caps().OneQueue != nil {
-		t.Errorf("%T, %v", many, many.Caps())
+	if c := many.Caps(); c.Queues != 4 || c.OneQueue != nil {
+		t.Errorf("%+v", c)
 	}
 	for _, o := range []Options{{Queues: 4}, {}} {
 		if _, err := Create("wgtest", o); !errors.Is(err, ErrNameTaken) {
@@ -369,4 +368,32 @@ func FuzzParseMade(f *testing.F) {
 			t.Error(is, err)
 		}
 	})
+}
+
+// A packet for which there is no room is written when there is.
+func TestWriteWaitsForRoom(t *testing.T) {
+	ownNetwork(t)
+	d := create(t, "wgtest", Options{})
+	up(t, "wgtest", 1420, "10.9.0.1/24")
+	pc, err := net.ListenPacket("udp4", "10.9.0.1:7777")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pc.Close()
+	full := 1
+	d.write.writev = func(fd uintptr, pieces []unix.Iovec) syscall.Errno {
+		if full > 0 {
+			full--
+			return unix.EAGAIN
+		}
+		return writev(fd, pieces)
+	}
+	if err := d.Write([][]byte{make([]byte, HeaderSize), ipv4UDP(7777, []byte("late"))}); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 100)
+	pc.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, _, err := pc.ReadFrom(got); err != nil || string(got[:n]) != "late" || full != 0 {
+		t.Errorf("%q, %v", got[:n], err)
+	}
 }

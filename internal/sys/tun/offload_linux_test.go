@@ -20,8 +20,7 @@ import (
 // refusing is an interface whose kernel refuses what the test says, and keeps
 // the rest.
 type refusing struct {
-	MultiQueue
-	joins  *joins
+	opened
 	clock  time.Duration
 	refuse func(pieces int, kind byte) syscall.Errno
 
@@ -36,10 +35,9 @@ func newRefusing(t *testing.T) *refusing {
 		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
 	t.Cleanup(func() { d.Close() })
-	m := d.(*multi)
-	r := &refusing{MultiQueue: m, joins: m.joins}
-	m.joins.now = func() time.Duration { return r.clock }
-	m.outlet.writev = r.writev
+	r := &refusing{opened: openFirst(d)}
+	r.supers.now = func() time.Duration { return r.clock }
+	r.write.writev = r.writev
 	return r
 }
 
@@ -113,8 +111,8 @@ func joinedPackets(t *testing.T, udp bool, count int) (pieces, packets [][]byte)
 func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 	for _, udp := range []bool{false, true} {
 		for name, write := range map[string]func(r *refusing) func([][]byte) error{
-			"device": func(r *refusing) func([][]byte) error { return r.Write },
-			"writer": func(r *refusing) func([][]byte) error { return r.NewWriter().Write },
+			"one writer":     func(r *refusing) func([][]byte) error { return r.Write },
+			"another writer": func(r *refusing) func([][]byte) error { return r.NewWriter().Write },
 		} {
 			for _, errno := range []syscall.Errno{unix.EPERM, unix.EINVAL, unix.ENOSYS, unix.EMSGSIZE} {
 				r := newRefusing(t)
@@ -135,24 +133,24 @@ func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 					if got := r.arrived(); !slices.EqualFunc(got, packets, bytes.Equal) {
 						t.Fatalf("%s, UDP %v, %v: %d packets, or other ones", name, udp, errno, len(got))
 					}
-					if got := r.joins.Refused(); got != wantRefused {
+					if got := r.Unjoined(); got != wantRefused {
 						t.Errorf("%d packets counted, want %d", got, wantRefused)
 					}
 				}
-				if r.joins.Joins() != (packet.Offloads{TCP: true, UDP: true}) {
+				if r.Offloads() != (packet.Offloads{TCP: true, UDP: true}) {
 					t.Fatal("this kernel has no such offloads")
 				}
 				send(10)
 				send(20) // was joined before: is refused as well, and lengthens nothing
 				for pause := time.Second; pause < 200*time.Second; pause *= 2 {
 					r.clock += min(pause, time.Minute) - 1
-					if got := r.joins.Joins(); got != other {
+					if got := r.Offloads(); got != other {
 						t.Fatalf("during the pause of %v: %+v", pause, got)
 					}
-					if r.clock++; r.joins.Joins() != (packet.Offloads{TCP: true, UDP: true}) {
+					if r.clock++; r.Offloads() != (packet.Offloads{TCP: true, UDP: true}) {
 						t.Fatalf("not tried again after %v", min(pause, time.Minute))
 					}
-					send(r.joins.Refused() + 10)
+					send(r.Unjoined() + 10)
 				}
 				// It is taken again, and the next pause is a short one.
 				r.clock += time.Minute
@@ -163,8 +161,8 @@ func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 					t.Fatal("joined again:", err)
 				}
 				r.refuse = refuse
-				send(r.joins.Refused() + 10)
-				if r.clock += time.Second; r.joins.Joins() != (packet.Offloads{TCP: true, UDP: true}) {
+				send(r.Unjoined() + 10)
+				if r.clock += time.Second; r.Offloads() != (packet.Offloads{TCP: true, UDP: true}) {
 					t.Error("the pause is still a long one")
 				}
 			}
@@ -186,10 +184,10 @@ func TestRefusedForMemory(t *testing.T) {
 		if err := r.Write(pieces); err != nil || !slices.EqualFunc(r.arrived(), packets, bytes.Equal) {
 			t.Fatal(err)
 		}
-		if r.clock += memoryPause - 1; r.joins.Joins().TCP {
+		if r.clock += memoryPause - 1; r.Offloads().TCP {
 			t.Fatal("joined at once")
 		}
-		if r.clock++; !r.joins.Joins().TCP {
+		if r.clock++; !r.Offloads().TCP {
 			t.Fatal("not joined again")
 		}
 	}
@@ -204,8 +202,8 @@ func TestRefusedAltogether(t *testing.T) {
 	} {
 		r.refuse = func(int, byte) syscall.Errno { return c.errno.(syscall.Errno) }
 		pieces, _ := joinedPackets(t, true, 5)
-		if err := r.Write(pieces); !errors.Is(err, c.want) || r.joins.Joins() != both || r.joins.Refused() != 0 {
-			t.Errorf("%v: %v, joins %+v, %d counted", c.errno, err, r.joins.Joins(), r.joins.Refused())
+		if err := r.Write(pieces); !errors.Is(err, c.want) || r.Offloads() != both || r.Unjoined() != 0 {
+			t.Errorf("%v: %v, joins %+v, %d counted", c.errno, err, r.Offloads(), r.Unjoined())
 		}
 	}
 	// Some of the packets are lost: an error, but the others arrive.
@@ -225,23 +223,21 @@ func TestRefusedAltogether(t *testing.T) {
 // A stream passes through a kernel that refuses every super-packet.
 func TestStreamPassesWhenSuperPacketsAreRefused(t *testing.T) {
 	var l net.Listener
-	r := newRelay(t, Options{}, func() {
+	r := newRelay(t, Options{}, func(b opened) {
+		b.write.writev = func(fd uintptr, pieces []unix.Iovec) syscall.Errno {
+			if unsafe.Slice(pieces[0].Base, 2)[1] != packet.GSONone {
+				return unix.EINVAL
+			}
+			return writev(fd, pieces)
+		}
 		var err error
 		if l, err = net.Listen("tcp", "10.9.0.2:5001"); err != nil {
 			t.Fatal(err)
 		}
 	})
 	defer l.Close()
-	r.b.writing.Lock()
-	r.b.writev = func(fd uintptr, pieces []unix.Iovec) syscall.Errno {
-		if unsafe.Slice(pieces[0].Base, 2)[1] != packet.GSONone {
-			return unix.EINVAL
-		}
-		return writev(fd, pieces)
-	}
-	r.b.writing.Unlock()
 	sendStream(t, l, 8<<20)
-	if r.b.Refused() == 0 || r.b.Joins().TCP {
+	if r.b.Unjoined() == 0 || r.b.Offloads().TCP {
 		t.Fatal("nothing was refused")
 	}
 }
@@ -293,7 +289,7 @@ func TestOffloadsOfAnEarlierLife(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 3 {
-			if p := readMarked(t, d, "marked")[HeaderSize:]; len(p) != 1028 {
+			if p := readMarked(t, d.Queue(0), "marked")[HeaderSize:]; len(p) != 1028 {
 				t.Errorf("%s: packet %d has %d bytes, want 1028", name, i, len(p))
 				break
 			}

@@ -1,0 +1,170 @@
+package tun
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+var nativeBig = *(*byte)(unsafe.Pointer(&[]uint16{1}[0])) == 0
+
+// queue is a TUN descriptor on Go's poller. A call is one raw system call that
+// never sleeps, made by a callback that was allocated once; only when there is
+// nothing to do the goroutine waits, and its thread does not.
+type queue struct {
+	file    *os.File
+	conn    syscall.RawConn
+	vnetHdr bool
+	closed  atomic.Bool
+
+	reading sync.Mutex
+	in      transfer
+	buf     []byte
+	onRead  func(fd uintptr) bool
+	onTry   func(fd uintptr)
+
+	poll   unix.PollFd // of Wait
+	onWait func(fd uintptr) bool
+
+	writing sync.Mutex // of those that wait for room
+	out     syscall.Errno
+	pieces  []unix.Iovec
+	onWrite func(fd uintptr) bool
+	writev  func(fd uintptr, pieces []unix.Iovec) syscall.Errno // tests put another one in its place
+}
+
+// transfer is how one read went.
+type transfer struct {
+	wait  bool // on EAGAIN, let the poller wait and call again
+	n     int
+	errno syscall.Errno
+}
+
+// newQueue makes the queue of a descriptor that is attached and non-blocking.
+func newQueue(fd int, vnetHdr bool) (*queue, error) {
+	q := &queue{vnetHdr: vnetHdr, writev: writev}
+	q.onRead, q.onWait, q.onWrite = q.readNow, q.readable, q.writeNow
+	q.onTry = func(fd uintptr) { q.readNow(fd) }
+	q.file = os.NewFile(uintptr(fd), driver)
+	conn, err := q.file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	q.conn = conn
+	return q, nil
+}
+
+func (q *queue) Read(b []byte) (int, error) {
+	q.reading.Lock()
+	defer q.reading.Unlock()
+	return q.read(b, true)
+}
+
+func (q *queue) TryRead(b []byte) (n int, ok bool, err error) {
+	if !q.reading.TryLock() {
+		return 0, false, nil
+	}
+	defer q.reading.Unlock()
+	n, err = q.read(b, false)
+	if err == unix.EAGAIN {
+		return 0, false, nil
+	}
+	return n, err == nil, err
+}
+
+// read makes up an empty header where the kernel has none.
+func (q *queue) read(b []byte, wait bool) (int, error) {
+	if len(b) <= HeaderSize {
+		return 0, errMalformed
+	}
+	skip := 0
+	if !q.vnetHdr {
+		skip = HeaderSize
+	}
+	q.buf, q.in = b[skip:], transfer{wait: wait}
+	var err error
+	if wait {
+		err = q.conn.Read(q.onRead)
+	} else {
+		err = q.conn.Control(q.onTry) // also beside Wait
+	}
+	q.buf = nil
+	if err := q.verdict(err, q.in.errno); err != nil {
+		return 0, err
+	}
+	clear(b[:skip])
+	return skip + q.in.n, nil
+}
+
+func (q *queue) readNow(fd uintptr) bool {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&q.buf[0])), uintptr(len(q.buf)))
+		q.in.n, q.in.errno = int(n), errno
+		if errno != unix.EINTR {
+			return errno != unix.EAGAIN || !q.in.wait
+		}
+	}
+}
+
+func (q *queue) Wait() error {
+	if err := q.conn.Read(q.onWait); err != nil {
+		return q.verdict(err, 0)
+	}
+	return nil
+}
+
+// readable reports whether a read would not wait.
+func (q *queue) readable(fd uintptr) bool {
+	var atOnce unix.Timespec
+	q.poll = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&q.poll)), 1, uintptr(unsafe.Pointer(&atOnce)), 0, 0, 0)
+	return errno == 0 && n > 0
+}
+
+// writeWaiting writes as soon as there is room.
+func (q *queue) writeWaiting(pieces []unix.Iovec) (errno syscall.Errno, poll error) {
+	q.writing.Lock()
+	defer q.writing.Unlock()
+	q.pieces = pieces
+	poll = q.conn.Write(q.onWrite)
+	q.pieces = nil
+	return q.out, poll
+}
+
+func (q *queue) writeNow(fd uintptr) bool {
+	q.out = q.writev(fd, q.pieces)
+	return q.out != unix.EAGAIN
+}
+
+// verdict turns what the poller and the kernel said into the contract's errors.
+func (q *queue) verdict(poll error, errno syscall.Errno) error {
+	switch {
+	case poll != nil && q.closed.Load():
+		return os.ErrClosed
+	case poll != nil:
+		return poll
+	case errno == 0:
+		return nil
+	case errno == unix.EIO:
+		return ErrDown
+	case errno == unix.EBADFD:
+		return ErrGone
+	case errno == unix.EFAULT:
+		// What a read says at the moment of deletion; a truly bad buffer stays EFAULT.
+		if _, err := q.identify(); err == ErrGone {
+			return ErrGone
+		}
+	}
+	return errno
+}
+
+func (q *queue) close() error {
+	if q.closed.Swap(true) {
+		return nil
+	}
+	return q.file.Close()
+}

@@ -1,0 +1,95 @@
+package tuntest
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"wgd/internal/sys/tun"
+)
+
+// queue is a tun.Queue of a Device.
+type queue struct {
+	device *Device
+	in     chan []byte
+}
+
+// Queue is tun.Queues's.
+func (d *Device) Queue(i int) tun.Queue { return d.queues[i] }
+
+// SetQueues is tun.Queues's.
+func (d *Device) SetQueues(n int) error {
+	if n < 1 || n > len(d.queues) {
+		return fmt.Errorf("%d queues of %d", n, len(d.queues))
+	}
+	d.steering.Lock()
+	defer d.steering.Unlock()
+	d.attached = n
+	d.changes++
+	for _, q := range d.queues[n:] {
+		for len(q.in) > 0 {
+			<-q.in
+			d.drop(1)
+		}
+	}
+	return nil
+}
+
+// Concentrate is tun.Queues's.
+func (d *Device) Concentrate() bool {
+	d.steering.Lock()
+	defer d.steering.Unlock()
+	d.attached = 0
+	return true
+}
+
+// QueueLength is 1,024.
+func (d *Device) QueueLength() int { return depth }
+
+// Read reads from the first queue.
+func (d *Device) Read(b []byte) (int, error) { return d.queues[0].Read(b) }
+
+// TryRead reads from the first queue.
+func (d *Device) TryRead(b []byte) (int, bool, error) { return d.queues[0].TryRead(b) }
+
+func (q *queue) Read(b []byte) (int, error) {
+	if err := q.device.ended(); err != nil {
+		return 0, err
+	}
+	select {
+	case raw := <-q.in:
+		return copy(b, raw), nil
+	case <-q.device.closed:
+		return 0, os.ErrClosed
+	case <-q.device.gone:
+		return 0, tun.ErrGone
+	}
+}
+
+func (q *queue) TryRead(b []byte) (int, bool, error) {
+	if err := q.device.ended(); err != nil {
+		return 0, false, err
+	}
+	select {
+	case raw := <-q.in:
+		return copy(b, raw), true, nil
+	default:
+		return 0, false, nil
+	}
+}
+
+// Wait looks again and again: only a receive tells whether a channel has something.
+func (q *queue) Wait() error {
+	const pause = 50 * time.Microsecond
+	for len(q.in) == 0 {
+		switch err := q.device.ended(); err {
+		case nil:
+			time.Sleep(pause)
+		case tun.ErrGone:
+			return nil
+		default:
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package tun
+
+import (
+	"bytes"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/packet"
+)
+
+// maxPieces is the most that one writev takes (UIO_MAXIOV).
+const maxPieces = 1024
+
+// writer is a Writer. It shares a descriptor with other writers, and no lock.
+type writer struct {
+	queue  *queue
+	supers *superPackets
+	pieces []unix.Iovec
+	errno  syscall.Errno
+	on     func(fd uintptr) // allocated once
+}
+
+func newWriter(q *queue, s *superPackets) *writer {
+	w := &writer{queue: q, supers: s}
+	w.on = func(fd uintptr) { w.errno = w.queue.writev(fd, w.pieces) }
+	return w
+}
+
+func (w *writer) Write(pieces [][]byte) error {
+	err := w.write(pieces)
+	var virtio packet.VirtioHeader
+	if len(pieces) == 0 || !virtio.Decode(pieces[0]) || virtio.GSOType == packet.GSONone {
+		return err
+	}
+	kind := w.supers.kind(virtio.GSOType)
+	if err == nil {
+		kind.passed()
+		return nil
+	}
+	why, ok := err.(syscall.Errno)
+	if !ok { // the interface is down or gone, or this is no packet
+		return err
+	}
+	passed, failed := w.writeSingly(pieces)
+	if passed == 0 { // so it is not about super-packets
+		return err
+	}
+	w.supers.refused(kind, why, passed)
+	return failed
+}
+
+// writeSingly writes the packets of a super-packet, in order. It says how many
+// passed, and why the first one that did not pass was refused.
+func (w *writer) writeSingly(pieces [][]byte) (passed int, err error) {
+	frame := bytes.Join(pieces, nil)
+	var s packet.Segments
+	if !packet.IsIP(frame[HeaderSize:]) || !s.Reset(frame) {
+		return 0, errMalformed
+	}
+	single := make([]byte, HeaderSize+s.Next()) // the first is the longest
+	for n := s.Next(); n > 0; n = s.Next() {
+		s.Put(single[HeaderSize:][:n])
+		if one := w.write([][]byte{single[:HeaderSize+n]}); one == nil {
+			passed++
+		} else if err == nil {
+			err = one
+		}
+	}
+	return passed, err
+}
+
+// write is one system call, or more while it is interrupted, or there is no room.
+func (w *writer) write(pieces [][]byte) (err error) {
+	if err := w.gather(pieces); err != nil {
+		return err
+	}
+	err = w.queue.conn.Control(w.on)
+	if err == nil && w.errno == unix.EAGAIN {
+		w.errno, err = w.queue.writeWaiting(w.pieces)
+	}
+	clear(w.pieces) // the caller's buffers are not kept alive
+	return w.queue.verdict(err, w.errno)
+}
+
+// gather puts what one writev takes into w.pieces, or says why the pieces are no
+// packet. A kernel without virtio headers gets the packet alone.
+func (w *writer) gather(pieces [][]byte) error {
+	w.pieces = w.pieces[:0]
+	if len(pieces) == 0 || len(pieces) > maxPieces || len(pieces[0]) < HeaderSize {
+		return errMalformed
+	}
+	skip := 0
+	if !w.queue.vnetHdr {
+		if header := pieces[0][:HeaderSize]; header[0]|header[1] != 0 { // flags and gso_type
+			return ErrNoOffload
+		}
+		skip = HeaderSize
+	}
+	for _, piece := range pieces {
+		piece, skip = piece[skip:], 0
+		if len(piece) > 0 {
+			w.pieces = append(w.pieces, unix.Iovec{Base: &piece[0]})
+			w.pieces[len(w.pieces)-1].SetLen(len(piece))
+		}
+	}
+	if len(w.pieces) == 0 {
+		return errMalformed
+	}
+	return nil
+}
+
+// writev is write(2) for one piece: where a filter refuses writev(2), single
+// packets pass.
+func writev(fd uintptr, pieces []unix.Iovec) (errno syscall.Errno) {
+	for {
+		if len(pieces) == 1 {
+			_, _, errno = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(pieces[0].Base)), uintptr(pieces[0].Len))
+		} else {
+			_, _, errno = unix.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&pieces[0])), uintptr(len(pieces)))
+		}
+		if errno != unix.EINTR {
+			return errno
+		}
+	}
+}
