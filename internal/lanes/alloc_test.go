@@ -25,20 +25,6 @@ func TestLaneAllocatesNothing(t *testing.T) {
 	}
 }
 
-// idle carries nothing.
-type idle struct{ finished int }
-
-// handles is the source of a lane that one goroutine carries, with h.
-func handles(h Handler) Source {
-	return Source{NewHandler: func() Handler { return h }, Single: true}
-}
-
-func (*idle) Read(bool) (BatchInfo, error) { return BatchInfo{}, nil }
-func (*idle) Failed(error) bool            { return true }
-func (*idle) Prepare() bool                { return true }
-func (*idle) Work()                        {}
-func (i *idle) Finish()                    { i.finished++ }
-
 // Nor does a lane of a bundle, also where it looks how many queues there are to
 // be.
 func TestBundleAllocatesNothing(t *testing.T) {

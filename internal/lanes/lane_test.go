@@ -281,3 +281,17 @@ func TestTurnstile(t *testing.T) {
 		asynctest.Within(t, asynctest.Patience, "all to pass", all.Wait)
 	}
 }
+
+// idle carries nothing.
+type idle struct{ finished int }
+
+// handles is the source of a lane that one goroutine carries, with h.
+func handles(h Handler) Source {
+	return Source{NewHandler: func() Handler { return h }, Single: true}
+}
+
+func (*idle) Read(bool) (BatchInfo, error) { return BatchInfo{}, nil }
+func (*idle) Failed(error) bool            { return true }
+func (*idle) Prepare() bool                { return true }
+func (*idle) Work()                        {}
+func (i *idle) Finish()                    { i.finished++ }
