@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -288,12 +289,22 @@ func TestReserveByMany(t *testing.T) {
 	}
 }
 
-// A35: an erased keypair seals and opens nothing, and says so.
+// A35: an erased keypair has no key, seals and opens nothing, and says so.
 func TestErase(t *testing.T) {
 	a, b := pair()
 	buf, packets := send(t, a, 2, []byte("too late"))
+	for i, c := range b.Ciphers() {
+		if reflect.ValueOf(c).Elem().IsZero() {
+			t.Fatalf("cipher %d has no key before: this test proves nothing", i)
+		}
+	}
 	b.Erase()
 	b.Erase()
+	for i, c := range b.Ciphers() {
+		if !reflect.ValueOf(c).Elem().IsZero() {
+			t.Errorf("cipher %d has a key left", i)
+		}
+	}
 	if b.Open(buf, packets) != 2 || packets[0].Len != 0 || packets[1].Len != 0 {
 		t.Error("an erased keypair opens")
 	}
