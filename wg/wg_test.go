@@ -21,6 +21,7 @@ import (
 	"wgd/internal/engine"
 	"wgd/internal/state"
 	"wgd/internal/sys/link"
+	"wgd/internal/sys/link/linktest"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -352,9 +353,9 @@ func TestRemembers(t *testing.T) {
 }
 
 // followed is an interface of the kernel, but for the kernel.
-func followed(t *testing.T) (w *Interface, device *tuntest.Device, state *link.FakeWatcher, routes *link.FakeRoutes) {
+func followed(t *testing.T) (w *Interface, device *tuntest.Device, state *linktest.Watcher, routes *linktest.Routes) {
 	t.Helper()
-	device, state, routes = tuntest.New("wg0", 1420), link.NewFakeWatcher(link.State{MTU: 1420}), link.NewFakeRoutes()
+	device, state, routes = tuntest.New("wg0", 1420), linktest.NewWatcher(link.State{MTU: 1420}), linktest.NewRoutes()
 	o := Options{Name: "wg0"}
 	o.defaults()
 	w = newInterface(o, engine.World{TUN: device}, engine.Memory{})

@@ -87,6 +87,7 @@ var rooms = map[string]room{
 	"internal/sys/udp": {imports: []string{
 		"internal/batch", "internal/sys/pages", "internal/wire"}, third: []string{unix}},
 	"internal/sys/link":            {imports: []string{"internal/sys/netns"}, third: []string{unix, netlink, netns}},
+	"internal/sys/link/linktest":   {forTests: true, imports: []string{"internal/sys/link"}},
 	"internal/sys/netns":           {third: []string{unix}},
 	"internal/sys/netns/netnstest": {forTests: true, imports: []string{"internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/clock":           {imports: []string{"internal/clock"}, third: []string{unix}},

@@ -1,13 +1,3 @@
-// Package link is what the kernel says about network interfaces and routes,
-// and what one may ask of it (rtnetlink).
-//
-//   - Watch follows one TUN interface: up, down, MTU, deletion, also after it
-//     moved to another network namespace (A55), where it keeps it from getting
-//     a link-local address that nobody asked for. It keeps no namespace alive
-//     but the one it was started in (B52).
-//   - Routes tells when routes change and over which interface a destination is
-//     reached (A52; and so that a tunnel does not route into itself).
-//   - Links reads and changes interfaces, as ip(8) does.
 package link
 
 import (
