@@ -113,6 +113,16 @@ func (h *host) run(line string) (out string, status int) {
 	return string(text), cmd.ProcessState.ExitCode()
 }
 
+// sockets are the control sockets that the test's thread sees.
+func (h *host) sockets() []string {
+	h.t.Helper()
+	list, err := filepath.Glob("/proc/thread-self/root/run/wireguard/*.sock")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return list
+}
+
 // ok runs a program that must succeed and say nothing.
 func (h *host) ok(line string) {
 	h.t.Helper()
@@ -135,6 +145,9 @@ func TestLifeOfAnInterface(t *testing.T) {
 	h.prints("wg-ifconfig", 0, "")
 	h.prints("wg-ifconfig -l", 0, "\n")
 	h.ok("wg-ifconfig wg0 create")
+	if sockets := h.sockets(); len(sockets) != 1 {
+		t.Errorf("the sockets are %v", sockets)
+	}
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8000<MULTICAST> mtu 1420\n\tstatus: inactive\n")
 	h.ok("wg-ifconfig wg0 inet 10.2.0.1/24")
 	h.ok("wg-ifconfig wg0 inet6 fd00:2::1/64 alias")
@@ -176,7 +189,7 @@ func TestLifeOfAnInterface(t *testing.T) {
 `)
 	h.ok("wg-ifconfig wg0 destroy")
 	h.prints("wg-ifconfig", 0, "")
-	if left, _ := filepath.Glob("/proc/thread-self/root/run/wireguard/*.sock"); len(left) > 0 {
+	if left := h.sockets(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -225,7 +238,7 @@ func TestRefusalUndoesWhatCameBefore(t *testing.T) {
 	}
 	h.prints("wg-ifconfig wg0 create inet 10.2.0.1/24 inet6 fd00:2::1/64 up", 1, refused("fd00:2::1/64"))
 	h.prints("wg-ifconfig", 0, "")
-	if left, _ := filepath.Glob("/proc/thread-self/root/run/wireguard/*.sock"); len(left) > 0 {
+	if left := h.sockets(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 

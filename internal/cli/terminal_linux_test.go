@@ -44,9 +44,16 @@ func TestProgressIsShownAfterTwoSecondsAndTakenAway(t *testing.T) {
 	time.Sleep(patience + 200*time.Millisecond)
 	done()
 	done()
-	buf := make([]byte, 1000)
-	n, _ := screen.Read(buf)
-	if got := string(buf[:n]); !strings.HasPrefix(got, "sample: waiting ...") || strings.Count(got, "waiting") != 1 {
+	fmt.Fprint(tty, "END")
+	got := ""
+	for buf := make([]byte, 1000); !strings.HasSuffix(got, "END"); {
+		n, err := screen.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += string(buf[:n])
+	}
+	if got != "sample: waiting ...\r\x1b[KEND" {
 		t.Errorf("%q", got)
 	}
 }
