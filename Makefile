@@ -29,7 +29,7 @@ check: vet archtest commits
 
 vet:
 	$(call part,gofmt: the form of every file)
-	@out=$$(gofmt -l .); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	@out=$$(gofmt -l .) || exit 1; test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
 	$(call part,vet)
 	$(GO) vet ./...
 	cd test/interop && $(GO) vet ./...

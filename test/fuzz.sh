@@ -30,5 +30,9 @@ trap 'rm -f "$list"' EXIT
 grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do
 	sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$file \1|p" "$file"
 done >"$list"
+if ! [ -s "$list" ]; then
+	echo "there is no fuzz target"
+	exit 1
+fi
 xargs -n 2 -P "$(nproc)" sh test/fuzz.sh <"$list"
 echo "$(wc -l <"$list") fuzz targets ran"

@@ -10,7 +10,12 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 cp go.mod go.sum "$copy"
 
-for module in $(find . -path '*/gen/go.mod' | sort); do
+modules=$(find . -path '*/gen/go.mod' | sort)
+if [ -z "$modules" ]; then
+	echo "there is no generator"
+	exit 1
+fi
+for module in $modules; do
 	room=$(dirname "$(dirname "$module")")
 	mkdir -p "$copy/$room"
 	cp -R "$room/." "$copy/$room"
