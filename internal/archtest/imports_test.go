@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"go/ast"
 	"slices"
 	"sort"
 	"strconv"
@@ -135,6 +136,33 @@ func TestSystemOnlyUnderSys(t *testing.T) {
 			if path == "syscall" || path != cpu && matches(path, []string{unix, netlink, netns}) { // cpu asks the processor, not the kernel
 				t.Errorf("%s imports %s: system calls have their place under internal/sys", s.path, path)
 			}
+		}
+	}
+}
+
+// inOnePlace are functions that only one room calls, tests included: what must be
+// done around them is done there.
+var inOnePlace = map[string]string{
+	"Setns": "internal/sys/netns/...",
+}
+
+// TestInOnePlace: what has a place is done nowhere else.
+func TestInOnePlace(t *testing.T) {
+	used := map[string]bool{}
+	for _, s := range everything(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && inOnePlace[sel.Sel.Name] != "" {
+				used[sel.Sel.Name] = true
+				if place := inOnePlace[sel.Sel.Name]; !matches(s.room(), []string{place}) {
+					t.Errorf("%s calls %s: its place is %s", s.line(sel), sel.Sel.Name, place)
+				}
+			}
+			return true
+		})
+	}
+	for name := range inOnePlace {
+		if !used[name] {
+			t.Errorf("nobody calls %s: take it out of inOnePlace", name)
 		}
 	}
 }
