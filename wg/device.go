@@ -32,7 +32,7 @@ func (device) Unjoined() uint64          { return 0 }
 
 func (d device) Queue(int) tun.Queue   { return queue(d) }
 func (device) SetQueues(int) error     { return nil }
-func (device) Concentrate() bool       { return true }
+func (device) SteerToFirst() bool      { return true }
 func (device) QueueLength() int        { return 0 }
 func (d device) NewWriter() tun.Writer { return d.Device }
 

@@ -21,7 +21,7 @@ type outQueues struct {
 }
 
 func (q outQueues) Resize(n int) error { return q.engine.world.TUN.SetQueues(n) }
-func (q outQueues) SteerToFirst() bool { return q.engine.world.TUN.Concentrate() }
+func (q outQueues) SteerToFirst() bool { return q.engine.world.TUN.SteerToFirst() }
 func (q outQueues) StayOpen() bool     { return true }
 func (q outQueues) Capacity() int      { return q.engine.world.TUN.QueueLength() }
 
@@ -48,7 +48,7 @@ type inQueues struct {
 }
 
 func (q inQueues) Resize(n int) error { return q.conn.SetSockets(n) }
-func (q inQueues) SteerToFirst() bool { return q.conn.Concentrate() }
+func (q inQueues) SteerToFirst() bool { return q.conn.SteerToFirst() }
 func (q inQueues) StayOpen() bool     { return false }
 
 // Capacity is how many of the smallest datagrams fit into the kernel's buffer,

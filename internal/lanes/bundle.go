@@ -37,8 +37,8 @@ type bundle struct {
 
 // Queues are where the packets of a way come from.
 type Queues interface {
-	// Resize and SteerToFirst are SetQueues and Concentrate of tun.Queues, or
-	// SetSockets and Concentrate of udp.MultiSocket.
+	// Resize is SetQueues of tun.Queues, or SetSockets of udp.MultiSocket; SteerToFirst
+	// is theirs.
 	Resize(n int) error
 	SteerToFirst() bool
 	// StayOpen reports whether a queue that gets nothing any more stays open.

@@ -217,7 +217,7 @@ func (q *queue) set(flag uint16) error {
 	return q.control(func(fd int) error { return setQueue(fd, flag) })
 }
 
-func (d *device) Concentrate() bool {
+func (d *device) SteerToFirst() bool {
 	if len(d.queues) == 1 {
 		return true
 	}

@@ -114,8 +114,8 @@ func TestQueuesComeAndGo(t *testing.T) {
 				if after := heard(t, m, len(list), "second"); fmt.Sprint(before) != fmt.Sprint(after) {
 					t.Errorf("flows moved while there were %d queues: %v, %v", n, before, after)
 				}
-				if !m.Concentrate() {
-					t.Fatal("packets cannot be concentrated")
+				if !m.SteerToFirst() {
+					t.Fatal("packets cannot be steered to the first")
 				}
 				say(t, list, "third")
 				if where := heard(t, m, len(list), "third"); spread(t, where) != 1 || where[0] != 0 {

@@ -20,7 +20,7 @@
 //
 // Any goroutine may call any method, with these exceptions: a Writer belongs to
 // one goroutine at a time, only one goroutine at a time may be in Wait of a Queue,
-// and calls of SetQueues and Concentrate must not overlap. Reads of a queue take
+// and calls of SetQueues and SteerToFirst must not overlap. Reads of a queue take
 // place one after the other; a TryRead that would have to wait for another reader
 // reads nothing. Writers do not wait for each other.
 //

@@ -61,13 +61,13 @@ type Queues interface {
 	// to it at present or not.
 	Queue(i int) Queue
 	// SetQueues has packets come to the first n queues, by their flows, and ends
-	// Concentrate. Most flows move when n changes. What waits in a queue that is
+	// SteerToFirst. Most flows move when n changes. What waits in a queue that is
 	// left out is lost: read it before.
 	SetQueues(n int) error
-	// Concentrate has all packets come to the first queue. When it returns, none
+	// SteerToFirst has all packets come to the first queue. When it returns, none
 	// is on its way to another one. It reports whether the kernel does that: it
 	// must permit the loading of a BPF program.
-	Concentrate() bool
+	SteerToFirst() bool
 	// QueueLength is how many packets, or super-packets, a queue holds.
 	QueueLength() int
 }

@@ -141,8 +141,8 @@ type FakeConn struct {
 	forgot  int
 	onSend  func(b *batch.Batch) (take int, err error)
 
-	siblings     []*FakeConn
-	concentrated bool
+	siblings []*FakeConn
+	toFirst  bool
 }
 
 var _ MultiSocket = (*FakeConn)(nil)

@@ -100,21 +100,21 @@ func (c *FakeConn) SetSockets(n int) error {
 		c.dropped += len(sibling.queue)
 	}
 	c.siblings = c.siblings[:n-1]
-	c.concentrated = false
+	c.toFirst = false
 	return nil
 }
 
-// Concentrate is MultiSocket's.
-func (c *FakeConn) Concentrate() bool {
+// SteerToFirst is MultiSocket's.
+func (c *FakeConn) SteerToFirst() bool {
 	c.host.net.mu.Lock()
 	defer c.host.net.mu.Unlock()
-	c.concentrated = true
+	c.toFirst = true
 	return true
 }
 
 // choose is the socket for what comes from an address and port. Locked by the caller.
 func (c *FakeConn) choose(from netip.AddrPort) *FakeConn {
-	if len(c.siblings) == 0 || c.concentrated {
+	if len(c.siblings) == 0 || c.toFirst {
 		return c
 	}
 	sum := int(from.Port())

@@ -131,11 +131,11 @@ func TestFakeSockets(t *testing.T) {
 	if _, err := last.NewReceiver().TryRecv(make([]batch.Batch, 1)); err != os.ErrClosed {
 		t.Error(err)
 	}
-	if c.Concentrate(); take(0) != 0 {
+	if c.SteerToFirst(); take(0) != 0 {
 		t.Error("there is something")
 	}
 	if inject(); take(0) != 50 {
-		t.Error("not concentrated")
+		t.Error("not steered to the first")
 	}
 	p.Close()
 	if err := last.Wait(); err != os.ErrClosed {

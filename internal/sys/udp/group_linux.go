@@ -64,7 +64,7 @@ func (c *conn) SetSockets(n int) error {
 		c.toFirst()
 		return c.reuse(false)
 	}
-	err := c.disperse()
+	err := c.stopSteering()
 	if errors.Is(err, unix.ENOPROTOOPT) {
 		err = nil // so there is nothing to end
 	}
@@ -142,9 +142,9 @@ func (c *conn) reuse(on bool) error {
 	return err
 }
 
-// Concentrate has a program of the old kind, which needs no privilege, choose
+// SteerToFirst has a program of the old kind, which needs no privilege, choose
 // the first socket.
-func (c *conn) Concentrate() bool {
+func (c *conn) SteerToFirst() bool {
 	if c.alone() {
 		return true
 	}
@@ -163,7 +163,7 @@ func (c *conn) alone() bool {
 
 // toFirst reports whether it could be done, and could be undone.
 func (c *conn) toFirst() bool {
-	if c.disperse() != nil {
+	if c.stopSteering() != nil {
 		return false
 	}
 	toFirst := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
@@ -184,8 +184,8 @@ func awaitReceivers() {
 	}
 }
 
-// disperse ends Concentrate. Before kernel 5.3 that cannot be.
-func (c *conn) disperse() error {
+// stopSteering ends SteerToFirst. Before kernel 5.3 that cannot be.
+func (c *conn) stopSteering() error {
 	err := c.control(func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_REUSEPORT_BPF, 0)
 	})

@@ -103,11 +103,11 @@ func TestSocketsComeAndGo(t *testing.T) {
 			if after, _ := all(t, m, n, list); fmt.Sprint(before) != fmt.Sprint(after) {
 				t.Errorf("senders moved while there were %d sockets", n)
 			}
-			if !m.Concentrate() {
-				t.Fatal("datagrams cannot be concentrated")
+			if !m.SteerToFirst() {
+				t.Fatal("datagrams cannot be steered to the first")
 			}
 			if where, used := all(t, m, n, list); used != 1 || where[0] != 0 {
-				t.Errorf("concentrated on %d sockets", used)
+				t.Errorf("steered to %d sockets", used)
 			}
 		}
 		if m.SetSockets(0) == nil {

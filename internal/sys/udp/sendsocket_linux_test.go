@@ -86,11 +86,11 @@ func TestSendSocketReceivesNothing(t *testing.T) {
 					}
 				}
 			}
-			if !m.Concentrate() {
-				t.Fatal("datagrams cannot be concentrated")
+			if !m.SteerToFirst() {
+				t.Fatal("datagrams cannot be steered to the first")
 			}
 			if where, used := all(t, m, n, list); used != 1 || where[0] != 0 {
-				t.Errorf("concentrated on %d sockets", used)
+				t.Errorf("steered to %d sockets", used)
 			}
 			open[0].Close()
 			open = open[1:]

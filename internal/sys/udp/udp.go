@@ -99,7 +99,7 @@ type SendOptions struct {
 //     (SetMark of the Conn holds for it, too). It finds out by itself which
 //     trains an endpoint refuses (B61), and Forget of the Conn makes it forget.
 //   - It never receives. Each datagram that comes to the port goes to the socket
-//     to which it would go without it, whatever Sockets and Concentrate say.
+//     to which it would go without it, whatever Sockets and SteerToFirst say.
 //   - Its send buffer is its own: when it is full nobody else waits, and it does
 //     not wait when another one is full.
 //   - Order is kept when a flow moves from one socket to another, provided that
@@ -138,14 +138,14 @@ type MultiSocket interface {
 	// Socket is the one of number i; 0 is the Conn itself.
 	Socket(i int) Socket
 	// SetSockets has n of them, by opening or closing the last, and ends
-	// Concentrate. Most senders move to another socket when n changes. What waits
+	// SteerToFirst. Most senders move to another socket when n changes. What waits
 	// in one that is closed is lost: receive it before. Calls of SetSockets and
-	// Concentrate must not overlap. On an error, there is another number of them.
+	// SteerToFirst must not overlap. On an error, there is another number of them.
 	SetSockets(n int) error
-	// Concentrate has all datagrams come to the first socket. When it returns,
+	// SteerToFirst has all datagrams come to the first socket. When it returns,
 	// which takes some milliseconds, none is on its way to another one. It reports
 	// whether the kernel does that.
-	Concentrate() bool
+	SteerToFirst() bool
 }
 
 // A Pair is the sockets of both families on one port. Either may be nil where

@@ -71,10 +71,10 @@ func TestQueues(t *testing.T) {
 	if d.SetQueues(2); d.Dropped() != len(before[2]) || len(flows(0)) != len(before[0]) {
 		t.Errorf("%d dropped", d.Dropped())
 	}
-	if d.Concentrate(); len(flows(1)) != len(before[1]) {
-		t.Error("Concentrate loses packets")
+	if d.SteerToFirst(); len(flows(1)) != len(before[1]) {
+		t.Error("SteerToFirst loses packets")
 	}
 	if inject(); len(flows(0)) != 50 {
-		t.Error("not concentrated")
+		t.Error("not steered to the first")
 	}
 }

@@ -35,8 +35,8 @@ func (d *Device) SetQueues(n int) error {
 	return nil
 }
 
-// Concentrate is tun.Queues's.
-func (d *Device) Concentrate() bool {
+// SteerToFirst is tun.Queues's.
+func (d *Device) SteerToFirst() bool {
 	d.steering.Lock()
 	defer d.steering.Unlock()
 	d.attached = 0
