@@ -50,8 +50,8 @@ func (m *Machine) receiveCookieReply(now clock.Now, raw []byte) {
 		return
 	}
 	if entry := m.index.Lookup(msg.Receiver); entry != nil {
-		if p := known(entry.Peer); p != nil {
-			p.maker.Consume(now.Mono, raw)
+		if p := known(entry.Peer); p != nil && p.maker.Consume(now.Mono, raw) {
+			m.tell(p, Output{Event: CookieReceived})
 		}
 	}
 }
@@ -86,12 +86,12 @@ func (w *identification) run() {
 func (w *identification) finish(m *Machine, now clock.Now) {
 	w.identity.back()
 	if w.err != nil {
-		m.refused++
+		m.refuse(nil, Output{Event: InitiationRefused, Cause: NotAuthentic, Endpoint: w.from})
 		return
 	}
 	p := m.members[w.public]
-	if p == nil || !m.up || w.identity != m.identity || p.mute || p.tooSoon(now) {
-		m.refused++
+	if cause := w.refusal(m, now, p); cause != NoCause {
+		m.refuse(p, Output{Event: InitiationRefused, Cause: cause, Endpoint: w.from, PublicKey: w.public})
 		w.state.Erase()
 		return
 	}
@@ -105,6 +105,21 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 	}
 	w.identity.lend()
 	m.start(next)
+}
+
+// refusal is why p, if it is a peer, may not shake hands now.
+func (w *identification) refusal(m *Machine, now clock.Now, p *member) Cause {
+	switch {
+	case !m.up || w.identity != m.identity:
+		return Changed
+	case p == nil:
+		return UnknownKey
+	case p.mute:
+		return LowOrder
+	case p.tooSoon(now):
+		return TooSoon
+	}
+	return NoCause
 }
 
 func (w *identification) discard(*Machine) { w.identity.back() }
@@ -157,13 +172,8 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	defer w.keys.Erase()
 	w.identity.back()
 	p := w.member
-	if w.err != nil || p.removed || !m.up || w.identity != m.identity || w.presharedChanges != p.presharedChanges {
-		m.refused++
-		return
-	}
-	// A12, A18: compared again where it is written.
-	if !w.stamp.After(p.accepted) || p.tooSoon(now) {
-		m.refused++
+	if cause := w.refusal(m, now); cause != NoCause {
+		m.refuse(p, Output{Event: InitiationRefused, Cause: cause, Endpoint: w.from})
 		return
 	}
 	i, err := m.index.Reserve(m.random, &index.Entry{Peer: p.shared})
@@ -174,12 +184,32 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	m.accept(p, w.stamp)
 	m.doubtInterface(now, p)
 	p.follow(now, w.from, wire.InitiationSize)
+	m.tell(p, Output{Event: InitiationReceived, Endpoint: w.from})
 	remote := w.msg.Receiver
 	m.answered(now, p, m.newSession(now, p, &w.keys, i, remote, false))
 	w.msg.Sender = i
-	m.send(now, p, w.msg.AppendTo(nil))
+	m.send(now, p, w.msg.AppendTo(nil), Output{})
 	p.jitter = m.drawJitter()
 	m.look(now, p)
+}
+
+// refusal is why the initiation is not accepted.
+func (w *answer) refusal(m *Machine, now clock.Now) Cause {
+	p := w.member
+	switch {
+	case p.removed || !m.up || w.identity != m.identity || w.presharedChanges != p.presharedChanges:
+		return Changed
+	case w.err == errReplayed:
+		return Replayed
+	case w.err != nil:
+		return NotAuthentic
+	// A12, A18: compared again where it is written.
+	case !w.stamp.After(p.accepted):
+		return Replayed
+	case p.tooSoon(now):
+		return TooSoon
+	}
+	return NoCause
 }
 
 // doubtInterface is for an initiation just before it is answered. Who sends one

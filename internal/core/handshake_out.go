@@ -21,6 +21,9 @@ type initiation struct {
 	sentAt  clock.Time
 	jobs    int  // responses that are being tried on hs
 	dropped bool // something else has taken its place
+
+	attempt int // which it is since somebody last wanted to send
+	cause   Cause
 }
 
 // Want is posted by the data plane when it has something to send and no
@@ -32,26 +35,28 @@ func (m *Machine) Want(now clock.Now, shared *peer.Peer) {
 	}
 	// Where there is a session, what was staged while it was being published is
 	// seen by the flush that follows, or by who staged it.
-	if m.needsSession(now, p) {
+	if m.needsSession(now, p) != NoCause {
 		p.wanted, p.attempts = true, 0 // §6.4: who wants to send begins to count again
 	}
 	m.look(now, p)
 }
 
-// needsSession reports whether who sends to p must, or should, have a new
-// session (§6.2): there is none, it is an old one that we initiated, or one
-// that has sealed many messages.
-func (m *Machine) needsSession(now clock.Now, p *member) bool {
+// needsSession is why who sends to p must, or should, have a new session (§6.2):
+// there is none, it is an old one that we initiated, or one that has sealed many
+// messages, or nothing comes back. NoCause: the session will do.
+func (m *Machine) needsSession(now clock.Now, p *member) Cause {
 	k := p.shared.Sessions().Sending()
 	switch {
 	case k == nil || !k.Usable(now.Mono):
-		return true
+		return NoSession
 	case k.Initiator && now.Mono.Sub(k.Created) >= m.tunables.RekeyAfterTime:
-		return true
+		return SessionOld
 	case k.Sent() >= m.tunables.RekeyAfterMessages:
-		return true
+		return SessionUsed
+	case p.suspected != 0 && p.shared.LastReceived() <= p.suspected:
+		return NoReply
 	}
-	return p.suspected != 0 && p.shared.LastReceived() <= p.suspected
+	return NoCause
 }
 
 // canSpeak reports whether a handshake message could be sent to p at all.
@@ -61,7 +66,7 @@ func (m *Machine) canSpeak(p *member) bool {
 
 // initiate begins a handshake, in place of the one that is under way. The
 // caller has seen to the gap between initiations and to canSpeak.
-func (m *Machine) initiate(now clock.Now, p *member) {
+func (m *Machine) initiate(now clock.Now, p *member, cause Cause) {
 	if p.own == nil {
 		p.began = now.Mono
 	}
@@ -75,7 +80,7 @@ func (m *Machine) initiate(now clock.Now, p *member) {
 		p.wanted = true // after the gap
 		return
 	}
-	own := &initiation{index: i}
+	own := &initiation{index: i, attempt: p.attempts, cause: cause}
 	w := &creation{identity: m.identity.lend(), member: p, remote: p.remote, own: own, stamp: m.nextStamp(now, p)}
 	if _, err := io.ReadFull(m.random, w.ephemeral[:]); err != nil {
 		m.index.Release(i)
@@ -127,12 +132,16 @@ func (w *creation) finish(m *Machine, now clock.Now) {
 	}
 	if w.err != nil {
 		p.mute = errors.Is(w.err, noise.ErrLowOrder) // A11
-		m.giveUp(p)
+		if p.mute {
+			m.giveUp(now, p, LowOrder)
+		} else {
+			m.giveUp(now, p, Changed)
+		}
 		m.look(now, p)
 		return
 	}
 	w.own.hs, w.own.sentAt = w.hs, now.Mono
-	m.send(now, p, w.msg.AppendTo(nil))
+	m.send(now, p, w.msg.AppendTo(nil), Output{Cause: w.own.cause, Attempt: w.own.attempt, Attempts: m.mostAttempts()})
 	m.look(now, p)
 }
 
@@ -215,7 +224,11 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 		return
 	}
 	if w.err != nil || w.presharedChanges != p.presharedChanges {
-		m.refused++
+		cause := NotAuthentic
+		if w.presharedChanges != p.presharedChanges {
+			cause = Changed
+		}
+		m.refuse(p, Output{Event: ResponseRefused, Cause: cause, Endpoint: w.from})
 		return // A13: the handshake waits on for the true one
 	}
 	p.own = nil
@@ -223,6 +236,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 	k := m.newSession(now, p, &w.keys, w.own.index, w.msg.Sender, true)
 	p.follow(now, w.from, wire.ResponseSize)
 	m.initiated(now, p, k, w.own.sentAt)
+	m.tell(p, Output{Event: SessionBegun, Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true})
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
 	m.look(now, p)
 }

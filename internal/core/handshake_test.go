@@ -202,7 +202,7 @@ func TestInitiationsWithin20ms(t *testing.T) {
 		var messages [][]byte
 		for range 2 {
 			p := a.member(b)
-			a.m.initiate(a.time(), p)
+			a.m.initiate(a.time(), p, NoSession)
 			a.drain()
 			a.jobs[0].Run()
 			a.finish(a.jobs[0])

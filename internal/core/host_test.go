@@ -33,7 +33,8 @@ type host struct {
 
 	reserved wire.TAI64N
 	accepted map[key.Public]wire.TAI64N
-	replies  int // cookie replies sent
+	replies  int      // cookie replies sent
+	told     []string // what happened, see tell
 	jobs     []*Job
 	hold     bool // jobs gather in jobs
 }
@@ -116,6 +117,7 @@ func (h *host) drain() {
 	for out, ok := h.m.Poll(); ok; out, ok = h.m.Poll() {
 		switch out.Kind {
 		case Send:
+			h.tell(&out)
 			h.transmit(out.Endpoint.Remote, out.Message)
 			out.Peer.CountSent(len(out.Message))
 		case Run:
@@ -134,6 +136,8 @@ func (h *host) drain() {
 			h.accepted[out.PublicKey] = out.Stamp
 		case Forget:
 			delete(h.accepted, out.PublicKey)
+		case Tell:
+			h.tell(&out)
 		}
 	}
 }

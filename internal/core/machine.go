@@ -147,7 +147,13 @@ func (m *Machine) FirewallMark() uint32 { return m.mark }
 func (m *Machine) Tunables() conf.Tunables { return m.tunables }
 
 // emit queues an output for Poll.
-func (m *Machine) emit(o Output) { m.outputs = append(m.outputs, o) }
+func (m *Machine) emit(o Output) {
+	if o.Peer != nil {
+		p := o.Peer.Record().(*member)
+		o.PublicKey, o.Name = p.public(), p.name
+	}
+	m.outputs = append(m.outputs, o)
+}
 
 // mostKept is how long an emptied queue may stay in memory.
 const mostKept = 1024

@@ -136,10 +136,12 @@ func (p *member) follow(now clock.Now, from wire.Endpoint, size int) {
 	p.shared.NoteReceived(now.Mono, false)
 }
 
-// send emits a handshake message, its MACs filled in.
-func (m *Machine) send(now clock.Now, p *member, msg []byte) {
+// send emits a handshake message, its MACs filled in. about is what there is to
+// tell people of it.
+func (m *Machine) send(now clock.Now, p *member, msg []byte, about Output) {
 	p.maker.AddMACs(now.Mono, msg)
 	p.handshakeSent = now.Mono
 	p.shared.NoteSent(now.Mono, false)
-	m.emit(Output{Kind: Send, Peer: p.shared, Endpoint: p.shared.Endpoint(), Message: msg})
+	about.Kind, about.Peer, about.Endpoint, about.Message = Send, p.shared, p.shared.Endpoint(), msg
+	m.emit(about)
 }

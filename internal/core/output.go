@@ -1,6 +1,8 @@
 package core
 
 import (
+	"time"
+
 	"wgd/internal/clock"
 	"wgd/internal/peer"
 	"wgd/internal/wire"
@@ -20,6 +22,7 @@ const (
 	Reserve                   // make the stamp ceiling Stamp durable (A20)
 	Accepted                  // note Stamp as the greatest received from PublicKey (A21)
 	Forget                    // forget PublicKey's stamps
+	Tell                      // nothing is to be done: Event has happened, for a log
 )
 
 // Output of Poll. Whoever polls it owns Message, and counts it as sent to Peer if
@@ -27,11 +30,19 @@ const (
 type Output struct {
 	Kind      Kind
 	Peer      *peer.Peer
+	PublicKey key.Public // that of Peer, where there is one
+	Name      string     // of Peer, for people; "": it has none
 	Endpoint  wire.Endpoint
 	Message   []byte
 	Job       *Job
-	PublicKey key.Public
 	Stamp     wire.TAI64N
+
+	// For people, with Tell, and with Send of an initiation.
+	Event             Event
+	Cause             Cause
+	Attempt, Attempts int           // the initiation is number Attempt of at most Attempts
+	After             time.Duration // since our initiation or response; with GivenUp, since the first initiation
+	Initiator         bool          // the session is that of our initiation
 }
 
 // Job is Diffie-Hellman work. It has copies of all it needs, so that Run may

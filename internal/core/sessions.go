@@ -93,6 +93,7 @@ func (m *Machine) settle(now clock.Now, p *member) {
 		m.publish(p, peer.Sessions{Previous: second(now, s), Current: s.Next})
 	}
 	p.complete(now)
+	m.tell(p, Output{Event: SessionBegun, Endpoint: p.shared.Endpoint(), After: now.Mono.Sub(s.Next.Created)})
 	if p.shared.HasStaged() {
 		m.emit(Output{Kind: Flush, Peer: p.shared})
 	}

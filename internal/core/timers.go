@@ -123,7 +123,10 @@ func eraseAt(_ *Machine, p *member) clock.Time {
 	return p.lastSession.Add(eraseAfter)
 }
 
-func eraseOld(m *Machine, _ clock.Now, p *member) { m.eraseSessions(p) }
+func eraseOld(m *Machine, _ clock.Now, p *member) {
+	m.eraseSessions(p)
+	m.tell(p, Output{Event: KeysErased})
+}
 
 // An initiation that is not answered is followed by another one (§6.4). The
 // gap counts from a response of ours, too.
@@ -140,19 +143,21 @@ func retransmit(m *Machine, now clock.Now, p *member) {
 	case p.completed >= p.own.sentAt: // the peer's own initiation has led to a session meanwhile
 		m.dropOwn(p)
 	case !m.canSpeak(p):
+		m.tellGivenUp(now, p, NoWayToSpeak)
 		m.dropOwn(p)
 	case p.attempts >= m.mostAttempts():
-		m.giveUp(p)
+		m.giveUp(now, p, NoAnswer)
 	default:
 		p.shared.ForgetSource(p.shared.Endpoint()) // A52
-		m.initiate(now, p)
+		m.initiate(now, p, NoAnswer)
 	}
 }
 
 // giveUp stops trying to reach a peer (B30) until there is new traffic. If it
 // was silent all the time, the next packet is not sent on the old session, from
 // which nothing can be expected, but begins a new handshake.
-func (m *Machine) giveUp(p *member) {
+func (m *Machine) giveUp(now clock.Now, p *member, cause Cause) {
+	m.tellGivenUp(now, p, cause)
 	m.dropOwn(p)
 	if p.shared.LastReceived() < p.began {
 		m.retireCurrent(p)
@@ -162,6 +167,14 @@ func (m *Machine) giveUp(p *member) {
 	if p.shared.HasStaged() {
 		m.emit(Output{Kind: Purge, Peer: p.shared})
 	}
+}
+
+// tellGivenUp tells the end of our handshake that is under way.
+func (m *Machine) tellGivenUp(now clock.Now, p *member, cause Cause) {
+	m.tell(p, Output{
+		Event: GivenUp, Cause: cause, Endpoint: p.shared.Endpoint(),
+		Attempt: p.own.attempt, Attempts: m.mostAttempts(), After: now.Mono.Sub(p.began),
+	})
 }
 
 // Data was sent, and nothing at all has come back (B31).
@@ -239,7 +252,7 @@ func wantedAt(m *Machine, p *member) clock.Time {
 
 func pursue(m *Machine, now clock.Now, p *member) {
 	p.wanted = false
-	if m.canSpeak(p) && m.needsSession(now, p) {
-		m.initiate(now, p)
+	if cause := m.needsSession(now, p); cause != NoCause && m.canSpeak(p) {
+		m.initiate(now, p, cause)
 	}
 }

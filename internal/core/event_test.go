@@ -1,0 +1,281 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// tell notes what a log would say of an output: of which peer, and what.
+func (h *host) tell(out *Output) {
+	who := out.Name
+	if who == "" && out.Peer != nil {
+		who = fmt.Sprint("host ", slices.IndexFunc(h.w.hosts, func(other *host) bool { return other.public == out.PublicKey })+1)
+	}
+	line := who + ": "
+	switch {
+	case out.Kind == Send && out.Cause == NoCause:
+		line += "response sent"
+	case out.Kind == Send:
+		line += fmt.Sprintf("initiation %d of %d sent: %v", out.Attempt, out.Attempts, out.Cause)
+	case out.Event == SessionBegun && out.Initiator:
+		line += fmt.Sprintf("%v, %v after our initiation", out.Event, out.After)
+	case out.Event == SessionBegun:
+		line += fmt.Sprintf("%v, %v after our response", out.Event, out.After)
+	case out.Event == GivenUp:
+		line += fmt.Sprintf("%v after %d in %v: %v", out.Event, out.Attempt, out.After.Round(time.Second), out.Cause)
+	case out.Cause != NoCause:
+		line += fmt.Sprintf("%v: %v", out.Event, out.Cause)
+	default:
+		line += out.Event.String()
+	}
+	h.told = append(h.told, line)
+}
+
+// expectTold compares what happened since it was last asked.
+func (h *host) expectTold(what string, want ...string) {
+	h.w.t.Helper()
+	if !slices.Equal(h.told, want) {
+		h.w.t.Errorf("%s: host %d tells\n\t%s\nwant\n\t%s", what, h.n, strings.Join(h.told, "\n\t"), strings.Join(want, "\n\t"))
+	}
+	h.told = nil
+}
+
+// A handshake is told at both ends, and why it began.
+func TestStoryOfAHandshake(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	a.send(b, "x")
+	w.run(time.Second)
+	a.expectTold("the first", "host 2: initiation 1 of 18 sent: there is no session", "host 2: a session begins, 20ms after our initiation")
+	b.expectTold("the first", "host 1: handshake initiation received", "host 1: response sent", "host 1: a session begins, 20ms after our response")
+
+	// It is renewed in time, and b has a name meanwhile.
+	name := "B"
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, Name: &name}}})
+	w.run(2 * time.Minute)
+	a.told, b.told = nil, nil
+	a.send(b, "y")
+	w.run(time.Second)
+	a.expectTold("the second", "B: initiation 1 of 18 sent: the session is old", "B: a session begins, 20ms after our initiation")
+
+	// Nobody says anything any more.
+	w.run(540 * time.Second)
+	a.expectTold("long silence", "B: keys erased: no session was made for long")
+}
+
+// A session that has sealed many messages is renewed for that reason; one on
+// which nothing comes back, for that (B31).
+func TestCausesOfInitiations(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	few := uint64(3)
+	a.apply(conf.Change{Tunables: conf.TunablesChange{RekeyAfterMessages: &few}})
+	for range 4 {
+		a.send(b, "x")
+		w.run(6 * time.Second)
+	}
+	if want := "host 2: initiation 1 of 18 sent: the session has sealed many messages"; !slices.Contains(a.told, want) {
+		t.Errorf("a tells %q", a.told)
+	}
+
+	w = newWorld(t, 1)
+	a, b = w.pair()
+	a.send(b, "x")
+	w.run(time.Second)
+	a.told = nil
+	w.lost = func(from, _ *host, _ []byte) bool { return from == b }
+	a.send(b, "y")
+	w.run(20 * time.Second)
+	if want := "host 2: initiation 1 of 18 sent: nothing came back on the session"; len(a.told) == 0 || a.told[0] != want {
+		t.Errorf("a tells %q", a.told)
+	}
+}
+
+// Each initiation says which it is of how many, as the tunables have it, and the
+// end says why (B30).
+func TestAttemptsAreTold(t *testing.T) {
+	for _, c := range []struct {
+		timeout, total time.Duration
+		attempts       int
+	}{{0, 0, 18}, {3 * time.Second, 10 * time.Second, 4}, {10 * time.Second, 5 * time.Second, 1}} {
+		w := newWorld(t, 1)
+		a, b := w.pair()
+		timeout := 5 * time.Second
+		if c.timeout > 0 {
+			timeout = c.timeout
+			a.apply(conf.Change{Tunables: conf.TunablesChange{RekeyTimeout: &c.timeout, RekeyAttemptTime: &c.total}})
+		}
+		w.lost = func(*host, *host, []byte) bool { return true }
+		a.send(b, "x")
+		w.run(5 * time.Minute)
+		last := a.told[len(a.told)-1]
+		took := a.sent[len(a.sent)-1].at + timeout
+		least := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, took.Round(time.Second))
+		most := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, (took + mostJitter).Round(time.Second))
+		if last != least && last != most {
+			t.Errorf("%d attempts end with %q, want %q or %q", c.attempts, last, least, most)
+		}
+		a.told = a.told[:len(a.told)-1]
+		want := []string{fmt.Sprintf("host 2: initiation 1 of %d sent: there is no session", c.attempts)}
+		for i := 2; i <= c.attempts; i++ {
+			want = append(want, fmt.Sprintf("host 2: initiation %d of %d sent: no answer", i, c.attempts))
+		}
+		a.expectTold(fmt.Sprintf("%d attempts", c.attempts), want...)
+	}
+}
+
+// Who wants to send while an initiation is being made begins to count again (§6.4),
+// with the next one.
+func TestAttemptWhileAnInitiationIsMade(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	w.lost = func(*host, *host, []byte) bool { return true }
+	w.jobDelay = func() time.Duration { return time.Millisecond }
+	a.send(b, "x")
+	a.send(b, "y")
+	w.run(6 * time.Second)
+	a.expectTold("a packet while the initiation is made",
+		"host 2: initiation 1 of 18 sent: there is no session", "host 2: initiation 1 of 18 sent: no answer")
+}
+
+// B30: a handshake that has nobody to speak to any more is given up, too.
+func TestGivingUpWithoutAWayToSpeak(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	b.down()
+	a.send(b, "x")
+	w.run(time.Second)
+	a.told = nil
+	a.m.identity, a.private = nil, key.Private{} // no change of the configuration leaves the handshake
+	w.run(10 * time.Second)
+	a.expectTold("no key", "host 2: handshake given up after 1 in 5s: the peer has no endpoint, or the interface no private key")
+}
+
+// A11: with a peer whose key is of low order there is no handshake, and that is
+// said once.
+func TestLowOrderIsTold(t *testing.T) {
+	w := newWorld(t, 1)
+	a := w.host()
+	end := a.addr
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: key.Public{1}, Endpoint: &end}}})
+	a.up()
+	a.m.Want(a.time(), a.m.members[key.Public{1}].shared)
+	a.drain()
+	w.run(time.Minute)
+	a.expectTold("low order", "host 0: handshake given up after 1 in 0s: the peer's public key is of low order")
+}
+
+// A7, A12, A13, A19: each reason for which a handshake message is refused is
+// told, with the peer where there is one, and counts as one refusal.
+func TestRefusalsAreTold(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(w *world, a, b *host)
+		want string
+	}{
+		{"a stranger", func(w *world, a, b *host) {
+			b.apply(conf.Change{ReplacePeers: true})
+		}, ": handshake initiation refused: no peer has this public key"},
+		{"forged", func(w *world, a, b *host) {
+			a.sent[0].msg[50] ^= 1
+		}, ": handshake initiation refused: it does not authenticate"},
+		{"forged behind the static key", func(w *world, a, b *host) {
+			a.sent[0].msg[90] ^= 1
+		}, "host 1: handshake initiation refused: it does not authenticate"},
+		{"repeated", func(w *world, a, b *host) {
+			b.receive(a.addr, a.sent[0].msg)
+			w.run(time.Second)
+		}, "host 1: handshake initiation refused: its timestamp is not newer than the last"},
+		{"too soon", func(w *world, a, b *host) {
+			b.member(a).acceptedAt = w.now
+		}, "host 1: handshake initiation refused: it came within 20 ms of the last"},
+		{"of low order", func(w *world, a, b *host) {
+			b.member(a).mute = true
+		}, "host 1: handshake initiation refused: the peer's public key is of low order"},
+	} {
+		w := newWorld(t, 1)
+		a, b := w.pair()
+		w.lost = func(*host, *host, []byte) bool { return true }
+		a.send(b, "x")
+		w.run(time.Millisecond)
+		c.do(w, a, b)
+		b.told = nil
+		b.m.TakeRefused()
+		b.m.Receive(b.time(), wire.NewEndpoint(a.addr, b.addr.Addr(), 0), a.sent[0].msg)
+		b.drain()
+		w.run(time.Millisecond)
+		if len(b.told) != 1 || !strings.HasPrefix(b.told[0], c.want) || b.m.TakeRefused() != 1 {
+			t.Errorf("%s: b tells %q", c.name, b.told)
+		}
+	}
+}
+
+// The same for what changes while the job runs, and for responses.
+func TestChangesMeanwhileAreTold(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	b.hold = true
+	other := keyFor(77)
+	a.send(b, "x")
+	w.run(time.Second)
+	b.apply(conf.Change{PrivateKey: &other})
+	b.jobs[0].Run()
+	b.finish(b.jobs[0])
+	b.expectTold("another private key", "host 1: handshake initiation refused: the configuration changed meanwhile")
+
+	w = newWorld(t, 1)
+	a, b = w.pair()
+	secret := key.NewPreshared(&[32]byte{5})
+	change := conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, PresharedKey: &secret}}}
+	a.hold = true
+	a.send(b, "x")
+	a.jobs[0].Run()
+	a.finish(a.jobs[0])
+	w.run(time.Second) // the response is a job
+	a.told = nil
+	a.apply(change)
+	a.jobs[1].Run()
+	a.finish(a.jobs[1])
+	a.expectTold("another preshared key meanwhile", "host 2: handshake response refused: the configuration changed meanwhile")
+	a.hold = false
+	w.run(6 * time.Second)
+	a.expectTold("another preshared key", "host 2: initiation 2 of 18 sent: no answer",
+		"host 2: handshake response refused: "+NotAuthentic.String())
+}
+
+// A26: a cookie is told by whom it is for.
+func TestCookieIsTold(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	b.gate.SetForce(true)
+	a.send(b, "x")
+	w.run(time.Second)
+	a.expectTold("a cookie", "host 2: initiation 1 of 18 sent: there is no session", "host 2: cookie received: the next handshake message carries it")
+}
+
+// Whatever happens has a sentence of its own.
+func TestWordsForEvents(t *testing.T) {
+	seen := map[string]bool{"": true}
+	for e := Event(1); e < events; e++ {
+		if seen[e.String()] {
+			t.Errorf("event %d is %q", e, e)
+		}
+		seen[e.String()] = true
+	}
+	for c := NoCause; c < causes; c++ {
+		if seen[c.String()] {
+			t.Errorf("cause %d is %q", c, c)
+		}
+		seen[c.String()] = true
+	}
+	if events.String() != "" || causes.String() != NoCause.String() {
+		t.Error("unknown ones")
+	}
+}
