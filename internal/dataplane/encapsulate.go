@@ -23,7 +23,7 @@ type Encapsulator struct {
 	// can be prepared.
 	answers  allowedips.Cache[*peer.Peer] // of Routes
 	loop     loop
-	errors   bucket // limits ICMP errors
+	errors   clock.Bucket // limits ICMP errors
 	errFrame [packet.MaxErrorFrame]byte
 	errWrite [1][]byte
 

@@ -23,7 +23,7 @@ func (e *Encapsulator) unreachable(now clock.Time, frame []byte, reason Drop, n 
 // answer writes an ICMP error about a frame to the interface.
 func (e *Encapsulator) answer(now clock.Time, frame []byte, problem packet.Problem, mtu int) {
 	n := packet.PutError(e.errFrame[:], frame[packet.VirtioHeaderSize:], problem, mtu)
-	if n == 0 || !e.errors.take(now) {
+	if n == 0 || !e.errors.Take(now, errorBurst, errorInterval) {
 		return
 	}
 	e.errWrite[0] = e.errFrame[:n]
@@ -38,17 +38,3 @@ const (
 	errorInterval = 10 * time.Millisecond // one error each, on average
 	errorBurst    = 50
 )
-
-// bucket is a token bucket of errorBurst tokens. It keeps the time at which it
-// would be full again. The zero bucket is full.
-type bucket struct{ full clock.Time }
-
-// take takes a token, if there is one at now.
-func (b *bucket) take(now clock.Time) bool {
-	full := max(b.full, now).Add(errorInterval)
-	if full.Sub(now) > errorBurst*errorInterval {
-		return false
-	}
-	b.full = full
-	return true
-}
