@@ -245,8 +245,12 @@ func (w *Interface) Apply(c conf.Change) error {
 func (w *Interface) tellLowOrder(peers []conf.PeerChange) {
 	for i := range peers {
 		if p := &peers[i]; !p.Remove && !p.UpdateOnly && p.PublicKey.LowOrder() {
+			var name string
+			if p.Name != nil {
+				name = *p.Name
+			}
 			w.log.Warn("no handshake with this peer can succeed: its public key is of low order, or all zeros: give it the key of the other side",
-				"public key", p.PublicKey)
+				engine.LogPeer(name, p.PublicKey), "public key", p.PublicKey)
 		}
 	}
 }

@@ -214,8 +214,12 @@ func TestLowOrderPeerIsTold(t *testing.T) {
 	}
 	for i, public := range []key.Public{{}, {1}, {0: 0xee, 31: 0x80}} {
 		low := public.LowOrder()
-		if said := apply(conf.PeerChange{PublicKey: public}); strings.Contains(said, public.Base64()) != low || !low && said != "" {
+		said := apply(conf.PeerChange{PublicKey: public})
+		if strings.Contains(said, public.Base64()) != low || !low && said != "" {
 			t.Errorf("%v is added: %q", public, said)
+		}
+		if digits := public.Hex()[:8]; low && !strings.Contains(said, "peer="+digits+" key="+digits) {
+			t.Errorf("%v is not called as in other lines: %q", public, said)
 		}
 		if n := len(w.Status().Peers); n != i+1 {
 			t.Errorf("%d peers, want %d", n, i+1)

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 
+	"wgd/internal/clock"
 	"wgd/internal/dataplane"
 	"wgd/internal/driver"
 	"wgd/internal/wire"
@@ -21,15 +22,18 @@ func (e *Engine) admit(from wire.Endpoint, msg []byte) {
 
 	switch d.Action {
 	case driver.Drop:
-		e.drops.Add(d.Reason, 1)
+		e.dropHandshake(now, from, msg, d.Reason)
 	case driver.Answer:
-		e.logSend(driver.SendReply(e.outlet, e.drops, from, d.Reply), from, d.Reply)
+		err := driver.SendReply(e.outlet, e.drops, from, d.Reply)
+		e.handshakes.answered(now, from, msg, err)
 	case driver.PutHandshake, driver.PutCookie:
-		queued := e.inbox.put(d.Action, from, msg)
-		if !queued {
-			e.drops.Add(dataplane.DropQueueFull, 1)
+		if !e.inbox.put(d.Action, from, msg) {
+			e.dropHandshake(now, from, msg, dataplane.DropQueueFull)
 		}
-		kind, _ := wire.TypeOf(msg)
-		e.world.Log.Debug("handshake message received", "type", kind, "from", from.Remote, "queued", queued)
 	}
+}
+
+func (e *Engine) dropHandshake(now clock.Time, from wire.Endpoint, msg []byte, reason dataplane.Drop) {
+	e.drops.Add(reason, 1)
+	e.handshakes.dropped(now, from, msg, reason)
 }

@@ -34,16 +34,17 @@ type Memory struct {
 
 // Engine is one running interface. Its methods may be called from anywhere.
 type Engine struct {
-	world   World
-	name    string // of the interface at the beginning
-	shared  *dataplane.Shared
-	drops   *dataplane.Drops
-	counted *dataplane.Counters
-	outlet  *outlet
-	inbox   *inbox
-	workers *workers
-	stamps  *stampWriter
-	lanes   *lanes.Runner
+	world      World
+	name       string // of the interface at the beginning
+	shared     *dataplane.Shared
+	drops      *dataplane.Drops
+	counted    *dataplane.Counters
+	outlet     *outlet
+	inbox      *inbox
+	workers    *workers
+	stamps     *stampWriter
+	lanes      *lanes.Runner
+	handshakes *handshakeLog
 
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
@@ -84,13 +85,14 @@ func Open(world World, memory Memory) *Engine {
 		Received: memory.Received,
 	})
 	e := &Engine{
-		world:   world,
-		name:    world.TUN.Name(),
-		machine: machine,
-		outlet:  &outlet{},
-		inbox:   newInbox(),
-		drops:   &dataplane.Drops{},
-		counted: &dataplane.Counters{},
+		world:      world,
+		name:       world.TUN.Name(),
+		machine:    machine,
+		outlet:     &outlet{},
+		inbox:      newInbox(),
+		handshakes: &handshakeLog{log: world.Log},
+		drops:      &dataplane.Drops{},
+		counted:    &dataplane.Counters{},
 		admission: driver.Admission{
 			Gate: cookie.NewGate(key.Public{}, world.Rand), Index: idx, Capacity: driver.Capacity,
 		},

@@ -8,7 +8,6 @@ import (
 	"wgd/internal/core"
 	"wgd/internal/driver"
 	"wgd/internal/peer"
-	"wgd/internal/wire"
 )
 
 const (
@@ -75,8 +74,9 @@ func (e *Engine) carryOut() {
 			return
 		}
 		for i := range outs {
-			result := driver.CarryOut((*effects)(e), e.drops, e.world.Clock().Mono, &outs[i])
-			e.logOutput(&outs[i], result)
+			now := e.world.Clock().Mono
+			result := driver.CarryOut((*effects)(e), e.drops, now, &outs[i])
+			e.handshakes.output(now, &outs[i], result)
 		}
 		clear(outs)
 	}
@@ -101,24 +101,3 @@ func (x *effects) Start(now clock.Time, j *core.Job) {
 }
 
 func (x *effects) Remember(out *core.Output) { x.stamps.note(out) }
-
-func (e *Engine) logOutput(out *core.Output, result driver.Outcome) {
-	switch out.Kind {
-	case core.Send:
-		e.logSend(result.Err, out.Endpoint, out.Message)
-	case core.Flush:
-		e.world.Log.Debug("a session begins", "peer", out.Peer.Endpoint().Remote)
-	case core.Purge:
-		e.world.Log.Debug("packets that waited for a session are dropped", "peer", out.Peer.Endpoint().Remote, "packets", result.Purged)
-	}
-}
-
-// logSend tells of a message of type 1 to 3 that was handed to a socket.
-func (e *Engine) logSend(err error, to wire.Endpoint, msg []byte) {
-	kind, _ := wire.TypeOf(msg)
-	if err != nil {
-		e.world.Log.Debug("handshake message not sent", "type", kind, "to", to.Remote, "err", err)
-	} else {
-		e.world.Log.Debug("handshake message sent", "type", kind, "to", to.Remote)
-	}
-}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/core"
+	"wgd/internal/dataplane"
+	"wgd/internal/driver"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// keyDigits is how many hexadecimal digits of its public key stand for a peer.
+const keyDigits = 8
+
+// LogPeer is how a peer stands in every line of the log: peer=NAME key=DIGITS. A
+// peer without a name goes by the digits, as in what wgconfig shows.
+func LogPeer(name string, public key.Public) slog.Attr {
+	digits := public.Hex()[:keyDigits]
+	if name == "" {
+		name = digits
+	}
+	return slog.Group("", slog.String("peer", name), slog.String("key", digits)) // inline
+}
+
+// handshakeLog tells the story of each handshake, at the level Debug. Nothing of
+// it is told per packet, and refusals, which anybody can cause, are bounded.
+type handshakeLog struct {
+	log *slog.Logger
+
+	mu sync.Mutex
+	// What strangers cause must not displace what is told about peers, for
+	// example that their preshared keys differ.
+	strangers, peers logLimit
+}
+
+func (l *handshakeLog) enabled() bool {
+	return l.log.Enabled(context.Background(), slog.LevelDebug)
+}
+
+func (l *handshakeLog) tell(what string, attrs ...slog.Attr) {
+	l.log.LogAttrs(context.Background(), slog.LevelDebug, what, attrs...)
+}
+
+// output tells what an output says, and what came of it.
+func (l *handshakeLog) output(now clock.Time, out *core.Output, result driver.Outcome) {
+	if !l.enabled() {
+		return
+	}
+	switch out.Kind {
+	case core.Send:
+		l.sent(out, result.Err)
+	case core.Purge:
+		if result.Purged > 0 {
+			l.tell("packets that waited for a session are dropped", LogPeer(out.Name, out.PublicKey), slog.Int("packets", result.Purged))
+		}
+	case core.Tell:
+		l.event(now, out)
+	}
+}
+
+func (l *handshakeLog) sent(out *core.Output, err error) {
+	kind, _ := wire.TypeOf(out.Message)
+	what := kind.String() + " sent"
+	if !batch.Sent(err) {
+		what = kind.String() + " not sent"
+	}
+	attrs := []slog.Attr{LogPeer(out.Name, out.PublicKey), slog.Any("endpoint", out.Endpoint.Remote)}
+	if out.Attempt > 0 {
+		attrs = append(attrs, attempt(out), slog.String("why", out.Cause.String()))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	l.tell(what, attrs...)
+}
+
+func attempt(out *core.Output) slog.Attr {
+	return slog.String("attempt", fmt.Sprintf("%d of %d", out.Attempt, out.Attempts))
+}
+
+func (l *handshakeLog) event(now clock.Time, out *core.Output) {
+	switch out.Event {
+	case core.InitiationRefused, core.ResponseRefused:
+		l.machineRefused(now, out)
+		return
+	}
+	attrs := []slog.Attr{LogPeer(out.Name, out.PublicKey)}
+	if out.Endpoint.IsValid() {
+		attrs = append(attrs, slog.Any("endpoint", out.Endpoint.Remote))
+	}
+	switch out.Event {
+	case core.SessionBegun:
+		role := "responder"
+		if out.Initiator {
+			role = "initiator"
+		}
+		attrs = append(attrs, slog.String("role", role), slog.Duration("after", out.After))
+	case core.GivenUp:
+		attrs = append(attrs, attempt(out), slog.Duration("after", out.After), slog.String("why", out.Cause.String()))
+	}
+	l.tell(out.Event.String(), attrs...)
+}
+
+// machineRefused tells of a message that the machine refused.
+func (l *handshakeLog) machineRefused(now clock.Time, out *core.Output) {
+	limit := &l.strangers
+	var attrs []slog.Attr
+	if out.Peer != nil {
+		limit = &l.peers
+		attrs = append(attrs, LogPeer(out.Name, out.PublicKey))
+	} else if !out.PublicKey.IsZero() { // the message says so, and has proven nothing
+		attrs = append(attrs, slog.String("key", out.PublicKey.Hex()[:keyDigits]))
+	}
+	attrs = append(attrs, slog.Any("from", out.Endpoint.Remote), slog.String("why", out.Cause.String()))
+	l.limited(limit, now, out.Event.String(), attrs...)
+}
+
+// dropped tells of a message that got into no queue; why is the reason as among
+// the drops.
+func (l *handshakeLog) dropped(now clock.Time, from wire.Endpoint, msg []byte, why dataplane.Drop) {
+	if !l.enabled() {
+		return
+	}
+	kind, _ := wire.TypeOf(msg)
+	l.limited(&l.strangers, now, kind.String()+" dropped", slog.Any("from", from.Remote), slog.String("why", why.String()))
+}
+
+// answered tells of a message that was answered by a cookie reply; err is that
+// of sending it.
+func (l *handshakeLog) answered(now clock.Time, from wire.Endpoint, msg []byte, err error) {
+	if !l.enabled() {
+		return
+	}
+	kind, _ := wire.TypeOf(msg)
+	attrs := []slog.Attr{slog.Any("from", from.Remote)}
+	if err != nil {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	l.limited(&l.strangers, now, kind.String()+" answered by a cookie reply, because of the load", attrs...)
+}
+
+// limited tells what the limit lets through, and how many lines it did not let
+// through before.
+func (l *handshakeLog) limited(limit *logLimit, now clock.Time, what string, attrs ...slog.Attr) {
+	l.mu.Lock()
+	omitted, ok := limit.take(now)
+	l.mu.Unlock()
+	if !ok {
+		return
+	}
+	if omitted > 0 {
+		attrs = append(attrs, slog.Int("omitted", omitted))
+	}
+	l.tell(what, attrs...)
+}
+
+const (
+	// logBurst lines are told at once, then one each logInterval.
+	logBurst    = 10
+	logInterval = time.Second
+)
+
+// logLimit bounds how often something is told.
+type logLimit struct {
+	bucket  clock.Bucket
+	omitted int
+}
+
+// take reports whether a line may be told now, and how many were omitted since
+// the last one.
+func (l *logLimit) take(now clock.Time) (omitted int, ok bool) {
+	if !l.bucket.Take(now, logBurst, logInterval) {
+		l.omitted++
+		return 0, false
+	}
+	omitted, l.omitted = l.omitted, 0
+	return omitted, true
+}

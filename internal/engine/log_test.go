@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/batch"
+	"wgd/internal/clock"
+	"wgd/internal/core"
+	"wgd/internal/driver"
+	"wgd/internal/sys/udp"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// talkative has an engine tell log all it can.
+func talkative(log *lines) func(*World) {
+	return func(w *World) {
+		w.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+}
+
+// loudPair is pair, with what both tell, and a name for b.
+func loudPair(t *testing.T) (a, b *site, tellA, tellB *lines) {
+	tellA, tellB = &lines{}, &lines{}
+	net := udp.NewNet()
+	a, b = newSite(t, net, 1, talkative(tellA)), newSite(t, net, 2, talkative(tellB))
+	b.apply(peers(a.as()))
+	a.up()
+	b.up()
+	named := b.as()
+	name := "B"
+	named.Name = &name
+	a.apply(peers(named))
+	return a, b, tellA, tellB
+}
+
+var volatile = regexp.MustCompile(`^time=\S+ level=DEBUG |after=\S+ ?`)
+
+// story is what was told of handshakes, without what differs each time.
+func (l *lines) story() (list []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.text.String()) {
+		if strings.Contains(line, "handshake") || strings.Contains(line, "session") || strings.Contains(line, "cookie") {
+			list = append(list, strings.TrimSpace(volatile.ReplaceAllString(strings.TrimSpace(line), "")))
+		}
+	}
+	return list
+}
+
+func (l *lines) expect(t *testing.T, want ...string) {
+	t.Helper()
+	for i := range want {
+		want[i] = "msg=" + want[i]
+	}
+	eventually(t, "as many lines as expected", func() bool { return len(l.story()) >= len(want) })
+	if got := l.story(); !slices.Equal(got, want) {
+		t.Errorf("told:\n\t%s\nwant:\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// digits is what stands for the key of s.
+func (s *site) digits() string { return hex.EncodeToString(s.public[:4]) }
+
+// The log of both ends tells how a handshake went, with which peer: by its name,
+// or the first digits of its key, and never by its address alone. No secret is in
+// it.
+func TestLogOfAHandshake(t *testing.T) {
+	a, b, tellA, tellB := loudPair(t)
+	secret := key.NewPreshared(&[32]byte{1, 2, 3, 4, 5})
+	a.apply(peers(conf.PeerChange{PublicKey: b.public, PresharedKey: &secret}))
+	b.apply(peers(conf.PeerChange{PublicKey: a.public, PresharedKey: &secret}))
+	a.say(b, "hello")
+	ofB := fmt.Sprintf("peer=B key=%s endpoint=%v", b.digits(), b.at())
+	ofA := fmt.Sprintf("peer=%s key=%s endpoint=%v", a.digits(), a.digits(), a.at())
+	tellA.expect(t,
+		`"handshake initiation sent" `+ofB+` attempt="1 of 18" why="there is no session"`,
+		`"a session begins" `+ofB+` role=initiator`)
+	tellB.expect(t,
+		`"handshake initiation received" `+ofA,
+		`"handshake response sent" `+ofA,
+		`"a session begins" `+ofA+` role=responder`)
+
+	for _, log := range []*lines{tellA, tellB} {
+		for _, secret := range [][]byte{a.private.Bytes(), b.private.Bytes(), {1, 2, 3, 4, 5}} {
+			for _, form := range []string{string(secret), hex.EncodeToString(secret), base64.StdEncoding.EncodeToString(secret)[:4]} {
+				if log.count(form) != 0 {
+					t.Errorf("%q is in the log", form)
+				}
+			}
+		}
+	}
+}
+
+// B30: retries say which of how many they are, as the tunables have it, and the
+// end says why, and what it cost.
+func TestLogOfRetries(t *testing.T) {
+	a, b, tellA, _ := loudPair(t)
+	timeout, total := 2*time.Second, 5*time.Second
+	a.apply(conf.Change{Tunables: conf.TunablesChange{RekeyTimeout: &timeout, RekeyAttemptTime: &total}})
+	b.Down()
+	a.inject(b, "hello")
+	ofB := fmt.Sprintf("peer=B key=%s", b.digits())
+	end := fmt.Sprintf(" endpoint=%v", netip.AddrPortFrom(b.outer, b.Status().ListenPort))
+	want := []string{`"handshake initiation sent" ` + ofB + end + ` attempt="1 of 3" why="there is no session"`}
+	for i := 2; i <= 3; i++ {
+		tellA.expect(t, slices.Clone(want)...)
+		a.sleep(timeout + 400*time.Millisecond)
+		want = append(want, fmt.Sprintf(`"handshake initiation sent" %s attempt="%d of 3" why="no answer"`, ofB+end, i))
+	}
+	tellA.expect(t, slices.Clone(want)...)
+	a.sleep(timeout + 400*time.Millisecond)
+	tellA.expect(t, append(want,
+		`"handshake given up" `+ofB+end+` attempt="3 of 3" why="no answer"`,
+		`"packets that waited for a session are dropped" `+ofB+` packets=1`)...)
+}
+
+// A27: under load it is told who was asked for a cookie, and who got one.
+func TestLogOfACookie(t *testing.T) {
+	a, b, tellA, tellB := loudPair(t)
+	on := true
+	b.apply(conf.Change{Tunables: conf.TunablesChange{ForceUnderload: &on}})
+	a.inject(b, "hello")
+	tellB.expect(t, fmt.Sprintf(`"handshake initiation answered by a cookie reply, because of the load" from=%v`, a.at()))
+	tellA.expect(t,
+		fmt.Sprintf(`"handshake initiation sent" peer=B key=%s endpoint=%v attempt="1 of 18" why="there is no session"`, b.digits(), b.at()),
+		fmt.Sprintf(`"cookie received: the next handshake message carries it" peer=B key=%s`, b.digits()))
+}
+
+// Strangers cannot fill the log: of what they cause a few lines are told, and how
+// many were not. What is told about peers, such as another preshared key, is not
+// displaced by them.
+func TestLogOfRefusalsIsBounded(t *testing.T) {
+	a, b, tellA, tellB := loudPair(t)
+	secret := key.NewPreshared(&[32]byte{9})
+	a.apply(peers(conf.PeerChange{PublicKey: b.public, PresharedKey: &secret}))
+	private, stranger := newKey(t)
+	reply := (&wire.CookieReply{Receiver: 5}).AppendTo(nil)
+	foreign := initiation(t, private, a.public) // with a wrong mac1 for b
+	for range 1000 {
+		b.admit(from(1), foreign)
+		b.admit(from(2), reply)
+	}
+	if n := tellB.count("dropped"); n < logBurst || n > logBurst+5 {
+		t.Errorf("%d lines about 2000 messages", n)
+	}
+	for _, want := range []string{
+		`msg="handshake initiation dropped" from=10.0.0.1:51820 why=mac1`,
+		`msg="cookie reply dropped" from=10.0.0.2:51820 why=handshake`,
+	} {
+		if tellB.count(want) == 0 {
+			t.Errorf("not told: %s", want)
+		}
+	}
+	b.sleep(2 * time.Second)
+	b.admit(from(3), initiation(t, private, b.public))
+	want := fmt.Sprintf(`msg="handshake initiation refused" key=%x from=10.0.0.3:51820 why="no peer has this public key" omitted=`, stranger[:4])
+	eventually(t, "that lines were omitted", func() bool { return tellB.count(want) == 1 })
+
+	foreign = initiation(t, private, b.public)
+	for range 100 {
+		a.admit(from(1), foreign)
+	}
+	a.inject(b, "hello")
+	want = fmt.Sprintf(`msg="handshake response refused" peer=B key=%s from=%v why=%q`+"\n", b.digits(), b.at(), core.NotAuthentic)
+	eventually(t, "another preshared key", func() bool { return tellA.count("response refused") > 0 })
+	if tellA.count(want) == 0 {
+		t.Errorf("not told, or after others: %s", want)
+	}
+}
+
+// What a socket refuses is told with its reason; a message that left from another
+// source was sent (A52).
+func TestLogOfSending(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, `"handshake response sent" peer=B key=01000000 endpoint=10.0.0.1:51820`},
+		{batch.ErrSourceGone, `"handshake response sent" peer=B key=01000000 endpoint=10.0.0.1:51820 err="the source`},
+		{errors.New("no route"), `"handshake response not sent" peer=B key=01000000 endpoint=10.0.0.1:51820 err="no route"`},
+	} {
+		var out bytes.Buffer
+		l := &handshakeLog{log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+		msg := (&wire.Response{}).AppendTo(nil)
+		l.output(1, &core.Output{Kind: core.Send, Name: "B", PublicKey: key.Public{1}, Endpoint: from(1), Message: msg}, driver.Outcome{Err: c.err})
+		if !strings.Contains(out.String(), c.want) {
+			t.Errorf("%v: %s", c.err, out.String())
+		}
+	}
+}
+
+// Where nobody wants to read it, nothing is composed.
+func TestQuietLogCostsNothing(t *testing.T) {
+	l := &handshakeLog{log: slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil))}
+	msg := (&wire.Response{}).AppendTo(nil)
+	outs := []core.Output{{Kind: core.Send, Endpoint: from(1), Message: msg}, {Kind: core.Tell, Event: core.InitiationRefused}}
+	if n := testing.AllocsPerRun(100, func() {
+		for i := range outs {
+			l.output(1, &outs[i], driver.Outcome{})
+		}
+		l.dropped(1, from(1), msg, 0)
+		l.answered(1, from(1), msg, nil)
+	}); n != 0 && !underRace {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// A line is not told more often than its limit, and what was omitted is told once.
+func TestLogLimit(t *testing.T) {
+	var l logLimit
+	now := clock.Time(time.Hour)
+	told := 0
+	for range logBurst + 7 {
+		if omitted, ok := l.take(now); ok && omitted == 0 {
+			told++
+		}
+	}
+	if told != logBurst {
+		t.Errorf("%d told at once", told)
+	}
+	for i, want := range []int{7, 0} {
+		now = now.Add(logInterval)
+		if omitted, ok := l.take(now); !ok || omitted != want {
+			t.Errorf("line %d: %v, %d omitted, want %d", i, ok, omitted, want)
+		}
+	}
+}
