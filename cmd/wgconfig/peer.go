@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"wgd/conf"
 	"wgd/internal/cli"
@@ -237,8 +236,8 @@ func parseKeepalive(s string) (uint16, error) {
 func resolveEndpoint(c *cli.Call, text string) (netip.AddrPort, error) {
 	resolver := resolve.Resolver{
 		Retries: resolve.DefaultRetries,
-		Waiting: func(host string, err error, pause time.Duration) {
-			c.Warnf("%s: %v: trying again in %.1f seconds", host, err, pause.Seconds())
+		Waiting: func(r resolve.Retry) {
+			c.Warnf("%s: %v: trying again in %.1f seconds, attempt %d of %d", r.Host, r.Err, r.Pause.Seconds(), r.Attempt, r.Attempts)
 		},
 	}
 	defer c.Progress("looking up " + text)()

@@ -72,10 +72,10 @@ func (e *Engine) interfaceLost(err error, failures int) bool {
 		e.InterfaceGone()
 		return true
 	case failures >= mostFailures:
-		go e.end(fmt.Errorf("the interface cannot be read any more: %w", err))
+		go e.end(fmt.Errorf("the interface cannot be read any more, after %d attempts: %w", failures, err))
 		return true
 	}
-	e.world.Log.Debug("read from the interface failed", "err", err)
+	e.world.Log.Debug("read from the interface failed", "attempt", fmt.Sprintf("%d of %d", failures, mostFailures), "err", err)
 	return !e.pause(failures)
 }
 

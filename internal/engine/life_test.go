@@ -3,8 +3,10 @@ package engine
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,12 +129,22 @@ func (q brokenQueue) Read([]byte) (int, error) {
 }
 
 // B18: an interface that cannot be read ends the engine, and takes no core
-// until then.
+// until then. Each attempt says which of how many it was, and the end why.
 func TestReadFailsForGood(t *testing.T) {
 	device := &broken{Device: tuntest.New("wg9", 1420)}
-	a := newSite(t, udp.NewNet(), 9, func(w *World) { w.TUN = device })
+	log := &lines{}
+	a := newSite(t, udp.NewNet(), 9, talkative(log), func(w *World) { w.TUN = device })
 	within(t, patience, "the end", func() { <-a.Done() })
 	oneSentence(t, a.Err())
+	if err := a.Err().Error(); !strings.Contains(err, "after 9 attempts: input/output error") {
+		t.Errorf("the reason: %s", err)
+	}
+	for i := 1; i < mostFailures; i++ {
+		want := fmt.Sprintf(`msg="read from the interface failed" attempt="%d of %d" err="input/output error"`, i, mostFailures)
+		if n := log.count(want); n != 1 {
+			t.Errorf("told %d times: %s", n, want)
+		}
+	}
 	if n := device.reads.Load(); n > mostFailures {
 		t.Errorf("%d reads", n)
 	}

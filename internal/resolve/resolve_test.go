@@ -93,16 +93,19 @@ func TestRetries(t *testing.T) {
 		{"after two failures", answers{errs: []error{dead, offline}, addrs: []string{"192.0.2.1", "2001:db8::1"}}, 3, ""},
 		{"unknown", answers{errs: []error{unknown}}, 1, "there is no host of this name"},
 		{"unknown, in the end", answers{errs: []error{dead, unknown}}, 2, "there is no host of this name"},
-		{"dead", answers{errs: []error{dead, dead, dead, dead, dead, dead}}, 4, "cannot be looked up now, the name server 192.0.2.9:53 does not answer: try again"},
+		{"dead", answers{errs: []error{dead, dead, dead, dead, dead, dead}}, 4, "tried 4 times: the name cannot be looked up now, the name server 192.0.2.9:53 does not answer: try again"},
 		{"no address", answers{}, 1, "there is no host of this name"},
 	} {
 		var pauses []time.Duration
 		told := 0
 		r := resolve.Resolver{Lookup: &c.dns, Retries: 3,
-			Waiting: func(host string, err error, d time.Duration) {
+			Waiting: func(r resolve.Retry) {
 				told++
-				if text := err.Error(); strings.Contains(text, "udp") {
+				if text := r.Err.Error(); strings.Contains(text, "udp") {
 					t.Errorf("%s: not a sentence for a person: %s", c.name, text)
+				}
+				if r.Attempt != told+1 || r.Attempts != 4 {
+					t.Errorf("%s: attempt %d of %d after %d", c.name, r.Attempt, r.Attempts, told)
 				}
 			},
 			Pause: func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil }}
@@ -130,7 +133,7 @@ func TestRetries(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := resolve.Resolver{Lookup: &answers{errs: []error{dead, dead, dead}}, Retries: 3,
-		Waiting: func(string, error, time.Duration) { cancel() }}
+		Waiting: func(resolve.Retry) { cancel() }}
 	start := time.Now()
 	if _, err := r.Resolve(ctx, "h:7"); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)

@@ -28,10 +28,18 @@ type Resolver struct {
 	Retries int    // further tries after one that failed for the moment
 
 	// Waiting is told of every failure after which it tries again; may be nil.
-	Waiting func(host string, err error, pause time.Duration)
+	Waiting func(Retry)
 
 	// Pause waits, for tests; nil: by the clock.
 	Pause func(ctx context.Context, d time.Duration) error
+}
+
+// Retry is a lookup that failed for the moment, and the one that follows.
+type Retry struct {
+	Host              string
+	Err               error         // why it failed, in words for people
+	Pause             time.Duration // until the next
+	Attempt, Attempts int           // the next is number Attempt of at most Attempts
 }
 
 // Resolve gives the addresses of an endpoint, best first, never none without
@@ -73,10 +81,11 @@ func (r *Resolver) persist(ctx context.Context, e Endpoint) ([]netip.Addr, error
 		case hopeless(err):
 			return nil, fmt.Errorf("endpoint %s: there is no host of this name: correct it, or give an address", e)
 		case try >= r.Retries:
-			return nil, fmt.Errorf("endpoint %s: the name cannot be looked up now, %w: try again later, or give an address", e, reason{err})
+			return nil, fmt.Errorf("endpoint %s: tried %d times: the name cannot be looked up now, %w: try again later, or give an address",
+				e, try+1, reason{err})
 		}
 		if r.Waiting != nil {
-			r.Waiting(e.Host, reason{err}, pause)
+			r.Waiting(Retry{Host: e.Host, Err: reason{err}, Pause: pause, Attempt: try + 2, Attempts: r.Retries + 1})
 		}
 		if err := r.pause(ctx, pause); err != nil {
 			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, err)
