@@ -16,10 +16,9 @@ import (
 
 // sender is a way to send from a conn, with a lock and a state of its own.
 type sender struct {
-	conn    *conn
-	onSend  func(uintptr)
-	onPlain func(uintptr)
-	onAsk   func(uintptr)
+	conn   *conn
+	onSend func(uintptr)
+	onAsk  func(uintptr)
 
 	mu     sync.Mutex
 	budget int           // may be sent without asking what is queued
@@ -32,14 +31,14 @@ type sender struct {
 	namelen uint32
 	control []byte
 
-	// A train: one message that the kernel cuts.
+	// One message.
 	hdr unix.Msghdr
 	iov unix.Iovec
-	// Single datagrams: made on first use.
+	// Several messages, each of a single datagram: made on first use.
 	hdrs  []mmsghdr
 	iovs  []unix.Iovec
-	first int // of hdrs, not yet sent
-	count int // of hdrs, in use
+	count int // of hdrs, in use; 0: it is one message
+	taken int // of hdrs, by the last call
 	most  int // of iovs, used by this Send
 	errno syscall.Errno
 
@@ -57,7 +56,7 @@ const (
 
 func newSender(c *conn) *sender {
 	s := &sender{conn: c, limits: newLimits(), scopes: make(scopes), control: make([]byte, 0, controlSize)}
-	s.onSend, s.onPlain, s.onAsk = s.sendNow, s.plainNow, s.askNow
+	s.onSend, s.onAsk = s.sendNow, s.askNow
 	return s
 }
 
@@ -200,22 +199,26 @@ type train struct {
 	lost     bool // the source was gone and is left out
 }
 
-// deliver sends until nothing is left. Each remedy is taken once, and what was
-// sent is not sent again.
+// deliver sends until nothing is left, as much in each call as the kernel takes.
+// Each remedy is taken once, and what was sent is not sent again.
 func (s *sender) deliver(b *batch.Batch, t *train) error {
 	var suspect syscall.Errno // what made us send singly
 	var refused int           // the number of datagrams that was refused
 	for {
-		tried, errno, err := s.push(t)
-		switch {
+		tried, err := s.push(t)
+		switch errno := s.errno; {
 		case err != nil:
 			return s.conn.pollError(err)
+		case errno == 0 && len(t.rest) > 0: // B20: the kernel may stop short
 		case errno == 0:
 			s.learn(b, t, suspect, refused)
 			if t.lost {
 				return ErrSourceGone
 			}
 			return nil
+		case errno == unix.EAGAIN && s.waits > 0:
+			s.waits--
+			s.conn.calls.sleep(oneWait)
 		case tried > 1 && (errno == unix.EIO || errno == unix.EMSGSIZE || errno == unix.EINVAL): // B61
 			suspect, refused = errno, tried
 			t.segments = 1
@@ -267,94 +270,61 @@ func (s *sender) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 	return err
 }
 
-// push sends as much as it can in the present way; tried is the number of
-// datagrams of the call that failed.
-func (s *sender) push(t *train) (tried int, errno syscall.Errno, err error) {
-	if t.segments > 1 {
-		return s.pushTrains(t)
+// push makes one call, and removes what the kernel has taken from the rest of the
+// train. The result is in s.errno. tried is the number of datagrams in one message:
+// more than one if the kernel is to cut it.
+func (s *sender) push(t *train) (tried int, err error) {
+	size := t.message(s.conn.v4)
+	tried = max((size+t.stride-1)/max(t.stride, 1), 1)
+	said := t.said
+	if tried > 1 {
+		said.stride = t.stride
 	}
-	return s.pushSingles(t)
+	s.control = appendControl(s.control[:0], s.conn.v4, said)
+	if s.count = 0; tried == 1 && len(t.rest) > t.stride {
+		s.singles(t)
+	} else { // most often, beside a stream: an acknowledgement
+		part := t.rest[:size]
+		s.iov.Base = unsafe.SliceData(part)
+		s.iov.SetLen(len(part))
+		s.fill(&s.hdr, &s.iov)
+	}
+	if err := s.conn.socket.try(s.onSend); err != nil || s.errno != 0 {
+		return tried, err
+	}
+	if s.count > 0 {
+		size = min(s.taken*t.stride, len(t.rest))
+	} else if tried > 1 {
+		s.limits.passed()
+	}
+	t.rest = t.rest[size:]
+	return tried, nil
 }
 
-// pushTrains has the kernel cut: one call for up to t.segments datagrams, as
-// far as one UDP datagram could carry them.
-func (s *sender) pushTrains(t *train) (tried int, errno syscall.Errno, err error) {
+// message is the size of the next message: of one that the kernel is to cut, as far
+// as one UDP datagram could carry it, or of a single datagram.
+func (t *train) message(v4 bool) int {
+	single := min(t.stride, len(t.rest))
+	if t.segments <= 1 || len(t.rest) <= t.stride {
+		return single
+	}
 	most := batch.MaxDatagram6
-	if s.conn.v4 {
+	if v4 {
 		most = batch.MaxDatagram4
 	}
-	most = min(t.segments, most/t.stride) * t.stride
-	if most <= t.stride {
-		return s.pushSingles(t)
+	segments := min(t.segments, most/t.stride)
+	if segments <= 1 {
+		return single
 	}
-	said := t.said
-	said.stride = t.stride
-	s.control = appendControl(s.control[:0], s.conn.v4, said)
-	for len(t.rest) > t.stride {
-		part := t.rest[:min(most, len(t.rest))]
-		if err := s.pushMessage(part); err != nil {
-			return 0, 0, err
-		}
-		if s.errno != 0 {
-			return (len(part) + t.stride - 1) / t.stride, s.errno, nil
-		}
-		s.limits.passed()
-		t.rest = t.rest[len(part):]
-	}
-	if len(t.rest) == 0 {
-		return 0, 0, nil
-	}
-	return s.pushSingles(t) // one is no train
+	return min(segments*t.stride, len(t.rest))
 }
 
-// pushMessage sends one message with s.control; the result is in s.errno.
-func (s *sender) pushMessage(part []byte) error {
-	s.iov.Base = unsafe.SliceData(part)
-	s.iov.SetLen(len(part))
-	s.fill(&s.hdr, &s.iov)
-	return s.try(s.onSend)
-}
-
-// try makes a call, and again after a while as long as there is no room and it
-// may wait.
-func (s *sender) try(call func(uintptr)) error {
-	for {
-		if err := s.conn.socket.try(call); err != nil || s.errno != unix.EAGAIN || s.waits == 0 {
-			return err
-		}
-		s.waits--
-		s.conn.calls.sleep(oneWait)
-	}
-}
-
-// pushSingles sends datagram by datagram, MaxSegments in a call.
-func (s *sender) pushSingles(t *train) (tried int, errno syscall.Errno, err error) {
-	s.control = appendControl(s.control[:0], s.conn.v4, t.said)
-	if len(t.rest) <= t.stride { // most often, beside a stream: an acknowledgement
-		if err := s.pushMessage(t.rest); err != nil {
-			return 0, 0, err
-		}
-		return 1, s.errno, nil
-	}
-	for {
-		s.first, s.count = 0, 0
-		for rest := t.rest; s.count < MaxSegments && len(rest) > 0; s.count++ {
-			part := rest[:min(t.stride, len(rest))]
-			rest = rest[len(part):]
-			s.single(part)
-		}
-		for s.first < s.count { // B20: the kernel may stop short
-			if err := s.try(s.onPlain); err != nil {
-				return 0, 0, err
-			}
-			if s.errno != 0 {
-				break
-			}
-		}
-		t.rest = t.rest[min(s.first*t.stride, len(t.rest)):]
-		if s.errno != 0 || len(t.rest) == 0 {
-			return 1, s.errno, nil
-		}
+// singles makes one message of each datagram, of MaxSegments at most.
+func (s *sender) singles(t *train) {
+	for rest := t.rest; s.count < MaxSegments && len(rest) > 0; s.count++ {
+		part := rest[:min(t.stride, len(rest))]
+		rest = rest[len(part):]
+		s.single(part)
 	}
 }
 
@@ -381,21 +351,14 @@ func (s *sender) fill(h *unix.Msghdr, iov *unix.Iovec) {
 	h.SetControllen(len(s.control))
 }
 
+// sendNow sends the message, or those of the single datagrams.
 func (s *sender) sendNow(uintptr) {
-	fd := uintptr(s.conn.socket.fd)
+	fd, calls := uintptr(s.conn.socket.fd), &s.conn.calls
 	for {
-		if _, s.errno = s.conn.calls.sendmsg(fd, &s.hdr); s.errno != unix.EINTR {
-			return
-		}
-	}
-}
-
-func (s *sender) plainNow(uintptr) {
-	fd := uintptr(s.conn.socket.fd)
-	for {
-		var n int
-		if n, s.errno = s.conn.calls.sendmmsg(fd, s.hdrs[s.first:s.count]); s.errno == 0 {
-			s.first += n
+		if s.count > 0 {
+			s.taken, s.errno = calls.sendmmsg(fd, s.hdrs[:s.count])
+		} else {
+			_, s.errno = calls.sendmsg(fd, &s.hdr)
 		}
 		if s.errno != unix.EINTR {
 			return
