@@ -60,8 +60,18 @@ func TestLowOrder(t *testing.T) {
 		}
 		return err != nil
 	}
+	// The points themselves, and not by the list that LowOrder has.
 	found := 0
-	for _, k := range lowOrder {
+	for _, s := range []string{
+		"00" + strings.Repeat("00", 31), "01" + strings.Repeat("00", 31),
+		"ec" + strings.Repeat("ff", 30) + "7f", "ed" + strings.Repeat("ff", 30) + "7f", "ee" + strings.Repeat("ff", 30) + "7f",
+		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+		"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+	} {
+		k, err := ParsePublicHex(s)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for bit := range 8 * Size {
 			other := k
 			other[bit/8] ^= 1 << (bit % 8)

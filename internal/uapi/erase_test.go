@@ -1,0 +1,26 @@
+package uapi
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// A35: no key is left in the buffer of a reader when it has given out what it
+// read, on either side.
+func TestNothingIsLeftInTheReader(t *testing.T) {
+	key := strings.Repeat("5a", 32)
+	d := NewDecoder(strings.NewReader("set=1\nprivate_key=" + key + "\n\n"))
+	if request, err := d.Next(); err != nil || request.Change.PrivateKey == nil {
+		t.Fatal(err)
+	}
+	r := NewReader(strings.NewReader("private_key=" + key + "\nerrno=0\n\n"))
+	if s, err := r.Status(); err != nil || s.PrivateKey.IsZero() {
+		t.Fatal(err)
+	}
+	for name, l := range map[string]*lines{"decoder": &d.lines, "reader": &r.lines} {
+		if left := bytes.Trim(l.buf[:], "\x00"); len(left) > 0 {
+			t.Errorf("%s: %d bytes are left", name, len(left))
+		}
+	}
+}
