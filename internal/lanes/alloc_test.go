@@ -7,38 +7,36 @@ import (
 	"testing"
 )
 
-// Rule 10 of style: to read, to wait and to take one's turn allocates nothing.
+// Rule 10 of style: to read, to wait and to keep the order allocates nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
-	l := newLane(newForcedPolicy(2), newGear(nil, nil, nil), nil, handles(&idle{}))
-	l.policy.width = 2
-	c := l.chief.(*idle)
+	l := newLane(newForcedPolicy(2), newGovernor(nil, nil, nil), nil, single(&nothing{}))
+	h := l.leader.(*nothing)
 	if n := testing.AllocsPerRun(1000, func() {
-		l.reading.take()
-		l.awake = 1 // nobody need be roused
-		l.carry(c, BatchInfo{Bytes: 60000, At: 1}, true)
-		l.reading.release()
+		l.reading.lock()
+		l.active = 1 // so that no follower is woken
+		l.process(h, BatchInfo{Bytes: 60000, At: 1}, true)
+		l.reading.unlock()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if c.finished == 0 {
+	if h.finished == 0 {
 		t.Error("measured the wrong thing")
 	}
 }
 
-// Nor does a lane of a bundle, also where it looks how many queues there are to
-// be.
-func TestBundleAllocatesNothing(t *testing.T) {
-	f := &flood{running: &sync.WaitGroup{}}
-	p := newBreadth(4, nil, nil)
-	p.forced = func() int { return 1 }
-	b := f.bundle(p)
-	l := b.begin(0)
+// Nor does a lane of a queue group, including its reviews of the number of queues.
+func TestGroupAllocatesNothing(t *testing.T) {
+	q := &fullQueues{running: &sync.WaitGroup{}}
+	s := newQueueScaler(4, nil, nil)
+	s.forced = func() int { return 1 }
+	g := q.group(s)
+	l := g.addLane(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		for range 64 {
-			b.due.Store(0)
-			b.between(l)
-			a, _, _ := l.next(l.chief)
-			l.carry(l.chief, a, true)
+			g.reviewDue.Store(0)
+			g.betweenBatches(l)
+			b, _, _ := l.next(l.leader)
+			l.process(l.leader, b, true)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

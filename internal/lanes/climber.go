@@ -8,110 +8,95 @@ import (
 )
 
 const (
-	// reviewInterval is how long is looked back on. The kernel counts idle time
-	// in steps of 10 ms.
+	// reviewInterval is the time between two reviews. It is long enough to measure
+	// idle time, which the kernel counts in steps of 10 ms.
 	reviewInterval = 100 * time.Millisecond
 
-	// One more is tried while that much of a core is idle, and kept if so much
-	// more is carried, at a cost per byte that is no greater than so much. All of
-	// it is relative to what was measured just before.
-	leastIdle = 0.7
-	leastGain = 1.1
-	mostCost  = 1.3
+	// One more is tried while at least minIdle of a core is idle. It is kept if the
+	// rate is at least minGain times what it was just before the trial, and the
+	// processor time per byte at most maxCost times.
+	minIdle = 0.7
+	minGain = 1.1
+	maxCost = 1.3
 
-	// Less than that is carried of what fewer carried, so fewer would do.
-	fewerWouldDo = 0.9
+	// One fewer suffices when the rate is below this part of what one fewer
+	// carried.
+	fewerSuffice = 0.9
 
-	// After a trial that failed the next one waits, longer each time.
-	shortestWait = time.Second
-	longestWait  = time.Minute
+	// After a trial that failed the next one waits, each time twice as long.
+	minWait = time.Second
+	maxWait = time.Minute
 )
 
-// trials find out how many are worth their cost: goroutines that carry a lane
-// (policy), or queues of a way (breadth). Others on this machine may need the
-// cores more than we do, and what holds us up may be something else than a core.
-// So one more is tried, and kept only if it is worth it. Nothing about it depends
-// on how long anything takes in itself.
+// A hillClimber finds out how many of something are worth their cost: goroutines
+// of a lane (spreadPolicy), or queues of a direction (queueScaler). Other programs
+// may need the cores more than this one does, and the limit may be something else
+// than a core. So it tries one more, and keeps it only if that is worth it. It
+// compares rates before and after, and assumes nothing about how long anything
+// takes.
 //
-// The methods that change the number return what it is to be.
-type trials struct {
+// Methods that change the number return what it is to be.
+type hillClimber struct {
 	meter coreMeter
 	tell  func(width int, why string) // of every change
 
-	most  int
+	max   int
 	width int // how many there are
 
-	trial  int          // reviews until the trial ends; 0: there is none
-	before []experience // by width, less one, when one more was tried
-	retry  clock.Time   // no trial before it
-	wait   time.Duration
+	trial     int           // reviews until the trial ends; 0: there is none
+	before    []measurement // at index n-1: with n, when one more was tried
+	nextTrial clock.Time    // earliest time of the next trial
+	wait      time.Duration // after the next trial that fails
 }
 
-// experience is what one review found: bytes a second, and cores.
-type experience struct{ rate, own, idle float64 }
-
-func newTrials(most int, usage func() (cpu.Times, error), tell func(width int, why string)) trials {
-	return trials{meter: coreMeter{usage: usage}, tell: tell, most: most, width: 1, before: make([]experience, most), wait: shortestWait}
+// A measurement is the result of one review.
+type measurement struct {
+	rate      float64 // bytes per second
+	own, idle float64 // cores that this process used, and that were idle
 }
 
-// mayBegin reports whether one more may be tried, if there is a reason.
-func (t *trials) mayBegin(now clock.Time) bool { return t.width < t.most && now >= t.retry }
-
-func (t *trials) begin(x experience, why string) int {
-	t.before[t.width-1] = x
-	t.trial = 2
-	return t.change(t.width+1, why)
+func newHillClimber(max int, usage func() (cpu.Times, error), tell func(width int, why string)) hillClimber {
+	return hillClimber{meter: coreMeter{usage: usage}, tell: tell, max: max, width: 1, before: make([]measurement, max), wait: minWait}
 }
 
-// judge ends a trial, when it is time.
-func (t *trials) judge(now clock.Time, x experience) int {
-	if t.trial--; t.trial > 0 {
-		return t.width // it had to begin first
+// mayBegin reports whether one more may be tried, if there is a reason to.
+func (c *hillClimber) mayBegin(now clock.Time) bool { return c.width < c.max && now >= c.nextTrial }
+
+// begin begins a trial of one more.
+func (c *hillClimber) begin(m measurement, why string) int {
+	c.before[c.width-1] = m
+	c.trial = 2
+	return c.change(c.width+1, why)
+}
+
+// judge ends the trial in its second review. The first one still covers the time
+// of the change.
+func (c *hillClimber) judge(now clock.Time, m measurement) int {
+	if c.trial--; c.trial > 0 {
+		return c.width
 	}
-	before := t.before[t.width-2]
-	if x.rate < leastGain*before.rate || x.own*before.rate > mostCost*before.own*x.rate {
-		return t.fail(now, t.width-1, "one less does as well")
+	before := c.before[c.width-2]
+	if m.rate < minGain*before.rate || m.own*before.rate > maxCost*before.own*m.rate {
+		return c.fail(now, c.width-1, "one less does as well")
 	}
-	t.wait = shortestWait
-	return t.change(t.width, "it is worth it")
+	c.wait = minWait
+	return c.change(c.width, "it is worth it")
 }
 
-// fail ends a trial, if there is one, and puts off the next.
-func (t *trials) fail(now clock.Time, width int, why string) int {
-	t.trial = 0
-	t.retry = now.Add(t.wait)
-	t.wait = min(2*t.wait, longestWait)
-	return t.change(width, why)
+// fail ends the trial, if there is one, and postpones the next.
+func (c *hillClimber) fail(now clock.Time, width int, why string) int {
+	c.trial = 0
+	c.nextTrial = now.Add(c.wait)
+	c.wait = min(2*c.wait, maxWait)
+	return c.change(width, why)
 }
 
-func (t *trials) change(width int, why string) int {
-	t.tell(width, why)
+func (c *hillClimber) change(width int, why string) int {
+	c.tell(width, why)
 	return width
 }
 
-// tooMany reports whether one less would carry as much.
-func (t *trials) tooMany(rate float64) bool {
-	return t.width > 1 && rate < fewerWouldDo*t.before[t.width-2].rate
+// tooMany reports whether one fewer would carry as much.
+func (c *hillClimber) tooMany(rate float64) bool {
+	return c.width > 1 && rate < fewerSuffice*c.before[c.width-2].rate
 }
-
-// coreMeter tells what became of the cores since it was read last.
-type coreMeter struct {
-	usage func() (cpu.Times, error) // nil: it is not known
-	last  cpu.Times
-	known bool // last is
-}
-
-// read returns how many cores this process used, and how many were idle, if it is
-// known, and was the last time, which is span ago.
-func (m *coreMeter) read(span time.Duration) (own, idle float64, known bool) {
-	if m.usage == nil {
-		return 0, 0, false
-	}
-	t, err := m.usage()
-	last, known := m.last, m.known && err == nil
-	m.last, m.known = t, err == nil
-	return (t.Own - last.Own).Seconds() / span.Seconds(), (t.Idle - last.Idle).Seconds() / span.Seconds(), known
-}
-
-// forget has the next reading be the first.
-func (m *coreMeter) forget() { m.known = false }

@@ -8,59 +8,60 @@ import (
 	"wgd/internal/sys/cpu"
 )
 
-// What a trial brings is seen in its second review: in the first it had to begin.
-// The wait after one that fails is short again once one was worth it.
+// A trial is judged in its second review, because the first still covers the time
+// of the change. The wait after a trial that failed is short again once one
+// succeeded.
 func TestTrial(t *testing.T) {
-	c := &course{now: clock.Time(time.Hour)}
-	p := newTrials(3, c.usage, c.tell)
-	one, two := experience{rate: 100, own: 1, idle: 1}, experience{rate: 190, own: 2}
+	s := &simulation{now: clock.Time(time.Hour)}
+	c := newHillClimber(3, s.usage, s.tell)
+	one, two := measurement{rate: 100, own: 1, idle: 1}, measurement{rate: 190, own: 2}
 	begin := func() {
 		t.Helper()
-		if p.width = p.begin(one, "a test"); p.width != 2 {
-			t.Fatalf("%d are tried", p.width)
+		if c.width = c.begin(one, "a test"); c.width != 2 {
+			t.Fatalf("%d are tried", c.width)
 		}
-		if p.width = p.judge(c.now, experience{}); p.width != 2 {
+		if c.width = c.judge(s.now, measurement{}); c.width != 2 {
 			t.Fatal("judged before it began")
 		}
 	}
 	fail := func(wait time.Duration) {
 		t.Helper()
 		begin()
-		if p.width = p.judge(c.now, one); p.width != 1 {
-			t.Error("kept, and it brought nothing")
+		if c.width = c.judge(s.now, one); c.width != 1 {
+			t.Error("kept, though it gained nothing")
 		}
-		if p.mayBegin(c.now.Add(wait-1)) || !p.mayBegin(c.now.Add(wait)) {
-			t.Errorf("the next trial after %v, not %v", p.retry.Sub(c.now), wait)
+		if c.mayBegin(s.now.Add(wait-1)) || !c.mayBegin(s.now.Add(wait)) {
+			t.Errorf("the next trial after %v, not %v", c.nextTrial.Sub(s.now), wait)
 		}
 	}
-	fail(shortestWait)
-	fail(2 * shortestWait)
+	fail(minWait)
+	fail(2 * minWait)
 	begin()
-	if p.width = p.judge(c.now, two); p.width != 2 || p.trial != 0 {
-		t.Error("given up, and it was worth it")
+	if c.width = c.judge(s.now, two); c.width != 2 || c.trial != 0 {
+		t.Error("given up, though it was worth it")
 	}
-	p.width = 1
-	fail(shortestWait)
+	c.width = 1
+	fail(minWait)
 	for range 20 {
-		p.fail(c.now, 1, "a test")
+		c.fail(s.now, 1, "a test")
 	}
-	if wait := p.retry.Sub(c.now); wait != longestWait {
+	if wait := c.nextTrial.Sub(s.now); wait != maxWait {
 		t.Errorf("a wait of %v", wait)
 	}
 }
 
-// As long as there is no backlog nobody asks how the processors are used, which
-// takes some time.
+// Without a backlog the usage of the processors is not read, because that takes
+// some time.
 func TestNoReadingWithoutBacklog(t *testing.T) {
-	m := &imagined{cores: 8, single: 1e9, demand: 0.9e9}
-	asked := 0
-	p := newPolicy(4, func() (cpu.Times, error) { asked++; return m.usage() }, m.tell)
-	n := newMany()
-	n.demand = 9e6
-	b := newBreadth(4, func() (cpu.Times, error) { asked++; return n.usage() }, n.tell)
-	m.run(&p, 2*time.Second)
-	n.run(&b, 2*time.Second)
-	if asked > 0 {
-		t.Errorf("asked %d times", asked)
+	large := &largeBatches{cores: 8, single: 1e9, demand: 0.9e9}
+	readings := 0
+	p := newSpreadPolicy(4, func() (cpu.Times, error) { readings++; return large.usage() }, large.tell)
+	small := newSmallPackets()
+	small.demand = 9e6
+	s := newQueueScaler(4, func() (cpu.Times, error) { readings++; return small.usage() }, small.tell)
+	large.run(&p, 2*time.Second)
+	small.run(&s, 2*time.Second)
+	if readings > 0 {
+		t.Errorf("%d readings", readings)
 	}
 }

@@ -11,151 +11,157 @@ import (
 )
 
 const (
-	// All processors stay for so long after there was a use for them.
+	// All processors are kept for this long after they were needed.
 	holdForLoad   = time.Second
 	holdForChange = 100 * time.Millisecond
 
-	// As long as all are needed it is said again after so long, for how many
-	// that are may have changed.
-	repeatShift = 10 * time.Second
+	// While all are needed, Processors is told so again at this interval, because
+	// their number may have changed.
+	repeatInterval = 10 * time.Second
 
-	// A lane that has not waited for so long gives way, where there is only one.
-	longestTurn = 5 * time.Millisecond
+	// With one processor, a lane yields when it has not waited for this long.
+	maxTurn = 5 * time.Millisecond
 
-	// One processor does not suffice when the process uses as much as that of a
-	// core, and there is as much left for another one; or more than a core.
-	mostOfCore = 0.9
-	coreToHave = 0.5
+	// One processor is too few when the process uses this much of a core and this
+	// much of another core is idle, or when it uses more than one core.
+	nearlyOneCore  = 0.9
+	idleForAnother = 0.5
 )
 
-// gear has the process do with one of Go's processors while one suffices.
+// The governor sets the number of Go's processors (GOMAXPROCS): one while one
+// suffices, otherwise all.
 //
-// Whenever one of Go's processors finds work, Go wakes a thread to look for more
-// of it, as long as another processor has none. For a tunnel that is a second
-// thread for each batch, which finds nothing, and takes a core from those who
-// send and receive beside it. With one processor there is none. But then
-// goroutines take turns of up to 10 ms, in which nobody asks the kernel what has
-// come. So lanes give way after 5 ms, and what else keeps a processor needs all
-// of them: a lane that is spread, handshakes, changes of the configuration; and
-// of course work for more than one core.
+// Whenever one of Go's processors finds work and another one is idle, Go wakes a
+// thread to look for more work. In a tunnel that is a second thread for each
+// batch. It finds nothing, and takes a core from the programs that send and
+// receive. With one processor there is no second thread. On the other hand,
+// goroutines then take turns of up to 10 ms, during which nothing asks the kernel
+// what has arrived. So a lane yields after 5 ms, and whatever else occupies a
+// processor for long asks for all of them: a lane that is spread over several
+// goroutines, handshakes, changes of the configuration, and work for more than
+// one core.
 //
-// Without Options.Processors it shifts nothing; lanes give way if there is one.
-type gear struct {
-	shift func(all bool)
-	clock func() clock.Now
-	place func() yield.Place // where a lane gives way
+// Without Options.Processors the governor changes nothing. Lanes yield all the
+// same if there is one processor.
+type governor struct {
+	set        func(all bool)
+	clock      func() clock.Now
+	newYielder func() yield.Place // for a lane
 
-	until  atomic.Int64 // clock.Time as long as which all are needed
-	low    atomic.Bool  // there is one
-	looked atomic.Int64 // clock.Time of the last look at the load
-	lever  chan struct{}
+	neededUntil atomic.Int64  // clock.Time until which all processors are needed
+	single      atomic.Bool   // there is one processor
+	measured    atomic.Int64  // clock.Time of the last measurement of the load
+	reviews     chan struct{} // a token requests a review
 
-	// run's own
+	// Used by run only.
 	meter   coreMeter
-	shifted clock.Time
+	changed clock.Time // when set was last called
 }
 
-func newGear(processors func(all bool), clock func() clock.Now, usage func() (cpu.Times, error)) *gear {
-	g := &gear{shift: processors, clock: clock, meter: coreMeter{usage: usage}, lever: make(chan struct{}, 1)}
-	g.place = func() yield.Place { return nowhere{} }
-	if g.low.Store(runtime.GOMAXPROCS(0) == 1); g.givesWay() {
-		g.place = yield.New
+func newGovernor(processors func(all bool), clock func() clock.Now, usage func() (cpu.Times, error)) *governor {
+	g := &governor{set: processors, clock: clock, meter: coreMeter{usage: usage}, reviews: make(chan struct{}, 1)}
+	g.newYielder = func() yield.Place { return noYield{} }
+	if g.single.Store(runtime.GOMAXPROCS(0) == 1); g.mayYield() {
+		g.newYielder = yield.New
 	}
-	if g.shift != nil {
-		g.shifted = g.clock().Mono
-		g.until.Store(int64(g.shifted.Add(holdForLoad)))
+	if g.set != nil {
+		g.changed = g.clock().Mono
+		g.neededUntil.Store(int64(g.changed.Add(holdForLoad)))
 	}
 	return g
 }
 
-// run shifts. That may take as long as a collection of garbage, so nobody who
-// carries data does it himself.
-func (g *gear) run(closing <-chan struct{}) {
+// run changes the number of processors until closing is closed. A change may take
+// as long as a garbage collection, so no goroutine that processes packets does it.
+func (g *governor) run(closing <-chan struct{}) {
 	for {
 		select {
-		case <-g.lever:
-			g.pulled(g.clock().Mono)
+		case <-g.reviews:
+			g.review(g.clock().Mono)
 		case <-closing:
 			return
 		}
 	}
 }
 
-func (g *gear) pulled(now clock.Time) {
-	if span := now.Sub(clock.Time(g.looked.Load())); span >= reviewInterval {
-		g.look(now, span)
+func (g *governor) review(now clock.Time) {
+	if span := now.Sub(clock.Time(g.measured.Load())); span >= reviewInterval {
+		g.measure(now, span)
 	}
-	if low := g.suffices(now); low != g.low.Load() || !low && now.Sub(g.shifted) >= repeatShift {
-		g.shift(!low)
-		g.shifted = now
-		g.low.Store(low)
-		if low && !g.suffices(g.clock().Mono) {
-			g.pull() // whoever needs them since has seen that all were there
-		}
+	single := g.oneSuffices(now)
+	if single == g.single.Load() && (single || now.Sub(g.changed) < repeatInterval) {
+		return
+	}
+	g.set(!single)
+	g.changed = now
+	g.single.Store(single)
+	if single && !g.oneSuffices(g.clock().Mono) {
+		// A goroutine that called need since the first look found all processors
+		// there, and requested nothing.
+		g.requestReview()
 	}
 }
 
-// look sees whether one core suffices.
-func (g *gear) look(now clock.Time, span time.Duration) {
-	g.looked.Store(int64(now))
+// measure extends the time for which all are needed if one core is too few.
+func (g *governor) measure(now clock.Time, span time.Duration) {
+	g.measured.Store(int64(now))
 	own, idle, known := g.meter.read(span)
-	if known && span < 2*reviewInterval && (own > 1 || own >= mostOfCore && idle >= coreToHave) {
+	if known && span < 2*reviewInterval && (own > 1 || own >= nearlyOneCore && idle >= idleForAnother) {
 		g.extend(now, holdForLoad)
 	}
 }
 
-// suffices reports whether one processor does.
-func (g *gear) suffices(now clock.Time) bool { return int64(now) > g.until.Load() }
+// oneSuffices reports whether one processor suffices.
+func (g *governor) oneSuffices(now clock.Time) bool { return int64(now) > g.neededUntil.Load() }
 
-// carried notes that data flows: from time to time it is looked whether the
-// number of processors is right.
-func (g *gear) carried(now clock.Time) {
-	if g.shift != nil && now.Sub(clock.Time(g.looked.Load())) >= reviewInterval {
-		g.pull()
+// noteTraffic is called for every batch. From time to time it requests a review.
+func (g *governor) noteTraffic(now clock.Time) {
+	if g.set != nil && now.Sub(clock.Time(g.measured.Load())) >= reviewInterval {
+		g.requestReview()
 	}
 }
 
-// need asks for all processors, for so long.
-func (g *gear) need(now clock.Time, hold time.Duration) {
-	if g.shift == nil {
+// need asks for all processors, for at least the time hold.
+func (g *governor) need(now clock.Time, hold time.Duration) {
+	if g.set == nil {
 		return
 	}
 	g.extend(now, hold)
-	if g.low.Load() {
-		g.pull()
-		runtime.Gosched() // to run
+	if g.single.Load() {
+		g.requestReview()
+		runtime.Gosched() // so that run runs
 	}
 }
 
-func (g *gear) extend(now clock.Time, hold time.Duration) {
+func (g *governor) extend(now clock.Time, hold time.Duration) {
 	until := int64(now.Add(hold))
-	for old := g.until.Load(); old < until && !g.until.CompareAndSwap(old, until); {
-		old = g.until.Load()
+	for old := g.neededUntil.Load(); old < until && !g.neededUntil.CompareAndSwap(old, until); {
+		old = g.neededUntil.Load()
 	}
 }
 
-func (g *gear) pull() {
+func (g *governor) requestReview() {
 	select {
-	case g.lever <- struct{}{}:
+	case g.reviews <- struct{}{}:
 	default:
 	}
 }
 
-// givesWay reports whether lanes may have to give way.
-func (g *gear) givesWay() bool { return g.shift != nil || g.low.Load() }
+// mayYield reports whether there is, or may come to be, one processor only.
+func (g *governor) mayYield() bool { return g.set != nil || g.single.Load() }
 
-// giveWay does so at the end of a turn, if there is one processor only, and
+// yieldAfterTurn yields if there is one processor and the lane's turn is over. It
 // reports whether it did.
-func (g *gear) giveWay(at yield.Place, now, turn clock.Time) bool {
-	if !g.low.Load() || now.Sub(turn) < longestTurn {
+func (g *governor) yieldAfterTurn(y yield.Place, now, turnStart clock.Time) bool {
+	if !g.single.Load() || now.Sub(turnStart) < maxTurn {
 		return false
 	}
-	at.Yield()
+	y.Yield()
 	return true
 }
 
-// nowhere is a place for lanes that always have a processor.
-type nowhere struct{}
+// noYield is for lanes that always have a processor.
+type noYield struct{}
 
-func (nowhere) Yield() {}
-func (nowhere) Close() {}
+func (noYield) Yield() {}
+func (noYield) Close() {}

@@ -12,68 +12,70 @@ import (
 	"wgd/internal/sys/yield"
 )
 
-// garage has a gear and drives it without its goroutine.
-type garage struct {
-	gear    *gear
-	now     clock.Time
-	all     bool
-	shifts  int
-	own     float64 // cores that the process uses
-	idle    float64
-	used    cpu.Times
-	failing error
+// A governed is a simulated process with a governor, whose goroutine does not run:
+// reviews happen in the calls of run.
+type governed struct {
+	governor *governor
+	now      clock.Time
+	all      bool // the process has all processors
+	sets     int  // how often it was told how many it has
+	own      float64
+	idle     float64 // cores; so is own, which the process uses
+	used     cpu.Times
+	failing  error
 }
 
-func newGarage() *garage {
-	g := &garage{now: clock.Time(time.Hour), all: true}
-	g.gear = newGear(
-		func(all bool) { g.all, g.shifts = all, g.shifts+1 },
+func newGoverned() *governed {
+	g := &governed{now: clock.Time(time.Hour), all: true}
+	g.governor = newGovernor(
+		func(all bool) { g.all, g.sets = all, g.sets+1 },
 		func() clock.Now { return clock.Now{Mono: g.now} },
 		func() (cpu.Times, error) { return g.used, g.failing },
 	)
 	return g
 }
 
-// drive lets data flow for so long.
-func (g *garage) drive(d time.Duration) {
-	for end := g.now.Add(d); g.now < end; g.answer() {
+// run processes data for that time.
+func (g *governed) run(d time.Duration) {
+	for end := g.now.Add(d); g.now < end; g.review() {
 		const step = time.Millisecond
 		g.now = g.now.Add(step)
 		g.used.Own += time.Duration(g.own * float64(step))
 		g.used.Idle += time.Duration(g.idle * float64(step))
-		g.gear.carried(g.now)
+		g.governor.noteTraffic(g.now)
 	}
 }
 
-func (g *garage) answer() {
+// review does one if it was requested.
+func (g *governed) review() {
 	select {
-	case <-g.gear.lever:
-		g.gear.pulled(g.now)
+	case <-g.governor.reviews:
+		g.governor.review(g.now)
 	default:
 	}
 }
 
 func TestOneProcessorSuffices(t *testing.T) {
-	g := newGarage()
-	if g.drive(holdForLoad / 2); !g.all || g.shifts > 0 {
+	g := newGoverned()
+	if g.run(holdForLoad / 2); !g.all || g.sets > 0 {
 		t.Error("one processor right after the beginning")
 	}
-	if g.drive(holdForLoad); g.all || g.shifts != 1 {
-		t.Errorf("all processors: %v, after %d shifts, beside a little data", g.all, g.shifts)
+	if g.run(holdForLoad); g.all || g.sets != 1 {
+		t.Errorf("all processors: %v, set %d times, with a little data", g.all, g.sets)
 	}
-	g.gear.need(g.now, holdForChange)
-	g.answer()
+	g.governor.need(g.now, holdForChange)
+	g.review()
 	if !g.all {
 		t.Error("one processor, though all are needed")
 	}
-	g.gear.need(g.now, holdForChange/2) // which is no reason to be earlier
+	g.governor.need(g.now, holdForChange/2) // which must not end the first need
 	g.now = g.now.Add(holdForChange * 3 / 4)
-	g.gear.pull()
-	if g.answer(); !g.all {
+	g.governor.requestReview()
+	if g.review(); !g.all {
 		t.Error("all processors were needed for longer")
 	}
-	if g.drive(2 * reviewInterval); g.all || g.shifts != 3 {
-		t.Errorf("all processors: %v, after %d shifts, though nobody needs them any more", g.all, g.shifts)
+	if g.run(2 * reviewInterval); g.all || g.sets != 3 {
+		t.Errorf("all processors: %v, set %d times, though they are not needed any more", g.all, g.sets)
 	}
 }
 
@@ -84,155 +86,158 @@ func TestOneProcessorDoesNotSuffice(t *testing.T) {
 		all       bool
 	}{
 		{"a full core, and one is idle", 1, 1, true},
-		{"a full core, and others need the rest", 1, 0.2, false},
+		{"a full core, and other programs need the rest", 1, 0.2, false},
 		{"half a core", 0.5, 1.5, false},
 	} {
-		g := newGarage()
-		g.drive(2 * holdForLoad)
+		g := newGoverned()
+		g.run(2 * holdForLoad)
 		g.own, g.idle = c.own, c.idle
-		if g.drive(time.Second); g.all != c.all {
+		if g.run(time.Second); g.all != c.all {
 			t.Errorf("%s: all processors: %v", c.what, g.all)
 		}
 	}
 }
 
-// More than a core is a reason to stay, also where nothing is idle then.
+// All processors are kept while more than one core is used, even if no core is
+// idle.
 func TestProcessorsAreKept(t *testing.T) {
-	g := newGarage()
+	g := newGoverned()
 	g.own, g.idle = 1.3, 0
-	g.drive(5 * time.Second)
-	if !g.all || g.shifts > 0 {
-		t.Errorf("all processors: %v, after %d shifts", g.all, g.shifts)
+	g.run(5 * time.Second)
+	if !g.all || g.sets > 0 {
+		t.Errorf("all processors: %v, set %d times", g.all, g.sets)
 	}
 	g.own = 0.3
-	if g.drive(2 * time.Second); g.all {
+	if g.run(2 * time.Second); g.all {
 		t.Error("all processors for a third of a core")
 	}
 }
 
-// Nearly a core is no reason to keep all, where nothing is idle.
+// They are not kept for nearly one core if no core is idle.
 func TestProcessorsAreGivenBack(t *testing.T) {
-	g := newGarage()
+	g := newGoverned()
 	g.own, g.idle = 0.95, 0
-	if g.drive(5 * time.Second); g.all {
-		t.Error("all processors, though there is one core to be had")
+	if g.run(5 * time.Second); g.all {
+		t.Error("all processors, though only one core can be had")
 	}
 }
 
-// As long as all are needed it is said so again from time to time: how many that
-// are may have changed.
+// While all are needed, that is said again from time to time, because their number
+// may have changed.
 func TestAllProcessorsAgain(t *testing.T) {
-	g := newGarage()
+	g := newGoverned()
 	g.own, g.idle = 1.3, 0
-	if g.drive(35 * time.Second); !g.all || g.shifts != 3 {
-		t.Errorf("all processors: %v; told %d times in 35 s, want 3", g.all, g.shifts)
+	if g.run(35 * time.Second); !g.all || g.sets != 3 {
+		t.Errorf("all processors: %v; set %d times in 35 s, want 3", g.all, g.sets)
 	}
 	g.own = 0.3
-	if g.drive(time.Minute); g.all || g.shifts != 4 {
-		t.Errorf("all processors: %v; that one suffices was told %d times", g.all, g.shifts-3)
+	if g.run(time.Minute); g.all || g.sets != 4 {
+		t.Errorf("all processors: %v; one was set %d times", g.all, g.sets-3)
 	}
 }
 
-// Who needs all of them while they are taken away gets them back.
-func TestNeedWhileShifting(t *testing.T) {
-	g := newGarage()
-	shift := g.gear.shift
-	g.gear.shift = func(all bool) {
-		if shift(all); !all && g.shifts == 1 {
-			g.gear.need(g.now, holdForLoad)
+// A goroutine that needs all of them while they are taken away gets them back.
+func TestNeedWhileChanging(t *testing.T) {
+	g := newGoverned()
+	set := g.governor.set
+	g.governor.set = func(all bool) {
+		if set(all); !all && g.sets == 1 {
+			g.governor.need(g.now, holdForLoad)
 		}
 	}
-	for g.shifts == 0 {
-		g.drive(time.Millisecond)
+	for g.sets == 0 {
+		g.run(time.Millisecond)
 	}
-	if g.answer(); !g.all { // at once
-		t.Errorf("one processor, though all are needed (%d shifts)", g.shifts)
+	if g.review(); !g.all { // at once
+		t.Errorf("one processor, though all are needed (set %d times)", g.sets)
 	}
 }
 
-// Where Go has one processor for good, lanes give way all the same.
+// Where Go always has one processor, lanes yield as well.
 func TestOneProcessorForGood(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	g := newGear(nil, nil, nil)
-	at := &way{}
-	if !g.givesWay() || !g.giveWay(at, clock.Time(2*longestTurn), 0) || at.yields != 1 {
-		t.Error("a lane does not give way")
+	g := newGovernor(nil, nil, nil)
+	y := &yields{}
+	if !g.mayYield() || !g.yieldAfterTurn(y, clock.Time(2*maxTurn), 0) || y.count != 1 {
+		t.Error("a lane does not yield")
 	}
 	g.need(1, time.Hour)
-	if len(g.lever) > 0 {
-		t.Error("somebody is to shift what cannot be shifted")
+	if len(g.reviews) > 0 {
+		t.Error("a review is requested where nothing can be changed")
 	}
 }
 
-// What is not known is no reason; nor is what was used in a pause.
+// A load that is not known is no reason for more processors; nor is the load
+// before a pause.
 func TestUsageUnknown(t *testing.T) {
-	g := newGarage()
+	g := newGoverned()
 	g.failing = errors.New("no /proc")
 	g.own, g.idle = 1, 1
-	if g.drive(2 * holdForLoad); g.all {
+	if g.run(2 * holdForLoad); g.all {
 		t.Error("all processors for an unknown reason")
 	}
-	g = newGarage()
-	g.drive(2 * holdForLoad)
+	g = newGoverned()
+	g.run(2 * holdForLoad)
 	g.now = g.now.Add(time.Minute)
 	g.used.Own += time.Hour
 	g.used.Idle += time.Hour
-	if g.drive(10 * time.Millisecond); g.all {
-		t.Error("all processors for what was before a pause")
+	if g.run(10 * time.Millisecond); g.all {
+		t.Error("all processors for the load before a pause")
 	}
 }
 
-func TestGearWithoutProcessors(t *testing.T) {
-	g := newGear(nil, nil, nil)
+func TestGovernorWithoutProcessors(t *testing.T) {
+	g := newGovernor(nil, nil, nil)
 	g.need(1, time.Hour)
-	g.carried(clock.Time(time.Hour))
-	if len(g.lever) > 0 {
-		t.Error("somebody is to shift")
+	g.noteTraffic(clock.Time(time.Hour))
+	if len(g.reviews) > 0 {
+		t.Error("a review is requested")
 	}
 }
 
-// A lane that never waits gives way, where there is one processor; one that waits
-// from time to time does so anyway.
-func TestLaneGivesWay(t *testing.T) {
+// With one processor, a lane that never waits yields; one that waits from time to
+// time need not.
+func TestLaneYields(t *testing.T) {
 	for _, c := range []struct {
-		what        string
-		waits       time.Duration // from time to time
-		low         bool
-		least, most int // times that it gives way in ten turns
+		what     string
+		waits    time.Duration // after this long
+		single   bool
+		min, max int // times that it yields in ten turns
 	}{
-		{"waits", longestTurn / 2, true, 0, 1},
+		{"waits", maxTurn / 2, true, 0, 1},
 		{"never waits", time.Hour, true, 9, 11},
 		{"never waits, but has a processor to itself", time.Hour, false, 0, 0},
 	} {
-		g := newGarage()
-		g.gear.low.Store(c.low)
-		at := &way{}
-		g.gear.place = func() yield.Place { return at }
-		newLane(newForcedPolicy(1), g.gear, nil, handles(&busy{g: g, waits: c.waits, waited: g.now, end: g.now.Add(10 * longestTurn)})).lead()
-		if at.yields < c.least || at.yields > c.most || !at.closed {
-			t.Errorf("a lane that %s gave way %d times (closed: %v)", c.what, at.yields, at.closed)
+		g := newGoverned()
+		g.governor.single.Store(c.single)
+		y := &yields{}
+		g.governor.newYielder = func() yield.Place { return y }
+		newLane(newForcedPolicy(1), g.governor, nil, single(&backlog{g: g, waits: c.waits, waited: g.now, end: g.now.Add(10 * maxTurn)})).lead()
+		if y.count < c.min || y.count > c.max || !y.closed {
+			t.Errorf("a lane that %s yielded %d times (closed: %v)", c.what, y.count, y.closed)
 		}
 	}
 }
 
-// way counts.
-type way struct {
-	yields int
+// yields counts them.
+type yields struct {
+	count  int
 	closed bool
 }
 
-func (w *way) Yield() { w.yields++ }
-func (w *way) Close() { w.closed = true }
+func (y *yields) Yield() { y.count++ }
+func (y *yields) Close() { y.closed = true }
 
-// busy has a batch every 10 µs until the end, which nearly always waits already.
-type busy struct {
-	g      *garage
+// A backlog is a handler that reads a batch every 10 µs until the end. The batch is
+// waiting already, except once in each time waits.
+type backlog struct {
+	g      *governed
 	waits  time.Duration
 	waited clock.Time
 	end    clock.Time
 }
 
-func (b *busy) Read(wait bool) (BatchInfo, error) {
+func (b *backlog) Read(wait bool) (BatchInfo, error) {
 	switch now := b.g.now; {
 	case now >= b.end:
 		return BatchInfo{}, os.ErrClosed
@@ -245,7 +250,7 @@ func (b *busy) Read(wait bool) (BatchInfo, error) {
 	return BatchInfo{Bytes: 100, At: b.g.now}, nil
 }
 
-func (*busy) Failed(error) bool { return true }
-func (*busy) Prepare() bool     { return false }
-func (*busy) Work()             {}
-func (*busy) Finish()           {}
+func (*backlog) Failed(error) bool { return true }
+func (*backlog) Prepare() bool     { return false }
+func (*backlog) Work()             {}
+func (*backlog) Finish()           {}

@@ -2,275 +2,160 @@ package lanes
 
 import (
 	"math/bits"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"wgd/internal/clock"
 )
 
-// A bundle is the lanes of one way that may have several queues: of the
-// interface, or sockets of one family on the port. Each queue has a lane, and
-// the kernel sends every flow to one of them. Lanes know nothing of each other,
-// so small packets of many flows are carried by as many cores as there are lanes.
+// A queueGroup has the lanes of several queues: of the interface, or of the
+// sockets of one address family on the port. Each queue has a lane of its own, and
+// the kernel sends every flow to one queue. No lane depends on another, so small
+// packets of many flows are processed by as many cores as there are lanes.
 //
-// When the number of queues changes most flows move to another one. So that none
-// overtakes itself, all lanes stop for the moment, and what waits where flows
-// leave is carried before anything is read where they come.
-type bundle struct {
+// When the number of queues changes, most flows move to another queue; see resize.
+type queueGroup struct {
 	queues  Queues
-	running *sync.WaitGroup
+	running *sync.WaitGroup // counts the goroutines of the engine
 	clock   func() clock.Now
 	newLane func(Source) *lane
 
-	several atomic.Bool  // there is more than one queue
-	halt    atomic.Bool  // lanes are to stop between two batches
-	gate    sync.RWMutex // locked as long as they are
-	due     atomic.Int64 // clock.Time of the next review
-	tallies [mostQueues]tally
+	several   atomic.Bool  // there is more than one queue
+	pausing   atomic.Bool  // lanes are to stop between two batches
+	gate      sync.RWMutex // write-locked while they are
+	reviewDue atomic.Int64 // clock.Time of the next review
+	tallies   [maxQueues]tally
 
-	mu      sync.Mutex // of who reviews, guards what follows
-	breadth breadth
-	lanes   []*lane // by queue
+	mu     sync.Mutex // held during a review; guards what follows
+	scaler queueScaler
+	lanes  []*lane // by index of the queue
 }
 
-// Queues are where the packets of a way come from.
+// Queues are the queues of a group: those of the interface, or the sockets of one
+// address family.
 type Queues interface {
-	// Resize is SetQueues of tun.Queues, or SetSockets of udp.MultiSocket; SteerToFirst
-	// is theirs.
+	// Resize changes the number of queues, and has the kernel distribute flows over
+	// all of them.
 	Resize(n int) error
+	// SteerToFirst has the kernel send all packets to the first queue. It reports
+	// whether the kernel does so.
 	SteerToFirst() bool
-	// StayOpen reports whether a queue that gets nothing any more stays open.
+	// StayOpen reports whether a queue stays open that is not used any more.
 	StayOpen() bool
-	// Capacity is how many packets, or trains, a queue holds at most.
+	// Capacity is the most packets, or trains, that one queue can hold.
 	Capacity() int
-	// Source is one of them, to be read by a lane of its own.
+	// Source is the queue with that index.
 	Source(i int) Source
 }
 
-// tally is what came through one queue.
+// A tally counts what came through one queue.
 type tally struct {
 	reads atomic.Uint64
-	ready atomic.Uint64 // of them, were there before anybody asked
+	ready atomic.Uint64 // of them, batches that were waiting
 	items atomic.Uint64 // packets, or trains
 	bytes atomic.Uint64
-	flows atomic.Uint64 // a bit for each, by a hash, since the last review
-	_     [24]byte      // no other lane writes to this line of the cache
+	flows atomic.Uint64 // a bit for each, by its hash, since the last review
+	_     [24]byte      // so that each lane writes to a cache line of its own
 }
 
-// totals are the sum of tallies; flows are how many were told apart.
+// totals are the sums of all tallies.
 type totals struct {
 	reads, ready, items, bytes uint64
-	flows                      int
+
+	flows int // that could be told apart since the last review
 }
 
-func newBundle(q Queues, p breadth, clock func() clock.Now, running *sync.WaitGroup, newLane func(Source) *lane) *bundle {
-	return &bundle{queues: q, breadth: p, clock: clock, running: running, newLane: newLane}
+func newQueueGroup(q Queues, s queueScaler, clock func() clock.Now, running *sync.WaitGroup, newLane func(Source) *lane) *queueGroup {
+	return &queueGroup{queues: q, scaler: s, clock: clock, running: running, newLane: newLane}
 }
 
-// lead leads the lane of the first queue, until the end.
-func (b *bundle) lead() {
-	b.mu.Lock()
-	first := b.begin(0)
-	b.breadth.width = 1
-	if n := b.breadth.review(b.clock().Mono, totals{}); n > 1 {
-		b.arrange(first, n)
+// lead leads the lane of the first queue until that ends.
+func (g *queueGroup) lead() {
+	g.mu.Lock()
+	first := g.addLane(0)
+	g.scaler.width = 1
+	if n := g.scaler.review(g.clock().Mono, totals{}); n > 1 {
+		g.resize(first, n)
 	}
-	b.mu.Unlock()
-	first.reading.release()
+	g.mu.Unlock()
+	first.reading.unlock()
 	first.lead()
 }
 
-// begin makes the lane of a queue and adds it. Its reading is taken. The caller
-// holds mu.
-func (b *bundle) begin(i int) *lane {
-	l := b.newLane(b.queues.Source(i))
-	l.bundle, l.number = b, i
-	l.reading.take()
-	b.lanes = append(b.lanes[:i], l)
+// addLane adds the lane of a queue, with its read lock held. The caller holds mu.
+func (g *queueGroup) addLane(i int) *lane {
+	l := g.newLane(g.queues.Source(i))
+	l.group, l.index = g, i
+	l.reading.lock()
+	g.lanes = append(g.lanes[:i], l)
 	return l
 }
 
-// between is called by the leader of each lane between two batches.
-func (b *bundle) between(l *lane) {
-	for b.halt.Load() {
-		l.reading.release()
-		b.await()
-		l.reading.take()
+// betweenBatches is called by the leader of each lane between two batches. It
+// stops while the number of queues changes, and reviews that number when it is
+// due.
+func (g *queueGroup) betweenBatches(l *lane) {
+	for g.pausing.Load() {
+		l.reading.unlock()
+		g.awaitResume()
+		l.reading.lock()
 	}
-	if int64(l.last) < b.due.Load() || !b.mu.TryLock() {
+	if int64(l.lastRead) < g.reviewDue.Load() || !g.mu.TryLock() {
 		return
 	}
-	defer b.mu.Unlock()
-	if l.number < b.breadth.width { // or what it reads are leftovers
-		b.review(l)
+	defer g.mu.Unlock()
+	if l.index < g.scaler.width { // else the queue is not used any more
+		g.review(l)
 	}
 }
 
-// await waits until lanes need not stop any more.
-func (b *bundle) await() {
-	b.gate.RLock()
-	defer b.gate.RUnlock()
+func (g *queueGroup) awaitResume() {
+	g.gate.RLock()
+	defer g.gate.RUnlock()
 }
 
-// halted reports whether a lane is to stop.
-func (b *bundle) halted() bool { return b != nil && b.halt.Load() }
+// paused reports whether lanes are to stop between two batches.
+func (g *queueGroup) paused() bool { return g != nil && g.pausing.Load() }
 
-// wide reports whether there are several queues.
-func (b *bundle) wide() bool { return b != nil && b.several.Load() }
+// hasSeveral reports whether there are several queues.
+func (g *queueGroup) hasSeveral() bool { return g != nil && g.several.Load() }
 
 // note counts a batch of a lane.
-func (b *bundle) note(l *lane, a BatchInfo, ready bool) {
-	t := &b.tallies[l.number]
+func (g *queueGroup) note(l *lane, b BatchInfo, ready bool) {
+	t := &g.tallies[l.index]
 	t.reads.Add(1)
-	t.items.Add(uint64(a.Count))
-	t.bytes.Add(uint64(a.Bytes))
+	t.items.Add(uint64(b.Count))
+	t.bytes.Add(uint64(b.Bytes))
 	if ready {
 		t.ready.Add(1)
 	}
-	if flow := uint64(1) << (a.Flow & 63); t.flows.Load()&flow == 0 {
+	if flow := uint64(1) << (b.Flow & 63); t.flows.Load()&flow == 0 {
 		t.flows.Or(flow)
 	}
 }
 
-// review decides how many queues there are to be. The caller holds mu, and the
-// reading of l.
-func (b *bundle) review(l *lane) {
-	now, flows := l.last, uint64(0)
-	for i := range b.tallies {
-		flows |= b.tallies[i].flows.Swap(0)
+// review decides how many queues there are to be, and changes their number. The
+// caller holds mu, and the read lock of l, which is its own lane.
+func (g *queueGroup) review(l *lane) {
+	now, flows := l.lastRead, uint64(0)
+	for i := range g.tallies {
+		flows |= g.tallies[i].flows.Swap(0)
 	}
-	t := b.totals()
+	t := g.totals()
 	t.flows = bits.OnesCount64(flows)
-	if n := b.breadth.review(now, t); n != b.breadth.width {
-		b.arrange(l, n)
-		now = b.clock().Mono
+	if n := g.scaler.review(now, t); n != g.scaler.width {
+		g.resize(l, n)
+		now = g.clock().Mono
 	}
-	b.due.Store(int64(now.Add(b.breadth.interval())))
+	g.reviewDue.Store(int64(now.Add(g.scaler.interval())))
 }
 
-func (b *bundle) totals() (t totals) {
-	for i := range b.tallies {
-		t.reads += b.tallies[i].reads.Load()
-		t.ready += b.tallies[i].ready.Load()
-		t.items += b.tallies[i].items.Load()
-		t.bytes += b.tallies[i].bytes.Load()
+func (g *queueGroup) totals() (t totals) {
+	for i := range g.tallies {
+		t.reads += g.tallies[i].reads.Load()
+		t.ready += g.tallies[i].ready.Load()
+		t.items += g.tallies[i].items.Load()
+		t.bytes += g.tallies[i].bytes.Load()
 	}
 	return t
-}
-
-// arrange has n queues. The caller holds mu, and the reading of self.
-func (b *bundle) arrange(self *lane, n int) {
-	b.gate.Lock()
-	defer b.gate.Unlock()
-	b.halt.Store(true)
-	stopped := slices.Clone(b.lanes)
-	for _, l := range stopped {
-		if l != self {
-			l.reading.take()
-		}
-		l.order.await(l.ticket)
-	}
-	was := b.breadth.width
-	err := b.move(was, n)
-	if err != nil {
-		n = was // perhaps not; but queues that have no lane get nothing for long
-	}
-	b.several.Store(n > 1)
-	now := b.clock().Mono
-	b.breadth.settle(now, b.totals(), n, err)
-	b.halt.Store(false)
-	for _, l := range stopped {
-		if l != self {
-			l.reading.release()
-		}
-	}
-	for _, l := range b.lanes[min(len(stopped), len(b.lanes)):] {
-		l.reading.release()
-		b.running.Go(func() { l.lead() })
-	}
-}
-
-// move changes the number of queues while all lanes stand still. First all
-// packets are led to the first queue, then to n queues. The kernel may take its
-// time for either, so what comes meanwhile is carried by this goroutine alone.
-func (b *bundle) move(was, n int) (err error) {
-	first, others := b.lanes[0], b.lanes[1:was]
-	together := true
-	if was > 1 {
-		b.during(func() { together = b.queues.SteerToFirst() }, func() bool { return first.behind(others) })
-		if !together {
-			b.breadth.tell(n, "the kernel does not lead packets together: some may be lost or overtaken")
-		}
-		emptyAll(others, b.queues.Capacity())
-	}
-	b.during(func() { err = b.queues.Resize(n) }, func() bool { return first.behind(nil) })
-	if err != nil {
-		b.queues.Resize(was)
-		return err
-	}
-	if !b.queues.StayOpen() {
-		b.lanes = b.lanes[:min(was, n)]
-	}
-	for i := len(b.lanes); i < n; i++ {
-		b.begin(i)
-	}
-	if !together { // so flows have moved from every queue to every other
-		emptyAll(b.lanes[1:min(was, n)], b.queues.Capacity())
-	}
-	first.empty(b.queues.Capacity())
-	return nil
-}
-
-// during carries, step by step, while change runs. A step reports whether there
-// was anything.
-func (b *bundle) during(change func(), step func() bool) {
-	const rest = 100 * time.Microsecond
-	var done atomic.Bool
-	b.running.Go(func() {
-		change()
-		done.Store(true)
-	})
-	for !done.Load() {
-		if !step() {
-			time.Sleep(rest)
-		}
-	}
-}
-
-// behind carries one batch, and reports whether there was one. When it was read
-// already, others are emptied before it is carried: a flow that has moved from
-// one of them to this lane has its earlier packets there.
-func (l *lane) behind(others []*lane) bool {
-	a, err := l.chief.Read(false)
-	some := err == nil && a.Bytes > 0
-	for _, o := range others {
-		for o.behind(nil) {
-			some = true
-		}
-	}
-	if err == nil && a.Bytes > 0 {
-		serial(l.chief)
-	}
-	return some
-}
-
-func emptyAll(list []*lane, most int) {
-	for _, l := range list {
-		l.empty(most)
-	}
-}
-
-// empty carries what waits in its queue, at most so many packets. Its caller
-// holds reading, and all before is through.
-func (l *lane) empty(most int) {
-	for most > 0 {
-		a, err := l.chief.Read(false)
-		if err != nil || a.Bytes == 0 {
-			return
-		}
-		serial(l.chief)
-		most -= a.Count
-	}
 }

@@ -12,75 +12,74 @@ import (
 	systemclock "wgd/internal/sys/clock"
 )
 
-// flood is queues in which there is always something.
-type flood struct {
-	running *sync.WaitGroup
-	lead    atomic.Bool // all packets to the first
-	over    atomic.Bool
-	sets    atomic.Int64
-	carried [mostQueues]atomic.Int64
+// fullQueues are queues in which there is always a packet.
+type fullQueues struct {
+	running  *sync.WaitGroup
+	steered  atomic.Bool // all packets go to the first
+	closed   atomic.Bool
+	resizes  atomic.Int64
+	finished [maxQueues]atomic.Int64
 }
 
-type endless struct {
-	*flood
-	queue int
+type fullQueue struct {
+	*fullQueues
+	index int
 }
 
-func (f *flood) Resize(int) error   { f.sets.Add(1); f.lead.Store(false); return nil }
-func (f *flood) SteerToFirst() bool { f.lead.Store(true); return true }
-func (f *flood) StayOpen() bool     { return true }
-func (f *flood) Capacity() int      { return 10 }
+func (q *fullQueues) Resize(int) error   { q.resizes.Add(1); q.steered.Store(false); return nil }
+func (q *fullQueues) SteerToFirst() bool { q.steered.Store(true); return true }
+func (q *fullQueues) StayOpen() bool     { return true }
+func (q *fullQueues) Capacity() int      { return 10 }
 
-func (f *flood) Source(i int) Source {
-	s := handles(endless{flood: f, queue: i})
+func (q *fullQueues) Source(i int) Source {
+	s := single(fullQueue{fullQueues: q, index: i})
 	s.Wait = func() error { time.Sleep(time.Millisecond); return nil }
 	return s
 }
 
-// bundle has the queues carried by lanes of one goroutine each.
-func (f *flood) bundle(p breadth) *bundle {
-	return newBundle(f, p, systemclock.Now, f.running, func(s Source) *lane {
-		return newLane(newForcedPolicy(1), newGear(nil, nil, nil), f.running, s)
+// group makes a group whose lanes have one goroutine each.
+func (q *fullQueues) group(s queueScaler) *queueGroup {
+	return newQueueGroup(q, s, systemclock.Now, q.running, func(s Source) *lane {
+		return newLane(newForcedPolicy(1), newGovernor(nil, nil, nil), q.running, s)
 	})
 }
 
-func (c endless) Read(bool) (BatchInfo, error) {
-	if c.over.Load() {
+func (q fullQueue) Read(bool) (BatchInfo, error) {
+	if q.closed.Load() {
 		return BatchInfo{}, os.ErrClosed
 	}
-	if c.queue > 0 && c.lead.Load() {
+	if q.index > 0 && q.steered.Load() {
 		return BatchInfo{}, nil
 	}
 	return BatchInfo{Bytes: 100, Count: 1, At: systemclock.Now().Mono}, nil
 }
 
-func (c endless) Failed(error) bool { return true }
-func (c endless) Prepare() bool     { return false }
-func (c endless) Work()             {}
-func (c endless) Finish()           { c.carried[c.queue].Add(1) }
+func (q fullQueue) Failed(error) bool { return true }
+func (q fullQueue) Prepare() bool     { return false }
+func (q fullQueue) Work()             {}
+func (q fullQueue) Finish()           { q.finished[q.index].Add(1) }
 
-// Lanes stop for a change, though they never run out of packets, and each goes
-// on after it.
-func TestBundleUnderBacklog(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // its lanes never wait
+// Lanes that never run out of packets still stop for a change of the number of
+// queues, and each of them continues after it.
+func TestGroupUnderBacklog(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // because its lanes never wait
 	var running sync.WaitGroup
-	f := &flood{running: &running}
-	p := newBreadth(4, nil, func(int, string) {})
+	q := &fullQueues{running: &running}
+	s := newQueueScaler(4, nil, func(int, string) {})
 	var asked atomic.Int64
-	p.forced = func() int { return 2 + int(asked.Add(1))%3 }
-	b := f.bundle(p)
-	running.Go(b.lead)
+	s.forced = func() int { return 2 + int(asked.Add(1))%3 }
+	running.Go(q.group(s).lead)
 	defer func() {
-		f.over.Store(true)
+		q.closed.Store(true)
 		asynctest.Within(t, asynctest.Patience, "the end", running.Wait)
 	}()
 	for range 20 {
-		sets, before := f.sets.Load(), f.carried[0].Load()
-		asynctest.Eventually(t, "the number changes, and lanes go on", func() bool {
-			return f.sets.Load() > sets && f.carried[0].Load() > before && f.carried[1].Load() > 0
+		resizes, before := q.resizes.Load(), q.finished[0].Load()
+		asynctest.Eventually(t, "the number changes, and lanes continue", func() bool {
+			return q.resizes.Load() > resizes && q.finished[0].Load() > before && q.finished[1].Load() > 0
 		})
 	}
-	if f.carried[3].Load() == 0 {
+	if q.finished[3].Load() == 0 {
 		t.Error("nothing came through the fourth queue")
 	}
 }

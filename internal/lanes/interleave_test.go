@@ -8,31 +8,31 @@ import (
 	"testing"
 )
 
-// A scenario is what a few goroutines do beside each other. explore tries their
+// A scenario is what a few goroutines do at the same time. explore tries their
 // steps in every order.
 type scenario struct {
 	threads []func()
-	state   func() string // of all that they share, and their variables
-	faults  []string      // what they have seen
+	state   func() string // all that they share, and their variables
+	faults  []string      // that they have found
 }
 
-// thread is one goroutine of a scenario. It is always before a step.
+// A thread is one goroutine of a scenario. Unless it runs, it is before a step.
 type thread struct {
 	step   string
-	ready  func() bool // the step does not block; nil: it never does
+	ready  func() bool // reports that the step would not block; nil: it never blocks
 	resume chan struct{}
 	done   bool
 }
 
-// schedule runs a scenario, one step at a time.
+// A schedule runs a scenario, one step at a time.
 type schedule struct {
 	threads []*thread
-	current *thread // the only one that runs
+	current *thread // the one that runs
 	parked  chan struct{}
 	quit    bool
 }
 
-// park holds the goroutine that calls it until the schedule chooses it.
+// park stops the calling goroutine until the schedule chooses it.
 func (s *schedule) park(step string, ready func() bool) {
 	t := s.current
 	t.step, t.ready = step, ready
@@ -43,7 +43,7 @@ func (s *schedule) park(step string, ready func() bool) {
 	}
 }
 
-// step is the stepper of what is tested.
+// step is the hook of what is tested.
 func (s *schedule) step(step string, c chan struct{}) {
 	switch {
 	case c == nil:
@@ -75,7 +75,7 @@ func (s *schedule) advance(t *thread) {
 	<-s.parked
 }
 
-// close ends those that are not done.
+// close ends the threads that are not done.
 func (s *schedule) close() {
 	s.quit = true
 	for _, t := range s.threads {
@@ -85,7 +85,7 @@ func (s *schedule) close() {
 	}
 }
 
-// ready are the threads that can make a step, by number.
+// ready returns the numbers of the threads that can make a step.
 func (s *schedule) ready() (list []int) {
 	for i, t := range s.threads {
 		if !t.done && (t.ready == nil || t.ready()) {
@@ -107,9 +107,9 @@ func (s *schedule) describe() string {
 	return b.String()
 }
 
-// explore runs a scenario again and again until every state has been seen that
-// any order of steps leads to. It returns the first fault: what a thread saw, or
-// that none can go on though not all are done.
+// explore runs a scenario again and again, until it has seen every state that any
+// order of steps leads to. It returns the first fault: one that a thread found, or
+// that no thread can continue though not all are done.
 func explore(begin func(s *schedule) *scenario) (states int, fault string) {
 	seen := map[string]bool{}
 	paths := [][]int{nil}
@@ -134,7 +134,7 @@ func explore(begin func(s *schedule) *scenario) (states int, fault string) {
 	return len(seen), fault
 }
 
-// follow makes the steps of a path, and then those that choose chooses.
+// follow makes the steps of a path, and then the steps that choose returns.
 func follow(begin func(s *schedule) *scenario, path []int, choose func(state string, ready []int) (int, bool)) (fault string) {
 	s := &schedule{parked: make(chan struct{})}
 	c := begin(s)
@@ -147,7 +147,7 @@ func follow(begin func(s *schedule) *scenario, path []int, choose func(state str
 		ready := s.ready()
 		stuck := len(ready) == 0 && slices.ContainsFunc(s.threads, func(t *thread) bool { return !t.done })
 		if len(c.faults) > 0 || stuck {
-			return fmt.Sprintf("%s (%s; none can go on: %v) after the steps\n%s", strings.Join(c.faults, ", "), s.describe(), stuck, strings.Join(trace, "\n"))
+			return fmt.Sprintf("%s (%s; none can continue: %v) after the steps\n%s", strings.Join(c.faults, ", "), s.describe(), stuck, strings.Join(trace, "\n"))
 		}
 		if len(ready) == 0 {
 			return ""
@@ -165,46 +165,47 @@ func follow(begin func(s *schedule) *scenario, path []int, choose func(state str
 	}
 }
 
-// crossing is a turnstile with carriers that draw tickets and pass, as those of a
-// lane do, and one that wants all of them to be through, as bundle.arrange does.
-func crossing(carriers, tickets int, gate func() *turnstile) func(s *schedule) *scenario {
+// tickets is a scenario of a sequencer: goroutines draw tickets and wait for their
+// turn as those of a lane do, and one more waits for all tickets to be done, as
+// queueGroup.resize does.
+func tickets(goroutines, count int, newQ func() *sequencer) func(s *schedule) *scenario {
 	return func(s *schedule) *scenario {
-		t := gate()
-		t.step = s.step
+		q := newQ()
+		q.hook = s.step
 		c := &scenario{}
 		var drawn, through uint64
 		var stopped bool
-		mine := make([]uint64, carriers)
-		for i := range carriers {
+		mine := make([]uint64, goroutines)
+		for i := range goroutines {
 			c.threads = append(c.threads, func() {
 				for {
 					s.park("draw", func() bool { return !stopped })
-					if drawn == uint64(tickets) {
+					if drawn == uint64(count) {
 						return
 					}
 					mine[i] = drawn
 					drawn++
-					t.await(mine[i])
+					q.wait(mine[i])
 					if through++; through != mine[i]+1 {
 						c.faults = append(c.faults, fmt.Sprintf("ticket %d is number %d", mine[i], through))
 					}
-					t.pass(mine[i])
+					q.done(mine[i])
 				}
 			})
 		}
 		c.threads = append(c.threads, func() {
 			s.park("stop", nil)
 			stopped = true
-			if t.await(drawn); through != drawn {
-				c.faults = append(c.faults, fmt.Sprintf("%d of %d are through when all should be", through, drawn))
+			if q.wait(drawn); through != drawn {
+				c.faults = append(c.faults, fmt.Sprintf("%d of %d tickets are done when all should be", through, drawn))
 			}
-			s.park("go on", nil)
+			s.park("resume", nil)
 			stopped = false
 		})
 		c.state = func() string {
-			text := fmt.Sprint(t.called.Load(), drawn, through, stopped, mine)
-			for i := range t.seats {
-				text += fmt.Sprint(" ", t.seats[i].taken.Load(), len(t.seats[i].call))
+			text := fmt.Sprint(q.next.Load(), drawn, through, stopped, mine)
+			for i := range q.slots {
+				text += fmt.Sprint(" ", q.slots[i].sleeping.Load(), len(q.slots[i].wake))
 			}
 			return text
 		}
@@ -212,60 +213,60 @@ func crossing(carriers, tickets int, gate func() *turnstile) func(s *schedule) *
 	}
 }
 
-// Whatever the order in which the goroutines of a lane make their steps, and
-// whoever is held up at any of them, none sleeps for ever, and tickets go through
-// in their order: also when it is awaited that all are through while as many are
-// held as the lane may have.
-func TestTurnstileInEveryOrder(t *testing.T) {
-	for _, c := range []struct{ carriers, tickets int }{{1, 4}, {2, 5}, {3, 3}} {
-		gate := func() *turnstile {
-			return newLane(newForcedPolicy(c.carriers), newGear(nil, nil, nil), nil, handles(nil)).order
+// In whatever order the goroutines of a lane make their steps, and wherever one of
+// them is delayed, none sleeps forever and tickets go through in their order. This
+// includes a goroutine that waits for all to be done while as many tickets are held
+// as the lane may have.
+func TestSequencerInEveryOrder(t *testing.T) {
+	for _, c := range []struct{ goroutines, tickets int }{{1, 4}, {2, 5}, {3, 3}} {
+		newQ := func() *sequencer {
+			return newLane(newForcedPolicy(c.goroutines), newGovernor(nil, nil, nil), nil, single(nil)).sequencer
 		}
-		states, fault := explore(crossing(c.carriers, c.tickets, gate))
+		states, fault := explore(tickets(c.goroutines, c.tickets, newQ))
 		if fault != "" {
-			t.Errorf("%d carriers: %s", c.carriers, fault)
+			t.Errorf("%d goroutines: %s", c.goroutines, fault)
 		}
-		t.Logf("%d carriers, %d tickets: %d states", c.carriers, c.tickets, states)
+		t.Logf("%d goroutines, %d tickets: %d states", c.goroutines, c.tickets, states)
 	}
 }
 
-// With a seat less it finds the order in which a goroutine takes what was to wake
-// another: that keeps the test above honest.
-func TestSeatTooFewIsSeen(t *testing.T) {
-	_, fault := explore(crossing(2, 4, func() *turnstile {
-		gate := newTurnstile(2)
-		gate.seats = gate.seats[:2]
-		return gate
+// With one slot fewer, explore finds the order in which a goroutine consumes the
+// wake-up of another. That keeps the test above honest.
+func TestSlotTooFewIsSeen(t *testing.T) {
+	_, fault := explore(tickets(2, 4, func() *sequencer {
+		q := newSequencer(2)
+		q.slots = q.slots[:2]
+		return q
 	}))
-	if !strings.Contains(fault, "none can go on: true") {
-		t.Errorf("nothing is wrong with two goroutines on one seat: %q", fault)
+	if !strings.Contains(fault, "none can continue: true") {
+		t.Errorf("nothing is wrong with two goroutines in one slot: %q", fault)
 	}
 	t.Log(fault)
 }
 
-// The same for the lock of those who read: one at a time has it, and nobody sleeps
+// The same for the read lock: one goroutine at a time holds it, and none sleeps
 // while it is free.
-func TestBatonInEveryOrder(t *testing.T) {
+func TestReadLockInEveryOrder(t *testing.T) {
 	states, fault := explore(func(s *schedule) *scenario {
-		b := newBaton()
-		b.step = s.step
+		l := newReadLock()
+		l.hook = s.step
 		c := &scenario{}
 		inside := 0
 		var rounds [3]int
 		for i := range rounds {
 			c.threads = append(c.threads, func() {
 				for ; rounds[i] < 2; rounds[i]++ {
-					b.take()
+					l.lock()
 					if inside++; inside != 1 {
-						c.faults = append(c.faults, "two have it")
+						c.faults = append(c.faults, "two goroutines hold it")
 					}
-					s.park("have", nil)
+					s.park("hold", nil)
 					inside--
-					b.release()
+					l.unlock()
 				}
 			})
 		}
-		c.state = func() string { return fmt.Sprint(b.held.Load(), b.waiting.Load(), len(b.call), inside, rounds) }
+		c.state = func() string { return fmt.Sprint(l.held.Load(), l.waiting.Load(), len(l.wake), inside, rounds) }
 		return c
 	})
 	if fault != "" {

@@ -8,252 +8,208 @@ import (
 	"wgd/internal/clock"
 )
 
-// longestRest is how long a follower sleeps before it ends.
-const longestRest = 10 * time.Second
+// maxIdle is how long a follower sleeps before it ends.
+const maxIdle = 10 * time.Second
 
-// A lane is one way for packets: out of the interface, or in from one socket.
+// A lane processes the packets of one source.
 //
-// While one core suffices, one goroutine, the leader, reads a batch and carries
-// it to the end, then the next. When that does not suffice, it is joined by
-// followers. Then whoever has read a large batch lets the next one read on, and
-// keeps the batch: most of the work on it is done beside the work on others.
-// Where order matters there is order by ticket: tickets are drawn while reading,
-// so they are in the order of reading, and each batch leaves when its ticket is
-// called. While there is a backlog nobody sleeps, and a batch changes hands
-// never: that is what makes it cheap.
+// While one core suffices, one goroutine, the leader, reads a batch, processes it,
+// and reads the next. When one core does not suffice, followers join it. Then a
+// goroutine that has read a large batch lets another goroutine read the next one,
+// and does most of the work on its own batch while the others work on theirs.
+// Tickets keep the order: a ticket is drawn while reading, so tickets are in the
+// order of reading, and a batch is finished when the sequencer comes to its
+// ticket. During a backlog no goroutine sleeps, and no batch moves between
+// goroutines; that is what makes it cheap.
 type lane struct {
-	source  Source
-	running *sync.WaitGroup // of the engine
-	gear    *gear
-	chief   Handler // the leader's
+	source   Source
+	running  *sync.WaitGroup // counts the goroutines of the engine
+	governor *governor
+	leader   Handler
 
-	// Of a lane in a bundle; bundle is nil for any other.
-	bundle *bundle
-	number int // of its queue
+	group *queueGroup // nil if the source is not a queue of one
+	index int         // of the queue in the group
 
-	reading *baton // whoever holds it reads; a leader without followers keeps it
+	// reading is held by the goroutine that reads. A leader without followers
+	// always holds it.
+	reading *readLock
 
-	// What follows is guarded by reading.
-	policy policy
-	turn   clock.Time // began: it had waited for a batch, or given way
-	last   clock.Time // the last batch came
-	ticket uint64     // of the next batch that is carried in steps
-	awake  int        // followers that read
-	over   bool       // the leader is gone
+	// Guarded by reading.
+	policy     spreadPolicy
+	turnStart  clock.Time // when the lane last waited for a batch, or yielded
+	lastRead   clock.Time // when the last batch was read
+	nextTicket uint64     // of the next batch that is shared
+	active     int        // followers that are awake
+	ended      bool       // the leader has ended
 
-	rest  time.Duration // after which a follower ends that nobody needs
-	hire  sync.Mutex    // guards hired, and which followers get a token or end
-	hired int           // followers there are
-	wake  chan struct{} // one token for each follower that is to wake up
-	ended chan struct{} // closed when the leader is gone
-	order *turnstile
+	idleTimeout time.Duration // after which a follower that is not needed ends
+	followersMu sync.Mutex    // guards followers, and which of them is woken or ends
+	followers   int           // followers that there are
+	wake        chan struct{} // one token for each follower that is to wake up
+	done        chan struct{} // closed when the leader has ended
+	sequencer   *sequencer
 }
 
-// A Source is what a lane reads: the interface, a socket, or one queue of either.
-type Source struct {
-	// NewHandler makes what one more goroutine of the lane works with.
-	NewHandler func() Handler
-	// Single says that only one goroutine can read: NewHandler is called once.
-	Single bool
-	// Wait waits until there is something to read, or an error. Only the lanes of a
-	// bundle call it.
-	Wait func() error
-}
-
-// A Handler reads batches and processes them, one at a time, for one goroutine of
-// a lane: Read, Prepare, Work, Finish.
-type Handler interface {
-	// Read reads a batch; without wait, one of no bytes when nothing is there.
-	Read(wait bool) (BatchInfo, error)
-	// Failed takes an error of Read, pauses, and reports whether it is the end.
-	Failed(err error) bool
-	// Prepare does what must be done in the order of reading; like Read, it is
-	// called by the goroutine that holds reading. It reports whether the next
-	// batch may be read before Finish.
-	Prepare() (complete bool)
-	// Work needs no order. It is most of the work.
-	Work()
-	// Finish is called in the order of reading, when all batches read before are
-	// through.
-	Finish()
-}
-
-// serial carries what c has read to the end. All batches read before are through,
-// and no other is read meanwhile.
-func serial(c Handler) {
-	c.Prepare()
-	c.Work()
-	c.Finish()
-}
-
-// BatchInfo is what a lane knows about a batch that was read.
-type BatchInfo struct {
-	Bytes int
-	At    clock.Time // when it was read
-
-	// For bundles.
-	Count int    // packets, or trains
-	Flow  uint32 // a hash of one that was in it
-}
-
-func newLane(p policy, g *gear, running *sync.WaitGroup, s Source) *lane {
+func newLane(p spreadPolicy, g *governor, running *sync.WaitGroup, s Source) *lane {
 	return &lane{
-		source:  s,
-		chief:   s.NewHandler(),
-		running: running,
-		gear:    g,
-		reading: newBaton(),
-		policy:  p,
-		rest:    longestRest,
-		wake:    make(chan struct{}, p.most),
-		ended:   make(chan struct{}),
-		order:   newTurnstile(p.most),
+		source:      s,
+		leader:      s.NewHandler(),
+		running:     running,
+		governor:    g,
+		reading:     newReadLock(),
+		policy:      p,
+		idleTimeout: maxIdle,
+		wake:        make(chan struct{}, p.max),
+		done:        make(chan struct{}),
+		sequencer:   newSequencer(p.max),
 	}
 }
 
-// lead reads and carries until the end.
+// lead reads and processes batches until the source ends.
 func (l *lane) lead() {
-	c := l.chief
-	defer runtime.KeepAlive(c) // whose buffers are others' afterwards (package pages)
-	l.reading.take()
-	defer close(l.ended)
-	defer l.reading.release()
-	place := l.gear.place()
-	defer place.Close()
+	h := l.leader
+	defer runtime.KeepAlive(h) // package pages reuses its buffers afterwards
+	l.reading.lock()
+	defer close(l.done)
+	defer l.reading.unlock()
+	yielder := l.governor.newYielder()
+	defer yielder.Close()
 	for {
-		if l.bundle != nil {
-			l.bundle.between(l)
+		if l.group != nil {
+			l.group.betweenBatches(l)
 		}
-		if l.gear.giveWay(place, l.last, l.turn) {
-			l.turn = l.last
+		if l.governor.yieldAfterTurn(yielder, l.lastRead, l.turnStart) {
+			l.turnStart = l.lastRead
 		}
-		a, ready, err := l.next(c)
+		b, ready, err := l.next(h)
 		if err == nil {
-			l.carry(c, a, ready)
-		} else if l.fails(c, err) {
-			l.over = true
+			l.process(h, b, ready)
+		} else if l.handleError(h, err) {
+			l.ended = true
 			return
 		}
 	}
 }
 
-// fails takes an error, and reports whether it is the end. Lanes beside this one
-// do not wait while it pauses.
-func (l *lane) fails(c Handler, err error) bool {
-	if l.bundle != nil {
-		l.reading.release()
-		defer l.reading.take()
+// handleError reports whether the lane is to end. The other lanes of a group need
+// not wait while it pauses.
+func (l *lane) handleError(h Handler, err error) (end bool) {
+	if l.group != nil {
+		l.reading.unlock()
+		defer l.reading.lock()
 	}
-	return c.Failed(err)
+	return h.Failed(err)
 }
 
-// next waits for a batch. It says whether the batch was there already.
-func (l *lane) next(c Handler) (a BatchInfo, ready bool, err error) {
-	if l.policy.most > 1 || l.gear.givesWay() || l.bundle != nil {
-		if a, err = c.Read(false); err != nil || a.Bytes > 0 {
-			return a, true, err
+// next reads the next batch, and waits for it. ready reports that it did not have
+// to wait.
+func (l *lane) next(h Handler) (b BatchInfo, ready bool, err error) {
+	if l.policy.max > 1 || l.governor.mayYield() || l.group != nil {
+		if b, err = h.Read(false); err != nil || b.Bytes > 0 {
+			return b, true, err
 		}
 	}
-	for l.bundle.wide() || l.number > 0 { // it may have to stop for others
-		l.reading.release()
+	for l.group.hasSeveral() || l.index > 0 { // the group may have to stop this lane meanwhile
+		l.reading.unlock()
 		err = l.source.Wait()
-		l.reading.take()
+		l.reading.lock()
 		if err != nil {
-			return a, false, err
+			return b, false, err
 		}
-		if a, err = c.Read(false); err != nil || a.Bytes > 0 {
-			l.turn = a.At
-			return a, false, err
+		if b, err = h.Read(false); err != nil || b.Bytes > 0 {
+			l.turnStart = b.At
+			return b, false, err
 		}
 	}
-	a, err = c.Read(true)
-	l.turn = a.At
-	return a, false, err
+	b, err = h.Read(true)
+	l.turnStart = b.At
+	return b, false, err
 }
 
-// follow reads and carries while there is a backlog, and sleeps otherwise.
-func (l *lane) follow(c Handler) {
-	defer runtime.KeepAlive(c)
+// follow reads and processes batches during a backlog, and sleeps otherwise.
+func (l *lane) follow(h Handler) {
+	defer runtime.KeepAlive(h)
 	for {
-		l.reading.take()
-		for !l.over && !l.bundle.halted() && l.awake < l.policy.width {
-			a, err := c.Read(false)
-			if err != nil || a.Bytes == 0 {
-				l.policy.dry() // an error is the leader's, who sees it next
+		l.reading.lock()
+		for !l.ended && !l.group.paused() && l.active < l.policy.width {
+			b, err := h.Read(false)
+			if err != nil || b.Bytes == 0 {
+				l.policy.ranEmpty() // the leader meets the error next
 				break
 			}
-			l.carry(c, a, true)
+			l.process(h, b, true)
 		}
-		l.awake--
-		l.reading.release()
+		l.active--
+		l.reading.unlock()
 		if !l.sleep() {
 			return
 		}
 	}
 }
 
-// sleep is what a follower does until it is roused. It reports whether it was:
-// one that sleeps for long ends, so that its buffers and the table of routes that
-// it has seen last do not stay with nobody.
+// sleep sleeps until the follower is woken, and returns true. A follower that is
+// not needed for long, or whose leader has ended, is to end: sleep returns false.
+// So its buffers, and the routing table that it saw last, are not kept in vain.
 func (l *lane) sleep() bool {
-	timer := time.NewTimer(l.rest)
+	timer := time.NewTimer(l.idleTimeout)
 	defer timer.Stop()
 	select {
 	case <-l.wake:
 		return true
-	case <-l.ended:
+	case <-l.done:
 		return false
 	case <-timer.C:
 	}
-	l.hire.Lock() // not reading, which a leader keeps who waits
-	defer l.hire.Unlock()
+	l.followersMu.Lock() // not reading, which a leader holds while it waits
+	defer l.followersMu.Unlock()
 	select {
 	case <-l.wake:
 		return true
 	default:
-		l.hired--
+		l.followers--
 		return false
 	}
 }
 
-// carry carries what c has read. Its caller holds reading, before and after.
-func (l *lane) carry(c Handler, a BatchInfo, ready bool) {
-	shared, more := l.policy.note(a, ready, l.awake)
-	if l.last = a.At; l.bundle != nil {
-		l.bundle.note(l, a, ready)
+// process processes the batch that h has read. The caller holds reading, before
+// and after the call.
+func (l *lane) process(h Handler, b BatchInfo, ready bool) {
+	share, wake := l.policy.note(b, ready, l.active)
+	if l.lastRead = b.At; l.group != nil {
+		l.group.note(l, b, ready)
 	}
-	if l.policy.width > 1 || ready && l.bundle.wide() {
-		l.gear.need(a.At, holdForLoad)
+	if l.policy.width > 1 || ready && l.group.hasSeveral() {
+		l.governor.need(b.At, holdForLoad)
 	}
-	l.gear.carried(a.At)
-	if complete := c.Prepare(); !complete || !shared {
-		c.Work()
-		l.order.await(l.ticket)
-		c.Finish()
+	l.governor.noteTraffic(b.At)
+	if complete := h.Prepare(); !complete || !share {
+		h.Work()
+		l.sequencer.wait(l.nextTicket)
+		h.Finish()
 		return
 	}
-	if more {
-		l.rouse()
+	if wake {
+		l.wakeFollower()
 	}
-	mine := l.ticket
-	l.ticket++
-	l.reading.release()
-	c.Work()
-	l.order.await(mine)
-	c.Finish()
-	l.order.pass(mine)
-	l.reading.take()
+	ticket := l.nextTicket
+	l.nextTicket++
+	l.reading.unlock()
+	h.Work()
+	l.sequencer.wait(ticket)
+	h.Finish()
+	l.sequencer.done(ticket)
+	l.reading.lock()
 }
 
-// rouse has one more follower read.
-func (l *lane) rouse() {
-	l.awake++
-	l.hire.Lock()
-	defer l.hire.Unlock()
-	if l.awake <= l.hired {
+// wakeFollower makes one more follower read. The caller holds reading.
+func (l *lane) wakeFollower() {
+	l.active++
+	l.followersMu.Lock()
+	defer l.followersMu.Unlock()
+	if l.active <= l.followers {
 		l.wake <- struct{}{}
 		return
 	}
-	l.hired++
+	l.followers++
 	l.running.Go(func() { l.follow(l.source.NewHandler()) })
 }

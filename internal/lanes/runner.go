@@ -9,7 +9,7 @@ import (
 	"wgd/internal/sys/cpu"
 )
 
-// Options are what a Runner must know of its surroundings.
+// Options are what the caller of New chooses.
 type Options struct {
 	Clock func() clock.Now
 	Log   *slog.Logger
@@ -22,39 +22,39 @@ type Options struct {
 	Queues     func() int
 }
 
-// Direction is which way packets go.
+// A Direction is that of packets.
 type Direction string
 
-// The directions, seen from this machine.
+// The directions, as seen from this machine.
 const (
-	Out Direction = "out"
-	In  Direction = "in"
+	Out Direction = "out" // from the interface to the sockets
+	In  Direction = "in"  // from the sockets to the interface
 )
 
-// A Runner runs the lanes of an engine.
+// A Runner runs the lanes of one engine.
 type Runner struct {
-	options Options
-	running *sync.WaitGroup
-	gear    *gear
-	cores   int // for one way at most
+	options  Options
+	running  *sync.WaitGroup
+	governor *governor
+	cores    int // that one direction may use
 }
 
-// New makes the Runner of an engine, whose goroutines running counts.
+// New makes the Runner of an engine. It counts its goroutines in running.
 func New(o Options, running *sync.WaitGroup) *Runner {
 	return &Runner{
-		options: o,
-		running: running,
-		gear:    newGear(o.Processors, o.Clock, o.Usage),
-		cores:   min(usableCores(o.Processors != nil), mostGoroutines),
+		options:  o,
+		running:  running,
+		governor: newGovernor(o.Processors, o.Clock, o.Usage),
+		cores:    min(usableCores(o.Processors != nil), maxGoroutines),
 	}
 }
 
-// MaxQueues is how many queues of its interface, and sockets of a family, an
-// engine can use at most in this process; 1 where there are too few cores. spare
-// says that Go has one processor more than it may use cores.
+// MaxQueues returns how many queues of the interface, and sockets of an address
+// family, are useful in this process at most; 1 if it has too few cores. spare says
+// that Go has one processor more than the process may use cores.
 func MaxQueues(spare bool) int {
-	if cores := usableCores(spare); cores >= leastCores {
-		return min(cores, mostQueues)
+	if cores := usableCores(spare); cores >= minCores {
+		return min(cores, maxQueues)
 	}
 	return 1
 }
@@ -67,13 +67,13 @@ func usableCores(spare bool) int {
 	return min(processors, runtime.NumCPU())
 }
 
-// MaxQueues is how many queues one direction may have: the function MaxQueues,
-// unless a test wants otherwise.
+// MaxQueues returns how many queues one direction may have: what the function
+// MaxQueues returns, unless a test wants something else.
 func (r *Runner) MaxQueues() int {
 	if r.options.Queues != nil {
-		return mostQueues
+		return maxQueues
 	}
-	if r.cores < leastCores || r.options.Usage == nil {
+	if r.cores < minCores || r.options.Usage == nil {
 		return 1
 	}
 	return r.cores
@@ -83,36 +83,35 @@ func (r *Runner) MaxQueues() int {
 func (r *Runner) Run(d Direction, s Source) { r.newLane(d, s).lead() }
 
 func (r *Runner) newLane(d Direction, s Source) *lane {
-	return newLane(r.policy(d, s.Single), r.gear, r.running, s)
+	return newLane(r.spreadPolicy(d, s.Single), r.governor, r.running, s)
 }
 
-// policy is how a lane is spread.
-func (r *Runner) policy(d Direction, single bool) policy {
+func (r *Runner) spreadPolicy(d Direction, single bool) spreadPolicy {
 	switch {
 	case single:
 		return newForcedPolicy(1)
 	case r.options.Goroutines > 0:
 		return newForcedPolicy(r.options.Goroutines)
 	}
-	return newPolicy(r.cores, r.options.Usage, func(width int, why string) {
+	return newSpreadPolicy(r.cores, r.options.Usage, func(width int, why string) {
 		r.options.Log.Debug("goroutines that carry packets at once", "way", d, "number", width, "why", why)
 	})
 }
 
-// RunQueues runs the lanes of a direction with several queues, at most most, until
-// the first ends.
-func (r *Runner) RunQueues(d Direction, q Queues, most int) { r.newBundle(d, q, most).lead() }
+// RunQueues runs a lane for each of several queues, of which there may be at most
+// limit. It returns when the first queue ends.
+func (r *Runner) RunQueues(d Direction, q Queues, limit int) { r.newQueueGroup(d, q, limit).lead() }
 
-func (r *Runner) newBundle(d Direction, q Queues, most int) *bundle {
-	p := newBreadth(most, r.options.Usage, func(number int, why string) {
+func (r *Runner) newQueueGroup(d Direction, q Queues, limit int) *queueGroup {
+	s := newQueueScaler(limit, r.options.Usage, func(number int, why string) {
 		r.options.Log.Debug("queues that are carried at once", "way", d, "number", number, "why", why)
 	})
-	p.forced = r.options.Queues
-	return newBundle(q, p, r.options.Clock, r.running, func(s Source) *lane { return r.newLane(d, s) })
+	s.forced = r.options.Queues
+	return newQueueGroup(q, s, r.options.Clock, r.running, func(s Source) *lane { return r.newLane(d, s) })
 }
 
-// Govern has the number of Go's processors follow the need, until closing.
-func (r *Runner) Govern(closing <-chan struct{}) { r.gear.run(closing) }
+// Govern sets the number of Go's processors as needed, until closing is closed.
+func (r *Runner) Govern(closing <-chan struct{}) { r.governor.run(closing) }
 
-// NeedProcessors asks for all of Go's processors for a short while.
-func (r *Runner) NeedProcessors(now clock.Time) { r.gear.need(now, holdForChange) }
+// NeedProcessors asks for all of Go's processors, for a short while.
+func (r *Runner) NeedProcessors(now clock.Time) { r.governor.need(now, holdForChange) }

@@ -6,54 +6,55 @@ import (
 )
 
 const (
-	// mostGoroutines carry one way: only one at a time reads, and one writes, so
-	// more would wait for each other.
-	mostGoroutines = 8
+	// maxGoroutines is the limit for one lane. Only one goroutine at a time reads,
+	// and only one writes, so more would mostly wait.
+	maxGoroutines = 8
 
-	// largeBatch, in bytes, is worth being carried beside others. Small ones
-	// are carried to the end at once: a hand-over would cost more than they do.
+	// largeBatch is the size in bytes from which a batch is shared: processed at
+	// the same time as others. A smaller one costs less than passing on the read
+	// lock and the ticket.
 	largeBatch = 16 << 10
 
-	// A batch may be carried beside others when it and so many before it were
-	// there before anybody asked; a follower is roused after some more.
+	// A batch is shared from this number of batches in a row on that were waiting
+	// when they were read; from wakeAfter on, another follower is woken.
 	sharedAfter = 2
-	rousedAfter = 4
+	wakeAfter   = 4
 )
 
-// policy decides over how many goroutines a lane is spread: it tries one more
-// where there is a backlog of large batches.
-type policy struct {
-	trials
+// A spreadPolicy decides over how many goroutines a lane is spread: it tries one
+// more where there is a backlog of large batches.
+type spreadPolicy struct {
+	hillClimber
 	forced bool // always all, for tests
-	streak int  // batches in a row that were there before anybody asked
+	streak int  // batches in a row that were waiting when they were read
 
 	// Since the last review.
 	since clock.Time
 	reads int
-	ready int
+	ready int // of them, batches that were waiting
 	bytes int
 }
 
-func newPolicy(most int, usage func() (cpu.Times, error), tell func(width int, why string)) policy {
-	return policy{trials: newTrials(most, usage, tell)}
+func newSpreadPolicy(max int, usage func() (cpu.Times, error), tell func(width int, why string)) spreadPolicy {
+	return spreadPolicy{hillClimber: newHillClimber(max, usage, tell)}
 }
 
-// newForcedPolicy is for tests: n goroutines, for every batch, large or not.
-func newForcedPolicy(n int) policy {
-	return policy{trials: trials{most: n, width: n}, forced: true}
+// newForcedPolicy is for tests: n goroutines share every batch, large or not.
+func newForcedPolicy(n int) spreadPolicy {
+	return spreadPolicy{hillClimber: hillClimber{max: n, width: n}, forced: true}
 }
 
-// note takes one batch, while so many followers are awake, and says whether it
-// may be carried beside others, and whether a follower is to be roused.
-func (p *policy) note(a BatchInfo, ready bool, awake int) (shared, more bool) {
+// note is called for each batch, with the number of followers that are active. It
+// returns whether the batch may be shared, and whether to wake another follower.
+func (p *spreadPolicy) note(b BatchInfo, ready bool, active int) (share, wake bool) {
 	if p.forced {
-		return p.width > 1, awake < p.width-1
+		return p.width > 1, active < p.width-1
 	}
-	if p.most == 1 || p.meter.usage == nil {
+	if p.max == 1 || p.meter.usage == nil {
 		return false, false
 	}
 	p.reads++
-	p.bytes += a.Bytes
+	p.bytes += b.Bytes
 	if ready {
 		p.ready++
 		p.streak++
@@ -61,22 +62,22 @@ func (p *policy) note(a BatchInfo, ready bool, awake int) (shared, more bool) {
 		p.streak = 0
 	}
 	if p.since == 0 {
-		p.since = a.At
-	} else if a.At.Sub(p.since) >= reviewInterval {
-		p.review(a.At)
+		p.since = b.At
+	} else if b.At.Sub(p.since) >= reviewInterval {
+		p.review(b.At)
 	}
-	if p.width == 1 || a.Bytes < largeBatch || p.streak < sharedAfter {
+	if p.width == 1 || b.Bytes < largeBatch || p.streak < sharedAfter {
 		return false, false
 	}
-	more = awake < p.width-1 && p.streak >= rousedAfter
-	return more || awake > 0, more
+	wake = active < p.width-1 && p.streak >= wakeAfter
+	return wake || active > 0, wake
 }
 
-// dry takes note that nothing waits.
-func (p *policy) dry() { p.streak = 0 }
+// ranEmpty is called when a follower finds nothing to read.
+func (p *spreadPolicy) ranEmpty() { p.streak = 0 }
 
-// review looks back, and begins to look forward again.
-func (p *policy) review(now clock.Time) {
+// review evaluates the time since the last review.
+func (p *spreadPolicy) review(now clock.Time) {
 	span := now.Sub(p.since)
 	reads, ready, bytes := p.reads, p.ready, p.bytes
 	p.since, p.reads, p.ready, p.bytes = now, 0, 0, 0
@@ -90,28 +91,28 @@ func (p *policy) review(now clock.Time) {
 		return
 	}
 	if own, idle, known := p.meter.read(span); known {
-		p.width = p.decide(now, experience{float64(bytes) / span.Seconds(), own, idle}, backlog)
+		p.width = p.decide(now, measurement{float64(bytes) / span.Seconds(), own, idle}, backlog)
 	}
 }
 
-// decide says how many goroutines there are to be, in view of the last review.
-func (p *policy) decide(now clock.Time, x experience, backlog bool) int {
+// decide returns how many goroutines there are to be.
+func (p *spreadPolicy) decide(now clock.Time, m measurement, backlog bool) int {
 	switch {
-	case p.crowded(x):
+	case p.coresTaken(m):
 		return p.fail(now, 1, "others need the cores")
 	case p.trial > 0:
-		return p.judge(now, x)
-	case p.tooMany(x.rate):
+		return p.judge(now, m)
+	case p.tooMany(m.rate):
 		return p.change(p.width-1, "there is less to do")
-	case backlog && x.idle >= leastIdle && p.mayBegin(now):
-		return p.begin(x, "there is a backlog, and a core is idle")
+	case backlog && m.idle >= minIdle && p.mayBegin(now):
+		return p.begin(m, "there is a backlog, and a core is idle")
 	}
 	return p.width
 }
 
-// crowded reports whether the cores that we expected to have are somebody
-// else's by now: we and idleness together do not make up for them.
-func (p *policy) crowded(x experience) bool {
+// coresTaken reports whether other programs now use the cores that were idle
+// before: what this process uses and what is idle do not add up to them any more.
+func (p *spreadPolicy) coresTaken(m measurement) bool {
 	alone := p.before[0]
-	return p.width > 1 && x.own+x.idle < alone.own+float64(p.width-1)-0.5
+	return p.width > 1 && m.own+m.idle < alone.own+float64(p.width-1)-0.5
 }

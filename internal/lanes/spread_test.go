@@ -9,19 +9,19 @@ import (
 	"wgd/internal/sys/cpu"
 )
 
-// imagined is a machine on which a lane has much to do, or not.
-type imagined struct {
-	course
+// largeBatches is a simulated machine on which large batches of one lane arrive.
+type largeBatches struct {
+	simulation
 	cores  float64
-	others float64 // cores that others want
-	demand float64 // bytes a second that there are to carry
-	single float64 // bytes a second that one core carries
-	serial float64 // the most that any number of cores carries; 0: no limit
-	extra  float64 // what a byte costs more with several
+	others float64 // cores that other programs want
+	demand float64 // bytes per second that arrive
+	single float64 // bytes per second that one core processes
+	serial float64 // bytes per second that any number of cores processes; 0: no limit
+	extra  float64 // by how much a byte costs more with several cores
 }
 
-// course is what became of an imagined machine so far.
-type course struct {
+// simulation is the past of a simulated machine.
+type simulation struct {
 	now  clock.Time
 	idle time.Duration
 	own  time.Duration
@@ -29,42 +29,43 @@ type course struct {
 	err  error // of usage
 }
 
-// pass lets time pass in which so many cores were used, and so many idle.
-func (c *course) pass(d time.Duration, own, idle float64) {
-	c.now = c.now.Add(d)
-	c.own += time.Duration(own * d.Seconds() * 1e9)
-	c.idle += time.Duration(max(0, idle) * d.Seconds() * 1e9)
+// pass lets time pass in which this process used own cores, and idle cores were
+// idle.
+func (s *simulation) pass(d time.Duration, own, idle float64) {
+	s.now = s.now.Add(d)
+	s.own += time.Duration(own * d.Seconds() * 1e9)
+	s.idle += time.Duration(max(0, idle) * d.Seconds() * 1e9)
 }
 
-func (c *course) usage() (cpu.Times, error) {
-	return cpu.Times{Idle: c.idle / 1e7 * 1e7, Own: c.own}, c.err
+func (s *simulation) usage() (cpu.Times, error) {
+	return cpu.Times{Idle: s.idle / 1e7 * 1e7, Own: s.own}, s.err
 }
 
-func (c *course) tell(width int, _ string) { c.told = append(c.told, width) }
+func (s *simulation) tell(width int, _ string) { s.told = append(s.told, width) }
 
-func (m *imagined) policy(most int) *policy {
-	p := newPolicy(most, m.usage, m.tell)
+func (m *largeBatches) policy(max int) *spreadPolicy {
+	p := newSpreadPolicy(max, m.usage, m.tell)
 	return &p
 }
 
 // run lets time pass, and returns the widths at the end of each second.
-func (m *imagined) run(p *policy, d time.Duration) (widths []int) {
+func (m *largeBatches) run(p *spreadPolicy, d time.Duration) (widths []int) {
 	const batch = 60000
-	awake := 0
+	active := 0
 	for end := m.now.Add(d); m.now < end; {
 		before := m.now
-		rate, cores := m.moved(p.width)
+		rate, cores := m.rate(p.width)
 		step := time.Second
 		if rate > 0 {
 			step = time.Duration(batch / rate * 1e9)
 		}
 		m.pass(step, cores, m.cores-cores-m.others)
 		if rate > 0 {
-			_, more := p.note(BatchInfo{Bytes: batch, At: m.now}, rate < m.demand, awake)
-			if more {
-				awake++
+			_, wake := p.note(BatchInfo{Bytes: batch, At: m.now}, rate < m.demand, active)
+			if wake {
+				active++
 			}
-			awake = min(awake, p.width-1)
+			active = min(active, p.width-1)
 		}
 		if int64(m.now)/1e9 != int64(before)/1e9 {
 			widths = append(widths, p.width)
@@ -73,9 +74,9 @@ func (m *imagined) run(p *policy, d time.Duration) (widths []int) {
 	return widths
 }
 
-// moved is the rate at a width, and the cores that it takes: no more than are
-// there and than are our fair part beside others.
-func (m *imagined) moved(width int) (rate, cores float64) {
+// rate returns the rate at a width, and the cores that it takes: no more than
+// there are, and no more than a fair share beside other programs.
+func (m *largeBatches) rate(width int) (rate, cores float64) {
 	cores = float64(width)
 	if free := m.cores - m.others; cores > free {
 		cores = max(free, m.cores*cores/(cores+m.others))
@@ -103,27 +104,27 @@ func part(list []int, width int) (n float64) {
 	return n / float64(len(list))
 }
 
-// A way is spread exactly where that carries more: where there is more to do
-// than one core can, and cores are idle, and something comes of it.
-func TestPolicy(t *testing.T) {
+// A lane is spread exactly where that raises the rate: where one core is too slow,
+// other cores are idle, and nothing else is the limit.
+func TestSpread(t *testing.T) {
 	const gigabyte = 1e9
 	for name, c := range map[string]struct {
-		imagined
+		largeBatches
 		want int // width, most of the time
 	}{
-		"nothing to do":           {imagined{cores: 8, single: gigabyte}, 1},
-		"one core suffices":       {imagined{cores: 8, single: gigabyte, demand: 0.9 * gigabyte}, 1},
-		"two are idle":            {imagined{cores: 2, single: gigabyte, demand: 9 * gigabyte, extra: 0.1}, 2},
-		"four of eight":           {imagined{cores: 8, others: 4, single: gigabyte, demand: 9 * gigabyte, extra: 0.1}, 4},
-		"the other core is taken": {imagined{cores: 2, others: 1, single: gigabyte, demand: 9 * gigabyte}, 1},
-		"everybody wants both":    {imagined{cores: 2, others: 6, single: gigabyte, demand: 9 * gigabyte}, 1},
-		"the socket is as slow":   {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, serial: gigabyte}, 1},
-		"two saturate the socket": {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, serial: 2 * gigabyte}, 2},
-		"too dear":                {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, extra: 0.5}, 1},
-		"not known":               {imagined{cores: 8, single: gigabyte, demand: 9 * gigabyte, course: course{err: errors.New("no /proc")}}, 1},
-		"a slow processor":        {imagined{cores: 4, others: 2, single: gigabyte / 50, demand: 9 * gigabyte, extra: 0.1}, 2},
+		"nothing to do":           {largeBatches{cores: 8, single: gigabyte}, 1},
+		"one core suffices":       {largeBatches{cores: 8, single: gigabyte, demand: 0.9 * gigabyte}, 1},
+		"two are idle":            {largeBatches{cores: 2, single: gigabyte, demand: 9 * gigabyte, extra: 0.1}, 2},
+		"four of eight":           {largeBatches{cores: 8, others: 4, single: gigabyte, demand: 9 * gigabyte, extra: 0.1}, 4},
+		"the other core is taken": {largeBatches{cores: 2, others: 1, single: gigabyte, demand: 9 * gigabyte}, 1},
+		"all programs want both":  {largeBatches{cores: 2, others: 6, single: gigabyte, demand: 9 * gigabyte}, 1},
+		"the socket is as slow":   {largeBatches{cores: 8, single: gigabyte, demand: 9 * gigabyte, serial: gigabyte}, 1},
+		"two saturate the socket": {largeBatches{cores: 8, single: gigabyte, demand: 9 * gigabyte, serial: 2 * gigabyte}, 2},
+		"too costly":              {largeBatches{cores: 8, single: gigabyte, demand: 9 * gigabyte, extra: 0.5}, 1},
+		"not known":               {largeBatches{cores: 8, single: gigabyte, demand: 9 * gigabyte, simulation: simulation{err: errors.New("no /proc")}}, 1},
+		"a slow processor":        {largeBatches{cores: 4, others: 2, single: gigabyte / 50, demand: 9 * gigabyte, extra: 0.1}, 2},
 	} {
-		m := c.imagined
+		m := c.largeBatches
 		p := m.policy(4)
 		widths := m.run(p, 60*time.Second)
 		if got := part(widths[len(widths)/4:], c.want); got < 0.9 {
@@ -132,9 +133,9 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// What fails is tried again and again, but ever more rarely.
-func TestPolicyWaits(t *testing.T) {
-	m := &imagined{cores: 8, single: 1e9, demand: 9e9, serial: 1e9}
+// A trial that failed is repeated, each time later.
+func TestSpreadWaits(t *testing.T) {
+	m := &largeBatches{cores: 8, single: 1e9, demand: 9e9, serial: 1e9}
 	p := m.policy(4)
 	m.run(p, 2*time.Minute)
 	trials := 0
@@ -148,9 +149,10 @@ func TestPolicyWaits(t *testing.T) {
 	}
 }
 
-// Others who come get the cores back, and when they go we are back.
-func TestPolicyYields(t *testing.T) {
-	m := &imagined{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
+// Other programs that come get the cores back; when they end, the lane is spread
+// again.
+func TestSpreadYields(t *testing.T) {
+	m := &largeBatches{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
 	p := m.policy(2)
 	m.run(p, 5*time.Second)
 	if p.width != 2 {
@@ -159,31 +161,31 @@ func TestPolicyYields(t *testing.T) {
 	m.others = 2
 	m.run(p, 500*time.Millisecond)
 	if p.width != 1 {
-		t.Error("others need the cores, and we do not yield")
+		t.Error("other programs need the cores, and do not get them")
 	}
 	m.run(p, 30*time.Second)
 	m.others = 0
 	m.run(p, 70*time.Second)
 	if p.width != 2 {
-		t.Error("we are not back")
+		t.Error("not spread again")
 	}
 	m.demand = 0.5e9
 	m.run(p, time.Second)
 	if p.width != 1 {
-		t.Error("one core suffices, and we hold two")
+		t.Error("spread over two, and one core suffices")
 	}
 }
 
-// A pause, however long, is not looked back on.
-func TestPolicyForgets(t *testing.T) {
-	m := &imagined{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
+// A review covers no pause, however long.
+func TestSpreadForgets(t *testing.T) {
+	m := &largeBatches{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
 	p := m.policy(2)
 	m.run(p, 5*time.Second)
 	m.now = m.now.Add(time.Hour)
 	m.idle += 2 * time.Hour
 	m.run(p, 50*time.Millisecond)
 	if p.width != 1 {
-		t.Error("spread as an hour ago")
+		t.Error("spread as it was an hour ago")
 	}
 	m.run(p, 5*time.Second)
 	if p.width != 2 {
@@ -191,21 +193,21 @@ func TestPolicyForgets(t *testing.T) {
 	}
 }
 
-// Only large batches behind others are carried beside others.
+// Only large batches that arrive during a backlog are shared.
 func TestWhatIsShared(t *testing.T) {
-	m := &imagined{}
+	m := &largeBatches{}
 	p := m.policy(4)
 	p.width = 3
 	for i, c := range []struct {
-		size         int
-		ready        bool
-		awake        int
-		shared, more bool
+		size        int
+		ready       bool
+		active      int
+		share, wake bool
 	}{
 		{60000, false, 2, false, false},
-		{60000, true, 2, false, false}, // the first behind another
+		{60000, true, 2, false, false}, // the first of a backlog
 		{60000, true, 2, true, false},
-		{60000, true, 0, false, false}, // with whom?
+		{60000, true, 0, false, false}, // with no follower
 		{60000, true, 0, true, true},
 		{60000, true, 1, true, true},
 		{60000, true, 2, true, false},
@@ -213,14 +215,14 @@ func TestWhatIsShared(t *testing.T) {
 		{largeBatch, true, 2, true, false},
 		{60000, false, 2, false, false},
 	} {
-		shared, more := p.note(BatchInfo{Bytes: c.size, At: 1}, c.ready, c.awake)
-		if shared != c.shared || more != c.more {
-			t.Errorf("batch %d: shared %v, another roused %v", i, shared, more)
+		share, wake := p.note(BatchInfo{Bytes: c.size, At: 1}, c.ready, c.active)
+		if share != c.share || wake != c.wake {
+			t.Errorf("batch %d: shared %v, another woken %v", i, share, wake)
 		}
 	}
 	p.streak = 9
-	p.dry()
-	if shared, _ := p.note(BatchInfo{Bytes: 60000, At: 1}, true, 2); shared {
-		t.Error("shared after a moment without anything")
+	p.ranEmpty()
+	if share, _ := p.note(BatchInfo{Bytes: 60000, At: 1}, true, 2); share {
+		t.Error("shared after a moment without a backlog")
 	}
 }

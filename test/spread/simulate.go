@@ -28,16 +28,16 @@ type outcome struct {
 	asleep float64       // part of the waits that ended in sleep
 }
 
-// passed is when the baton, or the turn, was passed on, and by whom.
+// passed is when the read lock, or the turn, was passed on, and by which goroutine.
 type passed struct {
 	at time.Duration
 	by int
 }
 
-// simulate runs the lane of internal/lanes as a discrete-event simulation. All
-// that happens is that a goroutine takes the baton, reads, hands the baton on,
-// works, waits for its turn, writes, and hands the turn on, so the events of
-// each batch follow from those of the batch before and of the goroutine's last.
+// simulate runs a lane of internal/lanes as a discrete-event simulation. A
+// goroutine takes the read lock, reads, passes the lock on, works, waits for its
+// turn, writes, and passes the turn on. So the events of each batch follow from
+// those of the batch before and of the last batch of the goroutine.
 func (m *machine) simulate(batches int, seed uint64) outcome {
 	dice := rand.New(rand.NewPCG(seed, 1))
 	var used time.Duration
@@ -67,7 +67,7 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 		done[from.by] += m.wakeUp
 		return from.at + m.handOver
 	}
-	var baton, turn passed
+	var lock, turn passed
 	for range batches {
 		next := 0
 		for i, t := range done {
@@ -75,8 +75,8 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 				next = i
 			}
 		}
-		now := wait(done[next], baton) + cost(m.Read)
-		baton = passed{now, next}
+		now := wait(done[next], lock) + cost(m.Read)
+		lock = passed{now, next}
 		now += cost(m.Work)
 		now = wait(now, turn) + cost(m.Write)
 		turn = passed{now, next}
