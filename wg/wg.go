@@ -167,7 +167,7 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 // tellBuffers says what the kernel granted where that is less than was asked,
 // as it is without CAP_NET_ADMIN.
 func tellBuffers(log *slog.Logger, pair *udp.Pair) {
-	for _, c := range pair.Conns() {
+	for _, c := range pair.Groups() {
 		caps := c.Caps()
 		if caps.RecvBuffer < udp.BufferSize || caps.SendBuffer < udp.BufferSize {
 			log.Info("the socket's buffers are smaller than asked: raise net.core.rmem_max and wmem_max, or run as root",

@@ -86,6 +86,7 @@ var rooms = map[string]room{
 	"internal/sys/tun/tuntest": {forTests: true, imports: []string{"internal/packet", "internal/sys/tun"}},
 	"internal/sys/udp": {imports: []string{
 		"internal/batch", "internal/sys/pages", "internal/wire"}, third: []string{unix}},
+	"internal/sys/udp/udptest":     {forTests: true, imports: []string{"internal/batch", "internal/sys/udp", "internal/wire"}},
 	"internal/sys/link":            {imports: []string{"internal/sys/netns"}, third: []string{unix, netlink, netns}},
 	"internal/sys/link/linktest":   {forTests: true, imports: []string{"internal/sys/link"}},
 	"internal/sys/netns":           {third: []string{unix}},
@@ -119,7 +120,7 @@ var rooms = map[string]room{
 		"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
 	"test/spread": {forTests: true, imports: []string{
 		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/lanes", "internal/packet",
-		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/tun/tuntest", "internal/sys/udp"}, third: []string{unix}},
+		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/tun/tuntest", "internal/sys/udp", "internal/sys/udp/udptest"}, third: []string{unix}},
 	"test/commits": {forTests: true},
 	"test/scale":   {forTests: true, imports: []string{"test/lab", "test/load"}},
 }

@@ -30,9 +30,6 @@ var forTests = map[string]string{
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
 	"internal/driver.Jobs.OwnWaiting":             "tests of engine look whether a storm is still going on",
 	"internal/index.Table.Len":                    "tests of core and sim look for indices that are left (B29)",
-	"internal/sys/udp.Pair.OpenSendSocket":        "sockets that only send have no user yet",
-	"internal/sys/udp.SendSocket.Queued":          "sockets that only send have no user yet",
-	"internal/sys/udp.sendSocket.Queued":          "sockets that only send have no user yet",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 
@@ -165,13 +162,11 @@ func (p *program) check(path string, files []*ast.File) {
 	if rooms[strings.TrimPrefix(path, module+"/")].forTests {
 		return
 	}
-	for id, object := range info.Uses {
-		if !p.inFake(id.Pos()) {
-			p.uses[origin(object)] = true
-		}
+	for _, object := range info.Uses {
+		p.uses[origin(object)] = true
 	}
-	for id, object := range info.Defs {
-		if object != nil && !p.inFake(id.Pos()) {
+	for _, object := range info.Defs {
+		if object != nil {
 			p.objects = append(p.objects, object)
 		}
 	}
@@ -240,11 +235,6 @@ func isListed(value ast.Expr) bool {
 		return value.Name == "iota"
 	}
 	return false
-}
-
-// inFake reports whether a place is in a fake, which is for tests.
-func (p *program) inFake(pos token.Pos) bool {
-	return strings.HasPrefix(filepath.Base(p.fset.Position(pos).Filename), "fake")
 }
 
 // origin is the declaration of something generic.
@@ -381,11 +371,7 @@ func TestUnusedAreSeen(t *testing.T) {
 	add := func(path string, texts ...string) {
 		var files []*ast.File
 		for i, text := range texts {
-			name := path + "/" + string(rune('a'+i)) + ".go"
-			if strings.Contains(text, "// a fake") {
-				name = path + "/fake.go"
-			}
-			files = append(files, p.parse(name, text))
+			files = append(files, p.parse(path+"/"+string(rune('a'+i))+".go", text))
 		}
 		p.check(module+"/"+path, files)
 	}
@@ -415,10 +401,7 @@ func TestUnusedAreSeen(t *testing.T) {
 		func For[T any](t T) T { return t }
 		var _ = For(five)
 		func ForSim() {}
-		func ForFake() {}
-		func ForArm() {}`,
-		`package wire // a fake
-		func Fake() { ForFake() }`)
+		func ForArm() {}`)
 	add("internal/sim", `package sim
 		import "wgd/internal/wire"
 		func Sim() { wire.ForSim() }`)
@@ -429,7 +412,7 @@ func TestUnusedAreSeen(t *testing.T) {
 		got = append(got, d.name)
 	}
 	want := []string{
-		"conf.unused", "internal/wire.Dead", "internal/wire.ForFake", "internal/wire.ForSim", "internal/wire.Unset",
+		"conf.unused", "internal/wire.Dead", "internal/wire.ForSim", "internal/wire.Unset",
 		"internal/wire.Used.Uncalled", "internal/wire.Used.Unread", "internal/wire.reader.Unread", "internal/wire.six",
 	}
 	if !slices.Equal(got, want) {

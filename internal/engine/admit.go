@@ -9,8 +9,9 @@ import (
 	"wgd/internal/wire"
 )
 
-// admit decides, before the handshake queue, about a message of type 1 to 3.
-func (e *Engine) admit(from wire.Endpoint, msg []byte) {
+// admit decides, before the handshake queue, about a message of type 1 to 3. replies
+// sends what is to be answered at once.
+func (e *Engine) admit(replies *sender, from wire.Endpoint, msg []byte) {
 	waiting := e.inbox.waiting()
 	now := e.world.Clock().Mono
 	e.admissionMu.Lock()
@@ -24,7 +25,7 @@ func (e *Engine) admit(from wire.Endpoint, msg []byte) {
 	case driver.Drop:
 		e.dropHandshake(now, from, msg, d.Reason)
 	case driver.Answer:
-		err := driver.SendReply(e.outlet, e.drops, from, d.Reply)
+		err := driver.SendReply(replies, e.drops, from, d.Reply)
 		e.handshakes.answered(now, from, msg, err)
 	case driver.PutHandshake, driver.PutCookie:
 		if !e.inbox.put(d.Action, from, msg) {

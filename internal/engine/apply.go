@@ -70,7 +70,7 @@ func (e *Engine) settings() settings {
 // not open them tries again when it is told a port, or another mark.
 func (e *Engine) trySockets(before, after settings, portAsked bool) (Sockets, error) {
 	marked := after.mark != before.mark
-	missing := e.sockets == nil
+	missing := e.sockets.get() == nil
 	switch {
 	case !e.IsUp():
 		return nil, nil
@@ -89,10 +89,11 @@ func (e *Engine) trySockets(before, after settings, portAsked bool) (Sockets, er
 // setMark has all that is sent carry the mark. Both sockets refuse for the same
 // reason, so it is told once.
 func (e *Engine) setMark(mark uint32) error {
-	if e.sockets == nil {
+	s := e.sockets.get()
+	if s == nil {
 		return nil
 	}
-	err := e.sockets.SetMark(mark)
+	err := s.SetMark(mark)
 	var refused *udp.MarkRefused
 	if errors.As(err, &refused) {
 		return refused
@@ -125,8 +126,8 @@ func (e *Engine) RoutesChanged() {
 	if e.world.RouteIndex == nil {
 		return
 	}
-	if s := e.outlet.sockets.Load(); s != nil {
-		(*s).Forget()
+	if s := e.sockets.get(); s != nil {
+		s.Forget()
 	}
 	mark := e.settings().mark
 	for _, p := range e.peers() {

@@ -12,6 +12,7 @@ import (
 	"wgd/internal/cookie"
 	"wgd/internal/driver"
 	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -19,7 +20,7 @@ import (
 // The port is taken: the interface is up and says why it does not work; other
 // configuration goes on, and another port cures it.
 func TestFaultAndAnotherPort(t *testing.T) {
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
 	taken := occupy(t, a, 51820)
 	port := uint16(51820)
@@ -58,7 +59,7 @@ func TestFaultAndAnotherPort(t *testing.T) {
 // Down and up cure it too, once the port is free; down purges what came under
 // the fault (A61).
 func TestFaultAndUpAgain(t *testing.T) {
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
 	taken := occupy(t, a, 51820)
 	port := uint16(51820)
@@ -146,8 +147,8 @@ func (s *stubborn) SetMark(mark uint32) error {
 // the refusal is one sentence.
 func TestMarkRefused(t *testing.T) {
 	sockets := &stubborn{}
-	host := udp.NewNet().Host(outer(1))
-	a := newSite(t, udp.NewNet(), 1, func(w *World) {
+	host := udptest.NewNet().Host(outer(1))
+	a := newSite(t, udptest.NewNet(), 1, func(w *World) {
 		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
 			pair, err := host.Listen(port, udp.Options{})
 			sockets.Pair = pair

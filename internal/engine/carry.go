@@ -23,35 +23,16 @@ func (e *Engine) tunReader() {
 	e.lanes.Run(lanes.Out, q.Source(0))
 }
 
-// socketReader carries datagrams in until its socket is closed.
-func (e *Engine) socketReader(c udp.Conn) {
-	m, ok := c.(udp.MultiSocket)
-	if most := e.lanes.MaxQueues(); ok && most > 1 {
-		e.lanes.RunQueues(lanes.In, inQueues{e, m}, most)
+// socketReader carries datagrams of one address family in until its sockets are
+// closed.
+func (e *Engine) socketReader(g udp.Group) {
+	q := inQueues{e, g}
+	if most := e.lanes.MaxQueues(); most > 1 {
+		e.lanes.RunQueues(lanes.In, q, most)
 		return
 	}
-	e.lanes.Run(lanes.In, e.inSource(c, e.newDecapsulator()))
+	e.lanes.Run(lanes.In, q.Source(0))
 }
-
-func (e *Engine) newDecapsulator() *dataplane.Decapsulator {
-	return dataplane.NewDecapsulator(e.shared, e.world.TUN.NewWriter(), e.admit)
-}
-
-// inSource is a socket, which may be Shareable.
-func (e *Engine) inSource(c any, dec *dataplane.Decapsulator) lanes.Source {
-	begin := func(from udp.Receiver) lanes.Handler {
-		return &inward{engine: e, dec: dec, job: dec.NewJob(), from: from, bs: make([]batch.Batch, deepReceive), depth: 1}
-	}
-	if shareable, ok := c.(udp.Shareable); ok {
-		return lanes.Source{NewHandler: func() lanes.Handler { return begin(shareable.NewReceiver()) }}
-	}
-	return lanes.Source{NewHandler: func() lanes.Handler { return begin(unshared{c.(udp.Conn)}) }, Single: true}
-}
-
-// unshared is a socket from which only one goroutine can receive.
-type unshared struct{ udp.Conn }
-
-func (unshared) TryRecv([]batch.Batch) (int, error) { return 0, nil }
 
 // outward is a handler of batches from the interface to the sockets.
 type outward struct {

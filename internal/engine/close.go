@@ -11,8 +11,8 @@ func (e *Engine) end(reason error) {
 	if !e.closed.CompareAndSwap(false, true) {
 		return
 	}
-	if s := e.outlet.sockets.Load(); s != nil {
-		(*s).Close() // an Apply that waits for a send under way must not keep Down waiting
+	if s := e.sockets.get(); s != nil {
+		s.Close() // an Apply that waits for a send under way must not keep Down waiting
 	}
 	e.Down()
 	close(e.closing)

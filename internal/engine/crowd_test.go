@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"os"
 	"runtime"
@@ -108,7 +109,12 @@ func (c *crowd) Recv(bs []batch.Batch) (int, error) {
 	case <-c.closed:
 		return 0, os.ErrClosed
 	}
-	for n := 1; n < len(bs); n++ {
+	n, err := c.TryRecv(bs[1:])
+	return 1 + n, err
+}
+
+func (c *crowd) TryRecv(bs []batch.Batch) (int, error) {
+	for n := range bs {
 		select {
 		case bs[n] = <-c.in:
 		default:
@@ -117,6 +123,9 @@ func (c *crowd) Recv(bs []batch.Batch) (int, error) {
 	}
 	return len(bs), nil
 }
+
+func (*crowd) Wait() error                 { return errors.ErrUnsupported }
+func (c *crowd) NewReceiver() udp.Receiver { return c }
 
 func (c *crowd) Send(b *batch.Batch) error {
 	kind, ok := wire.TypeOf(b.Data)
@@ -138,11 +147,15 @@ func (c *crowd) Send(b *batch.Batch) error {
 	return nil
 }
 
-func (c *crowd) Conns() []udp.Conn    { return []udp.Conn{c} }
-func (c *crowd) Caps() udp.Caps       { return udp.Caps{} }
-func (c *crowd) Port() uint16         { return 51820 }
-func (c *crowd) SetMark(uint32) error { return nil }
-func (c *crowd) Forget()              {}
+func (c *crowd) Groups() []udp.Group   { return []udp.Group{c} }
+func (c *crowd) Socket(int) udp.Socket { return c }
+func (c *crowd) SetSockets(int) error  { return errors.ErrUnsupported }
+func (c *crowd) SteerToFirst() bool    { return false }
+func (c *crowd) NewSender() udp.Sender { return c }
+func (c *crowd) Caps() udp.Caps        { return udp.Caps{} }
+func (c *crowd) Port() uint16          { return 51820 }
+func (c *crowd) SetMark(uint32) error  { return nil }
+func (c *crowd) Forget()               {}
 func (c *crowd) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return nil

@@ -3,12 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"sync/atomic"
 	"time"
 
-	"wgd/internal/batch"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
@@ -33,33 +30,6 @@ const (
 	// lost: nobody would be told otherwise.
 	mostFailures = 9
 )
-
-// outlet is the way to the sockets of the moment: none while the interface is
-// down. It is the data plane's UDP.
-type outlet struct{ sockets atomic.Pointer[Sockets] }
-
-func (o *outlet) set(s Sockets) {
-	if s == nil {
-		o.sockets.Store(nil)
-		return
-	}
-	o.sockets.Store(&s)
-}
-
-// Send sends one train, or answers net.ErrClosed while there is no socket. A
-// train that meets sockets just being replaced goes to the new ones.
-func (o *outlet) Send(b *batch.Batch) error {
-	for {
-		s := o.sockets.Load()
-		if s == nil {
-			return net.ErrClosed
-		}
-		err := (*s).Send(b)
-		if err == nil || !errors.Is(err, os.ErrClosed) || o.sockets.Load() == s {
-			return err
-		}
-	}
-}
 
 // interfaceLost decides whether a failed read is the end: it is when the
 // interface was deleted (A62), when reading it fails for good (B18), or when

@@ -19,6 +19,7 @@ import (
 	systemclock "wgd/internal/sys/clock"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 	"wgd/key"
 )
 
@@ -36,7 +37,7 @@ type site struct {
 	*Engine
 	t       testing.TB
 	tun     *tuntest.Device
-	host    *udp.Host
+	host    *udptest.Host
 	outer   netip.Addr
 	inner   netip.Addr
 	private key.Private
@@ -53,13 +54,13 @@ type site struct {
 
 // newSite makes the n-th, with a private key, not up. Its outer address is
 // 192.0.2.n, its inner one 10.0.0.n.
-func newSite(t testing.TB, net *udp.Net, n byte, with ...func(*World)) *site {
+func newSite(t testing.TB, net *udptest.Net, n byte, with ...func(*World)) *site {
 	t.Helper()
 	return newSiteAfter(t, net, n, Memory{}, with...)
 }
 
 // newSiteAfter is newSite of one that ran before.
-func newSiteAfter(t testing.TB, net *udp.Net, n byte, memory Memory, with ...func(*World)) *site {
+func newSiteAfter(t testing.TB, net *udptest.Net, n byte, memory Memory, with ...func(*World)) *site {
 	t.Helper()
 	s := &site{
 		t:     t,
@@ -118,10 +119,10 @@ func (s *site) listen(port uint16, mark uint32) (Sockets, error) {
 }
 
 // conn is the IPv4 socket in use.
-func (s *site) conn() *udp.FakeConn {
+func (s *site) conn() *udptest.Group {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pairs[len(s.pairs)-1].V4.(*udp.FakeConn)
+	return s.pairs[len(s.pairs)-1].V4.(*udptest.Group)
 }
 
 func (s *site) apply(c conf.Change) {
@@ -156,9 +157,9 @@ func (s *site) as() conf.PeerChange {
 func peers(list ...conf.PeerChange) conf.Change { return conf.Change{Peers: list} }
 
 // pair are two sites, up, of which a knows where b is.
-func pair(t testing.TB, with ...func(*World)) (net *udp.Net, a, b *site) {
+func pair(t testing.TB, with ...func(*World)) (net *udptest.Net, a, b *site) {
 	t.Helper()
-	net = udp.NewNet()
+	net = udptest.NewNet()
 	a, b = newSite(t, net, 1, with...), newSite(t, net, 2)
 	b.apply(peers(a.as()))
 	a.up()

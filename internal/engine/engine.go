@@ -39,7 +39,6 @@ type Engine struct {
 	shared     *dataplane.Shared
 	drops      *dataplane.Drops
 	counted    *dataplane.Counters
-	outlet     *outlet
 	inbox      *inbox
 	workers    *workers
 	stamps     *stampWriter
@@ -58,9 +57,10 @@ type Engine struct {
 	// changes, so that what needs both machine and sockets is one step. Nobody
 	// who only looks waits for it. It is locked before mu.
 	applying sync.Mutex
-	sockets  Sockets // nil while down, or when they could not be opened
+	sockets  socketsInUse // changed under applying only
 
 	// coreLoop's own.
+	sender   *sender
 	flusher  *dataplane.Encapsulator
 	flushing *dataplane.SealJob
 	outputs  []core.Output
@@ -88,7 +88,6 @@ func Open(world World, memory Memory) *Engine {
 		world:      world,
 		name:       world.TUN.Name(),
 		machine:    machine,
-		outlet:     &outlet{},
 		inbox:      newInbox(),
 		handshakes: &handshakeLog{log: world.Log},
 		drops:      &dataplane.Drops{},
@@ -116,7 +115,8 @@ func Open(world World, memory Memory) *Engine {
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)
 	}
-	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN.NewWriter(), e.outlet)
+	e.sender = e.newSender()
+	e.flusher = dataplane.NewEncapsulator(e.shared, world.TUN.NewWriter(), e.sender)
 	e.flushing = e.flusher.NewJob()
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
 	e.running.Go(func() { e.lanes.Govern(e.closing) })
@@ -219,12 +219,10 @@ func (e *Engine) withMachine(f func(now clock.Now)) {
 // adopt makes s the sockets of the interface, starts to read them, and lets the
 // machine speak if it did not yet.
 func (e *Engine) adopt(s Sockets) {
-	old := e.sockets
-	e.sockets = s
-	e.outlet.set(s)
+	old := e.sockets.set(s)
 	e.shared.Port.Store(uint32(s.Port()))
-	for _, c := range s.Conns() {
-		e.running.Go(func() { e.socketReader(c) })
+	for _, g := range s.Groups() {
+		e.running.Go(func() { e.socketReader(g) })
 	}
 	e.withMachine(func(now clock.Now) {
 		e.up, e.fault = true, ""
@@ -237,9 +235,7 @@ func (e *Engine) adopt(s Sockets) {
 }
 
 func (e *Engine) abandon() {
-	e.outlet.set(nil)
-	if e.sockets != nil {
-		e.sockets.Close()
-		e.sockets = nil
+	if s := e.sockets.set(nil); s != nil {
+		s.Close()
 	}
 }

@@ -17,13 +17,14 @@ import (
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 )
 
 // B55: no deadlock on close straight after start, whatever else is under way;
 // B59: and nothing stays behind.
 func TestStartAndClose(t *testing.T) {
 	check := balance(t)
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	for i := range 1000 {
 		host := net.Host(outer(byte(i)))
 		e := Open(World{
@@ -133,7 +134,7 @@ func (q brokenQueue) Read([]byte) (int, error) {
 func TestReadFailsForGood(t *testing.T) {
 	device := &broken{Device: tuntest.New("wg9", 1420)}
 	log := &lines{}
-	a := newSite(t, udp.NewNet(), 9, talkative(log), func(w *World) { w.TUN = device })
+	a := newSite(t, udptest.NewNet(), 9, talkative(log), func(w *World) { w.TUN = device })
 	within(t, patience, "the end", func() { <-a.Done() })
 	oneSentence(t, a.Err())
 	if err := a.Err().Error(); !strings.Contains(err, "after 9 attempts: input/output error") {
@@ -150,38 +151,31 @@ func TestReadFailsForGood(t *testing.T) {
 	}
 }
 
-// deaf are sockets that cannot receive.
+// deaf is a Receiver that cannot receive.
 type deaf struct {
-	*udp.Pair
-	asked atomic.Int32
+	udp.Receiver
+	asked *atomic.Int32
 }
 
-type deafConn struct {
-	udp.Conn
-	pair *deaf
-}
-
-func (d *deaf) Conns() []udp.Conn { return []udp.Conn{deafConn{d.V4, d}} }
-
-func (c deafConn) Recv([]batch.Batch) (int, error) {
-	c.pair.asked.Add(1)
+func (d deaf) Recv([]batch.Batch) (int, error) {
+	d.asked.Add(1)
 	return 0, io.ErrUnexpectedEOF
 }
 
 // A socket that cannot receive takes no core, and holds up no end.
 func TestReceiveFailsForGood(t *testing.T) {
-	sockets := &deaf{}
-	a := newSite(t, udp.NewNet(), 1, func(w *World) {
-		host := udp.NewNet().Host(outer(1))
+	var asked atomic.Int32
+	deafen := func(r udp.Receiver) udp.Receiver { return deaf{r, &asked} }
+	a := newSite(t, udptest.NewNet(), 1, func(w *World) {
+		host := udptest.NewNet().Host(outer(1))
 		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
 			pair, err := host.Listen(port, udp.Options{})
-			sockets.Pair = pair
-			return sockets, err
+			return udptest.Wrap(pair, deafen, nil), err
 		}
 	})
 	a.up()
 	time.Sleep(500 * time.Millisecond)
-	if n := sockets.asked.Load(); n > 10 {
+	if n := asked.Load(); n > 10 {
 		t.Errorf("asked %d times in half a second", n)
 	}
 	within(t, time.Second, "Close", a.Close)
@@ -224,7 +218,7 @@ func TestCloseWithTraffic(t *testing.T) {
 // Status waits for nobody who opens sockets.
 func TestStatusWhileListening(t *testing.T) {
 	going, release := make(chan struct{}), make(chan struct{})
-	a := newSite(t, udp.NewNet(), 1, func(w *World) {
+	a := newSite(t, udptest.NewNet(), 1, func(w *World) {
 		listen := w.Listen
 		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
 			close(going)
@@ -241,7 +235,7 @@ func TestStatusWhileListening(t *testing.T) {
 	close(release)
 	<-up
 	within(t, patience, "Close", func() { <-closed })
-	if a.Status().Up || a.sockets != nil {
+	if a.Status().Up || a.sockets.get() != nil {
 		t.Error("sockets are open after Close")
 	}
 }
@@ -265,7 +259,7 @@ func TestInterfaceRefusesPackets(t *testing.T) {
 // Down nor Close waiting: what waits to send ends with the socket (A61).
 func TestDownWhileSendingWaits(t *testing.T) {
 	sockets := &stuck{closed: make(chan struct{})}
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	b := newSite(t, net, 2)
 	a := newSite(t, net, 1, func(w *World) {
 		listen := w.Listen
@@ -293,12 +287,19 @@ type stuck struct {
 	closed  chan struct{}
 }
 
-func (s *stuck) Send(b *batch.Batch) error {
+func (s *stuck) NewSender() udp.Sender { return stuckSender{s.Pair.NewSender(), s} }
+
+type stuckSender struct {
+	udp.Sender
+	sockets *stuck
+}
+
+func (s stuckSender) Send(b *batch.Batch) error {
 	if b.TOS == 0x88 {
-		return s.Pair.Send(b)
+		return s.Sender.Send(b)
 	}
-	s.waiting.Add(1)
-	<-s.closed
+	s.sockets.waiting.Add(1)
+	<-s.sockets.closed
 	return os.ErrClosed
 }
 

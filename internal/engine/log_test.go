@@ -19,7 +19,7 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/core"
 	"wgd/internal/driver"
-	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -34,7 +34,7 @@ func talkative(log *lines) func(*World) {
 // loudPair is pair, with what both tell, and a name for b.
 func loudPair(t *testing.T) (a, b *site, tellA, tellB *lines) {
 	tellA, tellB = &lines{}, &lines{}
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	a, b = newSite(t, net, 1, talkative(tellA)), newSite(t, net, 2, talkative(tellB))
 	b.apply(peers(a.as()))
 	a.up()
@@ -150,8 +150,8 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 	reply := (&wire.CookieReply{Receiver: 5}).AppendTo(nil)
 	foreign := initiation(t, private, a.public) // with a wrong mac1 for b
 	for range 1000 {
-		b.admit(from(1), foreign)
-		b.admit(from(2), reply)
+		b.admit(b.newSender(), from(1), foreign)
+		b.admit(b.newSender(), from(2), reply)
 	}
 	if n := tellB.count("dropped"); n < logBurst || n > logBurst+5 {
 		t.Errorf("%d lines about 2000 messages", n)
@@ -165,13 +165,13 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 		}
 	}
 	b.sleep(2 * time.Second)
-	b.admit(from(3), initiation(t, private, b.public))
+	b.admit(b.newSender(), from(3), initiation(t, private, b.public))
 	want := fmt.Sprintf(`msg="handshake initiation refused" key=%x from=10.0.0.3:51820 why="no peer has this public key" omitted=`, stranger[:4])
 	eventually(t, "that lines were omitted", func() bool { return tellB.count(want) == 1 })
 
 	foreign = initiation(t, private, b.public)
 	for range 100 {
-		a.admit(from(1), foreign)
+		a.admit(a.newSender(), from(1), foreign)
 	}
 	a.inject(b, "hello")
 	want = fmt.Sprintf(`msg="handshake response refused" peer=B key=%s from=%v why=%q`+"\n", b.digits(), b.at(), core.NotAuthentic)

@@ -85,7 +85,7 @@ func (e *Engine) carryOut() {
 // effects are what the machine's outputs act on: coreLoop's driver.Effects.
 type effects Engine
 
-func (x *effects) Send(b *batch.Batch) error { return x.outlet.Send(b) }
+func (x *effects) Send(b *batch.Batch) error { return x.sender.Send(b) }
 
 func (x *effects) Flush(now clock.Time, p *peer.Peer) bool {
 	return x.flusher.Flush(x.flushing, now, p)

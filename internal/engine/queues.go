@@ -2,9 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
-	"os"
 
 	"wgd/internal/batch"
 	"wgd/internal/dataplane"
@@ -13,6 +11,7 @@ import (
 	"wgd/internal/sys/pages"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
+	"wgd/internal/wire"
 )
 
 // outQueues are those of the interface.
@@ -28,11 +27,7 @@ func (q outQueues) Capacity() int      { return q.engine.world.TUN.QueueLength()
 func (q outQueues) Source(i int) lanes.Source {
 	e := q.engine
 	from := e.world.TUN.Queue(i)
-	var to dataplane.UDP = e.outlet
-	if i > 0 {
-		to = &sideOutlet{outlet: e.outlet}
-	}
-	enc := dataplane.NewEncapsulator(e.shared, e.world.TUN.NewWriter(), to)
+	enc := dataplane.NewEncapsulator(e.shared, e.world.TUN.NewWriter(), e.newSender())
 	another := func() lanes.Handler {
 		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
 		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
@@ -44,51 +39,27 @@ func (q outQueues) Source(i int) lanes.Source {
 // inQueues are the sockets of a family.
 type inQueues struct {
 	engine *Engine
-	conn   udp.MultiSocket
+	group  udp.Group
 }
 
-func (q inQueues) Resize(n int) error { return q.conn.SetSockets(n) }
-func (q inQueues) SteerToFirst() bool { return q.conn.SteerToFirst() }
+func (q inQueues) Resize(n int) error { return q.group.SetSockets(n) }
+func (q inQueues) SteerToFirst() bool { return q.group.SteerToFirst() }
 func (q inQueues) StayOpen() bool     { return false }
 
 // Capacity is how many of the smallest datagrams fit into the kernel's buffer,
 // which counts its own structures, too, and allows twice what was granted.
-func (q inQueues) Capacity() int { return 2*q.conn.Caps().RecvBuffer/768 + 1 }
+func (q inQueues) Capacity() int { return 2*q.group.Caps().RecvBuffer/768 + 1 }
 
 func (q inQueues) Source(i int) lanes.Source {
-	from := q.conn.Socket(i)
-	s := q.engine.inSource(from, q.engine.newDecapsulator())
-	s.Wait = from.Wait
-	return s
-}
-
-// sideOutlet is an outlet of one lane, which waits for no other.
-type sideOutlet struct {
-	outlet *outlet
-	to     *Sockets // those of the moment
-	by     udp.Sender
-}
-
-// Send is outlet's.
-func (o *sideOutlet) Send(b *batch.Batch) error {
-	for {
-		s := o.outlet.sockets.Load()
-		if s == nil {
-			return o.outlet.Send(b) // says so
-		}
-		if s != o.to {
-			o.to, o.by = s, *s
-			if m, ok := (*s).(interface{ NewSender() (udp.Sender, error) }); ok {
-				if by, err := m.NewSender(); err == nil {
-					o.by = by
-				}
-			}
-		}
-		err := o.by.Send(b)
-		if err == nil || !errors.Is(err, os.ErrClosed) || o.outlet.sockets.Load() == s {
-			return err
-		}
+	e := q.engine
+	from, replies := q.group.Socket(i), e.newSender()
+	dec := dataplane.NewDecapsulator(e.shared, e.world.TUN.NewWriter(), func(from wire.Endpoint, msg []byte) {
+		e.admit(replies, from, msg)
+	})
+	another := func() lanes.Handler {
+		return &inward{engine: e, dec: dec, job: dec.NewJob(), from: from.NewReceiver(), bs: make([]batch.Batch, deepReceive), depth: 1}
 	}
+	return lanes.Source{NewHandler: another, Wait: from.Wait}
 }
 
 // packetHash tells flows apart, as well as a few bits can: by addresses and

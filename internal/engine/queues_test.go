@@ -12,7 +12,7 @@ import (
 
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/tun/tuntest"
-	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 )
 
 // hub is a site with several queues and sockets, and its peers.
@@ -27,7 +27,7 @@ func newHub(t *testing.T, spokes int, with ...func(*World)) *hub {
 	t.Helper()
 	h := &hub{multi: tuntest.NewQueues("wg1", 1420, 6)}
 	h.number.Store(1)
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	h.site = newSite(t, net, 1, append(with, func(w *World) {
 		w.TUN, w.Queues = h.multi, func() int { return int(h.number.Load()) }
 	})...)

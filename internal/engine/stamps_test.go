@@ -11,7 +11,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/clock"
 	"wgd/internal/state"
-	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -167,7 +167,7 @@ func TestStampsComplainOnce(t *testing.T) {
 // A20, B51: a restart goes on above what was sent, with a clock set years back.
 func TestStampsOverRestart(t *testing.T) {
 	dir := t.TempDir()
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	b := newSite(t, net, 2)
 	b.up()
 	private, public := newKey(t)

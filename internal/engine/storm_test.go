@@ -16,6 +16,7 @@ import (
 	"wgd/internal/driver"
 	"wgd/internal/noise"
 	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -108,43 +109,41 @@ func TestPeerUnderFlood(t *testing.T) {
 	}
 }
 
-// counted are sockets that say how many trains were read from them.
+// counted is a Receiver that counts the trains that were read from it.
 type counted struct {
-	*udp.Pair
-	got atomic.Int64
+	udp.Receiver
+	got *atomic.Int64
 }
 
-type countedConn struct {
-	udp.Conn
-	pair *counted
-}
-
-func (c *counted) Conns() []udp.Conn { return []udp.Conn{countedConn{c.V4, c}} }
-
-func (c countedConn) Recv(bs []batch.Batch) (int, error) {
-	n, err := c.Conn.Recv(bs)
-	c.pair.got.Add(int64(n))
+func (c counted) Recv(bs []batch.Batch) (int, error) {
+	n, err := c.Receiver.Recv(bs)
+	c.got.Add(int64(n))
 	return n, err
 }
 
-// flooded is a pair of which b counts what it reads.
-func flooded(t *testing.T) (a, b *site, sockets *counted) {
-	net := udp.NewNet()
-	sockets = &counted{}
+func (c counted) TryRecv(bs []batch.Batch) (int, error) {
+	n, err := c.Receiver.TryRecv(bs)
+	c.got.Add(int64(n))
+	return n, err
+}
+
+// flooded is a pair of which b counts the trains that it reads.
+func flooded(t *testing.T) (a, b *site, got *atomic.Int64) {
+	net := udptest.NewNet()
+	got = new(atomic.Int64)
 	a = newSite(t, net, 1)
 	b = newSite(t, net, 2, func(w *World) {
 		listen := w.Listen
 		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
 			pair, err := listen(port, mark)
-			sockets.Pair = pair.(*udp.Pair)
-			return sockets, err
+			return udptest.Wrap(pair.(*udp.Pair), func(r udp.Receiver) udp.Receiver { return counted{r, got} }, nil), err
 		}
 	})
 	b.apply(peers(a.as()))
 	a.up()
 	b.up()
 	a.apply(peers(b.as()))
-	return a, b, sockets
+	return a, b, got
 }
 
 // strangers are initiations of somebody who knows the public key of b.
@@ -158,7 +157,7 @@ func strangers(t *testing.T, b *site) [][]byte {
 }
 
 func underFlood(t *testing.T, burst int) {
-	a, b, sockets := flooded(t)
+	a, b, got := flooded(t)
 	messages := strangers(t, b)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -169,7 +168,7 @@ func underFlood(t *testing.T, burst int) {
 				i++
 			}
 			// The next when these were read: more would drown in the socket.
-			for sockets.got.Load() < int64(i) {
+			for got.Load() < int64(i) {
 				select {
 				case <-stop:
 					return
@@ -188,7 +187,7 @@ func underFlood(t *testing.T, burst int) {
 	for try := range 18 {
 		if b.hears("let me in", wait) {
 			a.say(b, "data beside the flood") // B49
-			t.Logf("after %d initiations; b read %d messages and sent %d; %v", try+1, sockets.got.Load(), b.conn().Sent(), b.Status().Drops)
+			t.Logf("after %d initiations; b read %d messages and sent %d; %v", try+1, got.Load(), b.conn().Sent(), b.Status().Drops)
 			return
 		}
 		a.sleep(6 * time.Second) // the next initiation
@@ -295,8 +294,8 @@ func TestNoQueueForStrangers(t *testing.T) {
 	b.mu.Lock() // nothing is taken from the queues
 	for i := range 2000 {
 		rand.Read(reply[4:])
-		b.admit(from(i), reply)
-		b.admit(from(i), response)
+		b.admit(b.newSender(), from(i), reply)
+		b.admit(b.newSender(), from(i), response)
 	}
 	b.inbox.mu.Lock()
 	if h, c := b.inbox.in.Waiting(), b.inbox.in.WaitingCookies(); h != 0 || c != 0 {

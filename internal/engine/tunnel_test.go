@@ -9,7 +9,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/batch"
-	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -66,7 +66,7 @@ func TestRoaming(t *testing.T) {
 
 // A52: a source address that is gone is forgotten, by data and by handshakes.
 func TestSourceGone(t *testing.T) {
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
 	second := netip.MustParseAddr("192.0.2.101")
 	a.host.AddAddr(second)
@@ -208,7 +208,7 @@ func TestCongestion(t *testing.T) {
 
 // A41: persistent keepalive set while up sends one at once; set while down, up does.
 func TestPersistentKeepalive(t *testing.T) {
-	net := udp.NewNet()
+	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
 	b.apply(peers(a.as()))
 	b.up()
@@ -255,7 +255,7 @@ func TestDownAndUp(t *testing.T) {
 	if st := a.Status(); st.Up || a.peer().Sessions().Sending() != nil || a.peer().HasStaged() {
 		t.Errorf("after Down: %+v", st)
 	}
-	if _, err := old.Recv(make([]batch.Batch, 1)); err == nil {
+	if _, err := old.Socket(0).NewReceiver().Recv(make([]batch.Batch, 1)); err == nil {
 		t.Error("the socket is open after Down")
 	}
 	a.inject(b, "staged while down")
@@ -283,7 +283,7 @@ func TestPortChange(t *testing.T) {
 	if got := a.Status().ListenPort; got != port {
 		t.Errorf("port %d", got)
 	}
-	if _, err := old.Recv(make([]batch.Batch, 1)); err == nil {
+	if _, err := old.Socket(0).NewReceiver().Recv(make([]batch.Batch, 1)); err == nil {
 		t.Error("the old socket is still open")
 	}
 	a.say(b, "from the new port")
@@ -364,7 +364,7 @@ func TestSuspend(t *testing.T) {
 
 // The MTU is the interface's from the beginning, and follows it.
 func TestMTU(t *testing.T) {
-	a := newSite(t, udp.NewNet(), 1)
+	a := newSite(t, udptest.NewNet(), 1)
 	if got := a.Status().MTU; got != 1420 {
 		t.Errorf("MTU %d at the beginning", got)
 	}

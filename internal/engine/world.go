@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"net/netip"
 
-	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/sys/cpu"
 	"wgd/internal/sys/tun"
@@ -63,8 +62,8 @@ type World struct {
 // udp.Pair is one.
 type Sockets interface {
 	Port() uint16
-	Conns() []udp.Conn
-	Send(b *batch.Batch) error
+	Groups() []udp.Group
+	NewSender() udp.Sender
 	SetMark(mark uint32) error
 	Forget()
 	// Close ends every Send and Recv; it may be called again.

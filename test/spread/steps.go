@@ -96,30 +96,34 @@ func (w watchedWriter) Write(pieces [][]byte) error {
 	return w.Writer.Write(pieces)
 }
 
-type watchedSockets struct {
-	*udp.Pair
-	out, in *watch
+type watchedSender struct {
+	udp.Sender
+	out *watch
 }
 
-func (s watchedSockets) Send(b *batch.Batch) error {
+func (s watchedSender) Send(b *batch.Batch) error {
 	defer s.out.writes(len(b.Data))()
-	return s.Pair.Send(b)
+	return s.Sender.Send(b)
 }
 
-func (s watchedSockets) Conns() []udp.Conn { return []udp.Conn{watchedConn{s.V4, s.in}} }
-
-type watchedConn struct {
-	udp.Conn
+type watchedReceiver struct {
+	udp.Receiver
 	in *watch
 }
 
-func (c watchedConn) Recv(bs []batch.Batch) (int, error) {
-	c.in.reads()
-	n, err := c.Conn.Recv(bs)
+func (r watchedReceiver) Recv(bs []batch.Batch) (int, error) { return r.watched(bs, r.Receiver.Recv) }
+
+func (r watchedReceiver) TryRecv(bs []batch.Batch) (int, error) {
+	return r.watched(bs, r.Receiver.TryRecv)
+}
+
+func (r watchedReceiver) watched(bs []batch.Batch, recv func([]batch.Batch) (int, error)) (int, error) {
+	r.in.reads()
+	n, err := recv(bs)
 	size := 0
 	for _, b := range bs[:n] {
 		size += len(b.Data)
 	}
-	c.in.hasRead(size)
+	r.in.hasRead(size)
 	return n, err
 }

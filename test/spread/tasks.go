@@ -27,6 +27,7 @@ import (
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
+	"wgd/internal/sys/udp/udptest"
 	"wgd/key"
 )
 
@@ -107,8 +108,10 @@ func (t task) tunnel() (func() (result, error), error) {
 	if t.Steps {
 		packets = watchedTUN{device, out, in}
 		listen = func(p uint16, mark uint32) (engine.Sockets, error) {
-			pair, err := udp.Listen(p, udp.Options{Mark: mark})
-			return watchedSockets{pair, out, in}, err
+			pair, err := udp.Listen(p, udp.Options{Mark: mark, NoIPv6: true}) // one socket: a watch is for one goroutine
+			return udptest.Wrap(pair,
+				func(r udp.Receiver) udp.Receiver { return watchedReceiver{r, in} },
+				func(s udp.Sender) udp.Sender { return watchedSender{s, out} }), err
 		}
 	}
 	log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -218,30 +221,38 @@ func (t task) pace(each time.Duration, send func(i int) bool) {
 
 // store keeps trains in place of sending them, once it is told to.
 type store struct {
-	*udp.Pair
 	keep   atomic.Bool
 	trains []batch.Batch
 }
 
-func (s *store) Send(b *batch.Batch) error {
-	if !s.keep.Load() || b.Count() < segments/2 {
-		return s.Pair.Send(b)
+type storeSender struct {
+	udp.Sender
+	store *store
+}
+
+func (s storeSender) Send(b *batch.Batch) error {
+	if !s.store.keep.Load() || b.Count() < segments/2 {
+		return s.Sender.Send(b)
 	}
 	kept := *b
 	kept.Data = bytes.Clone(b.Data)
-	s.trains = append(s.trains, kept)
+	s.store.trains = append(s.store.trains, kept)
 	return nil
 }
 
 // source seals what is to be received, then sends it.
 func (t task) source() (func() (result, error), error) {
 	device := tuntest.New("wg0", 1420)
-	sockets := &store{}
+	var stored store
+	var later udp.Sender
 	e, err := open(2, 1, device, engine.World{
 		Listen: func(p uint16, mark uint32) (engine.Sockets, error) {
 			pair, err := udp.Listen(p, udp.Options{Mark: mark})
-			sockets.Pair = pair
-			return sockets, err
+			if err != nil {
+				return nil, err
+			}
+			later = pair.NewSender()
+			return udptest.Wrap(pair, nil, func(s udp.Sender) udp.Sender { return storeSender{s, &stored} }), nil
 		},
 	})
 	if err != nil {
@@ -253,7 +264,7 @@ func (t task) source() (func() (result, error), error) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	time.Sleep(500 * time.Millisecond)
-	sockets.keep.Store(true)
+	stored.keep.Store(true)
 	for i := 0; i < t.Trains; {
 		if device.InjectRaw(frame) {
 			i++
@@ -261,14 +272,14 @@ func (t task) source() (func() (result, error), error) {
 			time.Sleep(100 * time.Microsecond)
 		}
 	}
-	for last := -1; last != len(sockets.trains); time.Sleep(200 * time.Millisecond) {
-		last = len(sockets.trains)
+	for last := -1; last != len(stored.trains); time.Sleep(200 * time.Millisecond) {
+		last = len(stored.trains)
 	}
 	go t.pace(t.train(), func(i int) bool {
-		if i >= len(sockets.trains) {
+		if i >= len(stored.trains) {
 			return false
 		}
-		sockets.Pair.Send(&sockets.trains[i])
+		later.Send(&stored.trains[i])
 		return true
 	})
 	return nothing, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -14,9 +13,10 @@ import (
 	"wgd/internal/batch"
 )
 
-// conn is a UDP socket on Go's poller. A call is one raw system call that
-// never sleeps, made by a callback that was allocated once; everything the
-// kernel reads or writes lies in the conn or in a receiver.
+// conn is a UDP socket on Go's poller. The first of a family is also the Group. A
+// call is one raw system call that never sleeps, made by a callback that was
+// allocated once; everything the kernel reads or writes lies in a sender or a
+// receiver.
 type conn struct {
 	socket  *descriptor
 	v4      bool
@@ -26,35 +26,32 @@ type conn struct {
 	closed  atomic.Bool
 	calls   calls
 
-	rx     *receiver // of Recv
-	tx     *sender   // of Send
-	urgent *sender   // of all but data
+	tx     *sender // of Send
+	urgent *sender // of all but data, whoever sends it
 	slow   slowSockets
+	// forgets is how often Forget was called.
+	forgets atomic.Uint32
 
-	// Of a SendSocket: the socket beside which it is, and as what.
+	// Of a sendSocket: the socket beside which it is, and as what.
 	first       *conn
-	sendOptions SendOptions
+	sendOptions sendOptions
 
 	poll   unix.PollFd
 	onWait func(uintptr) bool
 
-	mu      sync.Mutex
-	senders []*sender // tx and all others
-	group   group
+	group group
 }
 
 func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
 	c := &conn{v4: v4, options: o, caps: caps, calls: kernel}
 	c.mark.Store(o.Mark)
 	c.onWait = c.readable
-	c.rx = newReceiver(c)
 	socket, err := newDescriptor(fd)
 	if err != nil {
 		return nil, fmt.Errorf("cannot wait for a UDP socket: %w", err)
 	}
 	c.socket = socket
 	c.tx, c.urgent = newSender(c), newSender(c)
-	c.senders = []*sender{c.tx, c.urgent}
 	c.slow.beside = c
 	return c, nil
 }
@@ -63,22 +60,11 @@ func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
 // never less than about 2 KB.
 func (c *conn) capacity() capacity { return capacity(2 * max(c.caps.SendBuffer, 2<<10)) }
 
-func (c *conn) Recv(bs []batch.Batch) (int, error) { return c.rx.Recv(bs) }
-
 func (c *conn) NewReceiver() Receiver { return newReceiver(c) }
 
 func (c *conn) Send(b *batch.Batch) error { return c.tx.Send(b) }
 
-func (c *conn) NewSender() (Sender, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed.Load() {
-		return nil, os.ErrClosed
-	}
-	s := newSender(c)
-	c.senders = append(c.senders, s)
-	return s, nil
-}
+func (c *conn) NewSender() Sender { return newSender(c) }
 
 // Forget is for all sockets of the group that send.
 func (c *conn) Forget() {
@@ -93,11 +79,7 @@ func (c *conn) Forget() {
 
 func (c *conn) forget() {
 	c.slow.clear()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.senders {
-		s.forget()
-	}
+	c.forgets.Add(1)
 }
 
 func (c *conn) Wait() error {

@@ -19,7 +19,7 @@ import (
 )
 
 // senders are sockets of other ports of the family, and what they send to.
-func senders(t *testing.T, n int, to *Pair, v4 bool) (list []*net.UDPConn) {
+func senders(t *testing.T, n int, to *testPair, v4 bool) (list []*net.UDPConn) {
 	t.Helper()
 	address := &net.UDPAddr{IP: net.IPv6loopback, Port: int(to.Port())}
 	if v4 {
@@ -38,7 +38,7 @@ func senders(t *testing.T, n int, to *Pair, v4 bool) (list []*net.UDPConn) {
 
 // hear says for each of n senders in which socket its datagrams wait, and how
 // many they are.
-func hear(t *testing.T, m MultiSocket, sockets, n int) (where, count []int) {
+func hear(t *testing.T, m testGroup, sockets, n int) (where, count []int) {
 	t.Helper()
 	where, count = make([]int, n), make([]int, n)
 	bs := make([]batch.Batch, MaxDepth)
@@ -66,7 +66,7 @@ func hear(t *testing.T, m MultiSocket, sockets, n int) (where, count []int) {
 
 // all has every sender send once, and says where it arrived; used is the number
 // of sockets that got something.
-func all(t *testing.T, m MultiSocket, sockets int, list []*net.UDPConn) (where []int, used int) {
+func all(t *testing.T, m testGroup, sockets int, list []*net.UDPConn) (where []int, used int) {
 	t.Helper()
 	for i, c := range list {
 		if _, err := c.Write(binary.BigEndian.AppendUint32(nil, uint32(i))); err != nil {
@@ -87,9 +87,9 @@ func all(t *testing.T, m MultiSocket, sockets int, list []*net.UDPConn) (where [
 func TestSocketsComeAndGo(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
 		p := pair(t, Options{})
-		m := p.V6.(MultiSocket)
+		m := p.V6
 		if v4 {
-			m = p.V4.(MultiSocket)
+			m = p.V4
 		}
 		list := senders(t, 60, p, v4)
 		for _, n := range []int{1, 4, 2, 3, 1, 8, 1} {
@@ -130,7 +130,7 @@ func TestSocketsLeaveNothing(t *testing.T) {
 	alone := count()
 	for range 50 {
 		for _, n := range []int{4, 1} {
-			if err := p.V4.(MultiSocket).SetSockets(n); err != nil {
+			if err := p.V4.SetSockets(n); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -138,10 +138,8 @@ func TestSocketsLeaveNothing(t *testing.T) {
 	if n := count(); n > alone {
 		t.Errorf("%d descriptors, then %d", alone, n)
 	}
-	if _, err := p.NewSender(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.V6.(MultiSocket).SetSockets(3); err != nil {
+	p.NewSender()
+	if err := p.V6.SetSockets(3); err != nil {
 		t.Fatal(err)
 	}
 	p.Close()
@@ -187,9 +185,9 @@ func boundTo(v4 bool, port uint16, reuse bool) (int, error) {
 func TestPortStaysTaken(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
 		p := pair(t, Options{})
-		m := p.V6.(MultiSocket)
+		m := p.V6
 		if v4 {
-			m = p.V4.(MultiSocket)
+			m = p.V4
 		}
 		for _, n := range []int{1, 3, 1} {
 			if err := m.SetSockets(n); err != nil {
@@ -231,9 +229,9 @@ func TestPortStaysTaken(t *testing.T) {
 func TestWhoHasJoinedGetsNothing(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
 		p := pair(t, Options{})
-		m := p.V6.(MultiSocket)
+		m := p.V6
 		if v4 {
-			m = p.V4.(MultiSocket)
+			m = p.V4
 		}
 		if err := m.SetSockets(2); err != nil {
 			t.Fatal(err)
@@ -284,7 +282,7 @@ func TestSocketsAreAlike(t *testing.T) {
 		{unix.SOL_SOCKET, unix.SO_RCVBUF}, {unix.SOL_SOCKET, unix.SO_SNDBUF}, {unix.SOL_SOCKET, unix.SO_MARK},
 		{unix.SOL_SOCKET, unix.SO_REUSEPORT}, {unix.SOL_UDP, unix.UDP_GRO},
 	}
-	for _, m := range []*conn{p.V4.(*conn), p.V6.(*conn)} {
+	for _, m := range []*conn{p.V4.conn, p.V6.conn} {
 		if err := m.SetSockets(2); err != nil {
 			t.Fatal(err)
 		}
@@ -347,17 +345,14 @@ func value(t *testing.T, c *conn, name [2]int) (n int) {
 // of its sender, from the one port.
 func TestManySendAndReceive(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
-	from, to := a.V4.(MultiSocket), b.V4.(MultiSocket)
+	from, to := a.V4, b.V4
 	if err := errors.Join(from.SetSockets(3), to.SetSockets(3)); err != nil {
 		t.Fatal(err)
 	}
 	const many, each = 4, 2000
 	var running sync.WaitGroup
 	for k := range many {
-		s, err := from.NewSender()
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := from.NewSender()
 		running.Go(func() {
 			for i := range each {
 				data := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(k)), uint32(i))
@@ -423,11 +418,8 @@ func TestManySendAndReceive(t *testing.T) {
 // A Sender of the Pair has both families.
 func TestPairSender(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
-	s, err := a.NewSender()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for to, conn := range map[string]Conn{"127.0.0.1": b.V4, "::1": b.V6} {
+	s := a.NewSender()
+	for to, conn := range map[string]testGroup{"127.0.0.1": b.V4, "::1": b.V6} {
 		train := numbered(5, 1000, 1000, endpoint(to, b.Port(), "", 0))
 		if err := s.Send(train); err != nil {
 			t.Fatal(err)
@@ -436,16 +428,13 @@ func TestPairSender(t *testing.T) {
 			t.Errorf("it came from port %d", got)
 		}
 	}
-	a.V4.(*conn).tx.mu.Lock() // of others it is independent
-	defer a.V4.(*conn).tx.mu.Unlock()
+	a.V4.conn.tx.mu.Lock() // of others it is independent
+	defer a.V4.conn.tx.mu.Unlock()
 	if err := s.Send(numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))); err != nil {
 		t.Error(err)
 	}
-	a.V4 = nil
-	if s, err = a.NewSender(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Send(numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))); err != ErrNoFamily {
+	a.Pair.V4 = nil
+	if err := a.NewSender().Send(numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))); err != ErrNoFamily {
 		t.Error(err)
 	}
 }
@@ -453,17 +442,13 @@ func TestPairSender(t *testing.T) {
 // Senders end with the socket.
 func TestSendersEnd(t *testing.T) {
 	a := pair(t, Options{})
-	c := a.V4.(*conn)
-	s, err := c.NewSender()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := a.V4.conn
+	s := c.NewSender()
 	a.Close()
-	if err := s.Send(numbered(1, 100, 100, endpoint("127.0.0.1", 9, "", 0))); !errors.Is(err, os.ErrClosed) {
-		t.Error(err)
-	}
-	if _, err := c.NewSender(); !errors.Is(err, os.ErrClosed) {
-		t.Error(err)
+	for _, s := range []Sender{s, c.NewSender()} { // made before and after
+		if err := s.Send(numbered(1, 100, 100, endpoint("127.0.0.1", 9, "", 0))); !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
 	}
 	if err := c.SetSockets(2); !errors.Is(err, os.ErrClosed) {
 		t.Error(err)
@@ -475,14 +460,14 @@ func TestOtherNamespace(t *testing.T) { // A55
 	home := ownNetwork(t)
 	p := pair(t, Options{})
 	away := ownNetwork(t)
-	if err := p.V4.(MultiSocket).SetSockets(2); !errors.Is(err, errOtherNamespace) {
+	if err := p.V4.SetSockets(2); !errors.Is(err, errOtherNamespace) {
 		t.Error(err)
 	}
 	if bindTo(true, p.Port(), true) != nil {
 		t.Error("the port is taken where there is none")
 	}
 	netnstest.Enter(t, home)
-	if err := p.V4.(MultiSocket).SetSockets(2); err != nil {
+	if err := p.V4.SetSockets(2); err != nil {
 		t.Error(err)
 	}
 	netnstest.Enter(t, away)

@@ -15,14 +15,41 @@ import (
 	"wgd/internal/wire"
 )
 
-func pair(t testing.TB, o Options) *Pair {
+// testPair is a Pair with a Sender for both families, and with its sockets.
+type testPair struct {
+	*Pair
+	Sender
+	V4, V6 testGroup
+}
+
+// testGroup is the first socket of a family, with a Receiver. Its Send is that of the
+// testPair, too.
+type testGroup struct {
+	*conn
+	Receiver
+}
+
+func pair(t testing.TB, o Options) *testPair {
 	t.Helper()
 	p, err := Listen(0, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	return p
+	return opened(p)
+}
+
+func opened(p *Pair) *testPair {
+	list := &testPair{Pair: p}
+	var by pairSender
+	if c, ok := p.V4.(*conn); ok {
+		list.V4, by.v4 = testGroup{c, newReceiver(c)}, c
+	}
+	if c, ok := p.V6.(*conn); ok {
+		list.V6, by.v6 = testGroup{c, newReceiver(c)}, c
+	}
+	list.Sender = &by
+	return list
 }
 
 // numbered is a train of count datagrams of the length, each of which starts
@@ -44,7 +71,7 @@ type received struct {
 }
 
 // collect receives count datagrams, depth trains at a time, and compares them with sent.
-func collect(t testing.TB, c Conn, depth int, sent *batch.Batch) (r received) {
+func collect(t testing.TB, c testGroup, depth int, sent *batch.Batch) (r received) {
 	t.Helper()
 	bs := make([]batch.Batch, depth)
 	for len(r.datagrams) < sent.Count() {
@@ -69,7 +96,7 @@ func collect(t testing.TB, c Conn, depth int, sent *batch.Batch) (r received) {
 }
 
 // recvWithin gives up after a while, by closing the socket.
-func recvWithin(c Conn, bs []batch.Batch) (int, error) {
+func recvWithin(c testGroup, bs []batch.Batch) (int, error) {
 	timer := time.AfterFunc(5*time.Second, func() { c.Close() })
 	defer timer.Stop()
 	return c.Recv(bs)
@@ -126,7 +153,7 @@ func TestLongestDatagrams(t *testing.T) { // A46
 	for _, test := range []struct {
 		to   string
 		most int
-		conn Conn
+		conn testGroup
 	}{{"127.0.0.1", batch.MaxDatagram4, b.V4}, {"::1", batch.MaxDatagram6, b.V6}} {
 		longest := numbered(1, test.most, test.most, endpoint(test.to, b.Port(), "", 0))
 		if err := a.Send(longest); err != nil {
@@ -180,7 +207,7 @@ func TestBuffersAreLazy(t *testing.T) {
 			t.Fatal(err)
 		}
 		collect(t, b.V4, depth, train)
-		if n := len(b.V4.(*conn).rx.slots); n != depth {
+		if n := len(b.V4.Receiver.(*receiver).slots); n != depth {
 			t.Fatalf("%d slots at depth %d", n, depth)
 		}
 	}
@@ -226,13 +253,13 @@ func TestCloseWhileBlocked(t *testing.T) { // B55, B59
 			t.Fatal(err)
 		}
 		done := make(chan error, 4)
-		for _, c := range p.Conns() {
-			go func() { _, err := c.Recv(make([]batch.Batch, 1+round%2)); done <- err }()
+		for _, c := range p.Groups() {
+			go func() { _, err := c.Socket(0).NewReceiver().Recv(make([]batch.Batch, 1+round%2)); done <- err }()
 		}
 		go func() {
-			train := numbered(3, 10, 10, endpoint("127.0.0.1", 9, "", 0))
+			train, s := numbered(3, 10, 10, endpoint("127.0.0.1", 9, "", 0)), p.NewSender()
 			for {
-				if err := p.Send(train); err != nil {
+				if err := s.Send(train); err != nil {
 					done <- err
 					return
 				}
@@ -244,7 +271,7 @@ func TestCloseWhileBlocked(t *testing.T) { // B55, B59
 		if err := errors.Join(p.Close(), p.Close()); err != nil {
 			t.Fatal(err)
 		}
-		for range len(p.Conns()) + 1 {
+		for range len(p.Groups()) + 1 {
 			if err := <-done; err != os.ErrClosed {
 				t.Fatal(err)
 			}

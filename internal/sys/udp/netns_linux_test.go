@@ -61,7 +61,7 @@ func raise(t testing.TB, name string, addrs ...string) uint32 {
 
 // twoHosts are joined by a wire: 10.7.0.1, fd07::1, fe80::1 on wa, where the
 // thread stays, and the same with 2 on wb; a and b are their sockets.
-func twoHosts(t testing.TB, mtu int) (a, b *Pair, wa, wb uint32) {
+func twoHosts(t testing.TB, mtu int) (a, b *testPair, wa, wb uint32) {
 	t.Helper()
 	far := ownNetwork(t)
 	near := ownNetwork(t)
@@ -108,9 +108,9 @@ func TestSegmentOverTheMTU(t *testing.T) { // B61
 func TestReplyFromTheAddressThatReceived(t *testing.T) { // A52
 	a, b, wa, wb := twoHosts(t, 1500)
 	for _, addr := range []string{"10.7.0.%d", "fd07::%d"} {
-		conns := []Conn{a.V6, b.V6}
+		conns := []testGroup{a.V6, b.V6}
 		if strings.HasPrefix(addr, "10") {
-			conns = []Conn{a.V4, b.V4}
+			conns = []testGroup{a.V4, b.V4}
 		}
 		first, second, remote := fmt.Sprintf(addr, 1), fmt.Sprintf(addr, 11), fmt.Sprintf(addr, 2)
 		for _, source := range []string{first, second} {
@@ -139,7 +139,7 @@ func TestSourceAddressRemoved(t *testing.T) { // A52
 	a, b, wa, _ := twoHosts(t, 1500)
 	for _, test := range []struct {
 		source, remote, prefix string
-		conn                   Conn
+		conn                   testGroup
 	}{{"10.7.0.11", "10.7.0.2", "/24", b.V4}, {"fd07::11", "fd07::2", "/64", b.V6}} {
 		for _, train := range []int{1, 10} {
 			sent := numbered(train, 1000, 5, endpoint(test.remote, b.Port(), test.source, wa))
@@ -193,7 +193,7 @@ func TestMark(t *testing.T) { // A53
 	p := pair(t, Options{Mark: 77})
 	check := func(want uint32) {
 		t.Helper()
-		for _, c := range p.Conns() {
+		for _, c := range p.Groups() {
 			c.(*conn).socket.control(func(fd int) {
 				if n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK); uint32(n) != want || err != nil {
 					t.Fatal(n, err)
@@ -217,10 +217,10 @@ func TestMark(t *testing.T) { // A53
 func TestPorts(t *testing.T) { // A53
 	ownNetwork(t)
 	p := pair(t, Options{})
-	if p.Port() == 0 || p.V4 == nil || p.V6 == nil {
+	if p.Port() == 0 || p.Pair.V4 == nil || p.Pair.V6 == nil {
 		t.Fatalf("%+v", p)
 	}
-	for _, c := range p.Conns() {
+	for _, c := range p.Groups() {
 		if port, err := c.(*conn).port(); port != p.Port() || err != nil {
 			t.Fatal(port, err)
 		}
@@ -243,10 +243,11 @@ func TestPorts(t *testing.T) { // A53
 		t.Fatal("the IPv4 socket was left open") // B59
 	}
 	p.Close()
-	if p, err = Listen(p.Port(), Options{}); err != nil {
+	again, err := Listen(p.Port(), Options{})
+	if err != nil {
 		t.Fatal("the port stayed taken:", err)
 	}
-	p.Close()
+	again.Close()
 }
 
 func TestPortZeroSkipsHalfTaken(t *testing.T) { // A53: free in both
@@ -287,7 +288,7 @@ func TestHostWithoutAFamily(t *testing.T) { // B21, A53
 		})
 	}
 	p, err := without(unix.AF_INET6)
-	if err != nil || p.V4 == nil || p.V6 != nil || len(p.Conns()) != 1 {
+	if err != nil || p.V4 == nil || p.V6 != nil || len(p.Groups()) != 1 {
 		t.Fatal(p, err)
 	}
 	q, err := without(unix.AF_INET)

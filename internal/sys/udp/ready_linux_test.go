@@ -11,7 +11,7 @@ import (
 // What leaves makes the socket writable again, and must wake nobody.
 func TestSendingWakesNobody(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
-	c := a.V4.(*conn)
+	c := a.V4.conn
 	for range 20 {
 		train := numbered(5, 1000, 1000, endpoint("127.0.0.1", b.Port(), "", 0))
 		if err := a.Send(train); err != nil {
@@ -44,7 +44,7 @@ func ready(t *testing.T, fd int) bool {
 func TestSendWaitsForRoom(t *testing.T) {
 	for name, o := range map[string]Options{"trains": {}, "single": {NoGSO: true}} {
 		a, b := pair(t, o), pair(t, o)
-		c := a.V4.(*conn)
+		c := a.V4.conn
 		var full atomic.Int32
 		refuse := func() bool { return full.Add(1)%3 != 0 }
 		c.calls.sendmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {

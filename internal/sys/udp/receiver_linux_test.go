@@ -16,7 +16,7 @@ import (
 // own buffers, and one that does not wait says so.
 func TestReceivers(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
-	one, two := b.V4.(Shareable).NewReceiver(), b.V4.(Shareable).NewReceiver()
+	one, two := b.V4.NewReceiver(), b.V4.NewReceiver()
 	bs := [2][]batch.Batch{make([]batch.Batch, 1), make([]batch.Batch, 1)}
 	if n, err := two.TryRecv(bs[1]); n != 0 || err != nil {
 		t.Fatalf("nothing was sent, and TryRecv says %d, %v", n, err)

@@ -24,8 +24,8 @@ type badDay struct {
 	trains, singles int // calls
 }
 
-func (d *badDay) install(c Conn) {
-	k := c.(*conn)
+func (d *badDay) install(c testGroup) {
+	k := c.conn
 	k.calls.sendmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
 		d.trains++
 		if d.train != nil {
@@ -63,13 +63,13 @@ func port(h *unix.Msghdr) uint16 {
 }
 
 // arrives sends the train and wants all of it, in order, at b.
-func arrives(t *testing.T, a, b *Pair, train *batch.Batch, want error) {
+func arrives(t *testing.T, a, b *testPair, train *batch.Batch, want error) {
 	t.Helper()
 	if err := a.Send(train); !errors.Is(err, want) {
 		t.Fatalf("%v, want %v", err, want)
 	}
 	collect(t, b.V4, 8, train)
-	if n, errno := pending(b.V4.(*conn)); errno != unix.EAGAIN {
+	if n, errno := pending(b.V4.conn); errno != unix.EAGAIN {
 		t.Fatalf("more arrived than was sent: %d bytes, %v", n, errno)
 	}
 }
@@ -114,7 +114,7 @@ func TestEIOEndsTrainsForTheEndpoint(t *testing.T) {
 	arrives(t, a, b, train, nil)
 	tries(1+2+1, "after routes changed")
 	for range patience {
-		a.V4.(*conn).tx.limits.segments(train.Remote.Remote, 3)
+		a.V4.conn.tx.limits.segments(train.Remote.Remote, 3)
 	}
 	poor = 0
 	arrives(t, a, b, train, nil)
@@ -225,7 +225,7 @@ func TestEMSGSIZELowersTheLengthForTheEndpoint(t *testing.T) { // B61
 		t.Fatalf("shorter ones suffer: %+v", day)
 	}
 	for range patience {
-		a.V4.(*conn).tx.limits.segments(to.Remote, 1400)
+		a.V4.conn.tx.limits.segments(to.Remote, 1400)
 	}
 	arrives(t, a, b, long, nil)
 	if day.trains != 3 {
@@ -286,7 +286,7 @@ func TestSourceGoneInTheMiddle(t *testing.T) { // A52: the rest once, without th
 		day.install(a.V4)
 		train := numbered(150, 400, 3, endpoint("127.0.0.1", b.Port(), "127.0.0.1", 1))
 		arrives(t, a, b, train, ErrSourceGone)
-		if len(a.V4.(*conn).tx.limits.known) != 0 {
+		if len(a.V4.conn.tx.limits.known) != 0 {
 			t.Error(errno, "the endpoint's size was blamed")
 		}
 		train.Remote = train.Remote.Sourceless()
@@ -309,7 +309,7 @@ func TestSourceGoneAndStillNoRoute(t *testing.T) {
 
 func TestReceiveErrorsAreWeather(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
-	k := b.V4.(*conn)
+	k := b.V4.conn
 	bad := []syscall.Errno{unix.ECONNREFUSED, unix.EINTR, unix.ENOMEM, unix.EHOSTUNREACH}
 	k.calls.recvmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
 		if len(bad) > 0 {
@@ -339,7 +339,7 @@ func TestReceiveErrorsAreWeather(t *testing.T) {
 
 func TestWhatCameCutShortIsLeftOut(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
-	k := b.V4.(*conn)
+	k := b.V4.conn
 	first := true
 	k.calls.recvmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
 		n, errno := recvmsg(fd, h)
@@ -363,10 +363,10 @@ func TestRefusedPortsWakeNobody(t *testing.T) {
 	a := pair(t, Options{})
 	for _, test := range []struct {
 		to   string
-		conn Conn
+		conn testGroup
 	}{{"127.0.0.1", a.V4}, {"::1", a.V6}} {
 		var calls atomic.Int64
-		test.conn.(*conn).calls.recvmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
+		test.conn.calls.recvmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
 			calls.Add(1)
 			return recvmsg(fd, h)
 		}

@@ -20,12 +20,13 @@ type sender struct {
 	onSend func(uintptr)
 	onAsk  func(uintptr)
 
-	mu     sync.Mutex
-	budget int           // may be sent without asking what is queued
-	rested time.Duration // until then nobody waits again for the queue to become shorter
-	stuck  bool          // to wait for a socket to take something was in vain
-	limits limits
-	scopes scopes
+	mu      sync.Mutex
+	budget  int           // may be sent without asking what is queued
+	rested  time.Duration // until then nobody waits again for the queue to become shorter
+	stuck   bool          // to wait for a socket to take something was in vain
+	limits  limits
+	forgets uint32 // of conn, when limits was last emptied
+	scopes  scopes
 
 	name    sockaddr
 	namelen uint32
@@ -55,7 +56,7 @@ const (
 )
 
 func newSender(c *conn) *sender {
-	s := &sender{conn: c, limits: newLimits(), scopes: make(scopes), control: make([]byte, 0, controlSize)}
+	s := &sender{conn: c, limits: newLimits(), forgets: c.forgets.Load(), scopes: make(scopes), control: make([]byte, 0, controlSize)}
 	s.onSend, s.onAsk = s.sendNow, s.askNow
 	return s
 }
@@ -168,6 +169,7 @@ func (s *sender) transmit(b *batch.Batch, waits int) error {
 	if s.errno = 0; c.closed.Load() {
 		return os.ErrClosed
 	}
+	s.forget()
 	if err := s.address(b); err != nil {
 		return err
 	}
@@ -397,9 +399,10 @@ func (s *sender) scope(zone string) (uint32, error) {
 	return found.scope, nil
 }
 
-// forget is Conn's Forget.
+// forget does what Forget has asked for since the last call.
 func (s *sender) forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.limits.forget()
+	if asked := s.conn.forgets.Load(); asked != s.forgets {
+		s.forgets = asked
+		s.limits.forget()
+	}
 }

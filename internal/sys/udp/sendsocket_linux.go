@@ -9,14 +9,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendSocket is a SendSocket.
+// sendOptions are those of a sendSocket. With the zero value it sends as the Group
+// does.
+type sendOptions struct {
+	buffer int // bytes asked for the send buffer; 0: BufferSize
+	// dontFragment sets DF on everything, whatever is known about the path. What is
+	// longer than the MTU of the link ends with an error and is not sent.
+	dontFragment bool
+}
+
+// sendSocket is a further socket on the port, only for sending.
 //
-// It is bound to a multicast group that nobody is a member of. So it has the port
-// of the conn, and the kernel still chooses the source address by the route, as
-// for a socket without an address; but it takes none of the datagrams that come
-// to addresses of the host, and it is in no group of SO_REUSEPORT with the
-// sockets that do. Each has another address, or the kernel would ask all of them
-// for SO_REUSEPORT whenever one is bound.
+//   - It sends from the port of the Group and from the source in the endpoint, with
+//     the DSCP and ECN of the train and the mark of the Group. It finds out by itself
+//     which trains an endpoint refuses (B61). SetMark and Forget of the Group are for
+//     it, too, and Close of the Group closes it.
+//   - It never receives. Each datagram that comes to the port goes to the socket to
+//     which it would go without it, whatever SetSockets and SteerToFirst say.
+//   - Its send buffer is its own: when it is full, sends through other sockets do not
+//     wait, and it does not wait when another one is full.
+//   - Order is kept when a flow moves from one socket to another, provided that the
+//     second Send begins after the first has returned: what was sent waits in queues
+//     of the kernel's that belong to devices and know no sockets.
+//
+// It is bound to a multicast group that nobody is a member of. So it has the port of
+// the Group, and the kernel still chooses the source address by the route, as for a
+// socket without an address; but it takes none of the datagrams that come to
+// addresses of the host, and it is in no group of SO_REUSEPORT with the sockets that
+// do. Each has another address, or the kernel would ask all of them for SO_REUSEPORT
+// whenever one is bound.
 type sendSocket struct {
 	*conn
 	number uint8 // in its address
@@ -34,16 +55,9 @@ func (s *sendSocket) address(v4 bool) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x0e, 10: 0x0d, 11: 0xb8, 15: s.number})
 }
 
-func (c *conn) OpenSendSocket(o SendOptions) (SendSocket, error) {
-	s, err := c.openSendSocket(o)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// openSendSocket opens one beside the socket that receives, be that c or not.
-func (c *conn) openSendSocket(o SendOptions) (*sendSocket, error) {
+// openSendSocket opens one beside the first socket of the Group, be that c or not. It
+// fails in another network namespace than the Group's.
+func (c *conn) openSendSocket(o sendOptions) (*sendSocket, error) {
 	if c.first != nil {
 		c = c.first
 	}
@@ -83,7 +97,7 @@ func (g *group) freeNumber() uint8 {
 	return 0
 }
 
-func (s *sendSocket) open(first *conn, o SendOptions) error {
+func (s *sendSocket) open(first *conn, o sendOptions) error {
 	port, err := first.port()
 	if err != nil {
 		return err
@@ -118,24 +132,16 @@ func receiveNothing(fd int) {
 // follow sets what sendOptions say.
 func (c *conn) follow(fd int) error {
 	o := c.sendOptions
-	if o.Buffer > 0 {
-		c.caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, o.Buffer)
+	if o.buffer > 0 {
+		c.caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, o.buffer)
 	}
-	if !o.DontFragment {
+	if !o.dontFragment {
 		return nil
 	}
 	if c.v4 {
 		return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
 	}
 	return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
-}
-
-func (s *sendSocket) Queued() (n int, err error) {
-	err = s.conn.control(func(fd int) error {
-		n = s.conn.calls.queued(uintptr(fd))
-		return nil
-	})
-	return n, err
 }
 
 func (s *sendSocket) Close() error {

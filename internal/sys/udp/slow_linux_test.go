@@ -35,12 +35,12 @@ type leaving struct {
 }
 
 // behind puts an outside behind the sockets of p for IPv4.
-func behind(t *testing.T, p *Pair, granted int) *outside {
+func behind(t *testing.T, p *testPair, granted int) *outside {
 	o := &outside{t: t, now: time.Hour, capacity: 2 * granted, rates: map[uint16]float64{}, free: map[uint16]time.Duration{}, waiting: map[uint64][]leaving{},
 		refused: map[uint16]int{}, longest: map[uint16]time.Duration{}, accepted: map[uint16]int{}}
-	c := p.V4.(*conn)
+	c := p.V4.conn
 	c.caps.SendBuffer = granted
-	c.sendOptions.Buffer = granted
+	c.sendOptions.buffer = granted
 	c.calls.now = func() time.Duration { return o.now }
 	c.calls.sleep = func(d time.Duration) { o.now += d; o.slept += d }
 	c.calls.queued = func(fd uintptr) int { return o.queued(inode(t, fd)) }
@@ -107,7 +107,7 @@ const trainSize = 10 * 1400
 
 // run sends all of it for so long, and a control message every 10 ms, which must
 // pass at once.
-func (o *outside) run(p *Pair, all []*traffic, span time.Duration) {
+func (o *outside) run(p *testPair, all []*traffic, span time.Duration) {
 	o.t.Helper()
 	begun, urgent := o.now, o.now
 	for i, f := range all {
@@ -197,7 +197,7 @@ func TestSlowDestinations(t *testing.T) {
 					t.Errorf("port %d: what was sent waits for up to %v", f.port, o.longest[f.port])
 				}
 			}
-			if n := len(p.V4.(*conn).slow.list); n > mostSlowSockets {
+			if n := len(p.V4.conn.slow.list); n > mostSlowSockets {
 				t.Errorf("%d sockets", n)
 			}
 		})
@@ -205,12 +205,12 @@ func TestSlowDestinations(t *testing.T) {
 }
 
 // slowly makes a destination slow and sends there until it has a socket of its own.
-func (o *outside) slowly(p *Pair, port uint16) *traffic {
+func (o *outside) slowly(p *testPair, port uint16) *traffic {
 	o.t.Helper()
 	o.rates[port] = 5e6 / 8
 	f := &traffic{port: port, interval: 2 * time.Millisecond}
 	o.run(p, []*traffic{f}, 2*time.Second)
-	if f.lost == 0 || p.V4.(*conn).slow.find(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port)) == nil {
+	if f.lost == 0 || p.V4.conn.slow.find(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port)) == nil {
 		o.t.Fatal("it has no socket of its own")
 	}
 	return f
@@ -219,24 +219,24 @@ func (o *outside) slowly(p *Pair, port uint16) *traffic {
 // Who is quick again, to whom nothing is sent any more, and after a change of
 // routes or of the mark, has no socket of his own any more; nothing is left open.
 func TestSlowSocketsEnd(t *testing.T) {
-	for name, change := range map[string]func(o *outside, p *Pair, slow *traffic){
-		"quick again": func(o *outside, p *Pair, slow *traffic) {
+	for name, change := range map[string]func(o *outside, p *testPair, slow *traffic){
+		"quick again": func(o *outside, p *testPair, slow *traffic) {
 			delete(o.rates, slow.port)
 			o.run(p, []*traffic{slow}, quickAfter+time.Second)
 		},
-		"idle": func(o *outside, p *Pair, _ *traffic) {
+		"idle": func(o *outside, p *testPair, _ *traffic) {
 			o.now += quickAfter + time.Second
 			o.run(p, fast(1, 100, time.Millisecond), time.Second)
 		},
-		"routes": func(_ *outside, p *Pair, _ *traffic) { p.Forget() },
-		"closed": func(_ *outside, p *Pair, _ *traffic) { p.Close() },
+		"routes": func(_ *outside, p *testPair, _ *traffic) { p.Forget() },
+		"closed": func(_ *outside, p *testPair, _ *traffic) { p.Close() },
 	} {
 		p := pair(t, Options{})
 		before := descriptors(t)
 		o := behind(t, p, BufferSize)
 		slow := o.slowly(p, 2000)
 		change(o, p, slow)
-		if l := &p.V4.(*conn).slow; l.places.Load() != nil || len(l.list) != 0 || len(p.V4.(*conn).group.senders) != 0 {
+		if l := &p.V4.conn.slow; l.places.Load() != nil || len(l.list) != 0 || len(p.V4.conn.group.senders) != 0 {
 			t.Errorf("%s: it still has a socket of its own", name)
 		}
 		if after := descriptors(t); after > before {
@@ -245,11 +245,11 @@ func TestSlowSocketsEnd(t *testing.T) {
 	}
 }
 
-// A SendSocket does for slow destinations what its Conn does, with its options.
+// A sendSocket does for slow destinations what its Group does, with its options.
 func TestSlowSocketsOfSendSocket(t *testing.T) {
 	p := pair(t, Options{})
 	o := behind(t, p, BufferSize)
-	s := openSendSocket(t, p, "192.0.2.1", SendOptions{DontFragment: true})
+	s := openSendSocket(t, p, "192.0.2.1", sendOptions{dontFragment: true})
 	o.rates[2000] = 5e6 / 8
 	lost := 0
 	for range 2000 {
@@ -258,14 +258,14 @@ func TestSlowSocketsOfSendSocket(t *testing.T) {
 			lost++
 		}
 	}
-	if lost == 0 || len(s.slow.list) != 1 || len(p.V4.(*conn).slow.list) != 0 {
-		t.Fatalf("%d lost; %d sockets of its own, %d of the Conn", lost, len(s.slow.list), len(p.V4.(*conn).slow.list))
+	if lost == 0 || len(s.slow.list) != 1 || len(p.V4.conn.slow.list) != 0 {
+		t.Fatalf("%d lost; %d sockets of its own, %d of the Conn", lost, len(s.slow.list), len(p.V4.conn.slow.list))
 	}
 	if got := value(t, s.slow.list[0].conn, [2]int{unix.SOL_IP, unix.IP_MTU_DISCOVER}); got != unix.IP_PMTUDISC_PROBE {
 		t.Errorf("IP_MTU_DISCOVER is %d", got)
 	}
 	s.Close()
-	if n := len(p.V4.(*conn).group.senders); n != 0 {
+	if n := len(p.V4.conn.group.senders); n != 0 {
 		t.Errorf("%d sockets are left", n)
 	}
 }
@@ -276,9 +276,9 @@ func TestSlowSocketsOfSendSocket(t *testing.T) {
 func TestNoSocketForSlowDestinations(t *testing.T) {
 	p := pair(t, Options{})
 	o := behind(t, p, BufferSize)
-	c := p.V4.(*conn)
+	c := p.V4.conn
 	for range mostSendSockets {
-		openSendSocket(t, p, "192.0.2.1", SendOptions{})
+		openSendSocket(t, p, "192.0.2.1", sendOptions{})
 	}
 	o.rates[2000] = 5e6 / 8
 	send := func(class batch.Class, port uint16) (refused bool) {
@@ -329,7 +329,7 @@ func TestNoSocketForSlowDestinations(t *testing.T) {
 func TestFullSocket(t *testing.T) {
 	p := pair(t, Options{})
 	o := behind(t, p, BufferSize)
-	c := p.V4.(*conn)
+	c := p.V4.conn
 	c.calls.sendmsg = func(uintptr, *unix.Msghdr) (int, syscall.Errno) { return 0, unix.EAGAIN }
 	want := map[batch.Class]time.Duration{batch.Control: 0, batch.Reply: 0, batch.Data: mostWaits * oneWait}
 	for _, class := range []batch.Class{batch.Control, batch.Reply, batch.Data} {

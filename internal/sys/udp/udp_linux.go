@@ -29,7 +29,7 @@ func listen(port uint16, o Options, socket func(domain int) (int, error)) (*Pair
 }
 
 func listenOnce(port uint16, o Options, socket func(domain int) (int, error)) (*Pair, error) {
-	p := &Pair{port: port}
+	p := NewPair(nil, nil, port)
 	for _, v4 := range []bool{true, false} {
 		if v4 && o.NoIPv4 || !v4 && o.NoIPv6 {
 			continue

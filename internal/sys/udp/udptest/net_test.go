@@ -1,4 +1,4 @@
-package udp
+package udptest
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"wgd/internal/batch"
+	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
 )
 
@@ -18,7 +19,7 @@ var (
 	addrB6 = netip.MustParseAddr("2001:db8::2")
 )
 
-func fakePair(t *testing.T, h *Host, port uint16, o Options) *Pair {
+func pair(t *testing.T, h *Host, port uint16, o udp.Options) *udp.Pair {
 	t.Helper()
 	p, err := h.Listen(port, o)
 	if err != nil {
@@ -27,79 +28,79 @@ func fakePair(t *testing.T, h *Host, port uint16, o Options) *Pair {
 	return p
 }
 
-func TestFakeCarriesATrain(t *testing.T) { // A52
+func TestCarriesATrain(t *testing.T) { // A52
 	n := NewNet()
-	a := fakePair(t, n.Host(addrA, addrA2), 1000, Options{})
-	b := fakePair(t, n.Host(addrB, addrB6), 2000, Options{Mark: 7})
-	if a.V6 != nil || b.V6 == nil || b.Port() != 2000 || b.V4.(*FakeConn).Mark() != 7 {
+	a := pair(t, n.Host(addrA, addrA2), 1000, udp.Options{})
+	b := pair(t, n.Host(addrB, addrB6), 2000, udp.Options{Mark: 7})
+	if a.V6 != nil || b.V6 == nil || b.Port() != 2000 || b.V4.(*Group).Mark() != 7 {
 		t.Fatal("families, port or mark")
 	}
 	train := batch.Batch{Data: bytes.Repeat([]byte{1}, 25), Stride: 10, ECN: 2,
 		Remote: wire.NewEndpoint(netip.AddrPortFrom(addrB, 2000), addrA2, 1)}
-	if err := a.Send(&train); err != nil {
+	if err := a.NewSender().Send(&train); err != nil {
 		t.Fatal(err)
 	}
 	var got [4]batch.Batch
-	k, err := b.V4.Recv(got[:])
+	k, err := b.V4.Socket(0).NewReceiver().Recv(got[:])
 	want := wire.NewEndpoint(netip.AddrPortFrom(addrA2, 1000), addrB, 1)
 	if k != 1 || err != nil || got[0].Count() != 3 || got[0].ECN != 2 || got[0].Remote != want {
 		t.Fatal(k, err, got[0])
 	}
 }
 
-func TestFakeTakesPartFailsAndLosesTheSource(t *testing.T) { // B20, A52
+func TestTakesPartFailsAndLosesTheSource(t *testing.T) { // B20, A52
 	n := NewNet()
 	hostA := n.Host(addrA2, addrA)
-	a := fakePair(t, hostA, 1000, Options{})
-	b := fakePair(t, n.Host(addrB), 2000, Options{NoGRO: true})
+	a := pair(t, hostA, 1000, udp.Options{})
+	b := pair(t, n.Host(addrB), 2000, udp.Options{NoGRO: true})
 	full := errors.New("no buffers")
-	a.V4.(*FakeConn).OnSend(func(*batch.Batch) (int, error) { return 2, full })
+	a.V4.(*Group).OnSend(func(*batch.Batch) (int, error) { return 2, full })
 	train := batch.Batch{Data: make([]byte, 25), Stride: 10,
 		Remote: wire.NewEndpoint(netip.AddrPortFrom(addrB, 2000), addrA2, 1)}
-	if err := a.Send(&train); err != full || a.V4.(*FakeConn).Sent() != 2 {
+	if err := a.NewSender().Send(&train); err != full || a.V4.(*Group).Sent() != 2 {
 		t.Fatal(err)
 	}
 	got := make([]batch.Batch, 8)
-	if k, _ := b.V4.Recv(got); k != 2 || len(got[1].Data) != 10 {
+	if k, _ := b.V4.Socket(0).NewReceiver().Recv(got); k != 2 || len(got[1].Data) != 10 {
 		t.Fatal(k)
 	}
-	a.V4.(*FakeConn).OnSend(nil)
+	a.V4.(*Group).OnSend(nil)
 	hostA.RemoveAddr(addrA2)
-	if err := a.Send(&train); !errors.Is(err, ErrSourceGone) {
+	if err := a.NewSender().Send(&train); !errors.Is(err, udp.ErrSourceGone) {
 		t.Fatal(err)
 	}
-	if k, _ := b.V4.Recv(got); k != 3 || got[0].Remote.Remote.Addr() != addrA {
+	if k, _ := b.V4.Socket(0).NewReceiver().Recv(got); k != 3 || got[0].Remote.Remote.Addr() != addrA {
 		t.Fatal(k, got[0].Remote)
 	}
 }
 
-func TestFakePortsAndClose(t *testing.T) {
+func TestPortsAndClose(t *testing.T) {
 	h := NewNet().Host(addrA)
-	a := fakePair(t, h, 0, Options{})
-	var taken *PortTaken
-	if _, err := h.Listen(a.Port(), Options{}); !errors.As(err, &taken) {
+	a := pair(t, h, 0, udp.Options{})
+	var taken *udp.PortTaken
+	if _, err := h.Listen(a.Port(), udp.Options{}); !errors.As(err, &taken) {
 		t.Fatal(err)
 	}
 	done := make(chan error)
 	go func() {
-		_, err := a.V4.Recv(make([]batch.Batch, 1))
+		_, err := a.V4.Socket(0).NewReceiver().Recv(make([]batch.Batch, 1))
 		done <- err
 	}()
 	a.Close()
 	if err := <-done; err != os.ErrClosed {
 		t.Fatal(err)
 	}
-	if _, err := h.Listen(a.Port(), Options{}); err != nil {
+	if _, err := h.Listen(a.Port(), udp.Options{}); err != nil {
 		t.Fatal("the port stayed taken:", err)
 	}
 }
 
-// A FakeConn with siblings does as the kernel: who sends keeps his socket, and
+// A Group with several sockets does as the kernel: each sender keeps its socket, and
 // what waits in one that is closed is lost.
-func TestFakeSockets(t *testing.T) {
+func TestSockets(t *testing.T) {
 	n := NewNet()
-	p := fakePair(t, n.Host(addrA), 1000, Options{})
-	c := p.V4.(*FakeConn)
+	p := pair(t, n.Host(addrA), 1000, udp.Options{})
+	c := p.V4.(*Group)
 	inject := func() {
 		for port := range uint16(50) {
 			c.Inject(batch.Batch{Data: []byte{1}, Stride: 1, Remote: wire.NewEndpoint(netip.AddrPortFrom(addrB, 1+port), addrA, 1)})

@@ -1,0 +1,58 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+
+	"wgd/internal/batch"
+)
+
+// What may be wrong, for errors.Is.
+var (
+	// ErrSourceGone says that the local address in an endpoint does not exist any
+	// more, so forget it (A52). Alone, it comes after the train was sent.
+	ErrSourceGone = batch.ErrSourceGone
+	// ErrBacklog: it was not sent, or not all of it, because too much waits on the
+	// way out.
+	ErrBacklog = batch.ErrBacklog
+	// ErrNoFamily: the host has no socket of the endpoint's address family.
+	ErrNoFamily = errors.New("this host has no sockets of that address family")
+	// ErrBadEndpoint: no valid address and port to send to.
+	ErrBadEndpoint = errors.New("no endpoint to send to")
+)
+
+// PortTaken says that another program has the UDP port.
+type PortTaken struct {
+	Port  uint16
+	Cause error
+}
+
+func (e *PortTaken) Error() string {
+	return fmt.Sprintf("UDP port %d is taken by another program: see which with \"ss -lunp sport = :%d\", or choose another listen port (0 finds a free one)", e.Port, e.Port)
+}
+
+func (e *PortTaken) Unwrap() error { return e.Cause }
+
+// PortForbidden says that only others may have the UDP port.
+type PortForbidden struct {
+	Port  uint16
+	Cause error
+}
+
+func (e *PortForbidden) Error() string {
+	return fmt.Sprintf("no permission for UDP port %d: choose a listen port of 1024 or more, or run as root or with CAP_NET_BIND_SERVICE", e.Port)
+}
+
+func (e *PortForbidden) Unwrap() error { return e.Cause }
+
+// MarkRefused says that the mark could not be set.
+type MarkRefused struct {
+	Mark  uint32
+	Cause error
+}
+
+func (e *MarkRefused) Error() string {
+	return fmt.Sprintf("the firewall mark %#x cannot be set on the UDP socket: %v (it needs root or CAP_NET_ADMIN)", e.Mark, e.Cause)
+}
+
+func (e *MarkRefused) Unwrap() error { return e.Cause }

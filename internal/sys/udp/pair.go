@@ -1,0 +1,89 @@
+package udp
+
+import (
+	"errors"
+	"net/netip"
+
+	"wgd/internal/batch"
+)
+
+// A Pair is the sockets of both families on one port. Either may be nil where
+// the host lacks the family, but not both (A53, B21).
+type Pair struct {
+	V4, V6 Group
+	port   uint16
+}
+
+// NewPair is the Pair of two Groups that are bound to port; either may be nil.
+func NewPair(v4, v6 Group, port uint16) *Pair { return &Pair{V4: v4, V6: v6, port: port} }
+
+// Port is the one that all sockets are bound to.
+func (p *Pair) Port() uint16 { return p.port }
+
+// Groups lists the families there are.
+func (p *Pair) Groups() []Group {
+	var list []Group
+	for _, g := range []Group{p.V4, p.V6} {
+		if g != nil {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+// NewSender is one more way to send to both families. It ends with the Pair.
+func (p *Pair) NewSender() Sender {
+	var s pairSender
+	if p.V4 != nil {
+		s.v4 = p.V4.NewSender()
+	}
+	if p.V6 != nil {
+		s.v6 = p.V6.NewSender()
+	}
+	return &s
+}
+
+// pairSender is a Sender for both families; either may be nil.
+type pairSender struct{ v4, v6 Sender }
+
+func (s *pairSender) Send(b *batch.Batch) error {
+	by := s.v6
+	if is4(b.Remote.Remote.Addr()) {
+		by = s.v4
+	}
+	switch {
+	case !b.Remote.IsValid():
+		return ErrBadEndpoint
+	case by == nil:
+		return ErrNoFamily
+	}
+	return by.Send(b)
+}
+
+// SetMark is Group.SetMark for both families.
+func (p *Pair) SetMark(mark uint32) error {
+	var errs []error
+	for _, g := range p.Groups() {
+		errs = append(errs, g.SetMark(mark))
+	}
+	return errors.Join(errs...)
+}
+
+// Forget is Group.Forget for both families.
+func (p *Pair) Forget() {
+	for _, g := range p.Groups() {
+		g.Forget()
+	}
+}
+
+// Close closes all sockets.
+func (p *Pair) Close() error {
+	var errs []error
+	for _, g := range p.Groups() {
+		errs = append(errs, g.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// is4 tells the family; an IPv4-mapped address is IPv4 (A54).
+func is4(a netip.Addr) bool { return a.Is4() || a.Is4In6() }
