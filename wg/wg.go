@@ -23,6 +23,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/engine"
+	"wgd/internal/lanes"
 	"wgd/internal/state"
 	"wgd/internal/sys/clock"
 	"wgd/internal/sys/cpu"
@@ -148,7 +149,7 @@ func (o *Options) close() {
 
 func newInterface(o Options, world engine.World, memory engine.Memory) *Interface {
 	world.Clock, world.Rand, world.Log = clock.Now, rand.Reader, o.Log
-	world.Usage, world.Processors = cpu.Read, o.Processors
+	world.Lanes = lanes.Options{Usage: cpu.Read, Processors: o.Processors}
 	world.Listen = func(port uint16, mark uint32) (engine.Sockets, error) {
 		pair, err := udp.Listen(port, udp.Options{Mark: mark})
 		if err != nil {

@@ -70,11 +70,12 @@ var rooms = map[string]room{
 	"internal/driver": {pure: true, imports: []string{
 		"internal/clock", "internal/wire", "internal/cookie", "internal/session", "internal/peer",
 		"internal/index", "internal/core", "internal/batch", "internal/dataplane"}},
-	"internal/lanes": {imports: []string{"internal/clock", "internal/sys/cpu", "internal/sys/yield"}},
+	"internal/lanes":           {imports: []string{"internal/clock", "internal/sys/cpu", "internal/sys/yield"}},
+	"internal/lanes/lanestest": {forTests: true, imports: []string{"internal/clock", "internal/lanes"}},
 	"internal/engine": {imports: []string{
 		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
-		"internal/peer", "internal/session", "internal/sys/cpu", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
+		"internal/peer", "internal/session", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
 		"internal/wire"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
@@ -119,7 +120,7 @@ var rooms = map[string]room{
 	"test/bench": {forTests: true, imports: []string{
 		"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
 	"test/spread": {forTests: true, imports: []string{
-		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/lanes", "internal/packet",
+		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/lanes", "internal/lanes/lanestest", "internal/packet",
 		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/tun/tuntest", "internal/sys/udp", "internal/sys/udp/udptest"}, third: []string{unix}},
 	"test/commits": {forTests: true},
 	"test/scale":   {forTests: true, imports: []string{"test/lab", "test/load"}},

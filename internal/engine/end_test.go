@@ -71,7 +71,9 @@ func newSiteAfter(t testing.TB, net *udptest.Net, n byte, memory Memory, with ..
 	s.host = net.Host(s.outer)
 	s.private, s.public = newKey(t)
 	w := World{Clock: s.clock, Rand: rand.Reader, TUN: s.tun, Listen: s.listen}
-	w.Spread = 3 * int(n%2) // what holds for one goroutine holds for several
+	if n%2 == 1 { // what holds for one goroutine holds for several
+		spread(3)(&w)
+	}
 	for _, f := range with {
 		f(&w)
 	}

@@ -99,10 +99,7 @@ func Open(world World, memory Memory) *Engine {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
-	e.lanes = lanes.New(lanes.Options{
-		Clock: world.Clock, Log: world.Log, Usage: world.Usage, Processors: world.Processors,
-		Goroutines: world.Spread, Queues: world.Queues,
-	}, &e.running)
+	e.lanes = lanes.New(world.Lanes, world.Clock, world.Log, &e.running)
 	e.shared = &dataplane.Shared{
 		Notes:    e.inbox,
 		Offloads: world.TUN.Offloads,

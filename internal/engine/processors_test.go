@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/lanes"
 )
 
 // Handshakes and changes of the configuration need all processors; a little data
@@ -13,7 +14,7 @@ import (
 func TestEngineShifts(t *testing.T) {
 	var all atomic.Bool
 	all.Store(true)
-	_, a, b := pair(t, func(w *World) { w.Spread, w.Processors = 0, all.Store })
+	_, a, b := pair(t, func(w *World) { w.Lanes = lanes.Options{Processors: all.Store} })
 	expect := func(want bool, why string, f func()) {
 		t.Helper()
 		for end := time.Now().Add(patience); all.Load() != want; time.Sleep(time.Millisecond) {

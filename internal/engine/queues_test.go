@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/lanes/lanestest"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp/udptest"
@@ -29,7 +30,8 @@ func newHub(t *testing.T, spokes int, with ...func(*World)) *hub {
 	h.number.Store(1)
 	net := udptest.NewNet()
 	h.site = newSite(t, net, 1, append(with, func(w *World) {
-		w.TUN, w.Queues = h.multi, func() int { return int(h.number.Load()) }
+		w.TUN = h.multi
+		w.Lanes.Scaler = lanestest.Queues(func() int { return int(h.number.Load()) })
 	})...)
 	h.tun = h.multi
 	h.up()
@@ -160,10 +162,10 @@ func (s *site) drain(t *testing.T, all map[string]*flow, mu *sync.Mutex) {
 // However many queues and sockets there are, and while their number changes, all
 // packets arrive, each flow in its order.
 func TestQueuesInOrder(t *testing.T) {
-	for name, spread := range map[string]int{"alone": 0, "with followers": 3} {
+	for name, with := range map[string]func(*World){"alone": spread(1), "with followers": spread(3)} {
 		t.Run(name, func(t *testing.T) {
 			check := balance(t)
-			h := newHub(t, 5, func(w *World) { w.Spread = spread })
+			h := newHub(t, 5, with)
 			end := make(chan struct{})
 			go func() {
 				defer close(end)

@@ -6,16 +6,19 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/lanes"
 	"wgd/internal/session"
 )
 
-// widely has every batch carried by several goroutines.
-func widely(w *World) { w.Spread = 4 }
+// spread has n goroutines share every batch of each lane.
+func spread(n int) func(*World) {
+	return func(w *World) { w.Lanes.Spread = func() lanes.SpreadPolicy { return lanes.FixedSpread(n) } }
+}
 
 // However many goroutines carry them, packets arrive in their order, both ways,
 // beside what is staged (A43) and across new sessions.
 func TestSpreadInOrder(t *testing.T) {
-	_, a, b := pair(t, widely)
+	_, a, b := pair(t, spread(4))
 	a.say(b, "hello") // or what is staged would be too much
 	number := 0
 	for round := range 30 {
@@ -66,7 +69,7 @@ func (s *site) lostNothing(t *testing.T) {
 // carry, they all end or go on, and packets flow again afterwards.
 func TestSpreadThroughChanges(t *testing.T) {
 	check := balance(t)
-	_, a, b := pair(t, widely)
+	_, a, b := pair(t, spread(4))
 	a.say(b, "hello")
 	a.shake(t, 0, func(i int) {
 		a.inject(b, "noise")

@@ -18,7 +18,7 @@ import (
 	"net/netip"
 
 	"wgd/internal/clock"
-	"wgd/internal/sys/cpu"
+	"wgd/internal/lanes"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
@@ -34,24 +34,7 @@ type World struct {
 	Listen func(port uint16, mark uint32) (Sockets, error) // port 0: any
 	Stamps Stamps                                          // nil: nothing is remembered
 	Log    *slog.Logger                                    // nil: silence
-
-	// Usage tells how much of the processors is used; nil where that is not
-	// known: then no way is spread over several goroutines.
-	Usage func() (cpu.Times, error)
-	// Spread, if it is not 0, has so many goroutines carry every batch of each
-	// way, whatever that brings. For tests.
-	Spread int
-
-	// Queues, if it is not nil, is asked again and again how many queues of the
-	// interface, and sockets of each family, there are to be, as far as TUN and
-	// Listen offer several. For tests.
-	Queues func() int
-
-	// Processors, if it is not nil, is told whether all of Go's processors are
-	// needed or one suffices. They are at the beginning. That all are needed is
-	// said again from time to time, so that it can ask how many there are. It may
-	// take its time.
-	Processors func(all bool)
+	Lanes  lanes.Options
 
 	// RouteIndex is the interface through which the routing table sends to
 	// remote from source; nil where sticky sources need not follow routes.

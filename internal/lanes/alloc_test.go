@@ -9,7 +9,7 @@ import (
 
 // Rule 10 of style: to read, to wait and to keep the order allocates nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
-	l := newLane(newForcedPolicy(2), newGovernor(nil, nil, nil), nil, single(&nothing{}))
+	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), nil, single(&nothing{}))
 	h := l.leader.(*nothing)
 	if n := testing.AllocsPerRun(1000, func() {
 		l.reading.lock()
@@ -27,9 +27,7 @@ func TestLaneAllocatesNothing(t *testing.T) {
 // Nor does a lane of a queue group, including its reviews of the number of queues.
 func TestGroupAllocatesNothing(t *testing.T) {
 	q := &fullQueues{running: &sync.WaitGroup{}}
-	s := newQueueScaler(4, nil, nil)
-	s.forced = func() int { return 1 }
-	g := q.group(s)
+	g := q.group(wanted(func() int { return 1 }))
 	l := g.addLane(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		for range 64 {

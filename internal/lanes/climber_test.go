@@ -59,8 +59,8 @@ func TestNoReadingWithoutBacklog(t *testing.T) {
 	small := newSmallPackets()
 	small.demand = 9e6
 	s := newQueueScaler(4, func() (cpu.Times, error) { readings++; return small.usage() }, small.tell)
-	large.run(&p, 2*time.Second)
-	small.run(&s, 2*time.Second)
+	large.run(p, 2*time.Second)
+	small.run(s, 2*time.Second)
 	if readings > 0 {
 		t.Errorf("%d readings", readings)
 	}

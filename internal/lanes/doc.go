@@ -26,8 +26,8 @@
 //
 // A queue is one of the interface, or a socket of one address family on the port.
 // Where there is one queue only, it has a lane without a group. Without a backlog a
-// lane has its leader only, which then calls Read, Prepare, Work and Finish one
-// after the other and needs neither lock nor ticket.
+// lane has no followers. Its leader then keeps the read lock, draws no tickets, and
+// calls Read, Prepare, Work and Finish one after the other.
 //
 // A Runner has all lanes of one engine. The engine gives it each Source, or Queues,
 // and the Handlers that know what a batch is.

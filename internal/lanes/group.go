@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"wgd/internal/clock"
 )
@@ -19,6 +20,7 @@ type queueGroup struct {
 	running *sync.WaitGroup // counts the goroutines of the engine
 	clock   func() clock.Now
 	newLane func(Source) *lane
+	tell    func(number int, why string)
 
 	several   atomic.Bool  // there is more than one queue
 	pausing   atomic.Bool  // lanes are to stop between two batches
@@ -27,7 +29,8 @@ type queueGroup struct {
 	tallies   [maxQueues]tally
 
 	mu     sync.Mutex // held during a review; guards what follows
-	scaler queueScaler
+	scaler QueueScaler
+	width  int     // queues in use
 	lanes  []*lane // by index of the queue
 }
 
@@ -58,23 +61,35 @@ type tally struct {
 	_     [24]byte      // so that each lane writes to a cache line of its own
 }
 
-// totals are the sums of all tallies.
-type totals struct {
-	reads, ready, items, bytes uint64
-
-	flows int // that could be told apart since the last review
+// Totals count what came through all queues of a group.
+type Totals struct {
+	Reads uint64 // batches
+	Ready uint64 // of them, batches that were waiting when they were read
+	Items uint64 // packets, or trains
+	Bytes uint64
+	Flows int // that could be told apart since the last review
 }
 
-func newQueueGroup(q Queues, s queueScaler, clock func() clock.Now, running *sync.WaitGroup, newLane func(Source) *lane) *queueGroup {
-	return &queueGroup{queues: q, scaler: s, clock: clock, running: running, newLane: newLane}
+// A QueueScaler decides how many queues a group has.
+type QueueScaler interface {
+	// Review returns how many queues there are to be. t are the totals so far.
+	Review(now clock.Time, t Totals) (n int)
+	// Interval is the time from one review to the next.
+	Interval() time.Duration
+	// Resized is called when the number of queues was to change: there are n now, and
+	// err says why it could not change.
+	Resized(now clock.Time, t Totals, n int, err error)
+}
+
+func newQueueGroup(q Queues, s QueueScaler, clock func() clock.Now, running *sync.WaitGroup, newLane func(Source) *lane, tell func(number int, why string)) *queueGroup {
+	return &queueGroup{queues: q, scaler: s, width: 1, clock: clock, running: running, newLane: newLane, tell: tell}
 }
 
 // lead leads the lane of the first queue until that ends.
 func (g *queueGroup) lead() {
 	g.mu.Lock()
 	first := g.addLane(0)
-	g.scaler.width = 1
-	if n := g.scaler.review(g.clock().Mono, totals{}); n > 1 {
+	if n := g.scaler.Review(g.clock().Mono, Totals{}); n > 1 {
 		g.resize(first, n)
 	}
 	g.mu.Unlock()
@@ -104,7 +119,7 @@ func (g *queueGroup) betweenBatches(l *lane) {
 		return
 	}
 	defer g.mu.Unlock()
-	if l.index < g.scaler.width { // else the queue is not used any more
+	if l.index < g.width { // else the queue is not used any more
 		g.review(l)
 	}
 }
@@ -142,20 +157,20 @@ func (g *queueGroup) review(l *lane) {
 		flows |= g.tallies[i].flows.Swap(0)
 	}
 	t := g.totals()
-	t.flows = bits.OnesCount64(flows)
-	if n := g.scaler.review(now, t); n != g.scaler.width {
+	t.Flows = bits.OnesCount64(flows)
+	if n := g.scaler.Review(now, t); n != g.width {
 		g.resize(l, n)
 		now = g.clock().Mono
 	}
-	g.reviewDue.Store(int64(now.Add(g.scaler.interval())))
+	g.reviewDue.Store(int64(now.Add(g.scaler.Interval())))
 }
 
-func (g *queueGroup) totals() (t totals) {
+func (g *queueGroup) totals() (t Totals) {
 	for i := range g.tallies {
-		t.reads += g.tallies[i].reads.Load()
-		t.ready += g.tallies[i].ready.Load()
-		t.items += g.tallies[i].items.Load()
-		t.bytes += g.tallies[i].bytes.Load()
+		t.Reads += g.tallies[i].reads.Load()
+		t.Ready += g.tallies[i].ready.Load()
+		t.Items += g.tallies[i].items.Load()
+		t.Bytes += g.tallies[i].bytes.Load()
 	}
 	return t
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wgd/internal/asynctest"
+	"wgd/internal/clock"
 	systemclock "wgd/internal/sys/clock"
 )
 
@@ -38,11 +39,18 @@ func (q *fullQueues) Source(i int) Source {
 }
 
 // group makes a group whose lanes have one goroutine each.
-func (q *fullQueues) group(s queueScaler) *queueGroup {
+func (q *fullQueues) group(s QueueScaler) *queueGroup {
 	return newQueueGroup(q, s, systemclock.Now, q.running, func(s Source) *lane {
-		return newLane(newForcedPolicy(1), newGovernor(nil, nil, nil), q.running, s)
-	})
+		return newLane(FixedSpread(1), newGovernor(nil, nil, nil), q.running, s)
+	}, func(int, string) {})
 }
+
+// A wanted is a scaler: it has as many queues as the function returns.
+type wanted func() int
+
+func (n wanted) Review(clock.Time, Totals) int        { return n() }
+func (wanted) Interval() time.Duration                { return reviewInterval / 50 }
+func (wanted) Resized(clock.Time, Totals, int, error) {}
 
 func (q fullQueue) Read(bool) (BatchInfo, error) {
 	if q.closed.Load() {
@@ -65,10 +73,8 @@ func TestGroupUnderBacklog(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // because its lanes never wait
 	var running sync.WaitGroup
 	q := &fullQueues{running: &running}
-	s := newQueueScaler(4, nil, func(int, string) {})
 	var asked atomic.Int64
-	s.forced = func() int { return 2 + int(asked.Add(1))%3 }
-	running.Go(q.group(s).lead)
+	running.Go(q.group(wanted(func() int { return 2 + int(asked.Add(1))%3 })).lead)
 	defer func() {
 		q.closed.Store(true)
 		asynctest.Within(t, asynctest.Patience, "the end", running.Wait)

@@ -35,7 +35,7 @@ type lane struct {
 	reading *readLock
 
 	// Guarded by reading.
-	policy     spreadPolicy
+	policy     SpreadPolicy
 	turnStart  clock.Time // when the lane last waited for a batch, or yielded
 	lastRead   clock.Time // when the last batch was read
 	nextTicket uint64     // of the next batch that is shared
@@ -50,7 +50,36 @@ type lane struct {
 	sequencer   *sequencer
 }
 
-func newLane(p spreadPolicy, g *governor, running *sync.WaitGroup, s Source) *lane {
+// A SpreadPolicy decides over how many goroutines a lane is spread. Its methods are
+// called by goroutines that hold the read lock.
+type SpreadPolicy interface {
+	// Note is called for each batch, with the number of followers that are active.
+	// ready says that the batch was waiting when it was read. Note returns whether the
+	// batch may be shared, that is, processed at the same time as others, and whether
+	// to wake another follower.
+	Note(b BatchInfo, ready bool, active int) (share, wake bool)
+	// RanEmpty is called when a follower finds nothing to read.
+	RanEmpty()
+	// Width is the number of goroutines at present, with the leader.
+	Width() int
+	// Max is the greatest width that there can be.
+	Max() int
+}
+
+// FixedSpread is a policy of always n goroutines, which share every batch.
+func FixedSpread(n int) SpreadPolicy { return fixedSpread(n) }
+
+type fixedSpread int
+
+func (n fixedSpread) Note(_ BatchInfo, _ bool, active int) (share, wake bool) {
+	return n > 1, active < int(n)-1
+}
+
+func (n fixedSpread) RanEmpty()  {}
+func (n fixedSpread) Width() int { return int(n) }
+func (n fixedSpread) Max() int   { return int(n) }
+
+func newLane(p SpreadPolicy, g *governor, running *sync.WaitGroup, s Source) *lane {
 	return &lane{
 		source:      s,
 		leader:      s.NewHandler(),
@@ -59,9 +88,9 @@ func newLane(p spreadPolicy, g *governor, running *sync.WaitGroup, s Source) *la
 		reading:     newReadLock(),
 		policy:      p,
 		idleTimeout: maxIdle,
-		wake:        make(chan struct{}, p.max),
+		wake:        make(chan struct{}, p.Max()),
 		done:        make(chan struct{}),
-		sequencer:   newSequencer(p.max),
+		sequencer:   newSequencer(p.Max()),
 	}
 }
 
@@ -104,7 +133,7 @@ func (l *lane) handleError(h Handler, err error) (end bool) {
 // next reads the next batch, and waits for it. ready reports that it did not have
 // to wait.
 func (l *lane) next(h Handler) (b BatchInfo, ready bool, err error) {
-	if l.policy.max > 1 || l.governor.mayYield() || l.group != nil {
+	if l.policy.Max() > 1 || l.governor.mayYield() || l.group != nil {
 		if b, err = h.Read(false); err != nil || b.Bytes > 0 {
 			return b, true, err
 		}
@@ -131,10 +160,10 @@ func (l *lane) follow(h Handler) {
 	defer runtime.KeepAlive(h)
 	for {
 		l.reading.lock()
-		for !l.ended && !l.group.paused() && l.active < l.policy.width {
+		for !l.ended && !l.group.paused() && l.active < l.policy.Width() {
 			b, err := h.Read(false)
 			if err != nil || b.Bytes == 0 {
-				l.policy.ranEmpty() // the leader meets the error next
+				l.policy.RanEmpty() // the leader meets the error next
 				break
 			}
 			l.process(h, b, true)
@@ -174,11 +203,11 @@ func (l *lane) sleep() bool {
 // process processes the batch that h has read. The caller holds reading, before
 // and after the call.
 func (l *lane) process(h Handler, b BatchInfo, ready bool) {
-	share, wake := l.policy.note(b, ready, l.active)
+	share, wake := l.policy.Note(b, ready, l.active)
 	if l.lastRead = b.At; l.group != nil {
 		l.group.note(l, b, ready)
 	}
-	if l.policy.width > 1 || ready && l.group.hasSeveral() {
+	if l.policy.Width() > 1 || ready && l.group.hasSeveral() {
 		l.governor.need(b.At, holdForLoad)
 	}
 	l.governor.noteTraffic(b.At)

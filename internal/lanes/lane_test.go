@@ -84,7 +84,8 @@ func (h *numberHandler) Read(wait bool) (BatchInfo, error) {
 		return BatchInfo{}, nil // no backlog for a moment
 	}
 	if h.varies && rand.IntN(10) == 0 {
-		h.lane.policy.width = 1 + rand.IntN(h.lane.policy.max)
+		p := h.lane.policy.(*spreadPolicy)
+		p.width = 1 + rand.IntN(p.max)
 	}
 	h.mine = h.next
 	h.next++
@@ -119,7 +120,7 @@ func (h *numberHandler) Finish() {
 }
 
 // run runs a lane on the source, and returns when all its goroutines have ended.
-func (s *numberSource) run(p spreadPolicy) {
+func (s *numberSource) run(p SpreadPolicy) {
 	s.closed = make(chan struct{})
 	var running sync.WaitGroup
 	l := newLane(p, newGovernor(nil, func() clock.Now { return clock.Now{} }, nil), &running, Source{NewHandler: s.newHandler})
@@ -165,7 +166,7 @@ func TestLaneKeepsOrder(t *testing.T) {
 			"fail fast":       {count: 5000, failing: 5, pause: noSleep},
 		} {
 			s.t = t
-			s.run(newForcedPolicy(width))
+			s.run(FixedSpread(width))
 			if s.next != s.count {
 				t.Errorf("%s, over %d: %d of %d read", name, width, s.next, s.count)
 			}
@@ -208,7 +209,7 @@ func TestFollowersComeAndGo(t *testing.T) {
 
 // A follower that sleeps for long ends, unless it is woken at that moment.
 func TestFollowerEnds(t *testing.T) {
-	l := newLane(newForcedPolicy(2), newGovernor(nil, nil, nil), nil, single(&nothing{}))
+	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), nil, single(&nothing{}))
 	l.idleTimeout, l.followers = 0, 1
 	l.reading.lock() // as a leader does that waits, or works alone
 	l.wake <- struct{}{}
@@ -224,7 +225,7 @@ func TestFollowerEnds(t *testing.T) {
 // One goroutine does everything.
 func TestLaneAlone(t *testing.T) {
 	s := &numberSource{t: t, count: 1000, pause: noSleep}
-	s.run(newForcedPolicy(1))
+	s.run(FixedSpread(1))
 	if len(s.handlers) != 1 || s.max.Load() != 1 {
 		t.Errorf("%d handlers, %d at once", len(s.handlers), s.max.Load())
 	}
@@ -235,7 +236,7 @@ func TestLaneCloses(t *testing.T) {
 	check := asynctest.Balance(t)
 	for i := range 40 {
 		s := &numberSource{t: t, endless: true, incomplete: i % 5, failing: i % 3 * 10, pause: []func(){noSleep, shortSleep}[i%2]}
-		s.run(newForcedPolicy(i%6 + 1))
+		s.run(FixedSpread(i%6 + 1))
 	}
 	check()
 }

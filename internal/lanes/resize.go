@@ -24,12 +24,12 @@ const pollInterval = 100 * time.Microsecond
 func (g *queueGroup) resize(self *lane, n int) {
 	g.gate.Lock()
 	defer g.gate.Unlock()
-	old := g.scaler.width
+	old := g.width
 
 	paused := g.pause(self)
 	steered := g.steerToFirst(old)
 	if !steered {
-		g.scaler.tell(n, "the kernel does not lead packets together: some may be lost or overtaken")
+		g.tell(n, "the kernel does not lead packets together: some may be lost or overtaken")
 	}
 	g.drain(g.lanes[1:old])
 	added, err := g.distribute(old, n)
@@ -42,7 +42,8 @@ func (g *queueGroup) resize(self *lane, n int) {
 		g.drain(g.lanes[:1])
 	}
 	g.several.Store(n > 1)
-	g.scaler.resized(g.clock().Mono, g.totals(), n, err)
+	g.width = n
+	g.scaler.Resized(g.clock().Mono, g.totals(), n, err)
 	g.resume(self, paused, added)
 }
 

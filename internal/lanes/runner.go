@@ -9,17 +9,24 @@ import (
 	"wgd/internal/sys/cpu"
 )
 
-// Options are what the caller of New chooses.
+// Options are what a Runner needs to know of its surroundings. With none, one
+// goroutine processes each direction.
 type Options struct {
-	Clock func() clock.Now
-	Log   *slog.Logger
+	// Usage tells how much of the processors is used. If it is nil, that is not
+	// known, and no direction is spread over several goroutines or queues.
+	Usage func() (cpu.Times, error)
 
-	// Usage and Processors are as in engine.World; so are Goroutines, which is
-	// Spread there, and Queues.
-	Usage      func() (cpu.Times, error)
+	// Processors, if it is not nil, is told whether all of Go's processors are needed
+	// or one suffices. At the beginning there must be all. That all are needed is said
+	// again from time to time, so that Processors can find out how many there are. It
+	// may take some time.
 	Processors func(all bool)
-	Goroutines int
-	Queues     func() int
+
+	// Spread makes the policy of one lane, and Scaler the scaler of a group that can
+	// have that many queues. If they are nil, the Runner measures how many goroutines
+	// and queues are worth their cost.
+	Spread func() SpreadPolicy
+	Scaler func(limit int) QueueScaler
 }
 
 // A Direction is that of packets.
@@ -34,17 +41,21 @@ const (
 // A Runner runs the lanes of one engine.
 type Runner struct {
 	options  Options
+	clock    func() clock.Now
+	log      *slog.Logger
 	running  *sync.WaitGroup
 	governor *governor
 	cores    int // that one direction may use
 }
 
 // New makes the Runner of an engine. It counts its goroutines in running.
-func New(o Options, running *sync.WaitGroup) *Runner {
+func New(o Options, clock func() clock.Now, log *slog.Logger, running *sync.WaitGroup) *Runner {
 	return &Runner{
 		options:  o,
+		clock:    clock,
+		log:      log,
 		running:  running,
-		governor: newGovernor(o.Processors, o.Clock, o.Usage),
+		governor: newGovernor(o.Processors, clock, o.Usage),
 		cores:    min(usableCores(o.Processors != nil), maxGoroutines),
 	}
 }
@@ -67,10 +78,10 @@ func usableCores(spare bool) int {
 	return min(processors, runtime.NumCPU())
 }
 
-// MaxQueues returns how many queues one direction may have: what the function
-// MaxQueues returns, unless a test wants something else.
+// MaxQueues returns how many queues one direction may have. That may be fewer than
+// the function MaxQueues returns.
 func (r *Runner) MaxQueues() int {
-	if r.options.Queues != nil {
+	if r.options.Scaler != nil {
 		return maxQueues
 	}
 	if r.cores < minCores || r.options.Usage == nil {
@@ -86,28 +97,33 @@ func (r *Runner) newLane(d Direction, s Source) *lane {
 	return newLane(r.spreadPolicy(d, s.Single), r.governor, r.running, s)
 }
 
-func (r *Runner) spreadPolicy(d Direction, single bool) spreadPolicy {
+func (r *Runner) spreadPolicy(d Direction, single bool) SpreadPolicy {
 	switch {
 	case single:
-		return newForcedPolicy(1)
-	case r.options.Goroutines > 0:
-		return newForcedPolicy(r.options.Goroutines)
+		return FixedSpread(1)
+	case r.options.Spread != nil:
+		return r.options.Spread()
 	}
 	return newSpreadPolicy(r.cores, r.options.Usage, func(width int, why string) {
-		r.options.Log.Debug("goroutines that carry packets at once", "way", d, "number", width, "why", why)
+		r.log.Debug("goroutines that carry packets at once", "way", d, "number", width, "why", why)
 	})
 }
 
 // RunQueues runs a lane for each of several queues, of which there may be at most
 // limit. It returns when the first queue ends.
-func (r *Runner) RunQueues(d Direction, q Queues, limit int) { r.newQueueGroup(d, q, limit).lead() }
+func (r *Runner) RunQueues(d Direction, q Queues, limit int) {
+	tell := func(number int, why string) {
+		r.log.Debug("queues that are carried at once", "way", d, "number", number, "why", why)
+	}
+	newLane := func(s Source) *lane { return r.newLane(d, s) }
+	newQueueGroup(q, r.queueScaler(limit, tell), r.clock, r.running, newLane, tell).lead()
+}
 
-func (r *Runner) newQueueGroup(d Direction, q Queues, limit int) *queueGroup {
-	s := newQueueScaler(limit, r.options.Usage, func(number int, why string) {
-		r.options.Log.Debug("queues that are carried at once", "way", d, "number", number, "why", why)
-	})
-	s.forced = r.options.Queues
-	return newQueueGroup(q, s, r.options.Clock, r.running, func(s Source) *lane { return r.newLane(d, s) })
+func (r *Runner) queueScaler(limit int, tell func(number int, why string)) QueueScaler {
+	if r.options.Scaler != nil {
+		return r.options.Scaler(limit)
+	}
+	return newQueueScaler(limit, r.options.Usage, tell)
 }
 
 // Govern sets the number of Go's processors as needed, until closing is closed.

@@ -25,30 +25,25 @@ const (
 	keepSurplus = 10 * time.Second
 )
 
-// A queueScaler decides how many queues a direction has: it tries one more where
+// A queueScaler is the QueueScaler that measures: it tries one queue more where
 // small packets of several flows wait.
 type queueScaler struct {
 	hillClimber
-	forced func() int // this many, without asking why; for tests
 
 	last         clock.Time // the last review
-	seen         totals     // at that time
+	seen         Totals     // at that time
 	surplusSince clock.Time // one fewer has sufficed since; 0: it does not
 }
 
-func newQueueScaler(max int, usage func() (cpu.Times, error), tell func(number int, why string)) queueScaler {
-	return queueScaler{hillClimber: newHillClimber(max, usage, tell)}
+func newQueueScaler(max int, usage func() (cpu.Times, error), tell func(number int, why string)) *queueScaler {
+	return &queueScaler{hillClimber: newHillClimber(max, usage, tell)}
 }
 
-// review evaluates the time since the last review, and returns how many queues
-// there are to be.
-func (p *queueScaler) review(now clock.Time, t totals) int {
-	if p.forced != nil {
-		return min(max(p.forced(), 1), p.max)
-	}
+// Review evaluates the time since the last review.
+func (p *queueScaler) Review(now clock.Time, t Totals) int {
 	span := now.Sub(p.last)
-	reads, ready := t.reads-p.seen.reads, t.ready-p.seen.ready
-	items, bytes := t.items-p.seen.items, t.bytes-p.seen.bytes
+	reads, ready := t.Reads-p.seen.Reads, t.Ready-p.seen.Ready
+	items, bytes := t.Items-p.seen.Items, t.Bytes-p.seen.Bytes
 	p.last, p.seen = now, t
 	rate := float64(bytes) / max(span, 1).Seconds()
 	paused := span > 2*reviewInterval
@@ -56,7 +51,7 @@ func (p *queueScaler) review(now clock.Time, t totals) int {
 		return p.fail(now, p.width-1, "there was a pause")
 	}
 	backlog := !paused && reads >= minReads && ready*8 >= reads*7 &&
-		bytes < items*largeBatch/2 && t.flows > p.width
+		bytes < items*largeBatch/2 && t.Flows > p.width
 	if p.trial == 0 && !(backlog && p.mayBegin(now)) {
 		p.meter.forget()
 		return p.dropSurplus(now, rate)
@@ -72,13 +67,7 @@ func (p *queueScaler) review(now clock.Time, t totals) int {
 	return p.width
 }
 
-// interval is the time from one review to the next.
-func (p *queueScaler) interval() time.Duration {
-	if p.forced != nil {
-		return reviewInterval / 50
-	}
-	return reviewInterval
-}
+func (p *queueScaler) Interval() time.Duration { return reviewInterval }
 
 // dropSurplus returns one queue fewer once that would have sufficed for long.
 func (p *queueScaler) dropSurplus(now clock.Time, rate float64) int {
@@ -94,10 +83,9 @@ func (p *queueScaler) dropSurplus(now clock.Time, rate float64) int {
 	return p.width
 }
 
-// resized is called when the number of queues was to change: there are n now, and
-// err says why it could not change. What the kernel refuses today, for want of
-// memory or descriptors, it may grant later.
-func (p *queueScaler) resized(now clock.Time, t totals, n int, err error) {
+// Resized postpones the next trial if the system refused. What it refuses now, for
+// want of memory or descriptors, it may grant later.
+func (p *queueScaler) Resized(now clock.Time, t Totals, n int, err error) {
 	p.width, p.last, p.seen = n, now, t
 	if err != nil {
 		p.trial, p.nextTrial = 0, now.Add(maxWait)

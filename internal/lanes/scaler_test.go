@@ -30,8 +30,7 @@ func newSmallPackets() *smallPackets {
 }
 
 func (m *smallPackets) scaler(max int) *queueScaler {
-	s := newQueueScaler(max, m.usage, m.tell)
-	return &s
+	return newQueueScaler(max, m.usage, m.tell)
 }
 
 // run lets time pass, and returns the number of queues at the end of each second.
@@ -54,11 +53,11 @@ func (m *smallPackets) run(s *queueScaler, d time.Duration) (widths []int) {
 			m.sum.ready += rate * step.Seconds() / m.size
 		}
 		if rate > 0 {
-			if n := s.review(m.now, m.totals()); n != s.width {
+			if n := s.Review(m.now, m.totals()); n != s.width {
 				if m.refuse != nil {
 					n = s.width
 				}
-				s.resized(m.now, m.totals(), n, m.refuse)
+				s.Resized(m.now, m.totals(), n, m.refuse)
 			}
 		}
 		if int64(m.now)/1e9 != int64(m.now.Add(-step))/1e9 {
@@ -68,8 +67,8 @@ func (m *smallPackets) run(s *queueScaler, d time.Duration) (widths []int) {
 	return widths
 }
 
-func (m *smallPackets) totals() totals {
-	return totals{reads: uint64(m.sum.reads), ready: uint64(m.sum.ready), bytes: uint64(m.sum.bytes), items: uint64(m.sum.reads * m.items), flows: m.flows}
+func (m *smallPackets) totals() Totals {
+	return Totals{Reads: uint64(m.sum.reads), Ready: uint64(m.sum.ready), Bytes: uint64(m.sum.bytes), Items: uint64(m.sum.reads * m.items), Flows: m.flows}
 }
 
 func TestScalerGrowsWhereItPays(t *testing.T) {
@@ -178,17 +177,5 @@ func TestScalerImpossible(t *testing.T) {
 	m.refuse = nil
 	if m.run(s, 20*time.Second); s.width != 8 {
 		t.Errorf("%d queues once it is possible", s.width)
-	}
-}
-
-// A test may ask for any number; it gets as many as there can be.
-func TestScalerForced(t *testing.T) {
-	s := newQueueScaler(4, nil, nil)
-	want := 0
-	s.forced = func() int { return want }
-	for want = range 6 {
-		if got := s.review(1, totals{}); got != min(max(want, 1), 4) {
-			t.Errorf("%d for %d", got, want)
-		}
 	}
 }

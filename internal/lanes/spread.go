@@ -21,12 +21,11 @@ const (
 	wakeAfter   = 4
 )
 
-// A spreadPolicy decides over how many goroutines a lane is spread: it tries one
-// more where there is a backlog of large batches.
+// A spreadPolicy is the SpreadPolicy that measures: it tries one goroutine more
+// where there is a backlog of large batches.
 type spreadPolicy struct {
 	hillClimber
-	forced bool // always all, for tests
-	streak int  // batches in a row that were waiting when they were read
+	streak int // batches in a row that were waiting when they were read
 
 	// Since the last review.
 	since clock.Time
@@ -35,21 +34,15 @@ type spreadPolicy struct {
 	bytes int
 }
 
-func newSpreadPolicy(max int, usage func() (cpu.Times, error), tell func(width int, why string)) spreadPolicy {
-	return spreadPolicy{hillClimber: newHillClimber(max, usage, tell)}
+func newSpreadPolicy(max int, usage func() (cpu.Times, error), tell func(width int, why string)) *spreadPolicy {
+	return &spreadPolicy{hillClimber: newHillClimber(max, usage, tell)}
 }
 
-// newForcedPolicy is for tests: n goroutines share every batch, large or not.
-func newForcedPolicy(n int) spreadPolicy {
-	return spreadPolicy{hillClimber: hillClimber{max: n, width: n}, forced: true}
-}
+func (p *spreadPolicy) Width() int { return p.width }
+func (p *spreadPolicy) Max() int   { return p.max }
 
-// note is called for each batch, with the number of followers that are active. It
-// returns whether the batch may be shared, and whether to wake another follower.
-func (p *spreadPolicy) note(b BatchInfo, ready bool, active int) (share, wake bool) {
-	if p.forced {
-		return p.width > 1, active < p.width-1
-	}
+// Note shares large batches during a backlog.
+func (p *spreadPolicy) Note(b BatchInfo, ready bool, active int) (share, wake bool) {
 	if p.max == 1 || p.meter.usage == nil {
 		return false, false
 	}
@@ -73,8 +66,8 @@ func (p *spreadPolicy) note(b BatchInfo, ready bool, active int) (share, wake bo
 	return wake || active > 0, wake
 }
 
-// ranEmpty is called when a follower finds nothing to read.
-func (p *spreadPolicy) ranEmpty() { p.streak = 0 }
+// RanEmpty ends the backlog.
+func (p *spreadPolicy) RanEmpty() { p.streak = 0 }
 
 // review evaluates the time since the last review.
 func (p *spreadPolicy) review(now clock.Time) {

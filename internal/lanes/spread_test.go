@@ -44,8 +44,7 @@ func (s *simulation) usage() (cpu.Times, error) {
 func (s *simulation) tell(width int, _ string) { s.told = append(s.told, width) }
 
 func (m *largeBatches) policy(max int) *spreadPolicy {
-	p := newSpreadPolicy(max, m.usage, m.tell)
-	return &p
+	return newSpreadPolicy(max, m.usage, m.tell)
 }
 
 // run lets time pass, and returns the widths at the end of each second.
@@ -61,7 +60,7 @@ func (m *largeBatches) run(p *spreadPolicy, d time.Duration) (widths []int) {
 		}
 		m.pass(step, cores, m.cores-cores-m.others)
 		if rate > 0 {
-			_, wake := p.note(BatchInfo{Bytes: batch, At: m.now}, rate < m.demand, active)
+			_, wake := p.Note(BatchInfo{Bytes: batch, At: m.now}, rate < m.demand, active)
 			if wake {
 				active++
 			}
@@ -215,14 +214,14 @@ func TestWhatIsShared(t *testing.T) {
 		{largeBatch, true, 2, true, false},
 		{60000, false, 2, false, false},
 	} {
-		share, wake := p.note(BatchInfo{Bytes: c.size, At: 1}, c.ready, c.active)
+		share, wake := p.Note(BatchInfo{Bytes: c.size, At: 1}, c.ready, c.active)
 		if share != c.share || wake != c.wake {
 			t.Errorf("batch %d: shared %v, another woken %v", i, share, wake)
 		}
 	}
 	p.streak = 9
-	p.ranEmpty()
-	if share, _ := p.note(BatchInfo{Bytes: 60000, At: 1}, true, 2); share {
+	p.RanEmpty()
+	if share, _ := p.Note(BatchInfo{Bytes: 60000, At: 1}, true, 2); share {
 		t.Error("shared after a moment without a backlog")
 	}
 }

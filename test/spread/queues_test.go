@@ -13,6 +13,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/engine"
+	"wgd/internal/lanes/lanestest"
 	"wgd/internal/sys/clock"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
@@ -117,12 +118,13 @@ func play(name string, number byte, listen uint16, queues int, w engine.World, k
 
 func (j job) hub() (func() (report, error), error) {
 	var asked atomic.Int64
-	w := engine.World{Queues: func() int {
+	var w engine.World
+	w.Lanes.Scaler = lanestest.Queues(func() int {
 		if j.Queues > 0 {
 			return j.Queues
 		}
 		return 1 + int(asked.Add(1)/10)%-j.Queues
-	}}
+	})
 	var ks []int
 	for k := range spokes {
 		ks = append(ks, k)

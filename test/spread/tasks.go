@@ -21,6 +21,7 @@ import (
 	"wgd/internal/batch"
 	"wgd/internal/engine"
 	"wgd/internal/lanes"
+	"wgd/internal/lanes/lanestest"
 	"wgd/internal/packet"
 	"wgd/internal/sys/clock"
 	"wgd/internal/sys/cpu"
@@ -118,12 +119,14 @@ func (t task) tunnel() (func() (result, error), error) {
 	w := engine.World{
 		Listen: listen,
 		Log:    log,
-		Usage:  cpu.Read,
+		Lanes:  lanes.Options{Usage: cpu.Read},
 	}
-	if t.Flows == 0 {
-		w.Spread = t.Width
-	} else if t.Width > 0 {
-		w.Queues = func() int { return t.Width }
+	switch {
+	case t.Width == 0: // as it decides
+	case t.Flows == 0:
+		w.Lanes.Spread = func() lanes.SpreadPolicy { return lanes.FixedSpread(t.Width) }
+	default:
+		w.Lanes.Scaler = lanestest.Queues(func() int { return t.Width })
 	}
 	e, err := open(1, 2, packets, w)
 	if err != nil {
