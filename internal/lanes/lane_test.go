@@ -275,10 +275,8 @@ func TestSequencer(t *testing.T) {
 	}
 }
 
-// single is the source of a lane that only one goroutine can read, with h.
-func single(h Handler) Source {
-	return Source{NewHandler: func() Handler { return h }, Single: true}
-}
+// single is the source of a lane with one handler, h.
+func single(h Handler) Source { return Source{NewHandler: func() Handler { return h }} }
 
 // nothing is a handler of empty batches.
 type nothing struct{ finished int }

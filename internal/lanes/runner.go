@@ -94,14 +94,11 @@ func (r *Runner) MaxQueues() int {
 func (r *Runner) Run(d Direction, s Source) { r.newLane(d, s).lead() }
 
 func (r *Runner) newLane(d Direction, s Source) *lane {
-	return newLane(r.spreadPolicy(d, s.Single), r.governor, r.running, s)
+	return newLane(r.spreadPolicy(d), r.governor, r.running, s)
 }
 
-func (r *Runner) spreadPolicy(d Direction, single bool) SpreadPolicy {
-	switch {
-	case single:
-		return FixedSpread(1)
-	case r.options.Spread != nil:
+func (r *Runner) spreadPolicy(d Direction) SpreadPolicy {
+	if r.options.Spread != nil {
 		return r.options.Spread()
 	}
 	return newSpreadPolicy(r.cores, r.options.Usage, func(width int, why string) {

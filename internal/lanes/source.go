@@ -6,8 +6,6 @@ import "wgd/internal/clock"
 type Source struct {
 	// NewHandler makes the handler of one more goroutine of the lane.
 	NewHandler func() Handler
-	// Single says that only one goroutine can read: NewHandler is called once.
-	Single bool
 	// Wait waits until there is something to read, or until Read would fail. It is
 	// called only for the queues of a group.
 	Wait func() error
