@@ -11,8 +11,8 @@ import (
 // sockaddr has room for the socket address of either family.
 type sockaddr [unix.SizeofSockaddrInet6]byte
 
-// set writes a whole clean address and returns its length. A send to IPv6
-// after one to IPv4 must not find the short one's rest or length.
+// set writes an address, overwriting all bytes of an earlier one of the other family,
+// and returns its length.
 func (s *sockaddr) set(to netip.AddrPort, scope uint32) (length uint32) {
 	clear(s[:])
 	binary.BigEndian.PutUint16(s[2:], to.Port())
@@ -29,8 +29,8 @@ func (s *sockaddr) set(to netip.AddrPort, scope uint32) (length uint32) {
 	return unix.SizeofSockaddrInet6
 }
 
-// get reads an address of which the kernel wrote length bytes; each family has
-// its own length and its own places (B19).
+// get reads an address of which the kernel wrote length bytes. Each family has its own
+// length and layout (B19).
 func (s *sockaddr) get(length uint32) (from netip.AddrPort, scope uint32) {
 	if length < 2 {
 		return netip.AddrPort{}, 0
@@ -46,9 +46,9 @@ func (s *sockaddr) get(length uint32) (from netip.AddrPort, scope uint32) {
 	return netip.AddrPort{}, 0
 }
 
-// zones turns the scope of a link-local address into a zone of netip: always
-// the interface's number, which a rename leaves alone. The last one is kept,
-// so that a datagram costs no allocation.
+// zones turns the scope of a link-local address into a zone of netip. The zone is always
+// the interface's index, which does not change when the interface is renamed. The last
+// one is kept, so that datagrams cost no allocation.
 type zones struct {
 	scope uint32
 	zone  string
@@ -64,8 +64,8 @@ func (z *zones) with(from netip.AddrPort, scope uint32) netip.AddrPort {
 	return netip.AddrPortFrom(from.Addr().WithZone(z.zone), from.Port())
 }
 
-// scopes turns a zone into its number. A person may have written it as an
-// interface's name: those are looked up once and kept.
+// scopes turns a zone into a scope. A person may have written the zone as the name of an
+// interface; names are looked up once and kept.
 type scopes map[string]uint32
 
 func (s scopes) known(zone string) (scope uint32, ok bool) {
@@ -76,7 +76,7 @@ func (s scopes) known(zone string) (scope uint32, ok bool) {
 	return uint32(n), err == nil
 }
 
-// ask asks the socket, which knows its own network namespace.
+// ask looks the name up in the network namespace of the socket.
 func (s scopes) ask(fd int, zone string) (scope uint32, ok bool) {
 	ifr, err := unix.NewIfreq(zone)
 	if err != nil || unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr) != nil {

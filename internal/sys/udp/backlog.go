@@ -5,205 +5,212 @@ import (
 	"time"
 )
 
-// What was sent and has not left the machine waits in queues of the kernel's,
-// and is counted against the send buffer of its socket. Usually that is next to
-// nothing. Where a device is slow, or the queue in front of it is long, a whole
-// send buffer may wait; then a socket takes nothing more, for anybody.
+// What was sent and has not left the machine yet waits in queues of the kernel's and
+// counts against the send buffer of its socket. Usually that is next to nothing. If a
+// device is slow, or the queue in front of it is long, it may fill the send buffer.
+// Then the socket takes nothing more, for any destination.
 //
-// From one number for a socket nobody can tell for certain whose datagrams wait.
-// So when the queue stands for long, destinations that may be the cause get
-// sockets of their own, which can be told apart: each is allowed what its way out
-// carries in a while, and the rest is dropped. One that turns out not to be slow
-// has lost nothing by that, and returns to the socket for all.
+// The kernel tells one number for each socket, so one socket does not show whose
+// datagrams wait. Therefore, when a queue has been standing for a while, the
+// destinations that may be the cause get sockets of their own. The queue of such a
+// socket may become as long as what its route carries in a fixed time; the rest is
+// dropped. A destination that turns out not to be slow has lost nothing by that, and
+// returns to the shared socket.
 //
-// This file decides, and knows neither sockets nor clocks. Sizes are in bytes as
-// the kernel counts them, with its own structures; times are since some moment.
+// This file decides, and knows neither sockets nor clocks. Sizes are in bytes as the
+// kernel counts them, with its own structures; times are since a fixed moment.
 
 const (
-	// askAfter is how much is sent without asking the kernel what waits.
+	// askAfter is how much is sent without asking the kernel how much is queued.
 	askAfter = 256 << 10
 
-	// A queue stands as long as it is longer than standing. That is looked at in
-	// rounds, which end after standingFor, or when it has grown by tooLong.
-	standing    = 64 << 10
-	standingFor = 100 * time.Millisecond
-	tooLong     = 1 << 20
+	// A queue is standing while it is longer than standing. A standing queue is
+	// examined in rounds. A round ends after roundTime, or when the queue has grown
+	// by maxGrowth.
+	standing  = 64 << 10
+	roundTime = 100 * time.Millisecond
+	maxGrowth = 1 << 20
 
-	// Suspects are those who have made the queue grow by so much of what it is: in
-	// the first round, in the second, and then all who send.
-	firstShare   = 4
-	secondShare  = 16
-	mostSuspects = 4096
+	// A destination is suspected if its part of the growth is at least one in
+	// firstShare, in the first round, or one in laterShare, in the second. After
+	// that all destinations are.
+	firstShare  = 4
+	laterShare  = 16
+	maxSuspects = 4096
 
-	// longestQueue is how long the datagrams for a slow destination may take to
-	// leave. As long as nobody knows how fast it is, firstLimit of them may wait.
-	longestQueue = 200 * time.Millisecond
-	firstLimit   = 256 << 10
-	leastLimit   = 64 << 10
+	// maxDelay is how long the datagrams for a slow destination may take to leave.
+	// As long as its rate is not known, firstLimit of them may wait.
+	maxDelay   = 200 * time.Millisecond
+	firstLimit = 256 << 10
+	minLimit   = 64 << 10
 
-	// measureFor is how long is measured how much leaves. What is found later
-	// counts for less by one part in forget.
-	measureFor = 50 * time.Millisecond
-	forget     = 8
+	// The rate is measured over measureTime. An older rate counts for less with each
+	// measurement, by one part in decay.
+	measureTime = 50 * time.Millisecond
+	decay       = 8
 
-	// A destination whose own queue has not stood for so long is taken for quick:
-	// soon when it never has, later when it has. Then it must also be nearly empty.
-	acquitAfter = 100 * time.Millisecond
-	quickAfter  = 5 * time.Second
-	nearlyEmpty = 4 << 10
+	// A destination counts as fast when its own queue has not been standing for this
+	// long: for fastAfter, or, if it never was, for releaseAfter. Then its queue must
+	// be shorter than nearlyEmpty, too.
+	releaseAfter = 100 * time.Millisecond
+	fastAfter    = 5 * time.Second
+	nearlyEmpty  = 4 << 10
 )
 
-// capacity is a send buffer.
+// capacity is the size of a send buffer.
 type capacity int
 
-// The shares of a send buffer after which nothing more of a class is taken.
+// data and replies are how much may be queued before nothing more of the class is
+// taken.
 func (c capacity) data() int    { return int(c) / 4 * 3 }
 func (c capacity) replies() int { return int(c) / 8 * 7 }
 
-// Small buffers have all limits lower.
-func (c capacity) asked(n int) int { return min(n, int(c)/8) }
-func (c capacity) long() int       { return min(tooLong, int(c)/4) }
+// limit and growth are n and maxGrowth, or less where the buffer is small.
+func (c capacity) limit(n int) int { return min(n, int(c)/8) }
+func (c capacity) growth() int     { return min(maxGrowth, int(c)/4) }
 
-// cost is how much a train counts, at most, in a send buffer.
-func cost(size, count int) int { return size + count*1024 }
-
-// gauge watches the queue of a socket that all destinations share.
-type gauge struct {
-	capacity capacity
-	stands   bool
-
-	// As long as it stands.
-	begun    time.Duration          // the round
-	rounds   int                    // before it
-	least    int                    // queued, in this round
-	before   int                    // and in the one before
-	start    int                    // queued when the round began
-	growth   map[netip.AddrPort]int // of the queue since then, by whom
-	to       netip.AddrPort         // what was sent last
-	last     int                    // queued before that
-	suspects map[netip.AddrPort]bool
-	everyone bool // is one
-}
-
-// budget is how much may be sent until the kernel is asked again.
+// budget is how much may be sent before the kernel is asked again.
 func (c capacity) budget(queued int) int {
-	if queued < c.asked(standing) {
-		return c.asked(askAfter)
+	if queued < c.limit(standing) {
+		return c.limit(askAfter)
 	}
 	return 0
 }
 
-// suspect takes note of what is queued before something is sent to a destination,
-// and reports whether it is suspected of being the cause.
-func (g *gauge) suspect(now time.Duration, queued int, to netip.AddrPort) bool {
-	if queued < g.capacity.asked(standing) {
-		g.stands = false
+// cost is how much a train counts in a send buffer at most.
+func cost(size, count int) int { return size + count*1024 }
+
+// sharedQueue watches the queue of a socket that all destinations share.
+type sharedQueue struct {
+	capacity capacity
+	standing bool
+
+	// While it is standing:
+	rounds    int                    // that have ended
+	began     time.Duration          // the round
+	atBegin   int                    // queued when the round began
+	lowest    int                    // queued in this round
+	lowestOld int                    // and in the one before
+	growth    map[netip.AddrPort]int // of the queue in this round, by destination
+	lastTo    netip.AddrPort         // the destination of the last send
+	last      int                    // queued before the last send
+	suspects  map[netip.AddrPort]bool
+	all       bool // destinations are suspected
+}
+
+// suspect notes how much is queued before a send to a destination, and reports
+// whether the destination is suspected of being the cause.
+func (q *sharedQueue) suspect(now time.Duration, queued int, to netip.AddrPort) bool {
+	if queued < q.capacity.limit(standing) {
+		q.standing = false
 		return false
 	}
-	if !g.stands {
-		g.begin(now, queued, to)
+	if !q.standing {
+		q.begin(now, queued, to)
 		return false
 	}
-	// What leaves meanwhile is taken for that of who has sent last, which in the
-	// long run falls to all alike.
-	if _, known := g.growth[g.to]; known || len(g.growth) < mostSuspects {
-		g.growth[g.to] += queued - g.last
+	// What leaves in the meantime is subtracted from the growth of the last
+	// destination. In the long run that affects all of them alike.
+	if _, known := q.growth[q.lastTo]; known || len(q.growth) < maxSuspects {
+		q.growth[q.lastTo] += queued - q.last
 	}
-	g.to, g.last = to, queued
-	g.least = min(g.least, queued)
-	if now-g.begun >= standingFor || queued-g.start >= g.capacity.long() {
-		g.judge(now, queued)
+	q.lastTo, q.last = to, queued
+	q.lowest = min(q.lowest, queued)
+	if now-q.began >= roundTime || queued-q.atBegin >= q.capacity.growth() {
+		q.endRound(now, queued)
 	}
-	return g.everyone || g.suspects[to]
+	return q.all || q.suspects[to]
 }
 
 // begin begins the first round.
-func (g *gauge) begin(now time.Duration, queued int, to netip.AddrPort) {
-	if g.growth == nil {
-		g.growth, g.suspects = make(map[netip.AddrPort]int), make(map[netip.AddrPort]bool)
+func (q *sharedQueue) begin(now time.Duration, queued int, to netip.AddrPort) {
+	if q.growth == nil {
+		q.growth, q.suspects = make(map[netip.AddrPort]int), make(map[netip.AddrPort]bool)
 	}
-	clear(g.growth)
-	clear(g.suspects)
-	*g = gauge{capacity: g.capacity, stands: true, begun: now, least: queued, start: queued, growth: g.growth,
-		to: to, last: queued, suspects: g.suspects}
+	clear(q.growth)
+	clear(q.suspects)
+	*q = sharedQueue{capacity: q.capacity, standing: true, began: now, atBegin: queued, lowest: queued,
+		growth: q.growth, lastTo: to, last: queued, suspects: q.suspects}
 }
 
-// judge ends a round. Suspects are who has a share of the growth, or of a part of
-// the queue where that has hardly grown. Where it has become shorter, the cause is
-// gone.
-func (g *gauge) judge(now time.Duration, queued int) {
-	grown, share := queued-g.start, firstShare
-	if g.rounds++; g.least < g.before && grown < g.capacity.long() {
-		g.rounds, share = 0, 0
-	} else if g.rounds > 1 {
-		share = secondShare
+// endRound decides who is suspected, and begins the next round. If the queue has
+// become shorter, the cause is gone and the rounds begin again. If it has hardly grown,
+// shares are those of a part of its length.
+func (q *sharedQueue) endRound(now time.Duration, queued int) {
+	grown, share := queued-q.atBegin, firstShare
+	if q.rounds++; q.lowest < q.lowestOld && grown < q.capacity.growth() {
+		q.rounds, share = 0, 0
+	} else if q.rounds > 1 {
+		share = laterShare
 	}
-	clear(g.suspects)
-	for to, growth := range g.growth {
+	clear(q.suspects)
+	for to, growth := range q.growth {
 		if growth*share >= max(grown, queued/firstShare) {
-			g.suspects[to] = true
+			q.suspects[to] = true
 		}
 	}
-	clear(g.growth)
-	g.everyone = g.rounds > 2
-	g.begun, g.start, g.before, g.least = now, queued, g.least, queued
+	clear(q.growth)
+	q.all = q.rounds > 2
+	q.began, q.atBegin, q.lowestOld, q.lowest = now, queued, q.lowest, queued
 }
 
-// outflow watches the queue of a socket for one destination, or few.
-type outflow struct {
+// ownQueue watches the queue of a socket of one destination, or few.
+type ownQueue struct {
 	capacity capacity
-	limit    int           // this may be queued
-	short    time.Duration // when the queue was last seen not to be long
-	slow     time.Duration // when it was last seen to stand, or too long; at first: when the socket began
-	proven   bool          // that it has been so
+	limit    int           // of what may be queued
+	short    time.Duration // when the queue was last not standing
+	slow     time.Duration // when it was last standing for long, or at its limit; at first: when the socket was opened
+	wasSlow  bool          // ever
 
-	// What leaves is measured.
-	begun time.Duration
-	left  int     // since then
-	last  int     // queued after the last send
-	rate  float64 // bytes a second
+	// How much leaves is measured.
+	began time.Duration // the measurement
+	left  int           // since then
+	last  int           // queued after the last send
+	rate  float64       // bytes a second
 }
 
-func newOutflow(c capacity, now time.Duration) outflow {
-	return outflow{capacity: c, limit: min(firstLimit, c.data()), short: now, slow: now, begun: now}
+func newOwnQueue(c capacity, now time.Duration) ownQueue {
+	return ownQueue{capacity: c, limit: min(firstLimit, c.data()), short: now, slow: now, began: now}
 }
 
-// allows takes note of what is queued before a send, and reports whether there
-// is room for one.
-func (o *outflow) allows(now time.Duration, queued int) bool {
-	o.measure(now, queued)
-	if queued < o.capacity.asked(standing) {
-		o.short = now
+// hasRoom notes how much is queued before a send, and reports whether there is room
+// for it.
+func (q *ownQueue) hasRoom(now time.Duration, queued int) bool {
+	q.measure(now, queued)
+	if queued < q.capacity.limit(standing) {
+		q.short = now
 	}
-	allowed := queued < o.limit
-	if !allowed || now-o.short >= standingFor {
-		o.slow, o.proven = now, true
+	room := queued < q.limit
+	if !room || now-q.short >= roundTime {
+		q.slow, q.wasSlow = now, true
 	}
-	return allowed
+	return room
 }
 
-func (o *outflow) measure(now time.Duration, queued int) {
-	o.left += max(0, o.last-queued)
-	o.last = queued
-	if span := now - o.begun; span >= measureFor {
-		o.rate = max(float64(o.left)/span.Seconds(), o.rate-o.rate/forget)
-		o.limit = min(max(leastLimit, int(o.rate*longestQueue.Seconds())), o.capacity.data())
-		o.begun, o.left = now, 0
+func (q *ownQueue) measure(now time.Duration, queued int) {
+	q.left += max(0, q.last-queued)
+	q.last = queued
+	if span := now - q.began; span >= measureTime {
+		q.rate = max(float64(q.left)/span.Seconds(), q.rate-q.rate/decay)
+		q.limit = min(max(minLimit, int(q.rate*maxDelay.Seconds())), q.capacity.data())
+		q.began, q.left = now, 0
 	}
 }
 
-// sent takes note of what is queued after a send.
-func (o *outflow) sent(queued int) { o.last = queued }
+// sent notes how much is queued after a send.
+func (q *ownQueue) sent(queued int) { q.last = queued }
 
-// quick reports whether the destination is, or is again, as quick as others, if
-// so much is queued before a send.
-func (o *outflow) quick(now time.Duration, queued int) bool {
-	return queued < nearlyEmpty && now-o.slow >= o.patience()
+// fast reports whether the destination is as fast as others, or is so again, given how
+// much was queued before a send.
+func (q *ownQueue) fast(now time.Duration, queued int) bool {
+	return queued < nearlyEmpty && now-q.slow >= q.probation()
 }
 
-func (o *outflow) patience() time.Duration {
-	if o.proven {
-		return quickAfter
+// probation is how long the queue must not be standing for the destination to count as
+// fast.
+func (q *ownQueue) probation() time.Duration {
+	if q.wasSlow {
+		return fastAfter
 	}
-	return acquitAfter
+	return releaseAfter
 }

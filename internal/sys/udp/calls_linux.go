@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mmsghdr is struct mmsghdr: a message, and how many bytes of it passed.
+// mmsghdr is struct mmsghdr: a message, and how many bytes of it were transferred.
 type mmsghdr struct {
 	hdr unix.Msghdr
 	n   uint32
 }
 
-// calls are the system calls of a socket, none of which ever waits. Tests put
-// others in their place, for what a kernel only does on a bad day.
+// calls are the system calls of a socket, none of which waits. Tests replace them to
+// provoke what a kernel does rarely.
 type calls struct {
 	recvmsg  func(fd uintptr, h *unix.Msghdr) (n int, errno syscall.Errno)
 	recvmmsg func(fd uintptr, hs []mmsghdr) (count int, errno syscall.Errno)

@@ -32,14 +32,14 @@ type conn struct {
 	// forgets is how often Forget was called.
 	forgets atomic.Uint32
 
-	// Of a sendSocket: the socket beside which it is, and as what.
+	group group // of the first socket: all others
+
+	// Of a sendSocket: the first socket.
 	first       *conn
 	sendOptions sendOptions
 
-	poll   unix.PollFd
+	poll   unix.PollFd // of Wait
 	onWait func(uintptr) bool
-
-	group group
 }
 
 func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
@@ -52,12 +52,12 @@ func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
 	}
 	c.socket = socket
 	c.tx, c.urgent = newSender(c), newSender(c)
-	c.slow.beside = c
+	c.slow.shared = c
 	return c, nil
 }
 
-// capacity is what the kernel counts against: twice what was granted, which is
-// never less than about 2 KB.
+// capacity is the limit up to which the kernel counts what is queued: twice the size
+// that it granted, which is never less than about 2 KB.
 func (c *conn) capacity() capacity { return capacity(2 * max(c.caps.SendBuffer, 2<<10)) }
 
 func (c *conn) NewReceiver() Receiver { return newReceiver(c) }
@@ -66,10 +66,10 @@ func (c *conn) Send(b *batch.Batch) error { return c.tx.Send(b) }
 
 func (c *conn) NewSender() Sender { return newSender(c) }
 
-// Forget is for all sockets of the group that send.
+// Forget is for all sockets of the Group that send.
 func (c *conn) Forget() {
 	c.group.mu.Lock()
-	list := slices.Clone(c.group.senders)
+	list := slices.Clone(c.group.sendSockets)
 	c.group.mu.Unlock()
 	c.forget()
 	for _, s := range list {
@@ -106,7 +106,7 @@ func (c *conn) pollError(err error) error {
 
 func (c *conn) Caps() Caps { return c.caps }
 
-// SetMark changes it on all sockets of the group.
+// SetMark is for all sockets of the Group.
 func (c *conn) SetMark(mark uint32) error {
 	if c.mark.Load() != mark {
 		c.Forget() // another mark is another route
@@ -117,7 +117,7 @@ func (c *conn) SetMark(mark uint32) error {
 	for _, s := range c.group.siblings {
 		err = errors.Join(err, s.setMark(mark))
 	}
-	for _, s := range c.group.senders {
+	for _, s := range c.group.sendSockets {
 		err = errors.Join(err, s.conn.setMark(mark))
 	}
 	return err
@@ -125,7 +125,7 @@ func (c *conn) SetMark(mark uint32) error {
 
 func (c *conn) setMark(mark uint32) error {
 	if c.mark.Load() == mark {
-		return nil // so that 0 needs no privilege
+		return nil // 0, which a new socket has, needs no privilege
 	}
 	err := os.ErrClosed
 	if poll := c.socket.control(func(fd int) { err = setMark(fd, mark) }); poll != nil {
@@ -137,7 +137,7 @@ func (c *conn) setMark(mark uint32) error {
 	return err
 }
 
-// Close closes the socket, and before it those that were opened beside it.
+// Close closes the other sockets of the Group, then this one.
 func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
@@ -147,7 +147,7 @@ func (c *conn) Close() error {
 	return errors.Join(err, c.socket.close())
 }
 
-// port is the one the socket is bound to.
+// port is the port that the socket is bound to.
 func (c *conn) port() (port uint16, err error) {
 	poll := c.socket.control(func(fd int) {
 		var local unix.Sockaddr

@@ -7,23 +7,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Control messages, what the kernel says and is told beside the data of a
-// datagram: a header of length (a word), level and type, then the data,
-// padded to a word. Both directions are pure functions over bytes.
+// Control messages are what the kernel says, and is told, about a datagram. Each is a
+// header of length (a word), level and type, then data, padded to a word. Both
+// directions are pure functions on bytes.
 
 const wordSize = unix.SizeofPtr
 
-// control is what the control messages of one received train say.
+// control is what the control messages of one train say.
 type control struct {
-	source netip.Addr // the local address it came to; invalid when not told
-	index  uint32     // and the interface
+	source netip.Addr // the local address; invalid if there is none
+	index  uint32     // of the interface
 	tos    byte       // TOS or traffic class
-	stride int        // length of each datagram of the train; 0: it is one
-	ttl    byte       // to be sent with; 0: the usual one
+	stride int        // bytes of each datagram; 0: there is one
+	ttl    byte       // to send with; 0: the default
 }
 
-// parseControl reads what it knows and steps over the rest; a message that is
-// cut short or lies about its length ends or loses only itself (B57).
+// parseControl reads the messages that it knows and skips others. A message with a
+// wrong length, or one that is truncated, is ignored (B57).
 func parseControl(oob []byte) (c control) {
 	for len(oob) >= unix.SizeofCmsghdr {
 		length := word(oob)
@@ -63,9 +63,8 @@ func (c *control) take(level, kind uint32, data []byte) {
 // controlSize is enough for all that appendControl writes.
 var controlSize = unix.CmsgSpace(unix.SizeofInet6Pktinfo) + 2*unix.CmsgSpace(4) + unix.CmsgSpace(2)
 
-// appendControl writes what a train is sent with: the source address (none if
-// invalid), TOS, TTL, and the length of its datagrams when the kernel shall cut
-// them.
+// appendControl writes what a train is sent with: the source address (none if it is
+// invalid), TOS, TTL, and the length of its datagrams if the kernel is to segment it.
 func appendControl(b []byte, v4 bool, c control) []byte {
 	if c.source.IsValid() {
 		b = appendSource(b, v4, c)
@@ -84,8 +83,8 @@ func appendControl(b []byte, v4 bool, c control) []byte {
 	return b
 }
 
-// appendByte adds a byte of the header, whose name depends on the family. The
-// kernel wants it as an int.
+// appendByte adds a value of one byte, whose name depends on the family. The kernel
+// expects it as an int.
 func appendByte(b []byte, v4 bool, kind4, kind6 uint32, value byte) []byte {
 	level, kind := uint32(unix.SOL_IPV6), kind6
 	if v4 {

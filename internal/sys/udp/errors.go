@@ -9,11 +9,10 @@ import (
 
 // What may be wrong, for errors.Is.
 var (
-	// ErrSourceGone says that the local address in an endpoint does not exist any
-	// more, so forget it (A52). Alone, it comes after the train was sent.
+	// ErrSourceGone: the local address in an endpoint does not exist any more, so forget
+	// it (A52). By itself, this error says that the train was sent without the address.
 	ErrSourceGone = batch.ErrSourceGone
-	// ErrBacklog: it was not sent, or not all of it, because too much waits on the
-	// way out.
+	// ErrBacklog: the train, or a part of it, was not sent because too much is queued.
 	ErrBacklog = batch.ErrBacklog
 	// ErrNoFamily: the host has no socket of the endpoint's address family.
 	ErrNoFamily = errors.New("this host has no sockets of that address family")
@@ -33,7 +32,7 @@ func (e *PortTaken) Error() string {
 
 func (e *PortTaken) Unwrap() error { return e.Cause }
 
-// PortForbidden says that only others may have the UDP port.
+// PortForbidden says that this process may not use the UDP port.
 type PortForbidden struct {
 	Port  uint16
 	Cause error

@@ -10,21 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// group is the sockets beside a conn: siblings, which receive as it does, and
-// those that only send.
+// group is the other sockets on the port of the first one: siblings, which receive as
+// it does, and those that only send.
 //
-// SO_REUSEPORT lets whoever has the same user and sets it, too, bind the same
-// port. So the first socket is bound without it, and a port that somebody else
-// has stays an error, whatever he has set. It is set only when a second socket
-// is to come, and taken back when the last of them has gone. Meanwhile a program
-// of the same user that asks for SO_REUSEPORT could join: that cannot be ruled
-// out, because the kernel looks at the same socket for who may bind and for how
-// datagrams are spread. Whoever has joined stays, but gets nothing any more when
-// there is one socket again: all is led to that.
+// SO_REUSEPORT lets other programs of the same user bind the port, if they set it,
+// too. So the first socket is bound without it: a port that another program has is an
+// error, whatever that program has set. It is set only before a second socket is bound,
+// and reset when the last one is closed. Meanwhile another program of the same user
+// could bind the port. That cannot be prevented, because the kernel looks at one option
+// both for who may bind and for how datagrams are distributed. The socket of such a
+// program stays on the port, but gets nothing any more when there is one socket again:
+// then all datagrams are steered to that.
 type group struct {
-	mu       sync.Mutex
-	siblings []*conn
-	senders  []*sendSocket
+	mu          sync.Mutex
+	siblings    []*conn
+	sendSockets []*sendSocket
 }
 
 var errOtherNamespace = errors.New("a socket beside another would be in another network namespace")
@@ -51,7 +51,7 @@ func (c *conn) SetSockets(n int) error {
 	for len(g.siblings) < n-1 {
 		sibling, err := c.sibling()
 		if err != nil {
-			return errors.Join(err, c.reuse(len(g.siblings) > 0))
+			return errors.Join(err, c.allowReuse(len(g.siblings) > 0))
 		}
 		g.siblings = append(g.siblings, sibling)
 	}
@@ -60,48 +60,49 @@ func (c *conn) SetSockets(n int) error {
 		g.siblings = slices.Delete(g.siblings, last, last+1)
 	}
 	if n == 1 {
-		// Whoever has joined meanwhile stays on the port, and gets nothing.
+		// A socket of another program on the port gets nothing from now on.
 		c.toFirst()
-		return c.reuse(false)
+		return c.allowReuse(false)
 	}
 	err := c.stopSteering()
 	if errors.Is(err, unix.ENOPROTOOPT) {
-		err = nil // so there is nothing to end
+		err = nil // this kernel does not steer, so there is nothing to stop
 	}
-	return errors.Join(err, c.reuse(true))
+	return errors.Join(err, c.allowReuse(true))
 }
 
-// close closes all of them, after which none is opened any more.
+// close closes all of them. The first socket is closed already, so no other one is
+// opened.
 func (g *group) close() error {
 	g.mu.Lock()
 	list := slices.Clone(g.siblings)
-	for _, s := range g.senders {
+	for _, s := range g.sendSockets {
 		list = append(list, s.conn)
 	}
 	g.mu.Unlock()
 	var errs []error
-	for _, s := range list { // which may want mu
+	for _, s := range list { // without mu, which Close of a sendSocket takes
 		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// sibling opens one more socket on the port.
+// sibling opens one more socket that receives.
 func (c *conn) sibling() (*conn, error) {
 	port, err := c.port()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.reuse(true); err != nil {
+	if err := c.allowReuse(true); err != nil {
 		return nil, err
 	}
 	o := c.options
 	o.Mark = c.mark.Load()
-	return open(unspecified(c.v4, port), o, c.beside)
+	return open(unspecified(c.v4, port), o, c.shareable)
 }
 
-// beside opens a socket that may be bound to the port of c.
-func (c *conn) beside(domain int) (int, error) {
+// shareable opens a socket that may be bound to the port of c.
+func (c *conn) shareable(domain int) (int, error) {
 	fd, err := socket(domain)
 	if err != nil {
 		return 0, err
@@ -115,7 +116,8 @@ func (c *conn) beside(domain int) (int, error) {
 	return fd, err
 }
 
-// sameNamespace: where it cannot be asked, before kernel 5.14, it is believed.
+// sameNamespace is an error if the two sockets are in different network namespaces.
+// Kernels before 5.14 do not tell.
 func sameNamespace(a, b int) error {
 	first, err := unix.GetsockoptUint64(a, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	if err != nil {
@@ -127,23 +129,23 @@ func sameNamespace(a, b int) error {
 	return nil
 }
 
-// reuse lets sockets of this user be bound beside this one, or no longer. The
-// kernel asks every socket on the port, so those that only send are told, too.
-func (c *conn) reuse(on bool) error {
+// allowReuse lets other sockets of this user be bound to the port, or no longer. The
+// kernel asks every socket on the port, so it is set on those that only send, too.
+func (c *conn) allowReuse(on bool) error {
 	value := 0
 	if on {
 		value = 1
 	}
 	set := func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, value) }
 	err := c.control(set)
-	for _, s := range c.group.senders {
+	for _, s := range c.group.sendSockets {
 		err = errors.Join(err, s.conn.control(set))
 	}
 	return err
 }
 
-// SteerToFirst has a program of the old kind, which needs no privilege, choose
-// the first socket.
+// SteerToFirst attaches a classic BPF program, which needs no privilege, to the first
+// socket.
 func (c *conn) SteerToFirst() bool {
 	if c.alone() {
 		return true
@@ -161,7 +163,8 @@ func (c *conn) alone() bool {
 	return len(c.group.siblings) == 0
 }
 
-// toFirst reports whether it could be done, and could be undone.
+// toFirst attaches the program. It reports whether the kernel can do that and can undo
+// it.
 func (c *conn) toFirst() bool {
 	if c.stopSteering() != nil {
 		return false
@@ -173,10 +176,10 @@ func (c *conn) toFirst() bool {
 	}) == nil
 }
 
-// awaitReceivers waits until every datagram has arrived for which the kernel
-// had chosen a socket before the call. To choose and to deliver is one section
-// of RCU, and this system call waits for the end of all those that have begun.
-// Where it is refused, waiting for longer than that takes has to do.
+// awaitReceivers waits until every datagram has arrived for which the kernel chose a
+// socket before the call. The kernel chooses and delivers within one RCU read-side
+// critical section, and this system call waits for the end of all sections that have
+// begun. Where it is refused, a sleep that is longer than such a section has to do.
 func awaitReceivers() {
 	const global, longer = 1, 20 * time.Millisecond // MEMBARRIER_CMD_GLOBAL
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); errno != 0 {
@@ -184,12 +187,12 @@ func awaitReceivers() {
 	}
 }
 
-// stopSteering ends SteerToFirst. Before kernel 5.3 that cannot be.
+// stopSteering ends SteerToFirst. Kernels before 5.3 cannot do that.
 func (c *conn) stopSteering() error {
 	err := c.control(func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_REUSEPORT_BPF, 0)
 	})
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) { // there is no program, or no group
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) { // no program is attached, or there is one socket
 		return nil
 	}
 	return err

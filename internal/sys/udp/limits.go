@@ -2,16 +2,17 @@ package udp
 
 import "net/netip"
 
-// limits are what has been found out about the trains that a socket's endpoints
-// refuse (B61). All of it is forgotten when routes change, and is tried again
-// after some trains in any case: an offload may be on again.
+// limits are what a sender has found out about the trains that endpoints refuse
+// (B61). It forgets all of it when routes change, and tries again after some trains
+// in any case: an offload may be on again.
 type limits struct {
-	// known are the endpoints that do not take every train. Most never refuse
-	// one, so the map is empty and costs one comparison.
+	// known are the endpoints that do not take every train. Usually there is none,
+	// and the empty map costs one comparison.
 	known map[netip.AddrPort]limit
-	// refusals are the EIO since a train has passed, for whichever endpoint.
+	// refusals is how often a train was refused with EIO, to any endpoint, since
+	// one passed.
 	refusals int
-	// pause is how many trains more are sent singly, for whichever endpoint.
+	// pause is how many more trains are sent singly, to all endpoints.
 	pause int
 }
 
@@ -19,22 +20,22 @@ type limits struct {
 type limit struct {
 	stride   int // longest datagram that may travel in a train; 0: any
 	segments int // most datagrams in one train; 1: no trains
-	patience int // trains left until all this is tried again
+	left     int // trains, until all this is tried again
 }
 
 const (
-	maxLimits = 1024 // more than that and all are forgotten
-	patience  = 8192 // a route may have become wider since
-	// mostRefusals is how many endpoints must refuse trains, and none take one,
-	// for the socket to send none for a while: with one way out, and more peers
-	// than maxLimits, each train would otherwise be refused before it is sent.
-	mostRefusals = 32
+	maxLimits  = 1024 // more than that and all are forgotten
+	retryAfter = 8192 // trains: the route may have a larger MTU by then
+	// After maxRefusals, with no train passed between, no trains are sent for a
+	// while. Otherwise, with one way out and more peers than maxLimits, every train
+	// would be refused before it is sent singly.
+	maxRefusals = 32
 )
 
 func newLimits() limits { return limits{known: make(map[netip.AddrPort]limit)} }
 
-// segments is the most datagrams of the length that one train to the endpoint
-// may have; 1 means no trains.
+// segments is how many datagrams of the length one train to the endpoint may have
+// at most; 1 means no trains.
 func (l *limits) segments(to netip.AddrPort, stride int) int {
 	if l.pause > 0 {
 		l.pause--
@@ -47,8 +48,8 @@ func (l *limits) segments(to netip.AddrPort, stride int) int {
 	if !ok {
 		return MaxSegments
 	}
-	known.patience--
-	if known.patience <= 0 {
+	known.left--
+	if known.left <= 0 {
 		delete(l.known, to)
 		return MaxSegments
 	}
@@ -59,18 +60,18 @@ func (l *limits) segments(to netip.AddrPort, stride int) int {
 	return known.segments
 }
 
-// passed notes that the kernel has taken a train.
+// passed notes that the kernel took a train.
 func (l *limits) passed() { l.refusals = 0 }
 
-// none notes that the endpoint takes no trains at all (EIO): the device that
-// leads there computes no checksums, or IPsec stands before it. Another endpoint
-// may have another way out.
+// none notes that the endpoint takes no trains at all (EIO): the device on the
+// route computes no checksums, or IPsec is in use. Another endpoint may have another
+// route.
 func (l *limits) none(to netip.AddrPort) {
 	known := l.open(to)
 	known.segments = 1
 	l.known[to] = known
-	if l.refusals++; l.refusals >= mostRefusals {
-		l.pause, l.refusals = patience, mostRefusals-1 // then one more is enough
+	if l.refusals++; l.refusals >= maxRefusals {
+		l.pause, l.refusals = retryAfter, maxRefusals-1 // then one more is enough
 	}
 }
 
@@ -81,8 +82,8 @@ func (l *limits) tooLong(to netip.AddrPort, stride int) {
 	l.known[to] = known
 }
 
-// tooMany notes that so many datagrams do not pass as a train (EINVAL). Old
-// kernels also say EINVAL of too long ones: halving comes to an end for both.
+// tooMany notes that this number of datagrams does not pass as a train (EINVAL). Old
+// kernels also answer EINVAL when they are too long: halving ends in both cases.
 func (l *limits) tooMany(to netip.AddrPort, segments int) {
 	known := l.open(to)
 	known.segments = max(segments/2, 1)
@@ -97,11 +98,11 @@ func (l *limits) open(to netip.AddrPort) limit {
 	if !ok {
 		known.segments = MaxSegments
 	}
-	known.patience = patience
+	known.left = retryAfter
 	return known
 }
 
-// forget begins anew.
+// forget drops everything.
 func (l *limits) forget() {
 	clear(l.known)
 	l.refusals, l.pause = 0, 0

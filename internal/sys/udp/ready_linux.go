@@ -8,15 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptor is a socket on Go's poller, for reading: to send never waits there.
+// descriptor is a socket on Go's poller, which waits for reading only: sends do not
+// wait.
 //
-// The poller watches whatever it is given for both directions. A UDP socket
-// becomes writable again with each datagram that has left it, so a program that
-// sends would be woken by its own sends. Therefore the poller is not given the
-// socket but an epoll descriptor in which the socket stands for reading only.
+// The poller watches every file for both directions. A UDP socket becomes writable again
+// with each datagram that has left it, so a program that sends would be woken by its own
+// sends. Therefore the poller gets an epoll descriptor, in which the socket is registered
+// for reading only.
 //
-// The functions given to read and try are called with a descriptor that means
-// nothing to them; they use fd. As long as one runs, the socket stays open.
+// The functions that are given to read and try must use fd and ignore their argument,
+// which is the epoll descriptor. The socket stays open while such a function runs.
 type descriptor struct {
 	fd    int
 	epoll int
@@ -24,7 +25,7 @@ type descriptor struct {
 	raw   syscall.RawConn
 }
 
-// newDescriptor takes the socket over, unless it fails.
+// newDescriptor takes the socket over. On an error the socket stays the caller's.
 func newDescriptor(fd int) (*descriptor, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -49,7 +50,7 @@ func newDescriptor(fd int) (*descriptor, error) {
 // returns true.
 func (d *descriptor) read(f func(uintptr) bool) error { return d.raw.Read(f) }
 
-// try calls f once, also while somebody else waits in read.
+// try calls f once, also while another goroutine waits in read.
 func (d *descriptor) try(f func(uintptr)) error { return d.raw.Control(f) }
 
 // control calls f with the socket.
@@ -57,8 +58,8 @@ func (d *descriptor) control(f func(fd int)) error {
 	return d.raw.Control(func(uintptr) { f(d.fd) })
 }
 
-// close ends all calls and waits for those under way, so that nobody can meet
-// another file under the number of the socket.
+// close ends all calls and waits until none runs, so that none can use the number of
+// the socket when it belongs to another file.
 func (d *descriptor) close() error {
 	return errors.Join(d.file.Close(), unix.Close(d.fd))
 }

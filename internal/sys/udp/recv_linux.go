@@ -12,7 +12,7 @@ import (
 	"wgd/internal/wire"
 )
 
-// receiver is a way to receive from a conn, with the buffers for it.
+// receiver is a Receiver of one socket.
 type receiver struct {
 	conn   *conn
 	onRecv func(uintptr) bool
@@ -20,18 +20,18 @@ type receiver struct {
 
 	mu    sync.Mutex
 	wait  bool   // on EAGAIN, let the poller wait and call again
-	buf   []byte // all slots' data: trains of one read share it
+	buf   []byte // the data of all slots: the trains of one read share it
 	slots []slot
 	hdrs  []mmsghdr
 	zones zones
-	depth int // asked
-	count int // received
-	spent int // messages to be made ready again
+	depth int // trains asked for
+	count int // messages received
+	spent int // messages that must be prepared again
 	errno syscall.Errno
 }
 
-// slot is where one train is received. Until something was, there is no memory
-// behind it; then there may be a huge page, which all slots share, or nearly.
+// slot receives one train. Its part of buf takes no memory before it is used; then all
+// slots may share one huge page, or nearly so.
 type slot struct {
 	iov     unix.Iovec
 	name    sockaddr
@@ -39,16 +39,16 @@ type slot struct {
 }
 
 const (
-	slotSize    = 65536 // the longest UDP payload there can be, and one byte more
+	slotSize    = 65536 // the longest UDP payload and one byte
 	controlRoom = 128
 
 	// slotStride is the distance between slots. Packets of several slots are
-	// decrypted side by side. Were it a power of two, equal places of them would
-	// be in the same few lines of the processor's caches, and drive each other out.
+	// decrypted side by side. If the distance were a power of two, the same offsets in
+	// them would compete for the same few lines of the processor's caches.
 	slotStride = slotSize + 25*64
 )
 
-// maxSoft is how many errors in a row Recv takes for weather.
+// maxSoft is how many soft errors in a row Recv ignores.
 const maxSoft = 100
 
 func newReceiver(c *conn) *receiver {
@@ -97,8 +97,8 @@ func (r *receiver) call() error {
 	return r.conn.socket.try(r.onTry)
 }
 
-// isSoft: an ICMP error about something sent earlier, or a moment without
-// memory. To read it was to clear it.
+// isSoft reports whether the error is no reason to give up: an ICMP error about
+// something that was sent earlier, or lack of memory. Receiving it has cleared it.
 func isSoft(errno syscall.Errno) bool {
 	switch errno {
 	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN,
@@ -109,8 +109,8 @@ func isSoft(errno syscall.Errno) bool {
 	return false
 }
 
-// prepare makes the first depth messages ready. The kernel overwrites the
-// lengths of those that it fills, which are few where little comes.
+// prepare prepares the first depth messages. The kernel overwrites the lengths of those
+// that it fills, so only these are written again.
 func (r *receiver) prepare(depth int) {
 	if len(r.slots) < depth {
 		r.grow(depth)
@@ -157,7 +157,7 @@ func (r *receiver) recvNow(uintptr) bool {
 	}
 }
 
-// deliver describes what was received; what came cut short is left out.
+// deliver describes in bs what was received. It leaves out what was truncated.
 func (r *receiver) deliver(bs []batch.Batch) (n int) {
 	if r.errno != 0 {
 		return 0
@@ -168,15 +168,15 @@ func (r *receiver) deliver(bs []batch.Batch) (n int) {
 		if h.hdr.Flags&unix.MSG_TRUNC != 0 || h.n > slotSize || !from.IsValid() {
 			continue
 		}
-		said := parseControl(s.control[:min(int(h.hdr.Controllen), len(s.control))])
+		info := parseControl(s.control[:min(int(h.hdr.Controllen), len(s.control))])
 		b := &bs[n]
 		b.Buf, b.Off = r.buf, i*slotStride
 		b.Data = r.buf[b.Off : b.Off+int(h.n) : b.Off+int(h.n)]
-		if b.Stride = said.stride; b.Stride <= 0 || b.Stride > len(b.Data) {
+		if b.Stride = info.stride; b.Stride <= 0 || b.Stride > len(b.Data) {
 			b.Stride = len(b.Data)
 		}
-		b.Remote = wire.NewEndpoint(r.zones.with(from, scope), said.source, said.index)
-		b.ECN, b.TOS = said.tos&3, said.tos&^3
+		b.Remote = wire.NewEndpoint(r.zones.with(from, scope), info.source, info.index)
+		b.ECN, b.TOS = info.tos&3, info.tos&^3
 		n++
 	}
 	return n

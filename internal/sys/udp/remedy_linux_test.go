@@ -113,7 +113,7 @@ func TestEIOEndsTrainsForTheEndpoint(t *testing.T) {
 	a.Forget()
 	arrives(t, a, b, train, nil)
 	tries(1+2+1, "after routes changed")
-	for range patience {
+	for range retryAfter {
 		a.V4.conn.tx.limits.segments(train.Remote.Remote, 3)
 	}
 	poor = 0
@@ -146,16 +146,16 @@ func TestEIOForEverybody(t *testing.T) { // B61
 			}
 		}
 	}
-	if want := mostRefusals + rounds*peers/patience + 1; tried > want {
+	if want := maxRefusals + rounds*peers/retryAfter + 1; tried > want {
 		t.Errorf("%d of %d trains were tried, want %d at most", tried, rounds*peers, want)
 	}
 	tried = 0
-	for i := range 2 * patience {
+	for i := range 2 * retryAfter {
 		if send(i%peers, false) {
 			tried++
 		}
 	}
-	if tried < patience/2 {
+	if tried < retryAfter/2 {
 		t.Errorf("%d trains were tried after the way out could do it", tried)
 	}
 }
@@ -224,7 +224,7 @@ func TestEMSGSIZELowersTheLengthForTheEndpoint(t *testing.T) { // B61
 	if day.trains != 2 || day.singles != 2 {
 		t.Fatalf("shorter ones suffer: %+v", day)
 	}
-	for range patience {
+	for range retryAfter {
 		a.V4.conn.tx.limits.segments(to.Remote, 1400)
 	}
 	arrives(t, a, b, long, nil)

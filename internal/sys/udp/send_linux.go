@@ -14,18 +14,19 @@ import (
 	"wgd/internal/batch"
 )
 
-// sender is a way to send from a conn, with a lock and a state of its own.
+// sender is a Sender of one socket. It has a lock of its own because urgent, which is
+// one too, is shared by all Senders.
 type sender struct {
 	conn   *conn
 	onSend func(uintptr)
 	onAsk  func(uintptr)
 
 	mu      sync.Mutex
-	budget  int           // may be sent without asking what is queued
-	rested  time.Duration // until then nobody waits again for the queue to become shorter
-	stuck   bool          // to wait for a socket to take something was in vain
+	budget  int           // may be sent before the kernel is asked how much is queued
+	noWait  time.Duration // until then, awaitRoom does not wait again
+	stuck   bool          // the last Send waited in vain for the socket to take something
 	limits  limits
-	forgets uint32 // of conn, when limits was last emptied
+	forgets uint32 // conn.forgets when limits was last emptied
 	scopes  scopes
 
 	name    sockaddr
@@ -35,22 +36,23 @@ type sender struct {
 	// One message.
 	hdr unix.Msghdr
 	iov unix.Iovec
-	// Several messages, each of a single datagram: made on first use.
+	// Several messages of a single datagram each, made on first use.
 	hdrs  []mmsghdr
 	iovs  []unix.Iovec
-	count int // of hdrs, in use; 0: it is one message
+	count int // of hdrs that are to be sent; 0: it is one message
 	taken int // of hdrs, by the last call
-	most  int // of iovs, used by this Send
+	used  int // of iovs, by this Send
 	errno syscall.Errno
 
-	waits  int // that this Send may still wait for room
-	queued int // see ask
+	waits  int // how often this Send may still wait for room
+	queued int // the result of askNow
 }
 
-// Data waits for room so often, for so long, where it cannot be told whose fault
-// it is that there is none. Of the whole time, that is at most one part in waitShare.
+// If there is no room for data and it is not known which destination is the cause, a
+// Send waits up to maxWaits times for oneWait. Waiting takes at most one part in
+// waitShare of the time.
 const (
-	mostWaits = 5
+	maxWaits  = 5
 	oneWait   = time.Millisecond
 	waitShare = 20
 )
@@ -70,12 +72,12 @@ func (s *sender) Send(b *batch.Batch) error {
 		return ErrNoFamily
 	}
 	if b.Class != batch.Data {
-		return c.urgent.sendUrgent(b) // who sends data may hold s while it waits
+		return c.urgent.sendUrgent(b) // not s, whose lock is held while data waits
 	}
 	return s.sendData(b)
 }
 
-// sendUrgent sends what does not wait.
+// sendUrgent sends what is no data. It does not wait.
 func (s *sender) sendUrgent(b *batch.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,8 +87,8 @@ func (s *sender) sendUrgent(b *batch.Batch) error {
 	return s.transmit(b, 0)
 }
 
-// sendData sends through the socket that the destination has of its own, or else
-// through the one for all.
+// sendData sends through the destination's own socket, if it has one, and otherwise
+// through the shared one.
 func (s *sender) sendData(b *batch.Batch) (err error) {
 	for {
 		own := s.conn.slow.find(b.Remote.Remote)
@@ -95,15 +97,15 @@ func (s *sender) sendData(b *batch.Batch) (err error) {
 				return err
 			}
 		}
-		// One that has just ended is not found again.
+		// A socket that was closed meanwhile is not found again.
 		if err = own.send(b); !errors.Is(err, os.ErrClosed) || s.conn.closed.Load() {
 			return err
 		}
 	}
 }
 
-// sendShared sends through the socket for all, unless it returns another one:
-// then nothing was sent, and that one is to be used.
+// sendShared sends through the shared socket. If it returns another socket, nothing
+// was sent, and the caller uses that one.
 func (s *sender) sendShared(b *batch.Batch) (own *slowSocket, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +118,7 @@ func (s *sender) sendShared(b *batch.Batch) (own *slowSocket, err error) {
 			return nil, ErrBacklog
 		}
 	}
-	waits := mostWaits
+	waits := maxWaits
 	if s.stuck {
 		waits = 0
 	}
@@ -125,28 +127,28 @@ func (s *sender) sendShared(b *batch.Batch) (own *slowSocket, err error) {
 	return nil, err
 }
 
-// awaitRoom waits until the queue is short enough for data, and reports whether
-// it is.
+// awaitRoom waits, for a limited time, until the queue is short enough for data. It
+// reports whether it is.
 func (s *sender) awaitRoom() bool {
 	c := s.conn
 	begun := c.calls.now()
-	if begun < s.rested {
+	if begun < s.noWait {
 		return false
 	}
 	room := false
-	for range mostWaits {
+	for range maxWaits {
 		c.calls.sleep(oneWait)
 		if room = s.ask() < c.capacity().data(); room || c.closed.Load() {
 			break
 		}
 	}
 	now := c.calls.now()
-	s.rested = now + waitShare*(now-begun)
+	s.noWait = now + waitShare*(now-begun)
 	return room
 }
 
-// mustAsk takes note that b is to be sent, and reports whether the kernel is to be
-// asked before what is queued.
+// mustAsk notes that b is going to be sent, and reports whether the kernel must be
+// asked first how much is queued.
 func (s *sender) mustAsk(b *batch.Batch) bool {
 	s.budget -= cost(len(b.Data), b.Count())
 	return s.budget < 0
@@ -155,7 +157,7 @@ func (s *sender) mustAsk(b *batch.Batch) bool {
 // ask asks the kernel how much is queued.
 func (s *sender) ask() int {
 	if s.conn.socket.try(s.onAsk) != nil {
-		return 0 // it is closed: so will find who sends
+		return 0 // the socket is closed, which the next send will find
 	}
 	s.budget = s.conn.capacity().budget(s.queued)
 	return s.queued
@@ -163,7 +165,8 @@ func (s *sender) ask() int {
 
 func (s *sender) askNow(uintptr) { s.queued = s.conn.calls.queued(uintptr(s.conn.socket.fd)) }
 
-// transmit sends, and waits for room so often at most. The caller holds mu.
+// transmit sends, and waits for room the given number of times at most. The caller
+// holds mu.
 func (s *sender) transmit(b *batch.Batch, waits int) error {
 	c := s.conn
 	if s.errno = 0; c.closed.Load() {
@@ -174,20 +177,20 @@ func (s *sender) transmit(b *batch.Batch, waits int) error {
 		return err
 	}
 	s.waits = waits
-	t := train{rest: b.Data, stride: b.Stride, said: control{tos: b.TOS&^3 | b.ECN&3, ttl: b.TTL}}
+	t := train{rest: b.Data, stride: b.Stride, control: control{tos: b.TOS&^3 | b.ECN&3, ttl: b.TTL}}
 	if t.stride <= 0 || t.stride > len(t.rest) {
 		t.stride = len(t.rest)
 	}
 	if from := b.Remote.Source.Unmap(); from.Is4() == c.v4 && from.IsValid() {
-		t.said.source, t.said.index = from, b.Remote.SourceIndex
+		t.control.source, t.control.index = from, b.Remote.SourceIndex
 	}
 	t.segments = 1
 	if c.caps.GSO && len(t.rest) > t.stride {
 		t.segments = s.limits.segments(b.Remote.Remote, t.stride)
 	}
 	err := s.deliver(b, &t)
-	clear(s.iovs[:s.most]) // the caller's buffer is not kept alive
-	s.most = 0
+	clear(s.iovs[:s.used]) // or the caller's buffer would stay alive
+	s.used = 0
 	s.iov.Base = nil
 	return err
 }
@@ -196,16 +199,16 @@ func (s *sender) transmit(b *batch.Batch, waits int) error {
 type train struct {
 	rest     []byte
 	stride   int
-	segments int // most in one call; 1: singly
-	said     control
-	lost     bool // the source was gone and is left out
+	segments int // that one message may have; 1: singly
+	control  control
+	lost     bool // the source does not exist any more and is left out
 }
 
-// deliver sends until nothing is left, as much in each call as the kernel takes.
-// Each remedy is taken once, and what was sent is not sent again.
+// deliver sends until nothing is left, in each call as much as the kernel takes. It
+// tries each remedy once, and does not send again what was sent.
 func (s *sender) deliver(b *batch.Batch, t *train) error {
-	var suspect syscall.Errno // what made us send singly
-	var refused int           // the number of datagrams that was refused
+	var cause syscall.Errno // for which the train is sent singly
+	var refused int         // datagrams in the message that was refused
 	for {
 		tried, err := s.push(t)
 		switch errno := s.errno; {
@@ -213,7 +216,7 @@ func (s *sender) deliver(b *batch.Batch, t *train) error {
 			return s.conn.pollError(err)
 		case errno == 0 && len(t.rest) > 0: // B20: the kernel may stop short
 		case errno == 0:
-			s.learn(b, t, suspect, refused)
+			s.learn(b, t, cause, refused)
 			if t.lost {
 				return ErrSourceGone
 			}
@@ -222,12 +225,12 @@ func (s *sender) deliver(b *batch.Batch, t *train) error {
 			s.waits--
 			s.conn.calls.sleep(oneWait)
 		case tried > 1 && (errno == unix.EIO || errno == unix.EMSGSIZE || errno == unix.EINVAL): // B61
-			suspect, refused = errno, tried
+			cause, refused = errno, tried
 			t.segments = 1
-		case sourceGone(errno) && t.said.source.IsValid():
-			t.said.source, t.said.index, t.lost = netip.Addr{}, 0, true
-			if suspect == unix.EINVAL {
-				suspect = 0 // it was about the source all along
+		case sourceGone(errno) && t.control.source.IsValid():
+			t.control.source, t.control.index, t.lost = netip.Addr{}, 0, true
+			if cause == unix.EINVAL {
+				cause = 0 // it was about the source
 			}
 		default:
 			return s.failed(b, t, errno)
@@ -235,10 +238,9 @@ func (s *sender) deliver(b *batch.Batch, t *train) error {
 	}
 }
 
-// learn notes what the endpoint has refused (B61), now that everything was sent
-// singly.
-func (s *sender) learn(b *batch.Batch, t *train, suspect syscall.Errno, refused int) {
-	switch suspect {
+// learn notes what the endpoint has refused (B61), after everything was sent singly.
+func (s *sender) learn(b *batch.Batch, t *train, cause syscall.Errno, refused int) {
+	switch cause {
 	case unix.EIO:
 		s.limits.none(b.Remote.Remote)
 	case unix.EMSGSIZE:
@@ -248,8 +250,8 @@ func (s *sender) learn(b *batch.Batch, t *train, suspect syscall.Errno, refused 
 	}
 }
 
-// sourceGone: what the kernel says of a source address, or its interface, that
-// does not exist (any more).
+// sourceGone reports whether the error may mean that the source address, or its
+// interface, does not exist any more.
 func sourceGone(errno syscall.Errno) bool {
 	switch errno {
 	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EINVAL, unix.EADDRNOTAVAIL, unix.ENODEV:
@@ -260,7 +262,7 @@ func sourceGone(errno syscall.Errno) bool {
 
 func (s *sender) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 	if zone := b.Remote.Remote.Addr().Zone(); zone != "" {
-		delete(s.scopes, zone) // the interface may have come back with another number
+		delete(s.scopes, zone) // the interface may be a new one with another index
 	}
 	var err error = errno
 	if errno == unix.EAGAIN {
@@ -272,20 +274,20 @@ func (s *sender) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 	return err
 }
 
-// push makes one call, and removes what the kernel has taken from the rest of the
-// train. The result is in s.errno. tried is the number of datagrams in one message:
-// more than one if the kernel is to cut it.
+// push makes one system call, and removes what the kernel has taken from the rest of
+// the train. The call's error is in s.errno. tried is the number of datagrams in each
+// message: more than one if the kernel is to segment it.
 func (s *sender) push(t *train) (tried int, err error) {
 	size := t.message(s.conn.v4)
 	tried = max((size+t.stride-1)/max(t.stride, 1), 1)
-	said := t.said
+	info := t.control
 	if tried > 1 {
-		said.stride = t.stride
+		info.stride = t.stride
 	}
-	s.control = appendControl(s.control[:0], s.conn.v4, said)
+	s.control = appendControl(s.control[:0], s.conn.v4, info)
 	if s.count = 0; tried == 1 && len(t.rest) > t.stride {
 		s.singles(t)
-	} else { // most often, beside a stream: an acknowledgement
+	} else {
 		part := t.rest[:size]
 		s.iov.Base = unsafe.SliceData(part)
 		s.iov.SetLen(len(part))
@@ -303,25 +305,25 @@ func (s *sender) push(t *train) (tried int, err error) {
 	return tried, nil
 }
 
-// message is the size of the next message: of one that the kernel is to cut, as far
-// as one UDP datagram could carry it, or of a single datagram.
+// message is the size of the next message: of several datagrams that the kernel is to
+// segment, which together must be no longer than the longest UDP datagram, or of one.
 func (t *train) message(v4 bool) int {
 	single := min(t.stride, len(t.rest))
 	if t.segments <= 1 || len(t.rest) <= t.stride {
 		return single
 	}
-	most := batch.MaxDatagram6
+	longest := batch.MaxDatagram6
 	if v4 {
-		most = batch.MaxDatagram4
+		longest = batch.MaxDatagram4
 	}
-	segments := min(t.segments, most/t.stride)
+	segments := min(t.segments, longest/t.stride)
 	if segments <= 1 {
 		return single
 	}
 	return min(segments*t.stride, len(t.rest))
 }
 
-// singles makes one message of each datagram, of MaxSegments at most.
+// singles makes one message of each datagram, up to MaxSegments.
 func (s *sender) singles(t *train) {
 	for rest := t.rest; s.count < MaxSegments && len(rest) > 0; s.count++ {
 		part := rest[:min(t.stride, len(rest))]
@@ -338,7 +340,7 @@ func (s *sender) single(part []byte) {
 	iov := &s.iovs[s.count]
 	iov.Base = &part[0]
 	iov.SetLen(len(part))
-	s.most = max(s.most, s.count+1)
+	s.used = max(s.used, s.count+1)
 	s.fill(&s.hdrs[s.count].hdr, iov)
 }
 
@@ -368,7 +370,7 @@ func (s *sender) sendNow(uintptr) {
 	}
 }
 
-// address writes the remote address and finds its scope (A54).
+// address writes the remote address, with the scope of its zone (A54).
 func (s *sender) address(b *batch.Batch) error {
 	to := b.Remote.Remote
 	var scope uint32
@@ -399,7 +401,7 @@ func (s *sender) scope(zone string) (uint32, error) {
 	return found.scope, nil
 }
 
-// forget does what Forget has asked for since the last call.
+// forget empties limits if Forget was called since the last time.
 func (s *sender) forget() {
 	if asked := s.conn.forgets.Load(); asked != s.forgets {
 		s.forgets = asked

@@ -43,8 +43,8 @@ type sendSocket struct {
 	number uint8 // in its address
 }
 
-// mostSendSockets there are beside one socket: the addresses end there.
-const mostSendSockets = 254
+// maxSendSockets there are beside one socket: the addresses end there.
+const maxSendSockets = 254
 
 // address is a multicast group for examples in documents (RFC 6676): no network
 // has members of it.
@@ -69,28 +69,28 @@ func (c *conn) openSendSocket(o sendOptions) (*sendSocket, error) {
 	}
 	s := &sendSocket{}
 	if s.number = g.freeNumber(); s.number == 0 {
-		return nil, errors.New("there are as many sockets for sending as there can be")
+		return nil, errors.New("there are as many sockets for sending as there can be on one port")
 	}
 	err := s.open(c, o)
 	if s.conn != nil {
-		g.senders = append(g.senders, s)
+		g.sendSockets = append(g.sendSockets, s)
 	}
-	err = errors.Join(err, c.reuse(len(g.siblings) > 0)) // as before, for all of them
+	err = errors.Join(err, c.allowReuse(len(g.siblings) > 0)) // as it was before, for all of them
 	if err == nil {
 		return s, nil
 	}
 	if s.conn != nil {
-		g.senders = g.senders[:len(g.senders)-1]
+		g.sendSockets = g.sendSockets[:len(g.sendSockets)-1]
 		s.conn.Close()
 	}
 	return nil, err
 }
 
-// freeNumber is one that no socket has; 0 when there is none.
+// freeNumber is a number that no socket has; 0 if there is none.
 func (g *group) freeNumber() uint8 {
-	for n := range mostSendSockets {
+	for n := range maxSendSockets {
 		number := uint8(n + 1)
-		if !slices.ContainsFunc(g.senders, func(s *sendSocket) bool { return s.number == number }) {
+		if !slices.ContainsFunc(g.sendSockets, func(s *sendSocket) bool { return s.number == number }) {
 			return number
 		}
 	}
@@ -102,13 +102,13 @@ func (s *sendSocket) open(first *conn, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := first.reuse(true); err != nil {
+	if err := first.allowReuse(true); err != nil {
 		return err
 	}
 	options := first.options
 	options.Mark, options.NoGRO = first.mark.Load(), true
 	c, err := open(netip.AddrPortFrom(s.address(first.v4), port), options, func(domain int) (int, error) {
-		fd, err := first.beside(domain)
+		fd, err := first.shareable(domain)
 		if err == nil {
 			receiveNothing(fd)
 		}
@@ -119,18 +119,18 @@ func (s *sendSocket) open(first *conn, o sendOptions) error {
 	}
 	c.first, c.sendOptions, c.calls = first, o, first.calls
 	s.conn = c
-	return c.control(c.follow)
+	return c.control(c.setSendOptions)
 }
 
-// receiveNothing: somebody on this host could send to the group and fill the
-// receive buffer.
+// receiveNothing attaches a filter that drops everything. Otherwise programs on this
+// host could fill the receive buffer, by sending to the multicast group.
 func receiveNothing(fd int) {
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
 }
 
-// follow sets what sendOptions say.
-func (c *conn) follow(fd int) error {
+// setSendOptions sets the options that the kernel has to know.
+func (c *conn) setSendOptions(fd int) error {
 	o := c.sendOptions
 	if o.buffer > 0 {
 		c.caps.SendBuffer = widen(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, o.buffer)
@@ -147,7 +147,7 @@ func (c *conn) follow(fd int) error {
 func (s *sendSocket) Close() error {
 	g := &s.conn.first.group
 	g.mu.Lock()
-	g.senders = slices.DeleteFunc(g.senders, func(other *sendSocket) bool { return other == s })
+	g.sendSockets = slices.DeleteFunc(g.sendSockets, func(other *sendSocket) bool { return other == s })
 	g.mu.Unlock()
 	return s.conn.Close()
 }

@@ -213,7 +213,7 @@ func TestSendSocketFollowsTheGroup(t *testing.T) {
 func TestSendSocketsEnd(t *testing.T) {
 	p := pair(t, Options{})
 	var list []*sendSocket
-	for range mostSendSockets {
+	for range maxSendSockets {
 		list = append(list, openSendSocket(t, p, "127.0.0.1", sendOptions{}))
 	}
 	if _, err := p.V4.openSendSocket(sendOptions{}); err == nil {
@@ -232,7 +232,7 @@ func TestSendSocketOfOtherNamespace(t *testing.T) { // A55
 	if _, err := p.V4.openSendSocket(sendOptions{}); !errors.Is(err, errOtherNamespace) {
 		t.Error(err)
 	}
-	if len(p.V4.conn.group.senders) != 0 || value(t, p.V4.conn, [2]int{unix.SOL_SOCKET, unix.SO_REUSEPORT}) != 0 {
+	if len(p.V4.conn.group.sendSockets) != 0 || value(t, p.V4.conn, [2]int{unix.SOL_SOCKET, unix.SO_REUSEPORT}) != 0 {
 		t.Error("the attempt has left something")
 	}
 }

@@ -13,73 +13,76 @@ import (
 )
 
 const (
-	// mostSlowSockets there are beside one socket. As long as so many of them are
-	// for destinations that are known to be slow, each of those has its own; more
-	// of them share. The others are for finding out.
-	mostSlowSockets = 64
-	mostKnownSlow   = 32
+	// maxSlowSockets is how many there are beside one socket. Up to maxKnownSlow of
+	// them belong to one destination each that is known to be slow. If there are more
+	// slow destinations, some share a socket: the other sockets are needed to find out
+	// which destinations are slow.
+	maxSlowSockets = 64
+	maxKnownSlow   = 32
 
-	// tryOpening is how long none is opened after that has failed.
-	tryOpening = time.Second
+	// openPause is how long none is opened after one could not be.
+	openPause = time.Second
 )
 
-// slowSockets are the sockets of destinations whose datagrams may be those that
-// wait in the send buffer of the socket beside them (see backlog.go). As long as
-// there are none, they cost one comparison.
+// slowSockets are the sockets of those destinations whose datagrams may be the ones
+// that wait in the send buffer of a shared socket (see backlog.go). As long as there are
+// none, they cost one comparison.
 type slowSockets struct {
-	beside *conn
-	places atomic.Pointer[map[netip.AddrPort]place] // nil: none; never changed
-	due    atomic.Int64                             // of the next search for those that are not used
+	shared    *conn
+	assigned  atomic.Pointer[map[netip.AddrPort]assignment] // nil: none. The map never changes
+	nextSweep atomic.Int64                                  // for sockets that are not used any more
 
-	mu    sync.Mutex // guards what follows, and changes of places
-	gauge gauge
-	list  []*slowSocket
-	retry time.Duration
+	mu      sync.Mutex // guards what follows, and changes of assigned
+	queue   sharedQueue
+	list    []*slowSocket
+	retryAt time.Duration // after openPause
 }
 
-// place is where a destination is.
-type place struct {
+// assignment is the socket of a destination.
+type assignment struct {
 	socket *slowSocket
 	since  time.Duration
 }
 
-// slowSocket is one of them.
+// slowSocket is one of slowSockets.
 type slowSocket struct {
 	*sendSocket
-	set     *slowSockets
-	flow    outflow      // guarded by tx.mu
-	until   atomic.Int64 // nobody needs it then, if it is not used any more
-	known   atomic.Bool  // to be slow
-	tenants atomic.Int32 // destinations that use it
+	set    *slowSockets
+	queue  ownQueue     // guarded by tx.mu
+	expiry atomic.Int64 // when it is closed if it is not used any more
+	known  atomic.Bool  // to be of a slow destination
+	users  atomic.Int32 // destinations
 }
 
 // find is the socket of a destination; nil if it has none.
 func (l *slowSockets) find(to netip.AddrPort) *slowSocket {
-	places := l.places.Load()
-	if places == nil {
+	assigned := l.assigned.Load()
+	if assigned == nil {
 		return nil
 	}
-	now := l.beside.calls.now()
-	if int64(now) >= l.due.Load() {
+	now := l.shared.calls.now()
+	if int64(now) >= l.nextSweep.Load() {
 		l.sweep(now)
 	}
-	p, ok := (*places)[to]
-	if ok && now-p.since >= quickAfter && p.socket.tenants.Load() > 1 {
-		// Whether it is still slow cannot be seen where others are.
-		if again := l.add(to, now); again != nil {
-			return again
+	a, ok := (*assigned)[to]
+	if ok && now-a.since >= fastAfter && a.socket.users.Load() > 1 {
+		// The queue of a socket with other users does not show whether this
+		// destination is still slow.
+		if own := l.add(to, now); own != nil {
+			return own
 		}
 	}
-	return p.socket
+	return a.socket
 }
 
-// suspect takes note of what is queued beside, before something is sent to a
-// destination, and returns a socket for it if it may be the cause, and can have one.
+// suspect notes how much is queued in the shared socket before a send to a
+// destination. It returns a socket for the destination if that may be the cause of the
+// queue and a socket can be opened.
 func (l *slowSockets) suspect(queued int, to netip.AddrPort) *slowSocket {
 	l.mu.Lock()
-	l.gauge.capacity = l.beside.capacity()
-	now := l.beside.calls.now()
-	suspect := l.gauge.suspect(now, queued, to)
+	l.queue.capacity = l.shared.capacity()
+	now := l.shared.calls.now()
+	suspect := l.queue.suspect(now, queued, to)
 	l.mu.Unlock()
 	if !suspect {
 		return nil
@@ -87,13 +90,13 @@ func (l *slowSockets) suspect(queued int, to netip.AddrPort) *slowSocket {
 	return l.add(to, now)
 }
 
-// add gives a destination a socket for itself, of which nobody knows yet whether
-// it is slow; nil if there is none.
+// add gives a destination a socket that no other destination uses; nil if none can be
+// opened. Whether the destination is slow is not known yet.
 func (l *slowSockets) add(to netip.AddrPort, now time.Duration) *slowSocket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.list) >= mostSlowSockets {
-		l.join(now)
+	if len(l.list) >= maxSlowSockets {
+		l.merge(now)
 	}
 	s := l.open(now)
 	if s == nil {
@@ -103,75 +106,76 @@ func (l *slowSockets) add(to netip.AddrPort, now time.Duration) *slowSocket {
 	return s
 }
 
-// join makes room for another socket: two of those that are slow become one, if
-// there are enough. The caller holds mu.
-func (l *slowSockets) join(now time.Duration) {
+// merge closes one of the sockets of slow destinations, if there are more than enough,
+// and has its users share another one. The caller holds mu.
+func (l *slowSockets) merge(now time.Duration) {
 	var known []*slowSocket
 	for _, s := range l.list {
 		if s.known.Load() {
 			known = append(known, s)
 		}
 	}
-	if len(known) <= mostKnownSlow {
+	if len(known) <= maxKnownSlow {
 		return
 	}
-	slices.SortFunc(known, func(a, b *slowSocket) int { return cmp.Compare(a.tenants.Load(), b.tenants.Load()) })
-	var tenants []netip.AddrPort
-	for to, p := range *l.places.Load() {
-		if p.socket == known[0] {
-			tenants = append(tenants, to)
+	slices.SortFunc(known, func(a, b *slowSocket) int { return cmp.Compare(a.users.Load(), b.users.Load()) })
+	var users []netip.AddrPort
+	for to, a := range *l.assigned.Load() {
+		if a.socket == known[0] {
+			users = append(users, to)
 		}
 	}
-	l.assign(now, known[1], tenants...)
+	l.assign(now, known[1], users...)
 	l.close(known[0])
 }
 
 // assign has destinations use s. The caller holds mu.
-func (l *slowSockets) assign(now time.Duration, s *slowSocket, to ...netip.AddrPort) {
-	places := make(map[netip.AddrPort]place)
-	if old := l.places.Load(); old != nil {
-		maps.Copy(places, *old)
+func (l *slowSockets) assign(now time.Duration, s *slowSocket, destinations ...netip.AddrPort) {
+	assigned := make(map[netip.AddrPort]assignment)
+	if old := l.assigned.Load(); old != nil {
+		maps.Copy(assigned, *old)
 	}
-	for _, to := range to {
-		if old, ok := places[to]; ok {
-			old.socket.tenants.Add(-1)
+	for _, to := range destinations {
+		if old, ok := assigned[to]; ok {
+			old.socket.users.Add(-1)
 		}
-		places[to] = place{s, now}
-		s.tenants.Add(1)
+		assigned[to] = assignment{s, now}
+		s.users.Add(1)
 	}
-	l.places.Store(&places)
+	l.assigned.Store(&assigned)
 }
 
-// open opens one more; nil if there are enough, or it cannot be. The caller holds mu.
+// open opens one more; nil if there are enough, or it cannot be opened. The caller
+// holds mu.
 func (l *slowSockets) open(now time.Duration) *slowSocket {
-	c := l.beside
-	if len(l.list) >= mostSlowSockets || now < l.retry || c.closed.Load() {
+	c := l.shared
+	if len(l.list) >= maxSlowSockets || now < l.retryAt || c.closed.Load() {
 		return nil
 	}
 	opened, err := c.openSendSocket(c.sendOptions)
 	if err != nil {
-		l.retry = now + tryOpening
+		l.retryAt = now + openPause
 		return nil
 	}
-	s := &slowSocket{sendSocket: opened, set: l, flow: newOutflow(opened.capacity(), now)}
-	s.until.Store(int64(now + acquitAfter))
+	s := &slowSocket{sendSocket: opened, set: l, queue: newOwnQueue(opened.capacity(), now)}
+	s.expiry.Store(int64(now + releaseAfter))
 	l.list = append(l.list, s)
 	return s
 }
 
-// sweep ends the sockets that are not used any more.
+// sweep closes the sockets that are not used any more.
 func (l *slowSockets) sweep(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.due.Store(int64(now + acquitAfter))
+	l.nextSweep.Store(int64(now + releaseAfter))
 	for _, s := range slices.Clone(l.list) {
-		if int64(now) >= s.until.Load() {
+		if int64(now) >= s.expiry.Load() {
 			l.close(s)
 		}
 	}
 }
 
-// clear ends all sockets.
+// clear closes all sockets.
 func (l *slowSockets) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -180,22 +184,21 @@ func (l *slowSockets) clear() {
 	}
 }
 
-// close ends s, and has its destinations use the socket for all. The caller holds
-// mu.
+// close closes s. Its users use the shared socket again. The caller holds mu.
 func (l *slowSockets) close(s *slowSocket) {
-	if old := l.places.Load(); old != nil {
-		places := maps.Clone(*old)
-		maps.DeleteFunc(places, func(_ netip.AddrPort, p place) bool { return p.socket == s })
-		if l.places.Store(&places); len(places) == 0 {
-			l.places.Store(nil)
+	if old := l.assigned.Load(); old != nil {
+		assigned := maps.Clone(*old)
+		maps.DeleteFunc(assigned, func(_ netip.AddrPort, a assignment) bool { return a.socket == s })
+		if l.assigned.Store(&assigned); len(assigned) == 0 {
+			l.assigned.Store(nil)
 		}
 	}
 	l.list = slices.DeleteFunc(l.list, func(other *slowSocket) bool { return other == s })
 	s.Close()
 }
 
-// acquit ends s, unless it has ended.
-func (l *slowSockets) acquit(s *slowSocket) {
+// release closes s unless it is closed already.
+func (l *slowSockets) release(s *slowSocket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if slices.Contains(l.list, s) {
@@ -203,26 +206,26 @@ func (l *slowSockets) acquit(s *slowSocket) {
 	}
 }
 
-// send sends to a destination that has this socket, if there is room.
+// send sends to a destination that uses s, if there is room.
 func (s *slowSocket) send(b *batch.Batch) error {
-	err, quick := s.sendNow(b)
-	if quick {
-		s.set.acquit(s)
+	err, fast := s.sendNow(b)
+	if fast {
+		s.set.release(s)
 	}
 	return err
 }
 
-func (s *slowSocket) sendNow(b *batch.Batch) (err error, quick bool) {
+func (s *slowSocket) sendNow(b *batch.Batch) (err error, fast bool) {
 	s.tx.mu.Lock()
 	defer s.tx.mu.Unlock()
 	now, queued := s.calls.now(), s.tx.ask()
-	allowed := s.flow.allows(now, queued)
-	s.known.Store(s.flow.proven)
-	s.until.Store(int64(now + s.flow.patience()))
-	if !allowed {
+	room := s.queue.hasRoom(now, queued)
+	s.known.Store(s.queue.wasSlow)
+	s.expiry.Store(int64(now + s.queue.probation()))
+	if !room {
 		return ErrBacklog, false
 	}
 	err = s.tx.transmit(b, 0)
-	s.flow.sent(s.tx.ask())
-	return err, s.flow.quick(now, queued)
+	s.queue.sent(s.tx.ask())
+	return err, s.queue.fast(now, queued)
 }

@@ -178,7 +178,7 @@ func TestSlowDestinations(t *testing.T) {
 			clear(o.longest)
 			clear(o.accepted)
 			o.run(p, all, 8*time.Second)
-			if o.slept > 0 && len(c.slow) < mostSlowSockets {
+			if o.slept > 0 && len(c.slow) < maxSlowSockets {
 				t.Errorf("who sends waits for %v", o.slept)
 			}
 			for _, f := range c.others {
@@ -189,15 +189,15 @@ func TestSlowDestinations(t *testing.T) {
 			for i, f := range slow {
 				carried := float64(o.accepted[f.port]) / 8
 				t.Logf("slow %d: %.0f%% of what it carries, %d of %d lost, longest %v", i, 100*carried/c.slow[i], f.lost, f.sent, o.longest[f.port])
-				if carried < 0.9*c.slow[i] && len(c.slow) < mostSlowSockets {
+				if carried < 0.9*c.slow[i] && len(c.slow) < maxSlowSockets {
 					t.Errorf("port %d: only %.0f of %.0f bytes a second", f.port, carried, c.slow[i])
 				}
-				most := longestQueue + longestQueue/2 + time.Duration(3*trainSize/c.slow[i]*1e9)
-				if least := time.Duration(leastLimit / c.slow[i] * 1e9); len(c.slow) < mostSlowSockets && o.longest[f.port] > max(most, least+longestQueue) {
+				longest := maxDelay + maxDelay/2 + time.Duration(3*trainSize/c.slow[i]*1e9)
+				if shortest := time.Duration(minLimit / c.slow[i] * 1e9); len(c.slow) < maxSlowSockets && o.longest[f.port] > max(longest, shortest+maxDelay) {
 					t.Errorf("port %d: what was sent waits for up to %v", f.port, o.longest[f.port])
 				}
 			}
-			if n := len(p.V4.conn.slow.list); n > mostSlowSockets {
+			if n := len(p.V4.conn.slow.list); n > maxSlowSockets {
 				t.Errorf("%d sockets", n)
 			}
 		})
@@ -222,10 +222,10 @@ func TestSlowSocketsEnd(t *testing.T) {
 	for name, change := range map[string]func(o *outside, p *testPair, slow *traffic){
 		"quick again": func(o *outside, p *testPair, slow *traffic) {
 			delete(o.rates, slow.port)
-			o.run(p, []*traffic{slow}, quickAfter+time.Second)
+			o.run(p, []*traffic{slow}, fastAfter+time.Second)
 		},
 		"idle": func(o *outside, p *testPair, _ *traffic) {
-			o.now += quickAfter + time.Second
+			o.now += fastAfter + time.Second
 			o.run(p, fast(1, 100, time.Millisecond), time.Second)
 		},
 		"routes": func(_ *outside, p *testPair, _ *traffic) { p.Forget() },
@@ -236,7 +236,7 @@ func TestSlowSocketsEnd(t *testing.T) {
 		o := behind(t, p, BufferSize)
 		slow := o.slowly(p, 2000)
 		change(o, p, slow)
-		if l := &p.V4.conn.slow; l.places.Load() != nil || len(l.list) != 0 || len(p.V4.conn.group.senders) != 0 {
+		if l := &p.V4.conn.slow; l.assigned.Load() != nil || len(l.list) != 0 || len(p.V4.conn.group.sendSockets) != 0 {
 			t.Errorf("%s: it still has a socket of its own", name)
 		}
 		if after := descriptors(t); after > before {
@@ -265,7 +265,7 @@ func TestSlowSocketsOfSendSocket(t *testing.T) {
 		t.Errorf("IP_MTU_DISCOVER is %d", got)
 	}
 	s.Close()
-	if n := len(p.V4.conn.group.senders); n != 0 {
+	if n := len(p.V4.conn.group.sendSockets); n != 0 {
 		t.Errorf("%d sockets are left", n)
 	}
 }
@@ -277,7 +277,7 @@ func TestNoSocketForSlowDestinations(t *testing.T) {
 	p := pair(t, Options{})
 	o := behind(t, p, BufferSize)
 	c := p.V4.conn
-	for range mostSendSockets {
+	for range maxSendSockets {
 		openSendSocket(t, p, "192.0.2.1", sendOptions{})
 	}
 	o.rates[2000] = 5e6 / 8
@@ -299,12 +299,12 @@ func TestNoSocketForSlowDestinations(t *testing.T) {
 		}
 	}
 	fill(batch.Data)
-	if o.slept == 0 || o.slept > mostWaits*oneWait {
+	if o.slept == 0 || o.slept > maxWaits*oneWait {
 		t.Errorf("data has waited for %v", o.slept)
 	}
 	for begun, slept := o.now, o.slept; o.now < begun+time.Second; {
 		send(batch.Data, 2000)
-		if o.slept-slept > (o.now-begun)/waitShare+mostWaits*oneWait {
+		if o.slept-slept > (o.now-begun)/waitShare+maxWaits*oneWait {
 			t.Fatalf("of %v, data has waited for %v", o.now-begun, o.slept-slept)
 		}
 	}
@@ -331,7 +331,7 @@ func TestFullSocket(t *testing.T) {
 	o := behind(t, p, BufferSize)
 	c := p.V4.conn
 	c.calls.sendmsg = func(uintptr, *unix.Msghdr) (int, syscall.Errno) { return 0, unix.EAGAIN }
-	want := map[batch.Class]time.Duration{batch.Control: 0, batch.Reply: 0, batch.Data: mostWaits * oneWait}
+	want := map[batch.Class]time.Duration{batch.Control: 0, batch.Reply: 0, batch.Data: maxWaits * oneWait}
 	for _, class := range []batch.Class{batch.Control, batch.Reply, batch.Data} {
 		b := numbered(1, 100, 100, endpoint("192.0.2.1", 9, "", 0))
 		b.Class = class

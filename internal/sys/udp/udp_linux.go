@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen opens the sockets of both families on one port, in the network
-// namespace of the calling thread, where they stay (A55). Port 0 finds one
-// that is free in both (A53). A host without one of the families gets the
-// other alone (B21).
+// Listen opens the sockets of both families on one port, in the network namespace of
+// the calling thread, where they stay (A55). With port 0 it chooses one that is free in
+// both families (A53). On a host that lacks one of the families it opens the other one
+// alone (B21).
 func Listen(port uint16, o Options) (*Pair, error) { return listen(port, o, socket) }
 
-// listen takes the system's socket call as an argument, for a host that lacks a family.
+// listen is Listen with another socket call. Tests use it to play a host that lacks a
+// family.
 func listen(port uint16, o Options, socket func(domain int) (int, error)) (*Pair, error) {
 	const attempts = 100 // port 0: a port that is free for IPv4 may be taken for IPv6
 	for range attempts {
@@ -64,12 +65,13 @@ func socket(domain int) (int, error) {
 	return unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 }
 
-// lacksFamily: the host has no addresses of the family at all.
+// lacksFamily reports whether the error means that the host has no addresses of the
+// family.
 func lacksFamily(err error) bool {
 	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
-// unspecified is every address of the host, at the port.
+// unspecified is every address of the host in a family, with the port.
 func unspecified(v4 bool, port uint16) netip.AddrPort {
 	if v4 {
 		return netip.AddrPortFrom(netip.IPv4Unspecified(), port)
@@ -77,7 +79,7 @@ func unspecified(v4 bool, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.IPv6Unspecified(), port)
 }
 
-// open makes one bound socket with all its options.
+// open opens one socket, binds it and sets its options.
 func open(local netip.AddrPort, o Options, socket func(domain int) (int, error)) (*conn, error) {
 	port, v4 := local.Port(), local.Addr().Is4()
 	domain, at := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(port), Addr: local.Addr().As16()})
@@ -109,8 +111,8 @@ type option struct {
 	why                string
 }
 
-// Outer fragmentation is allowed (A46), so nothing is learned from the path
-// either. The error queue is off: nobody reads it, and it would wake readers.
+// Outer fragmentation is allowed (A46), so path MTU discovery is off. The error queue
+// is off, too: nothing reads it, and it would wake readers.
 var (
 	options4 = []option{
 		{unix.SOL_IP, unix.IP_PKTINFO, 1, "IP_PKTINFO"},
@@ -154,8 +156,9 @@ func prepare(fd int, v4 bool, o Options) (caps Caps, err error) {
 	return caps, nil
 }
 
-// widen asks for a buffer, by force if that is allowed, and returns what was
-// granted. The kernel tells twice that, for its bookkeeping.
+// widen asks for a buffer of a size, beyond the system's limit if that is allowed, and
+// returns the size that was granted. The kernel reports twice that, for its own
+// structures.
 func widen(fd, force, ask, size int) (granted int) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, ask, size)
