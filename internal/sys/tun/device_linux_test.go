@@ -360,11 +360,11 @@ func TestOneQueueOnly(t *testing.T) {
 	}
 }
 
-func FuzzParseMade(f *testing.F) {
+func FuzzParseConfiguration(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(askLink(1))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if is, err := parseMade(b); err != nil && is != (made{}) {
+		if is, err := parseConfiguration(b); err != nil && is != (configuration{}) {
 			t.Error(is, err)
 		}
 	})

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// toFirst is a BPF program that returns 0: two instructions of 8 bytes, the
-// first byte of which says what to do; all operands are 0.
+// toFirst is a BPF program that returns 0: two instructions of 8 bytes. The first byte
+// of each is the operation; all operands are 0.
 var toFirst = [16]byte{
 	0: 0xb7, // BPF_ALU64 | BPF_MOV | BPF_K: r0 = 0
 	8: 0x95, // BPF_JMP | BPF_EXIT
@@ -15,8 +15,8 @@ var toFirst = [16]byte{
 
 var noLicense [1]byte // the empty string
 
-// loadToFirst loads the program that chooses queue 0 for every packet, and
-// returns its descriptor. It takes CAP_BPF, or a kernel that lets everybody do so.
+// loadToFirst loads the program that chooses queue 0 for every packet, and returns its
+// descriptor. That needs CAP_BPF, unless the kernel permits it to everybody.
 func loadToFirst() (fd int, err error) {
 	const attempts = 20
 	attr := struct { // the beginning of union bpf_attr, for BPF_PROG_LOAD
@@ -32,7 +32,7 @@ func loadToFirst() (fd int, err error) {
 		case errno == 0:
 			unix.CloseOnExec(int(n))
 			return int(n), nil
-		case errno != unix.EAGAIN || attempt == attempts: // EAGAIN: a signal came, as Go sends many
+		case errno != unix.EAGAIN || attempt == attempts: // EAGAIN: a signal arrived; Go sends many
 			return -1, errno
 		}
 	}

@@ -12,10 +12,10 @@ import (
 
 const driver = "/dev/net/tun"
 
-// Create makes the interface name, down and without addresses, in the network
-// namespace of the calling thread. A name that any interface has is refused,
-// except an unused persistent TUN with Options.Existing. A name that
-// conf.ValidInterfaceName refuses is an error of its kind.
+// Create makes an interface, down and without addresses, in the network namespace of
+// the calling thread. A name that an interface already has is refused; with
+// Options.Existing, a persistent TUN interface of that name that nobody has open is taken
+// over. A name that conf.ValidInterfaceName refuses is a conf.ErrInvalid.
 func Create(name string, o Options) (Device, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func makeNew(name string, o Options) (Device, error) {
 		}
 		oneQueue = err
 	}
-	d, err := open(name, o, unix.IFF_TUN_EXCL) // or an unused persistent TUN would be taken over
+	d, err := open(name, o, unix.IFF_TUN_EXCL) // without this flag, an unused persistent TUN would be taken over
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +44,12 @@ func makeNew(name string, o Options) (Device, error) {
 	return d, nil
 }
 
-// takeOver opens an interface that there is. What somebody has open is left
-// alone: the kernel sees to that where there is one queue; of an interface for
-// several everybody may open one more.
+// takeOver opens an existing interface. One that another program has open is refused:
+// by the kernel if it has a single queue; of an interface for several queues, the kernel
+// would open one more.
 func takeOver(name string, o Options) (Device, error) {
 	is, err := inspect(name)
-	if err != nil { // it is not for several, or no TUN at all
+	if err != nil { // it is not for several queues, or no TUN interface
 		d, err := open(name, o, 0)
 		if err != nil {
 			return nil, err
@@ -74,7 +74,7 @@ func takeOver(name string, o Options) (Device, error) {
 	return d, nil
 }
 
-// open opens the driver and makes the interface, with flags beside the usual.
+// open opens the driver and attaches the interface, with additional flags.
 func open(name string, o Options, flags uint16) (*device, error) {
 	fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -91,10 +91,10 @@ func open(name string, o Options, flags uint16) (*device, error) {
 	return nil, err
 }
 
-// FromFD takes over a TUN descriptor that somebody else opened and configured
-// (WG_TUN_FD), with or without IFF_VNET_HDR, which is found out; it must have
-// IFF_NO_PI, which cannot be (in TUNGETIFF that bit also means "no filter"). On
-// error the descriptor stays the caller's.
+// FromFD takes over a TUN descriptor that another program opened and configured
+// (WG_TUN_FD). It finds out whether it has IFF_VNET_HDR. It must have IFF_NO_PI, which
+// cannot be found out: in TUNGETIFF that bit also means "no filter". On an error the
+// descriptor stays the caller's.
 func FromFD(fd int, o Options) (Device, error) {
 	fail := func(err error, why string) (Device, error) {
 		return nil, &Error{Text: "not a TUN interface: " + why, Kind: ErrNotTUN, Cause: err}
@@ -118,8 +118,8 @@ func FromFD(fd int, o Options) (Device, error) {
 	return d, nil
 }
 
-// attach makes the interface and ties it to fd; vnet says whether the kernel
-// will speak the virtio header.
+// attach attaches fd to the interface, which it makes if there is none. vnet says
+// whether the kernel will use the virtio header.
 func attach(fd int, name string, o Options, flags uint16) (vnet bool, err error) {
 	features, err := unix.IoctlGetUint32(fd, unix.TUNGETFEATURES)
 	vnet = err == nil && features&unix.IFF_VNET_HDR != 0 && !o.NoVnetHdr
@@ -138,16 +138,17 @@ func attach(fd int, name string, o Options, flags uint16) (vnet bool, err error)
 	return vnet, nil
 }
 
-// The offloads, best first; an older kernel refuses a set of which it does not
-// know one (USO came with 6.2).
+// The sets of offloads, best first. A kernel refuses a set if it does not know one of
+// them (USO came with 6.2).
 const (
 	offloadTSO = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
 	offloadUSO = offloadTSO | unix.TUN_F_USO4 | unix.TUN_F_USO6
 )
 
-// offload asks for the offloads step by step. An interface that existed before
-// may have some from an earlier life. Without the virtio header none may stay:
-// super-packets would come, unfinished checksums too, and nothing would say so.
+// offload asks for the best set of offloads that the kernel grants. An existing interface
+// may still have those of an earlier user. Without the virtio header none may remain:
+// the kernel would hand out super-packets and unfinished checksums, and nothing would
+// mark them.
 func offload(fd int, vnet bool, o Options) (Caps, error) {
 	caps := Caps{VnetHdr: vnet}
 	set := func(bits int) error { return unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, bits) }
@@ -158,21 +159,21 @@ func offload(fd int, vnet bool, o Options) (Caps, error) {
 		caps.TSO = true
 	case vnet && set(unix.TUN_F_CSUM) == nil:
 	default:
-		if err := set(0); err != nil && !vnet && err != unix.ENOTTY { // or there are none
+		if err := set(0); err != nil && !vnet && err != unix.ENOTTY { // ENOTTY: the kernel has no offloads
 			return caps, fmt.Errorf("the TUN driver does not take back the offloads of an earlier user: %w", err)
 		}
 	}
 	return caps, nil
 }
 
-// adopt makes the Device of a descriptor that is attached and non-blocking.
+// adopt makes the device of a descriptor that is attached and non-blocking.
 func adopt(fd int, vnet bool, o Options) (*device, error) {
 	if vnet {
 		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, HeaderSize); err != nil {
 			return nil, fmt.Errorf("the TUN driver refuses a virtio header of %d bytes: %w", HeaderSize, err)
 		}
-		// The header is little-endian here; only big-endian machines need to be
-		// told, and only those that cannot do it would refuse and matter.
+		// The header is little-endian. Only on big-endian machines does the kernel have
+		// to be told, so only there does a refusal matter.
 		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETLE, 1); err != nil && nativeBig {
 			return nil, fmt.Errorf("the TUN driver refuses a little-endian virtio header: %w", err)
 		}
@@ -184,7 +185,7 @@ func adopt(fd int, vnet bool, o Options) (*device, error) {
 	return newDevice(fd, caps)
 }
 
-// identify is TUNGETIFF: the present name, and the flags.
+// identify asks for the present name and the flags (TUNGETIFF).
 func identify(fd int) (*unix.Ifreq, error) {
 	ifr, err := unix.NewIfreq("")
 	if err != nil {
@@ -193,7 +194,7 @@ func identify(fd int) (*unix.Ifreq, error) {
 	return ifr, unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr)
 }
 
-// NameOf is the name of the interface that a file is, "" if it is none.
+// NameOf is the name of the TUN interface that a file belongs to, "" if it is none.
 func NameOf(f *os.File) (name string) {
 	conn, err := f.SyscallConn()
 	if err != nil {

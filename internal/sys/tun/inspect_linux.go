@@ -8,33 +8,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// made is how an interface for several queues is made.
-type made struct {
-	queues int  // its descriptors: queues, attached or not
+// configuration is how an interface for several queues is configured.
+type configuration struct {
+	queues int  // that are open, attached or not
 	owned  bool // it belongs to a user or a group
 }
 
-// inspect asks, in the thread's namespace, how the interface name is made.
-// errNoQueues when it is not for several queues, or no TUN interface at all.
-func inspect(name string) (made, error) {
+// inspect asks for the configuration of an interface in the thread's network namespace.
+// The error is errNoQueues if it is not for several queues, or no TUN interface.
+func inspect(name string) (configuration, error) {
 	sock, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
-		return made{}, err
+		return configuration{}, err
 	}
 	defer unix.Close(sock)
 	index, err := interfaceIoctl(unix.SIOCGIFINDEX, name)
 	if err != nil {
-		return made{}, err
+		return configuration{}, err
 	}
 	if err := unix.Sendto(sock, askLink(index), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return made{}, err
+		return configuration{}, err
 	}
 	answer := make([]byte, 64<<10)
 	n, _, err := unix.Recvfrom(sock, answer, 0)
 	if err != nil {
-		return made{}, err
+		return configuration{}, err
 	}
-	return parseMade(answer[:n])
+	return parseConfiguration(answer[:n])
 }
 
 // askLink is a request RTM_GETLINK for one interface.
@@ -56,28 +56,28 @@ const (
 	tunDisabledQueues = 9 // IFLA_TUN_NUM_DISABLED_QUEUES
 )
 
-// parseMade reads that out of an RTM_NEWLINK.
-func parseMade(answer []byte) (is made, err error) {
+// parseConfiguration reads the configuration from an RTM_NEWLINK message.
+func parseConfiguration(answer []byte) (c configuration, err error) {
 	messages, err := syscall.ParseNetlinkMessage(answer)
 	if err != nil || len(messages) == 0 || messages[0].Header.Type != unix.RTM_NEWLINK ||
 		len(messages[0].Data) < unix.SizeofIfInfomsg {
-		return made{}, errNoQueues
+		return configuration{}, errNoQueues
 	}
 	info := attribute(messages[0].Data[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO)
 	data := attribute(info, unix.IFLA_INFO_DATA)
 	for _, kind := range []uint16{tunQueues, tunDisabledQueues} {
 		value := attribute(data, kind)
 		if len(value) < 4 {
-			return made{}, errNoQueues
+			return configuration{}, errNoQueues
 		}
-		is.queues += int(binary.NativeEndian.Uint32(value))
+		c.queues += int(binary.NativeEndian.Uint32(value))
 	}
-	is.owned = attribute(data, tunOwner) != nil || attribute(data, tunGroup) != nil
-	return is, nil
+	c.owned = attribute(data, tunOwner) != nil || attribute(data, tunGroup) != nil
+	return c, nil
 }
 
-// attribute finds one attribute in a list; nil if it is not there; one that
-// lies about its length ends the list.
+// attribute finds an attribute in a list; nil if it is not there. An attribute with a
+// wrong length ends the list.
 func attribute(list []byte, kind uint16) []byte {
 	for len(list) >= unix.SizeofRtAttr {
 		length := int(binary.NativeEndian.Uint16(list))

@@ -10,7 +10,7 @@ import (
 	"wgd/internal/sys/netns"
 )
 
-// control runs f on the descriptor while it is certainly open.
+// control calls f with the descriptor, which stays open meanwhile.
 func (q *queue) control(f func(fd int) error) error {
 	err := os.ErrClosed
 	if poll := q.conn.Control(func(fd uintptr) { err = f(int(fd)) }); poll != nil {
@@ -40,7 +40,7 @@ func (d *device) Name() string {
 
 func (d *device) MTU() (int, error) { return d.ask(unix.SIOCGIFMTU) }
 
-// NetNS follows the interface to where it was moved (A55).
+// NetNS follows the interface into the namespace to which it was moved (A55).
 func (d *device) NetNS() (*os.File, error) {
 	ns := -1
 	err := d.queues[0].control(func(fd int) (err error) {
@@ -57,7 +57,7 @@ func (d *device) NetNS() (*os.File, error) {
 	return os.NewFile(uintptr(ns), "netns"), nil
 }
 
-// ask asks one number about the interface, in the namespace where it is.
+// ask asks for a number about the interface, in the namespace where it is.
 func (d *device) ask(request uint) (value int, err error) {
 	ns, err := d.NetNS()
 	if errors.Is(err, os.ErrClosed) || errors.Is(err, ErrGone) {
@@ -71,7 +71,7 @@ func (d *device) ask(request uint) (value int, err error) {
 		value, err = interfaceIoctl(request, name)
 		return err
 	}
-	if err != nil { // no handle: then it can only be asked here
+	if err != nil { // without a handle only this namespace can be asked
 		return value, there()
 	}
 	defer ns.Close()
@@ -79,7 +79,7 @@ func (d *device) ask(request uint) (value int, err error) {
 	return value, err
 }
 
-// interfaceIoctl asks this thread's namespace one number about an interface.
+// interfaceIoctl asks for a number about an interface in the thread's namespace.
 func interfaceIoctl(request uint, name string) (int, error) {
 	sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
