@@ -13,13 +13,13 @@ import (
 
 const (
 	ifaProto      = 11 // IFA_PROTO: who made the address
-	protoKernelLL = 3  // IFAPROT_KERNEL_LL: the kernel made up a link-local one
+	protoKernelLL = 3  // IFAPROT_KERNEL_LL: the kernel created it, a link-local one
 
 	// promoteSecondaries is IPV4_DEVCONF_PROMOTE_SECONDARIES.
 	promoteSecondaries = 20
 )
 
-// addresses are those of the interface with that index, as the kernel lists them.
+// addresses are the addresses of the interface with that index, as the kernel lists them.
 func (l *Links) addresses(index int) ([]Address, error) {
 	request := l.request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 	request.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
@@ -37,7 +37,7 @@ func (l *Links) addresses(index int) ([]Address, error) {
 	return list, nil
 }
 
-// parseAddress reads one message about an address, and at which interface it is.
+// parseAddress reads a message about an address, and the index of its interface.
 func parseAddress(message []byte) (a Address, index int, err error) {
 	if len(message) < unix.SizeofIfAddrmsg || len(message)%unix.RTA_ALIGNTO != 0 { // the library relies on it
 		return a, 0, unix.EINVAL
@@ -48,8 +48,8 @@ func parseAddress(message []byte) (a Address, index int, err error) {
 		return a, 0, err
 	}
 	a.record.scope = head.Scope
-	// The far end is IFA_ADDRESS and ours IFA_LOCAL. Without a far end IPv4 has the
-	// same in both, and IPv6 only IFA_ADDRESS.
+	// IFA_LOCAL is the local address and IFA_ADDRESS the peer's. Without a peer, IPv4 has
+	// the local one in both, and IPv6 has it in IFA_ADDRESS alone.
 	var ours, far netip.Addr
 	for _, one := range attributes {
 		kind, value := one.Attr.Type, one.Value
@@ -77,15 +77,15 @@ func parseAddress(message []byte) (a Address, index int, err error) {
 
 func (a *Address) setFlags(family uint8, flags uint32) {
 	a.record.flags = flags
-	if family == unix.AF_INET6 { // of IPv4's one has the same number
+	if family == unix.AF_INET6 { // a flag of IPv4 has the number of one of these
 		a.Tentative, a.Deprecated = flags&unix.IFA_F_TENTATIVE != 0, flags&unix.IFA_F_DEPRECATED != 0
 		a.Duplicated, a.Temporary = flags&unix.IFA_F_DADFAILED != 0, flags&unix.IFA_F_TEMPORARY != 0
 	}
 }
 
-// AddAddress gives the interface an address; the prefix's address is the
-// interface's own. ErrExists if the kernel takes one that is there for the same:
-// an IPv4 address in the same network, an IPv6 address with any prefix length.
+// AddAddress adds an address to the interface: that of the prefix. The error is ErrExists
+// if the kernel considers an existing address the same: the same IPv4 address with the
+// same network, or the same IPv6 address with any prefix length.
 func (l *Links) AddAddress(name string, address netip.Prefix) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -93,14 +93,14 @@ func (l *Links) AddAddress(name string, address netip.Prefix) error {
 	}
 	err = l.put(link, Address{Prefix: address}, unix.NLM_F_EXCL)
 	if errors.Is(err, unix.EADDRNOTAVAIL) {
-		err = unix.EINVAL // the same word as that for an address which is not there to be removed
+		err = unix.EINVAL // for failure EADDRNOTAVAIL is an address that is to be removed and not there
 	}
 	return failure(err, "%s: add the address %s", name, address)
 }
 
-// DeleteAddress takes one of its addresses away from the interface, and no other
-// one: by itself the kernel deletes all addresses of a network with the first of
-// them. ErrNoAddress if it is not there.
+// DeleteAddress removes one address from the interface, and only that one: by default
+// the kernel removes all addresses of a network with the first of them. The error is
+// ErrNoAddress if the address is not there.
 func (l *Links) DeleteAddress(name string, address Address) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -114,7 +114,8 @@ func (l *Links) DeleteAddress(name string, address Address) error {
 	return failure(l.remove(link, address), "%s: remove the address %s", name, address)
 }
 
-// forgetAutomaticAddresses is NoAutomaticAddress where it may come too late.
+// forgetAutomaticAddresses is NoAutomaticAddress for when the kernel may have created one
+// already.
 func (l *Links) forgetAutomaticAddresses(name string) error {
 	if err := l.NoAutomaticAddress(name); err != nil {
 		return err
@@ -128,10 +129,10 @@ func (l *Links) forgetAutomaticAddresses(name string) error {
 	return err
 }
 
-// SetAddresses lets the interface have the addresses of a list that Get has
-// given, with all that belonged to them, in the same order, which decides about
-// the source of packets. Those that are there already stay; what is after the
-// first difference is deleted and added again.
+// SetAddresses gives the interface the addresses of a list that Get has returned, with
+// all their attributes and in the same order, on which the source addresses of packets
+// depend. The addresses before the first difference stay; those after it are removed and
+// added again.
 func (l *Links) SetAddresses(name string, want []Address) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -160,10 +161,9 @@ func (l *Links) SetAddresses(name string, want []Address) error {
 	return errors.Join(errs...)
 }
 
-// restoreRoutes is for an interface that has gone up with IPv6 addresses. The
-// kernel makes the routes that belong to them, but for the one to a peer, and the
-// one of an address that has a lifetime; these it makes when it is told of the
-// address again.
+// restoreRoutes is called for an interface that has gone up with IPv6 addresses. The
+// kernel creates the routes of the addresses, except the route to a peer and that of an
+// address with a lifetime. It creates these when the address is added again.
 func (l *Links) restoreRoutes(link netlink.Link) error {
 	list, err := l.addresses(link.Attrs().Index)
 	if err != nil {
@@ -178,8 +178,8 @@ func (l *Links) restoreRoutes(link netlink.Link) error {
 	return errors.Join(errs...)
 }
 
-// inOrder are the addresses of a family in the order in which they have to be
-// added to be listed so: the kernel lists an IPv6 address before older ones.
+// inOrder are the addresses of a family in the order in which they must be added so that
+// the kernel lists them in this order: it lists an IPv6 address before older ones.
 func inOrder(list []Address, is4 bool) []Address {
 	list = slices.DeleteFunc(slices.Clone(list), func(a Address) bool { return a.Prefix.Addr().Is4() != is4 })
 	if !is4 {
@@ -188,9 +188,9 @@ func inOrder(list []Address, is4 bool) []Address {
 	return list
 }
 
-// put gives the interface an address with all that is in its record, and without
-// duplicate address detection: nobody is on the other side of a tunnel's
-// interface to have the same one. mode is NLM_F_EXCL or NLM_F_REPLACE.
+// put adds an address with everything in its record, and without duplicate address
+// detection: on a tunnel's interface there is no link on which another host could have
+// the same one. mode is NLM_F_EXCL or NLM_F_REPLACE.
 func (l *Links) put(link netlink.Link, a Address, mode int) error {
 	flags := a.record.flags
 	if a.Prefix.Addr().Is6() {
@@ -210,7 +210,8 @@ func (l *Links) remove(link netlink.Link, a Address) error {
 	return err
 }
 
-// addressRequest names an address: our end, the other one and the prefix length.
+// addressRequest is a request about an address: the local one, the peer's and the prefix
+// length.
 func (l *Links) addressRequest(proto, flags int, link netlink.Link, a Address) *nl.NetlinkRequest {
 	request := l.request(proto, flags)
 	head := nl.NewIfAddrmsg(unix.AF_INET)
@@ -228,8 +229,8 @@ func (l *Links) addressRequest(proto, flags int, link netlink.Link, a Address) *
 	return request
 }
 
-// expired reports whether the last second of the address's lifetime had begun
-// when it was read: the kernel gives nobody an address that has ended.
+// expired reports whether the last second of the address's lifetime had begun when it was
+// read: the kernel refuses to add an address whose lifetime is 0.
 func (a Address) expired() bool {
 	for _, one := range a.record.rest {
 		if one.kind == unix.IFA_CACHEINFO && len(one.value) >= unix.SizeofIfaCacheinfo {
@@ -239,9 +240,8 @@ func (a Address) expired() bool {
 	return false
 }
 
-// keepSecondaries has the kernel keep the other addresses of a network when the
-// first of them, which is the one with the route, is deleted: the next one takes
-// its place in the same moment.
+// keepSecondaries makes the kernel keep the other addresses of a network when the first
+// one, to which the route belongs, is removed: the next one takes its place at once.
 func (l *Links) keepSecondaries(link netlink.Link) error {
 	request := l.linkRequest(link)
 	families := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)

@@ -9,24 +9,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// eventBytes is room for about a thousand events: a burst of them, while this
-// process does not come to read, is not to be lost.
+// eventBytes is room for about a thousand events, so that none of a burst is lost before
+// this process reads them.
 const eventBytes = 4 << 20
 
-// subscription is a netlink socket that hears multicast groups of the
-// namespace in which it was opened.
+// subscription is a netlink socket that receives multicast groups of the namespace in
+// which it was opened.
 type subscription struct {
 	file *os.File
 	conn syscall.RawConn
 	buf  []byte
-	oob  []byte // nil unless it hears other namespaces, too
+	oob  []byte // nil unless it receives from other namespaces, too
 }
 
-// heard is what came in one read; it is valid until the next.
+// heard is the result of one read. It is valid until the next one.
 type heard struct {
 	messages []syscall.NetlinkMessage
-	from     int  // the namespace by its number, or atHome
-	overrun  bool // some were lost: the state must be read anew
+	from     int  // the number of the namespace, or atHome
+	overrun  bool // events were lost: the state must be read again
 }
 
 // subscribe opens a subscription in the namespace of the calling thread.
@@ -44,7 +44,7 @@ func subscribe(groups ...uint) (*subscription, error) {
 		return nil, fmt.Errorf("netlink groups: %w", err)
 	}
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, eventBytes) != nil {
-		// Without CAP_NET_ADMIN as much as anybody may have.
+		// Without CAP_NET_ADMIN, up to the limit for all users.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, eventBytes)
 	}
 	s := &subscription{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, 64<<10)}
@@ -55,7 +55,7 @@ func subscribe(groups ...uint) (*subscription, error) {
 	return s, nil
 }
 
-// hearOthers makes it hear also the namespaces that have a number here. It
+// hearOthers makes it receive from all namespaces that have a number here, too. That
 // needs CAP_NET_BROADCAST.
 func (s *subscription) hearOthers() (err error) {
 	s.oob = make([]byte, unix.CmsgSpace(4))
@@ -85,7 +85,7 @@ func (s *subscription) receive() (heard, error) {
 	case errno != nil:
 		return heard{}, errno
 	}
-	// Only the kernel's word counts; any process may send to a netlink socket.
+	// Any process may send to a netlink socket; only messages of the kernel count.
 	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
 		return heard{}, nil
 	}
@@ -96,8 +96,8 @@ func (s *subscription) receive() (heard, error) {
 	return heard{messages: messages, from: originOf(s.oob[:oobn])}, nil
 }
 
-// originOf is the number of the namespace that sent a message, from what stands
-// beside it: nothing where it is the socket's own.
+// originOf is the number of the namespace that sent a message, from its control message.
+// There is none if it is the socket's own namespace.
 func originOf(oob []byte) int {
 	controls, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {

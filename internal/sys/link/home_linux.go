@@ -13,14 +13,14 @@ import (
 	"wgd/internal/sys/netns"
 )
 
-// atHome stands for the number of the namespace home, which has none. The
-// kernel's word for "no number" is the same.
+// atHome stands for the number of the home namespace, which has none. The kernel uses the
+// same value for "no number".
 const atHome = -1
 
-// home is the network namespace of the thread that made it. The kernel numbers
-// other namespaces as seen from there, on request, and by its number a
-// namespace can be heard and read from home. A number keeps nothing alive, as a
-// file or a socket of the namespace would (B52).
+// home is the network namespace in which the watcher was started. On request the kernel
+// gives other namespaces numbers that are valid there, by which their interfaces can be
+// read and their events received. Unlike a file or a socket, a number does not keep a
+// namespace alive (B52).
 type home struct {
 	ns     *os.File
 	handle *netlink.Handle
@@ -48,7 +48,7 @@ func (h *home) again() (*os.File, error) {
 	return os.NewFile(uintptr(fd), h.ns.Name()), nil
 }
 
-// number is the number of a namespace, given to it now if it has none yet.
+// number is the number of a namespace. If it has none yet, the kernel gives it one.
 func (h *home) number(ns *os.File) (int, error) {
 	if netns.Same(h.ns, ns) {
 		return atHome, nil
@@ -69,8 +69,8 @@ func (h *home) number(ns *os.File) (int, error) {
 	return id, nil
 }
 
-// look listens to the interfaces of a namespace and then reads the state of one
-// of them. events is nil where the system does not let us listen.
+// look subscribes to the interfaces of a namespace and then reads the state of one of
+// them. events is nil where the process may not receive events.
 func (h *home) look(id int, name string) (events *subscription, index int, state State, err error) {
 	err = netns.Do(h.ns, func() error {
 		if events, err = listen(id); err != nil {
@@ -85,9 +85,9 @@ func (h *home) look(id int, name string) (events *subscription, index int, state
 	return events, index, state, err
 }
 
-// listen hears the interfaces of the namespace with that number, as seen from
-// the calling thread's. Only for a foreign one it listens to all: what happens
-// there is much on some machines, and the way home is not to be crowded.
+// listen subscribes to the interfaces of the namespace with that number in the calling
+// thread's. It receives from all namespaces only if it has to, since on some machines
+// there are many events in them.
 func listen(id int) (*subscription, error) {
 	if id == atHome {
 		return subscribe(unix.RTNLGRP_LINK)
@@ -103,8 +103,8 @@ func listen(id int) (*subscription, error) {
 	return events, nil
 }
 
-// read asks for an interface of the namespace with that number, as seen from
-// the calling thread's. Unlike a visit it does not need CAP_SYS_ADMIN.
+// read reads an interface of the namespace with that number in the calling thread's.
+// Unlike entering the namespace, that does not need CAP_SYS_ADMIN.
 func read(id int, name string) (index int, state State, err error) {
 	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK)
 	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
@@ -122,7 +122,7 @@ func read(id int, name string) (index int, state State, err error) {
 	return stateOf(nil, answers[0])
 }
 
-// stateOf reads what the kernel says about an interface.
+// stateOf reads the index and the state of an interface from a message.
 func stateOf(header *syscall.NlMsghdr, message []byte) (index int, state State, err error) {
 	l, err := netlink.LinkDeserialize((*unix.NlMsghdr)(header), message)
 	if err != nil {

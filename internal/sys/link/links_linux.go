@@ -17,7 +17,7 @@ import (
 // thread that opened it.
 type Links struct {
 	handle *netlink.Handle
-	socket *nl.SocketHandle // for what handle cannot say
+	socket *nl.SocketHandle // for requests that handle cannot make
 }
 
 // Open opens the interfaces of the calling thread's network namespace.
@@ -34,14 +34,14 @@ func Open() (*Links, error) {
 	return &Links{handle, &nl.SocketHandle{Socket: socket}}, nil
 }
 
-// request is one on the socket, of which an answer is wanted.
+// request is a request on the socket that the kernel answers.
 func (l *Links) request(proto, flags int) *nl.NetlinkRequest {
 	r := nl.NewNetlinkRequest(proto, flags|unix.NLM_F_ACK)
 	r.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: l.socket}
 	return r
 }
 
-// linkRequest is one to change an interface.
+// linkRequest is a request to change an interface.
 func (l *Links) linkRequest(link netlink.Link) *nl.NetlinkRequest {
 	r := l.request(unix.RTM_SETLINK, 0)
 	head := nl.NewIfInfomsg(unix.AF_UNSPEC)
@@ -53,7 +53,7 @@ func (l *Links) linkRequest(link netlink.Link) *nl.NetlinkRequest {
 // OpenAt opens the interfaces of the network namespace where d is now.
 func OpenAt(d Device) (links *Links, err error) {
 	ns, err := d.NetNS()
-	if errors.Is(err, errors.ErrUnsupported) { // it can only be here
+	if errors.Is(err, errors.ErrUnsupported) { // so the interface can only be here
 		return Open()
 	}
 	if err != nil {
@@ -67,7 +67,7 @@ func OpenAt(d Device) (links *Links, err error) {
 	return links, err
 }
 
-// Close gives the sockets back.
+// Close closes the sockets.
 func (l *Links) Close() {
 	l.handle.Close()
 	l.socket.Close()
@@ -83,7 +83,7 @@ func (l *Links) List() ([]Info, error) {
 	for _, link := range found {
 		info, err := l.info(link)
 		if err != nil && errors.Is(err, ErrNotFound) {
-			continue // deleted since
+			continue // it was deleted meanwhile
 		}
 		if err != nil {
 			return nil, err
@@ -102,11 +102,11 @@ func (l *Links) Get(name string) (Info, error) {
 	return l.info(link)
 }
 
-// SetMTU sets the longest packet that the interface takes. Below LeastMTUOfIPv6
-// the kernel forgets all about IPv6 on the interface. Where the MTU rises to that
-// again it begins anew, as on other interfaces: it makes up a link-local address
-// and asks for routers, at once, unless the interface is dormant. So it is, until
-// the kernel has been told not to.
+// SetMTU sets the size of the longest packet that the interface takes. Below
+// LeastMTUOfIPv6 the kernel removes everything about IPv6 from the interface. When the
+// MTU becomes large enough again, it initializes IPv6: it creates a link-local address
+// and solicits routers at once, unless the interface is dormant. Therefore SetMTU makes
+// the interface dormant until it has told the kernel to create no address.
 func (l *Links) SetMTU(name string, mtu int) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -132,8 +132,8 @@ func (l *Links) setOperState(link netlink.Link, state netlink.LinkOperState) err
 	return err
 }
 
-// SetQueueLength sets how many packets wait to leave through the interface, or to
-// be read from it, before further ones are dropped.
+// SetQueueLength sets how many packets may wait to leave through the interface, or to be
+// read from it. Further ones are dropped.
 func (l *Links) SetQueueLength(name string, packets int) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -142,8 +142,8 @@ func (l *Links) SetQueueLength(name string, packets int) error {
 	return failure(l.handle.LinkSetTxQLen(link, packets), "%s: set txqueuelen to %d", name, packets)
 }
 
-// SetUp sets the interface up or down. Down, Linux takes its IPv6 addresses away
-// (SetAddresses gives them back).
+// SetUp brings the interface up or down. When it goes down, Linux removes its IPv6
+// addresses; SetAddresses restores them.
 func (l *Links) SetUp(name string, up bool) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -171,9 +171,8 @@ func (l *Links) Delete(name string) error {
 // addrGenModeNone is IN6_ADDR_GEN_MODE_NONE.
 const addrGenModeNone = 1
 
-// NoAutomaticAddress keeps the kernel from making up a link-local address, and
-// so from soliciting routers, when the interface goes up. Without IPv6 there
-// is nothing to do.
+// NoAutomaticAddress keeps the kernel from creating a link-local address when the
+// interface goes up, and so from soliciting routers. Without IPv6 it does nothing.
 func (l *Links) NoAutomaticAddress(name string) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -186,9 +185,9 @@ func (l *Links) NoAutomaticAddress(name string) error {
 	return failure(err, "%s: set addr_gen_mode to none", name)
 }
 
-// SetGSOMax bounds the super-packets that the kernel hands to the interface,
-// in bytes and in segments; 0 leaves a bound as it is. Kernels before 6.3 have
-// one bound of bytes for both families.
+// SetGSOMax limits the super-packets that the kernel hands to the interface, in bytes and
+// in segments; 0 leaves a limit as it is. Kernels before 6.3 have one limit of bytes for
+// both families.
 func (l *Links) SetGSOMax(name string, bytes, segments int) error {
 	link, err := l.find(name)
 	if err != nil {
@@ -241,8 +240,7 @@ func infoOf(link netlink.Link) Info {
 	}
 }
 
-// failure puts an error of the kernel into a sentence: what was tried, what
-// is wrong.
+// failure makes a sentence of an error of the kernel: what was tried, and what is wrong.
 func failure(err error, format string, args ...any) error {
 	if err == nil {
 		return nil

@@ -15,40 +15,40 @@ import (
 )
 
 const (
-	// settleTime is how long an interface may be in no namespace before it
-	// counts as deleted: during a move it is nowhere for a moment.
+	// settleTime is how long an interface may be in no namespace before it counts as
+	// deleted: while it is moved, it is in none for a moment.
 	settleTime = 2 * time.Second
 	settleStep = 5 * time.Millisecond
 
-	// pollTime is how often one looks where one may not listen.
+	// pollTime is how often the state is read where events cannot be received.
 	pollTime = 500 * time.Millisecond
 )
 
-// errGone is the driver's word that no interface belongs to its file.
+// errGone says that no interface belongs to the driver's file any more.
 var errGone = errors.New("the interface was deleted")
 
-// watcher follows an interface from home. The goroutine run owns everything
-// but the fields under the lock.
+// watcher follows an interface from its home namespace. The fields that mu does not
+// guard belong to the goroutine that executes run.
 type watcher struct {
 	device Device
 	home   *home
 	states chan State
 	done   chan struct{}
 	last   State
-	any    bool // last was sent
+	sent   bool // last was sent
 
-	mu     sync.Mutex
-	closed bool
-	place  *place // nil when closed
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	location *location // nil when closed
 }
 
-// place is the interface in one namespace. Nothing of the namespace is open: it
-// would be kept alive after it was deleted, and the interface in it (B52).
-type place struct {
-	ns     os.FileInfo // nil where it is out of sight
-	id     int         // of the namespace, at home
+// location is where the interface is. It has no open file of the namespace: that would
+// keep the namespace, and the interface in it, alive after it was deleted (B52).
+type location struct {
+	ns     os.FileInfo // nil if the namespace is out of sight
+	id     int         // of the namespace, in the home namespace
 	index  int
-	events *subscription // nil where one must look now and then
+	events *subscription // nil if the state must be polled
 }
 
 // Watch follows the interface until it is deleted or the Watcher is closed.
@@ -77,13 +77,13 @@ func (w *watcher) Close() {
 	}
 	w.closed = true
 	close(w.done)
-	if w.place != nil {
-		w.place.close()
-		w.place = nil
+	if w.location != nil {
+		w.location.close()
+		w.location = nil
 	}
 }
 
-// run tells the states until the end.
+// run sends the states until the end.
 func (w *watcher) run(first State) {
 	defer close(w.states)
 	defer w.home.close()
@@ -101,12 +101,12 @@ func (w *watcher) run(first State) {
 	}
 }
 
-// listen waits for the next news of a place. It returns false at the end.
-func (w *watcher) listen(p *place) bool {
+// listen waits for the next events at a location. It returns false at the end.
+func (w *watcher) listen(p *location) bool {
 	news, err := p.events.receive()
 	if err != nil {
-		// Closed by Close, or a socket that will not recover: the state of
-		// the interface is still known from where it is.
+		// The subscription was closed by Close, or does not work any more. Then the
+		// state can still be read.
 		return w.pause(settleStep) && w.resettle()
 	}
 	if news.overrun {
@@ -117,19 +117,19 @@ func (w *watcher) listen(p *place) bool {
 			return false
 		}
 		if w.present() != p {
-			break // moved: the rest is about where it was
+			break // it moved: the other messages are about the old location
 		}
 	}
 	return true
 }
 
-// hear takes one message of the namespace from. It returns false at the end.
-func (w *watcher) hear(p *place, from int, message syscall.NetlinkMessage) bool {
+// hear handles one message from a namespace. It returns false at the end.
+func (w *watcher) hear(p *location, from int, message syscall.NetlinkMessage) bool {
 	if message.Header.Type == unix.RTM_DELNSID && deletedID(message.Data) == p.id {
 		return w.resettle() // the namespace is being deleted, and the interface with it
 	}
 	if from != p.id || len(message.Data) < unix.SizeofIfInfomsg || message.Data[0] != unix.AF_UNSPEC {
-		return true // elsewhere, or a bridge's view of the interface, say
+		return true // about another namespace, or about the interface as a port of a bridge
 	}
 	if message.Header.Type != unix.RTM_NEWLINK && message.Header.Type != unix.RTM_DELLINK {
 		return true
@@ -144,7 +144,7 @@ func (w *watcher) hear(p *place, from int, message syscall.NetlinkMessage) bool 
 	return w.tell(state)
 }
 
-// deletedID is the number that a namespace had; atHome where there is none.
+// deletedID is the number of a deleted namespace; atHome if the message has none.
 func deletedID(message []byte) int {
 	head := nl.NewRtGenMsg().Len()
 	if len(message) < head {
@@ -159,8 +159,8 @@ func deletedID(message []byte) int {
 	return atHome
 }
 
-// resettle finds the interface again after it left, or after events were
-// lost, and tells its state: it moved (A55), or it is gone (A62).
+// resettle finds the interface again after it left its location or events were lost, and
+// sends its state: it moved (A55), or it is gone (A62).
 func (w *watcher) resettle() bool {
 	for waited := time.Duration(0); waited < settleTime; waited += settleStep {
 		state, err := w.arm()
@@ -186,14 +186,14 @@ func (w *watcher) pause(d time.Duration) bool {
 	}
 }
 
-// arm listens where the interface is now and then reads its state: what changes
-// after the reading is heard.
+// arm subscribes to events where the interface is now, and then reads its state, so no
+// later change is missed.
 func (w *watcher) arm() (State, error) {
 	p, state, err := w.find()
-	if w.any && errors.Is(err, os.ErrPermission) {
-		// Somebody with more rights took it to where we may not look, and
-		// wants it to work there. While it is down the kernel sends nothing.
-		p, state, err = &place{}, State{Up: true, MTU: w.last.MTU}, nil
+	if w.sent && errors.Is(err, os.ErrPermission) {
+		// A user with more rights moved it into a namespace that we may not read, and
+		// wants it to work there. While it is down, the kernel sends it no packets.
+		p, state, err = &location{}, State{Up: true, MTU: w.last.MTU}, nil
 	}
 	if err != nil {
 		return State{}, err
@@ -204,16 +204,16 @@ func (w *watcher) arm() (State, error) {
 		p.close()
 		return State{}, os.ErrClosed
 	}
-	if w.place != nil {
-		w.place.close()
+	if w.location != nil {
+		w.location.close()
 	}
-	w.place = p
+	w.location = p
 	return state, nil
 }
 
-// find sees where the interface is and in which state. The file of the
-// namespace is open only that long.
-func (w *watcher) find() (p *place, state State, err error) {
+// find finds out where the interface is and its state. It closes the file of the
+// namespace before it returns.
+func (w *watcher) find() (p *location, state State, err error) {
 	name := w.device.Name()
 	if name == "" {
 		return nil, State{}, errGone
@@ -223,7 +223,7 @@ func (w *watcher) find() (p *place, state State, err error) {
 		return nil, State{}, err
 	}
 	defer ns.Close()
-	p = &place{}
+	p = &location{}
 	if p.ns, err = ns.Stat(); err != nil {
 		return nil, State{}, err
 	}
@@ -247,9 +247,9 @@ func (w *watcher) find() (p *place, state State, err error) {
 	return p, state, nil
 }
 
-// where is the namespace of the interface. Who has no CAP_NET_ADMIN there may not
-// ask, and may have the interface all the same if it belongs to him: then it is
-// at home or out of sight.
+// where is the namespace of the interface. Without CAP_NET_ADMIN there, the process may
+// not ask, though it may own the interface. Then where guesses that it is at home; if
+// that is wrong, it is out of sight.
 func (w *watcher) where() (ns *os.File, guessed bool, err error) {
 	ns, err = w.device.NetNS()
 	if errors.Is(err, os.ErrPermission) {
@@ -259,11 +259,11 @@ func (w *watcher) where() (ns *os.File, guessed bool, err error) {
 	return ns, false, err
 }
 
-// errOutOfSight is what it means that a guess was wrong.
+// errOutOfSight says that the guess of where was wrong.
 var errOutOfSight = fmt.Errorf("the interface is in another network namespace: %w", os.ErrPermission)
 
-// stillAt reports an error if the interface moved on while it was looked at.
-func (w *watcher) stillAt(p *place, name string) error {
+// stillAt returns an error if the interface has moved since it was found.
+func (w *watcher) stillAt(p *location, name string) error {
 	ns, _, err := w.where()
 	if err != nil {
 		return err
@@ -279,9 +279,9 @@ func (w *watcher) stillAt(p *place, name string) error {
 	return nil
 }
 
-// noAutomaticAddresses is for an interface on which IPv6 has begun anew: then the
-// kernel makes up a link-local address when it goes up, as on every other one.
-// Where it cannot be helped the tunnel works all the same.
+// noAutomaticAddresses is called for an interface on which the kernel has initialized
+// IPv6 again. Then it would create a link-local address when the interface goes up. If
+// that cannot be prevented, the tunnel works all the same.
 func noAutomaticAddresses(ns *os.File, name string) {
 	_ = netns.Do(ns, func() error {
 		links, err := Open()
@@ -293,9 +293,9 @@ func noAutomaticAddresses(ns *os.File, name string) {
 	})
 }
 
-// beginIPv6 is for an MTU that rose to IPv6's least on an interface that is up.
-// The kernel has made up an address already, and asked for routers once; with
-// the address it forgets to ask again. (Links.SetMTU does it without.)
+// beginIPv6 is called when the MTU of an interface that is up has become large enough
+// for IPv6. By then the kernel has created an address and solicited routers once; when
+// the address is removed it stops. (Links.SetMTU prevents both.)
 func (w *watcher) beginIPv6() {
 	ns, err := w.device.NetNS()
 	if err != nil {
@@ -305,30 +305,30 @@ func (w *watcher) beginIPv6() {
 	noAutomaticAddresses(ns, w.device.Name())
 }
 
-func (w *watcher) present() *place {
+func (w *watcher) present() *location {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.place
+	return w.location
 }
 
-// tell sends a state that differs from the last. It returns false at the end.
+// tell sends a state if it differs from the last one. It returns false at the end.
 func (w *watcher) tell(state State) bool {
-	if w.any && state == w.last {
+	if w.sent && state == w.last {
 		return true
 	}
-	if w.any && w.last.MTU < LeastMTUOfIPv6 && state.MTU >= LeastMTUOfIPv6 && !state.Gone {
+	if w.sent && w.last.MTU < LeastMTUOfIPv6 && state.MTU >= LeastMTUOfIPv6 && !state.Gone {
 		w.beginIPv6()
 	}
 	select {
 	case <-w.done:
 		return false
 	case w.states <- state:
-		w.last, w.any = state, true
+		w.last, w.sent = state, true
 		return !state.Gone
 	}
 }
 
-func (p *place) close() {
+func (p *location) close() {
 	if p.events != nil {
 		p.events.close()
 	}
