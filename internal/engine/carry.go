@@ -13,22 +13,22 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// tunReader carries packets out until the interface is gone.
+// tunReader reads the interface and sends what it reads, until the interface is gone.
 func (e *Engine) tunReader() {
 	q := outQueues{e}
-	if most := min(e.lanes.MaxQueues(), e.world.TUN.Caps().Queues); most > 1 {
-		e.lanes.RunQueues(lanes.Out, q, most)
+	if limit := min(e.lanes.MaxQueues(), e.world.TUN.Caps().Queues); limit > 1 {
+		e.lanes.RunQueues(lanes.Out, q, limit)
 		return
 	}
 	e.lanes.Run(lanes.Out, q.Source(0))
 }
 
-// socketReader carries datagrams of one address family in until its sockets are
-// closed.
+// socketReader receives from the sockets of one address family and writes to the
+// interface, until the sockets are closed.
 func (e *Engine) socketReader(g udp.Group) {
 	q := inQueues{e, g}
-	if most := e.lanes.MaxQueues(); most > 1 {
-		e.lanes.RunQueues(lanes.In, q, most)
+	if limit := e.lanes.MaxQueues(); limit > 1 {
+		e.lanes.RunQueues(lanes.In, q, limit)
 		return
 	}
 	e.lanes.Run(lanes.In, q.Source(0))
@@ -46,8 +46,8 @@ type outward struct {
 	failures int
 }
 
-// The first read may bring a whole super-packet; more are only read while what
-// has come is small.
+// Read reads one packet, which may be a large super-packet, and more as long as they
+// are small.
 func (o *outward) Read(wait bool) (lanes.BatchInfo, error) {
 	o.raws = o.raws[:0]
 	n, err := o.readOne(wait)
@@ -121,7 +121,7 @@ func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
 	}
 	i.now = i.engine.world.Clock().Mono
 	a.At = i.now
-	a.Bytes = max(a.Bytes, 1) // an empty datagram is one, too
+	a.Bytes = max(a.Bytes, 1) // a batch of empty datagrams is not empty
 	return a, nil
 }
 

@@ -11,29 +11,29 @@ import (
 )
 
 const (
-	// drainBytes and drainPackets end the draining of small packets into one
-	// batch: what has gathered by then is worth a send of its own.
+	// drainBytes and drainPackets are how many small packets are read into one batch.
+	// That is enough for a send of its own.
 	drainBytes   = 16 << 10
 	drainPackets = 64
 
-	// deepReceive is how many trains are asked for at once while they are
-	// short: a long one (GRO at work) fills a turn by itself.
+	// deepReceive is how many trains are asked for at once while they are short. A long
+	// one, of which GRO has joined many datagrams, is a batch by itself.
 	deepReceive = udp.MaxDepth
 	longTrain   = 16 << 10
 
-	// A socket or interface that fails again and again must not take a core:
-	// the pauses grow from errorPause to longestPause.
-	errorPause   = 10 * time.Millisecond
-	longestPause = time.Second
+	// The pauses after failures in a row grow from minPause to maxPause, so that a
+	// socket or interface that always fails does not take a core.
+	minPause = 10 * time.Millisecond
+	maxPause = time.Second
 
-	// mostFailures in a row, about three seconds, and the interface counts as
-	// lost: nobody would be told otherwise.
-	mostFailures = 9
+	// After maxFailures in a row, which take about three seconds, the interface counts
+	// as lost. Otherwise nobody would be told.
+	maxFailures = 9
 )
 
-// interfaceLost decides whether a failed read is the end: it is when the
-// interface was deleted (A62), when reading it fails for good (B18), or when
-// the engine closes.
+// interfaceLost reports whether a failed read ends the reading: because the interface was
+// deleted (A62), because reading always fails (B18), or because the engine is closing. If
+// not, it pauses.
 func (e *Engine) interfaceLost(err error, failures int) bool {
 	switch {
 	case e.closed.Load():
@@ -41,17 +41,18 @@ func (e *Engine) interfaceLost(err error, failures int) bool {
 	case errors.Is(err, tun.ErrGone), errors.Is(err, os.ErrClosed):
 		e.InterfaceGone()
 		return true
-	case failures >= mostFailures:
+	case failures >= maxFailures:
 		go e.end(fmt.Errorf("the interface cannot be read any more, after %d attempts: %w", failures, err))
 		return true
 	}
-	e.world.Log.Debug("read from the interface failed", "attempt", fmt.Sprintf("%d of %d", failures, mostFailures), "err", err)
+	e.world.Log.Debug("read from the interface failed", "attempt", fmt.Sprintf("%d of %d", failures, maxFailures), "err", err)
 	return !e.pause(failures)
 }
 
-// pause waits after that many failures in a row; false when the engine closes.
+// pause waits after that many failures in a row. It returns false when the engine is
+// closing.
 func (e *Engine) pause(failures int) bool {
-	timer := time.NewTimer(min(errorPause<<min(failures-1, 10), longestPause))
+	timer := time.NewTimer(min(minPause<<min(failures-1, 10), maxPause))
 	defer timer.Stop()
 	select {
 	case <-e.closing:

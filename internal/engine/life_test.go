@@ -140,13 +140,13 @@ func TestReadFailsForGood(t *testing.T) {
 	if err := a.Err().Error(); !strings.Contains(err, "after 9 attempts: input/output error") {
 		t.Errorf("the reason: %s", err)
 	}
-	for i := 1; i < mostFailures; i++ {
-		want := fmt.Sprintf(`msg="read from the interface failed" attempt="%d of %d" err="input/output error"`, i, mostFailures)
+	for i := 1; i < maxFailures; i++ {
+		want := fmt.Sprintf(`msg="read from the interface failed" attempt="%d of %d" err="input/output error"`, i, maxFailures)
 		if n := log.count(want); n != 1 {
 			t.Errorf("told %d times: %s", n, want)
 		}
 	}
-	if n := device.reads.Load(); n > mostFailures {
+	if n := device.reads.Load(); n > maxFailures {
 		t.Errorf("%d reads", n)
 	}
 }

@@ -14,10 +14,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// outQueues are those of the interface.
-type outQueues struct {
-	engine *Engine
-}
+// outQueues are the queues of the interface, as lanes need them.
+type outQueues struct{ engine *Engine }
 
 func (q outQueues) Resize(n int) error { return q.engine.world.TUN.SetQueues(n) }
 func (q outQueues) SteerToFirst() bool { return q.engine.world.TUN.SteerToFirst() }
@@ -36,7 +34,7 @@ func (q outQueues) Source(i int) lanes.Source {
 	return lanes.Source{NewHandler: another, Wait: from.Wait}
 }
 
-// inQueues are the sockets of a family.
+// inQueues are the sockets of an address family, as lanes need them.
 type inQueues struct {
 	engine *Engine
 	group  udp.Group
@@ -46,8 +44,8 @@ func (q inQueues) Resize(n int) error { return q.group.SetSockets(n) }
 func (q inQueues) SteerToFirst() bool { return q.group.SteerToFirst() }
 func (q inQueues) StayOpen() bool     { return false }
 
-// Capacity is how many of the smallest datagrams fit into the kernel's buffer,
-// which counts its own structures, too, and allows twice what was granted.
+// Capacity is how many of the smallest datagrams fit into the kernel's receive buffer,
+// whose limit is twice what was granted, because it includes the kernel's structures.
 func (q inQueues) Capacity() int { return 2*q.group.Caps().RecvBuffer/768 + 1 }
 
 func (q inQueues) Source(i int) lanes.Source {
@@ -62,8 +60,8 @@ func (q inQueues) Source(i int) lanes.Source {
 	return lanes.Source{NewHandler: another, Wait: from.Wait}
 }
 
-// packetHash tells flows apart, as well as a few bits can: by addresses and
-// ports of the packet in a frame from the interface.
+// packetHash is a hash of the flow to which the packet in a frame belongs: of its
+// addresses and ports.
 func packetHash(frame []byte) uint32 {
 	p := frame[min(packet.VirtioHeaderSize, len(frame)):]
 	from, to := 12, 24
@@ -80,7 +78,7 @@ func packetHash(frame []byte) uint32 {
 	return uint32(h >> 32)
 }
 
-// addressHash tells senders apart.
+// addressHash is a hash of the sender of a datagram.
 func addressHash(a netip.AddrPort) uint32 {
 	b := a.Addr().As16()
 	h := mix(uint64(a.Port()), binary.NativeEndian.Uint64(b[:]))
