@@ -15,7 +15,8 @@ const pollInterval = 100 * time.Microsecond
 //  1. pauses all lanes,
 //  2. has the kernel steer all packets to the first queue,
 //  3. drains the other queues, and only then processes what the first one has,
-//  4. has the kernel distribute packets over n queues,
+//  4. has the kernel distribute packets over n queues, or over the old number if it
+//     refuses,
 //  5. drains the first queue, where packets of all flows may still wait,
 //  6. resumes the lanes.
 //
@@ -35,12 +36,11 @@ func (g *queueGroup) resize(self *lane, n int) {
 	added, err := g.distribute(old, n)
 	if err != nil {
 		n = old
-	} else {
-		if !steered { // so any flow may have moved from any queue to any other
-			g.drain(g.lanes[1:min(old, n)])
-		}
-		g.drain(g.lanes[:1])
 	}
+	if !steered { // so any flow may have moved from any queue to any other
+		g.drain(g.lanes[1:min(old, n)])
+	}
+	g.drain(g.lanes[:1])
 	g.several.Store(n > 1)
 	g.width = n
 	g.scaler.Resized(g.clock().Mono, g.totals(), n, err)
