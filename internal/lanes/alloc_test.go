@@ -9,7 +9,7 @@ import (
 
 // Rule 10 of style: to read, to wait and to keep the order allocates nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
-	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), nil, single(&nothing{}))
+	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), &Counter{}, nil, single(&nothing{}))
 	h := l.leader.(*nothing)
 	if n := testing.AllocsPerRun(1000, func() {
 		l.reading.lock()

@@ -38,7 +38,7 @@ const (
 // Methods that change the number return what it is to be.
 type hillClimber struct {
 	meter coreMeter
-	tell  func(width int, why string) // of every change
+	tell  func(decision) // called for every decision
 
 	max   int
 	width int // how many there are
@@ -55,7 +55,7 @@ type measurement struct {
 	own, idle float64 // cores that this process used, and that were idle
 }
 
-func newHillClimber(max int, usage func() (cpu.Times, error), tell func(width int, why string)) hillClimber {
+func newHillClimber(max int, usage func() (cpu.Times, error), tell func(decision)) hillClimber {
 	return hillClimber{meter: coreMeter{usage: usage}, tell: tell, max: max, width: 1, before: make([]measurement, max), wait: minWait}
 }
 
@@ -63,37 +63,50 @@ func newHillClimber(max int, usage func() (cpu.Times, error), tell func(width in
 func (c *hillClimber) mayBegin(now clock.Time) bool { return c.width < c.max && now >= c.nextTrial }
 
 // begin begins a trial of one more.
-func (c *hillClimber) begin(m measurement, why string) int {
+func (c *hillClimber) begin(m measurement, why Reason) int {
 	c.before[c.width-1] = m
 	c.trial = 2
-	return c.change(c.width+1, why)
+	return c.report(decision{number: c.width + 1, reason: why, trial: trialBegins})
 }
 
 // judge ends the trial in its second review. The first one still covers the time
 // of the change.
 func (c *hillClimber) judge(now clock.Time, m measurement) int {
-	if c.trial--; c.trial > 0 {
+	if c.trial > 1 {
+		c.trial--
 		return c.width
 	}
 	before := c.before[c.width-2]
 	if m.rate < minGain*before.rate || m.own*before.rate > maxCost*before.own*m.rate {
-		return c.fail(now, c.width-1, "one less does as well")
+		return c.fail(now, c.width-1, NotWorthIt)
 	}
-	c.wait = minWait
-	return c.change(c.width, "it is worth it")
+	c.trial, c.wait = 0, minWait
+	return c.report(decision{number: c.width, reason: WorthIt, trial: trialKept})
 }
 
 // fail ends the trial, if there is one, and postpones the next.
-func (c *hillClimber) fail(now clock.Time, width int, why string) int {
-	c.trial = 0
+func (c *hillClimber) fail(now clock.Time, width int, why Reason) int {
 	c.nextTrial = now.Add(c.wait)
 	c.wait = min(2*c.wait, maxWait)
 	return c.change(width, why)
 }
 
-func (c *hillClimber) change(width int, why string) int {
-	c.tell(width, why)
-	return width
+// change decides for another width. A trial that goes on fails.
+func (c *hillClimber) change(width int, why Reason) int {
+	return c.end(decision{number: width, reason: why})
+}
+
+// end makes a decision that ends the trial, if there is one.
+func (c *hillClimber) end(d decision) int {
+	if c.trial > 0 {
+		c.trial, d.trial = 0, trialFailed
+	}
+	return c.report(d)
+}
+
+func (c *hillClimber) report(d decision) int {
+	c.tell(d)
+	return d.number
 }
 
 // tooMany reports whether one fewer would carry as much.

@@ -17,7 +17,7 @@ func TestTrial(t *testing.T) {
 	one, two := measurement{rate: 100, own: 1, idle: 1}, measurement{rate: 190, own: 2}
 	begin := func() {
 		t.Helper()
-		if c.width = c.begin(one, "a test"); c.width != 2 {
+		if c.width = c.begin(one, LargeBatchesWait); c.width != 2 {
 			t.Fatalf("%d are tried", c.width)
 		}
 		if c.width = c.judge(s.now, measurement{}); c.width != 2 {
@@ -43,10 +43,13 @@ func TestTrial(t *testing.T) {
 	c.width = 1
 	fail(minWait)
 	for range 20 {
-		c.fail(s.now, 1, "a test")
+		c.fail(s.now, 1, CoresNeeded) // though there is no trial
 	}
 	if wait := c.nextTrial.Sub(s.now); wait != maxWait {
 		t.Errorf("a wait of %v", wait)
+	}
+	if s := s.stats(); s.Tried != 4 || s.Kept != 1 || s.Failed != 3 || s.Reasons[NotWorthIt] != 3 || s.Reasons[CoresNeeded] != 20 {
+		t.Errorf("counted: %+v", s)
 	}
 }
 

@@ -20,7 +20,8 @@ type queueGroup struct {
 	running *sync.WaitGroup // counts the goroutines of the engine
 	clock   func() clock.Now
 	newLane func(Source) *lane
-	tell    func(number int, why string)
+	tell    func(decision)
+	counter *Counter // of queues
 
 	several   atomic.Bool  // there is more than one queue
 	pausing   atomic.Bool  // lanes are to stop between two batches
@@ -81,13 +82,11 @@ type QueueScaler interface {
 	Resized(now clock.Time, t Totals, n int, err error)
 }
 
-func newQueueGroup(q Queues, s QueueScaler, clock func() clock.Now, running *sync.WaitGroup, newLane func(Source) *lane, tell func(number int, why string)) *queueGroup {
-	return &queueGroup{queues: q, scaler: s, width: 1, clock: clock, running: running, newLane: newLane, tell: tell}
-}
-
 // lead leads the lane of the first queue until that ends.
 func (g *queueGroup) lead() {
+	defer g.end()
 	g.mu.Lock()
+	g.setWidth(1)
 	first := g.addLane(0)
 	if n := g.scaler.Review(g.clock().Mono, Totals{}); n > 1 {
 		g.resize(first, n)
@@ -95,6 +94,19 @@ func (g *queueGroup) lead() {
 	g.mu.Unlock()
 	first.reading.unlock()
 	first.lead()
+}
+
+// end stops counting queues. The caller does not hold mu.
+func (g *queueGroup) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.setWidth(0)
+}
+
+// setWidth sets the number of queues in use. The caller holds mu.
+func (g *queueGroup) setWidth(n int) {
+	g.counter.add(n - g.width)
+	g.width = n
 }
 
 // addLane adds the lane of a queue, with its read lock held. The caller holds mu.

@@ -38,11 +38,18 @@ func (q *fullQueues) Source(i int) Source {
 	return s
 }
 
-// group makes a group whose lanes have one goroutine each.
 func (q *fullQueues) group(s QueueScaler) *queueGroup {
-	return newQueueGroup(q, s, systemclock.Now, q.running, func(s Source) *lane {
-		return newLane(FixedSpread(1), newGovernor(nil, nil, nil), q.running, s)
-	}, func(int, string) {})
+	return newGroup(q, s, q.running)
+}
+
+// newGroup makes a group whose lanes have one goroutine each.
+func newGroup(q Queues, s QueueScaler, running *sync.WaitGroup) *queueGroup {
+	return &queueGroup{
+		queues: q, scaler: s, running: running, clock: systemclock.Now, tell: func(decision) {}, counter: &Counter{},
+		newLane: func(s Source) *lane {
+			return newLane(FixedSpread(1), newGovernor(nil, nil, nil), &Counter{}, running, s)
+		},
+	}
 }
 
 // A wanted is a scaler: it has as many queues as the function returns.

@@ -220,7 +220,7 @@ func tickets(goroutines, count int, newQ func() *sequencer) func(s *schedule) *s
 func TestSequencerInEveryOrder(t *testing.T) {
 	for _, c := range []struct{ goroutines, tickets int }{{1, 4}, {2, 5}, {3, 3}} {
 		newQ := func() *sequencer {
-			return newLane(FixedSpread(c.goroutines), newGovernor(nil, nil, nil), nil, single(nil)).sequencer
+			return newLane(FixedSpread(c.goroutines), newGovernor(nil, nil, nil), &Counter{}, nil, single(nil)).sequencer
 		}
 		states, fault := explore(tickets(c.goroutines, c.tickets, newQ))
 		if fault != "" {

@@ -25,6 +25,7 @@ type lane struct {
 	source   Source
 	running  *sync.WaitGroup // counts the goroutines of the engine
 	governor *governor
+	counter  *Counter // of goroutines
 	leader   Handler
 
 	group *queueGroup // nil if the source is not a queue of one
@@ -36,6 +37,7 @@ type lane struct {
 
 	// Guarded by reading.
 	policy     SpreadPolicy
+	width      int        // of the policy, as far as it is counted
 	turnStart  clock.Time // when the lane last waited for a batch, or yielded
 	lastRead   clock.Time // when the last batch was read
 	nextTicket uint64     // of the next batch that is shared
@@ -79,12 +81,13 @@ func (n fixedSpread) RanEmpty()  {}
 func (n fixedSpread) Width() int { return int(n) }
 func (n fixedSpread) Max() int   { return int(n) }
 
-func newLane(p SpreadPolicy, g *governor, running *sync.WaitGroup, s Source) *lane {
+func newLane(p SpreadPolicy, g *governor, c *Counter, running *sync.WaitGroup, s Source) *lane {
 	return &lane{
 		source:      s,
 		leader:      s.NewHandler(),
 		running:     running,
 		governor:    g,
+		counter:     c,
 		reading:     newReadLock(),
 		policy:      p,
 		idleTimeout: maxIdle,
@@ -101,6 +104,8 @@ func (l *lane) lead() {
 	l.reading.lock()
 	defer close(l.done)
 	defer l.reading.unlock()
+	l.setWidth(l.policy.Width())
+	defer l.setWidth(0)
 	yielder := l.governor.newYielder()
 	defer yielder.Close()
 	for {
@@ -204,10 +209,11 @@ func (l *lane) sleep() bool {
 // and after the call.
 func (l *lane) process(h Handler, b BatchInfo, ready bool) {
 	share, wake := l.policy.Note(b, ready, l.active)
+	l.setWidth(l.policy.Width())
 	if l.lastRead = b.At; l.group != nil {
 		l.group.note(l, b, ready)
 	}
-	if l.policy.Width() > 1 || ready && l.group.hasSeveral() {
+	if l.width > 1 || ready && l.group.hasSeveral() {
 		l.governor.need(b.At, holdForLoad)
 	}
 	l.governor.noteTraffic(b.At)
@@ -228,6 +234,14 @@ func (l *lane) process(h Handler, b BatchInfo, ready bool) {
 	h.Finish()
 	l.sequencer.done(ticket)
 	l.reading.lock()
+}
+
+// setWidth counts the goroutines. The caller holds reading.
+func (l *lane) setWidth(n int) {
+	if n != l.width {
+		l.counter.add(n - l.width)
+		l.width = n
+	}
 }
 
 // wakeFollower makes one more follower read. The caller holds reading.

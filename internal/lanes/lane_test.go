@@ -27,6 +27,7 @@ type numberSource struct {
 	varies      bool // the width does
 	noIdleTime  bool // followers that sleep end at once
 	lane        *lane
+	counter     Counter
 	atOnce, max atomic.Int32 // calls of Work at the same time, now and at most
 
 	mu        sync.Mutex
@@ -123,7 +124,7 @@ func (h *numberHandler) Finish() {
 func (s *numberSource) run(p SpreadPolicy) {
 	s.closed = make(chan struct{})
 	var running sync.WaitGroup
-	l := newLane(p, newGovernor(nil, func() clock.Now { return clock.Now{} }, nil), &running, Source{NewHandler: s.newHandler})
+	l := newLane(p, newGovernor(nil, func() clock.Now { return clock.Now{} }, nil), &s.counter, &running, Source{NewHandler: s.newHandler})
 	if s.lane = l; s.noIdleTime {
 		l.idleTimeout = 0
 	}
@@ -146,6 +147,9 @@ func (s *numberSource) run(p SpreadPolicy) {
 	}
 	if len(s.finished) != s.next {
 		s.t.Errorf("%d batches were read, and %d finished", s.next, len(s.finished))
+	}
+	if n := s.counter.Stats().Now; n != 0 {
+		s.t.Errorf("%d goroutines are counted after the end", n)
 	}
 }
 
@@ -209,7 +213,7 @@ func TestFollowersComeAndGo(t *testing.T) {
 
 // A follower that sleeps for long ends, unless it is woken at that moment.
 func TestFollowerEnds(t *testing.T) {
-	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), nil, single(&nothing{}))
+	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), &Counter{}, nil, single(&nothing{}))
 	l.idleTimeout, l.followers = 0, 1
 	l.reading.lock() // as a leader does that waits, or works alone
 	l.wake <- struct{}{}

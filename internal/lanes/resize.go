@@ -30,7 +30,7 @@ func (g *queueGroup) resize(self *lane, n int) {
 	paused := g.pause(self)
 	steered := g.steerToFirst(old)
 	if !steered {
-		g.tell(n, "the kernel does not lead packets together: some may be lost or overtaken")
+		g.tell(decision{number: n, reason: NotSteered})
 	}
 	g.drain(g.lanes[1:old])
 	added, err := g.distribute(old, n)
@@ -42,7 +42,7 @@ func (g *queueGroup) resize(self *lane, n int) {
 	}
 	g.drain(g.lanes[:1])
 	g.several.Store(n > 1)
-	g.width = n
+	g.setWidth(n)
 	g.scaler.Resized(g.clock().Mono, g.totals(), n, err)
 	g.resume(self, paused, added)
 }

@@ -224,9 +224,7 @@ func (q *flowQueues) resize(t *testing.T, old, n int) {
 		width = got
 	}}
 	var running sync.WaitGroup
-	g := newQueueGroup(q, check, systemclock.Now, &running, func(s Source) *lane {
-		return newLane(FixedSpread(1), newGovernor(nil, nil, nil), &running, s)
-	}, func(int, string) {})
+	g := newGroup(q, check, &running)
 	for i := range old {
 		if l := g.addLane(i); i > 0 {
 			l.reading.unlock()

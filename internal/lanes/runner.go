@@ -27,6 +27,9 @@ type Options struct {
 	// and queues are worth their cost.
 	Spread func() SpreadPolicy
 	Scaler func(limit int) QueueScaler
+
+	// Counters, if it is not nil, counts what the Runner does.
+	Counters *Counters
 }
 
 // A Direction is that of packets.
@@ -50,6 +53,9 @@ type Runner struct {
 
 // New makes the Runner of an engine. It counts its goroutines in running.
 func New(o Options, clock func() clock.Now, log *slog.Logger, running *sync.WaitGroup) *Runner {
+	if o.Counters == nil {
+		o.Counters = &Counters{}
+	}
 	return &Runner{
 		options:  o,
 		clock:    clock,
@@ -94,33 +100,51 @@ func (r *Runner) MaxQueues() int {
 func (r *Runner) Run(d Direction, s Source) { r.newLane(d, s).lead() }
 
 func (r *Runner) newLane(d Direction, s Source) *lane {
-	return newLane(r.spreadPolicy(d), r.governor, r.running, s)
+	return newLane(r.spreadPolicy(d), r.governor, &r.options.Counters.of(d).Goroutines, r.running, s)
 }
 
 func (r *Runner) spreadPolicy(d Direction) SpreadPolicy {
 	if r.options.Spread != nil {
 		return r.options.Spread()
 	}
-	return newSpreadPolicy(r.cores, r.options.Usage, func(width int, why string) {
-		r.log.Debug("goroutines that carry packets at once", "way", d, "number", width, "why", why)
+	return newSpreadPolicy(r.cores, r.options.Usage, func(n decision) {
+		r.note(d, "goroutines", &r.options.Counters.of(d).Goroutines, n)
 	})
 }
 
 // RunQueues runs a lane for each of several queues, of which there may be at most
 // limit. It returns when the first queue ends.
 func (r *Runner) RunQueues(d Direction, q Queues, limit int) {
-	tell := func(number int, why string) {
-		r.log.Debug("queues that are carried at once", "way", d, "number", number, "why", why)
+	counter := &r.options.Counters.of(d).Queues
+	tell := func(n decision) { r.note(d, "queues", counter, n) }
+	g := &queueGroup{
+		queues:  q,
+		scaler:  r.queueScaler(limit, tell),
+		running: r.running,
+		clock:   r.clock,
+		newLane: func(s Source) *lane { return r.newLane(d, s) },
+		tell:    tell,
+		counter: counter,
 	}
-	newLane := func(s Source) *lane { return r.newLane(d, s) }
-	newQueueGroup(q, r.queueScaler(limit, tell), r.clock, r.running, newLane, tell).lead()
+	g.lead()
 }
 
-func (r *Runner) queueScaler(limit int, tell func(number int, why string)) QueueScaler {
+func (r *Runner) queueScaler(limit int, tell func(decision)) QueueScaler {
 	if r.options.Scaler != nil {
 		return r.options.Scaler(limit)
 	}
 	return newQueueScaler(limit, r.options.Usage, tell)
+}
+
+// note counts and logs a decision about the number of goroutines or queues.
+func (r *Runner) note(d Direction, what string, c *Counter, n decision) {
+	c.note(n)
+	s := c.Stats()
+	attrs := []any{"direction", d, what, n.number, "reason", n.reason, "tried", s.Tried, "kept", s.Kept, "failed", s.Failed}
+	if n.err != nil {
+		attrs = append(attrs, "err", n.err)
+	}
+	r.log.Debug("number of "+what, attrs...)
 }
 
 // Govern sets the number of Go's processors as needed, until closing is closed.

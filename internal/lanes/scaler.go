@@ -35,7 +35,7 @@ type queueScaler struct {
 	surplusSince clock.Time // one fewer has sufficed since; 0: it does not
 }
 
-func newQueueScaler(max int, usage func() (cpu.Times, error), tell func(number int, why string)) *queueScaler {
+func newQueueScaler(max int, usage func() (cpu.Times, error), tell func(decision)) *queueScaler {
 	return &queueScaler{hillClimber: newHillClimber(max, usage, tell)}
 }
 
@@ -48,7 +48,7 @@ func (p *queueScaler) Review(now clock.Time, t Totals) int {
 	rate := float64(bytes) / max(span, 1).Seconds()
 	paused := span > 2*reviewInterval
 	if paused && p.trial > 0 {
-		return p.fail(now, p.width-1, "there was a pause")
+		return p.fail(now, p.width-1, Pause)
 	}
 	backlog := !paused && reads >= minReads && ready*8 >= reads*7 &&
 		bytes < items*largeBatch/2 && t.Flows > p.width
@@ -62,7 +62,7 @@ func (p *queueScaler) Review(now clock.Time, t Totals) int {
 	case p.trial > 0:
 		return p.judge(now, measurement{rate, own, idle})
 	case idle >= minIdle:
-		return p.begin(measurement{rate, own, idle}, "small packets of several flows wait, and a core is idle")
+		return p.begin(measurement{rate, own, idle}, SmallPacketsWait)
 	}
 	return p.width
 }
@@ -78,7 +78,7 @@ func (p *queueScaler) dropSurplus(now clock.Time, rate float64) int {
 		p.surplusSince = now
 	case now.Sub(p.surplusSince) >= keepSurplus:
 		p.surplusSince = 0
-		return p.change(p.width-1, "there is less to do")
+		return p.change(p.width-1, LessToDo)
 	}
 	return p.width
 }
@@ -88,7 +88,7 @@ func (p *queueScaler) dropSurplus(now clock.Time, rate float64) int {
 func (p *queueScaler) Resized(now clock.Time, t Totals, n int, err error) {
 	p.width, p.last, p.seen = n, now, t
 	if err != nil {
-		p.trial, p.nextTrial = 0, now.Add(maxWait)
-		p.tell(n, err.Error())
+		p.nextTrial = now.Add(maxWait)
+		p.end(decision{number: n, reason: Refused, err: err})
 	}
 }

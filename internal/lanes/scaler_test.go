@@ -78,8 +78,11 @@ func TestScalerGrowsWhereItPays(t *testing.T) {
 		t.Errorf("%v, %v", got, m.told)
 	}
 	// Each number is reported when it is tried, and when it is kept.
-	if want := []int{2, 2, 3, 3, 4, 4}; !slices.Equal(m.told, want) {
+	if want := []int{2, 2, 3, 3, 4, 4}; !slices.Equal(m.numbers(), want) {
 		t.Errorf("told %v", m.told)
+	}
+	if s := m.stats(); s.Tried != 3 || s.Kept != 3 || s.Failed != 0 || s.Reasons[SmallPacketsWait] != 3 || s.Reasons[WorthIt] != 3 {
+		t.Errorf("counted: %+v", s)
 	}
 	// The demand is half of that, for a short while and for long.
 	m.demand = 15e6
@@ -134,7 +137,7 @@ func TestScalerGivesUp(t *testing.T) {
 		m := newSmallPackets()
 		change(m)
 		s := m.scaler(8)
-		if m.run(s, 5*time.Minute); s.width != 1 || slices.Max(m.told) != 2 {
+		if m.run(s, 5*time.Minute); s.width != 1 || slices.Max(m.numbers()) != 2 {
 			t.Errorf("%s: %d", name, s.width)
 		}
 		if trials := len(m.told) / 2; trials < 8 || trials > 12 {
@@ -161,6 +164,9 @@ func TestScalerPause(t *testing.T) {
 	if m.run(s, reviewInterval); s.width != 1 || s.trial != 0 {
 		t.Errorf("%d queues after a pause, trial %d", s.width, s.trial)
 	}
+	if s := m.stats(); s.Tried != 1 || s.Failed != 1 || s.Reasons[Pause] != 1 {
+		t.Errorf("counted: %+v", s)
+	}
 	if got := m.run(s, 10*time.Second); got[len(got)-1] != 8 {
 		t.Errorf("%v", got)
 	}
@@ -173,6 +179,9 @@ func TestScalerImpossible(t *testing.T) {
 	s := m.scaler(8)
 	if m.run(s, time.Minute); s.width != 1 || s.trial != 0 || len(m.told) != 2 {
 		t.Errorf("%d, told %v", s.width, m.told)
+	}
+	if s := m.stats(); s.Tried != 1 || s.Failed != 1 || s.Reasons[Refused] != 1 {
+		t.Errorf("counted: %+v", s)
 	}
 	m.refuse = nil
 	if m.run(s, 20*time.Second); s.width != 8 {

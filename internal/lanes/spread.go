@@ -34,7 +34,7 @@ type spreadPolicy struct {
 	bytes int
 }
 
-func newSpreadPolicy(max int, usage func() (cpu.Times, error), tell func(width int, why string)) *spreadPolicy {
+func newSpreadPolicy(max int, usage func() (cpu.Times, error), tell func(decision)) *spreadPolicy {
 	return &spreadPolicy{hillClimber: newHillClimber(max, usage, tell)}
 }
 
@@ -77,7 +77,7 @@ func (p *spreadPolicy) review(now clock.Time) {
 	backlog := ready*8 >= reads*7 && bytes >= reads*largeBatch/2
 	paused := span > 2*reviewInterval
 	if paused && p.width > 1 {
-		p.trial, p.width = 0, p.change(1, "there was a pause")
+		p.width = p.change(1, Pause)
 	}
 	if paused || p.width == 1 && !backlog {
 		p.meter.forget()
@@ -92,13 +92,13 @@ func (p *spreadPolicy) review(now clock.Time) {
 func (p *spreadPolicy) decide(now clock.Time, m measurement, backlog bool) int {
 	switch {
 	case p.coresTaken(m):
-		return p.fail(now, 1, "others need the cores")
+		return p.fail(now, 1, CoresNeeded)
 	case p.trial > 0:
 		return p.judge(now, m)
 	case p.tooMany(m.rate):
-		return p.change(p.width-1, "there is less to do")
+		return p.change(p.width-1, LessToDo)
 	case backlog && m.idle >= minIdle && p.mayBegin(now):
-		return p.begin(m, "there is a backlog, and a core is idle")
+		return p.begin(m, LargeBatchesWait)
 	}
 	return p.width
 }

@@ -25,7 +25,7 @@ type simulation struct {
 	now  clock.Time
 	idle time.Duration
 	own  time.Duration
-	told []int
+	told []decision
 	err  error // of usage
 }
 
@@ -41,7 +41,24 @@ func (s *simulation) usage() (cpu.Times, error) {
 	return cpu.Times{Idle: s.idle / 1e7 * 1e7, Own: s.own}, s.err
 }
 
-func (s *simulation) tell(width int, _ string) { s.told = append(s.told, width) }
+func (s *simulation) tell(d decision) { s.told = append(s.told, d) }
+
+// stats counts the decisions.
+func (s *simulation) stats() Stats {
+	var c Counter
+	for _, d := range s.told {
+		c.note(d)
+	}
+	return c.Stats()
+}
+
+// numbers are those that were decided for.
+func (s *simulation) numbers() (list []int) {
+	for _, d := range s.told {
+		list = append(list, d.number)
+	}
+	return list
+}
 
 func (m *largeBatches) policy(max int) *spreadPolicy {
 	return newSpreadPolicy(max, m.usage, m.tell)
@@ -138,13 +155,16 @@ func TestSpreadWaits(t *testing.T) {
 	p := m.policy(4)
 	m.run(p, 2*time.Minute)
 	trials := 0
-	for _, width := range m.told {
+	for _, width := range m.numbers() {
 		if width == 2 {
 			trials++
 		}
 	}
 	if trials < 4 || trials > 8 {
 		t.Errorf("%d trials in two minutes", trials)
+	}
+	if s := m.stats(); s.Tried != uint64(trials) || s.Kept != 0 || s.Failed+1 < s.Tried || s.Reasons[NotWorthIt] != s.Failed {
+		t.Errorf("%d trials, and counted: %+v", trials, s)
 	}
 }
 
@@ -173,6 +193,10 @@ func TestSpreadYields(t *testing.T) {
 	if p.width != 1 {
 		t.Error("spread over two, and one core suffices")
 	}
+	s := m.stats()
+	if s.Kept != 2 || s.Failed != s.Tried-2 || s.Reasons[CoresNeeded] == 0 || s.Reasons[LessToDo] != 1 {
+		t.Errorf("counted: %+v", s)
+	}
 }
 
 // A review covers no pause, however long.
@@ -189,6 +213,9 @@ func TestSpreadForgets(t *testing.T) {
 	m.run(p, 5*time.Second)
 	if p.width != 2 {
 		t.Error("not spread after a pause")
+	}
+	if s := m.stats(); s.Kept != 2 || s.Failed != 0 || s.Reasons[Pause] != 1 {
+		t.Errorf("counted: %+v", s)
 	}
 }
 

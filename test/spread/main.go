@@ -13,6 +13,8 @@
 //
 //	go run ./test/spread -flows 100 [-rate THOUSANDS A SECOND] ...
 //
+// What it decided itself, it tells as it has counted it since the beginning.
+//
 // With -steps it tells how long the three steps of a batch take; with these,
 //
 //	go run ./test/spread simulate [-read D] [-work D] [-write D] ...
@@ -27,6 +29,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wgd/internal/lanes"
 	"wgd/test/lab"
 )
 
@@ -55,10 +58,33 @@ var crew = lab.Crew[task, result]{
 type result struct {
 	Bytes   uint64 // of the way that is measured
 	Seconds float64
-	Own     float64  // processor seconds of the tunnel
-	Idle    float64  // of all processors
-	Widths  []string // as they changed, and why
-	Out, In steps
+	Own     float64 // processor seconds of the tunnel
+	Idle    float64 // of all processors
+	Out, In direction
+}
+
+// direction is what the tunnel has seen of one.
+type direction struct {
+	steps
+	Goroutines, Queues lanes.Stats // since the beginning
+}
+
+func (d *direction) count(c *lanes.DirectionCounters) {
+	d.Goroutines, d.Queues = c.Goroutines.Stats(), c.Queues.Stats()
+}
+
+// trials tells what became of them.
+func trials(s lanes.Stats) string {
+	if s.Tried == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("now %d; %d trials, %d kept, %d failed", s.Now, s.Tried, s.Kept, s.Failed)
+	for i, n := range s.Reasons {
+		if n > 0 {
+			text += fmt.Sprintf("; %d× %v", n, lanes.Reason(i))
+		}
+	}
+	return text
 }
 
 func main() {
@@ -114,16 +140,16 @@ func measure() error {
 				t.printSmall(r)
 				continue
 			}
+			d := r.Out
+			if *way == "in" {
+				d = r.In
+			}
 			gigabytes := float64(r.Bytes) / 1e9
 			cores := float64(cores())
 			fmt.Printf("%-3s  %10d  %6.2f  %8.2f  %9.2f  %10.2f  %13.2f  %s\n", *way, width, 8*gigabytes/r.Seconds, r.Own/gigabytes,
-				r.Own/r.Seconds, r.Idle/r.Seconds, cores-(r.Own+r.Idle)/r.Seconds, strings.Join(r.Widths, ", "))
+				r.Own/r.Seconds, r.Idle/r.Seconds, cores-(r.Own+r.Idle)/r.Seconds, trials(d.Goroutines))
 			if *timed {
-				s := r.Out
-				if *way == "in" {
-					s = r.In
-				}
-				fmt.Printf("     -read %v -work %v -write %v\n", s.Read, s.Work, s.Write)
+				fmt.Printf("     -read %v -work %v -write %v\n", d.Read, d.Work, d.Write)
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,5 +43,5 @@ const smallHead = "flows  queues  1000/s  CPU µs each  own cores  idle cores  o
 func (t task) printSmall(r result) {
 	packets := float64(r.Bytes) / smallWire
 	fmt.Printf("%5d  %6d  %6.0f  %11.2f  %9.2f  %10.2f  %13.2f  %s\n", t.Flows, t.Width, packets/1e3/r.Seconds, 1e6*r.Own/packets,
-		r.Own/r.Seconds, r.Idle/r.Seconds, float64(cores())-(r.Own+r.Idle)/r.Seconds, strings.Join(r.Widths, ", "))
+		r.Own/r.Seconds, r.Idle/r.Seconds, float64(cores())-(r.Own+r.Idle)/r.Seconds, trials(r.Out.Queues))
 }

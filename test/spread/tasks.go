@@ -5,13 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os/exec"
 	"runtime"
-	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,29 +65,6 @@ func open(self, other byte, device tun.Device, w engine.World) (*engine.Engine, 
 
 func inner(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, 0, n}) }
 
-// widths notes what the engine logs about them.
-type widths struct {
-	mu   sync.Mutex
-	list []string
-}
-
-func (w *widths) Write(line []byte) (int, error) {
-	if _, after, ok := strings.Cut(string(line), " number="); ok {
-		number, why, _ := strings.Cut(strings.TrimSpace(after), " why=")
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.list = append(w.list, number+" "+why)
-	}
-	return len(line), nil
-}
-
-// soFar is a copy of what was noted.
-func (w *widths) soFar() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.list)
-}
-
 // tunnel is what is measured, once the load has begun.
 func (t task) tunnel() (func() (result, error), error) {
 	queues := lanes.MaxQueues(false)
@@ -102,7 +75,7 @@ func (t task) tunnel() (func() (result, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	said := &widths{}
+	counters := &lanes.Counters{}
 	out, in := &watch{}, &watch{}
 	listen := func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) }
 	packets := device
@@ -115,11 +88,9 @@ func (t task) tunnel() (func() (result, error), error) {
 				func(s udp.Sender) udp.Sender { return watchedSender{s, out} }), err
 		}
 	}
-	log := slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w := engine.World{
 		Listen: listen,
-		Log:    log,
-		Lanes:  lanes.Options{Usage: cpu.Read},
+		Lanes:  lanes.Options{Usage: cpu.Read, Counters: counters},
 	}
 	switch {
 	case t.Width == 0: // as it decides
@@ -138,7 +109,9 @@ func (t task) tunnel() (func() (result, error), error) {
 	}
 	return func() (result, error) {
 		r, err := t.measure(e)
-		r.Widths, r.Out, r.In = said.soFar(), out.steps(), in.steps()
+		r.Out.steps, r.In.steps = out.steps(), in.steps()
+		r.Out.count(&counters.Out)
+		r.In.count(&counters.In)
 		return r, err
 	}, nil
 }
