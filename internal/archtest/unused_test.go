@@ -30,7 +30,6 @@ var forTests = map[string]string{
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
 	"internal/driver.Jobs.OwnWaiting":             "tests of engine look whether a storm is still going on",
 	"internal/index.Table.Len":                    "tests of core and sim look for indices that are left (B29)",
-	"internal/lanes.FixedSpread":                  "tests of lanes and engine, and test/spread, fix the number of goroutines",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 

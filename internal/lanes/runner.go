@@ -104,8 +104,11 @@ func (r *Runner) newLane(d Direction, s Source) *lane {
 }
 
 func (r *Runner) spreadPolicy(d Direction) SpreadPolicy {
-	if r.options.Spread != nil {
+	switch {
+	case r.options.Spread != nil:
 		return r.options.Spread()
+	case r.cores == 1 || r.options.Usage == nil:
+		return FixedSpread(1)
 	}
 	return newSpreadPolicy(r.cores, r.options.Usage, func(n decision) {
 		r.note(d, "goroutines", &r.options.Counters.of(d).Goroutines, n)

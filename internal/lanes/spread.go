@@ -43,9 +43,6 @@ func (p *spreadPolicy) Max() int   { return p.max }
 
 // Note shares large batches during a backlog.
 func (p *spreadPolicy) Note(b BatchInfo, ready bool, active int) (share, wake bool) {
-	if p.max == 1 || p.meter.usage == nil {
-		return false, false
-	}
 	p.reads++
 	p.bytes += b.Bytes
 	if ready {
