@@ -11,7 +11,10 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install generate test check vet archtest commits unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
+.PHONY: build install generate setup test check vet archtest commits unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
+
+# The parts run one after the other, with -j as well: each uses the whole machine.
+.NOTPARALLEL:
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -22,7 +25,11 @@ install:
 generate:
 	$(GO) generate ./...
 
-test: check unit alloc kernels processors narrow fuzz e2e interop
+# The programs that the tests call. As root on Debian this installs them; elsewhere it says what is missing.
+setup:
+	@sh test/setup.sh
+
+test: setup check unit alloc kernels processors narrow fuzz e2e interop
 	$(call part,all parts passed)
 
 check: vet archtest commits

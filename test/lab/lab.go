@@ -66,7 +66,7 @@ func Missing(programs ...string) string {
 	}
 	for _, name := range append([]string{"ip", "nsenter", "ping", "sysctl"}, programs...) {
 		if _, err := exec.LookPath(name); err != nil {
-			return "the program " + name + ", see .ci/run for what to install"
+			return "the program " + name + ", which `make setup` installs"
 		}
 	}
 	return ""

@@ -1,0 +1,235 @@
+package archtest
+
+import (
+	"go/ast"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// setUpLine is a line of the list in test/setup.sh.
+var setUpLine = regexp.MustCompile(`(?m)^([a-z0-9-]+) +([\w/.-]+) {1,}\S.*$`)
+
+// setUpList has the packages of test/setup.sh, by the program or file that shows that one is there.
+func setUpList(t *testing.T) map[string]string {
+	script, err := os.ReadFile("../../test/setup.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(script), "\nneeded='\n")
+	list, _, found := strings.Cut(list, "'\n")
+	packages := map[string]string{}
+	for _, m := range setUpLine.FindAllStringSubmatch(list, -1) {
+		packages[m[2]] = m[1]
+	}
+	if !found || len(packages) != strings.Count(list, "\n") {
+		t.Fatalf("test/setup.sh: of its list, %d lines could be read:\n%s", len(packages), list)
+	}
+	return packages
+}
+
+// programsOfDebian are there without being installed; go is what runs the tests.
+var programsOfDebian = []string{"sh", "bash", "echo", "go"}
+
+// TestSetUpIsComplete: test/setup.sh installs each program that a test names.
+func TestSetUpIsComplete(t *testing.T) {
+	packages, found := setUpList(t), 0
+	for _, s := range everything(t) {
+		for _, name := range calledPrograms(s) {
+			found++
+			if packages[name] == "" && !slices.Contains(programsOfDebian, name) {
+				t.Errorf("%s calls %s, which test/setup.sh does not install: add a line to its list", s.path, name)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d calls of programs found in tests", found)
+	}
+}
+
+// alternatives are programs in place of which a test takes another one.
+var alternatives = []string{"mandoc"}
+
+// calledPrograms are the programs whose names stand in the calls of a file for tests.
+func calledPrograms(s source) (names []string) {
+	if !s.isTest() && !strings.HasPrefix(s.path, "test/") {
+		return nil
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		f, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		first, last := 0, 0 // which arguments are names of programs
+		switch f.Sel.Name {
+		case "LookPath", "Command":
+			last = 1
+		case "CommandContext":
+			first, last = 1, 2
+		case "Missing":
+			last = len(call.Args)
+		case "Main": // of test/lab
+			first, last = 4, len(call.Args)
+		}
+		for i := first; i < min(last, len(call.Args)); i++ {
+			text, ok := call.Args[i].(*ast.BasicLit)
+			if !ok {
+				continue
+			}
+			name, err := strconv.Unquote(text.Value)
+			if err == nil && !strings.Contains(name, "/") && !slices.Contains(alternatives, name) {
+				names = append(names, name)
+			}
+		}
+		return true
+	})
+	return names
+}
+
+// TestCalledProgramsAreSeen keeps the test above honest.
+func TestCalledProgramsAreSeen(t *testing.T) {
+	const text = `package p
+		var _ = exec.Command("ip", "link")
+		var _ = exec.CommandContext(ctx, "nft", "list")
+		var _, _ = exec.LookPath("wg")
+		var _ = lab.Missing("ping", "ss")
+		var _ = lab.Main(m, "part", "unproved", build, "wg-quick")
+		var _ = exec.Command("/proc/self/exe", "-test.run=X")
+		var _ = exec.Command(name, "x")`
+	want := []string{"ip", "nft", "wg", "ping", "ss", "wg-quick"}
+	if got := calledPrograms(parse(t, "p/p_test.go", text)); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := calledPrograms(parse(t, "p/p.go", text)); len(got) > 0 {
+		t.Errorf("in a file that is no test: %q", got)
+	}
+}
+
+// TestPackagesAreListedOnce: CI runs the command of README.md, and installs nothing by itself.
+func TestPackagesAreListedOnce(t *testing.T) {
+	ci, err := os.ReadFile("../../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(string(ci), "\nmake test\n") {
+		t.Error(".ci/run does not end with make test")
+	}
+	for _, word := range []string{"apt", "dpkg", "iproute2", "wireguard-tools"} {
+		if strings.Contains(string(ci), word) {
+			t.Errorf(".ci/run has %s: packages are installed by test/setup.sh", word)
+		}
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), "\n    make test ") {
+		t.Error("README.md does not show make test")
+	}
+}
+
+// A fakeSystem is a folder with all programs that test/setup.sh calls or looks for.
+type fakeSystem struct {
+	t   *testing.T
+	dir string
+}
+
+func newFakeSystem(t *testing.T, without []string) fakeSystem {
+	s := fakeSystem{t, t.TempDir()}
+	for name := range setUpList(t) {
+		if !slices.Contains(without, name) {
+			s.program(name, "exit 0")
+		}
+	}
+	for _, name := range []string{"cut", "sort", "tr", "chmod"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.program(name, `exec `+path+` "$@"`)
+	}
+	return s
+}
+
+func (s fakeSystem) program(name, script string) {
+	file := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// setUp runs test/setup.sh. Its results are what it says, its calls of apt-get and its exit status.
+func (s fakeSystem) setUp(ci bool) (says, calls string, status int) {
+	cmd := exec.Command("/bin/sh", "../../test/setup.sh")
+	cmd.Env = []string{"PATH=" + s.dir, "SBIN=" + s.dir, "ROOT=" + s.dir}
+	if ci {
+		cmd.Env = append(cmd.Env, "CI=true")
+	}
+	out, _ := cmd.CombinedOutput()
+	log, _ := os.ReadFile(filepath.Join(s.dir, "calls"))
+	return string(out), string(log), cmd.ProcessState.ExitCode()
+}
+
+// TestSetUp runs test/setup.sh on fake systems: what it asks for, what it says, how it ends.
+func TestSetUp(t *testing.T) {
+	const (
+		installs = `echo "apt-get $*" >> "$ROOT/calls"
+			[ "$1" = update ] || for p in fish nft; do echo true > "$ROOT/$p"; chmod +x "$ROOT/$p"; done`
+		installsNothing = `echo "apt-get $*" >> "$ROOT/calls"`
+		fails           = installsNothing + "; exit 100"
+		root, user      = "echo 0", "echo 1000"
+		update          = "apt-get update -q\n"
+		install         = "apt-get install -q -y --no-install-recommends "
+	)
+	for name, c := range map[string]struct {
+		without []string // programs that are not there
+		apt, id string   // what these do; "": there is none
+		ci      bool
+		status  int
+		calls   string
+		says    []string // none: nothing at all
+	}{
+		"all is there":            {apt: fails, id: root, ci: true},
+		"a fresh Debian, as root": {[]string{"fish", "nft"}, installs, root, true, 0, update + install + "fish nftables\n", []string{"installing what the tests call: fish nftables"}},
+		"Debian, as another user": {[]string{"fish", "nft"}, fails, user, false, 0, "", []string{"    fish ", "    nft ", "(package nftables)", "as root: apt-get install fish nftables\n", "left out"}},
+		"the same in CI":          {[]string{"nft"}, fails, user, true, 1, "", []string{"apt-get install nftables\n"}},
+		"another system":          {[]string{"nft"}, "", root, false, 0, "", []string{"    nft ", "names are Debian's", "left out"}},
+		"Debian without network":  {[]string{"nft"}, fails, root, false, 0, update, []string{"apt-get install nftables\n", "left out"}},
+		"a package without the program": {[]string{"wg"}, installsNothing, root, true, 1, update + install + "wireguard-tools\n",
+			[]string{"    wg ", "(package wireguard-tools)"}},
+		"no header": {[]string{"/usr/include/stdio.h"}, fails, user, false, 0, "", []string{"apt-get install libc6-dev\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			system := newFakeSystem(t, c.without)
+			for name, script := range map[string]string{"apt-get": c.apt, "id": c.id} {
+				if script != "" {
+					system.program(name, script)
+				}
+			}
+			says, calls, status := system.setUp(c.ci)
+			if status != c.status || calls != c.calls {
+				t.Errorf("its exit status is %d, want %d; its calls of apt-get were\n%swant\n%s", status, c.status, calls, c.calls)
+			}
+			for _, want := range c.says {
+				if !strings.Contains(says, want) {
+					t.Errorf("it does not say %q:\n%s", want, says)
+				}
+			}
+			if len(c.says) == 0 && says != "" {
+				t.Errorf("it says %q, want nothing", says)
+			}
+		})
+	}
+}

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Installs what the tests call besides Go. `make setup` runs it, and so does `make test`, before
+# anything else. As root on Debian and its derivatives it installs the packages that are missing.
+# Everywhere else it says what is missing; the tests that need it are left out, and say so. With
+# CI=true nothing may be missing.
+set -eu
+PATH=$PATH:${SBIN=/usr/sbin:/sbin} # where Debian has some of them, for users other than root too
+
+# This is the only list: a package of Debian, a program or file that it brings, and what for.
+needed='
+make            make                  to run the parts of the tests
+git             git                   the check of commit messages
+gcc             gcc                   the race detector
+libc6-dev       /usr/include/stdio.h  the race detector
+iproute2        ip                    networks of simulated hosts
+iproute2        tc                    slow links
+iproute2        ss                    to look at sockets
+iputils-ping    ping                  pings between simulated hosts
+procps          sysctl                settings of simulated hosts
+util-linux      nsenter               to run programs on simulated hosts
+util-linux      setpriv               users without privileges
+util-linux      unshare               users without privileges
+nftables        nft                   routers with NAT
+iptables        iptables              the firewall rules of wg-quick
+conntrack       conntrack             routers that forget a connection
+wireguard-tools wg                    the control socket, as others use it
+wireguard-tools wg-quick              the control socket, as others use it
+groff           groff                 the form of the manual pages
+zsh             zsh                   shell completion
+fish            fish                  shell completion
+qemu-user       qemu-aarch64          tests as if on other processors
+qemu-user       qemu-x86_64           tests as if on other processors
+'
+
+# missing prints the lines of the list whose program or file is not here.
+missing() {
+	echo "$needed" | while read -r package probe purpose; do
+		case $probe in
+		'') ;;
+		/*) [ -e "${ROOT-}$probe" ] || echo "$package $probe $purpose" ;;
+		*) command -v "$probe" >/dev/null || echo "$package $probe $purpose" ;;
+		esac
+	done
+}
+
+lines=$(missing)
+[ -n "$lines" ] || exit 0
+packages=$(echo "$lines" | cut -d ' ' -f 1 | sort -u | tr '\n' ' ')
+packages=${packages% }
+debian=$(command -v apt-get || true)
+
+if [ -n "$debian" ] && [ "$(id -u)" = 0 ]; then
+	echo "installing what the tests call: $packages"
+	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086 # each package is a word
+	if apt-get update -q && apt-get install -q -y --no-install-recommends $packages; then
+		lines=$(missing)
+		[ -n "$lines" ] || exit 0
+	fi
+fi
+
+{
+	echo "The tests call some programs that are not installed here:"
+	echo "$lines" | while read -r package probe purpose; do
+		printf '    %-21s %s (package %s)\n' "$probe" "$purpose" "$package"
+	done
+	if [ -n "$debian" ]; then
+		echo "To install them, as root: apt-get install $packages"
+	else
+		echo "The package names are Debian's. Install them as your system calls them."
+	fi
+	echo "The tests that need them are left out; each of them says so."
+} >&2
+[ "${CI:-}" != true ]
