@@ -9,9 +9,9 @@ import (
 	"wgd/internal/lanes"
 )
 
-// Handshakes and changes of the configuration need all processors; a little data
-// does not.
-func TestEngineShifts(t *testing.T) {
+// Handshakes, changes and status of the configuration need all processors; a little
+// data does not.
+func TestEngineProcessors(t *testing.T) {
 	var all atomic.Bool
 	all.Store(true)
 	_, a, b := pair(t, func(w *World) { w.Lanes = lanes.Options{Processors: all.Store} })
@@ -27,13 +27,13 @@ func TestEngineShifts(t *testing.T) {
 	talk := func() { a.say(b, "hello") }
 	talk()
 	a.sleep(2 * time.Second)
-	expect(false, "beside a little data", talk)
+	expect(false, "with a little data", talk)
 	for _, c := range []struct {
 		why string
 		f   func()
 	}{
 		{"for a change", func() { a.apply(conf.Change{}) }},
-		{"for a look at everything", func() { a.Status() }},
+		{"for the status", func() { a.Status() }},
 		{"for a handshake", func() { a.sleep(2 * time.Minute); talk() }},
 	} {
 		expect(true, c.why, c.f)

@@ -15,11 +15,11 @@ func spread(n int) func(*World) {
 	return func(w *World) { w.Lanes.Spread = func() lanes.SpreadPolicy { return lanes.FixedSpread(n) } }
 }
 
-// However many goroutines carry them, packets arrive in their order, both ways,
-// beside what is staged (A43) and across new sessions.
+// If several goroutines process them, packets still arrive in their order, in both
+// directions, with packets that are staged (A43) and across new sessions.
 func TestSpreadInOrder(t *testing.T) {
 	_, a, b := pair(t, spread(4))
-	a.say(b, "hello") // or what is staged would be too much
+	a.say(b, "hello") // otherwise too many packets would be staged
 	number := 0
 	for round := range 30 {
 		from, to := a, b
@@ -28,11 +28,11 @@ func TestSpreadInOrder(t *testing.T) {
 		}
 		before := [2]*session.Keypair{a.peer().Sessions().Sending(), b.peer().Sessions().Sending()}
 		const many = 200
-		renew := round%10 == 4 // a has initiated, and sends
+		renew := round%10 == 4 // a round in which a sends, which has initiated
 		for i := range many {
 			from.inject(to, fmt.Sprintf("number %06d", number+i))
 			if i == many/2 && renew {
-				// Both halves together would be more than a peer may stage.
+				// A peer cannot stage both halves together.
 				eventually(t, "the first half to be read", func() bool { return from.tun.Waiting() == 0 })
 				from.sleep(121 * time.Second)
 				to.sleep(121 * time.Second)
@@ -55,7 +55,7 @@ func TestSpreadInOrder(t *testing.T) {
 	b.lostNothing(t)
 }
 
-// lostNothing says which packets were dropped that should have arrived.
+// lostNothing fails the test if packets were dropped that should have arrived.
 func (s *site) lostNothing(t *testing.T) {
 	t.Helper()
 	for _, reason := range []string{"replay", "forged", "send", "session-ended", "no-session"} {
@@ -65,8 +65,8 @@ func (s *site) lostNothing(t *testing.T) {
 	}
 }
 
-// B55, A61, A62: whatever happens to the interface while several goroutines
-// carry, they all end or go on, and packets flow again afterwards.
+// B55, A61, A62: whatever happens to the interface while several goroutines process
+// packets, all of them end or continue, and packets flow again afterwards.
 func TestSpreadThroughChanges(t *testing.T) {
 	check := balance(t)
 	_, a, b := pair(t, spread(4))
@@ -93,8 +93,8 @@ func TestSpreadThroughChanges(t *testing.T) {
 	check()
 }
 
-// shake has an interface go down and come up, and move to other sockets, many
-// times, while there is traffic: that is called again and again.
+// shake brings an interface down and up and moves it to other sockets, many times,
+// while it calls traffic again and again.
 func (s *site) shake(t *testing.T, pause time.Duration, traffic func(i int)) {
 	t.Helper()
 	stop, done := make(chan struct{}), make(chan struct{})

@@ -2,11 +2,12 @@
 //
 // There are as many as the machine has use for, never one per peer or packet:
 //
-//	tunReader      interface → Encapsulate → socket
-//	socketReader   socket → Decapsulate → interface, one for each address family
-//	               (under a backlog, both have followers; see lane)
+//	tunReader      interface → Encapsulator → socket
+//	socketReader   socket → Decapsulator → interface, one for each address family
+//	               (package lanes adds more of both during a backlog)
 //	coreLoop       everything that arrives for the protocol machine, one at a time
-//	workers        Diffie-Hellman jobs of the machine, one less at once than Go has processors
+//	workers        Diffie-Hellman jobs of the machine, at most one fewer at once than
+//	               Go has processors
 //
 // What they share is the machine (under one lock, taken by coreLoop and by
 // configuration), and what package peer and package index share without locks.
