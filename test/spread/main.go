@@ -1,25 +1,26 @@
-// Spread measures what it brings, and costs, to carry one way of the packets by
-// several goroutines: on a simulated host the real data path with the kernel's
-// interface and sockets, with one goroutine, with several always, and as it
-// decides itself. The other end is cheap, so that a machine of two cores has
-// nearly both of them for what is measured: on the way out nobody receives, on
-// the way in what arrives was sealed before. Load comes at a rate above what
-// one goroutine carries.
+// Spread measures what it gains, and costs, to process one direction of packets in
+// several goroutines. It runs the real data path, with the kernel's interface and
+// sockets, on a simulated host: with one goroutine, always with several, and with as
+// many as the engine decides. The other end needs little processor time, so that a
+// machine of two cores has nearly both of them for what is measured: outwards,
+// nothing receives the packets; inwards, they were sealed before. The rate of the
+// load is above what one goroutine can process.
 //
 //	go run ./test/spread [-way out|in] [-rate GBIT/S] [-seconds N] [-runs N] [-widths 1,2,0] [-steps]
 //
-// With -flows it is small packets of so many flows, on the way out, and the
-// widths are queues of the interface:
+// With -flows the load is small packets of that many flows, outwards, and the widths
+// are numbers of queues of the interface:
 //
 //	go run ./test/spread -flows 100 [-rate THOUSANDS A SECOND] ...
 //
-// What it decided itself, it tells as it has counted it since the beginning.
+// Where the engine tried one goroutine or queue more, the line says how often it did
+// so since the beginning, and why it kept the number or not.
 //
-// With -steps it tells how long the three steps of a batch take; with these,
+// With -steps it prints how long the three steps of a batch take. Given these,
 //
 //	go run ./test/spread simulate [-read D] [-work D] [-write D] ...
 //
-// tells what they promise on machines with more cores than this one has.
+// computes what to expect on machines with more cores than this one has.
 package main
 
 import (
@@ -33,19 +34,19 @@ import (
 	"wgd/test/lab"
 )
 
-// task is what a process on a simulated host is to do, in its role.
+// A task is what a process on a simulated host is to do, in its role.
 type task struct {
-	Width   int     // goroutines, or queues; 0: as it decides
+	Width   int     // goroutines, or queues; 0: the engine decides
 	Flows   int     // of small packets; 0: large ones of one flow
-	Kilo    float64 // small packets a second, in thousands
-	Gbit    float64 // a second, for load and source
+	Kilo    float64 // small packets per second, in thousands
+	Gbit    float64 // per second, for load and source
 	Seconds float64
 	Trains  int // that source seals beforehand
 	Steps   bool
 }
 
-// crew has the roles of such processes. The tunnel is what is measured, when it
-// is asked; the others need not be asked.
+// crew has the roles of these processes. Only the tunnel is measured, and asked for
+// its result.
 var crew = lab.Crew[task, result]{
 	"tunnel": task.tunnel,
 	"sink":   task.sink,
@@ -54,16 +55,16 @@ var crew = lab.Crew[task, result]{
 	"source": task.source,
 }
 
-// result is what the tunnel has seen, between two looks.
+// A result is what the tunnel has measured.
 type result struct {
-	Bytes   uint64 // of the way that is measured
+	Bytes   uint64 // of the direction that is measured
 	Seconds float64
 	Own     float64 // processor seconds of the tunnel
 	Idle    float64 // of all processors
 	Out, In direction
 }
 
-// direction is what the tunnel has seen of one.
+// A direction is what the tunnel has measured of one.
 type direction struct {
 	steps
 	Goroutines, Queues lanes.Stats // since the beginning
@@ -73,7 +74,7 @@ func (d *direction) count(c *lanes.DirectionCounters) {
 	d.Goroutines, d.Queues = c.Goroutines.Stats(), c.Queues.Stats()
 }
 
-// trials tells what became of them.
+// trials says what became of them.
 func trials(s lanes.Stats) string {
 	if s.Tried == 0 {
 		return ""
@@ -156,13 +157,13 @@ func measure() error {
 	return nil
 }
 
-// given reports whether the command line has the flag.
+// given reports whether the flag is on the command line.
 func given(name string) (yes bool) {
 	flag.Visit(func(f *flag.Flag) { yes = yes || f.Name == name })
 	return yes
 }
 
-// one measures once, on hosts of its own.
+// one makes one measurement, on hosts of its own.
 func one(way string, t task, rate float64) (r result, err error) {
 	err = lab.Bound(func(stage lab.T) {
 		a, b := lab.Pair(stage)

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// machine is what a simulated lane runs on: what the steps of a batch cost, how
-// many goroutines there are, each on a core of its own, and what it costs to
-// wait. Read and Write are done by one at a time, and in order.
+// A machine is what a simulated lane runs on: how long the steps of a batch take,
+// how many goroutines there are, each on a core of its own, and what waiting costs.
+// Only one goroutine at a time does Read, and one Write, in order.
 type machine struct {
 	steps
 	width int
 
 	handOver time.Duration // from core to core, between goroutines that are awake
-	patience time.Duration // for so long one who waits looks on
-	wakeUp   time.Duration // then he sleeps; to wake him holds up the waker for so long
-	jitter   float64       // each step takes up to so much more or less, as a part of it
-	dearer   float64       // what a step costs more when several cores work
+	patience time.Duration // how long a goroutine that waits spins
+	wakeUp   time.Duration // then it sleeps; waking it delays the goroutine that does so by this
+	jitter   float64       // by which part a step may take more or less time
+	dearer   float64       // by which part a step takes longer when several cores work
 }
 
-// outcome is what came of many batches.
+// An outcome is the result of many batches.
 type outcome struct {
 	each   time.Duration // from one batch to the next
 	used   time.Duration // processor time of a batch
@@ -50,8 +50,8 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 		used += d
 		return d
 	}
-	done := make([]time.Duration, m.width) // when each goroutine is through with its last batch
-	// wait is when somebody who is there at now has what another one passes on.
+	done := make([]time.Duration, m.width) // when each goroutine has finished its last batch
+	// wait returns when a goroutine that begins to wait at now has what from passes on.
 	wait := func(now time.Duration, from passed) time.Duration {
 		if from.at <= now {
 			return now
@@ -61,7 +61,7 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 			used += from.at - now + m.handOver
 			return from.at + m.handOver
 		}
-		// The waker's core goes on with the one who is woken.
+		// The core of the goroutine that wakes another continues with the other.
 		slept++
 		used += m.patience + m.wakeUp
 		done[from.by] += m.wakeUp
@@ -90,7 +90,7 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 	return o
 }
 
-// printSimulation prints what the steps promise on machines of several cores.
+// printSimulation prints what to expect on machines with several cores.
 func printSimulation(args []string) error {
 	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	m := machine{}

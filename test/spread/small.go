@@ -9,12 +9,12 @@ import (
 
 const (
 	smallSize = 64  // bytes of a datagram inside
-	smallWire = 128 // of what is sent for it: headers, padding and tag
+	smallWire = 128 // bytes that are sent for it, with headers, padding and tag
 	volley    = 16  // datagrams of a flow in a row
 )
 
-// small sends datagrams of many flows into the tunnel at its rate, t.Kilo
-// thousand a second; the kernel drops what does not fit into the interface's queues.
+// small sends t.Kilo thousand datagrams per second into the tunnel, of many flows. The
+// kernel drops those that do not fit into the queues of the interface.
 func (t task) small() (func() (result, error), error) {
 	var flows []int
 	for range t.Flows {

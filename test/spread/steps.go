@@ -9,15 +9,15 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// steps are how long the three parts of the way of a large batch take, when one
-// goroutine carries it: reading, the work between, and writing. Medians, for the
-// machine does other things, too.
+// steps says how long one goroutine takes for the three steps of a large batch: to
+// read it, to seal or open it, and to write it. They are medians, because the machine
+// does other things as well.
 type steps struct{ Read, Work, Write time.Duration }
 
-// large is what counts.
+// large is the size from which a batch counts.
 const large = 16 << 10
 
-// watch times what one goroutine does.
+// A watch measures the steps of one goroutine.
 type watch struct {
 	read, work, write []time.Duration
 	began, had        time.Time
@@ -33,7 +33,8 @@ func (w *watch) hasRead(size int) {
 	}
 }
 
-// writes is called before a large batch is written, and what it returns after it.
+// writes is called before a large batch is written, and the function that it returns
+// afterwards.
 func (w *watch) writes(size int) (written func()) {
 	if size < large || w.had.IsZero() {
 		return func() {}
@@ -57,8 +58,8 @@ func median(list []time.Duration) time.Duration {
 	return list[len(list)/2]
 }
 
-// Out, an interface is read and sockets are written to; in, the other way
-// round. Each way has a watch of its own.
+// Outwards, packets are read from the interface and written to a socket; inwards, the
+// other way round. Each direction has a watch of its own.
 
 type watchedTUN struct {
 	tun.Device
@@ -74,7 +75,7 @@ type watchedQueue struct {
 	out *watch
 }
 
-// Read hardly ever waits: more is offered than is read.
+// Read hardly ever waits, because more is offered than is read.
 func (q watchedQueue) Read(b []byte) (int, error) {
 	q.out.reads()
 	n, err := q.Queue.Read(b)

@@ -30,7 +30,7 @@ import (
 
 const (
 	port = 1234
-	// A super-packet of UDP: as many datagrams as one train carries.
+	// A super-packet of UDP has as many datagrams as fit into one train.
 	segment   = 1392
 	segments  = 44
 	trainSize = segment * segments
@@ -39,10 +39,10 @@ const (
 
 func cores() int { return runtime.NumCPU() }
 
-// secret is the private key of one end; this is no secret.
+// secret is the private key of one end. It is not secret.
 func secret(n byte) key.Private {
 	var b [key.Size]byte
-	b[1] = n // a few bits of the first byte do not count
+	b[1] = n // in the first byte, a few bits do not count
 	return key.NewPrivate(&b)
 }
 
@@ -65,7 +65,7 @@ func open(self, other byte, device tun.Device, w engine.World) (*engine.Engine, 
 
 func inner(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, 0, n}) }
 
-// tunnel is what is measured, once the load has begun.
+// tunnel runs the end that is measured, once the load has begun.
 func (t task) tunnel() (func() (result, error), error) {
 	queues := lanes.MaxQueues(false)
 	if t.Flows > 0 {
@@ -93,7 +93,7 @@ func (t task) tunnel() (func() (result, error), error) {
 		Lanes:  lanes.Options{Usage: cpu.Read, Counters: counters},
 	}
 	switch {
-	case t.Width == 0: // as it decides
+	case t.Width == 0: // it decides itself
 	case t.Flows == 0:
 		w.Lanes.Spread = func() lanes.SpreadPolicy { return lanes.FixedSpread(t.Width) }
 	default:
@@ -116,7 +116,7 @@ func (t task) tunnel() (func() (result, error), error) {
 	}, nil
 }
 
-// measure waits until the load arrives and has settled, and measures.
+// measure waits until the load has arrived and settled, and measures.
 func (t task) measure(e *engine.Engine) (r result, err error) {
 	const patience = time.Minute
 	bytes := func() uint64 { p := e.Status().Peers[0]; return p.RxBytes + p.TxBytes }
@@ -138,11 +138,11 @@ func (t task) measure(e *engine.Engine) (r result, err error) {
 	return r, err
 }
 
-// nothing is what a process answers that need not be asked.
+// nothing is the result of a process that is not asked.
 func nothing() (result, error) { return result{}, nil }
 
-// sink agrees on a session and goes away. What is sent to it from then on costs
-// nobody anything; the session lives for three minutes.
+// sink agrees on a session and closes its socket. From then on packets to it cost no
+// processor time. The session lasts for three minutes.
 func (t task) sink() (func() (result, error), error) {
 	e, err := open(2, 1, tuntest.New("wg0", 1420), engine.World{
 		Listen: func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) },
@@ -160,8 +160,8 @@ func (t task) sink() (func() (result, error), error) {
 	return nothing, nil
 }
 
-// load sends super-packets into the tunnel at its rate; the kernel drops what
-// does not fit into the interface's queue.
+// load sends super-packets into the tunnel, at the rate of the task. The kernel drops
+// those that do not fit into the queue of the interface.
 func (t task) load() (func() (result, error), error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
 	if err != nil {
@@ -178,10 +178,11 @@ func (t task) load() (func() (result, error), error) {
 	return nothing, nil
 }
 
-// train is how long a train lasts at the rate.
+// train is the time of one train, at the rate of the task.
 func (t task) train() time.Duration { return time.Duration(trainSize * 8 / t.Gbit) }
 
-// pace calls send once each time, until all time is over or send says no.
+// pace calls send at intervals of each, until the time of the task is over or send
+// returns false.
 func (t task) pace(each time.Duration, send func(i int) bool) {
 	runtime.LockOSThread()
 	began := time.Now()
@@ -195,7 +196,7 @@ func (t task) pace(each time.Duration, send func(i int) bool) {
 	}
 }
 
-// store keeps trains in place of sending them, once it is told to.
+// A store keeps trains instead of sending them, once it is told to.
 type store struct {
 	keep   atomic.Bool
 	trains []batch.Batch
@@ -216,7 +217,7 @@ func (s storeSender) Send(b *batch.Batch) error {
 	return nil
 }
 
-// source seals what is to be received, then sends it.
+// source first seals the trains, and then sends them.
 func (t task) source() (func() (result, error), error) {
 	device := tuntest.New("wg0", 1420)
 	var stored store
@@ -235,7 +236,7 @@ func (t task) source() (func() (result, error), error) {
 		return nil, err
 	}
 	frame := superPacket()
-	for e.Status().Peers[0].TxBytes == 0 { // with data, so that a session begins
+	for e.Status().Peers[0].TxBytes == 0 { // data, so that a session begins
 		device.InjectRaw(frame[: packet.VirtioHeaderSize+28+segment : len(frame)])
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -261,8 +262,8 @@ func (t task) source() (func() (result, error), error) {
 	return nothing, nil
 }
 
-// superPacket is UDP from the second end to the first, as the kernel would hand
-// it over.
+// superPacket is a super-packet of UDP from the second end to the first, as read from
+// an interface of the kernel.
 func superPacket() []byte {
 	p := make([]byte, packet.VirtioHeaderSize+28+trainSize)
 	header := packet.VirtioHeader{Flags: packet.NeedsChecksum, GSOType: packet.GSOUDPL4, HeaderLen: 28,
