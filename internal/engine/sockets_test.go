@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+
+	"wgd/internal/batch"
+	"wgd/internal/sys/udp"
+)
+
+// scripted are sockets whose sends a test decides.
+type scripted struct {
+	Sockets
+	send    func() error
+	senders int
+}
+
+func (s *scripted) NewSender() udp.Sender { s.senders++; return s }
+
+func (s *scripted) Send(*batch.Batch) error { return s.send() }
+
+// A train that meets sockets which are being replaced goes to the new ones; without
+// sockets it is not sent. A sender asks each sockets for one Sender only.
+func TestSenderFollowsTheSockets(t *testing.T) {
+	var e Engine
+	s := e.newSender()
+	if err := s.Send(&batch.Batch{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("without sockets: %v", err)
+	}
+	sent := 0
+	second := &scripted{send: func() error { sent++; return nil }}
+	first := &scripted{send: func() error { e.sockets.set(second); return os.ErrClosed }}
+	e.sockets.set(first)
+	for range 2 {
+		if err := s.Send(&batch.Batch{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if sent != 2 || first.senders != 1 || second.senders != 1 {
+		t.Errorf("%d sent, by %d and %d senders", sent, first.senders, second.senders)
+	}
+	// Sockets that are closed and not replaced say so, and nothing is repeated.
+	calls := 0
+	e.sockets.set(&scripted{send: func() error { calls++; return os.ErrClosed }})
+	if err := s.Send(&batch.Batch{}); !errors.Is(err, os.ErrClosed) || calls != 1 {
+		t.Errorf("closed sockets: %v after %d calls", err, calls)
+	}
+	e.sockets.set(&scripted{send: func() error { e.sockets.set(nil); return os.ErrClosed }})
+	if err := s.Send(&batch.Batch{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the interface went down: %v", err)
+	}
+}
