@@ -89,7 +89,7 @@ interop:
 	cd test/interop && E2E_RACE=1 $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
 
 # As root; less than ten minutes. make bench BENCH=-quick takes one or two, and
-# make bench BENCH='-write docs/performance.md' keeps the table.
+# make bench BENCH='-write README.md,docs/performance.md' keeps the tables.
 bench:
 	$(GO) run ./test/bench $(BENCH)
 

@@ -130,7 +130,7 @@ func TestOptions(t *testing.T) {
 	for name, o := range map[string]options{
 		"no runs": {length: time.Second}, "no time": {runs: 1},
 		"no row":      {runs: 1, length: time.Second, only: []string{"tcp", "nonsense"}},
-		"no document": {runs: 1, length: time.Second, file: "a file that does not exist"},
+		"no document": {runs: 1, length: time.Second, files: []string{"a file that does not exist"}},
 	} {
 		if o.check(nil) == nil {
 			t.Error(name, "is accepted")
@@ -222,38 +222,95 @@ func TestShortOfTheRate(t *testing.T) {
 	}
 }
 
-// The table replaces the one of a document and leaves everything else.
+// A document gets the parts that it has places for; everything else stays.
 func TestWriteInto(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "page.md")
-	r := sample()
-	if err := os.WriteFile(file, []byte("before\n"+tableBegins+"old\n"+tableEnds+"after\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := r.writeInto(file, here); err != nil {
+	table, summary := parts[0], parts[1]
+	page := func(parts ...part) string {
+		text := "before\n"
+		for _, p := range parts {
+			text += p.begins() + "old\n" + p.ends() + "after\n"
+		}
+		file := filepath.Join(t.TempDir(), "page.md")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		return file
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	const row, short = "| one stream, Gbit/s | 4.00 | 2.00 | 2.00× (1.50–2.50) | ≥ 1.5× | ok |\n", "| one stream, Gbit/s | 4.00 | 2.00 | 2.00× |\n"
+	r := sample()
+	for _, c := range []struct {
+		file         string
+		rows, shorts int
+		machine      string
+	}{
+		{page(table), 1, 0, "2 cores (Abacus)"},
+		{page(summary), 0, 1, "1 January 1970, on 2 cores (Abacus), Linux 6.18,"},
+		{page(summary, table), 1, 1, "(Abacus)"},
+	} {
+		for range 2 {
+			if err := hasPlace(c.file); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.writeInto([]string{c.file}, here); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := os.ReadFile(c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(text)
+		if strings.Count(got, row) != c.rows || strings.Count(got, short) != c.shorts || !strings.Contains(got, c.machine) ||
+			strings.Contains(got, "old") || !strings.HasPrefix(got, "before\n<!-- ") || !strings.HasSuffix(got, "-->\nafter\n") {
+			t.Errorf("the document is now\n%s", got)
+		}
+		for line := range strings.Lines(got) {
+			if n := len([]rune(line)); n > lineWidth+1 && !strings.HasPrefix(line, "|") {
+				t.Errorf("%d characters in %q", n, line)
+			}
+		}
 	}
-	got := string(text)
-	if strings.Contains(got, "old") || strings.Count(got, "Abacus") != 1 || !strings.HasPrefix(got, "before\n"+tableBegins) || !strings.HasSuffix(got, tableEnds+"after\n") {
-		t.Errorf("the document is now\n%s", got)
+	if hasPlace(page()) == nil {
+		t.Error("a document without a place for the table is accepted")
 	}
-	if want := "| one stream, Gbit/s | 4.00 | 2.00 | 2.00× (1.50–2.50) | ≥ 1.5× | ok |\n"; !strings.Contains(got, want) {
-		t.Errorf("no %q in\n%s", want, got)
-	}
-	if os.WriteFile(file, []byte("no place\n"), 0o644); r.writeInto(file, here) == nil {
-		t.Error("a document without a place for the table is written")
+	if r.writeInto([]string{filepath.Join(t.TempDir(), "nothing.md")}, here) == nil {
+		t.Error("a document that is not there is written")
 	}
 }
 
-// The page that the table is for has a place for it.
-func TestPageHasAPlace(t *testing.T) {
-	if err := (options{runs: 1, length: time.Second, file: "../../docs/performance.md"}).check(nil); err != nil {
+// A row that is gone from the benchmark is not in the summary either.
+func TestSummaryRows(t *testing.T) {
+	for _, id := range summaryRows {
+		if !slices.Contains(ids(rows), id) {
+			t.Errorf("the summary has a row %s, the benchmark has not", id)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	word := strings.Repeat("é", 49)
+	if got, want := fold(word+" ab "+word+" a\n "+word), word+" ab\n"+word+" a\n"+word; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := fold(word + " a " + word[:2*48]); strings.Contains(got, "\n") {
+		t.Errorf("%q is %d characters long and was broken", got, lineWidth)
+	}
+}
+
+// The pages that the tables are for have places for them.
+func TestPagesHavePlaces(t *testing.T) {
+	files := []string{"../../docs/performance.md", "../../README.md"}
+	if err := (options{runs: 1, length: time.Second, files: files}).check(nil); err != nil {
 		t.Error(err)
+	}
+	for i, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := parts[i].fill(string(text), ""); !ok {
+			t.Errorf("%s has no place for the %s", file, parts[i].name)
+		}
 	}
 }
 

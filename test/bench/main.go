@@ -5,7 +5,7 @@
 // were busy are repeated. Ratios count, absolute figures move. The rows are in
 // rows.go. Where a target is missed, the exit status is 1.
 //
-//	go run ./test/bench [-quick] [-write FILE] [-runs N] [-seconds N] [-all] [-only ROW,...] [-against FILE] [-json]
+//	go run ./test/bench [-quick] [-write FILE,...] [-runs N] [-seconds N] [-all] [-only ROW,...] [-against FILE] [-json]
 package main
 
 import (
@@ -33,8 +33,8 @@ type options struct {
 	only   []string
 	nice   int
 
-	against string // a program in place of wireguard-go
-	file    string // a document to write the table into
+	against string   // a program in place of wireguard-go
+	files   []string // documents to write the table into
 }
 
 func main() {
@@ -63,7 +63,7 @@ func parse() options {
 	flag.BoolVar(&o.all, "all", false, "also the rows without a target")
 	flag.IntVar(&o.nice, "nice", -10, "nice value of the daemons and the load; 0 leaves it as it is")
 	flag.StringVar(&o.against, "against", "", "compare with this program, say an older wgd, instead of wireguard-go; no targets then")
-	flag.StringVar(&o.file, "write", "", "write the table into this document, between the lines that mark its place: docs/performance.md")
+	write := flag.String("write", "", "write the table, or a summary, into these documents, comma-separated, between the lines that mark the places: README.md,docs/performance.md")
 	only := flag.String("only", "", "these rows alone, comma-separated: "+strings.Join(ids(rows), ", "))
 	flag.Usage = usage
 	flag.Parse()
@@ -74,6 +74,9 @@ func parse() options {
 	o.length = time.Duration(*seconds * float64(time.Second))
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
+	}
+	if *write != "" {
+		o.files = strings.Split(*write, ",")
 	}
 	if err := o.check(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -108,8 +111,8 @@ func (o options) check(rest []string) error {
 			return fmt.Errorf("-only %q: no such row; there are %s", id, strings.Join(ids(rows), ", "))
 		}
 	}
-	if o.file != "" { // before the minutes of measuring
-		if _, _, err := place(o.file); err != nil {
+	for _, file := range o.files { // before the minutes of measuring
+		if err := hasPlace(file); err != nil {
 			return err
 		}
 	}
@@ -147,10 +150,7 @@ func bench(o options) (missed bool, err error) {
 	} else {
 		results.write(os.Stdout, where)
 	}
-	if o.file != "" {
-		err = errors.Join(err, results.writeInto(o.file, where))
-	}
-	return results.missed(), err
+	return results.missed(), errors.Join(err, results.writeInto(o.files, where))
 }
 
 // relayName is the program that does everything but encrypt.

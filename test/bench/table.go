@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -74,49 +71,6 @@ func (r *results) remarks() []string {
 	}
 	return append([]string{fmt.Sprintf("%s in %.0f s; a ratio is of two measurements of one round. "+
 		"Other programs used %.0f %% of the machine.", rounds, r.took.Seconds(), 100*r.foreign())}, r.notes...)
-}
-
-// The table in a document stands between these two lines.
-const (
-	tableBegins = "<!-- from here on written by: make bench BENCH='-write docs/performance.md' -->\n"
-	tableEnds   = "<!-- as far as here -->\n"
-)
-
-// place finds the table in a document: what is before and after it.
-func place(file string) (before, after []byte, err error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	before, rest, begins := bytes.Cut(text, []byte(tableBegins))
-	_, after, ends := bytes.Cut(rest, []byte(tableEnds))
-	if !begins || !ends {
-		return nil, nil, fmt.Errorf("%s: no place for the table: put these two lines where it shall be:\n%s%s", file, tableBegins, tableEnds)
-	}
-	return before, after, nil
-}
-
-// writeInto puts the table into a document, in place of the one that is there.
-func (r *results) writeInto(file string, s surroundings) error {
-	before, after, err := place(file)
-	if err != nil {
-		return err
-	}
-	var table bytes.Buffer
-	r.markdown(&table, s)
-	return os.WriteFile(file, slices.Concat(before, []byte(tableBegins), table.Bytes(), []byte(tableEnds), after), 0o644)
-}
-
-// markdown writes the table as a document has it.
-func (r *results) markdown(w io.Writer, s surroundings) {
-	fmt.Fprintf(w, "%s.\n\n", s)
-	fmt.Fprintf(w, "| | wgd | %s | ratio (least–most) | target | |\n", r.rival)
-	fmt.Fprintln(w, "| --- | --- | --- | --- | --- | --- |")
-	for _, l := range r.lines {
-		cells := l.cells(r.rival)
-		fmt.Fprintf(w, "| %s, %s | %s |\n", l.Title, l.Unit, strings.Join(cells, " | "))
-	}
-	fmt.Fprintf(w, "\n%s\n", strings.Join(r.remarks(), "\n"))
 }
 
 // short has three digits that count.
