@@ -24,7 +24,7 @@ const kernelMTU = 1500
 // the kernel's 500. Where packets come as super-packets few places are used. But
 // those that the kernel cuts before they reach us, of a VXLAN in the tunnel for
 // example, come in bursts of one TCP window, and what overflows takes other
-// connections' packets with it (docs/performance.md has figures).
+// connections' packets with it (docs/decisions/interface-queue.md).
 const queueLength = 2000
 
 // openKernel makes an interface of the kernel and follows its state.

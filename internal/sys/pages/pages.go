@@ -5,7 +5,7 @@
 // processor remembers the way to, and in a virtual machine each way that it
 // forgot is looked up in two tables, one within the other. In a page of 2 MB
 // they have one. It takes 5 % off the processor time of a stream (see
-// docs/performance.md). Go's heap is not made of such pages, unless the system
+// docs/decisions/huge-pages.md). Go's heap is not made of such pages, unless the system
 // makes everything of them.
 package pages
 

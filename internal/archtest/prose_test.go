@@ -1,0 +1,118 @@
+package archtest
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// onePage is the number of lines that a decision may have.
+const onePage = 60
+
+// TestDecisions: each page in docs/decisions has the form of its README.md, and stands in its list.
+func TestDecisions(t *testing.T) {
+	testNotes(t, "docs/decisions", func(_, page string) (faults []string) {
+		if n := strings.Count(page, "\n"); n > onePage {
+			faults = append(faults, "it is longer than one page: "+itoa(n)+" lines")
+		}
+		return append(faults, sectionFaults(page, "Context", "Decision", "Consequences")...)
+	})
+}
+
+// TestMeasurements: each note in docs/measurements has its date in its name and its title, says what
+// was measured, with what, and what came out, and stands in the list of README.md.
+func TestMeasurements(t *testing.T) {
+	testNotes(t, "docs/measurements", measurementFaults)
+}
+
+func testNotes(t *testing.T, dir string, faultsOf func(name, page string) []string) {
+	files, err := filepath.Glob(filepath.Join("../..", dir, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[filepath.Base(file)] = string(text)
+	}
+	if len(pages) < 5 {
+		t.Errorf("%s has only %d pages", dir, len(pages))
+	}
+	for name, page := range pages {
+		if name == "README.md" {
+			continue
+		}
+		faults := faultsOf(name, page)
+		if !strings.Contains(pages["README.md"], "]("+name+")") {
+			faults = append(faults, "the list in README.md does not have it")
+		}
+		for _, fault := range faults {
+			t.Errorf("%s/%s: %s", dir, name, fault)
+		}
+	}
+}
+
+var measurementName = regexp.MustCompile(`^(20\d\d-\d\d-\d\d)-[a-z0-9-]+\.md$`)
+
+func measurementFaults(name, page string) (faults []string) {
+	m := measurementName.FindStringSubmatch(name)
+	if m == nil {
+		return []string{"its name is not YEAR-MONTH-DAY-words.md"}
+	}
+	day, err := time.Parse(time.DateOnly, m[1])
+	if err != nil || !strings.HasPrefix(page, "# "+day.Format("2 January 2006")+": ") {
+		faults = append(faults, "its title does not begin with the date in its name")
+	}
+	return append(faults, sectionFaults(page, "What was measured", "With what", "What came out")...)
+}
+
+// sectionFaults says which of the sections are missing, empty, or not in this order, behind a title.
+func sectionFaults(page string, names ...string) (faults []string) {
+	if !strings.HasPrefix(page, "# ") {
+		faults = append(faults, "it does not begin with a title")
+	}
+	var found []string
+	for i, section := range strings.Split("\n"+page, "\n## ") {
+		name, text, _ := strings.Cut(section, "\n")
+		if i == 0 || !slices.Contains(names, name) {
+			continue
+		}
+		found = append(found, name)
+		if strings.TrimSpace(text) == "" {
+			faults = append(faults, "its section "+name+" is empty")
+		}
+	}
+	if !slices.Equal(found, names) {
+		faults = append(faults, "its sections are "+strings.Join(found, ", ")+", not "+strings.Join(names, ", "))
+	}
+	return faults
+}
+
+// TestNoteFaultsAreSeen keeps the tests above honest.
+func TestNoteFaultsAreSeen(t *testing.T) {
+	const name, good = "2026-11-08-x.md", "# 8 November 2026: x\n\n## What was measured\n\na\n\n## With what\n\nb\n\n## What came out\n\nc\n"
+	if faults := measurementFaults(name, good); len(faults) > 0 {
+		t.Errorf("a good one has the faults %q", faults)
+	}
+	for _, c := range []struct{ name, old, new string }{
+		{"x.md", "", ""},
+		{"2026-11-09-x.md", "", ""},
+		{"2026-11-31-x.md", "", ""},
+		{name, "# 8 November 2026: x", "# 08 November 2026: x"},
+		{name, "\na\n", ""},
+		{name, "## With what", "## With"},
+		{name, "\n## What came out\n\nc\n", ""},
+		{name, "c\n", "c\n\n## With what\n\nb\n"},
+	} {
+		if faults := measurementFaults(c.name, strings.Replace(good, c.old, c.new, 1)); len(faults) != 1 {
+			t.Errorf("%s with %q in place of %q has the faults %q, want one", c.name, c.new, c.old, faults)
+		}
+	}
+}
