@@ -21,10 +21,10 @@ func command() *cli.Command {
 		Summary: "make keys for wg interfaces",
 		Description: []string{
 			"wg-keygen prints a new key, or the public key of a private one, as one line of base64.",
-			"A private key says who one is: keep it in a file that only root may read, and give only the public key away. " +
-				"A preshared key is one more secret that two peers may share; each pair of peers has its own.",
-			"When standard output is a file that others may read, or the private key comes from one, " +
-				"a warning on standard error says so; nothing else changes.",
+			"A private key identifies its owner: keep it in a file that only root may read, and give away only the public key. " +
+				"A preshared key is an additional secret that two peers may share; each pair of peers has its own.",
+			"If standard output is a file that other users may read, or the private key is read from such a file, " +
+				"wg-keygen prints a warning on standard error and continues.",
 		},
 		Forms: []cli.Form{
 			{Syntax: "", Summary: "print a new private key", Run: makePrivate},
@@ -35,14 +35,14 @@ func command() *cli.Command {
 			},
 			{Syntax: "--psk", Summary: "print a new preshared key", Run: makePreshared},
 		},
-		Files: []cli.Entry{{Term: "/etc/wg/", Text: "The customary place of key files."}},
+		Files: []cli.Entry{{Term: "/etc/wg/", Text: "The usual place for key files."}},
 		Examples: []cli.Example{
 			{Text: "Make the key pair of wg0:", Lines: []string{
 				"umask 077",
 				"wg-keygen > /etc/wg/wg0",
 				"wg-keygen --pub < /etc/wg/wg0 > /etc/wg/wg0.pub",
 			}},
-			{Text: "Make a secret for the peers A and B:", Lines: []string{"wg-keygen --psk > /etc/wg/a-b.psk"}},
+			{Text: "Make a preshared key for the peers A and B:", Lines: []string{"wg-keygen --psk > /etc/wg/a-b.psk"}},
 		},
 		SeeAlso: []string{"wg-ifconfig(8)", "wgconfig(8)", "wgd(8)", "wg(4)"},
 	}

@@ -12,13 +12,13 @@ import (
 // The options, one meaning each.
 var (
 	optJSON         = cli.Option{Long: "json", Text: "Print JSON instead of text."}
-	optShowPSK      = cli.Option{Long: "show-preshared-key", Text: "Print the peer's preshared key, too."}
+	optShowPSK      = cli.Option{Long: "show-preshared-key", Text: "Print the peer's preshared key as well."}
 	optPresharedKey = cli.Option{Long: "preshared-key", Value: "FILE", Text: "Use the preshared key in the file, as wg-keygen --psk prints it; /dev/null means none."}
-	optEndpoint     = cli.Option{Long: "endpoint", Value: "HOST:PORT", Text: "Where the peer is: an address, [IPv6 address], or host name, and its UDP port."}
-	optAllowedIPs   = cli.Option{Long: "allowed-ips", Value: "IP/CIDR[,IP/CIDR]...", Text: "The addresses that the peer may use inside the tunnel, all of them."}
-	optKeepalive    = cli.Option{Long: "persistent-keepalive", Value: "SECONDS", Text: "Send a keepalive whenever nothing was sent or received for so long (1 to 65535); off or 0 for never."}
+	optEndpoint     = cli.Option{Long: "endpoint", Value: "HOST:PORT", Text: "The peer's address, [IPv6 address] or host name, and its UDP port."}
+	optAllowedIPs   = cli.Option{Long: "allowed-ips", Value: "IP/CIDR[,IP/CIDR]...", Text: "All addresses that the peer may use inside the tunnel."}
+	optKeepalive    = cli.Option{Long: "persistent-keepalive", Value: "SECONDS", Text: "Send a keepalive when nothing was sent or received for this time (1 to 65535); off or 0 for never."}
 	optRename       = cli.Option{Long: "rename", Value: "NEW", Text: "Give the peer another name."}
-	optWrite        = cli.Option{Short: 'w', Text: "Set the names that have a value, and print the old value and the new."}
+	optWrite        = cli.Option{Short: 'w', Text: "Set each NAME that has a VALUE, and print the old and the new value."}
 )
 
 // nameOrValue is the placeholder of sysctl.
@@ -49,33 +49,33 @@ func forms() []cli.Form {
 		{Syntax: "INTERFACE show private-key", Options: []cli.Option{optJSON}, Run: showPrivateKey,
 			Summary: "print the private key"},
 		{Syntax: "INTERFACE set private-key FILE", Run: setPrivateKey,
-			Summary: "use the private key in the file",
-			Text:    []string{"The file holds the key in base64, as wg-keygen prints it. /dev/null takes the key away. Setting the key that the interface has changes nothing."}},
+			Summary: "use the private key in a file",
+			Text:    []string{"The file holds the key in base64, as wg-keygen prints it. /dev/null removes the key. Setting the key that the interface already has changes nothing."}},
 		{Syntax: "INTERFACE set listen-port PORT", Run: setListenPort,
 			Summary: "listen on a UDP port",
-			Text:    []string{"0 lets the system choose one that is free for IPv4 and IPv6."}},
+			Text:    []string{"0 lets the system choose a port that is free for IPv4 and IPv6."}},
 		{Syntax: "INTERFACE set fwmark MARK", Run: setFirewallMark,
-			Summary: "mark every packet that the tunnel sends outside",
-			Text:    []string{"The mark is decimal, or hexadecimal after 0x. Policy routing and the firewall see it (SO_MARK). 0 or off: no mark."}},
+			Summary: "mark every packet that the tunnel sends to the outer network",
+			Text:    []string{"The mark is decimal, or hexadecimal after 0x. Policy routing and the firewall see it (SO_MARK). 0 or off means no mark."}},
 		{Syntax: "INTERFACE add peer NAME PUBKEY", Options: peerOptions, Run: addPeer,
 			Summary: "add a peer",
-			Text:    []string{"A name or a public key that the interface has already is refused. An allowed IP that another peer has moves to this one."}},
+			Text:    []string{"A name or a public key that the interface already has is refused. An allowed IP of another peer moves to this one."}},
 		{Syntax: "INTERFACE set peer NAME", Options: append(peerOptions[:len(peerOptions):len(peerOptions)], optRename), Run: setPeer,
 			Summary: "change a peer",
-			Text:    []string{"What no option names stays as it is. The allowed IPs given replace those that the peer has."}},
+			Text:    []string{"Only what the options name is changed. The given allowed IPs replace those that the peer has."}},
 		{Syntax: "INTERFACE delete peer NAME", Run: deletePeer,
 			Summary: "delete a peer"},
 		{Syntax: "INTERFACE sysctl OPTIONS [" + nameOrValue + "...]", Options: []cli.Option{optWrite}, Run: sysctl,
 			Summary: "show or set the timers of the protocol, for tests and debugging",
-			Text:    []string{"Without a name it shows all. A change applies at once."}},
+			Text:    []string{"Without NAME, all are shown. A change takes effect at once."}},
 	}
 }
 
 var description = []string{
-	"Wgconfig sets the private key, the port and the peers of a wg interface, and shows them. The interface is made, brought up and given its addresses with wg-ifconfig(8).",
-	"A peer that another program added without a name is shown, and may be addressed, by the first eight hexadecimal digits of its public key; more while they are not unique. Every peer may also be addressed by its whole public key in base64. `set peer` with --rename names it. Names stay with their public keys when wg(8) replaces the configuration.",
-	"No secret is printed unless it is asked for. A key file that others may read is used, with a warning.",
-	"With --json the output is one object. Of the interface: interface, up, mtu, fault (a string, or null), public_key (or null), private_key (with show private-key only), listen_port, fwmark, aead (what encrypts its packets, as wgd(8) --version says it; or null), tunables (an object of strings), peers (an array), drops (an object: how many packets were dropped, by reason) and counters (an object: what else was noticed about packets, none of which was dropped for it, and how often). Of a peer: name (as shown), named (whether that name was given), public_key, endpoint (or null), preshared_key (only with --show-preshared-key; or null), has_preshared_key, allowed_ips (an array), latest_handshake (seconds since 1970, 0 for never), persistent_keepalive (seconds, 0 for off), rx_bytes and tx_bytes. Keys may be added in later versions; none changes its meaning.",
+	"wgconfig sets the private key, the port and the peers of a wg interface, and shows them. wg-ifconfig(8) creates the interface, assigns its addresses, and brings it up.",
+	"If another program added a peer without a name, the first eight hexadecimal digits of its public key stand for the name, or more digits while eight are not unique. The whole public key in base64 can stand for the name of any peer. `set peer` with --rename gives a peer a name. Names stay with their public keys when wg(8) replaces the configuration.",
+	"No secret is printed unless it is requested. If other users may read a key file, it is used, with a warning.",
+	"With --json the output is one object. An interface has the keys interface, up, mtu, fault (a string or null), public_key (or null), private_key (with show private-key only), listen_port, fwmark, aead (the code that encrypts its packets, as wgd(8) --version prints it, or null), tunables (an object of strings), peers (an array), drops (an object with the number of dropped packets for each reason) and counters (an object with what else was noticed about packets, none of which was dropped for it, and how often). A peer has the keys name (as shown), named (whether it was given that name), public_key, endpoint (or null), preshared_key (only with --show-preshared-key; or null), has_preshared_key, allowed_ips (an array), latest_handshake (seconds since 1970, 0 for never), persistent_keepalive (seconds, 0 for off), rx_bytes and tx_bytes. Later versions may add keys; no key changes its meaning.",
 }
 
 var placeholders = map[string]string{
@@ -84,7 +84,7 @@ var placeholders = map[string]string{
 	"PUBKEY":    "The peer's public key in base64, as wg-keygen --pub prints it.",
 	"FILE":      "A file that holds a key in base64.",
 	"PORT":      "A UDP port, 0 to 65535.",
-	"MARK":      "A number of 32 bits, or off.",
+	"MARK":      "A 32-bit number, or off.",
 	nameOrValue: tunables(),
 }
 
@@ -96,12 +96,12 @@ func tunables() string {
 		list = append(list, name+" ("+values+")")
 	}
 	last := len(list) - 1
-	return "One of " + strings.Join(list[:last], ", ") + " and " + list[last] + "; net.wg stands for all."
+	return "One of " + strings.Join(list[:last], ", ") + " and " + list[last] + "; or net.wg, which means all of them."
 }
 
 var files = []cli.Entry{
-	{Term: "/var/run/wireguard/INTERFACE.sock", Text: "The control socket of the interface's daemon."},
-	{Term: "/etc/wg/", Text: "The customary place of key files."},
+	{Term: "/var/run/wireguard/INTERFACE.sock", Text: "The control socket of the daemon."},
+	{Term: "/etc/wg/", Text: "The usual place for key files."},
 }
 
 var examples = []cli.Example{

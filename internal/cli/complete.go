@@ -13,10 +13,10 @@ const shells = "bash|zsh|fish"
 // completionForm is a form that every command has.
 var completionForm = Form{
 	Syntax:  "completion " + shells,
-	Summary: "print the shell's completion script",
-	Text: []string{"Bash reads it from a file of the command's name in /usr/share/bash-completion/completions/, " +
-		"zsh from a file in $fpath whose name has a _ before the command's, " +
-		"fish from a file whose name has .fish after the command's in ~/.config/fish/completions/."},
+	Summary: "print a completion script for a shell",
+	Text: []string{"Bash reads the script from /usr/share/bash-completion/completions/COMMAND, " +
+		"zsh from the file _COMMAND in a directory of $fpath, " +
+		"and fish from ~/.config/fish/completions/COMMAND.fish, where COMMAND is the name of the command."},
 	Run: func(c *Call) error {
 		name := c.Command.Name
 		script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[c.Arg(shells)]

@@ -40,9 +40,9 @@ func ManPage(c *Command) []byte {
 
 func statuses() []Entry {
 	return []Entry{
-		{"0", "What was asked for was done."},
-		{"1", "It was not; standard error says what was wrong and what to do."},
-		{"2", "The command was called wrongly; its usage line is on standard error."},
+		{"0", "Success."},
+		{"1", "Failure; standard error says what was wrong and what to do."},
+		{"2", "The command line was wrong; standard error has its usage line."},
 	}
 }
 
@@ -126,7 +126,7 @@ func (p *page) placeholders(c *Command) {
 		return
 	}
 	p.line(".PP")
-	p.line("In what follows:")
+	p.line("The placeholders are:")
 	for _, name := range names {
 		p.entry(`\fI`+escape(name)+`\fR`, c.Placeholder[name])
 	}
@@ -190,7 +190,7 @@ func (c *Command) allOptions() []Option {
 		}
 	}
 	return append(options,
-		Option{Long: "help", Short: 'h', Text: "Say how the command is used; after the words of a form, how that form is."},
+		Option{Long: "help", Short: 'h', Text: "Print how to use the command or, after the words of a form, how to use that form."},
 		Option{Long: "version", Text: "Print the version."})
 }
 

@@ -21,11 +21,11 @@ const (
 // counterTable says what each counter means, as dropTable does for the drops.
 var counterTable = [counters]Row{
 	CountECNUnmarked: {WayIn, "ecn-unmarked", // A56
-		"a router on the way marked congestion (CE) on the outer packet, but the inner one is of a sender that does not take part in ECN; it was delivered without the mark",
-		"nothing, if it is some. If it is everything, a router on the way marks all packets: senders that do take part are slowed down by it"},
+		"a router on the way marked congestion (CE) on the outer packet, but the sender of the inner packet does not use ECN; the packet was delivered without the mark",
+		"nothing, if it is some packets. If it is all of them, a router on the way marks every packet, which slows down senders that use ECN"},
 	CountUnjoined: {WayIn, "unjoined",
 		"the kernel refused a super-packet for the interface, so its packets were written one by one, and packets of that kind are not joined for a while: see [offloads](#offloads)",
-		"nothing, if it is rare. If it grows all the time, something refuses them always: a filter of system calls (seccomp) that forbids writev(2) costs speed"},
+		"nothing, if it is rare. If it grows all the time, every super-packet is refused: a system call filter (seccomp) that forbids writev(2), for example, costs speed"},
 }
 
 // String is the name as Status shows it.

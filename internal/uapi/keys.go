@@ -57,7 +57,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			clear(value)
 			return err
 		}},
-	{name: "listen_port", value: "0 to 65535", meaning: "the UDP port; 0: any that is free. Not told while there is none",
+	{name: "listen_port", value: "0 to 65535", meaning: "the UDP port; 0: any that is free. Absent while there is none",
 		encode: func(o *out, name string, c *conf.Change) { maybe(o, name, c.ListenPort) },
 		decode: func(d *Decoder, name string, value []byte) error { return number(name, value, &d.change.ListenPort) },
 		answer: func(o *out, name string, s *conf.Status) {
@@ -66,7 +66,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			}
 		},
 		read: func(s *conf.Status, name string, value []byte) error { return into(&s.ListenPort, name, value) }},
-	{name: "fwmark", value: "0 to 4294967295", meaning: "the mark of all datagrams that are sent; 0: none. Not told while there is none",
+	{name: "fwmark", value: "0 to 4294967295", meaning: "the mark of all outgoing datagrams; 0: none. Absent while there is none",
 		encode: func(o *out, name string, c *conf.Change) { maybe(o, name, c.FirewallMark) },
 		decode: func(d *Decoder, name string, value []byte) error { return number(name, value, &d.change.FirewallMark) },
 		answer: func(o *out, name string, s *conf.Status) {
@@ -105,7 +105,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			s.Fault = sentence(string(value))
 			return nil
 		}},
-	{name: "aead", value: "a text", meaning: "what encrypts the packets, as wgd(8) --version says it",
+	{name: "aead", value: "a text", meaning: "the code that encrypts the packets, as wgd(8) --version prints it",
 		answer: func(o *out, name string, s *conf.Status) {
 			if s.AEAD != "" {
 				o.text(name, sentence(s.AEAD))
@@ -133,7 +133,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			}
 			return nil
 		}},
-	{name: "drop", value: "REASON:COUNT", meaning: "packets that were dropped; one line for each reason that occurred",
+	{name: "drop", value: "REASON:COUNT", meaning: "the number of dropped packets; one line for each reason that occurred",
 		answer: func(o *out, name string, s *conf.Status) {
 			for _, d := range s.Drops {
 				o.counted(name, d.Reason, d.Count)
@@ -145,7 +145,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			s.Drops = append(s.Drops, d)
 			return err
 		}},
-	{name: "counter", value: "NAME:COUNT", meaning: "what was noticed about packets that were carried on; one line for each",
+	{name: "counter", value: "NAME:COUNT", meaning: "what was noticed about packets that were carried on, and how often; one line for each",
 		answer: func(o *out, name string, s *conf.Status) {
 			for _, c := range s.Counters {
 				o.counted(name, c.Name, c.Count)
@@ -157,7 +157,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			s.Counters = append(s.Counters, c)
 			return err
 		}},
-	{name: "replace_peers", value: isTrue, meaning: "peers that this request does not name are removed",
+	{name: "replace_peers", value: isTrue, meaning: "removes the peers that this request does not name",
 		encode: func(o *out, name string, c *conf.Change) { o.flag(name, c.ReplacePeers) },
 		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.change.ReplacePeers) }},
 }
@@ -165,16 +165,16 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 // peerRows are the keys of the peer whose public_key came last. That key itself
 // begins a peer, so reading it is not in its row.
 var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
-	{name: beginsPeer, value: hexKey, meaning: "begins a peer: the lines below it are about this one",
+	{name: beginsPeer, value: hexKey, meaning: "begins a peer: the lines that follow are about it",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.public(name, &p.PublicKey) },
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.public(name, &p.PublicKey) }},
-	{name: "remove", value: isTrue, meaning: "the peer is removed",
+	{name: "remove", value: isTrue, meaning: "removes the peer",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.Remove) },
 		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.peer.Remove) }},
-	{name: "update_only", value: isTrue, meaning: "nothing happens if there is no such peer yet",
+	{name: "update_only", value: isTrue, meaning: "does nothing if there is no such peer yet",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.UpdateOnly) },
 		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.peer.UpdateOnly) }},
-	{name: "name", value: "up to 63 letters, digits and ._@-", meaning: "the name of the peer; empty: none. Not told while there is none",
+	{name: "name", value: "up to 63 letters, digits and ._@-", meaning: "the name of the peer; empty: none. Absent while there is none",
 		encode: func(o *out, name string, p *conf.PeerChange) {
 			if p.Name != nil {
 				o.text(name, *p.Name)
@@ -226,7 +226,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			return nil
 		},
 		answer: func(o *out, name string, _ *conf.PeerStatus) { o.text(name, "1") }},
-	{name: "endpoint", value: "ADDRESS:PORT, or [ADDRESS]:PORT for IPv6", meaning: "where the peer is. Not told while that is not known",
+	{name: "endpoint", value: "ADDRESS:PORT, or [ADDRESS]:PORT for IPv6", meaning: "the address and port of the peer. Absent while it is not known",
 		encode: func(o *out, name string, p *conf.PeerChange) {
 			if p.Endpoint != nil {
 				o.address(name, *p.Endpoint)
@@ -248,7 +248,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			o.number(name, sec)
 		},
 		read: func(p *conf.PeerStatus, name string, value []byte) error { return addTime(p, name, value, time.Second) }},
-	{name: "last_handshake_time_nsec", value: "a number", meaning: "and the nanoseconds of that time",
+	{name: "last_handshake_time_nsec", value: "a number", meaning: "the nanoseconds of that time",
 		answer: func(o *out, name string, p *conf.PeerStatus) {
 			_, nsec := handshakeTime(p)
 			o.number(name, nsec)
@@ -259,7 +259,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: "tx_bytes", value: "a number", meaning: "bytes sent to the peer, in UDP payloads",
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.TxBytes) },
 		read:   func(p *conf.PeerStatus, name string, value []byte) error { return into(&p.TxBytes, name, value) }},
-	{name: "rx_bytes", value: "a number", meaning: "bytes received from the peer, in UDP payloads that were authentic",
+	{name: "rx_bytes", value: "a number", meaning: "bytes received from the peer, in authentic UDP payloads",
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.RxBytes) },
 		read:   func(p *conf.PeerStatus, name string, value []byte) error { return into(&p.RxBytes, name, value) }},
 	{name: "persistent_keepalive_interval", value: "0 to 65535", meaning: "seconds; 0: off",
@@ -271,14 +271,14 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 		read: func(p *conf.PeerStatus, name string, value []byte) error {
 			return into(&p.PersistentKeepalive, name, value)
 		}},
-	{name: "replace_allowed_ips", value: isTrue, meaning: "the allowed IPs that the peer has, also by the lines above, are taken away",
+	{name: "replace_allowed_ips", value: isTrue, meaning: "removes all allowed IPs of the peer, also those of the lines above",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.ReplaceAllowedIPs) },
 		decode: func(d *Decoder, name string, value []byte) error {
 			d.prefixes -= len(d.peer.AllowedIPs)
 			d.peer.AllowedIPs = nil
 			return truth(name, value, &d.peer.ReplaceAllowedIPs)
 		}},
-	{name: "allowed_ip", value: "ADDRESS/LENGTH", meaning: "one line for each; in a set, -ADDRESS/LENGTH takes one away",
+	{name: "allowed_ip", value: "ADDRESS/LENGTH", meaning: "one line for each; in a set, -ADDRESS/LENGTH removes one",
 		encode: func(o *out, name string, p *conf.PeerChange) {
 			for _, a := range p.AllowedIPs {
 				o.allowedIP(name, a)
