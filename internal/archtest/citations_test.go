@@ -275,7 +275,7 @@ func TestCitationFaultsAreSeen(t *testing.T) {
 		faults int
 	}{
 		{"Rule 1 of style.", 0},
-		{"Rule 16 of style, rule 0 of style, rule of style 1.", 3},
+		{"Rule 99 of style, rule 0 of style, rule of style 1.", 3},
 		{"A1, A63 and B64 (A36, §6.1)", 0},
 		{"A64 and B65, B99", 3},
 		{"see CONTRIBUTING.md, docs/rules.md, rules_test.go, ../core/doc.go, test/fuzz.sh", 0},

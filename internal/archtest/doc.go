@@ -1,6 +1,11 @@
-// Package archtest keeps the tree as docs/architecture.md describes it. It has
-// tests only: which room may import which, what a pure room may not do, where
-// the operating system may be touched, how long a file and a function may be,
-// that every rule of the protocol is cited by a test, that what pages and
-// comments refer to is there, and what form the scripts in findings/ have.
+// Package archtest keeps the tree as docs/architecture.md and CONTRIBUTING.md
+// describe it. It has tests only:
+//
+//   - which room may import which, what a pure room may not do, and where the
+//     operating system may be used;
+//   - how long a file and a function may be;
+//   - that a test cites each rule of the protocol, and that everything is there
+//     to which pages and comments refer;
+//   - that pages have one width, that their Go code is part of a test, and which
+//     form decisions, measurements and the scripts in findings/ have.
 package archtest

@@ -45,24 +45,24 @@ var (
 
 // linkFaults looks at one page. Its first result is how many links there are.
 func linkFaults(name string, pages map[string]string, files []string) (links int, faults []string) {
-	for i, line := range prose(pages[name]) {
-		for _, m := range link.FindAllStringSubmatch(line, -1) {
-			if strings.Contains(m[1], "://") {
-				continue
-			}
-			links++
-			target, anchor, _ := strings.Cut(m[1], "#")
-			file := name
-			if target != "" {
-				file = path.Join(path.Dir(name), target)
-			}
-			at := name + ":" + strconv.Itoa(i+1) + ": "
-			switch {
-			case !slices.Contains(files, file):
-				faults = append(faults, at+"there is no file "+file)
-			case anchor != "" && !slices.Contains(anchors(pages[file]), anchor):
-				faults = append(faults, at+file+" has no heading #"+anchor)
-			}
+	text := strings.Join(prose(pages[name]), "\n") // as a whole: a link may be broken into two lines
+	for _, m := range link.FindAllStringSubmatchIndex(text, -1) {
+		destination := text[m[2]:m[3]]
+		if strings.Contains(destination, "://") {
+			continue
+		}
+		links++
+		target, anchor, _ := strings.Cut(destination, "#")
+		file := name
+		if target != "" {
+			file = path.Join(path.Dir(name), target)
+		}
+		at := name + ":" + strconv.Itoa(1+strings.Count(text[:m[2]], "\n")) + ": "
+		switch {
+		case !slices.Contains(files, file):
+			faults = append(faults, at+"there is no file "+file)
+		case anchor != "" && !slices.Contains(anchors(pages[file]), anchor):
+			faults = append(faults, at+file+" has no heading #"+anchor)
 		}
 	}
 	return links, faults
@@ -129,6 +129,7 @@ func TestLinkFaultsAreSeen(t *testing.T) {
 		{"README.md", "[a](nothing.md) [b](docs/b.md#a) [c](a.md)", 3, 3},
 		{"README.md", "[a](#it-2) [b](#code) [c](docs/a.md#b) [d](LICENSE#a)", 4, 4},
 		{"docs/a.md", "[a](README.md)", 1, 1},
+		{"docs/a.md", "[a\nb](README.md) [c\nd](a.md)", 2, 1},
 	} {
 		kept := pages[c.name]
 		pages[c.name] += c.line + "\n"

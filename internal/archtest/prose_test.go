@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // onePage is the number of lines that a decision may have.
@@ -113,6 +114,63 @@ func TestNoteFaultsAreSeen(t *testing.T) {
 	} {
 		if faults := measurementFaults(c.name, strings.Replace(good, c.old, c.new, 1)); len(faults) != 1 {
 			t.Errorf("%s with %q in place of %q has the faults %q, want one", c.name, c.new, c.old, faults)
+		}
+	}
+}
+
+// widestLine is the length of the longest line of prose (rule 16 of style). Code and tables may be
+// wider.
+const widestLine = 100
+
+// TestWidth: the prose of all pages has one width.
+func TestWidth(t *testing.T) {
+	pages := 0
+	for _, file := range paths(t) {
+		if filepath.Ext(file) != ".md" {
+			continue
+		}
+		pages++
+		text, err := os.ReadFile(filepath.Join("../..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fault := range widthFaults(string(text)) {
+			t.Errorf("%s:%s", file, fault)
+		}
+	}
+	if pages < 10 {
+		t.Errorf("only %d pages found", pages)
+	}
+}
+
+func widthFaults(page string) (faults []string) {
+	for i, line := range prose(page) {
+		if n := utf8.RuneCountInString(line); n > widestLine && !strings.HasPrefix(line, "|") {
+			faults = append(faults, itoa(i+1)+": the line has "+itoa(n)+" characters, over "+itoa(widestLine))
+		}
+		if strings.HasSuffix(line, " ") {
+			faults = append(faults, itoa(i+1)+": the line ends with a space")
+		}
+	}
+	return faults
+}
+
+// TestWidthFaultsAreSeen keeps the test above honest.
+func TestWidthFaultsAreSeen(t *testing.T) {
+	long := strings.Repeat("é", widestLine)
+	for page, want := range map[string]int{
+		long + "\n":                  0,
+		"a\n" + long + "é\n":         1,
+		"- a\n  " + long + "\n":      1,
+		"# " + long + "\n":           1,
+		"a \n":                       1,
+		"| " + long + " |\n":         0,
+		"    " + long + "\n":         0,
+		"```\n" + long + "éé\n```\n": 0,
+		"```\n" + long + "\n```\n" + long + "b\n\nc": 1,
+	} {
+		if faults := widthFaults(page); len(faults) != want {
+			t.Errorf("%q: %q, want %d faults", page, faults, want)
 		}
 	}
 }
