@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wgd/internal/invalid"
 )
 
 // TunablePrefix begins the name of every tunable.
@@ -68,7 +70,7 @@ func tune[T any](name string, d domain[T], field func(*Tunables) *T, change func
 		set: func(c *TunablesChange, text string) error {
 			value, err := d.parse(text)
 			if err != nil || !d.valid(value) {
-				return Invalidf("%s: %q: %s", name, ascii(text), d.hint)
+				return invalid.Errorf("%s: %q: %s", name, ascii(text), d.hint)
 			}
 			*change(c) = &value
 			return nil
@@ -76,7 +78,7 @@ func tune[T any](name string, d domain[T], field func(*Tunables) *T, change func
 		changes: func(c *TunablesChange) bool { return *change(c) != nil },
 		validate: func(c *TunablesChange) error {
 			if value := *change(c); value != nil && !d.valid(*value) {
-				return Invalidf("%s: %v: %s", name, *value, d.hint)
+				return invalid.Errorf("%s: %v: %s", name, *value, d.hint)
 			}
 			return nil
 		},
@@ -175,7 +177,7 @@ func named(name string) (*tunable, error) {
 			return &tunables[i], nil
 		}
 	}
-	return nil, Invalidf("%s: no such name: the names are %s", ascii(name), strings.Join(TunableNames(), ", "))
+	return nil, invalid.Errorf("%s: no such name: the names are %s", ascii(name), strings.Join(TunableNames(), ", "))
 }
 
 // ApplyTo is t with the changes made.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"wgd/internal/invalid"
 	"wgd/key"
 )
 
@@ -16,27 +17,17 @@ const (
 	MaxAllowedIPs = 1 << 22 // additions and removals in one Change
 )
 
-// ErrInvalid is what every error of Validate is (errors.Is): the request is
-// wrong in itself, whatever the interface's state.
-var ErrInvalid = errors.New("invalid configuration")
-
-// invalid is a sentence that is also ErrInvalid.
-type invalid struct{ sentence string }
-
-func (e invalid) Error() string        { return e.sentence }
-func (e invalid) Is(target error) bool { return target == ErrInvalid }
-
-// Invalidf makes an error that is ErrInvalid and prints as the sentence given.
-func Invalidf(format string, args ...any) error {
-	return invalid{fmt.Sprintf(format, args...)}
-}
+// ErrInvalid is what every error of Validate, ValidName, ValidInterfaceName and
+// TunablesChange.Set is (errors.Is): the request is wrong in itself, whatever the
+// state of the interface.
+var ErrInvalid = invalid.Err
 
 // Validate says what is wrong with a Change in itself. Who applies it calls
 // this first and changes nothing on an error (A59). What depends on the state
 // of the interface (is this name another peer's?) is decided there.
 func (c *Change) Validate() error {
 	if len(c.Peers) > MaxPeers {
-		return Invalidf("%d peers in one request: the most is %d: split the request", len(c.Peers), MaxPeers)
+		return invalid.Errorf("%d peers in one request: the most is %d: split the request", len(c.Peers), MaxPeers)
 	}
 	if err := c.Tunables.validate(); err != nil {
 		return err
@@ -50,7 +41,7 @@ func (c *Change) Validate() error {
 		prefixes += len(p.AllowedIPs)
 	}
 	if prefixes > MaxAllowedIPs {
-		return Invalidf("%d allowed-ips in one request: the most is %d: split the request", prefixes, MaxAllowedIPs)
+		return invalid.Errorf("%d allowed-ips in one request: the most is %d: split the request", prefixes, MaxAllowedIPs)
 	}
 	return c.validateNames()
 }
@@ -81,7 +72,7 @@ func (c *Change) validateNames() error {
 			continue
 		}
 		if _, taken := owners[name]; taken {
-			return Invalidf("peer %s: two peers of one request have this name: choose another", name)
+			return invalid.Errorf("peer %s: two peers of one request have this name: choose another", name)
 		}
 		owners[name] = public
 	}
@@ -99,12 +90,12 @@ func (p *PeerChange) validate() error {
 	}
 	if p.Endpoint != nil {
 		if err := validEndpoint(*p.Endpoint); err != nil {
-			return Invalidf("%s: endpoint %s: %v", p.label(), *p.Endpoint, err)
+			return invalid.Errorf("%s: endpoint %s: %v", p.label(), *p.Endpoint, err)
 		}
 	}
 	for _, a := range p.AllowedIPs {
 		if !a.Prefix.IsValid() {
-			return Invalidf("%s: allowed-ips: not a prefix: write ADDRESS/LENGTH", p.label())
+			return invalid.Errorf("%s: allowed-ips: not a prefix: write ADDRESS/LENGTH", p.label())
 		}
 	}
 	return nil
@@ -132,15 +123,15 @@ func validEndpoint(ap netip.AddrPort) error {
 func ValidName(name string) error {
 	switch {
 	case name == "":
-		return Invalidf("a peer's name is empty: give 1 to %d letters, digits and ._@-", MaxNameLen)
+		return invalid.Errorf("a peer's name is empty: give 1 to %d letters, digits and ._@-", MaxNameLen)
 	case key.IsEncoded(name): // too long, or with a = in it: never a name
-		return Invalidf("a key stands where a peer's name belongs: give a name of 1 to %d letters, digits and ._@-", MaxNameLen)
+		return invalid.Errorf("a key stands where a peer's name belongs: give a name of 1 to %d letters, digits and ._@-", MaxNameLen)
 	case len(name) > MaxNameLen:
-		return Invalidf("peer %s: the name has %d bytes: the most is %d", abridged(name), len(name), MaxNameLen)
+		return invalid.Errorf("peer %s: the name has %d bytes: the most is %d", abridged(name), len(name), MaxNameLen)
 	}
 	for _, c := range name {
 		if c > '~' || !nameByte(byte(c)) {
-			return Invalidf("peer %s: %q may not stand in a name: use letters, digits and ._@-", abridged(name), c)
+			return invalid.Errorf("peer %s: %q may not stand in a name: use letters, digits and ._@-", abridged(name), c)
 		}
 	}
 	return nil
@@ -182,23 +173,23 @@ const MaxInterfaceName = 15
 // accepts wg-quick accepts, too; in particular the name is safe in a path.
 func ValidInterfaceName(name string) error {
 	if name == "" {
-		return Invalidf("interface %q: a name has 1 to %d bytes", name, MaxInterfaceName)
+		return invalid.Errorf("interface %q: a name has 1 to %d bytes", name, MaxInterfaceName)
 	}
 	if len(name) > MaxInterfaceName { // not repeated whole: it may be a key
-		return Invalidf("interface %.8q…: this name has %d bytes: the most is %d", name, len(name), MaxInterfaceName)
+		return invalid.Errorf("interface %.8q…: this name has %d bytes: the most is %d", name, len(name), MaxInterfaceName)
 	}
 	if name == "." || name == ".." {
-		return Invalidf("interface %q: this name is a directory's: choose another, wg0 for example", name)
+		return invalid.Errorf("interface %q: this name is a directory's: choose another, wg0 for example", name)
 	}
 	if name == "all" || name == "default" {
-		return Invalidf("interface %q: the kernel and wg(8) mean all interfaces by this name: choose another, wg0 for example", name)
+		return invalid.Errorf("interface %q: the kernel and wg(8) mean all interfaces by this name: choose another, wg0 for example", name)
 	}
 	if name[0] == '-' {
-		return Invalidf("interface %q: commands take this name for an option: begin it with a letter, as in wg0", name)
+		return invalid.Errorf("interface %q: commands take this name for an option: begin it with a letter, as in wg0", name)
 	}
 	for _, c := range name {
 		if c > '~' || !letterOrDigit(byte(c)) && !strings.ContainsRune("_=+.-", c) {
-			return Invalidf("interface %q: %q may not stand in a name: use letters, digits and _=+.-", name, c)
+			return invalid.Errorf("interface %q: %q may not stand in a name: use letters, digits and _=+.-", name, c)
 		}
 	}
 	return nil

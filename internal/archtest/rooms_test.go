@@ -31,7 +31,7 @@ var rooms = map[string]room{
 		"internal/sys/cpu", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/sys/udp"}},
 	"key":      {pure: true, imports: []string{"internal/erase"}},
-	"conf":     {pure: true, imports: []string{"key"}},
+	"conf":     {pure: true, imports: []string{"key", "internal/invalid"}},
 	"netstack": {imports: []string{"internal/packet"}, third: []string{gvisor}},
 
 	"cmd/wgd": {imports: []string{
@@ -45,10 +45,11 @@ var rooms = map[string]room{
 	"internal/cli/show": {imports: []string{"key", "conf"}},
 	"internal/cli":      {imports: []string{"key", "internal/sys/term"}},
 
-	"internal/clock": {pure: true},
-	"internal/erase": {pure: true},
-	"internal/wire":  {pure: true},
-	"internal/noise": {pure: true, imports: []string{"internal/erase", "internal/wire", "key"}, third: []string{crypto}},
+	"internal/clock":   {pure: true},
+	"internal/erase":   {pure: true},
+	"internal/invalid": {pure: true},
+	"internal/wire":    {pure: true},
+	"internal/noise":   {pure: true, imports: []string{"internal/erase", "internal/wire", "key"}, third: []string{crypto}},
 	"internal/cookie": {pure: true, imports: []string{
 		"internal/wire", "internal/clock", "key"}, third: []string{crypto}},
 	"internal/replay":       {pure: true},
@@ -60,7 +61,7 @@ var rooms = map[string]room{
 	"internal/peer":       {imports: []string{"internal/clock", "internal/session", "internal/wire"}},
 	"internal/index":      {imports: []string{"internal/session", "internal/peer"}},
 	"internal/core": {pure: true, imports: []string{
-		"key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
+		"internal/invalid", "key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
 		"internal/session", "internal/peer", "internal/index", "internal/allowedips"}},
 	"internal/packet": {pure: true, third: []string{cpu}},
 	"internal/batch":  {imports: []string{"internal/wire"}},
@@ -102,8 +103,8 @@ var rooms = map[string]room{
 	"internal/control": {imports: []string{
 		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",
 		"internal/uapi"}},
-	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key"}},
-	"internal/uapi":                {pure: true, imports: []string{"conf", "key"}},
+	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key", "internal/invalid"}},
+	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/resolve":             {},
 	"internal/sys/errno":           {third: []string{unix}},
 	"internal/sys/flock":           {third: []string{unix}},

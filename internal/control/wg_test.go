@@ -16,6 +16,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/control"
 	"wgd/internal/control/controltest"
+	"wgd/internal/invalid"
 	"wgd/key"
 )
 
@@ -128,7 +129,7 @@ func TestWgSet(t *testing.T) {
 func TestWgSaysTheError(t *testing.T) {
 	target := wgTarget(t)
 	for err, want := range map[error]string{
-		conf.Invalidf("wrong"):                      "Unable to modify interface: Invalid argument",
+		invalid.Errorf("wrong"):                     "Unable to modify interface: Invalid argument",
 		fmt.Errorf("port: %w", addressInUse()):      "Unable to modify interface: Address already in use",
 		fmt.Errorf("no number is known for this"):   "Unable to modify interface: Input/output error",
 		fmt.Errorf("no device: %w", notPermitted()): "Unable to modify interface: Operation not permitted",

@@ -2,6 +2,7 @@ package core
 
 import (
 	"wgd/conf"
+	"wgd/internal/invalid"
 	"wgd/key"
 )
 
@@ -35,7 +36,7 @@ func (m *Machine) checkNames(c *conf.Change, next *identity) error {
 }
 
 func nameTaken(name string) error {
-	return conf.Invalidf("peer %s: another peer has this name: choose another, or rename that one first", name)
+	return invalid.Errorf("peer %s: another peer has this name: choose another, or rename that one first", name)
 }
 
 // namesAfter are the names that the peers of the change will have; "" for those

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"wgd/conf"
+	"wgd/internal/invalid"
 	"wgd/key"
 )
 
@@ -193,10 +194,10 @@ func (d *Decoder) setLine(line []byte) *Error {
 func (d *Decoder) newPeer(value string) error {
 	public, err := key.ParsePublicHex(value)
 	if err != nil {
-		return conf.Invalidf("%s: %v", beginsPeer, err)
+		return invalid.Errorf("%s: %v", beginsPeer, err)
 	}
 	if len(d.change.Peers) == conf.MaxPeers {
-		return conf.Invalidf("more than %d peers in one request: split the request", conf.MaxPeers)
+		return invalid.Errorf("more than %d peers in one request: split the request", conf.MaxPeers)
 	}
 	d.change.Peers = append(d.change.Peers, conf.PeerChange{PublicKey: public})
 	d.peer = &d.change.Peers[len(d.change.Peers)-1]
@@ -204,7 +205,7 @@ func (d *Decoder) newPeer(value string) error {
 }
 
 func unknownKey(name []byte, of string) error {
-	return conf.Invalidf("%s: no such key of %s: nothing of the request was applied", quote(name), of)
+	return invalid.Errorf("%s: no such key of %s: nothing of the request was applied", quote(name), of)
 }
 
 // allowedIP takes PREFIX, or -PREFIX to remove it, as the newer wg sends; a +
@@ -216,10 +217,10 @@ func (d *Decoder) allowedIP(name string, value []byte) error {
 	}
 	prefix, err := netip.ParsePrefix(string(value))
 	if err != nil {
-		return conf.Invalidf("%s: %s: give ADDRESS/LENGTH, with at most 32 for IPv4 and 128 for IPv6", name, quote(value))
+		return invalid.Errorf("%s: %s: give ADDRESS/LENGTH, with at most 32 for IPv4 and 128 for IPv6", name, quote(value))
 	}
 	if d.prefixes == conf.MaxAllowedIPs {
-		return conf.Invalidf("more than %d %s in one request: split the request", conf.MaxAllowedIPs, name)
+		return invalid.Errorf("more than %d %s in one request: split the request", conf.MaxAllowedIPs, name)
 	}
 	d.prefixes++
 	d.peer.AllowedIPs = append(d.peer.AllowedIPs, conf.AllowedIPChange{Prefix: prefix.Masked(), Remove: remove})

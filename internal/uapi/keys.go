@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/invalid"
 	"wgd/key"
 )
 
@@ -42,7 +43,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			private, err := key.ParsePrivateHex(string(value))
 			clear(value)
 			if err != nil {
-				return conf.Invalidf("%s: %v", name, err)
+				return invalid.Errorf("%s: %v", name, err)
 			}
 			d.change.PrivateKey = &private
 			return nil
@@ -207,7 +208,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			preshared, err := key.ParsePresharedHex(string(value))
 			clear(value)
 			if err != nil {
-				return conf.Invalidf("%s: %v", name, err)
+				return invalid.Errorf("%s: %v", name, err)
 			}
 			d.peer.PresharedKey = &preshared
 			return nil
@@ -221,7 +222,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: "protocol_version", value: "1", meaning: "the version of WireGuard's protocol",
 		decode: func(_ *Decoder, name string, value []byte) error {
 			if string(value) != "1" {
-				return conf.Invalidf("%s: %s: this daemon speaks version 1", name, quote(value))
+				return invalid.Errorf("%s: %s: this daemon speaks version 1", name, quote(value))
 			}
 			return nil
 		},

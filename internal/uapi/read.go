@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/invalid"
 	"wgd/key"
 )
 
@@ -106,7 +107,7 @@ func takeStatus(s *conf.Status, name, value []byte) error {
 func counted(name string, value []byte) (what string, count uint64, err error) {
 	i := bytes.LastIndexByte(value, ':')
 	if i < 0 {
-		return "", 0, conf.Invalidf("%s: %s: not NAME:COUNT", name, quote(value))
+		return "", 0, invalid.Errorf("%s: %s: not NAME:COUNT", name, quote(value))
 	}
 	err = into(&count, name, value[i+1:])
 	return sentence(string(value[:i])), count, err
@@ -128,7 +129,7 @@ func addTime(p *conf.PeerStatus, name string, value []byte, unit time.Duration) 
 		return err
 	}
 	if n > 1<<40 {
-		return conf.Invalidf("%s: %s: no time of a handshake", name, quote(value))
+		return invalid.Errorf("%s: %s: no time of a handshake", name, quote(value))
 	}
 	at := p.LastHandshake
 	if at.IsZero() {

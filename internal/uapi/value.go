@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 
-	"wgd/conf"
+	"wgd/internal/invalid"
 )
 
 // number takes a decimal number that fits in *dst.
@@ -12,7 +12,7 @@ func number[T uint8 | uint16 | uint32 | uint64](name string, value []byte, dst *
 	most := ^T(0)
 	n, err := strconv.ParseUint(string(value), 10, 64)
 	if err != nil || n > uint64(most) {
-		return conf.Invalidf("%s: %s: give a number from 0 to %d", name, quote(value), most)
+		return invalid.Errorf("%s: %s: give a number from 0 to %d", name, quote(value), most)
 	}
 	v := T(n)
 	*dst = &v
@@ -22,7 +22,7 @@ func number[T uint8 | uint16 | uint32 | uint64](name string, value []byte, dst *
 // truth takes true, the only value that these keys have.
 func truth(name string, value []byte, dst *bool) error {
 	if string(value) != "true" {
-		return conf.Invalidf("%s: %s: the only value is true", name, quote(value))
+		return invalid.Errorf("%s: %s: the only value is true", name, quote(value))
 	}
 	*dst = true
 	return nil
@@ -33,7 +33,7 @@ func truth(name string, value []byte, dst *bool) error {
 func endpoint(name string, value []byte, dst **netip.AddrPort) error {
 	ap, err := netip.ParseAddrPort(string(value))
 	if err != nil {
-		return conf.Invalidf("%s: %s: give ADDRESS:PORT or [ADDRESS]:PORT; names are not resolved here", name, quote(value))
+		return invalid.Errorf("%s: %s: give ADDRESS:PORT or [ADDRESS]:PORT; names are not resolved here", name, quote(value))
 	}
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	*dst = &ap

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"wgd/conf"
+	"wgd/internal/invalid"
 	"wgd/key"
 )
 
@@ -237,7 +238,7 @@ func (t *Target) namesTaken(c *conf.Change) error {
 	}
 	for i := range c.Peers {
 		if p := &c.Peers[i]; p.Name != nil && !p.Remove && owners[*p.Name] {
-			return conf.Invalidf("peer %s: another peer has this name: choose another", *p.Name)
+			return invalid.Errorf("peer %s: another peer has this name: choose another", *p.Name)
 		}
 	}
 	return nil
