@@ -89,12 +89,14 @@ func FuzzParse(f *testing.F) {
 	f.Add(goodBase64 + "\n")
 	f.Add(goodBase64[:42] + "9=")
 	f.Add(goodHex)
+	f.Add(goodHex + " ")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
 		public, err := ParsePublic(s)
 		_, notHex := ParsePublicHex(s)
-		if trimmed := strings.TrimSpace(s); IsEncoded(trimmed) != (err == nil || notHex == nil && trimmed == s) {
-			t.Fatalf("%q is a key: %v; %v, %v", s, IsEncoded(trimmed), err, notHex)
+		whole := s == strings.TrimSpace(s)
+		if IsEncoded(s) != (err == nil && whole || notHex == nil) {
+			t.Fatalf("%q is a key: %v; %v, %v", s, IsEncoded(s), err, notHex)
 		}
 		if err == nil && public.Base64() != strings.TrimSpace(s) {
 			t.Fatalf("%q is read as %v", s, public)
