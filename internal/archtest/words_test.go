@@ -81,8 +81,7 @@ var notYet = []string{
 	"internal/sys/process/background_linux.go", "internal/sys/process/process_linux.go",
 	"internal/sys/udp/loopback_linux_test.go",
 	"internal/uapi/decode.go", "internal/uapi/encode.go", "internal/uapi/value.go",
-	"test/bench/bench_test.go", "test/bench/crowd.go", "test/bench/measure.go", "test/bench/results.go",
-	"test/bench/rows.go", "test/bench/stand.go", "test/bench/table.go", "test/bench/trials.go",
+
 	"test/commits/main.go",
 	"test/e2e/processors_test.go", "test/e2e/storm_test.go",
 	"test/load/crowd.go", "test/load/crowd_test.go", "test/load/load.go",

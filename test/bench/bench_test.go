@@ -29,20 +29,20 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
-// A figure at its floor is good enough; what is no number never is.
-func TestFloors(t *testing.T) {
-	least, most, absolute := atLeast(1.5), atMost(0.65), &floor{absolute: true, limit: 40}
+// A figure at its target is good enough; what is no number never is.
+func TestTargets(t *testing.T) {
+	atLeast, atMost, absolute := atLeast(1.5), atMost(0.65), &target{absolute: true, limit: 40}
 	for _, c := range []struct {
-		floor       *floor
+		target      *target
 		ours, ratio float64
 		want        bool
 	}{
-		{least, 0, 1.5, true}, {least, 9, 1.49, false}, {least, 9, math.NaN(), false},
-		{most, 9, 0.65, true}, {most, 0, 0.66, false}, {most, 0, math.NaN(), false},
+		{atLeast, 0, 1.5, true}, {atLeast, 9, 1.49, false}, {atLeast, 9, math.NaN(), false},
+		{atMost, 9, 0.65, true}, {atMost, 0, 0.66, false}, {atMost, 0, math.NaN(), false},
 		{absolute, 40, 9, true}, {absolute, 41, 0.1, false}, {absolute, math.NaN(), 0, false},
 	} {
-		if got := c.floor.met(c.ours, c.ratio); got != c.want {
-			t.Errorf("%v: ours %v, ratio %v: %v", c.floor, c.ours, c.ratio, got)
+		if got := c.target.met(c.ours, c.ratio); got != c.want {
+			t.Errorf("%v: ours %v, ratio %v: %v", c.target, c.ours, c.ratio, got)
 		}
 	}
 }
@@ -66,14 +66,14 @@ memory ≤ 40 MB beside wireguard-go
 `
 	got := "\n"
 	for _, r := range rows {
-		if r.floor == nil {
+		if r.target == nil {
 			continue
 		}
-		beside := sideNames[r.beside]
-		if r.beside == rival {
-			beside = lab.Theirs
+		baseline := sideNames[r.baseline]
+		if r.baseline == rival {
+			baseline = lab.Theirs
 		}
-		got += fmt.Sprintf("%s %s beside %s\n", r.id, r.floor.text(r.percent, r.unit), beside)
+		got += fmt.Sprintf("%s %s beside %s\n", r.id, r.target.text(r.percent, r.unit), baseline)
 	}
 	if got != want {
 		t.Errorf("%s\nis promised, not\n%s", got, want)
@@ -89,7 +89,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("two rows %s", r.id)
 		}
 		seen[r.id] = true
-		usual := r.floor != nil || r.from == asResponder || r.from == asInitiator
+		usual := r.target != nil || r.from == asResponder || r.from == asInitiator
 		if (options{}).selects(r) != usual {
 			t.Errorf("%s is measured wrongly, or left out", r.id)
 		}
@@ -99,11 +99,11 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// A trial is measured with the sides that the selected rows compare, and with no other.
+// A workload is measured with the sides that the selected rows compare, and with no other.
 func TestSides(t *testing.T) {
 	for _, c := range []struct {
 		o    options
-		of   *trial
+		of   *workload
 		want []side
 	}{
 		{options{}, oneStream, []side{ours, rival, relay, oursIPv6}},
@@ -117,8 +117,8 @@ func TestSides(t *testing.T) {
 			t.Errorf("%+v, %s: %v, want %v", c.o, c.of.title, got, c.want)
 		}
 	}
-	if got := (options{only: []string{"udp64", "share", "tcp"}}).trials(); !slices.Equal(got, []*trial{oneStream, smallUDP}) {
-		t.Error("the trials of three rows are", got)
+	if got := (options{only: []string{"udp64", "share", "tcp"}}).workloads(); !slices.Equal(got, []*workload{oneStream, smallUDP}) {
+		t.Error("the workloads of three rows are", got)
 	}
 }
 
@@ -143,18 +143,18 @@ func TestOptions(t *testing.T) {
 
 // sample is a table with a target met, one missed, and one of each other kind.
 func sample() *results {
-	one := &trial{asked: 1}
+	one := &workload{asked: 1}
 	r := &results{rival: "wireguard-go", took: 90 * time.Second}
 	rounds := []round{
-		{foreign: 0.02, figures: [sidesCount][]float64{ours: {4, 3, 23}, rival: {2, 4, 250}, relay: {5, 1, 0}}},
-		{foreign: 0.05, figures: [sidesCount][]float64{ours: {3, 2, 23}, rival: {2, 4, 250}, relay: {6, 1, 0}}},
-		{foreign: 0.01, figures: [sidesCount][]float64{ours: {5, 4, 23}, rival: {2, 4, 250}, relay: {6, 1, 0}}},
+		{others: 0.02, figures: [sidesCount][]float64{ours: {4, 3, 23}, rival: {2, 4, 250}, relay: {5, 1, 0}}},
+		{others: 0.05, figures: [sidesCount][]float64{ours: {3, 2, 23}, rival: {2, 4, 250}, relay: {6, 1, 0}}},
+		{others: 0.01, figures: [sidesCount][]float64{ours: {5, 4, 23}, rival: {2, 4, 250}, relay: {6, 1, 0}}},
 	}
 	for _, row := range complete([]row{
-		{id: "tcp", title: "one stream", unit: "Gbit/s", from: &trial{}, floor: atLeast(1.5)},
-		{id: "cpu", title: "its CPU", unit: "s/GB", from: &trial{}, figure: 1, floor: atMost(0.65)},
-		{id: "share", title: "share", unit: "Gbit/s", from: &trial{}, beside: relay, percent: true, floor: atLeast(0.6)},
-		{id: "memory", title: "peers", unit: "MB", from: &trial{}, figure: 2, floor: &floor{absolute: true, limit: 22}},
+		{id: "tcp", title: "one stream", unit: "Gbit/s", from: &workload{}, target: atLeast(1.5)},
+		{id: "cpu", title: "its CPU", unit: "s/GB", from: &workload{}, figure: 1, target: atMost(0.65)},
+		{id: "share", title: "share", unit: "Gbit/s", from: &workload{}, baseline: relay, percent: true, target: atLeast(0.6)},
+		{id: "memory", title: "peers", unit: "MB", from: &workload{}, figure: 2, target: &target{absolute: true, limit: 22}},
 		{id: "ping", title: "ping", unit: "ms", from: one},
 	}) {
 		r.add(row, rounds)
@@ -191,8 +191,8 @@ func TestTable(t *testing.T) {
 // An older build that is compared with has no targets.
 func TestAgainst(t *testing.T) {
 	r := newResults(options{against: "older-wgd"})
-	r.add(row{from: &trial{}, side: ours, beside: rival, floor: atLeast(3)}, []round{{figures: [sidesCount][]float64{ours: {1}, rival: {1}}}})
-	if r.missed() || r.lines[0].Floor != "" {
+	r.add(row{from: &workload{}, side: ours, baseline: rival, target: atLeast(3)}, []round{{figures: [sidesCount][]float64{ours: {1}, rival: {1}}}})
+	if r.missed() || r.lines[0].Target != "" {
 		t.Error("an older build is held to the targets")
 	}
 }
@@ -215,7 +215,7 @@ func TestRounds(t *testing.T) {
 // which rate it was.
 func TestShortOfTheRate(t *testing.T) {
 	r := newResults(options{})
-	r.add(row{title: "ping beside 1 Gbit/s", from: loadPing, side: ours, beside: rival},
+	r.add(row{title: "ping beside 1 Gbit/s", from: loadPing, side: ours, baseline: rival},
 		[]round{{figures: [sidesCount][]float64{ours: {0.1, 0.99}, rival: {0.4, 0.812}}}})
 	if want := "ping beside 1 Gbit/s: with wireguard-go the load reached 0.812 Gbit/s, not 1."; !slices.Equal(r.notes, []string{want}) {
 		t.Errorf("%q", r.notes)
@@ -325,7 +325,7 @@ func TestProcessor(t *testing.T) {
 
 // Of more rounds than were asked for, the quietest count.
 func TestUndisturbed(t *testing.T) {
-	if n := undisturbed([]round{{foreign: 0}, {foreign: busy}, {foreign: busy + 0.01}}); n != 2 {
+	if n := undisturbed([]round{{others: 0}, {others: busy}, {others: busy + 0.01}}); n != 2 {
 		t.Error(n)
 	}
 }

@@ -72,7 +72,7 @@ func (r *results) writeInto(files []string, s surroundings) error {
 // markdown writes the whole table as a document has it.
 func (r *results) markdown(w io.Writer, s surroundings) {
 	fmt.Fprintf(w, "%s\n\n", fold(s.String()+"."))
-	fmt.Fprintf(w, "| | wgd | %s | ratio (least–most) | target | |\n", r.rival)
+	fmt.Fprintf(w, "| | wgd | %s | ratio (min–max) | target | |\n", r.rival)
 	fmt.Fprintln(w, "| --- | --- | --- | --- | --- | --- |")
 	for _, l := range r.lines {
 		cells := l.cells(r.rival)

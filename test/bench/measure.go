@@ -36,68 +36,68 @@ func window(t lab.T, p *pair, sink *load.Worker, length time.Duration) span {
 // before a measurement counts as disturbed.
 const busy = 0.1
 
-// round is one measurement of each side of a trial, one right after the other.
+// round is one measurement of each side of a workload, one right after the other.
 type round struct {
 	figures [sidesCount][]float64
-	foreign float64 // the part of the machine that other programs used
+	others  float64 // the part of the machine that other programs used
 }
 
 // extraRounds is how many rounds more than asked for are made at most, of each
-// trial, until enough were undisturbed.
+// workload, until enough were undisturbed.
 const extraRounds = 3
 
-// course is the measurement of the whole table.
-type course struct {
+// benchmark is the measurement of the whole table.
+type benchmark struct {
 	options
-	patience int // how often it still waits for other programs
-	stands   map[string]*stand
-	rounds   map[*trial][]round
+	waits    int // how often it still waits for other programs
+	testbeds map[string]*testbed
+	rounds   map[*workload][]round
 }
 
-// measure makes the table: in each round every trial, and of each trial every
+// measure makes the table: in each round every workload, and of each workload every
 // side, so that all see the same hours of the machine. Rounds that other
 // programs disturbed are then made again while there is time; the quietest count.
 func measure(t lab.T, o options) *results {
-	c := &course{options: o, patience: 300,
-		stands: map[string]*stand{}, rounds: map[*trial][]round{}}
-	trials := o.trials()
+	b := &benchmark{options: o, waits: 300,
+		testbeds: map[string]*testbed{}, rounds: map[*workload][]round{}}
+	workloads := o.workloads()
 	for n := range o.runs {
-		for _, tr := range trials {
-			if n == 0 || !tr.once && !c.late() {
-				c.round(t, tr)
+		for _, w := range workloads {
+			if n == 0 || !w.once && !b.late() {
+				b.round(t, w)
 			}
 		}
 	}
 	if o.again {
-		c.again(t, trials)
+		b.again(t, workloads)
 	}
 	res := newResults(o)
 	for _, r := range rows {
 		if o.selects(r) {
-			rounds := c.rounds[r.from]
-			slices.SortStableFunc(rounds, func(a, b round) int { return cmp.Compare(a.foreign, b.foreign) })
+			rounds := b.rounds[r.from]
+			slices.SortStableFunc(rounds, func(x, y round) int { return cmp.Compare(x.others, y.others) })
 			res.add(r, rounds[:min(o.runs, len(rounds))])
 		}
 	}
-	res.took = time.Since(c.began)
+	res.took = time.Since(b.began)
 	return res
 }
 
-func (c *course) late() bool { return time.Since(c.began) > c.limit }
+func (b *benchmark) late() bool { return time.Since(b.began) > b.limit }
 
 // again makes the rounds that were disturbed once more.
-func (c *course) again(t lab.T, trials []*trial) {
+func (b *benchmark) again(t lab.T, workloads []*workload) {
 	for range extraRounds {
-		for _, tr := range trials {
-			if !tr.once && undisturbed(c.rounds[tr]) < c.runs && !c.late() {
-				c.round(t, tr)
+		for _, w := range workloads {
+			if !w.once && undisturbed(b.rounds[w]) < b.runs && !b.late() {
+				b.round(t, w)
 			}
 		}
 	}
 }
 
-// trials are those that the selected rows need, in the order of the table.
-func (o options) trials() (list []*trial) {
+// workloads are those that the selected rows need, in the order of the table.
+func (o options) workloads() (list []*workload) {
 	for _, r := range rows {
 		if o.selects(r) && !slices.Contains(list, r.from) {
 			list = append(list, r.from)
@@ -106,11 +106,11 @@ func (o options) trials() (list []*trial) {
 	return list
 }
 
-// sides are those of a trial that the selected rows need.
-func (o options) sides(tr *trial) (list []side) {
+// sides are those of a workload that the selected rows need.
+func (o options) sides(w *workload) (list []side) {
 	for _, r := range rows {
-		if r.from == tr && o.selects(r) {
-			list = append(list, r.side, r.beside)
+		if r.from == w && o.selects(r) {
+			list = append(list, r.side, r.baseline)
 		}
 	}
 	slices.Sort(list)
@@ -119,7 +119,7 @@ func (o options) sides(tr *trial) (list []side) {
 
 func undisturbed(rounds []round) (n int) {
 	for _, r := range rounds {
-		if r.foreign <= busy {
+		if r.others <= busy {
 			n++
 		}
 	}
@@ -128,56 +128,56 @@ func undisturbed(rounds []round) (n int) {
 
 // round measures each side once, in turn forwards and backwards: what is first
 // has no advantage.
-func (c *course) round(t lab.T, tr *trial) {
-	sides := c.sides(tr)
-	n := len(c.rounds[tr])
+func (b *benchmark) round(t lab.T, w *workload) {
+	sides := b.sides(w)
+	n := len(b.rounds[w])
 	if n%2 == 1 {
 		slices.Reverse(sides)
 	}
 	var r round
 	for _, s := range sides {
-		tell("%3.0f s: round %d, %s, %s", time.Since(c.began).Seconds(), n+1, tr.title, c.describe(s))
-		foreign := 0.0
-		r.figures[s], foreign = c.take(t, tr, s)
-		r.foreign = max(r.foreign, foreign)
+		tell("%3.0f s: round %d, %s, %s", time.Since(b.began).Seconds(), n+1, w.title, b.describe(s))
+		others := 0.0
+		r.figures[s], others = b.take(t, w, s)
+		r.others = max(r.others, others)
 	}
-	c.rounds[tr] = append(c.rounds[tr], r)
+	b.rounds[w] = append(b.rounds[w], r)
 }
 
 // take measures one side, and what of the machine other programs had meanwhile.
-func (c *course) take(t lab.T, tr *trial, s side) (figures []float64, foreign float64) {
-	st, run := c.stand(s), tr.run
+func (b *benchmark) take(t lab.T, w *workload, s side) (figures []float64, others float64) {
+	bed, run := b.testbed(s), w.run
 	if s.ipv6() {
 		run = overIPv6(run)
 	}
-	if tr.alone {
-		return run(t, st, c.length), 0
+	if w.alone {
+		return run(t, bed, b.length), 0
 	}
-	c.awaitQuiet()
-	before, known, cpu := clockMachine(), childrenCPU(), st.cpu()
-	figures = run(t, st, c.length)
-	return figures, before.foreign(childrenCPU() - known + st.cpu() - cpu)
+	b.awaitQuiet()
+	before, known, cpu := clockMachine(), childrenCPU(), bed.cpu()
+	figures = run(t, bed, b.length)
+	return figures, before.others(childrenCPU() - known + bed.cpu() - cpu)
 }
 
-// stand is that of a side's program; what is on it is built when it is used first.
-func (c *course) stand(s side) *stand {
-	program := c.program(s)
-	if c.stands[program] == nil {
-		c.stands[program] = &stand{program: program, nice: c.nice}
+// testbed is that of a side's program; what is on it is built when it is used first.
+func (b *benchmark) testbed(s side) *testbed {
+	program := b.program(s)
+	if b.testbeds[program] == nil {
+		b.testbeds[program] = &testbed{program: program, nice: b.nice}
 	}
-	return c.stands[program]
+	return b.testbeds[program]
 }
 
 // awaitQuiet waits for other programs to be done, two seconds at most and not
 // for ever in sum; if they are not, the round will show it.
-func (c *course) awaitQuiet() {
+func (b *benchmark) awaitQuiet() {
 	for range 20 {
 		m := clockMachine()
 		time.Sleep(100 * time.Millisecond)
-		if m.foreign(0) <= busy || c.patience == 0 {
+		if m.others(0) <= busy || b.waits == 0 {
 			return
 		}
-		c.patience--
+		b.waits--
 	}
 }
 
@@ -207,9 +207,9 @@ func clockMachine() (m machine) {
 	return m
 }
 
-// foreign is the part of the machine that went elsewhere since m, where mine is
+// others is the part of the machine that went elsewhere since m, where mine is
 // known to be ours.
-func (m machine) foreign(mine time.Duration) float64 {
+func (m machine) others(mine time.Duration) float64 {
 	now := clockMachine()
 	if now.all == m.all {
 		return 0

@@ -13,29 +13,29 @@ type results struct {
 	lines   []line
 	notes   []string
 	rival   string
-	against bool // an older build has no floors
+	against bool // an older build has no targets
 	took    time.Duration
 }
 
 // line is one row with its samples.
 type line struct {
-	ID      string    `json:"row"`
-	Title   string    `json:"title"`
-	Unit    string    `json:"unit"`
-	Ours    []float64 `json:"wgd"`
-	Theirs  []float64 `json:"rival"`
-	Beside  string    `json:"beside"` // what rival is
-	Ratio   summary   `json:"ratio"`  // of the ratios, round by round
-	Percent bool      `json:"percent,omitempty"`
-	Foreign []float64 `json:"other_programs"`
-	Floor   string    `json:"floor,omitempty"`
-	OK      *bool     `json:"ok,omitempty"`
+	ID       string    `json:"row"`
+	Title    string    `json:"title"`
+	Unit     string    `json:"unit"`
+	Ours     []float64 `json:"wgd"`
+	Theirs   []float64 `json:"rival"`
+	Baseline string    `json:"baseline"` // what rival is
+	Ratio    summary   `json:"ratio"`    // of the ratios, round by round
+	Percent  bool      `json:"percent,omitempty"`
+	Others   []float64 `json:"other_programs"`
+	Target   string    `json:"target,omitempty"`
+	OK       *bool     `json:"ok,omitempty"`
 }
 
 type summary struct {
 	Median float64 `json:"median"`
-	Least  float64 `json:"least"`
-	Most   float64 `json:"most"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
 }
 
 func newResults(o options) *results {
@@ -44,21 +44,21 @@ func newResults(o options) *results {
 
 // add fills in a row; each of rounds has the figures of its two sides.
 func (r *results) add(row row, rounds []round) {
-	l := line{ID: row.id, Title: row.title, Unit: row.unit, Percent: row.percent, Beside: sideNames[row.beside]}
-	if row.beside == rival {
-		l.Beside = r.rival
+	l := line{ID: row.id, Title: row.title, Unit: row.unit, Percent: row.percent, Baseline: sideNames[row.baseline]}
+	if row.baseline == rival {
+		l.Baseline = r.rival
 	}
 	var ratios []float64
 	for _, x := range rounds {
-		ours, theirs := x.figures[row.side][row.figure], x.figures[row.beside][row.figure]
+		ours, theirs := x.figures[row.side][row.figure], x.figures[row.baseline][row.figure]
 		l.Ours, l.Theirs = append(l.Ours, ours), append(l.Theirs, theirs)
 		ratios = append(ratios, ours/theirs)
-		l.Foreign = append(l.Foreign, x.foreign)
+		l.Others = append(l.Others, x.others)
 	}
 	l.Ratio = summarize(ratios)
-	if row.floor != nil && !r.against {
-		ok := row.floor.met(summarize(l.Ours).Median, l.Ratio.Median)
-		l.Floor, l.OK = row.floor.text(row.percent, row.unit), &ok
+	if row.target != nil && !r.against {
+		ok := row.target.met(summarize(l.Ours).Median, l.Ratio.Median)
+		l.Target, l.OK = row.target.text(row.percent, row.unit), &ok
 	}
 	r.lines = append(r.lines, l)
 	if asked := row.from.asked; asked > 0 && row.figure == 0 {
@@ -68,7 +68,7 @@ func (r *results) add(row row, rounds []round) {
 
 // remark notes on which side a load fell short of the rate that it was asked for.
 func (r *results) remark(row row, rounds []round, asked float64) {
-	for s, name := range map[side]string{row.side: "wgd", row.beside: r.rival} {
+	for s, name := range map[side]string{row.side: "wgd", row.baseline: r.rival} {
 		var rates []float64
 		for _, x := range rounds {
 			rates = append(rates, x.figures[s][1])
@@ -86,11 +86,11 @@ func summarize(v []float64) summary {
 	return summary{(s[(n-1)/2] + s[n/2]) / 2, s[0], s[n-1]}
 }
 
-// foreign is the part of the machine that other programs used in most rounds.
-func (r *results) foreign() float64 {
+// others is the part of the machine that other programs used in most rounds.
+func (r *results) others() float64 {
 	var all []float64
 	for _, l := range r.lines {
-		all = append(all, l.Foreign...)
+		all = append(all, l.Others...)
 	}
 	if len(all) == 0 {
 		return 0
@@ -100,21 +100,21 @@ func (r *results) foreign() float64 {
 
 // runs is how many rounds the rows have, but for those that need only one; where
 // the time was up, some have one less than others.
-func (r *results) runs() (least, most int) {
+func (r *results) runs() (minRounds, maxRounds int) {
 	for _, l := range r.lines {
 		n := len(l.Ours)
-		most = max(most, n)
-		if n > 1 && (least == 0 || n < least) {
-			least = n
+		maxRounds = max(maxRounds, n)
+		if n > 1 && (minRounds == 0 || n < minRounds) {
+			minRounds = n
 		}
 	}
-	if least == 0 {
-		least = most
+	if minRounds == 0 {
+		minRounds = maxRounds
 	}
-	return least, most
+	return minRounds, maxRounds
 }
 
-// missed reports whether a floor is missed.
+// missed reports whether a target is missed.
 func (r *results) missed() bool {
 	return slices.ContainsFunc(r.lines, func(l line) bool { return l.OK != nil && !*l.OK })
 }

@@ -6,19 +6,19 @@ import "fmt"
 // another side, and what is asked of it.
 type row struct {
 	id, title, unit string
-	from            *trial
-	figure          int  // which figure of the trial
-	side, beside    side // wgd and wireguard-go unless said otherwise
+	from            *workload
+	figure          int  // which figure of the workload
+	side, baseline  side // wgd and wireguard-go unless said otherwise
 	percent         bool // the ratio is a share, written in percent
 	extra           bool // measured with -all, or when asked for by name
-	floor           *floor
+	target          *target
 }
 
 // A side is a program in one setting; rows compare two sides.
 type side int
 
 const (
-	unsaid    side = iota
+	unset     side = iota
 	ours           // wgd
 	rival          // wireguard-go, or the program of -against
 	relay          // wgd built without encryption
@@ -32,81 +32,81 @@ var sideNames = [sidesCount]string{relay: "no encryption", ours: "IPv4", rivalIP
 
 func (s side) ipv6() bool { return s == oursIPv6 || s == rivalIPv6 }
 
-// floor is a limit for the ratio of a row's two figures, or for the first of
+// target is a limit for the ratio of a row's two figures, or for the first of
 // them itself.
-type floor struct {
+type target struct {
 	absolute bool
-	least    bool // at least the limit; else at most
+	minimum  bool // at least the limit; else at most
 	limit    float64
 }
 
-func atLeast(ratio float64) *floor { return &floor{least: true, limit: ratio} }
-func atMost(ratio float64) *floor  { return &floor{limit: ratio} }
+func atLeast(ratio float64) *target { return &target{minimum: true, limit: ratio} }
+func atMost(ratio float64) *target  { return &target{limit: ratio} }
 
 // met judges the medians of a row.
-func (f *floor) met(ours, ratio float64) bool {
+func (t *target) met(ours, ratio float64) bool {
 	v := ratio
-	if f.absolute {
+	if t.absolute {
 		v = ours
 	}
 	// Nothing can be said of a figure that is not a number, and so it is missed.
-	if f.least {
-		return v >= f.limit
+	if t.minimum {
+		return v >= t.limit
 	}
-	return v <= f.limit
+	return v <= t.limit
 }
 
-// text is the floor as the table has it, for a row of this kind.
-func (f *floor) text(percent bool, unit string) string {
+// text is the target as the table has it, for a row of this kind.
+func (t *target) text(percent bool, unit string) string {
 	sign := "≤"
-	if f.least {
+	if t.minimum {
 		sign = "≥"
 	}
 	switch {
-	case f.absolute:
-		return fmt.Sprintf("%s %g %s", sign, f.limit, unit)
+	case t.absolute:
+		return fmt.Sprintf("%s %g %s", sign, t.limit, unit)
 	case percent:
-		return fmt.Sprintf("%s %g %%", sign, 100*f.limit)
+		return fmt.Sprintf("%s %g %%", sign, 100*t.limit)
 	}
-	return fmt.Sprintf("%s %g×", sign, f.limit)
+	return fmt.Sprintf("%s %g×", sign, t.limit)
 }
 
-// rows is the table. A new row is a line here, and a trial that gives its figure.
+// rows is the table. A new row is a line here, and a workload that gives its figure.
 var rows = complete([]row{
-	{id: "tcp", title: "one TCP stream", unit: "Gbit/s", from: oneStream, floor: atLeast(3)},
-	{id: "tcp4", title: "four TCP streams", unit: "Gbit/s", from: fourStreams, floor: atLeast(3)},
-	{id: "tcp-reverse", title: "TCP, the other way", unit: "Gbit/s", from: otherWay, floor: atLeast(3)},
-	{id: "share", title: "share of the relay without encryption", unit: "Gbit/s", from: oneStream, beside: relay, percent: true, floor: atLeast(0.75)},
-	{id: "tcp-cpu", title: "CPU of both ends, one stream", unit: "s/GB", from: oneStream, figure: 1, floor: atMost(0.30)},
-	{id: "udp64", title: "UDP of 64 bytes", unit: "1000/s", from: smallUDP, floor: atLeast(3.5)},
-	{id: "tcp-nogso", title: "TCP, outer link without UDP GSO", unit: "Gbit/s", from: noGSO, floor: atLeast(2.8)},
-	{id: "ping", title: "ping, idle, average", unit: "ms", from: idlePing, floor: atMost(0.6)},
-	{id: "ping-load", title: "ping beside 1 Gbit/s, average", unit: "ms", from: loadPing, floor: atMost(0.4)},
-	{id: "ping-full", title: "ping beside a full stream, average", unit: "ms", from: fullPing, floor: atMost(0.4)},
-	{id: "ipv6", title: "TCP, IPv6 inside and outside", unit: "Gbit/s", from: oneStream, side: oursIPv6, beside: ours, percent: true, floor: atLeast(0.95)},
+	{id: "tcp", title: "one TCP stream", unit: "Gbit/s", from: oneStream, target: atLeast(3)},
+	{id: "tcp4", title: "four TCP streams", unit: "Gbit/s", from: fourStreams, target: atLeast(3)},
+	{id: "tcp-reverse", title: "TCP, the other way", unit: "Gbit/s", from: otherWay, target: atLeast(3)},
+	{id: "share", title: "share of the relay without encryption", unit: "Gbit/s", from: oneStream, baseline: relay, percent: true, target: atLeast(0.75)},
+	{id: "tcp-cpu", title: "CPU of both ends, one stream", unit: "s/GB", from: oneStream, figure: 1, target: atMost(0.30)},
+	{id: "udp64", title: "UDP of 64 bytes", unit: "1000/s", from: smallUDP, target: atLeast(3.5)},
+	{id: "tcp-nogso", title: "TCP, outer link without UDP GSO", unit: "Gbit/s", from: noGSO, target: atLeast(2.8)},
+	{id: "ping", title: "ping, idle, average", unit: "ms", from: idlePing, target: atMost(0.6)},
+	{id: "ping-load", title: "ping beside 1 Gbit/s, average", unit: "ms", from: loadPing, target: atMost(0.4)},
+	{id: "ping-full", title: "ping beside a full stream, average", unit: "ms", from: fullPing, target: atMost(0.4)},
+	{id: "ipv6", title: "TCP, IPv6 inside and outside", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: ours, percent: true, target: atLeast(0.95)},
 	{id: "responder", title: "handshakes as responder", unit: "1/s", from: asResponder},
 	{id: "responder-cpu", title: "CPU of the responder, each", unit: "µs", from: asResponder, figure: 1},
 	{id: "initiator", title: "handshakes as initiator", unit: "1/s", from: asInitiator},
 	{id: "initiator-cpu", title: "CPU of the initiator, each", unit: "µs", from: asInitiator, figure: 1},
-	{id: "memory", title: "10,000 idle peers, resident", unit: "MB", from: memory, floor: &floor{absolute: true, limit: 40}},
+	{id: "memory", title: "10,000 idle peers, resident", unit: "MB", from: memory, target: &target{absolute: true, limit: 40}},
 
 	{id: "tcp4-cpu", title: "CPU, four streams", unit: "s/GB", from: fourStreams, figure: 1, extra: true},
 	{id: "tcp-reverse-cpu", title: "CPU, the other way", unit: "s/GB", from: otherWay, figure: 1, extra: true},
-	{id: "share-cpu", title: "CPU beside the relay's", unit: "s/GB", from: oneStream, figure: 1, beside: relay, extra: true},
+	{id: "share-cpu", title: "CPU beside the relay's", unit: "s/GB", from: oneStream, figure: 1, baseline: relay, extra: true},
 	{id: "udp64-cpu", title: "CPU, UDP of 64 bytes", unit: "µs", from: smallUDP, figure: 1, extra: true},
 	{id: "tcp-nogso-cpu", title: "CPU without UDP GSO", unit: "s/GB", from: noGSO, figure: 1, extra: true},
 	{id: "ping-load-rate", title: "rate beside that ping", unit: "Gbit/s", from: loadPing, figure: 1, extra: true},
-	{id: "tcp-ipv6", title: "TCP, IPv6 in IPv6, both", unit: "Gbit/s", from: oneStream, side: oursIPv6, beside: rivalIPv6, extra: true},
+	{id: "tcp-ipv6", title: "TCP, IPv6 in IPv6, both", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: rivalIPv6, extra: true},
 })
 
 // complete fills in the sides that are not said.
 func complete(list []row) []row {
 	for i := range list {
-		if list[i].side == unsaid {
+		if list[i].side == unset {
 			list[i].side = ours
 		}
-		if list[i].beside == unsaid {
-			list[i].beside = rival
+		if list[i].baseline == unset {
+			list[i].baseline = rival
 		}
 	}
 	return list

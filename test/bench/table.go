@@ -11,7 +11,7 @@ import (
 // write prints the table for a person.
 func (r *results) write(w io.Writer, s surroundings) {
 	fmt.Fprintf(w, "%s.\n\n", s)
-	table := [][]string{{"", "", "wgd", r.rival, "ratio (least–most)", "target", ""}}
+	table := [][]string{{"", "", "wgd", r.rival, "ratio (min–max)", "target", ""}}
 	for _, l := range r.lines {
 		table = append(table, append([]string{l.Title, l.Unit}, l.cells(r.rival)...))
 	}
@@ -38,9 +38,9 @@ func (r *results) write(w io.Writer, s surroundings) {
 
 // cells are the figures of a line: wgd's, what is beside it, ratio, target, verdict.
 func (l *line) cells(rival string) []string {
-	beside := short(summarize(l.Theirs).Median)
-	if l.Beside != rival {
-		beside = l.Beside + ": " + beside
+	baseline := short(summarize(l.Theirs).Median)
+	if l.Baseline != rival {
+		baseline = l.Baseline + ": " + baseline
 	}
 	verdict := ""
 	if l.OK != nil {
@@ -55,22 +55,22 @@ func (l *line) cells(rival string) []string {
 	}
 	ratio := number(l.Ratio.Median) + sign
 	if len(l.Ours) > 1 {
-		ratio += fmt.Sprintf(" (%s–%s)", number(l.Ratio.Least), number(l.Ratio.Most))
+		ratio += fmt.Sprintf(" (%s–%s)", number(l.Ratio.Min), number(l.Ratio.Max))
 	}
-	return []string{short(summarize(l.Ours).Median), beside, ratio, l.Floor, verdict}
+	return []string{short(summarize(l.Ours).Median), baseline, ratio, l.Target, verdict}
 }
 
 // remarks are the sentences below the table.
 func (r *results) remarks() []string {
 	rounds := "One round"
-	switch least, most := r.runs(); {
-	case least < most:
-		rounds = fmt.Sprintf("Medians of %d to %d rounds", least, most)
-	case most > 1:
-		rounds = fmt.Sprintf("Medians of %d rounds", most)
+	switch minRounds, maxRounds := r.runs(); {
+	case minRounds < maxRounds:
+		rounds = fmt.Sprintf("Medians of %d to %d rounds", minRounds, maxRounds)
+	case maxRounds > 1:
+		rounds = fmt.Sprintf("Medians of %d rounds", maxRounds)
 	}
 	return append([]string{fmt.Sprintf("%s in %.0f s; a ratio is of two measurements of one round. "+
-		"Other programs used %.0f %% of the machine.", rounds, r.took.Seconds(), 100*r.foreign())}, r.notes...)
+		"Other programs used %.0f %% of the machine.", rounds, r.took.Seconds(), 100*r.others())}, r.notes...)
 }
 
 // short has three digits that count.

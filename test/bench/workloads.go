@@ -8,9 +8,9 @@ import (
 	"wgd/test/load"
 )
 
-// A trial is one measurement of a stand, which gives the figures of one row or
+// A workload is one measurement of a testbed, which gives the figures of one row or
 // of several.
-type trial struct {
+type workload struct {
 	title string
 	once  bool // says the same every time: one run is enough
 	alone bool // no load: what it measures is not disturbed by other programs
@@ -20,20 +20,20 @@ type trial struct {
 	asked float64
 }
 
-type measurement func(t lab.T, s *stand, length time.Duration) (figures []float64)
+type measurement func(t lab.T, s *testbed, length time.Duration) (figures []float64)
 
 var (
-	oneStream   = &trial{title: "one TCP stream", run: stream(load.Job{Streams: 1})}
-	fourStreams = &trial{title: "four TCP streams", run: stream(load.Job{Streams: 4})}
-	otherWay    = &trial{title: "TCP the other way", run: reverse(stream(load.Job{Streams: 1}))}
-	smallUDP    = &trial{title: "64-byte UDP", run: datagrams(64)}
-	noGSO       = &trial{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(load.Job{Streams: 1}))}
-	idlePing    = &trial{title: "idle ping", run: ping(nil)}
-	loadPing    = &trial{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), asked: 1}
-	fullPing    = &trial{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
-	asResponder = &trial{title: "handshakes as responder", run: respond}
-	asInitiator = &trial{title: "handshakes as initiator", run: initiate}
-	memory      = &trial{title: "10,000 idle peers", run: resident, once: true, alone: true}
+	oneStream   = &workload{title: "one TCP stream", run: stream(load.Job{Streams: 1})}
+	fourStreams = &workload{title: "four TCP streams", run: stream(load.Job{Streams: 4})}
+	otherWay    = &workload{title: "TCP the other way", run: reverse(stream(load.Job{Streams: 1}))}
+	smallUDP    = &workload{title: "64-byte UDP", run: datagrams(64)}
+	noGSO       = &workload{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(load.Job{Streams: 1}))}
+	idlePing    = &workload{title: "idle ping", run: ping(nil)}
+	loadPing    = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), asked: 1}
+	fullPing    = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
+	asResponder = &workload{title: "handshakes as responder", run: respond}
+	asInitiator = &workload{title: "handshakes as initiator", run: initiate}
+	memory      = &workload{title: "10,000 idle peers", run: resident, once: true, alone: true}
 )
 
 // warmUp is how long a load runs before it is measured.
@@ -42,7 +42,7 @@ const warmUp = 500 * time.Millisecond
 // stream sends TCP from b to a: Gbit/s at the receiver, and CPU seconds of both
 // daemons for each 10^9 bytes.
 func stream(j load.Job) measurement {
-	return func(t lab.T, s *stand, length time.Duration) []float64 {
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
 		sink := load.Start(p.a, load.TCPSink, load.Job{})
 		defer sink.Stop()
@@ -57,7 +57,7 @@ func stream(j load.Job) measurement {
 // datagrams sends small UDP as fast as one sender can: thousands a second at
 // the receiver, and the CPU of both daemons for each, in µs.
 func datagrams(size int) measurement {
-	return func(t lab.T, s *stand, length time.Duration) []float64 {
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
 		sink := load.Start(p.a, load.UDPSink, load.Job{})
 		defer sink.Stop()
@@ -71,19 +71,19 @@ func datagrams(size int) measurement {
 
 // ping is the average round trip of an ICMP echo in ms, idle or beside a load,
 // and the Gbit/s that the load had meanwhile.
-func ping(beside *load.Job) measurement {
-	return func(t lab.T, s *stand, length time.Duration) []float64 {
+func ping(during *load.Job) measurement {
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
 		// Enough for an average; fewer only in a short run.
 		count := int(min(max(length/(10*time.Millisecond), 50), 200))
 		pinger := load.Start(p.b, load.Ping, load.Job{Remote: p.innerA(), Count: count})
 		defer pinger.Stop()
-		if beside == nil {
+		if during == nil {
 			return []float64{pinger.Ask().Milliseconds(), 0}
 		}
 		sink := load.Start(p.a, load.TCPSink, load.Job{})
 		defer sink.Stop()
-		j := *beside
+		j := *during
 		j.Remote = p.innerA()
 		source := load.Start(p.b, load.TCPSource, j)
 		defer source.Stop()
@@ -94,9 +94,9 @@ func ping(beside *load.Job) measurement {
 	}
 }
 
-// reverse runs a trial with the hosts' parts exchanged.
+// reverse runs a workload with the hosts' parts exchanged.
 func reverse(run measurement) measurement {
-	return func(t lab.T, s *stand, length time.Duration) []float64 {
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
 		p.exchange()
 		defer p.exchange()
@@ -104,9 +104,9 @@ func reverse(run measurement) measurement {
 	}
 }
 
-// overIPv6 runs a trial with IPv6 inside and outside.
+// overIPv6 runs a workload with IPv6 inside and outside.
 func overIPv6(run measurement) measurement {
-	return func(t lab.T, s *stand, length time.Duration) []float64 {
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
 		p.setFamily(true)
 		defer p.setFamily(false)
@@ -114,10 +114,10 @@ func overIPv6(run measurement) measurement {
 	}
 }
 
-// withoutGSO runs a trial on a wire that carries datagrams one by one: the
+// withoutGSO runs a workload on a wire that carries datagrams one by one: the
 // kernel takes trains apart before it, and nothing joins them behind.
 func withoutGSO(run measurement) measurement {
-	return func(t lab.T, s *stand, length time.Duration) []float64 {
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
 		set := func(segments int) {
 			for _, h := range []*lab.Host{p.a, p.b} {
@@ -135,7 +135,7 @@ const idlePeers = 10_000
 
 // resident is what a daemon holds, in 10^6 bytes, with an interface that is up
 // and peers that say nothing.
-func resident(t lab.T, s *stand, _ time.Duration) []float64 {
+func resident(t lab.T, s *testbed, _ time.Duration) []float64 {
 	h := lab.NewHost(t, "c")
 	defer h.Halt()
 	d := startDaemon(h, s.program, s.nice)
