@@ -29,7 +29,7 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
-// A figure at its target is good enough; what is no number never is.
+// A figure that equals its target meets it. NaN never does.
 func TestTargets(t *testing.T) {
 	atLeast, atMost, absolute := atLeast(1.5), atMost(0.65), &target{absolute: true, limit: 40}
 	for _, c := range []struct {
@@ -47,8 +47,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// The rows and limits are those that were promised: this test is where they can
-// be read at a glance, and a changed one is seen.
+// The rows and targets are those that were promised. They stand here as well, so
+// that one cannot be changed unnoticed.
 func TestPromises(t *testing.T) {
 	want := `
 tcp ≥ 3× beside wireguard-go
@@ -76,30 +76,30 @@ memory ≤ 40 MB beside wireguard-go
 		got += fmt.Sprintf("%s %s beside %s\n", r.id, r.target.text(r.percent, r.unit), baseline)
 	}
 	if got != want {
-		t.Errorf("%s\nis promised, not\n%s", got, want)
+		t.Errorf("the targets are%s\nwant%s", got, want)
 	}
 }
 
-// Every row with a target is measured without being asked for, and so are the
-// handshakes; no name stands for two.
+// Every row with a target is measured by default, and so are the handshakes. No
+// two rows have the same name.
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}
 	for _, r := range rows {
 		if seen[r.id] {
-			t.Errorf("two rows %s", r.id)
+			t.Errorf("there are two rows %s", r.id)
 		}
 		seen[r.id] = true
 		usual := r.target != nil || r.from == asResponder || r.from == asInitiator
 		if (options{}).selects(r) != usual {
-			t.Errorf("%s is measured wrongly, or left out", r.id)
+			t.Errorf("%s: measured by default: %v, want %v", r.id, !usual, usual)
 		}
 		if !(options{all: true}).selects(r) || !(options{only: []string{r.id}}).selects(r) || (options{only: []string{"x"}}).selects(r) {
-			t.Errorf("%s is selected wrongly", r.id)
+			t.Errorf("%s: -all or -only select it wrongly", r.id)
 		}
 	}
 }
 
-// A workload is measured with the sides that the selected rows compare, and with no other.
+// A workload is measured with the sides that the selected rows compare, and no others.
 func TestSides(t *testing.T) {
 	for _, c := range []struct {
 		o    options
@@ -118,7 +118,7 @@ func TestSides(t *testing.T) {
 		}
 	}
 	if got := (options{only: []string{"udp64", "share", "tcp"}}).workloads(); !slices.Equal(got, []*workload{oneStream, smallUDP}) {
-		t.Error("the workloads of three rows are", got)
+		t.Errorf("the workloads of three rows are %v, want two", got)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// sample is a table with a target met, one missed, and one of each other kind.
+// sample returns a table with a target that is met, one that is missed, and a row of each other kind.
 func sample() *results {
 	one := &workload{asked: 1}
 	r := &results{rival: "wireguard-go", took: 90 * time.Second}
@@ -164,12 +164,12 @@ func sample() *results {
 
 var here = surroundings{when: time.Unix(0, 0).UTC(), processor: "Abacus", cores: 2, kernel: "6.18", aead: "fingers", ours: "wgd 1", theirs: "wireguard-go v0"}
 
-// The table as a person sees it and as a program does.
+// The table is written for people, and as JSON for programs.
 func TestTable(t *testing.T) {
 	r := sample()
 	var b strings.Builder
 	r.write(&b, here)
-	for _, want := range []string{"1 January 1970 00:00 UTC: wgd 1 beside wireguard-go v0, on 2 cores (Abacus), Linux 6.18, go", "AEAD kernel: fingers.\n",
+	for _, want := range []string{"1 January 1970 00:00 UTC: wgd 1 compared with wireguard-go v0, on 2 cores (Abacus), Linux 6.18, go", "AEAD kernel: fingers.\n",
 		"4.00", "2.00× (1.50–2.50)     ≥ 1.5×   ok\n", "0.750× (0.500–1.00)   ≤ 0.65×  MISSED\n", "no encryption: 6.00  80.0 % (50.0–83.3)", "≥ 60 %   ok\n",
 		"≤ 22 MB  MISSED\n", "Medians of 3 rounds in 90 s", " 2 % of the machine"} {
 		if !strings.Contains(b.String(), want) {
@@ -177,10 +177,10 @@ func TestTable(t *testing.T) {
 		}
 	}
 	if strings.Contains(b.String(), "fell short") {
-		t.Error("a rate that was reached is complained about")
+		t.Error("the table complains about a rate that was reached")
 	}
 	if !r.missed() {
-		t.Error("nothing is missed")
+		t.Error("no target is missed")
 	}
 	b.Reset()
 	if err := r.writeJSON(&b); err != nil || !json.Valid([]byte(b.String())) || !strings.Contains(b.String(), `"ok": false`) {
@@ -188,16 +188,17 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// An older build that is compared with has no targets.
+// A comparison with an older build has no targets.
 func TestAgainst(t *testing.T) {
 	r := newResults(options{against: "older-wgd"})
 	r.add(row{from: &workload{}, side: ours, baseline: rival, target: atLeast(3)}, []round{{figures: [sidesCount][]float64{ours: {1}, rival: {1}}}})
 	if r.missed() || r.lines[0].Target != "" {
-		t.Error("an older build is held to the targets")
+		t.Error("a comparison with an older build has targets")
 	}
 }
 
-// Rows that need one round only do not count; where the time was up, the table says so.
+// The table says how many rounds the rows have. Rows that need only one do not
+// count. Some have fewer if the time was up.
 func TestRounds(t *testing.T) {
 	r := results{rival: "x"}
 	for _, c := range []struct {
@@ -211,8 +212,8 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// Where a program does not reach the rate that a row is about, the table says
-// which rate it was.
+// If a program does not reach the rate that a row is about, the table says which
+// rate it reached.
 func TestShortOfTheRate(t *testing.T) {
 	r := newResults(options{})
 	r.add(row{title: "ping beside 1 Gbit/s", from: loadPing, side: ours, baseline: rival},
@@ -222,7 +223,7 @@ func TestShortOfTheRate(t *testing.T) {
 	}
 }
 
-// A document gets the parts that it has places for; everything else stays.
+// Only the parts that a document has places for are replaced. The rest of it stays.
 func TestWriteInto(t *testing.T) {
 	table, summary := parts[0], parts[1]
 	page := func(parts ...part) string {
@@ -262,7 +263,7 @@ func TestWriteInto(t *testing.T) {
 		got := string(text)
 		if strings.Count(got, row) != c.rows || strings.Count(got, short) != c.shorts || !strings.Contains(got, c.machine) ||
 			strings.Contains(got, "old") || !strings.HasPrefix(got, "before\n<!-- ") || !strings.HasSuffix(got, "-->\nafter\n") {
-			t.Errorf("the document is now\n%s", got)
+			t.Errorf("the document is wrong:\n%s", got)
 		}
 		for line := range strings.Lines(got) {
 			if n := len([]rune(line)); n > lineWidth+1 && !strings.HasPrefix(line, "|") {
@@ -274,11 +275,11 @@ func TestWriteInto(t *testing.T) {
 		t.Error("a document without a place for the table is accepted")
 	}
 	if r.writeInto([]string{filepath.Join(t.TempDir(), "nothing.md")}, here) == nil {
-		t.Error("a document that is not there is written")
+		t.Error("writing a document that does not exist succeeds")
 	}
 }
 
-// A row that is gone from the benchmark is not in the summary either.
+// The rows of the summary are rows of the benchmark.
 func TestSummaryRows(t *testing.T) {
 	for _, id := range summaryRows {
 		if !slices.Contains(ids(rows), id) {
@@ -293,11 +294,11 @@ func TestFold(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got := fold(word + " a " + word[:2*48]); strings.Contains(got, "\n") {
-		t.Errorf("%q is %d characters long and was broken", got, lineWidth)
+		t.Errorf("%q: a line of %d characters is broken", got, lineWidth)
 	}
 }
 
-// The pages that the tables are for have places for them.
+// The pages have the places for the table and the summary.
 func TestPagesHavePlaces(t *testing.T) {
 	files := []string{"../../docs/performance.md", "../../README.md"}
 	if err := (options{runs: 1, length: time.Second, files: files}).check(nil); err != nil {
@@ -323,7 +324,7 @@ func TestProcessor(t *testing.T) {
 	}
 }
 
-// Of more rounds than were asked for, the quietest count.
+// A round counts as undisturbed if other programs used little of the machine.
 func TestUndisturbed(t *testing.T) {
 	if n := undisturbed([]round{{others: 0}, {others: busy}, {others: busy + 0.01}}); n != 2 {
 		t.Error(n)

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// A part of a document is written by -write, between two lines that mark its place.
+// A part is a piece of a document that -write replaces. Two lines mark its place.
 type part struct {
 	name  string
 	write func(*results, io.Writer, surroundings)
@@ -24,8 +24,8 @@ var parts = []part{
 func (p part) begins() string { return "<!-- make bench writes this " + p.name + " -->\n" }
 func (p part) ends() string   { return "<!-- end of the " + p.name + " -->\n" }
 
-// fill puts the part into a document, in place of what is there. It reports whether the document
-// has a place for it.
+// fill replaces the part in a document. It reports whether the document has a place
+// for it.
 func (p part) fill(document, text string) (filled string, ok bool) {
 	before, rest, begins := strings.Cut(document, p.begins())
 	_, after, ends := strings.Cut(rest, p.ends())
@@ -35,7 +35,7 @@ func (p part) fill(document, text string) (filled string, ok bool) {
 	return before + p.begins() + text + p.ends() + after, true
 }
 
-// hasPlace says what is wrong with a document that -write is to fill.
+// hasPlace returns an error if -write cannot fill in the document.
 func hasPlace(file string) error {
 	document, err := os.ReadFile(file)
 	if err != nil {
@@ -47,7 +47,7 @@ func hasPlace(file string) error {
 		}
 	}
 	p := parts[0]
-	return fmt.Errorf("%s: no place for a table: put these two lines where it shall be:\n%s%s", file, p.begins(), p.ends())
+	return fmt.Errorf("%s: no place for a table: put these two lines where it belongs:\n%s%s", file, p.begins(), p.ends())
 }
 
 // writeInto fills all parts that the documents have places for.
@@ -69,7 +69,7 @@ func (r *results) writeInto(files []string, s surroundings) error {
 	return errors.Join(failed...)
 }
 
-// markdown writes the whole table as a document has it.
+// markdown writes the whole table for a document.
 func (r *results) markdown(w io.Writer, s surroundings) {
 	fmt.Fprintf(w, "%s\n\n", fold(s.String()+"."))
 	fmt.Fprintf(w, "| | wgd | %s | ratio (min–max) | target | |\n", r.rival)
@@ -84,7 +84,7 @@ func (r *results) markdown(w io.Writer, s surroundings) {
 	}
 }
 
-// summaryRows are the rows that the summary has.
+// summaryRows are the rows of the summary.
 var summaryRows = []string{"tcp", "tcp-cpu", "udp64", "ping-full", "responder", "memory"}
 
 // summary writes a few rows for readers who do not know the benchmark.
@@ -96,11 +96,11 @@ func (r *results) summary(w io.Writer, s surroundings) {
 				l.Title, l.Unit, short(summarize(l.Ours).Median), short(summarize(l.Theirs).Median), short(l.Ratio.Median))
 		}
 	}
-	fmt.Fprintf(w, "\n%s\n", fold(fmt.Sprintf("Measured on %s, on %d cores (%s), Linux %s, %s with the cipher's %s kernel, beside %s.",
+	fmt.Fprintf(w, "\n%s\n", fold(fmt.Sprintf("Measured on %s, on %d cores (%s), Linux %s, %s with the cipher's %s kernel, compared with %s.",
 		s.when.Format("2 January 2006"), s.cores, s.processor, s.kernel, s.ours, s.aead, s.theirs)))
 }
 
-// lineWidth is the longest line of prose in a document.
+// lineWidth is the length of the longest line of prose in a document.
 const lineWidth = 100
 
 // fold breaks a paragraph into lines.

@@ -8,17 +8,19 @@ import (
 	"wgd/test/load"
 )
 
-// Handshakes are counted between one daemon and a crowd of peers, which a worker
-// plays with real messages. Whole machines differ in how much of their cores
-// the crowd takes for its own half of the work, so the daemon's CPU for each
-// handshake is the figure to go by; the rate says what both achieved together.
+// Handshakes are counted between one daemon and many peers, which a worker
+// simulates with real messages. Both share the machine, and how much of it the
+// worker needs for its half of the work differs between machines. So the CPU time
+// of the daemon for each handshake is the figure to compare; the rate is what both
+// achieve together.
 
-// crowded is a host whose daemon knows a crowd, and a host where a worker plays it.
+// A handshakePair is a host with a daemon that knows many peers, and a host with
+// the worker that simulates them.
 type handshakePair struct {
 	host, from *lab.Host
 	daemon     *lab.Daemon
 	keys       keys
-	seed       uint64 // of the next set of peers
+	seed       uint64 // of the next set
 }
 
 func newHandshakePair(t lab.T, program string, nice int) *handshakePair {
@@ -31,7 +33,8 @@ func newHandshakePair(t lab.T, program string, nice int) *handshakePair {
 	return p
 }
 
-// meet makes the daemon know a new crowd, and nobody else.
+// meet replaces the peers of the daemon with a new set. If they are reachable, the
+// daemon knows their endpoints.
 func (p *handshakePair) meet(peers int, reachable bool) *load.Crowd {
 	p.seed++
 	peerSet := &load.Crowd{Seed: p.seed, Peers: peers, Daemon: p.keys.public}
@@ -46,17 +49,17 @@ func (p *handshakePair) meet(peers int, reachable bool) *load.Crowd {
 	return peerSet
 }
 
-// forget takes the crowd away from the daemon, which then has nothing to do.
+// forget removes all peers from the daemon, which then has nothing to do.
 func (p *handshakePair) forget() { p.daemon.Set("replace_peers=true") }
 
-// settle is how long a daemon has after a crowd has come or gone.
+// settle is how long a daemon may take to process a new set of peers.
 const settle = 300 * time.Millisecond
 
-// respond lets many peers initiate as fast as the daemon answers: handshakes a
-// second, and the CPU of the daemon for each, in µs. A handshake counts when its
-// response has come, with which the daemon's part of the work is done.
+// respond lets many peers initiate as fast as the daemon answers. It returns the
+// handshakes per second, and the CPU time of the daemon for each, in µs. A
+// handshake counts when its response arrives: the daemon's work is done by then.
 func respond(t lab.T, s *testbed, length time.Duration) []float64 {
-	const peers = 1000 // none of them initiates twice within 20 ms (A19)
+	const peers = 1000 // so many that none initiates twice within 20 ms (A19)
 	p := s.handshakes(t)
 	defer p.forget()
 	peerSet := p.meet(peers, false)
@@ -69,9 +72,9 @@ func respond(t lab.T, s *testbed, length time.Duration) []float64 {
 	return p.figures(r, cpu)
 }
 
-// initiate gives the daemon reason to initiate to many peers at once: handshakes
-// a second, and the CPU of the daemon for each, in µs. A handshake counts when
-// the daemon has used its session.
+// initiate makes the daemon initiate to many peers at once. It returns the
+// handshakes per second, and the CPU time of the daemon for each, in µs. A
+// handshake counts when the daemon has used its session.
 func initiate(t lab.T, s *testbed, length time.Duration) []float64 {
 	p := s.handshakes(t)
 	defer p.forget()
@@ -80,7 +83,7 @@ func initiate(t lab.T, s *testbed, length time.Duration) []float64 {
 	defer w.Stop()
 	var lines []string
 	for _, public := range peerSet.Publics() {
-		// From none to some, a keepalive is due at once.
+		// When the interval changes from zero, a keepalive is due at once.
 		lines = append(lines, "public_key="+public, "update_only=true", "persistent_keepalive_interval=3600")
 	}
 	time.Sleep(settle)
@@ -91,7 +94,8 @@ func initiate(t lab.T, s *testbed, length time.Duration) []float64 {
 	return p.figures(r, cpu)
 }
 
-// figures are those of the handshakes in r, where cpu was the daemon's before them.
+// figures returns the figures of the handshakes in r. cpu is the CPU time that the
+// daemon had used before them.
 func (p *handshakePair) figures(r load.Reading, cpu time.Duration) []float64 {
 	spent := p.daemon.Stat().CPU - cpu
 	n := float64(r.Packets)

@@ -1,9 +1,9 @@
-// Bench measures the tunnel beside wireguard-go's, on this machine, now: for
-// each program two simulated hosts and a wire between them. In each round every
-// row is measured with every program, one right after the other, so that a
-// machine whose speed drifts treats all alike; rounds during which other programs
-// were busy are repeated. Ratios count, absolute figures move. The rows are in
-// rows.go. Where a target is missed, the exit status is 1.
+// Bench compares the tunnel with that of wireguard-go on this machine. Each program
+// has two simulated hosts and a wire between them. In each round every row is
+// measured with every program, one right after the other, so that a drift in the
+// speed of the machine affects all alike. Rounds during which other programs were
+// busy are repeated. Compare the ratios: absolute figures vary between runs. The
+// rows are in rows.go. If a target is missed, the exit status is 1.
 //
 //	go run ./test/bench [-quick] [-write FILE,...] [-runs N] [-seconds N] [-all] [-only ROW,...] [-against FILE] [-json]
 package main
@@ -26,7 +26,7 @@ type options struct {
 	began  time.Time
 	runs   int
 	again  bool          // measure disturbed rounds again
-	limit  time.Duration // no measurement is begun later than that
+	limit  time.Duration // no measurement begins later
 	length time.Duration // of one measurement
 	json   bool
 	all    bool
@@ -34,7 +34,7 @@ type options struct {
 	nice   int
 
 	against string   // a program in place of wireguard-go
-	files   []string // documents to write the table into
+	files   []string // the documents that -write fills in
 }
 
 func main() {
@@ -57,14 +57,14 @@ func parse() options {
 	var o options
 	flag.IntVar(&o.runs, "runs", 5, "rounds: how often each row is measured with each program")
 	seconds := flag.Float64("seconds", 2, "length of one measurement")
-	quick := flag.Bool("quick", false, "one round of one second: to see that all works; its figures say little")
-	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "begin nothing after this time: rows then have fewer rounds")
+	quick := flag.Bool("quick", false, "one round of one second, to see whether everything works; its figures mean little")
+	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "begin no measurement after this time; rows then have fewer rounds")
 	flag.BoolVar(&o.json, "json", false, "print JSON, with every sample")
-	flag.BoolVar(&o.all, "all", false, "also the rows without a target")
-	flag.IntVar(&o.nice, "nice", -10, "nice value of the daemons and the load; 0 leaves it as it is")
-	flag.StringVar(&o.against, "against", "", "compare with this program, say an older wgd, instead of wireguard-go; no targets then")
-	write := flag.String("write", "", "write the table, or a summary, into these documents, comma-separated, between the lines that mark the places: README.md,docs/performance.md")
-	only := flag.String("only", "", "these rows alone, comma-separated: "+strings.Join(ids(rows), ", "))
+	flag.BoolVar(&o.all, "all", false, "measure also the rows without a target")
+	flag.IntVar(&o.nice, "nice", -10, "nice value of the daemons and the load; 0 changes nothing")
+	flag.StringVar(&o.against, "against", "", "compare with this program, such as an older wgd, instead of wireguard-go; there are no targets then")
+	write := flag.String("write", "", "fill in the table, or a summary, in these documents, comma-separated, between the lines that mark the places: README.md,docs/performance.md")
+	only := flag.String("only", "", "measure only these rows, comma-separated: "+strings.Join(ids(rows), ", "))
 	flag.Usage = usage
 	flag.Parse()
 	if *quick {
@@ -85,26 +85,26 @@ func parse() options {
 	return o
 }
 
-// usage is what -help says.
+// usage prints the help.
 func usage() {
-	fmt.Fprint(os.Stderr, `Measures the tunnel beside wireguard-go's. As root; options:
+	fmt.Fprint(os.Stderr, `Compares the tunnel with that of wireguard-go. Needs root. Options:
 
 `)
 	flag.PrintDefaults()
 	fmt.Fprint(os.Stderr, `
-The daemons have an environment of their own, the same for all: GOMAXPROCS, GODEBUG, GOGC,
-GOMEMLIMIT and LOG_LEVEL do not reach them, nor the first four the load. E2E_RACE and E2E_BIN
-are for tests and ignored. GOFLAGS, GOAMD64 and what else go build heeds is for every program
-but the one of -against, which is built already.
+All daemons have the same environment: they do not inherit GOMAXPROCS, GODEBUG, GOGC, GOMEMLIMIT
+and LOG_LEVEL, and the load does not inherit the first four. E2E_RACE and E2E_BIN are for tests,
+and ignored. GOFLAGS, GOAMD64 and other variables of go build affect every program except that of
+-against, which is already built.
 `)
 }
 
 func (o options) check(rest []string) error {
 	if len(rest) > 0 {
-		return fmt.Errorf("%q: there are options only, see -help", rest[0])
+		return fmt.Errorf("%q: there are only options: see -help", rest[0])
 	}
 	if o.runs < 1 || o.length < 100*time.Millisecond {
-		return errors.New("at least one run, of at least a tenth of a second")
+		return errors.New("-runs and -seconds: give at least one run, and at least 0.1 seconds")
 	}
 	for _, id := range o.only {
 		if !slices.Contains(ids(rows), id) {
@@ -119,7 +119,7 @@ func (o options) check(rest []string) error {
 	return nil
 }
 
-// selects says whether a row is asked for.
+// selects reports whether the options select a row.
 func (o options) selects(r row) bool {
 	if len(o.only) > 0 {
 		return slices.Contains(o.only, r.id)
@@ -134,7 +134,7 @@ func bench(o options) (missed bool, err error) {
 	lab.BuildPlainly()
 	defer lab.RemoveBinaries()
 	o.began = time.Now()
-	tell("building")
+	showProgress("building")
 	if err := build(o); err != nil {
 		return false, err
 	}
@@ -144,7 +144,7 @@ func bench(o options) (missed bool, err error) {
 	if err := lab.Bound(func(t lab.T) { results = measure(t, o) }); err != nil {
 		return false, err
 	}
-	tell("")
+	showProgress("")
 	if o.json {
 		err = results.writeJSON(os.Stdout)
 	} else {
@@ -153,11 +153,11 @@ func bench(o options) (missed bool, err error) {
 	return results.missed(), errors.Join(err, results.writeInto(o.files, where))
 }
 
-// relayName is the program that does everything but encrypt.
+// relayName is the program that does everything except encrypting.
 const relayName = "wgd-null"
 
-// build builds the programs; the module of test/interop pins which wireguard-go
-// that is.
+// build builds the programs. The module of test/interop pins the version of
+// wireguard-go.
 func build(o options) error {
 	root, err := lab.Root()
 	if err != nil {
@@ -180,7 +180,7 @@ func build(o options) error {
 	return os.WriteFile(filepath.Join(b.Dir, o.rival()), text, 0o755)
 }
 
-// program is what a side runs.
+// program returns the name of the program that a side runs.
 func (o options) program(s side) string {
 	switch s {
 	case rival, rivalIPv6:
@@ -191,7 +191,7 @@ func (o options) program(s side) string {
 	return lab.Ours
 }
 
-// describe names a side for people.
+// describe returns a description of a side for people.
 func (o options) describe(s side) string {
 	if s.ipv6() {
 		return o.program(s) + " over IPv6"
@@ -199,7 +199,7 @@ func (o options) describe(s side) string {
 	return o.program(s)
 }
 
-// rival is the name of the program that ours is compared with.
+// rival returns the name of the program that ours is compared with.
 func (o options) rival() string {
 	if o.against != "" {
 		return "other"
@@ -207,9 +207,9 @@ func (o options) rival() string {
 	return lab.Theirs
 }
 
-// tell is the progress line: one line that is written over on a terminal, else
-// a line each; "" ends it.
-func tell(format string, args ...any) {
+// showProgress prints a line on standard error. On a terminal it overwrites the one
+// before; "" removes it.
+func showProgress(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	switch info, err := os.Stderr.Stat(); {
 	case err == nil && info.Mode()&os.ModeCharDevice != 0:

@@ -14,13 +14,13 @@ import (
 	"wgd/test/load"
 )
 
-// span is what passed while a load was measured.
+// A span is what a load and the daemons did during a measurement.
 type span struct {
 	load.Reading
 	cpu time.Duration // of both daemons
 }
 
-// window lets the load settle and measures it at the receiver.
+// window lets the load settle, and then measures it at the receiver.
 func window(t lab.T, p *pair, sink *load.Worker, length time.Duration) span {
 	time.Sleep(warmUp)
 	cpu, before := p.cpu(), sink.Ask()
@@ -32,31 +32,31 @@ func window(t lab.T, p *pair, sink *load.Worker, length time.Duration) span {
 	return w
 }
 
-// busy is the part of the machine, from 0 to 1, that other programs may use
+// busy is the share of the machine, from 0 to 1, that other programs may use
 // before a measurement counts as disturbed.
 const busy = 0.1
 
-// round is one measurement of each side of a workload, one right after the other.
+// A round is one measurement of each side of a workload, one right after the other.
 type round struct {
 	figures [sidesCount][]float64
-	others  float64 // the part of the machine that other programs used
+	others  float64 // the share of the machine that other programs used
 }
 
-// extraRounds is how many rounds more than asked for are made at most, of each
-// workload, until enough were undisturbed.
+// extraRounds is how many more rounds of a workload there may be to replace those
+// that were disturbed.
 const extraRounds = 3
 
-// benchmark is the measurement of the whole table.
+// A benchmark is the measurement of the whole table.
 type benchmark struct {
 	options
-	waits    int // how often it still waits for other programs
+	waits    int // how often it may still wait for other programs
 	testbeds map[string]*testbed
 	rounds   map[*workload][]round
 }
 
-// measure makes the table: in each round every workload, and of each workload every
-// side, so that all see the same hours of the machine. Rounds that other
-// programs disturbed are then made again while there is time; the quietest count.
+// measure fills in the table. Each round measures every workload with every side,
+// so that all see the machine in the same state. Then it repeats rounds that other
+// programs disturbed, while there is time. The least disturbed ones count.
 func measure(t lab.T, o options) *results {
 	b := &benchmark{options: o, waits: 300,
 		testbeds: map[string]*testbed{}, rounds: map[*workload][]round{}}
@@ -85,7 +85,7 @@ func measure(t lab.T, o options) *results {
 
 func (b *benchmark) late() bool { return time.Since(b.began) > b.limit }
 
-// again makes the rounds that were disturbed once more.
+// again repeats the rounds that were disturbed.
 func (b *benchmark) again(t lab.T, workloads []*workload) {
 	for range extraRounds {
 		for _, w := range workloads {
@@ -96,7 +96,7 @@ func (b *benchmark) again(t lab.T, workloads []*workload) {
 	}
 }
 
-// workloads are those that the selected rows need, in the order of the table.
+// workloads returns those that the selected rows need, in the order of the table.
 func (o options) workloads() (list []*workload) {
 	for _, r := range rows {
 		if o.selects(r) && !slices.Contains(list, r.from) {
@@ -106,7 +106,7 @@ func (o options) workloads() (list []*workload) {
 	return list
 }
 
-// sides are those of a workload that the selected rows need.
+// sides returns the sides of a workload that the selected rows compare.
 func (o options) sides(w *workload) (list []side) {
 	for _, r := range rows {
 		if r.from == w && o.selects(r) {
@@ -117,6 +117,7 @@ func (o options) sides(w *workload) (list []side) {
 	return slices.Compact(list)
 }
 
+// undisturbed returns how many rounds other programs did not disturb.
 func undisturbed(rounds []round) (n int) {
 	for _, r := range rounds {
 		if r.others <= busy {
@@ -126,8 +127,8 @@ func undisturbed(rounds []round) (n int) {
 	return n
 }
 
-// round measures each side once, in turn forwards and backwards: what is first
-// has no advantage.
+// round measures each side once. The order is reversed in every other round, so
+// that no side has the advantage of being first.
 func (b *benchmark) round(t lab.T, w *workload) {
 	sides := b.sides(w)
 	n := len(b.rounds[w])
@@ -136,7 +137,7 @@ func (b *benchmark) round(t lab.T, w *workload) {
 	}
 	var r round
 	for _, s := range sides {
-		tell("%3.0f s: round %d, %s, %s", time.Since(b.began).Seconds(), n+1, w.title, b.describe(s))
+		showProgress("%3.0f s: round %d, %s, %s", time.Since(b.began).Seconds(), n+1, w.title, b.describe(s))
 		others := 0.0
 		r.figures[s], others = b.take(t, w, s)
 		r.others = max(r.others, others)
@@ -144,7 +145,8 @@ func (b *benchmark) round(t lab.T, w *workload) {
 	b.rounds[w] = append(b.rounds[w], r)
 }
 
-// take measures one side, and what of the machine other programs had meanwhile.
+// take measures one side. It also returns the share of the machine that other
+// programs used meanwhile.
 func (b *benchmark) take(t lab.T, w *workload, s side) (figures []float64, others float64) {
 	bed, run := b.testbed(s), w.run
 	if s.ipv6() {
@@ -159,7 +161,7 @@ func (b *benchmark) take(t lab.T, w *workload, s side) (figures []float64, other
 	return figures, before.others(childrenCPU() - known + bed.cpu() - cpu)
 }
 
-// testbed is that of a side's program; what is on it is built when it is used first.
+// testbed returns the testbed of a side's program.
 func (b *benchmark) testbed(s side) *testbed {
 	program := b.program(s)
 	if b.testbeds[program] == nil {
@@ -168,8 +170,9 @@ func (b *benchmark) testbed(s side) *testbed {
 	return b.testbeds[program]
 }
 
-// awaitQuiet waits for other programs to be done, two seconds at most and not
-// for ever in sum; if they are not, the round will show it.
+// awaitQuiet waits until other programs use little of the machine, up to two
+// seconds, and with a limit for the whole benchmark. If they remain busy, the round
+// counts as disturbed.
 func (b *benchmark) awaitQuiet() {
 	for range 20 {
 		m := clockMachine()
@@ -181,11 +184,11 @@ func (b *benchmark) awaitQuiet() {
 	}
 }
 
-// machine is what the processors have done so far.
+// A machine is the processor time that was used so far, and all that there was.
 type machine struct{ used, all time.Duration }
 
-// clockMachine reads /proc/stat. Interrupts are left out of what was used: they
-// are mostly ours.
+// clockMachine reads /proc/stat. It does not count interrupts as used, because most
+// of them are for the packets of the load.
 func clockMachine() (m machine) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -207,8 +210,8 @@ func clockMachine() (m machine) {
 	return m
 }
 
-// others is the part of the machine that went elsewhere since m, where mine is
-// known to be ours.
+// others returns the share of the machine that other programs used since m. mine is
+// the processor time that this program and the daemons used.
 func (m machine) others(mine time.Duration) float64 {
 	now := clockMachine()
 	if now.all == m.all {
@@ -217,7 +220,8 @@ func (m machine) others(mine time.Duration) float64 {
 	return max(0, float64(now.used-m.used-mine)/float64(now.all-m.all))
 }
 
-// childrenCPU is the processor time of this program and of the workers that ended.
+// childrenCPU returns the processor time of this program and of the workers that
+// have ended.
 func childrenCPU() (sum time.Duration) {
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
 		var u unix.Rusage

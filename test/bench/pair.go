@@ -10,20 +10,21 @@ import (
 	"wgd/test/lab"
 )
 
-// pair is two hosts, a wire, and a tunnel of one daemon between them.
+// A pair is two hosts with a wire and a tunnel between them. Both run the same
+// program.
 type pair struct {
 	daemon   string
 	a, b     *lab.Host
 	da, db   *lab.Daemon
 	ka, kb   keys
 	ipv6     bool // inside and outside
-	backward bool // a and b have exchanged their parts
+	backward bool // a and b have exchanged their roles
 }
 
 const (
 	inner4A, inner4B = "10.2.0.1", "10.2.0.2"
 	inner6A, inner6B = "fd00:2::1", "fd00:2::2"
-	portA            = 1234 // b is the one that knows an endpoint
+	portA            = 1234 // only b is configured with an endpoint
 )
 
 func newPair(t lab.T, program string, nice int) *pair {
@@ -44,7 +45,8 @@ func newPair(t lab.T, program string, nice int) *pair {
 	return p
 }
 
-// setFamily chooses the address family, inside and outside, and waits until it works.
+// setFamily chooses the address family, inside and outside, and waits until the
+// tunnel works.
 func (p *pair) setFamily(ipv6 bool) {
 	p.ipv6 = ipv6
 	endpoint := fmt.Sprintf("192.0.2.1:%d", portA)
@@ -59,13 +61,13 @@ func (p *pair) setFamily(ipv6 bool) {
 	p.db.Host.PingWithin(10*time.Second, to)
 }
 
-// exchange lets a do what b did.
+// exchange exchanges the roles of a and b.
 func (p *pair) exchange() {
 	p.a, p.b = p.b, p.a
 	p.backward = !p.backward
 }
 
-// innerA is the address of a inside the tunnel.
+// innerA returns the address of a inside the tunnel.
 func (p *pair) innerA() string {
 	list := [2]string{inner4A, inner4B}
 	if p.ipv6 {
@@ -77,10 +79,10 @@ func (p *pair) innerA() string {
 	return list[0]
 }
 
-// cpu is the processor time that both daemons have used.
+// cpu returns the processor time that both daemons have used.
 func (p *pair) cpu() time.Duration { return p.da.Stat().CPU + p.db.Stat().CPU }
 
-// startDaemon starts a daemon whose session has a nice value.
+// startDaemon starts a daemon, and sets the nice value of its session.
 func startDaemon(h *lab.Host, program string, nice int) *lab.Daemon {
 	d := h.StartDaemon(program)
 	weighSession(h, d.PID, nice)

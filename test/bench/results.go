@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// results is the table as far as it is filled in.
+// results are the rows that have been measured.
 type results struct {
 	lines   []line
 	notes   []string
 	rival   string
-	against bool // an older build has no targets
+	against bool // compared with a program of -against: there are no targets
 	took    time.Duration
 }
 
-// line is one row with its samples.
+// A line is one row with its samples.
 type line struct {
 	ID       string    `json:"row"`
 	Title    string    `json:"title"`
 	Unit     string    `json:"unit"`
 	Ours     []float64 `json:"wgd"`
 	Theirs   []float64 `json:"rival"`
-	Baseline string    `json:"baseline"` // what rival is
-	Ratio    summary   `json:"ratio"`    // of the ratios, round by round
+	Baseline string    `json:"baseline"` // what "rival" has the figures of
+	Ratio    summary   `json:"ratio"`    // of the ratios of each round
 	Percent  bool      `json:"percent,omitempty"`
 	Others   []float64 `json:"other_programs"`
 	Target   string    `json:"target,omitempty"`
@@ -42,7 +42,7 @@ func newResults(o options) *results {
 	return &results{lines: []line{}, rival: o.rival(), against: o.against != ""}
 }
 
-// add fills in a row; each of rounds has the figures of its two sides.
+// add adds a row, from rounds that have the figures of both of its sides.
 func (r *results) add(row row, rounds []round) {
 	l := line{ID: row.id, Title: row.title, Unit: row.unit, Percent: row.percent, Baseline: sideNames[row.baseline]}
 	if row.baseline == rival {
@@ -66,7 +66,8 @@ func (r *results) add(row row, rounds []round) {
 	}
 }
 
-// remark notes on which side a load fell short of the rate that it was asked for.
+// remark adds a note for each side whose load did not reach the rate that it was to
+// have.
 func (r *results) remark(row row, rounds []round, asked float64) {
 	for s, name := range map[side]string{row.side: "wgd", row.baseline: r.rival} {
 		var rates []float64
@@ -80,13 +81,14 @@ func (r *results) remark(row row, rounds []round, asked float64) {
 	slices.Sort(r.notes)
 }
 
+// summarize returns the median and the range of at least one sample.
 func summarize(v []float64) summary {
 	s := slices.Sorted(slices.Values(v))
 	n := len(s)
 	return summary{(s[(n-1)/2] + s[n/2]) / 2, s[0], s[n-1]}
 }
 
-// others is the part of the machine that other programs used in most rounds.
+// others returns the median of the share of the machine that other programs used.
 func (r *results) others() float64 {
 	var all []float64
 	for _, l := range r.lines {
@@ -98,8 +100,8 @@ func (r *results) others() float64 {
 	return summarize(all).Median
 }
 
-// runs is how many rounds the rows have, but for those that need only one; where
-// the time was up, some have one less than others.
+// runs returns how many rounds the rows have, without those that need only one. If
+// the time was up, some have fewer than others.
 func (r *results) runs() (minRounds, maxRounds int) {
 	for _, l := range r.lines {
 		n := len(l.Ours)
@@ -114,7 +116,7 @@ func (r *results) runs() (minRounds, maxRounds int) {
 	return minRounds, maxRounds
 }
 
-// missed reports whether a target is missed.
+// missed reports whether any target is missed.
 func (r *results) missed() bool {
 	return slices.ContainsFunc(r.lines, func(l line) bool { return l.OK != nil && !*l.OK })
 }

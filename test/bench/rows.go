@@ -2,15 +2,15 @@ package main
 
 import "fmt"
 
-// A row is one line of the table: a figure of wgd beside the same figure of
-// another side, and what is asked of it.
+// A row is one line of the table: a figure of wgd, the same figure of another side,
+// and the target.
 type row struct {
 	id, title, unit string
 	from            *workload
 	figure          int  // which figure of the workload
-	side, baseline  side // wgd and wireguard-go unless said otherwise
+	side, baseline  side // by default, wgd and wireguard-go
 	percent         bool // the ratio is a share, written in percent
-	extra           bool // measured with -all, or when asked for by name
+	extra           bool // measured only with -all or -only
 	target          *target
 }
 
@@ -22,41 +22,41 @@ const (
 	ours           // wgd
 	rival          // wireguard-go, or the program of -against
 	relay          // wgd built without encryption
-	oursIPv6       // wgd, with IPv6 inside and outside; the others have IPv4
+	oursIPv6       // wgd, with IPv6 inside and outside; the ones above use IPv4
 	rivalIPv6      // the rival likewise
 	sidesCount
 )
 
-// sideNames says what stands beside wgd where it is not the rival.
+// sideNames are the names of the baselines other than the rival.
 var sideNames = [sidesCount]string{relay: "no encryption", ours: "IPv4", rivalIPv6: "IPv6"}
 
 func (s side) ipv6() bool { return s == oursIPv6 || s == rivalIPv6 }
 
-// target is a limit for the ratio of a row's two figures, or for the first of
-// them itself.
+// A target is a limit of the ratio of a row's two figures, or of the first figure
+// itself.
 type target struct {
 	absolute bool
-	minimum  bool // at least the limit; else at most
+	minimum  bool // a lower limit; otherwise an upper one
 	limit    float64
 }
 
 func atLeast(ratio float64) *target { return &target{minimum: true, limit: ratio} }
 func atMost(ratio float64) *target  { return &target{limit: ratio} }
 
-// met judges the medians of a row.
+// met reports whether the medians of a row meet the target.
 func (t *target) met(ours, ratio float64) bool {
 	v := ratio
 	if t.absolute {
 		v = ours
 	}
-	// Nothing can be said of a figure that is not a number, and so it is missed.
+	// Both comparisons are false for NaN: it misses every target.
 	if t.minimum {
 		return v >= t.limit
 	}
 	return v <= t.limit
 }
 
-// text is the target as the table has it, for a row of this kind.
+// text returns the target for the table.
 func (t *target) text(percent bool, unit string) string {
 	sign := "≤"
 	if t.minimum {
@@ -71,7 +71,8 @@ func (t *target) text(percent bool, unit string) string {
 	return fmt.Sprintf("%s %g×", sign, t.limit)
 }
 
-// rows is the table. A new row is a line here, and a workload that gives its figure.
+// rows is the table. A new row needs a line here, and a workload that measures its
+// figure.
 var rows = complete([]row{
 	{id: "tcp", title: "one TCP stream", unit: "Gbit/s", from: oneStream, target: atLeast(3)},
 	{id: "tcp4", title: "four TCP streams", unit: "Gbit/s", from: fourStreams, target: atLeast(3)},
@@ -99,7 +100,7 @@ var rows = complete([]row{
 	{id: "tcp-ipv6", title: "TCP, IPv6 in IPv6, both", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: rivalIPv6, extra: true},
 })
 
-// complete fills in the sides that are not said.
+// complete fills in the sides that are unset.
 func complete(list []row) []row {
 	for i := range list {
 		if list[i].side == unset {

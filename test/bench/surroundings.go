@@ -16,17 +16,17 @@ import (
 	"wgd/test/lab"
 )
 
-// surroundings is what figures depend on besides the programs.
+// surroundings are what the figures depend on apart from the programs.
 type surroundings struct {
 	when         time.Time
 	processor    string
 	cores        int
-	kernel, aead string // Linux, and what encrypts
+	kernel, aead string // the versions of Linux and of the AEAD
 	ours, theirs string // versions
 }
 
-// look finds out what this machine is, and what was built. What cannot be found
-// out stays "unknown".
+// look returns the properties of this machine, and the versions of what was built.
+// What it cannot find out is "unknown".
 func look(o options) surroundings {
 	s := surroundings{when: time.Now().UTC(), processor: "unknown", cores: runtime.NumCPU(), kernel: "unknown", aead: aead.Kernel()}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -48,7 +48,7 @@ func look(o options) surroundings {
 	return s
 }
 
-// commit says from what the programs were built.
+// commit says from which commit the programs were built.
 func commit() string {
 	out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
@@ -61,7 +61,7 @@ func commit() string {
 	return text
 }
 
-// processor is the model in the text of /proc/cpuinfo.
+// processor returns the model in the text of /proc/cpuinfo.
 func processor(cpuinfo string) string {
 	for line := range strings.Lines(cpuinfo) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
@@ -71,7 +71,7 @@ func processor(cpuinfo string) string {
 	return "unknown"
 }
 
-// moduleVersion is the version of the module that a program is from.
+// moduleVersion returns the version of the module that a program was built from.
 func moduleVersion(program string) string {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
@@ -80,8 +80,8 @@ func moduleVersion(program string) string {
 	return info.Main.Version
 }
 
-// String is a sentence without its end.
+// String returns a sentence without its full stop.
 func (s surroundings) String() string {
-	return fmt.Sprintf("%s: %s beside %s, on %d cores (%s), Linux %s, %s; AEAD kernel: %s",
+	return fmt.Sprintf("%s: %s compared with %s, on %d cores (%s), Linux %s, %s; AEAD kernel: %s",
 		s.when.Format("2 January 2006 15:04 UTC"), s.ours, s.theirs, s.cores, s.processor, s.kernel, runtime.Version(), s.aead)
 }

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// write prints the table for a person.
+// write writes the table for a person.
 func (r *results) write(w io.Writer, s surroundings) {
 	fmt.Fprintf(w, "%s.\n\n", s)
 	table := [][]string{{"", "", "wgd", r.rival, "ratio (min–max)", "target", ""}}
@@ -36,7 +36,8 @@ func (r *results) write(w io.Writer, s surroundings) {
 	fmt.Fprintf(w, "\n%s\n", strings.Join(r.remarks(), "\n"))
 }
 
-// cells are the figures of a line: wgd's, what is beside it, ratio, target, verdict.
+// cells returns the columns of a line after its title and unit: the figures of wgd
+// and of the baseline, their ratio, the target and the verdict.
 func (l *line) cells(rival string) []string {
 	baseline := short(summarize(l.Theirs).Median)
 	if l.Baseline != rival {
@@ -60,7 +61,7 @@ func (l *line) cells(rival string) []string {
 	return []string{short(summarize(l.Ours).Median), baseline, ratio, l.Target, verdict}
 }
 
-// remarks are the sentences below the table.
+// remarks returns the sentences below the table.
 func (r *results) remarks() []string {
 	rounds := "One round"
 	switch minRounds, maxRounds := r.runs(); {
@@ -69,11 +70,11 @@ func (r *results) remarks() []string {
 	case maxRounds > 1:
 		rounds = fmt.Sprintf("Medians of %d rounds", maxRounds)
 	}
-	return append([]string{fmt.Sprintf("%s in %.0f s; a ratio is of two measurements of one round. "+
+	return append([]string{fmt.Sprintf("%s in %.0f s; each ratio is of two measurements in the same round. "+
 		"Other programs used %.0f %% of the machine.", rounds, r.took.Seconds(), 100*r.others())}, r.notes...)
 }
 
-// short has three digits that count.
+// short formats a figure with three significant digits, and at most three decimals.
 func short(v float64) string {
 	digits := 2 - int(math.Floor(math.Log10(max(math.Abs(v), 0.01))))
 	return fmt.Sprintf("%.*f", min(max(digits, 0), 3), v)

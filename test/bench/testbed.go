@@ -6,16 +6,16 @@ import (
 	"wgd/test/lab"
 )
 
-// testbed is where one program is measured: hosts that are made when a workload
-// needs them first, and kept for all rounds.
+// A testbed has the hosts on which one program is measured. They are made when a
+// workload first needs them, and kept for all rounds.
 type testbed struct {
 	program string
-	nice    int // of the daemons' sessions
+	nice    int // of the sessions of the daemons
 	pair    *pair
 	peers   *handshakePair
 }
 
-// tunnel is two hosts with a tunnel between them.
+// tunnel returns two hosts with a tunnel between them.
 func (s *testbed) tunnel(t lab.T) *pair {
 	if s.pair == nil {
 		s.pair = newPair(t, s.program, s.nice)
@@ -23,7 +23,8 @@ func (s *testbed) tunnel(t lab.T) *pair {
 	return s.pair
 }
 
-// crowd is a host with a daemon, and one from which a crowd of peers can be played.
+// handshakes returns a host with a daemon, and one where a worker can simulate many
+// peers.
 func (s *testbed) handshakes(t lab.T) *handshakePair {
 	if s.peers == nil {
 		s.peers = newHandshakePair(t, s.program, s.nice)
@@ -31,7 +32,7 @@ func (s *testbed) handshakes(t lab.T) *handshakePair {
 	return s.peers
 }
 
-// cpu is the processor time that the testbed's daemons have used.
+// cpu returns the processor time that the daemons have used.
 func (s *testbed) cpu() (sum time.Duration) {
 	if s.pair != nil {
 		sum += s.pair.cpu()

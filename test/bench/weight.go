@@ -13,39 +13,38 @@ import (
 	"wgd/test/lab"
 )
 
-// The processors are shared with whatever else runs here, and a scheduler gives
-// a program of many threads, or one with a session of its own, more of them
-// than another. So that two daemons meet the same conditions, both, and the
-// load, are given so much weight that the rest matters little.
+// Other programs share the processors, and the scheduler gives more of them to a
+// program with many threads, or with a session of its own. So that all daemons meet
+// the same conditions, they and the load get a nice value at which the rest matters
+// little.
 
-// raisedEnv marks this program when it has its weight.
+// raisedEnv is set when this program already has its nice value.
 const raisedEnv = "WGD_BENCH_RAISED"
 
-// raise starts this program anew with a nice value that all its threads and
-// children have. Without the right to it, it goes on as it is.
+// raise executes this program again with a nice value that all its threads and
+// children inherit. Without the permission, it changes nothing.
 func raise(nice int) {
 	if os.Getenv(raisedEnv) != "" || nice == 0 {
 		return
 	}
-	runtime.LockOSThread() // the value is one thread's until the exec
+	runtime.LockOSThread() // the value belongs to one thread until the exec
 	defer runtime.UnlockOSThread()
 	self, err := os.Executable()
 	if err != nil || unix.Setpriority(unix.PRIO_PROCESS, 0, nice) != nil {
 		return
 	}
 	err = syscall.Exec(self, os.Args, append(os.Environ(), raisedEnv+"=1"))
-	fmt.Fprintln(os.Stderr, "bench: going on after", err)
+	fmt.Fprintln(os.Stderr, "bench: continuing with the usual nice value:", err)
 }
 
-// Where the kernel weighs sessions and not processes (autogroup), it is the
-// session that needs the weight. weighSession gives it to that of one of a
-// host's processes.
+// If the kernel schedules sessions and not processes (autogroup), the session needs
+// the nice value. weighSession sets that of the session of a process on a host.
 func weighSession(h *lab.Host, pid, nice int) {
 	os.WriteFile(h.Path(fmt.Sprintf("/proc/%d/autogroup", pid)), []byte(strconv.Itoa(nice)), 0)
 }
 
-// weighOwnSession gives it to our own, which may be a person's terminal: restore
-// takes it back.
+// weighOwnSession sets that of the session of this program. It may be a person's
+// terminal, so restore sets it back.
 func weighOwnSession(nice int) (restore func()) {
 	const file = "/proc/self/autogroup"
 	text, err := os.ReadFile(file)

@@ -8,15 +8,14 @@ import (
 	"wgd/test/load"
 )
 
-// A workload is one measurement of a testbed, which gives the figures of one row or
-// of several.
+// A workload measures a testbed. Its figures are those of one row or several.
 type workload struct {
 	title string
-	once  bool // says the same every time: one run is enough
-	alone bool // no load: what it measures is not disturbed by other programs
+	once  bool // the result does not vary: one round is enough
+	alone bool // other programs do not disturb it: it has no load
 	run   measurement
-	// asked is a rate that figure 1 ought to reach; 0: none. Where it falls
-	// short of that, the table says so.
+	// asked is the rate that figure 1 should reach, or 0 if there is none. If it
+	// does not, the table says so.
 	asked float64
 }
 
@@ -39,8 +38,8 @@ var (
 // warmUp is how long a load runs before it is measured.
 const warmUp = 500 * time.Millisecond
 
-// stream sends TCP from b to a: Gbit/s at the receiver, and CPU seconds of both
-// daemons for each 10^9 bytes.
+// stream sends TCP from b to a. The figures are Gbit/s at the receiver, and CPU
+// seconds of both daemons for each 10^9 bytes.
 func stream(j load.Job) measurement {
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
@@ -54,8 +53,8 @@ func stream(j load.Job) measurement {
 	}
 }
 
-// datagrams sends small UDP as fast as one sender can: thousands a second at
-// the receiver, and the CPU of both daemons for each, in µs.
+// datagrams sends UDP datagrams as fast as one sender can. The figures are thousands
+// per second at the receiver, and the CPU time of both daemons for each, in µs.
 func datagrams(size int) measurement {
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
@@ -69,12 +68,12 @@ func datagrams(size int) measurement {
 	}
 }
 
-// ping is the average round trip of an ICMP echo in ms, idle or beside a load,
-// and the Gbit/s that the load had meanwhile.
+// ping sends ICMP echoes, during a load if there is one. The figures are the average
+// round trip in ms, and the Gbit/s of the load.
 func ping(during *load.Job) measurement {
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
-		// Enough for an average; fewer only in a short run.
+		// Enough for an average, and fewer in a short run.
 		count := int(min(max(length/(10*time.Millisecond), 50), 200))
 		pinger := load.Start(p.b, load.Ping, load.Job{Remote: p.innerA(), Count: count})
 		defer pinger.Stop()
@@ -94,7 +93,7 @@ func ping(during *load.Job) measurement {
 	}
 }
 
-// reverse runs a workload with the hosts' parts exchanged.
+// reverse exchanges the roles of the hosts for a measurement.
 func reverse(run measurement) measurement {
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
@@ -104,7 +103,7 @@ func reverse(run measurement) measurement {
 	}
 }
 
-// overIPv6 runs a workload with IPv6 inside and outside.
+// overIPv6 runs a measurement with IPv6 inside and outside.
 func overIPv6(run measurement) measurement {
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
@@ -114,8 +113,8 @@ func overIPv6(run measurement) measurement {
 	}
 }
 
-// withoutGSO runs a workload on a wire that carries datagrams one by one: the
-// kernel takes trains apart before it, and nothing joins them behind.
+// withoutGSO runs a measurement on a wire that transmits datagrams one by one: the
+// kernel splits trains before it, and nothing joins the datagrams after it.
 func withoutGSO(run measurement) measurement {
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.tunnel(t)
@@ -130,11 +129,11 @@ func withoutGSO(run measurement) measurement {
 	}
 }
 
-// idlePeers is how many peers the figure of memory has.
+// idlePeers is the number of peers of the figure memory.
 const idlePeers = 10_000
 
-// resident is what a daemon holds, in 10^6 bytes, with an interface that is up
-// and peers that say nothing.
+// resident measures the resident memory of a daemon, in 10^6 bytes, with an
+// interface that is up and peers that send nothing.
 func resident(t lab.T, s *testbed, _ time.Duration) []float64 {
 	h := lab.NewHost(t, "c")
 	defer h.Halt()
@@ -145,6 +144,7 @@ func resident(t lab.T, s *testbed, _ time.Duration) []float64 {
 	return []float64{float64(d.Stat().Resident) * 1024 / 1e6}
 }
 
+// idlers returns the configuration of an interface with n peers.
 func idlers(n int) []string {
 	lines := []string{"private_key=" + newKey().private, "listen_port=1234"}
 	for i := range n {
