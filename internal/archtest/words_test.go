@@ -82,11 +82,9 @@ var notYet = []string{
 	"internal/sys/udp/loopback_linux_test.go",
 	"internal/uapi/decode.go", "internal/uapi/encode.go", "internal/uapi/value.go",
 
-	"test/commits/main.go",
 	"test/e2e/processors_test.go", "test/e2e/storm_test.go",
 	"test/load/crowd.go", "test/load/crowd_test.go", "test/load/load.go",
 	"test/scale/main.go", "test/scale/storm.go",
-	"test/spread/main.go",
 }
 
 // TestRetiredWords: what has a proper term now is not called anything else.

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// most is how many commits are looked at without a tag.
-const most = 100
+// maxCommits is how many commits are looked at without a tag.
+const maxCommits = 100
 
 func main() {
 	report, ok := check(".", "test/commits/since", os.Getenv("CI") == "true")
@@ -85,7 +85,7 @@ func historyOf(dir, file string) (history, error) {
 		h.since = tag
 		list = append(list, "^"+tag)
 	} else {
-		list = append(list, "--max-count="+strconv.Itoa(most))
+		list = append(list, "--max-count="+strconv.Itoa(maxCommits))
 	}
 	hashes, err := git(dir, list...)
 	if err != nil {

@@ -84,16 +84,16 @@ func run(t *testing.T, dir string, args ...string) string {
 	return out
 }
 
-// begins writes the commit after which the rules hold.
-func begins(t *testing.T, dir, hash string) {
+// writeSince writes the commit after which the rules hold.
+func writeSince(t *testing.T, dir, hash string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, "since"), []byte(hash+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// wants calls check, in CI and elsewhere.
-func wants(t *testing.T, dir string, elsewhere, inCI bool, words ...string) {
+// wantCheck calls check, in CI and elsewhere.
+func wantCheck(t *testing.T, dir string, elsewhere, inCI bool, words ...string) {
 	t.Helper()
 	for ci, want := range map[bool]bool{false: elsewhere, true: inCI} {
 		report, ok := check(dir, "since", ci)
@@ -111,49 +111,49 @@ func wants(t *testing.T, dir string, elsewhere, inCI bool, words ...string) {
 // Commits up to the one in the file are left alone, those after it are not.
 func TestBegins(t *testing.T) {
 	dir, hashes := repository(t, "an old one", "another old one", "core: a good one")
-	begins(t, dir, hashes[1])
-	wants(t, dir, true, true, "1 commits since "+hashes[1][:12])
-	begins(t, dir, hashes[0])
-	wants(t, dir, false, false, hashes[1][:12], "another old one", "CONTRIBUTING.md")
-	begins(t, dir, hashes[2])
-	wants(t, dir, true, true, "0 commits since "+hashes[2][:12])
-	begins(t, dir, strings.Repeat("0", 40))
-	wants(t, dir, true, false, "NOT CHECKED", "does not have")
-	begins(t, dir, "")
-	wants(t, dir, true, false, "NOT CHECKED")
+	writeSince(t, dir, hashes[1])
+	wantCheck(t, dir, true, true, "1 commits since "+hashes[1][:12])
+	writeSince(t, dir, hashes[0])
+	wantCheck(t, dir, false, false, hashes[1][:12], "another old one", "CONTRIBUTING.md")
+	writeSince(t, dir, hashes[2])
+	wantCheck(t, dir, true, true, "0 commits since "+hashes[2][:12])
+	writeSince(t, dir, strings.Repeat("0", 40))
+	wantCheck(t, dir, true, false, "NOT CHECKED", "does not have")
+	writeSince(t, dir, "")
+	wantCheck(t, dir, true, false, "NOT CHECKED")
 	if err := os.Remove(filepath.Join(dir, "since")); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, dir, true, false, "NOT CHECKED", "since")
+	wantCheck(t, dir, true, false, "NOT CHECKED", "since")
 }
 
 // With a tag, the commits after it; without one, the last hundred.
 func TestSinceTheTagOrTheLastHundred(t *testing.T) {
 	dir, hashes := repository(t, "old", "bad, but before the tag", "core: with the tag", "core: after the tag")
-	begins(t, dir, hashes[0])
-	wants(t, dir, false, false, "before the tag")
+	writeSince(t, dir, hashes[0])
+	wantCheck(t, dir, false, false, "before the tag")
 	run(t, dir, "tag", "v1", hashes[2])
-	wants(t, dir, true, true, "1 commits since v1")
+	wantCheck(t, dir, true, true, "1 commits since v1")
 	run(t, dir, "tag", "-d", "v1")
-	for i := range most - 2 {
+	for i := range maxCommits - 2 {
 		add(t, dir, "core: number "+strconv.Itoa(i))
 	}
-	wants(t, dir, true, true, strconv.Itoa(most)+" commits since")
-	wants(t, dir, true, true)
+	wantCheck(t, dir, true, true, strconv.Itoa(maxCommits)+" commits since")
+	wantCheck(t, dir, true, true)
 	run(t, dir, "tag", "v0", hashes[0])
-	wants(t, dir, false, false, "before the tag") // more than a hundred, but after the tag
+	wantCheck(t, dir, false, false, "before the tag") // more than a hundred, but after the tag
 }
 
 // The text of a merge is git's own.
 func TestMergesAreLeftAlone(t *testing.T) {
 	dir, hashes := repository(t, "old")
-	begins(t, dir, hashes[0])
+	writeSince(t, dir, hashes[0])
 	run(t, dir, "checkout", "-q", "-b", "side")
 	add(t, dir, "core: on the side")
 	run(t, dir, "checkout", "-q", "main")
 	add(t, dir, "core: on main")
 	run(t, dir, "merge", "-q", "--no-ff", "-m", "Merge branch 'side'", "side")
-	wants(t, dir, true, true, "2 commits since")
+	wantCheck(t, dir, true, true, "2 commits since")
 }
 
 // A shallow clone passes, and says what it does not have. What it has is looked at.
@@ -161,10 +161,10 @@ func TestShallowClone(t *testing.T) {
 	full, hashes := repository(t, "old", "core: one", "core: two")
 	shallow := filepath.Join(t.TempDir(), "shallow")
 	run(t, full, "clone", "-q", "--depth=1", "file://"+full, shallow)
-	begins(t, shallow, hashes[0])
-	wants(t, shallow, true, true, "1 commits since", "NOT CHECKED", "shallow")
+	writeSince(t, shallow, hashes[0])
+	wantCheck(t, shallow, true, true, "1 commits since", "NOT CHECKED", "shallow")
 	add(t, shallow, "bad")
-	wants(t, shallow, false, false, `"bad"`)
+	wantCheck(t, shallow, false, false, `"bad"`)
 }
 
 // An export of the tree has no history, also where it lies in somebody else's.
@@ -174,16 +174,16 @@ func TestExport(t *testing.T) {
 	if err := os.Mkdir(export, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	begins(t, export, strings.Repeat("0", 40))
-	wants(t, export, true, true, "NOT CHECKED", "no .git")
+	writeSince(t, export, strings.Repeat("0", 40))
+	wantCheck(t, export, true, true, "NOT CHECKED", "no .git")
 }
 
 // A history that git cannot read fails in CI.
 func TestUnreadableHistory(t *testing.T) {
 	dir, hashes := repository(t, "old")
-	begins(t, dir, hashes[0])
+	writeSince(t, dir, hashes[0])
 	if err := os.WriteFile(filepath.Join(dir, ".git", "HEAD"), []byte("nothing\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, dir, true, false, "NOT CHECKED", "git rev-parse")
+	wantCheck(t, dir, true, false, "NOT CHECKED", "git rev-parse")
 }

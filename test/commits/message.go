@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// widest is how many characters a line of a message has at most.
-const widest = 72
+// maxWidth is how many characters a line of a message has at most.
+const maxWidth = 72
 
 // subject is "room: what it does now". There may be several rooms.
 var subject = regexp.MustCompile(`^[\w./*-]+(, [\w./*-]+)*: \S`)
@@ -20,15 +20,15 @@ func messageFaults(message string) (faults []string) {
 	if !subject.MatchString(lines[0]) {
 		fault("the first line is not `room: what it does now`: %q", lines[0])
 	}
-	if n := utf8.RuneCountInString(lines[0]); n > widest {
-		fault("the first line has %d characters, over %d: %q", n, widest, lines[0])
+	if n := utf8.RuneCountInString(lines[0]); n > maxWidth {
+		fault("the first line has %d characters, over %d: %q", n, maxWidth, lines[0])
 	}
 	if len(lines) > 1 && lines[1] != "" {
 		fault("the second line is not empty: %q", lines[1])
 	}
 	for i, line := range lines[1:] {
-		if n := utf8.RuneCountInString(line); n > widest && !verbatim(line) {
-			fault("line %d has %d characters, over %d: %q", i+2, n, widest, line)
+		if n := utf8.RuneCountInString(line); n > maxWidth && !verbatim(line) {
+			fault("line %d has %d characters, over %d: %q", i+2, n, maxWidth, line)
 		}
 	}
 	return faults

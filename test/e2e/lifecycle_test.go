@@ -109,7 +109,7 @@ func TestMovedInterface(t *testing.T) {
 	c := lab.NewHost(t, "c") // without any wire
 	ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{Port: 1235})
 	b.Ping(lab.InnerA4, 1)
-	a.RunOnWire(fmt.Sprintf("ip link set wg0 netns %d", c.PID()))
+	a.RunInNetns(fmt.Sprintf("ip link set wg0 netns %d", c.PID()))
 	c.Must("ip addr add 10.2.0.1/24 dev wg0 && ip addr add fd00:2::1/64 dev wg0 && ip link set wg0 up")
 	c.PingWithin(3*time.Second, lab.InnerB4) // a move took it down, so A begins anew
 	b.Ping(lab.InnerA4, 1)
@@ -150,7 +150,7 @@ func TestDeletedNamespace(t *testing.T) {
 	c := lab.NewHost(t, "c")
 	lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{Port: 1235})
 	b.Ping(lab.InnerA4, 1)
-	a.RunOnWire(fmt.Sprintf("ip link set wg0 netns %d", c.PID()))
+	a.RunInNetns(fmt.Sprintf("ip link set wg0 netns %d", c.PID()))
 	c.Must("ip addr add 10.2.0.1/24 dev wg0 && ip link set wg0 up")
 	c.PingWithin(3*time.Second, lab.InnerB4)
 	c.Halt()

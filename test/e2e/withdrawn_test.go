@@ -63,7 +63,7 @@ func TestJoinedWritesRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ta, _ := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Under: unjoinedEnv + "=1 " + self}, lab.Settings{})
+	ta, _ := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Wrapper: unjoinedEnv + "=1 " + self}, lab.Settings{})
 	a.Sink(4000)
 	for _, to := range []string{lab.InnerA4, lab.InnerA6} {
 		got := b.Stream(lab.Stream{Remote: addrPort(netJoin(to, 4000)), Bytes: 20 << 20, Wait: 30 * time.Second})

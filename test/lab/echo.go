@@ -63,20 +63,22 @@ type Sweep struct {
 	Wait     time.Duration // for an answer; 0: 2 s
 }
 
-// Swept is what came of it.
-type Swept struct {
+// SweepResult is what came of it.
+type SweepResult struct {
 	Sent    int
 	Lost    []int  // sizes that never came back
 	Corrupt []int  // sizes that came back with other bytes
 	Refused string // what the first refused send said
 }
 
-func (s Swept) String() string {
+func (s SweepResult) String() string {
 	return fmt.Sprintf("%d sent; lost %v; corrupt %v; refused: %q", s.Sent, s.Lost, s.Corrupt, s.Refused)
 }
 
 // OK reports whether every size came back whole.
-func (s Swept) OK() bool { return s.Sent > 0 && len(s.Lost)+len(s.Corrupt) == 0 && s.Refused == "" }
+func (s SweepResult) OK() bool {
+	return s.Sent > 0 && len(s.Lost)+len(s.Corrupt) == 0 && s.Refused == ""
+}
 
 // Sweep sends every size and fails the test unless each comes back whole.
 func (h *Host) Sweep(s Sweep) {
@@ -87,16 +89,16 @@ func (h *Host) Sweep(s Sweep) {
 }
 
 // TrySweep is Sweep for a test that judges the result itself.
-func (h *Host) TrySweep(s Sweep) Swept {
+func (h *Host) TrySweep(s Sweep) SweepResult {
 	h.t.Helper()
-	return call[Sweep, Swept](h, "Sweep", s)
+	return call[Sweep, SweepResult](h, "Sweep", s)
 }
 
 // trainLength is how many datagrams a sweep has under way at once unless it says:
 // few enough for any queue on the way, enough that batches form.
 const trainLength = 32
 
-func (g *Agent) Sweep(s Sweep, r *Swept) error {
+func (g *Agent) Sweep(s Sweep, r *SweepResult) error {
 	conn, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		return err
@@ -120,7 +122,7 @@ func (g *Agent) Sweep(s Sweep, r *Swept) error {
 
 // sendTrain sends one train of sizes and waits for their echoes. A datagram is
 // known by its length, so each length travels once.
-func sendTrain(conn *net.UDPConn, s Sweep, from int, r *Swept) {
+func sendTrain(conn *net.UDPConn, s Sweep, from int, r *SweepResult) {
 	pending := map[int]bool{}
 	for size := from; size <= s.To && size < from+s.Train*s.Step; size += s.Step {
 		r.Sent++

@@ -20,8 +20,8 @@ type Flow struct {
 	TOS      int           // of the inner header, ECN bits included
 }
 
-// Flowed is what a sender has done.
-type Flowed struct {
+// FlowResult is what a sender has done.
+type FlowResult struct {
 	Sent   int
 	Errors map[string]int // what refused sends said
 }
@@ -42,7 +42,7 @@ type sender struct {
 	stop    chan struct{}
 	done    chan struct{}
 	counted bool // it ends by itself
-	Flowed
+	FlowResult
 }
 
 type collector struct {
@@ -57,13 +57,13 @@ func (h *Host) StartFlow(f Flow) int {
 }
 
 // StopFlow ends a sender, or waits for the end of one that has a Count.
-func (h *Host) StopFlow(id int) Flowed {
+func (h *Host) StopFlow(id int) FlowResult {
 	h.t.Helper()
-	return call[int, Flowed](h, "StopFlow", id)
+	return call[int, FlowResult](h, "StopFlow", id)
 }
 
 // Send is a whole flow of Count datagrams.
-func (h *Host) Send(f Flow) Flowed {
+func (h *Host) Send(f Flow) FlowResult {
 	h.t.Helper()
 	return h.StopFlow(h.StartFlow(f))
 }
@@ -92,7 +92,7 @@ func (g *Agent) StartFlow(f Flow, id *int) error {
 	if f.TOS != 0 {
 		setTOS(conn, f.TOS)
 	}
-	s := &sender{counted: f.Count > 0, stop: make(chan struct{}), done: make(chan struct{}), Flowed: Flowed{Errors: map[string]int{}}}
+	s := &sender{counted: f.Count > 0, stop: make(chan struct{}), done: make(chan struct{}), FlowResult: FlowResult{Errors: map[string]int{}}}
 	*id = g.keep(s)
 	go s.run(conn, f)
 	return nil
@@ -143,7 +143,7 @@ func (s *sender) run(conn *net.UDPConn, f Flow) {
 	}
 }
 
-func (g *Agent) StopFlow(id int, r *Flowed) error {
+func (g *Agent) StopFlow(id int, r *FlowResult) error {
 	s, err := opened[*sender](g, id)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (g *Agent) StopFlow(id int, r *Flowed) error {
 		s.stop <- struct{}{}
 	}
 	<-s.done
-	*r = s.Flowed
+	*r = s.FlowResult
 	return nil
 }
 

@@ -45,9 +45,9 @@ func NewHost(t T, name string) *Host {
 		if h.cmd == nil {
 			return
 		}
-		h.hearDaemons()
+		h.checkDaemonLog()
 		if t.Failed() {
-			h.testify()
+			h.logState()
 		}
 		h.Halt()
 	})
@@ -57,8 +57,8 @@ func NewHost(t T, name string) *Host {
 // logFile is where the daemons that Tunnel starts write on a host.
 const logFile = "/run/wgd.log"
 
-// hearDaemons fails the test when a daemon crashed or the race detector spoke.
-func (h *Host) hearDaemons() {
+// checkDaemonLog fails the test when a daemon crashed or the race detector spoke.
+func (h *Host) checkDaemonLog() {
 	text, err := os.ReadFile(h.Path(logFile))
 	if err != nil {
 		return
@@ -108,19 +108,19 @@ func (h *Host) Halt() {
 	h.cmd = nil
 }
 
-// testify says, after a failure, how the host looked.
-func (h *Host) testify() {
+// logState says, after a failure, how the host looked.
+func (h *Host) logState() {
 	for _, line := range []string{
 		"ip -br addr; ip route; ip -6 route | grep -v fe80", "wg show all",
 		"for i in $(wg show interfaces); do wgconfig $i show all --json; done", "tail -n 100 " + logFile,
 	} {
 		r := h.Run(line)
-		h.t.Logf("host %s at the end# %s\n%s%s", h.Name, line, abridged(r.Out), r.Err)
+		h.t.Logf("host %s at the end# %s\n%s%s", h.Name, line, abridge(r.Out), r.Err)
 	}
 }
 
-// abridged leaves out the middle of a long text, say of a thousand peers.
-func abridged(text string) string {
+// abridge leaves out the middle of a long text, say of a thousand peers.
+func abridge(text string) string {
 	const end = 10_000
 	if len(text) <= 2*end {
 		return text
@@ -151,9 +151,9 @@ func (h *Host) RunFor(limit time.Duration, line string, stdin io.Reader) Result 
 	return h.enter(limit, stdin, []string{"-n", "-m", "-p", "-u", "-i"}, line)
 }
 
-// RunOnWire is Run in the host's network namespace alone: the files and
+// RunInNetns is Run in the host's network namespace alone: the files and
 // processes are those of the machine, where other hosts' PIDs are known.
-func (h *Host) RunOnWire(line string) Result {
+func (h *Host) RunInNetns(line string) Result {
 	return h.enter(commandTime, nil, []string{"-n"}, line)
 }
 

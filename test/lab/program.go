@@ -10,7 +10,7 @@ import (
 // f built, and returns what failed first. Fatalf ends f; what is logged goes to
 // standard error.
 func Bound(f func(T)) (err error) {
-	s := &stage{}
+	s := &programT{}
 	defer func() {
 		thrown := recover()
 		for len(s.cleanups) > 0 { // a cleanup may want another
@@ -28,8 +28,8 @@ func Bound(f func(T)) (err error) {
 	return nil
 }
 
-// stage is the T that Bound brings.
-type stage struct {
+// programT is the T that Bound brings.
+type programT struct {
 	cleanups []func()
 	failed   error
 }
@@ -37,12 +37,12 @@ type stage struct {
 // failure is what Fatalf throws and Bound catches.
 type failure struct{}
 
-func (s *stage) Helper()                         {}
-func (s *stage) Failed() bool                    { return s.failed != nil }
-func (s *stage) Cleanup(f func())                { s.cleanups = append(s.cleanups, f) }
-func (s *stage) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+func (s *programT) Helper()                         {}
+func (s *programT) Failed() bool                    { return s.failed != nil }
+func (s *programT) Cleanup(f func())                { s.cleanups = append(s.cleanups, f) }
+func (s *programT) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
-func (s *stage) Errorf(format string, args ...any) {
+func (s *programT) Errorf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	if s.failed != nil {
 		s.Logf("and then: %v", err)
@@ -51,7 +51,7 @@ func (s *stage) Errorf(format string, args ...any) {
 	s.failed = err
 }
 
-func (s *stage) Fatalf(format string, args ...any) {
+func (s *programT) Fatalf(format string, args ...any) {
 	s.Errorf(format, args...)
 	panic(failure{})
 }

@@ -49,20 +49,20 @@ func TestBoundPanics(t *testing.T) {
 }
 
 // What holds back a program of Go is kept from workers, and nothing else.
-func TestUnhindered(t *testing.T) {
-	got := unhindered([]string{"HOME=/root", "GOMAXPROCS=1", "GODEBUG=gctrace=1", "GOPATH=/go", "GOGC=off", "GOMEMLIMIT=1GiB", "X=GOGC=1"})
+func TestWithoutGoSettings(t *testing.T) {
+	got := withoutGoSettings([]string{"HOME=/root", "GOMAXPROCS=1", "GODEBUG=gctrace=1", "GOPATH=/go", "GOGC=off", "GOMEMLIMIT=1GiB", "X=GOGC=1"})
 	if want := []string{"HOME=/root", "GOPATH=/go", "X=GOGC=1"}; !slices.Equal(got, want) {
 		t.Error(got)
 	}
 }
 
 // A long text keeps its two ends, a short one all.
-func TestAbridged(t *testing.T) {
+func TestAbridge(t *testing.T) {
 	short, long := strings.Repeat("a", 20_000), strings.Repeat("a", 10_000)+strings.Repeat("b", 1000)+strings.Repeat("c", 10_000)
-	if abridged(short) != short {
+	if abridge(short) != short {
 		t.Error("a short text is cut")
 	}
-	if got := abridged(long); strings.Contains(got, "bb") || strings.Count(got, "a") != 10_000 || strings.Count(got, "c") != 10_000 || !strings.Contains(got, "[1000 bytes]") {
+	if got := abridge(long); strings.Contains(got, "bb") || strings.Count(got, "a") != 10_000 || strings.Count(got, "c") != 10_000 || !strings.Contains(got, "[1000 bytes]") {
 		t.Error("not the ends of a long text")
 	}
 }

@@ -65,7 +65,7 @@ func (g *Agent) OpenSocket(a SocketArgs, id *int) error {
 		var remote *net.UDPAddr
 		if remote, err = net.ResolveUDPAddr("udp", a.Remote); err == nil {
 			conn, err = net.DialUDP("udp", local, remote)
-			hearErrors(conn)
+			reportICMPErrors(conn)
 		}
 	} else {
 		conn, err = net.ListenUDP("udp", local)
@@ -77,8 +77,8 @@ func (g *Agent) OpenSocket(a SocketArgs, id *int) error {
 	return nil
 }
 
-// hearErrors lets a socket report host unreachable too, not only port unreachable.
-func hearErrors(conn *net.UDPConn) {
+// reportICMPErrors lets a socket report host unreachable too, not only port unreachable.
+func reportICMPErrors(conn *net.UDPConn) {
 	if conn == nil {
 		return
 	}

@@ -23,15 +23,15 @@ type Stream struct {
 	Via     netip.Addr    // IPv4: a loose source route through it; zero: none
 }
 
-// Streamed is what the far end saw of it.
-type Streamed struct {
+// StreamResult is what the far end saw of it.
+type StreamResult struct {
 	Bytes int64
 	Wrong int64 // the place of the first byte that was not what was sent; -1: none
 	Took  time.Duration
 }
 
 // Bits is the rate, in bits a second.
-func (s Streamed) Bits() float64 { return float64(s.Bytes) * 8 / s.Took.Seconds() }
+func (s StreamResult) Bits() float64 { return float64(s.Bytes) * 8 / s.Took.Seconds() }
 
 // Sink makes the host take TCP streams on a port, of either family, and check them.
 func (h *Host) Sink(port int) {
@@ -40,7 +40,7 @@ func (h *Host) Sink(port int) {
 }
 
 // Stream sends one and fails the test unless all of it arrives as it was sent.
-func (h *Host) Stream(s Stream) Streamed {
+func (h *Host) Stream(s Stream) StreamResult {
 	h.t.Helper()
 	got, err := h.TryStream(s)
 	if err != nil {
@@ -50,8 +50,8 @@ func (h *Host) Stream(s Stream) Streamed {
 }
 
 // TryStream is Stream for a test that judges the result itself.
-func (h *Host) TryStream(s Stream) (Streamed, error) {
-	got, err := ask[Stream, Streamed](h, "Stream", s)
+func (h *Host) TryStream(s Stream) (StreamResult, error) {
+	got, err := ask[Stream, StreamResult](h, "Stream", s)
 	if err == nil && got.Wrong >= 0 {
 		err = fmt.Errorf("byte %d is not what was sent", got.Wrong)
 	}
@@ -73,7 +73,7 @@ func (g *Agent) Sink(port int, _ *Nothing) error {
 			if err != nil {
 				return
 			}
-			go swallow(conn)
+			go readStream(conn)
 		}
 	}()
 	return nil
@@ -81,10 +81,10 @@ func (g *Agent) Sink(port int, _ *Nothing) error {
 
 // What is sent repeats after a length that divides no packet or batch, so a
 // displaced piece shows.
-var loop = pattern(1<<20 - 3)
+var streamPattern = pattern(1<<20 - 3)
 
 // swallow reads to the end and says how much came and where it first was wrong.
-func swallow(conn net.Conn) {
+func readStream(conn net.Conn) {
 	defer conn.Close()
 	buf := make([]byte, 1<<18)
 	total, wrong := int64(0), int64(-1)
@@ -104,10 +104,10 @@ func swallow(conn net.Conn) {
 	conn.Write(answer[:])
 }
 
-// firstWrong is the place of the first byte that is not the loop's, or -1.
+// firstWrong is the place of the first byte that is not the streamPattern's, or -1.
 func firstWrong(b []byte, at int64) int64 {
 	for len(b) > 0 {
-		want := loop[at%int64(len(loop)):]
+		want := streamPattern[at%int64(len(streamPattern)):]
 		n := min(len(want), len(b))
 		if string(b[:n]) != string(want[:n]) {
 			for i := range n {
@@ -121,7 +121,7 @@ func firstWrong(b []byte, at int64) int64 {
 	return -1
 }
 
-func (g *Agent) Stream(s Stream, r *Streamed) error {
+func (g *Agent) Stream(s Stream, r *StreamResult) error {
 	if s.Wait == 0 {
 		s.Wait = 60 * time.Second
 	}
@@ -140,7 +140,7 @@ func (g *Agent) Stream(s Stream, r *Streamed) error {
 	defer conn.Close()
 	conn.SetDeadline(start.Add(s.Wait))
 	began := time.Now()
-	if err := pour(conn, s, began); err != nil {
+	if err := writeStream(conn, s, began); err != nil {
 		return err
 	}
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
@@ -166,12 +166,12 @@ func sourceRoute(c syscall.RawConn, via netip.Addr) (err error) {
 	return errors.Join(failed, err)
 }
 
-func pour(conn net.Conn, s Stream, began time.Time) error {
+func writeStream(conn net.Conn, s Stream, began time.Time) error {
 	if s.Bytes == 0 && s.Time == 0 {
 		return errors.New("neither bytes nor time: the stream would never end")
 	}
 	for sent := int64(0); ; {
-		piece := loop[sent%int64(len(loop)):]
+		piece := streamPattern[sent%int64(len(streamPattern)):]
 		piece = piece[:min(len(piece), 1<<18)]
 		if s.Bytes > 0 {
 			piece = piece[:min(int64(len(piece)), s.Bytes-sent)]

@@ -24,7 +24,7 @@ type Settings struct {
 	Addresses []string // with prefix length
 	MTU       int      // 0: as the daemon makes it
 	Down      bool     // not brought up yet
-	Under     string   // a command that runs the one that makes it; "" is none
+	Wrapper   string   // a command that runs the one that makes it; "" is none
 }
 
 // Tunnel is a wg interface on a host.
@@ -69,7 +69,7 @@ func (t *Tunnel) makeOurs(s Settings) {
 	h.t.Helper()
 	t.Public = strings.TrimSpace(h.Must("umask 077; wg-keygen > %s && wg-keygen --pub < %s", file, file))
 	line := fmt.Sprintf("LOG_LEVEL=verbose %s wg-ifconfig %s create >>%s 2>&1 || { cat %s >&2; false; } && wgconfig %s set private-key %s",
-		s.Under, t.Name, logFile, logFile, t.Name, file)
+		s.Wrapper, t.Name, logFile, logFile, t.Name, file)
 	if s.Port != 0 {
 		line += fmt.Sprintf(" && wgconfig %s set listen-port %d", t.Name, s.Port)
 	}

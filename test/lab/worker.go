@@ -80,12 +80,12 @@ func (c Crew[Job, Answer]) work(text string, in io.Reader, out io.Writer) error 
 
 // Worker is such a process, seen from outside.
 type Worker[Answer any] struct {
-	t    T
-	role string
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	out  *bufio.Reader
-	said bytes.Buffer // its standard error, to be read after its end
+	t      T
+	role   string
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr bytes.Buffer // its standard error, to be read after its end
 }
 
 // Start starts a worker on a host and waits until it is ready.
@@ -114,8 +114,8 @@ func (w *Worker[Answer]) start(h *Host, work string) error {
 		return err
 	}
 	w.cmd = exec.Command("nsenter", "-n", "-t", strconv.Itoa(h.PID()), "--", self)
-	w.cmd.Env = append(unhindered(os.Environ()), workEnv+"="+work)
-	w.cmd.Stderr = &w.said
+	w.cmd.Env = append(withoutGoSettings(os.Environ()), workEnv+"="+work)
+	w.cmd.Stderr = &w.stderr
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
 		return err
 	}
@@ -127,9 +127,9 @@ func (w *Worker[Answer]) start(h *Host, work string) error {
 	return w.cmd.Start()
 }
 
-// unhindered is an environment without what changes how a program of Go runs: a
+// withoutGoSettings is an environment without what changes how a program of Go runs: a
 // load that is held back would hold back the fastest of what it measures.
-func unhindered(environment []string) []string {
+func withoutGoSettings(environment []string) []string {
 	return slices.DeleteFunc(environment, func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
 		return slices.Contains([]string{"GOMAXPROCS", "GODEBUG", "GOGC", "GOMEMLIMIT"}, name)
@@ -179,5 +179,5 @@ func (w *Worker[Answer]) fail(what string, err error) {
 	if errors.Is(err, io.EOF) {
 		err = errors.New("it has ended")
 	}
-	w.t.Fatalf("the worker %s %s: %v\n%s", w.role, what, err, w.said.Bytes())
+	w.t.Fatalf("the worker %s %s: %v\n%s", w.role, what, err, w.stderr.Bytes())
 }

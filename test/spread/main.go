@@ -74,8 +74,8 @@ func (d *direction) count(c *lanes.DirectionCounters) {
 	d.Goroutines, d.Queues = c.Goroutines.Stats(), c.Queues.Stats()
 }
 
-// trials says what became of them.
-func trials(s lanes.Stats) string {
+// describeTrials says what became of them.
+func describeTrials(s lanes.Stats) string {
 	if s.Tried == 0 {
 		return ""
 	}
@@ -133,7 +133,7 @@ func measure() error {
 				return err
 			}
 			t := task{Width: width, Seconds: *seconds, Steps: *timed, Flows: *flows}
-			r, err := one(*way, t, *rate)
+			r, err := measureOnce(*way, t, *rate)
 			if err != nil {
 				return err
 			}
@@ -148,7 +148,7 @@ func measure() error {
 			gigabytes := float64(r.Bytes) / 1e9
 			cores := float64(cores())
 			fmt.Printf("%-3s  %10d  %6.2f  %8.2f  %9.2f  %10.2f  %13.2f  %s\n", *way, width, 8*gigabytes/r.Seconds, r.Own/gigabytes,
-				r.Own/r.Seconds, r.Idle/r.Seconds, cores-(r.Own+r.Idle)/r.Seconds, trials(d.Goroutines))
+				r.Own/r.Seconds, r.Idle/r.Seconds, cores-(r.Own+r.Idle)/r.Seconds, describeTrials(d.Goroutines))
 			if *timed {
 				fmt.Printf("     -read %v -work %v -write %v\n", d.Read, d.Work, d.Write)
 			}
@@ -163,10 +163,10 @@ func given(name string) (yes bool) {
 	return yes
 }
 
-// one makes one measurement, on hosts of its own.
-func one(way string, t task, rate float64) (r result, err error) {
-	err = lab.Bound(func(stage lab.T) {
-		a, b := lab.Pair(stage)
+// measureOnce makes one measurement, on hosts of its own.
+func measureOnce(way string, t task, rate float64) (r result, err error) {
+	err = lab.Bound(func(lt lab.T) {
+		a, b := lab.Pair(lt)
 		tunnel := crew.Start(a, "tunnel", t)
 		defer tunnel.Stop()
 		offered := task{Gbit: rate, Seconds: t.Seconds + 3}

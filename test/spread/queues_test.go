@@ -30,23 +30,23 @@ type job struct {
 
 // report is what it has seen.
 type report struct {
-	Drops   map[string]uint64 // of all its engines
-	Changes int
-	Flows   int // to this side
-	Sent    int // datagrams
-	Came    int
-	Missing int
-	Swapped int    // came after a later one of their flow
-	Stream  int    // bytes that came in TCP
-	Wrong   string // with a stream
+	Drops     map[string]uint64 // of all its engines
+	Changes   int
+	Flows     int // to this side
+	Sent      int // datagrams
+	Received  int
+	Missing   int
+	Reordered int    // received after a later one of their flow
+	Stream    int    // bytes that came in TCP
+	Fault     string // with a stream
 }
 
-var players = lab.Crew[job, report]{"hub": job.hub, "spokes": job.spokes, "traffic": job.traffic}
+var workers = lab.Crew[job, report]{"hub": job.hub, "spokes": job.spokes, "traffic": job.traffic}
 
 const spokes = 4 // peers of the hub, all on one host
 
 func TestMain(m *testing.M) {
-	players.Become()
+	workers.Become()
 	lab.BecomeAgent()
 	code := m.Run()
 	lab.RemoveBinaries()
@@ -55,15 +55,15 @@ func TestMain(m *testing.M) {
 
 // The k-th tunnel has its own networks, and its spoke its own port. Half of
 // them run over IPv4 outside.
-func inside4(k, side int) netip.Addr {
+func inner4(k, side int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 9, byte(k), byte(side)})
 }
 
-func inside6(k, side int) netip.Addr {
+func inner6(k, side int) netip.Addr {
 	return netip.MustParseAddr(fmt.Sprintf("fd09:%d::%d", k, side))
 }
 
-func outside(k, side int) netip.AddrPort {
+func outer(k, side int) netip.AddrPort {
 	at := netip.MustParseAddr(fmt.Sprintf("fd01::%d", side))
 	if k%2 == 0 {
 		at = netip.MustParseAddr(fmt.Sprintf("192.0.2.%d", side))
@@ -77,19 +77,19 @@ func outside(k, side int) netip.AddrPort {
 // peerOf is the other end of the k-th tunnel, seen from a side.
 func peerOf(k, side int) conf.PeerChange {
 	other := 3 - side
-	endpoint := outside(k, other)
+	endpoint := outer(k, other)
 	p := conf.PeerChange{PublicKey: secret(byte(10 + k)).Public(), Endpoint: &endpoint}
 	if other == 1 {
 		p.PublicKey = secret(1).Public()
 	}
-	for _, a := range []netip.Addr{inside4(k, other), inside6(k, other)} {
+	for _, a := range []netip.Addr{inner4(k, other), inner6(k, other)} {
 		p.AllowedIPs = append(p.AllowedIPs, conf.AllowedIPChange{Prefix: netip.PrefixFrom(a, a.BitLen())})
 	}
 	return p
 }
 
-// play runs an engine for one interface with real sockets.
-func play(name string, number byte, listen uint16, queues int, w engine.World, ks []int, side int) (*engine.Engine, error) {
+// openInterface runs an engine for one interface with real sockets.
+func openInterface(name string, number byte, listen uint16, queues int, w engine.World, ks []int, side int) (*engine.Engine, error) {
 	device, err := tun.Create(name, tun.Options{Queues: queues})
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func play(name string, number byte, listen uint16, queues int, w engine.World, k
 	line := fmt.Sprintf("ip link set %s mtu 1420 txqueuelen 5000 up", name)
 	for _, k := range ks {
 		change.Peers = append(change.Peers, peerOf(k, side))
-		line += fmt.Sprintf(" && ip addr add %v/24 dev %s && ip addr add %v/64 dev %s nodad", inside4(k, side), name, inside6(k, side), name)
+		line += fmt.Sprintf(" && ip addr add %v/24 dev %s && ip addr add %v/64 dev %s nodad", inner4(k, side), name, inner6(k, side), name)
 	}
 	if err := e.Apply(change); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (j job) hub() (func() (report, error), error) {
 	for k := range spokes {
 		ks = append(ks, k)
 	}
-	e, err := play("wg0", 1, port, 8, w, ks, 1)
+	e, err := openInterface("wg0", 1, port, 8, w, ks, 1)
 	return func() (report, error) {
 		r := report{Drops: map[string]uint64{}, Changes: int(asked.Load() / 10)}
 		r.add(e)
@@ -140,7 +140,7 @@ func (j job) hub() (func() (report, error), error) {
 func (j job) spokes() (func() (report, error), error) {
 	var all []*engine.Engine
 	for k := range spokes {
-		e, err := play(fmt.Sprint("wg", k), byte(10+k), uint16(2000+k), 1, engine.World{}, []int{k}, 2)
+		e, err := openInterface(fmt.Sprint("wg", k), byte(10+k), uint16(2000+k), 1, engine.World{}, []int{k}, 2)
 		if err != nil {
 			return nil, err
 		}
@@ -161,8 +161,8 @@ func (r *report) add(e *engine.Engine) {
 	}
 }
 
-// stage is two hosts with the tunnels between them, through which pings went.
-func stage(t *testing.T, queues int) (a, b *lab.Host, hub *lab.Worker[report]) {
+// newTunnels returns two hosts with the tunnels between them, through which pings went.
+func newTunnels(t *testing.T, queues int) (a, b *lab.Host, hub *lab.Worker[report]) {
 	t.Helper()
 	if what := lab.Missing("ping", "ss"); what != "" {
 		if os.Getenv("CI") == "true" {
@@ -171,12 +171,12 @@ func stage(t *testing.T, queues int) (a, b *lab.Host, hub *lab.Worker[report]) {
 		t.Skipf("LEFT OUT, needs %s: several queues of a real interface", what)
 	}
 	a, b = lab.Pair(t)
-	hub = players.Start(a, "hub", job{Queues: queues})
+	hub = workers.Start(a, "hub", job{Queues: queues})
 	t.Cleanup(hub.Stop)
-	s := players.Start(b, "spokes", job{})
+	s := workers.Start(b, "spokes", job{})
 	t.Cleanup(s.Stop)
 	for k := range spokes {
-		a.Must("ping -c 1 -W 5 %v && ping -c 1 -W 5 %v", inside4(k, 2), inside6(k, 2))
+		a.Must("ping -c 1 -W 5 %v && ping -c 1 -W 5 %v", inner4(k, 2), inner6(k, 2))
 	}
 	return a, b, hub
 }
@@ -186,10 +186,10 @@ func stage(t *testing.T, queues int) (a, b *lab.Host, hub *lab.Worker[report]) {
 func exchange(a, b *lab.Host, d time.Duration) (at [2]report) {
 	j := job{At: time.Now().Add(time.Second), For: d}
 	j.Side = 1
-	first := players.Start(a, "traffic", j)
+	first := workers.Start(a, "traffic", j)
 	defer first.Stop()
 	j.Side = 2
-	second := players.Start(b, "traffic", j)
+	second := workers.Start(b, "traffic", j)
 	defer second.Stop()
 	return [2]report{first.Ask(), second.Ask()}
 }
@@ -198,12 +198,12 @@ func check(t *testing.T, at [2]report, hub report) {
 	t.Helper()
 	for i, r := range at {
 		other := at[1-i]
-		t.Logf("side %d: %d of %d datagrams of %d flows, %d overtaken, %d bytes in streams", i+1, r.Came, other.Sent, r.Flows, r.Swapped, r.Stream)
-		if r.Flows != flows || r.Sent < 10*burst*flows || r.Missing != 0 || r.Came != other.Sent || r.Swapped != 0 {
-			t.Errorf("side %d: of %d datagrams of %d flows came %d, missing in between %d, overtaken %d", i+1, other.Sent, r.Flows, r.Came, r.Missing, r.Swapped)
+		t.Logf("side %d: %d of %d datagrams of %d flows, %d overtaken, %d bytes in streams", i+1, r.Received, other.Sent, r.Flows, r.Reordered, r.Stream)
+		if r.Flows != flows || r.Sent < 10*burst*flows || r.Missing != 0 || r.Received != other.Sent || r.Reordered != 0 {
+			t.Errorf("side %d: of %d datagrams of %d flows came %d, missing in between %d, overtaken %d", i+1, other.Sent, r.Flows, r.Received, r.Missing, r.Reordered)
 		}
-		if r.Wrong != "" || r.Stream == 0 {
-			t.Errorf("side %d: streams: %d bytes, %s", i+1, r.Stream, r.Wrong)
+		if r.Fault != "" || r.Stream == 0 {
+			t.Errorf("side %d: streams: %d bytes, %s", i+1, r.Stream, r.Fault)
 		}
 	}
 	for reason, n := range hub.Drops {
@@ -219,7 +219,7 @@ const flows = spokes * 2 * perPeer
 // Through four queues and eight sockets, with four peers of both families: all
 // packets arrive, each flow in its order.
 func TestFourQueues(t *testing.T) {
-	a, b, hub := stage(t, 4)
+	a, b, hub := newTunnels(t, 4)
 	if got := a.Must("ip -d link show wg0"); !strings.Contains(got, "numqueues 4 ") {
 		t.Errorf("not four queues: %s", got)
 	}
@@ -234,7 +234,7 @@ func TestFourQueues(t *testing.T) {
 
 // The same while their number changes several times a second.
 func TestQueuesChange(t *testing.T) {
-	a, b, hub := stage(t, -5)
+	a, b, hub := newTunnels(t, -5)
 	at := exchange(a, b, 4*time.Second)
 	seen := hub.Ask()
 	check(t, at, seen)

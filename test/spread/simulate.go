@@ -14,11 +14,11 @@ type machine struct {
 	steps
 	width int
 
-	handOver time.Duration // from core to core, between goroutines that are awake
-	patience time.Duration // how long a goroutine that waits spins
-	wakeUp   time.Duration // then it sleeps; waking it delays the goroutine that does so by this
-	jitter   float64       // by which part a step may take more or less time
-	dearer   float64       // by which part a step takes longer when several cores work
+	handOver   time.Duration // from core to core, between goroutines that are awake
+	patience   time.Duration // how long a goroutine that waits spins
+	wakeUp     time.Duration // then it sleeps; waking it delays the goroutine that does so by this
+	jitter     float64       // by which part a step may take more or less time
+	contention float64       // by which part a step takes longer when several cores work
 }
 
 // An outcome is the result of many batches.
@@ -45,7 +45,7 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 	cost := func(d time.Duration) time.Duration {
 		d = time.Duration(float64(d) * (1 + m.jitter*(2*dice.Float64()-1)))
 		if m.width > 1 {
-			d = time.Duration(float64(d) * (1 + m.dearer))
+			d = time.Duration(float64(d) * (1 + m.contention))
 		}
 		used += d
 		return d
@@ -101,7 +101,7 @@ func printSimulation(args []string) error {
 	flags.DurationVar(&m.patience, "patience", 100*time.Microsecond, "before one who waits sleeps")
 	flags.DurationVar(&m.wakeUp, "wakeup", 50*time.Microsecond, "to wake one who sleeps")
 	flags.Float64Var(&m.jitter, "jitter", 0.2, "each step takes so much more or less")
-	flags.Float64Var(&m.dearer, "dearer", 0, "what each step costs more with several cores at work")
+	flags.Float64Var(&m.contention, "contention", 0, "what each step costs more with several cores at work")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

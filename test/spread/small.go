@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	smallSize = 64  // bytes of a datagram inside
-	smallWire = 128 // bytes that are sent for it, with headers, padding and tag
-	volley    = 16  // datagrams of a flow in a row
+	smallSize   = 64  // bytes of a datagram inside
+	smallWire   = 128 // bytes that are sent for it, with headers, padding and tag
+	burstLength = 16  // datagrams of a flow in a row
 )
 
 // small sends t.Kilo thousand datagrams per second into the tunnel, of many flows. The
@@ -28,9 +28,9 @@ func (t task) small() (func() (result, error), error) {
 		flows = append(flows, fd)
 	}
 	buf := make([]byte, smallSize)
-	each := time.Duration(volley * 1e6 / t.Kilo)
+	each := time.Duration(burstLength * 1e6 / t.Kilo)
 	go t.pace(each, func(i int) bool {
-		for range volley {
+		for range burstLength {
 			unix.Write(flows[i%len(flows)], buf)
 		}
 		return true
@@ -43,5 +43,5 @@ const smallHead = "flows  queues  1000/s  CPU µs each  own cores  idle cores  o
 func (t task) printSmall(r result) {
 	packets := float64(r.Bytes) / smallWire
 	fmt.Printf("%5d  %6d  %6.0f  %11.2f  %9.2f  %10.2f  %13.2f  %s\n", t.Flows, t.Width, packets/1e3/r.Seconds, 1e6*r.Own/packets,
-		r.Own/r.Seconds, r.Idle/r.Seconds, float64(cores())-(r.Own+r.Idle)/r.Seconds, trials(r.Out.Queues))
+		r.Own/r.Seconds, r.Idle/r.Seconds, float64(cores())-(r.Own+r.Idle)/r.Seconds, describeTrials(r.Out.Queues))
 }

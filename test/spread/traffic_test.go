@@ -19,7 +19,7 @@ const (
 	burst   = 4 // packets of a flow at once
 	window  = 8 // packets of a flow on their way: however slow all is, no queue overflows
 	pause   = 20 * time.Millisecond
-	patient = 500 * time.Millisecond // with a flow of which nothing is heard
+	stalled = 500 * time.Millisecond // with a flow of which nothing is heard
 	settle  = 3 * time.Second        // for what is on its way in the end
 	stream  = 4 << 20                // bytes each way in each
 )
@@ -27,26 +27,26 @@ const (
 // flow is one side of a flow: two sockets that send numbers to each other, and
 // which of the other's is the next.
 type flow struct {
-	conn        *net.UDPConn
-	came, acked atomic.Uint32
-	sent        uint32
-	last        time.Time
+	conn            *net.UDPConn
+	received, acked atomic.Uint32
+	sent            uint32
+	last            time.Time
 }
 
 // traffic is one side of all flows.
 func (j job) traffic() (func() (report, error), error) {
 	var flows []*flow
 	for k := range spokes {
-		for _, inside := range []func(k, side int) netip.Addr{inside4, inside6} {
+		for _, inner := range []func(k, side int) netip.Addr{inner4, inner6} {
 			for i := range perPeer {
 				at := func(side byte) *net.UDPAddr {
-					return net.UDPAddrFromAddrPort(netip.AddrPortFrom(inside(k, int(side)), uint16(5000+i)))
+					return net.UDPAddrFromAddrPort(netip.AddrPortFrom(inner(k, int(side)), uint16(5000+i)))
 				}
 				c, err := net.DialUDP("udp", at(j.Side), at(3-j.Side))
 				if err != nil {
 					return nil, err
 				}
-				if err := widen(c); err != nil {
+				if err := growBuffer(c); err != nil {
 					return nil, err
 				}
 				flows = append(flows, &flow{conn: c})
@@ -62,7 +62,7 @@ func (j job) traffic() (func() (report, error), error) {
 			mu.Lock()
 			defer mu.Unlock()
 			r.Flows++
-			r.Came, r.Missing, r.Swapped = r.Came+one.Came, r.Missing+one.Missing, r.Swapped+one.Swapped
+			r.Received, r.Missing, r.Reordered = r.Received+one.Received, r.Missing+one.Missing, r.Reordered+one.Reordered
 		})
 	}
 	all.Go(func() {
@@ -77,7 +77,7 @@ func (j job) traffic() (func() (report, error), error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if r.Stream += n; err != nil {
-				r.Wrong = fmt.Sprintf("stream %d: %v", k, err)
+				r.Fault = fmt.Sprintf("stream %d: %v", k, err)
 			}
 		})
 	}
@@ -87,8 +87,8 @@ func (j job) traffic() (func() (report, error), error) {
 	}, nil
 }
 
-// widen makes room for all that a flow may send.
-func widen(c *net.UDPConn) error {
+// growBuffer makes room for all that a flow may send.
+func growBuffer(c *net.UDPConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
@@ -107,14 +107,14 @@ func (j job) send(flows []*flow) (sent int) {
 	for next := j.At; time.Since(j.At) < j.For; next = next.Add(pause) {
 		time.Sleep(time.Until(next))
 		for i, f := range flows {
-			if f.sent-f.acked.Load() > window-burst && time.Since(f.last) < patient {
+			if f.sent-f.acked.Load() > window-burst && time.Since(f.last) < stalled {
 				continue
 			}
 			f.last = time.Now()
 			for range burst {
 				buf := make([]byte, 8+f.sent*12%200+uint32(i%3)*100)
 				binary.BigEndian.PutUint32(buf, f.sent)
-				binary.BigEndian.PutUint32(buf[4:], f.came.Load())
+				binary.BigEndian.PutUint32(buf[4:], f.received.Load())
 				f.conn.Write(buf) // the numbers show what is lost
 				f.sent++
 				sent++
@@ -140,27 +140,27 @@ func (j job) listen(f *flow) (r report) {
 			continue
 		}
 		number := binary.BigEndian.Uint32(buf)
-		r.Came++
+		r.Received++
 		if number < next {
-			r.Swapped++
+			r.Reordered++
 			r.Missing--
 			continue
 		}
 		r.Missing += int(number - next)
 		next = number + 1
-		f.came.Store(next)
+		f.received.Store(next)
 		f.acked.Store(max(f.acked.Load(), binary.BigEndian.Uint32(buf[4:])))
 	}
 }
 
 // stream is one connection through the k-th tunnel, over the family that its
 // datagrams outside have not.
-func (j job) stream(k int) (came int, err error) {
-	inside := inside4
+func (j job) stream(k int) (received int, err error) {
+	inner := inner4
 	if k%2 == 0 {
-		inside = inside6
+		inner = inner6
 	}
-	at := netip.AddrPortFrom(inside(k, 2), 6000).String()
+	at := netip.AddrPortFrom(inner(k, 2), 6000).String()
 	var c net.Conn
 	if j.Side == 2 {
 		l, err := net.Listen("tcp", at)
@@ -180,21 +180,21 @@ func (j job) stream(k int) (came int, err error) {
 	}
 	defer c.Close()
 	c.SetDeadline(j.At.Add(j.For + 30*time.Second))
-	var said error
-	var saying sync.WaitGroup
-	saying.Go(func() {
-		_, said = c.Write(pattern(byte(k) + j.Side))
-		if said == nil {
-			said = c.(*net.TCPConn).CloseWrite()
+	var writeErr error
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		_, writeErr = c.Write(pattern(byte(k) + j.Side))
+		if writeErr == nil {
+			writeErr = c.(*net.TCPConn).CloseWrite()
 		}
 	})
 	got, err := io.ReadAll(c)
-	saying.Wait()
+	writing.Wait()
 	switch {
 	case err != nil:
 		return len(got), err
-	case said != nil:
-		return len(got), said
+	case writeErr != nil:
+		return len(got), writeErr
 	case !bytes.Equal(got, pattern(byte(k)+3-j.Side)):
 		return len(got), fmt.Errorf("%d bytes, not those that were sent", len(got))
 	}
