@@ -5,19 +5,19 @@ package packet
 import "testing"
 
 // Rule 10 of style: what runs for every packet allocates nothing.
-func TestNothingAllocated(t *testing.T) {
+func TestNoAllocations(t *testing.T) {
 	for _, f := range flows {
 		frame := f.super(1, fill(60000), 1372)
 		var s Segments
 		c := coalescer()
-		var rooms [64][2048]byte
+		var buffers [64][2048]byte
 		var errBuf [MaxErrorFrame]byte
 		if n := testing.AllocsPerRun(20, func() {
 			s.Reset(frame)
 			for i, n := 0, s.Next(); n > 0; i, n = i+1, s.Next() {
-				room := rooms[i][:VirtioHeaderSize+n]
-				s.Put(room[VirtioHeaderSize:])
-				c.Add(room)
+				buf := buffers[i][:VirtioHeaderSize+n]
+				s.Put(buf[VirtioHeaderSize:])
+				c.Add(buf)
 			}
 			if len(c.Flush()) < 40 {
 				t.Fatal("not joined")

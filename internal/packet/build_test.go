@@ -88,7 +88,7 @@ func (f flow) packet(seq uint32, payload []byte) []byte {
 		}
 	}
 	copy(p[f.headers():], payload)
-	refresh(p)
+	fixChecksums(p)
 	return p
 }
 
@@ -112,18 +112,18 @@ func (f flow) super(seq uint32, payload []byte, size int) []byte {
 	}
 	t := p[f.at():]
 	putSum(t[h.ChecksumOffset:], fold(pseudoSum(p, protocol)+word(uint16(len(t)))))
-	return append(frameRoom(&h), p...)
+	return append(newFrame(&h), p...)
 }
 
-func frameRoom(h *VirtioHeader) []byte {
-	room := make([]byte, VirtioHeaderSize)
-	h.Encode(room)
-	return room
+func newFrame(h *VirtioHeader) []byte {
+	buf := make([]byte, VirtioHeaderSize)
+	h.Encode(buf)
+	return buf
 }
 
-// refresh makes the checksums of a packet without IP options right, by adding
+// fixChecksums makes the checksums of a packet without IP options right, by adding
 // one 16-bit word after the other as RFC 1071 says: not this package's way.
-func refresh(p []byte) {
+func fixChecksums(p []byte) {
 	at, protocol, field := layout(p)
 	if p[0]>>4 == 4 {
 		p[10], p[11] = 0, 0
@@ -174,7 +174,7 @@ func slowSum(parts ...[]byte) uint16 {
 }
 
 // sound reports what is wrong with the lengths and checksums of p; "" if nothing.
-func sound(p []byte) string {
+func fault(p []byte) string {
 	if n, ok := Length(p); !ok || n != len(p) {
 		return "wrong IP length"
 	}
@@ -224,7 +224,7 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 // join is what a Coalescer makes of packets, each write as one frame.
 func join(c *Coalescer, packets [][]byte) (frames [][]byte) {
 	for _, p := range packets {
-		frame := append(frameRoom(&VirtioHeader{}), p...)
+		frame := append(newFrame(&VirtioHeader{}), p...)
 		if !c.Continue(frame[VirtioHeaderSize:]) {
 			frames = appendFrame(frames, c.Add(frame))
 		}
@@ -232,10 +232,10 @@ func join(c *Coalescer, packets [][]byte) (frames [][]byte) {
 	return appendFrame(frames, c.Flush())
 }
 
-// joinSlowly does without Continue.
-func joinSlowly(c *Coalescer, packets [][]byte) (frames [][]byte) {
+// joinByAdd does without Continue.
+func joinByAdd(c *Coalescer, packets [][]byte) (frames [][]byte) {
 	for _, p := range packets {
-		frames = appendFrame(frames, c.Add(append(frameRoom(&VirtioHeader{}), p...)))
+		frames = appendFrame(frames, c.Add(append(newFrame(&VirtioHeader{}), p...)))
 	}
 	return appendFrame(frames, c.Flush())
 }

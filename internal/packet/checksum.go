@@ -12,7 +12,7 @@ import (
 // sum adds b to ac. Every b must begin at an even place of what is summed.
 func sum(b []byte, ac uint64) uint64 {
 	var c uint64
-	if len(b) >= leastVectors && hasVectors {
+	if len(b) >= minVectorBytes && hasVectors {
 		return add64(ac, sumVectors(b))
 	}
 	for len(b) >= 64 {
@@ -93,9 +93,9 @@ func fold(ac uint64) uint16 {
 	return uint16((half + bits.RotateLeft32(half, 16)) >> 16)
 }
 
-// right reports whether the sum of what its own checksum is in is that of intact
+// valid reports whether the sum of what its own checksum is in is that of intact
 // data, fold(ac) == 0xffff. Folding keeps the remainder; and only zeros add up to 0.
-func right(ac uint64) bool { return ac%0xffff == 0 }
+func valid(ac uint64) bool { return ac%0xffff == 0 }
 
 // word is v as the 16-bit word that it is in a header.
 func word(v uint16) uint64 {

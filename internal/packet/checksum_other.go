@@ -3,10 +3,10 @@
 package packet
 
 const (
-	hasVectors   = false
-	leastVectors = 0
+	hasVectors     = false
+	minVectorBytes = 0
 )
 
 func sumVectors([]byte) uint64 { return 0 }
 
-func layVectors([]byte, int, []byte, []byte, int, []uint64) {}
+func copyPacketsVector([]byte, int, []byte, []byte, int, []uint64) {}

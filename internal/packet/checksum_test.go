@@ -44,7 +44,7 @@ func checkSum(t *testing.T, b []byte) {
 	}
 }
 
-func TestSumGoesOnWhereItWas(t *testing.T) {
+func TestSumIncremental(t *testing.T) {
 	b := fill(200)
 	for cut := 0; cut <= len(b); cut += 2 {
 		if fold(sum(b[cut:], sum(b[:cut], 0))) != fold(sum(b, 0)) {
@@ -53,7 +53,7 @@ func TestSumGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-func TestSumOfCarriesWithoutEnd(t *testing.T) {
+func TestSumCarries(t *testing.T) {
 	// The worst that can be in the accumulator, and in the words.
 	b := bytes.Repeat([]byte{0xff}, 640)
 	for _, ac := range []uint64{0, 1, 1<<64 - 2, 1<<64 - 1} {

@@ -42,8 +42,8 @@ type Coalescer struct {
 // now, in pieces, if anything; that is valid until the second Add or Flush from
 // here. The Coalescer writes to frame, and keeps it until it was given back.
 func (c *Coalescer) Add(frame []byte) (out [][]byte) {
-	s, ok := c.look(frame[VirtioHeaderSize:])
-	if ok && c.joins(&s) {
+	s, ok := c.parse(frame[VirtioHeaderSize:])
+	if ok && c.canJoin(&s) {
 		c.join(&s)
 		return nil
 	}
@@ -63,7 +63,7 @@ func (c *Coalescer) Flush() (out [][]byte) {
 		virtio = c.finish()
 	}
 	virtio.Encode(out[0])
-	c.joined, c.pattern.most = 0, 0
+	c.joined, c.pattern.maxSegments = 0, 0
 	c.side ^= 1
 	return out
 }
@@ -84,7 +84,7 @@ func (s *segment) flags() byte       { return s.packet[s.at+13] }
 // look says whether p can be part of a super-packet at all: TCP or UDP with a
 // payload, without IP options, extension headers or fragmentation. Of TCP, no
 // flags beside ACK, PSH, FIN and those of ECN.
-func (c *Coalescer) look(p []byte) (s segment, ok bool) {
+func (c *Coalescer) parse(p []byte) (s segment, ok bool) {
 	s.packet = p
 	var protocol byte
 	if p[0] == 0x45 && binary.BigEndian.Uint16(p[6:])&0x3fff == 0 {
@@ -126,9 +126,9 @@ func (c *Coalescer) begin(frame []byte, s segment, joinable bool) {
 
 // joins reports whether s continues the super-packet. The cheap comparisons
 // come first, the checksums last.
-func (c *Coalescer) joins(s *segment) bool {
+func (c *Coalescer) canJoin(s *segment) bool {
 	h := &c.head
-	if c.joined == 0 || c.closed || c.joined >= s.most() || s.udp != h.udp || s.at != h.at || s.headers != h.headers ||
+	if c.joined == 0 || c.closed || c.joined >= s.maxSegments() || s.udp != h.udp || s.at != h.at || s.headers != h.headers ||
 		len(s.packet) > len(h.packet) || c.total+len(s.payload()) > maxPacket {
 		return false
 	}
@@ -182,14 +182,14 @@ func (c *Coalescer) sameTransport(s *segment) bool {
 // pseudo header without the length.
 func (s *segment) intact(pseudo uint64) bool {
 	p := s.packet
-	if p[0]>>4 == 4 && !right(sumIPv4((*[ipv4Header]byte)(p))) {
+	if p[0]>>4 == 4 && !valid(sumIPv4((*[ipv4Header]byte)(p))) {
 		return false
 	}
 	t := s.transport()
-	return right(sum(t, add64(pseudo, word(uint16(len(t))))))
+	return valid(sum(t, add64(pseudo, word(uint16(len(t))))))
 }
 
-func (s *segment) most() int {
+func (s *segment) maxSegments() int {
 	if s.udp {
 		return maxUDPSegments
 	}
@@ -216,8 +216,8 @@ func (c *Coalescer) join(s *segment) {
 		c.closed = c.closed || s.flags()&(tcpFIN|tcpPSH) != 0
 	}
 	if c.closed {
-		c.pattern.most = 0
-	} else if c.pattern.most == 0 {
+		c.pattern.maxSegments = 0
+	} else if c.pattern.maxSegments == 0 {
 		c.pattern.take(s, c.pseudo)
 	}
 }

@@ -55,8 +55,8 @@ func equalAll(a, b [][]byte) bool {
 // A pair of packets that follow each other, but for one thing (B58).
 func TestNotJoined(t *testing.T) {
 	type edit func(p []byte)
-	set := func(at int, b byte) edit { return func(p []byte) { p[at] = b; refresh(p) } }
-	flip := func(at int, b byte) edit { return func(p []byte) { p[at] ^= b; refresh(p) } }
+	set := func(at int, b byte) edit { return func(p []byte) { p[at] = b; fixChecksums(p) } }
+	flip := func(at int, b byte) edit { return func(p []byte) { p[at] ^= b; fixChecksums(p) } }
 	spoil := func(at int) edit { return func(p []byte) { p[at] ^= 0x80 } } // without new checksums
 	tcp, tcp6, udp, udp6 := flow{flags: tcpACK, options: 12}, flow{flags: tcpACK, v6: true}, flow{udp: true}, flow{udp: true, v6: true}
 	free := flow{flags: tcpACK, free: true}
@@ -102,7 +102,7 @@ func TestNotJoined(t *testing.T) {
 		{"UDP port", udp, flip(21, 1)},
 		{"UDP checksum", udp, spoil(26)},
 		{"UDP without checksum", udp, func(p []byte) { p[26], p[27] = 0, 0 }},
-		{"UDP length", udp, func(p []byte) { p[25]--; refresh(p) }},
+		{"UDP length", udp, func(p []byte) { p[25]--; fixChecksums(p) }},
 		{"UDP payload, IPv6", udp6, spoil(50)},
 		{"other protocol", udp, func(p []byte) { p[9] = 136; p[10], p[11] = 0, 0; putIPv4Checksum(p[:20]) }},
 	} {
@@ -152,8 +152,8 @@ func TestJoined(t *testing.T) {
 }
 
 // Only the last is short, or carries PSH; none is longer than the first; pure
-// acknowledgements stay apart.
-func TestWhatEndsASuperPacket(t *testing.T) {
+// acknowledgements stay splitByHand.
+func TestSuperPacketEnd(t *testing.T) {
 	f := flow{flags: tcpACK}
 	push := flow{flags: tcpACK | tcpPSH}
 	fin := flow{flags: tcpACK | tcpFIN}
@@ -194,7 +194,7 @@ func TestWhatEndsASuperPacket(t *testing.T) {
 	}
 }
 
-// What has nowhere to go: more than an IP packet holds, or than the kernel takes apart.
+// What has nowhere to go: more than an IP packet holds, or than the kernel takes splitByHand.
 func TestSuperPacketLimits(t *testing.T) {
 	for _, c := range []struct{ count, size, first int }{
 		{60, 1380, 47}, {200, 100, maxTCPSegments}, {3, 40000, 1},

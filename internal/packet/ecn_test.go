@@ -37,14 +37,14 @@ func TestSetECN(t *testing.T) {
 					if ECN(p) != to {
 						t.Fatalf("%v: is %d, want %d", f, ECN(p), to)
 					}
-					if s := sound(p); s != "" {
+					if s := fault(p); s != "" {
 						t.Fatalf("%v, %d to %d: %s", f, from, to, s)
 					}
 				}
 				p := flow{ecn: from}.packet(0, nil)
 				p[10] ^= 0x10
 				SetECN(p, to)
-				if sound(p) == "" {
+				if fault(p) == "" {
 					t.Fatal("a damaged header was made good")
 				}
 			}

@@ -31,7 +31,7 @@ const (
 // It comes from the destination that cannot be reached, because from an address
 // of the receiving host itself the host would not accept it (A48).
 func PutError(frame, p []byte, problem Problem, mtu int) int {
-	if !mayComplain(p) {
+	if !mayReport(p) {
 		return 0
 	}
 	(&VirtioHeader{}).Encode(frame)
@@ -42,7 +42,7 @@ func PutError(frame, p []byte, problem Problem, mtu int) int {
 	return VirtioHeaderSize + putError6(out, p, problem, mtu)
 }
 
-func mayComplain(p []byte) bool {
+func mayReport(p []byte) bool {
 	if !isHost(Source(p)) || !isHost(Destination(p)) {
 		return false
 	}

@@ -39,13 +39,13 @@ func checkError(t *testing.T, p []byte, problem Problem) {
 	if length, ok := Length(e); !ok || length != len(e) {
 		t.Fatal("wrong length")
 	}
-	at, most, kind, pseudo := ipv4Header, 576, [2]byte{3, 1}, []byte(nil)
+	at, limit, kind, pseudo := ipv4Header, 576, [2]byte{3, 1}, []byte(nil)
 	mtu := uint32(0)
 	if problem == TooBig {
 		kind, mtu = [2]byte{3, 4}, 65475
 	}
 	if p[0]>>4 == 6 {
-		at, most, kind = ipv6Header, 1280, [2]byte{1, 3}
+		at, limit, kind = ipv6Header, 1280, [2]byte{1, 3}
 		if problem == TooBig {
 			kind = [2]byte{2, 0}
 		}
@@ -57,13 +57,13 @@ func checkError(t *testing.T, p []byte, problem Problem) {
 	if [2]byte(i) != kind || binary.BigEndian.Uint32(i[4:]) != mtu || slowSum(pseudo, i) != 0xffff {
 		t.Fatalf("ICMP %x, checksum %04x", i[:8], slowSum(pseudo, i))
 	}
-	if len(e) > most || !bytes.HasPrefix(p, i[8:]) || len(e) != min(most, at+8+len(p)) {
+	if len(e) > limit || !bytes.HasPrefix(p, i[8:]) || len(e) != min(limit, at+8+len(p)) {
 		t.Fatalf("%d bytes about %d", len(e), len(p))
 	}
 }
 
 // A48: never about multicast, broadcast, errors, and fragments but the first.
-func TestNoErrorAbout(t *testing.T) {
+func TestNoICMPErrorFor(t *testing.T) {
 	v4, v6 := flow{udp: true}.packet(0, fill(8)), flow{udp: true, v6: true}.packet(0, fill(8))
 	icmp4 := func(kind byte) []byte { return change(change(v4, 9, protoICMP4), 20, kind) }
 	icmp6 := func(kind byte) []byte { return change(change(v6, 6, protoICMP6), 40, kind) }

@@ -7,12 +7,12 @@ import "encoding/binary"
 // place in the sequence and its checksums. All else that look, joins and join
 // find out about such a packet is known beforehand.
 type pattern struct {
-	most    int // segments of the super-packet; 0: there is no pattern
-	size    int // length of the packet
-	at      int // transport header
-	headers int // length of all headers
-	v4, udp bool
-	sum     uint64 // of the pseudo header
+	maxSegments int // segments of the super-packet; 0: there is no pattern
+	size        int // length of the packet
+	at          int // transport header
+	headers     int // length of all headers
+	v4, udp     bool
+	sum         uint64 // of the pseudo header
 
 	// The headers as words, as they lie in memory; only the bits of mask count.
 	words      int
@@ -54,7 +54,7 @@ func (w *pattern) take(s *segment, pseudo uint64) {
 	}
 	w.words, w.size, w.at, w.headers, w.v4, w.udp = words, len(p), s.at, s.headers, v4, s.udp
 	w.sum = add64(pseudo, word(uint16(len(p)-s.at)))
-	w.most = min(s.most(), (maxPacket-s.headers)/len(s.payload()))
+	w.maxSegments = min(s.maxSegments(), (maxPacket-s.headers)/len(s.payload()))
 }
 
 // matches compares the headers of p.
@@ -80,11 +80,11 @@ func (w *pattern) differs(i int, b []byte) uint64 {
 // super-packet.
 func (c *Coalescer) Continue(b []byte) bool {
 	w := &c.pattern
-	if c.joined >= w.most || len(b) < w.size {
+	if c.joined >= w.maxSegments || len(b) < w.size {
 		return false
 	}
 	p := b[:w.size]
-	if !w.matches(p) || w.v4 && !right(sumIPv4((*[ipv4Header]byte)(p))) {
+	if !w.matches(p) || w.v4 && !valid(sumIPv4((*[ipv4Header]byte)(p))) {
 		return false
 	}
 	t := p[w.at:]
@@ -95,7 +95,7 @@ func (c *Coalescer) Continue(b []byte) bool {
 	} else if binary.BigEndian.Uint32(t[4:]) != c.next {
 		return false
 	}
-	if !right(sum(t, w.sum)) {
+	if !valid(sum(t, w.sum)) {
 		return false
 	}
 	payload := p[w.headers:]

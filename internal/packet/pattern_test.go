@@ -39,7 +39,7 @@ func TestContinueAnyBit(t *testing.T) {
 			for _, right := range []bool{false, true} {
 				packets := split(t, f.super(1, fill(5*40), 40))
 				packets[3][bit/8] ^= 1 << (bit % 8)
-				refreshIf(right, packets[3])
+				fixChecksumsIf(right, packets[3])
 				checkJoin(t, packets)
 			}
 		}
@@ -54,7 +54,7 @@ func TestContinueWithoutChecksum(t *testing.T) {
 		clear(transport[udpChecksum:][:3*2])
 		s := ^slowSum(slowPseudo(packets[3], protoUDP, len(transport)), transport)
 		binary.BigEndian.PutUint16(transport[udpHeader:], s)
-		if bad := sound(packets[3]); bad != "" {
+		if bad := fault(packets[3]); bad != "" {
 			t.Fatal(bad)
 		}
 		checkJoin(t, packets)
@@ -79,7 +79,7 @@ func FuzzJoin(f *testing.F) {
 		for ; len(edits) >= 4; edits = edits[4:] {
 			p := packets[int(edits[0])%len(packets)]
 			p[int(edits[1])%len(p)] ^= edits[2]
-			refreshIf(edits[3]&1 != 0, p)
+			fixChecksumsIf(edits[3]&1 != 0, p)
 		}
 		checkJoin(t, packets)
 	})
@@ -101,10 +101,10 @@ func TestJoinAnything(t *testing.T) {
 			switch p := packets[i]; r.IntN(5) {
 			case 0: // also where there are no headers
 				p[r.IntN(len(p))] ^= 1 << r.IntN(8)
-				refreshIf(r.IntN(2) == 0, p)
+				fixChecksumsIf(r.IntN(2) == 0, p)
 			case 1:
 				p[r.IntN(min(len(p), 80))] = byte(r.Uint32())
-				refreshIf(r.IntN(4) > 0, p)
+				fixChecksumsIf(r.IntN(4) > 0, p)
 			case 2:
 				packets[i], packets[j] = packets[j], packets[i]
 			case 3:
@@ -121,9 +121,9 @@ func TestJoinAnything(t *testing.T) {
 	}
 }
 
-func refreshIf(do bool, p []byte) {
+func fixChecksumsIf(do bool, p []byte) {
 	if at, protocol, field := layout(p); do && (protocol == protoTCP || protocol == protoUDP) && at+field+2 <= len(p) {
-		refresh(p)
+		fixChecksums(p)
 	}
 }
 
@@ -139,7 +139,7 @@ func checkJoin(t *testing.T, packets [][]byte) {
 		}
 	}
 	frames := join(coalescer(), kept)
-	if slow := joinSlowly(coalescer(), before); !equalAll(frames, slow) {
+	if slow := joinByAdd(coalescer(), before); !equalAll(frames, slow) {
 		t.Fatalf("with Continue there are %d frames, or others; without %d", len(frames), len(slow))
 	}
 	var got [][]byte

@@ -8,39 +8,39 @@ import (
 	"testing"
 )
 
-// A detour is what stands between the IP header and the transport's of a packet
-// that does not go to its destination straight away.
-type detour struct {
+// A route is what stands between the IP header and the transport's of a packet
+// that does not go to its destination direct away.
+type route struct {
 	name  string
 	v6    bool
 	bytes []byte
 	types []byte // of IPv6: the extension headers, in their order
 }
 
-var detours = func() (list []detour) {
+var routes = func() (list []route) {
 	last := []byte{10, 9, 9, 9}
 	for _, kind := range []struct {
 		name string
 		code byte
 	}{{"loose source route", 131}, {"strict source route", 137}} {
-		list = append(list, detour{name: kind.name, bytes: slices.Concat([]byte{kind.code, 7, 4}, last, []byte{0})})
+		list = append(list, route{name: kind.name, bytes: slices.Concat([]byte{kind.code, 7, 4}, last, []byte{0})})
 	}
 	last6 := slices.Repeat([]byte{0xfd, 9}, 8)
 	for _, kind := range []byte{0, 2, 3, 4, 253} {
 		routing := slices.Concat([]byte{0, 2, kind, 1, 0, 0, 0, 0}, last6)
-		list = append(list, detour{fmt.Sprintf("routing header of type %d", kind), true, routing, []byte{protoRouting}})
+		list = append(list, route{fmt.Sprintf("routing header of type %d", kind), true, routing, []byte{protoRouting}})
 	}
 	options := []byte{0, 0, 1, 4, 0, 0, 0, 0}
-	list = append(list, detour{"routing header among others", true,
+	list = append(list, route{"routing header among others", true,
 		slices.Concat(options, options, list[len(list)-1].bytes, options), []byte{protoHopByHop, protoDestination, protoRouting, protoDestination}})
 	return list
 }()
 
-func (d detour) String() string { return d.name }
+func (d route) String() string { return d.name }
 
-// through is a frame of f with d in it, and the next hop as destination. Its
+// insertInto is a frame of f with d in it, and the next hop as destination. Its
 // checksum is left as it is: that of a packet to the final destination.
-func (d detour) through(frame []byte) []byte {
+func (d route) insertInto(frame []byte) []byte {
 	var v VirtioHeader
 	v.Decode(frame)
 	at := int(v.ChecksumStart)
@@ -63,22 +63,22 @@ func (d detour) through(frame []byte) []byte {
 		putIPv4Checksum(p[:at+len(d.bytes)])
 	}
 	v.ChecksumStart += uint16(len(d.bytes))
-	return append(frameRoom(&v), p...)
+	return append(newFrame(&v), p...)
 }
 
 // The checksum of TCP and UDP is about the final destination, which in a packet
 // with a routing header of any type, or a source route, is not in the IP header.
 // The kernel has put its sum into the checksum field.
-func TestSegmentsOnADetour(t *testing.T) {
-	for _, d := range detours {
+func TestSegmentsSourceRouted(t *testing.T) {
+	for _, d := range routes {
 		for _, f := range flows {
 			if f.v6 != d.v6 {
 				continue
 			}
 			for _, c := range []struct{ whole, size int }{{5, 1}, {1000, 1300}, {9000, 1300}, {9001, 77}, {60000, 1372}} {
-				straight := f.super(1, fill(c.whole), c.size)
-				frame := d.through(straight)
-				got, want := split(t, frame), split(t, straight)
+				direct := f.super(1, fill(c.whole), c.size)
+				frame := d.insertInto(direct)
+				got, want := split(t, frame), split(t, direct)
 				if len(got) != len(want) {
 					t.Fatalf("%v, %v %+v: %d packets, want %d", d, f, c, len(got), len(want))
 				}
@@ -87,35 +87,35 @@ func TestSegmentsOnADetour(t *testing.T) {
 						t.Fatalf("%v, %v %+v, packet %d: wrong IP header", d, f, c, i)
 					}
 					if at := f.at(); !bytes.Equal(p[at:at+len(d.bytes)], frame[VirtioHeaderSize+at:][:len(d.bytes)]) {
-						t.Fatalf("%v, %v %+v, packet %d: not the same detour", d, f, c, i)
+						t.Fatalf("%v, %v %+v, packet %d: not the same route", d, f, c, i)
 					}
-					// That of the straight one is right: TestSegments.
+					// That of the direct one is right: TestSegments.
 					if at := f.at(); !bytes.Equal(p[at+len(d.bytes):], want[i][at:]) {
 						t.Fatalf("%v, %v %+v, packet %d: transport header %x, want %x", d, f, c, i,
 							p[at+len(d.bytes):f.headers()+len(d.bytes)], want[i][at:f.headers()])
 					}
 				}
-				sameRuns(t, frame, got)
+				checkRuns(t, frame, got)
 			}
 		}
 	}
 }
 
 // On the way in such packets are not joined: each is written as it came.
-func TestPacketsOnADetourAreNotJoined(t *testing.T) {
-	for _, d := range detours {
+func TestSourceRoutedNotJoined(t *testing.T) {
+	for _, d := range routes {
 		for _, f := range flows {
 			if f.v6 != d.v6 {
 				continue
 			}
-			packets := split(t, d.through(f.super(1, fill(5000), 1000)))
+			packets := split(t, d.insertInto(f.super(1, fill(5000), 1000)))
 			c := coalescer()
 			frames := join(c, packets)
 			if len(frames) != len(packets) {
 				t.Fatalf("%v, %v: %d frames of %d packets", d, f, len(frames), len(packets))
 			}
 			for i, frame := range frames {
-				if !bytes.Equal(frame, append(frameRoom(&VirtioHeader{}), packets[i]...)) {
+				if !bytes.Equal(frame, append(newFrame(&VirtioHeader{}), packets[i]...)) {
 					t.Errorf("%v, %v: packet %d was changed", d, f, i)
 				}
 			}

@@ -13,7 +13,7 @@ type Segments struct {
 	headers []byte // of a packet that stands for itself: all of it
 	payload []byte // not yet put
 	count   int    // packets
-	taken   int    // of them put
+	done    int    // of them put
 	at      int    // transport header
 	common  sums
 	udp     bool
@@ -96,11 +96,11 @@ func (s *Segments) sumHeaders() {
 }
 
 // Left is how many packets of the frame have not yet been put.
-func (s *Segments) Left() int { return s.count - s.taken }
+func (s *Segments) Left() int { return s.count - s.done }
 
 // Next is the length of the packet to be put next; 0 when there is none.
 func (s *Segments) Next() int {
-	if s.taken == s.count {
+	if s.done == s.count {
 		return 0
 	}
 	return len(s.headers) + s.size()
@@ -135,29 +135,29 @@ func (s *Segments) Put(dst []byte) { s.PutRun(dst, 0, 1) }
 // What lies between them is left alone.
 func (s *Segments) PutRun(dst []byte, stride, count int) {
 	if s.virtio.GSOType != GSONone {
-		for ; count > atOnce; count -= atOnce {
-			s.putSome(dst, stride, atOnce)
-			dst = dst[atOnce*stride:]
+		for ; count > maxChunk; count -= maxChunk {
+			s.putChunk(dst, stride, maxChunk)
+			dst = dst[maxChunk*stride:]
 		}
-		s.putSome(dst, stride, count)
+		s.putChunk(dst, stride, count)
 		return
 	}
 	n := copy(dst, s.headers)
 	if s.virtio.Flags&NeedsChecksum != 0 {
 		completeChecksum(dst[s.virtio.ChecksumStart:n], int(s.virtio.ChecksumOffset))
 	}
-	s.taken++
+	s.done++
 }
 
-// atOnce is how many packets putSome takes at most.
-const atOnce = 64
+// maxChunk is how many packets putChunk takes at most.
+const maxChunk = 64
 
-// putSome is PutRun for some packets of a super-packet: first all of them get
+// putChunk is PutRun for some packets of a super-packet: first all of them get
 // its headers and their payload, then what has to change in each is changed.
-func (s *Segments) putSome(dst []byte, stride, count int) {
-	var room [atOnce]uint64
+func (s *Segments) putChunk(dst []byte, stride, count int) {
+	var room [maxChunk]uint64
 	sums, size := room[:count], s.size()
-	lay(dst, stride, s.headers, s.payload, size, sums)
+	copyPackets(dst, stride, s.headers, s.payload, size, sums)
 	s.payload = s.payload[count*size:]
 	if s.headers[0]>>4 == 4 {
 		s.putIPv4(dst, stride, count, len(s.headers)+size)
@@ -169,14 +169,14 @@ func (s *Segments) putSome(dst []byte, stride, count int) {
 	} else {
 		s.putTCP(dst, stride, sums, len(s.headers)+size-s.at)
 	}
-	s.taken += count
+	s.done += count
 }
 
-// lay writes len(sums) packets to dst, as PutRun does: the headers, and the next
+// copyPackets writes len(sums) packets to dst, as PutRun does: the headers, and the next
 // size bytes of payload, whose sum it notes.
-func lay(dst []byte, stride int, headers, payload []byte, size int, sums []uint64) {
-	if size >= leastVectors && hasVectors {
-		layVectors(dst, stride, headers, payload, size, sums)
+func copyPackets(dst []byte, stride int, headers, payload []byte, size int, sums []uint64) {
+	if size >= minVectorBytes && hasVectors {
+		copyPacketsVector(dst, stride, headers, payload, size, sums)
 		return
 	}
 	for i := range sums {
@@ -189,7 +189,7 @@ func lay(dst []byte, stride int, headers, payload []byte, size int, sums []uint6
 
 // putIPv4 makes the IP headers those of packets of n bytes.
 func (s *Segments) putIPv4(dst []byte, stride, count, n int) {
-	common, id := s.common.ip, binary.BigEndian.Uint16(s.headers[4:])+uint16(s.taken)
+	common, id := s.common.ip, binary.BigEndian.Uint16(s.headers[4:])+uint16(s.done)
 	for i := range count {
 		h := (*[ipv4Header]byte)(dst[i*stride:])
 		v := uint32(n)<<16 | uint32(id)
@@ -210,9 +210,9 @@ func (s *Segments) putIPv6(dst []byte, stride, count, n int) {
 func (s *Segments) putTCP(dst []byte, stride int, sums []uint64, n int) {
 	first := (*[tcpHeader]byte)(s.headers[s.at:])
 	common := s.common.transport + word(uint16(n))
-	seq := binary.BigEndian.Uint32(first[4:]) + uint32(s.taken)*uint32(s.virtio.GSOSize)
+	seq := binary.BigEndian.Uint32(first[4:]) + uint32(s.done)*uint32(s.virtio.GSOSize)
 	flags := binary.BigEndian.Uint16(first[12:])
-	at, size, isFirst, last := s.at, uint32(s.virtio.GSOSize), s.taken == 0, s.Left()-1
+	at, size, isFirst, last := s.at, uint32(s.virtio.GSOSize), s.done == 0, s.Left()-1
 	for i, ac := range sums {
 		h := (*[tcpHeader]byte)(dst[at:])
 		at += stride

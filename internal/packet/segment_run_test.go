@@ -38,16 +38,16 @@ func TestSegmentsRuns(t *testing.T) {
 					randomize(r, t[18:20])
 				}
 				list := split(t, frame)
-				samePackets(t, list, apart(frame))
-				sameRuns(t, frame, list)
+				checkPackets(t, list, splitByHand(frame))
+				checkRuns(t, frame, list)
 			}
 		}
 	}
 }
 
-// apart is what Segments makes of a super-packet that is known to be sound: by
+// splitByHand is what Segments makes of a super-packet that is known to be sound: by
 // hand.
-func apart(frame []byte) (list [][]byte) {
+func splitByHand(frame []byte) (list [][]byte) {
 	var v VirtioHeader
 	v.Decode(frame)
 	p, at := frame[VirtioHeaderSize:], int(v.ChecksumStart)
@@ -97,7 +97,7 @@ func apart(frame []byte) (list [][]byte) {
 	return list
 }
 
-func samePackets(t *testing.T, got, want [][]byte) {
+func checkPackets(t *testing.T, got, want [][]byte) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d packets, want %d", len(got), len(want))
@@ -109,16 +109,16 @@ func samePackets(t *testing.T, got, want [][]byte) {
 	}
 }
 
-// sameRuns fails unless runs of the frame, whole ones and parts of them, are the
+// checkRuns fails unless runs of the frame, whole ones and parts of them, are the
 // packets of the list, and what is between them stays as it was.
-func sameRuns(t *testing.T, frame []byte, list [][]byte) {
+func checkRuns(t *testing.T, frame []byte, list [][]byte) {
 	t.Helper()
-	for most := 1; ; most = 2*most + 1 {
+	for limit := 1; ; limit = 2*limit + 1 {
 		var s Segments
 		s.Reset(frame)
 		rest := list
 		for n := s.Next(); n > 0; n = s.Next() {
-			count, stride := min(s.Run(), most), n+most%40
+			count, stride := min(s.Run(), limit), n+limit%40
 			dst := bytes.Repeat([]byte{0xee}, (count-1)*stride+n)
 			want := bytes.Clone(dst)
 			if count > len(rest) {
@@ -134,9 +134,9 @@ func sameRuns(t *testing.T, frame []byte, list [][]byte) {
 			rest = rest[count:]
 		}
 		if len(rest) != 0 {
-			t.Fatalf("runs of %d: %d packets are missing", most, len(rest))
+			t.Fatalf("runs of %d: %d packets are missing", limit, len(rest))
 		}
-		if most >= len(list) {
+		if limit >= len(list) {
 			return
 		}
 	}

@@ -29,7 +29,7 @@ func TestSegments(t *testing.T) {
 			list := split(t, f.super(0xfffffff0, payload, c.size))
 			var joined []byte
 			for i, p := range list {
-				if s := sound(p); s != "" {
+				if s := fault(p); s != "" {
 					t.Fatalf("%v %+v, packet %d: %s", f, c, i, s)
 				}
 				want := f
@@ -103,7 +103,7 @@ func TestUDPChecksumZero(t *testing.T) {
 	t.Fatal("no payload has that checksum")
 }
 
-func TestSegmentsRefuse(t *testing.T) {
+func TestSegmentsRejects(t *testing.T) {
 	tcp, tcp6, udp := flow{flags: tcpACK}, flow{flags: tcpACK, v6: true}, flow{udp: true}
 	type h = VirtioHeader
 	for _, c := range []struct {
@@ -203,9 +203,9 @@ func FuzzSegments(f *testing.F) {
 		if len(list) > 1000 {
 			return // slow
 		}
-		sameRuns(t, frame, list)
+		checkRuns(t, frame, list)
 		if s.virtio.GSOType != GSONone {
-			samePackets(t, list, apart(frame))
+			checkPackets(t, list, splitByHand(frame))
 		}
 	})
 }
@@ -228,19 +228,19 @@ func BenchmarkSplit64K(b *testing.B) {
 
 func BenchmarkJoin64K(b *testing.B) {
 	frame := flow{flags: tcpACK, options: 12}.super(1, fill(61500), 1368)
-	var rooms [][]byte
+	var buffers [][]byte
 	for _, p := range split(b, frame) {
-		rooms = append(rooms, append(make([]byte, VirtioHeaderSize), p...))
+		buffers = append(buffers, append(make([]byte, VirtioHeaderSize), p...))
 	}
-	first := bytes.Clone(rooms[0])
+	first := bytes.Clone(buffers[0])
 	c := coalescer()
 	b.SetBytes(int64(len(frame)))
 	b.ReportAllocs()
 	for b.Loop() {
-		copy(rooms[0], first) // its headers were rewritten
-		for _, room := range rooms {
-			if !c.Continue(room[VirtioHeaderSize:]) {
-				c.Add(room)
+		copy(buffers[0], first) // its headers were rewritten
+		for _, buf := range buffers {
+			if !c.Continue(buf[VirtioHeaderSize:]) {
+				c.Add(buf)
 			}
 		}
 		c.Flush()

@@ -10,9 +10,9 @@ package packet
 //go:noescape
 func sumAVX2(src *byte, n int) uint64
 
-// layAVX2 writes count packets, the first to dst, each other one stride bytes further on:
+// copyPacketsAVX2 writes count packets, the first to dst, each other one stride bytes further on:
 // h bytes of headers, and the next size bytes of payload, the sum of which, as by
 // sumAVX2, is written to sums. Behind the headers, 31 bytes more can be read.
 //
 //go:noescape
-func layAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)
+func copyPacketsAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)

@@ -4,23 +4,23 @@
 
 #include "textflag.h"
 
-DATA turnEnds<>+0(SB)/8, $0x0000000000000000
-DATA turnEnds<>+8(SB)/8, $0x0000000000000000
-DATA turnEnds<>+16(SB)/8, $0x0000000000000000
-DATA turnEnds<>+24(SB)/8, $0x0000000000000000
-DATA turnEnds<>+32(SB)/8, $0x0000000000000000
-DATA turnEnds<>+40(SB)/8, $0x0000000000000000
-DATA turnEnds<>+48(SB)/8, $0x0000000000000000
-DATA turnEnds<>+56(SB)/8, $0x0000000000000000
-DATA turnEnds<>+64(SB)/8, $0xffffffffffffffff
-DATA turnEnds<>+72(SB)/8, $0xffffffffffffffff
-DATA turnEnds<>+80(SB)/8, $0xffffffffffffffff
-DATA turnEnds<>+88(SB)/8, $0xffffffffffffffff
-DATA turnEnds<>+96(SB)/8, $0xffffffffffffffff
-DATA turnEnds<>+104(SB)/8, $0xffffffffffffffff
-DATA turnEnds<>+112(SB)/8, $0xffffffffffffffff
-DATA turnEnds<>+120(SB)/8, $0xffffffffffffffff
-GLOBL turnEnds<>(SB), RODATA|NOPTR, $128
+DATA blockEnds<>+0(SB)/8, $0x0000000000000000
+DATA blockEnds<>+8(SB)/8, $0x0000000000000000
+DATA blockEnds<>+16(SB)/8, $0x0000000000000000
+DATA blockEnds<>+24(SB)/8, $0x0000000000000000
+DATA blockEnds<>+32(SB)/8, $0x0000000000000000
+DATA blockEnds<>+40(SB)/8, $0x0000000000000000
+DATA blockEnds<>+48(SB)/8, $0x0000000000000000
+DATA blockEnds<>+56(SB)/8, $0x0000000000000000
+DATA blockEnds<>+64(SB)/8, $0xffffffffffffffff
+DATA blockEnds<>+72(SB)/8, $0xffffffffffffffff
+DATA blockEnds<>+80(SB)/8, $0xffffffffffffffff
+DATA blockEnds<>+88(SB)/8, $0xffffffffffffffff
+DATA blockEnds<>+96(SB)/8, $0xffffffffffffffff
+DATA blockEnds<>+104(SB)/8, $0xffffffffffffffff
+DATA blockEnds<>+112(SB)/8, $0xffffffffffffffff
+DATA blockEnds<>+120(SB)/8, $0xffffffffffffffff
+GLOBL blockEnds<>(SB), RODATA|NOPTR, $128
 
 // func sumAVX2(src *byte, n int) uint64
 // Requires: AVX, AVX2
@@ -52,7 +52,7 @@ next:
 	MOVQ         CX, DX
 	MOVQ         CX, SI
 	ANDQ         $0x3f, DX
-	LEAQ         turnEnds<>+0(SB), CX
+	LEAQ         blockEnds<>+0(SB), CX
 	ADDQ         DX, CX
 	LEAQ         -64(AX)(DX*1), AX
 	VPSLLD       $0x11, Y1, Y4
@@ -88,9 +88,9 @@ next:
 	VZEROUPPER
 	RET
 
-// func layAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)
+// func copyPacketsAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)
 // Requires: AVX, AVX2, MMX+
-TEXT ·layAVX2(SB), NOSPLIT, $0-64
+TEXT ·copyPacketsAVX2(SB), NOSPLIT, $0-64
 	MOVQ         dst+0(FP), AX
 	MOVQ         h+24(FP), CX
 	MOVQ         size+40(FP), DX
@@ -142,7 +142,7 @@ next:
 	MOVQ         DX, R9
 	MOVQ         DX, R12
 	ANDQ         $0x3f, R9
-	LEAQ         turnEnds<>+0(SB), R11
+	LEAQ         blockEnds<>+0(SB), R11
 	ADDQ         R9, R11
 	LEAQ         -64(DI)(R9*1), DI
 	LEAQ         -64(R8)(R9*1), R8

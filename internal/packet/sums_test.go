@@ -34,13 +34,13 @@ func TestSegmentsSums(t *testing.T) {
 				randomize(r, transport[14:16])
 				randomize(r, transport[18:20])
 			}
-			refresh(p)
+			fixChecksums(p)
 			binary.BigEndian.PutUint16(transport[field:], slowSum(slowPseudo(p, protocol, len(transport))))
 			for n, p := range split(t, frame) {
-				if s := sound(p); s != "" {
+				if s := fault(p); s != "" {
 					t.Fatalf("%v, packet %d: %s: %x", f, n, s, p)
 				}
-				if s, ok := c.look(p); !ok || !s.intact(pseudoSum(p, protocol)) {
+				if s, ok := c.parse(p); !ok || !s.intact(pseudoSum(p, protocol)) {
 					t.Fatalf("%v, packet %d is taken for damaged: %x", f, n, p)
 				}
 			}

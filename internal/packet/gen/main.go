@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	vector = 32 // bytes
-	lines  = 2  // vectors in one turn of the loop, each with a sum of its own
-	turn   = lines * vector
+	vector  = 32 // bytes
+	vectors = 2  // vectors in one block of the loop, each with a sum of its own
+	block   = vectors * vector
 
-	// ahead is how far before it is written a line of dst is asked for: the
+	// prefetchDistance is how far before it is written a line of dst is asked for: the
 	// processor does not by itself ask early enough. From 256 to 512 it hardly matters.
-	ahead = 256
+	prefetchDistance = 256
 )
 
 // The words of a checksum are unsigned, and the instruction that adds pairs of
@@ -24,24 +24,24 @@ const (
 // bit of each is turned over: v becomes v-32768 as a signed word, and 32768 is
 // added for each word afterwards.
 //
-// A sum has 32 bits. Each turn adds a pair to it, of 17 bits; in the end two of
-// them come together, and two of 25 bits: so the 15,625 turns of 1,000,000 bytes
+// A sum has 32 bits. Each block adds a pair to it, of 17 bits; in the end two of
+// them come together, and two of 25 bits: so the 15,625 blocks of 1,000,000 bytes
 // are safe, of any value. The longest packet has 1,023.
 func main() {
 	ConstraintExpr("amd64")
-	ends := turnEnds()
+	ends := blockEnds()
 	TEXT("sumAVX2", NOSPLIT, "func(src *byte, n int) uint64")
 	Pragma("noescape")
 	Doc("sumAVX2 is the sum of n bytes from src, 64 to 1,000,000, in words, the last of which",
 		"may lack a byte.")
 	sumBytes(ends)
 
-	TEXT("layAVX2", NOSPLIT, "func(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)")
+	TEXT("copyPacketsAVX2", NOSPLIT, "func(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)")
 	Pragma("noescape")
-	Doc("layAVX2 writes count packets, the first to dst, each other one stride bytes further on:",
+	Doc("copyPacketsAVX2 writes count packets, the first to dst, each other one stride bytes further on:",
 		"h bytes of headers, and the next size bytes of payload, the sum of which, as by",
 		"sumAVX2, is written to sums. Behind the headers, 31 bytes more can be read.")
-	layPackets(ends)
+	copyPackets(ends)
 	Generate()
 }
 
@@ -53,8 +53,8 @@ func sumBytes(ends Mem) {
 	RET()
 }
 
-// layPackets is the body of layAVX2.
-func layPackets(ends Mem) {
+// copyPackets is the body of copyPacketsAVX2.
+func copyPackets(ends Mem) {
 	dst, h := Load(Param("dst"), GP64()), Load(Param("h"), GP64())
 	size, sums := Load(Param("size"), GP64()), Load(Param("sums"), GP64())
 	count := Load(Param("count"), GP64())
@@ -86,7 +86,7 @@ func layPackets(ends Mem) {
 
 // adder adds up bytes, and copies them if there is a dst.
 type adder struct {
-	src, dst   Register // of the next turn
+	src, dst   Register // of the next block
 	ends       Mem
 	flip, ones VecVirtual
 }
@@ -97,36 +97,36 @@ func newAdder(ends Mem, src, dst Register) *adder {
 
 // sum is that of n bytes, behind which src is then.
 func (a *adder) sum(n Register) GPVirtual {
-	sums := [lines]VecVirtual{YMM(), YMM()}
+	sums := [vectors]VecVirtual{YMM(), YMM()}
 	for _, s := range sums {
 		VPXOR(s, s, s)
 	}
-	turns, flipped := GP64(), GP64()
-	MOVQ(n, turns)
-	SHRQ(Imm(6), turns)
-	MOVQ(turns, flipped)
+	blocks, flipped := GP64(), GP64()
+	MOVQ(n, blocks)
+	SHRQ(Imm(6), blocks)
+	MOVQ(blocks, flipped)
 	Label("next")
 	if a.dst != nil {
-		PREFETCHT0(Mem{Base: a.dst, Disp: ahead})
+		PREFETCHT0(Mem{Base: a.dst, Disp: prefetchDistance})
 	}
 	for i, s := range sums {
 		VPADDD(a.words(i, nil), s, s)
 	}
-	ADDQ(Imm(turn), a.src)
+	ADDQ(Imm(block), a.src)
 	if a.dst != nil {
-		ADDQ(Imm(turn), a.dst)
+		ADDQ(Imm(block), a.dst)
 	}
-	DECQ(turns)
+	DECQ(blocks)
 	JNZ(LabelRef("next"))
 
 	VPADDD(a.rest(n), sums[0], sums[0])
 	sum := join(sums)
-	SHLQ(Imm(20), flipped) // 32 words of 32768 in each turn
+	SHLQ(Imm(20), flipped) // 32 words of 32768 in each block
 	ADDQ(flipped, sum)
 	return sum
 }
 
-// words is vector i of a turn, each pair of words added, less 65536. Where there
+// words is vector i of a block, each pair of words added, less 65536. Where there
 // is a mask, words count only where it has ones.
 func (a *adder) words(i int, mask *Mem) VecVirtual {
 	words, from := YMM(), Op(Mem{Base: a.src, Disp: i * vector})
@@ -147,7 +147,7 @@ func (a *adder) words(i int, mask *Mem) VecVirtual {
 	return words
 }
 
-// rest adds what whole turns have left over of n bytes. It is read as a turn that
+// rest adds what whole blocks have left over of n bytes. It is read as a block that
 // ends where they end, without those that were added before. If n is odd, it
 // begins at an odd place, where the two bytes of each word are exchanged; to
 // multiply by 256 exchanges them again, since 65536 counts as 1 in these sums.
@@ -155,23 +155,23 @@ func (a *adder) rest(n Register) VecVirtual {
 	left, mask, odd := GP64(), GP64(), GP64()
 	MOVQ(n, left)
 	MOVQ(n, odd)
-	ANDQ(Imm(turn-1), left)
+	ANDQ(Imm(block-1), left)
 	LEAQ(a.ends, mask)
 	ADDQ(left, mask)
-	LEAQ(Mem{Base: a.src, Index: left, Scale: 1, Disp: -turn}, a.src)
+	LEAQ(Mem{Base: a.src, Index: left, Scale: 1, Disp: -block}, a.src)
 	if a.dst != nil {
-		LEAQ(Mem{Base: a.dst, Index: left, Scale: 1, Disp: -turn}, a.dst)
+		LEAQ(Mem{Base: a.dst, Index: left, Scale: 1, Disp: -block}, a.dst)
 	}
 	sum, shift := YMM(), XMM()
 	VPSLLD(Imm(17), a.ones, sum) // 32768 for each word of two pairs
-	for i := range lines {
+	for i := range vectors {
 		VPADDD(a.words(i, &Mem{Base: mask}), sum, sum)
 	}
 	ANDQ(Imm(1), odd)
 	SHLQ(Imm(3), odd)
 	VMOVQ(odd, shift)
 	VPSLLD(shift, sum, sum)
-	ADDQ(Imm(turn), a.src)
+	ADDQ(Imm(block), a.src)
 	return sum
 }
 
@@ -185,7 +185,7 @@ func constant(word uint64) VecVirtual {
 }
 
 // join adds all signed 32-bit sums to one of 64 bits.
-func join(sums [lines]VecVirtual) GPVirtual {
+func join(sums [vectors]VecVirtual) GPVirtual {
 	all := sums[0]
 	for _, s := range sums[1:] {
 		VPADDD(s, all, all)
@@ -203,15 +203,15 @@ func join(sums [lines]VecVirtual) GPVirtual {
 	return result
 }
 
-// turnEnds is a mask that leaves the last r bytes of a turn, for every r: r bytes
+// blockEnds is a mask that leaves the last r bytes of a block, for every r: r bytes
 // from its beginning.
-func turnEnds() Mem {
-	m := GLOBL("turnEnds", RODATA|NOPTR)
-	for i := range turn / 8 {
+func blockEnds() Mem {
+	m := GLOBL("blockEnds", RODATA|NOPTR)
+	for i := range block / 8 {
 		DATA(8*i, U64(0))
 	}
-	for i := range turn / 8 {
-		DATA(turn+8*i, U64(1<<64-1))
+	for i := range block / 8 {
+		DATA(block+8*i, U64(1<<64-1))
 	}
 	return m
 }
