@@ -4,7 +4,7 @@ package packet
 
 import "testing"
 
-// Rule 10 of style: what runs for every packet allocates nothing.
+// Rule 10 of style: functions that run for every packet do not allocate.
 func TestNoAllocations(t *testing.T) {
 	for _, f := range flows {
 		frame := f.super(1, fill(60000), 1372)
@@ -20,11 +20,11 @@ func TestNoAllocations(t *testing.T) {
 				c.Add(buf)
 			}
 			if len(c.Flush()) < 40 {
-				t.Fatal("not joined")
+				t.Fatal("packets were not joined")
 			}
 			PutError(errBuf[:], frame[VirtioHeaderSize:], Unreachable, 0)
 		}); n != 0 {
-			t.Errorf("%v: %v allocations", f, n)
+			t.Errorf("%v: %v allocations, want 0", f, n)
 		}
 	}
 }

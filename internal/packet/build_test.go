@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// flow describes packets that the tests build; what is not said is the same in all.
+// A flow describes packets that the tests build. Other header fields are the same
+// in all packets.
 type flow struct {
 	v6      bool
 	udp     bool
@@ -15,7 +16,7 @@ type flow struct {
 	ecn     byte
 	flags   byte // TCP
 	id      uint16
-	free    bool // IPv4 that may be fragmented
+	free    bool // IPv4 without DF
 }
 
 func (f flow) String() string {
@@ -48,7 +49,7 @@ func (f flow) headers() int {
 	return f.at() + tcpHeader + f.options
 }
 
-// packet is one packet of the flow with complete checksums.
+// packet returns a packet of the flow with complete checksums.
 func (f flow) packet(seq uint32, payload []byte) []byte {
 	p := make([]byte, f.headers()+len(payload))
 	protocol := byte(protoTCP)
@@ -92,12 +93,12 @@ func (f flow) packet(seq uint32, payload []byte) []byte {
 	return p
 }
 
-// super is a frame as the kernel gives it: the packet of the whole payload, its
-// checksum not complete.
+// super returns a frame as the kernel would: a super-packet with the whole payload
+// and an incomplete checksum.
 func (f flow) super(seq uint32, payload []byte, size int) []byte {
 	p := f.packet(seq, payload)
 	h := VirtioHeader{Flags: NeedsChecksum, GSOSize: uint16(size), ChecksumStart: uint16(f.at()), ChecksumOffset: tcpChecksum}
-	h.HeaderLen = 3 // a hint that is wrong
+	h.HeaderLen = 3 // a wrong hint
 	protocol := byte(protoTCP)
 	switch {
 	case f.udp:
@@ -121,8 +122,8 @@ func newFrame(h *VirtioHeader) []byte {
 	return buf
 }
 
-// fixChecksums makes the checksums of a packet without IP options right, by adding
-// one 16-bit word after the other as RFC 1071 says: not this package's way.
+// fixChecksums sets the checksums of a packet without IP options. It adds one
+// 16-bit word at a time, as in RFC 1071, unlike this package.
 func fixChecksums(p []byte) {
 	at, protocol, field := layout(p)
 	if p[0]>>4 == 4 {
@@ -173,7 +174,7 @@ func slowSum(parts ...[]byte) uint16 {
 	return uint16(s)
 }
 
-// sound reports what is wrong with the lengths and checksums of p; "" if nothing.
+// fault returns what is wrong with the lengths and checksums of p, or "".
 func fault(p []byte) string {
 	if n, ok := Length(p); !ok || n != len(p) {
 		return "wrong IP length"
@@ -192,36 +193,37 @@ func fault(p []byte) string {
 	return ""
 }
 
-// split is all packets of a frame.
+// split returns all packets of a frame.
 func split(t testing.TB, frame []byte) (list [][]byte) {
 	t.Helper()
 	var s Segments
 	if !s.Reset(frame) {
-		t.Fatalf("not a frame: %x", frame[:min(len(frame), 80)])
+		t.Fatalf("Reset refuses the frame %x", frame[:min(len(frame), 80)])
 	}
 	count := s.Left()
 	last := s.Last()
 	for n := s.Next(); n > 0; n = s.Next() {
 		if s.Last() != last {
-			t.Fatalf("the length of the last packet is first %d, then %d", last, s.Last())
+			t.Fatalf("Last returned %d first, then %d", last, s.Last())
 		}
 		if s.Left() != count-len(list) {
-			t.Fatalf("%d left of %d after %d", s.Left(), count, len(list))
+			t.Fatalf("Left = %d after %d of %d packets", s.Left(), len(list), count)
 		}
 		p := make([]byte, n)
 		s.Put(p)
 		list = append(list, p)
 	}
 	if count != len(list) {
-		t.Fatalf("Left said %d at first, there are %d", count, len(list))
+		t.Fatalf("Left = %d before the first of %d packets", count, len(list))
 	}
 	if got := len(list[count-1]); got != last {
-		t.Fatalf("Last says %d, it is %d", last, got)
+		t.Fatalf("Last = %d, but the last packet has %d bytes", last, got)
 	}
 	return list
 }
 
-// join is what a Coalescer makes of packets, each write as one frame.
+// join adds packets to a Coalescer and returns what it would write, each write as
+// one frame.
 func join(c *Coalescer, packets [][]byte) (frames [][]byte) {
 	for _, p := range packets {
 		frame := append(newFrame(&VirtioHeader{}), p...)
@@ -232,7 +234,7 @@ func join(c *Coalescer, packets [][]byte) (frames [][]byte) {
 	return appendFrame(frames, c.Flush())
 }
 
-// joinByAdd does without Continue.
+// joinByAdd is join without Continue.
 func joinByAdd(c *Coalescer, packets [][]byte) (frames [][]byte) {
 	for _, p := range packets {
 		frames = appendFrame(frames, c.Add(append(newFrame(&VirtioHeader{}), p...)))

@@ -6,16 +6,17 @@ import "golang.org/x/sys/cpu"
 
 var hasVectors = cpu.X86.HasAVX2
 
-// minVectorBytes is from how many bytes on vectors are faster.
+// minVectorBytes is the length from which vector instructions are faster.
 const minVectorBytes = 128
 
-// sumVectors is the sum of b, which has minVectorBytes bytes and less than a million.
+// sumVectors returns the sum of b, whose length is at least minVectorBytes and
+// less than a million.
 func sumVectors(b []byte) uint64 { return sumAVX2(&b[0], len(b)) }
 
-// copyPacketsVector is copyPackets for a size of minVectorBytes and more.
+// copyPacketsVector is copyPackets for a size of at least minVectorBytes.
 func copyPacketsVector(dst []byte, stride int, headers, payload []byte, size int, sums []uint64) {
 	last := len(sums) - 1
-	// What the assembly touches is there, or panic: it checks no bounds.
+	// The assembly does not check bounds: panic here if anything is too short.
 	_ = dst[last*stride:][:len(headers)+size]
 	_ = payload[:len(sums)*size]
 	_ = headers[:len(headers)+31]

@@ -16,8 +16,8 @@ func TestSumAgainstRFC1071(t *testing.T) {
 	}
 }
 
-// In vectors, words are added as signed numbers: the extremes of both signs, at
-// every length at which something is left over, and at any alignment.
+// Vector instructions add words as signed numbers. Try the extremes of both signs,
+// with every length of the rest after the last whole block, and any alignment.
 func TestSumInVectors(t *testing.T) {
 	for _, pattern := range [][]byte{{0}, {0xff}, {0x7f, 0xff}, {0x80, 0}, {0, 0x80}, {0xff, 0x7f}, fill(1009)} {
 		all := bytes.Repeat(pattern, 1_000_000/len(pattern)+1)
@@ -40,7 +40,7 @@ func checkSum(t *testing.T, b []byte) {
 	var got [2]byte
 	putSum(got[:], fold(sum(b, 0)))
 	if want := slowSum(b); binary.BigEndian.Uint16(got[:]) != want {
-		t.Fatalf("sum of %d bytes %x…: %x, want %04x", len(b), b[:min(len(b), 16)], got, want)
+		t.Fatalf("sum of %d bytes %x… = %x, want %04x", len(b), b[:min(len(b), 16)], got, want)
 	}
 }
 
@@ -48,21 +48,21 @@ func TestSumIncremental(t *testing.T) {
 	b := fill(200)
 	for cut := 0; cut <= len(b); cut += 2 {
 		if fold(sum(b[cut:], sum(b[:cut], 0))) != fold(sum(b, 0)) {
-			t.Fatalf("cut at %d", cut)
+			t.Fatalf("the sum in two parts, cut at %d, differs from that of the whole", cut)
 		}
 	}
 }
 
 func TestSumCarries(t *testing.T) {
-	// The worst that can be in the accumulator, and in the words.
+	// The highest values in the accumulator and in the words.
 	b := bytes.Repeat([]byte{0xff}, 640)
 	for _, ac := range []uint64{0, 1, 1<<64 - 2, 1<<64 - 1} {
 		want := fold(ac)
 		if want == 0 {
-			want = 0xffff // in one's complement the same
+			want = 0xffff // the same in one's complement
 		}
 		if got := fold(sum(b, ac)); got != want {
-			t.Errorf("from %x: %x, want %x", ac, got, want)
+			t.Errorf("the sum added to %x is %x, want %x", ac, got, want)
 		}
 	}
 }

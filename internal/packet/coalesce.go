@@ -7,40 +7,41 @@ import (
 
 const (
 	maxTCPSegments = 128
-	maxUDPSegments = 64 // what the kernel takes apart at once
+	maxUDPSegments = 64 // the most that the kernel splits at once
 )
 
-// Coalescer joins packets that were segments of one super-packet, or might have
-// been: Segments of what it gives back are the very same packets. Where that
-// would not be so, it does not join; nor are damaged packets ever made good,
-// because a joined one gets new checksums.
+// A Coalescer joins packets that were, or could have been, segments of one
+// super-packet. It joins only what Segments would split into the very same
+// packets again. Since a joined packet gets new checksums, it does not join
+// damaged packets: they would become valid.
 //
-// It holds one super-packet. Give it frames in the order of arrival and write
-// what it gives back, then what Flush gives. Most packets of a long train are
-// taken by Continue, if it is asked first.
+// It holds one super-packet. The caller adds frames in the order of arrival and
+// writes what Add returns and, at the end, what Flush returns. Continue, called
+// before Add, takes most packets of a long run faster.
 type Coalescer struct {
 	Offloads Offloads
 
 	head    segment
-	joined  int // segments in it, 0: there is no super-packet
-	total   int // its length
-	next    uint32
-	id      uint16  // IPv4 identification of the one joined last
-	flags   byte    // TCP flags of all
+	joined  int     // segments in the super-packet; 0: there is none
+	total   int     // length of the super-packet
+	next    uint32  // TCP sequence number that continues it
+	id      uint16  // IPv4 identification of the last segment
+	flags   byte    // TCP flags of all segments
 	checked bool    // the checksums of head are right
-	pseudo  uint64  // sum of the pseudo header of all, once checked, without the length
-	closed  bool    // nothing more may follow
-	pattern pattern // of what Continue takes
+	pseudo  uint64  // if checked: sum of the common pseudo header, without the length
+	closed  bool    // no segment may follow
+	pattern pattern // of packets that Continue takes
 
-	// What is given back stays valid while the next one grows.
+	// Two, so that the returned pieces stay valid while the next super-packet grows.
 	pieces [2][maxTCPSegments][]byte
 	side   int
 }
 
-// Add takes a frame: VirtioHeaderSize bytes of room, then an IP packet of
-// exactly the length that its header gives. It returns what is to be written
-// now, in pieces, if anything; that is valid until the second Add or Flush from
-// here. The Coalescer writes to frame, and keeps it until it was given back.
+// Add takes a frame: VirtioHeaderSize free bytes, then an IP packet of exactly
+// the length in its header. If the frame does not continue the super-packet, Add
+// returns the pieces of the super-packet, which the caller writes; they are valid
+// until the second call of Add or Flush after this one. The Coalescer writes to
+// frame and keeps it until it has returned it.
 func (c *Coalescer) Add(frame []byte) (out [][]byte) {
 	s, ok := c.parse(frame[VirtioHeaderSize:])
 	if ok && c.canJoin(&s) {
@@ -52,7 +53,7 @@ func (c *Coalescer) Add(frame []byte) (out [][]byte) {
 	return out
 }
 
-// Flush returns what is not yet written; nil when there is nothing.
+// Flush returns the pieces of the current super-packet, or nil if there is none.
 func (c *Coalescer) Flush() (out [][]byte) {
 	if c.joined == 0 {
 		return nil
@@ -68,7 +69,7 @@ func (c *Coalescer) Flush() (out [][]byte) {
 	return out
 }
 
-// segment is a packet seen as one of a super-packet.
+// A segment is a packet that may be part of a super-packet.
 type segment struct {
 	packet  []byte
 	at      int // transport header
@@ -81,9 +82,9 @@ func (s *segment) payload() []byte   { return s.packet[s.headers:] }
 func (s *segment) transport() []byte { return s.packet[s.at:] }
 func (s *segment) flags() byte       { return s.packet[s.at+13] }
 
-// look says whether p can be part of a super-packet at all: TCP or UDP with a
-// payload, without IP options, extension headers or fragmentation. Of TCP, no
-// flags beside ACK, PSH, FIN and those of ECN.
+// parse finds the headers of p and reports whether p can be part of a
+// super-packet at all: TCP or UDP with a payload, without IPv4 options, extension
+// headers or fragmentation; of the TCP flags, only ACK, PSH, FIN, ECE and CWR.
 func (c *Coalescer) parse(p []byte) (s segment, ok bool) {
 	s.packet = p
 	var protocol byte
@@ -101,13 +102,14 @@ func (c *Coalescer) parse(p []byte) (s segment, ok bool) {
 		ok = s.headers >= s.at+tcpHeader && t[13]&^(tcpFIN|tcpPSH|tcpECE|tcpCWR) == tcpACK
 	case protocol == protoUDP && c.Offloads.UDP && len(t) > udpHeader:
 		s.udp, s.headers = true, s.at+udpHeader
-		// A datagram without a checksum must not get one.
+		// A datagram without a checksum must stay without.
 		ok = int(binary.BigEndian.Uint16(t[4:])) == len(t) && (t[6] != 0 || t[7] != 0)
 	}
 	return s, ok && s.headers < len(p) && len(p) <= maxPacket
 }
 
-// begin makes a frame the first of a super-packet, if joinable; else the only one.
+// begin starts a super-packet with a frame. Unless the frame is joinable, the
+// super-packet is closed at once.
 func (c *Coalescer) begin(frame []byte, s segment, joinable bool) {
 	c.head = s
 	c.joined, c.total = 1, len(s.packet)
@@ -124,8 +126,8 @@ func (c *Coalescer) begin(frame []byte, s segment, joinable bool) {
 	}
 }
 
-// joins reports whether s continues the super-packet. The cheap comparisons
-// come first, the checksums last.
+// canJoin reports whether s continues the super-packet. It does the cheap
+// comparisons first and verifies the checksums last.
 func (c *Coalescer) canJoin(s *segment) bool {
 	h := &c.head
 	if c.joined == 0 || c.closed || c.joined >= s.maxSegments() || s.udp != h.udp || s.at != h.at || s.headers != h.headers ||
@@ -145,9 +147,9 @@ func (c *Coalescer) canJoin(s *segment) bool {
 	return s.intact(c.pseudo)
 }
 
-// sameIP compares everything of the IP headers but lengths and checksums. The
-// identification steps by one, as Segments makes it step; where fragmenting is
-// forbidden it means nothing (RFC 6864), and many senders leave it at zero.
+// sameIP compares the IP headers except for lengths and checksums. The
+// identification must increase by one, as Segments increases it. With DF set it
+// has no meaning (RFC 6864), many senders leave it at zero, and it is ignored.
 func sameIP(head, p []byte, last uint16) bool {
 	if head[0]>>4 == 6 {
 		return [4]byte(head) == [4]byte(p) && head[6] == p[6] && head[7] == p[7] &&
@@ -179,7 +181,7 @@ func (c *Coalescer) sameTransport(s *segment) bool {
 }
 
 // intact reports whether the checksums of s are right. pseudo is the sum of its
-// pseudo header without the length.
+// pseudo header, without the length.
 func (s *segment) intact(pseudo uint64) bool {
 	p := s.packet
 	if p[0]>>4 == 4 && !valid(sumIPv4((*[ipv4Header]byte)(p))) {
@@ -218,13 +220,13 @@ func (c *Coalescer) join(s *segment) {
 	if c.closed {
 		c.pattern.maxSegments = 0
 	} else if c.pattern.maxSegments == 0 {
-		c.pattern.take(s, c.pseudo)
+		c.pattern.set(s, c.pseudo)
 	}
 }
 
-// finish makes the headers of the first segment those of the super-packet. The
-// checksum field gets the sum of the pseudo header; whoever takes the packet
-// apart, or receives it, does the rest.
+// finish turns the headers of the first segment into those of the super-packet.
+// The checksum field gets the sum of the pseudo header only: whatever splits or
+// receives the packet completes it.
 func (c *Coalescer) finish() VirtioHeader {
 	p, t := c.head.packet, c.head.transport()
 	virtio := VirtioHeader{

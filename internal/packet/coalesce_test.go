@@ -9,7 +9,7 @@ import (
 
 func coalescer() *Coalescer { return &Coalescer{Offloads: Offloads{TCP: true, UDP: true}} }
 
-// B58: split and join is identity, and so is join and split.
+// B58: splitting and joining again is the identity, and so is the reverse.
 func TestSplitAndJoin(t *testing.T) {
 	for _, f := range flows {
 		for _, c := range []struct{ whole, size int }{{2760, 1380}, {4000, 1380}, {61000, 1372}, {300, 20}} {
@@ -17,9 +17,9 @@ func TestSplitAndJoin(t *testing.T) {
 			packets := split(t, frame)
 			frames := join(coalescer(), packets)
 			if len(frames) != 1 {
-				t.Fatalf("%v %+v: %d frames", f, c, len(frames))
+				t.Fatalf("%v %+v: %d frames, want 1", f, c, len(frames))
 			}
-			// But for the hint, which the kernel gave wrong.
+			// Except for the hint, which was wrong in the original.
 			binary.LittleEndian.PutUint16(frame[2:], uint16(f.headers()))
 			if !bytes.Equal(frames[0], frame) {
 				t.Fatalf("%v %+v:\n%x\nwant\n%x", f, c, frames[0][:80], frame[:80])
@@ -28,14 +28,14 @@ func TestSplitAndJoin(t *testing.T) {
 	}
 }
 
-// The closing flags come back to where they were, CWR too.
+// The flags of the first and the last segment return to where they were.
 func TestSplitAndJoinFlags(t *testing.T) {
 	for _, flags := range []byte{tcpPSH, tcpFIN, tcpFIN | tcpPSH, tcpCWR, tcpCWR | tcpECE | tcpPSH, tcpECE} {
 		f := flow{flags: tcpACK | flags}
 		packets := split(t, f.super(1, fill(3000), 1000))
 		frames := join(coalescer(), packets)
 		if len(frames) != 1 || !equalAll(split(t, frames[0]), packets) {
-			t.Errorf("flags %02x: %d frames", flags, len(frames))
+			t.Errorf("flags %02x: %d frames, want 1 with the same packets", flags, len(frames))
 		}
 	}
 }
@@ -52,12 +52,12 @@ func equalAll(a, b [][]byte) bool {
 	return true
 }
 
-// A pair of packets that follow each other, but for one thing (B58).
+// B58: two successive packets that differ in one thing are not joined.
 func TestNotJoined(t *testing.T) {
 	type edit func(p []byte)
 	set := func(at int, b byte) edit { return func(p []byte) { p[at] = b; fixChecksums(p) } }
 	flip := func(at int, b byte) edit { return func(p []byte) { p[at] ^= b; fixChecksums(p) } }
-	spoil := func(at int) edit { return func(p []byte) { p[at] ^= 0x80 } } // without new checksums
+	damage := func(at int) edit { return func(p []byte) { p[at] ^= 0x80 } } // without new checksums
 	tcp, tcp6, udp, udp6 := flow{flags: tcpACK, options: 12}, flow{flags: tcpACK, v6: true}, flow{udp: true}, flow{udp: true, v6: true}
 	free := flow{flags: tcpACK, free: true}
 	for _, c := range []struct {
@@ -89,21 +89,21 @@ func TestNotJoined(t *testing.T) {
 		{"ECE", tcp, flip(33, tcpECE)},
 		{"CWR", tcp, flip(33, tcpCWR)},
 		{"no ACK", tcp, flip(33, tcpACK)},
-		{"IPv4 checksum", tcp, spoil(10)},
-		{"TCP checksum", tcp, spoil(36)},
-		{"payload", tcp, spoil(60)},
+		{"IPv4 checksum", tcp, damage(10)},
+		{"TCP checksum", tcp, damage(36)},
+		{"payload", tcp, damage(60)},
 		{"traffic class", tcp6, flip(0, 1)},
 		{"ECN, IPv6", tcp6, flip(1, 0x10)},
 		{"flow label", tcp6, flip(3, 1)},
 		{"hop limit", tcp6, flip(7, 1)},
 		{"source, IPv6", tcp6, flip(23, 1)},
 		{"destination, IPv6", tcp6, flip(39, 1)},
-		{"payload, IPv6", tcp6, spoil(70)},
+		{"payload, IPv6", tcp6, damage(70)},
 		{"UDP port", udp, flip(21, 1)},
-		{"UDP checksum", udp, spoil(26)},
+		{"UDP checksum", udp, damage(26)},
 		{"UDP without checksum", udp, func(p []byte) { p[26], p[27] = 0, 0 }},
 		{"UDP length", udp, func(p []byte) { p[25]--; fixChecksums(p) }},
-		{"UDP payload, IPv6", udp6, spoil(50)},
+		{"UDP payload, IPv6", udp6, damage(50)},
 		{"other protocol", udp, func(p []byte) { p[9] = 136; p[10], p[11] = 0, 0; putIPv4Checksum(p[:20]) }},
 	} {
 		for _, swap := range []bool{false, true} {
@@ -118,41 +118,41 @@ func TestNotJoined(t *testing.T) {
 			}
 			name := fmt.Sprintf("%s (first: %v)", c.name, swap)
 			if swap && c.name == "CWR" {
-				continue // belongs to the first
+				continue // the first segment may have it
 			}
 			frames := join(coalescer(), [][]byte{bytes.Clone(first), bytes.Clone(second)})
 			if len(frames) != 2 {
-				t.Errorf("%s: joined", name)
+				t.Errorf("%s: %d frames, want 2", name, len(frames))
 				continue
 			}
-			// Nothing is touched in what is not joined.
+			// Packets that are not joined do not change.
 			empty := make([]byte, VirtioHeaderSize)
 			if !bytes.Equal(frames[0], append(empty, first...)) || !bytes.Equal(frames[1], append(empty, second...)) {
-				t.Errorf("%s: changed", name)
+				t.Errorf("%s: a packet was changed", name)
 			}
 		}
 	}
 }
 
-// Control: the pairs of TestNotJoined, with nothing changed.
+// The pairs of TestNotJoined, unchanged, are joined.
 func TestJoined(t *testing.T) {
 	for _, f := range flows {
 		first := f.packet(1000, fill(100))
 		f.id++
 		second := f.packet(1100, fill(100))
 		if n := len(join(coalescer(), [][]byte{first, second})); n != 1 {
-			t.Errorf("%v: %d frames", f, n)
+			t.Errorf("%v: %d frames, want 1", f, n)
 		}
 	}
-	// Identification means nothing where fragmenting is forbidden.
+	// With DF, the identification has no meaning.
 	f := flow{flags: tcpACK}
 	if n := len(join(coalescer(), [][]byte{f.packet(0, fill(10)), f.packet(10, fill(10)), f.packet(20, fill(10))})); n != 1 {
-		t.Errorf("identification 0: %d frames", n)
+		t.Errorf("identification 0: %d frames, want 1", n)
 	}
 }
 
-// Only the last is short, or carries PSH; none is longer than the first; pure
-// acknowledgements stay splitByHand.
+// Only the last segment may be short or have PSH or FIN, none is longer than the
+// first, and pure acknowledgements are not joined.
 func TestSuperPacketEnd(t *testing.T) {
 	f := flow{flags: tcpACK}
 	push := flow{flags: tcpACK | tcpPSH}
@@ -181,20 +181,21 @@ func TestSuperPacketEnd(t *testing.T) {
 		for i, frame := range frames {
 			list := split(t, frame)
 			if i < len(c.frames) && len(list) != c.frames[i] {
-				t.Errorf("%s: frame %d has %d packets", c.name, i, len(list))
+				t.Errorf("%s: frame %d has %d packets, want %d", c.name, i, len(list), c.frames[i])
 			}
 			got = append(got, list...)
 		}
 		if len(frames) != len(c.frames) {
-			t.Errorf("%s: %d frames", c.name, len(frames))
+			t.Errorf("%s: %d frames, want %d", c.name, len(frames), len(c.frames))
 		}
 		if !equalButID(got, want) {
-			t.Errorf("%s: other packets came out", c.name)
+			t.Errorf("%s: the packets differ from those that were joined", c.name)
 		}
 	}
 }
 
-// What has nowhere to go: more than an IP packet holds, or than the kernel takes splitByHand.
+// A super-packet is no longer than an IP packet may be, and has no more segments
+// than the kernel splits.
 func TestSuperPacketLimits(t *testing.T) {
 	for _, c := range []struct{ count, size, first int }{
 		{60, 1380, 47}, {200, 100, maxTCPSegments}, {3, 40000, 1},
@@ -207,11 +208,11 @@ func TestSuperPacketLimits(t *testing.T) {
 		}
 		frames := join(coalescer(), packets)
 		if n := len(split(t, frames[0])); n != c.first {
-			t.Errorf("%+v: the first has %d", c, n)
+			t.Errorf("%+v: the first super-packet has %d segments", c, n)
 		}
 		for _, frame := range frames {
 			if len(frame) > VirtioHeaderSize+maxPacket {
-				t.Errorf("%+v: %d bytes", c, len(frame))
+				t.Errorf("%+v: a frame of %d bytes", c, len(frame))
 			}
 		}
 	}
@@ -221,11 +222,11 @@ func TestSuperPacketLimits(t *testing.T) {
 		packets = append(packets, f.packet(0, fill(20)))
 	}
 	if n := len(split(t, join(coalescer(), packets)[0])); n != maxUDPSegments {
-		t.Errorf("UDP: %d", n)
+		t.Errorf("UDP: the first super-packet has %d segments, want %d", n, maxUDPSegments)
 	}
 }
 
-// Nothing is joined for an interface that does not take it.
+// Packets are joined only for an interface that accepts the result.
 func TestOffloads(t *testing.T) {
 	for _, f := range flows {
 		for _, c := range []Offloads{{}, {TCP: true}, {UDP: true}} {
@@ -238,14 +239,14 @@ func TestOffloads(t *testing.T) {
 				want = 1
 			}
 			if n := len(join(&Coalescer{Offloads: c}, [][]byte{first, second})); n != want {
-				t.Errorf("%v with %+v: %d frames", f, c, n)
+				t.Errorf("%v with %+v: %d frames, want %d", f, c, n, want)
 			}
 		}
 	}
 }
 
-// equalButID compares packets, but for the identification (and with it the
-// checksum) of IPv4 that must not be fragmented.
+// equalButID compares packets, except for the identification (and with it the
+// checksum) of IPv4 packets with DF.
 func equalButID(a, b [][]byte) bool {
 	if len(a) != len(b) {
 		return false

@@ -4,13 +4,13 @@ import "encoding/binary"
 
 // The two bits of ECN (RFC 3168).
 const (
-	NotECT = 0 // the sender does not know of ECN
+	NotECT = 0 // the transport does not support ECN
 	ECT1   = 1
 	ECT0   = 2
 	CE     = 3 // congestion experienced
 )
 
-// ECN returns the bits of an IP packet.
+// ECN returns the ECN bits of an IP packet.
 func ECN(p []byte) byte {
 	if p[0]>>4 == 4 {
 		return p[1] & 3
@@ -18,12 +18,12 @@ func ECN(p []byte) byte {
 	return p[1] >> 4 & 3
 }
 
-// CombineECN is what the inner packet must say after both headers were read
-// (RFC 6040, §4.2, but for one case). The mark is lost where the outer header
-// says that there is congestion and the inner one cannot carry that. RFC 6040
-// drops such a packet, so that its sender learns of the congestion. It is
-// delivered here, as the implementations in use do: there are paths that mark
-// everything, and the SYN of every TCP connection is Not-ECT (A56).
+// CombineECN returns the ECN bits for the inner packet after decapsulation
+// (RFC 6040, section 4.2, with one exception), and whether a mark is lost: when
+// the outer header reports congestion and the inner packet is Not-ECT. RFC 6040
+// drops such a packet, so that its sender notices the congestion. Here it is
+// delivered, as existing implementations do: some paths mark everything, and the
+// SYN of every TCP connection is Not-ECT (A56).
 func CombineECN(inner, outer byte) (combined byte, lost bool) {
 	switch {
 	case inner == NotECT:
@@ -36,12 +36,12 @@ func CombineECN(inner, outer byte) (combined byte, lost bool) {
 	return inner, false
 }
 
-// Unmarked reports whether an outer header with these bits leaves every inner
-// one as it is, and no mark is lost.
+// Unmarked reports whether CombineECN with this outer value leaves every inner
+// value unchanged and loses no mark.
 func Unmarked(outer byte) bool { return outer&1 == 0 }
 
-// SetECN changes the bits of an IP packet, and the IPv4 checksum by as much: a
-// header that was damaged stays so.
+// SetECN changes the ECN bits of an IP packet and updates the IPv4 checksum by
+// the difference, so that a damaged header stays damaged.
 func SetECN(p []byte, ecn byte) {
 	if p[0]>>4 == 6 {
 		p[1] = p[1]&^0x30 | ecn<<4

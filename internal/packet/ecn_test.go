@@ -2,8 +2,8 @@ package packet
 
 import "testing"
 
-// A56: RFC 6040, figure 4, for a tunnel in normal mode; but what is dropped there
-// is delivered unmarked here.
+// A56: RFC 6040, figure 4, for a tunnel in normal mode, except that a packet that
+// is dropped there is delivered unmarked here.
 func TestCombineECN(t *testing.T) {
 	table := [4][4]byte{ // [inner][outer]
 		NotECT: {NotECT: NotECT, ECT0: NotECT, ECT1: NotECT, CE: NotECT},
@@ -15,16 +15,16 @@ func TestCombineECN(t *testing.T) {
 		for outer := range byte(4) {
 			got, lost := CombineECN(inner, outer)
 			if want := table[inner][outer]; got != want || lost != (inner == NotECT && outer == CE) {
-				t.Errorf("inner %d, outer %d: %d, mark lost: %v, want %d", inner, outer, got, lost, want)
+				t.Errorf("CombineECN(%d, %d) = %d, mark lost: %v; want %d", inner, outer, got, lost, want)
 			}
 			if Unmarked(outer) && (got != inner || lost) {
-				t.Errorf("outer %d is no mark, but inner %d becomes %d", outer, inner, got)
+				t.Errorf("Unmarked(%d), but CombineECN(%d, %d) = %d, mark lost: %v", outer, inner, outer, got, lost)
 			}
 		}
 	}
 }
 
-// The IPv4 checksum stays right, or as wrong as it was.
+// A valid IPv4 checksum stays valid, and a damaged one stays damaged.
 func TestSetECN(t *testing.T) {
 	for _, f := range flows {
 		for from := range byte(4) {
@@ -35,7 +35,7 @@ func TestSetECN(t *testing.T) {
 					p := f.packet(0, nil)
 					SetECN(p, to)
 					if ECN(p) != to {
-						t.Fatalf("%v: is %d, want %d", f, ECN(p), to)
+						t.Fatalf("%v: ECN = %d after SetECN, want %d", f, ECN(p), to)
 					}
 					if s := fault(p); s != "" {
 						t.Fatalf("%v, %d to %d: %s", f, from, to, s)
@@ -45,7 +45,7 @@ func TestSetECN(t *testing.T) {
 				p[10] ^= 0x10
 				SetECN(p, to)
 				if fault(p) == "" {
-					t.Fatal("a damaged header was made good")
+					t.Fatal("a damaged header became valid")
 				}
 			}
 		}

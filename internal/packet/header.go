@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Protocol numbers, and the IPv6 extension headers that are looked through.
+// Protocol numbers, including the IPv6 extension headers that are skipped.
 const (
 	protoHopByHop    = 0
 	protoICMP4       = 1
@@ -39,8 +39,8 @@ const (
 	tcpCWR = 0x80
 )
 
-// IsIP reports whether p is an IPv4 or IPv6 packet with a whole header. All
-// other functions of this file need that.
+// IsIP reports whether p is an IPv4 or IPv6 packet with a complete header. All
+// other functions of this file except Length require that.
 func IsIP(p []byte) bool {
 	if len(p) < ipv4Header {
 		return false
@@ -55,8 +55,8 @@ func IsIP(p []byte) bool {
 	return false
 }
 
-// Length is the length that the IP header of p gives, and whether that is a
-// whole IP packet and no longer than p (A47).
+// Length returns the packet length from the IP header of p, and reports whether
+// it is at least that of the header and at most that of p (A47).
 func Length(p []byte) (n int, ok bool) {
 	if !IsIP(p) {
 		return 0, false
@@ -69,7 +69,7 @@ func Length(p []byte) (n int, ok bool) {
 	return n, n >= ipv4HeaderLen(p) && n <= len(p)
 }
 
-// Source is the address p comes from.
+// Source returns the source address of p.
 func Source(p []byte) netip.Addr {
 	if p[0]>>4 == 4 {
 		return netip.AddrFrom4([4]byte(p[12:16]))
@@ -77,7 +77,7 @@ func Source(p []byte) netip.Addr {
 	return netip.AddrFrom16([16]byte(p[8:24]))
 }
 
-// Destination is the address p goes to.
+// Destination returns the destination address of p.
 func Destination(p []byte) netip.Addr {
 	if p[0]>>4 == 4 {
 		return netip.AddrFrom4([4]byte(p[16:20]))
@@ -85,7 +85,7 @@ func Destination(p []byte) netip.Addr {
 	return netip.AddrFrom16([16]byte(p[24:40]))
 }
 
-// TTL is how many routers p may still pass: its TTL or hop limit.
+// TTL returns the TTL or hop limit of p.
 func TTL(p []byte) byte {
 	if p[0]>>4 == 4 {
 		return p[8]
@@ -95,10 +95,10 @@ func TTL(p []byte) byte {
 
 func ipv4HeaderLen(p []byte) int { return int(p[0]&0x0f) * 4 }
 
-// transport finds the transport header of p: its protocol and where it begins,
-// which may be behind the end of p. Of a fragment that is not the first, first
-// is false, at is where its data begins and protocol what the fragment header
-// says.
+// transport finds the transport header of p: its protocol and its offset, which
+// may be beyond the end of p. For a fragment that is not the first, first is
+// false, at is the offset of its data, and protocol is that of the fragment
+// header.
 func transport(p []byte) (protocol byte, at int, first bool) {
 	if p[0]>>4 == 4 {
 		return p[9], ipv4HeaderLen(p), binary.BigEndian.Uint16(p[6:])&0x1fff == 0
@@ -121,8 +121,8 @@ func transport(p []byte) (protocol byte, at int, first bool) {
 	return protocol, at, true
 }
 
-// UDPPorts are the ports of p if it is UDP and has them: a fragment that is not
-// the first is UDP, but ok is false then.
+// UDPPorts returns the ports of p. udp reports whether p is UDP, ok whether it
+// has the ports: a fragment that is not the first has none.
 func UDPPorts(p []byte) (source, destination uint16, udp, ok bool) {
 	protocol, at, first := transport(p)
 	if protocol != protoUDP {
@@ -134,8 +134,9 @@ func UDPPorts(p []byte) (source, destination uint16, udp, ok bool) {
 	return binary.BigEndian.Uint16(p[at:]), binary.BigEndian.Uint16(p[at+2:]), true, true
 }
 
-// UDPPayload is what p carries behind its UDP header: of a first fragment, or a
-// super-packet, as much as there is. It is empty where UDPPorts is not ok.
+// UDPPayload returns the data of p after its UDP header, or nil if p is not UDP
+// or lacks a complete UDP header. For a first fragment or a super-packet, that is
+// all data in p.
 func UDPPayload(p []byte) []byte {
 	protocol, at, first := transport(p)
 	if protocol != protoUDP || !first || at+udpHeader > len(p) {
@@ -144,8 +145,8 @@ func UDPPayload(p []byte) []byte {
 	return p[at+udpHeader:]
 }
 
-// Fragment is what p, which is UDP, is a fragment of: the number that all fragments
-// of one datagram have. ok is false when it is a whole datagram.
+// Fragment returns the identification of the datagram of which p, which is UDP,
+// is a fragment. ok is false if p is a whole datagram.
 func Fragment(p []byte) (id uint32, ok bool) {
 	if p[0]>>4 == 4 {
 		const moreOrOffset = 0x3fff

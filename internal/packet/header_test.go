@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A47: length over the data, length under the header, version neither 4 nor 6.
+// A47: a length beyond the data, a length below that of the header, a version
+// other than 4 and 6.
 func TestLength(t *testing.T) {
 	v4 := flow{udp: true}.packet(0, fill(10))
 	v6 := flow{udp: true, v6: true}.packet(0, fill(10))
@@ -42,7 +43,7 @@ func TestLength(t *testing.T) {
 	}
 }
 
-// change is p with one byte different.
+// change returns a copy of p in which one byte is replaced.
 func change(p []byte, at int, b byte) []byte {
 	q := append([]byte(nil), p...)
 	q[at] = b
@@ -57,7 +58,7 @@ func TestAddresses(t *testing.T) {
 			from, to = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")
 		}
 		if Source(p) != from || Destination(p) != to {
-			t.Errorf("%v: from %v to %v", f, Source(p), Destination(p))
+			t.Errorf("%v: from %v to %v, want from %v to %v", f, Source(p), Destination(p), from, to)
 		}
 	}
 }
@@ -65,7 +66,7 @@ func TestAddresses(t *testing.T) {
 func TestUDPPorts(t *testing.T) {
 	v4 := flow{udp: true}.packet(0, fill(16))
 	v6 := flow{udp: true, v6: true}.packet(0, fill(16))
-	behind := func(headers ...byte) []byte { // extension headers between IPv6 and UDP
+	behind := func(headers ...byte) []byte { // UDP behind IPv6 extension headers
 		p := append([]byte(nil), v6[:ipv6Header]...)
 		p[6] = headers[0]
 		for i := range headers {
@@ -97,7 +98,7 @@ func TestUDPPorts(t *testing.T) {
 	} {
 		from, to, udp, ok := UDPPorts(c.p)
 		if udp != c.udp || ok != c.ok || ok && (from != 40000 || to != 443) {
-			t.Errorf("%s: %d %d %v %v", c.name, from, to, udp, ok)
+			t.Errorf("%s: ports %d, %d, UDP: %v, ok: %v; want UDP: %v, ok: %v", c.name, from, to, udp, ok, c.udp, c.ok)
 		}
 		payload := UDPPayload(c.p)
 		if c.ok != (payload != nil) || c.ok && !bytes.Equal(payload, fill(16)) {
@@ -106,7 +107,7 @@ func TestUDPPorts(t *testing.T) {
 	}
 }
 
-// Nothing that can stand in a packet makes the views panic (A4).
+// The functions that parse a packet do not panic, whatever it contains (A4).
 func FuzzHeaders(f *testing.F) {
 	for _, fl := range flows {
 		f.Add(fl.packet(1, fill(20)))
@@ -133,7 +134,7 @@ func FuzzHeaders(f *testing.F) {
 		for _, problem := range []Problem{Unreachable, TooBig} {
 			n := PutError(frame[:], before, problem, 1280)
 			if n != 0 && PutError(make([]byte, MaxErrorFrame), frame[VirtioHeaderSize:n], problem, 1280) != 0 {
-				t.Fatal("an error about an error")
+				t.Fatal("PutError wrote an error about an ICMP error")
 			}
 		}
 	})
@@ -141,11 +142,12 @@ func FuzzHeaders(f *testing.F) {
 
 func TestTTL(t *testing.T) {
 	if a, b := TTL(change(flow{udp: true}.packet(0, nil), 8, 7)), TTL(change(flow{udp: true, v6: true}.packet(0, nil), 7, 9)); a != 7 || b != 9 {
-		t.Error(a, b)
+		t.Errorf("TTL = %d for IPv4, %d for IPv6; want 7, 9", a, b)
 	}
 }
 
-// Fragments of a datagram have one number, wherever the header is that has it.
+// The identification is found in the IPv4 header or in an IPv6 fragment header,
+// also behind other extension headers.
 func TestFragment(t *testing.T) {
 	v4 := flow{udp: true}.packet(0, fill(20))
 	v4[4], v4[5], v4[6], v4[7] = 0xab, 0xcd, 0x40, 0 // whole, with DF
@@ -172,7 +174,7 @@ func TestFragment(t *testing.T) {
 		{"IPv6, cut", with(44, fragment...)[:44], 0, false},
 	} {
 		if id, ok := Fragment(c.p); ok != c.ok || ok && id != c.id {
-			t.Errorf("%s: %#x %v", c.name, id, ok)
+			t.Errorf("%s: %#x, %v; want %#x, %v", c.name, id, ok, c.id, c.ok)
 		}
 	}
 }

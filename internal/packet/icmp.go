@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Problem is what an ICMP error tells the sender of a packet.
+// A Problem is what an ICMP error reports to the sender of a packet.
 type Problem uint8
 
 const (
@@ -16,20 +16,21 @@ const (
 // MaxErrorFrame is the longest frame that PutError writes.
 const MaxErrorFrame = VirtioHeaderSize + ipv6Header + maxError6
 
-// How long an ICMP error with what it quotes may be, without the IP header.
+// The maximum length of an ICMP error with the packet it quotes, without the IP
+// header.
 const (
 	icmpHeader = 8
 	maxError4  = 576 - ipv4Header
 	maxError6  = 1280 - ipv6Header
 )
 
-// PutError writes a frame with an ICMP error about p (which IsIP) to frame,
-// which has room for MaxErrorFrame, and returns its length; 0 where no error may
-// be sent: about multicast and broadcast, fragments but the first, and ICMP
-// errors themselves. mtu is for TooBig.
+// PutError writes a frame with an ICMP error about p, an IP packet, to frame,
+// which has at least MaxErrorFrame bytes, and returns its length. It returns 0
+// if no error must be sent: about multicast and broadcast packets, fragments
+// other than the first, and ICMP errors. mtu is for TooBig.
 //
-// It comes from the destination that cannot be reached, because from an address
-// of the receiving host itself the host would not accept it (A48).
+// The source of the error is the destination of p, because the receiving host
+// would not accept an error from one of its own addresses (A48).
 func PutError(frame, p []byte, problem Problem, mtu int) int {
 	if !mayReport(p) {
 		return 0
@@ -54,21 +55,21 @@ func mayReport(p []byte) bool {
 		return at < len(p) && !isError4(p[at])
 	}
 	if protocol == protoICMP6 && p[0]>>4 == 6 {
-		const redirect = 137 // informational by number, yet not to be answered
+		const redirect = 137 // has an informational number, but no error may be sent about it
 		return at < len(p) && p[at] >= 128 && p[at] != redirect
 	}
 	return true
 }
 
-// isHost reports whether a names one host.
+// isHost reports whether a is the address of a single host.
 func isHost(a netip.Addr) bool {
 	return !a.IsMulticast() && !a.IsUnspecified() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// isError4 tells the ICMPv4 errors from the questions and answers.
+// isError4 reports whether kind is an ICMPv4 error, not a query or a reply.
 func isError4(kind byte) bool {
 	switch kind {
-	case 3, 4, 5, 11, 12: // unreachable, quench, redirect, time exceeded, parameter
+	case 3, 4, 5, 11, 12: // unreachable, source quench, redirect, time exceeded, parameter problem
 		return true
 	}
 	return false
@@ -81,7 +82,7 @@ func putError4(out, p []byte, problem Problem, mtu int) int {
 	clear(out[:ipv4Header+icmpHeader])
 	out[0] = 0x45
 	binary.BigEndian.PutUint16(out[2:], uint16(n))
-	out[6] = 0x40 // not to be fragmented
+	out[6] = 0x40 // don't fragment
 	out[8] = 64
 	out[9] = protoICMP4
 	copy(out[12:16], p[16:20])

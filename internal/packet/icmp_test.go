@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A48: what it says, to whom, and whose word it is.
+// A48: the content, the source and the destination of an ICMP error.
 func TestPutError(t *testing.T) {
 	for _, f := range flows {
 		for _, size := range []int{0, 100, 600, 1400, 60000} {
@@ -26,15 +26,15 @@ func checkError(t *testing.T, p []byte, problem Problem) {
 	}
 	n := PutError(buf[:], p, problem, 65475)
 	if n == 0 || buf != [MaxErrorFrame]byte(append(append([]byte(nil), buf[:n]...), bytes.Repeat([]byte{0xee}, len(buf)-n)...)) {
-		t.Fatalf("%d bytes", n)
+		t.Fatalf("PutError returned %d, or wrote more than it returned", n)
 	}
 	if !bytes.Equal(buf[:VirtioHeaderSize], make([]byte, VirtioHeaderSize)) {
 		t.Fatal("the virtio header is not empty")
 	}
 	e := buf[VirtioHeaderSize:n]
-	// From the unreachable destination, or Linux does not accept it.
+	// Linux accepts the error only from the unreachable destination.
 	if Source(e) != Destination(p) || Destination(e) != Source(p) {
-		t.Fatalf("from %v to %v", Source(e), Destination(e))
+		t.Fatalf("error from %v to %v, want from %v to %v", Source(e), Destination(e), Destination(p), Source(p))
 	}
 	if length, ok := Length(e); !ok || length != len(e) {
 		t.Fatal("wrong length")
@@ -58,11 +58,12 @@ func checkError(t *testing.T, p []byte, problem Problem) {
 		t.Fatalf("ICMP %x, checksum %04x", i[:8], slowSum(pseudo, i))
 	}
 	if len(e) > limit || !bytes.HasPrefix(p, i[8:]) || len(e) != min(limit, at+8+len(p)) {
-		t.Fatalf("%d bytes about %d", len(e), len(p))
+		t.Fatalf("an error of %d bytes about a packet of %d, at most %d allowed", len(e), len(p), limit)
 	}
 }
 
-// A48: never about multicast, broadcast, errors, and fragments but the first.
+// A48: no error is sent about multicast, broadcast, ICMP errors, and fragments
+// other than the first.
 func TestNoICMPErrorFor(t *testing.T) {
 	v4, v6 := flow{udp: true}.packet(0, fill(8)), flow{udp: true, v6: true}.packet(0, fill(8))
 	icmp4 := func(kind byte) []byte { return change(change(v4, 9, protoICMP4), 20, kind) }
@@ -96,7 +97,7 @@ func TestNoICMPErrorFor(t *testing.T) {
 		{"ICMP without a type, IPv6", icmp6(128)[:40], false},
 	} {
 		if n := PutError(make([]byte, MaxErrorFrame), c.p, Unreachable, 0); (n > 0) != c.may {
-			t.Errorf("%s: %d bytes", c.name, n)
+			t.Errorf("%s: an error of %d bytes, want one: %v", c.name, n, c.may)
 		}
 	}
 }

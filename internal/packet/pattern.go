@@ -2,34 +2,35 @@ package packet
 
 import "encoding/binary"
 
-// pattern is what the usual next packet of a super-packet looks like, once two
-// were joined: it is as long as they are, and has the same headers but for its
-// place in the sequence and its checksums. All else that look, joins and join
-// find out about such a packet is known beforehand.
+// A pattern describes the usual next packet of a super-packet, once two packets
+// are joined: it is as long as they are and has the same headers except for the
+// sequence number, the identification and the checksums. Everything else that
+// parse, canJoin and join determine is then known in advance.
 type pattern struct {
-	maxSegments int // segments of the super-packet; 0: there is no pattern
+	maxSegments int // of the super-packet; 0: there is no pattern
 	size        int // length of the packet
 	at          int // transport header
 	headers     int // length of all headers
 	v4, udp     bool
 	sum         uint64 // of the pseudo header
 
-	// The headers as words, as they lie in memory; only the bits of mask count.
+	// The headers as words in memory order; only the bits set in mask count.
 	words      int
 	want, mask [maxHeaders / 8]uint64
 }
 
 const (
 	maxHeaders   = (ipv6Header + 60 + 7) &^ 7
-	usualHeaders = 64 // compared without asking how many there are
+	usualHeaders = 64 // always compared, without a loop
 )
 
-// take makes s, which was joined and which another one may follow, the pattern.
-func (w *pattern) take(s *segment, pseudo uint64) {
+// set makes s, a segment that was joined and may be followed by another, the
+// pattern.
+func (w *pattern) set(s *segment, pseudo uint64) {
 	p := s.packet
 	v4 := p[0]>>4 == 4
 	words := max(s.headers+7, usualHeaders) / 8
-	// An identification that counts is left to Add.
+	// Add handles packets whose identification counts.
 	if v4 && p[6]&dontFragment == 0 || len(p) < 8*words {
 		return
 	}
@@ -57,7 +58,7 @@ func (w *pattern) take(s *segment, pseudo uint64) {
 	w.maxSegments = min(s.maxSegments(), (maxPacket-s.headers)/len(s.payload()))
 }
 
-// matches compares the headers of p.
+// matches reports whether p has the headers of the pattern.
 func (w *pattern) matches(p []byte) bool {
 	h := (*[usualHeaders]byte)(p)
 	differs := w.differs(0, h[0:]) | w.differs(1, h[8:]) | w.differs(2, h[16:]) | w.differs(3, h[24:]) |
@@ -68,15 +69,15 @@ func (w *pattern) matches(p []byte) bool {
 	return differs == 0
 }
 
-// differs are the bits in which b is not the i-th word.
+// differs returns the bits in which b differs from the i-th word.
 func (w *pattern) differs(i int, b []byte) uint64 {
 	return (binary.NativeEndian.Uint64(b) ^ w.want[i]) & w.mask[i]
 }
 
-// Continue is Add, but faster, for a packet that continues the super-packet in
-// the usual way: not the second, nor the last one if that is short. It reports
-// whether b begins with such a packet; if not, nothing was done. There may be
-// more behind the packet. The Coalescer keeps b until it has given back the
+// Continue is a faster Add for a packet that continues the super-packet in the
+// usual way: any but the first, the second, and a short last one. It reports
+// whether b begins with such a packet; if not, it does nothing. More data may
+// follow the packet in b. The Coalescer keeps b until it has returned the
 // super-packet.
 func (c *Coalescer) Continue(b []byte) bool {
 	w := &c.pattern

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// Continue takes all of a train but the first, the second and the last, which is
-// short or carries PSH; padding behind a packet does not matter.
+// Continue takes all packets of a super-packet except the first, the second and a
+// short last one. Padding after a packet does not matter.
 func TestContinue(t *testing.T) {
 	for _, f := range flows {
 		if f.free {
-			continue // its identification counts
+			continue // without DF, the identification counts
 		}
 		c := coalescer()
 		var taken []int
@@ -21,32 +21,33 @@ func TestContinue(t *testing.T) {
 			if c.Continue(append(frame[VirtioHeaderSize:], fill(i)...)) {
 				taken = append(taken, i)
 			} else if out := c.Add(frame); out != nil {
-				t.Errorf("%v: packet %d ends the super-packet", f, i)
+				t.Errorf("%v: packet %d ended the super-packet", f, i)
 			}
 		}
 		if len(taken) != 7 || taken[0] != 2 || taken[6] != 8 {
-			t.Errorf("%v: took %v", f, taken)
+			t.Errorf("%v: Continue took packets %v, want 2 to 8", f, taken)
 		}
 	}
 }
 
-// A packet in the midst of others, with any bit of its headers turned over, and
-// with right checksums or without.
+// Any single bit of the headers of one packet among others is inverted, with and
+// without the checksums corrected.
 func TestContinueAnyBit(t *testing.T) {
 	for _, f := range flows {
-		f.options = min(f.options, 8) // so that the last word is not a whole one
+		f.options = min(f.options, 8) // so that the last 8-byte word is incomplete
 		for bit := range 8 * f.headers() {
-			for _, right := range []bool{false, true} {
+			for _, valid := range []bool{false, true} {
 				packets := split(t, f.super(1, fill(5*40), 40))
 				packets[3][bit/8] ^= 1 << (bit % 8)
-				fixChecksumsIf(right, packets[3])
+				fixChecksumsIf(valid, packets[3])
 				checkJoin(t, packets)
 			}
 		}
 	}
 }
 
-// A datagram without a checksum stays one, even if none would be a right one.
+// A datagram whose checksum field is zero has no checksum and keeps none, even if
+// its sum is valid with that zero.
 func TestContinueWithoutChecksum(t *testing.T) {
 	for _, f := range []flow{{udp: true}, {udp: true, v6: true}} {
 		packets := split(t, f.super(1, fill(5*40), 40))
@@ -61,9 +62,9 @@ func TestContinueWithoutChecksum(t *testing.T) {
 	}
 }
 
-// FuzzJoin (B58): of packets damaged in whatever way, the same come out again,
-// in order, and damaged ones are not made good; and it makes no difference
-// whether Continue was asked first.
+// FuzzJoin (B58): packets that were damaged in any way, then joined and split, are
+// the same, in the same order, and damaged ones stay damaged. Using Continue makes
+// no difference.
 func FuzzJoin(f *testing.F) {
 	f.Add(byte(0), uint16(100), uint16(300), []byte{})
 	f.Add(byte(1), uint16(1380), uint16(5000), []byte{1, 9, 0, 1, 2, 40, 3, 0})
@@ -75,7 +76,7 @@ func FuzzJoin(f *testing.F) {
 			return
 		}
 		packets := split(t, fl.super(uint32(size), fill(int(whole)), int(size)))
-		// Each edit: which packet, where, by what, and whether the checksums follow.
+		// Each edit: packet, offset, bits to invert, whether to correct the checksums.
 		for ; len(edits) >= 4; edits = edits[4:] {
 			p := packets[int(edits[0])%len(packets)]
 			p[int(edits[1])%len(p)] ^= edits[2]
@@ -85,8 +86,8 @@ func FuzzJoin(f *testing.F) {
 	})
 }
 
-// The same with sequences of packets of several flows, some of which come twice,
-// are lost, overtake others, or are changed where Continue looks.
+// The same with sequences of packets of several flows, some of them duplicated,
+// lost, reordered, or changed in a place that Continue compares.
 func TestJoinAnything(t *testing.T) {
 	r := rand.New(rand.NewPCG(58, 793))
 	for range 3000 {
@@ -99,7 +100,7 @@ func TestJoinAnything(t *testing.T) {
 		for range r.IntN(4) {
 			i, j := r.IntN(len(packets)), r.IntN(len(packets))
 			switch p := packets[i]; r.IntN(5) {
-			case 0: // also where there are no headers
+			case 0: // also in the payload
 				p[r.IntN(len(p))] ^= 1 << r.IntN(8)
 				fixChecksumsIf(r.IntN(2) == 0, p)
 			case 1:
@@ -109,7 +110,7 @@ func TestJoinAnything(t *testing.T) {
 				packets[i], packets[j] = packets[j], packets[i]
 			case 3:
 				packets[i] = bytes.Clone(packets[j])
-			case 4: // one checksum is wrong by as much as the other one, in the other direction
+			case 4: // the two checksums are wrong by 1 and -1
 				at, _, field := layout(p)
 				if at == ipv4Header && at+field+2 <= len(p) {
 					p[11]++
@@ -127,8 +128,8 @@ func fixChecksumsIf(do bool, p []byte) {
 	}
 }
 
-// checkJoin joins those of the packets that a Decapsulator would not drop, with
-// and without Continue.
+// checkJoin joins the packets that a Decapsulator would not drop, with and without
+// Continue, and compares the result with them.
 func checkJoin(t *testing.T, packets [][]byte) {
 	t.Helper()
 	var kept, before [][]byte
@@ -140,13 +141,13 @@ func checkJoin(t *testing.T, packets [][]byte) {
 	}
 	frames := join(coalescer(), kept)
 	if slow := joinByAdd(coalescer(), before); !equalAll(frames, slow) {
-		t.Fatalf("with Continue there are %d frames, or others; without %d", len(frames), len(slow))
+		t.Fatalf("%d frames with Continue differ from %d frames without", len(frames), len(slow))
 	}
 	var got [][]byte
 	for _, frame := range frames {
 		got = append(got, split(t, frame)...)
 	}
 	if !equalButID(got, before) {
-		t.Fatalf("%d packets in, %d out", len(before), len(got))
+		t.Fatalf("%d packets were joined and split into %d, or into others", len(before), len(got))
 	}
 }

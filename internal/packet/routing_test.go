@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// A route is what stands between the IP header and the transport's of a packet
-// that does not go to its destination direct away.
+// A route is what stands between the IP header and the transport header of a
+// packet that does not go directly to its destination.
 type route struct {
 	name  string
 	v6    bool
 	bytes []byte
-	types []byte // of IPv6: the extension headers, in their order
+	types []byte // IPv6: the extension headers, in order
 }
 
 var routes = func() (list []route) {
@@ -38,8 +38,8 @@ var routes = func() (list []route) {
 
 func (d route) String() string { return d.name }
 
-// insertInto is a frame of f with d in it, and the next hop as destination. Its
-// checksum is left as it is: that of a packet to the final destination.
+// insertInto returns a copy of frame with d inserted and the next hop as its
+// destination. The transport checksum stays that of the final destination.
 func (d route) insertInto(frame []byte) []byte {
 	var v VirtioHeader
 	v.Decode(frame)
@@ -66,9 +66,9 @@ func (d route) insertInto(frame []byte) []byte {
 	return append(newFrame(&v), p...)
 }
 
-// The checksum of TCP and UDP is about the final destination, which in a packet
-// with a routing header of any type, or a source route, is not in the IP header.
-// The kernel has put its sum into the checksum field.
+// The checksum of TCP and UDP covers the final destination. With a routing header
+// of any type or a source route, that is not in the IP header; the kernel has put
+// its sum into the checksum field.
 func TestSegmentsSourceRouted(t *testing.T) {
 	for _, d := range routes {
 		for _, f := range flows {
@@ -87,9 +87,9 @@ func TestSegmentsSourceRouted(t *testing.T) {
 						t.Fatalf("%v, %v %+v, packet %d: wrong IP header", d, f, c, i)
 					}
 					if at := f.at(); !bytes.Equal(p[at:at+len(d.bytes)], frame[VirtioHeaderSize+at:][:len(d.bytes)]) {
-						t.Fatalf("%v, %v %+v, packet %d: not the same route", d, f, c, i)
+						t.Fatalf("%v, %v %+v, packet %d: the route was changed", d, f, c, i)
 					}
-					// That of the direct one is right: TestSegments.
+					// TestSegments proves that the packets of direct are right.
 					if at := f.at(); !bytes.Equal(p[at+len(d.bytes):], want[i][at:]) {
 						t.Fatalf("%v, %v %+v, packet %d: transport header %x, want %x", d, f, c, i,
 							p[at+len(d.bytes):f.headers()+len(d.bytes)], want[i][at:f.headers()])
@@ -101,7 +101,7 @@ func TestSegmentsSourceRouted(t *testing.T) {
 	}
 }
 
-// On the way in such packets are not joined: each is written as it came.
+// Packets received with a route are not joined: each is written as it arrived.
 func TestSourceRoutedNotJoined(t *testing.T) {
 	for _, d := range routes {
 		for _, f := range flows {
@@ -112,7 +112,7 @@ func TestSourceRoutedNotJoined(t *testing.T) {
 			c := coalescer()
 			frames := join(c, packets)
 			if len(frames) != len(packets) {
-				t.Fatalf("%v, %v: %d frames of %d packets", d, f, len(frames), len(packets))
+				t.Fatalf("%v, %v: %d frames for %d packets", d, f, len(frames), len(packets))
 			}
 			for i, frame := range frames {
 				if !bytes.Equal(frame, append(newFrame(&VirtioHeader{}), packets[i]...)) {

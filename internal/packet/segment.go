@@ -2,31 +2,30 @@ package packet
 
 import "encoding/binary"
 
-// Segments walks over the packets that one frame stands for. It never writes
-// to the frame.
+// Segments iterates over the packets of one frame. It never writes to the frame.
 //
 //	for n := s.Next(); n > 0; n = s.Next() {
 //		s.Put(dst[:n])
 //	}
 type Segments struct {
 	virtio  VirtioHeader
-	headers []byte // of a packet that stands for itself: all of it
+	headers []byte // or the whole packet, if it is not a super-packet
 	payload []byte // not yet put
 	count   int    // packets
-	done    int    // of them put
-	at      int    // transport header
+	done    int    // packets put
+	at      int    // offset of the transport header
 	common  sums
 	udp     bool
 }
 
-// sums of what is the same in the headers of all packets, folded.
+// sums are the folded sums of what is the same in the headers of all packets.
 type sums struct {
-	ip        uint64 // of an IPv4 header
-	transport uint64 // and of the pseudo header, without the length
+	ip        uint64 // of the IPv4 header
+	transport uint64 // of the transport header and the pseudo header, without the length
 }
 
-// Reset begins with another frame, whose packet IsIP. It reports whether the
-// frame is one that the contract of this package knows.
+// Reset starts with another frame, which holds an IP packet. It reports whether
+// the frame meets the contract of this package.
 func (s *Segments) Reset(frame []byte) bool {
 	*s = Segments{}
 	if !s.virtio.Decode(frame) {
@@ -41,8 +40,8 @@ func (s *Segments) Reset(frame []byte) bool {
 	return s.virtio.Flags&NeedsChecksum == 0 || start+field+2 <= len(p)
 }
 
-// resetSuper looks at the headers of a super-packet. What it says about
-// itself twice must agree.
+// resetSuper parses the headers of a super-packet. The virtio header must agree
+// with those of the packet.
 func (s *Segments) resetSuper(p []byte) bool {
 	at := int(s.virtio.ChecksumStart)
 	ip := ipv6Header
@@ -64,7 +63,7 @@ func (s *Segments) resetSuper(p []byte) bool {
 	default:
 		return false
 	}
-	// Only IPv6 may have something between its header and the transport's.
+	// Only IPv6 may have other headers between its own and the transport header.
 	if at < ip || p[0]>>4 == 4 && at != ip || end > len(p) || len(p) > maxPacket ||
 		int(s.virtio.ChecksumOffset) != field || s.virtio.Flags&NeedsChecksum == 0 || s.virtio.GSOSize == 0 {
 		return false
@@ -76,29 +75,29 @@ func (s *Segments) resetSuper(p []byte) bool {
 	return true
 }
 
-// sumHeaders adds up all that does not differ from packet to packet.
+// sumHeaders computes the sums of what is the same in all packets.
 func (s *Segments) sumHeaders() {
 	p, t := s.headers, s.headers[s.at:]
-	if p[0]>>4 == 4 { // but for length, identification, and checksum
+	if p[0]>>4 == 4 { // without length, identification, and checksum
 		s.common.ip = uint64(fold(sum(p[12:s.at], sum(p[6:10], sum(p[:2], 0)))))
 	}
-	// The checksum field holds the sum of the pseudo header, whose length is that of
-	// the whole. It cannot be computed from the IP header: with a routing header, or
-	// a source route in the options of IPv4, that has the next hop in place of the
-	// destination. To add the complement is to subtract.
+	// The checksum field holds the sum of the pseudo header with the length of the
+	// whole. It cannot be computed from the IP header: with a routing header, or a
+	// source route in the IPv4 options, that has the next hop instead of the final
+	// destination. Subtract the length by adding its complement.
 	ac := word(^uint16(len(t) + len(s.payload)))
-	if s.udp { // but for length
+	if s.udp { // without length
 		ac = sum(t[6:], sum(t[:4], ac))
-	} else { // but for sequence number and flags
+	} else { // without sequence number, data offset and flags
 		ac = sum(t[14:], sum(t[8:12], sum(t[:4], ac)))
 	}
 	s.common.transport = uint64(fold(ac))
 }
 
-// Left is how many packets of the frame have not yet been put.
+// Left returns the number of packets that have not been put yet.
 func (s *Segments) Left() int { return s.count - s.done }
 
-// Next is the length of the packet to be put next; 0 when there is none.
+// Next returns the length of the next packet to put, or 0 if there is none.
 func (s *Segments) Next() int {
 	if s.done == s.count {
 		return 0
@@ -106,11 +105,11 @@ func (s *Segments) Next() int {
 	return len(s.headers) + s.size()
 }
 
-// size is how much payload the next packet has.
+// size returns the payload length of the next packet.
 func (s *Segments) size() int { return min(len(s.payload), int(s.virtio.GSOSize)) }
 
-// Run is how many packets, from the next on, have the length that Next returns:
-// all that are left, or all but the last.
+// Run returns how many packets, from the next on, have the length that Next
+// returns: all that are left, or all but the last.
 func (s *Segments) Run() int {
 	if left := s.Left(); left > 1 && len(s.payload) < left*int(s.virtio.GSOSize) {
 		return left - 1
@@ -119,20 +118,19 @@ func (s *Segments) Run() int {
 	}
 }
 
-// Last is the length of the last packet of the frame, which is no longer than
-// any other.
+// Last returns the length of the last packet of the frame. No packet is shorter.
 func (s *Segments) Last() int {
 	others := max(s.Left()-1, 0) * int(s.virtio.GSOSize) // of payload
 	return len(s.headers) + len(s.payload) - others
 }
 
-// Put writes the next packet, with complete checksums, to dst, which has
+// Put writes the next packet with complete checksums to dst, which must have
 // exactly the length that Next returned.
 func (s *Segments) Put(dst []byte) { s.PutRun(dst, 0, 1) }
 
-// PutRun is Put for count packets, 1 to as many as Run returned: the first
-// is written to the beginning of dst, each other one stride bytes further on.
-// What lies between them is left alone.
+// PutRun is Put for count packets, from 1 to what Run returned. It writes the
+// first to the beginning of dst and each other one stride bytes after the one
+// before, and does not touch the bytes between them.
 func (s *Segments) PutRun(dst []byte, stride, count int) {
 	if s.virtio.GSOType != GSONone {
 		for ; count > maxChunk; count -= maxChunk {
@@ -149,14 +147,14 @@ func (s *Segments) PutRun(dst []byte, stride, count int) {
 	s.done++
 }
 
-// maxChunk is how many packets putChunk takes at most.
+// maxChunk is the number of packets that putChunk writes at most.
 const maxChunk = 64
 
-// putChunk is PutRun for some packets of a super-packet: first all of them get
-// its headers and their payload, then what has to change in each is changed.
+// putChunk is PutRun for up to maxChunk packets of a super-packet. It first copies
+// the headers and the payload of all packets, then fixes the headers of each.
 func (s *Segments) putChunk(dst []byte, stride, count int) {
-	var room [maxChunk]uint64
-	sums, size := room[:count], s.size()
+	var array [maxChunk]uint64
+	sums, size := array[:count], s.size()
 	copyPackets(dst, stride, s.headers, s.payload, size, sums)
 	s.payload = s.payload[count*size:]
 	if s.headers[0]>>4 == 4 {
@@ -172,8 +170,8 @@ func (s *Segments) putChunk(dst []byte, stride, count int) {
 	s.done += count
 }
 
-// copyPackets writes len(sums) packets to dst, as PutRun does: the headers, and the next
-// size bytes of payload, whose sum it notes.
+// copyPackets writes len(sums) packets to dst, placed as by PutRun: the headers,
+// then the next size bytes of payload, whose sum it stores in sums.
 func copyPackets(dst []byte, stride int, headers, payload []byte, size int, sums []uint64) {
 	if size >= minVectorBytes && hasVectors {
 		copyPacketsVector(dst, stride, headers, payload, size, sums)
@@ -187,7 +185,8 @@ func copyPackets(dst []byte, stride int, headers, payload []byte, size int, sums
 	}
 }
 
-// putIPv4 makes the IP headers those of packets of n bytes.
+// putIPv4 sets length, identification and checksum in the IPv4 headers of count
+// packets of n bytes.
 func (s *Segments) putIPv4(dst []byte, stride, count, n int) {
 	common, id := s.common.ip, binary.BigEndian.Uint16(s.headers[4:])+uint16(s.done)
 	for i := range count {
@@ -199,14 +198,15 @@ func (s *Segments) putIPv4(dst []byte, stride, count, n int) {
 	}
 }
 
+// putIPv6 sets the length in the IPv6 headers of count packets of n bytes.
 func (s *Segments) putIPv6(dst []byte, stride, count, n int) {
 	for i := range count {
 		binary.BigEndian.PutUint16(dst[i*stride+4:], uint16(n-ipv6Header))
 	}
 }
 
-// putTCP makes the headers of TCP those of segments of n bytes, whose payloads
-// have these sums.
+// putTCP sets sequence number, flags and checksum in the TCP headers of segments
+// of n bytes (header and payload), whose payloads have these sums.
 func (s *Segments) putTCP(dst []byte, stride int, sums []uint64, n int) {
 	first := (*[tcpHeader]byte)(s.headers[s.at:])
 	common := s.common.transport + word(uint16(n))
@@ -230,8 +230,8 @@ func (s *Segments) putTCP(dst []byte, stride int, sums []uint64, n int) {
 	}
 }
 
-// putUDP makes the headers of UDP those of datagrams of n bytes, whose payloads
-// have these sums.
+// putUDP sets length and checksum in the UDP headers of datagrams of n bytes
+// (header and payload), whose payloads have these sums.
 func (s *Segments) putUDP(dst []byte, stride int, sums []uint64, n int) {
 	common := s.common.transport + 2*word(uint16(n))
 	at := s.at

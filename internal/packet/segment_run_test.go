@@ -8,10 +8,9 @@ import (
 	"testing"
 )
 
-// Runs of packets are, byte for byte, what the packets are one by one, and what
-// is made by copying, changing and summing each packet by itself, word by word:
-// with any options, odd sizes, flags, and last segments, where vectors are used
-// and where they are not. Bytes of 0xff are frequent, so that sums carry.
+// PutRun writes, byte for byte, the same packets as Put and as splitByHand: with
+// any options, odd sizes, flags and last segments, with and without vectors. Bytes
+// of 0xff are frequent, so that sums carry.
 func TestSegmentsRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(793, 1071))
 	for _, f := range flows {
@@ -45,8 +44,8 @@ func TestSegmentsRuns(t *testing.T) {
 	}
 }
 
-// splitByHand is what Segments makes of a super-packet that is known to be sound: by
-// hand.
+// splitByHand splits a valid super-packet without Segments: it copies, changes and
+// sums each packet separately, word by word.
 func splitByHand(frame []byte) (list [][]byte) {
 	var v VirtioHeader
 	v.Decode(frame)
@@ -56,7 +55,7 @@ func splitByHand(frame []byte) (list [][]byte) {
 	if !udp {
 		end = at + int(p[at+12]>>4)*4
 	}
-	pseudo := bytes.Clone(p[at+int(v.ChecksumOffset):][:2]) // its sum, with the length of the whole
+	pseudo := bytes.Clone(p[at+int(v.ChecksumOffset):][:2]) // sum with the length of the whole
 	parts := slices.Collect(slices.Chunk(p[end:], int(v.GSOSize)))
 	if len(parts) == 0 {
 		parts = [][]byte{nil}
@@ -109,8 +108,8 @@ func checkPackets(t *testing.T, got, want [][]byte) {
 	}
 }
 
-// checkRuns fails unless runs of the frame, whole ones and parts of them, are the
-// packets of the list, and what is between them stays as it was.
+// checkRuns fails unless PutRun, for whole runs and for parts of them, writes the
+// packets of the list and does not touch the bytes between them.
 func checkRuns(t *testing.T, frame []byte, list [][]byte) {
 	t.Helper()
 	for limit := 1; ; limit = 2*limit + 1 {
@@ -122,19 +121,19 @@ func checkRuns(t *testing.T, frame []byte, list [][]byte) {
 			dst := bytes.Repeat([]byte{0xee}, (count-1)*stride+n)
 			want := bytes.Clone(dst)
 			if count > len(rest) {
-				t.Fatalf("a run of %d, and %d are left", count, len(rest))
+				t.Fatalf("a run of %d packets, but only %d are left", count, len(rest))
 			}
 			for i, p := range rest[:count] {
 				copy(want[i*stride:], p)
 			}
 			s.PutRun(dst, stride, count)
 			if !bytes.Equal(dst, want) {
-				t.Fatalf("a run of %d from packet %d on differs", count, len(list)-len(rest))
+				t.Fatalf("a run of %d packets from packet %d on differs from the list", count, len(list)-len(rest))
 			}
 			rest = rest[count:]
 		}
 		if len(rest) != 0 {
-			t.Fatalf("runs of %d: %d packets are missing", limit, len(rest))
+			t.Fatalf("in runs of up to %d, %d packets are missing", limit, len(rest))
 		}
 		if limit >= len(list) {
 			return
@@ -142,7 +141,7 @@ func checkRuns(t *testing.T, frame []byte, list [][]byte) {
 	}
 }
 
-// randomize fills b with random bytes, of which any share is 0xff.
+// randomize fills b with random bytes, of which a random share is 0xff.
 func randomize(r *rand.Rand, b []byte) {
 	full := r.IntN(5)
 	for i := range b {

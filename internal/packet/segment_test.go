@@ -13,10 +13,10 @@ func TestVirtioHeader(t *testing.T) {
 	h.Encode(b)
 	var g VirtioHeader
 	if !g.Decode(b) || g != h {
-		t.Errorf("%+v", g)
+		t.Errorf("decoded %+v, want %+v", g, h)
 	}
 	if g.Decode(b[:9]) {
-		t.Error("decoded 9 bytes")
+		t.Error("Decode accepts 9 bytes")
 	}
 }
 
@@ -39,18 +39,18 @@ func TestSegments(t *testing.T) {
 					t.Fatalf("%v %+v, packet %d:\n%x\nwant\n%x", f, c, i, p[:f.headers()], whole[:f.headers()])
 				}
 				if i+1 < len(list) && len(part) != c.size {
-					t.Fatalf("%v %+v: packet %d has %d bytes", f, c, i, len(part))
+					t.Fatalf("%v %+v: packet %d has %d bytes of payload, want %d", f, c, i, len(part), c.size)
 				}
 				joined = append(joined, part...)
 			}
 			if !bytes.Equal(joined, payload) {
-				t.Fatalf("%v %+v: payload differs", f, c)
+				t.Fatalf("%v %+v: the payload differs", f, c)
 			}
 		}
 	}
 }
 
-// FIN and PSH on the last only, CWR on the first only.
+// Only the last segment has FIN and PSH, only the first has CWR.
 func TestSegmentsFlags(t *testing.T) {
 	const all = tcpACK | tcpFIN | tcpPSH | tcpCWR | tcpECE
 	list := split(t, flow{flags: all}.super(1, fill(3000), 1000))
@@ -60,18 +60,18 @@ func TestSegmentsFlags(t *testing.T) {
 		}
 	}
 	if got := split(t, flow{flags: all}.super(1, fill(10), 1000))[0][ipv4Header+13]; got != all {
-		t.Errorf("alone: flags %02x", got)
+		t.Errorf("a single segment: flags %02x, want %02x", got, all)
 	}
 }
 
-// A packet that stands for itself goes through as it is, its checksum completed
-// where the header says so; the frame, which may have to be sent again, stays.
+// A packet that is not a super-packet is copied unchanged, with its checksum
+// completed if the virtio header says so. The frame itself does not change.
 func TestSegmentsSingle(t *testing.T) {
 	for _, f := range flows {
 		whole := f.packet(5, fill(99))
 		frame := append(make([]byte, VirtioHeaderSize), whole...)
 		if list := split(t, frame); len(list) != 1 || !bytes.Equal(list[0], whole) {
-			t.Errorf("%v: changed", f)
+			t.Errorf("%v: the packet was changed", f)
 		}
 		frame = f.super(5, fill(99), 0)
 		frame[1] = GSONone
@@ -85,7 +85,7 @@ func TestSegmentsSingle(t *testing.T) {
 	}
 }
 
-// UDP has no checksum of zero: that would mean "none".
+// A UDP checksum is never zero: that would mean that there is none.
 func TestUDPChecksumZero(t *testing.T) {
 	f := flow{udp: true}
 	for v := range 0x10000 {
@@ -96,11 +96,11 @@ func TestUDPChecksumZero(t *testing.T) {
 		frame := f.super(0, p[28:], 0)
 		frame[1] = GSONone
 		if got := split(t, frame)[0]; !bytes.Equal(got, p) {
-			t.Fatalf("%x, want %x", got[26:28], p[26:28])
+			t.Fatalf("checksum %x, want %x", got[26:28], p[26:28])
 		}
 		return
 	}
-	t.Fatal("no payload has that checksum")
+	t.Fatal("no payload has the checksum 0xffff")
 }
 
 func TestSegmentsRejects(t *testing.T) {
@@ -140,20 +140,20 @@ func TestSegmentsRejects(t *testing.T) {
 	var s Segments
 	frame := tcp.super(1, fill(60), 20)
 	if frame[VirtioHeaderSize+32] = 0x40; s.Reset(frame) {
-		t.Error("data offset under 20: accepted")
+		t.Error("a data offset below 20 was accepted")
 	}
 	if frame[VirtioHeaderSize+32] = 0xf0; !s.Reset(frame) {
-		t.Error("data offset 60: refused")
+		t.Error("a data offset of 60 was refused")
 	}
 	if s.Reset(frame[:VirtioHeaderSize+59]) {
-		t.Error("TCP header cut: accepted")
+		t.Error("a truncated TCP header was accepted")
 	}
 	if s.Reset(frame[:9]) {
-		t.Error("virtio header cut: accepted")
+		t.Error("a truncated virtio header was accepted")
 	}
 }
 
-// The options of an IPv4 header are in every segment, and in its checksum.
+// Every segment has the options of the IPv4 header, and its checksum covers them.
 func TestSegmentsWithIPOptions(t *testing.T) {
 	f := flow{flags: tcpACK}
 	frame := f.super(1, fill(3000), 1000)
@@ -169,7 +169,7 @@ func TestSegmentsWithIPOptions(t *testing.T) {
 	v.Encode(frame)
 	packets := split(t, frame)
 	if len(packets) != 3 {
-		t.Fatalf("%d segments", len(packets))
+		t.Fatalf("%d segments, want 3", len(packets))
 	}
 	for i, p := range packets {
 		header, transport := p[:ipv4Header+len(option)], p[ipv4Header+len(option):]
@@ -177,14 +177,13 @@ func TestSegmentsWithIPOptions(t *testing.T) {
 			t.Errorf("segment %d: header %x", i, header)
 		}
 		if slowSum(slowPseudo(p, protoTCP, len(transport)), transport) != 0xffff {
-			t.Errorf("segment %d: the checksum of TCP is wrong", i)
+			t.Errorf("segment %d: wrong TCP checksum", i)
 		}
 	}
 }
 
-// Whatever a frame says, segmenting it neither panics nor goes on for ever, and
-// it is not written to; runs are the packets one by one, which are those made by
-// hand.
+// Whatever a frame contains, splitting it does not panic, ends, and does not change
+// the frame. PutRun writes the same packets as Put and as splitByHand.
 func FuzzSegments(f *testing.F) {
 	for _, fl := range flows {
 		f.Add(fl.super(1, fill(3000), 1000))
@@ -198,10 +197,10 @@ func FuzzSegments(f *testing.F) {
 		before := bytes.Clone(frame)
 		list := split(t, frame)
 		if len(list) == 0 || !bytes.Equal(frame, before) {
-			t.Fatalf("%d packets", len(list))
+			t.Fatalf("%d packets, or the frame was changed", len(list))
 		}
 		if len(list) > 1000 {
-			return // slow
+			return // too slow
 		}
 		checkRuns(t, frame, list)
 		if s.virtio.GSOType != GSONone {
@@ -237,7 +236,7 @@ func BenchmarkJoin64K(b *testing.B) {
 	b.SetBytes(int64(len(frame)))
 	b.ReportAllocs()
 	for b.Loop() {
-		copy(buffers[0], first) // its headers were rewritten
+		copy(buffers[0], first) // the Coalescer rewrote its headers
 		for _, buf := range buffers {
 			if !c.Continue(buf[VirtioHeaderSize:]) {
 				c.Add(buf)

@@ -4,15 +4,16 @@
 
 package packet
 
-// sumAVX2 is the sum of n bytes from src, 64 to 1,000,000, in words, the last of which
-// may lack a byte.
+// sumAVX2 returns the sum of the 16-bit words in the n bytes at src, 64 to
+// 1,000,000. An odd last byte counts as a word whose second byte is zero.
 //
 //go:noescape
 func sumAVX2(src *byte, n int) uint64
 
-// copyPacketsAVX2 writes count packets, the first to dst, each other one stride bytes further on:
-// h bytes of headers, and the next size bytes of payload, the sum of which, as by
-// sumAVX2, is written to sums. Behind the headers, 31 bytes more can be read.
+// copyPacketsAVX2 writes count packets, the first to dst, each other one stride
+// bytes after the one before: h bytes of headers, then the next size bytes of
+// payload. It writes the sum of each payload, as by sumAVX2, to sums. 31 bytes
+// after the headers must be readable.
 //
 //go:noescape
 func copyPacketsAVX2(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)

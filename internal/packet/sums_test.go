@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Whatever addresses, window, urgent pointer, identification and payload are,
-// the checksums of segments are right, by adding one word after the other, and
-// are found right. Bytes of 0xff are frequent, so that sums carry.
+// Whatever the addresses, the window, the urgent pointer, the identification and
+// the payload are, the checksums of segments are valid when one word at a time is
+// added, and intact finds them valid. Bytes of 0xff are frequent, so that sums carry.
 func TestSegmentsSums(t *testing.T) {
 	r := rand.New(rand.NewPCG(1071, 1624))
 	c := coalescer()
@@ -41,7 +41,7 @@ func TestSegmentsSums(t *testing.T) {
 					t.Fatalf("%v, packet %d: %s: %x", f, n, s, p)
 				}
 				if s, ok := c.parse(p); !ok || !s.intact(pseudoSum(p, protocol)) {
-					t.Fatalf("%v, packet %d is taken for damaged: %x", f, n, p)
+					t.Fatalf("%v: parse or intact refuses packet %d: %x", f, n, p)
 				}
 			}
 		}

@@ -2,7 +2,7 @@ package packet
 
 import "testing"
 
-// A processor without vectors makes the same packets and sums.
+// Without vector instructions, packets and sums are the same.
 func TestWithoutVectors(t *testing.T) {
 	defer func(had bool) { hasVectors = had }(hasVectors)
 	hasVectors = false

@@ -2,12 +2,12 @@ package packet
 
 import "encoding/binary"
 
-// VirtioHeaderSize is the length of the header before each frame.
+// VirtioHeaderSize is the length of the header of each frame.
 const VirtioHeaderSize = 10
 
 // Flags of a VirtioHeader.
 const (
-	NeedsChecksum = 1 // ChecksumStart and ChecksumOffset count
+	NeedsChecksum = 1 // ChecksumStart and ChecksumOffset are valid
 	DataValid     = 2 // the checksum was verified; ignored
 )
 
@@ -15,24 +15,25 @@ const (
 const (
 	GSONone  = 0
 	GSOTCP4  = 1
-	GSOUDP   = 3 // UFO; never asked for
+	GSOUDP   = 3 // UFO; never requested
 	GSOTCP6  = 4
 	GSOUDPL4 = 5
-	GSOECN   = 0x80 // joined to a TCP type: CWR is set
+	GSOECN   = 0x80 // combined with a TCP type: CWR is set
 )
 
-// VirtioHeader is struct virtio_net_hdr. Offsets count from the IP header. On
-// the way its numbers are little-endian, which is what sys/tun tells the kernel.
+// VirtioHeader is struct virtio_net_hdr. Offsets count from the IP header. In
+// frames its numbers are little-endian, as sys/tun configures the kernel.
 type VirtioHeader struct {
 	Flags          uint8
 	GSOType        uint8
 	HeaderLen      uint16 // of all headers; a hint
-	GSOSize        uint16 // payload of each segment but the last
-	ChecksumStart  uint16 // where summing starts: the transport header
-	ChecksumOffset uint16 // where the sum belongs, from ChecksumStart
+	GSOSize        uint16 // payload length of each segment but the last
+	ChecksumStart  uint16 // offset of the transport header, where the sum starts
+	ChecksumOffset uint16 // of the checksum field, from ChecksumStart
 }
 
-// Decode reads h from the beginning of frame and reports whether it is there.
+// Decode reads h from the beginning of frame and reports whether frame is long
+// enough.
 func (h *VirtioHeader) Decode(frame []byte) bool {
 	if len(frame) < VirtioHeaderSize {
 		return false
@@ -58,8 +59,8 @@ func (h *VirtioHeader) Encode(frame []byte) {
 	binary.LittleEndian.PutUint16(b[8:], h.ChecksumOffset)
 }
 
-// Offloads are the joined kinds of frame that an interface takes. The zero
-// value is none: every packet is written by itself.
+// Offloads are the kinds of super-packet that an interface accepts. With the
+// zero value, every packet is written separately.
 type Offloads struct {
 	TCP bool // GSOTCP4 and GSOTCP6
 	UDP bool // GSOUDPL4

@@ -1,6 +1,6 @@
-// Command gen writes the assembly of internal/packet and the declarations of its
-// functions. Run it with go generate ./internal/packet; it writes into the
-// folder above the one it is run in.
+// Command gen generates the assembly of internal/packet and the declarations of
+// its functions. Run it with go generate ./internal/packet; it writes to the
+// parent of the folder that it runs in.
 package main
 
 import (
@@ -11,41 +11,42 @@ import (
 
 const (
 	vector  = 32 // bytes
-	vectors = 2  // vectors in one block of the loop, each with a sum of its own
+	vectors = 2  // in a block, each with its own sums
 	block   = vectors * vector
 
-	// prefetchDistance is how far before it is written a line of dst is asked for: the
-	// processor does not by itself ask early enough. From 256 to 512 it hardly matters.
+	// prefetchDistance is how far ahead of the writes dst is prefetched: the
+	// processor's own prefetch is too late. Values from 256 to 512 hardly differ.
 	prefetchDistance = 256
 )
 
-// The words of a checksum are unsigned, and the instruction that adds pairs of
-// words (VPMADDWD, here multiplied by 1) takes them for signed. So the highest
-// bit of each is turned over: v becomes v-32768 as a signed word, and 32768 is
-// added for each word afterwards.
+// The words of a checksum are unsigned, but the instruction that adds pairs of
+// words (VPMADDWD, here with a factor of 1) treats them as signed. So the highest
+// bit of each word is inverted, which turns v into v-32768 as a signed word, and
+// 32768 for each word is added at the end.
 //
-// A sum has 32 bits. Each block adds a pair to it, of 17 bits; in the end two of
-// them come together, and two of 25 bits: so the 15,625 blocks of 1,000,000 bytes
-// are safe, of any value. The longest packet has 1,023.
+// The sums have 32 bits. Each block adds a pair of words, of 17 bits, to each sum.
+// At the end two sums are added, and two numbers of 25 bits. So the 15,625 blocks
+// of 1,000,000 bytes cannot overflow. The longest packet has 1,023 blocks.
 func main() {
 	ConstraintExpr("amd64")
 	ends := blockEnds()
 	TEXT("sumAVX2", NOSPLIT, "func(src *byte, n int) uint64")
 	Pragma("noescape")
-	Doc("sumAVX2 is the sum of n bytes from src, 64 to 1,000,000, in words, the last of which",
-		"may lack a byte.")
+	Doc("sumAVX2 returns the sum of the 16-bit words in the n bytes at src, 64 to",
+		"1,000,000. An odd last byte counts as a word whose second byte is zero.")
 	sumBytes(ends)
 
 	TEXT("copyPacketsAVX2", NOSPLIT, "func(dst *byte, stride int, headers *byte, h int, payload *byte, size int, sums *uint64, count int)")
 	Pragma("noescape")
-	Doc("copyPacketsAVX2 writes count packets, the first to dst, each other one stride bytes further on:",
-		"h bytes of headers, and the next size bytes of payload, the sum of which, as by",
-		"sumAVX2, is written to sums. Behind the headers, 31 bytes more can be read.")
+	Doc("copyPacketsAVX2 writes count packets, the first to dst, each other one stride",
+		"bytes after the one before: h bytes of headers, then the next size bytes of",
+		"payload. It writes the sum of each payload, as by sumAVX2, to sums. 31 bytes",
+		"after the headers must be readable.")
 	copyPackets(ends)
 	Generate()
 }
 
-// sumBytes is the body of sumAVX2.
+// sumBytes emits the body of sumAVX2.
 func sumBytes(ends Mem) {
 	a := newAdder(ends, Load(Param("src"), GP64()), nil)
 	Store(a.sum(Load(Param("n"), GP64())), ReturnIndex(0))
@@ -53,14 +54,14 @@ func sumBytes(ends Mem) {
 	RET()
 }
 
-// copyPackets is the body of copyPacketsAVX2.
+// copyPackets emits the body of copyPacketsAVX2.
 func copyPackets(ends Mem) {
 	dst, h := Load(Param("dst"), GP64()), Load(Param("h"), GP64())
 	size, sums := Load(Param("size"), GP64()), Load(Param("sums"), GP64())
 	count := Load(Param("count"), GP64())
 	a := newAdder(ends, Load(Param("payload"), GP64()), GP64())
 	Label("packet")
-	// Of the headers, whole vectors are copied: what is too much gives way to the payload.
+	// Copy the headers in whole vectors; the payload overwrites what is too much.
 	from, v := Load(Param("headers"), GP64()), YMM()
 	MOVQ(dst, a.dst)
 	ADDQ(h, dst)
@@ -84,7 +85,7 @@ func copyPackets(ends Mem) {
 	RET()
 }
 
-// adder adds up bytes, and copies them if there is a dst.
+// An adder emits code that adds up bytes, and also copies them if it has a dst.
 type adder struct {
 	src, dst   Register // of the next block
 	ends       Mem
@@ -95,7 +96,7 @@ func newAdder(ends Mem, src, dst Register) *adder {
 	return &adder{src: src, dst: dst, ends: ends, flip: constant(0x8000), ones: constant(1)}
 }
 
-// sum is that of n bytes, behind which src is then.
+// sum emits the sum of n bytes. src and dst end up after these bytes.
 func (a *adder) sum(n Register) GPVirtual {
 	sums := [vectors]VecVirtual{YMM(), YMM()}
 	for _, s := range sums {
@@ -126,8 +127,8 @@ func (a *adder) sum(n Register) GPVirtual {
 	return sum
 }
 
-// words is vector i of a block, each pair of words added, less 65536. Where there
-// is a mask, words count only where it has ones.
+// words loads vector i of a block and adds each pair of words, less 65536. With a
+// mask, the bits that it lacks count as zero.
 func (a *adder) words(i int, mask *Mem) VecVirtual {
 	words, from := YMM(), Op(Mem{Base: a.src, Disp: i * vector})
 	if a.dst != nil {
@@ -147,10 +148,10 @@ func (a *adder) words(i int, mask *Mem) VecVirtual {
 	return words
 }
 
-// rest adds what whole blocks have left over of n bytes. It is read as a block that
-// ends where they end, without those that were added before. If n is odd, it
-// begins at an odd place, where the two bytes of each word are exchanged; to
-// multiply by 256 exchanges them again, since 65536 counts as 1 in these sums.
+// rest emits the sum of the bytes of n that do not fill a block. It reads the block
+// that ends where the n bytes end, and masks the bytes that were already added. If
+// n is odd, this block begins at an odd offset, so the two bytes of each word are
+// exchanged; multiplying by 256 exchanges them again, since 65536 counts as 1.
 func (a *adder) rest(n Register) VecVirtual {
 	left, mask, odd := GP64(), GP64(), GP64()
 	MOVQ(n, left)
@@ -175,7 +176,7 @@ func (a *adder) rest(n Register) VecVirtual {
 	return sum
 }
 
-// constant is a vector with the word in each place.
+// constant returns a vector with the word in each lane.
 func constant(word uint64) VecVirtual {
 	r, v := GP32(), YMM()
 	MOVL(Imm(word<<16|word), r)
@@ -184,7 +185,7 @@ func constant(word uint64) VecVirtual {
 	return v
 }
 
-// join adds all signed 32-bit sums to one of 64 bits.
+// join adds all signed 32-bit sums into one of 64 bits.
 func join(sums [vectors]VecVirtual) GPVirtual {
 	all := sums[0]
 	for _, s := range sums[1:] {
@@ -197,14 +198,14 @@ func join(sums [vectors]VecVirtual) GPVirtual {
 	VPADDQ(upper, lower, lower)
 	VEXTRACTI128(Imm(1), lower, upper.AsX())
 	VPADDQ(upper.AsX(), lower.AsX(), lower.AsX())
-	VPSHUFD(Imm(0x4e), lower.AsX(), upper.AsX()) // the halves exchanged
+	VPSHUFD(Imm(0x4e), lower.AsX(), upper.AsX()) // exchange the halves
 	VPADDQ(upper.AsX(), lower.AsX(), lower.AsX())
 	VMOVQ(lower.AsX(), result)
 	return result
 }
 
-// blockEnds is a mask that leaves the last r bytes of a block, for every r: r bytes
-// from its beginning.
+// blockEnds returns a table of masks: the one at offset r keeps the last r bytes of
+// a block.
 func blockEnds() Mem {
 	m := GLOBL("blockEnds", RODATA|NOPTR)
 	for i := range block / 8 {
