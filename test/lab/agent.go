@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Nothing is the argument or the answer of a call that has none.
+// Nothing is the argument or the result of a call that has none.
 type Nothing struct{ None bool } // gob sends no struct without fields
 
-// Agent is the traffic of one host: its methods are called from outside by
-// net/rpc. What it opened is named by a number.
+// The Agent of a host has the methods that a test calls there, over net/rpc. It
+// numbers what it opens.
 type Agent struct {
 	mu     sync.Mutex
 	next   int
 	opened map[int]any
 }
 
-// runAgent is process 1 of a host, from boot to its end.
+// runAgent is process 1 of a host.
 func runAgent() {
 	if err := prepareHost(os.Getenv(agentEnv)); err != nil {
 		fmt.Fprintln(os.Stderr, "host:", err)
@@ -37,16 +37,16 @@ func runAgent() {
 		fmt.Fprintln(os.Stderr, "host:", err)
 		os.Exit(1)
 	}
-	file.Close() // not left to the collector: the number will be another file's
+	file.Close() // now, not by a finalizer, when the descriptor is that of another file
 	server := rpc.NewServer()
 	if err := server.Register(&Agent{opened: map[int]any{}}); err != nil {
 		fmt.Fprintln(os.Stderr, "host:", err)
 		os.Exit(1)
 	}
-	server.ServeConn(conn) // until the test closes it, or dies
+	server.ServeConn(conn) // until the test closes it, or ends
 }
 
-// prepareHost gives the host its own files and a working loopback.
+// prepareHost mounts the files of the host and brings its loopback up.
 func prepareHost(name string) error {
 	steps := []struct {
 		what string
@@ -66,7 +66,7 @@ func prepareHost(name string) error {
 			return fmt.Errorf("%s: %w", s.what, err)
 		}
 	}
-	// Addresses are usable at once, and nobody asks for routers.
+	// IPv6 addresses are usable at once, and the kernel solicits no routers.
 	for _, dir := range []string{"all", "default"} {
 		os.WriteFile("/proc/sys/net/ipv6/conf/"+dir+"/accept_dad", []byte("0"), 0o644)
 		os.WriteFile("/proc/sys/net/ipv6/conf/"+dir+"/router_solicitations", []byte("0"), 0o644)
@@ -74,8 +74,8 @@ func prepareHost(name string) error {
 	return nil
 }
 
-// ownEtc lets the host write below /etc without the machine seeing it, with an
-// empty /etc/wg and /etc/wireguard.
+// ownEtc mounts an overlay on /etc, so that the host can write below it without
+// changing the machine's. /etc/wg and /etc/wireguard are empty.
 func ownEtc() error {
 	for _, dir := range []string{"/run/.etc", "/run/.etc/upper", "/run/.etc/work"} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -111,7 +111,8 @@ func loopbackUp() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req)
 }
 
-// reap buries the daemons of the host: their parents are gone, so they are ours.
+// reap waits for processes that have ended. Daemons are children of the agent after
+// their parents have exited.
 func reap() {
 	died := make(chan os.Signal, 64)
 	signal.Notify(died, syscall.SIGCHLD)
@@ -130,6 +131,7 @@ func reap() {
 	}
 }
 
+// keep returns the number of something that was opened.
 func (g *Agent) keep(v any) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -138,21 +140,21 @@ func (g *Agent) keep(v any) int {
 	return g.next
 }
 
-// opened finds what a number names.
+// opened returns what has a number.
 func opened[V any](g *Agent, id int) (V, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v, ok := g.opened[id].(V)
 	if !ok {
-		return v, fmt.Errorf("number %d names nothing of that kind", id)
+		return v, fmt.Errorf("there is no %T with the number %d", v, id)
 	}
 	return v, nil
 }
 
-// Ready answers when the host has booted.
+// Ready returns once the host has booted.
 func (g *Agent) Ready(Nothing, *Nothing) error { return nil }
 
-// call asks a host's agent; a fault of the lab, or of the host, ends the test.
+// call calls a method of a host's agent. An error ends the test.
 func call[A, R any](h *Host, method string, args A) R {
 	h.t.Helper()
 	r, err := ask[A, R](h, method, args)
@@ -162,6 +164,7 @@ func call[A, R any](h *Host, method string, args A) R {
 	return r
 }
 
+// ask calls a method of a host's agent.
 func ask[A, R any](h *Host, method string, args A) (R, error) {
 	var r R
 	err := h.rpc.Call("Agent."+method, args, &r)

@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Packet is one IP packet seen on a wire. A super-packet of segmentation
-// offload is one Packet: its Length is the sum of its payloads.
+// A Packet is an IP packet that was recorded at an interface. A super-packet is one
+// Packet, whose Length is the sum of its payloads.
 type Packet struct {
 	At         time.Time
-	Out        bool // it left the host through this interface
+	Out        bool // it left the host
 	Src, Dst   netip.AddrPort
 	Proto      int // 17 UDP, 1 ICMP, 58 ICMPv6, 6 TCP
 	TOS        byte
 	DF         bool
-	Fragment   bool // a fragment, the first included
+	Fragment   bool // it is a fragment, also the first one
 	Type, Code byte // of ICMP
-	Length     int  // of the payload behind the UDP, TCP or ICMP header of 8 bytes
+	Length     int  // of what follows the first 8 bytes of the UDP, TCP or ICMP header
 	Payload    []byte
 }
 
@@ -34,7 +34,7 @@ func (p Packet) String() string {
 	return fmt.Sprintf("%s %v > %v proto %d tos %#x type %d/%d payload %d % x", dir, p.Src, p.Dst, p.Proto, p.TOS, p.Type, p.Code, p.Length, p.Payload[:min(4, len(p.Payload))])
 }
 
-// payloadKept is how much of each payload a capture keeps.
+// payloadKept is how many bytes of each payload a capture keeps.
 const payloadKept = 160
 
 type capture struct {
@@ -43,19 +43,20 @@ type capture struct {
 	packets []Packet
 }
 
-// Watch starts to record what passes an interface.
+// Watch starts to record the packets of an interface. It returns the number of the
+// capture.
 func (h *Host) Watch(name string) int {
 	h.t.Helper()
 	return call[string, int](h, "Watch", name)
 }
 
-// Watched is what passed so far.
+// Watched returns the packets that a capture has recorded so far.
 func (h *Host) Watched(id int) []Packet {
 	h.t.Helper()
 	return call[int, []Packet](h, "Watched", id)
 }
 
-// WatchedUDP is what passed of UDP from or to a port.
+// WatchedUDP returns the packets of a capture that are UDP from or to a port.
 func (h *Host) WatchedUDP(id, port int) []Packet {
 	h.t.Helper()
 	var list []Packet
@@ -67,7 +68,8 @@ func (h *Host) WatchedUDP(id, port int) []Packet {
 	return list
 }
 
-// ICMPErrors is what passed of ICMP unreachable and packet-too-big, of both families.
+// ICMPErrors returns the packets of a capture that are ICMP unreachable, or errors
+// of ICMPv6.
 func (h *Host) ICMPErrors(id int) []Packet {
 	h.t.Helper()
 	var list []Packet
@@ -112,7 +114,7 @@ func (g *Agent) Watched(id int, r *[]Packet) error {
 	return nil
 }
 
-// settle waits until the reader has seen what had passed before.
+// settle waits until run has recorded all packets that are in the socket.
 func (c *capture) settle() {
 	for empty := 0; empty < 3; empty++ {
 		if n, err := unix.IoctlGetInt(c.fd, unix.SIOCINQ); err == nil && n > 0 {
@@ -147,7 +149,7 @@ func (c *capture) run() {
 	}
 }
 
-// readPacket reads an IP packet as far as a test asks.
+// readPacket parses what tests need of an IP packet.
 func readPacket(b []byte) (Packet, bool) {
 	var p Packet
 	var src, dst netip.Addr

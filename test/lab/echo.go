@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// EchoPort is where Echo answers.
+// EchoPort is the port on which Echo answers.
 const EchoPort = 7
 
-// Echo makes the host answer every UDP datagram to EchoPort, of either family,
-// with itself.
+// Echo makes the host send back every UDP datagram that it receives on EchoPort,
+// over IPv4 and IPv6.
 func (h *Host) Echo() {
 	h.t.Helper()
 	call[Nothing, Nothing](h, "Echo", Nothing{})
 }
 
 func (g *Agent) Echo(Nothing, *Nothing) error {
-	heard := 0
+	listening := 0
 	var last error
 	for _, network := range []string{"udp4", "udp6"} {
 		conn, err := net.ListenUDP(network, &net.UDPAddr{Port: EchoPort})
@@ -28,18 +28,19 @@ func (g *Agent) Echo(Nothing, *Nothing) error {
 			last = err
 			continue
 		}
-		heard++
+		listening++
 		conn.SetReadBuffer(socketBuffer)
 		g.keep(conn)
 		go echo(conn)
 	}
-	if heard == 0 {
+	if listening == 0 {
 		return last
 	}
 	return nil
 }
 
-// socketBuffer keeps the lab's own sockets from dropping a train of large datagrams.
+// socketBuffer is the size of the receive buffers of the lab's sockets. A whole train
+// of large datagrams fits into it.
 const socketBuffer = 4 << 20
 
 func echo(conn *net.UDPConn) {
@@ -53,49 +54,49 @@ func echo(conn *net.UDPConn) {
 	}
 }
 
-// Sweep asks for one datagram of every payload size from From to To, each sent to
-// the echo of a host and awaited.
+// A Sweep sends a datagram of every payload size from From to To to a host that
+// echoes, and waits for the answers.
 type Sweep struct {
 	Remote   netip.Addr
 	From, To int
 	Step     int           // 0: every size
-	Train    int           // how many are under way at once; 0: 32
-	Wait     time.Duration // for an answer; 0: 2 s
+	Train    int           // how many datagrams are in flight at once; 0: 32
+	Wait     time.Duration // for the answers of a train; 0: 2 s
 }
 
-// SweepResult is what came of it.
+// A SweepResult says which datagrams came back.
 type SweepResult struct {
 	Sent    int
-	Lost    []int  // sizes that never came back
-	Corrupt []int  // sizes that came back with other bytes
-	Refused string // what the first refused send said
+	Lost    []int  // sizes of which no answer came
+	Corrupt []int  // sizes that came back with different bytes
+	Refused string // the last error of sending, or ""
 }
 
 func (s SweepResult) String() string {
 	return fmt.Sprintf("%d sent; lost %v; corrupt %v; refused: %q", s.Sent, s.Lost, s.Corrupt, s.Refused)
 }
 
-// OK reports whether every size came back whole.
+// OK reports whether every datagram came back unchanged.
 func (s SweepResult) OK() bool {
 	return s.Sent > 0 && len(s.Lost)+len(s.Corrupt) == 0 && s.Refused == ""
 }
 
-// Sweep sends every size and fails the test unless each comes back whole.
+// Sweep fails the test unless every datagram comes back unchanged.
 func (h *Host) Sweep(s Sweep) {
 	h.t.Helper()
 	if got := h.TrySweep(s); !got.OK() {
-		h.t.Fatalf("host %s, every size %d to %d to %v: %v", h.Name, s.From, s.To, s.Remote, got)
+		h.t.Fatalf("host %s, payloads of %d to %d bytes to %v: %v", h.Name, s.From, s.To, s.Remote, got)
 	}
 }
 
-// TrySweep is Sweep for a test that judges the result itself.
+// TrySweep is like Sweep, but returns the result to the test.
 func (h *Host) TrySweep(s Sweep) SweepResult {
 	h.t.Helper()
 	return call[Sweep, SweepResult](h, "Sweep", s)
 }
 
-// trainLength is how many datagrams a sweep has under way at once unless it says:
-// few enough for any queue on the way, enough that batches form.
+// trainLength is how many datagrams of a sweep are in flight by default: few enough
+// for every queue on their path, and enough to form batches.
 const trainLength = 32
 
 func (g *Agent) Sweep(s Sweep, r *SweepResult) error {
@@ -120,8 +121,8 @@ func (g *Agent) Sweep(s Sweep, r *SweepResult) error {
 	return nil
 }
 
-// sendTrain sends one train of sizes and waits for their echoes. A datagram is
-// known by its length, so each length travels once.
+// sendTrain sends the datagrams of one train and waits for their echoes. A datagram
+// is identified by its length, so each length is sent only once.
 func sendTrain(conn *net.UDPConn, s Sweep, from int, r *SweepResult) {
 	pending := map[int]bool{}
 	for size := from; size <= s.To && size < from+s.Train*s.Step; size += s.Step {
@@ -150,7 +151,8 @@ func sendTrain(conn *net.UDPConn, s Sweep, from int, r *SweepResult) {
 	slices.Sort(r.Lost)
 }
 
-// pattern is n bytes that depend on n and on their place, without a short period.
+// pattern returns n bytes that depend on n and on their offset, without a short
+// period.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	x := uint64(n)*0x9e3779b97f4a7c15 + 1

@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// Flow asks for datagrams that carry their number, 0, 1, 2, …
+// A Flow is a sequence of datagrams that contain their number: 0, 1, 2, …
 type Flow struct {
-	Local    string // "" or address, port or both to send from
+	Local    string // the address, the port or both to send from; "": any
 	Remote   netip.AddrPort
 	Size     int           // of the payload; at least 8
-	Interval time.Duration // between two; 0: as fast as the socket takes them
+	Interval time.Duration // between two datagrams; 0: as fast as possible
 	Count    int           // 0: until stopped
 	TOS      int           // of the inner header, ECN bits included
 }
 
-// FlowResult is what a sender has done.
+// A FlowResult is what the sender of a flow has done.
 type FlowResult struct {
 	Sent   int
-	Errors map[string]int // what refused sends said
+	Errors map[string]int // how often each error of sending occurred
 }
 
-// Arrival is one numbered datagram received.
+// An Arrival is a datagram of a flow that was received.
 type Arrival struct {
 	Seq  uint64
 	At   time.Time
@@ -34,14 +34,14 @@ type Arrival struct {
 	Size int
 }
 
-// longestLag is how late a datagram may be for those after it to make up for it:
-// the burst of 50 that one in a millisecond makes of it, any queue holds.
+// longestLag is how far a sender may fall behind and still catch up. With one
+// datagram per millisecond it then sends a burst of 50, which fits into every queue.
 const longestLag = 50 * time.Millisecond
 
 type sender struct {
 	stop    chan struct{}
 	done    chan struct{}
-	counted bool // it ends by itself
+	counted bool // it ends after Count datagrams
 	FlowResult
 }
 
@@ -50,31 +50,32 @@ type collector struct {
 	arrivals []Arrival
 }
 
-// StartFlow starts a sender; StopFlow ends it.
+// StartFlow starts to send a flow. It returns the number of the sender.
 func (h *Host) StartFlow(f Flow) int {
 	h.t.Helper()
 	return call[Flow, int](h, "StartFlow", f)
 }
 
-// StopFlow ends a sender, or waits for the end of one that has a Count.
+// StopFlow stops a sender. If its flow has a Count, StopFlow waits for its end.
 func (h *Host) StopFlow(id int) FlowResult {
 	h.t.Helper()
 	return call[int, FlowResult](h, "StopFlow", id)
 }
 
-// Send is a whole flow of Count datagrams.
+// Send sends a flow that has a Count.
 func (h *Host) Send(f Flow) FlowResult {
 	h.t.Helper()
 	return h.StopFlow(h.StartFlow(f))
 }
 
-// Collect starts to receive numbered datagrams on a port, of either family.
+// Collect starts to receive flows on a port, over IPv4 and IPv6. It returns the
+// number of the collector.
 func (h *Host) Collect(port int) int {
 	h.t.Helper()
 	return call[int, int](h, "Collect", port)
 }
 
-// Collected is all that came so far, in the order of arrival.
+// Collected returns what a collector has received so far, in the order of arrival.
 func (h *Host) Collected(id int) []Arrival {
 	h.t.Helper()
 	return call[int, []Arrival](h, "Collected", id)
@@ -130,7 +131,7 @@ func (s *sender) run(conn *net.UDPConn, f Flow) {
 			s.Errors[err.Error()]++
 		}
 		s.Sent++
-		// After a pause of the machine it goes on as before, and makes up for nothing.
+		// After a long pause of the machine, continue without catching up.
 		next = next.Add(f.Interval)
 		if now := time.Now(); now.Sub(next) > longestLag {
 			next = now
@@ -196,17 +197,17 @@ func (g *Agent) Collected(id int, r *[]Arrival) error {
 	return nil
 }
 
-// Summary is a flow as its receiver saw it.
+// A Summary describes a flow at its receiver.
 type Summary struct {
-	Received, Lost, Twice, Late int           // Late: after one with a higher number
-	Gap                         time.Duration // the longest silence between two arrivals
+	Received, Lost, Twice, Late int           // Late: received after a higher number
+	Gap                         time.Duration // the longest time between two arrivals
 }
 
 func (s Summary) String() string {
 	return fmt.Sprintf("%d received, %d lost, %d twice, %d out of order, longest silence %v", s.Received, s.Lost, s.Twice, s.Late, s.Gap)
 }
 
-// Summarize judges the arrivals of a flow of so many datagrams.
+// Summarize returns the summary of a flow of which sent datagrams were sent.
 func Summarize(arrivals []Arrival, sent int) Summary {
 	s := Summary{Received: len(arrivals)}
 	seen := map[uint64]bool{}

@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// commandTime is how long a command on a host may take unless it says more.
+// commandTime is the default time limit of a command on a host.
 const commandTime = 60 * time.Second
 
-// Host is one simulated machine.
+// A Host is a simulated machine.
 type Host struct {
 	Name string
 	t    T
@@ -29,8 +29,8 @@ type Host struct {
 	path string // PATH of its commands
 }
 
-// NewHost boots a host: loopback is up, nothing else is there. It is gone when
-// the test ends.
+// NewHost boots a host. It has only a loopback interface. It is removed when the test
+// ends.
 func NewHost(t T, name string) *Host {
 	t.Helper()
 	b, err := Build()
@@ -54,10 +54,11 @@ func NewHost(t T, name string) *Host {
 	return h
 }
 
-// logFile is where the daemons that Tunnel starts write on a host.
+// logFile is the file on the host with the output of its daemons.
 const logFile = "/run/wgd.log"
 
-// checkDaemonLog fails the test when a daemon crashed or the race detector spoke.
+// checkDaemonLog fails the test if a daemon crashed, or the race detector reported
+// something.
 func (h *Host) checkDaemonLog() {
 	text, err := os.ReadFile(h.Path(logFile))
 	if err != nil {
@@ -97,7 +98,7 @@ func (h *Host) boot() error {
 	return h.rpc.Call("Agent.Ready", Nothing{}, &Nothing{})
 }
 
-// Halt switches the host off; everything that ran there is killed.
+// Halt ends the host, and kills everything that runs on it.
 func (h *Host) Halt() {
 	if h.cmd == nil {
 		return
@@ -108,7 +109,7 @@ func (h *Host) Halt() {
 	h.cmd = nil
 }
 
-// logState says, after a failure, how the host looked.
+// logState logs the state of the host.
 func (h *Host) logState() {
 	for _, line := range []string{
 		"ip -br addr; ip route; ip -6 route | grep -v fe80", "wg show all",
@@ -119,7 +120,7 @@ func (h *Host) logState() {
 	}
 }
 
-// abridge leaves out the middle of a long text, say of a thousand peers.
+// abridge removes the middle of a long text, such as one about a thousand peers.
 func abridge(text string) string {
 	const end = 10_000
 	if len(text) <= 2*end {
@@ -128,31 +129,33 @@ func abridge(text string) string {
 	return fmt.Sprintf("%s\n[%d bytes]\n%s", text[:end], len(text)-2*end, text[len(text)-end:])
 }
 
-// PID is the agent's process, as seen from outside; its namespaces are the host's.
+// PID returns the process ID of the agent on this machine. Its namespaces are those
+// of the host.
 func (h *Host) PID() int { return h.cmd.Process.Pid }
 
-// Path is a file of the host as seen from outside.
+// Path returns the path on this machine of a file on the host.
 func (h *Host) Path(file string) string {
 	return filepath.Join("/proc", strconv.Itoa(h.PID()), "root", file)
 }
 
-// Result is what a command said.
+// A Result is what a command returned.
 type Result struct {
 	Out, Err string
-	Code     int // exit status; -1 when it was killed or never ended
+	Code     int // exit status; -1 if it was killed or did not end
 	Took     time.Duration
 }
 
-// Run runs a line of shell on the host.
+// Run runs a line of shell script on the host.
 func (h *Host) Run(line string) Result { return h.RunFor(commandTime, line, nil) }
 
-// RunFor is Run with a time limit and a standard input.
+// RunFor is like Run, with another time limit and with a standard input.
 func (h *Host) RunFor(limit time.Duration, line string, stdin io.Reader) Result {
 	return h.enter(limit, stdin, []string{"-n", "-m", "-p", "-u", "-i"}, line)
 }
 
-// RunInNetns is Run in the host's network namespace alone: the files and
-// processes are those of the machine, where other hosts' PIDs are known.
+// RunInNetns is like Run, but enters only the network namespace of the host. The
+// files and processes are those of the machine, where the PIDs of all hosts are
+// known.
 func (h *Host) RunInNetns(line string) Result {
 	return h.enter(commandTime, nil, []string{"-n"}, line)
 }
@@ -163,10 +166,10 @@ func (h *Host) enter(limit time.Duration, stdin io.Reader, spaces []string, line
 	args := append([]string{"-t", strconv.Itoa(h.PID())}, spaces...)
 	cmd := exec.CommandContext(ctx, "nsenter", append(args, "--", "sh", "-c", line)...)
 	cmd.Env = []string{"PATH=" + h.path, "HOME=/root", "LANG=C", "TZ=UTC",
-		"GORACE=atexit_sleep_ms=0"} // or every command of a race build ends a second late
+		"GORACE=atexit_sleep_ms=0"} // otherwise every command that is built with the race detector exits one second late
 	cmd.Stdin = stdin
-	// A daemon that keeps its parent's output open would hang every script
-	// that reads a command's output.
+	// A daemon that keeps the output of its parent open must not block whoever reads
+	// the output of the command.
 	cmd.WaitDelay = 2 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -184,7 +187,7 @@ func (h *Host) enter(limit time.Duration, stdin io.Reader, spaces []string, line
 	return r
 }
 
-// Must is Run for a command that has to succeed; its standard output.
+// Must runs a command that must succeed, and returns its standard output.
 func (h *Host) Must(format string, args ...any) string {
 	h.t.Helper()
 	line := fmt.Sprintf(format, args...)
@@ -195,14 +198,14 @@ func (h *Host) Must(format string, args ...any) string {
 	return r.Out
 }
 
-// Fails is Run for a command that has to be refused: a line on standard error
-// that has each of the words, and the exit status. One word at least must not be
-// in the command, because almost every error repeats what was typed.
+// Fails runs a command that must fail with an exit status. Its standard error, which
+// Fails returns, must contain each of the words. At least one word must not be in the
+// command, because almost every error repeats what was typed.
 func (h *Host) Fails(code int, line string, words ...string) string {
 	h.t.Helper()
 	typed := func(w string) bool { return strings.Contains(strings.ToLower(line), strings.ToLower(w)) }
 	if !slices.ContainsFunc(words, func(w string) bool { return !typed(w) }) {
-		h.t.Fatalf("%s# %s\nall of %q was typed: this test proves nothing", h.Name, line, words)
+		h.t.Fatalf("%s# %s\nthe command contains all of %q: this test proves nothing", h.Name, line, words)
 	}
 	r := h.Run(line)
 	if r.Code != code {
@@ -210,13 +213,13 @@ func (h *Host) Fails(code int, line string, words ...string) string {
 	}
 	for _, w := range words {
 		if !strings.Contains(strings.ToLower(r.Err), strings.ToLower(w)) {
-			h.t.Fatalf("%s# %s\nits error does not say %q:\n%s", h.Name, line, w, r.Err)
+			h.t.Fatalf("%s# %s\nits error does not contain %q:\n%s", h.Name, line, w, r.Err)
 		}
 	}
 	return r.Err
 }
 
-// Write puts a file on the host, for its owner only.
+// Write writes a file on the host, which only its owner can read.
 func (h *Host) Write(file, text string) {
 	h.t.Helper()
 	if err := os.WriteFile(h.Path(file), []byte(text), 0o600); err != nil {
@@ -224,14 +227,14 @@ func (h *Host) Write(file, text string) {
 	}
 }
 
-// Exists reports whether a file is there on the host.
+// Exists reports whether a file exists on the host.
 func (h *Host) Exists(file string) bool {
 	_, err := os.Lstat(h.Path(file))
 	return err == nil
 }
 
-// PIDs are the processes of the host whose program has this name, by their
-// numbers on the host.
+// PIDs returns the processes of the host whose program has this name, by their
+// process IDs on the host.
 func (h *Host) PIDs(program string) []int {
 	dirs, _ := filepath.Glob(h.Path("/proc/[0-9]*"))
 	var list []int
@@ -246,7 +249,7 @@ func (h *Host) PIDs(program string) []int {
 	return list
 }
 
-// Stat has the figures of /proc/PID/stat and /proc/PID/status that tests ask about.
+// A Stat has the figures of a process that tests need, from /proc/PID.
 type Stat struct {
 	CPU      time.Duration // user and system
 	Resident int           // KiB
@@ -254,14 +257,14 @@ type Stat struct {
 	Files    int // open descriptors
 }
 
-// Stat reads a process of the host.
+// Stat returns the figures of a process of the host.
 func (h *Host) Stat(pid int) (Stat, error) {
 	dir := h.Path("/proc/" + strconv.Itoa(pid))
 	text, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return Stat{}, err
 	}
-	// The name in parentheses may hold anything; the fields follow it.
+	// The name in parentheses may contain anything. The fields follow it.
 	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(f) < 22 {
 		return Stat{}, fmt.Errorf("%s/stat: %d fields", dir, len(f))

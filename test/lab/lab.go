@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// T is what the lab needs of a test; a benchmark program brings its own.
+// T is the part of testing.T that the lab needs. Bound makes another one.
 type T interface {
 	Helper()
 	Failed() bool
@@ -20,11 +20,11 @@ type T interface {
 	Fatalf(format string, args ...any)
 }
 
-// agentEnv marks the process that is to hold a host.
+// agentEnv is set in the process that becomes the agent of a host.
 const agentEnv = "WGD_LAB_AGENT"
 
-// BecomeAgent does not return in a process that was started to hold a host.
-// It must be called before anything else: from TestMain, or first in main.
+// BecomeAgent runs the agent if this process was started as one, and then does not
+// return. It must be called before anything else, from TestMain or main.
 func BecomeAgent() {
 	if os.Getenv(agentEnv) != "" {
 		runAgent()
@@ -32,10 +32,10 @@ func BecomeAgent() {
 	}
 }
 
-// Main is a TestMain's: it builds what runs on the hosts and runs the tests of a
-// part of the whole. On a machine that cannot have simulated hosts, or does not
-// have the programs, it leaves the part out, loudly, and says of what nothing was
-// proved; CI must have them. The result is for os.Exit.
+// Main is for TestMain: it builds what runs on the hosts, runs the tests of a part
+// of make test, and returns the exit status. If the machine cannot have simulated
+// hosts, or lacks one of the programs, Main leaves the part out, and prints what was
+// not proved. In CI that is a failure.
 func Main(m interface{ Run() int }, part, unproved string, build func() error, programs ...string) int {
 	if what := Missing(programs...); what != "" {
 		fmt.Printf("\n*** %s: LEFT OUT, ALL OF IT. It needs %s.\n"+
@@ -53,8 +53,8 @@ func Main(m interface{ Run() int }, part, unproved string, build func() error, p
 	return m.Run()
 }
 
-// Missing says what this machine lacks for simulated hosts, and of the programs
-// that are wanted besides; "" when nothing.
+// Missing returns what this machine lacks to have simulated hosts and the given
+// programs, or "".
 func Missing(programs ...string) string {
 	if os.Geteuid() != 0 {
 		return "root: namespaces, veth pairs and /dev/net/tun are for root only"
@@ -72,7 +72,7 @@ func Missing(programs ...string) string {
 	return ""
 }
 
-// Root is the top folder of the tree: the one whose go.mod says module wgd.
+// Root returns the root of the tree: the folder whose go.mod has the module wgd.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -87,7 +87,8 @@ func Root() (string, error) {
 	return "", fmt.Errorf("no go.mod of module wgd above the working directory")
 }
 
-// Binaries are programs built for one run; every host has them in its PATH.
+// Binaries are the programs that were built for this run. Every host has them in its
+// PATH.
 type Binaries struct {
 	Dir  string
 	Race bool // ours were built with the race detector
@@ -98,9 +99,9 @@ var (
 	binaries   Binaries
 )
 
-// Build builds the commands of the tree, once for a run, and returns where they
-// are. E2E_RACE=1 builds them with the race detector; E2E_BIN names a folder
-// with programs to test instead.
+// Build builds the commands of the tree, once per run, and returns where they are.
+// E2E_RACE=1 builds them with the race detector. E2E_BIN names a folder with other
+// programs to test.
 func Build() (Binaries, error) {
 	binariesMu.Lock()
 	defer binariesMu.Unlock()
@@ -134,16 +135,16 @@ func Build() (Binaries, error) {
 	return b, nil
 }
 
-// BuildPlainly makes Build, and all else here, take no notice of E2E_RACE, E2E_BIN
-// and LAB_DAEMON: who measures wants what the tree has, built as it is installed.
+// BuildPlainly makes the lab ignore E2E_RACE, E2E_BIN and LAB_DAEMON: a measurement
+// needs the programs of the tree, built as they are installed.
 func BuildPlainly() {
 	for _, name := range []string{"E2E_RACE", "E2E_BIN", "LAB_DAEMON"} {
 		os.Unsetenv(name)
 	}
 }
 
-// BuildFrom builds another program beside ours: dir is the folder of the module
-// that pins it, out the program's name; flags are go build's.
+// BuildFrom builds another program. dir is the folder of the module that pins its
+// version, out is the name of the program, and flags are those of go build.
 func BuildFrom(dir, pkg, out string, flags ...string) error {
 	b, err := Build()
 	if err != nil {
@@ -153,7 +154,7 @@ func BuildFrom(dir, pkg, out string, flags ...string) error {
 	return goRun(dir, append(args, pkg)...)
 }
 
-// RemoveBinaries ends the run.
+// RemoveBinaries removes what was built.
 func RemoveBinaries() {
 	binariesMu.Lock()
 	defer binariesMu.Unlock()
@@ -172,8 +173,8 @@ func goRun(dir string, args ...string) error {
 	return nil
 }
 
-// Until asks again, ten times a second, until ok says yes; after the time it
-// fails the test with what ok said last.
+// Until calls ok ten times a second until it returns true. After the limit it fails
+// the test with the text that ok returned last.
 func Until(t T, limit time.Duration, what string, ok func() (bool, string)) {
 	t.Helper()
 	deadline := time.Now().Add(limit)

@@ -7,17 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offloads of an interface that SetOffload knows, by the names that ethtool(8)
-// gives them: the commands that set them (linux/ethtool.h).
+// offloads are those that SetOffload knows. The keys are the names that ethtool(8)
+// uses, the values the commands that set them (linux/ethtool.h).
 var offloads = map[string]uint32{"tx": 0x17, "sg": 0x19, "tso": 0x1f, "gso": 0x24, "gro": 0x2c}
 
-// Offload is one to be turned on or off.
+// An Offload is an argument of Agent.SetOffload.
 type Offload struct {
 	Interface, Name string
 	On              bool
 }
 
-// SetOffload is ethtool -K INTERFACE NAME on, or off.
+// SetOffload turns an offload of an interface on or off, as ethtool -K does.
 func (h *Host) SetOffload(name, offload string, on bool) {
 	h.t.Helper()
 	call[Offload, Nothing](h, "SetOffload", Offload{name, offload, on})

@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// Bound is the test of a program that measures: it runs f, takes down all that
-// f built, and returns what failed first. Fatalf ends f; what is logged goes to
+// Bound runs f with a T for a program that is no test. Then it runs the cleanups,
+// the last one first, and returns the first failure. Fatalf ends f. Logs go to
 // standard error.
 func Bound(f func(T)) (err error) {
 	s := &programT{}
 	defer func() {
 		thrown := recover()
-		for len(s.cleanups) > 0 { // a cleanup may want another
+		for len(s.cleanups) > 0 { // a cleanup may add another
 			last := len(s.cleanups) - 1
 			cleanup := s.cleanups[last]
 			s.cleanups = slices.Delete(s.cleanups, last, last+1)
@@ -28,13 +28,13 @@ func Bound(f func(T)) (err error) {
 	return nil
 }
 
-// programT is the T that Bound brings.
+// programT is the T of Bound.
 type programT struct {
 	cleanups []func()
 	failed   error
 }
 
-// failure is what Fatalf throws and Bound catches.
+// failure is what Fatalf panics with, and Bound recovers.
 type failure struct{}
 
 func (s *programT) Helper()                         {}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// What fails first is the error; nothing after Fatalf happens, and everything
-// is taken down, the last first.
+// Bound returns the first failure. Fatalf ends the function, and the cleanups run,
+// the last one first.
 func TestBound(t *testing.T) {
 	var down []int
 	err := Bound(func(t T) {
@@ -27,19 +27,19 @@ func TestBound(t *testing.T) {
 		down = append(down, -2)
 	})
 	if err == nil || err.Error() != "no more hosts" || !slices.Equal(down, []int{2, 1}) {
-		t.Errorf("%v, taken down: %v", err, down)
+		t.Errorf("the error is %v, cleanups ran in the order %v", err, down)
 	}
 	if err := Bound(func(T) {}); err != nil {
 		t.Error(err)
 	}
 }
 
-// A program that breaks is broken, and leaves no hosts.
+// A panic is passed on after the cleanups.
 func TestBoundPanics(t *testing.T) {
 	down := false
 	defer func() {
 		if recover() != "broken" || !down {
-			t.Error("the panic is swallowed, or nothing taken down")
+			t.Error("the panic is lost, or the cleanup did not run")
 		}
 	}()
 	Bound(func(t T) {
@@ -48,26 +48,26 @@ func TestBoundPanics(t *testing.T) {
 	})
 }
 
-// What holds back a program of Go is kept from workers, and nothing else.
+// The variables that slow down a Go program are removed, and no others.
 func TestWithoutGoSettings(t *testing.T) {
 	got := withoutGoSettings([]string{"HOME=/root", "GOMAXPROCS=1", "GODEBUG=gctrace=1", "GOPATH=/go", "GOGC=off", "GOMEMLIMIT=1GiB", "X=GOGC=1"})
 	if want := []string{"HOME=/root", "GOPATH=/go", "X=GOGC=1"}; !slices.Equal(got, want) {
-		t.Error(got)
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-// A long text keeps its two ends, a short one all.
+// A long text keeps its beginning and its end. A short one is unchanged.
 func TestAbridge(t *testing.T) {
 	short, long := strings.Repeat("a", 20_000), strings.Repeat("a", 10_000)+strings.Repeat("b", 1000)+strings.Repeat("c", 10_000)
 	if abridge(short) != short {
 		t.Error("a short text is cut")
 	}
 	if got := abridge(long); strings.Contains(got, "bb") || strings.Count(got, "a") != 10_000 || strings.Count(got, "c") != 10_000 || !strings.Contains(got, "[1000 bytes]") {
-		t.Error("not the ends of a long text")
+		t.Errorf("a long text becomes %d bytes, without its beginning, its end or the mark between them", len(got))
 	}
 }
 
-// A job comes to its role as it was given, and each question has one answer.
+// A role gets its job unchanged, and there is one answer for each question.
 func TestCrew(t *testing.T) {
 	type job struct {
 		Words []string
@@ -100,18 +100,18 @@ func TestCrew(t *testing.T) {
 	text, err := do("echo")
 	lines := strings.Split(text, "\n")
 	if err != nil || asked != 2 || len(lines) != 4 || lines[0] != "ready" {
-		t.Fatalf("%v; asked %d times; it says %q", err, asked, text)
+		t.Fatalf("error %v; asked %d times, want 2; it printed %q", err, asked, text)
 	}
 	var got job
 	if err := json.Unmarshal([]byte(lines[2]), &got); err != nil || !reflect.DeepEqual(got, j) {
-		t.Errorf("%s: %+v, %v", lines[2], got, err)
+		t.Errorf("%s is decoded as %+v, error %v; want %+v", lines[2], got, err, j)
 	}
 	for role, want := range map[string]string{"idle": "will not", "tired": "tired", "nobody": `no role "nobody"`} {
 		if _, err := do(role); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", role, err)
+			t.Errorf("%s: error %v, want %q in it", role, err, want)
 		}
 	}
 	if crew.work("{", strings.NewReader(""), &bytes.Buffer{}) == nil {
-		t.Error("what is no work is accepted")
+		t.Error("work that is not JSON is accepted")
 	}
 }

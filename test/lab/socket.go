@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// A Socket is one UDP socket on a host.
+// A Socket is a UDP socket on a host.
 type Socket struct {
 	h  *Host
 	id int
 }
 
-// Datagram is what a socket received.
+// A Datagram is what a socket received.
 type Datagram struct {
 	From netip.AddrPort
 	Data []byte
 }
 
-// SocketArgs is what the agent is asked to open or do with a socket.
+// SocketArgs are the arguments of the methods of Agent for sockets.
 type SocketArgs struct {
 	ID            int
 	Local, Remote string
@@ -28,20 +28,22 @@ type SocketArgs struct {
 	Wait          time.Duration
 }
 
-// Socket opens a UDP socket; with a remote it is connected, and hears ICMP errors.
+// Socket opens a UDP socket. If a remote is given, the socket is connected, and
+// reports ICMP errors.
 func (h *Host) Socket(local, remote string) Socket {
 	h.t.Helper()
 	return Socket{h, call[SocketArgs, int](h, "OpenSocket", SocketArgs{Local: local, Remote: remote})}
 }
 
-// Send sends to a remote, "" on a connected socket; the text of its error, or "".
+// Send sends a datagram to a remote, which is "" if the socket is connected. It
+// returns the text of the error, or "".
 func (s Socket) Send(remote string, data []byte) string {
 	s.h.t.Helper()
 	return call[SocketArgs, string](s.h, "SocketSend", SocketArgs{ID: s.id, Remote: remote, Data: data})
 }
 
-// Receive waits for one datagram. The text is the error: an errno's, as
-// "no route to host", or "timeout".
+// Receive waits for one datagram. It returns the text of the error: that of the
+// errno, such as "no route to host", or "timeout".
 func (s Socket) Receive(wait time.Duration) (Datagram, string) {
 	s.h.t.Helper()
 	type answer = SocketAnswer
@@ -49,7 +51,7 @@ func (s Socket) Receive(wait time.Duration) (Datagram, string) {
 	return a.Datagram, a.Error
 }
 
-// SocketAnswer is a datagram, or why there is none.
+// A SocketAnswer is a datagram, or the reason why there is none.
 type SocketAnswer struct {
 	Datagram Datagram
 	Error    string
@@ -77,7 +79,7 @@ func (g *Agent) OpenSocket(a SocketArgs, id *int) error {
 	return nil
 }
 
-// reportICMPErrors lets a socket report host unreachable too, not only port unreachable.
+// reportICMPErrors makes a socket report all ICMP errors, not only port unreachable.
 func reportICMPErrors(conn *net.UDPConn) {
 	if conn == nil {
 		return

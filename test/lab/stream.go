@@ -13,33 +13,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stream asks for one TCP connection to a host's Sink.
+// A Stream is a TCP connection to a host's Sink.
 type Stream struct {
 	Remote  netip.AddrPort
-	Bytes   int64         // how many to send; 0: as many as fit into Time
-	Time    time.Duration // how long to send; 0: no limit but Wait
-	Wait    time.Duration // until which all must be over; 0: 60 s
-	Connect time.Duration // to connect; 0: as Wait
-	Via     netip.Addr    // IPv4: a loose source route through it; zero: none
+	Bytes   int64         // how many to send; 0: as many as possible in Time
+	Time    time.Duration // how long to send; 0: until Bytes are sent
+	Wait    time.Duration // limit for all of it; 0: 60 s
+	Connect time.Duration // limit for connecting; 0: as Wait
+	Via     netip.Addr    // for a loose source route of IPv4; zero: none
 }
 
-// StreamResult is what the far end saw of it.
+// A StreamResult is what the Sink received.
 type StreamResult struct {
 	Bytes int64
-	Wrong int64 // the place of the first byte that was not what was sent; -1: none
+	Wrong int64 // offset of the first wrong byte; -1: there is none
 	Took  time.Duration
 }
 
-// Bits is the rate, in bits a second.
+// Bits returns the rate in bits per second.
 func (s StreamResult) Bits() float64 { return float64(s.Bytes) * 8 / s.Took.Seconds() }
 
-// Sink makes the host take TCP streams on a port, of either family, and check them.
+// Sink makes the host accept TCP streams on a port, over IPv4 and IPv6, and check
+// their bytes.
 func (h *Host) Sink(port int) {
 	h.t.Helper()
 	call[int, Nothing](h, "Sink", port)
 }
 
-// Stream sends one and fails the test unless all of it arrives as it was sent.
+// Stream sends a stream, and fails the test unless all of it arrives unchanged.
 func (h *Host) Stream(s Stream) StreamResult {
 	h.t.Helper()
 	got, err := h.TryStream(s)
@@ -49,11 +50,11 @@ func (h *Host) Stream(s Stream) StreamResult {
 	return got
 }
 
-// TryStream is Stream for a test that judges the result itself.
+// TryStream is like Stream, but returns the error to the test.
 func (h *Host) TryStream(s Stream) (StreamResult, error) {
 	got, err := ask[Stream, StreamResult](h, "Stream", s)
 	if err == nil && got.Wrong >= 0 {
-		err = fmt.Errorf("byte %d is not what was sent", got.Wrong)
+		err = fmt.Errorf("byte %d arrived changed", got.Wrong)
 	}
 	if err == nil && s.Bytes > 0 && got.Bytes != s.Bytes {
 		err = fmt.Errorf("%d bytes of %d arrived", got.Bytes, s.Bytes)
@@ -79,11 +80,12 @@ func (g *Agent) Sink(port int, _ *Nothing) error {
 	return nil
 }
 
-// What is sent repeats after a length that divides no packet or batch, so a
-// displaced piece shows.
+// streamPattern is what streams send, over and over. Its length is no multiple of
+// that of a packet or batch, so a displaced piece is detected.
 var streamPattern = pattern(1<<20 - 3)
 
-// swallow reads to the end and says how much came and where it first was wrong.
+// readStream reads a stream to its end. It answers with the number of bytes, and the
+// offset of the first wrong one.
 func readStream(conn net.Conn) {
 	defer conn.Close()
 	buf := make([]byte, 1<<18)
@@ -104,7 +106,8 @@ func readStream(conn net.Conn) {
 	conn.Write(answer[:])
 }
 
-// firstWrong is the place of the first byte that is not the streamPattern's, or -1.
+// firstWrong returns the offset of the first byte that differs from the pattern, or
+// -1.
 func firstWrong(b []byte, at int64) int64 {
 	for len(b) > 0 {
 		want := streamPattern[at%int64(len(streamPattern)):]
@@ -148,7 +151,7 @@ func (g *Agent) Stream(s Stream, r *StreamResult) error {
 	}
 	var answer [16]byte
 	if _, err := io.ReadFull(conn, answer[:]); err != nil {
-		return fmt.Errorf("waiting for what the far end saw: %w", err)
+		return fmt.Errorf("waiting for the answer of the sink: %w", err)
 	}
 	r.Took = time.Since(began)
 	r.Bytes = int64(binary.BigEndian.Uint64(answer[:]))
@@ -156,7 +159,7 @@ func (g *Agent) Stream(s Stream, r *StreamResult) error {
 	return nil
 }
 
-// sourceRoute has a socket send by way of another address (RFC 791, LSRR).
+// sourceRoute makes a socket send its packets via another address (RFC 791, LSRR).
 func sourceRoute(c syscall.RawConn, via netip.Addr) (err error) {
 	const loose, first, endOfList = 131, 4, 0
 	option := append([]byte{loose, 7, first}, via.AsSlice()...)

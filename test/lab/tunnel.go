@@ -10,40 +10,41 @@ import (
 	"time"
 )
 
-// Ours and Theirs are the daemons that may serve a tunnel.
+// Ours and Theirs are the daemons that can serve a tunnel.
 const (
 	Ours   = "wgd"
 	Theirs = "wireguard-go"
 )
 
-// Settings are how a tunnel's interface is to be made.
+// Settings are those of the interface of a tunnel.
 type Settings struct {
 	Daemon    string   // "" is ours
 	Name      string   // "" is wg0
 	Port      int      // 0: any
 	Addresses []string // with prefix length
-	MTU       int      // 0: as the daemon makes it
-	Down      bool     // not brought up yet
-	Wrapper   string   // a command that runs the one that makes it; "" is none
+	MTU       int      // 0: the default of the daemon
+	Down      bool     // do not bring it up
+	Wrapper   string   // a command that runs wg-ifconfig create; "" is none
 }
 
-// Tunnel is a wg interface on a host.
+// A Tunnel is a wg interface on a host.
 type Tunnel struct {
 	Host         *Host
 	Name, Public string
 	daemon       string
 }
 
-// Peer is how a tunnel is to reach another.
+// A Peer has the settings of a peer.
 type Peer struct {
-	Name       string // for wgconfig; "" is the other host's name
+	Name       string // for wgconfig; "" is the name of the other host
 	Endpoint   string
 	AllowedIPs string
 	PSK        string // a file on the host
 	Keepalive  int
 }
 
-// Tunnel makes an interface with a new key, in the file /etc/wg/NAME of its host.
+// Tunnel creates an interface with a new key, which is in the file /etc/wg/NAME of
+// its host.
 func (h *Host) Tunnel(s Settings) *Tunnel {
 	h.t.Helper()
 	if s.Name == "" {
@@ -53,7 +54,7 @@ func (h *Host) Tunnel(s Settings) *Tunnel {
 		s.Daemon = Ours
 	}
 	if d := os.Getenv("LAB_DAEMON"); d != "" {
-		s.Daemon = d // to try the lab itself, or to compare
+		s.Daemon = d // to test the lab, or to compare
 	}
 	t := &Tunnel{Host: h, Name: s.Name, daemon: s.Daemon}
 	if s.Daemon == Ours {
@@ -109,7 +110,7 @@ func family(prefix string) string {
 	return "inet"
 }
 
-// Add adds another tunnel as a peer.
+// Add adds the other tunnel as a peer.
 func (t *Tunnel) Add(other *Tunnel, p Peer) {
 	t.Host.t.Helper()
 	if p.Name == "" {
@@ -118,7 +119,7 @@ func (t *Tunnel) Add(other *Tunnel, p Peer) {
 	t.AddKey(other.Public, p)
 }
 
-// AddKey adds a peer that is nobody's tunnel here.
+// AddKey adds a peer by its public key.
 func (t *Tunnel) AddKey(public string, p Peer) {
 	t.Host.t.Helper()
 	var line string
@@ -145,7 +146,7 @@ func option(name, value string) string {
 	return name + value
 }
 
-// PeerState is a peer as `wg show NAME dump` has it.
+// A PeerState is a peer as `wg show NAME dump` prints it.
 type PeerState struct {
 	Public, PSK, Endpoint string
 	AllowedIPs            []string
@@ -154,7 +155,7 @@ type PeerState struct {
 	Keepalive             string
 }
 
-// Peers are the tunnel's peers.
+// Peers returns the peers of the tunnel.
 func (t *Tunnel) Peers() []PeerState {
 	t.Host.t.Helper()
 	lines := strings.Split(strings.TrimSpace(t.Host.Must("wg show %s dump", t.Name)), "\n")
@@ -178,7 +179,7 @@ func (t *Tunnel) Peers() []PeerState {
 	return list
 }
 
-// Peer is the state of one peer.
+// Peer returns the state of the peer that is the other tunnel.
 func (t *Tunnel) Peer(other *Tunnel) PeerState {
 	t.Host.t.Helper()
 	for _, p := range t.Peers() {
@@ -190,10 +191,10 @@ func (t *Tunnel) Peer(other *Tunnel) PeerState {
 	return PeerState{}
 }
 
-// Counts are how many packets were dropped, by reason, and what else was counted.
+// Counts are the numbers of dropped packets by their reasons, and the other counters.
 type Counts struct{ Drops, Counters map[string]uint64 }
 
-// Counts asks the daemon, which must be ours.
+// Counts returns the counts of the daemon, which must be ours.
 func (t *Tunnel) Counts() (c Counts) {
 	t.Host.t.Helper()
 	text := t.Host.Must("wgconfig %s --json", t.Name)
@@ -203,14 +204,14 @@ func (t *Tunnel) Counts() (c Counts) {
 	return c
 }
 
-// Inner addresses of the two ends that Connect makes.
+// The inner addresses of the two ends of Connect.
 const (
 	InnerA4, InnerA6 = "10.2.0.1", "fd00:2::1"
 	InnerB4, InnerB6 = "10.2.0.2", "fd00:2::2"
 )
 
-// Connect is the tunnel most tests begin with: A listens on 1234 and knows no
-// endpoint of B; B knows A's.
+// Connect creates a tunnel on two hosts. A listens on port 1234 by default, and has no
+// endpoint for B. B has the endpoint of A.
 func Connect(a, b *Host, endpointA string, sa, sb Settings) (*Tunnel, *Tunnel) {
 	a.t.Helper()
 	if sa.Port == 0 {
@@ -224,8 +225,8 @@ func Connect(a, b *Host, endpointA string, sa, sb Settings) (*Tunnel, *Tunnel) {
 	return ta, tb
 }
 
-// Ping sends so many pings, a tenth of a second apart, and wants all answered,
-// each within two seconds.
+// Ping sends pings, a tenth of a second apart. The test fails unless each is answered
+// within two seconds.
 func (h *Host) Ping(to string, count int) {
 	h.t.Helper()
 	times, lost := h.PingTimes(to, count, 100*time.Millisecond)
@@ -234,12 +235,13 @@ func (h *Host) Ping(to string, count int) {
 	}
 }
 
-// PingTimes pings until so many were answered, or for five seconds longer than
-// that should take: the round trips in their order, and how many were lost.
+// PingTimes pings until count were answered, but at most five seconds longer than
+// that should take. It returns the round trips in order, and how many pings were
+// lost.
 func (h *Host) PingTimes(to string, count int, every time.Duration) (times []time.Duration, lost int) {
 	h.t.Helper()
 	limit := 5*time.Second + time.Duration(count)*every
-	// Without -w ping waits for the last answer only twice as long as for the slowest before.
+	// Without -w, ping waits for the last answer only twice as long as the slowest took.
 	r := h.Run(fmt.Sprintf("ping -n -c %d -i %.4f -w %.0f %s", count, every.Seconds(), limit.Seconds(), to))
 	highest := count
 	for line := range strings.Lines(r.Out) {
@@ -249,7 +251,7 @@ func (h *Host) PingTimes(to string, count int, every time.Duration) (times []tim
 		}
 		number, _, _ := strings.Cut(after, " ")
 		n, err := strconv.Atoi(number)
-		highest = max(highest, n) // it goes on sending while it waits
+		highest = max(highest, n) // it continues to send while it waits
 		_, after, ok = strings.Cut(after, " time=")
 		trip, failed := time.ParseDuration(strings.Replace(strings.TrimSpace(after), " ", "", 1))
 		if !ok || err != nil || failed != nil {
@@ -263,7 +265,7 @@ func (h *Host) PingTimes(to string, count int, every time.Duration) (times []tim
 	return times, highest - len(times)
 }
 
-// PingWithin pings until one is answered, and says how long that took.
+// PingWithin pings until one is answered, and returns how long that took.
 func (h *Host) PingWithin(limit time.Duration, to string) time.Duration {
 	h.t.Helper()
 	start := time.Now()
@@ -274,10 +276,10 @@ func (h *Host) PingWithin(limit time.Duration, to string) time.Duration {
 	return time.Since(start)
 }
 
-// NoPing wants a ping unanswered for a second.
+// NoPing fails the test if one of three pings is answered.
 func (h *Host) NoPing(to string) {
 	h.t.Helper()
 	if r := h.Run("ping -n -c 3 -i 0.2 -W 1 " + to); r.Code == 0 {
-		h.t.Fatalf("%s# ping %s is answered and must not be:\n%s", h.Name, to, r.Out)
+		h.t.Fatalf("%s# ping %s is answered, want no answer:\n%s", h.Name, to, r.Out)
 	}
 }

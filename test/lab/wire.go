@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Link joins two hosts by a wire: an interface on each, up, with addresses.
+// Link connects two hosts with a veth pair. Both interfaces are up, and have the
+// given addresses.
 func Link(a *Host, nameA string, addrsA []string, b *Host, nameB string, addrsB []string) {
 	a.t.Helper()
 	line := fmt.Sprintf("ip link add name %s netns %d type veth peer name %s netns %d", nameA, a.PID(), nameB, b.PID())
@@ -19,26 +20,26 @@ func Link(a *Host, nameA string, addrsA []string, b *Host, nameB string, addrsB 
 	b.ready(nameB)
 }
 
-// ready waits until the kernel has seen that the wire is plugged in at both
-// ends, before which IPv6 does not use it.
+// ready waits until the kernel knows that both ends of the link are up. IPv6 does
+// not use it before.
 func (h *Host) ready(name string) {
 	h.t.Helper()
 	h.Must("for i in $(seq 300); do test $(cat /sys/class/net/%s/operstate) = up && exit 0; sleep 0.01; done; exit 1", name)
 }
 
-// Address gives an interface addresses and brings it up.
+// Address assigns addresses to an interface and brings it up.
 func (h *Host) Address(name string, addrs ...string) {
 	h.t.Helper()
 	var lines []string
 	for _, a := range addrs {
-		// nodad: usable at once, IPv6 too.
+		// nodad makes IPv6 addresses usable at once.
 		lines = append(lines, "ip addr add "+a+" dev "+name+" nodad")
 	}
 	h.Must("%s", strings.Join(append(lines, "ip link set "+name+" up"), " && "))
 }
 
-// Pair is two hosts on one wire, eth0 at both ends: 192.0.2.1 and fd01::1,
-// 192.0.2.2 and fd01::2.
+// Pair returns two hosts that are connected by eth0 of each. Host a has 192.0.2.1
+// and fd01::1, host b has 192.0.2.2 and fd01::2.
 func Pair(t T) (a, b *Host) {
 	t.Helper()
 	a, b = NewHost(t, "a"), NewHost(t, "b")
@@ -46,14 +47,14 @@ func Pair(t T) (a, b *Host) {
 	return a, b
 }
 
-// Router makes a host forward.
+// Router makes a host forward packets.
 func (h *Host) Router() *Host {
 	h.t.Helper()
 	h.Must("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
 	return h
 }
 
-// Switch is a host with a bridge br0; what is linked to it by Plug is on one wire.
+// Switch returns a host with a bridge br0. Plug connects other hosts to it.
 func Switch(t T, name string) *Host {
 	t.Helper()
 	h := NewHost(t, name)
@@ -61,7 +62,7 @@ func Switch(t T, name string) *Host {
 	return h
 }
 
-// Plug joins an interface of a host to the switch.
+// Plug connects a new interface of the host to a switch.
 func (h *Host) Plug(sw *Host, name string, addrs ...string) {
 	h.t.Helper()
 	port := "p-" + h.Name + "-" + name

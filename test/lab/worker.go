@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// Crew are the roles of the workers that a program can start: the program
-// itself, once more, inside a host's network but with the machine's files. A
-// worker works until its starter closes its standard input, or dies; for each
-// line that it reads there, it answers with a line.
+// A Crew has the roles of the workers that a program can start. A worker is the
+// program itself, executed again, in the network namespace of a host but with the
+// files of the machine. It runs until the process that started it closes its
+// standard input, or ends. It answers each line that it reads there with a line.
 //
-// A role is handed its job, begins, and says how questions are answered: with
-// what was done so far, or when it is all done. Job and Answer travel as JSON. A
-// program has one crew.
+// The function of a role starts its job and returns the function that answers
+// questions: with what was done so far, or when all is done. Job and Answer are
+// sent as JSON. A program has one crew.
 type Crew[Job, Answer any] map[string]func(Job) (answer func() (Answer, error), err error)
 
-// workEnv has what a process that was started as a worker is to do.
+// workEnv is the environment variable with the work of a worker.
 const workEnv = "WGD_LAB_WORK"
 
 // work is the value of workEnv.
@@ -34,8 +34,8 @@ type work struct {
 	Job  json.RawMessage
 }
 
-// Become does not return in a process that was started as a worker. It must be
-// called before anything else: from TestMain, or first in main.
+// Become runs the worker if this process was started as one, and then does not
+// return. It must be called before anything else, from TestMain or main.
 func (c Crew[Job, Answer]) Become() {
 	text := os.Getenv(workEnv)
 	if text == "" {
@@ -78,14 +78,14 @@ func (c Crew[Job, Answer]) work(text string, in io.Reader, out io.Writer) error 
 	return nil
 }
 
-// Worker is such a process, seen from outside.
+// A Worker is a process that Start started.
 type Worker[Answer any] struct {
 	t      T
 	role   string
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    *bufio.Reader
-	stderr bytes.Buffer // its standard error, to be read after its end
+	stderr bytes.Buffer // complete after the process has ended
 }
 
 // Start starts a worker on a host and waits until it is ready.
@@ -100,10 +100,10 @@ func (c Crew[Job, Answer]) Start(h *Host, role string, job Job) *Worker[Answer] 
 		err = w.start(h, string(text))
 	}
 	if err != nil {
-		h.t.Fatalf("host %s: start a worker, %s: %v", h.Name, role, err)
+		h.t.Fatalf("host %s: starting the worker %s: %v", h.Name, role, err)
 	}
 	if _, err := w.line(); err != nil {
-		w.fail("did not begin", err)
+		w.fail("did not start", err)
 	}
 	return w
 }
@@ -127,8 +127,8 @@ func (w *Worker[Answer]) start(h *Host, work string) error {
 	return w.cmd.Start()
 }
 
-// withoutGoSettings is an environment without what changes how a program of Go runs: a
-// load that is held back would hold back the fastest of what it measures.
+// withoutGoSettings removes the variables that change how a Go program runs: a slower
+// load would limit the fastest of the programs that it measures.
 func withoutGoSettings(environment []string) []string {
 	return slices.DeleteFunc(environment, func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
@@ -136,7 +136,7 @@ func withoutGoSettings(environment []string) []string {
 	})
 }
 
-// Ask asks a worker, and waits for the answer.
+// Ask asks the worker a question and returns its answer.
 func (w *Worker[Answer]) Ask() (a Answer) {
 	w.t.Helper()
 	_, err := w.in.Write([]byte("\n"))
@@ -153,18 +153,18 @@ func (w *Worker[Answer]) Ask() (a Answer) {
 	return a
 }
 
-// line waits for a line of the worker's.
+// line waits for a line of the worker's output.
 func (w *Worker[Answer]) line() ([]byte, error) {
 	const limit = 5 * time.Minute
 	late := time.AfterFunc(limit, func() { w.cmd.Process.Kill() })
 	line, err := w.out.ReadBytes('\n')
 	if !late.Stop() {
-		err = fmt.Errorf("it had %v", limit)
+		err = fmt.Errorf("no line within %v", limit)
 	}
 	return line, err
 }
 
-// Stop ends a worker.
+// Stop ends the worker.
 func (w *Worker[Answer]) Stop() {
 	w.in.Close()
 	late := time.AfterFunc(5*time.Second, func() { w.cmd.Process.Kill() })
@@ -172,7 +172,7 @@ func (w *Worker[Answer]) Stop() {
 	w.cmd.Wait()
 }
 
-// fail ends the test with what the worker said last.
+// fail ends the test with the standard error of the worker.
 func (w *Worker[Answer]) fail(what string, err error) {
 	w.t.Helper()
 	w.Stop()
