@@ -1,26 +1,26 @@
 // Spread measures what it gains, and costs, to process one direction of packets in
 // several goroutines. It runs the real data path, with the kernel's interface and
-// sockets, on a simulated host: with one goroutine, always with several, and with as
-// many as the engine decides. The other end needs little processor time, so that a
-// machine of two cores has nearly both of them for what is measured: outwards,
-// nothing receives the packets; inwards, they were sealed before. The rate of the
-// load is above what one goroutine can process.
+// sockets, on a simulated host: with one goroutine, with a fixed number of several,
+// and with as many as the engine decides. The other end needs little processor time,
+// so that nearly both cores of a machine with two are free for what is measured:
+// outbound packets have no receiver, and inbound ones are sealed in advance. The load
+// is more than one goroutine can process.
 //
 //	go run ./test/spread [-way out|in] [-rate GBIT/S] [-seconds N] [-runs N] [-widths 1,2,0] [-steps]
 //
-// With -flows the load is small packets of that many flows, outwards, and the widths
+// With -flows the load is small outbound packets of that many flows, and the widths
 // are numbers of queues of the interface:
 //
 //	go run ./test/spread -flows 100 [-rate THOUSANDS A SECOND] ...
 //
-// Where the engine tried one goroutine or queue more, the line says how often it did
-// so since the beginning, and why it kept the number or not.
+// If the engine tried one more goroutine or queue, the line says how often it did so
+// since the beginning, and why it kept the number or not.
 //
-// With -steps it prints how long the three steps of a batch take. Given these,
+// With -steps it prints how long the three steps of a batch take. From these,
 //
 //	go run ./test/spread simulate [-read D] [-work D] [-write D] ...
 //
-// computes what to expect on machines with more cores than this one has.
+// computes what to expect on machines with more cores.
 package main
 
 import (
@@ -34,19 +34,19 @@ import (
 	"wgd/test/lab"
 )
 
-// A task is what a process on a simulated host is to do, in its role.
+// A task has the parameters of the role of a process on a simulated host.
 type task struct {
 	Width   int     // goroutines, or queues; 0: the engine decides
-	Flows   int     // of small packets; 0: large ones of one flow
-	Kilo    float64 // small packets per second, in thousands
-	Gbit    float64 // per second, for load and source
+	Flows   int     // of small packets; 0: one flow of large ones
+	Kilo    float64 // thousands of small packets per second
+	Gbit    float64 // Gbit/s, for load and source
 	Seconds float64
-	Trains  int // that source seals beforehand
+	Trains  int // that source seals in advance
 	Steps   bool
 }
 
-// crew has the roles of these processes. Only the tunnel is measured, and asked for
-// its result.
+// crew has the roles of these processes. Only the tunnel is measured, and returns a
+// result.
 var crew = lab.Crew[task, result]{
 	"tunnel": task.tunnel,
 	"sink":   task.sink,
@@ -64,7 +64,7 @@ type result struct {
 	Out, In direction
 }
 
-// A direction is what the tunnel has measured of one.
+// A direction is what the tunnel has measured of one direction.
 type direction struct {
 	steps
 	Goroutines, Queues lanes.Stats // since the beginning
@@ -74,7 +74,8 @@ func (d *direction) count(c *lanes.DirectionCounters) {
 	d.Goroutines, d.Queues = c.Goroutines.Stats(), c.Queues.Stats()
 }
 
-// describeTrials says what became of them.
+// describeTrials returns the number of goroutines or queues now, and the outcomes of
+// the trials with one more.
 func describeTrials(s lanes.Stats) string {
 	if s.Tried == 0 {
 		return ""
@@ -103,12 +104,12 @@ func main() {
 
 func measure() error {
 	way := flag.String("way", "out", "out, or in")
-	rate := flag.Float64("rate", 12, "offered, in Gbit/s inside the tunnel; with -flows in thousand packets a second, 1000 unless given")
+	rate := flag.Float64("rate", 12, "offered load, in Gbit/s inside the tunnel; with -flows, in thousands of packets per second, 1000 by default")
 	seconds := flag.Float64("seconds", 3, "length of one measurement")
-	runs := flag.Int("runs", 3, "rounds; in each, every width once")
-	flows := flag.Int("flows", 0, "small packets of so many flows, at -rate thousand a second")
-	timed := flag.Bool("steps", false, "with one goroutine, tell how long each step takes")
-	list := flag.String("widths", "1,2,0", "goroutines, comma-separated; 0: as it decides itself")
+	runs := flag.Int("runs", 3, "rounds; each measures every width once")
+	flows := flag.Int("flows", 0, "send small packets of this many flows")
+	timed := flag.Bool("steps", false, "with one goroutine, print how long each step takes")
+	list := flag.String("widths", "1,2,0", "numbers of goroutines, or of queues with -flows, comma-separated; 0: the engine decides")
 	flag.Parse()
 	if *flows > 0 && !given("rate") {
 		*rate = 1000
@@ -163,7 +164,7 @@ func given(name string) (yes bool) {
 	return yes
 }
 
-// measureOnce makes one measurement, on hosts of its own.
+// measureOnce makes one measurement, on new hosts.
 func measureOnce(way string, t task, rate float64) (r result, err error) {
 	err = lab.Bound(func(lt lab.T) {
 		a, b := lab.Pair(lt)

@@ -20,25 +20,25 @@ import (
 	"wgd/test/lab"
 )
 
-// job is what a process of these tests does.
+// A job has the parameters of the role of a process of these tests.
 type job struct {
-	Queues int           // of hub; a negative number: it changes all the time, up to so many
-	Side   byte          // of traffic: 1 is the hub's
-	At     time.Time     // when traffic begins
+	Queues int           // of hub; negative: the number changes all the time, up to this many
+	Side   byte          // of traffic: 1 is the side of the hub
+	At     time.Time     // when traffic begins to send
 	For    time.Duration // how long it sends
 }
 
-// report is what it has seen.
+// A report is the answer of a worker.
 type report struct {
-	Drops     map[string]uint64 // of all its engines
+	Drops     map[string]uint64 // of all its engines, by reason
 	Changes   int
 	Flows     int // to this side
 	Sent      int // datagrams
 	Received  int
 	Missing   int
-	Reordered int    // received after a later one of their flow
-	Stream    int    // bytes that came in TCP
-	Fault     string // with a stream
+	Reordered int    // received after a later datagram of their flow
+	Stream    int    // bytes received over TCP
+	Fault     string // of a stream, or ""
 }
 
 var workers = lab.Crew[job, report]{"hub": job.hub, "spokes": job.spokes, "traffic": job.traffic}
@@ -53,8 +53,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// The k-th tunnel has its own networks, and its spoke its own port. Half of
-// them run over IPv4 outside.
+// The k-th tunnel has its own networks, and its spoke its own port. Every other one
+// has outer addresses of IPv4.
 func inner4(k, side int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 9, byte(k), byte(side)})
 }
@@ -74,7 +74,7 @@ func outer(k, side int) netip.AddrPort {
 	return netip.AddrPortFrom(at, uint16(2000+k))
 }
 
-// peerOf is the other end of the k-th tunnel, seen from a side.
+// peerOf returns the other end of the k-th tunnel, as a peer of the given side.
 func peerOf(k, side int) conf.PeerChange {
 	other := 3 - side
 	endpoint := outer(k, other)
@@ -161,7 +161,7 @@ func (r *report) add(e *engine.Engine) {
 	}
 }
 
-// newTunnels returns two hosts with the tunnels between them, through which pings went.
+// newTunnels returns two hosts with tunnels between them that work.
 func newTunnels(t *testing.T, queues int) (a, b *lab.Host, hub *lab.Worker[report]) {
 	t.Helper()
 	if what := lab.Missing("ping", "ss"); what != "" {
@@ -181,8 +181,8 @@ func newTunnels(t *testing.T, queues int) (a, b *lab.Host, hub *lab.Worker[repor
 	return a, b, hub
 }
 
-// exchange has 64 flows of small packets and 4 streams both ways, and returns
-// what came to both sides.
+// exchange sends flows of small packets and a stream through each tunnel, in both
+// directions, and returns the reports of both sides.
 func exchange(a, b *lab.Host, d time.Duration) (at [2]report) {
 	j := job{At: time.Now().Add(time.Second), For: d}
 	j.Side = 1
@@ -198,47 +198,47 @@ func check(t *testing.T, at [2]report, hub report) {
 	t.Helper()
 	for i, r := range at {
 		other := at[1-i]
-		t.Logf("side %d: %d of %d datagrams of %d flows, %d overtaken, %d bytes in streams", i+1, r.Received, other.Sent, r.Flows, r.Reordered, r.Stream)
+		t.Logf("side %d: received %d of %d datagrams of %d flows, %d out of order, and %d bytes of streams", i+1, r.Received, other.Sent, r.Flows, r.Reordered, r.Stream)
 		if r.Flows != flows || r.Sent < 10*burst*flows || r.Missing != 0 || r.Received != other.Sent || r.Reordered != 0 {
-			t.Errorf("side %d: of %d datagrams of %d flows came %d, missing in between %d, overtaken %d", i+1, other.Sent, r.Flows, r.Received, r.Missing, r.Reordered)
+			t.Errorf("side %d: of %d datagrams, %d flows received %d, with %d missing in between and %d out of order", i+1, other.Sent, r.Flows, r.Received, r.Missing, r.Reordered)
 		}
 		if r.Fault != "" || r.Stream == 0 {
-			t.Errorf("side %d: streams: %d bytes, %s", i+1, r.Stream, r.Fault)
+			t.Errorf("side %d: received %d bytes of streams; fault: %q", i+1, r.Stream, r.Fault)
 		}
 	}
 	for reason, n := range hub.Drops {
 		if n > 0 && reason != "handshake" {
-			t.Errorf("%d dropped: %s", n, reason)
+			t.Errorf("the hub dropped %d packets for the reason %s, want none", n, reason)
 		}
 	}
 }
 
-// flows there are, of both families together.
+// flows is the number of flows, of both families together.
 const flows = spokes * 2 * perPeer
 
-// Through four queues and eight sockets, with four peers of both families: all
-// packets arrive, each flow in its order.
+// With four queues, eight sockets and four peers, all packets of both families arrive,
+// and those of each flow in order.
 func TestFourQueues(t *testing.T) {
 	a, b, hub := newTunnels(t, 4)
 	if got := a.Must("ip -d link show wg0"); !strings.Contains(got, "numqueues 4 ") {
-		t.Errorf("not four queues: %s", got)
+		t.Errorf("wg0 does not have four queues: %s", got)
 	}
 	if got := a.Must("ss -Hluna 'sport = :%d'", port); strings.Count(got, "UNCONN") != 8 {
-		t.Errorf("not eight sockets: %s", got)
+		t.Errorf("the hub does not have eight sockets: %s", got)
 	}
 	check(t, exchange(a, b, 3*time.Second), hub.Ask())
 	if got := b.Must("ip -d link show wg1"); strings.Contains(got, "multi_queue") {
-		t.Errorf("several queues where nobody asked for them: %s", got)
+		t.Errorf("wg1 has several queues, want one: %s", got)
 	}
 }
 
-// The same while their number changes several times a second.
+// The same holds while the number of queues changes several times a second.
 func TestQueuesChange(t *testing.T) {
 	a, b, hub := newTunnels(t, -5)
 	at := exchange(a, b, 4*time.Second)
 	seen := hub.Ask()
 	check(t, at, seen)
 	if t.Logf("%d changes", seen.Changes); seen.Changes < 10 {
-		t.Errorf("the number of queues changed %d times", seen.Changes)
+		t.Errorf("the number of queues changed %d times, want at least 10", seen.Changes)
 	}
 }

@@ -8,27 +8,28 @@ import (
 )
 
 // A machine is what a simulated lane runs on: how long the steps of a batch take,
-// how many goroutines there are, each on a core of its own, and what waiting costs.
-// Only one goroutine at a time does Read, and one Write, in order.
+// how many goroutines there are, each on its own core, and what waiting costs. Only
+// one goroutine at a time can read, and only one can write, in order.
 type machine struct {
 	steps
 	width int
 
-	handOver   time.Duration // from core to core, between goroutines that are awake
-	patience   time.Duration // how long a goroutine that waits spins
-	wakeUp     time.Duration // then it sleeps; waking it delays the goroutine that does so by this
-	jitter     float64       // by which part a step may take more or less time
-	contention float64       // by which part a step takes longer when several cores work
+	handOver   time.Duration // from one goroutine to another that is awake, on another core
+	patience   time.Duration // how long a waiting goroutine spins before it sleeps
+	wakeUp     time.Duration // the delay of a goroutine that wakes another
+	jitter     float64       // the fraction by which the time of a step varies
+	contention float64       // the fraction by which steps take longer if several cores work
 }
 
 // An outcome is the result of many batches.
 type outcome struct {
-	each   time.Duration // from one batch to the next
-	used   time.Duration // processor time of a batch
-	asleep float64       // part of the waits that ended in sleep
+	each   time.Duration // time from one batch to the next
+	used   time.Duration // processor time per batch
+	asleep float64       // fraction of the waits that ended in sleep
 }
 
-// passed is when the read lock, or the turn, was passed on, and by which goroutine.
+// passed says when the read lock, or the turn to write, was passed on, and by which
+// goroutine.
 type passed struct {
 	at time.Duration
 	by int
@@ -36,8 +37,8 @@ type passed struct {
 
 // simulate runs a lane of internal/lanes as a discrete-event simulation. A
 // goroutine takes the read lock, reads, passes the lock on, works, waits for its
-// turn, writes, and passes the turn on. So the events of each batch follow from
-// those of the batch before and of the last batch of the goroutine.
+// turn to write, writes, and passes the turn on. So the events of each batch follow
+// from those of the previous batch, and of the previous batch of the goroutine.
 func (m *machine) simulate(batches int, seed uint64) outcome {
 	dice := rand.New(rand.NewPCG(seed, 1))
 	var used time.Duration
@@ -51,7 +52,8 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 		return d
 	}
 	done := make([]time.Duration, m.width) // when each goroutine has finished its last batch
-	// wait returns when a goroutine that begins to wait at now has what from passes on.
+	// wait returns the time at which a goroutine that waits since now has what was passed
+	// on.
 	wait := func(now time.Duration, from passed) time.Duration {
 		if from.at <= now {
 			return now
@@ -90,18 +92,18 @@ func (m *machine) simulate(batches int, seed uint64) outcome {
 	return o
 }
 
-// printSimulation prints what to expect on machines with several cores.
+// printSimulation prints what to expect with several goroutines.
 func printSimulation(args []string) error {
 	flags := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	m := machine{}
-	flags.DurationVar(&m.Read, "read", 10*time.Microsecond, "to read a batch of 61,248 bytes")
-	flags.DurationVar(&m.Work, "work", 36*time.Microsecond, "to seal or open it")
-	flags.DurationVar(&m.Write, "write", 9*time.Microsecond, "to write it")
-	flags.DurationVar(&m.handOver, "handover", 300*time.Nanosecond, "between goroutines that are awake")
-	flags.DurationVar(&m.patience, "patience", 100*time.Microsecond, "before one who waits sleeps")
-	flags.DurationVar(&m.wakeUp, "wakeup", 50*time.Microsecond, "to wake one who sleeps")
-	flags.Float64Var(&m.jitter, "jitter", 0.2, "each step takes so much more or less")
-	flags.Float64Var(&m.contention, "contention", 0, "what each step costs more with several cores at work")
+	flags.DurationVar(&m.Read, "read", 10*time.Microsecond, "time to read a batch of 61,248 bytes")
+	flags.DurationVar(&m.Work, "work", 36*time.Microsecond, "time to seal or open it")
+	flags.DurationVar(&m.Write, "write", 9*time.Microsecond, "time to write it")
+	flags.DurationVar(&m.handOver, "handover", 300*time.Nanosecond, "time to hand over between goroutines that are awake")
+	flags.DurationVar(&m.patience, "patience", 100*time.Microsecond, "how long a waiting goroutine spins before it sleeps")
+	flags.DurationVar(&m.wakeUp, "wakeup", 50*time.Microsecond, "time to wake a sleeping goroutine")
+	flags.Float64Var(&m.jitter, "jitter", 0.2, "fraction by which the time of each step varies")
+	flags.Float64Var(&m.contention, "contention", 0, "fraction by which each step takes longer if several cores work")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

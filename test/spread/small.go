@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	smallSize   = 64  // bytes of a datagram inside
-	smallWire   = 128 // bytes that are sent for it, with headers, padding and tag
-	burstLength = 16  // datagrams of a flow in a row
+	smallSize   = 64  // bytes of an inner datagram
+	smallWire   = 128 // bytes that the engine counts for it, with headers, padding and tag
+	burstLength = 16  // successive datagrams of one flow
 )
 
 // small sends t.Kilo thousand datagrams per second into the tunnel, of many flows. The

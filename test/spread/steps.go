@@ -9,12 +9,12 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// steps says how long one goroutine takes for the three steps of a large batch: to
+// steps are how long one goroutine takes for the three steps of a large batch: to
 // read it, to seal or open it, and to write it. They are medians, because the machine
-// does other things as well.
+// also does other things.
 type steps struct{ Read, Work, Write time.Duration }
 
-// large is the size from which a batch counts.
+// large is the smallest size of a batch that counts.
 const large = 16 << 10
 
 // A watch measures the steps of one goroutine.
@@ -33,7 +33,7 @@ func (w *watch) hasRead(size int) {
 	}
 }
 
-// writes is called before a large batch is written, and the function that it returns
+// writes is called before a batch is written, and the function that it returns
 // afterwards.
 func (w *watch) writes(size int) (written func()) {
 	if size < large || w.had.IsZero() {
@@ -58,8 +58,8 @@ func median(list []time.Duration) time.Duration {
 	return list[len(list)/2]
 }
 
-// Outwards, packets are read from the interface and written to a socket; inwards, the
-// other way round. Each direction has a watch of its own.
+// Outbound packets are read from the interface and written to a socket, inbound ones
+// the other way round. Each direction has its own watch.
 
 type watchedTUN struct {
 	tun.Device
@@ -75,7 +75,7 @@ type watchedQueue struct {
 	out *watch
 }
 
-// Read hardly ever waits, because more is offered than is read.
+// Read hardly ever waits, because the load is more than one goroutine can process.
 func (q watchedQueue) Read(b []byte) (int, error) {
 	q.out.reads()
 	n, err := q.Queue.Read(b)

@@ -30,7 +30,7 @@ import (
 
 const (
 	port = 1234
-	// A super-packet of UDP has as many datagrams as fit into one train.
+	// A super-packet of UDP has as many segments as fit into one train.
 	segment   = 1392
 	segments  = 44
 	trainSize = segment * segments
@@ -39,10 +39,10 @@ const (
 
 func cores() int { return runtime.NumCPU() }
 
-// secret is the private key of one end. It is not secret.
+// secret returns the private key of one end. It is not secret.
 func secret(n byte) key.Private {
 	var b [key.Size]byte
-	b[1] = n // in the first byte, a few bits do not count
+	b[1] = n // a few bits of the first byte are ignored
 	return key.NewPrivate(&b)
 }
 
@@ -65,7 +65,7 @@ func open(self, other byte, device tun.Device, w engine.World) (*engine.Engine, 
 
 func inner(n byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, 0, n}) }
 
-// tunnel runs the end that is measured, once the load has begun.
+// tunnel runs the end that is measured. Its answer is the measurement.
 func (t task) tunnel() (func() (result, error), error) {
 	queues := lanes.MaxQueues(false)
 	if t.Flows > 0 {
@@ -82,7 +82,7 @@ func (t task) tunnel() (func() (result, error), error) {
 	if t.Steps {
 		packets = watchedTUN{device, out, in}
 		listen = func(p uint16, mark uint32) (engine.Sockets, error) {
-			pair, err := udp.Listen(p, udp.Options{Mark: mark, NoIPv6: true}) // one socket: a watch is for one goroutine
+			pair, err := udp.Listen(p, udp.Options{Mark: mark, NoIPv6: true}) // one socket, because a watch is for one goroutine
 			return udptest.Wrap(pair,
 				func(r udp.Receiver) udp.Receiver { return watchedReceiver{r, in} },
 				func(s udp.Sender) udp.Sender { return watchedSender{s, out} }), err
@@ -93,7 +93,7 @@ func (t task) tunnel() (func() (result, error), error) {
 		Lanes:  lanes.Options{Usage: cpu.Read, Counters: counters},
 	}
 	switch {
-	case t.Width == 0: // it decides itself
+	case t.Width == 0: // the engine decides
 	case t.Flows == 0:
 		w.Lanes.Spread = func() lanes.SpreadPolicy { return lanes.FixedSpread(t.Width) }
 	default:
@@ -116,13 +116,13 @@ func (t task) tunnel() (func() (result, error), error) {
 	}, nil
 }
 
-// measure waits until the load has arrived and settled, and measures.
+// measure waits until the load has begun and settled, and measures it.
 func (t task) measure(e *engine.Engine) (r result, err error) {
 	const patience = time.Minute
 	bytes := func() uint64 { p := e.Status().Peers[0]; return p.RxBytes + p.TxBytes }
 	for asked := time.Now(); bytes() < 10*trainSize; time.Sleep(time.Millisecond) {
 		if time.Since(asked) > patience {
-			return r, fmt.Errorf("in %v %d bytes went through the tunnel: the load has not begun", patience, bytes())
+			return r, fmt.Errorf("only %[2]d bytes went through the tunnel in %[1]v: the load has not begun", patience, bytes())
 		}
 	}
 	time.Sleep(warmUp)
@@ -138,11 +138,11 @@ func (t task) measure(e *engine.Engine) (r result, err error) {
 	return r, err
 }
 
-// nothing is the result of a process that is not asked.
+// nothing answers for the roles that measure nothing.
 func nothing() (result, error) { return result{}, nil }
 
-// sink agrees on a session and closes its socket. From then on packets to it cost no
-// processor time. The session lasts for three minutes.
+// sink completes a handshake and closes its socket. From then on, packets to it cost
+// no processor time. The session lasts for three minutes.
 func (t task) sink() (func() (result, error), error) {
 	e, err := open(2, 1, tuntest.New("wg0", 1420), engine.World{
 		Listen: func(p uint16, mark uint32) (engine.Sockets, error) { return udp.Listen(p, udp.Options{Mark: mark}) },
@@ -178,10 +178,10 @@ func (t task) load() (func() (result, error), error) {
 	return nothing, nil
 }
 
-// train is the time of one train, at the rate of the task.
+// train returns the time between two trains, at the rate of the task.
 func (t task) train() time.Duration { return time.Duration(trainSize * 8 / t.Gbit) }
 
-// pace calls send at intervals of each, until the time of the task is over or send
+// pace calls send at intervals of each until the time of the task is over, or send
 // returns false.
 func (t task) pace(each time.Duration, send func(i int) bool) {
 	runtime.LockOSThread()
@@ -196,7 +196,7 @@ func (t task) pace(each time.Duration, send func(i int) bool) {
 	}
 }
 
-// A store keeps trains instead of sending them, once it is told to.
+// A store keeps trains instead of sending them, once keep is set.
 type store struct {
 	keep   atomic.Bool
 	trains []batch.Batch
@@ -217,7 +217,7 @@ func (s storeSender) Send(b *batch.Batch) error {
 	return nil
 }
 
-// source first seals the trains, and then sends them.
+// source seals all trains, and then sends them.
 func (t task) source() (func() (result, error), error) {
 	device := tuntest.New("wg0", 1420)
 	var stored store
@@ -236,7 +236,7 @@ func (t task) source() (func() (result, error), error) {
 		return nil, err
 	}
 	frame := superPacket()
-	for e.Status().Peers[0].TxBytes == 0 { // data, so that a session begins
+	for e.Status().Peers[0].TxBytes == 0 { // until a handshake was completed and the data sent
 		device.InjectRaw(frame[: packet.VirtioHeaderSize+28+segment : len(frame)])
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -262,8 +262,8 @@ func (t task) source() (func() (result, error), error) {
 	return nothing, nil
 }
 
-// superPacket is a super-packet of UDP from the second end to the first, as read from
-// an interface of the kernel.
+// superPacket returns a super-packet of UDP from the second end to the first, as read
+// from an interface of the kernel.
 func superPacket() []byte {
 	p := make([]byte, packet.VirtioHeaderSize+28+trainSize)
 	header := packet.VirtioHeader{Flags: packet.NeedsChecksum, GSOType: packet.GSOUDPL4, HeaderLen: 28,

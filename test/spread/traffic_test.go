@@ -15,25 +15,24 @@ import (
 )
 
 const (
-	perPeer = 8 // flows of each family
-	burst   = 4 // packets of a flow at once
-	window  = 8 // packets of a flow on their way: however slow all is, no queue overflows
+	perPeer = 8 // flows of each family to each peer
+	burst   = 4 // packets that a flow sends at once
+	window  = 8 // packets of a flow in flight: so few that no queue overflows, however slow the machine is
 	pause   = 20 * time.Millisecond
-	stalled = 500 * time.Millisecond // with a flow of which nothing is heard
-	settle  = 3 * time.Second        // for what is on its way in the end
-	stream  = 4 << 20                // bytes each way in each
+	stalled = 500 * time.Millisecond // after which a flow without answers sends again
+	settle  = 3 * time.Second        // for packets that are in flight at the end
+	stream  = 4 << 20                // bytes of a stream in each direction
 )
 
-// flow is one side of a flow: two sockets that send numbers to each other, and
-// which of the other's is the next.
+// A flow is one side of a pair of sockets that send numbered datagrams to each other.
 type flow struct {
 	conn            *net.UDPConn
-	received, acked atomic.Uint32
+	received, acked atomic.Uint32 // the next number of the other side, and of this one as the other has it
 	sent            uint32
 	last            time.Time
 }
 
-// traffic is one side of all flows.
+// traffic runs one side of all flows and streams.
 func (j job) traffic() (func() (report, error), error) {
 	var flows []*flow
 	for k := range spokes {
@@ -87,7 +86,7 @@ func (j job) traffic() (func() (report, error), error) {
 	}, nil
 }
 
-// growBuffer makes room for all that a flow may send.
+// growBuffer gives a socket a receive buffer for all that a flow may send.
 func growBuffer(c *net.UDPConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -102,7 +101,7 @@ func growBuffer(c *net.UDPConn) error {
 	return set
 }
 
-// send has all flows send their numbers, in small bursts of several lengths.
+// send makes all flows send their datagrams, in small bursts of several lengths.
 func (j job) send(flows []*flow) (sent int) {
 	for next := j.At; time.Since(j.At) < j.For; next = next.Add(pause) {
 		time.Sleep(time.Until(next))
@@ -115,7 +114,7 @@ func (j job) send(flows []*flow) (sent int) {
 				buf := make([]byte, 8+f.sent*12%200+uint32(i%3)*100)
 				binary.BigEndian.PutUint32(buf, f.sent)
 				binary.BigEndian.PutUint32(buf[4:], f.received.Load())
-				f.conn.Write(buf) // the numbers show what is lost
+				f.conn.Write(buf) // the receiver finds out from the numbers what is lost
 				f.sent++
 				sent++
 			}
@@ -124,7 +123,7 @@ func (j job) send(flows []*flow) (sent int) {
 	return sent
 }
 
-// listen takes one flow's numbers until nothing more can come.
+// listen receives the datagrams of a flow until no more can arrive.
 func (j job) listen(f *flow) (r report) {
 	buf := make([]byte, 2000)
 	next := uint32(0)
@@ -153,8 +152,8 @@ func (j job) listen(f *flow) (r report) {
 	}
 }
 
-// stream is one connection through the k-th tunnel, over the family that its
-// datagrams outside have not.
+// stream runs one side of a connection through the k-th tunnel. Its inner family is not
+// the outer one of the tunnel.
 func (j job) stream(k int) (received int, err error) {
 	inner := inner4
 	if k%2 == 0 {
@@ -196,12 +195,12 @@ func (j job) stream(k int) (received int, err error) {
 	case writeErr != nil:
 		return len(got), writeErr
 	case !bytes.Equal(got, pattern(byte(k)+3-j.Side)):
-		return len(got), fmt.Errorf("%d bytes, not those that were sent", len(got))
+		return len(got), fmt.Errorf("received %d bytes that differ from those that were sent", len(got))
 	}
 	return len(got), nil
 }
 
-// pattern is what a stream carries.
+// pattern returns the bytes of a stream.
 func pattern(seed byte) []byte {
 	b := make([]byte, stream)
 	for i := range b {
