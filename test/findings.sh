@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs every script in findings/, or those named, and says which still hold. The
-# exit status is 0 if all of them do. What could not be tried counts as well.
+# Runs all scripts in findings/, or the given ones, and says which still hold. The
+# exit status is 0 only if all of them were tried and hold.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- findings/*.sh

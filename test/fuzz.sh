@@ -1,25 +1,25 @@
 #!/bin/sh
-# Runs every fuzz target of the tree for FUZZTIME (10s), as many at a time as
-# there are processors, each with one worker.
+# Runs every fuzz target of the tree for FUZZTIME (default 10s), with one worker
+# each, and as many at a time as there are processors.
 set -eu
 cd "$(dirname "$0")/.."
 
-# With a file and a target: runs that one, and says nothing but the result.
+# With a file and a target as arguments, runs that target and prints only the result.
 if [ $# -eq 2 ]; then
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
 	try() {
 		"${GO:-go}" test -run '^$' -fuzz "^$2\$" -parallel 1 -fuzztime "${FUZZTIME:-10s}" "$(dirname "$1")" >"$log" 2>&1
 	}
-	# Go takes it for a failure if the time is over in the middle of an input (golang/go#75804):
-	# that, and no failing input, is tried again.
+	# If the time is over in the middle of an input, Go reports a failure (golang/go#75804). Without a
+	# failing input, try again.
 	outOfTime() {
 		grep -q '^    context deadline exceeded$' "$log" && ! grep -q 'Failing input' "$log"
 	}
 	if ! try "$@" && ! { outOfTime && try "$@"; }; then
 		echo "--- FAIL: $2 ($1)"
 		cat "$log"
-		exit 255 # xargs starts no more
+		exit 255 # makes xargs stop
 	fi
 	echo "$(tail -n 1 "$log") $2"
 	exit 0

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs what the tests call besides Go. `make setup` runs it, and so does `make test`, before
-# anything else. As root on Debian and its derivatives it installs the packages that are missing.
-# Everywhere else it says what is missing; the tests that need it are left out, and say so. With
-# CI=true nothing may be missing.
+# Installs the programs that the tests call, apart from Go. `make setup` and `make test` run it
+# first. As root on Debian and its derivatives it installs the packages that are missing. Elsewhere
+# it prints what is missing. The tests that need it are left out, and say so. With CI=true it fails
+# if anything is missing.
 set -eu
-PATH=$PATH:${SBIN=/usr/sbin:/sbin} # where Debian has some of them, for users other than root too
+PATH=$PATH:${SBIN=/usr/sbin:/sbin} # Debian has some of them there, but other users than root not in PATH
 
-# This is the only list: a package of Debian, a program or file that it brings, and what for.
+# This is the only list: a Debian package, a program or file of it, and what needs it.
 needed='
 make            make                  to run the parts of the tests
 git             git                   the check of commit messages
@@ -32,7 +32,7 @@ qemu-user       qemu-aarch64          tests as if on other processors
 qemu-user       qemu-x86_64           tests as if on other processors
 '
 
-# missing prints the lines of the list whose program or file is not here.
+# missing prints the lines of the list whose program or file is missing.
 missing() {
 	echo "$needed" | while read -r package probe purpose; do
 		case $probe in
@@ -67,7 +67,7 @@ fi
 	if [ -n "$debian" ]; then
 		echo "To install them, as root: apt-get install $packages"
 	else
-		echo "The package names are Debian's. Install them as your system calls them."
+		echo "The package names are Debian's. Install the same programs from the packages of your system."
 	fi
 	echo "The tests that need them are left out; each of them says so."
 } >&2

@@ -1,7 +1,7 @@
-// Commits checks that the messages of the last commits have the form that
-// CONTRIBUTING.md asks for. It looks at the commits since the last tag, or at the
-// last hundred where there is no tag; in either case only at those after the
-// commit that the file since names: older ones were made without this check.
+// Commits checks that the messages of recent commits have the form that
+// CONTRIBUTING.md requires. It checks the commits since the last tag, or the last
+// hundred if there is no tag. In both cases it ignores the commit that the file since
+// names and those before, which are older than this check.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// maxCommits is how many commits are looked at without a tag.
+// maxCommits is how many commits are checked if there is no tag.
 const maxCommits = 100
 
 func main() {
@@ -24,9 +24,9 @@ func main() {
 	}
 }
 
-// check looks at the commits of the tree in dir. The file has the commit after
-// which the rules hold. What cannot be checked is said; it is an error only in
-// CI, and only where the history should have been there.
+// check checks the commits of the tree in dir. The file names the commit after which
+// the rules apply. The report says what could not be checked. That is a failure only
+// in CI, and not if the tree has no history or the clone is shallow.
 func check(dir, file string, ci bool) (report string, ok bool) {
 	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
 		return "NOT CHECKED: the messages of commits: this tree has no .git", true
@@ -42,25 +42,25 @@ func check(dir, file string, ci bool) (report string, ok bool) {
 		}
 	}
 	if len(faults) > 0 {
-		return strings.Join(append(faults, `See CONTRIBUTING.md, "Commits". git commit --amend changes the last message, git rebase -i older ones.`), "\n"), false
+		return strings.Join(append(faults, `See CONTRIBUTING.md, "Commits". To change the last message: git commit --amend; older ones: git rebase -i`), "\n"), false
 	}
-	report = fmt.Sprintf("%d commits since %s have messages of the form in CONTRIBUTING.md", len(h.commits), h.since)
+	report = fmt.Sprintf("the messages of %d commits since %s have the form of CONTRIBUTING.md", len(h.commits), h.since)
 	if h.missing {
 		report += "\nNOT CHECKED: commits that this clone does not have: it is shallow (git fetch --unshallow)"
 	}
 	return report, true
 }
 
-// history is what there is to look at.
+// A history has the commits to check.
 type history struct {
 	commits []commit
-	since   string // they are the ones after this one
-	missing bool   // in a shallow clone: some may not be here
+	since   string // the commit or tag before them
+	missing bool   // the clone is shallow, and may lack some of them
 }
 
 type commit struct{ hash, message string }
 
-// historyOf asks git.
+// historyOf reads the history with git.
 func historyOf(dir, file string) (history, error) {
 	text, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
@@ -72,12 +72,12 @@ func historyOf(dir, file string) (history, error) {
 		return history{}, err
 	}
 	h := history{since: fmt.Sprintf("%.12s", start)}
-	// Merges are git's own text.
+	// The messages of merges are written by git.
 	list := []string{"rev-list", "--no-merges", "HEAD"}
 	if _, err := git(dir, "cat-file", "-e", start+"^{commit}"); err == nil {
 		list = append(list, "^"+start)
 	} else if shallow == "true" {
-		h.missing = true // start is older than all that is here
+		h.missing = true // start is older than what the clone has
 	} else {
 		return history{}, fmt.Errorf("%s names the commit %q, which the history does not have", file, start)
 	}
@@ -101,7 +101,7 @@ func historyOf(dir, file string) (history, error) {
 	return h, nil
 }
 
-// git is the output of one command of git's.
+// git runs a git command and returns its output.
 func git(dir string, args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir

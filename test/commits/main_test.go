@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What CONTRIBUTING.md says about a message, sentence by sentence.
+// Messages have the form of CONTRIBUTING.md.
 func TestMessage(t *testing.T) {
 	const good = "core: a responder waits for confirmation"
 	for _, c := range []struct{ message, fault string }{
@@ -46,14 +46,14 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// repository is a history for a test: one commit for each message.
+// repository returns a new repository with one commit for each message.
 func repository(t *testing.T, messages ...string) (dir string, hashes []string) {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
-		t.Skip("NOT TESTED: which commits are looked at: git is not installed")
+		t.Skip("NOT TESTED: which commits are checked: git is not installed")
 	}
 	dir = t.TempDir()
 	for name, value := range map[string]string{
@@ -84,7 +84,7 @@ func run(t *testing.T, dir string, args ...string) string {
 	return out
 }
 
-// writeSince writes the commit after which the rules hold.
+// writeSince writes the file that names the commit after which the rules apply.
 func writeSince(t *testing.T, dir, hash string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, "since"), []byte(hash+"\n"), 0o600); err != nil {
@@ -92,23 +92,24 @@ func writeSince(t *testing.T, dir, hash string) {
 	}
 }
 
-// wantCheck calls check, in CI and elsewhere.
+// wantCheck compares the result of check, elsewhere and in CI, and looks for words in
+// its report.
 func wantCheck(t *testing.T, dir string, elsewhere, inCI bool, words ...string) {
 	t.Helper()
 	for ci, want := range map[bool]bool{false: elsewhere, true: inCI} {
 		report, ok := check(dir, "since", ci)
 		if ok != want {
-			t.Errorf("in CI %v: passes: %v, want %v: %s", ci, ok, want, report)
+			t.Errorf("in CI: %v; passes: %v, want %v: %s", ci, ok, want, report)
 		}
 		for _, word := range words {
 			if !strings.Contains(report, word) {
-				t.Errorf("in CI %v: %q, want %q in it", ci, report, word)
+				t.Errorf("in CI: %v; the report is %q, want %q in it", ci, report, word)
 			}
 		}
 	}
 }
 
-// Commits up to the one in the file are left alone, those after it are not.
+// Commits after the one in the file are checked, others are not.
 func TestBegins(t *testing.T) {
 	dir, hashes := repository(t, "an old one", "another old one", "core: a good one")
 	writeSince(t, dir, hashes[1])
@@ -127,7 +128,7 @@ func TestBegins(t *testing.T) {
 	wantCheck(t, dir, true, false, "NOT CHECKED", "since")
 }
 
-// With a tag, the commits after it; without one, the last hundred.
+// With a tag, the commits after it are checked; without one, the last hundred.
 func TestSinceTheTagOrTheLastHundred(t *testing.T) {
 	dir, hashes := repository(t, "old", "bad, but before the tag", "core: with the tag", "core: after the tag")
 	writeSince(t, dir, hashes[0])
@@ -144,8 +145,8 @@ func TestSinceTheTagOrTheLastHundred(t *testing.T) {
 	wantCheck(t, dir, false, false, "before the tag") // more than a hundred, but after the tag
 }
 
-// The text of a merge is git's own.
-func TestMergesAreLeftAlone(t *testing.T) {
+// Merges are not checked: git writes their messages.
+func TestMergesAreNotChecked(t *testing.T) {
 	dir, hashes := repository(t, "old")
 	writeSince(t, dir, hashes[0])
 	run(t, dir, "checkout", "-q", "-b", "side")
@@ -156,7 +157,8 @@ func TestMergesAreLeftAlone(t *testing.T) {
 	wantCheck(t, dir, true, true, "2 commits since")
 }
 
-// A shallow clone passes, and says what it does not have. What it has is looked at.
+// In a shallow clone the commits that it has are checked, and the report says that
+// others are missing.
 func TestShallowClone(t *testing.T) {
 	full, hashes := repository(t, "old", "core: one", "core: two")
 	shallow := filepath.Join(t.TempDir(), "shallow")
@@ -167,7 +169,7 @@ func TestShallowClone(t *testing.T) {
 	wantCheck(t, shallow, false, false, `"bad"`)
 }
 
-// An export of the tree has no history, also where it lies in somebody else's.
+// An export of the tree has no history, even in a folder of another repository.
 func TestExport(t *testing.T) {
 	outer, _ := repository(t, "somebody else's")
 	export := filepath.Join(outer, "export")
@@ -178,7 +180,7 @@ func TestExport(t *testing.T) {
 	wantCheck(t, export, true, true, "NOT CHECKED", "no .git")
 }
 
-// A history that git cannot read fails in CI.
+// A history that git cannot read is a failure in CI.
 func TestUnreadableHistory(t *testing.T) {
 	dir, hashes := repository(t, "old")
 	writeSince(t, dir, hashes[0])

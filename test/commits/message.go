@@ -7,13 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxWidth is how many characters a line of a message has at most.
+// maxWidth is the maximum number of characters of a line of a message.
 const maxWidth = 72
 
-// subject is "room: what it does now". There may be several rooms.
+// subject matches "room: what it does now". There may be several rooms.
 var subject = regexp.MustCompile(`^[\w./*-]+(, [\w./*-]+)*: \S`)
 
-// messageFaults are the ways in which a message is not what it should be.
+// messageFaults returns what is wrong with a message.
 func messageFaults(message string) (faults []string) {
 	lines := strings.Split(strings.TrimRight(message, "\n"), "\n")
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
@@ -34,8 +34,8 @@ func messageFaults(message string) (faults []string) {
 	return faults
 }
 
-// verbatim reports whether a line may be as long as it is: it is indented, which
-// is for figures, commands and what they print, or one word, as an address is.
+// verbatim reports whether a line may be longer: it is indented, as figures, commands
+// and their output are, or it is a single word, as an address is.
 func verbatim(line string) bool {
 	return strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "\t") || !strings.Contains(line, " ")
 }
