@@ -10,7 +10,7 @@ import (
 func AddTunable(t *testing.T, name string) {
 	kept := tunables
 	t.Cleanup(func() { tunables = kept })
-	tunables = append(kept[:len(kept):len(kept)], tune(name, seconds,
+	tunables = append(kept[:len(kept):len(kept)], newTunable(name, seconds,
 		func(t *Tunables) *time.Duration { return &t.RekeyTimeout },
 		func(c *TunablesChange) **time.Duration { return &c.RekeyTimeout }))
 }

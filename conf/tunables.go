@@ -17,25 +17,25 @@ const TunablePrefix = "net.wg."
 // loops over this table, here and in other packages. So a new tunable is a field
 // of Tunables, one of TunablesChange, and a line here.
 var tunables = []tunable{
-	tune("rekey_after_messages", count,
+	newTunable("rekey_after_messages", count,
 		func(t *Tunables) *uint64 { return &t.RekeyAfterMessages },
 		func(c *TunablesChange) **uint64 { return &c.RekeyAfterMessages }),
-	tune("rekey_after_time", seconds,
+	newTunable("rekey_after_time", seconds,
 		func(t *Tunables) *time.Duration { return &t.RekeyAfterTime },
 		func(c *TunablesChange) **time.Duration { return &c.RekeyAfterTime }),
-	tune("rekey_timeout", seconds,
+	newTunable("rekey_timeout", seconds,
 		func(t *Tunables) *time.Duration { return &t.RekeyTimeout },
 		func(c *TunablesChange) **time.Duration { return &c.RekeyTimeout }),
-	tune("rekey_attempt_time", seconds,
+	newTunable("rekey_attempt_time", seconds,
 		func(t *Tunables) *time.Duration { return &t.RekeyAttemptTime },
 		func(c *TunablesChange) **time.Duration { return &c.RekeyAttemptTime }),
-	tune("keepalive_timeout", seconds,
+	newTunable("keepalive_timeout", seconds,
 		func(t *Tunables) *time.Duration { return &t.KeepaliveTimeout },
 		func(c *TunablesChange) **time.Duration { return &c.KeepaliveTimeout }),
-	tune("force_underload", bit,
+	newTunable("force_underload", bit,
 		func(t *Tunables) *bool { return &t.ForceUnderload },
 		func(c *TunablesChange) **bool { return &c.ForceUnderload }),
-	tune("debug", bit,
+	newTunable("debug", bit,
 		func(t *Tunables) *bool { return &t.Debug },
 		func(c *TunablesChange) **bool { return &c.Debug }),
 }
@@ -60,8 +60,8 @@ type domain[T any] struct {
 	valid  func(T) bool
 }
 
-// tune makes the line of one tunable from the fields that hold it.
-func tune[T any](name string, d domain[T], field func(*Tunables) *T, change func(*TunablesChange) **T) tunable {
+// newTunable makes the line of one tunable from the fields that hold it.
+func newTunable[T any](name string, d domain[T], field func(*Tunables) *T, change func(*TunablesChange) **T) tunable {
 	name = TunablePrefix + name
 	return tunable{
 		name:   name,
@@ -70,7 +70,7 @@ func tune[T any](name string, d domain[T], field func(*Tunables) *T, change func
 		set: func(c *TunablesChange, text string) error {
 			value, err := d.parse(text)
 			if err != nil || !d.valid(value) {
-				return invalid.Errorf("%s: %q: %s", name, ascii(text), d.hint)
+				return invalid.Errorf("%s: %q: %s", name, printable(text), d.hint)
 			}
 			*change(c) = &value
 			return nil
@@ -145,7 +145,7 @@ func TunableNames() []string {
 // TunableValues says which values the tunable with that sysctl name takes:
 // "1 to 86400 seconds".
 func TunableValues(name string) (string, error) {
-	known, err := named(name)
+	known, err := findTunable(name)
 	if err != nil {
 		return "", err
 	}
@@ -154,7 +154,7 @@ func TunableValues(name string) (string, error) {
 
 // Get is the value of the tunable with that sysctl name, as Set takes it.
 func (t *Tunables) Get(name string) (string, error) {
-	known, err := named(name)
+	known, err := findTunable(name)
 	if err != nil {
 		return "", err
 	}
@@ -163,21 +163,21 @@ func (t *Tunables) Get(name string) (string, error) {
 
 // Set notes a new value for the tunable with that sysctl name.
 func (c *TunablesChange) Set(name, value string) error {
-	known, err := named(name)
+	known, err := findTunable(name)
 	if err != nil {
 		return err
 	}
 	return known.set(c, value)
 }
 
-// named is the tunable with that sysctl name.
-func named(name string) (*tunable, error) {
+// findTunable is the tunable with that sysctl name.
+func findTunable(name string) (*tunable, error) {
 	for i := range tunables {
 		if tunables[i].name == name {
 			return &tunables[i], nil
 		}
 	}
-	return nil, invalid.Errorf("%s: no such name: the names are %s", ascii(name), strings.Join(TunableNames(), ", "))
+	return nil, invalid.Errorf("%s: no such name: the names are %s", printable(name), strings.Join(TunableNames(), ", "))
 }
 
 // ApplyTo is t with the changes made.

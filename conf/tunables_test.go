@@ -14,14 +14,14 @@ import (
 
 // Every field of Tunables and of TunablesChange has a line in the table, and no
 // two lines have the same field.
-func TestEveryTunableHasALine(t *testing.T) {
-	is, change := reflect.TypeFor[conf.Tunables](), reflect.TypeFor[conf.TunablesChange]()
+func TestEveryTunableHasARow(t *testing.T) {
+	fields, changes := reflect.TypeFor[conf.Tunables](), reflect.TypeFor[conf.TunablesChange]()
 	names := conf.TunableNames()
-	if len(names) != is.NumField() || len(names) != change.NumField() {
-		t.Fatalf("%d names, %d fields, %d that change", len(names), is.NumField(), change.NumField())
+	if len(names) != fields.NumField() || len(names) != changes.NumField() {
+		t.Fatalf("%d names, %d fields, %d that change", len(names), fields.NumField(), changes.NumField())
 	}
-	for i := range is.NumField() {
-		if f, c := is.Field(i), change.Field(i); c.Name != f.Name || c.Type != reflect.PointerTo(f.Type) {
+	for i := range fields.NumField() {
+		if f, c := fields.Field(i), changes.Field(i); c.Name != f.Name || c.Type != reflect.PointerTo(f.Type) {
 			t.Errorf("%s %v is changed by %s %v", f.Name, f.Type, c.Name, c.Type)
 		}
 	}
@@ -30,15 +30,15 @@ func TestEveryTunableHasALine(t *testing.T) {
 		if err := c.Set(name, "1"); err != nil {
 			t.Fatal(err)
 		}
-		for j := range change.NumField() {
+		for j := range changes.NumField() {
 			if set := !reflect.ValueOf(c).Field(j).IsNil(); set != (i == j) {
-				t.Errorf("%s sets %s: %v", name, change.Field(j).Name, set)
+				t.Errorf("%s sets %s: %v", name, changes.Field(j).Name, set)
 			}
 		}
 		after := c.ApplyTo(conf.Tunables{})
-		for j := range is.NumField() {
+		for j := range fields.NumField() {
 			if set := !reflect.ValueOf(after).Field(j).IsZero(); set != (i == j) {
-				t.Errorf("%s changes %s: %v", name, is.Field(j).Name, set)
+				t.Errorf("%s changes %s: %v", name, fields.Field(j).Name, set)
 			}
 		}
 	}
@@ -46,9 +46,9 @@ func TestEveryTunableHasALine(t *testing.T) {
 
 // Every default is a value that Set takes.
 func TestDefaultsAreValid(t *testing.T) {
-	is := conf.DefaultTunables()
+	defaults := conf.DefaultTunables()
 	for _, name := range conf.TunableNames() {
-		value, err := is.Get(name)
+		value, err := defaults.Get(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestValidateTunables(t *testing.T) {
 }
 
 // A line in the table is enough for all that loops over it.
-func TestALineIsEnough(t *testing.T) {
+func TestARowIsEnough(t *testing.T) {
 	conf.AddTunable(t, "of_this_test")
 	const name = "net.wg.of_this_test"
 	var c conf.TunablesChange
@@ -127,10 +127,10 @@ func TestALineIsEnough(t *testing.T) {
 	if err := (&conf.Change{Tunables: c}).Validate(); err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]string{}
-	c.Each(func(name, value string) { told[name] = value })
-	if told[name] != "7" {
-		t.Errorf("Each tells %v", told)
+	changed := map[string]string{}
+	c.Each(func(name, value string) { changed[name] = value })
+	if changed[name] != "7" {
+		t.Errorf("Each tells %v", changed)
 	}
 
 	var text bytes.Buffer
@@ -142,12 +142,12 @@ func TestALineIsEnough(t *testing.T) {
 		t.Errorf("a change is read as %+v, %v", request.Change.Tunables, err)
 	}
 	text.Reset()
-	was := conf.Status{Tunables: c.ApplyTo(conf.DefaultTunables())}
-	if err := uapi.WriteStatus(bufio.NewWriter(&text), &was); err != nil || !strings.Contains(text.String(), name+"=7\n") {
+	want := conf.Status{Tunables: c.ApplyTo(conf.DefaultTunables())}
+	if err := uapi.WriteStatus(bufio.NewWriter(&text), &want); err != nil || !strings.Contains(text.String(), name+"=7\n") {
 		t.Errorf("a status is written as %q, %v", &text, err)
 	}
-	is, err := uapi.NewReader(&text).Status()
-	if got, _ := is.Tunables.Get(name); got != "7" || err != nil {
-		t.Errorf("a status is read as %+v, %v", is.Tunables, err)
+	got2, err := uapi.NewReader(&text).Status()
+	if got, _ := got2.Tunables.Get(name); got != "7" || err != nil {
+		t.Errorf("a status is read as %+v, %v", got2.Tunables, err)
 	}
 }

@@ -140,15 +140,15 @@ func ValidName(name string) error {
 // abridged is a name that is refused, fit to be printed in a sentence. Of a
 // long one the beginning only: it may be a key with a mistake in it.
 func abridged(name string) string {
-	const most, enough = 32, 8
-	if len(name) > most {
-		return ascii(name[:enough]) + "…"
+	const maxLen, shown = 32, 8
+	if len(name) > maxLen {
+		return printable(name[:shown]) + "…"
 	}
-	return ascii(name)
+	return printable(name)
 }
 
-// ascii makes a string from outside fit to be printed in a sentence.
-func ascii(s string) string {
+// printable makes a string from outside fit to be printed in a sentence.
+func printable(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		if c < ' ' || c > '~' {

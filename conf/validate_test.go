@@ -13,9 +13,9 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// TestValidateSays: every error names the thing and the way out, and is
+// TestValidateErrors: every error names the thing and the way out, and is
 // ErrInvalid.
-func TestValidateSays(t *testing.T) {
+func TestValidateErrors(t *testing.T) {
 	secret := key.NewPrivate(&[32]byte{8, 1, 2, 3, 4, 5, 6, 7, 8})
 	peer := func(p conf.PeerChange) conf.Change {
 		p.PublicKey = key.Public{0xab, 0xcd, 0xef, 0x01}
@@ -126,10 +126,10 @@ func TestTunables(t *testing.T) {
 				t.Errorf("%s=1: %s is %s, want %s", name, other, got, want)
 			}
 		}
-		var told []string
-		c.Each(func(n, v string) { told = append(told, n+"="+v) })
-		if len(told) != 1 || told[0] != name+"=1" {
-			t.Errorf("%s: Each told %v", name, told)
+		var changed []string
+		c.Each(func(n, v string) { changed = append(changed, n+"="+v) })
+		if len(changed) != 1 || changed[0] != name+"=1" {
+			t.Errorf("%s: Each told %v", name, changed)
 		}
 		for _, bad := range []string{"", "-1", "x", "1.5", "99999999999999999999999", "1 "} {
 			if err := c.Set(name, bad); err == nil || !strings.Contains(err.Error(), name) {

@@ -13,15 +13,15 @@ import (
 	"unsafe"
 )
 
-// secretKeys are one of each kind with bytes that no address or length has.
-func secretKeys() (Private, Preshared) {
+// exampleSecrets are one of each kind with bytes that no address or length has.
+func exampleSecrets() (Private, Preshared) {
 	b := [Size]byte(bytes.Repeat([]byte{0xd3, 0x5a}, Size/2))
 	return NewPrivate(&b), NewPreshared(&b)
 }
 
-// spellings are what would give the secret away in some output.
-func spellings() []string {
-	private, preshared := secretKeys()
+// leaks are what would give the secret away in some output.
+func leaks() []string {
+	private, preshared := exampleSecrets()
 	return []string{
 		private.Base64()[4:20], preshared.Base64()[4:20], "d35a", "d3 5a", "D35A", "D3 5A",
 		"d3, 0x5a", "211 90", "211, 90", "211,90", "323 132", "11010011", "\xd3\x5a", `\xd3`, "'Ó'", "U+00D3",
@@ -30,7 +30,7 @@ func spellings() []string {
 
 func wantHidden(t *testing.T, how, got string) {
 	t.Helper()
-	for _, s := range spellings() {
+	for _, s := range leaks() {
 		if strings.Contains(got, s) {
 			t.Errorf("%s shows the secret: %s", how, got)
 		}
@@ -43,7 +43,7 @@ func wantHidden(t *testing.T, how, got string) {
 // Every verb there is, with flags, for values, pointers, and inside of other
 // values.
 func TestPrintingHidesSecrets(t *testing.T) {
-	private, preshared := secretKeys()
+	private, preshared := exampleSecrets()
 	type holder struct {
 		Name      string
 		Private   Private
@@ -65,7 +65,7 @@ func TestPrintingHidesSecrets(t *testing.T) {
 }
 
 func TestLogsAndEncodingsHideSecrets(t *testing.T) {
-	private, preshared := secretKeys()
+	private, preshared := exampleSecrets()
 	both := map[string]any{"private": private, "preshared": &preshared, "struct": struct{ K Private }{private}}
 	b, err := json.Marshal(both)
 	if err != nil {
@@ -87,7 +87,7 @@ func TestLogsAndEncodingsHideSecrets(t *testing.T) {
 	// A binary encoding fails, or has no more than the word.
 	out.Reset()
 	_ = gob.NewEncoder(&out).Encode(private)
-	for _, s := range spellings() {
+	for _, s := range leaks() {
 		if strings.Contains(out.String(), s) {
 			t.Error("gob shows the secret")
 		}
@@ -101,7 +101,7 @@ func TestLogsAndEncodingsHideSecrets(t *testing.T) {
 
 // fmt passes unexported fields by; who keeps a secret in one embeds Hidden.
 func TestHiddenStructs(t *testing.T) {
-	private, _ := secretKeys()
+	private, _ := exampleSecrets()
 	type keeper struct {
 		Hidden
 		k Private
@@ -118,7 +118,7 @@ func TestHiddenStructs(t *testing.T) {
 
 // A public key is for everybody to read.
 func TestPrintingPublicKeys(t *testing.T) {
-	k := Public(counting())
+	k := Public(ascending())
 	want := "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	if got := fmt.Sprintf("%v %s", k, k); got != want+" "+want {
 		t.Error(got)

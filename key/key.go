@@ -49,7 +49,7 @@ type Preshared struct {
 // NewPrivate is the private key with these bytes, clamped, which it copies. 32
 // zero bytes are no key: that is how every front end takes a key away.
 func NewPrivate(b *[Size]byte) Private {
-	k := Private{b: keep(b)}
+	k := Private{b: newSecret(b)}
 	if k.b != nil {
 		k.b[0] &= 0xf8
 		k.b[31] = k.b[31]&0x7f | 0x40
@@ -59,7 +59,7 @@ func NewPrivate(b *[Size]byte) Private {
 
 // NewPreshared is the preshared key with these bytes, which it copies. 32 zero
 // bytes are no key.
-func NewPreshared(b *[Size]byte) Preshared { return Preshared{b: keep(b)} }
+func NewPreshared(b *[Size]byte) Preshared { return Preshared{b: newSecret(b)} }
 
 // GeneratePrivate makes a private key of 32 bytes from random.
 func GeneratePrivate(random io.Reader) (Private, error) {
@@ -122,11 +122,11 @@ func (k Private) Hex() string { return toHex(k.b) }
 func (k Private) AppendHex(dst []byte) []byte { return appendHex(dst, k.b) }
 
 // Clone is the same key in memory of its own: it outlives an Erase of k.
-func (k Private) Clone() Private { return Private{b: keep(k.b)} }
+func (k Private) Clone() Private { return Private{b: newSecret(k.b)} }
 
 // Erase zeroes the key for all who have this handle or a copy of it: to them it
 // is the zero key. Nobody may use it meanwhile.
-func (k Private) Erase() { wipe(k.b) }
+func (k Private) Erase() { eraseBytes(k.b) }
 
 // IsZero reports whether there is no key.
 func (k Preshared) IsZero() bool { return isZero(k.b) }
@@ -149,11 +149,11 @@ func (k Preshared) Hex() string { return toHex(k.b) }
 func (k Preshared) AppendHex(dst []byte) []byte { return appendHex(dst, k.b) }
 
 // Clone is the same key in memory of its own: it outlives an Erase of k.
-func (k Preshared) Clone() Preshared { return Preshared{b: keep(k.b)} }
+func (k Preshared) Clone() Preshared { return Preshared{b: newSecret(k.b)} }
 
 // Erase zeroes the key for all who have this handle or a copy of it: to them it
 // is the zero key. Nobody may use it meanwhile.
-func (k Preshared) Erase() { wipe(k.b) }
+func (k Preshared) Erase() { eraseBytes(k.b) }
 
 // IsZero reports whether there is no key.
 func (k Public) IsZero() bool { return k == Public{} }

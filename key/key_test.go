@@ -10,8 +10,8 @@ import (
 	"testing/iotest"
 )
 
-// counting are the bytes 0 to 31.
-func counting() (b [Size]byte) {
+// ascending are the bytes 0 to 31.
+func ascending() (b [Size]byte) {
 	for i := range b {
 		b[i] = byte(i)
 	}
@@ -21,17 +21,17 @@ func counting() (b [Size]byte) {
 // The public keys were computed from the formulas of RFC 7748, in another
 // language.
 func TestPublic(t *testing.T) {
-	b := counting()
-	down := b
-	for i := range down {
-		down[i] = ^down[i]
+	b := ascending()
+	inverted := b
+	for i := range inverted {
+		inverted[i] = ^inverted[i]
 	}
 	for _, c := range []struct {
 		private [Size]byte
 		public  string
 	}{
 		{b, "8f40c5adb68f25624ae5b214ea767a6ec94d829d3d7b5e1ad1ba6f3e2138285f"},
-		{down, "3ebcb692149344dc54e58160cf90bed9eea1dd14e81c8e91de557af7d7afd915"},
+		{inverted, "3ebcb692149344dc54e58160cf90bed9eea1dd14e81c8e91de557af7d7afd915"},
 	} {
 		if got := NewPrivate(&c.private).Public().Hex(); got != c.public {
 			t.Errorf("public key of %x: %s, want %s", c.private, got, c.public)
@@ -43,7 +43,7 @@ func TestPublic(t *testing.T) {
 // is a multiple of 8, and of no other divisor of a point's order on the curve or
 // its twist, so that any one tells.
 func TestLowOrder(t *testing.T) {
-	b := counting()
+	b := ascending()
 	scalar, err := ecdh.X25519().NewPrivateKey(b[:])
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestClamping(t *testing.T) {
 }
 
 func TestEqual(t *testing.T) {
-	b := counting()
+	b := ascending()
 	k, p := NewPrivate(&b), NewPreshared(&b)
 	if !k.Equal(NewPrivate(&b)) || k.Equal(Private{}) || !p.Equal(NewPreshared(&b)) || p.Equal(Preshared{}) {
 		t.Error("Equal")
@@ -133,7 +133,7 @@ func TestEqual(t *testing.T) {
 // A35: Erase zeroes the bytes themselves, for whoever has a copy of the handle;
 // a clone stays as it was.
 func TestErase(t *testing.T) {
-	b := counting()
+	b := ascending()
 	k, p := NewPrivate(&b), NewPreshared(&b)
 	copied, cloned, inMemory := k, k.Clone(), k.b
 	copiedP, clonedP, inMemoryP := p, p.Clone(), p.b
@@ -157,7 +157,7 @@ func TestErase(t *testing.T) {
 
 // Bytes and AppendHex give what belongs to the caller.
 func TestBytes(t *testing.T) {
-	b := counting()
+	b := ascending()
 	k, p := NewPrivate(&b), NewPreshared(&b)
 	kb, pb := k.Bytes(), p.Bytes()
 	if !bytes.Equal(pb, b[:]) || !bytes.Equal(kb[1:31], b[1:31]) {
@@ -199,7 +199,7 @@ func TestGenerate(t *testing.T) {
 
 // Every form is read back.
 func TestForms(t *testing.T) {
-	b := counting()
+	b := ascending()
 	private, public, preshared := NewPrivate(&b), Public(b), NewPreshared(&b)
 	if got, err := ParsePrivate(private.Base64()); err != nil || !got.Equal(private) {
 		t.Errorf("private, base64: %v", err)

@@ -4,7 +4,7 @@ import "testing"
 
 // Whoever calls a method itself, and not fmt, gets "(hidden)" as well.
 func TestMethodsHide(t *testing.T) {
-	private, preshared := secretKeys()
+	private, preshared := exampleSecrets()
 	for _, k := range []interface {
 		String() string
 		GoString() string

@@ -84,15 +84,15 @@ func fromBase64(what, s string, b *[Size]byte) error {
 		return fmt.Errorf("%s: %d characters: write the %d bytes as %d characters of base64", what, len(s), Size, base64Len)
 	}
 	// One byte more than a key, because the decoder wants room for whole groups.
-	var room [Size + 1]byte
-	defer clear(room[:])
+	var decoded [Size + 1]byte
+	defer clear(decoded[:])
 	text := []byte(s)
 	defer clear(text)
-	n, err := strict.Decode(room[:], text)
+	n, err := strict.Decode(decoded[:], text)
 	if err != nil || n != Size {
 		return fmt.Errorf("%s: not the base64 of %d bytes: copy it again, as wg-keygen printed it", what, Size)
 	}
-	copy(b[:], room[:])
+	copy(b[:], decoded[:])
 	return nil
 }
 

@@ -12,8 +12,8 @@ import (
 // zero is what stands for the zero key where bytes are wanted.
 var zero [Size]byte
 
-// keep is a copy of b on the heap; of no key it is none.
-func keep(b *[Size]byte) *[Size]byte {
+// newSecret is a copy of b on the heap; of no key it is none.
+func newSecret(b *[Size]byte) *[Size]byte {
 	if isZero(b) {
 		return nil
 	}
@@ -47,7 +47,7 @@ func toHex(b *[Size]byte) string { return hex.EncodeToString(bytesOf(b)) }
 
 func appendHex(dst []byte, b *[Size]byte) []byte { return hex.AppendEncode(dst, bytesOf(b)) }
 
-func wipe(b *[Size]byte) {
+func eraseBytes(b *[Size]byte) {
 	if b != nil {
 		clear(b[:])
 	}

@@ -89,7 +89,7 @@ func TestAfterClose(t *testing.T) {
 // the stack would take it for one datagram.
 func TestWriteRefuses(t *testing.T) {
 	a, b := pair(t)
-	wire(t, a, b)
+	connect(t, a, b)
 	joined := make([]byte, 100)
 	joined[1] = packet.GSOUDPL4
 	for _, pieces := range [][][]byte{nil, {{}}, {make([]byte, 9)}, {joined}} {

@@ -153,7 +153,7 @@ func (d *device) Write(pieces [][]byte) error {
 	for _, piece := range pieces[1:] {
 		view.Write(piece)
 	}
-	if !complete(&h, view.AsSlice()) {
+	if !finishChecksum(&h, view.AsSlice()) {
 		view.Release()
 		return nil
 	}
@@ -167,10 +167,10 @@ func (d *device) Write(pieces [][]byte) error {
 	return nil
 }
 
-// complete turns the sum of the pseudo header that a joined packet has into its
+// finishChecksum turns the sum of the pseudo header that a joined packet has into its
 // checksum: the stack believes nobody, and sums every packet itself. It reports
 // whether the header's numbers lie inside the packet.
-func complete(h *packet.VirtioHeader, p []byte) bool {
+func finishChecksum(h *packet.VirtioHeader, p []byte) bool {
 	if h.Flags&packet.NeedsChecksum == 0 {
 		return true
 	}

@@ -24,10 +24,10 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	full, protocol := fullAddress(to)
 	if transport == "udp" {
 		conn, err := gonet.DialUDP(s.stack, nil, &full, protocol)
-		return opened(net.Conn(conn), err, "dial", network)
+		return dialResult(net.Conn(conn), err, "dial", network)
 	}
 	conn, err := gonet.DialContextTCP(ctx, s.stack, full, protocol)
-	return opened(net.Conn(conn), err, "dial", network)
+	return dialResult(net.Conn(conn), err, "dial", network)
 }
 
 // Dial is DialContext without a limit.
@@ -47,7 +47,7 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	}
 	full, protocol := fullAddress(at)
 	listener, err := gonet.ListenTCP(s.stack, full, protocol)
-	return opened(net.Listener(listener), err, "listen", network)
+	return dialResult(net.Listener(listener), err, "listen", network)
 }
 
 // ListenPacket receives and sends UDP datagrams through the tunnel.
@@ -61,12 +61,12 @@ func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	}
 	full, protocol := fullAddress(at)
 	conn, err := gonet.DialUDP(s.stack, &full, nil, protocol)
-	return opened(net.PacketConn(conn), err, "listen", network)
+	return dialResult(net.PacketConn(conn), err, "listen", network)
 }
 
-// opened gives an error the form of package net's, and keeps the nil pointer
+// dialResult gives an error the form of package net's, and keeps the nil pointer
 // that comes with it from becoming an interface that is not nil.
-func opened[I any](value I, err error, op, network string) (I, error) {
+func dialResult[I any](value I, err error, op, network string) (I, error) {
 	if err != nil {
 		var none I
 		return none, &net.OpError{Op: op, Net: network, Err: err}

@@ -17,11 +17,11 @@ import (
 	"wgd/internal/packet"
 )
 
-// wire joins two stacks as a tunnel would, and counts super-packets.
-func wire(t *testing.T, a, b *Stack) (joined *atomic.Int32) {
+// connect joins two stacks as a tunnel would, and counts super-packets.
+func connect(t *testing.T, a, b *Stack) (superPackets *atomic.Int32) {
 	t.Helper()
-	joined = new(atomic.Int32)
-	carry := func(from, to *Stack, count bool) {
+	superPackets = new(atomic.Int32)
+	forward := func(from, to *Stack, count bool) {
 		buf := make([]byte, packet.VirtioHeaderSize+65535)
 		for {
 			n, err := from.Read(buf)
@@ -31,7 +31,7 @@ func wire(t *testing.T, a, b *Stack) (joined *atomic.Int32) {
 			var h packet.VirtioHeader
 			h.Decode(buf)
 			if count && h.GSOType != packet.GSONone {
-				joined.Add(1)
+				superPackets.Add(1)
 			}
 			// In pieces, as the data plane writes.
 			at := min(n, packet.VirtioHeaderSize+100)
@@ -39,32 +39,32 @@ func wire(t *testing.T, a, b *Stack) (joined *atomic.Int32) {
 		}
 	}
 	done := make(chan struct{}, 2)
-	go func() { carry(a, b, true); done <- struct{}{} }()
-	go func() { carry(b, a, false); done <- struct{}{} }()
+	go func() { forward(a, b, true); done <- struct{}{} }()
+	go func() { forward(b, a, false); done <- struct{}{} }()
 	t.Cleanup(func() {
 		a.Close()
 		b.Close()
 		<-done
 		<-done
 	})
-	return joined
+	return superPackets
 }
 
 func pair(t *testing.T) (a, b *Stack) {
 	t.Helper()
-	make1 := func(v4, v6 string) *Stack {
+	newStack := func(v4, v6 string) *Stack {
 		s, err := New(Options{Addresses: []netip.Prefix{netip.MustParsePrefix(v4), netip.MustParsePrefix(v6)}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	return make1("10.2.0.1/24", "fd00:2::1/64"), make1("10.2.0.42/24", "fd00:2::42/64")
+	return newStack("10.2.0.1/24", "fd00:2::1/64"), newStack("10.2.0.42/24", "fd00:2::42/64")
 }
 
 func TestPingBothFamilies(t *testing.T) {
 	a, b := pair(t)
-	wire(t, a, b)
+	connect(t, a, b)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	for _, to := range []string{"10.2.0.42", "fd00:2::42"} {
@@ -76,7 +76,7 @@ func TestPingBothFamilies(t *testing.T) {
 
 func TestPingWithoutAnswerEndsWithTheContext(t *testing.T) {
 	a, b := pair(t)
-	wire(t, a, b)
+	connect(t, a, b)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := a.Ping(ctx, netip.MustParseAddr("10.2.0.99")); err == nil {
@@ -87,7 +87,7 @@ func TestPingWithoutAnswerEndsWithTheContext(t *testing.T) {
 func TestTCPInSuperPackets(t *testing.T) {
 	for _, address := range []string{"10.2.0.42:80", "[fd00:2::42]:80"} {
 		a, b := pair(t)
-		joined := wire(t, a, b)
+		joined := connect(t, a, b)
 		listener, err := b.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ func TestTCPInSuperPackets(t *testing.T) {
 
 func TestUDP(t *testing.T) {
 	a, b := pair(t)
-	wire(t, a, b)
+	connect(t, a, b)
 	server, err := b.ListenPacket("udp", ":53")
 	if err != nil {
 		t.Fatal(err)

@@ -43,30 +43,30 @@ func openKernel(o Options) (*Interface, error) {
 
 func openTUN(o Options) (tun.Device, error) {
 	if o.TUN != nil {
-		return inherit(o.TUN)
+		return takeOver(o.TUN)
 	}
 	device, err := tun.Create(o.Name, tun.Options{Existing: true, Queues: lanes.MaxQueues(o.Processors != nil)})
 	if err != nil {
 		return nil, err
 	}
-	tellQueues(o.Log, device)
-	if err := prepare(device, o); err != nil {
+	logOneQueue(o.Log, device)
+	if err := configure(device, o); err != nil {
 		device.Close()
 		return nil, err
 	}
 	return device, nil
 }
 
-// tellQueues says why there is one queue, where more were asked for.
-func tellQueues(log *slog.Logger, device tun.Device) {
+// logOneQueue says why there is one queue, where more were asked for.
+func logOneQueue(log *slog.Logger, device tun.Device) {
 	if why := device.Caps().OneQueue; why != nil {
 		log.Debug("the interface has one queue only: small packets that go out are carried by one core at a time", "err", why)
 	}
 }
 
-// inherit takes over the interface behind a file. The descriptor is copied: one
+// takeOver takes over the interface behind a file. The descriptor is copied: one
 // that two files had would be closed twice, the second time under somebody else.
-func inherit(file *os.File) (tun.Device, error) {
+func takeOver(file *os.File) (tun.Device, error) {
 	fd, err := process.Duplicate(file)
 	if err != nil {
 		return nil, fmt.Errorf("the TUN descriptor that was given (%s): %w", file.Name(), err)
@@ -80,30 +80,30 @@ func inherit(file *os.File) (tun.Device, error) {
 	return device, nil
 }
 
-// prepare gives an interface its MTU and habits. One that was there before keeps
+// configure gives an interface its MTU and habits. One that was there before keeps
 // the MTU that somebody gave it; and the user that it belongs to may have no
 // permission for more than to open it.
-func prepare(device tun.Device, o Options) error {
+func configure(device tun.Device, o Options) error {
 	links, err := link.Open()
 	if err != nil {
 		return err
 	}
 	defer links.Close()
 	name, existed := device.Name(), device.Caps().Existed
-	is, err := links.Get(name)
+	current, err := links.Get(name)
 	if err != nil {
 		return err
 	}
 	mtu := cmp.Or(o.MTU, DefaultMTU)
-	if existed && o.MTU == 0 && is.MTU != kernelMTU {
-		mtu = is.MTU
+	if existed && o.MTU == 0 && current.MTU != kernelMTU {
+		mtu = current.MTU
 	}
-	if is.MTU != mtu {
+	if current.MTU != mtu {
 		err = links.SetMTU(name, mtu)
 	}
 	switch {
 	case existed && errors.Is(err, link.ErrPermission):
-		o.Log.Warn("the interface keeps its MTU, with which large packets leave in two pieces: set a smaller one", "mtu", is.MTU, "err", err)
+		o.Log.Warn("the interface keeps its MTU, with which large packets leave in two pieces: set a smaller one", "mtu", current.MTU, "err", err)
 	case err != nil:
 		return err
 	}
@@ -118,22 +118,22 @@ func prepare(device tun.Device, o Options) error {
 	return nil
 }
 
-// trains is the most that a super-packet may have, in bytes and in segments, so
+// gsoLimits is the most that a super-packet may have, in bytes and in segments, so
 // that it leaves as one train of datagrams, at an MTU; more would take a second
 // send.
-func trains(mtu int) (bytes, segments int) {
+func gsoLimits(mtu int) (bytes, segments int) {
 	const (
-		longest  = 65507 // bytes of a train over IPv4
-		overhead = 32    // of a message around its packet
-		super    = 65536 // what interfaces have unless they are told otherwise
+		maxTrain       = 65507 // bytes of a train over IPv4
+		overhead       = 32    // of a message around its packet
+		maxSuperPacket = 65536 // what interfaces have unless they are told otherwise
 	)
-	segments = min(max(longest/(mtu+overhead), 1), udp.MaxSegments)
-	return min(segments*mtu, super), segments
+	segments = min(max(maxTrain/(mtu+overhead), 1), udp.MaxSegments)
+	return min(segments*mtu, maxSuperPacket), segments
 }
 
-// matchTrains has the kernel make super-packets as long as trains. Without that
+// setGSOLimits has the kernel make super-packets as long as trains. Without that
 // all goes on, a little slower.
-func matchTrains(device tun.Device, mtu int) error {
+func setGSOLimits(device tun.Device, mtu int) error {
 	links, err := link.OpenAt(device)
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func matchTrains(device tun.Device, mtu int) error {
 	defer links.Close()
 	// An MTU under IPv6's least and back makes the kernel forget this habit.
 	err = links.NoAutomaticAddress(device.Name())
-	bytes, segments := trains(mtu)
+	bytes, segments := gsoLimits(mtu)
 	return errors.Join(err, links.SetGSOMax(device.Name(), bytes, segments))
 }
 
@@ -160,7 +160,7 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 		routes.Close()
 		return nil, err
 	}
-	memory, err := remember(o, &world, device.Name())
+	memory, err := openState(o, &world, device.Name())
 	if err != nil {
 		watch.Close()
 		routes.Close()
@@ -169,10 +169,10 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 	w := newInterface(o, world, memory)
 	w.watch, w.routes = watch, routes
 	if device.Caps().TSO {
-		w.matchMTU = func(mtu int) error { return matchTrains(device, mtu) }
+		w.onMTUChange = func(mtu int) error { return setGSOLimits(device, mtu) }
 	}
-	w.watched.Go(w.followState)
-	w.watched.Go(w.followRoutes)
+	w.watchers.Go(w.followState)
+	w.watchers.Go(w.followRoutes)
 	w.stopAtEnd()
 	return w, nil
 }
@@ -187,9 +187,9 @@ func (w *Interface) followState() {
 			return
 		}
 		w.engine.SetMTU(s.MTU)
-		if s.MTU != mtu && w.matchMTU != nil {
+		if s.MTU != mtu && w.onMTUChange != nil {
 			mtu = s.MTU
-			if err := w.matchMTU(mtu); err != nil {
+			if err := w.onMTUChange(mtu); err != nil {
 				w.log.Debug("the interface does not fit the new MTU in all", "err", err)
 			}
 		}
@@ -203,7 +203,7 @@ func (w *Interface) followState() {
 func (w *Interface) setUp(up bool) {
 	if !up {
 		w.engine.Down()
-		w.tell(Event{Kind: WentDown})
+		w.emit(Event{Kind: WentDown})
 		return
 	}
 	switch err := w.engine.Up(); {
@@ -211,10 +211,10 @@ func (w *Interface) setUp(up bool) {
 		return
 	case err != nil:
 		w.log.Error("the interface is up but does not work", "err", err)
-		w.tell(Event{Kind: Faulted, Fault: err.Error()})
+		w.emit(Event{Kind: Faulted, Fault: err.Error()})
 		return
 	}
-	w.tell(Event{Kind: WentUp})
+	w.emit(Event{Kind: WentUp})
 }
 
 // routesPause is between two looks at the routes: where they change all the

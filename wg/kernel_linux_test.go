@@ -20,8 +20,8 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// isolate puts the test into a network of its own, on a thread that ends with it.
-func isolate(t *testing.T) *link.Links {
+// inOwnNetwork puts the test into a network of its own, on a thread that ends with it.
+func inOwnNetwork(t *testing.T) *link.Links {
 	t.Helper()
 	netnstest.Isolate(t)
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
@@ -36,17 +36,17 @@ func isolate(t *testing.T) *link.Links {
 }
 
 // A super-packet of any MTU leaves in one send, and is as long as that allows.
-func TestTrainsFitOneSend(t *testing.T) {
+func TestSuperPacketsFitOneSend(t *testing.T) {
 	for _, c := range []struct{ mtu, bytes, segments int }{
 		{1420, 45 * 1420, 45}, {1280, 49 * 1280, 49}, {576, 64 * 576, 64}, {1500, 42 * 1500, 42},
 		{9000, 7 * 9000, 7}, {32721, 2 * 32721, 2}, {40000, 40000, 1}, {65535, 65535, 1},
 	} {
-		if bytes, segments := trains(c.mtu); bytes != c.bytes || segments != c.segments {
+		if bytes, segments := gsoLimits(c.mtu); bytes != c.bytes || segments != c.segments {
 			t.Errorf("MTU %d: %d bytes, %d segments; want %d, %d", c.mtu, bytes, segments, c.bytes, c.segments)
 		}
 	}
 	for mtu := 68; mtu <= 65535; mtu++ {
-		if bytes, segments := trains(mtu); segments*(mtu+32) > 65507 && segments > 1 || bytes > 65536 || bytes < mtu || segments > 64 {
+		if bytes, segments := gsoLimits(mtu); segments*(mtu+32) > 65507 && segments > 1 || bytes > 65536 || bytes < mtu || segments > 64 {
 			t.Fatalf("MTU %d: %d bytes, %d segments", mtu, bytes, segments)
 		}
 	}
@@ -55,7 +55,7 @@ func TestTrainsFitOneSend(t *testing.T) {
 // An interface of the kernel: made down with the MTU that was asked for, it
 // follows up, down and MTU (A55, A61), and goes with Close.
 func TestKernelInterface(t *testing.T) {
-	links := isolate(t)
+	links := inOwnNetwork(t)
 	w, err := Open(Options{Name: "wgk0", MTU: 1380, StateDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -68,51 +68,51 @@ func TestKernelInterface(t *testing.T) {
 	if st := w.Status(); st.Up || st.MTU != 1380 || st.Name != "wgk0" {
 		t.Errorf("%+v", st)
 	}
-	if n := told(t, "qlen "); n != queueLength {
+	if n := linkAttribute(t, "qlen "); n != queueLength {
 		t.Errorf("it holds %d packets, want %d", n, queueLength)
 	}
 	for range 3 {
 		if err := links.SetUp("wgk0", true); err != nil {
 			t.Fatal(err)
 		}
-		if e := next(t, w); e.Kind != WentUp || !w.Status().Up {
+		if e := nextEvent(t, w); e.Kind != WentUp || !w.Status().Up {
 			t.Errorf("event %v", e.Kind)
 		}
 		if err := links.SetUp("wgk0", false); err != nil {
 			t.Fatal(err)
 		}
-		if e := next(t, w); e.Kind != WentDown || w.Status().Up {
+		if e := nextEvent(t, w); e.Kind != WentDown || w.Status().Up {
 			t.Errorf("event %v", e.Kind)
 		}
 	}
 	if err := links.SetMTU("wgk0", 9000); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(patience); w.Status().MTU != 9000; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(timeout); w.Status().MTU != 9000; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("MTU %d", w.Status().MTU)
 		}
 	}
-	for end := time.Now().Add(patience); superSegments(t) != 7; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(timeout); gsoMaxSegments(t) != 7; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("super-packets of %d segments at MTU 9000", superSegments(t))
+			t.Fatalf("super-packets of %d segments at MTU 9000", gsoMaxSegments(t))
 		}
 	}
 	w.Close()
-	noMore(t, w)
+	wantNoMoreEvents(t, w)
 	if _, err := net.InterfaceByName("wgk0"); err == nil {
 		t.Error("the interface is still there")
 	}
 }
 
-// superSegments is how many segments the kernel joins for wgk0 at most.
-func superSegments(t *testing.T) int {
+// gsoMaxSegments is how many segments the kernel joins for wgk0 at most.
+func gsoMaxSegments(t *testing.T) int {
 	t.Helper()
-	return told(t, "gso_max_segs ")
+	return linkAttribute(t, "gso_max_segs ")
 }
 
-// told is the number that stands behind a word in what ip(8) tells of wgk0.
-func told(t *testing.T, word string) (n int) {
+// linkAttribute is the number that stands behind a word in what ip(8) tells of wgk0.
+func linkAttribute(t *testing.T, word string) (n int) {
 	t.Helper()
 	out, err := exec.Command("ip", "-d", "link", "show", "wgk0").Output()
 	if err != nil {
@@ -126,7 +126,7 @@ func told(t *testing.T, word string) (n int) {
 // A62, B18, B59: deleted by somebody, at any moment, it ends, and nothing stays
 // behind: no goroutine, no descriptor.
 func TestKernelInterfaceDeleted(t *testing.T) {
-	links := isolate(t)
+	links := inOwnNetwork(t)
 	dir := t.TempDir()
 	check := asynctest.Balance(t)
 	for i := range 20 {
@@ -141,14 +141,14 @@ func TestKernelInterfaceDeleted(t *testing.T) {
 			w.Apply(conf.Change{ListenPort: new(uint16)})
 		}
 		if i%4 == 3 {
-			next(t, w)
+			nextEvent(t, w)
 		}
 		if err := links.Delete("wgk0"); err != nil {
 			t.Fatal(err)
 		}
 		select {
 		case <-w.Done():
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Fatal("it goes on")
 		}
 		if !errors.Is(w.Err(), ErrInterfaceGone) {
@@ -162,7 +162,7 @@ func TestKernelInterfaceDeleted(t *testing.T) {
 // A TUN that somebody else opened is taken over: the caller's file may be closed
 // or collected, and the interface stays until Close.
 func TestPassedTUN(t *testing.T) {
-	isolate(t)
+	inOwnNetwork(t)
 	file, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -44,15 +44,15 @@ const traceCase = "WGD_TEST_PANIC_BELOW"
 // word. Clamping changes the first and the last byte only.
 var secret = [32]byte(bytes.Repeat([]byte{0xd3, 0x5a}, 16))
 
-// spelled is how it would stand in a trace: bytes, words, and text.
-func spelled() []string {
+// spellings is how it would stand in a trace: bytes, words, and text.
+func spellings() []string {
 	b64, digits := base64.StdEncoding.EncodeToString(secret[:]), hex.EncodeToString(secret[:])
 	return []string{"0xd3, 0x5a", "0x5a, 0xd3", digits[:8], digits[2:10], b64[4:12], b64[5:13], b64[6:14]}
 }
 
-// split is memory that has what the bytes begin with, and a fault where they go
+// halfMapped is memory that has what the bytes begin with, and a fault where they go
 // on: who reads or writes them all dies half-way.
-func split(b []byte, there int) unsafe.Pointer {
+func halfMapped(b []byte, there int) unsafe.Pointer {
 	page := os.Getpagesize()
 	memory, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err == nil {
@@ -65,20 +65,22 @@ func split(b []byte, there int) unsafe.Pointer {
 	return unsafe.Pointer(&memory[page-there])
 }
 
-func splitArray() *[32]byte { return (*[32]byte)(split(secret[:], 16)) }
+func halfMappedArray() *[32]byte { return (*[32]byte)(halfMapped(secret[:], 16)) }
 
-func splitText(s string) string { return unsafe.String((*byte)(split([]byte(s), len(s)-4)), len(s)) }
+func halfMappedString(s string) string {
+	return unsafe.String((*byte)(halfMapped([]byte(s), len(s)-4)), len(s))
+}
 
-// splitKey is a handle of a secret half of which is there.
-func splitKey[K key.Private | key.Preshared]() (k K) {
-	*(*unsafe.Pointer)(unsafe.Pointer(&k)) = split(secret[:], 16)
+// halfMappedKey is a handle of a secret half of which is there.
+func halfMappedKey[K key.Private | key.Preshared]() (k K) {
+	*(*unsafe.Pointer)(unsafe.Pointer(&k)) = halfMapped(secret[:], 16)
 	return k
 }
 
-// dying gives what it has and dies when it is asked for more.
-type dying struct{ text []byte }
+// panicking gives what it has and dies when it is asked for more.
+type panicking struct{ text []byte }
 
-func (d *dying) Read(b []byte) (int, error) {
+func (d *panicking) Read(b []byte) (int, error) {
 	if len(d.text) == 0 {
 		panic("as the test wants")
 	}
@@ -87,7 +89,7 @@ func (d *dying) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (*dying) Write([]byte) (int, error) { panic("as the test wants") }
+func (*panicking) Write([]byte) (int, error) { panic("as the test wants") }
 
 func aKey() key.Private { return key.NewPrivate(&secret) }
 
@@ -110,11 +112,11 @@ func handshake() (initiator, responder *noise.Handshake, static *noise.Static, r
 }
 
 func splitKeys() *noise.Keys {
-	return (*noise.Keys)(split(bytes.Repeat(secret[:], 2), 48))
+	return (*noise.Keys)(halfMapped(bytes.Repeat(secret[:], 2), 48))
 }
 
 func machine() *core.Machine {
-	return core.New(core.Options{Rand: &dying{text: bytes.Repeat(secret[:], 100)}, Index: index.New()})
+	return core.New(core.Options{Rand: &panicking{text: bytes.Repeat(secret[:], 100)}, Index: index.New()})
 }
 
 func tunnel() *wg.Interface {
@@ -129,7 +131,7 @@ func tunnel() *wg.Interface {
 	return w
 }
 
-func peerWith(psk *key.Preshared) []conf.PeerChange {
+func peerWithPSK(psk *key.Preshared) []conf.PeerChange {
 	return []conf.PeerChange{{PublicKey: key.Public{9}, PresharedKey: psk}}
 }
 
@@ -138,50 +140,50 @@ func ptr[T any](v T) *T { return &v }
 //go:noinline
 func byValue(k [32]byte) byte { panic("as the test wants") }
 
-// below are the functions that are given a secret, each called so that it dies.
-var below = map[string]func(){
-	"key.GeneratePrivate":   func() { key.GeneratePrivate(&dying{text: secret[:16]}) },
-	"key.GeneratePreshared": func() { key.GeneratePreshared(&dying{text: secret[:16]}) },
-	"key.NewPrivate":        func() { key.NewPrivate(splitArray()) },
-	"key.NewPreshared":      func() { key.NewPreshared(splitArray()) },
-	"key.ParsePrivate":      func() { key.ParsePrivate(splitText(aKey().Base64())) },
-	"key.ParsePrivateHex":   func() { key.ParsePrivateHex(splitText(aKey().Hex())) },
-	"key.ParsePreshared":    func() { key.ParsePreshared(splitText(aKey().Base64())) },
-	"key.ParsePresharedHex": func() { key.ParsePresharedHex(splitText(aKey().Hex())) },
-	"key.IsEncoded":         func() { key.IsEncoded(splitText(aKey().Base64())) },
+// secretFuncs are the functions that are given a secret, each called so that it dies.
+var secretFuncs = map[string]func(){
+	"key.GeneratePrivate":   func() { key.GeneratePrivate(&panicking{text: secret[:16]}) },
+	"key.GeneratePreshared": func() { key.GeneratePreshared(&panicking{text: secret[:16]}) },
+	"key.NewPrivate":        func() { key.NewPrivate(halfMappedArray()) },
+	"key.NewPreshared":      func() { key.NewPreshared(halfMappedArray()) },
+	"key.ParsePrivate":      func() { key.ParsePrivate(halfMappedString(aKey().Base64())) },
+	"key.ParsePrivateHex":   func() { key.ParsePrivateHex(halfMappedString(aKey().Hex())) },
+	"key.ParsePreshared":    func() { key.ParsePreshared(halfMappedString(aKey().Base64())) },
+	"key.ParsePresharedHex": func() { key.ParsePresharedHex(halfMappedString(aKey().Hex())) },
+	"key.IsEncoded":         func() { key.IsEncoded(halfMappedString(aKey().Base64())) },
 
-	"key.Private.Public":    func() { splitKey[key.Private]().Public() },
-	"key.Private.IsZero":    func() { splitKey[key.Private]().IsZero() },
-	"key.Private.Equal":     func() { aKey().Equal(splitKey[key.Private]()) },
-	"key.Private.Bytes":     func() { splitKey[key.Private]().Bytes() },
-	"key.Private.Base64":    func() { splitKey[key.Private]().Base64() },
-	"key.Private.Hex":       func() { splitKey[key.Private]().Hex() },
-	"key.Private.AppendHex": func() { splitKey[key.Private]().AppendHex(nil) },
-	"key.Private.Clone":     func() { splitKey[key.Private]().Clone() },
-	"key.Private.Erase":     func() { splitKey[key.Private]().Erase() },
+	"key.Private.Public":    func() { halfMappedKey[key.Private]().Public() },
+	"key.Private.IsZero":    func() { halfMappedKey[key.Private]().IsZero() },
+	"key.Private.Equal":     func() { aKey().Equal(halfMappedKey[key.Private]()) },
+	"key.Private.Bytes":     func() { halfMappedKey[key.Private]().Bytes() },
+	"key.Private.Base64":    func() { halfMappedKey[key.Private]().Base64() },
+	"key.Private.Hex":       func() { halfMappedKey[key.Private]().Hex() },
+	"key.Private.AppendHex": func() { halfMappedKey[key.Private]().AppendHex(nil) },
+	"key.Private.Clone":     func() { halfMappedKey[key.Private]().Clone() },
+	"key.Private.Erase":     func() { halfMappedKey[key.Private]().Erase() },
 
-	"key.Preshared.IsZero":    func() { splitKey[key.Preshared]().IsZero() },
-	"key.Preshared.Equal":     func() { key.NewPreshared(&secret).Equal(splitKey[key.Preshared]()) },
-	"key.Preshared.Bytes":     func() { splitKey[key.Preshared]().Bytes() },
-	"key.Preshared.Base64":    func() { splitKey[key.Preshared]().Base64() },
-	"key.Preshared.Hex":       func() { splitKey[key.Preshared]().Hex() },
-	"key.Preshared.AppendHex": func() { splitKey[key.Preshared]().AppendHex(nil) },
-	"key.Preshared.Clone":     func() { splitKey[key.Preshared]().Clone() },
-	"key.Preshared.Erase":     func() { splitKey[key.Preshared]().Erase() },
+	"key.Preshared.IsZero":    func() { halfMappedKey[key.Preshared]().IsZero() },
+	"key.Preshared.Equal":     func() { key.NewPreshared(&secret).Equal(halfMappedKey[key.Preshared]()) },
+	"key.Preshared.Bytes":     func() { halfMappedKey[key.Preshared]().Bytes() },
+	"key.Preshared.Base64":    func() { halfMappedKey[key.Preshared]().Base64() },
+	"key.Preshared.Hex":       func() { halfMappedKey[key.Preshared]().Hex() },
+	"key.Preshared.AppendHex": func() { halfMappedKey[key.Preshared]().AppendHex(nil) },
+	"key.Preshared.Clone":     func() { halfMappedKey[key.Preshared]().Clone() },
+	"key.Preshared.Erase":     func() { halfMappedKey[key.Preshared]().Erase() },
 
-	"fmt.Fprintf":         func() { fmt.Fprintf(&dying{}, "%v %x %d", aKey(), aKey(), key.NewPreshared(&secret)) },
-	"slog.(*Logger).Warn": func() { slog.New(slog.NewTextHandler(&dying{}, nil)).Warn("x", "key", aKey()) },
+	"fmt.Fprintf":         func() { fmt.Fprintf(&panicking{}, "%v %x %d", aKey(), aKey(), key.NewPreshared(&secret)) },
+	"slog.(*Logger).Warn": func() { slog.New(slog.NewTextHandler(&panicking{}, nil)).Warn("x", "key", aKey()) },
 	"conf.(*Change).Validate": func() {
 		psk := key.NewPreshared(&secret)
-		c := conf.Change{PrivateKey: ptr(aKey()), Peers: peerWith(&psk)}
-		c.Peers[0].Name = ptr(splitText(aKey().Base64()))
+		c := conf.Change{PrivateKey: ptr(aKey()), Peers: peerWithPSK(&psk)}
+		c.Peers[0].Name = ptr(halfMappedString(aKey().Base64()))
 		c.Validate()
 	},
 
-	"noise.NewStatic": func() { noise.NewStatic(splitKey[key.Private]()) },
+	"noise.NewStatic": func() { noise.NewStatic(halfMappedKey[key.Private]()) },
 	"noise.CreateInitiation": func() {
 		static := noise.NewStatic(aKey())
-		noise.CreateInitiation(static, noise.NewRemote(static.Public()), splitArray(), 1, wire.TAI64N{})
+		noise.CreateInitiation(static, noise.NewRemote(static.Public()), halfMappedArray(), 1, wire.TAI64N{})
 	},
 	"noise.ConsumeInitiationStatic": func() { noise.ConsumeInitiationStatic(noise.NewStatic(aKey()), nil) },
 	"noise.(*InitiationState).Finish": func() {
@@ -197,76 +199,76 @@ var below = map[string]func(){
 	},
 	"noise.(*transcript).mixPreshared": func() {
 		_, responder, _, _ := handshake()
-		responder.CreateResponse(new(noise.Keys), &secret, splitKey[key.Preshared](), 2)
+		responder.CreateResponse(new(noise.Keys), &secret, halfMappedKey[key.Preshared](), 2)
 	},
 	"noise.(*Handshake).ConsumeResponse": func() {
 		initiator, _, static, response := handshake()
 		initiator.ConsumeResponse(splitKeys(), static, key.NewPreshared(&secret), response)
 	},
 
-	"aead.(*Key).Set": func() { new(aead.Key).Set(splitArray()) },
-	"session.New":     func() { session.New(splitArray(), &secret, 1, 2, true, 0) },
+	"aead.(*Key).Set": func() { new(aead.Key).Set(halfMappedArray()) },
+	"session.New":     func() { session.New(halfMappedArray(), &secret, 1, 2, true, 0) },
 	"session.(*Keypair).Seal": func() {
 		k := session.New(&secret, &secret, 1, 2, true, 0)
-		k.Seal(unsafe.Slice((*byte)(split(make([]byte, 64), 64)), 128), []aead.Packet{{Len: 128}}, 0)
+		k.Seal(unsafe.Slice((*byte)(halfMapped(make([]byte, 64), 64)), 128), []aead.Packet{{Len: 128}}, 0)
 	},
 	"session.(*Keypair).Open": func() {
 		k := session.New(&secret, &secret, 1, 2, true, 0)
-		k.Open(unsafe.Slice((*byte)(split(make([]byte, 64), 64)), 128), []aead.Packet{{Len: 128}})
+		k.Open(unsafe.Slice((*byte)(halfMapped(make([]byte, 64), 64)), 128), []aead.Packet{{Len: 128}})
 	},
 	"cookie.(*Checker).Reply": func() {
-		c := cookie.NewChecker(aKey().Public(), &dying{text: secret[:16]})
+		c := cookie.NewChecker(aKey().Public(), &panicking{text: secret[:16]})
 		c.Reply(1, netip.MustParseAddrPort("192.0.2.1:1"), make([]byte, wire.InitiationSize))
 	},
 	"cookie.(*Maker).AddMACs": func() { cookie.NewMaker(aKey().Public()).AddMACs(1, secret[:16]) },
 
-	"core.(*Machine).Apply": func() { machine().Apply(clock.Now{}, conf.Change{PrivateKey: ptr(splitKey[key.Private]())}) },
+	"core.(*Machine).Apply": func() { machine().Apply(clock.Now{}, conf.Change{PrivateKey: ptr(halfMappedKey[key.Private]())}) },
 	"core.(*edit).peer": func() {
-		psk := splitKey[key.Preshared]()
-		machine().Apply(clock.Now{}, conf.Change{PrivateKey: ptr(aKey()), Peers: peerWith(&psk)})
+		psk := halfMappedKey[key.Preshared]()
+		machine().Apply(clock.Now{}, conf.Change{PrivateKey: ptr(aKey()), Peers: peerWithPSK(&psk)})
 	},
 	"core.(*Machine).initiate": func() {
-		m := core.New(core.Options{Rand: &dying{text: secret[:10]}, Index: index.New()})
+		m := core.New(core.Options{Rand: &panicking{text: secret[:10]}, Index: index.New()})
 		end := netip.MustParseAddrPort("192.0.2.1:1")
 		peer := conf.PeerChange{PublicKey: key.Public{9}, Endpoint: &end, PersistentKeepalive: ptr(uint16(1))}
 		m.Apply(clock.Now{}, conf.Change{PrivateKey: ptr(aKey()), Peers: []conf.PeerChange{peer}})
 		m.Up(clock.Now{Mono: 1, Wall: time.Unix(1<<30, 0)})
 		m.Timeout(clock.Now{Mono: 2, Wall: time.Unix(1<<30, 0)})
 	},
-	"wg.(*Interface).Apply": func() { tunnel().Apply(conf.Change{PrivateKey: ptr(splitKey[key.Private]())}) },
+	"wg.(*Interface).Apply": func() { tunnel().Apply(conf.Change{PrivateKey: ptr(halfMappedKey[key.Private]())}) },
 
 	"uapi.WriteChange": func() {
-		uapi.WriteChange(bufio.NewWriter(io.Discard), &conf.Change{PrivateKey: ptr(splitKey[key.Private]())})
+		uapi.WriteChange(bufio.NewWriter(io.Discard), &conf.Change{PrivateKey: ptr(halfMappedKey[key.Private]())})
 	},
 	"uapi.WriteStatus": func() {
 		s := conf.Status{PrivateKey: aKey(), Peers: []conf.PeerStatus{{PresharedKey: key.NewPreshared(&secret)}}}
-		uapi.WriteStatus(bufio.NewWriter(&dying{}), &s)
+		uapi.WriteStatus(bufio.NewWriter(&panicking{}), &s)
 	},
 	"uapi.(*Decoder).Next": func() {
 		text := "set=1\nprivate_key=" + aKey().Hex() + "\npublic_key=" + aKey().Public().Hex() + "\npreshared_key=" + aKey().Hex() + "\n"
-		uapi.NewDecoder(&dying{text: []byte(text)}).Next()
+		uapi.NewDecoder(&panicking{text: []byte(text)}).Next()
 	},
 	"uapi.(*Reader).Status": func() {
-		uapi.NewReader(&dying{text: []byte("private_key=" + aKey().Hex() + "\n")}).Status()
+		uapi.NewReader(&panicking{text: []byte("private_key=" + aKey().Hex() + "\n")}).Status()
 	},
-	"show.Peer":           func() { show.Peer(&dying{}, &conf.PeerStatus{PresharedKey: key.NewPreshared(&secret)}, "", true) },
-	"show.PrivateKeyJSON": func() { show.PrivateKeyJSON(&conf.Status{PrivateKey: splitKey[key.Private]()}) },
+	"show.Peer":           func() { show.Peer(&panicking{}, &conf.PeerStatus{PresharedKey: key.NewPreshared(&secret)}, "", true) },
+	"show.PrivateKeyJSON": func() { show.PrivateKeyJSON(&conf.Status{PrivateKey: halfMappedKey[key.Private]()}) },
 }
 
 // A panic below whatever is given a secret shows nothing of it.
 func TestTracesShowNoSecret(t *testing.T) {
-	if f := below[os.Getenv(traceCase)]; f != nil {
+	if f := secretFuncs[os.Getenv(traceCase)]; f != nil {
 		f()
 		return // and the parent complains
 	}
-	for name := range below {
+	for name := range secretFuncs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			trace := traceOf(t, "TestTracesShowNoSecret", name)
 			if !strings.Contains(trace, "/"+name+"(") && !strings.Contains(trace, "\n"+name+"(") && !strings.Contains(trace, "log/"+name+"(") {
 				t.Fatalf("no panic below %s:\n%s", name, trace)
 			}
-			for _, s := range spelled() {
+			for _, s := range spellings() {
 				if strings.Contains(trace, s) {
 					t.Errorf("the trace has %s:\n%s", s, trace)
 				}
@@ -276,12 +278,12 @@ func TestTracesShowNoSecret(t *testing.T) {
 }
 
 // What the test above looks for is what a trace has of a secret passed by value.
-func TestTracesShowWhatIsPassedByValue(t *testing.T) {
+func TestTracesShowValuesPassedByValue(t *testing.T) {
 	if os.Getenv(traceCase) != "" {
 		byValue(secret)
 	}
-	trace := traceOf(t, "TestTracesShowWhatIsPassedByValue", "byValue")
-	for _, s := range spelled() {
+	trace := traceOf(t, t.Name(), "byValue")
+	for _, s := range spellings() {
 		if strings.Contains(trace, s) {
 			return
 		}

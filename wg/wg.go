@@ -100,16 +100,16 @@ type Interface struct {
 	engine *engine.Engine
 	log    *slog.Logger
 
-	mu     sync.Mutex // guards events against its closing
-	events chan Event
-	ended  bool // events is closed
+	mu           sync.Mutex // guards events against its closing
+	events       chan Event
+	eventsClosed bool // events is closed
 
-	closers sync.Once
-	watch   link.Watcher      // nil with a Device
-	routes  link.RouteWatcher // nil with a Device
-	watched sync.WaitGroup
+	stopOnce sync.Once
+	watch    link.Watcher      // nil with a Device
+	routes   link.RouteWatcher // nil with a Device
+	watchers sync.WaitGroup
 
-	matchMTU func(mtu int) error // where there are super-packets; else nil
+	onMTUChange func(mtu int) error // where there are super-packets; else nil
 }
 
 // ErrInterfaceGone is what Err returns when somebody else deleted the interface.
@@ -120,7 +120,7 @@ var ErrInterfaceGone = engine.ErrInterfaceGone
 func Open(o Options) (*Interface, error) {
 	o.defaults()
 	if err := key.Permitted(); err != nil {
-		o.close()
+		o.closeTaken()
 		return nil, fmt.Errorf("%s: %w", o.Name, err)
 	}
 	if o.Device != nil {
@@ -135,13 +135,13 @@ func (o *Options) defaults() {
 	}
 }
 
-// close closes what Open has taken over.
-func (o *Options) close() {
+// closeTaken closes what Open has taken over.
+func (o *Options) closeTaken() {
 	if o.Device != nil {
 		o.Device.Close()
 	}
 	if o.TUN != nil {
-		if device, err := inherit(o.TUN); err == nil {
+		if device, err := takeOver(o.TUN); err == nil {
 			device.Close()
 		}
 	}
@@ -155,7 +155,7 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 		if err != nil {
 			return nil, err
 		}
-		tellBuffers(o.Log, pair)
+		logSmallBuffers(o.Log, pair)
 		return pair, nil
 	}
 	return &Interface{
@@ -165,9 +165,9 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 	}
 }
 
-// tellBuffers says what the kernel granted where that is less than was asked,
+// logSmallBuffers says what the kernel granted where that is less than was asked,
 // as it is without CAP_NET_ADMIN.
-func tellBuffers(log *slog.Logger, pair *udp.Pair) {
+func logSmallBuffers(log *slog.Logger, pair *udp.Pair) {
 	for _, c := range pair.Groups() {
 		caps := c.Caps()
 		if caps.RecvBuffer < udp.BufferSize || caps.SendBuffer < udp.BufferSize {
@@ -184,7 +184,7 @@ func openDevice(o Options) (*Interface, error) {
 	var memory engine.Memory
 	if o.StateDir != "" {
 		var err error
-		if memory, err = remember(o, &world, o.Name); err != nil {
+		if memory, err = openState(o, &world, o.Name); err != nil {
 			o.Device.Close()
 			return nil, err
 		}
@@ -194,7 +194,7 @@ func openDevice(o Options) (*Interface, error) {
 		w.Close()
 		return nil, err
 	}
-	w.tell(Event{Kind: WentUp})
+	w.emit(Event{Kind: WentUp})
 	w.stopAtEnd()
 	return w, nil
 }
@@ -207,9 +207,9 @@ func (w *Interface) stopAtEnd() {
 	}()
 }
 
-// remember opens the file of stamps (A20, A21). One that is damaged is a
+// openState opens the file of stamps (A20, A21). One that is damaged is a
 // warning, not an error.
-func remember(o Options, world *engine.World, name string) (engine.Memory, error) {
+func openState(o Options, world *engine.World, name string) (engine.Memory, error) {
 	dir := o.StateDir
 	if dir == "" {
 		dir = state.DefaultDir()
@@ -236,14 +236,14 @@ func (w *Interface) Apply(c conf.Change) error {
 		return err
 	}
 	if faulty && w.engine.Fault() == "" && w.engine.IsUp() {
-		w.tell(Event{Kind: WentUp})
+		w.emit(Event{Kind: WentUp})
 	}
-	w.tellLowOrder(c.Peers)
+	w.warnLowOrder(c.Peers)
 	return nil
 }
 
-// tellLowOrder says which of the new peers can never be reached (A11).
-func (w *Interface) tellLowOrder(peers []conf.PeerChange) {
+// warnLowOrder says which of the new peers can never be reached (A11).
+func (w *Interface) warnLowOrder(peers []conf.PeerChange) {
 	for i := range peers {
 		if p := &peers[i]; !p.Remove && !p.UpdateOnly && p.PublicKey.LowOrder() {
 			var name string
@@ -279,26 +279,26 @@ func (w *Interface) Close() error {
 
 // stop ends what runs beside the engine.
 func (w *Interface) stop() {
-	w.closers.Do(func() {
+	w.stopOnce.Do(func() {
 		if w.watch != nil {
 			w.watch.Close()
 		}
-		w.watched.Wait()
+		w.watchers.Wait()
 		if w.routes != nil {
 			w.routes.Close() // nobody asks it any more
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.ended = true
+		w.eventsClosed = true
 		close(w.events)
 	})
 }
 
-// tell keeps the newest events: a reader that sleeps blocks nobody.
-func (w *Interface) tell(e Event) {
+// emit keeps the newest events: a reader that sleeps blocks nobody.
+func (w *Interface) emit(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ended {
+	if w.eventsClosed {
 		return
 	}
 	select {

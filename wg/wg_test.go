@@ -28,7 +28,7 @@ import (
 	"wgd/netstack"
 )
 
-const patience = 20 * time.Second
+const timeout = 20 * time.Second
 
 // end is a tunnel with a stack above it.
 type end struct {
@@ -58,7 +58,7 @@ func open(t *testing.T, inner string) *end {
 	return e
 }
 
-func (e *end) as() conf.PeerChange {
+func (e *end) asPeer() conf.PeerChange {
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Status().ListenPort)
 	return conf.PeerChange{PublicKey: e.private.Public(), Endpoint: &at, AllowedIPs: []conf.AllowedIPChange{{Prefix: e.inner}}}
 }
@@ -66,17 +66,17 @@ func (e *end) as() conf.PeerChange {
 func pair(t *testing.T) (a, b *end) {
 	t.Helper()
 	a, b = open(t, "10.2.0.1/32"), open(t, "10.2.0.42/32")
-	if err := a.Apply(conf.Change{Peers: []conf.PeerChange{b.as()}}); err != nil {
+	if err := a.Apply(conf.Change{Peers: []conf.PeerChange{b.asPeer()}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Apply(conf.Change{Peers: []conf.PeerChange{a.as()}}); err != nil {
+	if err := b.Apply(conf.Change{Peers: []conf.PeerChange{a.asPeer()}}); err != nil {
 		t.Fatal(err)
 	}
 	return a, b
 }
 
-// next is the next event.
-func next(t *testing.T, w *Interface) Event {
+// nextEvent is the next event.
+func nextEvent(t *testing.T, w *Interface) Event {
 	t.Helper()
 	select {
 	case e, ok := <-w.Events():
@@ -84,21 +84,21 @@ func next(t *testing.T, w *Interface) Event {
 			t.Fatal("the events ended")
 		}
 		return e
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("no event")
 	}
 	return Event{}
 }
 
-// noMore waits for the end of the events.
-func noMore(t *testing.T, w *Interface) {
+// wantNoMoreEvents waits for the end of the events.
+func wantNoMoreEvents(t *testing.T, w *Interface) {
 	t.Helper()
 	select {
 	case e, ok := <-w.Events():
 		if ok {
 			t.Errorf("event %v", e.Kind)
 		}
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("the events do not end")
 	}
 }
@@ -166,9 +166,9 @@ func TestStacks(t *testing.T) {
 
 // The life of an interface: up at once, down never, and an end that may be asked
 // for by several at once, and again.
-func TestLife(t *testing.T) {
+func TestLifecycle(t *testing.T) {
 	a, b := pair(t)
-	if e := next(t, a.Interface); e.Kind != WentUp {
+	if e := nextEvent(t, a.Interface); e.Kind != WentUp {
 		t.Errorf("event %v", e.Kind)
 	}
 	st := a.Status()
@@ -186,7 +186,7 @@ func TestLife(t *testing.T) {
 	}
 	closers.Wait()
 	<-a.Done()
-	noMore(t, a.Interface)
+	wantNoMoreEvents(t, a.Interface)
 	if err := a.Err(); err != nil {
 		t.Errorf("the reason for a wanted end: %v", err)
 	}
@@ -197,7 +197,7 @@ func TestLife(t *testing.T) {
 
 // A11: a peer whose public key is of low order is taken, and the log says that it
 // will never be reached: once, not whenever something else about it changes.
-func TestLowOrderPeerIsTold(t *testing.T) {
+func TestLowOrderPeerIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	w, err := Open(Options{Name: "wg0", Device: tuntest.New("wg0", DefaultMTU), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
@@ -214,43 +214,43 @@ func TestLowOrderPeerIsTold(t *testing.T) {
 	}
 	for i, public := range []key.Public{{}, {1}, {0: 0xee, 31: 0x80}} {
 		low := public.LowOrder()
-		said := apply(conf.PeerChange{PublicKey: public})
-		if strings.Contains(said, public.Base64()) != low || !low && said != "" {
-			t.Errorf("%v is added: %q", public, said)
+		logged := apply(conf.PeerChange{PublicKey: public})
+		if strings.Contains(logged, public.Base64()) != low || !low && logged != "" {
+			t.Errorf("%v is added: %q", public, logged)
 		}
-		if digits := public.Hex()[:8]; low && !strings.Contains(said, "peer="+digits+" key="+digits) {
-			t.Errorf("%v is not called as in other lines: %q", public, said)
+		if digits := public.Hex()[:8]; low && !strings.Contains(logged, "peer="+digits+" key="+digits) {
+			t.Errorf("%v is not called as in other lines: %q", public, logged)
 		}
 		if n := len(w.Status().Peers); n != i+1 {
 			t.Errorf("%d peers, want %d", n, i+1)
 		}
-		if said := apply(conf.PeerChange{PublicKey: public, UpdateOnly: true, PersistentKeepalive: new(uint16)}); said != "" {
-			t.Errorf("%v is changed: %q", public, said)
+		if logged := apply(conf.PeerChange{PublicKey: public, UpdateOnly: true, PersistentKeepalive: new(uint16)}); logged != "" {
+			t.Errorf("%v is changed: %q", public, logged)
 		}
 	}
-	if said := apply(conf.PeerChange{Remove: true}); said != "" {
-		t.Errorf("the zero key is removed: %q", said)
+	if logged := apply(conf.PeerChange{Remove: true}); logged != "" {
+		t.Errorf("the zero key is removed: %q", logged)
 	}
 }
 
 // A62: the device is closed underneath: the interface ends, and says why.
-func TestDeviceEnds(t *testing.T) {
+func TestDeviceClosed(t *testing.T) {
 	a := open(t, "10.2.0.1/32")
 	a.stack.Close()
 	select {
 	case <-a.Done():
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("it goes on")
 	}
 	if !errors.Is(a.Err(), ErrInterfaceGone) {
 		t.Error(a.Err())
 	}
-	next(t, a.Interface) // it was up
-	noMore(t, a.Interface)
+	nextEvent(t, a.Interface) // it was up
+	wantNoMoreEvents(t, a.Interface)
 }
 
 // B55, B59: many lives leave no goroutine and no descriptor.
-func TestNothingStaysBehind(t *testing.T) {
+func TestNothingLeaks(t *testing.T) {
 	check := asynctest.Balance(t)
 	for i := range 30 {
 		a := open(t, "10.2.0.1/32")
@@ -270,7 +270,7 @@ func TestNothingStaysBehind(t *testing.T) {
 func TestEventsKeepTheNewest(t *testing.T) {
 	w := &Interface{events: make(chan Event, 16)}
 	for i := range 100 {
-		w.tell(Event{Kind: Faulted, Fault: fmt.Sprint(i)})
+		w.emit(Event{Kind: Faulted, Fault: fmt.Sprint(i)})
 	}
 	if e := <-w.Events(); e.Fault != "84" {
 		t.Errorf("the oldest is %s", e.Fault)
@@ -312,7 +312,7 @@ func TestOpenErrors(t *testing.T) {
 
 // A21: with a StateDir the stamps outlive the interface; the file is only the
 // owner's.
-func TestRemembers(t *testing.T) {
+func TestStampsSurviveRestart(t *testing.T) {
 	dir := t.TempDir()
 	remote, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -334,7 +334,7 @@ func TestRemembers(t *testing.T) {
 		if err := w.Apply(conf.Change{PrivateKey: &private, Peers: []conf.PeerChange{peer}}); err != nil {
 			t.Fatal(err)
 		}
-		remote.SetReadDeadline(time.Now().Add(patience))
+		remote.SetReadDeadline(time.Now().Add(timeout))
 		if n, err := remote.Read(make([]byte, 2000)); n != wire.InitiationSize || err != nil {
 			t.Fatalf("%d bytes, %v, want an initiation", n, err)
 		}
@@ -356,16 +356,16 @@ func TestRemembers(t *testing.T) {
 	}
 }
 
-// followed is an interface of the kernel, but for the kernel.
-func followed(t *testing.T) (w *Interface, device *tuntest.Device, state *linktest.Watcher, routes *linktest.Routes) {
+// openFollowing is an interface of the kernel, but for the kernel.
+func openFollowing(t *testing.T) (w *Interface, device *tuntest.Device, state *linktest.Watcher, routes *linktest.Routes) {
 	t.Helper()
 	device, state, routes = tuntest.New("wg0", 1420), linktest.NewWatcher(link.State{MTU: 1420}), linktest.NewRoutes()
 	o := Options{Name: "wg0"}
 	o.defaults()
 	w = newInterface(o, engine.World{TUN: device}, engine.Memory{})
 	w.watch, w.routes = state, routes
-	w.watched.Go(w.followState)
-	w.watched.Go(w.followRoutes)
+	w.watchers.Go(w.followState)
+	w.watchers.Go(w.followRoutes)
 	w.stopAtEnd()
 	t.Cleanup(func() { w.Close() })
 	return w, device, state, routes
@@ -373,13 +373,13 @@ func followed(t *testing.T) (w *Interface, device *tuntest.Device, state *linkte
 
 // A55, A61: up, down and MTU are what the kernel says.
 func TestFollowsTheKernel(t *testing.T) {
-	w, _, state, routes := followed(t)
+	w, _, state, routes := openFollowing(t)
 	if w.Status().Up {
 		t.Error("up before anybody said so")
 	}
 	for range 3 {
 		state.Set(link.State{Up: true, MTU: 9000})
-		if e := next(t, w); e.Kind != WentUp {
+		if e := nextEvent(t, w); e.Kind != WentUp {
 			t.Errorf("event %v", e.Kind)
 		}
 		if st := w.Status(); !st.Up || st.MTU != 9000 {
@@ -388,7 +388,7 @@ func TestFollowsTheKernel(t *testing.T) {
 		routes.Set(netip.MustParseAddr("192.0.2.1"), 2)
 		state.Set(link.State{Up: true, MTU: 1280})
 		state.Set(link.State{MTU: 1280})
-		if e := next(t, w); e.Kind != WentDown {
+		if e := nextEvent(t, w); e.Kind != WentDown {
 			t.Errorf("event %v", e.Kind)
 		}
 		if st := w.Status(); st.Up || st.MTU != 1280 {
@@ -398,34 +398,34 @@ func TestFollowsTheKernel(t *testing.T) {
 }
 
 // The port is taken: the interface says so, and begins to work with another.
-func TestFaultIsToldAndCured(t *testing.T) {
+func TestFaultIsReportedAndCleared(t *testing.T) {
 	taken, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	w, _, state, _ := followed(t)
+	w, _, state, _ := openFollowing(t)
 	port := uint16(taken.LocalAddr().(*net.UDPAddr).Port)
 	if err := w.Apply(conf.Change{ListenPort: &port}); err != nil {
 		t.Fatal(err)
 	}
 	state.Set(link.State{Up: true, MTU: 1420})
-	if e := next(t, w); e.Kind != Faulted || !strings.Contains(e.Fault, fmt.Sprint(port)) || e.Fault != w.Status().Fault {
+	if e := nextEvent(t, w); e.Kind != Faulted || !strings.Contains(e.Fault, fmt.Sprint(port)) || e.Fault != w.Status().Fault {
 		t.Errorf("event %+v, status %+v", e, w.Status())
 	}
 	if err := w.Apply(conf.Change{ListenPort: new(uint16)}); err != nil {
 		t.Fatal(err)
 	}
-	if e := next(t, w); e.Kind != WentUp || w.Status().Fault != "" {
+	if e := nextEvent(t, w); e.Kind != WentUp || w.Status().Fault != "" {
 		t.Errorf("event %+v, status %+v", e, w.Status())
 	}
 }
 
 // A62: whoever notices first that the interface is gone, its reader or the
 // kernel's message, the end is the same; and so it is when Close comes between.
-func TestGone(t *testing.T) {
+func TestInterfaceGone(t *testing.T) {
 	for i := range 50 {
-		w, device, state, _ := followed(t)
+		w, device, state, _ := openFollowing(t)
 		state.Set(link.State{Up: true, MTU: 1420})
 		var all sync.WaitGroup
 		all.Go(device.Delete)
@@ -436,7 +436,7 @@ func TestGone(t *testing.T) {
 		all.Wait()
 		select {
 		case <-w.Done():
-		case <-time.After(patience):
+		case <-time.After(timeout):
 			t.Fatal("it goes on")
 		}
 		if err := w.Err(); i%2 == 0 && !errors.Is(err, ErrInterfaceGone) {
