@@ -1,7 +1,7 @@
-// Package conf has the configuration of a tunnel as values: a Change says what
-// is to be different, a Status what is. Every front end (the control socket,
-// wgconfig, the files, a Go program) turns its language into one Change, which
-// is validated whole and applied whole.
+// Package conf defines the configuration of a tunnel as values: a Change
+// describes what to change, a Status describes the present state. Every front
+// end (the control socket, wgconfig, configuration files, a Go program) builds
+// one Change, which is validated as a whole and applied as a whole.
 package conf
 
 import (
@@ -10,19 +10,27 @@ import (
 	"wgd/key"
 )
 
-// Change is what one request wants different about an interface. A nil field
-// stays as it is.
+// A Change describes what to change about an interface. A nil pointer leaves
+// its setting as it is.
 type Change struct {
-	PrivateKey   *key.Private // the zero key removes it
-	ListenPort   *uint16      // 0: any port free in both families
-	FirewallMark *uint32      // SO_MARK of every outgoing packet; 0: none
-	Tunables     TunablesChange
-	ReplacePeers bool // peers that are not in Peers are removed
-	Peers        []PeerChange
+	// PrivateKey is the private key of the interface. The zero key removes it.
+	PrivateKey *key.Private
+	// ListenPort is the UDP port. 0 chooses a port that is free for both IPv4
+	// and IPv6.
+	ListenPort *uint16
+	// FirewallMark is the mark (SO_MARK) of all outgoing datagrams. 0 means
+	// none.
+	FirewallMark *uint32
+	// Tunables are the tunables to change.
+	Tunables TunablesChange
+	// ReplacePeers removes all peers that Peers does not name.
+	ReplacePeers bool
+	// Peers are the peers to add, change or remove, in this order.
+	Peers []PeerChange
 }
 
-// Erase zeroes the keys in c and in all copies of it, when they have been
-// applied. Who gave the keys himself keeps them by not calling it.
+// Erase zeroes the secret keys in c. Copies of c share them. Call it after c
+// was applied, unless the keys are still needed.
 func (c *Change) Erase() {
 	if c.PrivateKey != nil {
 		c.PrivateKey.Erase()
@@ -34,24 +42,37 @@ func (c *Change) Erase() {
 	}
 }
 
-// PeerChange is what is to be different about one peer, named by its public
-// key. The same key twice in one Change is one peer, the second after the
-// first (A59).
+// A PeerChange describes what to change about one peer. A nil pointer leaves
+// its setting as it is. If a Change names the same peer twice, the second
+// PeerChange is applied after the first.
 type PeerChange struct {
-	PublicKey           key.Public
-	Remove              bool           // the rest is ignored
-	UpdateOnly          bool           // never creates the peer
-	Name                *string        // up to MaxNameLen bytes of letters, digits and ._@-; "" forgets it
-	PresharedKey        *key.Preshared // the zero key removes it
-	Endpoint            *netip.AddrPort
-	PersistentKeepalive *uint16 // seconds; 0: off
-	ReplaceAllowedIPs   bool    // those that are not in AllowedIPs are removed
-	AllowedIPs          []AllowedIPChange
+	// PublicKey identifies the peer. A peer that does not exist is created,
+	// unless Remove or UpdateOnly is set.
+	PublicKey key.Public
+	// Remove removes the peer. All other fields are ignored.
+	Remove bool
+	// UpdateOnly ignores this PeerChange if the peer does not exist.
+	UpdateOnly bool
+	// Name is up to MaxNameLen letters, digits and ._@-; "" removes the name.
+	Name *string
+	// PresharedKey is mixed into the handshakes. The zero key removes it.
+	PresharedKey *key.Preshared
+	// Endpoint is the address and port to which the next datagrams are sent.
+	Endpoint *netip.AddrPort
+	// PersistentKeepalive is the time in whole seconds, 1 to 65535, after
+	// which a keepalive is sent if nothing else was sent or received. 0 turns
+	// it off.
+	PersistentKeepalive *uint16
+	// ReplaceAllowedIPs removes all allowed IPs that AllowedIPs does not add.
+	ReplaceAllowedIPs bool
+	// AllowedIPs are the prefixes to add or remove, in this order.
+	AllowedIPs []AllowedIPChange
 }
 
-// AllowedIPChange adds a prefix to a peer (taking it from the peer that has
-// it, A50), or removes it if that peer has it. Host bits are masked. An
-// IPv4-mapped prefix is an IPv6 prefix: ::ffff:0:0/96 is not 0.0.0.0/0.
+// An AllowedIPChange adds a prefix to a peer, or removes it if the peer has
+// it. If another peer has a prefix that is added, it loses it. Host bits are
+// masked. An IPv4-mapped prefix is an IPv6 prefix: ::ffff:0:0/96 does not mean
+// 0.0.0.0/0.
 type AllowedIPChange struct {
 	Prefix netip.Prefix
 	Remove bool

@@ -7,25 +7,42 @@ import (
 	"wgd/key"
 )
 
-// Status is what an interface is at one moment. It is a copy: nothing in it
-// changes afterwards.
+// A Status is the state of an interface at one moment. It is a copy, which
+// does not follow later changes.
 type Status struct {
-	Name         string
-	PrivateKey   key.Private // zero: none
-	PublicKey    key.Public
-	ListenPort   uint16
+	// Name is the name of the interface.
+	Name string
+	// PrivateKey is the private key; the zero key means none.
+	PrivateKey key.Private
+	// PublicKey belongs to PrivateKey; the zero key means none.
+	PublicKey key.Public
+	// ListenPort is the UDP port; 0 means none yet.
+	ListenPort uint16
+	// FirewallMark is the mark (SO_MARK) of all outgoing datagrams; 0 means
+	// none.
 	FirewallMark uint32
-	MTU          int
-	Up           bool
-	Fault        string // why it does not work though it should (port taken); "" when all is well
-	AEAD         string // what encrypts its packets: the code chosen for this processor, and what was wrong with a better one
-	Tunables     Tunables
-	Peers        []PeerStatus // in the order they were added
-	Drops        []Drop       // reasons that occurred, with their counts
-	Counters     []Counter    // what else was noticed about packets, none of which was dropped for it
+	// MTU is the MTU of the interface in bytes.
+	MTU int
+	// Up reports whether the interface is up.
+	Up bool
+	// Fault says in a sentence why the interface is up but does not work, for
+	// example because its port is taken. "" means that it works.
+	Fault string
+	// AEAD names the code that encrypts and decrypts packets on this
+	// processor, and says what was wrong with a faster one that failed its
+	// self-test.
+	AEAD string
+	// Tunables are the current values.
+	Tunables Tunables
+	// Peers are in the order in which they were added.
+	Peers []PeerStatus
+	// Drops are the reasons for which packets were dropped so far.
+	Drops []Drop
+	// Counters are the other observations about packets so far.
+	Counters []Counter
 }
 
-// Erase zeroes the keys in s and in all copies of it.
+// Erase zeroes the secret keys in s. Copies of s share them.
 func (s *Status) Erase() {
 	s.PrivateKey.Erase()
 	for i := range s.Peers {
@@ -33,43 +50,69 @@ func (s *Status) Erase() {
 	}
 }
 
-// PeerStatus is one peer of a Status.
+// A PeerStatus is the state of one peer.
 type PeerStatus struct {
-	PublicKey           key.Public
-	Name                string // "" when it was never named
-	PresharedKey        key.Preshared
-	Endpoint            netip.AddrPort // invalid: none
-	PersistentKeepalive uint16         // seconds
-	AllowedIPs          []netip.Prefix
-	LastHandshake       time.Time // zero: never
-	RxBytes, TxBytes    uint64    // UDP payload of all its messages, received ones once authenticated
+	// PublicKey identifies the peer.
+	PublicKey key.Public
+	// Name is the name that the peer was given; "" means none.
+	Name string
+	// PresharedKey is mixed into the handshakes; the zero key means none.
+	PresharedKey key.Preshared
+	// Endpoint is where the next datagram is sent. It is invalid (see
+	// netip.AddrPort.IsValid) if it is not known.
+	Endpoint netip.AddrPort
+	// PersistentKeepalive is the interval in whole seconds; 0 means off.
+	PersistentKeepalive uint16
+	// AllowedIPs are the prefixes of the peer.
+	AllowedIPs []netip.Prefix
+	// LastHandshake is when the last handshake was completed; the zero time
+	// means never.
+	LastHandshake time.Time
+	// RxBytes and TxBytes count the UDP payload of all messages, those
+	// received only if they are authentic.
+	RxBytes, TxBytes uint64
 }
 
-// Drop is a reason for which packets were dropped, and how many were.
+// A Drop is a reason for which packets were dropped, and how many.
 type Drop struct {
 	Reason string
 	Count  uint64
 }
 
-// Counter is something that was noticed about packets that were carried on
-// all the same, and how many there were.
+// A Counter is something that was observed about packets that were not
+// dropped for it, and about how many.
 type Counter struct {
 	Name  string
 	Count uint64
 }
 
-// Tunables are NetBSD's net.wg sysctls: for tests and debugging.
+// Tunables are the parameters that NetBSD has as net.wg sysctls, for tests and
+// debugging. The times are whole seconds, from 1 second to 24 hours.
 type Tunables struct {
+	// RekeyAfterMessages is how many messages are sent in a session before a
+	// new handshake begins.
 	RekeyAfterMessages uint64
-	RekeyAfterTime     time.Duration
-	RekeyTimeout       time.Duration
-	RekeyAttemptTime   time.Duration
-	KeepaliveTimeout   time.Duration
-	ForceUnderload     bool
-	Debug              bool
+	// RekeyAfterTime is how old an initiator's session may become before a
+	// message that is sent begins a new handshake.
+	RekeyAfterTime time.Duration
+	// RekeyTimeout is how long a handshake waits for a response before it is
+	// tried again.
+	RekeyTimeout time.Duration
+	// RekeyAttemptTime is how long a handshake is tried before it is given up.
+	RekeyAttemptTime time.Duration
+	// KeepaliveTimeout is how long after receiving data a keepalive is sent if
+	// nothing else is.
+	KeepaliveTimeout time.Duration
+	// ForceUnderload treats the interface as under load: every handshake needs
+	// a cookie.
+	ForceUnderload bool
+	// Debug makes the daemon wgd log handshakes. Package wg only stores it:
+	// there the level of Options.Log decides.
+	Debug bool
 }
 
-// TunablesChange is a change of Tunables; a nil field stays as it is.
+// A TunablesChange describes which tunables to change. A nil field leaves its
+// tunable as it is. The times are whole seconds, from 1 second to 24 hours.
 type TunablesChange struct {
 	RekeyAfterMessages *uint64
 	RekeyAfterTime     *time.Duration
@@ -80,7 +123,7 @@ type TunablesChange struct {
 	Debug              *bool
 }
 
-// DefaultTunables are the values of the protocol (§6.1).
+// DefaultTunables returns the values that the protocol prescribes.
 func DefaultTunables() Tunables {
 	return Tunables{
 		RekeyAfterMessages: 1 << 60,

@@ -10,12 +10,12 @@ import (
 	"wgd/internal/invalid"
 )
 
-// TunablePrefix begins the name of every tunable.
+// TunablePrefix is the beginning of every tunable's name.
 const TunablePrefix = "net.wg."
 
-// tunables are NetBSD's names in NetBSD's order. All that is done with tunables
-// loops over this table, here and in other packages. So a new tunable is a field
-// of Tunables, one of TunablesChange, and a line here.
+// tunables has NetBSD's names in NetBSD's order. All code that handles tunables,
+// here and in other packages, loops over this table. A new tunable needs a field
+// of Tunables, one of TunablesChange, and a row here.
 var tunables = []tunable{
 	newTunable("rekey_after_messages", count,
 		func(t *Tunables) *uint64 { return &t.RekeyAfterMessages },
@@ -40,10 +40,10 @@ var tunables = []tunable{
 		func(c *TunablesChange) **bool { return &c.Debug }),
 }
 
-// tunable is one sysctl: its name, and what can be done with it.
+// A tunable is one sysctl: its name, and the operations on it.
 type tunable struct {
 	name     string
-	values   string // which ones it takes, as the manual page says it
+	values   string // accepted values, as the manual page shows them
 	get      func(*Tunables) string
 	set      func(*TunablesChange, string) error
 	changes  func(*TunablesChange) bool
@@ -51,16 +51,16 @@ type tunable struct {
 	apply    func(*TunablesChange, *Tunables)
 }
 
-// domain is the kind of values that a tunable has, and how they are written.
+// A domain is a kind of value that tunables have, and its notation.
 type domain[T any] struct {
 	values string
-	hint   string // what to give in place of a value that is refused
+	hint   string // ends the error about a refused value: what to give instead
 	parse  func(string) (T, error)
 	format func(T) string
 	valid  func(T) bool
 }
 
-// newTunable makes the line of one tunable from the fields that hold it.
+// newTunable returns the row of a tunable that is stored in the given fields.
 func newTunable[T any](name string, d domain[T], field func(*Tunables) *T, change func(*TunablesChange) **T) tunable {
 	name = TunablePrefix + name
 	return tunable{
@@ -90,8 +90,8 @@ func newTunable[T any](name string, d domain[T], field func(*Tunables) *T, chang
 	}
 }
 
-// maxSeconds bounds the times: a day is more than any test needs, and nothing
-// that is computed from it overflows.
+// maxSeconds limits the times to a day. That is longer than any test needs, and
+// no computation with it overflows.
 const maxSeconds = 86400
 
 var count = domain[uint64]{
@@ -133,7 +133,8 @@ var bit = domain[bool]{
 	valid: func(bool) bool { return true },
 }
 
-// TunableNames are the names that Get and Set know.
+// TunableNames returns the names of all tunables, such as
+// "net.wg.rekey_timeout".
 func TunableNames() []string {
 	names := make([]string, len(tunables))
 	for i := range tunables {
@@ -142,8 +143,8 @@ func TunableNames() []string {
 	return names
 }
 
-// TunableValues says which values the tunable with that sysctl name takes:
-// "1 to 86400 seconds".
+// TunableValues returns a description of the values that the tunable with this
+// name accepts, such as "1 to 86400 seconds".
 func TunableValues(name string) (string, error) {
 	known, err := findTunable(name)
 	if err != nil {
@@ -152,7 +153,8 @@ func TunableValues(name string) (string, error) {
 	return known.values, nil
 }
 
-// Get is the value of the tunable with that sysctl name, as Set takes it.
+// Get returns the value of the tunable with this name, in the notation of
+// TunablesChange.Set.
 func (t *Tunables) Get(name string) (string, error) {
 	known, err := findTunable(name)
 	if err != nil {
@@ -161,7 +163,8 @@ func (t *Tunables) Get(name string) (string, error) {
 	return known.get(t), nil
 }
 
-// Set notes a new value for the tunable with that sysctl name.
+// Set sets the field of the tunable with this name. Value is a decimal number;
+// times are in seconds, and booleans are 0 or 1.
 func (c *TunablesChange) Set(name, value string) error {
 	known, err := findTunable(name)
 	if err != nil {
@@ -170,17 +173,17 @@ func (c *TunablesChange) Set(name, value string) error {
 	return known.set(c, value)
 }
 
-// findTunable is the tunable with that sysctl name.
+// findTunable returns the tunable with this name.
 func findTunable(name string) (*tunable, error) {
 	for i := range tunables {
 		if tunables[i].name == name {
 			return &tunables[i], nil
 		}
 	}
-	return nil, invalid.Errorf("%s: no such name: the names are %s", printable(name), strings.Join(TunableNames(), ", "))
+	return nil, invalid.Errorf("%s: no such tunable: the names are %s", printable(name), strings.Join(TunableNames(), ", "))
 }
 
-// ApplyTo is t with the changes made.
+// ApplyTo returns t with the changes of c.
 func (c *TunablesChange) ApplyTo(t Tunables) Tunables {
 	for i := range tunables {
 		tunables[i].apply(c, &t)
@@ -188,7 +191,7 @@ func (c *TunablesChange) ApplyTo(t Tunables) Tunables {
 	return t
 }
 
-// Each calls f with the name and value of every tunable that changes.
+// Each calls f with the name and the new value of every tunable that c changes.
 func (c *TunablesChange) Each(f func(name, value string)) {
 	all := c.ApplyTo(Tunables{})
 	for i := range tunables {

@@ -12,17 +12,17 @@ import (
 	"wgd/internal/uapi"
 )
 
-// Every field of Tunables and of TunablesChange has a line in the table, and no
-// two lines have the same field.
+// Every field of Tunables and of TunablesChange has a row in the table, and no
+// two rows use the same field.
 func TestEveryTunableHasARow(t *testing.T) {
 	fields, changes := reflect.TypeFor[conf.Tunables](), reflect.TypeFor[conf.TunablesChange]()
 	names := conf.TunableNames()
 	if len(names) != fields.NumField() || len(names) != changes.NumField() {
-		t.Fatalf("%d names, %d fields, %d that change", len(names), fields.NumField(), changes.NumField())
+		t.Fatalf("%d names, %d fields of Tunables, %d fields of TunablesChange", len(names), fields.NumField(), changes.NumField())
 	}
 	for i := range fields.NumField() {
 		if f, c := fields.Field(i), changes.Field(i); c.Name != f.Name || c.Type != reflect.PointerTo(f.Type) {
-			t.Errorf("%s %v is changed by %s %v", f.Name, f.Type, c.Name, c.Type)
+			t.Errorf("field %s %v of Tunables has the field %s %v in TunablesChange", f.Name, f.Type, c.Name, c.Type)
 		}
 	}
 	for i, name := range names {
@@ -32,19 +32,19 @@ func TestEveryTunableHasARow(t *testing.T) {
 		}
 		for j := range changes.NumField() {
 			if set := !reflect.ValueOf(c).Field(j).IsNil(); set != (i == j) {
-				t.Errorf("%s sets %s: %v", name, changes.Field(j).Name, set)
+				t.Errorf("Set of %s sets %s: %v", name, changes.Field(j).Name, set)
 			}
 		}
 		after := c.ApplyTo(conf.Tunables{})
 		for j := range fields.NumField() {
 			if set := !reflect.ValueOf(after).Field(j).IsZero(); set != (i == j) {
-				t.Errorf("%s changes %s: %v", name, fields.Field(j).Name, set)
+				t.Errorf("ApplyTo after Set of %s changes %s: %v", name, fields.Field(j).Name, set)
 			}
 		}
 	}
 }
 
-// Every default is a value that Set takes.
+// Set accepts every default.
 func TestDefaultsAreValid(t *testing.T) {
 	defaults := conf.DefaultTunables()
 	for _, name := range conf.TunableNames() {
@@ -53,12 +53,12 @@ func TestDefaultsAreValid(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := new(conf.TunablesChange).Set(name, value); err != nil {
-			t.Errorf("the default of %s: %v", name, err)
+			t.Errorf("Set refuses the default of %s: %v", name, err)
 		}
 	}
 }
 
-// What TunableValues says is what Set and Validate accept.
+// Set and Validate accept the values that TunableValues describes.
 func TestTunableValues(t *testing.T) {
 	for _, name := range conf.TunableNames() {
 		values, err := conf.TunableValues(name)
@@ -74,7 +74,7 @@ func TestTunableValues(t *testing.T) {
 		case "1 to 18446744073709551615":
 			good, bad = []string{"1", "18446744073709551615"}, []string{"0", "18446744073709551616"}
 		default:
-			t.Errorf("%s has the values %q, of which this test knows nothing", name, values)
+			t.Errorf("%s has the values %q, which this test does not know", name, values)
 		}
 		for _, value := range good {
 			var c conf.TunablesChange
@@ -86,37 +86,38 @@ func TestTunableValues(t *testing.T) {
 			}
 			after := c.ApplyTo(conf.Tunables{})
 			if got, err := after.Get(name); got != value || err != nil {
-				t.Errorf("%s=%s is %s, %v", name, value, got, err)
+				t.Errorf("%s: set to %s, got %s, %v", name, value, got, err)
 			}
 		}
 		for _, value := range bad {
 			var c conf.TunablesChange
 			if err := c.Set(name, value); err == nil || c != (conf.TunablesChange{}) {
-				t.Errorf("%s=%s: %v, and the change is %+v", name, value, err, c)
+				t.Errorf("%s=%s: got error %v and change %+v, want an error and no change", name, value, err, c)
 			}
 		}
 	}
 	if values, err := conf.TunableValues("net.wg.nothing"); err == nil {
-		t.Errorf("an unknown name has the values %q", values)
+		t.Errorf("TunableValues of an unknown name returns %q, want an error", values)
 	}
 }
 
-// Validate refuses what only a program can write: Set would not take it.
+// Validate refuses values that only a program can store in a TunablesChange,
+// because Set refuses them.
 func TestValidateTunables(t *testing.T) {
 	no, short, long, part := uint64(0), time.Second-1, 86401*time.Second, 1500*time.Millisecond
 	for i, d := range []*time.Duration{&short, &long, &part} {
 		for _, c := range []conf.TunablesChange{{RekeyAfterTime: d}, {RekeyTimeout: d}, {RekeyAttemptTime: d}, {KeepaliveTimeout: d}} {
 			if err := (&conf.Change{Tunables: c}).Validate(); err == nil || !strings.Contains(err.Error(), "give 1 to 86400 whole seconds") {
-				t.Errorf("%d: %v in %+v: %v", i, *d, c, err)
+				t.Errorf("case %d: Validate of %v in %+v: %v", i, *d, c, err)
 			}
 		}
 	}
 	if err := (&conf.Change{Tunables: conf.TunablesChange{RekeyAfterMessages: &no}}).Validate(); err == nil {
-		t.Error("no message at all is accepted")
+		t.Error("Validate accepts RekeyAfterMessages 0")
 	}
 }
 
-// A line in the table is enough for all that loops over it.
+// A row in the table is all that a new tunable needs: conf and uapi handle it.
 func TestARowIsEnough(t *testing.T) {
 	conf.AddTunable(t, "of_this_test")
 	const name = "net.wg.of_this_test"
@@ -130,24 +131,24 @@ func TestARowIsEnough(t *testing.T) {
 	changed := map[string]string{}
 	c.Each(func(name, value string) { changed[name] = value })
 	if changed[name] != "7" {
-		t.Errorf("Each tells %v", changed)
+		t.Errorf("Each reports %v", changed)
 	}
 
 	var text bytes.Buffer
 	if err := uapi.WriteChange(bufio.NewWriter(&text), &conf.Change{Tunables: c}); err != nil || !strings.Contains(text.String(), name+"=7\n") {
-		t.Errorf("a change is written as %q, %v", &text, err)
+		t.Errorf("WriteChange: %q, %v", &text, err)
 	}
 	request, err := uapi.NewDecoder(&text).Next()
 	if err != nil || request.Change.Tunables.RekeyTimeout == nil || *request.Change.Tunables.RekeyTimeout != 7*time.Second {
-		t.Errorf("a change is read as %+v, %v", request.Change.Tunables, err)
+		t.Errorf("Decoder.Next: %+v, %v", request.Change.Tunables, err)
 	}
 	text.Reset()
 	want := conf.Status{Tunables: c.ApplyTo(conf.DefaultTunables())}
 	if err := uapi.WriteStatus(bufio.NewWriter(&text), &want); err != nil || !strings.Contains(text.String(), name+"=7\n") {
-		t.Errorf("a status is written as %q, %v", &text, err)
+		t.Errorf("WriteStatus: %q, %v", &text, err)
 	}
-	got2, err := uapi.NewReader(&text).Status()
-	if got, _ := got2.Tunables.Get(name); got != "7" || err != nil {
-		t.Errorf("a status is read as %+v, %v", got2.Tunables, err)
+	status, err := uapi.NewReader(&text).Status()
+	if got, _ := status.Tunables.Get(name); got != "7" || err != nil {
+		t.Errorf("Reader.Status: %+v, %v", status.Tunables, err)
 	}
 }

@@ -10,24 +10,24 @@ import (
 	"wgd/key"
 )
 
-// Limits of one Change, so that a request has a greatest size in memory.
+// Limits of a Change. They bound the memory that a request takes.
 const (
-	MaxNameLen    = 63      // bytes of a peer's name
-	MaxPeers      = 1 << 20 // A60: an interface has at least so many
-	MaxAllowedIPs = 1 << 22 // additions and removals in one Change
+	MaxNameLen    = 63      // length of a peer's name in bytes
+	MaxPeers      = 1 << 20 // peers in one Change
+	MaxAllowedIPs = 1 << 22 // additions and removals of prefixes in one Change
 )
 
-// ErrInvalid is what every error of Validate, ValidName, ValidInterfaceName and
-// TunablesChange.Set is (errors.Is): the request is wrong in itself, whatever the
-// state of the interface.
+// ErrInvalid is matched (errors.Is) by every error of Validate, ValidName,
+// ValidInterfaceName and TunablesChange.Set. It means that the request is wrong
+// whatever the state of the interface.
 var ErrInvalid = invalid.Err
 
-// Validate says what is wrong with a Change in itself. Who applies it calls
-// this first and changes nothing on an error (A59). What depends on the state
-// of the interface (is this name another peer's?) is decided there.
-func (c *Change) Validate() error {
+// Validate returns an error if c is wrong whatever the state of the interface.
+// Apply of package wg calls it first, and also checks what depends on the
+// state, for example whether a name belongs to another peer.
+func (c *Change) Validate() error { // A59: nothing is changed on an error
 	if len(c.Peers) > MaxPeers {
-		return invalid.Errorf("%d peers in one request: the most is %d: split the request", len(c.Peers), MaxPeers)
+		return invalid.Errorf("%d peers in one request: the maximum is %d: split the request", len(c.Peers), MaxPeers)
 	}
 	if err := c.Tunables.validate(); err != nil {
 		return err
@@ -41,14 +41,14 @@ func (c *Change) Validate() error {
 		prefixes += len(p.AllowedIPs)
 	}
 	if prefixes > MaxAllowedIPs {
-		return invalid.Errorf("%d allowed-ips in one request: the most is %d: split the request", prefixes, MaxAllowedIPs)
+		return invalid.Errorf("%d allowed-ips in one request: the maximum is %d: split the request", prefixes, MaxAllowedIPs)
 	}
 	return c.validateNames()
 }
 
-// validateNames finds one name given to two peers. A name that one peer loses
-// in the same request, by another name or by its removal, is free for the
-// next: the last word on each peer counts.
+// validateNames returns an error if two peers get the same name. For each peer
+// the last PeerChange decides, so a name that a peer loses in this request, by
+// another name or by its removal, is free for another one.
 func (c *Change) validateNames() error {
 	named := false
 	for i := range c.Peers {
@@ -72,7 +72,7 @@ func (c *Change) validateNames() error {
 			continue
 		}
 		if _, taken := owners[name]; taken {
-			return invalid.Errorf("peer %s: two peers of one request have this name: choose another", name)
+			return invalid.Errorf("peer %s: the request gives this name to two peers: choose another for one of them", name)
 		}
 		owners[name] = public
 	}
@@ -101,7 +101,8 @@ func (p *PeerChange) validate() error {
 	return nil
 }
 
-// label names the peer in a sentence: by name if it has a good one.
+// label identifies the peer in an error: by its new name, which is valid, or by
+// the beginning of its key.
 func (p *PeerChange) label() string {
 	if p.Name != nil && *p.Name != "" {
 		return "peer " + *p.Name
@@ -119,26 +120,26 @@ func validEndpoint(ap netip.AddrPort) error {
 	return nil
 }
 
-// ValidName says what is wrong with the name of a peer.
+// ValidName returns an error if name cannot be the name of a peer.
 func ValidName(name string) error {
 	switch {
 	case name == "":
 		return invalid.Errorf("a peer's name is empty: give 1 to %d letters, digits and ._@-", MaxNameLen)
-	case key.IsEncoded(name): // too long, or with a = in it: never a name
-		return invalid.Errorf("a key stands where a peer's name belongs: give a name of 1 to %d letters, digits and ._@-", MaxNameLen)
+	case key.IsEncoded(name): // it is too long or contains =, so no valid name is refused here
+		return invalid.Errorf("a peer's name was expected, but this is a key: give a name of 1 to %d letters, digits and ._@-", MaxNameLen)
 	case len(name) > MaxNameLen:
-		return invalid.Errorf("peer %s: the name has %d bytes: the most is %d", abridged(name), len(name), MaxNameLen)
+		return invalid.Errorf("peer %s: the name has %d bytes: the maximum is %d", abridged(name), len(name), MaxNameLen)
 	}
 	for _, c := range name {
 		if c > '~' || !nameByte(byte(c)) {
-			return invalid.Errorf("peer %s: %q may not stand in a name: use letters, digits and ._@-", abridged(name), c)
+			return invalid.Errorf("peer %s: %q is not allowed in a name: use letters, digits and ._@-", abridged(name), c)
 		}
 	}
 	return nil
 }
 
-// abridged is a name that is refused, fit to be printed in a sentence. Of a
-// long one the beginning only: it may be a key with a mistake in it.
+// abridged returns a refused name in a form that can be printed. It shortens a
+// long one, because that may be a secret key with a typing error.
 func abridged(name string) string {
 	const maxLen, shown = 32, 8
 	if len(name) > maxLen {
@@ -147,7 +148,7 @@ func abridged(name string) string {
 	return printable(name)
 }
 
-// printable makes a string from outside fit to be printed in a sentence.
+// printable replaces the bytes that are not printable ASCII.
 func printable(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -166,30 +167,32 @@ func letterOrDigit(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// MaxInterfaceName is the longest name of a network interface (IFNAMSIZ - 1).
+// MaxInterfaceName is the maximum length of an interface's name in bytes
+// (IFNAMSIZ - 1).
 const MaxInterfaceName = 15
 
-// ValidInterfaceName says what is wrong with the name of an interface. What it
-// accepts wg-quick accepts, too; in particular the name is safe in a path.
+// ValidInterfaceName returns an error if name cannot be the name of an
+// interface. Every name that it accepts is safe in a path, and wg-quick accepts
+// it, too.
 func ValidInterfaceName(name string) error {
 	if name == "" {
 		return invalid.Errorf("interface %q: a name has 1 to %d bytes", name, MaxInterfaceName)
 	}
-	if len(name) > MaxInterfaceName { // not repeated whole: it may be a key
-		return invalid.Errorf("interface %.8q…: this name has %d bytes: the most is %d", name, len(name), MaxInterfaceName)
+	if len(name) > MaxInterfaceName { // do not print all of it: it may be a key
+		return invalid.Errorf("interface %.8q…: this name has %d bytes: the maximum is %d", name, len(name), MaxInterfaceName)
 	}
 	if name == "." || name == ".." {
-		return invalid.Errorf("interface %q: this name is a directory's: choose another, wg0 for example", name)
+		return invalid.Errorf("interface %q: this is the name of a directory: choose another, wg0 for example", name)
 	}
 	if name == "all" || name == "default" {
-		return invalid.Errorf("interface %q: the kernel and wg(8) mean all interfaces by this name: choose another, wg0 for example", name)
+		return invalid.Errorf("interface %q: for the kernel and wg(8) this name means all interfaces: choose another, wg0 for example", name)
 	}
 	if name[0] == '-' {
-		return invalid.Errorf("interface %q: commands take this name for an option: begin it with a letter, as in wg0", name)
+		return invalid.Errorf("interface %q: commands would take this name for an option: begin it with a letter, as in wg0", name)
 	}
 	for _, c := range name {
 		if c > '~' || !letterOrDigit(byte(c)) && !strings.ContainsRune("_=+.-", c) {
-			return invalid.Errorf("interface %q: %q may not stand in a name: use letters, digits and _=+.-", name, c)
+			return invalid.Errorf("interface %q: %q is not allowed in a name: use letters, digits and _=+.-", name, c)
 		}
 	}
 	return nil

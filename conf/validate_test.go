@@ -13,7 +13,7 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// TestValidateErrors: every error names the thing and the way out, and is
+// TestValidateErrors: every error names the cause and the solution, and is an
 // ErrInvalid.
 func TestValidateErrors(t *testing.T) {
 	secret := key.NewPrivate(&[32]byte{8, 1, 2, 3, 4, 5, 6, 7, 8})
@@ -24,43 +24,43 @@ func TestValidateErrors(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change conf.Change
-		want   string // "" for a valid one; otherwise a part of the sentence
+		want   string // "" if it is valid; otherwise a part of the error
 	}{
-		{"nothing", conf.Change{}, ""},
-		{"a name with all that may be in it", peer(conf.PeerChange{Name: ptr("aZ09._@-")}), ""},
+		{"empty change", conf.Change{}, ""},
+		{"a name with every kind of character", peer(conf.PeerChange{Name: ptr("aZ09._@-")}), ""},
 		{"the longest name", peer(conf.PeerChange{Name: ptr(strings.Repeat("n", 63))}), ""},
-		{"the empty name forgets", peer(conf.PeerChange{Name: ptr("")}), ""},
-		{"too long a name", peer(conf.PeerChange{Name: ptr(strings.Repeat("n", 64))}), "has 64 bytes: the most is 63"},
+		{"the empty name, which removes the name", peer(conf.PeerChange{Name: ptr("")}), ""},
+		{"a name that is too long", peer(conf.PeerChange{Name: ptr(strings.Repeat("n", 64))}), "has 64 bytes: the maximum is 63"},
 		{"a long name that looks like a key", peer(conf.PeerChange{Name: ptr(strings.Repeat("5f", 31))}), ""},
-		{"a key in base64", peer(conf.PeerChange{Name: ptr(secret.Base64())}), "a key stands where a peer's name belongs: give a name of"},
-		{"a key in hexadecimal digits", peer(conf.PeerChange{Name: ptr(secret.Hex())}), "a key stands where a peer's name belongs: give a name of"},
-		{"a key with a mistake", peer(conf.PeerChange{Name: ptr(secret.Base64()[:43] + "/")}), "peer CAECAwQF…: '/' may not stand in a name"},
-		{"more than a key", peer(conf.PeerChange{Name: ptr(secret.Base64() + secret.Base64())}), "peer CAECAwQF…: the name has 88 bytes"},
+		{"a key in base64", peer(conf.PeerChange{Name: ptr(secret.Base64())}), "a peer's name was expected, but this is a key: give a name of"},
+		{"a key in hexadecimal digits", peer(conf.PeerChange{Name: ptr(secret.Hex())}), "a peer's name was expected, but this is a key: give a name of"},
+		{"a key with a typing error", peer(conf.PeerChange{Name: ptr(secret.Base64()[:43] + "/")}), "peer CAECAwQF…: '/' is not allowed in a name"},
+		{"two keys joined", peer(conf.PeerChange{Name: ptr(secret.Base64() + secret.Base64())}), "peer CAECAwQF…: the name has 88 bytes"},
 		{"a public key of low order", conf.Change{Peers: []conf.PeerChange{{}, {PublicKey: key.Public{1}}}}, ""}, // A11
-		{"a space", peer(conf.PeerChange{Name: ptr("a b")}), `' ' may not stand in a name: use letters`},
-		{"a line's end", peer(conf.PeerChange{Name: ptr("a\nremove=true")}), `'\n' may not stand`},
-		{"no ASCII", peer(conf.PeerChange{Name: ptr("ä")}), "may not stand in a name"},
+		{"a space", peer(conf.PeerChange{Name: ptr("a b")}), `' ' is not allowed in a name: use letters`},
+		{"a newline", peer(conf.PeerChange{Name: ptr("a\nremove=true")}), `'\n' is not allowed`},
+		{"not ASCII", peer(conf.PeerChange{Name: ptr("ä")}), "is not allowed in a name"},
 		{"port 0", peer(conf.PeerChange{Endpoint: ptr(netip.MustParseAddrPort("192.0.2.1:0"))}), "peer abcdef01: endpoint 192.0.2.1:0: no datagram reaches port 0"},
 		{"no address", peer(conf.PeerChange{Endpoint: &netip.AddrPort{}}), "no address: write HOST:PORT"},
 		{"no prefix", peer(conf.PeerChange{Name: ptr("B"), AllowedIPs: make([]conf.AllowedIPChange, 1)}), "peer B: allowed-ips: not a prefix"},
-		{"all that is wrong with a peer that goes", peer(conf.PeerChange{Remove: true, Name: ptr("a b")}), ""},
-		{"no time at all", conf.Change{Tunables: conf.TunablesChange{RekeyTimeout: ptr(time.Duration(0))}}, "net.wg.rekey_timeout: 0s: give 1 to 86400 whole seconds"},
-		{"part of a second", conf.Change{Tunables: conf.TunablesChange{KeepaliveTimeout: ptr(1500 * time.Millisecond)}}, "net.wg.keepalive_timeout: 1.5s"},
-		{"no message", conf.Change{Tunables: conf.TunablesChange{RekeyAfterMessages: ptr(uint64(0))}}, "net.wg.rekey_after_messages: 0"},
+		{"an invalid name for a peer that is removed", peer(conf.PeerChange{Remove: true, Name: ptr("a b")}), ""},
+		{"a time of 0", conf.Change{Tunables: conf.TunablesChange{RekeyTimeout: ptr(time.Duration(0))}}, "net.wg.rekey_timeout: 0s: give 1 to 86400 whole seconds"},
+		{"a fraction of a second", conf.Change{Tunables: conf.TunablesChange{KeepaliveTimeout: ptr(1500 * time.Millisecond)}}, "net.wg.keepalive_timeout: 1.5s"},
+		{"0 messages", conf.Change{Tunables: conf.TunablesChange{RekeyAfterMessages: ptr(uint64(0))}}, "net.wg.rekey_after_messages: 0"},
 	} {
 		err := c.change.Validate()
 		switch {
 		case c.want == "" && err != nil:
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: got error %v, want none", c.name, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
-			t.Errorf("%s: %v, want a sentence with %q", c.name, err, c.want)
+			t.Errorf("%s: got error %v, want one with %q", c.name, err, c.want)
 		case c.want != "" && !errors.Is(err, conf.ErrInvalid):
 			t.Errorf("%s: %v is not ErrInvalid", c.name, err)
 		}
 	}
 }
 
-// TestNamesWithinOneChange: names are unique; the last word about a peer counts (A59).
+// TestNamesWithinOneChange: names are unique; the last PeerChange of a peer counts (A59).
 func TestNamesWithinOneChange(t *testing.T) {
 	a, b := key.Public{1}, key.Public{2}
 	named := func(k key.Public, n string) conf.PeerChange { return conf.PeerChange{PublicKey: k, Name: &n} }
@@ -72,17 +72,17 @@ func TestNamesWithinOneChange(t *testing.T) {
 		{"two names", []conf.PeerChange{named(a, "A"), named(b, "B")}, true},
 		{"one name twice", []conf.PeerChange{named(a, "A"), named(b, "A")}, false},
 		{"the same peer twice", []conf.PeerChange{named(a, "A"), named(a, "A")}, true},
-		{"names change places", []conf.PeerChange{named(a, "A"), named(b, "A"), named(a, "B")}, true},
+		{"two peers swap names", []conf.PeerChange{named(a, "A"), named(b, "A"), named(a, "B")}, true},
 		{"freed by removal", []conf.PeerChange{named(a, "A"), named(b, "A"), {PublicKey: a, Remove: true}}, true},
-		{"nameless both", []conf.PeerChange{named(a, ""), named(b, "")}, true},
+		{"both without a name", []conf.PeerChange{named(a, ""), named(b, "")}, true},
 	} {
 		if err := (&conf.Change{Peers: c.peers}).Validate(); (err == nil) != c.ok {
-			t.Errorf("%s: %v", c.about, err)
+			t.Errorf("%s: got error %v, want valid: %v", c.about, err, c.ok)
 		}
 	}
 }
 
-// TestInterfaceNames: what is accepted is safe in a path.
+// TestInterfaceNames: every accepted name is safe in a path.
 func TestInterfaceNames(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"wg0": true, "a": true, "my-vpn_1=2+3.4": true, "fifteen-bytes-x": true,
@@ -92,7 +92,7 @@ func TestInterfaceNames(t *testing.T) {
 		"wg 0": false, "wg0\n": false, "wg:0": false, "wg\x00": false,
 	} {
 		if err := conf.ValidInterfaceName(name); (err == nil) != ok {
-			t.Errorf("%q: %v", name, err)
+			t.Errorf("%q: got error %v, want valid: %v", name, err, ok)
 		}
 	}
 }
@@ -102,12 +102,12 @@ func FuzzInterfaceName(f *testing.F) {
 	f.Add("../x")
 	f.Fuzz(func(t *testing.T, name string) {
 		if conf.ValidInterfaceName(name) == nil && (name == "" || len(name) > conf.MaxInterfaceName || strings.ContainsAny(name, "/: \n%\x00")) {
-			t.Fatalf("%q passed", name)
+			t.Fatalf("%q was accepted", name)
 		}
 	})
 }
 
-// TestTunables: every name reads what it wrote, and nothing else changes.
+// TestTunables: setting a tunable changes its value and no other.
 func TestTunables(t *testing.T) {
 	before := conf.DefaultTunables()
 	for _, name := range conf.TunableNames() {
@@ -129,21 +129,21 @@ func TestTunables(t *testing.T) {
 		var changed []string
 		c.Each(func(n, v string) { changed = append(changed, n+"="+v) })
 		if len(changed) != 1 || changed[0] != name+"=1" {
-			t.Errorf("%s: Each told %v", name, changed)
+			t.Errorf("%s: Each reports %v", name, changed)
 		}
 		for _, bad := range []string{"", "-1", "x", "1.5", "99999999999999999999999", "1 "} {
 			if err := c.Set(name, bad); err == nil || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s=%q: %v", name, bad, err)
+				t.Errorf("%s=%q: got error %v, want one that names the tunable", name, bad, err)
 			}
 		}
 	}
 	err := new(conf.TunablesChange).Set("net.wg.nothing", "1")
 	if err == nil || !strings.Contains(err.Error(), "net.wg.rekey_after_time") {
-		t.Errorf("an unknown name: %v, want a list of the names", err)
+		t.Errorf("unknown name: got error %v, want a list of the names", err)
 	}
 }
 
-// TestDefaultsAreNetBSDs: those of its sysctl net.wg.
+// TestDefaultsAreNetBSDs: the defaults are those of NetBSD's net.wg sysctls.
 func TestDefaultsAreNetBSDs(t *testing.T) {
 	d := conf.DefaultTunables()
 	for name, want := range map[string]string{
@@ -161,7 +161,7 @@ func TestDefaultsAreNetBSDs(t *testing.T) {
 	}
 }
 
-// FuzzValidate: no Change panics, and what is accepted holds to the limits (B40).
+// FuzzValidate: no Change causes a panic, and an accepted one respects the limits (B40).
 func FuzzValidate(f *testing.F) {
 	f.Add("B", "192.0.2.1:51820", "10.0.0.1/8", int64(120), uint64(1), true)
 	f.Add("", "", "", int64(0), uint64(0), false)
@@ -180,12 +180,12 @@ func FuzzValidate(f *testing.F) {
 		}
 		if err := c.Validate(); err != nil {
 			if strings.ContainsAny(err.Error(), "\n\r\x00") {
-				t.Errorf("%q: not one line", err)
+				t.Errorf("the error is not a single line: %q", err)
 			}
 			return
 		}
 		if !ap.IsValid() || ap.Port() == 0 || !p.IsValid() || len(name) > conf.MaxNameLen || twice && name != "" {
-			t.Errorf("accepted: %q %q %q", name, endpoint, prefix)
+			t.Errorf("accepted name %q, endpoint %q, prefix %q", name, endpoint, prefix)
 		}
 	})
 }

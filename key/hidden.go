@@ -8,26 +8,26 @@ import (
 
 const hidden = "(hidden)"
 
-// Hidden, embedded as the first field of a struct, makes every way of
-// printing that struct give "(hidden)": all verbs of fmt, encoding/json,
-// log/slog. It takes no space.
+// Hidden is embedded as the first field of a struct that holds a secret. All
+// verbs of fmt, encoding/json and log/slog then print the struct as "(hidden)".
+// It takes no space.
 //
-// fmt cannot call the methods of what stands in an unexported field. A struct
-// that keeps a secret in one must therefore be Hidden itself. Nor does fmt
-// call any method for %p, or for %w of what is no error; vet finds these.
+// fmt does not call methods of unexported fields. A struct with a secret in an
+// unexported field must therefore embed Hidden itself. Nor does fmt call methods
+// for %p, or for %w if the value is not an error; go vet reports both.
 type Hidden struct{}
 
-// String gives "(hidden)".
+// String returns "(hidden)".
 func (Hidden) String() string { return hidden }
 
-// GoString gives "(hidden)".
+// GoString returns "(hidden)".
 func (Hidden) GoString() string { return hidden }
 
-// Format gives "(hidden)" whatever the verb and its flags.
+// Format writes "(hidden)" for every verb and flag.
 func (Hidden) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
-// MarshalText gives "(hidden)".
+// MarshalText returns "(hidden)".
 func (Hidden) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
-// LogValue gives "(hidden)".
+// LogValue returns "(hidden)".
 func (Hidden) LogValue() slog.Value { return slog.StringValue(hidden) }

@@ -13,13 +13,14 @@ import (
 	"unsafe"
 )
 
-// exampleSecrets are one of each kind with bytes that no address or length has.
+// exampleSecrets returns one secret key of each kind. Their bytes do not occur in
+// addresses or lengths.
 func exampleSecrets() (Private, Preshared) {
 	b := [Size]byte(bytes.Repeat([]byte{0xd3, 0x5a}, Size/2))
 	return NewPrivate(&b), NewPreshared(&b)
 }
 
-// leaks are what would give the secret away in some output.
+// leaks returns texts that show the secret if they occur in some output.
 func leaks() []string {
 	private, preshared := exampleSecrets()
 	return []string{
@@ -36,12 +37,12 @@ func wantHidden(t *testing.T, how, got string) {
 		}
 	}
 	if !strings.Contains(got, hidden) {
-		t.Errorf("%s gives %s", how, got)
+		t.Errorf("%s prints %s, want %s in it", how, got, hidden)
 	}
 }
 
-// Every verb there is, with flags, for values, pointers, and inside of other
-// values.
+// Every verb with every flag prints "(hidden)", for values, pointers, and keys
+// inside other values.
 func TestPrintingHidesSecrets(t *testing.T) {
 	private, preshared := exampleSecrets()
 	type holder struct {
@@ -84,7 +85,7 @@ func TestLogsAndEncodingsHideSecrets(t *testing.T) {
 	}
 	wantHidden(t, "slog", out.String())
 
-	// A binary encoding fails, or has no more than the word.
+	// A binary encoding fails, or contains only the word.
 	out.Reset()
 	_ = gob.NewEncoder(&out).Encode(private)
 	for _, s := range leaks() {
@@ -92,14 +93,14 @@ func TestLogsAndEncodingsHideSecrets(t *testing.T) {
 			t.Error("gob shows the secret")
 		}
 	}
-	// A hidden key is not read back as if it were one.
+	// Decoding "(hidden)" does not give a key.
 	var back struct{ K Private }
 	if json.Unmarshal([]byte(`{"K":"(hidden)"}`), &back) == nil && !back.K.IsZero() {
-		t.Error("json made a key of (hidden)")
+		t.Error("json decoded (hidden) as a key")
 	}
 }
 
-// fmt passes unexported fields by; who keeps a secret in one embeds Hidden.
+// A struct with a key in an unexported field is hidden if it embeds Hidden.
 func TestHiddenStructs(t *testing.T) {
 	private, _ := exampleSecrets()
 	type keeper struct {
@@ -112,18 +113,18 @@ func TestHiddenStructs(t *testing.T) {
 		wantHidden(t, verb, fmt.Sprintf(verb, &v))
 	}
 	if n := unsafe.Sizeof(private); n != unsafe.Sizeof(&private) {
-		t.Errorf("a private key is %d bytes: no handle any more", n)
+		t.Errorf("a Private has %d bytes, want the size of a pointer", n)
 	}
 }
 
-// A public key is for everybody to read.
+// Public keys are printed in base64.
 func TestPrintingPublicKeys(t *testing.T) {
 	k := Public(ascending())
 	want := "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	if got := fmt.Sprintf("%v %s", k, k); got != want+" "+want {
-		t.Error(got)
+		t.Errorf("got %q, want %q twice", got, want)
 	}
 	if b, err := json.Marshal(map[Public]Public{k: k}); err != nil || string(b) != `{"`+want+`":"`+want+`"}` {
-		t.Errorf("%s, %v", b, err)
+		t.Errorf("json: got %s, %v", b, err)
 	}
 }

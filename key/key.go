@@ -1,13 +1,12 @@
-// Package key has the three kinds of key, each a type of its own so that none
-// is taken for another. Printing a secret one, by any verb, gives "(hidden)".
+// Package key defines the three kinds of key: Private, Public and Preshared.
+// Printing or encoding a private or preshared key gives "(hidden)".
 //
-// Private and Preshared are handles: the secret itself lies elsewhere in
-// memory, once, and copies of the handle share it. So they may be passed and
-// returned like any value, and yet the trace of a panic, in which Go prints the
-// first bytes of all arguments, has nothing but an address.
+// Private and Preshared are handles: the secret is stored once, elsewhere in
+// memory, and copies of the handle share it. They may be passed and returned
+// like any value. The trace of a panic, in which Go prints the first bytes of
+// all arguments, then shows only an address.
 //
-// A secret leaves its type only by a method whose name says so: Base64, Hex,
-// AppendHex and Bytes.
+// Only the methods Base64, Hex, AppendHex and Bytes return the secret.
 package key
 
 import (
@@ -26,28 +25,30 @@ import (
 // Size is the length of every key in bytes.
 const Size = 32
 
-// Private is a Curve25519 private key, clamped. The zero value means none.
-// Compare with Equal.
+// A Private is a Curve25519 private key, clamped. The zero value means no key.
+// Use Equal to compare.
 type Private struct {
 	Hidden
-	_ [0]func() // == would compare addresses
+	_ [0]func() // forbids ==, which would compare addresses
 	b *[Size]byte
 }
 
-// Public is a Curve25519 public key. Comparable; a map key. The zero value
-// means none: it is a point of low order, with which no handshake succeeds.
+// A Public is a Curve25519 public key. It can be compared with ==, and be the
+// key of a map. The zero value means no key: it is a point of low order, with
+// which no handshake succeeds.
 type Public [Size]byte
 
-// Preshared is the optional symmetric key. The zero value means none, which
-// is also what the protocol uses in its place (A9). Compare with Equal.
-type Preshared struct {
+// A Preshared is a preshared key, the optional symmetric key of two peers. The
+// zero value means no key; the protocol then uses 32 zero bytes. Use Equal to
+// compare.
+type Preshared struct { // A9
 	Hidden
-	_ [0]func() // == would compare addresses
+	_ [0]func() // forbids ==, which would compare addresses
 	b *[Size]byte
 }
 
-// NewPrivate is the private key with these bytes, clamped, which it copies. 32
-// zero bytes are no key: that is how every front end takes a key away.
+// NewPrivate returns a private key with a copy of these bytes, clamped. For 32
+// zero bytes it returns the zero key.
 func NewPrivate(b *[Size]byte) Private {
 	k := Private{b: newSecret(b)}
 	if k.b != nil {
@@ -57,11 +58,12 @@ func NewPrivate(b *[Size]byte) Private {
 	return k
 }
 
-// NewPreshared is the preshared key with these bytes, which it copies. 32 zero
-// bytes are no key.
+// NewPreshared returns a preshared key with a copy of these bytes. For 32 zero
+// bytes it returns the zero key.
 func NewPreshared(b *[Size]byte) Preshared { return Preshared{b: newSecret(b)} }
 
-// GeneratePrivate makes a private key of 32 bytes from random.
+// GeneratePrivate makes a private key of 32 bytes that it reads from random,
+// which is crypto/rand.Reader except in tests.
 func GeneratePrivate(random io.Reader) (Private, error) {
 	if err := Permitted(); err != nil {
 		return Private{}, fmt.Errorf("private key: %w", err)
@@ -74,7 +76,8 @@ func GeneratePrivate(random io.Reader) (Private, error) {
 	return NewPrivate(&b), nil
 }
 
-// GeneratePreshared makes a preshared key of 32 bytes from random.
+// GeneratePreshared makes a preshared key of 32 bytes that it reads from random,
+// which is crypto/rand.Reader except in tests.
 func GeneratePreshared(random io.Reader) (Preshared, error) {
 	var b [Size]byte
 	defer clear(b[:])
@@ -84,14 +87,15 @@ func GeneratePreshared(random io.Reader) (Preshared, error) {
 	return NewPreshared(&b), nil
 }
 
-// Public is the public key that belongs to k; the zero key's is the zero key.
+// Public returns the public key that belongs to k. For the zero key it returns
+// the zero key.
 func (k Private) Public() (public Public) {
 	if k.IsZero() {
 		return Public{}
 	}
 	defer erase.Stack()
-	// Where X25519 is forbidden no key is generated or parsed (Permitted). Who
-	// made one of bytes gets what he asks for, rather than a panic.
+	// If X25519 is forbidden, no private key is generated or parsed (Permitted).
+	// NewPrivate still makes one, and its public key is better than a panic.
 	fips140.WithoutEnforcement(func() {
 		p, err := ecdh.X25519().NewPrivateKey(k.b[:])
 		if err != nil {
@@ -102,72 +106,73 @@ func (k Private) Public() (public Public) {
 	return public
 }
 
-// IsZero reports whether there is no key.
+// IsZero reports whether k is the zero key.
 func (k Private) IsZero() bool { return isZero(k.b) }
 
-// Equal compares in constant time.
+// Equal reports whether k and other are the same key, in constant time.
 func (k Private) Equal(other Private) bool { return equal(k.b, other.b) }
 
-// Bytes is a copy of the secret, for the caller to zero.
+// Bytes returns a copy of the secret, which the caller should zero after use.
+// For the zero key it returns 32 zero bytes.
 func (k Private) Bytes() []byte { return toBytes(k.b) }
 
-// Base64 shows the secret as wg(8) writes it.
+// Base64 returns the secret in base64, as wg(8) writes it.
 func (k Private) Base64() string { return toBase64(k.b) }
 
-// Hex shows the secret as the configuration protocol writes it.
+// Hex returns the secret in hexadecimal, as the control socket uses it.
 func (k Private) Hex() string { return toHex(k.b) }
 
-// AppendHex appends what Hex gives to dst, which can be zeroed afterwards as a
-// string cannot.
+// AppendHex appends the secret in hexadecimal to dst. Unlike the string that
+// Hex returns, dst can be zeroed after use.
 func (k Private) AppendHex(dst []byte) []byte { return appendHex(dst, k.b) }
 
-// Clone is the same key in memory of its own: it outlives an Erase of k.
+// Clone returns the same key in memory of its own: erasing k does not affect it.
 func (k Private) Clone() Private { return Private{b: newSecret(k.b)} }
 
-// Erase zeroes the key for all who have this handle or a copy of it: to them it
-// is the zero key. Nobody may use it meanwhile.
+// Erase zeroes the secret. k and all copies of it become the zero key. No other
+// goroutine may use them during the call.
 func (k Private) Erase() { eraseBytes(k.b) }
 
-// IsZero reports whether there is no key.
+// IsZero reports whether k is the zero key.
 func (k Preshared) IsZero() bool { return isZero(k.b) }
 
-// Equal compares in constant time.
+// Equal reports whether k and other are the same key, in constant time.
 func (k Preshared) Equal(other Preshared) bool { return equal(k.b, other.b) }
 
-// Bytes is a copy of the secret, for the caller to zero. The zero key's are 32
-// zero bytes.
+// Bytes returns a copy of the secret, which the caller should zero after use.
+// For the zero key it returns 32 zero bytes.
 func (k Preshared) Bytes() []byte { return toBytes(k.b) }
 
-// Base64 shows the secret as wg(8) writes it.
+// Base64 returns the secret in base64, as wg(8) writes it.
 func (k Preshared) Base64() string { return toBase64(k.b) }
 
-// Hex shows the secret as the configuration protocol writes it.
+// Hex returns the secret in hexadecimal, as the control socket uses it.
 func (k Preshared) Hex() string { return toHex(k.b) }
 
-// AppendHex appends what Hex gives to dst, which can be zeroed afterwards as a
-// string cannot.
+// AppendHex appends the secret in hexadecimal to dst. Unlike the string that
+// Hex returns, dst can be zeroed after use.
 func (k Preshared) AppendHex(dst []byte) []byte { return appendHex(dst, k.b) }
 
-// Clone is the same key in memory of its own: it outlives an Erase of k.
+// Clone returns the same key in memory of its own: erasing k does not affect it.
 func (k Preshared) Clone() Preshared { return Preshared{b: newSecret(k.b)} }
 
-// Erase zeroes the key for all who have this handle or a copy of it: to them it
-// is the zero key. Nobody may use it meanwhile.
+// Erase zeroes the secret. k and all copies of it become the zero key. No other
+// goroutine may use them during the call.
 func (k Preshared) Erase() { eraseBytes(k.b) }
 
-// IsZero reports whether there is no key.
+// IsZero reports whether k is the zero key.
 func (k Public) IsZero() bool { return k == Public{} }
 
-// LowOrder reports whether the key is a point of order 8 or less, the zero key
-// included. Diffie-Hellman with it gives zero whatever the private key, so no
-// handshake with its owner can succeed (A10, A11).
-func (k Public) LowOrder() bool {
+// LowOrder reports whether k is a point of order 8 or less; the zero key is
+// one. Diffie-Hellman with such a point gives zero for every private key, so no
+// handshake with its owner can succeed.
+func (k Public) LowOrder() bool { // A10, A11
 	k[Size-1] &= 0x7f // X25519 ignores bit 255
 	return slices.Contains(lowOrder, k)
 }
 
-// lowOrder are the encodings of these points, those included whose coordinate
-// is not reduced modulo p = 2^255 - 19.
+// lowOrder has all encodings of these points, also those whose coordinate is
+// not reduced modulo p = 2^255 - 19.
 var lowOrder = []Public{
 	{},  // 0, of order 4
 	{1}, // 1, of order 1
@@ -180,26 +185,27 @@ var lowOrder = []Public{
 	nearP(0xee), // p+1, which is 1
 }
 
-// nearP is the number with the lowest byte of its own and the others of p.
+// nearP returns p with its lowest byte replaced.
 func nearP(lowest byte) Public {
 	k := Public(bytes.Repeat([]byte{0xff}, Size))
 	k[0], k[Size-1] = lowest, 0x7f
 	return k
 }
 
-// Base64 is the key as people write it.
+// Base64 returns the key in base64, as wg(8) writes it.
 func (k Public) Base64() string { return base64.StdEncoding.EncodeToString(k[:]) }
 
-// String is Base64.
+// String returns the key in base64.
 func (k Public) String() string { return k.Base64() }
 
-// Hex is the key as the configuration protocol writes it.
+// Hex returns the key in hexadecimal, as the control socket uses it.
 func (k Public) Hex() string { return hex.EncodeToString(k[:]) }
 
-// MarshalText is Base64.
+// MarshalText returns the key in base64.
 func (k Public) MarshalText() ([]byte, error) { return []byte(k.Base64()), nil }
 
-// UnmarshalText is ParsePublic.
+// UnmarshalText reads a key in base64, as ParsePublic does. On an error k stays
+// as it is.
 func (k *Public) UnmarshalText(text []byte) error {
 	parsed, err := ParsePublic(string(text))
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-// ascending are the bytes 0 to 31.
+// ascending returns the bytes 0 to 31.
 func ascending() (b [Size]byte) {
 	for i := range b {
 		b[i] = byte(i)
@@ -18,8 +18,8 @@ func ascending() (b [Size]byte) {
 	return b
 }
 
-// The public keys were computed from the formulas of RFC 7748, in another
-// language.
+// The expected public keys come from an independent program for the formulas of
+// RFC 7748, in another language.
 func TestPublic(t *testing.T) {
 	b := ascending()
 	inverted := b
@@ -39,9 +39,9 @@ func TestPublic(t *testing.T) {
 	}
 }
 
-// A10, A11: low order is what Diffie-Hellman gives zero with. A clamped scalar
-// is a multiple of 8, and of no other divisor of a point's order on the curve or
-// its twist, so that any one tells.
+// A10, A11: a point has low order if Diffie-Hellman with it gives zero. Any
+// scalar shows it: a clamped one is a multiple of 8, and of no other divisor of
+// a point's order on the curve or its twist.
 func TestLowOrder(t *testing.T) {
 	b := ascending()
 	scalar, err := ecdh.X25519().NewPrivateKey(b[:])
@@ -56,11 +56,11 @@ func TestLowOrder(t *testing.T) {
 		}
 		_, err = scalar.ECDH(point)
 		if got := k.LowOrder(); got != (err != nil) {
-			t.Errorf("%x: low order: %v; Diffie-Hellman: %v", k, got, err)
+			t.Errorf("%x: LowOrder returns %v; Diffie-Hellman: %v", k, got, err)
 		}
 		return err != nil
 	}
-	// The points themselves, and not by the list that LowOrder has.
+	// Here the points are written out: the list of LowOrder does not prove itself.
 	found := 0
 	for _, s := range []string{
 		"00" + strings.Repeat("00", 31), "01" + strings.Repeat("00", 31),
@@ -83,16 +83,16 @@ func TestLowOrder(t *testing.T) {
 			found++
 		}
 	}
-	for last := range 256 { // the numbers that are near 0 and near p
+	for last := range 256 { // the numbers near 0 and near p
 		check(Public{byte(last)})
 		check(nearP(byte(last)))
 	}
 	if found != 7 {
-		t.Errorf("%d encodings, want 7", found)
+		t.Errorf("found %d encodings, want 7", found)
 	}
 }
 
-// A private key is clamped where it is made, and 32 zero bytes are none.
+// NewPrivate clamps the key, and makes none from 32 zero bytes.
 func TestClamping(t *testing.T) {
 	ones := [Size]byte(bytes.Repeat([]byte{0xff}, Size))
 	k := NewPrivate(&ones)
@@ -105,10 +105,10 @@ func TestClamping(t *testing.T) {
 	}
 	none := NewPrivate(&[Size]byte{})
 	if !none.IsZero() || [Size]byte(none.Bytes()) != [Size]byte{} || !none.Public().IsZero() {
-		t.Error("32 zero bytes became a key")
+		t.Error("NewPrivate made a key from 32 zero bytes")
 	}
 	if parsed, err := ParsePrivateHex(k.Hex()); err != nil || !parsed.Equal(k) {
-		t.Errorf("clamped again it is another: %v", err)
+		t.Errorf("clamping it again gave another key, or an error: %v", err)
 	}
 }
 
@@ -116,22 +116,22 @@ func TestEqual(t *testing.T) {
 	b := ascending()
 	k, p := NewPrivate(&b), NewPreshared(&b)
 	if !k.Equal(NewPrivate(&b)) || k.Equal(Private{}) || !p.Equal(NewPreshared(&b)) || p.Equal(Preshared{}) {
-		t.Error("Equal")
+		t.Error("Equal is wrong about equal keys or the zero key")
 	}
 	if !(Private{}).Equal(NewPrivate(&[Size]byte{})) || !(Preshared{}).Equal(NewPreshared(&[Size]byte{})) {
-		t.Error("32 zero bytes are not the zero key")
+		t.Error("a key from 32 zero bytes does not equal the zero key")
 	}
 	if k.IsZero() || p.IsZero() || k.Public().IsZero() || !(Private{}).IsZero() || !(Preshared{}).IsZero() {
-		t.Error("IsZero")
+		t.Error("IsZero is wrong")
 	}
 	b[1]++
 	if k.Equal(NewPrivate(&b)) || p.Equal(NewPreshared(&b)) {
-		t.Error("a key changes with the bytes that it was made of, or keys that differ are equal")
+		t.Error("a key shares the bytes that it was made from, or different keys are equal")
 	}
 }
 
-// A35: Erase zeroes the bytes themselves, for whoever has a copy of the handle;
-// a clone stays as it was.
+// A35: Erase zeroes the bytes that all copies of the handle share, and does not
+// affect a clone.
 func TestErase(t *testing.T) {
 	b := ascending()
 	k, p := NewPrivate(&b), NewPreshared(&b)
@@ -140,22 +140,22 @@ func TestErase(t *testing.T) {
 	k.Erase()
 	p.Erase()
 	if !k.IsZero() || !copied.IsZero() || !p.IsZero() || !copiedP.IsZero() || *inMemory != zero || *inMemoryP != zero {
-		t.Error("Erase left something")
+		t.Error("after Erase a copy or the memory still has the key")
 	}
 	if !cloned.Equal(NewPrivate(&b)) || !clonedP.Equal(NewPreshared(&b)) {
-		t.Error("Erase reached a clone")
+		t.Error("Erase changed a clone")
 	}
 	if !copied.Public().IsZero() || !copied.Clone().IsZero() || copied.Hex() != strings.Repeat("0", 64) {
-		t.Error("an erased key is not the zero key")
+		t.Error("an erased key does not behave like the zero key")
 	}
 	Private{}.Erase()
 	Preshared{}.Erase()
 	if zero != [Size]byte{} {
-		t.Error("the zero key is not zero any more")
+		t.Error("Erase changed the zero key")
 	}
 }
 
-// Bytes and AppendHex give what belongs to the caller.
+// Bytes and AppendHex return copies, which belong to the caller.
 func TestBytes(t *testing.T) {
 	b := ascending()
 	k, p := NewPrivate(&b), NewPreshared(&b)
@@ -173,7 +173,7 @@ func TestBytes(t *testing.T) {
 	clear(pb)
 	clear((Private{}).Bytes())
 	if k.IsZero() || p.IsZero() || zero != [Size]byte{} {
-		t.Error("the bytes are not a copy")
+		t.Error("zeroing the result of Bytes changed a key")
 	}
 }
 
@@ -187,17 +187,17 @@ func TestGenerate(t *testing.T) {
 	if b := preshared.Bytes(); err != nil || !bytes.Equal(b, ones) {
 		t.Errorf("preshared key: %x, %v", b, err)
 	}
-	// Too few random bytes make no key, however they end.
+	// With too few random bytes there is an error and no key.
 	broken := errors.New("broken")
 	if k, err := GeneratePrivate(iotest.ErrReader(broken)); !errors.Is(err, broken) || !k.IsZero() {
-		t.Errorf("private key from nothing: %v", err)
+		t.Errorf("private key from a broken reader: %v", err)
 	}
 	if k, err := GeneratePreshared(bytes.NewReader(ones[1:])); err == nil || !k.IsZero() {
 		t.Errorf("preshared key from 31 bytes: %v", err)
 	}
 }
 
-// Every form is read back.
+// Every kind of key can be parsed from its own output, in every encoding.
 func TestForms(t *testing.T) {
 	b := ascending()
 	private, public, preshared := NewPrivate(&b), Public(b), NewPreshared(&b)
@@ -225,6 +225,6 @@ func TestForms(t *testing.T) {
 		t.Errorf("public, text: %s, %v", text, err)
 	}
 	if got.UnmarshalText([]byte("no")) == nil || got != public {
-		t.Error("a text that is no key changed the key")
+		t.Error("UnmarshalText of a text that is not a key gave no error, or changed the key")
 	}
 }

@@ -2,7 +2,7 @@ package key
 
 import "testing"
 
-// Whoever calls a method itself, and not fmt, gets "(hidden)" as well.
+// The methods return "(hidden)" also when they are called directly, without fmt.
 func TestMethodsHide(t *testing.T) {
 	private, preshared := exampleSecrets()
 	for _, k := range []interface {

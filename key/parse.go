@@ -7,28 +7,29 @@ import (
 	"strings"
 )
 
-// ParsePrivate reads a private key as wg(8) writes it: 44 characters of
-// base64 for 32 bytes. White space around it, as a file has it, is dropped.
+// ParsePrivate reads a private key in base64, as wg(8) writes it: 44 characters.
+// White space around it is ignored. The error does not contain s.
 func ParsePrivate(s string) (Private, error) { return private(s, fromBase64) }
 
-// ParsePublic reads a public key in base64.
+// ParsePublic reads a public key in base64, as ParsePrivate does.
 func ParsePublic(s string) (Public, error) { return public(s, fromBase64) }
 
-// ParsePreshared reads a preshared key in base64.
+// ParsePreshared reads a preshared key in base64, as ParsePrivate does.
 func ParsePreshared(s string) (Preshared, error) { return preshared(s, fromBase64) }
 
-// ParsePrivateHex reads a private key as the configuration protocol writes
-// it: 64 hexadecimal digits.
+// ParsePrivateHex reads a private key in hexadecimal, as the control socket uses
+// it: 64 digits, and no white space. The error does not contain s.
 func ParsePrivateHex(s string) (Private, error) { return private(s, fromHex) }
 
-// ParsePublicHex reads a public key of 64 hexadecimal digits.
+// ParsePublicHex reads a public key in hexadecimal, as ParsePrivateHex does.
 func ParsePublicHex(s string) (Public, error) { return public(s, fromHex) }
 
-// ParsePresharedHex reads a preshared key of 64 hexadecimal digits.
+// ParsePresharedHex reads a preshared key in hexadecimal, as ParsePrivateHex
+// does.
 func ParsePresharedHex(s string) (Preshared, error) { return preshared(s, fromHex) }
 
-// IsEncoded reports whether s is a whole key, of any kind, as people or the
-// configuration protocol write it.
+// IsEncoded reports whether s is a complete key of any kind, in base64 or in
+// hexadecimal, without white space.
 func IsEncoded(s string) bool {
 	var b [Size]byte
 	defer clear(b[:])
@@ -41,7 +42,7 @@ func IsEncoded(s string) bool {
 	return false
 }
 
-// A decoder writes the bytes of a key that is written as s into b.
+// A decoder decodes s, which is a key of the kind what, into b.
 type decoder func(what, s string, b *[Size]byte) error
 
 func private(s string, decode decoder) (Private, error) {
@@ -75,7 +76,7 @@ var (
 	strict    = base64.StdEncoding.Strict()
 )
 
-// The errors below never repeat the text: it may be a secret with one typing
+// The errors below never contain the text: it may be a secret with one typing
 // error.
 
 func fromBase64(what, s string, b *[Size]byte) error {
@@ -83,7 +84,7 @@ func fromBase64(what, s string, b *[Size]byte) error {
 	if len(s) != base64Len {
 		return fmt.Errorf("%s: %d characters: write the %d bytes as %d characters of base64", what, len(s), Size, base64Len)
 	}
-	// One byte more than a key, because the decoder wants room for whole groups.
+	// One byte longer than a key, because the decoder writes whole groups.
 	var decoded [Size + 1]byte
 	defer clear(decoded[:])
 	text := []byte(s)

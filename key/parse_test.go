@@ -9,7 +9,7 @@ const goodBase64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 var goodHex = strings.Repeat("0123456789abcdef", 4)
 
-// What is a key in base64 and what is not; the error never repeats it.
+// Which texts are keys in base64. The error never contains the text.
 func TestParse(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 		{"\n", false},
 		{goodBase64[:43], false},
 		{goodBase64 + "=", false},
-		{goodBase64[:42] + "9=", false}, // bits that no byte has: a second spelling of a key
+		{goodBase64[:42] + "9=", false}, // unused bits are set: another spelling of a key
 		{goodBase64[:43] + "8", false},  // 33 bytes
 		{goodBase64[:42] + "==", false}, // 31 bytes
 		{goodBase64[:20] + "\n" + goodBase64[21:], false},
@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The same in hexadecimal.
+// Which texts are keys in hexadecimal.
 func TestParseHex(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -70,20 +70,20 @@ func TestParseHex(t *testing.T) {
 func checkError(t *testing.T, what, text string, good bool, err error) {
 	t.Helper()
 	if (err == nil) != good {
-		t.Errorf("%s %q: %v", what, text, err)
+		t.Errorf("%s %q: got error %v, want valid: %v", what, text, err, good)
 	}
 	if err == nil {
 		return
 	}
 	if !strings.HasPrefix(err.Error(), what+": ") {
-		t.Errorf("%q does not name the %s", err, what)
+		t.Errorf("the error does not name the %s: %q", what, err)
 	}
 	if body := strings.TrimSpace(text); len(body) > 8 && strings.Contains(err.Error(), body[:8]) {
-		t.Errorf("%q repeats the secret", err)
+		t.Errorf("the error contains the secret: %q", err)
 	}
 }
 
-// Any text: no panic, and what is a key is spelled in one way only.
+// No text causes a panic, and every key has one spelling only.
 func FuzzParse(f *testing.F) {
 	f.Add(goodBase64)
 	f.Add(goodBase64 + "\n")
@@ -96,25 +96,25 @@ func FuzzParse(f *testing.F) {
 		_, notHex := ParsePublicHex(s)
 		whole := s == strings.TrimSpace(s)
 		if IsEncoded(s) != (err == nil && whole || notHex == nil) {
-			t.Fatalf("%q is a key: %v; %v, %v", s, IsEncoded(s), err, notHex)
+			t.Fatalf("IsEncoded(%q) returns %v; base64: %v; hex: %v", s, IsEncoded(s), err, notHex)
 		}
 		if err == nil && public.Base64() != strings.TrimSpace(s) {
-			t.Fatalf("%q is read as %v", s, public)
+			t.Fatalf("%q is parsed as %v", s, public)
 		}
 		preshared, err2 := ParsePreshared(s)
 		private, err3 := ParsePrivate(s)
 		if (err == nil) != (err2 == nil) || (err == nil) != (err3 == nil) {
-			t.Fatalf("%q is one kind of key only: %v, %v, %v", s, err, err2, err3)
+			t.Fatalf("%q is a key of one kind, but not of another: %v, %v, %v", s, err, err2, err3)
 		}
 		if err == nil && Public(preshared.Bytes()) != public {
-			t.Fatalf("%q is read as two values", s)
+			t.Fatalf("%q gives different public and preshared keys", s)
 		}
 		if again, err := ParsePrivate(private.Base64()); err != nil || !again.Equal(private) {
-			t.Fatalf("a private key is not read back: %v", err)
+			t.Fatalf("a private key is not the same after encoding and parsing: %v", err)
 		}
 		public, err = ParsePublicHex(s)
 		if err == nil && public.Hex() != strings.ToLower(s) {
-			t.Fatalf("%q is read as %v", s, public)
+			t.Fatalf("%q is parsed as %v", s, public)
 		}
 	})
 }

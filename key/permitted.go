@@ -6,10 +6,10 @@ import (
 )
 
 var errFIPS = errors.New("in the mode fips140=only (FIPS 140-3) Go forbids X25519 and ChaCha20-Poly1305, " +
-	"and without them there is no WireGuard: take it out of GODEBUG")
+	"which WireGuard needs: remove fips140=only from GODEBUG")
 
-// Permitted says why no tunnel is possible in this process: an error in the mode
-// that GODEBUG=fips140=only asks for, and nil in every other one.
+// Permitted returns an error if this process may not use the algorithms of
+// WireGuard, which is so with GODEBUG=fips140=only.
 func Permitted() error {
 	if fips140.Enforced() {
 		return errFIPS

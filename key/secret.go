@@ -6,20 +6,20 @@ import (
 	"encoding/hex"
 )
 
-// What both secret types do with the bytes behind their handles. nil is the
-// zero key, and so are 32 zero bytes, which an erased key has.
+// These functions implement the methods of both secret types. The zero key is
+// nil, or 32 zero bytes after it was erased.
 
-// zero is what stands for the zero key where bytes are wanted.
+// zero has the bytes of the zero key.
 var zero [Size]byte
 
-// newSecret is a copy of b on the heap; of no key it is none.
+// newSecret returns a copy of b on the heap, or nil for the zero key.
 func newSecret(b *[Size]byte) *[Size]byte {
 	if isZero(b) {
 		return nil
 	}
-	kept := new([Size]byte)
-	*kept = *b
-	return kept
+	secret := new([Size]byte)
+	*secret = *b
+	return secret
 }
 
 func bytesOf(b *[Size]byte) []byte {

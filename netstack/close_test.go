@@ -9,8 +9,8 @@ import (
 	"wgd/internal/packet"
 )
 
-// B59: a stack that was closed, with connections open, leaves nothing running,
-// and may be closed again.
+// B59: after a stack was closed with open connections, no goroutine is left, and
+// it may be closed again.
 func TestCloseLeavesNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 10 {
@@ -56,37 +56,37 @@ func TestCloseLeavesNothing(t *testing.T) {
 	for end := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			buf := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, before %d\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
 		}
 	}
 }
 
-// After Close every call answers.
+// After Close every call returns.
 func TestAfterClose(t *testing.T) {
 	a, _ := pair(t)
 	a.Close()
 	if _, err := a.Read(make([]byte, 100)); err == nil {
-		t.Error("Read")
+		t.Error("Read: no error")
 	}
 	if _, _, err := a.TryRead(make([]byte, 100)); err == nil {
-		t.Error("TryRead")
+		t.Error("TryRead: no error")
 	}
 	if err := a.Write([][]byte{make([]byte, 40)}); err == nil {
-		t.Error("Write")
+		t.Error("Write: no error")
 	}
 	if _, err := a.Dial("udp", "10.2.0.42:1"); err == nil {
-		t.Error("Dial")
+		t.Error("Dial: no error")
 	}
-	if a.Name() != "netstack" {
-		t.Error(a.Name())
+	if got := a.Name(); got != "netstack" {
+		t.Errorf("Name: got %q, want netstack", got)
 	}
 	if mtu, err := a.MTU(); mtu != 1420 || err != nil {
-		t.Error(mtu, err)
+		t.Errorf("MTU: got %d, %v, want 1420", mtu, err)
 	}
 }
 
-// What is no packet is refused, and does no harm; a UDP super-packet too, for
-// the stack would take it for one datagram.
+// Write refuses data that is not a packet. It also refuses a UDP super-packet,
+// which the stack would take for one datagram.
 func TestWriteRefuses(t *testing.T) {
 	a, b := pair(t)
 	connect(t, a, b)
@@ -94,10 +94,10 @@ func TestWriteRefuses(t *testing.T) {
 	joined[1] = packet.GSOUDPL4
 	for _, pieces := range [][][]byte{nil, {{}}, {make([]byte, 9)}, {joined}} {
 		if err := a.Write(pieces); err == nil {
-			t.Errorf("%d pieces were taken", len(pieces))
+			t.Errorf("Write accepted %d pieces", len(pieces))
 		}
 	}
-	for n := range 60 { // B1: no length, and no header that lies, makes it panic
+	for n := range 60 { // B1: no length and no wrong header causes a panic
 		frame := make([]byte, packet.VirtioHeaderSize+n)
 		a.Write([][]byte{frame})
 		h := packet.VirtioHeader{Flags: packet.NeedsChecksum, ChecksumStart: uint16(n), ChecksumOffset: 6}

@@ -15,24 +15,25 @@ import (
 )
 
 const (
-	// queueLength is how many packets or super-packets wait to be read. What
-	// comes on top is dropped: the stack must not wait, for the reader of the
-	// device may be the one that it works for (an ICMP answer to an ICMP error).
+	// queueLength is how many packets or super-packets can wait to be read.
+	// Others are dropped. The stack must not block, because the goroutine that
+	// calls it may be the reader of the device (for an ICMP reply to an ICMP
+	// error, for example).
 	queueLength = 512
 
-	// gsoMaxSize is the largest TCP super-packet that the stack makes: what one
-	// UDP train carries at the default MTU.
+	// gsoMaxSize is the size in bytes of the largest TCP super-packet that the
+	// stack makes. At the default MTU it fits into one train of UDP datagrams.
 	gsoMaxSize = 61500
 )
 
-// device is both ends of the stack's interface: the link endpoint that the
-// stack sees, and the wg.Device that the tunnel reads and writes.
+// A device connects the stack to the tunnel. For the stack it is a link
+// endpoint (see link), and for the tunnel a wg.Device.
 type device struct {
 	name string
 
 	mu         sync.Mutex
 	mtu        uint32
-	waiting    sync.Cond // for queue to have something, or closed
+	waiting    sync.Cond // until queue is not empty, or closed is set
 	queue      []*stack.PacketBuffer
 	closed     bool
 	dispatcher stack.NetworkDispatcher
@@ -45,11 +46,11 @@ func newDevice(name string, mtu int) *device {
 	return d
 }
 
-// Name is the label that New was given.
+// Name returns the name in the Options.
 func (d *device) Name() string { return d.name }
 
-// Read waits for one packet (or TCP super-packet) and puts it, behind its
-// virtio header, into b. os.ErrClosed after Close.
+// Read waits for a packet or TCP super-packet, and writes it to b, behind its
+// virtio header. After Close it returns os.ErrClosed. Package wg calls it.
 func (d *device) Read(b []byte) (n int, err error) {
 	d.mu.Lock()
 	for len(d.queue) == 0 && !d.closed {
@@ -63,7 +64,7 @@ func (d *device) Read(b []byte) (n int, err error) {
 	return frame(b, p), nil
 }
 
-// TryRead is Read that does not wait: ok is false when nothing is there.
+// TryRead is like Read, but does not wait: ok is false if there is no packet.
 func (d *device) TryRead(b []byte) (n int, ok bool, err error) {
 	d.mu.Lock()
 	if len(d.queue) == 0 && !d.closed {
@@ -78,8 +79,8 @@ func (d *device) TryRead(b []byte) (n int, ok bool, err error) {
 	return frame(b, p), true, nil
 }
 
-// next takes the oldest packet. The caller holds mu and knows that there is
-// one, or that the device is closed.
+// next removes the oldest packet from the queue. The caller holds mu, and there
+// is a packet or the device is closed.
 func (d *device) next() (*stack.PacketBuffer, error) {
 	if d.closed {
 		return nil, os.ErrClosed
@@ -90,8 +91,7 @@ func (d *device) next() (*stack.PacketBuffer, error) {
 	return p, nil
 }
 
-// frame writes the packet behind its virtio header into b, and gives it back
-// to the stack.
+// frame writes the packet to b, behind its virtio header, and releases it.
 func frame(b []byte, p *stack.PacketBuffer) (n int) {
 	defer p.DecRef()
 	h := virtioHeader(p)
@@ -103,8 +103,8 @@ func frame(b []byte, p *stack.PacketBuffer) (n int) {
 	return n
 }
 
-// virtioHeader says what the stack left to us: segmentation, and then the
-// transport checksum too.
+// virtioHeader describes what the stack left to the tunnel: segmentation, and
+// with it the checksum of the transport header.
 func virtioHeader(p *stack.PacketBuffer) (h packet.VirtioHeader) {
 	gso := &p.GSOOptions
 	if gso.Type == stack.GSONone {
@@ -128,8 +128,9 @@ func virtioHeader(p *stack.PacketBuffer) (h packet.VirtioHeader) {
 
 var errFrame = errors.New("not a packet, or TCP super-packet, behind its virtio header")
 
-// Write gives the stack one packet (or TCP super-packet), whose first piece
-// begins with the virtio header. The pieces are copied.
+// Write passes a packet or TCP super-packet to the stack. The first piece begins
+// with the virtio header. Write copies the pieces. After Close it returns
+// os.ErrClosed. Package wg calls it.
 func (d *device) Write(pieces [][]byte) error {
 	d.mu.Lock()
 	dispatcher, closed := d.dispatcher, d.closed
@@ -167,9 +168,9 @@ func (d *device) Write(pieces [][]byte) error {
 	return nil
 }
 
-// finishChecksum turns the sum of the pseudo header that a joined packet has into its
-// checksum: the stack believes nobody, and sums every packet itself. It reports
-// whether the header's numbers lie inside the packet.
+// finishChecksum completes a checksum of which the packet has only the sum of
+// the pseudo header, because the stack verifies the checksum of every packet. It
+// reports whether the positions in the header are inside the packet.
 func finishChecksum(h *packet.VirtioHeader, p []byte) bool {
 	if h.Flags&packet.NeedsChecksum == 0 {
 		return true
@@ -180,20 +181,20 @@ func finishChecksum(h *packet.VirtioHeader, p []byte) bool {
 	}
 	sum := ^checksum.Checksum(p[start:], 0)
 	if sum == 0 {
-		sum = 0xffff // the same number; and 0 would mean that UDP has none
+		sum = 0xffff // equivalent; 0 would mean that a UDP datagram has no checksum
 	}
 	checksum.Put(p[field:], sum)
 	return true
 }
 
-// MTU in bytes.
+// MTU returns the MTU in bytes.
 func (d *device) MTU() (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return int(d.mtu), nil
 }
 
-// Close ends Read, TryRead and Write with os.ErrClosed.
+// Close makes Read, TryRead and Write return os.ErrClosed.
 func (d *device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -206,7 +207,8 @@ func (d *device) Close() error {
 	return nil
 }
 
-// WritePackets takes packets of the stack into the queue.
+// WritePackets puts packets from the stack into the queue. It returns how many
+// it took.
 func (d link) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

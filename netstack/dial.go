@@ -13,9 +13,9 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 )
 
-// DialContext connects through the tunnel. The network is "tcp" or "udp", or
-// one of these with a 4 or 6; the address is ADDRESS:PORT. Names are not
-// resolved: the stack knows no name server.
+// DialContext connects to an address through the tunnel. The network is "tcp",
+// "tcp4", "tcp6", "udp", "udp4" or "udp6". The address is ADDRESS:PORT with
+// numbers only: the stack has no resolver for names.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	transport, to, err := parse(network, address)
 	if err != nil {
@@ -24,19 +24,20 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	full, protocol := fullAddress(to)
 	if transport == "udp" {
 		conn, err := gonet.DialUDP(s.stack, nil, &full, protocol)
-		return dialResult(net.Conn(conn), err, "dial", network)
+		return wrapResult(net.Conn(conn), err, "dial", network)
 	}
 	conn, err := gonet.DialContextTCP(ctx, s.stack, full, protocol)
-	return dialResult(net.Conn(conn), err, "dial", network)
+	return wrapResult(net.Conn(conn), err, "dial", network)
 }
 
-// Dial is DialContext without a limit.
+// Dial is DialContext with context.Background.
 func (s *Stack) Dial(network, address string) (net.Conn, error) {
 	return s.DialContext(context.Background(), network, address)
 }
 
-// Listen accepts TCP connections that come through the tunnel. An address that
-// is only :PORT is every IPv4 address of the stack, [::]:PORT every IPv6 one.
+// Listen listens for TCP connections from the tunnel. The network is "tcp",
+// "tcp4" or "tcp6". The address is ADDRESS:PORT; :PORT means all IPv4 addresses
+// of the stack, and [::]:PORT all IPv6 addresses.
 func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	transport, at, err := parse(network, anyHost(address))
 	if err == nil && transport != "tcp" {
@@ -47,10 +48,11 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	}
 	full, protocol := fullAddress(at)
 	listener, err := gonet.ListenTCP(s.stack, full, protocol)
-	return dialResult(net.Listener(listener), err, "listen", network)
+	return wrapResult(net.Listener(listener), err, "listen", network)
 }
 
-// ListenPacket receives and sends UDP datagrams through the tunnel.
+// ListenPacket opens a UDP socket that receives and sends datagrams through the
+// tunnel. The network is "udp", "udp4" or "udp6"; the address is as for Listen.
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	transport, at, err := parse(network, anyHost(address))
 	if err == nil && transport != "udp" {
@@ -61,32 +63,32 @@ func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	}
 	full, protocol := fullAddress(at)
 	conn, err := gonet.DialUDP(s.stack, &full, nil, protocol)
-	return dialResult(net.PacketConn(conn), err, "listen", network)
+	return wrapResult(net.PacketConn(conn), err, "listen", network)
 }
 
-// dialResult gives an error the form of package net's, and keeps the nil pointer
-// that comes with it from becoming an interface that is not nil.
-func dialResult[I any](value I, err error, op, network string) (I, error) {
+// wrapResult wraps an error like package net does. It returns a nil interface
+// with it, where value is an interface with a nil pointer.
+func wrapResult[I any](value I, err error, op, network string) (I, error) {
 	if err != nil {
-		var none I
-		return none, &net.OpError{Op: op, Net: network, Err: err}
+		var zero I
+		return zero, &net.OpError{Op: op, Net: network, Err: err}
 	}
 	return value, nil
 }
 
-// parse splits "tcp4" into the transport and the family that it asks for.
+// parse parses the address, and checks that it belongs to the network.
 func parse(network, address string) (transport string, to netip.AddrPort, err error) {
 	transport = strings.TrimRight(network, "46")
 	if transport != "tcp" && transport != "udp" {
 		return "", to, net.UnknownNetworkError(network)
 	}
 	if to, err = netip.ParseAddrPort(address); err != nil {
-		return "", to, fmt.Errorf("address %q: give ADDRESS:PORT, with a number for both", address)
+		return "", to, fmt.Errorf("address %q: give ADDRESS:PORT, both as numbers", address)
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	family := network[len(transport):]
 	if (family == "4" && !to.Addr().Is4()) || (family == "6" && !to.Addr().Is6()) {
-		return "", to, fmt.Errorf("address %q is not of IPv%s", address, family)
+		return "", to, fmt.Errorf("address %q is not an IPv%s address, as network %q requires", address, family, network)
 	}
 	return transport, to, nil
 }
@@ -98,7 +100,8 @@ func anyHost(address string) string {
 	return address
 }
 
-// fullAddress is the stack's form; unspecified addresses mean any.
+// fullAddress converts an address for the stack, in which an unspecified one is
+// empty.
 func fullAddress(a netip.AddrPort) (tcpip.FullAddress, tcpip.NetworkProtocolNumber) {
 	full := tcpip.FullAddress{NIC: nic, Port: a.Port()}
 	if !a.Addr().IsUnspecified() {

@@ -6,8 +6,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// link is the device as the stack sees it: stack.LinkEndpoint and
-// stack.GSOEndpoint. There is no link layer, so most of it says nothing.
+// A link is the device as the stack sees it: a stack.LinkEndpoint and a
+// stack.GSOEndpoint. There is no link layer, so most methods do nothing.
 type link struct{ *device }
 
 var (

@@ -1,14 +1,14 @@
-// Package netstack is a TCP/IP stack in the process, in place of an interface
-// of the kernel: a program with it needs no root and no TUN device.
+// Package netstack is a TCP/IP stack inside the process, which replaces the
+// kernel's interface of a tunnel. A program that uses it needs neither root nor
+// a TUN device.
 //
-// A Stack is a wg.Device: what its connections send goes into the tunnel, and
-// what comes out of the tunnel reaches them.
+// A Stack is a wg.Device: its connections send and receive through the tunnel.
 //
 //	stack, err := netstack.New(netstack.Options{Addresses: []netip.Prefix{…}})
 //	w, err := wg.Open(wg.Options{Name: "wg0", Device: stack})
 //	conn, err := stack.DialContext(ctx, "tcp", "10.2.0.1:80")
 //
-// The stack is gVisor's.
+// The implementation is gVisor's.
 package netstack
 
 import (
@@ -28,26 +28,33 @@ import (
 
 const (
 	nic        = 1
-	defaultMTU = 1420 // as of an interface of the kernel (A46)
+	defaultMTU = 1420 // as for an interface of the kernel (A46)
 	minMTU     = 576
 	maxMTU     = 65535
 )
 
-// Options of New.
+// Options are the options of New.
 type Options struct {
-	Name      string         // a label; "": "netstack"
-	Addresses []netip.Prefix // of the stack; every destination is routed into the tunnel
-	MTU       int            // in bytes; 0: 1420
+	// Name is returned by Stack.Name and has no other use; "" means
+	// "netstack".
+	Name string
+	// Addresses are the addresses of the stack. All destinations are routed
+	// into the tunnel, whatever the prefix lengths are.
+	Addresses []netip.Prefix
+	// MTU is the MTU in bytes, 576 to 65535; 0 means 1420.
+	MTU int
 }
 
-// Stack is a TCP/IP stack with one interface, the tunnel.
+// A Stack is a TCP/IP stack with one interface, the tunnel. Its methods may be
+// called from any goroutine.
 type Stack struct {
 	*device
 	stack   *stack.Stack
 	closing sync.Once
 }
 
-// New makes a stack with these addresses.
+// New makes a stack. Pass it to wg.Open as the Device, which then reads from it
+// and writes to it.
 func New(o Options) (*Stack, error) {
 	if o.MTU == 0 {
 		o.MTU = defaultMTU
@@ -117,7 +124,8 @@ func (s *Stack) addAddress(prefix netip.Prefix) error {
 	return nil
 }
 
-// Close ends all connections and the device.
+// Close ends all connections. Read, TryRead and Write then return os.ErrClosed,
+// and an Interface of package wg that uses the stack ends.
 func (s *Stack) Close() error {
 	s.closing.Do(func() {
 		s.device.Close()

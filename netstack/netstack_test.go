@@ -17,7 +17,8 @@ import (
 	"wgd/internal/packet"
 )
 
-// connect joins two stacks as a tunnel would, and counts super-packets.
+// connect forwards packets between two stacks like a tunnel. It counts the
+// super-packets that a sends.
 func connect(t *testing.T, a, b *Stack) (superPackets *atomic.Int32) {
 	t.Helper()
 	superPackets = new(atomic.Int32)
@@ -33,7 +34,7 @@ func connect(t *testing.T, a, b *Stack) (superPackets *atomic.Int32) {
 			if count && h.GSOType != packet.GSONone {
 				superPackets.Add(1)
 			}
-			// In pieces, as the data plane writes.
+			// In pieces, like the data plane.
 			at := min(n, packet.VirtioHeaderSize+100)
 			to.Write([][]byte{buf[:at], buf[at:n]})
 		}
@@ -80,7 +81,7 @@ func TestPingWithoutAnswerEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := a.Ping(ctx, netip.MustParseAddr("10.2.0.99")); err == nil {
-		t.Error("somebody answered for 10.2.0.99")
+		t.Error("a ping to 10.2.0.99, which no stack has, got a reply")
 	}
 }
 
@@ -113,10 +114,10 @@ func TestTCPInSuperPackets(t *testing.T) {
 		}
 		conn.Close()
 		if !bytes.Equal(<-got, sent) {
-			t.Errorf("%s: what arrived is not what was sent", address)
+			t.Errorf("%s: the received data is not the data that was sent", address)
 		}
 		if joined.Load() == 0 {
-			t.Errorf("%s: no super-packet was made", address)
+			t.Errorf("%s: the stack sent no super-packet", address)
 		}
 	}
 }
@@ -141,7 +142,7 @@ func TestUDP(t *testing.T) {
 		server.SetReadDeadline(time.Now().Add(10 * time.Second))
 		n, _, err := server.ReadFrom(buf)
 		if err != nil || !bytes.Equal(buf[:n], payload) {
-			t.Errorf("%d bytes: got %d, %v", size, n, err)
+			t.Errorf("datagram of %d bytes: got %d bytes, %v", size, n, err)
 		}
 	}
 }
@@ -156,17 +157,17 @@ func TestBadArguments(t *testing.T) {
 		}
 	}
 	if _, err := New(Options{MTU: 100}); err == nil {
-		t.Error("an MTU of 100 was accepted")
+		t.Error("New accepts an MTU of 100")
 	}
 	for _, bad := range []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.2.0.1/128")} {
 		if _, err := New(Options{Addresses: []netip.Prefix{bad}}); err == nil {
-			t.Errorf("the address %v was accepted", bad)
+			t.Errorf("New accepts the address %v", bad)
 		}
 	}
 }
 
-// A49, B2: a packet with an IPv4-mapped address reaches nobody: its sender could
-// pass for the IPv4 address, which may be another peer's.
+// A49, B2: a packet with an IPv4-mapped address is dropped: its sender could
+// pretend to have the IPv4 address, which may belong to another peer.
 func TestMappedAddressesAreDropped(t *testing.T) {
 	a, _ := pair(t)
 	defer a.Close()
@@ -197,10 +198,11 @@ func TestMappedAddressesAreDropped(t *testing.T) {
 		if err := a.Write(datagram(c.from, c.to)); err != nil {
 			t.Fatal(err)
 		}
-		// Write delivers before it returns: the deadline is for what is not there.
+		// Write delivers before it returns, so the deadline expires only if there is
+		// no datagram.
 		conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		if _, from, err := conn.ReadFrom(buf); (err == nil) != c.arrives {
-			t.Errorf("from %s to %s: from %v, %v", c.from, c.to, from, err)
+			t.Errorf("datagram from %s to %s: received from %v, %v, want arrival: %v", c.from, c.to, from, err, c.arrives)
 		}
 	}
 }

@@ -17,10 +17,12 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// pingData is what an echo request carries, 56 bytes as ping(8) sends.
+// pingData is the length of the data in an echo request in bytes, the same as
+// that of ping(8).
 const pingData = 56
 
-// Ping sends one ICMP echo request and returns how long the answer took.
+// Ping sends one ICMP echo request and returns the time until its reply. It
+// waits until ctx is done.
 func (s *Stack) Ping(ctx context.Context, to netip.Addr) (time.Duration, error) {
 	to = to.Unmap()
 	var queue waiter.Queue
@@ -44,11 +46,11 @@ func (s *Stack) Ping(ctx context.Context, to netip.Addr) (time.Duration, error) 
 		return 0, fmt.Errorf("ping %v: %v", to, failure)
 	}
 	for {
-		var answer bytes.Buffer
-		_, failure := ep.Read(&answer, tcpip.ReadOptions{})
+		var reply bytes.Buffer
+		_, failure := ep.Read(&reply, tcpip.ReadOptions{})
 		switch failure.(type) {
 		case nil:
-			if isAnswer(to, request, answer.Bytes()) {
+			if isReply(to, request, reply.Bytes()) {
 				return time.Since(start), nil
 			}
 			continue
@@ -59,15 +61,15 @@ func (s *Stack) Ping(ctx context.Context, to netip.Addr) (time.Duration, error) 
 		select {
 		case <-ready:
 		case <-ctx.Done():
-			return 0, fmt.Errorf("ping %v: no answer: %w", to, ctx.Err())
+			return 0, fmt.Errorf("ping %v: no reply: %w", to, ctx.Err())
 		}
 	}
 }
 
-// echoRequest is a request whose data tells it from every other. The stack
-// fills in the identifier.
+// echoRequest returns a request with the time as its data, which no other
+// request has. The stack fills in the identifier.
 func echoRequest(to netip.Addr, at time.Time) []byte {
-	const size = header.ICMPv4MinimumSize // IPv6's echo header is as long
+	const size = header.ICMPv4MinimumSize // the same for IPv6
 	b := make([]byte, size+pingData)
 	binary.BigEndian.PutUint64(b[size:], uint64(at.UnixNano()))
 	if to.Is4() {
@@ -75,19 +77,19 @@ func echoRequest(to netip.Addr, at time.Time) []byte {
 		h.SetType(header.ICMPv4Echo)
 		h.SetChecksum(^checksum.Checksum(b, 0))
 	} else {
-		header.ICMPv6(b).SetType(header.ICMPv6EchoRequest) // the stack sums it
+		header.ICMPv6(b).SetType(header.ICMPv6EchoRequest) // the stack writes the checksum
 	}
 	return b
 }
 
-// isAnswer compares the data.
-func isAnswer(to netip.Addr, request, answer []byte) bool {
+// isReply reports whether reply is an echo reply with the data of request.
+func isReply(to netip.Addr, request, reply []byte) bool {
 	const size = header.ICMPv4MinimumSize
-	if len(answer) != len(request) || !bytes.Equal(request[size:], answer[size:]) {
+	if len(reply) != len(request) || !bytes.Equal(request[size:], reply[size:]) {
 		return false
 	}
 	if to.Is4() {
-		return header.ICMPv4(answer).Type() == header.ICMPv4EchoReply
+		return header.ICMPv4(reply).Type() == header.ICMPv4EchoReply
 	}
-	return header.ICMPv6(answer).Type() == header.ICMPv6EchoReply
+	return header.ICMPv6(reply).Type() == header.ICMPv6EchoReply
 }

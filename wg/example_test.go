@@ -14,16 +14,16 @@ import (
 	"wgd/wg"
 )
 
-// A server and a client in one program, each with a TCP/IP stack of its own in
-// place of an interface of the kernel: no root, no TUN device.
+// A server and a client in one program. Each has a TCP/IP stack of its own
+// instead of the kernel's interface, and needs neither root nor a TUN device.
 func Example() {
 	server, serverKey := open("10.2.0.1/32")
 	client, clientKey := open("10.2.0.42/32")
 	defer server.Close()
 	defer client.Close()
 
-	// Each knows the other's public key and the address it may use inside. Only
-	// the client knows where the other one is.
+	// Each side knows the public key of the other, and which addresses the other
+	// may use inside the tunnel. Only the client knows an endpoint.
 	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), server.Status().ListenPort)
 	check(server.Apply(conf.Change{Peers: []conf.PeerChange{{
 		PublicKey:  clientKey.Public(),
@@ -52,19 +52,19 @@ func Example() {
 	// Output: hello through the tunnel
 }
 
-// end is a tunnel and the stack above it.
+// An end is one end of a tunnel, with the stack that uses it.
 type end struct {
 	*wg.Interface
 	stack *netstack.Stack
 }
 
-// Close ends both.
+// Close closes the tunnel and the stack.
 func (e end) Close() {
 	e.Interface.Close()
 	e.stack.Close()
 }
 
-// open makes a stack with one address, a key, and a tunnel below the stack.
+// open makes a stack with one address, and a tunnel for it with a new key.
 func open(address string) (end, key.Private) {
 	stack, err := netstack.New(netstack.Options{Addresses: []netip.Prefix{netip.MustParsePrefix(address)}})
 	check(err)

@@ -13,7 +13,8 @@ import (
 	"wgd/wg"
 )
 
-// A program fetches a page from a server inside the tunnel. README.md shows the function fetch.
+// A program fetches a page from a web server inside the tunnel. README.md shows
+// the function fetch.
 func Example_fetch() {
 	server, serverKey := open("10.2.0.1/32")
 	defer server.Close()

@@ -17,14 +17,14 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// kernelMTU is what the kernel gives a new TUN interface.
+// kernelMTU is the MTU of a new TUN interface.
 const kernelMTU = 1500
 
-// queueLength is how many packets wait in a queue of a new interface, in place of
-// the kernel's 500. Where packets come as super-packets few places are used. But
-// those that the kernel cuts before they reach us, of a VXLAN in the tunnel for
-// example, come in bursts of one TCP window, and what overflows takes other
-// connections' packets with it (docs/decisions/interface-queue.md).
+// queueLength is how many packets can wait in a queue of a new interface; the
+// kernel's default is 500. Super-packets use few entries. But packets that the
+// kernel segments before they reach the interface, of a VXLAN in the tunnel for
+// example, arrive in bursts of one TCP window, and an overflow would also drop
+// packets of other connections (docs/decisions/interface-queue.md).
 const queueLength = 2000
 
 // openKernel makes an interface of the kernel and follows its state.
@@ -57,19 +57,20 @@ func openTUN(o Options) (tun.Device, error) {
 	return device, nil
 }
 
-// logOneQueue says why there is one queue, where more were asked for.
+// logOneQueue logs why the interface has one queue, if more were requested.
 func logOneQueue(log *slog.Logger, device tun.Device) {
 	if why := device.Caps().OneQueue; why != nil {
-		log.Debug("the interface has one queue only: small packets that go out are carried by one core at a time", "err", why)
+		log.Debug("the interface has only one queue, so one core at a time processes small outbound packets", "err", why)
 	}
 }
 
-// takeOver takes over the interface behind a file. The descriptor is copied: one
-// that two files had would be closed twice, the second time under somebody else.
+// takeOver takes over the TUN interface behind a file, and closes the file. It
+// duplicates the descriptor: if two files had the same one, both would close it,
+// the second time when it may belong to another file.
 func takeOver(file *os.File) (tun.Device, error) {
 	fd, err := process.Duplicate(file)
 	if err != nil {
-		return nil, fmt.Errorf("the TUN descriptor that was given (%s): %w", file.Name(), err)
+		return nil, fmt.Errorf("TUN descriptor %s: %w", file.Name(), err)
 	}
 	device, err := tun.FromFD(fd, tun.Options{})
 	if err != nil {
@@ -80,9 +81,9 @@ func takeOver(file *os.File) (tun.Device, error) {
 	return device, nil
 }
 
-// configure gives an interface its MTU and habits. One that was there before keeps
-// the MTU that somebody gave it; and the user that it belongs to may have no
-// permission for more than to open it.
+// configure sets the MTU of an interface and its other parameters. An interface
+// that existed before keeps the MTU that it was given. If it belongs to a user
+// who has no permission to configure it, that is no error.
 func configure(device tun.Device, o Options) error {
 	links, err := link.Open()
 	if err != nil {
@@ -103,43 +104,44 @@ func configure(device tun.Device, o Options) error {
 	}
 	switch {
 	case existed && errors.Is(err, link.ErrPermission):
-		o.Log.Warn("the interface keeps its MTU, with which large packets leave in two pieces: set a smaller one", "mtu", current.MTU, "err", err)
+		o.Log.Warn("no permission to change the MTU of the interface, with which large packets are sent in two fragments: set a smaller one", "mtu", current.MTU, "err", err)
 	case err != nil:
 		return err
 	}
-	if !existed { // or somebody else has chosen it
+	if !existed { // otherwise its owner may have chosen the length
 		if err := links.SetQueueLength(name, queueLength); err != nil {
-			o.Log.Debug("the queue of the interface keeps its length", "err", err)
+			o.Log.Debug("cannot set the length of the interface's queue", "err", err)
 		}
 	}
 	if err := links.NoAutomaticAddress(name); err != nil {
-		o.Log.Debug("the kernel may give the interface a link-local address", "err", err)
+		o.Log.Debug("cannot keep the kernel from giving the interface a link-local address", "err", err)
 	}
 	return nil
 }
 
-// gsoLimits is the most that a super-packet may have, in bytes and in segments, so
-// that it leaves as one train of datagrams, at an MTU; more would take a second
-// send.
+// gsoLimits returns the maximum size of a super-packet in bytes and in segments,
+// at this MTU, with which it is sent as one train of datagrams. A larger one
+// would need a second send.
 func gsoLimits(mtu int) (bytes, segments int) {
 	const (
 		maxTrain       = 65507 // bytes of a train over IPv4
-		overhead       = 32    // of a message around its packet
-		maxSuperPacket = 65536 // what interfaces have unless they are told otherwise
+		overhead       = 32    // bytes that a message adds to its packet
+		maxSuperPacket = 65536 // the default of interfaces
 	)
 	segments = min(max(maxTrain/(mtu+overhead), 1), udp.MaxSegments)
 	return min(segments*mtu, maxSuperPacket), segments
 }
 
-// setGSOLimits has the kernel make super-packets as long as trains. Without that
-// all goes on, a little slower.
+// setGSOLimits makes the kernel limit super-packets to the length of a train. If
+// that fails, the tunnel is a little slower.
 func setGSOLimits(device tun.Device, mtu int) error {
 	links, err := link.OpenAt(device)
 	if err != nil {
 		return err
 	}
 	defer links.Close()
-	// An MTU under IPv6's least and back makes the kernel forget this habit.
+	// The kernel resets this setting when the MTU falls below IPv6's minimum and
+	// rises again.
 	err = links.NoAutomaticAddress(device.Name())
 	bytes, segments := gsoLimits(mtu)
 	return errors.Join(err, links.SetGSOMax(device.Name(), bytes, segments))
@@ -177,8 +179,8 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 	return w, nil
 }
 
-// followState does what a person asked of the interface with ip(8) or
-// ifconfig(8) (A55, A61, A62).
+// followState makes the tunnel follow the state that the interface gets from
+// ip(8), wg-ifconfig(8) or another program (A55, A61, A62).
 func (w *Interface) followState() {
 	up, mtu := false, 0
 	for s := range w.watch.States() {
@@ -190,7 +192,7 @@ func (w *Interface) followState() {
 		if s.MTU != mtu && w.onMTUChange != nil {
 			mtu = s.MTU
 			if err := w.onMTUChange(mtu); err != nil {
-				w.log.Debug("the interface does not fit the new MTU in all", "err", err)
+				w.log.Debug("cannot adapt the interface to its new MTU", "err", err)
 			}
 		}
 		if s.Up != up {
@@ -217,8 +219,9 @@ func (w *Interface) setUp(up bool) {
 	w.emit(Event{Kind: WentUp})
 }
 
-// routesPause is between two looks at the routes: where they change all the
-// time, each look asks the kernel once for every peer.
+// routesPause is the minimum time between two lookups of the peers' routes. Each
+// lookup makes one request to the kernel for every peer, and routes may change
+// all the time.
 const routesPause = 200 * time.Millisecond
 
 func (w *Interface) followRoutes() {

@@ -20,7 +20,8 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// inOwnNetwork puts the test into a network of its own, on a thread that ends with it.
+// inOwnNetwork moves the test to a network namespace of its own, on a thread that
+// ends with the test.
 func inOwnNetwork(t *testing.T) *link.Links {
 	t.Helper()
 	netnstest.Isolate(t)
@@ -35,7 +36,8 @@ func inOwnNetwork(t *testing.T) *link.Links {
 	return links
 }
 
-// A super-packet of any MTU leaves in one send, and is as long as that allows.
+// At every MTU a super-packet of the maximum size can be sent at once, and a
+// larger one could not.
 func TestSuperPacketsFitOneSend(t *testing.T) {
 	for _, c := range []struct{ mtu, bytes, segments int }{
 		{1420, 45 * 1420, 45}, {1280, 49 * 1280, 49}, {576, 64 * 576, 64}, {1500, 42 * 1500, 42},
@@ -52,8 +54,9 @@ func TestSuperPacketsFitOneSend(t *testing.T) {
 	}
 }
 
-// An interface of the kernel: made down with the MTU that was asked for, it
-// follows up, down and MTU (A55, A61), and goes with Close.
+// Open makes an interface of the kernel that is down and has the requested MTU.
+// The tunnel follows up, down and the MTU (A55, A61). Close deletes the
+// interface.
 func TestKernelInterface(t *testing.T) {
 	links := inOwnNetwork(t)
 	w, err := Open(Options{Name: "wgk0", MTU: 1380, StateDir: t.TempDir()})
@@ -63,26 +66,26 @@ func TestKernelInterface(t *testing.T) {
 	defer w.Close()
 	info, err := net.InterfaceByName("wgk0")
 	if err != nil || info.MTU != 1380 || info.Flags&net.FlagUp != 0 {
-		t.Errorf("%+v, %v", info, err)
+		t.Errorf("interface: %+v, %v, want down with MTU 1380", info, err)
 	}
 	if st := w.Status(); st.Up || st.MTU != 1380 || st.Name != "wgk0" {
-		t.Errorf("%+v", st)
+		t.Errorf("status: %+v, want down with MTU 1380", st)
 	}
 	if n := linkAttribute(t, "qlen "); n != queueLength {
-		t.Errorf("it holds %d packets, want %d", n, queueLength)
+		t.Errorf("the queue holds %d packets, want %d", n, queueLength)
 	}
 	for range 3 {
 		if err := links.SetUp("wgk0", true); err != nil {
 			t.Fatal(err)
 		}
 		if e := nextEvent(t, w); e.Kind != WentUp || !w.Status().Up {
-			t.Errorf("event %v", e.Kind)
+			t.Errorf("got event %v, want %v and an interface that is up", e.Kind, WentUp)
 		}
 		if err := links.SetUp("wgk0", false); err != nil {
 			t.Fatal(err)
 		}
 		if e := nextEvent(t, w); e.Kind != WentDown || w.Status().Up {
-			t.Errorf("event %v", e.Kind)
+			t.Errorf("got event %v, want %v and an interface that is down", e.Kind, WentDown)
 		}
 	}
 	if err := links.SetMTU("wgk0", 9000); err != nil {
@@ -90,12 +93,12 @@ func TestKernelInterface(t *testing.T) {
 	}
 	for end := time.Now().Add(timeout); w.Status().MTU != 9000; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("MTU %d", w.Status().MTU)
+			t.Fatalf("MTU %d, want 9000", w.Status().MTU)
 		}
 	}
 	for end := time.Now().Add(timeout); gsoMaxSegments(t) != 7; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("super-packets of %d segments at MTU 9000", gsoMaxSegments(t))
+			t.Fatalf("super-packets of %d segments at MTU 9000, want 7", gsoMaxSegments(t))
 		}
 	}
 	w.Close()
@@ -105,13 +108,14 @@ func TestKernelInterface(t *testing.T) {
 	}
 }
 
-// gsoMaxSegments is how many segments the kernel joins for wgk0 at most.
+// gsoMaxSegments returns the maximum number of segments in a super-packet for
+// wgk0.
 func gsoMaxSegments(t *testing.T) int {
 	t.Helper()
 	return linkAttribute(t, "gso_max_segs ")
 }
 
-// linkAttribute is the number that stands behind a word in what ip(8) tells of wgk0.
+// linkAttribute returns the number after a word in the output of ip(8) for wgk0.
 func linkAttribute(t *testing.T, word string) (n int) {
 	t.Helper()
 	out, err := exec.Command("ip", "-d", "link", "show", "wgk0").Output()
@@ -123,8 +127,8 @@ func linkAttribute(t *testing.T, word string) (n int) {
 	return n
 }
 
-// A62, B18, B59: deleted by somebody, at any moment, it ends, and nothing stays
-// behind: no goroutine, no descriptor.
+// A62, B18, B59: if the kernel's interface is deleted, at any moment, the tunnel
+// ends and leaks no goroutine and no descriptor.
 func TestKernelInterfaceDeleted(t *testing.T) {
 	links := inOwnNetwork(t)
 	dir := t.TempDir()
@@ -149,18 +153,18 @@ func TestKernelInterfaceDeleted(t *testing.T) {
 		select {
 		case <-w.Done():
 		case <-time.After(timeout):
-			t.Fatal("it goes on")
+			t.Fatal("the interface did not end")
 		}
 		if !errors.Is(w.Err(), ErrInterfaceGone) {
-			t.Error(w.Err())
+			t.Errorf("Err: got %v, want %v", w.Err(), ErrInterfaceGone)
 		}
 		w.Close()
 	}
 	check()
 }
 
-// A TUN that somebody else opened is taken over: the caller's file may be closed
-// or collected, and the interface stays until Close.
+// Open takes over a TUN that the caller opened. The interface stays until Close,
+// even if the caller's file is closed or collected.
 func TestPassedTUN(t *testing.T) {
 	inOwnNetwork(t)
 	file, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)

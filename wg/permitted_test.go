@@ -15,8 +15,8 @@ import (
 	"wgd/wg"
 )
 
-// In a process that may use no algorithm of WireGuard's, every way to a tunnel
-// ends with a sentence, and none with a panic.
+// In a process that may not use WireGuard's algorithms, every function on the
+// way to a tunnel returns an error, and none panics.
 func TestForbiddenByFIPS(t *testing.T) {
 	const mode = "fips140=only"
 	if !strings.Contains(os.Getenv("GODEBUG"), mode) {
@@ -26,14 +26,14 @@ func TestForbiddenByFIPS(t *testing.T) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		if err := key.Permitted(); err != nil {
-			t.Errorf("without the mode: %v", err)
+			t.Errorf("Permitted without %s: %v", mode, err)
 		}
 		return
 	}
 	refused := func(what string, err error) {
 		t.Helper()
 		if err == nil || !strings.Contains(err.Error(), "FIPS 140") || !strings.Contains(err.Error(), mode) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: got error %v, want one that names %s", what, err, mode)
 		}
 	}
 	private := key.NewPrivate(&[key.Size]byte{1})
@@ -44,7 +44,7 @@ func TestForbiddenByFIPS(t *testing.T) {
 	_, err = key.ParsePrivateHex(private.Hex())
 	refused("ParsePrivateHex", err)
 	if private.Public().IsZero() {
-		t.Error("no public key")
+		t.Error("Public of a key from NewPrivate: got the zero key")
 	}
 
 	open := func() (*netstack.Stack, *wg.Interface, error) {
@@ -58,12 +58,12 @@ func TestForbiddenByFIPS(t *testing.T) {
 	stack, _, err := open()
 	refused("Open", err)
 	if err := stack.Write([][]byte{make([]byte, 10)}); err == nil {
-		t.Error("Open refuses, and leaves the Device open")
+		t.Error("Open failed and did not close the Device")
 	}
 	_, err = wg.Open(wg.Options{Name: "wg0"})
-	refused("Open, of the kernel", err)
+	refused("Open of a kernel interface", err)
 
-	// A program may make an exception. Then it must hold for Apply as well.
+	// A program may call Open without enforcement. Apply then needs the same.
 	var w *wg.Interface
 	fips140.WithoutEnforcement(func() { _, w, err = open() })
 	if err != nil {
@@ -73,6 +73,6 @@ func TestForbiddenByFIPS(t *testing.T) {
 	refused("Apply", w.Apply(conf.Change{PrivateKey: &private}))
 	fips140.WithoutEnforcement(func() { err = w.Apply(conf.Change{PrivateKey: &private}) })
 	if err != nil || w.Status().PublicKey != private.Public() {
-		t.Errorf("an exception: %v", err)
+		t.Errorf("Apply without enforcement: %v", err)
 	}
 }

@@ -34,25 +34,26 @@ import (
 	"wgd/wg"
 )
 
-// The trace of a panic has the first bytes of all arguments. These tests make a
-// panic below everything that is given a secret, in processes of their own, and
-// look for it in what they print. (internal/archtest reads the signatures.)
+// The trace of a panic shows the first bytes of all arguments. These tests cause
+// a panic inside every function that receives a secret, each in a process of its
+// own, and search for the secret in its output. (internal/archtest checks the
+// signatures.)
 
 const traceCase = "WGD_TEST_PANIC_BELOW"
 
-// secret is what no address, length or counter looks like, at any place in a
-// word. Clamping changes the first and the last byte only.
+// secret has a pattern that does not occur in addresses, lengths or counters, at
+// any offset in a word. Clamping changes only the first and the last byte.
 var secret = [32]byte(bytes.Repeat([]byte{0xd3, 0x5a}, 16))
 
-// spellings is how it would stand in a trace: bytes, words, and text.
+// spellings returns how a trace could show the secret: as bytes, words, or text.
 func spellings() []string {
 	b64, digits := base64.StdEncoding.EncodeToString(secret[:]), hex.EncodeToString(secret[:])
 	return []string{"0xd3, 0x5a", "0x5a, 0xd3", digits[:8], digits[2:10], b64[4:12], b64[5:13], b64[6:14]}
 }
 
-// halfMapped is memory that has what the bytes begin with, and a fault where they go
-// on: who reads or writes them all dies half-way.
-func halfMapped(b []byte, there int) unsafe.Pointer {
+// halfMapped returns the address of a copy of b of which only the first bytes are
+// in accessible memory: a function that reads or writes all of it dies half-way.
+func halfMapped(b []byte, accessible int) unsafe.Pointer {
 	page := os.Getpagesize()
 	memory, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err == nil {
@@ -61,8 +62,8 @@ func halfMapped(b []byte, there int) unsafe.Pointer {
 	if err != nil {
 		panic(err)
 	}
-	copy(memory[page-there:], b[:there])
-	return unsafe.Pointer(&memory[page-there])
+	copy(memory[page-accessible:], b[:accessible])
+	return unsafe.Pointer(&memory[page-accessible])
 }
 
 func halfMappedArray() *[32]byte { return (*[32]byte)(halfMapped(secret[:], 16)) }
@@ -71,29 +72,29 @@ func halfMappedString(s string) string {
 	return unsafe.String((*byte)(halfMapped([]byte(s), len(s)-4)), len(s))
 }
 
-// halfMappedKey is a handle of a secret half of which is there.
+// halfMappedKey returns a handle of a secret that is half accessible.
 func halfMappedKey[K key.Private | key.Preshared]() (k K) {
 	*(*unsafe.Pointer)(unsafe.Pointer(&k)) = halfMapped(secret[:], 16)
 	return k
 }
 
-// panicking gives what it has and dies when it is asked for more.
+// A panicking reader returns its text and then panics; a panicking writer panics.
 type panicking struct{ text []byte }
 
 func (d *panicking) Read(b []byte) (int, error) {
 	if len(d.text) == 0 {
-		panic("as the test wants")
+		panic("wanted by the test")
 	}
 	n := copy(b, d.text)
 	d.text = d.text[n:]
 	return n, nil
 }
 
-func (*panicking) Write([]byte) (int, error) { panic("as the test wants") }
+func (*panicking) Write([]byte) (int, error) { panic("wanted by the test") }
 
 func aKey() key.Private { return key.NewPrivate(&secret) }
 
-// handshake is one of two that know each other, up to the response.
+// handshake runs a handshake up to the response.
 func handshake() (initiator, responder *noise.Handshake, static *noise.Static, response *wire.Response) {
 	private := aKey()
 	static, remote := noise.NewStatic(private), noise.NewRemote(private.Public())
@@ -138,9 +139,9 @@ func peerWithPSK(psk *key.Preshared) []conf.PeerChange {
 func ptr[T any](v T) *T { return &v }
 
 //go:noinline
-func byValue(k [32]byte) byte { panic("as the test wants") }
+func byValue(k [32]byte) byte { panic("wanted by the test") }
 
-// secretFuncs are the functions that are given a secret, each called so that it dies.
+// secretFuncs calls each function that receives a secret so that it panics.
 var secretFuncs = map[string]func(){
 	"key.GeneratePrivate":   func() { key.GeneratePrivate(&panicking{text: secret[:16]}) },
 	"key.GeneratePreshared": func() { key.GeneratePreshared(&panicking{text: secret[:16]}) },
@@ -255,29 +256,30 @@ var secretFuncs = map[string]func(){
 	"show.PrivateKeyJSON": func() { show.PrivateKeyJSON(&conf.Status{PrivateKey: halfMappedKey[key.Private]()}) },
 }
 
-// A panic below whatever is given a secret shows nothing of it.
+// The trace of a panic in a function that received a secret does not show it.
 func TestTracesShowNoSecret(t *testing.T) {
 	if f := secretFuncs[os.Getenv(traceCase)]; f != nil {
 		f()
-		return // and the parent complains
+		return // the parent reports that there was no panic
 	}
 	for name := range secretFuncs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			trace := traceOf(t, "TestTracesShowNoSecret", name)
 			if !strings.Contains(trace, "/"+name+"(") && !strings.Contains(trace, "\n"+name+"(") && !strings.Contains(trace, "log/"+name+"(") {
-				t.Fatalf("no panic below %s:\n%s", name, trace)
+				t.Fatalf("the panic was not inside %s:\n%s", name, trace)
 			}
 			for _, s := range spellings() {
 				if strings.Contains(trace, s) {
-					t.Errorf("the trace has %s:\n%s", s, trace)
+					t.Errorf("the trace shows %s:\n%s", s, trace)
 				}
 			}
 		})
 	}
 }
 
-// What the test above looks for is what a trace has of a secret passed by value.
+// A trace does show a secret that is passed by value, in a form that the test
+// above searches for.
 func TestTracesShowValuesPassedByValue(t *testing.T) {
 	if os.Getenv(traceCase) != "" {
 		byValue(secret)
@@ -288,17 +290,17 @@ func TestTracesShowValuesPassedByValue(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("not found in:\n%s", trace)
+	t.Errorf("the secret was not found in:\n%s", trace)
 }
 
-// traceOf is what a process prints that runs the case and dies of it.
+// traceOf runs the case in a process, which must die, and returns its output.
 func traceOf(t *testing.T, test, name string) string {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^"+test+"$")
 	child.Env = append(os.Environ(), traceCase+"="+name, "GOTRACEBACK=all")
 	out, err := child.CombinedOutput()
 	if err == nil || !bytes.Contains(out, []byte("\ngoroutine ")) {
-		t.Fatalf("it did not die: %v\n%s", err, out)
+		t.Fatalf("the process did not panic: %v\n%s", err, out)
 	}
 	return string(out)
 }

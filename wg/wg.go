@@ -1,17 +1,21 @@
-// Package wg opens WireGuard tunnels in a Go program.
+// Package wg runs WireGuard tunnels in a Go program.
 //
-// A tunnel is an Interface: Open makes it, Apply changes its configuration,
-// Status says what it is, Events tells what becomes of it, Close ends it.
+// A tunnel is an Interface. Open makes it, Apply changes its configuration,
+// Status returns its state, Events reports changes of its state, and Close ends
+// it.
 //
 //	w, err := wg.Open(wg.Options{Name: "wg0"})
 //	if err != nil { … }
 //	defer w.Close()
 //	err = w.Apply(conf.Change{PrivateKey: &private, Peers: []conf.PeerChange{…}})
 //
-// With a Name it is an interface of this machine, which needs root or
-// CAP_NET_ADMIN; its addresses, MTU and whether it is up are the kernel's (ip(8),
-// wg-ifconfig(8)), and the tunnel follows. With a Device, for example package
-// netstack's TCP/IP stack, it needs no privilege and is up at once.
+// Without a Device, Open makes a network interface of the kernel, which needs
+// root or CAP_NET_ADMIN. The interface is down at first and has no addresses.
+// Set its addresses and its MTU, and bring it up, with ip(8) or wg-ifconfig(8):
+// the tunnel follows.
+//
+// With a Device, for example the TCP/IP stack of package netstack, the tunnel
+// needs no privileges and is up at once.
 package wg
 
 import (
@@ -32,57 +36,64 @@ import (
 	"wgd/key"
 )
 
-// DefaultMTU leaves room for the tunnel's headers, 80 bytes over IPv6, in 1,500
-// (A46).
+// DefaultMTU is the default MTU in bytes. With the headers of the tunnel, 80
+// bytes over IPv6, a packet of this size fits into 1,500 bytes.
 const DefaultMTU = 1420
 
-// Options of Open.
+// Options are the options of Open.
 type Options struct {
-	// Name of the interface: up to 15 letters, digits and _=+.- (see
-	// conf.ValidInterfaceName). A persistent TUN interface of that name which
-	// nobody has open is taken over. For a Device only a label.
+	// Name is the name of the interface: up to 15 letters, digits and _=+.-
+	// (see conf.ValidInterfaceName). If a persistent TUN interface of this name
+	// exists and no process has it open, Open takes it over. With a Device,
+	// Name is used in errors and for the file in StateDir only.
 	Name string
-	// Device in place of an interface of the kernel; nil: the kernel's. Open
-	// takes it over: it is closed with the Interface, and when Open fails.
+	// Device replaces the kernel's interface; nil means an interface of the
+	// kernel. The Device belongs to Open, which closes it if it fails, and then
+	// to the Interface, which closes it when it ends.
 	Device Device
-	// TUN is the descriptor of an interface that exists already; nil: make one.
-	// Open takes it over, unless it is no TUN.
+	// TUN is an open TUN interface to use; nil means to make one. The file
+	// belongs to Open, unless it is not a TUN interface.
 	TUN *os.File
-	// MTU in bytes of an interface that Open makes; 0: DefaultMTU, or what
-	// somebody has given the interface that is taken over.
+	// MTU is the MTU in bytes of the kernel's interface; 0 means DefaultMTU, or
+	// the MTU that a persistent interface was given before. It is ignored with
+	// a Device or a TUN.
 	MTU int
-	// StateDir has what must outlive a restart; "": /var/lib/wgd, or
-	// without root $XDG_STATE_HOME/wgd. A Device without it remembers nothing.
+	// StateDir is the directory for the timestamps of handshakes, which must
+	// survive a restart. "" means /var/lib/wgd, or $XDG_STATE_HOME/wgd without
+	// root; with a Device it means that they are not stored.
 	StateDir string
-	// Log gets warnings, and with level debug more; nil: silence.
+	// Log receives warnings and errors, and with level debug also each
+	// handshake; nil means none.
 	Log *slog.Logger
-	// Processors, if it is not nil, is told whenever all of Go's processors are
-	// needed, and when one suffices again: less is spent with one. It is for
-	// programs that do nothing else, which may call runtime.GOMAXPROCS, and for
-	// one Interface in a process. All are needed at the beginning, and there is
-	// one more than the process may use cores. That they are needed is said again
-	// every 10 seconds, for a limit on the cores may have changed meanwhile: see
-	// runtime.SetDefaultGOMAXPROCS.
+	// Processors is called with true when the tunnel needs all of Go's
+	// processors (see runtime.GOMAXPROCS), and with false when one is enough,
+	// which costs less CPU time. nil means not to call it. It is for programs
+	// that do nothing but run one Interface. Such a program begins with all
+	// processors: one more than the cores that it may use. While all are needed
+	// the call is repeated every 10 seconds, because a limit on the cores may
+	// have changed: see runtime.SetDefaultGOMAXPROCS.
 	Processors func(all bool)
 }
 
-// Event is something that became of an interface.
+// An Event is a change of the state of an Interface.
 type Event struct {
-	Kind  EventKind
-	Fault string // for Faulted: a sentence
+	// Kind says what changed.
+	Kind EventKind
+	// Fault is the reason for Faulted, a sentence.
+	Fault string
 }
 
-// EventKind is what happened.
+// An EventKind is a kind of Event.
 type EventKind int
 
 // The kinds of Event.
 const (
-	WentUp   EventKind = iota + 1 // packets can flow
-	WentDown                      // keys are erased, sockets closed
-	Faulted                       // it is up but does not work, see Status.Fault
+	WentUp   EventKind = iota + 1 // the interface went up, or works again after a fault
+	WentDown                      // the interface went down: keys are erased, sockets closed
+	Faulted                       // the interface went up but does not work: see Event.Fault
 )
 
-// String is a word for people and logs.
+// String returns "up", "down" or "fault".
 func (k EventKind) String() string {
 	switch k {
 	case WentUp:
@@ -95,28 +106,31 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// Interface is one running tunnel. Its methods may be called from anywhere.
+// An Interface is one running tunnel. Its methods may be called from any
+// goroutine.
 type Interface struct {
 	engine *engine.Engine
 	log    *slog.Logger
 
-	mu           sync.Mutex // guards events against its closing
+	mu           sync.Mutex // guards sending to events, and closing it
 	events       chan Event
-	eventsClosed bool // events is closed
+	eventsClosed bool
 
 	stopOnce sync.Once
 	watch    link.Watcher      // nil with a Device
 	routes   link.RouteWatcher // nil with a Device
 	watchers sync.WaitGroup
 
-	onMTUChange func(mtu int) error // where there are super-packets; else nil
+	onMTUChange func(mtu int) error // nil if the kernel makes no super-packets
 }
 
-// ErrInterfaceGone is what Err returns when somebody else deleted the interface.
+// ErrInterfaceGone is returned by Err if the kernel's interface was deleted, or
+// the Device closed, by anything but Close.
 var ErrInterfaceGone = engine.ErrInterfaceGone
 
-// Open makes an interface, or takes the Device, and runs a tunnel on it until
-// Close. Errors are sentences.
+// Open makes an interface, or uses Options.Device or Options.TUN, and runs a
+// tunnel on it until Close. Its errors are sentences, which can be shown to a
+// user.
 func Open(o Options) (*Interface, error) {
 	o.defaults()
 	if err := key.Permitted(); err != nil {
@@ -165,20 +179,20 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 	}
 }
 
-// logSmallBuffers says what the kernel granted where that is less than was asked,
-// as it is without CAP_NET_ADMIN.
+// logSmallBuffers logs the sizes of the sockets' buffers if the kernel granted
+// less than was requested, which it does without CAP_NET_ADMIN.
 func logSmallBuffers(log *slog.Logger, pair *udp.Pair) {
 	for _, c := range pair.Groups() {
 		caps := c.Caps()
 		if caps.RecvBuffer < udp.BufferSize || caps.SendBuffer < udp.BufferSize {
-			log.Info("the socket's buffers are smaller than asked: raise net.core.rmem_max and wmem_max, or run as root",
-				"asked", udp.BufferSize, "receive", caps.RecvBuffer, "send", caps.SendBuffer)
+			log.Info("the socket's buffers are smaller than requested: raise net.core.rmem_max and wmem_max, or run as root",
+				"requested", udp.BufferSize, "receive", caps.RecvBuffer, "send", caps.SendBuffer)
 		}
 	}
 }
 
-// openDevice runs a tunnel on something that is not the kernel's: it has no
-// state of its own, so it is up.
+// openDevice runs a tunnel on a Device. A Device cannot be down, so the tunnel
+// is up at once.
 func openDevice(o Options) (*Interface, error) {
 	world := engine.World{TUN: device{o.Device}}
 	var memory engine.Memory
@@ -199,7 +213,7 @@ func openDevice(o Options) (*Interface, error) {
 	return w, nil
 }
 
-// stopAtEnd ends what runs beside the engine when that ends by itself.
+// stopAtEnd calls stop when the engine has ended.
 func (w *Interface) stopAtEnd() {
 	go func() {
 		<-w.engine.Done()
@@ -207,8 +221,8 @@ func (w *Interface) stopAtEnd() {
 	}()
 }
 
-// openState opens the file of stamps (A20, A21). One that is damaged is a
-// warning, not an error.
+// openState opens the file with the timestamps of handshakes (A20, A21). If it
+// is damaged, openState logs a warning and returns no error.
 func openState(o Options, world *engine.World, name string) (engine.Memory, error) {
 	dir := o.StateDir
 	if dir == "" {
@@ -225,10 +239,11 @@ func openState(o Options, world *engine.World, name string) (engine.Memory, erro
 	return engine.Memory{Ceiling: saved.Ceiling, Received: saved.Received}, nil
 }
 
-// Apply makes the whole change or, on an error, nothing of it. It also cures a
-// fault: with a listen port that is free the interface begins to work.
+// Apply makes all changes in c or, if it returns an error, none. It clones the
+// keys in c, which the caller may erase afterwards. If the interface has a fault
+// because its port is taken, a change to a free port clears the fault.
 func (w *Interface) Apply(c conf.Change) error {
-	if err := key.Permitted(); err != nil { // though it was, where Open was called
+	if err := key.Permitted(); err != nil { // Open may have been called without enforcement
 		return err
 	}
 	faulty := w.engine.Fault() != ""
@@ -242,7 +257,7 @@ func (w *Interface) Apply(c conf.Change) error {
 	return nil
 }
 
-// warnLowOrder says which of the new peers can never be reached (A11).
+// warnLowOrder logs which new peers can never complete a handshake (A11).
 func (w *Interface) warnLowOrder(peers []conf.PeerChange) {
 	for i := range peers {
 		if p := &peers[i]; !p.Remove && !p.UpdateOnly && p.PublicKey.LowOrder() {
@@ -250,34 +265,39 @@ func (w *Interface) warnLowOrder(peers []conf.PeerChange) {
 			if p.Name != nil {
 				name = *p.Name
 			}
-			w.log.Warn("no handshake with this peer can succeed: its public key is of low order, or all zeros: give it the key of the other side",
+			w.log.Warn("no handshake with this peer can succeed, because its public key is all zeros or of low order: give the public key of the other side",
 				engine.LogPeer(name, p.PublicKey), "public key", p.PublicKey)
 		}
 	}
 }
 
-// Status is the interface at this moment.
+// Status returns the state of the interface at this moment. It contains clones
+// of the keys: call its method Erase after use.
 func (w *Interface) Status() conf.Status { return w.engine.Status() }
 
-// Events gives what becomes of the interface, and is closed when it has ended.
-// Who does not read in time misses the older ones.
+// Events returns the channel of events, which is always the same. The channel
+// keeps the newest 16 events that were not received yet, and is closed when the
+// interface has ended.
 func (w *Interface) Events() <-chan Event { return w.events }
 
-// Done is closed when the interface has ended, by Close or by its deletion.
+// Done returns a channel that is closed when the interface has ended, because
+// of Close or because it was deleted.
 func (w *Interface) Done() <-chan struct{} { return w.engine.Done() }
 
-// Err waits for the end and says why: nil after Close.
+// Err waits until the interface has ended, and returns the reason: nil after
+// Close, ErrInterfaceGone if it was deleted, or the error that ended it.
 func (w *Interface) Err() error { return w.engine.Err() }
 
-// Close ends the tunnel: keys are erased, sockets closed, and an interface that
-// Open made is removed.
+// Close ends the tunnel. It erases the keys, closes the sockets, and closes the
+// Device or the TUN interface; the kernel deletes an interface that is not
+// persistent. Close may be called several times, and returns nil.
 func (w *Interface) Close() error {
 	w.engine.Close()
 	w.stop()
 	return nil
 }
 
-// stop ends what runs beside the engine.
+// stop ends the goroutines that follow the kernel, and closes events.
 func (w *Interface) stop() {
 	w.stopOnce.Do(func() {
 		if w.watch != nil {
@@ -285,7 +305,7 @@ func (w *Interface) stop() {
 		}
 		w.watchers.Wait()
 		if w.routes != nil {
-			w.routes.Close() // nobody asks it any more
+			w.routes.Close() // after the goroutines that use it
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -294,7 +314,8 @@ func (w *Interface) stop() {
 	})
 }
 
-// emit keeps the newest events: a reader that sleeps blocks nobody.
+// emit sends an event without blocking. If the channel is full, it discards the
+// oldest event.
 func (w *Interface) emit(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -310,5 +331,5 @@ func (w *Interface) emit(e Event) {
 	case <-w.events:
 	default:
 	}
-	w.events <- e // nobody else sends
+	w.events <- e // does not block: mu is held, so no other goroutine sends
 }

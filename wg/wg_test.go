@@ -30,7 +30,7 @@ import (
 
 const timeout = 20 * time.Second
 
-// end is a tunnel with a stack above it.
+// An end is one end of a tunnel, with the stack that uses it.
 type end struct {
 	*Interface
 	stack   *netstack.Stack
@@ -75,37 +75,37 @@ func pair(t *testing.T) (a, b *end) {
 	return a, b
 }
 
-// nextEvent is the next event.
+// nextEvent waits for the next event.
 func nextEvent(t *testing.T, w *Interface) Event {
 	t.Helper()
 	select {
 	case e, ok := <-w.Events():
 		if !ok {
-			t.Fatal("the events ended")
+			t.Fatal("the channel of events was closed")
 		}
 		return e
 	case <-time.After(timeout):
-		t.Fatal("no event")
+		t.Fatalf("no event within %v", timeout)
 	}
 	return Event{}
 }
 
-// wantNoMoreEvents waits for the end of the events.
+// wantNoMoreEvents waits until the channel of events is closed.
 func wantNoMoreEvents(t *testing.T, w *Interface) {
 	t.Helper()
 	select {
 	case e, ok := <-w.Events():
 		if ok {
-			t.Errorf("event %v", e.Kind)
+			t.Errorf("got event %v, want none", e.Kind)
 		}
 	case <-time.After(timeout):
-		t.Fatal("the events do not end")
+		t.Fatalf("the channel of events is still open after %v", timeout)
 	}
 }
 
-// TCP and UDP through a tunnel over real sockets; datagrams that come in bursts
-// stay what they were (B58: nothing is joined that the other side would not
-// take apart).
+// TCP and UDP work through a tunnel over real sockets. Datagrams that arrive in
+// bursts stay separate (B58: none are joined that the other side would not
+// separate).
 func TestStacks(t *testing.T) {
 	a, b := pair(t)
 	listener, err := b.stack.Listen("tcp", ":80")
@@ -133,7 +133,7 @@ func TestStacks(t *testing.T) {
 	}
 	conn.Close()
 	if !bytes.Equal(<-got, sent) {
-		t.Error("what arrived is not what was sent")
+		t.Error("the received data is not the data that was sent")
 	}
 
 	server, err := b.stack.ListenPacket("udp", ":53")
@@ -156,24 +156,24 @@ func TestStacks(t *testing.T) {
 			break
 		}
 		if n != size {
-			t.Fatalf("a datagram of %d bytes became one of %d", size, n)
+			t.Fatalf("received a datagram of %d bytes, want %d", n, size)
 		}
 	}
 	if arrived == 0 {
-		t.Error("no datagram arrived")
+		t.Error("received no datagram")
 	}
 }
 
-// The life of an interface: up at once, down never, and an end that may be asked
-// for by several at once, and again.
+// An interface with a Device is up from the beginning to the end. Several
+// goroutines may close it at the same time, and again later.
 func TestLifecycle(t *testing.T) {
 	a, b := pair(t)
 	if e := nextEvent(t, a.Interface); e.Kind != WentUp {
-		t.Errorf("event %v", e.Kind)
+		t.Errorf("got event %v, want %v", e.Kind, WentUp)
 	}
 	st := a.Status()
 	if !st.Up || st.Fault != "" || st.MTU != DefaultMTU || st.Name != "wg0" || st.ListenPort == 0 {
-		t.Errorf("%+v", st)
+		t.Errorf("status: %+v", st)
 	}
 	if _, err := a.stack.Ping(t.Context(), b.inner.Addr()); err != nil {
 		t.Fatal(err)
@@ -188,15 +188,15 @@ func TestLifecycle(t *testing.T) {
 	<-a.Done()
 	wantNoMoreEvents(t, a.Interface)
 	if err := a.Err(); err != nil {
-		t.Errorf("the reason for a wanted end: %v", err)
+		t.Errorf("Err after Close: got %v, want nil", err)
 	}
 	if err := a.Apply(conf.Change{}); !errors.Is(err, engine.ErrClosed) {
-		t.Errorf("Apply after Close: %v", err)
+		t.Errorf("Apply after Close: got %v, want %v", err, engine.ErrClosed)
 	}
 }
 
-// A11: a peer whose public key is of low order is taken, and the log says that it
-// will never be reached: once, not whenever something else about it changes.
+// A11: a peer whose public key is of low order is accepted. When it is added, but
+// not at later changes, the log says that no handshake with it can succeed.
 func TestLowOrderPeerIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	w, err := Open(Options{Name: "wg0", Device: tuntest.New("wg0", DefaultMTU), Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -216,40 +216,42 @@ func TestLowOrderPeerIsLogged(t *testing.T) {
 		low := public.LowOrder()
 		logged := apply(conf.PeerChange{PublicKey: public})
 		if strings.Contains(logged, public.Base64()) != low || !low && logged != "" {
-			t.Errorf("%v is added: %q", public, logged)
+			t.Errorf("peer %v was added (low order: %v): the log has %q", public, low, logged)
 		}
 		if digits := public.Hex()[:8]; low && !strings.Contains(logged, "peer="+digits+" key="+digits) {
-			t.Errorf("%v is not called as in other lines: %q", public, logged)
+			t.Errorf("peer %v: the log does not identify it like other lines: %q", public, logged)
 		}
 		if n := len(w.Status().Peers); n != i+1 {
 			t.Errorf("%d peers, want %d", n, i+1)
 		}
 		if logged := apply(conf.PeerChange{PublicKey: public, UpdateOnly: true, PersistentKeepalive: new(uint16)}); logged != "" {
-			t.Errorf("%v is changed: %q", public, logged)
+			t.Errorf("peer %v was changed: the log has %q, want nothing", public, logged)
 		}
 	}
 	if logged := apply(conf.PeerChange{Remove: true}); logged != "" {
-		t.Errorf("the zero key is removed: %q", logged)
+		t.Errorf("the zero key was removed: the log has %q, want nothing", logged)
 	}
 }
 
-// A62: the device is closed underneath: the interface ends, and says why.
+// A62: if the Device is closed by anything but the interface, the interface ends
+// and Err returns the reason.
 func TestDeviceClosed(t *testing.T) {
 	a := open(t, "10.2.0.1/32")
 	a.stack.Close()
 	select {
 	case <-a.Done():
 	case <-time.After(timeout):
-		t.Fatal("it goes on")
+		t.Fatal("the interface did not end")
 	}
 	if !errors.Is(a.Err(), ErrInterfaceGone) {
-		t.Error(a.Err())
+		t.Errorf("Err: got %v, want %v", a.Err(), ErrInterfaceGone)
 	}
-	nextEvent(t, a.Interface) // it was up
+	nextEvent(t, a.Interface) // WentUp
 	wantNoMoreEvents(t, a.Interface)
 }
 
-// B55, B59: many lives leave no goroutine and no descriptor.
+// B55, B59: opening and closing many interfaces leaks no goroutine and no
+// descriptor.
 func TestNothingLeaks(t *testing.T) {
 	check := asynctest.Balance(t)
 	for i := range 30 {
@@ -266,18 +268,18 @@ func TestNothingLeaks(t *testing.T) {
 	check()
 }
 
-// Who does not read misses the older events, and holds up nobody.
+// If the events are not received, the newest are kept, and sending never blocks.
 func TestEventsKeepTheNewest(t *testing.T) {
 	w := &Interface{events: make(chan Event, 16)}
 	for i := range 100 {
 		w.emit(Event{Kind: Faulted, Fault: fmt.Sprint(i)})
 	}
 	if e := <-w.Events(); e.Fault != "84" {
-		t.Errorf("the oldest is %s", e.Fault)
+		t.Errorf("the oldest event that was kept is %s, want 84", e.Fault)
 	}
 }
 
-// What Open cannot do it says in a sentence, and keeps nothing.
+// If Open fails, its error is a sentence, and no descriptor is left open.
 func TestOpenErrors(t *testing.T) {
 	files := asynctest.Descriptors(t)
 	notTUN, err := os.Open(os.DevNull)
@@ -298,20 +300,20 @@ func TestOpenErrors(t *testing.T) {
 			continue
 		}
 		if text := err.Error(); strings.Contains(text, "\n") || !strings.Contains(text, " ") {
-			t.Errorf("%s: not a sentence: %q", name, text)
+			t.Errorf("%s: the error is not a sentence: %q", name, text)
 		}
 	}
 	if _, err := notTUN.Stat(); err != nil {
-		t.Errorf("what is no TUN was closed: %v", err)
+		t.Errorf("Open closed a file that is not a TUN: %v", err)
 	}
 	notTUN.Close()
 	if after := asynctest.Descriptors(t); after > files {
-		t.Errorf("%d descriptors, before %d", after, files)
+		t.Errorf("%d descriptors, %d before", after, files)
 	}
 }
 
-// A21: with a StateDir the stamps outlive the interface; the file is only the
-// owner's.
+// A21: with a StateDir the timestamps survive the interface. Only the owner has
+// access to the file.
 func TestStampsSurviveRestart(t *testing.T) {
 	dir := t.TempDir()
 	remote, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -336,12 +338,12 @@ func TestStampsSurviveRestart(t *testing.T) {
 		}
 		remote.SetReadDeadline(time.Now().Add(timeout))
 		if n, err := remote.Read(make([]byte, 2000)); n != wire.InitiationSize || err != nil {
-			t.Fatalf("%d bytes, %v, want an initiation", n, err)
+			t.Fatalf("received %d bytes, %v, want an initiation", n, err)
 		}
 		w.Close()
 		log, saved, err := state.Open(dir, "wg7")
 		if err != nil || saved.Warning != "" || begun.After(saved.Ceiling) {
-			t.Errorf("after a handshake begun at %x there is the stamp %x, %q, %v", begun, saved.Ceiling, saved.Warning, err)
+			t.Errorf("after a handshake that began at %x, the file has the ceiling %x (warning %q, error %v)", begun, saved.Ceiling, saved.Warning, err)
 		}
 		if err := log.Close(saved.Ceiling); err != nil {
 			t.Error(err)
@@ -349,14 +351,15 @@ func TestStampsSurviveRestart(t *testing.T) {
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "wg7*"))
 	if err != nil || len(files) != 1 {
-		t.Fatalf("%v, %v", files, err)
+		t.Fatalf("files in StateDir: %v, %v, want one", files, err)
 	}
 	if st, err := os.Stat(files[0]); err != nil || st.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", st, err)
+		t.Errorf("mode of the file: %v, %v, want 0600", st, err)
 	}
 }
 
-// openFollowing is an interface of the kernel, but for the kernel.
+// openFollowing opens an interface that follows simulated states and routes
+// like an interface of the kernel.
 func openFollowing(t *testing.T) (w *Interface, device *tuntest.Device, state *linktest.Watcher, routes *linktest.Routes) {
 	t.Helper()
 	device, state, routes = tuntest.New("wg0", 1420), linktest.NewWatcher(link.State{MTU: 1420}), linktest.NewRoutes()
@@ -371,33 +374,34 @@ func openFollowing(t *testing.T) (w *Interface, device *tuntest.Device, state *l
 	return w, device, state, routes
 }
 
-// A55, A61: up, down and MTU are what the kernel says.
+// A55, A61: up, down and the MTU follow the kernel.
 func TestFollowsTheKernel(t *testing.T) {
 	w, _, state, routes := openFollowing(t)
 	if w.Status().Up {
-		t.Error("up before anybody said so")
+		t.Error("the interface is up, but the kernel's is down")
 	}
 	for range 3 {
 		state.Set(link.State{Up: true, MTU: 9000})
 		if e := nextEvent(t, w); e.Kind != WentUp {
-			t.Errorf("event %v", e.Kind)
+			t.Errorf("got event %v, want %v", e.Kind, WentUp)
 		}
 		if st := w.Status(); !st.Up || st.MTU != 9000 {
-			t.Errorf("%+v", st)
+			t.Errorf("status: %+v, want up with MTU 9000", st)
 		}
 		routes.Set(netip.MustParseAddr("192.0.2.1"), 2)
 		state.Set(link.State{Up: true, MTU: 1280})
 		state.Set(link.State{MTU: 1280})
 		if e := nextEvent(t, w); e.Kind != WentDown {
-			t.Errorf("event %v", e.Kind)
+			t.Errorf("got event %v, want %v", e.Kind, WentDown)
 		}
 		if st := w.Status(); st.Up || st.MTU != 1280 {
-			t.Errorf("%+v", st)
+			t.Errorf("status: %+v, want down with MTU 1280", st)
 		}
 	}
 }
 
-// The port is taken: the interface says so, and begins to work with another.
+// If the port is taken, the interface reports a fault. It works again with
+// another port.
 func TestFaultIsReportedAndCleared(t *testing.T) {
 	taken, err := net.ListenUDP("udp", nil)
 	if err != nil {
@@ -421,8 +425,8 @@ func TestFaultIsReportedAndCleared(t *testing.T) {
 	}
 }
 
-// A62: whoever notices first that the interface is gone, its reader or the
-// kernel's message, the end is the same; and so it is when Close comes between.
+// A62: the interface ends in the same way whether its reader or the kernel's
+// message notices the deletion first, also if Close is called meanwhile.
 func TestInterfaceGone(t *testing.T) {
 	for i := range 50 {
 		w, device, state, _ := openFollowing(t)
@@ -437,12 +441,12 @@ func TestInterfaceGone(t *testing.T) {
 		select {
 		case <-w.Done():
 		case <-time.After(timeout):
-			t.Fatal("it goes on")
+			t.Fatal("the interface did not end")
 		}
 		if err := w.Err(); i%2 == 0 && !errors.Is(err, ErrInterfaceGone) {
-			t.Errorf("the reason: %v", err)
+			t.Errorf("Err: got %v, want %v", err, ErrInterfaceGone)
 		}
-		for range w.Events() { // it ends
+		for range w.Events() { // until it is closed
 		}
 	}
 }

@@ -334,7 +334,7 @@ func TestErrors(t *testing.T) {
 		"make a new one with wg-keygen, in a file, and give the name of that file"
 	for line, want := range map[string]string{
 		"wg1":                                         "wg1: no such interface: create it with `wg-ifconfig wg1 create`",
-		"../x":                                        `interface "../x": '/' may not stand in a name: use letters, digits and _=+.-`,
+		"../x":                                        `interface "../x": '/' is not allowed in a name: use letters, digits and _=+.-`,
 		"wg0 show peer C":                             "peer C: wg0 has no such peer: `wgconfig wg0` lists them",
 		"wg0 show peer deadbeef":                      "peer deadbeef: wg0 has no such peer: `wgconfig wg0` lists them",
 		"wg0 delete peer C":                           "peer C: wg0 has no such peer: `wgconfig wg0` lists them",
@@ -342,7 +342,7 @@ func TestErrors(t *testing.T) {
 		"wg0 add peer B " + other:                     "peer B: wg0 has a peer of this name: change it with `wgconfig wg0 set peer B`, or choose another name",
 		"wg0 add peer C " + pubkeyB:                   "peer C: wg0 has this public key as peer B: change that with `wgconfig wg0 set peer B`",
 		"wg0 add peer C " + own:                       "peer C: this public key is wg0's own: give the other side's",
-		"wg0 add peer a/b " + other:                   "peer a/b: '/' may not stand in a name: use letters, digits and ._@-",
+		"wg0 add peer a/b " + other:                   "peer a/b: '/' is not allowed in a name: use letters, digits and ._@-",
 		"wg0 set peer deadbeef11 --rename=B":          "peer B: wg0 has another peer of this name: choose another",
 		"wg0 set peer B --rename=":                    "a peer's name is empty: give 1 to 63 letters, digits and ._@-",
 		"wg0 set listen-port 65536":                   "listen-port 65536: give a port from 1 to 65535, or 0 for any that is free",
@@ -367,12 +367,12 @@ func TestErrors(t *testing.T) {
 			"give the name of a file; if it was a key, make a new one: everybody could see it in the list of processes",
 		"wg0 set peer B --preshared-key=":             "peer B: the name of the key file is empty: give a file that holds the key in base64",
 		"wg0 show peer " + other:                      "wg0 has no peer of this public key: `wgconfig wg0` lists them",
-		"wg0 set peer B --rename=" + private.Base64(): "a key stands where a peer's name belongs: give a name of 1 to 63 letters, digits and ._@-",
-		"wg0 set peer B --rename=" + private.Hex():    "a key stands where a peer's name belongs: give a name of 1 to 63 letters, digits and ._@-",
+		"wg0 set peer B --rename=" + private.Base64(): "a peer's name was expected, but this is a key: give a name of 1 to 63 letters, digits and ._@-",
+		"wg0 set peer B --rename=" + private.Hex():    "a peer's name was expected, but this is a key: give a name of 1 to 63 letters, digits and ._@-",
 		"wg0 set private-key " + wrong:                wrong + ": private key: 40 characters: write the 32 bytes as 44 characters of base64",
 		"wg0 set peer B --preshared-key=" + wrong:     "peer B: " + wrong + ": preshared key: 40 characters: write the 32 bytes as 44 characters of base64",
-		"wg0 sysctl net.wg.nothing":                   "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
-		"wg0 sysctl net.wg.debug=1 net.wg.nothing":    "net.wg.nothing: no such name: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
+		"wg0 sysctl net.wg.nothing":                   "net.wg.nothing: no such tunable: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
+		"wg0 sysctl net.wg.debug=1 net.wg.nothing":    "net.wg.nothing: no such tunable: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
 		"wg0 sysctl -w net.wg.rekey_timeout=0":        `net.wg.rekey_timeout: "0": give 1 to 86400 whole seconds`,
 	} {
 		fails(t, line, 1, "wgconfig: "+want+"\n")

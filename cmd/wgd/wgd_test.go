@@ -89,8 +89,8 @@ func TestWrongCalls(t *testing.T) {
 		status int
 		want   string
 	}{
-		{args: []string{"a-name-that-is-too-long"}, status: 1, want: "the most is 15"},
-		{args: []string{"a/b"}, status: 1, want: "may not stand in a name"},
+		{args: []string{"a-name-that-is-too-long"}, status: 1, want: "the maximum is 15"},
+		{args: []string{"a/b"}, status: 1, want: "is not allowed in a name"},
 		{args: []string{"-f", "wg0"}, env: [2]string{"WGD_READY_FD", "-1"}, status: 1, want: "not a descriptor"},
 		{args: []string{"-f", "wg0"}, env: [2]string{envControl, "three"}, status: 1, want: "not a descriptor"},
 		{args: []string{"wg0"}, env: [2]string{envTUN, "three"}, status: 1, want: "not a descriptor"},

@@ -79,7 +79,7 @@ func TestNameTaken(t *testing.T) {
 	h.Fails(1, "wg-ifconfig wg1 destroy", "wg1: does not exist")
 	h.Fails(1, "wg-ifconfig wg1", "wg1: does not exist")
 	h.Fails(1, "wgconfig wg1 show all", "wg1: no such interface")
-	h.Fails(1, "wg-ifconfig "+strings.Repeat("x", 16)+" create", "has 16 bytes: the most is 15")
+	h.Fails(1, "wg-ifconfig "+strings.Repeat("x", 16)+" create", "has 16 bytes: the maximum is 15")
 	same(t, h.Must("wg-ifconfig -l"), "wg0\n")
 }
 
@@ -153,13 +153,13 @@ func TestRefusals(t *testing.T) {
 		{1, "wgconfig wg0 add peer c " + k2 + " --endpoint=192.0.2.1:70000", []string{"port 70000: ports are 1 to 65535"}},
 		{1, "wgconfig wg0 add peer b " + k2, []string{"peer b: wg0 has a peer of this name"}},
 		{1, "wgconfig wg0 add peer c " + k, []string{"wg0 has this public key as peer b"}},
-		{1, "wgconfig wg0 add peer 'no spaces' " + k2, []string{"no spaces: ' ' may not stand in a name"}},
+		{1, "wgconfig wg0 add peer 'no spaces' " + k2, []string{"no spaces: ' ' is not allowed in a name"}},
 		{1, "wgconfig wg0 show peer nobody", []string{"nobody: wg0 has no such peer"}},
 		{1, "wgconfig wg0 delete peer nobody", []string{"nobody: wg0 has no such peer"}},
 		{1, "wgconfig wg0 set peer nobody --persistent-keepalive=5", []string{"nobody: wg0 has no such peer"}},
 		{1, "wgconfig wg0 set listen-port 70000", []string{"70000: give a port from 1 to 65535"}},
 		{1, "wgconfig wg0 set peer b --persistent-keepalive=70000", []string{"70000: give 1 to 65535 seconds"}},
-		{1, "wgconfig wg0 sysctl -w net.wg.nothing=1", []string{"net.wg.nothing: no such name"}},
+		{1, "wgconfig wg0 sysctl -w net.wg.nothing=1", []string{"net.wg.nothing: no such tunable"}},
 		{1, "wg-ifconfig wg0 mtu 70000", []string{"from 68 to 65535"}},
 		{1, "wg-ifconfig wg0 inet 10.0.0.0/33", []string{"10.0.0.0/33", "from 0 to 32"}},
 		{2, "wgconfig wg0 set", []string{"usage"}},
