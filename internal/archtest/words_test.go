@@ -63,10 +63,8 @@ var retired = []retiredWord{
 var notYet = []string{
 	"cmd/wg-ifconfig/daemon.go", "cmd/wg-ifconfig/settings.go", "cmd/wg-ifconfig/settings_test.go",
 	"cmd/wgconfig/set.go",
-	"conf/validate.go",
 	"internal/aead/gen/setup256.go", "internal/aead/gen/stream.go", "internal/aead/gen/text512.go",
 	"internal/aead/kernel.go", "internal/aead/simulated_amd64_test.go",
-	"internal/control/crowd.go", "internal/control/server.go",
 	"internal/core/churn_test.go", "internal/core/event_test.go", "internal/core/member.go",
 	"internal/core/scale_test.go", "internal/core/sessions_test.go", "internal/core/stamps.go",
 	"internal/core/stamps_test.go",
@@ -78,7 +76,6 @@ var notYet = []string{
 	"internal/sys/clock/clock_linux.go",
 	"internal/sys/process/background_linux.go", "internal/sys/process/process_linux.go",
 	"internal/sys/udp/loopback_linux_test.go",
-	"internal/uapi/decode.go", "internal/uapi/encode.go", "internal/uapi/value.go",
 
 	"test/e2e/processors_test.go", "test/e2e/storm_test.go",
 	"test/load/crowd.go", "test/load/crowd_test.go", "test/load/load.go",

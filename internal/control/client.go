@@ -40,7 +40,7 @@ func Dial(name string) (*Client, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("unix", SocketPath(name), patience)
+	conn, err := net.DialTimeout("unix", SocketPath(name), pauseTimeout)
 	switch {
 	case errno.NobodyListens(err):
 		return nil, notRunning{name}
@@ -51,7 +51,7 @@ func Dial(name string) (*Client, error) {
 }
 
 func newClient(name string, conn net.Conn) *Client {
-	conn = &patient{Conn: conn}
+	conn = &timedConn{Conn: conn}
 	return &Client{
 		name:    name,
 		conn:    conn,
@@ -106,7 +106,7 @@ func Running(name string) bool {
 	if _, err := os.Lstat(SocketPath(name)); err != nil {
 		return false
 	}
-	conn, err := net.DialTimeout("unix", SocketPath(name), patience)
+	conn, err := net.DialTimeout("unix", SocketPath(name), pauseTimeout)
 	if err == nil {
 		conn.Close()
 	}

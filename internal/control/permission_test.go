@@ -30,7 +30,7 @@ func TestPermissionDenied(t *testing.T) {
 		}
 		t.Skip("LEFT OUT: what an ordinary user is told about root's socket: needs root")
 	}
-	dir := inDir(t)
+	dir := useTempDir(t)
 	serve(t, "wg0", controltest.New(conf.Status{}))
 	os.Chmod(filepath.Dir(dir), 0o755)
 	program := filepath.Join(filepath.Dir(dir), "test")
@@ -41,7 +41,7 @@ func TestPermissionDenied(t *testing.T) {
 	if err := os.WriteFile(program, binary, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	other := exec.Command(program, "-test.run=^TestPermissionDenied$", "-test.v")
+	other := exec.Command(program, "-test.run=^"+t.Name()+"$", "-test.v")
 	other.Dir = "/"
 	other.Env = append(os.Environ(), "WGD_TEST_DIAL_IN="+dir)
 	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}

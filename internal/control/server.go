@@ -22,10 +22,10 @@ const answerBuffer = 64 << 10
 
 // Server is the daemon's end of the socket.
 type Server struct {
-	name     string
-	listener listener
-	ours     os.FileInfo // of the socket's file, so that we remove no other's
-	crowd    *crowd
+	name        string
+	listener    listener
+	socketInfo  os.FileInfo // of the socket's file, so that we remove no other's
+	connections *connections
 }
 
 // listener is a *net.UnixListener, but in tests of what takes minutes.
@@ -53,7 +53,7 @@ func Listen(name string) (*Server, error) {
 		return nil, explain(name, err)
 	}
 	defer lock.Close()
-	if err := vacant(name); err != nil {
+	if err := checkNotRunning(name); err != nil {
 		return nil, err
 	}
 	private, err := os.MkdirTemp(Dir, ".new-")
@@ -80,9 +80,9 @@ func makeDir() error {
 	return os.Chmod(Dir, 0o755)
 }
 
-// vacant is an error when a daemon answers behind the socket.
-func vacant(name string) error {
-	conn, err := net.DialTimeout("unix", SocketPath(name), patience)
+// checkNotRunning is an error when a daemon answers behind the socket.
+func checkNotRunning(name string) error {
+	conn, err := net.DialTimeout("unix", SocketPath(name), pauseTimeout)
 	switch {
 	case err == nil:
 		conn.Close()
@@ -114,22 +114,22 @@ func listenIn(private, name string) (*Server, error) {
 // explain says what one can do about an error that the kernel gave.
 func explain(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return &denied{name, err}
+		return &permissionError{name, err}
 	}
 	return fmt.Errorf("%s: control socket: %w", name, err)
 }
 
-// denied is a permission error as one sentence, without the kernel's words for it.
-type denied struct {
+// permissionError is a permission error as one sentence, without the kernel's words for it.
+type permissionError struct {
 	name string
 	err  error
 }
 
-func (e *denied) Error() string {
+func (e *permissionError) Error() string {
 	return fmt.Sprintf("%s: permission denied on %s: do this as root", e.name, SocketPath(e.name))
 }
 
-func (e *denied) Unwrap() error { return e.err }
+func (e *permissionError) Unwrap() error { return e.err }
 
 // FromFile makes a Server of a listening socket that was inherited
 // (WG_UAPI_FD). It takes over f.
@@ -151,13 +151,13 @@ func FromFile(f *os.File, name string) (*Server, error) {
 }
 
 func newServer(name string, listener *net.UnixListener) (*Server, error) {
-	ours, err := os.Lstat(SocketPath(name))
+	socketInfo, err := os.Lstat(SocketPath(name))
 	if err != nil {
 		// An inherited socket may be in no directory at all.
-		ours = nil
+		socketInfo = nil
 	}
-	most := min(maxConnections, process.MostFiles()/2)
-	return &Server{name: name, listener: listener, ours: ours, crowd: newCrowd(most)}, nil
+	limit := min(maxConnections, process.MostFiles()/2)
+	return &Server{name: name, listener: listener, socketInfo: socketInfo, connections: newConnections(limit)}, nil
 }
 
 // Path is where the socket is.
@@ -172,19 +172,19 @@ func (s *Server) Serve(t Target) error {
 		conn, err := s.listener.Accept()
 		switch {
 		case err == nil:
-			if c := s.crowd.admit(conn); c != nil {
+			if c := s.connections.add(conn); c != nil {
 				go func() {
-					defer s.crowd.dismiss(c)
-					s.converse(c, t)
+					defer s.connections.remove(c)
+					s.serveConn(c, t)
 				}()
 			}
-		case s.crowd.isClosed():
+		case s.connections.isClosed():
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("%s: control socket: %w", s.name, err)
 		default:
 			if errno.FilesUsedUp(err) {
-				s.crowd.thin()
+				s.connections.evictIdle()
 			}
 			time.Sleep(acceptPause) // it may succeed then
 		}
@@ -194,25 +194,25 @@ func (s *Server) Serve(t Target) error {
 // acceptPause is how long accepting rests after an error.
 const acceptPause = 50 * time.Millisecond
 
-// converse answers the requests of one connection, one after the other.
-func (s *Server) converse(conn *connection, t Target) {
+// serveConn answers the requests of one connection, one after the other.
+func (s *Server) serveConn(conn *connection, t Target) {
 	requests := uapi.NewDecoder(conn)
-	requests.BeforeRead(func(begun bool) { conn.waits = !begun })
+	requests.BeforeRead(func(begun bool) { conn.mayPause = !begun })
 	answer := bufio.NewWriterSize(conn, answerBuffer)
 	for {
 		request, err := requests.Next()
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			s.refuse(answer, unfinished("the request ended before its empty line"))
+			s.writeResult(answer, incompleteRequest("the request ended before its empty line"))
 			return
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.refuse(answer, unfinished(fmt.Sprintf("the request paused for %v", patience)))
+			s.writeResult(answer, incompleteRequest(fmt.Sprintf("the request paused for %v", pauseTimeout)))
 			return
 		}
 		var refused *uapi.Error
 		switch {
 		case errors.As(err, &refused):
-			err = s.refuse(answer, refused)
+			err = s.writeResult(answer, refused)
 		case err != nil:
 			return
 		case request.Get:
@@ -223,7 +223,7 @@ func (s *Server) converse(conn *connection, t Target) {
 		default:
 			conn.work(func() { err = t.Apply(request.Change) })
 			request.Change.Erase()
-			err = s.refuse(answer, err)
+			err = s.writeResult(answer, err)
 		}
 		if err != nil {
 			return
@@ -231,21 +231,21 @@ func (s *Server) converse(conn *connection, t Target) {
 	}
 }
 
-// unfinished is the error of a request that was not read to its end.
-func unfinished(why string) error {
+// incompleteRequest is the error of a request that was not read to its end.
+func incompleteRequest(why string) error {
 	return &uapi.Error{Errno: uapi.EPROTO, Sentence: why + ": nothing of it was applied"}
 }
 
-// refuse writes what became of a request: done (nil), or the reason why not.
-func (s *Server) refuse(answer *bufio.Writer, err error) error {
+// writeResult writes what became of a request: done (nil), or the reason why not.
+func (s *Server) writeResult(answer *bufio.Writer, err error) error {
 	if err == nil {
 		return uapi.WriteResult(answer, 0, "")
 	}
-	return uapi.WriteResult(answer, number(err), err.Error())
+	return uapi.WriteResult(answer, errnoOf(err), err.Error())
 }
 
-// number is what wg prints an error as.
-func number(err error) int {
+// errnoOf is what wg prints an error as.
+func errnoOf(err error) int {
 	var refused *uapi.Error
 	switch {
 	case errors.As(err, &refused) && refused.Errno > 0:
@@ -264,7 +264,7 @@ func number(err error) int {
 // and every connection. It returns when no request is being carried out, so
 // it must not be called from within Apply or Status.
 func (s *Server) Close() error {
-	if now, err := os.Lstat(s.Path()); err == nil && s.ours != nil && os.SameFile(now, s.ours) {
+	if now, err := os.Lstat(s.Path()); err == nil && s.socketInfo != nil && os.SameFile(now, s.socketInfo) {
 		os.Remove(s.Path())
 	}
 	return s.Release()
@@ -273,7 +273,7 @@ func (s *Server) Close() error {
 // Release is Close, but leaves the socket's file: to the child that inherited
 // the listener.
 func (s *Server) Release() error {
-	err := s.crowd.close(s.listener)
+	err := s.connections.close(s.listener)
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

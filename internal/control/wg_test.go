@@ -44,8 +44,8 @@ func mustWg(t *testing.T, args ...string) string {
 	return text
 }
 
-// needsWg skips, loudly, where wg cannot run; in CI it must.
-func needsWg(t *testing.T) {
+// requireWg skips, loudly, where wg cannot run; in CI it must.
+func requireWg(t *testing.T) {
 	t.Helper()
 	_, err := exec.LookPath("wg")
 	if err == nil && os.Getuid() == 0 {
@@ -57,16 +57,16 @@ func needsWg(t *testing.T) {
 	t.Skip("LEFT OUT: all that wireguard-tools' wg does with the socket: needs root and wg")
 }
 
-func wgTarget(t *testing.T) *controltest.Target {
+func serveWgTarget(t *testing.T) *controltest.Target {
 	t.Helper()
-	needsWg(t)
-	inDir(t)
+	requireWg(t)
+	useTempDir(t)
 	target := controltest.New(conf.Status{Tunables: conf.DefaultTunables(), MTU: 1420, Up: true})
 	serve(t, "wg0", target)
 	return target
 }
 
-func file(t *testing.T, text string) string {
+func writeFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -84,7 +84,7 @@ var (
 
 // A11: wg sets a peer of low order, the zero key too, shows it, and removes it.
 func TestWgLowOrderPeer(t *testing.T) {
-	wgTarget(t)
+	serveWgTarget(t)
 	for _, k := range []key.Public{{}, {1}} {
 		mustWg(t, "set", "wg0", "peer", k.Base64(), "allowed-ips", "10.9.0.0/16")
 		if got, want := mustWg(t, "show", "wg0", "allowed-ips"), k.Base64()+"\t10.9.0.0/16\n"; got != want {
@@ -96,9 +96,9 @@ func TestWgLowOrderPeer(t *testing.T) {
 
 // TestWgSet: every setting of wg set arrives.
 func TestWgSet(t *testing.T) {
-	target := wgTarget(t)
-	mustWg(t, "set", "wg0", "private-key", file(t, private.Base64()+"\n"), "listen-port", "51820", "fwmark", "0x1234",
-		"peer", peerB.Base64(), "preshared-key", file(t, psk.Base64()), "endpoint", "[2001:db8::1]:7",
+	target := serveWgTarget(t)
+	mustWg(t, "set", "wg0", "private-key", writeFile(t, private.Base64()+"\n"), "listen-port", "51820", "fwmark", "0x1234",
+		"peer", peerB.Base64(), "preshared-key", writeFile(t, psk.Base64()), "endpoint", "[2001:db8::1]:7",
 		"persistent-keepalive", "25", "allowed-ips", "10.1.2.3/8,fd00::/64",
 		"peer", peerC.Base64(), "endpoint", "192.0.2.1:8", "allowed-ips", "10.9.0.0/16")
 	want := []conf.PeerStatus{
@@ -125,9 +125,9 @@ func TestWgSet(t *testing.T) {
 	}
 }
 
-// TestWgSaysTheError: our number is what strerror(3) knows.
-func TestWgSaysTheError(t *testing.T) {
-	target := wgTarget(t)
+// TestWgReportsTheError: our number is what strerror(3) knows.
+func TestWgReportsTheError(t *testing.T) {
+	target := serveWgTarget(t)
 	for err, want := range map[error]string{
 		invalid.Errorf("wrong"):                     "Unable to modify interface: Invalid argument",
 		fmt.Errorf("port: %w", addressInUse()):      "Unable to modify interface: Address already in use",
@@ -141,9 +141,9 @@ func TestWgSaysTheError(t *testing.T) {
 	}
 }
 
-func full(t *testing.T) *controltest.Target {
+func fillConnections(t *testing.T) *controltest.Target {
 	t.Helper()
-	target := wgTarget(t)
+	target := serveWgTarget(t)
 	target.Set(func(s *conf.Status) {
 		s.PrivateKey, s.PublicKey, s.ListenPort, s.FirewallMark = private, private.Public(), 51820, 0x10
 		s.Fault, s.AEAD = "a sentence", "AVX-512 IFMA"
@@ -161,7 +161,7 @@ func full(t *testing.T) *controltest.Target {
 
 // TestWgShow: our extra lines disturb wg in none of its forms.
 func TestWgShow(t *testing.T) {
-	target := full(t)
+	target := fillConnections(t)
 	s := target.Status()
 	b, c := peerB.Base64(), peerC.Base64()
 	want := fmt.Sprintf(`interface: wg0
@@ -210,7 +210,7 @@ peer: %s
 	if got := mustWg(t, "show", "all", "listen-port"); got != "wg0\t51820\n" {
 		t.Errorf("wg show all listen-port: %q", got)
 	}
-	empty := wgTarget(t)
+	empty := serveWgTarget(t)
 	if got := mustWg(t, "show", "wg0"); got != "interface: wg0\n" {
 		t.Errorf("an empty interface: %q (%+v)", got, empty.Status())
 	}
@@ -219,7 +219,7 @@ peer: %s
 // TestWgConfigurations: showconf, setconf, addconf, syncconf; names stay with
 // their public keys.
 func TestWgConfigurations(t *testing.T) {
-	target := full(t)
+	target := fillConnections(t)
 	text := mustWg(t, "showconf", "wg0")
 	want := fmt.Sprintf(`[Interface]
 ListenPort = 51820
@@ -239,7 +239,7 @@ PublicKey = %s
 	if text != want {
 		t.Errorf("wg showconf:\n%s\nwant\n%s", text, want)
 	}
-	path := file(t, text)
+	path := writeFile(t, text)
 	before := target.Status()
 	for _, command := range []string{"setconf", "syncconf", "addconf"} {
 		mustWg(t, command, "wg0", path)
@@ -248,12 +248,12 @@ PublicKey = %s
 		}
 	}
 	d := key.NewPrivate(&[32]byte{32, 1}).Public()
-	mustWg(t, "addconf", "wg0", file(t, "[Peer]\nPublicKey = "+d.Base64()+"\nAllowedIPs = 10.0.0.0/8\n"))
+	mustWg(t, "addconf", "wg0", writeFile(t, "[Peer]\nPublicKey = "+d.Base64()+"\nAllowedIPs = 10.0.0.0/8\n"))
 	s := target.Status()
 	if len(s.Peers) != 3 || len(s.Peers[2].AllowedIPs) != 1 || len(s.Peers[0].AllowedIPs) != 1 {
 		t.Errorf("addconf: %+v", s.Peers)
 	}
-	only := file(t, "[Interface]\nListenPort = 9\n[Peer]\nPublicKey = "+peerB.Base64()+"\nAllowedIPs = 10.3.0.0/16\n")
+	only := writeFile(t, "[Interface]\nListenPort = 9\n[Peer]\nPublicKey = "+peerB.Base64()+"\nAllowedIPs = 10.3.0.0/16\n")
 	for _, command := range []string{"syncconf", "setconf"} {
 		mustWg(t, command, "wg0", only)
 		s = target.Status()
@@ -265,7 +265,7 @@ PublicKey = %s
 
 // TestWgLarge: wg sets 130,560 prefixes and 10,000 peers, and reads them back (B22, B60).
 func TestWgLarge(t *testing.T) {
-	target := wgTarget(t)
+	target := serveWgTarget(t)
 	for _, want := range []conf.Status{large(10000, 130560), large(1, 130560)} {
 		var text strings.Builder
 		for _, p := range want.Peers {
@@ -275,7 +275,7 @@ func TestWgLarge(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		mustWg(t, "setconf", "wg0", file(t, text.String()))
+		mustWg(t, "setconf", "wg0", writeFile(t, text.String()))
 		if got := target.Status(); !reflect.DeepEqual(got.Peers, want.Peers) {
 			t.Fatalf("%d peers: not equal", len(want.Peers))
 		}

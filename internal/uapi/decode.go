@@ -23,7 +23,7 @@ type Decoder struct {
 	change   *conf.Change
 	peer     *conf.PeerChange // nil: the lines are about the interface
 	prefixes int
-	begun    bool // the first line of the request has been read
+	started  bool // the first line of the request has been read
 }
 
 // NewDecoder reads requests from r.
@@ -35,7 +35,7 @@ func NewDecoder(r io.Reader) *Decoder {
 // asked for more: begun says whether a part of a request has been read, if only
 // of its first line. Who waits between requests waits for ever, but not within one.
 func (d *Decoder) BeforeRead(f func(begun bool)) {
-	d.lines.before = func() { f(d.begun || !d.lines.atEnd()) }
+	d.lines.beforeRead = func() { f(d.started || !d.lines.atEnd()) }
 }
 
 // Next is the next request. An *Error means that this one is refused, and that
@@ -44,12 +44,12 @@ func (d *Decoder) BeforeRead(f func(begun bool)) {
 // end within one, which is not carried out.
 func (d *Decoder) Next() (Request, error) {
 	defer d.lines.erase()
-	defer func() { d.begun = false }()
+	defer func() { d.started = false }()
 	line, err := d.lines.next()
 	if err != nil && !errors.Is(err, errTooLong) {
-		return Request{}, d.ended(err)
+		return Request{}, d.beforeRequest(err)
 	}
-	d.begun = true
+	d.started = true
 	switch {
 	case err != nil:
 		return Request{}, d.refuse(tooLong())
@@ -65,7 +65,7 @@ func (d *Decoder) Next() (Request, error) {
 }
 
 func (d *Decoder) get() (Request, error) {
-	err := d.rest(func(line []byte) *Error {
+	err := d.readRest(func(line []byte) *Error {
 		return refusef(EINVAL, "%s: get=1 is followed by an empty line", quoteName(line))
 	})
 	return Request{Get: true}, err
@@ -74,7 +74,7 @@ func (d *Decoder) get() (Request, error) {
 func (d *Decoder) set() (Request, error) {
 	request := Request{}
 	d.change, d.peer, d.prefixes = &request.Change, nil, 0
-	err := d.rest(d.setLine)
+	err := d.readRest(d.setLine)
 	d.change, d.peer = nil, nil
 	if err == nil {
 		if invalid := request.Change.Validate(); invalid != nil {
@@ -88,9 +88,9 @@ func (d *Decoder) set() (Request, error) {
 	return request, nil
 }
 
-// rest reads the request to its empty line, whatever is wrong with it: so the
+// readRest reads the request to its empty line, whatever is wrong with it: so the
 // client can finish writing before it reads the answer. The first error counts.
-func (d *Decoder) rest(take func(line []byte) *Error) error {
+func (d *Decoder) readRest(handle func(line []byte) *Error) error {
 	var refusal *Error
 	for {
 		line, err := d.lines.next()
@@ -101,34 +101,34 @@ func (d *Decoder) rest(take func(line []byte) *Error) error {
 			}
 			continue
 		case err != nil:
-			return d.within(err)
+			return d.midRequest(err)
 		case len(line) == 0 && refusal != nil:
 			return refusal
 		case len(line) == 0:
 			return nil
 		case refusal == nil:
-			refusal = take(line)
+			refusal = handle(line)
 		}
 	}
 }
 
 // refuse reads the request to its end and then gives the error.
 func (d *Decoder) refuse(refusal *Error) error {
-	if err := d.rest(func([]byte) *Error { return nil }); err != nil {
+	if err := d.readRest(func([]byte) *Error { return nil }); err != nil {
 		return err
 	}
 	return refusal
 }
 
-// ended is the error of a reader that gave out before a request.
-func (d *Decoder) ended(err error) error {
+// beforeRequest is the error of a reader that gave out before a request.
+func (d *Decoder) beforeRequest(err error) error {
 	if errors.Is(err, io.EOF) && d.lines.atEnd() {
 		return io.EOF
 	}
-	return d.within(err)
+	return d.midRequest(err)
 }
 
-func (d *Decoder) within(err error) error {
+func (d *Decoder) midRequest(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
@@ -147,10 +147,10 @@ func quoteName(line []byte) string {
 
 // quote makes what a client sent fit for a sentence: short, and printable.
 func quote(b []byte) string {
-	const most = 40
+	const maxLen = 40
 	cut := ""
-	if len(b) > most {
-		b, cut = b[:most], "…"
+	if len(b) > maxLen {
+		b, cut = b[:maxLen], "…"
 	}
 	printable := bytes.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -170,7 +170,7 @@ func (d *Decoder) setLine(line []byte) *Error {
 	}
 	var err error
 	switch {
-	case string(name) == beginsPeer:
+	case string(name) == peerKeyName:
 		err = d.newPeer(string(value))
 	case d.peer == nil:
 		if r, known := interfaceKey(name); r != nil && r.decode != nil {
@@ -194,7 +194,7 @@ func (d *Decoder) setLine(line []byte) *Error {
 func (d *Decoder) newPeer(value string) error {
 	public, err := key.ParsePublicHex(value)
 	if err != nil {
-		return invalid.Errorf("%s: %v", beginsPeer, err)
+		return invalid.Errorf("%s: %v", peerKeyName, err)
 	}
 	if len(d.change.Peers) == conf.MaxPeers {
 		return invalid.Errorf("more than %d peers in one request: split the request", conf.MaxPeers)

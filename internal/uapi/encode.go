@@ -81,8 +81,8 @@ func (o *out) counted(name, what string, count uint64) {
 	o.text(name, sentence(what)+":"+strconv.FormatUint(count, 10))
 }
 
-// maybe writes a number if there is one.
-func maybe[T uint16 | uint32](o *out, name string, n *T) {
+// optional writes a number if there is one.
+func optional[T uint16 | uint32](o *out, name string, n *T) {
 	if n != nil {
 		o.number(name, uint64(*n))
 	}
@@ -102,9 +102,9 @@ func sentence(s string) string {
 		}
 		return r
 	}, s)
-	const most = MaxLine / 4
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
+	const maxLen = MaxLine / 4
+	if len(s) > maxLen {
+		s = strings.ToValidUTF8(s[:maxLen], "") + "…"
 	}
 	return s
 }

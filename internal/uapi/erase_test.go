@@ -8,7 +8,7 @@ import (
 
 // A35: no key is left in the buffer of a reader when it has given out what it
 // read, on either side.
-func TestNothingIsLeftInTheReader(t *testing.T) {
+func TestReaderErasesKeys(t *testing.T) {
 	key := strings.Repeat("5a", 32)
 	d := NewDecoder(strings.NewReader("set=1\nprivate_key=" + key + "\n\n"))
 	if request, err := d.Next(); err != nil || request.Change.PrivateKey == nil {

@@ -16,7 +16,7 @@ import (
 // FuzzDecoder: whatever arrives, in whatever pieces, the decoder ends, and
 // what it accepts is valid and means the same when it is written again (B40, B54).
 func FuzzDecoder(f *testing.F) {
-	f.Add([]byte(whole))
+	f.Add([]byte(fullRequest))
 	f.Add([]byte("\n\nget=1\n\n"))
 	f.Add([]byte("set=1\r\n\r\n"))
 	f.Add([]byte("set=1\npublic_key=" + hexB + "\nallowed_ip=::ffff:10.0.0.1/97\nendpoint=[::ffff:1.2.3.4%x]:1\n\n"))
@@ -40,13 +40,13 @@ func FuzzDecoder(f *testing.F) {
 				t.Fatal(err)
 			}
 			if !request.Get {
-				writtenAgain(t, request.Change)
+				checkRoundTrip(t, request.Change)
 			}
 		}
 	})
 }
 
-func writtenAgain(t *testing.T, c conf.Change) {
+func checkRoundTrip(t *testing.T, c conf.Change) {
 	t.Helper()
 	if err := c.Validate(); err != nil {
 		t.Fatalf("accepted, but %v", err)

@@ -59,23 +59,27 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			return err
 		}},
 	{name: "listen_port", value: "0 to 65535", meaning: "the UDP port; 0: any that is free. Absent while there is none",
-		encode: func(o *out, name string, c *conf.Change) { maybe(o, name, c.ListenPort) },
-		decode: func(d *Decoder, name string, value []byte) error { return number(name, value, &d.change.ListenPort) },
+		encode: func(o *out, name string, c *conf.Change) { optional(o, name, c.ListenPort) },
+		decode: func(d *Decoder, name string, value []byte) error {
+			return parseNumber(name, value, &d.change.ListenPort)
+		},
 		answer: func(o *out, name string, s *conf.Status) {
 			if s.ListenPort != 0 {
 				o.number(name, uint64(s.ListenPort))
 			}
 		},
-		read: func(s *conf.Status, name string, value []byte) error { return into(&s.ListenPort, name, value) }},
+		read: func(s *conf.Status, name string, value []byte) error { return parseInto(&s.ListenPort, name, value) }},
 	{name: "fwmark", value: "0 to 4294967295", meaning: "the mark of all outgoing datagrams; 0: none. Absent while there is none",
-		encode: func(o *out, name string, c *conf.Change) { maybe(o, name, c.FirewallMark) },
-		decode: func(d *Decoder, name string, value []byte) error { return number(name, value, &d.change.FirewallMark) },
+		encode: func(o *out, name string, c *conf.Change) { optional(o, name, c.FirewallMark) },
+		decode: func(d *Decoder, name string, value []byte) error {
+			return parseNumber(name, value, &d.change.FirewallMark)
+		},
 		answer: func(o *out, name string, s *conf.Status) {
 			if s.FirewallMark != 0 {
 				o.number(name, uint64(s.FirewallMark))
 			}
 		},
-		read: func(s *conf.Status, name string, value []byte) error { return into(&s.FirewallMark, name, value) }},
+		read: func(s *conf.Status, name string, value []byte) error { return parseInto(&s.FirewallMark, name, value) }},
 	{name: "up", value: "0 or 1", meaning: "whether the interface is up",
 		answer: func(o *out, name string, s *conf.Status) {
 			up := uint64(0)
@@ -92,7 +96,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 		answer: func(o *out, name string, s *conf.Status) { o.number(name, uint64(max(s.MTU, 0))) },
 		read: func(s *conf.Status, name string, value []byte) error {
 			var mtu uint32
-			err := into(&mtu, name, value)
+			err := parseInto(&mtu, name, value)
 			s.MTU = int(mtu)
 			return err
 		}},
@@ -142,7 +146,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 		},
 		read: func(s *conf.Status, name string, value []byte) (err error) {
 			var d conf.Drop
-			d.Reason, d.Count, err = counted(name, value)
+			d.Reason, d.Count, err = parseCounted(name, value)
 			s.Drops = append(s.Drops, d)
 			return err
 		}},
@@ -154,27 +158,29 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 		},
 		read: func(s *conf.Status, name string, value []byte) (err error) {
 			var c conf.Counter
-			c.Name, c.Count, err = counted(name, value)
+			c.Name, c.Count, err = parseCounted(name, value)
 			s.Counters = append(s.Counters, c)
 			return err
 		}},
 	{name: "replace_peers", value: isTrue, meaning: "removes the peers that this request does not name",
 		encode: func(o *out, name string, c *conf.Change) { o.flag(name, c.ReplacePeers) },
-		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.change.ReplacePeers) }},
+		decode: func(d *Decoder, name string, value []byte) error {
+			return parseTrue(name, value, &d.change.ReplacePeers)
+		}},
 }
 
 // peerRows are the keys of the peer whose public_key came last. That key itself
 // begins a peer, so reading it is not in its row.
 var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
-	{name: beginsPeer, value: hexKey, meaning: "begins a peer: the lines that follow are about it",
+	{name: peerKeyName, value: hexKey, meaning: "begins a peer: the lines that follow are about it",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.public(name, &p.PublicKey) },
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.public(name, &p.PublicKey) }},
 	{name: "remove", value: isTrue, meaning: "removes the peer",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.Remove) },
-		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.peer.Remove) }},
+		decode: func(d *Decoder, name string, value []byte) error { return parseTrue(name, value, &d.peer.Remove) }},
 	{name: "update_only", value: isTrue, meaning: "does nothing if there is no such peer yet",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.UpdateOnly) },
-		decode: func(d *Decoder, name string, value []byte) error { return truth(name, value, &d.peer.UpdateOnly) }},
+		decode: func(d *Decoder, name string, value []byte) error { return parseTrue(name, value, &d.peer.UpdateOnly) }},
 	{name: "name", value: "up to 63 letters, digits and ._@-", meaning: "the name of the peer; empty: none. Absent while there is none",
 		encode: func(o *out, name string, p *conf.PeerChange) {
 			if p.Name != nil {
@@ -233,7 +239,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 				o.address(name, *p.Endpoint)
 			}
 		},
-		decode: func(d *Decoder, name string, value []byte) error { return endpoint(name, value, &d.peer.Endpoint) },
+		decode: func(d *Decoder, name string, value []byte) error { return parseEndpoint(name, value, &d.peer.Endpoint) },
 		answer: func(o *out, name string, p *conf.PeerStatus) {
 			if p.Endpoint.IsValid() {
 				o.address(name, p.Endpoint)
@@ -259,25 +265,25 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 		}},
 	{name: "tx_bytes", value: "a number", meaning: "bytes sent to the peer, in UDP payloads",
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.TxBytes) },
-		read:   func(p *conf.PeerStatus, name string, value []byte) error { return into(&p.TxBytes, name, value) }},
+		read:   func(p *conf.PeerStatus, name string, value []byte) error { return parseInto(&p.TxBytes, name, value) }},
 	{name: "rx_bytes", value: "a number", meaning: "bytes received from the peer, in authentic UDP payloads",
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.RxBytes) },
-		read:   func(p *conf.PeerStatus, name string, value []byte) error { return into(&p.RxBytes, name, value) }},
+		read:   func(p *conf.PeerStatus, name string, value []byte) error { return parseInto(&p.RxBytes, name, value) }},
 	{name: "persistent_keepalive_interval", value: "0 to 65535", meaning: "seconds; 0: off",
-		encode: func(o *out, name string, p *conf.PeerChange) { maybe(o, name, p.PersistentKeepalive) },
+		encode: func(o *out, name string, p *conf.PeerChange) { optional(o, name, p.PersistentKeepalive) },
 		decode: func(d *Decoder, name string, value []byte) error {
-			return number(name, value, &d.peer.PersistentKeepalive)
+			return parseNumber(name, value, &d.peer.PersistentKeepalive)
 		},
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, uint64(p.PersistentKeepalive)) },
 		read: func(p *conf.PeerStatus, name string, value []byte) error {
-			return into(&p.PersistentKeepalive, name, value)
+			return parseInto(&p.PersistentKeepalive, name, value)
 		}},
 	{name: "replace_allowed_ips", value: isTrue, meaning: "removes all allowed IPs of the peer, also those of the lines above",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.ReplaceAllowedIPs) },
 		decode: func(d *Decoder, name string, value []byte) error {
 			d.prefixes -= len(d.peer.AllowedIPs)
 			d.peer.AllowedIPs = nil
-			return truth(name, value, &d.peer.ReplaceAllowedIPs)
+			return parseTrue(name, value, &d.peer.ReplaceAllowedIPs)
 		}},
 	{name: "allowed_ip", value: "ADDRESS/LENGTH", meaning: "one line for each; in a set, -ADDRESS/LENGTH removes one",
 		encode: func(o *out, name string, p *conf.PeerChange) {
@@ -298,9 +304,9 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 		}},
 }
 
-// beginsPeer is the key that ends the lines about the interface, or about the
+// peerKeyName is the key that ends the lines about the interface, or about the
 // peer before.
-const beginsPeer = "public_key"
+const peerKeyName = "public_key"
 
 var (
 	interfaceKeys = byName(interfaceRows)
@@ -342,7 +348,7 @@ func PeerKeys() []Key { return describe(peerRows) }
 func describe[C, S any](rows []row[C, S]) []Key {
 	keys := make([]Key, len(rows))
 	for i, r := range rows {
-		keys[i] = Key{r.name, r.answer != nil, r.decode != nil || r.name == beginsPeer, r.value, r.meaning}
+		keys[i] = Key{r.name, r.answer != nil, r.decode != nil || r.name == peerKeyName, r.value, r.meaning}
 		if r.name == conf.TunablePrefix {
 			keys[i].Name += "*"
 		}

@@ -15,7 +15,7 @@ import (
 // the request and in the answer with which the other tests go both ways.
 func TestEveryKey(t *testing.T) {
 	var answer, request bytes.Buffer
-	s, c := status(t), wholeChange(t)
+	s, c := status(t), fullChange(t)
 	if err := uapi.WriteStatus(bufio.NewWriter(&answer), &s); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestEveryKey(t *testing.T) {
 		if has(answer.String()) != k.Get {
 			t.Errorf("%s: told by a get: %v, in the answer of these tests: %v", k.Name, k.Get, !k.Get)
 		}
-		if has(whole) != k.Set {
+		if has(fullRequest) != k.Set {
 			t.Errorf("%s: taken by a set: %v, in the request of these tests: %v", k.Name, k.Set, !k.Set)
 		}
 		// The daemon takes the version; our client leaves it out.
@@ -54,12 +54,12 @@ func TestEveryKey(t *testing.T) {
 // What these tests send both ways has every field that there is: one that has
 // no key in the language would not survive it.
 func TestEveryFieldHasAKey(t *testing.T) {
-	s, c := status(t), wholeChange(t)
+	s, c := status(t), fullChange(t)
 	s.Name = "not on the wire: the socket has the interface's name"
 	for _, v := range []reflect.Value{
 		reflect.ValueOf(s), reflect.ValueOf(s.Peers[0]), reflect.ValueOf(c),
 		// Both together: a peer that is removed has nothing else.
-		reflect.ValueOf(merged(c.Peers)),
+		reflect.ValueOf(mergePeers(c.Peers)),
 	} {
 		for i := range v.NumField() {
 			if v.Field(i).IsZero() {
@@ -69,8 +69,8 @@ func TestEveryFieldHasAKey(t *testing.T) {
 	}
 }
 
-// merged is one peer with every field that any of them has.
-func merged(peers []conf.PeerChange) (all conf.PeerChange) {
+// mergePeers is one peer with every field that any of them has.
+func mergePeers(peers []conf.PeerChange) (all conf.PeerChange) {
 	to := reflect.ValueOf(&all).Elem()
 	for _, p := range peers {
 		from := reflect.ValueOf(p)
@@ -85,7 +85,7 @@ func merged(peers []conf.PeerChange) (all conf.PeerChange) {
 
 // Of a peer that is removed nothing else is sent, in particular no key.
 func TestRemovedPeerIsSentWithoutTheRest(t *testing.T) {
-	p := wholeChange(t).Peers[0]
+	p := fullChange(t).Peers[0]
 	p.Remove = true
 	var text bytes.Buffer
 	if err := uapi.WriteChange(bufio.NewWriter(&text), &conf.Change{Peers: []conf.PeerChange{p}}); err != nil {

@@ -10,7 +10,7 @@ import (
 // its own buffer and erases what it has given out, for keys pass through it.
 type lines struct {
 	r          io.Reader
-	before     func() // a read; may be nil
+	beforeRead func() // a read; may be nil
 	buf        [bufferSize]byte
 	start, end int // what was read and not given out
 	scanned    int // of that, bytes without a line's end
@@ -64,8 +64,8 @@ func (l *lines) fill() {
 	copy(l.buf[:], l.buf[l.start:l.end])
 	l.start, l.end = 0, l.end-l.start
 	clear(l.buf[l.end:])
-	if l.before != nil {
-		l.before()
+	if l.beforeRead != nil {
+		l.beforeRead()
 	}
 	for range maxEmptyReads {
 		var n int

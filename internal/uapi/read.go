@@ -28,7 +28,7 @@ func (r *Reader) Result() error {
 // newer daemon, or another, and are passed over.
 func (r *Reader) Status() (conf.Status, error) {
 	var s conf.Status
-	err := r.answer(func(name, value []byte) error { return takeStatus(&s, name, value) })
+	err := r.answer(func(name, value []byte) error { return readStatusLine(&s, name, value) })
 	if err != nil {
 		return conf.Status{}, err
 	}
@@ -39,14 +39,14 @@ func (r *Reader) Status() (conf.Status, error) {
 }
 
 // answer reads up to the empty line. It must have had errno=.
-func (r *Reader) answer(take func(name, value []byte) error) error {
+func (r *Reader) answer(handle func(name, value []byte) error) error {
 	defer r.lines.erase()
 	result, concluded := &Error{}, false
 	var malformed error
 	for {
 		line, err := r.lines.next()
 		if err != nil && !errors.Is(err, errTooLong) {
-			return cutOff(err)
+			return connectionError(err)
 		}
 		if err == nil && len(line) == 0 {
 			break
@@ -62,7 +62,7 @@ func (r *Reader) answer(take func(name, value []byte) error) error {
 		case string(name) == "error":
 			result.Sentence = sentence(string(value))
 		default:
-			if err := take(name, value); err != nil && malformed == nil {
+			if err := handle(name, value); err != nil && malformed == nil {
 				malformed = err
 			}
 		}
@@ -78,15 +78,15 @@ func (r *Reader) answer(take func(name, value []byte) error) error {
 	return nil
 }
 
-func cutOff(err error) error {
+func connectionError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errors.New("the daemon ended the connection before its answer was complete: it may just be ending")
 	}
 	return err
 }
 
-func takeStatus(s *conf.Status, name, value []byte) error {
-	if string(name) == beginsPeer {
+func readStatusLine(s *conf.Status, name, value []byte) error {
+	if string(name) == peerKeyName {
 		public, err := key.ParsePublicHex(string(value))
 		s.Peers = append(s.Peers, conf.PeerStatus{PublicKey: public})
 		return err
@@ -103,13 +103,13 @@ func takeStatus(s *conf.Status, name, value []byte) error {
 	return nil
 }
 
-// counted reads what and how often, in that order, with a colon between.
-func counted(name string, value []byte) (what string, count uint64, err error) {
+// parseCounted reads what and how often, in that order, with a colon between.
+func parseCounted(name string, value []byte) (what string, count uint64, err error) {
 	i := bytes.LastIndexByte(value, ':')
 	if i < 0 {
 		return "", 0, invalid.Errorf("%s: %s: not NAME:COUNT", name, quote(value))
 	}
-	err = into(&count, name, value[i+1:])
+	err = parseInto(&count, name, value[i+1:])
 	return sentence(string(value[:i])), count, err
 }
 
@@ -125,7 +125,7 @@ func handshakeTime(p *conf.PeerStatus) (sec, nsec uint64) {
 // come in either order. Zero and zero is never.
 func addTime(p *conf.PeerStatus, name string, value []byte, unit time.Duration) error {
 	var n uint64
-	if err := into(&n, name, value); err != nil || n == 0 {
+	if err := parseInto(&n, name, value); err != nil || n == 0 {
 		return err
 	}
 	if n > 1<<40 {
@@ -145,9 +145,9 @@ func addTime(p *conf.PeerStatus, name string, value []byte, unit time.Duration) 
 	return nil
 }
 
-func into[T uint8 | uint16 | uint32 | uint64](dst *T, name string, value []byte) error {
+func parseInto[T uint8 | uint16 | uint32 | uint64](dst *T, name string, value []byte) error {
 	var n *T
-	if err := number(name, value, &n); err != nil {
+	if err := parseNumber(name, value, &n); err != nil {
 		return err
 	}
 	*dst = *n

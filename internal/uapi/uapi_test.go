@@ -35,15 +35,15 @@ func public(t testing.TB, s string) key.Public {
 	return k
 }
 
-// whole is a request with every key.
-const whole = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nreplace_peers=true\n" +
+// fullRequest is a request with every key.
+const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nreplace_peers=true\n" +
 	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
 	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\n" +
 	"persistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
 	"public_key=" + hexC + "\nupdate_only=true\nname=\n" +
 	"public_key=" + hexA + "\nremove=true\n\n"
 
-func wholeChange(t testing.TB) conf.Change {
+func fullChange(t testing.TB) conf.Change {
 	private, _ := key.ParsePrivateHex(hexA)
 	preshared, _ := key.ParsePresharedHex(hexC)
 	return conf.Change{
@@ -69,13 +69,13 @@ func wholeChange(t testing.TB) conf.Change {
 
 // TestSet: every key of the protocol, and ours, however the bytes arrive (B54).
 func TestSet(t *testing.T) {
-	want := wholeChange(t)
+	want := fullChange(t)
 	for name, r := range map[string]io.Reader{
-		"at once":        strings.NewReader(whole),
-		"byte by byte":   iotest.OneByteReader(strings.NewReader(whole)),
-		"halves":         iotest.HalfReader(strings.NewReader(whole)),
-		"data and error": iotest.DataErrReader(strings.NewReader(whole)),
-		"CRLF":           strings.NewReader(strings.ReplaceAll(whole, "\n", "\r\n")),
+		"at once":        strings.NewReader(fullRequest),
+		"byte by byte":   iotest.OneByteReader(strings.NewReader(fullRequest)),
+		"halves":         iotest.HalfReader(strings.NewReader(fullRequest)),
+		"data and error": iotest.DataErrReader(strings.NewReader(fullRequest)),
+		"CRLF":           strings.NewReader(strings.ReplaceAll(fullRequest, "\n", "\r\n")),
 	} {
 		d := uapi.NewDecoder(r)
 		request, err := d.Next()
@@ -205,8 +205,8 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// TestReplaceForgetsWhatWasSaidBefore: the lines act in their order.
-func TestReplaceForgetsWhatWasSaidBefore(t *testing.T) {
+// TestReplaceDropsEarlierLines: the lines act in their order.
+func TestReplaceDropsEarlierLines(t *testing.T) {
 	in := "set=1\npublic_key=" + hexB + "\nallowed_ip=10.0.0.0/8\nreplace_allowed_ips=true\nallowed_ip=11.0.0.0/8\n\n"
 	request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
 	if err != nil {
@@ -355,7 +355,7 @@ errno=0
 
 // TestSetRoundTrip: what the daemon decodes is what the client meant.
 func TestSetRoundTrip(t *testing.T) {
-	for _, want := range []conf.Change{wholeChange(t), {}} {
+	for _, want := range []conf.Change{fullChange(t), {}} {
 		var text bytes.Buffer
 		if err := uapi.WriteChange(bufio.NewWriter(&text), &want); err != nil {
 			t.Fatal(err)
@@ -369,7 +369,7 @@ func TestSetRoundTrip(t *testing.T) {
 
 // A35: what was written is not left behind in the writer's buffer, for there were
 // keys in it.
-func TestNothingIsLeftInTheBuffer(t *testing.T) {
+func TestWriterErasesKeys(t *testing.T) {
 	private, _ := key.ParsePrivateHex(hexA)
 	st, change := status(t), conf.Change{PrivateKey: &private}
 	for name, write := range map[string]func(*bufio.Writer) error{

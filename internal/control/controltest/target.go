@@ -15,10 +15,10 @@ import (
 
 // Target keeps what is applied to it. New makes one.
 type Target struct {
-	mu      sync.Mutex
-	status  conf.Status
-	holders map[netip.Prefix]key.Public // who has which allowed IP
-	index   map[key.Public]int          // into status.Peers
+	mu     sync.Mutex
+	status conf.Status
+	owners map[netip.Prefix]key.Public // who has which allowed IP
+	index  map[key.Public]int          // into status.Peers
 
 	refusal error
 	applied []conf.Change
@@ -35,12 +35,12 @@ func New(status conf.Status) *Target {
 }
 
 func (t *Target) reindex() {
-	t.holders = make(map[netip.Prefix]key.Public)
+	t.owners = make(map[netip.Prefix]key.Public)
 	t.index = make(map[key.Public]int)
 	for i, p := range t.status.Peers {
 		t.index[p.PublicKey] = i
 		for _, prefix := range p.AllowedIPs {
-			t.holders[prefix] = p.PublicKey
+			t.owners[prefix] = p.PublicKey
 		}
 	}
 }
@@ -92,23 +92,23 @@ func (t *Target) Apply(c conf.Change) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	if err := t.namesTaken(&c); err != nil {
+	if err := t.checkNames(&c); err != nil {
 		return err
 	}
-	c = withOwnKeys(c)
+	c = cloneKeys(c)
 	t.applied = append(t.applied, c)
 	t.applyInterface(&c)
 	for i := range c.Peers {
 		t.applyPeer(&c.Peers[i])
 	}
 	if !t.status.PrivateKey.IsZero() {
-		t.clean(func(p *conf.PeerStatus) bool { return p.PublicKey == t.status.PublicKey }) // A57
+		t.removePeers(func(p *conf.PeerStatus) bool { return p.PublicKey == t.status.PublicKey }) // A57
 	}
 	return nil
 }
 
-// withOwnKeys is c with clones of its keys: who brings a Change erases it.
-func withOwnKeys(c conf.Change) conf.Change {
+// cloneKeys is c with clones of its keys: who brings a Change erases it.
+func cloneKeys(c conf.Change) conf.Change {
 	if c.PrivateKey != nil {
 		k := c.PrivateKey.Clone()
 		c.PrivateKey = &k
@@ -143,12 +143,12 @@ func (t *Target) applyInterface(c *conf.Change) {
 		for i := range c.Peers {
 			kept[c.Peers[i].PublicKey] = true
 		}
-		t.clean(func(p *conf.PeerStatus) bool { return !kept[p.PublicKey] })
+		t.removePeers(func(p *conf.PeerStatus) bool { return !kept[p.PublicKey] })
 	}
 }
 
-// clean removes the peers that match.
-func (t *Target) clean(gone func(*conf.PeerStatus) bool) {
+// removePeers removes the peers that match.
+func (t *Target) removePeers(gone func(*conf.PeerStatus) bool) {
 	before := len(t.status.Peers)
 	t.status.Peers = slices.DeleteFunc(t.status.Peers, func(p conf.PeerStatus) bool { return gone(&p) })
 	if len(t.status.Peers) != before {
@@ -161,7 +161,7 @@ func (t *Target) applyPeer(c *conf.PeerChange) {
 	switch {
 	case c.Remove:
 		if known {
-			t.clean(func(p *conf.PeerStatus) bool { return p.PublicKey == c.PublicKey })
+			t.removePeers(func(p *conf.PeerStatus) bool { return p.PublicKey == c.PublicKey })
 		}
 		return
 	case !known && c.UpdateOnly:
@@ -190,36 +190,36 @@ func (t *Target) applyPeer(c *conf.PeerChange) {
 func (t *Target) applyAllowedIPs(p *conf.PeerStatus, c *conf.PeerChange) {
 	if c.ReplaceAllowedIPs {
 		for _, prefix := range p.AllowedIPs {
-			delete(t.holders, prefix)
+			delete(t.owners, prefix)
 		}
 		p.AllowedIPs = nil
 	}
 	for _, a := range c.AllowedIPs {
 		prefix := a.Prefix.Masked()
-		holder, held := t.holders[prefix]
+		holder, held := t.owners[prefix]
 		mine := held && holder == p.PublicKey
 		switch {
 		case a.Remove && mine:
-			delete(t.holders, prefix)
-			drop(p, prefix)
+			delete(t.owners, prefix)
+			removePrefix(p, prefix)
 		case a.Remove || mine:
 		default:
 			if held {
-				drop(&t.status.Peers[t.index[holder]], prefix) // A50
+				removePrefix(&t.status.Peers[t.index[holder]], prefix) // A50
 			}
-			t.holders[prefix] = p.PublicKey
+			t.owners[prefix] = p.PublicKey
 			p.AllowedIPs = append(p.AllowedIPs, prefix)
 		}
 	}
 }
 
-func drop(p *conf.PeerStatus, prefix netip.Prefix) {
+func removePrefix(p *conf.PeerStatus, prefix netip.Prefix) {
 	p.AllowedIPs = slices.DeleteFunc(p.AllowedIPs, func(q netip.Prefix) bool { return q == prefix })
 }
 
-// namesTaken says whether the change gives a peer the name of another that
+// checkNames says whether the change gives a peer the name of another that
 // keeps it.
-func (t *Target) namesTaken(c *conf.Change) error {
+func (t *Target) checkNames(c *conf.Change) error {
 	changed := make(map[key.Public]bool)
 	kept := make(map[key.Public]bool)
 	for i := range c.Peers {

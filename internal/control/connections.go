@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// patience is how long one end may pause within a request or an answer,
+	// pauseTimeout is how long one end may pause within a request or an answer,
 	// however long the whole takes. Between requests a client may wait for ever.
-	patience = 60 * time.Second
+	pauseTimeout = 60 * time.Second
 
 	// maxConnections are served at once, fewer where they would take more than
 	// half of the files that the process may open: it needs some for packets. One
@@ -22,24 +22,24 @@ const (
 	idleTime       = time.Second
 )
 
-// patient is a connection that gives each piece its own time to come or to go.
-type patient struct {
+// timedConn is a connection that gives each piece its own time to come or to go.
+type timedConn struct {
 	net.Conn
-	waits bool // the next piece to come may come at any time
+	mayPause bool // the next piece to come may come at any time
 }
 
-func (c *patient) Read(b []byte) (int, error) {
+func (c *timedConn) Read(b []byte) (int, error) {
 	deadline := time.Time{}
-	if !c.waits {
-		deadline = time.Now().Add(patience)
+	if !c.mayPause {
+		deadline = time.Now().Add(pauseTimeout)
 	}
 	c.SetReadDeadline(deadline)
 	return c.Conn.Read(b)
 }
 
-func (c *patient) Write(b []byte) (n int, err error) {
+func (c *timedConn) Write(b []byte) (n int, err error) {
 	for {
-		c.SetWriteDeadline(time.Now().Add(patience))
+		c.SetWriteDeadline(time.Now().Add(pauseTimeout))
 		m, err := c.Conn.Write(b[n:])
 		n += m
 		if m == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -51,31 +51,31 @@ func (c *patient) Write(b []byte) (n int, err error) {
 
 // connection is one of the server's, between a client and the target.
 type connection struct {
-	patient
-	crowd *crowd
+	timedConn
+	pool *connections
 
 	// Under the crowd's lock.
-	moved   time.Time // when a byte came or went last, or it was accepted
-	working bool      // the target is carrying out its request
+	lastActive time.Time // when a byte came or went last, or it was accepted
+	working    bool      // the target is carrying out its request
 }
 
 func (c *connection) Read(b []byte) (int, error) {
-	n, err := c.patient.Read(b)
-	c.note(n)
+	n, err := c.timedConn.Read(b)
+	c.touch(n)
 	return n, err
 }
 
 func (c *connection) Write(b []byte) (int, error) {
-	n, err := c.patient.Write(b)
-	c.note(n)
+	n, err := c.timedConn.Write(b)
+	c.touch(n)
 	return n, err
 }
 
-func (c *connection) note(bytes int) {
+func (c *connection) touch(bytes int) {
 	if bytes > 0 {
-		c.crowd.mu.Lock()
-		c.moved = time.Now()
-		c.crowd.mu.Unlock()
+		c.pool.mu.Lock()
+		c.lastActive = time.Now()
+		c.pool.mu.Unlock()
 	}
 }
 
@@ -88,32 +88,32 @@ func (c *connection) work(carryOut func()) {
 }
 
 func (c *connection) setWorking(working bool) {
-	c.crowd.mu.Lock()
-	defer c.crowd.mu.Unlock()
-	c.working, c.moved = working, time.Now()
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	c.working, c.lastActive = working, time.Now()
 }
 
-// crowd are the connections of a server.
-type crowd struct {
-	most  int
-	freed chan struct{} // has a token after a connection ended
-	busy  sync.WaitGroup
+// connections are the connections of a server.
+type connections struct {
+	max     int
+	freed   chan struct{} // has a token after a connection ended
+	serving sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
 	open   map[*connection]struct{}
 }
 
-func newCrowd(most int) *crowd {
-	return &crowd{most: most, freed: make(chan struct{}, 1), open: map[*connection]struct{}{}}
+func newConnections(limit int) *connections {
+	return &connections{max: limit, freed: make(chan struct{}, 1), open: map[*connection]struct{}{}}
 }
 
-// admit gives a connection a place, for which it may wait; nil when the server is
+// add gives a connection a place, for which it may wait; nil when the server is
 // closed.
-func (c *crowd) admit(conn net.Conn) *connection {
+func (c *connections) add(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && len(c.open) >= c.most {
+	for !c.closed && len(c.open) >= c.max {
 		wait := c.evict()
 		if wait == 0 {
 			continue
@@ -131,25 +131,25 @@ func (c *crowd) admit(conn net.Conn) *connection {
 		conn.Close()
 		return nil
 	}
-	added := &connection{patient: patient{Conn: conn}, crowd: c, moved: time.Now()}
+	added := &connection{timedConn: timedConn{Conn: conn}, pool: c, lastActive: time.Now()}
 	c.open[added] = struct{}{}
-	c.busy.Add(1)
+	c.serving.Add(1)
 	return added
 }
 
 // evict ends the connection on which nothing has moved for the longest time. If
 // that is not long, it says how much later there may be one to end.
-func (c *crowd) evict() (wait time.Duration) {
+func (c *connections) evict() (wait time.Duration) {
 	var idlest *connection
 	for conn := range c.open {
-		if !conn.working && (idlest == nil || conn.moved.Before(idlest.moved)) {
+		if !conn.working && (idlest == nil || conn.lastActive.Before(idlest.lastActive)) {
 			idlest = conn
 		}
 	}
 	if idlest == nil {
 		return idleTime
 	}
-	if wait := idleTime - time.Since(idlest.moved); wait > 0 {
+	if wait := idleTime - time.Since(idlest.lastActive); wait > 0 {
 		return wait
 	}
 	delete(c.open, idlest)
@@ -157,15 +157,15 @@ func (c *crowd) evict() (wait time.Duration) {
 	return 0
 }
 
-// thin ends a connection that is idle, if there is one.
-func (c *crowd) thin() {
+// evictIdle ends a connection that is idle, if there is one.
+func (c *connections) evictIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.evict()
 }
 
-// dismiss ends a connection whose conversation is over.
-func (c *crowd) dismiss(conn *connection) {
+// remove ends a connection whose conversation is over.
+func (c *connections) remove(conn *connection) {
 	conn.Close()
 	c.mu.Lock()
 	delete(c.open, conn)
@@ -174,10 +174,10 @@ func (c *crowd) dismiss(conn *connection) {
 	case c.freed <- struct{}{}:
 	default:
 	}
-	c.busy.Done()
+	c.serving.Done()
 }
 
-func (c *crowd) isClosed() bool {
+func (c *connections) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
@@ -185,14 +185,14 @@ func (c *crowd) isClosed() bool {
 
 // close ends all connections, and what lets new ones in. It returns when no
 // request is being carried out.
-func (c *crowd) close(door io.Closer) error {
+func (c *connections) close(listener io.Closer) error {
 	c.mu.Lock()
 	c.closed = true
-	err := door.Close()
+	err := listener.Close()
 	for conn := range c.open {
 		conn.Close()
 	}
 	c.mu.Unlock()
-	c.busy.Wait()
+	c.serving.Wait()
 	return err
 }

@@ -19,13 +19,13 @@ import (
 
 // These tests are about minutes, and take none: on virtual time, over pipes.
 
-// pipes is a listener whose connections are pipes.
-type pipes struct {
+// pipeListener is a listener whose connections are pipes.
+type pipeListener struct {
 	accepted chan net.Conn
 	closed   chan struct{}
 }
 
-func (p *pipes) Accept() (net.Conn, error) {
+func (p *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.accepted:
 		return c, nil
@@ -34,25 +34,25 @@ func (p *pipes) Accept() (net.Conn, error) {
 	}
 }
 
-func (p *pipes) Close() error {
+func (p *pipeListener) Close() error {
 	close(p.closed)
 	return nil
 }
 
-func (p *pipes) File() (*os.File, error) { return nil, os.ErrInvalid }
+func (p *pipeListener) File() (*os.File, error) { return nil, os.ErrInvalid }
 
 // dial connects; it waits to be accepted, as long as that takes.
-func (p *pipes) dial() net.Conn {
+func (p *pipeListener) dial() net.Conn {
 	ours, theirs := net.Pipe()
 	p.accepted <- theirs
 	return ours
 }
 
-// onVirtualTime runs f with a server behind pipes.
-func onVirtualTime(t *testing.T, target Target, f func(t *testing.T, p *pipes)) {
+// onVirtualTimeServer runs f with a server behind pipes.
+func onVirtualTimeServer(t *testing.T, target Target, f func(t *testing.T, p *pipeListener)) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pipes{make(chan net.Conn), make(chan struct{})}
-		server := &Server{name: "wg0", listener: p, crowd: newCrowd(maxConnections)}
+		p := &pipeListener{make(chan net.Conn), make(chan struct{})}
+		server := &Server{name: "wg0", listener: p, connections: newConnections(maxConnections)}
 		ended := make(chan error)
 		go func() { ended <- server.Serve(target) }()
 		f(t, p)
@@ -79,9 +79,9 @@ func answer(r *bufio.Reader) (string, error) {
 
 // A request may take hours, if only something of it comes every minute: two pieces
 // a line, for the first line, too. Between requests any time may pass.
-func TestSlowRequestIsCarriedOut(t *testing.T) {
+func TestSlowRequestIsApplied(t *testing.T) {
 	target := controltest.New(conf.Status{})
-	onVirtualTime(t, target, func(t *testing.T, p *pipes) {
+	onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
 		conn := p.dial()
 		defer conn.Close()
 		answers := bufio.NewReader(conn)
@@ -97,7 +97,7 @@ func TestSlowRequestIsCarriedOut(t *testing.T) {
 					if _, err := io.WriteString(conn, piece); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(patience - time.Second)
+					time.Sleep(pauseTimeout - time.Second)
 				}
 			}
 			if got, err := answer(answers); got != "errno=0\n\n" || err != nil {
@@ -112,12 +112,12 @@ func TestSlowRequestIsCarriedOut(t *testing.T) {
 
 // One that pauses for a minute within a request is told so, and is gone, wherever
 // in the request that is.
-func TestPausedRequestEnds(t *testing.T) {
+func TestPausedRequestIsEnded(t *testing.T) {
 	target := controltest.New(conf.Status{})
-	const told = "errno=-71\nerror=the request paused for 1m0s: nothing of it was applied\n\n"
+	const want = "errno=-71\nerror=the request paused for 1m0s: nothing of it was applied\n\n"
 	for _, half := range []string{"s", "set=1", "set=1\n", "set=1\nlisten_port=7", "set=1\nlisten_port=7\n", "get=1\n",
 		"set=1\n" + strings.Repeat("x", 100_000), "set=1\nlisten_port=9\n\ns", "nonsense\n", "set=1\n\nget=1\n\nset=1\n"} {
-		onVirtualTime(t, target, func(t *testing.T, p *pipes) {
+		onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
 			conn := p.dial()
 			defer conn.Close()
 			answers := bufio.NewReader(conn)
@@ -129,7 +129,7 @@ func TestPausedRequestEnds(t *testing.T) {
 			}
 			begun := time.Now()
 			got, err := io.ReadAll(answers)
-			if string(got) != told || err != nil || time.Since(begun) != patience {
+			if string(got) != want || err != nil || time.Since(begun) != pauseTimeout {
 				t.Errorf("%.20q: after %v: %q, %v", half, time.Since(begun), got, err)
 			}
 		})
@@ -140,18 +140,18 @@ func TestPausedRequestEnds(t *testing.T) {
 }
 
 // So it is with answers: slow readers get all, sleepers are left alone.
-func TestSlowReaderGetsAll(t *testing.T) {
+func TestSlowReaderGetsWholeAnswer(t *testing.T) {
 	status := conf.Status{Tunables: conf.DefaultTunables()}
 	for i := range 2000 {
 		status.Peers = append(status.Peers, conf.PeerStatus{PublicKey: key.Public{byte(i), byte(i >> 8), 1}})
 	}
 	target := controltest.New(status)
-	onVirtualTime(t, target, func(t *testing.T, p *pipes) {
+	onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
 		conn := p.dial()
 		defer conn.Close()
 		io.WriteString(conn, "get=1\n\n")
 		var got strings.Builder
-		for piece := make([]byte, 1000); !strings.HasSuffix(got.String(), "errno=0\n\n"); time.Sleep(patience - time.Second) {
+		for piece := make([]byte, 1000); !strings.HasSuffix(got.String(), "errno=0\n\n"); time.Sleep(pauseTimeout - time.Second) {
 			n, err := conn.Read(piece)
 			if err != nil {
 				t.Fatalf("after %d bytes: %v", got.Len(), err)
@@ -163,7 +163,7 @@ func TestSlowReaderGetsAll(t *testing.T) {
 		}
 		begun := time.Now()
 		io.WriteString(conn, "get=1\n\n")
-		time.Sleep(patience + time.Second)
+		time.Sleep(pauseTimeout + time.Second)
 		if rest, _ := io.ReadAll(conn); len(rest) > 0 {
 			t.Errorf("%v later %d bytes came", time.Since(begun), len(rest))
 		}
@@ -171,7 +171,7 @@ func TestSlowReaderGetsAll(t *testing.T) {
 }
 
 // The client's end is as patient with its daemon.
-func TestClientIsPatient(t *testing.T) {
+func TestClientTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		client := newClient("wg0", ours)
@@ -182,7 +182,7 @@ func TestClientIsPatient(t *testing.T) {
 				answer(requests)
 				for range 500 {
 					io.WriteString(theirs, "drop=x:1\n")
-					time.Sleep(patience - time.Second)
+					time.Sleep(pauseTimeout - time.Second)
 				}
 				io.WriteString(theirs, "errno=0\n\n")
 			}
@@ -195,14 +195,14 @@ func TestClientIsPatient(t *testing.T) {
 			t.Error(err)
 		}
 		begun := time.Now()
-		if _, err := client.Status(); err == nil || !strings.Contains(err.Error(), "does not answer") || time.Since(begun) != patience {
+		if _, err := client.Status(); err == nil || !strings.Contains(err.Error(), "does not answer") || time.Since(begun) != pauseTimeout {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
 	})
 }
 
-// full fills all places, one a millisecond; each client says the text.
-func full(t *testing.T, p *pipes, text string) (clients []net.Conn) {
+// fillConnections fills all places, one a millisecond; each client says the text.
+func fillConnections(t *testing.T, p *pipeListener, text string) (clients []net.Conn) {
 	t.Helper()
 	for range maxConnections {
 		conn := p.dial()
@@ -214,8 +214,8 @@ func full(t *testing.T, p *pipes, text string) (clients []net.Conn) {
 	return clients
 }
 
-// gone are the clients whose connection was ended. It closes them all.
-func gone(clients []net.Conn) (which []int) {
+// closedByServer are the clients whose connection was ended. It closes them all.
+func closedByServer(clients []net.Conn) (which []int) {
 	for i, c := range clients {
 		c.SetReadDeadline(time.Now().Add(time.Millisecond))
 		if _, err := c.Read(make([]byte, 1)); err == io.EOF {
@@ -228,10 +228,10 @@ func gone(clients []net.Conn) (which []int) {
 
 // When all places are taken by clients that say nothing, or do not go on, those
 // that have been still for longest make room, and nobody else has to go.
-func TestIdleConnectionsMakeRoom(t *testing.T) {
+func TestIdleConnectionsAreEvicted(t *testing.T) {
 	for _, text := range []string{"", "set=1\nlisten_port=5\n", "s"} {
-		onVirtualTime(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipes) {
-			clients := full(t, p, text)
+		onVirtualTimeServer(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipeListener) {
+			clients := fillConnections(t, p, text)
 			time.Sleep(10 * time.Second)
 			// These have spoken lately: neither is the one that has been still for longest.
 			if text == "" {
@@ -249,7 +249,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 				}
 				defer client.Close()
 			}
-			if which := gone(clients); !reflect.DeepEqual(which, []int{1, 2, 3}) {
+			if which := closedByServer(clients); !reflect.DeepEqual(which, []int{1, 2, 3}) {
 				t.Errorf("%q: these had to go: %v", text, which)
 			}
 		})
@@ -258,9 +258,9 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 
 // Those that have moved within a second need not go: one more waits that long, and
 // for no longer than it takes until one has finished.
-func TestBusyConnectionsStay(t *testing.T) {
-	onVirtualTime(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipes) {
-		clients := full(t, p, "")
+func TestActiveConnectionsAreNotEvicted(t *testing.T) {
+	onVirtualTimeServer(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipeListener) {
+		clients := fillConnections(t, p, "")
 		next := make(chan time.Duration)
 		begun := time.Now()
 		go func() {
@@ -274,7 +274,7 @@ func TestBusyConnectionsStay(t *testing.T) {
 		if took := <-next; took != 10*time.Millisecond {
 			t.Errorf("it waited for %v", took)
 		}
-		if which := gone(clients); which != nil {
+		if which := closedByServer(clients); which != nil {
 			t.Errorf("these had to go: %v", which)
 		}
 	})
@@ -289,10 +289,10 @@ func (t slowTarget) Apply(c conf.Change) error {
 }
 
 // A client that waits for the daemon is not idle, however long it waits.
-func TestWhoWaitsForTheDaemonStays(t *testing.T) {
+func TestWaitingClientsAreNotEvicted(t *testing.T) {
 	target := slowTarget{controltest.New(conf.Status{})}
-	onVirtualTime(t, target, func(t *testing.T, p *pipes) {
-		clients := full(t, p, "set=1\nlisten_port=5\n\n")
+	onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
+		clients := fillConnections(t, p, "set=1\nlisten_port=5\n\n")
 		next := make(chan time.Time, 1)
 		go func() {
 			conn := p.dial()
@@ -318,13 +318,13 @@ func TestWhoWaitsForTheDaemonStays(t *testing.T) {
 }
 
 // A server that is closed while one waits for a place ends, and so does the wait.
-func TestCloseWhileOneWaits(t *testing.T) {
+func TestCloseWhileAConnectionWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pipes{make(chan net.Conn), make(chan struct{})}
-		server := &Server{name: "wg0", listener: p, crowd: newCrowd(maxConnections)}
+		p := &pipeListener{make(chan net.Conn), make(chan struct{})}
+		server := &Server{name: "wg0", listener: p, connections: newConnections(maxConnections)}
 		ended := make(chan error)
 		go func() { ended <- server.Serve(controltest.New(conf.Status{})) }()
-		full(t, p, "")
+		fillConnections(t, p, "")
 		waiting := p.dial()
 		synctest.Wait()
 		begun := time.Now()
