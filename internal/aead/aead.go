@@ -94,21 +94,21 @@ func (k *Key) Open(buf []byte, packets []Packet) (failed int) {
 
 // process seals the packets, whose counters are in their headers, or opens
 // them: in groups, if there may be enough packets for one, else one by one.
-func (k *Key) process(with *kernel, buf []byte, packets []Packet, open bool) (failed int) {
+func (k *Key) process(kern *kernel, buf []byte, packets []Packet, open bool) (failed int) {
 	if k.one == nil {
 		panic("aead: a Key was used before Set or after Erase")
 	}
-	if with.run != nil && len(packets) >= with.fewest(longText+MinSize) {
-		return k.inGroups(with, buf, packets, open)
+	if kern.run != nil && len(packets) >= kern.minFor(longText+MinSize) {
+		return k.processGroups(kern, buf, packets, open)
 	}
 	for i := range packets {
-		failed += k.single(buf, &packets[i], open)
+		failed += k.processOne(buf, &packets[i], open)
 	}
 	return failed
 }
 
-// single is process for one packet, by x/crypto.
-func (k *Key) single(buf []byte, p *Packet, open bool) (failed int) {
+// processOne is process for one packet, by x/crypto.
+func (k *Key) processOne(buf []byte, p *Packet, open bool) (failed int) {
 	switch {
 	case p.Len == 0:
 	case !open:
@@ -125,26 +125,26 @@ func (k *Key) single(buf []byte, p *Packet, open bool) (failed int) {
 // would be allocated for each packet, since it goes through an interface.
 
 func (k *Key) sealOne(msg []byte) {
-	index := lendNonce(msg)
+	index := clearIndex(msg)
 	body := msg[HeaderSize : len(msg)-TagSize]
 	k.one.Seal(body[:0], msg[nonceAt:HeaderSize], body, nil)
-	returnNonce(msg, index)
+	restoreIndex(msg, index)
 }
 
 func (k *Key) openOne(msg []byte) bool {
-	index := lendNonce(msg)
+	index := clearIndex(msg)
 	body := msg[HeaderSize:]
 	_, err := k.one.Open(body[:0], msg[nonceAt:HeaderSize], body, nil)
-	returnNonce(msg, index)
+	restoreIndex(msg, index)
 	return err == nil
 }
 
-func lendNonce(msg []byte) (index uint32) {
+func clearIndex(msg []byte) (index uint32) {
 	index = binary.LittleEndian.Uint32(msg[nonceAt:])
 	binary.LittleEndian.PutUint32(msg[nonceAt:], 0)
 	return index
 }
 
-func returnNonce(msg []byte, index uint32) {
+func restoreIndex(msg []byte, index uint32) {
 	binary.LittleEndian.PutUint32(msg[nonceAt:], index)
 }

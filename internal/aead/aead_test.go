@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-func keyOf(b [KeySize]byte) *Key {
+func newKey(b [KeySize]byte) *Key {
 	k := new(Key)
 	k.Set(&b)
 	return k
@@ -28,16 +28,16 @@ func layOut(plaintexts ...[]byte) (buf []byte, packets []Packet) {
 	return buf, packets
 }
 
-var dice = rand.NewChaCha8([32]byte{8, 4, 39})
+var rng = rand.NewChaCha8([32]byte{8, 4, 39})
 
 func random(n int) []byte {
 	b := make([]byte, n)
-	dice.Read(b)
+	rng.Read(b)
 	return b
 }
 
-// sealedBy is what x/crypto makes of a plaintext.
-func sealedBy(key []byte, counter uint64, plaintext []byte) []byte {
+// xcryptoSeal is what x/crypto makes of a plaintext.
+func xcryptoSeal(key []byte, counter uint64, plaintext []byte) []byte {
 	c, err := chacha20poly1305.New(key)
 	if err != nil {
 		panic(err)
@@ -50,12 +50,12 @@ func TestEveryLength(t *testing.T) { eachKernel(t, testEveryLength) }
 
 func testEveryLength(t *testing.T) {
 	key := random(KeySize)
-	k := keyOf([KeySize]byte(key))
+	k := newKey([KeySize]byte(key))
 	for length := range 2049 {
 		plaintext, counter := random(length), uint64(length)<<35
 		buf, packets := layOut(plaintext)
 		k.Seal(buf, packets, counter)
-		if got := packets[0].in(buf)[HeaderSize:]; !bytes.Equal(got, sealedBy(key, counter, plaintext)) {
+		if got := packets[0].in(buf)[HeaderSize:]; !bytes.Equal(got, xcryptoSeal(key, counter, plaintext)) {
 			t.Fatalf("length %d: sealed to something else than by x/crypto", length)
 		}
 		if length < 300 {
@@ -79,7 +79,7 @@ func TestBatches(t *testing.T) { eachKernel(t, testBatches) }
 
 func testBatches(t *testing.T) {
 	key := random(KeySize)
-	k := keyOf([KeySize]byte(key))
+	k := newKey([KeySize]byte(key))
 	for count := range 40 {
 		for _, length := range []int{0, 1, 16, 63, 64, 65, 240, 1008, 1420, -1} {
 			testBatch(t, k, key, count, length)
@@ -111,7 +111,7 @@ func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
 	for i, p := range packets {
 		if p.Len != 0 {
 			binary.LittleEndian.PutUint64(want[p.Off+8:], first+uint64(i))
-			copy(want[p.Off+HeaderSize:], sealedBy(key, first+uint64(i), plaintexts[i]))
+			copy(want[p.Off+HeaderSize:], xcryptoSeal(key, first+uint64(i), plaintexts[i]))
 		}
 	}
 	lens := slices.Clone(packets)
@@ -140,7 +140,7 @@ func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
 func TestForgery(t *testing.T) { eachKernel(t, testForgery) }
 
 func testForgery(t *testing.T) {
-	k := keyOf([KeySize]byte(random(KeySize)))
+	k := newKey([KeySize]byte(random(KeySize)))
 	plaintexts := [][]byte{random(100), random(100), random(100), random(37)}
 	sealed, packets := layOut(plaintexts...)
 	k.Seal(sealed, packets, 7)
@@ -169,7 +169,7 @@ func testForgery(t *testing.T) {
 func TestTooShort(t *testing.T) { eachKernel(t, testTooShort) }
 
 func testTooShort(t *testing.T) {
-	k := keyOf([KeySize]byte(random(KeySize)))
+	k := newKey([KeySize]byte(random(KeySize)))
 	for length := int32(1); length < MinSize; length++ {
 		buf := bytes.Repeat([]byte{0xee}, 48)
 		packets := []Packet{{8, length}}
@@ -184,7 +184,7 @@ func testTooShort(t *testing.T) {
 
 // A35: the array that we have is zeroed.
 func TestErase(t *testing.T) {
-	k := keyOf([KeySize]byte(random(KeySize)))
+	k := newKey([KeySize]byte(random(KeySize)))
 	k.Erase()
 	if !zero(k.bytes[:]) || k.one != nil {
 		t.Error("Erase leaves something of the key")
@@ -199,7 +199,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(make([]byte, 200), uint16(32))
 	f.Add(make([]byte, 1500), uint16(148))
 	f.Fuzz(func(t *testing.T, buf []byte, stride uint16) {
-		k := keyOf([KeySize]byte{1})
+		k := newKey([KeySize]byte{1})
 		var packets []Packet
 		for off := 0; off < len(buf) && stride > 0; off += int(stride) {
 			packets = append(packets, Packet{int32(off), int32(min(int(stride), len(buf)-off))})

@@ -5,8 +5,8 @@ package aead
 import "testing"
 
 // Sealing and opening allocate nothing, for good packets and bad.
-func TestAllocatesNothing(t *testing.T) {
-	k := keyOf([KeySize]byte{1})
+func TestNoAllocations(t *testing.T) {
+	k := newKey([KeySize]byte{1})
 	buf, packets := layOut(make([]byte, 1420), make([]byte, 1420), make([]byte, 80))
 	var bad [3]Packet
 	if n := testing.AllocsPerRun(100, func() {

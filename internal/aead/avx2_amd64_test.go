@@ -13,10 +13,10 @@ func TestEveryLengthOfEveryGroupByAVX2(t *testing.T) {
 		t.Log("this processor has no AVX2, so the kernel is proved on the simulated one only")
 		return
 	}
-	k := kernel{name: "AVX2", lanes: maxLanes, least: 1, run: avx2}
+	k := kernel{name: "AVX2", lanes: maxLanes, minPackets: 1, run: avx2}
 	for length := range 2049 {
 		for count := 1; count <= maxLanes; count++ {
-			newBench((5*length+count)%64, uint64(length)<<31, slices.Repeat([]int{length}, count)).prove(t, &k)
+			newFixture((5*length+count)%64, uint64(length)<<31, slices.Repeat([]int{length}, count)).prove(t, &k)
 		}
 	}
 }

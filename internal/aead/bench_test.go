@@ -20,7 +20,7 @@ func benchmark(b *testing.B, run func(*Key, []byte, []Packet, uint64)) {
 	for _, length := range []int{48, 96, 1420} {
 		for _, count := range []int{1, 8, 45} {
 			b.Run(fmt.Sprintf("%dx%d", count, length), func(b *testing.B) {
-				k := keyOf([KeySize]byte{1})
+				k := newKey([KeySize]byte{1})
 				buf := make([]byte, count*(length+MinSize))
 				var packets []Packet
 				for i := range count {

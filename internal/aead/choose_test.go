@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// slowly is a kernel of four lanes for every processor: the reference.
-func slowly(work *group, base *byte, open bool) {
+// slowKernel is a kernel of four lanes for every processor: the reference.
+func slowKernel(work *group, base *byte, open bool) {
 	var key [KeySize]byte
 	for i, w := range work.key {
 		binary.LittleEndian.PutUint32(key[4*i:], w)
@@ -37,15 +37,15 @@ func slowly(work *group, base *byte, open bool) {
 // What is not supported is passed over in silence; what is wrong, by name.
 func TestChoose(t *testing.T) {
 	yes, no := func() bool { return true }, func() bool { return false }
-	right := kernel{name: "right", supported: yes, lanes: 4, least: 2, run: slowly}
+	right := kernel{name: "right", supported: yes, lanes: 4, minPackets: 2, run: slowKernel}
 	wrong := right
 	wrong.name, wrong.run = "wrong", func(work *group, base *byte, open bool) {
-		slowly(work, base, open)
+		slowKernel(work, base, open)
 		work.tag[1][3] ^= 1 << 63 // one bit, in one lane
 	}
 	deaf := right
 	deaf.name, deaf.run = "deaf", func(work *group, base *byte, open bool) {
-		slowly(work, base, false) // and hashes what it has made, though it opens
+		slowKernel(work, base, false) // and hashes what it has made, though it opens
 	}
 	absent := wrong
 	absent.name, absent.supported = "absent", no
@@ -78,7 +78,7 @@ func TestChosen(t *testing.T) {
 			continue
 		}
 		want = k.name
-		if !k.right() {
+		if !k.selfTest() {
 			t.Errorf("%s fails its self-test", k.name)
 		}
 	}

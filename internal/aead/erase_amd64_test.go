@@ -23,12 +23,12 @@ func TestProofOfErasing(t *testing.T) {
 
 func proveErasing(t *testing.T, s subject, length int, open bool) {
 	t.Helper()
-	b := newBench(0, 5, slices.Repeat([]int{length}, s.lanes))
+	b := newFixture(0, 5, slices.Repeat([]int{length}, s.lanes))
 	text, buf := bytes.Clone(b.plain), b.plain
 	if open {
 		buf = b.sealed
 	}
-	in := &tray{len: int32(length + MinSize)}
+	in := &bucket{len: int32(length + MinSize)}
 	for i := range b.packets {
 		in.add(i, &b.packets[i], b.packets[i].in(buf))
 	}
@@ -52,10 +52,10 @@ func proveErasing(t *testing.T, s subject, length int, open bool) {
 
 // A35: what a kernel leaves of the same ciphertexts is the same under every key,
 // but for key stream. (TestProofOfErasing says that it is none that is needed.)
-func TestProofThatNothingElseOfTheKeyStays(t *testing.T) {
+func TestProofOfNoKeyResidue(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 128, 129, 192, 320, 1100} {
-			b := newBench(0, 5, slices.Repeat([]int{length}, s.lanes))
+			b := newFixture(0, 5, slices.Repeat([]int{length}, s.lanes))
 			work := new(group)
 			var left [2][]byte
 			var stream map[uint64]bool
@@ -63,7 +63,7 @@ func TestProofThatNothingElseOfTheKeyStays(t *testing.T) {
 				secret := random(KeySize)
 				*work = group{}
 				work.setKey((*[KeySize]byte)(secret))
-				in := &tray{len: int32(length + MinSize)}
+				in := &bucket{len: int32(length + MinSize)}
 				buf, packets := bytes.Clone(b.sealed), slices.Clone(b.packets)
 				for i := range packets {
 					in.add(i, &packets[i], packets[i].in(buf))
@@ -121,7 +121,7 @@ func textAt(work *group, buf []byte, packets []Packet) int {
 // with, as it is or before the nonce was added to it; -1: nowhere. Who has it
 // and the datagrams has that part of the texts. Two words side by side, be they
 // of two packets, are no chance.
-func keyStreamAt(t *testing.T, work *group, b *bench, length int) int {
+func keyStreamAt(t *testing.T, work *group, b *fixture, length int) int {
 	words := map[uint32]bool{}
 	for i := range b.packets {
 		counter := uint64(5 + i)
@@ -155,7 +155,7 @@ func keyStreamAt(t *testing.T, work *group, b *bench, length int) int {
 }
 
 // secretsOf are words of 64 bits that must not stay.
-func secretsOf(t *testing.T, b *bench) map[uint64]bool {
+func secretsOf(t *testing.T, b *fixture) map[uint64]bool {
 	secrets := map[uint64]bool{}
 	for i := 0; i < KeySize; i += 4 {
 		word := uint64(binary.LittleEndian.Uint32(b.key.bytes[i:]))

@@ -24,12 +24,12 @@ func FuzzKernels(f *testing.F) {
 			body := fill(size, i, text)
 			header := binary.LittleEndian.AppendUint64(make([]byte, 8), first+uint64(i))
 			plain = append(append(append(plain, header...), body...), make([]byte, TagSize)...)
-			sealed = append(append(sealed, header...), sealedBy(key[:], first+uint64(i), body)...)
+			sealed = append(append(sealed, header...), xcryptoSeal(key[:], first+uint64(i), body)...)
 		}
 		for _, k := range kernels {
 			if k.supported() {
-				k.least, k.leastLong = 1, 1
-				compareBatch(t, &k, keyOf(key), plain, sealed, packets, int(change>>1))
+				k.minPackets, k.minLong = 1, 1
+				compareBatch(t, &k, newKey(key), plain, sealed, packets, int(change>>1))
 			}
 		}
 	})

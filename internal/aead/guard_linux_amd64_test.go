@@ -29,7 +29,7 @@ func guarded(t *testing.T, size int) []byte {
 
 // Texts that end, without their tags, where memory ends, and texts that begin
 // where it begins: kernels read and write nothing beyond.
-func TestProofAtTheEdgeOfMemory(t *testing.T) {
+func TestProofAtMemoryEdge(t *testing.T) {
 	memory := guarded(t, 2048)
 	for _, k := range kernels {
 		if !k.supported() {
@@ -58,7 +58,7 @@ func proveInPlace(t *testing.T, k *kernel, text []byte) {
 	for lane := range work.counter {
 		work.counter[lane] = 5
 	}
-	sealed := sealedBy(secret, 5, plain)
+	sealed := xcryptoSeal(secret, 5, plain)
 	for _, open := range []bool{false, true} {
 		want := sealed[:len(text)]
 		copy(text, plain)

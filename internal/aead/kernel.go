@@ -17,11 +17,11 @@ type kernel struct {
 	supported func() bool
 	lanes     int // packets in a group
 	// A group is faster than its packets one after the other from least packets
-	// on; if their texts are long, from leastLong on.
-	least, leastLong int
+	// on; if their texts are long, from minLong on.
+	minPackets, minLong int
 	// dirty is how many bytes of the scratch hold something that came from the key
 	// after a run, but for key stream that no byte of a text was or will be joined
-	// with.
+	// kern.
 	dirty int
 	// run encrypts the texts in place, or decrypts them when open, and leaves in
 	// work.tag the tags of the ciphertexts.
@@ -31,12 +31,12 @@ type kernel struct {
 // longText is the length in bytes from which a text is long.
 const longText = 1024
 
-// fewest is how many packets with that Len are worth a group, one at least.
-func (with *kernel) fewest(length int32) int {
+// minFor is how many packets with that Len are worth a group, one at least.
+func (kern *kernel) minFor(length int32) int {
 	if length < longText+MinSize {
-		return max(1, with.least)
+		return max(1, kern.minPackets)
 	}
-	return max(1, min(with.least, with.leastLong))
+	return max(1, min(kern.minPackets, kern.minLong))
 }
 
 // chosen is the best kernel here; without a run, there is none and every packet
@@ -57,7 +57,7 @@ func choose(kernels []kernel) (best kernel, name string) {
 		// The self-test is of our own code with a key that all may know. Where Go
 		// forbids the cipher (key.Permitted), nothing else will use it.
 		right := false
-		fips140.WithoutEnforcement(func() { right = k.right() })
+		fips140.WithoutEnforcement(func() { right = k.selfTest() })
 		if right {
 			return k, k.name + wrong
 		}
@@ -72,7 +72,7 @@ var testLengths = [...]int{0, 1, 15, 16, 48, 63, 64, 65, 127, 128, 192, 193, 320
 
 // right is the self-test: whether the kernel seals to what x/crypto seals to,
 // opens that, and refuses it with a bit changed.
-func (with *kernel) right() bool {
+func (kern *kernel) selfTest() bool {
 	var secret [KeySize]byte
 	for i := range secret {
 		secret[i] = byte(201*i + 7)
@@ -80,19 +80,19 @@ func (with *kernel) right() bool {
 	var k Key
 	k.Set(&secret)
 	for _, length := range testLengths {
-		if !with.rightAt(&k, length) {
+		if !kern.selfTestAt(&k, length) {
 			return false
 		}
 	}
 	return true
 }
 
-// rightAt is right for one length, in a full group.
-func (with *kernel) rightAt(k *Key, length int) bool {
+// selfTestAt is right for one length, in a full group.
+func (kern *kernel) selfTestAt(k *Key, length int) bool {
 	one, _ := chacha20poly1305.New(k.bytes[:])
 	var plain, sealed []byte
 	var packets []Packet
-	for lane := range with.lanes {
+	for lane := range kern.lanes {
 		packets = append(packets, Packet{int32(len(plain)), int32(length + MinSize)})
 		header := make([]byte, HeaderSize)
 		binary.LittleEndian.PutUint64(header[counterAt:], uint64(lane)*0x1_0000_0001+0xffff_fffd)
@@ -104,14 +104,14 @@ func (with *kernel) rightAt(k *Key, length int) bool {
 		sealed = one.Seal(append(sealed, header...), header[nonceAt:], text, nil)
 	}
 	buf := bytes.Clone(plain)
-	k.process(with, buf, packets, false)
+	k.process(kern, buf, packets, false)
 	if !bytes.Equal(buf, sealed) {
 		return false
 	}
-	victim := length % with.lanes
+	victim := length % kern.lanes
 	p := packets[victim]
 	buf[p.Off+p.Len-1-int32(length%(length+TagSize))] ^= 0x80
-	if k.process(with, buf, packets, true) != 1 || packets[victim].Len != 0 {
+	if k.process(kern, buf, packets, true) != 1 || packets[victim].Len != 0 {
 		return false
 	}
 	clear(plain[p.Off+HeaderSize : p.Off+p.Len])

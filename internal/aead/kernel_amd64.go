@@ -6,9 +6,9 @@ import "golang.org/x/sys/cpu"
 
 // kernels are in the order of preference.
 var kernels = []kernel{
-	{name: "AVX-512 IFMA", supported: hasIFMA, lanes: 8, least: 3, leastLong: 3, run: avx512ifma},
-	{name: "AVX-512", supported: hasAVX512, lanes: 8, least: 4, leastLong: 4, run: avx512},
-	{name: "AVX2", supported: hasAVX2, lanes: 8, least: 4, leastLong: 2, dirty: dirty256, run: avx2},
+	{name: "AVX-512 IFMA", supported: hasIFMA, lanes: 8, minPackets: 3, minLong: 3, run: avx512ifma},
+	{name: "AVX-512", supported: hasAVX512, lanes: 8, minPackets: 4, minLong: 4, run: avx512},
+	{name: "AVX2", supported: hasAVX2, lanes: 8, minPackets: 4, minLong: 2, dirty: dirty256, run: avx2},
 }
 
 // dirty256 is all of the scratch that the kernel for AVX2 uses.

@@ -17,7 +17,7 @@ func eachKernel(t *testing.T, test func(*testing.T)) {
 			t.Logf("kernel %s cannot run on this processor", k.name)
 			continue
 		}
-		k.least = 1
+		k.minPackets = 1
 		chosen = k
 		t.Run(k.name, test)
 	}
@@ -33,7 +33,7 @@ func BenchmarkKernels(b *testing.B) {
 				if k.run != nil && !k.supported() {
 					continue
 				}
-				k.least = 1
+				k.minPackets = 1
 				b.Run(fmt.Sprintf("%dx%d/%s", count, length, k.name), func(b *testing.B) {
 					chosen = k
 					benchmarkKernel(b, count, length)
@@ -44,7 +44,7 @@ func BenchmarkKernels(b *testing.B) {
 }
 
 func benchmarkKernel(b *testing.B, count, length int) {
-	k := keyOf([KeySize]byte{1})
+	k := newKey([KeySize]byte{1})
 	buf, packets := layOut(slices.Repeat([][]byte{make([]byte, length)}, count)...)
 	work := make([]byte, len(buf))
 	rounds := max(1, 20_000/(count*(length/2+100)))

@@ -2,4 +2,4 @@
 
 package aead
 
-const underRace = false
+const raceEnabled = false

@@ -25,15 +25,15 @@ const noEncryption = "NO ENCRYPTION (built with -tags nullaead, for benchmarks o
 func init() {
 	// No kernel works on groups: it would encrypt.
 	chosen, chosenName = kernel{}, noEncryption
-	if encryptsYet() {
+	if stillEncrypts() {
 		panic("aead: built with -tags nullaead, and encrypts: null.go must switch off what does")
 	}
 	os.Stderr.WriteString("WARNING: " + noEncryption + ": every packet can be read and forged by everybody\n")
 }
 
-// encryptsYet reports whether a batch of any usual size is encrypted all the
+// stillEncrypts reports whether a batch of any usual size is encrypted all the
 // same, which would make the benchmark's comparison worthless.
-func encryptsYet() bool {
+func stillEncrypts() bool {
 	const text, count = 100, 64
 	var k Key
 	k.Set(new([KeySize]byte))

@@ -52,10 +52,10 @@ func edges(s *big.Int) (all []*big.Int) {
 	return all
 }
 
-// leading is a text of that length, at random but for one block: after block
+// textLeadingTo is a text of that length, at random but for one block: after block
 // at, counted from 0, the sum is target; if at is behind the text, that is the
 // block of the lengths. Before the block that is not random must be one that is.
-func leading(r, target *big.Int, length, at int) []byte {
+func textLeadingTo(r, target *big.Int, length, at int) []byte {
 	inverse := new(big.Int).ModInverse(r, prime)
 	blocks := (length + 15) / 16
 	text := make([]byte, 16*blocks)
@@ -111,7 +111,7 @@ func TestProofOfPoly1305(t *testing.T) {
 		for _, length := range []int{32, 40, 150, 255} {
 			blocks := (length + 15) / 16
 			for _, at := range []int{blocks, blocks / 2} {
-				if !underRace && (!s.simulated || *exhaustive) || length == 32 || !underRace && length == 150 && at == blocks {
+				if !raceEnabled && (!s.simulated || *exhaustive) || length == 32 || !raceEnabled && length == 150 && at == blocks {
 					provePoly(t, s, length, at)
 				}
 			}
@@ -150,7 +150,7 @@ func provePoly(t *testing.T, s subject, length, at int) {
 func provePolyAt(t *testing.T, s subject, length, at int, edges func(s *big.Int) []*big.Int) {
 	t.Helper()
 	secret := random(KeySize)
-	key := keyOf([KeySize]byte(secret))
+	key := newKey([KeySize]byte(secret))
 	count := len(edges(new(big.Int)))
 	for first := 0; first < count; first += s.lanes {
 		var sealed []byte
@@ -161,7 +161,7 @@ func provePolyAt(t *testing.T, s subject, length, at int, edges func(s *big.Int)
 			oneTimeKey := referenceBlock(secret, nonce, 0)[:32]
 			all := edges(littleEndian(oneTimeKey[16:]))
 			target := all[(first+lane)%len(all)]
-			text := leading(clamped(oneTimeKey), target, length, at)
+			text := textLeadingTo(clamped(oneTimeKey), target, length, at)
 			tag := referencePoly1305(oneTimeKey, authenticated(text))
 			if at == (length+15)/16 && !bytes.Equal(tag, lowest128(new(big.Int).Add(target, littleEndian(oneTimeKey[16:])))) {
 				t.Fatal("the text does not lead where it should")
@@ -216,9 +216,9 @@ func (s *simulation) withLargestR() (uses *[2]int) {
 func TestProofOfLargestR(t *testing.T) {
 	for _, s := range simulations(t) {
 		t.Run(s.kernel.name, func(t *testing.T) {
-			s.t, s.beside = t, false
+			s.t, s.native = t, false
 			for _, length := range []int{0, 1, 16, 33, 64, 100, 128, 192, 300, 513, 1420} {
-				if underRace && length > 192 {
+				if raceEnabled && length > 192 {
 					break
 				}
 				full := slices.Repeat([]byte{0xff}, length)
@@ -230,13 +230,13 @@ func TestProofOfLargestR(t *testing.T) {
 				s.proveLargest(t, texts)
 			}
 			targets := edges(new(big.Int))
-			if underRace {
+			if raceEnabled {
 				targets = targets[:32]
 			}
 			for chunk := range slices.Chunk(targets, s.kernel.lanes) {
 				texts := make([][]byte, s.kernel.lanes)
 				for i := range texts {
-					texts[i] = leading(largestR, chunk[i%len(chunk)], 170, 11)
+					texts[i] = textLeadingTo(largestR, chunk[i%len(chunk)], 170, 11)
 				}
 				s.proveLargest(t, texts)
 			}
@@ -307,7 +307,7 @@ func proveVector(t *testing.T, s subject, secret, nonce, text []byte, number int
 	for i, p := range packets {
 		binary.LittleEndian.PutUint64(buf[p.Off+counterAt:], binary.LittleEndian.Uint64(nonce[4:])+uint64(i-lane))
 	}
-	plain, key := bytes.Clone(buf), keyOf([KeySize]byte(secret))
+	plain, key := bytes.Clone(buf), newKey([KeySize]byte(secret))
 	key.process(&s.kernel, buf, packets, false)
 	want := referenceSeal(secret, nonce, text, nil)
 	if got := packets[lane].in(buf)[HeaderSize:]; !bytes.Equal(got, want) {

@@ -25,13 +25,13 @@ type subject struct {
 func eachSubject(t *testing.T, proof func(*testing.T, subject)) {
 	for _, k := range kernels {
 		if k.supported() {
-			k.least, k.leastLong = 1, 1
+			k.minPackets, k.minLong = 1, 1
 			t.Run(k.name, func(t *testing.T) { proof(t, subject{k, false}) })
 		} else {
 			t.Logf("%s: this processor lacks it, so it is proved on the simulated one only", k.name)
 		}
 	}
-	if underRace {
+	if raceEnabled {
 		t.Log("the simulated processor takes no part under the race detector; make kernels has it")
 		return
 	}
@@ -52,20 +52,20 @@ func (s subject) lengths() []int {
 	return []int{0, 1, 15, 16, 17, 63, 64, 65, 100, 127, 128, 129, 191, 240, 256, 500, 1024, 1420}
 }
 
-// A bench is a buffer with packets of these lengths in it, and what must become
+// A fixture is a buffer with packets of these lengths in it, and what must become
 // of them: packets with gaps between them, and something everywhere.
-type bench struct {
+type fixture struct {
 	key     *Key
 	plain   []byte
 	sealed  []byte
 	packets []Packet
 }
 
-// newBench begins at that offset in the buffer. Packets have the counters
+// newFixture begins at that offset in the buffer. Packets have the counters
 // first, first+1 and so on.
-func newBench(offset int, first uint64, lengths []int) *bench {
+func newFixture(offset int, first uint64, lengths []int) *fixture {
 	secret := [KeySize]byte(random(KeySize))
-	b := &bench{key: keyOf(secret)}
+	b := &fixture{key: newKey(secret)}
 	size := offset
 	for i, n := range lengths {
 		size += int(random(1)[0]) % 4 * (i & 1) // packets need not touch each other
@@ -79,13 +79,13 @@ func newBench(offset int, first uint64, lengths []int) *bench {
 	b.sealed = bytes.Clone(b.plain)
 	for i, p := range b.packets {
 		text := b.plain[p.Off+HeaderSize : p.Off+p.Len-TagSize]
-		copy(b.sealed[p.Off+HeaderSize:], sealedBy(secret[:], first+uint64(i), text))
+		copy(b.sealed[p.Off+HeaderSize:], xcryptoSeal(secret[:], first+uint64(i), text))
 	}
 	return b
 }
 
 // prove seals and opens all of it.
-func (b *bench) prove(t *testing.T, k *kernel) {
+func (b *fixture) prove(t *testing.T, k *kernel) {
 	t.Helper()
 	buf, packets := bytes.Clone(b.plain), slices.Clone(b.packets)
 	b.key.process(k, buf, packets, false)
@@ -111,12 +111,12 @@ func TestProofOfEveryLength(t *testing.T) {
 			if s.simulated && !*exhaustive && length > 70 && length%64 > 1 {
 				continue
 			}
-			newBench(length%64, uint64(length)<<31, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
+			newFixture(length%64, uint64(length)<<31, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
 		}
 		for _, around := range []int{9000, math.MaxUint16 - MinSize} {
 			for length := around - 20; length <= around+20; length++ {
 				if !s.simulated || *exhaustive && length == around-7 {
-					newBench(0, 1, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
+					newFixture(0, 1, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
 				}
 			}
 		}
@@ -128,7 +128,7 @@ func TestProofOfEveryGroup(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for count := 1; count <= 2*s.lanes+1; count++ {
 			for _, length := range s.lengths() {
-				newBench(3, 0, slices.Repeat([]int{length}, count)).prove(t, &s.kernel)
+				newFixture(3, 0, slices.Repeat([]int{length}, count)).prove(t, &s.kernel)
 			}
 		}
 	})
@@ -140,7 +140,7 @@ func TestProofOfEveryAlignment(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for offset := range 64 {
 			for _, length := range []int{65, 131} {
-				newBench(offset, 9, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
+				newFixture(offset, 9, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
 			}
 		}
 	})
@@ -158,7 +158,7 @@ func TestProofOfMixedLengths(t *testing.T) {
 			for _, n := range random(1 + int(random(1)[0])%48) {
 				lengths = append(lengths, int(n)%(2+len(lengths)%40)*16)
 			}
-			newBench(1, 5, lengths).prove(t, &s.kernel)
+			newFixture(1, 5, lengths).prove(t, &s.kernel)
 		}
 	})
 }
@@ -169,14 +169,14 @@ func TestProofOfCounters(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for lane := range s.lanes {
 			for _, end := range []uint64{1 << 32, 1 << 33, 1 << 63, 0, 0xffffffff_00000000} {
-				newBench(0, end-uint64(lane), slices.Repeat([]int{70}, s.lanes)).prove(t, &s.kernel)
+				newFixture(0, end-uint64(lane), slices.Repeat([]int{70}, s.lanes)).prove(t, &s.kernel)
 			}
 		}
-		b := newBench(0, 0, slices.Repeat([]int{100}, s.lanes))
+		b := newFixture(0, 0, slices.Repeat([]int{100}, s.lanes))
 		for _, p := range b.packets {
 			counter := binary.LittleEndian.Uint64(random(8))
 			text := b.plain[p.Off+HeaderSize : p.Off+p.Len-TagSize]
-			copy(b.sealed[p.Off+HeaderSize:], sealedBy(b.key.bytes[:], counter, text))
+			copy(b.sealed[p.Off+HeaderSize:], xcryptoSeal(b.key.bytes[:], counter, text))
 			binary.LittleEndian.PutUint64(b.plain[p.Off+counterAt:], counter)
 			binary.LittleEndian.PutUint64(b.sealed[p.Off+counterAt:], counter)
 		}
@@ -193,7 +193,7 @@ func TestProofOfForgeries(t *testing.T) {
 			if length == 333 || length > 300 {
 				continue
 			}
-			b := newBench(5, 77, slices.Repeat([]int{length}, s.lanes))
+			b := newFixture(5, 77, slices.Repeat([]int{length}, s.lanes))
 			step := 1
 			if s.simulated {
 				step = 7
@@ -218,7 +218,7 @@ func TestProofOfForgeries(t *testing.T) {
 
 // proveForged changes one bit of the victims (one bit for each), counted from
 // the beginning of the text, and opens.
-func (b *bench) proveForged(t *testing.T, k *kernel, victims uint, at int) {
+func (b *fixture) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 	t.Helper()
 	buf, packets := bytes.Clone(b.sealed), slices.Clone(b.packets)
 	want := bytes.Clone(b.sealed)
@@ -248,10 +248,10 @@ func (b *bench) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 func TestProofOfConstantTime(t *testing.T) {
 	for _, s := range simulations(t) {
 		t.Run(s.kernel.name, func(t *testing.T) {
-			s.t, s.beside = t, false
+			s.t, s.native = t, false
 			for _, length := range []int{0, 1, 64, 100, 600} {
 				for _, open := range []bool{false, true} {
-					if underRace && length > 64 {
+					if raceEnabled && length > 64 {
 						continue
 					}
 					s.proveConstantTime(t, length, open)
@@ -289,11 +289,11 @@ func (s *simulation) proveConstantTime(t *testing.T, length int, open bool) {
 
 // Neither the rest of the group's memory nor what registers hold before makes a
 // difference.
-func TestProofOfForgetting(t *testing.T) {
+func TestProofOfStaleState(t *testing.T) {
 	for _, s := range simulations(t) {
-		s.beside = false
+		s.native = false
 		for _, length := range []int{0, 100, 600} {
-			b := newBench(0, 1, slices.Repeat([]int{length}, s.kernel.lanes))
+			b := newFixture(0, 1, slices.Repeat([]int{length}, s.kernel.lanes))
 			for range 3 {
 				s.garbage = binary.LittleEndian.Uint64(random(8)) | 1
 				k := s.asKernel()

@@ -2,6 +2,6 @@
 
 package aead
 
-// underRace: the race detector makes the simulated processor ten times as slow,
+// raceEnabled: the race detector makes the simulated processor ten times as slow,
 // and finds nothing in it. `make kernels` runs the proofs without.
-const underRace = true
+const raceEnabled = true

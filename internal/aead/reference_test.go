@@ -133,7 +133,7 @@ func TestVectorOfRFC8439(t *testing.T) {
 			continue
 		}
 		plaintext, nonce := v.field["plaintext"], v.field["nonce"]
-		k := keyOf([KeySize]byte(v.field["key"]))
+		k := newKey([KeySize]byte(v.field["key"]))
 		buf, packets := layOut(plaintext)
 		k.Seal(buf, packets, binary.LittleEndian.Uint64(nonce[4:]))
 		want := slices.Concat(v.field["out"][:len(plaintext)], referenceSeal(v.field["key"], nonce, plaintext, nil)[len(plaintext):])

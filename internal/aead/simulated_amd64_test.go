@@ -18,7 +18,7 @@ import (
 type simulation struct {
 	kernel  kernel
 	program *emulate.Program
-	beside  bool   // run the kernel on this processor, too, and compare
+	native  bool   // run the kernel on this processor, too, and compare
 	garbage uint64 // what registers hold before
 	result  emulate.Result
 	t       testing.TB
@@ -31,7 +31,7 @@ func simulations(t testing.TB) (all []*simulation) {
 	}
 	for _, k := range kernels {
 		text := sourceOf(t, k)
-		all = append(all, &simulation{kernel: k, program: parsed(t, k, text), beside: k.supported(), garbage: 1, t: t})
+		all = append(all, &simulation{kernel: k, program: parsed(t, k, text), native: k.supported(), garbage: 1, t: t})
 	}
 	return all
 }
@@ -66,18 +66,18 @@ func parsed(t testing.TB, k kernel, text string) *emulate.Program {
 func (s *simulation) asKernel() kernel {
 	k := s.kernel
 	k.name = "simulated " + k.name
-	k.least, k.leastLong = 1, 1
+	k.minPackets, k.minLong = 1, 1
 	k.run = s.run
 	return k
 }
 
 func (s *simulation) run(work *group, base *byte, open bool) {
 	regions := regionsOf(work, base, s.kernel.lanes)
-	var native [][]byte
-	if s.beside {
+	var nativeResult [][]byte
+	if s.native {
 		before := contents(regions)
 		s.kernel.run(work, base, open)
-		native = contents(regions)
+		nativeResult = contents(regions)
 		for i := range regions {
 			copy(regions[i].Data, before[i])
 		}
@@ -87,8 +87,8 @@ func (s *simulation) run(work *group, base *byte, open bool) {
 	if err != nil {
 		s.t.Fatalf("texts of %d bytes, open %v: %v", work.length, open, err)
 	}
-	for i := range native {
-		if !bytes.Equal(native[i], regions[i].Data) {
+	for i := range nativeResult {
+		if !bytes.Equal(nativeResult[i], regions[i].Data) {
 			s.t.Fatalf("texts of %d bytes, open %v: the processor leaves something else in %s than the simulation",
 				work.length, open, regions[i].Name)
 		}
@@ -163,9 +163,9 @@ func TestSimulated(t *testing.T) {
 		t.Run(s.kernel.name, func(t *testing.T) {
 			s.t = t
 			k := s.asKernel()
-			key := keyOf([KeySize]byte(random(KeySize)))
+			key := newKey([KeySize]byte(random(KeySize)))
 			for _, length := range []int{0, 1, 15, 16, 17, 63, 64, 65, 100, 1420} {
-				if !k.rightAt(key, length) {
+				if !k.selfTestAt(key, length) {
 					t.Errorf("wrong at length %d", length)
 				}
 				t.Log(length, s.result.Steps)

@@ -9,13 +9,13 @@ import (
 // many flows has lengths in any order, and a train has a last packet that is
 // shorter.
 type sorter struct {
-	trays [4]tray
-	next  int // the tray that makes room for another length
-	work  group
+	buckets [4]bucket
+	next    int // the bucket that makes room for another length
+	work    group
 }
 
-// tray holds packets of one length until a group is full.
-type tray struct {
+// bucket holds packets of one length until a group is full.
+type bucket struct {
 	len             int32 // of the packets; 0: there are none
 	count           int32
 	index           [maxLanes]int32  // in the batch
@@ -23,7 +23,7 @@ type tray struct {
 }
 
 // add takes packet i of the batch, of which msg is the bytes.
-func (t *tray) add(i int, p *Packet, msg []byte) {
+func (t *bucket) add(i int, p *Packet, msg []byte) {
 	lane := t.count & (maxLanes - 1)
 	t.index[lane] = int32(i)
 	t.offset[lane] = uint64(p.Off + HeaderSize)
@@ -35,82 +35,82 @@ func (t *tray) add(i int, p *Packet, msg []byte) {
 // keys and key streams is erased before they come back here (A35).
 var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
-// inGroups is process for a batch.
-func (k *Key) inGroups(with *kernel, buf []byte, packets []Packet, open bool) (failed int) {
+// processGroups is process for a batch.
+func (k *Key) processGroups(kern *kernel, buf []byte, packets []Packet, open bool) (failed int) {
 	s := sorters.Get().(*sorter)
 	s.work.setKey(&k.bytes)
-	t := &s.trays[0]
+	t := &s.buckets[0]
 	for i := range packets {
 		p := &packets[i]
 		if p.Len < MinSize {
-			failed += k.single(buf, p, open)
+			failed += k.processOne(buf, p, open)
 			continue
 		}
 		msg := p.in(buf) // or panic: kernels check no bounds
 		if t.len != p.Len {
-			if t = s.tray(p.Len); t.len != p.Len {
-				failed += k.empty(with, s, t, buf, packets, open)
+			if t = s.bucket(p.Len); t.len != p.Len {
+				failed += k.flush(kern, s, t, buf, packets, open)
 				t.len = p.Len
 			}
 		}
 		t.add(i, p, msg)
-		if int(t.count) == with.lanes {
-			failed += s.work.process(with, buf, packets, t, open)
+		if int(t.count) == kern.lanes {
+			failed += s.work.process(kern, buf, packets, t, open)
 			t.count = 0
 		}
 	}
-	for i := range s.trays {
-		if t := &s.trays[i]; t.len != 0 {
-			failed += k.empty(with, s, t, buf, packets, open)
+	for i := range s.buckets {
+		if t := &s.buckets[i]; t.len != 0 {
+			failed += k.flush(kern, s, t, buf, packets, open)
 		}
 	}
-	s.work.erase(with)
+	s.work.erase(kern)
 	sorters.Put(s)
 	return failed
 }
 
-// tray is the one with packets of that length, or a free one, or the one that
+// bucket is the one with packets of that length, or a free one, or the one that
 // must be emptied first.
-func (s *sorter) tray(length int32) *tray {
-	for i := range s.trays {
-		if t := &s.trays[i]; t.len == length || t.len == 0 {
+func (s *sorter) bucket(length int32) *bucket {
+	for i := range s.buckets {
+		if t := &s.buckets[i]; t.len == length || t.len == 0 {
 			return t
 		}
 	}
-	s.next = (s.next + 1) % len(s.trays)
-	return &s.trays[s.next]
+	s.next = (s.next + 1) % len(s.buckets)
+	return &s.buckets[s.next]
 }
 
-// empty works on the packets of a tray and frees it.
-func (k *Key) empty(with *kernel, s *sorter, t *tray, buf []byte, packets []Packet, open bool) (failed int) {
-	if int(t.count) >= with.fewest(t.len) {
-		failed = s.work.process(with, buf, packets, t, open)
+// flush works on the packets of a bucket and frees it.
+func (k *Key) flush(kern *kernel, s *sorter, t *bucket, buf []byte, packets []Packet, open bool) (failed int) {
+	if int(t.count) >= kern.minFor(t.len) {
+		failed = s.work.process(kern, buf, packets, t, open)
 	} else {
 		for _, i := range t.index[:t.count] {
-			failed += k.single(buf, &packets[i], open)
+			failed += k.processOne(buf, &packets[i], open)
 		}
 	}
 	t.len, t.count = 0, 0
 	return failed
 }
 
-// process hands the packets of a tray, one at least, to the kernel.
-func (work *group) process(with *kernel, buf []byte, packets []Packet, t *tray, open bool) (failed int) {
+// process hands the packets of a bucket, one at least, to the kernel.
+func (work *group) process(kern *kernel, buf []byte, packets []Packet, t *bucket, open bool) (failed int) {
 	work.offset, work.counter = t.offset, t.counter
-	for lane := int(t.count); lane < with.lanes; lane++ {
+	for lane := int(t.count); lane < kern.lanes; lane++ {
 		work.offset[lane], work.counter[lane] = t.offset[0], t.counter[0]
 	}
 	work.length = uint64(t.len - MinSize)
-	with.run(work, &buf[0], open)
+	kern.run(work, &buf[0], open)
 	if open {
 		return work.verify(buf, packets, t)
 	}
-	work.sign(buf, t)
+	work.writeTags(buf, t)
 	return 0
 }
 
-// sign puts the tags behind the texts.
-func (work *group) sign(buf []byte, t *tray) {
+// writeTags puts the tags behind the texts.
+func (work *group) writeTags(buf []byte, t *bucket) {
 	for lane := range t.count {
 		tag := work.tagOf(buf, t, lane)
 		binary.LittleEndian.PutUint64(tag[:8], work.tag[0][lane])
@@ -119,7 +119,7 @@ func (work *group) sign(buf []byte, t *tray) {
 }
 
 // verify compares the tags and refuses packets that have others.
-func (work *group) verify(buf []byte, packets []Packet, t *tray) (failed int) {
+func (work *group) verify(buf []byte, packets []Packet, t *bucket) (failed int) {
 	for lane := range t.count {
 		tag := work.tagOf(buf, t, lane)
 		// Both halves in one comparison: it takes as long wherever they differ.
@@ -132,7 +132,7 @@ func (work *group) verify(buf []byte, packets []Packet, t *tray) (failed int) {
 }
 
 // tagOf is where the tag of a packet is.
-func (work *group) tagOf(buf []byte, t *tray, lane int32) *[TagSize]byte {
+func (work *group) tagOf(buf []byte, t *bucket, lane int32) *[TagSize]byte {
 	end := t.offset[lane] + work.length
 	return (*[TagSize]byte)(buf[end : end+TagSize : end+TagSize])
 }
@@ -146,8 +146,8 @@ func (work *group) setKey(key *[KeySize]byte) {
 // erase zeroes what came from the key: the key itself, what the kernel leaves in
 // the scratch, and the tags, which for a forgery would be a valid signature that
 // its sender could not make.
-func (work *group) erase(with *kernel) {
+func (work *group) erase(kern *kernel) {
 	clear(work.key[:])
 	clear(work.tag[:])
-	clear(work.scratch[:with.dirty])
+	clear(work.scratch[:kern.dirty])
 }

@@ -145,7 +145,7 @@ func (c *cpu) run() (err error) {
 			return errors.New(c.program.Name + " runs past its end")
 		}
 		in := &c.program.code[c.pc]
-		c.note(uint64(c.pc))
+		c.record(uint64(c.pc))
 		c.pc++
 		if c.steps++; c.steps > maxSteps {
 			c.failf("does not end")
@@ -155,8 +155,8 @@ func (c *cpu) run() (err error) {
 	return c.checkReturn(&begin)
 }
 
-// note adds to the trace (FNV-1a, over words).
-func (c *cpu) note(x uint64) {
+// record adds to the trace (FNV-1a, over words).
+func (c *cpu) record(x uint64) {
 	c.trace = (c.trace ^ x) * 1099511628211
 }
 

@@ -122,7 +122,7 @@ func decodeGeneral(s *statement, name string) (step, error) {
 	case (stem == "CMP" && s.is("RS") || stem == "TEST" && s.is("SR")) && s.notBothMemory():
 		return compare(stem, s.operands[0], s.operands[1], n), nil
 	case (stem == "INC" || stem == "DEC") && s.is("R"):
-		return count(stem, s.operands[0], n), nil
+		return increment(stem, s.operands[0], n), nil
 	case stem == "NEG" && s.is("r") || stem == "NOT" && s.is("r"):
 		return negate(stem, s.operands[0], n), nil
 	}
@@ -170,8 +170,8 @@ func compare(stem string, left, right operand, n int) step {
 	}
 }
 
-// count is INC and DEC, which leave the carry as it was.
-func count(stem string, o operand, n int) step {
+// increment is INC and DEC, which leave the carry as it was.
+func increment(stem string, o operand, n int) step {
 	return func(c *cpu) {
 		a, secret := c.value(&o, n)
 		before := c.flags

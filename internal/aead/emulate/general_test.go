@@ -300,7 +300,7 @@ func TestMasks(t *testing.T) {
 // TestMasksAsVectors: an element of ones for each bit that is set.
 func TestMasksAsVectors(t *testing.T) {
 	for letter, size := range map[string]int{"B": 1, "D": 4, "Q": 8} {
-		kmask := dice.Uint64()
+		kmask := rng.Uint64()
 		var want []byte
 		for i := range 64 / size {
 			want = append(want, slices.Repeat([]byte{0xff * byte(kmask>>i&1)}, size)...)

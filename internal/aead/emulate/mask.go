@@ -74,7 +74,7 @@ func (s *statement) fillElements(size int) step {
 				v.setElement(size, i, ^uint64(0))
 			}
 		}
-		c.write(&to, everything, v, c.maskSecret[from.n])
+		c.write(&to, unmasked, v, c.maskSecret[from.n])
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *cpu) nearest(addr uint64) string {
 
 // load is n bytes of memory, and whether one of them is secret.
 func (c *cpu) load(addr uint64, n int) (b []byte, secret bool) {
-	c.note(addr)
+	c.record(addr)
 	r := c.find(addr, n)
 	at := int(addr - r.Base)
 	if r.Secret != nil {
@@ -49,7 +49,7 @@ func (c *cpu) load(addr uint64, n int) (b []byte, secret bool) {
 
 // store is the place of n bytes, to be written, marked as secret or not.
 func (c *cpu) store(addr uint64, n int, secret bool) []byte {
-	c.note(^addr)
+	c.record(^addr)
 	r := c.find(addr, n)
 	if r.ReadOnly {
 		c.failf("writes to %s", r.Name)

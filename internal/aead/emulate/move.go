@@ -27,7 +27,7 @@ var broadcasts = map[string]int{
 	"VBROADCASTI128": 16, "VBROADCASTI32X4": 16, "VBROADCASTI64X2": 16, "VBROADCASTI64X4": 32,
 }
 
-var everything = writemask{-1, false, 8}
+var unmasked = writemask{-1, false, 8}
 
 func decodeMove(s *statement, name string) (step, error) {
 	if _, ok := moves[name]; ok {
@@ -58,7 +58,7 @@ func decodeMove(s *statement, name string) (step, error) {
 	case "PREFETCHT0":
 		if s.is("m") { // it touches nothing, but its address shows
 			o := s.operands[0]
-			return func(c *cpu) { c.note(c.address(&o)) }, nil
+			return func(c *cpu) { c.record(c.address(&o)) }, nil
 		}
 	}
 	return nil, nil
@@ -105,10 +105,10 @@ func (s *statement) insert(width int) step {
 	part, rest, to := s.operands[1], s.operands[2], s.operands[3]
 	at := int(s.operands[0].value) % (to.width / width) * width / 8
 	return func(c *cpu) {
-		p, secretPart := c.read(&part, width, false, everything)
-		v, secret := c.read(&rest, to.width, false, everything)
+		p, secretPart := c.read(&part, width, false, unmasked)
+		v, secret := c.read(&rest, to.width, false, unmasked)
 		copy(v[at:at+width/8], p[:])
-		c.write(&to, everything, v, secret || secretPart)
+		c.write(&to, unmasked, v, secret || secretPart)
 	}
 }
 
@@ -123,9 +123,9 @@ func (s *statement) extract(width int) step {
 		var part vec
 		copy(part[:width/8], c.vectors[from.n][at:])
 		if to.kind == memory {
-			c.storeVector(&to, everything, &part, width, c.vectorSecret[from.n])
+			c.storeVector(&to, unmasked, &part, width, c.vectorSecret[from.n])
 		} else {
-			c.write(&to, everything, part, c.vectorSecret[from.n])
+			c.write(&to, unmasked, part, c.vectorSecret[from.n])
 		}
 	}
 }
@@ -166,7 +166,7 @@ func (s *statement) narrow() step {
 		for i := range from.width / 8 {
 			v.setElement(4, i, c.vectors[from.n][i])
 		}
-		c.write(&to, everything, v, c.vectorSecret[from.n])
+		c.write(&to, unmasked, v, c.vectorSecret[from.n])
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *statement) moveLowest(n int) step {
 	return func(c *cpu) {
 		if to.kind == vector {
 			x, secret := c.value(&from, 8*n)
-			c.write(&to, everything, vec{x}, secret)
+			c.write(&to, unmasked, vec{x}, secret)
 			return
 		}
 		c.assign(&to, 8*n, low(c.vectors[from.n][0], 8*n), c.vectorSecret[from.n])
@@ -195,9 +195,9 @@ func (s *statement) insertElement(n int) step {
 	at, from, rest, to := int(s.operands[0].value)%(16/n), s.operands[1], s.operands[2], s.operands[3]
 	return func(c *cpu) {
 		x, secretX := c.value(&from, 8*n)
-		v, secret := c.read(&rest, 16, false, everything)
+		v, secret := c.read(&rest, 16, false, unmasked)
 		v.setElement(n, at, x)
-		c.write(&to, everything, v, secret || secretX)
+		c.write(&to, unmasked, v, secret || secretX)
 	}
 }
 

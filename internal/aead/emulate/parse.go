@@ -68,7 +68,7 @@ func Parse(text string) (*File, error) {
 			}
 		}
 		if pass == 0 {
-			f.place()
+			f.setAddresses()
 		}
 	}
 	return f, f.link()
@@ -93,18 +93,18 @@ func (f *File) size(_ int, line string) error {
 	return nil
 }
 
-// place gives each constant an address: 32 bytes are the most to which Go's
+// setAddresses gives each constant an address: 32 bytes are the most to which Go's
 // linker aligns, and what is shorter than 32 bytes is aligned to 8 here.
-func (f *File) place() {
+func (f *File) setAddresses() {
 	for i := range f.constants {
 		r := &f.constants[i]
-		room := make([]byte, len(r.Data)+128)
-		base := uint64(uintptr(unsafe.Pointer(&room[0])))
+		buf := make([]byte, len(r.Data)+128)
+		base := uint64(uintptr(unsafe.Pointer(&buf[0])))
 		shift := -base%64 + 32
 		if len(r.Data)%32 != 0 {
 			shift += 8
 		}
-		r.Data = room[shift : shift+uint64(len(r.Data))]
+		r.Data = buf[shift : shift+uint64(len(r.Data))]
 		r.Base = base + shift
 	}
 }

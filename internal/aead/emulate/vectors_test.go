@@ -182,7 +182,7 @@ var onlyY = []string{"VPERM2I128", "VPBLENDD"}
 var notX = []string{"VSHUFI32X4", "VSHUFI64X2", "VPERM2I128", "VPBLENDD"}
 var legacy = []string{"VPAND", "VPANDN", "VPOR", "VPXOR", "VPCMPEQD", "VPBLENDD", "VPERM2I128"} // no masks, no Z
 
-var dice = rand.New(rand.NewPCG(8439, 52))
+var rng = rand.New(rand.NewPCG(8439, 52))
 
 // TestVectorInstructions: each is what its definition says, in all widths, with
 // registers, memory and one element of memory for all, with and without masks.
@@ -208,7 +208,7 @@ func testVectorInstruction(t *testing.T, name string, d definition, width int) {
 			if (masking != "" || source == "broadcast") && (shuffles || slices.Contains(legacy, name)) {
 				continue
 			}
-			imm := dice.IntN(256)
+			imm := rng.IntN(256)
 			if !strings.HasPrefix(name, "VPTERN") && !shuffles && name != "VPERM2I128" && name != "VPBLENDD" {
 				imm %= 8*d.size + 3
 			}
@@ -223,7 +223,7 @@ func testVectorInstruction(t *testing.T, name string, d definition, width int) {
 func testOne(t *testing.T, name string, d definition, width int, source, masking string, imm int) {
 	t.Helper()
 	dst, first, second := randomVector(), randomVector(), randomVector()
-	kmask := dice.Uint64()
+	kmask := rng.Uint64()
 	text := instructionText(name, d, width, source, masking, imm)
 	got := runVector(t, text, dst, first, second, kmask)
 	if source == "broadcast" {
@@ -307,7 +307,7 @@ func tryText(text string, data []byte, secret []bool) error {
 	base := uintptrOf(data)
 	args := make([]byte, 8)
 	putNumber(args, base)
-	_, err := f.Program("f").Run(args, []Region{{Name: "data", Base: base, Data: data, Secret: secret}}, dice.Uint64())
+	_, err := f.Program("f").Run(args, []Region{{Name: "data", Base: base, Data: data, Secret: secret}}, rng.Uint64())
 	return err
 }
 
@@ -315,13 +315,13 @@ func tryText(text string, data []byte, secret []bool) error {
 func randomVector() []byte {
 	b := make([]byte, 64)
 	for i := range b {
-		switch dice.IntN(4) {
+		switch rng.IntN(4) {
 		case 0:
 			b[i] = 0xff
 		case 1:
-			b[i] = byte(dice.IntN(2) * 0x80)
+			b[i] = byte(rng.IntN(2) * 0x80)
 		default:
-			b[i] = byte(dice.Uint32())
+			b[i] = byte(rng.Uint32())
 		}
 	}
 	return b

@@ -36,13 +36,13 @@ var (
 
 // scratch256 is the layout of the group's scratch.
 type scratch256 struct {
-	start   operand.Mem // what the states begin with, 16 words
-	waiting operand.Mem // words 8 to 15 while there is no register for them
-	blocks  operand.Mem // how many blocks of a packet are in a turn, in all lanes
-	stream  operand.Mem // 64 bytes of the key stream of each lane
-	cipher  operand.Mem // 64 bytes of ciphertext of each lane, zeros after the end
-	once    operand.Mem // a one-time key of each packet, see mulx
-	nowhere operand.Mem // the text of lanes without a packet
+	start  operand.Mem // what the states begin with, 16 words
+	spill  operand.Mem // words 8 to 15 while there is no register for them
+	blocks operand.Mem // how many blocks of a packet are in a turn, in all lanes
+	stream operand.Mem // 64 bytes of the key stream of each lane
+	cipher operand.Mem // 64 bytes of ciphertext of each lane, zeros after the end
+	otk    operand.Mem // a one-time key of each packet, see mulx
+	dummy  operand.Mem // the text of lanes without a packet
 
 	// Tables of eight bytes for each lane. A lane without a packet has a step of
 	// 0, an end where it begins, and 0 for all.
@@ -58,8 +58,8 @@ type scratch256 struct {
 	done    operand.Mem // 8 times the number of those that are done
 	packets operand.Mem // 8 times the number of those at work
 	first   operand.Mem // 8 times the first lane that has text in this turn
-	turn    operand.Mem // bytes of one packet in a turn
-	whole   operand.Mem // the least left256 for a whole turn
+	advance operand.Mem // bytes of one packet in a turn
+	minFull operand.Mem // the least left256 for a whole turn
 }
 
 // layOut decides what is where in the scratch.
@@ -69,12 +69,12 @@ func (m *scratch256) layOut() {
 		next += size
 		return operand.Mem{Base: scratch256At, Disp: next - size}
 	}
-	m.start, m.waiting, m.blocks = take(16*wordSize), take(8*wordSize), take(64)
-	m.stream, m.cipher, m.once, m.nowhere = take(8*64), take(8*64), take(8*onceSize), take(64)
+	m.start, m.spill, m.blocks = take(16*wordSize), take(8*wordSize), take(64)
+	m.stream, m.cipher, m.otk, m.dummy = take(8*64), take(8*64), take(8*otkSize), take(64)
 	for _, t := range []*operand.Mem{&m.text, &m.step, &m.end, &m.all, &m.key, &m.from, &m.todo} {
 		*t = take(8 * 8)
 	}
-	for _, v := range []*operand.Mem{&m.total, &m.done, &m.packets, &m.first, &m.turn, &m.whole} {
+	for _, v := range []*operand.Mem{&m.total, &m.done, &m.packets, &m.first, &m.advance, &m.minFull} {
 		*v = take(8)
 	}
 	if next+63 > dirty256 {
@@ -96,37 +96,37 @@ func avx2(c *build.Context) {
 	k.mem.layOut()
 	k.rotate16 = table(c, "rotateBy16", repeat(2, 0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e)...)
 	k.rotate8 = table(c, "rotateBy8", repeat(2, 0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f)...)
-	k.poly = mulx{Context: c, once: reg.RSI, text: reg.RDI,
+	k.poly = mulx{Context: c, otk: reg.RSI, text: reg.RDI,
 		h1: reg.R8, h2: reg.R9, d1: reg.R10, d2: reg.R11, low: reg.R12, t: reg.RAX, u: reg.RBX}
 
 	k.setUp()
 	k.Label("packets")
 	k.setUpPart()
-	k.turns()
+	k.loop()
 	k.VZEROUPPER()
 	k.RET()
 }
 
-// turns do all of the packets that setUpPart took.
-func (k *kernel256) turns() {
+// loop do all of the packets that setUpPart took.
+func (k *kernel256) loop() {
 	k.Label("rounds")
 	k.rounds()
 	k.Label("rounded")
 	k.ifOpen("stream", true)
 	k.advance()
 	k.Label("stream")
-	k.CMPQ(left256, k.mem.whole)
+	k.CMPQ(left256, k.mem.minFull)
 	k.JLT(to("part"))
-	k.wholeTurn()
+	k.fullIteration()
 
 	k.Label("next")
-	k.SUBQ(k.mem.turn, left256)
+	k.SUBQ(k.mem.advance, left256)
 	k.JLE(to("textsEnd"))
 	k.ifOpen("mixedOrNot", false)
 	k.Comment("What will be decrypted in this turn is authenticated in it.")
 	k.XORL(mix.As32(), mix.As32())
 	k.advance()
-	k.CMPQ(left256, k.mem.whole)
+	k.CMPQ(left256, k.mem.minFull)
 	k.JLT(to("rounds"))
 	k.INCL(mix.As32())
 	k.Label("mixedOrNot")
@@ -136,7 +136,7 @@ func (k *kernel256) turns() {
 	k.JMP(to("rounded"))
 
 	k.Label("part")
-	k.partTurn()
+	k.partialIteration()
 	k.JMP(to("authenticate"))
 
 	k.Label("textsEnd")

@@ -56,12 +56,12 @@ type poly512 interface {
 	constants()
 	// split makes limbs of 128 bits.
 	split(lo, hi reg.VecPhysical, m []reg.VecPhysical)
-	// withTop sets the bit above the 128 of a block.
-	withTop(m []reg.VecPhysical)
-	// keep stores a power of r with what the multiplication by it needs.
-	keep(r []reg.VecPhysical, power operand.Mem)
-	// keepAll stores what addBlocks needs of r, r² and r³, which have been kept.
-	keepAll(powers [4]operand.Mem)
+	// setTopBit sets the bit above the 128 of a block.
+	setTopBit(m []reg.VecPhysical)
+	// storePower stores a power of r with what the multiplication by it needs.
+	storePower(r []reg.VecPhysical, power operand.Mem)
+	// storeFactors stores what addBlocks needs of r, r² and r³, which have been kept.
+	storeFactors(powers [4]operand.Mem)
 	// multiply adds the product of m and a power to the sum, or begins the sum.
 	multiply(m []reg.VecPhysical, power operand.Mem, begin bool)
 	// addBlocks adds the products of the second to fourth block of a row and r³
@@ -78,13 +78,13 @@ type poly512 interface {
 // is a multiple of 64: what a load takes from it never crosses a cache line.
 type scratch512 struct {
 	nonce               [2]operand.Mem  // words 14 and 15
-	numbers             operand.Mem     // word 12, the numbers of the next two blocks
-	begun               [16]operand.Mem // the words of columns 1 to 3 after the first quarter rounds
+	blockCounters       operand.Mem     // word 12, the numbers of the next two blocks
+	firstRound          [16]operand.Mem // the words of columns 1 to 3 after the first quarter rounds
 	mask                operand.Mem     // the bytes of a row that belong to the text, if it is the last
 	pad                 [2]operand.Mem  // the second half of the one-time keys
 	stream              [2]operand.Mem  // columns of two blocks each, and behind them room for a block of Poly1305
-	aside               operand.Mem     // columns of the text that is not hashed
-	fresh               operand.Mem     // the address of that half of stream that the next columns go to
+	plain               operand.Mem     // columns of the text that is not hashed
+	nextStream          operand.Mem     // the address of that half of stream that the next columns go to
 	lastAt, lastColumns operand.Mem     // the position where the last rows begin, and their columns
 	hash                operand.Mem     // of the text so far, in limbs
 	powers              [4]operand.Mem  // r, r², r³, r⁴
@@ -112,8 +112,8 @@ var (
 // every text from the position on; in a row they are where the columns go that
 // came, and those that go.
 var (
-	left       = reg.RCX
-	came, goes = reg.RCX, reg.RDX
+	left              = reg.RCX
+	inputTo, outputTo = reg.RCX, reg.RDX
 )
 
 var z = [32]reg.VecPhysical{
@@ -128,8 +128,8 @@ var z = [32]reg.VecPhysical{
 // what a poly512 needs.
 var (
 	state        = z[0:16]
-	these        = z[16:24]
-	those        = z[24:32]
+	setA         = z[16:24]
+	setB         = z[24:32]
 	number       = z[16:21]
 	lower, upper = z[21], z[22]
 )
@@ -143,12 +143,12 @@ const (
 )
 
 // avx512 is the kernel for AVX-512 F, BW, DQ and VL.
-func avx512(c *build.Context) { write512(c, newLimbs26(c)) }
+func avx512(c *build.Context) { emit512(c, newLimbs26(c)) }
 
 // avx512ifma is the kernel for those and IFMA.
-func avx512ifma(c *build.Context) { write512(c, newLimbs44(c)) }
+func avx512ifma(c *build.Context) { emit512(c, newLimbs44(c)) }
 
-func write512(c *build.Context, poly poly512) {
+func emit512(c *build.Context, poly poly512) {
 	k := kernel512{Context: c, poly: poly}
 	k.Comment("The group: scratch, texts, nonces.")
 	k.layOut()
@@ -169,17 +169,17 @@ func write512(c *build.Context, poly poly512) {
 	k.JBE(operand.LabelRef("short"))
 
 	k.Comment("The next two, and meanwhile the powers of r and the first row.")
-	k.LEAQ(k.mem.stream[1], came)
-	k.MOVQ(came, k.mem.fresh)
+	k.LEAQ(k.mem.stream[1], inputTo)
+	k.MOVQ(inputTo, k.mem.nextStream)
 	k.beginState()
-	k.beside(k.doubleRounds(4), k.powers)
+	k.emitWith(k.doubleRounds(4), k.powers)
 	k.JMP(operand.LabelRef("row"))
 
-	k.turns()
+	k.loop()
 	k.lastRows()
 	k.lastBlocks()
 	k.tags()
-	k.forget()
+	k.erase()
 	k.VZEROUPPER()
 	k.RET()
 	k.shortTexts()
@@ -198,17 +198,17 @@ func (k *kernel512) layOut() {
 		return m
 	}
 	k.mem.nonce = [2]operand.Mem{take(64), take(64)}
-	k.mem.numbers = take(64)
-	for word := range k.mem.begun {
+	k.mem.blockCounters = take(64)
+	for word := range k.mem.firstRound {
 		if word%4 > 0 {
-			k.mem.begun[word] = take(64)
+			k.mem.firstRound[word] = take(64)
 		}
 	}
 	k.mem.mask = take(64)
 	k.mem.pad = [2]operand.Mem{take(64), take(64)}
 	k.mem.stream = [2]operand.Mem{take(2 * columnsSize), take(2*columnsSize + blockSize)}
-	k.mem.aside = take(columnsSize)
-	k.mem.fresh, k.mem.lastAt, k.mem.lastColumns = take(8), take(8), take(8)
+	k.mem.plain = take(columnsSize)
+	k.mem.nextStream, k.mem.lastAt, k.mem.lastColumns = take(8), take(8), take(8)
 	take(40)
 	k.mem.hash = take(64 * k.poly.limbs())
 	for i := range k.mem.powers {

@@ -22,7 +22,7 @@ var spare256 = reg.Y15
 const wordSize = 32 // of one word of all states
 
 // waiting is where the last eight words are while there is no register for them.
-func (k *kernel256) waiting(word int) operand.Mem { return k.mem.waiting.Offset(wordSize * (word - 8)) }
+func (k *kernel256) spill(word int) operand.Mem { return k.mem.spill.Offset(wordSize * (word - 8)) }
 
 // startState loads RFC 8439, §2.3, for all lanes.
 func (k *kernel256) startState() {
@@ -31,7 +31,7 @@ func (k *kernel256) startState() {
 		start := k.mem.start.Offset(wordSize * i)
 		if word == nil {
 			k.VMOVDQA(start, spare256)
-			k.VMOVDQA(spare256, k.waiting(i))
+			k.VMOVDQA(spare256, k.spill(i))
 			continue
 		}
 		k.VMOVDQA(start, word)
@@ -70,8 +70,8 @@ func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
 			k.rotate(D, bits.d))
 		if C == nil {
 			steps = append(steps, stream{}, stream{
-				func() { k.VPADDD(k.waiting(c), D, spare256) },
-				func() { k.VMOVDQA(spare256, k.waiting(c)) },
+				func() { k.VPADDD(k.spill(c), D, spare256) },
+				func() { k.VMOVDQA(spare256, k.spill(c)) },
 				func() { k.VPXOR(spare256, B, B) }})
 		} else {
 			steps = append(steps,
@@ -103,14 +103,14 @@ func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
 	k.Comment("The last eight words wait, to make room.")
 	for i := 8; i < 16; i++ {
 		if words256[i] != nil {
-			k.VMOVDQA(words256[i], k.waiting(i))
+			k.VMOVDQA(words256[i], k.spill(i))
 		}
 	}
 	for half := range 2 {
 		for i := range 8 {
 			start := k.mem.start.Offset(wordSize * (8*half + i))
 			if half == 1 {
-				k.VMOVDQA(k.waiting(8+i), y[i])
+				k.VMOVDQA(k.spill(8+i), y[i])
 			}
 			k.VPADDD(start, y[i], y[i])
 		}

@@ -27,13 +27,13 @@ func (k *kernel512) beginStates() {
 			step(k, quarter(i, 0))
 		}
 	}
-	for word, begun := range k.mem.begun {
+	for word, firstRound := range k.mem.firstRound {
 		if word%4 > 0 {
-			k.VMOVDQA64(state[word], begun)
+			k.VMOVDQA64(state[word], firstRound)
 		}
 	}
 	k.VMOVDQU64(k.table.firstBlocks, z[16])
-	k.VMOVDQA64(z[16], k.mem.numbers)
+	k.VMOVDQA64(z[16], k.mem.blockCounters)
 }
 
 // loadWord is RFC 8439, 2.3: a word of the constants or of the key, in all lanes.
@@ -48,20 +48,20 @@ func (k *kernel512) loadWord(word int) {
 // beginState is the first two of the ten double rounds of the next state.
 func (k *kernel512) beginState() {
 	k.Comment("A state: column 0, and the others after their quarter rounds.")
-	for word, begun := range k.mem.begun {
+	for word, firstRound := range k.mem.firstRound {
 		switch {
 		case word%4 > 0:
-			k.VMOVDQA64(begun, state[word])
+			k.VMOVDQA64(firstRound, state[word])
 		case word < 12:
 			k.loadWord(word)
 		default:
-			k.VMOVDQA64(k.mem.numbers, state[word])
+			k.VMOVDQA64(k.mem.blockCounters, state[word])
 		}
 	}
 	for _, step := range quarterRound {
 		step(k, quarter(0, 0))
 	}
-	k.doubleRounds(2)[roundSteps:].write()
+	k.doubleRounds(2)[roundSteps:].emit()
 }
 
 // moreRounds is the other eight double rounds, with nothing beside them.
@@ -69,7 +69,7 @@ func (k *kernel512) moreRounds() {
 	rounds := k.newLabel("rounds")
 	k.MOVQ(operand.U32(4), left)
 	k.Label(rounds)
-	k.doubleRounds(2).write()
+	k.doubleRounds(2).emit()
 	k.DECQ(left)
 	k.JNZ(operand.LabelRef(rounds))
 }
@@ -95,7 +95,7 @@ func quarter(i, diagonal int) [4]reg.VecPhysical {
 // blocks.
 func (k *kernel512) storeColumns(to operand.Mem) {
 	for q := range 8 {
-		even, odd, t := state[2*q], state[2*q+1], these[q]
+		even, odd, t := state[2*q], state[2*q+1], setA[q]
 		k.addStart(even, 2*q)
 		k.addStart(odd, 2*q+1)
 		k.VPUNPCKLDQ(odd, even, t)
@@ -103,10 +103,10 @@ func (k *kernel512) storeColumns(to operand.Mem) {
 		k.VMOVDQA64(t, to.Offset(64*q))
 		k.VMOVDQA64(even, to.Offset(columnsSize+64*q))
 	}
-	t := these[0]
+	t := setA[0]
 	k.VPBROADCASTD(k.table.step, t)
-	k.VPADDD(k.mem.numbers, t, t)
-	k.VMOVDQA64(t, k.mem.numbers)
+	k.VPADDD(k.mem.blockCounters, t, t)
+	k.VMOVDQA64(t, k.mem.blockCounters)
 }
 
 // addStart adds to a word what its state began with.
@@ -117,7 +117,7 @@ func (k *kernel512) addStart(x reg.VecPhysical, word int) {
 	case word < 12:
 		k.VPADDD_BCST(field(k.Context, work, "key").Offset(4*(word-4)), x, x)
 	case word == 12:
-		k.VPADDD(k.mem.numbers, x, x)
+		k.VPADDD(k.mem.blockCounters, x, x)
 	case word > 13:
 		k.VPADDD(k.mem.nonce[word-14], x, x)
 	}

@@ -19,7 +19,7 @@ func (k *kernel512) oneTimeKey() {
 	}
 	k.poly.constants()
 	k.poly.split(lower, upper, k.number())
-	k.poly.keep(k.number(), k.mem.powers[0])
+	k.poly.storePower(k.number(), k.mem.powers[0])
 	k.VPXORQ(z[0], z[0], z[0])
 	for i := range k.poly.limbs() {
 		k.VMOVDQA64(z[0], k.mem.hash.Offset(64*i))
@@ -37,15 +37,15 @@ func (k *kernel512) powers() {
 	for i := range 2 {
 		k.poly.multiply(n, power[0], true)
 		k.poly.carry(n)
-		k.poly.keep(n, power[1+i])
+		k.poly.storePower(n, power[1+i])
 	}
 	for i, limb := range n {
 		k.VMOVDQA64(power[1].Offset(64*i), limb)
 	}
 	k.poly.multiply(n, power[1], true)
 	k.poly.carry(n)
-	k.poly.keep(n, power[3])
-	k.poly.keepAll(power)
+	k.poly.storePower(n, power[3])
+	k.poly.storeFactors(power)
 }
 
 // number is registers for one.
@@ -72,7 +72,7 @@ func (k *kernel512) addToHash(at, power operand.Mem) {
 	k.VMOVDQA64(at, lower)
 	k.VMOVDQA64(at.Offset(64), upper)
 	k.poly.split(lower, upper, m)
-	k.poly.withTop(m)
+	k.poly.setTopBit(m)
 	for i, limb := range m {
 		k.VPADDQ(k.mem.hash.Offset(64*i), limb, limb)
 	}
@@ -105,7 +105,7 @@ func (k *kernel512) lastBlocks() {
 	k.VMOVDQA64(z[1], operand.Mem{Base: columns, Index: end, Scale: 1, Disp: 64})
 	k.poly.constants()
 	k.Label(blocks)
-	k.thinly(func() { k.hashBlock(operand.Mem{Base: columns}) })
+	k.emitPadded(func() { k.hashBlock(operand.Mem{Base: columns}) })
 	k.ADDQ(operand.U32(blockSize), columns)
 	k.DECQ(left)
 	k.JGE(operand.LabelRef(blocks))
@@ -129,10 +129,10 @@ func (k *kernel512) tags() {
 	k.VMOVDQU64(hi, tag.Offset(64))
 }
 
-// forget zeroes the one-time keys and what was computed with them (A35), what
+// erase zeroes the one-time keys and what was computed with them (A35), what
 // all states began with, and the text that lies aside. What else is in the scratch
 // is ciphertext, and key stream that nobody needs.
-func (k *kernel512) forget() {
+func (k *kernel512) erase() {
 	zero := z[0]
 	wipe := func(from operand.Mem, size int) {
 		for i := 0; i < size; i += 64 {
@@ -140,13 +140,13 @@ func (k *kernel512) forget() {
 		}
 	}
 	k.VPXORQ(zero, zero, zero)
-	for word, begun := range k.mem.begun {
+	for word, firstRound := range k.mem.firstRound {
 		if word%4 > 0 {
-			wipe(begun, 64)
+			wipe(firstRound, 64)
 		}
 	}
 	wipe(k.mem.pad[0], 2*64)
-	wipe(k.mem.aside, columnsSize)
+	wipe(k.mem.plain, columnsSize)
 	wipe(k.mem.hash, 64*k.poly.limbs())
 	wipe(k.mem.powers[0], k.poly.powerSize(3))
 	short := k.newLabel("short")

@@ -26,30 +26,30 @@ const orThenAnd = operand.U8(0xa8)
 
 func (p *limbs512) limbs() int { return len(p.bits) }
 
-func (p *limbs512) withTop(m []reg.VecPhysical) {
+func (p *limbs512) setTopBit(m []reg.VecPhysical) {
 	last := m[len(m)-1]
 	p.VPORQ_BCST(p.top, last, last)
 }
 
-// pass takes what d has above the bits of limb i to the next and leaves the rest
+// carryLimb takes what d has above the bits of limb i to the next and leaves the rest
 // in h.
-func (p *limbs512) pass(i int, d, next, h reg.VecPhysical) {
+func (p *limbs512) carryLimb(i int, d, next, h reg.VecPhysical) {
 	t := spare512[0]
 	p.VPSRLQ(operand.U8(p.bits[i]), d, t)
 	p.VPANDQ(p.mask[i], d, h)
 	p.VPADDQ(t, next, next)
 }
 
-// passUp is pass for all limbs but the last.
-func (p *limbs512) passUp(h []reg.VecPhysical) {
+// carryUp is carryLimb for all limbs but the last.
+func (p *limbs512) carryUp(h []reg.VecPhysical) {
 	for i, limb := range h[:len(h)-1] {
-		p.pass(i, limb, h[i+1], limb)
+		p.carryLimb(i, limb, h[i+1], limb)
 	}
 }
 
-// passAround takes what d, the last limb, has above its bits to the first limb
+// carryAround takes what d, the last limb, has above its bits to the first limb
 // and leaves the rest in h.
-func (p *limbs512) passAround(d, h, first reg.VecPhysical) {
+func (p *limbs512) carryAround(d, h, first reg.VecPhysical) {
 	above, last := spare512[0], len(p.bits)-1
 	p.VPSRLQ(operand.U8(p.bits[last]), d, above)
 	p.VPANDQ(p.mask[last], d, h)
@@ -69,8 +69,8 @@ func (p *limbs512) reduce(h []reg.VecPhysical) {
 	last := h[len(h)-1]
 	p.Comment("Twice around: the first leaves less than 2^130 + 2^10, the second less than 2^130.")
 	for range 2 {
-		p.passUp(h)
-		p.passAround(last, last, h[0])
+		p.carryUp(h)
+		p.carryAround(last, last, h[0])
 	}
 	p.Comment("2^130-5 or more has a bit above when 5 is added; then that sum is the number.")
 	above := spare512[0]
@@ -80,5 +80,5 @@ func (p *limbs512) reduce(h []reg.VecPhysical) {
 		p.VPSRLQ(operand.U8(p.bits[i]), above, above)
 	}
 	p.addTimes5(above, h[0])
-	p.passUp(h)
+	p.carryUp(h)
 }

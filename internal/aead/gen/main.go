@@ -17,8 +17,8 @@ import (
 // program is one kernel: the name of its files, and what writes its
 // instructions. The function it makes is func <name>(work *group, base *byte, open bool).
 type program struct {
-	name  string
-	write func(*build.Context)
+	name string
+	emit func(*build.Context)
 }
 
 var programs = []program{
@@ -42,7 +42,7 @@ func (p program) file() (*ir.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.write(c)
+	p.emit(c)
 	return c.Result()
 }
 

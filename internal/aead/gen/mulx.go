@@ -23,7 +23,7 @@ import (
 // which leaves h2 at 4 or less. Nothing is reduced further before the end.
 type mulx struct {
 	*build.Context
-	once reg.GPPhysical // address of the one-time key and its accumulator
+	otk  reg.GPPhysical // address of the one-time key and its accumulator
 	text reg.GPPhysical // address of the blocks
 
 	h1, h2, d1, d2, low, t, u reg.GPPhysical
@@ -35,34 +35,34 @@ var h0 = reg.RDX
 // A one-time key in memory, and the accumulator that belongs to it, in bytes
 // from its beginning.
 const (
-	onceH0   = 0
-	onceH1   = 8
-	onceH2   = 16
-	onceR0   = 24
-	onceR1   = 32
-	onceS1   = 40
-	oncePad  = 48 // 16 bytes, added to the tag
-	onceSize = 64
+	otkH0   = 0
+	otkH1   = 8
+	otkH2   = 16
+	otkR0   = 24
+	otkR1   = 32
+	otkS1   = 40
+	otkPad  = 48 // 16 bytes, added to the tag
+	otkSize = 64
 )
 
-func (m *mulx) in(disp int) operand.Mem { return operand.Mem{Base: m.once, Disp: disp} }
+func (m *mulx) in(disp int) operand.Mem { return operand.Mem{Base: m.otk, Disp: disp} }
 
 // load and store move h from and to memory.
 func (m *mulx) load() stream {
 	h1, h2 := m.h1, m.h2
 	return stream{
-		func() { m.MOVQ(m.in(onceH0), h0) },
-		func() { m.MOVQ(m.in(onceH1), h1) },
-		func() { m.MOVQ(m.in(onceH2), h2) },
+		func() { m.MOVQ(m.in(otkH0), h0) },
+		func() { m.MOVQ(m.in(otkH1), h1) },
+		func() { m.MOVQ(m.in(otkH2), h2) },
 	}
 }
 
 func (m *mulx) store() stream {
 	h1, h2 := m.h1, m.h2
 	return stream{
-		func() { m.MOVQ(h0, m.in(onceH0)) },
-		func() { m.MOVQ(h1, m.in(onceH1)) },
-		func() { m.MOVQ(h2, m.in(onceH2)) },
+		func() { m.MOVQ(h0, m.in(otkH0)) },
+		func() { m.MOVQ(h1, m.in(otkH1)) },
+		func() { m.MOVQ(h2, m.in(otkH2)) },
 	}
 }
 
@@ -93,16 +93,16 @@ func (m *mulx) multiply() stream {
 	h1, h2, d1, d2, low, t, u := m.h1, m.h2, m.d1, m.d2, m.low, m.t, m.u
 	m.h1, m.d1 = d1, h1
 	return stream{
-		func() { m.MULXQ(m.in(onceR0), low, d1) }, // h0·r0
-		func() { m.MULXQ(m.in(onceR1), t, d2) },   // h0·r1
+		func() { m.MULXQ(m.in(otkR0), low, d1) }, // h0·r0
+		func() { m.MULXQ(m.in(otkR1), t, d2) },   // h0·r1
 		func() { m.ADDQ(t, d1); m.ADCQ(operand.Imm(0), d2) },
 		func() { m.MOVQ(h1, h0) },
-		func() { m.MULXQ(m.in(onceR0), t, u) }, // h1·r0
+		func() { m.MULXQ(m.in(otkR0), t, u) }, // h1·r0
 		func() { m.ADDQ(t, d1); m.ADCQ(u, d2) },
-		func() { m.MULXQ(m.in(onceS1), h0, u) }, // h1·s1
+		func() { m.MULXQ(m.in(otkS1), h0, u) }, // h1·s1
 		func() { m.MOVQ(h2, t) },
-		func() { m.IMULQ(m.in(onceS1), t) }, // h2·s1, less than 2^64
-		func() { m.IMULQ(m.in(onceR0), h2) },
+		func() { m.IMULQ(m.in(otkS1), t) }, // h2·s1, less than 2^64
+		func() { m.IMULQ(m.in(otkR0), h2) },
 		func() { m.ADDQ(low, h0); m.ADCQ(u, d1); m.ADCQ(h2, d2) },
 		func() { m.ADDQ(t, d1); m.ADCQ(operand.Imm(0), d2) },
 		func() { m.MOVQ(d2, h2) },
@@ -134,28 +134,28 @@ func (m *mulx) finish() {
 		m.ANDQ(m.t, h)
 		m.XORQ(g, h)
 	}
-	m.ADDQ(m.in(oncePad), h0)
-	m.ADCQ(m.in(oncePad+8), m.h1)
+	m.ADDQ(m.in(otkPad), h0)
+	m.ADCQ(m.in(otkPad+8), m.h1)
 }
 
 // setKey makes the first 32 bytes of a key stream a one-time key, RFC 8439, §2.6.
 func (m *mulx) setKey(from operand.Mem) {
 	m.XORL(m.t.As32(), m.t.As32())
-	for _, h := range []int{onceH0, onceH1, onceH2} {
+	for _, h := range []int{otkH0, otkH1, otkH2} {
 		m.MOVQ(m.t, m.in(h))
 	}
 	m.MOVQ(operand.U64(0x0ffffffc0fffffff), m.t)
 	m.ANDQ(from, m.t)
-	m.MOVQ(m.t, m.in(onceR0))
+	m.MOVQ(m.t, m.in(otkR0))
 	m.MOVQ(operand.U64(0x0ffffffc0ffffffc), m.t)
 	m.ANDQ(from.Offset(8), m.t)
-	m.MOVQ(m.t, m.in(onceR1))
+	m.MOVQ(m.t, m.in(otkR1))
 	m.MOVQ(m.t, m.u)
 	m.SHRQ(operand.Imm(2), m.u)
 	m.ADDQ(m.u, m.t)
-	m.MOVQ(m.t, m.in(onceS1))
+	m.MOVQ(m.t, m.in(otkS1))
 	for half := 0; half < 16; half += 8 {
 		m.MOVQ(from.Offset(16+half), m.t)
-		m.MOVQ(m.t, m.in(oncePad+half))
+		m.MOVQ(m.t, m.in(otkPad+half))
 	}
 }

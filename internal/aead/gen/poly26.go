@@ -71,7 +71,7 @@ func (p *limbs26) split(lo, hi reg.VecPhysical, m []reg.VecPhysical) {
 	p.VPSRLQ(operand.Imm(4*26-64), hi, m[4])
 }
 
-func (p *limbs26) keep(r []reg.VecPhysical, power operand.Mem) {
+func (p *limbs26) storePower(r []reg.VecPhysical, power operand.Mem) {
 	for i, limb := range r {
 		p.VMOVDQA64(limb, power.Offset(64*i))
 		if i > 0 {
@@ -98,15 +98,15 @@ func (p *limbs26) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
 	}
 }
 
-// keepAll: 2^32k is 2^26k·2^6k.
-func (p *limbs26) keepAll(powers [4]operand.Mem) {
+// storeFactors: 2^32k is 2^26k·2^6k.
+func (p *limbs26) storeFactors(powers [4]operand.Mem) {
 	d := sum26
 	for _, power := range powers[:3] {
 		for k := 1; k < 4; k++ {
 			for j := range d {
 				p.VPSLLQ(operand.U8(6*k), shifted26(power, j, k), d[j])
 			}
-			p.passOnce(d)
+			p.carryParallel(d)
 			for j, limb := range d {
 				p.VMOVDQA64(limb, power.Offset(64*(factors26+5*(k-1)+j)))
 			}
@@ -122,13 +122,13 @@ func (p *limbs26) keepAll(powers [4]operand.Mem) {
 	}
 }
 
-// passOnce takes what each limb has above its bits to the next, without waiting
+// carryParallel takes what each limb has above its bits to the next, without waiting
 // for what it gets itself: of limbs of 47 bits it makes some of less than 27.
-func (p *limbs26) passOnce(d []reg.VecPhysical) {
+func (p *limbs26) carryParallel(d []reg.VecPhysical) {
 	for j := 3; j >= 0; j-- {
-		p.pass(j, d[j], d[j+1], d[j])
+		p.carryLimb(j, d[j], d[j+1], d[j])
 	}
-	p.passAround(d[4], d[4], d[0])
+	p.carryAround(d[4], d[4], d[0])
 }
 
 // addBlocks: twelve products of words, of 59 bits, are added to one of limbs that
@@ -166,13 +166,13 @@ func (p *limbs26) addProducts(words []reg.VecPhysical, factors [4]operand.Mem) {
 // and 4 up to 2^13 above 26 bits.
 func (p *limbs26) carry(h []reg.VecPhysical) {
 	d := sum26
-	p.pass(0, d[0], d[1], h[0])
-	p.pass(3, d[3], d[4], h[3])
-	p.pass(1, d[1], d[2], h[1])
-	p.passAround(d[4], h[4], h[0])
-	p.pass(2, d[2], h[3], h[2])
-	p.pass(0, h[0], h[1], h[0])
-	p.pass(3, h[3], h[4], h[3])
+	p.carryLimb(0, d[0], d[1], h[0])
+	p.carryLimb(3, d[3], d[4], h[3])
+	p.carryLimb(1, d[1], d[2], h[1])
+	p.carryAround(d[4], h[4], h[0])
+	p.carryLimb(2, d[2], h[3], h[2])
+	p.carryLimb(0, h[0], h[1], h[0])
+	p.carryLimb(3, h[3], h[4], h[3])
 }
 
 func (p *limbs26) finish(h []reg.VecPhysical, lo, hi reg.VecPhysical) {

@@ -44,7 +44,7 @@ func (p *limbs44) split(lo, hi reg.VecPhysical, m []reg.VecPhysical) {
 	p.VPSRLQ(operand.Imm(2*44-64), hi, m[2])
 }
 
-func (p *limbs44) keep(r []reg.VecPhysical, power operand.Mem) {
+func (p *limbs44) storePower(r []reg.VecPhysical, power operand.Mem) {
 	for i, limb := range r {
 		p.VMOVDQA64(limb, power.Offset(64*i))
 		if i > 0 {
@@ -76,8 +76,8 @@ func (p *limbs44) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
 	}
 }
 
-// keepAll: the powers are all that is needed.
-func (p *limbs44) keepAll([4]operand.Mem) {}
+// storeFactors: the powers are all that is needed.
+func (p *limbs44) storeFactors([4]operand.Mem) {}
 
 func (p *limbs44) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 	m := number[:p.limbs()]
@@ -85,7 +85,7 @@ func (p *limbs44) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 		p.VMOVDQA64(row.Offset(blockSize*i), lower)
 		p.VMOVDQA64(row.Offset(blockSize*i+64), upper)
 		p.split(lower, upper, m)
-		p.withTop(m)
+		p.setTopBit(m)
 		p.multiply(m, powers[3-i], false)
 	}
 }
@@ -98,11 +98,11 @@ func (p *limbs44) carry(h []reg.VecPhysical) {
 		p.VPADDQ(up[j], d[j+1], d[j+1])
 	}
 	p.VPSLLQ(operand.Imm(10), up[2], up[2])
-	p.pass(0, d[0], d[1], h[0])
-	p.pass(1, d[1], d[2], h[1])
-	p.pass(2, d[2], up[2], h[2])
+	p.carryLimb(0, d[0], d[1], h[0])
+	p.carryLimb(1, d[1], d[2], h[1])
+	p.carryLimb(2, d[2], up[2], h[2])
 	p.addTimes5(up[2], h[0])
-	p.pass(0, h[0], h[1], h[0])
+	p.carryLimb(0, h[0], h[1], h[0])
 }
 
 func (p *limbs44) finish(h []reg.VecPhysical, lo, hi reg.VecPhysical) {

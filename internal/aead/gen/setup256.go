@@ -23,12 +23,12 @@ func (k *kernel256) setUp() {
 // setUpPart takes some of the packets that are not done, and fills the tables
 // for their first turn, whose first lanes are before the texts.
 func (k *kernel256) setUpPart() {
-	work, packets, turn, lanes := reg.RDI, reg.RCX, reg.RDX, reg.RBX
+	work, packets, advance, lanes := reg.RDI, reg.RCX, reg.RDX, reg.RBX
 	k.Load(k.Param("work"), work)
 	k.MOVQ(k.mem.total, packets)
 	k.SUBQ(k.mem.done, packets)
-	k.spread(work, packets, lanes, turn)
-	k.setUpLanes(work, packets, lanes, turn)
+	k.assignLanes(work, packets, lanes, advance)
+	k.setUpLanes(work, packets, lanes, advance)
 	k.MOVQ(field(k.Context, work, "length"), left256)
 	k.ADDQ(operand.Imm(64), left256)
 	k.XORL(mix.As32(), mix.As32())
@@ -57,17 +57,17 @@ func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
 	k.SHLQ(operand.Imm(3), packets)
 }
 
-// spread decides how many packets have a lane in the first block of a turn (8,
+// assignLanes decides how many packets have a lane in the first block of a turn (8,
 // 4, 2 or 1), how many of these there are, and how many bytes of each there are
 // in a turn. Five short texts are best done in eight lanes of which some are idle;
 // five long texts as four and then one.
-func (k *kernel256) spread(work, packets, lanes, turn reg.GPPhysical) {
+func (k *kernel256) assignLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.CMPQ(field(k.Context, work, "length"), operand.U32(longText))
 	k.JGE(to("long"))
-	k.spreadFrom([4]uint64{5, 3, 2, 1}, packets, lanes, turn)
+	k.assignLanesFrom([4]uint64{5, 3, 2, 1}, packets, lanes, advance)
 	k.JMP(to("spread"))
 	k.Label("long")
-	k.spreadFrom([4]uint64{7, 4, 2, 1}, packets, lanes, turn)
+	k.assignLanesFrom([4]uint64{7, 4, 2, 1}, packets, lanes, advance)
 	k.Label("spread")
 	k.CMPQ(packets, lanes)
 	k.JLE(to("all"))
@@ -75,12 +75,12 @@ func (k *kernel256) spread(work, packets, lanes, turn reg.GPPhysical) {
 	k.Label("all")
 	k.MOVQ(packets, k.mem.packets)
 	k.MOVQ(lanes, k.mem.first)
-	k.MOVQ(turn, k.mem.turn)
+	k.MOVQ(advance, k.mem.advance)
 	k.Comment("The first turn is never whole.")
 	k.MOVQ(operand.U64(math.MaxInt64), reg.RAX)
-	k.MOVQ(reg.RAX, k.mem.whole)
+	k.MOVQ(reg.RAX, k.mem.minFull)
 	k.Comment("The blocks of a packet in a turn, in all lanes.")
-	k.MOVQ(turn, reg.RAX)
+	k.MOVQ(advance, reg.RAX)
 	k.SHRQ(operand.Imm(6), reg.RAX)
 	k.VMOVD(reg.EAX, reg.X0)
 	k.VPBROADCASTD(reg.X0, y[0])
@@ -90,11 +90,11 @@ func (k *kernel256) spread(work, packets, lanes, turn reg.GPPhysical) {
 // longText is where the packets left over are done faster one by one.
 const longText = 640
 
-// spreadFrom gives least numbers of packets for 8, 4, 2 and 1.
-func (k *kernel256) spreadFrom(least [4]uint64, packets, lanes, turn reg.GPPhysical) {
-	for i, n := range least {
+// assignLanesFrom gives least numbers of packets for 8, 4, 2 and 1.
+func (k *kernel256) assignLanesFrom(minPackets [4]uint64, packets, lanes, advance reg.GPPhysical) {
+	for i, n := range minPackets {
 		k.MOVL(operand.U32(64>>i), lanes.As32())
-		k.MOVL(operand.U32(64<<i), turn.As32())
+		k.MOVL(operand.U32(64<<i), advance.As32())
 		if n > 1 {
 			k.CMPQ(packets, operand.Imm(8*n))
 			k.JGE(to("spread"))
@@ -120,7 +120,7 @@ func (k *kernel256) setUpStart(work reg.GPPhysical) {
 }
 
 // setUpLanes fills the tables, lane by lane.
-func (k *kernel256) setUpLanes(work, packets, lanes, turn reg.GPPhysical) {
+func (k *kernel256) setUpLanes(work, packets, lanes, advance reg.GPPhysical) {
 	lane, packet, at, number, element, base := reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.RSI
 	group := reg.R13
 	start := func(i int) operand.Mem { return k.mem.start.Offset(wordSize*i).Idx(element, 1) }
@@ -139,9 +139,9 @@ func (k *kernel256) setUpLanes(work, packets, lanes, turn reg.GPPhysical) {
 	k.MOVL(reg.EAX, start(14))
 	k.SHRQ(operand.Imm(32), reg.RAX)
 	k.MOVL(reg.EAX, start(15))
-	k.LEAQ(k.mem.once.Idx(packet, onceSize/8), reg.RAX)
+	k.LEAQ(k.mem.otk.Idx(packet, otkSize/8), reg.RAX)
 	k.MOVQ(reg.RAX, of(k.mem.key, lane))
-	k.setUpText(work, packet, packets, group, lane, at, base, turn)
+	k.setUpText(work, packet, packets, group, lane, at, base, advance)
 
 	k.ADDQ(operand.Imm(8), lane)
 	k.ADDQ(operand.Imm(4), element)
@@ -159,17 +159,17 @@ func (k *kernel256) setUpLanes(work, packets, lanes, turn reg.GPPhysical) {
 // setUpText fills the tables about the text of one lane, which begins at that
 // position of it. What is encrypted begins a turn earlier, because then the
 // lanes advance in the first turn, too.
-func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, turn reg.GPPhysical) {
+func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, advance reg.GPPhysical) {
 	text, end := reg.RAX, reg.R14
 	k.XORL(end.As32(), end.As32())
 	k.MOVQ(end, of(k.mem.todo, lane))
 	k.MOVQ(end, of(k.mem.step, lane))
 	k.MOVQ(end, of(k.mem.all, lane))
-	k.LEAQ(k.mem.nowhere, text)
+	k.LEAQ(k.mem.dummy, text)
 	k.MOVQ(text, end)
 	k.CMPQ(packet, packets)
 	k.JGE(to("noPacket"))
-	k.MOVQ(turn, of(k.mem.step, lane))
+	k.MOVQ(advance, of(k.mem.step, lane))
 	k.MOVQ(operand.U32(64/16), end)
 	k.MOVQ(end, of(k.mem.all, lane))
 	k.MOVQ(of(field(k.Context, work, "offset"), group), text)
@@ -178,7 +178,7 @@ func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, turn
 	k.ADDQ(field(k.Context, work, "length"), end)
 	k.ADDQ(at, text)
 	k.ifOpen("noPacket", true)
-	k.SUBQ(turn, text)
+	k.SUBQ(advance, text)
 	k.Label("noPacket")
 	k.MOVQ(text, of(k.mem.text, lane))
 	k.MOVQ(end, of(k.mem.end, lane))

@@ -7,17 +7,17 @@ import "github.com/mmcloughlin/avo/ir"
 type stream []func()
 
 // write writes the steps in their order.
-func (s stream) write() {
+func (s stream) emit() {
 	for _, step := range s {
 		step()
 	}
 }
 
-// zip is the two streams in one: each keeps its order, and the shorter one is
+// interleave is the two streams in one: each keeps its order, and the shorter one is
 // spread over the longer one. They must not share registers or, if both have
 // steps that set flags, let flags live from one step to the next. A processor
 // that looks ahead a few hundred instructions then works on both at once.
-func zip(a, b stream) (both stream) {
+func interleave(a, b stream) (both stream) {
 	if len(a) < len(b) {
 		a, b = b, a
 	}
@@ -31,11 +31,11 @@ func zip(a, b stream) (both stream) {
 	return both
 }
 
-// beside writes the steps, mixed with what a function writes: as many after each of
+// emitWith writes the steps, mixed with what a function writes: as many after each of
 // its instructions, and twice as many after a multiplication, so that these are
 // thin (see kernel512).
-func (k *kernel512) beside(steps stream, write func()) {
-	nodes := k.cut(write)
+func (k *kernel512) emitWith(steps stream, emit func()) {
+	nodes := k.collect(emit)
 	weight := func(node ir.Node) int {
 		if multiplies(node) {
 			return 2
@@ -55,14 +55,14 @@ func (k *kernel512) beside(steps stream, write func()) {
 	}
 }
 
-// thinly writes what multiplies and has no rounds of ChaCha20 beside it. So that
+// emitPadded writes what multiplies and has no rounds of ChaCha20 beside it. So that
 // the clock stays, each multiplication by VPMULUDQ is followed by additions that
 // nobody needs. They wait for one of its factors: if they did not, they would be
 // done before it, while it waits. The registers of the state must be free.
-func (k *kernel512) thinly(write func()) {
+func (k *kernel512) emitPadded(emit func()) {
 	const additions = 3
 	next := 0
-	for _, node := range k.cut(write) {
+	for _, node := range k.collect(emit) {
 		k.function().AddNode(node)
 		if i, is := node.(*ir.Instruction); is && i.Opcode == "VPMULUDQ" {
 			for range additions {
@@ -79,11 +79,11 @@ func multiplies(node ir.Node) bool {
 	return is && (i.Opcode == "VPMULUDQ" || i.Opcode == "VPMADD52LUQ" || i.Opcode == "VPMADD52HUQ")
 }
 
-// cut takes out of the program what a function writes, but for comments.
-func (k *kernel512) cut(write func()) (nodes []ir.Node) {
+// collect takes out of the program what a function writes, but for comments.
+func (k *kernel512) collect(emit func()) (nodes []ir.Node) {
 	f := k.function()
 	before := len(f.Nodes)
-	write()
+	emit()
 	for _, node := range f.Nodes[before:] {
 		if _, comment := node.(*ir.Comment); !comment {
 			nodes = append(nodes, node)

@@ -5,15 +5,15 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// turns works on whole rows of the texts as long as more key stream is needed: two
+// loop works on whole rows of the texts as long as more key stream is needed: two
 // of them while the next two blocks are made. It is entered at the label row, for
 // the first row alone.
-func (k *kernel512) turns() {
+func (k *kernel512) loop() {
 	k.Label("turn")
 	k.beginState()
 	k.Label("row")
-	k.aim()
-	k.beside(k.doubleRounds(4), func() {
+	k.chooseTargets()
+	k.emitWith(k.doubleRounds(4), func() {
 		k.rowOfText()
 		k.hashRow()
 	})
@@ -25,10 +25,10 @@ func (k *kernel512) turns() {
 
 	k.Comment("The next columns are ready, and the place of the last ones is free.")
 	fresh := reg.RDX
-	k.MOVQ(k.mem.fresh, fresh)
+	k.MOVQ(k.mem.nextStream, fresh)
 	k.storeColumns(operand.Mem{Base: fresh})
 	k.SUBQ(operand.U32(2*columnsSize), columns)
-	k.MOVQ(columns, k.mem.fresh)
+	k.MOVQ(columns, k.mem.nextStream)
 	k.MOVQ(fresh, columns)
 	k.countLeft()
 	k.CMPQ(left, operand.U32(2*rowSize))
@@ -39,9 +39,9 @@ func (k *kernel512) turns() {
 // the second is made.
 func (k *kernel512) shortTexts() {
 	k.Label("short")
-	k.aim()
+	k.chooseTargets()
 	k.beginState()
-	k.beside(k.doubleRounds(8), func() {
+	k.emitWith(k.doubleRounds(8), func() {
 		k.rowOfText()
 		k.poly.constants()
 		for i := range 4 {
@@ -64,7 +64,7 @@ func (k *kernel512) lastRows() {
 	k.countLeft()
 	k.CMPQ(left, operand.Imm(rowSize))
 	k.JB(operand.LabelRef("lastRow"))
-	k.aim()
+	k.chooseTargets()
 	k.rowOfText()
 	k.ADDQ(operand.U32(columnsSize), columns)
 	k.ADDQ(operand.Imm(rowSize), at)
@@ -83,20 +83,20 @@ func (k *kernel512) countLeft() {
 	k.SUBQ(at, left)
 }
 
-// aim decides where the columns of a row go: those that are ciphertext to where
+// chooseTargets decides where the columns of a row go: those that are ciphertext to where
 // the key stream was, the others aside.
-func (k *kernel512) aim() {
+func (k *kernel512) chooseTargets() {
 	sealing := k.newLabel("sealing")
-	k.LEAQ(k.mem.aside, came)
-	k.MOVQ(columns, goes)
+	k.LEAQ(k.mem.plain, inputTo)
+	k.MOVQ(columns, outputTo)
 	open, err := k.Param("open").Resolve()
 	if err != nil {
 		panic(err)
 	}
 	k.CMPB(open.Addr, operand.Imm(0))
 	k.JEQ(operand.LabelRef(sealing))
-	k.MOVQ(came, goes)
-	k.MOVQ(columns, came)
+	k.MOVQ(inputTo, outputTo)
+	k.MOVQ(columns, inputTo)
 	k.Label(sealing)
 }
 
@@ -104,16 +104,16 @@ func (k *kernel512) aim() {
 // the transposing to the loads and stores: shuffles are for one unit of the
 // processor only.
 func (k *kernel512) rowOfText() {
-	k.loadColumns(these)
-	k.joinStream(these, those)
+	k.loadColumns(setA)
+	k.joinStream(setA, setB)
 	k.Comment("Columns 2q and 2q+1 of every second packet.")
 	for q := 0; q < 8; q += 2 {
-		k.VPUNPCKLQDQ(those[q+1], those[q], these[q])
-		k.VPUNPCKHQDQ(those[q+1], those[q], these[q+1])
+		k.VPUNPCKLQDQ(setB[q+1], setB[q], setA[q])
+		k.VPUNPCKHQDQ(setB[q+1], setB[q], setA[q+1])
 	}
 	for q := 0; q < 8; q += 2 {
 		for packet, p := range texts {
-			from, to := these[q+packet%2], operand.Mem{Base: p, Index: at, Scale: 1, Disp: 8 * q}
+			from, to := setA[q+packet%2], operand.Mem{Base: p, Index: at, Scale: 1, Disp: 8 * q}
 			if packet < 2 {
 				k.VMOVDQU64(from.AsX(), to)
 				continue
@@ -125,7 +125,7 @@ func (k *kernel512) rowOfText() {
 
 // loadColumns loads eight rows of 64 bytes as eight columns.
 func (k *kernel512) loadColumns(x []reg.VecPhysical) {
-	t := those
+	t := setB
 	k.Comment("Each half of the rows of two packets.")
 	for half := range 2 {
 		for i, packet := range [4]int{0, 1, 4, 5} {
@@ -160,21 +160,21 @@ func (k *kernel512) joinStream(x, y []reg.VecPhysical) {
 
 func (k *kernel512) storeBoth(x, y []reg.VecPhysical) {
 	for q := range x {
-		k.VMOVDQA64(x[q], operand.Mem{Base: came, Disp: 64 * q})
-		k.VMOVDQA64(y[q], operand.Mem{Base: goes, Disp: 64 * q})
+		k.VMOVDQA64(x[q], operand.Mem{Base: inputTo, Disp: 64 * q})
+		k.VMOVDQA64(y[q], operand.Mem{Base: outputTo, Disp: 64 * q})
 	}
 }
 
 // lastRowOfText is rowOfText for what is left of the texts, 1 to 63 bytes.
 func (k *kernel512) lastRowOfText() {
-	bits, rows, text := reg.RDX, these, those
+	bits, rows, text := reg.RDX, setA, setB
 	k.MOVQ(operand.U32(1), bits)
 	k.SHLQ(reg.CL, bits)
 	k.DECQ(bits)
 	k.KMOVQ(bits, masked)
 	k.VPMOVM2B(masked, z[0])
 	k.VMOVDQA64(z[0], k.mem.mask)
-	k.aim()
+	k.chooseTargets()
 	for i, p := range texts {
 		k.VMOVDQU8_Z(operand.Mem{Base: p, Index: at, Scale: 1}, masked, rows[i])
 	}

@@ -50,7 +50,7 @@ func (k *kernel256) mixedRounds() {
 	for i := range 4 {
 		hash = append(hash, k.hashLane(8*i)...)
 	}
-	zip(rounds, hash).write()
+	interleave(rounds, hash).emit()
 	k.ADDQ(operand.Imm(4*8), lane8)
 	k.CMPQ(lane8, operand.Imm(8*8))
 	k.JNE(to("mixedRound"))
@@ -61,7 +61,7 @@ func (k *kernel256) mixedRounds() {
 func (k *kernel256) hashLane(further int) (all stream) {
 	p := k.poly
 	all = stream{
-		func() { k.MOVQ(of(k.mem.key.Offset(further), lane8), p.once) },
+		func() { k.MOVQ(of(k.mem.key.Offset(further), lane8), p.otk) },
 		func() { k.MOVQ(of(k.mem.text.Offset(further), lane8), p.text) },
 	}
 	all = append(all, p.load()...)
@@ -76,13 +76,13 @@ func (k *kernel256) rounds() {
 	k.startState()
 	k.MOVL(operand.U32(10), lane8.As32())
 	k.Label("round")
-	k.doubleRound().write()
+	k.doubleRound().emit()
 	k.DECQ(lane8)
 	k.JNZ(to("round"))
 }
 
-// wholeTurn encrypts or decrypts 64 bytes of all lanes where they are.
-func (k *kernel256) wholeTurn() {
+// fullIteration encrypts or decrypts 64 bytes of all lanes where they are.
+func (k *kernel256) fullIteration() {
 	k.keyStream(func(lane, half int, bytes reg.VecPhysical) {
 		text := reg.RAX
 		if lane%2 == 1 {
@@ -96,10 +96,10 @@ func (k *kernel256) wholeTurn() {
 	k.MOVL(operand.U32(1), mix.As32())
 }
 
-// partTurn encrypts or decrypts what there is of 64 bytes in all lanes, and
+// partialIteration encrypts or decrypts what there is of 64 bytes in all lanes, and
 // leaves the ciphertext where it can be authenticated as whole blocks. In the
 // first turn it makes the one-time keys.
-func (k *kernel256) partTurn() {
+func (k *kernel256) partialIteration() {
 	k.keyStream(func(lane, half int, bytes reg.VecPhysical) {
 		k.VMOVDQA(bytes, k.mem.stream.Offset(64*lane+32*half))
 	})
@@ -126,18 +126,18 @@ func (k *kernel256) partTurn() {
 // oneTimeKeys takes them from the first lane of each packet. From now on there
 // may be whole turns.
 func (k *kernel256) oneTimeKeys() {
-	once, count := k.poly.once, reg.RDX
+	otk, count := k.poly.otk, reg.RDX
 	k.XORL(count.As32(), count.As32())
 	k.Label("oneTimeKey")
-	k.LEAQ(k.mem.once.Idx(count, onceSize/8), once)
+	k.LEAQ(k.mem.otk.Idx(count, otkSize/8), otk)
 	k.poly.setKey(k.mem.stream.Idx(count, 64/8))
 	k.ADDQ(operand.Imm(8), count)
 	k.CMPQ(count, lane8)
 	k.JNE(to("oneTimeKey"))
 	k.XORL(reg.EAX, reg.EAX)
 	k.MOVQ(reg.RAX, k.mem.first)
-	k.MOVQ(k.mem.turn, reg.RAX)
-	k.MOVQ(reg.RAX, k.mem.whole)
+	k.MOVQ(k.mem.advance, reg.RAX)
+	k.MOVQ(reg.RAX, k.mem.minFull)
 }
 
 // partLane encrypts or decrypts the bytes that there are, 16 at a time.
@@ -237,18 +237,18 @@ func (k *kernel256) authenticate() {
 	k.Label("authenticateLane")
 	k.CMPQ(todo, operand.Imm(0))
 	k.JEQ(to("authenticateDone"))
-	k.MOVQ(of(k.mem.key, lane8), p.once)
+	k.MOVQ(of(k.mem.key, lane8), p.otk)
 	k.MOVQ(of(k.mem.from, lane8), p.text)
-	p.load().write()
+	p.load().emit()
 	k.Label("authenticateBlock")
 	before := p.h1
-	p.block(0).write()
+	p.block(0).emit()
 	k.MOVQ(p.h1, before)
 	k.ADDQ(operand.Imm(16), p.text)
 	k.DECQ(todo)
 	k.JNZ(to("authenticateBlock"))
 	p = k.poly
-	p.store().write()
+	p.store().emit()
 	k.Label("authenticateDone")
 	k.ADDQ(operand.Imm(8), lane8)
 	k.CMPQ(lane8, operand.Imm(8*8))
@@ -264,9 +264,9 @@ func (k *kernel256) tags() {
 	k.MOVQ(k.mem.done, group)
 	k.XORL(lane8.As32(), lane8.As32())
 	k.Label("tag")
-	k.MOVQ(of(k.mem.key, lane8), p.once)
-	p.load().write()
-	p.lengths(field(k.Context, work, "length")).write()
+	k.MOVQ(of(k.mem.key, lane8), p.otk)
+	p.load().emit()
+	p.lengths(field(k.Context, work, "length")).emit()
 	p.finish()
 	k.MOVQ(h0, of(tag, group))
 	k.MOVQ(p.h1, of(tag.Offset(8*8), group))
