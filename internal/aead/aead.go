@@ -1,9 +1,8 @@
-// Package aead is ChaCha20-Poly1305 (RFC 8439) over a batch of packets.
+// Package aead implements ChaCha20-Poly1305 (RFC 8439) for batches of packets.
 //
-// The packets of a batch lie in one buffer and are sealed and opened where
-// they lie. What a caller hands over should be as a batch comes from the kernel:
-// many packets of equal length with consecutive counters. Nothing but the speed
-// depends on that.
+// The packets of a batch lie in one buffer and are sealed and opened in place.
+// A batch is fast if many of its packets have the same length, as those that
+// Linux returns at once usually have.
 package aead
 
 import (
@@ -14,67 +13,68 @@ import (
 const (
 	// KeySize is the length of a key in bytes.
 	KeySize = 32
-	// HeaderSize is what a packet has before its ciphertext: 8 bytes that are
-	// none of this package's business, and the counter. It is not authenticated
-	// by itself: the counter is the nonce.
+	// HeaderSize is the length of the header before the ciphertext: 8 bytes that
+	// this package does not interpret, and the counter. The header is not
+	// authenticated, except for the counter, which is the nonce.
 	HeaderSize = 16
-	// TagSize is what a packet has after its ciphertext.
+	// TagSize is the length of the tag after the ciphertext.
 	TagSize = 16
-	// MinSize is the length of a packet without content.
+	// MinSize is the length of a packet with an empty text.
 	MinSize = HeaderSize + TagSize
 
-	counterAt = 8 // in the header, 8 bytes little-endian
-	nonceAt   = 4 // the 12 bytes that end with the counter
+	counterAt = 8 // offset in the header; 8 bytes, little-endian
+	nonceAt   = 4 // offset of the 12 bytes that end with the counter
 )
 
-// Packet is a transport message at buf[Off:Off+Len]: 16 bytes of header,
-// ciphertext or plaintext, 16 bytes of tag. Len 0: there is none (any more).
+// A Packet is a transport message at buf[Off:Off+Len]: 16 bytes of header, the
+// ciphertext or plaintext, 16 bytes of tag. If Len is 0, the packet was dropped.
 type Packet struct{ Off, Len int32 }
 
-// Counter is the one in the packet's header.
+// Counter returns the counter in the packet's header.
 func (p Packet) Counter(buf []byte) uint64 {
 	return binary.LittleEndian.Uint64(buf[p.Off+counterAt:])
 }
 
-// Refuse zeroes everything after the packet's header and makes Len 0.
+// Refuse zeroes everything after the packet's header and sets Len to 0.
 func (p *Packet) Refuse(buf []byte) {
 	clear(p.in(buf)[min(HeaderSize, p.Len):])
 	p.Len = 0
 }
 
-// in is the packet as a slice that nothing can be appended to.
+// in returns the bytes of the packet, with no capacity beyond its end.
 func (p Packet) in(buf []byte) []byte {
 	return buf[p.Off : p.Off+p.Len : p.Off+p.Len]
 }
 
-// Key is one direction of a session. Set comes before every use and Erase after
-// the last; a Key without a key panics. Neither may run beside Seal or Open,
-// which may run beside each other, on different packets.
+// A Key is the key of one direction of a session. Call Set before the first use
+// and Erase after the last; Seal and Open panic without a key. Set and Erase must
+// not run concurrently with other methods. Seal and Open may run concurrently on
+// different packets.
 type Key struct {
 	bytes [KeySize]byte
-	one   cipher.AEAD // for one packet at a time
+	one   cipher.AEAD // for single packets
 }
 
-// Set copies the key; the caller zeroes its own.
+// Set copies the key. The caller zeroes its own copy.
 func (k *Key) Set(b *[KeySize]byte) {
 	one, err := newCipher(b[:])
 	if err != nil {
-		panic("aead: " + err.Error()) // only a mode of the toolchain forbids the cipher
+		panic("aead: " + err.Error()) // only Go's FIPS mode forbids the cipher
 	}
 	k.bytes, k.one = *b, one
 }
 
-// Erase zeroes the key (A35). The copy that x/crypto made of it is out of
-// reach: it is dropped, and stays in the heap until its memory is used again.
+// Erase zeroes the key (A35). The copy that x/crypto made cannot be zeroed: it
+// stays in the heap until its memory is reused.
 func (k *Key) Erase() {
 	clear(k.bytes[:])
 	k.one = nil
 }
 
-// Seal encrypts the packets in place: it writes the counter first+i into the
-// header of packet i (bytes 8 to 16; the others stay as they are), replaces the
-// plaintext by the ciphertext and fills in the tag. Packets with Len 0 are
-// passed over, and their counters with them; any other Len is at least MinSize.
+// Seal encrypts the packets in place: it writes the counter first+i to bytes 8 to
+// 15 of the header of packet i, replaces the plaintext by the ciphertext and
+// writes the tag. It skips packets with Len 0, whose counters stay unused. Any
+// other Len must be at least MinSize.
 func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 	for i, p := range packets {
 		if p.Len != 0 {
@@ -85,15 +85,15 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 }
 
 // Open decrypts the packets in place, each with the counter in its header, and
-// returns how many failed. Of a packet that fails, everything after the header
-// is zeroed and Len becomes 0. Packets with Len 0 are passed over and do not
-// count; one shorter than MinSize fails.
+// returns how many failed. It zeroes everything after the header of a packet that
+// failed, and sets its Len to 0. It skips packets with Len 0 and does not count
+// them; a packet shorter than MinSize fails.
 func (k *Key) Open(buf []byte, packets []Packet) (failed int) {
 	return k.process(&chosen, buf, packets, true)
 }
 
-// process seals the packets, whose counters are in their headers, or opens
-// them: in groups, if there may be enough packets for one, else one by one.
+// process seals or opens the packets, whose counters are in their headers: in
+// groups if there may be enough packets for one, otherwise one by one.
 func (k *Key) process(kern *kernel, buf []byte, packets []Packet, open bool) (failed int) {
 	if k.one == nil {
 		panic("aead: a Key was used before Set or after Erase")
@@ -107,7 +107,7 @@ func (k *Key) process(kern *kernel, buf []byte, packets []Packet, open bool) (fa
 	return failed
 }
 
-// processOne is process for one packet, by x/crypto.
+// processOne is process for one packet. It uses x/crypto.
 func (k *Key) processOne(buf []byte, p *Packet, open bool) (failed int) {
 	switch {
 	case p.Len == 0:
@@ -120,9 +120,9 @@ func (k *Key) processOne(buf []byte, p *Packet, open bool) (failed int) {
 	return 0
 }
 
-// sealOne and openOne use the header itself as the nonce, with the 4 bytes
-// before the counter zero for as long as that lasts. A nonce anywhere else
-// would be allocated for each packet, since it goes through an interface.
+// sealOne and openOne use the header itself as the nonce; meanwhile the 4 bytes
+// before the counter are zero. A nonce elsewhere would be allocated for each
+// packet, because it is passed to an interface method.
 
 func (k *Key) sealOne(msg []byte) {
 	index := clearIndex(msg)

@@ -17,8 +17,8 @@ func newKey(b [KeySize]byte) *Key {
 	return k
 }
 
-// layOut puts the plaintexts, each between its header and room for its tag,
-// back to back. The headers have something in them, but for the counter.
+// layOut returns a buffer with a packet for each plaintext, back to back. The
+// headers are not zero, except for the counter.
 func layOut(plaintexts ...[]byte) (buf []byte, packets []Packet) {
 	for _, p := range plaintexts {
 		packets = append(packets, Packet{int32(len(buf)), int32(len(p) + MinSize)})
@@ -36,7 +36,7 @@ func random(n int) []byte {
 	return b
 }
 
-// xcryptoSeal is what x/crypto makes of a plaintext.
+// xcryptoSeal seals a plaintext with x/crypto.
 func xcryptoSeal(key []byte, counter uint64, plaintext []byte) []byte {
 	c, err := chacha20poly1305.New(key)
 	if err != nil {
@@ -45,7 +45,7 @@ func xcryptoSeal(key []byte, counter uint64, plaintext []byte) []byte {
 	return c.Seal(nil, binary.LittleEndian.AppendUint64(make([]byte, 4), counter), plaintext, nil)
 }
 
-// Every length from 0 to 2,048 seals to what x/crypto makes of it, and opens.
+// Texts of every length from 0 to 2,048 are sealed as by x/crypto, and open again.
 func TestEveryLength(t *testing.T) { eachKernel(t, testEveryLength) }
 
 func testEveryLength(t *testing.T) {
@@ -56,25 +56,25 @@ func testEveryLength(t *testing.T) {
 		buf, packets := layOut(plaintext)
 		k.Seal(buf, packets, counter)
 		if got := packets[0].in(buf)[HeaderSize:]; !bytes.Equal(got, xcryptoSeal(key, counter, plaintext)) {
-			t.Fatalf("length %d: sealed to something else than by x/crypto", length)
+			t.Fatalf("length %d: sealed differently from x/crypto", length)
 		}
 		if length < 300 {
 			nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), counter)
 			if !bytes.Equal(buf[HeaderSize:], referenceSeal(key, nonce, plaintext, nil)) {
-				t.Fatalf("length %d: sealed to something else than by the reference", length)
+				t.Fatalf("length %d: sealed differently from the reference", length)
 			}
 		}
 		if failed := k.Open(buf, packets); failed != 0 || packets[0].Len != int32(length+MinSize) {
-			t.Fatalf("length %d: does not open", length)
+			t.Fatalf("length %d: the sealed packet does not open", length)
 		}
 		if !bytes.Equal(buf[HeaderSize:HeaderSize+length], plaintext) {
-			t.Fatalf("length %d: opened to another plaintext", length)
+			t.Fatalf("length %d: the opened plaintext differs from the sealed one", length)
 		}
 	}
 }
 
-// Groups of any size, of equal and of mixed lengths, at any alignment and with
-// gaps, come out like their packets alone. Nothing outside is touched.
+// Batches of any size, with equal and mixed lengths, at any alignment and with
+// gaps, give the same result as their packets alone. No other byte is touched.
 func TestBatches(t *testing.T) { eachKernel(t, testBatches) }
 
 func testBatches(t *testing.T) {
@@ -95,13 +95,13 @@ func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
 	for i := range count {
 		n := length
 		if n < 0 || i == count-1 {
-			n = rand.IntN(max(length, 0) + 300) // the last one of a train may be of another length
+			n = rand.IntN(max(length, 0) + 300) // the last packet of a train may have another length
 		}
 		plaintexts = append(plaintexts, random(n))
 		packets = append(packets, Packet{int32(len(buf)), int32(n + MinSize)})
 		buf = slices.Concat(buf, random(HeaderSize), plaintexts[i], random(TagSize))
 		if count > 3 && i%5 == 3 {
-			packets[i].Len = 0 // dropped on the way
+			packets[i].Len = 0 // dropped
 		}
 	}
 	buf = append(buf, random(70)...)
@@ -117,26 +117,26 @@ func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
 	lens := slices.Clone(packets)
 	k.Seal(buf, packets, first)
 	if !bytes.Equal(buf, want) || !slices.Equal(packets, lens) {
-		t.Fatalf("%d packets of %d: the batch is not what its packets are alone", count, length)
+		t.Fatalf("%d packets of %d: the sealed batch differs from its packets sealed alone", count, length)
 	}
 	if k.Open(buf, packets) != 0 || !slices.Equal(packets, lens) {
 		t.Fatalf("%d packets of %d: the batch does not open", count, length)
 	}
 	for i, p := range packets {
 		if p.Len != 0 && !bytes.Equal(p.in(buf)[HeaderSize:p.Len-TagSize], plaintexts[i]) {
-			t.Fatalf("%d packets of %d: packet %d opens to another plaintext", count, length, i)
+			t.Fatalf("%d packets of %d: the opened plaintext of packet %d differs", count, length, i)
 		}
 		if p.Len == 0 {
 			end := int(p.Off) + len(plaintexts[i]) + MinSize
 			if !bytes.Equal(buf[p.Off:end], before[p.Off:end]) {
-				t.Fatalf("%d packets of %d: packet %d has no Len and was touched", count, length, i)
+				t.Fatalf("%d packets of %d: packet %d has Len 0 and was changed", count, length, i)
 			}
 		}
 	}
 }
 
-// A failed packet is zeroed after its header, has no length any more, and does
-// its neighbours no harm. Every byte of a packet counts but the first 8.
+// A forged packet is zeroed after its header, gets Len 0, and does not affect its
+// neighbours. Every byte of a packet is checked except the first 8.
 func TestForgery(t *testing.T) { eachKernel(t, testForgery) }
 
 func testForgery(t *testing.T) {
@@ -157,14 +157,14 @@ func testForgery(t *testing.T) {
 			}
 			for i, p := range got {
 				if i != victim && !bytes.Equal(p.in(buf)[HeaderSize:p.Len-TagSize], plaintexts[i]) {
-					t.Fatalf("packet %d suffers from packet %d", i, victim)
+					t.Fatalf("packet %d does not open because packet %d was changed", i, victim)
 				}
 			}
 		}
 	}
 }
 
-// A1: what is shorter than header and tag fails, and nothing beside it is read
+// A1: a packet shorter than header and tag fails, and nothing outside it is read
 // or written.
 func TestTooShort(t *testing.T) { eachKernel(t, testTooShort) }
 
@@ -177,23 +177,23 @@ func testTooShort(t *testing.T) {
 			t.Fatalf("a packet of %d bytes opens", length)
 		}
 		if !zero(buf[min(8+HeaderSize, 8+length):8+length]) || zero(buf[8+length:8+length+1]) || zero(buf[:8]) {
-			t.Fatalf("a packet of %d bytes: zeroed what it should not, or not what it should", length)
+			t.Fatalf("a packet of %d bytes: Open must zero it after its header, and nothing else", length)
 		}
 	}
 }
 
-// A35: the array that we have is zeroed.
+// A35: Erase zeroes the array with the key and drops the cipher.
 func TestErase(t *testing.T) {
 	k := newKey([KeySize]byte(random(KeySize)))
 	k.Erase()
 	if !zero(k.bytes[:]) || k.one != nil {
-		t.Error("Erase leaves something of the key")
+		t.Error("Erase leaves a part of the key")
 	}
 }
 
 func zero(b []byte) bool { return bytes.Count(b, []byte{0}) == len(b) }
 
-// FuzzOpen hands anything to Open: nothing that was not sealed may open.
+// FuzzOpen passes arbitrary data to Open: nothing that was not sealed must open.
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte{}, uint16(0))
 	f.Add(make([]byte, 200), uint16(32))

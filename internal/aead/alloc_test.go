@@ -4,7 +4,7 @@ package aead
 
 import "testing"
 
-// Sealing and opening allocate nothing, for good packets and bad.
+// Sealing and opening do not allocate, for valid and for forged packets.
 func TestNoAllocations(t *testing.T) {
 	k := newKey([KeySize]byte{1})
 	buf, packets := layOut(make([]byte, 1420), make([]byte, 1420), make([]byte, 80))
@@ -13,9 +13,9 @@ func TestNoAllocations(t *testing.T) {
 		k.Seal(buf, packets, 1)
 		copy(bad[:], packets)
 		if k.Open(buf, packets) != 0 || k.Open(buf, bad[:]) != 3 {
-			t.Fatal("does not open, or a forgery does")
+			t.Fatal("a sealed packet does not open, or a forged one does")
 		}
 	}); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("%v allocations, want 0", n)
 	}
 }

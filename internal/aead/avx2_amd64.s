@@ -9,7 +9,7 @@ TEXT ·avx2(SB), NOSPLIT, $0-17
 	LEAQ 383(DI), R15
 	ANDQ $-64, R15
 
-	// How many packets there are: the rest repeat the first.
+	// Count the packets: the other lanes repeat the first.
 	MOVQ (DI), AX
 	MOVQ 64(DI), DX
 	MOVL $0x00000001, CX
@@ -109,11 +109,11 @@ all:
 	MOVQ BX, 2904(R15)
 	MOVQ DX, 2912(R15)
 
-	// The first turn is never whole.
+	// The first iteration is never full.
 	MOVQ $0x7fffffffffffffff, AX
 	MOVQ AX, 2920(R15)
 
-	// The blocks of a packet in a turn, in all lanes.
+	// The number of blocks of a packet in an iteration, in all lanes.
 	MOVQ         DX, AX
 	SHRQ         $0x06, AX
 	VMOVD        AX, X0
@@ -178,7 +178,7 @@ sameBlock:
 	XORL R14, R14
 
 rounds:
-	// The state: constants, key, block number, nonce.
+	// The state: constants, key, block counter, nonce.
 	VMOVDQA (R15), Y0
 	VMOVDQA 32(R15), Y1
 	VMOVDQA 64(R15), Y2
@@ -348,7 +348,7 @@ stream:
 	CMPQ R13, 2920(R15)
 	JLT  part
 
-	// The last eight words wait, to make room.
+	// Spill the last eight words.
 	VMOVDQA Y8, 512(R15)
 	VMOVDQA Y9, 544(R15)
 	VMOVDQA Y10, 576(R15)
@@ -485,7 +485,7 @@ stream:
 	VPXOR       32(BX), Y15, Y15
 	VMOVDQU     Y15, 32(BX)
 
-	// The numbers of the next blocks.
+	// The counters of the next blocks.
 	VMOVDQA 384(R15), Y0
 	VPADDD  768(R15), Y0, Y0
 	VMOVDQA Y0, 384(R15)
@@ -497,7 +497,7 @@ next:
 	CMPB open+16(FP), $0x00
 	JEQ  mixedOrNot
 
-	// What will be decrypted in this turn is authenticated in it.
+	// Authenticate the text that this iteration will decrypt.
 	XORL    R14, R14
 	VMOVDQA 2432(R15), Y15
 	VPADDQ  2496(R15), Y15, Y15
@@ -513,7 +513,7 @@ mixedOrNot:
 	TESTQ R14, R14
 	JZ    rounds
 
-	// The state: constants, key, block number, nonce.
+	// The state: constants, key, block counter, nonce.
 	VMOVDQA (R15), Y0
 	VMOVDQA 32(R15), Y1
 	VMOVDQA 64(R15), Y2
@@ -1664,7 +1664,7 @@ mixedRound:
 	JMP     rounded
 
 part:
-	// The last eight words wait, to make room.
+	// Spill the last eight words.
 	VMOVDQA Y8, 512(R15)
 	VMOVDQA Y9, 544(R15)
 	VMOVDQA Y10, 576(R15)
@@ -1769,7 +1769,7 @@ part:
 	VPERM2I128  $0x31, Y7, Y3, Y15
 	VMOVDQA     Y15, 1312(R15)
 
-	// The numbers of the next blocks.
+	// The counters of the next blocks.
 	VMOVDQA 384(R15), Y0
 	VPADDD  768(R15), Y0, Y0
 	VMOVDQA Y0, 384(R15)
@@ -1810,7 +1810,7 @@ oneTimeKey:
 	JEQ  partEnd
 
 partLanes:
-	// All ones, or zeros to decrypt.
+	// All ones to encrypt, zeros to decrypt.
 	VPXOR    X3, X3, X3
 	CMPB     open+16(FP), $0x00
 	JNE      partLane
@@ -1823,7 +1823,7 @@ partLane:
 	LEAQ 832(R15)(CX*8), R9
 	MOVQ R8, 2752(R15)(CX*1)
 
-	// No more than 64 bytes, and perhaps none.
+	// At most 64 bytes, possibly none.
 	XORL AX, AX
 	MOVQ AX, 2816(R15)(CX*1)
 	SUBQ DI, DX
@@ -1845,7 +1845,7 @@ partBlock:
 	VPXOR   X0, X1, X2
 	VMOVDQU X2, (DI)
 
-	// The ciphertext is the sum, or what was there before.
+	// The ciphertext is the result, or the input when decrypting.
 	VPAND   X3, X1, X1
 	VPXOR   X0, X1, X0
 	VMOVDQA X0, (R8)
@@ -1891,7 +1891,7 @@ partInBelow2:
 partInBelow1:
 	VMOVDQA (R8), X0
 
-	// As much of the key stream as there is text.
+	// Mask the key stream to the length of the text.
 	LEAQ    masks<>+16(SB), AX
 	SUBQ    DX, AX
 	VMOVDQU (AX), X1
@@ -1899,7 +1899,7 @@ partInBelow1:
 	VPXOR   X0, X1, X2
 	VMOVDQU X2, (R9)
 
-	// The ciphertext is the sum, or what was there before.
+	// The ciphertext is the result, or the input when decrypting.
 	VPAND   X3, X1, X1
 	VPXOR   X0, X1, X0
 	VMOVDQA X0, (R8)
@@ -1941,7 +1941,7 @@ partEnd:
 	JMP authenticate
 
 textsEnd:
-	// What the last turn encrypted is still to be authenticated.
+	// Authenticate the text that the last iteration encrypted.
 	CMPB    open+16(FP), $0x00
 	JNE     tags
 	TESTQ   R14, R14

@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// The AVX2 kernel spreads the packets of a group over its lanes in another way
-// for each number of them and for long texts, and does some groups in parts. So
-// here is every length with every number of packets.
+// The AVX2 kernel assigns the packets of a group to its lanes differently for each
+// number of packets and for long texts, and processes some groups in parts. So this
+// test tries every length with every number of packets.
 func TestEveryLengthOfEveryGroupByAVX2(t *testing.T) {
 	if !hasAVX2() {
-		t.Log("this processor has no AVX2, so the kernel is proved on the simulated one only")
+		t.Log("this processor has no AVX2: the kernel is proved only on the simulated processor")
 		return
 	}
 	k := kernel{name: "AVX2", lanes: maxLanes, minPackets: 1, run: avx2}

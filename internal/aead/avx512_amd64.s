@@ -32,7 +32,7 @@ TEXT ·avx512(SB), NOSPLIT, $0-17
 	VPSHUFD   $0xdd, Z16, Z15
 	VMOVDQA64 Z15, 64(SI)
 
-	// The nonce is 4 bytes of zero and the counter.
+	// The nonce is 4 zero bytes and the counter.
 	VPXORD       Z13, Z13, Z13
 	VPBROADCASTD sigma<>+4(SB), Z1
 	VPBROADCASTD sigma<>+8(SB), Z2
@@ -94,10 +94,10 @@ TEXT ·avx512(SB), NOSPLIT, $0-17
 	VMOVDQU64    firstBlocks<>+0(SB), Z16
 	VMOVDQA64    Z16, 128(SI)
 
-	// The first two blocks of key stream: one is the key of Poly1305, one for the first row.
+	// The first two blocks of key stream: the key of Poly1305, and that of the first row.
 	LEAQ 1152(SI), BX
 
-	// A state: column 0, and the others after their quarter rounds.
+	// A state: column 0, and the others after their first quarter round.
 	VPBROADCASTD sigma<>+0(SB), Z0
 	VMOVDQA64    192(SI), Z1
 	VMOVDQA64    256(SI), Z2
@@ -560,7 +560,7 @@ rounds1:
 	VMOVDQA64    Z0, 4096(SI)
 	VMOVDQA64    Z0, 4160(SI)
 
-	// The block is not needed any more, and nothing comes in its place if the text is short.
+	// Erase the block: if the text is short, nothing overwrites it.
 	VMOVDQA64 Z0, (BX)
 	VMOVDQA64 Z0, 64(BX)
 	VMOVDQA64 Z0, 128(BX)
@@ -572,11 +572,11 @@ rounds1:
 	CMPQ      160(DI), $0x00000080
 	JBE       short
 
-	// The next two, and meanwhile the powers of r and the first row.
+	// The next two blocks, interleaved with the powers of r and the first row.
 	LEAQ 2176(SI), CX
 	MOVQ CX, 3840(SI)
 
-	// A state: column 0, and the others after their quarter rounds.
+	// A state: column 0, and the others after their first quarter round.
 	VPBROADCASTD sigma<>+0(SB), Z0
 	VMOVDQA64    192(SI), Z1
 	VMOVDQA64    256(SI), Z2
@@ -1664,7 +1664,7 @@ rounds1:
 	JMP          row
 
 turn:
-	// A state: column 0, and the others after their quarter rounds.
+	// A state: column 0, and the others after their first quarter round.
 	VPBROADCASTD sigma<>+0(SB), Z0
 	VMOVDQA64    192(SI), Z1
 	VMOVDQA64    256(SI), Z2
@@ -2559,11 +2559,11 @@ sealing2:
 	ADDQ          $0x00000200, BX
 	ADDQ          $0x40, AX
 
-	// The first row is alone; after it, a turn ends after the third row, the fifth and so on.
+	// An iteration ends after the first row, the third, the fifth and so on.
 	TESTQ $0x00000040, AX
 	JZ    row
 
-	// The next columns are ready, and the place of the last ones is free.
+	// The next columns are ready, and the space of the previous ones is free.
 	MOVQ         3840(SI), DX
 	VPADDD.BCST  sigma<>+0(SB), Z0, Z0
 	VPADDD.BCST  sigma<>+4(SB), Z1, Z1
@@ -2640,7 +2640,7 @@ wholeRow:
 	MOVQ BX, CX
 
 sealing3:
-	// Each half of the rows of two packets.
+	// A half of the rows of two packets in each register.
 	VMOVDQU64    (R8)(AX*1), Y16
 	VINSERTI64X4 $0x01, (R10)(AX*1), Z16, Z16
 	VMOVDQU64    (R9)(AX*1), Y17
@@ -2658,7 +2658,7 @@ sealing3:
 	VMOVDQU64    32(R13)(AX*1), Y23
 	VINSERTI64X4 $0x01, 32(R15)(AX*1), Z23, Z23
 
-	// Columns q and q+2 of four packets, then one of eight.
+	// Columns q and q+2 of four packets, then one column of eight.
 	VPUNPCKLQDQ Z17, Z16, Z24
 	VPUNPCKHQDQ Z17, Z16, Z25
 	VPUNPCKLQDQ Z19, Z18, Z26
@@ -2700,7 +2700,7 @@ sealing3:
 	VMOVDQA64   Z23, 448(CX)
 	VMOVDQA64   Z31, 448(DX)
 
-	// Columns 2q and 2q+1 of every second packet.
+	// Columns 2q and 2q+1 of every other packet.
 	VPUNPCKLQDQ   Z25, Z24, Z16
 	VPUNPCKHQDQ   Z25, Z24, Z17
 	VPUNPCKLQDQ   Z27, Z26, Z18
@@ -2781,7 +2781,7 @@ sealing4:
 	VPUNPCKLQDQ Z23, Z22, Z30
 	VPUNPCKHQDQ Z23, Z22, Z31
 
-	// Columns q and q+4 of four rows, then one of eight.
+	// Columns q and q+4 of four rows, then one column of eight.
 	VSHUFI64X2  $0x88, Z26, Z24, Z16
 	VSHUFI64X2  $0x88, Z30, Z28, Z17
 	VSHUFI64X2  $0xdd, Z26, Z24, Z18
@@ -2841,7 +2841,7 @@ sealing4:
 	VPUNPCKLQDQ Z23, Z22, Z30
 	VPUNPCKHQDQ Z23, Z22, Z31
 
-	// Columns q and q+4 of four rows, then one of eight.
+	// Columns q and q+4 of four rows, then one column of eight.
 	VSHUFI64X2 $0x88, Z26, Z24, Z16
 	VSHUFI64X2 $0x88, Z30, Z28, Z17
 	VSHUFI64X2 $0xdd, Z26, Z24, Z18
@@ -3058,7 +3058,7 @@ block5:
 	VMOVDQA64  4096(SI), Z19
 	VMOVDQA64  4160(SI), Z20
 
-	// Twice around: the first leaves less than 2^130 + 2^10, the second less than 2^130.
+	// Carry twice: after the first, h is below 2^130 + 2^10, after the second below 2^130.
 	VPSRLQ $0x1a, Z16, Z21
 	VPANDQ Z28, Z16, Z16
 	VPADDQ Z21, Z17, Z17
@@ -3094,7 +3094,7 @@ block5:
 	VPADDQ Z21, Z16, Z16
 	VPADDQ Z22, Z16, Z16
 
-	// 2^130-5 or more has a bit above when 5 is added; then that sum is the number.
+	// If h + 5 has bit 130, h is at least 2^130-5; then h + 5 without that bit is the result.
 	VPBROADCASTQ five<>+0(SB), Z21
 	VPADDQ       Z16, Z21, Z21
 	VPSRLQ       $0x1a, Z21, Z21
@@ -3135,7 +3135,7 @@ block5:
 	VPADDQ 1024(SI), Z0, Z0
 	VPADDQ 1088(SI), Z1, Z1
 
-	// A sum that is less than what was added has a carry.
+	// If the sum is less than the summand, there was a carry.
 	VPCMPUQ    $0x01, 1024(SI), Z0, K1
 	VPTERNLOGQ $0xff, Z2, Z2, Z2
 	VPSUBQ     Z2, Z1, K1, Z1
@@ -3280,7 +3280,7 @@ short:
 	MOVQ BX, CX
 
 sealing7:
-	// A state: column 0, and the others after their quarter rounds.
+	// A state: column 0, and the others after their first quarter round.
 	VPBROADCASTD  sigma<>+0(SB), Z0
 	VMOVDQA64     192(SI), Z1
 	VMOVDQA64     256(SI), Z2

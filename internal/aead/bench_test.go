@@ -11,7 +11,7 @@ func BenchmarkSealAndOpen(b *testing.B) {
 	benchmark(b, func(k *Key, buf []byte, packets []Packet, first uint64) {
 		k.Seal(buf, packets, first)
 		if k.Open(buf, packets) != 0 {
-			b.Fatal("does not open")
+			b.Fatal("a sealed packet does not open")
 		}
 	})
 }

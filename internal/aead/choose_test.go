@@ -8,7 +8,8 @@ import (
 	"unsafe"
 )
 
-// slowKernel is a kernel of four lanes for every processor: the reference.
+// slowKernel is a kernel with four lanes for every processor, made of the
+// reference.
 func slowKernel(work *group, base *byte, open bool) {
 	var key [KeySize]byte
 	for i, w := range work.key {
@@ -34,7 +35,8 @@ func slowKernel(work *group, base *byte, open bool) {
 	}
 }
 
-// What is not supported is passed over in silence; what is wrong, by name.
+// A kernel that is not supported is skipped silently; one that fails its self-test
+// is skipped and named.
 func TestChoose(t *testing.T) {
 	yes, no := func() bool { return true }, func() bool { return false }
 	right := kernel{name: "right", supported: yes, lanes: 4, minPackets: 2, run: slowKernel}
@@ -43,9 +45,9 @@ func TestChoose(t *testing.T) {
 		slowKernel(work, base, open)
 		work.tag[1][3] ^= 1 << 63 // one bit, in one lane
 	}
-	deaf := right
-	deaf.name, deaf.run = "deaf", func(work *group, base *byte, open bool) {
-		slowKernel(work, base, false) // and hashes what it has made, though it opens
+	sealsOnly := right
+	sealsOnly.name, sealsOnly.run = "seals-only", func(work *group, base *byte, open bool) {
+		slowKernel(work, base, false) // hashes its output even when it opens
 	}
 	absent := wrong
 	absent.name, absent.supported = "absent", no
@@ -58,19 +60,20 @@ func TestChoose(t *testing.T) {
 		{[]kernel{absent, right, wrong}, "right"},
 		{[]kernel{wrong, right}, "right; wrong failed its self-test"},
 		{[]kernel{wrong, absent}, "x/crypto; wrong failed its self-test"},
-		{[]kernel{deaf, wrong}, "x/crypto; deaf failed its self-test; wrong failed its self-test"},
+		{[]kernel{sealsOnly, wrong}, "x/crypto; seals-only failed its self-test; wrong failed its self-test"},
 	} {
 		got, name := choose(c.kernels)
 		if name != c.name {
-			t.Errorf("chosen is %q, want %q", name, c.name)
+			t.Errorf("chosen kernel: %q, want %q", name, c.name)
 		}
 		if first, _, _ := strings.Cut(c.name, ";"); (first == "x/crypto") != (got.run == nil) {
-			t.Errorf("%q has a function or has none", name)
+			t.Errorf("chosen kernel %q: run is nil: %v", name, got.run == nil)
 		}
 	}
 }
 
-// The kernel of this program is one of the table, or none, and is right.
+// The program uses the first kernel of the table that the processor supports, or
+// none, and every supported kernel passes its self-test.
 func TestChosen(t *testing.T) {
 	want := "x/crypto"
 	for _, k := range slices.Backward(kernels) {
@@ -83,7 +86,7 @@ func TestChosen(t *testing.T) {
 		}
 	}
 	if Kernel() != want {
-		t.Errorf("chosen is %q, want the first of the table that this processor has: %s", Kernel(), want)
+		t.Errorf("chosen kernel: %q, want the first that this processor supports: %q", Kernel(), want)
 	}
 	t.Log("this processor has", Kernel())
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// encrypts is false only in the build for benchmarks, see null.go.
+// encrypts is false only in the build for benchmarks; see null.go.
 const encrypts = true
 
-// newCipher is the cipher for one packet at a time.
+// newCipher returns the cipher for single packets.
 func newCipher(key []byte) (cipher.AEAD, error) { return chacha20poly1305.New(key) }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/chacha20"
 )
 
-// A35: after a run and erase, nothing of the key or of the one-time keys is in
-// the group, in any of the forms that kernels give them.
+// A35: after a run and erase, the group contains nothing of the key, the one-time
+// keys, the texts and the key stream, in any form that kernels use.
 func TestProofOfErasing(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 192, 193, 600, 1100} {
@@ -36,22 +36,23 @@ func proveErasing(t *testing.T, s subject, length int, open bool) {
 	work.setKey(&b.key.bytes)
 	work.process(&s.kernel, buf, b.packets, in, open)
 	if length == 64 && s.dirty > 0 && !holds(work, secretsOf(t, b)) {
-		t.Error("there is nothing to erase: this test looks for the wrong things")
+		t.Error("the group contains no secrets before erase: this test looks for the wrong ones")
 	}
 	work.erase(&s.kernel)
 	if holds(work, secretsOf(t, b)) {
-		t.Errorf("texts of %d bytes leave a part of their keys in the group", length)
+		t.Errorf("texts of %d bytes: a part of their keys is left in the group", length)
 	}
 	if at := textAt(work, text, b.packets); at >= 0 {
-		t.Errorf("texts of %d bytes leave a part of themselves at %d of the scratch", length, at)
+		t.Errorf("texts of %d bytes: a part of a text is left at %d of the scratch", length, at)
 	}
 	if at := keyStreamAt(t, work, b, length); at >= 0 {
-		t.Errorf("texts of %d bytes leave a part of their key stream at %d of the scratch", length, at)
+		t.Errorf("texts of %d bytes: a part of their key stream is left at %d of the scratch", length, at)
 	}
 }
 
-// A35: what a kernel leaves of the same ciphertexts is the same under every key,
-// but for key stream. (TestProofOfErasing says that it is none that is needed.)
+// A35: what a kernel leaves in the scratch for the same ciphertexts is the same for
+// every key, except for key stream. (TestProofOfErasing proves that this key stream
+// was not combined with a text.)
 func TestProofOfNoKeyResidue(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 128, 129, 192, 320, 1100} {
@@ -76,14 +77,14 @@ func TestProofOfNoKeyResidue(t *testing.T) {
 			for at := range len(left[1]) - 7 {
 				a, b := left[0][at:at+8], left[1][at:at+8]
 				if uintptr(unsafe.Pointer(&work.scratch[at]))%8 == 0 && !bytes.Equal(a, b) && !stream[binary.LittleEndian.Uint64(b)] {
-					t.Fatalf("texts of %d bytes leave something that depends on the key at %d of the scratch", length, at)
+					t.Fatalf("texts of %d bytes: the scratch at %d depends on the key", length, at)
 				}
 			}
 		}
 	})
 }
 
-// keyStreamOf is eight bytes each of the key streams of so many packets.
+// keyStreamOf returns the key streams of that many packets, as words of eight bytes.
 func keyStreamOf(t *testing.T, secret []byte, packets, length int) map[uint64]bool {
 	all := map[uint64]bool{}
 	for i := range packets {
@@ -100,7 +101,7 @@ func keyStreamOf(t *testing.T, secret []byte, packets, length int) map[uint64]bo
 	return all
 }
 
-// textAt is where in the scratch eight bytes of a text lie; -1: nowhere.
+// textAt returns the offset in the scratch of eight bytes of a text, or -1.
 func textAt(work *group, buf []byte, packets []Packet) int {
 	parts := map[uint64]bool{}
 	for _, p := range packets {
@@ -117,10 +118,10 @@ func textAt(work *group, buf []byte, packets []Packet) int {
 	return -1
 }
 
-// keyStreamAt is where in the scratch key stream lies that texts were joined
-// with, as it is or before the nonce was added to it; -1: nowhere. Who has it
-// and the datagrams has that part of the texts. Two words side by side, be they
-// of two packets, are no chance.
+// keyStreamAt returns the offset in the scratch of key stream that was combined
+// with a text, as it is or before the nonce was added to it, or -1. With it and the
+// datagrams, that part of the texts can be decrypted. Two adjacent words, even of
+// different packets, are no coincidence.
 func keyStreamAt(t *testing.T, work *group, b *fixture, length int) int {
 	words := map[uint32]bool{}
 	for i := range b.packets {
@@ -154,7 +155,7 @@ func keyStreamAt(t *testing.T, work *group, b *fixture, length int) int {
 	return -1
 }
 
-// secretsOf are words of 64 bits that must not stay.
+// secretsOf returns the 64-bit words that must not be left in the group.
 func secretsOf(t *testing.T, b *fixture) map[uint64]bool {
 	secrets := map[uint64]bool{}
 	for i := 0; i < KeySize; i += 4 {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzKernels has every kernel of this processor seal and open a batch, and open
-// it with a bit changed, as x/crypto does with each packet alone.
+// FuzzKernels seals and opens a batch, and opens it with one bit changed, with
+// every kernel that this processor supports, and compares with x/crypto.
 func FuzzKernels(f *testing.F) {
 	f.Add([]byte("a key"), []byte("a text"), uint64(0), uint16(1420), uint8(8), uint8(0), uint32(12345))
 	f.Add([]byte{}, []byte{0xff}, uint64(0xfffffffd), uint16(64), uint8(9), uint8(63), uint32(0))
@@ -35,7 +35,7 @@ func FuzzKernels(f *testing.F) {
 	})
 }
 
-// fill is a text of that size: the given one from byte i on, again and again.
+// fill returns a text of that size: the given text, from byte i on, repeated.
 func fill(size, i int, text []byte) []byte {
 	body := make([]byte, size)
 	for j := range body {
@@ -50,19 +50,19 @@ func compareBatch(t *testing.T, k *kernel, key *Key, plain, sealed []byte, packe
 	buf := bytes.Clone(plain)
 	key.process(k, buf, packets, false)
 	if !bytes.Equal(buf, sealed) {
-		t.Fatalf("%s seals to something else than x/crypto", k.name)
+		t.Fatalf("%s seals differently from x/crypto", k.name)
 	}
 	victim := change % len(packets)
 	v := packets[victim]
 	at := v.Off + HeaderSize + int32(change>>8)%(v.Len-HeaderSize)
 	buf[at] ^= 1 << (change % 8)
 	if key.process(k, buf, packets, true) != 1 || packets[victim].Len != 0 || !zero(buf[v.Off+HeaderSize:v.Off+v.Len]) {
-		t.Fatalf("%s opens what was changed, or leaves something of it", k.name)
+		t.Fatalf("%s opens a changed packet, or does not zero it", k.name)
 	}
 	packets[victim] = v
 	for i, p := range packets {
 		if i != victim && !bytes.Equal(buf[p.Off:p.Off+p.Len-TagSize], plain[p.Off:p.Off+p.Len-TagSize]) {
-			t.Fatalf("%s opens packet %d to something else than was sealed", k.name, i)
+			t.Fatalf("%s: the opened text of packet %d differs from the sealed one", k.name, i)
 		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guarded is memory of that size between two pages that nobody may touch.
+// guarded returns memory of that size, rounded up to pages, between two pages that
+// cannot be accessed.
 func guarded(t *testing.T, size int) []byte {
 	page := os.Getpagesize()
 	size = (size + page - 1) / page * page
@@ -27,13 +28,13 @@ func guarded(t *testing.T, size int) []byte {
 	return all[page : page+size : page+size]
 }
 
-// Texts that end, without their tags, where memory ends, and texts that begin
-// where it begins: kernels read and write nothing beyond.
+// Kernels do not access memory after texts (without their tags) that end where
+// memory ends, or before texts that begin where it begins.
 func TestProofAtMemoryEdge(t *testing.T) {
 	memory := guarded(t, 2048)
 	for _, k := range kernels {
 		if !k.supported() {
-			t.Logf("%s: this processor lacks it; see TestProofOfEveryLength, where the simulated one looks at every byte", k.name)
+			t.Logf("%s: not supported by this processor; in TestProofOfEveryLength the simulated one checks every access", k.name)
 			continue
 		}
 		for length := 1; length <= 1500; length++ {
@@ -48,7 +49,7 @@ func TestProofAtMemoryEdge(t *testing.T) {
 	}
 }
 
-// proveInPlace encrypts the text as it lies there, in one lane and all others.
+// proveInPlace encrypts and decrypts text in place, with all lanes on this text.
 func proveInPlace(t *testing.T, k *kernel, text []byte) {
 	t.Helper()
 	secret, plain := random(KeySize), random(len(text))
@@ -70,7 +71,7 @@ func proveInPlace(t *testing.T, k *kernel, text []byte) {
 		tag := binary.LittleEndian.AppendUint64(nil, work.tag[0][0])
 		tag = binary.LittleEndian.AppendUint64(tag, work.tag[1][0])
 		if !bytes.Equal(text, want) || !slices.Equal(tag, sealed[len(text):]) {
-			t.Fatalf("%s, %d bytes, open %v: wrong at the edge of memory", k.name, len(text), open)
+			t.Fatalf("%s, %d bytes, open %v: wrong result at the edge of memory", k.name, len(text), open)
 		}
 	}
 }

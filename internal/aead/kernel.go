@@ -8,30 +8,30 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// kernel works on a group of packets at once. It reads and writes the memory
-// from base+offset to base+offset+length of each lane and the group, no more.
+// A kernel processes a group of packets at once. It reads and writes only the
+// group and, for each lane, the memory from base+offset to base+offset+length.
 type kernel struct {
-	name string // for people
-	// supported says whether the processor and the operating system have what
-	// the kernel needs.
+	name string // for users
+	// supported reports whether the processor and the operating system support
+	// the instructions of the kernel.
 	supported func() bool
 	lanes     int // packets in a group
-	// A group is faster than its packets one after the other from least packets
-	// on; if their texts are long, from minLong on.
+	// A group is faster than single packets if it has at least minPackets packets,
+	// or minLong packets with long texts.
 	minPackets, minLong int
-	// dirty is how many bytes of the scratch hold something that came from the key
-	// after a run, but for key stream that no byte of a text was or will be joined
-	// kern.
+	// dirty is the length of the part of the scratch that may contain data derived
+	// from the key after a run. Key stream that is never combined with a text does
+	// not count.
 	dirty int
-	// run encrypts the texts in place, or decrypts them when open, and leaves in
-	// work.tag the tags of the ciphertexts.
+	// run encrypts the texts in place, or decrypts them if open is true, and stores
+	// the tags of the ciphertexts in work.tag.
 	run func(work *group, base *byte, open bool)
 }
 
-// longText is the length in bytes from which a text is long.
+// longText is the length in bytes from which a text counts as long.
 const longText = 1024
 
-// minFor is how many packets with that Len are worth a group, one at least.
+// minFor returns how many packets with the given Len are worth a group.
 func (kern *kernel) minFor(length int32) int {
 	if length < longText+MinSize {
 		return max(1, kern.minPackets)
@@ -39,26 +39,27 @@ func (kern *kernel) minFor(length int32) int {
 	return max(1, min(kern.minPackets, kern.minLong))
 }
 
-// chosen is the best kernel here; without a run, there is none and every packet
-// is x/crypto's.
+// chosen is the best kernel for this processor. If its run is nil, there is none,
+// and x/crypto processes every packet.
 var chosen, chosenName = choose(kernels)
 
-// Kernel names what seals and opens the packets of a batch.
+// Kernel returns the name of the kernel in use, or "x/crypto" if there is none.
+// The name also lists kernels that failed their self-test.
 func Kernel() string { return chosenName }
 
-// choose takes the first kernel that is supported and right. One that is wrong
-// is named, so that somebody asks why it is so slow here.
+// choose returns the first kernel that is supported and passes its self-test. The
+// name includes those that failed, because they explain low speed.
 func choose(kernels []kernel) (best kernel, name string) {
 	wrong := ""
 	for _, k := range kernels {
 		if !k.supported() {
 			continue
 		}
-		// The self-test is of our own code with a key that all may know. Where Go
-		// forbids the cipher (key.Permitted), nothing else will use it.
-		right := false
-		fips140.WithoutEnforcement(func() { right = k.selfTest() })
-		if right {
+		// The self-test uses a public key. Where Go forbids the cipher
+		// (key.Permitted), nothing else uses it.
+		passed := false
+		fips140.WithoutEnforcement(func() { passed = k.selfTest() })
+		if passed {
 			return k, k.name + wrong
 		}
 		wrong += "; " + k.name + " failed its self-test"
@@ -66,12 +67,12 @@ func choose(kernels []kernel) (best kernel, name string) {
 	return kernel{}, "x/crypto" + wrong
 }
 
-// testLengths of texts reach every path of a kernel: short texts, whole blocks,
-// ends of every kind, and more than one round of its largest loop.
+// testLengths are lengths of texts that reach every path of a kernel: short texts,
+// whole blocks, incomplete ones, and several iterations of its largest loop.
 var testLengths = [...]int{0, 1, 15, 16, 48, 63, 64, 65, 127, 128, 192, 193, 320, 500, 576, 1420}
 
-// right is the self-test: whether the kernel seals to what x/crypto seals to,
-// opens that, and refuses it with a bit changed.
+// selfTest reports whether the kernel seals as x/crypto does, opens the result,
+// and refuses it after a bit was changed.
 func (kern *kernel) selfTest() bool {
 	var secret [KeySize]byte
 	for i := range secret {
@@ -87,7 +88,7 @@ func (kern *kernel) selfTest() bool {
 	return true
 }
 
-// selfTestAt is right for one length, in a full group.
+// selfTestAt is selfTest for a full group of texts of one length.
 func (kern *kernel) selfTestAt(k *Key, length int) bool {
 	one, _ := chacha20poly1305.New(k.bytes[:])
 	var plain, sealed []byte

@@ -4,14 +4,14 @@ import "golang.org/x/sys/cpu"
 
 //go:generate go -C gen run .
 
-// kernels are in the order of preference.
+// kernels are in order of preference.
 var kernels = []kernel{
 	{name: "AVX-512 IFMA", supported: hasIFMA, lanes: 8, minPackets: 3, minLong: 3, run: avx512ifma},
 	{name: "AVX-512", supported: hasAVX512, lanes: 8, minPackets: 4, minLong: 4, run: avx512},
 	{name: "AVX2", supported: hasAVX2, lanes: 8, minPackets: 4, minLong: 2, dirty: dirty256, run: avx2},
 }
 
-// dirty256 is all of the scratch that the kernel for AVX2 uses.
+// dirty256 is the size of the scratch that the AVX2 kernel uses.
 const dirty256 = 3008
 
 func hasAVX2() bool { return cpu.X86.HasAVX2 && cpu.X86.HasBMI2 }

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// eachKernel runs a test with every kernel that this processor has, whatever the
-// size of the groups, and with x/crypto alone.
+// eachKernel runs a test with every kernel that this processor supports, for groups
+// of any size, and with x/crypto alone.
 func eachKernel(t *testing.T, test func(*testing.T)) {
 	before := chosen
 	defer func() { chosen = before }()
 	for _, k := range append([]kernel{{name: "x-crypto"}}, kernels...) {
 		if k.run != nil && !k.supported() {
-			t.Logf("kernel %s cannot run on this processor", k.name)
+			t.Logf("this processor does not support the kernel %s", k.name)
 			continue
 		}
 		k.minPackets = 1
@@ -23,8 +23,8 @@ func eachKernel(t *testing.T, test func(*testing.T)) {
 	}
 }
 
-// BenchmarkKernels is ns for each packet, in the best of many short runs, so that
-// what else the machine does hardly counts.
+// BenchmarkKernels reports ns per packet in the best of many short runs, so that
+// other load on the machine hardly matters.
 func BenchmarkKernels(b *testing.B) {
 	defer func(before kernel) { chosen = before }(chosen)
 	for _, length := range []int{48, 64, 96, 192, 512, 1420} {
@@ -58,7 +58,7 @@ func benchmarkKernel(b *testing.B, count, length int) {
 		copy(work, buf)
 		start = time.Now()
 		if k.Open(work, packets) != 0 {
-			b.Fatal("does not open")
+			b.Fatal("a sealed packet does not open")
 		}
 		open = min(open, time.Since(start))
 	}

@@ -1,13 +1,12 @@
 //go:build nullaead
 
-// NO ENCRYPTION. NO AUTHENTICATION. With this file in the build, every packet
-// goes over the network as it is, for everybody to read and to forge.
+// NO ENCRYPTION. NO AUTHENTICATION. With this file in the build, every packet is
+// sent in the clear: anyone can read and forge it.
 //
-// It serves one purpose: the benchmark compares wgd with the same program
-// without a cipher, to say how much of what this machine can relay is left when
-// packets are encrypted. It is in no build that is not made with -tags nullaead;
-// such a build warns whenever it starts, says so in --version, and does not
-// understand the traffic of any other.
+// It serves one purpose: the benchmark compares wgd with the same program without
+// a cipher, to measure what encryption costs. Only a build with -tags nullaead
+// contains it. Such a build prints a warning whenever it starts, says so in
+// --version, and cannot exchange traffic with any other build.
 
 package aead
 
@@ -23,16 +22,16 @@ const encrypts = false
 const noEncryption = "NO ENCRYPTION (built with -tags nullaead, for benchmarks only)"
 
 func init() {
-	// No kernel works on groups: it would encrypt.
+	// A kernel would encrypt: use none.
 	chosen, chosenName = kernel{}, noEncryption
 	if stillEncrypts() {
-		panic("aead: built with -tags nullaead, and encrypts: null.go must switch off what does")
+		panic("aead: built with -tags nullaead, but packets are encrypted: null.go must switch off what encrypts them")
 	}
-	os.Stderr.WriteString("WARNING: " + noEncryption + ": every packet can be read and forged by everybody\n")
+	os.Stderr.WriteString("WARNING: " + noEncryption + ": anyone can read and forge every packet\n")
 }
 
-// stillEncrypts reports whether a batch of any usual size is encrypted all the
-// same, which would make the benchmark's comparison worthless.
+// stillEncrypts reports whether a batch of any usual size is encrypted after all,
+// which would invalidate the benchmark.
 func stillEncrypts() bool {
 	const text, count = 100, 64
 	var k Key
@@ -53,11 +52,11 @@ func stillEncrypts() bool {
 	return false
 }
 
-// nullTag is the tag of every packet, so that only this build takes what it makes.
+// nullTag is the tag of every packet, so that only such builds accept it.
 const nullTag = "no encryption!!!"
 
-// nullCipher leaves texts as they are. Unlike other ciphers it works in place
-// alone: a text is where its result shall be, as sealOne and openOne have it.
+// nullCipher leaves texts unchanged. Unlike other ciphers it only works in place,
+// as sealOne and openOne use it.
 type nullCipher struct{}
 
 func newCipher([]byte) (cipher.AEAD, error) { return nullCipher{}, nil }
@@ -72,7 +71,7 @@ func (nullCipher) Seal(dst, _, plaintext, _ []byte) []byte {
 func (nullCipher) Open(dst, _, ciphertext, _ []byte) ([]byte, error) {
 	n := len(ciphertext) - TagSize
 	if n < 0 || string(ciphertext[n:]) != nullTag {
-		return nil, errors.New("not by a build without encryption")
+		return nil, errors.New("the packet is not from a build without encryption")
 	}
 	return dst[:len(dst)+n], nil
 }

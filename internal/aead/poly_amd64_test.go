@@ -8,19 +8,18 @@ import (
 	"testing"
 )
 
-// The arithmetic of Poly1305 at its edges. An attacker does not choose r, but
-// everything else: whoever knows r can write a text that leads the sum through
-// any value. That is what these proofs do, and then they give r its largest
-// value, too.
+// The arithmetic of Poly1305 at its edges. With r known, a text can be constructed
+// that makes the accumulator (the sum, below) pass through any value. These proofs
+// do that, and they also try the largest r.
 
 var prime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 130), big.NewInt(5))
 
 var largestR, _ = new(big.Int).SetString("0ffffffc0ffffffc0ffffffc0fffffff", 16)
 
-// edges are values of the sum, reduced, near which an implementation may go
-// wrong: near 0 and the prime, where the last subtraction happens or not; near
-// the powers of two between limbs, of 26, 32, 44 and 64 bits; limbs that are
-// full; and sums that carry when s, which is added last, is this one.
+// edges returns values of the reduced sum near which an implementation may be
+// wrong: near 0 and the prime, where the final subtraction happens or not; near the
+// powers of two between limbs, of 26, 32, 44 and 64 bits; full limbs; and sums that
+// carry when s is added at the end.
 func edges(s *big.Int) (all []*big.Int) {
 	near := func(x *big.Int) {
 		for d := int64(-6); d <= 6; d++ {
@@ -52,9 +51,10 @@ func edges(s *big.Int) (all []*big.Int) {
 	return all
 }
 
-// textLeadingTo is a text of that length, at random but for one block: after block
-// at, counted from 0, the sum is target; if at is behind the text, that is the
-// block of the lengths. Before the block that is not random must be one that is.
+// textLeadingTo returns a text of that length, random except for one block, so that
+// the sum is target after block at, counted from 0. If at is the number of blocks of
+// the text, that is the block of the lengths. At least one random block must precede
+// the one that is chosen.
 func textLeadingTo(r, target *big.Int, length, at int) []byte {
 	inverse := new(big.Int).ModInverse(r, prime)
 	blocks := (length + 15) / 16
@@ -62,7 +62,7 @@ func textLeadingTo(r, target *big.Int, length, at int) []byte {
 	for {
 		copy(text, random(length))
 		before := target
-		free := min(at, length/16-1) // the block that can be chosen: the last full one up to at
+		free := min(at, length/16-1) // the block to choose: the last full one up to at
 		for i := at; i > free; i-- {
 			before = new(big.Int).Mul(before, inverse)
 			before.Mod(before.Sub(before, polyBlock(text, i, length)), prime)
@@ -75,7 +75,7 @@ func textLeadingTo(r, target *big.Int, length, at int) []byte {
 		block := new(big.Int).Mul(before, inverse)
 		block.Mod(block.Sub(block, sum), prime)
 		if block.Rsh(block, 128).Cmp(big.NewInt(1)) != 0 {
-			continue // only a quarter of all numbers is a block: try another text
+			continue // only a quarter of all numbers is a valid block: try another text
 		}
 		block.Mul(before, inverse)
 		block.Mod(block.Sub(block, sum), prime)
@@ -86,8 +86,8 @@ func textLeadingTo(r, target *big.Int, length, at int) []byte {
 	}
 }
 
-// polyBlock is a block of what is authenticated: of the padded text, or the
-// lengths that follow.
+// polyBlock returns block i of the authenticated data: of the padded text, or of
+// the lengths after it.
 func polyBlock(text []byte, i, length int) *big.Int {
 	block := make([]byte, 17)
 	if 16*i < len(text) {
@@ -99,13 +99,13 @@ func polyBlock(text []byte, i, length int) *big.Int {
 	return littleEndian(block)
 }
 
-// clamped is r: the first half of a one-time key.
+// clamped returns r, the clamped first half of a one-time key.
 func clamped(oneTimeKey []byte) *big.Int {
 	r := littleEndian(oneTimeKey[:16])
 	return r.And(r, largestR)
 }
 
-// For every edge, texts that lead the sum there: at the end, and on the way.
+// Texts whose sum is at each edge, after the last block and in the middle.
 func TestProofOfPoly1305(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{32, 40, 150, 255} {
@@ -119,9 +119,9 @@ func TestProofOfPoly1305(t *testing.T) {
 	})
 }
 
-// At every place of a text, sums whose last carry goes through all limbs: near
-// the multiples of 2^128, near 0 and near the prime. It is a rare one, and a
-// kernel that is unrolled has code for it at many places.
+// At every block of a text, sums whose carry propagates through all limbs: near the
+// multiples of 2^128, near 0 and near the prime. Such carries are rare, and an
+// unrolled kernel has code for them in many places.
 func TestProofOfCarries(t *testing.T) {
 	var targets []*big.Int
 	for i := range int64(4) {
@@ -146,7 +146,7 @@ func provePoly(t *testing.T, s subject, length, at int) {
 	provePolyAt(t, s, length, at, edges)
 }
 
-// provePolyAt leads sums to what edges gives for each s.
+// provePolyAt tries texts whose sums after block at are those that edges returns.
 func provePolyAt(t *testing.T, s subject, length, at int, edges func(s *big.Int) []*big.Int) {
 	t.Helper()
 	secret := random(KeySize)
@@ -164,23 +164,23 @@ func provePolyAt(t *testing.T, s subject, length, at int, edges func(s *big.Int)
 			text := textLeadingTo(clamped(oneTimeKey), target, length, at)
 			tag := referencePoly1305(oneTimeKey, authenticated(text))
 			if at == (length+15)/16 && !bytes.Equal(tag, lowest128(new(big.Int).Add(target, littleEndian(oneTimeKey[16:])))) {
-				t.Fatal("the text does not lead where it should")
+				t.Fatal("the text does not lead to the target")
 			}
 			packets = append(packets, Packet{int32(len(sealed)), int32(length + MinSize)})
 			sealed = slices.Concat(sealed, make([]byte, 4), nonce, text, tag)
 		}
 		buf := bytes.Clone(sealed)
 		if key.process(&s.kernel, buf, packets, true) != 0 {
-			t.Fatalf("%d bytes, edges from number %d, after block %d: the right tag is refused", length, first, at)
+			t.Fatalf("%d bytes, edges from number %d, after block %d: a valid tag is refused", length, first, at)
 		}
 		key.process(&s.kernel, buf, packets, false)
 		if !bytes.Equal(buf, sealed) {
-			t.Fatalf("%d bytes, edges from number %d, after block %d: another tag", length, first, at)
+			t.Fatalf("%d bytes, edges from number %d, after block %d: the tag differs from the reference", length, first, at)
 		}
 	}
 }
 
-// authenticated is what a tag is made of: the padded text and the lengths.
+// authenticated returns what a tag covers: the padded text and the lengths.
 func authenticated(text []byte) []byte {
 	b := append(bytes.Clone(text), make([]byte, -len(text)&15)...)
 	return binary.LittleEndian.AppendUint64(append(b, make([]byte, 8)...), uint64(len(text)))
@@ -192,11 +192,12 @@ func lowest128(x *big.Int) []byte {
 	return b
 }
 
-// The halves of the mask that clamps r (RFC 8439, 2.5), and so of the largest r.
+// clampMask has the halves of the mask that clamps r (RFC 8439, section 2.5), which
+// is also the largest r.
 var clampMask = [2]uint64{0x0ffffffc_0fffffff, 0x0ffffffc_0ffffffc}
 
-// withLargestR makes r, in the next run, what would be left of it if all its
-// bits were 1. Afterwards r itself is such a number, so only the first uses count.
+// withLargestR makes the next run compute with the largest r: r AND the mask is the
+// mask. Later operands may equal the mask, too, so only the first use per lane counts.
 func (s *simulation) withLargestR() (uses *[2]int) {
 	uses = new([2]int)
 	s.program.And = func(a, b uint64) uint64 {
@@ -211,8 +212,8 @@ func (s *simulation) withLargestR() (uses *[2]int) {
 	return uses
 }
 
-// With the largest r, where limbs are as full as they can be: texts of full
-// bytes, of random ones, and texts that lead to the edges.
+// With the largest r, which fills the limbs as much as possible: texts of bytes
+// 0xff, random texts, and texts that lead to the edges.
 func TestProofOfLargestR(t *testing.T) {
 	for _, s := range simulations(t) {
 		t.Run(s.kernel.name, func(t *testing.T) {
@@ -244,8 +245,8 @@ func TestProofOfLargestR(t *testing.T) {
 	}
 }
 
-// proveLargest compares the tags of the texts, as they are received, with the
-// reference's.
+// proveLargest compares the tags of the texts, taken as ciphertexts, with those of
+// the reference.
 func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	t.Helper()
 	secret := random(KeySize)
@@ -255,12 +256,12 @@ func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	buf := []byte{0}
 	for lane, text := range texts {
 		work.offset[lane], work.counter[lane] = uint64(len(buf)), uint64(lane)
-		buf = append(append(buf, text...), make([]byte, MinSize)...) // no two packets begin at one place
+		buf = append(append(buf, text...), make([]byte, MinSize)...) // packets must not share an offset
 	}
 	uses := s.withLargestR()
 	s.run(work, &buf[0], true)
 	if uses[0] != s.kernel.lanes || uses[1] != s.kernel.lanes {
-		t.Fatalf("the kernel clamps r in a way that this proof does not know: %v", *uses)
+		t.Fatalf("the kernel clamps r in a way that this proof does not recognize: %v", *uses)
 	}
 	for lane, text := range texts {
 		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(lane))
@@ -273,8 +274,8 @@ func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	}
 }
 
-// Wycheproof's keys, counters and texts, and what it authenticates as a text,
-// with the numbers in it that sums are led by.
+// Wycheproof's keys, counters and texts. Its authenticated data is tried as a text,
+// too, because it leads sums to special values.
 func TestProofByWycheproof(t *testing.T) {
 	all := vectors(t, "wycheproof.txt")
 	eachSubject(t, func(t *testing.T, s subject) {
@@ -285,7 +286,7 @@ func TestProofByWycheproof(t *testing.T) {
 			secret, nonce := v.field["key"], slices.Concat(make([]byte, 4), v.field["nonce"][4:])
 			stream := referenceSeal(secret, nonce, make([]byte, len(mac)), nil)
 			for j := range mac {
-				mac[j] ^= stream[j] // sealing makes of it what it was
+				mac[j] ^= stream[j] // so that sealing restores it
 			}
 			for _, plain := range [][]byte{text, mac} {
 				proveVector(t, s, secret, nonce, plain, i)
@@ -294,7 +295,7 @@ func TestProofByWycheproof(t *testing.T) {
 	})
 }
 
-// proveVector seals the text in a group of others, whose counters follow.
+// proveVector seals the text in a group of others with consecutive counters.
 func proveVector(t *testing.T, s subject, secret, nonce, text []byte, number int) {
 	t.Helper()
 	texts := make([][]byte, s.lanes)
@@ -314,6 +315,6 @@ func proveVector(t *testing.T, s subject, secret, nonce, text []byte, number int
 		t.Fatalf("vector number %d, lane %d: sealed to %x, want %x", number, lane, got, want)
 	}
 	if key.process(&s.kernel, buf, packets, true) != 0 || !bytes.Equal(buf[:packets[0].Len-TagSize], plain[:packets[0].Len-TagSize]) {
-		t.Fatalf("vector number %d, lane %d: does not open", number, lane)
+		t.Fatalf("vector number %d, lane %d: the sealed packets do not open", number, lane)
 	}
 }

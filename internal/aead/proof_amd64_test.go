@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// The proof that a kernel is the cipher: it does to any group what x/crypto does
-// to its packets alone, and touches nothing else.
+// These tests prove that a kernel implements the cipher: for any group, the result
+// is that of x/crypto for each packet, and nothing else is touched.
 
-// exhaustive leaves nothing out on the simulated processor, which is slow.
-var exhaustive = flag.Bool("exhaustive", false, "prove kernels on the simulated processor for every length, too")
+// exhaustive skips nothing on the simulated processor, which is slow.
+var exhaustive = flag.Bool("exhaustive", false, "prove kernels for every length on the simulated processor, too")
 
-// A subject is a kernel to be proved, on this processor or on a simulated one.
+// A subject is a kernel to prove, on this processor or on a simulated one.
 type subject struct {
 	kernel
 	simulated bool
@@ -28,11 +28,11 @@ func eachSubject(t *testing.T, proof func(*testing.T, subject)) {
 			k.minPackets, k.minLong = 1, 1
 			t.Run(k.name, func(t *testing.T) { proof(t, subject{k, false}) })
 		} else {
-			t.Logf("%s: this processor lacks it, so it is proved on the simulated one only", k.name)
+			t.Logf("%s: not supported by this processor, proved only on the simulated one", k.name)
 		}
 	}
 	if raceEnabled {
-		t.Log("the simulated processor takes no part under the race detector; make kernels has it")
+		t.Log("the simulated processor is skipped under the race detector; make kernels uses it")
 		return
 	}
 	for _, s := range simulations(t) {
@@ -43,8 +43,8 @@ func eachSubject(t *testing.T, proof func(*testing.T, subject)) {
 	}
 }
 
-// lengths of texts that reach every path of a kernel more than once, for proofs
-// that try much at each of them.
+// lengths returns lengths of texts that reach every path of a kernel more than once,
+// for proofs that do much work for each length.
 func (s subject) lengths() []int {
 	if s.simulated {
 		return []int{0, 1, 47, 64, 130, 333}
@@ -52,8 +52,8 @@ func (s subject) lengths() []int {
 	return []int{0, 1, 15, 16, 17, 63, 64, 65, 100, 127, 128, 129, 191, 240, 256, 500, 1024, 1420}
 }
 
-// A fixture is a buffer with packets of these lengths in it, and what must become
-// of them: packets with gaps between them, and something everywhere.
+// A fixture is a buffer full of random bytes with packets in it, some with gaps
+// between them, and what sealing must make of it.
 type fixture struct {
 	key     *Key
 	plain   []byte
@@ -61,14 +61,14 @@ type fixture struct {
 	packets []Packet
 }
 
-// newFixture begins at that offset in the buffer. Packets have the counters
-// first, first+1 and so on.
+// newFixture returns a fixture with packets of these lengths, the first one at that
+// offset in the buffer. They have the counters first, first+1 and so on.
 func newFixture(offset int, first uint64, lengths []int) *fixture {
 	secret := [KeySize]byte(random(KeySize))
 	b := &fixture{key: newKey(secret)}
 	size := offset
 	for i, n := range lengths {
-		size += int(random(1)[0]) % 4 * (i & 1) // packets need not touch each other
+		size += int(random(1)[0]) % 4 * (i & 1) // a gap before every second packet
 		b.packets = append(b.packets, Packet{int32(size), int32(n + MinSize)})
 		size += n + MinSize
 	}
@@ -84,27 +84,27 @@ func newFixture(offset int, first uint64, lengths []int) *fixture {
 	return b
 }
 
-// prove seals and opens all of it.
+// prove seals and opens all packets and compares with what is expected.
 func (b *fixture) prove(t *testing.T, k *kernel) {
 	t.Helper()
 	buf, packets := bytes.Clone(b.plain), slices.Clone(b.packets)
 	b.key.process(k, buf, packets, false)
 	if !bytes.Equal(buf, b.sealed) || !slices.Equal(packets, b.packets) {
-		t.Fatalf("%v: sealed to something else than by x/crypto, or more than the packets was touched", b.packets)
+		t.Fatalf("%v: sealed differently from x/crypto, or other bytes were changed", b.packets)
 	}
 	if b.key.process(k, buf, packets, true) != 0 || !slices.Equal(packets, b.packets) {
-		t.Fatalf("%v: what x/crypto sealed does not open", b.packets)
+		t.Fatalf("%v: packets sealed as by x/crypto do not open", b.packets)
 	}
-	for _, p := range b.packets { // the tags stay
+	for _, p := range b.packets { // opening leaves the tags
 		copy(buf[p.Off+p.Len-TagSize:p.Off+p.Len], b.plain[p.Off+p.Len-TagSize:])
 	}
 	if !bytes.Equal(buf, b.plain) {
-		t.Fatalf("%v: opened to another text, or more than the packets was touched", b.packets)
+		t.Fatalf("%v: the opened texts differ from the sealed ones, or other bytes were changed", b.packets)
 	}
 }
 
-// Full groups of every length from 0 to 2,048, of lengths around 9,000, and of
-// the longest that fit into a datagram.
+// Full groups of every length from 0 to 2,048, of lengths around 9,000, and around
+// the longest that fits into a datagram.
 func TestProofOfEveryLength(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for length := range 2049 {
@@ -123,7 +123,7 @@ func TestProofOfEveryLength(t *testing.T) {
 	})
 }
 
-// Groups of any size, up to two full ones and one more packet.
+// Batches of every size, up to two full groups and one more packet.
 func TestProofOfEveryGroup(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for count := 1; count <= 2*s.lanes+1; count++ {
@@ -134,8 +134,8 @@ func TestProofOfEveryGroup(t *testing.T) {
 	})
 }
 
-// Groups anywhere within a cache line, with packets of odd length behind one
-// another, so that each lane is somewhere else in its own.
+// Groups at every offset in a cache line, with successive packets of odd length, so
+// that each lane has a different alignment.
 func TestProofOfEveryAlignment(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for offset := range 64 {
@@ -146,7 +146,7 @@ func TestProofOfEveryAlignment(t *testing.T) {
 	})
 }
 
-// Batches of many lengths in any order, like small packets of many flows.
+// Batches of many lengths in any order, as from small packets of many flows.
 func TestProofOfMixedLengths(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		rounds := 200
@@ -163,8 +163,8 @@ func TestProofOfMixedLengths(t *testing.T) {
 	})
 }
 
-// Counters that carry into the upper word, and over its end, in every lane; and
-// counters that do not follow one another.
+// Counters that carry into the upper word and overflow it, in every lane; and
+// counters that are not consecutive.
 func TestProofOfCounters(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for lane := range s.lanes {
@@ -184,9 +184,8 @@ func TestProofOfCounters(t *testing.T) {
 	})
 }
 
-// Every byte of every lane's tag, and bytes all over its text: changed, the
-// packet is refused, nothing of its text is left, and the others open. So it is
-// when several packets, or all, are forged.
+// A packet with a changed byte, anywhere in its tag or in its text, is refused and
+// zeroed, and the other packets open; likewise if several or all are forged.
 func TestProofOfForgeries(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range s.lengths() {
@@ -216,8 +215,8 @@ func TestProofOfForgeries(t *testing.T) {
 	})
 }
 
-// proveForged changes one bit of the victims (one bit for each), counted from
-// the beginning of the text, and opens.
+// proveForged changes one bit in byte at, counted from the beginning of the text, of
+// each packet whose bit in victims is set, and opens all packets.
 func (b *fixture) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 	t.Helper()
 	buf, packets := bytes.Clone(b.sealed), slices.Clone(b.packets)
@@ -234,17 +233,17 @@ func (b *fixture) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 		}
 	}
 	if failed := b.key.process(k, buf, packets, true); failed != failures || !bytes.Equal(buf, want) {
-		t.Fatalf("%d bytes, byte %d of packets %b changed: %d failed; or what is left is not what should be", b.packets[0].Len-MinSize, at, victims, failed)
+		t.Fatalf("%d bytes, byte %d of packets %b changed: %d failed, want %d; or the buffer differs", b.packets[0].Len-MinSize, at, victims, failed, failures)
 	}
 	for i, p := range packets {
 		if refused := victims>>i&1 == 1; refused != (p.Len == 0) {
-			t.Fatalf("byte %d of packets %b changed: packet %d has the length %d", at, victims, i, p.Len)
+			t.Fatalf("byte %d of packets %b changed: packet %d has Len %d", at, victims, i, p.Len)
 		}
 	}
 }
 
-// What is secret changes neither the instructions that a kernel executes nor
-// the addresses that it touches.
+// Secrets affect neither the instructions that a kernel executes nor the addresses
+// that it accesses.
 func TestProofOfConstantTime(t *testing.T) {
 	for _, s := range simulations(t) {
 		t.Run(s.kernel.name, func(t *testing.T) {
@@ -283,12 +282,12 @@ func (s *simulation) proveConstantTime(t *testing.T, length int, open bool) {
 		traces = append(traces, s.result.Trace)
 	}
 	if slices.Min(traces) != slices.Max(traces) {
-		t.Errorf("texts of %d bytes, open %v: another secret takes another way: %x", length, open, traces)
+		t.Errorf("texts of %d bytes, open %v: the trace depends on the secret: %x", length, open, traces)
 	}
 }
 
-// Neither the rest of the group's memory nor what registers hold before makes a
-// difference.
+// The result depends neither on earlier contents of the scratch and the tags nor on
+// those of the registers.
 func TestProofOfStaleState(t *testing.T) {
 	for _, s := range simulations(t) {
 		s.native = false

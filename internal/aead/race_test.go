@@ -2,6 +2,7 @@
 
 package aead
 
-// raceEnabled: the race detector makes the simulated processor ten times as slow,
-// and finds nothing in it. `make kernels` runs the proofs without.
+// raceEnabled shortens or skips proofs on the simulated processor: the race
+// detector makes it ten times slower and finds nothing in it. `make kernels` runs
+// all proofs without the race detector.
 const raceEnabled = true

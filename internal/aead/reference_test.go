@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// The cipher as RFC 8439 writes it down, as slow as that is. It shares nothing
-// with what it judges.
+// The cipher as RFC 8439 describes it, without regard to speed. It shares no code
+// with the implementations that it is compared with.
 
-// referenceBlock is §2.3: one block of key stream.
+// referenceBlock is section 2.3: it returns one block of key stream.
 func referenceBlock(key, nonce []byte, counter uint32) []byte {
 	s := [16]uint32{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}
 	for i := range 8 {
@@ -50,7 +50,7 @@ func referenceBlock(key, nonce []byte, counter uint32) []byte {
 	return out
 }
 
-// referencePoly1305 is §2.5, with numbers of any size.
+// referencePoly1305 is section 2.5, with big integers.
 func referencePoly1305(key, msg []byte) []byte {
 	r, s := littleEndian(key[:16]), littleEndian(key[16:])
 	clamp, _ := new(big.Int).SetString("0ffffffc0ffffffc0ffffffc0fffffff", 16)
@@ -73,7 +73,7 @@ func littleEndian(b []byte) *big.Int {
 	return new(big.Int).SetBytes(b)
 }
 
-// referenceSeal is §2.8.
+// referenceSeal is section 2.8.
 func referenceSeal(key, nonce, plaintext, data []byte) []byte {
 	out := slices.Clone(plaintext)
 	for i := range out {
@@ -91,7 +91,7 @@ func referenceSeal(key, nonce, plaintext, data []byte) []byte {
 	return append(out, referencePoly1305(referenceBlock(key, nonce, 0)[:32], mac)...)
 }
 
-// The reference gives what RFC 8439 prints.
+// The reference agrees with the test vectors of RFC 8439.
 func TestReferenceAgainstRFC8439(t *testing.T) {
 	for _, v := range vectors(t, "rfc8439.txt") {
 		var got []byte
@@ -111,7 +111,7 @@ func TestReferenceAgainstRFC8439(t *testing.T) {
 	}
 }
 
-// The reference gives what Wycheproof has.
+// The reference agrees with the test vectors of Wycheproof.
 func TestReferenceAgainstWycheproof(t *testing.T) {
 	all := vectors(t, "wycheproof.txt")
 	for _, v := range all {
@@ -124,9 +124,9 @@ func TestReferenceAgainstWycheproof(t *testing.T) {
 	}
 }
 
-// The package gives the ciphertext of RFC 8439, A.5, the one whose nonce has
-// the form that the protocol uses. (Its tag covers additional data, so the tag
-// is the reference's.)
+// Seal computes the ciphertext of RFC 8439, A.5, the vector whose nonce has the
+// form that the protocol uses. (Its tag covers additional data, so the tag is
+// compared with the reference.)
 func TestVectorOfRFC8439(t *testing.T) {
 	for _, v := range vectors(t, "rfc8439.txt") {
 		if v.section != "A.5" {
@@ -141,7 +141,7 @@ func TestVectorOfRFC8439(t *testing.T) {
 			t.Errorf("sealed\n%x, want\n%x", got, want)
 		}
 		if k.Open(buf, packets) != 0 || !slices.Equal(packets[0].in(buf)[HeaderSize:len(buf)-TagSize], plaintext) {
-			t.Error("what was sealed does not open")
+			t.Error("the sealed packet does not open")
 		}
 		return
 	}

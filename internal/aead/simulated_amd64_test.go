@@ -13,18 +13,18 @@ import (
 	"wgd/internal/aead/emulate"
 )
 
-// A simulation runs a kernel on a simulated processor, from the file that is
-// shipped. It holds it to its contract: see package emulate.
+// A simulation runs a kernel, parsed from its assembly file, on a simulated
+// processor, which enforces its contract: see package emulate.
 type simulation struct {
 	kernel  kernel
 	program *emulate.Program
 	native  bool   // run the kernel on this processor, too, and compare
-	garbage uint64 // what registers hold before
+	garbage uint64 // seed of the initial register contents
 	result  emulate.Result
 	t       testing.TB
 }
 
-// simulations are all kernels, whether or not this processor has them.
+// simulations returns all kernels, whether or not this processor supports them.
 func simulations(t testing.TB) (all []*simulation) {
 	if len(kernels) == 0 {
 		t.Fatal("there are no kernels")
@@ -36,7 +36,8 @@ func simulations(t testing.TB) (all []*simulation) {
 	return all
 }
 
-// functionOf is the name of a kernel's function, and of its file.
+// functionOf returns the name of a kernel's function, which is also in the name of
+// its file.
 func functionOf(k kernel) string {
 	name := runtime.FuncForPC(reflect.ValueOf(k.run).Pointer()).Name()
 	return name[strings.LastIndexByte(name, '.')+1:]
@@ -57,12 +58,12 @@ func parsed(t testing.TB, k kernel, text string) *emulate.Program {
 	}
 	p := file.Program(functionOf(k))
 	if p == nil {
-		t.Fatalf("%s: its file has no function %s", k.name, functionOf(k))
+		t.Fatalf("%s: the file has no function %s", k.name, functionOf(k))
 	}
 	return p
 }
 
-// asKernel is the simulation in the place of its kernel.
+// asKernel returns a kernel that runs the simulation.
 func (s *simulation) asKernel() kernel {
 	k := s.kernel
 	k.name = "simulated " + k.name
@@ -89,14 +90,14 @@ func (s *simulation) run(work *group, base *byte, open bool) {
 	}
 	for i := range nativeResult {
 		if !bytes.Equal(nativeResult[i], regions[i].Data) {
-			s.t.Fatalf("texts of %d bytes, open %v: the processor leaves something else in %s than the simulation",
+			s.t.Fatalf("texts of %d bytes, open %v: %s differs between the processor and the simulation",
 				work.length, open, regions[i].Name)
 		}
 	}
 }
 
-// regionsOf is what a kernel may touch, and what of it is secret: not where the
-// packets are, how long they are, and their counters.
+// regionsOf returns the memory that a kernel may access, and marks what is secret:
+// everything except the offsets, lengths and counters of the packets.
 func regionsOf(work *group, base *byte, lanes int) []emulate.Region {
 	regions := []emulate.Region{
 		region("offset", unsafe.Pointer(&work.offset), unsafe.Sizeof(work.offset)),
@@ -138,7 +139,7 @@ func allSecret(n int) []bool {
 	return secret
 }
 
-// arguments are those of a kernel as they lie on the stack.
+// arguments returns the arguments of a kernel as laid out on the stack.
 func arguments(work *group, base *byte, open bool) []byte {
 	frame := struct {
 		work *group
@@ -155,9 +156,9 @@ func contents(regions []emulate.Region) (all [][]byte) {
 	return all
 }
 
-// On the simulated processor every kernel is the cipher, keeps to its memory,
-// and lets nothing secret decide. Where this processor has the kernel, too, both
-// leave the same in every byte.
+// On the simulated processor every kernel implements the cipher, accesses only its
+// memory, and does not branch on secrets. If this processor supports the kernel,
+// both leave the same bytes.
 func TestSimulated(t *testing.T) {
 	for _, s := range simulations(t) {
 		t.Run(s.kernel.name, func(t *testing.T) {
@@ -166,7 +167,7 @@ func TestSimulated(t *testing.T) {
 			key := newKey([KeySize]byte(random(KeySize)))
 			for _, length := range []int{0, 1, 15, 16, 17, 63, 64, 65, 100, 1420} {
 				if !k.selfTestAt(key, length) {
-					t.Errorf("wrong at length %d", length)
+					t.Errorf("texts of %d bytes: the self-test fails", length)
 				}
 				t.Log(length, s.result.Steps)
 			}

@@ -5,24 +5,23 @@ import (
 	"sync"
 )
 
-// sorter puts packets of equal length together: a batch that was drained from
-// many flows has lengths in any order, and a train has a last packet that is
-// shorter.
+// A sorter collects packets of equal length: a batch from many flows has lengths
+// in any order, and the last packet of a train may be shorter.
 type sorter struct {
 	buckets [4]bucket
-	next    int // the bucket that makes room for another length
+	next    int // the bucket that was flushed last for another length
 	work    group
 }
 
-// bucket holds packets of one length until a group is full.
+// A bucket holds packets of one length until a group is full.
 type bucket struct {
-	len             int32 // of the packets; 0: there are none
+	len             int32 // of each packet; 0: the bucket is free
 	count           int32
 	index           [maxLanes]int32  // in the batch
-	offset, counter [maxLanes]uint64 // as the group has them
+	offset, counter [maxLanes]uint64 // as in a group
 }
 
-// add takes packet i of the batch, of which msg is the bytes.
+// add adds packet i of the batch, whose bytes are msg.
 func (t *bucket) add(i int, p *Packet, msg []byte) {
 	lane := t.count & (maxLanes - 1)
 	t.index[lane] = int32(i)
@@ -31,11 +30,11 @@ func (t *bucket) add(i int, p *Packet, msg []byte) {
 	t.count++
 }
 
-// sorters are too large for the stack of every goroutine. What they keep of
-// keys and key streams is erased before they come back here (A35).
+// sorters is a pool because a sorter is too large for the stack of every goroutine.
+// Keys and key streams in a sorter are erased before it is put back (A35).
 var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
-// processGroups is process for a batch.
+// processGroups is process with a kernel.
 func (k *Key) processGroups(kern *kernel, buf []byte, packets []Packet, open bool) (failed int) {
 	s := sorters.Get().(*sorter)
 	s.work.setKey(&k.bytes)
@@ -46,7 +45,7 @@ func (k *Key) processGroups(kern *kernel, buf []byte, packets []Packet, open boo
 			failed += k.processOne(buf, p, open)
 			continue
 		}
-		msg := p.in(buf) // or panic: kernels check no bounds
+		msg := p.in(buf) // panics if out of range: kernels do not check bounds
 		if t.len != p.Len {
 			if t = s.bucket(p.Len); t.len != p.Len {
 				failed += k.flush(kern, s, t, buf, packets, open)
@@ -69,8 +68,8 @@ func (k *Key) processGroups(kern *kernel, buf []byte, packets []Packet, open boo
 	return failed
 }
 
-// bucket is the one with packets of that length, or a free one, or the one that
-// must be emptied first.
+// bucket returns the bucket with packets of that length, or a free one, or one
+// that must be flushed first.
 func (s *sorter) bucket(length int32) *bucket {
 	for i := range s.buckets {
 		if t := &s.buckets[i]; t.len == length || t.len == 0 {
@@ -81,7 +80,7 @@ func (s *sorter) bucket(length int32) *bucket {
 	return &s.buckets[s.next]
 }
 
-// flush works on the packets of a bucket and frees it.
+// flush processes the packets of a bucket and frees it.
 func (k *Key) flush(kern *kernel, s *sorter, t *bucket, buf []byte, packets []Packet, open bool) (failed int) {
 	if int(t.count) >= kern.minFor(t.len) {
 		failed = s.work.process(kern, buf, packets, t, open)
@@ -94,7 +93,7 @@ func (k *Key) flush(kern *kernel, s *sorter, t *bucket, buf []byte, packets []Pa
 	return failed
 }
 
-// process hands the packets of a bucket, one at least, to the kernel.
+// process runs the kernel on the packets of a bucket, which must not be empty.
 func (work *group) process(kern *kernel, buf []byte, packets []Packet, t *bucket, open bool) (failed int) {
 	work.offset, work.counter = t.offset, t.counter
 	for lane := int(t.count); lane < kern.lanes; lane++ {
@@ -109,7 +108,7 @@ func (work *group) process(kern *kernel, buf []byte, packets []Packet, t *bucket
 	return 0
 }
 
-// writeTags puts the tags behind the texts.
+// writeTags writes the tags after the texts.
 func (work *group) writeTags(buf []byte, t *bucket) {
 	for lane := range t.count {
 		tag := work.tagOf(buf, t, lane)
@@ -118,11 +117,11 @@ func (work *group) writeTags(buf []byte, t *bucket) {
 	}
 }
 
-// verify compares the tags and refuses packets that have others.
+// verify compares the tags and refuses the packets whose tags differ.
 func (work *group) verify(buf []byte, packets []Packet, t *bucket) (failed int) {
 	for lane := range t.count {
 		tag := work.tagOf(buf, t, lane)
-		// Both halves in one comparison: it takes as long wherever they differ.
+		// One comparison of both halves takes the same time wherever they differ.
 		if (binary.LittleEndian.Uint64(tag[:8])^work.tag[0][lane])|(binary.LittleEndian.Uint64(tag[8:])^work.tag[1][lane]) != 0 {
 			packets[t.index[lane]].Refuse(buf)
 			failed++
@@ -131,7 +130,7 @@ func (work *group) verify(buf []byte, packets []Packet, t *bucket) (failed int) 
 	return failed
 }
 
-// tagOf is where the tag of a packet is.
+// tagOf returns the tag in the packet of a lane.
 func (work *group) tagOf(buf []byte, t *bucket, lane int32) *[TagSize]byte {
 	end := t.offset[lane] + work.length
 	return (*[TagSize]byte)(buf[end : end+TagSize : end+TagSize])
@@ -143,9 +142,9 @@ func (work *group) setKey(key *[KeySize]byte) {
 	}
 }
 
-// erase zeroes what came from the key: the key itself, what the kernel leaves in
-// the scratch, and the tags, which for a forgery would be a valid signature that
-// its sender could not make.
+// erase zeroes everything derived from the key: the key itself, what the kernel
+// left in the scratch, and the tags. The tag computed for a forgery would make it
+// valid.
 func (work *group) erase(kern *kernel) {
 	clear(work.key[:])
 	clear(work.tag[:])

@@ -63,8 +63,6 @@ var retired = []retiredWord{
 var notYet = []string{
 	"cmd/wg-ifconfig/daemon.go", "cmd/wg-ifconfig/settings.go", "cmd/wg-ifconfig/settings_test.go",
 	"cmd/wgconfig/set.go",
-	"internal/aead/gen/setup256.go", "internal/aead/gen/stream.go", "internal/aead/gen/text512.go",
-	"internal/aead/kernel.go", "internal/aead/simulated_amd64_test.go",
 	"internal/core/churn_test.go", "internal/core/event_test.go", "internal/core/member.go",
 	"internal/core/scale_test.go", "internal/core/sessions_test.go", "internal/core/stamps.go",
 	"internal/core/stamps_test.go",

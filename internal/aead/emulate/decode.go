@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// A statement is an instruction before it is understood. The operands are in
+// A statement is a parsed instruction that is not yet decoded. The operands are in
 // the order of Go's assembler: sources before destinations, the reverse of the
-// manual's.
+// manual's order.
 type statement struct {
 	mnemonic string // with suffixes
 	program  *Program
 	operands []operand
 
-	broadcast bool // .BCST: the memory operand is one element, for all
-	zeroing   bool // .Z: elements that the mask leaves out become 0
+	broadcast bool // .BCST: the memory operand is one element, used for all
+	zeroing   bool // .Z: elements not selected by the mask become 0
 }
 
-// decode finds what the instruction does.
+// decode returns the step that executes the instruction.
 func (s *statement) decode() (step, error) {
 	name, suffixes, _ := strings.Cut(s.mnemonic, ".")
 	for suffixes != "" {
@@ -29,7 +29,7 @@ func (s *statement) decode() (step, error) {
 		case "Z":
 			s.zeroing = true
 		default:
-			return nil, fmt.Errorf("the suffix .%s is not known here", one)
+			return nil, fmt.Errorf("the suffix .%s is not known", one)
 		}
 	}
 	for _, decode := range []func(*statement, string) (step, error){
@@ -39,13 +39,13 @@ func (s *statement) decode() (step, error) {
 			return do, err
 		}
 	}
-	return nil, fmt.Errorf("the instruction %s is not known here with these operands", s.mnemonic)
+	return nil, fmt.Errorf("the instruction %s is not known with these operands", s.mnemonic)
 }
 
-// is says whether the operands have these kinds: i immediate, r general
+// is reports whether the operands have these kinds: i immediate, r general
 // register, v vector register, k mask register, m memory, l label; V is v or m,
-// R is r or m, and S is r or m or i. A mask register before the destination is
-// left out of account by whoever asks, see cutMask.
+// R is r or m, and S is r, m or i. The caller first removes a write mask before the
+// destination; see cutMask.
 func (s *statement) is(form string) bool { return matches(s.operands, form) }
 
 func matches(operands []operand, form string) bool {

@@ -2,12 +2,12 @@ package emulate
 
 import "math/bits"
 
-// Elementwise instructions make each element of the result from the elements
-// at the same place of their sources.
+// Elementwise instructions compute each element of the result from the elements
+// with the same index in their sources.
 
 type elementwise struct {
 	size int // of an element, in bytes
-	// f is given the manual's first and second source.
+	// f takes the manual's first and second source.
 	f func(a, b uint64) uint64
 }
 
@@ -47,7 +47,7 @@ func equal(a, b uint64) uint64 {
 	return 0
 }
 
-// accumulating instructions have the destination as one more source, the first.
+// accumulating instructions have the destination as an additional, first source.
 var accumulating = map[string]func(acc, a, b uint64) uint64{
 	"VPMADD52LUQ": func(acc, a, b uint64) uint64 {
 		_, lo := bits.Mul64(a&mask52, b&mask52)
@@ -77,7 +77,7 @@ func decodeElementwise(s *statement, name string) (step, error) {
 	return nil, nil
 }
 
-// apply makes the elements of a from those of a and b.
+// apply replaces the elements of a by f of those of a and b.
 func (e elementwise) apply(width int, a, b *vec) {
 	for i := range width / 8 {
 		if e.size == 8 {
@@ -96,7 +96,7 @@ func (s *statement) twoSources(name string, e elementwise) step {
 		return nil
 	}
 	second, first, to := operands[0], operands[1], operands[2]
-	// What is XORed with itself is 0, whatever it was.
+	// A register XORed with itself is 0 and no longer secret.
 	clears := name[:min(5, len(name))] == "VPXOR" && second.kind == vector && second.n == first.n
 	broadcast := s.broadcast
 	isAnd := name == "VPAND" || name == "VPANDD" || name == "VPANDQ"
@@ -130,7 +130,7 @@ func (s *statement) accumulating(f func(acc, a, b uint64) uint64) step {
 	}
 }
 
-// funnels shift one source and fill up from the other.
+// funnels shift one source and fill it with bits of the other.
 var funnels = map[string]func(n, a, b uint64) uint64{
 	"VPSHRDQ": func(n, a, b uint64) uint64 { return a>>(n&63) | b<<(64-n&63) },
 	"VPSHLDQ": func(n, a, b uint64) uint64 { return a<<(n&63) | b>>(64-n&63) },
@@ -153,8 +153,8 @@ func (s *statement) funnel(f func(n, a, b uint64) uint64) step {
 	}
 }
 
-// ternaryLogic: bit by bit, the three sources (the destination is the first)
-// are a number from 0 to 7, and the result is that bit of the immediate.
+// ternaryLogic implements VPTERNLOG: at each bit, the three sources (the first is
+// the destination) form a number from 0 to 7, which selects a bit of the immediate.
 func (s *statement) ternaryLogic(size int) step {
 	operands, m, ok := s.cutMask(size)
 	if !ok || !matches(operands, "iVvv") {
@@ -180,7 +180,7 @@ func (s *statement) ternaryLogic(size int) step {
 	}
 }
 
-// same has the bits of x that are like the lowest one of b.
+// same returns x if the lowest bit of b is 1, otherwise its complement.
 func same(x uint64, b int) uint64 {
 	if b&1 == 1 {
 		return x
@@ -188,7 +188,7 @@ func same(x uint64, b int) uint64 {
 	return ^x
 }
 
-// Shifts and rotations by one count for all elements.
+// shifts are shifts and rotations by the same count for all elements.
 var shifts = map[string]elementwise{
 	"VPSLLD": {4, func(a, n uint64) uint64 { return a << min(n, 64) }},
 	"VPSLLQ": {8, func(a, n uint64) uint64 { return a << min(n, 64) }},

@@ -1,22 +1,21 @@
 // Package emulate executes the assembly of package aead on a simulated
-// processor. It serves proofs only; no program contains it.
+// processor. It is used by tests only.
 //
-// It reads the very file that is shipped, in the syntax of Go's assembler, so
-// what it proves is true of that file as far as the assembler and the
-// definitions of the instructions here are right. It makes kernels testable on
-// machines whose processor lacks their instructions, and it watches over what
-// no test on a real processor sees:
+// It parses the file that is shipped, in the syntax of Go's assembler. So what it
+// proves holds for that file, provided that the assembler and the definitions of
+// the instructions here are right. With it, kernels can be tested on machines that
+// lack their instructions, and it checks what no test on a real processor can:
 //
-//   - every byte that is read or written lies in a region that was named, and
-//     nothing is written to one that may only be read;
-//   - nothing secret decides: no address, no jump and no mask of a memory
-//     access is computed from bytes that were marked secret;
-//   - a jump uses only flags that the instructions before it define;
-//   - on return the stack and frame pointers are as they were, and the upper
-//     halves of the vector registers are clear.
+//   - every byte that is read or written is in a declared region, and nothing is
+//     written to a read-only region;
+//   - no address, no conditional jump and no mask of a memory access depends on
+//     bytes that are marked secret;
+//   - a jump uses only flags that earlier instructions define;
+//   - on return the stack and frame pointers have their initial values, and the
+//     upper parts of the vector registers are zero.
 //
-// The instructions are those that the kernels use and no others, defined as in
-// Intel's Software Developer's Manual, volume 2. Reading an unknown one is an error.
+// It knows the instructions that the kernels use and some related ones, defined as
+// in Intel's Software Developer's Manual, volume 2. Any other one is an error.
 package emulate
 
 import (
@@ -24,31 +23,32 @@ import (
 	"fmt"
 )
 
-// A Region is memory that a program may use: Data, at the address Base.
+// A Region is memory that a program may access: Data, at the address Base.
 type Region struct {
 	Name     string
 	Base     uint64
 	Data     []byte
-	Secret   []bool // which bytes are secret, as long as Data; nil: none, ever
+	Secret   []bool // marks secret bytes, as long as Data; nil: no byte may be secret
 	ReadOnly bool
 }
 
-// Result is what a run was, apart from what it did to memory.
+// A Result describes a run, apart from its effect on memory.
 type Result struct {
 	// Steps is the number of instructions executed.
 	Steps int
-	// Trace is a hash of the addresses of all of them, and of all memory they
-	// touched, in order. A program in constant time gives the same one for every
-	// secret.
+	// Trace is a hash of the addresses of all executed instructions and of all memory
+	// that they accessed, in order. A program that runs in constant time has the same
+	// trace for every secret.
 	Trace uint64
 }
 
-// maxSteps ends a program that does not.
+// maxSteps is the number of instructions after which a run fails.
 const maxSteps = 5_000_000
 
-// Run calls the program with these arguments, as they lie on the stack.
-// Everything else that it touches must be in a region. Registers and the local
-// frame begin with what garbage makes of them, for nothing may depend on it.
+// Run calls the program with these arguments, as laid out on the stack. All other
+// memory that it accesses must be in a region. Registers and the local frame are
+// filled with random values from the seed garbage, because nothing may depend on
+// them.
 func (p *Program) Run(args []byte, regions []Region, garbage uint64) (Result, error) {
 	if len(args) != p.argSize {
 		return Result{}, fmt.Errorf("%s takes %d bytes of arguments, not %d", p.Name, p.argSize, len(args))
@@ -62,7 +62,7 @@ func (p *Program) Run(args []byte, regions []Region, garbage uint64) (Result, er
 type cpu struct {
 	program *Program
 	regions []Region
-	last    int // the region of the last access
+	last    int // index of the last accessed region
 
 	general       [16]uint64
 	generalSecret [16]bool
@@ -72,20 +72,20 @@ type cpu struct {
 	maskSecret    [8]bool
 	flags         flags
 
-	pc       int // of the next instruction
+	pc       int // index of the next instruction
 	returned bool
 	steps    int
 	trace    uint64
-	args     uint64 // the address of the arguments
+	args     uint64 // address of the arguments
 }
 
-// The numbers of the general registers with duties.
+// The numbers of the stack and frame pointers.
 const (
 	regSP = 4
 	regBP = 5
 )
 
-// The stack of a program. It is aligned as badly as Go may align it.
+// The addresses of a program's stack, with the least alignment that Go guarantees.
 const (
 	stackBase = 0x7f00_0000_0008
 	argsBase  = 0x7f00_1000_0008
@@ -107,7 +107,7 @@ func newCPU(p *Program, args []byte, regions []Region, garbage uint64) *cpu {
 		for j := range c.vectors[i] {
 			c.vectors[i][j] = next()
 		}
-		// What is above the 16 bytes that Go's own code uses, is clear.
+		// Everything above the 16 bytes that Go's own code uses is zero.
 		clear(c.vectors[i][2:])
 		c.vectorSecret[i] = true
 	}
@@ -119,14 +119,14 @@ func newCPU(p *Program, args []byte, regions []Region, garbage uint64) *cpu {
 		frame.Data[i], frame.Secret[i] = byte(next()), true
 	}
 	c.general[regSP], c.generalSecret[regSP] = stackBase, false
-	// A result may be written among the arguments, but no secret into it.
+	// A result may be written to the arguments, but must not be secret.
 	c.regions = append(c.regions, regions...)
 	c.regions = append(c.regions, frame, Region{Name: "arguments", Base: argsBase, Data: args})
 	c.regions = append(c.regions, p.file.constants...)
 	return c
 }
 
-// A fault is how an instruction ends a run.
+// A fault is the panic value with which an instruction ends a run.
 type fault struct{ error }
 
 func (c *cpu) failf(format string, args ...any) {
@@ -155,7 +155,7 @@ func (c *cpu) run() (err error) {
 	return c.checkReturn(&begin)
 }
 
-// record adds to the trace (FNV-1a, over words).
+// record adds x to the trace (FNV-1a, over words).
 func (c *cpu) record(x uint64) {
 	c.trace = (c.trace ^ x) * 1099511628211
 }

@@ -3,7 +3,7 @@ package emulate
 import "fmt"
 
 // flags are the condition flags: their values, which of them are defined, and
-// whether they come from something secret.
+// whether they depend on a secret.
 type flags struct {
 	carry, zero, sign, overflow bool
 
@@ -40,7 +40,7 @@ var conditions = map[string]condition{
 	"LE": {flagSign | flagOverflow | flagZero, func(f *flags) bool { return f.zero || f.sign != f.overflow }},
 }
 
-// Other names for the same conditions.
+// synonyms are other names of the conditions.
 var synonyms = map[string]string{
 	"E": "EQ", "Z": "EQ", "NZ": "NE", "C": "CS", "B": "CS", "LO": "CS", "NAE": "CS", "NC": "CC", "AE": "CC", "HS": "CC", "NB": "CC",
 	"A": "HI", "NBE": "HI", "BE": "LS", "NA": "LS", "S": "MI", "NS": "PL", "L": "LT", "NGE": "LT", "NL": "GE", "G": "GT", "NLE": "GT", "NG": "LE",
@@ -54,13 +54,13 @@ func conditionOf(name string) (condition, bool) {
 	return cond, ok
 }
 
-// decide reports whether the condition holds, for a jump.
+// decide reports whether the condition of a jump holds.
 func (c *cpu) decide(cond condition) bool {
 	if cond.needs&^c.flags.defined != 0 {
-		c.failf("the instructions before leave a flag undefined that this one needs")
+		c.failf("a flag that this instruction uses is undefined")
 	}
 	if c.flags.secret {
-		c.failf("something secret decides where the program goes on")
+		c.failf("a jump depends on a secret")
 	}
 	return cond.holds(&c.flags)
 }
@@ -75,7 +75,7 @@ func decodeFlow(s *statement, name string) (step, error) {
 		return nil, nil
 	}
 	if !s.is("l") {
-		return nil, fmt.Errorf("only jumps to labels are known here")
+		return nil, fmt.Errorf("only jumps to labels are known")
 	}
 	target, p := s.operands[0].name, s.program
 	jump := func(c *cpu) { c.pc = p.labels[target] }
@@ -84,7 +84,7 @@ func decodeFlow(s *statement, name string) (step, error) {
 	}
 	cond, ok := conditionOf(name[1:])
 	if !ok {
-		return nil, fmt.Errorf("the condition of %s is not known here", name)
+		return nil, fmt.Errorf("the condition of %s is not known", name)
 	}
 	return func(c *cpu) {
 		if c.decide(cond) {
@@ -93,8 +93,8 @@ func decodeFlow(s *statement, name string) (step, error) {
 	}, nil
 }
 
-// setResult sets zero and sign from a result of that many bits; carry and
-// overflow as given, all of them defined.
+// set defines all flags: zero and sign from a result of that many bits, carry and
+// overflow as given.
 func (f *flags) set(result uint64, bits int, carry, overflow, secret bool) {
 	*f = flags{
 		carry: carry, overflow: overflow, zero: result == 0, sign: result>>(bits-1)&1 == 1,

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A general instruction takes two values of 8, 16, 32 or 64 bits.
+// General instructions work on values of 8, 16, 32 or 64 bits.
 
-// widths are the last letters of the names of instructions.
+// widths are the sizes in bits by the last letter of an instruction's name.
 var widths = map[byte]int{'B': 8, 'W': 16, 'L': 32, 'Q': 64}
 
 func low(x uint64, n int) uint64 { return x << (64 - n) >> (64 - n) }
@@ -24,8 +24,8 @@ func (c *cpu) value(o *operand, n int) (x uint64, secret bool) {
 	return number(b), secret
 }
 
-// assign writes a register or memory. 32 bits clear the upper half of a
-// register; fewer leave the rest of it.
+// assign writes a register or memory. Writing 32 bits zeroes the upper half of a
+// register; writing fewer keeps the rest of it.
 func (c *cpu) assign(o *operand, n int, x uint64, secret bool) {
 	if o.kind == memory {
 		putNumber(c.store(c.address(o), n/8, secret), x)
@@ -38,7 +38,8 @@ func (c *cpu) assign(o *operand, n int, x uint64, secret bool) {
 	c.general[o.n], c.generalSecret[o.n] = x, secret
 }
 
-// arithmetic instructions: destination = f(destination, source), and the flags.
+// arithmetic instructions compute destination = f(destination, source) and set the
+// flags.
 var arithmetic = map[string]func(f *flags, a, b uint64, n int) uint64{
 	"ADD": func(f *flags, a, b uint64, n int) uint64 { return addFlags(f, a, b, 0, n) },
 	"ADC": func(f *flags, a, b uint64, n int) uint64 { return addFlags(f, a, b, carryIn(f), n) },
@@ -147,7 +148,7 @@ func decodeGeneral(s *statement, name string) (step, error) {
 		}
 		c.assign(&to, n, f(&c.flags, a, b, n), secret)
 		if shiftsByRegister {
-			c.flags = flags{} // as they were if the count is 0
+			c.flags = flags{} // undefined, because a count of 0 would leave them unchanged
 		}
 	}, nil
 }
@@ -156,7 +157,8 @@ func (s *statement) notBothMemory() bool {
 	return s.operands[0].kind != memory || s.operands[1].kind != memory
 }
 
-// compare: CMP a, b sets the flags of a-b, TEST those of a&b.
+// compare implements CMP a, b, which sets the flags of a-b, and TEST, which sets
+// those of a&b.
 func compare(stem string, left, right operand, n int) step {
 	return func(c *cpu) {
 		a, secretA := c.value(&left, n)
@@ -170,7 +172,7 @@ func compare(stem string, left, right operand, n int) step {
 	}
 }
 
-// increment is INC and DEC, which leave the carry as it was.
+// increment implements INC and DEC, which do not change the carry.
 func increment(stem string, o operand, n int) step {
 	return func(c *cpu) {
 		a, secret := c.value(&o, n)
@@ -203,7 +205,7 @@ func negate(stem string, o operand, n int) step {
 	}
 }
 
-// extensions are moves from fewer bits to more: of how many to how many.
+// extensions are moves with zero extension: from how many bits to how many.
 var extensions = map[string][2]int{
 	"MOVBLZX": {8, 32}, "MOVBQZX": {8, 64}, "MOVWLZX": {16, 32}, "MOVWQZX": {16, 64}, "MOVLQZX": {32, 64},
 	"MOVB": {8, 8}, "MOVW": {16, 16}, "MOVL": {32, 32}, "MOVQ": {64, 64},

@@ -12,8 +12,9 @@ import (
 var interesting = []uint64{0, 1, 2, 3, 63, 64, 65, 127, 128, 0x7fffffff, 0x80000000, 0xffffffff, 1 << 32,
 	1<<63 - 1, 1 << 63, 1<<63 + 1, ^uint64(0) - 1, ^uint64(0), 0x0123456789abcdef, 0xfedcba9876543210}
 
-// TestConditions: a jump after CMPQ a, b goes by the numbers, unsigned and
-// signed, and so it does after CMPB and CMPL by the lower parts of them.
+// TestConditions checks that a jump after CMPQ a, b depends on the order of the
+// numbers, unsigned and signed, and after CMPB and CMPL on that of their lower
+// parts.
 func TestConditions(t *testing.T) {
 	holds := map[string]func(unsigned, signed, sign int) bool{
 		"JEQ": func(u, _, _ int) bool { return u == 0 }, "JNE": func(u, _, _ int) bool { return u != 0 },
@@ -31,7 +32,7 @@ func TestConditions(t *testing.T) {
 					difference := signedNumber(lowest(sub(x, y), bits), bits)
 					want := wanted(x.Cmp(y), signedNumber(x, bits).Cmp(signedNumber(y, bits)), difference.Sign())
 					if got := jumps(t, "CMP"+suffix+" BX, CX", jump, a, b); got != want {
-						t.Fatalf("CMP%s %#x, %#x; %s: %v", suffix, a, b, jump, got)
+						t.Fatalf("CMP%s %#x, %#x; %s: taken: %v, want %v", suffix, a, b, jump, got, want)
 					}
 				}
 			}
@@ -46,7 +47,7 @@ func signedNumber(x *big.Int, bits uint) *big.Int {
 	return x
 }
 
-// jumps says whether a jump is taken after an instruction with a in BX, b in CX.
+// jumps reports whether a jump is taken after an instruction with a in BX, b in CX.
 func jumps(t *testing.T, instruction, jump string, a, b uint64) bool {
 	t.Helper()
 	data := numbers(a, b, 0)
@@ -70,8 +71,8 @@ func numbers(list ...uint64) (b []byte) {
 	return b
 }
 
-// TestArithmetic: the result of each instruction on BX, with CX, and whether it
-// is zero and below zero.
+// TestArithmetic checks the result of each instruction on BX and CX, and the zero
+// and sign flags.
 func TestArithmetic(t *testing.T) {
 	big64 := func(x uint64) *big.Int { return new(big.Int).SetUint64(x) }
 	for text, want := range map[string]func(bx, cx *big.Int) *big.Int{
@@ -102,17 +103,18 @@ func TestArithmetic(t *testing.T) {
 					t.Fatalf("%s with BX %#x, CX %#x: %#x, want %#x", text, a, b, got, result)
 				}
 				if jumps(t, text, "JZ", a, b) != (result.Sign() == 0) {
-					t.Fatalf("%s with BX %#x, CX %#x: JZ", text, a, b)
+					t.Fatalf("%s with BX %#x, CX %#x: wrong zero flag for %#x", text, a, b, result)
 				}
 				if strings.Contains(text, "Q ") && jumps(t, text, "JMI", a, b) != (result.Bit(63) == 1) {
-					t.Fatalf("%s with BX %#x, CX %#x: JMI", text, a, b)
+					t.Fatalf("%s with BX %#x, CX %#x: wrong sign flag for %#x", text, a, b, result)
 				}
 			}
 		}
 	}
 }
 
-// TestCarry: the carry of a sum, a difference and a shift; DEC leaves it alone.
+// TestCarry checks the carry of a sum, a difference and a shift, and that DEC does
+// not change it.
 func TestCarry(t *testing.T) {
 	for text, want := range map[string]func(a, b uint64) bool{
 		"ADDQ CX, BX":          func(a, b uint64) bool { return a+b < a },
@@ -125,14 +127,14 @@ func TestCarry(t *testing.T) {
 		for _, a := range interesting {
 			for _, b := range interesting {
 				if jumps(t, text, "JCS", a, b) != want(a, b) {
-					t.Fatalf("%s with BX %#x, CX %#x: the carry", text, a, b)
+					t.Fatalf("%s with BX %#x, CX %#x: carry: %v, want %v", text, a, b, !want(a, b), want(a, b))
 				}
 			}
 		}
 	}
 }
 
-// TestShiftByCL: the count is taken modulo 64.
+// TestShiftByCL checks that the count is taken modulo 64.
 func TestShiftByCL(t *testing.T) {
 	for _, a := range interesting {
 		for n := range uint64(130) {
@@ -148,13 +150,13 @@ func TestShiftByCL(t *testing.T) {
 				MOVQ DX, 24(AX)
 				RET`, data)
 			if !slices.Equal(data[16:], numbers(a<<(n%64), a>>(n%64))) {
-				t.Fatalf("%#x shifted by %d: %x", a, n, data[16:])
+				t.Fatalf("%#x shifted by %d: %x, want %x", a, n, data[16:], numbers(a<<(n%64), a>>(n%64)))
 			}
 		}
 	}
 }
 
-// TestMovesOfNumbers: how many bytes are read and written, and what becomes of
+// TestMovesOfNumbers checks how many bytes are read and written, and what happens to
 // the rest of a register.
 func TestMovesOfNumbers(t *testing.T) {
 	const a, b = 0x1122334455667788, 0xfedcba9876543210
@@ -184,7 +186,7 @@ func TestMovesOfNumbers(t *testing.T) {
 	}
 }
 
-// TestMovesOfVectors: against what the bytes should be.
+// TestMovesOfVectors compares each result with the expected bytes.
 func TestMovesOfVectors(t *testing.T) {
 	dst, first, second := randomVector(), randomVector(), randomVector()
 	pad := func(b ...[]byte) []byte {
@@ -243,7 +245,7 @@ func TestMovesOfVectors(t *testing.T) {
 	}
 }
 
-// TestPermutations: indexes pick from one table, or from two.
+// TestPermutations checks that indexes select from one table, or from two.
 func TestPermutations(t *testing.T) {
 	for _, size := range []int{4, 8} {
 		letter := map[int]string{4: "D", 8: "Q"}[size]
@@ -270,8 +272,8 @@ func TestPermutations(t *testing.T) {
 	}
 }
 
-// TestMasks: what a mask leaves out is not touched in memory, and it is 0 or
-// what was there in a register.
+// TestMasks checks that elements not selected by a mask are not accessed in memory,
+// and are zeroed or unchanged in a register.
 func TestMasks(t *testing.T) {
 	for n := range 65 {
 		kmask := uint64(1)<<(n%64) - 1
@@ -281,23 +283,23 @@ func TestMasks(t *testing.T) {
 		dst, first, second := randomVector(), randomVector(), randomVector()
 		got := runVector(t, "VMOVDQU8.Z 64(AX), K1, Z3", dst, first, second, kmask)
 		if !slices.Equal(got, append(slices.Clone(first[:n]), make([]byte, 64-n)...)) {
-			t.Fatalf("load of %d bytes: %x", n, got)
+			t.Fatalf("load of %d bytes, others zeroed: %x", n, got)
 		}
 		got = runVector(t, "VMOVDQU8 64(AX), K1, Z3", dst, first, second, kmask)
 		if !slices.Equal(got, slices.Concat(first[:n], dst[n:])) {
-			t.Fatalf("load of %d bytes over others: %x", n, got)
+			t.Fatalf("load of %d bytes, others unchanged: %x", n, got)
 		}
 		got = runVector(t, "VMOVDQU8 Z2, K1, (AX)\nVMOVDQU64 (AX), Z3", dst, first, second, kmask)
 		if !slices.Equal(got, slices.Concat(first[:n], dst[n:])) {
 			t.Fatalf("store of %d bytes: %x", n, got)
 		}
-		// The memory ends where the mask does: 192(AX) to 264(AX) is all there is.
+		// The selected bytes end where memory ends, at 264(AX).
 		text := fmt.Sprintf("VMOVDQU8.Z %d(AX), K1, Z3", 264-n)
 		runVector(t, text, dst, first, second, kmask)
 	}
 }
 
-// TestMasksAsVectors: an element of ones for each bit that is set.
+// TestMasksAsVectors checks that each set bit becomes an element of ones.
 func TestMasksAsVectors(t *testing.T) {
 	for letter, size := range map[string]int{"B": 1, "D": 4, "Q": 8} {
 		kmask := rng.Uint64()
@@ -306,12 +308,12 @@ func TestMasksAsVectors(t *testing.T) {
 			want = append(want, slices.Repeat([]byte{0xff * byte(kmask>>i&1)}, size)...)
 		}
 		if got := runVector(t, "VPMOVM2"+letter+" K1, Z3", want, want, want, kmask); !slices.Equal(got, want) {
-			t.Errorf("%s, mask %x: %x", letter, kmask, got)
+			t.Errorf("VPMOVM2%s, mask %x: %x, want %x", letter, kmask, got, want)
 		}
 	}
 }
 
-// TestComparisons: VPCMPUQ by all its immediates.
+// TestComparisons checks VPCMPUQ with all immediates that are implemented.
 func TestComparisons(t *testing.T) {
 	for imm, want := range map[int]func(cmp int) bool{
 		0: func(c int) bool { return c == 0 }, 1: func(c int) bool { return c < 0 }, 2: func(c int) bool { return c <= 0 },

@@ -5,9 +5,9 @@ import (
 	"math/bits"
 )
 
-var errUndefinedCarry = errors.New("the instructions before leave the carry undefined")
+var errUndefinedCarry = errors.New("the carry that this instruction uses is undefined")
 
-// The widths of mask registers by the last letter of an instruction.
+// maskWidths are the widths of masks by the last letter of an instruction's name.
 var maskWidths = map[byte]int{'B': 8, 'W': 16, 'D': 32, 'Q': 64}
 
 func decodeMask(s *statement, name string) (step, error) {
@@ -33,7 +33,7 @@ func decodeMask(s *statement, name string) (step, error) {
 	return nil, nil
 }
 
-// comparisons by the immediate of VPCMPU, of unsigned elements.
+// comparisons of unsigned elements, by the immediate of VPCMPU.
 var comparisons = [8]func(a, b uint64) bool{
 	0: func(a, b uint64) bool { return a == b },
 	1: func(a, b uint64) bool { return a < b },
@@ -43,7 +43,7 @@ var comparisons = [8]func(a, b uint64) bool{
 	6: func(a, b uint64) bool { return a > b },
 }
 
-// compareElements: $comparison, second source, first source, mask.
+// compareElements has the operands $comparison, second source, first source, mask.
 func (s *statement) compareElements(size int) step {
 	holds := comparisons[s.operands[0].value&7]
 	second, first, to := s.operands[1], s.operands[2], s.operands[3]
@@ -64,7 +64,8 @@ func (s *statement) compareElements(size int) step {
 	}
 }
 
-// fillElements makes elements of ones where a mask has a bit, else of zeros.
+// fillElements fills the elements whose bit in the mask is set with ones, others
+// with zeros.
 func (s *statement) fillElements(size int) step {
 	from, to := s.operands[0], s.operands[1]
 	return func(c *cpu) {
@@ -89,22 +90,22 @@ func (c *cpu) assignMask(o *operand, n int, x uint64, secret bool) {
 	switch o.kind {
 	case mask:
 		c.masks[o.n], c.maskSecret[o.n] = x, secret
-	case general: // the whole register, whatever the width
+	case general: // always the whole register
 		c.assign(o, 64, x, secret)
 	default:
 		c.assign(o, n, x, secret)
 	}
 }
 
-// A writemask says which elements of the destination an instruction writes.
+// A writemask determines which elements of the destination an instruction writes.
 type writemask struct {
 	register int // -1: all
 	zeroing  bool
-	element  int // bytes
+	element  int // size in bytes
 }
 
-// cutMask takes the mask register out of the operands: it stands before the
-// destination. Without one, all elements are written.
+// cutMask removes the mask register, which stands before the destination, from the
+// operands. Without one, all elements are written.
 func (s *statement) cutMask(element int) (operands []operand, m writemask, ok bool) {
 	m = writemask{-1, s.zeroing, element}
 	last := len(s.operands) - 1
@@ -113,13 +114,13 @@ func (s *statement) cutMask(element int) (operands []operand, m writemask, ok bo
 	}
 	m.register = s.operands[last-1].n
 	if m.register == 0 {
-		return nil, m, false // K0 cannot be one
+		return nil, m, false // K0 cannot be a write mask
 	}
 	operands = append(operands, s.operands[:last-1]...)
 	return append(operands, s.operands[last]), m, true
 }
 
-// active are the elements that are written, one bit each.
+// active returns the elements that are written, one bit each.
 func (m writemask) active(c *cpu) (elements uint64, secret bool) {
 	if m.register < 0 {
 		return ^uint64(0), false
@@ -127,12 +128,12 @@ func (m writemask) active(c *cpu) (elements uint64, secret bool) {
 	return c.masks[m.register], c.maskSecret[m.register]
 }
 
-// memoryMask is active for an access to memory of that many bytes, whose
-// elements may not depend on anything secret. ok: all of them are active.
+// memoryMask is active for an access to memory of that many bytes, which must not
+// depend on a secret. all reports whether all elements are active.
 func (m writemask) memoryMask(c *cpu, width int) (elements uint64, all bool) {
 	elements, secret := m.active(c)
 	if secret {
-		c.failf("something secret decides which bytes of memory are touched")
+		c.failf("the mask of a memory access depends on a secret")
 	}
 	count := width / m.element
 	elements = low(elements, count)

@@ -2,7 +2,7 @@ package emulate
 
 import "encoding/binary"
 
-// find is the region with all n bytes at addr.
+// find returns the region that contains all n bytes at addr.
 func (c *cpu) find(addr uint64, n int) *Region {
 	if r := &c.regions[c.last]; addr >= r.Base && addr-r.Base+uint64(n) <= uint64(len(r.Data)) && addr-r.Base < uint64(len(r.Data)) {
 		return r
@@ -18,7 +18,7 @@ func (c *cpu) find(addr uint64, n int) *Region {
 	return nil
 }
 
-// nearest names the region that addr may have been meant for.
+// nearest describes where addr is relative to the nearest region.
 func (c *cpu) nearest(addr uint64) string {
 	best, distance := "none is near", uint64(1<<20)
 	for _, r := range c.regions {
@@ -34,7 +34,7 @@ func (c *cpu) nearest(addr uint64) string {
 	return best
 }
 
-// load is n bytes of memory, and whether one of them is secret.
+// load returns n bytes of memory, and whether one of them is secret.
 func (c *cpu) load(addr uint64, n int) (b []byte, secret bool) {
 	c.record(addr)
 	r := c.find(addr, n)
@@ -47,7 +47,7 @@ func (c *cpu) load(addr uint64, n int) (b []byte, secret bool) {
 	return r.Data[at : at+n], secret
 }
 
-// store is the place of n bytes, to be written, marked as secret or not.
+// store marks n bytes as secret or not and returns them for writing.
 func (c *cpu) store(addr uint64, n int, secret bool) []byte {
 	c.record(^addr)
 	r := c.find(addr, n)
@@ -60,7 +60,7 @@ func (c *cpu) store(addr uint64, n int, secret bool) []byte {
 			r.Secret[at+i] = secret
 		}
 	} else if secret {
-		c.failf("writes something secret to %s", r.Name)
+		c.failf("writes a secret to %s", r.Name)
 	}
 	return r.Data[at : at+n]
 }
@@ -82,8 +82,8 @@ func putNumber(b []byte, x uint64) {
 	}
 }
 
-// address computes the address of a memory operand. What it is computed from
-// must not be secret.
+// address computes the address of a memory operand, which must not depend on a
+// secret.
 func (c *cpu) address(o *operand) uint64 {
 	addr := o.value
 	switch o.space {
@@ -100,10 +100,10 @@ func (c *cpu) address(o *operand) uint64 {
 	return addr
 }
 
-// public is the value of a general register that must not be secret.
+// public returns the value of a general register, which must not be secret.
 func (c *cpu) public(n int) uint64 {
 	if c.generalSecret[n] {
-		c.failf("an address is computed from something secret, or from a register without a value (%s)", generalNames[n])
+		c.failf("an address depends on a secret or on an uninitialized register (%s)", generalNames[n])
 	}
 	return c.general[n]
 }

@@ -1,7 +1,7 @@
 package emulate
 
-// moves are the instructions that move a whole vector: the size of what a mask
-// counts, and whether the address must be a multiple of the width.
+// moves are the instructions that move a whole vector: the size of the elements that
+// a mask selects, and whether the address must be a multiple of the width.
 var moves = map[string]struct {
 	element int
 	aligned bool
@@ -10,8 +10,8 @@ var moves = map[string]struct {
 	"VMOVDQA": {1, true}, "VMOVDQA32": {4, true}, "VMOVDQA64": {8, true},
 }
 
-// parts are the instructions that put 16 or 32 bytes into a vector or take
-// them out: how many, and whether they put.
+// parts are the instructions that insert 16 or 32 bytes into a vector or extract
+// them.
 var parts = map[string]struct {
 	width  int
 	insert bool
@@ -20,8 +20,8 @@ var parts = map[string]struct {
 	"VEXTRACTI128": {16, false}, "VEXTRACTI32X4": {16, false}, "VEXTRACTI64X2": {16, false}, "VEXTRACTI64X4": {32, false},
 }
 
-// broadcasts are the instructions that give every element one value: the size
-// of it in bytes.
+// broadcasts are the instructions that copy one value to every element: its size in
+// bytes.
 var broadcasts = map[string]int{
 	"VPBROADCASTD": 4, "VPBROADCASTQ": 8,
 	"VBROADCASTI128": 16, "VBROADCASTI32X4": 16, "VBROADCASTI64X2": 16, "VBROADCASTI64X4": 32,
@@ -56,7 +56,7 @@ func decodeMove(s *statement, name string) (step, error) {
 	case "VZEROUPPER":
 		return (*cpu).zeroUpper, nil
 	case "PREFETCHT0":
-		if s.is("m") { // it touches nothing, but its address shows
+		if s.is("m") { // no access, but the address is observable
 			o := s.operands[0]
 			return func(c *cpu) { c.record(c.address(&o)) }, nil
 		}
@@ -97,7 +97,7 @@ func (s *statement) move(name string) step {
 	}
 }
 
-// insert: $place, part, rest, destination.
+// insert has the operands $position, part, rest, destination.
 func (s *statement) insert(width int) step {
 	if !s.is("iVvv") {
 		return nil
@@ -112,7 +112,7 @@ func (s *statement) insert(width int) step {
 	}
 }
 
-// extract: $place, source, destination.
+// extract has the operands $position, source, destination.
 func (s *statement) extract(width int) step {
 	if !s.is("ivV") {
 		return nil
@@ -170,8 +170,8 @@ func (s *statement) narrow() step {
 	}
 }
 
-// moveLowest moves the first element between a vector and anything else; in a
-// vector, everything above becomes 0.
+// moveLowest moves the first element between a vector and a general register or
+// memory. In a vector, everything above it becomes 0.
 func (s *statement) moveLowest(n int) step {
 	if !s.is("Rv") && !s.is("vR") {
 		return nil
@@ -187,7 +187,7 @@ func (s *statement) moveLowest(n int) step {
 	}
 }
 
-// insertElement: $place, element, rest, destination.
+// insertElement has the operands $position, element, rest, destination.
 func (s *statement) insertElement(n int) step {
 	if !s.is("iRvv") {
 		return nil
@@ -201,7 +201,7 @@ func (s *statement) insertElement(n int) step {
 	}
 }
 
-// extractElement: $place, source, destination.
+// extractElement has the operands $position, source, destination.
 func (s *statement) extractElement(n int) step {
 	if !s.is("ivR") {
 		return nil

@@ -2,12 +2,12 @@ package emulate
 
 import "math/bits"
 
-// dx is the number of RDX.
+// dx is the register number of RDX.
 const dx = 2
 
-// decodeMultiply knows the multiplications of general registers: MULX, which
-// has one factor in RDX and sets no flags, and IMUL of two operands, of whose
-// flags nothing is taken to be defined.
+// decodeMultiply decodes multiplications of general registers: MULX, which has one
+// factor in RDX and sets no flags, and IMUL with two operands, all of whose flags
+// count as undefined.
 func decodeMultiply(s *statement, name string) (step, error) {
 	switch {
 	case name == "MULXQ" && s.is("Rrr"):
@@ -31,8 +31,7 @@ func decodeMultiply(s *statement, name string) (step, error) {
 	return nil, nil
 }
 
-// sum is what LEA computes: an address that nothing is read from, so it may be
-// secret.
+// sum returns what LEA computes. It is not used as an address, so it may be secret.
 func (c *cpu) sum(o *operand) (x uint64, secret bool) {
 	if o.space != spaceRegister {
 		return c.address(o), false

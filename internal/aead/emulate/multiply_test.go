@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMultiply: MULX gives both halves of a product, the lower one first; IMUL
-// the lower.
+// TestMultiply checks that MULX returns both halves of a product, the lower one
+// first, and IMUL the lower.
 func TestMultiply(t *testing.T) {
 	for _, a := range interesting {
 		for _, b := range interesting {
@@ -32,26 +32,27 @@ func TestMultiply(t *testing.T) {
 	}
 }
 
-// TestMultiplyFlags: MULX leaves the flags as they were, IMUL leaves none.
+// TestMultiplyFlags checks that MULX does not change the flags and IMUL leaves them
+// undefined.
 func TestMultiplyFlags(t *testing.T) {
 	if !jumps(t, "CMPQ BX, CX\nMULXQ AX, BX, CX", "JEQ", 7, 7) {
 		t.Error("MULXQ changes the flags")
 	}
 	if tryText("MOVQ $3, AX\nTESTQ AX, AX\nIMULQ AX, AX\nJEQ done\ndone:\nRET", make([]byte, 64), nil) == nil {
-		t.Error("a jump may use the flags that IMULQ leaves")
+		t.Error("a jump can use the flags after IMULQ")
 	}
 }
 
-// TestSumOfSecrets: LEA may compute with something secret, and what it gives is
+// TestSumOfSecrets checks that LEA may compute with a secret and that the result is
 // secret, too.
 func TestSumOfSecrets(t *testing.T) {
 	sum := "MOVQ data+0(FP), AX\nMOVQ (AX), BX\nXORL CX, CX\nLEAQ 5(CX)(BX*4), CX\n"
 	secret := []bool{true, true, true, true, true, true, true, true}
 	data := numbers(9, 0)
 	if err := tryText(sum+"MOVQ CX, 8(AX)\nRET", data, append(secret, secret...)); err != nil || binary.LittleEndian.Uint64(data[8:]) != 41 {
-		t.Errorf("LEAQ gives %x, %v", data[8:], err)
+		t.Errorf("LEAQ: %x, %v; want 41", data[8:], err)
 	}
 	if tryText(sum+"MOVQ (AX)(CX*1), DX\nRET", data, append(secret, secret...)) == nil {
-		t.Error("an address may be computed from a secret by LEAQ")
+		t.Error("a secret computed by LEAQ can be used in an address")
 	}
 }

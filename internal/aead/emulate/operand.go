@@ -18,7 +18,7 @@ const (
 	label
 )
 
-// Where the address of a memory operand begins.
+// A space is what the address of a memory operand is relative to.
 type space uint8
 
 const (
@@ -29,21 +29,21 @@ const (
 
 type operand struct {
 	kind   kind
-	n      int    // number of the register
+	n      int    // register number
 	width  int    // of a vector register: 16, 32 or 64 bytes
-	value  uint64 // of an immediate; what is added to an address
+	value  uint64 // of an immediate, or the displacement of an address
 	name   string // of a label
 	space  space
 	symbol *Region
 	base   int // number of a general register
-	index  int // the same, where scale is not 0
+	index  int // number of a general register if scale is not 0
 	scale  uint64
 }
 
 var generalNames = [16]string{"AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"}
 
-// generalNumber knows CL, the count of a shift, and AL, which is stored as a
-// byte, by the names of the whole.
+// generalNumber returns the number of a general register. It also accepts CL, the
+// count of a shift, and AL, which is stored as a byte.
 func generalNumber(name string) (int, bool) {
 	switch name {
 	case "CL":
@@ -104,7 +104,7 @@ func parseImmediate(text string) (operand, error) {
 func (f *File) memory(s string) (operand, error) {
 	m := memoryForm.FindStringSubmatch(s)
 	if m == nil {
-		return operand{}, fmt.Errorf("%s: not an operand that is known here", s)
+		return operand{}, fmt.Errorf("%s: this form of operand is not known", s)
 	}
 	o := operand{kind: memory}
 	if m[2] != "" {
@@ -130,14 +130,14 @@ func (f *File) memory(s string) (operand, error) {
 		o.base, known = generalNumber(base)
 	}
 	if !known {
-		return operand{}, fmt.Errorf("%s: %s is not known here", s, name+"("+base+")")
+		return operand{}, fmt.Errorf("%s: %s is not known", s, name+"("+base+")")
 	}
 	if m[5] != "" {
 		o.index, known = generalNumber(m[5])
 		o.scale = uint64(m[6][0] - '0')
 	}
 	if !known || o.space != spaceRegister && o.scale != 0 {
-		return operand{}, fmt.Errorf("%s: not an address that is known here", s)
+		return operand{}, fmt.Errorf("%s: this form of address is not known", s)
 	}
 	return o, nil
 }

@@ -11,15 +11,14 @@ import (
 // A File is one file of assembly.
 type File struct {
 	Programs  []*Program
-	constants []Region // read-only data, at the addresses where it lies
+	constants []Region // read-only data
 }
 
 // A Program is one function of a file.
 type Program struct {
 	Name string
-	// And, if there is one, is what AND, VPAND, VPANDD and VPANDQ make of each 64
-	// bits of their sources, in place of a & b: for proofs about numbers that no
-	// input is known to give.
+	// And, if not nil, replaces a & b in AND, VPAND, VPANDD and VPANDQ, for each 64
+	// bits of their sources: for proofs about numbers that no known input leads to.
 	And func(a, b uint64) uint64
 
 	file      *File
@@ -36,10 +35,10 @@ type instruction struct {
 	step     step
 }
 
-// step carries an instruction out.
+// A step executes an instruction.
 type step func(c *cpu)
 
-// Program is the one with that name; nil if there is none.
+// Program returns the program with that name, or nil if there is none.
 func (f *File) Program(name string) *Program {
 	for _, p := range f.Programs {
 		if p.Name == name {
@@ -49,7 +48,7 @@ func (f *File) Program(name string) *Program {
 	return nil
 }
 
-// Parse reads the text of a .s file.
+// Parse parses the text of a .s file.
 func Parse(text string) (*File, error) {
 	f := &File{}
 	lines := slices.Collect(strings.Lines(text))
@@ -57,7 +56,7 @@ func Parse(text string) (*File, error) {
 		lines[i], _, _ = strings.Cut(line, "//")
 		lines[i] = strings.TrimSpace(lines[i])
 	}
-	// Data first: it may follow the code that uses it.
+	// Data comes first, because it may follow the code that uses it.
 	for pass, take := range []func(int, string) error{f.size, f.data, f.code} {
 		for i, line := range lines {
 			if line == "" || strings.HasPrefix(line, "#include") {
@@ -74,7 +73,7 @@ func Parse(text string) (*File, error) {
 	return f, f.link()
 }
 
-// size reads GLOBL symbol(SB), flags, $size.
+// size parses GLOBL symbol(SB), flags, $size.
 func (f *File) size(_ int, line string) error {
 	rest, ok := strings.CutPrefix(line, "GLOBL ")
 	if !ok {
@@ -93,8 +92,8 @@ func (f *File) size(_ int, line string) error {
 	return nil
 }
 
-// setAddresses gives each constant an address: 32 bytes are the most to which Go's
-// linker aligns, and what is shorter than 32 bytes is aligned to 8 here.
+// setAddresses gives each constant an address, aligned to 32 bytes, the maximum of
+// Go's linker, or to 8 if its length is not a multiple of 32.
 func (f *File) setAddresses() {
 	for i := range f.constants {
 		r := &f.constants[i]
@@ -109,7 +108,7 @@ func (f *File) setAddresses() {
 	}
 }
 
-// data reads DATA symbol+offset(SB)/width, $value.
+// data parses DATA symbol+offset(SB)/width, $value.
 func (f *File) data(_ int, line string) error {
 	rest, ok := strings.CutPrefix(line, "DATA ")
 	if !ok {
@@ -136,7 +135,7 @@ func (f *File) data(_ int, line string) error {
 	return nil
 }
 
-// code reads TEXT, labels and instructions.
+// code parses TEXT, labels and instructions.
 func (f *File) code(number int, line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	if i := strings.IndexByte(word, '\t'); i >= 0 {
@@ -171,7 +170,7 @@ func (f *File) code(number int, line string) error {
 	return err
 }
 
-// text reads TEXT ·name(SB), flags, $frame-arguments.
+// text parses TEXT ·name(SB), flags, $frame-arguments.
 func (f *File) text(rest string) error {
 	words := splitOperands(rest)
 	if len(words) != 3 || !strings.HasPrefix(words[0], "·") || !strings.HasSuffix(words[0], "(SB)") {
@@ -185,7 +184,7 @@ func (f *File) text(rest string) error {
 	return nil
 }
 
-// link looks whether every jump has somewhere to go.
+// link checks that the label of every jump exists.
 func (f *File) link() error {
 	for _, p := range f.Programs {
 		for _, in := range p.code {
@@ -199,7 +198,7 @@ func (f *File) link() error {
 	return nil
 }
 
-// splitOperands splits at the commas outside of parentheses.
+// splitOperands splits at commas.
 func splitOperands(s string) []string {
 	if s = strings.TrimSpace(s); s == "" {
 		return nil

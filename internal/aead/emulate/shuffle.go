@@ -1,15 +1,15 @@
 package emulate
 
-// Shuffles make each element of the result from an element at another place.
+// Shuffles copy each element of the result from some element of a source.
 
-// A picker says, for element i of the result, from which element of which
-// source it comes: 0 the manual's first, 1 the second.
+// A picker returns, for element i of the result, the source that it comes from (0 is
+// the manual's first, 1 the second) and its index there.
 type picker struct {
-	size int // bytes of an element
+	size int // of an element, in bytes
 	pick func(imm uint64, i, count int) (source, from int)
 }
 
-// perLane applies a choice within each 16 bytes: there are n elements.
+// perLane applies f within each 16 bytes, which have n elements.
 func perLane(n int, f func(imm uint64, i int) (source, from int)) func(imm uint64, i, count int) (int, int) {
 	return func(imm uint64, i, _ int) (int, int) {
 		source, from := f(imm, i%n)
@@ -21,7 +21,7 @@ func unpack(n, first int) func(imm uint64, i, count int) (int, int) {
 	return perLane(n, func(_ uint64, i int) (int, int) { return i & 1, first + i/2 })
 }
 
-// shuffles of two sources; those with an immediate have it before them.
+// shufflesOfTwo have two sources. Those with an immediate are in the next table.
 var shufflesOfTwo = map[string]picker{
 	"VPUNPCKLDQ":  {4, unpack(4, 0)},
 	"VPUNPCKHDQ":  {4, unpack(4, 2)},
@@ -30,7 +30,8 @@ var shufflesOfTwo = map[string]picker{
 }
 
 var shufflesOfTwoByImmediate = map[string]picker{
-	// Half of the lanes from each source, by 2 bits each (1 bit in 32 bytes).
+	// Half of the 16-byte lanes come from each source, selected by 2 bits each (1 bit
+	// if the vector has 32 bytes).
 	"VSHUFI32X4": {16, shuffleLanes},
 	"VSHUFI64X2": {16, shuffleLanes},
 	"VPERM2I128": {16, func(imm uint64, i, _ int) (int, int) {
@@ -45,7 +46,7 @@ var shufflesOfTwoByImmediate = map[string]picker{
 		if from < 16 {
 			return 1, i/16*16 + from
 		}
-		return 0, i/16*16 + from - 16 // an immediate over 16 is not used
+		return 0, i/16*16 + from - 16 // kernels do not use an immediate above 16
 	}},
 }
 
@@ -57,7 +58,8 @@ func shuffleLanes(imm uint64, i, count int) (int, int) {
 	return i / (count / 2), int(imm >> (i * bits) & uint64(count-1))
 }
 
-// align is a window on the second source, with the first above it.
+// align selects a window of the concatenation of the first (upper) and the second
+// (lower) source.
 func align(imm uint64, i, count int) (int, int) {
 	from := i + int(imm)%count
 	if from < count {
@@ -100,7 +102,7 @@ func decodeShuffle(s *statement, name string) (step, error) {
 	return nil, nil
 }
 
-// maskElement is the size of the elements that a mask of a shuffle counts.
+// maskElement returns the size of the elements that the mask of a shuffle selects.
 func maskElement(name string, p picker) int {
 	if p.size == 16 {
 		return map[bool]int{true: 4, false: 8}[name == "VSHUFI32X4"]
@@ -144,8 +146,8 @@ func (s *statement) shuffle(p picker, form string) step {
 	}
 }
 
-// shuffleBytes picks bytes within 16 bytes by the lower 4 bits of the control;
-// its highest bit gives 0.
+// shuffleBytes selects bytes within each 16 bytes by the lower 4 bits of the control
+// byte. If its highest bit is set, the result is 0.
 func (s *statement) shuffleBytes() step {
 	operands, m, ok := s.cutMask(1)
 	if !ok || !matches(operands, "Vvv") || m.register >= 0 {
@@ -166,7 +168,7 @@ func (s *statement) shuffleBytes() step {
 	}
 }
 
-// permute picks any element of one source, by indexes in the manual's first.
+// permute selects elements of one source by the indexes in the manual's first.
 func (s *statement) permute(size int) step {
 	operands, m, ok := s.cutMask(size)
 	if !ok || !matches(operands, "Vvv") || m.register >= 0 && operands[0].kind == memory {
@@ -186,8 +188,8 @@ func (s *statement) permute(size int) step {
 	}
 }
 
-// permuteTwo picks from two tables. VPERMI2 has the indexes in the destination,
-// VPERMT2 has the first table there.
+// permuteTwo selects elements of two tables. VPERMI2 has the indexes in the
+// destination; VPERMT2 has the first table there.
 func (s *statement) permuteTwo(size int, indexInDestination bool) step {
 	operands, m, ok := s.cutMask(size)
 	if !ok || !matches(operands, "Vvv") || m.register >= 0 && operands[0].kind == memory {

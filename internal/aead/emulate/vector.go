@@ -2,11 +2,11 @@ package emulate
 
 import "encoding/binary"
 
-// A vec is a vector register, or as much of it as an instruction uses; the
-// first element is in the lowest bits of the first word.
+// A vec is a vector register, or the part of it that an instruction uses. The first
+// element is in the lowest bits of the first word.
 type vec [8]uint64
 
-// element is number i of the elements of so many bytes.
+// element returns element i, if each element has size bytes.
 func (v *vec) element(size, i int) uint64 {
 	switch size {
 	case 8:
@@ -26,7 +26,7 @@ func (v *vec) setElement(size, i int, x uint64) {
 	v[at>>3] = v[at>>3]&^ones | x<<shift&ones
 }
 
-// fromBytes is the vector that begins with these bytes, and zeros.
+// fromBytes returns the vector with these bytes, then zeros.
 func fromBytes(b []byte) (v vec) {
 	for i := 0; i+8 <= len(b); i += 8 {
 		v[i/8] = binary.LittleEndian.Uint64(b[i:])
@@ -46,9 +46,9 @@ func (v *vec) toBytes(b []byte) {
 	}
 }
 
-// read is a source operand of that width, which is a register, all of a piece
-// of memory, or one element of memory for all. Elements of memory that the mask
-// leaves out are not touched, and read as 0.
+// read returns a source operand of that width: a register, memory, or one element of
+// memory copied to all. Elements of memory that the mask does not select are not
+// accessed and read as 0.
 func (c *cpu) read(o *operand, width int, broadcast bool, m writemask) (v vec, secret bool) {
 	if o.kind == vector {
 		return c.vectors[o.n], c.vectorSecret[o.n]
@@ -77,7 +77,7 @@ func (c *cpu) read(o *operand, width int, broadcast bool, m writemask) (v vec, s
 	return v, secret
 }
 
-// write puts a result into a register, by the mask, and clears what lies above.
+// write writes a result to a register, as the mask says, and zeroes what is above.
 func (c *cpu) write(o *operand, m writemask, v vec, secret bool) {
 	clear(v[o.width/8:])
 	if m.register >= 0 {
@@ -98,7 +98,7 @@ func (c *cpu) write(o *operand, m writemask, v vec, secret bool) {
 	c.vectors[o.n], c.vectorSecret[o.n] = v, secret
 }
 
-// storeVector writes a register to memory, by the mask.
+// storeVector writes a register to memory, as the mask says.
 func (c *cpu) storeVector(o *operand, m writemask, v *vec, width int, secret bool) {
 	addr := c.address(o)
 	active, all := m.memoryMask(c, width)

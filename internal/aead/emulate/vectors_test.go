@@ -10,13 +10,13 @@ import (
 	"unsafe"
 )
 
-// The vector instructions, once more: as the manual's "Operation" defines them,
-// with numbers of any size, and as slow as that is.
+// A second implementation of the vector instructions, as the manual's section
+// "Operation" defines them, with big integers and without regard to speed.
 
-// A definition makes the result of an instruction from an immediate and from
-// the elements of its operands, in the manual's order.
+// A definition computes the result of an instruction from an immediate and the
+// elements of its operands, in the manual's order.
 type definition struct {
-	size   int // bytes of an element; memory broadcasts and masks count them
+	size   int // of an element in bytes, also for memory broadcasts and masks
 	form   string
 	result func(imm int, dst, first, second []*big.Int) []*big.Int
 }
@@ -58,14 +58,14 @@ func and(a, b *big.Int) *big.Int { return new(big.Int).And(a, b) }
 func or(a, b *big.Int) *big.Int  { return new(big.Int).Or(a, b) }
 func xor(a, b *big.Int) *big.Int { return new(big.Int).Xor(a, b) }
 
-// andNot is the manual's (NOT first) AND second.
+// andNot returns (NOT first) AND second, as in the manual.
 func andNot(a, b *big.Int) *big.Int { return new(big.Int).AndNot(b, a) }
 
 func left(x *big.Int, n uint) *big.Int  { return new(big.Int).Lsh(x, n) }
 func right(x *big.Int, n uint) *big.Int { return new(big.Int).Rsh(x, n) }
 
-// madd52 is VPMADD52: the product of the lower 52 bits of both, and of that
-// 52 bits from number from on, added to the destination.
+// madd52 defines VPMADD52: 52 bits, starting with bit from, of the product of the
+// lower 52 bits of both sources, added to the destination.
 func madd52(from uint) func(int, []*big.Int, []*big.Int, []*big.Int) []*big.Int {
 	return elementwiseDefinition(func(_ int, d, a, b *big.Int) *big.Int {
 		return add(d, lowest(right(mul(lowest(a, 52), lowest(b, 52)), from), 52))
@@ -81,8 +81,8 @@ func ternary(imm int, d, a, b *big.Int) *big.Int {
 	return out
 }
 
-// picks makes the result from numbered elements of first and second, within each
-// 16 bytes; numbers from the count on are of second.
+// picks selects elements of first and second by number, within each 16 bytes.
+// Numbers from len(numbers) on refer to second.
 func picks(numbers ...int) func(int, []*big.Int, []*big.Int, []*big.Int) []*big.Int {
 	n := len(numbers)
 	return func(_ int, dst, first, second []*big.Int) (out []*big.Int) {
@@ -96,8 +96,8 @@ func picks(numbers ...int) func(int, []*big.Int, []*big.Int, []*big.Int) []*big.
 	}
 }
 
-// lanes16 is VSHUFI64X2 and VSHUFI32X4: blocks of 16 bytes, the lower half of
-// the result from first, the upper from second.
+// lanes16 defines VSHUFI64X2 and VSHUFI32X4: blocks of 16 bytes, the lower half of
+// the result from first, the upper half from second.
 func lanes16(elements int) func(int, []*big.Int, []*big.Int, []*big.Int) []*big.Int {
 	return func(imm int, dst, first, second []*big.Int) (out []*big.Int) {
 		block := func(v []*big.Int, i int) []*big.Int { return v[i*elements : (i+1)*elements] }
@@ -177,15 +177,15 @@ var definitions = map[string]definition{
 	}},
 }
 
-// Registers that some instructions do not have.
+// Instructions that do not exist for all register widths.
 var onlyY = []string{"VPERM2I128", "VPBLENDD"}
 var notX = []string{"VSHUFI32X4", "VSHUFI64X2", "VPERM2I128", "VPBLENDD"}
 var legacy = []string{"VPAND", "VPANDN", "VPOR", "VPXOR", "VPCMPEQD", "VPBLENDD", "VPERM2I128"} // no masks, no Z
 
 var rng = rand.New(rand.NewPCG(8439, 52))
 
-// TestVectorInstructions: each is what its definition says, in all widths, with
-// registers, memory and one element of memory for all, with and without masks.
+// TestVectorInstructions compares each instruction with its definition, in all
+// widths, with registers, memory and broadcasts from memory, with and without masks.
 func TestVectorInstructions(t *testing.T) {
 	for name, d := range definitions {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func testVectorInstruction(t *testing.T, name string, d definition, width int) {
 				imm %= 8*d.size + 3
 			}
 			if name == "VPERM2I128" {
-				imm &= 0x33 // the bits that zero a half are not used
+				imm &= 0x33 // without the bits that zero a half, which are not implemented
 			}
 			testOne(t, name, d, width, source, masking, imm)
 		}
@@ -241,8 +241,8 @@ func testOne(t *testing.T, name string, d definition, width int, source, masking
 	}
 }
 
-// instructionText has second in register 1, or memory at 128(AX), first in
-// register 2, the destination in register 3 and the mask in K1.
+// instructionText returns an instruction with second in register 1 or at 128(AX),
+// first in register 2, the destination in register 3 and the mask in K1.
 func instructionText(name string, d definition, width int, source, masking string, imm int) string {
 	r := map[int]string{16: "X", 32: "Y", 64: "Z"}[width]
 	second := r + "1"
@@ -263,8 +263,8 @@ func instructionText(name string, d definition, width int, source, masking strin
 	return name + " " + operands
 }
 
-// runVector carries out one instruction between loading and storing, and gives
-// the whole of register 3 afterwards.
+// runVector loads the registers, executes one instruction, and returns the whole
+// register 3.
 func runVector(t *testing.T, text string, dst, first, second []byte, kmask uint64) []byte {
 	t.Helper()
 	data := slices.Concat(dst, first, second, make([]byte, 64))
@@ -284,7 +284,7 @@ func runVector(t *testing.T, text string, dst, first, second []byte, kmask uint6
 	return data[192:256]
 }
 
-// runText runs instructions whose one argument is the address of data.
+// runText runs instructions with the address of data as the only argument.
 func runText(t *testing.T, text string, data []byte) {
 	t.Helper()
 	if err := tryText(text, data, nil); err != nil {
@@ -292,7 +292,7 @@ func runText(t *testing.T, text string, data []byte) {
 	}
 }
 
-// parsedTexts remembers programs, for many are run with many values.
+// parsedTexts caches parsed programs, because many are run with many values.
 var parsedTexts = map[string]*File{}
 
 func tryText(text string, data []byte, secret []bool) error {
@@ -311,7 +311,7 @@ func tryText(text string, data []byte, secret []bool) error {
 	return err
 }
 
-// randomVector has random bytes, and often such that carries and signs matter.
+// randomVector returns random bytes, many of which cause carries or set signs.
 func randomVector() []byte {
 	b := make([]byte, 64)
 	for i := range b {
@@ -335,7 +335,7 @@ func elements(b []byte, size int) (all []*big.Int) {
 	return all
 }
 
-// bytesOf is a register with these elements, each cut to its size.
+// bytesOf returns a register with these elements, each truncated to size bytes.
 func bytesOf(elements []*big.Int, size int) []byte {
 	var b []byte
 	for _, x := range elements {

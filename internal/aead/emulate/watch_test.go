@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestWatches: what a program must not do ends it, and the error says what.
+// TestWatches checks that a forbidden operation ends a program with an error that
+// names it.
 func TestWatches(t *testing.T) {
 	for _, c := range []struct{ text, fault string }{
 		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nRET", ""},
@@ -14,17 +15,17 @@ func TestWatches(t *testing.T) {
 		{"MOVQ data+0(FP), AX\nVMOVDQU64 1(AX), Z0\nRET", "begin in data at offset 1 of 64"},
 		{"MOVQ data+8(FP), AX\nRET", "after the end of arguments"},
 		{"MOVQ 16(SP), AX\nRET", "after the end of frame"},
-		{"MOVQ data+0(FP), AX\nMOVQ $1, 16(AX)\nMOVQ (AX), BX\nMOVQ (AX)(BX*1), CX\nRET", "an address is computed from something secret"},
-		{"MOVQ (AX), BX\nRET", "a register without a value (AX)"},
-		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nTESTQ BX, BX\nJZ done\ndone:\nRET", "something secret decides where"},
-		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nADDQ $1, BX\nDECQ AX\nJB done\ndone:\nRET", "something secret decides where"},
-		{"MOVQ data+0(FP), AX\nVMOVDQU64 (AX), Y0\nVMOVDQU64 Y0, (AX)\nMOVQ 8(AX), BX\nCMPQ BX, $1\nJZ done\ndone:\nRET", "something secret decides where"},
-		{"MOVQ data+0(FP), AX\nKMOVQ (AX), K1\nVMOVDQU8 Z0, K1, (AX)\nRET", "something secret decides which bytes"},
+		{"MOVQ data+0(FP), AX\nMOVQ $1, 16(AX)\nMOVQ (AX), BX\nMOVQ (AX)(BX*1), CX\nRET", "an address depends on a secret"},
+		{"MOVQ (AX), BX\nRET", "an uninitialized register (AX)"},
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nTESTQ BX, BX\nJZ done\ndone:\nRET", "a jump depends on a secret"},
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nADDQ $1, BX\nDECQ AX\nJB done\ndone:\nRET", "a jump depends on a secret"},
+		{"MOVQ data+0(FP), AX\nVMOVDQU64 (AX), Y0\nVMOVDQU64 Y0, (AX)\nMOVQ 8(AX), BX\nCMPQ BX, $1\nJZ done\ndone:\nRET", "a jump depends on a secret"},
+		{"MOVQ data+0(FP), AX\nKMOVQ (AX), K1\nVMOVDQU8 Z0, K1, (AX)\nRET", "the mask of a memory access depends on a secret"},
 		{"MOVQ data+0(FP), AX\nKMOVQ (AX), K1\nVPADDQ Z0, Z1, K1, Z2\nVZEROUPPER\nRET", ""},
 		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nXORL BX, BX\nMOVQ (AX)(BX*8), CX\nRET", ""},
-		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nMOVQ BX, data+0(FP)\nRET", "writes something secret to arguments"},
-		{"MOVQ data+0(FP), AX\nMOVQ $3, CX\nSHLQ CL, AX\nJZ done\ndone:\nRET", "leave a flag undefined"},
-		{"JZ done\ndone:\nRET", "leave a flag undefined"},
+		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nMOVQ BX, data+0(FP)\nRET", "writes a secret to arguments"},
+		{"MOVQ data+0(FP), AX\nMOVQ $3, CX\nSHLQ CL, AX\nJZ done\ndone:\nRET", "a flag that this instruction uses is undefined"},
+		{"JZ done\ndone:\nRET", "a flag that this instruction uses is undefined"},
 		{"MOVQ data+0(FP), BP\nRET", "another stack or frame pointer"},
 		{"MOVQ data+0(FP), AX\nVMOVDQU64 (AX), Z7\nRET", "upper part of Z7"},
 		{"MOVQ data+0(FP), AX\nVMOVDQU64 (AX), Z17\nRET", ""},
@@ -32,11 +33,11 @@ func TestWatches(t *testing.T) {
 		{"loop:\nJMP loop", "does not end"},
 		{"MOVQ data+0(FP), AX", "runs past its end"},
 		{"JMP nowhere", "no such label"},
-		{"VPFROB X1, X2, X3\nRET", "not known here"},
-		{"VPADDD X1, X2\nRET", "not known here with these operands"},
+		{"VPFROB X1, X2, X3\nRET", "is not known"},
+		{"VPADDD X1, X2\nRET", "is not known with these operands"},
 		{"VPADDD.SAE Z1, Z2, Z3\nRET", "the suffix .SAE"},
-		{"VPADDD.Z Z1, Z2, Z3\nRET", "not known here"},
-		{"VPADDD Z1, Z2, K0, Z3\nRET", "not known here"},
+		{"VPADDD.Z Z1, Z2, Z3\nRET", "is not known"},
+		{"VPADDD Z1, Z2, K0, Z3\nRET", "is not known"},
 		{"MOVQ elsewhere<>+0(SB), AX\nRET", "elsewhere<>(SB) is not known"},
 		{"MOVQ 0(AX), Z32\nRET", "no such register"},
 	} {
@@ -53,12 +54,12 @@ func TestWatches(t *testing.T) {
 		case c.fault == "" && err != nil:
 			t.Errorf("%s\n\t%v", c.text, err)
 		case c.fault != "" && (err == nil || !strings.Contains(err.Error(), c.fault)):
-			t.Errorf("%s\n\tgave %v, want %s", c.text, err, c.fault)
+			t.Errorf("%s\n\terror %v, want %q", c.text, err, c.fault)
 		}
 	}
 }
 
-// TestConstants: data is read only, and where a symbol says.
+// TestConstants checks that data is found by its symbol and is read-only.
 func TestConstants(t *testing.T) {
 	const data = `
 		DATA some<>+0(SB)/8, $0x1122334455667788
@@ -77,21 +78,21 @@ func TestConstants(t *testing.T) {
 	}
 	args := make([]byte, 8)
 	if _, err := f.Program("f").Run(args, nil, 1); err != nil || number(args) != 0x9911223344 {
-		t.Errorf("%x, %v", args, err)
+		t.Errorf("f returned %x, %v; want 9911223344", args, err)
 	}
 	if _, err := f.Program("g").Run(nil, nil, 1); err == nil || !strings.Contains(err.Error(), "writes to some") {
-		t.Error(err)
+		t.Errorf("g wrote to a constant: error %v", err)
 	}
 	if _, err := f.Program("f").Run(nil, nil, 1); err == nil {
-		t.Error("a program runs without its arguments")
+		t.Error("f ran without its arguments")
 	}
 	if f.Program("h") != nil {
-		t.Error("there is a program h")
+		t.Error("the file has a program h")
 	}
 }
 
-// TestTrace: the same path with other values has the same trace; another path
-// or another address has not.
+// TestTrace checks that the trace depends on the path and on the addresses, and not
+// on the values.
 func TestTrace(t *testing.T) {
 	f, err := Parse("TEXT ·f(SB), NOSPLIT, $16-16\nMOVQ n+0(FP), AX\nMOVQ x+8(FP), BX\nADDQ AX, BX\nCMPQ AX, $8\nJEQ done\nMOVQ (SP)(AX*1), CX\ndone:\nRET")
 	if err != nil {

@@ -6,18 +6,18 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The kernel for AVX2 and BMI2 works on eight blocks of ChaCha20 at once, one in
-// each lane of 32 bits: one block of eight packets, two blocks of four, four of
-// two or eight of one. With four packets, lanes 0 to 3 have one block of each and
-// lanes 4 to 7 the next. What a lane is to do is in tables; the program is the
-// same for all of them. A lane too many has a text of its own in the scratch.
+// kernel256 is the kernel for AVX2 and BMI2. It processes eight blocks of ChaCha20 at
+// once, one in each lane of 32 bits: one block of eight packets, two blocks of four,
+// four of two or eight of one. With four packets, lanes 0 to 3 have one block of each
+// and lanes 4 to 7 the next. Tables tell which text each lane processes; the code is
+// the same for all. Unused lanes have a dummy text in the scratch.
 //
-// A turn is eight blocks. The first turn makes the one-time keys, which are
-// block 0 of the key stream. In a whole turn each lane has 64 bytes of text. Its
-// rounds are mixed with Poly1305 in general registers, which is limited by other
-// parts of the processor than the rounds are: of the text that this turn will
-// decrypt, or that the last one encrypted. In all other turns the text goes
-// through the scratch, as many bytes as there are, and is authenticated alone.
+// An iteration processes eight blocks. The first one computes the one-time keys,
+// which are in block 0 of the key stream. In a full iteration each lane has 64 bytes
+// of text. Its rounds are interleaved with Poly1305 in general registers, which uses
+// other execution units: of the text that this iteration will decrypt, or that the
+// previous one encrypted. In all other iterations the available bytes of the text go
+// through the scratch and are authenticated separately.
 type kernel256 struct {
 	*build.Context
 	mem               scratch256
@@ -25,44 +25,44 @@ type kernel256 struct {
 	poly              mulx
 }
 
-// Registers that keep their meaning in a turn.
+// Registers that keep their meaning in an iteration.
 var (
-	left256      = reg.R13 // bytes from the start of the turn's first lane to the end of its text
-	mix          = reg.R14 // 1: this turn's rounds are mixed with Poly1305
+	left256      = reg.R13 // bytes from the text of the first lane to its end
+	mix          = reg.R14 // 1: the rounds of this iteration are mixed with Poly1305
 	scratch256At = reg.R15 // aligned to 64
-	lane8        = reg.RCX // 8 times the lane, where lanes are worked on one by one
-	sealing      = reg.X3  // all ones while encrypting, in a turn that is not whole
+	lane8        = reg.RCX // 8 times the lane, where lanes are processed one by one
+	sealing      = reg.X3  // all ones while encrypting, in a partial iteration
 )
 
 // scratch256 is the layout of the group's scratch.
 type scratch256 struct {
-	start  operand.Mem // what the states begin with, 16 words
+	start  operand.Mem // initial states, 16 words
 	spill  operand.Mem // words 8 to 15 while there is no register for them
-	blocks operand.Mem // how many blocks of a packet are in a turn, in all lanes
-	stream operand.Mem // 64 bytes of the key stream of each lane
-	cipher operand.Mem // 64 bytes of ciphertext of each lane, zeros after the end
-	otk    operand.Mem // a one-time key of each packet, see mulx
+	blocks operand.Mem // number of blocks of a packet in an iteration, in all lanes
+	stream operand.Mem // 64 bytes of key stream of each lane
+	cipher operand.Mem // 64 bytes of ciphertext of each lane, padded with zeros
+	otk    operand.Mem // the one-time key of each packet, see mulx
 	dummy  operand.Mem // the text of lanes without a packet
 
 	// Tables of eight bytes for each lane. A lane without a packet has a step of
-	// 0, an end where it begins, and 0 for all.
-	text operand.Mem // address of the text in this turn
-	step operand.Mem // how far it is to that in the next turn
+	// 0, an end equal to its text, and 0 for all.
+	text operand.Mem // address of the text in this iteration
+	step operand.Mem // distance to the text in the next iteration
 	end  operand.Mem // address of the end of the text
-	all  operand.Mem // the blocks of Poly1305 in 64 bytes
+	all  operand.Mem // number of blocks of Poly1305 in 64 bytes
 	key  operand.Mem // address of the one-time key
-	from operand.Mem // address of what is authenticated next
-	todo operand.Mem // the number of blocks of that
+	from operand.Mem // address of the blocks to authenticate next
+	todo operand.Mem // number of these blocks
 
 	total   operand.Mem // 8 times the number of packets in the group
-	done    operand.Mem // 8 times the number of those that are done
-	packets operand.Mem // 8 times the number of those at work
-	first   operand.Mem // 8 times the first lane that has text in this turn
-	advance operand.Mem // bytes of one packet in a turn
-	minFull operand.Mem // the least left256 for a whole turn
+	done    operand.Mem // 8 times the number of finished packets
+	packets operand.Mem // 8 times the number of packets in progress
+	first   operand.Mem // 8 times the first lane that has text in this iteration
+	advance operand.Mem // bytes of one packet in an iteration
+	minFull operand.Mem // minimum of left256 for a full iteration
 }
 
-// layOut decides what is where in the scratch.
+// layOut assigns addresses in the scratch.
 func (m *scratch256) layOut() {
 	next := 0
 	take := func(size int) operand.Mem {
@@ -78,19 +78,19 @@ func (m *scratch256) layOut() {
 		*v = take(8)
 	}
 	if next+63 > dirty256 {
-		panic("more of the scratch is used than is erased: see dirty256")
+		panic("the kernel uses more of the scratch than is erased: see dirty256")
 	}
 }
 
-// dirty256 is a constant of the package that uses the kernel.
+// dirty256 must equal the constant in package aead.
 const dirty256 = 3008
 
-// of is the entry of a table for a lane.
+// of returns the entry of a table for a lane.
 func of(table operand.Mem, lane reg.Register) operand.Mem { return table.Idx(lane, 1) }
 
 func to(label string) operand.LabelRef { return operand.LabelRef(label) }
 
-// avx2 is the kernel for AVX2 and BMI2.
+// avx2 emits the kernel for AVX2 and BMI2.
 func avx2(c *build.Context) {
 	k := &kernel256{Context: c}
 	k.mem.layOut()
@@ -107,7 +107,7 @@ func avx2(c *build.Context) {
 	k.RET()
 }
 
-// loop do all of the packets that setUpPart took.
+// loop processes the packets that setUpPart selected, from beginning to end.
 func (k *kernel256) loop() {
 	k.Label("rounds")
 	k.rounds()
@@ -123,7 +123,7 @@ func (k *kernel256) loop() {
 	k.SUBQ(k.mem.advance, left256)
 	k.JLE(to("textsEnd"))
 	k.ifOpen("mixedOrNot", false)
-	k.Comment("What will be decrypted in this turn is authenticated in it.")
+	k.Comment("Authenticate the text that this iteration will decrypt.")
 	k.XORL(mix.As32(), mix.As32())
 	k.advance()
 	k.CMPQ(left256, k.mem.minFull)
@@ -140,7 +140,7 @@ func (k *kernel256) loop() {
 	k.JMP(to("authenticate"))
 
 	k.Label("textsEnd")
-	k.Comment("What the last turn encrypted is still to be authenticated.")
+	k.Comment("Authenticate the text that the last iteration encrypted.")
 	k.ifOpen("tags", true)
 	k.TESTQ(mix, mix)
 	k.JZ(to("tags"))

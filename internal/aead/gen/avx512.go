@@ -8,34 +8,33 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The kernels for AVX-512 work on eight packets at once, one in each lane.
+// kernel512 is a kernel for AVX-512. It processes eight packets at once.
 //
-// ChaCha20 has a lane of 32 bits for a block: a state is 16 registers, one for
-// each word of the block, and each has two blocks of eight packets in its lanes,
+// ChaCha20 uses a lane of 32 bits for each block. A state is 16 registers, one for
+// each word of the block; their lanes have two blocks of each of eight packets,
 //
 //	a.0 b.0 a.1 b.1 | c.0 d.0 c.1 d.1 | e.0 f.0 e.1 f.1 | g.0 h.0 g.1 h.1
 //
-// so that one shuffle of the words 2q and 2q+1 makes column q of all packets,
-// that is eight bytes of each in a lane of 64 bits: VPUNPCKLDQ that of block 0,
-// VPUNPCKHDQ that of block 1. The columns of the key stream go through the
-// scratch, four blocks of it at a time, so that all stays in the first cache.
+// so that one shuffle of the words 2q and 2q+1 yields column q of all packets, which
+// is eight bytes of each, in lanes of 64 bits: VPUNPCKLDQ for block 0, VPUNPCKHDQ for
+// block 1. The columns of the key stream are stored in the scratch, four blocks at a
+// time, so that everything stays in the first-level cache.
 //
-// The texts are worked on in rows of 64 bytes, one of each packet. The eight
-// rows are transposed into columns, which give text or ciphertext by ^ with
-// those of the key stream, and the result is transposed back. Two columns of the
-// ciphertext are a block of Poly1305 for each of eight packets.
+// The texts are processed in rows of 64 bytes, one row of each packet at a time. The
+// eight rows are transposed into columns and XORed with those of the key stream, and
+// the result is transposed back. Two columns of the ciphertext are a block of
+// Poly1305 for each of the eight packets.
 //
-// Poly1305 takes the four blocks of a row at a time, by h = (h+m0)·r⁴ + m1·r³ +
-// m2·r² + m3·r, so that only one in four multiplications waits for the one
-// before, and one carry serves four blocks. Those of the last rows are taken one by
+// Poly1305 processes the four blocks of a row together, by h = (h+m0)·r⁴ + m1·r³ +
+// m2·r² + m3·r, so that only one in four multiplications depends on the previous one,
+// and one carry serves four blocks. The blocks of the last rows are processed one by
 // one.
 //
-// ChaCha20 has one half of the registers, all else has the other, and both are
-// done at once, instruction by instruction: two rows are encrypted and hashed
-// while the key stream of the next two is made. That is more than convenient.
-// A processor that multiplies often in 512 bits lowers its clock, for all that
-// it does in the next milliseconds; one multiplication in five or six
-// instructions is not often.
+// ChaCha20 uses one half of the registers and everything else the other half, and the
+// instructions of both are interleaved: two rows are encrypted and hashed while the
+// key stream of the next two is computed. This also keeps the clock up: a processor
+// that executes many 512-bit multiplications lowers its clock for milliseconds. One
+// multiplication in five or six instructions does not cause that.
 type kernel512 struct {
 	*build.Context
 	poly   poly512
@@ -44,58 +43,59 @@ type kernel512 struct {
 	labels int
 }
 
-// poly512 is the arithmetic modulo 2^130-5 in eight lanes of 64 bits. A number
-// is in registers, little-endian, in limbs of as many bits as suit the
-// multiplication. Sums and what else a poly512 keeps to itself are in z[23:32].
+// poly512 is arithmetic modulo 2^130-5 in eight lanes of 64 bits. A number is in
+// registers, as little-endian limbs whose size suits the multiplication. The sum and
+// other internal values of a poly512 are in z[23:32].
 type poly512 interface {
-	// limbs is how many limbs a number has.
+	// limbs returns the number of limbs of a number.
 	limbs() int
-	// powerSize is how many bytes there are for power i of r, from r to r⁴.
+	// powerSize returns how many bytes power i of r takes, for r to r⁴.
 	powerSize(i int) int
-	// constants loads what the other steps need.
+	// constants loads the constants that the other methods need.
 	constants()
-	// split makes limbs of 128 bits.
+	// split splits 128 bits into limbs.
 	split(lo, hi reg.VecPhysical, m []reg.VecPhysical)
-	// setTopBit sets the bit above the 128 of a block.
+	// setTopBit sets the bit above the 128 bits of a block.
 	setTopBit(m []reg.VecPhysical)
-	// storePower stores a power of r with what the multiplication by it needs.
+	// storePower stores a power of r with the values that multiply needs.
 	storePower(r []reg.VecPhysical, power operand.Mem)
-	// storeFactors stores what addBlocks needs of r, r² and r³, which have been kept.
+	// storeFactors stores the multiples of r, r² and r³, which storePower has
+	// stored, that addBlocks needs.
 	storeFactors(powers [4]operand.Mem)
 	// multiply adds the product of m and a power to the sum, or begins the sum.
 	multiply(m []reg.VecPhysical, power operand.Mem, begin bool)
-	// addBlocks adds the products of the second to fourth block of a row and r³
-	// to r to the sum.
+	// addBlocks adds the products of the second, third and fourth block of a row
+	// with r³, r² and r to the sum.
 	addBlocks(row operand.Mem, powers [4]operand.Mem)
-	// carry makes the sum a number again, whose limbs are small enough to be
-	// added to those of a block and be multiplied.
+	// carry turns the sum into a number whose limbs are small enough to be added to
+	// those of a block and multiplied.
 	carry(h []reg.VecPhysical)
-	// finish reduces h completely; the lower 128 bits of it.
+	// finish reduces h completely and puts its lower 128 bits into lo and hi.
 	finish(h []reg.VecPhysical, lo, hi reg.VecPhysical)
 }
 
 // scratch512 is the layout of the group's scratch, from its first address that
-// is a multiple of 64: what a load takes from it never crosses a cache line.
+// is a multiple of 64, so that no load crosses a cache line.
 type scratch512 struct {
 	nonce               [2]operand.Mem  // words 14 and 15
-	blockCounters       operand.Mem     // word 12, the numbers of the next two blocks
-	firstRound          [16]operand.Mem // the words of columns 1 to 3 after the first quarter rounds
-	mask                operand.Mem     // the bytes of a row that belong to the text, if it is the last
-	pad                 [2]operand.Mem  // the second half of the one-time keys
-	stream              [2]operand.Mem  // columns of two blocks each, and behind them room for a block of Poly1305
-	plain               operand.Mem     // columns of the text that is not hashed
-	nextStream          operand.Mem     // the address of that half of stream that the next columns go to
-	lastAt, lastColumns operand.Mem     // the position where the last rows begin, and their columns
-	hash                operand.Mem     // of the text so far, in limbs
+	blockCounters       operand.Mem     // word 12, the counters of the next two blocks
+	firstRound          [16]operand.Mem // words of columns 1 to 3 after the first quarter rounds
+	mask                operand.Mem     // the bytes of the last row that belong to the text
+	pad                 [2]operand.Mem  // second half of the one-time keys
+	stream              [2]operand.Mem  // columns of two blocks each, then space for a block of Poly1305
+	plain               operand.Mem     // columns of the plaintext, which is not hashed
+	nextStream          operand.Mem     // address of the half of stream for the next columns
+	lastAt, lastColumns operand.Mem     // position of the last rows, and their columns
+	hash                operand.Mem     // accumulator of Poly1305, in limbs
 	powers              [4]operand.Mem  // r, r², r³, r⁴
 }
 
 // tables512 are the constants in read-only memory.
 type tables512 struct {
-	sigma       operand.Mem // RFC 8439, 2.3
-	firstBlocks operand.Mem // the numbers of the first two blocks, in the lanes of a state
-	step        operand.Mem // from a state to the next
-	clamp       operand.Mem // RFC 8439, 2.5
+	sigma       operand.Mem // RFC 8439, section 2.3
+	firstBlocks operand.Mem // counters of the first two blocks, in the lanes of a state
+	step        operand.Mem // difference of the counters of successive states
+	clamp       operand.Mem // RFC 8439, section 2.5
 }
 
 // Registers that keep their meaning throughout.
@@ -103,14 +103,14 @@ var (
 	work    = reg.RDI
 	scratch = reg.RSI // aligned
 	texts   = [8]reg.GPPhysical{reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.R13, reg.R14, reg.R15}
-	at      = reg.RAX // the position in every text, in bytes
-	columns = reg.RBX // the next unused columns of the key stream
-	masked  = reg.K1  // the bytes of a row that belong to the text, if it is the last
+	at      = reg.RAX // position in every text, in bytes
+	columns = reg.RBX // address of the next unused columns of the key stream
+	masked  = reg.K1  // the bytes of the last row that belong to the text
 )
 
-// Registers with two meanings: between rows left is in one of them, the bytes of
-// every text from the position on; in a row they are where the columns go that
-// came, and those that go.
+// Registers with two meanings: between rows, left is the number of bytes of every
+// text after the position; within a row, inputTo and outputTo are the addresses where
+// the columns are stored that were loaded and that were computed.
 var (
 	left              = reg.RCX
 	inputTo, outputTo = reg.RCX, reg.RDX
@@ -123,9 +123,9 @@ var z = [32]reg.VecPhysical{
 	reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
 }
 
-// Registers of vectors: one half of them is the state of ChaCha20; the other has
-// two sets of eight rows or columns, or a number, the columns it is made of, and
-// what a poly512 needs.
+// The vector registers: one half is the state of ChaCha20. The other half has two
+// sets of eight rows or columns, or a number, the columns that it is split from, and
+// the values of a poly512.
 var (
 	state        = z[0:16]
 	setA         = z[16:24]
@@ -138,14 +138,14 @@ const (
 	rowSize     = 64
 	columnsSize = 8 * 64 // of a block, or of a row
 	blockSize   = 2 * 64 // of Poly1305, two columns
-	// shortText is the length up to which the powers of r are not worth their price.
+	// shortText is the length up to which computing the powers of r does not pay.
 	shortText = 2 * rowSize
 )
 
-// avx512 is the kernel for AVX-512 F, BW, DQ and VL.
+// avx512 emits the kernel for AVX-512 F, BW, DQ and VL.
 func avx512(c *build.Context) { emit512(c, newLimbs26(c)) }
 
-// avx512ifma is the kernel for those and IFMA.
+// avx512ifma emits the kernel for these and IFMA.
 func avx512ifma(c *build.Context) { emit512(c, newLimbs44(c)) }
 
 func emit512(c *build.Context, poly poly512) {
@@ -156,7 +156,7 @@ func emit512(c *build.Context, poly poly512) {
 	k.loadGroup()
 	k.beginStates()
 
-	k.Comment("The first two blocks of key stream: one is the key of Poly1305, one for the first row.")
+	k.Comment("The first two blocks of key stream: the key of Poly1305, and that of the first row.")
 	k.LEAQ(k.mem.stream[0], columns)
 	k.beginState()
 	k.moreRounds()
@@ -168,7 +168,7 @@ func emit512(c *build.Context, poly poly512) {
 	k.CMPQ(field(c, work, "length"), operand.U32(shortText))
 	k.JBE(operand.LabelRef("short"))
 
-	k.Comment("The next two, and meanwhile the powers of r and the first row.")
+	k.Comment("The next two blocks, interleaved with the powers of r and the first row.")
 	k.LEAQ(k.mem.stream[1], inputTo)
 	k.MOVQ(inputTo, k.mem.nextStream)
 	k.beginState()
@@ -185,7 +185,7 @@ func emit512(c *build.Context, poly poly512) {
 	k.shortTexts()
 }
 
-// layOut decides what is where in the scratch and aligns it.
+// layOut aligns the scratch and assigns addresses in it.
 func (k *kernel512) layOut() {
 	k.Load(k.Param("work"), work)
 	start := field(k.Context, work, "scratch")
@@ -215,11 +215,11 @@ func (k *kernel512) layOut() {
 		k.mem.powers[i] = take(k.poly.powerSize(i))
 	}
 	if next > scratch512Size {
-		panic(fmt.Sprintf("%d bytes of scratch are too few: see group.go", scratch512Size))
+		panic(fmt.Sprintf("the kernel needs %d bytes of scratch and group.go has %d", next, scratch512Size))
 	}
 }
 
-// scratch512Size is what group.go has room for, from a multiple of 64 on.
+// scratch512Size is the size of the scratch in group.go after alignment to 64.
 const scratch512Size = 9728
 
 func (k *kernel512) tables() {
@@ -231,7 +231,7 @@ func (k *kernel512) tables() {
 	}
 }
 
-// newLabel is a label that no other has.
+// newLabel returns a unique label.
 func (k *kernel512) newLabel(name string) string {
 	k.labels++
 	return fmt.Sprintf("%s%d", name, k.labels)

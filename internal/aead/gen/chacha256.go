@@ -10,8 +10,8 @@ var y = [16]reg.VecPhysical{
 	reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
 }
 
-// The words of the state: all but one are in registers, which leaves one register
-// to work with.
+// words256 are the words of the state: all but one are in registers, which leaves
+// one spare register.
 var words256 = [16]reg.VecPhysical{
 	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 	reg.Y8, reg.Y9, reg.Y10, nil, reg.Y11, reg.Y12, reg.Y13, reg.Y14,
@@ -21,12 +21,12 @@ var spare256 = reg.Y15
 
 const wordSize = 32 // of one word of all states
 
-// waiting is where the last eight words are while there is no register for them.
+// spill returns where one of the last eight words is while it has no register.
 func (k *kernel256) spill(word int) operand.Mem { return k.mem.spill.Offset(wordSize * (word - 8)) }
 
-// startState loads RFC 8439, §2.3, for all lanes.
+// startState loads the initial state (RFC 8439, section 2.3) of all lanes.
 func (k *kernel256) startState() {
-	k.Comment("The state: constants, key, block number, nonce.")
+	k.Comment("The state: constants, key, block counter, nonce.")
 	for i, word := range words256 {
 		start := k.mem.start.Offset(wordSize * i)
 		if word == nil {
@@ -38,10 +38,10 @@ func (k *kernel256) startState() {
 	}
 }
 
-// doubleRound is a round of columns and one of diagonals. The quarter rounds of
-// a round take turns, to hide the latency of the steps, and each is a step
-// behind the one before: equal steps next to each other would wait for the same
-// few units of the processor.
+// doubleRound returns a round of columns and one of diagonals. The quarter rounds of a
+// round are interleaved, to hide the latency of the steps, and each is one step behind
+// the one before: equal steps in succession would compete for the same few execution
+// units.
 func (k *kernel256) doubleRound() (all stream) {
 	for diagonal := range 2 {
 		var quarters [4][]stream
@@ -60,7 +60,7 @@ func (k *kernel256) doubleRound() (all stream) {
 	return all
 }
 
-// quarterRound is RFC 8439, §2.1, in steps.
+// quarterRound returns the steps of a quarter round (RFC 8439, section 2.1).
 func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
 	A, B, C, D := words256[a], words256[b], words256[c], words256[d]
 	for _, bits := range [2]struct{ d, b uint8 }{{16, 12}, {8, 7}} {
@@ -83,7 +83,8 @@ func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
 	return steps
 }
 
-// rotate is a step of a quarter round. AVX2 can only shift, and shuffle bytes.
+// rotate rotates the words of x. AVX2 has no rotation, so this shifts, or shuffles
+// bytes.
 func (k *kernel256) rotate(x reg.VecPhysical, bits uint8) stream {
 	switch {
 	case bits == 16:
@@ -97,10 +98,10 @@ func (k *kernel256) rotate(x reg.VecPhysical, bits uint8) stream {
 		func() { k.VPOR(spare256, x, x) }}
 }
 
-// keyStream adds what the states began with, and hands each lane's 64 bytes to
-// use in two halves.
+// keyStream adds the initial states and passes each lane's 64 bytes to use, in two
+// halves.
 func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
-	k.Comment("The last eight words wait, to make room.")
+	k.Comment("Spill the last eight words.")
 	for i := 8; i < 16; i++ {
 		if words256[i] != nil {
 			k.VMOVDQA(words256[i], k.spill(i))
@@ -116,14 +117,15 @@ func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
 		}
 		k.transpose(func(lane int, bytes reg.VecPhysical) { use(lane, half, bytes) })
 	}
-	k.Comment("The numbers of the next blocks.")
+	k.Comment("The counters of the next blocks.")
 	numbers := k.mem.start.Offset(12 * wordSize)
 	k.VMOVDQA(numbers, y[0])
 	k.VPADDD(k.mem.blocks, y[0], y[0])
 	k.VMOVDQA(y[0], numbers)
 }
 
-// transpose makes of eight words of eight lanes eight words of each lane.
+// transpose turns eight words of eight lanes into 32 bytes of each lane, and passes
+// them to use.
 func (k *kernel256) transpose(use func(lane int, bytes reg.VecPhysical)) {
 	for i := 0; i < 8; i += 4 {
 		k.Comment("Four words of lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 in a register.")

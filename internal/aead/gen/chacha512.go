@@ -5,9 +5,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// beginStates prepares what all states of the group begin with. In the first round
-// only column 0 has the number of the block; the quarter rounds of the other
-// columns are the same for all blocks of a packet, and are done here, once.
+// beginStates prepares the values that all states of the group begin with. In the
+// first round only column 0 contains the block counter. The quarter rounds of the
+// other columns are the same for all blocks of a packet and are computed here, once.
 func (k *kernel512) beginStates() {
 	counters := z[16]
 	k.VMOVDQU64(field(k.Context, work, "counter"), counters)
@@ -15,7 +15,7 @@ func (k *kernel512) beginStates() {
 		k.VPSHUFD(halves, counters, state[14+i])
 		k.VMOVDQA64(state[14+i], k.mem.nonce[i])
 	}
-	k.Comment("The nonce is 4 bytes of zero and the counter.")
+	k.Comment("The nonce is 4 zero bytes and the counter.")
 	k.VPXORD(state[13], state[13], state[13])
 	for word := range 12 {
 		if word%4 > 0 {
@@ -36,7 +36,8 @@ func (k *kernel512) beginStates() {
 	k.VMOVDQA64(z[16], k.mem.blockCounters)
 }
 
-// loadWord is RFC 8439, 2.3: a word of the constants or of the key, in all lanes.
+// loadWord loads a word of the constants or of the key (RFC 8439, section 2.3) into
+// all lanes.
 func (k *kernel512) loadWord(word int) {
 	if word < 4 {
 		k.VPBROADCASTD(k.table.sigma.Offset(4*word), state[word])
@@ -45,9 +46,9 @@ func (k *kernel512) loadWord(word int) {
 	k.VPBROADCASTD(field(k.Context, work, "key").Offset(4*(word-4)), state[word])
 }
 
-// beginState is the first two of the ten double rounds of the next state.
+// beginState emits the first two of the ten double rounds of the next state.
 func (k *kernel512) beginState() {
-	k.Comment("A state: column 0, and the others after their quarter rounds.")
+	k.Comment("A state: column 0, and the others after their first quarter round.")
 	for word, firstRound := range k.mem.firstRound {
 		switch {
 		case word%4 > 0:
@@ -64,7 +65,7 @@ func (k *kernel512) beginState() {
 	k.doubleRounds(2)[roundSteps:].emit()
 }
 
-// moreRounds is the other eight double rounds, with nothing beside them.
+// moreRounds emits the other eight double rounds, not interleaved.
 func (k *kernel512) moreRounds() {
 	rounds := k.newLabel("rounds")
 	k.MOVQ(operand.U32(4), left)
@@ -74,7 +75,7 @@ func (k *kernel512) moreRounds() {
 	k.JNZ(operand.LabelRef(rounds))
 }
 
-// doubleRounds is some of them, as steps.
+// doubleRounds returns the steps of count double rounds.
 func (k *kernel512) doubleRounds(count int) (s stream) {
 	for diagonal := range 2 * count {
 		for _, step := range quarterRound {
@@ -86,13 +87,12 @@ func (k *kernel512) doubleRounds(count int) (s stream) {
 	return s
 }
 
-// quarter is the words of column i, or of the diagonal that begins in it.
+// quarter returns the words of column i, or of the diagonal that begins in it.
 func quarter(i, diagonal int) [4]reg.VecPhysical {
 	return [4]reg.VecPhysical{state[i], state[4+(i+diagonal)%4], state[8+(i+2*diagonal)%4], state[12+(i+3*diagonal)%4]}
 }
 
-// storeColumns adds what the state began with and stores the columns of its two
-// blocks.
+// storeColumns adds the initial state and stores the columns of the two blocks.
 func (k *kernel512) storeColumns(to operand.Mem) {
 	for q := range 8 {
 		even, odd, t := state[2*q], state[2*q+1], setA[q]
@@ -109,7 +109,7 @@ func (k *kernel512) storeColumns(to operand.Mem) {
 	k.VMOVDQA64(t, k.mem.blockCounters)
 }
 
-// addStart adds to a word what its state began with.
+// addStart adds the word of the initial state.
 func (k *kernel512) addStart(x reg.VecPhysical, word int) {
 	switch {
 	case word < 4:
@@ -125,7 +125,8 @@ func (k *kernel512) addStart(x reg.VecPhysical, word int) {
 
 const roundSteps = 4 * len(quarterRound)
 
-// quarterRound is RFC 8439, 2.1, in steps of one instruction.
+// quarterRound has the steps of a quarter round (RFC 8439, section 2.1), of one
+// instruction each.
 var quarterRound = [12]func(k *kernel512, x [4]reg.VecPhysical){
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPADDD(x[1], x[0], x[0]) },
 	func(k *kernel512, x [4]reg.VecPhysical) { k.VPXORD(x[0], x[3], x[3]) },

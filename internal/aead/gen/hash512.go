@@ -5,8 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// oneTimeKey is RFC 8439, 2.6: the first block of each packet is the key of its
-// Poly1305, r and what is added at last.
+// oneTimeKey takes the key of Poly1305, r and the pad, from the first block of each
+// packet (RFC 8439, section 2.6).
 func (k *kernel512) oneTimeKey() {
 	column := func(q int) operand.Mem { return operand.Mem{Base: columns, Disp: 64 * q} }
 	for i, pad := range k.mem.pad {
@@ -24,14 +24,14 @@ func (k *kernel512) oneTimeKey() {
 	for i := range k.poly.limbs() {
 		k.VMOVDQA64(z[0], k.mem.hash.Offset(64*i))
 	}
-	k.Comment("The block is not needed any more, and nothing comes in its place if the text is short.")
+	k.Comment("Erase the block: if the text is short, nothing overwrites it.")
 	for q := range 4 {
 		k.VMOVDQA64(z[0], column(q))
 	}
 	k.ADDQ(operand.U32(columnsSize), columns)
 }
 
-// powers are r², r³ and r⁴; r is in number.
+// powers computes r², r³ and r⁴. r is in number.
 func (k *kernel512) powers() {
 	n, power := k.number(), k.mem.powers
 	for i := range 2 {
@@ -48,10 +48,10 @@ func (k *kernel512) powers() {
 	k.poly.storeFactors(power)
 }
 
-// number is registers for one.
+// number returns the registers of a number.
 func (k *kernel512) number() []reg.VecPhysical { return number[:k.poly.limbs()] }
 
-// hashRow takes a row of ciphertext into the hash.
+// hashRow hashes a row of ciphertext.
 func (k *kernel512) hashRow() {
 	k.poly.constants()
 	k.addToHash(operand.Mem{Base: columns}, k.mem.powers[3])
@@ -59,14 +59,14 @@ func (k *kernel512) hashRow() {
 	k.carryHash()
 }
 
-// hashBlock takes one block into the hash.
+// hashBlock hashes one block.
 func (k *kernel512) hashBlock(at operand.Mem) {
 	k.addToHash(at, k.mem.powers[0])
 	k.carryHash()
 }
 
-// addToHash adds a block, two columns, to the hash and begins the sum with the
-// product of that and a power of r.
+// addToHash adds a block, which is two columns, to the hash, and begins the sum with
+// the product of the result and a power of r.
 func (k *kernel512) addToHash(at, power operand.Mem) {
 	m := k.number()
 	k.VMOVDQA64(at, lower)
@@ -79,7 +79,7 @@ func (k *kernel512) addToHash(at, power operand.Mem) {
 	k.poly.multiply(m, power, true)
 }
 
-// carryHash makes the sum the hash.
+// carryHash reduces the sum and stores it as the hash.
 func (k *kernel512) carryHash() {
 	h := k.number()
 	k.poly.carry(h)
@@ -88,8 +88,8 @@ func (k *kernel512) carryHash() {
 	}
 }
 
-// lastBlocks takes the ciphertext of the last rows, and the block with the lengths
-// (RFC 8439, 2.8), which is put behind it.
+// lastBlocks hashes the ciphertext of the last rows, and the block with the lengths
+// (RFC 8439, section 2.8), which it stores after it.
 func (k *kernel512) lastBlocks() {
 	end, blocks := reg.RDX, k.newLabel("block")
 	k.MOVQ(k.mem.lastAt, at)
@@ -111,7 +111,7 @@ func (k *kernel512) lastBlocks() {
 	k.JGE(operand.LabelRef(blocks))
 }
 
-// tags adds the second half of the one-time keys, modulo 2^128.
+// tags computes the tags: it adds the second half of the one-time keys, modulo 2^128.
 func (k *kernel512) tags() {
 	h, lo, hi, ones := k.number(), z[0], z[1], z[2]
 	for i, limb := range h {
@@ -120,7 +120,7 @@ func (k *kernel512) tags() {
 	k.poly.finish(h, lo, hi)
 	k.VPADDQ(k.mem.pad[0], lo, lo)
 	k.VPADDQ(k.mem.pad[1], hi, hi)
-	k.Comment("A sum that is less than what was added has a carry.")
+	k.Comment("If the sum is less than the summand, there was a carry.")
 	k.VPCMPUQ(operand.Imm(1), k.mem.pad[0], lo, masked)
 	k.VPTERNLOGQ(operand.U8(0xff), ones, ones, ones)
 	k.VPSUBQ(ones, hi, masked, hi)
@@ -129,9 +129,9 @@ func (k *kernel512) tags() {
 	k.VMOVDQU64(hi, tag.Offset(64))
 }
 
-// erase zeroes the one-time keys and what was computed with them (A35), what
-// all states began with, and the text that lies aside. What else is in the scratch
-// is ciphertext, and key stream that nobody needs.
+// erase zeroes the one-time keys and values computed from them (A35), the initial
+// words of the states, and the plaintext. The rest of the scratch is ciphertext, and
+// key stream that was not combined with a text.
 func (k *kernel512) erase() {
 	zero := z[0]
 	wipe := func(from operand.Mem, size int) {

@@ -13,8 +13,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// newContext is the beginning of every kernel: its signature. The group's
-// layout is read from the file that Go compiles too.
+// newContext begins a kernel with its signature. It reads the layout of a group from
+// the file that is also compiled into the package.
 func newContext(name string) (*build.Context, error) {
 	files := token.NewFileSet()
 	source, err := parser.ParseFile(files, "../group.go", nil, 0)
@@ -37,7 +37,7 @@ func newContext(name string) (*build.Context, error) {
 	return c, nil
 }
 
-// field is where a field of the group begins; at holds the group's address.
+// field returns the address of a field of the group, whose address is in at.
 func field(c *build.Context, at reg.Register, name string) operand.Mem {
 	f := c.Param("work").Dereference(at).Field(name)
 	for {
@@ -48,7 +48,7 @@ func field(c *build.Context, at reg.Register, name string) operand.Mem {
 	}
 }
 
-// table is a constant of 32-bit words in read-only memory.
+// table defines a constant of 32-bit words in read-only memory.
 func table(c *build.Context, name string, words ...uint32) operand.Mem {
 	m := c.StaticGlobal(name)
 	c.DataAttributes(attr.RODATA | attr.NOPTR)

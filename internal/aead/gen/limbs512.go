@@ -6,8 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// limbs512 is what the numbers of any poly512 have in common: limbs of certain
-// bits, 130 together, and what is above them counts five times below.
+// limbs512 is what the implementations of poly512 have in common: numbers are limbs
+// with 130 bits in total, and bits above them are added at the bottom, times five.
 type limbs512 struct {
 	*build.Context
 	bits []uint8           // of each limb
@@ -15,13 +15,13 @@ type limbs512 struct {
 	top  operand.Mem       // the bit above the 128 of a block, in its limb
 }
 
-// Registers that are spare when a block has been split.
+// spare512 are registers that are free once a block is split.
 var spare512 = [2]reg.VecPhysical{lower, upper}
 
-// ones makes every bit of a register one.
+// ones sets every bit of a register.
 func (p *limbs512) ones(x reg.VecPhysical) { p.VPTERNLOGQ(operand.U8(0xff), x, x, x) }
 
-// orThenAnd makes of VPTERNLOGQ c, b, a: a = (a | b) & c.
+// orThenAnd is the immediate with which VPTERNLOGQ c, b, a computes a = (a | b) & c.
 const orThenAnd = operand.U8(0xa8)
 
 func (p *limbs512) limbs() int { return len(p.bits) }
@@ -31,8 +31,8 @@ func (p *limbs512) setTopBit(m []reg.VecPhysical) {
 	p.VPORQ_BCST(p.top, last, last)
 }
 
-// carryLimb takes what d has above the bits of limb i to the next and leaves the rest
-// in h.
+// carryLimb adds the bits of d above those of limb i to the next limb, and puts the
+// rest into h.
 func (p *limbs512) carryLimb(i int, d, next, h reg.VecPhysical) {
 	t := spare512[0]
 	p.VPSRLQ(operand.U8(p.bits[i]), d, t)
@@ -40,15 +40,15 @@ func (p *limbs512) carryLimb(i int, d, next, h reg.VecPhysical) {
 	p.VPADDQ(t, next, next)
 }
 
-// carryUp is carryLimb for all limbs but the last.
+// carryUp is carryLimb for all limbs but the last, in order.
 func (p *limbs512) carryUp(h []reg.VecPhysical) {
 	for i, limb := range h[:len(h)-1] {
 		p.carryLimb(i, limb, h[i+1], limb)
 	}
 }
 
-// carryAround takes what d, the last limb, has above its bits to the first limb
-// and leaves the rest in h.
+// carryAround adds the bits of d above those of the last limb to the first limb, times
+// five, and puts the rest into h.
 func (p *limbs512) carryAround(d, h, first reg.VecPhysical) {
 	above, last := spare512[0], len(p.bits)-1
 	p.VPSRLQ(operand.U8(p.bits[last]), d, above)
@@ -56,7 +56,7 @@ func (p *limbs512) carryAround(d, h, first reg.VecPhysical) {
 	p.addTimes5(above, first)
 }
 
-// addTimes5 adds x times five to h.
+// addTimes5 adds 5·x to h.
 func (p *limbs512) addTimes5(x, h reg.VecPhysical) {
 	t := spare512[1]
 	p.VPSLLQ(operand.Imm(2), x, t)
@@ -64,15 +64,15 @@ func (p *limbs512) addTimes5(x, h reg.VecPhysical) {
 	p.VPADDQ(t, h, h)
 }
 
-// reduce makes h less than 2^130-5, with no limb above its bits.
+// reduce reduces h below 2^130-5, with no limb above its bits.
 func (p *limbs512) reduce(h []reg.VecPhysical) {
 	last := h[len(h)-1]
-	p.Comment("Twice around: the first leaves less than 2^130 + 2^10, the second less than 2^130.")
+	p.Comment("Carry twice: after the first, h is below 2^130 + 2^10, after the second below 2^130.")
 	for range 2 {
 		p.carryUp(h)
 		p.carryAround(last, last, h[0])
 	}
-	p.Comment("2^130-5 or more has a bit above when 5 is added; then that sum is the number.")
+	p.Comment("If h + 5 has bit 130, h is at least 2^130-5; then h + 5 without that bit is the result.")
 	above := spare512[0]
 	p.VPBROADCASTQ(table(p.Context, "five", 5, 0), above)
 	for i, limb := range h {

@@ -7,7 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// ifOpen jumps if the texts are to be decrypted, or if they are not.
+// ifOpen jumps if the parameter open has that value.
 func (k *kernel256) ifOpen(label string, open bool) {
 	flag, err := k.Param("open").Resolve()
 	if err != nil {
@@ -21,7 +21,7 @@ func (k *kernel256) ifOpen(label string, open bool) {
 	}
 }
 
-// advance moves all lanes to their next text. It uses no register of the state.
+// advance moves all lanes to their next text. It does not use registers of the state.
 func (k *kernel256) advance() {
 	for half := 0; half < 64; half += 32 {
 		k.VMOVDQA(k.mem.text.Offset(half), spare256)
@@ -37,8 +37,8 @@ func (k *kernel256) copyTable(from, to operand.Mem) {
 	}
 }
 
-// mixedRounds are ten double rounds with the 64 bytes of all lanes, in two
-// halves: five double rounds for four lanes.
+// mixedRounds emits ten double rounds interleaved with hashing 64 bytes of all lanes,
+// in two halves: five double rounds with four lanes.
 func (k *kernel256) mixedRounds() {
 	k.startState()
 	k.XORL(lane8.As32(), lane8.As32())
@@ -56,8 +56,8 @@ func (k *kernel256) mixedRounds() {
 	k.JNE(to("mixedRound"))
 }
 
-// hashLane authenticates 64 bytes of the text of one lane; further is 8 times
-// how many lanes after lane8.
+// hashLane authenticates 64 bytes of the text of one lane, whose table entries are
+// further bytes after those of lane8.
 func (k *kernel256) hashLane(further int) (all stream) {
 	p := k.poly
 	all = stream{
@@ -71,7 +71,7 @@ func (k *kernel256) hashLane(further int) (all stream) {
 	return append(all, p.store()...)
 }
 
-// rounds are ten double rounds.
+// rounds emits ten double rounds.
 func (k *kernel256) rounds() {
 	k.startState()
 	k.MOVL(operand.U32(10), lane8.As32())
@@ -81,7 +81,7 @@ func (k *kernel256) rounds() {
 	k.JNZ(to("round"))
 }
 
-// fullIteration encrypts or decrypts 64 bytes of all lanes where they are.
+// fullIteration encrypts or decrypts 64 bytes of all lanes in place.
 func (k *kernel256) fullIteration() {
 	k.keyStream(func(lane, half int, bytes reg.VecPhysical) {
 		text := reg.RAX
@@ -96,9 +96,9 @@ func (k *kernel256) fullIteration() {
 	k.MOVL(operand.U32(1), mix.As32())
 }
 
-// partialIteration encrypts or decrypts what there is of 64 bytes in all lanes, and
-// leaves the ciphertext where it can be authenticated as whole blocks. In the
-// first turn it makes the one-time keys.
+// partialIteration encrypts or decrypts up to 64 bytes in all lanes, and copies the
+// ciphertext to the scratch, where it can be authenticated as whole blocks. In the
+// first iteration it computes the one-time keys.
 func (k *kernel256) partialIteration() {
 	k.keyStream(func(lane, half int, bytes reg.VecPhysical) {
 		k.VMOVDQA(bytes, k.mem.stream.Offset(64*lane+32*half))
@@ -111,7 +111,7 @@ func (k *kernel256) partialIteration() {
 	k.CMPQ(lane8, operand.Imm(8*8))
 	k.JEQ(to("partEnd"))
 	k.Label("partLanes")
-	k.Comment("All ones, or zeros to decrypt.")
+	k.Comment("All ones to encrypt, zeros to decrypt.")
 	k.VPXOR(sealing, sealing, sealing)
 	k.ifOpen("partLane", true)
 	k.VPCMPEQD(sealing, sealing, sealing)
@@ -123,8 +123,8 @@ func (k *kernel256) partialIteration() {
 	k.Label("partEnd")
 }
 
-// oneTimeKeys takes them from the first lane of each packet. From now on there
-// may be whole turns.
+// oneTimeKeys takes the one-time keys from the first lane of each packet. After it,
+// iterations may be full.
 func (k *kernel256) oneTimeKeys() {
 	otk, count := k.poly.otk, reg.RDX
 	k.XORL(count.As32(), count.As32())
@@ -140,7 +140,7 @@ func (k *kernel256) oneTimeKeys() {
 	k.MOVQ(reg.RAX, k.mem.minFull)
 }
 
-// partLane encrypts or decrypts the bytes that there are, 16 at a time.
+// partLane encrypts or decrypts the available bytes of a lane, 16 at a time.
 func (k *kernel256) partLane() {
 	length, text, cipher, stream := reg.RDX, reg.RDI, reg.R8, reg.R9
 	k.MOVQ(of(k.mem.text, lane8), text)
@@ -148,7 +148,7 @@ func (k *kernel256) partLane() {
 	k.LEAQ(k.mem.cipher.Idx(lane8, 8), cipher)
 	k.LEAQ(k.mem.stream.Idx(lane8, 8), stream)
 	k.MOVQ(cipher, of(k.mem.from, lane8))
-	k.Comment("No more than 64 bytes, and perhaps none.")
+	k.Comment("At most 64 bytes, possibly none.")
 	k.XORL(reg.EAX, reg.EAX)
 	k.MOVQ(reg.RAX, of(k.mem.todo, lane8))
 	k.SUBQ(text, length)
@@ -179,17 +179,18 @@ func (k *kernel256) partLane() {
 	k.Label("partDone")
 }
 
-// partBlock adds X1, the key stream, to X0, the text.
+// partBlock XORs X1, the key stream, with X0, the text, and stores the result and the
+// ciphertext.
 func (k *kernel256) partBlock(text, cipher operand.Mem) {
 	k.VPXOR(reg.X0, reg.X1, reg.X2)
 	k.VMOVDQU(reg.X2, text)
-	k.Comment("The ciphertext is the sum, or what was there before.")
+	k.Comment("The ciphertext is the result, or the input when decrypting.")
 	k.VPAND(sealing, reg.X1, reg.X1)
 	k.VPXOR(reg.X0, reg.X1, reg.X0)
 	k.VMOVDQA(reg.X0, cipher)
 }
 
-// partRest is what is left of the text, 1 to 15 bytes, with zeros behind.
+// partRest processes the rest of the text, 1 to 15 bytes, padded with zeros.
 func (k *kernel256) partRest(length, text, cipher, stream reg.GPPhysical) {
 	ones := ^uint32(0)
 	masks := table(k.Context, "masks", ones, ones, ones, ones, 0, 0, 0, 0)
@@ -197,7 +198,7 @@ func (k *kernel256) partRest(length, text, cipher, stream reg.GPPhysical) {
 	k.VMOVDQA(reg.X0, operand.Mem{Base: cipher})
 	k.copyBytes("partIn", text, cipher, length)
 	k.VMOVDQA(operand.Mem{Base: cipher}, reg.X0)
-	k.Comment("As much of the key stream as there is text.")
+	k.Comment("Mask the key stream to the length of the text.")
 	k.LEAQ(masks.Offset(16), reg.RAX)
 	k.SUBQ(length, reg.RAX)
 	k.VMOVDQU(operand.Mem{Base: reg.RAX}, reg.X1)
@@ -206,7 +207,7 @@ func (k *kernel256) partRest(length, text, cipher, stream reg.GPPhysical) {
 	k.copyBytes("partOut", stream, text, length)
 }
 
-// copyBytes copies 1 to 15 bytes and touches no others.
+// copyBytes copies 1 to 15 bytes and accesses no others.
 func (k *kernel256) copyBytes(label string, from, target, length reg.GPPhysical) {
 	at := reg.R10
 	k.XORL(at.As32(), at.As32())
@@ -229,7 +230,7 @@ func (k *kernel256) copyBytes(label string, from, target, length reg.GPPhysical)
 	}
 }
 
-// authenticate does what is to do in all lanes.
+// authenticate hashes the blocks that all lanes have to authenticate.
 func (k *kernel256) authenticate() {
 	p := k.poly
 	todo := of(k.mem.todo, lane8)
@@ -255,8 +256,8 @@ func (k *kernel256) authenticate() {
 	k.JNE(to("authenticateLane"))
 }
 
-// tags finishes Poly1305 for the packets of this part. If there are others, it
-// jumps to them.
+// tags computes the tags of the packets of this part. If packets remain, it jumps to
+// process them.
 func (k *kernel256) tags() {
 	p, work, group := k.poly, reg.RDI, reg.R14
 	tag := field(k.Context, work, "tag")
@@ -280,7 +281,8 @@ func (k *kernel256) tags() {
 	k.repeatTag(work, group)
 }
 
-// repeatTag gives the lanes that repeat the first packet, from group on, its tag.
+// repeatTag copies the tag of the first packet to the lanes that repeat it, from group
+// on.
 func (k *kernel256) repeatTag(work, group reg.Register) {
 	tag := field(k.Context, work, "tag")
 	k.MOVQ(tag, reg.RAX)
@@ -295,7 +297,7 @@ func (k *kernel256) repeatTag(work, group reg.Register) {
 	k.Label("end")
 }
 
-// repeat is these words so many times.
+// repeat returns the words, repeated.
 func repeat(times int, words ...uint32) (all []uint32) {
 	for range times {
 		all = append(all, words...)

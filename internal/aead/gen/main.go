@@ -1,6 +1,6 @@
-// Command gen writes the kernels of internal/aead: assembly and the
-// declarations of its functions. Run it with go generate ./internal/aead; it
-// writes into the folder above the one it is run in.
+// Command gen generates the kernels of internal/aead: the assembly and the
+// declarations of its functions. Run it with go generate ./internal/aead; it writes
+// to the parent of the folder that it runs in.
 package main
 
 import (
@@ -14,8 +14,9 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// program is one kernel: the name of its files, and what writes its
-// instructions. The function it makes is func <name>(work *group, base *byte, open bool).
+// A program is one kernel: the name of its files, and the function that emits its
+// instructions. The generated function is
+// func <name>(work *group, base *byte, open bool).
 type program struct {
 	name string
 	emit func(*build.Context)
@@ -36,7 +37,7 @@ func main() {
 	}
 }
 
-// file is the program as avo sees it, before anything is printed.
+// file returns avo's representation of the program.
 func (p program) file() (*ir.File, error) {
 	c, err := newContext(p.name)
 	if err != nil {

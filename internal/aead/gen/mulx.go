@@ -6,21 +6,23 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Poly1305 in general registers (RFC 8439, §2.5), one packet after the other. It
-// shares no registers with ChaCha20 in vectors, so that both can be done at once.
+// mulx emits Poly1305 in general registers (RFC 8439, section 2.5), for one packet at
+// a time. It shares no registers with ChaCha20 in vector registers, so that both can
+// be interleaved.
 //
 // The accumulator h and the key r are numbers to the base 2^64: h = h0 + h1·2^64
-// + h2·2^128 with a small h2, r = r0 + r1·2^64. What a product has at 2^128 goes
-// back to the bottom with a factor of 5/4, because 2^130 is 5; r is clamped so
-// that s1 = r1·5/4 is a whole number. A block m is
+// + h2·2^128 with a small h2, r = r0 + r1·2^64. A part of a product at 2^128 is
+// added at 2^0 with a factor of 5/4, because 2^130 = 5 (mod 2^130-5); r is clamped so
+// that s1 = r1·5/4 is an integer. A block m is processed by
 //
 //	h  = h + m + 2^128
 //	d0 = h0·r0 + h1·s1
 //	d1 = h0·r1 + h1·r0 + h2·s1
 //	d2 = h2·r0
-//	h  = (d0 + d1·2^64 + d2·2^128) mod 2^130 + 5·(the rest of it)
+//	d  = d0 + d1·2^64 + d2·2^128
+//	h  = d mod 2^130 + 5·floor(d / 2^130)
 //
-// which leaves h2 at 4 or less. Nothing is reduced further before the end.
+// after which h2 is at most 4. Only finish reduces h further.
 type mulx struct {
 	*build.Context
 	otk  reg.GPPhysical // address of the one-time key and its accumulator
@@ -29,11 +31,10 @@ type mulx struct {
 	h1, h2, d1, d2, low, t, u reg.GPPhysical
 }
 
-// h0 is where MULX takes one of its factors from.
+// h0 is the register that MULX implicitly takes one of its factors from.
 var h0 = reg.RDX
 
-// A one-time key in memory, and the accumulator that belongs to it, in bytes
-// from its beginning.
+// The layout in memory of a one-time key with its accumulator, as offsets in bytes.
 const (
 	otkH0   = 0
 	otkH1   = 8
@@ -66,7 +67,7 @@ func (m *mulx) store() stream {
 	}
 }
 
-// block adds 16 bytes of the text and multiplies.
+// block processes 16 bytes of the text.
 func (m *mulx) block(disp int) stream {
 	text, h1, h2 := operand.Mem{Base: m.text, Disp: disp}, m.h1, m.h2
 	add := func() {
@@ -77,8 +78,8 @@ func (m *mulx) block(disp int) stream {
 	return append(stream{add}, m.multiply()...)
 }
 
-// lengths adds the last block, the length of what is authenticated: 8 bytes for
-// the additional data, of which there is none, and 8 for the text.
+// lengths processes the last block, which has the lengths of the authenticated data:
+// 8 bytes for the additional data, which is empty, and 8 bytes for the text.
 func (m *mulx) lengths(length operand.Op) stream {
 	h1, h2 := m.h1, m.h2
 	add := func() {
@@ -88,7 +89,7 @@ func (m *mulx) lengths(length operand.Op) stream {
 	return append(stream{add}, m.multiply()...)
 }
 
-// multiply is h·r. The registers h1 and d1 have changed places after it.
+// multiply computes h·r. Afterwards the registers h1 and d1 are exchanged.
 func (m *mulx) multiply() stream {
 	h1, h2, d1, d2, low, t, u := m.h1, m.h2, m.d1, m.d2, m.low, m.t, m.u
 	m.h1, m.d1 = d1, h1
@@ -113,8 +114,8 @@ func (m *mulx) multiply() stream {
 	}
 }
 
-// finish leaves the tag in h0 and h1: h modulo 2^130-5, plus the pad. Which of h
-// and h-(2^130-5) it is, no jump decides.
+// finish computes the tag in h0 and h1: h modulo 2^130-5, plus the pad. It selects h
+// or h-(2^130-5) without a jump.
 func (m *mulx) finish() {
 	g0, g1, g2 := m.low, m.d1, m.d2
 	m.Comment("The tag: h or h+5-2^130, plus the pad.")
@@ -138,7 +139,8 @@ func (m *mulx) finish() {
 	m.ADCQ(m.in(otkPad+8), m.h1)
 }
 
-// setKey makes the first 32 bytes of a key stream a one-time key, RFC 8439, §2.6.
+// setKey makes a one-time key of the first 32 bytes of a key stream (RFC 8439, section
+// 2.6).
 func (m *mulx) setKey(from operand.Mem) {
 	m.XORL(m.t.As32(), m.t.As32())
 	for _, h := range []int{otkH0, otkH1, otkH2} {

@@ -6,20 +6,20 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// limbs26 is poly512 with five limbs of 26 bits, whose products of 32 by 32 bits
-// leave room for twenty of them in a sum.
+// limbs26 is a poly512 with five limbs of 26 bits. A sum can hold twenty products of
+// limbs, multiplied as 32 by 32 bits.
 //
-// 2^130 is 5, so what a product has above that is five times as much below: a
+// 2^130 is 5, so a part of a product above that is added at the bottom, times five: a
 // power is stored as its limbs r0 to r4 and, as s1 to s4, five times r1 to r4.
 //
-// A block that is not added to anything need not be split into limbs. Its words
-// of 32 bits, w0 to w3, lie where a multiplication takes them from, once the upper
-// ones are shifted down; and
+// A block that is not added to the hash need not be split into limbs. Its words of 32
+// bits, w0 to w3, can be multiplied directly, once the upper ones are shifted down;
+// and
 //
 //	w·r = w0·r + w1·(2^32·r) + w2·(2^64·r) + w3·(2^96·r) + 2^128·r
 //
-// needs 20 products instead of 25, if those multiples of r are stored as limbs,
-// too. The last summand, the bit above the block, is the same for all rows.
+// needs 20 products instead of 25 if these multiples of r are stored as limbs, too.
+// The last term, for the bit above the block, is the same for all rows.
 type limbs26 struct{ limbs512 }
 
 var (
@@ -32,8 +32,8 @@ func newLimbs26(c *build.Context) poly512 {
 	return &limbs26{limbs512{c, []uint8{26, 26, 26, 26, 26}, []reg.VecPhysical{mask, mask, mask, mask, mask}, table(c, "top", 1<<(128-4*26), 0)}}
 }
 
-// What is stored of a power, in vectors: its limbs, then s1 to s4, then the limbs
-// of the multiples. Behind those of r is the sum of the last summands.
+// The layout of a stored power, in vectors: its limbs, then s1 to s4, then the limbs
+// of the multiples. For r, the sum of the last terms follows.
 const (
 	factors26   = 9
 	multiples26 = 3 * 5
@@ -49,7 +49,7 @@ func (p *limbs26) constants() {
 	p.VPSRLQ(operand.Imm(64-26), p.mask[0], p.mask[0])
 }
 
-// shifted26 is limb j of 2^26k times a power.
+// shifted26 returns limb j of 2^26k times a power.
 func shifted26(power operand.Mem, j, k int) operand.Mem {
 	if j >= k {
 		return power.Offset(64 * (j - k)) // r[j-k]
@@ -57,7 +57,7 @@ func shifted26(power operand.Mem, j, k int) operand.Mem {
 	return power.Offset(64 * (4 + 5 + j - k)) // s[5+j-k]
 }
 
-// split: limb 2 begins in lo and ends in hi.
+// split splits a block. Limb 2 has bits of both lo and hi.
 func (p *limbs26) split(lo, hi reg.VecPhysical, m []reg.VecPhysical) {
 	mask, t := p.mask[0], product26[0]
 	p.VPANDQ(mask, lo, m[0])
@@ -98,7 +98,7 @@ func (p *limbs26) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
 	}
 }
 
-// storeFactors: 2^32k is 2^26k·2^6k.
+// storeFactors computes the multiples with 2^32k = 2^26k·2^6k.
 func (p *limbs26) storeFactors(powers [4]operand.Mem) {
 	d := sum26
 	for _, power := range powers[:3] {
@@ -112,7 +112,7 @@ func (p *limbs26) storeFactors(powers [4]operand.Mem) {
 			}
 		}
 	}
-	p.Comment("The bits above the blocks: 2^128 is 2^(4·26)·2^24.")
+	p.Comment("The bits above the blocks: 2^128 = 2^(4·26)·2^24.")
 	for j, limb := range d {
 		p.VMOVDQA64(shifted26(powers[0], j, 4), limb)
 		p.VPADDQ(shifted26(powers[1], j, 4), limb, limb)
@@ -122,8 +122,8 @@ func (p *limbs26) storeFactors(powers [4]operand.Mem) {
 	}
 }
 
-// carryParallel takes what each limb has above its bits to the next, without waiting
-// for what it gets itself: of limbs of 47 bits it makes some of less than 27.
+// carryParallel carries from each limb to the next, before it receives a carry itself:
+// it reduces limbs of 47 bits to less than 27 bits.
 func (p *limbs26) carryParallel(d []reg.VecPhysical) {
 	for j := 3; j >= 0; j-- {
 		p.carryLimb(j, d[j], d[j+1], d[j])
@@ -131,8 +131,8 @@ func (p *limbs26) carryParallel(d []reg.VecPhysical) {
 	p.carryAround(d[4], d[4], d[0])
 }
 
-// addBlocks: twelve products of words, of 59 bits, are added to one of limbs that
-// is below 2^58, so that the sum is below 2^63.
+// addBlocks adds twelve products of words, of 59 bits, to a sum below 2^58, so that
+// the result is below 2^63.
 func (p *limbs26) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 	for j, limb := range sum26 {
 		p.VPADDQ(powers[0].Offset(64*(tops26+j)), limb, limb)
@@ -151,7 +151,7 @@ func (p *limbs26) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 	}
 }
 
-// addProducts adds to the sum each word times a number in memory.
+// addProducts adds the product of each word and a number in memory to the sum.
 func (p *limbs26) addProducts(words []reg.VecPhysical, factors [4]operand.Mem) {
 	for k, word := range words {
 		for j, d := range sum26 {
@@ -162,8 +162,8 @@ func (p *limbs26) addProducts(words []reg.VecPhysical, factors [4]operand.Mem) {
 	}
 }
 
-// carry goes two ways at once, from limb 0 and from limb 3, and leaves limbs 1
-// and 4 up to 2^13 above 26 bits.
+// carry carries from limb 0 and from limb 3 in parallel. Afterwards limbs 1 and 4 may
+// exceed 26 bits by up to 2^13.
 func (p *limbs26) carry(h []reg.VecPhysical) {
 	d := sum26
 	p.carryLimb(0, d[0], d[1], h[0])

@@ -6,14 +6,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// limbs44 is poly512 with limbs of 44, 44 and 42 bits, for AVX-512 IFMA: that
-// multiplies 52 by 52 bits and adds the lower or the upper 52 of the product to
-// a sum of 64.
+// limbs44 is a poly512 with limbs of 44, 44 and 42 bits, for AVX-512 IFMA, which
+// multiplies 52 by 52 bits and adds the lower or the upper 52 bits of the product to a
+// sum of 64 bits.
 //
-// The upper half of a product in limb j counts 2^(44j+52), that is 2^8 in limb
-// j+1, and above the last limb 2^140, that is 5·2^10 in limb 0. A product of limbs
-// whose numbers are 3 together counts 2^132, that is 20 in limb 0: a power is
-// stored as its limbs r0 to r2 and, as s1 and s2, twenty times r1 and r2.
+// The upper half of a product in limb j has the weight 2^(44j+52), which is 2^8 in
+// limb j+1; in the last limb it has the weight 2^140, which is 5·2^10 in limb 0. A
+// product of limbs i and j with i+j = 3 has the weight 2^132, which is 20 in limb 0: a
+// power is stored as its limbs r0 to r2 and, as s1 and s2, twenty times r1 and r2.
 type limbs44 struct{ limbs512 }
 
 var (
@@ -34,7 +34,7 @@ func (p *limbs44) constants() {
 	p.VPSRLQ(operand.Imm(64-44), p.mask[0], p.mask[0])
 }
 
-// split: limb 1 begins in lo and ends in hi.
+// split splits a block. Limb 1 has bits of both lo and hi.
 func (p *limbs44) split(lo, hi reg.VecPhysical, m []reg.VecPhysical) {
 	t := spare44
 	p.VPANDQ(p.mask[0], lo, m[0])
@@ -76,7 +76,7 @@ func (p *limbs44) multiply(m []reg.VecPhysical, power operand.Mem, begin bool) {
 	}
 }
 
-// storeFactors: the powers are all that is needed.
+// storeFactors does nothing: addBlocks needs only the powers.
 func (p *limbs44) storeFactors([4]operand.Mem) {}
 
 func (p *limbs44) addBlocks(row operand.Mem, powers [4]operand.Mem) {
@@ -90,7 +90,7 @@ func (p *limbs44) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 	}
 }
 
-// carry leaves limb 1 up to 2^8 above 44 bits.
+// carry carries through all limbs. Afterwards limb 1 may exceed 44 bits by up to 2^8.
 func (p *limbs44) carry(h []reg.VecPhysical) {
 	d, up := lower44, upper44
 	for j := range 2 {

@@ -7,7 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// setUp reads what is the same for all packets of the group.
+// setUp prepares what is the same for all packets of the group.
 func (k *kernel256) setUp() {
 	work, packets := reg.RDI, reg.RCX
 	k.Load(k.Param("work"), work)
@@ -20,8 +20,8 @@ func (k *kernel256) setUp() {
 	k.setUpStart(work)
 }
 
-// setUpPart takes some of the packets that are not done, and fills the tables
-// for their first turn, whose first lanes are before the texts.
+// setUpPart selects some of the remaining packets and fills the tables for their first
+// iteration, whose first lanes are 64 bytes before the texts.
 func (k *kernel256) setUpPart() {
 	work, packets, advance, lanes := reg.RDI, reg.RCX, reg.RDX, reg.RBX
 	k.Load(k.Param("work"), work)
@@ -34,13 +34,13 @@ func (k *kernel256) setUpPart() {
 	k.XORL(mix.As32(), mix.As32())
 }
 
-// countPackets: in a group that is not full, the lanes left over repeat the
-// first packet. Numbers of packets and lanes are multiplied by 8 from here on,
-// because all that there is of each of them takes 8 bytes.
+// countPackets counts the packets of the group: the unused lanes repeat the first
+// packet. From here on, numbers of packets and lanes are multiplied by 8, because the
+// entries of all tables have 8 bytes.
 func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
 	offset, counter := field(k.Context, work, "offset"), field(k.Context, work, "counter")
 	firstOffset, firstCounter := reg.RAX, reg.RDX
-	k.Comment("How many packets there are: the rest repeat the first.")
+	k.Comment("Count the packets: the other lanes repeat the first.")
 	k.MOVQ(offset, firstOffset)
 	k.MOVQ(counter, firstCounter)
 	k.MOVL(operand.U32(1), packets.As32())
@@ -57,10 +57,10 @@ func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
 	k.SHLQ(operand.Imm(3), packets)
 }
 
-// assignLanes decides how many packets have a lane in the first block of a turn (8,
-// 4, 2 or 1), how many of these there are, and how many bytes of each there are
-// in a turn. Five short texts are best done in eight lanes of which some are idle;
-// five long texts as four and then one.
+// assignLanes determines how many lanes the first block of an iteration takes (8, 4, 2
+// or 1), how many of them have a packet, and how many bytes of each packet an
+// iteration processes. Five short texts are fastest in eight lanes, some of them idle;
+// five long ones as four and then one.
 func (k *kernel256) assignLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.CMPQ(field(k.Context, work, "length"), operand.U32(longText))
 	k.JGE(to("long"))
@@ -76,10 +76,10 @@ func (k *kernel256) assignLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.MOVQ(packets, k.mem.packets)
 	k.MOVQ(lanes, k.mem.first)
 	k.MOVQ(advance, k.mem.advance)
-	k.Comment("The first turn is never whole.")
+	k.Comment("The first iteration is never full.")
 	k.MOVQ(operand.U64(math.MaxInt64), reg.RAX)
 	k.MOVQ(reg.RAX, k.mem.minFull)
-	k.Comment("The blocks of a packet in a turn, in all lanes.")
+	k.Comment("The number of blocks of a packet in an iteration, in all lanes.")
 	k.MOVQ(advance, reg.RAX)
 	k.SHRQ(operand.Imm(6), reg.RAX)
 	k.VMOVD(reg.EAX, reg.X0)
@@ -87,10 +87,10 @@ func (k *kernel256) assignLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.VMOVDQA(y[0], k.mem.blocks)
 }
 
-// longText is where the packets left over are done faster one by one.
+// longText is the length from which splitting the group is faster than idle lanes.
 const longText = 640
 
-// assignLanesFrom gives least numbers of packets for 8, 4, 2 and 1.
+// assignLanesFrom chooses 8, 4, 2 or 1 lanes by the minimum number of packets for each.
 func (k *kernel256) assignLanesFrom(minPackets [4]uint64, packets, lanes, advance reg.GPPhysical) {
 	for i, n := range minPackets {
 		k.MOVL(operand.U32(64>>i), lanes.As32())
@@ -156,9 +156,9 @@ func (k *kernel256) setUpLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.JLT(to("nextLane"))
 }
 
-// setUpText fills the tables about the text of one lane, which begins at that
-// position of it. What is encrypted begins a turn earlier, because then the
-// lanes advance in the first turn, too.
+// setUpText fills the tables for the text of one lane, which begins at the position
+// at. When encrypting, it begins an iteration earlier, because then the lanes advance
+// in the first iteration, too.
 func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, advance reg.GPPhysical) {
 	text, end := reg.RAX, reg.R14
 	k.XORL(end.As32(), end.As32())

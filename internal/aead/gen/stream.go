@@ -2,21 +2,21 @@ package main
 
 import "github.com/mmcloughlin/avo/ir"
 
-// A stream is a sequence of steps. A step is one instruction, or a few that
-// must stay together because one uses the flags that another sets.
+// A stream is a sequence of steps. A step emits one instruction, or several that must
+// stay together because one uses the flags that another sets.
 type stream []func()
 
-// write writes the steps in their order.
+// emit emits the steps in order.
 func (s stream) emit() {
 	for _, step := range s {
 		step()
 	}
 }
 
-// interleave is the two streams in one: each keeps its order, and the shorter one is
-// spread over the longer one. They must not share registers or, if both have
-// steps that set flags, let flags live from one step to the next. A processor
-// that looks ahead a few hundred instructions then works on both at once.
+// interleave merges two streams: each keeps its order, and the shorter one is spread
+// evenly over the longer one. They must not share registers, and if both set flags,
+// no step may use flags that an earlier step set. An out-of-order processor with a
+// window of a few hundred instructions then executes both at once.
 func interleave(a, b stream) (both stream) {
 	if len(a) < len(b) {
 		a, b = b, a
@@ -31,9 +31,9 @@ func interleave(a, b stream) (both stream) {
 	return both
 }
 
-// emitWith writes the steps, mixed with what a function writes: as many after each of
-// its instructions, and twice as many after a multiplication, so that these are
-// thin (see kernel512).
+// emitWith emits the steps, interleaved with what a function emits: the same number
+// after each of its instructions, and twice as many after a multiplication, so that
+// multiplications are sparse (see kernel512).
 func (k *kernel512) emitWith(steps stream, emit func()) {
 	nodes := k.collect(emit)
 	weight := func(node ir.Node) int {
@@ -55,10 +55,11 @@ func (k *kernel512) emitWith(steps stream, emit func()) {
 	}
 }
 
-// emitPadded writes what multiplies and has no rounds of ChaCha20 beside it. So that
-// the clock stays, each multiplication by VPMULUDQ is followed by additions that
-// nobody needs. They wait for one of its factors: if they did not, they would be
-// done before it, while it waits. The registers of the state must be free.
+// emitPadded emits code that multiplies and is not interleaved with rounds of
+// ChaCha20. To keep the clock from dropping, it adds unneeded additions after each
+// VPMULUDQ. They depend on one of its factors; otherwise the processor would execute
+// them earlier, while the multiplication waits. The registers of the state must be
+// free.
 func (k *kernel512) emitPadded(emit func()) {
 	const additions = 3
 	next := 0
@@ -73,13 +74,14 @@ func (k *kernel512) emitPadded(emit func()) {
 	}
 }
 
-// multiplies is whether a node is a multiplication.
+// multiplies reports whether a node is a multiplication.
 func multiplies(node ir.Node) bool {
 	i, is := node.(*ir.Instruction)
 	return is && (i.Opcode == "VPMULUDQ" || i.Opcode == "VPMADD52LUQ" || i.Opcode == "VPMADD52HUQ")
 }
 
-// collect takes out of the program what a function writes, but for comments.
+// collect returns the nodes that a function emits, without comments, and removes them
+// from the program.
 func (k *kernel512) collect(emit func()) (nodes []ir.Node) {
 	f := k.function()
 	before := len(f.Nodes)
@@ -93,7 +95,7 @@ func (k *kernel512) collect(emit func()) (nodes []ir.Node) {
 	return nodes
 }
 
-// function is what is being written.
+// function returns the function that is being generated.
 func (k *kernel512) function() *ir.Function {
 	file, err := k.Result()
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// loop works on whole rows of the texts as long as more key stream is needed: two
-// of them while the next two blocks are made. It is entered at the label row, for
-// the first row alone.
+// loop processes whole rows of the texts as long as more key stream is needed: two
+// rows in each iteration, while the next two blocks are computed. It is entered at the
+// label row, for the first row only.
 func (k *kernel512) loop() {
 	k.Label("turn")
 	k.beginState()
@@ -19,11 +19,11 @@ func (k *kernel512) loop() {
 	})
 	k.ADDQ(operand.U32(columnsSize), columns)
 	k.ADDQ(operand.Imm(rowSize), at)
-	k.Comment("The first row is alone; after it, a turn ends after the third row, the fifth and so on.")
+	k.Comment("An iteration ends after the first row, the third, the fifth and so on.")
 	k.TESTQ(operand.U32(rowSize), at)
 	k.JZ(operand.LabelRef("row"))
 
-	k.Comment("The next columns are ready, and the place of the last ones is free.")
+	k.Comment("The next columns are ready, and the space of the previous ones is free.")
 	fresh := reg.RDX
 	k.MOVQ(k.mem.nextStream, fresh)
 	k.storeColumns(operand.Mem{Base: fresh})
@@ -35,8 +35,8 @@ func (k *kernel512) loop() {
 	k.JA(operand.LabelRef("turn"))
 }
 
-// shortTexts works on the first row of texts that have two, while the key stream of
-// the second is made.
+// shortTexts processes the first row of texts with two rows, while the key stream of
+// the second is computed.
 func (k *kernel512) shortTexts() {
 	k.Label("short")
 	k.chooseTargets()
@@ -54,8 +54,8 @@ func (k *kernel512) shortTexts() {
 	k.JMP(operand.LabelRef("lastRows"))
 }
 
-// lastRows works on what is left of the texts when all key stream is there, two
-// rows at most, but for the hash. It keeps where they begin.
+// lastRows encrypts or decrypts the rest of the texts once all key stream is computed,
+// two rows at most. It stores where they begin; lastBlocks hashes them.
 func (k *kernel512) lastRows() {
 	k.Label("lastRows")
 	k.MOVQ(at, k.mem.lastAt)
@@ -77,14 +77,14 @@ func (k *kernel512) lastRows() {
 	k.Label("noRow")
 }
 
-// countLeft finds how much is left of the texts.
+// countLeft computes how many bytes of the texts are left.
 func (k *kernel512) countLeft() {
 	k.MOVQ(field(k.Context, work, "length"), left)
 	k.SUBQ(at, left)
 }
 
-// chooseTargets decides where the columns of a row go: those that are ciphertext to where
-// the key stream was, the others aside.
+// chooseTargets chooses where the columns of a row are stored: ciphertext in place of
+// the key stream, plaintext in a separate area.
 func (k *kernel512) chooseTargets() {
 	sealing := k.newLabel("sealing")
 	k.LEAQ(k.mem.plain, inputTo)
@@ -100,13 +100,12 @@ func (k *kernel512) chooseTargets() {
 	k.Label(sealing)
 }
 
-// rowOfText encrypts or decrypts 64 bytes of every text. Where it can, it leaves
-// the transposing to the loads and stores: shuffles are for one unit of the
-// processor only.
+// rowOfText encrypts or decrypts 64 bytes of every text. As far as possible, loads and
+// stores do the transposing, because only one execution unit can shuffle.
 func (k *kernel512) rowOfText() {
 	k.loadColumns(setA)
 	k.joinStream(setA, setB)
-	k.Comment("Columns 2q and 2q+1 of every second packet.")
+	k.Comment("Columns 2q and 2q+1 of every other packet.")
 	for q := 0; q < 8; q += 2 {
 		k.VPUNPCKLQDQ(setB[q+1], setB[q], setA[q])
 		k.VPUNPCKHQDQ(setB[q+1], setB[q], setA[q+1])
@@ -126,7 +125,7 @@ func (k *kernel512) rowOfText() {
 // loadColumns loads eight rows of 64 bytes as eight columns.
 func (k *kernel512) loadColumns(x []reg.VecPhysical) {
 	t := setB
-	k.Comment("Each half of the rows of two packets.")
+	k.Comment("A half of the rows of two packets in each register.")
 	for half := range 2 {
 		for i, packet := range [4]int{0, 1, 4, 5} {
 			row := func(packet int) operand.Mem {
@@ -136,7 +135,7 @@ func (k *kernel512) loadColumns(x []reg.VecPhysical) {
 			k.VINSERTI64X4(operand.Imm(1), row(packet+2), x[4*half+i], x[4*half+i])
 		}
 	}
-	k.Comment("Columns q and q+2 of four packets, then one of eight.")
+	k.Comment("Columns q and q+2 of four packets, then one column of eight.")
 	for i := 0; i < 8; i += 2 {
 		k.VPUNPCKLQDQ(x[i+1], x[i], t[i])
 		k.VPUNPCKHQDQ(x[i+1], x[i], t[i+1])
@@ -150,7 +149,7 @@ func (k *kernel512) loadColumns(x []reg.VecPhysical) {
 	}
 }
 
-// joinStream makes of the columns that came those that go.
+// joinStream XORs the loaded columns x with the key stream into y, and stores both.
 func (k *kernel512) joinStream(x, y []reg.VecPhysical) {
 	for q := range y {
 		k.VPXORQ(operand.Mem{Base: columns, Disp: 64 * q}, x[q], y[q])
@@ -165,7 +164,7 @@ func (k *kernel512) storeBoth(x, y []reg.VecPhysical) {
 	}
 }
 
-// lastRowOfText is rowOfText for what is left of the texts, 1 to 63 bytes.
+// lastRowOfText is rowOfText for the rest of the texts, 1 to 63 bytes.
 func (k *kernel512) lastRowOfText() {
 	bits, rows, text := reg.RDX, setA, setB
 	k.MOVQ(operand.U32(1), bits)
@@ -191,15 +190,15 @@ func (k *kernel512) lastRowOfText() {
 	}
 }
 
-// transpose makes eight rows of 64 bytes eight columns, or the other way, in the
-// registers t. It uses those of x.
+// transpose turns eight rows of 64 bytes in x into eight columns in t, or columns into
+// rows. It overwrites x.
 func (k *kernel512) transpose(x, t []reg.VecPhysical) {
 	k.Comment("Columns q and q+2, q+4, q+6 of two rows.")
 	for i := 0; i < 8; i += 2 {
 		k.VPUNPCKLQDQ(x[i+1], x[i], t[i])
 		k.VPUNPCKHQDQ(x[i+1], x[i], t[i+1])
 	}
-	k.Comment("Columns q and q+4 of four rows, then one of eight.")
+	k.Comment("Columns q and q+4 of four rows, then one column of eight.")
 	for q := range 2 {
 		t, u := [4]reg.VecPhysical{t[q], t[2+q], t[4+q], t[6+q]}, x[4*q:4*q+4]
 		k.VSHUFI64X2(even, t[1], t[0], u[0])
@@ -213,8 +212,8 @@ func (k *kernel512) transpose(x, t []reg.VecPhysical) {
 	}
 }
 
-// VSHUFI64X2 with these takes lanes of 128 bits, 0 and 2 or 1 and 3, of its
-// second source and then of its first.
+// Immediates with which VSHUFI64X2 selects the 128-bit lanes 0 and 2, or 1 and 3, of
+// its second source, in Go's order, and then of its first.
 const (
 	even = operand.U8(0x88)
 	odd  = operand.U8(0xdd)
