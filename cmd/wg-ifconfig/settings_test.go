@@ -163,7 +163,7 @@ func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
 	}{
 		{"", nil, "", ""},
 		{"level=WARN\n", nil, "", "level=WARN\n"},
-		{"", errors.New("wg0 already runs: use it"), "wg0 already runs: use it", ""},
+		{"", errors.New("wg0 is already running: use it"), "wg0 is already running: use it", ""},
 		{"level=WARN\n", errors.New("no luck: try tomorrow"), "wg0: no luck: try tomorrow", "level=WARN\n"},
 		{"", errors.New(`interface "wg0": no`), `interface "wg0": no`, ""},
 		{"wgd: wg0: a daemon runs already: stop it\n", silent, "wg0: a daemon runs already: stop it", ""},

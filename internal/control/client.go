@@ -15,10 +15,11 @@ import (
 	"wgd/internal/uapi"
 )
 
-// ErrNotRunning is (errors.Is) every Dial's error when no daemon has that name.
+// ErrNotRunning is matched (errors.Is) by the error of Dial if no daemon runs
+// for the interface.
 var ErrNotRunning = errors.New("not running")
 
-// notRunning is ErrNotRunning as a sentence.
+// A notRunning error is ErrNotRunning as a sentence.
 type notRunning struct{ name string }
 
 func (e notRunning) Error() string {
@@ -27,7 +28,8 @@ func (e notRunning) Error() string {
 
 func (e notRunning) Is(target error) bool { return target == ErrNotRunning }
 
-// Client is the other end of a socket. One request is made at a time.
+// A Client is the client's end of a connection. Its methods must not be called
+// at the same time.
 type Client struct {
 	name    string
 	conn    net.Conn
@@ -35,7 +37,7 @@ type Client struct {
 	answers *uapi.Reader
 }
 
-// Dial connects to the daemon of the interface. Its errors are sentences.
+// Dial connects to the daemon of an interface. Its errors are sentences.
 func Dial(name string) (*Client, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
@@ -60,7 +62,7 @@ func newClient(name string, conn net.Conn) *Client {
 	}
 }
 
-// Status asks for the state of the interface.
+// Status requests the state of the interface.
 func (c *Client) Status() (conf.Status, error) {
 	if err := uapi.WriteGet(c.request); err != nil {
 		return conf.Status{}, c.explain(err)
@@ -73,7 +75,8 @@ func (c *Client) Status() (conf.Status, error) {
 	return status, nil
 }
 
-// Apply asks for a Change; the error is the daemon's sentence.
+// Apply requests a Change. If the daemon refuses it, the error is the daemon's
+// sentence.
 func (c *Client) Apply(change conf.Change) error {
 	if err := change.Validate(); err != nil {
 		return err
@@ -85,23 +88,24 @@ func (c *Client) Apply(change conf.Change) error {
 	return c.explain(err)
 }
 
-// explain names the interface, and leaves a daemon's own sentence as it is.
+// explain adds the name of the interface to an error of the connection. It
+// returns the daemon's own sentence unchanged.
 func (c *Client) explain(err error) error {
 	var refused *uapi.Error
 	switch {
 	case err == nil, errors.As(err, &refused):
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%s: its daemon does not answer: see its log", c.name)
+		return fmt.Errorf("%s: the daemon does not answer: see its log", c.name)
 	}
 	return fmt.Errorf("%s: control socket: %w", c.name, err)
 }
 
-// Close ends the connection.
+// Close closes the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Running reports whether a daemon listens for the interface, though it may be too
-// busy to answer. Who may not connect may know that it is there.
+// Running reports whether a daemon listens on the interface's socket; it may be
+// too busy to answer. Users who have no permission to connect also learn it.
 func Running(name string) bool {
 	if _, err := os.Lstat(SocketPath(name)); err != nil {
 		return false
@@ -113,7 +117,8 @@ func Running(name string) bool {
 	return !errno.NobodyListens(err)
 }
 
-// Names are the interfaces whose daemons answer, sorted.
+// Names returns the names of the interfaces for which a daemon is running, in
+// alphabetical order.
 func Names() ([]string, error) {
 	paths, err := filepath.Glob(filepath.Join(Dir, "*"+suffix))
 	if err != nil {

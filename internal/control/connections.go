@@ -10,22 +10,25 @@ import (
 )
 
 const (
-	// pauseTimeout is how long one end may pause within a request or an answer,
-	// however long the whole takes. Between requests a client may wait for ever.
+	// pauseTimeout is how long either end may pause within a request or an
+	// answer, which as a whole may take longer. Between requests a client may
+	// pause for any time.
 	pauseTimeout = 60 * time.Second
 
-	// maxConnections are served at once, fewer where they would take more than
-	// half of the files that the process may open: it needs some for packets. One
-	// more takes the place of the one on which nothing has moved for the longest
-	// time, if that is idleTime.
+	// maxConnections is how many connections are served at the same time. The
+	// limit is lower if they would use more than half of the files that the
+	// process may open, because it needs some for packets. A further connection
+	// replaces the one that has been idle for the longest time, if it has been
+	// idle for idleTime.
 	maxConnections = 512
 	idleTime       = time.Second
 )
 
-// timedConn is a connection that gives each piece its own time to come or to go.
+// A timedConn is a connection with a deadline of its own for every Read and
+// Write.
 type timedConn struct {
 	net.Conn
-	mayPause bool // the next piece to come may come at any time
+	mayPause bool // the next Read has no deadline
 }
 
 func (c *timedConn) Read(b []byte) (int, error) {
@@ -45,18 +48,18 @@ func (c *timedConn) Write(b []byte) (n int, err error) {
 		if m == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		// Slow, but not asleep.
+		// The reader is slow, but did not pause for the whole time.
 	}
 }
 
-// connection is one of the server's, between a client and the target.
+// A connection is one of the server's connections.
 type connection struct {
 	timedConn
 	pool *connections
 
-	// Under the crowd's lock.
-	lastActive time.Time // when a byte came or went last, or it was accepted
-	working    bool      // the target is carrying out its request
+	// Guarded by pool.mu.
+	lastActive time.Time // last time when bytes were received or sent; at first, when it was accepted
+	working    bool      // the target is processing its request
 }
 
 func (c *connection) Read(b []byte) (int, error) {
@@ -79,12 +82,12 @@ func (c *connection) touch(bytes int) {
 	}
 }
 
-// work lets the target carry out a request. That takes as long as it takes, which
-// is no idleness of the client's.
-func (c *connection) work(carryOut func()) {
+// work calls process, in which the target processes a request. Until it returns,
+// the connection does not count as idle.
+func (c *connection) work(process func()) {
 	c.setWorking(true)
 	defer c.setWorking(false)
-	carryOut()
+	process()
 }
 
 func (c *connection) setWorking(working bool) {
@@ -93,10 +96,10 @@ func (c *connection) setWorking(working bool) {
 	c.working, c.lastActive = working, time.Now()
 }
 
-// connections are the connections of a server.
+// connections holds the connections of a server.
 type connections struct {
 	max     int
-	freed   chan struct{} // has a token after a connection ended
+	freed   chan struct{} // receives a token when a connection has ended
 	serving sync.WaitGroup
 
 	mu     sync.Mutex
@@ -108,8 +111,8 @@ func newConnections(limit int) *connections {
 	return &connections{max: limit, freed: make(chan struct{}, 1), open: map[*connection]struct{}{}}
 }
 
-// add gives a connection a place, for which it may wait; nil when the server is
-// closed.
+// add adds a connection. If there are too many, it waits until one ends or can be
+// evicted. It returns nil if the server is closed.
 func (c *connections) add(conn net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,8 +140,8 @@ func (c *connections) add(conn net.Conn) *connection {
 	return added
 }
 
-// evict ends the connection on which nothing has moved for the longest time. If
-// that is not long, it says how much later there may be one to end.
+// evict closes the connection that has been idle for the longest time. If none
+// has been idle for idleTime, it returns the time after which one may have been.
 func (c *connections) evict() (wait time.Duration) {
 	var idlest *connection
 	for conn := range c.open {
@@ -157,14 +160,15 @@ func (c *connections) evict() (wait time.Duration) {
 	return 0
 }
 
-// evictIdle ends a connection that is idle, if there is one.
+// evictIdle closes the connection that has been idle for the longest time, if any
+// has been for idleTime.
 func (c *connections) evictIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.evict()
 }
 
-// remove ends a connection whose conversation is over.
+// remove closes a connection whose goroutine is about to end.
 func (c *connections) remove(conn *connection) {
 	conn.Close()
 	c.mu.Lock()
@@ -183,8 +187,8 @@ func (c *connections) isClosed() bool {
 	return c.closed
 }
 
-// close ends all connections, and what lets new ones in. It returns when no
-// request is being carried out.
+// close closes the listener and all connections, and waits for requests in
+// progress.
 func (c *connections) close(listener io.Closer) error {
 	c.mu.Lock()
 	c.closed = true

@@ -1,8 +1,8 @@
-// Package control is the door through which an interface is configured and
-// looked at while it runs: a unix socket in /var/run/wireguard, on which the
-// interface's daemon speaks wireguard-tools' cross-platform protocol
-// (internal/uapi). Here are both its ends, and Target, all that the socket
-// needs of the interface behind it.
+// Package control implements both ends of the control socket, through which a
+// running interface is configured and its state is read. It is a unix socket in
+// /var/run/wireguard, and its language is the cross-platform protocol of
+// wireguard-tools (internal/uapi). Target is all that the server needs of the
+// interface.
 package control
 
 import (
@@ -11,23 +11,24 @@ import (
 	"wgd/conf"
 )
 
-// Target is the interface behind the socket.
+// A Target is the interface that a socket belongs to.
 type Target interface {
-	// Apply makes the whole Change or, on an error, nothing of it (A59). The
-	// error is a sentence for the person who asked. The keys in the Change are
-	// erased afterwards: what is kept of them is a clone.
+	// Apply makes all changes or, if it returns an error, none (A59). The error
+	// is a sentence for the user. The server erases the keys in the Change
+	// afterwards, so Apply must clone those that it keeps.
 	Apply(conf.Change) error
-	// Status is a consistent copy (A60), whose keys the caller erases.
+	// Status returns a consistent copy of the state (A60). The caller erases the
+	// keys in it.
 	Status() conf.Status
 }
 
-// Dir is where the sockets are. It is a variable for tests only, and not an
-// environment's: wg looks nowhere else.
+// Dir is the directory of the sockets. Only tests change it. No environment
+// variable does, because wg uses no other directory.
 var Dir = "/var/run/wireguard"
 
 const suffix = ".sock"
 
-// SocketPath is where the socket of that interface is.
+// SocketPath returns the path of an interface's socket.
 func SocketPath(name string) string {
 	return filepath.Join(Dir, name+suffix)
 }

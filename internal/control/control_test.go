@@ -19,8 +19,8 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// useTempDir lets the sockets of a test be in a directory of its own. Its path is
-// short, for that of a socket has at most 107 bytes.
+// useTempDir puts the sockets of a test in a directory of its own. Its path is
+// short, because the path of a socket has at most 107 bytes.
 func useTempDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "wgd")
@@ -36,7 +36,7 @@ func useTempDir(t testing.TB) string {
 	return control.Dir
 }
 
-// serve starts an interface that ends with the test.
+// serve starts a server that ends with the test.
 func serve(t testing.TB, name string, target control.Target) *control.Server {
 	t.Helper()
 	server, err := control.Listen(name)
@@ -66,8 +66,8 @@ func dial(t testing.TB, name string) *control.Client {
 	return client
 }
 
-// TestSocketFile: mode 0600 in a directory of 0755, from its first moment on;
-// nothing is left behind.
+// TestSocketFile: the socket has mode 0600, in a directory with mode 0755. Close
+// leaves no files except the lock.
 func TestSocketFile(t *testing.T) {
 	dir := useTempDir(t)
 	server, err := control.Listen("wg0")
@@ -75,40 +75,41 @@ func TestSocketFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
-		t.Errorf("the directory: %v %v", info.Mode(), err)
+		t.Errorf("mode of the directory: %v, %v", info, err)
 	}
 	info, err := os.Lstat(filepath.Join(dir, "wg0.sock"))
 	if err != nil || info.Mode() != os.ModeSocket|0o600 {
-		t.Errorf("the socket: %v %v", info, err)
+		t.Errorf("mode of the socket: %v, %v", info, err)
 	}
-	if server.Path() != filepath.Join(dir, "wg0.sock") {
-		t.Error(server.Path())
+	if got, want := server.Path(), filepath.Join(dir, "wg0.sock"); got != want {
+		t.Errorf("Path: got %s, want %s", got, want)
 	}
 	if names, err := control.Names(); err != nil || !reflect.DeepEqual(names, []string{"wg0"}) {
-		t.Errorf("Names: %v %v", names, err)
+		t.Errorf("Names: got %v, %v, want wg0", names, err)
 	}
 	server.Close()
 	server.Close()
 	entries, _ := os.ReadDir(dir)
 	if len(entries) != 1 || entries[0].Name() != ".lock" {
-		t.Errorf("left behind: %v", entries)
+		t.Errorf("files after Close: %v, want .lock", entries)
 	}
 }
 
-// TestSecondListenFails: two daemons for one name.
+// TestSecondListenFails: a second daemon cannot use the name of a running one.
 func TestSecondListenFails(t *testing.T) {
 	useTempDir(t)
 	serve(t, "wg0", controltest.New(conf.Status{}))
 	_, err := control.Listen("wg0")
-	if err == nil || !strings.Contains(err.Error(), "wg0 already runs") {
-		t.Errorf("the second: %v", err)
+	if err == nil || !strings.Contains(err.Error(), "wg0 is already running") {
+		t.Errorf("second Listen: got %v, want that wg0 is already running", err)
 	}
 	if _, err := dial(t, "wg0").Status(); err != nil {
-		t.Errorf("the first, after that: %v", err)
+		t.Errorf("Status of the first daemon afterwards: %v", err)
 	}
 }
 
-// TestConcurrentListen: of daemons that start at once, one gets the name.
+// TestConcurrentListen: if several daemons start at the same time, exactly one
+// gets the name.
 func TestConcurrentListen(t *testing.T) {
 	useTempDir(t)
 	for range 20 {
@@ -126,13 +127,14 @@ func TestConcurrentListen(t *testing.T) {
 		}
 		group.Wait()
 		if len(servers) != 1 {
-			t.Fatalf("%d daemons of one name", len(servers))
+			t.Fatalf("%d daemons got the name, want 1", len(servers))
 		}
 		servers[0].Close()
 	}
 }
 
-// TestStaleSocketIsReplaced: a daemon that was killed leaves its socket.
+// TestStaleSocketIsReplaced: Listen replaces the socket of a daemon that was
+// killed.
 func TestStaleSocketIsReplaced(t *testing.T) {
 	dir := useTempDir(t)
 	os.MkdirAll(dir, 0o755)
@@ -143,10 +145,10 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	l.SetUnlinkOnClose(false)
 	l.Close()
 	if names, _ := control.Names(); len(names) != 0 {
-		t.Errorf("the dead are listed: %v", names)
+		t.Errorf("Names lists an interface without a daemon: %v", names)
 	}
 	if _, err := control.Dial("wg0"); !errors.Is(err, control.ErrNotRunning) {
-		t.Errorf("Dial: %v", err)
+		t.Errorf("Dial: got %v, want %v", err, control.ErrNotRunning)
 	}
 	serve(t, "wg0", controltest.New(conf.Status{}))
 	if _, err := dial(t, "wg0").Status(); err != nil {
@@ -154,7 +156,8 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	}
 }
 
-// TestCloseRemovesOnlyItsOwnSocket: a socket that another daemon put in its place stays.
+// TestCloseRemovesOnlyItsOwnSocket: Close does not remove the socket of another
+// daemon that has replaced its own.
 func TestCloseRemovesOnlyItsOwnSocket(t *testing.T) {
 	dir := useTempDir(t)
 	server, err := control.Listen("wg0")
@@ -170,16 +173,16 @@ func TestCloseRemovesOnlyItsOwnSocket(t *testing.T) {
 	defer other.Close()
 	server.Close()
 	if _, err := os.Lstat(path); err != nil {
-		t.Error("the other's socket is gone")
+		t.Errorf("the other daemon's socket: %v", err)
 	}
 }
 
-// TestNoSuchInterface: the sentence says how to make one.
+// TestNoSuchInterface: the error of Dial says how to create the interface.
 func TestNoSuchInterface(t *testing.T) {
 	useTempDir(t)
 	_, err := control.Dial("wg7")
 	if !errors.Is(err, control.ErrNotRunning) || !strings.Contains(err.Error(), "wg-ifconfig wg7 create") {
-		t.Errorf("%v", err)
+		t.Errorf("Dial: got %v, want the command that creates wg7", err)
 	}
 	for _, bad := range []string{"", "../wg0", "a/b", strings.Repeat("x", 16)} {
 		if _, err := control.Dial(bad); !errors.Is(err, conf.ErrInvalid) {
@@ -191,7 +194,8 @@ func TestNoSuchInterface(t *testing.T) {
 	}
 }
 
-// TestNothingLeaks: no goroutine or descriptor is left (B55, B59).
+// TestNothingLeaks: starting and closing many servers leaks no goroutine and no
+// descriptor (B55, B59).
 func TestNothingLeaks(t *testing.T) {
 	useTempDir(t)
 	target := controltest.New(conf.Status{})
@@ -219,15 +223,15 @@ func TestNothingLeaks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			before++ // the client's own
+			before++ // the client's descriptor
 		}
 	}
 	time.Sleep(50 * time.Millisecond)
 	if now := descriptors(t); now > before+2 {
-		t.Errorf("%d descriptors, were %d", now, before)
+		t.Errorf("%d descriptors, %d before", now, before)
 	}
 	if now := runtime.NumGoroutine(); now > goroutines+2 {
-		t.Errorf("%d goroutines, were %d", now, goroutines)
+		t.Errorf("%d goroutines, %d before", now, goroutines)
 	}
 }
 
@@ -240,7 +244,8 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// TestInheritedSocket: WG_UAPI_FD, and the parent that lets go of its end.
+// TestInheritedSocket: a child serves the socket that it inherits (WG_UAPI_FD)
+// after the parent has released it.
 func TestInheritedSocket(t *testing.T) {
 	dir := useTempDir(t)
 	parent, err := control.Listen("wg0")
@@ -261,17 +266,17 @@ func TestInheritedSocket(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- child.Serve(controltest.New(conf.Status{ListenPort: 9})) }()
 	if s, err := dial(t, "wg0").Status(); err != nil || s.ListenPort != 9 {
-		t.Errorf("%+v %v", s, err)
+		t.Errorf("Status from the child: %+v, %v", s, err)
 	}
 	child.Close()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "wg0.sock")); !os.IsNotExist(err) {
-		t.Errorf("the socket is still there: %v", err)
+		t.Errorf("the socket still exists after Close: %v", err)
 	}
 	plain, _ := os.Open(os.DevNull)
-	if _, err := control.FromFile(plain, "wg0"); err == nil || !strings.Contains(err.Error(), "give the descriptor of a listening unix socket") {
-		t.Error("a plain file is taken for a socket")
+	if _, err := control.FromFile(plain, "wg0"); err == nil || !strings.Contains(err.Error(), "is not a listening unix socket: give the descriptor of one") {
+		t.Errorf("FromFile of a file that is not a socket: %v", err)
 	}
 }

@@ -15,20 +15,20 @@ import (
 
 const nobody = 65534
 
-// TestPermissionDenied: who may not speak to the interface is told so, and
-// what to do. The test runs itself as another user.
+// TestPermissionDenied: a user without permission to connect gets an error that
+// says what to do. The test runs itself as another user.
 func TestPermissionDenied(t *testing.T) {
 	if dir := os.Getenv("WGD_TEST_DIAL_IN"); dir != "" {
 		control.Dir = dir
 		_, err := control.Dial("wg0")
-		os.Stdout.WriteString("said: " + err.Error() + "\n")
+		os.Stdout.WriteString("error: " + err.Error() + "\n")
 		return
 	}
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("this test needs root")
 		}
-		t.Skip("LEFT OUT: what an ordinary user is told about root's socket: needs root")
+		t.Skip("LEFT OUT: the error that an ordinary user gets for root's socket: needs root")
 	}
 	dir := useTempDir(t)
 	serve(t, "wg0", controltest.New(conf.Status{}))
@@ -46,7 +46,7 @@ func TestPermissionDenied(t *testing.T) {
 	other.Env = append(os.Environ(), "WGD_TEST_DIAL_IN="+dir)
 	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := other.CombinedOutput()
-	if want := "said: wg0: permission denied on " + control.SocketPath("wg0") + ": do this as root\n"; err != nil || !strings.Contains(string(out), want) {
+	if want := "error: wg0: permission denied on " + control.SocketPath("wg0") + ": do this as root\n"; err != nil || !strings.Contains(string(out), want) {
 		t.Errorf("%v\n%s\nwant %q", err, out, want)
 	}
 }

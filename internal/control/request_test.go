@@ -19,7 +19,8 @@ import (
 	"wgd/key"
 )
 
-// recorder keeps what it is given and what it tells, as no Target should.
+// A recorder keeps the changes that it receives and the states that it returns,
+// without cloning the keys. A real Target must not.
 type recorder struct {
 	*controltest.Target
 	applied  chan conf.Change
@@ -37,8 +38,8 @@ func (k recorder) Status() conf.Status {
 	return s
 }
 
-// A35: when a request is answered, no key of it and none of the answer is left;
-// nor is one where the request was refused.
+// A35: when a request was answered, the keys of the request and of the answer are
+// erased, also if the request was refused.
 func TestKeysAreErased(t *testing.T) {
 	useTempDir(t)
 	k := recorder{controltest.New(conf.Status{}), make(chan conf.Change, 2), make(chan conf.Status, 2)}
@@ -55,27 +56,28 @@ func TestKeysAreErased(t *testing.T) {
 	}
 	k.Refuse(errors.New("not now"))
 	if client.Apply(change) == nil {
-		t.Fatal("not refused")
+		t.Fatal("Apply: no error, want a refusal")
 	}
-	if _, err := client.Status(); err != nil { // the server is done with all before it
+	if _, err := client.Status(); err != nil { // so the server has finished the earlier requests
 		t.Fatal(err)
 	}
 	for range 2 {
 		if given := <-k.applied; !given.PrivateKey.IsZero() || !given.Peers[0].PresharedKey.IsZero() {
-			t.Error("a key of a request is left")
+			t.Error("a key of a request was not erased")
 		}
 	}
 	if told := <-k.returned; !told.PrivateKey.IsZero() || !told.Peers[0].PresharedKey.IsZero() {
-		t.Error("a key of an answer is left")
+		t.Error("a key of an answer was not erased")
 	}
 	status.Erase()
 	change.Erase()
 	if !status.PrivateKey.IsZero() || !status.Peers[0].PresharedKey.IsZero() || !private.IsZero() || !psk.IsZero() {
-		t.Error("Erase leaves a key")
+		t.Error("after Erase a key is left")
 	}
 }
 
-// TestApplyAndStatus through the socket, several requests on one connection.
+// TestApplyAndStatus: Apply and Status work through the socket, with several
+// requests on one connection.
 func TestApplyAndStatus(t *testing.T) {
 	useTempDir(t)
 	target := controltest.New(conf.Status{Tunables: conf.DefaultTunables(), MTU: 1420})
@@ -92,24 +94,25 @@ func TestApplyAndStatus(t *testing.T) {
 	want := target.Status()
 	want.Name = "wg0"
 	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%v\n%+v\nwant\n%+v", err, got, want)
+		t.Errorf("Status: %v\ngot\n%+v\nwant\n%+v", err, got, want)
 	}
-	// A53's taken port, say: the daemon's sentence arrives, and its number.
+	// The client gets the daemon's sentence, for a port that is taken for example
+	// (A53).
 	target.Refuse(fmt.Errorf("port 5 is taken: choose another"))
 	if err := client.Apply(conf.Change{}); err == nil || err.Error() != "port 5 is taken: choose another" {
-		t.Errorf("%v", err)
+		t.Errorf("Apply: got %v, want the daemon's sentence", err)
 	}
 	target.Refuse(nil)
 	err = client.Apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: key.Public{3}, Name: ptr("B")}}})
 	if err == nil || !strings.Contains(err.Error(), "peer B: another peer has this name") {
-		t.Errorf("%v", err)
+		t.Errorf("Apply with a name that is taken: got %v", err)
 	}
 	if n := len(target.Applied()); n != 1 {
 		t.Errorf("%d changes applied, want 1", n)
 	}
 }
 
-// exchange sends text to the socket and reads what comes until the end.
+// exchange sends text to the socket and returns everything that it receives.
 func exchange(t *testing.T, text string) string {
 	t.Helper()
 	conn, err := net.Dial("unix", control.SocketPath("wg0"))
@@ -127,8 +130,8 @@ func exchange(t *testing.T, text string) string {
 	return string(answer)
 }
 
-// TestInvalidRequestChangesNothing is applied (A59), and the daemon answers and
-// lives on, whatever arrives (B40, B54).
+// TestInvalidRequestChangesNothing: nothing of an invalid request is applied
+// (A59). The daemon answers and continues, whatever it receives (B40, B54).
 func TestInvalidRequestChangesNothing(t *testing.T) {
 	useTempDir(t)
 	target := controltest.New(conf.Status{})
@@ -145,19 +148,19 @@ func TestInvalidRequestChangesNothing(t *testing.T) {
 		"set=1\nx\n\nset=1\nlisten_port=y\n\n\n": "errno=-71\nerror=a line without =: every line is key=value\n\nerrno=-22\nerror=listen_port: y: give a number from 0 to 65535\n\nerrno=-71\nerror=an empty request: begin with get=1 or set=1\n\n",
 	} {
 		if got := exchange(t, text); got != want {
-			t.Errorf("%q:\n%q, want\n%q", text, got, want)
+			t.Errorf("%q: got\n%q, want\n%q", text, got, want)
 		}
 	}
 	if n := len(target.Applied()); n != 0 {
-		t.Errorf("%d changes were applied", n)
+		t.Errorf("%d changes were applied, want 0", n)
 	}
 	if got := exchange(t, "set=1\nlisten_port=7\n\nget=1\n\n"); !strings.HasPrefix(got, "errno=0\n\nlisten_port=7\n") {
-		t.Errorf("afterwards: %q", got)
+		t.Errorf("valid requests afterwards: got %q", got)
 	}
 }
 
-// TestStalledClientsDoNotBlockOthers hold up nobody: one says half a request, one reads no
-// answer, one says nothing.
+// TestStalledClientsDoNotBlockOthers: one client sends half a request, one does
+// not read its answer, and one sends nothing. Another client is served.
 func TestStalledClientsDoNotBlockOthers(t *testing.T) {
 	useTempDir(t)
 	target := controltest.New(large(2000, 60000))
@@ -173,10 +176,12 @@ func TestStalledClientsDoNotBlockOthers(t *testing.T) {
 	if _, err := dial(t, "wg0").Status(); err != nil {
 		t.Error(err)
 	}
-	// The cleanup's Close ends them, or the test would not end (B55).
+	// If Close, in the cleanup, did not end their connections, the test would not
+	// end (B55).
 }
 
-// TestStatusIsConsistent: every read is one moment (A60).
+// TestStatusIsConsistent: while peers change, every Status shows the state at one
+// moment (A60).
 func TestStatusIsConsistent(t *testing.T) {
 	useTempDir(t)
 	target := controltest.New(conf.Status{})
@@ -205,7 +210,7 @@ func TestStatusIsConsistent(t *testing.T) {
 	for i := 0; i < 300 || len(seen) < 10; i++ {
 		s, err := reader.Status()
 		if err != nil || len(s.Peers) > 1 || len(s.Peers) == 1 && len(s.Peers[0].AllowedIPs) != 1 {
-			t.Errorf("%+v %v", s.Peers, err)
+			t.Errorf("Status: got peers %+v, %v, want at most one, with one prefix", s.Peers, err)
 			break
 		}
 		for _, p := range s.Peers {
@@ -228,7 +233,7 @@ func large(peers, prefixes int) conf.Status {
 	return s
 }
 
-// asChange is the Change that makes an empty interface this one.
+// asChange returns the Change that gives an empty interface this state.
 func asChange(s conf.Status) conf.Change {
 	c := conf.Change{ReplacePeers: true}
 	for _, p := range s.Peers {
@@ -241,7 +246,7 @@ func asChange(s conf.Status) conf.Change {
 	return c
 }
 
-// TestLargeThroughTheSocket: get equals set (B22, B60).
+// TestLargeThroughTheSocket: a large configuration is read as it was set (B22, B60).
 func TestLargeThroughTheSocket(t *testing.T) {
 	useTempDir(t)
 	serve(t, "wg0", controltest.New(conf.Status{Tunables: conf.DefaultTunables()}))
@@ -253,7 +258,7 @@ func TestLargeThroughTheSocket(t *testing.T) {
 		}
 		got, err := client.Status()
 		if err != nil || !reflect.DeepEqual(got.Peers, want.Peers) {
-			t.Fatalf("%d peers: not equal: %v", len(want.Peers), err)
+			t.Fatalf("%d peers: Status differs from what was applied: %v", len(want.Peers), err)
 		}
 		if took := time.Since(start); took > 5*time.Minute {
 			t.Errorf("%d peers took %v", len(want.Peers), took)
@@ -261,7 +266,7 @@ func TestLargeThroughTheSocket(t *testing.T) {
 	}
 }
 
-// TestPipelined requests are answered in order.
+// TestPipelined: requests that are sent without waiting are answered in order.
 func TestPipelined(t *testing.T) {
 	useTempDir(t)
 	serve(t, "wg0", controltest.New(conf.Status{}))
@@ -274,11 +279,11 @@ func TestPipelined(t *testing.T) {
 	for answer.Scan() {
 		if value, ok := strings.CutPrefix(answer.Text(), "listen_port="); ok {
 			if port++; value != fmt.Sprint(port) {
-				t.Fatalf("port %s, want %d", value, port)
+				t.Fatalf("got port %s, want %d", value, port)
 			}
 		}
 	}
 	if port != 100 {
-		t.Errorf("%d answers", port)
+		t.Errorf("got %d answers, want 100", port)
 	}
 }

@@ -20,27 +20,27 @@ import (
 
 const answerBuffer = 64 << 10
 
-// Server is the daemon's end of the socket.
+// A Server is the daemon's end of the socket.
 type Server struct {
 	name        string
 	listener    listener
-	socketInfo  os.FileInfo // of the socket's file, so that we remove no other's
+	socketInfo  os.FileInfo // of our socket file, so that Close removes no other; nil if there is none
 	connections *connections
 }
 
-// listener is a *net.UnixListener, but in tests of what takes minutes.
+// listener is a *net.UnixListener, except in tests on virtual time.
 type listener interface {
 	Accept() (net.Conn, error)
 	Close() error
 	File() (*os.File, error)
 }
 
-// Listen makes the socket of the interface, mode 0600. A socket without a
-// listener is replaced; one that answers means that the interface runs.
+// Listen makes the socket of an interface, with mode 0600. It replaces a socket
+// that no daemon listens on, and returns an error if one does.
 //
-// The socket is made in a directory that nobody else may enter, and moved to
-// its place when its mode is right; a lock keeps two daemons of one name from
-// replacing each other's.
+// It makes the socket in a directory that no other user may enter, sets its mode,
+// and then moves it to its path. A lock keeps two daemons with the same name from
+// replacing each other's socket.
 func Listen(name string) (*Server, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func Listen(name string) (*Server, error) {
 	return s, nil
 }
 
-// makeDir makes the directory of the sockets where there is none. Everybody may
-// see which interfaces there are, whatever the umask of who starts the first.
+// makeDir makes the directory of the sockets if it does not exist. Every user
+// may list it, whatever the umask of this process.
 func makeDir() error {
 	if _, err := os.Stat(Dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -80,13 +80,13 @@ func makeDir() error {
 	return os.Chmod(Dir, 0o755)
 }
 
-// checkNotRunning is an error when a daemon answers behind the socket.
+// checkNotRunning returns an error if a daemon listens on the interface's socket.
 func checkNotRunning(name string) error {
 	conn, err := net.DialTimeout("unix", SocketPath(name), pauseTimeout)
 	switch {
 	case err == nil:
 		conn.Close()
-		return fmt.Errorf("%s already runs: use it, or end it first (wg-ifconfig %s destroy)", name, name)
+		return fmt.Errorf("%s is already running: use it, or end it first (wg-ifconfig %s destroy)", name, name)
 	case errno.NobodyListens(err):
 		return nil
 	}
@@ -111,7 +111,7 @@ func listenIn(private, name string) (*Server, error) {
 	return newServer(name, listener)
 }
 
-// explain says what one can do about an error that the kernel gave.
+// explain turns an error of a system call into a sentence.
 func explain(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return &permissionError{name, err}
@@ -119,7 +119,8 @@ func explain(name string, err error) error {
 	return fmt.Errorf("%s: control socket: %w", name, err)
 }
 
-// permissionError is a permission error as one sentence, without the kernel's words for it.
+// A permissionError is a permission error as a sentence, without the text of the
+// system's error.
 type permissionError struct {
 	name string
 	err  error
@@ -131,8 +132,8 @@ func (e *permissionError) Error() string {
 
 func (e *permissionError) Unwrap() error { return e.err }
 
-// FromFile makes a Server of a listening socket that was inherited
-// (WG_UAPI_FD). It takes over f.
+// FromFile makes a Server from an inherited listening socket (WG_UAPI_FD). It
+// closes f.
 func FromFile(f *os.File, name string) (*Server, error) {
 	defer f.Close()
 	if err := conf.ValidInterfaceName(name); err != nil {
@@ -144,7 +145,7 @@ func FromFile(f *os.File, name string) (*Server, error) {
 		if err == nil {
 			listener.Close()
 		}
-		return nil, fmt.Errorf("%s: the inherited control socket is none: give the descriptor of a listening unix socket (WG_UAPI_FD)", name)
+		return nil, fmt.Errorf("%s: the inherited control socket is not a listening unix socket: give the descriptor of one (WG_UAPI_FD)", name)
 	}
 	unix.SetUnlinkOnClose(false)
 	return newServer(name, unix)
@@ -153,20 +154,21 @@ func FromFile(f *os.File, name string) (*Server, error) {
 func newServer(name string, listener *net.UnixListener) (*Server, error) {
 	socketInfo, err := os.Lstat(SocketPath(name))
 	if err != nil {
-		// An inherited socket may be in no directory at all.
+		// An inherited socket need not be in the directory.
 		socketInfo = nil
 	}
 	limit := min(maxConnections, process.MostFiles()/2)
 	return &Server{name: name, listener: listener, socketInfo: socketInfo, connections: newConnections(limit)}, nil
 }
 
-// Path is where the socket is.
+// Path returns the path of the socket.
 func (s *Server) Path() string { return SocketPath(s.name) }
 
-// File is a copy of the listening socket, for a child process's WG_UAPI_FD.
+// File returns a copy of the listening socket, for WG_UAPI_FD of a child
+// process.
 func (s *Server) File() (*os.File, error) { return s.listener.File() }
 
-// Serve answers requests until Close or Release, and then returns nil.
+// Serve answers requests until Close or Release, after which it returns nil.
 func (s *Server) Serve(t Target) error {
 	for {
 		conn, err := s.listener.Accept()
@@ -186,12 +188,12 @@ func (s *Server) Serve(t Target) error {
 			if errno.FilesUsedUp(err) {
 				s.connections.evictIdle()
 			}
-			time.Sleep(acceptPause) // it may succeed then
+			time.Sleep(acceptPause)
 		}
 	}
 }
 
-// acceptPause is how long accepting rests after an error.
+// acceptPause is the time between an error of Accept and the next attempt.
 const acceptPause = 50 * time.Millisecond
 
 // serveConn answers the requests of one connection, one after the other.
@@ -231,12 +233,13 @@ func (s *Server) serveConn(conn *connection, t Target) {
 	}
 }
 
-// incompleteRequest is the error of a request that was not read to its end.
+// incompleteRequest returns the error for a request that was not read to its end.
 func incompleteRequest(why string) error {
 	return &uapi.Error{Errno: uapi.EPROTO, Sentence: why + ": nothing of it was applied"}
 }
 
-// writeResult writes what became of a request: done (nil), or the reason why not.
+// writeResult answers a request that has no other answer: it was applied (nil),
+// or refused because of err.
 func (s *Server) writeResult(answer *bufio.Writer, err error) error {
 	if err == nil {
 		return uapi.WriteResult(answer, 0, "")
@@ -244,7 +247,7 @@ func (s *Server) writeResult(answer *bufio.Writer, err error) error {
 	return uapi.WriteResult(answer, errnoOf(err), err.Error())
 }
 
-// errnoOf is what wg prints an error as.
+// errnoOf returns the error number for an error, which wg prints as text.
 func errnoOf(err error) int {
 	var refused *uapi.Error
 	switch {
@@ -260,9 +263,9 @@ func errnoOf(err error) int {
 	return uapi.EIO
 }
 
-// Close removes the socket, if the file there is still ours, and ends Serve
-// and every connection. It returns when no request is being carried out, so
-// it must not be called from within Apply or Status.
+// Close removes the socket file, unless another daemon has replaced it, and ends
+// Serve and all connections. It waits for requests in progress, so Apply and
+// Status must not call it.
 func (s *Server) Close() error {
 	if now, err := os.Lstat(s.Path()); err == nil && s.socketInfo != nil && os.SameFile(now, s.socketInfo) {
 		os.Remove(s.Path())
@@ -270,8 +273,8 @@ func (s *Server) Close() error {
 	return s.Release()
 }
 
-// Release is Close, but leaves the socket's file: to the child that inherited
-// the listener.
+// Release is like Close, but does not remove the socket file, which then belongs
+// to the child process that inherited the listener.
 func (s *Server) Release() error {
 	err := s.connections.close(s.listener)
 	if errors.Is(err, net.ErrClosed) {

@@ -17,9 +17,9 @@ import (
 	"wgd/key"
 )
 
-// These tests are about minutes, and take none: on virtual time, over pipes.
+// These tests of timeouts run on virtual time, with pipes in place of sockets.
 
-// pipeListener is a listener whose connections are pipes.
+// A pipeListener is a listener whose connections are pipes.
 type pipeListener struct {
 	accepted chan net.Conn
 	closed   chan struct{}
@@ -41,15 +41,15 @@ func (p *pipeListener) Close() error {
 
 func (p *pipeListener) File() (*os.File, error) { return nil, os.ErrInvalid }
 
-// dial connects; it waits to be accepted, as long as that takes.
+// dial connects. It waits until the connection is accepted.
 func (p *pipeListener) dial() net.Conn {
 	ours, theirs := net.Pipe()
 	p.accepted <- theirs
 	return ours
 }
 
-// onVirtualTimeServer runs f with a server behind pipes.
-func onVirtualTimeServer(t *testing.T, target Target, f func(t *testing.T, p *pipeListener)) {
+// withServer runs f on virtual time, with a server behind a pipeListener.
+func withServer(t *testing.T, target Target, f func(t *testing.T, p *pipeListener)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipeListener{make(chan net.Conn), make(chan struct{})}
 		server := &Server{name: "wg0", listener: p, connections: newConnections(maxConnections)}
@@ -77,11 +77,11 @@ func answer(r *bufio.Reader) (string, error) {
 	}
 }
 
-// A request may take hours, if only something of it comes every minute: two pieces
-// a line, for the first line, too. Between requests any time may pass.
+// A request may take hours if a part of it arrives within every minute: here, half
+// a line at a time. Between requests any time may pass.
 func TestSlowRequestIsApplied(t *testing.T) {
 	target := controltest.New(conf.Status{})
-	onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
+	withServer(t, target, func(t *testing.T, p *pipeListener) {
 		conn := p.dial()
 		defer conn.Close()
 		answers := bufio.NewReader(conn)
@@ -101,52 +101,53 @@ func TestSlowRequestIsApplied(t *testing.T) {
 				}
 			}
 			if got, err := answer(answers); got != "errno=0\n\n" || err != nil {
-				t.Fatalf("after %v: %q, %v", time.Since(begun), got, err)
+				t.Fatalf("answer after %v: got %q, %v", time.Since(begun), got, err)
 			}
 			if s := target.Status(); len(s.Peers) != 1000 || s.ListenPort != uint16(i+1) {
-				t.Fatalf("%d peers, port %d", len(s.Peers), s.ListenPort)
+				t.Fatalf("got %d peers and port %d, want 1000 and %d", len(s.Peers), s.ListenPort, i+1)
 			}
 		}
 	})
 }
 
-// One that pauses for a minute within a request is told so, and is gone, wherever
-// in the request that is.
+// A client that pauses for a minute within a request, at any place, gets an error,
+// and its connection is closed.
 func TestPausedRequestIsEnded(t *testing.T) {
 	target := controltest.New(conf.Status{})
 	const want = "errno=-71\nerror=the request paused for 1m0s: nothing of it was applied\n\n"
 	for _, half := range []string{"s", "set=1", "set=1\n", "set=1\nlisten_port=7", "set=1\nlisten_port=7\n", "get=1\n",
 		"set=1\n" + strings.Repeat("x", 100_000), "set=1\nlisten_port=9\n\ns", "nonsense\n", "set=1\n\nget=1\n\nset=1\n"} {
-		onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
+		withServer(t, target, func(t *testing.T, p *pipeListener) {
 			conn := p.dial()
 			defer conn.Close()
 			answers := bufio.NewReader(conn)
 			go io.WriteString(conn, half)
 			for range strings.Count(half, "\n\n") {
 				if got, err := answer(answers); err != nil {
-					t.Fatalf("%.20q: before: %q, %v", half, got, err)
+					t.Fatalf("%.20q: answer to an earlier request: %q, %v", half, got, err)
 				}
 			}
 			begun := time.Now()
 			got, err := io.ReadAll(answers)
 			if string(got) != want || err != nil || time.Since(begun) != pauseTimeout {
-				t.Errorf("%.20q: after %v: %q, %v", half, time.Since(begun), got, err)
+				t.Errorf("%.20q: after %v got %q, %v, want %q after %v", half, time.Since(begun), got, err, want, pauseTimeout)
 			}
 		})
 	}
 	if n := target.Status().ListenPort; n != 9 {
-		t.Errorf("half a request was carried out: port %d", n)
+		t.Errorf("half a request was applied: port %d, want 9", n)
 	}
 }
 
-// So it is with answers: slow readers get all, sleepers are left alone.
+// A slow reader gets its whole answer. If it stops reading for a minute, the
+// connection is closed.
 func TestSlowReaderGetsWholeAnswer(t *testing.T) {
 	status := conf.Status{Tunables: conf.DefaultTunables()}
 	for i := range 2000 {
 		status.Peers = append(status.Peers, conf.PeerStatus{PublicKey: key.Public{byte(i), byte(i >> 8), 1}})
 	}
 	target := controltest.New(status)
-	onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
+	withServer(t, target, func(t *testing.T, p *pipeListener) {
 		conn := p.dial()
 		defer conn.Close()
 		io.WriteString(conn, "get=1\n\n")
@@ -154,23 +155,23 @@ func TestSlowReaderGetsWholeAnswer(t *testing.T) {
 		for piece := make([]byte, 1000); !strings.HasSuffix(got.String(), "errno=0\n\n"); time.Sleep(pauseTimeout - time.Second) {
 			n, err := conn.Read(piece)
 			if err != nil {
-				t.Fatalf("after %d bytes: %v", got.Len(), err)
+				t.Fatalf("read after %d bytes: %v", got.Len(), err)
 			}
 			got.Write(piece[:n])
 		}
 		if n := strings.Count(got.String(), "public_key="); n != len(status.Peers) {
-			t.Errorf("%d peers", n)
+			t.Errorf("the answer has %d peers, want %d", n, len(status.Peers))
 		}
 		begun := time.Now()
 		io.WriteString(conn, "get=1\n\n")
 		time.Sleep(pauseTimeout + time.Second)
 		if rest, _ := io.ReadAll(conn); len(rest) > 0 {
-			t.Errorf("%v later %d bytes came", time.Since(begun), len(rest))
+			t.Errorf("after %v without reading, %d bytes arrived", time.Since(begun), len(rest))
 		}
 	})
 }
 
-// The client's end is as patient with its daemon.
+// The client has the same timeout for its daemon.
 func TestClientTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -186,22 +187,23 @@ func TestClientTimeout(t *testing.T) {
 				}
 				io.WriteString(theirs, "errno=0\n\n")
 			}
-			answer(requests) // and falls asleep
+			answer(requests) // and does not answer
 		}()
 		if s, err := client.Status(); err != nil || len(s.Drops) != 500 {
-			t.Errorf("%d drops, %v", len(s.Drops), err)
+			t.Errorf("Status: got %d drops, %v, want 500", len(s.Drops), err)
 		}
 		if err := client.Apply(conf.Change{}); err != nil {
-			t.Error(err)
+			t.Errorf("Apply: %v", err)
 		}
 		begun := time.Now()
 		if _, err := client.Status(); err == nil || !strings.Contains(err.Error(), "does not answer") || time.Since(begun) != pauseTimeout {
-			t.Errorf("after %v: %v", time.Since(begun), err)
+			t.Errorf("Status: got %v after %v, want an error after %v", err, time.Since(begun), pauseTimeout)
 		}
 	})
 }
 
-// fillConnections fills all places, one a millisecond; each client says the text.
+// fillConnections opens as many connections as the server allows, one every
+// millisecond. Each client sends the text.
 func fillConnections(t *testing.T, p *pipeListener, text string) (clients []net.Conn) {
 	t.Helper()
 	for range maxConnections {
@@ -214,7 +216,8 @@ func fillConnections(t *testing.T, p *pipeListener, text string) (clients []net.
 	return clients
 }
 
-// closedByServer are the clients whose connection was ended. It closes them all.
+// closedByServer returns the indexes of the clients whose connections the server
+// has closed. It closes all connections.
 func closedByServer(clients []net.Conn) (which []int) {
 	for i, c := range clients {
 		c.SetReadDeadline(time.Now().Add(time.Millisecond))
@@ -226,14 +229,15 @@ func closedByServer(clients []net.Conn) (which []int) {
 	return which
 }
 
-// When all places are taken by clients that say nothing, or do not go on, those
-// that have been still for longest make room, and nobody else has to go.
+// If all connections are in use by clients that send nothing, or have stopped
+// within a request, new connections replace those that have been idle for the
+// longest time, and no others.
 func TestIdleConnectionsAreEvicted(t *testing.T) {
 	for _, text := range []string{"", "set=1\nlisten_port=5\n", "s"} {
-		onVirtualTimeServer(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipeListener) {
+		withServer(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipeListener) {
 			clients := fillConnections(t, p, text)
 			time.Sleep(10 * time.Second)
-			// These have spoken lately: neither is the one that has been still for longest.
+			// Client 0 becomes active, so it is not evicted.
 			if text == "" {
 				io.WriteString(clients[0], "get=1\n\n")
 				answer(bufio.NewReader(clients[0]))
@@ -245,21 +249,21 @@ func TestIdleConnectionsAreEvicted(t *testing.T) {
 				begun := time.Now()
 				client := newClient("wg0", p.dial())
 				if _, err := client.Status(); err != nil || time.Since(begun) > idleTime {
-					t.Errorf("%q: one more, after %v: %v", text, time.Since(begun), err)
+					t.Errorf("%q: Status on a new connection after %v: %v", text, time.Since(begun), err)
 				}
 				defer client.Close()
 			}
 			if which := closedByServer(clients); !reflect.DeepEqual(which, []int{1, 2, 3}) {
-				t.Errorf("%q: these had to go: %v", text, which)
+				t.Errorf("%q: closed connections: %v, want 1, 2 and 3", text, which)
 			}
 		})
 	}
 }
 
-// Those that have moved within a second need not go: one more waits that long, and
-// for no longer than it takes until one has finished.
+// Connections that were active within the last second are not evicted. A new
+// connection waits until one is idle for that long, or until one is closed.
 func TestActiveConnectionsAreNotEvicted(t *testing.T) {
-	onVirtualTimeServer(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipeListener) {
+	withServer(t, controltest.New(conf.Status{}), func(t *testing.T, p *pipeListener) {
 		clients := fillConnections(t, p, "")
 		next := make(chan time.Duration)
 		begun := time.Now()
@@ -272,15 +276,15 @@ func TestActiveConnectionsAreNotEvicted(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		clients[7].Close()
 		if took := <-next; took != 10*time.Millisecond {
-			t.Errorf("it waited for %v", took)
+			t.Errorf("the new connection waited for %v, want 10ms", took)
 		}
 		if which := closedByServer(clients); which != nil {
-			t.Errorf("these had to go: %v", which)
+			t.Errorf("closed connections: %v, want none", which)
 		}
 	})
 }
 
-// slowTarget takes its time to carry out a request.
+// A slowTarget takes an hour to apply a change.
 type slowTarget struct{ *controltest.Target }
 
 func (t slowTarget) Apply(c conf.Change) error {
@@ -288,10 +292,10 @@ func (t slowTarget) Apply(c conf.Change) error {
 	return t.Target.Apply(c)
 }
 
-// A client that waits for the daemon is not idle, however long it waits.
+// A client that waits for its request to be applied is not idle.
 func TestWaitingClientsAreNotEvicted(t *testing.T) {
 	target := slowTarget{controltest.New(conf.Status{})}
-	onVirtualTimeServer(t, target, func(t *testing.T, p *pipeListener) {
+	withServer(t, target, func(t *testing.T, p *pipeListener) {
 		clients := fillConnections(t, p, "set=1\nlisten_port=5\n\n")
 		next := make(chan time.Time, 1)
 		go func() {
@@ -304,12 +308,12 @@ func TestWaitingClientsAreNotEvicted(t *testing.T) {
 		time.Sleep(time.Hour - time.Second)
 		select {
 		case <-next:
-			t.Error("one more was served, and all the others wait")
+			t.Error("a new connection was served while all others waited for the target")
 		default:
 		}
 		for i, c := range clients {
 			if got, err := answer(bufio.NewReader(c)); got != "errno=0\n\n" {
-				t.Errorf("client %d: %q, %v", i, got, err)
+				t.Errorf("client %d: got %q, %v", i, got, err)
 			}
 			c.Close()
 		}
@@ -317,7 +321,8 @@ func TestWaitingClientsAreNotEvicted(t *testing.T) {
 	})
 }
 
-// A server that is closed while one waits for a place ends, and so does the wait.
+// If the server is closed while a connection waits to be served, Serve returns,
+// and the connection is closed.
 func TestCloseWhileAConnectionWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipeListener{make(chan net.Conn), make(chan struct{})}
@@ -332,10 +337,10 @@ func TestCloseWhileAConnectionWaits(t *testing.T) {
 			t.Error(err)
 		}
 		if err := <-ended; err != nil || time.Since(begun) > 0 {
-			t.Errorf("after %v: %v", time.Since(begun), err)
+			t.Errorf("Serve: got %v after %v, want nil at once", err, time.Since(begun))
 		}
 		if _, err := waiting.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("who waited: %v", err)
+			t.Errorf("the connection that waited: got %v, want EOF", err)
 		}
 	})
 }

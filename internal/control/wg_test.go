@@ -20,11 +20,11 @@ import (
 	"wgd/key"
 )
 
-// These tests let wireguard-tools' own wg program speak to the socket. It
-// looks in /var/run/wireguard only, so each call of it has a mount namespace
-// in which that is the directory of the test.
+// These tests use the socket with the program wg of wireguard-tools. It uses only
+// sockets in /var/run/wireguard, so each call runs in a mount namespace in which
+// that is the directory of the test.
 
-// wg runs it and gives what it wrote.
+// wg runs the program and returns its output.
 func wg(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
 	script := `mount --bind "$0" "$(readlink -f /var/run)" && exec wg "$@"`
@@ -44,7 +44,7 @@ func mustWg(t *testing.T, args ...string) string {
 	return text
 }
 
-// requireWg skips, loudly, where wg cannot run; in CI it must.
+// requireWg skips the test if wg cannot run; in CI it fails instead.
 func requireWg(t *testing.T) {
 	t.Helper()
 	_, err := exec.LookPath("wg")
@@ -54,7 +54,7 @@ func requireWg(t *testing.T) {
 	if os.Getenv("CI") == "true" {
 		t.Fatal("this test needs root and wireguard-tools")
 	}
-	t.Skip("LEFT OUT: all that wireguard-tools' wg does with the socket: needs root and wg")
+	t.Skip("LEFT OUT: the socket with wireguard-tools' wg: needs root and wg")
 }
 
 func serveWgTarget(t *testing.T) *controltest.Target {
@@ -82,19 +82,20 @@ var (
 	peerC   = key.NewPrivate(&[32]byte{24, 1}).Public()
 )
 
-// A11: wg sets a peer of low order, the zero key too, shows it, and removes it.
+// A11: wg can add, show and remove a peer with a key of low order, and with the
+// zero key.
 func TestWgLowOrderPeer(t *testing.T) {
 	serveWgTarget(t)
 	for _, k := range []key.Public{{}, {1}} {
 		mustWg(t, "set", "wg0", "peer", k.Base64(), "allowed-ips", "10.9.0.0/16")
 		if got, want := mustWg(t, "show", "wg0", "allowed-ips"), k.Base64()+"\t10.9.0.0/16\n"; got != want {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("wg show: got %q, want %q", got, want)
 		}
 		mustWg(t, "set", "wg0", "peer", k.Base64(), "remove")
 	}
 }
 
-// TestWgSet: every setting of wg set arrives.
+// TestWgSet: every setting of `wg set` is applied.
 func TestWgSet(t *testing.T) {
 	target := serveWgTarget(t)
 	mustWg(t, "set", "wg0", "private-key", writeFile(t, private.Base64()+"\n"), "listen-port", "51820", "fwmark", "0x1234",
@@ -109,9 +110,9 @@ func TestWgSet(t *testing.T) {
 	}
 	s := target.Status()
 	if !s.PrivateKey.Equal(private) || s.ListenPort != 51820 || s.FirewallMark != 0x1234 || !reflect.DeepEqual(s.Peers, want) {
-		t.Errorf("%+v", s)
+		t.Errorf("after wg set: %+v", s)
 	}
-	// A50, B64: an allowed IP moves in one step.
+	// A50, B64: an allowed IP moves to another peer in one step.
 	mustWg(t, "set", "wg0", "peer", peerC.Base64(), "persistent-keepalive", "off", "allowed-ips", "fd00::1/64")
 	s = target.Status()
 	if len(s.Peers[0].AllowedIPs) != 1 || s.Peers[1].AllowedIPs[0].String() != "fd00::/64" || len(s.Peers[1].AllowedIPs) != 1 {
@@ -125,7 +126,8 @@ func TestWgSet(t *testing.T) {
 	}
 }
 
-// TestWgReportsTheError: our number is what strerror(3) knows.
+// TestWgReportsTheError: wg prints the text of strerror(3) for the number that we
+// send.
 func TestWgReportsTheError(t *testing.T) {
 	target := serveWgTarget(t)
 	for err, want := range map[error]string{
@@ -136,7 +138,7 @@ func TestWgReportsTheError(t *testing.T) {
 	} {
 		target.Refuse(err)
 		if text, _ := wg(t, "", "set", "wg0", "listen-port", "5"); strings.TrimSpace(text) != want {
-			t.Errorf("%v: wg says %q, want %q", err, text, want)
+			t.Errorf("%v: wg prints %q, want %q", err, text, want)
 		}
 	}
 }
@@ -159,7 +161,7 @@ func fillConnections(t *testing.T) *controltest.Target {
 	return target
 }
 
-// TestWgShow: our extra lines disturb wg in none of its forms.
+// TestWgShow: our additional keys disturb no form of `wg show`.
 func TestWgShow(t *testing.T) {
 	target := fillConnections(t)
 	s := target.Status()
@@ -183,7 +185,7 @@ peer: %s
 `, private.Public().Base64(), private.Base64(), b, psk.Base64(), c)
 	got := strings.ReplaceAll(mustWg(t, "show"), "11 seconds", "10 seconds")
 	if got != want {
-		t.Errorf("wg show:\n%s\nwant\n%s", got, want)
+		t.Errorf("wg show: got\n%s\nwant\n%s", got, want)
 	}
 	for what, want := range map[string]string{
 		"public-key":           private.Public().Base64() + "\n",
@@ -201,23 +203,23 @@ peer: %s
 			private.Base64(), private.Public().Base64(), b, psk.Base64(), s.Peers[0].LastHandshake.Unix(), c),
 	} {
 		if got := mustWg(t, "show", "wg0", what); got != want {
-			t.Errorf("wg show wg0 %s:\n%s\nwant\n%s", what, got, want)
+			t.Errorf("wg show wg0 %s: got\n%s\nwant\n%s", what, got, want)
 		}
 	}
 	if got := mustWg(t, "show", "interfaces"); got != "wg0\n" {
-		t.Errorf("wg show interfaces: %q", got)
+		t.Errorf("wg show interfaces: got %q", got)
 	}
 	if got := mustWg(t, "show", "all", "listen-port"); got != "wg0\t51820\n" {
-		t.Errorf("wg show all listen-port: %q", got)
+		t.Errorf("wg show all listen-port: got %q", got)
 	}
 	empty := serveWgTarget(t)
 	if got := mustWg(t, "show", "wg0"); got != "interface: wg0\n" {
-		t.Errorf("an empty interface: %q (%+v)", got, empty.Status())
+		t.Errorf("wg show of an empty interface: got %q (state %+v)", got, empty.Status())
 	}
 }
 
-// TestWgConfigurations: showconf, setconf, addconf, syncconf; names stay with
-// their public keys.
+// TestWgConfigurations: showconf, setconf, addconf and syncconf work, and peers
+// keep their names.
 func TestWgConfigurations(t *testing.T) {
 	target := fillConnections(t)
 	text := mustWg(t, "showconf", "wg0")
@@ -237,14 +239,14 @@ PersistentKeepalive = 25
 PublicKey = %s
 `, private.Base64(), peerB.Base64(), psk.Base64(), peerC.Base64())
 	if text != want {
-		t.Errorf("wg showconf:\n%s\nwant\n%s", text, want)
+		t.Errorf("wg showconf: got\n%s\nwant\n%s", text, want)
 	}
 	path := writeFile(t, text)
 	before := target.Status()
 	for _, command := range []string{"setconf", "syncconf", "addconf"} {
 		mustWg(t, command, "wg0", path)
 		if got := target.Status(); !reflect.DeepEqual(got, before) {
-			t.Errorf("wg %s of what wg showconf wrote:\n%+v\nwas\n%+v", command, got, before)
+			t.Errorf("wg %s with the output of wg showconf: got\n%+v\nwant\n%+v", command, got, before)
 		}
 	}
 	d := key.NewPrivate(&[32]byte{32, 1}).Public()
@@ -263,7 +265,7 @@ PublicKey = %s
 	}
 }
 
-// TestWgLarge: wg sets 130,560 prefixes and 10,000 peers, and reads them back (B22, B60).
+// TestWgLarge: wg can set and read 130,560 prefixes and 10,000 peers (B22, B60).
 func TestWgLarge(t *testing.T) {
 	target := serveWgTarget(t)
 	for _, want := range []conf.Status{large(10000, 130560), large(1, 130560)} {
@@ -277,11 +279,11 @@ func TestWgLarge(t *testing.T) {
 		start := time.Now()
 		mustWg(t, "setconf", "wg0", writeFile(t, text.String()))
 		if got := target.Status(); !reflect.DeepEqual(got.Peers, want.Peers) {
-			t.Fatalf("%d peers: not equal", len(want.Peers))
+			t.Fatalf("%d peers: the state differs from what wg set", len(want.Peers))
 		}
 		lines := strings.Count(mustWg(t, "show", "wg0", "allowed-ips"), "\n")
 		if lines != len(want.Peers) {
-			t.Errorf("%d peers shown, want %d", lines, len(want.Peers))
+			t.Errorf("wg shows %d peers, want %d", lines, len(want.Peers))
 		}
 		if took := time.Since(start); took > 5*time.Minute {
 			t.Errorf("took %v", took)

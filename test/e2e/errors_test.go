@@ -74,7 +74,7 @@ func TestNameTaken(t *testing.T) {
 	h.Fails(1, "wgd wg7", "there is an interface wg7 already")
 	h.Must("ip link show wg7 && wg-ifconfig wg0 create")
 	h.Fails(1, "wg-ifconfig wg0 create", "wg0", "exists already")
-	h.Fails(1, "wgd wg0", "wg0 already runs")
+	h.Fails(1, "wgd wg0", "wg0 is already running")
 	h.Fails(1, "wg-ifconfig wg1 up", "wg1: does not exist")
 	h.Fails(1, "wg-ifconfig wg1 destroy", "wg1: does not exist")
 	h.Fails(1, "wg-ifconfig wg1", "wg1: does not exist")

@@ -1,6 +1,6 @@
-// Package controltest has an interface for tests of what speaks to the control
-// socket: it keeps its configuration as a wg interface does, and no packet
-// ever passes through it.
+// Package controltest provides a simulated interface for tests of the control
+// socket and its clients. It keeps a configuration like a real interface does,
+// but processes no packets.
 package controltest
 
 import (
@@ -13,18 +13,18 @@ import (
 	"wgd/key"
 )
 
-// Target keeps what is applied to it. New makes one.
+// A Target keeps the configuration that is applied to it. New makes one.
 type Target struct {
 	mu     sync.Mutex
 	status conf.Status
-	owners map[netip.Prefix]key.Public // who has which allowed IP
+	owners map[netip.Prefix]key.Public // the peer that has each allowed IP
 	index  map[key.Public]int          // into status.Peers
 
 	refusal error
 	applied []conf.Change
 }
 
-// New is an interface with that state.
+// New returns a Target with the given state.
 func New(status conf.Status) *Target {
 	t := &Target{status: status}
 	if !status.PrivateKey.IsZero() {
@@ -45,7 +45,7 @@ func (t *Target) reindex() {
 	}
 }
 
-// Status is a copy of the state.
+// Status returns a copy of the state.
 func (t *Target) Status() conf.Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,14 +60,14 @@ func (t *Target) Status() conf.Status {
 	return s
 }
 
-// Applied are the changes that were asked for and not refused.
+// Applied returns the changes that were applied so far.
 func (t *Target) Applied() []conf.Change {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.applied)
 }
 
-// Set alters the state behind the socket's back: traffic, say.
+// Set changes the state without the control socket, for example as traffic does.
 func (t *Target) Set(f func(*conf.Status)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,14 +75,14 @@ func (t *Target) Set(f func(*conf.Status)) {
 	t.reindex()
 }
 
-// Refuse makes err the answer to every Apply; nil ends that.
+// Refuse makes every Apply return err; with nil, Apply works again.
 func (t *Target) Refuse(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.refusal = err
 }
 
-// Apply makes the change, or nothing of it.
+// Apply applies the change or, if it returns an error, nothing of it.
 func (t *Target) Apply(c conf.Change) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,7 +107,8 @@ func (t *Target) Apply(c conf.Change) error {
 	return nil
 }
 
-// cloneKeys is c with clones of its keys: who brings a Change erases it.
+// cloneKeys returns c with clones of its keys, because the caller of Apply erases
+// those in c.
 func cloneKeys(c conf.Change) conf.Change {
 	if c.PrivateKey != nil {
 		k := c.PrivateKey.Clone()
@@ -147,7 +148,7 @@ func (t *Target) applyInterface(c *conf.Change) {
 	}
 }
 
-// removePeers removes the peers that match.
+// removePeers removes the peers for which gone returns true.
 func (t *Target) removePeers(gone func(*conf.PeerStatus) bool) {
 	before := len(t.status.Peers)
 	t.status.Peers = slices.DeleteFunc(t.status.Peers, func(p conf.PeerStatus) bool { return gone(&p) })
@@ -196,16 +197,16 @@ func (t *Target) applyAllowedIPs(p *conf.PeerStatus, c *conf.PeerChange) {
 	}
 	for _, a := range c.AllowedIPs {
 		prefix := a.Prefix.Masked()
-		holder, held := t.owners[prefix]
-		mine := held && holder == p.PublicKey
+		owner, owned := t.owners[prefix]
+		mine := owned && owner == p.PublicKey
 		switch {
 		case a.Remove && mine:
 			delete(t.owners, prefix)
 			removePrefix(p, prefix)
 		case a.Remove || mine:
 		default:
-			if held {
-				removePrefix(&t.status.Peers[t.index[holder]], prefix) // A50
+			if owned {
+				removePrefix(&t.status.Peers[t.index[owner]], prefix) // A50
 			}
 			t.owners[prefix] = p.PublicKey
 			p.AllowedIPs = append(p.AllowedIPs, prefix)
@@ -217,8 +218,8 @@ func removePrefix(p *conf.PeerStatus, prefix netip.Prefix) {
 	p.AllowedIPs = slices.DeleteFunc(p.AllowedIPs, func(q netip.Prefix) bool { return q == prefix })
 }
 
-// checkNames says whether the change gives a peer the name of another that
-// keeps it.
+// checkNames returns an error if the change gives a peer the name of another peer
+// that keeps its name.
 func (t *Target) checkNames(c *conf.Change) error {
 	changed := make(map[key.Public]bool)
 	kept := make(map[key.Public]bool)
