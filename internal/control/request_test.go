@@ -141,9 +141,9 @@ func TestInvalidRequestChangesNothing(t *testing.T) {
 		"set=1\nlisten_port=7\n":                 "errno=-71\nerror=the request ended before its empty line: nothing of it was applied\n\n",
 		"set=1\nlisten_port=7":                   "errno=-71\nerror=the request ended before its empty line: nothing of it was applied\n\n",
 		"\n":                                     "errno=-71\nerror=an empty request: begin with get=1 or set=1\n\n",
-		"GET / HTTP/1.1\n\n":                     "errno=-71\nerror=GET / HTTP/1.1: no operation: begin with get=1 or set=1\n\n",
-		"private_key=5f5f\n\n":                   "errno=-71\nerror=private_key: no operation: begin with get=1 or set=1\n\n",
-		"get=1\nprivate_key=5f5f\n\n":            "errno=-22\nerror=private_key: get=1 is followed by an empty line\n\n",
+		"GET / HTTP/1.1\n\n":                     "errno=-71\nerror=GET / HTTP/1.1: not an operation: begin with get=1 or set=1\n\n",
+		"private_key=5f5f\n\n":                   "errno=-71\nerror=private_key: not an operation: begin with get=1 or set=1\n\n",
+		"get=1\nprivate_key=5f5f\n\n":            "errno=-22\nerror=private_key: get=1 takes no further lines: end the request with an empty line\n\n",
 		"":                                       "",
 		"set=1\nx\n\nset=1\nlisten_port=y\n\n\n": "errno=-71\nerror=a line without =: every line is key=value\n\nerrno=-22\nerror=listen_port: y: give a number from 0 to 65535\n\nerrno=-71\nerror=an empty request: begin with get=1 or set=1\n\n",
 	} {

@@ -11,37 +11,38 @@ import (
 	"wgd/key"
 )
 
-// Request is one request of a client, whole and valid in itself.
+// A Request is a complete request of a client. Its Change is valid (see
+// conf.Change.Validate).
 type Request struct {
-	Get    bool        // what is the state?
-	Change conf.Change // otherwise: make this so
+	Get    bool        // get=1: the client requests the state
+	Change conf.Change // set=1: the client requests this change
 }
 
-// Decoder reads the requests of one connection, one after the other.
+// A Decoder reads the requests of a connection, one after the other.
 type Decoder struct {
 	lines    lines
 	change   *conf.Change
-	peer     *conf.PeerChange // nil: the lines are about the interface
-	prefixes int
-	started  bool // the first line of the request has been read
+	peer     *conf.PeerChange // the current peer; nil before the first
+	prefixes int              // allowed IPs in the request so far
+	started  bool             // the first line of the request has been read
 }
 
-// NewDecoder reads requests from r.
+// NewDecoder returns a Decoder that reads from r.
 func NewDecoder(r io.Reader) *Decoder {
 	return &Decoder{lines: lines{r: r}}
 }
 
-// BeforeRead sets a function that is called whenever the reader is about to be
-// asked for more: begun says whether a part of a request has been read, if only
-// of its first line. Who waits between requests waits for ever, but not within one.
+// BeforeRead sets a function that is called before each read from the reader.
+// begun reports whether a part of a request has been read already, even if only
+// a part of its first line. The server sets its timeout accordingly.
 func (d *Decoder) BeforeRead(f func(begun bool)) {
 	d.lines.beforeRead = func() { f(d.started || !d.lines.atEnd()) }
 }
 
-// Next is the next request. An *Error means that this one is refused, and that
-// the next can be read: the request was read to its end and nothing of it is
-// left (A59). io.EOF is the end between two requests; io.ErrUnexpectedEOF the
-// end within one, which is not carried out.
+// Next returns the next request. After an *Error, which refuses a request, the
+// next one can be read: the refused one was read to its end, and nothing of it is
+// left (A59). Next returns io.EOF if the connection ends between two requests,
+// and io.ErrUnexpectedEOF if it ends within one.
 func (d *Decoder) Next() (Request, error) {
 	defer d.lines.erase()
 	defer func() { d.started = false }()
@@ -54,19 +55,20 @@ func (d *Decoder) Next() (Request, error) {
 	case err != nil:
 		return Request{}, d.refuse(tooLong())
 	case len(line) == 0:
-		// An answer, so that who sent a lone empty line does not wait (B54).
+		// Refused rather than ignored, so that a client that sends only an empty line
+		// gets an answer (B54).
 		return Request{}, refusef(EPROTO, "an empty request: begin with get=1 or set=1")
 	case string(line) == "get=1":
 		return d.get()
 	case string(line) == "set=1":
 		return d.set()
 	}
-	return Request{}, d.refuse(refusef(EPROTO, "%s: no operation: begin with get=1 or set=1", quoteName(line)))
+	return Request{}, d.refuse(refusef(EPROTO, "%s: not an operation: begin with get=1 or set=1", quoteName(line)))
 }
 
 func (d *Decoder) get() (Request, error) {
 	err := d.readRest(func(line []byte) *Error {
-		return refusef(EINVAL, "%s: get=1 is followed by an empty line", quoteName(line))
+		return refusef(EINVAL, "%s: get=1 takes no further lines: end the request with an empty line", quoteName(line))
 	})
 	return Request{Get: true}, err
 }
@@ -88,8 +90,9 @@ func (d *Decoder) set() (Request, error) {
 	return request, nil
 }
 
-// readRest reads the request to its empty line, whatever is wrong with it: so the
-// client can finish writing before it reads the answer. The first error counts.
+// readRest reads the request up to its empty line, and returns the first error of
+// handle. After an error it reads on, because the client may read the answer only
+// when it has sent the whole request.
 func (d *Decoder) readRest(handle func(line []byte) *Error) error {
 	var refusal *Error
 	for {
@@ -112,7 +115,7 @@ func (d *Decoder) readRest(handle func(line []byte) *Error) error {
 	}
 }
 
-// refuse reads the request to its end and then gives the error.
+// refuse reads the request to its end and then returns refusal.
 func (d *Decoder) refuse(refusal *Error) error {
 	if err := d.readRest(func([]byte) *Error { return nil }); err != nil {
 		return err
@@ -120,7 +123,8 @@ func (d *Decoder) refuse(refusal *Error) error {
 	return refusal
 }
 
-// beforeRequest is the error of a reader that gave out before a request.
+// beforeRequest returns the error for a reader that failed before the first line
+// was complete.
 func (d *Decoder) beforeRequest(err error) error {
 	if errors.Is(err, io.EOF) && d.lines.atEnd() {
 		return io.EOF
@@ -128,6 +132,7 @@ func (d *Decoder) beforeRequest(err error) error {
 	return d.midRequest(err)
 }
 
+// midRequest returns the error for a reader that failed within a request.
 func (d *Decoder) midRequest(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -136,16 +141,16 @@ func (d *Decoder) midRequest(err error) error {
 }
 
 func tooLong() *Error {
-	return refusef(EINVAL, "a line of over %d bytes: no value is so long", MaxLine)
+	return refusef(EINVAL, "a line is longer than %d bytes, the maximum", MaxLine)
 }
 
-// quoteName is what stands before the = of a line: the value may be a key.
+// quoteName returns the key of a line, without the value, which may be secret.
 func quoteName(line []byte) string {
 	name, _, _ := bytes.Cut(line, []byte{'='})
 	return quote(name)
 }
 
-// quote makes what a client sent fit for a sentence: short, and printable.
+// quote shortens text from a client, and makes it printable.
 func quote(b []byte) string {
 	const maxLen = 40
 	cut := ""
@@ -161,11 +166,11 @@ func quote(b []byte) string {
 	return string(printable) + cut
 }
 
-// setLine takes one line of a set request.
+// setLine handles one line of a set request.
 func (d *Decoder) setLine(line []byte) *Error {
 	name, value, ok := bytes.Cut(line, []byte{'='})
 	if !ok {
-		// Not printed: a line cut in two may be a key.
+		// The error does not contain the line, which may be part of a key.
 		return refusef(EPROTO, "a line without =: every line is key=value")
 	}
 	var err error
@@ -208,8 +213,8 @@ func unknownKey(name []byte, of string) error {
 	return invalid.Errorf("%s: no such key of %s: nothing of the request was applied", quote(name), of)
 }
 
-// allowedIP takes PREFIX, or -PREFIX to remove it, as the newer wg sends; a +
-// means what no sign means.
+// allowedIP handles PREFIX, which is added, and -PREFIX, which is removed, as new
+// versions of wg request. +PREFIX means the same as PREFIX.
 func (d *Decoder) allowedIP(name string, value []byte) error {
 	remove := len(value) > 0 && value[0] == '-'
 	if remove || len(value) > 0 && value[0] == '+' {

@@ -11,8 +11,8 @@ import (
 	"wgd/key"
 )
 
-// out writes lines. bufio.Writer keeps its first error, so lines are written
-// without looking, and whoever flushes learns of it.
+// An out writes lines. bufio.Writer keeps its first error, so only end checks for
+// errors.
 type out struct {
 	*bufio.Writer
 	scratch []byte
@@ -30,8 +30,8 @@ func (o *out) number(name string, n uint64) {
 	o.bytes(name, o.scratch)
 }
 
-// secret writes a key of which no string is made, since a string cannot be
-// zeroed. It zeroes the digits that it appends to scratch.
+// secret writes a secret key without a string, which could not be zeroed. It
+// zeroes the digits in scratch.
 func (o *out) secret(name string, appendHex func(dst []byte) []byte) {
 	o.scratch = appendHex(o.scratch[:0])
 	o.bytes(name, o.scratch)
@@ -51,8 +51,8 @@ func (o *out) bytes(name string, value []byte) {
 	o.WriteByte('\n')
 }
 
-// allowedIP writes a prefix as wg reads it: inet_pton knows no zone, and a mapped
-// address in its dotted form.
+// allowedIP writes a prefix in a form that wg, which uses inet_pton, can read: it
+// has no zone, and a mapped address is in dotted form.
 func (o *out) allowedIP(name string, a conf.AllowedIPChange) {
 	o.scratch = o.scratch[:0]
 	if a.Remove {
@@ -68,7 +68,7 @@ func (o *out) address(name string, a netip.AddrPort) {
 	o.bytes(name, o.scratch)
 }
 
-// end hands everything over, and zeroes the writer's buffer: keys were in it.
+// end flushes the writer and zeroes its buffer, because keys were in it.
 func (o *out) end() error {
 	err := o.Flush()
 	buf := o.AvailableBuffer()
@@ -76,12 +76,12 @@ func (o *out) end() error {
 	return err
 }
 
-// counted writes what and how often.
+// counted writes a name and a count.
 func (o *out) counted(name, what string, count uint64) {
 	o.text(name, sentence(what)+":"+strconv.FormatUint(count, 10))
 }
 
-// optional writes a number if there is one.
+// optional writes a number if n is not nil.
 func optional[T uint16 | uint32](o *out, name string, n *T) {
 	if n != nil {
 		o.number(name, uint64(*n))
@@ -94,7 +94,7 @@ func (o *out) flag(name string, set bool) {
 	}
 }
 
-// sentence is a value that a person reads: it must stay within its line.
+// sentence makes a text for users fit into one line, without control characters.
 func sentence(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -109,8 +109,8 @@ func sentence(s string) string {
 	return s
 }
 
-// WriteStatus answers get=1, line by line: no copy of the whole is made, and
-// the work is one step per prefix (B60).
+// WriteStatus answers get=1. It writes line by line, without a copy of the whole
+// answer, and its work is proportional to the number of prefixes (B60).
 func WriteStatus(w *bufio.Writer, s *conf.Status) error {
 	o := &out{Writer: w}
 	for i := range interfaceRows {
@@ -129,7 +129,7 @@ func WriteStatus(w *bufio.Writer, s *conf.Status) error {
 	return o.end()
 }
 
-// WriteResult answers set=1, or a request that was refused (errno > 0).
+// WriteResult answers set=1 (errno 0), or a request that was refused (errno > 0).
 func WriteResult(w *bufio.Writer, errno int, reason string) error {
 	w.WriteString("errno=")
 	w.WriteString(strconv.Itoa(-errno))
@@ -141,13 +141,13 @@ func WriteResult(w *bufio.Writer, errno int, reason string) error {
 	return w.Flush()
 }
 
-// WriteGet asks for the state.
+// WriteGet requests the state.
 func WriteGet(w *bufio.Writer) error {
 	w.WriteString("get=1\n\n")
 	return w.Flush()
 }
 
-// WriteChange asks for a Change.
+// WriteChange requests a Change.
 func WriteChange(w *bufio.Writer, c *conf.Change) error {
 	o := &out{Writer: w}
 	o.text("set", "1")
@@ -158,7 +158,7 @@ func WriteChange(w *bufio.Writer, c *conf.Change) error {
 	}
 	for i := range c.Peers {
 		p := &c.Peers[i]
-		if p.Remove { // whatever else it says is ignored
+		if p.Remove { // the daemon would ignore the other fields
 			p = &conf.PeerChange{PublicKey: p.PublicKey, Remove: true}
 		}
 		for j := range peerRows {

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// A35: no key is left in the buffer of a reader when it has given out what it
-// read, on either side.
+// A35: after a request or an answer was read, no key is left in the buffer.
 func TestReaderErasesKeys(t *testing.T) {
 	key := strings.Repeat("5a", 32)
 	d := NewDecoder(strings.NewReader("set=1\nprivate_key=" + key + "\n\n"))
@@ -20,7 +19,7 @@ func TestReaderErasesKeys(t *testing.T) {
 	}
 	for name, l := range map[string]*lines{"decoder": &d.lines, "reader": &r.lines} {
 		if left := bytes.Trim(l.buf[:], "\x00"); len(left) > 0 {
-			t.Errorf("%s: %d bytes are left", name, len(left))
+			t.Errorf("%s: %d bytes are left in the buffer", name, len(left))
 		}
 	}
 }

@@ -13,8 +13,9 @@ import (
 	"wgd/internal/uapi"
 )
 
-// FuzzDecoder: whatever arrives, in whatever pieces, the decoder ends, and
-// what it accepts is valid and means the same when it is written again (B40, B54).
+// FuzzDecoder: the decoder ends on every input, however it is split. An accepted
+// request is valid, and is the same after it was encoded and decoded again (B40,
+// B54).
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte(fullRequest))
 	f.Add([]byte("\n\nget=1\n\n"))
@@ -28,7 +29,7 @@ func FuzzDecoder(f *testing.F) {
 			request, err := d.Next()
 			again, slowErr := slow.Next()
 			if !reflect.DeepEqual(request, again) || (err == nil) != (slowErr == nil) {
-				t.Fatalf("byte by byte it is another request: %v, %v", err, slowErr)
+				t.Fatalf("reading byte by byte gives a different request: %v, %v", err, slowErr)
 			}
 			var refused *uapi.Error
 			switch {
@@ -46,14 +47,15 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
+// checkRoundTrip encodes and decodes a change.
 func checkRoundTrip(t *testing.T, c conf.Change) {
 	t.Helper()
 	if err := c.Validate(); err != nil {
-		t.Fatalf("accepted, but %v", err)
+		t.Fatalf("the decoder accepted an invalid change: %v", err)
 	}
 	for i, p := range c.Peers {
 		if p.Remove {
-			c.Peers[i] = conf.PeerChange{PublicKey: p.PublicKey, Remove: true} // the rest is ignored
+			c.Peers[i] = conf.PeerChange{PublicKey: p.PublicKey, Remove: true} // the other fields are not sent
 		}
 	}
 	var text bytes.Buffer
@@ -62,12 +64,12 @@ func checkRoundTrip(t *testing.T, c conf.Change) {
 	}
 	request, err := uapi.NewDecoder(bytes.NewReader(text.Bytes())).Next()
 	if err != nil || !reflect.DeepEqual(request.Change, c) {
-		t.Fatalf("%v\n%s", err, text.Bytes())
+		t.Fatalf("the change differs after encoding and decoding: %v\n%s", err, text.Bytes())
 	}
 }
 
-// FuzzReader: whatever a daemon answers, the client ends; what it accepts
-// means the same when it is written again.
+// FuzzReader: the reader ends on every input. An accepted status can be written
+// and read again.
 func FuzzReader(f *testing.F) {
 	var text bytes.Buffer
 	s := status(f)
@@ -85,7 +87,7 @@ func FuzzReader(f *testing.F) {
 			t.Fatal(err)
 		}
 		if _, err := uapi.NewReader(&text).Status(); err != nil {
-			t.Fatalf("what was written again: %v", err)
+			t.Fatalf("reading the status that was written: %v", err)
 		}
 	})
 }

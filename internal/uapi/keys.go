@@ -10,20 +10,21 @@ import (
 	"wgd/key"
 )
 
-// A row is one key of the language: what it means, and how it is written and
-// read on both sides. Lines are written in the order of the rows, in a set and in
-// the answer to a get. A new key is a row, and a run of go generate ./docs/tables.
+// A row describes one key of the language: its meaning, and how clients and
+// daemons write and read it. Sets and answers to gets have their lines in the
+// order of the rows. To add a key, add a row and run go generate ./docs/tables.
 //
-// C is what a set changes and S what a get tells, of the interface or of a peer.
+// C is the type of what a set changes, and S of what a get returns: of an
+// interface, or of a peer.
 type row[C, S any] struct {
 	name    string
-	value   string // what it looks like
+	value   string // its form, for the documentation
 	meaning string
 
-	encode func(o *out, name string, c *C)                   // client: lines of a set, if it changes; nil: never
-	decode func(d *Decoder, name string, value []byte) error // daemon: a line of a set; nil: refused
-	answer func(o *out, name string, s *S)                   // daemon: lines of the answer to a get; nil: none
-	read   func(s *S, name string, value []byte) (bad error) // client: a line of that answer; nil: passed over
+	encode func(o *out, name string, c *C)                   // client: writes the lines of a set, if there is a change; nil: none
+	decode func(d *Decoder, name string, value []byte) error // daemon: reads a line of a set; nil: refuses it
+	answer func(o *out, name string, s *S)                   // daemon: writes the lines of the answer to a get; nil: none
+	read   func(s *S, name string, value []byte) (bad error) // client: reads a line of that answer; nil: ignores it
 }
 
 const (
@@ -133,12 +134,12 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 		},
 		read: func(s *conf.Status, name string, value []byte) error {
 			var c conf.TunablesChange
-			if c.Set(name, string(value)) == nil { // another daemon's are passed over
+			if c.Set(name, string(value)) == nil { // unknown ones of other daemons are ignored
 				s.Tunables = c.ApplyTo(s.Tunables)
 			}
 			return nil
 		}},
-	{name: "drop", value: "REASON:COUNT", meaning: "the number of dropped packets; one line for each reason that occurred",
+	{name: "drop", value: "REASON:COUNT", meaning: "the number of packets dropped for this reason; one line for each REASON that occurred",
 		answer: func(o *out, name string, s *conf.Status) {
 			for _, d := range s.Drops {
 				o.counted(name, d.Reason, d.Count)
@@ -150,7 +151,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			s.Drops = append(s.Drops, d)
 			return err
 		}},
-	{name: "counter", value: "NAME:COUNT", meaning: "what was noticed about packets that were carried on, and how often; one line for each",
+	{name: "counter", value: "NAME:COUNT", meaning: "the number of packets about which something was noticed, and which were not dropped for it; one line for each NAME",
 		answer: func(o *out, name string, s *conf.Status) {
 			for _, c := range s.Counters {
 				o.counted(name, c.Name, c.Count)
@@ -169,8 +170,8 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 		}},
 }
 
-// peerRows are the keys of the peer whose public_key came last. That key itself
-// begins a peer, so reading it is not in its row.
+// peerRows are the keys of the peer whose public_key preceded. setLine and
+// readStatusLine handle public_key itself, because it begins a peer.
 var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: peerKeyName, value: hexKey, meaning: "begins a peer: the lines that follow are about it",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.public(name, &p.PublicKey) },
@@ -193,7 +194,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			if s == "" {
 				return nil
 			}
-			return conf.ValidName(s) // at once: a million long names would fill the memory
+			return conf.ValidName(s) // now, because a million long names would fill the memory
 		},
 		answer: func(o *out, name string, p *conf.PeerStatus) {
 			if p.Name != "" {
@@ -278,7 +279,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 		read: func(p *conf.PeerStatus, name string, value []byte) error {
 			return parseInto(&p.PersistentKeepalive, name, value)
 		}},
-	{name: "replace_allowed_ips", value: isTrue, meaning: "removes all allowed IPs of the peer, also those of the lines above",
+	{name: "replace_allowed_ips", value: isTrue, meaning: "removes all allowed IPs of the peer, also those added by earlier lines",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.ReplaceAllowedIPs) },
 		decode: func(d *Decoder, name string, value []byte) error {
 			d.prefixes -= len(d.peer.AllowedIPs)
@@ -304,8 +305,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 		}},
 }
 
-// peerKeyName is the key that ends the lines about the interface, or about the
-// peer before.
+// peerKeyName is the key that begins a peer.
 const peerKeyName = "public_key"
 
 var (
@@ -321,7 +321,7 @@ func byName[C, S any](rows []row[C, S]) map[string]*row[C, S] {
 	return keys
 }
 
-// interfaceKey is the row of a key of the interface, and the key's name.
+// interfaceKey returns the row of a key of the interface, and the key as a string.
 func interfaceKey(name []byte) (*row[conf.Change, conf.Status], string) {
 	if r := interfaceKeys[string(name)]; r != nil {
 		return r, r.name
@@ -332,17 +332,17 @@ func interfaceKey(name []byte) (*row[conf.Change, conf.Status], string) {
 	return nil, ""
 }
 
-// Key is what there is to say about one key.
+// A Key is the description of one key, for docs/control-socket.md.
 type Key struct {
 	Name           string
-	Get, Set       bool // told in the answer to a get; taken in a set
+	Get, Set       bool // whether it occurs in the answer to a get, and in a set
 	Value, Meaning string
 }
 
-// InterfaceKeys are the keys of the interface.
+// InterfaceKeys describes the keys of an interface.
 func InterfaceKeys() []Key { return describe(interfaceRows) }
 
-// PeerKeys are the keys of a peer.
+// PeerKeys describes the keys of a peer.
 func PeerKeys() []Key { return describe(peerRows) }
 
 func describe[C, S any](rows []row[C, S]) []Key {

@@ -11,8 +11,8 @@ import (
 	"wgd/internal/uapi"
 )
 
-// Every key has a value and a meaning for docs/control-socket.md, and stands in
-// the request and in the answer with which the other tests go both ways.
+// Every key has a value and a meaning for docs/control-socket.md. It occurs in the
+// request and in the answer of the round-trip tests, as far as it can.
 func TestEveryKey(t *testing.T) {
 	var answer, request bytes.Buffer
 	s, c := status(t), fullChange(t)
@@ -24,14 +24,14 @@ func TestEveryKey(t *testing.T) {
 	}
 	keys := append(uapi.InterfaceKeys(), uapi.PeerKeys()...)
 	if len(keys) < 20 {
-		t.Fatalf("only %d keys", len(keys))
+		t.Fatalf("only %d keys, want at least 20", len(keys))
 	}
 	for _, k := range keys {
 		if k.Value == "" || k.Meaning == "" || strings.ContainsAny(k.Value+k.Meaning, "|\n") {
-			t.Errorf("%s: value %q, meaning %q: give texts that fit in a cell", k.Name, k.Value, k.Meaning)
+			t.Errorf("%s: value %q, meaning %q: give texts that fit into a cell of a table", k.Name, k.Value, k.Meaning)
 		}
 		if !k.Get && !k.Set {
-			t.Errorf("%s is neither told nor taken", k.Name)
+			t.Errorf("%s occurs neither in a get nor in a set", k.Name)
 		}
 		begin, one := strings.CutSuffix(k.Name, "*")
 		if !one {
@@ -39,37 +39,37 @@ func TestEveryKey(t *testing.T) {
 		}
 		has := func(text string) bool { return strings.Contains("\n"+text, "\n"+begin) }
 		if has(answer.String()) != k.Get {
-			t.Errorf("%s: told by a get: %v, in the answer of these tests: %v", k.Name, k.Get, !k.Get)
+			t.Errorf("%s: Get is %v, but in the answer of these tests: %v", k.Name, k.Get, !k.Get)
 		}
 		if has(fullRequest) != k.Set {
-			t.Errorf("%s: taken by a set: %v, in the request of these tests: %v", k.Name, k.Set, !k.Set)
+			t.Errorf("%s: Set is %v, but in the request of these tests: %v", k.Name, k.Set, !k.Set)
 		}
-		// The daemon takes the version; our client leaves it out.
+		// The daemon accepts protocol_version, but our client does not send it.
 		if k.Name != "protocol_version" && has(request.String()) != k.Set {
-			t.Errorf("%s: taken by a set: %v, sent by the client: %v", k.Name, k.Set, !k.Set)
+			t.Errorf("%s: Set is %v, but sent by the client: %v", k.Name, k.Set, !k.Set)
 		}
 	}
 }
 
-// What these tests send both ways has every field that there is: one that has
-// no key in the language would not survive it.
+// The round-trip tests use every field. A field without a key in the language
+// would make them fail.
 func TestEveryFieldHasAKey(t *testing.T) {
 	s, c := status(t), fullChange(t)
-	s.Name = "not on the wire: the socket has the interface's name"
+	s.Name = "not in the language: the client knows the interface's name"
 	for _, v := range []reflect.Value{
 		reflect.ValueOf(s), reflect.ValueOf(s.Peers[0]), reflect.ValueOf(c),
-		// Both together: a peer that is removed has nothing else.
+		// All peers merged, because a removed peer has no other fields.
 		reflect.ValueOf(mergePeers(c.Peers)),
 	} {
 		for i := range v.NumField() {
 			if v.Field(i).IsZero() {
-				t.Errorf("%v.%s is not tried in these tests", v.Type(), v.Type().Field(i).Name)
+				t.Errorf("%v.%s is not set in these tests", v.Type(), v.Type().Field(i).Name)
 			}
 		}
 	}
 }
 
-// mergePeers is one peer with every field that any of them has.
+// mergePeers returns a peer with every field that is set in any of the peers.
 func mergePeers(peers []conf.PeerChange) (all conf.PeerChange) {
 	to := reflect.ValueOf(&all).Elem()
 	for _, p := range peers {
@@ -83,7 +83,7 @@ func mergePeers(peers []conf.PeerChange) (all conf.PeerChange) {
 	return all
 }
 
-// Of a peer that is removed nothing else is sent, in particular no key.
+// For a peer that is removed nothing else is sent, in particular no secret key.
 func TestRemovedPeerIsSentWithoutTheRest(t *testing.T) {
 	p := fullChange(t).Peers[0]
 	p.Remove = true
@@ -92,6 +92,6 @@ func TestRemovedPeerIsSentWithoutTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "set=1\npublic_key=" + hexB + "\nremove=true\n\n"; text.String() != want {
-		t.Errorf("%q, want %q", &text, want)
+		t.Errorf("got %q, want %q", &text, want)
 	}
 }

@@ -6,30 +6,31 @@ import (
 	"io"
 )
 
-// lines reads lines of bounded length, however the bytes arrive (B54). It has
-// its own buffer and erases what it has given out, for keys pass through it.
+// lines reads lines of limited length, however the bytes arrive (B54). It has its
+// own buffer and erases the lines that were used, because they contain keys.
 type lines struct {
 	r          io.Reader
-	beforeRead func() // a read; may be nil
+	beforeRead func() // called before each read; may be nil
 	buf        [bufferSize]byte
-	start, end int // what was read and not given out
-	scanned    int // of that, bytes without a line's end
+	start, end int // the part of buf that was read and not returned yet
+	scanned    int // bytes after start that contain no newline
 	tooLong    bool
 	err        error
 }
 
-// bufferSize is read at once: two of the longest lines, and enough that a
-// hundred thousand peers (20 MB) are no matter of system calls.
+// bufferSize is enough for two lines of the maximum length. It is so large that
+// reading 100,000 peers (20 MB) takes few system calls.
 const bufferSize = max(32<<10, 2*(MaxLine+2))
 
-// maxEmptyReads ends a reader that gives nothing, again and again.
+// maxEmptyReads is how many reads in a row may return no bytes.
 const maxEmptyReads = 100
 
 var errTooLong = errors.New("line too long")
 
-// next is the next line without its end, which may be \r\n. The line is valid
-// until the next call. A line over MaxLine is passed over and gives errTooLong.
-// A last line without an end is lost: who is cut off has not finished asking.
+// next returns the next line without its end, which may be \r\n. The line is
+// valid until the next call. next skips a line that is longer than MaxLine and
+// returns errTooLong. It ignores a last line without an end, which is part of an
+// incomplete request.
 func (l *lines) next() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.start+l.scanned:l.end], '\n'); i >= 0 {
@@ -53,7 +54,7 @@ func (l *lines) next() ([]byte, error) {
 // atEnd reports whether the reader ended between lines.
 func (l *lines) atEnd() bool { return l.start == l.end && !l.tooLong }
 
-// fill reads once. Before it, it moves what is left to the front and erases
+// fill reads once. First it moves the unused part of buf to the front and erases
 // the rest.
 func (l *lines) fill() {
 	l.scanned = l.end - l.start
@@ -78,5 +79,5 @@ func (l *lines) fill() {
 	l.err = io.ErrNoProgress
 }
 
-// erase forgets everything that was given out.
+// erase erases all lines that were returned.
 func (l *lines) erase() { clear(l.buf[:l.start]) }

@@ -12,20 +12,20 @@ import (
 	"wgd/key"
 )
 
-// Reader reads the answers of a daemon, one after the other.
+// A Reader reads the answers of a daemon, one after the other.
 type Reader struct{ lines lines }
 
-// NewReader reads answers from r.
+// NewReader returns a Reader that reads from r.
 func NewReader(r io.Reader) *Reader { return &Reader{lines{r: r}} }
 
-// Result reads the answer to a set: nil or an *Error, or the error of the
-// connection.
+// Result reads the answer to a set. It returns an *Error if the daemon refused
+// the request, or another error if the connection failed.
 func (r *Reader) Result() error {
 	return r.answer(func(name, value []byte) error { return nil })
 }
 
-// Status reads the answer to a get. Keys that it does not know belong to a
-// newer daemon, or another, and are passed over.
+// Status reads the answer to a get. It ignores keys that it does not know, which
+// newer versions and other daemons may send.
 func (r *Reader) Status() (conf.Status, error) {
 	var s conf.Status
 	err := r.answer(func(name, value []byte) error { return readStatusLine(&s, name, value) })
@@ -38,7 +38,8 @@ func (r *Reader) Status() (conf.Status, error) {
 	return s, nil
 }
 
-// answer reads up to the empty line. It must have had errno=.
+// answer reads an answer to its empty line, and calls handle for all lines except
+// errno= and error=. It returns an error if there was no errno=.
 func (r *Reader) answer(handle func(name, value []byte) error) error {
 	defer r.lines.erase()
 	result, concluded := &Error{}, false
@@ -54,7 +55,7 @@ func (r *Reader) answer(handle func(name, value []byte) error) error {
 		name, value, ok := bytes.Cut(line, []byte{'='})
 		switch {
 		case err != nil || !ok:
-			malformed = errors.New("the daemon's answer is not in the language of the socket")
+			malformed = errors.New("the daemon's answer has a line that is too long, or not of the form key=value")
 		case string(name) == "errno":
 			n, err := strconv.Atoi(string(value))
 			concluded = err == nil
@@ -73,14 +74,14 @@ func (r *Reader) answer(handle func(name, value []byte) error) error {
 	case malformed != nil:
 		return malformed
 	case !concluded:
-		return errors.New("the daemon's answer has no conclusion (errno=)")
+		return errors.New("the daemon's answer contains no result (errno=)")
 	}
 	return nil
 }
 
 func connectionError(err error) error {
 	if errors.Is(err, io.EOF) {
-		return errors.New("the daemon ended the connection before its answer was complete: it may just be ending")
+		return errors.New("the daemon closed the connection before its answer was complete; perhaps the daemon has ended")
 	}
 	return err
 }
@@ -103,7 +104,7 @@ func readStatusLine(s *conf.Status, name, value []byte) error {
 	return nil
 }
 
-// parseCounted reads what and how often, in that order, with a colon between.
+// parseCounted parses NAME:COUNT.
 func parseCounted(name string, value []byte) (what string, count uint64, err error) {
 	i := bytes.LastIndexByte(value, ':')
 	if i < 0 {
@@ -113,7 +114,8 @@ func parseCounted(name string, value []byte) (what string, count uint64, err err
 	return sentence(string(value[:i])), count, err
 }
 
-// handshakeTime is the time of the last handshake in its two parts, 0 for never.
+// handshakeTime returns the time of the last handshake in seconds and
+// nanoseconds, both 0 if there was none.
 func handshakeTime(p *conf.PeerStatus) (sec, nsec uint64) {
 	if at := p.LastHandshake; !at.IsZero() && at.Unix() > 0 {
 		return uint64(at.Unix()), uint64(at.Nanosecond())
@@ -121,15 +123,15 @@ func handshakeTime(p *conf.PeerStatus) (sec, nsec uint64) {
 	return 0, 0
 }
 
-// addTime adds a part of the time of the last handshake, whose two lines may
-// come in either order. Zero and zero is never.
+// addTime adds the seconds or the nanoseconds to the time of the last handshake.
+// Their lines may be in either order. If both are 0, there was none.
 func addTime(p *conf.PeerStatus, name string, value []byte, unit time.Duration) error {
 	var n uint64
 	if err := parseInto(&n, name, value); err != nil || n == 0 {
 		return err
 	}
 	if n > 1<<40 {
-		return invalid.Errorf("%s: %s: no time of a handshake", name, quote(value))
+		return invalid.Errorf("%s: %s: too large for the time of a handshake", name, quote(value))
 	}
 	at := p.LastHandshake
 	if at.IsZero() {

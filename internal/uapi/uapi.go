@@ -1,29 +1,28 @@
-// Package uapi is the language of the control socket: wireguard-tools'
-// cross-platform protocol, both ways. A request is lines of key=value up to an
-// empty line; the first is get=1 or set=1. So is an answer, which ends with
-// errno=0 or errno=-N.
+// Package uapi implements the language of the control socket, which is the
+// cross-platform protocol of wireguard-tools, for clients and daemons. A request
+// consists of lines of key=value and ends with an empty line; the first line is
+// get=1 or set=1. An answer has the same form, and contains errno=0 or errno=-N.
 //
-// The daemon's side reads requests with a Decoder and answers with WriteStatus
-// or WriteResult. The client's side asks with WriteGet or WriteChange and
-// reads with a Reader.
+// A daemon reads requests with a Decoder and answers with WriteStatus or
+// WriteResult. A client sends requests with WriteGet or WriteChange and reads
+// answers with a Reader.
 //
 // The keys are the rows of two tables, interfaceRows and peerRows, over which
-// all of these loop. Some are ours, which wireguard-tools passes over.
+// all of these loop. wireguard-tools ignores those that we added.
 // docs/control-socket.md describes the language.
 //
-// In an answer, the sentence for the person who asked (error=) stands after
-// errno=, because wg reads the first line of the answer to a set, and no other.
+// In an answer the sentence for the user (error=) follows errno=, because wg
+// reads only the first line of the answer to a set.
 package uapi
 
 import "fmt"
 
-// MaxLine is the longest line in bytes, without its end. The longest that wg
-// writes is an endpoint, far below.
+// MaxLine is the maximum length of a line in bytes, without its end. wg's longest
+// line, an endpoint, is much shorter.
 const MaxLine = 4096
 
-// The errors of the language itself, by their numbers on the socket: those of
-// Linux, negative there as wireguard-go sends them, for wg prints them with
-// strerror(3).
+// Error numbers of Linux, which wg prints with strerror(3). On the socket they
+// are negative, as in wireguard-go.
 const (
 	EIO        = 5
 	EINVAL     = 22
@@ -31,8 +30,8 @@ const (
 	EADDRINUSE = 98
 )
 
-// Error is a refusal: on the daemon's side a request that is wrong, on the
-// client's side the daemon's answer.
+// An Error is a refusal of a request. In the daemon, Decoder returns one for an
+// invalid request; in the client, Reader returns one for the daemon's answer.
 type Error struct {
 	Errno    int // positive
 	Sentence string
@@ -40,7 +39,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.Sentence == "" {
-		return fmt.Sprintf("refused with error number %d", e.Errno)
+		return fmt.Sprintf("the daemon refused the request with error number %d", e.Errno)
 	}
 	return e.Sentence
 }

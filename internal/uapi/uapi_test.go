@@ -35,7 +35,7 @@ func public(t testing.TB, s string) key.Public {
 	return k
 }
 
-// fullRequest is a request with every key.
+// fullRequest is a request with every key, which decodes to fullChange.
 const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nreplace_peers=true\n" +
 	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
 	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\n" +
@@ -67,7 +67,8 @@ func fullChange(t testing.TB) conf.Change {
 	}
 }
 
-// TestSet: every key of the protocol, and ours, however the bytes arrive (B54).
+// TestSet: every key of the protocol, and every one that we added, is decoded,
+// however the bytes arrive (B54).
 func TestSet(t *testing.T) {
 	want := fullChange(t)
 	for name, r := range map[string]io.Reader{
@@ -80,16 +81,16 @@ func TestSet(t *testing.T) {
 		d := uapi.NewDecoder(r)
 		request, err := d.Next()
 		if err != nil || request.Get || !reflect.DeepEqual(request.Change, want) {
-			t.Errorf("%s: %v\n%+v\nwant\n%+v", name, err, request.Change, want)
+			t.Errorf("%s: %v, got\n%+v\nwant\n%+v", name, err, request.Change, want)
 		}
 		if _, err := d.Next(); err != io.EOF {
-			t.Errorf("%s: after it: %v, want EOF", name, err)
+			t.Errorf("%s: after the request: got %v, want EOF", name, err)
 		}
 	}
 }
 
-// TestRefused: nothing of a request with an error is left (A59), the sentence
-// names the key, and the next request is read.
+// TestRefused: nothing of an invalid request is returned (A59), the error names
+// the key, and the next request can be read.
 func TestRefused(t *testing.T) {
 	peer := "public_key=" + hexB + "\n"
 	for _, c := range []struct{ lines, want string }{
@@ -126,29 +127,29 @@ func TestRefused(t *testing.T) {
 		{"net.wg.unknown=1", "net.wg.rekey_after_time"},
 		{"listen_port=1\x00", "listen_port: 1?"},
 		{"=", ": no such key"},
-		{strings.Repeat("x", uapi.MaxLine+1), "a line of over 4096 bytes"},
-		{"name=" + strings.Repeat("x", 10*uapi.MaxLine), "a line of over 4096 bytes"},
+		{strings.Repeat("x", uapi.MaxLine+1), "a line is longer than 4096 bytes"},
+		{"name=" + strings.Repeat("x", 10*uapi.MaxLine), "a line is longer than 4096 bytes"},
 	} {
 		d := uapi.NewDecoder(strings.NewReader("set=1\nfwmark=7\n" + c.lines + "\n\nget=1\n\n"))
 		request, err := d.Next()
 		var refused *uapi.Error
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%.60q: %v, want a sentence with %q", c.lines, err, c.want)
+			t.Errorf("%.60q: got error %v, want one with %q", c.lines, err, c.want)
 			continue
 		}
 		if refused.Errno != uapi.EINVAL && refused.Errno != uapi.EPROTO {
-			t.Errorf("%.60q: errno %d", c.lines, refused.Errno)
+			t.Errorf("%.60q: got errno %d, want EINVAL or EPROTO", c.lines, refused.Errno)
 		}
 		if !reflect.DeepEqual(request, uapi.Request{}) {
-			t.Errorf("%.60q: something of it is left: %+v", c.lines, request)
+			t.Errorf("%.60q: a part of the request was returned: %+v", c.lines, request)
 		}
 		if request, err = d.Next(); err != nil || !request.Get {
-			t.Errorf("%.60q: the next request: %v", c.lines, err)
+			t.Errorf("%.60q: reading the next request: %v", c.lines, err)
 		}
 	}
 }
 
-// TestNoSecretInARefusal: half a key is a secret too.
+// TestNoSecretInARefusal: errors contain no part of a secret key.
 func TestNoSecretInARefusal(t *testing.T) {
 	for _, lines := range []string{
 		"private_key=" + hexA[:60], "private_key=" + hexA + "00", "private_key " + hexA, hexA, "private_key=" + hexA[:63] + "g",
@@ -156,12 +157,12 @@ func TestNoSecretInARefusal(t *testing.T) {
 	} {
 		_, err := uapi.NewDecoder(strings.NewReader("set=1\n" + lines + "\n\n")).Next()
 		if err == nil || strings.Contains(err.Error(), hexA[:8]) || strings.Contains(err.Error(), hexA[52:60]) {
-			t.Errorf("%s: %v", lines, err)
+			t.Errorf("%s: got error %v, want one without the key", lines, err)
 		}
 	}
 }
 
-// TestOperations: what begins a request, and what does not (B54).
+// TestOperations: which lines begin a request, and which do not (B54).
 func TestOperations(t *testing.T) {
 	type answer struct {
 		get   bool
@@ -196,16 +197,17 @@ func TestOperations(t *testing.T) {
 				got.errno = refused.Errno
 			}
 			if got != want {
-				t.Errorf("%.40q: request %d: %+v (%v), want %+v", c.in, i, got, err, want)
+				t.Errorf("%.40q: request %d: got %+v (%v), want %+v", c.in, i, got, err, want)
 			}
 		}
 		if _, err := d.Next(); err != c.end {
-			t.Errorf("%.40q: the end: %v, want %v", c.in, err, c.end)
+			t.Errorf("%.40q: at the end: got %v, want %v", c.in, err, c.end)
 		}
 	}
 }
 
-// TestReplaceDropsEarlierLines: the lines act in their order.
+// TestReplaceDropsEarlierLines: replace_allowed_ips also removes allowed IPs of
+// earlier lines, because lines take effect in order.
 func TestReplaceDropsEarlierLines(t *testing.T) {
 	in := "set=1\npublic_key=" + hexB + "\nallowed_ip=10.0.0.0/8\nreplace_allowed_ips=true\nallowed_ip=11.0.0.0/8\n\n"
 	request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
@@ -214,21 +216,21 @@ func TestReplaceDropsEarlierLines(t *testing.T) {
 	}
 	p := request.Change.Peers[0]
 	if !p.ReplaceAllowedIPs || len(p.AllowedIPs) != 1 || p.AllowedIPs[0].Prefix.String() != "11.0.0.0/8" {
-		t.Errorf("%+v", p)
+		t.Errorf("got peer %+v, want 11.0.0.0/8 only", p)
 	}
 }
 
-// TestMappedEndpointIsIPv4 (A54).
+// TestMappedEndpointIsIPv4: an IPv4-mapped endpoint becomes an IPv4 endpoint (A54).
 func TestMappedEndpointIsIPv4(t *testing.T) {
 	in := "set=1\npublic_key=" + hexB + "\nendpoint=[::ffff:192.0.2.1]:5\n\n"
 	request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
 	if err != nil || request.Change.Peers[0].Endpoint.String() != "192.0.2.1:5" {
-		t.Errorf("%v %v", request.Change.Peers, err)
+		t.Errorf("got peers %v, %v, want the endpoint 192.0.2.1:5", request.Change.Peers, err)
 	}
 }
 
-// A50: an IPv4-mapped prefix stays an IPv6 prefix of its length in both
-// directions, for additions and removals, whatever its spelling.
+// A50: an IPv4-mapped prefix stays an IPv6 prefix of the same length when it is
+// read and written, for additions and removals, however it is spelled.
 func TestMappedPrefixStaysIPv6(t *testing.T) {
 	for spelling, want := range map[string]string{
 		"::ffff:0:0/96": "::ffff:0.0.0.0/96", "::ffff:10.0.0.1/128": "::ffff:10.0.0.1/128",
@@ -242,11 +244,11 @@ func TestMappedPrefixStaysIPv6(t *testing.T) {
 			}
 			got := request.Change.Peers[0].AllowedIPs[0]
 			if got.Prefix != netip.MustParsePrefix(want) || !got.Prefix.Addr().Is6() || got.Remove != (sign == "-") {
-				t.Errorf("%s%s is read as %+v", sign, spelling, got)
+				t.Errorf("%s%s: decoded as %+v, want %s", sign, spelling, got, want)
 			}
 			var text bytes.Buffer
 			if err := uapi.WriteChange(bufio.NewWriter(&text), &request.Change); err != nil || !strings.Contains(text.String(), want+"\n") {
-				t.Errorf("%s%s is written as %q, %v", sign, spelling, &text, err)
+				t.Errorf("%s%s: encoded as %q, %v, want %s", sign, spelling, &text, err, want)
 			}
 		}
 		told := conf.Status{Peers: []conf.PeerStatus{{AllowedIPs: []netip.Prefix{netip.MustParsePrefix(want)}}}}
@@ -256,17 +258,18 @@ func TestMappedPrefixStaysIPv6(t *testing.T) {
 		}
 		back, err := uapi.NewReader(&answer).Status()
 		if err != nil || back.Peers[0].AllowedIPs[0] != told.Peers[0].AllowedIPs[0] {
-			t.Errorf("%s is read back as %v, %v", want, back.Peers, err)
+			t.Errorf("status with %s: read back as %v, %v", want, back.Peers, err)
 		}
 	}
 }
 
-// TestSamePeerTwiceIsTwoSteps (A59): the order is kept for whoever applies it.
+// TestSamePeerTwiceIsTwoSteps: a peer that occurs twice in a request is two
+// changes, in the same order (A59).
 func TestSamePeerTwiceIsTwoSteps(t *testing.T) {
 	in := "set=1\npublic_key=" + hexB + "\nremove=true\npublic_key=" + hexB + "\nname=B\n\n"
 	request, err := uapi.NewDecoder(strings.NewReader(in)).Next()
 	if err != nil || len(request.Change.Peers) != 2 || !request.Change.Peers[0].Remove || request.Change.Peers[1].Remove {
-		t.Errorf("%+v %v", request.Change.Peers, err)
+		t.Errorf("got peers %+v, %v, want a removal and then an addition", request.Change.Peers, err)
 	}
 }
 
@@ -287,7 +290,7 @@ func status(t testing.TB) conf.Status {
 	}
 }
 
-// TestGetRoundTrip: what a client reads is what the daemon wrote.
+// TestGetRoundTrip: the client reads the status that the daemon wrote.
 func TestGetRoundTrip(t *testing.T) {
 	for _, want := range []conf.Status{status(t), {}, {Tunables: conf.DefaultTunables()}} {
 		var text bytes.Buffer
@@ -296,12 +299,13 @@ func TestGetRoundTrip(t *testing.T) {
 		}
 		got, err := uapi.NewReader(iotest.OneByteReader(&text)).Status()
 		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%v\n%+v\nwant\n%+v", err, got, want)
+			t.Errorf("%v, got\n%+v\nwant\n%+v", err, got, want)
 		}
 	}
 }
 
-// TestGetIsWireguardTools: exactly these lines.
+// TestGetIsWireguardTools: the answer to a get has exactly these lines, those of
+// wireguard-tools and ours.
 func TestGetIsWireguardTools(t *testing.T) {
 	s := status(t)
 	s.Drops = s.Drops[:1]
@@ -353,7 +357,7 @@ errno=0
 	}
 }
 
-// TestSetRoundTrip: what the daemon decodes is what the client meant.
+// TestSetRoundTrip: the daemon decodes the change that the client encoded.
 func TestSetRoundTrip(t *testing.T) {
 	for _, want := range []conf.Change{fullChange(t), {}} {
 		var text bytes.Buffer
@@ -362,13 +366,13 @@ func TestSetRoundTrip(t *testing.T) {
 		}
 		request, err := uapi.NewDecoder(&text).Next()
 		if err != nil || !reflect.DeepEqual(request.Change, want) {
-			t.Errorf("%v\n%+v\nwant\n%+v", err, request.Change, want)
+			t.Errorf("%v, got\n%+v\nwant\n%+v", err, request.Change, want)
 		}
 	}
 }
 
-// A35: what was written is not left behind in the writer's buffer, for there were
-// keys in it.
+// A35: after a status or a change was written, no key is left in the writer's
+// buffer.
 func TestWriterErasesKeys(t *testing.T) {
 	private, _ := key.ParsePrivateHex(hexA)
 	st, change := status(t), conf.Change{PrivateKey: &private}
@@ -379,52 +383,53 @@ func TestWriterErasesKeys(t *testing.T) {
 		var text bytes.Buffer
 		w := bufio.NewWriter(&text)
 		if err := write(w); err != nil || !strings.Contains(text.String(), hexA) {
-			t.Fatalf("%s: %v, or no key in it: this test sees nothing", name, err)
+			t.Fatalf("%s: error %v, or no key was written, so this test proves nothing", name, err)
 		}
 		if buf := w.AvailableBuffer(); len(bytes.Trim(buf[:cap(buf)], "\x00")) > 0 {
-			t.Errorf("%s: something is left in the buffer", name)
+			t.Errorf("%s: the buffer was not erased", name)
 		}
 	}
 }
 
-// TestResult: errno comes first, for wg reads that line only; then the sentence.
+// TestResult: errno precedes the sentence, because wg reads only the first line.
 func TestResult(t *testing.T) {
 	var text bytes.Buffer
 	w := bufio.NewWriter(&text)
 	uapi.WriteResult(w, uapi.EADDRINUSE, "port 5 is taken:\nchoose another")
 	uapi.WriteResult(w, 0, "")
 	if want := "errno=-98\nerror=port 5 is taken: choose another\n\nerrno=0\n\n"; text.String() != want {
-		t.Fatalf("%q, want %q", text.String(), want)
+		t.Fatalf("got %q, want %q", text.String(), want)
 	}
 	r := uapi.NewReader(&text)
 	var refused *uapi.Error
 	if err := r.Result(); !errors.As(err, &refused) || refused.Errno != uapi.EADDRINUSE || err.Error() != "port 5 is taken: choose another" {
-		t.Errorf("%v", err)
+		t.Errorf("first result: got %v, want EADDRINUSE with its sentence", err)
 	}
 	if err := r.Result(); err != nil {
-		t.Error(err)
+		t.Errorf("second result: got %v, want none", err)
 	}
 	if err := r.Result(); err == nil {
-		t.Error("no answer is no error")
+		t.Error("Result at the end of the input: no error")
 	}
 }
 
-// TestReaderOfOtherDaemons: what they leave out, or have beyond ours, is no error.
+// TestReaderOfOtherDaemons: missing and unknown keys are no errors; malformed
+// lines are.
 func TestReaderOfOtherDaemons(t *testing.T) {
 	s, err := uapi.NewReader(strings.NewReader("future_key=1\npublic_key=" + hexB + "\nfuture=2\nallowed_ip=10.0.0.0/8\nerrno=0\n\n")).Status()
 	if err != nil || len(s.Peers) != 1 || len(s.Peers[0].AllowedIPs) != 1 {
-		t.Errorf("%+v %v", s, err)
+		t.Errorf("status with unknown keys: got %+v, %v", s, err)
 	}
 	for _, bad := range []string{"", "errno=0\n", "\n", "listen_port=70000\nerrno=0\n\n", "nonsense\nerrno=0\n\n", "errno=x\n\n",
 		"drop=5\nerrno=0\n\n", "counter=5\nerrno=0\n\n", "counter=a:b\nerrno=0\n\n", "public_key=zz\nerrno=0\n\n", "public_key=" + hexB + "\nlast_handshake_time_sec=9999999999999999\nerrno=0\n\n"} {
 		if s, err := uapi.NewReader(strings.NewReader(bad)).Status(); err == nil {
-			t.Errorf("%q: %+v, want an error", bad, s)
+			t.Errorf("%q: got %+v, want an error", bad, s)
 		}
 	}
 }
 
-// TestLarge: 10,000 peers and 130,560 prefixes are set and read back equal,
-// in time that grows with their number only (B22, B60).
+// TestLarge: 10,000 peers and 130,560 prefixes are the same after encoding and
+// decoding, which does not take minutes (B22, B60).
 func TestLarge(t *testing.T) {
 	const peers, prefixes = 10000, 130560
 	var c conf.Change
@@ -445,13 +450,13 @@ func TestLarge(t *testing.T) {
 	go func() { uapi.WriteChange(bufio.NewWriter(w), &c); w.Close() }()
 	request, err := uapi.NewDecoder(r).Next()
 	if err != nil || !reflect.DeepEqual(request.Change, c) {
-		t.Fatal("set: not equal", err)
+		t.Fatalf("set: the decoded change differs: %v", err)
 	}
 	r, w = io.Pipe()
 	go func() { uapi.WriteStatus(bufio.NewWriter(w), &s); w.Close() }()
 	got, err := uapi.NewReader(r).Status()
 	if err != nil || !reflect.DeepEqual(got.Peers, s.Peers) {
-		t.Fatal("get: not equal", err)
+		t.Fatalf("get: the status read differs: %v", err)
 	}
 	if took := time.Since(start); took > 5*time.Minute {
 		t.Errorf("took %v", took)

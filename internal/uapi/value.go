@@ -7,7 +7,7 @@ import (
 	"wgd/internal/invalid"
 )
 
-// parseNumber takes a decimal number that fits in *dst.
+// parseNumber parses a decimal number that fits into *dst.
 func parseNumber[T uint8 | uint16 | uint32 | uint64](name string, value []byte, dst **T) error {
 	max := ^T(0)
 	n, err := strconv.ParseUint(string(value), 10, 64)
@@ -19,7 +19,7 @@ func parseNumber[T uint8 | uint16 | uint32 | uint64](name string, value []byte, 
 	return nil
 }
 
-// parseTrue takes true, the only value that these keys have.
+// parseTrue parses "true", the only value of some keys.
 func parseTrue(name string, value []byte, dst *bool) error {
 	if string(value) != "true" {
 		return invalid.Errorf("%s: %s: the only value is true", name, quote(value))
@@ -28,12 +28,12 @@ func parseTrue(name string, value []byte, dst *bool) error {
 	return nil
 }
 
-// parseEndpoint takes ADDRESS:PORT; names are resolved by who asks, never here
-// (A63). An IPv4-mapped address is its IPv4 address (A54).
+// parseEndpoint parses ADDRESS:PORT. It resolves no names: the client does (A63).
+// An IPv4-mapped address becomes an IPv4 address (A54).
 func parseEndpoint(name string, value []byte, dst **netip.AddrPort) error {
 	ap, err := netip.ParseAddrPort(string(value))
 	if err != nil {
-		return invalid.Errorf("%s: %s: give ADDRESS:PORT or [ADDRESS]:PORT; names are not resolved here", name, quote(value))
+		return invalid.Errorf("%s: %s: give ADDRESS:PORT or [ADDRESS]:PORT, with the address as numbers", name, quote(value))
 	}
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	*dst = &ap
