@@ -15,16 +15,16 @@ import (
 // exactly one of them will renew. Where a response overtakes an initiation they
 // may end on two; these serve for their time, and their end loses nothing.
 func TestSimultaneousStarts(t *testing.T) {
-	for seed := range uint64(part(1000)) {
-		n := watched(t, seed)
+	for seed := range uint64(scaled(1000)) {
+		n := newChecked(t, seed)
 		a, b := n.Pair()
-		most := time.Duration(1 + n.Dice.Int64N(int64(500*time.Millisecond)))
-		there, back := time.Duration(n.Dice.Int64N(int64(most))), time.Duration(n.Dice.Int64N(int64(most)))
+		maxDelay := time.Duration(1 + n.Dice.Int64N(int64(500*time.Millisecond)))
+		there, back := time.Duration(n.Dice.Int64N(int64(maxDelay))), time.Duration(n.Dice.Int64N(int64(maxDelay)))
 		overtaking := seed%2 == 1
 		n.Path = func(d *Datagram) Path {
 			switch {
 			case overtaking:
-				return Path{Delay: most / 2, Jitter: most}
+				return Path{Delay: maxDelay / 2, Jitter: maxDelay}
 			case d.From == a.Addr():
 				return Path{Delay: there}
 			}
@@ -36,7 +36,7 @@ func TestSimultaneousStarts(t *testing.T) {
 		for _, s := range numbers(0, 5) {
 			a.Send(b, s)
 		}
-		n.Run(time.Duration(n.Dice.Int64N(int64(2 * most))))
+		n.Run(time.Duration(n.Dice.Int64N(int64(2 * maxDelay))))
 		for _, s := range numbers(0, 5) {
 			b.Send(a, s)
 		}
@@ -49,9 +49,9 @@ func TestSimultaneousStarts(t *testing.T) {
 		}
 		for range 3 {
 			a.Send(b, "x")
-			n.Run(most * 2)
+			n.Run(maxDelay * 2)
 			b.Send(a, "y")
-			n.Run(most * 2)
+			n.Run(maxDelay * 2)
 		}
 		if overtaking {
 			continue
@@ -66,7 +66,7 @@ func TestSimultaneousStarts(t *testing.T) {
 // A16: when both ends are left as responders of the session that they send on,
 // the keys serve to their end, and the next ones come without loss.
 func TestTwoSessionsEndWithoutLoss(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	if ka, kb := a.Public(), b.Public(); bytes.Compare(ka[:], kb[:]) < 0 {
 		a, b = b, a
@@ -98,8 +98,8 @@ func TestTwoSessionsEndWithoutLoss(t *testing.T) {
 // A16: the packets staged at both ends arrive in order when nothing overtakes
 // anything, be the two starts any time apart.
 func TestSimultaneousStartsKeepOrder(t *testing.T) {
-	for step := range part(30) {
-		n := watched(t, uint64(step))
+	for step := range scaled(30) {
+		n := newChecked(t, uint64(step))
 		a, b := n.Pair()
 		for _, h := range n.Hosts {
 			h.CoreDelay = time.Millisecond
@@ -126,8 +126,8 @@ func TestSimultaneousStartsKeepOrder(t *testing.T) {
 // A16, A43: with traffic both ways for half an hour, renewals lose nothing,
 // change no order, and come no more often than the rule says.
 func TestRenewalsLoseNothing(t *testing.T) {
-	for seed := range uint64(part(4)) {
-		n := watched(t, seed)
+	for seed := range uint64(scaled(4)) {
+		n := newChecked(t, seed)
 		a, b := n.Pair()
 		n.Default.Delay = time.Duration(20+seed*100) * time.Millisecond
 		for _, h := range n.Hosts {
@@ -152,8 +152,8 @@ func TestRenewalsLoseNothing(t *testing.T) {
 // A38, B34: over a path that loses, repeats and reorders, every packet comes at
 // most once, and as many come as the path has carried.
 func TestBadPath(t *testing.T) {
-	for seed := range uint64(part(8)) {
-		n := watched(t, seed)
+	for seed := range uint64(scaled(8)) {
+		n := newChecked(t, seed)
 		a, b := n.Pair()
 		a.Send(b, "first")
 		n.Run(time.Second)
@@ -186,8 +186,8 @@ func TestBadPath(t *testing.T) {
 // B35, B36: over a path that loses a third of everything there is always a
 // session again soon after it is good.
 func TestLossyPath(t *testing.T) {
-	for seed := range uint64(part(12)) {
-		n := watched(t, seed)
+	for seed := range uint64(scaled(12)) {
+		n := newChecked(t, seed)
 		a, b := n.Pair()
 		n.Default = Path{Delay: time.Millisecond, Jitter: 300 * time.Millisecond, Loss: 0.33, Duplicate: 0.1}
 		for _, h := range n.Hosts {
@@ -203,12 +203,12 @@ func TestLossyPath(t *testing.T) {
 			n.Run(time.Duration(n.Dice.Int64N(int64(4 * time.Second))))
 		}
 		n.Default = Path{Delay: 10 * time.Millisecond}
-		recovers(t, n, a, b, 16*time.Second)
+		checkRecovers(t, n, a, b, 16*time.Second)
 	}
 }
 
 // recovers checks that traffic flows both ways within a time, and goes on.
-func recovers(t *testing.T, n *Internet, a, b *Host, within time.Duration) {
+func checkRecovers(t *testing.T, n *Internet, a, b *Host, within time.Duration) {
 	t.Helper()
 	end := n.Now() + within
 	for n.Now() < end {
@@ -230,7 +230,7 @@ func recovers(t *testing.T, n *Internet, a, b *Host, within time.Duration) {
 // A13, B28: responses that are forged, at any moment, do not keep the true one
 // from its handshake.
 func TestForgedResponses(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.JobTime, a.Cores = time.Millisecond, 2
 	n.Default.Delay = 50 * time.Millisecond
@@ -246,7 +246,7 @@ func TestForgedResponses(t *testing.T) {
 				r.Ephemeral[j] = byte(n.Dice.Uint32())
 			}
 			n.After(time.Duration(i)*3*time.Millisecond, func() {
-				n.Inject(b.Addr(), a.Addr(), maced(r.AppendTo(nil), a.Public()))
+				n.Inject(b.Addr(), a.Addr(), withMAC1(r.AppendTo(nil), a.Public()))
 			})
 		}
 	}

@@ -33,7 +33,7 @@ func (n *Internet) star(clients int) (server *Host, list []*Host) {
 // removed and replaced at random, while handshakes are under way: the lists
 // stay whole, no index leaks, and nothing is answered to itself.
 func TestSelfEndpointsChurn(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	n.Default.Delay = time.Millisecond
 	a, b := n.Pair()
 	a.JobTime, a.JobJitter, a.CoreDelay = time.Millisecond, 5*time.Millisecond, 3*time.Millisecond
@@ -48,7 +48,7 @@ func TestSelfEndpointsChurn(t *testing.T) {
 		})
 	}
 	there := map[key.Public]bool{b.Public(): true}
-	for range part(1000) {
+	for range scaled(1000) {
 		c := others[n.Dice.IntN(len(others))]
 		switch n.Dice.IntN(8) {
 		case 0, 1, 2:
@@ -93,9 +93,9 @@ func TestSelfEndpointsChurn(t *testing.T) {
 // B29, A14: initiations back to back, answered or not, from both ends and by
 // impostors, take no more indices than handshakes and sessions there can be.
 func TestIndicesAreBounded(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
-	count := part(400)
+	count := scaled(400)
 	for i := range count {
 		n.Inject(a.Addr(), b.Addr(), n.initiation(a.Private, b.Public(), Epoch.Add(time.Duration(i)*time.Second), nil))
 		n.Run(25 * time.Millisecond)
@@ -116,8 +116,8 @@ func TestIndicesAreBounded(t *testing.T) {
 // knows all: restarts, sleep, clock steps, downs, moves, keys, removals, bad
 // paths, under load and not. Afterwards, everybody reaches everybody.
 func TestChaos(t *testing.T) {
-	for seed := range uint64(part(3)) {
-		n := watched(t, seed)
+	for seed := range uint64(scaled(3)) {
+		n := newChecked(t, seed)
 		for i := range 5 {
 			h := n.NewHost(fmt.Sprintf("192.0.2.%d", i+1))
 			h.JobTime, h.JobJitter, h.CoreDelay = time.Millisecond, 10*time.Millisecond, 10*time.Millisecond
@@ -139,10 +139,10 @@ func TestChaos(t *testing.T) {
 			}
 			n.Run(time.Duration(n.Dice.Int64N(int64(2 * time.Second))))
 		}
-		n.calm()
+		n.restore()
 		for i, a := range n.Hosts {
 			for _, b := range n.Hosts[:i] {
-				recovers(t, n, a, b, 16*time.Second)
+				checkRecovers(t, n, a, b, 16*time.Second)
 			}
 			checkIndices(t, a)
 		}
@@ -184,7 +184,7 @@ func (n *Internet) disturb(h, peer *Host) {
 }
 
 // calm ends everything that disturb began.
-func (n *Internet) calm() {
+func (n *Internet) restore() {
 	n.Default = Path{Delay: 10 * time.Millisecond}
 	n.Run(11 * time.Minute) // everybody is awake
 	for i, h := range n.Hosts {
@@ -199,7 +199,7 @@ func (n *Internet) calm() {
 // B2, A49: with nested allowed IPs, a peer's packets are taken with exactly
 // those sources of which the longest prefix is its own.
 func TestNestedAllowedIPs(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	server, clients := n.star(3)
 	nested := []string{"172.16.0.0/12", "172.16.0.0/16", "172.16.5.0/24"}
 	for i, c := range clients {

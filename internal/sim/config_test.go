@@ -30,7 +30,7 @@ func presharedWith(h, peer *Host, i byte) {
 func TestPresharedKeys(t *testing.T) {
 	for one := range byte(3) {
 		for two := range byte(3) {
-			n := watched(t, 1)
+			n := newChecked(t, 1)
 			a, b := n.Pair()
 			a.Send(b, "before")
 			n.Run(time.Second)
@@ -60,7 +60,7 @@ func TestPresharedKeys(t *testing.T) {
 // A15: a key that is set on one side, while renewals go on, ends the traffic at
 // the end of the session and not earlier; set on the other, it goes on.
 func TestPresharedKeyOnOneSide(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	sent := 0
 	n.Every(100*time.Millisecond, func() bool { a.Send(b, fmt.Sprint(sent)); sent++; return true })
@@ -84,7 +84,7 @@ func TestPresharedKeyOnOneSide(t *testing.T) {
 // A58, B23: the same private key again changes nothing, under traffic; another
 // one makes the next packet handshake at once, with a peer that knows it.
 func TestPrivateKeys(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "x")
 	n.Run(time.Second)
@@ -114,8 +114,8 @@ func TestPrivateKeys(t *testing.T) {
 
 // A57: a peer with our own key is ignored; a private key that equals a peer's
 // key removes that peer.
-func TestPeerThatIsOurselves(t *testing.T) {
-	n := watched(t, 1)
+func TestPeerWithOwnKey(t *testing.T) {
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Must(conf.Change{Peers: []conf.PeerChange{a.About()}})
 	if len(a.Machine.Peers()) != 1 {
@@ -136,7 +136,7 @@ func TestPeerThatIsOurselves(t *testing.T) {
 // A59: one request is applied whole or not at all, under traffic too; the same
 // peer twice is one peer; update_only never creates.
 func TestWholeRequests(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	c := n.newHost()
 	name, badName := "b", "two words"
@@ -166,7 +166,7 @@ func TestWholeRequests(t *testing.T) {
 // A61: down purges staged packets, erases keys, stops timers; up sends what is
 // staged by then, and persistent keepalives. Two hundred times.
 func TestDownAndUp(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "x")
 	n.Run(time.Second)
@@ -186,7 +186,7 @@ func TestDownAndUp(t *testing.T) {
 		n.Run(6 * time.Second)
 		equal(t, "b", b.Payloads(), []string{fmt.Sprint(i)})
 	}
-	n.silence()
+	n.loseAll()
 	a.Down()
 	a.Up()
 	a.Send(b, "lost")
@@ -200,7 +200,7 @@ func TestDownAndUp(t *testing.T) {
 // A50, B64: an allowed IP that moves from one peer to another, and back, under
 // traffic: each packet goes to exactly one of them, the one that has it then.
 func TestAllowedIPMoves(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
 	b, c := n.NewHost("198.51.100.2"), n.NewHost("203.0.113.3")
 	Join(a, b)
@@ -241,7 +241,7 @@ func TestAllowedIPMoves(t *testing.T) {
 // A48: a packet for nobody, and one for a peer of which no address is known,
 // are answered inside, and cost nothing outside.
 func TestUnreachable(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
 	b := n.newHost()
 	about := b.About

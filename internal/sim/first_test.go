@@ -13,7 +13,7 @@ import (
 // A33, A34, B10, B24: one packet costs an initiation, a response, the packet,
 // and ten seconds later a keepalive; both ends count the same bytes.
 func TestFirstPacket(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "hello")
 	n.Run(time.Minute)
@@ -40,7 +40,7 @@ func TestFirstPacket(t *testing.T) {
 // A42, A43, B39: of a burst of 200 packets before the handshake the newest 128
 // arrive, in order; the others are counted.
 func TestBurstBeforeTheHandshake(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	for _, s := range numbers(0, 200) {
 		a.Send(b, s)
@@ -56,7 +56,7 @@ func TestBurstBeforeTheHandshake(t *testing.T) {
 // is late: always one handshake, if the round trip is shorter than its timeout.
 func TestSlowPaths(t *testing.T) {
 	for ms := 0; ms <= 5000; ms += 250 {
-		n := watched(t, uint64(ms))
+		n := newChecked(t, uint64(ms))
 		a, b := n.Pair()
 		n.Default.Delay = time.Duration(ms) * time.Millisecond / 2
 		for _, h := range n.Hosts {
@@ -73,9 +73,9 @@ func TestSlowPaths(t *testing.T) {
 
 // B7: a thousand handshakes in a row, and nobody is asked for a cookie.
 func TestThousandHandshakes(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
-	thousand := part(1000)
+	thousand := scaled(1000)
 	for i := range thousand {
 		from, to := a, b
 		if i%2 == 1 {
@@ -101,7 +101,7 @@ func TestThousandHandshakes(t *testing.T) {
 // A43: what is given to the tunnel in one order comes out in the same, through
 // handshakes, renewals and super-packets.
 func TestOrder(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	for _, h := range n.Hosts {
 		h.CoreDelay, h.JobTime = 5*time.Millisecond, time.Millisecond
@@ -121,7 +121,7 @@ func TestOrder(t *testing.T) {
 
 // A1, B1: every size of inner packet arrives, alone and in trains.
 func TestEverySize(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	var want []string
 	for size := range 1393 {

@@ -107,14 +107,14 @@ func (n *Internet) Every(d time.Duration, do func() bool) {
 	})
 }
 
-// mostTurns is how often machines may have their turn in one instant. What
+// maxTurns is how often machines may have their turn in one instant. What
 // takes more never comes to rest.
-const mostTurns = 1_000_000
+const maxTurns = 1_000_000
 
 // settle gives every machine its turn that has something to do now.
 func (n *Internet) settle() {
 	for i := 0; len(n.rung) > 0; i++ {
-		if i == mostTurns {
+		if i == maxTurns {
 			panic(fmt.Sprintf("sim: %v after the beginning a host does not come to rest", n.now))
 		}
 		h := n.rung[0]
@@ -124,8 +124,8 @@ func (n *Internet) settle() {
 	n.rung = nil
 }
 
-// carry sends a datagram on its way.
-func (n *Internet) carry(d *Datagram) {
+// transmit sends a datagram on its way.
+func (n *Internet) transmit(d *Datagram) {
 	path := n.Default
 	if n.Path != nil {
 		path = n.Path(d)
@@ -152,7 +152,7 @@ func (n *Internet) arriveAfter(delay time.Duration, d *Datagram) {
 
 // Inject sends a datagram that no host has made: a forger's.
 func (n *Internet) Inject(from, to netip.AddrPort, data []byte) {
-	n.carry(&Datagram{At: n.now, From: from, To: to, Data: data})
+	n.transmit(&Datagram{At: n.now, From: from, To: to, Data: data})
 }
 
 func (n *Internet) lost(p *Path, d *Datagram) bool {
@@ -222,17 +222,17 @@ func (q *queue) pop() event {
 	h = h[:last]
 	*q = h
 	for i := 0; ; {
-		least := i
+		earliest := i
 		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child].before(&h[least]) {
-				least = child
+			if h[child].before(&h[earliest]) {
+				earliest = child
 			}
 		}
-		if least == i {
+		if earliest == i {
 			return first
 		}
-		h[i], h[least] = h[least], h[i]
-		i = least
+		h[i], h[earliest] = h[earliest], h[i]
+		i = earliest
 	}
 }
 

@@ -21,7 +21,7 @@ func underload(h *Host, force bool) {
 // A27: the same where the initiator is under load, for the response.
 func TestHandshakeUnderLoad(t *testing.T) {
 	for _, c := range []struct{ initiator, responder bool }{{false, true}, {true, false}, {true, true}} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		underload(a, c.initiator)
 		underload(b, c.responder)
@@ -47,7 +47,7 @@ func TestHandshakeUnderLoad(t *testing.T) {
 // A24: a cookie serves for less than 120 s; afterwards a new one is asked for,
 // and the handshake still works.
 func TestCookiesAge(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	underload(b, true)
 	for range 5 {
@@ -61,8 +61,8 @@ func TestCookiesAge(t *testing.T) {
 
 // B5, B42: a cookie serves only the address and port that it was given to: not
 // another client behind the same NAT, nor another address.
-func TestCookieIsForItsSource(t *testing.T) {
-	n := watched(t, 1)
+func TestCookieBoundToSource(t *testing.T) {
+	n := newChecked(t, 1)
 	server := n.NewHost("192.0.2.1")
 	nat := n.NewNAT("198.51.100.1", time.Minute)
 	one, two := n.NewHostBehind(nat, "192.168.0.2"), n.NewHostBehind(nat, "192.168.0.3")
@@ -101,7 +101,7 @@ func (n *Internet) flood(h *Host, rate int, from netip.Addr, end time.Duration) 
 		var m wire.Initiation
 		_, _ = stranger.Read(m.Ephemeral[:])
 		_, _ = stranger.Read(m.Static[:])
-		messages = append(messages, maced(m.AppendTo(msg), h.Public()))
+		messages = append(messages, withMAC1(m.AppendTo(msg), h.Public()))
 	}
 	gap := time.Second / time.Duration(rate)
 	i := 0
@@ -122,8 +122,8 @@ func (n *Internet) flood(h *Host, rate int, from netip.Addr, end time.Duration) 
 // comes through undelayed (A44, B49).
 func TestFloodSweep(t *testing.T) {
 	const capacity = 50 // jobs a second
-	for _, rate := range []int{500, 75, 55, 51, 48, 25}[:part(6)] {
-		n := watched(t, uint64(rate))
+	for _, rate := range []int{500, 75, 55, 51, 48, 25}[:scaled(6)] {
+		n := newChecked(t, uint64(rate))
 		a, b := n.Pair()
 		b.JobTime = time.Second / capacity
 		n.flood(b, rate, netip.Addr{}, 20*time.Second)
@@ -150,7 +150,7 @@ func TestFloodSweep(t *testing.T) {
 // B6, A29: one address that floods, cookies and all, is kept to its rate, and
 // another one does not feel it.
 func TestOneFlooder(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	underload(b, true)
 	flooder := netip.MustParseAddrPort("203.0.113.7:1")
@@ -182,7 +182,7 @@ func (f nodeFunc) receive(d *Datagram) { f(d) }
 // A28: load ends a second after the queue was last full to an eighth, and then
 // nobody is asked for a cookie.
 func TestLoadClears(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	b.JobTime = 5 * time.Millisecond
 	n.flood(b, 2000, netip.Addr{}, time.Second)
@@ -202,8 +202,8 @@ func TestLoadClears(t *testing.T) {
 
 // A44: bulk data in both directions does not starve handshakes: with a stream
 // under way to one peer, another one's handshake takes what it takes always.
-func TestHandshakeBesideBulk(t *testing.T) {
-	n := watched(t, 1)
+func TestHandshakeDuringBulk(t *testing.T) {
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	c := n.NewHost("203.0.113.3")
 	Join(c, b)
@@ -236,11 +236,11 @@ func TestHandshakeBesideBulk(t *testing.T) {
 
 // A8, A13: responses and cookie replies that answer nothing of ours make no
 // load and take nobody's place, however many there are; they are counted.
-func TestAnswersToNothing(t *testing.T) {
-	n := watched(t, 1)
+func TestUnsolicitedReplies(t *testing.T) {
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	b.JobTime = 5 * time.Millisecond
-	response := maced((&wire.Response{Receiver: 1}).AppendTo(nil), b.Public())
+	response := withMAC1((&wire.Response{Receiver: 1}).AppendTo(nil), b.Public())
 	reply := (&wire.CookieReply{Receiver: 1}).AppendTo(nil)
 	from := netip.MustParseAddrPort("203.0.113.7:1")
 	n.Every(time.Millisecond, func() bool {
@@ -262,8 +262,8 @@ func TestAnswersToNothing(t *testing.T) {
 
 // A44: initiations of our own, to a thousand peers that do not answer, keep
 // nobody waiting who wants in.
-func TestOwnInitiationsKeepNobodyOut(t *testing.T) {
-	n := watched(t, 1)
+func TestOwnInitiationsDelayNobody(t *testing.T) {
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	b.JobTime = time.Millisecond
 	interval := uint16(25)

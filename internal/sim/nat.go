@@ -66,7 +66,7 @@ func (nat *NAT) send(d *Datagram) {
 	m.used = nat.net.now
 	translated := *d
 	translated.From = netip.AddrPortFrom(nat.public, m.port)
-	nat.net.carry(&translated)
+	nat.net.transmit(&translated)
 }
 
 // receive lets a datagram in for which there is a mapping.

@@ -15,7 +15,7 @@ func TestRestart(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		for _, restarted := range []int{0, 1} {
 			for _, sender := range []int{0, 1} {
-				n := watched(t, 1)
+				n := newChecked(t, 1)
 				a, b := n.Pair()
 				a.Send(b, "x")
 				n.Run(20 * time.Second)
@@ -44,7 +44,7 @@ func TestRestart(t *testing.T) {
 // clock is; B16: nor does a clock that goes back disturb anything else.
 func TestClockSteps(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		var last wire.TAI64N
 		for i, wall := range []time.Duration{0, time.Hour, -time.Hour, -20 * 365 * 24 * time.Hour, 10 * 365 * 24 * time.Hour, 0, -time.Second} {
@@ -75,7 +75,7 @@ func TestClockSteps(t *testing.T) {
 // not lock the host out, whether it crashed or not.
 func TestStampFromTheFuture(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		a.Wall = 30 * 365 * 24 * time.Hour
 		a.Send(b, "from the future")
@@ -93,7 +93,7 @@ func TestStampFromTheFuture(t *testing.T) {
 // A20: the ceiling on disk is always above what was sent, at every moment at
 // which the process may die.
 func TestCeilingIsAhead(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	tap := n.Tap
 	n.Tap = func(from *Host, d *Datagram) {
@@ -102,8 +102,8 @@ func TestCeilingIsAhead(t *testing.T) {
 			t.Errorf("%v: a stamp above the ceiling", n.Now())
 		}
 	}
-	n.silence()
-	end := time.Duration(part(60)) * time.Minute
+	n.loseAll()
+	end := time.Duration(scaled(60)) * time.Minute
 	n.Every(time.Second, func() bool { a.Send(b, "x"); return n.Now() < end })
 	n.Every(7*time.Minute, func() bool { a.Wall += time.Duration(n.Dice.Int64N(int64(time.Hour))) - 30*time.Minute; return true })
 	n.Run(end)
@@ -122,13 +122,13 @@ func (n *Internet) stampOf(h *Host, msg []byte) wire.TAI64N {
 // moves no endpoint. Only what came in the last second before a crash may.
 func TestReplayAfterRestart(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		a.Send(b, "x")
 		n.Run(5 * time.Second)
 		initiation := a.SentOf(wire.TypeInitiation)[0].Data
 		b.Restart(orderly)
-		unmoved(t, n, b, fmt.Sprintf("restart, orderly %v", orderly), initiation)
+		checkUnaffected(t, n, b, fmt.Sprintf("restart, orderly %v", orderly), initiation)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestReplayAfterRestart(t *testing.T) {
 // slower one long after the faster: what was compared is compared again when it
 // is written, and only one is answered.
 func TestInitiationTwiceAtOnce(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	b.Cores, b.JobTime, b.JobJitter = 4, 10*time.Millisecond, time.Second
 	for range 20 {
@@ -155,7 +155,7 @@ func TestInitiationTwiceAtOnce(t *testing.T) {
 
 // A19: of initiations within 20 ms of the last accepted one none is answered.
 func TestInitiationsWithin20ms(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	n.Default.Delay = 0
 	a, b := n.Pair()
 	for i := range 100 {
@@ -171,7 +171,7 @@ func TestInitiationsWithin20ms(t *testing.T) {
 // A38, A51, A7: a whole recorded conversation, renewals, roaming and all, is
 // played again from elsewhere, to both, at random: no packet, no endpoint.
 func TestReplayOfAConversation(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	for i := range 200 {
 		if i%60 == 59 {
@@ -189,7 +189,7 @@ func TestReplayOfAConversation(t *testing.T) {
 			messages = append(messages, d.Data)
 		}
 		n.Dice.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
-		unmoved(t, n, a, "replay to a", messages...)
-		unmoved(t, n, b, "replay to b", messages...)
+		checkUnaffected(t, n, a, "replay to a", messages...)
+		checkUnaffected(t, n, b, "replay to b", messages...)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // A51, B13: each end moves while a session lives; the other follows with the
 // next data packet, and no handshake is needed.
 func TestRoamingOnData(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "x")
 	n.Run(time.Second)
@@ -39,7 +39,7 @@ func TestRoamingOnData(t *testing.T) {
 
 // A51, A53: the peer follows from IPv4 to IPv6 and back in the same session.
 func TestRoamingBetweenFamilies(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.NewHost("192.0.2.1", "2001:db8::1"), n.NewHost("198.51.100.2", "2001:db8::2")
 	Join(a, b)
 	a.Up()
@@ -65,8 +65,8 @@ func TestRoamingBetweenFamilies(t *testing.T) {
 // A51: what was sent before the move and comes after it, overtaken, does not
 // bring the old address back for longer than the next packet; a replay never
 // does.
-func TestLatePacketsOfTheOldAddress(t *testing.T) {
-	n := watched(t, 1)
+func TestLatePacketsFromOldAddress(t *testing.T) {
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "x")
 	n.Run(time.Second)
@@ -88,7 +88,7 @@ func TestLatePacketsOfTheOldAddress(t *testing.T) {
 // A52: packets leave from the address that received; when it is gone, at once
 // from another one, and the peer follows; nothing is lost.
 func TestSourceAddress(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
 	server := n.NewHost("198.51.100.1", "198.51.100.2", "198.51.100.3")
 	Join(a, server)
@@ -130,7 +130,7 @@ func TestSourceAddress(t *testing.T) {
 // 1 s the server always reaches the client, without one it does after the
 // client has spoken, from wherever the NAT has it then.
 func TestNAT(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	nat := n.NewNAT("198.51.100.1", 2*time.Second)
 	client, server := n.NewHostBehind(nat, "192.168.0.2"), n.NewHost("192.0.2.1")
 	Join(client, server)
@@ -167,7 +167,7 @@ func TestNAT(t *testing.T) {
 // the server's data are lost, but the client finds out by itself: 15 s after it
 // has sent something.
 func TestNATForgets(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	nat := n.NewNAT("198.51.100.1", time.Hour)
 	client, server := n.NewHostBehind(nat, "192.168.0.2"), n.NewHost("192.0.2.1")
 	Join(client, server)
@@ -187,7 +187,7 @@ func TestNATForgets(t *testing.T) {
 // A54, A51: an IPv4-mapped endpoint is IPv4; nothing that a peer does brings a
 // mapped one.
 func TestMappedEndpoint(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	mapped := netip.AddrPortFrom(netip.AddrFrom16(b.Addr().Addr().As16()), Port)
 	a.Must(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.Public(), Endpoint: &mapped}}})
@@ -204,7 +204,7 @@ func TestMappedEndpoint(t *testing.T) {
 // late answer loses no packet. (There is no resolver here: an answer is a change
 // of the endpoint that comes when it comes.)
 func TestEndpointSetLate(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	sent := 0
 	n.Every(100*time.Millisecond, func() bool {
@@ -229,7 +229,7 @@ func TestEndpointSetLate(t *testing.T) {
 // A46: where a link on the way is narrow, datagrams travel in fragments; where
 // those get lost, only the long packets do.
 func TestNarrowPath(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Shared.MTU.Store(9000)
 	n.Default.MTU = 1280
@@ -249,7 +249,7 @@ func TestNarrowPath(t *testing.T) {
 
 // A56: the mark of congestion outside comes out inside, where it may.
 func TestCongestion(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	n.Default.Congested = true
 	for ecn := range byte(4) {

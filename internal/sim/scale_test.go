@@ -11,8 +11,8 @@ import (
 
 // A35: an hour of two thousand clients of one server, each of which speaks now
 // and then; it takes a few seconds, and nothing is left of them.
-func TestThousandsForAnHour(t *testing.T) {
-	clients := part(2000)
+func TestThousandsOfClients(t *testing.T) {
+	clients := scaled(2000)
 	n := New(1)
 	server, list := n.star(clients)
 	server.Forgetful = true
@@ -57,7 +57,7 @@ func TestManyKeepalives(t *testing.T) {
 // A44, A29: all clients at once, after a restart of the server: everybody has a
 // session again within the time that the jobs take, and the retransmissions.
 func TestStorm(t *testing.T) {
-	clients := part(300)
+	clients := scaled(300)
 	n := New(1)
 	server, list := n.star(clients)
 	server.Cores, server.JobTime = 2, 200*time.Microsecond
@@ -74,7 +74,7 @@ func TestStorm(t *testing.T) {
 // A seed tells the whole story: twice the same seed, the same datagrams at the
 // same times; another one, others.
 func TestRepeatable(t *testing.T) {
-	story := func(seed uint64) uint64 {
+	traffic := func(seed uint64) uint64 {
 		n := New(seed)
 		h := fnv.New64()
 		n.Tap = func(from *Host, d *Datagram) { fmt.Fprintln(h, from.Name, d.At, d.Data) }
@@ -90,7 +90,7 @@ func TestRepeatable(t *testing.T) {
 		}
 		return h.Sum64()
 	}
-	one, again, other := story(1), story(1), story(2)
+	one, again, other := traffic(1), traffic(1), traffic(2)
 	if one != again {
 		t.Error("the same seed, another story")
 	}

@@ -13,7 +13,7 @@ import (
 // A32: what was sent on the session before the current one, and comes late,
 // still arrives; on the one before that, it does not, and is counted.
 func TestLatePackets(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "first")
 	n.Run(time.Second)
@@ -52,7 +52,7 @@ func TestLatePackets(t *testing.T) {
 // be it that the initiator's are lost: what it has to say makes a handshake of
 // its own.
 func TestUnconfirmedSession(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	n.Path = func(d *Datagram) Path {
 		if d.From == a.Addr() && d.Type() == wire.TypeData {
@@ -77,7 +77,7 @@ func TestUnconfirmedSession(t *testing.T) {
 // B44, A33: the first data packet, played again before and after the session
 // is replaced, confirms nothing.
 func TestReplayConfirmsNothing(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "x")
 	n.Run(time.Second)
@@ -107,7 +107,7 @@ func TestReplayConfirmsNothing(t *testing.T) {
 // never within 5 s of its last handshake message; nothing is lost.
 func TestRekeyAfterMessages(t *testing.T) {
 	for _, responder := range []bool{false, true} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		a.Send(b, "x")
 		n.Run(time.Second)
@@ -166,7 +166,7 @@ func TestMTU(t *testing.T) {
 
 // A46: what no datagram carries is answered inside, with a size that fits.
 func TestTooBig(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Shared.MTU.Store(65535)
 	a.Send(b, string(make([]byte, 65475-28)))

@@ -52,9 +52,9 @@ func snapshot(h *Host) string {
 	return s
 }
 
-// unmoved injects messages to h from elsewhere, and fails when anything is
+// checkUnaffected injects messages to h from elsewhere, and fails when anything is
 // sent for them, or changes.
-func unmoved(t *testing.T, n *Internet, h *Host, what string, messages ...[]byte) {
+func checkUnaffected(t *testing.T, n *Internet, h *Host, what string, messages ...[]byte) {
 	t.Helper()
 	n.Run(0)
 	before := snapshot(h)
@@ -67,9 +67,9 @@ func unmoved(t *testing.T, n *Internet, h *Host, what string, messages ...[]byte
 	}
 }
 
-// initiation is one by the owner of private, for the owner of to; spoil changes
+// initiation is one by the owner of private, for the owner of to; modify changes
 // it before it gets a good mac1.
-func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Time, spoil func(*wire.Initiation)) []byte {
+func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Time, modify func(*wire.Initiation)) []byte {
 	var ephemeral [32]byte
 	for i := range ephemeral {
 		ephemeral[i] = byte(n.Dice.Uint32())
@@ -78,14 +78,14 @@ func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Tim
 	if err != nil {
 		panic(err)
 	}
-	if spoil != nil {
-		spoil(msg)
+	if modify != nil {
+		modify(msg)
 	}
-	return maced(msg.AppendTo(nil), to)
+	return withMAC1(msg.AppendTo(nil), to)
 }
 
-// maced fills in a good mac1.
-func maced(msg []byte, to key.Public) []byte {
+// withMAC1 fills in a good mac1.
+func withMAC1(msg []byte, to key.Public) []byte {
 	maker := cookie.NewMaker(to)
 	maker.AddMACs(1, msg)
 	return msg
@@ -94,7 +94,7 @@ func maced(msg []byte, to key.Public) []byte {
 // A5, A7: what is not authenticated is answered by nothing and changes nothing:
 // no endpoint, timer, key, window, counter, index.
 func TestSilence(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	n.Default.Delay = 5 * time.Millisecond
 	a.Send(b, "x")
@@ -105,7 +105,7 @@ func TestSilence(t *testing.T) {
 	tomorrow := Epoch.Add(24 * time.Hour)
 
 	for _, p := range lowOrder() {
-		unmoved(t, n, b, "low-order ephemeral", n.initiation(a.Private, b.Public(), tomorrow, func(m *wire.Initiation) { m.Ephemeral = p }))
+		checkUnaffected(t, n, b, "low-order ephemeral", n.initiation(a.Private, b.Public(), tomorrow, func(m *wire.Initiation) { m.Ephemeral = p }))
 	}
 	for _, c := range []struct {
 		what string
@@ -113,27 +113,27 @@ func TestSilence(t *testing.T) {
 	}{
 		{"unknown static key", n.initiation(stranger.Private, b.Public(), tomorrow, nil)},
 		{"for another responder", n.initiation(a.Private, stranger.Public(), tomorrow, nil)},
-		{"wrong mac1", broken(n.initiation(a.Private, b.Public(), tomorrow, nil), 148-32)},
+		{"wrong mac1", flipBit(n.initiation(a.Private, b.Public(), tomorrow, nil), 148-32)},
 		{"static AEAD", n.initiation(a.Private, b.Public(), tomorrow, func(m *wire.Initiation) { m.Static[3] ^= 1 })},
 		{"stamp AEAD", n.initiation(a.Private, b.Public(), tomorrow, func(m *wire.Initiation) { m.Timestamp[3] ^= 1 })},
 		{"old stamp", n.initiation(a.Private, b.Public(), Epoch.Add(-time.Second), nil)},
 	} {
-		unmoved(t, n, b, c.what, c.msg)
+		checkUnaffected(t, n, b, c.what, c.msg)
 	}
 	everything := append(a.Sent, b.Sent...)
 	for _, h := range []*Host{a, b} {
 		for i := range everything {
-			unmoved(t, n, h, "replay of "+everything[i].Type().String(), everything[i].Data)
+			checkUnaffected(t, n, h, "replay of "+everything[i].Type().String(), everything[i].Data)
 		}
 	}
 	for i := range everything {
 		msg := everything[i].Data
 		for at := range msg {
-			unmoved(t, n, b, "one bit wrong", broken(msg, at))
+			checkUnaffected(t, n, b, "one bit wrong", flipBit(msg, at))
 		}
 		if everything[i].Type() != wire.TypeData {
 			for at := 4; at < len(msg)-32; at++ {
-				unmoved(t, n, b, "one bit wrong behind a good mac1", maced(broken(msg, at), b.Public()))
+				checkUnaffected(t, n, b, "one bit wrong behind a good mac1", withMAC1(flipBit(msg, at), b.Public()))
 			}
 		}
 	}
@@ -143,7 +143,7 @@ func TestSilence(t *testing.T) {
 	equal(t, "b", b.Payloads(), []string{"x"})
 }
 
-func broken(msg []byte, at int) []byte {
+func flipBit(msg []byte, at int) []byte {
 	bad := slices.Clone(msg)
 	bad[at] ^= 0x10
 	return bad
@@ -151,7 +151,7 @@ func broken(msg []byte, at int) []byte {
 
 // A1, A2, A4: garbage of every length and first bytes is nothing.
 func TestGarbage(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	n.Default.Delay = time.Millisecond
 	a.Send(b, "x")
@@ -173,7 +173,7 @@ func TestGarbage(t *testing.T) {
 	for _, size := range []int{4096, 4097, 9000, 65507} {
 		messages = append(messages, make([]byte, size))
 	}
-	unmoved(t, n, b, "garbage", messages...)
+	checkUnaffected(t, n, b, "garbage", messages...)
 	a.Send(b, "y")
 	n.Run(time.Second)
 	equal(t, "b", b.Payloads(), []string{"x", "y"})
@@ -181,8 +181,8 @@ func TestGarbage(t *testing.T) {
 
 // A6: under load, whatever comes with a good mac1 is answered by no more bytes
 // than came, the rest by nothing; and still nothing changes (A7).
-func TestBytesOutUnderLoad(t *testing.T) {
-	n := watched(t, 1)
+func TestNoAmplificationUnderLoad(t *testing.T) {
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "x")
 	n.Run(time.Second)
@@ -190,7 +190,7 @@ func TestBytesOutUnderLoad(t *testing.T) {
 	force := true
 	b.Must(conf.Change{Tunables: conf.TunablesChange{ForceUnderload: &force}})
 	good := n.initiation(stranger.Private, b.Public(), Epoch.Add(time.Hour), nil)
-	response := maced((&wire.Response{Sender: 1, Receiver: 2}).AppendTo(nil), b.Public())
+	response := withMAC1((&wire.Response{Sender: 1, Receiver: 2}).AppendTo(nil), b.Public())
 	for _, c := range []struct {
 		name    string
 		msg     []byte
@@ -198,8 +198,8 @@ func TestBytesOutUnderLoad(t *testing.T) {
 	}{
 		{"initiation", good, 1},
 		{"response", response, 1}, // A27
-		{"initiation, wrong mac1", broken(good, 20), 0},
-		{"response, wrong mac1", broken(response, 20), 0},
+		{"initiation, wrong mac1", flipBit(good, 20), 0},
+		{"response, wrong mac1", flipBit(response, 20), 0},
 		{"data", a.SentOf(wire.TypeData)[0].Data, 0},
 		{"cookie reply", (&wire.CookieReply{Receiver: b.Peer(a).Sessions().Current.Local}).AppendTo(nil), 0},
 		{"nothing", nil, 0},
@@ -220,7 +220,7 @@ func TestBytesOutUnderLoad(t *testing.T) {
 // A10, A11: a peer whose key is of low order may be configured; nothing is ever
 // sent to it, and others are none the worse for it.
 func TestPeersOfLowOrder(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	keepalive := uint16(1)
 	var sink = netip.MustParseAddrPort("203.0.113.9:1")

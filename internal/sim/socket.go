@@ -80,7 +80,7 @@ func (h *Host) send(d *Datagram) error {
 	if h.behind != nil {
 		h.behind.send(d)
 	} else {
-		h.net.carry(d)
+		h.net.transmit(d)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (h *Host) read() {
 	off := 0
 	for _, d := range h.waiting {
 		size := len(d.Data)
-		if h.GRO && last != nil && joins(&bs[len(bs)-1], last, d) {
+		if h.GRO && last != nil && continuesTrain(&bs[len(bs)-1], last, d) {
 			b := &bs[len(bs)-1]
 			b.Data = h.buf[b.Off : off+size]
 		} else {
@@ -130,9 +130,9 @@ func (h *Host) read() {
 	h.dec.Decapsulate(h.opening, h.mono(), bs)
 }
 
-// joins reports whether d may follow last in a train: nothing is longer than
+// continuesTrain reports whether d may follow last in a train: nothing is longer than
 // the first, and what is shorter was the last.
-func joins(b *batch.Batch, last, d *Datagram) bool {
+func continuesTrain(b *batch.Batch, last, d *Datagram) bool {
 	size := len(d.Data)
 	return last.From == d.From && last.To == d.To && last.ECN == d.ECN &&
 		len(last.Data) == b.Stride && 0 < size && size <= b.Stride

@@ -16,15 +16,15 @@ func persist(h, other *Host, seconds uint16) {
 }
 
 // silence loses everything.
-func (n *Internet) silence() { n.Default.Loss = 1 }
+func (n *Internet) loseAll() { n.Default.Loss = 1 }
 
 // B30: a dead peer gets 18 to 20 initiations, 5 s and up to 333 ms apart, within
 // 90 to 107 s; the staged packets are dropped and counted (A42), and then there
 // is silence. A packet later begins anew.
 func TestGivesUp(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
-	n.silence()
+	n.loseAll()
 	for range 10 {
 		a.Send(b, "x")
 	}
@@ -51,11 +51,11 @@ func TestGivesUp(t *testing.T) {
 // are initiations all the time, at least 5 s apart, and keys are erased 540 s
 // after the last session.
 func TestDeadPeerUnderTraffic(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "x")
 	n.Run(time.Second)
-	n.silence()
+	n.loseAll()
 	a.Forget()
 	n.Every(100*time.Millisecond, func() bool { a.Send(b, "x"); return n.Now() < time.Hour })
 	n.Run(8 * time.Minute)
@@ -81,11 +81,11 @@ func TestDeadPeerUnderTraffic(t *testing.T) {
 // nobody answers there is an initiation.
 func TestNoReply(t *testing.T) {
 	for seed := range uint64(20) {
-		n := watched(t, seed)
+		n := newChecked(t, seed)
 		a, b := n.Pair()
 		a.Send(b, "x")
 		n.Run(30 * time.Second)
-		n.silence()
+		n.loseAll()
 		a.Forget()
 		began := n.Now()
 		for range 20 {
@@ -102,7 +102,7 @@ func TestNoReply(t *testing.T) {
 // B9, A40: peers that have nothing to say are silent: after a packet each way,
 // no more than one keepalive, for ever.
 func TestIdleHour(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "ping")
 	n.Run(time.Second)
@@ -115,8 +115,8 @@ func TestIdleHour(t *testing.T) {
 
 // B10: the passive keepalive comes 10 s after data that nothing was sent after,
 // and not at all when something was; the persistent one only into silence.
-func TestKeepalivesIntoSilenceOnly(t *testing.T) {
-	n := watched(t, 1)
+func TestKeepalivesOnlyWhenSilent(t *testing.T) {
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	persist(a, b, 25)
 	n.Run(time.Second)
@@ -137,7 +137,7 @@ func TestKeepalivesIntoSilenceOnly(t *testing.T) {
 // often than every 120 s, and a packet every 25 s.
 func TestPersistentKeepaliveHour(t *testing.T) {
 	for _, both := range []bool{false, true} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		persist(a, b, 25)
 		if both {
@@ -165,7 +165,7 @@ func TestPersistentKeepaliveHour(t *testing.T) {
 // A41: set while up, a persistent keepalive goes out at once; set while down,
 // when the interface comes up; and setting another interval sends none.
 func TestSettingPersistentKeepalive(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	persist(a, b, 0)
 	a.Send(b, "x")
@@ -206,7 +206,7 @@ func TestSettingPersistentKeepalive(t *testing.T) {
 // A40, B46: timers go on when the socket refuses everything, and the persistent
 // keepalive goes out as soon as it takes packets again.
 func TestSocketRefuses(t *testing.T) {
-	n := watched(t, 1)
+	n := newChecked(t, 1)
 	a, b := n.Pair()
 	persist(a, b, 10)
 	n.Run(15 * time.Second)
@@ -234,12 +234,12 @@ func TestOneWayStream(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		initiatorSends bool
-		least, most    time.Duration
+		minGap, maxGap time.Duration
 	}{
 		{"initiator sends", true, 120 * time.Second, 121 * time.Second},
 		{"responder sends", false, 120 * time.Second, 131 * time.Second},
 	} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		a.Send(b, "first")
 		n.Run(500 * time.Millisecond)
@@ -257,7 +257,7 @@ func TestOneWayStream(t *testing.T) {
 		}
 		at := times(a.SentOf(wire.TypeInitiation))
 		for i := 1; i < len(at); i++ {
-			if gap := at[i] - at[i-1]; gap < c.least || gap > c.most {
+			if gap := at[i] - at[i-1]; gap < c.minGap || gap > c.maxGap {
 				t.Errorf("%s: renewed after %v", c.name, gap)
 			}
 		}
@@ -269,13 +269,13 @@ func TestOneWayStream(t *testing.T) {
 
 // A36, B33: nothing is sent or taken on a key of 180 s. B37: the first packet
 // after any rest arrives.
-func TestFirstPacketAfterARest(t *testing.T) {
+func TestFirstPacketAfterIdle(t *testing.T) {
 	for _, rest := range []time.Duration{
 		119 * time.Second, 121 * time.Second, 179 * time.Second, 180*time.Second - time.Nanosecond,
 		180 * time.Second, 181 * time.Second, 10 * time.Minute, 24 * time.Hour,
 	} {
 		for _, responder := range []bool{false, true} {
-			n := watched(t, 1)
+			n := newChecked(t, 1)
 			n.Default.Delay = 0
 			a, b := n.Pair()
 			a.Send(b, "x")
@@ -299,8 +299,8 @@ func TestFirstPacketAfterARest(t *testing.T) {
 
 // A36, B33: a packet that was sent on a young key and comes when the key is
 // 180 s old is dropped and counted.
-func TestPacketThatTravelsPastTheKeysEnd(t *testing.T) {
-	n := watched(t, 1)
+func TestPacketArrivesAfterKeyExpiry(t *testing.T) {
+	n := newChecked(t, 1)
 	n.Default.Delay = 0
 	a, b := n.Pair()
 	a.Send(b, "x")
@@ -317,7 +317,7 @@ func TestPacketThatTravelsPastTheKeysEnd(t *testing.T) {
 // and what the others sent meanwhile is not taken on the old ones.
 func TestSuspend(t *testing.T) {
 	for _, slept := range []time.Duration{time.Minute, 3 * time.Minute, time.Hour, 30 * 24 * time.Hour} {
-		n := watched(t, 1)
+		n := newChecked(t, 1)
 		a, b := n.Pair()
 		a.Send(b, "x")
 		n.Run(time.Second)
@@ -339,8 +339,8 @@ func TestSuspend(t *testing.T) {
 // A39, B17: a suspend in the middle of a handshake, and the peer's; traffic goes
 // on by itself soon after.
 func TestSuspendInMidHandshake(t *testing.T) {
-	for step := range part(8) {
-		n := watched(t, uint64(step))
+	for step := range scaled(8) {
+		n := newChecked(t, uint64(step))
 		a, b := n.Pair()
 		a.JobTime, b.JobTime = 5*time.Millisecond, 5*time.Millisecond
 		sleeper := n.Hosts[step%2]

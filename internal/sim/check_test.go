@@ -9,14 +9,14 @@ import (
 	"wgd/internal/wire"
 )
 
-// watched is New, with an eye on what must be so in every story:
+// newChecked is New, with an eye on what must be so in every story:
 //
 //   - no counter is used twice, and they rise (A37);
 //   - handshakes carry AF41, data no DSCP (A56);
 //   - data is padded, or a keepalive (A40, A45, B14);
 //   - at the end there are at most three sessions for a peer and one handshake
 //     more (A31), and no other index is taken (B29).
-func watched(t *testing.T, seed uint64) *Internet {
+func newChecked(t *testing.T, seed uint64) *Internet {
 	t.Helper()
 	n := New(seed)
 	type session struct {
