@@ -9,11 +9,11 @@ import (
 	"wgd/internal/wire"
 )
 
-// A16, B36: a thousand simultaneous starts, over paths of any delay, on hosts
-// whose jobs and machines take their time: every staged packet arrives, nobody
-// needs a third handshake, and both ends come to send on one session, which
-// exactly one of them will renew. Where a response overtakes an initiation they
-// may end on two; these serve for their time, and their end loses nothing.
+// A16, B36: a thousand simultaneous starts, over paths of any delay, on hosts with slow
+// jobs and machines: every staged packet arrives, there are at most two handshakes, and
+// both ends end up sending on the same session, which exactly one of them renews. If a
+// response overtakes an initiation, they may use two sessions; these work until they
+// expire, and no packet is lost then.
 func TestSimultaneousStarts(t *testing.T) {
 	for seed := range uint64(scaled(1000)) {
 		n := newChecked(t, seed)
@@ -42,10 +42,10 @@ func TestSimultaneousStarts(t *testing.T) {
 		}
 		n.Run(4 * time.Second)
 		if len(a.Got) != 5 || len(b.Got) != 5 {
-			t.Fatalf("seed %d: a got %q, b got %q", seed, a.Payloads(), b.Payloads())
+			t.Fatalf("seed %d: a got %q, b got %q, want 5 packets each", seed, a.Payloads(), b.Payloads())
 		}
 		if got := a.Counts.Sent[wire.TypeInitiation] + b.Counts.Sent[wire.TypeInitiation]; got > 2 {
-			t.Fatalf("seed %d: %d initiations", seed, got)
+			t.Fatalf("seed %d: %d initiations, want at most 2", seed, got)
 		}
 		for range 3 {
 			a.Send(b, "x")
@@ -58,13 +58,13 @@ func TestSimultaneousStarts(t *testing.T) {
 		}
 		ka, kb := a.Peer(b).Sessions().Current, b.Peer(a).Sessions().Current
 		if ka == nil || kb == nil || ka.Local != kb.Remote || kb.Local != ka.Remote || ka.Initiator == kb.Initiator {
-			t.Fatalf("seed %d: they do not agree on one session", seed)
+			t.Fatalf("seed %d: a and b do not use the same session", seed)
 		}
 	}
 }
 
-// A16: when both ends are left as responders of the session that they send on,
-// the keys serve to their end, and the next ones come without loss.
+// A16: if each end is the responder of the session that it sends on, both sessions work
+// until they expire, and the next one replaces them without loss.
 func TestTwoSessionsEndWithoutLoss(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -95,8 +95,8 @@ func TestTwoSessionsEndWithoutLoss(t *testing.T) {
 	equal(t, "b", b.Payloads(), numbers(0, sent))
 }
 
-// A16: the packets staged at both ends arrive in order when nothing overtakes
-// anything, be the two starts any time apart.
+// A16: if datagrams are not reordered, the packets staged at both ends arrive in order,
+// however far apart the two starts are.
 func TestSimultaneousStartsKeepOrder(t *testing.T) {
 	for step := range scaled(30) {
 		n := newChecked(t, uint64(step))
@@ -117,14 +117,14 @@ func TestSimultaneousStartsKeepOrder(t *testing.T) {
 			n.Run(time.Millisecond)
 		}
 		n.Run(time.Second)
-		got := fmt.Sprintf("%d ms apart", 2*step)
-		equal(t, got+", a", a.Payloads(), numbers(0, 200))
-		equal(t, got+", b", b.Payloads(), numbers(0, 200))
+		name := fmt.Sprintf("%d ms apart", 2*step)
+		equal(t, name+", a", a.Payloads(), numbers(0, 200))
+		equal(t, name+", b", b.Payloads(), numbers(0, 200))
 	}
 }
 
-// A16, A43: with traffic both ways for half an hour, renewals lose nothing,
-// change no order, and come no more often than the rule says.
+// A16, A43: with traffic in both directions for half an hour, rekeys lose and reorder
+// nothing, and are no more frequent than the rule allows.
 func TestRenewalsLoseNothing(t *testing.T) {
 	for seed := range uint64(scaled(4)) {
 		n := newChecked(t, seed)
@@ -144,13 +144,13 @@ func TestRenewalsLoseNothing(t *testing.T) {
 		equal(t, "a", a.Payloads(), numbers(0, sent))
 		equal(t, "b", b.Payloads(), numbers(0, sent))
 		if got := a.Counts.Sent[wire.TypeInitiation] + b.Counts.Sent[wire.TypeInitiation]; got > 30/2+2 {
-			t.Errorf("%d initiations in half an hour", got)
+			t.Errorf("%d initiations in half an hour, want at most %d", got, 30/2+2)
 		}
 	}
 }
 
-// A38, B34: over a path that loses, repeats and reorders, every packet comes at
-// most once, and as many come as the path has carried.
+// A38, B34: over a path that loses, duplicates and reorders datagrams, every packet
+// arrives at most once, and only those that the path lost are missing.
 func TestBadPath(t *testing.T) {
 	for seed := range uint64(scaled(8)) {
 		n := newChecked(t, seed)
@@ -170,7 +170,7 @@ func TestBadPath(t *testing.T) {
 		disorder := 0
 		for i, p := range b.Got {
 			if seen[p.Payload] {
-				t.Fatalf("seed %d: packet %s came twice", seed, p.Payload)
+				t.Fatalf("seed %d: packet %s arrived twice", seed, p.Payload)
 			}
 			seen[p.Payload] = true
 			if i > 0 && p.Payload < b.Got[i-1].Payload {
@@ -178,13 +178,13 @@ func TestBadPath(t *testing.T) {
 			}
 		}
 		if len(b.Got) < packets*87/100 || len(b.Got) > packets*93/100 || disorder < packets/10 {
-			t.Errorf("seed %d: %d of %d packets, %d out of order", seed, len(b.Got), packets, disorder)
+			t.Errorf("seed %d: %d of %d packets arrived, %d out of order", seed, len(b.Got), packets, disorder)
 		}
 	}
 }
 
-// B35, B36: over a path that loses a third of everything there is always a
-// session again soon after it is good.
+// B35, B36: after a path that loses a third of all datagrams recovers, there is soon a
+// session again.
 func TestLossyPath(t *testing.T) {
 	for seed := range uint64(scaled(12)) {
 		n := newChecked(t, seed)
@@ -207,7 +207,8 @@ func TestLossyPath(t *testing.T) {
 	}
 }
 
-// recovers checks that traffic flows both ways within a time, and goes on.
+// checkRecovers checks that traffic flows in both directions after the given time, and
+// continues to.
 func checkRecovers(t *testing.T, n *Internet, a, b *Host, within time.Duration) {
 	t.Helper()
 	end := n.Now() + within
@@ -223,12 +224,12 @@ func checkRecovers(t *testing.T, n *Internet, a, b *Host, within time.Duration) 
 		n.Run(time.Second)
 	}
 	if len(a.Got) != 10 || len(b.Got) != 10 {
-		t.Errorf("%v after: %d and %d of 10 packets", within, len(a.Got), len(b.Got))
+		t.Errorf("after %v: a got %d and b got %d of 10 packets", within, len(a.Got), len(b.Got))
 	}
 }
 
-// A13, B28: responses that are forged, at any moment, do not keep the true one
-// from its handshake.
+// A13, B28: forged responses, at any time, do not keep the genuine one from completing
+// the handshake.
 func TestForgedResponses(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -240,7 +241,7 @@ func TestForgedResponses(t *testing.T) {
 		if d.Type() != wire.TypeInitiation {
 			return
 		}
-		for i := range 40 { // from the moment on at which the initiation is seen
+		for i := range 40 { // from the moment at which the initiation is seen
 			r := wire.Response{Sender: n.Dice.Uint32(), Receiver: wire.SenderIndex(d.Data)}
 			for j := range r.Ephemeral {
 				r.Ephemeral[j] = byte(n.Dice.Uint32())
@@ -254,6 +255,6 @@ func TestForgedResponses(t *testing.T) {
 	n.Run(4 * time.Second)
 	equal(t, "b", b.Payloads(), []string{"x"})
 	if got := len(a.SentOf(wire.TypeInitiation)); got != 1 {
-		t.Errorf("%d initiations", got)
+		t.Errorf("%d initiations, want 1", got)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"wgd/key"
 )
 
-// star is one server and so many clients, all up, that it knows by the address
-// that they speak from.
+// star returns a server and clients, all up. The server learns the clients' endpoints
+// from their messages.
 func (n *Internet) star(clients int) (server *Host, list []*Host) {
 	server = n.NewHost("192.0.2.1")
 	about := make([]conf.PeerChange, clients)
@@ -29,9 +29,9 @@ func (n *Internet) star(clients int) (server *Host, list []*Host) {
 	return server, list
 }
 
-// B45, B25: fifty peers, all with endpoints at the host itself, are added,
-// removed and replaced at random, while handshakes are under way: the lists
-// stay whole, no index leaks, and nothing is answered to itself.
+// B45, B25: fifty peers whose endpoint is the host itself are added, removed and
+// replaced at random during handshakes. The lists stay consistent, no index leaks, and
+// the host does not answer itself.
 func TestSelfEndpointsChurn(t *testing.T) {
 	n := newChecked(t, 1)
 	n.Default.Delay = time.Millisecond
@@ -54,7 +54,7 @@ func TestSelfEndpointsChurn(t *testing.T) {
 		case 0, 1, 2:
 			a.Must(conf.Change{Peers: []conf.PeerChange{c}})
 			there[c.PublicKey] = true
-		case 3, 4, 5: // twice in one request, as it may come
+		case 3, 4, 5: // twice in one request, which is allowed
 			gone := conf.PeerChange{PublicKey: c.PublicKey, Remove: true}
 			a.Must(conf.Change{Peers: []conf.PeerChange{gone, gone}})
 			delete(there, c.PublicKey)
@@ -71,14 +71,14 @@ func TestSelfEndpointsChurn(t *testing.T) {
 		}
 		for _, p := range list {
 			if !there[p.PublicKey] {
-				t.Fatal("a peer that was removed is listed")
+				t.Fatal("a removed peer is listed")
 			}
 		}
 		checkIndices(t, a)
 		n.Run(time.Duration(n.Dice.Int64N(int64(30 * time.Millisecond))))
 	}
 	if got := a.Counts.Sent[wire.TypeResponse]; got != 0 {
-		t.Errorf("%d responses to itself", got)
+		t.Errorf("the host sent %d responses to itself", got)
 	}
 	b.Got = nil
 	for range 12 {
@@ -86,12 +86,12 @@ func TestSelfEndpointsChurn(t *testing.T) {
 		n.Run(time.Second)
 	}
 	if len(b.Got) == 0 {
-		t.Error("the tunnel to a real peer does not work any more")
+		t.Error("the tunnel to the real peer does not work")
 	}
 }
 
-// B29, A14: initiations back to back, answered or not, from both ends and by
-// impostors, take no more indices than handshakes and sessions there can be.
+// B29, A14: successive initiations of one peer take no more indices than there can be
+// handshakes and sessions.
 func TestIndicesAreBounded(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -112,9 +112,9 @@ func TestIndicesAreBounded(t *testing.T) {
 	}
 }
 
-// A31, A14, B25: everything at once, at random, on five hosts of which each
-// knows all: restarts, sleep, clock steps, downs, moves, keys, removals, bad
-// paths, under load and not. Afterwards, everybody reaches everybody.
+// A31, A14, B25: random events on five hosts that are all peers of each other: restarts,
+// sleep, clock steps, down and up, moves, removals, bad paths, with and without load.
+// Afterwards, every host reaches every other one.
 func TestChaos(t *testing.T) {
 	for seed := range uint64(scaled(3)) {
 		n := newChecked(t, seed)
@@ -147,12 +147,12 @@ func TestChaos(t *testing.T) {
 			checkIndices(t, a)
 		}
 		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+			t.Fatalf("failed with seed %d", seed)
 		}
 	}
 }
 
-// disturb does something to a host and its peer.
+// disturb applies a random event to a host and its peer, or none.
 func (n *Internet) disturb(h, peer *Host) {
 	switch n.Dice.IntN(40) {
 	case 0:
@@ -183,10 +183,10 @@ func (n *Internet) disturb(h, peer *Host) {
 	}
 }
 
-// calm ends everything that disturb began.
+// restore undoes the effects of disturb.
 func (n *Internet) restore() {
 	n.Default = Path{Delay: 10 * time.Millisecond}
-	n.Run(11 * time.Minute) // everybody is awake
+	n.Run(11 * time.Minute) // until all hosts are awake
 	for i, h := range n.Hosts {
 		underload(h, false)
 		for _, other := range n.Hosts[:i] {
@@ -196,8 +196,8 @@ func (n *Internet) restore() {
 	n.Run(10 * time.Second)
 }
 
-// B2, A49: with nested allowed IPs, a peer's packets are taken with exactly
-// those sources of which the longest prefix is its own.
+// B2, A49: with nested allowed IPs, a packet from a peer is accepted if and only if the
+// longest prefix that matches its source is the peer's.
 func TestNestedAllowedIPs(t *testing.T) {
 	n := newChecked(t, 1)
 	server, clients := n.star(3)
@@ -215,7 +215,7 @@ func TestNestedAllowedIPs(t *testing.T) {
 			c.Give(Inner(source, server.Inner4, []byte("x"), 0))
 			n.Run(time.Second)
 			if got := len(server.Got) == 1; got != (i == owner) {
-				t.Errorf("%s from client %d is taken: %v", a, i, got)
+				t.Errorf("a packet from %s of client %d: accepted: %v, want %v", a, i, got, i == owner)
 			}
 		}
 		if owner >= 0 {

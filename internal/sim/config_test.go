@@ -24,9 +24,8 @@ func presharedWith(h, peer *Host, i byte) {
 	h.Must(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.Public(), PresharedKey: preshared(i)}}})
 }
 
-// A15, B11: none, the right and a wrong preshared key on both sides: whatever
-// is set while a session lives, the session lives on, and what is set decides
-// about the next handshake.
+// A15, B11: no preshared key, the right one and a wrong one on both sides. Setting one
+// does not affect the current session; it applies to the next handshake.
 func TestPresharedKeys(t *testing.T) {
 	for one := range byte(3) {
 		for two := range byte(3) {
@@ -40,16 +39,16 @@ func TestPresharedKeys(t *testing.T) {
 			n.Run(time.Second)
 			equal(t, "b", b.Payloads(), []string{"before", "same session"})
 			if got := a.Counts.Sent[wire.TypeInitiation]; got != 1 {
-				t.Errorf("keys %d and %d: %d initiations", one, two, got)
+				t.Errorf("keys %d and %d: %d initiations, want 1", one, two, got)
 			}
 			n.Run(10 * time.Minute)
 			b.Got = nil
 			a.Send(b, "next session")
 			n.Run(time.Second)
 			if got := len(b.Got) == 1; got != (one == two) {
-				t.Errorf("keys %d and %d: arrived is %v", one, two, got)
+				t.Errorf("keys %d and %d: the packet arrived: %v, want %v", one, two, got, one == two)
 			}
-			// The wrong one put right, the retransmission succeeds.
+			// Once the keys are equal, the retransmission succeeds.
 			presharedWith(a, b, two)
 			n.Run(11 * time.Second)
 			equal(t, "b", b.Payloads(), []string{"next session"})
@@ -57,8 +56,8 @@ func TestPresharedKeys(t *testing.T) {
 	}
 }
 
-// A15: a key that is set on one side, while renewals go on, ends the traffic at
-// the end of the session and not earlier; set on the other, it goes on.
+// A15: a key that is set on one side only stops the traffic when the session expires, not
+// earlier. Once it is set on the other side, too, traffic continues.
 func TestPresharedKeyOnOneSide(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -70,19 +69,20 @@ func TestPresharedKeyOnOneSide(t *testing.T) {
 	equal(t, "b", b.Payloads(), numbers(0, sent))
 	n.Run(60 * time.Second)
 	if b.Drops.Count(dataplane.DropReplay) > 0 || len(b.Got) > 1850 {
-		t.Errorf("%d packets on a key of 180 s", len(b.Got))
+		t.Errorf("%d packets arrived on a session of 180 s, want at most 1850 and no replays", len(b.Got))
 	}
 	presharedWith(b, a, 1)
 	n.Run(11 * time.Second)
 	before := len(b.Got)
 	n.Run(time.Second)
 	if len(b.Got) < before+9 {
-		t.Errorf("%d packets in a second", len(b.Got)-before)
+		t.Errorf("%d packets arrived in a second, want at least 9", len(b.Got)-before)
 	}
 }
 
-// A58, B23: the same private key again changes nothing, under traffic; another
-// one makes the next packet handshake at once, with a peer that knows it.
+// A58, B23: setting the same private key again changes nothing. After another one is
+// set, the next packet starts a handshake at once, which a peer that knows the new public
+// key answers.
 func TestPrivateKeys(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -93,7 +93,7 @@ func TestPrivateKeys(t *testing.T) {
 	a.Send(b, "y")
 	n.Run(time.Second)
 	if s := a.Peer(b).Sessions(); s.Current == nil || s.Current.Local != index || len(a.SentOf(wire.TypeInitiation)) != 1 {
-		t.Error("the same key again ended the session")
+		t.Error("setting the same key again ended the session")
 	}
 	other := n.newHost()
 	prefixes := a.About().AllowedIPs
@@ -105,15 +105,15 @@ func TestPrivateKeys(t *testing.T) {
 	n.Run(time.Second)
 	equal(t, "b", b.Payloads(), []string{"x", "y", "z"})
 	if at := times(a.SentOf(wire.TypeInitiation)); len(at) != 2 || at[1] != began {
-		t.Errorf("initiations at %v, the key was changed at %v", at, began)
+		t.Errorf("initiations at %v, want two, the second at %v when the key was changed", at, began)
 	}
 	b.Send(a, "back")
 	n.Run(time.Second)
 	equal(t, "a", a.Payloads(), []string{"back"})
 }
 
-// A57: a peer with our own key is ignored; a private key that equals a peer's
-// key removes that peer.
+// A57: a peer with the interface's own public key is ignored. Setting the private key of a
+// peer removes that peer.
 func TestPeerWithOwnKey(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -124,17 +124,17 @@ func TestPeerWithOwnKey(t *testing.T) {
 	a.Give(Inner(a.Inner4, a.Inner4, []byte("x"), 0))
 	a.Must(conf.Change{PrivateKey: &b.Private})
 	if len(a.Machine.Peers()) != 0 {
-		t.Error("the peer whose key is now a's is still there")
+		t.Error("the peer whose key is now that of a was not removed")
 	}
 	a.Send(b, "x")
 	n.Run(time.Minute)
 	if len(a.Sent) != 0 || a.Drops.Count(dataplane.DropNoPeer) != 2 {
-		t.Errorf("a sent %v", types(a.Sent))
+		t.Errorf("a sent %v and dropped %d packets without a peer, want none and 2", types(a.Sent), a.Drops.Count(dataplane.DropNoPeer))
 	}
 }
 
-// A59: one request is applied whole or not at all, under traffic too; the same
-// peer twice is one peer; update_only never creates.
+// A59: a request is applied completely or not at all; the same peer twice is one peer;
+// update_only does not create a peer.
 func TestWholeRequests(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -146,25 +146,25 @@ func TestWholeRequests(t *testing.T) {
 		{Peers: []conf.PeerChange{{PublicKey: b.Public(), Remove: true}, {PublicKey: c.Public(), AllowedIPs: []conf.AllowedIPChange{{}}}}},
 	} {
 		if err := a.Apply(c); err == nil {
-			t.Errorf("%+v is accepted", c)
+			t.Errorf("%+v was accepted", c)
 		}
 	}
 	if after := fmt.Sprint(a.Machine.Status(a.Time())); after != before {
-		t.Errorf("something was applied:\n%s\nwas\n%s", after, before)
+		t.Errorf("a refused request changed the status to\n%s\nfrom\n%s", after, before)
 	}
 	a.Must(conf.Change{Peers: []conf.PeerChange{
 		{PublicKey: b.Public(), Name: &name}, {PublicKey: c.Public(), UpdateOnly: true}, b.About(),
 	}})
 	if len(a.Machine.Peers()) != 1 || a.Status(b).Name != "b" || len(a.Status(b).AllowedIPs) != 2 {
-		t.Errorf("%+v", a.Machine.Status(a.Time()).Peers)
+		t.Errorf("peers %+v, want only b, with a name and two allowed IPs", a.Machine.Status(a.Time()).Peers)
 	}
 	a.Send(b, "x")
 	n.Run(time.Second)
 	equal(t, "b", b.Payloads(), []string{"x"})
 }
 
-// A61: down purges staged packets, erases keys, stops timers; up sends what is
-// staged by then, and persistent keepalives. Two hundred times.
+// A61: bringing the interface down drops staged packets, erases keys and stops timers;
+// bringing it up sends what was staged while it was down. Two hundred times.
 func TestDownAndUp(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -173,14 +173,14 @@ func TestDownAndUp(t *testing.T) {
 	for i := range 200 {
 		a.Down()
 		if a.Index.Len() != 0 || a.Peer(b).HasStaged() {
-			t.Fatalf("time %d: %d indices, staged %v", i, a.Index.Len(), a.Peer(b).HasStaged())
+			t.Fatalf("round %d: %d indices, staged %v; want 0, false", i, a.Index.Len(), a.Peer(b).HasStaged())
 		}
 		sent := len(a.Sent)
 		n.Run(time.Duration(n.Dice.Int64N(int64(20 * time.Second))))
 		if len(a.Sent) != sent {
-			t.Fatalf("time %d: it sends while down", i)
+			t.Fatalf("round %d: a sent %d datagrams while down", i, len(a.Sent)-sent)
 		}
-		a.Send(b, fmt.Sprint(i)) // waits until it is up
+		a.Send(b, fmt.Sprint(i)) // is staged until a is up
 		b.Got = nil
 		a.Up()
 		n.Run(6 * time.Second)
@@ -193,12 +193,12 @@ func TestDownAndUp(t *testing.T) {
 	purged := a.Drops.Count(dataplane.DropStaged)
 	a.Down()
 	if a.Drops.Count(dataplane.DropStaged) != purged+1 {
-		t.Error("a staged packet survives down")
+		t.Error("a staged packet was not dropped when the interface went down")
 	}
 }
 
-// A50, B64: an allowed IP that moves from one peer to another, and back, under
-// traffic: each packet goes to exactly one of them, the one that has it then.
+// A50, B64: while an allowed IP moves between two peers under traffic, each packet goes
+// to exactly one of them: the one that has it at that time.
 func TestAllowedIPMoves(t *testing.T) {
 	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
@@ -222,14 +222,14 @@ func TestAllowedIPMoves(t *testing.T) {
 		a.Give(Inner(a.Inner4, shared, []byte(fmt.Sprint(i)), 0))
 		want[owner] = append(want[owner], fmt.Sprint(i))
 		n.Run(5 * time.Millisecond)
-		// The others' packets with that source are not taken (A49).
+		// The other peer's packets with that source are not accepted (A49).
 		for j, h := range owners {
 			a.Got = nil
 			h.Must(conf.Change{Peers: []conf.PeerChange{{PublicKey: a.Public(), AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.PrefixFrom(a.Inner4, 32)}}}}})
 			h.Give(Inner(shared, a.Inner4, []byte("from the prefix"), 0))
 			n.Run(100 * time.Millisecond)
 			if got := len(a.Got) == 1; got != (j == owner) {
-				t.Fatalf("step %d: a packet of peer %d is taken: %v", i, j, got)
+				t.Fatalf("step %d: a packet of peer %d: accepted: %v, want %v", i, j, got, j == owner)
 			}
 		}
 	}
@@ -238,8 +238,8 @@ func TestAllowedIPMoves(t *testing.T) {
 	equal(t, "c", c.Payloads(), want[1])
 }
 
-// A48: a packet for nobody, and one for a peer of which no address is known,
-// are answered inside, and cost nothing outside.
+// A48: a packet without a peer, and one for a peer without an endpoint, are answered with
+// an ICMP error on the interface; nothing is sent to the network.
 func TestUnreachable(t *testing.T) {
 	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
@@ -252,11 +252,11 @@ func TestUnreachable(t *testing.T) {
 	a.Give(Inner(a.Inner4, netip.MustParseAddr("8.8.8.8"), []byte("x"), 0))
 	n.Run(time.Minute)
 	if len(a.Got) != 2 || len(a.Sent) != 0 || a.Peer(b).HasStaged() {
-		t.Errorf("%d ICMP errors; sent %v", len(a.Got), types(a.Sent))
+		t.Errorf("%d ICMP errors, want 2; sent %v, want nothing", len(a.Got), types(a.Sent))
 	}
 	for _, p := range a.Got {
 		if p.To != a.Inner4 || p.UDP {
-			t.Errorf("%+v is no answer", p)
+			t.Errorf("%+v is not an ICMP error for a", p)
 		}
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"wgd/internal/packet"
 )
 
-// innerPort is both ports of inner packets.
+// innerPort is the source and destination port of inner packets.
 const innerPort = 7
 
-// Inner is a UDP packet of the inner network, behind the virtio header with
-// which an interface gives it.
+// Inner returns a UDP packet of the inner network as a frame read from an interface,
+// with a virtio header.
 func Inner(from, to netip.Addr, payload []byte, ecn byte) []byte {
 	const udpHeader = 8
 	var frame, udp []byte
@@ -51,7 +51,7 @@ func Inner(from, to netip.Addr, payload []byte, ecn byte) []byte {
 	return frame
 }
 
-// onesSum is the ones' complement sum of b (RFC 1071).
+// onesSum returns the one's complement sum of b (RFC 1071).
 func onesSum(b []byte) uint16 {
 	var sum uint32
 	for ; len(b) >= 2; b = b[2:] {
@@ -66,15 +66,15 @@ func onesSum(b []byte) uint16 {
 	return uint16(sum)
 }
 
-// Packet is one that came out of a tunnel.
+// A Packet is a packet that arrived through a tunnel.
 type Packet struct {
 	From, To netip.Addr
-	Payload  string // of UDP; the whole packet where it is none
+	Payload  string // of UDP; otherwise the whole packet
 	UDP      bool
 	ECN      byte
 }
 
-// parse reads a packet that a data plane has written to its interface.
+// parse parses a packet that a data plane has written to its interface.
 func parse(p []byte) Packet {
 	got := Packet{From: packet.Source(p), To: packet.Destination(p), ECN: packet.ECN(p), Payload: string(p)}
 	at := 20

@@ -10,63 +10,63 @@ import (
 	"wgd/internal/wire"
 )
 
-// Epoch is the wall time at which every Internet begins.
+// Epoch is the wall time at which every Internet starts.
 var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// Internet is all hosts and what is between them.
+// An Internet is a set of hosts and the network between them.
 type Internet struct {
-	// Default is the path of a datagram for which Path, where it is set, has no
-	// other one. Both may be changed at any time.
+	// Path, if set, returns the path of a datagram. Otherwise it is Default. Both may
+	// be changed at any time.
 	Default Path
 	Path    func(d *Datagram) Path
 
-	// Tap, where it is set, sees every datagram that leaves a host.
+	// Tap, if set, is called with every datagram that leaves a host.
 	Tap func(from *Host, d *Datagram)
 
-	Dice *rand.Rand // of the network; for tests too
+	Dice *rand.Rand // random numbers of the network, also for tests
 	seed uint64
 
 	Hosts []*Host
 	nodes map[netip.Addr]node
 
-	now   time.Duration // since the beginning
+	now   time.Duration // since the start
 	queue queue
-	order uint64  // of events, which breaks ties
-	rung  []*Host // whose machines have their turn before anything else happens
+	order uint64  // number of events so far; breaks ties
+	rung  []*Host // hosts whose machines run before anything else happens
 }
 
-// Path is what happens to a datagram on its way.
+// A Path is what happens to a datagram between hosts.
 type Path struct {
 	Delay     time.Duration
-	Jitter    time.Duration // up to so much more for each, so that they overtake one another
+	Jitter    time.Duration // maximum additional delay of each datagram, which reorders them
 	Loss      float64       // probability, for each fragment
 	Duplicate float64       // probability
-	Congested bool          // marks what may be marked (RFC 3168)
+	Congested bool          // sets CE in ECN-capable datagrams (RFC 3168)
 
-	// MTU is that of the narrowest link; 0: none is narrow. What is longer
-	// travels in fragments, which get lost if NoFragments.
+	// MTU is that of the narrowest link; 0 means no limit. A longer datagram is
+	// fragmented, or lost if NoFragments is set.
 	MTU         int
 	NoFragments bool
 }
 
-// Datagram is one on its way. Nobody changes Data.
+// A Datagram is a datagram between hosts. Data must not be changed.
 type Datagram struct {
-	At       time.Duration // since the beginning, when it was sent
+	At       time.Duration // when it was sent, since the start
 	From, To netip.AddrPort
 	Data     []byte
 	ECN, TOS byte
 }
 
-// Type is the message's; 0: it is none.
+// Type returns the type of the message, or 0 if it is not a message.
 func (d *Datagram) Type() wire.Type {
 	t, _ := wire.TypeOf(d.Data)
 	return t
 }
 
-// node is who has an address.
+// A node receives the datagrams for an address.
 type node interface{ receive(d *Datagram) }
 
-// New returns an internet without hosts, its Default a path of 10 ms.
+// New returns an internet without hosts, whose Default path has a delay of 10 ms.
 func New(seed uint64) *Internet {
 	return &Internet{
 		Default: Path{Delay: 10 * time.Millisecond},
@@ -76,10 +76,10 @@ func New(seed uint64) *Internet {
 	}
 }
 
-// Now is the time since the beginning.
+// Now returns the time since the start.
 func (n *Internet) Now() time.Duration { return n.now }
 
-// Run lets d pass.
+// Run processes all events of the next d.
 func (n *Internet) Run(d time.Duration) {
 	n.settle()
 	end := n.now + d
@@ -92,13 +92,13 @@ func (n *Internet) Run(d time.Duration) {
 	n.now = end
 }
 
-// After has do happen d from now.
+// After schedules do for d from now.
 func (n *Internet) After(d time.Duration, do func()) {
 	n.order++
 	n.queue.push(event{at: n.now + max(d, 0), order: n.order, do: do})
 }
 
-// Every has do happen each d, the first time d from now, until it is false.
+// Every calls do every d, first d from now, until it returns false.
 func (n *Internet) Every(d time.Duration, do func() bool) {
 	n.After(d, func() {
 		if do() {
@@ -107,15 +107,15 @@ func (n *Internet) Every(d time.Duration, do func() bool) {
 	})
 }
 
-// maxTurns is how often machines may have their turn in one instant. What
-// takes more never comes to rest.
+// maxTurns is how often machines may run at one instant. More means that they never
+// come to rest.
 const maxTurns = 1_000_000
 
-// settle gives every machine its turn that has something to do now.
+// settle runs the machines that have something to do now.
 func (n *Internet) settle() {
 	for i := 0; len(n.rung) > 0; i++ {
 		if i == maxTurns {
-			panic(fmt.Sprintf("sim: %v after the beginning a host does not come to rest", n.now))
+			panic(fmt.Sprintf("sim: the machines do not come to rest %v after the start", n.now))
 		}
 		h := n.rung[0]
 		n.rung = n.rung[1:]
@@ -124,7 +124,7 @@ func (n *Internet) settle() {
 	n.rung = nil
 }
 
-// transmit sends a datagram on its way.
+// transmit sends a datagram along its path.
 func (n *Internet) transmit(d *Datagram) {
 	path := n.Default
 	if n.Path != nil {
@@ -150,11 +150,12 @@ func (n *Internet) arriveAfter(delay time.Duration, d *Datagram) {
 	})
 }
 
-// Inject sends a datagram that no host has made: a forger's.
+// Inject sends a datagram that no host sent, as an attacker would.
 func (n *Internet) Inject(from, to netip.AddrPort, data []byte) {
 	n.transmit(&Datagram{At: n.now, From: from, To: to, Data: data})
 }
 
+// lost decides whether the path loses a datagram.
 func (n *Internet) lost(p *Path, d *Datagram) bool {
 	fragments := 1
 	if p.MTU > 0 {
@@ -187,7 +188,7 @@ func (p *Path) delay(dice *rand.Rand) time.Duration {
 	return p.Delay + time.Duration(dice.Int64N(int64(p.Jitter)+1))
 }
 
-// event is something that happens at a time.
+// An event is something that happens at a certain time.
 type event struct {
 	at    time.Duration
 	order uint64
@@ -198,7 +199,7 @@ func (e *event) before(o *event) bool {
 	return e.at < o.at || e.at == o.at && e.order < o.order
 }
 
-// queue is a heap of events, the next one first.
+// queue is a heap of events with the next one first.
 type queue []event
 
 func (q *queue) push(e event) {
@@ -236,8 +237,8 @@ func (q *queue) pop() event {
 	}
 }
 
-// boot is what a host's monotonic clock shows at the beginning: for each
-// another time, for none of them zero.
+// boot returns what the monotonic clock of host n shows at the start: a different
+// time for each host, never zero.
 func boot(n int) clock.Time {
 	return clock.Time(1000*time.Second) + clock.Time(n)*clock.Time(time.Hour)
 }

@@ -16,9 +16,9 @@ func underload(h *Host, force bool) {
 	h.Must(conf.Change{Tunables: conf.TunablesChange{ForceUnderload: &force}})
 }
 
-// A8, A26, B12: the cookie that answers the first initiation brings no resend,
-// no bytes, no endpoint; the next retransmission carries mac2 and is answered.
-// A27: the same where the initiator is under load, for the response.
+// A8, A26, B12: a cookie reply to the first initiation causes no immediate resend, counts
+// no bytes and changes no endpoint; the next retransmission has mac2 and is answered.
+// A27: the same for the response if the initiator is under load.
 func TestHandshakeUnderLoad(t *testing.T) {
 	for _, c := range []struct{ initiator, responder bool }{{false, true}, {true, false}, {true, true}} {
 		n := newChecked(t, 1)
@@ -28,10 +28,10 @@ func TestHandshakeUnderLoad(t *testing.T) {
 		a.Send(b, "x")
 		n.Run(4 * time.Second)
 		if got := len(a.SentOf(wire.TypeInitiation)); got != 1 {
-			t.Errorf("%+v: %d initiations before the timeout", c, got)
+			t.Errorf("%+v: %d initiations before the timeout, want 1", c, got)
 		}
 		if s := a.Status(b); c.responder && (s.RxBytes != 0 || s.Endpoint != b.Addr()) {
-			t.Errorf("%+v: a cookie reply counts: %+v", c, s)
+			t.Errorf("%+v: the cookie reply changed the status: %+v", c, s)
 		}
 		n.Run(20 * time.Second)
 		equal(t, fmt.Sprintf("%+v", c), b.Payloads(), []string{"x"})
@@ -44,8 +44,8 @@ func TestHandshakeUnderLoad(t *testing.T) {
 	}
 }
 
-// A24: a cookie serves for less than 120 s; afterwards a new one is asked for,
-// and the handshake still works.
+// A24: a cookie is valid for less than 120 s; after that a new one is needed, and the
+// handshake still works.
 func TestCookiesAge(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -55,12 +55,12 @@ func TestCookiesAge(t *testing.T) {
 		n.Run(11 * time.Minute)
 	}
 	if len(b.Got) != 5 || b.Counts.Sent[wire.TypeCookieReply] != 5 || len(a.SentOf(wire.TypeInitiation)) != 10 {
-		t.Errorf("%d packets, %d cookies, %d initiations", len(b.Got), b.Counts.Sent[wire.TypeCookieReply], len(a.SentOf(wire.TypeInitiation)))
+		t.Errorf("%d packets, %d cookie replies, %d initiations; want 5, 5, 10", len(b.Got), b.Counts.Sent[wire.TypeCookieReply], len(a.SentOf(wire.TypeInitiation)))
 	}
 }
 
-// B5, B42: a cookie serves only the address and port that it was given to: not
-// another client behind the same NAT, nor another address.
+// B5, B42: a cookie is valid only for the address and port that it was sent to, not for
+// another client behind the same NAT or another address.
 func TestCookieBoundToSource(t *testing.T) {
 	n := newChecked(t, 1)
 	server := n.NewHost("192.0.2.1")
@@ -82,7 +82,7 @@ func TestCookieBoundToSource(t *testing.T) {
 		n.Inject(netip.MustParseAddrPort(from), server.Addr(), withCookie)
 		n.Run(time.Second)
 		if server.Counts.Sent[wire.TypeResponse] != responses || server.Counts.Sent[wire.TypeCookieReply] != cookies+1 {
-			t.Errorf("the cookie serves %s too", from)
+			t.Errorf("the cookie is accepted from %s, too", from)
 		}
 	}
 	two.Send(server, "y")
@@ -90,13 +90,13 @@ func TestCookieBoundToSource(t *testing.T) {
 	equal(t, "server", server.Payloads(), []string{"x", "y"})
 }
 
-// flood has initiations with a good mac1 but of unknown peers come to h, rate a
-// second, each from another address unless one is given, until the end.
+// flood sends h initiations with a valid mac1 from unknown peers, at the given rate per
+// second, each from another address unless from is valid, until end.
 func (n *Internet) flood(h *Host, rate int, from netip.Addr, end time.Duration) {
 	stranger := n.random(99)
 	var messages [][]byte
 	for range 16 {
-		// The static key is found out with one job; more nobody needs to spend.
+		// h needs only one job to find that the static key is unknown.
 		msg := make([]byte, 0, wire.InitiationSize)
 		var m wire.Initiation
 		_, _ = stranger.Read(m.Ephemeral[:])
@@ -116,12 +116,11 @@ func (n *Internet) flood(h *Host, rate int, from netip.Addr, end time.Duration) 
 	})
 }
 
-// B27, B26, A30: whatever the rate of a flood from forged addresses, far below,
-// just below, at and far above what the cores and the load threshold bear, a
-// legitimate peer has its session within two retransmissions, and its data
-// comes through undelayed (A44, B49).
+// B27, B26, A30: whatever the rate of a flood from forged addresses, from far below to
+// far above the capacity of the cores, a legitimate peer gets a session within two
+// retransmissions, and its data is not delayed (A44, B49).
 func TestFloodSweep(t *testing.T) {
-	const capacity = 50 // jobs a second
+	const capacity = 50 // jobs per second
 	for _, rate := range []int{500, 75, 55, 51, 48, 25}[:scaled(6)] {
 		n := newChecked(t, uint64(rate))
 		a, b := n.Pair()
@@ -130,25 +129,25 @@ func TestFloodSweep(t *testing.T) {
 		n.Run(3 * time.Second)
 		a.Send(b, "x")
 		n.Run(11 * time.Second)
-		equal(t, fmt.Sprintf("%d a second", rate), b.Payloads(), []string{"x"})
+		equal(t, fmt.Sprintf("%d per second", rate), b.Payloads(), []string{"x"})
 
-		// The session is there: data passes by the queue.
+		// With a session, data does not go through the handshake queue.
 		b.Got = nil
 		for i := range 100 {
 			a.Send(b, fmt.Sprint(i))
 			n.Run(n.Default.Delay)
 			if len(b.Got) != i+1 {
-				t.Fatalf("%d a second: packet %d is late", rate, i)
+				t.Fatalf("%d per second: packet %d is late", rate, i)
 			}
 		}
 		if cookies := b.Counts.Sent[wire.TypeCookieReply]; rate < capacity && cookies > 0 || rate >= capacity*3/2 && cookies == 0 {
-			t.Errorf("%d a second, capacity %d: %d cookie replies", rate, capacity, cookies)
+			t.Errorf("%d per second, capacity %d: %d cookie replies", rate, capacity, cookies)
 		}
 	}
 }
 
-// B6, A29: one address that floods, cookies and all, is kept to its rate, and
-// another one does not feel it.
+// B6, A29: an address that floods with valid cookies is limited to its rate, and does not
+// affect another one.
 func TestOneFlooder(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -168,7 +167,7 @@ func TestOneFlooder(t *testing.T) {
 	before := b.Drops.Count(dataplane.DropRate)
 	n.Run(10 * time.Second)
 	if dropped := b.Drops.Count(dataplane.DropRate) - before; dropped < 4700 || dropped > 4850 {
-		t.Errorf("%d of 5000 dropped for their rate, of which 20 a second may pass", dropped)
+		t.Errorf("%d of 5000 dropped by the rate limit of 20 per second, want 4700 to 4850", dropped)
 	}
 	a.Send(b, "x")
 	n.Run(7 * time.Second)
@@ -179,8 +178,8 @@ type nodeFunc func(d *Datagram)
 
 func (f nodeFunc) receive(d *Datagram) { f(d) }
 
-// A28: load ends a second after the queue was last full to an eighth, and then
-// nobody is asked for a cookie.
+// A28: being under load ends a second after the queue was last filled to an eighth; then
+// no cookie replies are sent.
 func TestLoadClears(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -188,7 +187,7 @@ func TestLoadClears(t *testing.T) {
 	n.flood(b, 2000, netip.Addr{}, time.Second)
 	n.Run(time.Second)
 	if b.Counts.Sent[wire.TypeCookieReply] == 0 {
-		t.Fatal("no load at 10 times what the core bears")
+		t.Fatal("not under load at 10 times the capacity of the core")
 	}
 	n.Run(3 * time.Second)
 	cookies := b.Counts.Sent[wire.TypeCookieReply]
@@ -196,12 +195,12 @@ func TestLoadClears(t *testing.T) {
 	n.Run(time.Second)
 	equal(t, "b", b.Payloads(), []string{"x"})
 	if b.Counts.Sent[wire.TypeCookieReply] != cookies {
-		t.Error("a cookie is asked for after the load")
+		t.Error("a cookie reply was sent after the load")
 	}
 }
 
-// A44: bulk data in both directions does not starve handshakes: with a stream
-// under way to one peer, another one's handshake takes what it takes always.
+// A44: bulk data in both directions does not starve handshakes: during a stream to one
+// peer, the handshake of another one takes no longer than usual.
 func TestHandshakeDuringBulk(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -226,16 +225,16 @@ func TestHandshakeDuringBulk(t *testing.T) {
 		found = found || p.Payload == "among many"
 	}
 	if !found {
-		t.Error("the handshake waits")
+		t.Error("the handshake was delayed")
 	}
 	n.Run(2 * time.Second)
 	if len(a.Got) < 199*64 || len(b.Got) < 199*64 {
-		t.Errorf("%d and %d packets", len(a.Got), len(b.Got))
+		t.Errorf("a got %d and b got %d bulk packets, want at least %d each", len(a.Got), len(b.Got), 199*64)
 	}
 }
 
-// A8, A13: responses and cookie replies that answer nothing of ours make no
-// load and take nobody's place, however many there are; they are counted.
+// A8, A13: unsolicited responses and cookie replies, however many, cause no load and take
+// no place in the queue; they are counted.
 func TestUnsolicitedReplies(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -256,12 +255,12 @@ func TestUnsolicitedReplies(t *testing.T) {
 	equal(t, "b", b.Payloads(), []string{"x"})
 	n.Run(2 * time.Second)
 	if got := b.Drops.Count(dataplane.DropHandshake); got != 20000 || b.Counts.Sent[wire.TypeCookieReply] != 0 {
-		t.Errorf("%d of 20000 are counted, and %d cookies were asked for; %v", got, b.Counts.Sent[wire.TypeCookieReply], b.Drops.Status())
+		t.Errorf("%d of 20000 counted, %d cookie replies, want none; %v", got, b.Counts.Sent[wire.TypeCookieReply], b.Drops.Status())
 	}
 }
 
-// A44: initiations of our own, to a thousand peers that do not answer, keep
-// nobody waiting who wants in.
+// A44: a host's own initiations, to a thousand peers that do not answer, do not delay an
+// incoming handshake.
 func TestOwnInitiationsDelayNobody(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -279,6 +278,6 @@ func TestOwnInitiationsDelayNobody(t *testing.T) {
 	n.Run(100 * time.Millisecond)
 	equal(t, "b", b.Payloads(), []string{"x"})
 	if left := 1000 - len(b.SentOf(wire.TypeInitiation)); left < 500 {
-		t.Errorf("%d initiations are left to be made: this proves nothing", left)
+		t.Errorf("only %d initiations are still to be sent: the test proves nothing", left)
 	}
 }

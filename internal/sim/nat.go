@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// NAT has one public address for all hosts behind it. As Linux's masquerading
-// does, it keeps a mapping for each pair of inside and remote address, and lets
-// in only what comes from that remote address; a mapping that nobody used for
-// Timeout is gone, and the next one gets another port.
+// A NAT has one public address for all hosts behind it. Like Linux's masquerading, it
+// keeps a mapping for each pair of inside and remote address, and accepts datagrams
+// only from that remote address. A mapping expires if it is not used for Timeout; a new
+// one gets another port.
 type NAT struct {
 	Timeout time.Duration
 
@@ -17,7 +17,7 @@ type NAT struct {
 	inside map[netip.Addr]*Host
 	out    map[flow]*mapping
 	in     map[uint16]*mapping
-	port   uint16 // the last one given
+	port   uint16 // of the newest mapping
 }
 
 type flow struct{ inside, remote netip.AddrPort }
@@ -43,7 +43,7 @@ func (n *Internet) NewNAT(public string, timeout time.Duration) *NAT {
 	return nat
 }
 
-// Forget drops all mappings: the box was restarted.
+// Forget drops all mappings, as if the NAT were restarted.
 func (nat *NAT) Forget() {
 	clear(nat.out)
 	clear(nat.in)
@@ -51,7 +51,7 @@ func (nat *NAT) Forget() {
 
 func (nat *NAT) alive(m *mapping) bool { return nat.net.now-m.used < nat.Timeout }
 
-// send carries a datagram of a host inside out.
+// send forwards a datagram from an inside host.
 func (nat *NAT) send(d *Datagram) {
 	f := flow{d.From, d.To}
 	m := nat.out[f]
@@ -69,7 +69,7 @@ func (nat *NAT) send(d *Datagram) {
 	nat.net.transmit(&translated)
 }
 
-// receive lets a datagram in for which there is a mapping.
+// receive forwards a datagram to an inside host if there is a mapping for it.
 func (nat *NAT) receive(d *Datagram) {
 	m := nat.in[d.To.Port()]
 	if m == nil || !nat.alive(m) || m.remote != d.From {

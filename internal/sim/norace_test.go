@@ -2,5 +2,5 @@
 
 package sim
 
-// part of n is how often a test does what it does over and over: all of it.
+// scaled returns how often a test repeats something: n times.
 func scaled(n int) int { return n }

@@ -2,6 +2,6 @@
 
 package sim
 
-// part of n: under the race detector, which slows keys down most and has
-// nothing to find where there are no goroutines, a twentieth.
+// scaled returns how often a test repeats something: a twentieth of n. The race detector
+// slows key operations down and finds nothing here, because there are no goroutines.
 func scaled(n int) int { return max(1, n/20) }

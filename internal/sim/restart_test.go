@@ -8,9 +8,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// B35: whichever side restarts, orderly or not, in the middle of traffic, and
-// whichever side sends: traffic again within 16 s; at once if the restarted
-// side sends.
+// B35: after either side restarts, orderly or not, traffic from either side resumes within
+// 16 s, and at once if the restarted side sends.
 func TestRestart(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		for _, restarted := range []int{0, 1} {
@@ -40,8 +39,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// A20: across restarts no stamp is below one that was sent before, wherever the
-// clock is; B16: nor does a clock that goes back disturb anything else.
+// A20: stamps increase across restarts, whatever the wall clock shows. B16: a clock that
+// is set back affects nothing else.
 func TestClockSteps(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -55,10 +54,10 @@ func TestClockSteps(t *testing.T) {
 			}
 			a.Forget()
 			a.Send(b, fmt.Sprint(i))
-			n.Run(20 * time.Minute) // the keys are gone: the next packet needs a handshake
+			n.Run(20 * time.Minute) // until the keys expire: the next packet needs a handshake
 			for _, d := range a.SentOf(wire.TypeInitiation) {
 				if stamp := n.stampOf(b, d.Data); !stamp.After(last) {
-					t.Errorf("wall clock %v: a stamp that is not after the last one", wall)
+					t.Errorf("wall clock %v: the stamp is not after the last one", wall)
 				} else {
 					last = stamp
 				}
@@ -71,8 +70,8 @@ func TestClockSteps(t *testing.T) {
 	}
 }
 
-// B51: a clock that was years ahead, and is set right before a restart, does
-// not lock the host out, whether it crashed or not.
+// B51: a clock that was years ahead and is corrected before a restart does not lock the
+// host out, whether the restart is orderly or not.
 func TestStampFromTheFuture(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -90,8 +89,8 @@ func TestStampFromTheFuture(t *testing.T) {
 	}
 }
 
-// A20: the ceiling on disk is always above what was sent, at every moment at
-// which the process may die.
+// A20: the ceiling on disk is never below a stamp that was sent, so that the process may
+// crash at any time.
 func TestCeilingIsAhead(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -109,17 +108,17 @@ func TestCeilingIsAhead(t *testing.T) {
 	n.Run(end)
 }
 
-// stampOf is the stamp in an initiation to h.
+// stampOf returns the stamp in an initiation to h.
 func (n *Internet) stampOf(h *Host, msg []byte) wire.TAI64N {
 	stamp, ok := openStamp(h, msg)
 	if !ok {
-		panic("sim: no initiation for that host")
+		panic("sim: the message is not an initiation for that host")
 	}
 	return stamp
 }
 
-// A21, A18: an initiation recorded before a restart is no good after it: it
-// moves no endpoint. Only what came in the last second before a crash may.
+// A21, A18: an initiation recorded before a restart is not accepted after it and does not
+// move the endpoint. Only one from the last second before a crash may be.
 func TestReplayAfterRestart(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -132,9 +131,9 @@ func TestReplayAfterRestart(t *testing.T) {
 	}
 }
 
-// A12, A18: the same initiation twice, both judged at once on two cores, the
-// slower one long after the faster: what was compared is compared again when it
-// is written, and only one is answered.
+// A12, A18: the same initiation is received several times and processed on several cores
+// at once, some much slower than others. The stamp is compared again when it is stored, so
+// only one is answered.
 func TestInitiationTwiceAtOnce(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -148,12 +147,12 @@ func TestInitiationTwiceAtOnce(t *testing.T) {
 		}
 		n.Run(5 * time.Second)
 		if got := b.Counts.Sent[wire.TypeResponse] - before; got != 1 {
-			t.Fatalf("%d responses", got)
+			t.Fatalf("%d responses, want 1", got)
 		}
 	}
 }
 
-// A19: of initiations within 20 ms of the last accepted one none is answered.
+// A19: an initiation within 20 ms of the last accepted one is not answered.
 func TestInitiationsWithin20ms(t *testing.T) {
 	n := newChecked(t, 1)
 	n.Default.Delay = 0
@@ -164,12 +163,13 @@ func TestInitiationsWithin20ms(t *testing.T) {
 		n.Run(5 * time.Millisecond)
 	}
 	if got := b.Counts.Sent[wire.TypeResponse]; got != 25 {
-		t.Errorf("%d responses in half a second", got)
+		t.Errorf("%d responses in half a second, want 25", got)
 	}
 }
 
-// A38, A51, A7: a whole recorded conversation, renewals, roaming and all, is
-// played again from elsewhere, to both, at random: no packet, no endpoint.
+// A38, A51, A7: replaying a complete recorded conversation, with rekeys and roaming, from
+// another address, to both hosts and in random order, delivers no packet and moves no
+// endpoint.
 func TestReplayOfAConversation(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()

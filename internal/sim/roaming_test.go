@@ -11,8 +11,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A51, B13: each end moves while a session lives; the other follows with the
-// next data packet, and no handshake is needed.
+// A51, B13: when an end moves during a session, the other one follows with the next data
+// packet, without a handshake.
 func TestRoamingOnData(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -26,14 +26,14 @@ func TestRoamingOnData(t *testing.T) {
 		n.Run(time.Second)
 		equal(t, "other", other.Payloads(), []string{"moved"})
 		if got := other.Status(mover).Endpoint; got != mover.Addr() {
-			t.Fatalf("move %d: the endpoint is %v, not %v", i, got, mover.Addr())
+			t.Fatalf("move %d: the endpoint is %v, want %v", i, got, mover.Addr())
 		}
 		other.Send(mover, "found")
 		n.Run(time.Second)
 		equal(t, "mover", mover.Payloads(), []string{"found"})
 	}
 	if got := a.Counts.Sent[wire.TypeInitiation] + b.Counts.Sent[wire.TypeInitiation]; got != 1 {
-		t.Errorf("%d initiations", got)
+		t.Errorf("%d initiations, want 1", got)
 	}
 }
 
@@ -52,19 +52,18 @@ func TestRoamingBetweenFamilies(t *testing.T) {
 		a.Send(b, "y")
 		n.Run(time.Second)
 		if got, want := b.Status(a).Endpoint.Addr(), a.addresses[1-i%2]; got != want {
-			t.Errorf("b sends to %v, not %v", got, want)
+			t.Errorf("b sends to %v, want %v", got, want)
 		}
 		b.Send(a, "z")
 		n.Run(time.Second)
 	}
 	if len(a.Got) != 4 || len(b.Got) != 5 || len(a.SentOf(wire.TypeInitiation)) != 1 {
-		t.Errorf("%d and %d packets", len(a.Got), len(b.Got))
+		t.Errorf("a got %d and b got %d packets, want 4 and 5 with one initiation", len(a.Got), len(b.Got))
 	}
 }
 
-// A51: what was sent before the move and comes after it, overtaken, does not
-// bring the old address back for longer than the next packet; a replay never
-// does.
+// A51: a replay from the old address of a peer that moved does not bring that address
+// back.
 func TestLatePacketsFromOldAddress(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -81,12 +80,12 @@ func TestLatePacketsFromOldAddress(t *testing.T) {
 		t.Errorf("a replay moved the endpoint to %v", got)
 	}
 	if b.Drops.Count(dataplane.DropReplay) != 1 {
-		t.Error("the replay is not counted")
+		t.Error("the replay was not counted")
 	}
 }
 
-// A52: packets leave from the address that received; when it is gone, at once
-// from another one, and the peer follows; nothing is lost.
+// A52: packets are sent from the address that received the peer's. If it no longer exists,
+// they are sent from another one at once, and the peer follows; nothing is lost.
 func TestSourceAddress(t *testing.T) {
 	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
@@ -102,7 +101,7 @@ func TestSourceAddress(t *testing.T) {
 	n.Run(time.Second)
 	for _, d := range server.Sent {
 		if d.From != second {
-			t.Errorf("a %v leaves from %v", d.Type(), d.From)
+			t.Errorf("a %v was sent from %v, want %v", d.Type(), d.From, second)
 		}
 	}
 	delete(n.nodes, server.addresses[1])
@@ -111,24 +110,24 @@ func TestSourceAddress(t *testing.T) {
 	n.Run(time.Second)
 	equal(t, "a", a.Payloads(), []string{"y", "z"})
 	if got := a.Status(server).Endpoint; got != server.Addr() {
-		t.Errorf("a sends to %v", got)
+		t.Errorf("a sends to %v, want %v", got, server.Addr())
 	}
 	if end := server.Peer(a).Endpoint(); end.Source.IsValid() && end.Source != server.addresses[0] {
-		t.Errorf("the server remembers %v", end.Source)
+		t.Errorf("the server still uses the source %v", end.Source)
 	}
-	// A new mark: another route, another source.
+	// A new mark may mean another route, and so another source.
 	a.Send(server, "back")
 	n.Run(time.Second)
 	mark := uint32(5)
 	server.Must(conf.Change{FirewallMark: &mark})
 	if end := server.Peer(a).Endpoint(); end.Source.IsValid() {
-		t.Errorf("after a new mark the server remembers %v", end.Source)
+		t.Errorf("after a new mark the server still uses the source %v", end.Source)
 	}
 }
 
-// A51, A41: behind a NAT that forgets after 2 s: with a persistent keepalive of
-// 1 s the server always reaches the client, without one it does after the
-// client has spoken, from wherever the NAT has it then.
+// A51, A41: behind a NAT whose mappings expire after 2 s, the server always reaches a
+// client with a persistent keepalive of 1 s. Without one, it does so after the client has
+// sent something, at the new mapping.
 func TestNAT(t *testing.T) {
 	n := newChecked(t, 1)
 	nat := n.NewNAT("198.51.100.1", 2*time.Second)
@@ -163,9 +162,8 @@ func TestNAT(t *testing.T) {
 	equal(t, "client", client.Payloads(), numbers(0, 300))
 }
 
-// B35, A51: while the client cannot be reached because its NAT was restarted,
-// the server's data are lost, but the client finds out by itself: 15 s after it
-// has sent something.
+// B35, A51: after its NAT was restarted, a client cannot be reached until it sends
+// something itself; then the server follows to the new mapping.
 func TestNATForgets(t *testing.T) {
 	n := newChecked(t, 1)
 	nat := n.NewNAT("198.51.100.1", time.Hour)
@@ -180,12 +178,11 @@ func TestNATForgets(t *testing.T) {
 	client.Send(server, "up")
 	n.Run(2 * time.Second)
 	if len(client.Got) == 0 {
-		t.Error("the client spoke and is not reached")
+		t.Error("the client has sent a packet and is not reached")
 	}
 }
 
-// A54, A51: an IPv4-mapped endpoint is IPv4; nothing that a peer does brings a
-// mapped one.
+// A54, A51: an IPv4-mapped endpoint is treated as IPv4.
 func TestMappedEndpoint(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -195,14 +192,13 @@ func TestMappedEndpoint(t *testing.T) {
 	n.Run(time.Second)
 	equal(t, "b", b.Payloads(), []string{"x"})
 	if got := a.Status(b).Endpoint; got != b.Addr() {
-		t.Errorf("the endpoint is shown as %v", got)
+		t.Errorf("the endpoint is shown as %v, want %v", got, b.Addr())
 	}
 }
 
-// B63, A63: while a name is being resolved again nothing waits for the answer:
-// the tunnel goes on with the endpoint that it has, through renewals too, and a
-// late answer loses no packet. (There is no resolver here: an answer is a change
-// of the endpoint that comes when it comes.)
+// B63, A63: while a name is resolved again, the tunnel continues with its current endpoint,
+// also across rekeys, and a late answer loses no packet. (There is no resolver here: an
+// answer is a change of the endpoint.)
 func TestEndpointSetLate(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -222,12 +218,12 @@ func TestEndpointSetLate(t *testing.T) {
 	equal(t, "a", a.Payloads(), numbers(0, sent))
 	equal(t, "b", b.Payloads(), numbers(0, sent))
 	if got := a.Counts.Sent[wire.TypeInitiation] + b.Counts.Sent[wire.TypeInitiation]; got > 4 {
-		t.Errorf("%d initiations in 5 minutes", got)
+		t.Errorf("%d initiations in 5 minutes, want at most 4", got)
 	}
 }
 
-// A46: where a link on the way is narrow, datagrams travel in fragments; where
-// those get lost, only the long packets do.
+// A46: over a link with a small MTU, datagrams are fragmented. If fragments are lost, only
+// long packets are lost.
 func TestNarrowPath(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -236,18 +232,19 @@ func TestNarrowPath(t *testing.T) {
 	a.Send(b, string(make([]byte, 8900)))
 	n.Run(time.Second)
 	if len(b.Got) != 1 || len(b.Got[0].Payload) != 8900 {
-		t.Fatalf("fragments: %d packets", len(b.Got))
+		t.Fatalf("with fragments: %d packets arrived, want one of 8900 bytes", len(b.Got))
 	}
 	n.Default.NoFragments = true
 	a.Send(b, string(make([]byte, 8900)))
 	a.Send(b, "short")
 	n.Run(time.Second)
 	if len(b.Got) != 2 {
-		t.Errorf("without fragments: %d packets", len(b.Got))
+		t.Errorf("without fragments: %d packets arrived, want only the short one more", len(b.Got)-1)
 	}
 }
 
-// A56: the mark of congestion outside comes out inside, where it may.
+// A56: a congestion mark on the outer packet is copied to the inner one if that is
+// ECN-capable.
 func TestCongestion(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -258,7 +255,7 @@ func TestCongestion(t *testing.T) {
 	n.Run(time.Second)
 	want := []byte{0, 0, 3, 3, 3, 3, 3, 3}
 	if len(b.Got) != len(want) {
-		t.Fatalf("%d packets", len(b.Got))
+		t.Fatalf("%d packets, want %d", len(b.Got), len(want))
 	}
 	for i, p := range b.Got {
 		if p.ECN != want[i] {

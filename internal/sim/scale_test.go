@@ -9,8 +9,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A35: an hour of two thousand clients of one server, each of which speaks now
-// and then; it takes a few seconds, and nothing is left of them.
+// A35: two thousand clients of one server, each of which sends occasionally, for an hour.
+// Afterwards nothing is left of their sessions.
 func TestThousandsOfClients(t *testing.T) {
 	clients := scaled(2000)
 	n := New(1)
@@ -26,19 +26,19 @@ func TestThousandsOfClients(t *testing.T) {
 	}
 	n.Run(time.Hour + 11*time.Minute)
 	if server.Counts.Packets != 2*clients || server.Counts.Sent[wire.TypeResponse] != clients {
-		t.Errorf("%d packets, %d responses", server.Counts.Packets, server.Counts.Sent[wire.TypeResponse])
+		t.Errorf("%d packets, %d responses; want %d, %d", server.Counts.Packets, server.Counts.Sent[wire.TypeResponse], 2*clients, clients)
 	}
 	if server.Index.Len() != 0 {
-		t.Errorf("%d indices are left", server.Index.Len()) // A35
+		t.Errorf("%d indices are left, want none", server.Index.Len()) // A35
 	}
 	for _, c := range list {
 		if c.Counts.Packets != 1 {
-			t.Fatalf("client %d got %d packets", c.Name, c.Counts.Packets)
+			t.Fatalf("client %d got %d packets, want 1", c.Name, c.Counts.Packets)
 		}
 	}
 }
 
-// A whole network of peers that keep their tunnels alive, for ten minutes.
+// Forty clients with persistent keepalives, for ten minutes.
 func TestManyKeepalives(t *testing.T) {
 	n := New(1)
 	server, list := n.star(40)
@@ -47,15 +47,15 @@ func TestManyKeepalives(t *testing.T) {
 	}
 	n.Run(10 * time.Minute)
 	if got := server.Counts.Received[wire.TypeInitiation]; got < 160 || got > 200 {
-		t.Errorf("%d handshakes in ten minutes", got)
+		t.Errorf("%d handshakes in ten minutes, want 160 to 200", got)
 	}
 	if got := server.Counts.Received[wire.TypeData]; got < 40*20 || got > 40*30 {
-		t.Errorf("%d keepalives", got)
+		t.Errorf("%d keepalives, want %d to %d", got, 40*20, 40*30)
 	}
 }
 
-// A44, A29: all clients at once, after a restart of the server: everybody has a
-// session again within the time that the jobs take, and the retransmissions.
+// A44, A29: if all clients start a handshake at once, all have a session within the time
+// of the jobs and two retransmissions.
 func TestStorm(t *testing.T) {
 	clients := scaled(300)
 	n := New(1)
@@ -71,8 +71,8 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// A seed tells the whole story: twice the same seed, the same datagrams at the
-// same times; another one, others.
+// Two runs with the same seed send the same datagrams at the same times; a run with
+// another seed does not.
 func TestRepeatable(t *testing.T) {
 	traffic := func(seed uint64) uint64 {
 		n := New(seed)
@@ -92,9 +92,9 @@ func TestRepeatable(t *testing.T) {
 	}
 	one, again, other := traffic(1), traffic(1), traffic(2)
 	if one != again {
-		t.Error("the same seed, another story")
+		t.Error("two runs with the same seed differ")
 	}
 	if one == other {
-		t.Error("another seed, the same story")
+		t.Error("runs with different seeds are equal")
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"wgd/internal/wire"
 )
 
-// A32: what was sent on the session before the current one, and comes late,
-// still arrives; on the one before that, it does not, and is counted.
+// A32: a late packet of the previous session is accepted; one of the session before that
+// is dropped and counted.
 func TestLatePackets(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
 	a.Send(b, "first")
 	n.Run(time.Second)
-	n.Default.Delay = 5 * time.Second // these two take their time
+	n.Default.Delay = 5 * time.Second // delays the first of two packets
 	a.Send(b, "one session late")
 	n.Default.Delay = 175 * time.Second
 	a.Send(b, "two sessions late")
@@ -44,13 +44,12 @@ func TestLatePackets(t *testing.T) {
 	n.Run(200 * time.Second)
 	equal(t, "b", b.Payloads(), []string{"first", "renew", "one session late", "renew"})
 	if got := b.Drops.Count(dataplane.DropNoSession); got != 1 {
-		t.Errorf("%d counted as without a session", got)
+		t.Errorf("%d packets counted as without a session, want 1", got)
 	}
 }
 
-// A33: the responder sends nothing on a session of which it has seen no data,
-// be it that the initiator's are lost: what it has to say makes a handshake of
-// its own.
+// A33: the responder sends nothing on a session on which it has received no data, for
+// example because the initiator's data was lost. To send, it starts a handshake itself.
 func TestUnconfirmedSession(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -65,17 +64,16 @@ func TestUnconfirmedSession(t *testing.T) {
 	b.Send(a, "y")
 	n.Run(3 * time.Second)
 	if got := len(b.SentOf(wire.TypeData)); got != 0 {
-		t.Errorf("%d data on an unconfirmed session", got)
+		t.Errorf("%d data messages on an unconfirmed session, want none", got)
 	}
 	n.Run(3 * time.Second)
 	equal(t, "a", a.Payloads(), []string{"y"})
 	if got := len(b.SentOf(wire.TypeInitiation)); got != 1 {
-		t.Errorf("%d initiations of the responder", got)
+		t.Errorf("%d initiations of the responder, want 1", got)
 	}
 }
 
-// B44, A33: the first data packet, played again before and after the session
-// is replaced, confirms nothing.
+// B44, A33: a replay of the first data message does not confirm the next session.
 func TestReplayConfirmsNothing(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -83,7 +81,7 @@ func TestReplayConfirmsNothing(t *testing.T) {
 	n.Run(time.Second)
 	first := a.SentOf(wire.TypeData)[0]
 	n.Run(130 * time.Second)
-	n.Path = func(d *Datagram) Path { // the renewal's data are lost, its handshake is not
+	n.Path = func(d *Datagram) Path { // lose the data of the rekey, not its handshake
 		if d.Type() == wire.TypeData && d.From == a.Addr() {
 			return Path{Loss: 1}
 		}
@@ -93,7 +91,7 @@ func TestReplayConfirmsNothing(t *testing.T) {
 	n.Run(time.Second)
 	before := *b.Peer(a).Sessions()
 	if before.Next == nil {
-		t.Fatal("no next session")
+		t.Fatal("there is no next session")
 	}
 	n.Path = nil
 	n.Inject(a.Addr(), b.Addr(), first.Data)
@@ -103,8 +101,8 @@ func TestReplayConfirmsNothing(t *testing.T) {
 	}
 }
 
-// A37: past Rekey-After-Messages either side renews, the responder too, but
-// never within 5 s of its last handshake message; nothing is lost.
+// A37: after Rekey-After-Messages either side rekeys, also the responder, but not within
+// 5 s of its last initiation. Nothing is lost.
 func TestRekeyAfterMessages(t *testing.T) {
 	for _, responder := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -125,18 +123,18 @@ func TestRekeyAfterMessages(t *testing.T) {
 		equal(t, "packets", to.Payloads(), numbers(0, sent))
 		at := times(from.SentOf(wire.TypeInitiation))
 		if len(at) < 8 || len(at) > 12 {
-			t.Errorf("responder %v: %d initiations in a minute", responder, len(at))
+			t.Errorf("responder %v: %d initiations in a minute, want 8 to 12", responder, len(at))
 		}
 		for i := 1; i < len(at); i++ {
 			if gap := at[i] - at[i-1]; gap < 5*time.Second {
-				t.Errorf("responder %v: initiations %v apart", responder, gap)
+				t.Errorf("responder %v: initiations %v apart, want at least 5 s", responder, gap)
 			}
 		}
 	}
 }
 
-// A45, B48, B53: at any MTU, be it none or absurd, packets up to it arrive, and
-// padding never goes past it.
+// A45, B48, B53: with any MTU, even 0 or absurd values, packets up to the MTU arrive, and
+// padding does not exceed it.
 func TestMTU(t *testing.T) {
 	for _, mtu := range []int{0, 1, 28, 576, 1280, 1299, 1420, 9000, 65475} {
 		n := New(1)
@@ -159,12 +157,13 @@ func TestMTU(t *testing.T) {
 		}
 		n.Run(time.Second)
 		if len(b.Got) != sent || mtu >= 28 && longest > mtu {
-			t.Errorf("MTU %d: %d of %d packets, the longest of %d bytes", mtu, len(b.Got), sent, longest)
+			t.Errorf("MTU %d: %d of %d packets arrived, the longest with %d bytes", mtu, len(b.Got), sent, longest)
 		}
 	}
 }
 
-// A46: what no datagram carries is answered inside, with a size that fits.
+// A46: a packet that does not fit into a datagram is answered with an ICMP error on the
+// interface.
 func TestTooBig(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -173,6 +172,6 @@ func TestTooBig(t *testing.T) {
 	a.Send(b, string(make([]byte, 65476-28)))
 	n.Run(time.Second)
 	if len(b.Got) != 1 || len(a.Got) != 1 || a.Drops.Count(dataplane.DropTooBig) != 1 {
-		t.Errorf("%d packets, %d answers", len(b.Got), len(a.Got))
+		t.Errorf("%d packets arrived, %d ICMP errors, %d dropped; want 1, 1, 1", len(b.Got), len(a.Got), a.Drops.Count(dataplane.DropTooBig))
 	}
 }

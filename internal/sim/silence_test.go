@@ -16,8 +16,8 @@ import (
 
 var forger = netip.MustParseAddrPort("203.0.113.66:6666")
 
-// lowOrder are the encodings of the points of order 8 or less, and the first
-// few with bit 255 set, which X25519 ignores (A10).
+// lowOrder returns the encodings of the points of order 8 or less, also with bit 255 set,
+// which X25519 ignores (A10).
 func lowOrder() (list [][32]byte) {
 	list = [][32]byte{
 		{},
@@ -41,7 +41,7 @@ func lowOrder() (list [][32]byte) {
 	return list
 }
 
-// snapshot is all that unauthenticated input must leave as it is (A7).
+// snapshot returns all state that unauthenticated input must not change (A7).
 func snapshot(h *Host) string {
 	s := fmt.Sprint(h.Index.Len(), h.Machine.NextTimeout(), h.Counts.Sent, len(h.Got))
 	for i, p := range h.Machine.Peers() {
@@ -52,8 +52,8 @@ func snapshot(h *Host) string {
 	return s
 }
 
-// checkUnaffected injects messages to h from elsewhere, and fails when anything is
-// sent for them, or changes.
+// checkUnaffected injects messages to h from another address, and fails if h sends
+// anything or changes state.
 func checkUnaffected(t *testing.T, n *Internet, h *Host, what string, messages ...[]byte) {
 	t.Helper()
 	n.Run(0)
@@ -63,12 +63,12 @@ func checkUnaffected(t *testing.T, n *Internet, h *Host, what string, messages .
 	}
 	n.Run(10 * time.Millisecond)
 	if after := snapshot(h); after != before {
-		t.Errorf("%s (%d messages): something changed:\n%s\nwas\n%s", what, len(messages), after, before)
+		t.Errorf("%s (%d messages): the state changed to\n%s\nfrom\n%s", what, len(messages), after, before)
 	}
 }
 
-// initiation is one by the owner of private, for the owner of to; modify changes
-// it before it gets a good mac1.
+// initiation returns an initiation from the owner of private to the owner of to. modify,
+// if set, changes it before it gets a valid mac1.
 func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Time, modify func(*wire.Initiation)) []byte {
 	var ephemeral [32]byte
 	for i := range ephemeral {
@@ -84,15 +84,15 @@ func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Tim
 	return withMAC1(msg.AppendTo(nil), to)
 }
 
-// withMAC1 fills in a good mac1.
+// withMAC1 writes a valid mac1 into msg and returns it.
 func withMAC1(msg []byte, to key.Public) []byte {
 	maker := cookie.NewMaker(to)
 	maker.AddMACs(1, msg)
 	return msg
 }
 
-// A5, A7: what is not authenticated is answered by nothing and changes nothing:
-// no endpoint, timer, key, window, counter, index.
+// A5, A7: unauthenticated messages are not answered and change nothing: no endpoint, timer,
+// key, window, counter or index.
 func TestSilence(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -100,7 +100,7 @@ func TestSilence(t *testing.T) {
 	a.Send(b, "x")
 	n.Run(20 * time.Millisecond)
 	b.Send(a, "y")
-	n.Run(time.Minute) // nothing is owed any more but the end of the keys
+	n.Run(time.Minute) // until no timer is left but those of the keys
 	stranger := n.newHost()
 	tomorrow := Epoch.Add(24 * time.Hour)
 
@@ -133,12 +133,12 @@ func TestSilence(t *testing.T) {
 		}
 		if everything[i].Type() != wire.TypeData {
 			for at := 4; at < len(msg)-32; at++ {
-				checkUnaffected(t, n, b, "one bit wrong behind a good mac1", withMAC1(flipBit(msg, at), b.Public()))
+				checkUnaffected(t, n, b, "one bit wrong, valid mac1", withMAC1(flipBit(msg, at), b.Public()))
 			}
 		}
 	}
 	if got := b.Counts.Sent; got[wire.TypeResponse] != 1 || got[wire.TypeData] != 1 || n.Now() > 2*time.Minute {
-		t.Errorf("b sent %v", got)
+		t.Errorf("b sent %v by %v, want one response and one data message within 2 minutes", got, n.Now())
 	}
 	equal(t, "b", b.Payloads(), []string{"x"})
 }
@@ -149,7 +149,7 @@ func flipBit(msg []byte, at int) []byte {
 	return bad
 }
 
-// A1, A2, A4: garbage of every length and first bytes is nothing.
+// A1, A2, A4: garbage of any length, with any first bytes, has no effect.
 func TestGarbage(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -179,8 +179,8 @@ func TestGarbage(t *testing.T) {
 	equal(t, "b", b.Payloads(), []string{"x", "y"})
 }
 
-// A6: under load, whatever comes with a good mac1 is answered by no more bytes
-// than came, the rest by nothing; and still nothing changes (A7).
+// A6: under load, a message with a valid mac1 is answered with no more bytes than it has,
+// and others are not answered. Still nothing changes (A7).
 func TestNoAmplificationUnderLoad(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -209,7 +209,7 @@ func TestNoAmplificationUnderLoad(t *testing.T) {
 		n.Run(100 * time.Millisecond)
 		got := b.Counts.Sent[wire.TypeCookieReply] - before.Sent[wire.TypeCookieReply]
 		if got != c.replies || b.Counts.SentBytes-bytes > len(c.msg) {
-			t.Errorf("%s of %d bytes: %d cookie replies, %d bytes out", c.name, len(c.msg), got, b.Counts.SentBytes-bytes)
+			t.Errorf("%s of %d bytes: %d cookie replies, want %d; %d bytes sent", c.name, len(c.msg), got, c.replies, b.Counts.SentBytes-bytes)
 		}
 	}
 	if b.Status(a).Endpoint != a.Addr() {
@@ -217,8 +217,8 @@ func TestNoAmplificationUnderLoad(t *testing.T) {
 	}
 }
 
-// A10, A11: a peer whose key is of low order may be configured; nothing is ever
-// sent to it, and others are none the worse for it.
+// A10, A11: a peer with a key of low order can be configured. Nothing is sent to it, and
+// other peers are not affected.
 func TestPeersOfLowOrder(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -237,18 +237,18 @@ func TestPeersOfLowOrder(t *testing.T) {
 	n.Run(time.Hour)
 	for _, d := range a.Sent {
 		if d.To == sink {
-			t.Fatalf("a %v was sent to it", d.Type())
+			t.Fatalf("a %v was sent to a peer with a key of low order", d.Type())
 		}
 	}
 	equal(t, "b", b.Payloads(), []string{"x"})
 	for _, s := range a.Machine.Status(a.Time()).Peers[1:] {
 		if s.TxBytes != 0 {
-			t.Errorf("bytes are counted as sent: %d", s.TxBytes)
+			t.Errorf("%d bytes counted as sent, want 0", s.TxBytes)
 		}
 	}
 }
 
-// openStamp reads an initiation as its responder does.
+// openStamp decrypts the stamp of an initiation as its responder does.
 func openStamp(h *Host, raw []byte) (wire.TAI64N, bool) {
 	msg, ok := wire.DecodeInitiation(raw)
 	if !ok {

@@ -12,11 +12,11 @@ import (
 
 // Errors of sockets.
 var (
-	ErrUnreachable = errors.New("sim: no address of that family")
+	ErrUnreachable = errors.New("sim: the host has no address of that family")
 	ErrNoBuffers   = errors.New("sim: no buffer space")
 )
 
-// socket is a host's way to the internet.
+// socket is a host's connection to the internet.
 type socket Host
 
 // Send sends a train as single datagrams.
@@ -46,8 +46,8 @@ func (s *socket) Send(b *batch.Batch) error {
 	return nil
 }
 
-// source is the address from which the host sends to an endpoint, and whether
-// the one that it should send from is gone.
+// source returns the address from which the host sends to an endpoint, and whether the
+// endpoint's source address no longer exists.
 func (h *Host) source(to *wire.Endpoint) (source netip.Addr, gone bool) {
 	for _, a := range h.addresses {
 		if a == to.Source {
@@ -85,7 +85,7 @@ func (h *Host) send(d *Datagram) error {
 	return nil
 }
 
-// receive lets a datagram wait for those that come in the same instant.
+// receive queues a datagram, to be read with others that arrive at the same instant.
 func (h *Host) receive(d *Datagram) {
 	if !h.up || h.asleep() || d.To.Port() != Port {
 		return
@@ -104,8 +104,8 @@ func (h *Host) receive(d *Datagram) {
 	})
 }
 
-// read is one of the socket: it gives the data plane what has come, in one
-// buffer, as trains.
+// read is one read from the socket: it passes the queued datagrams to the data plane in
+// one buffer, joined into trains.
 func (h *Host) read() {
 	h.buf = h.buf[:0]
 	for _, d := range h.waiting {
@@ -130,18 +130,18 @@ func (h *Host) read() {
 	h.dec.Decapsulate(h.opening, h.mono(), bs)
 }
 
-// continuesTrain reports whether d may follow last in a train: nothing is longer than
-// the first, and what is shorter was the last.
+// continuesTrain reports whether d may follow last in a train: no datagram is longer
+// than the first, and a shorter one ends the train.
 func continuesTrain(b *batch.Batch, last, d *Datagram) bool {
 	size := len(d.Data)
 	return last.From == d.From && last.To == d.To && last.ECN == d.ECN &&
 		len(last.Data) == b.Stride && 0 < size && size <= b.Stride
 }
 
-// tun is a host's inside.
+// tun is a host's tunnel interface.
 type tun Host
 
-// Write takes a super-packet apart again.
+// Write splits a super-packet into its segments.
 func (t *tun) Write(pieces [][]byte) error {
 	var frame []byte
 	for _, p := range pieces {
@@ -149,7 +149,7 @@ func (t *tun) Write(pieces [][]byte) error {
 	}
 	var s packet.Segments
 	if !s.Reset(frame) {
-		return errors.New("sim: a frame that no interface takes")
+		return errors.New("sim: the frame is malformed")
 	}
 	for n := s.Next(); n > 0; n = s.Next() {
 		p := make([]byte, n)

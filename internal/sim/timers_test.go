@@ -10,17 +10,17 @@ import (
 	"wgd/internal/wire"
 )
 
-// persist has h keep its tunnel to other alive.
+// persist sets the persistent keepalive of h for other.
 func persist(h, other *Host, seconds uint16) {
 	h.Must(conf.Change{Peers: []conf.PeerChange{{PublicKey: other.Public(), PersistentKeepalive: &seconds}}})
 }
 
-// silence loses everything.
+// loseAll makes the network lose every datagram.
 func (n *Internet) loseAll() { n.Default.Loss = 1 }
 
-// B30: a dead peer gets 18 to 20 initiations, 5 s and up to 333 ms apart, within
-// 90 to 107 s; the staged packets are dropped and counted (A42), and then there
-// is silence. A packet later begins anew.
+// B30: a dead peer is sent 18 to 20 initiations, 5 to 5.333 s apart; then the staged
+// packets are dropped and counted (A42), and nothing more is sent. A later packet starts
+// again.
 func TestGivesUp(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -31,15 +31,15 @@ func TestGivesUp(t *testing.T) {
 	n.Run(time.Hour)
 	at := times(a.Sent)
 	if len(at) < 18 || len(at) > 20 || len(a.SentOf(wire.TypeInitiation)) != len(at) {
-		t.Fatalf("%d datagrams, at %v", len(at), at)
+		t.Fatalf("%d datagrams at %v, want 18 to 20 initiations", len(at), at)
 	}
 	for i := 1; i < len(at); i++ {
 		if gap := at[i] - at[i-1]; gap < 5*time.Second || gap > 5333*time.Millisecond {
-			t.Errorf("initiation %d comes %v after the one before", i, gap)
+			t.Errorf("initiation %d was sent %v after the one before, want 5 to 5.333 s", i, gap)
 		}
 	}
 	if got := a.Drops.Count(dataplane.DropStaged); got != 10 || a.Index.Len() != 0 {
-		t.Errorf("%d staged packets dropped, %d indices left", got, a.Index.Len())
+		t.Errorf("%d staged packets dropped, %d indices left; want 10, 0", got, a.Index.Len())
 	}
 	n.Default.Loss = 0
 	a.Send(b, "y")
@@ -47,9 +47,8 @@ func TestGivesUp(t *testing.T) {
 	equal(t, "b", b.Payloads(), []string{"y"})
 }
 
-// A35, B30: while the peer is dead and something is sent all the time, there
-// are initiations all the time, at least 5 s apart, and keys are erased 540 s
-// after the last session.
+// A35, B30: with continuous traffic to a dead peer, initiations continue, at least 5 s
+// apart, and keys are erased 540 s after the last session was created.
 func TestDeadPeerUnderTraffic(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -60,25 +59,25 @@ func TestDeadPeerUnderTraffic(t *testing.T) {
 	n.Every(100*time.Millisecond, func() bool { a.Send(b, "x"); return n.Now() < time.Hour })
 	n.Run(8 * time.Minute)
 	if a.Peer(b).Sessions().Current == nil && a.Peer(b).Sessions().Previous == nil {
-		t.Error("keys are erased early")
+		t.Error("the keys were erased too early")
 	}
 	n.Run(time.Hour)
 	at := times(a.SentOf(wire.TypeInitiation))
 	if len(at) < 3600/6 || len(at) > 3600/5+20 {
-		t.Errorf("%d initiations in an hour", len(at))
+		t.Errorf("%d initiations in an hour, want %d to %d", len(at), 3600/6, 3600/5+20)
 	}
 	for i := 1; i < len(at); i++ {
 		if gap := at[i] - at[i-1]; gap < 5*time.Second {
-			t.Fatalf("initiation %d comes %v after the one before", i, gap)
+			t.Fatalf("initiation %d was sent %v after the one before, want at least 5 s", i, gap)
 		}
 	}
 	if s := a.Peer(b).Sessions(); s.Current != nil || s.Previous != nil || s.Next != nil {
-		t.Errorf("keys are left: %+v", s)
+		t.Errorf("the keys were not erased: %+v", s)
 	}
 }
 
-// B31: the peer is gone: 15 s and up to 333 ms after the first packet that
-// nobody answers there is an initiation.
+// B31: if the peer is gone, an initiation is sent 15 to 15.333 s after the first packet
+// that is not answered.
 func TestNoReply(t *testing.T) {
 	for seed := range uint64(20) {
 		n := newChecked(t, seed)
@@ -94,13 +93,13 @@ func TestNoReply(t *testing.T) {
 		}
 		at := times(a.SentOf(wire.TypeInitiation))
 		if len(at) != 1 || at[0]-began < 15*time.Second || at[0]-began > 15333*time.Millisecond {
-			t.Errorf("initiations at %v, the first packet at %v", at, began)
+			t.Errorf("initiations at %v, want one 15 to 15.333 s after the first packet at %v", at, began)
 		}
 	}
 }
 
-// B9, A40: peers that have nothing to say are silent: after a packet each way,
-// no more than one keepalive, for ever.
+// B9, A40: idle peers are silent: after a packet in each direction, there is one keepalive
+// and nothing more.
 func TestIdleHour(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -109,12 +108,12 @@ func TestIdleHour(t *testing.T) {
 	b.Send(a, "pong")
 	n.Run(time.Hour)
 	if got := len(a.Sent) + len(b.Sent); got != 5 {
-		t.Errorf("%d datagrams: %v and %v", got, types(a.Sent), types(b.Sent))
+		t.Errorf("%d datagrams, want 5: a sent %v, b sent %v", got, types(a.Sent), types(b.Sent))
 	}
 }
 
-// B10: the passive keepalive comes 10 s after data that nothing was sent after,
-// and not at all when something was; the persistent one only into silence.
+// B10: neither passive nor persistent keepalives are sent during traffic in both
+// directions.
 func TestKeepalivesOnlyWhenSilent(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -127,14 +126,14 @@ func TestKeepalivesOnlyWhenSilent(t *testing.T) {
 	for _, h := range n.Hosts {
 		for _, d := range h.SentOf(wire.TypeData) {
 			if len(d.Data) == wire.MinDataSize {
-				t.Errorf("host %d sends a keepalive at %v beside traffic", h.Name, d.At)
+				t.Errorf("host %d sent a keepalive at %v, during traffic", h.Name, d.At)
 			}
 		}
 	}
 }
 
-// B62, B9: with persistent keepalives alone, there is never a handshake more
-// often than every 120 s, and a packet every 25 s.
+// B62, B9: with persistent keepalives only, there is at most one handshake every 120 s, and
+// a packet about every 25 s.
 func TestPersistentKeepaliveHour(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -146,24 +145,25 @@ func TestPersistentKeepaliveHour(t *testing.T) {
 		n.Run(time.Hour)
 		at := append(times(a.SentOf(wire.TypeInitiation)), times(b.SentOf(wire.TypeInitiation))...)
 		if len(at) > 30 || len(at) < 20 {
-			t.Errorf("both %v: %d handshakes in an hour", both, len(at))
+			t.Errorf("both %v: %d handshakes in an hour, want 20 to 30", both, len(at))
 		}
 		if got := len(a.SentOf(wire.TypeData)); got < 3600/25/3 || got > 3600/25+40 {
-			t.Errorf("both %v: %d keepalives", both, got)
+			t.Errorf("both %v: %d keepalives, want %d to %d", both, got, 3600/25/3, 3600/25+40)
 		}
 		if both {
 			continue
 		}
 		for i := 1; i < len(at); i++ {
 			if gap := at[i] - at[i-1]; gap < 120*time.Second {
-				t.Errorf("handshakes %v apart", gap)
+				t.Errorf("handshakes %v apart, want at least 120 s", gap)
 			}
 		}
 	}
 }
 
-// A41: set while up, a persistent keepalive goes out at once; set while down,
-// when the interface comes up; and setting another interval sends none.
+// A41: when a persistent keepalive is set while the interface is up, one is sent at once;
+// when set while it is down, one is sent when it comes up. Changing the interval sends
+// none.
 func TestSettingPersistentKeepalive(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -174,7 +174,7 @@ func TestSettingPersistentKeepalive(t *testing.T) {
 	persist(a, b, 3600)
 	n.Run(time.Second)
 	if len(a.Sent) != 1 || len(a.Sent[0].Data) != wire.MinDataSize {
-		t.Errorf("on a session a sent %v", types(a.Sent))
+		t.Errorf("with a session a sent %v, want one keepalive", types(a.Sent))
 	}
 	persist(a, b, 0)
 	n.Run(10 * time.Minute)
@@ -182,29 +182,29 @@ func TestSettingPersistentKeepalive(t *testing.T) {
 	persist(a, b, 3600)
 	n.Run(time.Second)
 	if got := fmt.Sprint(types(a.Sent)); got != "[handshake initiation data]" {
-		t.Errorf("without one a sent %v", got)
+		t.Errorf("without a session a sent %v, want an initiation and data", got)
 	}
 	persist(a, b, 1800)
 	n.Run(time.Second)
 	if len(a.Sent) != 2 {
-		t.Errorf("another interval sends: %v", types(a.Sent))
+		t.Errorf("after a change of the interval a has sent %v, want nothing new", types(a.Sent))
 	}
 	persist(a, b, 0)
 	a.Down()
 	persist(a, b, 3600)
 	n.Run(time.Minute)
 	if len(a.Sent) != 2 {
-		t.Errorf("sent while down: %v", types(a.Sent))
+		t.Errorf("while down a has sent %v, want nothing new", types(a.Sent))
 	}
 	a.Up()
 	n.Run(time.Second)
 	if len(a.Sent) != 4 {
-		t.Errorf("not sent when up: %v", types(a.Sent))
+		t.Errorf("after it came up a has sent %v, want an initiation and data more", types(a.Sent))
 	}
 }
 
-// A40, B46: timers go on when the socket refuses everything, and the persistent
-// keepalive goes out as soon as it takes packets again.
+// A40, B46: timers continue while the socket refuses everything, and persistent keepalives
+// resume once it accepts datagrams again.
 func TestSocketRefuses(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -214,22 +214,21 @@ func TestSocketRefuses(t *testing.T) {
 	before := len(a.Sent)
 	n.Run(time.Hour)
 	if got := len(a.Sent) - before; got < 300 || got > 1000 {
-		t.Errorf("%d tries in an hour", got)
+		t.Errorf("%d attempts to send in an hour, want 300 to 1000", got)
 	}
 	if a.Drops.Count(dataplane.DropSend) == 0 {
-		t.Error("nothing is counted")
+		t.Error("the failures of the socket were not counted")
 	}
 	a.Refuse = nil
 	received := b.Counts.Received[wire.TypeData]
 	n.Run(30 * time.Second)
 	if b.Counts.Received[wire.TypeData] == received {
-		t.Error("no keepalive since the socket works again")
+		t.Error("no keepalive arrived after the socket worked again")
 	}
 }
 
-// B32: with a stream in one direction for ten minutes, exactly one side renews
-// the session, the initiator, when it sends on a key of 120 s, be it one of its
-// keepalives, and nothing is lost.
+// B32: with a stream in one direction for ten minutes, only the initiator rekeys, when it
+// sends on a session of 120 s, even if that is only a keepalive. Nothing is lost.
 func TestOneWayStream(t *testing.T) {
 	for _, c := range []struct {
 		name           string
@@ -253,22 +252,22 @@ func TestOneWayStream(t *testing.T) {
 		n.Run(11 * time.Minute)
 		equal(t, c.name, to.Payloads(), numbers(0, sent))
 		if got := len(b.SentOf(wire.TypeInitiation)); got != 0 {
-			t.Errorf("%s: the responder sends %d initiations", c.name, got)
+			t.Errorf("%s: the responder sent %d initiations, want none", c.name, got)
 		}
 		at := times(a.SentOf(wire.TypeInitiation))
 		for i := 1; i < len(at); i++ {
 			if gap := at[i] - at[i-1]; gap < c.minGap || gap > c.maxGap {
-				t.Errorf("%s: renewed after %v", c.name, gap)
+				t.Errorf("%s: rekeyed after %v, want %v to %v", c.name, gap, c.minGap, c.maxGap)
 			}
 		}
 		if len(at) < 3 {
-			t.Errorf("%s: %d handshakes", c.name, len(at))
+			t.Errorf("%s: %d handshakes, want at least 3", c.name, len(at))
 		}
 	}
 }
 
-// A36, B33: nothing is sent or taken on a key of 180 s. B37: the first packet
-// after any rest arrives.
+// A36, B33: nothing is sent on a session that is 180 s old. B37: the first packet after any
+// idle time arrives.
 func TestFirstPacketAfterIdle(t *testing.T) {
 	for _, rest := range []time.Duration{
 		119 * time.Second, 121 * time.Second, 179 * time.Second, 180*time.Second - time.Nanosecond,
@@ -279,7 +278,7 @@ func TestFirstPacketAfterIdle(t *testing.T) {
 			n.Default.Delay = 0
 			a, b := n.Pair()
 			a.Send(b, "x")
-			n.Run(rest) // without delays the session is made at 0
+			n.Run(rest) // without delay, the session is created at 0
 			from, to := a, b
 			if responder {
 				from, to = b, a
@@ -291,14 +290,14 @@ func TestFirstPacketAfterIdle(t *testing.T) {
 			equal(t, fmt.Sprintf("after %v", rest), to.Payloads(), []string{"y"})
 			old := rest >= 180*time.Second
 			if first := from.Sent[0].Type(); (first == wire.TypeInitiation) != old {
-				t.Errorf("after %v the first datagram is a %v", rest, first)
+				t.Errorf("after %v the first datagram is a %v, want an initiation: %v", rest, first, old)
 			}
 		}
 	}
 }
 
-// A36, B33: a packet that was sent on a young key and comes when the key is
-// 180 s old is dropped and counted.
+// A36, B33: a packet that arrives when its session is 180 s old is dropped and counted,
+// although the session was valid when the packet was sent.
 func TestPacketArrivesAfterKeyExpiry(t *testing.T) {
 	n := newChecked(t, 1)
 	n.Default.Delay = 0
@@ -306,15 +305,15 @@ func TestPacketArrivesAfterKeyExpiry(t *testing.T) {
 	a.Send(b, "x")
 	n.Run(179 * time.Second)
 	n.Default.Delay = time.Second
-	b.Send(a, "late") // the responder's: it does not renew the session
+	b.Send(a, "late") // from the responder, which does not rekey
 	n.Run(time.Second)
 	if len(a.Got) != 0 || a.Drops.Count(dataplane.DropExpired) != 1 {
-		t.Errorf("a got %v, dropped %d as expired", a.Payloads(), a.Drops.Count(dataplane.DropExpired))
+		t.Errorf("a got %v and dropped %d as expired, want none and 1", a.Payloads(), a.Drops.Count(dataplane.DropExpired))
 	}
 }
 
-// A39, B17: a host that slept has old keys: what wakes it begins a handshake,
-// and what the others sent meanwhile is not taken on the old ones.
+// A39, B17: after a long sleep a host's keys are expired: its first packet starts a
+// handshake.
 func TestSuspend(t *testing.T) {
 	for _, slept := range []time.Duration{time.Minute, 3 * time.Minute, time.Hour, 30 * 24 * time.Hour} {
 		n := newChecked(t, 1)
@@ -331,13 +330,13 @@ func TestSuspend(t *testing.T) {
 		n.Run(time.Second)
 		equal(t, fmt.Sprintf("after %v", slept), b.Payloads(), []string{"y"})
 		if first := a.Sent[0].Type(); (first == wire.TypeInitiation) != (slept > time.Minute) {
-			t.Errorf("after %v the first datagram is a %v", slept, first)
+			t.Errorf("after %v the first datagram is a %v, want an initiation: %v", slept, first, slept > time.Minute)
 		}
 	}
 }
 
-// A39, B17: a suspend in the middle of a handshake, and the peer's; traffic goes
-// on by itself soon after.
+// A39, B17: either end is suspended during a handshake; soon after it wakes up, traffic
+// continues.
 func TestSuspendInMidHandshake(t *testing.T) {
 	for step := range scaled(8) {
 		n := newChecked(t, uint64(step))
@@ -350,7 +349,7 @@ func TestSuspendInMidHandshake(t *testing.T) {
 		a.Got, b.Got = nil, nil
 		n.Run(10 * time.Second)
 		if len(a.Got) < 9 || len(b.Got) < 9 {
-			t.Errorf("step %d: %d and %d packets in 10 s", step, len(a.Got), len(b.Got))
+			t.Errorf("step %d: a got %d and b got %d packets in 10 s, want at least 9", step, len(a.Got), len(b.Got))
 		}
 	}
 }
