@@ -6,6 +6,7 @@
 //   - how long a file and a function may be;
 //   - that a test cites each rule of the protocol, and that everything is there
 //     to which pages and comments refer;
+//   - that the library is documented, without citing rules;
 //   - that nothing has a name that was given up for a term of the field, and that
 //     the glossary is right;
 //   - that pages have one width, that their Go code is part of a test, and which

@@ -66,7 +66,7 @@ func TestKeysAreErased(t *testing.T) {
 			t.Error("a key of a request was not erased")
 		}
 	}
-	if told := <-k.returned; !told.PrivateKey.IsZero() || !told.Peers[0].PresharedKey.IsZero() {
+	if returned := <-k.returned; !returned.PrivateKey.IsZero() || !returned.Peers[0].PresharedKey.IsZero() {
 		t.Error("a key of an answer was not erased")
 	}
 	status.Erase()

@@ -251,13 +251,13 @@ func TestMappedPrefixStaysIPv6(t *testing.T) {
 				t.Errorf("%s%s: encoded as %q, %v, want %s", sign, spelling, &text, err, want)
 			}
 		}
-		told := conf.Status{Peers: []conf.PeerStatus{{AllowedIPs: []netip.Prefix{netip.MustParsePrefix(want)}}}}
+		status := conf.Status{Peers: []conf.PeerStatus{{AllowedIPs: []netip.Prefix{netip.MustParsePrefix(want)}}}}
 		var answer bytes.Buffer
-		if err := uapi.WriteStatus(bufio.NewWriter(&answer), &told); err != nil {
+		if err := uapi.WriteStatus(bufio.NewWriter(&answer), &status); err != nil {
 			t.Fatal(err)
 		}
 		back, err := uapi.NewReader(&answer).Status()
-		if err != nil || back.Peers[0].AllowedIPs[0] != told.Peers[0].AllowedIPs[0] {
+		if err != nil || back.Peers[0].AllowedIPs[0] != status.Peers[0].AllowedIPs[0] {
 			t.Errorf("status with %s: read back as %v, %v", want, back.Peers, err)
 		}
 	}
