@@ -27,9 +27,9 @@ var shapes = []shape{
 	}},
 	// Of any address and mostly of 16 to 24 bits: what the Internet looks like.
 	{"routes4", func(i int) netip.Prefix {
-		dice := rand.New(rand.NewPCG(4, uint64(i)))
-		a := dice.Uint32()
-		return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 24-min(dice.IntN(10), dice.IntN(10))).Masked()
+		rng := rand.New(rand.NewPCG(4, uint64(i)))
+		a := rng.Uint32()
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 24-min(rng.IntN(10), rng.IntN(10))).Masked()
 	}},
 }
 
@@ -39,11 +39,11 @@ type large struct {
 	bytes float64      // of memory for each prefix
 }
 
-var made = map[string]func() large{}
+var benchTables = map[string]func() large{}
 
 func init() {
 	for _, s := range shapes {
-		made[s.name] = sync.OnceValue(func() large { return build(s) })
+		benchTables[s.name] = sync.OnceValue(func() large { return build(s) })
 	}
 }
 
@@ -70,7 +70,7 @@ func build(s shape) large {
 // those of 64 flows, which is what a data path sees.
 func BenchmarkLookup(b *testing.B) {
 	for _, s := range shapes {
-		l := made[s.name]()
+		l := benchTables[s.name]()
 		for _, spread := range []struct {
 			name string
 			n    int
@@ -92,7 +92,7 @@ func BenchmarkLookup(b *testing.B) {
 // One change of so many prefixes to a table of a million.
 func BenchmarkChange(b *testing.B) {
 	for _, s := range shapes {
-		l := made[s.name]()
+		l := benchTables[s.name]()
 		for _, change := range []struct {
 			name string
 			n    int
@@ -123,7 +123,7 @@ func BenchmarkBuildMillion(b *testing.B) {
 
 func BenchmarkClone(b *testing.B) {
 	for _, s := range shapes {
-		l := made[s.name]()
+		l := benchTables[s.name]()
 		b.Run(s.name, func(b *testing.B) {
 			for b.Loop() {
 				(*tree[*int])(l.table).Clone()

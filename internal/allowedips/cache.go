@@ -26,7 +26,7 @@ const (
 type Cache[P comparable] struct {
 	table      *Table[P]
 	generation uint32 // of table; entries of others are void
-	slots      [cacheSlots]remembered[P]
+	slots      [cacheSlots]slot[P]
 
 	// The last question and its answer: the next question is often the same.
 	last     netip.Addr
@@ -34,7 +34,7 @@ type Cache[P comparable] struct {
 	lastPeer P
 }
 
-type remembered[P comparable] struct {
+type slot[P comparable] struct {
 	high, low  uint64 // of the address as 16 bytes, IPv4 ones as IPv4-mapped
 	generation uint32
 	is4        bool // tells an IPv4 address from its IPv4-mapped form
@@ -45,7 +45,7 @@ type remembered[P comparable] struct {
 // Lookup is t.Lookup(a).
 func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
 	if t != c.table {
-		c.turn(t)
+		c.reset(t)
 	}
 	if a == c.last { // also where both are invalid
 		return c.lastPeer, c.lastOK
@@ -57,29 +57,29 @@ func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
 	// place. Zones count neither here nor in the table.
 	b, is4 := a.As16(), a.Is4()
 	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
-	s := &c.slots[place(high, low)]
+	s := &c.slots[slotOf(high, low)]
 	if s.generation != c.generation || s.low != low || s.high != high || s.is4 != is4 {
 		p, ok = t.Lookup(a)
-		*s = remembered[P]{high, low, c.generation, is4, ok, p}
+		*s = slot[P]{high, low, c.generation, is4, ok, p}
 	}
 	c.last, c.lastPeer, c.lastOK = a, s.peer, s.ok
 	return s.peer, s.ok
 }
 
-// turn begins with another table.
-func (c *Cache[P]) turn(t *Table[P]) {
+// reset begins with another table.
+func (c *Cache[P]) reset(t *Table[P]) {
 	c.table = t
 	var nobody P
 	c.last, c.lastPeer, c.lastOK = netip.Addr{}, nobody, false
 	if c.generation++; c.generation == 0 {
-		c.slots = [cacheSlots]remembered[P]{} // after 2^32 tables: entries of the first ones may still be there
+		c.slots = [cacheSlots]slot[P]{} // after 2^32 tables: entries of the first ones may still be there
 		c.generation = 1
 	}
 }
 
-// place is where an address is remembered. Who knows the constant can choose
+// slotOf is where an address is remembered. Who knows the constant can choose
 // addresses that drive each other out; then the table is asked, as without.
-func place(high, low uint64) uint64 {
+func slotOf(high, low uint64) uint64 {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio: neighbours are spread
 	return ((high*odd ^ low) * odd) >> (64 - cacheBits)
 }

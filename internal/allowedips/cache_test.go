@@ -8,8 +8,8 @@ import (
 
 // A48, A49, A50, B64: what the cache says is what the table says, whatever
 // addresses share a place, and from the next table on nothing of the last.
-func TestCacheIsTheTable(t *testing.T) {
-	dice := rand.New(rand.NewPCG(48, 50))
+func TestCacheMatchesTable(t *testing.T) {
+	rng := rand.New(rand.NewPCG(48, 50))
 	var c Cache[int]
 	var tab *Table[int]
 	for round := range 300 {
@@ -17,9 +17,9 @@ func TestCacheIsTheTable(t *testing.T) {
 			c.generation = 1<<32 - 3 // its number comes round
 		}
 		e := tab.Edit()
-		for range dice.IntN(4) {
-			prefix, p := randomPrefix(dice), 1+dice.IntN(8)
-			if dice.IntN(3) == 0 {
+		for range rng.IntN(4) {
+			prefix, p := randomPrefix(rng), 1+rng.IntN(8)
+			if rng.IntN(3) == 0 {
 				e.Remove(prefix, p)
 			} else {
 				e.Insert(prefix, p)
@@ -27,11 +27,11 @@ func TestCacheIsTheTable(t *testing.T) {
 		}
 		tab = e.Table()
 		for range 200 {
-			a := randomPrefix(dice).Addr()
-			if dice.IntN(3) == 0 { // by chance at places of others
-				a = netip.AddrFrom4([4]byte{byte(dice.Uint32()), byte(dice.Uint32()), 1, 1})
+			a := randomPrefix(rng).Addr()
+			if rng.IntN(3) == 0 { // by chance at places of others
+				a = netip.AddrFrom4([4]byte{byte(rng.Uint32()), byte(rng.Uint32()), 1, 1})
 			}
-			if dice.IntN(10) == 0 {
+			if rng.IntN(10) == 0 {
 				a = netip.Addr{}
 			}
 			want, wantOK := tab.Lookup(a)
@@ -45,7 +45,7 @@ func TestCacheIsTheTable(t *testing.T) {
 }
 
 // A Cache that was never asked knows nothing, of the nil table either.
-func TestCacheOfNothing(t *testing.T) {
+func TestCacheOfEmptyTable(t *testing.T) {
 	var c Cache[string]
 	if _, ok := c.Lookup(nil, netip.IPv6Unspecified()); ok {
 		t.Error("the nil table has ::")
@@ -60,7 +60,7 @@ func TestCacheOfNothing(t *testing.T) {
 
 // When the number of the table comes round to one that it had, what was
 // remembered then is forgotten.
-func TestCacheComesRound(t *testing.T) {
+func TestCacheGenerationWraps(t *testing.T) {
 	a := netip.MustParseAddr("10.0.0.1")
 	first, second := table(t, "10.0.0.0/8", "first"), table(t, "10.0.0.0/8", "second")
 	var c Cache[string]
@@ -82,7 +82,7 @@ func TestCacheSpreads(t *testing.T) {
 			for j, x := range b {
 				c[j/8] = c[j/8]<<8 | uint64(x)
 			}
-			taken[place(c[0], c[1])] = true
+			taken[slotOf(c[0], c[1])] = true
 		}
 		if len(taken) < cacheSlots*3/10 {
 			t.Errorf("%s: %d places for %d addresses", s.name, len(taken), cacheSlots/2)
@@ -93,7 +93,7 @@ func TestCacheSpreads(t *testing.T) {
 // Lookups as BenchmarkLookup has them, through a Cache.
 func BenchmarkCache(b *testing.B) {
 	for _, s := range shapes {
-		l := made[s.name]()
+		l := benchTables[s.name]()
 		for _, spread := range []struct {
 			name string
 			n    int

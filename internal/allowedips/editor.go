@@ -2,11 +2,11 @@ package allowedips
 
 import "net/netip"
 
-// copyAfter is how many prefixes there may be to each change before the whole
+// copyRatio is how many prefixes there may be to each change before the whole
 // table is copied. To change one prefix takes, with the copies of the nodes above
 // it, 20 to 50 µs; to copy a table about 0.1 µs a prefix (BenchmarkChange,
 // BenchmarkClone).
-const copyAfter = 256
+const copyRatio = 256
 
 // Editor makes a new Table out of an old one. It is not safe for concurrent
 // use.
@@ -32,7 +32,7 @@ func (e *Editor[P]) Insert(prefix netip.Prefix, p P) (previous P, had bool) {
 	if had && h.p == p {
 		return p, true
 	}
-	if e.own() {
+	if e.makeOwn() {
 		e.tree.Insert(prefix, held[P]{p})
 	} else {
 		e.tree = e.tree.InsertPersist(prefix, held[P]{p})
@@ -50,7 +50,7 @@ func (e *Editor[P]) Remove(prefix netip.Prefix, p P) bool {
 	if h, had := e.tree.Get(prefix); !had || h.p != p {
 		return false
 	}
-	if e.own() {
+	if e.makeOwn() {
 		e.tree.Delete(prefix)
 	} else {
 		e.tree = e.tree.DeletePersist(prefix)
@@ -64,14 +64,14 @@ func (e *Editor[P]) Table() *Table[P] {
 	return (*Table[P])(e.tree)
 }
 
-// own reports whether tree may be changed where it stands, having copied it if
+// makeOwn reports whether tree may be changed where it stands, having copied it if
 // it is time.
-func (e *Editor[P]) own() bool {
+func (e *Editor[P]) makeOwn() bool {
 	if e.owned {
 		return true
 	}
 	e.changes++
-	if e.changes*copyAfter > e.tree.Size() {
+	if e.changes*copyRatio > e.tree.Size() {
 		e.tree, e.owned = e.tree.Clone(), true
 	}
 	return e.owned

@@ -162,8 +162,8 @@ func TestImpersonates(t *testing.T) {
 
 // A49, A50: what is done to one family, mapped prefixes included, changes
 // nothing that the table says about the other one.
-func TestFamiliesAreApart(t *testing.T) {
-	dice := rand.New(rand.NewPCG(96, 4))
+func TestFamiliesAreIndependent(t *testing.T) {
+	rng := rand.New(rand.NewPCG(96, 4))
 	for round := range 300 {
 		var four, six, both Editor[int]
 		for _, e := range []*Editor[int]{&four, &six, &both} {
@@ -171,15 +171,15 @@ func TestFamiliesAreApart(t *testing.T) {
 		}
 		var addrs []netip.Addr
 		for range 40 {
-			prefix, p := randomPrefix(dice), 1+dice.IntN(8)
-			if dice.IntN(2) == 0 && prefix.Addr().Is4() { // the same bytes in the other family
+			prefix, p := randomPrefix(rng), 1+rng.IntN(8)
+			if rng.IntN(2) == 0 && prefix.Addr().Is4() { // the same bytes in the other family
 				prefix = netip.PrefixFrom(netip.AddrFrom16(prefix.Addr().As16()), 96+prefix.Bits())
 			}
 			family := &six
 			if prefix.Addr().Is4() {
 				family = &four
 			}
-			if dice.IntN(4) == 0 {
+			if rng.IntN(4) == 0 {
 				if got, want := both.Remove(prefix, p), family.Remove(prefix, p); got != want {
 					t.Fatalf("round %d: Remove(%v, %d) = %v", round, prefix, p, got)
 				}
@@ -213,7 +213,7 @@ func TestZone(t *testing.T) {
 
 // Nothing has no peer: the nil table, the empty one, the invalid address, the
 // invalid prefix.
-func TestNothing(t *testing.T) {
+func TestEmpty(t *testing.T) {
 	var none *Table[string]
 	e := none.Edit()
 	for _, bad := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("10.0.0.0"), 33), netip.PrefixFrom(netip.Addr{}, 0)} {
@@ -259,7 +259,7 @@ func TestMove(t *testing.T) {
 // A49, A50, B2, B50: random changes, of which many nest, agree with a linear
 // search; and no table made on the way ever changes afterwards.
 func TestAgainstLinearSearch(t *testing.T) {
-	dice := rand.New(rand.NewPCG(50, 64))
+	rng := rand.New(rand.NewPCG(50, 64))
 	for round := range 60 {
 		m := model{}
 		var tab *Table[int]
@@ -270,11 +270,11 @@ func TestAgainstLinearSearch(t *testing.T) {
 		var history []moment
 		for range 12 {
 			e := tab.Edit()
-			e.changes = -dice.IntN(100) // until the table is copied
-			size := 1 << dice.IntN(7)
+			e.changes = -rng.IntN(100) // until the table is copied
+			size := 1 << rng.IntN(7)
 			for range size {
-				prefix, p := randomPrefix(dice), dice.IntN(8)
-				if dice.IntN(3) == 0 {
+				prefix, p := randomPrefix(rng), rng.IntN(8)
+				if rng.IntN(3) == 0 {
 					if got, want := e.Remove(prefix, p), m.remove(prefix, p); got != want {
 						t.Fatalf("round %d: Remove(%v, %d) = %v", round, prefix, p, got)
 					}
@@ -287,12 +287,12 @@ func TestAgainstLinearSearch(t *testing.T) {
 			}
 			tab = e.Table()
 			history = append(history, moment{tab, m.clone()})
-			e.Insert(randomPrefix(dice), 99) // after Table: must not show in it
+			e.Insert(randomPrefix(rng), 99) // after Table: must not show in it
 		}
 		for _, h := range history {
 			var addrs []netip.Addr
 			for range 50 {
-				addrs = append(addrs, randomPrefix(dice).Addr())
+				addrs = append(addrs, randomPrefix(rng).Addr())
 			}
 			h.model.equal(t, h.table, addrs...)
 		}
@@ -301,40 +301,40 @@ func TestAgainstLinearSearch(t *testing.T) {
 
 // randomPrefix is one of few addresses and any length, so that prefixes nest
 // and return.
-func randomPrefix(dice *rand.Rand) netip.Prefix {
+func randomPrefix(rng *rand.Rand) netip.Prefix {
 	few := []byte{0, 1, 127, 128, 255}
-	if dice.IntN(2) == 0 {
+	if rng.IntN(2) == 0 {
 		var a [4]byte
 		for i := range a {
-			a[i] = few[dice.IntN(len(few))]
+			a[i] = few[rng.IntN(len(few))]
 		}
-		return netip.PrefixFrom(netip.AddrFrom4(a), dice.IntN(33))
+		return netip.PrefixFrom(netip.AddrFrom4(a), rng.IntN(33))
 	}
 	var a [16]byte
-	if dice.IntN(4) == 0 {
+	if rng.IntN(4) == 0 {
 		a[10], a[11] = 0xff, 0xff
 	}
 	for i := range 4 {
-		a[dice.IntN(2)*12+i] = few[dice.IntN(len(few))]
+		a[rng.IntN(2)*12+i] = few[rng.IntN(len(few))]
 	}
-	return netip.PrefixFrom(netip.AddrFrom16(a), dice.IntN(129))
+	return netip.PrefixFrom(netip.AddrFrom16(a), rng.IntN(129))
 }
 
 // A50, B50: a change of a few prefixes among many shares the rest with the old
 // table, which keeps what it had.
 func TestSmallChangeOfALargeTable(t *testing.T) {
 	e := new(Table[int]).Edit()
-	const n = 20 * copyAfter
+	const n = 20 * copyRatio
 	for i := range n {
-		e.Insert(nth(i), i)
+		e.Insert(nthPrefix(i), i)
 	}
 	tables := []*Table[int]{e.Table()}
 	for step := 1; step <= 40; step++ { // each moves one prefix and removes another
 		e := tables[step-1].Edit()
-		if previous, had := e.Insert(nth(step), -step); !had || previous != step || e.owned {
+		if previous, had := e.Insert(nthPrefix(step), -step); !had || previous != step || e.owned {
 			t.Fatalf("step %d: moved from %d, %v; copied the table: %v", step, previous, had, e.owned)
 		}
-		if !e.Remove(nth(n-step), n-step) || e.owned {
+		if !e.Remove(nthPrefix(n-step), n-step) || e.owned {
 			t.Fatalf("step %d: not removed, or copied the table: %v", step, e.owned)
 		}
 		tables = append(tables, e.Table())
@@ -348,7 +348,7 @@ func TestSmallChangeOfALargeTable(t *testing.T) {
 			if 1 <= i && i <= step {
 				want = -i
 			}
-			if p, ok := tab.Lookup(nth(i).Addr()); ok != there || ok && p != want {
+			if p, ok := tab.Lookup(nthPrefix(i).Addr()); ok != there || ok && p != want {
 				t.Fatalf("table %d gives prefix %d to %d, %v", step, i, p, ok)
 			}
 		}
@@ -360,7 +360,7 @@ func TestManyPrefixes(t *testing.T) {
 	e := new(Table[int]).Edit()
 	const n = 130_560
 	for i := range n {
-		e.Insert(nth(i), i%1000)
+		e.Insert(nthPrefix(i), i%1000)
 	}
 	full := e.Table()
 	if full.Len() != n {
@@ -368,7 +368,7 @@ func TestManyPrefixes(t *testing.T) {
 	}
 	e = full.Edit()
 	for i := range n {
-		if !e.Remove(nth(i), i%1000) {
+		if !e.Remove(nthPrefix(i), i%1000) {
 			t.Fatalf("prefix %d is not there", i)
 		}
 	}
@@ -376,14 +376,14 @@ func TestManyPrefixes(t *testing.T) {
 		t.Error("not all were removed, or they were from the old table too")
 	}
 	for i := range n {
-		if p, ok := full.Lookup(nth(i).Addr()); !ok || p != i%1000 {
+		if p, ok := full.Lookup(nthPrefix(i).Addr()); !ok || p != i%1000 {
 			t.Fatalf("prefix %d belongs to %d, %v", i, p, ok)
 		}
 	}
 }
 
-// nth of the /26 prefixes of IPv4, in an order that jumps about.
-func nth(i int) netip.Prefix {
+// nthPrefix of the /26 prefixes of IPv4, in an order that jumps about.
+func nthPrefix(i int) netip.Prefix {
 	a := uint32(i) * 2_654_435_769 << 6
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 26)
 }
@@ -392,23 +392,23 @@ func nth(i int) netip.Prefix {
 func FuzzTable(f *testing.F) {
 	f.Add([]byte{0, 1, 10, 0, 0, 0, 8, 0, 0, 2, 10, 1, 0, 0, 16, 0, 1, 1, 10, 0, 0, 0, 8, 0})
 	f.Add([]byte{2, 1, 0, 0, 0, 0, 0, 0, 2, 2, 1, 2, 3, 4, 128, 0, 4, 2, 1, 2, 3, 4, 128, 0, 3, 2, 1, 2, 3, 4, 128, 0})
-	f.Fuzz(func(t *testing.T, story []byte) {
+	f.Fuzz(func(t *testing.T, steps []byte) {
 		m := model{}
 		e := new(Table[int]).Edit()
 		var addrs []netip.Addr
-		for ; len(story) >= 8; story = story[8:] {
-			a, p := netip.AddrFrom4([4]byte(story[2:6])), int(story[1])
-			prefix := netip.PrefixFrom(a, int(story[6])%33)
-			if story[0]&2 != 0 {
-				a = netip.AddrFrom16([16]byte{0: story[2], 7: story[3], 10: 0xff, 11: 0xff, 14: story[4], 15: story[5]})
-				prefix = netip.PrefixFrom(a, int(story[6])%129)
+		for ; len(steps) >= 8; steps = steps[8:] {
+			a, p := netip.AddrFrom4([4]byte(steps[2:6])), int(steps[1])
+			prefix := netip.PrefixFrom(a, int(steps[6])%33)
+			if steps[0]&2 != 0 {
+				a = netip.AddrFrom16([16]byte{0: steps[2], 7: steps[3], 10: 0xff, 11: 0xff, 14: steps[4], 15: steps[5]})
+				prefix = netip.PrefixFrom(a, int(steps[6])%129)
 			}
 			addrs = append(addrs, a)
 			switch {
-			case story[0]&4 != 0:
+			case steps[0]&4 != 0:
 				e.Table()
-				e.changes = -int(story[1]) // until the table is copied again
-			case story[0]&1 != 0:
+				e.changes = -int(steps[1]) // until the table is copied again
+			case steps[0]&1 != 0:
 				if got, want := e.Remove(prefix, p), m.remove(prefix, p); got != want {
 					t.Fatalf("Remove(%v, %d) = %v", prefix, p, got)
 				}
