@@ -10,14 +10,14 @@ import (
 
 const million = 1_000_000
 
-// shape is a way in which prefixes are given to peers.
+// A shape is a distribution of the prefixes in a table.
 type shape struct {
 	name   string
 	prefix func(i int) netip.Prefix
 }
 
 var shapes = []shape{
-	// One address a peer, given out in order: what a large VPN looks like.
+	// Consecutive single addresses, as in a large VPN.
 	{"hosts4", func(i int) netip.Prefix {
 		a := 10<<24 + uint32(i)
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 32)
@@ -25,7 +25,7 @@ var shapes = []shape{
 	{"hosts6", func(i int) netip.Prefix {
 		return netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}), 128)
 	}},
-	// Of any address and mostly of 16 to 24 bits: what the Internet looks like.
+	// Random addresses, mostly with prefixes of 16 to 24 bits, as in the Internet.
 	{"routes4", func(i int) netip.Prefix {
 		rng := rand.New(rand.NewPCG(4, uint64(i)))
 		a := rng.Uint32()
@@ -35,8 +35,8 @@ var shapes = []shape{
 
 type large struct {
 	table *Table[*int]
-	addrs []netip.Addr // in no order
-	bytes float64      // of memory for each prefix
+	addrs []netip.Addr // in random order
+	bytes float64      // of memory per prefix
 }
 
 var benchTables = map[string]func() large{}
@@ -66,8 +66,8 @@ func build(s shape) large {
 	return l
 }
 
-// Lookups among a million prefixes: of addresses all over the table, and of
-// those of 64 flows, which is what a data path sees.
+// Lookups in a table of a million prefixes: of addresses anywhere in the table, and of
+// those of 64 flows, as in a data path.
 func BenchmarkLookup(b *testing.B) {
 	for _, s := range shapes {
 		l := benchTables[s.name]()
@@ -79,7 +79,7 @@ func BenchmarkLookup(b *testing.B) {
 				i := 0
 				for b.Loop() {
 					if _, ok := l.table.Lookup(l.addrs[i&(spread.n-1)]); !ok {
-						b.Fatal("not found")
+						b.Fatal("the address was not found")
 					}
 					i++
 				}
@@ -89,7 +89,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// One change of so many prefixes to a table of a million.
+// Changes of 1 to 100,000 prefixes in a table of a million.
 func BenchmarkChange(b *testing.B) {
 	for _, s := range shapes {
 		l := benchTables[s.name]()

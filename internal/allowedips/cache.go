@@ -5,30 +5,29 @@ import (
 	"net/netip"
 )
 
-// cacheSlots is how many addresses a Cache remembers at most, in 32 KB. Of a few
-// hundred at once most have a place of their own.
+// cacheSlots is the maximum number of addresses in a Cache, which takes 32 KB. A few
+// hundred addresses rarely collide.
 const (
 	cacheBits  = 10
 	cacheSlots = 1 << cacheBits
 )
 
-// Cache remembers what a table answered for the addresses asked about last. It
-// belongs to one goroutine. The zero Cache is ready.
+// A Cache caches the results of recent lookups in a table. Only one goroutine may use it.
+// The zero Cache is ready to use.
 //
-// A data path asks about the same few hundred addresses again and again, and a
-// table of a million prefixes lies in memory that is slow to reach: there an
-// answer that is remembered takes some 15 ns, and one that is not as long as the
-// table takes. Each address has one place, which it shares with others by
-// chance; the later one gets it.
+// A data path looks up the same few hundred addresses repeatedly, and a table of a
+// million prefixes does not fit into the processor's caches. A lookup that hits takes
+// about 15 ns; a miss takes as long as the table. Each address has one slot, which it may
+// share with others; a newer entry replaces the older one.
 //
-// What it remembers holds for one table and is void with the next one. Until it
-// is asked about that, it keeps the old one, and up to cacheSlots peers, alive.
+// Entries are valid for one table only. Until the first lookup in another table, the Cache
+// keeps the old one and up to cacheSlots peers alive.
 type Cache[P comparable] struct {
 	table      *Table[P]
-	generation uint32 // of table; entries of others are void
+	generation uint32 // of table; entries of other generations are invalid
 	slots      [cacheSlots]slot[P]
 
-	// The last question and its answer: the next question is often the same.
+	// The last lookup and its result, because the next lookup is often the same.
 	last     netip.Addr
 	lastOK   bool
 	lastPeer P
@@ -37,7 +36,7 @@ type Cache[P comparable] struct {
 type slot[P comparable] struct {
 	high, low  uint64 // of the address as 16 bytes, IPv4 ones as IPv4-mapped
 	generation uint32
-	is4        bool // tells an IPv4 address from its IPv4-mapped form
+	is4        bool // distinguishes an IPv4 address from its IPv4-mapped form
 	ok         bool
 	peer       P
 }
@@ -53,8 +52,8 @@ func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
 	if !a.IsValid() {
 		return p, false
 	}
-	// An IPv4 address and its IPv4-mapped form are the same 16 bytes and share a
-	// place. Zones count neither here nor in the table.
+	// An IPv4 address and its IPv4-mapped form have the same 16 bytes and share a slot.
+	// Zones do not matter, neither here nor in the table.
 	b, is4 := a.As16(), a.Is4()
 	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	s := &c.slots[slotOf(high, low)]
@@ -66,20 +65,20 @@ func (c *Cache[P]) Lookup(t *Table[P], a netip.Addr) (p P, ok bool) {
 	return s.peer, s.ok
 }
 
-// reset begins with another table.
+// reset switches to another table.
 func (c *Cache[P]) reset(t *Table[P]) {
 	c.table = t
 	var nobody P
 	c.last, c.lastPeer, c.lastOK = netip.Addr{}, nobody, false
 	if c.generation++; c.generation == 0 {
-		c.slots = [cacheSlots]slot[P]{} // after 2^32 tables: entries of the first ones may still be there
+		c.slots = [cacheSlots]slot[P]{} // after 2^32 tables, entries of the first ones may still exist
 		c.generation = 1
 	}
 }
 
-// slotOf is where an address is remembered. Who knows the constant can choose
-// addresses that drive each other out; then the table is asked, as without.
+// slotOf returns the slot of an address. An attacker can choose addresses that share a
+// slot; then each lookup takes as long as without the Cache.
 func slotOf(high, low uint64) uint64 {
-	const odd = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio: neighbours are spread
+	const odd = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio spreads adjacent addresses
 	return ((high*odd ^ low) * odd) >> (64 - cacheBits)
 }

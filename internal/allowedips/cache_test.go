@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// A48, A49, A50, B64: what the cache says is what the table says, whatever
-// addresses share a place, and from the next table on nothing of the last.
+// A48, A49, A50, B64: the cache returns what the table returns, whatever addresses share a
+// slot, and after a change of the table only results of the new one.
 func TestCacheMatchesTable(t *testing.T) {
 	rng := rand.New(rand.NewPCG(48, 50))
 	var c Cache[int]
 	var tab *Table[int]
 	for round := range 300 {
 		if round%100 == 50 {
-			c.generation = 1<<32 - 3 // its number comes round
+			c.generation = 1<<32 - 3 // so that it wraps around
 		}
 		e := tab.Edit()
 		for range rng.IntN(4) {
@@ -28,7 +28,7 @@ func TestCacheMatchesTable(t *testing.T) {
 		tab = e.Table()
 		for range 200 {
 			a := randomPrefix(rng).Addr()
-			if rng.IntN(3) == 0 { // by chance at places of others
+			if rng.IntN(3) == 0 { // may share a slot with others
 				a = netip.AddrFrom4([4]byte{byte(rng.Uint32()), byte(rng.Uint32()), 1, 1})
 			}
 			if rng.IntN(10) == 0 {
@@ -37,29 +37,28 @@ func TestCacheMatchesTable(t *testing.T) {
 			want, wantOK := tab.Lookup(a)
 			for range 2 {
 				if got, ok := c.Lookup(tab, a); got != want || ok != wantOK {
-					t.Fatalf("round %d: %v belongs to %d (%v), by the table to %d (%v)", round, a, got, ok, want, wantOK)
+					t.Fatalf("round %d: Lookup(%v) = %d, %v; the table returns %d, %v", round, a, got, ok, want, wantOK)
 				}
 			}
 		}
 	}
 }
 
-// A Cache that was never asked knows nothing, of the nil table either.
+// A new Cache finds nothing in the nil table, and then what is in another one.
 func TestCacheOfEmptyTable(t *testing.T) {
 	var c Cache[string]
 	if _, ok := c.Lookup(nil, netip.IPv6Unspecified()); ok {
-		t.Error("the nil table has ::")
+		t.Error("the cache finds :: in the nil table")
 	}
 	tab := table(t, "::/0", "six", "0.0.0.0/0", "four")
 	for address, want := range map[string]string{"::": "six", "0.0.0.0": "four", "::ffff:0.0.0.0": "six", "::1%eth0": "six"} {
 		if got, _ := c.Lookup(tab, netip.MustParseAddr(address)); got != want {
-			t.Errorf("%s belongs to %q, want %q", address, got, want)
+			t.Errorf("Lookup(%s) = %q, want %q", address, got, want)
 		}
 	}
 }
 
-// When the number of the table comes round to one that it had, what was
-// remembered then is forgotten.
+// When the generation wraps around, entries of earlier tables are not valid again.
 func TestCacheGenerationWraps(t *testing.T) {
 	a := netip.MustParseAddr("10.0.0.1")
 	first, second := table(t, "10.0.0.0/8", "first"), table(t, "10.0.0.0/8", "second")
@@ -67,12 +66,11 @@ func TestCacheGenerationWraps(t *testing.T) {
 	c.Lookup(first, a)
 	c.generation, c.table = 1<<32-1, nil
 	if got, _ := c.Lookup(second, a); got != "second" {
-		t.Errorf("%v belongs to %q", a, got)
+		t.Errorf("Lookup(%v) = %q, want %q", a, got, "second")
 	}
 }
 
-// Neighbours do not drive each other out: most of as many addresses as half of
-// the places have their own.
+// Adjacent addresses rarely share a slot: most of cacheSlots/2 addresses have their own.
 func TestCacheSpreads(t *testing.T) {
 	for _, s := range shapes {
 		taken := map[uint64]bool{}
@@ -85,12 +83,12 @@ func TestCacheSpreads(t *testing.T) {
 			taken[slotOf(c[0], c[1])] = true
 		}
 		if len(taken) < cacheSlots*3/10 {
-			t.Errorf("%s: %d places for %d addresses", s.name, len(taken), cacheSlots/2)
+			t.Errorf("%s: %d slots for %d addresses, want at least %d", s.name, len(taken), cacheSlots/2, cacheSlots*3/10)
 		}
 	}
 }
 
-// Lookups as BenchmarkLookup has them, through a Cache.
+// The lookups of BenchmarkLookup, through a Cache.
 func BenchmarkCache(b *testing.B) {
 	for _, s := range shapes {
 		l := benchTables[s.name]()
@@ -103,7 +101,7 @@ func BenchmarkCache(b *testing.B) {
 				i := 0
 				for b.Loop() {
 					if _, ok := c.Lookup(l.table, l.addrs[i&(spread.n-1)]); !ok {
-						b.Fatal("not found")
+						b.Fatal("the address was not found")
 					}
 					i++
 				}

@@ -2,27 +2,25 @@ package allowedips
 
 import "net/netip"
 
-// copyRatio is how many prefixes there may be to each change before the whole
-// table is copied. To change one prefix takes, with the copies of the nodes above
-// it, 20 to 50 µs; to copy a table about 0.1 µs a prefix (BenchmarkChange,
-// BenchmarkClone).
+// copyRatio is the number of prefixes per change below which the whole table is copied.
+// Changing one prefix takes 20 to 50 µs, including copies of the nodes above it; copying
+// a table takes about 0.1 µs per prefix (BenchmarkChange, BenchmarkClone).
 const copyRatio = 256
 
-// Editor makes a new Table out of an old one. It is not safe for concurrent
-// use.
+// An Editor makes a new Table from an old one. It is not safe for concurrent use.
 //
-// The first changes copy the nodes on their way through the tree and share
-// the others with the old table; once there were so many of them that a copy
-// of everything is cheap beside them, it makes that copy and changes it where
-// it stands. So a change costs what it touches, and 100,000 changes one copy.
+// The first changes copy the nodes on the path to the prefix and share the others with
+// the old table. After so many changes that copying the whole tree is cheaper, the Editor
+// copies it and changes the copy in place. So a few changes cost only the nodes they
+// touch, and 100,000 changes cost one copy.
 type Editor[P comparable] struct {
 	tree    *tree[P]
-	owned   bool // nobody else has any node of tree
-	changes int  // since it was last shared
+	owned   bool // no node of tree is shared
+	changes int  // since the tree was last shared
 }
 
-// Insert gives prefix to p and takes it from who had it (A50, B64), whom it
-// returns. Host bits are masked. An invalid prefix changes nothing.
+// Insert assigns prefix to p, takes it from the peer that had it, if any, and returns
+// that peer (A50, B64). Host bits are masked. An invalid prefix changes nothing.
 func (e *Editor[P]) Insert(prefix netip.Prefix, p P) (previous P, had bool) {
 	prefix, ok := Normal(prefix)
 	if !ok {
@@ -40,8 +38,8 @@ func (e *Editor[P]) Insert(prefix netip.Prefix, p P) (previous P, had bool) {
 	return h.p, had
 }
 
-// Remove takes prefix from p. It returns false, and changes nothing, where p
-// does not have it: it may be another peer's by now.
+// Remove takes prefix from p. If p does not have it, because another peer has it by now,
+// for example, Remove returns false and changes nothing.
 func (e *Editor[P]) Remove(prefix netip.Prefix, p P) bool {
 	prefix, ok := Normal(prefix)
 	if !ok {
@@ -58,14 +56,14 @@ func (e *Editor[P]) Remove(prefix netip.Prefix, p P) bool {
 	return true
 }
 
-// Table is the table as edited so far. Later edits do not change it.
+// Table returns the table as edited so far. Later edits do not change it.
 func (e *Editor[P]) Table() *Table[P] {
 	e.owned, e.changes = false, 0
 	return (*Table[P])(e.tree)
 }
 
-// makeOwn reports whether tree may be changed where it stands, having copied it if
-// it is time.
+// makeOwn copies the tree if enough was changed, and reports whether the tree may be
+// changed in place.
 func (e *Editor[P]) makeOwn() bool {
 	if e.owned {
 		return true

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// model is the table as a list that is searched from end to end.
+// model is a table with linear search.
 type model map[netip.Prefix]int
 
 func (m model) lookup(a netip.Addr) (peer int, ok bool) {
@@ -43,12 +43,12 @@ func (m model) clone() model {
 	return c
 }
 
-// equal compares by lookups of the given addresses, and of every prefix's
-// first and last neighbours.
+// equal compares the table with the model by lookups of the given addresses, and of the
+// first address of every prefix and the one before it.
 func (m model) equal(t *testing.T, table *Table[int], addrs ...netip.Addr) {
 	t.Helper()
 	if table.Len() != len(m) {
-		t.Fatalf("the table has %d prefixes, the list %d", table.Len(), len(m))
+		t.Fatalf("the table has %d prefixes, the model %d", table.Len(), len(m))
 	}
 	for prefix := range m {
 		first := prefix.Addr()
@@ -58,7 +58,7 @@ func (m model) equal(t *testing.T, table *Table[int], addrs ...netip.Addr) {
 		got, gotOK := table.Lookup(a)
 		want, wantOK := m.lookup(a)
 		if got != want || gotOK != wantOK {
-			t.Fatalf("%v belongs to %d (%v), by linear search to %d (%v)", a, got, gotOK, want, wantOK)
+			t.Fatalf("Lookup(%v) = %d, %v; linear search returns %d, %v", a, got, gotOK, want, wantOK)
 		}
 	}
 }
@@ -76,12 +76,12 @@ func expect(t *testing.T, table *Table[string], address, want string) {
 	t.Helper()
 	got, ok := table.Lookup(netip.MustParseAddr(address))
 	if got != want || ok != (want != "") {
-		t.Errorf("%s belongs to %q (%v), want %q", address, got, ok, want)
+		t.Errorf("Lookup(%s) = %q, %v; want %q", address, got, ok, want)
 	}
 }
 
-// A48, A50, B2: the longest prefix decides, /0 and hosts included, in both
-// families apart.
+// A48, A50, B2: the longest prefix wins, including /0 and single hosts, in each family
+// separately.
 func TestLongestPrefix(t *testing.T) {
 	tab := table(t,
 		"0.0.0.0/0", "default", "10.0.0.0/8", "a", "10.1.0.0/16", "b", "10.1.2.3/32", "c",
@@ -104,12 +104,12 @@ func TestHostBits(t *testing.T) {
 	expect(t, tab, "2001:db8:1::", "b")
 	e := tab.Edit()
 	if !e.Remove(netip.MustParsePrefix("10.9.9.9/8"), "a") || e.Table().Len() != 1 {
-		t.Error("a prefix is not removed by another spelling of it")
+		t.Error("a prefix is not removed by the same prefix with other host bits")
 	}
 }
 
-// A49, A50, B2: an IPv4-mapped prefix stays an IPv6 prefix. It takes nothing
-// from the holder of the IPv4 prefix, and the holder of it gets nothing there.
+// A49, A50, B2: an IPv4-mapped prefix is an IPv6 prefix. It takes nothing from the peer
+// that has the IPv4 prefix, and does not match IPv4 addresses.
 func TestIPv4Mapped(t *testing.T) {
 	tab := table(t, "0.0.0.0/0", "four", "192.0.2.0/24", "doc", "::/0", "six",
 		"::ffff:0:0/96", "mapped", "::ffff:192.0.2.0/120", "short", "::ffff:0:0/90", "wide")
@@ -124,15 +124,15 @@ func TestIPv4Mapped(t *testing.T) {
 	}
 	e := tab.Edit()
 	if e.Remove(netip.MustParsePrefix("::/96"), "mapped") || e.Remove(netip.MustParsePrefix("192.0.2.0/24"), "short") {
-		t.Error("a prefix is removed by one of the other family")
+		t.Error("a prefix was removed by one of the other family")
 	}
 	expect(t, table(t, "::ffff:0:0/96", "mapped"), "10.0.0.1", "")
 	expect(t, table(t, "0.0.0.0/0", "four"), "::ffff:10.0.0.1", "")
 }
 
-// A49, B2: who has ::/0 does not speak for another peer's IPv4 address by writing
-// it as an IPv6 address. Where mapped addresses were given to a peer as such, or
-// the IPv4 address is the same peer's or nobody's, there is nobody to speak for.
+// A49, B2: a peer that has ::/0 cannot impersonate another peer's IPv4 address by writing
+// it as an IPv6 address. It is no impersonation if mapped addresses were assigned to the
+// peer explicitly, or if the IPv4 address belongs to the same peer or to none.
 func TestImpersonates(t *testing.T) {
 	for _, c := range []struct {
 		prefixes []any
@@ -147,21 +147,21 @@ func TestImpersonates(t *testing.T) {
 		{[]any{"10.0.0.0/8", "both", "::/0", "both"}, "::ffff:10.0.0.1", false},
 		{[]any{"0.0.0.0/0", "four", "::ffff:0:0/96", "six"}, "::ffff:10.0.0.1", false},
 		{[]any{"0.0.0.0/0", "four", "::/0", "x", "::ffff:10.0.0.1/128", "six"}, "::ffff:10.0.0.1", false},
-		{[]any{"0.0.0.0/0", "four"}, "::ffff:10.0.0.1", false}, // nobody may send this
+		{[]any{"0.0.0.0/0", "four"}, "::ffff:10.0.0.1", false}, // no peer may send this
 		{nil, "::ffff:10.0.0.1", false},
 	} {
 		if got := table(t, c.prefixes...).Impersonates(netip.MustParseAddr(c.address)); got != c.want {
-			t.Errorf("%v, %s: %v", c.prefixes, c.address, got)
+			t.Errorf("%v: Impersonates(%s) = %v, want %v", c.prefixes, c.address, got, c.want)
 		}
 	}
 	var none *Table[string]
 	if none.Impersonates(netip.MustParseAddr("::ffff:10.0.0.1")) {
-		t.Error("the nil table has somebody to speak for")
+		t.Error("Impersonates returns true for the nil table")
 	}
 }
 
-// A49, A50: what is done to one family, mapped prefixes included, changes
-// nothing that the table says about the other one.
+// A49, A50: changes in one family, including those of mapped prefixes, do not affect
+// lookups in the other one.
 func TestFamiliesAreIndependent(t *testing.T) {
 	rng := rand.New(rand.NewPCG(96, 4))
 	for round := range 300 {
@@ -181,7 +181,7 @@ func TestFamiliesAreIndependent(t *testing.T) {
 			}
 			if rng.IntN(4) == 0 {
 				if got, want := both.Remove(prefix, p), family.Remove(prefix, p); got != want {
-					t.Fatalf("round %d: Remove(%v, %d) = %v", round, prefix, p, got)
+					t.Fatalf("round %d: Remove(%v, %d) = %v, want %v", round, prefix, p, got, want)
 				}
 			} else {
 				both.Insert(prefix, p)
@@ -195,24 +195,24 @@ func TestFamiliesAreIndependent(t *testing.T) {
 		for _, a := range addrs {
 			want, wantOK := only[a.Is4()].Lookup(a)
 			if got, ok := all.Lookup(a); got != want || ok != wantOK {
-				t.Fatalf("round %d: %v belongs to %d (%v), without the other family to %d (%v)", round, a, got, ok, want, wantOK)
+				t.Fatalf("round %d: Lookup(%v) = %d, %v; without the other family %d, %v", round, a, got, ok, want, wantOK)
 			}
 			if got, ok := c.Lookup(all, a); got != want || ok != wantOK {
-				t.Fatalf("round %d: the cache says that %v belongs to %d (%v), want %d (%v)", round, a, got, ok, want, wantOK)
+				t.Fatalf("round %d: Lookup(%v) of the cache = %d, %v; want %d, %v", round, a, got, ok, want, wantOK)
 			}
 		}
 	}
 }
 
-// The zone of an address says nothing about whose it is.
+// The zone of an address does not matter.
 func TestZone(t *testing.T) {
 	tab := table(t, "fe80::/10", "link", "fe80::1/128", "host")
 	expect(t, tab, "fe80::1%eth0", "host")
 	expect(t, tab, "fe80::2%eth0", "link")
 }
 
-// Nothing has no peer: the nil table, the empty one, the invalid address, the
-// invalid prefix.
+// Lookups find nothing in the nil table and the empty one, and for the invalid address.
+// Invalid prefixes are not inserted.
 func TestEmpty(t *testing.T) {
 	var none *Table[string]
 	e := none.Edit()
@@ -225,39 +225,39 @@ func TestEmpty(t *testing.T) {
 		expect(t, tab, "10.0.0.1", "")
 		expect(t, tab, "::1", "")
 		if _, ok := tab.Lookup(netip.Addr{}); ok || tab.Len() != 0 {
-			t.Error("an empty table has something")
+			t.Error("an empty table has a prefix or finds the invalid address")
 		}
 	}
 	if _, ok := table(t, "0.0.0.0/0", "x", "::/0", "y").Lookup(netip.Addr{}); ok {
-		t.Error("no address belongs to somebody")
+		t.Error("the invalid address belongs to a peer")
 	}
 }
 
-// A50, B64: a prefix that moves to B leaves A in one step; the table before has
-// it with A, the one after with B, and none with both.
+// A50, B64: a prefix moves from A to B in one step: it belongs to A in the table before, to
+// B in the one after, and never to both.
 func TestMove(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.0.0.0/8")
 	before := table(t, "10.0.0.0/8", "a")
 	e := before.Edit()
 	if previous, had := e.Insert(prefix, "b"); !had || previous != "a" {
-		t.Errorf("taken from %q, %v", previous, had)
+		t.Errorf("Insert returned %q, %v; want a, true", previous, had)
 	}
 	if e.Remove(prefix, "a") {
-		t.Error("a could remove what is b's")
+		t.Error("a prefix of b was removed as one of a")
 	}
 	if previous, had := e.Insert(prefix, "b"); !had || previous != "b" {
-		t.Errorf("inserted again: %q, %v", previous, had)
+		t.Errorf("Insert of the same again returned %q, %v; want b, true", previous, had)
 	}
 	after := e.Table()
 	expect(t, before, "10.0.0.1", "a")
 	expect(t, after, "10.0.0.1", "b")
 	if after.Len() != 1 {
-		t.Errorf("%d prefixes", after.Len())
+		t.Errorf("%d prefixes, want 1", after.Len())
 	}
 }
 
-// A49, A50, B2, B50: random changes, of which many nest, agree with a linear
-// search; and no table made on the way ever changes afterwards.
+// A49, A50, B2, B50: after random changes, with many nested prefixes, lookups agree with a
+// linear search, and earlier tables do not change.
 func TestAgainstLinearSearch(t *testing.T) {
 	rng := rand.New(rand.NewPCG(50, 64))
 	for round := range 60 {
@@ -276,18 +276,18 @@ func TestAgainstLinearSearch(t *testing.T) {
 				prefix, p := randomPrefix(rng), rng.IntN(8)
 				if rng.IntN(3) == 0 {
 					if got, want := e.Remove(prefix, p), m.remove(prefix, p); got != want {
-						t.Fatalf("round %d: Remove(%v, %d) = %v", round, prefix, p, got)
+						t.Fatalf("round %d: Remove(%v, %d) = %v, want %v", round, prefix, p, got, want)
 					}
 					continue
 				}
 				previous, had := e.Insert(prefix, p)
 				if wantPrevious, wantHad := m.insert(prefix, p); previous != wantPrevious || had != wantHad {
-					t.Fatalf("round %d: Insert(%v) took from %d, %v", round, prefix, previous, had)
+					t.Fatalf("round %d: Insert(%v) = %d, %v; want %d, %v", round, prefix, previous, had, wantPrevious, wantHad)
 				}
 			}
 			tab = e.Table()
 			history = append(history, moment{tab, m.clone()})
-			e.Insert(randomPrefix(rng), 99) // after Table: must not show in it
+			e.Insert(randomPrefix(rng), 99) // must not change the returned table
 		}
 		for _, h := range history {
 			var addrs []netip.Addr
@@ -299,8 +299,8 @@ func TestAgainstLinearSearch(t *testing.T) {
 	}
 }
 
-// randomPrefix is one of few addresses and any length, so that prefixes nest
-// and return.
+// randomPrefix returns a prefix of one of few addresses and any length, so that prefixes
+// nest and repeat.
 func randomPrefix(rng *rand.Rand) netip.Prefix {
 	few := []byte{0, 1, 127, 128, 255}
 	if rng.IntN(2) == 0 {
@@ -320,8 +320,8 @@ func randomPrefix(rng *rand.Rand) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom16(a), rng.IntN(129))
 }
 
-// A50, B50: a change of a few prefixes among many shares the rest with the old
-// table, which keeps what it had.
+// A50, B50: after a change of a few prefixes among many, the new table shares the rest with
+// the old one, which does not change.
 func TestSmallChangeOfALargeTable(t *testing.T) {
 	e := new(Table[int]).Edit()
 	const n = 20 * copyRatio
@@ -332,16 +332,16 @@ func TestSmallChangeOfALargeTable(t *testing.T) {
 	for step := 1; step <= 40; step++ { // each moves one prefix and removes another
 		e := tables[step-1].Edit()
 		if previous, had := e.Insert(nthPrefix(step), -step); !had || previous != step || e.owned {
-			t.Fatalf("step %d: moved from %d, %v; copied the table: %v", step, previous, had, e.owned)
+			t.Fatalf("step %d: Insert = %d, %v, want %d, true; the table was copied: %v", step, previous, had, step, e.owned)
 		}
 		if !e.Remove(nthPrefix(n-step), n-step) || e.owned {
-			t.Fatalf("step %d: not removed, or copied the table: %v", step, e.owned)
+			t.Fatalf("step %d: not removed, or the table was copied (%v)", step, e.owned)
 		}
 		tables = append(tables, e.Table())
 	}
 	for step, tab := range tables {
 		if tab.Len() != n-step {
-			t.Fatalf("table %d has %d prefixes", step, tab.Len())
+			t.Fatalf("table %d has %d prefixes, want %d", step, tab.Len(), n-step)
 		}
 		for i := range n {
 			want, there := i, i < n-step
@@ -349,13 +349,13 @@ func TestSmallChangeOfALargeTable(t *testing.T) {
 				want = -i
 			}
 			if p, ok := tab.Lookup(nthPrefix(i).Addr()); ok != there || ok && p != want {
-				t.Fatalf("table %d gives prefix %d to %d, %v", step, i, p, ok)
+				t.Fatalf("table %d: prefix %d belongs to %d, %v; want %d, %v", step, i, p, ok, want, there)
 			}
 		}
 	}
 }
 
-// B22: 130,560 prefixes in one change; then 1 out of them; then all away.
+// B22: 130,560 prefixes are inserted in one change, then all are removed.
 func TestManyPrefixes(t *testing.T) {
 	e := new(Table[int]).Edit()
 	const n = 130_560
@@ -364,31 +364,31 @@ func TestManyPrefixes(t *testing.T) {
 	}
 	full := e.Table()
 	if full.Len() != n {
-		t.Fatalf("%d prefixes", full.Len())
+		t.Fatalf("%d prefixes, want %d", full.Len(), n)
 	}
 	e = full.Edit()
 	for i := range n {
 		if !e.Remove(nthPrefix(i), i%1000) {
-			t.Fatalf("prefix %d is not there", i)
+			t.Fatalf("prefix %d was not removed", i)
 		}
 	}
 	if e.Table().Len() != 0 || full.Len() != n {
-		t.Error("not all were removed, or they were from the old table too")
+		t.Error("not all prefixes were removed, or some were removed from the old table, too")
 	}
 	for i := range n {
 		if p, ok := full.Lookup(nthPrefix(i).Addr()); !ok || p != i%1000 {
-			t.Fatalf("prefix %d belongs to %d, %v", i, p, ok)
+			t.Fatalf("prefix %d belongs to %d, %v; want %d", i, p, ok, i%1000)
 		}
 	}
 }
 
-// nthPrefix of the /26 prefixes of IPv4, in an order that jumps about.
+// nthPrefix returns the /26 prefixes of IPv4 in a scattered order.
 func nthPrefix(i int) netip.Prefix {
 	a := uint32(i) * 2_654_435_769 << 6
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 26)
 }
 
-// FuzzTable reads a story of 8 bytes a step: what, which peer, address, length.
+// FuzzTable executes steps of 8 bytes each: operation, peer, address, length, unused.
 func FuzzTable(f *testing.F) {
 	f.Add([]byte{0, 1, 10, 0, 0, 0, 8, 0, 0, 2, 10, 1, 0, 0, 16, 0, 1, 1, 10, 0, 0, 0, 8, 0})
 	f.Add([]byte{2, 1, 0, 0, 0, 0, 0, 0, 2, 2, 1, 2, 3, 4, 128, 0, 4, 2, 1, 2, 3, 4, 128, 0, 3, 2, 1, 2, 3, 4, 128, 0})
@@ -407,15 +407,15 @@ func FuzzTable(f *testing.F) {
 			switch {
 			case steps[0]&4 != 0:
 				e.Table()
-				e.changes = -int(steps[1]) // until the table is copied again
+				e.changes = -int(steps[1]) // delays the next copy of the table
 			case steps[0]&1 != 0:
 				if got, want := e.Remove(prefix, p), m.remove(prefix, p); got != want {
-					t.Fatalf("Remove(%v, %d) = %v", prefix, p, got)
+					t.Fatalf("Remove(%v, %d) = %v, want %v", prefix, p, got, want)
 				}
 			default:
 				previous, had := e.Insert(prefix, p)
 				if wantPrevious, wantHad := m.insert(prefix, p); previous != wantPrevious || had != wantHad {
-					t.Fatalf("Insert(%v) took from %d, %v", prefix, previous, had)
+					t.Fatalf("Insert(%v) = %d, %v; want %d, %v", prefix, previous, had, wantPrevious, wantHad)
 				}
 			}
 		}
