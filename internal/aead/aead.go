@@ -13,8 +13,8 @@ import (
 const (
 	// KeySize is the length of a key in bytes.
 	KeySize = 32
-	// HeaderSize is the length of the header before the ciphertext: 8 bytes that
-	// this package does not interpret, and the counter. The header is not
+	// HeaderSize is the length of the header before the ciphertext: 8 bytes
+	// that this package does not interpret, and the counter. The header is not
 	// authenticated, except for the counter, which is the nonce.
 	HeaderSize = 16
 	// TagSize is the length of the tag after the ciphertext.
@@ -27,7 +27,8 @@ const (
 )
 
 // A Packet is a transport message at buf[Off:Off+Len]: 16 bytes of header, the
-// ciphertext or plaintext, 16 bytes of tag. If Len is 0, the packet was dropped.
+// ciphertext or plaintext, 16 bytes of tag. If Len is 0, the packet was
+// dropped.
 type Packet struct{ Off, Len int32 }
 
 // Counter returns the counter in the packet's header.
@@ -47,9 +48,9 @@ func (p Packet) in(buf []byte) []byte {
 }
 
 // A Key is the key of one direction of a session. Call Set before the first use
-// and Erase after the last; Seal and Open panic without a key. Set and Erase must
-// not run concurrently with other methods. Seal and Open may run concurrently on
-// different packets.
+// and Erase after the last; Seal and Open panic without a key. Set and Erase
+// must not run concurrently with other methods. Seal and Open may run
+// concurrently on different packets.
 type Key struct {
 	bytes [KeySize]byte
 	one   cipher.AEAD // for single packets
@@ -71,8 +72,8 @@ func (k *Key) Erase() {
 	k.one = nil
 }
 
-// Seal encrypts the packets in place: it writes the counter first+i to bytes 8 to
-// 15 of the header of packet i, replaces the plaintext by the ciphertext and
+// Seal encrypts the packets in place: it writes the counter first+i to bytes 8
+// to 15 of the header of packet i, replaces the plaintext by the ciphertext and
 // writes the tag. It skips packets with Len 0, whose counters stay unused. Any
 // other Len must be at least MinSize.
 func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
@@ -85,9 +86,9 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 }
 
 // Open decrypts the packets in place, each with the counter in its header, and
-// returns how many failed. It zeroes everything after the header of a packet that
-// failed, and sets its Len to 0. It skips packets with Len 0 and does not count
-// them; a packet shorter than MinSize fails.
+// returns how many failed. It zeroes everything after the header of a packet
+// that failed, and sets its Len to 0. It skips packets with Len 0 and does not
+// count them; a packet shorter than MinSize fails.
 func (k *Key) Open(buf []byte, packets []Packet) (failed int) {
 	return k.process(&chosen, buf, packets, true)
 }

@@ -45,7 +45,8 @@ func xcryptoSeal(key []byte, counter uint64, plaintext []byte) []byte {
 	return c.Seal(nil, binary.LittleEndian.AppendUint64(make([]byte, 4), counter), plaintext, nil)
 }
 
-// Texts of every length from 0 to 2,048 are sealed as by x/crypto, and open again.
+// Texts of every length from 0 to 2,048 are sealed as by x/crypto, and open
+// again.
 func TestEveryLength(t *testing.T) { eachKernel(t, testEveryLength) }
 
 func testEveryLength(t *testing.T) {
@@ -135,8 +136,8 @@ func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
 	}
 }
 
-// A forged packet is zeroed after its header, gets Len 0, and does not affect its
-// neighbours. Every byte of a packet is checked except the first 8.
+// A forged packet is zeroed after its header, gets Len 0, and does not affect
+// its neighbours. Every byte of a packet is checked except the first 8.
 func TestForgery(t *testing.T) { eachKernel(t, testForgery) }
 
 func testForgery(t *testing.T) {
@@ -164,8 +165,8 @@ func testForgery(t *testing.T) {
 	}
 }
 
-// A1: a packet shorter than header and tag fails, and nothing outside it is read
-// or written.
+// A1: a packet shorter than header and tag fails, and nothing outside it is
+// read or written.
 func TestTooShort(t *testing.T) { eachKernel(t, testTooShort) }
 
 func testTooShort(t *testing.T) {
@@ -193,7 +194,8 @@ func TestErase(t *testing.T) {
 
 func zero(b []byte) bool { return bytes.Count(b, []byte{0}) == len(b) }
 
-// FuzzOpen passes arbitrary data to Open: nothing that was not sealed must open.
+// FuzzOpen passes arbitrary data to Open: nothing that was not sealed must
+// open.
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte{}, uint16(0))
 	f.Add(make([]byte, 200), uint16(32))

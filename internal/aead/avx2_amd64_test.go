@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// The AVX2 kernel assigns the packets of a group to its lanes differently for each
-// number of packets and for long texts, and processes some groups in parts. So this
-// test tries every length with every number of packets.
+// The AVX2 kernel assigns the packets of a group to its lanes differently for
+// each number of packets and for long texts, and processes some groups in
+// parts. So this test tries every length with every number of packets.
 func TestEveryLengthOfEveryGroupByAVX2(t *testing.T) {
 	if !hasAVX2() {
 		t.Log("this processor has no AVX2: the kernel is proved only on the simulated processor")

@@ -35,8 +35,8 @@ func slowKernel(work *group, base *byte, open bool) {
 	}
 }
 
-// A kernel that is not supported is skipped silently; one that fails its self-test
-// is skipped and named.
+// A kernel that is not supported is skipped silently; one that fails its
+// self-test is skipped and named.
 func TestChoose(t *testing.T) {
 	yes, no := func() bool { return true }, func() bool { return false }
 	right := kernel{name: "right", supported: yes, lanes: 4, minPackets: 2, run: slowKernel}
@@ -72,8 +72,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// The program uses the first kernel of the table that the processor supports, or
-// none, and every supported kernel passes its self-test.
+// The program uses the first kernel of the table that the processor supports,
+// or none, and every supported kernel passes its self-test.
 func TestChosen(t *testing.T) {
 	want := "x/crypto"
 	for _, k := range slices.Backward(kernels) {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/chacha20"
 )
 
-// A35: after a run and erase, the group contains nothing of the key, the one-time
-// keys, the texts and the key stream, in any form that kernels use.
+// A35: after a run and erase, the group contains nothing of the key, the
+// one-time keys, the texts and the key stream, in any form that kernels use.
 func TestProofOfErasing(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 192, 193, 600, 1100} {
@@ -50,9 +50,9 @@ func proveErasing(t *testing.T, s subject, length int, open bool) {
 	}
 }
 
-// A35: what a kernel leaves in the scratch for the same ciphertexts is the same for
-// every key, except for key stream. (TestProofOfErasing proves that this key stream
-// was not combined with a text.)
+// A35: what a kernel leaves in the scratch for the same ciphertexts is the same
+// for every key, except for key stream. (TestProofOfErasing proves that this
+// key stream was not combined with a text.)
 func TestProofOfNoKeyResidue(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 128, 129, 192, 320, 1100} {
@@ -84,7 +84,8 @@ func TestProofOfNoKeyResidue(t *testing.T) {
 	})
 }
 
-// keyStreamOf returns the key streams of that many packets, as words of eight bytes.
+// keyStreamOf returns the key streams of that many packets, as words of eight
+// bytes.
 func keyStreamOf(t *testing.T, secret []byte, packets, length int) map[uint64]bool {
 	all := map[uint64]bool{}
 	for i := range packets {
@@ -119,9 +120,9 @@ func textAt(work *group, buf []byte, packets []Packet) int {
 }
 
 // keyStreamAt returns the offset in the scratch of key stream that was combined
-// with a text, as it is or before the nonce was added to it, or -1. With it and the
-// datagrams, that part of the texts can be decrypted. Two adjacent words, even of
-// different packets, are no coincidence.
+// with a text, as it is or before the nonce was added to it, or -1. With it and
+// the datagrams, that part of the texts can be decrypted. Two adjacent words,
+// even of different packets, are no coincidence.
 func keyStreamAt(t *testing.T, work *group, b *fixture, length int) int {
 	words := map[uint32]bool{}
 	for i := range b.packets {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guarded returns memory of that size, rounded up to pages, between two pages that
-// cannot be accessed.
+// guarded returns memory of that size, rounded up to pages, between two pages
+// that cannot be accessed.
 func guarded(t *testing.T, size int) []byte {
 	page := os.Getpagesize()
 	size = (size + page - 1) / page * page
@@ -49,7 +49,8 @@ func TestProofAtMemoryEdge(t *testing.T) {
 	}
 }
 
-// proveInPlace encrypts and decrypts text in place, with all lanes on this text.
+// proveInPlace encrypts and decrypts text in place, with all lanes on this
+// text.
 func proveInPlace(t *testing.T, k *kernel, text []byte) {
 	t.Helper()
 	secret, plain := random(KeySize), random(len(text))

@@ -16,15 +16,15 @@ type kernel struct {
 	// the instructions of the kernel.
 	supported func() bool
 	lanes     int // packets in a group
-	// A group is faster than single packets if it has at least minPackets packets,
-	// or minLong packets with long texts.
+	// A group is faster than single packets if it has at least minPackets
+	// packets, or minLong packets with long texts.
 	minPackets, minLong int
-	// dirty is the length of the part of the scratch that may contain data derived
-	// from the key after a run. Key stream that is never combined with a text does
-	// not count.
+	// dirty is the length of the part of the scratch that may contain data
+	// derived from the key after a run. Key stream that is never combined with
+	// a text does not count.
 	dirty int
-	// run encrypts the texts in place, or decrypts them if open is true, and stores
-	// the tags of the ciphertexts in work.tag.
+	// run encrypts the texts in place, or decrypts them if open is true, and
+	// stores the tags of the ciphertexts in work.tag.
 	run func(work *group, base *byte, open bool)
 }
 
@@ -39,16 +39,16 @@ func (kern *kernel) minFor(length int32) int {
 	return max(1, min(kern.minPackets, kern.minLong))
 }
 
-// chosen is the best kernel for this processor. If its run is nil, there is none,
-// and x/crypto processes every packet.
+// chosen is the best kernel for this processor. If its run is nil, there is
+// none, and x/crypto processes every packet.
 var chosen, chosenName = choose(kernels)
 
 // Kernel returns the name of the kernel in use, or "x/crypto" if there is none.
 // The name also lists kernels that failed their self-test.
 func Kernel() string { return chosenName }
 
-// choose returns the first kernel that is supported and passes its self-test. The
-// name includes those that failed, because they explain low speed.
+// choose returns the first kernel that is supported and passes its self-test.
+// The name includes those that failed, because they explain low speed.
 func choose(kernels []kernel) (best kernel, name string) {
 	wrong := ""
 	for _, k := range kernels {
@@ -67,8 +67,9 @@ func choose(kernels []kernel) (best kernel, name string) {
 	return kernel{}, "x/crypto" + wrong
 }
 
-// testLengths are lengths of texts that reach every path of a kernel: short texts,
-// whole blocks, incomplete ones, and several iterations of its largest loop.
+// testLengths are lengths of texts that reach every path of a kernel: short
+// texts, whole blocks, incomplete ones, and several iterations of its largest
+// loop.
 var testLengths = [...]int{0, 1, 15, 16, 48, 63, 64, 65, 127, 128, 192, 193, 320, 500, 576, 1420}
 
 // selfTest reports whether the kernel seals as x/crypto does, opens the result,

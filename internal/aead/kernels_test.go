@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// eachKernel runs a test with every kernel that this processor supports, for groups
-// of any size, and with x/crypto alone.
+// eachKernel runs a test with every kernel that this processor supports, for
+// groups of any size, and with x/crypto alone.
 func eachKernel(t *testing.T, test func(*testing.T)) {
 	before := chosen
 	defer func() { chosen = before }()
@@ -23,8 +23,8 @@ func eachKernel(t *testing.T, test func(*testing.T)) {
 	}
 }
 
-// BenchmarkKernels reports ns per packet in the best of many short runs, so that
-// other load on the machine hardly matters.
+// BenchmarkKernels reports ns per packet in the best of many short runs, so
+// that other load on the machine hardly matters.
 func BenchmarkKernels(b *testing.B) {
 	defer func(before kernel) { chosen = before }(chosen)
 	for _, length := range []int{48, 64, 96, 192, 512, 1420} {

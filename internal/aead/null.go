@@ -1,12 +1,12 @@
 //go:build nullaead
 
-// NO ENCRYPTION. NO AUTHENTICATION. With this file in the build, every packet is
-// sent in the clear: anyone can read and forge it.
+// NO ENCRYPTION. NO AUTHENTICATION. With this file in the build, every packet
+// is sent in the clear: anyone can read and forge it.
 //
-// It serves one purpose: the benchmark compares wgd with the same program without
-// a cipher, to measure what encryption costs. Only a build with -tags nullaead
-// contains it. Such a build prints a warning whenever it starts, says so in
-// --version, and cannot exchange traffic with any other build.
+// It serves one purpose: the benchmark compares wgd with the same program
+// without a cipher, to measure what encryption costs. Only a build with -tags
+// nullaead contains it. Such a build prints a warning whenever it starts, says
+// so in --version, and cannot exchange traffic with any other build.
 
 package aead
 
@@ -30,8 +30,8 @@ func init() {
 	os.Stderr.WriteString("WARNING: " + noEncryption + ": anyone can read and forge every packet\n")
 }
 
-// stillEncrypts reports whether a batch of any usual size is encrypted after all,
-// which would invalidate the benchmark.
+// stillEncrypts reports whether a batch of any usual size is encrypted after
+// all, which would invalidate the benchmark.
 func stillEncrypts() bool {
 	const text, count = 100, 64
 	var k Key
@@ -55,8 +55,8 @@ func stillEncrypts() bool {
 // nullTag is the tag of every packet, so that only such builds accept it.
 const nullTag = "no encryption!!!"
 
-// nullCipher leaves texts unchanged. Unlike other ciphers it only works in place,
-// as sealOne and openOne use it.
+// nullCipher leaves texts unchanged. Unlike other ciphers it only works in
+// place, as sealOne and openOne use it.
 type nullCipher struct{}
 
 func newCipher([]byte) (cipher.AEAD, error) { return nullCipher{}, nil }

@@ -8,18 +8,18 @@ import (
 	"testing"
 )
 
-// The arithmetic of Poly1305 at its edges. With r known, a text can be constructed
-// that makes the accumulator (the sum, below) pass through any value. These proofs
-// do that, and they also try the largest r.
+// The arithmetic of Poly1305 at its edges. With r known, a text can be
+// constructed that makes the accumulator (the sum, below) pass through any
+// value. These proofs do that, and they also try the largest r.
 
 var prime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 130), big.NewInt(5))
 
 var largestR, _ = new(big.Int).SetString("0ffffffc0ffffffc0ffffffc0fffffff", 16)
 
 // edges returns values of the reduced sum near which an implementation may be
-// wrong: near 0 and the prime, where the final subtraction happens or not; near the
-// powers of two between limbs, of 26, 32, 44 and 64 bits; full limbs; and sums that
-// carry when s is added at the end.
+// wrong: near 0 and the prime, where the final subtraction happens or not; near
+// the powers of two between limbs, of 26, 32, 44 and 64 bits; full limbs; and
+// sums that carry when s is added at the end.
 func edges(s *big.Int) (all []*big.Int) {
 	near := func(x *big.Int) {
 		for d := int64(-6); d <= 6; d++ {
@@ -51,10 +51,10 @@ func edges(s *big.Int) (all []*big.Int) {
 	return all
 }
 
-// textLeadingTo returns a text of that length, random except for one block, so that
-// the sum is target after block at, counted from 0. If at is the number of blocks of
-// the text, that is the block of the lengths. At least one random block must precede
-// the one that is chosen.
+// textLeadingTo returns a text of that length, random except for one block, so
+// that the sum is target after block at, counted from 0. If at is the number of
+// blocks of the text, that is the block of the lengths. At least one random
+// block must precede the one that is chosen.
 func textLeadingTo(r, target *big.Int, length, at int) []byte {
 	inverse := new(big.Int).ModInverse(r, prime)
 	blocks := (length + 15) / 16
@@ -86,8 +86,8 @@ func textLeadingTo(r, target *big.Int, length, at int) []byte {
 	}
 }
 
-// polyBlock returns block i of the authenticated data: of the padded text, or of
-// the lengths after it.
+// polyBlock returns block i of the authenticated data: of the padded text, or
+// of the lengths after it.
 func polyBlock(text []byte, i, length int) *big.Int {
 	block := make([]byte, 17)
 	if 16*i < len(text) {
@@ -119,9 +119,9 @@ func TestProofOfPoly1305(t *testing.T) {
 	})
 }
 
-// At every block of a text, sums whose carry propagates through all limbs: near the
-// multiples of 2^128, near 0 and near the prime. Such carries are rare, and an
-// unrolled kernel has code for them in many places.
+// At every block of a text, sums whose carry propagates through all limbs: near
+// the multiples of 2^128, near 0 and near the prime. Such carries are rare, and
+// an unrolled kernel has code for them in many places.
 func TestProofOfCarries(t *testing.T) {
 	var targets []*big.Int
 	for i := range int64(4) {
@@ -146,7 +146,8 @@ func provePoly(t *testing.T, s subject, length, at int) {
 	provePolyAt(t, s, length, at, edges)
 }
 
-// provePolyAt tries texts whose sums after block at are those that edges returns.
+// provePolyAt tries texts whose sums after block at are those that edges
+// returns.
 func provePolyAt(t *testing.T, s subject, length, at int, edges func(s *big.Int) []*big.Int) {
 	t.Helper()
 	secret := random(KeySize)
@@ -192,12 +193,13 @@ func lowest128(x *big.Int) []byte {
 	return b
 }
 
-// clampMask has the halves of the mask that clamps r (RFC 8439, section 2.5), which
-// is also the largest r.
+// clampMask has the halves of the mask that clamps r (RFC 8439, section 2.5),
+// which is also the largest r.
 var clampMask = [2]uint64{0x0ffffffc_0fffffff, 0x0ffffffc_0ffffffc}
 
-// withLargestR makes the next run compute with the largest r: r AND the mask is the
-// mask. Later operands may equal the mask, too, so only the first use per lane counts.
+// withLargestR makes the next run compute with the largest r: r AND the mask is
+// the mask. Later operands may equal the mask, too, so only the first use per
+// lane counts.
 func (s *simulation) withLargestR() (uses *[2]int) {
 	uses = new([2]int)
 	s.program.And = func(a, b uint64) uint64 {
@@ -245,8 +247,8 @@ func TestProofOfLargestR(t *testing.T) {
 	}
 }
 
-// proveLargest compares the tags of the texts, taken as ciphertexts, with those of
-// the reference.
+// proveLargest compares the tags of the texts, taken as ciphertexts, with those
+// of the reference.
 func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	t.Helper()
 	secret := random(KeySize)
@@ -274,8 +276,8 @@ func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	}
 }
 
-// Wycheproof's keys, counters and texts. Its authenticated data is tried as a text,
-// too, because it leads sums to special values.
+// Wycheproof's keys, counters and texts. Its authenticated data is tried as a
+// text, too, because it leads sums to special values.
 func TestProofByWycheproof(t *testing.T) {
 	all := vectors(t, "wycheproof.txt")
 	eachSubject(t, func(t *testing.T, s subject) {

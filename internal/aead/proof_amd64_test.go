@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// These tests prove that a kernel implements the cipher: for any group, the result
-// is that of x/crypto for each packet, and nothing else is touched.
+// These tests prove that a kernel implements the cipher: for any group, the
+// result is that of x/crypto for each packet, and nothing else is touched.
 
 // exhaustive skips nothing on the simulated processor, which is slow.
 var exhaustive = flag.Bool("exhaustive", false, "prove kernels for every length on the simulated processor, too")
@@ -43,8 +43,8 @@ func eachSubject(t *testing.T, proof func(*testing.T, subject)) {
 	}
 }
 
-// lengths returns lengths of texts that reach every path of a kernel more than once,
-// for proofs that do much work for each length.
+// lengths returns lengths of texts that reach every path of a kernel more than
+// once, for proofs that do much work for each length.
 func (s subject) lengths() []int {
 	if s.simulated {
 		return []int{0, 1, 47, 64, 130, 333}
@@ -61,8 +61,8 @@ type fixture struct {
 	packets []Packet
 }
 
-// newFixture returns a fixture with packets of these lengths, the first one at that
-// offset in the buffer. They have the counters first, first+1 and so on.
+// newFixture returns a fixture with packets of these lengths, the first one at
+// that offset in the buffer. They have the counters first, first+1 and so on.
 func newFixture(offset int, first uint64, lengths []int) *fixture {
 	secret := [KeySize]byte(random(KeySize))
 	b := &fixture{key: newKey(secret)}
@@ -103,8 +103,8 @@ func (b *fixture) prove(t *testing.T, k *kernel) {
 	}
 }
 
-// Full groups of every length from 0 to 2,048, of lengths around 9,000, and around
-// the longest that fits into a datagram.
+// Full groups of every length from 0 to 2,048, of lengths around 9,000, and
+// around the longest that fits into a datagram.
 func TestProofOfEveryLength(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for length := range 2049 {
@@ -134,8 +134,8 @@ func TestProofOfEveryGroup(t *testing.T) {
 	})
 }
 
-// Groups at every offset in a cache line, with successive packets of odd length, so
-// that each lane has a different alignment.
+// Groups at every offset in a cache line, with successive packets of odd
+// length, so that each lane has a different alignment.
 func TestProofOfEveryAlignment(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for offset := range 64 {
@@ -184,8 +184,9 @@ func TestProofOfCounters(t *testing.T) {
 	})
 }
 
-// A packet with a changed byte, anywhere in its tag or in its text, is refused and
-// zeroed, and the other packets open; likewise if several or all are forged.
+// A packet with a changed byte, anywhere in its tag or in its text, is refused
+// and zeroed, and the other packets open; likewise if several or all are
+// forged.
 func TestProofOfForgeries(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range s.lengths() {
@@ -215,8 +216,8 @@ func TestProofOfForgeries(t *testing.T) {
 	})
 }
 
-// proveForged changes one bit in byte at, counted from the beginning of the text, of
-// each packet whose bit in victims is set, and opens all packets.
+// proveForged changes one bit in byte at, counted from the beginning of the
+// text, of each packet whose bit in victims is set, and opens all packets.
 func (b *fixture) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 	t.Helper()
 	buf, packets := bytes.Clone(b.sealed), slices.Clone(b.packets)
@@ -242,8 +243,8 @@ func (b *fixture) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 	}
 }
 
-// Secrets affect neither the instructions that a kernel executes nor the addresses
-// that it accesses.
+// Secrets affect neither the instructions that a kernel executes nor the
+// addresses that it accesses.
 func TestProofOfConstantTime(t *testing.T) {
 	for _, s := range simulations(t) {
 		t.Run(s.kernel.name, func(t *testing.T) {
@@ -286,8 +287,8 @@ func (s *simulation) proveConstantTime(t *testing.T, length int, open bool) {
 	}
 }
 
-// The result depends neither on earlier contents of the scratch and the tags nor on
-// those of the registers.
+// The result depends neither on earlier contents of the scratch and the tags
+// nor on those of the registers.
 func TestProofOfStaleState(t *testing.T) {
 	for _, s := range simulations(t) {
 		s.native = false

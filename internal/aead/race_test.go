@@ -3,6 +3,6 @@
 package aead
 
 // raceEnabled shortens or skips proofs on the simulated processor: the race
-// detector makes it ten times slower and finds nothing in it. `make kernels` runs
-// all proofs without the race detector.
+// detector makes it ten times slower and finds nothing in it. `make kernels`
+// runs all proofs without the race detector.
 const raceEnabled = true

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The cipher as RFC 8439 describes it, without regard to speed. It shares no code
-// with the implementations that it is compared with.
+// The cipher as RFC 8439 describes it, without regard to speed. It shares no
+// code with the implementations that it is compared with.
 
 // referenceBlock is section 2.3: it returns one block of key stream.
 func referenceBlock(key, nonce []byte, counter uint32) []byte {

@@ -36,8 +36,8 @@ func simulations(t testing.TB) (all []*simulation) {
 	return all
 }
 
-// functionOf returns the name of a kernel's function, which is also in the name of
-// its file.
+// functionOf returns the name of a kernel's function, which is also in the name
+// of its file.
 func functionOf(k kernel) string {
 	name := runtime.FuncForPC(reflect.ValueOf(k.run).Pointer()).Name()
 	return name[strings.LastIndexByte(name, '.')+1:]
@@ -96,8 +96,8 @@ func (s *simulation) run(work *group, base *byte, open bool) {
 	}
 }
 
-// regionsOf returns the memory that a kernel may access, and marks what is secret:
-// everything except the offsets, lengths and counters of the packets.
+// regionsOf returns the memory that a kernel may access, and marks what is
+// secret: everything except the offsets, lengths and counters of the packets.
 func regionsOf(work *group, base *byte, lanes int) []emulate.Region {
 	regions := []emulate.Region{
 		region("offset", unsafe.Pointer(&work.offset), unsafe.Sizeof(work.offset)),
@@ -156,9 +156,9 @@ func contents(regions []emulate.Region) (all [][]byte) {
 	return all
 }
 
-// On the simulated processor every kernel implements the cipher, accesses only its
-// memory, and does not branch on secrets. If this processor supports the kernel,
-// both leave the same bytes.
+// On the simulated processor every kernel implements the cipher, accesses only
+// its memory, and does not branch on secrets. If this processor supports the
+// kernel, both leave the same bytes.
 func TestSimulated(t *testing.T) {
 	for _, s := range simulations(t) {
 		t.Run(s.kernel.name, func(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// A sorter collects packets of equal length: a batch from many flows has lengths
-// in any order, and the last packet of a train may be shorter.
+// A sorter collects packets of equal length: a batch from many flows has
+// lengths in any order, and the last packet of a train may be shorter.
 type sorter struct {
 	buckets [4]bucket
 	next    int // the bucket that was flushed last for another length
@@ -30,8 +30,9 @@ func (t *bucket) add(i int, p *Packet, msg []byte) {
 	t.count++
 }
 
-// sorters is a pool because a sorter is too large for the stack of every goroutine.
-// Keys and key streams in a sorter are erased before it is put back (A35).
+// sorters is a pool because a sorter is too large for the stack of every
+// goroutine. Keys and key streams in a sorter are erased before it is put back
+// (A35).
 var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
 // processGroups is process with a kernel.
@@ -121,7 +122,8 @@ func (work *group) writeTags(buf []byte, t *bucket) {
 func (work *group) verify(buf []byte, packets []Packet, t *bucket) (failed int) {
 	for lane := range t.count {
 		tag := work.tagOf(buf, t, lane)
-		// One comparison of both halves takes the same time wherever they differ.
+		// One comparison of both halves takes the same time wherever they
+		// differ.
 		if (binary.LittleEndian.Uint64(tag[:8])^work.tag[0][lane])|(binary.LittleEndian.Uint64(tag[8:])^work.tag[1][lane]) != 0 {
 			packets[t.index[lane]].Refuse(buf)
 			failed++
@@ -143,8 +145,8 @@ func (work *group) setKey(key *[KeySize]byte) {
 }
 
 // erase zeroes everything derived from the key: the key itself, what the kernel
-// left in the scratch, and the tags. The tag computed for a forgery would make it
-// valid.
+// left in the scratch, and the tags. The tag computed for a forgery would make
+// it valid.
 func (work *group) erase(kern *kernel) {
 	clear(work.key[:])
 	clear(work.tag[:])

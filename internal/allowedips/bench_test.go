@@ -25,7 +25,8 @@ var shapes = []shape{
 	{"hosts6", func(i int) netip.Prefix {
 		return netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)}), 128)
 	}},
-	// Random addresses, mostly with prefixes of 16 to 24 bits, as in the Internet.
+	// Random addresses, mostly with prefixes of 16 to 24 bits, as in the
+	// Internet.
 	{"routes4", func(i int) netip.Prefix {
 		rng := rand.New(rand.NewPCG(4, uint64(i)))
 		a := rng.Uint32()
@@ -66,8 +67,8 @@ func build(s shape) large {
 	return l
 }
 
-// Lookups in a table of a million prefixes: of addresses anywhere in the table, and of
-// those of 64 flows, as in a data path.
+// Lookups in a table of a million prefixes: of addresses anywhere in the table,
+// and of those of 64 flows, as in a data path.
 func BenchmarkLookup(b *testing.B) {
 	for _, s := range shapes {
 		l := benchTables[s.name]()

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// A48, A49, A50, B64: the cache returns what the table returns, whatever addresses share a
-// slot, and after a change of the table only results of the new one.
+// A48, A49, A50, B64: the cache returns what the table returns, whatever
+// addresses share a slot, and after a change of the table only results of the
+// new one.
 func TestCacheMatchesTable(t *testing.T) {
 	rng := rand.New(rand.NewPCG(48, 50))
 	var c Cache[int]
@@ -58,7 +59,8 @@ func TestCacheOfEmptyTable(t *testing.T) {
 	}
 }
 
-// When the generation wraps around, entries of earlier tables are not valid again.
+// When the generation wraps around, entries of earlier tables are not valid
+// again.
 func TestCacheGenerationWraps(t *testing.T) {
 	a := netip.MustParseAddr("10.0.0.1")
 	first, second := table(t, "10.0.0.0/8", "first"), table(t, "10.0.0.0/8", "second")
@@ -70,7 +72,8 @@ func TestCacheGenerationWraps(t *testing.T) {
 	}
 }
 
-// Adjacent addresses rarely share a slot: most of cacheSlots/2 addresses have their own.
+// Adjacent addresses rarely share a slot: most of cacheSlots/2 addresses have
+// their own.
 func TestCacheSpreads(t *testing.T) {
 	for _, s := range shapes {
 		taken := map[uint64]bool{}

@@ -43,8 +43,8 @@ func (m model) clone() model {
 	return c
 }
 
-// equal compares the table with the model by lookups of the given addresses, and of the
-// first address of every prefix and the one before it.
+// equal compares the table with the model by lookups of the given addresses,
+// and of the first address of every prefix and the one before it.
 func (m model) equal(t *testing.T, table *Table[int], addrs ...netip.Addr) {
 	t.Helper()
 	if table.Len() != len(m) {
@@ -80,8 +80,8 @@ func expect(t *testing.T, table *Table[string], address, want string) {
 	}
 }
 
-// A48, A50, B2: the longest prefix wins, including /0 and single hosts, in each family
-// separately.
+// A48, A50, B2: the longest prefix wins, including /0 and single hosts, in each
+// family separately.
 func TestLongestPrefix(t *testing.T) {
 	tab := table(t,
 		"0.0.0.0/0", "default", "10.0.0.0/8", "a", "10.1.0.0/16", "b", "10.1.2.3/32", "c",
@@ -108,8 +108,8 @@ func TestHostBits(t *testing.T) {
 	}
 }
 
-// A49, A50, B2: an IPv4-mapped prefix is an IPv6 prefix. It takes nothing from the peer
-// that has the IPv4 prefix, and does not match IPv4 addresses.
+// A49, A50, B2: an IPv4-mapped prefix is an IPv6 prefix. It takes nothing from
+// the peer that has the IPv4 prefix, and does not match IPv4 addresses.
 func TestIPv4Mapped(t *testing.T) {
 	tab := table(t, "0.0.0.0/0", "four", "192.0.2.0/24", "doc", "::/0", "six",
 		"::ffff:0:0/96", "mapped", "::ffff:192.0.2.0/120", "short", "::ffff:0:0/90", "wide")
@@ -130,9 +130,10 @@ func TestIPv4Mapped(t *testing.T) {
 	expect(t, table(t, "0.0.0.0/0", "four"), "::ffff:10.0.0.1", "")
 }
 
-// A49, B2: a peer that has ::/0 cannot impersonate another peer's IPv4 address by writing
-// it as an IPv6 address. It is no impersonation if mapped addresses were assigned to the
-// peer explicitly, or if the IPv4 address belongs to the same peer or to none.
+// A49, B2: a peer that has ::/0 cannot impersonate another peer's IPv4 address
+// by writing it as an IPv6 address. It is no impersonation if mapped addresses
+// were assigned to the peer explicitly, or if the IPv4 address belongs to the
+// same peer or to none.
 func TestImpersonates(t *testing.T) {
 	for _, c := range []struct {
 		prefixes []any
@@ -160,8 +161,8 @@ func TestImpersonates(t *testing.T) {
 	}
 }
 
-// A49, A50: changes in one family, including those of mapped prefixes, do not affect
-// lookups in the other one.
+// A49, A50: changes in one family, including those of mapped prefixes, do not
+// affect lookups in the other one.
 func TestFamiliesAreIndependent(t *testing.T) {
 	rng := rand.New(rand.NewPCG(96, 4))
 	for round := range 300 {
@@ -211,8 +212,8 @@ func TestZone(t *testing.T) {
 	expect(t, tab, "fe80::2%eth0", "link")
 }
 
-// Lookups find nothing in the nil table and the empty one, and for the invalid address.
-// Invalid prefixes are not inserted.
+// Lookups find nothing in the nil table and the empty one, and for the invalid
+// address. Invalid prefixes are not inserted.
 func TestEmpty(t *testing.T) {
 	var none *Table[string]
 	e := none.Edit()
@@ -233,8 +234,8 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
-// A50, B64: a prefix moves from A to B in one step: it belongs to A in the table before, to
-// B in the one after, and never to both.
+// A50, B64: a prefix moves from A to B in one step: it belongs to A in the
+// table before, to B in the one after, and never to both.
 func TestMove(t *testing.T) {
 	prefix := netip.MustParsePrefix("10.0.0.0/8")
 	before := table(t, "10.0.0.0/8", "a")
@@ -256,8 +257,8 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// A49, A50, B2, B50: after random changes, with many nested prefixes, lookups agree with a
-// linear search, and earlier tables do not change.
+// A49, A50, B2, B50: after random changes, with many nested prefixes, lookups
+// agree with a linear search, and earlier tables do not change.
 func TestAgainstLinearSearch(t *testing.T) {
 	rng := rand.New(rand.NewPCG(50, 64))
 	for round := range 60 {
@@ -299,8 +300,8 @@ func TestAgainstLinearSearch(t *testing.T) {
 	}
 }
 
-// randomPrefix returns a prefix of one of few addresses and any length, so that prefixes
-// nest and repeat.
+// randomPrefix returns a prefix of one of few addresses and any length, so that
+// prefixes nest and repeat.
 func randomPrefix(rng *rand.Rand) netip.Prefix {
 	few := []byte{0, 1, 127, 128, 255}
 	if rng.IntN(2) == 0 {
@@ -320,8 +321,8 @@ func randomPrefix(rng *rand.Rand) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom16(a), rng.IntN(129))
 }
 
-// A50, B50: after a change of a few prefixes among many, the new table shares the rest with
-// the old one, which does not change.
+// A50, B50: after a change of a few prefixes among many, the new table shares
+// the rest with the old one, which does not change.
 func TestSmallChangeOfALargeTable(t *testing.T) {
 	e := new(Table[int]).Edit()
 	const n = 20 * copyRatio
@@ -388,7 +389,8 @@ func nthPrefix(i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 26)
 }
 
-// FuzzTable executes steps of 8 bytes each: operation, peer, address, length, unused.
+// FuzzTable executes steps of 8 bytes each: operation, peer, address, length,
+// unused.
 func FuzzTable(f *testing.F) {
 	f.Add([]byte{0, 1, 10, 0, 0, 0, 8, 0, 0, 2, 10, 1, 0, 0, 16, 0, 1, 1, 10, 0, 0, 0, 8, 0})
 	f.Add([]byte{2, 1, 0, 0, 0, 0, 0, 0, 2, 2, 1, 2, 3, 4, 128, 0, 4, 2, 1, 2, 3, 4, 128, 0, 3, 2, 1, 2, 3, 4, 128, 0})

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A flow describes packets that the tests build. Other header fields are the same
-// in all packets.
+// A flow describes packets that the tests build. Other header fields are the
+// same in all packets.
 type flow struct {
 	v6      bool
 	udp     bool
@@ -93,8 +93,8 @@ func (f flow) packet(seq uint32, payload []byte) []byte {
 	return p
 }
 
-// super returns a frame as the kernel would: a super-packet with the whole payload
-// and an incomplete checksum.
+// super returns a frame as the kernel would: a super-packet with the whole
+// payload and an incomplete checksum.
 func (f flow) super(seq uint32, payload []byte, size int) []byte {
 	p := f.packet(seq, payload)
 	h := VirtioHeader{Flags: NeedsChecksum, GSOSize: uint16(size), ChecksumStart: uint16(f.at()), ChecksumOffset: tcpChecksum}
@@ -222,8 +222,8 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 	return list
 }
 
-// join adds packets to a Coalescer and returns what it would write, each write as
-// one frame.
+// join adds packets to a Coalescer and returns what it would write, each write
+// as one frame.
 func join(c *Coalescer, packets [][]byte) (frames [][]byte) {
 	for _, p := range packets {
 		frame := append(newFrame(&VirtioHeader{}), p...)

@@ -95,8 +95,8 @@ func fold(ac uint64) uint16 {
 }
 
 // valid reports whether ac, the sum of data that includes its own checksum, is
-// that of intact data: fold(ac) == 0xffff. Folding preserves the remainder modulo
-// 0xffff, and a sum of 0 is not possible unless everything is zero.
+// that of intact data: fold(ac) == 0xffff. Folding preserves the remainder
+// modulo 0xffff, and a sum of 0 is not possible unless everything is zero.
 func valid(ac uint64) bool { return ac%0xffff == 0 }
 
 // word returns what v, as a 16-bit word in a header, adds to a sum.
@@ -141,7 +141,8 @@ func pseudoSum(ip []byte, protocol byte) uint64 {
 	return sum(ip[8:40], word(uint16(protocol)))
 }
 
-// putIPv4Checksum writes the checksum of an IPv4 header, which may have options.
+// putIPv4Checksum writes the checksum of an IPv4 header, which may have
+// options.
 func putIPv4Checksum(header []byte) {
 	header[10], header[11] = 0, 0
 	putSum(header[10:], ^fold(sum(header, 0)))

@@ -16,8 +16,9 @@ func TestSumAgainstRFC1071(t *testing.T) {
 	}
 }
 
-// Vector instructions add words as signed numbers. Try the extremes of both signs,
-// with every length of the rest after the last whole block, and any alignment.
+// Vector instructions add words as signed numbers. Try the extremes of both
+// signs, with every length of the rest after the last whole block, and any
+// alignment.
 func TestSumInVectors(t *testing.T) {
 	for _, pattern := range [][]byte{{0}, {0xff}, {0x7f, 0xff}, {0x80, 0}, {0, 0x80}, {0xff, 0x7f}, fill(1009)} {
 		all := bytes.Repeat(pattern, 1_000_000/len(pattern)+1)

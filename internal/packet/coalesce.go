@@ -32,16 +32,17 @@ type Coalescer struct {
 	closed  bool    // no segment may follow
 	pattern pattern // of packets that Continue takes
 
-	// Two, so that the returned pieces stay valid while the next super-packet grows.
+	// Two, so that the returned pieces stay valid while the next super-packet
+	// grows.
 	pieces [2][maxTCPSegments][]byte
 	side   int
 }
 
 // Add takes a frame: VirtioHeaderSize free bytes, then an IP packet of exactly
-// the length in its header. If the frame does not continue the super-packet, Add
-// returns the pieces of the super-packet, which the caller writes; they are valid
-// until the second call of Add or Flush after this one. The Coalescer writes to
-// frame and keeps it until it has returned it.
+// the length in its header. If the frame does not continue the super-packet,
+// Add returns the pieces of the super-packet, which the caller writes; they are
+// valid until the second call of Add or Flush after this one. The Coalescer
+// writes to frame and keeps it until it has returned it.
 func (c *Coalescer) Add(frame []byte) (out [][]byte) {
 	s, ok := c.parse(frame[VirtioHeaderSize:])
 	if ok && c.canJoin(&s) {
@@ -53,7 +54,8 @@ func (c *Coalescer) Add(frame []byte) (out [][]byte) {
 	return out
 }
 
-// Flush returns the pieces of the current super-packet, or nil if there is none.
+// Flush returns the pieces of the current super-packet, or nil if there is
+// none.
 func (c *Coalescer) Flush() (out [][]byte) {
 	if c.joined == 0 {
 		return nil
@@ -83,8 +85,9 @@ func (s *segment) transport() []byte { return s.packet[s.at:] }
 func (s *segment) flags() byte       { return s.packet[s.at+13] }
 
 // parse finds the headers of p and reports whether p can be part of a
-// super-packet at all: TCP or UDP with a payload, without IPv4 options, extension
-// headers or fragmentation; of the TCP flags, only ACK, PSH, FIN, ECE and CWR.
+// super-packet at all: TCP or UDP with a payload, without IPv4 options,
+// extension headers or fragmentation; of the TCP flags, only ACK, PSH, FIN, ECE
+// and CWR.
 func (c *Coalescer) parse(p []byte) (s segment, ok bool) {
 	s.packet = p
 	var protocol byte

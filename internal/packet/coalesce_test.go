@@ -151,8 +151,8 @@ func TestJoined(t *testing.T) {
 	}
 }
 
-// Only the last segment may be short or have PSH or FIN, none is longer than the
-// first, and pure acknowledgements are not joined.
+// Only the last segment may be short or have PSH or FIN, none is longer than
+// the first, and pure acknowledgements are not joined.
 func TestSuperPacketEnd(t *testing.T) {
 	f := flow{flags: tcpACK}
 	push := flow{flags: tcpACK | tcpPSH}
@@ -194,8 +194,8 @@ func TestSuperPacketEnd(t *testing.T) {
 	}
 }
 
-// A super-packet is no longer than an IP packet may be, and has no more segments
-// than the kernel splits.
+// A super-packet is no longer than an IP packet may be, and has no more
+// segments than the kernel splits.
 func TestSuperPacketLimits(t *testing.T) {
 	for _, c := range []struct{ count, size, first int }{
 		{60, 1380, 47}, {200, 100, maxTCPSegments}, {3, 40000, 1},

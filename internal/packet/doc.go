@@ -28,9 +28,10 @@
 // hdr_len is a hint and is not used: where the payload begins follows from
 // csum_start and, for TCP, from the data offset. In a super-packet, the lengths
 // in the IP and UDP headers describe the whole, the IPv4 identification is that
-// of the first segment, CWR belongs to the first segment, and FIN and PSH belong
-// to the last. Reserved flags (DATA_VALID) are ignored. gso_type UDP (UFO,
-// fragments) is never requested; a frame that has it is dropped as malformed.
+// of the first segment, CWR belongs to the first segment, and FIN and PSH
+// belong to the last. Reserved flags (DATA_VALID) are ignored. gso_type UDP
+// (UFO, fragments) is never requested; a frame that has it is dropped as
+// malformed.
 //
 // A frame written to an interface is one of these:
 //

@@ -18,12 +18,12 @@ func ECN(p []byte) byte {
 	return p[1] >> 4 & 3
 }
 
-// CombineECN returns the ECN bits for the inner packet after decapsulation
-// (RFC 6040, section 4.2, with one exception), and whether a mark is lost: when
-// the outer header reports congestion and the inner packet is Not-ECT. RFC 6040
+// CombineECN returns the ECN bits for the inner packet after decapsulation (RFC
+// 6040, section 4.2, with one exception), and whether a mark is lost: when the
+// outer header reports congestion and the inner packet is Not-ECT. RFC 6040
 // drops such a packet, so that its sender notices the congestion. Here it is
-// delivered, as existing implementations do: some paths mark everything, and the
-// SYN of every TCP connection is Not-ECT (A56).
+// delivered, as existing implementations do: some paths mark everything, and
+// the SYN of every TCP connection is Not-ECT (A56).
 func CombineECN(inner, outer byte) (combined byte, lost bool) {
 	switch {
 	case inner == NotECT:

@@ -2,8 +2,8 @@ package packet
 
 import "testing"
 
-// A56: RFC 6040, figure 4, for a tunnel in normal mode, except that a packet that
-// is dropped there is delivered unmarked here.
+// A56: RFC 6040, figure 4, for a tunnel in normal mode, except that a packet
+// that is dropped there is delivered unmarked here.
 func TestCombineECN(t *testing.T) {
 	table := [4][4]byte{ // [inner][outer]
 		NotECT: {NotECT: NotECT, ECT0: NotECT, ECT1: NotECT, CE: NotECT},

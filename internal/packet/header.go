@@ -135,8 +135,8 @@ func UDPPorts(p []byte) (source, destination uint16, udp, ok bool) {
 }
 
 // UDPPayload returns the data of p after its UDP header, or nil if p is not UDP
-// or lacks a complete UDP header. For a first fragment or a super-packet, that is
-// all data in p.
+// or lacks a complete UDP header. For a first fragment or a super-packet, that
+// is all data in p.
 func UDPPayload(p []byte) []byte {
 	protocol, at, first := transport(p)
 	if protocol != protoUDP || !first || at+udpHeader > len(p) {

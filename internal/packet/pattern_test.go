@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Continue takes all packets of a super-packet except the first, the second and a
-// short last one. Padding after a packet does not matter.
+// Continue takes all packets of a super-packet except the first, the second and
+// a short last one. Padding after a packet does not matter.
 func TestContinue(t *testing.T) {
 	for _, f := range flows {
 		if f.free {
@@ -30,8 +30,8 @@ func TestContinue(t *testing.T) {
 	}
 }
 
-// Any single bit of the headers of one packet among others is inverted, with and
-// without the checksums corrected.
+// Any single bit of the headers of one packet among others is inverted, with
+// and without the checksums corrected.
 func TestContinueAnyBit(t *testing.T) {
 	for _, f := range flows {
 		f.options = min(f.options, 8) // so that the last 8-byte word is incomplete
@@ -46,8 +46,8 @@ func TestContinueAnyBit(t *testing.T) {
 	}
 }
 
-// A datagram whose checksum field is zero has no checksum and keeps none, even if
-// its sum is valid with that zero.
+// A datagram whose checksum field is zero has no checksum and keeps none, even
+// if its sum is valid with that zero.
 func TestContinueWithoutChecksum(t *testing.T) {
 	for _, f := range []flow{{udp: true}, {udp: true, v6: true}} {
 		packets := split(t, f.super(1, fill(5*40), 40))
@@ -62,9 +62,9 @@ func TestContinueWithoutChecksum(t *testing.T) {
 	}
 }
 
-// FuzzJoin (B58): packets that were damaged in any way, then joined and split, are
-// the same, in the same order, and damaged ones stay damaged. Using Continue makes
-// no difference.
+// FuzzJoin (B58): packets that were damaged in any way, then joined and split,
+// are the same, in the same order, and damaged ones stay damaged. Using
+// Continue makes no difference.
 func FuzzJoin(f *testing.F) {
 	f.Add(byte(0), uint16(100), uint16(300), []byte{})
 	f.Add(byte(1), uint16(1380), uint16(5000), []byte{1, 9, 0, 1, 2, 40, 3, 0})
@@ -76,7 +76,8 @@ func FuzzJoin(f *testing.F) {
 			return
 		}
 		packets := split(t, fl.super(uint32(size), fill(int(whole)), int(size)))
-		// Each edit: packet, offset, bits to invert, whether to correct the checksums.
+		// Each edit: packet, offset, bits to invert, whether to correct the
+		// checksums.
 		for ; len(edits) >= 4; edits = edits[4:] {
 			p := packets[int(edits[0])%len(packets)]
 			p[int(edits[1])%len(p)] ^= edits[2]
@@ -128,8 +129,8 @@ func fixChecksumsIf(do bool, p []byte) {
 	}
 }
 
-// checkJoin joins the packets that a Decapsulator would not drop, with and without
-// Continue, and compares the result with them.
+// checkJoin joins the packets that a Decapsulator would not drop, with and
+// without Continue, and compares the result with them.
 func checkJoin(t *testing.T, packets [][]byte) {
 	t.Helper()
 	var kept, before [][]byte

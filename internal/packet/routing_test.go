@@ -66,9 +66,9 @@ func (d route) insertInto(frame []byte) []byte {
 	return append(newFrame(&v), p...)
 }
 
-// The checksum of TCP and UDP covers the final destination. With a routing header
-// of any type or a source route, that is not in the IP header; the kernel has put
-// its sum into the checksum field.
+// The checksum of TCP and UDP covers the final destination. With a routing
+// header of any type or a source route, that is not in the IP header; the
+// kernel has put its sum into the checksum field.
 func TestSegmentsSourceRouted(t *testing.T) {
 	for _, d := range routes {
 		for _, f := range flows {

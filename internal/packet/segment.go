@@ -2,7 +2,8 @@ package packet
 
 import "encoding/binary"
 
-// Segments iterates over the packets of one frame. It never writes to the frame.
+// Segments iterates over the packets of one frame. It never writes to the
+// frame.
 //
 //	for n := s.Next(); n > 0; n = s.Next() {
 //		s.Put(dst[:n])
@@ -63,7 +64,8 @@ func (s *Segments) resetSuper(p []byte) bool {
 	default:
 		return false
 	}
-	// Only IPv6 may have other headers between its own and the transport header.
+	// Only IPv6 may have other headers between its own and the transport
+	// header.
 	if at < ip || p[0]>>4 == 4 && at != ip || end > len(p) || len(p) > maxPacket ||
 		int(s.virtio.ChecksumOffset) != field || s.virtio.Flags&NeedsChecksum == 0 || s.virtio.GSOSize == 0 {
 		return false
@@ -81,10 +83,11 @@ func (s *Segments) sumHeaders() {
 	if p[0]>>4 == 4 { // without length, identification, and checksum
 		s.common.ip = uint64(fold(sum(p[12:s.at], sum(p[6:10], sum(p[:2], 0)))))
 	}
-	// The checksum field holds the sum of the pseudo header with the length of the
-	// whole. It cannot be computed from the IP header: with a routing header, or a
-	// source route in the IPv4 options, that has the next hop instead of the final
-	// destination. Subtract the length by adding its complement.
+	// The checksum field holds the sum of the pseudo header with the length of
+	// the whole. It cannot be computed from the IP header: with a routing
+	// header, or a source route in the IPv4 options, that has the next hop
+	// instead of the final destination. Subtract the length by adding its
+	// complement.
 	ac := word(^uint16(len(t) + len(s.payload)))
 	if s.udp { // without length
 		ac = sum(t[6:], sum(t[:4], ac))
@@ -118,7 +121,8 @@ func (s *Segments) Run() int {
 	}
 }
 
-// Last returns the length of the last packet of the frame. No packet is shorter.
+// Last returns the length of the last packet of the frame. No packet is
+// shorter.
 func (s *Segments) Last() int {
 	others := max(s.Left()-1, 0) * int(s.virtio.GSOSize) // of payload
 	return len(s.headers) + len(s.payload) - others
@@ -150,8 +154,9 @@ func (s *Segments) PutRun(dst []byte, stride, count int) {
 // maxChunk is the number of packets that putChunk writes at most.
 const maxChunk = 64
 
-// putChunk is PutRun for up to maxChunk packets of a super-packet. It first copies
-// the headers and the payload of all packets, then fixes the headers of each.
+// putChunk is PutRun for up to maxChunk packets of a super-packet. It first
+// copies the headers and the payload of all packets, then fixes the headers of
+// each.
 func (s *Segments) putChunk(dst []byte, stride, count int) {
 	var array [maxChunk]uint64
 	sums, size := array[:count], s.size()
@@ -170,8 +175,8 @@ func (s *Segments) putChunk(dst []byte, stride, count int) {
 	s.done += count
 }
 
-// copyPackets writes len(sums) packets to dst, placed as by PutRun: the headers,
-// then the next size bytes of payload, whose sum it stores in sums.
+// copyPackets writes len(sums) packets to dst, placed as by PutRun: the
+// headers, then the next size bytes of payload, whose sum it stores in sums.
 func copyPackets(dst []byte, stride int, headers, payload []byte, size int, sums []uint64) {
 	if size >= minVectorBytes && hasVectors {
 		copyPacketsVector(dst, stride, headers, payload, size, sums)
@@ -205,8 +210,8 @@ func (s *Segments) putIPv6(dst []byte, stride, count, n int) {
 	}
 }
 
-// putTCP sets sequence number, flags and checksum in the TCP headers of segments
-// of n bytes (header and payload), whose payloads have these sums.
+// putTCP sets sequence number, flags and checksum in the TCP headers of
+// segments of n bytes (header and payload), whose payloads have these sums.
 func (s *Segments) putTCP(dst []byte, stride int, sums []uint64, n int) {
 	first := (*[tcpHeader]byte)(s.headers[s.at:])
 	common := s.common.transport + word(uint16(n))

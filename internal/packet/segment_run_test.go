@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// PutRun writes, byte for byte, the same packets as Put and as splitByHand: with
-// any options, odd sizes, flags and last segments, with and without vectors. Bytes
-// of 0xff are frequent, so that sums carry.
+// PutRun writes, byte for byte, the same packets as Put and as splitByHand:
+// with any options, odd sizes, flags and last segments, with and without
+// vectors. Bytes of 0xff are frequent, so that sums carry.
 func TestSegmentsRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(793, 1071))
 	for _, f := range flows {
@@ -44,8 +44,8 @@ func TestSegmentsRuns(t *testing.T) {
 	}
 }
 
-// splitByHand splits a valid super-packet without Segments: it copies, changes and
-// sums each packet separately, word by word.
+// splitByHand splits a valid super-packet without Segments: it copies, changes
+// and sums each packet separately, word by word.
 func splitByHand(frame []byte) (list [][]byte) {
 	var v VirtioHeader
 	v.Decode(frame)
@@ -108,8 +108,8 @@ func checkPackets(t *testing.T, got, want [][]byte) {
 	}
 }
 
-// checkRuns fails unless PutRun, for whole runs and for parts of them, writes the
-// packets of the list and does not touch the bytes between them.
+// checkRuns fails unless PutRun, for whole runs and for parts of them, writes
+// the packets of the list and does not touch the bytes between them.
 func checkRuns(t *testing.T, frame []byte, list [][]byte) {
 	t.Helper()
 	for limit := 1; ; limit = 2*limit + 1 {

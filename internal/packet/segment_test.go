@@ -153,7 +153,8 @@ func TestSegmentsRejects(t *testing.T) {
 	}
 }
 
-// Every segment has the options of the IPv4 header, and its checksum covers them.
+// Every segment has the options of the IPv4 header, and its checksum covers
+// them.
 func TestSegmentsWithIPOptions(t *testing.T) {
 	f := flow{flags: tcpACK}
 	frame := f.super(1, fill(3000), 1000)
@@ -182,8 +183,8 @@ func TestSegmentsWithIPOptions(t *testing.T) {
 	}
 }
 
-// Whatever a frame contains, splitting it does not panic, ends, and does not change
-// the frame. PutRun writes the same packets as Put and as splitByHand.
+// Whatever a frame contains, splitting it does not panic, ends, and does not
+// change the frame. PutRun writes the same packets as Put and as splitByHand.
 func FuzzSegments(f *testing.F) {
 	for _, fl := range flows {
 		f.Add(fl.super(1, fill(3000), 1000))

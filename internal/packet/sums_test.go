@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// Whatever the addresses, the window, the urgent pointer, the identification and
-// the payload are, the checksums of segments are valid when one word at a time is
-// added, and intact finds them valid. Bytes of 0xff are frequent, so that sums carry.
+// Whatever the addresses, the window, the urgent pointer, the identification
+// and the payload are, the checksums of segments are valid when one word at a
+// time is added, and intact finds them valid. Bytes of 0xff are frequent, so
+// that sums carry.
 func TestSegmentsSums(t *testing.T) {
 	r := rand.New(rand.NewPCG(1071, 1624))
 	c := coalescer()

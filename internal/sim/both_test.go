@@ -9,11 +9,11 @@ import (
 	"wgd/internal/wire"
 )
 
-// A16, B36: a thousand simultaneous starts, over paths of any delay, on hosts with slow
-// jobs and machines: every staged packet arrives, there are at most two handshakes, and
-// both ends end up sending on the same session, which exactly one of them renews. If a
-// response overtakes an initiation, they may use two sessions; these work until they
-// expire, and no packet is lost then.
+// A16, B36: a thousand simultaneous starts, over paths of any delay, on hosts
+// with slow jobs and machines: every staged packet arrives, there are at most
+// two handshakes, and both ends end up sending on the same session, which
+// exactly one of them renews. If a response overtakes an initiation, they may
+// use two sessions; these work until they expire, and no packet is lost then.
 func TestSimultaneousStarts(t *testing.T) {
 	for seed := range uint64(scaled(1000)) {
 		n := newChecked(t, seed)
@@ -63,8 +63,8 @@ func TestSimultaneousStarts(t *testing.T) {
 	}
 }
 
-// A16: if each end is the responder of the session that it sends on, both sessions work
-// until they expire, and the next one replaces them without loss.
+// A16: if each end is the responder of the session that it sends on, both
+// sessions work until they expire, and the next one replaces them without loss.
 func TestTwoSessionsEndWithoutLoss(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -95,8 +95,8 @@ func TestTwoSessionsEndWithoutLoss(t *testing.T) {
 	equal(t, "b", b.Payloads(), numbers(0, sent))
 }
 
-// A16: if datagrams are not reordered, the packets staged at both ends arrive in order,
-// however far apart the two starts are.
+// A16: if datagrams are not reordered, the packets staged at both ends arrive
+// in order, however far apart the two starts are.
 func TestSimultaneousStartsKeepOrder(t *testing.T) {
 	for step := range scaled(30) {
 		n := newChecked(t, uint64(step))
@@ -123,8 +123,8 @@ func TestSimultaneousStartsKeepOrder(t *testing.T) {
 	}
 }
 
-// A16, A43: with traffic in both directions for half an hour, rekeys lose and reorder
-// nothing, and are no more frequent than the rule allows.
+// A16, A43: with traffic in both directions for half an hour, rekeys lose and
+// reorder nothing, and are no more frequent than the rule allows.
 func TestRenewalsLoseNothing(t *testing.T) {
 	for seed := range uint64(scaled(4)) {
 		n := newChecked(t, seed)
@@ -149,8 +149,8 @@ func TestRenewalsLoseNothing(t *testing.T) {
 	}
 }
 
-// A38, B34: over a path that loses, duplicates and reorders datagrams, every packet
-// arrives at most once, and only those that the path lost are missing.
+// A38, B34: over a path that loses, duplicates and reorders datagrams, every
+// packet arrives at most once, and only those that the path lost are missing.
 func TestBadPath(t *testing.T) {
 	for seed := range uint64(scaled(8)) {
 		n := newChecked(t, seed)
@@ -183,8 +183,8 @@ func TestBadPath(t *testing.T) {
 	}
 }
 
-// B35, B36: after a path that loses a third of all datagrams recovers, there is soon a
-// session again.
+// B35, B36: after a path that loses a third of all datagrams recovers, there is
+// soon a session again.
 func TestLossyPath(t *testing.T) {
 	for seed := range uint64(scaled(12)) {
 		n := newChecked(t, seed)
@@ -207,8 +207,8 @@ func TestLossyPath(t *testing.T) {
 	}
 }
 
-// checkRecovers checks that traffic flows in both directions after the given time, and
-// continues to.
+// checkRecovers checks that traffic flows in both directions after the given
+// time, and continues to.
 func checkRecovers(t *testing.T, n *Internet, a, b *Host, within time.Duration) {
 	t.Helper()
 	end := n.Now() + within
@@ -228,8 +228,8 @@ func checkRecovers(t *testing.T, n *Internet, a, b *Host, within time.Duration) 
 	}
 }
 
-// A13, B28: forged responses, at any time, do not keep the genuine one from completing
-// the handshake.
+// A13, B28: forged responses, at any time, do not keep the genuine one from
+// completing the handshake.
 func TestForgedResponses(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()

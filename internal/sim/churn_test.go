@@ -11,8 +11,8 @@ import (
 	"wgd/key"
 )
 
-// star returns a server and clients, all up. The server learns the clients' endpoints
-// from their messages.
+// star returns a server and clients, all up. The server learns the clients'
+// endpoints from their messages.
 func (n *Internet) star(clients int) (server *Host, list []*Host) {
 	server = n.NewHost("192.0.2.1")
 	about := make([]conf.PeerChange, clients)
@@ -29,9 +29,9 @@ func (n *Internet) star(clients int) (server *Host, list []*Host) {
 	return server, list
 }
 
-// B45, B25: fifty peers whose endpoint is the host itself are added, removed and
-// replaced at random during handshakes. The lists stay consistent, no index leaks, and
-// the host does not answer itself.
+// B45, B25: fifty peers whose endpoint is the host itself are added, removed
+// and replaced at random during handshakes. The lists stay consistent, no index
+// leaks, and the host does not answer itself.
 func TestSelfEndpointsChurn(t *testing.T) {
 	n := newChecked(t, 1)
 	n.Default.Delay = time.Millisecond
@@ -90,8 +90,8 @@ func TestSelfEndpointsChurn(t *testing.T) {
 	}
 }
 
-// B29, A14: successive initiations of one peer take no more indices than there can be
-// handshakes and sessions.
+// B29, A14: successive initiations of one peer take no more indices than there
+// can be handshakes and sessions.
 func TestIndicesAreBounded(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -112,9 +112,9 @@ func TestIndicesAreBounded(t *testing.T) {
 	}
 }
 
-// A31, A14, B25: random events on five hosts that are all peers of each other: restarts,
-// sleep, clock steps, down and up, moves, removals, bad paths, with and without load.
-// Afterwards, every host reaches every other one.
+// A31, A14, B25: random events on five hosts that are all peers of each other:
+// restarts, sleep, clock steps, down and up, moves, removals, bad paths, with
+// and without load. Afterwards, every host reaches every other one.
 func TestChaos(t *testing.T) {
 	for seed := range uint64(scaled(3)) {
 		n := newChecked(t, seed)
@@ -196,8 +196,8 @@ func (n *Internet) restore() {
 	n.Run(10 * time.Second)
 }
 
-// B2, A49: with nested allowed IPs, a packet from a peer is accepted if and only if the
-// longest prefix that matches its source is the peer's.
+// B2, A49: with nested allowed IPs, a packet from a peer is accepted if and
+// only if the longest prefix that matches its source is the peer's.
 func TestNestedAllowedIPs(t *testing.T) {
 	n := newChecked(t, 1)
 	server, clients := n.star(3)

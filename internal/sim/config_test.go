@@ -24,8 +24,9 @@ func presharedWith(h, peer *Host, i byte) {
 	h.Must(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.Public(), PresharedKey: preshared(i)}}})
 }
 
-// A15, B11: no preshared key, the right one and a wrong one on both sides. Setting one
-// does not affect the current session; it applies to the next handshake.
+// A15, B11: no preshared key, the right one and a wrong one on both sides.
+// Setting one does not affect the current session; it applies to the next
+// handshake.
 func TestPresharedKeys(t *testing.T) {
 	for one := range byte(3) {
 		for two := range byte(3) {
@@ -56,8 +57,9 @@ func TestPresharedKeys(t *testing.T) {
 	}
 }
 
-// A15: a key that is set on one side only stops the traffic when the session expires, not
-// earlier. Once it is set on the other side, too, traffic continues.
+// A15: a key that is set on one side only stops the traffic when the session
+// expires, not earlier. Once it is set on the other side, too, traffic
+// continues.
 func TestPresharedKeyOnOneSide(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -80,9 +82,9 @@ func TestPresharedKeyOnOneSide(t *testing.T) {
 	}
 }
 
-// A58, B23: setting the same private key again changes nothing. After another one is
-// set, the next packet starts a handshake at once, which a peer that knows the new public
-// key answers.
+// A58, B23: setting the same private key again changes nothing. After another
+// one is set, the next packet starts a handshake at once, which a peer that
+// knows the new public key answers.
 func TestPrivateKeys(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -112,8 +114,8 @@ func TestPrivateKeys(t *testing.T) {
 	equal(t, "a", a.Payloads(), []string{"back"})
 }
 
-// A57: a peer with the interface's own public key is ignored. Setting the private key of a
-// peer removes that peer.
+// A57: a peer with the interface's own public key is ignored. Setting the
+// private key of a peer removes that peer.
 func TestPeerWithOwnKey(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -133,8 +135,8 @@ func TestPeerWithOwnKey(t *testing.T) {
 	}
 }
 
-// A59: a request is applied completely or not at all; the same peer twice is one peer;
-// update_only does not create a peer.
+// A59: a request is applied completely or not at all; the same peer twice is
+// one peer; update_only does not create a peer.
 func TestWholeRequests(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -163,8 +165,9 @@ func TestWholeRequests(t *testing.T) {
 	equal(t, "b", b.Payloads(), []string{"x"})
 }
 
-// A61: bringing the interface down drops staged packets, erases keys and stops timers;
-// bringing it up sends what was staged while it was down. Two hundred times.
+// A61: bringing the interface down drops staged packets, erases keys and stops
+// timers; bringing it up sends what was staged while it was down. Two hundred
+// times.
 func TestDownAndUp(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -197,8 +200,8 @@ func TestDownAndUp(t *testing.T) {
 	}
 }
 
-// A50, B64: while an allowed IP moves between two peers under traffic, each packet goes
-// to exactly one of them: the one that has it at that time.
+// A50, B64: while an allowed IP moves between two peers under traffic, each
+// packet goes to exactly one of them: the one that has it at that time.
 func TestAllowedIPMoves(t *testing.T) {
 	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
@@ -238,8 +241,8 @@ func TestAllowedIPMoves(t *testing.T) {
 	equal(t, "c", c.Payloads(), want[1])
 }
 
-// A48: a packet without a peer, and one for a peer without an endpoint, are answered with
-// an ICMP error on the interface; nothing is sent to the network.
+// A48: a packet without a peer, and one for a peer without an endpoint, are
+// answered with an ICMP error on the interface; nothing is sent to the network.
 func TestUnreachable(t *testing.T) {
 	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")

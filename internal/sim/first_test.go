@@ -10,8 +10,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A33, A34, B10, B24: one packet causes an initiation, a response, the packet, and ten
-// seconds later a keepalive. Both ends count the same bytes.
+// A33, A34, B10, B24: one packet causes an initiation, a response, the packet,
+// and ten seconds later a keepalive. Both ends count the same bytes.
 func TestFirstPacket(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -52,8 +52,9 @@ func TestBurstBeforeTheHandshake(t *testing.T) {
 	}
 }
 
-// B8: with round trips of 0 to 5 s, slow jobs and a delayed machine, there is one
-// handshake, provided that the round trip is shorter than the handshake timeout.
+// B8: with round trips of 0 to 5 s, slow jobs and a delayed machine, there is
+// one handshake, provided that the round trip is shorter than the handshake
+// timeout.
 func TestSlowPaths(t *testing.T) {
 	for ms := 0; ms <= 5000; ms += 250 {
 		n := newChecked(t, uint64(ms))

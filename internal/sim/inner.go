@@ -10,8 +10,8 @@ import (
 // innerPort is the source and destination port of inner packets.
 const innerPort = 7
 
-// Inner returns a UDP packet of the inner network as a frame read from an interface,
-// with a virtio header.
+// Inner returns a UDP packet of the inner network as a frame read from an
+// interface, with a virtio header.
 func Inner(from, to netip.Addr, payload []byte, ecn byte) []byte {
 	const udpHeader = 8
 	var frame, udp []byte

@@ -15,8 +15,8 @@ var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // An Internet is a set of hosts and the network between them.
 type Internet struct {
-	// Path, if set, returns the path of a datagram. Otherwise it is Default. Both may
-	// be changed at any time.
+	// Path, if set, returns the path of a datagram. Otherwise it is Default.
+	// Both may be changed at any time.
 	Default Path
 	Path    func(d *Datagram) Path
 
@@ -66,7 +66,8 @@ func (d *Datagram) Type() wire.Type {
 // A node receives the datagrams for an address.
 type node interface{ receive(d *Datagram) }
 
-// New returns an internet without hosts, whose Default path has a delay of 10 ms.
+// New returns an internet without hosts, whose Default path has a delay of 10
+// ms.
 func New(seed uint64) *Internet {
 	return &Internet{
 		Default: Path{Delay: 10 * time.Millisecond},
@@ -107,8 +108,8 @@ func (n *Internet) Every(d time.Duration, do func() bool) {
 	})
 }
 
-// maxTurns is how often machines may run at one instant. More means that they never
-// come to rest.
+// maxTurns is how often machines may run at one instant. More means that they
+// never come to rest.
 const maxTurns = 1_000_000
 
 // settle runs the machines that have something to do now.
@@ -237,8 +238,8 @@ func (q *queue) pop() event {
 	}
 }
 
-// boot returns what the monotonic clock of host n shows at the start: a different
-// time for each host, never zero.
+// boot returns what the monotonic clock of host n shows at the start: a
+// different time for each host, never zero.
 func boot(n int) clock.Time {
 	return clock.Time(1000*time.Second) + clock.Time(n)*clock.Time(time.Hour)
 }

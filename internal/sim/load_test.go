@@ -16,9 +16,10 @@ func underload(h *Host, force bool) {
 	h.Must(conf.Change{Tunables: conf.TunablesChange{ForceUnderload: &force}})
 }
 
-// A8, A26, B12: a cookie reply to the first initiation causes no immediate resend, counts
-// no bytes and changes no endpoint; the next retransmission has mac2 and is answered.
-// A27: the same for the response if the initiator is under load.
+// A8, A26, B12: a cookie reply to the first initiation causes no immediate
+// resend, counts no bytes and changes no endpoint; the next retransmission has
+// mac2 and is answered. A27: the same for the response if the initiator is
+// under load.
 func TestHandshakeUnderLoad(t *testing.T) {
 	for _, c := range []struct{ initiator, responder bool }{{false, true}, {true, false}, {true, true}} {
 		n := newChecked(t, 1)
@@ -44,8 +45,8 @@ func TestHandshakeUnderLoad(t *testing.T) {
 	}
 }
 
-// A24: a cookie is valid for less than 120 s; after that a new one is needed, and the
-// handshake still works.
+// A24: a cookie is valid for less than 120 s; after that a new one is needed,
+// and the handshake still works.
 func TestCookiesAge(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -59,8 +60,8 @@ func TestCookiesAge(t *testing.T) {
 	}
 }
 
-// B5, B42: a cookie is valid only for the address and port that it was sent to, not for
-// another client behind the same NAT or another address.
+// B5, B42: a cookie is valid only for the address and port that it was sent to,
+// not for another client behind the same NAT or another address.
 func TestCookieBoundToSource(t *testing.T) {
 	n := newChecked(t, 1)
 	server := n.NewHost("192.0.2.1")
@@ -90,8 +91,8 @@ func TestCookieBoundToSource(t *testing.T) {
 	equal(t, "server", server.Payloads(), []string{"x", "y"})
 }
 
-// flood sends h initiations with a valid mac1 from unknown peers, at the given rate per
-// second, each from another address unless from is valid, until end.
+// flood sends h initiations with a valid mac1 from unknown peers, at the given
+// rate per second, each from another address unless from is valid, until end.
 func (n *Internet) flood(h *Host, rate int, from netip.Addr, end time.Duration) {
 	stranger := n.random(99)
 	var messages [][]byte
@@ -116,9 +117,9 @@ func (n *Internet) flood(h *Host, rate int, from netip.Addr, end time.Duration) 
 	})
 }
 
-// B27, B26, A30: whatever the rate of a flood from forged addresses, from far below to
-// far above the capacity of the cores, a legitimate peer gets a session within two
-// retransmissions, and its data is not delayed (A44, B49).
+// B27, B26, A30: whatever the rate of a flood from forged addresses, from far
+// below to far above the capacity of the cores, a legitimate peer gets a
+// session within two retransmissions, and its data is not delayed (A44, B49).
 func TestFloodSweep(t *testing.T) {
 	const capacity = 50 // jobs per second
 	for _, rate := range []int{500, 75, 55, 51, 48, 25}[:scaled(6)] {
@@ -146,8 +147,8 @@ func TestFloodSweep(t *testing.T) {
 	}
 }
 
-// B6, A29: an address that floods with valid cookies is limited to its rate, and does not
-// affect another one.
+// B6, A29: an address that floods with valid cookies is limited to its rate,
+// and does not affect another one.
 func TestOneFlooder(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -178,8 +179,8 @@ type nodeFunc func(d *Datagram)
 
 func (f nodeFunc) receive(d *Datagram) { f(d) }
 
-// A28: being under load ends a second after the queue was last filled to an eighth; then
-// no cookie replies are sent.
+// A28: being under load ends a second after the queue was last filled to an
+// eighth; then no cookie replies are sent.
 func TestLoadClears(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -199,8 +200,8 @@ func TestLoadClears(t *testing.T) {
 	}
 }
 
-// A44: bulk data in both directions does not starve handshakes: during a stream to one
-// peer, the handshake of another one takes no longer than usual.
+// A44: bulk data in both directions does not starve handshakes: during a stream
+// to one peer, the handshake of another one takes no longer than usual.
 func TestHandshakeDuringBulk(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -233,8 +234,8 @@ func TestHandshakeDuringBulk(t *testing.T) {
 	}
 }
 
-// A8, A13: unsolicited responses and cookie replies, however many, cause no load and take
-// no place in the queue; they are counted.
+// A8, A13: unsolicited responses and cookie replies, however many, cause no
+// load and take no place in the queue; they are counted.
 func TestUnsolicitedReplies(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -259,8 +260,8 @@ func TestUnsolicitedReplies(t *testing.T) {
 	}
 }
 
-// A44: a host's own initiations, to a thousand peers that do not answer, do not delay an
-// incoming handshake.
+// A44: a host's own initiations, to a thousand peers that do not answer, do not
+// delay an incoming handshake.
 func TestOwnInitiationsDelayNobody(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A NAT has one public address for all hosts behind it. Like Linux's masquerading, it
-// keeps a mapping for each pair of inside and remote address, and accepts datagrams
-// only from that remote address. A mapping expires if it is not used for Timeout; a new
-// one gets another port.
+// A NAT has one public address for all hosts behind it. Like Linux's
+// masquerading, it keeps a mapping for each pair of inside and remote address,
+// and accepts datagrams only from that remote address. A mapping expires if it
+// is not used for Timeout; a new one gets another port.
 type NAT struct {
 	Timeout time.Duration
 

@@ -8,8 +8,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// B35: after either side restarts, orderly or not, traffic from either side resumes within
-// 16 s, and at once if the restarted side sends.
+// B35: after either side restarts, orderly or not, traffic from either side
+// resumes within 16 s, and at once if the restarted side sends.
 func TestRestart(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		for _, restarted := range []int{0, 1} {
@@ -39,8 +39,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// A20: stamps increase across restarts, whatever the wall clock shows. B16: a clock that
-// is set back affects nothing else.
+// A20: stamps increase across restarts, whatever the wall clock shows. B16: a
+// clock that is set back affects nothing else.
 func TestClockSteps(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -70,8 +70,8 @@ func TestClockSteps(t *testing.T) {
 	}
 }
 
-// B51: a clock that was years ahead and is corrected before a restart does not lock the
-// host out, whether the restart is orderly or not.
+// B51: a clock that was years ahead and is corrected before a restart does not
+// lock the host out, whether the restart is orderly or not.
 func TestStampFromTheFuture(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -89,8 +89,8 @@ func TestStampFromTheFuture(t *testing.T) {
 	}
 }
 
-// A20: the ceiling on disk is never below a stamp that was sent, so that the process may
-// crash at any time.
+// A20: the ceiling on disk is never below a stamp that was sent, so that the
+// process may crash at any time.
 func TestCeilingIsAhead(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -117,8 +117,9 @@ func (n *Internet) stampOf(h *Host, msg []byte) wire.TAI64N {
 	return stamp
 }
 
-// A21, A18: an initiation recorded before a restart is not accepted after it and does not
-// move the endpoint. Only one from the last second before a crash may be.
+// A21, A18: an initiation recorded before a restart is not accepted after it
+// and does not move the endpoint. Only one from the last second before a crash
+// may be.
 func TestReplayAfterRestart(t *testing.T) {
 	for _, orderly := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -131,9 +132,9 @@ func TestReplayAfterRestart(t *testing.T) {
 	}
 }
 
-// A12, A18: the same initiation is received several times and processed on several cores
-// at once, some much slower than others. The stamp is compared again when it is stored, so
-// only one is answered.
+// A12, A18: the same initiation is received several times and processed on
+// several cores at once, some much slower than others. The stamp is compared
+// again when it is stored, so only one is answered.
 func TestInitiationTwiceAtOnce(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -167,9 +168,9 @@ func TestInitiationsWithin20ms(t *testing.T) {
 	}
 }
 
-// A38, A51, A7: replaying a complete recorded conversation, with rekeys and roaming, from
-// another address, to both hosts and in random order, delivers no packet and moves no
-// endpoint.
+// A38, A51, A7: replaying a complete recorded conversation, with rekeys and
+// roaming, from another address, to both hosts and in random order, delivers no
+// packet and moves no endpoint.
 func TestReplayOfAConversation(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()

@@ -11,8 +11,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A51, B13: when an end moves during a session, the other one follows with the next data
-// packet, without a handshake.
+// A51, B13: when an end moves during a session, the other one follows with the
+// next data packet, without a handshake.
 func TestRoamingOnData(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -62,8 +62,8 @@ func TestRoamingBetweenFamilies(t *testing.T) {
 	}
 }
 
-// A51: a replay from the old address of a peer that moved does not bring that address
-// back.
+// A51: a replay from the old address of a peer that moved does not bring that
+// address back.
 func TestLatePacketsFromOldAddress(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -84,8 +84,9 @@ func TestLatePacketsFromOldAddress(t *testing.T) {
 	}
 }
 
-// A52: packets are sent from the address that received the peer's. If it no longer exists,
-// they are sent from another one at once, and the peer follows; nothing is lost.
+// A52: packets are sent from the address that received the peer's. If it no
+// longer exists, they are sent from another one at once, and the peer follows;
+// nothing is lost.
 func TestSourceAddress(t *testing.T) {
 	n := newChecked(t, 1)
 	a := n.NewHost("192.0.2.1")
@@ -125,9 +126,9 @@ func TestSourceAddress(t *testing.T) {
 	}
 }
 
-// A51, A41: behind a NAT whose mappings expire after 2 s, the server always reaches a
-// client with a persistent keepalive of 1 s. Without one, it does so after the client has
-// sent something, at the new mapping.
+// A51, A41: behind a NAT whose mappings expire after 2 s, the server always
+// reaches a client with a persistent keepalive of 1 s. Without one, it does so
+// after the client has sent something, at the new mapping.
 func TestNAT(t *testing.T) {
 	n := newChecked(t, 1)
 	nat := n.NewNAT("198.51.100.1", 2*time.Second)
@@ -162,8 +163,8 @@ func TestNAT(t *testing.T) {
 	equal(t, "client", client.Payloads(), numbers(0, 300))
 }
 
-// B35, A51: after its NAT was restarted, a client cannot be reached until it sends
-// something itself; then the server follows to the new mapping.
+// B35, A51: after its NAT was restarted, a client cannot be reached until it
+// sends something itself; then the server follows to the new mapping.
 func TestNATForgets(t *testing.T) {
 	n := newChecked(t, 1)
 	nat := n.NewNAT("198.51.100.1", time.Hour)
@@ -196,9 +197,9 @@ func TestMappedEndpoint(t *testing.T) {
 	}
 }
 
-// B63, A63: while a name is resolved again, the tunnel continues with its current endpoint,
-// also across rekeys, and a late answer loses no packet. (There is no resolver here: an
-// answer is a change of the endpoint.)
+// B63, A63: while a name is resolved again, the tunnel continues with its
+// current endpoint, also across rekeys, and a late answer loses no packet.
+// (There is no resolver here: an answer is a change of the endpoint.)
 func TestEndpointSetLate(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -222,8 +223,8 @@ func TestEndpointSetLate(t *testing.T) {
 	}
 }
 
-// A46: over a link with a small MTU, datagrams are fragmented. If fragments are lost, only
-// long packets are lost.
+// A46: over a link with a small MTU, datagrams are fragmented. If fragments are
+// lost, only long packets are lost.
 func TestNarrowPath(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -243,8 +244,8 @@ func TestNarrowPath(t *testing.T) {
 	}
 }
 
-// A56: a congestion mark on the outer packet is copied to the inner one if that is
-// ECN-capable.
+// A56: a congestion mark on the outer packet is copied to the inner one if that
+// is ECN-capable.
 func TestCongestion(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()

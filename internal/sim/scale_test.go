@@ -9,8 +9,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A35: two thousand clients of one server, each of which sends occasionally, for an hour.
-// Afterwards nothing is left of their sessions.
+// A35: two thousand clients of one server, each of which sends occasionally,
+// for an hour. Afterwards nothing is left of their sessions.
 func TestThousandsOfClients(t *testing.T) {
 	clients := scaled(2000)
 	n := New(1)
@@ -54,8 +54,8 @@ func TestManyKeepalives(t *testing.T) {
 	}
 }
 
-// A44, A29: if all clients start a handshake at once, all have a session within the time
-// of the jobs and two retransmissions.
+// A44, A29: if all clients start a handshake at once, all have a session within
+// the time of the jobs and two retransmissions.
 func TestStorm(t *testing.T) {
 	clients := scaled(300)
 	n := New(1)
@@ -71,8 +71,8 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// Two runs with the same seed send the same datagrams at the same times; a run with
-// another seed does not.
+// Two runs with the same seed send the same datagrams at the same times; a run
+// with another seed does not.
 func TestRepeatable(t *testing.T) {
 	traffic := func(seed uint64) uint64 {
 		n := New(seed)

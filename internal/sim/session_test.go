@@ -10,8 +10,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A32: a late packet of the previous session is accepted; one of the session before that
-// is dropped and counted.
+// A32: a late packet of the previous session is accepted; one of the session
+// before that is dropped and counted.
 func TestLatePackets(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -48,8 +48,9 @@ func TestLatePackets(t *testing.T) {
 	}
 }
 
-// A33: the responder sends nothing on a session on which it has received no data, for
-// example because the initiator's data was lost. To send, it starts a handshake itself.
+// A33: the responder sends nothing on a session on which it has received no
+// data, for example because the initiator's data was lost. To send, it starts a
+// handshake itself.
 func TestUnconfirmedSession(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -73,7 +74,8 @@ func TestUnconfirmedSession(t *testing.T) {
 	}
 }
 
-// B44, A33: a replay of the first data message does not confirm the next session.
+// B44, A33: a replay of the first data message does not confirm the next
+// session.
 func TestReplayConfirmsNothing(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -101,8 +103,8 @@ func TestReplayConfirmsNothing(t *testing.T) {
 	}
 }
 
-// A37: after Rekey-After-Messages either side rekeys, also the responder, but not within
-// 5 s of its last initiation. Nothing is lost.
+// A37: after Rekey-After-Messages either side rekeys, also the responder, but
+// not within 5 s of its last initiation. Nothing is lost.
 func TestRekeyAfterMessages(t *testing.T) {
 	for _, responder := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -133,8 +135,8 @@ func TestRekeyAfterMessages(t *testing.T) {
 	}
 }
 
-// A45, B48, B53: with any MTU, even 0 or absurd values, packets up to the MTU arrive, and
-// padding does not exceed it.
+// A45, B48, B53: with any MTU, even 0 or absurd values, packets up to the MTU
+// arrive, and padding does not exceed it.
 func TestMTU(t *testing.T) {
 	for _, mtu := range []int{0, 1, 28, 576, 1280, 1299, 1420, 9000, 65475} {
 		n := New(1)
@@ -162,8 +164,8 @@ func TestMTU(t *testing.T) {
 	}
 }
 
-// A46: a packet that does not fit into a datagram is answered with an ICMP error on the
-// interface.
+// A46: a packet that does not fit into a datagram is answered with an ICMP
+// error on the interface.
 func TestTooBig(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()

@@ -16,8 +16,8 @@ import (
 
 var forger = netip.MustParseAddrPort("203.0.113.66:6666")
 
-// lowOrder returns the encodings of the points of order 8 or less, also with bit 255 set,
-// which X25519 ignores (A10).
+// lowOrder returns the encodings of the points of order 8 or less, also with
+// bit 255 set, which X25519 ignores (A10).
 func lowOrder() (list [][32]byte) {
 	list = [][32]byte{
 		{},
@@ -52,8 +52,8 @@ func snapshot(h *Host) string {
 	return s
 }
 
-// checkUnaffected injects messages to h from another address, and fails if h sends
-// anything or changes state.
+// checkUnaffected injects messages to h from another address, and fails if h
+// sends anything or changes state.
 func checkUnaffected(t *testing.T, n *Internet, h *Host, what string, messages ...[]byte) {
 	t.Helper()
 	n.Run(0)
@@ -67,8 +67,8 @@ func checkUnaffected(t *testing.T, n *Internet, h *Host, what string, messages .
 	}
 }
 
-// initiation returns an initiation from the owner of private to the owner of to. modify,
-// if set, changes it before it gets a valid mac1.
+// initiation returns an initiation from the owner of private to the owner of
+// to. modify, if set, changes it before it gets a valid mac1.
 func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Time, modify func(*wire.Initiation)) []byte {
 	var ephemeral [32]byte
 	for i := range ephemeral {
@@ -91,8 +91,8 @@ func withMAC1(msg []byte, to key.Public) []byte {
 	return msg
 }
 
-// A5, A7: unauthenticated messages are not answered and change nothing: no endpoint, timer,
-// key, window, counter or index.
+// A5, A7: unauthenticated messages are not answered and change nothing: no
+// endpoint, timer, key, window, counter or index.
 func TestSilence(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -179,8 +179,8 @@ func TestGarbage(t *testing.T) {
 	equal(t, "b", b.Payloads(), []string{"x", "y"})
 }
 
-// A6: under load, a message with a valid mac1 is answered with no more bytes than it has,
-// and others are not answered. Still nothing changes (A7).
+// A6: under load, a message with a valid mac1 is answered with no more bytes
+// than it has, and others are not answered. Still nothing changes (A7).
 func TestNoAmplificationUnderLoad(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -217,8 +217,8 @@ func TestNoAmplificationUnderLoad(t *testing.T) {
 	}
 }
 
-// A10, A11: a peer with a key of low order can be configured. Nothing is sent to it, and
-// other peers are not affected.
+// A10, A11: a peer with a key of low order can be configured. Nothing is sent
+// to it, and other peers are not affected.
 func TestPeersOfLowOrder(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()

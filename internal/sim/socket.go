@@ -46,8 +46,8 @@ func (s *socket) Send(b *batch.Batch) error {
 	return nil
 }
 
-// source returns the address from which the host sends to an endpoint, and whether the
-// endpoint's source address no longer exists.
+// source returns the address from which the host sends to an endpoint, and
+// whether the endpoint's source address no longer exists.
 func (h *Host) source(to *wire.Endpoint) (source netip.Addr, gone bool) {
 	for _, a := range h.addresses {
 		if a == to.Source {
@@ -85,7 +85,8 @@ func (h *Host) send(d *Datagram) error {
 	return nil
 }
 
-// receive queues a datagram, to be read with others that arrive at the same instant.
+// receive queues a datagram, to be read with others that arrive at the same
+// instant.
 func (h *Host) receive(d *Datagram) {
 	if !h.up || h.asleep() || d.To.Port() != Port {
 		return
@@ -104,8 +105,8 @@ func (h *Host) receive(d *Datagram) {
 	})
 }
 
-// read is one read from the socket: it passes the queued datagrams to the data plane in
-// one buffer, joined into trains.
+// read is one read from the socket: it passes the queued datagrams to the data
+// plane in one buffer, joined into trains.
 func (h *Host) read() {
 	h.buf = h.buf[:0]
 	for _, d := range h.waiting {
@@ -130,8 +131,8 @@ func (h *Host) read() {
 	h.dec.Decapsulate(h.opening, h.mono(), bs)
 }
 
-// continuesTrain reports whether d may follow last in a train: no datagram is longer
-// than the first, and a shorter one ends the train.
+// continuesTrain reports whether d may follow last in a train: no datagram is
+// longer than the first, and a shorter one ends the train.
 func continuesTrain(b *batch.Batch, last, d *Datagram) bool {
 	size := len(d.Data)
 	return last.From == d.From && last.To == d.To && last.ECN == d.ECN &&

@@ -18,9 +18,9 @@ func persist(h, other *Host, seconds uint16) {
 // loseAll makes the network lose every datagram.
 func (n *Internet) loseAll() { n.Default.Loss = 1 }
 
-// B30: a dead peer is sent 18 to 20 initiations, 5 to 5.333 s apart; then the staged
-// packets are dropped and counted (A42), and nothing more is sent. A later packet starts
-// again.
+// B30: a dead peer is sent 18 to 20 initiations, 5 to 5.333 s apart; then the
+// staged packets are dropped and counted (A42), and nothing more is sent. A
+// later packet starts again.
 func TestGivesUp(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -47,8 +47,9 @@ func TestGivesUp(t *testing.T) {
 	equal(t, "b", b.Payloads(), []string{"y"})
 }
 
-// A35, B30: with continuous traffic to a dead peer, initiations continue, at least 5 s
-// apart, and keys are erased 540 s after the last session was created.
+// A35, B30: with continuous traffic to a dead peer, initiations continue, at
+// least 5 s apart, and keys are erased 540 s after the last session was
+// created.
 func TestDeadPeerUnderTraffic(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -76,8 +77,8 @@ func TestDeadPeerUnderTraffic(t *testing.T) {
 	}
 }
 
-// B31: if the peer is gone, an initiation is sent 15 to 15.333 s after the first packet
-// that is not answered.
+// B31: if the peer is gone, an initiation is sent 15 to 15.333 s after the
+// first packet that is not answered.
 func TestNoReply(t *testing.T) {
 	for seed := range uint64(20) {
 		n := newChecked(t, seed)
@@ -98,8 +99,8 @@ func TestNoReply(t *testing.T) {
 	}
 }
 
-// B9, A40: idle peers are silent: after a packet in each direction, there is one keepalive
-// and nothing more.
+// B9, A40: idle peers are silent: after a packet in each direction, there is
+// one keepalive and nothing more.
 func TestIdleHour(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -112,8 +113,8 @@ func TestIdleHour(t *testing.T) {
 	}
 }
 
-// B10: neither passive nor persistent keepalives are sent during traffic in both
-// directions.
+// B10: neither passive nor persistent keepalives are sent during traffic in
+// both directions.
 func TestKeepalivesOnlyWhenSilent(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -132,8 +133,8 @@ func TestKeepalivesOnlyWhenSilent(t *testing.T) {
 	}
 }
 
-// B62, B9: with persistent keepalives only, there is at most one handshake every 120 s, and
-// a packet about every 25 s.
+// B62, B9: with persistent keepalives only, there is at most one handshake
+// every 120 s, and a packet about every 25 s.
 func TestPersistentKeepaliveHour(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		n := newChecked(t, 1)
@@ -161,9 +162,9 @@ func TestPersistentKeepaliveHour(t *testing.T) {
 	}
 }
 
-// A41: when a persistent keepalive is set while the interface is up, one is sent at once;
-// when set while it is down, one is sent when it comes up. Changing the interval sends
-// none.
+// A41: when a persistent keepalive is set while the interface is up, one is
+// sent at once; when set while it is down, one is sent when it comes up.
+// Changing the interval sends none.
 func TestSettingPersistentKeepalive(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -203,8 +204,8 @@ func TestSettingPersistentKeepalive(t *testing.T) {
 	}
 }
 
-// A40, B46: timers continue while the socket refuses everything, and persistent keepalives
-// resume once it accepts datagrams again.
+// A40, B46: timers continue while the socket refuses everything, and persistent
+// keepalives resume once it accepts datagrams again.
 func TestSocketRefuses(t *testing.T) {
 	n := newChecked(t, 1)
 	a, b := n.Pair()
@@ -227,8 +228,9 @@ func TestSocketRefuses(t *testing.T) {
 	}
 }
 
-// B32: with a stream in one direction for ten minutes, only the initiator rekeys, when it
-// sends on a session of 120 s, even if that is only a keepalive. Nothing is lost.
+// B32: with a stream in one direction for ten minutes, only the initiator
+// rekeys, when it sends on a session of 120 s, even if that is only a
+// keepalive. Nothing is lost.
 func TestOneWayStream(t *testing.T) {
 	for _, c := range []struct {
 		name           string
@@ -266,8 +268,8 @@ func TestOneWayStream(t *testing.T) {
 	}
 }
 
-// A36, B33: nothing is sent on a session that is 180 s old. B37: the first packet after any
-// idle time arrives.
+// A36, B33: nothing is sent on a session that is 180 s old. B37: the first
+// packet after any idle time arrives.
 func TestFirstPacketAfterIdle(t *testing.T) {
 	for _, rest := range []time.Duration{
 		119 * time.Second, 121 * time.Second, 179 * time.Second, 180*time.Second - time.Nanosecond,
@@ -296,8 +298,8 @@ func TestFirstPacketAfterIdle(t *testing.T) {
 	}
 }
 
-// A36, B33: a packet that arrives when its session is 180 s old is dropped and counted,
-// although the session was valid when the packet was sent.
+// A36, B33: a packet that arrives when its session is 180 s old is dropped and
+// counted, although the session was valid when the packet was sent.
 func TestPacketArrivesAfterKeyExpiry(t *testing.T) {
 	n := newChecked(t, 1)
 	n.Default.Delay = 0
@@ -312,8 +314,8 @@ func TestPacketArrivesAfterKeyExpiry(t *testing.T) {
 	}
 }
 
-// A39, B17: after a long sleep a host's keys are expired: its first packet starts a
-// handshake.
+// A39, B17: after a long sleep a host's keys are expired: its first packet
+// starts a handshake.
 func TestSuspend(t *testing.T) {
 	for _, slept := range []time.Duration{time.Minute, 3 * time.Minute, time.Hour, 30 * 24 * time.Hour} {
 		n := newChecked(t, 1)
@@ -335,8 +337,8 @@ func TestSuspend(t *testing.T) {
 	}
 }
 
-// A39, B17: either end is suspended during a handshake; soon after it wakes up, traffic
-// continues.
+// A39, B17: either end is suspended during a handshake; soon after it wakes up,
+// traffic continues.
 func TestSuspendInMidHandshake(t *testing.T) {
 	for step := range scaled(8) {
 		n := newChecked(t, uint64(step))

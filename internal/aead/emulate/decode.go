@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A statement is a parsed instruction that is not yet decoded. The operands are in
-// the order of Go's assembler: sources before destinations, the reverse of the
-// manual's order.
+// A statement is a parsed instruction that is not yet decoded. The operands are
+// in the order of Go's assembler: sources before destinations, the reverse of
+// the manual's order.
 type statement struct {
 	mnemonic string // with suffixes
 	program  *Program
@@ -44,8 +44,8 @@ func (s *statement) decode() (step, error) {
 
 // is reports whether the operands have these kinds: i immediate, r general
 // register, v vector register, k mask register, m memory, l label; V is v or m,
-// R is r or m, and S is r, m or i. The caller first removes a write mask before the
-// destination; see cutMask.
+// R is r or m, and S is r, m or i. The caller first removes a write mask before
+// the destination; see cutMask.
 func (s *statement) is(form string) bool { return matches(s.operands, form) }
 
 func matches(operands []operand, form string) bool {

@@ -47,7 +47,8 @@ func equal(a, b uint64) uint64 {
 	return 0
 }
 
-// accumulating instructions have the destination as an additional, first source.
+// accumulating instructions have the destination as an additional, first
+// source.
 var accumulating = map[string]func(acc, a, b uint64) uint64{
 	"VPMADD52LUQ": func(acc, a, b uint64) uint64 {
 		_, lo := bits.Mul64(a&mask52, b&mask52)
@@ -153,8 +154,9 @@ func (s *statement) funnel(f func(n, a, b uint64) uint64) step {
 	}
 }
 
-// ternaryLogic implements VPTERNLOG: at each bit, the three sources (the first is
-// the destination) form a number from 0 to 7, which selects a bit of the immediate.
+// ternaryLogic implements VPTERNLOG: at each bit, the three sources (the first
+// is the destination) form a number from 0 to 7, which selects a bit of the
+// immediate.
 func (s *statement) ternaryLogic(size int) step {
 	operands, m, ok := s.cutMask(size)
 	if !ok || !matches(operands, "iVvv") {

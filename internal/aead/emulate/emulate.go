@@ -1,10 +1,11 @@
 // Package emulate executes the assembly of package aead on a simulated
 // processor. It is used by tests only.
 //
-// It parses the file that is shipped, in the syntax of Go's assembler. So what it
-// proves holds for that file, provided that the assembler and the definitions of
-// the instructions here are right. With it, kernels can be tested on machines that
-// lack their instructions, and it checks what no test on a real processor can:
+// It parses the file that is shipped, in the syntax of Go's assembler. So what
+// it proves holds for that file, provided that the assembler and the
+// definitions of the instructions here are right. With it, kernels can be
+// tested on machines that lack their instructions, and it checks what no test
+// on a real processor can:
 //
 //   - every byte that is read or written is in a declared region, and nothing is
 //     written to a read-only region;
@@ -14,8 +15,9 @@
 //   - on return the stack and frame pointers have their initial values, and the
 //     upper parts of the vector registers are zero.
 //
-// It knows the instructions that the kernels use and some related ones, defined as
-// in Intel's Software Developer's Manual, volume 2. Any other one is an error.
+// It knows the instructions that the kernels use and some related ones, defined
+// as in Intel's Software Developer's Manual, volume 2. Any other one is an
+// error.
 package emulate
 
 import (
@@ -36,19 +38,19 @@ type Region struct {
 type Result struct {
 	// Steps is the number of instructions executed.
 	Steps int
-	// Trace is a hash of the addresses of all executed instructions and of all memory
-	// that they accessed, in order. A program that runs in constant time has the same
-	// trace for every secret.
+	// Trace is a hash of the addresses of all executed instructions and of all
+	// memory that they accessed, in order. A program that runs in constant time
+	// has the same trace for every secret.
 	Trace uint64
 }
 
 // maxSteps is the number of instructions after which a run fails.
 const maxSteps = 5_000_000
 
-// Run calls the program with these arguments, as laid out on the stack. All other
-// memory that it accesses must be in a region. Registers and the local frame are
-// filled with random values from the seed garbage, because nothing may depend on
-// them.
+// Run calls the program with these arguments, as laid out on the stack. All
+// other memory that it accesses must be in a region. Registers and the local
+// frame are filled with random values from the seed garbage, because nothing
+// may depend on them.
 func (p *Program) Run(args []byte, regions []Region, garbage uint64) (Result, error) {
 	if len(args) != p.argSize {
 		return Result{}, fmt.Errorf("%s takes %d bytes of arguments, not %d", p.Name, p.argSize, len(args))
@@ -85,7 +87,8 @@ const (
 	regBP = 5
 )
 
-// The addresses of a program's stack, with the least alignment that Go guarantees.
+// The addresses of a program's stack, with the least alignment that Go
+// guarantees.
 const (
 	stackBase = 0x7f00_0000_0008
 	argsBase  = 0x7f00_1000_0008

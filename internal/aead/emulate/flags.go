@@ -93,8 +93,8 @@ func decodeFlow(s *statement, name string) (step, error) {
 	}, nil
 }
 
-// set defines all flags: zero and sign from a result of that many bits, carry and
-// overflow as given.
+// set defines all flags: zero and sign from a result of that many bits, carry
+// and overflow as given.
 func (f *flags) set(result uint64, bits int, carry, overflow, secret bool) {
 	*f = flags{
 		carry: carry, overflow: overflow, zero: result == 0, sign: result>>(bits-1)&1 == 1,

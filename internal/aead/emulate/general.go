@@ -24,8 +24,8 @@ func (c *cpu) value(o *operand, n int) (x uint64, secret bool) {
 	return number(b), secret
 }
 
-// assign writes a register or memory. Writing 32 bits zeroes the upper half of a
-// register; writing fewer keeps the rest of it.
+// assign writes a register or memory. Writing 32 bits zeroes the upper half of
+// a register; writing fewer keeps the rest of it.
 func (c *cpu) assign(o *operand, n int, x uint64, secret bool) {
 	if o.kind == memory {
 		putNumber(c.store(c.address(o), n/8, secret), x)
@@ -38,8 +38,8 @@ func (c *cpu) assign(o *operand, n int, x uint64, secret bool) {
 	c.general[o.n], c.generalSecret[o.n] = x, secret
 }
 
-// arithmetic instructions compute destination = f(destination, source) and set the
-// flags.
+// arithmetic instructions compute destination = f(destination, source) and set
+// the flags.
 var arithmetic = map[string]func(f *flags, a, b uint64, n int) uint64{
 	"ADD": func(f *flags, a, b uint64, n int) uint64 { return addFlags(f, a, b, 0, n) },
 	"ADC": func(f *flags, a, b uint64, n int) uint64 { return addFlags(f, a, b, carryIn(f), n) },
@@ -157,8 +157,8 @@ func (s *statement) notBothMemory() bool {
 	return s.operands[0].kind != memory || s.operands[1].kind != memory
 }
 
-// compare implements CMP a, b, which sets the flags of a-b, and TEST, which sets
-// those of a&b.
+// compare implements CMP a, b, which sets the flags of a-b, and TEST, which
+// sets those of a&b.
 func compare(stem string, left, right operand, n int) step {
 	return func(c *cpu) {
 		a, secretA := c.value(&left, n)

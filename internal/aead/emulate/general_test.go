@@ -47,7 +47,8 @@ func signedNumber(x *big.Int, bits uint) *big.Int {
 	return x
 }
 
-// jumps reports whether a jump is taken after an instruction with a in BX, b in CX.
+// jumps reports whether a jump is taken after an instruction with a in BX, b in
+// CX.
 func jumps(t *testing.T, instruction, jump string, a, b uint64) bool {
 	t.Helper()
 	data := numbers(a, b, 0)
@@ -71,8 +72,8 @@ func numbers(list ...uint64) (b []byte) {
 	return b
 }
 
-// TestArithmetic checks the result of each instruction on BX and CX, and the zero
-// and sign flags.
+// TestArithmetic checks the result of each instruction on BX and CX, and the
+// zero and sign flags.
 func TestArithmetic(t *testing.T) {
 	big64 := func(x uint64) *big.Int { return new(big.Int).SetUint64(x) }
 	for text, want := range map[string]func(bx, cx *big.Int) *big.Int{
@@ -113,8 +114,8 @@ func TestArithmetic(t *testing.T) {
 	}
 }
 
-// TestCarry checks the carry of a sum, a difference and a shift, and that DEC does
-// not change it.
+// TestCarry checks the carry of a sum, a difference and a shift, and that DEC
+// does not change it.
 func TestCarry(t *testing.T) {
 	for text, want := range map[string]func(a, b uint64) bool{
 		"ADDQ CX, BX":          func(a, b uint64) bool { return a+b < a },
@@ -156,8 +157,8 @@ func TestShiftByCL(t *testing.T) {
 	}
 }
 
-// TestMovesOfNumbers checks how many bytes are read and written, and what happens to
-// the rest of a register.
+// TestMovesOfNumbers checks how many bytes are read and written, and what
+// happens to the rest of a register.
 func TestMovesOfNumbers(t *testing.T) {
 	const a, b = 0x1122334455667788, 0xfedcba9876543210
 	for text, want := range map[string]uint64{
@@ -272,8 +273,8 @@ func TestPermutations(t *testing.T) {
 	}
 }
 
-// TestMasks checks that elements not selected by a mask are not accessed in memory,
-// and are zeroed or unchanged in a register.
+// TestMasks checks that elements not selected by a mask are not accessed in
+// memory, and are zeroed or unchanged in a register.
 func TestMasks(t *testing.T) {
 	for n := range 65 {
 		kmask := uint64(1)<<(n%64) - 1

@@ -7,7 +7,8 @@ import (
 
 var errUndefinedCarry = errors.New("the carry that this instruction uses is undefined")
 
-// maskWidths are the widths of masks by the last letter of an instruction's name.
+// maskWidths are the widths of masks by the last letter of an instruction's
+// name.
 var maskWidths = map[byte]int{'B': 8, 'W': 16, 'D': 32, 'Q': 64}
 
 func decodeMask(s *statement, name string) (step, error) {
@@ -43,7 +44,8 @@ var comparisons = [8]func(a, b uint64) bool{
 	6: func(a, b uint64) bool { return a > b },
 }
 
-// compareElements has the operands $comparison, second source, first source, mask.
+// compareElements has the operands $comparison, second source, first source,
+// mask.
 func (s *statement) compareElements(size int) step {
 	holds := comparisons[s.operands[0].value&7]
 	second, first, to := s.operands[1], s.operands[2], s.operands[3]
@@ -64,8 +66,8 @@ func (s *statement) compareElements(size int) step {
 	}
 }
 
-// fillElements fills the elements whose bit in the mask is set with ones, others
-// with zeros.
+// fillElements fills the elements whose bit in the mask is set with ones,
+// others with zeros.
 func (s *statement) fillElements(size int) step {
 	from, to := s.operands[0], s.operands[1]
 	return func(c *cpu) {
@@ -97,15 +99,16 @@ func (c *cpu) assignMask(o *operand, n int, x uint64, secret bool) {
 	}
 }
 
-// A writemask determines which elements of the destination an instruction writes.
+// A writemask determines which elements of the destination an instruction
+// writes.
 type writemask struct {
 	register int // -1: all
 	zeroing  bool
 	element  int // size in bytes
 }
 
-// cutMask removes the mask register, which stands before the destination, from the
-// operands. Without one, all elements are written.
+// cutMask removes the mask register, which stands before the destination, from
+// the operands. Without one, all elements are written.
 func (s *statement) cutMask(element int) (operands []operand, m writemask, ok bool) {
 	m = writemask{-1, s.zeroing, element}
 	last := len(s.operands) - 1
@@ -128,8 +131,8 @@ func (m writemask) active(c *cpu) (elements uint64, secret bool) {
 	return c.masks[m.register], c.maskSecret[m.register]
 }
 
-// memoryMask is active for an access to memory of that many bytes, which must not
-// depend on a secret. all reports whether all elements are active.
+// memoryMask is active for an access to memory of that many bytes, which must
+// not depend on a secret. all reports whether all elements are active.
 func (m writemask) memoryMask(c *cpu, width int) (elements uint64, all bool) {
 	elements, secret := m.active(c)
 	if secret {

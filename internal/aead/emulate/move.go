@@ -1,7 +1,7 @@
 package emulate
 
-// moves are the instructions that move a whole vector: the size of the elements that
-// a mask selects, and whether the address must be a multiple of the width.
+// moves are the instructions that move a whole vector: the size of the elements
+// that a mask selects, and whether the address must be a multiple of the width.
 var moves = map[string]struct {
 	element int
 	aligned bool
@@ -10,8 +10,8 @@ var moves = map[string]struct {
 	"VMOVDQA": {1, true}, "VMOVDQA32": {4, true}, "VMOVDQA64": {8, true},
 }
 
-// parts are the instructions that insert 16 or 32 bytes into a vector or extract
-// them.
+// parts are the instructions that insert 16 or 32 bytes into a vector or
+// extract them.
 var parts = map[string]struct {
 	width  int
 	insert bool
@@ -20,8 +20,8 @@ var parts = map[string]struct {
 	"VEXTRACTI128": {16, false}, "VEXTRACTI32X4": {16, false}, "VEXTRACTI64X2": {16, false}, "VEXTRACTI64X4": {32, false},
 }
 
-// broadcasts are the instructions that copy one value to every element: its size in
-// bytes.
+// broadcasts are the instructions that copy one value to every element: its
+// size in bytes.
 var broadcasts = map[string]int{
 	"VPBROADCASTD": 4, "VPBROADCASTQ": 8,
 	"VBROADCASTI128": 16, "VBROADCASTI32X4": 16, "VBROADCASTI64X2": 16, "VBROADCASTI64X4": 32,

@@ -5,9 +5,9 @@ import "math/bits"
 // dx is the register number of RDX.
 const dx = 2
 
-// decodeMultiply decodes multiplications of general registers: MULX, which has one
-// factor in RDX and sets no flags, and IMUL with two operands, all of whose flags
-// count as undefined.
+// decodeMultiply decodes multiplications of general registers: MULX, which has
+// one factor in RDX and sets no flags, and IMUL with two operands, all of whose
+// flags count as undefined.
 func decodeMultiply(s *statement, name string) (step, error) {
 	switch {
 	case name == "MULXQ" && s.is("Rrr"):
@@ -31,7 +31,8 @@ func decodeMultiply(s *statement, name string) (step, error) {
 	return nil, nil
 }
 
-// sum returns what LEA computes. It is not used as an address, so it may be secret.
+// sum returns what LEA computes. It is not used as an address, so it may be
+// secret.
 func (c *cpu) sum(o *operand) (x uint64, secret bool) {
 	if o.space != spaceRegister {
 		return c.address(o), false

@@ -32,8 +32,8 @@ func TestMultiply(t *testing.T) {
 	}
 }
 
-// TestMultiplyFlags checks that MULX does not change the flags and IMUL leaves them
-// undefined.
+// TestMultiplyFlags checks that MULX does not change the flags and IMUL leaves
+// them undefined.
 func TestMultiplyFlags(t *testing.T) {
 	if !jumps(t, "CMPQ BX, CX\nMULXQ AX, BX, CX", "JEQ", 7, 7) {
 		t.Error("MULXQ changes the flags")
@@ -43,8 +43,8 @@ func TestMultiplyFlags(t *testing.T) {
 	}
 }
 
-// TestSumOfSecrets checks that LEA may compute with a secret and that the result is
-// secret, too.
+// TestSumOfSecrets checks that LEA may compute with a secret and that the
+// result is secret, too.
 func TestSumOfSecrets(t *testing.T) {
 	sum := "MOVQ data+0(FP), AX\nMOVQ (AX), BX\nXORL CX, CX\nLEAQ 5(CX)(BX*4), CX\n"
 	secret := []bool{true, true, true, true, true, true, true, true}

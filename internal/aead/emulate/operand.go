@@ -42,8 +42,8 @@ type operand struct {
 
 var generalNames = [16]string{"AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"}
 
-// generalNumber returns the number of a general register. It also accepts CL, the
-// count of a shift, and AL, which is stored as a byte.
+// generalNumber returns the number of a general register. It also accepts CL,
+// the count of a shift, and AL, which is stored as a byte.
 func generalNumber(name string) (int, bool) {
 	switch name {
 	case "CL":

@@ -17,8 +17,9 @@ type File struct {
 // A Program is one function of a file.
 type Program struct {
 	Name string
-	// And, if not nil, replaces a & b in AND, VPAND, VPANDD and VPANDQ, for each 64
-	// bits of their sources: for proofs about numbers that no known input leads to.
+	// And, if not nil, replaces a & b in AND, VPAND, VPANDD and VPANDQ, for
+	// each 64 bits of their sources: for proofs about numbers that no known
+	// input leads to.
 	And func(a, b uint64) uint64
 
 	file      *File
@@ -92,8 +93,8 @@ func (f *File) size(_ int, line string) error {
 	return nil
 }
 
-// setAddresses gives each constant an address, aligned to 32 bytes, the maximum of
-// Go's linker, or to 8 if its length is not a multiple of 32.
+// setAddresses gives each constant an address, aligned to 32 bytes, the maximum
+// of Go's linker, or to 8 if its length is not a multiple of 32.
 func (f *File) setAddresses() {
 	for i := range f.constants {
 		r := &f.constants[i]

@@ -2,8 +2,8 @@ package emulate
 
 // Shuffles copy each element of the result from some element of a source.
 
-// A picker returns, for element i of the result, the source that it comes from (0 is
-// the manual's first, 1 the second) and its index there.
+// A picker returns, for element i of the result, the source that it comes from
+// (0 is the manual's first, 1 the second) and its index there.
 type picker struct {
 	size int // of an element, in bytes
 	pick func(imm uint64, i, count int) (source, from int)
@@ -21,7 +21,8 @@ func unpack(n, first int) func(imm uint64, i, count int) (int, int) {
 	return perLane(n, func(_ uint64, i int) (int, int) { return i & 1, first + i/2 })
 }
 
-// shufflesOfTwo have two sources. Those with an immediate are in the next table.
+// shufflesOfTwo have two sources. Those with an immediate are in the next
+// table.
 var shufflesOfTwo = map[string]picker{
 	"VPUNPCKLDQ":  {4, unpack(4, 0)},
 	"VPUNPCKHDQ":  {4, unpack(4, 2)},
@@ -30,8 +31,8 @@ var shufflesOfTwo = map[string]picker{
 }
 
 var shufflesOfTwoByImmediate = map[string]picker{
-	// Half of the 16-byte lanes come from each source, selected by 2 bits each (1 bit
-	// if the vector has 32 bytes).
+	// Half of the 16-byte lanes come from each source, selected by 2 bits each
+	// (1 bit if the vector has 32 bytes).
 	"VSHUFI32X4": {16, shuffleLanes},
 	"VSHUFI64X2": {16, shuffleLanes},
 	"VPERM2I128": {16, func(imm uint64, i, _ int) (int, int) {
@@ -58,8 +59,8 @@ func shuffleLanes(imm uint64, i, count int) (int, int) {
 	return i / (count / 2), int(imm >> (i * bits) & uint64(count-1))
 }
 
-// align selects a window of the concatenation of the first (upper) and the second
-// (lower) source.
+// align selects a window of the concatenation of the first (upper) and the
+// second (lower) source.
 func align(imm uint64, i, count int) (int, int) {
 	from := i + int(imm)%count
 	if from < count {
@@ -102,7 +103,8 @@ func decodeShuffle(s *statement, name string) (step, error) {
 	return nil, nil
 }
 
-// maskElement returns the size of the elements that the mask of a shuffle selects.
+// maskElement returns the size of the elements that the mask of a shuffle
+// selects.
 func maskElement(name string, p picker) int {
 	if p.size == 16 {
 		return map[bool]int{true: 4, false: 8}[name == "VSHUFI32X4"]
@@ -146,8 +148,8 @@ func (s *statement) shuffle(p picker, form string) step {
 	}
 }
 
-// shuffleBytes selects bytes within each 16 bytes by the lower 4 bits of the control
-// byte. If its highest bit is set, the result is 0.
+// shuffleBytes selects bytes within each 16 bytes by the lower 4 bits of the
+// control byte. If its highest bit is set, the result is 0.
 func (s *statement) shuffleBytes() step {
 	operands, m, ok := s.cutMask(1)
 	if !ok || !matches(operands, "Vvv") || m.register >= 0 {

@@ -2,8 +2,8 @@ package emulate
 
 import "encoding/binary"
 
-// A vec is a vector register, or the part of it that an instruction uses. The first
-// element is in the lowest bits of the first word.
+// A vec is a vector register, or the part of it that an instruction uses. The
+// first element is in the lowest bits of the first word.
 type vec [8]uint64
 
 // element returns element i, if each element has size bytes.
@@ -46,9 +46,9 @@ func (v *vec) toBytes(b []byte) {
 	}
 }
 
-// read returns a source operand of that width: a register, memory, or one element of
-// memory copied to all. Elements of memory that the mask does not select are not
-// accessed and read as 0.
+// read returns a source operand of that width: a register, memory, or one
+// element of memory copied to all. Elements of memory that the mask does not
+// select are not accessed and read as 0.
 func (c *cpu) read(o *operand, width int, broadcast bool, m writemask) (v vec, secret bool) {
 	if o.kind == vector {
 		return c.vectors[o.n], c.vectorSecret[o.n]
@@ -77,7 +77,8 @@ func (c *cpu) read(o *operand, width int, broadcast bool, m writemask) (v vec, s
 	return v, secret
 }
 
-// write writes a result to a register, as the mask says, and zeroes what is above.
+// write writes a result to a register, as the mask says, and zeroes what is
+// above.
 func (c *cpu) write(o *operand, m writemask, v vec, secret bool) {
 	clear(v[o.width/8:])
 	if m.register >= 0 {

@@ -64,8 +64,8 @@ func andNot(a, b *big.Int) *big.Int { return new(big.Int).AndNot(b, a) }
 func left(x *big.Int, n uint) *big.Int  { return new(big.Int).Lsh(x, n) }
 func right(x *big.Int, n uint) *big.Int { return new(big.Int).Rsh(x, n) }
 
-// madd52 defines VPMADD52: 52 bits, starting with bit from, of the product of the
-// lower 52 bits of both sources, added to the destination.
+// madd52 defines VPMADD52: 52 bits, starting with bit from, of the product of
+// the lower 52 bits of both sources, added to the destination.
 func madd52(from uint) func(int, []*big.Int, []*big.Int, []*big.Int) []*big.Int {
 	return elementwiseDefinition(func(_ int, d, a, b *big.Int) *big.Int {
 		return add(d, lowest(right(mul(lowest(a, 52), lowest(b, 52)), from), 52))
@@ -96,8 +96,8 @@ func picks(numbers ...int) func(int, []*big.Int, []*big.Int, []*big.Int) []*big.
 	}
 }
 
-// lanes16 defines VSHUFI64X2 and VSHUFI32X4: blocks of 16 bytes, the lower half of
-// the result from first, the upper half from second.
+// lanes16 defines VSHUFI64X2 and VSHUFI32X4: blocks of 16 bytes, the lower half
+// of the result from first, the upper half from second.
 func lanes16(elements int) func(int, []*big.Int, []*big.Int, []*big.Int) []*big.Int {
 	return func(imm int, dst, first, second []*big.Int) (out []*big.Int) {
 		block := func(v []*big.Int, i int) []*big.Int { return v[i*elements : (i+1)*elements] }
@@ -185,7 +185,8 @@ var legacy = []string{"VPAND", "VPANDN", "VPOR", "VPXOR", "VPCMPEQD", "VPBLENDD"
 var rng = rand.New(rand.NewPCG(8439, 52))
 
 // TestVectorInstructions compares each instruction with its definition, in all
-// widths, with registers, memory and broadcasts from memory, with and without masks.
+// widths, with registers, memory and broadcasts from memory, with and without
+// masks.
 func TestVectorInstructions(t *testing.T) {
 	for name, d := range definitions {
 		t.Run(name, func(t *testing.T) {
@@ -241,8 +242,9 @@ func testOne(t *testing.T, name string, d definition, width int, source, masking
 	}
 }
 
-// instructionText returns an instruction with second in register 1 or at 128(AX),
-// first in register 2, the destination in register 3 and the mask in K1.
+// instructionText returns an instruction with second in register 1 or at
+// 128(AX), first in register 2, the destination in register 3 and the mask in
+// K1.
 func instructionText(name string, d definition, width int, source, masking string, imm int) string {
 	r := map[int]string{16: "X", 32: "Y", 64: "Z"}[width]
 	second := r + "1"
@@ -263,8 +265,8 @@ func instructionText(name string, d definition, width int, source, masking strin
 	return name + " " + operands
 }
 
-// runVector loads the registers, executes one instruction, and returns the whole
-// register 3.
+// runVector loads the registers, executes one instruction, and returns the
+// whole register 3.
 func runVector(t *testing.T, text string, dst, first, second []byte, kmask uint64) []byte {
 	t.Helper()
 	data := slices.Concat(dst, first, second, make([]byte, 64))

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWatches checks that a forbidden operation ends a program with an error that
-// names it.
+// TestWatches checks that a forbidden operation ends a program with an error
+// that names it.
 func TestWatches(t *testing.T) {
 	for _, c := range []struct{ text, fault string }{
 		{"MOVQ data+0(FP), AX\nMOVQ (AX), BX\nRET", ""},
@@ -91,8 +91,8 @@ func TestConstants(t *testing.T) {
 	}
 }
 
-// TestTrace checks that the trace depends on the path and on the addresses, and not
-// on the values.
+// TestTrace checks that the trace depends on the path and on the addresses, and
+// not on the values.
 func TestTrace(t *testing.T) {
 	f, err := Parse("TEXT ·f(SB), NOSPLIT, $16-16\nMOVQ n+0(FP), AX\nMOVQ x+8(FP), BX\nADDQ AX, BX\nCMPQ AX, $8\nJEQ done\nMOVQ (SP)(AX*1), CX\ndone:\nRET")
 	if err != nil {

@@ -6,18 +6,20 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// kernel256 is the kernel for AVX2 and BMI2. It processes eight blocks of ChaCha20 at
-// once, one in each lane of 32 bits: one block of eight packets, two blocks of four,
-// four of two or eight of one. With four packets, lanes 0 to 3 have one block of each
-// and lanes 4 to 7 the next. Tables tell which text each lane processes; the code is
-// the same for all. Unused lanes have a dummy text in the scratch.
+// kernel256 is the kernel for AVX2 and BMI2. It processes eight blocks of
+// ChaCha20 at once, one in each lane of 32 bits: one block of eight packets,
+// two blocks of four, four of two or eight of one. With four packets, lanes 0
+// to 3 have one block of each and lanes 4 to 7 the next. Tables tell which text
+// each lane processes; the code is the same for all. Unused lanes have a dummy
+// text in the scratch.
 //
-// An iteration processes eight blocks. The first one computes the one-time keys,
-// which are in block 0 of the key stream. In a full iteration each lane has 64 bytes
-// of text. Its rounds are interleaved with Poly1305 in general registers, which uses
-// other execution units: of the text that this iteration will decrypt, or that the
-// previous one encrypted. In all other iterations the available bytes of the text go
-// through the scratch and are authenticated separately.
+// An iteration processes eight blocks. The first one computes the one-time
+// keys, which are in block 0 of the key stream. In a full iteration each lane
+// has 64 bytes of text. Its rounds are interleaved with Poly1305 in general
+// registers, which uses other execution units: of the text that this iteration
+// will decrypt, or that the previous one encrypted. In all other iterations the
+// available bytes of the text go through the scratch and are authenticated
+// separately.
 type kernel256 struct {
 	*build.Context
 	mem               scratch256
@@ -44,8 +46,8 @@ type scratch256 struct {
 	otk    operand.Mem // the one-time key of each packet, see mulx
 	dummy  operand.Mem // the text of lanes without a packet
 
-	// Tables of eight bytes for each lane. A lane without a packet has a step of
-	// 0, an end equal to its text, and 0 for all.
+	// Tables of eight bytes for each lane. A lane without a packet has a step
+	// of 0, an end equal to its text, and 0 for all.
 	text operand.Mem // address of the text in this iteration
 	step operand.Mem // distance to the text in the next iteration
 	end  operand.Mem // address of the end of the text

@@ -10,31 +10,34 @@ import (
 
 // kernel512 is a kernel for AVX-512. It processes eight packets at once.
 //
-// ChaCha20 uses a lane of 32 bits for each block. A state is 16 registers, one for
-// each word of the block; their lanes have two blocks of each of eight packets,
+// ChaCha20 uses a lane of 32 bits for each block. A state is 16 registers, one
+// for each word of the block; their lanes have two blocks of each of eight
+// packets,
 //
 //	a.0 b.0 a.1 b.1 | c.0 d.0 c.1 d.1 | e.0 f.0 e.1 f.1 | g.0 h.0 g.1 h.1
 //
-// so that one shuffle of the words 2q and 2q+1 yields column q of all packets, which
-// is eight bytes of each, in lanes of 64 bits: VPUNPCKLDQ for block 0, VPUNPCKHDQ for
-// block 1. The columns of the key stream are stored in the scratch, four blocks at a
-// time, so that everything stays in the first-level cache.
+// so that one shuffle of the words 2q and 2q+1 yields column q of all packets,
+// which is eight bytes of each, in lanes of 64 bits: VPUNPCKLDQ for block 0,
+// VPUNPCKHDQ for block 1. The columns of the key stream are stored in the
+// scratch, four blocks at a time, so that everything stays in the first-level
+// cache.
 //
-// The texts are processed in rows of 64 bytes, one row of each packet at a time. The
-// eight rows are transposed into columns and XORed with those of the key stream, and
-// the result is transposed back. Two columns of the ciphertext are a block of
-// Poly1305 for each of the eight packets.
+// The texts are processed in rows of 64 bytes, one row of each packet at a
+// time. The eight rows are transposed into columns and XORed with those of the
+// key stream, and the result is transposed back. Two columns of the ciphertext
+// are a block of Poly1305 for each of the eight packets.
 //
-// Poly1305 processes the four blocks of a row together, by h = (h+m0)·r⁴ + m1·r³ +
-// m2·r² + m3·r, so that only one in four multiplications depends on the previous one,
-// and one carry serves four blocks. The blocks of the last rows are processed one by
-// one.
+// Poly1305 processes the four blocks of a row together, by h = (h+m0)·r⁴ +
+// m1·r³ + m2·r² + m3·r, so that only one in four multiplications depends on the
+// previous one, and one carry serves four blocks. The blocks of the last rows
+// are processed one by one.
 //
-// ChaCha20 uses one half of the registers and everything else the other half, and the
-// instructions of both are interleaved: two rows are encrypted and hashed while the
-// key stream of the next two is computed. This also keeps the clock up: a processor
-// that executes many 512-bit multiplications lowers its clock for milliseconds. One
-// multiplication in five or six instructions does not cause that.
+// ChaCha20 uses one half of the registers and everything else the other half,
+// and the instructions of both are interleaved: two rows are encrypted and
+// hashed while the key stream of the next two is computed. This also keeps the
+// clock up: a processor that executes many 512-bit multiplications lowers its
+// clock for milliseconds. One multiplication in five or six instructions does
+// not cause that.
 type kernel512 struct {
 	*build.Context
 	poly   poly512
@@ -43,9 +46,9 @@ type kernel512 struct {
 	labels int
 }
 
-// poly512 is arithmetic modulo 2^130-5 in eight lanes of 64 bits. A number is in
-// registers, as little-endian limbs whose size suits the multiplication. The sum and
-// other internal values of a poly512 are in z[23:32].
+// poly512 is arithmetic modulo 2^130-5 in eight lanes of 64 bits. A number is
+// in registers, as little-endian limbs whose size suits the multiplication. The
+// sum and other internal values of a poly512 are in z[23:32].
 type poly512 interface {
 	// limbs returns the number of limbs of a number.
 	limbs() int
@@ -64,11 +67,11 @@ type poly512 interface {
 	storeFactors(powers [4]operand.Mem)
 	// multiply adds the product of m and a power to the sum, or begins the sum.
 	multiply(m []reg.VecPhysical, power operand.Mem, begin bool)
-	// addBlocks adds the products of the second, third and fourth block of a row
-	// with r³, r² and r to the sum.
+	// addBlocks adds the products of the second, third and fourth block of a
+	// row with r³, r² and r to the sum.
 	addBlocks(row operand.Mem, powers [4]operand.Mem)
-	// carry turns the sum into a number whose limbs are small enough to be added to
-	// those of a block and multiplied.
+	// carry turns the sum into a number whose limbs are small enough to be
+	// added to those of a block and multiplied.
 	carry(h []reg.VecPhysical)
 	// finish reduces h completely and puts its lower 128 bits into lo and hi.
 	finish(h []reg.VecPhysical, lo, hi reg.VecPhysical)
@@ -108,9 +111,10 @@ var (
 	masked  = reg.K1  // the bytes of the last row that belong to the text
 )
 
-// Registers with two meanings: between rows, left is the number of bytes of every
-// text after the position; within a row, inputTo and outputTo are the addresses where
-// the columns are stored that were loaded and that were computed.
+// Registers with two meanings: between rows, left is the number of bytes of
+// every text after the position; within a row, inputTo and outputTo are the
+// addresses where the columns are stored that were loaded and that were
+// computed.
 var (
 	left              = reg.RCX
 	inputTo, outputTo = reg.RCX, reg.RDX
@@ -123,9 +127,9 @@ var z = [32]reg.VecPhysical{
 	reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
 }
 
-// The vector registers: one half is the state of ChaCha20. The other half has two
-// sets of eight rows or columns, or a number, the columns that it is split from, and
-// the values of a poly512.
+// The vector registers: one half is the state of ChaCha20. The other half has
+// two sets of eight rows or columns, or a number, the columns that it is split
+// from, and the values of a poly512.
 var (
 	state        = z[0:16]
 	setA         = z[16:24]
@@ -138,7 +142,8 @@ const (
 	rowSize     = 64
 	columnsSize = 8 * 64 // of a block, or of a row
 	blockSize   = 2 * 64 // of Poly1305, two columns
-	// shortText is the length up to which computing the powers of r does not pay.
+	// shortText is the length up to which computing the powers of r does not
+	// pay.
 	shortText = 2 * rowSize
 )
 

@@ -10,8 +10,8 @@ var y = [16]reg.VecPhysical{
 	reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
 }
 
-// words256 are the words of the state: all but one are in registers, which leaves
-// one spare register.
+// words256 are the words of the state: all but one are in registers, which
+// leaves one spare register.
 var words256 = [16]reg.VecPhysical{
 	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 	reg.Y8, reg.Y9, reg.Y10, nil, reg.Y11, reg.Y12, reg.Y13, reg.Y14,
@@ -38,10 +38,10 @@ func (k *kernel256) startState() {
 	}
 }
 
-// doubleRound returns a round of columns and one of diagonals. The quarter rounds of a
-// round are interleaved, to hide the latency of the steps, and each is one step behind
-// the one before: equal steps in succession would compete for the same few execution
-// units.
+// doubleRound returns a round of columns and one of diagonals. The quarter
+// rounds of a round are interleaved, to hide the latency of the steps, and each
+// is one step behind the one before: equal steps in succession would compete
+// for the same few execution units.
 func (k *kernel256) doubleRound() (all stream) {
 	for diagonal := range 2 {
 		var quarters [4][]stream
@@ -83,8 +83,8 @@ func (k *kernel256) quarterRound(a, b, c, d int) (steps []stream) {
 	return steps
 }
 
-// rotate rotates the words of x. AVX2 has no rotation, so this shifts, or shuffles
-// bytes.
+// rotate rotates the words of x. AVX2 has no rotation, so this shifts, or
+// shuffles bytes.
 func (k *kernel256) rotate(x reg.VecPhysical, bits uint8) stream {
 	switch {
 	case bits == 16:
@@ -98,8 +98,8 @@ func (k *kernel256) rotate(x reg.VecPhysical, bits uint8) stream {
 		func() { k.VPOR(spare256, x, x) }}
 }
 
-// keyStream adds the initial states and passes each lane's 64 bytes to use, in two
-// halves.
+// keyStream adds the initial states and passes each lane's 64 bytes to use, in
+// two halves.
 func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
 	k.Comment("Spill the last eight words.")
 	for i := 8; i < 16; i++ {
@@ -124,8 +124,8 @@ func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
 	k.VMOVDQA(y[0], numbers)
 }
 
-// transpose turns eight words of eight lanes into 32 bytes of each lane, and passes
-// them to use.
+// transpose turns eight words of eight lanes into 32 bytes of each lane, and
+// passes them to use.
 func (k *kernel256) transpose(use func(lane int, bytes reg.VecPhysical)) {
 	for i := 0; i < 8; i += 4 {
 		k.Comment("Four words of lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 in a register.")

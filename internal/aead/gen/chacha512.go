@@ -5,9 +5,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// beginStates prepares the values that all states of the group begin with. In the
-// first round only column 0 contains the block counter. The quarter rounds of the
-// other columns are the same for all blocks of a packet and are computed here, once.
+// beginStates prepares the values that all states of the group begin with. In
+// the first round only column 0 contains the block counter. The quarter rounds
+// of the other columns are the same for all blocks of a packet and are computed
+// here, once.
 func (k *kernel512) beginStates() {
 	counters := z[16]
 	k.VMOVDQU64(field(k.Context, work, "counter"), counters)
@@ -36,8 +37,8 @@ func (k *kernel512) beginStates() {
 	k.VMOVDQA64(z[16], k.mem.blockCounters)
 }
 
-// loadWord loads a word of the constants or of the key (RFC 8439, section 2.3) into
-// all lanes.
+// loadWord loads a word of the constants or of the key (RFC 8439, section 2.3)
+// into all lanes.
 func (k *kernel512) loadWord(word int) {
 	if word < 4 {
 		k.VPBROADCASTD(k.table.sigma.Offset(4*word), state[word])

@@ -5,8 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// oneTimeKey takes the key of Poly1305, r and the pad, from the first block of each
-// packet (RFC 8439, section 2.6).
+// oneTimeKey takes the key of Poly1305, r and the pad, from the first block of
+// each packet (RFC 8439, section 2.6).
 func (k *kernel512) oneTimeKey() {
 	column := func(q int) operand.Mem { return operand.Mem{Base: columns, Disp: 64 * q} }
 	for i, pad := range k.mem.pad {
@@ -65,8 +65,8 @@ func (k *kernel512) hashBlock(at operand.Mem) {
 	k.carryHash()
 }
 
-// addToHash adds a block, which is two columns, to the hash, and begins the sum with
-// the product of the result and a power of r.
+// addToHash adds a block, which is two columns, to the hash, and begins the sum
+// with the product of the result and a power of r.
 func (k *kernel512) addToHash(at, power operand.Mem) {
 	m := k.number()
 	k.VMOVDQA64(at, lower)
@@ -88,8 +88,8 @@ func (k *kernel512) carryHash() {
 	}
 }
 
-// lastBlocks hashes the ciphertext of the last rows, and the block with the lengths
-// (RFC 8439, section 2.8), which it stores after it.
+// lastBlocks hashes the ciphertext of the last rows, and the block with the
+// lengths (RFC 8439, section 2.8), which it stores after it.
 func (k *kernel512) lastBlocks() {
 	end, blocks := reg.RDX, k.newLabel("block")
 	k.MOVQ(k.mem.lastAt, at)
@@ -111,7 +111,8 @@ func (k *kernel512) lastBlocks() {
 	k.JGE(operand.LabelRef(blocks))
 }
 
-// tags computes the tags: it adds the second half of the one-time keys, modulo 2^128.
+// tags computes the tags: it adds the second half of the one-time keys, modulo
+// 2^128.
 func (k *kernel512) tags() {
 	h, lo, hi, ones := k.number(), z[0], z[1], z[2]
 	for i, limb := range h {
@@ -129,9 +130,9 @@ func (k *kernel512) tags() {
 	k.VMOVDQU64(hi, tag.Offset(64))
 }
 
-// erase zeroes the one-time keys and values computed from them (A35), the initial
-// words of the states, and the plaintext. The rest of the scratch is ciphertext, and
-// key stream that was not combined with a text.
+// erase zeroes the one-time keys and values computed from them (A35), the
+// initial words of the states, and the plaintext. The rest of the scratch is
+// ciphertext, and key stream that was not combined with a text.
 func (k *kernel512) erase() {
 	zero := z[0]
 	wipe := func(from operand.Mem, size int) {

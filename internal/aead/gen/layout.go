@@ -13,8 +13,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// newContext begins a kernel with its signature. It reads the layout of a group from
-// the file that is also compiled into the package.
+// newContext begins a kernel with its signature. It reads the layout of a group
+// from the file that is also compiled into the package.
 func newContext(name string) (*build.Context, error) {
 	files := token.NewFileSet()
 	source, err := parser.ParseFile(files, "../group.go", nil, 0)

@@ -6,8 +6,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// limbs512 is what the implementations of poly512 have in common: numbers are limbs
-// with 130 bits in total, and bits above them are added at the bottom, times five.
+// limbs512 is what the implementations of poly512 have in common: numbers are
+// limbs with 130 bits in total, and bits above them are added at the bottom,
+// times five.
 type limbs512 struct {
 	*build.Context
 	bits []uint8           // of each limb
@@ -21,7 +22,8 @@ var spare512 = [2]reg.VecPhysical{lower, upper}
 // ones sets every bit of a register.
 func (p *limbs512) ones(x reg.VecPhysical) { p.VPTERNLOGQ(operand.U8(0xff), x, x, x) }
 
-// orThenAnd is the immediate with which VPTERNLOGQ c, b, a computes a = (a | b) & c.
+// orThenAnd is the immediate with which VPTERNLOGQ c, b, a computes a = (a | b)
+// & c.
 const orThenAnd = operand.U8(0xa8)
 
 func (p *limbs512) limbs() int { return len(p.bits) }
@@ -31,8 +33,8 @@ func (p *limbs512) setTopBit(m []reg.VecPhysical) {
 	p.VPORQ_BCST(p.top, last, last)
 }
 
-// carryLimb adds the bits of d above those of limb i to the next limb, and puts the
-// rest into h.
+// carryLimb adds the bits of d above those of limb i to the next limb, and puts
+// the rest into h.
 func (p *limbs512) carryLimb(i int, d, next, h reg.VecPhysical) {
 	t := spare512[0]
 	p.VPSRLQ(operand.U8(p.bits[i]), d, t)
@@ -47,8 +49,8 @@ func (p *limbs512) carryUp(h []reg.VecPhysical) {
 	}
 }
 
-// carryAround adds the bits of d above those of the last limb to the first limb, times
-// five, and puts the rest into h.
+// carryAround adds the bits of d above those of the last limb to the first
+// limb, times five, and puts the rest into h.
 func (p *limbs512) carryAround(d, h, first reg.VecPhysical) {
 	above, last := spare512[0], len(p.bits)-1
 	p.VPSRLQ(operand.U8(p.bits[last]), d, above)

@@ -21,7 +21,8 @@ func (k *kernel256) ifOpen(label string, open bool) {
 	}
 }
 
-// advance moves all lanes to their next text. It does not use registers of the state.
+// advance moves all lanes to their next text. It does not use registers of the
+// state.
 func (k *kernel256) advance() {
 	for half := 0; half < 64; half += 32 {
 		k.VMOVDQA(k.mem.text.Offset(half), spare256)
@@ -37,8 +38,8 @@ func (k *kernel256) copyTable(from, to operand.Mem) {
 	}
 }
 
-// mixedRounds emits ten double rounds interleaved with hashing 64 bytes of all lanes,
-// in two halves: five double rounds with four lanes.
+// mixedRounds emits ten double rounds interleaved with hashing 64 bytes of all
+// lanes, in two halves: five double rounds with four lanes.
 func (k *kernel256) mixedRounds() {
 	k.startState()
 	k.XORL(lane8.As32(), lane8.As32())
@@ -56,8 +57,8 @@ func (k *kernel256) mixedRounds() {
 	k.JNE(to("mixedRound"))
 }
 
-// hashLane authenticates 64 bytes of the text of one lane, whose table entries are
-// further bytes after those of lane8.
+// hashLane authenticates 64 bytes of the text of one lane, whose table entries
+// are further bytes after those of lane8.
 func (k *kernel256) hashLane(further int) (all stream) {
 	p := k.poly
 	all = stream{
@@ -96,9 +97,9 @@ func (k *kernel256) fullIteration() {
 	k.MOVL(operand.U32(1), mix.As32())
 }
 
-// partialIteration encrypts or decrypts up to 64 bytes in all lanes, and copies the
-// ciphertext to the scratch, where it can be authenticated as whole blocks. In the
-// first iteration it computes the one-time keys.
+// partialIteration encrypts or decrypts up to 64 bytes in all lanes, and copies
+// the ciphertext to the scratch, where it can be authenticated as whole blocks.
+// In the first iteration it computes the one-time keys.
 func (k *kernel256) partialIteration() {
 	k.keyStream(func(lane, half int, bytes reg.VecPhysical) {
 		k.VMOVDQA(bytes, k.mem.stream.Offset(64*lane+32*half))
@@ -123,8 +124,8 @@ func (k *kernel256) partialIteration() {
 	k.Label("partEnd")
 }
 
-// oneTimeKeys takes the one-time keys from the first lane of each packet. After it,
-// iterations may be full.
+// oneTimeKeys takes the one-time keys from the first lane of each packet. After
+// it, iterations may be full.
 func (k *kernel256) oneTimeKeys() {
 	otk, count := k.poly.otk, reg.RDX
 	k.XORL(count.As32(), count.As32())
@@ -179,8 +180,8 @@ func (k *kernel256) partLane() {
 	k.Label("partDone")
 }
 
-// partBlock XORs X1, the key stream, with X0, the text, and stores the result and the
-// ciphertext.
+// partBlock XORs X1, the key stream, with X0, the text, and stores the result
+// and the ciphertext.
 func (k *kernel256) partBlock(text, cipher operand.Mem) {
 	k.VPXOR(reg.X0, reg.X1, reg.X2)
 	k.VMOVDQU(reg.X2, text)
@@ -256,8 +257,8 @@ func (k *kernel256) authenticate() {
 	k.JNE(to("authenticateLane"))
 }
 
-// tags computes the tags of the packets of this part. If packets remain, it jumps to
-// process them.
+// tags computes the tags of the packets of this part. If packets remain, it
+// jumps to process them.
 func (k *kernel256) tags() {
 	p, work, group := k.poly, reg.RDI, reg.R14
 	tag := field(k.Context, work, "tag")
@@ -281,8 +282,8 @@ func (k *kernel256) tags() {
 	k.repeatTag(work, group)
 }
 
-// repeatTag copies the tag of the first packet to the lanes that repeat it, from group
-// on.
+// repeatTag copies the tag of the first packet to the lanes that repeat it,
+// from group on.
 func (k *kernel256) repeatTag(work, group reg.Register) {
 	tag := field(k.Context, work, "tag")
 	k.MOVQ(tag, reg.RAX)

@@ -1,6 +1,6 @@
 // Command gen generates the kernels of internal/aead: the assembly and the
-// declarations of its functions. Run it with go generate ./internal/aead; it writes
-// to the parent of the folder that it runs in.
+// declarations of its functions. Run it with go generate ./internal/aead; it
+// writes to the parent of the folder that it runs in.
 package main
 
 import (
@@ -14,9 +14,9 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// A program is one kernel: the name of its files, and the function that emits its
-// instructions. The generated function is
-// func <name>(work *group, base *byte, open bool).
+// A program is one kernel: the name of its files, and the function that emits
+// its instructions. The generated function is func <name>(work *group, base
+// *byte, open bool).
 type program struct {
 	name string
 	emit func(*build.Context)

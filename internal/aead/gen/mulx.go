@@ -6,14 +6,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// mulx emits Poly1305 in general registers (RFC 8439, section 2.5), for one packet at
-// a time. It shares no registers with ChaCha20 in vector registers, so that both can
-// be interleaved.
+// mulx emits Poly1305 in general registers (RFC 8439, section 2.5), for one
+// packet at a time. It shares no registers with ChaCha20 in vector registers,
+// so that both can be interleaved.
 //
-// The accumulator h and the key r are numbers to the base 2^64: h = h0 + h1·2^64
-// + h2·2^128 with a small h2, r = r0 + r1·2^64. A part of a product at 2^128 is
-// added at 2^0 with a factor of 5/4, because 2^130 = 5 (mod 2^130-5); r is clamped so
-// that s1 = r1·5/4 is an integer. A block m is processed by
+// The accumulator h and the key r are numbers to the base 2^64: h = h0 +
+// h1·2^64 + h2·2^128 with a small h2, r = r0 + r1·2^64. A part of a product at
+// 2^128 is added at 2^0 with a factor of 5/4, because 2^130 = 5 (mod 2^130-5);
+// r is clamped so that s1 = r1·5/4 is an integer. A block m is processed by
 //
 //	h  = h + m + 2^128
 //	d0 = h0·r0 + h1·s1
@@ -34,7 +34,8 @@ type mulx struct {
 // h0 is the register that MULX implicitly takes one of its factors from.
 var h0 = reg.RDX
 
-// The layout in memory of a one-time key with its accumulator, as offsets in bytes.
+// The layout in memory of a one-time key with its accumulator, as offsets in
+// bytes.
 const (
 	otkH0   = 0
 	otkH1   = 8
@@ -78,8 +79,9 @@ func (m *mulx) block(disp int) stream {
 	return append(stream{add}, m.multiply()...)
 }
 
-// lengths processes the last block, which has the lengths of the authenticated data:
-// 8 bytes for the additional data, which is empty, and 8 bytes for the text.
+// lengths processes the last block, which has the lengths of the authenticated
+// data: 8 bytes for the additional data, which is empty, and 8 bytes for the
+// text.
 func (m *mulx) lengths(length operand.Op) stream {
 	h1, h2 := m.h1, m.h2
 	add := func() {
@@ -114,8 +116,8 @@ func (m *mulx) multiply() stream {
 	}
 }
 
-// finish computes the tag in h0 and h1: h modulo 2^130-5, plus the pad. It selects h
-// or h-(2^130-5) without a jump.
+// finish computes the tag in h0 and h1: h modulo 2^130-5, plus the pad. It
+// selects h or h-(2^130-5) without a jump.
 func (m *mulx) finish() {
 	g0, g1, g2 := m.low, m.d1, m.d2
 	m.Comment("The tag: h or h+5-2^130, plus the pad.")
@@ -139,8 +141,8 @@ func (m *mulx) finish() {
 	m.ADCQ(m.in(otkPad+8), m.h1)
 }
 
-// setKey makes a one-time key of the first 32 bytes of a key stream (RFC 8439, section
-// 2.6).
+// setKey makes a one-time key of the first 32 bytes of a key stream (RFC 8439,
+// section 2.6).
 func (m *mulx) setKey(from operand.Mem) {
 	m.XORL(m.t.As32(), m.t.As32())
 	for _, h := range []int{otkH0, otkH1, otkH2} {

@@ -6,20 +6,21 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// limbs26 is a poly512 with five limbs of 26 bits. A sum can hold twenty products of
-// limbs, multiplied as 32 by 32 bits.
+// limbs26 is a poly512 with five limbs of 26 bits. A sum can hold twenty
+// products of limbs, multiplied as 32 by 32 bits.
 //
-// 2^130 is 5, so a part of a product above that is added at the bottom, times five: a
-// power is stored as its limbs r0 to r4 and, as s1 to s4, five times r1 to r4.
+// 2^130 is 5, so a part of a product above that is added at the bottom, times
+// five: a power is stored as its limbs r0 to r4 and, as s1 to s4, five times r1
+// to r4.
 //
-// A block that is not added to the hash need not be split into limbs. Its words of 32
-// bits, w0 to w3, can be multiplied directly, once the upper ones are shifted down;
-// and
+// A block that is not added to the hash need not be split into limbs. Its words
+// of 32 bits, w0 to w3, can be multiplied directly, once the upper ones are
+// shifted down; and
 //
 //	w·r = w0·r + w1·(2^32·r) + w2·(2^64·r) + w3·(2^96·r) + 2^128·r
 //
-// needs 20 products instead of 25 if these multiples of r are stored as limbs, too.
-// The last term, for the bit above the block, is the same for all rows.
+// needs 20 products instead of 25 if these multiples of r are stored as limbs,
+// too. The last term, for the bit above the block, is the same for all rows.
 type limbs26 struct{ limbs512 }
 
 var (
@@ -32,8 +33,8 @@ func newLimbs26(c *build.Context) poly512 {
 	return &limbs26{limbs512{c, []uint8{26, 26, 26, 26, 26}, []reg.VecPhysical{mask, mask, mask, mask, mask}, table(c, "top", 1<<(128-4*26), 0)}}
 }
 
-// The layout of a stored power, in vectors: its limbs, then s1 to s4, then the limbs
-// of the multiples. For r, the sum of the last terms follows.
+// The layout of a stored power, in vectors: its limbs, then s1 to s4, then the
+// limbs of the multiples. For r, the sum of the last terms follows.
 const (
 	factors26   = 9
 	multiples26 = 3 * 5
@@ -122,8 +123,8 @@ func (p *limbs26) storeFactors(powers [4]operand.Mem) {
 	}
 }
 
-// carryParallel carries from each limb to the next, before it receives a carry itself:
-// it reduces limbs of 47 bits to less than 27 bits.
+// carryParallel carries from each limb to the next, before it receives a carry
+// itself: it reduces limbs of 47 bits to less than 27 bits.
 func (p *limbs26) carryParallel(d []reg.VecPhysical) {
 	for j := 3; j >= 0; j-- {
 		p.carryLimb(j, d[j], d[j+1], d[j])
@@ -131,8 +132,8 @@ func (p *limbs26) carryParallel(d []reg.VecPhysical) {
 	p.carryAround(d[4], d[4], d[0])
 }
 
-// addBlocks adds twelve products of words, of 59 bits, to a sum below 2^58, so that
-// the result is below 2^63.
+// addBlocks adds twelve products of words, of 59 bits, to a sum below 2^58, so
+// that the result is below 2^63.
 func (p *limbs26) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 	for j, limb := range sum26 {
 		p.VPADDQ(powers[0].Offset(64*(tops26+j)), limb, limb)
@@ -162,8 +163,8 @@ func (p *limbs26) addProducts(words []reg.VecPhysical, factors [4]operand.Mem) {
 	}
 }
 
-// carry carries from limb 0 and from limb 3 in parallel. Afterwards limbs 1 and 4 may
-// exceed 26 bits by up to 2^13.
+// carry carries from limb 0 and from limb 3 in parallel. Afterwards limbs 1 and
+// 4 may exceed 26 bits by up to 2^13.
 func (p *limbs26) carry(h []reg.VecPhysical) {
 	d := sum26
 	p.carryLimb(0, d[0], d[1], h[0])

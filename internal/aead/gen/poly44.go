@@ -6,14 +6,15 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// limbs44 is a poly512 with limbs of 44, 44 and 42 bits, for AVX-512 IFMA, which
-// multiplies 52 by 52 bits and adds the lower or the upper 52 bits of the product to a
-// sum of 64 bits.
+// limbs44 is a poly512 with limbs of 44, 44 and 42 bits, for AVX-512 IFMA,
+// which multiplies 52 by 52 bits and adds the lower or the upper 52 bits of the
+// product to a sum of 64 bits.
 //
-// The upper half of a product in limb j has the weight 2^(44j+52), which is 2^8 in
-// limb j+1; in the last limb it has the weight 2^140, which is 5·2^10 in limb 0. A
-// product of limbs i and j with i+j = 3 has the weight 2^132, which is 20 in limb 0: a
-// power is stored as its limbs r0 to r2 and, as s1 and s2, twenty times r1 and r2.
+// The upper half of a product in limb j has the weight 2^(44j+52), which is 2^8
+// in limb j+1; in the last limb it has the weight 2^140, which is 5·2^10 in
+// limb 0. A product of limbs i and j with i+j = 3 has the weight 2^132, which
+// is 20 in limb 0: a power is stored as its limbs r0 to r2 and, as s1 and s2,
+// twenty times r1 and r2.
 type limbs44 struct{ limbs512 }
 
 var (
@@ -90,7 +91,8 @@ func (p *limbs44) addBlocks(row operand.Mem, powers [4]operand.Mem) {
 	}
 }
 
-// carry carries through all limbs. Afterwards limb 1 may exceed 44 bits by up to 2^8.
+// carry carries through all limbs. Afterwards limb 1 may exceed 44 bits by up
+// to 2^8.
 func (p *limbs44) carry(h []reg.VecPhysical) {
 	d, up := lower44, upper44
 	for j := range 2 {

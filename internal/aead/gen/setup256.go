@@ -20,8 +20,8 @@ func (k *kernel256) setUp() {
 	k.setUpStart(work)
 }
 
-// setUpPart selects some of the remaining packets and fills the tables for their first
-// iteration, whose first lanes are 64 bytes before the texts.
+// setUpPart selects some of the remaining packets and fills the tables for
+// their first iteration, whose first lanes are 64 bytes before the texts.
 func (k *kernel256) setUpPart() {
 	work, packets, advance, lanes := reg.RDI, reg.RCX, reg.RDX, reg.RBX
 	k.Load(k.Param("work"), work)
@@ -34,9 +34,9 @@ func (k *kernel256) setUpPart() {
 	k.XORL(mix.As32(), mix.As32())
 }
 
-// countPackets counts the packets of the group: the unused lanes repeat the first
-// packet. From here on, numbers of packets and lanes are multiplied by 8, because the
-// entries of all tables have 8 bytes.
+// countPackets counts the packets of the group: the unused lanes repeat the
+// first packet. From here on, numbers of packets and lanes are multiplied by 8,
+// because the entries of all tables have 8 bytes.
 func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
 	offset, counter := field(k.Context, work, "offset"), field(k.Context, work, "counter")
 	firstOffset, firstCounter := reg.RAX, reg.RDX
@@ -57,10 +57,10 @@ func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
 	k.SHLQ(operand.Imm(3), packets)
 }
 
-// assignLanes determines how many lanes the first block of an iteration takes (8, 4, 2
-// or 1), how many of them have a packet, and how many bytes of each packet an
-// iteration processes. Five short texts are fastest in eight lanes, some of them idle;
-// five long ones as four and then one.
+// assignLanes determines how many lanes the first block of an iteration takes
+// (8, 4, 2 or 1), how many of them have a packet, and how many bytes of each
+// packet an iteration processes. Five short texts are fastest in eight lanes,
+// some of them idle; five long ones as four and then one.
 func (k *kernel256) assignLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.CMPQ(field(k.Context, work, "length"), operand.U32(longText))
 	k.JGE(to("long"))
@@ -87,10 +87,12 @@ func (k *kernel256) assignLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.VMOVDQA(y[0], k.mem.blocks)
 }
 
-// longText is the length from which splitting the group is faster than idle lanes.
+// longText is the length from which splitting the group is faster than idle
+// lanes.
 const longText = 640
 
-// assignLanesFrom chooses 8, 4, 2 or 1 lanes by the minimum number of packets for each.
+// assignLanesFrom chooses 8, 4, 2 or 1 lanes by the minimum number of packets
+// for each.
 func (k *kernel256) assignLanesFrom(minPackets [4]uint64, packets, lanes, advance reg.GPPhysical) {
 	for i, n := range minPackets {
 		k.MOVL(operand.U32(64>>i), lanes.As32())
@@ -156,9 +158,9 @@ func (k *kernel256) setUpLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.JLT(to("nextLane"))
 }
 
-// setUpText fills the tables for the text of one lane, which begins at the position
-// at. When encrypting, it begins an iteration earlier, because then the lanes advance
-// in the first iteration, too.
+// setUpText fills the tables for the text of one lane, which begins at the
+// position at. When encrypting, it begins an iteration earlier, because then
+// the lanes advance in the first iteration, too.
 func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, advance reg.GPPhysical) {
 	text, end := reg.RAX, reg.R14
 	k.XORL(end.As32(), end.As32())

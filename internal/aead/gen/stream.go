@@ -2,8 +2,8 @@ package main
 
 import "github.com/mmcloughlin/avo/ir"
 
-// A stream is a sequence of steps. A step emits one instruction, or several that must
-// stay together because one uses the flags that another sets.
+// A stream is a sequence of steps. A step emits one instruction, or several
+// that must stay together because one uses the flags that another sets.
 type stream []func()
 
 // emit emits the steps in order.
@@ -13,10 +13,11 @@ func (s stream) emit() {
 	}
 }
 
-// interleave merges two streams: each keeps its order, and the shorter one is spread
-// evenly over the longer one. They must not share registers, and if both set flags,
-// no step may use flags that an earlier step set. An out-of-order processor with a
-// window of a few hundred instructions then executes both at once.
+// interleave merges two streams: each keeps its order, and the shorter one is
+// spread evenly over the longer one. They must not share registers, and if both
+// set flags, no step may use flags that an earlier step set. An out-of-order
+// processor with a window of a few hundred instructions then executes both at
+// once.
 func interleave(a, b stream) (both stream) {
 	if len(a) < len(b) {
 		a, b = b, a
@@ -31,9 +32,9 @@ func interleave(a, b stream) (both stream) {
 	return both
 }
 
-// emitWith emits the steps, interleaved with what a function emits: the same number
-// after each of its instructions, and twice as many after a multiplication, so that
-// multiplications are sparse (see kernel512).
+// emitWith emits the steps, interleaved with what a function emits: the same
+// number after each of its instructions, and twice as many after a
+// multiplication, so that multiplications are sparse (see kernel512).
 func (k *kernel512) emitWith(steps stream, emit func()) {
 	nodes := k.collect(emit)
 	weight := func(node ir.Node) int {
@@ -56,10 +57,10 @@ func (k *kernel512) emitWith(steps stream, emit func()) {
 }
 
 // emitPadded emits code that multiplies and is not interleaved with rounds of
-// ChaCha20. To keep the clock from dropping, it adds unneeded additions after each
-// VPMULUDQ. They depend on one of its factors; otherwise the processor would execute
-// them earlier, while the multiplication waits. The registers of the state must be
-// free.
+// ChaCha20. To keep the clock from dropping, it adds unneeded additions after
+// each VPMULUDQ. They depend on one of its factors; otherwise the processor
+// would execute them earlier, while the multiplication waits. The registers of
+// the state must be free.
 func (k *kernel512) emitPadded(emit func()) {
 	const additions = 3
 	next := 0
@@ -80,8 +81,8 @@ func multiplies(node ir.Node) bool {
 	return is && (i.Opcode == "VPMULUDQ" || i.Opcode == "VPMADD52LUQ" || i.Opcode == "VPMADD52HUQ")
 }
 
-// collect returns the nodes that a function emits, without comments, and removes them
-// from the program.
+// collect returns the nodes that a function emits, without comments, and
+// removes them from the program.
 func (k *kernel512) collect(emit func()) (nodes []ir.Node) {
 	f := k.function()
 	before := len(f.Nodes)

@@ -5,9 +5,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// loop processes whole rows of the texts as long as more key stream is needed: two
-// rows in each iteration, while the next two blocks are computed. It is entered at the
-// label row, for the first row only.
+// loop processes whole rows of the texts as long as more key stream is needed:
+// two rows in each iteration, while the next two blocks are computed. It is
+// entered at the label row, for the first row only.
 func (k *kernel512) loop() {
 	k.Label("turn")
 	k.beginState()
@@ -35,8 +35,8 @@ func (k *kernel512) loop() {
 	k.JA(operand.LabelRef("turn"))
 }
 
-// shortTexts processes the first row of texts with two rows, while the key stream of
-// the second is computed.
+// shortTexts processes the first row of texts with two rows, while the key
+// stream of the second is computed.
 func (k *kernel512) shortTexts() {
 	k.Label("short")
 	k.chooseTargets()
@@ -54,8 +54,9 @@ func (k *kernel512) shortTexts() {
 	k.JMP(operand.LabelRef("lastRows"))
 }
 
-// lastRows encrypts or decrypts the rest of the texts once all key stream is computed,
-// two rows at most. It stores where they begin; lastBlocks hashes them.
+// lastRows encrypts or decrypts the rest of the texts once all key stream is
+// computed, two rows at most. It stores where they begin; lastBlocks hashes
+// them.
 func (k *kernel512) lastRows() {
 	k.Label("lastRows")
 	k.MOVQ(at, k.mem.lastAt)
@@ -83,8 +84,8 @@ func (k *kernel512) countLeft() {
 	k.SUBQ(at, left)
 }
 
-// chooseTargets chooses where the columns of a row are stored: ciphertext in place of
-// the key stream, plaintext in a separate area.
+// chooseTargets chooses where the columns of a row are stored: ciphertext in
+// place of the key stream, plaintext in a separate area.
 func (k *kernel512) chooseTargets() {
 	sealing := k.newLabel("sealing")
 	k.LEAQ(k.mem.plain, inputTo)
@@ -100,8 +101,9 @@ func (k *kernel512) chooseTargets() {
 	k.Label(sealing)
 }
 
-// rowOfText encrypts or decrypts 64 bytes of every text. As far as possible, loads and
-// stores do the transposing, because only one execution unit can shuffle.
+// rowOfText encrypts or decrypts 64 bytes of every text. As far as possible,
+// loads and stores do the transposing, because only one execution unit can
+// shuffle.
 func (k *kernel512) rowOfText() {
 	k.loadColumns(setA)
 	k.joinStream(setA, setB)
@@ -149,7 +151,8 @@ func (k *kernel512) loadColumns(x []reg.VecPhysical) {
 	}
 }
 
-// joinStream XORs the loaded columns x with the key stream into y, and stores both.
+// joinStream XORs the loaded columns x with the key stream into y, and stores
+// both.
 func (k *kernel512) joinStream(x, y []reg.VecPhysical) {
 	for q := range y {
 		k.VPXORQ(operand.Mem{Base: columns, Disp: 64 * q}, x[q], y[q])
@@ -190,8 +193,8 @@ func (k *kernel512) lastRowOfText() {
 	}
 }
 
-// transpose turns eight rows of 64 bytes in x into eight columns in t, or columns into
-// rows. It overwrites x.
+// transpose turns eight rows of 64 bytes in x into eight columns in t, or
+// columns into rows. It overwrites x.
 func (k *kernel512) transpose(x, t []reg.VecPhysical) {
 	k.Comment("Columns q and q+2, q+4, q+6 of two rows.")
 	for i := 0; i < 8; i += 2 {
@@ -212,8 +215,8 @@ func (k *kernel512) transpose(x, t []reg.VecPhysical) {
 	}
 }
 
-// Immediates with which VSHUFI64X2 selects the 128-bit lanes 0 and 2, or 1 and 3, of
-// its second source, in Go's order, and then of its first.
+// Immediates with which VSHUFI64X2 selects the 128-bit lanes 0 and 2, or 1 and
+// 3, of its second source, in Go's order, and then of its first.
 const (
 	even = operand.U8(0x88)
 	odd  = operand.U8(0xdd)

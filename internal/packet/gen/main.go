@@ -15,18 +15,20 @@ const (
 	block   = vectors * vector
 
 	// prefetchDistance is how far ahead of the writes dst is prefetched: the
-	// processor's own prefetch is too late. Values from 256 to 512 hardly differ.
+	// processor's own prefetch is too late. Values from 256 to 512 hardly
+	// differ.
 	prefetchDistance = 256
 )
 
 // The words of a checksum are unsigned, but the instruction that adds pairs of
-// words (VPMADDWD, here with a factor of 1) treats them as signed. So the highest
-// bit of each word is inverted, which turns v into v-32768 as a signed word, and
-// 32768 for each word is added at the end.
+// words (VPMADDWD, here with a factor of 1) treats them as signed. So the
+// highest bit of each word is inverted, which turns v into v-32768 as a signed
+// word, and 32768 for each word is added at the end.
 //
-// The sums have 32 bits. Each block adds a pair of words, of 17 bits, to each sum.
-// At the end two sums are added, and two numbers of 25 bits. So the 15,625 blocks
-// of 1,000,000 bytes cannot overflow. The longest packet has 1,023 blocks.
+// The sums have 32 bits. Each block adds a pair of words, of 17 bits, to each
+// sum. At the end two sums are added, and two numbers of 25 bits. So the 15,625
+// blocks of 1,000,000 bytes cannot overflow. The longest packet has 1,023
+// blocks.
 func main() {
 	ConstraintExpr("amd64")
 	ends := blockEnds()
@@ -61,7 +63,8 @@ func copyPackets(ends Mem) {
 	count := Load(Param("count"), GP64())
 	a := newAdder(ends, Load(Param("payload"), GP64()), GP64())
 	Label("packet")
-	// Copy the headers in whole vectors; the payload overwrites what is too much.
+	// Copy the headers in whole vectors; the payload overwrites what is too
+	// much.
 	from, v := Load(Param("headers"), GP64()), YMM()
 	MOVQ(dst, a.dst)
 	ADDQ(h, dst)
@@ -127,8 +130,8 @@ func (a *adder) sum(n Register) GPVirtual {
 	return sum
 }
 
-// words loads vector i of a block and adds each pair of words, less 65536. With a
-// mask, the bits that it lacks count as zero.
+// words loads vector i of a block and adds each pair of words, less 65536. With
+// a mask, the bits that it lacks count as zero.
 func (a *adder) words(i int, mask *Mem) VecVirtual {
 	words, from := YMM(), Op(Mem{Base: a.src, Disp: i * vector})
 	if a.dst != nil {
@@ -148,10 +151,11 @@ func (a *adder) words(i int, mask *Mem) VecVirtual {
 	return words
 }
 
-// rest emits the sum of the bytes of n that do not fill a block. It reads the block
-// that ends where the n bytes end, and masks the bytes that were already added. If
-// n is odd, this block begins at an odd offset, so the two bytes of each word are
-// exchanged; multiplying by 256 exchanges them again, since 65536 counts as 1.
+// rest emits the sum of the bytes of n that do not fill a block. It reads the
+// block that ends where the n bytes end, and masks the bytes that were already
+// added. If n is odd, this block begins at an odd offset, so the two bytes of
+// each word are exchanged; multiplying by 256 exchanges them again, since 65536
+// counts as 1.
 func (a *adder) rest(n Register) VecVirtual {
 	left, mask, odd := GP64(), GP64(), GP64()
 	MOVQ(n, left)
@@ -204,8 +208,8 @@ func join(sums [vectors]VecVirtual) GPVirtual {
 	return result
 }
 
-// blockEnds returns a table of masks: the one at offset r keeps the last r bytes of
-// a block.
+// blockEnds returns a table of masks: the one at offset r keeps the last r
+// bytes of a block.
 func blockEnds() Mem {
 	m := GLOBL("blockEnds", RODATA|NOPTR)
 	for i := range block / 8 {
