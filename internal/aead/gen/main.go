@@ -15,8 +15,9 @@ import (
 )
 
 // A program is one kernel: the name of its files, and the function that emits
-// its instructions. The generated function is func <name>(work *group, base
-// *byte, open bool).
+// its instructions. The generated function is
+//
+//	func <name>(work *group, base *byte, open bool)
 type program struct {
 	name string
 	emit func(*build.Context)
