@@ -21,41 +21,65 @@ func command() *cli.Command {
 			"On SIGTERM and SIGINT the daemon ends cleanly: it removes the control socket and the interface, and erases the keys. " +
 				"It ends in the same way, with a message, if ip(8) or wg-ifconfig(8) deletes the interface.",
 		},
-		Forms: []cli.Form{
-			{
-				Syntax:  "demo",
-				Summary: "show a tunnel between two peers in this process; needs no root",
-				Text: []string{"Two complete peers, each with a TCP/IP stack of its own, make a handshake and exchange packets over UDP on the loopback " +
-					"interface. The demo shows ping times, the throughput of a TCP stream, and the status of both peers as wgconfig(8) shows it."},
-				Run: runDemo,
-			},
-			{
-				Syntax:  "NAME",
-				Summary: "start the interface NAME",
-				Options: []cli.Option{{Long: "foreground", Short: 'f', Text: "stay in the foreground, with messages on standard error"}},
-				Text: []string{"Without -f, the command returns when the interface and its control socket exist. " +
-					"A word after -- is always a name: wgd -- demo."},
-				Run: runInterface,
-			},
+		Forms: forms(),
+		Placeholder: map[string]string{
+			"NAME": "the name of the interface, up to 15 bytes: wg0 for example",
+			"CONF": "a configuration file, called by the name of the interface and .conf; or that name, for /etc/wireguard/NAME.conf. " +
+				"A word with a slash in it, or with .conf at its end, is a file",
 		},
-		Placeholder: map[string]string{"NAME": "the name of the interface, up to 15 bytes: wg0 for example"},
+		Complete: map[string]func(before []string) []string{"CONF": completeConf},
 		Files: []cli.Entry{
 			{Term: "/dev/net/tun", Text: "where the interface comes from"},
 			{Term: "/var/run/wireguard/NAME.sock", Text: "the control socket, which speaks the cross-platform protocol of wireguard-tools"},
+			{Term: "/etc/wireguard/NAME.conf", Text: "the configuration file of an interface"},
 			{Term: "/var/lib/wgd/", Text: "handshake timestamps, which survive a restart; without root, $XDG_STATE_HOME/wgd"},
 		},
 		Environment: []cli.Entry{
 			{Term: "LOG_LEVEL", Text: "silent, error (the default), or verbose (or debug); any other word counts as error. If it is set, standard output and standard error stay open in the background"},
 			{Term: "WG_PROCESS_FOREGROUND", Text: "1 is the same as -f"},
 			{Term: "WG_TUN_FD", Text: "the descriptor of an existing TUN interface to use"},
+			{Term: "CREDENTIALS_DIRECTORY", Text: "where the credentials of a systemd service are, which a configuration file may name"},
 			{Term: "WG_UAPI_FD", Text: "the descriptor of a listening unix socket to use as the control socket"},
 		},
 		Examples: []cli.Example{
 			{Text: "Try a tunnel, without root:", Lines: []string{"wgd demo"}},
 			{Text: "Start and configure an interface:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
+			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
 		},
 		Build:   []string{"AEAD: " + aead.Kernel()},
-		SeeAlso: []string{"wgconfig(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(8)", "wg-quick(8)"},
+		SeeAlso: []string{"wgd.conf(5)", "wgconfig(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(8)", "wg-quick(8)"},
+	}
+}
+
+func forms() []cli.Form {
+	return []cli.Form{
+		{
+			Syntax:  "demo",
+			Summary: "show a tunnel between two peers in this process; needs no root",
+			Text: []string{"Two complete peers, each with a TCP/IP stack of its own, make a handshake and exchange packets over UDP on the loopback " +
+				"interface. The demo shows ping times, the throughput of a TCP stream, and the status of both peers as wgconfig(8) shows it."},
+			Run: runDemo,
+		},
+		{
+			Syntax:  "check CONF",
+			Summary: "say all that is wrong with a configuration file",
+			Options: []cli.Option{{Long: "json", Text: "print the result as JSON"}},
+			Text: []string{
+				"The file has the format of wg-quick(8); see wgd.conf(5). Each problem is printed with its line. The exit status is 1 if there are errors, " +
+					"and 0 if there are only warnings. Nothing is started or changed.",
+				"The JSON object has the fields `file`, `interface`, `ok`, `peers` (their number; 0 if there are errors) and `problems`: a list of objects with `line` " +
+					"(0: the file as a whole), `severity` (`error` or `warning`) and `text`.",
+			},
+			Run: runCheck,
+		},
+		{
+			Syntax:  "NAME",
+			Summary: "start the interface NAME",
+			Options: []cli.Option{{Long: "foreground", Short: 'f', Text: "stay in the foreground, with messages on standard error"}},
+			Text: []string{"Without -f, the command returns when the interface and its control socket exist. " +
+				"A word after -- is always a name: wgd -- demo."},
+			Run: runInterface,
+		},
 	}
 }

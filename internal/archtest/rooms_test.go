@@ -36,7 +36,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/sys/process", "internal/sys/tun"}},
+		"internal/control", "internal/sys/process", "internal/sys/tun", "internal/wgconf"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/resolve"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
@@ -106,10 +106,12 @@ var rooms = map[string]room{
 	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/resolve":             {},
-	"internal/sys/errno":           {third: []string{unix}},
-	"internal/sys/flock":           {third: []string{unix}},
-	"internal/archtest":            {forTests: true},
-	"internal/asynctest":           {forTests: true},
+	"internal/wgconf": {pure: true, imports: []string{
+		"conf", "key", "internal/invalid", "internal/resolve"}},
+	"internal/sys/errno": {third: []string{unix}},
+	"internal/sys/flock": {third: []string{unix}},
+	"internal/archtest":  {forTests: true},
+	"internal/asynctest": {forTests: true},
 
 	"docs/man":    {},
 	"docs/tables": {imports: []string{"internal/dataplane", "internal/uapi"}},

@@ -30,6 +30,12 @@ var forTests = map[string]string{
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
 	"internal/driver.Jobs.OwnWaiting":             "tests of engine look whether a storm is still going on",
 	"internal/index.Table.Len":                    "tests of core and sim look for indices that are left (B29)",
+	"internal/wgconf.Document.Bytes":              "for wgd save, which writes files",
+	"internal/wgconf.Document.Update":             "for wgd save, which writes files",
+	"internal/wgconf.Hook.For":                    "for wgd up, which runs hooks",
+	"internal/wgconf.Problems.Err":                "for wgd up, which ends where wgd check goes on",
+	"internal/wgconf.Table.Number":                "for wgd up, which sets routes",
+	"internal/wgconf.Table.Off":                   "for wgd up, which sets routes",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const (
+	checkKey  = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
+	checkPeer = "40kXwfNgtFw5PDy74YUZUBoHH054uIf7Xn31dSvuegg="
+)
+
+// check writes a file, and runs wgd check on it.
+func check(t *testing.T, name, text string, mode os.FileMode, options ...string) (status int, stdout, stderr, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr = run(append([]string{"check", path}, options...)...)
+	return status, stdout, stderr, path
+}
+
+// A good file: its peers are counted, and nothing of it is printed.
+func TestCheckOfAGoodFile(t *testing.T) {
+	status, stdout, stderr, path := check(t, "wg0.conf", "[Interface]\nPrivateKey = "+checkKey+"\n[Peer]\nPublicKey = "+checkPeer+"\nAllowedIPs = ::/0\n", 0o600)
+	if status != 0 || stdout != path+": no errors: interface wg0, peers: 1\n" || stderr != "" {
+		t.Errorf("exit status %d\n%s%s", status, stdout, stderr)
+	}
+}
+
+// All errors at once, each with its place, and exit status 1; warnings between
+// them; no key in any of it.
+func TestCheckSaysAllThatIsWrong(t *testing.T) {
+	text := "[Interface]\nPrivateKey = " + checkKey[1:] + "\nMTU = 5\nMTU = 6\n[Peer]\nAllowedIPs = x\n"
+	status, stdout, stderr, path := check(t, "wg0.conf", text, 0o644)
+	want := strings.ReplaceAll(`wgd: warning: FILE: others may read this file, and its keys: chmod 600 it
+wgd: FILE:2: PrivateKey: private key: 43 characters: write the 32 bytes as 44 characters of base64
+wgd: FILE:3: MTU 5: give a number from 68 to 65535, or no such line
+wgd: warning: FILE:4: MTU stands in line 3 too: this one counts
+wgd: FILE:4: MTU 6: give a number from 68 to 65535, or no such line
+wgd: FILE:5: [Peer] without a PublicKey: a peer is known by its public key
+wgd: FILE:6: AllowedIPs x: write ADDRESS/LENGTH, with a length of at most 32 for IPv4 and 128 for IPv6
+`, "FILE", path)
+	if status != 1 || stdout != "" || stderr != want {
+		t.Errorf("exit status %d\n%s%s\nwant:\n%s", status, stdout, stderr, want)
+	}
+}
+
+// Key files are read, from the folder of the file; a credential of systemd need
+// not be there.
+func TestCheckReadsKeyFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wg0.conf")
+	write := func(file, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), file), []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("wg0.conf", "[Interface]\nPrivateKeyFile = key\n[Peer]\nPublicKey = "+checkPeer+"\nAllowedIPs = ::/0\nPresharedKeyFile = $CREDENTIALS_DIRECTORY/psk\n", 0o600)
+	const notRead = ":6: PresharedKeyFile $CREDENTIALS_DIRECTORY/psk: not read: $CREDENTIALS_DIRECTORY is not set; systemd sets it for a service with LoadCredential=\n"
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	status, _, stderr := run("check", path)
+	if want := "wgd: " + path + ":2: PrivateKeyFile key: no such file or directory: correct the path, or its permissions\nwgd: warning: " + path + notRead; status != 1 || stderr != want {
+		t.Errorf("exit status %d\n%s\nwant:\n%s", status, stderr, want)
+	}
+	write("key", checkKey+"\n", 0o644)
+	status, _, stderr = run("check", path)
+	if want := "wgd: warning: " + path + ":2: PrivateKeyFile key: others may read this file: chmod 600 it\nwgd: warning: " + path + notRead; status != 0 || stderr != want {
+		t.Errorf("exit status %d\n%s\nwant:\n%s", status, stderr, want)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Dir(path))
+	write("psk", checkKey, 0o600)
+	if status, _, stderr = run("check", path); status != 0 || strings.Contains(stderr, "psk") {
+		t.Errorf("exit status %d\n%s", status, stderr)
+	}
+}
+
+// For machines.
+func TestCheckPrintsJSON(t *testing.T) {
+	status, stdout, stderr, path := check(t, "office.conf", "[Interface]\nMTU = 5\n", 0o600, "--json")
+	var got checked
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 1 || stderr != "" {
+		t.Fatalf("exit status %d, %v\n%s%s", status, err, stdout, stderr)
+	}
+	want := checked{File: path, Interface: "office", Problems: []checkedProblem{
+		{0, "warning", "no PrivateKey and no PrivateKeyFile: there will be no handshake until another command sets a key"},
+		{2, "error", "MTU 5: give a number from 68 to 65535, or no such line"},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	status, stdout, _, _ = check(t, "office.conf", "[Interface]\nPrivateKey="+checkKey+"\n", 0o600, "--json")
+	if status != 0 || !strings.Contains(stdout, `"ok": true`) || !strings.Contains(stdout, `"problems": []`) {
+		t.Errorf("exit status %d\n%s", status, stdout)
+	}
+}
+
+// Names that are no interface's, files that are not there, and calls without a
+// file; a name is looked for in /etc/wireguard, and none of it starts anything.
+func TestCheckWithoutAFile(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"check"}, 2, "usage: wgd check CONF"},
+		{[]string{"check", "a", "b"}, 2, "usage: wgd check CONF"},
+		{[]string{"check", "no-such-wg"}, 1, "wgd: /etc/wireguard/no-such-wg.conf: no such file or directory: correct the path, or its permissions\n"},
+		{[]string{"check", "./my vpn.conf"}, 1, "wgd: ./my vpn.conf: the name of a configuration file is that of its interface and .conf: "},
+		{[]string{"check", "/dev/null"}, 1, "rename it, to wg0.conf for example"},
+	} {
+		if status, stdout, stderr := run(c.args...); status != c.status || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%q: exit status %d\n%s%s", c.args, status, stdout, stderr)
+		}
+	}
+}

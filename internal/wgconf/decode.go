@@ -1,0 +1,189 @@
+package wgconf
+
+import (
+	"bytes"
+	"fmt"
+
+	"wgd/key"
+)
+
+// Env is what Decode needs to know beside the text.
+type Env struct {
+	// ReadKey reads a key file; nil: none is read, and the keys stay unset.
+	ReadKey func(path string) (KeyFile, error)
+	// Dir is the folder in which a relative path of a key file begins.
+	Dir string
+	// Credentials is $CREDENTIALS_DIRECTORY, which systemd sets for a service.
+	Credentials string
+	// CheckOnly makes a warning of a credential that cannot be read because
+	// Credentials is empty.
+	CheckOnly bool
+}
+
+// Decode says what the text means. Without an error among the problems, the
+// File is valid, and so is its Change; with one it is nil.
+func (d *Document) Decode(env Env) (*File, Problems) {
+	dec := &decoder{env: env, file: &File{}, peers: map[key.Public]*peerLines{}, given: map[string]int{}}
+	dec.sections(d)
+	dec.check()
+	dec.problems.sort()
+	if dec.problems.HasErrors() {
+		dec.file.erase()
+		return nil, dec.problems
+	}
+	return dec.file, dec.problems
+}
+
+// decoder is a Decode in progress.
+type decoder struct {
+	env      Env
+	file     *File
+	problems Problems
+	peers    map[key.Public]*peerLines
+	given    map[string]int // the directives of [Interface], and where they stand; of each the last
+}
+
+// peerLines are where things about one peer stand.
+type peerLines struct {
+	index  int            // in File.Peers
+	header int            // of its last section
+	given  map[string]int // its directives; of each the last
+}
+
+// value is what stands behind a directive.
+type value struct {
+	name string
+	text string
+	line int
+}
+
+func (dec *decoder) sections(d *Document) {
+	number := 1
+	for _, s := range d.sections {
+		switch s.kind {
+		case preamble:
+			dec.strangers(s, number, "a directive before the first section: begin with a line [Interface]")
+		case interfaceSection:
+			dec.rows(s, number, func(l *line, at int) bool {
+				return decodeRow(dec, interfaceRows, l, at, &dec.file.Interface, dec.given)
+			})
+		case peerSection:
+			dec.peer(s, number)
+		case unknownSection:
+			dec.problems.errorf(number, "%s is no section: there are [Interface] and [Peer]", quote(string(s.lines[0].key)))
+			dec.strangers(s, number, "")
+		}
+		number += len(s.lines)
+	}
+}
+
+// strangers are the lines of a section that has no directives. Only the first
+// one is an error, and none if the header was one.
+func (dec *decoder) strangers(s *section, number int, what string) {
+	for i, l := range s.lines {
+		if what != "" && (l.form == setting || l.form == malformed) {
+			if i == 0 && bytes.HasPrefix(l.raw, []byte("\xef\xbb\xbf")) {
+				what = "the file begins with a byte-order mark: save it as UTF-8 without one"
+			}
+			dec.problems.errorf(number+i, "%s", what)
+			return
+		}
+	}
+}
+
+// rows decodes the lines of a section. take reports whether it knows the line.
+func (dec *decoder) rows(s *section, number int, take func(l *line, at int) bool) {
+	for i, l := range s.lines {
+		at := number + i
+		switch {
+		case l.form != comment && bytes.IndexByte(l.raw, 0) >= 0:
+			dec.problems.errorf(at, "a NUL byte: this is no text file, or it is damaged")
+		case l.form == malformed:
+			dec.problems.errorf(at, "no equals sign: write a directive as KEY = VALUE, or begin a comment with #")
+		case l.directive() && !take(l, at):
+			dec.unknown(l, at, s.kind)
+		}
+	}
+}
+
+func (dec *decoder) peer(s *section, number int) {
+	lines := s.find("PublicKey")
+	if len(lines) == 0 {
+		dec.problems.errorf(number, "[Peer] without a PublicKey: a peer is known by its public key")
+	}
+	var public key.Public
+	good := false
+	if len(lines) > 0 { // as for wg, the last one counts
+		var err error
+		public, err = key.ParsePublic(string(squeeze(lines[len(lines)-1].value)))
+		good = err == nil
+	}
+	p, at := new(Peer), &peerLines{given: map[string]int{}}
+	if known := dec.peers[public]; known != nil && good {
+		dec.problems.warnf(number, "the peer of line %d again: what is given here replaces what stands there, its AllowedIPs in any case", known.header)
+		p, at = &dec.file.Peers[known.index], known
+		delete(at.given, "AllowedIPs")
+		delete(at.given, "ExcludedIPs")
+	} else if good {
+		dec.file.Peers = append(dec.file.Peers, Peer{PublicKey: public})
+		at.index = len(dec.file.Peers) - 1
+		dec.peers[public] = at
+		p = &dec.file.Peers[at.index]
+	}
+	// As for wg, the later section has the say about all allowed IPs.
+	p.AllowedIPs, p.ExcludedIPs, at.header = nil, nil, number
+	here := map[string]int{}
+	dec.rows(s, number, func(l *line, at int) bool { return decodeRow(dec, peerRows, l, at, p, here) })
+	for name, line := range here {
+		at.given[name] = line
+	}
+	dec.both(here, "PresharedKey", "PresharedKeyFile")
+}
+
+// decodeRow decodes one line by the rows of its section, and reports whether
+// one of them is for it.
+func decodeRow[T any](dec *decoder, rows []row[T], l *line, at int, t *T, given map[string]int) bool {
+	r := lookup(rows, l)
+	if r == nil {
+		return false
+	}
+	text := string(l.value)
+	if r.origin != FromWgQuick && r.style == plain && !isPath(r.name) {
+		text = string(squeeze(l.value))
+	}
+	v := value{r.name, text, at}
+	if first, twice := given[r.name]; twice && !r.many {
+		dec.problems.warnf(at, "%s stands in line %d too: this one counts", r.name, first)
+	}
+	given[r.name] = at
+	if text == "" && r.origin != FromWgQuick {
+		dec.problems.add(Problem{Line: at, Warning: r.style == remark, Text: r.name + " has no value: give " + r.value + ", or remove the line"})
+		return true
+	}
+	r.decode(dec, v, t)
+	return true
+}
+
+// both complains of a key that is given in two ways.
+func (dec *decoder) both(given map[string]int, name, file string) {
+	a, here := given[name]
+	b, there := given[file]
+	if here && there {
+		dec.problems.errorf(max(a, b), "both %s (line %d) and %s (line %d): keep one of them", name, a, file, b)
+	}
+}
+
+// wrong is an error about text, which is the value or an element of it, and
+// repeats it.
+func (dec *decoder) wrong(v value, text, format string, args ...any) {
+	dec.problems.errorf(v.line, "%s %s: %s", v.name, quoteIn(v.text, text), fmt.Sprintf(format, args...))
+}
+
+func (f *File) erase() {
+	if k := f.Interface.PrivateKey; k != nil {
+		k.Erase()
+	}
+	for i := range f.Peers {
+		f.Peers[i].PresharedKey.Erase()
+	}
+}
