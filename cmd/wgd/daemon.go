@@ -38,18 +38,18 @@ func runInterface(c *cli.Call) error {
 
 // serve is the daemon: it runs the interface until a signal or its deletion.
 func serve(name string, stderr io.Writer) error {
-	starter, err := process.Starter()
+	parent, err := process.FindParent()
 	if err != nil {
 		return err
 	}
-	err = runUntilEnd(name, stderr, starter)
-	if starter.Tell(err) {
+	err = runUntilEnd(name, stderr, parent)
+	if parent.Notify(err) {
 		return cli.Status(1) // the command that started us prints the error
 	}
 	return err
 }
 
-func runUntilEnd(name string, stderr io.Writer, starter *process.Readiness) error {
+func runUntilEnd(name string, stderr io.Writer, parent *process.Parent) error {
 	processors := processors()
 	ctx, stop := process.UntilTerminated()
 	defer stop()
@@ -75,12 +75,12 @@ func runUntilEnd(name string, stderr io.Writer, starter *process.Readiness) erro
 	defer w.Close()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(target{w, log, &tidier{}}) }()
-	if starter.Waits() && !keepsOutput() {
-		if err := process.MuteStderr(); err != nil {
+	if parent.Waiting() && !keepsOutput() {
+		if err := process.DiscardStderr(); err != nil {
 			return err
 		}
 	}
-	starter.Tell(nil)
+	parent.Notify(nil)
 	log.Debug("the interface is ready", "socket", server.Path())
 	return wait(ctx, w, served, log)
 }

@@ -70,8 +70,6 @@ var notYet = []string{
 	"internal/dataplane/loop_test.go", "internal/dataplane/rekey.go",
 	"internal/engine/crowd_test.go", "internal/engine/end_test.go", "internal/engine/workers_test.go",
 	"internal/lanes/interleave_test.go", "internal/lanes/spread_test.go",
-	"internal/sys/clock/clock_linux.go",
-	"internal/sys/process/background_linux.go", "internal/sys/process/process_linux.go",
 	"internal/sys/udp/loopback_linux_test.go",
 
 	"test/e2e/processors_test.go", "test/e2e/storm_test.go",

@@ -157,7 +157,7 @@ func newServer(name string, listener *net.UnixListener) (*Server, error) {
 		// An inherited socket need not be in the directory.
 		socketInfo = nil
 	}
-	limit := min(maxConnections, process.MostFiles()/2)
+	limit := min(maxConnections, process.MaxFiles()/2)
 	return &Server{name: name, listener: listener, socketInfo: socketInfo, connections: newConnections(limit)}, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"wgd/internal/clock"
 )
 
-// asleep is CLOCK_BOOTTIME without asking the kernel each time.
+// bootClock is CLOCK_BOOTTIME without asking the kernel each time.
 //
 // CLOCK_MONOTONIC and the wall clock are read in user space, CLOCK_BOOTTIME is
 // not. It is CLOCK_MONOTONIC and the time that the machine slept; and when the
@@ -18,27 +18,27 @@ import (
 // the wall clock and CLOCK_MONOTONIC go side by side, CLOCK_BOOTTIME is as far
 // from them as when it was last asked. A step of the wall clock only means that
 // it is asked once more.
-type asleep struct {
+type bootClock struct {
 	boot, mono func() int64 // CLOCK_BOOTTIME and CLOCK_MONOTONIC, in nanoseconds
 
-	known   atomic.Pointer[distance]
+	offsets atomic.Pointer[offsets]
 	checked atomic.Int64 // when, in CLOCK_MONOTONIC
 }
 
-// distance is how far other clocks are ahead of CLOCK_MONOTONIC.
-type distance struct{ wall, boot int64 }
+// offsets is how far other clocks are ahead of CLOCK_MONOTONIC.
+type offsets struct{ wall, boot int64 }
 
 const (
-	// sideBySide is how far two clocks may seem to part because they are not
+	// tolerance is how far two clocks may seem to part because they are not
 	// read in the same moment, or because the wall clock is slewed.
-	sideBySide = int64(20 * time.Millisecond)
+	tolerance = int64(20 * time.Millisecond)
 	// checkEvery bounds what is not thought of here.
 	checkEvery = int64(time.Second)
 	// readings is how often two clocks are read to know how far they are apart.
 	readings = 3
 )
 
-var machine = asleep{boot: bootTime, mono: sinceStart}
+var system = bootClock{boot: bootTime, mono: monotonicTime}
 
 // bootTime makes a raw call: it never sleeps.
 func bootTime() int64 {
@@ -47,35 +47,35 @@ func bootTime() int64 {
 	return ts.Nano()
 }
 
-// sinceStart is CLOCK_MONOTONIC, counted from the start of the process.
-func sinceStart() int64 { return int64(time.Since(started)) }
+// monotonicTime is CLOCK_MONOTONIC, counted from the start of the process.
+func monotonicTime() int64 { return int64(time.Since(started)) }
 
 // monotonic is CLOCK_BOOTTIME at now, which was just read.
 func monotonic(now time.Time) clock.Time {
-	return clock.Time(machine.at(now.UnixNano(), int64(now.Sub(started))))
+	return clock.Time(system.at(now.UnixNano(), int64(now.Sub(started))))
 }
 
 // at is CLOCK_BOOTTIME when the wall clock and CLOCK_MONOTONIC, the latter from
 // any moment, are at so many nanoseconds.
-func (a *asleep) at(wall, mono int64) int64 {
-	if d := a.known.Load(); d != nil && near(d.wall, wall-mono) && mono-a.checked.Load() < checkEvery {
+func (c *bootClock) at(wall, mono int64) int64 {
+	if d := c.offsets.Load(); d != nil && near(d.wall, wall-mono) && mono-c.checked.Load() < checkEvery {
 		return mono + d.boot
 	}
-	return a.check(wall, mono)
+	return c.check(wall, mono)
 }
 
-// check reads CLOCK_BOOTTIME. The distance to it only ever grows: where it seems
+// check reads CLOCK_BOOTTIME. The offsets to it only ever grows: where it seems
 // smaller, or hardly greater, it is the old one. Others may check meanwhile, and
 // what they saw later must not be undone, for a clock must not go back.
-func (a *asleep) check(wall, mono int64) int64 {
+func (c *bootClock) check(wall, mono int64) int64 {
 	for {
-		d := a.known.Load()
-		fresh := &distance{wall: wall - mono, boot: a.ahead()}
-		if d != nil && fresh.boot < d.boot+sideBySide {
+		d := c.offsets.Load()
+		fresh := &offsets{wall: wall - mono, boot: c.bootOffset()}
+		if d != nil && fresh.boot < d.boot+tolerance {
 			fresh.boot = d.boot
 		}
-		if d != nil && *d == *fresh || a.known.CompareAndSwap(d, fresh) {
-			a.checked.Store(mono)
+		if d != nil && *d == *fresh || c.offsets.CompareAndSwap(d, fresh) {
+			c.checked.Store(mono)
 			return mono + fresh.boot
 		}
 	}
@@ -83,16 +83,16 @@ func (a *asleep) check(wall, mono int64) int64 {
 
 // ahead is how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC. A thread may be
 // put aside between the two readings. CLOCK_MONOTONIC is the second, so that the
-// distance then seems smaller, never greater: no pause is taken for suspend. And
+// offsets then seems smaller, never greater: no pause is taken for suspend. And
 // the greatest of a few is the one with the shortest pause.
-func (a *asleep) ahead() (most int64) {
+func (c *bootClock) bootOffset() (largest int64) {
 	for i := range readings {
-		boot := a.boot()
-		if apart := boot - a.mono(); i == 0 || apart > most {
-			most = apart
+		boot := c.boot()
+		if offset := boot - c.mono(); i == 0 || offset > largest {
+			largest = offset
 		}
 	}
-	return most
+	return largest
 }
 
-func near(a, b int64) bool { return a-b < sideBySide && b-a < sideBySide }
+func near(a, b int64) bool { return a-b < tolerance && b-a < tolerance }

@@ -6,36 +6,40 @@ import (
 	"time"
 )
 
-// world is a machine with three clocks.
-type world struct {
+// fakeClocks is a machine with three clocks.
+type fakeClocks struct {
 	wall, mono, boot int64
-	asked            int
+	reads            int
 }
 
-func (w *world) pass(d time.Duration) { w.wall += int64(d); w.mono += int64(d); w.boot += int64(d) }
+func (w *fakeClocks) advance(d time.Duration) {
+	w.wall += int64(d)
+	w.mono += int64(d)
+	w.boot += int64(d)
+}
 
 // sleep is suspend: CLOCK_MONOTONIC stands still.
-func (w *world) sleep(d time.Duration) { w.wall += int64(d); w.boot += int64(d) }
+func (w *fakeClocks) suspend(d time.Duration) { w.wall += int64(d); w.boot += int64(d) }
 
-func newWorld() (*world, *asleep) {
-	w := &world{wall: int64(1e18), mono: 77, boot: int64(time.Hour)}
-	return w, &asleep{boot: func() int64 { w.asked++; return w.boot }, mono: func() int64 { return w.mono }}
+func newFakeClocks() (*fakeClocks, *bootClock) {
+	w := &fakeClocks{wall: int64(1e18), mono: 77, boot: int64(time.Hour)}
+	return w, &bootClock{boot: func() int64 { w.reads++; return w.boot }, mono: func() int64 { return w.mono }}
 }
 
-// A39: time spent asleep counts at the first look after it, whatever was done
+// A39: time spent asleep counts at the first read after it, whatever was done
 // to the wall clock before; and nothing makes the clock go back.
 func TestSuspendCountsAtOnce(t *testing.T) {
-	w, a := newWorld()
+	w, a := newFakeClocks()
 	before := a.at(w.wall, w.mono)
 	for _, change := range []func(){
-		func() { w.pass(time.Millisecond) },
-		func() { w.sleep(time.Second) },
-		func() { w.sleep(3 * time.Minute) },
+		func() { w.advance(time.Millisecond) },
+		func() { w.suspend(time.Second) },
+		func() { w.suspend(3 * time.Minute) },
 		func() { w.wall += int64(time.Hour) }, // set forward
-		func() { w.sleep(50 * time.Millisecond) },
+		func() { w.suspend(50 * time.Millisecond) },
 		func() { w.wall -= int64(24 * time.Hour) },
-		func() { w.sleep(30 * time.Hour); w.pass(time.Microsecond) },
-		func() { w.pass(5 * time.Second) },
+		func() { w.suspend(30 * time.Hour); w.advance(time.Microsecond) },
+		func() { w.advance(5 * time.Second) },
 	} {
 		change()
 		if got := a.at(w.wall, w.mono); got != w.boot || got < before {
@@ -48,75 +52,75 @@ func TestSuspendCountsAtOnce(t *testing.T) {
 // A wall clock that is set back by just the time of the sleep hides it, but not
 // for longer than a second.
 func TestHiddenSuspendCountsWithinASecond(t *testing.T) {
-	w, a := newWorld()
+	w, a := newFakeClocks()
 	a.at(w.wall, w.mono)
-	w.sleep(time.Minute)
+	w.suspend(time.Minute)
 	w.wall -= int64(time.Minute)
-	w.pass(time.Second)
+	w.advance(time.Second)
 	if got := a.at(w.wall, w.mono); got != w.boot {
 		t.Fatalf("%d, but CLOCK_BOOTTIME is %d", got, w.boot)
 	}
 }
 
-// The kernel is asked about once a second; and that asking takes a while does
+// The kernel is reads about once a second; and that asking takes a while does
 // not move the clock.
 func TestKernelIsAskedSeldom(t *testing.T) {
-	w, a := newWorld()
-	a.boot = func() int64 { w.asked++; return w.boot - int64(w.asked%5)*700 }
+	w, a := newFakeClocks()
+	a.boot = func() int64 { w.reads++; return w.boot - int64(w.reads%5)*700 }
 	last := int64(0)
 	for range 100_000 {
-		w.pass(100 * time.Microsecond)
+		w.advance(100 * time.Microsecond)
 		now := a.at(w.wall, w.mono)
 		if last != 0 && now-last != int64(100*time.Microsecond) {
 			t.Fatalf("a step of %v", time.Duration(now-last))
 		}
 		last = now
 	}
-	if w.asked < 9*readings || w.asked > 12*readings {
-		t.Errorf("asked %d times in 10 seconds", w.asked)
+	if w.reads < 9*readings || w.reads > 12*readings {
+		t.Errorf("reads %d times in 10 seconds", w.reads)
 	}
 }
 
 // Whoever is interrupted between looking at one clock and at another takes no
 // pause for suspend, however often; what has slept counts all the same, within a
-// second of peace; and the clock never goes back.
+// second of undisturbed; and the clock never goes back.
 func TestPauseIsNoSuspend(t *testing.T) {
 	const seed = 4
 	dice := rand.New(rand.NewPCG(seed, seed))
-	w, a := newWorld()
-	peace := false
+	w, a := newFakeClocks()
+	undisturbed := false
 	pause := func() {
-		if !peace && dice.IntN(3) == 0 {
-			w.pass(time.Duration(dice.Int64N(int64(300 * time.Millisecond))))
+		if !undisturbed && dice.IntN(3) == 0 {
+			w.advance(time.Duration(dice.Int64N(int64(300 * time.Millisecond))))
 		}
 	}
 	a.boot = func() int64 { defer pause(); pause(); return w.boot }
 	a.mono = func() int64 { defer pause(); pause(); return w.mono }
-	look := func() int64 { // as Now does
+	read := func() int64 { // as Now does
 		wall := w.wall
 		pause()
 		mono := w.mono
 		pause()
 		return a.at(wall, mono)
 	}
-	last := look()
+	last := read()
 	for i := range 20_000 {
-		w.pass(time.Duration(dice.Int64N(int64(100 * time.Millisecond))))
+		w.advance(time.Duration(dice.Int64N(int64(100 * time.Millisecond))))
 		if dice.IntN(100) == 0 {
-			w.sleep(time.Duration(dice.Int64N(int64(time.Second))))
+			w.suspend(time.Duration(dice.Int64N(int64(time.Second))))
 		}
-		now := look()
+		now := read()
 		if now > w.boot || now < last {
-			t.Fatalf("look %d: a step of %v, to %v after CLOCK_BOOTTIME", i, time.Duration(now-last), time.Duration(now-w.boot))
+			t.Fatalf("read %d: a step of %v, to %v after CLOCK_BOOTTIME", i, time.Duration(now-last), time.Duration(now-w.boot))
 		}
 		last = now
 		if i%100 == 0 {
-			peace = true
-			w.pass(time.Second)
-			if now := look(); now < w.boot-sideBySide {
-				t.Fatalf("look %d: in peace the clock is %v late", i, time.Duration(w.boot-now))
+			undisturbed = true
+			w.advance(time.Second)
+			if now := read(); now < w.boot-tolerance {
+				t.Fatalf("read %d: in undisturbed the clock is %v late", i, time.Duration(w.boot-now))
 			}
-			peace = false
+			undisturbed = false
 		}
 	}
 }
@@ -124,11 +128,11 @@ func TestPauseIsNoSuspend(t *testing.T) {
 // A pause does not even make the clock late, if one pair of readings has none.
 func TestOneGoodPairIsEnough(t *testing.T) {
 	for good := range 3 {
-		w, a := newWorld()
+		w, a := newFakeClocks()
 		a.boot = func() int64 {
 			boot := w.boot
-			if w.asked++; w.asked%readings != good {
-				w.pass(100 * time.Millisecond)
+			if w.reads++; w.reads%readings != good {
+				w.advance(100 * time.Millisecond)
 			}
 			return boot
 		}
@@ -136,7 +140,7 @@ func TestOneGoodPairIsEnough(t *testing.T) {
 		if got := a.at(w.wall, w.mono); got != before {
 			t.Errorf("pair %d is good, and the clock begins %v late", good, time.Duration(before-got))
 		}
-		w.sleep(time.Minute)
+		w.suspend(time.Minute)
 		before = w.boot
 		if got := a.at(w.wall, w.mono); got != before {
 			t.Errorf("pair %d is good, and a minute of sleep is %v too short", good, time.Duration(before-got))
@@ -147,14 +151,14 @@ func TestOneGoodPairIsEnough(t *testing.T) {
 // Of two that check at once, the one who looked before a suspend and is heard
 // after it does not undo what the other saw.
 func TestTwoCheckAtOnce(t *testing.T) {
-	w, a := newWorld()
+	w, a := newFakeClocks()
 	a.at(w.wall, w.mono)
 	w.wall += int64(time.Hour) // so that both have something to write down
 	other := int64(0)
 	a.mono = func() int64 {
 		mono := w.mono
-		if w.asked == 2*readings { // the last reading of the second check
-			w.sleep(time.Hour)
+		if w.reads == 2*readings { // the last reading of the second check
+			w.suspend(time.Hour)
 			w.wall -= int64(time.Hour) // or that would have the next one check again
 			other = a.at(w.wall, w.mono)
 		}
@@ -170,7 +174,7 @@ func TestMonotonicIsBoottime(t *testing.T) {
 	for range 1000 {
 		before := bootTime()
 		got := int64(Now().Mono)
-		if after := bootTime(); got < before-sideBySide || got > after {
+		if after := bootTime(); got < before-tolerance || got > after {
 			t.Fatalf("%d is not between %d and %d", got, before, after)
 		}
 	}

@@ -20,8 +20,8 @@ const (
 	// it is another size, less is gained, or nothing.
 	hugePage = 2 << 20
 
-	// room is what is asked of the kernel at once. It gives only what is touched.
-	room = 4 * hugePage
+	// chunkSize is what is asked of the kernel at once. It gives only what is touched.
+	chunkSize = 4 * hugePage
 )
 
 // For returns n bytes, at the beginning of a page. They are owner's: when nobody
@@ -40,9 +40,9 @@ var shared pool
 // pool has the memory of this process that is nobody's. What it once got from
 // the kernel it keeps, but as addresses only.
 type pool struct {
-	mu   sync.Mutex
-	rest []byte           // never used
-	free map[int][][]byte // by length: few different ones are asked for
+	mu     sync.Mutex
+	unused []byte           // never used
+	free   map[int][][]byte // by length: few different ones are asked for
 }
 
 // take returns n bytes, as whole pages, or nil if there is no more.
@@ -55,17 +55,17 @@ func (p *pool) take(n int) []byte {
 		p.free[n] = f[:len(f)-1]
 		return f[len(f)-1]
 	}
-	if n > room {
+	if n > chunkSize {
 		return nil
 	}
-	if n > len(p.rest) {
-		p.rest = reserve(room) // what was left of the last one stays unused
+	if n > len(p.unused) {
+		p.unused = reserve(chunkSize) // what was left of the last one stays unused
 	}
-	if n > len(p.rest) {
+	if n > len(p.unused) {
 		return nil
 	}
-	b := p.rest[:n:n]
-	p.rest = p.rest[n:]
+	b := p.unused[:n:n]
+	p.unused = p.unused[n:]
 	return b
 }
 

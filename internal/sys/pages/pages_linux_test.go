@@ -77,7 +77,7 @@ func TestOwner(t *testing.T) {
 
 // What nobody can reach any longer is used again, as zeros, and no more is asked
 // of the kernel.
-func TestUsedAgain(t *testing.T) {
+func TestReuse(t *testing.T) {
 	var p pool
 	b := p.take(100_000)
 	if b == nil {
@@ -87,10 +87,10 @@ func TestUsedAgain(t *testing.T) {
 		b[i] = 1
 	}
 	p.put(b)
-	rest := len(p.rest)
+	unused := len(p.unused)
 	again := p.take(100_000)
-	if address(again) != address(b) || len(p.rest) != rest {
-		t.Errorf("it was at %#x, and now is at %#x; %d bytes fewer left", address(b), address(again), rest-len(p.rest))
+	if address(again) != address(b) || len(p.unused) != unused {
+		t.Errorf("it was at %#x, and now is at %#x; %d bytes fewer left", address(b), address(again), unused-len(p.unused))
 	}
 	for i := range again {
 		if again[i] != 0 {

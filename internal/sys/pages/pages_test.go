@@ -12,13 +12,13 @@ import (
 func TestFor(t *testing.T) {
 	type owner struct{ buf []byte }
 	var owners []*owner
-	for i, n := range []int{1, 4096, 150_000, 2 << 20, room, room + 1, 150_000} {
+	for i, n := range []int{1, 4096, 150_000, 2 << 20, chunkSize, chunkSize + 1, 150_000} {
 		o := &owner{}
 		o.buf = For(o, n)
 		if len(o.buf) != n || cap(o.buf) != n {
-			t.Fatalf("%d bytes asked for: %d, with room for %d", n, len(o.buf), cap(o.buf))
+			t.Fatalf("%d bytes asked for: %d, with chunkSize for %d", n, len(o.buf), cap(o.buf))
 		}
-		if at := address(o.buf); n <= room && at%uintptr(os.Getpagesize()) != 0 && reserve(hugePage) != nil {
+		if at := address(o.buf); n <= chunkSize && at%uintptr(os.Getpagesize()) != 0 && reserve(hugePage) != nil {
 			t.Errorf("%d bytes begin at %#x, in the middle of a page", n, at)
 		}
 		for j := range o.buf {

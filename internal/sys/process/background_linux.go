@@ -29,7 +29,7 @@ func Background(cmd *exec.Cmd, variables ...string) error {
 	defer read.Close()
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := handOver(cmd, write, variables); err != nil {
+	if err := passFiles(cmd, write, variables); err != nil {
 		write.Close()
 		return err
 	}
@@ -51,9 +51,9 @@ func Background(cmd *exec.Cmd, variables ...string) error {
 	return err
 }
 
-// handOver gives the program the pipe, and what this one inherited for it.
-func handOver(cmd *exec.Cmd, ready *os.File, variables []string) error {
-	give := func(variable string, f *os.File) {
+// passFiles gives the program the pipe, and what this one inherited for it.
+func passFiles(cmd *exec.Cmd, ready *os.File, variables []string) error {
+	pass := func(variable string, f *os.File) {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		fd := 2 + len(cmd.ExtraFiles) // after the three standard ones
 		cmd.Env = append(cmd.Env, variable+"="+strconv.Itoa(fd))
@@ -65,14 +65,14 @@ func handOver(cmd *exec.Cmd, ready *os.File, variables []string) error {
 		return name == envReady || slices.Contains(variables, name) ||
 			slices.Contains([]string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}, name)
 	})
-	give(envReady, ready)
+	pass(envReady, ready)
 	for _, variable := range variables {
 		f, err := Inherited(variable)
 		if err != nil {
 			return err
 		}
 		if f != nil {
-			give(variable, f)
+			pass(variable, f)
 		}
 	}
 	return nil
@@ -109,8 +109,8 @@ func openFiles() (fds []int) {
 		}
 		return fds
 	}
-	const most = 1 << 16
-	for fd := range min(MostFiles(), most) {
+	const limit = 1 << 16
+	for fd := range min(MaxFiles(), limit) {
 		fds = append(fds, fd)
 	}
 	return fds

@@ -27,13 +27,13 @@ func TestMain(m *testing.M) {
 
 // beDaemon answers its starter with what it finds in its place.
 func beDaemon(as string) {
-	starter, err := Starter()
+	parent, err := FindParent()
 	if err != nil {
 		panic(err)
 	}
 	switch as {
 	case "ready":
-		starter.Tell(nil)
+		parent.Notify(nil)
 	case "killed":
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "silent":
@@ -53,7 +53,7 @@ func beDaemon(as string) {
 		}
 		err = fmt.Errorf("files %v, dir %s, leader %v, given %q, LISTEN_FDS=%q, OTHER=%q", files, dir, session == os.Getpid(),
 			given, os.Getenv("LISTEN_FDS"), os.Getenv("OTHER"))
-		starter.Tell(err)
+		parent.Notify(err)
 	}
 }
 
@@ -141,38 +141,38 @@ func TestBackgroundHears(t *testing.T) {
 	}
 }
 
-func TestReadiness(t *testing.T) {
+func TestNotify(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		say  func(*Readiness)
+		say  func(*Parent)
 		want string // "" for ready
 	}{
-		{"ready", func(r *Readiness) { r.Tell(nil) }, ""},
-		{"ready, and an end later", func(r *Readiness) {
-			r.Tell(nil)
-			if r.Tell(errors.New("later")) || r.Waits() {
+		{"ready", func(r *Parent) { r.Notify(nil) }, ""},
+		{"ready, and an end later", func(r *Parent) {
+			r.Notify(nil)
+			if r.Notify(errors.New("later")) || r.Waiting() {
 				t.Error("a second message went somewhere")
 			}
 		}, ""},
-		{"an error", func(r *Readiness) {
-			if !r.Waits() || !r.Tell(errors.New("the port is taken")) {
+		{"an error", func(r *Parent) {
+			if !r.Waiting() || !r.Notify(errors.New("the port is taken")) {
 				t.Error("nobody was told")
 			}
 		}, "the port is taken"},
-		{"nothing", func(r *Readiness) { r.pipe.Close() }, "did not say why"},
+		{"nothing", func(r *Parent) { r.pipe.Close() }, "did not say why"},
 	} {
 		read, write, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.say(&Readiness{pipe: write})
+		c.say(&Parent{pipe: write})
 		err = await(read)
 		read.Close()
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if (&Readiness{}).Tell(errors.New("in the foreground")) {
+	if (&Parent{}).Notify(errors.New("in the foreground")) {
 		t.Error("nobody waits, and somebody was told")
 	}
 	if err := await(brokenReader{}); err == nil {

@@ -13,21 +13,21 @@ import (
 // it (Background) that it is ready, or why it is not.
 const envReady = "WGD_READY_FD"
 
-// Readiness is the daemon's end of that. What is told first counts.
-type Readiness struct{ pipe *os.File }
+// Parent is the daemon's end of that. What is told first counts.
+type Parent struct{ pipe *os.File }
 
 // Starter finds the program that waits for this one to be ready, if there is one.
-func Starter() (*Readiness, error) {
+func FindParent() (*Parent, error) {
 	pipe, err := Inherited(envReady)
-	return &Readiness{pipe}, err
+	return &Parent{pipe}, err
 }
 
 // Waits reports whether there is a program that still waits.
-func (r *Readiness) Waits() bool { return r.pipe != nil }
+func (r *Parent) Waiting() bool { return r.pipe != nil }
 
 // Tell says that this program is ready, or with an error why it will not be. It
 // reports whether somebody was told of an error.
-func (r *Readiness) Tell(err error) bool {
+func (r *Parent) Notify(err error) bool {
 	if r.pipe == nil {
 		return false
 	}

@@ -32,9 +32,9 @@ func Inherited(variable string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), variable), nil
 }
 
-// MuteStderr lets go of standard error: what is written there from now on is
+// DiscardStderr lets go of standard error: what is written there from now on is
 // lost, and whoever waits for its end gets it.
-func MuteStderr() error {
+func DiscardStderr() error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -119,8 +119,8 @@ func writable(f *os.File) bool {
 	}
 }
 
-// MostFiles is how many files this process may have open.
-func MostFiles() int {
+// MaxFiles is how many files this process may have open.
+func MaxFiles() int {
 	const usual = 1024
 	limit := unix.Rlimit{Cur: usual}
 	unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)

@@ -56,7 +56,7 @@ func takeOver(name string, o Options) (Device, error) {
 		}
 		d.caps.Existed = true
 		if o.Queues > 1 {
-			d.caps.OneQueue = errMadeForOne
+			d.caps.OneQueue = errSingleQueue
 		}
 		return d, nil
 	}

@@ -28,11 +28,11 @@ type device struct {
 }
 
 var (
-	errNoQueues  = errors.New("this kernel has no interfaces with several queues")
-	errNotAlone  = errors.New("somebody else has opened the new interface")
-	errQueueless = errors.New("no such number of queues")
+	errNoQueues   = errors.New("this kernel has no interfaces with several queues")
+	errNotAlone   = errors.New("somebody else has opened the new interface")
+	errQueueCount = errors.New("no such number of queues")
 
-	errMadeForOne = errors.New("the interface was there already, and was not made for several queues")
+	errSingleQueue = errors.New("the interface was there already, and was not made for several queues")
 )
 
 // newDevice makes the device of a descriptor that is attached.
@@ -49,7 +49,7 @@ func newDevice(fd int, caps Caps) (*device, error) {
 func createMulti(name string, o Options) (*device, error) {
 	d, err := openMulti(name, o, unix.IFF_TUN_EXCL)
 	if err != nil {
-		d.giveUp(name, err)
+		d.discard(name, err)
 		return nil, err
 	}
 	return d, nil
@@ -73,13 +73,13 @@ func openMulti(name string, o Options, flags uint16) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, d.complete(name, o)
+	return d, d.openRest(name, o)
 }
 
-// giveUp closes a new interface that could not be completed. If somebody else has
+// discard closes a new interface that could not be completed. If somebody else has
 // opened it, it would stay and belong to him, so it is deleted. The one with a
 // single queue that takes its place cannot be opened twice.
-func (d *device) giveUp(name string, why error) {
+func (d *device) discard(name string, why error) {
 	if errors.Is(why, errNotAlone) {
 		remove(name)
 	}
@@ -110,8 +110,8 @@ func remove(name string) error {
 }
 
 // complete opens the other descriptors, after it has shut out everybody else.
-func (d *device) complete(name string, o Options) error {
-	if err := d.queues[0].control(func(fd int) error { return seclude(fd, name) }); err != nil {
+func (d *device) openRest(name string, o Options) error {
+	if err := d.queues[0].control(func(fd int) error { return claim(fd, name) }); err != nil {
 		return err
 	}
 	for len(d.queues) < o.Queues {
@@ -129,12 +129,12 @@ func (d *device) complete(name string, o Options) error {
 	return nil
 }
 
-// seclude keeps everybody else from opening the interface. One with several queues
+// claim keeps everybody else from opening the interface. One with several queues
 // can be opened by anybody who can open the driver, which mostly means all users of
 // the machine, unless it has an owner: then only the owner may, and CAP_NET_ADMIN.
-// So seclude sets an owner that no user has, and checks that nobody opened the
+// So claim sets an owner that no user has, and checks that nobody opened the
 // interface before that. An interface that existed may have an owner, and keeps it.
-func seclude(fd int, name string) error {
+func claim(fd int, name string) error {
 	is, err := inspect(name)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (d *device) Queue(i int) Queue { return d.queues[i] }
 func (d *device) SetQueues(n int) error {
 	switch {
 	case n < 1 || n > len(d.queues):
-		return errQueueless
+		return errQueueCount
 	case len(d.queues) == 1:
 		return nil
 	}
@@ -240,7 +240,7 @@ func (d *device) SteerToFirst() bool {
 
 func (d *device) QueueLength() int {
 	const usual = 500
-	if n, err := d.ask(unix.SIOCGIFTXQLEN); err == nil {
+	if n, err := d.query(unix.SIOCGIFTXQLEN); err == nil {
 		return n
 	}
 	return usual

@@ -16,8 +16,8 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// wide is an interface with several queues, up, with 10.9.0.1.
-func wide(t testing.TB, queues int, o Options) opened {
+// multiQueue is an interface with several queues, up, with 10.9.0.1.
+func multiQueue(t testing.TB, queues int, o Options) opened {
 	t.Helper()
 	ownNetwork(t)
 	o.Queues = queues
@@ -48,7 +48,7 @@ func flows(t testing.TB, n int) (list []*net.UDPConn) {
 }
 
 // say has each flow send one packet with the word and its number.
-func say(t testing.TB, list []*net.UDPConn, word string) {
+func sendAll(t testing.TB, list []*net.UDPConn, word string) {
 	t.Helper()
 	for i, c := range list {
 		if _, err := fmt.Fprintf(c, "%s %03d", word, i); err != nil {
@@ -58,7 +58,7 @@ func say(t testing.TB, list []*net.UDPConn, word string) {
 }
 
 // heard says for each flow in which queue its packet with the word waits; -1: in none.
-func heard(t testing.TB, m opened, flows int, word string) []int {
+func receiveAll(t testing.TB, m opened, flows int, word string) []int {
 	t.Helper()
 	where := make([]int, flows)
 	for i := range where {
@@ -85,7 +85,7 @@ func heard(t testing.TB, m opened, flows int, word string) []int {
 }
 
 // spread counts the queues that are in use, and fails when a packet is missing.
-func spread(t testing.TB, where []int) int {
+func queuesUsed(t testing.TB, where []int) int {
 	t.Helper()
 	used := map[int]bool{}
 	for i, q := range where {
@@ -96,29 +96,29 @@ func spread(t testing.TB, where []int) int {
 	return len(used)
 }
 
-func TestQueuesComeAndGo(t *testing.T) {
+func TestSetQueues(t *testing.T) {
 	for name, o := range map[string]Options{"all": {}, "no USO": {NoUSO: true}, "no TSO": {NoTSO: true}, "no header": {NoVnetHdr: true}} {
 		t.Run(name, func(t *testing.T) {
-			m := wide(t, 4, o)
+			m := multiQueue(t, 4, o)
 			list := flows(t, 60)
 			for _, n := range []int{1, 4, 2, 3, 1, 4, 1} {
 				if err := m.SetQueues(n); err != nil {
 					t.Fatal(n, err)
 				}
-				say(t, list, "first")
-				before := heard(t, m, len(list), "first")
-				if used := spread(t, before); used != n {
+				sendAll(t, list, "first")
+				before := receiveAll(t, m, len(list), "first")
+				if used := queuesUsed(t, before); used != n {
 					t.Errorf("%d queues of %d in use: %v", used, n, before)
 				}
-				say(t, list, "second")
-				if after := heard(t, m, len(list), "second"); fmt.Sprint(before) != fmt.Sprint(after) {
+				sendAll(t, list, "second")
+				if after := receiveAll(t, m, len(list), "second"); fmt.Sprint(before) != fmt.Sprint(after) {
 					t.Errorf("flows moved while there were %d queues: %v, %v", n, before, after)
 				}
 				if !m.SteerToFirst() {
 					t.Fatal("packets cannot be steered to the first")
 				}
-				say(t, list, "third")
-				if where := heard(t, m, len(list), "third"); spread(t, where) != 1 || where[0] != 0 {
+				sendAll(t, list, "third")
+				if where := receiveAll(t, m, len(list), "third"); queuesUsed(t, where) != 1 || where[0] != 0 {
 					t.Errorf("not in the first queue: %v", where)
 				}
 			}
@@ -133,14 +133,14 @@ func TestQueuesComeAndGo(t *testing.T) {
 }
 
 // What is written does not move flows to the queue of the writer.
-func TestWritesMoveNothing(t *testing.T) {
-	m := wide(t, 4, Options{})
+func TestWritesDoNotMoveFlows(t *testing.T) {
+	m := multiQueue(t, 4, Options{})
 	list := flows(t, 40)
 	if err := m.SetQueues(4); err != nil {
 		t.Fatal(err)
 	}
-	say(t, list, "before")
-	before := heard(t, m, len(list), "before")
+	sendAll(t, list, "before")
+	before := receiveAll(t, m, len(list), "before")
 	writers := []Writer{m, m.NewWriter(), m.NewWriter()}
 	for i, c := range list {
 		packet := append(make([]byte, HeaderSize), ipv4UDP(uint16(20000+i), []byte("answer"))...)
@@ -152,18 +152,18 @@ func TestWritesMoveNothing(t *testing.T) {
 			t.Fatalf("%d, %v", n, err)
 		}
 	}
-	say(t, list, "after")
-	if after := heard(t, m, len(list), "after"); fmt.Sprint(before) != fmt.Sprint(after) || spread(t, after) != 4 {
+	sendAll(t, list, "after")
+	if after := receiveAll(t, m, len(list), "after"); fmt.Sprint(before) != fmt.Sprint(after) || queuesUsed(t, after) != 4 {
 		t.Errorf("flows were in %v and are in %v", before, after)
 	}
 }
 
-func TestQueueWaits(t *testing.T) {
-	m := wide(t, 2, Options{})
+func TestWait(t *testing.T) {
+	m := multiQueue(t, 2, Options{})
 	if err := m.SetQueues(2); err != nil {
 		t.Fatal(err)
 	}
-	heard(t, m, 0, "the kernel's own packets")
+	receiveAll(t, m, 0, "the kernel's own packets")
 	woken, ended := make(chan int), make(chan error)
 	var closing atomic.Bool
 	for q := range 2 {
@@ -191,7 +191,7 @@ func TestQueueWaits(t *testing.T) {
 	}
 	list := flows(t, 40)
 	for range 3 {
-		say(t, list, "wake")
+		sendAll(t, list, "wake")
 		for was := -1; was < 1; { // both, in turn or one more often
 			if q := <-woken; q > was {
 				was = q
@@ -212,13 +212,13 @@ func TestQueueWaits(t *testing.T) {
 }
 
 // Closing and deletion reach every queue, be it attached or not.
-func TestAllQueuesEnd(t *testing.T) { // A62
+func TestCloseAndDeleteEndAllQueues(t *testing.T) { // A62
 	for name, end := range map[string]func(*testing.T, opened) error{
 		"closed":  func(_ *testing.T, m opened) error { m.Close(); return os.ErrClosed },
 		"deleted": func(t *testing.T, _ opened) error { ip(t, "link delete wgtest"); return ErrGone },
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := wide(t, 3, Options{})
+			m := multiQueue(t, 3, Options{})
 			if err := m.SetQueues(2); err != nil {
 				t.Fatal(err)
 			}
@@ -257,9 +257,9 @@ func TestAllQueuesEnd(t *testing.T) { // A62
 
 // An interface with several queues is closed to everybody without CAP_NET_ADMIN,
 // though anybody may open the driver.
-func TestNobodyElseAttaches(t *testing.T) {
-	wide(t, 2, Options{})
-	forEverybody(t)
+func TestOtherUsersCannotAttach(t *testing.T) {
+	multiQueue(t, 2, Options{})
+	openDriverToAll(t)
 	attach := func() error {
 		d, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
 		if err == nil {
@@ -281,33 +281,33 @@ func TestNobodyElseAttaches(t *testing.T) {
 }
 
 // joined is an interface that has no owner yet, and what somebody else has opened of it.
-func joined(t *testing.T) (first, stranger *device) {
+func shared(t *testing.T) (first, other *device) {
 	t.Helper()
 	first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
 	if err != nil {
 		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
-	if stranger, err = open("wgtest", Options{}, unix.IFF_MULTI_QUEUE); err != nil {
+	if other, err = open("wgtest", Options{}, unix.IFF_MULTI_QUEUE); err != nil {
 		t.Fatal(err)
 	}
-	return first, stranger
+	return first, other
 }
 
 // What somebody else has opened before it had an owner is noticed.
-func TestNotAlone(t *testing.T) {
+func TestClaimDetectsOthers(t *testing.T) {
 	ownNetwork(t)
 	for _, leave := range []bool{false, true} {
-		first, stranger := joined(t)
+		first, other := shared(t)
 		if leave { // out of sight
-			if err := stranger.queues[0].control(func(fd int) error { return setQueue(fd, unix.IFF_DETACH_QUEUE) }); err != nil {
+			if err := other.queues[0].control(func(fd int) error { return setQueue(fd, unix.IFF_DETACH_QUEUE) }); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := first.queues[0].control(func(fd int) error { return seclude(fd, "wgtest") }); err != errNotAlone {
+		if err := first.queues[0].control(func(fd int) error { return claim(fd, "wgtest") }); err != errNotAlone {
 			t.Errorf("detached %v: %v", leave, err)
 		}
-		stranger.Close()
-		if err := first.queues[0].control(func(fd int) error { return seclude(fd, "wgtest") }); err != nil {
+		other.Close()
+		if err := first.queues[0].control(func(fd int) error { return claim(fd, "wgtest") }); err != nil {
 			t.Errorf("alone: %v", err)
 		}
 		first.Close()
@@ -315,15 +315,15 @@ func TestNotAlone(t *testing.T) {
 }
 
 // Nor does he keep it: the name is free again, for an interface with one queue.
-func TestNotAloneForLong(t *testing.T) {
+func TestDiscardFreesTheName(t *testing.T) {
 	ownNetwork(t)
-	first, stranger := joined(t)
-	defer stranger.Close()
-	err := first.complete("wgtest", Options{Queues: 2})
+	first, other := shared(t)
+	defer other.Close()
+	err := first.openRest("wgtest", Options{Queues: 2})
 	if err != errNotAlone {
 		t.Fatal(err)
 	}
-	first.giveUp("wgtest", err)
+	first.discard("wgtest", err)
 	d, err := Create("wgtest", Options{})
 	if err != nil {
 		t.Fatalf("the name is not free: %v", err)
@@ -332,7 +332,7 @@ func TestNotAloneForLong(t *testing.T) {
 }
 
 // Where several queues cannot be had there is one.
-func TestOneQueueOnly(t *testing.T) {
+func TestSingleQueueFallback(t *testing.T) {
 	ownNetwork(t)
 	create(t, "wgwarm", Options{}).Close()
 	ip(t, "tuntap add name wgtest mode tun")
@@ -362,7 +362,7 @@ func TestOneQueueOnly(t *testing.T) {
 
 func FuzzParseConfiguration(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(askLink(1))
+	f.Add(getLink(1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if is, err := parseConfiguration(b); err != nil && is != (configuration{}) {
 			t.Error(is, err)

@@ -39,7 +39,7 @@ func TestTakeOver(t *testing.T) {
 				if err := d.NewWriter().Write([][]byte{packet}); err != nil {
 					t.Errorf("%q: %v", kind, err)
 				}
-				if !carries(t, d.Queue(0)) {
+				if !receives(t, d.Queue(0)) {
 					t.Errorf("%q, %d queues: no packet comes out", kind, queues)
 				}
 				d.Close()
@@ -52,9 +52,9 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// carries reports whether what is sent to 10.9.0.2 is read from the queue. The
+// receives reports whether what is sent to 10.9.0.2 is read from the queue. The
 // kernel takes a moment to notice that there is somebody who reads.
-func carries(t *testing.T, d Queue) bool {
+func receives(t *testing.T, d Queue) bool {
 	t.Helper()
 	const mark = "out to the tunnel"
 	conn, err := net.Dial("udp4", "10.9.0.2:9")
@@ -82,7 +82,7 @@ func carries(t *testing.T, d Queue) bool {
 }
 
 // One that a program has open is refused, and the program goes on undisturbed.
-func TestHeldInterface(t *testing.T) {
+func TestInterfaceInUse(t *testing.T) {
 	ownNetwork(t)
 	create(t, "wgwarm", Options{}).Close()
 	for _, kind := range []string{"", "multi_queue"} {
@@ -120,7 +120,7 @@ func TestHeldInterface(t *testing.T) {
 // It belongs afterwards to whom it belonged before; another user may not open it.
 func TestOwnedInterface(t *testing.T) {
 	ownNetwork(t)
-	forEverybody(t)
+	openDriverToAll(t)
 	create(t, "wgwarm", Options{}).Close()
 	const somebody, nobody = 4711, 65534
 	for _, kind := range []string{"", "multi_queue"} {
@@ -164,9 +164,9 @@ func TestOwnedInterface(t *testing.T) {
 	as(0)
 }
 
-// forEverybody lets all users open the driver, as most machines do. Call it after
+// openDriverToAll lets all users open the driver, as most machines do. Call it after
 // ownNetwork: it is for the thread of the test only.
-func forEverybody(t *testing.T) {
+func openDriverToAll(t *testing.T) {
 	t.Helper()
 	err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS)
 	if err == nil {

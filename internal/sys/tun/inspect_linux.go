@@ -26,7 +26,7 @@ func inspect(name string) (configuration, error) {
 	if err != nil {
 		return configuration{}, err
 	}
-	if err := unix.Sendto(sock, askLink(index), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(sock, getLink(index), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return configuration{}, err
 	}
 	answer := make([]byte, 64<<10)
@@ -37,8 +37,8 @@ func inspect(name string) (configuration, error) {
 	return parseConfiguration(answer[:n])
 }
 
-// askLink is a request RTM_GETLINK for one interface.
-func askLink(index int) []byte {
+// getLink is a request RTM_GETLINK for one interface.
+func getLink(index int) []byte {
 	const size = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg
 	b := make([]byte, size)
 	binary.NativeEndian.PutUint32(b, size)

@@ -38,7 +38,7 @@ func (d *device) Name() string {
 	return ifr.Name()
 }
 
-func (d *device) MTU() (int, error) { return d.ask(unix.SIOCGIFMTU) }
+func (d *device) MTU() (int, error) { return d.query(unix.SIOCGIFMTU) }
 
 // NetNS follows the interface into the namespace to which it was moved (A55).
 func (d *device) NetNS() (*os.File, error) {
@@ -58,7 +58,7 @@ func (d *device) NetNS() (*os.File, error) {
 }
 
 // ask asks for a number about the interface, in the namespace where it is.
-func (d *device) ask(request uint) (value int, err error) {
+func (d *device) query(request uint) (value int, err error) {
 	ns, err := d.NetNS()
 	if errors.Is(err, os.ErrClosed) || errors.Is(err, ErrGone) {
 		return 0, err

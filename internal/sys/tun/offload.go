@@ -35,8 +35,8 @@ type superKind struct {
 }
 
 const (
-	shortestPause = time.Second
-	longestPause  = time.Minute
+	minPause = time.Second
+	maxPause = time.Minute
 	// memoryPause is after an error that is about memory, which may be there in a
 	// moment.
 	memoryPause = 100 * time.Millisecond
@@ -69,7 +69,7 @@ func (s *superPackets) kind(gsoType byte) *superKind {
 }
 
 // passed notes that a super-packet was taken.
-func (k *superKind) passed() {
+func (k *superKind) accepted() {
 	if k.retry.Load() == 0 {
 		return
 	}
@@ -92,7 +92,7 @@ func (s *superPackets) refused(k *superKind, why syscall.Errno, singly int) {
 	}
 	pause := memoryPause
 	if why != syscall.ENOMEM && why != syscall.ENOBUFS {
-		k.pause = min(max(2*k.pause, shortestPause), longestPause)
+		k.pause = min(max(2*k.pause, minPause), maxPause)
 		pause = k.pause
 	}
 	k.retry.Store(int64(now + pause))

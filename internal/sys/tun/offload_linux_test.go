@@ -17,9 +17,9 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// refusing is an interface whose kernel refuses what the test says, and keeps
+// refuser is an interface whose kernel refuses what the test says, and keeps
 // the rest.
-type refusing struct {
+type refuser struct {
 	opened
 	clock  time.Duration
 	refuse func(pieces int, kind byte) syscall.Errno
@@ -28,20 +28,20 @@ type refusing struct {
 	written [][]byte
 }
 
-func newRefusing(t *testing.T) *refusing {
+func newRefuser(t *testing.T) *refuser {
 	ownNetwork(t)
 	d, err := Create("wgtest", Options{Queues: 2})
 	if err != nil {
 		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
 	t.Cleanup(func() { d.Close() })
-	r := &refusing{opened: openFirst(d)}
+	r := &refuser{opened: openFirst(d)}
 	r.supers.now = func() time.Duration { return r.clock }
 	r.write.writev = r.writev
 	return r
 }
 
-func (r *refusing) writev(_ uintptr, pieces []unix.Iovec) syscall.Errno {
+func (r *refuser) writev(_ uintptr, pieces []unix.Iovec) syscall.Errno {
 	var raw []byte
 	for _, p := range pieces {
 		raw = append(raw, unsafe.Slice(p.Base, p.Len)...)
@@ -59,7 +59,7 @@ func (r *refusing) writev(_ uintptr, pieces []unix.Iovec) syscall.Errno {
 }
 
 // arrived is what was written since the last call.
-func (r *refusing) arrived() [][]byte {
+func (r *refuser) takeWritten() [][]byte {
 	w := r.written
 	r.written = nil
 	return w
@@ -110,12 +110,12 @@ func joinedPackets(t *testing.T, udp bool, count int) (pieces, packets [][]byte)
 // then packets of its kind stay single, for twice as long after each attempt.
 func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 	for _, udp := range []bool{false, true} {
-		for name, write := range map[string]func(r *refusing) func([][]byte) error{
-			"one writer":     func(r *refusing) func([][]byte) error { return r.Write },
-			"another writer": func(r *refusing) func([][]byte) error { return r.NewWriter().Write },
+		for name, write := range map[string]func(r *refuser) func([][]byte) error{
+			"one writer":     func(r *refuser) func([][]byte) error { return r.Write },
+			"another writer": func(r *refuser) func([][]byte) error { return r.NewWriter().Write },
 		} {
 			for _, errno := range []syscall.Errno{unix.EPERM, unix.EINVAL, unix.ENOSYS, unix.EMSGSIZE} {
-				r := newRefusing(t)
+				r := newRefuser(t)
 				r.clock = 100 * time.Second
 				r.refuse = func(pieces int, _ byte) syscall.Errno {
 					if pieces > 1 {
@@ -130,7 +130,7 @@ func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 					if err := put(pieces); err != nil {
 						t.Fatalf("%s, UDP %v, %v: %v", name, udp, errno, err)
 					}
-					if got := r.arrived(); !slices.EqualFunc(got, packets, bytes.Equal) {
+					if got := r.takeWritten(); !slices.EqualFunc(got, packets, bytes.Equal) {
 						t.Fatalf("%s, UDP %v, %v: %d packets, or other ones", name, udp, errno, len(got))
 					}
 					if got := r.Unjoined(); got != wantRefused {
@@ -157,7 +157,7 @@ func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 				refuse := r.refuse
 				r.refuse = nil
 				pieces, _ := joinedPackets(t, udp, 10)
-				if err := put(pieces); err != nil || len(r.arrived()) != 1 {
+				if err := put(pieces); err != nil || len(r.takeWritten()) != 1 {
 					t.Fatal("joined again:", err)
 				}
 				r.refuse = refuse
@@ -171,8 +171,8 @@ func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 }
 
 // Want of memory passes.
-func TestRefusedForMemory(t *testing.T) {
-	r := newRefusing(t)
+func TestRefusedForLackOfMemory(t *testing.T) {
+	r := newRefuser(t)
 	r.refuse = func(_ int, kind byte) syscall.Errno {
 		if kind != packet.GSONone {
 			return unix.ENOMEM
@@ -181,7 +181,7 @@ func TestRefusedForMemory(t *testing.T) {
 	}
 	for range 10 {
 		pieces, packets := joinedPackets(t, false, 5)
-		if err := r.Write(pieces); err != nil || !slices.EqualFunc(r.arrived(), packets, bytes.Equal) {
+		if err := r.Write(pieces); err != nil || !slices.EqualFunc(r.takeWritten(), packets, bytes.Equal) {
 			t.Fatal(err)
 		}
 		if r.clock += memoryPause - 1; r.Offloads().TCP {
@@ -194,8 +194,8 @@ func TestRefusedForMemory(t *testing.T) {
 }
 
 // Where single packets are refused as well, it is not about joining.
-func TestRefusedAltogether(t *testing.T) {
-	r := newRefusing(t)
+func TestSinglePacketsRefused(t *testing.T) {
+	r := newRefuser(t)
 	both := packet.Offloads{TCP: true, UDP: true}
 	for _, c := range []struct{ errno, want error }{
 		{unix.EPERM, unix.EPERM}, {unix.ENOMEM, unix.ENOMEM}, {unix.EIO, ErrDown}, {unix.EBADFD, ErrGone},
@@ -215,7 +215,7 @@ func TestRefusedAltogether(t *testing.T) {
 		return 0
 	}
 	pieces, _ := joinedPackets(t, true, 5)
-	if err := r.Write(pieces); err != unix.ENOBUFS || len(r.arrived()) != 4 {
+	if err := r.Write(pieces); err != unix.ENOBUFS || len(r.takeWritten()) != 4 {
 		t.Error("one of five is lost:", err)
 	}
 }
@@ -245,7 +245,7 @@ func TestStreamPassesWhenSuperPacketsAreRefused(t *testing.T) {
 // An interface that somebody else used before has no offloads that we do not
 // know of: without a virtio header nothing would tell a super-packet, and a
 // checksum that is not finished, from a packet.
-func TestOffloadsOfAnEarlierLife(t *testing.T) {
+func TestEarlierOffloadsAreCleared(t *testing.T) {
 	ownNetwork(t)
 	create(t, "wgtest", Options{}).Close() // or leave the test out
 	ip(t, "tuntap add wgkept mode tun vnet_hdr")

@@ -93,7 +93,7 @@ func (q *queue) read(b []byte, wait bool) (int, error) {
 		err = q.conn.Control(q.onTry) // also beside Wait
 	}
 	q.buf = nil
-	if err := q.verdict(err, q.in.errno); err != nil {
+	if err := q.translate(err, q.in.errno); err != nil {
 		return 0, err
 	}
 	clear(b[:skip])
@@ -112,7 +112,7 @@ func (q *queue) readNow(fd uintptr) bool {
 
 func (q *queue) Wait() error {
 	if err := q.conn.Read(q.onWait); err != nil {
-		return q.verdict(err, 0)
+		return q.translate(err, 0)
 	}
 	return nil
 }
@@ -140,8 +140,8 @@ func (q *queue) writeNow(fd uintptr) bool {
 	return q.out != unix.EAGAIN
 }
 
-// verdict turns what the poller and the kernel said into the contract's errors.
-func (q *queue) verdict(poll error, errno syscall.Errno) error {
+// translate turns what the poller and the kernel said into the contract's errors.
+func (q *queue) translate(poll error, errno syscall.Errno) error {
 	switch {
 	case poll != nil && q.closed.Load():
 		return os.ErrClosed

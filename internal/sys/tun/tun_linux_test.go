@@ -155,7 +155,7 @@ func TestPacketsPassBothWays(t *testing.T) {
 	}
 }
 
-func TestNoOffloadIsSaid(t *testing.T) {
+func TestWriteErrors(t *testing.T) {
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{NoVnetHdr: true})
 	if err := d.Write([][]byte{append([]byte{1, 1, 0, 0, 0, 0, 0, 0, 0, 0}, make([]byte, 40)...)}); err != ErrNoOffload {
@@ -245,7 +245,7 @@ func TestNoPermission(t *testing.T) {
 }
 
 // What lies in the driver's place may be something else.
-func TestNotTheDriver(t *testing.T) {
+func TestWrongDriver(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func (w *writer) Write(pieces [][]byte) error {
 	}
 	kind := w.supers.kind(virtio.GSOType)
 	if err == nil {
-		kind.passed()
+		kind.accepted()
 		return nil
 	}
 	why, ok := err.(syscall.Errno)
@@ -81,7 +81,7 @@ func (w *writer) write(pieces [][]byte) (err error) {
 		w.errno, err = w.queue.writeWaiting(w.pieces)
 	}
 	clear(w.pieces) // the caller's buffers are not kept alive
-	return w.queue.verdict(err, w.errno)
+	return w.queue.translate(err, w.errno)
 }
 
 // gather puts what one writev takes into w.pieces, or says why the pieces are no

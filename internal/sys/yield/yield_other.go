@@ -5,9 +5,9 @@ package yield
 import "runtime"
 
 // New makes a Place.
-func New() Place { return simple{} }
+func New() Place { return gosched{} }
 
-type simple struct{}
+type gosched struct{}
 
-func (simple) Yield() { runtime.Gosched() }
-func (simple) Close() {}
+func (gosched) Yield() { runtime.Gosched() }
+func (gosched) Close() {}

@@ -161,7 +161,7 @@ func (d *Device) NewWriter() tun.Writer { return d }
 
 // Write is tun.Writer's.
 func (d *Device) Write(pieces [][]byte) error {
-	if err := d.ended(); err != nil {
+	if err := d.err(); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -206,7 +206,7 @@ func (d *Device) put(c chan []byte, raw []byte) bool {
 
 func (d *Device) drop(n int) { d.mu.Lock(); d.dropped += n; d.mu.Unlock() }
 
-func (d *Device) ended() error {
+func (d *Device) err() error {
 	switch {
 	case isClosed(d.closed):
 		return os.ErrClosed

@@ -53,7 +53,7 @@ func (d *Device) Read(b []byte) (int, error) { return d.queues[0].Read(b) }
 func (d *Device) TryRead(b []byte) (int, bool, error) { return d.queues[0].TryRead(b) }
 
 func (q *queue) Read(b []byte) (int, error) {
-	if err := q.device.ended(); err != nil {
+	if err := q.device.err(); err != nil {
 		return 0, err
 	}
 	select {
@@ -67,7 +67,7 @@ func (q *queue) Read(b []byte) (int, error) {
 }
 
 func (q *queue) TryRead(b []byte) (int, bool, error) {
-	if err := q.device.ended(); err != nil {
+	if err := q.device.err(); err != nil {
 		return 0, false, err
 	}
 	select {
@@ -82,7 +82,7 @@ func (q *queue) TryRead(b []byte) (int, bool, error) {
 func (q *queue) Wait() error {
 	const pause = 50 * time.Microsecond
 	for len(q.in) == 0 {
-		switch err := q.device.ended(); err {
+		switch err := q.device.err(); err {
 		case nil:
 			time.Sleep(pause)
 		case tun.ErrGone:
