@@ -1,5 +1,5 @@
-// Package clock reads the two clocks of this machine. It is the only place in
-// the program that does; everything else is given the time.
+// Package clock reads the monotonic clock and the wall clock of this machine. No
+// other package of the program does; all others receive the time as an argument.
 package clock
 
 import (
@@ -8,8 +8,9 @@ import (
 	"wgd/internal/clock"
 )
 
-// Now looks at both clocks: the monotonic one that also counts the time the
-// machine slept (A39), and the wall. It fits engine's World.Clock.
+// Now returns the time of both clocks: the monotonic one, which includes the time
+// that the machine was suspended (A39), and the wall clock. It fits World.Clock of
+// package engine.
 func Now() clock.Now {
 	now := time.Now()
 	return clock.Now{Mono: max(monotonic(now), 1), Wall: now.Round(0)}

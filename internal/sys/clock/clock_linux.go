@@ -10,53 +10,53 @@ import (
 	"wgd/internal/clock"
 )
 
-// bootClock is CLOCK_BOOTTIME without asking the kernel each time.
+// A bootClock computes CLOCK_BOOTTIME without a system call each time.
 //
-// CLOCK_MONOTONIC and the wall clock are read in user space, CLOCK_BOOTTIME is
-// not. It is CLOCK_MONOTONIC and the time that the machine slept; and when the
-// machine wakes up, the wall clock has gone on by as much, too. So as long as
-// the wall clock and CLOCK_MONOTONIC go side by side, CLOCK_BOOTTIME is as far
-// from them as when it was last asked. A step of the wall clock only means that
-// it is asked once more.
+// CLOCK_MONOTONIC and the wall clock are read in user space; CLOCK_BOOTTIME takes
+// a system call. It is CLOCK_MONOTONIC plus the time that the machine was
+// suspended, by which the wall clock has advanced as well. So as long as the
+// offset between the wall clock and CLOCK_MONOTONIC does not change, the offset
+// between CLOCK_BOOTTIME and CLOCK_MONOTONIC does not either. A step of the wall
+// clock only costs one more system call.
 type bootClock struct {
 	boot, mono func() int64 // CLOCK_BOOTTIME and CLOCK_MONOTONIC, in nanoseconds
 
 	offsets atomic.Pointer[offsets]
-	checked atomic.Int64 // when, in CLOCK_MONOTONIC
+	checked atomic.Int64 // the time of the last check, on CLOCK_MONOTONIC
 }
 
-// offsets is how far other clocks are ahead of CLOCK_MONOTONIC.
+// offsets are how far the other clocks are ahead of CLOCK_MONOTONIC.
 type offsets struct{ wall, boot int64 }
 
 const (
-	// tolerance is how far two clocks may seem to part because they are not
-	// read in the same moment, or because the wall clock is slewed.
+	// tolerance is how much an offset may seem to change because the two clocks
+	// are not read at the same instant, or because the wall clock is slewed.
 	tolerance = int64(20 * time.Millisecond)
-	// checkEvery bounds what is not thought of here.
+	// checkEvery bounds how long an error lasts that the wall clock does not show.
 	checkEvery = int64(time.Second)
-	// readings is how often two clocks are read to know how far they are apart.
+	// readings is how many times two clocks are read to find their offset.
 	readings = 3
 )
 
 var system = bootClock{boot: bootTime, mono: monotonicTime}
 
-// bootTime makes a raw call: it never sleeps.
+// bootTime returns CLOCK_BOOTTIME. A raw system call will do: it never blocks.
 func bootTime() int64 {
 	var ts unix.Timespec
 	unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_BOOTTIME, uintptr(unsafe.Pointer(&ts)), 0)
 	return ts.Nano()
 }
 
-// monotonicTime is CLOCK_MONOTONIC, counted from the start of the process.
+// monotonicTime returns CLOCK_MONOTONIC, counted from the start of the process.
 func monotonicTime() int64 { return int64(time.Since(started)) }
 
-// monotonic is CLOCK_BOOTTIME at now, which was just read.
+// monotonic returns CLOCK_BOOTTIME at now, which was just read.
 func monotonic(now time.Time) clock.Time {
 	return clock.Time(system.at(now.UnixNano(), int64(now.Sub(started))))
 }
 
-// at is CLOCK_BOOTTIME when the wall clock and CLOCK_MONOTONIC, the latter from
-// any moment, are at so many nanoseconds.
+// at returns CLOCK_BOOTTIME at the time when the wall clock and CLOCK_MONOTONIC
+// have these values, in nanoseconds. CLOCK_MONOTONIC may count from any moment.
 func (c *bootClock) at(wall, mono int64) int64 {
 	if d := c.offsets.Load(); d != nil && near(d.wall, wall-mono) && mono-c.checked.Load() < checkEvery {
 		return mono + d.boot
@@ -64,9 +64,10 @@ func (c *bootClock) at(wall, mono int64) int64 {
 	return c.check(wall, mono)
 }
 
-// check reads CLOCK_BOOTTIME. The offsets to it only ever grows: where it seems
-// smaller, or hardly greater, it is the old one. Others may check meanwhile, and
-// what they saw later must not be undone, for a clock must not go back.
+// check measures the offsets again. That of CLOCK_BOOTTIME only grows; if it seems
+// smaller, or hardly larger, it has not changed. Another goroutine may check at
+// the same time. A later result must not be replaced by an earlier one, because the
+// clock must not go back.
 func (c *bootClock) check(wall, mono int64) int64 {
 	for {
 		d := c.offsets.Load()
@@ -81,10 +82,10 @@ func (c *bootClock) check(wall, mono int64) int64 {
 	}
 }
 
-// ahead is how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC. A thread may be
-// put aside between the two readings. CLOCK_MONOTONIC is the second, so that the
-// offsets then seems smaller, never greater: no pause is taken for suspend. And
-// the greatest of a few is the one with the shortest pause.
+// bootOffset returns how far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC. The thread
+// may be preempted between the two readings. CLOCK_MONOTONIC is read second, so
+// that the offset then seems smaller, never larger: a pause is not mistaken for
+// suspend. The largest of several results is the one with the shortest pause.
 func (c *bootClock) bootOffset() (largest int64) {
 	for i := range readings {
 		boot := c.boot()
@@ -95,4 +96,5 @@ func (c *bootClock) bootOffset() (largest int64) {
 	return largest
 }
 
+// near reports whether two offsets are equal within the tolerance.
 func near(a, b int64) bool { return a-b < tolerance && b-a < tolerance }

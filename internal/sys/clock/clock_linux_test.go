@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// fakeClocks is a machine with three clocks.
+// fakeClocks are the clocks of a simulated machine.
 type fakeClocks struct {
 	wall, mono, boot int64
 	reads            int
@@ -18,7 +18,7 @@ func (w *fakeClocks) advance(d time.Duration) {
 	w.boot += int64(d)
 }
 
-// sleep is suspend: CLOCK_MONOTONIC stands still.
+// suspend advances all clocks but CLOCK_MONOTONIC.
 func (w *fakeClocks) suspend(d time.Duration) { w.wall += int64(d); w.boot += int64(d) }
 
 func newFakeClocks() (*fakeClocks, *bootClock) {
@@ -26,8 +26,8 @@ func newFakeClocks() (*fakeClocks, *bootClock) {
 	return w, &bootClock{boot: func() int64 { w.reads++; return w.boot }, mono: func() int64 { return w.mono }}
 }
 
-// A39: time spent asleep counts at the first read after it, whatever was done
-// to the wall clock before; and nothing makes the clock go back.
+// A39: the first reading after a suspend includes it, whatever happened to the wall
+// clock before; and the clock never goes back.
 func TestSuspendCountsAtOnce(t *testing.T) {
 	w, a := newFakeClocks()
 	before := a.at(w.wall, w.mono)
@@ -43,14 +43,14 @@ func TestSuspendCountsAtOnce(t *testing.T) {
 	} {
 		change()
 		if got := a.at(w.wall, w.mono); got != w.boot || got < before {
-			t.Fatalf("%d, but CLOCK_BOOTTIME is %d", got, w.boot)
+			t.Fatalf("the clock is at %d after %d, but CLOCK_BOOTTIME is at %d", got, before, w.boot)
 		}
 		before = a.at(w.wall, w.mono)
 	}
 }
 
-// A wall clock that is set back by just the time of the sleep hides it, but not
-// for longer than a second.
+// A wall clock that is set back by exactly the time of the suspend hides it, but for
+// one second at most.
 func TestHiddenSuspendCountsWithinASecond(t *testing.T) {
 	w, a := newFakeClocks()
 	a.at(w.wall, w.mono)
@@ -58,13 +58,13 @@ func TestHiddenSuspendCountsWithinASecond(t *testing.T) {
 	w.wall -= int64(time.Minute)
 	w.advance(time.Second)
 	if got := a.at(w.wall, w.mono); got != w.boot {
-		t.Fatalf("%d, but CLOCK_BOOTTIME is %d", got, w.boot)
+		t.Fatalf("the clock is at %d, but CLOCK_BOOTTIME is at %d", got, w.boot)
 	}
 }
 
-// The kernel is reads about once a second; and that asking takes a while does
-// not move the clock.
-func TestKernelIsAskedSeldom(t *testing.T) {
+// CLOCK_BOOTTIME is read about once a second, and the time that this takes does not
+// move the clock.
+func TestBoottimeIsReadOncePerSecond(t *testing.T) {
 	w, a := newFakeClocks()
 	a.boot = func() int64 { w.reads++; return w.boot - int64(w.reads%5)*700 }
 	last := int64(0)
@@ -72,19 +72,19 @@ func TestKernelIsAskedSeldom(t *testing.T) {
 		w.advance(100 * time.Microsecond)
 		now := a.at(w.wall, w.mono)
 		if last != 0 && now-last != int64(100*time.Microsecond) {
-			t.Fatalf("a step of %v", time.Duration(now-last))
+			t.Fatalf("a step of %v, want 100µs", time.Duration(now-last))
 		}
 		last = now
 	}
 	if w.reads < 9*readings || w.reads > 12*readings {
-		t.Errorf("reads %d times in 10 seconds", w.reads)
+		t.Errorf("CLOCK_BOOTTIME was read %d times in 10 seconds, want about 10 times %d", w.reads, readings)
 	}
 }
 
-// Whoever is interrupted between looking at one clock and at another takes no
-// pause for suspend, however often; what has slept counts all the same, within a
-// second of undisturbed; and the clock never goes back.
-func TestPauseIsNoSuspend(t *testing.T) {
+// A goroutine that is interrupted between reading one clock and another does not
+// mistake the pause for suspend, however often that happens. A real suspend counts
+// nevertheless, within a second without interruptions. The clock never goes back.
+func TestPauseIsNotSuspend(t *testing.T) {
 	const seed = 4
 	dice := rand.New(rand.NewPCG(seed, seed))
 	w, a := newFakeClocks()
@@ -111,21 +111,21 @@ func TestPauseIsNoSuspend(t *testing.T) {
 		}
 		now := read()
 		if now > w.boot || now < last {
-			t.Fatalf("read %d: a step of %v, to %v after CLOCK_BOOTTIME", i, time.Duration(now-last), time.Duration(now-w.boot))
+			t.Fatalf("reading %d: a step of %v, to %v after CLOCK_BOOTTIME", i, time.Duration(now-last), time.Duration(now-w.boot))
 		}
 		last = now
 		if i%100 == 0 {
 			undisturbed = true
 			w.advance(time.Second)
 			if now := read(); now < w.boot-tolerance {
-				t.Fatalf("read %d: in undisturbed the clock is %v late", i, time.Duration(w.boot-now))
+				t.Fatalf("reading %d: without interruptions the clock is %v late", i, time.Duration(w.boot-now))
 			}
 			undisturbed = false
 		}
 	}
 }
 
-// A pause does not even make the clock late, if one pair of readings has none.
+// A pause does not make the clock late if one pair of readings has none.
 func TestOneGoodPairIsEnough(t *testing.T) {
 	for good := range 3 {
 		w, a := newFakeClocks()
@@ -138,28 +138,28 @@ func TestOneGoodPairIsEnough(t *testing.T) {
 		}
 		before := w.boot
 		if got := a.at(w.wall, w.mono); got != before {
-			t.Errorf("pair %d is good, and the clock begins %v late", good, time.Duration(before-got))
+			t.Errorf("pair %d has no pause, but the clock begins %v late", good, time.Duration(before-got))
 		}
 		w.suspend(time.Minute)
 		before = w.boot
 		if got := a.at(w.wall, w.mono); got != before {
-			t.Errorf("pair %d is good, and a minute of sleep is %v too short", good, time.Duration(before-got))
+			t.Errorf("pair %d has no pause, but a suspend of a minute is %v too short", good, time.Duration(before-got))
 		}
 	}
 }
 
-// Of two that check at once, the one who looked before a suspend and is heard
-// after it does not undo what the other saw.
-func TestTwoCheckAtOnce(t *testing.T) {
+// Two goroutines check at once. The one that read the clocks before a suspend and
+// finishes after it does not undo the result of the other.
+func TestConcurrentChecks(t *testing.T) {
 	w, a := newFakeClocks()
 	a.at(w.wall, w.mono)
-	w.wall += int64(time.Hour) // so that both have something to write down
+	w.wall += int64(time.Hour) // so that both have something to store
 	other := int64(0)
 	a.mono = func() int64 {
 		mono := w.mono
 		if w.reads == 2*readings { // the last reading of the second check
 			w.suspend(time.Hour)
-			w.wall -= int64(time.Hour) // or that would have the next one check again
+			w.wall -= int64(time.Hour) // or the suspend would make the next one check again
 			other = a.at(w.wall, w.mono)
 		}
 		return mono

@@ -8,6 +8,6 @@ import (
 	"wgd/internal/clock"
 )
 
-// monotonic counts from the start of the process; where the system's
+// monotonic returns the time since the start of the process. On systems whose
 // monotonic clock stops during suspend, so does this one.
 func monotonic(now time.Time) clock.Time { return clock.Time(now.Sub(started)) }

@@ -13,10 +13,10 @@ import (
 // tick is the unit of /proc/stat: USER_HZ is 100 on every Linux.
 const tick = 10 * time.Millisecond
 
-// errUnreadable is a /proc/stat that does not tell what is asked.
+// errUnreadable means that /proc/stat does not have the counters.
 var errUnreadable = errors.New("/proc/stat does not say how long the processors were idle")
 
-// Read reads the counters. That takes some tens of microseconds, more on a
+// Read reads the counters. That takes some tens of microseconds, or more on a
 // machine with many processors.
 func Read() (t Times, err error) {
 	var allowed unix.CPUSet
@@ -38,18 +38,18 @@ func Read() (t Times, err error) {
 	return Times{Idle: idle, Own: time.Duration(use.Utime.Nano() + use.Stime.Nano())}, nil
 }
 
-// parse adds up what the lines "cpu0 user nice system idle iowait …" say of the
-// processors that are allowed.
+// parse adds up idle and iowait in the lines "cpu0 user nice system idle iowait …"
+// of the processors that are allowed.
 func parse(text []byte, allowed func(cpu int) bool) (idle time.Duration, ok bool) {
 	for line := range bytes.Lines(text) {
 		number, isCPU := bytes.CutPrefix(line, []byte("cpu"))
 		if !isCPU {
-			break // they come first
+			break // the lines of processors come first
 		}
 		words := bytes.Fields(number)
-		const idleAt, waitAt = 4, 5 // behind the number
+		const idleAt, waitAt = 4, 5 // words[0] is the number
 		if len(words) <= waitAt || number[0] == ' ' {
-			continue // the sum of all
+			continue // the sum of all processors
 		}
 		cpu, err := strconv.ParseUint(string(words[0]), 10, 16)
 		if err != nil || !allowed(int(cpu)) {

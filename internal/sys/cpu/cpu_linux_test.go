@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 	} {
 		idle, ok := parse([]byte(c.text), c.allowed)
 		if want := time.Duration(c.ticks) * tick; ok != c.ok || ok && idle != want {
-			t.Errorf("%s: %v, %v, want %v, %v", name, idle, ok, want, c.ok)
+			t.Errorf("%s: parse: got %v, %v, want %v, %v", name, idle, ok, want, c.ok)
 		}
 	}
 }
@@ -43,13 +43,13 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("cpu0 18446744073709551615 0 0 281474976710655 281474976710655\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if idle, ok := parse(text, func(n int) bool { return n >= 0 && n < 1024 }); !ok && idle != 0 {
-			t.Errorf("nothing is known, and %v were idle", idle)
+			t.Errorf("parse failed, but returned %v", idle)
 		}
 	})
 }
 
-// A process that computes uses its own time, and one that sleeps lets others
-// have theirs or the processors be idle.
+// A process that computes uses processor time of its own, and idle time never
+// decreases.
 func TestRead(t *testing.T) {
 	before, err := Read()
 	if err != nil {
@@ -62,7 +62,7 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if used := after.Own - before.Own; used <= 0 || after.Idle < before.Idle {
-		t.Errorf("computed 50 ms: %v are our own, %v were idle", used, after.Idle-before.Idle)
+		t.Errorf("after computing for 50 ms: %v of our own time, %v idle", used, after.Idle-before.Idle)
 	}
 }
 

@@ -4,5 +4,5 @@ package cpu
 
 import "errors"
 
-// Read knows of no counters on this system.
+// Read returns errors.ErrUnsupported.
 func Read() (Times, error) { return Times{}, errors.ErrUnsupported }

@@ -1,4 +1,4 @@
-// Package errno tells the kernel's errors by number.
+// Package errno classifies errors of the kernel.
 package errno
 
 import (
@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Number is the errno inside err, or 0.
+// Number returns the errno that err wraps, or 0.
 func Number(err error) int {
 	var n unix.Errno
 	if errors.As(err, &n) {
@@ -17,15 +17,15 @@ func Number(err error) int {
 	return 0
 }
 
-// PortTaken reports whether the address of a socket was in use.
+// PortTaken reports whether err means that the address of a socket is in use.
 func PortTaken(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
 
-// NobodyListens reports whether a unix socket's file is there, or not even
-// that, but no process behind it.
+// NobodyListens reports whether err means that no process listens on a unix socket,
+// whether its file exists or not.
 func NobodyListens(err error) bool {
 	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
-// FilesUsedUp reports whether the process or the system has all the files open
-// that it may have.
+// FilesUsedUp reports whether err means that the process or the system has reached
+// its limit of open files.
 func FilesUsedUp(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }

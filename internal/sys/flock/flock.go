@@ -1,5 +1,5 @@
-// Package flock is an advisory lock on a file, which the kernel gives back
-// when its holder ends, however it ends.
+// Package flock locks files with advisory locks, which the kernel releases when
+// the holder ends, however it ends.
 package flock
 
 import (
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exclusive opens (and makes) the file and waits until nobody else holds it.
-// Closing the file gives it back.
+// Exclusive opens the file, or creates it, and waits until it has locked it.
+// Closing the file releases the lock.
 func Exclusive(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {

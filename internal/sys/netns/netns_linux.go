@@ -15,15 +15,15 @@ const hereFile = "/proc/thread-self/ns/net"
 // Here opens the network namespace of the calling thread. The caller closes it.
 func Here() (*os.File, error) { return os.Open(hereFile) }
 
-// Same reports whether two files are the same namespace.
+// Same reports whether two files represent the same namespace.
 func Same(a, b *os.File) bool {
 	infoA, errA := a.Stat()
 	infoB, errB := b.Stat()
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// Do calls f on another thread, which is in the namespace ns, waits until f has
-// returned, and returns its error. The sockets that f opens stay in ns.
+// Do calls f on another thread, in the namespace ns, waits until f has returned, and
+// returns its error. The sockets that f opens stay in ns.
 func Do(ns *os.File, f func() error) error {
 	result := make(chan error, 1)
 	go func() {
@@ -43,7 +43,8 @@ func Do(ns *os.File, f func() error) error {
 // enter locks the calling goroutine to its thread and moves the thread into ns.
 // leave moves it back and unlocks it. A thread that cannot be moved back stays
 // locked and ends with its goroutine. That is the last resort: the first thread of
-// a process never ends, and would keep the namespace alive for good (B52).
+// a process never ends, and would keep the namespace alive as long as the process
+// runs (B52).
 func enter(ns *os.File) (leave func(), err error) {
 	runtime.LockOSThread()
 	home, err := Here()
@@ -51,8 +52,8 @@ func enter(ns *os.File) (leave func(), err error) {
 		runtime.UnlockOSThread()
 		return nil, err
 	}
-	// Entering needs CAP_SYS_ADMIN, which a container may not have. Usually the
-	// thread is there already, which must work without it.
+	// Entering needs CAP_SYS_ADMIN, which a container might lack. Usually the thread is
+	// in ns already, which must work without it.
 	if Same(home, ns) {
 		home.Close()
 		return runtime.UnlockOSThread, nil

@@ -14,9 +14,9 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// B52: a visit leaves no thread in a namespace, however it ends. The first thread
-// of the process may be the visitor, and never ends.
-func TestVisitsLeaveNoThreadBehind(t *testing.T) {
+// B52: Do leaves no thread in the namespace, however the function ends. The thread
+// may be the first one of the process, which never ends.
+func TestDoLeavesNoThreadBehind(t *testing.T) {
 	netnstest.Isolate(t)
 	ns := netnstest.Another(t)
 	if err := netns.Do(ns, func() error { return nil }); err != nil {
@@ -26,15 +26,14 @@ func TestVisitsLeaveNoThreadBehind(t *testing.T) {
 		t.Error(err)
 	}
 	if err := netns.Do(ns, func() error { runtime.Goexit(); return nil }); err == nil {
-		t.Error("a visit that broke off is no success")
+		t.Error("no error, though the function ended its goroutine")
 	}
 	if held := netnstest.Holders(t, ns); len(held) != 1 {
-		t.Errorf("besides the test's own file these hold the namespace: %v", held)
+		t.Errorf("the namespace is held by %v, want by the test's own file only", held)
 	}
 }
 
-// The function runs in the namespace that is asked for, and the caller stays where
-// it was.
+// The function runs in the namespace that is passed, and the caller stays in its own.
 func TestDoRunsInTheNamespace(t *testing.T) {
 	netnstest.Isolate(t)
 	home, other := netnstest.Here(t), netnstest.Another(t)
@@ -44,17 +43,17 @@ func TestDoRunsInTheNamespace(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !netns.Same(was, ns) {
-			t.Error("it ran elsewhere")
+			t.Error("the function ran in another namespace")
 		}
 		was.Close()
 	}
 	if netns.Same(home, other) || !netns.Same(home, netnstest.Here(t)) {
-		t.Error("the caller was moved")
+		t.Error("the caller was moved to another namespace")
 	}
 }
 
-// To stay where the threads of the process are takes no privilege, which a
-// container may not have.
+// Do needs no privilege, which a container might lack, if the process is in the
+// namespace already.
 func TestDoHereNeedsNoPrivilege(t *testing.T) {
 	home := netnstest.Here(t)
 	if os.Getuid() == 0 && os.Getenv("NETNS_NO_PRIVILEGE") == "" {
@@ -68,18 +67,19 @@ func TestDoHereNeedsNoPrivilege(t *testing.T) {
 	}
 	called := false
 	if err := netns.Do(home, func() error { called = true; return nil }); err != nil || !called {
-		t.Error(called, err)
+		t.Errorf("called %v, error %v, want true, nil", called, err)
 	}
 }
 
-// A file that is no namespace is an error, and the function is not called.
+// With a file that is not a namespace, Do returns an error and does not call the
+// function.
 func TestDoRefusesOtherFiles(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if err := netns.Do(null, func() error { t.Error("called"); return nil }); err == nil {
+	if err := netns.Do(null, func() error { t.Error("the function was called"); return nil }); err == nil {
 		t.Error("no error")
 	}
 }

@@ -1,12 +1,11 @@
-// Package pages has the buffers through which packets pass.
+// Package pages allocates packet buffers in huge pages.
 //
-// A few hundred kilobytes are written and read again and again, by us and, in
-// system calls, by the kernel. In pages of 4 KB they have more addresses than a
-// processor remembers the way to, and in a virtual machine each way that it
-// forgot is looked up in two tables, one within the other. In a page of 2 MB
-// they have one. It takes 5 % off the processor time of a stream (see
-// docs/decisions/huge-pages.md). Go's heap is not made of such pages, unless the system
-// makes everything of them.
+// A few hundred kilobytes are written and read repeatedly, by this program and, in
+// system calls, by the kernel. In pages of 4 KB they need more entries than the
+// processor's TLB has, and in a virtual machine each TLB miss walks two nested page
+// tables. In a huge page of 2 MB they need one entry. That saves 5 % of the
+// processor time of a stream (see docs/decisions/huge-pages.md). Go's heap has no
+// huge pages, unless the system uses them for everything.
 package pages
 
 import (
@@ -16,16 +15,17 @@ import (
 )
 
 const (
-	// hugePage is what most processors have next to their smallest pages. Where
-	// it is another size, less is gained, or nothing.
+	// hugePage is the size of huge pages on most processors. Where the size is
+	// another one, less is gained, or nothing.
 	hugePage = 2 << 20
 
-	// chunkSize is what is asked of the kernel at once. It gives only what is touched.
+	// chunkSize is how much address space is mapped at once. The kernel allocates
+	// only what is touched.
 	chunkSize = 4 * hugePage
 )
 
-// For returns n bytes, at the beginning of a page. They are owner's: when nobody
-// can reach it any longer, others get them, so nobody else keeps them.
+// For returns n bytes that begin at a page boundary. They belong to owner and are
+// reused when owner is unreachable, so nothing else must keep a reference to them.
 func For[T any](owner *T, n int) []byte {
 	b := shared.take(n)
 	if b == nil {
@@ -37,15 +37,15 @@ func For[T any](owner *T, n int) []byte {
 
 var shared pool
 
-// pool has the memory of this process that is nobody's. What it once got from
-// the kernel it keeps, but as addresses only.
+// A pool has the buffers that have no owner. It never unmaps address space, but
+// returns the memory behind it to the kernel.
 type pool struct {
 	mu     sync.Mutex
-	unused []byte           // never used
-	free   map[int][][]byte // by length: few different ones are asked for
+	unused []byte           // never taken
+	free   map[int][][]byte // by length, of which there are few
 }
 
-// take returns n bytes, as whole pages, or nil if there is no more.
+// take returns n bytes, rounded up to whole pages, or nil if it cannot.
 func (p *pool) take(n int) []byte {
 	page := os.Getpagesize()
 	n = (n + page - 1) / page * page
@@ -59,7 +59,7 @@ func (p *pool) take(n int) []byte {
 		return nil
 	}
 	if n > len(p.unused) {
-		p.unused = reserve(chunkSize) // what was left of the last one stays unused
+		p.unused = reserve(chunkSize) // the end of the previous chunk is wasted
 	}
 	if n > len(p.unused) {
 		return nil

@@ -16,13 +16,13 @@ func reserve(n int) []byte {
 	}
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) % hugePage)
 	b = b[skip : skip+n : skip+n]
-	// A kernel without huge pages, or without one to spare, has others.
+	// Without huge pages, or a free one, the kernel uses small pages.
 	unix.Madvise(b, unix.MADV_HUGEPAGE)
 	return b
 }
 
-// discard gives the memory back, and keeps the addresses. What is read there
-// next is zero.
+// discard returns the memory to the kernel and keeps the addresses. The next read
+// there returns zeros.
 func discard(b []byte) {
 	unix.Madvise(b, unix.MADV_DONTNEED)
 }

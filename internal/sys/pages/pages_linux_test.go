@@ -12,25 +12,25 @@ import (
 	"time"
 )
 
-// The kernel was asked for huge pages, whether it has any or not.
+// The mapping has the huge-page flag, whether or not the kernel has a huge page.
 func TestHugePages(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
-		t.Skipf("LEFT OUT, needs transparent huge pages: that the kernel is asked for them: %v", err)
+		t.Skipf("LEFT OUT, needs transparent huge pages: that buffers use them: %v", err)
 	}
 	o := new(int)
 	b := For(o, 300_000)
 	b[0] = 1
 	flags := flagsAt(t, address(b))
 	if !strings.Contains(flags, " hg") {
-		t.Errorf("the flags of the mapping at %#x are%s, without hg", address(b), flags)
+		t.Errorf("the flags of the mapping at %#x are%s, want hg among them", address(b), flags)
 	}
 	runtime.KeepAlive(o)
 }
 
-// flagsAt are the flags of the mapping with an address (proc_pid_smaps(5)).
+// flagsAt returns the flags of the mapping with an address (proc_pid_smaps(5)).
 func flagsAt(t *testing.T, at uintptr) string {
 	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
@@ -50,17 +50,17 @@ func flagsAt(t *testing.T, at uintptr) string {
 	return ""
 }
 
-// An owner is enough to keep the memory, and when it is gone, the memory is free.
+// A buffer is kept as long as its owner is reachable, and reused afterwards.
 func TestOwner(t *testing.T) {
 	type owner struct{ buf []byte }
-	const n = 777 << 10 // as nobody else has
+	const n = 777 << 10 // a length that no other test uses
 	o := &owner{}
 	o.buf = For(o, n)
 	at := address(o.buf)
 	runtime.GC()
 	other := &owner{}
 	if other.buf = For(other, n); address(other.buf) == at {
-		t.Fatal("taken from its owner")
+		t.Fatal("the buffer was reused while its owner was reachable")
 	}
 	runtime.KeepAlive(o)
 	o = nil
@@ -72,11 +72,11 @@ func TestOwner(t *testing.T) {
 		}
 		runtime.KeepAlive(third)
 	}
-	t.Error("not free 10 s after its owner was")
+	t.Error("the buffer was not reused within 10 s of its owner's end")
 }
 
-// What nobody can reach any longer is used again, as zeros, and no more is asked
-// of the kernel.
+// A buffer that was put back is taken again, with zeros in it, and without more
+// address space.
 func TestReuse(t *testing.T) {
 	var p pool
 	b := p.take(100_000)
@@ -90,7 +90,7 @@ func TestReuse(t *testing.T) {
 	unused := len(p.unused)
 	again := p.take(100_000)
 	if address(again) != address(b) || len(p.unused) != unused {
-		t.Errorf("it was at %#x, and now is at %#x; %d bytes fewer left", address(b), address(again), unused-len(p.unused))
+		t.Errorf("a buffer at %#x instead of %#x, and %d bytes more used", address(again), address(b), unused-len(p.unused))
 	}
 	for i := range again {
 		if again[i] != 0 {
@@ -98,6 +98,6 @@ func TestReuse(t *testing.T) {
 		}
 	}
 	if next := p.take(100_000); address(next) == address(again) {
-		t.Error("two have the same")
+		t.Error("one buffer was taken twice")
 	}
 }

@@ -2,7 +2,7 @@
 
 package pages
 
-// The race detector sees nothing but Go's heap.
+// The race detector only watches Go's heap.
 
 func reserve(int) []byte { return nil }
 

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// Whoever asks gets pages of his own. (Under the race detector all are Go's.)
+// Every owner has pages of its own. (Under the race detector they are on Go's heap.)
 func TestFor(t *testing.T) {
 	type owner struct{ buf []byte }
 	var owners []*owner
@@ -16,10 +16,10 @@ func TestFor(t *testing.T) {
 		o := &owner{}
 		o.buf = For(o, n)
 		if len(o.buf) != n || cap(o.buf) != n {
-			t.Fatalf("%d bytes asked for: %d, with chunkSize for %d", n, len(o.buf), cap(o.buf))
+			t.Fatalf("For(%d): length %d, capacity %d", n, len(o.buf), cap(o.buf))
 		}
 		if at := address(o.buf); n <= chunkSize && at%uintptr(os.Getpagesize()) != 0 && reserve(hugePage) != nil {
-			t.Errorf("%d bytes begin at %#x, in the middle of a page", n, at)
+			t.Errorf("For(%d): begins at %#x, in the middle of a page", n, at)
 		}
 		for j := range o.buf {
 			if o.buf[j] != 0 {
@@ -32,7 +32,7 @@ func TestFor(t *testing.T) {
 	for i, o := range owners {
 		for j := range o.buf {
 			if o.buf[j] != byte(i+1) {
-				t.Fatalf("somebody else has written to byte %d of owner %d", j, i)
+				t.Fatalf("byte %d of owner %d was overwritten through another buffer", j, i)
 			}
 		}
 	}

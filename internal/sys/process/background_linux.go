@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Background starts a program that goes on by itself: in a session of its own,
-// so that it survives the terminal and gets none of its signals; in the folder
-// /; and with no open files but its standard ones and those whose descriptors
-// stand in the environment variables named, which are handed over. It returns
-// when the program is ready, or the reason why it will not be.
+// Background starts a daemon: in a session of its own, so that it survives the
+// terminal and gets none of its signals; in the folder /; and without open files,
+// except its standard ones and those whose descriptors are in the environment
+// variables. Background returns nil when the daemon is ready, or the reason why it
+// will not be.
 //
-// It is for a program that ends soon after: its own open files are not inherited
-// by any other program from here on, and the variables are gone.
+// The caller should end soon afterwards: its open files are not inherited by
+// programs that it starts later, and the variables are unset.
 func Background(cmd *exec.Cmd, variables ...string) error {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -51,15 +51,15 @@ func Background(cmd *exec.Cmd, variables ...string) error {
 	return err
 }
 
-// passFiles gives the program the pipe, and what this one inherited for it.
+// passFiles passes the pipe to the program, and the files that this one inherited.
 func passFiles(cmd *exec.Cmd, ready *os.File, variables []string) error {
 	pass := func(variable string, f *os.File) {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		fd := 2 + len(cmd.ExtraFiles) // after the three standard ones
 		cmd.Env = append(cmd.Env, variable+"="+strconv.Itoa(fd))
 	}
-	// The descriptors of systemd's sockets are for the process whose number it
-	// has written down, which is this one.
+	// The sockets of systemd are for the process whose ID is in LISTEN_PID, which is
+	// this one.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return name == envReady || slices.Contains(variables, name) ||
@@ -78,9 +78,9 @@ func passFiles(cmd *exec.Cmd, ready *os.File, variables []string) error {
 	return nil
 }
 
-// closeOnExec has programs that are started inherit nothing but what they are
-// given: what was open when this one began would otherwise stay open in a daemon,
-// with the locks on it, and pipes whose ends somebody waits for.
+// closeOnExec makes programs that are started inherit only the files that are passed
+// to them. Otherwise the files that were open when this process began would stay
+// open in the daemon: locks would stay locked, and readers of pipes would wait.
 func closeOnExec() {
 	const first = 3
 	if unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil { // since kernel 5.11
@@ -97,7 +97,8 @@ func closeEach(first int, fds []int) {
 	}
 }
 
-// openFiles are the descriptors that this process may have open.
+// openFiles returns the descriptors that this process has open, or may have open if
+// /proc is not there.
 func openFiles() (fds []int) {
 	if dir, err := os.Open("/proc/self/fd"); err == nil {
 		defer dir.Close()

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain lets this program be a daemon that Background starts.
+// TestMain makes this program the daemon that Background starts, if an environment
+// variable says so.
 func TestMain(m *testing.M) {
 	if as := os.Getenv("PROCESS_TEST_AS"); as != "" {
 		beDaemon(as)
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beDaemon answers its starter with what it finds in its place.
+// beDaemon behaves as the variable says: it reports to its parent, or does not.
 func beDaemon(as string) {
 	parent, err := FindParent()
 	if err != nil {
@@ -38,9 +39,9 @@ func beDaemon(as string) {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "silent":
 		os.Exit(2)
-	case "found":
+	case "inspect": // reports what it inherited
 		files, err := openFiles(), error(nil)
-		files = slices.DeleteFunc(files, func(fd int) bool { // what the runtime opened, and the list itself
+		files = slices.DeleteFunc(files, func(fd int) bool { // opened by the runtime, or for the list itself
 			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 			return err != nil || flags&unix.FD_CLOEXEC != 0
 		})
@@ -57,8 +58,7 @@ func beDaemon(as string) {
 	}
 }
 
-// leak opens a file as a shell does it for those it starts (9>file): it is open
-// after exec, too.
+// leak opens a file that stays open after exec, as a shell does with 9>file.
 func leak(t *testing.T) (fd int) {
 	t.Helper()
 	fd, err := unix.Open(os.DevNull, unix.O_RDWR, 0)
@@ -69,8 +69,8 @@ func leak(t *testing.T) (fd int) {
 	return fd
 }
 
-// A daemon has what it was given and nothing else of who started it.
-func TestBackgroundInheritsWhatItIsGiven(t *testing.T) {
+// A daemon inherits the files that are passed to it, and no others.
+func TestBackgroundPassesFiles(t *testing.T) {
 	leak(t)
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -83,21 +83,22 @@ func TestBackgroundInheritsWhatItIsGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	leak(t)
-	t.Setenv("PROCESS_TEST_AS", "found")
+	t.Setenv("PROCESS_TEST_AS", "inspect")
 	t.Setenv("TEST_GIVEN", strconv.Itoa(given))
 	t.Setenv("LISTEN_FDS", "2")
 	t.Setenv("OTHER", "stays")
 	err = Background(exec.Command("/proc/self/exe"), "TEST_ABSENT", "TEST_GIVEN")
 	const want = `files [0 1 2 3 4], dir /, leader true, given "for it", LISTEN_FDS="", OTHER="stays"`
 	if err == nil || err.Error() != want {
-		t.Errorf("it found\n%v, want\n%s", err, want)
+		t.Errorf("the daemon reported\n%v, want\n%s", err, want)
 	}
 	if _, set := os.LookupEnv("TEST_GIVEN"); set {
-		t.Error("the variable of what was given away is still there")
+		t.Error("the variable of the passed file is still set")
 	}
 }
 
-// A kernel before 5.11, or a filter of system calls, does not have the short way.
+// closeEach replaces close_range where a kernel before 5.11 or a filter of system
+// calls refuses it.
 func TestCloseEach(t *testing.T) {
 	low, high := leak(t), leak(t)
 	open := func(fd int) bool {
@@ -106,7 +107,7 @@ func TestCloseEach(t *testing.T) {
 	}
 	files := openFiles()
 	if !slices.Contains(files, low) || !slices.Contains(files, high) || !open(low) || !open(high) {
-		t.Fatalf("%v lacks %d or %d", files, low, high)
+		t.Fatalf("openFiles: got %v, want %d and %d among them", files, low, high)
 	}
 	closeEach(high, files)
 	if !open(low) || open(high) || !open(0) {
@@ -114,9 +115,9 @@ func TestCloseEach(t *testing.T) {
 	}
 }
 
-// The first word of a daemon counts: that it is ready, why it is not, or how it
-// ended without a word.
-func TestBackgroundHears(t *testing.T) {
+// Background returns the daemon's report: that it is ready, why it is not, or how it
+// ended without a report.
+func TestBackgroundReturnsTheReport(t *testing.T) {
 	for as, want := range map[string]string{
 		"ready": "", "killed": "it ended at once and did not say why (signal: killed)",
 		"silent": "it ended at once and did not say why (exit status 2)",
@@ -124,7 +125,7 @@ func TestBackgroundHears(t *testing.T) {
 		t.Setenv("PROCESS_TEST_AS", as)
 		err := Background(exec.Command("/proc/self/exe"))
 		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want || !errors.Is(err, ErrSilent)) {
-			t.Errorf("%s: %v", as, err)
+			t.Errorf("daemon %q: got %v, want %q", as, err, want)
 		}
 	}
 	if err := Background(exec.Command("/nowhere/daemon")); err == nil || !strings.Contains(err.Error(), "/nowhere/daemon") {
@@ -136,7 +137,7 @@ func TestBackgroundHears(t *testing.T) {
 	} {
 		t.Setenv("TEST_GIVEN", value)
 		if err := Background(exec.Command("/proc/self/exe"), "TEST_GIVEN"); err == nil || err.Error() != want {
-			t.Errorf("no descriptor: %v, want %s", err, want)
+			t.Errorf("descriptor %q: got %v, want %s", value, err, want)
 		}
 	}
 }
@@ -148,15 +149,15 @@ func TestNotify(t *testing.T) {
 		want string // "" for ready
 	}{
 		{"ready", func(r *Parent) { r.Notify(nil) }, ""},
-		{"ready, and an end later", func(r *Parent) {
+		{"ready, and an error later", func(r *Parent) {
 			r.Notify(nil)
 			if r.Notify(errors.New("later")) || r.Waiting() {
-				t.Error("a second message went somewhere")
+				t.Error("a second report was delivered")
 			}
 		}, ""},
 		{"an error", func(r *Parent) {
 			if !r.Waiting() || !r.Notify(errors.New("the port is taken")) {
-				t.Error("nobody was told")
+				t.Error("the error was not delivered")
 			}
 		}, "the port is taken"},
 		{"nothing", func(r *Parent) { r.pipe.Close() }, "did not say why"},
@@ -169,14 +170,14 @@ func TestNotify(t *testing.T) {
 		err = await(read)
 		read.Close()
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
 	if (&Parent{}).Notify(errors.New("in the foreground")) {
-		t.Error("nobody waits, and somebody was told")
+		t.Error("an error was delivered, though no program waits")
 	}
 	if err := await(brokenReader{}); err == nil {
-		t.Error("a pipe that cannot be read says ready")
+		t.Error("a pipe that cannot be read counts as ready")
 	}
 }
 
@@ -184,7 +185,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// A descriptor from the environment is taken once, and its variable is gone.
+// A descriptor is taken from the environment once, and its variable is unset.
 func TestInherited(t *testing.T) {
 	const variable = "TEST_FD"
 	fd := leak(t)
@@ -199,15 +200,15 @@ func TestInherited(t *testing.T) {
 	}
 	defer f.Close()
 	if _, set := os.LookupEnv(variable); set {
-		t.Error("the variable is still there")
+		t.Error("the variable is still set")
 	}
 	if again, err := Inherited(variable); again != nil || err != nil {
-		t.Error(again, err)
+		t.Errorf("the second time: got %v, %v, want nil, nil", again, err)
 	}
 }
 
-// What is written to a temporary file by one descriptor is read by another, from
-// the beginning, and no folder has it.
+// Another process writes to a temporary file, and this one reads it from the
+// beginning. No folder for temporary files is needed.
 func TestTemporaryFile(t *testing.T) {
 	t.Setenv("TMPDIR", "/nowhere")
 	f, err := TemporaryFile("said")
@@ -221,6 +222,6 @@ func TestTemporaryFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text, err := io.ReadAll(io.NewSectionReader(f, 0, 100)); err != nil || !bytes.Equal(text, []byte("x\n")) {
-		t.Errorf("%q, %v", text, err)
+		t.Errorf("read %q, %v, want %q", text, err, "x\n")
 	}
 }

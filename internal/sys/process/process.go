@@ -1,6 +1,6 @@
-// Package process has what a daemon needs of the system: to be started in the
-// background and say when it is ready, to take over open files, and to hear that
-// it shall end.
+// Package process has what a daemon needs of the system: it starts the daemon in the
+// background and reports when it is ready, takes over open files, and receives the
+// signals that end it.
 package process
 
 import (
@@ -9,24 +9,25 @@ import (
 	"os"
 )
 
-// envReady has the descriptor with which a daemon tells the program that started
-// it (Background) that it is ready, or why it is not.
+// envReady names the descriptor of the pipe through which a daemon reports to the
+// program that started it (Background) that it is ready, or why it is not.
 const envReady = "WGD_READY_FD"
 
-// Parent is the daemon's end of that. What is told first counts.
+// A Parent is the daemon's end of that pipe. Only the first report counts.
 type Parent struct{ pipe *os.File }
 
-// Starter finds the program that waits for this one to be ready, if there is one.
+// FindParent finds the program that waits for this one to be ready. It always returns a
+// Parent, whose methods do nothing if there is no such program.
 func FindParent() (*Parent, error) {
 	pipe, err := Inherited(envReady)
 	return &Parent{pipe}, err
 }
 
-// Waits reports whether there is a program that still waits.
+// Waiting reports whether a program still waits.
 func (r *Parent) Waiting() bool { return r.pipe != nil }
 
-// Tell says that this program is ready, or with an error why it will not be. It
-// reports whether somebody was told of an error.
+// Notify reports to the waiting program that this one is ready, or with an error why
+// it will not be. It returns whether an error was delivered.
 func (r *Parent) Notify(err error) bool {
 	if r.pipe == nil {
 		return false
@@ -43,11 +44,11 @@ func (r *Parent) Notify(err error) bool {
 
 const readyMessage = "ready"
 
-// ErrSilent is (errors.Is) the error of Background about a program that ended
-// before it was ready, and did not say why.
+// ErrSilent is what Background returns, wrapped, if the program ended before it was
+// ready and did not report why.
 var ErrSilent = errors.New("it ended at once and did not say why")
 
-// await reads what a daemon told: nil when it is ready.
+// await reads the report of a daemon. It returns nil if the daemon is ready.
 func await(pipe io.Reader) error {
 	message, err := io.ReadAll(pipe)
 	switch {

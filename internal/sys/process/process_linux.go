@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inherited is the file whose descriptor stands in an environment variable, or
-// nil without one. The variable is unset: nobody else shall use the number.
+// Inherited returns the file whose descriptor is in an environment variable, or nil
+// if the variable is not set. It unsets the variable, so that nothing else uses the
+// descriptor.
 func Inherited(variable string) (*os.File, error) {
 	value := os.Getenv(variable)
 	if value == "" {
@@ -32,8 +33,8 @@ func Inherited(variable string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), variable), nil
 }
 
-// DiscardStderr lets go of standard error: what is written there from now on is
-// lost, and whoever waits for its end gets it.
+// DiscardStderr redirects standard error to /dev/null, so that a program that waits
+// for its end sees it.
 func DiscardStderr() error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -43,9 +44,9 @@ func DiscardStderr() error {
 	return syscall.Dup3(int(null.Fd()), int(os.Stderr.Fd()), 0)
 }
 
-// UntilTerminated is a context that ends with SIGTERM or SIGINT, and with
-// SIGHUP, the end of a terminal, unless who started us had it ignored (nohup).
-// SIGPIPE is no end: that nobody reads the log any more is no harm.
+// UntilTerminated returns a context that SIGTERM and SIGINT cancel, and SIGHUP (the
+// terminal was closed) unless it was ignored when this process started (nohup).
+// SIGPIPE is ignored: the log may lose its reader.
 func UntilTerminated() (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	signals := []os.Signal{syscall.SIGTERM, syscall.SIGINT}
@@ -55,8 +56,8 @@ func UntilTerminated() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), signals...)
 }
 
-// Duplicate is another descriptor for what f has open. It is the caller's to
-// close, whatever becomes of f.
+// Duplicate returns another descriptor of the open file f. The caller closes it,
+// independently of f.
 func Duplicate(f *os.File) (fd int, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -69,11 +70,11 @@ func Duplicate(f *os.File) (fd int, err error) {
 	return fd, err
 }
 
-// Close closes a descriptor that no file has.
+// Close closes a descriptor that belongs to no os.File.
 func Close(fd int) { unix.Close(fd) }
 
-// TemporaryFile is a file that no folder has and that is gone when nobody has it
-// open any more.
+// TemporaryFile returns a new file in memory, which is in no folder and is deleted
+// when it is closed by every process.
 func TemporaryFile(name string) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
@@ -82,9 +83,9 @@ func TemporaryFile(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// LogFile is a Writer of whole lines to a pipe, a terminal or a file. One that its
-// reader has left full, or a terminal that was told to pause, does not hold up
-// who writes: then the line is lost, and how many were is told by the next.
+// LogFile returns a Writer of whole lines to a pipe, a terminal or a file. Writes never
+// wait for the reader of a full pipe or for a paused terminal: the line is dropped,
+// and the next line that is written reports how many were.
 func LogFile(f *os.File) io.Writer { return &logFile{file: f} }
 
 type logFile struct {
@@ -107,19 +108,19 @@ func (l *logFile) Write(line []byte) (int, error) {
 	return l.file.Write(line)
 }
 
-// writable reports whether a line can be written now. A pipe says so while it
-// has room for 4,096 bytes.
+// writable reports whether a line can be written without waiting. For a pipe that
+// means that it has room for 4,096 bytes.
 func writable(f *os.File) bool {
 	poll := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}
 	for {
 		n, err := unix.Poll(poll, 0)
 		if err != unix.EINTR {
-			return n != 0 || err != nil // a broken pipe says so when it is written to
+			return n != 0 || err != nil // the error of a broken pipe comes from the write
 		}
 	}
 }
 
-// MaxFiles is how many files this process may have open.
+// MaxFiles returns how many files this process may have open.
 func MaxFiles() int {
 	const usual = 1024
 	limit := unix.Rlimit{Cur: usual}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Each of the signals that mean an end is one, but for the hang-up of a
-// terminal from which nohup(1) has cut us off.
+// Each of the three signals ends the context, except SIGHUP if it was ignored, as
+// under nohup(1).
 func TestUntilTerminated(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		ctx, stop := UntilTerminated()
@@ -17,7 +17,7 @@ func TestUntilTerminated(t *testing.T) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(10 * time.Second):
-			t.Errorf("%v is no end", s)
+			t.Errorf("%v does not end the context", s)
 		}
 		stop()
 	}
@@ -28,7 +28,7 @@ func TestUntilTerminated(t *testing.T) {
 	syscall.Kill(os.Getpid(), syscall.SIGHUP)
 	select {
 	case <-ctx.Done():
-		t.Error("SIGHUP is an end though it was ignored")
+		t.Error("SIGHUP ends the context though it was ignored")
 	case <-time.After(200 * time.Millisecond):
 	}
 }

@@ -1,2 +1,2 @@
-// Package term tells a terminal from other files.
+// Package term distinguishes terminals from other files.
 package term

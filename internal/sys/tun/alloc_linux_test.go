@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestNothingIsAllocated(t *testing.T) { // rule 10 of style
+func TestReadAndWriteDoNotAllocate(t *testing.T) { // rule 10 of style
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{})
 	up(t, "wgtest", 1420, "10.9.0.1/24")
@@ -35,6 +35,6 @@ func TestNothingIsAllocated(t *testing.T) { // rule 10 of style
 		}
 	})
 	if allocs != 0 {
-		t.Fatalf("%v allocations", allocs)
+		t.Fatalf("%v allocations, want 0", allocs)
 	}
 }

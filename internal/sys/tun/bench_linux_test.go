@@ -8,8 +8,8 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// BenchmarkQueues is a packet out of and one into an interface that has one queue
-// for good, and one that might have more.
+// BenchmarkQueues reads and writes one packet, with an interface for one queue and with
+// one for several.
 func BenchmarkQueues(b *testing.B) {
 	for _, queues := range []int{1, 8} {
 		for _, size := range []int{64, 1300} {

@@ -12,10 +12,11 @@ import (
 
 const driver = "/dev/net/tun"
 
-// Create makes an interface, down and without addresses, in the network namespace of
-// the calling thread. A name that an interface already has is refused; with
-// Options.Existing, a persistent TUN interface of that name that nobody has open is taken
-// over. A name that conf.ValidInterfaceName refuses is a conf.ErrInvalid.
+// Create creates an interface, down and without addresses, in the network namespace of
+// the calling thread. It refuses the name of an existing interface, except that with
+// Options.Existing it takes over a persistent TUN interface of that name that no
+// program has open. For a name that conf.ValidInterfaceName refuses, the error is a
+// conf.ErrInvalid.
 func Create(name string, o Options) (Device, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
@@ -44,12 +45,12 @@ func makeNew(name string, o Options) (Device, error) {
 	return d, nil
 }
 
-// takeOver opens an existing interface. One that another program has open is refused:
-// by the kernel if it has a single queue; of an interface for several queues, the kernel
-// would open one more.
+// takeOver opens an existing interface, unless another program has it open. If the
+// interface has a single queue, the kernel refuses a second program; if it is for
+// several queues, takeOver has to check.
 func takeOver(name string, o Options) (Device, error) {
 	is, err := inspect(name)
-	if err != nil { // it is not for several queues, or no TUN interface
+	if err != nil { // the interface is not for several queues, or not a TUN interface
 		d, err := open(name, o, 0)
 		if err != nil {
 			return nil, err
@@ -74,7 +75,8 @@ func takeOver(name string, o Options) (Device, error) {
 	return d, nil
 }
 
-// open opens the driver and attaches the interface, with additional flags.
+// open opens the driver and attaches the descriptor to the interface, with additional
+// flags.
 func open(name string, o Options, flags uint16) (*device, error) {
 	fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -92,9 +94,9 @@ func open(name string, o Options, flags uint16) (*device, error) {
 }
 
 // FromFD takes over a TUN descriptor that another program opened and configured
-// (WG_TUN_FD). It finds out whether it has IFF_VNET_HDR. It must have IFF_NO_PI, which
-// cannot be found out: in TUNGETIFF that bit also means "no filter". On an error the
-// descriptor stays the caller's.
+// (WG_TUN_FD), with or without IFF_VNET_HDR. The descriptor must have IFF_NO_PI, which
+// FromFD cannot check: in TUNGETIFF that bit also means "no filter". On an error, the
+// caller still owns the descriptor.
 func FromFD(fd int, o Options) (Device, error) {
 	fail := func(err error, why string) (Device, error) {
 		return nil, &Error{Text: "not a TUN interface: " + why, Kind: ErrNotTUN, Cause: err}
@@ -118,7 +120,7 @@ func FromFD(fd int, o Options) (Device, error) {
 	return d, nil
 }
 
-// attach attaches fd to the interface, which it makes if there is none. vnet says
+// attach attaches fd to the interface, and creates it if it does not exist. It returns
 // whether the kernel will use the virtio header.
 func attach(fd int, name string, o Options, flags uint16) (vnet bool, err error) {
 	features, err := unix.IoctlGetUint32(fd, unix.TUNGETFEATURES)
@@ -138,17 +140,17 @@ func attach(fd int, name string, o Options, flags uint16) (vnet bool, err error)
 	return vnet, nil
 }
 
-// The sets of offloads, best first. A kernel refuses a set if it does not know one of
-// them (USO came with 6.2).
+// The sets of offloads. A kernel refuses a set if it does not support all of it (USO
+// needs 6.2).
 const (
 	offloadTSO = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
 	offloadUSO = offloadTSO | unix.TUN_F_USO4 | unix.TUN_F_USO6
 )
 
-// offload asks for the best set of offloads that the kernel grants. An existing interface
-// may still have those of an earlier user. Without the virtio header none may remain:
-// the kernel would hand out super-packets and unfinished checksums, and nothing would
-// mark them.
+// offload enables the best set of offloads that the kernel supports. An existing
+// interface may still have those of an earlier program. Without the virtio header, none
+// must remain: the kernel would pass on super-packets and incomplete checksums that
+// nothing marks as such.
 func offload(fd int, vnet bool, o Options) (Caps, error) {
 	caps := Caps{VnetHdr: vnet}
 	set := func(bits int) error { return unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, bits) }
@@ -160,20 +162,21 @@ func offload(fd int, vnet bool, o Options) (Caps, error) {
 	case vnet && set(unix.TUN_F_CSUM) == nil:
 	default:
 		if err := set(0); err != nil && !vnet && err != unix.ENOTTY { // ENOTTY: the kernel has no offloads
-			return caps, fmt.Errorf("the TUN driver does not take back the offloads of an earlier user: %w", err)
+			return caps, fmt.Errorf("the TUN driver does not disable the offloads of an earlier program: %w", err)
 		}
 	}
 	return caps, nil
 }
 
-// adopt makes the device of a descriptor that is attached and non-blocking.
+// adopt returns the device of a descriptor that is attached and non-blocking.
 func adopt(fd int, vnet bool, o Options) (*device, error) {
 	if vnet {
 		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, HeaderSize); err != nil {
 			return nil, fmt.Errorf("the TUN driver refuses a virtio header of %d bytes: %w", HeaderSize, err)
 		}
-		// The header is little-endian. Only on big-endian machines does the kernel have
-		// to be told, so only there does a refusal matter.
+		// The header is little-endian. That is the default on little-endian
+		// machines, so
+		// a refusal only matters on others.
 		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETLE, 1); err != nil && nativeBig {
 			return nil, fmt.Errorf("the TUN driver refuses a little-endian virtio header: %w", err)
 		}
@@ -185,7 +188,7 @@ func adopt(fd int, vnet bool, o Options) (*device, error) {
 	return newDevice(fd, caps)
 }
 
-// identify asks for the present name and the flags (TUNGETIFF).
+// identify returns the current name and the flags (TUNGETIFF).
 func identify(fd int) (*unix.Ifreq, error) {
 	ifr, err := unix.NewIfreq("")
 	if err != nil {
@@ -194,7 +197,7 @@ func identify(fd int) (*unix.Ifreq, error) {
 	return ifr, unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr)
 }
 
-// NameOf is the name of the TUN interface that a file belongs to, "" if it is none.
+// NameOf returns the name of the TUN interface to which a file belongs, or "".
 func NameOf(f *os.File) (name string) {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -225,7 +228,7 @@ func explainAttach(name string, err error, flags uint16) error {
 	switch {
 	case errors.Is(err, os.ErrPermission) && !isNew && exists(name):
 		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to use the interface " + name +
-			", which is there already: run as the user that it belongs to (see \"ip -d link show " + name + "\"), as root or with CAP_NET_ADMIN"}
+			", which exists already: run as the user that it belongs to (see \"ip -d link show " + name + "\"), as root or with CAP_NET_ADMIN"}
 	case errors.Is(err, unix.EBUSY) && !isNew:
 		return &Error{Kind: ErrNameTaken, Cause: err, Text: "there is an interface " + name +
 			" already, and another program has it open: end that program, or choose another name"}
@@ -233,7 +236,7 @@ func explainAttach(name string, err error, flags uint16) error {
 		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to create the interface " + name +
 			": run as root or with CAP_NET_ADMIN, or try \"wgd demo\", which needs neither"}
 	case errors.Is(err, unix.ENOTTY):
-		return &Error{Kind: ErrNoDriver, Cause: err, Text: driver + " is not the TUN driver: remove it, and make it anew with " +
+		return &Error{Kind: ErrNoDriver, Cause: err, Text: driver + " is not the TUN driver: remove it, and create it again with " +
 			"\"mknod " + driver + " c 10 200\" or \"modprobe tun\""}
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EINVAL) && exists(name):
 		return &Error{Kind: ErrNameTaken, Cause: err, Text: "there is an interface " + name +
@@ -242,7 +245,7 @@ func explainAttach(name string, err error, flags uint16) error {
 	return fmt.Errorf("cannot create the interface %s: %w", name, err)
 }
 
-// exists reports whether this thread's namespace has an interface of the name.
+// exists reports whether the namespace of this thread has an interface of that name.
 func exists(name string) bool {
 	_, err := interfaceIoctl(unix.SIOCGIFINDEX, name)
 	return err == nil

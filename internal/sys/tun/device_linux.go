@@ -9,33 +9,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// device is an interface of the kernel.
+// A device is an interface of the kernel.
 type device struct {
 	caps   Caps
 	supers *superPackets
-	// queues has the first one, to which packets always come, and the descriptors
-	// of all others. These are opened with the interface, while no packet comes yet,
-	// and wait detached: to attach and detach them needs no privilege, no name, and
-	// not the namespace where the interface is by then.
+	// queues has the first one, which is always attached, and all others. These are
+	// opened together with the interface, before packets arrive, and then detached:
+	// attaching and detaching them later needs no privilege, no name, and not the
+	// namespace to which the interface may have been moved.
 	queues   []*queue
-	attached int // queues to which packets come
-	// write is the queue through which everything is written. Of an interface with
-	// several queues it is one to which no packet ever comes: the kernel sends a flow
-	// to the queue through which the other direction of it was written last, so
-	// writes through those that are read would move flows in the middle of their
-	// packets. From a detached one the kernel learns nothing.
+	attached int // the number of queues that are attached
+	// write is the queue through which everything is written. If the interface has
+	// several queues, it is one that no goroutine reads: the kernel assigns a flow to
+	// the queue through which its other direction was written last, so writes through
+	// queues that are read would move flows while their packets wait. The kernel learns
+	// nothing from writes through a detached queue.
 	write *queue
 }
 
 var (
 	errNoQueues   = errors.New("this kernel has no interfaces with several queues")
-	errNotAlone   = errors.New("somebody else has opened the new interface")
-	errQueueCount = errors.New("no such number of queues")
+	errNotAlone   = errors.New("another program has opened the new interface")
+	errQueueCount = errors.New("the number of queues is out of range")
 
-	errSingleQueue = errors.New("the interface was there already, and was not made for several queues")
+	errSingleQueue = errors.New("the interface existed already, and was not created for several queues")
 )
 
-// newDevice makes the device of a descriptor that is attached.
+// newDevice returns the device of an attached descriptor.
 func newDevice(fd int, caps Caps) (*device, error) {
 	first, err := newQueue(fd, caps.VnetHdr)
 	if err != nil {
@@ -45,7 +45,7 @@ func newDevice(fd int, caps Caps) (*device, error) {
 	return &device{caps: caps, supers: newSuperPackets(caps), queues: []*queue{first}, attached: 1, write: first}, nil
 }
 
-// createMulti makes a new interface that can have o.Queues queues.
+// createMulti creates an interface that can have o.Queues queues.
 func createMulti(name string, o Options) (*device, error) {
 	d, err := openMulti(name, o, unix.IFF_TUN_EXCL)
 	if err != nil {
@@ -66,8 +66,8 @@ func joinMulti(name string, o Options) (*device, error) {
 	return d, nil
 }
 
-// openMulti opens an interface for several queues, new or not. With an error, the
-// caller closes the device that it returns.
+// openMulti opens an interface for several queues, new or not. The caller closes the
+// device, also if there is an error.
 func openMulti(name string, o Options, flags uint16) (*device, error) {
 	d, err := open(name, o, flags|unix.IFF_MULTI_QUEUE)
 	if err != nil {
@@ -76,9 +76,9 @@ func openMulti(name string, o Options, flags uint16) (*device, error) {
 	return d, d.openRest(name, o)
 }
 
-// discard closes a new interface that could not be completed. If somebody else has
-// opened it, it would stay and belong to him, so it is deleted. The one with a
-// single queue that takes its place cannot be opened twice.
+// discard closes a new interface after an error. If another program has opened it, it
+// would remain and belong to that program, so it is deleted. The interface with a
+// single queue that replaces it cannot be opened twice.
 func (d *device) discard(name string, why error) {
 	if errors.Is(why, errNotAlone) {
 		remove(name)
@@ -109,7 +109,7 @@ func remove(name string) error {
 	return unix.Sendto(fd, raw, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 }
 
-// complete opens the other descriptors, after it has shut out everybody else.
+// openRest opens the other descriptors, after it has claimed the interface.
 func (d *device) openRest(name string, o Options) error {
 	if err := d.queues[0].control(func(fd int) error { return claim(fd, name) }); err != nil {
 		return err
@@ -129,18 +129,19 @@ func (d *device) openRest(name string, o Options) error {
 	return nil
 }
 
-// claim keeps everybody else from opening the interface. One with several queues
-// can be opened by anybody who can open the driver, which mostly means all users of
-// the machine, unless it has an owner: then only the owner may, and CAP_NET_ADMIN.
-// So claim sets an owner that no user has, and checks that nobody opened the
-// interface before that. An interface that existed may have an owner, and keeps it.
+// claim keeps other programs from opening the interface. An interface with several
+// queues can be opened by every user who can open the driver, which usually means
+// all users of the machine, unless it has an owner: then only the owner can, and
+// processes with CAP_NET_ADMIN. So claim sets an owner that is not a user, and checks
+// that no program opened the interface before that. An interface that existed may
+// have an owner, which it keeps.
 func claim(fd int, name string) error {
 	is, err := inspect(name)
 	if err != nil {
 		return err
 	}
 	if !is.owned {
-		const nobody = -2 // 4294967294; -1 is no owner
+		const nobody = -2 // 4294967294; -1 would mean no owner
 		err := unix.IoctlSetInt(fd, unix.TUNSETOWNER, nobody)
 		if errors.Is(err, unix.EINVAL) { // in a user namespace, which has few users
 			err = unix.IoctlSetInt(fd, unix.TUNSETOWNER, unix.Geteuid())
@@ -158,7 +159,7 @@ func claim(fd int, name string) error {
 	return nil
 }
 
-// detached makes one more descriptor of the interface.
+// detached opens one more descriptor of the interface, and detaches it.
 func (d *device) detached(name string) (*queue, error) {
 	fd, err := unix.Open(driver, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -204,7 +205,7 @@ func (d *device) SetQueues(n int) error {
 		}
 		d.attached++
 	}
-	for d.attached > n { // the last first: the kernel puts the last in the place of one that goes
+	for d.attached > n { // the last first: the kernel renumbers the last to replace one that is detached
 		if err := d.queues[d.attached-1].set(unix.IFF_DETACH_QUEUE); err != nil {
 			return err
 		}
@@ -229,9 +230,9 @@ func (d *device) SteerToFirst() bool {
 	if d.steer(program) != nil {
 		return false
 	}
-	// A packet whose queue was chosen before may still be on its way. The kernel
-	// detaches a queue only after everything that was being sent has arrived. So
-	// one is attached and detached that it chooses for no packet.
+	// A packet whose queue was selected before may still be on its way. The kernel
+	// detaches a queue only after all packets in transit have arrived. So attach and
+	// detach one that it selects for no packet.
 	if d.write.set(unix.IFF_ATTACH_QUEUE) == nil {
 		d.write.set(unix.IFF_DETACH_QUEUE)
 	}
@@ -246,7 +247,8 @@ func (d *device) QueueLength() int {
 	return usual
 }
 
-// steer gives the choice of queues to a program; -1 is the kernel's own.
+// steer sets the program that selects the queue of each packet; -1 restores the
+// kernel's own selection.
 func (d *device) steer(program int) error {
 	return d.queues[0].control(func(fd int) error { return unix.IoctlSetPointerInt(fd, unix.TUNSETSTEERINGEBPF, program) })
 }

@@ -16,7 +16,7 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// multiQueue is an interface with several queues, up, with 10.9.0.1.
+// multiQueue creates an interface with several queues, up, with 10.9.0.1.
 func multiQueue(t testing.TB, queues int, o Options) opened {
 	t.Helper()
 	ownNetwork(t)
@@ -26,14 +26,14 @@ func multiQueue(t testing.TB, queues int, o Options) opened {
 		netnstest.LeaveOut(t, "a TUN device, and so root", err)
 	}
 	if err != nil || d.Caps().Queues != queues {
-		t.Fatalf("%v, %v", d, err)
+		t.Fatalf("Create with %d queues: %v, %v", queues, d, err)
 	}
 	t.Cleanup(func() { d.Close() })
 	up(t, "wgtest", 1420, "10.9.0.1/24")
 	return openFirst(d)
 }
 
-// flows are sockets on 10.9.0.1.
+// flows opens n sockets on 10.9.0.1.
 func flows(t testing.TB, n int) (list []*net.UDPConn) {
 	t.Helper()
 	for i := range n {
@@ -47,7 +47,7 @@ func flows(t testing.TB, n int) (list []*net.UDPConn) {
 	return list
 }
 
-// say has each flow send one packet with the word and its number.
+// sendAll sends one packet of each flow, with the word and the flow's number.
 func sendAll(t testing.TB, list []*net.UDPConn, word string) {
 	t.Helper()
 	for i, c := range list {
@@ -57,7 +57,8 @@ func sendAll(t testing.TB, list []*net.UDPConn, word string) {
 	}
 }
 
-// heard says for each flow in which queue its packet with the word waits; -1: in none.
+// receiveAll reads all queues. It returns for each flow in which queue its packet with
+// the word was, or -1.
 func receiveAll(t testing.TB, m opened, flows int, word string) []int {
 	t.Helper()
 	where := make([]int, flows)
@@ -84,13 +85,13 @@ func receiveAll(t testing.TB, m opened, flows int, word string) []int {
 	return where
 }
 
-// spread counts the queues that are in use, and fails when a packet is missing.
+// queuesUsed counts the queues that had packets, and fails if a packet is missing.
 func queuesUsed(t testing.TB, where []int) int {
 	t.Helper()
 	used := map[int]bool{}
 	for i, q := range where {
 		if used[q] = true; q < 0 {
-			t.Fatalf("flow %d: its packet is lost", i)
+			t.Fatalf("the packet of flow %d was lost", i)
 		}
 	}
 	return len(used)
@@ -108,31 +109,31 @@ func TestSetQueues(t *testing.T) {
 				sendAll(t, list, "first")
 				before := receiveAll(t, m, len(list), "first")
 				if used := queuesUsed(t, before); used != n {
-					t.Errorf("%d queues of %d in use: %v", used, n, before)
+					t.Errorf("%d queues had packets, want %d: %v", used, n, before)
 				}
 				sendAll(t, list, "second")
 				if after := receiveAll(t, m, len(list), "second"); fmt.Sprint(before) != fmt.Sprint(after) {
-					t.Errorf("flows moved while there were %d queues: %v, %v", n, before, after)
+					t.Errorf("flows moved among %d queues: from %v to %v", n, before, after)
 				}
 				if !m.SteerToFirst() {
-					t.Fatal("packets cannot be steered to the first")
+					t.Fatal("SteerToFirst failed")
 				}
 				sendAll(t, list, "third")
 				if where := receiveAll(t, m, len(list), "third"); queuesUsed(t, where) != 1 || where[0] != 0 {
-					t.Errorf("not in the first queue: %v", where)
+					t.Errorf("packets are not in the first queue: %v", where)
 				}
 			}
 			if ip(t, "link set wgtest txqueuelen 777"); m.QueueLength() != 777 {
-				t.Errorf("a queue of %d packets", m.QueueLength())
+				t.Errorf("QueueLength: got %d, want 777", m.QueueLength())
 			}
 			if m.SetQueues(0) == nil || m.SetQueues(5) == nil {
-				t.Error("an impossible number of queues")
+				t.Error("SetQueues accepted 0 or 5 of 4 queues")
 			}
 		})
 	}
 }
 
-// What is written does not move flows to the queue of the writer.
+// Writes do not move flows to the queue of the writer.
 func TestWritesDoNotMoveFlows(t *testing.T) {
 	m := multiQueue(t, 4, Options{})
 	list := flows(t, 40)
@@ -149,12 +150,12 @@ func TestWritesDoNotMoveFlows(t *testing.T) {
 		}
 		c.SetReadDeadline(time.Now().Add(5 * time.Second))
 		if n, err := c.Read(make([]byte, 100)); err != nil || n != len("answer") {
-			t.Fatalf("%d, %v", n, err)
+			t.Fatalf("the answer has %d bytes, %v", n, err)
 		}
 	}
 	sendAll(t, list, "after")
 	if after := receiveAll(t, m, len(list), "after"); fmt.Sprint(before) != fmt.Sprint(after) || queuesUsed(t, after) != 4 {
-		t.Errorf("flows were in %v and are in %v", before, after)
+		t.Errorf("flows moved from %v to %v", before, after)
 	}
 }
 
@@ -175,12 +176,12 @@ func TestWait(t *testing.T) {
 					return
 				}
 				_, ok, err := m.Queue(q).TryRead(b)
-				if closing.Load() && errors.Is(err, os.ErrClosed) { // between the two
+				if closing.Load() && errors.Is(err, os.ErrClosed) { // closed between Wait and TryRead
 					ended <- err
 					return
 				}
 				if !ok || err != nil {
-					t.Errorf("queue %d: nothing there, %v", q, err)
+					t.Errorf("queue %d: Wait returned, but there is no packet: %v", q, err)
 				}
 				for ok {
 					_, ok, _ = m.Queue(q).TryRead(b)
@@ -192,7 +193,7 @@ func TestWait(t *testing.T) {
 	list := flows(t, 40)
 	for range 3 {
 		sendAll(t, list, "wake")
-		for was := -1; was < 1; { // both, in turn or one more often
+		for was := -1; was < 1; { // until both queues had one
 			if q := <-woken; q > was {
 				was = q
 			}
@@ -211,7 +212,7 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// Closing and deletion reach every queue, be it attached or not.
+// Close and a deletion end the reads of every queue, whether it is attached or not.
 func TestCloseAndDeleteEndAllQueues(t *testing.T) { // A62
 	for name, end := range map[string]func(*testing.T, opened) error{
 		"closed":  func(_ *testing.T, m opened) error { m.Close(); return os.ErrClosed },
@@ -239,24 +240,24 @@ func TestCloseAndDeleteEndAllQueues(t *testing.T) { // A62
 			want := end(t, m)
 			for range 3 {
 				if err := <-ended; !errors.Is(err, want) {
-					t.Errorf("%v, want %v", err, want)
+					t.Errorf("Read: got %v, want %v", err, want)
 				}
 			}
 			packet := append(make([]byte, HeaderSize), ipv4UDP(1, nil)...)
 			for _, w := range []Writer{m, w} {
 				if err := w.Write([][]byte{packet}); !errors.Is(err, want) {
-					t.Errorf("a write says %v", err)
+					t.Errorf("Write: got %v, want %v", err, want)
 				}
 			}
 			if exists("wgtest") {
-				t.Error("the interface is still there")
+				t.Error("the interface still exists")
 			}
 		})
 	}
 }
 
-// An interface with several queues is closed to everybody without CAP_NET_ADMIN,
-// though anybody may open the driver.
+// Only processes with CAP_NET_ADMIN can open an interface with several queues, although
+// all users can open the driver.
 func TestOtherUsersCannotAttach(t *testing.T) {
 	multiQueue(t, 2, Options{})
 	openDriverToAll(t)
@@ -267,10 +268,10 @@ func TestOtherUsersCannotAttach(t *testing.T) {
 		}
 		return err
 	}
-	if err := attach(); err != nil { // so it is a request that could be granted
+	if err := attach(); err != nil { // root can open it
 		t.Fatal(err)
 	}
-	// This thread, which dies with the test, becomes another user.
+	// This thread, which ends with the test, becomes another user's.
 	const nobody = 65534
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
 		t.Fatal(errno)
@@ -280,7 +281,8 @@ func TestOtherUsersCannotAttach(t *testing.T) {
 	}
 }
 
-// joined is an interface that has no owner yet, and what somebody else has opened of it.
+// shared opens an interface twice, before it has an owner: for us and for another
+// program.
 func shared(t *testing.T) (first, other *device) {
 	t.Helper()
 	first, err := open("wgtest", Options{}, unix.IFF_MULTI_QUEUE)
@@ -293,12 +295,12 @@ func shared(t *testing.T) (first, other *device) {
 	return first, other
 }
 
-// What somebody else has opened before it had an owner is noticed.
+// claim notices that another program opened the interface before it had an owner.
 func TestClaimDetectsOthers(t *testing.T) {
 	ownNetwork(t)
 	for _, leave := range []bool{false, true} {
 		first, other := shared(t)
-		if leave { // out of sight
+		if leave { // detached queues count as well
 			if err := other.queues[0].control(func(fd int) error { return setQueue(fd, unix.IFF_DETACH_QUEUE) }); err != nil {
 				t.Fatal(err)
 			}
@@ -308,13 +310,14 @@ func TestClaimDetectsOthers(t *testing.T) {
 		}
 		other.Close()
 		if err := first.queues[0].control(func(fd int) error { return claim(fd, "wgtest") }); err != nil {
-			t.Errorf("alone: %v", err)
+			t.Errorf("after the other program closed it: %v", err)
 		}
 		first.Close()
 	}
 }
 
-// Nor does he keep it: the name is free again, for an interface with one queue.
+// discard takes the interface from the other program, so the name is free for an
+// interface with one queue.
 func TestDiscardFreesTheName(t *testing.T) {
 	ownNetwork(t)
 	first, other := shared(t)
@@ -331,7 +334,7 @@ func TestDiscardFreesTheName(t *testing.T) {
 	d.Close()
 }
 
-// Where several queues cannot be had there is one.
+// If the kernel refuses several queues, there is one.
 func TestSingleQueueFallback(t *testing.T) {
 	ownNetwork(t)
 	create(t, "wgwarm", Options{}).Close()
@@ -370,7 +373,7 @@ func FuzzParseConfiguration(f *testing.F) {
 	})
 }
 
-// A packet for which there is no room is written when there is.
+// A Write waits until there is room.
 func TestWriteWaitsForRoom(t *testing.T) {
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{})

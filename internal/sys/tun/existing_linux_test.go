@@ -14,8 +14,8 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// An interface that ip(8) made and nobody has open is taken over, however it was
-// made, as often as one likes, and stays as it is.
+// An interface that ip(8) created, and that no program has open, is taken over,
+// whatever its kind, any number of times, and keeps its settings.
 func TestTakeOver(t *testing.T) {
 	ownNetwork(t)
 	create(t, "wgwarm", Options{}).Close()
@@ -25,7 +25,7 @@ func TestTakeOver(t *testing.T) {
 			ip(t, "address add 10.9.0.1/24 dev wgkept")
 			ip(t, "link set wgkept mtu 1300 up")
 			if _, err := Create("wgkept", Options{Queues: queues}); !errors.Is(err, ErrNameTaken) {
-				t.Fatalf("%q: taken over without being asked: %v", kind, err)
+				t.Fatalf("%q: taken over without Options.Existing: %v", kind, err)
 			}
 			for range 3 {
 				d, err := Create("wgkept", Options{Existing: true, Queues: queues})
@@ -33,18 +33,18 @@ func TestTakeOver(t *testing.T) {
 					t.Fatalf("%q, %d queues: %v", kind, queues, err)
 				}
 				if !d.Caps().Existed {
-					t.Errorf("%q: it is taken for new", kind)
+					t.Errorf("%q: Caps.Existed is false", kind)
 				}
 				packet := append(make([]byte, HeaderSize), ipv4UDP(9, []byte("in"))...)
 				if err := d.NewWriter().Write([][]byte{packet}); err != nil {
 					t.Errorf("%q: %v", kind, err)
 				}
 				if !receives(t, d.Queue(0)) {
-					t.Errorf("%q, %d queues: no packet comes out", kind, queues)
+					t.Errorf("%q, %d queues: no packet was read", kind, queues)
 				}
 				d.Close()
 				if info, err := net.InterfaceByName("wgkept"); err != nil || info.MTU != 1300 || info.Flags&net.FlagUp == 0 {
-					t.Fatalf("%q: afterwards: %+v, %v", kind, info, err)
+					t.Fatalf("%q: after Close: %+v, %v, want it up, with MTU 1300", kind, info, err)
 				}
 			}
 			ip(t, "link delete wgkept")
@@ -52,8 +52,8 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// receives reports whether what is sent to 10.9.0.2 is read from the queue. The
-// kernel takes a moment to notice that there is somebody who reads.
+// receives reports whether packets to 10.9.0.2 arrive at the queue. The kernel takes
+// a moment to notice that a program has opened the interface.
 func receives(t *testing.T, d Queue) bool {
 	t.Helper()
 	const mark = "out to the tunnel"
@@ -81,7 +81,8 @@ func receives(t *testing.T, d Queue) bool {
 	return false
 }
 
-// One that a program has open is refused, and the program goes on undisturbed.
+// An interface that another program has open is refused, and that program is not
+// affected.
 func TestInterfaceInUse(t *testing.T) {
 	ownNetwork(t)
 	create(t, "wgwarm", Options{}).Close()
@@ -99,10 +100,10 @@ func TestInterfaceInUse(t *testing.T) {
 			}
 		}
 		if after, _ := inspect("wgheld"); after != before {
-			t.Errorf("%q: %+v, before %+v", kind, after, before)
+			t.Errorf("%q: the configuration is %+v, was %+v", kind, after, before)
 		}
 		if holder.Name() != "wgheld" {
-			t.Errorf("%q: the holder has lost it", kind)
+			t.Errorf("%q: the program that had it open has lost it", kind)
 		}
 		holder.Close()
 		ip(t, "link delete wgheld")
@@ -117,14 +118,14 @@ func TestInterfaceInUse(t *testing.T) {
 	}
 }
 
-// It belongs afterwards to whom it belonged before; another user may not open it.
+// An interface keeps its owner; other users cannot open it.
 func TestOwnedInterface(t *testing.T) {
 	ownNetwork(t)
 	openDriverToAll(t)
 	create(t, "wgwarm", Options{}).Close()
-	const somebody, nobody = 4711, 65534
+	const owner, nobody = 4711, 65534
 	for _, kind := range []string{"", "multi_queue"} {
-		ip(t, "tuntap add name wgowned%d mode tun user %d %s", len(kind), somebody, kind)
+		ip(t, "tuntap add name wgowned%d mode tun user %d %s", len(kind), owner, kind)
 	}
 	ip(t, "tuntap add name wgfree mode tun multi_queue")
 	for _, name := range []string{"wgowned0", "wgowned11", "wgfree"} {
@@ -134,9 +135,9 @@ func TestOwnedInterface(t *testing.T) {
 		}
 		d.Close()
 	}
-	as := func(user int) { // this thread, which dies with the test
+	as := func(user int) { // changes the user of this thread, which ends with the test
 		t.Helper()
-		// Saved as root's, so as to come back.
+		// The saved user ID stays root's, to change back.
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(user), uintptr(user), 0); errno != 0 {
 			t.Fatal(errno)
 		}
@@ -148,15 +149,15 @@ func TestOwnedInterface(t *testing.T) {
 		}
 		return err
 	}
-	as(somebody)
+	as(owner)
 	for _, name := range []string{"wgowned0", "wgowned11"} {
 		if err := try(name); err != nil {
-			t.Errorf("its owner: %s: %v", name, err)
+			t.Errorf("the owner: %s: %v", name, err)
 		}
 	}
 	as(0)
 	as(nobody)
-	for _, name := range []string{"wgowned0", "wgowned11", "wgfree"} { // nobody may join a tunnel that had no owner
+	for _, name := range []string{"wgowned0", "wgowned11", "wgfree"} { // also one that had no owner
 		if err := try(name); !errors.Is(err, ErrPermission) || !strings.Contains(err.Error(), "belongs to") {
 			t.Errorf("another user: %s: %v", name, err)
 		}
@@ -164,8 +165,8 @@ func TestOwnedInterface(t *testing.T) {
 	as(0)
 }
 
-// openDriverToAll lets all users open the driver, as most machines do. Call it after
-// ownNetwork: it is for the thread of the test only.
+// openDriverToAll lets all users open the driver, as on most machines. Call it after
+// ownNetwork: it affects the thread of the test only.
 func openDriverToAll(t *testing.T) {
 	t.Helper()
 	err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS)
@@ -182,6 +183,6 @@ func openDriverToAll(t *testing.T) {
 		err = unix.Chmod(driver, 0o666)
 	}
 	if err != nil {
-		netnstest.LeaveOut(t, "a driver for everybody", err)
+		netnstest.LeaveOut(t, "a driver that all users can open", err)
 	}
 }

@@ -8,14 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// configuration is how an interface for several queues is configured.
+// A configuration is that of an interface for several queues.
 type configuration struct {
-	queues int  // that are open, attached or not
-	owned  bool // it belongs to a user or a group
+	queues int  // the number of open queues, attached or not
+	owned  bool // whether it belongs to a user or a group
 }
 
-// inspect asks for the configuration of an interface in the thread's network namespace.
-// The error is errNoQueues if it is not for several queues, or no TUN interface.
+// inspect returns the configuration of an interface in the thread's network
+// namespace. The error is errNoQueues if the interface is not for several queues, or
+// not a TUN interface.
 func inspect(name string) (configuration, error) {
 	sock, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -37,7 +38,7 @@ func inspect(name string) (configuration, error) {
 	return parseConfiguration(answer[:n])
 }
 
-// getLink is a request RTM_GETLINK for one interface.
+// getLink returns the request RTM_GETLINK for one interface.
 func getLink(index int) []byte {
 	const size = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg
 	b := make([]byte, size)
@@ -50,7 +51,7 @@ func getLink(index int) []byte {
 
 // The attributes of a TUN interface (enum of linux/if_link.h).
 const (
-	tunOwner          = 1 // IFLA_TUN_OWNER, absent without one
+	tunOwner          = 1 // IFLA_TUN_OWNER, absent if there is no owner
 	tunGroup          = 2 // IFLA_TUN_GROUP
 	tunQueues         = 8 // IFLA_TUN_NUM_QUEUES
 	tunDisabledQueues = 9 // IFLA_TUN_NUM_DISABLED_QUEUES
@@ -76,8 +77,8 @@ func parseConfiguration(answer []byte) (c configuration, err error) {
 	return c, nil
 }
 
-// attribute finds an attribute in a list; nil if it is not there. An attribute with a
-// wrong length ends the list.
+// attribute finds an attribute in a list, and returns nil if it is not there. An
+// attribute with an invalid length ends the list.
 func attribute(list []byte, kind uint16) []byte {
 	for len(list) >= unix.SizeofRtAttr {
 		length := int(binary.NativeEndian.Uint16(list))

@@ -10,7 +10,7 @@ import (
 	"wgd/internal/sys/netns"
 )
 
-// control calls f with the descriptor, which stays open meanwhile.
+// control calls f with the descriptor, and keeps it open meanwhile.
 func (q *queue) control(f func(fd int) error) error {
 	err := os.ErrClosed
 	if poll := q.conn.Control(func(fd uintptr) { err = f(int(fd)) }); poll != nil {
@@ -40,7 +40,7 @@ func (d *device) Name() string {
 
 func (d *device) MTU() (int, error) { return d.query(unix.SIOCGIFMTU) }
 
-// NetNS follows the interface into the namespace to which it was moved (A55).
+// NetNS returns the namespace to which the interface was moved, if it was (A55).
 func (d *device) NetNS() (*os.File, error) {
 	ns := -1
 	err := d.queues[0].control(func(fd int) (err error) {
@@ -49,7 +49,7 @@ func (d *device) NetNS() (*os.File, error) {
 	})
 	switch {
 	case errors.Is(err, unix.ENOTTY), errors.Is(err, unix.EINVAL): // before kernel 5.2
-		return nil, fmt.Errorf("this kernel does not tell the namespace of a TUN interface: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("this kernel does not report the namespace of a TUN interface: %w", errors.ErrUnsupported)
 	case err != nil:
 		return nil, err
 	}
@@ -57,7 +57,8 @@ func (d *device) NetNS() (*os.File, error) {
 	return os.NewFile(uintptr(ns), "netns"), nil
 }
 
-// ask asks for a number about the interface, in the namespace where it is.
+// query makes a request about the interface that returns a number, in the namespace
+// where the interface is.
 func (d *device) query(request uint) (value int, err error) {
 	ns, err := d.NetNS()
 	if errors.Is(err, os.ErrClosed) || errors.Is(err, ErrGone) {
@@ -71,7 +72,7 @@ func (d *device) query(request uint) (value int, err error) {
 		value, err = interfaceIoctl(request, name)
 		return err
 	}
-	if err != nil { // without a handle only this namespace can be asked
+	if err != nil { // without a handle, only this namespace can be queried
 		return value, there()
 	}
 	defer ns.Close()
@@ -79,7 +80,8 @@ func (d *device) query(request uint) (value int, err error) {
 	return value, err
 }
 
-// interfaceIoctl asks for a number about an interface in the thread's namespace.
+// interfaceIoctl makes a request that returns a number, about an interface in the
+// namespace of the thread.
 func interfaceIoctl(request uint, name string) (int, error) {
 	sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

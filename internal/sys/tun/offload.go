@@ -9,36 +9,34 @@ import (
 	"wgd/internal/packet"
 )
 
-// superPackets remembers which kinds of super-packets an interface refuses. All
-// its writers share one.
+// superPackets records which kinds of super-packets an interface refuses. All its
+// writers share it.
 //
-// The kernel has said at the start that it takes them, but not for good: a filter
-// of system calls may refuse a write of several pieces, memory for a large packet
-// may be short, and whoever else holds the descriptor may have changed it. A
-// writer writes what was refused once more, packet by packet. If that works, the
-// packets were refused because they were joined. Then packets of this kind stay
-// single for a while, which is twice as long after each attempt that is refused
-// again.
+// The kernel granted them at the start, but may refuse them later: a filter of
+// system calls may refuse a write of several pieces, memory for a large packet may
+// be short, and another holder of the descriptor may have changed it. A writer
+// writes a refused super-packet again, packet by packet. If that works, the packets
+// were refused because they were joined. Then packets of this kind are not joined
+// for a while, which is twice as long after each attempt that is refused again.
 type superPackets struct {
 	granted  packet.Offloads
-	now      func() time.Duration // since some moment
+	now      func() time.Duration // since an arbitrary moment
 	tcp      superKind
 	udp      superKind
 	unjoined atomic.Uint64
 }
 
-// superKind is what is known about one kind of super-packet.
+// A superKind is the state of one kind of super-packet.
 type superKind struct {
-	retry atomic.Int64 // when it is tried again, by superPackets.now; 0: it is taken
+	retry atomic.Int64 // when it is tried again, by superPackets.now; 0: it is accepted
 	mu    sync.Mutex
-	pause time.Duration // the last one
+	pause time.Duration // the latest one
 }
 
 const (
 	minPause = time.Second
 	maxPause = time.Minute
-	// memoryPause is after an error that is about memory, which may be there in a
-	// moment.
+	// memoryPause is the pause after a lack of memory, which may end soon.
 	memoryPause = 100 * time.Millisecond
 )
 
@@ -50,17 +48,19 @@ func newSuperPackets(caps Caps) *superPackets {
 	}
 }
 
-// offloads is Device's Offloads. It reads no clock unless something was refused.
+// offloads implements Device.Offloads. It reads no clock unless a super-packet was
+// refused.
 func (s *superPackets) offloads() packet.Offloads {
 	return packet.Offloads{TCP: s.granted.TCP && s.due(&s.tcp), UDP: s.granted.UDP && s.due(&s.udp)}
 }
 
+// due reports whether a kind is accepted, or to be tried again.
 func (s *superPackets) due(k *superKind) bool {
 	retry := k.retry.Load()
 	return retry == 0 || int64(s.now()) >= retry
 }
 
-// kind is what is known about super-packets of a type of the virtio header.
+// kind returns the state of the super-packets with a gso_type of the virtio header.
 func (s *superPackets) kind(gsoType byte) *superKind {
 	if gsoType == packet.GSOUDPL4 {
 		return &s.udp
@@ -68,7 +68,7 @@ func (s *superPackets) kind(gsoType byte) *superKind {
 	return &s.tcp
 }
 
-// passed notes that a super-packet was taken.
+// accepted records that a super-packet was accepted.
 func (k *superKind) accepted() {
 	if k.retry.Load() == 0 {
 		return
@@ -79,9 +79,9 @@ func (k *superKind) accepted() {
 	k.pause = 0
 }
 
-// refused notes that a super-packet was refused, of which the kernel took so many
-// packets singly. A super-packet that was joined before the kind is paused, and is
-// refused during the pause, does not make the pause longer.
+// refused records that a super-packet was refused, and how many of its packets were
+// then accepted singly. A super-packet that was joined before the pause, and is
+// refused during it, does not make it longer.
 func (s *superPackets) refused(k *superKind, why syscall.Errno, singly int) {
 	s.unjoined.Add(uint64(singly))
 	k.mu.Lock()

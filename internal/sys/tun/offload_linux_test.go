@@ -17,14 +17,13 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// refuser is an interface whose kernel refuses what the test says, and keeps
-// the rest.
+// A refuser is an interface whose simulated kernel refuses some writes, and records
+// the others.
 type refuser struct {
 	opened
 	clock  time.Duration
 	refuse func(pieces int, kind byte) syscall.Errno
 
-	tried   int // super-packets
 	written [][]byte
 }
 
@@ -46,9 +45,6 @@ func (r *refuser) writev(_ uintptr, pieces []unix.Iovec) syscall.Errno {
 	for _, p := range pieces {
 		raw = append(raw, unsafe.Slice(p.Base, p.Len)...)
 	}
-	if raw[1] != packet.GSONone {
-		r.tried++
-	}
 	if r.refuse != nil {
 		if errno := r.refuse(len(pieces), raw[1]); errno != 0 {
 			return errno
@@ -58,15 +54,15 @@ func (r *refuser) writev(_ uintptr, pieces []unix.Iovec) syscall.Errno {
 	return 0
 }
 
-// arrived is what was written since the last call.
+// takeWritten returns the frames that were written since the last call.
 func (r *refuser) takeWritten() [][]byte {
 	w := r.written
 	r.written = nil
 	return w
 }
 
-// joinedPackets are count packets, each behind a header, and what a Coalescer makes of
-// them.
+// joinedPackets returns the frames of count packets, and the pieces of the super-packet
+// to which a Coalescer joins them.
 func joinedPackets(t *testing.T, udp bool, count int) (pieces, packets [][]byte) {
 	t.Helper()
 	const size = 1000
@@ -89,7 +85,7 @@ func joinedPackets(t *testing.T, udp bool, count int) (pieces, packets [][]byte)
 	h.Encode(frame)
 	var s packet.Segments
 	if !s.Reset(append(frame, p...)) {
-		t.Fatal("no super-packet")
+		t.Fatal("the frame is not a super-packet")
 	}
 	c := packet.Coalescer{Offloads: packet.Offloads{TCP: true, UDP: true}}
 	for n := s.Next(); n > 0; n = s.Next() {
@@ -97,17 +93,17 @@ func joinedPackets(t *testing.T, udp bool, count int) (pieces, packets [][]byte)
 		s.Put(one[HeaderSize:])
 		packets = append(packets, bytes.Clone(one))
 		if c.Add(one) != nil {
-			t.Fatal("not joined")
+			t.Fatal("the Coalescer did not join the packets")
 		}
 	}
 	if pieces = c.Flush(); len(pieces) != count {
-		t.Fatalf("%d pieces of %d packets", len(pieces), count)
+		t.Fatalf("a super-packet of %d pieces, want %d", len(pieces), count)
 	}
 	return pieces, packets
 }
 
-// A super-packet that is refused is written packet by packet, in order, at once;
-// then packets of its kind stay single, for twice as long after each attempt.
+// A super-packet that is refused is written at once packet by packet, in order. Then
+// packets of its kind are not joined, for twice as long after each refused attempt.
 func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 	for _, udp := range []bool{false, true} {
 		for name, write := range map[string]func(r *refuser) func([][]byte) error{
@@ -131,46 +127,46 @@ func TestRefusedSuperPacketIsWrittenSingly(t *testing.T) {
 						t.Fatalf("%s, UDP %v, %v: %v", name, udp, errno, err)
 					}
 					if got := r.takeWritten(); !slices.EqualFunc(got, packets, bytes.Equal) {
-						t.Fatalf("%s, UDP %v, %v: %d packets, or other ones", name, udp, errno, len(got))
+						t.Fatalf("%s, UDP %v, %v: %d packets were written, which are not the %d that were joined", name, udp, errno, len(got), len(packets))
 					}
 					if got := r.Unjoined(); got != wantRefused {
-						t.Errorf("%d packets counted, want %d", got, wantRefused)
+						t.Errorf("Unjoined: got %d, want %d", got, wantRefused)
 					}
 				}
 				if r.Offloads() != (packet.Offloads{TCP: true, UDP: true}) {
-					t.Fatal("this kernel has no such offloads")
+					t.Fatal("this kernel does not have both offloads")
 				}
 				send(10)
-				send(20) // was joined before: is refused as well, and lengthens nothing
+				send(20) // joined before the pause: refused as well, does not make the pause longer
 				for pause := time.Second; pause < 200*time.Second; pause *= 2 {
 					r.clock += min(pause, time.Minute) - 1
 					if got := r.Offloads(); got != other {
-						t.Fatalf("during the pause of %v: %+v", pause, got)
+						t.Fatalf("Offloads during the pause of %v: got %+v, want %+v", pause, got, other)
 					}
 					if r.clock++; r.Offloads() != (packet.Offloads{TCP: true, UDP: true}) {
-						t.Fatalf("not tried again after %v", min(pause, time.Minute))
+						t.Fatalf("Offloads do not return after %v", min(pause, time.Minute))
 					}
 					send(r.Unjoined() + 10)
 				}
-				// It is taken again, and the next pause is a short one.
+				// A super-packet is accepted again, so the next pause is short.
 				r.clock += time.Minute
 				refuse := r.refuse
 				r.refuse = nil
 				pieces, _ := joinedPackets(t, udp, 10)
 				if err := put(pieces); err != nil || len(r.takeWritten()) != 1 {
-					t.Fatal("joined again:", err)
+					t.Fatal("the super-packet was not written as one:", err)
 				}
 				r.refuse = refuse
 				send(r.Unjoined() + 10)
 				if r.clock += time.Second; r.Offloads() != (packet.Offloads{TCP: true, UDP: true}) {
-					t.Error("the pause is still a long one")
+					t.Error("the next pause is longer than a second")
 				}
 			}
 		}
 	}
 }
 
-// Want of memory passes.
+// After a lack of memory, the pause is short and stays so.
 func TestRefusedForLackOfMemory(t *testing.T) {
 	r := newRefuser(t)
 	r.refuse = func(_ int, kind byte) syscall.Errno {
@@ -185,15 +181,15 @@ func TestRefusedForLackOfMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r.clock += memoryPause - 1; r.Offloads().TCP {
-			t.Fatal("joined at once")
+			t.Fatal("TCP packets are joined without a pause")
 		}
 		if r.clock++; !r.Offloads().TCP {
-			t.Fatal("not joined again")
+			t.Fatal("TCP packets are not joined after the pause")
 		}
 	}
 }
 
-// Where single packets are refused as well, it is not about joining.
+// If single packets are refused as well, joining is not the reason.
 func TestSinglePacketsRefused(t *testing.T) {
 	r := newRefuser(t)
 	both := packet.Offloads{TCP: true, UDP: true}
@@ -203,10 +199,10 @@ func TestSinglePacketsRefused(t *testing.T) {
 		r.refuse = func(int, byte) syscall.Errno { return c.errno.(syscall.Errno) }
 		pieces, _ := joinedPackets(t, true, 5)
 		if err := r.Write(pieces); !errors.Is(err, c.want) || r.Offloads() != both || r.Unjoined() != 0 {
-			t.Errorf("%v: %v, joins %+v, %d counted", c.errno, err, r.Offloads(), r.Unjoined())
+			t.Errorf("%v: got error %v, offloads %+v, %d unjoined, want %v, %+v, 0", c.errno, err, r.Offloads(), r.Unjoined(), c.want, both)
 		}
 	}
-	// Some of the packets are lost: an error, but the others arrive.
+	// Write returns an error if some packets are lost, and the others arrive.
 	calls := 0
 	r.refuse = func(pieces int, _ byte) syscall.Errno {
 		if calls++; pieces > 1 || calls == 3 {
@@ -216,11 +212,11 @@ func TestSinglePacketsRefused(t *testing.T) {
 	}
 	pieces, _ := joinedPackets(t, true, 5)
 	if err := r.Write(pieces); err != unix.ENOBUFS || len(r.takeWritten()) != 4 {
-		t.Error("one of five is lost:", err)
+		t.Error("the third packet was refused: want ENOBUFS and the other four, got", err)
 	}
 }
 
-// A stream passes through a kernel that refuses every super-packet.
+// A stream passes although the kernel refuses every super-packet.
 func TestStreamPassesWhenSuperPacketsAreRefused(t *testing.T) {
 	var l net.Listener
 	r := newRelay(t, Options{}, func(b opened) {
@@ -238,13 +234,12 @@ func TestStreamPassesWhenSuperPacketsAreRefused(t *testing.T) {
 	defer l.Close()
 	sendStream(t, l, 8<<20)
 	if r.b.Unjoined() == 0 || r.b.Offloads().TCP {
-		t.Fatal("nothing was refused")
+		t.Fatal("no super-packet was refused")
 	}
 }
 
-// An interface that somebody else used before has no offloads that we do not
-// know of: without a virtio header nothing would tell a super-packet, and a
-// checksum that is not finished, from a packet.
+// The offloads of an earlier program are disabled on an existing interface: without
+// a virtio header, nothing would mark super-packets and incomplete checksums.
 func TestEarlierOffloadsAreCleared(t *testing.T) {
 	ownNetwork(t)
 	create(t, "wgtest", Options{}).Close() // or leave the test out
@@ -267,8 +262,8 @@ func TestEarlierOffloadsAreCleared(t *testing.T) {
 	}
 	unix.Close(earlier)
 	for name, open := range map[string]func() (Device, error){
-		"given":    func() (Device, error) { return FromFD(attached(0), Options{}) },
-		"existing": func() (Device, error) { return Create("wgkept", Options{Existing: true, NoVnetHdr: true}) },
+		"descriptor": func() (Device, error) { return FromFD(attached(0), Options{}) },
+		"existing":   func() (Device, error) { return Create("wgkept", Options{Existing: true, NoVnetHdr: true}) },
 	} {
 		d, err := open()
 		if err != nil {

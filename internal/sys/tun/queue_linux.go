@@ -12,9 +12,9 @@ import (
 
 var nativeBig = *(*byte)(unsafe.Pointer(&[]uint16{1}[0])) == 0
 
-// queue is a TUN descriptor on Go's poller. A call is one raw system call that
-// never sleeps, made by a callback that was allocated once; only when there is
-// nothing to do the goroutine waits, and its thread does not.
+// A queue is a TUN descriptor on Go's poller. A read or write is one raw system call
+// that never blocks, in a callback that was allocated once. Only if it has to wait
+// does the goroutine block, and never its thread.
 type queue struct {
 	file    *os.File
 	conn    syscall.RawConn
@@ -27,24 +27,24 @@ type queue struct {
 	onRead  func(fd uintptr) bool
 	onTry   func(fd uintptr)
 
-	poll   unix.PollFd // of Wait
+	poll   unix.PollFd // for Wait
 	onWait func(fd uintptr) bool
 
-	writing sync.Mutex // of those that wait for room
+	writing sync.Mutex // for writers that wait for room
 	out     syscall.Errno
 	pieces  []unix.Iovec
 	onWrite func(fd uintptr) bool
-	writev  func(fd uintptr, pieces []unix.Iovec) syscall.Errno // tests put another one in its place
+	writev  func(fd uintptr, pieces []unix.Iovec) syscall.Errno // tests replace it
 }
 
-// transfer is how one read went.
+// A transfer is the result of one read.
 type transfer struct {
-	wait  bool // on EAGAIN, let the poller wait and call again
+	wait  bool // on EAGAIN, wait on the poller and try again
 	n     int
 	errno syscall.Errno
 }
 
-// newQueue makes the queue of a descriptor that is attached and non-blocking.
+// newQueue returns the queue of a descriptor that is attached and non-blocking.
 func newQueue(fd int, vnetHdr bool) (*queue, error) {
 	q := &queue{vnetHdr: vnetHdr, writev: writev}
 	q.onRead, q.onWait, q.onWrite = q.readNow, q.readable, q.writeNow
@@ -76,7 +76,7 @@ func (q *queue) TryRead(b []byte) (n int, ok bool, err error) {
 	return n, err == nil, err
 }
 
-// read makes up an empty header where the kernel has none.
+// read puts an empty header before the packet if the kernel does not use headers.
 func (q *queue) read(b []byte, wait bool) (int, error) {
 	if len(b) <= HeaderSize {
 		return 0, errMalformed
@@ -90,7 +90,7 @@ func (q *queue) read(b []byte, wait bool) (int, error) {
 	if wait {
 		err = q.conn.Read(q.onRead)
 	} else {
-		err = q.conn.Control(q.onTry) // also beside Wait
+		err = q.conn.Control(q.onTry) // unlike conn.Read, this does not wait for Wait
 	}
 	q.buf = nil
 	if err := q.translate(err, q.in.errno); err != nil {
@@ -125,7 +125,7 @@ func (q *queue) readable(fd uintptr) bool {
 	return errno == 0 && n > 0
 }
 
-// writeWaiting writes as soon as there is room.
+// writeWaiting waits for room and writes.
 func (q *queue) writeWaiting(pieces []unix.Iovec) (errno syscall.Errno, poll error) {
 	q.writing.Lock()
 	defer q.writing.Unlock()
@@ -140,7 +140,7 @@ func (q *queue) writeNow(fd uintptr) bool {
 	return q.out != unix.EAGAIN
 }
 
-// translate turns what the poller and the kernel said into the contract's errors.
+// translate turns errors of the poller and of the kernel into those of the contract.
 func (q *queue) translate(poll error, errno syscall.Errno) error {
 	switch {
 	case poll != nil && q.closed.Load():
@@ -154,7 +154,7 @@ func (q *queue) translate(poll error, errno syscall.Errno) error {
 	case errno == unix.EBADFD:
 		return ErrGone
 	case errno == unix.EFAULT:
-		// What a read says at the moment of deletion; a truly bad buffer stays EFAULT.
+		// A read during the deletion returns this; for a bad buffer it stays EFAULT.
 		if _, err := q.identify(); err == ErrGone {
 			return ErrGone
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // toFirst is a BPF program that returns 0: two instructions of 8 bytes. The first byte
-// of each is the operation; all operands are 0.
+// of each is the opcode; all operands are 0.
 var toFirst = [16]byte{
 	0: 0xb7, // BPF_ALU64 | BPF_MOV | BPF_K: r0 = 0
 	8: 0x95, // BPF_JMP | BPF_EXIT
@@ -15,8 +15,8 @@ var toFirst = [16]byte{
 
 var noLicense [1]byte // the empty string
 
-// loadToFirst loads the program that chooses queue 0 for every packet, and returns its
-// descriptor. That needs CAP_BPF, unless the kernel permits it to everybody.
+// loadToFirst loads the program that selects queue 0 for every packet, and returns its
+// descriptor. That needs CAP_BPF, unless the kernel permits it to all users.
 func loadToFirst() (fd int, err error) {
 	const attempts = 20
 	attr := struct { // the beginning of union bpf_attr, for BPF_PROG_LOAD

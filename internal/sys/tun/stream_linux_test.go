@@ -17,15 +17,15 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// relay is a tunnel without any protocol: what one side reads, the other writes.
+// A relay writes to each of two interfaces what it reads from the other.
 type relay struct {
 	a, b    opened
-	longest atomic.Int64 // packet that passed, without header
+	longest atomic.Int64 // length of the longest packet that passed, without header
 	usoSeen atomic.Bool
 }
 
-// newRelay puts a into the test's namespace (10.9.0.1) and b into another
-// one (10.9.0.2), in which listen is called on the test's own thread.
+// newRelay creates a in the test's namespace (10.9.0.1) and b in another one
+// (10.9.0.2), where it calls listen, on the test's thread.
 func newRelay(t testing.TB, o Options, listen func(b opened)) *relay {
 	t.Helper()
 	ownNetwork(t)
@@ -84,7 +84,7 @@ func TestStreamsPassAsSuperPackets(t *testing.T) {
 	}
 }
 
-// sendStream sends n bytes to l over TCP and compares what arrives.
+// sendStream sends n bytes to l over TCP and compares them with what arrives.
 func sendStream(t testing.TB, l net.Listener, n int) {
 	t.Helper()
 	data := make([]byte, n)
@@ -109,7 +109,7 @@ func sendStream(t testing.TB, l net.Listener, n int) {
 	s.SetDeadline(time.Now().Add(30 * time.Second))
 	got, err := io.ReadAll(s)
 	if err = errors.Join(err, <-sent); err != nil || !bytes.Equal(got, data) {
-		t.Fatal("stream spoilt: ", len(got), err)
+		t.Fatalf("received %d bytes of %d, or different ones: %v", len(got), n, err)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestUDPPassesAsSuperPackets(t *testing.T) {
 		if os.Getenv("CI") == "true" {
 			t.Error("this kernel has no USO (Linux 6.2)")
 		}
-		t.Log("LEFT OUT, needs Linux 6.2: USO; only the plain path is shown")
+		t.Log("LEFT OUT, needs Linux 6.2: USO; only datagrams that are not joined are tested")
 	}
 	c, err := net.Dial("udp4", "10.9.0.2:5001")
 	if err != nil {
@@ -187,7 +187,7 @@ func TestMTUSweep(t *testing.T) { // B48
 	}
 }
 
-// openTUN is what a program does that passes WG_TUN_FD.
+// openTUN opens an interface as a program does that passes WG_TUN_FD.
 func openTUN(t *testing.T, flags uint16) int {
 	t.Helper()
 	fd, err := unix.Open(driver, unix.O_RDWR, 0)

@@ -42,7 +42,7 @@ type (
 	output = Writer
 )
 
-// opened is an interface with its first queue and a Writer.
+// opened is an interface with its first queue and a Writer. Its methods include theirs.
 type opened struct {
 	*device
 	reader
@@ -64,17 +64,17 @@ func create(t testing.TB, name string, o Options) opened {
 	return openFirst(d)
 }
 
-// up gives the interface addresses, raises it, and returns its number.
+// up adds addresses, brings the interface up, and returns its index.
 func up(t testing.TB, name string, mtu int, addrs ...string) int {
 	t.Helper()
 	for _, a := range addrs {
 		ip(t, "address add %s dev %s nodad", a, name)
 	}
 	ip(t, "link set %s mtu %d up", name, mtu)
-	return number(t, name)
+	return index(t, name)
 }
 
-func number(t testing.TB, name string) int {
+func index(t testing.TB, name string) int {
 	t.Helper()
 	i, err := net.InterfaceByName(name)
 	if err != nil {
@@ -83,7 +83,7 @@ func number(t testing.TB, name string) int {
 	return i.Index
 }
 
-// ipv4UDP is a datagram from 10.9.0.2 to 10.9.0.1, without a UDP checksum.
+// ipv4UDP returns a datagram from 10.9.0.2 to 10.9.0.1, without a UDP checksum.
 func ipv4UDP(port uint16, payload []byte) []byte {
 	p := make([]byte, 28, 28+len(payload))
 	p[0], p[8], p[9] = 0x45, 64, 17
@@ -101,7 +101,7 @@ func ipv4UDP(port uint16, payload []byte) []byte {
 	return append(p, payload...)
 }
 
-// readMarked reads until a packet that has the mark in it: the kernel also
+// readMarked reads until a packet that contains the mark, because the kernel also
 // sends packets of its own (router solicitations, MLD).
 func readMarked(t testing.TB, d Queue, mark string) []byte {
 	t.Helper()
@@ -115,7 +115,7 @@ func readMarked(t testing.TB, d Queue, mark string) []byte {
 			return b[:n]
 		}
 	}
-	t.Fatal("the packet did not come")
+	t.Fatalf("no packet with %q arrived", mark)
 	return nil
 }
 
@@ -126,7 +126,7 @@ func TestPacketsPassBothWays(t *testing.T) {
 			d := create(t, "wgtest", o)
 			up(t, "wgtest", 1420, "10.9.0.1/24")
 			if c := d.Caps(); c.VnetHdr == o.NoVnetHdr || (c.TSO && (o.NoTSO || o.NoVnetHdr)) || (c.USO && o != Options{}) {
-				t.Fatalf("%+v", c)
+				t.Fatalf("caps %+v, with options %+v", c, o)
 			}
 			pc, err := net.ListenPacket("udp4", "10.9.0.1:7777")
 			if err != nil {
@@ -139,7 +139,7 @@ func TestPacketsPassBothWays(t *testing.T) {
 				t.Fatalf("%x", raw)
 			}
 			if o.NoVnetHdr && !bytes.Equal(raw[:HeaderSize], make([]byte, HeaderSize)) {
-				t.Fatalf("header made up: %x", raw[:HeaderSize])
+				t.Fatalf("the header is %x, want zeros", raw[:HeaderSize])
 			}
 			packet := ipv4UDP(7777, []byte("back again"))
 			if err := d.Write([][]byte{make([]byte, HeaderSize), packet[:20], packet[20:28], nil, packet[28:]}); err != nil {
@@ -179,7 +179,7 @@ func TestTryReadDoesNotWait(t *testing.T) {
 	go func() { _, err := d.Read(b); done <- err }()
 	time.Sleep(20 * time.Millisecond)
 	if _, ok, err := d.TryRead(make([]byte, BufferSize)); ok || err != nil {
-		t.Fatal("beside a reader:", ok, err)
+		t.Fatal("TryRead during a Read:", ok, err)
 	}
 	d.Close()
 	if err := <-done; err != os.ErrClosed {
@@ -190,7 +190,7 @@ func TestTryReadDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestDownThenUp(t *testing.T) { // writes give EIO while down
+func TestDownThenUp(t *testing.T) { // the kernel returns EIO while the interface is down
 	ownNetwork(t)
 	d := create(t, "wgtest", Options{})
 	pieces := [][]byte{append(make([]byte, HeaderSize), ipv4UDP(1, []byte("x"))...)}
@@ -223,11 +223,11 @@ func TestPersistentTUN(t *testing.T) {
 	ownNetwork(t)
 	ip(t, "tuntap add wgkept mode tun")
 	if _, err := Create("wgkept", Options{}); !errors.Is(err, ErrNameTaken) {
-		t.Fatal("taken over without being asked:", err)
+		t.Fatal("taken over without Options.Existing:", err)
 	}
 	d := create(t, "wgkept", Options{Existing: true})
 	if !d.Caps().VnetHdr {
-		t.Error("no header")
+		t.Error("the interface has no virtio header")
 	}
 }
 
@@ -244,7 +244,7 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
-// What lies in the driver's place may be something else.
+// A file that is not the driver has an error of its own.
 func TestWrongDriver(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -256,7 +256,7 @@ func TestWrongDriver(t *testing.T) {
 	}
 }
 
-func TestIndexMTUAndNameFollow(t *testing.T) { // A55
+func TestMTUNameAndNamespaceFollow(t *testing.T) { // A55
 	ownNetwork(t)
 	home := netnstest.Here(t)
 	d := create(t, "wgtest", Options{})
@@ -264,7 +264,7 @@ func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 	check := func(name string, mtu int) {
 		t.Helper()
 		if m, err := d.MTU(); d.Name() != name || m != mtu || err != nil {
-			t.Fatal(d.Name(), m, err)
+			t.Fatalf("name %s, MTU %d, %v, want %s, %d", d.Name(), m, err, name, mtu)
 		}
 	}
 	check("wgtest", 9000)
@@ -280,7 +280,7 @@ func TestIndexMTUAndNameFollow(t *testing.T) { // A55
 	}
 	defer ns.Close()
 	if !netns.Same(ns, away) {
-		t.Fatal("NetNS did not follow")
+		t.Fatal("NetNS did not return the namespace to which the interface was moved")
 	}
 	netnstest.Enter(t, away)
 	ip(t, "link set wgother mtu 1280")
@@ -310,7 +310,7 @@ func TestDeletedInterface(t *testing.T) { // A62
 			t.Fatal(err)
 		}
 	case <-time.After(5 * time.Second):
-		t.Fatal("Read did not notice")
+		t.Fatal("Read did not return after the interface was deleted")
 	}
 	if err := d.Write([][]byte{make([]byte, 40)}); err != ErrGone {
 		t.Error(err)
@@ -323,7 +323,7 @@ func TestDeletedInterface(t *testing.T) { // A62
 func TestCloseUnblocksReadManyTimes(t *testing.T) { // B55, B59
 	ownNetwork(t)
 	rounds := 200
-	create(t, "wgfirst", Options{}).Close() // opens what the runtime keeps open
+	create(t, "wgfirst", Options{}).Close() // so that the runtime opens its own descriptors
 	before := descriptors(t)
 	for range rounds {
 		d := create(t, "wgtest", Options{})
@@ -361,7 +361,7 @@ func TestWithoutPrivileges(t *testing.T) {
 	ownNetwork(t)
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
-	if err := unix.Capset(&header, &none[0]); err != nil { // of this thread, which dies with the test
+	if err := unix.Capset(&header, &none[0]); err != nil { // of this thread, which ends with the test
 		t.Fatal(err)
 	}
 	before := descriptors(t)

@@ -8,13 +8,13 @@ import (
 	"os"
 )
 
-// Create has nothing to create with on this system.
+// Create returns errors.ErrUnsupported on this system.
 func Create(string, Options) (Device, error) {
 	return nil, fmt.Errorf("TUN interfaces are implemented for Linux only; try \"wgd demo\": %w", errors.ErrUnsupported)
 }
 
-// NameOf knows no interface.
+// NameOf returns "" on this system.
 func NameOf(*os.File) string { return "" }
 
-// FromFD has nothing to adopt on this system.
+// FromFD returns errors.ErrUnsupported on this system.
 func FromFD(int, Options) (Device, error) { return Create("", Options{}) }

@@ -10,10 +10,10 @@ import (
 	"wgd/internal/packet"
 )
 
-// maxPieces is the most that one writev takes (UIO_MAXIOV).
+// maxPieces is the maximum for one writev (UIO_MAXIOV).
 const maxPieces = 1024
 
-// writer is a Writer. It shares a descriptor with other writers, and no lock.
+// A writer is a Writer. It shares a descriptor with other writers, but no lock.
 type writer struct {
 	queue  *queue
 	supers *superPackets
@@ -40,26 +40,26 @@ func (w *writer) Write(pieces [][]byte) error {
 		return nil
 	}
 	why, ok := err.(syscall.Errno)
-	if !ok { // the interface is down or gone, or this is no packet
+	if !ok { // the interface is down or deleted, or this is not a packet
 		return err
 	}
 	passed, failed := w.writeSingly(pieces)
-	if passed == 0 { // so it is not about super-packets
+	if passed == 0 { // the reason was not that they were joined
 		return err
 	}
 	w.supers.refused(kind, why, passed)
 	return failed
 }
 
-// writeSingly writes the packets of a super-packet, in order. It says how many
-// passed, and why the first one that did not pass was refused.
+// writeSingly writes the packets of a super-packet, in order. It returns how many
+// were accepted, and the first error.
 func (w *writer) writeSingly(pieces [][]byte) (passed int, err error) {
 	frame := bytes.Join(pieces, nil)
 	var s packet.Segments
 	if !packet.IsIP(frame[HeaderSize:]) || !s.Reset(frame) {
 		return 0, errMalformed
 	}
-	single := make([]byte, HeaderSize+s.Next()) // the first is the longest
+	single := make([]byte, HeaderSize+s.Next()) // no segment is longer than the first
 	for n := s.Next(); n > 0; n = s.Next() {
 		s.Put(single[HeaderSize:][:n])
 		if one := w.write([][]byte{single[:HeaderSize+n]}); one == nil {
@@ -71,7 +71,7 @@ func (w *writer) writeSingly(pieces [][]byte) (passed int, err error) {
 	return passed, err
 }
 
-// write is one system call, or more while it is interrupted, or there is no room.
+// write makes one system call, or more if it is interrupted or has to wait for room.
 func (w *writer) write(pieces [][]byte) (err error) {
 	if err := w.gather(pieces); err != nil {
 		return err
@@ -80,12 +80,12 @@ func (w *writer) write(pieces [][]byte) (err error) {
 	if err == nil && w.errno == unix.EAGAIN {
 		w.errno, err = w.queue.writeWaiting(w.pieces)
 	}
-	clear(w.pieces) // the caller's buffers are not kept alive
+	clear(w.pieces) // keep no references to the caller's buffers
 	return w.queue.translate(err, w.errno)
 }
 
-// gather puts what one writev takes into w.pieces, or says why the pieces are no
-// packet. A kernel without virtio headers gets the packet alone.
+// gather converts the pieces to w.pieces, for one writev, or returns why they are not
+// a frame. If the kernel does not use virtio headers, the header is left out.
 func (w *writer) gather(pieces [][]byte) error {
 	w.pieces = w.pieces[:0]
 	if len(pieces) == 0 || len(pieces) > maxPieces || len(pieces[0]) < HeaderSize {
@@ -111,8 +111,8 @@ func (w *writer) gather(pieces [][]byte) error {
 	return nil
 }
 
-// writev is write(2) for one piece: where a filter refuses writev(2), single
-// packets pass.
+// writev writes the pieces with writev(2), but a single one with write(2), which
+// works also where a filter refuses writev(2).
 func writev(fd uintptr, pieces []unix.Iovec) (errno syscall.Errno) {
 	for {
 		if len(pieces) == 1 {

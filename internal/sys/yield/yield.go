@@ -1,16 +1,16 @@
-// Package yield lets a goroutine give way to those that wait for the kernel.
+// Package yield lets a goroutine yield to goroutines that wait for the kernel.
 //
-// runtime.Gosched gives way to goroutines that could run already. Whether a file
-// or socket has become readable, that is, whether somebody who waits for it could
-// run, Go asks the kernel only when nobody else can, or after 10 ms. With one
-// processor (GOMAXPROCS) a goroutine that always has work keeps others waiting
-// for so long, unless it waits in the same way itself.
+// runtime.Gosched yields to goroutines that are runnable already. Go's scheduler
+// polls the kernel for readable files and sockets only when no goroutine is
+// runnable, or every 10 ms. So with one processor (GOMAXPROCS), a goroutine that
+// always has work delays those that wait for a file by up to 10 ms, unless it
+// waits for a file itself.
 package yield
 
-// A Place is where one goroutine gives way.
+// A Place lets one goroutine yield.
 type Place interface {
-	// Yield returns when all had a turn who could run, or for whom the kernel
-	// has something.
+	// Yield returns after the goroutines that are runnable, and those whose files
+	// are ready, have run.
 	Yield()
 	Close()
 }

@@ -23,9 +23,9 @@ func New() Place {
 	return p
 }
 
-// yielder is an eventfd on Go's poller. To write to it makes it readable, which is
-// news to the poller each time; who waits for that news is behind all others for
-// whom there is some.
+// A yielder is an eventfd on Go's poller. Each write to it is a new event for the
+// poller. A goroutine that waits for that event runs after those whose events came
+// before it.
 type yielder struct {
 	file    *os.File
 	raw     syscall.RawConn
@@ -39,6 +39,7 @@ func (p *yielder) Yield() {
 	p.raw.Read(p.onPoll)
 }
 
+// poll first writes to the eventfd, and is called again when it is readable.
 func (p *yielder) poll(fd uintptr) (done bool) {
 	if p.written {
 		unix.Read(int(fd), p.count[:])
@@ -52,7 +53,7 @@ func (p *yielder) poll(fd uintptr) (done bool) {
 
 func (p *yielder) Close() { p.file.Close() }
 
-// gosched is for where there is no eventfd.
+// gosched is used where there is no eventfd.
 type gosched struct{}
 
 func (gosched) Yield() { runtime.Gosched() }

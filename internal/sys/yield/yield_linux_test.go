@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// One goroutine that always has work does not keep another from what the kernel
-// has for it.
+// A goroutine that always has work does not keep another from reading what the
+// kernel has for it.
 func TestYield(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	r, w, err := os.Pipe()
@@ -28,7 +28,7 @@ func TestYield(t *testing.T) {
 	}()
 	p := New()
 	defer p.Close()
-	time.Sleep(10 * time.Millisecond) // it waits
+	time.Sleep(10 * time.Millisecond) // until the reader waits
 	late := 0
 	for range 1000 {
 		w.Write([]byte{1})
@@ -38,24 +38,25 @@ func TestYield(t *testing.T) {
 		}
 		<-came
 		if yields > 10 {
-			late++ // also if the system had put the reader's thread aside
+			late++ // also if the kernel had preempted the reader's thread
 		}
 	}
 	if late > 10 {
-		t.Errorf("%d times of 1000 it took more than 10 turns until somebody had read what was there", late)
+		t.Errorf("%d of 1000 times the reader ran only after more than 10 calls of Yield", late)
 	}
 }
 
-// To give way to nobody returns, any number of times, and allocates nothing.
+// Yield returns if no other goroutine is ready, any number of times, and allocates
+// nothing.
 func TestYieldAlone(t *testing.T) {
 	p := New()
 	defer p.Close()
 	if n := testing.AllocsPerRun(10000, p.Yield); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("Yield: %v allocations, want 0", n)
 	}
 }
 
-// After Close it returns as well.
+// Yield returns after Close as well.
 func TestYieldAfterClose(t *testing.T) {
 	p := New()
 	p.Close()
@@ -64,7 +65,7 @@ func TestYieldAfterClose(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):
-		t.Fatal("it waits for ever")
+		t.Fatal("Yield has not returned after 10 s")
 	}
 }
 

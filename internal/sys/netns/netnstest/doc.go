@@ -1,2 +1,2 @@
-// Package netnstest gives tests network namespaces of their own.
+// Package netnstest runs tests in network namespaces of their own.
 package netnstest

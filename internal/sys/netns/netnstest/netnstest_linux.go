@@ -11,9 +11,9 @@ import (
 	"wgd/internal/sys/netns"
 )
 
-// Isolate moves the calling test into a new network namespace, which has nothing
-// but a loopback interface that is down. The thread stays locked to the test and
-// ends with it. Without the permission the test is skipped, or fails in CI.
+// Isolate moves the calling test into a new network namespace, which has only a
+// loopback interface that is down. The thread stays locked to the test and ends with
+// it. Without the permission, the test is skipped, or fails in CI.
 func Isolate(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked
@@ -21,7 +21,7 @@ func Isolate(t testing.TB) {
 }
 
 // Another makes one more namespace and returns its file, which is closed at the
-// end of the test. The calling thread, which is locked, stays where it is.
+// end of the test. The calling thread, which must be locked, stays in its namespace.
 func Another(t testing.TB) *os.File {
 	t.Helper()
 	home := Here(t)
@@ -31,7 +31,7 @@ func Another(t testing.TB) *os.File {
 	return ns
 }
 
-// Here is the namespace of the calling thread. Its file is closed at the end of
+// Here returns the namespace of the calling thread. Its file is closed at the end of
 // the test.
 func Here(t testing.TB) *os.File {
 	t.Helper()
@@ -43,7 +43,7 @@ func Here(t testing.TB) *os.File {
 	return ns
 }
 
-// Enter moves the calling thread, which is locked, into ns.
+// Enter moves the calling thread, which must be locked, into ns.
 func Enter(t testing.TB, ns *os.File) {
 	t.Helper()
 	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
@@ -58,8 +58,8 @@ func unshare(t testing.TB) {
 	}
 }
 
-// LeaveOut skips the test because what it needs is not there. In CI, where all
-// tests have to run, it fails the test.
+// LeaveOut skips the test because something that it needs is missing. In CI, where
+// all tests have to run, it fails the test.
 func LeaveOut(t testing.TB, needs string, err error) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -68,7 +68,7 @@ func LeaveOut(t testing.TB, needs string, err error) {
 	t.Skipf("NOT TESTED: %s needs %s: %v", t.Name(), needs, err)
 }
 
-// Holders are the files and threads of this process that keep ns alive.
+// Holders returns the files and threads of this process that keep ns alive.
 func Holders(t testing.TB, ns *os.File) (held []string) {
 	t.Helper()
 	want, err := ns.Stat()

@@ -11,10 +11,10 @@ import (
 	"wgd/internal/sys/tun"
 )
 
-// Device is an interface of the test. The packets that the test injects are read
-// by the program; what the program writes is taken out with Next. As in the kernel,
-// flows are told apart by addresses and ports, and what waits in a queue that is
-// left out is lost. Any goroutine may call any method.
+// A Device is an interface for tests. The program reads the packets that the test
+// injects; the test takes the packets that the program writes with Next. As in the
+// kernel, addresses and ports distinguish flows, and packets that wait in a queue that
+// is detached are lost. All methods may be called concurrently.
 type Device struct {
 	name   string
 	queues []*queue
@@ -29,21 +29,21 @@ type Device struct {
 	failure error
 	dropped int
 
-	steering sync.RWMutex // guards what follows
-	attached int          // 0: all packets come to the first queue
+	steering sync.RWMutex // guards the fields below
+	attached int          // 0: all packets arrive at the first queue
 	changes  int
 }
 
 var _ tun.Device = (*Device)(nil)
 
-// depth is how many packets each queue, and each direction, holds.
+// depth is how many packets each queue holds, and the channel of written packets.
 const depth = 1024
 
-// New is an interface that is up and has every offload and one queue. It holds
-// 1,024 packets in each direction; what does not fit is dropped and counted.
+// New returns an interface that is up and has every offload and one queue. It holds
+// 1,024 packets in each direction; packets that do not fit are dropped and counted.
 func New(name string, mtu int) *Device { return NewQueues(name, mtu, 1) }
 
-// NewQueues is New with that many queues, to the first of which all packets come.
+// NewQueues is New with several queues. At first all packets arrive at the first one.
 func NewQueues(name string, mtu, queues int) *Device {
 	d := &Device{
 		name: name, mtu: mtu, caps: tun.Caps{VnetHdr: true, TSO: true, USO: true, Queues: queues},
@@ -55,20 +55,20 @@ func NewQueues(name string, mtu, queues int) *Device {
 	return d
 }
 
-// Inject is a packet that the host sends into the tunnel, to the queue of its
-// flow; the fake puts an empty header before it. It reports whether there was room.
+// Inject sends a packet into the tunnel, as the host does, with an empty header before
+// it: to the queue of its flow. It reports whether there was room.
 func (d *Device) Inject(packet []byte) bool {
 	return d.InjectRaw(append(make([]byte, tun.HeaderSize), packet...))
 }
 
-// InjectRaw is Inject of a packet behind the header it already has.
+// InjectRaw is Inject for a packet that has a header.
 func (d *Device) InjectRaw(raw []byte) bool {
 	d.steering.RLock()
 	defer d.steering.RUnlock()
 	return d.put(d.queues[d.choose(raw)].in, raw)
 }
 
-// choose is the number of the queue for a packet.
+// choose returns the number of the queue for a packet.
 func (d *Device) choose(raw []byte) uint32 {
 	const addresses, ports = 12, 24 // in an IPv4 packet without options
 	p := raw[min(tun.HeaderSize, len(raw)):]
@@ -89,7 +89,7 @@ func (d *Device) Next(timeout time.Duration) (raw []byte, ok bool) {
 	}
 }
 
-// Waiting is the number of injected packets that nobody has read yet.
+// Waiting returns the number of injected packets that have not been read yet.
 func (d *Device) Waiting() (n int) {
 	for _, q := range d.queues {
 		n += len(q.in)
@@ -97,19 +97,19 @@ func (d *Device) Waiting() (n int) {
 	return n
 }
 
-// SetDown makes writes fail with tun.ErrDown, or work again.
+// SetDown makes writes return tun.ErrDown, or work again.
 func (d *Device) SetDown(down bool) { d.mu.Lock(); d.down = down; d.mu.Unlock() }
 
-// SetMTU is what MTU says from now on.
+// SetMTU sets what MTU returns.
 func (d *Device) SetMTU(mtu int) { d.mu.Lock(); d.mtu = mtu; d.mu.Unlock() }
 
-// SetCaps is what Caps and Offloads say from now on.
+// SetCaps sets what Caps and Offloads return.
 func (d *Device) SetCaps(c tun.Caps) { d.mu.Lock(); d.caps = c; d.mu.Unlock() }
 
-// FailWrites makes every Write return err; nil ends that.
+// FailWrites makes every Write return err, until FailWrites(nil).
 func (d *Device) FailWrites(err error) { d.mu.Lock(); d.failure = err; d.mu.Unlock() }
 
-// Delete is the interface being deleted by somebody (A62).
+// Delete simulates that another program deletes the interface (A62).
 func (d *Device) Delete() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -118,48 +118,49 @@ func (d *Device) Delete() {
 	}
 }
 
-// Dropped is the number of packets for which there was no room.
+// Dropped returns the number of packets that were lost, for lack of room or in a
+// queue that was detached.
 func (d *Device) Dropped() int { d.mu.Lock(); defer d.mu.Unlock(); return d.dropped }
 
-// Changes is how often SetQueues was called.
+// Changes returns how many times SetQueues was called.
 func (d *Device) Changes() int {
 	d.steering.RLock()
 	defer d.steering.RUnlock()
 	return d.changes
 }
 
-// Attached is the number of queues to which packets come.
+// Attached returns the number of queues at which packets arrive.
 func (d *Device) Attached() int {
 	d.steering.RLock()
 	defer d.steering.RUnlock()
 	return max(d.attached, 1)
 }
 
-// Name is what New was given.
+// Name returns the name that New was given.
 func (d *Device) Name() string { return d.name }
 
-// MTU is what New was given, or SetMTU.
+// MTU returns what New or SetMTU was given.
 func (d *Device) MTU() (int, error) { d.mu.Lock(); defer d.mu.Unlock(); return d.mtu, nil }
 
-// Caps has every offload, unless SetCaps said otherwise.
+// Caps returns every offload, or what SetCaps was given.
 func (d *Device) Caps() tun.Caps { d.mu.Lock(); defer d.mu.Unlock(); return d.caps }
 
-// Offloads are those of Caps: nothing is ever refused.
+// Offloads returns those of Caps: this interface never refuses super-packets.
 func (d *Device) Offloads() packet.Offloads {
 	c := d.Caps()
 	return packet.Offloads{TCP: c.TSO, UDP: c.USO}
 }
 
-// Unjoined is 0.
+// Unjoined returns 0.
 func (d *Device) Unjoined() uint64 { return 0 }
 
-// NetNS has nothing to give: the interface is in no namespace.
+// NetNS returns errors.ErrUnsupported: the interface is in no namespace.
 func (d *Device) NetNS() (*os.File, error) { return nil, errors.ErrUnsupported }
 
-// NewWriter is the device itself, whose writers wait for each other.
+// NewWriter returns the device itself, whose Write may be called concurrently.
 func (d *Device) NewWriter() tun.Writer { return d }
 
-// Write is tun.Writer's.
+// Write implements tun.Writer.
 func (d *Device) Write(pieces [][]byte) error {
 	if err := d.err(); err != nil {
 		return err
@@ -184,7 +185,7 @@ func (d *Device) Write(pieces [][]byte) error {
 	return nil
 }
 
-// Close ends all that reads and writes.
+// Close makes all reads and writes return os.ErrClosed.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

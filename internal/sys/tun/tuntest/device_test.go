@@ -12,7 +12,7 @@ func TestDevice(t *testing.T) {
 	d := New("wg0", 1420)
 	b := make([]byte, tun.BufferSize)
 	if _, ok, err := d.TryRead(b); ok || err != nil {
-		t.Fatal("read from an empty interface")
+		t.Fatal("TryRead returned a packet of an empty interface")
 	}
 	d.Inject([]byte{0x45, 1, 2})
 	if n, err := d.Read(b); n != tun.HeaderSize+3 || err != nil || b[tun.HeaderSize] != 0x45 {
@@ -38,8 +38,8 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// A Device with several queues does as the kernel: flows stay where they are, and what waits in a
-// queue that is detached is lost.
+// A Device with several queues behaves like the kernel: flows stay in their queues, and
+// packets that wait in a queue that is detached are lost.
 func TestQueues(t *testing.T) {
 	d := NewQueues("wg0", 1420, 3)
 	inject := func() {
@@ -47,7 +47,7 @@ func TestQueues(t *testing.T) {
 			packet := make([]byte, 28)
 			packet[15] = flow
 			if !d.Inject(packet) {
-				t.Fatal("no room")
+				t.Fatal("Inject found no room")
 			}
 		}
 	}
@@ -59,22 +59,22 @@ func TestQueues(t *testing.T) {
 		return list
 	}
 	if d.SetQueues(4) == nil || d.SetQueues(3) != nil || d.Attached() != 3 {
-		t.Error("SetQueues")
+		t.Error("SetQueues accepted 4 of 3 queues, or did not attach 3")
 	}
 	inject()
 	before := [3]string{string(flows(0)), string(flows(1)), string(flows(2))}
 	inject()
 	if after := [3]string{string(flows(0)), string(flows(1)), string(flows(2))}; after != before || before[2] == "" {
-		t.Errorf("%q, then %q", before, after)
+		t.Errorf("flows moved from %q to %q, or a queue has none", before, after)
 	}
 	inject()
 	if d.SetQueues(2); d.Dropped() != len(before[2]) || len(flows(0)) != len(before[0]) {
-		t.Errorf("%d dropped", d.Dropped())
+		t.Errorf("%d packets dropped, want %d", d.Dropped(), len(before[2]))
 	}
 	if d.SteerToFirst(); len(flows(1)) != len(before[1]) {
-		t.Error("SteerToFirst loses packets")
+		t.Error("SteerToFirst lost packets")
 	}
 	if inject(); len(flows(0)) != 50 {
-		t.Error("not steered to the first")
+		t.Error("packets were not steered to the first queue")
 	}
 }

@@ -8,19 +8,19 @@ import (
 	"wgd/internal/sys/tun"
 )
 
-// queue is a tun.Queue of a Device.
+// A queue is a tun.Queue of a Device.
 type queue struct {
 	device *Device
 	in     chan []byte
 }
 
-// Queue is tun.Queues's.
+// Queue implements tun.Queues.
 func (d *Device) Queue(i int) tun.Queue { return d.queues[i] }
 
-// SetQueues is tun.Queues's.
+// SetQueues implements tun.Queues.
 func (d *Device) SetQueues(n int) error {
 	if n < 1 || n > len(d.queues) {
-		return fmt.Errorf("%d queues of %d", n, len(d.queues))
+		return fmt.Errorf("%d queues requested, of 1 to %d", n, len(d.queues))
 	}
 	d.steering.Lock()
 	defer d.steering.Unlock()
@@ -35,7 +35,7 @@ func (d *Device) SetQueues(n int) error {
 	return nil
 }
 
-// SteerToFirst is tun.Queues's.
+// SteerToFirst implements tun.Queues.
 func (d *Device) SteerToFirst() bool {
 	d.steering.Lock()
 	defer d.steering.Unlock()
@@ -43,7 +43,7 @@ func (d *Device) SteerToFirst() bool {
 	return true
 }
 
-// QueueLength is 1,024.
+// QueueLength returns 1,024.
 func (d *Device) QueueLength() int { return depth }
 
 // Read reads from the first queue.
@@ -78,7 +78,7 @@ func (q *queue) TryRead(b []byte) (int, bool, error) {
 	}
 }
 
-// Wait looks again and again: only a receive tells whether a channel has something.
+// Wait polls, because a channel cannot be waited on without a receive.
 func (q *queue) Wait() error {
 	const pause = 50 * time.Microsecond
 	for len(q.in) == 0 {
