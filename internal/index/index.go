@@ -56,8 +56,8 @@ type node struct {
 }
 
 const (
-	leastChains = 64
-	mostTries   = 1000 // draws of an index before the source of randomness is called broken
+	minChains = 64
+	maxTries  = 1000 // draws of an index before the source of randomness is called broken
 )
 
 // ErrExhausted says that no free index was drawn in many tries.
@@ -66,8 +66,8 @@ var ErrExhausted = errors.New("no free receiver index was drawn: the source of r
 // New returns an empty table.
 func New() *Table {
 	t := &Table{}
-	t.chains.Store(newChains(leastChains))
-	t.remote.Store(newChains(leastChains))
+	t.chains.Store(newChains(minChains))
+	t.remote.Store(newChains(minChains))
 	return t
 }
 
@@ -98,7 +98,7 @@ func (t *Table) Sent(remote uint32, to netip.AddrPort) *Entry {
 // value may come out, 0 too (B43); one that is taken is drawn again (A14).
 func (t *Table) Reserve(rand io.Reader, e *Entry) (uint32, error) {
 	var b [4]byte
-	for range mostTries {
+	for range maxTries {
 		if _, err := io.ReadFull(rand, b[:]); err != nil {
 			return 0, fmt.Errorf("draw a receiver index: %w", err)
 		}
@@ -168,7 +168,7 @@ func fit(in *atomic.Pointer[chains], taken int) {
 	switch {
 	case taken > size:
 		size *= 2
-	case taken < size/8 && size > leastChains:
+	case taken < size/8 && size > minChains:
 		size /= 2
 	default:
 		return

@@ -116,7 +116,7 @@ func TestModel(t *testing.T) {
 		table.Release(i)
 		table.Release(i)
 	}
-	if table.Len() != 0 || len(table.chains.Load().heads) != leastChains {
+	if table.Len() != 0 || len(table.chains.Load().heads) != minChains {
 		t.Errorf("an empty table has %d entries and %d chains", table.Len(), len(table.chains.Load().heads))
 	}
 	table.Replace(5, &Entry{})
@@ -147,12 +147,12 @@ func TestSpread(t *testing.T) {
 }
 
 // Readers never miss an entry that stays, whatever the writer does meanwhile.
-func TestReadersBesideTheWriter(t *testing.T) {
+func TestReadersDuringWrites(t *testing.T) {
 	table, random := New(), seeded(4)
-	var lasting []uint32
+	var kept []uint32
 	for range 40 {
 		i, _ := table.Reserve(random, &Entry{})
-		lasting = append(lasting, i)
+		kept = append(kept, i)
 	}
 	var stop atomic.Bool
 	var rounds atomic.Int64
@@ -160,7 +160,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 	for range 3 {
 		readers.Go(func() {
 			for ; !stop.Load(); rounds.Add(1) {
-				for _, i := range lasting {
+				for _, i := range kept {
 					if table.Lookup(i) == nil {
 						t.Errorf("index %d was missing for a moment", i)
 						return
@@ -170,15 +170,15 @@ func TestReadersBesideTheWriter(t *testing.T) {
 		})
 	}
 	for n := 0; n < 30 || rounds.Load() < 30; n++ {
-		var passing []uint32
+		var temporary []uint32
 		for range 500 {
 			i, _ := table.Reserve(random, &Entry{})
-			passing = append(passing, i)
+			temporary = append(temporary, i)
 		}
-		for _, i := range lasting {
+		for _, i := range kept {
 			table.Replace(i, &Entry{})
 		}
-		for _, i := range passing {
+		for _, i := range temporary {
 			table.Release(i)
 		}
 	}
@@ -247,7 +247,7 @@ func TestSent(t *testing.T) {
 			check()
 		}
 	}
-	if n := len(table.remote.Load().heads); n != leastChains || table.sessions != 0 {
+	if n := len(table.remote.Load().heads); n != minChains || table.sessions != 0 {
 		t.Errorf("%d chains and %d sessions are left", n, table.sessions)
 	}
 }

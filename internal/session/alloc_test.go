@@ -10,7 +10,7 @@ func TestAllocatesNothing(t *testing.T) {
 	buf, packets := layOut(45, make([]byte, 1420))
 	if n := testing.AllocsPerRun(50, func() {
 		first, _ := a.Reserve(len(packets))
-		if !a.Usable(born) || !a.Seal(buf, packets, first) || b.Open(buf, packets) != 0 || b.Accept(buf, packets) != 0 {
+		if !a.Usable(created) || !a.Seal(buf, packets, first) || b.Open(buf, packets) != 0 || b.Accept(buf, packets) != 0 {
 			t.Fatal("does not arrive")
 		}
 	}); n != 0 {

@@ -32,7 +32,7 @@ type Keypair struct {
 	sent   atomic.Uint64 // the next counter; an atomic.Uint64 is aligned on 32-bit machines too (B4)
 	erased atomic.Bool   // set under keys; Usable reads it without
 
-	proved atomic.Bool // the peer has sent data with it
+	confirmed atomic.Bool // the peer has sent data with it
 
 	keys sync.RWMutex // Seal and Open share it, once a batch; Erase excludes them (A35)
 	send aead.Key
@@ -59,10 +59,10 @@ func (k *Keypair) Usable(now clock.Time) bool {
 
 // Confirm notes that the peer has sent data on this session, new and
 // authenticated: so it has the keys, and a responder may send on them (A33).
-func (k *Keypair) Confirm() { k.proved.Store(true) }
+func (k *Keypair) Confirm() { k.confirmed.Store(true) }
 
 // Confirmed reports whether Confirm was called.
-func (k *Keypair) Confirmed() bool { return k.proved.Load() }
+func (k *Keypair) Confirmed() bool { return k.confirmed.Load() }
 
 // Sent is how many counters were handed out so far, which is also the next one.
 func (k *Keypair) Sent() uint64 { return k.sent.Load() }

@@ -18,14 +18,14 @@ import (
 	"wgd/internal/wire"
 )
 
-const born clock.Time = 1000
+const created clock.Time = 1000
 
 var keyA, keyB = [32]byte{1, 2, 3}, [32]byte{4, 5, 6}
 
 // pair is the two ends of one session.
 func pair() (initiator, responder *session.Keypair) {
-	return session.New(&keyA, &keyB, 0x11, 0x22, true, born),
-		session.New(&keyB, &keyA, 0x22, 0x11, false, born)
+	return session.New(&keyA, &keyB, 0x11, 0x22, true, created),
+		session.New(&keyB, &keyA, 0x22, 0x11, false, created)
 }
 
 // layOut makes count packets of equal content, ready to be sealed.
@@ -70,12 +70,12 @@ func TestHeader(t *testing.T) {
 }
 
 // What one side seals the other opens and accepts, in both directions.
-func TestBothWays(t *testing.T) {
+func TestBothDirections(t *testing.T) {
 	a, b := pair()
-	for _, way := range []struct{ from, to *session.Keypair }{{a, b}, {b, a}} {
+	for _, direction := range []struct{ from, to *session.Keypair }{{a, b}, {b, a}} {
 		text := []byte("what goes in comes out")
-		buf, packets := send(t, way.from, 5, text)
-		if way.to.Open(buf, packets) != 0 || way.to.Accept(buf, packets) != 0 {
+		buf, packets := send(t, direction.from, 5, text)
+		if direction.to.Open(buf, packets) != 0 || direction.to.Accept(buf, packets) != 0 {
 			t.Fatal("does not open")
 		}
 		for _, p := range packets {
@@ -180,14 +180,14 @@ func TestUsable(t *testing.T) {
 	}{
 		{0, true}, {119 * time.Second, true},
 		{180*time.Second - 1, true}, {180 * time.Second, false},
-		{240 * time.Second, false}, {time.Duration(clock.Never - born), false},
+		{240 * time.Second, false}, {time.Duration(clock.Never - created), false},
 	} {
-		if got := k.Usable(born.Add(c.age)); got != c.want {
+		if got := k.Usable(created.Add(c.age)); got != c.want {
 			t.Errorf("at the age of %v Usable is %v", c.age, got)
 		}
 	}
 	k.Erase()
-	if k.Usable(born) {
+	if k.Usable(created) {
 		t.Error("an erased keypair is usable")
 	}
 }
@@ -258,16 +258,16 @@ func TestCounterHas64Bits(t *testing.T) {
 }
 
 // A37: no counter has two owners, however many ask at once.
-func TestReserveByMany(t *testing.T) {
+func TestReserveConcurrently(t *testing.T) {
 	k, _ := pair()
 	k.SetSent(session.RejectAfterMessages - 10_000)
-	const askers = 8
+	const callers = 8
 	var mu sync.Mutex
 	taken := map[uint64]bool{}
 	var wg sync.WaitGroup
-	for asker := range askers {
+	for caller := range callers {
 		wg.Go(func() {
-			for n := 1 + asker; ; {
+			for n := 1 + caller; ; {
 				first, ok := k.Reserve(n)
 				if !ok {
 					return
@@ -285,7 +285,7 @@ func TestReserveByMany(t *testing.T) {
 	}
 	wg.Wait()
 	if len(taken) != 10_000 {
-		t.Errorf("%d counters handed out of 10,000, though one asker takes them singly", len(taken))
+		t.Errorf("%d counters handed out of 10,000, though one caller takes them singly", len(taken))
 	}
 }
 
@@ -317,7 +317,7 @@ func TestErase(t *testing.T) {
 
 // A35, B25: Erase waits for Seal and Open under way (run with -race); whatever
 // got through was sealed with the key, and nothing with zeros in its place.
-func TestEraseBesideSealAndOpen(t *testing.T) {
+func TestEraseDuringSealAndOpen(t *testing.T) {
 	for range 50 {
 		a, b := pair()
 		sealed, packets := send(t, a, 8, make([]byte, 200))
@@ -356,7 +356,7 @@ func TestEraseBesideSealAndOpen(t *testing.T) {
 // New copies the keys: what the caller does to its own does not matter.
 func TestNewCopies(t *testing.T) {
 	mine, theirs := keyA, keyB
-	a := session.New(&mine, &theirs, 1, 2, true, born)
+	a := session.New(&mine, &theirs, 1, 2, true, created)
 	clear(mine[:])
 	clear(theirs[:])
 	_, b := pair()
