@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The datagrams of a train, put together, are the train (B1: also one of no
-// length, and one whose stride nobody knows).
+// The datagrams of a train, joined, are the train (B1: also for an empty train
+// and one of unknown stride).
 func TestAt(t *testing.T) {
 	data := make([]byte, 2000)
 	for i := range data {
@@ -21,11 +21,11 @@ func TestAt(t *testing.T) {
 		for i := range b.Count() {
 			joined = append(joined, b.At(i)...)
 			if c.stride > 0 && i+1 < b.Count() && len(b.At(i)) != c.stride {
-				t.Errorf("%+v: datagram %d has %d bytes", c, i, len(b.At(i)))
+				t.Errorf("%+v: datagram %d has %d bytes, want %d", c, i, len(b.At(i)), c.stride)
 			}
 		}
 		if b.Count() != c.count || !bytes.Equal(joined, b.Data) {
-			t.Errorf("%+v: %d datagrams, %d bytes", c, b.Count(), len(joined))
+			t.Errorf("%+v: got %d datagrams of %d bytes in all", c, b.Count(), len(joined))
 		}
 	}
 }

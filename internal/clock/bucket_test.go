@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A full bucket has a burst, then a token each interval, and never more than a
-// burst however long nobody takes one.
+// A full bucket allows a burst, then one token per interval. It never holds more
+// than a burst, however long it is unused.
 func TestBucket(t *testing.T) {
 	const interval = 10 * time.Millisecond
 	var b Bucket

@@ -1,6 +1,6 @@
-// Package clock has the two times the protocol needs and reads neither: the
-// monotonic one that ages are measured on, and the wall time that an
-// initiation carries.
+// Package clock defines the two times that the protocol needs: monotonic time,
+// by which ages are measured, and wall time, for the stamps of initiations. It
+// reads no clock.
 package clock
 
 import (
@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Time is a reading, in nanoseconds, of a monotonic clock that goes on while
-// the machine sleeps (A39: CLOCK_BOOTTIME on Linux). The zero Time means "has
-// not happened"; a clock must never give it as a reading.
+// Time is a reading, in nanoseconds, of a monotonic clock that keeps counting
+// while the computer is suspended (A39: CLOCK_BOOTTIME on Linux). The zero Time
+// means "has not happened"; a clock must never return it as a reading.
 type Time int64
 
 // Never is later than every reading.
 const Never Time = math.MaxInt64
 
-// Add returns t+d, and Never where that is out of range.
+// Add returns t+d, or Never if that is out of range.
 func (t Time) Add(d time.Duration) Time {
 	if d > 0 && t > Never-Time(d) {
 		return Never
@@ -27,7 +27,7 @@ func (t Time) Add(d time.Duration) Time {
 // Sub returns the time that passed from u to t.
 func (t Time) Sub(u Time) time.Duration { return time.Duration(t - u) }
 
-// Now is one look at both clocks.
+// Now is one reading of both clocks.
 type Now struct {
 	Mono Time      // for ages and timers
 	Wall time.Time // for the TAI64N stamp and for people

@@ -27,9 +27,9 @@ func TestTime(t *testing.T) {
 		}
 	}
 	if got := Time(12).Sub(5); got != 7 {
-		t.Errorf("12 - 5 = %d", got)
+		t.Errorf("12 - 5 = %d, want 7", got)
 	}
 	if got := Time(5).Sub(12); got != -7 {
-		t.Errorf("5 - 12 = %d", got)
+		t.Errorf("5 - 12 = %d, want -7", got)
 	}
 }

@@ -1,17 +1,17 @@
-// Package index maps receiver indices to sessions: one writer, many readers
-// that never wait (A14).
+// Package index maps receiver indices to sessions, with one writer and many
+// readers that never wait (A14).
 //
 // A datagram names its receiver by 32 bits that this side drew at random when
-// the handshake began. The table behind it is an array of chains, a power of
-// two long. Nodes are immutable once published and chains hang on atomic
-// pointers, so a reader sees a chain as it was before a change or after it,
-// never between. Growing builds a second array and publishes it whole; readers
-// that still walk the first one find what was there when they began.
+// the handshake began. The table is a hash table: an array of chains, whose
+// length is a power of two. Nodes are immutable once published, and the heads of
+// the chains are atomic pointers, so a reader sees a chain either before or
+// after a change. To grow, the writer builds a second array and publishes it as
+// a whole; a reader still in the first one finds what that held when it began.
 //
-// Our indices are random, so their low bits choose the chain: nobody outside
-// can make one chain long. The sessions are found by the index of the other end,
-// too, by which a datagram that we have sent is known when it comes back. Peers
-// choose those indices, and several may choose the same.
+// The low bits of an index choose its chain. Our indices are random, so no
+// attacker can make one chain long. The table also finds sessions by the index
+// of the other end, to recognize a datagram of ours that came back. Peers choose
+// those indices, and several peers may choose the same one.
 package index
 
 import (
@@ -26,24 +26,24 @@ import (
 	"wgd/internal/session"
 )
 
-// Entry is what an index stands for. Keypair is nil while the index belongs to
-// a handshake that has none yet. Immutable.
+// An Entry is what an index refers to. Keypair is nil until the handshake that
+// owns the index has yielded one. An Entry is immutable.
 type Entry struct {
 	Peer    *peer.Peer
 	Keypair *session.Keypair
 }
 
-// Table of all indices of one interface. Lookup may be called by anyone at any
-// time; the methods that write, and Len, by one goroutine at a time.
+// A Table holds all indices of one interface. Lookup and Sent are safe for
+// concurrent use; the other methods need one goroutine at a time.
 type Table struct {
 	chains atomic.Pointer[chains] // by our index
 	taken  int
 
-	remote   atomic.Pointer[chains] // the sessions, by Keypair.Remote
+	remote   atomic.Pointer[chains] // sessions by Keypair.Remote
 	sessions int
 }
 
-// chains is one array; its length never changes.
+// chains is an array of chains; its length never changes.
 type chains struct {
 	mask  uint32
 	heads []atomic.Pointer[node]
@@ -57,10 +57,10 @@ type node struct {
 
 const (
 	minChains = 64
-	maxTries  = 1000 // draws of an index before the source of randomness is called broken
+	maxTries  = 1000 // draws of an index before the source of randomness counts as broken
 )
 
-// ErrExhausted says that no free index was drawn in many tries.
+// ErrExhausted is returned when many draws yielded no free index.
 var ErrExhausted = errors.New("no free receiver index was drawn: the source of randomness repeats itself")
 
 // New returns an empty table.
@@ -71,7 +71,8 @@ func New() *Table {
 	return t
 }
 
-// Lookup is lock-free; nil when the index is not taken.
+// Lookup returns the entry of an index, or nil if the index is free. It takes
+// no lock.
 func (t *Table) Lookup(i uint32) *Entry {
 	c := t.chains.Load()
 	for n := c.head(i).Load(); n != nil; n = n.next {
@@ -82,8 +83,8 @@ func (t *Table) Lookup(i uint32) *Entry {
 	return nil
 }
 
-// Sent is the session on which we send data messages that name that index to that
-// endpoint; nil when there is none. It is lock-free.
+// Sent returns the session on which we send data messages with that receiver
+// index to that endpoint, or nil if there is none. It takes no lock.
 func (t *Table) Sent(remote uint32, to netip.AddrPort) *Entry {
 	c := t.remote.Load()
 	for n := c.head(remote).Load(); n != nil; n = n.next {
@@ -94,8 +95,9 @@ func (t *Table) Sent(remote uint32, to netip.AddrPort) *Entry {
 	return nil
 }
 
-// Reserve takes a free index drawn from rand and puts e there. Every 32-bit
-// value may come out, 0 too (B43); one that is taken is drawn again (A14).
+// Reserve draws a free index from rand, sets its entry to e and returns it.
+// Every 32-bit value is possible, including 0 (B43); if an index is taken,
+// Reserve draws again (A14).
 func (t *Table) Reserve(rand io.Reader, e *Entry) (uint32, error) {
 	var b [4]byte
 	for range maxTries {
@@ -115,8 +117,8 @@ func (t *Table) Reserve(rand io.Reader, e *Entry) (uint32, error) {
 	return 0, ErrExhausted
 }
 
-// Replace puts e in the place of what a reserved index stands for. On an index
-// that is not taken it does nothing.
+// Replace sets the entry of a reserved index to e. If the index is free, it does
+// nothing.
 func (t *Table) Replace(i uint32, e *Entry) {
 	old := t.Lookup(i)
 	if old == nil {
@@ -128,7 +130,7 @@ func (t *Table) Replace(i uint32, e *Entry) {
 	t.addSession(e)
 }
 
-// Release frees the index; one that is not taken stays so.
+// Release frees the index. If the index is free already, it does nothing.
 func (t *Table) Release(i uint32) {
 	old := t.Lookup(i)
 	if old == nil {
@@ -158,10 +160,11 @@ func (t *Table) dropSession(e *Entry) {
 	fit(&t.remote, t.sessions)
 }
 
-// Len is the number of indices taken.
+// Len returns the number of indices taken.
 func (t *Table) Len() int { return t.taken }
 
-// fit keeps the chains short, and the array in proportion to what is taken.
+// fit grows or shrinks the array of chains in proportion to the number of
+// entries, so that chains stay short.
 func fit(in *atomic.Pointer[chains], taken int) {
 	old := in.Load()
 	size := len(old.heads)
@@ -198,8 +201,8 @@ func (c *chains) remove(i uint32, e *Entry) {
 	head.Store(without(head.Load(), i, e))
 }
 
-// without copies the part of a chain before the entry and shares the part behind
-// it.
+// without returns the chain without an entry. It copies the nodes before the
+// entry and shares those after it.
 func without(n *node, i uint32, e *Entry) *node {
 	if n == nil {
 		return nil

@@ -17,7 +17,7 @@ import (
 	"wgd/internal/wire"
 )
 
-// indices is a source of randomness that gives these indices and then ends.
+// indices returns a source of randomness that yields these indices and then EOF.
 func indices(list ...uint32) io.Reader {
 	var b []byte
 	for _, i := range list {
@@ -28,7 +28,7 @@ func indices(list ...uint32) io.Reader {
 
 func seeded(n byte) io.Reader { return rand.NewChaCha8([32]byte{n}) }
 
-// B43, A14: index 0 is an index like any other.
+// B43, A14: index 0 is an ordinary index.
 func TestIndexZero(t *testing.T) {
 	table, e := New(), &Entry{}
 	i, err := table.Reserve(indices(0), e)
@@ -44,27 +44,27 @@ func TestIndexZero(t *testing.T) {
 	}
 }
 
-// A14: a taken index is drawn again.
+// A14: after drawing a taken index, Reserve draws again.
 func TestCollision(t *testing.T) {
 	table := New()
 	first, _ := table.Reserve(indices(7), &Entry{})
 	second, err := table.Reserve(indices(7, 7, 8), &Entry{})
 	if err != nil || first != 7 || second != 8 {
-		t.Fatalf("got %d, %d, %v", first, second, err)
+		t.Fatalf("got %d, %d, %v, want 7, 8", first, second, err)
 	}
 }
 
 func TestBrokenRandomness(t *testing.T) {
 	table := New()
 	if _, err := table.Reserve(indices(), &Entry{}); !errors.Is(err, io.EOF) {
-		t.Errorf("empty source: %v", err)
+		t.Errorf("empty source: got %v, want EOF", err)
 	}
 	zeros := zeroReader{}
 	if _, err := table.Reserve(zeros, &Entry{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := table.Reserve(zeros, &Entry{}); !errors.Is(err, ErrExhausted) {
-		t.Errorf("a source that repeats itself: %v", err)
+		t.Errorf("a source that repeats itself: got %v, want ErrExhausted", err)
 	}
 	if table.Len() != 1 {
 		t.Errorf("Len = %d after failures, want 1", table.Len())
@@ -75,7 +75,7 @@ type zeroReader struct{}
 
 func (zeroReader) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// The table against a map, through growth and shrinking.
+// The table agrees with a map while it grows and shrinks.
 func TestModel(t *testing.T) {
 	table, model := New(), map[uint32]*Entry{}
 	random, dice := seeded(1), rand.New(rand.NewPCG(1, 2))
@@ -121,11 +121,11 @@ func TestModel(t *testing.T) {
 	}
 	table.Replace(5, &Entry{})
 	if table.Lookup(5) != nil {
-		t.Error("Replace took a free index")
+		t.Error("Replace set the entry of a free index")
 	}
 }
 
-// B15: indices are spread over all 32 bits and do not repeat.
+// B15: indices are spread evenly over all 32 bits.
 func TestSpread(t *testing.T) {
 	table, random := New(), seeded(3)
 	var ones [32]int
@@ -141,12 +141,12 @@ func TestSpread(t *testing.T) {
 	}
 	for bit, count := range ones {
 		if count < n*4/10 || count > n*6/10 {
-			t.Errorf("bit %d is set in %d of %d indices", bit, count, n)
+			t.Errorf("bit %d is set in %d of %d indices, want about half", bit, count, n)
 		}
 	}
 }
 
-// Readers never miss an entry that stays, whatever the writer does meanwhile.
+// Readers always find an entry that stays, whatever the writer does meanwhile.
 func TestReadersDuringWrites(t *testing.T) {
 	table, random := New(), seeded(4)
 	var kept []uint32
@@ -162,7 +162,7 @@ func TestReadersDuringWrites(t *testing.T) {
 			for ; !stop.Load(); rounds.Add(1) {
 				for _, i := range kept {
 					if table.Lookup(i) == nil {
-						t.Errorf("index %d was missing for a moment", i)
+						t.Errorf("index %d was not found", i)
 						return
 					}
 				}
@@ -197,9 +197,8 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// The sessions are found by the index of the other end and the peer's endpoint,
-// also where several peers have chosen the same index, and no longer when they
-// are gone.
+// A session is found by the index of the other end and the peer's endpoint, even
+// if several peers have chosen the same index, and not after its release.
 func TestSent(t *testing.T) {
 	table, random := New(), seeded(6)
 	dice := rand.New(rand.NewPCG(3, 4))
@@ -226,14 +225,14 @@ func TestSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		remote := uint32(dice.IntN(200)) // each is chosen by many
+		remote := uint32(dice.IntN(200)) // many peers choose the same one
 		e := &Entry{Peer: p, Keypair: keypair(local, remote)}
 		table.Replace(local, e)
 		all = append(all, live{local, remote, at, e})
 	}
 	check()
 	if table.Sent(200, all[0].at) != nil || table.Sent(all[0].remote, netip.AddrPortFrom(all[0].at.Addr(), 8)) != nil {
-		t.Error("a session is found that does not exist")
+		t.Error("Sent found a session that does not exist")
 	}
 	for len(all) > 0 {
 		i := dice.IntN(len(all))
@@ -241,14 +240,14 @@ func TestSent(t *testing.T) {
 		all = append(all[:i], all[i+1:]...)
 		table.Release(gone.local)
 		if table.Sent(gone.remote, gone.at) != nil {
-			t.Fatal("a session that has ended is found")
+			t.Fatal("Sent found a released session")
 		}
 		if len(all)%500 == 0 {
 			check()
 		}
 	}
 	if n := len(table.remote.Load().heads); n != minChains || table.sessions != 0 {
-		t.Errorf("%d chains and %d sessions are left", n, table.sessions)
+		t.Errorf("%d chains and %d sessions are left, want %d and 0", n, table.sessions, minChains)
 	}
 }
 

@@ -1,3 +1,3 @@
-// Package session has the Keypair: the two transport keys that a handshake
-// leaves behind, their counters and the replay window (§5.4.5, §5.4.6).
+// Package session provides Keypair: the two transport keys that a handshake
+// yields, their counters and the replay window (§5.4.5, §5.4.6).
 package session

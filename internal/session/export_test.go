@@ -2,8 +2,8 @@ package session
 
 import "wgd/internal/aead"
 
-// SetSent presets the counter, so that a test need not send 2^64 packets (B3).
+// SetSent sets the counter, so that a test need not send 2^64 packets (B3).
 func (k *Keypair) SetSent(n uint64) { k.sent.Store(n) }
 
-// Ciphers are what has the keys.
+// Ciphers returns the two ciphers, which hold the keys.
 func (k *Keypair) Ciphers() []*aead.Key { return []*aead.Key{&k.send, &k.recv} }

@@ -17,24 +17,25 @@ const (
 	RejectAfterTime = 180 * time.Second
 
 	// RejectAfterMessages is the first counter that is neither sent nor
-	// accepted (A37, §6.1). What is above it is room for the replay window.
+	// accepted (A37, §6.1). The values above it leave space for the replay
+	// window.
 	RejectAfterMessages uint64 = 1<<64 - 1<<13 - 1
 )
 
-// Keypair is one session: a key to send with, a key to receive with, and what
-// must never happen twice with them. All methods may be called by any number of
-// goroutines at once.
+// A Keypair is one session: a key to send with, a key to receive with, the
+// counters already sent and those already received. Its methods are safe for
+// concurrent use.
 type Keypair struct {
-	Local, Remote uint32 // receiver indices: the one peers put in data for us, and theirs
-	Initiator     bool   // whether our initiation began it
+	Local, Remote uint32 // receiver indices: in data for us, in data for the peer
+	Initiator     bool   // whether our initiation began the session
 	Created       clock.Time
 
 	sent   atomic.Uint64 // the next counter; an atomic.Uint64 is aligned on 32-bit machines too (B4)
-	erased atomic.Bool   // set under keys; Usable reads it without
+	erased atomic.Bool   // written with keys held; Usable reads it without
 
-	confirmed atomic.Bool // the peer has sent data with it
+	confirmed atomic.Bool // the peer has sent data on this session
 
-	keys sync.RWMutex // Seal and Open share it, once a batch; Erase excludes them (A35)
+	keys sync.RWMutex // Seal and Open read-lock it once per batch; Erase excludes them (A35)
 	send aead.Key
 	recv aead.Key
 
@@ -42,7 +43,7 @@ type Keypair struct {
 	window replay.Window
 }
 
-// New copies the keys; the caller zeroes its own.
+// New returns a session with copies of the keys; the caller zeroes its own.
 func New(send, recv *[32]byte, local, remote uint32, initiator bool, created clock.Time) *Keypair {
 	k := &Keypair{Local: local, Remote: remote, Initiator: initiator, Created: created}
 	k.send.Set(send)
@@ -51,33 +52,34 @@ func New(send, recv *[32]byte, local, remote uint32, initiator bool, created clo
 }
 
 // Usable reports whether the session may send and receive at now: it is not
-// erased and younger than RejectAfterTime (A36). Whether there are counters
-// left to send with, Reserve says.
+// erased and is younger than RejectAfterTime (A36). Whether counters are left
+// to send with, Reserve reports.
 func (k *Keypair) Usable(now clock.Time) bool {
 	return now.Sub(k.Created) < RejectAfterTime && !k.erased.Load()
 }
 
-// Confirm notes that the peer has sent data on this session, new and
-// authenticated: so it has the keys, and a responder may send on them (A33).
+// Confirm records that the peer has sent new, authenticated data on this
+// session. The peer therefore has the keys, and a responder may send with them
+// (A33).
 func (k *Keypair) Confirm() { k.confirmed.Store(true) }
 
 // Confirmed reports whether Confirm was called.
 func (k *Keypair) Confirmed() bool { return k.confirmed.Load() }
 
-// Sent is how many counters were handed out so far, which is also the next one.
+// Sent returns how many counters have been reserved, which is also the next
+// counter.
 func (k *Keypair) Sent() uint64 { return k.sent.Load() }
 
-// Reserve hands out n consecutive counters, of which first is the least. They
-// belong to the caller alone, whether it uses them or not (A37). Where fewer
-// than n are left below RejectAfterMessages it hands out none: ok is false,
-// and it stays so.
+// Reserve returns the first of n consecutive counters. They belong to the
+// caller alone, whether it uses them or not (A37). If fewer than n are left
+// below RejectAfterMessages, Reserve takes none and returns false.
 func (k *Keypair) Reserve(n int) (first uint64, ok bool) {
 	if n <= 0 {
 		return 0, false
 	}
 	for {
 		first = k.sent.Load()
-		// Not an addition, which goes past the limit before anybody looks (B3).
+		// Subtract, because an addition could overflow before the comparison (B3).
 		if uint64(n) > RejectAfterMessages-first {
 			return 0, false
 		}
@@ -87,12 +89,12 @@ func (k *Keypair) Reserve(n int) (first uint64, ok bool) {
 	}
 }
 
-// Seal writes the header of each packet and seals it in place, packet i with
-// the counter first+i, all of which the caller has from Reserve. It does
-// nothing and returns false when the keypair is erased.
+// Seal writes the header of each packet and encrypts the packet in place,
+// packet i with the counter first+i. The caller has reserved these counters.
+// If the keypair is erased, Seal does nothing and returns false.
 func (k *Keypair) Seal(buf []byte, packets []aead.Packet, first uint64) bool {
 	if uint64(len(packets)) > RejectAfterMessages-min(first, RejectAfterMessages) {
-		return false // A37: no such counters come from Reserve
+		return false // A37: Reserve returns no such counters
 	}
 	k.keys.RLock()
 	defer k.keys.RUnlock()
@@ -110,16 +112,16 @@ func (k *Keypair) Seal(buf []byte, packets []aead.Packet, first uint64) bool {
 }
 
 // Open decrypts the packets in place, each with the counter in its header, and
-// returns how many failed: whatever follows their header is zeroed and their
-// Len becomes 0. Packets whose Len is 0 already are passed over and do not
-// count. An erased keypair opens none.
+// returns how many failed. Of those, everything after the header is zeroed and
+// Len becomes 0. Open skips packets whose Len is 0 already and does not count
+// them. An erased keypair opens none.
 func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) {
 	k.keys.RLock()
 	defer k.keys.RUnlock()
 	erased := k.erased.Load()
 	for i := range packets {
 		p := &packets[i]
-		// A37, B3: the limit holds on receipt as well.
+		// A37, B3: the limit also holds for received counters.
 		if p.Len != 0 && (erased || p.Len < aead.MinSize || p.Counter(buf) >= RejectAfterMessages) {
 			p.Refuse(buf)
 			failed++
@@ -131,10 +133,10 @@ func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) {
 	return failed + k.recv.Open(buf, packets)
 }
 
-// Accept remembers the counters of the packets, which Open has authenticated
-// (A38: a forger must not move the window). It returns how many of them had
-// been accepted before or are too old: their Len becomes 0. Packets whose Len
-// is 0 are passed over and do not count.
+// Accept records the counters of packets that Open has authenticated (A38: a
+// forger must not move the window). It returns how many of them had been
+// accepted before or are too old, and sets their Len to 0. It skips packets
+// whose Len is 0 and does not count them.
 func (k *Keypair) Accept(buf []byte, packets []aead.Packet) (replays int) {
 	k.replay.Lock()
 	defer k.replay.Unlock()
@@ -151,8 +153,8 @@ func (k *Keypair) Accept(buf []byte, packets []aead.Packet) (replays int) {
 	return replays
 }
 
-// consecutive reports whether the packets have the counters from first on, in
-// order and without a gap, as most batches do.
+// consecutive reports whether the counters of the packets rise by one from
+// first on, as in most batches.
 func consecutive(buf []byte, packets []aead.Packet) (first uint64, ok bool) {
 	for i, p := range packets {
 		if p.Len == 0 {
@@ -169,8 +171,8 @@ func consecutive(buf []byte, packets []aead.Packet) (first uint64, ok bool) {
 	return first, len(packets) > 0
 }
 
-// Erase zeroes the keys (A35), for good. It waits for Seal and Open under way;
-// when it returns, nothing is sealed or opened any more. A second call does
+// Erase zeroes the keys (A35). It waits for calls of Seal and Open in progress;
+// after it has returned, nothing is sealed or opened. A second call does
 // nothing.
 func (k *Keypair) Erase() {
 	k.keys.Lock()

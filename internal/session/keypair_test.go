@@ -22,13 +22,13 @@ const created clock.Time = 1000
 
 var keyA, keyB = [32]byte{1, 2, 3}, [32]byte{4, 5, 6}
 
-// pair is the two ends of one session.
+// pair returns the two ends of one session.
 func pair() (initiator, responder *session.Keypair) {
 	return session.New(&keyA, &keyB, 0x11, 0x22, true, created),
 		session.New(&keyB, &keyA, 0x22, 0x11, false, created)
 }
 
-// layOut makes count packets of equal content, ready to be sealed.
+// layOut returns count packets of equal content, ready to be sealed.
 func layOut(count int, plaintext []byte) (buf []byte, packets []aead.Packet) {
 	size := len(plaintext) + aead.MinSize
 	buf = make([]byte, count*size)
@@ -39,22 +39,22 @@ func layOut(count int, plaintext []byte) (buf []byte, packets []aead.Packet) {
 	return buf, packets
 }
 
-// send reserves, lays out and seals.
+// send seals count packets with newly reserved counters.
 func send(t *testing.T, k *session.Keypair, count int, plaintext []byte) ([]byte, []aead.Packet) {
 	t.Helper()
 	first, ok := k.Reserve(count)
 	if !ok {
-		t.Fatal("no counters")
+		t.Fatal("Reserve returned no counters")
 	}
 	buf, packets := layOut(count, plaintext)
 	if !k.Seal(buf, packets, first) {
-		t.Fatal("does not seal")
+		t.Fatal("Seal failed")
 	}
 	return buf, packets
 }
 
-// A2, A3: the header is type 4, three zeros, the other side's index and the
-// counter, both little-endian; counters start at 0 (A37).
+// A2, A3: the header is type 4, three zero bytes, the index of the receiver and
+// the counter, both little-endian; counters start at 0 (A37).
 func TestHeader(t *testing.T) {
 	us, _ := pair()
 	buf, packets := send(t, us, 3, make([]byte, 48))
@@ -69,25 +69,25 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// What one side seals the other opens and accepts, in both directions.
+// One side opens and accepts what the other side sealed, in both directions.
 func TestBothDirections(t *testing.T) {
 	a, b := pair()
 	for _, direction := range []struct{ from, to *session.Keypair }{{a, b}, {b, a}} {
-		text := []byte("what goes in comes out")
+		text := []byte("some plaintext of a packet")
 		buf, packets := send(t, direction.from, 5, text)
 		if direction.to.Open(buf, packets) != 0 || direction.to.Accept(buf, packets) != 0 {
-			t.Fatal("does not open")
+			t.Fatal("the packets were not opened and accepted")
 		}
 		for _, p := range packets {
 			if !bytes.Equal(buf[p.Off+16:p.Off+p.Len-16], text) {
-				t.Fatal("opens to something else")
+				t.Fatal("the opened packet differs from the plaintext")
 			}
 		}
 	}
 }
 
-// A38: a replay is dropped, once it was accepted and not before; a forger does
-// not move the window; counter 0 is as good as any (B34).
+// A38: a packet is dropped as a replay only after it was accepted; a forger does
+// not move the window; counter 0 is an ordinary counter (B34).
 func TestReplay(t *testing.T) {
 	a, b := pair()
 	sealed, packets := send(t, a, 3, nil)
@@ -102,7 +102,7 @@ func TestReplay(t *testing.T) {
 		replays = b.Accept(buf, got)
 		for _, p := range got {
 			if (p.Len == 0) != (failed+replays > 0) {
-				t.Error("Len does not tell")
+				t.Errorf("Len is %d after %d failures and %d replays", p.Len, failed, replays)
 			}
 		}
 		return failed, replays
@@ -124,12 +124,12 @@ func TestReplayWithinABatch(t *testing.T) {
 	buf := append(bytes.Clone(one), one...)
 	packets := []aead.Packet{{Off: 0, Len: int32(len(one))}, {Off: int32(len(one)), Len: int32(len(one))}}
 	if b.Open(buf, packets) != 0 || b.Accept(buf, packets) != 1 || packets[0].Len == 0 || packets[1].Len != 0 {
-		t.Errorf("the second of two equal packets: %v", packets)
+		t.Errorf("the second of two equal packets was not refused: %v", packets)
 	}
 }
 
-// A38: batches in order, with gaps, with packets that come twice or late, and
-// with some that were refused before, are accepted as packet by packet.
+// A38: batches in order, with gaps, with duplicate or late packets, and with
+// packets refused before, are accepted as if packet by packet.
 func TestReplayInAnyBatch(t *testing.T) {
 	dice := rand.New(rand.NewPCG(38, 45))
 	for range 300 {
@@ -171,7 +171,7 @@ func TestReplayInAnyBatch(t *testing.T) {
 	}
 }
 
-// A36, B33: at 180 s, to the nanosecond, a key is dead.
+// A36, B33: a key is unusable at exactly 180 s.
 func TestUsable(t *testing.T) {
 	k, _ := pair()
 	for _, c := range []struct {
@@ -183,7 +183,7 @@ func TestUsable(t *testing.T) {
 		{240 * time.Second, false}, {time.Duration(clock.Never - created), false},
 	} {
 		if got := k.Usable(created.Add(c.age)); got != c.want {
-			t.Errorf("at the age of %v Usable is %v", c.age, got)
+			t.Errorf("at the age of %v, Usable returns %v, want %v", c.age, got, c.want)
 		}
 	}
 	k.Erase()
@@ -192,7 +192,7 @@ func TestUsable(t *testing.T) {
 	}
 }
 
-// A37, B3: Reserve stops at the limit, gives all or nothing, and never wraps.
+// A37, B3: Reserve stops at the limit, reserves all or nothing, and never wraps.
 func TestRejectAfterMessagesOnSend(t *testing.T) {
 	k, _ := pair()
 	k.SetSent(session.RejectAfterMessages - 10)
@@ -210,7 +210,7 @@ func TestRejectAfterMessagesOnSend(t *testing.T) {
 		}
 	}
 	if k.Sent() != session.RejectAfterMessages {
-		t.Errorf("Sent() = %d", k.Sent())
+		t.Errorf("Sent() = %d, want %d", k.Sent(), session.RejectAfterMessages)
 	}
 	buf, packets := layOut(2, nil)
 	for _, first := range []uint64{session.RejectAfterMessages - 1, session.RejectAfterMessages, math.MaxUint64} {
@@ -220,7 +220,7 @@ func TestRejectAfterMessagesOnSend(t *testing.T) {
 	}
 }
 
-// A37, B3: the limit holds on receipt, for packets that are authentic.
+// A37, B3: the limit also holds for received packets that are authentic.
 func TestRejectAfterMessagesOnReceive(t *testing.T) {
 	for counter, want := range map[uint64]int{
 		session.RejectAfterMessages - 1: 0,
@@ -237,27 +237,27 @@ func TestRejectAfterMessagesOnReceive(t *testing.T) {
 			t.Errorf("counter %d: %d failed, want %d", counter, got, want)
 		}
 		if want == 1 && !bytes.Equal(buf[16:], make([]byte, len(buf)-16)) {
-			t.Errorf("counter %d: what is refused is not zeroed", counter)
+			t.Errorf("counter %d: the refused packet is not zeroed", counter)
 		}
 	}
 }
 
-// A37, B4: counters have 64 bits on every platform (run with GOARCH=386 too).
+// A37, B4: counters have 64 bits on every platform (also run with GOARCH=386).
 func TestCounterHas64Bits(t *testing.T) {
 	a, b := pair()
 	a.SetSent(1<<32 - 2)
 	buf, packets := send(t, a, 4, nil)
 	for i, p := range packets {
 		if got := binary.LittleEndian.Uint64(buf[p.Off+8:]); got != 1<<32-2+uint64(i) {
-			t.Errorf("packet %d has counter %d", i, got)
+			t.Errorf("packet %d has counter %d, want %d", i, got, 1<<32-2+uint64(i))
 		}
 	}
 	if b.Open(buf, packets) != 0 || b.Accept(buf, packets) != 0 {
-		t.Error("does not open")
+		t.Error("the packets were not opened and accepted")
 	}
 }
 
-// A37: no counter has two owners, however many ask at once.
+// A37: concurrent calls of Reserve never return the same counter.
 func TestReserveConcurrently(t *testing.T) {
 	k, _ := pair()
 	k.SetSent(session.RejectAfterMessages - 10_000)
@@ -275,7 +275,7 @@ func TestReserveConcurrently(t *testing.T) {
 				mu.Lock()
 				for c := first; c < first+uint64(n); c++ {
 					if taken[c] || c >= session.RejectAfterMessages {
-						t.Errorf("counter %d has two owners, or is none", c)
+						t.Errorf("counter %d was reserved twice, or is above the limit", c)
 					}
 					taken[c] = true
 				}
@@ -285,38 +285,38 @@ func TestReserveConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 	if len(taken) != 10_000 {
-		t.Errorf("%d counters handed out of 10,000, though one caller takes them singly", len(taken))
+		t.Errorf("%d counters reserved, want 10,000: one caller takes them singly", len(taken))
 	}
 }
 
-// A35: an erased keypair has no key, seals and opens nothing, and says so.
+// A35: an erased keypair has no key, seals and opens nothing, and reports that.
 func TestErase(t *testing.T) {
 	a, b := pair()
 	buf, packets := send(t, a, 2, []byte("too late"))
 	for i, c := range b.Ciphers() {
 		if reflect.ValueOf(c).Elem().IsZero() {
-			t.Fatalf("cipher %d has no key before: this test proves nothing", i)
+			t.Fatalf("cipher %d has no key before Erase, so this test proves nothing", i)
 		}
 	}
 	b.Erase()
 	b.Erase()
 	for i, c := range b.Ciphers() {
 		if !reflect.ValueOf(c).Elem().IsZero() {
-			t.Errorf("cipher %d has a key left", i)
+			t.Errorf("cipher %d still has a key", i)
 		}
 	}
 	if b.Open(buf, packets) != 2 || packets[0].Len != 0 || packets[1].Len != 0 {
-		t.Error("an erased keypair opens")
+		t.Error("an erased keypair opens packets")
 	}
 	plain, packets := layOut(2, []byte("never sent"))
 	before := bytes.Clone(plain)
 	if b.Seal(plain, packets, 0) || !bytes.Equal(plain, before) {
-		t.Error("an erased keypair seals")
+		t.Error("an erased keypair seals packets")
 	}
 }
 
-// A35, B25: Erase waits for Seal and Open under way (run with -race); whatever
-// got through was sealed with the key, and nothing with zeros in its place.
+// A35, B25: Erase waits for calls of Seal and Open in progress (run with -race):
+// every packet is sealed with the key, and none with the zeros that replace it.
 func TestEraseDuringSealAndOpen(t *testing.T) {
 	for range 50 {
 		a, b := pair()
@@ -329,7 +329,7 @@ func TestEraseDuringSealAndOpen(t *testing.T) {
 					if failed := b.Open(buf, got); failed == len(packets) {
 						return
 					} else if failed != 0 {
-						t.Error("part of a batch was opened")
+						t.Error("only a part of a batch was opened")
 					}
 					b.Accept(buf, got)
 				}
@@ -342,7 +342,7 @@ func TestEraseDuringSealAndOpen(t *testing.T) {
 						return
 					}
 					if a.Open(buf, got) != 0 {
-						t.Error("sealed with another key")
+						t.Error("a packet was sealed with another key")
 						return
 					}
 				}
@@ -353,7 +353,7 @@ func TestEraseDuringSealAndOpen(t *testing.T) {
 	}
 }
 
-// New copies the keys: what the caller does to its own does not matter.
+// New copies the keys: the caller may zero its own.
 func TestNewCopies(t *testing.T) {
 	mine, theirs := keyA, keyB
 	a := session.New(&mine, &theirs, 1, 2, true, created)
@@ -366,15 +366,15 @@ func TestNewCopies(t *testing.T) {
 	}
 }
 
-// A million peers have up to three keypairs each (A60): the window is nearly
-// all that one costs.
+// A million peers have up to three keypairs each (A60). Nearly all of a
+// keypair's size is the window.
 func TestSize(t *testing.T) {
 	if size := unsafe.Sizeof(session.Keypair{}); size > 1280 {
-		t.Errorf("a Keypair takes %d bytes", size)
+		t.Errorf("a Keypair takes %d bytes, want at most 1280", size)
 	}
 }
 
-// FuzzOpen: nothing that is not sealed opens, and nothing panics.
+// FuzzOpen: input that was not sealed does not open, and none panics.
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte{}, uint16(1))
 	f.Add(bytes.Repeat([]byte{0xff}, 100), uint16(32))
@@ -385,7 +385,7 @@ func FuzzOpen(f *testing.F) {
 			packets = append(packets, aead.Packet{Off: int32(off), Len: int32(min(int(stride), len(buf)-off))})
 		}
 		if b.Open(buf, packets) != len(packets) || b.Accept(buf, packets) != 0 {
-			t.Fatal("a forgery opened")
+			t.Fatal("a forged packet was opened")
 		}
 	})
 }
