@@ -7,10 +7,10 @@ import (
 	"unsafe"
 )
 
-// leave has a secret on the stack when it returns, and says where.
+// leaveSecret has a secret on the stack when it returns, and says where.
 //
 //go:noinline
-func leave(n byte) uintptr {
+func leaveSecret(n byte) uintptr {
 	var secret [64]byte
 	for i := range secret {
 		secret[i] = n
@@ -26,23 +26,23 @@ func sum(b *[64]byte) (n int) {
 	return n
 }
 
-// left is what lies there now. Nothing here makes the stack grow, which would
+// readStack is what lies there now. Nothing here makes the stack grow, which would
 // move it.
 //
 //go:noinline
-func left(at uintptr) (b [64]byte) { return **(**[64]byte)(unsafe.Pointer(&at)) }
+func readStack(at uintptr) (b [64]byte) { return **(**[64]byte)(unsafe.Pointer(&at)) }
 
 // A35: what a function left on the stack is there until Stack was called.
 func TestStack(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it may move stacks
 	Stack()                                          // the stack is as large as it has to be
-	at := leave(0xd3)
-	if b := left(at); !bytes.Contains(b[:], []byte{0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3}) {
+	at := leaveSecret(0xd3)
+	if b := readStack(at); !bytes.Contains(b[:], []byte{0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3}) {
 		t.Fatalf("nothing was left on the stack: this test shows nothing: %x", b)
 	}
-	at = leave(0xd3)
+	at = leaveSecret(0xd3)
 	Stack()
-	if b := left(at); bytes.Contains(b[:], []byte{0xd3, 0xd3}) {
+	if b := readStack(at); bytes.Contains(b[:], []byte{0xd3, 0xd3}) {
 		t.Errorf("still on the stack: %x", b)
 	}
 }

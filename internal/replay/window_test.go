@@ -10,7 +10,7 @@ import (
 // limit is RejectAfterMessages (A37), the first counter that never occurs.
 const limit uint64 = 1<<64 - 1<<13 - 1
 
-// steps is a story of counters and whether each is accepted.
+// steps is a sequence of counters and whether each is accepted.
 type steps []struct {
 	counter  uint64
 	accepted bool
@@ -198,20 +198,20 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// FuzzWindow reads a story of steps relative to the greatest counter: 8 bytes
+// FuzzWindow reads a sequence of steps relative to the greatest counter: 8 bytes
 // to begin at, then 3 bytes each: which way, and how far.
 func FuzzWindow(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0})
 	f.Add(binary.LittleEndian.AppendUint64(nil, limit))
 	f.Add(append(binary.LittleEndian.AppendUint64(nil, math.MaxUint64), 1, 0xc0, 0x1f, 1, 0xc1, 0x1f, 0, 1, 0))
-	f.Fuzz(func(t *testing.T, story []byte) {
-		if len(story) < 8 {
+	f.Fuzz(func(t *testing.T, sequence []byte) {
+		if len(sequence) < 8 {
 			return
 		}
 		var w Window
 		m := model{seen: map[uint64]bool{}}
-		c := binary.LittleEndian.Uint64(story)
-		for rest := story[8:]; ; rest = rest[3:] {
+		c := binary.LittleEndian.Uint64(sequence)
+		for rest := sequence[8:]; ; rest = rest[3:] {
 			if want := m.accept(c); w.Accept(c) != want {
 				t.Fatalf("Accept(%d) = %v with %d the greatest", c, !want, m.greatest)
 			}

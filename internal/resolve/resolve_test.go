@@ -48,14 +48,14 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// answers is a name server of few words.
-type answers struct {
+// fakeLookup is a name server of few words.
+type fakeLookup struct {
 	errs  []error // one for each try; then the addresses
 	addrs []string
 	tries int
 }
 
-func (a *answers) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+func (a *fakeLookup) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	a.tries++
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -70,12 +70,12 @@ func (a *answers) LookupNetIP(ctx context.Context, network, host string) ([]neti
 	return addrs, nil
 }
 
-func (a *answers) LookupPort(ctx context.Context, network, service string) (int, error) {
+func (a *fakeLookup) LookupPort(ctx context.Context, network, service string) (int, error) {
 	return net.DefaultResolver.LookupPort(ctx, network, service)
 }
 
 var (
-	dead    = &net.DNSError{Err: "read udp 192.0.2.1:5->192.0.2.9:53: i/o timeout", Name: "h", Server: "192.0.2.9:53", IsTimeout: true, IsTemporary: true}
+	timeout = &net.DNSError{Err: "read udp 192.0.2.1:5->192.0.2.9:53: i/o timeout", Name: "h", Server: "192.0.2.9:53", IsTimeout: true, IsTemporary: true}
 	unknown = &net.DNSError{Err: "no such host", Name: "h", IsNotFound: true}
 	offline = &net.OpError{Op: "dial", Err: errors.New("network is unreachable")}
 )
@@ -85,27 +85,27 @@ var (
 func TestRetries(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		dns   answers
+		dns   fakeLookup
 		tries int
 		want  string
 	}{
-		{"at once", answers{addrs: []string{"::ffff:192.0.2.1", "2001:db8::1"}}, 1, ""},
-		{"after two failures", answers{errs: []error{dead, offline}, addrs: []string{"192.0.2.1", "2001:db8::1"}}, 3, ""},
-		{"unknown", answers{errs: []error{unknown}}, 1, "there is no host of this name"},
-		{"unknown, in the end", answers{errs: []error{dead, unknown}}, 2, "there is no host of this name"},
-		{"dead", answers{errs: []error{dead, dead, dead, dead, dead, dead}}, 4, "tried 4 times: the name cannot be looked up now, the name server 192.0.2.9:53 does not answer: try again"},
-		{"no address", answers{}, 1, "there is no host of this name"},
+		{"at once", fakeLookup{addrs: []string{"::ffff:192.0.2.1", "2001:db8::1"}}, 1, ""},
+		{"after two failures", fakeLookup{errs: []error{timeout, offline}, addrs: []string{"192.0.2.1", "2001:db8::1"}}, 3, ""},
+		{"unknown", fakeLookup{errs: []error{unknown}}, 1, "there is no host of this name"},
+		{"unknown, in the end", fakeLookup{errs: []error{timeout, unknown}}, 2, "there is no host of this name"},
+		{"dead", fakeLookup{errs: []error{timeout, timeout, timeout, timeout, timeout, timeout}}, 4, "tried 4 times: the name cannot be looked up now, the name server 192.0.2.9:53 does not answer: try again"},
+		{"no address", fakeLookup{}, 1, "there is no host of this name"},
 	} {
 		var pauses []time.Duration
-		told := 0
+		retries := 0
 		r := resolve.Resolver{Lookup: &c.dns, Retries: 3,
 			Waiting: func(r resolve.Retry) {
-				told++
+				retries++
 				if text := r.Err.Error(); strings.Contains(text, "udp") {
 					t.Errorf("%s: not a sentence for a person: %s", c.name, text)
 				}
-				if r.Attempt != told+1 || r.Attempts != 4 {
-					t.Errorf("%s: attempt %d of %d after %d", c.name, r.Attempt, r.Attempts, told)
+				if r.Attempt != retries+1 || r.Attempts != 4 {
+					t.Errorf("%s: attempt %d of %d after %d", c.name, r.Attempt, r.Attempts, retries)
 				}
 			},
 			Pause: func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil }}
@@ -118,8 +118,8 @@ func TestRetries(t *testing.T) {
 		} else if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "h:7") {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if c.dns.tries != c.tries || len(pauses) != c.tries-1 || told != len(pauses) {
-			t.Errorf("%s: %d tries, %d pauses, told %d times", c.name, c.dns.tries, len(pauses), told)
+		if c.dns.tries != c.tries || len(pauses) != c.tries-1 || retries != len(pauses) {
+			t.Errorf("%s: %d tries, %d pauses, %d retries", c.name, c.dns.tries, len(pauses), retries)
 		}
 		for i := 1; i < len(pauses); i++ {
 			if pauses[i] <= pauses[i-1] {
@@ -132,7 +132,7 @@ func TestRetries(t *testing.T) {
 // TestCancelled: who waits may stop waiting, in a pause too (A63).
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := resolve.Resolver{Lookup: &answers{errs: []error{dead, dead, dead}}, Retries: 3,
+	r := resolve.Resolver{Lookup: &fakeLookup{errs: []error{timeout, timeout, timeout}}, Retries: 3,
 		Waiting: func(resolve.Retry) { cancel() }}
 	start := time.Now()
 	if _, err := r.Resolve(ctx, "h:7"); !errors.Is(err, context.Canceled) {
@@ -145,7 +145,7 @@ func TestCancelled(t *testing.T) {
 
 // TestNothingToLookUp: an address asks no server.
 func TestNothingToLookUp(t *testing.T) {
-	dns := &answers{errs: []error{dead}}
+	dns := &fakeLookup{errs: []error{timeout}}
 	r := resolve.Resolver{Lookup: dns}
 	if got, err := r.Resolve(context.Background(), "[fe80::1%lo]:7"); err != nil || got[0].String() != "[fe80::1%lo]:7" || dns.tries != 0 {
 		t.Errorf("%v %v", got, err)

@@ -13,7 +13,7 @@ import (
 const (
 	DefaultRetries = 15
 	firstPause     = time.Second
-	mostPause      = 20 * time.Second
+	maxPause       = 20 * time.Second
 )
 
 // Lookup is what is needed of a *net.Resolver.
@@ -56,7 +56,7 @@ func (r *Resolver) Resolve(ctx context.Context, endpoint string) ([]netip.AddrPo
 	if err != nil || port <= 0 || port > 65535 {
 		return nil, fmt.Errorf("endpoint %s: %q is no port: give a number from 1 to 65535", e, e.Port)
 	}
-	addrs, err := r.persist(ctx, e)
+	addrs, err := r.lookUpHost(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +67,9 @@ func (r *Resolver) Resolve(ctx context.Context, endpoint string) ([]netip.AddrPo
 	return result, nil
 }
 
-// persist looks the host up until that succeeds, is hopeless, or was tried
+// lookUpHost looks the host up until that succeeds, is notFound, or was tried
 // often enough.
-func (r *Resolver) persist(ctx context.Context, e Endpoint) ([]netip.Addr, error) {
+func (r *Resolver) lookUpHost(ctx context.Context, e Endpoint) ([]netip.Addr, error) {
 	pause := firstPause
 	for try := 0; ; try++ {
 		addrs, err := r.addresses(ctx, e.Host)
@@ -78,7 +78,7 @@ func (r *Resolver) persist(ctx context.Context, e Endpoint) ([]netip.Addr, error
 			return addrs, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, context.Cause(ctx))
-		case hopeless(err):
+		case notFound(err):
 			return nil, fmt.Errorf("endpoint %s: there is no host of this name: correct it, or give an address", e)
 		case try >= r.Retries:
 			return nil, fmt.Errorf("endpoint %s: tried %d times: the name cannot be looked up now, %w: try again later, or give an address",
@@ -90,7 +90,7 @@ func (r *Resolver) persist(ctx context.Context, e Endpoint) ([]netip.Addr, error
 		if err := r.pause(ctx, pause); err != nil {
 			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, err)
 		}
-		pause = min(pause*6/5, mostPause)
+		pause = min(pause*6/5, maxPause)
 	}
 }
 
@@ -107,9 +107,9 @@ func (r *Resolver) addresses(ctx context.Context, host string) ([]netip.Addr, er
 	return addrs, err
 }
 
-// hopeless reports whether the answer is that there is no such host. All other
+// notFound reports whether the answer is that there is no such host. All other
 // failures, a network that is not yet there among them, may pass.
-func hopeless(err error) bool {
+func notFound(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound
 }

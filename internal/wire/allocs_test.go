@@ -5,7 +5,7 @@ package wire
 import "testing"
 
 // The data path looks at every datagram with these.
-func TestNothingIsAllocated(t *testing.T) {
+func TestAllocatesNothing(t *testing.T) {
 	b, first := make([]byte, MinDataSize), counted(TypeInitiation, InitiationSize)
 	n := testing.AllocsPerRun(100, func() {
 		PutDataHeader(b, 1, 2)
