@@ -1,5 +1,6 @@
-// Package asynctest is for tests of what other goroutines do: they wait for it,
-// bound how long it may take, and check that nothing of it stays behind.
+// Package asynctest helps to test what other goroutines do: tests wait for it,
+// limit how long it may take, and check that no goroutine or file descriptor is
+// leaked.
 package asynctest
 
 import (
@@ -9,24 +10,24 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what should happen at once. It is long,
-// because many tests share the machine.
+// Patience is how long a test waits for something that should happen at once. It
+// is long because many tests share the computer.
 const Patience = 20 * time.Second
 
-// Eventually waits until is() holds, and fails the test when that takes longer
-// than Patience.
-func Eventually(t testing.TB, what string, is func() bool) {
+// Eventually waits until holds returns true, and fails the test if that takes
+// longer than Patience.
+func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if is() {
+		if holds() {
 			return
 		}
 	}
 	t.Fatalf("not within %v: %s", Patience, what)
 }
 
-// Within calls f, and fails the test when f takes longer than d. The failure
-// shows what all goroutines are doing.
+// Within calls f, and fails the test if f takes longer than d. The message then
+// contains the stacks of all goroutines.
 func Within(t testing.TB, d time.Duration, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -41,8 +42,9 @@ func Within(t testing.TB, d time.Duration, what string, f func()) {
 	}
 }
 
-// Balance counts goroutines and file descriptors. check waits until there are no
-// more of them than Balance counted (B56, B59).
+// Balance counts goroutines and file descriptors. The function that it returns
+// waits until there are no more of them than Balance counted, and otherwise
+// fails the test (B56, B59).
 func Balance(t testing.TB) (check func()) {
 	t.Helper()
 	goroutines, files := runtime.NumGoroutine(), Descriptors(t)
@@ -65,7 +67,7 @@ func stacks() []byte {
 	return buf[:runtime.Stack(buf, true)]
 }
 
-// Descriptors is how many file descriptors this process has open.
+// Descriptors returns how many file descriptors this process has open.
 func Descriptors(t testing.TB) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")

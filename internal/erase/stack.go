@@ -1,14 +1,13 @@
-// Package erase zeroes secrets where no variable of ours leads to them.
+// Package erase zeroes secrets that no variable of ours refers to.
 package erase
 
-// depth in bytes is more than X25519 and what it calls take of the stack.
+// depth, in bytes, is more stack than X25519 and the functions it calls use.
 const depth = 4096
 
-// Stack zeroes the part of the goroutine's stack that functions which have
-// returned used: those that the caller has called since it was called itself.
-// The library's X25519 leaves the scalar there. From there it gets into the
-// traces of panics, which print for an argument that is no longer known
-// whatever lies in its place.
+// Stack zeroes the part of the goroutine's stack that was used by functions
+// which the caller has called and which have returned. The standard library's
+// X25519 leaves the scalar there. The trace of a panic could print it: for an
+// argument that is no longer live, a trace prints whatever lies in its slot.
 //
 //go:noinline
 func Stack() {
@@ -16,7 +15,7 @@ func Stack() {
 	sink(&zeroes)
 }
 
-// sink keeps the compiler from seeing that nobody needs the zeroes.
+// sink keeps the compiler from removing the zeroes as unused.
 //
 //go:noinline
 func sink(*[depth]byte) {}

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// leaveSecret has a secret on the stack when it returns, and says where.
+// leaveSecret returns the address of a secret that it leaves on the stack.
 //
 //go:noinline
 func leaveSecret(n byte) uintptr {
@@ -26,23 +26,23 @@ func sum(b *[64]byte) (n int) {
 	return n
 }
 
-// readStack is what lies there now. Nothing here makes the stack grow, which would
-// move it.
+// readStack returns the bytes at that address. It must not make the stack grow,
+// which would move the stack.
 //
 //go:noinline
 func readStack(at uintptr) (b [64]byte) { return **(**[64]byte)(unsafe.Pointer(&at)) }
 
-// A35: what a function left on the stack is there until Stack was called.
+// A35: what a function left on the stack stays there until Stack is called.
 func TestStack(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it may move stacks
-	Stack()                                          // the stack is as large as it has to be
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // because it may move stacks
+	Stack()                                          // grows the stack to the size needed
 	at := leaveSecret(0xd3)
 	if b := readStack(at); !bytes.Contains(b[:], []byte{0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3, 0xd3}) {
-		t.Fatalf("nothing was left on the stack: this test shows nothing: %x", b)
+		t.Fatalf("leaveSecret left nothing on the stack, so this test shows nothing: %x", b)
 	}
 	at = leaveSecret(0xd3)
 	Stack()
 	if b := readStack(at); bytes.Contains(b[:], []byte{0xd3, 0xd3}) {
-		t.Errorf("still on the stack: %x", b)
+		t.Errorf("the secret is still on the stack: %x", b)
 	}
 }

@@ -1,4 +1,5 @@
-// Package invalid makes the errors of configurations that are wrong in themselves.
+// Package invalid makes the errors for configurations that are invalid in any
+// state of the system.
 package invalid
 
 import (
@@ -6,17 +7,17 @@ import (
 	"fmt"
 )
 
-// Err is what each error of this package is (errors.Is). Package conf shows it to users of the library,
-// as conf.ErrInvalid.
+// Err matches every error of this package (errors.Is). Users of the library see
+// it as conf.ErrInvalid.
 var Err = errors.New("invalid configuration")
 
-// sentence is an error that prints as the sentence, and is Err.
+// sentence is an error with this text that matches Err.
 type sentence string
 
 func (s sentence) Error() string        { return string(s) }
 func (s sentence) Is(target error) bool { return target == Err }
 
-// Errorf makes an error that prints as the sentence given, and is Err.
+// Errorf returns an error with the formatted text that matches Err.
 func Errorf(format string, args ...any) error {
 	return sentence(fmt.Sprintf(format, args...))
 }

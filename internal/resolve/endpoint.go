@@ -1,9 +1,8 @@
-// Package resolve turns what a person writes as an endpoint into addresses:
-// a name is looked up, again while that fails for the moment, and a name with
-// several addresses gives the next one when the last did not answer.
+// Package resolve resolves an endpoint, as a user writes it, to addresses. It
+// looks up names, and repeats a lookup that fails temporarily.
 //
-// It is for the commands. A daemon never looks up a name where packets wait
-// for it (A63, B63).
+// It is for the commands. A daemon never looks up a name while packets wait
+// for the result (A63, B63).
 package resolve
 
 import (
@@ -13,14 +12,14 @@ import (
 	"strings"
 )
 
-// Endpoint is a host and a port as they were written.
+// An Endpoint is a host and a port as the user wrote them.
 type Endpoint struct {
-	Host string // a name, or an address without brackets, perhaps with a %scope
-	Port string // a number, or the name of a service
+	Host string // a name, or an address without brackets, possibly with a %scope
+	Port string // a number or the name of a service
 }
 
-// Parse reads HOST:PORT, [ADDRESS]:PORT, and ADDRESS:PORT with an IPv6 address
-// without brackets, where the last colon stands before the port.
+// Parse parses HOST:PORT, [ADDRESS]:PORT, and ADDRESS:PORT with an IPv6 address
+// without brackets, in which the last colon precedes the port.
 func Parse(s string) (Endpoint, error) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 {
@@ -30,7 +29,7 @@ func Parse(s string) (Endpoint, error) {
 	if strings.HasPrefix(e.Host, "[") {
 		inside, closed := strings.CutSuffix(e.Host[1:], "]")
 		if !closed || strings.ContainsAny(inside, "[]") {
-			return Endpoint{}, fmt.Errorf("endpoint %q: the brackets are not those of [ADDRESS]:PORT", s)
+			return Endpoint{}, fmt.Errorf("endpoint %q: wrong brackets: write [ADDRESS]:PORT", s)
 		}
 		e.Host = inside
 	}
@@ -40,10 +39,10 @@ func Parse(s string) (Endpoint, error) {
 	case e.Port == "":
 		return Endpoint{}, fmt.Errorf("endpoint %q: no port after the last colon: write HOST:PORT", s)
 	case strings.ContainsAny(s, " \t\r\n/") || strings.ContainsAny(e.Host, "[]"):
-		return Endpoint{}, fmt.Errorf("endpoint %q: %q is no host: write HOST:PORT", s, e.Host)
+		return Endpoint{}, fmt.Errorf("endpoint %q: %q is not a host: write HOST:PORT", s, e.Host)
 	case strings.Contains(e.Host, ":"):
 		if _, err := netip.ParseAddr(e.Host); err != nil {
-			return Endpoint{}, fmt.Errorf("endpoint %q: %q is no IPv6 address: write [ADDRESS]:PORT", s, e.Host)
+			return Endpoint{}, fmt.Errorf("endpoint %q: %q is not an IPv6 address: write [ADDRESS]:PORT", s, e.Host)
 		}
 	}
 	if n, err := strconv.ParseUint(e.Port, 10, 64); err == nil && (n == 0 || n > 65535) {
@@ -52,7 +51,7 @@ func Parse(s string) (Endpoint, error) {
 	return e, nil
 }
 
-// String writes the endpoint so that Parse reads it.
+// String returns the endpoint in a form that Parse accepts.
 func (e Endpoint) String() string {
 	if strings.Contains(e.Host, ":") {
 		return "[" + e.Host + "]:" + e.Port
@@ -60,8 +59,9 @@ func (e Endpoint) String() string {
 	return e.Host + ":" + e.Port
 }
 
-// Literal is the endpoint when nothing in it is a name. An IPv4-mapped address
-// is its IPv4 address (A54); the scope of a link-local one is kept.
+// Literal returns the address and port if neither host nor port is a name. It
+// turns an IPv4-mapped address into the IPv4 address (A54) and keeps the scope
+// of a link-local one.
 func (e Endpoint) Literal() (netip.AddrPort, bool) {
 	addr, err := netip.ParseAddr(e.Host)
 	if err != nil {

@@ -9,41 +9,42 @@ import (
 	"time"
 )
 
-// As patient as wg(8): fifteen more tries, the pauses growing from a second.
+// As many retries as wg(8): fifteen, with pauses that grow from one second.
 const (
 	DefaultRetries = 15
 	firstPause     = time.Second
 	maxPause       = 20 * time.Second
 )
 
-// Lookup is what is needed of a *net.Resolver.
+// Lookup is the part of *net.Resolver that a Resolver needs.
 type Lookup interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	LookupPort(ctx context.Context, network, service string) (int, error)
 }
 
-// Resolver looks names up.
+// A Resolver looks up names.
 type Resolver struct {
-	Lookup  Lookup // nil: the system's way
-	Retries int    // further tries after one that failed for the moment
+	Lookup  Lookup // nil: net.DefaultResolver
+	Retries int    // how often a lookup that failed temporarily is repeated
 
-	// Waiting is told of every failure after which it tries again; may be nil.
+	// Waiting is called before the pause that precedes each retry; may be nil.
 	Waiting func(Retry)
 
-	// Pause waits, for tests; nil: by the clock.
+	// Pause waits for d, in tests; nil: in real time.
 	Pause func(ctx context.Context, d time.Duration) error
 }
 
-// Retry is a lookup that failed for the moment, and the one that follows.
+// A Retry describes a lookup that failed temporarily, and the next one.
 type Retry struct {
 	Host              string
-	Err               error         // why it failed, in words for people
-	Pause             time.Duration // until the next
-	Attempt, Attempts int           // the next is number Attempt of at most Attempts
+	Err               error         // why the lookup failed, in words for people
+	Pause             time.Duration // until the next lookup
+	Attempt, Attempts int           // the next lookup is number Attempt of at most Attempts
 }
 
-// Resolve gives the addresses of an endpoint, best first, never none without
-// an error. A name that does not exist fails at once; other failures may pass.
+// Resolve returns the addresses of an endpoint, best first: at least one unless
+// there is an error. A name that does not exist is an error at once; other
+// failures count as temporary.
 func (r *Resolver) Resolve(ctx context.Context, endpoint string) ([]netip.AddrPort, error) {
 	e, err := Parse(endpoint)
 	if err != nil {
@@ -54,7 +55,7 @@ func (r *Resolver) Resolve(ctx context.Context, endpoint string) ([]netip.AddrPo
 	}
 	port, err := r.lookup().LookupPort(ctx, "udp", e.Port)
 	if err != nil || port <= 0 || port > 65535 {
-		return nil, fmt.Errorf("endpoint %s: %q is no port: give a number from 1 to 65535", e, e.Port)
+		return nil, fmt.Errorf("endpoint %s: %q is not a port: give a number from 1 to 65535", e, e.Port)
 	}
 	addrs, err := r.lookUpHost(ctx, e)
 	if err != nil {
@@ -67,8 +68,8 @@ func (r *Resolver) Resolve(ctx context.Context, endpoint string) ([]netip.AddrPo
 	return result, nil
 }
 
-// lookUpHost looks the host up until that succeeds, is notFound, or was tried
-// often enough.
+// lookUpHost looks up the host until that succeeds, the host does not exist, or
+// all retries have failed.
 func (r *Resolver) lookUpHost(ctx context.Context, e Endpoint) ([]netip.Addr, error) {
 	pause := firstPause
 	for try := 0; ; try++ {
@@ -77,7 +78,7 @@ func (r *Resolver) lookUpHost(ctx context.Context, e Endpoint) ([]netip.Addr, er
 		case err == nil:
 			return addrs, nil
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, context.Cause(ctx))
+			return nil, fmt.Errorf("endpoint %s: the lookup was cancelled: %w", e, context.Cause(ctx))
 		case notFound(err):
 			return nil, fmt.Errorf("endpoint %s: there is no host of this name: correct it, or give an address", e)
 		case try >= r.Retries:
@@ -88,14 +89,14 @@ func (r *Resolver) lookUpHost(ctx context.Context, e Endpoint) ([]netip.Addr, er
 			r.Waiting(Retry{Host: e.Host, Err: reason{err}, Pause: pause, Attempt: try + 2, Attempts: r.Retries + 1})
 		}
 		if err := r.pause(ctx, pause); err != nil {
-			return nil, fmt.Errorf("endpoint %s: looking up the name was ended: %w", e, err)
+			return nil, fmt.Errorf("endpoint %s: the lookup was cancelled: %w", e, err)
 		}
 		pause = min(pause*6/5, maxPause)
 	}
 }
 
-// addresses is one try. An address with the name of a service has nothing to
-// look up.
+// addresses does one lookup. A host that is an address needs none: only its port
+// was a name.
 func (r *Resolver) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr}, nil
@@ -107,14 +108,14 @@ func (r *Resolver) addresses(ctx context.Context, host string) ([]netip.Addr, er
 	return addrs, err
 }
 
-// notFound reports whether the answer is that there is no such host. All other
-// failures, a network that is not yet there among them, may pass.
+// notFound reports whether the answer was that there is no such host. All other
+// failures, such as a network that is not up yet, count as temporary.
 func notFound(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound
 }
 
-// reason is why a lookup failed, in words that say who did not do what.
+// reason is an error of a lookup whose text names the server that failed.
 type reason struct{ err error }
 
 func (r reason) Error() string {
