@@ -1,6 +1,6 @@
-// Package replay has the window that tells a counter seen before from a new
-// one (§5.4.6, A38): the ring of bits of RFC 6479, which moves by whole words
-// and so never shifts.
+// Package replay provides the window that tells new counters from those already
+// accepted (§5.4.6, A38): the ring of bits of RFC 6479, which moves by whole
+// words and therefore never shifts bits.
 package replay
 
 const (
@@ -9,22 +9,22 @@ const (
 	bits     = words * wordBits // 8,192
 )
 
-// Size is how far behind the greatest counter another one may be and still be
-// accepted. One word less than there are bits, because the word that the
-// greatest counter is in is cleared as a whole when the window moves into it.
+// Size is how far behind the greatest counter an accepted counter may be. It is
+// one word less than the ring has bits, because the window clears a whole word
+// when it moves into it.
 const Size = bits - wordBits // 8,128
 
-// Window remembers which of the last counters were accepted. The zero Window
+// A Window records which of the latest counters were accepted. The zero Window
 // has accepted none. It is not safe for concurrent use.
 type Window struct {
 	greatest uint64
-	seen     [words]uint64 // counter c: bit c%64 of word c/64%words
+	seen     [words]uint64 // counter c has bit c%64 of word c/64%words
 }
 
-// Accept reports whether counter is neither a repetition nor too old, and if
-// so remembers it. Call it only after authentication: a forger must not move
-// the window (A7, A38). Every uint64 is a valid counter here; where they end is
-// for the session to enforce (A37).
+// Accept reports whether counter is neither a repetition nor too old, and if so
+// records it. Call it only after authentication: a forger must not move the
+// window (A7, A38). Every uint64 is valid here; the session enforces the limit
+// of counters (A37).
 func (w *Window) Accept(counter uint64) bool {
 	if counter > w.greatest {
 		w.advance(counter)
@@ -39,9 +39,9 @@ func (w *Window) Accept(counter uint64) bool {
 	return true
 }
 
-// AcceptRun accepts the n counters from first on at once, if all are greater
-// than any before and no more than Size. If not, it does nothing and returns
-// false: then Accept has to be asked about each.
+// AcceptRun accepts the n counters from first on at once, if all are greater than
+// any before and n is at most Size. Otherwise it does nothing and returns false:
+// the caller must then call Accept for each.
 func (w *Window) AcceptRun(first uint64, n int) bool {
 	last := first + uint64(n-1)
 	if first <= w.greatest || last < first || uint64(n-1) >= Size {
@@ -57,7 +57,7 @@ func (w *Window) AcceptRun(first uint64, n int) bool {
 }
 
 // advance makes counter the greatest, and clears the words that the window
-// enters on the way.
+// enters.
 func (w *Window) advance(counter uint64) {
 	from, to := w.greatest/wordBits, counter/wordBits
 	w.greatest = counter

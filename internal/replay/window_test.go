@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// limit is RejectAfterMessages (A37), the first counter that never occurs.
+// limit is RejectAfterMessages (A37), the first counter that is never used.
 const limit uint64 = 1<<64 - 1<<13 - 1
 
 // steps is a sequence of counters and whether each is accepted.
@@ -32,8 +32,8 @@ func TestCounterZero(t *testing.T) {
 	steps{{5, true}, {0, true}, {0, false}}.run(t)
 }
 
-// A38, B34: what is 8,128 behind the greatest is the oldest that is accepted,
-// wherever in its word the greatest is.
+// A38, B34: the oldest counter that is accepted is 8,128 behind the greatest, at
+// any position of the greatest in its word.
 func TestEdgeOfTheWindow(t *testing.T) {
 	for greatest := uint64(3 * bits); greatest < 3*bits+2*wordBits; greatest++ {
 		steps{
@@ -48,8 +48,8 @@ func TestEdgeOfTheWindow(t *testing.T) {
 	}
 }
 
-// A38, B34: the whole width is of use: 8,128 counters arrive in reverse, and
-// then all again.
+// A38, B34: the whole window is usable: 8,128 counters are accepted in reverse
+// order, and then none again.
 func TestReverseOrder(t *testing.T) {
 	var w Window
 	w.Accept(Size)
@@ -65,7 +65,7 @@ func TestReverseOrder(t *testing.T) {
 	}
 }
 
-// A38: a jump clears exactly what it leaves behind, whatever its length.
+// A38: a jump of any length forgets exactly the counters that leave the window.
 func TestJumps(t *testing.T) {
 	for _, jump := range []uint64{1, 63, 64, 65, Size - 1, Size, Size + 1, bits - 1, bits, bits + 1, 10 * bits, 1 << 40} {
 		var w Window
@@ -78,18 +78,18 @@ func TestJumps(t *testing.T) {
 		}
 		for c := range uint64(200) {
 			if w.Accept(c) {
-				t.Fatalf("after a jump of %d counter %d was accepted again", jump, c)
+				t.Fatalf("after a jump of %d, counter %d was accepted again", jump, c)
 			}
 		}
 		for c := max(200, greatest-min(greatest, Size)); c < greatest; c++ {
 			if !w.Accept(c) {
-				t.Fatalf("after a jump of %d counter %d was refused", jump, c)
+				t.Fatalf("after a jump of %d, counter %d was refused", jump, c)
 			}
 		}
 	}
 }
 
-// A38: nothing overflows near RejectAfterMessages, nor above it.
+// A38: nothing overflows near RejectAfterMessages or above it.
 func TestNearTheLimit(t *testing.T) {
 	steps{
 		{limit - 1, true},
@@ -113,7 +113,7 @@ func TestNearTheLimit(t *testing.T) {
 	steps{{0, true}, {math.MaxUint64, true}, {0, false}, {bits, false}}.run(t)
 }
 
-// A38: random stories agree with a set of all counters ever accepted.
+// A38: random sequences agree with a set of all counters ever accepted.
 func TestAgainstASet(t *testing.T) {
 	dice := rand.New(rand.NewPCG(38, 34))
 	for range 200 {
@@ -143,14 +143,14 @@ func TestAgainstASet(t *testing.T) {
 			if dice.IntN(4) == 0 {
 				checkRun(t, &w, &m, c, 1+dice.IntN(300))
 			} else if want := m.accept(c); w.Accept(c) != want {
-				t.Fatalf("Accept(%d) = %v with %d the greatest", c, !want, m.greatest)
+				t.Fatalf("Accept(%d) = %v, want %v; the greatest is %d", c, !want, want, m.greatest)
 			}
 			at = m.greatest
 		}
 	}
 }
 
-// model is what a Window must do, by remembering everything.
+// model does what a Window must do, by remembering all counters.
 type model struct {
 	greatest uint64
 	seen     map[uint64]bool
@@ -165,24 +165,24 @@ func (m *model) accept(c uint64) bool {
 	return true
 }
 
-// checkRun gives both a run of counters. It is accepted where the model has
-// none of them, nor a greater one.
+// checkRun passes a run of counters to both. AcceptRun must accept it if all of
+// them are greater than any that the model has.
 func checkRun(t *testing.T, w *Window, m *model, first uint64, n int) {
 	t.Helper()
 	last := first + uint64(n) - 1
 	want := first > m.greatest && last >= first && n <= Size
 	if w.AcceptRun(first, n) != want {
-		t.Fatalf("AcceptRun(%d, %d) = %v with %d the greatest", first, n, !want, m.greatest)
+		t.Fatalf("AcceptRun(%d, %d) = %v, want %v; the greatest is %d", first, n, !want, want, m.greatest)
 	}
 	for i := range n {
 		if want && !m.accept(first+uint64(i)) {
-			t.Fatalf("of AcceptRun(%d, %d), %d had been accepted", first, n, i)
+			t.Fatalf("AcceptRun(%d, %d) accepted counter %d again", first, n, first+uint64(i))
 		}
 	}
 }
 
-// A38: runs of all lengths, wherever they begin in a word. Exactly they are
-// accepted: not what is before, nor what is behind.
+// A38: AcceptRun accepts exactly the counters of the run, and none before or
+// after it, at all lengths and from any position in a word.
 func TestRuns(t *testing.T) {
 	for _, n := range []int{1, 2, 63, 64, 65, 127, 128, 129, Size - 1, Size, Size + 1, bits, 3 * bits} {
 		for first := uint64(10 * bits); first < 10*bits+wordBits; first += 9 {
@@ -191,15 +191,15 @@ func TestRuns(t *testing.T) {
 			checkRun(t, &w, &m, first, n)
 			for c := m.greatest + wordBits; c >= first-3*wordBits; c-- {
 				if want := m.accept(c); w.Accept(c) != want {
-					t.Fatalf("after a run of %d from %d on, Accept(%d) = %v", n, first, c, !want)
+					t.Fatalf("after a run of %d from %d on, Accept(%d) = %v, want %v", n, first, c, !want, want)
 				}
 			}
 		}
 	}
 }
 
-// FuzzWindow reads a sequence of steps relative to the greatest counter: 8 bytes
-// to begin at, then 3 bytes each: which way, and how far.
+// FuzzWindow reads 8 bytes as the first counter, then 3 bytes for each further
+// one: the direction from the greatest counter, and the distance.
 func FuzzWindow(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0})
 	f.Add(binary.LittleEndian.AppendUint64(nil, limit))
@@ -213,7 +213,7 @@ func FuzzWindow(f *testing.F) {
 		c := binary.LittleEndian.Uint64(sequence)
 		for rest := sequence[8:]; ; rest = rest[3:] {
 			if want := m.accept(c); w.Accept(c) != want {
-				t.Fatalf("Accept(%d) = %v with %d the greatest", c, !want, m.greatest)
+				t.Fatalf("Accept(%d) = %v, want %v; the greatest is %d", c, !want, want, m.greatest)
 			}
 			if len(rest) < 3 {
 				return

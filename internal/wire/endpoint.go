@@ -2,20 +2,20 @@ package wire
 
 import "net/netip"
 
-// An Endpoint is where a peer is reached, and from where: the remote UDP
-// address, and the local address and interface on which its last authenticated
-// datagram came in (A52, the "sticky source"). The zero Source leaves the
-// choice to the routing table. Values are immutable and comparable.
+// An Endpoint is the remote UDP address of a peer, with the local address and
+// interface at which its last authenticated datagram arrived (A52, the "sticky
+// source"). The zero Source leaves the choice to the routing table. Values are
+// immutable and comparable.
 //
-// An IPv4-mapped address never stands in an Endpoint (A54): use NewEndpoint.
+// An Endpoint never contains an IPv4-mapped address (A54): use NewEndpoint.
 type Endpoint struct {
 	Remote      netip.AddrPort
-	Source      netip.Addr // zone-free; invalid when there is none
-	SourceIndex uint32     // interface index of Source; 0 when there is none
+	Source      netip.Addr // without zone; invalid if there is none
+	SourceIndex uint32     // interface index of Source; 0 if there is none
 }
 
-// NewEndpoint unmaps IPv4-mapped addresses (A54) and keeps the scope of a
-// link-local one.
+// NewEndpoint returns an Endpoint with IPv4-mapped addresses turned into IPv4
+// addresses (A54). It keeps the scope of a link-local remote address.
 func NewEndpoint(remote netip.AddrPort, source netip.Addr, index uint32) Endpoint {
 	return Endpoint{
 		Remote:      netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()),
@@ -24,7 +24,7 @@ func NewEndpoint(remote netip.AddrPort, source netip.Addr, index uint32) Endpoin
 	}
 }
 
-// Sourceless is the endpoint with its sticky source forgotten.
+// Sourceless returns the endpoint without its sticky source.
 func (e Endpoint) Sourceless() Endpoint { return Endpoint{Remote: e.Remote} }
 
 // IsValid reports whether there is a remote address to send to.

@@ -2,7 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// Initiation is the first message of a handshake (§5.4.2).
+// An Initiation is the first message of a handshake (§5.4.2).
 type Initiation struct {
 	Sender    uint32
 	Ephemeral [32]byte
@@ -12,7 +12,7 @@ type Initiation struct {
 	MAC2      [MACSize]byte
 }
 
-// Response is the second (§5.4.3).
+// A Response is the second message of a handshake (§5.4.3).
 type Response struct {
 	Sender    uint32
 	Receiver  uint32
@@ -22,14 +22,14 @@ type Response struct {
 	MAC2      [MACSize]byte
 }
 
-// CookieReply answers one of these from a loaded receiver (§5.4.7).
+// A CookieReply is the answer of a receiver under load to either (§5.4.7).
 type CookieReply struct {
 	Receiver uint32
 	Nonce    [24]byte
 	Cookie   [16 + TagSize]byte
 }
 
-// DecodeInitiation reads msg; false when it is no initiation.
+// DecodeInitiation decodes msg, and returns false if msg is not an initiation.
 func DecodeInitiation(msg []byte) (m Initiation, ok bool) {
 	if t, ok := TypeOf(msg); !ok || t != TypeInitiation {
 		return m, false
@@ -50,7 +50,7 @@ func (m *Initiation) AppendTo(b []byte) []byte {
 	return append(b, m.MAC2[:]...)
 }
 
-// DecodeResponse reads msg; false when it is no response.
+// DecodeResponse decodes msg, and returns false if msg is not a response.
 func DecodeResponse(msg []byte) (m Response, ok bool) {
 	if t, ok := TypeOf(msg); !ok || t != TypeResponse {
 		return m, false
@@ -72,7 +72,7 @@ func (m *Response) AppendTo(b []byte) []byte {
 	return append(b, m.MAC2[:]...)
 }
 
-// DecodeCookieReply reads msg; false when it is no cookie reply.
+// DecodeCookieReply decodes msg, and returns false if msg is not a cookie reply.
 func DecodeCookieReply(msg []byte) (m CookieReply, ok bool) {
 	if t, ok := TypeOf(msg); !ok || t != TypeCookieReply {
 		return m, false
@@ -90,7 +90,7 @@ func (m *CookieReply) AppendTo(b []byte) []byte {
 	return append(b, m.Cookie[:]...)
 }
 
-// take fills the fields from b, one after the other, and returns the rest.
+// take copies b into the fields, one after the other, and returns the rest of b.
 func take(b []byte, fields ...[]byte) []byte {
 	for _, field := range fields {
 		b = b[copy(field, b):]
@@ -98,10 +98,10 @@ func take(b []byte, fields ...[]byte) []byte {
 	return b
 }
 
-// SenderIndex is the index that the sender of an initiation or response chose,
-// in what TypeOf let through as one of these.
+// SenderIndex returns the sender's index in a message that TypeOf has accepted
+// as an initiation or a response.
 func SenderIndex(msg []byte) uint32 { return binary.LittleEndian.Uint32(msg[4:8]) }
 
-// ReceiverIndex is the index in a response that names the initiation it
-// answers, in what TypeOf let through as a response.
+// ReceiverIndex returns the index of the initiation that a response answers. TypeOf
+// has accepted the message as a response.
 func ReceiverIndex(msg []byte) uint32 { return binary.LittleEndian.Uint32(msg[8:12]) }

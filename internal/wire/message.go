@@ -1,8 +1,8 @@
-// Package wire has the four messages as they are on the network (§5.4): exact
-// lengths, little-endian fields (A3), and the timestamp of an initiation.
+// Package wire encodes and decodes the four messages (§5.4), with exact lengths
+// and little-endian fields (A3), and the timestamp of an initiation.
 //
-// A datagram is judged once, by TypeOf. Everything else takes what TypeOf let
-// through.
+// TypeOf validates a datagram once. The functions that read single fields need a
+// message that TypeOf has accepted.
 package wire
 
 import "encoding/binary"
@@ -25,15 +25,15 @@ const (
 	CookieReplySize = 64
 	DataHeaderSize  = 16
 	TagSize         = 16
-	MinDataSize     = DataHeaderSize + TagSize // a keepalive; every data message has at least that
+	MinDataSize     = DataHeaderSize + TagSize // a keepalive, the shortest data message
 )
 
-// MACSize is the length of mac1 and of mac2, which end an initiation and a
-// response.
+// MACSize is the length of mac1 and of mac2, with which an initiation and a
+// response end.
 const MACSize = 16
 
-// TypeOf is the type of a datagram, and whether it may be a message at all: a
-// known type, three zero bytes, and exactly the length of that type (A1, A2).
+// TypeOf returns the type of a datagram. It returns false unless the datagram
+// has a known type, three zero bytes, and a length valid for that type (A1, A2).
 func TypeOf(msg []byte) (Type, bool) {
 	if len(msg) < MinDataSize {
 		return 0, false
@@ -52,8 +52,8 @@ func TypeOf(msg []byte) (Type, bool) {
 	return 0, false
 }
 
-// LooksLikeMessage reports whether a datagram of which b is the beginning may be a
-// message, of anybody's: it has one of the types and the three zero bytes.
+// LooksLikeMessage reports whether a datagram that begins with b may be a message
+// of any WireGuard implementation: it has one of the types and three zero bytes.
 func LooksLikeMessage(b []byte) bool {
 	if len(b) < 4 {
 		return false
@@ -62,7 +62,7 @@ func LooksLikeMessage(b []byte) bool {
 	return uint32(TypeInitiation) <= word && word <= uint32(TypeData)
 }
 
-// String names the type for people.
+// String returns the name of the type, for people.
 func (t Type) String() string {
 	switch t {
 	case TypeInitiation:
@@ -77,13 +77,14 @@ func (t Type) String() string {
 	return "unknown message"
 }
 
-// DataIndex is the receiver index of a data message.
+// DataIndex returns the receiver index of a data message.
 func DataIndex(msg []byte) uint32 { return binary.LittleEndian.Uint32(msg[4:8]) }
 
-// DataCounter is the counter of a data message.
+// DataCounter returns the counter of a data message.
 func DataCounter(msg []byte) uint64 { return binary.LittleEndian.Uint64(msg[8:16]) }
 
-// PutDataHeader writes the DataHeaderSize bytes before the ciphertext.
+// PutDataHeader writes the header of a data message: the first DataHeaderSize
+// bytes of b.
 func PutDataHeader(b []byte, index uint32, counter uint64) {
 	_ = b[DataHeaderSize-1]
 	binary.LittleEndian.PutUint32(b, uint32(TypeData))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A3, A17: known stamps: big-endian, 2^62 + 10 at the beginning of Unix time,
+// A3, A17: stamps are big-endian, begin at 2^62 + 10 in Unix time, and have
 // nanoseconds rounded down to multiples of 2^24.
 func TestStampAt(t *testing.T) {
 	for _, c := range []struct {
@@ -27,22 +27,22 @@ func TestStampAt(t *testing.T) {
 		}
 	}
 	if got := StampAt(time.Unix(5, 0).In(time.FixedZone("", 3600))); got != StampAt(time.Unix(5, 0)) {
-		t.Error("the zone matters")
+		t.Error("the stamp depends on the time zone")
 	}
 }
 
-// A17: whatever the wall time, at most 60 different stamps a second.
+// A17: there are at most 60 different stamps per second.
 func TestStampsAreCoarse(t *testing.T) {
 	seen := map[TAI64N]bool{}
 	for ns := 0; ns < 1_000_000_000; ns += 100_003 {
 		seen[StampAt(time.Unix(7, int64(ns)))] = true
 	}
 	if len(seen) != 60 {
-		t.Errorf("%d stamps in a second", len(seen))
+		t.Errorf("got %d different stamps in a second, want 60", len(seen))
 	}
 }
 
-// A18: order is that of the bytes, strictly.
+// A18: stamps are ordered bytewise, strictly.
 func TestStampOrder(t *testing.T) {
 	rising := []TAI64N{
 		{}, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, StampAt(time.Unix(-5, 0)), StampAt(time.Unix(0, 0)),
@@ -52,16 +52,16 @@ func TestStampOrder(t *testing.T) {
 	for i, a := range rising {
 		for j, b := range rising {
 			if a.After(b) != (i > j) || (a.Compare(b) < 0) != (i < j) || (a.Compare(b) == 0) != (i == j) {
-				t.Errorf("%x and %x are out of order", a, b)
+				t.Errorf("wrong order of %x and %x", a, b)
 			}
 		}
 	}
 	if !rising[0].IsZero() || rising[1].IsZero() {
-		t.Error("IsZero")
+		t.Error("IsZero is wrong")
 	}
 }
 
-// A20: Next is later, by as little as A17 allows.
+// A20: Next is later by one granule, the least that A17 allows.
 func TestNext(t *testing.T) {
 	s := StampAt(time.Unix(9, 0))
 	for range 200 {
@@ -73,7 +73,7 @@ func TestNext(t *testing.T) {
 	}
 	// 60 granules begin in each second.
 	if want := StampAt(time.Unix(9+200/60, 200%60<<24)); s != want {
-		t.Errorf("%x, want %x", s, want)
+		t.Errorf("got %x, want %x", s, want)
 	}
 	for _, c := range []struct{ from, want string }{
 		{"400000000000000a00000001", "400000000000000a01000000"}, // not rounded, from a file
@@ -88,12 +88,12 @@ func TestNext(t *testing.T) {
 		}
 		n := TAI64N(b).Next()
 		if got := hex.EncodeToString(n[:]); got != c.want {
-			t.Errorf("after %s comes %s, want %s", c.from, got, c.want)
+			t.Errorf("Next of %s is %s, want %s", c.from, got, c.want)
 		}
 	}
 }
 
-// A20: a stamp some time ahead.
+// A20: Add returns a stamp some time ahead.
 func TestAdd(t *testing.T) {
 	for _, c := range []struct {
 		from string
@@ -105,8 +105,8 @@ func TestAdd(t *testing.T) {
 		{"400000000000000a01000000", 4 << 24, "400000000000000a05000000"},
 		{"400000000000000a01000000", 1<<24 + 1, "400000000000000a02000000"}, // rounded down
 		{"400000000000000a3b000000", 1 << 24, "400000000000000b00000000"},
-		{"400000000000000affffffff", time.Second, "400000000000000f11000000"}, // of a file: 4.29 s and one more
-		{"400000000000000a00000001", 0, "400000000000000a00000001"},           // not rounded below itself
+		{"400000000000000affffffff", time.Second, "400000000000000f11000000"}, // from a file: 4.29 s of nanoseconds, and 1 s more
+		{"400000000000000a00000001", 0, "400000000000000a00000001"},           // not rounded down to before the stamp
 		{"fffffffffffffffe3b000000", time.Second, "ffffffffffffffff3b000000"},
 		{"ffffffffffffffff3b000000", time.Second, "ffffffffffffffff3b000000"},
 	} {
@@ -116,18 +116,19 @@ func TestAdd(t *testing.T) {
 		}
 		n := TAI64N(b).Add(c.d)
 		if got := hex.EncodeToString(n[:]); got != c.want {
-			t.Errorf("%v after %s comes %s, want %s", c.d, c.from, got, c.want)
+			t.Errorf("%s plus %v is %s, want %s", c.from, c.d, got, c.want)
 		}
 	}
 	now := time.Unix(1_700_000_000, 999_999_999)
 	for d := time.Duration(0); d < 3*time.Second; d += granule {
 		if got, want := StampAt(now).Add(d), StampAt(now.Add(d)); want.After(got.Next()) || got.After(want) {
-			t.Fatalf("%v after %x comes %x, want %x or one granule less", d, StampAt(now), got, want)
+			t.Fatalf("%x plus %v is %x, want %x or one granule less", StampAt(now), d, got, want)
 		}
 	}
 }
 
-// A20: for any stamp, though it be a peer's or from a damaged file.
+// A20: Next of any stamp, also of one from a peer or a damaged file, is after it
+// and rounded.
 func FuzzNext(f *testing.F) {
 	f.Add(make([]byte, 12))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3b, 0x9a, 0xca, 0})
@@ -138,10 +139,10 @@ func FuzzNext(f *testing.F) {
 		s := TAI64N(b)
 		n := s.Next()
 		if n == s && s[0] == 0xff {
-			return // the end of time
+			return // the greatest stamp
 		}
 		if !n.After(s) || n[9]|n[10]|n[11] != 0 {
-			t.Fatalf("after %x comes %x", s, n)
+			t.Fatalf("Next of %x is %x", s, n)
 		}
 	})
 }
