@@ -114,7 +114,7 @@ func (r *Remote) agreeStatic(shared *[32]byte, s *Static) error {
 		if err := s.agree(shared, (*[32]byte)(&r.public)); err != nil {
 			return err
 		}
-		r.keep(shared)
+		r.store(shared)
 	case stateKnown:
 		for i := range r.shared {
 			binary.LittleEndian.PutUint64(shared[8*i:], r.shared[i].Load())
@@ -128,7 +128,7 @@ func (r *Remote) agreeStatic(shared *[32]byte, s *Static) error {
 	return ErrWrongStep
 }
 
-func (r *Remote) keep(shared *[32]byte) {
+func (r *Remote) store(shared *[32]byte) {
 	for i := range r.shared {
 		r.shared[i].Store(binary.LittleEndian.Uint64(shared[8*i:]))
 	}

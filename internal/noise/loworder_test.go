@@ -82,7 +82,7 @@ func publicOf(private [32]byte) key.Public { return key.NewPrivate(&private).Pub
 
 // The forgeries below fail for no other reason than the points in them: with
 // good points, forge and forgeResponse get through.
-func TestForgeriesAreOtherwiseGood(t *testing.T) {
+func TestForgeriesAreOtherwiseValid(t *testing.T) {
 	alice, bob := twoEnds()
 	e, es := keyOf(40), keyOf(41)
 	alicePrivate, bobPublic := [32]byte(alice.private.Bytes()), bob.static.Public()
@@ -177,7 +177,7 @@ func TestLowOrderEphemeralOfAResponse(t *testing.T) {
 
 // A11, A10: a peer with a low-order static key may be configured, and there is
 // no initiation to it, so that it never has to respond.
-func TestNothingIsSentToALowOrderPeer(t *testing.T) {
+func TestNoInitiationToALowOrderPeer(t *testing.T) {
 	for _, point := range lowOrder() {
 		alice, bob := twoEnds()
 		msg, hs, err := CreateInitiation(alice.static, NewRemote(point), &alice.ephemeral, 1, stampOne)

@@ -108,8 +108,8 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 		t.Fatal("our initiation does not decode")
 	}
 	hs := bob.consume(t, &received)
-	var aliceHas, bobHas Keys
-	second, err := hs.CreateResponse(&bobHas, &bob.ephemeral, psk, ^index)
+	var aliceKeys, bobKeys Keys
+	second, err := hs.CreateResponse(&bobKeys, &bob.ephemeral, psk, ^index)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,16 +117,16 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 	if !ok {
 		t.Fatal("our response does not decode")
 	}
-	if err := pending.ConsumeResponse(&aliceHas, alice.static, psk, &response); err != nil {
+	if err := pending.ConsumeResponse(&aliceKeys, alice.static, psk, &response); err != nil {
 		t.Fatal(err)
 	}
-	if aliceHas.Send != bobHas.Recv || aliceHas.Recv != bobHas.Send {
+	if aliceKeys.Send != bobKeys.Recv || aliceKeys.Recv != bobKeys.Send {
 		t.Fatal("both ends have different keys")
 	}
-	if aliceHas.Send == aliceHas.Recv || aliceHas.Send == [32]byte{} || aliceHas.Recv == [32]byte{} {
+	if aliceKeys.Send == aliceKeys.Recv || aliceKeys.Send == [32]byte{} || aliceKeys.Recv == [32]byte{} {
 		t.Fatal("a key is zero, or both directions have the same")
 	}
-	if aliceHas.Erase(); aliceHas != (Keys{}) {
+	if aliceKeys.Erase(); aliceKeys != (Keys{}) {
 		t.Fatal("Erase left a key (A35)")
 	}
 	if response.Receiver != index || response.Sender != ^index || pending.local != index || hs.remote != index {
@@ -318,14 +318,14 @@ func TestErase(t *testing.T) {
 
 // Nobody's private key is zero: clamping would make one of it that all know.
 func TestZeroKey(t *testing.T) {
-	nobody := NewStatic(key.Private{})
+	zero := NewStatic(key.Private{})
 	alice, bob := twoEnds()
-	if _, _, err := CreateInitiation(nobody, NewRemote(bob.static.Public()), &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
-		t.Errorf("initiation by nobody: %v", err)
+	if _, _, err := CreateInitiation(zero, NewRemote(bob.static.Public()), &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
+		t.Errorf("initiation by zero: %v", err)
 	}
 	first, _ := alice.initiate(t, 1)
-	if _, _, err := ConsumeInitiationStatic(nobody, first); !errors.Is(err, ErrWrongStep) {
-		t.Errorf("initiation to nobody: %v", err)
+	if _, _, err := ConsumeInitiationStatic(zero, first); !errors.Is(err, ErrWrongStep) {
+		t.Errorf("initiation to zero: %v", err)
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 	"wgd/key"
 )
 
-// below is what lies in the goroutine's stack under the caller's frame, where
+// readStackBelow is what lies in the goroutine's stack under the caller's frame, where
 // the functions that it called had theirs. It copies into dst.
 //
 //go:noinline
-func below(dst []byte) {
+func readStackBelow(dst []byte) {
 	var here byte
 	at := uintptr(unsafe.Pointer(&here)) - uintptr(len(dst))
 	for i := range dst {
@@ -24,8 +24,8 @@ func below(dst []byte) {
 
 //go:noinline
 func grow() byte {
-	var room [1 << 15]byte
-	return room[len(stampOne)]
+	var buf [1 << 15]byte
+	return buf[len(stampOne)]
 }
 
 // A35: no step leaves a scalar, a chaining key or a session's key on the stack,
@@ -48,9 +48,9 @@ func TestStepsLeaveNothingOnTheStack(t *testing.T) {
 		pending.transcript.chain[:], hs.transcript.chain[:]}
 	stack := make([]byte, 6000)
 	grow()
-	left := func(step func()) (found bool) {
+	leaks := func(step func()) (found bool) {
 		step()
-		below(stack)
+		readStackBelow(stack)
 		for _, s := range secrets {
 			for i := 0; i+8 <= len(s); i++ {
 				found = found || bytes.Contains(stack, s[i:i+8])
@@ -67,11 +67,11 @@ func TestStepsLeaveNothingOnTheStack(t *testing.T) {
 		"CreateResponse":          func() { hs.CreateResponse(&out, &bob.ephemeral, key.Preshared{}, 2) },
 		"ConsumeResponse":         func() { pending.ConsumeResponse(&out, alice.static, key.Preshared{}, response) },
 	} {
-		if left(step) {
+		if leaks(step) {
 			t.Errorf("%s leaves part of a secret", name)
 		}
 	}
-	for try := 0; !left(func() { newScalar(alice.ephemeral[:]) }); try++ {
+	for try := 0; !leaks(func() { newScalar(alice.ephemeral[:]) }); try++ {
 		if try == 100 {
 			t.Fatal("what X25519 itself leaves is not found: this test shows nothing")
 		}

@@ -104,44 +104,44 @@ func (t *transcript) erase() { *t = transcript{} }
 // an encrypted static key (or the prologue), so it fits a fixed buffer and needs
 // no memory of the heap.
 func mix(out, h *[32]byte, b []byte) {
-	var room [32 + 32 + wire.TagSize]byte
-	n := copy(room[:], h[:])
-	n += copy(room[n:], b)
-	*out = blake2s.Sum256(room[:n])
+	var buf [32 + 32 + wire.TagSize]byte
+	n := copy(buf[:], h[:])
+	n += copy(buf[n:], b)
+	*out = blake2s.Sum256(buf[:n])
 }
 
 // hmac is HMAC-BLAKE2s of at most 33 bytes; the key is always 32.
 func hmac(out, k *[32]byte, b []byte) {
-	var room [blake2s.BlockSize + 33]byte
-	defer clear(room[:])
-	pad(&room, k, 0x36)
-	n := copy(room[blake2s.BlockSize:], b)
-	inner := blake2s.Sum256(room[:blake2s.BlockSize+n])
+	var buf [blake2s.BlockSize + 33]byte
+	defer clear(buf[:])
+	pad(&buf, k, 0x36)
+	n := copy(buf[blake2s.BlockSize:], b)
+	inner := blake2s.Sum256(buf[:blake2s.BlockSize+n])
 	defer clear(inner[:])
-	pad(&room, k, 0x5c)
-	copy(room[blake2s.BlockSize:], inner[:])
-	*out = blake2s.Sum256(room[:blake2s.BlockSize+len(inner)])
+	pad(&buf, k, 0x5c)
+	copy(buf[blake2s.BlockSize:], inner[:])
+	*out = blake2s.Sum256(buf[:blake2s.BlockSize+len(inner)])
 }
 
 // pad writes the block that HMAC puts before its message.
-func pad(room *[blake2s.BlockSize + 33]byte, k *[32]byte, with byte) {
+func pad(buf *[blake2s.BlockSize + 33]byte, k *[32]byte, with byte) {
 	for i := range blake2s.BlockSize {
-		room[i] = with
+		buf[i] = with
 	}
 	for i, b := range k {
-		room[i] ^= b
+		buf[i] ^= b
 	}
 }
 
 // expand is output number i of HKDF (RFC 5869); previous is the one before it,
 // nil for the first.
 func expand(out, extracted, previous *[32]byte, i byte) {
-	var room [33]byte
-	defer clear(room[:])
+	var buf [33]byte
+	defer clear(buf[:])
 	n := 0
 	if previous != nil {
-		n = copy(room[:], previous[:])
+		n = copy(buf[:], previous[:])
 	}
-	room[n] = i
-	hmac(out, extracted, room[:n+1])
+	buf[n] = i
+	hmac(out, extracted, buf[:n+1])
 }

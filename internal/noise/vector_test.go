@@ -42,7 +42,7 @@ func TestVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "initiation", first.AppendTo(nil), vectorInitiation, 2*wire.MACSize)
+	compare(t, "initiation", first.AppendTo(nil), vectorInitiation, 2*wire.MACSize)
 
 	_, st, err := ConsumeInitiationStatic(bob, first)
 	if err != nil {
@@ -52,26 +52,26 @@ func TestVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var aliceHas, bobHas Keys
-	second, err := hs.CreateResponse(&bobHas, &ephemeralOfR, psk, 0x05060708)
+	var aliceKeys, bobKeys Keys
+	second, err := hs.CreateResponse(&bobKeys, &ephemeralOfR, psk, 0x05060708)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "response", second.AppendTo(nil), vectorResponse, 2*wire.MACSize)
-	same(t, "responder's sending key", bobHas.Send[:], vectorFromResponder, 0)
-	same(t, "responder's receiving key", bobHas.Recv[:], vectorFromInitiator, 0)
+	compare(t, "response", second.AppendTo(nil), vectorResponse, 2*wire.MACSize)
+	compare(t, "responder's sending key", bobKeys.Send[:], vectorFromResponder, 0)
+	compare(t, "responder's receiving key", bobKeys.Recv[:], vectorFromInitiator, 0)
 
-	if err := pending.ConsumeResponse(&aliceHas, alice, psk, second); err != nil {
+	if err := pending.ConsumeResponse(&aliceKeys, alice, psk, second); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "initiator's sending key", aliceHas.Send[:], vectorFromInitiator, 0)
-	same(t, "initiator's receiving key", aliceHas.Recv[:], vectorFromResponder, 0)
+	compare(t, "initiator's sending key", aliceKeys.Send[:], vectorFromInitiator, 0)
+	compare(t, "initiator's receiving key", aliceKeys.Recv[:], vectorFromResponder, 0)
 }
 
-// same compares with a vector, but for the last bytes.
-func same(t *testing.T, what string, got []byte, vector string, but int) {
+// compare compares with a vector, but for the last bytes.
+func compare(t *testing.T, what string, got []byte, vector string, omit int) {
 	t.Helper()
-	if want := vector[:len(vector)-2*but]; hex.EncodeToString(got[:len(got)-but]) != want {
-		t.Errorf("%s: %x, want %s", what, got[:len(got)-but], want)
+	if want := vector[:len(vector)-2*omit]; hex.EncodeToString(got[:len(got)-omit]) != want {
+		t.Errorf("%s: %x, want %s", what, got[:len(got)-omit], want)
 	}
 }
