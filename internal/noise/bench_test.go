@@ -6,8 +6,8 @@ import (
 	"wgd/key"
 )
 
-// BenchmarkHandshakeInitiator is all that one handshake costs the initiator:
-// initiation and response, the static keys' agreement known.
+// BenchmarkHandshakeInitiator measures a handshake of the initiator: creating the
+// initiation and consuming the response, with the static Diffie-Hellman cached.
 func BenchmarkHandshakeInitiator(b *testing.B) {
 	alice, bob := twoEnds()
 	var other [32]byte
@@ -25,7 +25,7 @@ func BenchmarkHandshakeInitiator(b *testing.B) {
 	}
 }
 
-// BenchmarkHandshakeResponder is the same for the responder.
+// BenchmarkHandshakeResponder measures the same for the responder.
 func BenchmarkHandshakeResponder(b *testing.B) {
 	alice, bob := twoEnds()
 	msg, _, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
@@ -37,8 +37,8 @@ func BenchmarkHandshakeResponder(b *testing.B) {
 	}
 }
 
-// BenchmarkUnknownSender is what a sender with a valid mac1 makes us spend
-// before we know that we do not know him.
+// BenchmarkUnknownSender measures what an initiation with a valid mac1 costs
+// before its sender turns out to be unknown.
 func BenchmarkUnknownSender(b *testing.B) {
 	alice, bob := twoEnds()
 	msg, _, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)

@@ -1,19 +1,18 @@
-// Package noise is the handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (§5.4,
-// A9) as pure steps: time and random bytes are arguments, and nothing is kept
-// but what is returned. (A Remote remembers one result, that two static keys
-// always have; who computes it first makes no difference.)
+// Package noise implements the handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s
+// (§5.4, A9) as pure steps: time and random bytes are arguments, and the result
+// is the only state. (A Remote also caches the Diffie-Hellman of the two static
+// keys, which is always the same.)
 //
-// The steps are cut where a caller wants to cut its work into jobs, between
-// Diffie-Hellman operations and decisions:
+// A caller can run the steps as separate jobs and decide between them:
 //
 //	initiator                       responder
-//	CreateInitiation  ──────────▶   ConsumeInitiationStatic   who is it?
-//	                                Finish                    and when did they say so?
+//	CreateInitiation  ──────────▶   ConsumeInitiationStatic   who is the initiator?
+//	                                Finish                    is it authentic, and what is its stamp?
 //	ConsumeResponse   ◀──────────   CreateResponse
 //
-// An error of any step means: drop the message in silence (A5). No step
-// changes what it was given, so a forged message costs a pending handshake
-// nothing (A13).
+// If a step returns an error, the caller must drop the message silently (A5).
+// No step changes its input, so a forged message does not harm a pending
+// handshake (A13).
 //
-// The mac1 and mac2 fields of messages are package cookie's.
+// Package cookie writes and checks the mac1 and mac2 fields of messages.
 package noise

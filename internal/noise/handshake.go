@@ -6,17 +6,17 @@ import (
 	"wgd/key"
 )
 
-// Handshake is one that is under way: an initiation of ours that waits for its
-// response, or one of a peer that passed every check and waits for ours. The
-// steps only read it; who has it erases it when it is over.
+// A Handshake is in progress: either our initiation waits for the response, or a
+// peer's initiation, which has passed all checks, waits for ours. The steps only
+// read it; the caller erases it in the end.
 type Handshake struct {
 	key.Hidden
 	role       role
 	local      uint32 // index that we chose; 0 at a responder
 	remote     uint32 // index that the peer chose; 0 at an initiator
 	transcript transcript
-	ephemeral  [32]byte   // initiator: our secret one. Responder: the peer's public one
-	peer       key.Public // static key of the other side
+	ephemeral  [32]byte   // initiator: our private one; responder: the peer's public one
+	peer       key.Public // static key of the peer
 }
 
 type role uint8
@@ -27,9 +27,9 @@ const (
 	responder
 )
 
-// CreateInitiation makes the first message to r, and the handshake that its
-// response will complete. ephemeral is 32 random bytes that are used for
-// nothing else; the handshake has a copy of its own.
+// CreateInitiation returns the first message to r, and the handshake that the
+// response will complete. ephemeral is 32 random bytes that are used for nothing
+// else; the handshake keeps a copy.
 func CreateInitiation(s *Static, r *Remote, ephemeral *[32]byte, index uint32, stamp wire.TAI64N) (*wire.Initiation, *Handshake, error) {
 	defer erase.Stack()
 	e, err := newScalar(ephemeral[:])
@@ -62,8 +62,8 @@ func CreateInitiation(s *Static, r *Remote, ephemeral *[32]byte, index uint32, s
 	return msg, hs, nil
 }
 
-// InitiationState is an initiation of which no more is known than the static
-// key of who made it; he may have made it long ago.
+// An InitiationState is an initiation of which only the claimed static key of
+// the sender has been decrypted. It is not authenticated and may be a replay.
 type InitiationState struct {
 	key.Hidden
 	live       bool
@@ -74,8 +74,8 @@ type InitiationState struct {
 	peer       key.Public
 }
 
-// ConsumeInitiationStatic finds out whose initiation msg is. Its mac1 must
-// have been checked before (A22).
+// ConsumeInitiationStatic decrypts the static key of the sender of msg. The
+// caller must have checked its mac1 (A22).
 func ConsumeInitiationStatic(s *Static, msg *wire.Initiation) (key.Public, *InitiationState, error) {
 	defer erase.Stack()
 	st := &InitiationState{live: true, sender: msg.Sender, ephemeral: msg.Ephemeral, stamp: msg.Timestamp}
@@ -98,9 +98,9 @@ func ConsumeInitiationStatic(s *Static, msg *wire.Initiation) (key.Public, *Init
 	return st.peer, st, nil
 }
 
-// Finish authenticates the initiation as one of r, whose key was found in it,
-// and returns its stamp. Whether that is new enough is the caller's to decide,
-// where it writes it down (A12, A18).
+// Finish authenticates the initiation as one of r, whose key it contained, and
+// returns its stamp. The caller must check that the stamp is new when it records
+// the stamp (A12, A18).
 func (st *InitiationState) Finish(s *Static, r *Remote) (wire.TAI64N, *Handshake, error) {
 	defer erase.Stack()
 	if !st.live {
@@ -129,17 +129,17 @@ func (st *InitiationState) Finish(s *Static, r *Remote) (wire.TAI64N, *Handshake
 // Erase zeroes st.
 func (st *InitiationState) Erase() { *st = InitiationState{} }
 
-// Keys are those of a session; whoever has them erases them.
+// Keys are the keys of a session. The caller erases them.
 type Keys struct {
 	key.Hidden
-	Send, Recv [32]byte // what we send with, and what the peer does
+	Send, Recv [32]byte // the keys with which we send, and with which the peer sends
 }
 
 // Erase zeroes the keys.
 func (k *Keys) Erase() { *k = Keys{} }
 
-// CreateResponse makes the second message, and writes the keys of the session to
-// keys. ephemeral is 32 random bytes used for nothing else.
+// CreateResponse returns the second message and writes the keys of the session
+// to keys. ephemeral is 32 random bytes that are used for nothing else.
 func (hs *Handshake) CreateResponse(keys *Keys, ephemeral *[32]byte, psk key.Preshared, index uint32) (*wire.Response, error) {
 	defer erase.Stack()
 	if hs.role != responder {
@@ -173,9 +173,9 @@ func (hs *Handshake) CreateResponse(keys *Keys, ephemeral *[32]byte, psk key.Pre
 	return msg, nil
 }
 
-// ConsumeResponse completes an initiation of ours and writes the keys of the
-// session to keys. It leaves hs as it was, whatever msg is, so that the true
-// response may come after a forged one (A13, B28).
+// ConsumeResponse completes our initiation and writes the keys of the session to
+// keys. It never changes hs, so the genuine response can still complete the
+// handshake after a forged one (A13, B28).
 func (hs *Handshake) ConsumeResponse(keys *Keys, s *Static, psk key.Preshared, msg *wire.Response) error {
 	defer erase.Stack()
 	if hs.role != initiator {
@@ -212,5 +212,5 @@ func (hs *Handshake) ConsumeResponse(keys *Keys, s *Static, psk key.Preshared, m
 	return nil
 }
 
-// Erase zeroes hs; every step with it fails from here on (A35).
+// Erase zeroes hs; every later step with it fails (A35).
 func (hs *Handshake) Erase() { *hs = Handshake{} }

@@ -11,36 +11,35 @@ import (
 	"wgd/key"
 )
 
-// Why a step fails. None of them is told to the other end (A5).
+// The errors of steps. We never report them to the other end (A5).
 var (
-	ErrLowOrder  = errors.New("handshake: a public key of low order: its owner must make another")
-	ErrDecrypt   = errors.New("handshake: does not decrypt: forged, or made for other keys")
-	ErrWrongPeer = errors.New("handshake: not by this peer")
-	ErrWrongStep = errors.New("handshake: not at this step, or erased")
+	ErrLowOrder  = errors.New("handshake: the public key is of low order: its owner must generate another")
+	ErrDecrypt   = errors.New("handshake: the message does not decrypt: it is forged, or made for other keys")
+	ErrWrongPeer = errors.New("handshake: the message belongs to another handshake or peer")
+	ErrWrongStep = errors.New("handshake: the step is out of order, or its state is erased")
 )
 
-// Static is our own identity. It is only read by the steps; Erase it when none
-// is under way.
+// A Static is our own identity. The steps only read it; erase it when no step is
+// in progress.
 //
-// The library's key of it is made once, not for each operation: to make it
-// costs as much as the operation itself, and leaves another copy of the scalar
-// in the heap, which cannot be zeroed. (It is the secret ones of handshakes
-// that live for one operation only, see newScalar.)
+// It holds one *ecdh.PrivateKey for all operations: making one costs as much as
+// an operation, and leaves another copy of the scalar in the heap, which cannot
+// be zeroed. (Those of ephemeral keys exist for one step only, see newScalar.)
 type Static struct {
 	key.Hidden
 	scalar *ecdh.PrivateKey // nil: no private key, or erased
 	public key.Public
-	hash   [32]byte // of a handshake that is addressed to us
+	hash   [32]byte // initial hash of a handshake with us as responder
 }
 
-// NewStatic is the identity that private proves; with the zero key, one that
-// proves nothing and whose steps all fail.
+// NewStatic returns the identity with this private key. With the zero key, all
+// steps of the identity fail.
 func NewStatic(private key.Private) *Static {
 	defer erase.Stack()
 	s := &Static{public: private.Public()}
 	mix(&s.hash, &initialHash, s.public[:])
 	if private.IsZero() {
-		return s // clamping would make a scalar of it that everybody knows
+		return s // clamping would turn it into a scalar that is publicly known
 	}
 	b := private.Bytes()
 	defer clear(b)
@@ -52,13 +51,13 @@ func NewStatic(private key.Private) *Static {
 	return s
 }
 
-// Public is our public key.
+// Public returns our public key.
 func (s *Static) Public() key.Public { return s.public }
 
-// Erase drops the private key; steps with s fail from here on.
+// Erase drops the private key; later steps with s fail.
 func (s *Static) Erase() { s.scalar = nil }
 
-// agree is the Diffie-Hellman of our static key with a public key.
+// agree computes the Diffie-Hellman of our static key and a public key.
 func (s *Static) agree(shared *[32]byte, public *[32]byte) error {
 	if s.scalar == nil {
 		return ErrWrongStep
@@ -66,18 +65,18 @@ func (s *Static) agree(shared *[32]byte, public *[32]byte) error {
 	return agree(shared, s.scalar, public)
 }
 
-// Remote is a peer's identity, seen from one Static: another private key needs
-// new Remotes. Many steps may use one at once, and Erase may come in between.
+// A Remote is the identity of a peer, for one Static: another private key needs
+// new Remotes. It is safe for concurrent use, including Erase.
 //
-// It keeps the Diffie-Hellman of both static keys, which is the same for all
-// handshakes of the two, from the first time on.
+// It caches the Diffie-Hellman of the two static keys, which is the same for all
+// handshakes of the two.
 type Remote struct {
 	key.Hidden
 	public key.Public
-	hash   [32]byte // of a handshake that is addressed to this peer
+	hash   [32]byte // initial hash of a handshake with this peer as responder
 
-	// All who write shared write the same words, so that only the order to
-	// state matters: words before stateKnown, stateErased before zeroes.
+	// All writers of shared write the same words, so only the order relative
+	// to state matters: words before stateKnown, stateErased before zeroes.
 	state  atomic.Uint32
 	shared [4]atomic.Uint64
 }
@@ -88,18 +87,19 @@ const (
 	stateErased
 )
 
-// NewRemote is the identity of the peer with this public key, of any value: of
-// low order, too, may be configured, and nothing is ever sent to it (A11).
+// NewRemote returns the identity of the peer with this public key. Any value is
+// allowed: a peer with a key of low order may be configured, but nothing is ever
+// sent to it (A11).
 func NewRemote(public key.Public) *Remote {
 	r := &Remote{public: public}
 	mix(&r.hash, &initialHash, public[:])
 	return r
 }
 
-// Public is the peer's public key.
+// Public returns the public key of the peer.
 func (r *Remote) Public() key.Public { return r.public }
 
-// Erase zeroes what both static keys share; steps with r fail from here on.
+// Erase zeroes the cached Diffie-Hellman; later steps with r fail.
 func (r *Remote) Erase() {
 	r.state.Store(stateErased)
 	for i := range r.shared {
@@ -107,7 +107,7 @@ func (r *Remote) Erase() {
 	}
 }
 
-// agreeStatic is the Diffie-Hellman of both static keys.
+// agreeStatic returns the Diffie-Hellman of the two static keys in shared.
 func (r *Remote) agreeStatic(shared *[32]byte, s *Static) error {
 	switch r.state.Load() {
 	case stateUnknown:
@@ -120,7 +120,7 @@ func (r *Remote) agreeStatic(shared *[32]byte, s *Static) error {
 			binary.LittleEndian.PutUint64(shared[8*i:], r.shared[i].Load())
 		}
 	}
-	// Asked again: an Erase meanwhile may have given us zeroes for a secret.
+	// Check again, because a concurrent Erase may have made us read zeroes.
 	if r.state.Load() != stateErased {
 		return nil
 	}
@@ -135,15 +135,15 @@ func (r *Remote) store(shared *[32]byte) {
 	if r.state.CompareAndSwap(stateUnknown, stateKnown) || r.state.Load() == stateKnown {
 		return
 	}
-	r.Erase() // came first, and our words after it
+	r.Erase() // again: the first Erase came before our words
 }
 
-// newScalar makes the key of the standard library out of one of our scalars. An
-// ephemeral one is made for one step only: the library's cannot be zeroed (A35).
+// newScalar converts a scalar to a key of the standard library. For an ephemeral
+// scalar, each step makes its own, because such a key cannot be zeroed (A35).
 func newScalar(b []byte) (*ecdh.PrivateKey, error) { return ecdh.X25519().NewPrivateKey(b) }
 
-// agree is X25519. An all-zero result, which every point of low order gives,
-// is an error (A10).
+// agree computes X25519. An all-zero result, which every point of low order
+// yields, is an error (A10).
 func agree(shared *[32]byte, e *ecdh.PrivateKey, public *[32]byte) error {
 	p, err := ecdh.X25519().NewPublicKey(public[:])
 	if err != nil {
@@ -151,7 +151,7 @@ func agree(shared *[32]byte, e *ecdh.PrivateKey, public *[32]byte) error {
 	}
 	b, err := e.ECDH(p)
 	if err != nil {
-		return ErrLowOrder // the only way it fails with keys of this curve
+		return ErrLowOrder // ECDH returns no other error for keys of this curve
 	}
 	copy(shared[:], b)
 	clear(b)
@@ -161,5 +161,5 @@ func agree(shared *[32]byte, e *ecdh.PrivateKey, public *[32]byte) error {
 // putPublic writes the public key of e.
 func putPublic(public *[32]byte, e *ecdh.PrivateKey) { copy(public[:], e.PublicKey().Bytes()) }
 
-// sealedStamp is the length of a stamp as it is on the wire.
+// sealedStamp is the length of an encrypted stamp.
 const sealedStamp = wire.TAI64NSize + wire.TagSize

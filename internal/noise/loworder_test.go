@@ -9,8 +9,8 @@ import (
 	"wgd/key"
 )
 
-// lowOrder are the 7 encodings of points of order 8 or less, those that are
-// not reduced included, and the same with bit 255 set, which X25519 ignores.
+// lowOrder returns the 7 encodings of points of order 8 or less, including those
+// that are not reduced, and the same with bit 255 set, which X25519 ignores.
 func lowOrder() (points [][32]byte) {
 	for _, s := range []string{
 		"0000000000000000000000000000000000000000000000000000000000000000", // 0, order 4
@@ -18,8 +18,8 @@ func lowOrder() (points [][32]byte) {
 		"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", // order 8
 		"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157", // order 8
 		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p-1, order 2
-		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p, that is 0
-		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p+1, that is 1
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p, which is 0
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", // p+1, which is 1
 	} {
 		b, err := hex.DecodeString(s)
 		if err != nil {
@@ -33,11 +33,11 @@ func lowOrder() (points [][32]byte) {
 	return points
 }
 
-// secrets are the results of Diffie-Hellman as a forger knows them. The zero
-// value is what he gets by points of low order without any private key.
+// secrets are the results of Diffie-Hellman that a forger knows. The zero value
+// is what points of low order yield without any private key.
 type secrets struct{ es, ss, ee, se [32]byte }
 
-// forge makes an initiation to r that authenticates if x is what r computes.
+// forge returns an initiation to r that authenticates if r computes x.
 func forge(r *Remote, ephemeral [32]byte, static key.Public, x secrets) *wire.Initiation {
 	msg := &wire.Initiation{Sender: 5, Ephemeral: ephemeral}
 	t := transcript{chain: initialChain, hash: r.hash}
@@ -51,8 +51,8 @@ func forge(r *Remote, ephemeral [32]byte, static key.Public, x secrets) *wire.In
 	return msg
 }
 
-// forgeResponse makes a response that completes hs if x is what it computes.
-// A forger who has read the chaining key, even, must not get through.
+// forgeResponse returns a response that completes hs if hs computes x. It must be
+// refused although the forger even knows the chaining key.
 func forgeResponse(hs *Handshake, ephemeral [32]byte, x secrets) *wire.Response {
 	msg := &wire.Response{Sender: 6, Receiver: hs.local, Ephemeral: ephemeral}
 	t := hs.transcript
@@ -80,8 +80,8 @@ func dh(t *testing.T, private [32]byte, public [32]byte) (shared [32]byte) {
 
 func publicOf(private [32]byte) key.Public { return key.NewPrivate(&private).Public() }
 
-// The forgeries below fail for no other reason than the points in them: with
-// good points, forge and forgeResponse get through.
+// The forgeries below are refused only because of their points: with valid
+// points, the messages of forge and forgeResponse are accepted.
 func TestForgeriesAreOtherwiseValid(t *testing.T) {
 	alice, bob := twoEnds()
 	e, es := keyOf(40), keyOf(41)
@@ -98,20 +98,21 @@ func TestForgeriesAreOtherwiseValid(t *testing.T) {
 	}
 }
 
-// A10, B41, initiation: a low-order ephemeral key makes es zero.
+// A10, B41: an initiation with a low-order ephemeral key, which makes es zero, is
+// refused.
 func TestLowOrderEphemeralOfAnInitiation(t *testing.T) {
 	for _, point := range lowOrder() {
 		alice, bob := twoEnds()
 		msg := forge(alice.remote, point, alice.static.Public(), secrets{})
 		if _, _, err := ConsumeInitiationStatic(bob.static, msg); !errors.Is(err, ErrLowOrder) {
-			t.Errorf("%x: %v", point, err)
+			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}
 		complete(t, alice, bob, 1, key.Preshared{})
 	}
 }
 
-// A10, B41, initiation: a low-order static key makes ss zero. Twice, because
-// the first failure must not be remembered as an agreement.
+// A10, B41: an initiation with a low-order static key, which makes ss zero, is
+// refused. The test tries twice, because the first failure must not be cached.
 func TestLowOrderStaticOfAnInitiation(t *testing.T) {
 	e := keyOf(40)
 	for _, point := range lowOrder() {
@@ -121,18 +122,18 @@ func TestLowOrderStaticOfAnInitiation(t *testing.T) {
 		for range 2 {
 			public, st, err := ConsumeInitiationStatic(bob.static, msg)
 			if err != nil || public != low.Public() {
-				t.Fatalf("%x: the claim itself must decrypt: %v", point, err)
+				t.Fatalf("%x: the static key does not decrypt: %v", point, err)
 			}
 			if _, _, err := st.Finish(bob.static, low); !errors.Is(err, ErrLowOrder) {
-				t.Errorf("%x: %v", point, err)
+				t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 			}
 		}
 		complete(t, alice, bob, 1, key.Preshared{})
 	}
 }
 
-// A10, B41, response: ee and se with low-order keys of the initiator, should
-// they ever have come that far.
+// A10, B41: no response is created to low-order keys of the initiator, even if an
+// initiation with them had been accepted.
 func TestLowOrderKeysWhenWeRespond(t *testing.T) {
 	for _, point := range lowOrder() {
 		alice, bob := twoEnds()
@@ -144,7 +145,7 @@ func TestLowOrderKeysWhenWeRespond(t *testing.T) {
 			var keys Keys
 			msg, err := hs.CreateResponse(&keys, &bob.ephemeral, key.Preshared{}, 1)
 			if !errors.Is(err, ErrLowOrder) || msg != nil || keys != (Keys{}) {
-				t.Errorf("%x: %v", point, err)
+				t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 			}
 		}
 		if _, err := good.CreateResponse(new(Keys), &bob.ephemeral, key.Preshared{}, 1); err != nil {
@@ -154,8 +155,8 @@ func TestLowOrderKeysWhenWeRespond(t *testing.T) {
 	}
 }
 
-// A10, A13, B41, response: a low-order ephemeral key makes ee and se zero; the
-// true response still completes the handshake.
+// A10, A13, B41: a response with a low-order ephemeral key, which makes ee and se
+// zero, is refused; the genuine response still completes the handshake.
 func TestLowOrderEphemeralOfAResponse(t *testing.T) {
 	for _, point := range lowOrder() {
 		alice, bob := twoEnds()
@@ -163,26 +164,26 @@ func TestLowOrderEphemeralOfAResponse(t *testing.T) {
 		good := bob.answer(t, first, &bob.ephemeral)
 		forged := forgeResponse(pending, point, secrets{})
 		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, forged); !errors.Is(err, ErrLowOrder) {
-			t.Errorf("%x: %v", point, err)
+			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}
 		var shared [32]byte
 		if err := alice.static.agree(&shared, &point); !errors.Is(err, ErrLowOrder) { // se alone
-			t.Errorf("%x: %v", point, err)
+			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}
 		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, good); err != nil {
-			t.Errorf("%x: the true response afterwards: %v", point, err)
+			t.Errorf("%x: the genuine response afterwards: %v", point, err)
 		}
 	}
 }
 
-// A11, A10: a peer with a low-order static key may be configured, and there is
-// no initiation to it, so that it never has to respond.
+// A11, A10: a peer with a low-order static key may be configured, but no
+// initiation to it is created.
 func TestNoInitiationToALowOrderPeer(t *testing.T) {
 	for _, point := range lowOrder() {
 		alice, bob := twoEnds()
 		msg, hs, err := CreateInitiation(alice.static, NewRemote(point), &alice.ephemeral, 1, stampOne)
 		if !errors.Is(err, ErrLowOrder) || msg != nil || hs != nil {
-			t.Errorf("%x: %v", point, err)
+			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}
 		complete(t, alice, bob, 1, key.Preshared{})
 	}

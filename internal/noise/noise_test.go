@@ -12,7 +12,7 @@ import (
 	"wgd/key"
 )
 
-// end is one of two that know each other.
+// end is one of two ends that have each other as peer.
 type end struct {
 	private   key.Private
 	static    *Static
@@ -22,7 +22,7 @@ type end struct {
 
 var stampOne = wire.StampAt(time.Unix(1_700_000_000, 0))
 
-// keyOf is 32 bytes that all differ with n.
+// keyOf returns 32 bytes, each of which depends on n.
 func keyOf(n byte) (b [32]byte) {
 	for i := range b {
 		b[i] = n*31 + byte(i)*7 + 1
@@ -62,14 +62,14 @@ func (e *end) consume(t testing.TB, msg *wire.Initiation) *Handshake {
 		t.Fatal(err)
 	}
 	if public != e.remote.Public() {
-		t.Fatalf("initiation is by %v, want %v", public, e.remote.Public())
+		t.Fatalf("the initiation is from %v, want %v", public, e.remote.Public())
 	}
 	stamp, hs, err := st.Finish(e.static, e.remote)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if stamp != stampOne {
-		t.Fatalf("stamp %x, want %x", stamp, stampOne)
+		t.Fatalf("got stamp %x, want %x", stamp, stampOne)
 	}
 	return hs
 }
@@ -84,8 +84,8 @@ func (e *end) initiate(t testing.TB, index uint32) (*wire.Initiation, *Handshake
 	return msg, hs
 }
 
-// A9, B43: both ends come to the same keys, with any index and with or without
-// a preshared key, through the bytes of the wire.
+// A9, B43: both ends derive the same keys from encoded messages, with any index,
+// with and without a preshared key.
 func TestHandshakeBetweenTwoEnds(t *testing.T) {
 	secret := keyOf(9)
 	psk := key.NewPreshared(&secret)
@@ -93,13 +93,13 @@ func TestHandshakeBetweenTwoEnds(t *testing.T) {
 		for _, index := range []uint32{0, 1, 1<<32 - 1} {
 			alice, bob := twoEnds()
 			complete(t, alice, bob, index, preshared)
-			complete(t, alice, bob, index, preshared) // both static keys' agreement from memory
-			complete(t, bob, alice, index, preshared) // and the other way round
+			complete(t, alice, bob, index, preshared) // with the static Diffie-Hellman cached
+			complete(t, bob, alice, index, preshared) // in the other direction
 		}
 	}
 }
 
-// complete does one handshake over the wire and checks the keys.
+// complete does one handshake with encoded messages and checks the keys.
 func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 	t.Helper()
 	first, pending := alice.initiate(t, index)
@@ -121,23 +121,24 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 		t.Fatal(err)
 	}
 	if aliceKeys.Send != bobKeys.Recv || aliceKeys.Recv != bobKeys.Send {
-		t.Fatal("both ends have different keys")
+		t.Fatal("the two ends have different keys")
 	}
 	if aliceKeys.Send == aliceKeys.Recv || aliceKeys.Send == [32]byte{} || aliceKeys.Recv == [32]byte{} {
-		t.Fatal("a key is zero, or both directions have the same")
+		t.Fatal("a key is zero, or both directions use the same key")
 	}
 	if aliceKeys.Erase(); aliceKeys != (Keys{}) {
 		t.Fatal("Erase left a key (A35)")
 	}
 	if response.Receiver != index || response.Sender != ^index || pending.local != index || hs.remote != index {
-		t.Fatal("indices are mixed up")
+		t.Fatal("an index is wrong")
 	}
 	if pending.peer != bob.static.Public() || hs.peer != alice.static.Public() {
-		t.Fatal("peers are mixed up")
+		t.Fatal("a peer's key is wrong")
 	}
 }
 
-// A9: one zero preshared key is the absent one; any other must be on both ends.
+// A9: the zero preshared key means none; any other key must be the same at both
+// ends.
 func TestPresharedKeyMatters(t *testing.T) {
 	a, b := keyOf(8), keyOf(9)
 	one, two := key.NewPreshared(&a), key.NewPreshared(&b)
@@ -155,13 +156,13 @@ func TestPresharedKeyMatters(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := pending.ConsumeResponse(new(Keys), alice.static, c.ours, response); (err == nil) != c.good {
-			t.Errorf("ours %x, theirs %x: %v", c.ours.Bytes(), c.theirs.Bytes(), err)
+			t.Errorf("ours %x, theirs %x: got error %v, want success: %v", c.ours.Bytes(), c.theirs.Bytes(), err, c.good)
 		}
 	}
 }
 
-// A5: any changed bit under the AEADs or in a key is found, that one of the
-// ephemeral keys too which X25519 ignores: every fifth bit meets it.
+// A5: a change of any bit in a key or an encrypted field is detected, including
+// the bit of ephemeral keys that X25519 ignores, which is among every fifth bit.
 func TestEveryBitOfTheHandshakeIsAuthenticated(t *testing.T) {
 	alice, bob := twoEnds()
 	first, pending := alice.initiate(t, 1)
@@ -189,8 +190,8 @@ func TestEveryBitOfTheHandshakeIsAuthenticated(t *testing.T) {
 	}
 }
 
-// A13, B28: a bad response leaves the pending handshake as it was, and the
-// true one completes it afterwards.
+// A13, B28: a bad response does not change the pending handshake, and the genuine
+// response completes it afterwards.
 func TestBadResponseLeavesThePendingHandshake(t *testing.T) {
 	alice, bob := twoEnds()
 	first, pending := alice.initiate(t, 7)
@@ -210,11 +211,11 @@ func TestBadResponseLeavesThePendingHandshake(t *testing.T) {
 		}
 	}
 	if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, good); err != nil {
-		t.Fatalf("the true response after bad ones: %v", err)
+		t.Fatalf("the genuine response after bad ones: %v", err)
 	}
 }
 
-// A12: what was decrypted for one peer is not finished as another's.
+// A12: Finish refuses a Remote with another key than the initiation contained.
 func TestFinishRefusesAnotherPeer(t *testing.T) {
 	alice, bob := twoEnds()
 	first, _ := alice.initiate(t, 1)
@@ -223,15 +224,15 @@ func TestFinishRefusesAnotherPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := st.Finish(bob.static, NewRemote(newEnd(3).static.Public())); !errors.Is(err, ErrWrongPeer) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("got %v, want ErrWrongPeer", err)
 	}
 	if _, _, err := st.Finish(bob.static, bob.remote); err != nil {
 		t.Fatalf("the right peer afterwards: %v", err)
 	}
 }
 
-// A10: who knows a peer's public key cannot speak for it: without the static
-// private key the stamp does not authenticate.
+// A10: knowing a peer's public key is not enough to impersonate the peer: without
+// the static private key, the stamp does not authenticate.
 func TestClaimingAnothersStaticKey(t *testing.T) {
 	alice, bob := twoEnds()
 	mallory := newEnd(3)
@@ -242,14 +243,14 @@ func TestClaimingAnothersStaticKey(t *testing.T) {
 	}
 	public, st, err := ConsumeInitiationStatic(bob.static, msg)
 	if err != nil || public != alice.static.Public() {
-		t.Fatalf("the claim itself must decrypt: %v, %v", public, err)
+		t.Fatalf("the static key does not decrypt: %v, %v", public, err)
 	}
 	if _, _, err := st.Finish(bob.static, bob.remote); !errors.Is(err, ErrDecrypt) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("got %v, want ErrDecrypt", err)
 	}
 }
 
-// Each step refuses what is not at that step.
+// Each step refuses a handshake that is at another step, or erased.
 func TestStepsInTheWrongOrder(t *testing.T) {
 	alice, bob := twoEnds()
 	first, pending := alice.initiate(t, 1)
@@ -279,19 +280,19 @@ func TestStepsInTheWrongOrder(t *testing.T) {
 	}
 }
 
-// A35: an erased identity makes and takes nothing, and leaves no secret.
+// A35: with an erased identity, every step fails, and no secret is left.
 func TestErase(t *testing.T) {
 	alice, bob := twoEnds()
 	first, pending := alice.initiate(t, 1)
 	bob.answer(t, first, &bob.ephemeral)
 	for _, r := range []*Remote{alice.remote, bob.remote} {
 		if r.state.Load() != stateKnown {
-			t.Fatal("the agreement of both static keys was not kept")
+			t.Fatal("the static Diffie-Hellman was not cached")
 		}
 		r.Erase()
 		for i := range r.shared {
 			if r.shared[i].Load() != 0 {
-				t.Fatal("Erase left the agreement of both static keys")
+				t.Fatal("Erase left the static Diffie-Hellman")
 			}
 		}
 	}
@@ -312,34 +313,35 @@ func TestErase(t *testing.T) {
 	}
 	pending.Erase()
 	if *pending != (Handshake{}) {
-		t.Error("Erase left something of the handshake")
+		t.Error("Erase left part of the handshake")
 	}
 }
 
-// Nobody's private key is zero: clamping would make one of it that all know.
+// The zero private key is refused: clamping would turn it into a key that is
+// publicly known.
 func TestZeroKey(t *testing.T) {
 	zero := NewStatic(key.Private{})
 	alice, bob := twoEnds()
 	if _, _, err := CreateInitiation(zero, NewRemote(bob.static.Public()), &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
-		t.Errorf("initiation by zero: %v", err)
+		t.Errorf("initiation by the zero key: got %v, want ErrWrongStep", err)
 	}
 	first, _ := alice.initiate(t, 1)
 	if _, _, err := ConsumeInitiationStatic(zero, first); !errors.Is(err, ErrWrongStep) {
-		t.Errorf("initiation to zero: %v", err)
+		t.Errorf("initiation to the zero key: got %v, want ErrWrongStep", err)
 	}
 }
 
-// 10,000 idle peers share 15 MB; this is the handshake's part.
+// 10,000 idle peers must fit in 15 MB; this is the part of this package.
 func TestRemoteIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(Remote{}); n > 128 {
-		t.Errorf("a Remote is %d bytes", n)
+		t.Errorf("a Remote takes %d bytes, want at most 128", n)
 	}
 	if n := unsafe.Sizeof(Handshake{}); n > 192 {
-		t.Errorf("a Handshake is %d bytes", n)
+		t.Errorf("a Handshake takes %d bytes, want at most 192", n)
 	}
 }
 
-// No way of printing shows a secret.
+// No format verb prints a secret.
 func TestPrintingHidesEverything(t *testing.T) {
 	alice, bob := twoEnds()
 	first, pending := alice.initiate(t, 1)

@@ -9,8 +9,8 @@ import (
 	"wgd/key"
 )
 
-// readStackBelow is what lies in the goroutine's stack under the caller's frame, where
-// the functions that it called had theirs. It copies into dst.
+// readStackBelow copies to dst the stack below the caller's frame, where the
+// frames of the functions that the caller called were.
 //
 //go:noinline
 func readStackBelow(dst []byte) {
@@ -28,10 +28,10 @@ func grow() byte {
 	return buf[len(stampOne)]
 }
 
-// A35: no step leaves a scalar, a chaining key or a session's key on the stack,
-// from where traces of panics would show it.
+// A35: no step leaves a scalar, a chaining key or a session key on the stack,
+// where the trace of a panic could print it.
 func TestStepsLeaveNothingOnTheStack(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it may move stacks
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // because it may move stacks
 	alice, bob := twoEnds()
 	first, pending := alice.initiate(t, 1)
 	hs := bob.consume(t, first)
@@ -68,12 +68,12 @@ func TestStepsLeaveNothingOnTheStack(t *testing.T) {
 		"ConsumeResponse":         func() { pending.ConsumeResponse(&out, alice.static, key.Preshared{}, response) },
 	} {
 		if leaks(step) {
-			t.Errorf("%s leaves part of a secret", name)
+			t.Errorf("%s leaves part of a secret on the stack", name)
 		}
 	}
 	for try := 0; !leaks(func() { newScalar(alice.ephemeral[:]) }); try++ {
 		if try == 100 {
-			t.Fatal("what X25519 itself leaves is not found: this test shows nothing")
+			t.Fatal("no secret found after a plain X25519, so this test shows nothing")
 		}
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"wgd/key"
 )
 
-// A transcript is both running values of a handshake: the chaining key, which
-// everything secret goes into, and the hash of all that was on the wire.
+// A transcript holds the two running values of a handshake: the chaining key,
+// derived from all secrets, and the hash of all fields sent.
 type transcript struct {
 	chain [32]byte
 	hash  [32]byte
 }
 
-// The values of a handshake to which nobody has contributed yet (§5.4).
+// The initial values of a handshake (§5.4).
 var (
 	initialChain = blake2s.Sum256([]byte("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"))
 	initialHash  [32]byte
@@ -23,10 +23,10 @@ var (
 
 func init() { mix(&initialHash, &initialChain, []byte("WireGuard v1 zx2c4 Jason@zx2c4.com")) }
 
-// mixHash takes b into the hash.
+// mixHash mixes b into the hash.
 func (t *transcript) mixHash(b []byte) { mix(&t.hash, &t.hash, b) }
 
-// mixKey takes a secret, or an ephemeral public key, into the chaining key.
+// mixKey mixes a secret, or an ephemeral public key, into the chaining key.
 func (t *transcript) mixKey(secret *[32]byte) {
 	var extracted [32]byte
 	defer clear(extracted[:])
@@ -34,7 +34,7 @@ func (t *transcript) mixKey(secret *[32]byte) {
 	expand(&t.chain, &extracted, nil, 1)
 }
 
-// mixKeyTo is mixKey that also leaves a key for one seal or open.
+// mixKeyTo is like mixKey, and also derives a key for one seal or open.
 func (t *transcript) mixKeyTo(k *[32]byte, secret *[32]byte) {
 	var extracted [32]byte
 	defer clear(extracted[:])
@@ -43,8 +43,8 @@ func (t *transcript) mixKeyTo(k *[32]byte, secret *[32]byte) {
 	expand(k, &extracted, &t.chain, 2)
 }
 
-// mixPreshared takes the preshared key into both values, 32 zero bytes where
-// there is none (A9), and leaves a key for one seal or open.
+// mixPreshared mixes the preshared key, or 32 zero bytes if there is none (A9),
+// into both values, and derives a key for one seal or open.
 func (t *transcript) mixPreshared(k *[32]byte, psk key.Preshared) {
 	var extracted, tau [32]byte
 	defer clear(extracted[:])
@@ -58,7 +58,7 @@ func (t *transcript) mixPreshared(k *[32]byte, psk key.Preshared) {
 	t.mixHash(tau[:])
 }
 
-// split is the end of a handshake: the initiator sends with first, the
+// split derives the keys of the session: the initiator sends with first, the
 // responder with second.
 func (t *transcript) split(first, second *[32]byte) {
 	var extracted [32]byte
@@ -68,8 +68,8 @@ func (t *transcript) split(first, second *[32]byte) {
 	expand(second, &extracted, first, 2)
 }
 
-// seal encrypts plain into sealed, which is a tag longer, and takes that into
-// the hash. k seals once: the nonce is 0 (A9).
+// seal encrypts plain into sealed, which is longer by a tag, and mixes sealed
+// into the hash. k must seal only once: the nonce is 0 (A9).
 func (t *transcript) seal(k *[32]byte, sealed, plain []byte) {
 	cipher, err := chacha20poly1305.New(k[:])
 	if err != nil {
@@ -80,7 +80,7 @@ func (t *transcript) seal(k *[32]byte, sealed, plain []byte) {
 	t.mixHash(sealed)
 }
 
-// open is the way back; on failure plain is zeroed and t is of no more use.
+// open reverses seal. If it fails, plain is zeroed and t must not be used again.
 func (t *transcript) open(k *[32]byte, plain, sealed []byte) bool {
 	cipher, err := chacha20poly1305.New(k[:])
 	if err != nil {
@@ -97,12 +97,12 @@ func (t *transcript) open(k *[32]byte, plain, sealed []byte) bool {
 
 func (t *transcript) erase() { *t = transcript{} }
 
-// What follows leaves its result in out, which may also be what it reads: a
-// secret that is passed or returned by value stands in the traces of panics.
+// The following functions write to out, which may alias an input. They pass
+// secrets by address because the trace of a panic prints values.
 
-// mix is HASH(h ‖ b). All that is ever mixed into the hash is at most as long as
-// an encrypted static key (or the prologue), so it fits a fixed buffer and needs
-// no memory of the heap.
+// mix computes HASH(h ‖ b). Nothing mixed into the hash is longer than an
+// encrypted static key (or the prologue), so a fixed buffer on the stack is
+// enough.
 func mix(out, h *[32]byte, b []byte) {
 	var buf [32 + 32 + wire.TagSize]byte
 	n := copy(buf[:], h[:])
@@ -110,7 +110,7 @@ func mix(out, h *[32]byte, b []byte) {
 	*out = blake2s.Sum256(buf[:n])
 }
 
-// hmac is HMAC-BLAKE2s of at most 33 bytes; the key is always 32.
+// hmac computes HMAC-BLAKE2s of at most 33 bytes, with a key of 32 bytes.
 func hmac(out, k *[32]byte, b []byte) {
 	var buf [blake2s.BlockSize + 33]byte
 	defer clear(buf[:])
@@ -123,7 +123,7 @@ func hmac(out, k *[32]byte, b []byte) {
 	*out = blake2s.Sum256(buf[:blake2s.BlockSize+len(inner)])
 }
 
-// pad writes the block that HMAC puts before its message.
+// pad writes the padded key, the block that precedes the message in HMAC.
 func pad(buf *[blake2s.BlockSize + 33]byte, k *[32]byte, with byte) {
 	for i := range blake2s.BlockSize {
 		buf[i] = with
@@ -133,8 +133,8 @@ func pad(buf *[blake2s.BlockSize + 33]byte, k *[32]byte, with byte) {
 	}
 }
 
-// expand is output number i of HKDF (RFC 5869); previous is the one before it,
-// nil for the first.
+// expand computes output number i of HKDF (RFC 5869) from the previous one, which
+// is nil for the first.
 func expand(out, extracted, previous *[32]byte, i byte) {
 	var buf [33]byte
 	defer clear(buf[:])

@@ -22,7 +22,7 @@ func newHash() hash.Hash {
 	return h
 }
 
-// A9: HMAC and HKDF are those of the standard library over BLAKE2s.
+// A9: HMAC and HKDF agree with those of the standard library over BLAKE2s.
 func TestKeyDerivation(t *testing.T) {
 	chain, input := keyOf(1), keyOf(2)
 	for n := range 34 {
@@ -65,11 +65,11 @@ func TestKeyDerivation(t *testing.T) {
 	var first, second [32]byte
 	tr.split(&first, &second)
 	if !bytes.Equal(first[:], out[:32]) || !bytes.Equal(second[:], out[32:]) {
-		t.Error("the session's keys differ")
+		t.Error("the session keys differ")
 	}
 }
 
-// A9: the absent preshared key is 32 zero bytes, and KDF3 mixes it.
+// A9: without a preshared key, KDF3 mixes 32 zero bytes.
 func TestPresharedDerivation(t *testing.T) {
 	chain, h := keyOf(1), keyOf(3)
 	extracted, err := hkdf.Extract(newHash, make([]byte, 32), chain[:])
@@ -89,8 +89,8 @@ func TestPresharedDerivation(t *testing.T) {
 	}
 }
 
-// Jobs on all cores use one Remote and one Static; Erase may come in between,
-// and no step then takes zeroes for a secret. (The race detector reads along.)
+// Jobs on all cores use one Remote and one Static. If Erase runs meanwhile, no
+// step uses zeroes as a secret. (Run with -race.)
 func TestRemoteIsSharedByJobs(t *testing.T) {
 	alice, bob := twoEnds()
 	first, _ := alice.initiate(t, 1)
@@ -121,13 +121,12 @@ func TestRemoteIsSharedByJobs(t *testing.T) {
 	jobs.Wait()
 	for i := range bob.remote.shared {
 		if bob.remote.shared[i].Load() != 0 {
-			t.Fatal("a job put the agreement back after Erase")
+			t.Fatal("a job stored the static Diffie-Hellman after Erase")
 		}
 	}
 }
 
-// A4, A5: whatever arrives with a good mac1, no step panics, and nothing but
-// the true message is accepted.
+// A4, A5: no initiation makes a step panic, and only the genuine one is accepted.
 func FuzzInitiation(f *testing.F) {
 	alice, bob := twoEnds()
 	msg, _, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
@@ -153,7 +152,7 @@ func FuzzInitiation(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// The sender's index is covered by mac1 only, as mac2 is not covered at all.
+		// Only mac1 covers the sender's index, and nothing covers mac2.
 		if !bytes.Equal(b[8:wire.InitiationSize-2*wire.MACSize], good[8:wire.InitiationSize-2*wire.MACSize]) {
 			t.Fatal("a forged initiation was accepted")
 		}
@@ -163,7 +162,7 @@ func FuzzInitiation(f *testing.F) {
 	})
 }
 
-// A4, A13: the same for responses; the pending handshake is never changed.
+// A4, A13: the same for responses, which never change the pending handshake.
 func FuzzResponse(f *testing.F) {
 	alice, bob := twoEnds()
 	msg, pending, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)

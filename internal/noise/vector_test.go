@@ -9,10 +9,10 @@ import (
 	"wgd/key"
 )
 
-// One whole handshake, computed from §5.4, RFC 7748 and RFC 8439 by a program
-// in another language that shares nothing with this one. Secrets are counted
-// through: 0 to 31 is the initiator's static key, then come the responder's,
-// both ephemeral keys and the preshared key.
+// A complete handshake, computed from §5.4, RFC 7748 and RFC 8439 by an
+// independent program in another language. The bytes of all secrets count
+// upwards: 0 to 31 are the initiator's static key; the responder's, both
+// ephemeral keys and the preshared key follow.
 const (
 	vectorInitiation = "010000000403020179a631eede1bf9c98f12032cdeadd0e7a079398fc786b88cc846ec89af85a51af0225eb421886af8" +
 		"f54fb31289d49dcd82b0f6f3279d40d7cff913fece0c64ad226eef3320755b393b72f16842c8d7ee78a74e937e3f2a82" +
@@ -31,7 +31,8 @@ func counted(from byte) (b [32]byte) {
 	return b
 }
 
-// A9, A3: byte for byte, but for the MACs, which package cookie makes.
+// A9, A3: the messages match the vector in all bytes except the MACs, which
+// package cookie writes.
 func TestVector(t *testing.T) {
 	i, r, q := counted(0), counted(32), counted(128)
 	ephemeralOfI, ephemeralOfR, psk := counted(64), counted(96), key.NewPreshared(&q)
@@ -68,10 +69,10 @@ func TestVector(t *testing.T) {
 	compare(t, "initiator's receiving key", aliceKeys.Recv[:], vectorFromResponder, 0)
 }
 
-// compare compares with a vector, but for the last bytes.
+// compare compares got with a vector, except for the last omit bytes.
 func compare(t *testing.T, what string, got []byte, vector string, omit int) {
 	t.Helper()
 	if want := vector[:len(vector)-2*omit]; hex.EncodeToString(got[:len(got)-omit]) != want {
-		t.Errorf("%s: %x, want %s", what, got[:len(got)-omit], want)
+		t.Errorf("%s: got %x, want %s", what, got[:len(got)-omit], want)
 	}
 }
