@@ -12,8 +12,8 @@ import (
 	"wgd/key"
 )
 
-// story is a life of Logs on one disk, and what must be found on it.
-type story struct {
+// scenario is a life of Logs on one disk, and what must be found on it.
+type scenario struct {
 	t    *testing.T
 	disk *memDisk
 	dice *rand.Rand
@@ -24,17 +24,17 @@ type story struct {
 	ceiling wire.TAI64N // promised; the disk may have a higher one
 	// certain has what a Flush wrote; possible what may have replaced it since
 	// (a zero stamp: that the peer was forgotten).
-	certain  map[key.Public]wire.TAI64N
-	possible map[key.Public][]wire.TAI64N
+	durable  map[key.Public]wire.TAI64N
+	unsynced map[key.Public][]wire.TAI64N
 }
 
-func newStory(t *testing.T, seed uint64) *story {
-	return &story{t: t, disk: newMemDisk(seed), dice: rand.New(rand.NewPCG(21, seed)),
-		last: wire.StampAt(time.Unix(1_700_000_100, 0)), certain: map[key.Public]wire.TAI64N{}, possible: map[key.Public][]wire.TAI64N{}}
+func newScenario(t *testing.T, seed uint64) *scenario {
+	return &scenario{t: t, disk: newMemDisk(seed), dice: rand.New(rand.NewPCG(21, seed)),
+		last: wire.StampAt(time.Unix(1_700_000_100, 0)), durable: map[key.Public]wire.TAI64N{}, unsynced: map[key.Public][]wire.TAI64N{}}
 }
 
 // open opens the Log and compares what it finds with what must be there.
-func (s *story) open() Saved {
+func (s *scenario) open() Saved {
 	s.t.Helper()
 	l, saved, err := open(s.disk, "/dir", "wg0")
 	if err != nil {
@@ -47,23 +47,23 @@ func (s *story) open() Saved {
 	for i := range 256 {
 		p := peer(i)
 		found := saved.Received[p]
-		if found != s.certain[p] && !slices.Contains(s.possible[p], found) {
-			s.t.Fatalf("peer %d has %x, which it never had since %x was written; later %x", i, found, s.certain[p], s.possible[p])
+		if found != s.durable[p] && !slices.Contains(s.unsynced[p], found) {
+			s.t.Fatalf("peer %d has %x, which it never had since %x was written; later %x", i, found, s.durable[p], s.unsynced[p])
 		}
 	}
-	s.ceiling, s.certain, s.possible = saved.Ceiling, saved.Received, map[key.Public][]wire.TAI64N{}
+	s.ceiling, s.durable, s.unsynced = saved.Ceiling, saved.Received, map[key.Public][]wire.TAI64N{}
 	return saved
 }
 
 func peer(i int) key.Public { return key.Public{byte(i), 0xbb} }
 
-func (s *story) stamp() wire.TAI64N {
+func (s *scenario) stamp() wire.TAI64N {
 	s.last = s.last.Next()
 	return s.last
 }
 
-// act does one thing that a daemon does.
-func (s *story) act() {
+// randomAction does one thing that a daemon does.
+func (s *scenario) randomAction() {
 	switch n := s.dice.IntN(20); {
 	case n < 4:
 		c := s.stamp()
@@ -83,38 +83,38 @@ func (s *story) act() {
 	}
 }
 
-func (s *story) note(p key.Public, forget bool) {
+func (s *scenario) note(p key.Public, forget bool) {
 	if forget {
-		s.possible[p] = append(s.possible[p], wire.TAI64N{})
+		s.unsynced[p] = append(s.unsynced[p], wire.TAI64N{})
 		s.log.Forget(p)
 		return
 	}
 	stamp := s.stamp()
-	s.possible[p] = append(s.possible[p], stamp)
+	s.unsynced[p] = append(s.unsynced[p], stamp)
 	s.log.Accepted(p, stamp)
 }
 
-func (s *story) flush() {
+func (s *scenario) flush() {
 	next, err := s.log.Flush(s.now)
 	if err == nil && next == clock.Never {
 		s.written()
 	}
 }
 
-// written makes certain what was possible: the last of it.
-func (s *story) written() {
-	for p, stamps := range s.possible {
+// written makes certain what was unsynced: the last of it.
+func (s *scenario) written() {
+	for p, stamps := range s.unsynced {
 		if stamp := stamps[len(stamps)-1]; stamp.IsZero() {
-			delete(s.certain, p)
+			delete(s.durable, p)
 		} else {
-			s.certain[p] = stamp
+			s.durable[p] = stamp
 		}
 	}
-	clear(s.possible)
+	clear(s.unsynced)
 }
 
 // close gives back what was reserved above some stamp.
-func (s *story) close() {
+func (s *scenario) close() {
 	was := s.ceiling
 	last := was
 	if s.dice.IntN(2) == 0 && last[7] > 0 {
@@ -135,7 +135,7 @@ func (s *story) close() {
 func TestPowerFailureAtEveryStep(t *testing.T) {
 	for seed := range uint64(8) {
 		for crash := 1; ; crash++ {
-			if !liveUntil(t, seed, crash) {
+			if !runUntil(t, seed, crash) {
 				t.Logf("seed %d: %d steps", seed, crash-1)
 				break
 			}
@@ -143,15 +143,15 @@ func TestPowerFailureAtEveryStep(t *testing.T) {
 	}
 }
 
-// liveUntil runs the seed's story with a power failure at that step, and a
-// second one soon after; false when the story has no such step.
-func liveUntil(t *testing.T, seed uint64, crash int) (failed bool) {
-	s := newStory(t, seed)
+// runUntil runs the seed's scenario with a power failure at that step, and a
+// second one soon after; false when the scenario has no such step.
+func runUntil(t *testing.T, seed uint64, crash int) (failed bool) {
+	s := newScenario(t, seed)
 	s.disk.crash = crash
-	failed = s.fails(func() {
+	failed = s.crashes(func() {
 		s.open()
 		for range 150 {
-			s.act()
+			s.randomAction()
 		}
 	})
 	if !failed {
@@ -159,10 +159,10 @@ func liveUntil(t *testing.T, seed uint64, crash int) (failed bool) {
 	}
 	s.disk.powerOn()
 	s.disk.crash = s.disk.steps + 1 + s.dice.IntN(8) // maybe already in Open
-	if s.fails(func() {
+	if s.crashes(func() {
 		s.open()
 		for range 20 {
-			s.act()
+			s.randomAction()
 		}
 	}) {
 		s.disk.powerOn()
@@ -172,7 +172,7 @@ func liveUntil(t *testing.T, seed uint64, crash int) (failed bool) {
 	s.note(peer(0), false)
 	s.now = s.now.Add(time.Minute)
 	s.flush()
-	if len(s.possible) != 0 {
+	if len(s.unsynced) != 0 {
 		t.Fatalf("seed %d, crash %d: does not write after the crash", seed, crash)
 	}
 	if saved := s.open(); saved.Warning != "" {
@@ -181,7 +181,7 @@ func liveUntil(t *testing.T, seed uint64, crash int) (failed bool) {
 	return true
 }
 
-func (s *story) fails(f func()) (failed bool) {
+func (s *scenario) crashes(f func()) (failed bool) {
 	defer func() {
 		if r := recover(); r == (powerFailure{}) {
 			failed = true
@@ -197,14 +197,14 @@ func (s *story) fails(f func()) (failed bool) {
 // with growing waits, and has everything once there is room.
 func TestFullDisk(t *testing.T) {
 	for seed := range uint64(30) {
-		s := newStory(t, seed)
+		s := newScenario(t, seed)
 		s.open()
 		for range 20 {
-			s.act()
+			s.randomAction()
 		}
 		s.now = s.now.Add(time.Minute)
 		s.flush()
-		before := maps.Clone(s.certain)
+		before := maps.Clone(s.durable)
 		s.disk.full = true
 		s.now = s.now.Add(writeInterval)
 		s.note(peer(1), false)
@@ -230,8 +230,8 @@ func TestFullDisk(t *testing.T) {
 		s.note(peer(1), false)
 		s.now = s.now.Add(retryLimit)
 		s.flush()
-		s.ceiling = s.log.kept.ceiling // Flush wrote what Reserve could not
-		if saved := s.open(); saved.Warning != "" || saved.Received[peer(1)] != s.certain[peer(1)] {
+		s.ceiling = s.log.contents.ceiling // Flush wrote what Reserve could not
+		if saved := s.open(); saved.Warning != "" || saved.Received[peer(1)] != s.durable[peer(1)] {
 			t.Fatalf("seed %d: not everything was written when there was room: %s", seed, saved.Warning)
 		}
 	}

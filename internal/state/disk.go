@@ -12,7 +12,7 @@ import (
 type disk interface {
 	makeDir(dir string) error
 	read(path string) (io.ReadCloser, error) // fs.ErrNotExist when there is none
-	extend(path string) (file, error)        // appends to what is there
+	openAppend(path string) (file, error)    // appends to what is there
 	create(path string) (file, error)        // empty, whatever was there
 	rename(from, to string) error            // in one step
 	syncDir(dir string) error
@@ -45,7 +45,7 @@ func (osDisk) read(path string) (io.ReadCloser, error) {
 	return os.Open(path)
 }
 
-func (osDisk) extend(path string) (file, error) {
+func (osDisk) openAppend(path string) (file, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return nil, err

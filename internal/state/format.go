@@ -56,8 +56,8 @@ func appendRecord(b []byte, kind byte, public key.Public, stamp wire.TAI64N) []b
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
-// note does to the contents what a record says.
-func (c *contents) note(public key.Public, stamp wire.TAI64N) {
+// set does to the contents what a record says.
+func (c *contents) set(public key.Public, stamp wire.TAI64N) {
 	if stamp.IsZero() {
 		delete(c.received, public)
 		return
@@ -131,9 +131,9 @@ func (c *contents) replay(r *[recordSize]byte) bool {
 	case kindCeiling:
 		c.ceiling = stamp
 	case kindStamp:
-		c.note(public, stamp)
+		c.set(public, stamp)
 	case kindForget:
-		c.note(public, wire.TAI64N{})
+		c.set(public, wire.TAI64N{})
 	default:
 		return false
 	}

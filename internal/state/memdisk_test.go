@@ -73,7 +73,7 @@ func (d *memDisk) read(path string) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(n.data)), nil
 }
 
-func (d *memDisk) extend(path string) (file, error) {
+func (d *memDisk) openAppend(path string) (file, error) {
 	n := d.now()[path]
 	if n == nil {
 		return nil, fs.ErrNotExist

@@ -27,8 +27,8 @@ const (
 	// retryLimit is the most time between two attempts at a disk that refuses.
 	retryLimit = time.Hour
 
-	// slack is how many outdated records a file may have however few others.
-	slack = 1024
+	// maxOutdated is how many outdated records a file may have however few others.
+	maxOutdated = 1024
 )
 
 // Saved is what the last process left behind.
@@ -45,19 +45,19 @@ type Saved struct {
 // Two processes must not have the same Log open: that is for the one who opens
 // it to see to.
 type Log struct {
-	mu    sync.Mutex // never held while the disk works
-	notes map[key.Public]wire.TAI64N
+	mu      sync.Mutex // never held while the disk works
+	pending map[key.Public]wire.TAI64N
 
 	writing  sync.Mutex // for all below
 	disk     disk
 	path     string
-	kept     contents      // what the disk is to have
+	contents contents      // what the disk is to have
 	file     file          // nil before the first write, after the last, and when off
 	records  int           // in file, outdated ones too
-	behind   bool          // file does not say what kept does, or is unfit to be appended to
-	off      bool          // nothing is written: closed, or there may be a file that we cannot read
+	dirty    bool          // file does not say what kept does, or is unfit to be appended to
+	disabled bool          // nothing is written: closed, or there may be a file that we cannot read
 	earliest clock.Time    // of the next write of notes
-	wait     time.Duration // after a failure
+	backoff  time.Duration // after a failure
 }
 
 // Open reads the file of the interface name in dir. It makes the directory and
@@ -71,10 +71,10 @@ func open(d disk, dir, name string) (*Log, Saved, error) {
 	if err != nil {
 		return nil, Saved{}, err
 	}
-	l := &Log{disk: d, path: path, notes: map[key.Public]wire.TAI64N{}}
+	l := &Log{disk: d, path: path, pending: map[key.Public]wire.TAI64N{}}
 	warning := l.begin()
-	saved := Saved{Ceiling: l.kept.ceiling, Received: make(map[key.Public]wire.TAI64N, len(l.kept.received)), Warning: warning}
-	for public, stamp := range l.kept.received {
+	saved := Saved{Ceiling: l.contents.ceiling, Received: make(map[key.Public]wire.TAI64N, len(l.contents.received)), Warning: warning}
+	for public, stamp := range l.contents.received {
 		saved.Received[public] = stamp
 	}
 	return l, saved, nil
@@ -83,35 +83,35 @@ func open(d disk, dir, name string) (*Log, Saved, error) {
 // begin reads the file and makes it fit to be appended to.
 func (l *Log) begin() (warning string) {
 	if err := l.disk.makeDir(filepath.Dir(l.path)); err != nil {
-		l.off = true
-		return fmt.Sprintf("%s has no directory: %v. Therefore %s", l.path, err, notKept)
+		l.disabled = true
+		return fmt.Sprintf("%s has no directory: %v. Therefore %s", l.path, err, notSaved)
 	}
 	damage, err := l.read()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		l.behind = true
+		l.dirty = true
 	case errors.Is(err, errHeading):
-		l.behind = true
+		l.dirty = true
 		warning = l.setAside()
 	case err != nil:
 		// It may be good, so it must not be replaced.
-		l.off = true
-		return fmt.Sprintf("%v. Therefore %s", err, notKept)
+		l.disabled = true
+		return fmt.Sprintf("%v. Therefore %s", err, notSaved)
 	default:
 		l.records = damage.records
 		if damage.bad > 0 {
-			l.behind = true
+			l.dirty = true
 			warning = fmt.Sprintf("%s: %d of %d records are damaged and left out; the others are used. "+
 				"After a crash or a power failure nothing needs to be done; otherwise check the disk.", l.path, damage.bad, damage.records)
 		}
 	}
 	if err := l.prepare(); err != nil {
-		return strings.TrimSpace(fmt.Sprintf("%s %v. Therefore %s", warning, err, notKept))
+		return strings.TrimSpace(fmt.Sprintf("%s %v. Therefore %s", warning, err, notSaved))
 	}
 	return warning
 }
 
-const notKept = "the time stamps of handshakes are not kept over a restart. " +
+const notSaved = "the time stamps of handshakes are not kept over a restart. " +
 	"Make that directory and what is in it accessible to this user, or choose another one for the state, and start again; " +
 	"until then keep the clock right: a peer refuses stamps older than the last it had."
 
@@ -122,7 +122,7 @@ func (l *Log) read() (damage, error) {
 	}
 	defer r.Close()
 	var d damage
-	l.kept, d, err = load(r)
+	l.contents, d, err = load(r)
 	return d, err
 }
 
@@ -130,8 +130,8 @@ func (l *Log) read() (damage, error) {
 func (l *Log) setAside() (warning string) {
 	aside := l.path + ".damaged"
 	if err := l.disk.rename(l.path, aside); err != nil {
-		l.off = true
-		return fmt.Sprintf("%s is damaged or not a file of stamps: %v, and it cannot be renamed (%v): %s", l.path, errHeading, err, notKept)
+		l.disabled = true
+		return fmt.Sprintf("%s is damaged or not a file of stamps: %v, and it cannot be renamed (%v): %s", l.path, errHeading, err, notSaved)
 	}
 	return fmt.Sprintf("%s is damaged or not a file of stamps: %v. It is ignored; it is now %s, and a new one was begun. "+
 		"Delete it, or look into it and at the disk. If peers do not answer, their clock or ours was set back.", l.path, errHeading, aside)
@@ -139,14 +139,14 @@ func (l *Log) setAside() (warning string) {
 
 // prepare makes file one that can be appended to.
 func (l *Log) prepare() (err error) {
-	if l.off {
+	if l.disabled {
 		return nil
 	}
-	if l.behind || l.records > 2*l.kept.records()+slack {
+	if l.dirty || l.records > 2*l.contents.records()+maxOutdated {
 		return l.rewrite()
 	}
 	if l.file == nil {
-		l.file, err = l.disk.extend(l.path)
+		l.file, err = l.disk.openAppend(l.path)
 	}
 	return l.failed(err)
 }
@@ -157,26 +157,26 @@ func (l *Log) prepare() (err error) {
 func (l *Log) Reserve(ceiling wire.TAI64N) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if ceiling.After(l.kept.ceiling) {
-		l.kept.ceiling = ceiling
+	if ceiling.After(l.contents.ceiling) {
+		l.contents.ceiling = ceiling
 		return l.write(appendRecord(nil, kindCeiling, key.Public{}, ceiling))
 	}
-	if l.behind {
+	if l.dirty {
 		return l.write(nil)
 	}
 	return nil
 }
 
 // Accepted notes the greatest stamp of a peer (A21).
-func (l *Log) Accepted(public key.Public, stamp wire.TAI64N) { l.note(public, stamp) }
+func (l *Log) Accepted(public key.Public, stamp wire.TAI64N) { l.add(public, stamp) }
 
 // Forget notes that a peer is no more (A21).
-func (l *Log) Forget(public key.Public) { l.note(public, wire.TAI64N{}) }
+func (l *Log) Forget(public key.Public) { l.add(public, wire.TAI64N{}) }
 
-func (l *Log) note(public key.Public, stamp wire.TAI64N) {
+func (l *Log) add(public key.Public, stamp wire.TAI64N) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.notes[public] = stamp // zero: forget
+	l.pending[public] = stamp // zero: forget
 }
 
 // Flush writes the notes, if the last time was a second ago (A21), and returns
@@ -185,18 +185,18 @@ func (l *Log) note(public key.Public, stamp wire.TAI64N) {
 func (l *Log) Flush(now clock.Time) (next clock.Time, err error) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if l.off || !l.behind && !l.noted() {
+	if l.disabled || !l.dirty && !l.hasPending() {
 		return clock.Never, nil
 	}
 	if now < l.earliest {
 		return l.earliest, nil
 	}
-	if err = l.write(l.take()); err != nil {
-		l.wait = min(max(2*l.wait, writeInterval), retryLimit)
-		l.earliest = now.Add(l.wait)
+	if err = l.write(l.takePending()); err != nil {
+		l.backoff = min(max(2*l.backoff, writeInterval), retryLimit)
+		l.earliest = now.Add(l.backoff)
 		return l.earliest, err
 	}
-	l.wait = 0
+	l.backoff = 0
 	l.earliest = now.Add(writeInterval)
 	return clock.Never, nil
 }
@@ -207,19 +207,19 @@ func (l *Log) Flush(now clock.Time) (next clock.Time, err error) {
 func (l *Log) Close(last wire.TAI64N) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if l.off {
+	if l.disabled {
 		return nil
 	}
-	batch := l.take()
-	if !last.IsZero() && last != l.kept.ceiling {
-		l.kept.ceiling = last
+	batch := l.takePending()
+	if !last.IsZero() && last != l.contents.ceiling {
+		l.contents.ceiling = last
 		batch = appendRecord(batch, kindCeiling, key.Public{}, last)
 	}
 	var err error
-	if l.behind || len(batch) > 0 {
+	if l.dirty || len(batch) > 0 {
 		err = l.write(batch)
 	}
-	l.off = true
+	l.disabled = true
 	if l.file != nil {
 		err = errors.Join(err, l.file.Close())
 		l.file = nil
@@ -227,25 +227,25 @@ func (l *Log) Close(last wire.TAI64N) error {
 	return err
 }
 
-func (l *Log) noted() bool {
+func (l *Log) hasPending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.notes) > 0
+	return len(l.pending) > 0
 }
 
 // take moves the notes into what is kept, and returns them as records.
-func (l *Log) take() (batch []byte) {
+func (l *Log) takePending() (batch []byte) {
 	l.mu.Lock()
-	notes := l.notes
-	l.notes = make(map[key.Public]wire.TAI64N)
+	pending := l.pending
+	l.pending = make(map[key.Public]wire.TAI64N)
 	l.mu.Unlock()
-	for public, stamp := range notes {
+	for public, stamp := range pending {
 		kind := byte(kindStamp)
 		if stamp.IsZero() {
 			kind = kindForget
 		}
 		batch = appendRecord(batch, kind, public, stamp)
-		l.kept.note(public, stamp)
+		l.contents.set(public, stamp)
 	}
 	return batch
 }
@@ -253,10 +253,10 @@ func (l *Log) take() (batch []byte) {
 // write makes the disk have what is kept, of which batch is what is new. When it
 // returns nil, it is there for certain.
 func (l *Log) write(batch []byte) error {
-	if l.off {
+	if l.disabled {
 		return nil
 	}
-	if l.behind || l.file == nil || l.records > 2*l.kept.records()+slack {
+	if l.dirty || l.file == nil || l.records > 2*l.contents.records()+maxOutdated {
 		return l.rewrite()
 	}
 	_, err := l.file.Write(batch)
@@ -274,7 +274,7 @@ func (l *Log) rewrite() error {
 		l.file.Close() // an error would be about what is written again now
 		l.file = nil
 	}
-	l.behind = true
+	l.dirty = true
 	if err := l.disk.makeDir(filepath.Dir(l.path)); err != nil {
 		return l.failed(err)
 	}
@@ -283,7 +283,7 @@ func (l *Log) rewrite() error {
 	if err != nil {
 		return l.failed(err)
 	}
-	if err = l.kept.writeTo(f); err == nil {
+	if err = l.contents.writeTo(f); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
@@ -296,7 +296,7 @@ func (l *Log) rewrite() error {
 		f.Close()
 		return l.failed(err)
 	}
-	l.file, l.records, l.behind = f, l.kept.records(), false
+	l.file, l.records, l.dirty = f, l.contents.records(), false
 	return nil
 }
 
@@ -305,6 +305,6 @@ func (l *Log) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	l.behind = true
+	l.dirty = true
 	return fmt.Errorf("stamps of handshakes: %w (tried again later; until then they do not survive a restart)", err)
 }

@@ -143,7 +143,7 @@ func TestWritesOnceASecond(t *testing.T) {
 // slowDisk takes as long as it is told to.
 type slowDisk struct {
 	*memDisk
-	syncing, goOn chan struct{}
+	syncing, release chan struct{}
 }
 
 type slowFile struct {
@@ -158,7 +158,7 @@ func (d *slowDisk) create(path string) (file, error) {
 
 func (f *slowFile) Sync() error {
 	f.disk.syncing <- struct{}{}
-	<-f.disk.goOn
+	<-f.disk.release
 	return f.file.Sync()
 }
 
@@ -166,7 +166,7 @@ func (f *slowFile) Sync() error {
 // lost.
 func TestNotesDoNotWaitForTheDisk(t *testing.T) {
 	disk := &slowDisk{newMemDisk(0), make(chan struct{}, 9), make(chan struct{}, 9)}
-	disk.goOn <- struct{}{}
+	disk.release <- struct{}{}
 	l, _, _ := open(disk, "/dir", "wg0")
 	<-disk.syncing
 	l.Accepted(peer(1), stampOf(1))
@@ -179,11 +179,11 @@ func TestNotesDoNotWaitForTheDisk(t *testing.T) {
 	<-disk.syncing
 	l.Accepted(peer(1), stampOf(3)) // hangs here, or does not
 	l.Forget(peer(2))
-	disk.goOn <- struct{}{}
+	disk.release <- struct{}{}
 	if err := <-flushed; err != nil {
 		t.Fatal(err)
 	}
-	disk.goOn <- struct{}{}
+	disk.release <- struct{}{}
 	flush(t, l, 2*second)
 	if _, saved, _ := open(disk.memDisk, "/dir", "wg0"); len(saved.Received) != 1 || saved.Received[peer(1)] != stampOf(3) {
 		t.Errorf("found %v", saved.Received)
@@ -203,7 +203,7 @@ func TestCompaction(t *testing.T) {
 		flush(t, l, clock.Time(i+1)*second)
 		largest = max(largest, len(disk.now()["/dir/wg0.stamps"].data))
 	}
-	if limit := (2*101+slack+101)*recordSize + len(heading); largest > limit {
+	if limit := (2*101+maxOutdated+101)*recordSize + len(heading); largest > limit {
 		t.Errorf("the file grew to %d bytes", largest)
 	}
 	_, saved, _ := open(disk, "/dir", "wg0")
@@ -269,9 +269,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// warned opens what must give a warning that has all these words, and checks
+// openWithWarning opens what must give a warning that has all these words, and checks
 // that the Log works, or at least does no harm.
-func warned(t *testing.T, d disk, dir string, words ...string) (*Log, Saved) {
+func openWithWarning(t *testing.T, d disk, dir string, words ...string) (*Log, Saved) {
 	t.Helper()
 	l, saved, err := open(d, dir, "wg0")
 	if err != nil {
@@ -307,7 +307,7 @@ func TestDamage(t *testing.T) {
 		if at < len(heading) {
 			words, whole, ceiling = []string{path, "ignored", path + ".damaged"}, 0, wire.TAI64N{}
 		}
-		l, saved := warned(t, disk, "/dir", words...)
+		l, saved := openWithWarning(t, disk, "/dir", words...)
 		if len(saved.Received) != whole || saved.Ceiling != ceiling {
 			t.Fatalf("damaged at %d: %d peers are left, ceiling %x", at, len(saved.Received), saved.Ceiling)
 		}
@@ -369,7 +369,7 @@ func TestNoAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{dir, filepath.Join(notDir, "wgd")} {
-		l, _ := warned(t, osDisk{}, dir, dir, "not kept", "start again")
+		l, _ := openWithWarning(t, osDisk{}, dir, dir, "not kept", "start again")
 		l.Accepted(peer(1), stampOf(1))
 		if next, err := l.Flush(second); next != clock.Never || err != nil {
 			t.Errorf("Flush: %v, %v", next, err)
@@ -395,7 +395,7 @@ func TestLinkIsNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, _ := warned(t, osDisk{}, dir, "regular file")
+	l, _ := openWithWarning(t, osDisk{}, dir, "regular file")
 	l.Close(stampOf(5))
 	os.Remove(filepath.Join(dir, "wg0.stamps"))
 	l, _ = reopen(t, dir)
