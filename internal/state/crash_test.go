@@ -12,18 +12,18 @@ import (
 	"wgd/key"
 )
 
-// scenario is a life of Logs on one disk, and what must be found on it.
+// scenario is a sequence of Logs on one disk, and what the disk must contain.
 type scenario struct {
 	t    *testing.T
 	disk *memDisk
 	dice *rand.Rand
 	now  clock.Time
-	last wire.TAI64N // the greatest of all stamps so far
+	last wire.TAI64N // the greatest stamp so far
 
 	log     *Log
-	ceiling wire.TAI64N // promised; the disk may have a higher one
-	// certain has what a Flush wrote; possible what may have replaced it since
-	// (a zero stamp: that the peer was forgotten).
+	ceiling wire.TAI64N // durable; the disk may have a higher one
+	// durable is what Flush has written; unsynced is what may have replaced it
+	// since (a zero stamp: the peer was forgotten).
 	durable  map[key.Public]wire.TAI64N
 	unsynced map[key.Public][]wire.TAI64N
 }
@@ -33,7 +33,7 @@ func newScenario(t *testing.T, seed uint64) *scenario {
 		last: wire.StampAt(time.Unix(1_700_000_100, 0)), durable: map[key.Public]wire.TAI64N{}, unsynced: map[key.Public][]wire.TAI64N{}}
 }
 
-// open opens the Log and compares what it finds with what must be there.
+// open opens the Log and compares its contents with what the disk must contain.
 func (s *scenario) open() Saved {
 	s.t.Helper()
 	l, saved, err := open(s.disk, "/dir", "wg0")
@@ -42,13 +42,13 @@ func (s *scenario) open() Saved {
 	}
 	s.log = l
 	if s.ceiling.After(saved.Ceiling) || saved.Ceiling.After(s.last) {
-		s.t.Fatalf("the ceiling is %x; promised was %x, and reserved up to %x", saved.Ceiling, s.ceiling, s.last)
+		s.t.Fatalf("got ceiling %x, want at least %x and at most %x", saved.Ceiling, s.ceiling, s.last)
 	}
 	for i := range 256 {
 		p := peer(i)
 		found := saved.Received[p]
 		if found != s.durable[p] && !slices.Contains(s.unsynced[p], found) {
-			s.t.Fatalf("peer %d has %x, which it never had since %x was written; later %x", i, found, s.durable[p], s.unsynced[p])
+			s.t.Fatalf("peer %d: got stamp %x, want %x or one of %x", i, found, s.durable[p], s.unsynced[p])
 		}
 	}
 	s.ceiling, s.durable, s.unsynced = saved.Ceiling, saved.Received, map[key.Public][]wire.TAI64N{}
@@ -62,7 +62,7 @@ func (s *scenario) stamp() wire.TAI64N {
 	return s.last
 }
 
-// randomAction does one thing that a daemon does.
+// randomAction does one thing that a daemon may do.
 func (s *scenario) randomAction() {
 	switch n := s.dice.IntN(20); {
 	case n < 4:
@@ -101,7 +101,7 @@ func (s *scenario) flush() {
 	}
 }
 
-// written makes certain what was unsynced: the last of it.
+// written makes the last unsynced stamp of each peer the durable one.
 func (s *scenario) written() {
 	for p, stamps := range s.unsynced {
 		if stamp := stamps[len(stamps)-1]; stamp.IsZero() {
@@ -113,12 +113,12 @@ func (s *scenario) written() {
 	clear(s.unsynced)
 }
 
-// close gives back what was reserved above some stamp.
+// close closes the Log and may lower the ceiling.
 func (s *scenario) close() {
 	was := s.ceiling
 	last := was
 	if s.dice.IntN(2) == 0 && last[7] > 0 {
-		last[7]-- // a second below what was reserved
+		last[7]-- // a second below the ceiling
 		s.ceiling = last
 	}
 	if err := s.log.Close(last); err != nil {
@@ -129,9 +129,9 @@ func (s *scenario) close() {
 	s.written()
 }
 
-// A20, A21, B51: wherever the power fails, the next Open finds no lower ceiling
-// than was promised, and of each peer a stamp not older than the last that was
-// flushed. Half of a write, zeros in its place, a rename undone: all happens.
+// A20, A21, B51: at whatever step the power fails, the next Open finds a ceiling
+// not lower than the one reserved, and of each peer a stamp not older than the
+// last one flushed. Writes may be lost in part or zeroed, and renames undone.
 func TestPowerFailureAtEveryStep(t *testing.T) {
 	for seed := range uint64(8) {
 		for crash := 1; ; crash++ {
@@ -143,8 +143,8 @@ func TestPowerFailureAtEveryStep(t *testing.T) {
 	}
 }
 
-// runUntil runs the seed's scenario with a power failure at that step, and a
-// second one soon after; false when the scenario has no such step.
+// runUntil runs the scenario of the seed with a power failure at that step, and a
+// second one soon after. It returns false if the scenario has no such step.
 func runUntil(t *testing.T, seed uint64, crash int) (failed bool) {
 	s := newScenario(t, seed)
 	s.disk.crash = crash
@@ -158,7 +158,7 @@ func runUntil(t *testing.T, seed uint64, crash int) (failed bool) {
 		return false
 	}
 	s.disk.powerOn()
-	s.disk.crash = s.disk.steps + 1 + s.dice.IntN(8) // maybe already in Open
+	s.disk.crash = s.disk.steps + 1 + s.dice.IntN(8) // possibly during Open
 	if s.crashes(func() {
 		s.open()
 		for range 20 {
@@ -173,7 +173,7 @@ func runUntil(t *testing.T, seed uint64, crash int) (failed bool) {
 	s.now = s.now.Add(time.Minute)
 	s.flush()
 	if len(s.unsynced) != 0 {
-		t.Fatalf("seed %d, crash %d: does not write after the crash", seed, crash)
+		t.Fatalf("seed %d, crash %d: the Log does not write after the crash", seed, crash)
 	}
 	if saved := s.open(); saved.Warning != "" {
 		t.Fatalf("seed %d, crash %d: still damaged after the crash: %s", seed, crash, saved.Warning)
@@ -193,8 +193,8 @@ func (s *scenario) crashes(f func()) (failed bool) {
 	return false
 }
 
-// A20, A21: a disk that is full loses nothing of what was there, is tried again
-// with growing waits, and has everything once there is room.
+// A20, A21: on a full disk, no data is lost, and writes are tried again at growing
+// intervals; once there is space, everything is written.
 func TestFullDisk(t *testing.T) {
 	for seed := range uint64(30) {
 		s := newScenario(t, seed)
@@ -209,7 +209,7 @@ func TestFullDisk(t *testing.T) {
 		s.now = s.now.Add(writeInterval)
 		s.note(peer(1), false)
 		if err := s.log.Reserve(s.stamp()); err == nil {
-			t.Fatal("reserved on a full disk")
+			t.Fatal("Reserve succeeded on a full disk")
 		}
 		var wait time.Duration
 		for attempt := range 20 {
@@ -218,7 +218,7 @@ func TestFullDisk(t *testing.T) {
 				t.Fatalf("attempt %d: next in %v, error %v", attempt, next.Sub(s.now), err)
 			}
 			if again, err := s.log.Flush(next - 1); again != next || err != nil {
-				t.Fatalf("attempt %d is repeated too early: %v, %v", attempt, again, err)
+				t.Fatalf("attempt %d was repeated too early: %v, %v", attempt, again, err)
 			}
 			wait, s.now = next.Sub(s.now), next
 		}
@@ -230,9 +230,9 @@ func TestFullDisk(t *testing.T) {
 		s.note(peer(1), false)
 		s.now = s.now.Add(retryLimit)
 		s.flush()
-		s.ceiling = s.log.contents.ceiling // Flush wrote what Reserve could not
+		s.ceiling = s.log.contents.ceiling // Flush wrote the ceiling that Reserve could not write
 		if saved := s.open(); saved.Warning != "" || saved.Received[peer(1)] != s.durable[peer(1)] {
-			t.Fatalf("seed %d: not everything was written when there was room: %s", seed, saved.Warning)
+			t.Fatalf("seed %d: not everything was written once there was space: %s", seed, saved.Warning)
 		}
 	}
 }

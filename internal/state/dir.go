@@ -12,16 +12,16 @@ const (
 	suffix  = ".stamps"
 )
 
-// DefaultDir is where the files are: /var/lib/wgd for root; for everybody else
-// $XDG_STATE_HOME/wgd, or ~/.local/state/wgd where that is not set (A21).
+// DefaultDir returns the directory of the files: /var/lib/wgd for root; for other
+// users $XDG_STATE_HOME/wgd, or ~/.local/state/wgd if that is not set (A21).
 func DefaultDir() string {
 	home, _ := os.UserHomeDir()
 	return defaultDir(os.Geteuid(), os.Getenv("XDG_STATE_HOME"), home)
 }
 
-// defaultDir passes over relative paths, as the XDG rules ask. Who has neither
-// variable nor home gets root's directory, and a warning when it turns out not
-// to be writable.
+// defaultDir ignores relative paths, as the XDG specification requires. A user
+// with neither variable nor home gets root's directory; Open then warns that it
+// is not writable.
 func defaultDir(uid int, xdg, home string) string {
 	switch {
 	case uid == 0:
@@ -34,7 +34,7 @@ func defaultDir(uid int, xdg, home string) string {
 	return rootDir
 }
 
-// pathOf is the file of an interface.
+// pathOf returns the path of an interface's file.
 func pathOf(dir, name string) (string, error) {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") {
 		return "", fmt.Errorf("interface %q: a name has at least one character, no slash, and is neither %q nor %q", name, ".", "..")

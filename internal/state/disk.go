@@ -7,14 +7,14 @@ import (
 	"os"
 )
 
-// disk is what a Log needs of a file system. What it writes is on the disk for
-// certain only after a sync, names after a sync of their directory.
+// disk is what a Log needs of a file system. Data is durable only after a sync of
+// its file, a name only after a sync of its directory.
 type disk interface {
 	makeDir(dir string) error
-	read(path string) (io.ReadCloser, error) // fs.ErrNotExist when there is none
-	openAppend(path string) (file, error)    // appends to what is there
-	create(path string) (file, error)        // empty, whatever was there
-	rename(from, to string) error            // in one step
+	read(path string) (io.ReadCloser, error) // fs.ErrNotExist if there is no file
+	openAppend(path string) (file, error)    // opens an existing file to append to it
+	create(path string) (file, error)        // creates an empty file in place of any other
+	rename(from, to string) error            // atomically
 	syncDir(dir string) error
 }
 
@@ -23,8 +23,8 @@ type file interface {
 	Sync() error
 }
 
-// osDisk is the true one. Its files are for their owner alone: they tell who
-// talks with whom.
+// osDisk is the disk of the operating system. Only the owner may read its files,
+// because they reveal which peers communicate.
 type osDisk struct{}
 
 const (
@@ -39,7 +39,7 @@ func (osDisk) read(path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() { // a pipe would keep us waiting
+	if !info.Mode().IsRegular() { // a read from a pipe would block
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 	}
 	return os.Open(path)
@@ -50,7 +50,7 @@ func (osDisk) openAppend(path string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chmod(fileMode); err != nil { // somebody may have copied it here
+	if err := f.Chmod(fileMode); err != nil { // a copied file may have another mode
 		f.Close()
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (osDisk) openAppend(path string) (file, error) {
 }
 
 func (osDisk) create(path string) (file, error) {
-	// Not opened with O_TRUNC: what is there may have another mode, or be a link.
+	// Not O_TRUNC: an existing file may have another mode, or be a link.
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -11,43 +11,43 @@ import (
 	"wgd/key"
 )
 
-// The file is a line that names the format, and then records of one length,
-// each with a checksum of its own: a damaged one hides no other.
+// The file is a line that names the format, followed by records of equal length.
+// Each has its own checksum, so a damaged record does not affect the others.
 //
 //	 0  kind
 //	 1  zero
-//	 4  stamp, as on the wire; zero in a kindForget
+//	 4  stamp, encoded as in a message; zero in a kindForget
 //	16  public key of the peer; zero in a kindCeiling
 //	48  CRC-32C of the 48 bytes before, big-endian
 //
-// A later record about the same thing replaces an earlier one.
+// A later record about the ceiling or about a peer replaces an earlier one.
 const (
 	heading    = "wgd stamps v001\n"
 	recordSize = 52
 
 	kindCeiling = 1
-	kindStamp   = 2 // the greatest accepted from a peer
+	kindStamp   = 2 // greatest stamp accepted from a peer
 	kindForget  = 3
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// errHeading: nothing in the file can be trusted.
-var errHeading = errors.New("it does not begin as one does")
+// errHeading means that nothing in the file can be trusted.
+var errHeading = errors.New("its first line is wrong")
 
-// contents are what a file says.
+// contents are the values that a file represents.
 type contents struct {
 	ceiling  wire.TAI64N
 	received map[key.Public]wire.TAI64N
 }
 
-// damage says how much of a file could not be used.
+// damage counts the records of a file and those that could not be used.
 type damage struct {
-	records int // all, good and bad, an incomplete one at the end too
-	bad     int // left out
+	records int // all, including an incomplete one at the end
+	bad     int // ignored
 }
 
-// appendRecord appends one; it has no damage yet.
+// appendRecord appends a record to b.
 func appendRecord(b []byte, kind byte, public key.Public, stamp wire.TAI64N) []byte {
 	start := len(b)
 	b = append(b, kind, 0, 0, 0)
@@ -56,7 +56,7 @@ func appendRecord(b []byte, kind byte, public key.Public, stamp wire.TAI64N) []b
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
-// set does to the contents what a record says.
+// set sets the stamp of a peer; the zero stamp forgets the peer.
 func (c *contents) set(public key.Public, stamp wire.TAI64N) {
 	if stamp.IsZero() {
 		delete(c.received, public)
@@ -77,15 +77,14 @@ func (c *contents) writeTo(w io.Writer) error {
 	for public, stamp := range c.received {
 		b.Write(appendRecord(record[:0], kindStamp, public, stamp))
 	}
-	return b.Flush() // an error stays: Flush reports the first
+	return b.Flush() // errors are sticky: Flush returns the first
 }
 
-// records is how many of them writeTo writes.
+// records returns how many records writeTo writes.
 func (c *contents) records() int { return 1 + len(c.received) }
 
-// load reads a whole file. What is damaged is left out, and what is good
-// before and behind it is used. The error is errHeading or the reader's; then c
-// is what was good before it.
+// load reads a file. It ignores damaged records and uses all others. The error
+// is errHeading or the reader's; c then has what was read before.
 func load(r io.Reader) (c contents, d damage, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	var head [len(heading)]byte
@@ -112,8 +111,8 @@ func load(r io.Reader) (c contents, d damage, err error) {
 		}
 	}
 	if d.bad > 0 || err != nil {
-		// What was damaged may have raised the ceiling over the last one that is
-		// left. A20 asks for one that is not too low; too high does no harm.
+		// A damaged record may have raised the ceiling above the last intact one.
+		// A20 requires that it is not too low; too high does no harm.
 		c.ceiling = highest
 	}
 	return c, d, err
@@ -121,7 +120,7 @@ func load(r io.Reader) (c contents, d damage, err error) {
 
 func short(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
 
-// replay does what the record says, if it is whole.
+// replay applies a record, and returns false if the record is damaged.
 func (c *contents) replay(r *[recordSize]byte) bool {
 	if binary.BigEndian.Uint32(r[48:]) != crc32.Checksum(r[:48], castagnoli) || r[1]|r[2]|r[3] != 0 {
 		return false

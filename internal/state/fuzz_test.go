@@ -8,7 +8,7 @@ import (
 	"wgd/key"
 )
 
-// FuzzLoad reads anything; what it finds it must find again after writing it.
+// FuzzLoad loads any input, writes the contents and loads them again unchanged.
 func FuzzLoad(f *testing.F) {
 	good := appendRecord([]byte(heading), kindCeiling, key.Public{}, stampOf(1000))
 	good = appendRecord(good, kindStamp, peer(1), stampOf(1))
@@ -25,7 +25,7 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal(err)
 		}
 		if d.bad > d.records || d.records > (len(data)+recordSize-1)/recordSize || len(c.received) > d.records-d.bad {
-			t.Fatalf("%d records, %d of them bad, %d peers in %d bytes", d.records, d.bad, len(c.received), len(data))
+			t.Fatalf("impossible counts: %d records, %d of them bad, %d peers in %d bytes", d.records, d.bad, len(c.received), len(data))
 		}
 		var again bytes.Buffer
 		if err := c.writeTo(&again); err != nil {
@@ -33,7 +33,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		c2, d2, err := load(&again)
 		if err != nil || d2.bad != 0 || d2.records != c.records() || c2.ceiling != c.ceiling || !maps.Equal(c2.received, c.received) {
-			t.Fatalf("written and read again: %v, %v, %v", c2, d2, err)
+			t.Fatalf("written and read again: got %v, %v, %v, want %v", c2, d2, err, c)
 		}
 	})
 }

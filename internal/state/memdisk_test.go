@@ -9,23 +9,23 @@ import (
 	"math/rand/v2"
 )
 
-// memDisk is a disk on which the power may fail at any step. What was written
-// and not synced is then there, or not, or in part, or as zeros; of the changes
-// of names since the last sync of the directory the later ones may be missing.
+// memDisk is a disk whose power may fail at any step. Unsynced data may then be
+// there completely, in part, as zeros, or not at all; of the changes of names
+// since the last sync of the directory, the later ones may be lost.
 type memDisk struct {
 	dice  *rand.Rand
-	names []map[string]*inode // since the last sync; the last one is in force
-	steps int                 // so far
-	crash int                 // at this step the power fails
+	names []map[string]*inode // states of the directory since its last sync; the last is current
+	steps int                 // number of steps so far
+	crash int                 // the power fails at this step
 	full  bool                // every write fails, half done
 }
 
 type inode struct {
 	data   []byte
-	synced int // so many bytes are on the disk for certain
+	synced int // number of durable bytes
 }
 
-// powerFailure is what a step panics with.
+// powerFailure is the value with which a failing step panics.
 type powerFailure struct{}
 
 var errFull = errors.New("no space left on device")
@@ -41,13 +41,13 @@ func (d *memDisk) step() {
 	}
 }
 
-// powerOn makes the disk what is found on it after the failure.
+// powerOn chooses a state in which the disk may be after the failure.
 func (d *memDisk) powerOn() {
 	names := d.names[d.dice.IntN(len(d.names))]
 	for _, n := range names {
 		kept := n.synced + d.dice.IntN(len(n.data)-n.synced+1)
 		if d.dice.IntN(3) == 0 {
-			clear(n.data[n.synced+d.dice.IntN(kept-n.synced+1) : kept]) // the length arrived before the bytes
+			clear(n.data[n.synced+d.dice.IntN(kept-n.synced+1) : kept]) // the length became durable before the bytes
 		}
 		n.data, n.synced = n.data[:kept], kept
 	}
@@ -56,7 +56,7 @@ func (d *memDisk) powerOn() {
 
 func (d *memDisk) now() map[string]*inode { return d.names[len(d.names)-1] }
 
-// rename the directory's entries, in a way that the power failure may undo.
+// change changes names in the directory, which a power failure may undo.
 func (d *memDisk) change(f func(map[string]*inode)) {
 	next := maps.Clone(d.now())
 	f(next)

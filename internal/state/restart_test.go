@@ -14,22 +14,21 @@ import (
 	"wgd/key"
 )
 
-// host is a host whose processes die one after the other: the machine of the
-// protocol, and its Log on a disk on which the power may fail at any step.
+// host runs one process after another, each of which is killed: a protocol
+// machine, and its Log on a disk whose power may fail at any step.
 type host struct {
 	t       *testing.T
 	disk    *memDisk
 	dice    *rand.Rand
 	mono    clock.Time
-	wall    time.Duration // by which the wall clock is ahead of mono
+	wall    time.Duration // how far the wall clock is ahead of mono
 	machine *core.Machine
 	log     *Log
 	remote  key.Public
 	sent    wire.TAI64N // the greatest stamp that left the host
 
-	// How many messages leave before the disk has a ceiling that came with one.
-	lag         int
-	beforeWrite int
+	lag         int // how many messages leave before a new ceiling is written
+	beforeWrite int // how many of them are left
 	pending     []wire.TAI64N
 }
 
@@ -54,7 +53,7 @@ func (h *host) start() {
 		h.t.Fatal(err)
 	}
 	if h.sent.After(saved.Ceiling) && h.sent.After(wire.StampAt(h.now().Wall)) {
-		h.t.Fatalf("the ceiling found is %x, %x was sent", saved.Ceiling, h.sent)
+		h.t.Fatalf("got ceiling %x, below the stamp %x that was sent", saved.Ceiling, h.sent)
 	}
 	h.log, h.pending = l, nil
 	random := rand.NewChaCha8([32]byte{1, byte(h.dice.Uint32()), byte(h.dice.Uint32())})
@@ -68,7 +67,7 @@ func (h *host) start() {
 	h.machine.Up(h.now())
 	h.carryOut()
 	h.beforeWrite = 0
-	h.write() // that much time there is before somebody has given it an address
+	h.write() // the first ceiling is written before the interface has an address
 }
 
 func (h *host) apply(c conf.Change) {
@@ -82,8 +81,8 @@ func (h *host) add() {
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: h.remote, Endpoint: &end}}})
 }
 
-// initiate sends an initiation, which the peer forgotten and added again makes
-// possible at any moment.
+// initiate sends an initiation. To do so at any time, it removes the peer and
+// adds it again.
 func (h *host) initiate() {
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: h.remote, Remove: true}}})
 	h.add()
@@ -93,12 +92,13 @@ func (h *host) initiate() {
 	h.machine.Want(h.now(), p)
 	h.carryOut()
 	if !h.sent.After(before) {
-		h.t.Fatalf("an initiation with the stamp %x, or none, after one with %x", h.sent, before)
+		h.t.Fatalf("got an initiation with the stamp %x, or none, after one with %x", h.sent, before)
 	}
 }
 
-// carryOut does what the machine wants. A ceiling is written before the message
-// leaves that it came with, or some messages later: none waits for the disk (A21).
+// carryOut carries out the outputs of the machine. A ceiling is written before the
+// message that raised it leaves, or lag messages later: none waits for the disk
+// (A21).
 func (h *host) carryOut() {
 	for out, ok := h.machine.Poll(); ok; out, ok = h.machine.Poll() {
 		switch out.Kind {
@@ -131,12 +131,12 @@ func (h *host) write() {
 	h.pending = nil
 }
 
-// run is a process that initiates now and then, until the power fails or it is
-// killed. The clock is right, or steps.
+// run runs a process that initiates at random times, until the power fails or the
+// process is killed. The wall clock is right, or it steps.
 func (h *host) run(clockSteps bool) (failed bool) {
 	s := scenario{}
 	return s.crashes(func() {
-		h.mono = h.mono.Add(100 * time.Millisecond) // no process is there faster
+		h.mono = h.mono.Add(100 * time.Millisecond) // no process starts faster
 		h.start()
 		pace := []time.Duration{4 * time.Second, 20 * time.Millisecond}[h.dice.IntN(2)]
 		for range 1 + h.dice.IntN(50) {
@@ -149,9 +149,9 @@ func (h *host) run(clockSteps bool) (failed bool) {
 	})
 }
 
-// A20, B51: wherever a process dies, at any step of any write, the stamps of the
-// next one are above all that left the host: with a clock that steps back and
-// forth as well, if the disk keeps up, and with one that is right, if it does not.
+// A20, B51: at whatever step of a write a process is killed, the stamps of the
+// next process are above all that left the host: even if the clock steps back
+// and forth, as long as the disk keeps up; if the disk lags, with a right clock.
 func TestCrashAtEveryWrite(t *testing.T) {
 	for seed := range uint64(6) {
 		for _, clockSteps := range []bool{false, true} {
@@ -167,7 +167,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 					break
 				}
 				crashes++
-				for range 8 { // more die soon
+				for range 8 { // more crashes soon after
 					h.disk.powerOn()
 					h.disk.crash = h.disk.steps + 1 + h.dice.IntN(6)
 					h.run(clockSteps)
@@ -175,14 +175,14 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				h.disk.powerOn()
 				h.run(clockSteps)
 			}
-			t.Logf("seed %d, the clock steps %v: %d deaths", seed, clockSteps, crashes)
+			t.Logf("seed %d, clock steps %v: %d crashes", seed, clockSteps, crashes)
 		}
 	}
 }
 
-// A20: of eight processes in a row, each of which sends an initiation and is
-// killed, none is 10 s ahead of a clock that is right; and the lead is gone after
-// as long as it was.
+// A20: after eight processes in a row, each of which sends an initiation and is
+// killed, the stamps are less than 10 s ahead of a right clock; 10 s later, they
+// are not ahead any more.
 func TestEightCrashes(t *testing.T) {
 	h := newHost(t, 1)
 	for range 8 {
@@ -192,11 +192,11 @@ func TestEightCrashes(t *testing.T) {
 	h.start()
 	h.initiate()
 	if limit := wire.StampAt(h.now().Wall.Add(10 * time.Second)); h.sent.After(limit) {
-		t.Errorf("the stamp %x was sent, which is 10 s ahead of the clock and more: %x", h.sent, limit)
+		t.Errorf("got the stamp %x, which is more than 10 s ahead of the clock: %x", h.sent, limit)
 	}
 	h.mono = h.mono.Add(10 * time.Second)
 	h.initiate()
 	if right := wire.StampAt(h.now().Wall); h.sent != right {
-		t.Errorf("after 10 s the stamp is %x, the clock says %x", h.sent, right)
+		t.Errorf("after 10 s, got the stamp %x, want the clock's %x", h.sent, right)
 	}
 }

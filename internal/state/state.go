@@ -1,9 +1,9 @@
-// Package state keeps an interface's stamps over a restart: the ceiling of
-// those we sent (A20), and the greatest that each peer sent (A21).
+// Package state keeps the stamps of an interface across restarts: the ceiling of
+// those we sent (A20), and the greatest stamp that each peer sent (A21).
 //
 // Each interface has one file, NAME.stamps, to which records are appended. When
-// most of them are outdated it is written anew under another name and renamed,
-// so that at every moment the disk has a whole one. See format.go.
+// most of them are outdated, the file is written again under another name and
+// then renamed, so that the disk always has a complete one. See format.go.
 package state
 
 import (
@@ -21,48 +21,48 @@ import (
 )
 
 const (
-	// writeInterval is the least time between two writes of notes (A21).
+	// writeInterval is the minimum time between two writes of peers' stamps (A21).
 	writeInterval = time.Second
 
-	// retryLimit is the most time between two attempts at a disk that refuses.
+	// retryLimit is the maximum time between two attempts after errors.
 	retryLimit = time.Hour
 
-	// maxOutdated is how many outdated records a file may have however few others.
+	// maxOutdated is how many outdated records a file may have, in addition to
+	// the number of current ones.
 	maxOutdated = 1024
 )
 
-// Saved is what the last process left behind.
+// Saved is what the previous process left behind.
 type Saved struct {
-	Ceiling  wire.TAI64N                // no own stamp at or below it; zero: none
-	Received map[key.Public]wire.TAI64N // the greatest accepted from each peer; the caller's
-	Warning  string                     // for the person in charge; "" when all is well
+	Ceiling  wire.TAI64N                // no own stamp may be at or below it; zero: none
+	Received map[key.Public]wire.TAI64N // greatest stamp accepted from each peer; owned by the caller
+	Warning  string                     // for the administrator; "" if there is none
 }
 
-// Log is the file of one interface. Accepted and Forget only take note and
-// never wait for the disk. The others do; they are for a goroutine that nobody
-// waits for. All may be called by several at once.
+// A Log is the file of one interface. Accepted and Forget only record a change
+// in memory and never wait for the disk. The other methods do; call them where
+// no packet waits. All methods are safe for concurrent use.
 //
-// Two processes must not have the same Log open: that is for the one who opens
-// it to see to.
+// Two processes must not have the same Log open; the caller must ensure that.
 type Log struct {
-	mu      sync.Mutex // never held while the disk works
-	pending map[key.Public]wire.TAI64N
+	mu      sync.Mutex                 // never held during a disk operation
+	pending map[key.Public]wire.TAI64N // not yet in contents; zero: forget the peer
 
-	writing  sync.Mutex // for all below
+	writing  sync.Mutex // guards all fields below
 	disk     disk
 	path     string
-	contents contents      // what the disk is to have
-	file     file          // nil before the first write, after the last, and when off
-	records  int           // in file, outdated ones too
-	dirty    bool          // file does not say what kept does, or is unfit to be appended to
-	disabled bool          // nothing is written: closed, or there may be a file that we cannot read
-	earliest clock.Time    // of the next write of notes
-	backoff  time.Duration // after a failure
+	contents contents      // what the file should contain
+	file     file          // nil before the first write, after Close, and if disabled
+	records  int           // in file, including outdated ones
+	dirty    bool          // file differs from contents, or must not be appended to
+	disabled bool          // never write: closed, or a file exists that we cannot read
+	earliest clock.Time    // earliest time of the next write by Flush
+	backoff  time.Duration // after the last error
 }
 
-// Open reads the file of the interface name in dir. It makes the directory and
-// the file where there is none. Whatever is wrong with them stands in
-// Saved.Warning, and the Log can be used all the same; the error is a name that
+// Open reads the file of the interface name in dir, and creates the directory and
+// the file if they do not exist. If that fails, it describes the problem in
+// Saved.Warning and still returns a usable Log. It returns an error only if name
 // cannot be part of a path.
 func Open(dir, name string) (*Log, Saved, error) { return open(osDisk{}, dir, name) }
 
@@ -80,11 +80,11 @@ func open(d disk, dir, name string) (*Log, Saved, error) {
 	return l, saved, nil
 }
 
-// begin reads the file and makes it fit to be appended to.
+// begin reads the file and prepares it for appending.
 func (l *Log) begin() (warning string) {
 	if err := l.disk.makeDir(filepath.Dir(l.path)); err != nil {
 		l.disabled = true
-		return fmt.Sprintf("%s has no directory: %v. Therefore %s", l.path, err, notSaved)
+		return fmt.Sprintf("%s: cannot make its directory: %v. Therefore %s", l.path, err, notSaved)
 	}
 	damage, err := l.read()
 	switch {
@@ -94,15 +94,15 @@ func (l *Log) begin() (warning string) {
 		l.dirty = true
 		warning = l.setAside()
 	case err != nil:
-		// It may be good, so it must not be replaced.
+		// The file may be intact, so it must not be replaced.
 		l.disabled = true
 		return fmt.Sprintf("%v. Therefore %s", err, notSaved)
 	default:
 		l.records = damage.records
 		if damage.bad > 0 {
 			l.dirty = true
-			warning = fmt.Sprintf("%s: %d of %d records are damaged and left out; the others are used. "+
-				"After a crash or a power failure nothing needs to be done; otherwise check the disk.", l.path, damage.bad, damage.records)
+			warning = fmt.Sprintf("%s: %d of %d records are damaged and ignored; the others are used. "+
+				"After a crash or a power failure, nothing needs to be done; otherwise check the disk.", l.path, damage.bad, damage.records)
 		}
 	}
 	if err := l.prepare(); err != nil {
@@ -111,9 +111,9 @@ func (l *Log) begin() (warning string) {
 	return warning
 }
 
-const notSaved = "the time stamps of handshakes are not kept over a restart. " +
-	"Make that directory and what is in it accessible to this user, or choose another one for the state, and start again; " +
-	"until then keep the clock right: a peer refuses stamps older than the last it had."
+const notSaved = "the timestamps of handshakes will not survive a restart. " +
+	"Make that directory and its files accessible to this user, or choose another directory for the state, and start again. " +
+	"Until then, keep the clock right: a peer refuses a timestamp older than the last one it accepted."
 
 func (l *Log) read() (damage, error) {
 	r, err := l.disk.read(l.path)
@@ -126,18 +126,18 @@ func (l *Log) read() (damage, error) {
 	return d, err
 }
 
-// setAside renames a file that is none of ours, or damaged from its beginning.
+// setAside renames a file with a wrong first line.
 func (l *Log) setAside() (warning string) {
 	aside := l.path + ".damaged"
 	if err := l.disk.rename(l.path, aside); err != nil {
 		l.disabled = true
-		return fmt.Sprintf("%s is damaged or not a file of stamps: %v, and it cannot be renamed (%v): %s", l.path, errHeading, err, notSaved)
+		return fmt.Sprintf("%s is damaged or not a file of timestamps: %v, and it cannot be renamed (%v). Therefore %s", l.path, errHeading, err, notSaved)
 	}
-	return fmt.Sprintf("%s is damaged or not a file of stamps: %v. It is ignored; it is now %s, and a new one was begun. "+
-		"Delete it, or look into it and at the disk. If peers do not answer, their clock or ours was set back.", l.path, errHeading, aside)
+	return fmt.Sprintf("%s is damaged or not a file of timestamps: %v. It is ignored and was renamed to %s, and a new file was created. "+
+		"Delete the old file, or examine it and check the disk. If peers do not answer, their clock or ours was set back.", l.path, errHeading, aside)
 }
 
-// prepare makes file one that can be appended to.
+// prepare opens the file for appending, or rewrites it.
 func (l *Log) prepare() (err error) {
 	if l.disabled {
 		return nil
@@ -151,9 +151,9 @@ func (l *Log) prepare() (err error) {
 	return l.failed(err)
 }
 
-// Reserve makes the disk keep ceiling (A20): when it returns nil, no Open finds
-// a lower one, unless Close lowered it. One that is not above the last changes
-// nothing. After an error Flush tries again.
+// Reserve makes ceiling durable (A20): if it returns nil, no Open finds a lower
+// one, unless Close lowered it. A ceiling not above the last one changes nothing.
+// After an error, Flush tries again.
 func (l *Log) Reserve(ceiling wire.TAI64N) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -167,21 +167,21 @@ func (l *Log) Reserve(ceiling wire.TAI64N) error {
 	return nil
 }
 
-// Accepted notes the greatest stamp of a peer (A21).
+// Accepted records the greatest stamp of a peer (A21).
 func (l *Log) Accepted(public key.Public, stamp wire.TAI64N) { l.add(public, stamp) }
 
-// Forget notes that a peer is no more (A21).
+// Forget records that a peer was removed (A21).
 func (l *Log) Forget(public key.Public) { l.add(public, wire.TAI64N{}) }
 
 func (l *Log) add(public key.Public, stamp wire.TAI64N) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.pending[public] = stamp // zero: forget
+	l.pending[public] = stamp
 }
 
-// Flush writes the notes, if the last time was a second ago (A21), and returns
-// when to call it again: Never when there is nothing to write. After an error it
-// keeps them, and the waits grow.
+// Flush writes the pending changes, at most once a second (A21), and returns when
+// to call it again, or Never if nothing is left to write. After an error, it
+// keeps the changes, and the times between attempts grow.
 func (l *Log) Flush(now clock.Time) (next clock.Time, err error) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -201,23 +201,23 @@ func (l *Log) Flush(now clock.Time) (next clock.Time, err error) {
 	return clock.Never, nil
 }
 
-// Close writes the notes and, as the new ceiling, last, which is the greatest
-// stamp that was sent: what was reserved above it is given back. With the zero
-// stamp the ceiling stays. Nothing is written afterwards, and nothing is an error.
+// Close writes the pending changes, and lowers the ceiling to last, the greatest
+// stamp that was sent. If last is the zero stamp, the ceiling stays. After Close,
+// the methods do nothing and return no error.
 func (l *Log) Close(last wire.TAI64N) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if l.disabled {
 		return nil
 	}
-	batch := l.takePending()
+	records := l.takePending()
 	if !last.IsZero() && last != l.contents.ceiling {
 		l.contents.ceiling = last
-		batch = appendRecord(batch, kindCeiling, key.Public{}, last)
+		records = appendRecord(records, kindCeiling, key.Public{}, last)
 	}
 	var err error
-	if l.dirty || len(batch) > 0 {
-		err = l.write(batch)
+	if l.dirty || len(records) > 0 {
+		err = l.write(records)
 	}
 	l.disabled = true
 	if l.file != nil {
@@ -233,8 +233,8 @@ func (l *Log) hasPending() bool {
 	return len(l.pending) > 0
 }
 
-// take moves the notes into what is kept, and returns them as records.
-func (l *Log) takePending() (batch []byte) {
+// takePending moves the pending changes into contents, and returns their records.
+func (l *Log) takePending() (records []byte) {
 	l.mu.Lock()
 	pending := l.pending
 	l.pending = make(map[key.Public]wire.TAI64N)
@@ -244,34 +244,33 @@ func (l *Log) takePending() (batch []byte) {
 		if stamp.IsZero() {
 			kind = kindForget
 		}
-		batch = appendRecord(batch, kind, public, stamp)
+		records = appendRecord(records, kind, public, stamp)
 		l.contents.set(public, stamp)
 	}
-	return batch
+	return records
 }
 
-// write makes the disk have what is kept, of which batch is what is new. When it
-// returns nil, it is there for certain.
-func (l *Log) write(batch []byte) error {
+// write makes contents durable. records are those of the latest changes.
+func (l *Log) write(records []byte) error {
 	if l.disabled {
 		return nil
 	}
 	if l.dirty || l.file == nil || l.records > 2*l.contents.records()+maxOutdated {
 		return l.rewrite()
 	}
-	_, err := l.file.Write(batch)
+	_, err := l.file.Write(records)
 	if err == nil {
 		err = l.file.Sync()
 	}
-	l.records += len(batch) / recordSize
+	l.records += len(records) / recordSize
 	return l.failed(err)
 }
 
-// rewrite replaces the file by one that has what is kept and nothing else. The
-// old one is there until the new one is, whole.
+// rewrite replaces the file with one that has no outdated records. The old file
+// exists until the new one is complete.
 func (l *Log) rewrite() error {
 	if l.file != nil {
-		l.file.Close() // an error would be about what is written again now
+		l.file.Close() // an error does not matter, because all is written again
 		l.file = nil
 	}
 	l.dirty = true
@@ -300,11 +299,12 @@ func (l *Log) rewrite() error {
 	return nil
 }
 
-// failed remembers that the file may end within a record, or not have all.
+// failed wraps an error of the disk, and marks the file as dirty: it may end within
+// a record, or lack some.
 func (l *Log) failed(err error) error {
 	if err == nil {
 		return nil
 	}
 	l.dirty = true
-	return fmt.Errorf("stamps of handshakes: %w (tried again later; until then they do not survive a restart)", err)
+	return fmt.Errorf("timestamps of handshakes: %w (will be tried again; until then, the timestamps do not survive a restart)", err)
 }

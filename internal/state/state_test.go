@@ -17,12 +17,12 @@ const second = clock.Time(time.Second)
 
 func stampOf(unix int64) wire.TAI64N { return wire.StampAt(time.Unix(unix, 0)) }
 
-// reopen opens what must open without a warning.
+// reopen opens the Log, which must cause no warning.
 func reopen(t *testing.T, dir string) (*Log, Saved) {
 	t.Helper()
 	l, saved, err := Open(dir, "wg0")
 	if err != nil || saved.Warning != "" {
-		t.Fatalf("Open: %v; %s", err, saved.Warning)
+		t.Fatalf("Open: error %v, warning %q", err, saved.Warning)
 	}
 	return l, saved
 }
@@ -30,17 +30,17 @@ func reopen(t *testing.T, dir string) (*Log, Saved) {
 func flush(t *testing.T, l *Log, now clock.Time) {
 	t.Helper()
 	if next, err := l.Flush(now); err != nil || next != clock.Never {
-		t.Fatalf("Flush: next at %v, %v", next, err)
+		t.Fatalf("Flush: next at %v, error %v", next, err)
 	}
 }
 
-// A20, A21: what was reserved and accepted is there after a crash; removing a
-// peer forgets it.
+// A20, A21: a reserved ceiling and accepted stamps survive a crash; the stamp of
+// a removed peer is forgotten.
 func TestSurvivesACrash(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
 	l, saved := reopen(t, dir)
 	if !saved.Ceiling.IsZero() || len(saved.Received) != 0 {
-		t.Errorf("a new file has %v", saved)
+		t.Errorf("a new file contains %v", saved)
 	}
 	if err := l.Reserve(stampOf(1000)); err != nil {
 		t.Fatal(err)
@@ -51,19 +51,19 @@ func TestSurvivesACrash(t *testing.T) {
 	flush(t, l, 5*second)
 	l.Forget(peer(2))
 	flush(t, l, 6*second)
-	l.Accepted(peer(3), stampOf(30)) // the crash comes before the second is over
+	l.Accepted(peer(3), stampOf(30)) // crash before the next second
 
 	_, saved = reopen(t, dir)
 	if saved.Ceiling != stampOf(1000) {
-		t.Errorf("ceiling %x", saved.Ceiling)
+		t.Errorf("got ceiling %x, want %x", saved.Ceiling, stampOf(1000))
 	}
 	if len(saved.Received) != 1 || saved.Received[peer(1)] != stampOf(11) {
-		t.Errorf("received %v", saved.Received)
+		t.Errorf("got stamps %v, want that of peer 1 only", saved.Received)
 	}
 }
 
-// A20: an orderly end gives back what was reserved and not used; without a last
-// stamp the ceiling stays.
+// A20: Close lowers the ceiling to the last stamp that was sent; without a last
+// stamp, the ceiling stays.
 func TestClose(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := reopen(t, dir)
@@ -76,20 +76,20 @@ func TestClose(t *testing.T) {
 	}
 	l.Accepted(peer(2), stampOf(10))
 	if next, err := l.Flush(100 * second); next != clock.Never || err != nil {
-		t.Errorf("Flush after Close: %v, %v", next, err)
+		t.Errorf("Flush after Close: got %v, %v, want Never and no error", next, err)
 	}
 	l, saved := reopen(t, dir)
 	if saved.Ceiling != stampOf(950) || len(saved.Received) != 1 {
-		t.Errorf("found %v", saved)
+		t.Errorf("after Close: got %v", saved)
 	}
 	l.Close(wire.TAI64N{})
 	if _, saved = reopen(t, dir); saved.Ceiling != stampOf(950) {
-		t.Errorf("ceiling %x", saved.Ceiling)
+		t.Errorf("got ceiling %x, want %x", saved.Ceiling, stampOf(950))
 	}
 }
 
-// A20, B51: a clock that was years ahead leaves a ceiling years ahead, and
-// nothing lower replaces it while we live.
+// A20, B51: a clock that was years ahead leaves a ceiling years ahead, which
+// Reserve never lowers.
 func TestStampFromTheFuture(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := reopen(t, dir)
@@ -98,16 +98,16 @@ func TestStampFromTheFuture(t *testing.T) {
 	l.Reserve(stampOf(1_700_000_000))
 	l, saved := reopen(t, dir)
 	if saved.Ceiling != future {
-		t.Fatalf("ceiling %x, want %x", saved.Ceiling, future)
+		t.Fatalf("got ceiling %x, want %x", saved.Ceiling, future)
 	}
 	l.Accepted(peer(1), future)
 	l.Close(future.Next())
 	if _, saved = reopen(t, dir); saved.Ceiling != future.Next() || saved.Received[peer(1)] != future {
-		t.Errorf("found %v", saved)
+		t.Errorf("after Close: got %v", saved)
 	}
 }
 
-// A21: notes are written at most once a second, and all that came in it at once.
+// A21: changes are written at most once a second, all of that second at once.
 func TestWritesOnceASecond(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := reopen(t, dir)
@@ -120,7 +120,7 @@ func TestWritesOnceASecond(t *testing.T) {
 	}
 	empty := size()
 	if next, err := l.Flush(3 * second); next != clock.Never || err != nil || size() != empty {
-		t.Fatalf("nothing to write: next at %v, %v", next, err)
+		t.Fatalf("Flush with nothing to write: next at %v, error %v", next, err)
 	}
 	l.Accepted(peer(1), stampOf(1))
 	flush(t, l, 10*second)
@@ -128,19 +128,19 @@ func TestWritesOnceASecond(t *testing.T) {
 	for i := range 50 {
 		l.Accepted(peer(i), stampOf(2))
 		if next, err := l.Flush(10*second + clock.Time(i)); next != 11*second || err != nil {
-			t.Fatalf("too early: next at %v, %v", next, err)
+			t.Fatalf("Flush too early: next at %v, error %v", next, err)
 		}
 	}
 	if size() != one {
-		t.Error("written twice within a second")
+		t.Error("the file was written twice within a second")
 	}
 	flush(t, l, 11*second)
 	if size() != one+50*recordSize {
-		t.Errorf("%d bytes for 50 notes", size()-one)
+		t.Errorf("got %d bytes for 50 changes, want %d", size()-one, 50*recordSize)
 	}
 }
 
-// slowDisk takes as long as it is told to.
+// slowDisk blocks in Sync until the test sends to release.
 type slowDisk struct {
 	*memDisk
 	syncing, release chan struct{}
@@ -162,9 +162,9 @@ func (f *slowFile) Sync() error {
 	return f.file.Sync()
 }
 
-// A21: handshakes never wait for the disk, and what they note meanwhile is not
-// lost.
-func TestNotesDoNotWaitForTheDisk(t *testing.T) {
+// A21: Accepted and Forget never wait for the disk, and no change made meanwhile
+// is lost.
+func TestAcceptedDoesNotWaitForTheDisk(t *testing.T) {
 	disk := &slowDisk{newMemDisk(0), make(chan struct{}, 9), make(chan struct{}, 9)}
 	disk.release <- struct{}{}
 	l, _, _ := open(disk, "/dir", "wg0")
@@ -177,7 +177,7 @@ func TestNotesDoNotWaitForTheDisk(t *testing.T) {
 		flushed <- err
 	}()
 	<-disk.syncing
-	l.Accepted(peer(1), stampOf(3)) // hangs here, or does not
+	l.Accepted(peer(1), stampOf(3)) // must not block
 	l.Forget(peer(2))
 	disk.release <- struct{}{}
 	if err := <-flushed; err != nil {
@@ -186,11 +186,11 @@ func TestNotesDoNotWaitForTheDisk(t *testing.T) {
 	disk.release <- struct{}{}
 	flush(t, l, 2*second)
 	if _, saved, _ := open(disk.memDisk, "/dir", "wg0"); len(saved.Received) != 1 || saved.Received[peer(1)] != stampOf(3) {
-		t.Errorf("found %v", saved.Received)
+		t.Errorf("got stamps %v, want that of peer 1 only", saved.Received)
 	}
 }
 
-// A21: the log is compacted now and then, and loses nothing by it.
+// A21: the log is compacted from time to time, without loss.
 func TestCompaction(t *testing.T) {
 	disk := newMemDisk(0)
 	l, _, _ := open(disk, "/dir", "wg0")
@@ -204,33 +204,33 @@ func TestCompaction(t *testing.T) {
 		largest = max(largest, len(disk.now()["/dir/wg0.stamps"].data))
 	}
 	if limit := (2*101+maxOutdated+101)*recordSize + len(heading); largest > limit {
-		t.Errorf("the file grew to %d bytes", largest)
+		t.Errorf("the file grew to %d bytes, want at most %d", largest, limit)
 	}
 	_, saved, _ := open(disk, "/dir", "wg0")
 	for p := range 100 {
 		if saved.Received[peer(p)] != stampOf(int64(199+p)) {
-			t.Fatalf("peer %d has %x", p, saved.Received[peer(p)])
+			t.Fatalf("peer %d: got stamp %x, want %x", p, saved.Received[peer(p)], stampOf(int64(199+p)))
 		}
 	}
 	if saved.Ceiling != stampOf(1199) || len(saved.Received) != 100 {
-		t.Error("compaction lost something")
+		t.Errorf("got ceiling %x and %d peers, want %x and 100", saved.Ceiling, len(saved.Received), stampOf(1199))
 	}
 	if len(disk.now()) != 1 {
-		t.Errorf("files left: %v", disk.now())
+		t.Errorf("got files %v, want one", disk.now())
 	}
 }
 
-// The files are for their owner alone, new ones and those that were not.
+// Only the owner may access the files, also if an existing one allowed more.
 func TestModes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "wgd")
 	path := filepath.Join(dir, "wg0.stamps")
 	modes := func() {
 		t.Helper()
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-			t.Errorf("directory: %v, %v", info.Mode(), err)
+			t.Errorf("directory: got mode %v, error %v", info.Mode(), err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("file: %v, %v", info.Mode(), err)
+			t.Errorf("file: got mode %v, error %v", info.Mode(), err)
 		}
 	}
 	l, _ := reopen(t, dir)
@@ -250,7 +250,7 @@ func TestModes(t *testing.T) {
 	modes()
 }
 
-// Two interfaces have two files; a name is never a path.
+// Each interface has its own file; a name that is a path is refused.
 func TestNames(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"", ".", "..", "a/b", "../wg0", "/etc/passwd", "a\\b", "a\x00"} {
@@ -264,13 +264,12 @@ func TestNames(t *testing.T) {
 	b.Reserve(stampOf(2))
 	for name, want := range map[string]wire.TAI64N{"wg0": stampOf(1), "wg1": stampOf(2)} {
 		if _, saved, _ := Open(dir, name); saved.Ceiling != want {
-			t.Errorf("%s has %x", name, saved.Ceiling)
+			t.Errorf("%s: got ceiling %x, want %x", name, saved.Ceiling, want)
 		}
 	}
 }
 
-// openWithWarning opens what must give a warning that has all these words, and checks
-// that the Log works, or at least does no harm.
+// openWithWarning opens a Log, which must cause a warning with all these words.
 func openWithWarning(t *testing.T, d disk, dir string, words ...string) (*Log, Saved) {
 	t.Helper()
 	l, saved, err := open(d, dir, "wg0")
@@ -285,9 +284,9 @@ func openWithWarning(t *testing.T, d disk, dir string, words ...string) (*Log, S
 	return l, saved
 }
 
-// B51: a file that is cut short at any byte, or has any byte changed, costs at
-// most the record concerned, or if it is the heading all; there is a sentence
-// about it, and the next Open finds everything in order.
+// B51: if a file is truncated at any byte, or any byte is changed, at most the
+// record concerned is lost, or everything if it is the first line. Open warns
+// about it, and the next Open finds an intact file.
 func TestDamage(t *testing.T) {
 	const path = "/dir/wg0.stamps"
 	disk := newMemDisk(0)
@@ -298,24 +297,24 @@ func TestDamage(t *testing.T) {
 		flush(t, l, clock.Time(i+1)*second)
 	}
 	good := disk.now()[path].data
-	// Record 0 is of the beginning, 1 has the ceiling, the others a peer each.
+	// Record 0 was written by Open, 1 has the ceiling, each other one has a peer.
 	check := func(damaged []byte, at, whole int, ceiling wire.TAI64N) {
 		t.Helper()
 		disk := newMemDisk(0)
 		disk.now()[path] = &inode{damaged, len(damaged)}
-		words := []string{path, "left out", "disk"}
+		words := []string{path, "damaged and ignored", "disk"}
 		if at < len(heading) {
-			words, whole, ceiling = []string{path, "ignored", path + ".damaged"}, 0, wire.TAI64N{}
+			words, whole, ceiling = []string{path, "is ignored", path + ".damaged"}, 0, wire.TAI64N{}
 		}
 		l, saved := openWithWarning(t, disk, "/dir", words...)
 		if len(saved.Received) != whole || saved.Ceiling != ceiling {
-			t.Fatalf("damaged at %d: %d peers are left, ceiling %x", at, len(saved.Received), saved.Ceiling)
+			t.Fatalf("damaged at %d: got %d peers and ceiling %x, want %d and %x", at, len(saved.Received), saved.Ceiling, whole, ceiling)
 		}
 		l.Accepted(peer(9), stampOf(9))
 		flush(t, l, second)
 		_, again, _ := open(disk, "/dir", "wg0")
 		if again.Warning != "" || len(again.Received) != whole+1 || again.Ceiling != ceiling {
-			t.Fatalf("damaged at %d: the next time it has %v, before %v", at, again, saved)
+			t.Fatalf("damaged at %d: got %v when opened again, %v before", at, again, saved)
 		}
 	}
 	for at := range good {
@@ -331,7 +330,7 @@ func TestDamage(t *testing.T) {
 		changed[at] ^= 0x10
 		check(changed, at, whole, ceiling)
 		if (at-len(heading))%recordSize == 0 {
-			continue // cut between two records, and nothing shows
+			continue // truncated between two records, which cannot be detected
 		}
 		if record <= 1 {
 			ceiling = wire.TAI64N{}
@@ -340,28 +339,28 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A20: when a record is damaged, the highest ceiling there is counts, since the
-// damaged one may have raised it after it was lowered.
+// A20: if a record is damaged, the highest ceiling in the file is used, because
+// the damaged record may have raised the ceiling again.
 func TestHighestCeilingCountsAfterDamage(t *testing.T) {
 	file := []byte(heading)
 	for _, ceiling := range []int64{1000, 900, 950} {
 		file = appendRecord(file, kindCeiling, key.Public{}, stampOf(ceiling))
 	}
 	if c, _, err := load(bytes.NewReader(file)); err != nil || c.ceiling != stampOf(950) {
-		t.Errorf("ceiling %x, %v", c.ceiling, err)
+		t.Errorf("got ceiling %x, %v, want %x", c.ceiling, err, stampOf(950))
 	}
 	file[len(file)-1] ^= 1
 	if c, d, err := load(bytes.NewReader(file)); err != nil || d.bad != 1 || c.ceiling != stampOf(1000) {
-		t.Errorf("with damage: ceiling %x, %v, %v", c.ceiling, d, err)
+		t.Errorf("with damage: got ceiling %x, %v, %v, want %x", c.ceiling, d, err, stampOf(1000))
 	}
 }
 
-// A file that cannot be read is not replaced; a directory that cannot be made
-// is told; the Log does nothing then, and does no harm.
+// A file that cannot be read is not replaced. In that case, and if the directory
+// cannot be made, Open warns, and the Log does nothing.
 func TestNoAccess(t *testing.T) {
 	dir := t.TempDir()
-	inTheWay := filepath.Join(dir, "wg0.stamps")
-	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+	unreadable := filepath.Join(dir, "wg0.stamps")
+	if err := os.Mkdir(unreadable, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	notDir := filepath.Join(dir, "file")
@@ -369,21 +368,21 @@ func TestNoAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{dir, filepath.Join(notDir, "wgd")} {
-		l, _ := openWithWarning(t, osDisk{}, dir, dir, "not kept", "start again")
+		l, _ := openWithWarning(t, osDisk{}, dir, dir, "not survive a restart", "start again")
 		l.Accepted(peer(1), stampOf(1))
 		if next, err := l.Flush(second); next != clock.Never || err != nil {
-			t.Errorf("Flush: %v, %v", next, err)
+			t.Errorf("Flush: got %v, %v, want Never and no error", next, err)
 		}
 		if l.Reserve(stampOf(1)) != nil || l.Close(stampOf(1)) != nil {
-			t.Error("a Log without a file complains again and again")
+			t.Error("a Log without a file returns an error")
 		}
 	}
-	if info, err := os.Stat(inTheWay); err != nil || !info.IsDir() {
-		t.Error("what could not be read was replaced")
+	if info, err := os.Stat(unreadable); err != nil || !info.IsDir() {
+		t.Error("a file that could not be read was replaced")
 	}
 }
 
-// A link in the file's place is not followed: it may lead anywhere.
+// A symbolic link in place of the file is not followed.
 func TestLinkIsNotFollowed(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "target")
@@ -401,11 +400,11 @@ func TestLinkIsNotFollowed(t *testing.T) {
 	l, _ = reopen(t, dir)
 	l.Close(stampOf(5))
 	if got, _ := os.ReadFile(target); string(got) != "precious" {
-		t.Errorf("the link's target has %q", got)
+		t.Errorf("the target of the link contains %q", got)
 	}
 }
 
-// A21: without root the files are in the user's state directory.
+// A21: for users other than root, the files are in the user's state directory.
 func TestDefaultDir(t *testing.T) {
 	for _, c := range []struct {
 		uid       int
@@ -419,15 +418,15 @@ func TestDefaultDir(t *testing.T) {
 		{1000, "", "", "/var/lib/wgd"},
 	} {
 		if got := defaultDir(c.uid, c.xdg, c.home); got != c.want {
-			t.Errorf("uid %d, XDG_STATE_HOME %q, home %q: %s, want %s", c.uid, c.xdg, c.home, got, c.want)
+			t.Errorf("uid %d, XDG_STATE_HOME %q, home %q: got %s, want %s", c.uid, c.xdg, c.home, got, c.want)
 		}
 	}
 	if !filepath.IsAbs(DefaultDir()) {
-		t.Error(DefaultDir())
+		t.Errorf("DefaultDir returns the relative path %q", DefaultDir())
 	}
 }
 
-// A60, A21: a million peers' stamps are written and read in reasonable time.
+// A60, A21: the stamps of a million peers are read in reasonable time.
 func BenchmarkMillionPeers(b *testing.B) {
 	dir := b.TempDir()
 	l, _, err := Open(dir, "wg0")
@@ -442,7 +441,7 @@ func BenchmarkMillionPeers(b *testing.B) {
 	}
 	for b.Loop() {
 		if _, saved, _ := Open(dir, "wg0"); len(saved.Received) != 1<<20 {
-			b.Fatal("lost")
+			b.Fatal("stamps were lost")
 		}
 	}
 }
