@@ -15,13 +15,13 @@ import (
 	"wgd/key"
 )
 
-// The arithmetic of one handshake at one end, ours beside theirs: what the
-// benchmarks of package noise measure, and wireguard-go's functions for the
-// same. No socket, queue or MAC is in it.
+// The benchmarks compare the arithmetic of one handshake at one end: what the
+// benchmarks of package noise measure, and the same with wireguard-go's functions,
+// without sockets, queues and MACs.
 //
 //	cd test/interop && go test -run '^$' -bench Handshake -benchtime 200x
 
-// apart is how long a peer of theirs must wait between two initiations.
+// apart is how long a peer of wireguard-go must wait between two initiations.
 const apart = device.HandshakeInitationRate + 5*time.Millisecond
 
 func BenchmarkHandshake(b *testing.B) {
@@ -31,7 +31,7 @@ func BenchmarkHandshake(b *testing.B) {
 	b.Run("initiator/wireguard-go", func(b *testing.B) { benchTheirs(b, false) })
 }
 
-// measured runs the timer during f if this is the end that is measured.
+// measured runs f, with the timer if this is the end that is measured.
 func measured(b *testing.B, is bool, f func()) {
 	if is {
 		b.StartTimer()

@@ -9,13 +9,12 @@ import (
 	"wgd/test/lab"
 )
 
-// dialHost connects to a unix socket of a host from outside: its path as the
-// host's process has it.
+// dialHost connects to a Unix socket of a host, by its path on the host.
 func dialHost(h *lab.Host, path string) (net.Conn, error) {
 	return net.Dial("unix", h.Path(path))
 }
 
-// readAnswer reads up to the empty line that ends an answer.
+// readAnswer reads an answer up to the empty line that ends it.
 func readAnswer(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	var b strings.Builder

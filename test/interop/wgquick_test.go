@@ -10,8 +10,8 @@ import (
 
 const quick = "WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick "
 
-// wg-quick brings tunnels up and down on both ends: addresses of both families,
-// MTU, hooks, keepalive; what it set up is gone after down.
+// wg-quick brings tunnels up and down on both ends, with addresses of both families,
+// MTU, hooks and keepalive. After down, everything that it set up is gone.
 func TestWgQuick(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -60,7 +60,7 @@ PersistentKeepalive = 25
 		gone(t, h)
 	}
 	a.Must("test -e /run/down-wg0")
-	// And again: nothing is in the way.
+	// It can bring the tunnel up again.
 	a.Must(quick + "up wg0 && " + quick + "down wg0")
 	gone(t, a)
 }
@@ -73,8 +73,8 @@ func gone(t *testing.T, h *lab.Host) {
 	})
 }
 
-// The default route of both families through the tunnel: wg-quick's policy
-// routing, its firewall mark and its firewall rules. // A53
+// With the default route of both families through the tunnel, the policy routing, the
+// firewall mark and the firewall rules of wg-quick work. // A53
 func TestWgQuickDefaultRoute(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -109,13 +109,13 @@ Endpoint = 192.0.2.1:1234
 	}
 	for _, p := range packets {
 		if p.Proto == 1 {
-			t.Errorf("a bare ping on the wire: %v", p)
+			t.Errorf("a ping outside the tunnel: %v", p)
 		}
 	}
 	contains(t, b.Must("wg show wg0 fwmark"), "0xca6c")
 	b.Must(quick + "down wg0")
 	gone(t, b)
 	if rules := b.Must("ip rule; ip -6 rule"); strings.Contains(rules, "51820") {
-		t.Errorf("rules left behind:\n%s", rules)
+		t.Errorf("wg-quick down leaves rules:\n%s", rules)
 	}
 }

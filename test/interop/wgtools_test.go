@@ -30,7 +30,7 @@ func newKey(h *lab.Host) (private, public string) {
 	return private, strings.TrimSpace(h.Must("echo %s | wg pubkey", private))
 }
 
-// Our keys are wg's and wg's are ours.
+// wg-keygen and wg derive the same public keys, from keys of both.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -42,7 +42,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// Each setting of `wg set` is what `wg show` then says. // A53, A57, A59
+// `wg show` prints what `wg set` has set. // A53, A57, A59
 func TestWgSetAndShow(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -57,7 +57,7 @@ func TestWgSetAndShow(t *testing.T) {
 	same(t, h.Must("wg show wg0 dump"), fmt.Sprintf("%s\t%s\t4242\t0x10\n%s\t%s\t192.0.2.7:5\t%s\t0\t0\t0\t21\n%s\t(none)\t[2001:db8::9]:99\t10.7.7.0/24\t0\t0\t0\toff\n",
 		private, public, p1, psk, strings.Join(allowed(h, p1), ","), p2))
 	if got := sortedLines(strings.Join(allowed(h, p1), "\n")); got != sortedLines("10.7.0.0/16\nfd07::/48\n0.0.0.0/0") {
-		t.Errorf("allowed IPs %q", got)
+		t.Errorf("the allowed IPs are %q", got)
 	}
 	same(t, h.Must("wg show interfaces"), "wg0\n")
 	same(t, h.Must("wg show wg0 listen-port"), "4242\n")
@@ -73,7 +73,7 @@ func TestWgSetAndShow(t *testing.T) {
 	same(t, h.Must("wg show wg0 fwmark"), "off\n")
 	same(t, strings.Join(allowed(h, p2), " "), "10.7.0.0/16")
 	if strings.Contains(strings.Join(allowed(h, p1), " "), "10.7.0.0/16") {
-		t.Error("two peers have one allowed IP")
+		t.Error("two peers have the same allowed IP")
 	}
 	h.Must("wg set wg0 peer %s remove", p1)
 	same(t, h.Must("wg show wg0 peers"), p2+"\n")
@@ -85,14 +85,14 @@ func TestWgSetAndShow(t *testing.T) {
 	h.Must("wg set wg0 private-key /dev/null")
 	same(t, h.Must("wg show wg0 public-key"), "(none)\n")
 
-	// What is wrong is refused.
+	// Wrong values are refused.
 	for _, line := range []string{
 		"wg set wg1 listen-port 5",
 		"wg set wg0 peer nokey",
 		"wg set wg0 peer " + p2 + " allowed-ips 10.0.0.0/33",
 	} {
 		if r := h.Run(line); r.Code == 0 {
-			t.Errorf("%s: accepted", line)
+			t.Errorf("%s: succeeds", line)
 		}
 	}
 }
@@ -121,8 +121,9 @@ func sortedLines(text string) string {
 	return strings.Join(lines, " ")
 }
 
-// setconf replaces, addconf adds, syncconf makes equal without disturbing a
-// session, showconf says what setconf takes; names stay with their keys. // A59, B23
+// setconf replaces the configuration, addconf adds to it, syncconf changes it
+// without interrupting sessions, and showconf prints what setconf accepts. Peers keep
+// their names. // A59, B23
 func TestWgConf(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -153,7 +154,7 @@ func TestWgConf(t *testing.T) {
 	contains(t, a.Must("wgconfig wg0 show peer b"), tb.Public)
 	b.PingWithin(20*time.Second, lab.InnerA4)
 
-	// A peer that wg added is called by its key's first digits, until it is named.
+	// A peer that wg added has the first digits of its key as a name until it gets one.
 	a.Must("wg addconf wg0 /etc/wireguard/more")
 	hex := strings.TrimSpace(a.Must("echo %s | base64 -d | od -An -tx1 | tr -d ' \\n' | cut -c1-8", other))
 	contains(t, a.Must("wgconfig wg0 show peer %s", hex), other)
@@ -161,8 +162,8 @@ func TestWgConf(t *testing.T) {
 	contains(t, a.Must("wgconfig wg0"), "peer: other")
 }
 
-// The socket's language itself, spoken by hand: get, set, errno, unknown names,
-// pieces of lines. // A59, B54
+// The control socket answers requests: get, set, errno, unknown keys, and lines that
+// arrive in pieces. // A59, B54
 func TestSocketByHand(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -191,7 +192,7 @@ func TestSocketByHand(t *testing.T) {
 	got := say("get=1\n\n")
 	contains(t, got, "allowed_ip=11.0.0.0/8\n")
 	if strings.Contains(got, "10.0.0.0/8") {
-		t.Errorf("allowed_ip=- removed nothing:\n%s", got)
+		t.Errorf("allowed_ip=- does not remove the allowed IP:\n%s", got)
 	}
 	for _, bad := range []string{
 		"set=1\nno_such_key=1\n\n", "set=1\nlisten_port=99999\n\n", "set=1\nlisten_port=\n\n",
@@ -199,11 +200,11 @@ func TestSocketByHand(t *testing.T) {
 		"set=1\npublic_key=" + hex[:60] + "\n\n", "set=1\nendpoint=192.0.2.1:5\n\n", "set=1\nlisten_port\n\n",
 	} {
 		if got := say(bad); strings.Contains(got, "errno=0\n") || !strings.Contains(got, "errno=-") {
-			t.Errorf("%q is answered %q", bad, got)
+			t.Errorf("the answer to %q is %q, want an errno that is not 0", bad, got)
 		}
 	}
 	if got := say("get=1\n\n"); strings.Contains(got, "10.0.0.0/8") {
-		t.Errorf("a refused request was applied in part:\n%s", got)
+		t.Errorf("a refused request was partly applied:\n%s", got)
 	}
 	_, unknown := newKey(h)
 	hex2 := strings.TrimSpace(h.Must("echo %s | base64 -d | od -An -tx1 | tr -d ' \\n'", unknown))

@@ -13,13 +13,13 @@ import (
 func addr(s string) netip.Addr         { return netip.MustParseAddr(s) }
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// roles are who answers (A) and who initiates (B).
+// roles are the daemons of the responder (A) and of the initiator (B).
 var roles = []struct{ name, a, b string }{
 	{"we initiate", lab.Theirs, lab.Ours},
 	{"they initiate", lab.Ours, lab.Theirs},
 }
 
-// inEachRole runs a test with us on either side.
+// inEachRole runs a test with wgd on either side.
 func inEachRole(t *testing.T, f func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel)) {
 	for _, r := range roles {
 		t.Run(r.name, func(t *testing.T) {
@@ -31,8 +31,9 @@ func inEachRole(t *testing.T, f func(t *testing.T, a, b *lab.Host, ta, tb *lab.T
 	}
 }
 
-// Every size and large transfers, in the four combinations of families; what
-// one end counts as sent the other counts as received. // A9, A45, A47, B24
+// Datagrams of every size and large transfers arrive, in the four combinations of
+// families. What one end counts as sent, the other counts as received.
+// A9, A45, A47, B24
 func TestTraffic(t *testing.T) {
 	for _, r := range roles {
 		for _, outer := range []string{"192.0.2.1:1234", "[fd01::1]:1234"} {
@@ -62,9 +63,9 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
-// sweep sends every size. Between two wireguard-go of this version one datagram
-// in some thousands is lost now and then, so a size that does not come back is
-// sent once more; one that is lost twice, and more than three, are failures.
+// sweep sends every size. Between two wireguard-go of this version, one in some
+// thousand datagrams is lost now and then. So a size that does not come back is sent
+// again. It is a failure if one is lost twice, or more than three are lost.
 func sweep(t *testing.T, h *lab.Host, inner string) {
 	t.Helper()
 	got := h.TrySweep(lab.Sweep{Remote: addr(inner), From: 0, To: 1500})
@@ -72,12 +73,12 @@ func sweep(t *testing.T, h *lab.Host, inner string) {
 		t.Fatalf("host %s to %s: %v", h.Name, inner, got)
 	}
 	for _, size := range got.Lost {
-		t.Logf("host %s to %s: size %d once more", h.Name, inner, size)
+		t.Logf("host %s to %s: sending size %d again", h.Name, inner, size)
 		h.Sweep(lab.Sweep{Remote: addr(inner), From: size, To: size})
 	}
 }
 
-// A preshared key: without the right one nothing passes, with it everything. // A9, A15
+// Packets pass only if both ends have the same preshared key. // A9, A15
 func TestPresharedKey(t *testing.T) {
 	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
 		psk := a.Must("wg genpsk")
@@ -91,7 +92,7 @@ func TestPresharedKey(t *testing.T) {
 	})
 }
 
-// Each end moves, and the other follows on data. // A51
+// Each end moves to another address, and the other learns it from data. // A51
 func TestRoaming(t *testing.T) {
 	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
 		b.Ping(lab.InnerA4, 2)
@@ -100,19 +101,19 @@ func TestRoaming(t *testing.T) {
 		b.PingWithin(3*time.Second, lab.InnerA4)
 		a.Ping(lab.InnerB4, 2)
 		if got := ta.Peer(tb).Endpoint; got != "192.0.2.22:1235" {
-			t.Errorf("A has B at %s", got)
+			t.Errorf("A's endpoint of B is %s", got)
 		}
 		a.Must("ip addr flush dev eth0 && ip addr add 192.0.2.11/24 dev eth0")
 		a.PingWithin(3*time.Second, lab.InnerB4)
 		b.Ping(lab.InnerA4, 2)
 		if got := tb.Peer(ta).Endpoint; got != "192.0.2.11:1234" {
-			t.Errorf("B has A at %s", got)
+			t.Errorf("B's endpoint of A is %s", got)
 		}
 	})
 }
 
-// Our end, as initiator, rekeys every two seconds under traffic, and nothing is
-// lost. // A32, A33
+// wgd, as initiator, rekeys every two seconds under traffic, and no packet is lost.
+// A32, A33
 func TestRekey(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -133,12 +134,12 @@ func TestRekey(t *testing.T) {
 		t.Errorf("B to A, %d sent: %v", sb.Sent, s)
 	}
 	if last := ta.Peer(tb).Handshake; last.Sub(first) < 4*time.Second {
-		t.Errorf("no handshake after %v", last.Sub(first))
+		t.Errorf("the last handshake was %v after the first, want 4s at least", last.Sub(first))
 	}
 }
 
-// Persistent keepalives of either end keep the other informed, and are no data:
-// they make no handshakes. // A40, A41, B62
+// The other end accepts persistent keepalives. They are no data: they cause no
+// handshakes. // A40, A41, B62
 func TestKeepalives(t *testing.T) {
 	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
 		b.Ping(lab.InnerA4, 1)
@@ -148,17 +149,17 @@ func TestKeepalives(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		after := ta.Peer(tb)
 		if got := after.Rx - before.Rx; got < 4*32 || got > 7*32 || got%32 != 0 {
-			t.Errorf("A received %d bytes of keepalives in 6 s, want 32 each second", got)
+			t.Errorf("A received %d bytes of keepalives in 6 s, want 32 per second", got)
 		}
 		if !after.Handshake.Equal(before.Handshake) {
-			t.Error("a handshake among keepalives")
+			t.Error("keepalives caused a handshake")
 		}
 	})
 }
 
-// Our end under load answers their initiation with a cookie, and lets them in
-// when they return it. // A24, A25, A26, B26
-func TestTheyBringTheCookie(t *testing.T) {
+// wgd under load answers an initiation of wireguard-go with a cookie, and accepts the
+// initiation that comes with it. // A24, A25, A26, B26
+func TestCookieIsReturned(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
 	ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{Daemon: lab.Theirs, Port: 1235})
@@ -178,12 +179,12 @@ func TestTheyBringTheCookie(t *testing.T) {
 	_, _ = ta, tb
 }
 
-// Either daemon is killed in mid-flow and started again: when it is the one who
-// only listens, the sender notices within 16 s. // B31, B35
+// If the daemon of the receiving end is killed and started again, the sender notices
+// within 16 s. // B31, B35
 func TestRestart(t *testing.T) {
 	inEachRole(t, func(t *testing.T, a, b *lab.Host, ta, tb *lab.Tunnel) {
 		b.Ping(lab.InnerA4, 1)
-		// A is restarted; B goes on sending.
+		// A is restarted while B continues to send.
 		in := a.Collect(4000)
 		out := b.StartFlow(lab.Flow{Remote: addrPort("10.2.0.1:4000"), Size: 100, Interval: 50 * time.Millisecond})
 		time.Sleep(500 * time.Millisecond)
@@ -198,20 +199,20 @@ func TestRestart(t *testing.T) {
 		})
 		a.Must("%s wg0 && wg set wg0 listen-port 1234 private-key /etc/wg/wg0 peer %s endpoint 192.0.2.2:1235 allowed-ips 10.2.0.2/32,fd00:2::2/128", program, tb.Public)
 		a.Must("ip addr add 10.2.0.1/24 dev wg0 && ip link set wg0 up")
-		// What listens says nothing, so that B has to notice.
-		lab.Until(t, 20*time.Second, "traffic again", func() (bool, string) {
+		// A sends nothing, so B has to notice by itself.
+		lab.Until(t, 20*time.Second, "packets arrive again", func() (bool, string) {
 			list := a.Collected(in)
 			return list[len(list)-1].At.After(killed.Add(300 * time.Millisecond)), fmt.Sprint(len(list))
 		})
-		t.Logf("traffic again after %v", time.Since(killed))
+		t.Logf("packets arrive again after %v", time.Since(killed))
 		if time.Since(killed) > 16500*time.Millisecond {
-			t.Errorf("traffic again only after %v", time.Since(killed))
+			t.Errorf("packets arrive again after %v, want 16.5s at most", time.Since(killed))
 		}
 		b.StopFlow(out)
 	})
 }
 
-// A tunnel of theirs carries one of ours and the other way round. // A45
+// A tunnel of wgd works inside one of wireguard-go, and the other way round. // A45
 func TestTunnelInTheirTunnel(t *testing.T) {
 	for _, c := range []struct{ outer, inner string }{{lab.Theirs, lab.Ours}, {lab.Ours, lab.Theirs}} {
 		t.Run(strings.ReplaceAll(c.inner+" in "+c.outer, " ", "_"), func(t *testing.T) {
