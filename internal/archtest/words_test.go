@@ -72,7 +72,6 @@ var notYet = []string{
 	"internal/lanes/interleave_test.go", "internal/lanes/spread_test.go",
 	"internal/sys/udp/loopback_linux_test.go",
 
-	"test/e2e/processors_test.go", "test/e2e/storm_test.go",
 	"test/load/crowd.go", "test/load/crowd_test.go", "test/load/load.go",
 	"test/scale/main.go", "test/scale/storm.go",
 }

@@ -9,16 +9,16 @@ import (
 	"wgd/test/lab"
 )
 
-// starters are the ways to have a daemon for wg0 in the background.
+// starters are the commands that start a daemon for wg0 in the background.
 var starters = []string{"wgd wg0", "wg-ifconfig wg0 create"}
 
-// A lock that is held by who starts the daemon, and a pipe of his, are not held
-// by the daemon.
+// The daemon does not inherit file descriptors, such as a lock or a pipe, from the
+// process that starts it.
 func TestDaemonInheritsNothing(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
 	for _, start := range starters {
-		// cat ends when nobody has the pipe open any more.
+		// cat ends when no process has the pipe open.
 		r := h.RunFor(20*time.Second, "(exec 9>/run/lock 7>&1 && flock 9 && "+start+" >/dev/null 2>&1 </dev/null) | cat", nil)
 		if r.Code != 0 || r.Took > 10*time.Second {
 			t.Errorf("%s: exit status %d after %v\n%s", start, r.Code, r.Took, r.Err)
@@ -26,20 +26,20 @@ func TestDaemonInheritsNothing(t *testing.T) {
 		h.Must("flock -n /run/lock true")
 		h.Must("wg show wg0 && wg-ifconfig wg0 destroy")
 	}
-	// In the foreground it is who started it that decides: exec does not let go.
+	// In the foreground it keeps what it was given.
 	h.Must("(exec 9>/run/lock && flock 9 && exec wgd -f wg0) >/dev/null 2>&1 & until wg show wg0 2>/dev/null; do sleep 0.05; done")
 	if r := h.Run("flock -n /run/lock true"); r.Code == 0 {
-		t.Error("wgd -f closed a descriptor that it was given")
+		t.Error("wgd -f closed a descriptor that it inherited")
 	}
 	h.Must("wg-ifconfig wg0 destroy && flock -w 5 /run/lock true")
 }
 
-// Variables that other programs read as well are no reason not to start, or not
-// to come back.
+// Environment variables that are for other programs too do not keep the daemon from
+// starting in the background.
 func TestSharedVariables(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
-	for _, v := range []struct{ set, says string }{
+	for _, v := range []struct{ set, warning string }{
 		{"LOG_LEVEL=info", "silent, error or verbose"},
 		{"LOG_LEVEL=TRACE", "silent, error or verbose"},
 		{"LOG_LEVEL=", ""},
@@ -50,10 +50,10 @@ func TestSharedVariables(t *testing.T) {
 		{"WG_PROCESS_FOREGROUND=0 WG_TUN_FD= WG_UAPI_FD=", ""},
 	} {
 		for _, start := range starters {
-			r := h.Run(v.set + " " + start + " >/run/said 2>&1")
-			said := h.Must("cat /run/said")
-			if r.Code != 0 || v.says == "" && said != "" || !strings.Contains(said, v.says) || strings.Count(said, "\n") > 1 {
-				t.Errorf("%s %s: exit status %d\n%s", v.set, start, r.Code, said)
+			r := h.Run(v.set + " " + start + " >/run/output 2>&1")
+			output := h.Must("cat /run/output")
+			if r.Code != 0 || v.warning == "" && output != "" || !strings.Contains(output, v.warning) || strings.Count(output, "\n") > 1 {
+				t.Errorf("%s %s: exit status %d\n%s", v.set, start, r.Code, output)
 			}
 			h.Must("wg show wg0 && wg-ifconfig wg0 destroy")
 		}
@@ -64,23 +64,24 @@ func TestSharedVariables(t *testing.T) {
 	h.Must("wg show wg0 && wg-ifconfig wg0 destroy")
 }
 
-// Why the daemon does not start is said by who started it, once, whether its log
-// is wanted or not.
+// If the daemon does not start, the command that starts it prints the reason, once and
+// whatever LOG_LEVEL is.
 func TestWhyItDoesNotStart(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
 	h.Must("mount -t tmpfs none /dev/net")
 	for _, set := range []string{"", "LOG_LEVEL=verbose ", "LOG_LEVEL=silent ", "WG_PROCESS_FOREGROUND=1 "} {
 		for _, start := range starters {
-			said := h.Fails(1, set+start, "there is no /dev/net/tun")
-			if strings.Count(said, "\n") != 1 {
-				t.Errorf("%s%s: not one line:\n%s", set, start, said)
+			printed := h.Fails(1, set+start, "there is no /dev/net/tun")
+			if strings.Count(printed, "\n") != 1 {
+				t.Errorf("%s%s prints, want one line:\n%s", set, start, printed)
 			}
 		}
 	}
 }
 
-// The log's reader ends, or sleeps: the daemon goes on, in the foreground, too.
+// If the process that reads the log ends, or stops reading, the daemon continues, also
+// in the foreground.
 func TestLogWithoutReader(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -90,7 +91,7 @@ func TestLogWithoutReader(t *testing.T) {
 			b.Must("umask 077; wg-keygen > /etc/wg/wg0")
 			b.Must("(LOG_LEVEL=verbose %s 2>&1 | %s) >/dev/null 2>&1 & until wg show wg0 2>/dev/null; do sleep 0.05; done", start, reader)
 			d := b.Daemon(lab.Ours)
-			for range 1000 { // a warning each, which is more than a pipe holds
+			for range 1000 { // a warning for each, which is more than a pipe holds
 				d.Set("public_key=" + strings.Repeat("0", 64))
 			}
 			b.Must("wgconfig wg0 set private-key /etc/wg/wg0 && wg-ifconfig wg0 inet 10.2.0.2/24 up")
@@ -105,8 +106,8 @@ func TestLogWithoutReader(t *testing.T) {
 	}
 }
 
-// Commands whose output nobody reads to its end behave as others do: SIGPIPE ends
-// them without a word.
+// Commands whose output is not read to its end are killed by SIGPIPE, without a
+// message, as usual.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -115,11 +116,11 @@ func TestHead(t *testing.T) {
 	for i := range 1000 {
 		lines = append(lines, fmt.Sprintf("public_key=%064x", i+2))
 	}
-	h.Daemon(lab.Ours).Set(lines...) // so that what is shown is more than a pipe holds
+	h.Daemon(lab.Ours).Set(lines...) // so that the output is more than a pipe holds
 	for _, line := range []string{"wgconfig wg0", "wgconfig wg0 --json", "wgd demo"} {
 		r := h.Run(fmt.Sprintf("{ %s; echo $? >/run/status; } | head -n 1 >/dev/null", line))
 		if status := h.Must("cat /run/status"); r.Err != "" || status != "141\n" {
-			t.Errorf("%s | head: exit status %s, it says %q", line, status, r.Err)
+			t.Errorf("%s | head: exit status %s, standard error %q, want 141 and nothing", line, status, r.Err)
 		}
 	}
 	h.Fails(1, "wgconfig wg0 >/dev/full", "no space left")

@@ -7,12 +7,13 @@ import (
 	"wgd/test/lab"
 )
 
-// Two hundred packets before the handshake: the newest 128 arrive, in order. // A42, B39
+// Of two hundred packets before the handshake, the newest 128 arrive, in order.
+// A42, B39
 func TestBurstBeforeHandshake(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
 	ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{Down: true}, lab.Settings{})
-	// B has tried and failed: A is not up yet. The next try is its to make.
+	// A is not up yet, so the first attempt of B fails. Its next attempt must succeed.
 	in := a.Collect(4000)
 	sent := b.Send(lab.Flow{Remote: addrPort("10.2.0.1:4000"), Size: 500, Count: 200})
 	if sent.Sent != 200 || len(sent.Errors) > 0 {
@@ -29,7 +30,7 @@ func TestBurstBeforeHandshake(t *testing.T) {
 	}
 	for i, p := range got {
 		if p.Seq != uint64(72+i) {
-			t.Fatalf("packet %d of those that arrived has number %d, want %d", i, p.Seq, 72+i)
+			t.Fatalf("arrival %d has the number %d, want %d", i, p.Seq, 72+i)
 		}
 	}
 }

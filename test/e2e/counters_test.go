@@ -7,20 +7,20 @@ import (
 	"wgd/test/lab"
 )
 
-// The counters are the payload bytes of the UDP datagrams, handshakes included,
-// and no byte more. // A45, B14, B24
+// The counters are exactly the payload bytes of the UDP datagrams, including
+// handshakes. // A45, B14, B24
 func TestExactCounters(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := pair(t)
 	wire := b.Watch("eth0")
 
-	// One ping: initiation 148, response 92; 84 bytes of packet padded to 96,
-	// and 32 around it, each way. The staged ping confirms the session, so
-	// there is no keepalive.
+	// One ping: the initiation has 148 bytes, the response 92. The packet of 84 bytes
+	// is padded to 96, with 32 bytes of header and tag, in each direction. The staged
+	// ping confirms the session, so there is no keepalive.
 	b.Must("ping -n -c 1 -s 56 -W 2 " + lab.InnerA4)
 	checkCounters(t, "after one ping", ta, tb, 92+128, 148+128)
 
-	// Junk to the port is nobody's traffic.
+	// Junk does not count.
 	s := b.Socket("", "192.0.2.1:1234")
 	for _, size := range []int{0, 1, 31, 32, 64, 92, 148, 1400} {
 		junk := make([]byte, size)
@@ -33,7 +33,7 @@ func TestExactCounters(t *testing.T) {
 	}
 	checkCounters(t, "after junk", ta, tb, 92+128, 148+128) // A7
 
-	// And over much traffic they are what the wire saw.
+	// After much traffic they equal the sum of the captured packets.
 	a.Sink(9)
 	b.Stream(lab.Stream{Remote: addrPort("10.2.0.1:9"), Bytes: 20 << 20})
 	time.Sleep(500 * time.Millisecond) // the last acknowledgements
@@ -48,7 +48,7 @@ func TestExactCounters(t *testing.T) {
 	checkCounters(t, "after 20 MB", ta, tb, in, out)
 }
 
-// checkCounters compares both ends with what B received and sent.
+// checkCounters compares the counters of both ends with what B received and sent.
 func checkCounters(t *testing.T, when string, ta, tb *lab.Tunnel, rx, tx uint64) {
 	t.Helper()
 	pa, pb := ta.Peer(tb), tb.Peer(ta)
@@ -58,8 +58,8 @@ func checkCounters(t *testing.T, when string, ta, tb *lab.Tunnel, rx, tx uint64)
 	}
 }
 
-// Persistent keepalives: 32 bytes, the first as soon as it is set, then one in
-// each interval; none reaches the interface. // A40, A41
+// Persistent keepalives have 32 bytes. The first is sent when the interval is set, and
+// then one in each interval. None reaches the interface. // A40, A41
 func TestPersistentKeepalive(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := pair(t)
@@ -69,7 +69,7 @@ func TestPersistentKeepalive(t *testing.T) {
 	time.Sleep(4500 * time.Millisecond)
 	sent := messages(b.WatchedUDP(wire, 1235), data, true)
 	if len(sent) < 4 || len(sent) > 6 {
-		t.Errorf("%d keepalives in 4.5 s, want one at once and one each second: %v", len(sent), sent)
+		t.Errorf("%d keepalives in 4.5 s, want one at once and one per second: %v", len(sent), sent)
 	}
 	for _, p := range sent {
 		if p.Length != 32 {
@@ -84,6 +84,6 @@ func TestPersistentKeepalive(t *testing.T) {
 		}
 	}
 	if k := tb.Peer(ta).Keepalive; k != "1" {
-		t.Errorf("persistent keepalive is shown as %q", k)
+		t.Errorf("wg shows the persistent keepalive %q, want 1", k)
 	}
 }

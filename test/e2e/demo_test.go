@@ -8,8 +8,8 @@ import (
 	"wgd/test/lab"
 )
 
-// `wgd demo` needs no root, no TUN device and no network but the loopback, and
-// ends within fifteen seconds.
+// `wgd demo` needs no root, no TUN device and no network except the loopback. It ends
+// within fifteen seconds.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -20,7 +20,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, word := range []string{"handshake", "ping", "bit/s", "latest-handshake:", "allowed-ips:"} {
 		if !strings.Contains(strings.ToLower(r.Out), word) {
-			t.Errorf("the demo does not say %q:\n%s", word, r.Out)
+			t.Errorf("the demo does not print %q:\n%s", word, r.Out)
 		}
 	}
 }

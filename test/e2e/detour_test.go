@@ -9,9 +9,9 @@ import (
 	"wgd/test/lab"
 )
 
-// TCP super-packets with a source route or a routing header arrive with right
-// checksums: these are about the last address of the route, not about the next
-// hop, which is in the IP header.
+// TCP super-packets with a source route or a routing header arrive with correct
+// checksums: these cover the last address of the route, not that of the next hop, which
+// is in the IP header.
 func TestSourceRoutedStreams(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -37,7 +37,8 @@ func TestSourceRoutedStreams(t *testing.T) {
 	}
 }
 
-// tcpChecksumErrors are the segments that a host has refused for their checksums.
+// tcpChecksumErrors returns how many TCP segments with wrong checksums a host has
+// received.
 func tcpChecksumErrors(h *lab.Host) string {
 	return strings.TrimSpace(h.Must("awk '/^Tcp:/ { n = $NF } END { print n }' /proc/net/snmp"))
 }

@@ -1,4 +1,4 @@
-// Package e2e has tests only: the whole system, as a person installs and types
-// it, on simulated hosts (package lab). Each test has hosts of its own and
-// names the rules it proves. It needs root and /dev/net/tun.
+// Package e2e has tests only: the whole system, with the commands that a person
+// types, on simulated hosts (package lab). Each test has its own hosts and names the
+// rules that it proves. The tests need root and /dev/net/tun.
 package e2e

@@ -8,8 +8,8 @@ import (
 	"wgd/test/lab"
 )
 
-// Handshakes carry AF41; data carries no DSCP, and the ECN bits of the packet
-// within, which get the mark of a congested router outside. // A56
+// Handshake messages have the DSCP AF41. Data messages have no DSCP, and the ECN bits of
+// the inner packet, to which a mark of a congested router is copied. // A56
 func TestECN(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -48,11 +48,11 @@ func checkECN(t *testing.T, ta *lab.Tunnel, a, b, r *lab.Host) {
 				"nft add rule inet m f udp dport 1234 ip ecn set ce && nft add rule inet m f udp dport 1234 ip6 ecn set ce")
 		}
 		for _, c := range []struct{ sent, outer, clear, marked byte }{
-			{0x00, 0x00, 0x00, 0x00}, // not ECN capable: marked outside, it arrives unmarked
+			{0x00, 0x00, 0x00, 0x00}, // not ECN capable: the outer mark is not copied
 			{0x02, 0x02, 0x02, 0x03},
 			{0x01, 0x01, 0x01, 0x03},
 			{0x03, 0x03, 0x03, 0x03},
-			{0xb8 | 2, 0x02, 0xb8 | 2, 0xb8 | 3}, // the inner DSCP stays inside
+			{0xb8 | 2, 0x02, 0xb8 | 2, 0xb8 | 3}, // the inner DSCP is not copied
 		} {
 			want := c.clear
 			if congested {
@@ -77,9 +77,9 @@ func checkECN(t *testing.T, ta *lab.Tunnel, a, b, r *lab.Host) {
 	}
 }
 
-// sendMarked sends three packets from b to a, and waits until all of them have
-// come out of the tunnel: the TOS with which they did, alone or joined, and the
-// messages that carried them.
+// sendMarked sends three packets from b to a, and waits until all have arrived. It
+// returns the TOS of each packet that arrived, which may be several joined ones, and
+// the outer packets.
 func sendMarked(t *testing.T, a, b *lab.Host, to string, tos byte) (marks []byte, outer []lab.Packet) {
 	const size, count = 64, 3
 	wire, inner := b.Watch("eth0"), a.Watch("wg0")

@@ -9,8 +9,8 @@ import (
 	"wgd/test/lab"
 )
 
-// What is in the environment of who tests or measures does not reach a daemon,
-// however it is started.
+// A daemon on a host does not inherit the environment of the test, however it is
+// started.
 func TestEnvironmentOfDaemons(t *testing.T) {
 	for name, value := range map[string]string{
 		"GOMAXPROCS": "1", "GODEBUG": "madvdontneed=1", "GOGC": "50", "GOMEMLIMIT": "1GiB", "LOG_LEVEL": "silent",
@@ -25,7 +25,7 @@ func TestEnvironmentOfDaemons(t *testing.T) {
 		start(h)
 		text, err := os.ReadFile(h.Path(fmt.Sprintf("/proc/%d/environ", h.Daemon(lab.Ours).PID)))
 		if err != nil || !strings.Contains(string(text), "PATH=") {
-			t.Fatalf("%q, %v", text, err)
+			t.Fatalf("the environment is %q, error %v; want PATH in it", text, err)
 		}
 		for line := range strings.SplitSeq(string(text), "\x00") {
 			name, value, _ := strings.Cut(line, "=")

@@ -8,8 +8,7 @@ import (
 	"wgd/test/lab"
 )
 
-// Each thing that stands in the way has its sentence: what is wrong, and what
-// to do.
+// Without /dev/net/tun no command starts a daemon, and the error names the file.
 func TestNoTUNDevice(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -36,20 +35,21 @@ func TestNoPermission(t *testing.T) {
 	h.Fails(1, "setpriv --reuid 65534 --clear-groups wg-ifconfig wg0 up", "permission", "root")
 }
 
-// nothingLeft wants no daemon, interface or socket after a refusal.
+// nothingLeft waits until no daemon runs on a host. Then there must be no interface and
+// no socket.
 func nothingLeft(t *testing.T, h *lab.Host) {
 	t.Helper()
 	ends(t, h, 2*time.Second)
 	if h.Exists("/run/wireguard/wg0.sock") {
-		t.Errorf("host %s has a socket after a refusal", h.Name)
+		t.Errorf("host %s still has the socket", h.Name)
 	}
 	if r := h.Run("ip link show wg0"); r.Code == 0 {
-		t.Errorf("host %s has an interface after a refusal", h.Name)
+		t.Errorf("host %s still has the interface", h.Name)
 	}
 }
 
-// The port is somebody's: `up` says it, the status keeps it, and it works as
-// soon as the port is free.
+// If another program has the port, `up` fails with a message, and the status shows the
+// error until the interface has another port.
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -60,7 +60,7 @@ func TestPortTaken(t *testing.T) {
 	a.Must("wgconfig wg0 set listen-port 1234")
 	a.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up")
 	if strings.Contains(a.Must("wgconfig wg0 show all --json"), "taken") {
-		t.Error("the status keeps a fault that is over")
+		t.Error("the status still shows the error")
 	}
 	a.Fails(1, "wgconfig wg0 set listen-port 7", "port 7", "taken")
 	_ = b
@@ -83,7 +83,7 @@ func TestNameTaken(t *testing.T) {
 	same(t, h.Must("wg-ifconfig -l"), "wg0\n")
 }
 
-// A host without IPv6 has a tunnel over IPv4. // A53, B21
+// On a host without IPv6, a tunnel over IPv4 works. // A53, B21
 func TestNoIPv6(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -108,7 +108,7 @@ func TestBadKeys(t *testing.T) {
 		h.Write("/etc/wg/bad", bad+"\n")
 		text := h.Fails(1, "wgconfig wg0 set private-key /etc/wg/bad", "/etc/wg/bad: private key: ")
 		if len(bad) > 8 && strings.Contains(text, bad) {
-			t.Errorf("the error prints what stood in the key file: %s", text)
+			t.Errorf("the error contains what is in the key file: %s", text)
 		}
 		h.Fails(1, "wg-keygen --pub < /etc/wg/bad", "wg-keygen: standard input: ")
 		h.Fails(1, "wgconfig wg0 add peer b -- '"+bad+"'", "peer b: public key: ")
@@ -119,21 +119,21 @@ func TestBadKeys(t *testing.T) {
 		t.Errorf("a refused command added a peer: %s", out) // A59
 	}
 
-	// A key file that others may read: used, with a warning.
+	// A key file that others can read is used, with a warning.
 	h.Must("chmod 644 /etc/wg/good")
 	r := h.Run("wgconfig wg0 set private-key /etc/wg/good")
 	if r.Code != 0 || !strings.Contains(r.Err, "/etc/wg/good") || !strings.Contains(r.Err, "read") {
-		t.Errorf("a key file that others may read: exit status %d\n%s", r.Code, r.Err)
+		t.Errorf("a key file that others can read: exit status %d, want 0 and a warning\n%s", r.Code, r.Err)
 	}
 	h.Must("chmod 600 /etc/wg/good")
 	if r := h.Run("wgconfig wg0 set private-key /etc/wg/good"); r.Err != "" {
-		t.Errorf("a warning about a private file: %s", r.Err)
+		t.Errorf("a warning about a key file that only its owner can read: %s", r.Err)
 	}
 	same(t, h.Must("wg show wg0 public-key"), good+"\n")
 }
 
-// What a person may mistype: each is refused whole, usage errors with the usage
-// line and status 2. // A59
+// Commands with a mistake change nothing. Usage errors print the usage line and exit
+// with status 2. // A59
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -173,6 +173,6 @@ func TestRefusals(t *testing.T) {
 		h.Fails(c.code, c.line, append(c.words, strings.Fields(c.line)[0])...)
 	}
 	if after := h.Must("wgconfig wg0 show all --json"); after != before {
-		t.Errorf("refused commands changed something:\n%s\nwas\n%s", after, before)
+		t.Errorf("refused commands changed the configuration:\n%s\nbefore:\n%s", after, before)
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"wgd/test/lab"
 )
 
-// A persistent TUN interface that nobody has open is taken over as it is: with
-// its addresses, the length of its queue and its MTU, but for the kernel's own 1500;
-// and it stays when the daemon ends, however that happens, until it is destroyed.
+// A daemon uses an existing persistent TUN interface that no program has open. It keeps
+// its addresses, the length of its queue and its MTU, unless that is the kernel's
+// default of 1500. The interface remains when the daemon ends in any way, until it is
+// destroyed.
 func TestExistingInterface(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -21,7 +22,7 @@ func TestExistingInterface(t *testing.T) {
 		b.Must("ip tuntap add dev wg0 mode tun %s && ip address add 10.2.0.2/24 dev wg0", kind)
 		for i, end := range []string{"TERM", "KILL", "INT"} {
 			if i > 0 {
-				b.Must("ip link set wg0 mtu 1300") // somebody's choice
+				b.Must("ip link set wg0 mtu 1300") // the choice of a person
 			}
 			b.Must("wgd wg0 && wgconfig wg0 set private-key /etc/wg/wg0 && wg-ifconfig wg0 up")
 			b.Must("wgconfig wg0 add peer a %s --allowed-ips=10.2.0.1/32 --endpoint=192.0.2.1:1234", ta.Public)
@@ -45,24 +46,25 @@ func TestExistingInterface(t *testing.T) {
 	}
 }
 
-// One that a program has open is left alone, and so is what is no TUN interface.
+// A daemon does not use a TUN interface that another program has open, or an interface
+// of another kind.
 func TestHeldInterface(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
-	const elsewhere = "unshare -m sh -c 'mount -t tmpfs none /run && wgd %s'" // its socket is out of sight
+	const elsewhere = "unshare -m sh -c 'mount -t tmpfs none /run && wgd %s'" // its socket is in another /run
 	h.Must("ip tuntap add dev wg1 mode tun && ip tuntap add dev wg2 mode tun multi_queue")
-	for _, name := range []string{"wg0", "wg1", "wg2"} { // the first is the other daemon's own
+	for _, name := range []string{"wg0", "wg1", "wg2"} { // the other daemon creates the first itself
 		h.Must(elsewhere, name)
 		for _, start := range []string{"wgd " + name, "wgd -f " + name} {
 			h.Fails(1, start, "there is an interface "+name+" already", "another program has it open")
 		}
 		if h.Exists("/run/wireguard/" + name + ".sock") {
-			t.Errorf("%s: a socket is left of a daemon that did not start", name)
+			t.Errorf("%s: a daemon that did not start left a socket", name)
 		}
 		h.Must("ip link show %s", name)
 	}
 	if n := len(h.PIDs(lab.Ours)); n != 3 {
-		t.Errorf("%d of 3 daemons go on", n)
+		t.Errorf("%d of 3 daemons still run", n)
 	}
 	h.Must("ip tuntap add dev tap0 mode tap && ip link add br0 type bridge")
 	for _, name := range []string{"tap0", "br0"} {
@@ -71,7 +73,7 @@ func TestHeldInterface(t *testing.T) {
 	}
 }
 
-// The user to whom an interface belongs may run its daemon, without root.
+// The owner of an interface can run its daemon without root.
 func TestInterfaceOfAUser(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")

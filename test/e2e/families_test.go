@@ -7,9 +7,9 @@ import (
 	"wgd/test/lab"
 )
 
-// The four combinations of inner and outer family, each with every payload
-// size 0 to 1500: what is longer than the tunnel's MTU travels as fragments
-// of the inner packet. // A45, A47, A53, B14, B19, B24
+// Datagrams with every payload size from 0 to 1500 arrive, in the four combinations
+// of inner and outer family. Those longer than the MTU of the tunnel are sent as
+// fragments of the inner packet. // A45, A47, A53, B14, B19, B24
 func TestEverySizeInEveryFamily(t *testing.T) {
 	for _, c := range []struct{ name, endpoint string }{
 		{"over IPv4", "192.0.2.1:1234"},

@@ -9,8 +9,8 @@ import (
 	"wgd/test/lab"
 )
 
-// pair is two hosts on one wire and the tunnel between them, B the one who
-// knows where the other is.
+// pair returns two hosts on one link, and the tunnel between them. Only B has an
+// endpoint.
 func pair(t *testing.T) (a, b *lab.Host, ta, tb *lab.Tunnel) {
 	t.Helper()
 	a, b = lab.Pair(t)
@@ -21,15 +21,15 @@ func pair(t *testing.T) (a, b *lab.Host, ta, tb *lab.Tunnel) {
 func addr(s string) netip.Addr         { return netip.MustParseAddr(s) }
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// ends wants no wgd left on a host within a while.
+// ends waits until no wgd runs on a host.
 func ends(t *testing.T, h *lab.Host, limit time.Duration) {
 	t.Helper()
 	lab.Until(t, limit, "the daemon of host "+h.Name+" ends", func() (bool, string) {
-		return len(h.PIDs("wgd")) == 0, "it runs"
+		return len(h.PIDs("wgd")) == 0, "it still runs"
 	})
 }
 
-// endpointIs waits until a tunnel's peer is where it should be.
+// endpointIs waits until a tunnel has the endpoint want for a peer.
 func endpointIs(t *testing.T, tun, peer *lab.Tunnel, want string) {
 	t.Helper()
 	lab.Until(t, 3*time.Second, "endpoint "+want, func() (bool, string) {
@@ -38,7 +38,7 @@ func endpointIs(t *testing.T, tun, peer *lab.Tunnel, want string) {
 	})
 }
 
-// contains wants a text in another.
+// contains fails the test unless want is in the text.
 func contains(t *testing.T, text, want string) {
 	t.Helper()
 	if !strings.Contains(text, want) {
@@ -46,8 +46,8 @@ func contains(t *testing.T, text, want string) {
 	}
 }
 
-// some wants packets to have been seen: what is asked of each of none proves
-// nothing.
+// some returns the packets, and fails the test if there are none: a check of each of
+// them would prove nothing.
 func some(t *testing.T, packets []lab.Packet) []lab.Packet {
 	t.Helper()
 	if len(packets) == 0 {
@@ -56,14 +56,14 @@ func some(t *testing.T, packets []lab.Packet) []lab.Packet {
 	return packets
 }
 
-// Types of messages, the first byte of each.
+// The types of messages, which are their first bytes.
 const (
 	initiation = 1
 	response   = 2
 	data       = 4
 )
 
-// messages are the packets of a capture that begin with a type.
+// messages returns the packets of a capture that have a type and a direction.
 func messages(packets []lab.Packet, kind byte, out bool) []lab.Packet {
 	var list []lab.Packet
 	for _, p := range packets {
@@ -74,8 +74,8 @@ func messages(packets []lab.Packet, kind byte, out bool) []lab.Packet {
 	return list
 }
 
-// sessions are the receiver indices of the data messages of a capture that left
-// the host, in order, each once in a row.
+// sessions returns the receiver indices of the data messages of a capture that left the
+// host, in order, without successive duplicates.
 func sessions(packets []lab.Packet) []string {
 	var list []string
 	for _, p := range messages(packets, data, true) {

@@ -8,8 +8,8 @@ import (
 	"wgd/test/lab"
 )
 
-// The same private key again changes nothing; another one makes the next packet
-// shake hands at once. // A58, B23
+// Setting the same private key again changes nothing. After another one is set, the
+// next packet starts a handshake at once. // A58, B23
 func TestPrivateKeyChangedLive(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := pair(t)
@@ -18,10 +18,10 @@ func TestPrivateKeyChangedLive(t *testing.T) {
 	b.Must("wgconfig wg0 set private-key /etc/wg/wg0")
 	b.Ping(lab.InnerA4, 2)
 	if s := sessions(b.Watched(wire)); len(s) != 1 {
-		t.Errorf("%d sessions after the same key was set again, want the one from before", len(s))
+		t.Errorf("%d sessions after the same key was set again, want one", len(s))
 	}
 
-	// A learns the new key while the old peer still stands.
+	// A gets a peer with the new key while the old peer still exists.
 	tb.Public = strings.TrimSpace(b.Must("umask 077; wg-keygen > /etc/wg/new && wg-keygen --pub < /etc/wg/new"))
 	a.Must("wgconfig wg0 add peer b2 %s --allowed-ips=10.2.0.2/32,fd00:2::2/128", tb.Public)
 	b.Must("wgconfig wg0 set private-key /etc/wg/new")
@@ -35,8 +35,8 @@ func TestPrivateKeyChangedLive(t *testing.T) {
 	contains(t, b.Must("wgconfig wg0 show private-key"), strings.TrimSpace(b.Must("cat /etc/wg/new")))
 }
 
-// A preshared key changed while a session lives: the session stays; the next
-// handshake needs it, the same on both sides. // A15, B11
+// If a preshared key is changed during a session, the session remains. The next
+// handshake needs the same key on both sides. // A15, B11
 func TestPresharedKeyChangedLive(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := pair(t)
@@ -51,10 +51,11 @@ func TestPresharedKeyChangedLive(t *testing.T) {
 	set(b, "a", "/etc/wg/right")
 	b.Ping(lab.InnerA4, 2)
 	if s := sessions(b.Watched(wire)); len(s) != 1 {
-		t.Errorf("%d sessions: a changed preshared key must leave the session alone", len(s))
+		t.Errorf("%d sessions after the preshared key was changed, want one", len(s))
 	}
 
-	// none, wrong, right on A against right on B, a fresh session each time.
+	// B has the right key. A has none, a wrong one, the right one. Each time there is a
+	// new session.
 	anew := func() { b.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up") }
 	anew()
 	b.NoPing(lab.InnerA4)
@@ -74,7 +75,8 @@ func TestPresharedKeyChangedLive(t *testing.T) {
 	}
 }
 
-// A peer's removal ends its traffic at once, and adding it again begins anew. // A35, A57
+// Removing a peer ends its traffic at once. When it is added again, a new session
+// begins. // A35, A57
 func TestPeerRemoved(t *testing.T) {
 	t.Parallel()
 	a, b, _, tb := pair(t)
@@ -83,24 +85,24 @@ func TestPeerRemoved(t *testing.T) {
 	b.NoPing(lab.InnerA4)
 	a.Fails(1, "wgconfig wg0 delete peer b", "wg0 has no such peer")
 	a.Must("wgconfig wg0 add peer b %s --allowed-ips=10.2.0.2/32,fd00:2::2/128", tb.Public)
-	b.Must("wg-ifconfig wg0 down up") // else it notices after 15 s
+	b.Must("wg-ifconfig wg0 down up") // otherwise it notices after 15 s
 	b.PingWithin(6*time.Second, lab.InnerA4)
 
-	// Our own key as a peer is ignored; a private key that equals a peer's removes that peer.
+	// A peer with our own public key is ignored. A private key that is that of a peer
+	// removes the peer.
 	own := strings.TrimSpace(a.Must("wg-keygen --pub < /etc/wg/wg0"))
 	a.Run("wg set wg0 peer " + own + " allowed-ips 10.2.0.66/32")
 	if strings.Contains(a.Must("wg show wg0 peers"), own) {
-		t.Error("our own key is a peer")
+		t.Error("there is a peer with our own key")
 	}
 	a.Write("/etc/wg/stolen", b.Must("cat /etc/wg/wg0"))
 	a.Must("wgconfig wg0 set private-key /etc/wg/stolen")
 	if strings.Contains(a.Must("wg show wg0 peers"), tb.Public) {
-		t.Error("a peer has our own key")
+		t.Error("the peer whose private key became ours still exists")
 	}
 }
 
-// Rekeying under traffic loses nothing: sessions follow one another while
-// numbered packets flow both ways. // A32, A33, A43, B47
+// Rekeying under traffic in both directions loses no packets. // A32, A33, A43, B47
 func TestRekeyUnderTraffic(t *testing.T) {
 	t.Parallel()
 	a, b, _, _ := pair(t)

@@ -9,8 +9,8 @@ import (
 	"wgd/test/lab"
 )
 
-// The interface is deleted by another program: the daemon says so and ends, its
-// socket gone. // A62, B18
+// If another program deletes the interface, the daemon logs that and ends, and its
+// socket is removed. // A62, B18
 func TestDeletedUnderneath(t *testing.T) {
 	t.Parallel()
 	a, b, _, _ := pair(t)
@@ -24,15 +24,15 @@ func TestDeletedUnderneath(t *testing.T) {
 	a.Must("wg-ifconfig wg0 create && wg-ifconfig wg0 destroy")
 	ends(t, a, 3*time.Second)
 
-	// In the foreground too, with a message, and in order.
+	// In the foreground as well, with a message and exit status 0.
 	r := a.RunFor(20*time.Second, "(sleep 1; ip link del wg0) & wgd -f wg0", nil)
 	if r.Code != 0 || !strings.Contains(r.Err, "the interface was deleted: the daemon ends with it") {
 		t.Errorf("wgd -f, its interface deleted: exit status %d\n%s", r.Code, r.Err)
 	}
 }
 
-// SIGTERM and SIGINT end it in order: the socket is removed, the interface goes,
-// the exit status is 0.
+// SIGTERM and SIGINT end the daemon: it removes the socket and the interface, and exits
+// with status 0.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -48,8 +48,8 @@ func TestSignals(t *testing.T) {
 	nothingLeft(t, h)
 }
 
-// Two daemons for one name: the second refuses and the first is not disturbed.
-// What a killed daemon left is no obstacle.
+// A second daemon for the same interface refuses to start, and does not disturb the
+// first. What a killed daemon left does not keep another from starting.
 func TestTwoDaemons(t *testing.T) {
 	t.Parallel()
 	a, b, _, _ := pair(t)
@@ -61,14 +61,14 @@ func TestTwoDaemons(t *testing.T) {
 	a.Must("kill -9 %d", a.Daemon(lab.Ours).PID)
 	ends(t, a, 3*time.Second)
 	if !a.Exists("/run/wireguard/wg0.sock") {
-		t.Error("no stale socket: the test proves nothing")
+		t.Error("there is no stale socket: this test proves nothing")
 	}
 	a.Fails(1, "wgconfig wg0 show all", "no such interface")
 	a.Must("wgd wg0 && wg show wg0")
 }
 
-// The daemon keeps nothing of the command that started it: not its folder, its
-// terminal, its output.
+// The daemon does not keep the working directory or the output of the command that
+// started it, and ignores its umask.
 func TestBackground(t *testing.T) {
 	t.Parallel()
 	h := lab.NewHost(t, "a")
@@ -81,7 +81,8 @@ func TestBackground(t *testing.T) {
 	same(t, mode, "755\n600\n")
 }
 
-// Close straight after start, many times, with peers in mid-handshake. // B25, B55, B59
+// An interface can be destroyed right after its start, many times, and during
+// handshakes. // B25, B55, B59
 func TestStartAndStop(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -101,22 +102,22 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
-// The sockets stay where the interface was made when it moves to another
-// namespace; up, down, MTU and deletion are followed there. // A55
+// When the interface moves to another namespace, the sockets stay in the first one. The
+// daemon still notices up, down, a new MTU and deletion. // A55
 func TestMovedInterface(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
-	c := lab.NewHost(t, "c") // without any wire
+	c := lab.NewHost(t, "c") // without links
 	ta, tb := lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{Port: 1235})
 	b.Ping(lab.InnerA4, 1)
 	a.RunInNetns(fmt.Sprintf("ip link set wg0 netns %d", c.PID()))
 	c.Must("ip addr add 10.2.0.1/24 dev wg0 && ip addr add fd00:2::1/64 dev wg0 && ip link set wg0 up")
-	c.PingWithin(3*time.Second, lab.InnerB4) // a move took it down, so A begins anew
+	c.PingWithin(3*time.Second, lab.InnerB4) // the move brought it down, so A needs a new session
 	b.Ping(lab.InnerA4, 1)
 	c.Ping(lab.InnerB6, 2)
 	c.Echo()
 
-	// The MTU is followed there.
+	// The daemon notices the new MTU.
 	c.Must("ip link set wg0 mtu 9000")
 	b.Must("ip link set wg0 mtu 9000")
 	b.Sweep(lab.Sweep{Remote: addr(lab.InnerA4), From: 8900, To: 8972, Train: 4})
@@ -136,14 +137,14 @@ func TestMovedInterface(t *testing.T) {
 	lab.Until(t, 3*time.Second, "the port opens", func() (bool, string) { return open(), "it is closed" })
 	c.PingWithin(6*time.Second, lab.InnerB4)
 
-	// And deletion.
+	// The daemon notices the deletion.
 	c.Must("ip link del wg0")
 	ends(t, a, 3*time.Second)
 	_, _ = ta, tb
 }
 
-// A namespace that is deleted with the interface in it is not kept alive, and
-// the daemon ends. // A55, A62, B52
+// The daemon does not keep a namespace alive into which its interface was moved: when
+// that is deleted, the interface is too, and the daemon ends. // A55, A62, B52
 func TestDeletedNamespace(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)

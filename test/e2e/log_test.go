@@ -10,13 +10,13 @@ import (
 	"wgd/test/lab"
 )
 
-// The log of a daemon with LOG_LEVEL=verbose tells how handshakes went, at both
-// ends: with which peer, which attempt of how many it is, and why one was refused
-// or given up. No secret is in it. // B30
+// With LOG_LEVEL=verbose, the logs of both ends describe handshakes: with which peer,
+// which attempt of how many, and why one was refused or given up. They contain no
+// secrets. // B30
 func TestLogTellsOfHandshakes(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := pair(t)
-	told := func(h *lab.Host, limit time.Duration, want string) {
+	logged := func(h *lab.Host, limit time.Duration, want string) {
 		t.Helper()
 		lab.Until(t, limit, "in the log of host "+h.Name+": "+want, func() (bool, string) {
 			log := h.Must("cat /run/wgd.log")
@@ -33,32 +33,32 @@ func TestLogTellsOfHandshakes(t *testing.T) {
 
 	b.Ping(lab.InnerA4, 1)
 	toA, toB := peer(a.Name, ta)+" endpoint=192.0.2.1:1234", peer(b.Name, tb)+" endpoint=192.0.2.2:1235"
-	told(b, time.Second, `msg="handshake initiation sent" `+toA+` attempt="1 of 18" why="there is no session"`)
-	told(a, time.Second, `msg="handshake initiation received" `+toB)
-	told(a, time.Second, `msg="handshake response sent" `+toB)
-	told(b, time.Second, `msg="a session begins" `+toA+` role=initiator`)
-	told(a, time.Second, `msg="a session begins" `+toB+` role=responder`)
+	logged(b, time.Second, `msg="handshake initiation sent" `+toA+` attempt="1 of 18" why="there is no session"`)
+	logged(a, time.Second, `msg="handshake initiation received" `+toB)
+	logged(a, time.Second, `msg="handshake response sent" `+toB)
+	logged(b, time.Second, `msg="a session begins" `+toA+` role=initiator`)
+	logged(a, time.Second, `msg="a session begins" `+toB+` role=responder`)
 
-	// Nobody answers.
+	// A does not answer.
 	b.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=1 net.wg.rekey_attempt_time=3")
 	a.Must("wg-ifconfig wg0 down")
 	b.Must("wg-ifconfig wg0 down up")
 	b.NoPing(lab.InnerA4)
-	told(b, 10*time.Second, `msg="handshake initiation sent" `+toA+` attempt="3 of 3" why="no answer"`)
-	told(b, 10*time.Second, `msg="handshake given up" `+toA+` attempt="3 of 3"`)
-	told(b, time.Second, `msg="packets that waited for a session are dropped" `+peer(a.Name, ta))
+	logged(b, 10*time.Second, `msg="handshake initiation sent" `+toA+` attempt="3 of 3" why="no answer"`)
+	logged(b, 10*time.Second, `msg="handshake given up" `+toA+` attempt="3 of 3"`)
+	logged(b, time.Second, `msg="packets that waited for a session are dropped" `+peer(a.Name, ta))
 
 	// The preshared keys differ.
 	b.Must("umask 077; wg-keygen --psk > /etc/wg/psk; wgconfig wg0 set peer %s --preshared-key=/etc/wg/psk", a.Name)
 	a.Must("wg-ifconfig wg0 up")
 	b.NoPing(lab.InnerA4)
-	told(b, 10*time.Second, `msg="handshake response refused" `+peer(a.Name, ta)+` from=192.0.2.1:1234 why="it does not authenticate`)
+	logged(b, 10*time.Second, `msg="handshake response refused" `+peer(a.Name, ta)+` from=192.0.2.1:1234 why="it does not authenticate`)
 
 	for _, h := range []*lab.Host{a, b} {
 		log := h.Must("cat /run/wgd.log")
 		for _, secret := range []string{a.Must("cat /etc/wg/wg0"), b.Must("cat /etc/wg/wg0"), b.Must("cat /etc/wg/psk")} {
 			if strings.Contains(log, strings.TrimSpace(secret)) {
-				t.Errorf("a secret is in the log of host %s", h.Name)
+				t.Errorf("the log of host %s contains a secret", h.Name)
 			}
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"wgd/test/lab"
 )
 
-// The session of the manual page wg(4), as it stands there, with wg-ifconfig for
-// ifconfig and the keys that wg-keygen printed: A at 192.0.2.123, B at
-// 198.51.100.45, a router between them.
+// The session of the manual page wg(4) works, with wg-ifconfig in place of ifconfig,
+// and with new keys: A has 192.0.2.123, B has 198.51.100.45, with a router between
+// them.
 func TestManualPageSession(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "A"), lab.NewHost(t, "B")
@@ -67,7 +67,7 @@ func TestManualPageSession(t *testing.T) {
 	contains(t, b.Must("ping -n -c 3 -i 0.2 10.2.0.1"), "64 bytes from 10.2.0.1: icmp_seq=1")
 	contains(t, a.Must("ping -n -c 3 -i 0.2 fd00:2::42"), "64 bytes from fd00:2::42: icmp_seq=1")
 
-	// And what it looks like when it runs.
+	// The status of a running tunnel.
 	out := a.Must("wgconfig wg0 show peer B")
 	if !regexp.MustCompile(`(?m)^peer: B\n\tpublic-key: .*\n\tendpoint: 198\.51\.100\.45:\d+\n\tpreshared-key: \(hidden\)\n` +
 		`\tallowed-ips: 10\.2\.0\.42/32,fd00:2::42/128\n\tlatest-handshake: [A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\n`).MatchString(out) {
@@ -80,8 +80,8 @@ func TestManualPageSession(t *testing.T) {
 	b.Fails(1, "wg-ifconfig wg0", "wg0: does not exist")
 }
 
-// quiet wants a command to succeed and to say nothing but a warning about a
-// key file, which the session's umask makes readable.
+// quiet runs a command that must succeed and print nothing, except for a warning about
+// a key file, which the umask of the session makes readable.
 func quiet(t *testing.T, h *lab.Host, line string) {
 	t.Helper()
 	r := h.Run(line)

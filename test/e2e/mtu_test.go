@@ -7,9 +7,10 @@ import (
 	"wgd/test/lab"
 )
 
-// Every MTU from the least that IPv4 has to the most that an interface has:
-// all sizes around the MTU and its fragments, and a TCP stream each way. The
-// outer packets over 1,500 bytes travel as fragments. // A45, A46, B48, B53
+// The tunnel works with MTUs from the minimum of IPv4 to the maximum of an interface:
+// datagrams of all sizes around the MTU, and around two fragments, and TCP streams in
+// both directions. Outer packets over 1,500 bytes are sent as fragments.
+// A45, A46, B48, B53
 func TestMTU(t *testing.T) {
 	for _, mtu := range []int{576, 1280, 1420, 9000, 65535} {
 		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
@@ -32,9 +33,10 @@ func TestMTU(t *testing.T) {
 	}
 }
 
-// at is a tunnel's settings with an MTU. IPv6 has none under 1,280.
+// at returns settings with an MTU.
 func at(mtu int) lab.Settings { return lab.Settings{MTU: mtu} }
 
+// inners returns the inner addresses of A. An MTU under 1,280 is too small for IPv6.
 func inners(mtu int) []string {
 	if mtu < 1280 {
 		return []string{lab.InnerA4}
@@ -42,14 +44,14 @@ func inners(mtu int) []string {
 	return []string{lab.InnerA4, lab.InnerA6}
 }
 
-// sweepAround sends small packets, and those just under and over what fits, and
-// over what fits twice, as far as UDP goes.
+// sweepAround sends small packets, those around the size that fits into the MTU, and
+// those around twice that size, as far as UDP allows.
 func sweepAround(h *lab.Host, inner string, mtu int) {
 	overhead := 28
 	if addr(inner).Is6() {
 		overhead = 48
 	}
-	// What no outer datagram carries has a test of its own.
+	// Packets that do not fit into an outer datagram have their own test.
 	top := min(mtu, 65475) - overhead
 	h.Sweep(lab.Sweep{Remote: addr(inner), From: 0, To: 64})
 	h.Sweep(lab.Sweep{Remote: addr(inner), From: top - 40, To: top, Train: 4})
@@ -59,9 +61,9 @@ func sweepAround(h *lab.Host, inner string, mtu int) {
 	}
 }
 
-// An inner packet that no UDP datagram carries is answered inside with
-// packet-too-big, of the unreachable end's own address; after that the sender
-// fragments and everything arrives. // A46
+// An inner packet that does not fit into a UDP datagram is answered with an inner
+// packet-too-big from its destination. After that the sender fragments, and all
+// arrives. // A46
 func TestPacketTooBig(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -87,9 +89,9 @@ func TestPacketTooBig(t *testing.T) {
 			found = found || p.Type == c.kind && p.Code == c.code && p.Src.Addr() == addr(c.remote)
 		}
 		if !found {
-			t.Errorf("%d bytes to %s: no ICMP %d/%d from there, but %v", c.payload, c.remote, c.kind, c.code, b.ICMPErrors(wg))
+			t.Errorf("%d bytes to %s: ICMP errors %[5]v, want %[3]d/%[4]d from there", c.payload, c.remote, c.kind, c.code, b.ICMPErrors(wg))
 		}
-		// The echo's own answer meets the same limit once.
+		// The answer of the echo exceeds the limit once as well.
 		b.TrySweep(lab.Sweep{Remote: addr(c.remote), From: c.payload, To: c.payload})
 		b.Sweep(lab.Sweep{Remote: addr(c.remote), From: c.payload, To: c.payload + 2, Train: 1})
 	}
@@ -98,7 +100,7 @@ func TestPacketTooBig(t *testing.T) {
 	}
 }
 
-// A wider wire lets a wider tunnel through without fragments. // B48
+// On a link with a larger MTU, a tunnel with a larger MTU needs no fragments. // B48
 func TestJumboWire(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -110,7 +112,7 @@ func TestJumboWire(t *testing.T) {
 	b.Stream(lab.Stream{Remote: addrPort(lab.InnerA4 + ":9"), Bytes: 32 << 20})
 	for _, p := range some(t, a.Watched(wire)) {
 		if p.Fragment {
-			t.Fatalf("a fragment on a wire that is wide enough: %v", p)
+			t.Fatalf("a fragment on a link whose MTU is large enough: %v", p)
 		}
 	}
 }

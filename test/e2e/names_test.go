@@ -8,18 +8,17 @@ import (
 	"wgd/test/lab"
 )
 
-// A dead name server delays nobody but the command that asks it: the daemon
-// resolves no names, so meanwhile it carries packets and takes commands.
-// A63, B63
+// A dead name server delays only the command that queries it. The daemon resolves no
+// names, so meanwhile it forwards packets and accepts commands. // A63, B63
 func TestDeadNameServer(t *testing.T) {
 	t.Parallel()
 	a, b, _, _ := pair(t)
 	b.Ping(lab.InnerA4, 1)
-	a.Write("/run/resolv.conf", "nameserver 192.0.2.99\noptions timeout:30 attempts:1\n") // nobody has this address
+	a.Write("/run/resolv.conf", "nameserver 192.0.2.99\noptions timeout:30 attempts:1\n") // no host has this address
 	a.Must("mount --bind /run/resolv.conf /etc/resolv.conf")
 	public := func() string { return strings.TrimSpace(a.Must("wg-keygen | wg-keygen --pub")) }
 
-	// Both the peer that carries traffic and a new one wait for a name.
+	// Two commands wait for a name: one for the peer with the traffic, one for a new peer.
 	a.Must("(wgconfig wg0 set peer b --endpoint=moved.example:1235 > /run/set.out 2>&1; echo ended >> /run/set.out) < /dev/null > /dev/null 2>&1 &")
 	a.Must("(wgconfig wg0 add peer c %s --endpoint=new.example:1235 > /run/add.out 2>&1; echo ended >> /run/add.out) < /dev/null > /dev/null 2>&1 &", public())
 	time.Sleep(300 * time.Millisecond)
@@ -29,9 +28,9 @@ func TestDeadNameServer(t *testing.T) {
 	a.Must("wgconfig wg0 add peer d %s --endpoint=192.0.2.98:1", public())
 	contains(t, a.Must("wgconfig wg0"), "peer: d")
 	if strings.Contains(a.Must("cat /run/set.out /run/add.out"), "ended") {
-		t.Fatalf("the names were given up after %v, so nothing was shown:\n%s", time.Since(began), a.Must("cat /run/set.out /run/add.out"))
+		t.Fatalf("the commands gave up after %v: this test proves nothing:\n%s", time.Since(began), a.Must("cat /run/set.out /run/add.out"))
 	}
 	if out := a.Must("wgconfig wg0 show peer b"); !strings.Contains(out, "192.0.2.2:") || strings.Contains(a.Must("wgconfig wg0"), "peer: c") {
-		t.Errorf("half applied while the name was asked for:\n%s", out)
+		t.Errorf("the command was partly applied before the name was resolved:\n%s", out)
 	}
 }

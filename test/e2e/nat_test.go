@@ -7,8 +7,8 @@ import (
 	"wgd/test/lab"
 )
 
-// natted is a host A in the open, and B behind a NAT that forgets a flow after
-// two silent seconds and then gives it another port.
+// natted returns a host A with a public address, and B behind a NAT that forgets a
+// flow after two seconds without packets, and then assigns another port to it.
 func natted(t *testing.T) (a, b *lab.Host, ta, tb *lab.Tunnel) {
 	t.Helper()
 	a, b = lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -24,7 +24,8 @@ func natted(t *testing.T) (a, b *lab.Host, ta, tb *lab.Tunnel) {
 	return a, b, ta, tb
 }
 
-// After a silence the NAT gives B another port; A follows on B's next data. // A51, B13
+// After a pause the NAT assigns another port to B. A learns it from the next data of B.
+// A51, B13
 func TestNATForgets(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := natted(t)
@@ -35,14 +36,14 @@ func TestNATForgets(t *testing.T) {
 	a.Ping(lab.InnerB4, 2)
 	after := ta.Peer(tb)
 	if before.Endpoint == after.Endpoint {
-		t.Errorf("the NAT kept %s: the test proves nothing", before.Endpoint)
+		t.Errorf("the NAT kept %s: this test proves nothing", before.Endpoint)
 	}
 	if !before.Handshake.Equal(after.Handshake) {
-		t.Errorf("a handshake at %v: data should have been enough", after.Handshake)
+		t.Errorf("there was a handshake at %v, want none: data is enough", after.Handshake)
 	}
 }
 
-// A persistent keepalive keeps the NAT's port, so that A may speak first. // A41
+// A persistent keepalive keeps the port of the NAT, so that A can send first. // A41
 func TestKeepaliveThroughNAT(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := natted(t)

@@ -9,7 +9,7 @@ import (
 	"wgd/test/lab"
 )
 
-// A tunnel inside a tunnel: every size, and a stream. // A45, B48
+// Datagrams of every size and streams pass through a tunnel inside a tunnel. // A45, B48
 func TestTunnelInTunnel(t *testing.T) {
 	t.Parallel()
 	a, b, _, _ := pair(t)
@@ -25,8 +25,8 @@ func TestTunnelInTunnel(t *testing.T) {
 	b.Stream(lab.Stream{Remote: addrPort("[fd00:3::1]:9"), Bytes: 16 << 20})
 }
 
-// An endpoint that lies inside its own tunnel: one ping must not become a storm,
-// whether there is a session or not. // A46
+// If the endpoint of a peer is inside its own tunnel, one ping does not become a storm,
+// with or without a session. // A46
 func TestEndpointInsideItsOwnTunnel(t *testing.T) {
 	for _, c := range []struct {
 		name, endpoint, ping string
@@ -56,9 +56,9 @@ func TestEndpointInsideItsOwnTunnel(t *testing.T) {
 			stat := d.Stat()
 			time.Sleep(time.Second)
 			if busy := d.Stat().CPU - stat.CPU; busy > 200*time.Millisecond {
-				t.Errorf("the daemon used %v of processor in an idle second", busy)
+				t.Errorf("the daemon used %v of processor time in an idle second, want 200ms at most", busy)
 			}
-			// And it recovers.
+			// The tunnel recovers.
 			b.Must("wgconfig wg0 set peer a --endpoint=192.0.2.1:1234")
 			b.PingWithin(8*time.Second, "10.2.0.1")
 		})

@@ -6,7 +6,8 @@ import (
 	"wgd/test/lab"
 )
 
-// routed is A and B with a router between them, whose wire to B may be narrower.
+// routed returns A and B with a router between them. The link between the router and B
+// has the given MTU.
 func routed(t *testing.T, mtu string) (a, b, r *lab.Host) {
 	t.Helper()
 	a, b, r = lab.NewHost(t, "a"), lab.NewHost(t, "b"), lab.NewHost(t, "r").Router()
@@ -18,9 +19,8 @@ func routed(t *testing.T, mtu string) (a, b, r *lab.Host) {
 	return a, b, r
 }
 
-// The way narrows behind the first hop: over IPv4 the router fragments, over
-// IPv6 the sender learns of it and fragments itself, trains of segmentation
-// offload included. // A46, B61
+// The MTU of the path is smaller after the first hop. Over IPv4 the router fragments;
+// over IPv6 the sender learns the MTU and fragments, also trains. // A46, B61
 func TestNarrowPath(t *testing.T) {
 	for _, c := range []struct{ name, endpoint string }{
 		{"over IPv4", "192.0.2.1:1234"},
@@ -33,7 +33,7 @@ func TestNarrowPath(t *testing.T) {
 			a.Sink(9)
 			b.Sink(9)
 			b.Ping(lab.InnerA4, 1)
-			// The first large packet each way may be the one that finds out.
+			// The first large packet in each direction may be lost, because it finds out the MTU.
 			for _, h := range []*lab.Host{a, b} {
 				h.Run("ping -n -c 2 -i 0.2 -W 1 -s 1300 10.2.0.1; ping -n -c 2 -i 0.2 -W 1 -s 1300 10.2.0.2")
 			}
@@ -47,8 +47,8 @@ func TestNarrowPath(t *testing.T) {
 	}
 }
 
-// One packet in twenty is lost on the way, both ways, handshakes too: a stream
-// arrives whole all the same. // A38, B34
+// A stream arrives complete although one in twenty packets is lost, in both directions
+// and including handshakes. // A38, B34
 func TestLossyPath(t *testing.T) {
 	t.Parallel()
 	a, b, r := routed(t, "1500")

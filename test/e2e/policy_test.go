@@ -9,8 +9,8 @@ import (
 	"wgd/test/lab"
 )
 
-// The default route goes into the tunnel, and the tunnel's own packets past it
-// by their mark. // A53
+// The default route leads into the tunnel. The outer packets of the tunnel have a mark,
+// and take another route. // A53
 func TestFirewallMark(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -23,7 +23,8 @@ func TestFirewallMark(t *testing.T) {
 	for _, f := range []string{"-4", "-6"} {
 		b.Must("ip %s route add default dev wg0 table 51820 && ip %s rule add not fwmark 51820 table 51820 && ip %s rule add table main suppress_prefixlength 0", f, f, f)
 	}
-	// Without the mark even the way to A, on our own wire, is a rule's: take it away.
+	// Remove the route of the link, so that packets without the mark reach A only by the
+	// rules.
 	b.Must("ip route del 192.0.2.0/24 dev eth0; ip route add default via 192.0.2.1 dev eth0 onlink")
 	b.Ping("198.18.0.1", 3)
 	b.Ping("2001:db8:18::1", 3)
@@ -31,20 +32,20 @@ func TestFirewallMark(t *testing.T) {
 	b.Ping("198.18.0.1", 3)
 	for _, p := range some(t, b.Watched(wire)) {
 		if p.Proto == 1 {
-			t.Errorf("a bare ping on the wire: %v", p)
+			t.Errorf("a ping outside the tunnel: %v", p)
 		}
 	}
 	contains(t, b.Must("wg show wg0 fwmark"), "0xca6c")
 
-	// Another mark, and the packets take the other rule: into the tunnel, where
-	// they must not loop. The mark comes back, and so does the traffic.
+	// With another mark the outer packets are routed into the tunnel, where they must
+	// not loop. With the first mark again, the tunnel works again.
 	b.Must("wgconfig wg0 set fwmark 7")
 	b.NoPing("198.18.0.1")
 	b.Must("wgconfig wg0 set fwmark 0xca6c")
 	b.Ping("198.18.0.1", 2)
 
-	// A strict filter by reverse path takes A's datagrams for misled, for they have
-	// no mark, until they get that of what they answer: docs/operations.md.
+	// Strict reverse path filtering drops A's datagrams, because they have no mark,
+	// until they get the mark of the packets that they answer: docs/operations.md.
 	b.Must("sysctl -qw net.ipv4.conf.all.rp_filter=1")
 	b.NoPing("198.18.0.1")
 	b.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=1")
@@ -58,7 +59,7 @@ func TestFirewallMark(t *testing.T) {
 	b.Ping("198.18.0.1", 2)
 }
 
-// passage is a part of docs/operations.md, from one line to another.
+// passage returns a part of docs/operations.md, from one line to another.
 func passage(t *testing.T, from, to string) string {
 	t.Helper()
 	root, err := lab.Root()

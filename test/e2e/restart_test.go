@@ -11,15 +11,15 @@ import (
 	"wgd/test/lab"
 )
 
-// recreate starts B's killed daemon again with what it had.
+// recreate starts the killed daemon of B again, with the same configuration.
 func recreate(b *lab.Host, ta *lab.Tunnel) {
 	b.Must("wg-ifconfig wg0 create && wgconfig wg0 set private-key /etc/wg/wg0 && wgconfig wg0 set listen-port 1235 && "+
 		"wgconfig wg0 add peer a %s --endpoint=192.0.2.1:1234 --allowed-ips=10.2.0.1/32,fd00:2::1/128 && "+
 		"wg-ifconfig wg0 inet 10.2.0.2/24 inet6 fd00:2::2/64 up", ta.Public)
 }
 
-// A peer is killed and started again while the other side sends: the silence
-// makes the sender shake hands within 15 s and its jitter. // B31, B35
+// If a peer is killed and started again while the other side sends, the sender notices
+// that nothing comes back, and starts a handshake within 15 s plus jitter. // B31, B35
 func TestPeerRestartedMidFlow(t *testing.T) {
 	t.Parallel()
 	a, b, ta, _ := pair(t)
@@ -34,7 +34,7 @@ func TestPeerRestartedMidFlow(t *testing.T) {
 		return r.Code != 0, r.Out
 	})
 	recreate(b, ta)
-	lab.Until(t, 20*time.Second, "traffic again", func() (bool, string) {
+	lab.Until(t, 20*time.Second, "packets arrive again", func() (bool, string) {
 		list := b.Collected(in)
 		last := list[len(list)-1]
 		return last.At.After(killed.Add(500 * time.Millisecond)), fmt.Sprintf("number %d", last.Seq)
@@ -45,15 +45,15 @@ func TestPeerRestartedMidFlow(t *testing.T) {
 			if silence := x.At.Sub(killed); silence > 16*time.Second {
 				t.Errorf("the first packet after the restart came after %v, want within 16 s", silence)
 			} else {
-				t.Logf("traffic again after %v", silence)
+				t.Logf("packets arrive again after %v", silence)
 			}
 			break
 		}
 	}
 }
 
-// The side that restarted speaks first: at once. Its stamps go on above those of
-// before, though it was killed. // A20, B35
+// If the side that was restarted sends first, the tunnel works at once. Its stamps are
+// above those from before, although it was killed. // A20, B35
 func TestRestartedPeerSpeaks(t *testing.T) {
 	t.Parallel()
 	a, b, ta, _ := pair(t)
@@ -75,8 +75,8 @@ func TestRestartedPeerSpeaks(t *testing.T) {
 	}
 }
 
-// Down and up two hundred times: a new session each time, the port closed
-// between, nothing leaked. // A61, B55, B59
+// Down and up two hundred times: there is a new session each time, the port is closed
+// in between, and nothing leaks. // A61, B55, B59
 func TestDownUp200(t *testing.T) {
 	a, b, _, _ := pair(t)
 	b.Ping(lab.InnerA4, 1)
@@ -98,16 +98,16 @@ func TestDownUp200(t *testing.T) {
 	a.Ping(lab.InnerB4, 2)
 	after := d.Stat()
 	if after.Files > before.Files+2 || after.Threads > before.Threads+8 {
-		t.Errorf("before: %+v, after: %+v", before, after)
+		t.Errorf("before: %+v, after: %+v; want at most 2 more files and 8 more threads", before, after)
 	}
 }
 
-// stampAhead is how far the stamp that h accepted last is ahead of the clock: it
-// stands in the file of h's only interface (internal/state).
+// stampAhead returns how far the stamp that h accepted last is ahead of the clock. It
+// is in the file of the only interface of h (internal/state).
 func stampAhead(t *testing.T, h *lab.Host) (ahead time.Duration) {
 	t.Helper()
 	const heading, record, kindStamp = len("wgd stamps v001\n"), 52, 2
-	lab.Until(t, 5*time.Second, "an accepted stamp is written down", func() (bool, string) {
+	lab.Until(t, 5*time.Second, "an accepted stamp is in the file", func() (bool, string) {
 		data, err := os.ReadFile(h.Path("/var/lib/wgd/wg0.stamps"))
 		if err != nil {
 			return false, err.Error()
@@ -124,9 +124,9 @@ func stampAhead(t *testing.T, h *lab.Host) (ahead time.Duration) {
 	return ahead
 }
 
-// Eight daemons in a row are killed after a handshake each: what they have
-// reserved ahead does not add up, so the identity is not locked out when it moves
-// to a machine that knows nothing of them. // A20, B51
+// Eight daemons in succession are killed after a handshake each. The stamps that they
+// reserved do not add up, so the identity is not locked out when it moves to a machine
+// without the file. // A20, B51
 func TestKilledEightTimes(t *testing.T) {
 	t.Parallel()
 	a, b, ta, _ := pair(t)
@@ -148,8 +148,8 @@ func TestKilledEightTimes(t *testing.T) {
 	b.Must("wg-ifconfig wg0 destroy && rm /var/lib/wgd/*")
 	recreate(b, ta)
 	if took := b.PingWithin(20*time.Second, lab.InnerA4); took > 16*time.Second {
-		t.Errorf("who has lost the file is refused for %v", took)
+		t.Errorf("the daemon without the file was refused for %v, want 16s at most", took)
 	} else {
-		t.Logf("who has lost the file is heard after %v", took)
+		t.Logf("the daemon without the file was accepted after %v", took)
 	}
 }

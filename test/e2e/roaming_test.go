@@ -7,8 +7,8 @@ import (
 	"wgd/test/lab"
 )
 
-// Each end moves to another address while a session lives. The other follows
-// on the first data, without a handshake. // A51, B13
+// Each end moves to another address during a session. The other end learns it from the
+// first data, without a handshake. // A51, B13
 func TestRoaming(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := pair(t)
@@ -26,7 +26,7 @@ func TestRoaming(t *testing.T) {
 	endpointIs(t, tb, ta, "192.0.2.11:1234")
 	b.Ping(lab.InnerA4, 2)
 
-	// Another port, and the other family.
+	// B changes its port, and then the address family.
 	b.Must("wgconfig wg0 set listen-port 5555")
 	b.Ping(lab.InnerA4, 2)
 	endpointIs(t, ta, tb, "192.0.2.22:5555")
@@ -37,12 +37,12 @@ func TestRoaming(t *testing.T) {
 
 	some(t, messages(a.Watched(wire), data, false))
 	if n := len(messages(a.Watched(wire), initiation, false)) + len(messages(a.Watched(wire), initiation, true)); n != 0 {
-		t.Errorf("%d handshakes while roaming, want none: roaming is by data", n)
+		t.Errorf("%d handshake initiations while roaming, want none", n)
 	}
 }
 
-// What is not authenticated moves nothing: junk of every type, and a replay of a
-// true datagram from elsewhere. // A7, A8, A51, B12
+// Datagrams that are not authenticated do not change an endpoint: neither junk of every
+// type, nor a replay of a genuine datagram from another address. // A7, A8, A51, B12
 func TestJunkMovesNoEndpoint(t *testing.T) {
 	t.Parallel()
 	a, b, ta, tb := pair(t)
@@ -51,7 +51,7 @@ func TestJunkMovesNoEndpoint(t *testing.T) {
 	s := b.Socket(":7777", "")
 	replayed := 0
 	for _, p := range b.WatchedUDP(wire, 1235) {
-		if p.Out && p.Length == len(p.Payload) { // captured whole
+		if p.Out && p.Length == len(p.Payload) { // completely captured
 			s.Send("192.0.2.1:1234", p.Payload)
 			replayed++
 		}
@@ -65,11 +65,11 @@ func TestJunkMovesNoEndpoint(t *testing.T) {
 		}
 	}
 	if d, text := s.Receive(500 * time.Millisecond); text != "timeout" {
-		t.Errorf("an answer to junk: %v %s", d, text) // A5
+		t.Errorf("junk is answered: %v %s", d, text) // A5
 	}
 	a.Ping(lab.InnerB4, 1)
 	if got := ta.Peer(tb).Endpoint; got != "192.0.2.2:1235" {
-		t.Errorf("the endpoint moved to %s", got)
+		t.Errorf("the endpoint is now %s, want it unchanged", got)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"wgd/test/lab"
 )
 
-// star is a hub A with two peers: B has 10.2.0.0/24, and within it C has
-// 10.2.0.128/25; the same in IPv6.
+// star returns a hub A with two peers: B has 10.2.0.0/24, and C has 10.2.0.128/25,
+// which is inside it. IPv6 is alike.
 func star(t *testing.T) (a, b, c *lab.Host, ta, tb, tc *lab.Tunnel) {
 	t.Helper()
 	sw := lab.Switch(t, "sw")
@@ -33,8 +33,8 @@ func star(t *testing.T) (a, b, c *lab.Host, ta, tb, tc *lab.Tunnel) {
 	return a, b, c, ta, tb, tc
 }
 
-// Nested allowed IPs: the longest prefix decides, on the way out and on the way
-// in, where a source that is another peer's is dropped. // A48, A49, B2
+// With nested allowed IPs the longest prefix decides, outbound and inbound. Inbound
+// packets with the source of another peer are dropped. // A48, A49, B2
 func TestNestedAllowedIPs(t *testing.T) {
 	t.Parallel()
 	a, b, c, ta, _, _ := star(t)
@@ -75,7 +75,7 @@ func TestNestedAllowedIPs(t *testing.T) {
 		for _, p := range a.Watched(inner) {
 			seen = seen || !p.Out && p.Src.Addr() == addr(s.source)
 		}
-		// Two hosts may own an address one after the other: look at new packets only.
+		// Two hosts have the same address one after the other: look only at new packets.
 		inner = a.Watch("wg0")
 		if seen != s.allowed {
 			t.Errorf("source %s from %s (%s): arrived %v, want %v", s.source, s.h.Name, s.why, seen, s.allowed)
@@ -86,8 +86,8 @@ func TestNestedAllowedIPs(t *testing.T) {
 	}
 }
 
-// An allowed IP moves between two peers under traffic, fifty times: each packet
-// goes to one of them, none to neither, none to both. // A50, B50, B64
+// An allowed IP moves between two peers fifty times under traffic. Each packet goes to
+// exactly one of them. // A50, B50, B64
 func TestAllowedIPMoves(t *testing.T) {
 	t.Parallel()
 	a, b, c, _, tb, tc := star(t)
@@ -119,12 +119,11 @@ func TestAllowedIPMoves(t *testing.T) {
 	}
 }
 
-// No peer, and a peer without an endpoint: the sender is told, by host
-// unreachable or address unreachable, but not about multicast and not without
-// end. // A48
+// If there is no peer, or its endpoint is unknown, the sender gets host unreachable or
+// address unreachable, with a rate limit, and not for multicast. // A48
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	a, _, _, _ := pair(t) // B has not spoken: A's peer has no endpoint
+	a, _, _, _ := pair(t) // B has not sent anything: A has no endpoint of it
 	wg := a.Watch("wg0")
 	for _, c := range []struct {
 		to, what   string
@@ -139,14 +138,14 @@ func TestUnreachable(t *testing.T) {
 		s := a.Socket("", netJoin(c.to, 4000))
 		s.Send("", []byte("anybody?"))
 		if d, text := s.Receive(2 * time.Second); text != "no route to host" {
-			t.Errorf("%s (%s): the socket hears %q %v, want no route to host", c.to, c.what, text, d)
+			t.Errorf("%s (%s): the socket returns %q %v, want no route to host", c.to, c.what, text, d)
 		}
 		found := false
 		for _, p := range a.ICMPErrors(wg) {
 			found = found || p.Type == c.kind && p.Code == c.code && !p.Out
 		}
 		if !found {
-			t.Errorf("%s (%s): no ICMP %d/%d but %v", c.to, c.what, c.kind, c.code, a.ICMPErrors(wg))
+			t.Errorf("%s (%s): ICMP errors %[5]v, want %[3]d/%[4]d", c.to, c.what, c.kind, c.code, a.ICMPErrors(wg))
 		}
 	}
 
@@ -158,10 +157,10 @@ func TestUnreachable(t *testing.T) {
 	m6.Send("", []byte("everybody"))
 	time.Sleep(500 * time.Millisecond)
 	if got := a.ICMPErrors(wg); len(got) > 0 {
-		t.Errorf("ICMP about multicast: %v", got)
+		t.Errorf("ICMP errors for multicast: %v, want none", got)
 	}
 
-	// A thousand at once get far fewer answers.
+	// A thousand packets at once get far fewer errors.
 	a.Send(lab.Flow{Remote: addrPort("10.2.0.78:4000"), Size: 64, Count: 1000})
 	time.Sleep(300 * time.Millisecond)
 	if n := len(a.ICMPErrors(wg)); n == 0 || n > 100 {

@@ -18,8 +18,8 @@ const (
 	manyPrefixes = 130_560
 )
 
-// bigConfiguration has ten thousand peers and the given number of prefixes,
-// spread evenly; what each peer must have afterwards is the map.
+// bigConfiguration returns a configuration with many peers and prefixes, spread
+// evenly, and the prefixes of each peer.
 func bigConfiguration(t *testing.T, peers, prefixes int) (text string, want map[string][]string) {
 	t.Helper()
 	var b strings.Builder
@@ -43,7 +43,7 @@ func bigConfiguration(t *testing.T, peers, prefixes int) (text string, want map[
 	return b.String(), want
 }
 
-// prefix is the n-th of many: two thirds IPv4, of several lengths, none equal.
+// prefix returns the n-th of many different prefixes. Two thirds are of IPv4.
 func prefix(n int) string {
 	if n%3 == 2 {
 		return fmt.Sprintf("fd00:%x:%x::/64", n>>16&0xffff, n&0xffff)
@@ -54,8 +54,8 @@ func prefix(n int) string {
 	return fmt.Sprintf("%d.%d.%d.%d/32", 80+n>>16&0x3f, n>>8&255, n&255, 7)
 }
 
-// Ten thousand peers and 130,560 prefixes are set and read back equal, by wg and
-// by wgconfig, quickly. // A60, B22, B60
+// A configuration with 10,000 peers, or one peer, and 130,560 prefixes is set quickly,
+// and wg and wgconfig read it back unchanged. // A60, B22, B60
 func TestLargeConfiguration(t *testing.T) {
 	for _, c := range []struct {
 		name            string
@@ -82,7 +82,7 @@ func TestLargeConfiguration(t *testing.T) {
 			compareConfigurations(t, "wg", got, want)
 			compareConfigurations(t, "wgconfig", jsonConfiguration(t, h), want)
 			if set > 20*time.Second || time.Since(start) > 40*time.Second {
-				t.Errorf("set in %v, read in %v: too slow", set, time.Since(start))
+				t.Errorf("set in %v, read in %v, want 20s and 40s at most", set, time.Since(start))
 			}
 		})
 	}
@@ -119,8 +119,8 @@ func jsonConfiguration(t *testing.T, h *lab.Host) map[string][]string {
 	return got
 }
 
-// Ten thousand configured idle peers stay under 40 MB of resident memory, and
-// cost no processor time. (The floor; also B9 on real clocks.)
+// Ten thousand idle peers need less than 40 MB of resident memory and no processor
+// time. // B9
 func TestMemoryOfIdlePeers(t *testing.T) {
 	b, err := lab.Build()
 	if err != nil {
@@ -133,7 +133,7 @@ func TestMemoryOfIdlePeers(t *testing.T) {
 	h.Must("wg addconf wg0 /etc/wireguard/wg0.conf")
 	d := h.Daemon(lab.Ours)
 	if b.Race {
-		t.Log("the race detector's own memory counts: no figure")
+		t.Log("not measured: the race detector needs memory itself")
 		return
 	}
 	lab.Until(t, 30*time.Second, "the daemon has less than 40 MB resident", func() (bool, string) {
@@ -145,14 +145,14 @@ func TestMemoryOfIdlePeers(t *testing.T) {
 	after := d.Stat()
 	t.Logf("%d KiB resident", after.Resident)
 	if busy := after.CPU - before.CPU; busy > 200*time.Millisecond {
-		t.Errorf("%v of processor in 2 s of idleness", busy)
+		t.Errorf("the daemon used %v of processor time in 2 idle seconds, want 200ms at most", busy)
 	}
 }
 
-// A hundred thousand peers with two prefixes each take at most 1.5 KB each when
-// what configuring and reading them left behind is cleared away; no thread more,
-// and no time while they say nothing: there is no timer and no goroutine of a
-// peer's. // A60, B60
+// A hundred thousand peers with two prefixes each need at most 1.5 KB of memory each,
+// once the garbage of configuring and reading them is collected. They need no threads,
+// and no processor time while they are idle: peers have no timers and no goroutines.
+// A60, B60
 func TestHundredThousandPeers(t *testing.T) {
 	const n = 100_000
 	b, err := lab.Build()
@@ -160,7 +160,7 @@ func TestHundredThousandPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if b.Race {
-		t.Log("the race detector's own memory counts: no figure")
+		t.Log("not measured: the race detector needs memory itself")
 		return
 	}
 	h := lab.NewHost(t, "a")
@@ -180,15 +180,15 @@ func TestHundredThousandPeers(t *testing.T) {
 		each := (d.Stat().Resident - empty.Resident) * 1024 / n
 		return each <= 1500, fmt.Sprintf("%d bytes", each)
 	})
-	time.Sleep(2 * time.Second) // until what is due after a change is done
+	time.Sleep(2 * time.Second) // until the work after a change is done
 	before := d.Stat()
 	time.Sleep(5 * time.Second)
 	after := d.Stat()
-	t.Logf("%d bytes for each peer, %v of processor in 5 s", (after.Resident-empty.Resident)*1024/n, after.CPU-before.CPU)
+	t.Logf("%d bytes per peer, %v of processor time in 5 s", (after.Resident-empty.Resident)*1024/n, after.CPU-before.CPU)
 	if busy := after.CPU - before.CPU; busy > 250*time.Millisecond {
-		t.Errorf("%v of processor in 5 s of idleness", busy)
+		t.Errorf("the daemon used %v of processor time in 5 idle seconds, want 250ms at most", busy)
 	}
 	if after.Threads > empty.Threads+10 {
-		t.Errorf("%d threads, %d before", after.Threads, empty.Threads)
+		t.Errorf("%d threads, %d before, want at most 10 more", after.Threads, empty.Threads)
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"wgd/test/lab"
 )
 
-// served is a server and peers around it, each on a wire of its own, the server's
-// eth0, eth1 and so on. Inside, the server is 10.2.0.1 and the peers 10.2.0.2 and
-// so on; all know where the others are.
+// served returns a server and its peers, each on its own link: eth0, eth1 and so on of
+// the server. The inner address of the server is 10.2.0.1; the peers have 10.2.0.2 and
+// so on. All have endpoints.
 func served(t *testing.T, v6 bool, names ...string) (s *lab.Host, ts *lab.Tunnel, peers []*lab.Host) {
 	t.Helper()
 	s = lab.NewHost(t, "server")
@@ -43,10 +43,10 @@ func served(t *testing.T, v6 bool, names ...string) (s *lab.Host, ts *lab.Tunnel
 	return s, ts, peers
 }
 
-// One peer is behind a line of 5 Mbit/s with a long queue, and ten times as much is
-// sent there. The others do not notice: they lose nothing, their pings are quick,
-// a handshake takes no longer. The slow one gets what its line carries, in order
-// (A43), and does not wait for seconds for it. Afterwards nothing is left of it.
+// One peer is behind a line of 5 Mbit/s with a long queue, and gets ten times as much.
+// The others are not affected: they lose nothing, their pings are quick, and a handshake
+// takes no longer. The slow one receives as much as its line carries, in order (A43),
+// with a delay of less than seconds. Afterwards its socket is closed.
 func TestSlowWayOut(t *testing.T) {
 	for name, v6 := range map[string]bool{"IPv4": false, "IPv6": true} {
 		t.Run(name, func(t *testing.T) {
@@ -77,26 +77,26 @@ func TestSlowWayOut(t *testing.T) {
 			}
 			slices.Sort(times)
 			if lost > 0 || times[len(times)/2] > 250*time.Millisecond {
-				t.Errorf("the fast peer's pings: %d lost, answered after %v", lost, times)
+				t.Errorf("the fast peer's pings: %d lost, round trips %v", lost, times)
 			}
-			if first > 4*time.Second { // before an initiation is repeated
-				t.Errorf("another peer's first ping took %v", first)
+			if first > 4*time.Second { // the time after which an initiation is repeated
+				t.Errorf("the first ping of another peer took %v, want 4s at most", first)
 			}
 			if last > 3*time.Second {
-				t.Errorf("the slow peer's first ping after all took %v", last)
+				t.Errorf("the slow peer's first ping after the load took %v, want 3s at most", last)
 			}
 			arrived := slow.Collected(atSlow)
 			took := arrived[len(arrived)-1].At.Sub(arrived[0].At)
 			rate := float64(len(arrived)*size*8) / took.Seconds()
 			if got := lab.Summarize(arrived, count); rate < 3.5e6 || got.Late+got.Twice > 0 {
-				t.Errorf("the slow peer got %.1f Mbit/s: %v", rate/1e6, got)
+				t.Errorf("the slow peer received %.1f Mbit/s: %v", rate/1e6, got)
 			}
 			t.Logf("fast: %v; pings' median %v; first ping of another %v; slow: %.1f Mbit/s", got, times[len(times)/2], first, rate/1e6)
 			contains(t, s.Must("wgconfig wg0 --json"), `"backlog":`)
 
-			time.Sleep(6 * time.Second) // it is taken for slow for 5
+			time.Sleep(6 * time.Second) // the peer counts as slow for 5
 			fast.Ping("10.2.0.1", 2)
-			lab.Until(t, 3*time.Second, "its socket is closed", func() (bool, string) {
+			lab.Until(t, 3*time.Second, "the socket of the slow peer is closed", func() (bool, string) {
 				fast.Ping("10.2.0.1", 1)
 				now := daemon.Stat().Files
 				return now <= before, fmt.Sprintf("%d files, %d before", now, before)

@@ -7,8 +7,8 @@ import (
 	"wgd/test/lab"
 )
 
-// Replies leave from the address that was spoken to, though it is not the
-// interface's first; when that address is removed, from one that is left. // A52
+// Replies have the source address to which the peer sent, even if it is not the first
+// of the interface. If that address is removed, they have another one. // A52
 func TestTwoAddresses(t *testing.T) {
 	for _, c := range []struct{ name, first, second, remove string }{
 		{"IPv4", "192.0.2.1:1234", "192.0.2.11:1234", "192.0.2.11/24"},
@@ -25,14 +25,14 @@ func TestTwoAddresses(t *testing.T) {
 			a.Ping(lab.InnerB4, 3)
 			for _, p := range some(t, a.WatchedUDP(wire, 1234)) {
 				if p.Out && p.Src.String() != c.second {
-					t.Errorf("sent from %v, want the address that was spoken to, %s", p.Src, c.second)
+					t.Errorf("sent from %v, want the address to which B sends, %s", p.Src, c.second)
 				}
 			}
 			if got := tb.Peer(ta).Endpoint; got != c.second {
 				t.Errorf("B's endpoint of A is %s", got)
 			}
 
-			// The address goes while A sends: one packet finds out, none is lost.
+			// The address is removed while A sends. No packet is lost.
 			in := b.Collect(4000)
 			out := a.StartFlow(lab.Flow{Remote: addrPort(lab.InnerB4 + ":4000"), Size: 100, Interval: 10 * time.Millisecond})
 			time.Sleep(300 * time.Millisecond)
@@ -49,8 +49,8 @@ func TestTwoAddresses(t *testing.T) {
 	}
 }
 
-// Two wires: the reply takes the one that the question came by, against the
-// routing table. // A52
+// With two links, replies are sent on the link on which the request came, although
+// the routing table prefers the other one. // A52
 func TestTwoWires(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
@@ -61,17 +61,17 @@ func TestTwoWires(t *testing.T) {
 	first, second := a.Watch("eth0"), a.Watch("eth1")
 	b.Ping(lab.InnerA4, 3)
 	if got := ta.Peer(tb).Endpoint; got != "203.0.113.2:1235" {
-		t.Fatalf("A's endpoint of B is %s: the test proves nothing", got)
+		t.Fatalf("A's endpoint of B is %s: this test proves nothing", got)
 	}
 	if n := len(a.WatchedUDP(first, 1234)); n != 0 {
-		t.Errorf("%d packets on the wire that the routing table prefers, want all on the other", n)
+		t.Errorf("%d packets on the link that the routing table prefers, want all on the other", n)
 	}
 	for _, p := range some(t, a.WatchedUDP(second, 1234)) {
 		if p.Out && p.Src.String() != "198.51.100.1:1234" {
-			t.Errorf("sent from %v", p.Src)
+			t.Errorf("sent from %v, want 198.51.100.1:1234", p.Src)
 		}
 	}
-	// The wire is cut: A's traffic finds the other way.
+	// The link goes down: A sends on the other one.
 	a.Must("ip link set eth1 down")
 	a.PingWithin(10*time.Second, lab.InnerB4)
 	endpointIs(t, tb, ta, "192.0.2.1:1234")

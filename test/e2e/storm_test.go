@@ -12,10 +12,10 @@ import (
 	"wgd/test/load"
 )
 
-// Fifteen hundred peers who lost their sessions in one moment all have one again
-// within a minute. Meanwhile the tunnel of another peer goes on: no ping is lost,
-// and half of them take less than 250 ms; and a stream arrives as it was sent.
-// Whether the daemon asks for cookies depends on the machine; the log tells.
+// Fifteen hundred peers that lose their sessions at the same moment all have new ones
+// within a minute. Meanwhile the tunnel of another peer works: no ping is lost, half of
+// them take less than 250 ms, and a stream arrives unchanged. Whether the daemon
+// requires cookies depends on the machine; the log of the test says so.
 func TestDataFlowsInAStorm(t *testing.T) {
 	const peers = 1500
 	a, b, ta, _ := pair(t)
@@ -26,16 +26,16 @@ func TestDataFlowsInAStorm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	crowd := &load.Crowd{Peers: peers, Daemon: hex.EncodeToString(public)}
+	others := &load.Crowd{Peers: peers, Daemon: hex.EncodeToString(public)}
 	var lines []string
-	for _, public := range crowd.Publics() {
+	for _, public := range others.Publics() {
 		lines = append(lines, "public_key="+public)
 	}
 	a.Daemon(lab.Ours).Set(lines...)
-	storm := load.Start(b, load.Reconnect, load.Job{Remote: "192.0.2.1:1234", Crowd: crowd})
+	storm := load.Start(b, load.Reconnect, load.Job{Remote: "192.0.2.1:1234", Crowd: others})
 	defer storm.Stop()
 
-	begun := time.Now()
+	began := time.Now()
 	storm.Ask()
 	streamed := make(chan error, 1)
 	go func() {
@@ -50,15 +50,15 @@ func TestDataFlowsInAStorm(t *testing.T) {
 		times = append(times, some...)
 		r = storm.Ask()
 		if lost > 0 {
-			t.Errorf("%d of %d pings were not answered", lost, lost+len(some))
+			t.Errorf("%d of %d pings were not answered, want none", lost, lost+len(some))
 		}
-		if time.Since(begun) > time.Minute {
-			t.Fatalf("a minute later %d of %d peers have a session", r.Packets, peers)
+		if time.Since(began) > time.Minute {
+			t.Fatalf("after a minute %d of %d peers have a session", r.Packets, peers)
 		}
 	}
-	took := time.Since(begun)
+	took := time.Since(began)
 	if err := <-streamed; err != nil {
-		t.Errorf("the stream beside the storm: %v", err)
+		t.Errorf("the stream during the storm: %v", err)
 	}
 	if len(times) == 0 {
 		t.Fatal("no ping was answered")
@@ -67,12 +67,12 @@ func TestDataFlowsInAStorm(t *testing.T) {
 	t.Logf("%d sessions in %v, %d initiations were repeated; %d pings, median %v, slowest %v",
 		peers, took, r.Lost, len(times), times[len(times)/2], times[len(times)-1])
 	if median := times[len(times)/2]; median > 250*time.Millisecond {
-		t.Errorf("the median of the pings is %v", median)
+		t.Errorf("the median of the pings is %v, want 250ms at most", median)
 	}
 	if r.Lost == 0 {
-		t.Log("this machine is faster than the storm: nobody was asked for a cookie")
+		t.Log("this machine is faster than the storm: no peer needed a cookie")
 	}
-	lab.Until(t, 10*time.Second, "the daemon has a session with everybody", func() (bool, string) {
+	lab.Until(t, 10*time.Second, "the daemon has a session with every peer", func() (bool, string) {
 		have := 0
 		for _, p := range ta.Peers() {
 			if !p.Handshake.IsZero() {

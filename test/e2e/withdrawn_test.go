@@ -13,7 +13,7 @@ import (
 	"wgd/test/lab"
 )
 
-// unjoinedEnv has this program become the command in its arguments, under a
+// unjoinedEnv makes this program execute the command in its arguments with a seccomp
 // filter that refuses every writev(2) of several pieces.
 const unjoinedEnv = "WGD_E2E_REFUSE_WRITEV"
 
@@ -29,7 +29,7 @@ func becomeFiltered() {
 			err = unix.Exec(path, os.Args[1:], os.Environ())
 		}
 	}
-	fmt.Fprintln(os.Stderr, "under the filter:", err)
+	fmt.Fprintln(os.Stderr, "with the filter:", err)
 	os.Exit(1)
 }
 
@@ -54,7 +54,7 @@ func refuseWritev() error {
 	return nil
 }
 
-// Where the kernel refuses to take super-packets, everything arrives, one by one.
+// If the kernel refuses super-packets, all packets arrive, one by one.
 func TestJoinedWritesRefused(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -74,9 +74,9 @@ func TestJoinedWritesRefused(t *testing.T) {
 	}
 }
 
-// Offloads are turned off and on in the middle of a stream, of the tunnel's
-// interface and of the one below it, on both sides: nothing is lost in the tunnel,
-// and no checksum is wrong.
+// While offloads of the interface of the tunnel and of the one below it are turned off
+// and on, on both sides, a stream arrives: nothing is lost in the tunnel, and no
+// checksum is wrong.
 func TestOffloadsWithdrawn(t *testing.T) {
 	t.Parallel()
 	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
@@ -103,7 +103,7 @@ func TestOffloadsWithdrawn(t *testing.T) {
 	}
 	for _, tun := range []*lab.Tunnel{ta, tb} {
 		if c := tun.Counts(); len(c.Drops) > 0 || len(c.Counters) > 0 {
-			t.Errorf("dropped: %v, counted: %v", c.Drops, c.Counters)
+			t.Errorf("dropped: %v, counted: %v, want none of either", c.Drops, c.Counters)
 		}
 	}
 	if wrong := tcpChecksumErrors(a); wrong != "0" {
