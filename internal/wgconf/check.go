@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"wgd/key"
 )
 
 // check looks at the file as a whole, once all lines are read.
@@ -24,9 +26,9 @@ func (dec *decoder) check() {
 func (dec *decoder) checkInterface() {
 	i := &dec.file.Interface
 	n := &i.Network
-	_, key := dec.given["PrivateKey"]
+	_, inFile := dec.given["PrivateKey"]
 	_, keyFile := dec.given["PrivateKeyFile"]
-	if !key && !keyFile && !slices.ContainsFunc(slices.Concat(n.PreUp, n.PostUp), setsKey) {
+	if !inFile && !keyFile && !slices.ContainsFunc(slices.Concat(n.PreUp, n.PostUp), setsKey) {
 		dec.problems.warnf(0, "no PrivateKey and no PrivateKeyFile: there will be no handshake until another command sets a key")
 	}
 	if n.MTU != 0 && n.MTU < 1280 && slices.ContainsFunc(n.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
@@ -61,16 +63,18 @@ func (dec *decoder) checkNames() {
 }
 
 func (dec *decoder) checkPeers() {
-	owners := map[netip.Prefix]int{} // by index in Peers
+	var own key.Public
+	if k := dec.file.Interface.PrivateKey; k != nil {
+		own = k.Public()
+	}
 	for i := range dec.file.Peers {
 		p := &dec.file.Peers[i]
 		lines := dec.peers[p.PublicKey]
-		allowed := p.Allowed()
 		_, written := lines.given["AllowedIPs"]
 		switch {
 		case !written:
 			dec.problems.warnf(lines.header, "this peer has no AllowedIPs: no packet goes to it, and none from it is accepted")
-		case len(p.AllowedIPs) > 0 && len(allowed) == 0:
+		case len(p.AllowedIPs) > 0 && len(Subtract(p.AllowedIPs, p.ExcludedIPs)) == 0:
 			dec.problems.warnf(lines.given["ExcludedIPs"], "ExcludedIPs leave nothing of the AllowedIPs: no packet goes to this peer, and none from it is accepted")
 		}
 		for _, e := range p.ExcludedIPs {
@@ -81,15 +85,8 @@ func (dec *decoder) checkPeers() {
 		if p.PublicKey.LowOrder() {
 			dec.problems.warnf(lines.given["PublicKey"], "PublicKey: with this key no handshake can succeed: copy it again")
 		}
-		if k := dec.file.Interface.PrivateKey; k != nil && !k.IsZero() && k.Public() == p.PublicKey {
+		if p.PublicKey == own && !own.IsZero() {
 			dec.problems.warnf(lines.given["PublicKey"], "PublicKey: this is the interface's own key: the peer is ignored; here belongs the public key of the other end")
-		}
-		for _, prefix := range allowed {
-			if other, taken := owners[prefix]; taken {
-				dec.problems.warnf(lines.given["AllowedIPs"], "AllowedIPs %s: the peer of line %d has the same: the last one, this one, gets it",
-					prefix, dec.peers[dec.file.Peers[other].PublicKey].header)
-			}
-			owners[prefix] = i
 		}
 	}
 }

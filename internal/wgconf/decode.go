@@ -3,6 +3,7 @@ package wgconf
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 
 	"wgd/key"
 )
@@ -23,7 +24,7 @@ type Env struct {
 // Decode says what the text means. Without an error among the problems, the
 // File is valid, and so is its Change; with one it is nil.
 func (d *Document) Decode(env Env) (*File, Problems) {
-	dec := &decoder{env: env, file: &File{}, peers: map[key.Public]*peerLines{}, given: map[string]int{}}
+	dec := &decoder{env: env, file: &File{}, peers: map[key.Public]*peerLines{}, owners: map[netip.Prefix]int{}, given: map[string]int{}}
 	dec.sections(d)
 	dec.check()
 	dec.problems.sort()
@@ -40,7 +41,8 @@ type decoder struct {
 	file     *File
 	problems Problems
 	peers    map[key.Public]*peerLines
-	given    map[string]int // the directives of [Interface], and where they stand; of each the last
+	owners   map[netip.Prefix]int // of the prefixes that peers have so far: the index in File.Peers
+	given    map[string]int       // the directives of [Interface], and where they stand; of each the last
 }
 
 // peerLines are where things about one peer stand.
@@ -131,13 +133,37 @@ func (dec *decoder) peer(s *section, number int) {
 		p = &dec.file.Peers[at.index]
 	}
 	// As for wg, the later section has the say about all allowed IPs.
-	p.AllowedIPs, p.ExcludedIPs, at.header = nil, nil, number
+	for _, prefix := range p.Allowed() {
+		delete(dec.owners, prefix)
+	}
+	p.AllowedIPs, p.ExcludedIPs, p.lost, at.header = nil, nil, nil, number
 	here := map[string]int{}
 	dec.rows(s, number, func(l *line, at int) bool { return decodeRow(dec, peerRows, l, at, p, here) })
 	for name, line := range here {
 		at.given[name] = line
 	}
 	dec.both(here, "PresharedKey", "PresharedKeyFile")
+	if good {
+		dec.own(at)
+	}
+}
+
+// own gives a peer the prefixes that its section asks for, and takes them from
+// those that have them. As for wg they are lost, even if a later section of this
+// peer does not ask for them any more.
+func (dec *decoder) own(at *peerLines) {
+	for _, prefix := range dec.file.Peers[at.index].Allowed() {
+		if i, taken := dec.owners[prefix]; taken && i != at.index {
+			loser := &dec.file.Peers[i]
+			if loser.lost == nil {
+				loser.lost = map[netip.Prefix]bool{}
+			}
+			loser.lost[prefix] = true
+			dec.problems.warnf(at.given["AllowedIPs"], "AllowedIPs %s: the peer of line %d has the same: the last one, this one, gets it",
+				prefix, dec.peers[loser.PublicKey].header)
+		}
+		dec.owners[prefix] = at.index
+	}
 }
 
 // decodeRow decodes one line by the rows of its section, and reports whether

@@ -2,6 +2,7 @@ package wgconf
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"wgd/conf"
@@ -78,12 +79,17 @@ type Peer struct {
 	ExcludedIPs         []netip.Prefix   // likewise
 	Endpoint            resolve.Endpoint // the zero value: none
 	PersistentKeepalive uint16           // seconds; 0: off
+
+	lost map[netip.Prefix]bool // those of Allowed that a later section gave to another peer
 }
 
 // Allowed are the prefixes that the peer really has: AllowedIPs without
-// ExcludedIPs.
+// ExcludedIPs, and without what a later section of the file gives to another
+// peer. So no two peers of a file have the same prefix.
 func (p *Peer) Allowed() []netip.Prefix {
-	return Subtract(p.AllowedIPs, p.ExcludedIPs)
+	return slices.DeleteFunc(Subtract(p.AllowedIPs, p.ExcludedIPs), func(a netip.Prefix) bool {
+		return p.lost[a]
+	})
 }
 
 // Change makes an interface what the file says: a new one, or one that exists.

@@ -166,8 +166,8 @@ func decodeAddress(d *decoder, v value, i *Interface) {
 		switch {
 		case !ok:
 			d.wrong(v, word, "write ADDRESS/LENGTH: 10.2.0.1/24 or fd00:2::1/64, for example")
-		case a.Is6() && (a.IsUnspecified() || a.IsLoopback() || a.IsMulticast()):
-			d.wrong(v, word, "the kernel does not let an interface have this address: choose one of the tunnel's network")
+		case a.IsUnspecified() || a.Is6() && (a.IsLoopback() || a.IsMulticast()):
+			d.wrong(v, word, "the kernel gives this address to no interface of this kind: choose one of the tunnel's network")
 		case d.hasAddress(v, p):
 		default:
 			i.Network.Addresses = append(i.Network.Addresses, p)

@@ -166,6 +166,24 @@ func TestReadsAsWgDoes(t *testing.T) {
 	}
 }
 
+// A prefix belongs to the last section that asks for it, also where a peer has
+// several sections: as for wg, in the order of the file.
+func TestEachPrefixHasOnePeer(t *testing.T) {
+	file, _ := read(t, expand("[Peer]\nPublicKey=<B>\nAllowedIPs=10.0.0.0/8,10.1.0.0/16,10.2.0.0/16\n[Peer]\nPublicKey=<A>\nAllowedIPs=10.1.0.0/16,10.2.0.0/16\n"+
+		"[Peer]\nPublicKey=<A>\nAllowedIPs=10.2.0.0/16\n[Peer]\nPublicKey="+key.Public{5}.Base64()+"\nAllowedIPs=10.0.0.0/14\nExcludedIPs=10.0.0.0/15,10.3.0.0/16\n"))
+	got := ""
+	for _, p := range file.Peers {
+		got += fmt.Sprintln(p.Allowed())
+	}
+	if want := "[10.0.0.0/8]\n[]\n[10.2.0.0/16]\n"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	file, _ = read(t, expand("[Peer]\nPublicKey=<B>\nAllowedIPs=10.0.0.0/8\n[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\n[Peer]\nPublicKey=<B>\nAllowedIPs=10.0.0.0/8\n"))
+	if a, b := file.Peers[1].Allowed(), file.Peers[0].Allowed(); len(a) != 0 || len(b) != 1 {
+		t.Errorf("%v, %v", a, b)
+	}
+}
+
 // Problems name the line and the way out, all at once, in order.
 func TestProblems(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
@@ -193,8 +211,9 @@ func TestProblems(t *testing.T) {
 			"4: Endpoint 10.1:5: an IPv4 address has four numbers from 0 to 255\nw5: Endpoint stands in line 4 too: this one counts\n" +
 				"5: Endpoint a: write HOST:PORT or [ADDRESS]:PORT, with a port from 1 to 65535\nw6: Endpoint stands in line 5 too: this one counts\n" +
 				"6: Endpoint a:0: write HOST:PORT or [ADDRESS]:PORT, with a port from 1 to 65535\n7: PersistentKeepalive 65536: give a number of seconds from 1 to 65535, or off"},
-		{"[Interface]\nAddress=10.0.0.1/33 ::1/128 fd00::1 fd00::1/64 010.0.0.1\n", "2: Address 10.0.0.1/33: write ADDRESS/LENGTH: 10.2.0.1/24 or fd00:2::1/64, for example\n" +
-			"2: Address ::1/128: the kernel does not let an interface have this address: choose one of the tunnel's network\n" +
+		{"[Interface]\nAddress=10.0.0.1/33 0.0.0.0/8 ::1/128 fd00::1 fd00::1/64 010.0.0.1\n", "2: Address 10.0.0.1/33: write ADDRESS/LENGTH: 10.2.0.1/24 or fd00:2::1/64, for example\n" +
+			"2: Address 0.0.0.0/8: the kernel gives this address to no interface of this kind: choose one of the tunnel's network\n" +
+			"2: Address ::1/128: the kernel gives this address to no interface of this kind: choose one of the tunnel's network\n" +
 			"2: Address fd00::1/64: the interface has this address already, as fd00::1/128: remove one of them\n" +
 			"2: Address 010.0.0.1: write ADDRESS/LENGTH: 10.2.0.1/24 or fd00:2::1/64, for example"},
 		{"[Interface]\nDNS=10.0.0 10.0.0.1:53 a..b .\n", "2: DNS 10.0.0: this is no address: write 10.0.0.53 or fd00::53, without a port\n" +
