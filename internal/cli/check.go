@@ -9,30 +9,30 @@ import (
 // of the command calls it, and the manual page is not made before it is right.
 func Check(c *Command) error {
 	var wrong []error
-	complain := func(format string, args ...any) {
+	add := func(format string, args ...any) {
 		wrong = append(wrong, fmt.Errorf(format, args...))
 	}
 	if c.Name == "" || c.Summary == "" || len(c.Description) == 0 || len(c.Forms) == 0 {
-		complain("%s: name, summary, description or forms are missing", c.Name)
+		add("%s: name, summary, description or forms are missing", c.Name)
 	}
 	for _, name := range c.placeholderNames() {
 		if c.Placeholder[name] == "" {
-			complain("%s: placeholder %s is not explained", c.Name, name)
+			add("%s: placeholder %s is not explained", c.Name, name)
 		}
 	}
 	meanings := map[string]Option{"help": {}, "version": {}, "man": {}}
 	for i := range c.Forms {
 		form := &c.Forms[i]
 		if (form.Run == nil) != form.Step || form.Summary == "" && !form.Hidden {
-			complain("%s %s: summary or action is missing", c.Name, form.Syntax)
+			add("%s %s: summary or action is missing", c.Name, form.Syntax)
 		}
 		for _, o := range c.optionsOf(form) {
 			if other, had := meanings[o.name()]; had && other != o {
-				complain("%s: option %s has two meanings", c.Name, o.usage())
+				add("%s: option %s has two meanings", c.Name, o.usage())
 			}
 			meanings[o.name()] = o
 			if o.Text == "" {
-				complain("%s: option %s is not explained", c.Name, o.usage())
+				add("%s: option %s is not explained", c.Name, o.usage())
 			}
 		}
 	}

@@ -147,7 +147,7 @@ usage: sample up NAME`},
 
 // A key that was typed where it does not belong is not repeated: it may be a
 // secret, and errors end in logs.
-func TestErrorsRepeatNoKey(t *testing.T) {
+func TestErrorsDoNotShowKeys(t *testing.T) {
 	for k, want := range map[string]string{
 		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "a key stands where none belongs",
 		"/iXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "a key stands where none belongs",
@@ -169,7 +169,7 @@ func TestErrorsRepeatNoKey(t *testing.T) {
 }
 
 // Whatever could not be printed is an error, with the help, too.
-func TestFullDisk(t *testing.T) {
+func TestWriteErrors(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestErrorsAndStatuses(t *testing.T) {
 	}
 }
 
-func TestStepsFollowEachOther(t *testing.T) {
+func TestSteps(t *testing.T) {
 	for _, c := range []struct {
 		line, want string
 		status     int
@@ -224,7 +224,7 @@ func TestStepsFollowEachOther(t *testing.T) {
 	}
 }
 
-func TestHelpIsOfTheWholeOrOfOneForm(t *testing.T) {
+func TestHelp(t *testing.T) {
 	all, _, status := call(sample(), "--help")
 	if status != 0 || !strings.HasPrefix(all, "sample - show what was called\n") || strings.Count(all, "sample ") < 9 {
 		t.Error(all)
@@ -247,7 +247,7 @@ func TestHelpIsOfTheWholeOrOfOneForm(t *testing.T) {
 	}
 }
 
-func TestCompletionAnswers(t *testing.T) {
+func TestComplete(t *testing.T) {
 	for _, c := range []struct {
 		typed []string
 		want  string
@@ -299,7 +299,7 @@ cd /; COMP_WORDS=(sample wg0 f = etc) COMP_CWORD=4; _sample_complete; echo "${CO
 	}
 }
 
-func TestScriptsOfTheOtherShellsNameTheCommand(t *testing.T) {
+func TestScriptsOfOtherShells(t *testing.T) {
 	for _, shell := range []string{"zsh", "fish"} {
 		script, stderr, status := call(sample(), "completion "+shell)
 		if status != 0 || stderr != "" || strings.Contains(script, "COMMAND") || !strings.Contains(script, "sample __complete") {
@@ -323,7 +323,7 @@ func TestScriptsOfTheOtherShellsNameTheCommand(t *testing.T) {
 	}
 }
 
-func TestCheckFindsFaultsOfATable(t *testing.T) {
+func TestCheck(t *testing.T) {
 	if err := errors.Join(Check(sample()), Check(steps())); err != nil {
 		t.Error(err)
 	}
@@ -362,7 +362,7 @@ func TestManPage(t *testing.T) {
 }
 
 // Progress is for terminals.
-func TestWhatIsNoTerminalGetsPlainText(t *testing.T) {
+func TestProgressIsForTerminalsOnly(t *testing.T) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +381,7 @@ func TestWhatIsNoTerminalGetsPlainText(t *testing.T) {
 	}
 }
 
-func TestPrintJSONLeavesTextAlone(t *testing.T) {
+func TestPrintJSONEscapesNoHTML(t *testing.T) {
 	var out bytes.Buffer
 	c := &Call{Stdout: &out}
 	if err := c.PrintJSON(map[string]string{"a": "<b>&"}); err != nil || out.String() != "{\n  \"a\": \"<b>&\"\n}\n" {

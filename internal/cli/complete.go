@@ -53,7 +53,7 @@ func (c *Command) complete(words []string) []string {
 	if strings.HasPrefix(partial, "-") {
 		found = append(found, "--help", "--version")
 	}
-	return beginningWith(partial, found)
+	return withPrefix(partial, found)
 }
 
 // completion is the option as a shell would type it.
@@ -87,7 +87,7 @@ func (c *Command) completeValue(before []string, partial string) (found []string
 		return nil, false
 	}
 	if offer := c.Complete[option.Value]; offer != nil {
-		return beginningWith(strings.TrimPrefix(partial, "="), offer(c.withoutOptions(before))), true
+		return withPrefix(strings.TrimPrefix(partial, "="), offer(c.withoutOptions(before))), true
 	}
 	return nil, true
 }
@@ -153,8 +153,8 @@ func nextWords(syntax []word, typed []string) (next []word, fits bool) {
 	return append(next, more...), fits || fitsMore
 }
 
-// beginningWith keeps the words that begin so, each once.
-func beginningWith(partial string, words []string) []string {
+// withPrefix keeps the words that begin so, each once.
+func withPrefix(partial string, words []string) []string {
 	var kept []string
 	seen := map[string]bool{}
 	for _, w := range words {

@@ -26,15 +26,15 @@ func (c *Command) synopsis(form *Form) string {
 		options = append(options, "["+o.usage()+"]")
 	}
 	line := []string{c.Name}
-	placed := false
+	inserted := false
 	for text := range strings.FieldsSeq(form.Syntax) {
 		if text == "OPTIONS" {
-			line, placed = append(line, options...), true
+			line, inserted = append(line, options...), true
 			continue
 		}
 		line = append(line, text)
 	}
-	if !placed {
+	if !inserted {
 		line = append(line, options...)
 	}
 	return strings.Join(line, " ")
@@ -82,15 +82,15 @@ func (c *Command) helpForms(b *strings.Builder, forms []*Form) {
 	}
 	for _, o := range options {
 		terms := o.terms()
-		if len(terms) > widestTerms {
-			terms += "\n" + strings.Repeat(" ", 2+widestTerms)
+		if len(terms) > termsWidth {
+			terms += "\n" + strings.Repeat(" ", 2+termsWidth)
 		}
-		fmt.Fprintf(b, "  %-*s %s\n", widestTerms, terms, sentence(o.Text))
+		fmt.Fprintf(b, "  %-*s %s\n", termsWidth, terms, sentence(o.Text))
 	}
 }
 
-// widestTerms stand in front of their explanation; longer ones above it.
-const widestTerms = 28
+// termsWidth stand in front of their explanation; longer ones above it.
+const termsWidth = 28
 
 // terms are all names of an option: "-f, --foreground".
 func (o Option) terms() string {

@@ -73,15 +73,15 @@ func (c *Command) roffSynopsis(form *Form) string {
 	for _, o := range c.optionsOf(form) {
 		options = append(options, "["+roffOption(o)+"]")
 	}
-	placed := false
+	inserted := false
 	for _, w := range parseSyntax(form.Syntax) {
 		if w.marker {
-			parts, placed = append(parts, options...), true
+			parts, inserted = append(parts, options...), true
 			continue
 		}
 		parts = append(parts, roffWord(w))
 	}
-	if !placed {
+	if !inserted {
 		parts = append(parts, options...)
 	}
 	return strings.Join(parts, " ")
@@ -223,12 +223,12 @@ func (p *page) paragraphs(texts []string) {
 func (p *page) text(text string) {
 	text = strings.ReplaceAll(text, ". ", ".\n")
 	for line := range strings.Lines(text) {
-		p.line("%s", quoted(escape(strings.TrimRight(line, "\n"))))
+		p.line("%s", bold(escape(strings.TrimRight(line, "\n"))))
 	}
 }
 
-// quoted sets what stands in `backquotes` in bold.
-func quoted(text string) string {
+// bold sets what stands in `backquotes` in bold.
+func bold(text string) string {
 	parts := strings.Split(text, "`")
 	for i := 1; i < len(parts); i += 2 {
 		parts[i] = `\fB` + parts[i] + `\fR`

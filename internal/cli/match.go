@@ -58,8 +58,8 @@ func (w word) is(typed string) bool {
 	return false
 }
 
-// matched is how far typed words agree with a syntax.
-type matched struct {
+// matchResult is how far typed words agree with a syntax.
+type matchResult struct {
 	complete bool
 	used     int // typed words that agree
 	literals int // how many of them are words typed as they stand
@@ -68,7 +68,7 @@ type matched struct {
 
 // betterThan prefers a form that agrees in more of its own words: `wgd up`
 // without a file is a wrong `up`, not an interface of that name.
-func (m matched) betterThan(n matched) bool {
+func (m matchResult) betterThan(n matchResult) bool {
 	if m.literals != n.literals {
 		return m.literals > n.literals
 	}
@@ -78,27 +78,27 @@ func (m matched) betterThan(n matched) bool {
 	return m.used > n.used
 }
 
-func (m matched) asGoodAs(n matched) bool { return !m.betterThan(n) && !n.betterThan(m) }
+func (m matchResult) asGoodAs(n matchResult) bool { return !m.betterThan(n) && !n.betterThan(m) }
 
 // matchWords tries the words typed against a syntax, with and without what
 // may be left out.
-func matchWords(syntax []word, typed []string) matched {
-	return matchFrom(syntax, typed, matched{args: map[string][]string{}})
+func matchWords(syntax []word, typed []string) matchResult {
+	return matchFrom(syntax, typed, matchResult{args: map[string][]string{}})
 }
 
-func matchFrom(syntax []word, typed []string, so matched) matched {
+func matchFrom(syntax []word, typed []string, soFar matchResult) matchResult {
 	for len(syntax) > 0 && syntax[0].marker {
 		syntax = syntax[1:]
 	}
 	if len(syntax) == 0 || syntax[0].anything {
-		so.complete = len(typed) == 0 || len(syntax) > 0
-		return so
+		soFar.complete = len(typed) == 0 || len(syntax) > 0
+		return soFar
 	}
-	var without matched
+	var without matchResult
 	if w := syntax[0]; w.opens {
-		without = matchFrom(afterBrackets(syntax), typed, so)
+		without = matchFrom(afterBrackets(syntax), typed, soFar)
 	}
-	with := matchOne(syntax, typed, so)
+	with := matchOne(syntax, typed, soFar)
 	if syntax[0].opens && without.complete && !with.complete {
 		return without
 	}
@@ -109,25 +109,25 @@ func matchFrom(syntax []word, typed []string, so matched) matched {
 }
 
 // matchOne lets the first word of the syntax stand.
-func matchOne(syntax []word, typed []string, so matched) matched {
+func matchOne(syntax []word, typed []string, soFar matchResult) matchResult {
 	w := syntax[0]
 	if len(typed) == 0 || !w.is(typed[0]) {
-		return so
+		return soFar
 	}
 	count := 1
 	if w.repeat {
 		count = len(typed)
 	}
 	args := map[string][]string{w.text: typed[:count]}
-	for name, words := range so.args {
+	for name, words := range soFar.args {
 		args[name] = words
 	}
-	so.args = args
-	so.used += count
+	soFar.args = args
+	soFar.used += count
 	if w.literal {
-		so.literals++
+		soFar.literals++
 	}
-	return matchFrom(syntax[1:], typed[count:], so)
+	return matchFrom(syntax[1:], typed[count:], soFar)
 }
 
 // afterBrackets is the syntax after its first brackets.
@@ -157,7 +157,7 @@ func (c *Command) match(args []string) (*Call, error) {
 	} else {
 		forms, best := closest(c.formsFor(named), words)
 		if !best.complete {
-			return nil, &usageError{message: complaint(words, best), forms: forms}
+			return nil, &usageError{message: describeMismatch(words, best), forms: forms}
 		}
 		call = &Call{Command: c, Form: forms[0], args: best.args, options: map[string][]string{}}
 	}
@@ -172,7 +172,7 @@ func (c *Command) match(args []string) (*Call, error) {
 
 // closest is the form that agrees best with the words, first; several when
 // they agree equally well.
-func closest(candidates []*Form, words []string) (forms []*Form, best matched) {
+func closest(candidates []*Form, words []string) (forms []*Form, best matchResult) {
 	for _, form := range candidates {
 		m := matchWords(parseSyntax(form.Syntax), words)
 		switch {
@@ -218,8 +218,8 @@ func (c *Command) visible() []*Form {
 	return forms
 }
 
-// complaint says what is wrong with words that agree with no form.
-func complaint(words []string, best matched) string {
+// describeMismatch says what is wrong with words that agree with no form.
+func describeMismatch(words []string, best matchResult) string {
 	switch {
 	case len(words) == 0:
 		return "an argument is missing"

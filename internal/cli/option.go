@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// given is one option as it was typed.
-type given struct {
+// typedOption is one option as it was typed.
+type typedOption struct {
 	option Option
 	typed  string // with its dashes, without its value: a value may be long
 	value  string
@@ -36,7 +36,7 @@ func (o Option) usage() string {
 // split tells options from words. Options may stand anywhere before "--".
 // Words of a syntax that begin with a dash (-alias) are words. With "--" before
 // all words the first is a name, also if a syntax has this very word.
-func (c *Command) split(args []string) (words []string, options []given, named bool, err error) {
+func (c *Command) split(args []string) (words []string, options []typedOption, named bool, err error) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
@@ -59,7 +59,7 @@ func (c *Command) split(args []string) (words []string, options []given, named b
 			}
 			value = args[i]
 		}
-		options = append(options, given{option, typed, value})
+		options = append(options, typedOption{option, typed, value})
 	}
 	return words, options, false, nil
 }

@@ -11,9 +11,9 @@ import (
 	"wgd/internal/sys/term"
 )
 
-// patience is how long something may take before a person is told that it is
+// progressDelay is how long something may take before a person is told that it is
 // still going on.
-const patience = 2 * time.Second
+const progressDelay = 2 * time.Second
 
 // Terminal reports whether what is written to w is seen on a terminal, on which a
 // line can be written over.
@@ -38,7 +38,7 @@ func (c *Call) Progress(what string) (done func()) {
 	}
 	var mu sync.Mutex
 	shown, ended := false, false
-	timer := time.AfterFunc(patience, func() {
+	timer := time.AfterFunc(progressDelay, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if !ended {

@@ -14,7 +14,7 @@ import (
 
 // Where Go forbids what WireGuard needs, every command still says how it is
 // used, and does nothing else: a sentence, status 1, no panic.
-func TestForbidden(t *testing.T) {
+func TestFIPSOnlyMode(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", dir, "wgd/cmd/...").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

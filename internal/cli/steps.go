@@ -22,7 +22,7 @@ func (c *Command) steps(words []string) (found []*Call, err error) {
 			if best.literals == 0 {
 				near = c.stepForms()
 			}
-			return nil, &usageError{message: complaint(rest, best), forms: near}
+			return nil, &usageError{message: describeMismatch(rest, best), forms: near}
 		}
 		call := &Call{Command: c, Form: step, args: best.args, options: map[string][]string{}}
 		call.args[parseSyntax(step.Syntax)[0].text] = first
@@ -34,7 +34,7 @@ func (c *Command) steps(words []string) (found []*Call, err error) {
 
 // longestStep is the step that words begin with; without one, near are those
 // that agree best.
-func (c *Command) longestStep(words []string) (step *Form, near []*Form, best matched) {
+func (c *Command) longestStep(words []string) (step *Form, near []*Form, best matchResult) {
 	for _, form := range c.stepForms() {
 		m := matchPrefix(parseSyntax(form.Syntax)[1:], words)
 		if m.complete && (step == nil || m.used > best.used) {
@@ -63,8 +63,8 @@ func (c *Command) stepForms() []*Form {
 }
 
 // matchPrefix tries the syntax against the beginning of the words.
-func matchPrefix(syntax []word, typed []string) matched {
-	return matchFrom(append(syntax[:len(syntax):len(syntax)], anything), typed, matched{args: map[string][]string{}})
+func matchPrefix(syntax []word, typed []string) matchResult {
+	return matchFrom(append(syntax[:len(syntax):len(syntax)], anything), typed, matchResult{args: map[string][]string{}})
 }
 
 // anything ends a syntax after which other words may come.

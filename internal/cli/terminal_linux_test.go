@@ -36,12 +36,12 @@ func terminal(t *testing.T) (tty, screen *os.File) {
 	return tty, screen
 }
 
-func TestProgressIsShownAfterTwoSecondsAndTakenAway(t *testing.T) {
+func TestProgress(t *testing.T) {
 	tty, screen := terminal(t)
 	t.Setenv("TERM", "vt100")
 	c := &Call{Command: sample(), Stderr: tty}
 	done := c.Progress("waiting")
-	time.Sleep(patience + 200*time.Millisecond)
+	time.Sleep(progressDelay + 200*time.Millisecond)
 	done()
 	done()
 	fmt.Fprint(tty, "END")

@@ -50,17 +50,17 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 		Interface:  s.Name,
 		Up:         s.Up,
 		MTU:        s.MTU,
-		Fault:      unlessEmpty(s.Fault),
+		Fault:      nullIfEmpty(s.Fault),
 		ListenPort: s.ListenPort,
 		Fwmark:     s.FirewallMark,
-		AEAD:       unlessEmpty(s.AEAD),
+		AEAD:       nullIfEmpty(s.AEAD),
 		Tunables:   map[string]string{},
 		Peers:      make([]JSONPeer, len(s.Peers)),
 		Drops:      map[string]uint64{},
 		Counters:   map[string]uint64{},
 	}
 	if !s.PublicKey.IsZero() {
-		out.PublicKey = unlessEmpty(s.PublicKey.Base64())
+		out.PublicKey = nullIfEmpty(s.PublicKey.Base64())
 	}
 	for _, name := range conf.TunableNames() {
 		out.Tunables[name], _ = s.Tunables.Get(name)
@@ -93,10 +93,10 @@ func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
 		out.AllowedIPs = []netip.Prefix{}
 	}
 	if p.Endpoint.IsValid() {
-		out.Endpoint = unlessEmpty(p.Endpoint.String())
+		out.Endpoint = nullIfEmpty(p.Endpoint.String())
 	}
 	if secrets && out.HasPresharedKey {
-		out.PresharedKey = unlessEmpty(p.PresharedKey.Base64())
+		out.PresharedKey = nullIfEmpty(p.PresharedKey.Base64())
 	}
 	if !p.LastHandshake.IsZero() {
 		out.LatestHandshake = p.LastHandshake.Unix()
@@ -108,13 +108,13 @@ func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
 func PrivateKeyJSON(s *conf.Status) JSONPrivateKey {
 	out := JSONPrivateKey{Interface: s.Name}
 	if !s.PrivateKey.IsZero() {
-		out.PrivateKey = unlessEmpty(s.PrivateKey.Base64())
+		out.PrivateKey = nullIfEmpty(s.PrivateKey.Base64())
 	}
 	return out
 }
 
-// unlessEmpty is null in JSON for what is not there.
-func unlessEmpty(s string) *string {
+// nullIfEmpty is null in JSON for what is not there.
+func nullIfEmpty(s string) *string {
 	if s == "" {
 		return nil
 	}

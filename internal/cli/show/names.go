@@ -8,9 +8,9 @@ import (
 	"wgd/key"
 )
 
-// shortName is how many digits of its public key stand for a peer without a
+// minDigits is how many digits of its public key stand for a peer without a
 // name, as long as they are enough.
-const shortName = 8
+const minDigits = 8
 
 // Names are the names under which the peers are shown and addressed,
 // in the order of the peers.
@@ -31,22 +31,22 @@ func Names(peers []conf.PeerStatus) []string {
 	for i := range peers {
 		names[i] = peers[i].Name
 		if names[i] == "" {
-			names[i] = shortest(peers[i].PublicKey.Hex(), unnamed, given)
+			names[i] = uniquePrefix(peers[i].PublicKey.Hex(), unnamed, given)
 		}
 	}
 	return names
 }
 
-// shortest is the beginning of digits that no other of the sorted unnamed has,
+// uniquePrefix is the beginning of digits that no other of the sorted unnamed has,
 // and that is nobody's given name.
-func shortest(digits string, unnamed []string, given map[string]bool) string {
-	n := shortName
+func uniquePrefix(digits string, unnamed []string, given map[string]bool) string {
+	n := minDigits
 	i, _ := slices.BinarySearch(unnamed, digits)
 	if i > 0 {
-		n = max(n, common(digits, unnamed[i-1])+1)
+		n = max(n, commonPrefix(digits, unnamed[i-1])+1)
 	}
 	if i+1 < len(unnamed) {
-		n = max(n, common(digits, unnamed[i+1])+1)
+		n = max(n, commonPrefix(digits, unnamed[i+1])+1)
 	}
 	for n < len(digits) && given[digits[:n]] {
 		n++
@@ -54,8 +54,8 @@ func shortest(digits string, unnamed []string, given map[string]bool) string {
 	return digits[:n]
 }
 
-// common is the length of the beginning that two strings share.
-func common(a, b string) int {
+// commonPrefix is the length of the beginning that two strings share.
+func commonPrefix(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
