@@ -366,7 +366,7 @@ func TestErrors(t *testing.T) {
 		"wg0 set private-key " + strings.Repeat("n", 41): "there is no key file of the name that was given, which has 41 characters and looks like a key: " +
 			"give the name of a file; if it was a key, make a new one: everybody could see it in the list of processes",
 		"wg0 set peer B --preshared-key=":             "peer B: the name of the key file is empty: give a file that holds the key in base64",
-		"wg0 show peer " + other:                      "wg0 has no peer of this public key: `wgconfig wg0` lists them",
+		"wg0 show peer " + other:                      "wg0 has no peer with this public key: `wgconfig wg0` lists them",
 		"wg0 set peer B --rename=" + private.Base64(): "a peer's name was expected, but this is a key: give a name of 1 to 63 letters, digits and ._@-",
 		"wg0 set peer B --rename=" + private.Hex():    "a peer's name was expected, but this is a key: give a name of 1 to 63 letters, digits and ._@-",
 		"wg0 set private-key " + wrong:                wrong + ": private key: 40 characters: write the 32 bytes as 44 characters of base64",

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Check finds what is missing or contradictory in a command's table: a test
-// of the command calls it, and the manual page is not made before it is right.
+// Check reports what is missing or contradictory in a command's table. A test of
+// every command calls it, and --man does before it prints the page.
 func Check(c *Command) error {
 	var wrong []error
 	add := func(format string, args ...any) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// sample is a command with every kind of form. It prints what was called.
+// sample returns a command with every kind of form, which prints what was called.
 func sample() *Command {
 	run := func(c *Call) error {
 		fmt.Fprintf(c.Stdout, "%s:", c.Form.Syntax)
@@ -55,7 +55,7 @@ func sample() *Command {
 	}
 }
 
-// steps is a command whose forms follow each other.
+// steps returns a command whose forms may follow each other.
 func steps() *Command {
 	return &Command{
 		Name: "steps", Summary: "do several things", Description: []string{"One after the other."},
@@ -92,7 +92,7 @@ func TestDispatch(t *testing.T) {
 		{"wg0 show all", "INTERFACE [show all]: INTERFACE=wg0"},
 		{"wg0 show all --json", "INTERFACE [show all]: INTERFACE=wg0 --json="},
 		{"--json wg0", "INTERFACE [show all]: INTERFACE=wg0 --json="},
-		{"-- up", "INTERFACE [show all]: INTERFACE=up"}, // a name, though there is a form of this word
+		{"-- up", "INTERFACE [show all]: INTERFACE=up"}, // a name, although it is also a literal
 		{"--json -- fail", "INTERFACE [show all]: INTERFACE=fail --json="},
 		{"-- fail show all", "INTERFACE [show all]: INTERFACE=fail"},
 		{"up -- fail", "up NAME: NAME=fail"},
@@ -108,67 +108,67 @@ func TestDispatch(t *testing.T) {
 	} {
 		stdout, stderr, status := call(sample(), c.line)
 		if stdout != c.want || stderr != "" || status != 0 {
-			t.Errorf("%s:\n%s%s (%d)\nwant %s", c.line, stdout, stderr, status, c.want)
+			t.Errorf("%s: got\n%s%s (exit status %d)\nwant %s", c.line, stdout, stderr, status, c.want)
 		}
 	}
 }
 
-// A usage error prints the usage line of the form that was meant, and exits with 2.
+// A usage error prints the usage line of the closest form, and exits with 2.
 func TestUsageErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
-		{"wg0 add peer", `something is missing after "peer"
+		{"wg0 add peer", `an argument is missing after "peer"
 usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
-		{"wg0 add peer B C", `"C" is not understood here
+		{"wg0 add peer B C", `"C" is not expected here
 usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
-		{"wg0 add peer B --json", `--json does not belong to this use of sample
+		{"wg0 add peer B --json", `--json cannot be used here
 usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
 		{"wg0 add peer B --secret=xyzzy", `there is no option --secret
 usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
-		{"wg0 add peer B --endpoint", `--endpoint needs its HOST:PORT
+		{"wg0 add peer B --endpoint", `--endpoint needs a value: HOST:PORT
 usage: sample INTERFACE add peer NAME [--endpoint=HOST:PORT]`},
 		{"wg0 show peer B --json=1", `--json takes no value
 usage: sample INTERFACE show peer NAME [--json]`},
-		{"wg0 show", `something is missing after "show"
+		{"wg0 show", `an argument is missing after "show"
 usage: sample INTERFACE [show all] [--json]
        sample INTERFACE show peer NAME [--json]`},
-		{"up", `something is missing after "up"
+		{"up", `an argument is missing after "up"
 usage: sample up NAME`},
 		{"misuse", "not so\nusage: sample misuse"},
 	} {
 		stdout, stderr, status := call(sample(), c.line)
 		if want := "sample: " + c.want + "\n"; stdout != "" || stderr != want || status != 2 {
-			t.Errorf("%s: %d\n%s%s\nwant\n%s", c.line, status, stdout, stderr, want)
+			t.Errorf("%s: exit status %d, got\n%s%s\nwant\n%s", c.line, status, stdout, stderr, want)
 		}
 	}
 	if _, stderr, status := call(sample(), ""); status != 2 || strings.Count(stderr, "\n") < 9 {
-		t.Errorf("without arguments: %d %s", status, stderr)
+		t.Errorf("without arguments: exit status %d, got %s", status, stderr)
 	}
 }
 
-// A key that was typed where it does not belong is not repeated: it may be a
-// secret, and errors end in logs.
+// Errors do not show a key that was typed in place of something else: it may be a
+// secret, and errors may be logged.
 func TestErrorsDoNotShowKeys(t *testing.T) {
 	for k, want := range map[string]string{
-		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "a key stands where none belongs",
-		"/iXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "a key stands where none belongs",
-		strings.Repeat("5f", 32):                            "a key stands where none belongs",
-		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0":       "the word of 43 characters is not understood here",
-		"TheLaptopOfSomebodyWithAVeryLongNameInAccounting1": "the word of 49 characters is not understood here", // no key
+		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "there is a key where none is expected",
+		"/iXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0=":      "there is a key where none is expected",
+		strings.Repeat("5f", 32):                            "there is a key where none is expected",
+		"ciXjarylMz6+6+8skLSsPCiFPWq2HiHu/Lf2ZgkCFC0":       "the word of 43 characters is not expected here",
+		"TheLaptopOfSomebodyWithAVeryLongNameInAccounting1": "the word of 49 characters is not expected here", // not a key
 	} {
 		for _, line := range []string{"wg0 show peer B " + k, "wg0 " + k, "up B " + k} {
 			if _, stderr, status := call(sample(), line); status != 2 || !strings.HasPrefix(stderr, "sample: "+want+"\n") || strings.Contains(stderr, k) {
-				t.Errorf("%s: %d %s", line, status, stderr)
+				t.Errorf("%s: exit status %d, got %s, want %s", line, status, stderr, want)
 			}
 		}
 	}
 	for _, word := range []string{"", "wg0", "/etc/wireguard/keys/of/the/first/interface/wg0", "/home/somebody/with-a-long-name/keys/wg0.key"} {
 		if LooksLikeKey(word) {
-			t.Errorf("%q is taken for a key", word)
+			t.Errorf("LooksLikeKey(%q): got true", word)
 		}
 	}
 }
 
-// Whatever could not be printed is an error, with the help, too.
+// A failed write is an error, also of the help.
 func TestWriteErrors(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -179,22 +179,22 @@ func TestWriteErrors(t *testing.T) {
 		var stderr bytes.Buffer
 		status := Run(sample(), strings.Fields(line), strings.NewReader(""), full, &stderr)
 		if want := "sample: write /dev/full: no space left on device\n"; status != 1 || stderr.String() != want {
-			t.Errorf("%s: exit status %d, %q", line, status, stderr.String())
+			t.Errorf("%s: exit status %d, got %q, want %q", line, status, stderr.String(), want)
 		}
 	}
 }
 
 func TestErrorsAndStatuses(t *testing.T) {
 	if _, stderr, status := call(sample(), "fail"); status != 1 || stderr != "sample: x: broken: mend it\n" {
-		t.Errorf("%d %q", status, stderr)
+		t.Errorf("fail: exit status %d, %q", status, stderr)
 	}
 	if _, stderr, status := call(sample(), "status"); status != 7 || stderr != "" {
-		t.Errorf("%d %q", status, stderr)
+		t.Errorf("status: exit status %d, %q, want 7", status, stderr)
 	}
 	var out bytes.Buffer
 	PrintError(&out, "sample", errors.Join(errors.New("one"), errors.New("two")))
-	if out.String() != "sample: one\nsample: two\n" {
-		t.Errorf("%q", out.String())
+	if want := "sample: one\nsample: two\n"; out.String() != want {
+		t.Errorf("two errors: got %q, want %q", out.String(), want)
 	}
 }
 
@@ -215,12 +215,12 @@ func TestSteps(t *testing.T) {
 	} {
 		stdout, stderr, status := call(steps(), c.line)
 		if stdout != c.want || status != c.status || (stderr == "") != (status == 0) {
-			t.Errorf("%s: %d %q %s", c.line, status, stdout, stderr)
+			t.Errorf("%s: exit status %d, got %q, want %d, %q; %s", c.line, status, stdout, c.status, c.want, stderr)
 		}
 	}
 	_, stderr, _ := call(steps(), "wg0 up inet")
-	if want := "steps: something is missing after \"inet\"\nusage: steps INTERFACE inet ADDRESS [alias|-alias]\n"; stderr != want {
-		t.Errorf("%s", stderr)
+	if want := "steps: an argument is missing after \"inet\"\nusage: steps INTERFACE inet ADDRESS [alias|-alias]\n"; stderr != want {
+		t.Errorf("got %q, want %q", stderr, want)
 	}
 }
 
@@ -232,7 +232,7 @@ func TestHelp(t *testing.T) {
 	one, _, _ := call(sample(), "wg0 add peer --help")
 	want := "sample INTERFACE add peer NAME [--endpoint=HOST:PORT]\n    Add a peer.\n\nOptions:\n  --endpoint=HOST:PORT         Where it is.\n"
 	if one != want {
-		t.Errorf("%s", one)
+		t.Errorf("help of one form: got %s, want %s", one, want)
 	}
 	wide := sample()
 	wide.Forms[2].Options[0].Value = "HOST:PORT[,HOST:PORT]..."
@@ -261,31 +261,31 @@ func TestComplete(t *testing.T) {
 		{[]string{"wg0", "add", "peer", "B", "-"}, "--endpoint= --help --version"},
 		{[]string{"wg0", "add", "peer", "B", "--endpoint=/e"}, ":files"},
 		{[]string{"wg0", "add", "peer", "B", "--endpoint", ""}, ":files"},
-		{[]string{"wg0", "add", "peer", "B", "--endpoint", "=", "/e"}, ":files"}, // as bash cuts it
+		{[]string{"wg0", "add", "peer", "B", "--endpoint", "=", "/e"}, ":files"}, // as bash splits it
 		{[]string{"wg0", "--json", "show", ""}, "all peer"},
 		{[]string{"completion", "b"}, "bash"},
 		{nil, "wg0 wg1 up fail misuse status completion"},
 	} {
 		got := strings.Join(sample().complete(c.typed), " ")
 		if got != c.want {
-			t.Errorf("%q: %s\nwant %s", c.typed, got, c.want)
+			t.Errorf("%q: got %s\nwant %s", c.typed, got, c.want)
 		}
 	}
 	got := steps().complete([]string{"wg0", "create", "inet", "1", ""})
 	for _, want := range []string{"create", "inet", "up", "down"} {
 		if !slices.Contains(got, want) {
-			t.Errorf("after a step: %v", got)
+			t.Errorf("after a step: got %v, want %s among them", got, want)
 		}
 	}
 }
 
-// Bash itself completes with the script.
+// Bash itself runs the script.
 func TestBashScript(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
-		t.Skip("NOT TESTED: the completion script, because there is no bash")
+		t.Skip("NOT TESTED: the completion script of bash, which is not installed")
 	}
 	script, _, _ := call(sample(), "completion bash")
 	test := `sample() { if [[ $1 == __complete && $3 == f* ]]; then echo :files; else echo show; echo sysctl; fi; }
@@ -309,7 +309,7 @@ func TestScriptsOfOtherShells(t *testing.T) {
 			if os.Getenv("CI") == "true" {
 				t.Error(err)
 			}
-			t.Logf("NOT TESTED: %s is not installed, so it did not read its script", shell)
+			t.Logf("NOT TESTED: the completion script of %s, which is not installed", shell)
 			continue
 		}
 		cmd := exec.Command(shell, "-n")
@@ -319,7 +319,7 @@ func TestScriptsOfOtherShells(t *testing.T) {
 		}
 	}
 	if _, _, status := call(sample(), "completion tcsh"); status != 2 {
-		t.Error("a shell that is not known")
+		t.Errorf("completion tcsh: exit status %d, want 2", status)
 	}
 }
 
@@ -334,7 +334,7 @@ func TestCheck(t *testing.T) {
 	err := Check(bad)
 	for _, want := range []string{"placeholder NAME", "action is missing", "two meanings"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("no %q in %v", want, err)
+			t.Errorf("Check: got %v, want %q in it", err, want)
 		}
 	}
 }
@@ -348,7 +348,7 @@ func TestManPage(t *testing.T) {
 		".SH EXIT STATUS\n", ".BR other (8),\n.BR wg (4)\n",
 	} {
 		if !strings.Contains(page, want) {
-			t.Errorf("no %q in\n%s", want, page)
+			t.Errorf("the page does not contain %q:\n%s", want, page)
 		}
 	}
 	if got := escape(`.a\b-'`); got != `\&.a\eb\-\(aq` {
@@ -356,12 +356,12 @@ func TestManPage(t *testing.T) {
 	}
 	for text, want := range map[string]string{"add a peer": "Add a peer.", "wg-quick does": "wg-quick does.", "1 means": "1 means.", "silent, error": "silent, error.", "So.": "So."} {
 		if got := sentence(text); got != want {
-			t.Errorf("%q", got)
+			t.Errorf("sentence(%q): got %q, want %q", text, got, want)
 		}
 	}
 }
 
-// Progress is for terminals.
+// Progress prints nothing on other files and buffers.
 func TestProgressIsForTerminalsOnly(t *testing.T) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -370,14 +370,14 @@ func TestProgressIsForTerminalsOnly(t *testing.T) {
 	defer null.Close()
 	for _, w := range []io.Writer{&bytes.Buffer{}, null} {
 		if Terminal(w) {
-			t.Errorf("%T is taken for a terminal", w)
+			t.Errorf("Terminal(%T): got true", w)
 		}
 	}
 	var out bytes.Buffer
 	c := &Call{Command: sample(), Stderr: &out}
 	c.Progress("waiting")()
 	if out.Len() != 0 {
-		t.Errorf("%q", out.String())
+		t.Errorf("Progress printed %q", out.String())
 	}
 }
 
@@ -389,7 +389,7 @@ func TestPrintJSONEscapesNoHTML(t *testing.T) {
 	}
 }
 
-// What is typed never makes the dispatch panic.
+// No command line makes Run panic.
 func FuzzRun(f *testing.F) {
 	for _, seed := range []string{"wg0 add peer B --endpoint=x", "-- -l", "__complete wg0 ", "wg0 create inet", "= == --=", "--help wg0 -"} {
 		f.Add(seed)
@@ -397,7 +397,7 @@ func FuzzRun(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		for _, c := range []*Command{sample(), steps()} {
 			if _, _, status := call(c, line); status < 0 || status > 7 {
-				t.Error(status)
+				t.Errorf("%q: exit status %d", line, status)
 			}
 		}
 	})

@@ -2,12 +2,12 @@ package cli
 
 import "strings"
 
-// completeWord as the first argument makes a command answer what may follow
-// the rest: the completion scripts call it. The last argument is the word
-// being typed.
+// completeWord as the first argument makes a command print the words that may
+// complete the others. The completion scripts use it. The last argument is the
+// word that is being typed.
 const completeWord = "__complete"
 
-// shells is the choice of the completion command.
+// shells is the choice in the syntax of the form completion.
 const shells = "bash|zsh|fish"
 
 // completionForm is a form that every command has.
@@ -25,7 +25,7 @@ var completionForm = Form{
 	},
 }
 
-// complete answers with the words that may stand in place of the last one.
+// complete returns the possible completions of the last word.
 func (c *Command) complete(words []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
@@ -56,7 +56,7 @@ func (c *Command) complete(words []string) []string {
 	return withPrefix(partial, found)
 }
 
-// completion is the option as a shell would type it.
+// completion returns the option as the shell should complete it.
 func (o Option) completion() string {
 	if o.Long == "" {
 		return "-" + string(o.Short)
@@ -67,8 +67,8 @@ func (o Option) completion() string {
 	return "--" + o.Long
 }
 
-// completeValue answers when the word being typed is the value of an option.
-// Bash has cut the words at the equals sign.
+// completeValue completes the value of an option, if the last word is one. Bash
+// splits words at the equals sign.
 func (c *Command) completeValue(before []string, partial string) (found []string, isValue bool) {
 	if n := len(before); n > 1 && before[n-1] == "=" {
 		before = before[:n-1]
@@ -92,7 +92,7 @@ func (c *Command) completeValue(before []string, partial string) (found []string
 	return nil, true
 }
 
-// withoutOptions are the words of the forms among those typed.
+// withoutOptions returns the typed words without the options.
 func (c *Command) withoutOptions(typed []string) []string {
 	words, _, _, err := c.split(typed)
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Command) withoutOptions(typed []string) []string {
 	return words
 }
 
-// withoutSteps forgets the steps that are complete: the next may follow.
+// withoutSteps removes the steps that are complete, after which the next may follow.
 func (c *Command) withoutSteps(words []string) []string {
 	if c.Steps == nil || len(words) < 2 {
 		return words
@@ -116,7 +116,7 @@ func (c *Command) withoutSteps(words []string) []string {
 	return words[:1]
 }
 
-// candidates are the words that may stand for a word of a syntax.
+// candidates returns the words that may be typed for a word of a syntax.
 func (c *Command) candidates(w word, before []string) []string {
 	if w.literal {
 		return strings.Split(w.text, "|")
@@ -127,7 +127,7 @@ func (c *Command) candidates(w word, before []string) []string {
 	return nil
 }
 
-// nextWords are the words of the syntax that may follow those typed.
+// nextWords returns the words of the syntax that may follow the typed ones.
 func nextWords(syntax []word, typed []string) (next []word, fits bool) {
 	for len(syntax) > 0 && syntax[0].marker {
 		syntax = syntax[1:]
@@ -153,7 +153,7 @@ func nextWords(syntax []word, typed []string) (next []word, fits bool) {
 	return append(next, more...), fits || fitsMore
 }
 
-// withPrefix keeps the words that begin so, each once.
+// withPrefix returns the words with the prefix, each once.
 func withPrefix(partial string, words []string) []string {
 	var kept []string
 	seen := map[string]bool{}

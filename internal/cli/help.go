@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// usage are the usage lines of the forms, as they follow a usage error.
+// usage returns the usage lines of the forms, as they follow a usage error.
 func (c *Command) usage(forms []*Form) string {
 	var b strings.Builder
 	head := "usage: "
@@ -19,7 +19,7 @@ func (c *Command) usage(forms []*Form) string {
 	return b.String()
 }
 
-// synopsis is the usage line of one form.
+// synopsis returns the usage line of one form.
 func (c *Command) synopsis(form *Form) string {
 	var options []string
 	for _, o := range c.optionsOf(form) {
@@ -40,8 +40,8 @@ func (c *Command) synopsis(form *Form) string {
 	return strings.Join(line, " ")
 }
 
-// help is the answer to --help: about the forms that the words before it
-// mean, or about the whole command.
+// help returns what --help prints: about the forms that match the words before it, or
+// about the whole command.
 func (c *Command) help(args []string) string {
 	var words []string
 	for _, arg := range args {
@@ -89,10 +89,10 @@ func (c *Command) helpForms(b *strings.Builder, forms []*Form) {
 	}
 }
 
-// termsWidth stand in front of their explanation; longer ones above it.
+// termsWidth is the width of the names of options; longer ones have a line of their own.
 const termsWidth = 28
 
-// terms are all names of an option: "-f, --foreground".
+// terms returns all names of an option: "-f, --foreground".
 func (o Option) terms() string {
 	if o.Short != 0 && o.Long != "" {
 		return fmt.Sprintf("-%c, %s", o.Short, o.usage())

@@ -7,9 +7,9 @@ import (
 	"unicode"
 )
 
-// The foot of every manual page. The date is that of the last change of its
-// form, not of the day on which it was generated, so that pages are the same
-// wherever they are made.
+// The footer of every manual page. The date is that of the last change of the layout,
+// not of the day on which the page was generated, so that the same table always gives
+// the same page.
 const (
 	pageDate    = "2026-11-22"
 	pageSource  = "wgd"
@@ -17,7 +17,7 @@ const (
 	pageManual  = "System Manager's Manual"
 )
 
-// ManPage is the command's manual page, in roff with the man macros.
+// ManPage returns the command's manual page, in roff with the man macros.
 func ManPage(c *Command) []byte {
 	p := &page{}
 	p.line(`.\" Generated from the table in cmd/%s by go generate ./docs/man: do not edit.`, c.Name)
@@ -46,7 +46,7 @@ func statuses() []Entry {
 	}
 }
 
-// page is a manual page in the making.
+// A page is a manual page that is being written.
 type page struct{ bytes.Buffer }
 
 func (p *page) line(format string, args ...any) {
@@ -66,8 +66,8 @@ func (p *page) synopsis(c *Command) {
 	}
 }
 
-// roffSynopsis is what follows the name of the command in its usage line:
-// what is typed as it stands is bold, what stands for something italic.
+// roffSynopsis returns what follows the name of the command in the synopsis, with
+// literals in bold and placeholders in italics.
 func (c *Command) roffSynopsis(form *Form) string {
 	var parts, options []string
 	for _, o := range c.optionsOf(form) {
@@ -118,8 +118,7 @@ func roffOption(o Option) string {
 	return `\fB` + escape(name) + `\fR=\fI` + escape(value) + `\fR`
 }
 
-// placeholders explains the words in capitals, in the order in which the
-// forms use them.
+// placeholders explains the placeholders, in the order in which the forms use them.
 func (p *page) placeholders(c *Command) {
 	names := c.placeholderNames()
 	if len(names) == 0 {
@@ -132,7 +131,7 @@ func (p *page) placeholders(c *Command) {
 	}
 }
 
-// placeholderNames are the placeholders of the visible forms, each once.
+// placeholderNames returns the placeholders of the visible forms, each once.
 func (c *Command) placeholderNames() []string {
 	var names []string
 	seen := map[string]bool{}
@@ -150,7 +149,7 @@ func (c *Command) placeholderNames() []string {
 func (p *page) commands(c *Command) {
 	p.section("COMMANDS")
 	for _, form := range c.visible() {
-		// Without the options: the synopsis has them, and a term cannot wrap well.
+		// Without the options: the synopsis has them, and long terms wrap badly.
 		term := `\fB` + escape(c.Name) + `\fR`
 		for _, w := range parseSyntax(form.Syntax) {
 			if !w.marker {
@@ -176,8 +175,8 @@ func (p *page) options(c *Command) {
 	}
 }
 
-// allOptions are the options of the visible forms, each once, and those that
-// every command has.
+// allOptions returns the options of the visible forms, each once, and those that every
+// command has.
 func (c *Command) allOptions() []Option {
 	var options []Option
 	seen := map[string]bool{}
@@ -219,7 +218,7 @@ func (p *page) paragraphs(texts []string) {
 	}
 }
 
-// text is a paragraph, a line of roff for each sentence, as roff likes it.
+// text writes a paragraph, with one line of roff for each sentence, as roff prefers.
 func (p *page) text(text string) {
 	text = strings.ReplaceAll(text, ". ", ".\n")
 	for line := range strings.Lines(text) {
@@ -227,7 +226,7 @@ func (p *page) text(text string) {
 	}
 }
 
-// bold sets what stands in `backquotes` in bold.
+// bold sets text in `backquotes` in bold.
 func bold(text string) string {
 	parts := strings.Split(text, "`")
 	for i := 1; i < len(parts); i += 2 {
@@ -270,7 +269,7 @@ func (p *page) seeAlso(pages []string) {
 	}
 }
 
-// escape makes text mean itself in roff.
+// escape escapes text for roff.
 func escape(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", "`", "^", `\(ha`, "~", `\(ti`).Replace(text)
 	if strings.HasPrefix(text, ".") {
@@ -279,13 +278,13 @@ func escape(text string) string {
 	return text
 }
 
-// sentence begins text with a capital and ends it with a stop.
+// sentence capitalizes the first letter of text and ends it with a full stop.
 func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
 	runes := []rune(text)
-	// Not a word that is typed as it stands, or the first of several.
+	// Not a literal, such as wg-quick, or the first word of a list.
 	if first, _, _ := strings.Cut(text, " "); strings.ToLower(first) == first && !strings.ContainsAny(first, "0123456789/-_.=,") {
 		runes[0] = unicode.ToUpper(runes[0])
 	}

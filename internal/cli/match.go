@@ -9,19 +9,19 @@ import (
 	"wgd/key"
 )
 
-// word is one word of a syntax.
+// A word is one word of a syntax.
 type word struct {
 	text     string // without brackets and dots
-	literal  bool   // typed as it stands, or one of a choice
+	literal  bool   // a literal, or a choice of literals
 	repeat   bool   // one or more
 	optional bool   // in brackets
-	opens    bool   // the first in its brackets
-	closes   bool   // the last in its brackets
-	marker   bool   // OPTIONS: no word, but the place of the options
-	anything bool   // whatever follows: the syntax ends here
+	opens    bool   // the first word in its brackets
+	closes   bool   // the last word in its brackets
+	marker   bool   // OPTIONS, which stands for the options
+	anything bool   // the syntax ends here, and any words may follow
 }
 
-// parseSyntax cuts a syntax into its words.
+// parseSyntax splits a syntax into its words.
 func parseSyntax(syntax string) []word {
 	var words []word
 	inside := false
@@ -45,7 +45,7 @@ func parseSyntax(syntax string) []word {
 	return words
 }
 
-// is reports whether what was typed is this word of the syntax.
+// is reports whether a typed word matches this word of the syntax.
 func (w word) is(typed string) bool {
 	if !w.literal {
 		return true
@@ -58,16 +58,16 @@ func (w word) is(typed string) bool {
 	return false
 }
 
-// matchResult is how far typed words agree with a syntax.
+// A matchResult says how far typed words match a syntax.
 type matchResult struct {
 	complete bool
-	used     int // typed words that agree
-	literals int // how many of them are words typed as they stand
+	used     int // the number of typed words that match
+	literals int // how many of them match literals
 	args     map[string][]string
 }
 
-// betterThan prefers a form that agrees in more of its own words: `wgd up`
-// without a file is a wrong `up`, not an interface of that name.
+// betterThan prefers the form of which more literals match: `wgd check` without a file
+// is an incomplete `check`, not an interface of that name.
 func (m matchResult) betterThan(n matchResult) bool {
 	if m.literals != n.literals {
 		return m.literals > n.literals
@@ -80,8 +80,7 @@ func (m matchResult) betterThan(n matchResult) bool {
 
 func (m matchResult) asGoodAs(n matchResult) bool { return !m.betterThan(n) && !n.betterThan(m) }
 
-// matchWords tries the words typed against a syntax, with and without what
-// may be left out.
+// matchWords matches typed words with a syntax, with and without its optional words.
 func matchWords(syntax []word, typed []string) matchResult {
 	return matchFrom(syntax, typed, matchResult{args: map[string][]string{}})
 }
@@ -108,7 +107,7 @@ func matchFrom(syntax []word, typed []string, soFar matchResult) matchResult {
 	return with
 }
 
-// matchOne lets the first word of the syntax stand.
+// matchOne matches the first word of the syntax, and then the rest.
 func matchOne(syntax []word, typed []string, soFar matchResult) matchResult {
 	w := syntax[0]
 	if len(typed) == 0 || !w.is(typed[0]) {
@@ -130,7 +129,7 @@ func matchOne(syntax []word, typed []string, soFar matchResult) matchResult {
 	return matchFrom(syntax[1:], typed[count:], soFar)
 }
 
-// afterBrackets is the syntax after its first brackets.
+// afterBrackets returns the syntax after its first brackets.
 func afterBrackets(syntax []word) []word {
 	for i, w := range syntax {
 		if w.closes {
@@ -140,7 +139,7 @@ func afterBrackets(syntax []word) []word {
 	return nil
 }
 
-// match finds the form that was meant, and takes the options.
+// match finds the form that matches the arguments, and checks its options.
 func (c *Command) match(args []string) (*Call, error) {
 	words, given, named, err := c.split(args)
 	if err != nil {
@@ -163,15 +162,15 @@ func (c *Command) match(args []string) (*Call, error) {
 	}
 	for _, g := range given {
 		if !c.takes(call.Form, g.option) {
-			return call, Usagef("%s does not belong to this use of %s", g.typed, c.Name)
+			return call, Usagef("%s cannot be used here", g.typed)
 		}
 		call.options[g.option.name()] = append(call.options[g.option.name()], g.value)
 	}
 	return call, nil
 }
 
-// closest is the form that agrees best with the words, first; several when
-// they agree equally well.
+// closest returns the forms that match the words best: several, if they match equally
+// well.
 func closest(candidates []*Form, words []string) (forms []*Form, best matchResult) {
 	for _, form := range candidates {
 		m := matchWords(parseSyntax(form.Syntax), words)
@@ -185,8 +184,8 @@ func closest(candidates []*Form, words []string) (forms []*Form, best matchResul
 	return forms, best
 }
 
-// formsFor are the forms that may be meant: where a name comes first, those
-// alone that do not begin with a word of their own.
+// formsFor returns the candidates: if the first word is a name (named), the forms that
+// do not begin with a literal.
 func (c *Command) formsFor(named bool) []*Form {
 	forms := c.forms()
 	if !named {
@@ -198,7 +197,7 @@ func (c *Command) formsFor(named bool) []*Form {
 	})
 }
 
-// forms are the command's own, and those that every command has.
+// forms returns the command's own forms, and those that every command has.
 func (c *Command) forms() []*Form {
 	forms := make([]*Form, 0, len(c.Forms)+1)
 	for i := range c.Forms {
@@ -207,7 +206,7 @@ func (c *Command) forms() []*Form {
 	return append(forms, &completionForm)
 }
 
-// visible are the forms that a person is told of.
+// visible returns the forms that the help and the manual show.
 func (c *Command) visible() []*Form {
 	var forms []*Form
 	for _, form := range c.forms() {
@@ -218,21 +217,21 @@ func (c *Command) visible() []*Form {
 	return forms
 }
 
-// describeMismatch says what is wrong with words that agree with no form.
+// describeMismatch describes why words match no form.
 func describeMismatch(words []string, best matchResult) string {
 	switch {
 	case len(words) == 0:
 		return "an argument is missing"
 	case best.used == len(words):
-		return "something is missing after " + quote(words[len(words)-1])
+		return "an argument is missing after " + quote(words[len(words)-1])
 	case key.IsEncoded(words[best.used]):
-		return "a key stands where none belongs"
+		return "there is a key where none is expected"
 	}
-	return quote(words[best.used]) + " is not understood here"
+	return quote(words[best.used]) + " is not expected here"
 }
 
-// quote is the word in quotation marks. What is or may be a key is not repeated:
-// it may be a secret that was typed where a file belongs.
+// quote returns the word in quotation marks. It does not repeat a word that is or may
+// be a key: it may be a secret that was typed instead of the name of its file.
 func quote(word string) string {
 	switch {
 	case key.IsEncoded(word):
@@ -243,9 +242,9 @@ func quote(word string) string {
 	return strconv.Quote(word)
 }
 
-// LooksLikeKey reports whether the word is, or nearly is, a key in base64 or in
-// hexadecimal digits, and not the path of a file: then it must not be printed.
-// Names of peers may look so, too.
+// LooksLikeKey reports whether the word must not be printed because it is, or nearly
+// is, a key in base64 or hexadecimal digits, and not the path of a file. Names of peers
+// may look like keys, too.
 func LooksLikeKey(word string) bool {
 	const whole, nearly = 44, 40 // characters in base64
 	if strings.Trim(word, keyCharacters) != "" {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// typedOption is one option as it was typed.
+// A typedOption is an option as it was typed.
 type typedOption struct {
 	option Option
-	typed  string // with its dashes, without its value: a value may be long
+	typed  string // with its dashes, without its value
 	value  string
 }
 
-// name is what a Call knows the option by.
+// name returns the key of the option in Call.options.
 func (o Option) name() string {
 	if o.Long != "" {
 		return o.Long
@@ -20,7 +20,7 @@ func (o Option) name() string {
 	return string(o.Short)
 }
 
-// usage is how the option is written: "--endpoint=HOST:PORT".
+// usage returns the option as the usage line shows it: "--endpoint=HOST:PORT".
 func (o Option) usage() string {
 	switch {
 	case o.Long == "" && o.Value != "":
@@ -33,9 +33,9 @@ func (o Option) usage() string {
 	return "--" + o.Long
 }
 
-// split tells options from words. Options may stand anywhere before "--".
-// Words of a syntax that begin with a dash (-alias) are words. With "--" before
-// all words the first is a name, also if a syntax has this very word.
+// split separates options from words. Options may be anywhere before "--". Literals
+// of a syntax that begin with a dash (-alias) are words. If "--" comes before all
+// words, named is true: the first word is a name, even if it is also a literal.
 func (c *Command) split(args []string) (words []string, options []typedOption, named bool, err error) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -55,7 +55,7 @@ func (c *Command) split(args []string) (words []string, options []typedOption, n
 			return nil, nil, false, c.wrongOption(words, "%s takes no value", typed)
 		case option.Value != "" && !joined:
 			if i++; i == len(args) {
-				return nil, nil, false, c.wrongOption(words, "%s needs its %s", typed, option.Value)
+				return nil, nil, false, c.wrongOption(words, "%s needs a value: %s", typed, option.Value)
 			}
 			value = args[i]
 		}
@@ -64,7 +64,7 @@ func (c *Command) split(args []string) (words []string, options []typedOption, n
 	return words, options, false, nil
 }
 
-// wrongOption is a usage error about the forms that the words so far mean.
+// wrongOption returns a usage error about the forms that match the words so far.
 func (c *Command) wrongOption(words []string, format string, args ...any) error {
 	forms, best := closest(c.forms(), words)
 	if best.used == 0 {
@@ -73,7 +73,7 @@ func (c *Command) wrongOption(words []string, format string, args ...any) error 
 	return UsageOf(forms, format, args...)
 }
 
-// isLiteral reports whether a syntax has this very word.
+// isLiteral reports whether the word is a literal of a form.
 func (c *Command) isLiteral(arg string) bool {
 	for _, form := range c.forms() {
 		for _, w := range parseSyntax(form.Syntax) {
@@ -85,8 +85,8 @@ func (c *Command) isLiteral(arg string) bool {
 	return false
 }
 
-// option finds an option by what was typed. One name has one meaning in all
-// forms of a command (a test of every command says so).
+// option finds an option by what was typed. A name has the same meaning in all forms
+// of a command, which Check ensures.
 func (c *Command) option(typed string) (Option, bool) {
 	for _, form := range c.forms() {
 		for _, o := range c.optionsOf(form) {
@@ -108,7 +108,7 @@ func (c *Command) takes(form *Form, option Option) bool {
 	return false
 }
 
-// optionsOf are the options of the form and those of every form.
+// optionsOf returns the options of the form and those of every form.
 func (c *Command) optionsOf(form *Form) []Option {
 	options := append([]Option{}, form.Options...)
 	return append(options, c.Options...)

@@ -11,18 +11,16 @@ import (
 	"wgd/internal/sys/term"
 )
 
-// progressDelay is how long something may take before a person is told that it is
-// still going on.
+// progressDelay is how long the command may take before Progress prints a line.
 const progressDelay = 2 * time.Second
 
-// Terminal reports whether what is written to w is seen on a terminal, on which a
-// line can be written over.
+// Terminal reports whether w is a terminal on which a line can be overwritten.
 func Terminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.Is(f) && os.Getenv("TERM") != "dumb"
 }
 
-// PrintJSON prints a value for machines: indented, one value a call.
+// PrintJSON prints a value as indented JSON on standard output.
 func (c *Call) PrintJSON(value any) error {
 	encoder := json.NewEncoder(c.Stdout)
 	encoder.SetIndent("", "  ")
@@ -30,8 +28,8 @@ func (c *Call) PrintJSON(value any) error {
 	return encoder.Encode(value)
 }
 
-// Progress tells a person at a terminal what the command is waiting for, once
-// that takes longer than two seconds. The line disappears when done is called.
+// Progress prints on a terminal what the command is waiting for, once that takes
+// longer than two seconds. done removes the line.
 func (c *Call) Progress(what string) (done func()) {
 	if !Terminal(c.Stderr) {
 		return func() {}
@@ -57,8 +55,8 @@ func (c *Call) Progress(what string) (done func()) {
 	}
 }
 
-// ReadableByOthers reports whether somebody beside its owner may read the
-// regular file: a key in it is used, with a warning.
+// ReadableByOthers reports whether others than its owner may read the regular file. A
+// key in such a file is used, with a warning.
 func ReadableByOthers(info fs.FileInfo) bool {
 	return info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0
 }

@@ -12,8 +12,9 @@ import (
 	"wgd/key"
 )
 
-// Where Go forbids what WireGuard needs, every command still says how it is
-// used, and does nothing else: a sentence, status 1, no panic.
+// In Go's FIPS-only mode, which forbids WireGuard's cryptography, every command still
+// prints its help. Everything else is an error in one sentence, with exit status 1, and
+// not a panic.
 func TestFIPSOnlyMode(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", dir, "wgd/cmd/...").CombinedOutput(); err != nil {
@@ -44,10 +45,10 @@ func TestFIPSOnlyMode(t *testing.T) {
 			t.Errorf("%s: status %d, want %d: %s", c.line, cmd.ProcessState.ExitCode(), c.status, said)
 		}
 		if sentence := strings.HasPrefix(said, words[0]+": ") && strings.Contains(said, "FIPS 140") && strings.Count(said, "\n") == 1; sentence != (c.status == 1) {
-			t.Errorf("%s says: %s", c.line, said)
+			t.Errorf("%s: one sentence about FIPS 140: got %v, want %v: %s", c.line, sentence, c.status == 1, said)
 		}
 		if (out.Len() > 0) != (c.status == 0) {
-			t.Errorf("%s prints: %s", c.line, &out)
+			t.Errorf("%s: standard output is %q", c.line, &out)
 		}
 	}
 }

@@ -17,8 +17,7 @@ const (
 	exitUsage = 2
 )
 
-// Main runs the command with the arguments and streams of the process, and
-// ends the process.
+// Main runs the command with the arguments and streams of the process, and exits.
 func Main(command *Command) {
 	os.Exit(Run(command, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -45,14 +44,14 @@ func (c *Call) run() error {
 	return c.Command.Steps(c, c.steps)
 }
 
-// Status is an error that ends the command with that exit status and without
-// a message: for a command whose answer is its status.
+// A Status is an error that ends the command with that exit status and without
+// a message.
 type Status int
 
 func (s Status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// usageError is a wrong way to call the command; it is followed by the usage
-// lines of the forms that may have been meant.
+// A usageError is an error in the command line. It is printed with the usage lines of
+// the forms that may have been meant.
 type usageError struct {
 	message string
 	forms   []*Form // nil: the form of the call
@@ -60,19 +59,18 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.message }
 
-// Usagef is an error about how the command was called: it exits with 2 and
-// prints the usage line of the form.
+// Usagef returns a usage error: the command exits with 2 and prints the usage line of
+// the form.
 func Usagef(format string, args ...any) error {
 	return &usageError{message: fmt.Sprintf(format, args...)}
 }
 
-// UsageOf is Usagef about the given syntaxes instead of the form's: for a form
-// whose words have a grammar of their own.
+// UsageOf is Usagef with the usage lines of other forms.
 func UsageOf(forms []*Form, format string, args ...any) error {
 	return &usageError{message: fmt.Sprintf(format, args...), forms: forms}
 }
 
-// report prints the error and returns the exit status that goes with it.
+// report prints the error and returns its exit status.
 func report(command *Command, call *Call, err error, stderr io.Writer) int {
 	var status Status
 	var usage *usageError
@@ -94,21 +92,20 @@ func report(command *Command, call *Call, err error, stderr io.Writer) int {
 	return exitUsage
 }
 
-// PrintError prints an error the way every command does. Errors joined by
-// errors.Join have a line each.
+// PrintError prints an error as all commands do. Errors joined by errors.Join have a
+// line each.
 func PrintError(stderr io.Writer, name string, err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(stderr, "%s: %s\n", name, strings.TrimRight(line, "\n"))
 	}
 }
 
-// Warnf prints a warning on standard error: the command goes on.
+// Warnf prints a warning on standard error. The command continues.
 func (c *Call) Warnf(format string, args ...any) {
 	fmt.Fprintf(c.Stderr, "%s: warning: %s\n", c.Command.Name, fmt.Sprintf(format, args...))
 }
 
-// builtin answers what every command answers alike: --help, --version,
-// --man, and completion.
+// builtin handles what all commands share: --help, --version, --man, and completion.
 func builtin(command *Command, args []string, stdout io.Writer) (done bool, err error) {
 	if len(args) > 0 && args[0] == completeWord {
 		var words strings.Builder
@@ -128,7 +125,7 @@ func builtin(command *Command, args []string, stdout io.Writer) (done bool, err 
 			return true, write(stdout, strings.Join(lines, "\n")+"\n")
 		case "--man":
 			if err := Check(command); err != nil {
-				panic(err) // the table is a part of the program
+				panic(err) // a fault of the program
 			}
 			return true, write(stdout, string(ManPage(command)))
 		}

@@ -1,13 +1,12 @@
 package cli
 
-// A command whose forms may follow each other: after the first word, which
-// they share, every form marked Step may stand, several in one command:
-// `wg-ifconfig wg0 create inet 10.2.0.1/24 up`. They are found one after the
-// other, each as long as it can be, and given to Command.Steps together, so
-// that all can be looked at before the first is done.
+// Several forms marked Step may follow each other in one command, after the first
+// word, which they share: `wg-ifconfig wg0 create inet 10.2.0.1/24 up`. Each is matched
+// with as many words as possible. Command.Steps gets all of them together, so that it
+// can check all before it runs the first.
 
-// steps finds the forms that follow each other in words. found is nil when
-// not even the first is one.
+// steps finds the steps that the words consist of. found is nil if there is no step at
+// the beginning.
 func (c *Command) steps(words []string) (found []*Call, err error) {
 	if c.Steps == nil || len(words) < 2 {
 		return nil, nil
@@ -32,8 +31,8 @@ func (c *Command) steps(words []string) (found []*Call, err error) {
 	return found, nil
 }
 
-// longestStep is the step that words begin with; without one, near are those
-// that agree best.
+// longestStep returns the step at the beginning of words. If there is none, near are
+// the steps that match best.
 func (c *Command) longestStep(words []string) (step *Form, near []*Form, best matchResult) {
 	for _, form := range c.stepForms() {
 		m := matchPrefix(parseSyntax(form.Syntax)[1:], words)
@@ -62,10 +61,10 @@ func (c *Command) stepForms() []*Form {
 	return forms
 }
 
-// matchPrefix tries the syntax against the beginning of the words.
+// matchPrefix matches the syntax with the beginning of the words.
 func matchPrefix(syntax []word, typed []string) matchResult {
 	return matchFrom(append(syntax[:len(syntax):len(syntax)], anything), typed, matchResult{args: map[string][]string{}})
 }
 
-// anything ends a syntax after which other words may come.
+// anything ends a syntax that other words may follow.
 var anything = word{text: "...", anything: true}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal makes a terminal: what is written to it can be read from screen.
+// terminal opens a pseudoterminal. What is written to tty can be read from screen.
 func terminal(t *testing.T) (tty, screen *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -18,7 +18,7 @@ func terminal(t *testing.T) (tty, screen *os.File) {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
-		t.Skipf("NOT TESTED: what a terminal is shown, because none can be made: %v", err)
+		t.Skipf("NOT TESTED: output on a terminal, which needs a pseudoterminal: %v", err)
 	}
 	t.Cleanup(func() { screen.Close() })
 	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
@@ -54,17 +54,17 @@ func TestProgress(t *testing.T) {
 		got += string(buf[:n])
 	}
 	if got != "sample: waiting ...\r\x1b[KEND" {
-		t.Errorf("%q", got)
+		t.Errorf("the terminal shows %q", got)
 	}
 }
 
-// A terminal that knows no escape sequences is treated as a file.
+// A terminal without escape sequences is treated like a file.
 func TestDumbTerminal(t *testing.T) {
 	tty, _ := terminal(t)
 	for name, want := range map[string]bool{"vt100": true, "dumb": false, "": true} {
 		t.Setenv("TERM", name)
 		if got := Terminal(tty); got != want {
-			t.Errorf("TERM=%q: a terminal: %v", name, got)
+			t.Errorf("TERM=%q: Terminal: got %v, want %v", name, got, want)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import "runtime/debug"
 // go build -ldflags "-X wgd/internal/cli.version=1.2"
 var version string
 
-// Version is the release, or else the revision that the program was built from.
+// Version returns the release, or else the revision that the program was built from.
 func Version() string {
 	if version != "" {
 		return version

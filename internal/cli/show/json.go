@@ -6,8 +6,9 @@ import (
 	"wgd/conf"
 )
 
-// JSONInterface is `wgconfig INTERFACE --json`. It is documented in the manual:
-// keys may be added, none changes.
+// JSONInterface is what `wgconfig INTERFACE --json` prints, as documented in
+// the manual:
+// later versions may add fields, but change none.
 type JSONInterface struct {
 	Interface  string            `json:"interface"`
 	Up         bool              `json:"up"`
@@ -23,7 +24,8 @@ type JSONInterface struct {
 	Counters   map[string]uint64 `json:"counters"`
 }
 
-// JSONPeer is one peer of it, and `wgconfig INTERFACE show peer NAME --json`.
+// JSONPeer is a peer in JSONInterface, and what `wgconfig INTERFACE show peer NAME
+// --json` prints.
 type JSONPeer struct {
 	Name                string         `json:"name"`
 	Named               bool           `json:"named"`
@@ -38,13 +40,13 @@ type JSONPeer struct {
 	TxBytes             uint64         `json:"tx_bytes"`
 }
 
-// JSONPrivateKey is `wgconfig INTERFACE show private-key --json`.
+// JSONPrivateKey is what `wgconfig INTERFACE show private-key --json` prints.
 type JSONPrivateKey struct {
 	Interface  string  `json:"interface"`
 	PrivateKey *string `json:"private_key"`
 }
 
-// InterfaceJSON is the interface without secrets.
+// InterfaceJSON returns the interface without secrets.
 func InterfaceJSON(s *conf.Status) JSONInterface {
 	out := JSONInterface{
 		Interface:  s.Name,
@@ -77,7 +79,7 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 	return out
 }
 
-// PeerJSON is the peer under that name, with its preshared key if secrets.
+// PeerJSON returns the peer under that name, with its preshared key if secrets is true.
 func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
 	out := JSONPeer{
 		Name:                name,
@@ -104,7 +106,7 @@ func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
 	return out
 }
 
-// PrivateKeyJSON is the private key.
+// PrivateKeyJSON returns the private key.
 func PrivateKeyJSON(s *conf.Status) JSONPrivateKey {
 	out := JSONPrivateKey{Interface: s.Name}
 	if !s.PrivateKey.IsZero() {
@@ -113,7 +115,7 @@ func PrivateKeyJSON(s *conf.Status) JSONPrivateKey {
 	return out
 }
 
-// nullIfEmpty is null in JSON for what is not there.
+// nullIfEmpty makes an empty string null in JSON.
 func nullIfEmpty(s string) *string {
 	if s == "" {
 		return nil

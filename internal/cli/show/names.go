@@ -8,15 +8,16 @@ import (
 	"wgd/key"
 )
 
-// minDigits is how many digits of its public key stand for a peer without a
-// name, as long as they are enough.
+// minDigits is how many hexadecimal digits of its public key stand for a peer without a
+// name, if they are unique.
 const minDigits = 8
 
-// Names are the names under which the peers are shown and addressed,
-// in the order of the peers.
+// Names returns the names under which the peers are shown and addressed, in the
+// order of
+// the peers.
 func Names(peers []conf.PeerStatus) []string {
-	// Against given names and neighbours in the order of the digits: no peer
-	// is compared with all others (B22).
+	// Compare each peer only with the given names and its neighbours in the sorted
+	// digits, not with all others (B22).
 	var unnamed []string
 	given := make(map[string]bool)
 	for i := range peers {
@@ -37,8 +38,9 @@ func Names(peers []conf.PeerStatus) []string {
 	return names
 }
 
-// uniquePrefix is the beginning of digits that no other of the sorted unnamed has,
-// and that is nobody's given name.
+// uniquePrefix returns the shortest prefix of digits, of at least minDigits,
+// that no other
+// of the sorted unnamed has and that is not a given name.
 func uniquePrefix(digits string, unnamed []string, given map[string]bool) string {
 	n := minDigits
 	i, _ := slices.BinarySearch(unnamed, digits)
@@ -54,7 +56,7 @@ func uniquePrefix(digits string, unnamed []string, given map[string]bool) string
 	return digits[:n]
 }
 
-// commonPrefix is the length of the beginning that two strings share.
+// commonPrefix returns the length of the common prefix of two strings.
 func commonPrefix(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
@@ -63,8 +65,9 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// Find is the peer that is addressed so: by its name, the digits that stand
-// for it, or its public key in base64.
+// Find returns the peer with a name, with the digits that stand for it, or with
+// a public
+// key in base64.
 func Find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name string, err error) {
 	public, notKey := key.ParsePublic(wanted)
 	names := Names(status.Peers)
@@ -73,8 +76,8 @@ func Find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name strin
 			return &status.Peers[i], names[i], nil
 		}
 	}
-	if notKey == nil { // not printed: it may be a private one
-		return nil, "", fmt.Errorf("%s has no peer of this public key: `wgconfig %s` lists them", status.Name, status.Name)
+	if notKey == nil { // do not print it: it may be a private key
+		return nil, "", fmt.Errorf("%s has no peer with this public key: `wgconfig %s` lists them", status.Name, status.Name)
 	}
 	return nil, "", fmt.Errorf("peer %s: %s has no such peer: `wgconfig %s` lists them", wanted, status.Name, status.Name)
 }

@@ -1,5 +1,5 @@
-// Package show is an interface as people and programs read it: the output of
-// wgconfig(8), for every command that prints a status.
+// Package show formats the status of an interface for people and for programs. All
+// commands that print a status use it.
 package show
 
 import (
@@ -11,11 +11,11 @@ import (
 	"wgd/conf"
 )
 
-// ctime is the form of ctime(3).
+// ctime is the layout of ctime(3).
 const ctime = "Mon Jan _2 15:04:05 2006"
 
-// Interface writes the interface and its peers as NetBSD's program does.
-// Lines of our own follow its lines, and only when they say something.
+// Interface writes the interface and its peers as NetBSD's wgconfig does. Lines that
+// NetBSD does not have follow, and only if there is something to show.
 func Interface(w io.Writer, s *conf.Status) {
 	fmt.Fprintf(w, "interface: %s\n\tprivate-key: (hidden)\n", s.Name)
 	if s.ListenPort != 0 {
@@ -29,7 +29,7 @@ func Interface(w io.Writer, s *conf.Status) {
 	if s.Fault != "" {
 		fmt.Fprintf(w, "\tfault: %s\n", s.Fault)
 	}
-	if strings.ContainsAny(s.AEAD, ";(") { // more than a name: something is wrong with it
+	if strings.ContainsAny(s.AEAD, ";(") { // more than a name: a kernel failed its self-test, or nothing is encrypted
 		fmt.Fprintf(w, "\taead: %s\n", s.AEAD)
 	}
 	for i, name := range Names(s.Peers) {
@@ -38,8 +38,8 @@ func Interface(w io.Writer, s *conf.Status) {
 	}
 }
 
-// Peer writes the lines of one peer, each after the indentation. Only with
-// secrets they have the preshared key.
+// Peer writes the lines of one peer, each with the indentation. The preshared key is
+// shown only if secrets is true.
 func Peer(w io.Writer, p *conf.PeerStatus, indent string, secrets bool) {
 	line := func(name, value string) { fmt.Fprintf(w, "%s%s: %s\n", indent, name, value) }
 	line("public-key", p.PublicKey.Base64())
