@@ -8,7 +8,7 @@ import (
 )
 
 // says is what a program prints that must succeed.
-func (h *host) says(line string) string {
+func (h *host) output(line string) string {
 	h.t.Helper()
 	out, status := h.run(line)
 	if status != 0 {
@@ -22,25 +22,25 @@ var remaining = regexp.MustCompile(`\d+sec`)
 // addresses is what ip(8) says of them, but for the seconds that are left.
 func (h *host) addresses() string {
 	h.t.Helper()
-	return remaining.ReplaceAllString(h.says("ip -o -d address show dev wg0"), "SECONDS")
+	return remaining.ReplaceAllString(h.output("ip -o -d address show dev wg0"), "SECONDS")
 }
 
 // routes are those of IPv6.
 func (h *host) routes() string {
 	h.t.Helper()
-	return remaining.ReplaceAllString(h.says("ip -6 route show dev wg0"), "SECONDS")
+	return remaining.ReplaceAllString(h.output("ip -6 route show dev wg0"), "SECONDS")
 }
 
 // becomes waits for what the kernel does a moment later.
-func (h *host) becomes(what string, ask func() string, want string) {
+func (h *host) waitForOutput(what string, get func() string, want string) {
 	h.t.Helper()
 	got := ""
-	if !waitFor(5*time.Second, func() bool { got = ask(); return got == want }) {
-		h.want(what, got, want)
+	if !waitFor(5*time.Second, func() bool { got = get(); return got == want }) {
+		h.compare(what, got, want)
 	}
 }
 
-func (h *host) want(what, got, want string) {
+func (h *host) compare(what, got, want string) {
 	h.t.Helper()
 	if got != want {
 		h.t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
@@ -61,7 +61,7 @@ func TestOneAddressOfThreeIsRemoved(t *testing.T) {
 	}
 	h.ok("wg-ifconfig wg0 inet 10.2.0.1 -alias")
 	h.prints("wg-ifconfig wg0", 0, shown("10.3.0.1/16", "10.2.0.2/24", "10.2.0.3/24"))
-	h.want("the route", h.says("ip route show 10.2.0.0/24"), "10.2.0.0/24 dev wg0 proto kernel scope link src 10.2.0.2 \n")
+	h.compare("the route", h.output("ip route show 10.2.0.0/24"), "10.2.0.0/24 dev wg0 proto kernel scope link src 10.2.0.2 \n")
 	h.ok("wg-ifconfig wg0 inet 10.2.0.2/24 delete inet 10.2.0.9/24")
 	h.prints("wg-ifconfig wg0", 0, shown("10.3.0.1/16", "10.2.0.3/24", "10.2.0.9/24"))
 	h.ok("wg-ifconfig wg0 destroy")
@@ -84,15 +84,15 @@ func TestAddressInAnotherWay(t *testing.T) {
 		"inet6 ::1/128":                          "add the address ::1/128: the kernel does not accept the value",
 	} {
 		h.prints("wg-ifconfig wg0 inet 10.9.0.1/24 "+line, 1, "wg-ifconfig: wg0: "+why+"\n")
-		h.want(line, h.addresses(), before)
+		h.compare(line, h.addresses(), before)
 	}
 	// What is there already, and what may be there as well.
 	h.ok("wg-ifconfig wg0 inet 10.2.0.1/24 inet6 fd00:2::1/128")
-	h.want("the same again", h.addresses(), before)
+	h.compare("the same again", h.addresses(), before)
 	h.ok("wg-ifconfig wg0 inet 10.2.0.1/16 inet 192.168.2.1/32")
 	// One command for it.
 	h.ok("wg-ifconfig wg0 inet6 fd00:2::1/128 -alias inet6 fd00:2::1/64")
-	h.want("IPv6", h.says("wg-ifconfig wg0"), "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n"+
+	h.compare("IPv6", h.output("wg-ifconfig wg0"), "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n"+
 		"\tinet6 fd00:2::1/64 flags 0\n\tinet6 fd00:3::1/128 -> fd00:3::2 flags 0\n"+
 		"\tinet 10.2.0.1/24 flags 0\n\tinet 192.168.2.1/24 -> 192.168.2.2 flags 0\n"+
 		"\tinet 10.2.0.1/16 flags 0\n\tinet 192.168.2.1/32 flags 0\n")
@@ -107,7 +107,7 @@ func TestAddressesWithPeers(t *testing.T) {
 	h.ok("ip address add fd00::1 peer fd00::2 dev wg0 nodad")
 	const head = "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n"
 	h.prints("wg-ifconfig wg0", 0, head+"\tinet6 fd00::1/128 -> fd00::2 flags 0\n\tinet 192.168.2.1/32 -> 192.168.2.2 flags 0\n")
-	if got := h.says("wg-ifconfig wg0 --json"); !strings.Contains(got, `"addresses": [
+	if got := h.output("wg-ifconfig wg0 --json"); !strings.Contains(got, `"addresses": [
     "192.168.2.1/32",
     "fd00::1/128"
   ],
@@ -125,7 +125,7 @@ func TestAddressesWithPeers(t *testing.T) {
 		t.Error(got)
 	}
 	h.ok("ip address add fd00:7::1/64 dev wg0 nodad valid_lft 1000 preferred_lft 0")
-	if got := h.says("wg-ifconfig wg0"); !strings.Contains(got, "\tinet6 fd00:7::1/64 flags 0x10<DEPRECATED>\n") {
+	if got := h.output("wg-ifconfig wg0"); !strings.Contains(got, "\tinet6 fd00:7::1/64 flags 0x10<DEPRECATED>\n") {
 		t.Error(got)
 	}
 	h.ok("wg-ifconfig wg0 inet6 fd00:7::1 -alias")
@@ -156,19 +156,19 @@ func TestAddressesKeepWhatBelongsToThem(t *testing.T) {
 	}
 	routes := h.routes()
 	h.ok("wg-ifconfig wg0 down")
-	h.want("down", h.addresses(), before)
+	h.compare("down", h.addresses(), before)
 	h.ok("wg-ifconfig wg0 up")
-	h.want("up", h.addresses(), before)
-	h.becomes("IPv6 routes", h.routes, routes)
+	h.compare("up", h.addresses(), before)
+	h.waitForOutput("IPv6 routes", h.routes, routes)
 	h.ok("wg-ifconfig wg0 down up")
-	h.want("down and up", h.addresses(), before)
+	h.compare("down and up", h.addresses(), before)
 
 	out, status := h.run("wg-ifconfig wg0 inet 10.2.0.1 -alias inet6 fd00:3::1 -alias inet 10.2.0.9/24 mtu 1000 mtu 1400 down inet6 ::1/128")
 	if status != 1 || !strings.Contains(out, "loses its IPv6 addresses") || !strings.Contains(out, "the kernel does not accept") {
 		t.Errorf("%d %s", status, out)
 	}
-	h.want("undone", h.addresses(), before)
-	h.becomes("IPv6 routes", h.routes, routes)
+	h.compare("undone", h.addresses(), before)
+	h.waitForOutput("IPv6 routes", h.routes, routes)
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
@@ -181,7 +181,7 @@ func TestMulticastIsShownAsItIs(t *testing.T) {
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x41<UP,RUNNING> mtu 1420\n\tstatus: active\n")
 	h.ok("wg-ifconfig wg0 down")
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0 mtu 1420\n\tstatus: inactive\n")
-	if got := h.says("wg-ifconfig wg0 --json"); !strings.Contains(got, `"multicast": false`) {
+	if got := h.output("wg-ifconfig wg0 --json"); !strings.Contains(got, `"multicast": false`) {
 		t.Error(got)
 	}
 	h.ok("wg-ifconfig wg0 up")

@@ -38,7 +38,7 @@ func change(c *cli.Call, steps []*cli.Call) error {
 	for i, s := range settings {
 		err := apply(c, links, name, s)
 		switch {
-		case errors.As(err, new(verdict)):
+		case errors.As(err, new(daemonError)):
 			faulty = err // the rest is done nevertheless
 		case err != nil && i > 0:
 			return errors.Join(err, restore(c, links, name, before))
@@ -109,7 +109,7 @@ func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 				return fmt.Errorf("%s: the address %s needs an mtu of %d or more, and it is %d: set the mtu first",
 					name, s.text(), link.LeastMTUOfIPv6, mtu)
 			}
-			if err := s.clash(name, addresses); err != nil {
+			if err := s.conflict(name, addresses); err != nil {
 				return err
 			}
 			addresses = append(addresses, link.Address{Prefix: s.prefix()})
@@ -126,10 +126,10 @@ func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 
 func isIPv6(a link.Address) bool { return a.Prefix.Addr().Is6() }
 
-// clash is the error where the interface has this address in another way, and
+// conflict is the error where the interface has this address in another way, and
 // the kernel does not let it have both: it knows an IPv6 address once, whatever
 // its length, and an IPv4 address once in a network, whatever its peer.
-func (s setting) clash(name string, addresses []link.Address) error {
+func (s setting) conflict(name string, addresses []link.Address) error {
 	for _, a := range addresses {
 		p := a.Prefix
 		same := p == s.prefix() && !a.Peer.IsValid()

@@ -61,15 +61,15 @@ func start(c *cli.Call, name string) error {
 		return failedToStart(name, program, "", err)
 	}
 	// A file, not a pipe, so that the daemon can go on writing.
-	said, err := process.TemporaryFile("what the daemon says")
+	output, err := process.TemporaryFile("what the daemon says")
 	if err != nil {
 		return err
 	}
-	defer said.Close()
-	cmd.Stderr = said
+	defer output.Close()
+	cmd.Stderr = output
 	err = process.Background(cmd, givenToDaemon...)
-	text, _ := io.ReadAll(io.NewSectionReader(said, 0, 64<<10))
-	sentence, rest := lastWords(string(text), err)
+	text, _ := io.ReadAll(io.NewSectionReader(output, 0, 64<<10))
+	sentence, rest := finalError(string(text), err)
 	io.WriteString(c.Stderr, rest) // warnings, or how it crashed
 	return failedToStart(name, program, sentence, err)
 }
@@ -80,8 +80,8 @@ var givenToDaemon = []string{"WG_TUN_FD", "WG_UAPI_FD"}
 // findDaemon finds the daemon that belongs to this program.
 func findDaemon() (string, error) {
 	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), daemon)
-		if path, err := exec.LookPath(beside); err == nil {
+		adjacent := filepath.Join(filepath.Dir(self), daemon)
+		if path, err := exec.LookPath(adjacent); err == nil {
 			return path, nil
 		}
 	}
@@ -92,17 +92,17 @@ func findDaemon() (string, error) {
 	return path, nil
 }
 
-// lastWords is the sentence with which a daemon ended, if it did not give it to who
+// finalError is the sentence with which a daemon ended, if it did not give it to who
 // started it; and what it wrote beside it.
-func lastWords(said string, err error) (sentence, rest string) {
+func finalError(output string, err error) (sentence, rest string) {
 	if !errors.Is(err, process.ErrSilent) {
-		return "", said
+		return "", output
 	}
-	text := strings.TrimRight(said, "\n")
+	text := strings.TrimRight(output, "\n")
 	begin := strings.LastIndex(text, "\n") + 1
 	sentence, found := strings.CutPrefix(text[begin:], daemon+": ")
 	if !found {
-		return "", said
+		return "", output
 	}
 	return sentence, text[:begin]
 }
@@ -149,7 +149,7 @@ func destroy(c *cli.Call, links *link.Links, name string) error {
 	return nil
 }
 
-// setUp sets the interface up or down, and waits for the daemon's verdict.
+// setUp sets the interface up or down, and waits for the daemon's daemonError.
 func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 	if err := setFlag(links, name, up); err != nil {
 		return err
@@ -164,17 +164,17 @@ func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 	})
 	switch {
 	case err != nil:
-		return verdict{err}
+		return daemonError{err}
 	case !noticed:
-		return verdict{fmt.Errorf("%s: its daemon did not notice the change: see its log", name)}
+		return daemonError{fmt.Errorf("%s: its daemon did not notice the change: see its log", name)}
 	case up && status.Fault != "":
-		return verdict{fmt.Errorf("%s: it is up, but does not work: %s", name, status.Fault)}
+		return daemonError{fmt.Errorf("%s: it is up, but does not work: %s", name, status.Fault)}
 	}
 	return nil
 }
 
-// verdict is what the daemon makes of a setting that was done: it stays.
-type verdict struct{ error }
+// daemonError is what the daemon makes of a setting that was done: it stays.
+type daemonError struct{ error }
 
 // setFlag sets the interface up or down. Linux drops the IPv6 addresses of an
 // interface that goes down; as in NetBSD they stay.
@@ -202,9 +202,9 @@ func statusOf(name string) (conf.Status, error) {
 }
 
 // waitFor asks until the answer is yes, or the time is over.
-func waitFor(most time.Duration, ask func() bool) bool {
-	for end := time.Now().Add(most); ; time.Sleep(waitStep) {
-		if ask() {
+func waitFor(limit time.Duration, done func() bool) bool {
+	for end := time.Now().Add(limit); ; time.Sleep(waitStep) {
+		if done() {
 			return true
 		}
 		if time.Now().After(end) {

@@ -154,7 +154,7 @@ func TestDisplayIsNetBSDs(t *testing.T) {
 // command says; a crash is shown whole.
 func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
 	silent := fmt.Errorf("%w (exit status 2)", process.ErrSilent)
-	const mute = "wg0: its daemon did not start: /bin/wgd: it ended at once and did not say why (exit status 2)"
+	const noReason = "wg0: its daemon did not start: /bin/wgd: it ended at once and did not say why (exit status 2)"
 	for _, c := range []struct {
 		said string
 		err  error
@@ -168,10 +168,10 @@ func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
 		{"", errors.New(`interface "wg0": no`), `interface "wg0": no`, ""},
 		{"wgd: wg0: a daemon runs already: stop it\n", silent, "wg0: a daemon runs already: stop it", ""},
 		{"level=WARN\nwgd: /dev/net/tun: no permission: x", silent, "wg0: /dev/net/tun: no permission: x", "level=WARN\n"},
-		{"", silent, mute, ""},
-		{"panic: x\n\tmain.go:7\n", silent, mute, "panic: x\n\tmain.go:7\n"},
+		{"", silent, noReason, ""},
+		{"panic: x\n\tmain.go:7\n", silent, noReason, "panic: x\n\tmain.go:7\n"},
 	} {
-		sentence, rest := lastWords(c.said, c.err)
+		sentence, rest := finalError(c.said, c.err)
 		got := ""
 		if err := failedToStart("wg0", "/bin/wgd", sentence, c.err); err != nil {
 			got = err.Error()

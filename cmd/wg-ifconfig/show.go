@@ -81,7 +81,7 @@ func show(c *cli.Call) error {
 	case !isOurs(info):
 		return notOurs(name)
 	}
-	v := look(info)
+	v := query(info)
 	if c.Has("json") {
 		return c.PrintJSON(v)
 	}
@@ -92,7 +92,7 @@ func show(c *cli.Call) error {
 func showAll(c *cli.Call, infos []link.Info) error {
 	views := make([]view, 0, len(infos))
 	for _, info := range infos {
-		views = append(views, look(info))
+		views = append(views, query(info))
 	}
 	if c.Has("json") {
 		return c.PrintJSON(views)
@@ -146,7 +146,7 @@ func isOurs(info link.Info) bool {
 }
 
 // look asks the daemon, if it may be asked, whether the interface works.
-func look(info link.Info) view {
+func query(info link.Info) view {
 	fault := ""
 	if status, err := statusOf(info.Name); err == nil {
 		fault = status.Fault

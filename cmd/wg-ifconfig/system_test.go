@@ -284,7 +284,7 @@ func TestRenamedInterface(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// The daemon's verdict about up is waited for, said, and kept.
+// The daemon's daemonError about up is waited for, said, and kept.
 func TestUpSaysWhyItDoesNotWork(t *testing.T) {
 	h := newHost(t)
 	h.ok("ip link set lo up")

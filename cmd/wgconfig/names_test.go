@@ -24,9 +24,9 @@ func TestUnnamedPeers(t *testing.T) {
 	if got := show.Names(target.Status().Peers); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	does(t, "wg0 set peer 01020304056 --rename=six")
-	does(t, "wg0 delete peer 01020304")
-	does(t, "wg0 delete peer 09090909")
+	runOK(t, "wg0 set peer 01020304056 --rename=six")
+	runOK(t, "wg0 delete peer 01020304")
+	runOK(t, "wg0 delete peer 09090909")
 	if got, want := show.Names(target.Status().Peers), []string{"six", "09090909"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
@@ -38,10 +38,10 @@ func TestLongNames(t *testing.T) {
 	target := start(t, conf.Status{})
 	names := []string{strings.Repeat("n", 63), strings.Repeat("5f", 31), private.Base64()[:43]}
 	for i, name := range names {
-		does(t, "wg0 add peer "+name+" "+key.Public{9, byte(i)}.Base64())
-		does(t, "wg0 show peer "+name)
-		does(t, "wg0 set peer "+name+" --rename=x")
-		does(t, "wg0 set peer x --rename="+name)
+		runOK(t, "wg0 add peer "+name+" "+key.Public{9, byte(i)}.Base64())
+		runOK(t, "wg0 show peer "+name)
+		runOK(t, "wg0 set peer "+name+" --rename=x")
+		runOK(t, "wg0 set peer x --rename="+name)
 	}
 	if got := show.Names(target.Status().Peers); !reflect.DeepEqual(got, names) {
 		t.Errorf("%v, want %v", got, names)
@@ -68,9 +68,9 @@ func TestLowOrderKey(t *testing.T) {
 		if peers := target.Status().Peers; len(peers) != i+1 || peers[i].PublicKey != k {
 			t.Errorf("%v: the peers are %v", k, peers)
 		}
-		does(t, "wg0 set peer "+k.Base64()+" --persistent-keepalive=1")
+		runOK(t, "wg0 set peer "+k.Base64()+" --persistent-keepalive=1")
 	}
-	does(t, "wg0 delete peer "+key.Public{}.Base64())
+	runOK(t, "wg0 delete peer "+key.Public{}.Base64())
 	if got := show.Names(target.Status().Peers); !reflect.DeepEqual(got, []string{"1"}) {
 		t.Errorf("%v", got)
 	}
@@ -84,7 +84,7 @@ func TestLargeShow(t *testing.T) {
 	}
 	start(t, s)
 	began := time.Now()
-	if got := strings.Count(does(t, "wg0"), "\n\tpeer: 01010101"); got != len(s.Peers) {
+	if got := strings.Count(runOK(t, "wg0"), "\n\tpeer: 01010101"); got != len(s.Peers) {
 		t.Errorf("%d peers", got)
 	}
 	if took := time.Since(began); took > 5*time.Minute {

@@ -29,7 +29,7 @@ func addPeer(c *cli.Call) error {
 	}
 	peer := conf.PeerChange{PublicKey: public, Name: &name}
 	err = changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
-		return peer, mayAdd(status, name, public)
+		return peer, checkAdd(status, name, public)
 	})
 	if err == nil && public.LowOrder() { // A11
 		c.Warnf("peer %s: it is added, but no handshake with this public key can succeed: give the one that wg-keygen --pub printed on the other side", name)
@@ -37,8 +37,8 @@ func addPeer(c *cli.Call) error {
 	return err
 }
 
-// mayAdd says why a peer may not be added.
-func mayAdd(status *conf.Status, name string, public key.Public) error {
+// checkAdd says why a peer may not be added.
+func checkAdd(status *conf.Status, name string, public key.Public) error {
 	if public == status.PublicKey && !status.PrivateKey.IsZero() {
 		return fmt.Errorf("peer %s: this public key is %s's own: give the other side's", name, status.Name) // A57
 	}
@@ -75,7 +75,7 @@ func setPeer(c *cli.Call) error {
 		_, change.ReplaceAllowedIPs = c.Value(optAllowedIPs.Long)
 		if renamed {
 			change.Name = &rename
-			err = mayRename(status, peer, rename)
+			err = checkRename(status, peer, rename)
 		}
 		return change, err
 	})
@@ -90,7 +90,7 @@ func changesAnything(c *cli.Call) bool {
 	return false
 }
 
-func mayRename(status *conf.Status, peer *conf.PeerStatus, name string) error {
+func checkRename(status *conf.Status, peer *conf.PeerStatus, name string) error {
 	for i := range status.Peers {
 		if p := &status.Peers[i]; p.Name == name && p.PublicKey != peer.PublicKey {
 			return fmt.Errorf("peer %s: %s has another peer of this name: choose another", name, status.Name)
@@ -112,9 +112,9 @@ func deletePeer(c *cli.Call) error {
 // changePeer applies the options of the call to the peer that pick gives. The
 // peer is picked first, so that a wrong name does not wait for a name server,
 // and nothing is applied before all of it is known.
-func changePeer(c *cli.Call, name string, pick func(*conf.Status) (conf.PeerChange, error)) error {
+func changePeer(c *cli.Call, name string, find func(*conf.Status) (conf.PeerChange, error)) error {
 	return withInterface(c, func(client *control.Client, status *conf.Status) error {
-		peer, err := pick(status)
+		peer, err := find(status)
 		if err != nil {
 			return err
 		}

@@ -86,9 +86,9 @@ func parseMark(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// keyForFile is the error about a file that there is not, and whose name is a
+// keyInsteadOfFile is the error about a file that there is not, and whose name is a
 // key, or looks like one. It is not printed, though it is hardly a secret any more.
-func keyForFile(path string) error {
+func keyInsteadOfFile(path string) error {
 	if !key.IsEncoded(path) {
 		return fmt.Errorf("there is no key file of the name that was given, which has %d characters and looks like a key: give the name of a file; "+
 			"if it was a key, make a new one: everybody could see it in the list of processes", len(path))
@@ -105,7 +105,7 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 	case path == "":
 		return "", errors.New("the name of the key file is empty: give a file that holds the key in base64")
 	case err != nil && cli.LooksLikeKey(path):
-		return "", keyForFile(path)
+		return "", keyInsteadOfFile(path)
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%s: there is no such key file: make one with wg-keygen", path)
 	case errors.Is(err, fs.ErrPermission):
@@ -124,8 +124,8 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 	if cli.ReadableByOthers(info) {
 		c.Warnf("%s: others may read this key: chmod 600 %s", path, path)
 	}
-	const most = 4096
-	text, err := io.ReadAll(io.LimitReader(f, most))
+	const maxLength = 4096
+	text, err := io.ReadAll(io.LimitReader(f, maxLength))
 	defer clear(text)
 	if err != nil {
 		return "", err

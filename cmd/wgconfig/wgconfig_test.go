@@ -59,7 +59,7 @@ func run(args ...string) (status int, stdout, stderr string) {
 
 // does calls wgconfig with the words of the line, which must succeed in silence
 // but for what is printed.
-func does(t *testing.T, line string) string {
+func runOK(t *testing.T, line string) string {
 	t.Helper()
 	status, stdout, stderr := run(strings.Fields(line)...)
 	if status != 0 || stderr != "" {
@@ -69,7 +69,7 @@ func does(t *testing.T, line string) string {
 }
 
 // fails calls wgconfig, which must print this on standard error, and nothing else.
-func fails(t *testing.T, line string, status int, want string) {
+func runFails(t *testing.T, line string, status int, want string) {
 	t.Helper()
 	got, stdout, stderr := run(strings.Fields(line)...)
 	if got != status || stdout != "" || stderr != want {
@@ -98,9 +98,9 @@ func prefixes(s ...string) []netip.Prefix {
 // TestSpecExample: what wgconfig(8) prints in the example of wg(4), byte for byte.
 func TestSpecExample(t *testing.T) {
 	start(t, conf.Status{Tunables: conf.DefaultTunables()})
-	does(t, "wg0 set private-key "+file(t, private.Base64()+"\n", 0o600))
-	does(t, "wg0 set listen-port 1234")
-	does(t, "wg0 add peer B "+pubkeyB+" --allowed-ips=10.2.0.42/32,fd00:2::42/128")
+	runOK(t, "wg0 set private-key "+file(t, private.Base64()+"\n", 0o600))
+	runOK(t, "wg0 set listen-port 1234")
+	runOK(t, "wg0 add peer B "+pubkeyB+" --allowed-ips=10.2.0.42/32,fd00:2::42/128")
 	const want = `interface: wg0
 	private-key: (hidden)
 	listen-port: 1234
@@ -112,7 +112,7 @@ func TestSpecExample(t *testing.T) {
 		latest-handshake: (never)
 `
 	for _, line := range []string{"wg0", "wg0 show all", "wg0 show"} {
-		if got := does(t, line); got != want {
+		if got := runOK(t, line); got != want {
 			t.Errorf("wgconfig %s:\n%s\nwant\n%s", line, got, want)
 		}
 	}
@@ -131,17 +131,17 @@ func TestSpecExample(t *testing.T) {
 		"wg0 show private-key":                   "private-key: " + private.Base64() + "\n",
 		"wg0 sysctl net.wg.rekey_after_messages": "net.wg.rekey_after_messages = 1152921504606846976\n",
 	} {
-		if got := does(t, line); got != want {
+		if got := runOK(t, line); got != want {
 			t.Errorf("wgconfig %s:\n%s\nwant\n%s", line, got, want)
 		}
 	}
-	does(t, "wg0 delete peer B")
-	does(t, "wg0 set private-key /dev/null")
-	does(t, "wg0 set listen-port 0")
-	if got, want := does(t, "wg0"), "interface: wg0\n\tprivate-key: (hidden)\n\tlisten-port: (none)\n"; got != want {
+	runOK(t, "wg0 delete peer B")
+	runOK(t, "wg0 set private-key /dev/null")
+	runOK(t, "wg0 set listen-port 0")
+	if got, want := runOK(t, "wg0"), "interface: wg0\n\tprivate-key: (hidden)\n\tlisten-port: (none)\n"; got != want {
 		t.Errorf("%q", got)
 	}
-	if got := does(t, "wg0 show private-key"); got != "private-key: (none)\n" {
+	if got := runOK(t, "wg0 show private-key"); got != "private-key: (none)\n" {
 		t.Errorf("%q", got)
 	}
 }
@@ -196,13 +196,13 @@ func TestFullOutput(t *testing.T) {
 		allowed-ips: (none)
 		latest-handshake: (never)
 `
-	if got := does(t, "wg0"); got != want {
+	if got := runOK(t, "wg0"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got, want := does(t, "wg0 show peer B --show-preshared-key"), "peer: B\n"+peerB("\t", psk.Base64()); got != want {
+	if got, want := runOK(t, "wg0 show peer B --show-preshared-key"), "peer: B\n"+peerB("\t", psk.Base64()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := does(t, "wg0 show peer deadbeef12"); !strings.HasPrefix(got, "peer: deadbeef12\n\tpublic-key: 3q2+7xI") {
+	if got := runOK(t, "wg0 show peer deadbeef12"); !strings.HasPrefix(got, "peer: deadbeef12\n\tpublic-key: 3q2+7xI") {
 		t.Error(got)
 	}
 }
@@ -210,7 +210,7 @@ func TestFullOutput(t *testing.T) {
 // TestJSON: every key that the manual names, and no secret that was not asked for.
 func TestJSON(t *testing.T) {
 	start(t, full())
-	text := does(t, "wg0 show all --json")
+	text := runOK(t, "wg0 show all --json")
 	var got map[string]any
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
@@ -236,16 +236,16 @@ func TestJSON(t *testing.T) {
 	if strings.Contains(text, private.Base64()) || strings.Contains(text, psk.Base64()) {
 		t.Error("a secret")
 	}
-	if got := does(t, "wg0 --json"); got != text {
+	if got := runOK(t, "wg0 --json"); got != text {
 		t.Error("wgconfig wg0 --json is another")
 	}
-	if got := does(t, "wg0 show peer B --json --show-preshared-key"); !strings.Contains(got, `"preshared_key": "`+psk.Base64()+`"`) {
+	if got := runOK(t, "wg0 show peer B --json --show-preshared-key"); !strings.Contains(got, `"preshared_key": "`+psk.Base64()+`"`) {
 		t.Error(got)
 	}
-	if got := does(t, "wg0 show peer deadbeef11 --json"); !strings.Contains(got, `"allowed_ips": []`) || !strings.Contains(got, `"endpoint": null`) {
+	if got := runOK(t, "wg0 show peer deadbeef11 --json"); !strings.Contains(got, `"allowed_ips": []`) || !strings.Contains(got, `"endpoint": null`) {
 		t.Error(got)
 	}
-	if got := does(t, "wg0 show private-key --json"); !strings.Contains(got, `"private_key": "`+private.Base64()+`"`) {
+	if got := runOK(t, "wg0 show private-key --json"); !strings.Contains(got, `"private_key": "`+private.Base64()+`"`) {
 		t.Error(got)
 	}
 }
@@ -261,13 +261,13 @@ func TestAddAndSet(t *testing.T) {
 		"wg0 add peer B " + pubkeyB + " --preshared-key=" + pskFile + " --endpoint=192.0.2.1:7 --allowed-ips=10.2.0.1/24,fd00::1/64 --persistent-keepalive=25",
 		"wg0 add peer B --endpoint 192.0.2.1:7 --preshared-key " + pskFile + " " + pubkeyB + " --persistent-keepalive 25 --allowed-ips 10.2.0.1/24,fd00::1/64",
 	} {
-		does(t, line)
+		runOK(t, line)
 		if got := target.Status().Peers; len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 			t.Errorf("%s: %+v", line, got)
 		}
-		does(t, "wg0 delete peer B")
+		runOK(t, "wg0 delete peer B")
 	}
-	does(t, "wg0 add peer B "+pubkeyB)
+	runOK(t, "wg0 add peer B "+pubkeyB)
 	for _, c := range []struct {
 		options string
 		check   func(p conf.PeerStatus) bool
@@ -285,20 +285,20 @@ func TestAddAndSet(t *testing.T) {
 		{"--preshared-key=/dev/null", func(p conf.PeerStatus) bool { return p.PresharedKey.IsZero() }},
 		{"--rename=B", func(p conf.PeerStatus) bool { return p.Name == "B" }},
 	} {
-		does(t, "wg0 set peer B "+c.options)
+		runOK(t, "wg0 set peer B "+c.options)
 		if got := target.Status().Peers; len(got) != 1 || !c.check(got[0]) {
 			t.Errorf("%s: %+v", c.options, got)
 		}
 	}
-	does(t, "wg0 set peer B --rename=b.2_@-")
-	does(t, "wg0 show peer b.2_@-")
-	does(t, "wg0 set fwmark 0xCa6C")
-	does(t, "wg0 set listen-port 65535")
+	runOK(t, "wg0 set peer B --rename=b.2_@-")
+	runOK(t, "wg0 show peer b.2_@-")
+	runOK(t, "wg0 set fwmark 0xCa6C")
+	runOK(t, "wg0 set listen-port 65535")
 	if s := target.Status(); s.FirewallMark != 51820 || s.ListenPort != 65535 {
 		t.Errorf("%+v", s)
 	}
 	for mark, want := range map[string]uint32{"7": 7, "0xffffffff": 1<<32 - 1, "off": 0, "010": 10, "0": 0} {
-		does(t, "wg0 set fwmark "+mark)
+		runOK(t, "wg0 set fwmark "+mark)
 		if got := target.Status().FirewallMark; got != want {
 			t.Errorf("fwmark %s: %d", mark, got)
 		}
@@ -309,7 +309,7 @@ func TestAddAndSet(t *testing.T) {
 func TestKeyFileForms(t *testing.T) {
 	target := start(t, conf.Status{})
 	for _, text := range []string{private.Base64(), private.Base64() + "\n", private.Base64() + "\r\n"} {
-		does(t, "wg0 set private-key "+file(t, text, 0o600))
+		runOK(t, "wg0 set private-key "+file(t, text, 0o600))
 		if s := target.Status(); !s.PrivateKey.Equal(private) {
 			t.Errorf("%q was not taken", text)
 		}
@@ -330,7 +330,7 @@ func TestErrors(t *testing.T) {
 	empty := file(t, "", 0o600)
 	wrong := file(t, private.Base64()[:40], 0o600)
 	zero := file(t, key.Public{}.Base64(), 0o600)
-	const keyForFile = "a key was given in place of a file: everybody could see it in the list of processes; " +
+	const keyInsteadOfFile = "a key was given in place of a file: everybody could see it in the list of processes; " +
 		"make a new one with wg-keygen, in a file, and give the name of that file"
 	for line, want := range map[string]string{
 		"wg1":                                         "wg1: no such interface: create it with `wg-ifconfig wg1 create`",
@@ -359,10 +359,10 @@ func TestErrors(t *testing.T) {
 		"wg0 set private-key /nonexistent":            "/nonexistent: there is no such key file: make one with wg-keygen",
 		"wg0 set private-key " + empty:                empty + ": the file is empty: make a key with wg-keygen, or give /dev/null for none",
 		"wg0 set private-key /":                       "/: this is a directory: give a file that holds the key in base64",
-		"wg0 set private-key " + psk.Base64():         keyForFile,
+		"wg0 set private-key " + psk.Base64():         keyInsteadOfFile,
 		"wg0 set private-key " + zero: zero + ": the private key is all zeros, which stands for none: " +
 			"make one with wg-keygen, or give /dev/null for none",
-		"wg0 set peer B --preshared-key=" + psk.Base64(): "peer B: " + keyForFile,
+		"wg0 set peer B --preshared-key=" + psk.Base64(): "peer B: " + keyInsteadOfFile,
 		"wg0 set private-key " + strings.Repeat("n", 41): "there is no key file of the name that was given, which has 41 characters and looks like a key: " +
 			"give the name of a file; if it was a key, make a new one: everybody could see it in the list of processes",
 		"wg0 set peer B --preshared-key=":             "peer B: the name of the key file is empty: give a file that holds the key in base64",
@@ -375,13 +375,13 @@ func TestErrors(t *testing.T) {
 		"wg0 sysctl net.wg.debug=1 net.wg.nothing":    "net.wg.nothing: no such tunable: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
 		"wg0 sysctl -w net.wg.rekey_timeout=0":        `net.wg.rekey_timeout: "0": give 1 to 86400 whole seconds`,
 	} {
-		fails(t, line, 1, "wgconfig: "+want+"\n")
+		runFails(t, line, 1, "wgconfig: "+want+"\n")
 	}
 	if n := len(target.Applied()); n != 0 {
 		t.Errorf("%d changes were applied", n)
 	}
 	target.Refuse(fmt.Errorf("port 5 is taken: choose another"))
-	fails(t, "wg0 set listen-port 5", 1, "wgconfig: port 5 is taken: choose another\n")
+	runFails(t, "wg0 set listen-port 5", 1, "wgconfig: port 5 is taken: choose another\n")
 }
 
 // TestUsage: exit status 2 and the usage line of the form that was meant.
@@ -428,11 +428,11 @@ func TestSysctl(t *testing.T) {
 		{"wg0 sysctl net.wg", "net.wg.rekey_after_messages = 1152921504606846976\nnet.wg.rekey_after_time = 10\nnet.wg.rekey_timeout = 5\n" +
 			"net.wg.rekey_attempt_time = 20\nnet.wg.keepalive_timeout = 10\nnet.wg.force_underload = 1\nnet.wg.debug = 0\n"},
 	} {
-		if got := does(t, c.line); got != c.want {
+		if got := runOK(t, c.line); got != c.want {
 			t.Errorf("wgconfig %s:\n%s\nwant\n%s", c.line, got, c.want)
 		}
 	}
-	if does(t, "wg0 sysctl") != does(t, "wg0 sysctl net.wg") {
+	if runOK(t, "wg0 sysctl") != runOK(t, "wg0 sysctl net.wg") {
 		t.Error("without a name it is not all")
 	}
 	if s := target.Status().Tunables; s.RekeyAfterTime != 10*time.Second || !s.ForceUnderload || s.RekeyAttemptTime != 20*time.Second {

@@ -74,7 +74,7 @@ func runUntilEnd(name string, stderr io.Writer, parent *process.Parent) error {
 	}
 	defer w.Close()
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(target{w, log, &tidier{}}) }()
+	go func() { served <- server.Serve(target{w, log, &trimmer{}}) }()
 	if parent.Waiting() && !keepsOutput() {
 		if err := process.DiscardStderr(); err != nil {
 			return err

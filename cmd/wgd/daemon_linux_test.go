@@ -19,7 +19,7 @@ import (
 	"wgd/internal/control"
 )
 
-const patience = 20 * time.Second
+const timeout = 20 * time.Second
 
 // isolate puts the test into a network of its own, with /run and /var/lib of
 // its own, on a thread that ends with the test; what it starts is there too.
@@ -114,7 +114,7 @@ func TestInheritedInterfaceAndSocket(t *testing.T) {
 		t.Fatalf("%q, %v\n%s", word, err, stderr)
 	}
 	for range 20 { // with collections of garbage in between
-		if got := ask(t, "/run/passed.sock"); !strings.Contains(got, "errno=0") {
+		if got := getStatus(t, "/run/passed.sock"); !strings.Contains(got, "errno=0") {
 			t.Fatalf("the socket answers %q", got)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -135,14 +135,14 @@ func TestInheritedInterfaceAndSocket(t *testing.T) {
 }
 
 // ask gets the status over the socket.
-func ask(t *testing.T, path string) string {
+func getStatus(t *testing.T, path string) string {
 	t.Helper()
 	conn, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(timeout))
 	if _, err := conn.Write([]byte("get=1\n\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestBackground(t *testing.T) {
 		_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 		return err == nil
 	}
-	for end := time.Now().Add(patience); running(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(timeout); running(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("SIGTERM does not end it")
 		}

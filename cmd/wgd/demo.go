@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	demoPings    = 5
-	demoPatience = 10 * time.Second // for what should take milliseconds
-	demoPort     = 5201
+	demoPings   = 5
+	demoTimeout = 10 * time.Second // for what should take milliseconds
+	demoPort    = 5201
 )
 
 // demoTime is how long the stream lasts; tests have less time.
@@ -36,7 +36,7 @@ func runDemo(c *cli.Call) error {
 			return err
 		}
 	}
-	d.say("\nThat was a WireGuard tunnel. For one between hosts, see wgd(8) and the README.\n")
+	d.printf("\nThat was a WireGuard tunnel. For one between hosts, see wgd(8) and the README.\n")
 	return nil
 }
 
@@ -56,12 +56,12 @@ type demoPeer struct {
 	endpoint netip.AddrPort
 }
 
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.Stdout, format, args...) }
+func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.Stdout, format, args...) }
 
 // open makes both ends, which know nothing of each other yet.
 func (d *demo) open() error {
-	d.say("wgd demo: a tunnel between two peers, A and B, in this process; no root, no TUN device.\n\n")
-	d.say("   A  10.2.0.1   fd00:2::1                            B  10.2.0.42  fd00:2::42\n" +
+	d.printf("wgd demo: a tunnel between two peers, A and B, in this process; no root, no TUN device.\n\n")
+	d.printf("   A  10.2.0.1   fd00:2::1                            B  10.2.0.42  fd00:2::42\n" +
 		"   [TCP/IP stack]--[wg0]==== UDP over loopback ====[wg0]--[TCP/IP stack]\n\n")
 	d.a = demoPeer{name: "A", inner: addresses("10.2.0.1", "fd00:2::1")}
 	d.b = demoPeer{name: "B", inner: addresses("10.2.0.42", "fd00:2::42")}
@@ -69,7 +69,7 @@ func (d *demo) open() error {
 		if err := p.open(slog.New(slog.NewTextHandler(d.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))); err != nil {
 			return fmt.Errorf("peer %s: %w", p.name, err)
 		}
-		d.say("1. %s made its keys (public: %s) and listens on UDP %v\n", p.name, p.private.Public(), p.endpoint)
+		d.printf("1. %s made its keys (public: %s) and listens on UDP %v\n", p.name, p.private.Public(), p.endpoint)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (d *demo) introduce() error {
 	if err := d.b.tunnel.Apply(asPeer(&d.a, &preshared, &d.a.endpoint)); err != nil {
 		return err
 	}
-	d.say("2. each has the other as its peer: public key, a preshared key, the inner addresses it may use; B knows A's endpoint\n")
+	d.printf("2. each has the other as its peer: public key, a preshared key, the inner addresses it may use; B knows A's endpoint\n")
 	return nil
 }
 
@@ -129,19 +129,19 @@ func asPeer(p *demoPeer, preshared *key.Preshared, endpoint *netip.AddrPort) con
 
 // ping sends the first packet, which makes the handshake, and some more.
 func (d *demo) ping() error {
-	ctx, cancel := context.WithTimeout(context.Background(), demoPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), demoTimeout)
 	defer cancel()
 	took, err := d.b.stack.Ping(ctx, d.a.inner[0])
 	if err != nil {
-		return fmt.Errorf("the first packet did not come back within %v: %w: is UDP over 127.0.0.1 blocked here?", demoPatience, err)
+		return fmt.Errorf("the first packet did not come back within %v: %w: is UDP over 127.0.0.1 blocked here?", demoTimeout, err)
 	}
-	d.say("3. B pings A: the first packet waits for the handshake, and is back after %s\n", milliseconds(took))
+	d.printf("3. B pings A: the first packet waits for the handshake, and is back after %s\n", milliseconds(took))
 	for _, to := range d.a.inner {
 		for i := range demoPings {
 			if took, err = d.b.stack.Ping(ctx, to); err != nil {
 				return err
 			}
-			d.say("   %d bytes from %v: seq=%d time=%s\n", 64, to, i, milliseconds(took))
+			d.printf("   %d bytes from %v: seq=%d time=%s\n", 64, to, i, milliseconds(took))
 		}
 	}
 	return nil
@@ -170,13 +170,13 @@ func (d *demo) transfer() error {
 		defer conn.Close()
 		io.Copy(m, conn)
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), demoPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), demoTimeout)
 	defer cancel()
 	conn, err := d.b.stack.DialContext(ctx, "tcp", at)
 	if err != nil {
 		return err
 	}
-	d.say("4. B sends a TCP stream to A for %v\n", demoTime)
+	d.printf("4. B sends a TCP stream to A for %v\n", demoTime)
 	stop := m.start()
 	conn.SetDeadline(time.Now().Add(demoTime))
 	block := make([]byte, 128<<10)
@@ -189,7 +189,7 @@ func (d *demo) transfer() error {
 	case <-ctx.Done():
 	}
 	stop()
-	d.say("   %s\n", m.total())
+	d.printf("   %s\n", m.total())
 	return nil
 }
 
@@ -197,9 +197,9 @@ func (d *demo) transfer() error {
 func (d *demo) show() error {
 	for _, p := range []*demoPeer{&d.a, &d.b} {
 		status := p.tunnel.Status()
-		d.say("5. at %s, \"wgconfig wg0 show all\" would say:\n\n", p.name)
+		d.printf("5. at %s, \"wgconfig wg0 show all\" would say:\n\n", p.name)
 		show.Interface(d.Stdout, &status)
-		d.say("\n")
+		d.printf("\n")
 	}
 	return nil
 }

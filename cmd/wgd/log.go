@@ -15,14 +15,14 @@ import (
 type logger struct {
 	*slog.Logger
 	level *slog.LevelVar
-	usual slog.Level // without net.wg.debug
+	base  slog.Level // without net.wg.debug
 }
 
-func newLogger(w io.Writer, usual slog.Level, name string) *logger {
+func newLogger(w io.Writer, base slog.Level, name string) *logger {
 	level := new(slog.LevelVar)
-	level.Set(usual)
+	level.Set(base)
 	handler := slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})
-	return &logger{slog.New(handler).With("interface", name), level, usual}
+	return &logger{slog.New(handler).With("interface", name), level, base}
 }
 
 // silent is above every level that is used.
@@ -59,7 +59,7 @@ func logLevel(word string) (level slog.Level, known bool) {
 type target struct {
 	*wg.Interface
 	log    *logger
-	memory *tidier
+	memory *trimmer
 }
 
 // apply is the interface's.
@@ -68,7 +68,7 @@ func (t target) apply(c conf.Change) error {
 		return err
 	}
 	if debug := c.Tunables.Debug; debug != nil {
-		t.log.level.Set(t.log.usual)
+		t.log.level.Set(t.log.base)
 		if *debug {
 			t.log.level.Set(slog.LevelDebug)
 		}

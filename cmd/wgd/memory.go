@@ -13,33 +13,33 @@ const (
 	// whose traces are worth being cleared away: some hundred bytes for each.
 	largeRequest = 10_000
 
-	// tidyAfter is when: those who configure or read in pieces are done by then.
-	tidyAfter = time.Second
+	// trimDelay is when: those who configure or read in pieces are done by then.
+	trimDelay = time.Second
 )
 
-// tidier gives the memory back that a large request or answer took, for which
+// trimmer gives the memory back that a large request or answer took, for which
 // the collector otherwise has no reason for minutes: twice of what is in use
 // would stay with the daemon. nil does nothing.
-type tidier struct {
+type trimmer struct {
 	mu    sync.Mutex
 	timer *time.Timer // nil: nothing is due
 }
 
 // after notes that a request or an answer of that size was made.
-func (t *tidier) after(peers, prefixes int) {
+func (t *trimmer) handled(peers, prefixes int) {
 	if t == nil || peers+prefixes < largeRequest {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.timer == nil {
-		t.timer = time.AfterFunc(tidyAfter, t.tidy)
+		t.timer = time.AfterFunc(trimDelay, t.trim)
 		return
 	}
-	t.timer.Reset(tidyAfter)
+	t.timer.Reset(trimDelay)
 }
 
-func (t *tidier) tidy() {
+func (t *trimmer) trim() {
 	t.mu.Lock()
 	t.timer = nil
 	t.mu.Unlock()
@@ -52,7 +52,7 @@ func (t target) Apply(c conf.Change) error {
 	for i := range c.Peers {
 		prefixes += len(c.Peers[i].AllowedIPs)
 	}
-	defer t.memory.after(len(c.Peers), prefixes)
+	defer t.memory.handled(len(c.Peers), prefixes)
 	return t.apply(c)
 }
 
@@ -63,6 +63,6 @@ func (t target) Status() conf.Status {
 	for i := range s.Peers {
 		prefixes += len(s.Peers[i].AllowedIPs)
 	}
-	t.memory.after(len(s.Peers), prefixes)
+	t.memory.handled(len(s.Peers), prefixes)
 	return s
 }

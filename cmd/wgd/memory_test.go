@@ -7,11 +7,11 @@ import (
 
 // Large requests are cleared away once for all that come within a moment;
 // small ones not at all.
-func TestTidier(t *testing.T) {
-	var none *tidier
-	none.after(largeRequest, largeRequest)
-	var memory tidier
-	memory.after(largeRequest/2, largeRequest/2-1)
+func TestTrimmer(t *testing.T) {
+	var none *trimmer
+	none.handled(largeRequest, largeRequest)
+	var memory trimmer
+	memory.handled(largeRequest/2, largeRequest/2-1)
 	due := func() bool {
 		memory.mu.Lock()
 		defer memory.mu.Unlock()
@@ -20,8 +20,8 @@ func TestTidier(t *testing.T) {
 	if due() {
 		t.Error("a small request counts as large")
 	}
-	memory.after(largeRequest/2, largeRequest/2)
-	memory.after(largeRequest, 0)
+	memory.handled(largeRequest/2, largeRequest/2)
+	memory.handled(largeRequest, 0)
 	if !due() {
 		t.Error("a large request does not count")
 	}
