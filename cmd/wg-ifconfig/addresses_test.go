@@ -7,31 +7,31 @@ import (
 	"time"
 )
 
-// says is what a program prints that must succeed.
+// output runs a program, which must succeed, and returns its output.
 func (h *host) output(line string) string {
 	h.t.Helper()
 	out, status := h.run(line)
 	if status != 0 {
-		h.t.Fatalf("%s: %d\n%s", line, status, out)
+		h.t.Fatalf("%s: exit status %d\n%s", line, status, out)
 	}
 	return out
 }
 
 var remaining = regexp.MustCompile(`\d+sec`)
 
-// addresses is what ip(8) says of them, but for the seconds that are left.
+// addresses returns what ip(8) prints about addresses, without their remaining lifetimes.
 func (h *host) addresses() string {
 	h.t.Helper()
 	return remaining.ReplaceAllString(h.output("ip -o -d address show dev wg0"), "SECONDS")
 }
 
-// routes are those of IPv6.
+// routes returns the IPv6 routes, without their remaining lifetimes.
 func (h *host) routes() string {
 	h.t.Helper()
 	return remaining.ReplaceAllString(h.output("ip -6 route show dev wg0"), "SECONDS")
 }
 
-// becomes waits for what the kernel does a moment later.
+// waitForOutput waits until get returns want, which the kernel may delay.
 func (h *host) waitForOutput(what string, get func() string, want string) {
 	h.t.Helper()
 	got := ""
@@ -47,8 +47,9 @@ func (h *host) compare(what, got, want string) {
 	}
 }
 
-// As in NetBSD, each address of a network is one of its own: one that is removed
-// takes no other with it, the first one neither.
+// As in NetBSD, removing an address does not remove other addresses of its
+// network, even
+// if it was the first.
 func TestOneAddressOfThreeIsRemoved(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24 inet 10.2.0.2/24 inet 10.2.0.3/24 inet 10.3.0.1/16 up")
@@ -67,9 +68,10 @@ func TestOneAddressOfThreeIsRemoved(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// What the kernel calls the same address is said, and nothing is done, unless it
-// is what was asked for.
-func TestAddressInAnotherWay(t *testing.T) {
+// If the interface has an address with another prefix length or peer, and the
+// kernel does
+// not allow both, the error says so and nothing is changed.
+func TestConflictingAddress(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24 inet6 fd00:2::1/128 up")
 	h.ok("ip address add 192.168.2.1 peer 192.168.2.2/24 dev wg0")
@@ -86,11 +88,11 @@ func TestAddressInAnotherWay(t *testing.T) {
 		h.prints("wg-ifconfig wg0 inet 10.9.0.1/24 "+line, 1, "wg-ifconfig: wg0: "+why+"\n")
 		h.compare(line, h.addresses(), before)
 	}
-	// What is there already, and what may be there as well.
+	// Addresses that exist already, and addresses that the kernel allows in addition.
 	h.ok("wg-ifconfig wg0 inet 10.2.0.1/24 inet6 fd00:2::1/128")
-	h.compare("the same again", h.addresses(), before)
+	h.compare("the same addresses again", h.addresses(), before)
 	h.ok("wg-ifconfig wg0 inet 10.2.0.1/16 inet 192.168.2.1/32")
-	// One command for it.
+	// One command replaces an address.
 	h.ok("wg-ifconfig wg0 inet6 fd00:2::1/128 -alias inet6 fd00:2::1/64")
 	h.compare("IPv6", h.output("wg-ifconfig wg0"), "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n\tstatus: active\n"+
 		"\tinet6 fd00:2::1/64 flags 0\n\tinet6 fd00:3::1/128 -> fd00:3::2 flags 0\n"+
@@ -99,7 +101,7 @@ func TestAddressInAnotherWay(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// Addresses that ip(8) gave with a peer are shown with it, and removed.
+// Addresses that ip(8) added with a peer are shown with it, and can be removed.
 func TestAddressesWithPeers(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create up")
@@ -135,9 +137,10 @@ func TestAddressesWithPeers(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// Down and up leave the addresses as ip(8) gave them, in their order; so does a
-// command that is undone.
-func TestAddressesKeepWhatBelongsToThem(t *testing.T) {
+// Down, up and a command that is undone keep the addresses as ip(8) added them,
+// in their
+// order.
+func TestAddressesKeepTheirAttributes(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create up")
 	for _, a := range []string{
@@ -152,7 +155,7 @@ func TestAddressesKeepWhatBelongsToThem(t *testing.T) {
 	}
 	before := h.addresses()
 	if !waitFor(5*time.Second, func() bool { return strings.Contains(h.routes(), "fd00:1::2") }) {
-		t.Fatal("no route to the peer")
+		t.Fatal("there is no route to the address's peer")
 	}
 	routes := h.routes()
 	h.ok("wg-ifconfig wg0 down")
@@ -165,16 +168,17 @@ func TestAddressesKeepWhatBelongsToThem(t *testing.T) {
 
 	out, status := h.run("wg-ifconfig wg0 inet 10.2.0.1 -alias inet6 fd00:3::1 -alias inet 10.2.0.9/24 mtu 1000 mtu 1400 down inet6 ::1/128")
 	if status != 1 || !strings.Contains(out, "loses its IPv6 addresses") || !strings.Contains(out, "the kernel does not accept") {
-		t.Errorf("%d %s", status, out)
+		t.Errorf("exit status %d, %s", status, out)
 	}
 	h.compare("undone", h.addresses(), before)
 	h.waitForOutput("IPv6 routes", h.routes, routes)
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// The display has the flags that are. Without MULTICAST resolvers leave the
-// interface alone, and an idle tunnel stays idle.
-func TestMulticastIsShownAsItIs(t *testing.T) {
+// The display has the flag MULTICAST only if it is set. Without it, resolvers
+// send nothing
+// into the tunnel, so an idle tunnel stays idle.
+func TestMulticastFlag(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create up")
 	h.ok("ip link set wg0 multicast off")

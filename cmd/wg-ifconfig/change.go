@@ -12,7 +12,7 @@ import (
 	"wgd/internal/sys/link"
 )
 
-// change does the settings of one command, or none of them.
+// change applies all settings of one command, or none.
 func change(c *cli.Call, steps []*cli.Call) error {
 	name := c.Arg("INTERFACE")
 	settings, err := parse(steps)
@@ -39,7 +39,7 @@ func change(c *cli.Call, steps []*cli.Call) error {
 		err := apply(c, links, name, s)
 		switch {
 		case errors.As(err, new(daemonError)):
-			faulty = err // the rest is done nevertheless
+			faulty = err // continue with the other settings
 		case err != nil && i > 0:
 			return errors.Join(err, restore(c, links, name, before))
 		case err != nil:
@@ -51,8 +51,9 @@ func change(c *cli.Call, steps []*cli.Call) error {
 	return faulty
 }
 
-// restore undoes the settings before one that the kernel refused: without an
-// interface before, there shall be none.
+// restore undoes the settings before one that the kernel refused. If the
+// interface did not
+// exist before, it is destroyed.
 func restore(c *cli.Call, links *link.Links, name string, before link.Info) error {
 	now, err := links.Get(name)
 	switch {
@@ -64,7 +65,7 @@ func restore(c *cli.Call, links *link.Links, name string, before link.Info) erro
 		err = restoreSettings(links, before, now)
 	}
 	if err != nil {
-		return fmt.Errorf("what was done before that could not be undone: %w", err)
+		return fmt.Errorf("the earlier settings could not be undone: %w", err)
 	}
 	return nil
 }
@@ -81,8 +82,9 @@ func restoreSettings(links *link.Links, before, now link.Info) error {
 	return errors.Join(errs...)
 }
 
-// check compares the settings with the interface as it is, before anything is
-// done. The zero info is that of one that does not exist.
+// check compares the settings with the state of the interface before any is
+// applied. The
+// zero Info means that the interface does not exist.
 func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 	exists, creates := info.Name != "", settings[0].do == doCreate
 	switch {
@@ -126,9 +128,9 @@ func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 
 func isIPv6(a link.Address) bool { return a.Prefix.Addr().Is6() }
 
-// conflict is the error where the interface has this address in another way, and
-// the kernel does not let it have both: it knows an IPv6 address once, whatever
-// its length, and an IPv4 address once in a network, whatever its peer.
+// conflict returns an error if the interface has this address in another form and
+// the kernel does not allow both: an interface has an IPv6 address once, whatever its
+// prefix length, and an IPv4 address once in each network, whatever its peer.
 func (s setting) conflict(name string, addresses []link.Address) error {
 	for _, a := range addresses {
 		p := a.Prefix
@@ -147,7 +149,7 @@ func (s setting) conflict(name string, addresses []link.Address) error {
 	return nil
 }
 
-// removes reports whether it is this address that the setting removes.
+// removes reports whether the setting removes this address.
 func (s setting) removes(a link.Address) bool {
 	return a.Prefix.Addr() == s.address && (s.bits == anyLength || s.bits == a.Prefix.Bits())
 }
@@ -161,7 +163,7 @@ func (s setting) family() string {
 	return "inet6"
 }
 
-// text is the address as a person would write it.
+// text returns the address as a user writes it.
 func (s setting) text() string {
 	if s.bits == anyLength {
 		return s.address.String()
@@ -190,8 +192,8 @@ func addAddress(links *link.Links, name string, s setting) error {
 	if !errors.Is(err, link.ErrExists) {
 		return err
 	}
-	// As in NetBSD: it has it, and that was asked for. Unless it has another one
-	// of which the kernel says the same, since this moment.
+	// As in NetBSD, adding an address that exists succeeds. But the kernel returns the
+	// same error for a conflicting address, which may be newer than check.
 	info, failed := links.Get(name)
 	if failed != nil {
 		return failed
@@ -235,5 +237,5 @@ func notThere(name string) error {
 		return fmt.Errorf("%s: its daemon runs, but there is no such interface here: it was renamed, or moved to another network namespace: "+
 			"use ip(8) where it is, or end the daemon with kill(1)", name)
 	}
-	return fmt.Errorf("%s: does not exist: make it with `wg-ifconfig %s create`", name, name)
+	return fmt.Errorf("%s: does not exist: create it with `wg-ifconfig %s create`", name, name)
 }

@@ -20,7 +20,7 @@ import (
 const (
 	daemon = "wgd"
 
-	// How long a daemon may take to begin, to notice, and to end.
+	// How long a daemon may take to start, to notice a change, and to end.
 	startTime  = 15 * time.Second
 	noticeTime = 5 * time.Second
 	endTime    = 10 * time.Second
@@ -46,8 +46,9 @@ func create(c *cli.Call, links *link.Links, name string) error {
 	return fmt.Errorf("%s: its daemon was started but does not answer: %w", name, err)
 }
 
-// start starts the daemon in the background. Whatever the environment says of the
-// foreground is for those who start it by hand.
+// start starts the daemon in the background, regardless of
+// WG_PROCESS_FOREGROUND, which is
+// for users who start wgd themselves.
 func start(c *cli.Call, name string) error {
 	program, err := findDaemon()
 	if err != nil {
@@ -55,13 +56,13 @@ func start(c *cli.Call, name string) error {
 	}
 	cmd := exec.Command(program, "--foreground", "--", name)
 	if level := os.Getenv("LOG_LEVEL"); level != "" && level != "silent" {
-		// Its messages are wanted, also those after this program has ended.
+		// The user wants its messages, also those after this program has ended.
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		err := process.Background(cmd, givenToDaemon...)
 		return failedToStart(name, program, "", err)
 	}
-	// A file, not a pipe, so that the daemon can go on writing.
-	output, err := process.TemporaryFile("what the daemon says")
+	// A file, not a pipe, so that the daemon can still write when this program has ended.
+	output, err := process.TemporaryFile("output of the daemon")
 	if err != nil {
 		return err
 	}
@@ -70,14 +71,14 @@ func start(c *cli.Call, name string) error {
 	err = process.Background(cmd, givenToDaemon...)
 	text, _ := io.ReadAll(io.NewSectionReader(output, 0, 64<<10))
 	sentence, rest := finalError(string(text), err)
-	io.WriteString(c.Stderr, rest) // warnings, or how it crashed
+	io.WriteString(c.Stderr, rest) // warnings, or the trace of a crash
 	return failedToStart(name, program, sentence, err)
 }
 
-// givenToDaemon are the variables with descriptors that are handed on to it.
+// givenToDaemon are the variables with descriptors that the daemon inherits.
 var givenToDaemon = []string{"WG_TUN_FD", "WG_UAPI_FD"}
 
-// findDaemon finds the daemon that belongs to this program.
+// findDaemon finds the daemon: in the folder of this program, or else in PATH.
 func findDaemon() (string, error) {
 	if self, err := os.Executable(); err == nil {
 		adjacent := filepath.Join(filepath.Dir(self), daemon)
@@ -92,8 +93,9 @@ func findDaemon() (string, error) {
 	return path, nil
 }
 
-// finalError is the sentence with which a daemon ended, if it did not give it to who
-// started it; and what it wrote beside it.
+// finalError splits the output of a daemon that ended without a report into its
+// error, if
+// its last line is one, and the rest.
 func finalError(output string, err error) (sentence, rest string) {
 	if !errors.Is(err, process.ErrSilent) {
 		return "", output
@@ -107,8 +109,8 @@ func finalError(output string, err error) (sentence, rest string) {
 	return sentence, text[:begin]
 }
 
-// failedToStart is the error, if there is one, of a daemon that did not start, in
-// its own words if it had any.
+// failedToStart returns the error of a daemon that did not start, with the daemon's own
+// sentence if there is one.
 func failedToStart(name, program, sentence string, err error) error {
 	switch {
 	case err == nil:
@@ -125,7 +127,7 @@ func failedToStart(name, program, sentence string, err error) error {
 	return fmt.Errorf("%s: %s", name, sentence)
 }
 
-// destroy deletes the interface, upon which its daemon ends in order.
+// destroy deletes the interface, which makes its daemon end, and waits for that.
 func destroy(c *cli.Call, links *link.Links, name string) error {
 	done := c.Progress("waiting for the daemon of " + name + " to end")
 	defer done()
@@ -149,7 +151,7 @@ func destroy(c *cli.Call, links *link.Links, name string) error {
 	return nil
 }
 
-// setUp sets the interface up or down, and waits for the daemon's daemonError.
+// setUp brings the interface up or down, and waits until the daemon has noticed.
 func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 	if err := setFlag(links, name, up); err != nil {
 		return err
@@ -173,11 +175,13 @@ func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 	return nil
 }
 
-// daemonError is what the daemon makes of a setting that was done: it stays.
+// A daemonError is an error of the daemon after a setting was applied. The
+// setting is not
+// undone.
 type daemonError struct{ error }
 
-// setFlag sets the interface up or down. Linux drops the IPv6 addresses of an
-// interface that goes down; as in NetBSD they stay.
+// setFlag brings the interface up or down. Linux removes the IPv6 addresses of an
+// interface that goes down; setFlag adds them again, because in NetBSD they stay.
 func setFlag(links *link.Links, name string, up bool) error {
 	before, err := links.Get(name)
 	if err != nil {
@@ -201,7 +205,7 @@ func statusOf(name string) (conf.Status, error) {
 	return client.Status()
 }
 
-// waitFor asks until the answer is yes, or the time is over.
+// waitFor polls until done returns true, and reports whether it did within the limit.
 func waitFor(limit time.Duration, done func() bool) bool {
 	for end := time.Now().Add(limit); ; time.Sleep(waitStep) {
 		if done() {

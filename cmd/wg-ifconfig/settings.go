@@ -10,11 +10,11 @@ import (
 	"wgd/internal/cli"
 )
 
-// setting is one thing to be done to an interface.
+// A setting is one change to an interface.
 type setting struct {
 	do      action
 	address netip.Addr
-	bits    int // length of the address's prefix; anyLength when it is removed whatever it has
+	bits    int // prefix length of the address; anyLength to remove it whatever its length
 	mtu     int
 }
 
@@ -32,15 +32,14 @@ const (
 
 const anyLength = -1
 
-// The kernel's bounds for the MTU of a TUN interface, and the first.
+// The kernel's limits for the MTU of a TUN interface, and the initial one.
 const (
 	minMTU     = 68
 	maxMTU     = 65535
-	defaultMTU = 1420 // what the daemon gives a new interface
+	defaultMTU = 1420 // the daemon sets it on a new interface
 )
 
-// parse turns the steps of a command into settings, or says what is wrong
-// with one of them.
+// parse converts the steps of a command to settings.
 func parse(steps []*cli.Call) ([]setting, error) {
 	var settings []setting
 	for i, step := range steps {
@@ -79,7 +78,7 @@ func parseOne(step *cli.Call) (setting, error) {
 func parseMTU(text string) (setting, error) {
 	mtu, err := strconv.Atoi(text)
 	if err != nil || mtu < minMTU || mtu > maxMTU {
-		return setting{}, fmt.Errorf("mtu %q: not possible: give a number of bytes from %d to %d", text, minMTU, maxMTU)
+		return setting{}, fmt.Errorf("mtu %q: give a number of bytes from %d to %d", text, minMTU, maxMTU)
 	}
 	return setting{do: doMTU, mtu: mtu}, nil
 }
@@ -99,13 +98,13 @@ func parseAddress(step *cli.Call) (setting, error) {
 	mask := step.Arg("MASK")
 	if prefixlen := step.Arg("LENGTH"); prefixlen != "" {
 		if hasLength || mask != "" {
-			return setting{}, fmt.Errorf("%s %s: two prefix lengths: give one", family, typed)
+			return setting{}, fmt.Errorf("%s %s: two prefix lengths: give one of them", family, typed)
 		}
 		length, hasLength = prefixlen, true
 	}
 	switch {
 	case hasLength && mask != "":
-		err = fmt.Errorf("a prefix length and a mask: give one")
+		err = fmt.Errorf("both a prefix length and a netmask: give one of them")
 	case hasLength:
 		s.bits, err = lengthOf(length, s.address.BitLen())
 	case mask != "":
@@ -119,7 +118,7 @@ func parseAddress(step *cli.Call) (setting, error) {
 	return s, nil
 }
 
-// addressOf reads an address of the family that an interface may have.
+// addressOf parses an address of the family that an interface can have.
 func addressOf(family, text, interfaceName string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(text)
 	if err != nil {
@@ -137,20 +136,20 @@ func addressOf(family, text, interfaceName string) (netip.Addr, error) {
 	case family == "inet6" && !address.Is6():
 		return netip.Addr{}, fmt.Errorf("not an IPv6 address: give IPv4 addresses after inet")
 	case address.IsUnspecified(), address.IsMulticast(), address.Is4In6():
-		return netip.Addr{}, fmt.Errorf("no interface can have this address: give an address of one host")
+		return netip.Addr{}, fmt.Errorf("an interface cannot have this address: give the address of a host")
 	}
 	return address, nil
 }
 
-func lengthOf(text string, most int) (int, error) {
+func lengthOf(text string, maxLength int) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 8)
-	if err != nil || int(n) > most {
-		return 0, fmt.Errorf("prefix length %q: not possible: give a number from 0 to %d", text, most)
+	if err != nil || int(n) > maxLength {
+		return 0, fmt.Errorf("prefix length %q: give a number from 0 to %d", text, maxLength)
 	}
 	return int(n), nil
 }
 
-// lengthOfMask reads a mask, in dots or as one hexadecimal number.
+// lengthOfMask parses a mask, in dotted or hexadecimal notation.
 func lengthOfMask(text string, address netip.Addr) (int, error) {
 	var mask uint32
 	if dotted, err := netip.ParseAddr(text); err == nil && dotted.Is4() {
@@ -166,13 +165,14 @@ func lengthOfMask(text string, address netip.Addr) (int, error) {
 	case !address.Is4():
 		return 0, fmt.Errorf("an IPv6 address has no netmask: give a prefix length like %s/64", address)
 	case mask<<length != 0:
-		return 0, fmt.Errorf("netmask %q: its bits are not in one piece: give one like 255.255.255.0", text)
+		return 0, fmt.Errorf("netmask %q: its bits are not contiguous: give one like 255.255.255.0", text)
 	}
 	return length, nil
 }
 
-// defaultLength is NetBSD's for IPv6. For IPv4 that would be the class of the
-// address, which hardly anybody means today: 10.2.0.1 would get a /8.
+// defaultLength returns NetBSD's default for IPv6, and an error for IPv4, for which
+// NetBSD's default is the class of the address: 10.2.0.1 would get a /8, which hardly
+// anybody wants today.
 func defaultLength(address netip.Addr) (int, error) {
 	if address.Is4() {
 		return 0, fmt.Errorf("the prefix length is missing: write %s/24, or %s/32 for this address alone", address, address)

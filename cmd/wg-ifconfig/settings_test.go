@@ -14,7 +14,7 @@ import (
 	"wgd/internal/sys/process"
 )
 
-// parsed gives the settings of a command line, without doing them.
+// parsed returns the settings of a command line, and the error, without applying them.
 func parsed(line string) (settings []setting, complaint string) {
 	c := command()
 	c.Steps = func(_ *cli.Call, steps []*cli.Call) error {
@@ -61,49 +61,49 @@ func TestSettings(t *testing.T) {
 		{"wg0 inet 10.2.0.1 netmask 255.255.255.255", []setting{add("10.2.0.1/32")}},
 		{"wg0 inet6 fd00:2::1/64", []setting{add("fd00:2::1/64")}},
 		{"wg0 inet6 fd00:2::1", []setting{add("fd00:2::1/64")}},
-		{"wg0 inet6 fe80::1%wg0/64", []setting{add("fe80::1/64")}}, // as it is shown
+		{"wg0 inet6 fe80::1%wg0/64", []setting{add("fe80::1/64")}}, // as wg-ifconfig shows it
 		{"wg0 inet6 fe80::1%wg0", []setting{add("fe80::1/64")}},
 		{"wg0 mtu 68 mtu 65535", []setting{{do: doMTU, mtu: 68}, {do: doMTU, mtu: 65535}}},
 		{"wg0 down destroy", []setting{{do: doDown}, {do: doDestroy}}},
 	} {
 		got, complaint := parsed(c.line)
 		if !slices.Equal(got, c.want) || complaint != "" {
-			t.Errorf("%s: %+v %s", c.line, got, complaint)
+			t.Errorf("%s: got %+v %s, want %+v", c.line, got, complaint, c.want)
 		}
 	}
 }
 
-func TestWrongSettingsAreSaidInASentence(t *testing.T) {
+func TestInvalidSettings(t *testing.T) {
 	for line, want := range map[string]string{
 		"wg0 inet 10.2.0.1":                          "inet 10.2.0.1: the prefix length is missing: write 10.2.0.1/24, or 10.2.0.1/32 for this address alone",
-		"wg0 inet 10.2.0.1/33":                       `inet 10.2.0.1/33: prefix length "33": not possible: give a number from 0 to 32`,
-		"wg0 inet6 fd00::1/129":                      `inet6 fd00::1/129: prefix length "129": not possible: give a number from 0 to 128`,
-		"wg0 inet 10.2.0.1/":                         `inet 10.2.0.1/: prefix length "": not possible: give a number from 0 to 32`,
-		"wg0 inet 10.2.0.1/-1":                       `inet 10.2.0.1/-1: prefix length "-1": not possible: give a number from 0 to 32`,
+		"wg0 inet 10.2.0.1/33":                       `inet 10.2.0.1/33: prefix length "33": give a number from 0 to 32`,
+		"wg0 inet6 fd00::1/129":                      `inet6 fd00::1/129: prefix length "129": give a number from 0 to 128`,
+		"wg0 inet 10.2.0.1/":                         `inet 10.2.0.1/: prefix length "": give a number from 0 to 32`,
+		"wg0 inet 10.2.0.1/-1":                       `inet 10.2.0.1/-1: prefix length "-1": give a number from 0 to 32`,
 		"wg0 inet 10.2.0/24":                         `inet 10.2.0/24: "10.2.0" is not an IP address: give one like 10.2.0.1/24 or fd00:2::1/64`,
 		"wg0 inet fd00::1/64":                        "inet fd00::1/64: not an IPv4 address: give IPv6 addresses after inet6",
 		"wg0 inet6 10.2.0.1/24":                      "inet6 10.2.0.1/24: not an IPv6 address: give IPv4 addresses after inet",
-		"wg0 inet6 ::ffff:10.2.0.1/96":               "inet6 ::ffff:10.2.0.1/96: no interface can have this address: give an address of one host",
-		"wg0 inet 224.0.0.1/4":                       "inet 224.0.0.1/4: no interface can have this address: give an address of one host",
+		"wg0 inet6 ::ffff:10.2.0.1/96":               "inet6 ::ffff:10.2.0.1/96: an interface cannot have this address: give the address of a host",
+		"wg0 inet 224.0.0.1/4":                       "inet 224.0.0.1/4: an interface cannot have this address: give the address of a host",
 		"wg0 inet6 fe80::1%eth0":                     "inet6 fe80::1%eth0: the address belongs to the interface eth0: leave out %eth0",
-		"wg0 inet 10.2.0.1/24 netmask 255.255.255.0": "inet 10.2.0.1/24: a prefix length and a mask: give one",
-		"wg0 inet 10.2.0.1/24 prefixlen 24":          "inet 10.2.0.1/24: two prefix lengths: give one",
-		"wg0 inet 10.2.0.1 netmask 255.0.255.0":      `inet 10.2.0.1: netmask "255.0.255.0": its bits are not in one piece: give one like 255.255.255.0`,
+		"wg0 inet 10.2.0.1/24 netmask 255.255.255.0": "inet 10.2.0.1/24: both a prefix length and a netmask: give one of them",
+		"wg0 inet 10.2.0.1/24 prefixlen 24":          "inet 10.2.0.1/24: two prefix lengths: give one of them",
+		"wg0 inet 10.2.0.1 netmask 255.0.255.0":      `inet 10.2.0.1: netmask "255.0.255.0": its bits are not contiguous: give one like 255.255.255.0`,
 		"wg0 inet 10.2.0.1 netmask 24":               `inet 10.2.0.1: netmask "24": not a mask: give one like 255.255.255.0, or a prefix length like 10.2.0.1/24`,
 		"wg0 inet6 fd00::1 netmask 255.255.255.0":    "inet6 fd00::1: an IPv6 address has no netmask: give a prefix length like fd00::1/64",
-		"wg0 mtu 67":                                 `mtu "67": not possible: give a number of bytes from 68 to 65535`,
-		"wg0 mtu 65536":                              `mtu "65536": not possible: give a number of bytes from 68 to 65535`,
-		"wg0 mtu big":                                `mtu "big": not possible: give a number of bytes from 68 to 65535`,
+		"wg0 mtu 67":                                 `mtu "67": give a number of bytes from 68 to 65535`,
+		"wg0 mtu 65536":                              `mtu "65536": give a number of bytes from 68 to 65535`,
+		"wg0 mtu big":                                `mtu "big": give a number of bytes from 68 to 65535`,
 		"wg0 up create":                              "create comes first",
 		"wg0 destroy up":                             "nothing can follow destroy",
 	} {
 		if settings, got := parsed(line); got != "wg-ifconfig: "+want || settings != nil {
-			t.Errorf("%s:\n%s\n%s", line, got, want)
+			t.Errorf("%s: got\n%s, want\n%s", line, got, want)
 		}
 	}
 }
 
-func TestDisplayIsNetBSDs(t *testing.T) {
+func TestDisplay(t *testing.T) {
 	have := func(texts ...string) (list []link.Address) {
 		for _, text := range texts {
 			own, peer, _ := strings.Cut(text, " peer ")
@@ -145,14 +145,14 @@ func TestDisplayIsNetBSDs(t *testing.T) {
 			"wg1: flags=0 mtu 1280\n\tstatus: inactive\n\tinet6 fd00::1/64 flags 0x90<DEPRECATED,TEMPORARY>\n"},
 	} {
 		if got := viewOf(c.info, c.fault).String(); got != c.want {
-			t.Errorf("%s\nwant\n%s", got, c.want)
+			t.Errorf("got\n%s\nwant\n%s", got, c.want)
 		}
 	}
 }
 
-// What the daemon says, to its starter or at the end of what it wrote, is what the
-// command says; a crash is shown whole.
-func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
+// The command prints the error that the daemon reports, or that is the last line of its
+// output. The trace of a crash is shown completely.
+func TestErrorOfTheDaemon(t *testing.T) {
 	silent := fmt.Errorf("%w (exit status 2)", process.ErrSilent)
 	const noReason = "wg0: its daemon did not start: /bin/wgd: it ended at once and did not say why (exit status 2)"
 	for _, c := range []struct {
@@ -177,7 +177,7 @@ func TestTheDaemonsOwnSentenceIsTold(t *testing.T) {
 			got = err.Error()
 		}
 		if got != c.want || rest != c.rest {
-			t.Errorf("%q, %v:\n%q and %q, want\n%q and %q", c.said, c.err, got, rest, c.want, c.rest)
+			t.Errorf("%q, %v: got\n%q and %q, want\n%q and %q", c.said, c.err, got, rest, c.want, c.rest)
 		}
 	}
 }
@@ -190,7 +190,7 @@ func FuzzParse(f *testing.F) {
 		settings, _ := parsed(line)
 		for _, s := range settings {
 			if (s.do == doAdd || s.do == doRemove && s.bits != anyLength) && !netip.PrefixFrom(s.address, s.bits).IsValid() {
-				t.Errorf("%+v", s)
+				t.Errorf("%q: the prefix of %+v is invalid", line, s)
 			}
 		}
 	})

@@ -12,14 +12,14 @@ import (
 	"wgd/internal/sys/link"
 )
 
-// flag is one of NetBSD's.
+// A flag is a flag of an interface or address, as NetBSD shows it.
 type flag struct {
 	set    bool
 	number int
 	name   string
 }
 
-// flags prints those that are set, in NetBSD's form, in which none is 0.
+// flags formats the flags that are set, as NetBSD does: 0 if there are none.
 func flags(all ...flag) string {
 	number := 0
 	var on []string
@@ -35,7 +35,7 @@ func flags(all ...flag) string {
 	return fmt.Sprintf("0x%x<%s>", number, strings.Join(on, ","))
 }
 
-// view is an interface as it is shown.
+// A view is what is shown of an interface.
 type view struct {
 	Name         string         `json:"name"`
 	Up           bool           `json:"up"`
@@ -48,13 +48,13 @@ type view struct {
 	info         link.Info
 }
 
-// pair is an address whose other end has one of its own.
+// A pair is an address with a peer address (point-to-point).
 type pair struct {
 	Address netip.Prefix `json:"address"`
 	Peer    netip.Addr   `json:"peer"`
 }
 
-// show shows one interface, or all.
+// show shows one interface, or all wg interfaces.
 func show(c *cli.Call) error {
 	links, err := link.Open()
 	if err != nil {
@@ -105,7 +105,7 @@ func showAll(c *cli.Call, infos []link.Info) error {
 	return nil
 }
 
-// list prints the names in one line, as NetBSD does.
+// list prints the names of the wg interfaces in one line, as NetBSD does.
 func list(c *cli.Call) error {
 	links, err := link.Open()
 	if err != nil {
@@ -124,7 +124,7 @@ func list(c *cli.Call) error {
 	return err
 }
 
-// ours are the wg interfaces among all.
+// ours returns the wg interfaces.
 func ours(links *link.Links) ([]link.Info, error) {
 	all, err := links.List()
 	if err != nil {
@@ -139,13 +139,14 @@ func ours(links *link.Links) ([]link.Info, error) {
 	return infos, nil
 }
 
-// isOurs: a TUN interface whose daemon listens. A socket that was left behind does
-// not count: the interface may be one that was there before the daemon, and stays.
+// isOurs reports whether it is a wg interface: a TUN interface whose daemon listens. A
+// socket without a daemon does not count, because the interface may be a persistent one
+// that remained after its daemon.
 func isOurs(info link.Info) bool {
 	return info.Kind == link.KindTUN && control.Running(info.Name)
 }
 
-// look asks the daemon, if it may be asked, whether the interface works.
+// query asks the daemon whether the interface works, if this user may connect to it.
 func query(info link.Info) view {
 	fault := ""
 	if status, err := statusOf(info.Name); err == nil {
@@ -171,7 +172,7 @@ func viewOf(info link.Info, fault string) view {
 	return v
 }
 
-// String is NetBSD's form: IPv6 before IPv4.
+// String formats the interface as NetBSD does, with IPv6 before IPv4.
 func (v view) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: flags=%s mtu %d\n", v.Name,
@@ -207,7 +208,7 @@ func (v view) addressLine(a link.Address) string {
 	if a.Peer.IsValid() {
 		peer = " -> " + a.Peer.String()
 	}
-	// NODAD, which all have here, says nothing and is left out.
+	// All addresses have NODAD, so it is left out.
 	state := flags(flag{a.Tentative, 0x2, "TENTATIVE"}, flag{a.Duplicated, 0x4, "DUPLICATED"},
 		flag{a.Deprecated, 0x10, "DEPRECATED"}, flag{a.Temporary, 0x80, "TEMPORARY"})
 	return fmt.Sprintf("\t%s %s/%d%s flags %s%s\n", family, own, a.Prefix.Bits(), peer, state, scope)

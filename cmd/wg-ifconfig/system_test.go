@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// host is a network and a mount namespace of its own, on the thread of the
-// test, and the programs.
+// A host is the thread of the test, in a network and a mount namespace of its own, and
+// the programs.
 type host struct {
 	t        *testing.T
 	programs string
@@ -89,7 +89,7 @@ func isolate() error {
 	return unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, "")
 }
 
-// run runs a program with both outputs in one.
+// run runs a program, and returns its standard output and standard error together.
 func (h *host) run(line string) (out string, status int) {
 	h.t.Helper()
 	words := strings.Fields(line)
@@ -98,7 +98,7 @@ func (h *host) run(line string) (out string, status int) {
 		program = words[0]
 	}
 	cmd := exec.Command(program, words[1:]...)
-	// A file, as a daemon in the background may keep its outputs open.
+	// A file, because a daemon in the background may keep its outputs open.
 	file, err := os.CreateTemp(h.programs, "out")
 	if err != nil {
 		h.t.Fatal(err)
@@ -113,7 +113,7 @@ func (h *host) run(line string) (out string, status int) {
 	return string(text), cmd.ProcessState.ExitCode()
 }
 
-// sockets are the control sockets that the test's thread sees.
+// sockets returns the control sockets in the mount namespace of the test's thread.
 func (h *host) sockets() []string {
 	h.t.Helper()
 	list, err := filepath.Glob("/proc/thread-self/root/run/wireguard/*.sock")
@@ -123,30 +123,30 @@ func (h *host) sockets() []string {
 	return list
 }
 
-// ok runs a program that must succeed and say nothing.
+// ok runs a program, which must succeed and print nothing.
 func (h *host) ok(line string) {
 	h.t.Helper()
 	if out, status := h.run(line); status != 0 || out != "" {
-		h.t.Fatalf("%s: %d\n%s", line, status, out)
+		h.t.Fatalf("%s: exit status %d\n%s", line, status, out)
 	}
 }
 
-// prints runs a program that must end with that status and say just that.
+// prints runs a program, which must exit with this status and print exactly this.
 func (h *host) prints(line string, status int, want string) {
 	h.t.Helper()
 	if out, got := h.run(line); got != status || out != want {
-		h.t.Fatalf("%s: %d\n%s\nwant %d\n%s", line, got, out, status, want)
+		h.t.Fatalf("%s: exit status %d\n%s\nwant %d\n%s", line, got, out, status, want)
 	}
 }
 
-// TestLifeOfAnInterface: what the commands print from create to destroy, byte for byte.
+// The output of the commands from create to destroy, byte for byte.
 func TestLifeOfAnInterface(t *testing.T) {
 	h := newHost(t)
 	h.prints("wg-ifconfig", 0, "")
 	h.prints("wg-ifconfig -l", 0, "\n")
 	h.ok("wg-ifconfig wg0 create")
 	if sockets := h.sockets(); len(sockets) != 1 {
-		t.Errorf("the sockets are %v", sockets)
+		t.Errorf("the sockets are %v, want one", sockets)
 	}
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8000<MULTICAST> mtu 1420\n\tstatus: inactive\n")
 	h.ok("wg-ifconfig wg0 inet 10.2.0.1/24")
@@ -155,7 +155,7 @@ func TestLifeOfAnInterface(t *testing.T) {
 	shown := "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420\n" +
 		"\tstatus: active\n\tinet6 fd00:2::1/64 flags 0\n\tinet 10.2.0.1/24 flags 0\n"
 	h.prints("wg-ifconfig wg0", 0, shown)
-	h.ok("wg-ifconfig wg0 inet 10.2.0.1/24") // again: it has it
+	h.ok("wg-ifconfig wg0 inet 10.2.0.1/24") // which it has already
 
 	h.ok("wg-ifconfig wg1 create mtu 1300 inet 10.3.0.1 netmask 255.255.0.0 up")
 	h.prints("wg-ifconfig -l", 0, "wg0 wg1\n")
@@ -163,14 +163,14 @@ func TestLifeOfAnInterface(t *testing.T) {
 		"wg1: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1300\n\tstatus: active\n\tinet 10.3.0.1/16 flags 0\n")
 	h.ok("wg-ifconfig wg1 destroy")
 
-	// ip(8) changes the same, and sees it.
+	// Changes by ip(8) are shown.
 	h.ok("ip link set wg0 mtu 1400")
 	h.ok("ip address del 10.2.0.1/24 dev wg0")
 	h.ok("ip address add 10.2.0.9/32 dev wg0")
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1400\n"+
 		"\tstatus: active\n\tinet6 fd00:2::1/64 flags 0\n\tinet 10.2.0.9/32 flags 0\n")
 
-	// Addresses stay while it is down, as in NetBSD; one can be removed.
+	// Addresses stay while the interface is down, as in NetBSD, and can be removed.
 	h.ok("wg-ifconfig wg0 down")
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8000<MULTICAST> mtu 1400\n"+
 		"\tstatus: inactive\n\tinet6 fd00:2::1/64 flags 0\n\tinet 10.2.0.9/32 flags 0\n")
@@ -190,14 +190,14 @@ func TestLifeOfAnInterface(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 	h.prints("wg-ifconfig", 0, "")
 	if left := h.sockets(); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("sockets remain: %v", left)
 	}
 }
 
-// Nothing is done of a command of which something cannot be done.
+// If one setting of a command is wrong, none is applied.
 func TestMistakesChangeNothing(t *testing.T) {
 	h := newHost(t)
-	absent := "wg-ifconfig: wg0: does not exist: make it with `wg-ifconfig wg0 create`\n"
+	absent := "wg-ifconfig: wg0: does not exist: create it with `wg-ifconfig wg0 create`\n"
 	for _, line := range []string{"wg0", "wg0 up", "wg0 destroy", "wg0 inet 10.2.0.1/24", "wg0 mtu 1400"} {
 		h.prints("wg-ifconfig "+line, 1, absent)
 	}
@@ -217,7 +217,7 @@ func TestMistakesChangeNothing(t *testing.T) {
 	h.ok("ip tuntap add dev tun5 mode tun")
 	h.prints("wg-ifconfig tun5", 1, "wg-ifconfig: tun5: not a wg interface: use ip(8) for it\n")
 	if out, status := h.run("wg-ifconfig an-interface-with-a-long-name create"); status != 1 || strings.Count(out, "\n") != 1 {
-		t.Errorf("%d %s", status, out)
+		t.Errorf("exit status %d, %s", status, out)
 	}
 
 	h.ok("wg-ifconfig wg0 create")
@@ -229,8 +229,8 @@ func TestMistakesChangeNothing(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// What the kernel refuses in the middle of a command undoes what came before.
-func TestRefusalUndoesWhatCameBefore(t *testing.T) {
+// If the kernel refuses a setting, those before it in the command are undone.
+func TestRefusalUndoesEarlierSettings(t *testing.T) {
 	h := newHost(t)
 	h.ok("sysctl -qw net.ipv6.conf.all.disable_ipv6=1")
 	refused := func(address string) string {
@@ -239,7 +239,7 @@ func TestRefusalUndoesWhatCameBefore(t *testing.T) {
 	h.prints("wg-ifconfig wg0 create inet 10.2.0.1/24 inet6 fd00:2::1/64 up", 1, refused("fd00:2::1/64"))
 	h.prints("wg-ifconfig", 0, "")
 	if left := h.sockets(); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("sockets remain: %v", left)
 	}
 
 	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24")
@@ -252,8 +252,8 @@ func TestRefusalUndoesWhatCameBefore(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// Below 1,280 bytes Linux has no IPv6 on an interface: that is said. Above, no
-// link-local address comes by itself.
+// Below an MTU of 1,280 bytes, Linux has no IPv6 on an interface: there is a warning.
+// When the MTU grows again, no link-local address appears by itself.
 func TestSmallMTUHasNoIPv6(t *testing.T) {
 	h := newHost(t)
 	h.prints("wg-ifconfig wg0 create mtu 1279 inet6 fd00:2::1/64", 1,
@@ -270,22 +270,23 @@ func TestSmallMTUHasNoIPv6(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// A daemon whose interface has another name now, or is elsewhere, is not denied.
+// If a daemon runs, but its interface was renamed or moved, the error says so.
 func TestRenamedInterface(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create")
 	h.ok("ip link set wg0 name wg9")
-	away := "wg-ifconfig: wg0: its daemon runs, but there is no such interface here: it was renamed, or moved to another network namespace: " +
+	renamed := "wg-ifconfig: wg0: its daemon runs, but there is no such interface here: it was renamed, or moved to another network namespace: " +
 		"use ip(8) where it is, or end the daemon with kill(1)\n"
 	for _, line := range []string{"wg0", "wg0 up", "wg0 destroy"} {
-		h.prints("wg-ifconfig "+line, 1, away)
+		h.prints("wg-ifconfig "+line, 1, renamed)
 	}
 	h.ok("ip link set wg9 name wg0")
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// The daemon's daemonError about up is waited for, said, and kept.
-func TestUpSaysWhyItDoesNotWork(t *testing.T) {
+// up waits for the daemon, and reports why the interface does not work. The interface
+// stays up, and shows the reason.
+func TestUpReportsFault(t *testing.T) {
 	h := newHost(t)
 	h.ok("ip link set lo up")
 	taken, err := net.ListenPacket("udp4", "0.0.0.0:1234")
@@ -296,10 +297,10 @@ func TestUpSaysWhyItDoesNotWork(t *testing.T) {
 	h.ok("wg-ifconfig wg0 create")
 	h.ok("wgconfig wg0 set listen-port 1234")
 	out, status := h.run("wg-ifconfig wg0 inet 10.2.0.1/24 up inet 10.3.0.1/24")
-	const told = "wg-ifconfig: wg0: it is up, but does not work: "
-	why, ok := strings.CutPrefix(strings.TrimSpace(out), told)
+	const prefix = "wg-ifconfig: wg0: it is up, but does not work: "
+	why, ok := strings.CutPrefix(strings.TrimSpace(out), prefix)
 	if status != 1 || !ok || !strings.Contains(why, "1234") {
-		t.Fatalf("%d %s", status, out)
+		t.Fatalf("exit status %d, %s", status, out)
 	}
 	h.prints("wg-ifconfig wg0", 0, "wg0: flags=0x8001<UP,MULTICAST> mtu 1420\n\tstatus: inactive\n"+
 		"\tinet 10.2.0.1/24 flags 0\n\tinet 10.3.0.1/24 flags 0\n\tfault: "+why+"\n")
@@ -310,7 +311,7 @@ func TestUpSaysWhyItDoesNotWork(t *testing.T) {
 	h.ok("wg-ifconfig wg0 destroy")
 }
 
-// No permission is a sentence with a way out.
+// An error about permissions is a sentence with a solution.
 func TestWithoutPermission(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24 up")
@@ -334,19 +335,19 @@ func TestWithoutPermission(t *testing.T) {
 	}
 	if out, status := asNobody("wg-ifconfig wg0 down"); status != 1 ||
 		out != "wg-ifconfig: wg0: set it down: no permission: run it as root or with CAP_NET_ADMIN\n" {
-		t.Errorf("down: %d %s", status, out)
+		t.Errorf("down: exit status %d, %s", status, out)
 	}
 	if out, status := asNobody("wg-ifconfig wg1 create"); status != 1 || !strings.HasPrefix(out, "wg-ifconfig: ") ||
 		!strings.Contains(out, "root") {
-		t.Errorf("create: %d %s", status, out)
+		t.Errorf("create: exit status %d, %s", status, out)
 	}
-	// What everybody may see is shown.
+	// All users can see the interface.
 	if out, status := asNobody("wg-ifconfig wg0"); status != 0 || !strings.Contains(out, "10.2.0.1/24") {
-		t.Errorf("show: %d %s", status, out)
+		t.Errorf("show: exit status %d, %s", status, out)
 	}
 }
 
-// A name that is also a word of the daemon's is a name.
+// A name that is also a command of the daemon is a name.
 func TestNameIsAWord(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig demo create inet 10.2.0.1/24")
@@ -354,7 +355,7 @@ func TestNameIsAWord(t *testing.T) {
 	h.ok("wg-ifconfig demo destroy")
 }
 
-// The daemon beside the program comes first; then the one in PATH.
+// The daemon in the folder of the program is preferred to the one in PATH.
 func TestDaemonIsFound(t *testing.T) {
 	h := newHost(t)
 	elsewhere := t.TempDir()

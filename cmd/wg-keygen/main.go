@@ -68,7 +68,7 @@ func makePreshared(c *cli.Call) error {
 	return printLine(c, k.Base64())
 }
 
-// longestInput is more than a key and any white space around it.
+// longestInput is enough for a key with white space around it.
 const longestInput = 4096
 
 func printPublic(c *cli.Call) error {
@@ -87,12 +87,12 @@ func printPublic(c *cli.Call) error {
 	}
 	defer k.Erase()
 	if k.IsZero() {
-		return errors.New("standard input: the private key is all zeros, which stands for none: make one with wg-keygen")
+		return errors.New("standard input: the private key is all zeros, which means no key: make one with wg-keygen")
 	}
 	return printLine(c, k.Public().Base64())
 }
 
-// warnAbout says that others may read the file that has the key.
+// warnAbout prints a warning if other users may read the file with the key.
 func warnAbout(c *cli.Call, stream any, name, what string) {
 	f, ok := stream.(*os.File)
 	if !ok {

@@ -12,7 +12,7 @@ import (
 	"wgd/key"
 )
 
-// The test binary is also the program: what is tested is a process with real
+// TestMain makes the test binary the program, so that tests run a process with real
 // standard streams.
 func TestMain(m *testing.M) {
 	if os.Getenv("RUN_AS_COMMAND") != "" {
@@ -95,13 +95,13 @@ func TestPublicKey(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoKeyIsRefused(t *testing.T) {
+func TestMalformedPrivateKeys(t *testing.T) {
 	for _, stdin := range []string{
 		"", "\n", private[:43], private + "=", "x" + private, private + " " + private,
 		strings.Replace(private, "p", "!", 1), strings.Repeat("A", 8000),
 		private[:42] + "p=",                            // bits after the last byte
 		"dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LA==", // 31 bytes
-		strings.Repeat("A", 43) + "=",                  // stands for no key
+		strings.Repeat("A", 43) + "=",                  // means no key
 	} {
 		got := keygen(t, stdin, "--pub")
 		if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, "wg-keygen: standard input: ") {
@@ -113,7 +113,7 @@ func TestWhatIsNoKeyIsRefused(t *testing.T) {
 	}
 }
 
-func TestWrongUseExitsWith2(t *testing.T) {
+func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{{"--nonsense"}, {"key"}, {"--pub", private}, {"--psk", "--pub"}} {
 		got := keygen(t, private, args...)
 		if got.status != 2 || got.stdout != "" || !strings.Contains(got.stderr, "\nusage: wg-keygen") {
@@ -122,7 +122,7 @@ func TestWrongUseExitsWith2(t *testing.T) {
 	}
 }
 
-func TestSaysThatStandardInputIsEmpty(t *testing.T) {
+func TestEmptyStandardInput(t *testing.T) {
 	want := result{"", "wg-keygen: standard input: it is empty: give a private key, as wg-keygen printed it\n", 1}
 	for _, stdin := range []string{"", "\n"} {
 		if got := keygen(t, stdin, "--pub"); got != want {
@@ -131,8 +131,8 @@ func TestSaysThatStandardInputIsEmpty(t *testing.T) {
 	}
 }
 
-// A file that others may read is used, with a warning; what is printed is the same.
-func TestWarnsOfFilesThatOthersMayRead(t *testing.T) {
+// A file that others may read is used, with a warning on standard error.
+func TestWarningAboutReadableOutput(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range []struct {
 		mode   os.FileMode
@@ -144,7 +144,7 @@ func TestWarnsOfFilesThatOthersMayRead(t *testing.T) {
 		{0o640, nil, true},
 		{0o644, []string{"--psk"}, true},
 		{0o600, []string{"--psk"}, false},
-		{0o644, []string{"--pub"}, false}, // the public key is no secret
+		{0o644, []string{"--pub"}, false}, // a public key is not secret
 	} {
 		path := filepath.Join(dir, "out")
 		os.Remove(path)
@@ -152,7 +152,7 @@ func TestWarnsOfFilesThatOthersMayRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.Chmod(c.mode) // whatever the umask
+		out.Chmod(c.mode) // regardless of the umask
 		cmd := program(c.args...)
 		cmd.Stdin, cmd.Stdout = strings.NewReader(private), out
 		var stderr bytes.Buffer
@@ -163,15 +163,15 @@ func TestWarnsOfFilesThatOthersMayRead(t *testing.T) {
 		out.Close()
 		text, _ := os.ReadFile(path)
 		if len(text) != 45 {
-			t.Errorf("%v: %q", c, text)
+			t.Errorf("%v: standard output %q, want a key", c, text)
 		}
 		if warned := strings.HasPrefix(stderr.String(), "wg-keygen: warning: standard output has mode 0"); warned != c.warned {
-			t.Errorf("%v: standard error %q", c, stderr.String())
+			t.Errorf("%v: standard error %q, want a warning: %v", c, stderr.String(), c.warned)
 		}
 	}
 }
 
-func TestWarnsOfAPrivateKeyFromAFileThatOthersMayRead(t *testing.T) {
+func TestWarningAboutReadableInput(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, []byte(private), 0o600); err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestWarnsOfAPrivateKeyFromAFileThatOthersMayRead(t *testing.T) {
 	}
 }
 
-func TestSaysWhenTheKeyCannotBePrinted(t *testing.T) {
+func TestWriteError(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Wgconfig configures a wg interface and shows it, in the grammar and with the
-// output of NetBSD's wgconfig(8).
+// Wgconfig configures and shows a wg interface, with the command line and the output of
+// NetBSD's wgconfig(8).
 package main
 
 import "wgd/internal/cli"

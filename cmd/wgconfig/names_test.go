@@ -12,7 +12,9 @@ import (
 	"wgd/key"
 )
 
-// TestUnnamedPeers: eight digits, more while not unique, and never a given name.
+// An unnamed peer is shown by eight digits of its key, or more while they are
+// not unique
+// or are the name of another peer.
 func TestUnnamedPeers(t *testing.T) {
 	target := start(t, conf.Status{Peers: []conf.PeerStatus{
 		{PublicKey: key.Public{1, 2, 3, 4, 5}},
@@ -32,8 +34,8 @@ func TestUnnamedPeers(t *testing.T) {
 	}
 }
 
-// TestLongNames: whatever may be a name is one, however much it looks like a key
-// with a mistake in it; a whole key never is.
+// Every valid name is accepted as a name, even if it looks like a mistyped key. A whole
+// key is not a name.
 func TestLongNames(t *testing.T) {
 	target := start(t, conf.Status{})
 	names := []string{strings.Repeat("n", 63), strings.Repeat("5f", 31), private.Base64()[:43]}
@@ -46,7 +48,7 @@ func TestLongNames(t *testing.T) {
 	if got := show.Names(target.Status().Peers); !reflect.DeepEqual(got, names) {
 		t.Errorf("%v, want %v", got, names)
 	}
-	const exchanged = "wgconfig: a key stands where the name belongs: give the name first, then the public key\n"
+	const exchanged = "wgconfig: there is a key in place of the name: give the name first, then the public key\n"
 	for _, k := range []string{pubkeyB, key.Public{9}.Hex(), pubkeyB[:43]} { // with a + in it
 		if status, _, stderr := run("wg0", "add", "peer", k, pubkeyB); status != 2 || !strings.HasPrefix(stderr, exchanged) {
 			t.Errorf("%q as a name: exit status %d\n%s", k, status, stderr)
@@ -54,13 +56,13 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
-// A11: a public key with which no handshake can succeed is taken, with a warning.
+// A11: a public key with which no handshake can succeed is accepted, with a warning.
 func TestLowOrderKey(t *testing.T) {
 	target := start(t, conf.Status{})
 	for i, k := range []key.Public{{}, {1}} {
 		name := strconv.Itoa(i)
 		status, stdout, stderr := run("wg0", "add", "peer", name, k.Base64())
-		want := "wgconfig: warning: peer " + name + ": it is added, but no handshake with this public key can succeed: " +
+		want := "wgconfig: warning: peer " + name + ": it was added, but no handshake with this public key can succeed: " +
 			"give the one that wg-keygen --pub printed on the other side\n"
 		if status != 0 || stdout != "" || stderr != want {
 			t.Errorf("%v: exit status %d, %q, %q", k, status, stdout, stderr)
@@ -76,7 +78,7 @@ func TestLowOrderKey(t *testing.T) {
 	}
 }
 
-// TestLargeShow: 100,000 unnamed peers are shown in time (B22).
+// An interface with 100,000 unnamed peers is shown in reasonable time (B22).
 func TestLargeShow(t *testing.T) {
 	var s conf.Status
 	for i := range 100000 {
@@ -85,9 +87,9 @@ func TestLargeShow(t *testing.T) {
 	start(t, s)
 	began := time.Now()
 	if got := strings.Count(runOK(t, "wg0"), "\n\tpeer: 01010101"); got != len(s.Peers) {
-		t.Errorf("%d peers", got)
+		t.Errorf("%d peers are shown, want %d", got, len(s.Peers))
 	}
 	if took := time.Since(began); took > 5*time.Minute {
-		t.Errorf("took %v", took)
+		t.Errorf("it took %v, want at most 5 minutes", took)
 	}
 }

@@ -18,8 +18,8 @@ import (
 func addPeer(c *cli.Call) error {
 	name := c.Arg("NAME")
 	if err := conf.ValidName(name); err != nil {
-		if cli.LooksLikeKey(name) { // the two were exchanged
-			return cli.Usagef("a key stands where the name belongs: give the name first, then the public key")
+		if cli.LooksLikeKey(name) { // the name and the key were swapped
+			return cli.Usagef("there is a key in place of the name: give the name first, then the public key")
 		}
 		return err
 	}
@@ -32,24 +32,24 @@ func addPeer(c *cli.Call) error {
 		return peer, checkAdd(status, name, public)
 	})
 	if err == nil && public.LowOrder() { // A11
-		c.Warnf("peer %s: it is added, but no handshake with this public key can succeed: give the one that wg-keygen --pub printed on the other side", name)
+		c.Warnf("peer %s: it was added, but no handshake with this public key can succeed: give the one that wg-keygen --pub printed on the other side", name)
 	}
 	return err
 }
 
-// checkAdd says why a peer may not be added.
+// checkAdd returns why a peer cannot be added, or nil.
 func checkAdd(status *conf.Status, name string, public key.Public) error {
 	if public == status.PublicKey && !status.PrivateKey.IsZero() {
-		return fmt.Errorf("peer %s: this public key is %s's own: give the other side's", name, status.Name) // A57
+		return fmt.Errorf("peer %s: this public key is %s's own: give that of the other side", name, status.Name) // A57
 	}
 	names := show.Names(status.Peers)
 	for i := range status.Peers {
 		switch p := &status.Peers[i]; {
 		case p.Name == name:
-			return fmt.Errorf("peer %s: %s has a peer of this name: change it with `wgconfig %s set peer %s`, or choose another name",
+			return fmt.Errorf("peer %s: %s has a peer with this name: change it with `wgconfig %s set peer %s`, or choose another name",
 				name, status.Name, status.Name, name)
 		case p.PublicKey == public:
-			return fmt.Errorf("peer %s: %s has this public key as peer %s: change that with `wgconfig %s set peer %s`",
+			return fmt.Errorf("peer %s: %s already has this public key, as peer %s: change that peer with `wgconfig %s set peer %s`",
 				name, status.Name, names[i], status.Name, names[i])
 		}
 	}
@@ -63,7 +63,7 @@ func setPeer(c *cli.Call) error {
 			return err
 		}
 	} else if !changesAnything(c) {
-		return cli.Usagef("nothing is to be changed: give an option")
+		return cli.Usagef("there is nothing to change: give an option")
 	}
 	name := c.Arg("NAME")
 	return changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
@@ -93,7 +93,7 @@ func changesAnything(c *cli.Call) bool {
 func checkRename(status *conf.Status, peer *conf.PeerStatus, name string) error {
 	for i := range status.Peers {
 		if p := &status.Peers[i]; p.Name == name && p.PublicKey != peer.PublicKey {
-			return fmt.Errorf("peer %s: %s has another peer of this name: choose another", name, status.Name)
+			return fmt.Errorf("peer %s: %s has another peer with this name: choose another name", name, status.Name)
 		}
 	}
 	return nil
@@ -109,9 +109,9 @@ func deletePeer(c *cli.Call) error {
 	})
 }
 
-// changePeer applies the options of the call to the peer that pick gives. The
-// peer is picked first, so that a wrong name does not wait for a name server,
-// and nothing is applied before all of it is known.
+// changePeer applies the options of the call to the peer that find returns. It
+// calls find
+// first, so that an error in the peer's name does not wait for a name server.
 func changePeer(c *cli.Call, name string, find func(*conf.Status) (conf.PeerChange, error)) error {
 	return withInterface(c, func(client *control.Client, status *conf.Status) error {
 		peer, err := find(status)
@@ -125,7 +125,7 @@ func changePeer(c *cli.Call, name string, find func(*conf.Status) (conf.PeerChan
 	})
 }
 
-// withInterface calls f with a connection to the interface, and its state.
+// withInterface calls f with a connection to the interface, and its status.
 func withInterface(c *cli.Call, f func(*control.Client, *conf.Status) error) error {
 	client, err := control.Dial(c.Arg("INTERFACE"))
 	if err != nil {
@@ -139,7 +139,7 @@ func withInterface(c *cli.Call, f func(*control.Client, *conf.Status) error) err
 	return f(client, &status)
 }
 
-// peerOptions takes the options of add and set.
+// peerOptions adds the options of the call to the change.
 func peerOptions(c *cli.Call, peer *conf.PeerChange) error {
 	if path, given := c.Value(optPresharedKey.Long); given {
 		preshared, err := readPresharedKey(c, path)
@@ -184,7 +184,7 @@ func readPresharedKey(c *cli.Call, path string) (key.Preshared, error) {
 	return preshared, nil
 }
 
-// parseAllowedIPs reads prefixes with commas between them; nothing means none.
+// parseAllowedIPs parses prefixes separated by commas. The empty string means none.
 func parseAllowedIPs(text string) ([]conf.AllowedIPChange, error) {
 	if text == "" {
 		return nil, nil
@@ -200,20 +200,20 @@ func parseAllowedIPs(text string) ([]conf.AllowedIPChange, error) {
 	return changes, nil
 }
 
-// parsePrefix reads IP/CIDR. Host bits are masked (A50).
+// parsePrefix parses IP/CIDR. Host bits are masked (A50).
 func parsePrefix(s string) (netip.Prefix, error) {
 	address, length, ok := strings.Cut(s, "/")
 	addr, err := netip.ParseAddr(address)
 	switch {
 	case err != nil || addr.Zone() != "":
-		return netip.Prefix{}, fmt.Errorf("%q is no IP address: write IP/CIDR", address)
+		return netip.Prefix{}, fmt.Errorf("%q is not an IP address: write IP/CIDR", address)
 	case !ok:
 		return netip.Prefix{}, fmt.Errorf("no prefix length: write %s/%d for this one address", address, addr.BitLen())
 	}
 	bits, err := strconv.ParseUint(length, 10, 64)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, fmt.Errorf("%q is no prefix length: write IP/CIDR", length)
+		return netip.Prefix{}, fmt.Errorf("%q is not a prefix length: write IP/CIDR", length)
 	case bits > uint64(addr.BitLen()):
 		return netip.Prefix{}, fmt.Errorf("prefix length over %d", addr.BitLen())
 	}
@@ -231,8 +231,9 @@ func parseKeepalive(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// resolveEndpoint looks the name up here, in the command: the daemon never
-// waits for a name server (A63).
+// resolveEndpoint resolves the name in this process, so that the daemon never
+// waits for a
+// name server (A63).
 func resolveEndpoint(c *cli.Call, text string) (netip.AddrPort, error) {
 	resolver := resolve.Resolver{
 		Retries: resolve.DefaultRetries,

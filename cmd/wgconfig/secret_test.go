@@ -7,7 +7,7 @@ import (
 	"wgd/key"
 )
 
-// TestNoSecretInOutput: what was not asked for is nowhere.
+// No secret is printed that was not requested.
 func TestNoSecretInOutput(t *testing.T) {
 	start(t, full())
 	for _, line := range []string{"wg0", "wg0 --json", "wg0 show peer B", "wg0 show peer B --json", "wg0 sysctl", "wg0 set private-key " +
@@ -26,19 +26,19 @@ func TestNoSecretInOutput(t *testing.T) {
 	}
 }
 
-// A57: nobody is a peer of its own; that a peer goes is said.
+// A57: a peer with the interface's own public key is removed, with a warning.
 func TestOwnKeyRemovesPeer(t *testing.T) {
 	target := start(t, full())
 	k := key.NewPrivate(&[32]byte{8, 2})
 	runOK(t, "wg0 add peer mirror "+k.Public().Base64())
 	before := len(target.Status().Peers)
 	status, stdout, stderr := run("wg0", "set", "private-key", file(t, k.Base64(), 0o600))
-	want := "wgconfig: warning: peer mirror had the public key that is now wg0's own (" + k.Public().Base64() + "): it is removed\n"
+	want := "wgconfig: warning: peer mirror had the public key that is now wg0's own (" + k.Public().Base64() + "): the peer was removed\n"
 	if status != 0 || stdout != "" || stderr != want {
-		t.Errorf("%d %q %q", status, stdout, stderr)
+		t.Errorf("exit status %d, %q, %q, want %q", status, stdout, stderr, want)
 	}
 	if after := len(target.Status().Peers); after != before-1 {
-		t.Errorf("%d peers, before %d", after, before)
+		t.Errorf("%d peers afterwards, want %d", after, before-1)
 	}
 	runOK(t, "wg0 set private-key /dev/null") // without a warning
 }

@@ -16,7 +16,7 @@ import (
 	"wgd/key"
 )
 
-// apply makes one Change to the interface of the call.
+// apply applies a change to the interface of the call.
 func apply(c *cli.Call, change conf.Change) error {
 	client, err := control.Dial(c.Arg("INTERFACE"))
 	if err != nil {
@@ -38,16 +38,16 @@ func setPrivateKey(c *cli.Call) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		if private.IsZero() {
-			return fmt.Errorf("%s: the private key is all zeros, which stands for none: make one with wg-keygen, or give /dev/null for none", path)
+			return fmt.Errorf("%s: the private key is all zeros, which means no key: make one with wg-keygen, or give /dev/null for none", path)
 		}
 	}
 	return withInterface(c, func(client *control.Client, status *conf.Status) error {
 		if err := client.Apply(conf.Change{PrivateKey: &private}); err != nil {
 			return err
 		}
-		// A57: nobody is a peer of its own.
+		// A57: the interface removed a peer with its own public key.
 		if peer, name, err := show.Find(status, private.Public().Base64()); err == nil && !private.IsZero() {
-			c.Warnf("peer %s had the public key that is now %s's own (%s): it is removed", name, status.Name, peer.PublicKey)
+			c.Warnf("peer %s had the public key that is now %s's own (%s): the peer was removed", name, status.Name, peer.PublicKey)
 		}
 		return nil
 	})
@@ -70,7 +70,7 @@ func setFirewallMark(c *cli.Call) error {
 	return apply(c, conf.Change{FirewallMark: &mark})
 }
 
-// parseMark takes what wg does: decimal, hexadecimal after 0x, or off.
+// parseMark accepts the same as wg(8): decimal, hexadecimal after 0x, or off.
 func parseMark(s string) (uint32, error) {
 	if s == "off" {
 		return 0, nil
@@ -86,8 +86,9 @@ func parseMark(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// keyInsteadOfFile is the error about a file that there is not, and whose name is a
-// key, or looks like one. It is not printed, though it is hardly a secret any more.
+// keyInsteadOfFile returns the error about a file that does not exist and whose
+// name is or
+// looks like a key. The error does not repeat it, although other users could see it.
 func keyInsteadOfFile(path string) error {
 	if !key.IsEncoded(path) {
 		return fmt.Errorf("there is no key file of the name that was given, which has %d characters and looks like a key: give the name of a file; "+
@@ -97,8 +98,9 @@ func keyInsteadOfFile(path string) error {
 		"make a new one with wg-keygen, in a file, and give the name of that file")
 }
 
-// readKeyFile reads the text of a key. /dev/null has none; an empty file is
-// more likely a mistake.
+// readKeyFile returns the text of a key file. It is empty for /dev/null. An
+// empty regular
+// file is an error, because it is probably a mistake.
 func readKeyFile(c *cli.Call, path string) (string, error) {
 	f, err := os.Open(path)
 	switch {
@@ -109,7 +111,7 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%s: there is no such key file: make one with wg-keygen", path)
 	case errors.Is(err, fs.ErrPermission):
-		return "", fmt.Errorf("%s: you may not read this key file: run as its owner or as root", path)
+		return "", fmt.Errorf("%s: no permission to read this key file: run as its owner or as root", path)
 	case err != nil:
 		return "", err
 	}

@@ -9,8 +9,9 @@ import (
 	"wgd/internal/control"
 )
 
-// sysctl shows and sets tunables as sysctl(8) of NetBSD does. All settings of
-// one call are one Change.
+// sysctl shows and sets tunables as sysctl(8) of NetBSD does. It applies all
+// settings of
+// one call as one Change.
 func sysctl(c *cli.Call) error {
 	words := c.Args(nameOrValue)
 	if len(words) == 0 {
@@ -47,7 +48,7 @@ func sysctl(c *cli.Call) error {
 	})
 }
 
-// printTunables prints NAME = VALUE, and NAME: OLD -> NEW for what was set.
+// printTunables prints NAME = VALUE, or NAME: OLD -> NEW if the tunable was set.
 func printTunables(c *cli.Call, words []string, was *conf.Tunables, is conf.Tunables) error {
 	for _, word := range words {
 		name, _, set := strings.Cut(word, "=")
@@ -73,5 +74,5 @@ func printTunables(c *cli.Call, words []string, was *conf.Tunables, is conf.Tuna
 	return nil
 }
 
-// all reports whether the name is that of the whole tree.
+// all reports whether the name stands for all tunables.
 func all(name string) bool { return strings.TrimSuffix(name, ".")+"." == conf.TunablePrefix }

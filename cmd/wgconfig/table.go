@@ -9,7 +9,7 @@ import (
 	"wgd/internal/control"
 )
 
-// The options, one meaning each.
+// The options, each with the same meaning in all forms.
 var (
 	optJSON         = cli.Option{Long: "json", Text: "Print JSON instead of text."}
 	optShowPSK      = cli.Option{Long: "show-preshared-key", Text: "Print the peer's preshared key as well."}
@@ -21,7 +21,7 @@ var (
 	optWrite        = cli.Option{Short: 'w', Text: "Set each NAME that has a VALUE, and print the old and the new value."}
 )
 
-// nameOrValue is the placeholder of sysctl.
+// nameOrValue is the placeholder in the form sysctl.
 const nameOrValue = "NAME[=VALUE]"
 
 func command() *cli.Command {
@@ -88,11 +88,11 @@ var placeholders = map[string]string{
 	nameOrValue: tunables(),
 }
 
-// tunables says which names sysctl takes, and their values.
+// tunables lists the names that sysctl accepts, and their values.
 func tunables() string {
 	var list []string
 	for _, name := range conf.TunableNames() {
-		values, _ := conf.TunableValues(name) // the name is one
+		values, _ := conf.TunableValues(name) // the name is valid
 		list = append(list, name+" ("+values+")")
 	}
 	last := len(list) - 1
@@ -128,8 +128,9 @@ var completions = map[string]func(before []string) []string{
 	nameOrValue: func([]string) []string { return conf.TunableNames() },
 }
 
-// completePeer offers the peers of the interface, except where a new one is
-// to be named.
+// completePeer returns the names of the interface's peers, except for add,
+// which needs a
+// new name.
 func completePeer(before []string) []string {
 	if len(before) < 2 || before[1] == "add" {
 		return nil

@@ -27,7 +27,7 @@ var (
 	psk     = key.NewPreshared(&[32]byte{1, 2, 3})
 )
 
-// start gives a test an interface wg0 behind a real socket.
+// start starts an interface wg0 with a real control socket.
 func start(t *testing.T, status conf.Status) *controltest.Target {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "wgd")
@@ -50,15 +50,15 @@ func start(t *testing.T, status conf.Status) *controltest.Target {
 	return target
 }
 
-// run is one call of the command.
+// run calls the command.
 func run(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	status = cli.Run(command(), args, strings.NewReader(""), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
-// does calls wgconfig with the words of the line, which must succeed in silence
-// but for what is printed.
+// runOK calls wgconfig with the words of the line, which must succeed without messages,
+// and returns its standard output.
 func runOK(t *testing.T, line string) string {
 	t.Helper()
 	status, stdout, stderr := run(strings.Fields(line)...)
@@ -68,7 +68,8 @@ func runOK(t *testing.T, line string) string {
 	return stdout
 }
 
-// fails calls wgconfig, which must print this on standard error, and nothing else.
+// runFails calls wgconfig, which must fail with this status, and print only this, on
+// standard error.
 func runFails(t *testing.T, line string, status int, want string) {
 	t.Helper()
 	got, stdout, stderr := run(strings.Fields(line)...)
@@ -95,7 +96,7 @@ func prefixes(s ...string) []netip.Prefix {
 	return out
 }
 
-// TestSpecExample: what wgconfig(8) prints in the example of wg(4), byte for byte.
+// The output in the example of wg(4), byte for byte.
 func TestSpecExample(t *testing.T) {
 	start(t, conf.Status{Tunables: conf.DefaultTunables()})
 	runOK(t, "wg0 set private-key "+file(t, private.Base64()+"\n", 0o600))
@@ -146,7 +147,7 @@ func TestSpecExample(t *testing.T) {
 	}
 }
 
-// full is an interface with something on every line.
+// full returns the status of an interface with a value for every line.
 func full() conf.Status {
 	b, _ := key.ParsePublic(pubkeyB)
 	return conf.Status{
@@ -163,7 +164,7 @@ func full() conf.Status {
 	}
 }
 
-// TestFullOutput: our lines follow NetBSD's, ctime(3)'s form with its space.
+// Our lines follow those of NetBSD. Times have the format of ctime(3), with its space.
 func TestFullOutput(t *testing.T) {
 	start(t, full())
 	peerB := func(indent, secret string) string {
@@ -250,7 +251,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestAddAndSet: every option, with = or a word of its own, wherever it stands.
+// Every option, with its value after = or as the next word, anywhere in the line.
 func TestAddAndSet(t *testing.T) {
 	target := start(t, conf.Status{})
 	pskFile := file(t, psk.Base64()+"\n", 0o600)
@@ -305,24 +306,24 @@ func TestAddAndSet(t *testing.T) {
 	}
 }
 
-// TestKeyFileForms: a key may end its file with or without a line's end.
+// A key file may end with or without a newline.
 func TestKeyFileForms(t *testing.T) {
 	target := start(t, conf.Status{})
 	for _, text := range []string{private.Base64(), private.Base64() + "\n", private.Base64() + "\r\n"} {
 		runOK(t, "wg0 set private-key "+file(t, text, 0o600))
 		if s := target.Status(); !s.PrivateKey.Equal(private) {
-			t.Errorf("%q was not taken", text)
+			t.Errorf("the key file %q was not accepted", text)
 		}
 	}
 	path := file(t, private.Base64(), 0o644)
 	status, _, stderr := run("wg0", "set", "private-key", path)
 	if want := fmt.Sprintf("wgconfig: warning: %s: others may read this key: chmod 600 %s\n", path, path); status != 0 || stderr != want {
-		t.Errorf("%d %q, want %q", status, stderr, want)
+		t.Errorf("exit status %d, %q, want %q", status, stderr, want)
 	}
 }
 
-// TestErrors: each is a sentence that names the thing and the way out, and
-// nothing is applied.
+// Each error is a sentence that names the thing and the solution, and nothing
+// is applied.
 func TestErrors(t *testing.T) {
 	target := start(t, full())
 	own := private.Public().Base64()
@@ -339,20 +340,20 @@ func TestErrors(t *testing.T) {
 		"wg0 show peer deadbeef":                      "peer deadbeef: wg0 has no such peer: `wgconfig wg0` lists them",
 		"wg0 delete peer C":                           "peer C: wg0 has no such peer: `wgconfig wg0` lists them",
 		"wg0 set peer C --endpoint=x:1":               "peer C: wg0 has no such peer: `wgconfig wg0` lists them",
-		"wg0 add peer B " + other:                     "peer B: wg0 has a peer of this name: change it with `wgconfig wg0 set peer B`, or choose another name",
-		"wg0 add peer C " + pubkeyB:                   "peer C: wg0 has this public key as peer B: change that with `wgconfig wg0 set peer B`",
-		"wg0 add peer C " + own:                       "peer C: this public key is wg0's own: give the other side's",
+		"wg0 add peer B " + other:                     "peer B: wg0 has a peer with this name: change it with `wgconfig wg0 set peer B`, or choose another name",
+		"wg0 add peer C " + pubkeyB:                   "peer C: wg0 already has this public key, as peer B: change that peer with `wgconfig wg0 set peer B`",
+		"wg0 add peer C " + own:                       "peer C: this public key is wg0's own: give that of the other side",
 		"wg0 add peer a/b " + other:                   "peer a/b: '/' is not allowed in a name: use letters, digits and ._@-",
-		"wg0 set peer deadbeef11 --rename=B":          "peer B: wg0 has another peer of this name: choose another",
+		"wg0 set peer deadbeef11 --rename=B":          "peer B: wg0 has another peer with this name: choose another name",
 		"wg0 set peer B --rename=":                    "a peer's name is empty: give 1 to 63 letters, digits and ._@-",
 		"wg0 set listen-port 65536":                   "listen-port 65536: give a port from 1 to 65535, or 0 for any that is free",
 		"wg0 set listen-port x":                       "listen-port x: give a port from 1 to 65535, or 0 for any that is free",
 		"wg0 set fwmark 0x100000000":                  "fwmark 0x100000000: give a number of 32 bits, decimal or after 0x, or off",
 		"wg0 set peer B --allowed-ips=10.0.0.0/33":    "peer B: allowed-ips 10.0.0.0/33: prefix length over 32",
 		"wg0 set peer B --allowed-ips=::1":            "peer B: allowed-ips ::1: no prefix length: write ::1/128 for this one address",
-		"wg0 set peer B --allowed-ips=x/8":            `peer B: allowed-ips x/8: "x" is no IP address: write IP/CIDR`,
-		"wg0 set peer B --allowed-ips=10.0.0.0/8,":    `peer B: allowed-ips : "" is no IP address: write IP/CIDR`,
-		"wg0 set peer B --allowed-ips=::/x":           `peer B: allowed-ips ::/x: "x" is no prefix length: write IP/CIDR`,
+		"wg0 set peer B --allowed-ips=x/8":            `peer B: allowed-ips x/8: "x" is not an IP address: write IP/CIDR`,
+		"wg0 set peer B --allowed-ips=10.0.0.0/8,":    `peer B: allowed-ips : "" is not an IP address: write IP/CIDR`,
+		"wg0 set peer B --allowed-ips=::/x":           `peer B: allowed-ips ::/x: "x" is not a prefix length: write IP/CIDR`,
 		"wg0 set peer B --persistent-keepalive=65536": "peer B: persistent-keepalive 65536: give 1 to 65535 seconds, or off",
 		"wg0 set peer B --endpoint=host":              `peer B: endpoint "host": no port: write HOST:PORT`,
 		"wg0 set peer B --endpoint=192.0.2.1:0":       `peer B: endpoint "192.0.2.1:0": port 0: ports are 1 to 65535`,
@@ -360,7 +361,7 @@ func TestErrors(t *testing.T) {
 		"wg0 set private-key " + empty:                empty + ": the file is empty: make a key with wg-keygen, or give /dev/null for none",
 		"wg0 set private-key /":                       "/: this is a directory: give a file that holds the key in base64",
 		"wg0 set private-key " + psk.Base64():         keyInsteadOfFile,
-		"wg0 set private-key " + zero: zero + ": the private key is all zeros, which stands for none: " +
+		"wg0 set private-key " + zero: zero + ": the private key is all zeros, which means no key: " +
 			"make one with wg-keygen, or give /dev/null for none",
 		"wg0 set peer B --preshared-key=" + psk.Base64(): "peer B: " + keyInsteadOfFile,
 		"wg0 set private-key " + strings.Repeat("n", 41): "there is no key file of the name that was given, which has 41 characters and looks like a key: " +
@@ -378,13 +379,13 @@ func TestErrors(t *testing.T) {
 		runFails(t, line, 1, "wgconfig: "+want+"\n")
 	}
 	if n := len(target.Applied()); n != 0 {
-		t.Errorf("%d changes were applied", n)
+		t.Errorf("%d changes were applied, want none", n)
 	}
 	target.Refuse(fmt.Errorf("port 5 is taken: choose another"))
 	runFails(t, "wg0 set listen-port 5", 1, "wgconfig: port 5 is taken: choose another\n")
 }
 
-// TestUsage: exit status 2 and the usage line of the form that was meant.
+// A usage error has exit status 2 and prints the usage line of the closest form.
 func TestUsage(t *testing.T) {
 	start(t, full())
 	const (
@@ -418,7 +419,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestSysctl has NetBSD's two forms.
+// sysctl prints the same as NetBSD's, when it shows and when it sets.
 func TestSysctl(t *testing.T) {
 	target := start(t, conf.Status{Tunables: conf.DefaultTunables()})
 	for _, c := range []struct{ line, want string }{
@@ -433,18 +434,18 @@ func TestSysctl(t *testing.T) {
 		}
 	}
 	if runOK(t, "wg0 sysctl") != runOK(t, "wg0 sysctl net.wg") {
-		t.Error("without a name it is not all")
+		t.Error("sysctl without a name does not show all tunables")
 	}
 	if s := target.Status().Tunables; s.RekeyAfterTime != 10*time.Second || !s.ForceUnderload || s.RekeyAttemptTime != 20*time.Second {
 		t.Errorf("%+v", s)
 	}
 }
 
-// TestTable: the manual and the completion have all that they need.
+// The table is complete, and completion offers the right words.
 func TestTable(t *testing.T) {
 	for _, name := range conf.TunableNames() {
 		if values, _ := conf.TunableValues(name); !strings.Contains(placeholders[nameOrValue], name+" ("+values+")") {
-			t.Errorf("the manual does not say which values %s takes: %s", name, placeholders[nameOrValue])
+			t.Errorf("the manual does not give the values of %s: %s", name, placeholders[nameOrValue])
 		}
 	}
 	if err := cli.Check(command()); err != nil {
@@ -467,10 +468,10 @@ func TestTable(t *testing.T) {
 		args := append(append([]string{"__complete"}, strings.Fields(line)...), "")
 		status, stdout, stderr := run(args...)
 		if status != 0 || stderr != "" || stdout != want {
-			t.Errorf("completion after %q: %d %q %q, want %q", line, status, stdout, stderr, want)
+			t.Errorf("completion after %q: exit status %d, %q, %q, want %q", line, status, stdout, stderr, want)
 		}
 	}
 	if got := completePeer([]string{"wg0", "add", "peer"}); got != nil {
-		t.Errorf("names of old peers are offered for a new one: %v", got)
+		t.Errorf("completion of a new peer's name offers %v", got)
 	}
 }

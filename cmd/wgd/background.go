@@ -9,16 +9,16 @@ import (
 	"wgd/internal/sys/process"
 )
 
-// background starts this program again as a daemon, and waits until it is
-// ready or says why it cannot be.
+// background starts this program again as a daemon, and waits until it is ready or has
+// reported why it will not be.
 func background(name string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("find this program to start it in the background: %w: use -f", err)
+		return fmt.Errorf("cannot find this program, to start it in the background: %w: use -f", err)
 	}
 	cmd := exec.Command(self, "--foreground", "--", name)
-	// Warnings of its start are for the person who starts it. Then it lets go
-	// of standard error, unless messages were asked for.
+	// Warnings while it starts go to this program's standard error, which the daemon
+	// then leaves, unless LOG_LEVEL requests messages.
 	cmd.Stderr = os.Stderr
 	if keepsOutput() {
 		cmd.Stdout = os.Stdout
@@ -30,8 +30,8 @@ func background(name string) error {
 	return err
 }
 
-// keepsOutput reports whether a daemon in the background goes on writing to
-// the standard output and error of the command that started it.
+// keepsOutput reports whether a daemon in the background continues to write to the
+// standard output and error of the command that started it.
 func keepsOutput() bool {
 	level := os.Getenv(envLogLevel)
 	return level != "" && level != "silent"

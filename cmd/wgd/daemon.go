@@ -15,7 +15,7 @@ import (
 	"wgd/wg"
 )
 
-// The environment of wireguard-go.
+// Environment variables that wireguard-go has as well.
 const (
 	envForeground = "WG_PROCESS_FOREGROUND"
 	envTUN        = "WG_TUN_FD"
@@ -36,7 +36,7 @@ func runInterface(c *cli.Call) error {
 	return background(name)
 }
 
-// serve is the daemon: it runs the interface until a signal or its deletion.
+// serve runs the interface until a signal or the deletion of the interface.
 func serve(name string, stderr io.Writer) error {
 	parent, err := process.FindParent()
 	if err != nil {
@@ -44,7 +44,7 @@ func serve(name string, stderr io.Writer) error {
 	}
 	err = runUntilEnd(name, stderr, parent)
 	if parent.Notify(err) {
-		return cli.Status(1) // the command that started us prints the error
+		return cli.Status(1) // the command that started this one prints the error
 	}
 	return err
 }
@@ -58,11 +58,11 @@ func runUntilEnd(name string, stderr io.Writer, parent *process.Parent) error {
 		return err
 	}
 	if device != nil {
-		// As in wireguard-go: wg looks for the interface that there is.
+		// As in wireguard-go, because wg(8) uses the name of the interface.
 		name = cmp.Or(tun.NameOf(device), name)
 	}
 	log := openLog(stderr, name)
-	// The socket first: it is what tells that the name is taken by a daemon.
+	// Listen first, because that fails if another daemon uses the name.
 	server, err := listen(name)
 	if err != nil {
 		return err
@@ -85,8 +85,8 @@ func runUntilEnd(name string, stderr io.Writer, parent *process.Parent) error {
 	return wait(ctx, w, served, log)
 }
 
-// wait returns at the end: nil when somebody wanted it, by a signal or by the
-// deletion of the interface.
+// wait returns when the daemon must end: nil after a signal or the deletion of the
+// interface, or else the error.
 func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *logger) error {
 	select {
 	case <-ctx.Done():
@@ -96,7 +96,7 @@ func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *logger
 	case <-w.Done():
 		err := w.Err()
 		if errors.Is(err, wg.ErrInterfaceGone) {
-			// A62: in order, for somebody wanted it so; but not in silence.
+			// A62: the deletion was intended, so it is not an error.
 			log.Warn(err.Error() + ": the daemon ends with it")
 			return nil
 		}

@@ -21,8 +21,8 @@ import (
 
 const timeout = 20 * time.Second
 
-// isolate puts the test into a network of its own, with /run and /var/lib of
-// its own, on a thread that ends with the test; what it starts is there too.
+// isolate moves the test, and the processes that it starts, into a network namespace of
+// its own, with /run and /var/lib of its own. The thread ends with the test.
 func isolate(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked
@@ -46,7 +46,7 @@ func isolate(t *testing.T) {
 	}
 }
 
-// passedTUN is the interface of a program that starts wgd on it.
+// passedTUN opens an interface, as a program does that passes it to wgd.
 func passedTUN(t *testing.T, name string) *os.File {
 	t.Helper()
 	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
@@ -68,8 +68,8 @@ func passedTUN(t *testing.T, name string) *os.File {
 	return f
 }
 
-// wgd is this program as wgd; each file becomes a descriptor named by the
-// variable of the same place.
+// wgd returns the command that runs this program as wgd. It inherits the files, whose
+// descriptors are in the variables.
 func wgd(args []string, variables []string, files []*os.File) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	cmd = exec.Command("/proc/self/exe", args...)
 	stderr = new(bytes.Buffer)
@@ -82,9 +82,9 @@ func wgd(args []string, variables []string, files []*os.File) (cmd *exec.Cmd, st
 	return cmd, stderr
 }
 
-// A daemon on an interface and a control socket that its parent opened, as
-// callers of wireguard-go do it: it says that it is ready, answers, keeps the
-// descriptors for as long as it lives, and SIGTERM ends it in order.
+// A daemon inherits an interface and a control socket, as from a program that uses
+// wireguard-go. It reports that it is ready, answers requests, keeps the descriptors
+// while it runs, and ends on SIGTERM with exit status 0.
 func TestInheritedInterfaceAndSocket(t *testing.T) {
 	isolate(t)
 	device := passedTUN(t, "passed0")
@@ -109,11 +109,11 @@ func TestInheritedInterfaceAndSocket(t *testing.T) {
 	defer cmd.Process.Kill()
 	write.Close()
 	socket.Close()
-	device.Close() // the daemon alone has it now
+	device.Close() // now only the daemon has it open
 	if word, err := io.ReadAll(read); err != nil || string(word) != "ready" {
-		t.Fatalf("%q, %v\n%s", word, err, stderr)
+		t.Fatalf("the daemon reported %q, %v, want ready\n%s", word, err, stderr)
 	}
-	for range 20 { // with collections of garbage in between
+	for range 20 { // with garbage collections in between
 		if got := getStatus(t, "/run/passed.sock"); !strings.Contains(got, "errno=0") {
 			t.Fatalf("the socket answers %q", got)
 		}
@@ -127,14 +127,14 @@ func TestInheritedInterfaceAndSocket(t *testing.T) {
 		t.Errorf("%v\n%s", err, stderr)
 	}
 	if _, err := net.InterfaceByName("passed0"); err == nil {
-		t.Error("the interface is still there")
+		t.Error("the interface still exists")
 	}
 	if stderr.Len() > 0 {
 		t.Errorf("it said %q", stderr)
 	}
 }
 
-// ask gets the status over the socket.
+// getStatus requests the status over the socket.
 func getStatus(t *testing.T, path string) string {
 	t.Helper()
 	conn, err := net.Dial("unix", path)
@@ -158,13 +158,14 @@ func getStatus(t *testing.T, path string) string {
 	return got.String()
 }
 
-// In the background: the command returns when the daemon is ready; its standard
-// error ends then, and the daemon goes on by itself.
+// In the background, the command returns when the daemon is ready. The daemon
+// then leaves
+// the command's standard error, and continues to run.
 func TestBackground(t *testing.T) {
 	isolate(t)
 	device := passedTUN(t, "passed1")
 	cmd, stderr := wgd([]string{"passed1"}, []string{envTUN}, []*os.File{device})
-	if err := cmd.Run(); err != nil { // returns when nobody has its standard error any more
+	if err := cmd.Run(); err != nil { // returns when no process has its standard error open
 		t.Fatalf("%v\n%s", err, stderr)
 	}
 	if stderr.Len() > 0 {
@@ -173,7 +174,7 @@ func TestBackground(t *testing.T) {
 	device.Close()
 	pid := daemonBehind(t, control.SocketPath("passed1"))
 	if pid == cmd.Process.Pid {
-		t.Error("the daemon is the command itself")
+		t.Error("the daemon is the process of the command")
 	}
 	client, err := control.Dial("passed1")
 	if err != nil {
@@ -190,23 +191,23 @@ func TestBackground(t *testing.T) {
 	if err := unix.Kill(pid, unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	running := func() bool { // one that ended has no program, be it waited for or not
+	running := func() bool { // a process that has ended has no program, even if it is a zombie
 		_, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 		return err == nil
 	}
 	for end := time.Now().Add(timeout); running(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("SIGTERM does not end it")
+			t.Fatal("the daemon still runs after SIGTERM")
 		}
 	}
 	if _, err := os.Lstat(control.SocketPath("passed1")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket is still there: %v", err)
+		t.Errorf("the socket still exists: %v", err)
 	}
 }
 
-// As with wireguard-go, an interface that was given goes by the name that it has,
-// whatever was typed: that is where wg looks for the socket.
-func TestGivenInterfaceKeepsItsName(t *testing.T) {
+// As with wireguard-go, an inherited interface keeps its name, whatever name was typed,
+// because wg(8) looks for a socket of that name.
+func TestInheritedInterfaceKeepsItsName(t *testing.T) {
 	isolate(t)
 	device := passedTUN(t, "passed2")
 	cmd, stderr := wgd([]string{"typed0"}, []string{envTUN}, []*os.File{device})
@@ -215,12 +216,12 @@ func TestGivenInterfaceKeepsItsName(t *testing.T) {
 	}
 	pid := daemonBehind(t, control.SocketPath("passed2"))
 	if _, err := os.Lstat(control.SocketPath("typed0")); err == nil {
-		t.Error("there is a socket of the name that was typed")
+		t.Error("there is a socket with the name that was typed")
 	}
 	unix.Kill(pid, unix.SIGTERM)
 }
 
-// daemonBehind is the process that listens on a socket.
+// daemonBehind returns the ID of the process that listens on a socket.
 func daemonBehind(t *testing.T, path string) (pid int) {
 	t.Helper()
 	conn, err := net.Dial("unix", path)
@@ -240,9 +241,10 @@ func daemonBehind(t *testing.T, path string) (pid int) {
 	return pid
 }
 
-// What keeps a daemon from starting is told to the person who started it, in
-// one line and with exit status 1, in the foreground and in the background.
-func TestStartErrorIsTold(t *testing.T) {
+// An error that keeps the daemon from starting is printed in one line, with
+// exit status 1,
+// in the foreground and in the background.
+func TestStartError(t *testing.T) {
 	isolate(t)
 	file, err := os.CreateTemp(t.TempDir(), "no TUN")
 	if err != nil {
@@ -258,10 +260,10 @@ func TestStartErrorIsTold(t *testing.T) {
 				t.Errorf("%v, %s=a file: %v", args, variable, err)
 			}
 			if text := stderr.String(); strings.Count(text, "\n") != 1 || !strings.HasPrefix(text, "wgd: ") {
-				t.Errorf("%v, %s=a file: it says %q", args, variable, text)
+				t.Errorf("%v, %s=a file: got %q, want one line", args, variable, text)
 			}
 			if _, err := os.Lstat(control.SocketPath("wg0")); err == nil {
-				t.Errorf("%v, %s=a file: the socket was left", args, variable)
+				t.Errorf("%v, %s=a file: the socket remains", args, variable)
 			}
 		}
 		cmd, stderr := wgd(args, nil, nil)

@@ -19,15 +19,16 @@ import (
 
 const (
 	demoPings   = 5
-	demoTimeout = 10 * time.Second // for what should take milliseconds
+	demoTimeout = 10 * time.Second // for steps that should take milliseconds
 	demoPort    = 5201
 )
 
-// demoTime is how long the stream lasts; tests have less time.
+// demoTime is how long the stream lasts. Tests make it shorter.
 var demoTime = 3 * time.Second
 
-// runDemo shows a tunnel from keys to packets between two peers in this
-// process. Nothing in it is acted: only the interfaces are not the kernel's.
+// runDemo shows a tunnel between two peers in this process, from keys to
+// packets. It is a
+// real tunnel, except that its interfaces are not the kernel's.
 func runDemo(c *cli.Call) error {
 	d := &demo{Call: c}
 	defer d.close()
@@ -40,13 +41,13 @@ func runDemo(c *cli.Call) error {
 	return nil
 }
 
-// demo is the two peers and what they say.
+// A demo is the two peers and the output.
 type demo struct {
 	*cli.Call
 	a, b demoPeer
 }
 
-// demoPeer is one end: keys, a TCP/IP stack, and the tunnel below it.
+// A demoPeer is one end: its key, a TCP/IP stack, and the tunnel below it.
 type demoPeer struct {
 	name     string
 	inner    []netip.Addr // IPv4, IPv6
@@ -58,7 +59,7 @@ type demoPeer struct {
 
 func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.Stdout, format, args...) }
 
-// open makes both ends, which know nothing of each other yet.
+// open creates both ends, which do not have each other as peers yet.
 func (d *demo) open() error {
 	d.printf("wgd demo: a tunnel between two peers, A and B, in this process; no root, no TUN device.\n\n")
 	d.printf("   A  10.2.0.1   fd00:2::1                            B  10.2.0.42  fd00:2::42\n" +
@@ -102,8 +103,8 @@ func (p *demoPeer) open(log *slog.Logger) (err error) {
 	return nil
 }
 
-// introduce gives each end the other as its peer. Only B knows where A is, as
-// a roaming client knows its server.
+// introduce adds each end as a peer of the other. Only B has the endpoint of A, as a
+// roaming client has that of its server.
 func (d *demo) introduce() error {
 	preshared, err := key.GeneratePreshared(rand.Reader)
 	if err != nil {
@@ -127,7 +128,7 @@ func asPeer(p *demoPeer, preshared *key.Preshared, endpoint *netip.AddrPort) con
 	return conf.Change{Peers: []conf.PeerChange{change}}
 }
 
-// ping sends the first packet, which makes the handshake, and some more.
+// ping sends a first packet, which causes the handshake, and some more.
 func (d *demo) ping() error {
 	ctx, cancel := context.WithTimeout(context.Background(), demoTimeout)
 	defer cancel()
@@ -185,7 +186,7 @@ func (d *demo) transfer() error {
 	}
 	conn.Close()
 	select {
-	case <-received: // what was still on its way, too
+	case <-received: // also the data that was in transit
 	case <-ctx.Done():
 	}
 	stop()
@@ -197,7 +198,7 @@ func (d *demo) transfer() error {
 func (d *demo) show() error {
 	for _, p := range []*demoPeer{&d.a, &d.b} {
 		status := p.tunnel.Status()
-		d.printf("5. at %s, \"wgconfig wg0 show all\" would say:\n\n", p.name)
+		d.printf("5. at %s, \"wgconfig wg0 show all\" would print:\n\n", p.name)
 		show.Interface(d.Stdout, &status)
 		d.printf("\n")
 	}

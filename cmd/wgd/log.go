@@ -11,7 +11,7 @@ import (
 	"wgd/wg"
 )
 
-// logger is the daemon's log, whose level may change while it runs.
+// A logger is the daemon's log, whose level may change while it runs.
 type logger struct {
 	*slog.Logger
 	level *slog.LevelVar
@@ -28,9 +28,10 @@ func newLogger(w io.Writer, base slog.Level, name string) *logger {
 // silent is above every level that is used.
 const silent = slog.LevelError + 1
 
-// openLog makes the log of the level that the environment names. Other programs
-// have levels of that name, too, and words for them that wireguard-go does not
-// know and takes for its default: so it is here, but for a warning.
+// openLog creates the log, with the level in the environment variable LOG_LEVEL. Other
+// programs use that variable as well, with words that wireguard-go treats as
+// its default.
+// So does openLog, but with a warning.
 func openLog(w io.Writer, name string) *logger {
 	word := os.Getenv(envLogLevel)
 	level, known := logLevel(word)
@@ -39,7 +40,7 @@ func openLog(w io.Writer, name string) *logger {
 	}
 	log := newLogger(w, level, name)
 	if !known {
-		log.Warn(fmt.Sprintf("%s=%q is no level of wgd's, and counts as error: give silent, error or verbose", envLogLevel, word))
+		log.Warn(fmt.Sprintf("%s=%q is not a log level of wgd, and counts as error: give silent, error or verbose", envLogLevel, word))
 	}
 	return log
 }
@@ -54,15 +55,15 @@ func logLevel(word string) (level slog.Level, known bool) {
 	return slog.LevelWarn, word == "" || word == "error"
 }
 
-// target is the interface behind the control socket, and the log, which the
-// tunable net.wg.debug makes say more.
+// A target is the interface behind the control socket, and the log, whose level the
+// tunable net.wg.debug changes.
 type target struct {
 	*wg.Interface
 	log    *logger
 	memory *trimmer
 }
 
-// apply is the interface's.
+// apply applies the change to the interface and to the log level.
 func (t target) apply(c conf.Change) error {
 	if err := t.Interface.Apply(c); err != nil {
 		return err

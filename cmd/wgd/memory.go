@@ -9,23 +9,24 @@ import (
 )
 
 const (
-	// largeRequest is how many peers and allowed IPs a request or an answer has
-	// whose traces are worth being cleared away: some hundred bytes for each.
+	// largeRequest is the number of peers and allowed IPs from which a request or a
+	// response leaves enough memory to return: some hundred bytes for each.
 	largeRequest = 10_000
 
-	// trimDelay is when: those who configure or read in pieces are done by then.
+	// trimDelay is long enough for several requests that belong together.
 	trimDelay = time.Second
 )
 
-// trimmer gives the memory back that a large request or answer took, for which
-// the collector otherwise has no reason for minutes: twice of what is in use
-// would stay with the daemon. nil does nothing.
+// A trimmer returns the memory of large requests and responses to the kernel.
+// Without it,
+// the garbage collector would not run for minutes, and the daemon would keep twice the
+// memory that it uses. The methods of a nil trimmer do nothing.
 type trimmer struct {
 	mu    sync.Mutex
-	timer *time.Timer // nil: nothing is due
+	timer *time.Timer // nil if no trim is due
 }
 
-// after notes that a request or an answer of that size was made.
+// handled schedules a trim if a request or response of this size is large.
 func (t *trimmer) handled(peers, prefixes int) {
 	if t == nil || peers+prefixes < largeRequest {
 		return
@@ -46,7 +47,7 @@ func (t *trimmer) trim() {
 	debug.FreeOSMemory()
 }
 
-// Apply is the interface's, and notes how large the change was.
+// Apply applies the change, and schedules a trim if it is large.
 func (t target) Apply(c conf.Change) error {
 	prefixes := 0
 	for i := range c.Peers {
@@ -56,7 +57,7 @@ func (t target) Apply(c conf.Change) error {
 	return t.apply(c)
 }
 
-// Status is the interface's, and notes how large it is.
+// Status returns the interface's status, and schedules a trim if it is large.
 func (t target) Status() conf.Status {
 	s := t.Interface.Status()
 	prefixes := 0

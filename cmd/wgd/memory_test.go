@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Large requests are cleared away once for all that come within a moment;
-// small ones not at all.
+// There is one trim for all large requests that arrive within a second, and
+// none for small
+// ones.
 func TestTrimmer(t *testing.T) {
 	var none *trimmer
 	none.handled(largeRequest, largeRequest)
@@ -18,16 +19,16 @@ func TestTrimmer(t *testing.T) {
 		return memory.timer != nil
 	}
 	if due() {
-		t.Error("a small request counts as large")
+		t.Error("a small request scheduled a trim")
 	}
 	memory.handled(largeRequest/2, largeRequest/2)
 	memory.handled(largeRequest, 0)
 	if !due() {
-		t.Error("a large request does not count")
+		t.Error("a large request did not schedule a trim")
 	}
 	for begun := time.Now(); due(); time.Sleep(10 * time.Millisecond) {
 		if time.Since(begun) > time.Minute {
-			t.Fatal("never done")
+			t.Fatal("no trim within a minute")
 		}
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"wgd/internal/cli"
 )
 
-// meter counts what is written to it, and shows the rate while it runs: on a
-// terminal in one line that is written over, elsewhere a line a second.
+// A meter counts the bytes that are written to it, and shows the rate while it
+// runs: on a
+// terminal in one line that it overwrites, elsewhere in one line per second.
 type meter struct {
 	call  *cli.Call
 	bytes atomic.Int64
@@ -72,7 +73,7 @@ func rate(bytes int64, d time.Duration) string {
 	return fmt.Sprintf("%.2f Gbit/s", float64(bytes)*8/d.Seconds()/1e9)
 }
 
-// total is the sentence about the whole.
+// total returns a sentence about the whole transfer.
 func (m *meter) total() string {
 	n := m.bytes.Load()
 	return fmt.Sprintf("%.0f MB arrived in %.1f s: %s, both ends and both TCP stacks on this machine", float64(n)/1e6, m.took.Seconds(), rate(n, m.took))

@@ -5,16 +5,16 @@ import (
 	"runtime"
 )
 
-// processors gives the program one of Go's processors more than it may use
-// cores: the engine leaves one free for data, and all cores are to work on
-// handshakes all the same. Which thread runs on which core the kernel decides,
-// and it prefers those that have waited for data.
+// processors sets GOMAXPROCS to one more than the number of cores that this process may
+// use: the engine leaves one processor free for data, and handshakes can use all cores
+// nevertheless. The kernel prefers threads that have waited for data.
 //
-// The function that it returns is for wg.Options: it has the program do with one
-// processor while the interface needs no more. To choose their number turns off
-// that Go follows the cores that a container may use, so whenever all are needed
-// Go is asked again how many that are. Who sets GOMAXPROCS gets what he asks for,
-// always; then there is no function.
+// It returns a function for wg.Options, which limits the program to one processor while
+// the interface needs no more. Setting GOMAXPROCS stops Go from following the
+// CPU limit of
+// a container, so the function asks Go again whenever all are needed. If the
+// user has set
+// GOMAXPROCS, processors changes nothing and returns nil.
 func processors() func(all bool) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return nil

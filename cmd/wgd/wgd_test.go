@@ -17,7 +17,7 @@ import (
 	"wgd/wg"
 )
 
-// TestMain lets this program be wgd, for the tests that start one.
+// TestMain makes this program wgd, for the tests that start one.
 func TestMain(m *testing.M) {
 	if os.Getenv("WGD_TEST_RUN") == "1" {
 		cli.Main(command())
@@ -25,15 +25,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// run is wgd with these arguments, in this process.
+// run runs wgd with these arguments, in this process.
 func run(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	status = cli.Run(command(), args, strings.NewReader(""), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
-// The demo shows a handshake, pings in both families, a stream and both ends,
-// and ends by itself.
+// The demo shows a handshake, pings over IPv4 and IPv6, a stream, and the
+// status of both
+// ends, and ends without a signal.
 func TestDemo(t *testing.T) {
 	defer func(d time.Duration) { demoTime = d }(demoTime)
 	demoTime = 300 * time.Millisecond
@@ -51,19 +52,19 @@ func TestDemo(t *testing.T) {
 		"peer: A", "peer: B", "latest-handshake: ",
 	} {
 		if !strings.Contains(stdout, want) {
-			t.Errorf("no %q in\n%s", want, stdout)
+			t.Errorf("the output does not contain %q:\n%s", want, stdout)
 		}
 	}
 	if strings.Contains(stdout, " 0 MB arrived") {
-		t.Error("nothing arrived")
+		t.Error("no byte of the stream arrived")
 	}
 	if all, hidden := strings.Count(stdout, "private-key: "), strings.Count(stdout, "private-key: (hidden)"); all == 0 || all != hidden {
-		t.Errorf("%d private keys are told, %d of them hidden", all, hidden)
+		t.Errorf("%d lines with a private key, %d of them hidden, want all", all, hidden)
 	}
 }
 
-// --version names what encrypts; a build that does not (for benchmarks) says so
-// there, and warns whatever it is called for.
+// --version shows which code encrypts packets. A build that does not encrypt (for
+// benchmarks) says so there, and prints a warning whenever it runs.
 func TestVersionNamesTheCipher(t *testing.T) {
 	if _, out, _ := run("--version"); !strings.Contains(out, "\nAEAD: "+aead.Kernel()+"\n") || strings.Contains(out, "NO ENCRYPTION") {
 		t.Errorf("--version: %q", out)
@@ -81,7 +82,7 @@ func TestVersionNamesTheCipher(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with the call is one line, and exit status 1 or 2.
+// An error in the arguments or the environment is one line, with exit status 1 or 2.
 func TestWrongCalls(t *testing.T) {
 	for _, c := range []struct {
 		args   []string
@@ -104,7 +105,7 @@ func TestWrongCalls(t *testing.T) {
 			t.Errorf("wgd %v: exit status %d, %s", c.args, status, stderr)
 		}
 		if status == 1 && strings.Count(stderr, "\n") != 1 {
-			t.Errorf("wgd %v: not one line: %q", c.args, stderr)
+			t.Errorf("wgd %v: got %q, want one line", c.args, stderr)
 		}
 		if c.env[0] != "" {
 			os.Unsetenv(c.env[0])
@@ -112,8 +113,8 @@ func TestWrongCalls(t *testing.T) {
 	}
 }
 
-// A word that wireguard-go does not know is its default, as there, and no reason
-// not to start: programs share this variable.
+// A word that is not a log level counts as the default, as in wireguard-go, with a
+// warning: other programs use this variable as well.
 func TestLogLevel(t *testing.T) {
 	for word, want := range map[string]struct {
 		level slog.Level
@@ -129,12 +130,12 @@ func TestLogLevel(t *testing.T) {
 			t.Errorf("%q: level %v, want %v", word, got, want.level)
 		}
 		if told := strings.Contains(out.String(), "silent, error or verbose") && strings.Contains(out.String(), word); told == want.known {
-			t.Errorf("%q: it says %q", word, out.String())
+			t.Errorf("%q: warning %q, want one: %v", word, out.String(), !want.known)
 		}
 	}
 }
 
-// net.wg.debug makes the log say more, and then what it said before.
+// net.wg.debug makes the log verbose, and restores its level when it is turned off.
 func TestDebugTunable(t *testing.T) {
 	w := openFake(t)
 	var out bytes.Buffer
@@ -148,12 +149,12 @@ func TestDebugTunable(t *testing.T) {
 		log.Debug("detail")
 		log.Warn("warning")
 		if got := strings.Contains(out.String(), "detail"); got != on || !strings.Contains(out.String(), "warning") {
-			t.Errorf("%d: debug %v: %q", i, on, out.String())
+			t.Errorf("change %d, debug %v: the log is %q", i, on, out.String())
 		}
 	}
 }
 
-// openFake is a tunnel on an interface in memory.
+// openFake opens a tunnel with an interface in memory.
 func openFake(t *testing.T) *wg.Interface {
 	t.Helper()
 	w, err := wg.Open(wg.Options{Name: "wg0", Device: tuntest.New("wg0", 1420)})
