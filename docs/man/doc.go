@@ -1,8 +1,10 @@
 // Package man holds the manual pages. They are generated from the tables of
-// the commands; a test says so when they are old.
+// the commands, and that of the file from the table of its directives; a test
+// says so when they are old.
 package man
 
 //go:generate sh -c "go run wgd/cmd/wgd --man > wgd.8"
 //go:generate sh -c "go run wgd/cmd/wgconfig --man > wgconfig.8"
 //go:generate sh -c "go run wgd/cmd/wg-ifconfig --man > wg-ifconfig.8"
 //go:generate sh -c "go run wgd/cmd/wg-keygen --man > wg-keygen.8"
+//go:generate sh -c "go run wgd/docs/man/wgdconf > wgd.conf.5"

@@ -8,35 +8,49 @@ import (
 	"testing"
 )
 
-var commands = []string{"wgd", "wgconfig", "wg-ifconfig", "wg-keygen"}
+// pages are the packages whose programs print the pages, and how they are called.
+var pages = map[string][]string{
+	"wgd.8":         {"wgd/cmd/wgd", "--man"},
+	"wgconfig.8":    {"wgd/cmd/wgconfig", "--man"},
+	"wg-ifconfig.8": {"wgd/cmd/wg-ifconfig", "--man"},
+	"wg-keygen.8":   {"wgd/cmd/wg-keygen", "--man"},
+	"wgd.conf.5":    {"wgd/docs/man/wgdconf"},
+}
 
-// The pages are what the commands say about themselves today.
+// The pages are what the tables say today.
 func TestPagesAreCurrent(t *testing.T) {
 	readTables(t)
-	programs := t.TempDir()
-	for _, name := range commands {
-		program := filepath.Join(programs, name)
-		if out, err := exec.Command("go", "build", "-o", program, "wgd/cmd/"+name).CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
+	program := filepath.Join(t.TempDir(), "program")
+	for page, call := range pages {
+		if out, err := exec.Command("go", "build", "-o", program, call[0]).CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", call[0], err, out)
 		}
-		made, err := exec.Command(program, "--man").Output()
+		made, err := exec.Command(program, call[1:]...).Output()
 		if err != nil {
-			t.Fatalf("%s --man: %v", name, err)
+			t.Fatalf("%v: %v", call, err)
 		}
-		kept, err := os.ReadFile(name + ".8")
+		kept, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(made, kept) {
-			t.Errorf("%s.8 is old: run go generate ./docs/man", name)
+			t.Errorf("%s is old: run go generate ./docs/man", page)
 		}
+	}
+}
+
+// No page is there that nothing makes.
+func TestPagesAreKnown(t *testing.T) {
+	files, err := filepath.Glob("*.[0-9]")
+	if err != nil || len(files) != len(pages) {
+		t.Errorf("%v, %v: there are pages %v", files, err, pages)
 	}
 }
 
 // readTables reads what the pages are made of: so the go command knows that
 // this test must run again when it changes.
 func readTables(t *testing.T) {
-	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/cli/*.go", "../../conf/*.go"} {
+	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/cli/*.go", "../../conf/*.go", "../../internal/wgconf/*.go", "wgdconf/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)
@@ -61,8 +75,8 @@ func TestPagesAreClean(t *testing.T) {
 			continue
 		}
 		ran = true
-		for _, name := range commands {
-			args := append(linter[1:len(linter):len(linter)], name+".8")
+		for page := range pages {
+			args := append(linter[1:len(linter):len(linter)], page)
 			if out, err := exec.Command(linter[0], args...).CombinedOutput(); err != nil || len(out) > 0 {
 				t.Errorf("%v %v: %v\n%s", linter[0], args, err, out)
 			}

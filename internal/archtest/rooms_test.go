@@ -113,8 +113,9 @@ var rooms = map[string]room{
 	"internal/archtest":  {forTests: true},
 	"internal/asynctest": {forTests: true},
 
-	"docs/man":    {},
-	"docs/tables": {imports: []string{"internal/dataplane", "internal/uapi"}},
+	"docs/man":         {},
+	"docs/man/wgdconf": {imports: []string{"internal/cli", "internal/wgconf"}},
+	"docs/tables":      {imports: []string{"internal/dataplane", "internal/uapi"}},
 
 	"test/lab": {forTests: true, third: []string{unix}},
 	"test/load": {forTests: true, imports: []string{

@@ -1,0 +1,110 @@
+// Wgdconf prints the manual page wgd.conf(5). Its lists of directives are those
+// of package wgconf.
+package main
+
+import (
+	"os"
+
+	"wgd/internal/cli"
+	"wgd/internal/wgconf"
+)
+
+func main() {
+	if _, err := os.Stdout.Write(cli.ManFilePage(page())); err != nil {
+		os.Exit(1)
+	}
+}
+
+func page() *cli.FilePage {
+	return &cli.FilePage{
+		Name:     "wgd.conf",
+		Summary:  "configuration file of a wgd interface",
+		Source:   "docs/man/wgdconf and the tables in internal/wgconf",
+		Synopsis: wgconf.Folder + "/NAME.conf",
+		Description: []string{
+			"A configuration file describes one interface: its keys, its addresses and its peers. It has the format of wg-quick(8), and what that " +
+				"program accepts can be used unchanged, but for the exceptions below. wgd(8) check says all that is wrong with a file.",
+			"What is said below about addresses, routes, DNS and hooks is what a command does that brings the interface up: for now that is wg-quick, not wgd.",
+			"The name of the file is that of the interface, up to 15 letters, digits and _=+.-, followed by .conf. " +
+				"The file holds secrets: nobody but its owner should be able to read it.",
+		},
+		Chapters: []cli.Chapter{
+			{Title: "Syntax", Text: []string{
+				"A file has sections, and each begins with a line [Interface] or [Peer]. All [Interface] sections are about the interface; each [Peer] is about " +
+					"one peer. In a section, each line is a directive, KEY = VALUE. Capitals do not matter in keys and in the names of sections; white space around keys, " +
+					"values and lines does not matter.",
+				"What follows a # is a comment, up to the end of the line. In PreUp, PostUp, PreDown and PostDown, a # is a part of the command.",
+				"A list has its elements between commas, and may be continued in another line with the same key. Of any other directive that stands twice, the last one counts.",
+				"Some directives of wgd are written as comments, so that wg-quick passes over them: those that only make something nicer or more convenient. " +
+					"If something is wrong with such a comment, wgd says so and passes over it as well. The other directives of wgd are plain lines, which make wg-quick refuse the file: " +
+					"without them the tunnel would carry what it must not carry, or would not work at all.",
+			}},
+			{Title: "Interface section", Entries: entries(wgconf.InterfaceDirectives())},
+			{Title: "Peer section", Entries: entries(wgconf.PeerDirectives())},
+			{Title: "Compatibility", Text: []string{
+				"The format is that of wireguard-tools 1.0.20260223. 1.0.20210914 differs: there a # ends a command (PreUp and the others); " +
+					"PreUp is run before the interface exists; and of several endpoints, the one with the largest MTU determines that of the interface, rather than the smallest.",
+				"wg(8) and wg-quick(8) accept the following, and wgd does not, because it is nearly always a mistake: a port over 65535, of which they take the rest of a division by 65536; " +
+					"IPv4 addresses with fewer than four numbers, or with zeros in front, which are taken as octal; a netmask in place of a length; the name of a service as ListenPort; " +
+					"a sign before an element of AllowedIPs; a NUL byte; the address 0.0.0.0; and a value of DNS that is neither an address nor the name of a domain.",
+				"wgd accepts an Address that stands twice, which stops wg-quick. In a call, wg0.conf without a slash is a file; wg-quick looks for /etc/wireguard/wg0.conf.conf.",
+			}},
+		},
+		Files: []cli.Entry{
+			{Term: wgconf.Folder + "/NAME.conf", Text: "where wgd(8) looks if it is given the name of an interface"},
+		},
+		Examples: []cli.Example{
+			{Text: "A road warrior, which sends everything through its peer, except what is for the local network:", Lines: roadWarrior},
+			{Text: "A server for two peers:", Lines: server},
+		},
+		SeeAlso: []string{"wgd(8)", "wgconfig(8)", "wg(8)", "wg-quick(8)", "systemd.exec(5)"},
+	}
+}
+
+func entries(directives []wgconf.Directive) (list []cli.Entry) {
+	for _, d := range directives {
+		term := d.Name + " = " + d.Value
+		text := d.Meaning
+		if d.Comment {
+			term = "# " + term
+			text += " A directive of wgd; wg-quick passes over it."
+		} else if d.Origin == wgconf.OurOwn {
+			text += " A directive of wgd; wg-quick refuses it."
+		}
+		list = append(list, cli.Entry{Term: term, Text: text})
+	}
+	return list
+}
+
+var roadWarrior = []string{
+	"[Interface]",
+	"PrivateKeyFile = /etc/wg/wg0",
+	"Address = 10.2.0.42/24, fd00:2::42/64",
+	"DNS = 10.2.0.1",
+	"",
+	"[Peer]",
+	"# Name = office",
+	"PublicKey = 40kXwfNgtFw5PDy74YUZUBoHH054uIf7Xn31dSvuegg=",
+	"AllowedIPs = 0.0.0.0/0, ::/0",
+	"ExcludedIPs = 192.168.0.0/16",
+	"Endpoint = vpn.example.com:51820",
+	"PersistentKeepalive = 25",
+}
+
+var server = []string{
+	"[Interface]",
+	"PrivateKeyFile = $CREDENTIALS_DIRECTORY/wg0.key",
+	"ListenPort = 51820",
+	"Address = 10.2.0.1/24, fd00:2::1/64",
+	"PostUp = sysctl -w net.ipv4.conf.%i.forwarding=1",
+	"",
+	"[Peer]",
+	"# Name = laptop",
+	"PublicKey = Qg7D6ghlYJi8c944Pt6WtA0erf05+YHMsYk1R30gAXQ=",
+	"AllowedIPs = 10.2.0.42/32, fd00:2::42/128",
+	"",
+	"[Peer]",
+	"# Name = phone",
+	"PublicKey = X7EGm3T3IfodBcyilkaC89j0SH3XD6+/pwvp7Dgp5SU=",
+	"AllowedIPs = 10.2.0.43/32, fd00:2::43/128",
+}

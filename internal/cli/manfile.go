@@ -1,0 +1,57 @@
+package cli
+
+import "strings"
+
+// FilePage is a manual page about the format of a file, in section 5.
+type FilePage struct {
+	Name        string // "wgd.conf"
+	Summary     string // one line without a full stop
+	Source      string // the folder of what the page is generated from
+	Synopsis    string // the name of the file
+	Description []string
+	Chapters    []Chapter
+	Files       []Entry
+	Examples    []Example
+	SeeAlso     []string
+}
+
+// Chapter is a part of a FilePage: paragraphs, and then a list.
+type Chapter struct {
+	Title   string
+	Text    []string
+	Entries []Entry // a term KEY = VALUE is set as one
+}
+
+// ManFilePage is the page in roff, with the man macros.
+func ManFilePage(f *FilePage) []byte {
+	p := &page{}
+	p.line(`.\" Generated from %s by go generate ./docs/man: do not edit.`, f.Source)
+	p.line(`.TH %s 5 %s %s "File Formats Manual"`, strings.ToUpper(f.Name), pageDate, pageSource)
+	p.section("NAME")
+	p.line(`%s \- %s`, escape(f.Name), escape(f.Summary))
+	p.section("SYNOPSIS")
+	p.line(`\fI%s\fR`, escape(f.Synopsis))
+	p.section("DESCRIPTION")
+	p.paragraphs(f.Description)
+	for _, chapter := range f.Chapters {
+		p.section(strings.ToUpper(chapter.Title))
+		p.paragraphs(chapter.Text)
+		for _, e := range chapter.Entries {
+			p.entry(roffSetting(e.Term), e.Text)
+		}
+	}
+	p.entries("FILES", `\fI%s\fR`, f.Files)
+	p.examples(f.Examples)
+	p.seeAlso(f.SeeAlso)
+	return p.Bytes()
+}
+
+// roffSetting is a term of a list: a key is bold, what stands for its value
+// italic.
+func roffSetting(term string) string {
+	name, value, has := strings.Cut(term, " = ")
+	if !has {
+		return `\fB` + escape(term) + `\fR`
+	}
+	return `\fB` + escape(name) + `\fR = \fI` + escape(value) + `\fR`
+}
