@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// A text is what somebody wrote for a reader: a page, a comment, a script.
+// A text is a page, a script, or a comment.
 type text struct {
 	path string // of the file, from the root of the tree
 	line int    // of its first line in that file
@@ -25,7 +25,8 @@ func (x text) at(offset int) string {
 	return x.path + ":" + strconv.Itoa(x.line+strings.Count(x.body[:offset], "\n"))
 }
 
-// paths are all files and folders of the tree, slash-separated, from its root.
+// paths returns all files and folders of the tree, relative to its root, with
+// slashes.
 func paths(t *testing.T) (list []string) {
 	t.Helper()
 	const root = "../.."
@@ -52,7 +53,7 @@ func paths(t *testing.T) (list []string) {
 	return list
 }
 
-// texts are the pages, the scripts and the comments of all Go files.
+// texts returns the pages, the scripts and the comments of all Go files.
 func texts(t *testing.T) (list []text) {
 	t.Helper()
 	for _, file := range paths(t) {
@@ -82,15 +83,14 @@ func comments(s source) (list []text) {
 	return list
 }
 
-// A citation names something that must be there. It is a mistake otherwise, or
-// was never told that the thing has another name now.
+// A kindOfCitation is one way to refer to something that must exist.
 type kindOfCitation struct {
 	pattern *regexp.Regexp
 	known   func(cited, by string) bool
 	what    string
 }
 
-// TestCitations: what pages and comments refer to is in the tree.
+// TestCitations: what pages, scripts and comments refer to exists.
 func TestCitations(t *testing.T) {
 	kinds := kindsOfCitation(t)
 	for _, x := range texts(t) {
@@ -146,13 +146,13 @@ func kindsOfCitation(t *testing.T) []kindOfCitation {
 	}
 }
 
-// placeholders are names of files that stand for others.
+// placeholders are names of files that are examples.
 var placeholders = []string{"x_linux.go"}
 
-// fileThere reports whether the tree has a file of that name: from the root, from
-// the folder of the file that cites it, or, without a folder, anywhere.
+// fileThere reports whether the tree has a file of that name, relative to the root
+// or to the folder of the citing file, or as the end of a path.
 func fileThere(name, by string, files []string) bool {
-	if slices.Contains(placeholders, name) || strings.HasPrefix(by, "findings/") { // which are about others' files
+	if slices.Contains(placeholders, name) || strings.HasPrefix(by, "findings/") { // these are about files of other software
 		return true
 	}
 	bare := strings.TrimLeft(name, "./")
@@ -161,7 +161,7 @@ func fileThere(name, by string, files []string) bool {
 	})
 }
 
-// styleRules are the numbers in the list of CONTRIBUTING.md.
+// styleRules returns the numbers of the rules in CONTRIBUTING.md.
 func styleRules(page string) map[string]bool {
 	_, section, _ := strings.Cut(page, "\n## Style\n")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -172,7 +172,7 @@ func styleRules(page string) map[string]bool {
 	return numbers
 }
 
-// identifiers are all names that stand in code.
+// identifiers returns all identifiers of the code.
 func identifiers(files []source) map[string]bool {
 	words := map[string]bool{}
 	for _, s := range files {
@@ -214,7 +214,7 @@ func exported(files []source) map[string]map[string]bool {
 	return symbols
 }
 
-// functions are the names of all functions.
+// functions returns the names of all functions.
 func functions(files []source) map[string]bool {
 	names := map[string]bool{}
 	for _, s := range files {
@@ -228,7 +228,7 @@ func functions(files []source) map[string]bool {
 }
 
 // TestCommentsHaveTheNameOfTheirTest: a comment that begins with the name of a
-// test stands above that test.
+// test is above that test.
 func TestCommentsHaveTheNameOfTheirTest(t *testing.T) {
 	for _, s := range everything(t) {
 		for _, fault := range misnamed(s) {
@@ -252,7 +252,7 @@ func misnamed(s source) (faults []string) {
 	return faults
 }
 
-// TestMisnamedAreSeen keeps the test above honest.
+// TestMisnamedAreSeen tests the check itself.
 func TestMisnamedAreSeen(t *testing.T) {
 	for body, want := range map[string]int{
 		"// TestA does.\nfunc TestA() {}":        0,
@@ -267,7 +267,7 @@ func TestMisnamedAreSeen(t *testing.T) {
 	}
 }
 
-// TestCitationFaultsAreSeen keeps the test above honest.
+// TestCitationFaultsAreSeen tests the check itself.
 func TestCitationFaultsAreSeen(t *testing.T) {
 	kinds := kindsOfCitation(t)
 	for _, c := range []struct {
@@ -295,6 +295,6 @@ func TestCitationFaultsAreSeen(t *testing.T) {
 		}
 	}
 	if got := (text{"a.go", 5, "x\ny A64"}).at(4); got != "a.go:6" {
-		t.Errorf("a place is told as %s", got)
+		t.Errorf("the position is %s, want a.go:6", got)
 	}
 }

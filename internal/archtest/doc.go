@@ -1,14 +1,15 @@
-// Package archtest keeps the tree as docs/architecture.md and CONTRIBUTING.md
-// describe it. It has tests only:
+// Package archtest checks that the tree is as docs/architecture.md and
+// CONTRIBUTING.md describe it. It has tests only. They check
 //
-//   - which room may import which, what a pure room may not do, and where the
-//     operating system may be used;
-//   - how long a file and a function may be;
-//   - that a test cites each rule of the protocol, and that everything is there
-//     to which pages and comments refer;
+//   - which rooms import which, that pure rooms are pure, and where the operating
+//     system is used;
+//   - the length of files and functions;
+//   - that a test cites each rule of the protocol, and that everything exists to
+//     which pages and comments refer;
 //   - that the library is documented, without citing rules;
-//   - that nothing has a name that was given up for a term of the field, and that
-//     the glossary is right;
-//   - that pages have one width, that their Go code is part of a test, and which
-//     form decisions, measurements and the scripts in findings/ have.
+//   - that no retired word is used, and that the glossary is correct;
+//   - that nothing is unused, or used by tests only;
+//   - that no secret is passed by value;
+//   - that pages have one width and their Go code is part of a test, and the form
+//     of decisions, measurements and the scripts in findings/.
 package archtest

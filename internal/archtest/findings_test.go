@@ -12,8 +12,8 @@ import (
 
 const findings = "../../findings"
 
-// findingFields stand in the first comment of every script in findings/, in
-// this order. CONTRIBUTING.md says what they are for.
+// findingFields are in the first comment of every script in findings/, in this
+// order. CONTRIBUTING.md explains them.
 var findingFields = []string{"Guess:", "Truth:", "Seen:", "Source:", "Needs:"}
 
 var (
@@ -26,8 +26,8 @@ var (
 )
 
 // TestFindings: every script in findings/ has the form that CONTRIBUTING.md
-// asks for, and a shell can parse it. Whether it still holds, only running it
-// can tell (make findings).
+// requires, and a shell can parse it. Only make findings shows whether it still
+// holds.
 func TestFindings(t *testing.T) {
 	entries, err := os.ReadDir(findings)
 	if err != nil {
@@ -52,7 +52,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// findingFaults are the ways in which a script is not what it should be.
+// findingFaults returns what is wrong with the form of a script.
 func findingFaults(name, text string) (faults []string) {
 	fault := func(wrong bool, what string) {
 		if wrong {
@@ -66,9 +66,9 @@ func findingFaults(name, text string) (faults []string) {
 	faults = append(faults, fieldFaults(comment)...)
 	first, _, _ := strings.Cut(code, "\n")
 	fault(first != "set -eu", "the first line below the first comment is not set -eu")
-	fault(ourCommands.MatchString(code), "it runs a command of this project: a finding is about others' software")
-	fault(localPath.MatchString(text), "it names a path of one machine: take mktemp -d")
-	fault(killsByName.MatchString(code), "it looks for processes by name: keep the PID, $!")
+	fault(ourCommands.MatchString(code), "it runs a command of this project: a finding is about other software")
+	fault(localPath.MatchString(text), "it names a path of one machine: use mktemp -d")
+	fault(killsByName.MatchString(code), "it looks for processes by name: keep the PID in a variable: $!")
 	fault(leavesTraces(code) && !strings.Contains(code, "trap "), "it leaves something behind: remove it in a trap")
 	fault(!strings.Contains(code, "It is still so."), `it never prints "It is still so."`)
 	fault(!strings.Contains(code, "exit 1"), "it has no exit 1, for when it is no longer so")
@@ -83,7 +83,7 @@ func leavesTraces(code string) bool {
 	return slices.ContainsFunc(strings.Split(code, "\n"), leavesTrace.MatchString)
 }
 
-// firstComment cuts a script behind its first lines that begin with #.
+// firstComment separates the first lines that begin with # from the rest.
 func firstComment(text string) (comment, code string) {
 	code = text
 	for strings.HasPrefix(code, "#") {
@@ -92,7 +92,7 @@ func firstComment(text string) (comment, code string) {
 	return text[:len(text)-len(code)], code
 }
 
-// fieldFaults looks for what the first comment does not say.
+// fieldFaults returns what is missing in the first comment.
 func fieldFaults(comment string) (faults []string) {
 	rest := comment
 	for i, field := range findingFields {
@@ -116,7 +116,7 @@ func fieldFaults(comment string) (faults []string) {
 	return faults
 }
 
-// TestFindingsStayOutOfCI: they are about software that changes without us.
+// TestFindingsStayOutOfCI: CI does not run them, because other software changes.
 func TestFindingsStayOutOfCI(t *testing.T) {
 	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {
@@ -124,11 +124,11 @@ func TestFindingsStayOutOfCI(t *testing.T) {
 	}
 	target := regexp.MustCompile(`(?m)^findings:\n(\t.*\n)+`)
 	if !target.Match(makefile) {
-		t.Error("Makefile: there is no target findings")
+		t.Error("Makefile has no target findings")
 	}
 	for line := range strings.Lines(target.ReplaceAllString(string(makefile), "")) {
 		if strings.Contains(line, "findings") && !strings.HasPrefix(line, ".PHONY:") && !strings.HasPrefix(line, "#") {
-			t.Errorf("Makefile: %q has another target run findings", line)
+			t.Errorf("Makefile: another target runs findings: %q", line)
 		}
 	}
 	ci, err := os.ReadFile("../../.ci/run")
@@ -159,7 +159,7 @@ trap 'rm -r "$dir"' EXIT
 echo "It is still so."
 `
 
-// TestFindingFaultsAreSeen keeps the tests above honest.
+// TestFindingFaultsAreSeen tests the checks themselves.
 func TestFindingFaultsAreSeen(t *testing.T) {
 	if faults := findingFaults("even.sh", goodFinding); len(faults) > 0 {
 		t.Errorf("a good one has the faults %q", faults)

@@ -71,7 +71,7 @@ func isDeclared(name string, isPackage bool, symbols map[string]map[string]bool)
 	return false
 }
 
-// TestGlossaryFaultsAreSeen keeps the test above honest.
+// TestGlossaryFaultsAreSeen tests the check itself.
 func TestGlossaryFaultsAreSeen(t *testing.T) {
 	symbols := map[string]map[string]bool{"core": {"Run": true}, "batch": {"Batch": true}}
 	for row, want := range map[string][2]int{

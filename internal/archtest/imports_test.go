@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestArrows reads the imports of every file and compares them with the table.
+// TestArrows: every file imports only what the table allows.
 func TestArrows(t *testing.T) {
 	files := tree(t)
 	seen := map[string]bool{}
@@ -21,13 +21,13 @@ func TestArrows(t *testing.T) {
 	}
 	for name := range rooms {
 		if !seen[name] {
-			t.Errorf("the table has a room %s, the tree has not: take its line out", name)
+			t.Errorf("the table has a room %s that is not in the tree: remove its line", name)
 		}
 	}
 }
 
-// TestArrowsAreUsed: what a room may import it does import. An arrow that nobody
-// goes is taken out of the table, so that it has to be asked for again.
+// TestArrowsAreUsed: a room imports all that it may import. An unused arrow is
+// removed from the table, so that adding it again is a decision.
 func TestArrowsAreUsed(t *testing.T) {
 	for _, fault := range unusedArrows(rooms, tree(t)) {
 		t.Error(fault)
@@ -37,14 +37,14 @@ func TestArrowsAreUsed(t *testing.T) {
 			if !slices.ContainsFunc(tree(t), func(s source) bool {
 				return s.room() == room && !s.isTest() && slices.Contains(s.imports(), path)
 			}) {
-				t.Errorf("%s may import %s though it is pure, and does not: take it out of pureEnough", room, path)
+				t.Errorf("%s may import %s although it is pure, and does not: remove it from pureEnough", room, path)
 			}
 		}
 	}
 }
 
-// unusedArrows are the arrows of the table that no file needs. Tests need none to
-// rooms of this module, but they do to other modules.
+// unusedArrows returns the arrows of the table that no file needs. Tests need no
+// arrows to rooms of this module, but to other modules.
 func unusedArrows(rooms map[string]room, files []source) (faults []string) {
 	for name, r := range rooms {
 		used := map[string]bool{}
@@ -66,7 +66,7 @@ func unusedArrows(rooms map[string]room, files []source) (faults []string) {
 			if slices.Contains(r.imports, arrow) && strings.HasSuffix(arrow, "...") {
 				faults = append(faults, name+" may import "+arrow+": name each room")
 			} else if !used[arrow] {
-				faults = append(faults, name+" may import "+arrow+", and does not: take the arrow out of the table")
+				faults = append(faults, name+" may import "+arrow+", and does not: remove the arrow from the table")
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func unusedArrows(rooms map[string]room, files []source) (faults []string) {
 	return faults
 }
 
-// TestUnusedArrowsAreSeen keeps the test above honest.
+// TestUnusedArrowsAreSeen tests the check itself.
 func TestUnusedArrowsAreSeen(t *testing.T) {
 	many := map[string]room{"internal/noise": {imports: []string{"internal/..."}}}
 	if got := unusedArrows(many, []source{parse(t, "internal/noise/a.go", `package noise; import _ "wgd/internal/wire"`)}); len(got) != 1 {
@@ -97,9 +97,9 @@ func TestUnusedArrowsAreSeen(t *testing.T) {
 	}
 }
 
-// arrowFaults are the imports of one file that its room may not have. A test
-// may reach for any room of the module, but for no other module that its room
-// may not have, except the system calls.
+// arrowFaults returns the imports of a file that the table does not allow. A test
+// may import any room of the module and package unix, and otherwise what its room
+// may import.
 func arrowFaults(s source) []string {
 	r, known := rooms[s.room()]
 	if !known {
@@ -121,32 +121,33 @@ func mayImport(s source, r room, path string) bool {
 	}
 	first, _, _ := strings.Cut(path, "/")
 	if !strings.Contains(first, ".") {
-		return true // the standard library; purity and the system have tests of their own
+		return true // the standard library: other tests check purity and system calls
 	}
 	return matches(path, r.third) || s.isTest() && matches(path, []string{unix})
 }
 
-// TestSystemOnlyUnderSys: only internal/sys, tests and the simulated hosts speak to the kernel directly.
+// TestSystemOnlyUnderSys: only internal/sys, tests and the rooms below test call the
+// kernel directly.
 func TestSystemOnlyUnderSys(t *testing.T) {
 	for _, s := range tree(t) {
 		if s.isTest() || matches(s.path, []string{"internal/sys/...", "test/..."}) {
 			continue
 		}
 		for _, path := range s.imports() {
-			if path == "syscall" || path != cpu && matches(path, []string{unix, netlink, netns}) { // cpu asks the processor, not the kernel
-				t.Errorf("%s imports %s: system calls have their place under internal/sys", s.path, path)
+			if path == "syscall" || path != cpu && matches(path, []string{unix, netlink, netns}) { // cpu queries the processor, not the kernel
+				t.Errorf("%s imports %s: system calls belong in internal/sys", s.path, path)
 			}
 		}
 	}
 }
 
-// inOnePlace are functions that only one room calls, tests included: what must be
-// done around them is done there.
+// inOnePlace are functions that only one room calls, also in tests. What must be done
+// before and after them is done there.
 var inOnePlace = map[string]string{
 	"Setns": "internal/sys/netns/...",
 }
 
-// TestInOnePlace: what has a place is done nowhere else.
+// TestInOnePlace: functions in inOnePlace are called only in their room.
 func TestInOnePlace(t *testing.T) {
 	used := map[string]bool{}
 	for _, s := range everything(t) {
@@ -154,7 +155,7 @@ func TestInOnePlace(t *testing.T) {
 			if sel, ok := n.(*ast.SelectorExpr); ok && inOnePlace[sel.Sel.Name] != "" {
 				used[sel.Sel.Name] = true
 				if place := inOnePlace[sel.Sel.Name]; !matches(s.room(), []string{place}) {
-					t.Errorf("%s calls %s: its place is %s", s.line(sel), sel.Sel.Name, place)
+					t.Errorf("%s calls %s: only %s may", s.line(sel), sel.Sel.Name, place)
 				}
 			}
 			return true
@@ -162,12 +163,12 @@ func TestInOnePlace(t *testing.T) {
 	}
 	for name := range inOnePlace {
 		if !used[name] {
-			t.Errorf("nobody calls %s: take it out of inOnePlace", name)
+			t.Errorf("nothing calls %s: remove it from inOnePlace", name)
 		}
 	}
 }
 
-// TestArrowFaultsAreSeen keeps the test above honest.
+// TestArrowFaultsAreSeen tests the check itself.
 func TestArrowFaultsAreSeen(t *testing.T) {
 	for _, c := range []struct {
 		name, text string

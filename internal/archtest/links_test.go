@@ -12,8 +12,8 @@ import (
 	"unicode"
 )
 
-// TestLinks: a link in a page leads to a file of the tree, and to a heading of it
-// if it names one. Links to other places are not followed.
+// TestLinks: links in pages lead to files of the tree, and to existing headings.
+// Links to other sites are not checked.
 func TestLinks(t *testing.T) {
 	files, pages := paths(t), map[string]string{}
 	for _, file := range files {
@@ -43,9 +43,9 @@ var (
 	heading = regexp.MustCompile(`^#+ (.*)$`)
 )
 
-// linkFaults looks at one page. Its first result is how many links there are.
+// linkFaults checks one page. Its first result is the number of links.
 func linkFaults(name string, pages map[string]string, files []string) (links int, faults []string) {
-	text := strings.Join(prose(pages[name]), "\n") // as a whole: a link may be broken into two lines
+	text := strings.Join(prose(pages[name]), "\n") // in one piece, because a link may continue on the next line
 	for _, m := range link.FindAllStringSubmatchIndex(text, -1) {
 		destination := text[m[2]:m[3]]
 		if strings.Contains(destination, "://") {
@@ -68,7 +68,7 @@ func linkFaults(name string, pages map[string]string, files []string) (links int
 	return links, faults
 }
 
-// anchors are the names that GitHub gives to the headings of a page.
+// anchors returns the anchors that GitHub makes for the headings of a page.
 func anchors(page string) (list []string) {
 	for _, line := range prose(page) {
 		m := heading.FindStringSubmatch(line)
@@ -96,7 +96,7 @@ func anchors(page string) (list []string) {
 	return list
 }
 
-// prose are the lines of a page, with those of code emptied.
+// prose returns the lines of a page. Lines of code are empty.
 func prose(page string) []string {
 	lines := strings.Split(page, "\n")
 	fenced := false
@@ -110,7 +110,7 @@ func prose(page string) []string {
 	return lines
 }
 
-// TestLinkFaultsAreSeen keeps the test above honest.
+// TestLinkFaultsAreSeen tests the check itself.
 func TestLinkFaultsAreSeen(t *testing.T) {
 	pages := map[string]string{
 		"README.md": "# The `wg` tool, and more\n## It\n## It\n```\n# code\n```\n    # code\n",

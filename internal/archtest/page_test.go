@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestThePageHasTheTable: docs/architecture.md shows the rooms and the arrows of
-// the table here, no more and no less.
+// TestThePageHasTheTable: docs/architecture.md has the same rooms and arrows as the
+// table here.
 func TestThePageHasTheTable(t *testing.T) {
 	page, err := os.ReadFile("../../docs/architecture.md")
 	if err != nil {
@@ -20,7 +20,7 @@ func TestThePageHasTheTable(t *testing.T) {
 	}
 }
 
-// thirdNames are what the page calls the packages of other modules.
+// thirdNames are the names of packages of other modules on the page.
 var thirdNames = map[string]string{
 	crypto: "x/crypto", unix: "x/sys", cpu: "x/sys/cpu", netlink: "netlink", netns: "netns", bart: "bart", gvisor: "gvisor",
 }
@@ -40,7 +40,7 @@ func pageFaults(page string, rooms map[string]room) (faults []string) {
 		name := fullName(row[1], rooms)
 		r, known := rooms[name]
 		if !known {
-			faults = append(faults, "it has a room "+name+", which is none")
+			faults = append(faults, "it has a room "+name+", which does not exist")
 			continue
 		}
 		seen[name] = true
@@ -75,7 +75,7 @@ func pageFaults(page string, rooms map[string]room) (faults []string) {
 	return faults
 }
 
-// fullName is the folder of a room that the page names without internal/.
+// fullName returns the folder of a room. The page names rooms without internal/.
 func fullName(name string, rooms map[string]room) string {
 	if _, inside := rooms["internal/"+name]; inside {
 		return "internal/" + name
@@ -83,21 +83,22 @@ func fullName(name string, rooms map[string]room) string {
 	return name
 }
 
+// differences compares the arrows of a room on the page with those in the code.
 func differences(room, what string, page, code []string) (faults []string) {
 	for _, p := range page {
 		if !slices.Contains(code, p) {
-			faults = append(faults, room+" may import "+what+" "+p+" there, but not in internal/archtest")
+			faults = append(faults, room+" may import "+what+" "+p+" on the page, but not in internal/archtest")
 		}
 	}
 	for _, c := range code {
 		if !slices.Contains(page, c) {
-			faults = append(faults, room+" may import "+what+" "+c+" in internal/archtest, but not there")
+			faults = append(faults, room+" may import "+what+" "+c+" in internal/archtest, but not on the page")
 		}
 	}
 	return faults
 }
 
-// TestPageFaultsAreSeen keeps the test above honest.
+// TestPageFaultsAreSeen tests the check itself.
 func TestPageFaultsAreSeen(t *testing.T) {
 	rooms := map[string]room{
 		"key":            {pure: true},
@@ -110,10 +111,10 @@ func TestPageFaultsAreSeen(t *testing.T) {
 		{"| P |", "| |", "key: pure"},
 		{"| noise | |", "| noise | P |", "internal/noise: pure"},
 		{"| key |\n", "| |\n", "may import the room key in internal/archtest"},
-		{"all kinds) | |", "all kinds) | noise |", "may import the room internal/noise there"},
+		{"all kinds) | |", "all kinds) | noise |", "may import the room internal/noise on the page"},
 		{" (x/crypto)", "", "may import the package x/crypto in internal/archtest"},
-		{"(x/crypto)", "(x/crypto, bart)", "may import the package bart there"},
-		{"| noise |", "| noisy |", "noisy, which is none"},
+		{"(x/crypto)", "(x/crypto, bart)", "may import the package bart on the page"},
+		{"| noise |", "| noisy |", "noisy, which does not exist"},
 	} {
 		faults := pageFaults(strings.Replace(good, c.old, c.new, 1), rooms)
 		if c.fault == "" && len(faults) > 0 || c.fault != "" && (len(faults) == 0 || !strings.Contains(faults[0], c.fault)) {

@@ -11,21 +11,22 @@ import (
 	"unicode/utf8"
 )
 
-// onePage is the number of lines that a decision may have.
+// onePage is the maximum number of lines of a decision.
 const onePage = 60
 
-// TestDecisions: each page in docs/decisions has the form of its README.md, and stands in its list.
+// TestDecisions: each page in docs/decisions has the form that README.md there
+// describes, and is in its list.
 func TestDecisions(t *testing.T) {
 	testNotes(t, "docs/decisions", func(_, page string) (faults []string) {
 		if n := strings.Count(page, "\n"); n > onePage {
-			faults = append(faults, "it is longer than one page: "+itoa(n)+" lines")
+			faults = append(faults, "it is longer than a page: "+itoa(n)+" lines")
 		}
 		return append(faults, sectionFaults(page, "Context", "Decision", "Consequences")...)
 	})
 }
 
-// TestMeasurements: each note in docs/measurements has its date in its name and its title, says what
-// was measured, with what, and what came out, and stands in the list of README.md.
+// TestMeasurements: each note in docs/measurements has its date in its name and its
+// title, has the required sections, and is in the list of README.md.
 func TestMeasurements(t *testing.T) {
 	testNotes(t, "docs/measurements", measurementFaults)
 }
@@ -52,7 +53,7 @@ func testNotes(t *testing.T, dir string, faultsOf func(name, page string) []stri
 		}
 		faults := faultsOf(name, page)
 		if !strings.Contains(pages["README.md"], "]("+name+")") {
-			faults = append(faults, "the list in README.md does not have it")
+			faults = append(faults, "it is not in the list of README.md")
 		}
 		for _, fault := range faults {
 			t.Errorf("%s/%s: %s", dir, name, fault)
@@ -74,7 +75,8 @@ func measurementFaults(name, page string) (faults []string) {
 	return append(faults, sectionFaults(page, "What was measured", "With what", "What came out")...)
 }
 
-// sectionFaults says which of the sections are missing, empty, or not in this order, behind a title.
+// sectionFaults checks that a page has a title and then the given sections, in this
+// order and not empty.
 func sectionFaults(page string, names ...string) (faults []string) {
 	if !strings.HasPrefix(page, "# ") {
 		faults = append(faults, "it does not begin with a title")
@@ -96,11 +98,11 @@ func sectionFaults(page string, names ...string) (faults []string) {
 	return faults
 }
 
-// TestNoteFaultsAreSeen keeps the tests above honest.
+// TestNoteFaultsAreSeen tests the checks themselves.
 func TestNoteFaultsAreSeen(t *testing.T) {
 	const name, good = "2026-11-08-x.md", "# 8 November 2026: x\n\n## What was measured\n\na\n\n## With what\n\nb\n\n## What came out\n\nc\n"
 	if faults := measurementFaults(name, good); len(faults) > 0 {
-		t.Errorf("a good one has the faults %q", faults)
+		t.Errorf("a good note has the faults %q", faults)
 	}
 	for _, c := range []struct{ name, old, new string }{
 		{"x.md", "", ""},
@@ -118,11 +120,11 @@ func TestNoteFaultsAreSeen(t *testing.T) {
 	}
 }
 
-// widestLine is the length of the longest line of prose (rule 16 of style). Code and tables may be
-// wider.
+// widestLine is the maximum length of a line of prose (rule 16 of style). Code and
+// tables may be wider.
 const widestLine = 100
 
-// TestWidth: the prose of all pages has one width.
+// TestWidth: no line of prose in a page is too long.
 func TestWidth(t *testing.T) {
 	pages := 0
 	for _, file := range paths(t) {
@@ -155,7 +157,7 @@ func widthFaults(page string) (faults []string) {
 	return faults
 }
 
-// TestWidthFaultsAreSeen keeps the test above honest.
+// TestWidthFaultsAreSeen tests the check itself.
 func TestWidthFaultsAreSeen(t *testing.T) {
 	long := strings.Repeat("é", widestLine)
 	for page, want := range map[string]int{

@@ -5,34 +5,35 @@ import (
 	"testing"
 )
 
-// What a pure room may not import at all.
+// impureImports are those that no pure room may have.
 var impureImports = []string{
 	"os/...", "net", "net/http/...", "syscall", "unsafe", "runtime/...", "sync/...", "context",
 	"crypto/rand", "math/rand/...", "io/ioutil", "log", "log/syslog", "plugin", "golang.org/x/sys/...",
 }
 
-// What single pure rooms may import all the same, because what they do with it
-// depends on nobody's timing.
+// pureEnough are exceptions: what a pure room does with these imports does not depend
+// on timing.
 var pureEnough = map[string][]string{
 	// The routing table is published as an immutable value (rule 9 of style).
 	"internal/core": {"sync/atomic"},
-	// A Remote remembers a Diffie-Hellman result that is the same whoever
-	// computes it first.
+	// A Remote remembers a Diffie-Hellman result, which is the same whichever
+	// goroutine computes it first.
 	"internal/noise": {"sync/atomic"},
-	// What the processor can do decides how fast a sum is added, not what it is.
+	// The features of the processor affect how fast a checksum is computed, not its
+	// value.
 	"internal/packet": {"golang.org/x/sys/cpu"},
 }
 
-// What it may not name of the packages it may import.
+// impureNames are those that a pure room must not use, by their packages.
 var impureNames = map[string][]string{
 	"time":        {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker", "Local", "LoadLocation"},
 	"fmt":         {"Print", "Printf", "Println", "Scan", "Scanf", "Scanln"},
-	"log/slog":    {"Default", "Debug", "Info", "Warn", "Error", "Log", "New", "With"}, // its Value is how a key hides
+	"log/slog":    {"Default", "Debug", "Info", "Warn", "Error", "Log", "New", "With"}, // a key hides itself with its Value
 	"crypto/ecdh": {"GenerateKey"},                                                     // it ignores the reader it is given (rule 1 of style)
 }
 
-// TestPureRooms: the rooms marked P in docs/architecture.md start no goroutine,
-// hold no lock, read no clock, roll no dice and open nothing.
+// TestPureRooms: the rooms marked P in docs/architecture.md start no goroutines, use no
+// locks, clocks and random numbers, and open nothing.
 func TestPureRooms(t *testing.T) {
 	for _, s := range tree(t) {
 		if s.isTest() || !rooms[s.room()].pure {
@@ -84,7 +85,7 @@ func localName(spec *ast.ImportSpec, path string) string {
 
 func impureName(names map[string]string, sel *ast.SelectorExpr) string {
 	if sel.Sel.Name == "GenerateKey" {
-		return "GenerateKey" // a method of a curve: its type is not known here
+		return "GenerateKey" // a method of a curve; types are not known here
 	}
 	pkg, ok := sel.X.(*ast.Ident)
 	if !ok || !matches(sel.Sel.Name, impureNames[names[pkg.Name]]) {
@@ -93,7 +94,7 @@ func impureName(names map[string]string, sel *ast.SelectorExpr) string {
 	return names[pkg.Name] + "." + sel.Sel.Name
 }
 
-// TestImpuritiesAreSeen keeps the test above honest.
+// TestImpuritiesAreSeen tests the check itself.
 func TestImpuritiesAreSeen(t *testing.T) {
 	for _, c := range []struct {
 		text   string

@@ -1,15 +1,16 @@
 package archtest
 
-// A room is one folder of the tree and what it may know about.
+// A room is a folder of the tree, with what it may import.
 type room struct {
-	// pure rooms have no goroutine, lock, operating system, ambient time or
-	// dice: all they know was an argument.
+	// Pure rooms have no goroutines, locks, system calls, ambient time and random
+	// numbers: all that they know are arguments.
 	pure bool
-	// rooms for tests are imported by tests, and by rooms for tests only.
+	// Only tests, and other rooms for tests, import rooms for tests.
 	forTests bool
-	// rooms of this module it may import.
+	// imports are the rooms of this module that it may import.
 	imports []string
-	// packages of other modules it may import; "x/..." is x and all below it.
+	// third are the packages of other modules that it may import. "x/..." is x and all
+	// below it.
 	third []string
 }
 
@@ -23,8 +24,8 @@ const (
 	gvisor  = "gvisor.dev/gvisor/..."
 )
 
-// rooms are the arrows of docs/architecture.md. A new arrow is a line here, in
-// the commit that explains it; a room without a line is an error.
+// rooms has the arrows of docs/architecture.md. A new arrow is added here, in the
+// commit that explains it. A room that is missing here is an error.
 var rooms = map[string]room{
 	"wg": {imports: []string{
 		"key", "conf", "internal/engine", "internal/lanes", "internal/packet", "internal/state", "internal/sys/clock",

@@ -7,17 +7,17 @@ import (
 )
 
 const (
-	lastRule = 63 // A1 to A63, the rules of the protocol
-	lastBug  = 64 // B1 to B64, what other implementations had
+	lastRule = 63 // the rules of the protocol are A1 to A63
+	lastBug  = 64 // the known bugs of other implementations are B1 to B64
 )
 
-// uncited are the rules that need no test yet, each with the reason.
+// uncited has the rules that need no test, each with the reason.
 var uncited = map[string]string{}
 
 var citation = regexp.MustCompile(`\b[AB][1-9][0-9]?\b`)
 
-// TestEveryRuleIsCited: each rule of the protocol, and each known bug, is named
-// by a comment or a name in a test.
+// TestEveryRuleIsCited: a comment in a test cites each rule of the protocol, and each
+// known bug.
 func TestEveryRuleIsCited(t *testing.T) {
 	cited := map[string]bool{}
 	for _, s := range tree(t) {
@@ -38,13 +38,13 @@ func TestEveryRuleIsCited(t *testing.T) {
 			case !cited[rule] && uncited[rule] == "":
 				t.Errorf("no test cites %s", rule)
 			case cited[rule] && uncited[rule] != "":
-				t.Errorf("a test cites %s: it is no exception any more", rule)
+				t.Errorf("a test cites %s: remove it from uncited", rule)
 			}
 		}
 	}
 }
 
-// citations are the rules named in the comments of a file. "A1 to A3" names two.
+// citations returns the rules that the comments of a file cite. "A1 to A3" cites two.
 func citations(s source) []string {
 	var list []string
 	for _, group := range s.file.Comments {

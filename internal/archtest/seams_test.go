@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFakesAreInRoomsForTests: what plays the system for tests is in a room for
-// tests, as tuntest is, and not in the room of what it plays. So no program has it.
+// TestFakesAreInRoomsForTests: a fake of the system is in a room for tests, such as
+// tuntest, and not in the room of what it replaces. So no program contains it.
 func TestFakesAreInRoomsForTests(t *testing.T) {
 	for _, s := range tree(t) {
 		for _, fault := range fakeFaults(s) {
@@ -22,20 +22,20 @@ func fakeFaults(s source) (faults []string) {
 		return nil
 	}
 	if strings.HasPrefix(path.Base(s.path), "fake") {
-		faults = append(faults, s.path+": a fake belongs into a room for tests")
+		faults = append(faults, s.path+": a fake belongs in a room for tests")
 	}
 	for _, id := range globals(s.file) {
 		name := strings.ToLower(strings.TrimPrefix(id.Name, "New"))
 		if strings.HasPrefix(name, "fake") {
-			faults = append(faults, s.line(id)+": "+id.Name+" belongs into a room for tests")
+			faults = append(faults, s.line(id)+": "+id.Name+" belongs in a room for tests")
 		}
 	}
 	return faults
 }
 
-// TestNothingIsAskedForMethods: what a value can do is said by the interface that it
-// is given as, or by a field of its Caps. An assertion to an interface without a name
-// would be a contract that stands nowhere.
+// TestNothingIsAskedForMethods: the interface of a value, or a field of its Caps, says
+// what it can do. A type assertion to an unnamed interface would be a contract that is
+// written nowhere.
 func TestNothingIsAskedForMethods(t *testing.T) {
 	for _, s := range tree(t) {
 		for _, fault := range assertionFaults(s) {
@@ -51,7 +51,7 @@ func assertionFaults(s source) (faults []string) {
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		if a, ok := n.(*ast.TypeAssertExpr); ok {
 			if _, ok := a.Type.(*ast.InterfaceType); ok {
-				faults = append(faults, s.line(a)+": give the interface a name, and whoever takes the value that type")
+				faults = append(faults, s.line(a)+": give the interface a name, and use it as the type of the value")
 			}
 		}
 		return true
@@ -59,7 +59,7 @@ func assertionFaults(s source) (faults []string) {
 	return faults
 }
 
-// TestSeamFaultsAreSeen keeps the tests above honest.
+// TestSeamFaultsAreSeen tests the checks themselves.
 func TestSeamFaultsAreSeen(t *testing.T) {
 	for _, c := range []struct {
 		name, text string

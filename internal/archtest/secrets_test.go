@@ -18,28 +18,28 @@ import (
 	"testing"
 )
 
-// A panic prints a trace, in which Go writes out the first ten words of the
-// arguments of every function that is under way: a secret passed by value stands
-// in it, in part. So no array that may be one is a parameter, receiver or
-// result, nor is a struct that has one in it. What holds a secret is passed by
-// its address, or is a handle as those of package key.
+// The trace of a panic contains the first ten words of the arguments of every active
+// function, and so a part of every secret that was passed by value. Therefore no array
+// that may be a secret is a parameter, receiver or result, nor is a struct that
+// contains one. A secret is passed by its address, or as a handle such as those of
+// package key.
 
-// shortestSecret is the length in bytes from which an array may be a secret: a
-// cookie, which is a MAC.
+// shortestSecret is the minimum length in bytes of an array that may be a secret: that
+// of a cookie.
 const shortestSecret = 16
 
-// Types that everybody may read, though they are long enough.
+// publicTypes are long enough, but not secret.
 var publicTypes = map[string]string{
-	module + "/key.Public":                "what everybody may know",
+	module + "/key.Public":                "a public key",
 	module + "/internal/wire.Initiation":  "as it is on the wire",
 	module + "/internal/wire.Response":    "as it is on the wire",
 	module + "/internal/wire.CookieReply": "as it is on the wire",
 }
 
-// Folders whose programs never have the secrets of anybody.
+// withoutSecrets are the folders whose programs have no secrets of users.
 var withoutSecrets = []string{"test/...", "internal/archtest", "internal/aead/emulate", "internal/aead/gen/...", "internal/packet/gen/..."}
 
-// TestNoSecretByValue: see above. A35
+// TestNoSecretByValue: no function takes or returns a secret by value. A35
 func TestNoSecretByValue(t *testing.T) {
 	checked := 0
 	for _, p := range listPackages(t) {
@@ -53,11 +53,11 @@ func TestNoSecretByValue(t *testing.T) {
 		}
 	}
 	if checked < 30 {
-		t.Errorf("%d packages were checked", checked)
+		t.Errorf("%d packages were checked, want 30 at least", checked)
 	}
 }
 
-// listed is what go list says of one package.
+// A listed is what go list prints about a package.
 type listed struct {
 	ImportPath, Dir, Export string
 	Standard                bool
@@ -79,7 +79,7 @@ func (p *listed) files(t *testing.T) map[string]string {
 
 var packages []listed
 
-// listPackages are all packages of the module and what they import, compiled.
+// listPackages returns all packages of the module and what they import, compiled.
 func listPackages(t *testing.T) []listed {
 	t.Helper()
 	if packages != nil {
@@ -105,7 +105,7 @@ func listPackages(t *testing.T) []listed {
 	}
 }
 
-// exportsOf finds what the compiler wrote about a package.
+// exportsOf returns a function that opens the export data of a package.
 func exportsOf(t *testing.T) func(path string) (io.ReadCloser, error) {
 	return func(path string) (io.ReadCloser, error) {
 		for _, p := range listPackages(t) {
@@ -117,8 +117,8 @@ func exportsOf(t *testing.T) func(path string) (io.ReadCloser, error) {
 	}
 }
 
-// secretsByValue are the places in the package's files where a function or
-// method, of an interface too, takes or returns what may be a secret.
+// secretsByValue returns the positions in the files of a package at which a function
+// or method, also one of an interface, takes or returns what may be a secret.
 func secretsByValue(t *testing.T, path string, texts map[string]string, exports func(string) (io.ReadCloser, error)) (faults []string) {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -161,8 +161,8 @@ func secretsByValue(t *testing.T, path string, texts map[string]string, exports 
 	return faults
 }
 
-// secretIn names the array in t that may be a secret, "" if there is none. Only
-// types of this module are looked into: other modules are given addresses.
+// secretIn returns the array in t that may be a secret, or "". It looks only into types
+// of this module: functions of other modules get addresses.
 func secretIn(t types.Type) string {
 	if named, ok := types.Unalias(t).(*types.Named); ok {
 		pkg := named.Obj().Pkg()
@@ -192,7 +192,7 @@ func secretIn(t types.Type) string {
 	return ""
 }
 
-// TestSecretsByValueAreSeen keeps the test above honest.
+// TestSecretsByValueAreSeen tests the check itself.
 func TestSecretsByValueAreSeen(t *testing.T) {
 	for text, want := range map[string]int{
 		`func f(k [32]byte) {}`:                                                      1,

@@ -12,10 +12,11 @@ import (
 	"testing"
 )
 
-// setUpLine is a line of the list in test/setup.sh.
+// setUpLine matches a line of the list in test/setup.sh.
 var setUpLine = regexp.MustCompile(`(?m)^([a-z0-9-]+) +([\w/.-]+) {1,}\S.*$`)
 
-// setUpList has the packages of test/setup.sh, by the program or file that shows that one is there.
+// setUpList returns the packages of test/setup.sh, by the program or file that shows
+// that one is installed.
 func setUpList(t *testing.T) map[string]string {
 	script, err := os.ReadFile("../../test/setup.sh")
 	if err != nil {
@@ -28,12 +29,13 @@ func setUpList(t *testing.T) map[string]string {
 		packages[m[2]] = m[1]
 	}
 	if !found || len(packages) != strings.Count(list, "\n") {
-		t.Fatalf("test/setup.sh: of its list, %d lines could be read:\n%s", len(packages), list)
+		t.Fatalf("test/setup.sh: only %d lines of its list have the right form:\n%s", len(packages), list)
 	}
 	return packages
 }
 
-// programsOfDebian are there without being installed; go is what runs the tests.
+// programsOfDebian need not be installed: they are part of every Debian, or run the
+// tests.
 var programsOfDebian = []string{"sh", "bash", "echo", "go"}
 
 // TestSetUpIsComplete: test/setup.sh installs each program that a test names.
@@ -52,10 +54,10 @@ func TestSetUpIsComplete(t *testing.T) {
 	}
 }
 
-// alternatives are programs in place of which a test takes another one.
+// alternatives are programs that a test uses only if they are installed.
 var alternatives = []string{"mandoc"}
 
-// calledPrograms are the programs whose names stand in the calls of a file for tests.
+// calledPrograms returns the programs that the calls in a file for tests name.
 func calledPrograms(s source) (names []string) {
 	if !s.isTest() && !strings.HasPrefix(s.path, "test/") {
 		return nil
@@ -95,7 +97,7 @@ func calledPrograms(s source) (names []string) {
 	return names
 }
 
-// TestCalledProgramsAreSeen keeps the test above honest.
+// TestCalledProgramsAreSeen tests the check itself.
 func TestCalledProgramsAreSeen(t *testing.T) {
 	const text = `package p
 		var _ = exec.Command("ip", "link")
@@ -110,11 +112,12 @@ func TestCalledProgramsAreSeen(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := calledPrograms(parse(t, "p/p.go", text)); len(got) > 0 {
-		t.Errorf("in a file that is no test: %q", got)
+		t.Errorf("a file that is no test calls %q, want none to be found", got)
 	}
 }
 
-// TestPackagesAreListedOnce: CI runs the command of README.md, and installs nothing by itself.
+// TestPackagesAreListedOnce: CI runs the command that README.md shows, and installs
+// nothing itself.
 func TestPackagesAreListedOnce(t *testing.T) {
 	ci, err := os.ReadFile("../../.ci/run")
 	if err != nil {
@@ -137,7 +140,7 @@ func TestPackagesAreListedOnce(t *testing.T) {
 	}
 }
 
-// A fakeSystem is a folder with all programs that test/setup.sh calls or looks for.
+// A fakeSystem is a folder with the programs that test/setup.sh calls or looks for.
 type fakeSystem struct {
 	t   *testing.T
 	dir string
@@ -170,7 +173,8 @@ func (s fakeSystem) program(name, script string) {
 	}
 }
 
-// setUp runs test/setup.sh. Its results are what it says, its calls of apt-get and its exit status.
+// setUp runs test/setup.sh. It returns the output, the calls of apt-get and the exit
+// status.
 func (s fakeSystem) setUp(ci bool) (says, calls string, status int) {
 	cmd := exec.Command("/bin/sh", "../../test/setup.sh")
 	cmd.Env = []string{"PATH=" + s.dir, "SBIN=" + s.dir, "ROOT=" + s.dir}
@@ -182,7 +186,8 @@ func (s fakeSystem) setUp(ci bool) (says, calls string, status int) {
 	return string(out), string(log), cmd.ProcessState.ExitCode()
 }
 
-// TestSetUp runs test/setup.sh on fake systems: what it asks for, what it says, how it ends.
+// TestSetUp runs test/setup.sh on fake systems, and checks what it installs and prints,
+// and its exit status.
 func TestSetUp(t *testing.T) {
 	const (
 		installs = `echo "apt-get $*" >> "$ROOT/calls"
@@ -194,12 +199,12 @@ func TestSetUp(t *testing.T) {
 		install         = "apt-get install -q -y --no-install-recommends "
 	)
 	for name, c := range map[string]struct {
-		without []string // programs that are not there
-		apt, id string   // what these do; "": there is none
+		without []string // missing programs
+		apt, id string   // what these programs do; "": they are missing
 		ci      bool
 		status  int
 		calls   string
-		says    []string // none: nothing at all
+		says    []string // parts of the output; none: it is empty
 	}{
 		"all is there":            {apt: fails, id: root, ci: true},
 		"a fresh Debian, as root": {[]string{"fish", "nft"}, installs, root, true, 0, update + install + "fish nftables\n", []string{"installing what the tests call: fish nftables"}},
@@ -220,15 +225,15 @@ func TestSetUp(t *testing.T) {
 			}
 			says, calls, status := system.setUp(c.ci)
 			if status != c.status || calls != c.calls {
-				t.Errorf("its exit status is %d, want %d; its calls of apt-get were\n%swant\n%s", status, c.status, calls, c.calls)
+				t.Errorf("the exit status is %d, want %d; the calls of apt-get are\n%swant\n%s", status, c.status, calls, c.calls)
 			}
 			for _, want := range c.says {
 				if !strings.Contains(says, want) {
-					t.Errorf("it does not say %q:\n%s", want, says)
+					t.Errorf("the output does not contain %q:\n%s", want, says)
 				}
 			}
 			if len(c.says) == 0 && says != "" {
-				t.Errorf("it says %q, want nothing", says)
+				t.Errorf("the output is %q, want nothing", says)
 			}
 		})
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Rule 13 of style, as bounds. An exception stands here with its reason.
+// The bounds of rule 13 of style. Exceptions are listed below, with their reasons.
 const (
 	longestFile     = 500
 	longestFunction = 60
@@ -15,8 +15,8 @@ var longFiles = map[string]string{}
 
 var longFunctions = map[string]string{}
 
-// TestShape: no file over 500 lines, no function over 60. An exception that is
-// needed no longer is taken out.
+// TestShape: no file has over 500 lines, and no function over 60. Exceptions that are
+// no longer needed are removed.
 func TestShape(t *testing.T) {
 	long := map[string]bool{}
 	for _, s := range tree(t) {
@@ -46,23 +46,23 @@ func TestShape(t *testing.T) {
 	for _, exceptions := range []map[string]string{longFiles, longFunctions} {
 		for name := range exceptions {
 			if !long[name] {
-				t.Errorf("%s need not be an exception: it is short enough, or not there", name)
+				t.Errorf("%s need not be an exception: it is short enough, or does not exist", name)
 			}
 		}
 	}
 }
 
-// lines is how many lines a function takes, without the comment above it.
+// lines returns the number of lines of a function, without the comment above it.
 func lines(s source, f *ast.FuncDecl) int {
 	return s.fset.Position(f.End()).Line - s.fset.Position(f.Pos()).Line + 1
 }
 
-// Names that say nothing (rule 3 of style).
+// emptyNames are the last words of names that say nothing (rule 3 of style).
 var emptyNames = map[string]bool{
 	"Manager": true, "Helper": true, "Util": true, "Utils": true, "Element": true, "Container": true,
 }
 
-// TestNames: a type is called what the field calls it.
+// TestNames: no type has a name that says nothing.
 func TestNames(t *testing.T) {
 	for _, s := range tree(t) {
 		ast.Inspect(s.file, func(n ast.Node) bool {
@@ -74,7 +74,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// lastWord is what follows the last capital letter of a name, with it.
+// lastWord returns the part of a name from its last capital letter.
 func lastWord(name string) string {
 	for i := len(name) - 1; i >= 0; i-- {
 		if name[i] >= 'A' && name[i] <= 'Z' {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestSkipsAreLoud: a test that cannot run says what is left out, and fails with CI=true.
+// TestSkipsAreLoud: a test that is skipped says what is left out, and fails with
+// CI=true instead.
 func TestSkipsAreLoud(t *testing.T) {
 	for _, s := range tree(t) {
 		for _, fault := range skipFaults(s) {
@@ -16,8 +17,8 @@ func TestSkipsAreLoud(t *testing.T) {
 	}
 }
 
-// skipFaults looks for skips of tests, each of which must come after a question
-// for CI of its own.
+// skipFaults checks the calls that skip a test. Each of them needs a check of CI of its
+// own before it.
 func skipFaults(s source) (faults []string) {
 	if !slices.Contains(s.imports(), "testing") {
 		return nil
@@ -35,10 +36,10 @@ func skipFaults(s source) (faults []string) {
 				break
 			}
 			if !asked {
-				faults = append(faults, s.line(n)+": skips also with CI=true, where it must fail")
+				faults = append(faults, s.line(n)+": skips the test with CI=true as well: fail there")
 			}
 			if !loud(n.Args) {
-				faults = append(faults, s.line(n)+`: begin with LEFT OUT or NOT TESTED, and say what`)
+				faults = append(faults, s.line(n)+`: begin the message with LEFT OUT or NOT TESTED, and say what`)
 			}
 			asked = false
 		}
@@ -47,7 +48,7 @@ func skipFaults(s source) (faults []string) {
 	return faults
 }
 
-// loud reports whether the arguments of a skip say that something is missing.
+// loud reports whether the arguments of a skip have such a message.
 func loud(args []ast.Expr) bool {
 	if len(args) == 0 {
 		return false
@@ -56,7 +57,7 @@ func loud(args []ast.Expr) bool {
 	return ok && (strings.HasPrefix(text.Value, `"LEFT OUT`) || strings.HasPrefix(text.Value, `"NOT TESTED`))
 }
 
-// TestSkipFaultsAreSeen keeps the test above honest.
+// TestSkipFaultsAreSeen tests the check itself.
 func TestSkipFaultsAreSeen(t *testing.T) {
 	const begin = `package p; import ("os"; "testing"); func TestX(t *testing.T) { `
 	const ask = `if os.Getenv("CI") == "true" { t.Fatal() }; `

@@ -15,7 +15,8 @@ import (
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// TestSnippets: the Go code in pages is part of a test, word for word. So it compiles, and works.
+// TestSnippets: the Go code in pages is, word for word, part of a test. So it compiles
+// and works.
 func TestSnippets(t *testing.T) {
 	var tests []string
 	for _, s := range everything(t) {
@@ -52,13 +53,14 @@ func snippetFaults(page string, tests []string) (snippets int, faults []string) 
 		snippets++
 		if !slices.ContainsFunc(tests, func(text string) bool { return strings.Contains(text, "\n"+m[1]) }) {
 			first, _, _ := strings.Cut(m[1], "\n")
-			faults = append(faults, "the Go code that begins with "+first+" is in no test")
+			faults = append(faults, "no test contains the Go code that begins with "+first)
 		}
 	}
 	return snippets, faults
 }
 
-// TestPictures: a picture can be seen on a light and on a dark page, and says what it shows.
+// TestPictures: pictures are valid, have a title and a description, and have colours
+// for dark pages.
 func TestPictures(t *testing.T) {
 	pictures := 0
 	for _, file := range paths(t) {
@@ -100,7 +102,7 @@ func pictureFaults(text string) (faults []string) {
 	return faults
 }
 
-// TestSnippetFaultsAreSeen keeps the tests above honest.
+// TestSnippetFaultsAreSeen tests the checks themselves.
 func TestSnippetFaultsAreSeen(t *testing.T) {
 	tests := []string{"package p\n\nfunc f() {\n\tg()\n}\n\nfunc h() {}\n"}
 	for page, want := range map[string][2]int{

@@ -15,7 +15,7 @@ import (
 
 const module = "wgd"
 
-// A source is one parsed Go file of the tree.
+// A source is a parsed Go file of the tree.
 type source struct {
 	path  string // slash-separated, from the root of the tree
 	fset  *token.FileSet
@@ -26,7 +26,7 @@ type source struct {
 func (s source) room() string { return path.Dir(s.path) }
 func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
 
-// imports are the import paths of the file.
+// imports returns the import paths of the file.
 func (s source) imports() []string {
 	var list []string
 	for _, spec := range s.file.Imports {
@@ -35,12 +35,12 @@ func (s source) imports() []string {
 	return list
 }
 
-// line is the position of a node as an editor understands it.
+// line returns the position of a node in the form that editors understand.
 func (s source) line(n ast.Node) string {
 	return s.path + ":" + itoa(s.fset.Position(n.Pos()).Line)
 }
 
-// tree are the Go files of this module.
+// tree returns the Go files of this module.
 func tree(t *testing.T) []source {
 	t.Helper()
 	list := slices.DeleteFunc(slices.Clone(everything(t)), func(s source) bool { return s.other })
@@ -50,9 +50,9 @@ func tree(t *testing.T) []source {
 	return list
 }
 
-var parsed []source // all that there are, once they were asked for
+var parsed []source // the cache of everything
 
-// everything are all Go files, also those of other modules in the tree.
+// everything returns all Go files, also those of other modules in the tree.
 func everything(t *testing.T) []source {
 	t.Helper()
 	if parsed != nil {

@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// TestNothingForTestsIsUnused: what tests and the rooms for tests declare is named
-// somewhere else as well. Other modules are looked at too: they use test/lab.
+// TestNothingForTestsIsUnused: what tests and rooms for tests declare is used. This
+// includes the other modules, which use test/lab.
 func TestNothingForTestsIsUnused(t *testing.T) {
 	for _, fault := range unusedNames(everything(t)) {
 		t.Error(fault)
 	}
 }
 
-// unusedNames are functions, types, variables and constants for tests whose name
-// stands nowhere but where it is declared. Types are not looked at, so a name that
-// is declared twice and used once is not found.
+// unusedNames finds functions, types, variables and constants for tests whose names
+// occur only in their declarations. It compares only names, so it does not find one
+// that is declared twice and used once.
 func unusedNames(files []source) (faults []string) {
 	uses := map[string]int{}
 	var declared []*ast.Ident
@@ -28,7 +28,7 @@ func unusedNames(files []source) (faults []string) {
 			switch n := n.(type) {
 			case *ast.Ident:
 				uses[n.Name]++
-			case *ast.BasicLit: // test/lab calls methods of the agent by their names
+			case *ast.BasicLit: // test/lab calls methods of the agent by name
 				uses[strings.Trim(n.Value, "\"`")]++
 			}
 			return true
@@ -43,13 +43,13 @@ func unusedNames(files []source) (faults []string) {
 	}
 	for _, id := range declared {
 		if uses[id.Name] == 0 {
-			faults = append(faults, where[id].line(id)+": "+id.Name+" is used by nobody: remove it")
+			faults = append(faults, where[id].line(id)+": "+id.Name+" is not used: remove it")
 		}
 	}
 	return faults
 }
 
-// globals are the names that a file declares for its package, with methods.
+// globals returns the names that a file declares at package level, and its methods.
 func globals(file *ast.File) (list []*ast.Ident) {
 	for _, d := range file.Decls {
 		switch d := d.(type) {
@@ -69,7 +69,7 @@ func globals(file *ast.File) (list []*ast.Ident) {
 	return list
 }
 
-// goCalls reports whether a function is called without being named.
+// goCalls reports whether Go or the standard library calls a function by itself.
 func goCalls(name string, s source) bool {
 	if name == "_" || name == "main" || name == "init" {
 		return true
@@ -79,7 +79,7 @@ func goCalls(name string, s source) bool {
 	return s.isTest() && tests.MatchString(name) || slices.Contains(methods, name)
 }
 
-// TestUnusedNamesAreSeen keeps the test above honest.
+// TestUnusedNamesAreSeen tests the check itself.
 func TestUnusedNamesAreSeen(t *testing.T) {
 	for _, c := range []struct {
 		name, text string

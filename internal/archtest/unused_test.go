@@ -19,29 +19,29 @@ import (
 	"testing"
 )
 
-// forTests are declarations outside of the rooms for tests that only tests use,
-// each with the reason why it is there all the same.
+// forTests has the declarations outside of rooms for tests that only tests use, each
+// with the reason why it exists.
 var forTests = map[string]string{
-	"internal/allowedips.Table.Len":               "tests of core look whether anything is left (A60)",
+	"internal/allowedips.Table.Len":               "tests of core check that nothing is left (A60)",
 	"internal/dataplane.Decapsulator.Decapsulate": "sim and tests need no goroutines, and no three calls",
 	"internal/dataplane.Encapsulator.Encapsulate": "sim and tests need no goroutines, and no three calls",
-	"internal/cookie.NewChecker":                  "tests answer as a daemon under load would",
+	"internal/cookie.NewChecker":                  "tests answer like a daemon under load",
 	"internal/cookie.NewMaker":                    "tests write handshakes without a machine",
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
-	"internal/driver.Jobs.OwnWaiting":             "tests of engine look whether a storm is still going on",
+	"internal/driver.Jobs.OwnWaiting":             "tests of engine check whether a storm is still going on",
 	"internal/index.Table.Len":                    "tests of core and sim look for indices that are left (B29)",
 	"internal/wgconf.Document.Bytes":              "for wgd save, which writes files",
 	"internal/wgconf.Document.Update":             "for wgd save, which writes files",
 	"internal/wgconf.Hook.For":                    "for wgd up, which runs hooks",
-	"internal/wgconf.Problems.Err":                "for wgd up, which ends where wgd check goes on",
+	"internal/wgconf.Problems.Err":                "for wgd up, which ends where wgd check continues",
 	"internal/wgconf.Table.Number":                "for wgd up, which sets routes",
 	"internal/wgconf.Table.Off":                   "for wgd up, which sets routes",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 
-// TestNothingIsForTestsOnly: what is declared outside of tests and of the rooms
-// for tests is used outside of them. The exported names of the library are for
-// other programs.
+// TestNothingIsForTestsOnly: what is declared outside of tests and of rooms for tests
+// is also used outside of them. The exported names of the library are for other
+// programs.
 func TestNothingIsForTestsOnly(t *testing.T) {
 	p := newProgram(t)
 	p.load()
@@ -49,12 +49,12 @@ func TestNothingIsForTestsOnly(t *testing.T) {
 	for _, d := range p.unused() {
 		unused[d.name] = true
 		if forTests[d.name] == "" {
-			t.Errorf("%s: %s is used by tests only, or by nobody: remove it, or move it to a test", d.at, d.name)
+			t.Errorf("%s: %s is used by tests only, or not at all: remove it, or move it to a test", d.at, d.name)
 		}
 	}
 	for name := range forTests {
 		if !unused[name] {
-			t.Errorf("%s need not be an exception: it is used, or not there", name)
+			t.Errorf("%s need not be an exception: it is used, or does not exist", name)
 		}
 	}
 }
@@ -62,17 +62,17 @@ func TestNothingIsForTestsOnly(t *testing.T) {
 // library are the rooms that other programs may import.
 var library = []string{"wg", "key", "conf", "netstack"}
 
-// A program is every package of the module without its tests, with types.
+// A program has all packages of the module, without tests, with their types.
 type program struct {
 	t          *testing.T
 	fset       *token.FileSet
-	checked    map[string]*types.Package // by the path by which they are imported
+	checked    map[string]*types.Package // by their import paths
 	compiled   types.Importer            // of all other packages
-	objects    []types.Object            // what the packages declare, but for the rooms for tests
-	uses       map[types.Object]bool     // what is named outside of tests and of the rooms for tests
+	objects    []types.Object            // what packages declare, except rooms for tests
+	uses       map[types.Object]bool     // what is used outside of tests and of rooms for tests
 	interfaces []*types.Interface        // of all packages, and of those that they import
 	methods    map[string]bool           // of those in uses: their names and types
-	other      map[string]bool           // names in files that are left out on this system
+	other      map[string]bool           // names in files for other systems
 }
 
 func newProgram(t *testing.T) *program {
@@ -84,7 +84,7 @@ func newProgram(t *testing.T) *program {
 	return p
 }
 
-// A goPackage is what the go command says about it.
+// A goPackage is what go list prints about a package.
 type goPackage struct {
 	ImportPath, Dir, Export string
 	GoFiles, IgnoredGoFiles []string
@@ -93,7 +93,7 @@ type goPackage struct {
 
 func (l goPackage) ours() bool { return l.Module != nil && l.Module.Path == module }
 
-// load checks the types of all packages, those that are imported first.
+// load checks the types of all packages, imported packages first.
 func (p *program) load() {
 	cmd := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles,IgnoredGoFiles,Module", "./...")
 	cmd.Dir = "../.."
@@ -138,7 +138,7 @@ func (p *program) parse(name string, text any) *ast.File {
 	return file
 }
 
-// Import is the package with that path: one that was checked already, or a
+// Import returns the package with a path: one that was already checked, or a
 // compiled one.
 func (p *program) Import(path string) (*types.Package, error) {
 	if pkg := p.checked[path]; pkg != nil {
@@ -147,7 +147,7 @@ func (p *program) Import(path string) (*types.Package, error) {
 	return p.compiled.Import(path)
 }
 
-// leaveOut notes what a file for another system may use.
+// leaveOut records all names in a file for another system.
 func (p *program) leaveOut(file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		if id, ok := n.(*ast.Ident); ok {
@@ -157,7 +157,7 @@ func (p *program) leaveOut(file *ast.File) {
 	})
 }
 
-// check does one package, and notes what it declares and what it uses.
+// check checks one package, and records what it declares and uses.
 func (p *program) check(path string, files []*ast.File) {
 	info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
 	pkg, err := (&types.Config{Importer: p}).Check(path, p.fset, files, info)
@@ -190,7 +190,7 @@ func (p *program) check(path string, files []*ast.File) {
 	p.noteLists(files, info)
 }
 
-// noteFields counts the fields of a value in which they are not named as used.
+// noteFields records all fields of a composite literal without field names as used.
 func (p *program) noteFields(value *ast.CompositeLit, t types.Type) {
 	s, ok := t.Underlying().(*types.Struct)
 	if !ok || len(value.Elts) == 0 {
@@ -204,8 +204,8 @@ func (p *program) noteFields(value *ast.CompositeLit, t types.Type) {
 	}
 }
 
-// noteLists counts all constants of a list as used if any of them is. A list has
-// the values of one thing, by iota or as numbers, and is complete or wrong.
+// noteLists records all constants of a list as used if any of them is. A list has all
+// the values of one thing, by iota or as numbers.
 func (p *program) noteLists(files []*ast.File, info *types.Info) {
 	for _, file := range files {
 		for _, d := range file.Decls {
@@ -232,7 +232,7 @@ func (p *program) noteLists(files []*ast.File, info *types.Info) {
 	}
 }
 
-// isListed reports whether a value is a number as it stands, or iota.
+// isListed reports whether a value is a literal, or iota.
 func isListed(value ast.Expr) bool {
 	switch value := value.(type) {
 	case *ast.BasicLit:
@@ -243,7 +243,7 @@ func isListed(value ast.Expr) bool {
 	return false
 }
 
-// origin is the declaration of something generic.
+// origin returns the generic declaration of an instance.
 func origin(object types.Object) types.Object {
 	switch object := object.(type) {
 	case *types.Func:
@@ -266,7 +266,7 @@ func (p *program) declaredInterfaces(scope *types.Scope) {
 
 type declaration struct{ name, at string }
 
-// unused are the declarations that nothing outside of tests names.
+// unused returns the declarations that nothing outside of tests uses.
 func (p *program) unused() (list []declaration) {
 	for _, object := range p.objects {
 		kind := kindOf(object)
@@ -292,7 +292,7 @@ func (p *program) unused() (list []declaration) {
 	return list
 }
 
-// kindOf is what an object is, if it is one of those that are looked at.
+// kindOf returns the kind of an object, or "" if it is not checked.
 func kindOf(object types.Object) string {
 	global := object.Pkg() != nil && object.Parent() == object.Pkg().Scope()
 	switch o := object.(type) {
@@ -326,12 +326,12 @@ func receiver(f *types.Func) string {
 	return "interface"
 }
 
-// byReflection are methods that the standard library looks for in an interface
-// without a name.
+// byReflection are methods that the standard library looks for with unnamed
+// interfaces.
 var byReflection = []string{"Unwrap", "Is", "As", "Timeout", "Temporary"}
 
-// isUsedElsewhere reports whether something else has this method of an interface,
-// and it is used there: an interface may be asked for less by whoever takes it.
+// isUsedElsewhere reports whether the same method of another type is used: a value may
+// be passed on as a smaller interface.
 func (p *program) isUsedElsewhere(m *types.Func) bool {
 	if p.methods == nil {
 		p.methods = map[string]bool{}
@@ -344,9 +344,8 @@ func (p *program) isUsedElsewhere(m *types.Func) bool {
 	return p.methods[m.Name()+types.TypeString(m.Type(), nil)]
 }
 
-// isCalledThroughAnInterface reports whether a method is one of an interface that
-// its type has, and that method of the interface is used: by this module, or by
-// another, which cannot be seen.
+// isCalledThroughAnInterface reports whether a method belongs to an interface that its
+// type implements, and is used there, or the interface is one of another module.
 func (p *program) isCalledThroughAnInterface(f *types.Func) bool {
 	if slices.Contains(byReflection, f.Name()) {
 		return true
@@ -371,7 +370,7 @@ func (p *program) isCalledThroughAnInterface(f *types.Func) bool {
 	return false
 }
 
-// TestUnusedAreSeen keeps the test above honest.
+// TestUnusedAreSeen tests the check itself.
 func TestUnusedAreSeen(t *testing.T) {
 	p := newProgram(t)
 	add := func(path string, texts ...string) {

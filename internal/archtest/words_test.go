@@ -252,7 +252,7 @@ func TestWordsOf(t *testing.T) {
 	}
 }
 
-// TestRetiredWordsAreSeen keeps the test above honest.
+// TestRetiredWordsAreSeen tests the check itself.
 func TestRetiredWordsAreSeen(t *testing.T) {
 	for code, want := range map[string]int{
 		"package p":                                            0,
