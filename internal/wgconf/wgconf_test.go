@@ -334,7 +334,7 @@ func TestProblemsHideSecrets(t *testing.T) {
 		shapes = append(shapes, d.Name+" = %s\n", d.Name+" = x%s\n", d.Name+" = 10.0.0.1, %s\n", d.Name+"%s = 5\n")
 	}
 	told := 0
-	for i := range lines {
+	for i := 0; i < len(lines); i += 7 { // in each section, and above and below all
 		for _, shape := range shapes {
 			for _, secret := range []string{privateText, privateText[1:], strings.Replace(privateText, "+", " ", 1), privateText[24:]} {
 				text := strings.Join(lines[:i], "") + fmt.Sprintf(shape, secret) + strings.Join(lines[i:], "")
