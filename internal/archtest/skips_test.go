@@ -23,25 +23,25 @@ func skipFaults(s source) (faults []string) {
 	if !slices.Contains(s.imports(), "testing") {
 		return nil
 	}
-	asked := false
+	checked := false
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncDecl:
-			asked = false
+			checked = false
 		case *ast.BasicLit:
-			asked = asked || n.Value == `"CI"`
+			checked = checked || n.Value == `"CI"`
 		case *ast.CallExpr:
 			sel, ok := n.Fun.(*ast.SelectorExpr)
 			if !ok || !slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) {
 				break
 			}
-			if !asked {
+			if !checked {
 				faults = append(faults, s.line(n)+": skips the test with CI=true as well: fail there")
 			}
 			if !loud(n.Args) {
 				faults = append(faults, s.line(n)+`: begin the message with LEFT OUT or NOT TESTED, and say what`)
 			}
-			asked = false
+			checked = false
 		}
 		return true
 	})
@@ -60,18 +60,18 @@ func loud(args []ast.Expr) bool {
 // TestSkipFaultsAreSeen tests the check itself.
 func TestSkipFaultsAreSeen(t *testing.T) {
 	const begin = `package p; import ("os"; "testing"); func TestX(t *testing.T) { `
-	const ask = `if os.Getenv("CI") == "true" { t.Fatal() }; `
+	const check = `if os.Getenv("CI") == "true" { t.Fatal() }; `
 	for _, c := range []struct {
 		text   string
 		faults int
 	}{
-		{begin + ask + `t.Skip("LEFT OUT: all") }`, 0},
-		{begin + ask + `t.Skipf("NOT TESTED: %v", 1) }`, 0},
-		{begin + ask + `t.Skip("no root") }`, 1},
+		{begin + check + `t.Skip("LEFT OUT: all") }`, 0},
+		{begin + check + `t.Skipf("NOT TESTED: %v", 1) }`, 0},
+		{begin + check + `t.Skip("no root") }`, 1},
 		{begin + `t.Skip("LEFT OUT: all") }`, 1},
 		{begin + `t.SkipNow() }`, 2},
-		{begin + ask + `t.Skip("LEFT OUT: a"); t.Skip("LEFT OUT: b") }`, 1},
-		{begin + ask + `}; func TestY(t *testing.T) { t.Skip("LEFT OUT: all") }`, 1},
+		{begin + check + `t.Skip("LEFT OUT: a"); t.Skip("LEFT OUT: b") }`, 1},
+		{begin + check + `}; func TestY(t *testing.T) { t.Skip("LEFT OUT: all") }`, 1},
 		{`package p; func f(l interface{ Skip(int) }) { l.Skip(1) }`, 0},
 	} {
 		if got := skipFaults(parse(t, "p/p_test.go", c.text)); len(got) != c.faults {

@@ -143,7 +143,7 @@ func TestOptions(t *testing.T) {
 
 // sample returns a table with a target that is met, one that is missed, and a row of each other kind.
 func sample() *results {
-	one := &workload{asked: 1}
+	one := &workload{wantRate: 1}
 	r := &results{rival: "wireguard-go", took: 90 * time.Second}
 	rounds := []round{
 		{others: 0.02, figures: [sidesCount][]float64{ours: {4, 3, 23}, rival: {2, 4, 250}, relay: {5, 1, 0}}},

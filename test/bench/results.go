@@ -61,21 +61,21 @@ func (r *results) add(row row, rounds []round) {
 		l.Target, l.OK = row.target.text(row.percent, row.unit), &ok
 	}
 	r.lines = append(r.lines, l)
-	if asked := row.from.asked; asked > 0 && row.figure == 0 {
-		r.remark(row, rounds, asked)
+	if want := row.from.wantRate; want > 0 && row.figure == 0 {
+		r.remark(row, rounds, want)
 	}
 }
 
 // remark adds a note for each side whose load did not reach the rate that it was to
 // have.
-func (r *results) remark(row row, rounds []round, asked float64) {
+func (r *results) remark(row row, rounds []round, want float64) {
 	for s, name := range map[side]string{row.side: "wgd", row.baseline: r.rival} {
 		var rates []float64
 		for _, x := range rounds {
 			rates = append(rates, x.figures[s][1])
 		}
-		if got := summarize(rates).Median; got < 0.97*asked {
-			r.notes = append(r.notes, fmt.Sprintf("%s: with %s the load reached %s Gbit/s, not %g.", row.title, name, short(got), asked))
+		if got := summarize(rates).Median; got < 0.97*want {
+			r.notes = append(r.notes, fmt.Sprintf("%s: with %s the load reached %s Gbit/s, not %g.", row.title, name, short(got), want))
 		}
 	}
 	slices.Sort(r.notes)

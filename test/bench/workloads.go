@@ -14,9 +14,9 @@ type workload struct {
 	once  bool // the result does not vary: one round is enough
 	alone bool // other programs do not disturb it: it has no load
 	run   measurement
-	// asked is the rate that figure 1 should reach, or 0 if there is none. If it
+	// wantRate is the rate that figure 1 should reach, or 0 if there is none. If it
 	// does not, the table says so.
-	asked float64
+	wantRate float64
 }
 
 type measurement func(t lab.T, s *testbed, length time.Duration) (figures []float64)
@@ -28,7 +28,7 @@ var (
 	smallUDP    = &workload{title: "64-byte UDP", run: datagrams(64)}
 	noGSO       = &workload{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(load.Job{Streams: 1}))}
 	idlePing    = &workload{title: "idle ping", run: ping(nil)}
-	loadPing    = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), asked: 1}
+	loadPing    = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1}
 	fullPing    = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
 	asResponder = &workload{title: "handshakes as responder", run: respond}
 	asInitiator = &workload{title: "handshakes as initiator", run: initiate}

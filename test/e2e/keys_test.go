@@ -56,14 +56,14 @@ func TestPresharedKeyChangedLive(t *testing.T) {
 
 	// B has the right key. A has none, a wrong one, the right one. Each time there is a
 	// new session.
-	anew := func() { b.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up") }
-	anew()
+	newSession := func() { b.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up") }
+	newSession()
 	b.NoPing(lab.InnerA4)
 	set(a, "b", "/etc/wg/wrong")
-	anew()
+	newSession()
 	b.NoPing(lab.InnerA4)
 	set(a, "b", "/etc/wg/right")
-	anew()
+	newSession()
 	b.PingWithin(8*time.Second, lab.InnerA4)
 	a.Ping(lab.InnerB6, 1)
 

@@ -168,8 +168,8 @@ func (h *Host) enter(limit time.Duration, stdin io.Reader, spaces []string, line
 	cmd.Env = []string{"PATH=" + h.path, "HOME=/root", "LANG=C", "TZ=UTC",
 		"GORACE=atexit_sleep_ms=0"} // otherwise every command that is built with the race detector exits one second late
 	cmd.Stdin = stdin
-	// A daemon that keeps the output of its parent open must not block whoever reads
-	// the output of the command.
+	// A daemon that keeps the output of its parent open must not block the reader of
+	// the command's output.
 	cmd.WaitDelay = 2 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
