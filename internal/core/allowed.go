@@ -8,13 +8,13 @@ import (
 	"wgd/internal/allowedips"
 )
 
-// allow applies changes of p's allowed IPs, one after the other.
+// allow applies changes to p's allowed IPs in order.
 func (e *edit) allow(p *member, changes []conf.AllowedIPChange) {
 	p.allowed = slices.Grow(p.allowed, len(changes))
 	for _, c := range changes {
 		prefix, ok := allowedips.Normal(c.Prefix)
 		switch {
-		case !ok: // Validate has refused it
+		case !ok: // cannot happen after Validate
 		case c.Remove:
 			e.withdraw(p, prefix)
 		default:
@@ -23,7 +23,7 @@ func (e *edit) allow(p *member, changes []conf.AllowedIPChange) {
 	}
 }
 
-// give lets p have the prefix, and takes it from who had it (A50, B64).
+// give assigns the prefix to p, and takes it from its previous owner (A50, B64).
 func (e *edit) give(p *member, prefix netip.Prefix) {
 	before, had := e.routes.Insert(prefix, p.shared)
 	if had && before == p.shared {
@@ -34,7 +34,7 @@ func (e *edit) give(p *member, prefix netip.Prefix) {
 		e.lose(known(before), prefix)
 	}
 	if _, listed := e.lost[p][prefix]; listed {
-		delete(e.lost[p], prefix) // taken away and given back
+		delete(e.lost[p], prefix) // taken away before in this change
 		return
 	}
 	p.allowed = append(p.allowed, prefix)
@@ -58,7 +58,7 @@ func (e *edit) lose(p *member, prefix netip.Prefix) {
 	e.lost[p][prefix] = struct{}{}
 }
 
-// dropAllowed takes all of p's prefixes away.
+// dropAllowed removes all of p's prefixes.
 func (e *edit) dropAllowed(p *member) {
 	for _, prefix := range p.allowed {
 		if e.routes.Remove(prefix, p.shared) {
@@ -69,7 +69,7 @@ func (e *edit) dropAllowed(p *member) {
 	delete(e.lost, p)
 }
 
-// disown takes the lost prefixes out of p's list; the rest stays in order.
+// disown removes the lost prefixes from p's list; the others stay in order.
 func (p *member) disown(lost map[netip.Prefix]struct{}) {
 	if len(lost) == 0 {
 		return

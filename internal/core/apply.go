@@ -12,8 +12,8 @@ import (
 	"wgd/key"
 )
 
-// Apply makes the whole change, or on an error nothing of it (A59). The data
-// plane sees all moves of allowed IPs at once (A50).
+// Apply applies a change as a whole; if it returns an error, nothing has changed
+// (A59). The data plane sees all moves of allowed IPs at once (A50).
 func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -22,7 +22,7 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	if err := m.checkNames(&c, next); err != nil {
 		return err
 	}
-	// From here on nothing fails.
+	// No step after this one can fail.
 	e := &edit{m: m, now: now, routes: m.routes.Load().Edit()}
 	if next != m.identity {
 		e.identify(next, *c.PrivateKey)
@@ -43,30 +43,31 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	return nil
 }
 
-// edit is one Change on its way into the machine.
+// edit is one Change while the machine applies it.
 type edit struct {
 	m      *Machine
 	now    clock.Now
 	routes *allowedips.Editor[*peer.Peer]
 	moved  bool // routes has changed
 
-	// What stands in a member's list of allowed IPs and is no longer its own.
-	// The lists are cleaned once, at the end: moving n prefixes takes n steps.
+	// The prefixes that are still in a member's list of allowed IPs but belong
+	// to it no longer. The lists are cleaned once, at the end, so that moving n
+	// prefixes takes n steps.
 	lost map[*member]map[netip.Prefix]struct{}
 
 	left    map[key.Public]leaver // removed by this Change
-	renamed map[*member]string    // new names, given when all are known
+	renamed map[*member]string    // new names, set when all are known
 	lookAll bool
 }
 
-// leaver is what outlives a peer that is removed and added again in one Change.
+// leaver is what is kept of a peer that one Change removes and adds again.
 type leaver struct {
 	name     string
 	accepted wire.TAI64N
 }
 
-// nextIdentity is what the machine's identity is going to be. The same private
-// key again is the same identity: nothing changes (A58, B23).
+// nextIdentity returns the identity that the machine will have. The same private
+// key keeps the same identity, so that nothing changes (A58, B23).
 func (m *Machine) nextIdentity(c *conf.Change) *identity {
 	switch {
 	case c.PrivateKey == nil || c.PrivateKey.Equal(m.private):
@@ -77,9 +78,8 @@ func (m *Machine) nextIdentity(c *conf.Change) *identity {
 	return &identity{static: noise.NewStatic(*c.PrivateKey)}
 }
 
-// identify makes the machine speak for another private key. What was agreed
-// with the old one is not sent on any more; the next packet begins a handshake
-// at once (A58).
+// identify gives the machine another private key. It no longer sends on the
+// sessions of the old one; the next packet begins a handshake at once (A58).
 func (e *edit) identify(next *identity, private key.Private) {
 	m := e.m
 	if m.identity != nil {
@@ -89,7 +89,7 @@ func (e *edit) identify(next *identity, private key.Private) {
 	m.private.Erase()
 	m.private = private.Clone()
 	if next != nil {
-		// A57: we are no peer of ourselves.
+		// A57: our own key must not be a peer's.
 		if p := m.members[next.static.Public()]; p != nil {
 			e.remove(p)
 		}
@@ -116,7 +116,7 @@ func (e *edit) removeAll() {
 	e.lost = nil
 }
 
-// remove takes one peer and its allowed IPs away.
+// remove removes a peer and its allowed IPs.
 func (e *edit) remove(p *member) {
 	e.dropAllowed(p)
 	e.leave(p, wire.TAI64N{})
@@ -139,7 +139,7 @@ func (e *edit) leave(p *member, accepted wire.TAI64N) {
 	e.left[p.public()] = leaver{name, accepted}
 }
 
-// peer applies what the Change says about one peer.
+// peer applies the change of one peer.
 func (e *edit) peer(c *conf.PeerChange) {
 	m := e.m
 	p := m.members[c.PublicKey]
@@ -176,8 +176,8 @@ func (e *edit) peer(c *conf.PeerChange) {
 	}
 }
 
-// add makes a peer; one that was removed by the same Change keeps its name,
-// and if it went only to make room for the new list, what tells its replays.
+// add adds a peer. If the same Change has removed it, it keeps its name, and, if
+// ReplacePeers removed it, its greatest stamp.
 func (e *edit) add(public key.Public) *member {
 	p := e.m.add(public)
 	if l, ok := e.left[public]; ok {
@@ -188,8 +188,8 @@ func (e *edit) add(public key.Public) *member {
 	return p
 }
 
-// persist sets the persistent keepalive. From none to some while up, one is
-// owed at once (A41); while down, Up owes it.
+// persist sets the interval of persistent keepalives. If there was none and the
+// interface is up, a keepalive is due at once (A41); otherwise, Up makes it due.
 func (e *edit) persist(p *member, seconds uint16) {
 	if seconds == 0 {
 		p.keepaliveOwed = false
@@ -217,8 +217,8 @@ func (m *Machine) applyTunables(c conf.TunablesChange) {
 	m.common.SetTiming(timing(m.tunables))
 }
 
-// publish makes the new routes visible, cleans the lists behind them, and
-// forgets for good who has left.
+// publish makes the new routes visible, cleans the lists of allowed IPs, sets the
+// new names, and forgets the stamps of removed peers.
 func (e *edit) publish() {
 	if e.moved {
 		e.m.routes.Store(e.routes.Table())
@@ -232,7 +232,7 @@ func (e *edit) publish() {
 	}
 }
 
-// look does what has become due: to those that the Change names, or to all.
+// look does what has become due, for the peers that the Change names or for all.
 func (e *edit) look(c *conf.Change) {
 	m := e.m
 	if e.lookAll || c.Tunables != (conf.TunablesChange{}) {

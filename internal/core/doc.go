@@ -1,11 +1,11 @@
-// Package core is the whole protocol of one interface as a pure machine: every
-// peer's handshakes, keys, timers and configuration. It opens nothing, starts
-// no goroutine, reads no clock and rolls no dice.
+// Package core implements the protocol of one interface as a pure machine: the
+// handshakes, keys and timers of all peers, and the configuration. It opens
+// nothing, starts no goroutine, reads no clock and draws no random numbers.
 //
 // # How to drive it
 //
-// One goroutine at a time calls a Machine. Each call gives it the time and
-// something that happened; then what it wants done is drained from it:
+// Only one goroutine at a time may call a Machine. Each call passes the time and
+// something that has happened; then the caller polls the outputs:
 //
 //	m.Receive(now, from, msg)           // or any other method with a now
 //	for out, ok := m.Poll(); ok; out, ok = m.Poll() {
@@ -17,39 +17,37 @@
 //	}
 //	wake := m.NextTimeout()             // then call m.Timeout
 //
-// In come: Apply (a change of configuration), Up and Down, Receive (messages of
-// type 1 to 3; whether they are worth it was decided before, by package
-// cookie), Finish (a job is done), Timeout, and three notes of the data plane:
-// Want (a session is needed), Confirm (first data on the next session), Wake (a
-// deadline came nearer). Outputs are only carried out; none needs an answer but
-// Run.
+// The inputs are Apply (a change of configuration), Up and Down, Receive
+// (messages of types 1 to 3 that have passed package cookie), Finish (a job is
+// done), Timeout, and three notes of the data plane: Want (a session is needed),
+// Confirm (first data on the next session) and Wake (a deadline has become
+// earlier). The caller carries out the outputs; only Run needs an answer.
 //
-// Data messages never come here. What they need is published in each
-// peer.Peer, in the index.Table, and in Routes; what they mean for the protocol
-// is noted in peer.Peer as times, and read from there.
+// The machine does not see data messages. It publishes what the data plane needs
+// in each peer.Peer, in the index.Table and in Routes; the data plane records in
+// peer.Peer when it sent and received, and the machine reads these times.
 //
 // # Jobs
 //
-// The machine does no Diffie-Hellman itself. It emits a Job with copies of all
-// that the work needs, and decides nothing until the job comes back. By then
-// the peer may be gone, the private or preshared key another one, the
-// interface down, a newer initiation accepted, the handshake replaced: so what
-// was compared before is compared again in finish, where it is written (A12,
-// B25).
+// The machine computes no Diffie-Hellman itself. It emits a Job with copies of
+// everything that the work needs, and decides nothing until the job comes back.
+// Meanwhile the peer may have been removed, a key changed, the interface brought
+// down, a newer initiation accepted, or the handshake replaced. Therefore finish
+// compares again whatever was compared before, when it writes (A12, B25).
 //
-//	creation        our initiation                                  → Send
-//	identification  whose initiation is this?                       → answer
-//	answer          is it his, is its stamp new? our response       → Send, Accepted
-//	completion      is this the response to our initiation?         → Flush
+//	creation        makes our initiation                            → Send
+//	identification  finds the peer of an initiation                 → answer
+//	answer          authenticates it, makes our response            → Send, Accepted
+//	completion      authenticates a response to our initiation      → Flush
 //
-// Nothing is written for a message before its last AEAD has passed (A7): not a
-// stamp, not an endpoint, not an index. Several responses may be tried on one
-// initiation at once; none of them touches it until one is proven (A13).
+// No message changes a stamp, an endpoint or an index before its last AEAD has
+// passed (A7). Several responses may be tried on one initiation at once; none of
+// them changes it until one is authenticated (A13).
 //
 // # A peer's handshake as initiator
 //
 //	            wanted ◀───────── Want, no reply, persistent keepalive
-//	              │ the gap of RekeyTimeout since our last message is over
+//	              │ RekeyTimeout has passed since our last message
 //	              ▼
 //	┌────▶ own: being made (job)
 //	│             │ Finish
@@ -59,25 +57,24 @@
 //	└─────────────┤
 //	              │ after RekeyAttemptTime/RekeyTimeout attempts
 //	              ▼
-//	          given up: staged packets purged; new traffic begins anew
+//	          given up: staged packets purged; new traffic starts again
 //
-// The responder's side has no states: a good initiation makes the next session
-// at once, and the first data on it makes that current. So initiator and
-// responder never meet in one variable (A16, B36); see sessions.go for what
-// happens when both ends begin at once.
+// The responder has no states: a good initiation makes the next session at once,
+// and the first data on it makes it current. So the two roles share no variable
+// (A16, B36); see sessions.go for what happens if both ends initiate at once.
 //
 // # Timers
 //
-// There are none. For each peer there is a list of duties (timers.go): when one
-// is owed follows from comparing times. The earliest of these moments is the
-// peer's NextLook; a heap holds the next looks of all peers. Traffic moves the
-// moments later without telling anybody; the look then finds nothing due, and
-// sets the next one.
+// There are no timers. Each peer has a list of duties (timers.go): when one is
+// due follows from comparing times. The earliest of these is the peer's NextLook;
+// a heap holds the next looks of all peers. Traffic moves the times later without
+// a notification; the look then finds nothing due, and sets the next look.
 //
 // # Stamps
 //
-// Each accepted stamp is put out as Accepted, to be remembered over restarts
-// (A21). Our own never go below one sent, whatever the wall clock does: Reserve
-// announces a ceiling that must be durable before the stamps get there, and it
-// comes early, so that nobody waits for a disk (A20). Options has both back.
+// The machine emits each accepted stamp as Accepted, so that the stamps survive
+// restarts (A21). Our own stamps never go back, whatever the wall clock does:
+// Reserve announces a ceiling, which must be durable before the stamps reach it.
+// It is emitted early, so that no message waits for the disk (A20). Options passes
+// both to the next machine.
 package core

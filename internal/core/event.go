@@ -1,21 +1,21 @@
 package core
 
-// Event is what an output of kind Tell says has happened. It is for people, as
-// in a log: the protocol never depends on it.
+// Event is the event of an output of kind Tell. It is for logs: the protocol
+// does not depend on it.
 type Event uint8
 
-// What may have happened. Each is about Output.Peer, but for a refused
-// initiation whose owner is no peer.
+// The events. Each is about Output.Peer, except a refused initiation whose sender
+// is not a peer.
 const (
 	InitiationReceived Event = iota + 1 // it is authentic and new, and will be answered
-	InitiationRefused                   // Cause says why; it came from Endpoint
+	InitiationRefused                   // Cause is the reason, Endpoint the sender
 	ResponseRefused                     // likewise
-	CookieReceived                      // the next handshake message carries it
-	SessionBegun                        // both sides have its keys: Initiator, After
+	CookieReceived                      // the next handshake message will carry it
+	SessionBegun                        // both sides have the keys: Initiator, After
 	GivenUp                             // there is no session: Cause, Attempt, After
-	KeysErased                          // nobody has made another session for long (A35)
+	KeysErased                          // no new session was made for a long time (A35)
 
-	events // how many there are, and one
+	events // the number of events, plus one
 )
 
 var eventNames = [events]string{
@@ -25,10 +25,10 @@ var eventNames = [events]string{
 	CookieReceived:     "cookie received: the next handshake message carries it",
 	SessionBegun:       "a session begins",
 	GivenUp:            "handshake given up",
-	KeysErased:         "keys erased: no session was made for long",
+	KeysErased:         "keys erased: there was no new session for a long time",
 }
 
-// String says it for people.
+// String returns the event as a text for logs.
 func (e Event) String() string {
 	if e >= events {
 		e = 0
@@ -36,32 +36,33 @@ func (e Event) String() string {
 	return eventNames[e]
 }
 
-// Cause is why an initiation was sent or refused, or a peer given up.
+// Cause is the reason why an initiation was sent or refused, or a handshake given
+// up.
 type Cause uint8
 
-// The causes. NoCause stands where there is nothing to explain.
+// The causes. NoCause is the cause of anything that needs no explanation.
 const (
 	NoCause Cause = iota
 
-	// Why an initiation is sent.
+	// Causes of sending an initiation.
 	NoSession
 	SessionOld
 	SessionUsed
 	NoReply
-	NoAnswer // why a peer is given up, too
+	NoAnswer // also a cause of giving up
 
-	// Why a peer is given up.
+	// Causes of giving up a handshake.
 	NoWayToSpeak
-	LowOrder // why an initiation is refused, too
+	LowOrder // also a cause of refusing an initiation
 
-	// Why a message is refused.
+	// Causes of refusing a message.
 	NotAuthentic
 	UnknownKey
 	Replayed
 	TooSoon
 	Changed
 
-	causes // how many there are
+	causes // the number of causes
 )
 
 var causeNames = [causes]string{
@@ -73,14 +74,14 @@ var causeNames = [causes]string{
 	NoAnswer:     "no answer",
 	NoWayToSpeak: "the peer has no endpoint, or the interface no private key",
 	LowOrder:     "the peer's public key is of low order",
-	NotAuthentic: "it does not authenticate: it is forged, or made with other keys or another preshared key",
+	NotAuthentic: "it does not authenticate: it is forged, or was made with other keys or another preshared key",
 	UnknownKey:   "no peer has this public key",
 	Replayed:     "its timestamp is not newer than the last",
 	TooSoon:      "it came within 20 ms of the last",
 	Changed:      "the configuration changed meanwhile",
 }
 
-// String says it for people.
+// String returns the cause as a text for logs.
 func (c Cause) String() string {
 	if c >= causes {
 		c = NoCause
@@ -94,9 +95,9 @@ func (m *Machine) tell(p *member, o Output) {
 	m.emit(o)
 }
 
-// refuse counts a handshake message that came from o.Endpoint and is not
-// accepted, and tells why. p is the peer whose message it is or claims to be;
-// nil when it is nobody's.
+// refuse counts a refused handshake message from o.Endpoint, and emits an event
+// with the cause. p is the peer that the message claims to be from; nil if there
+// is none.
 func (m *Machine) refuse(p *member, o Output) {
 	m.refused++
 	o.Kind = Tell

@@ -67,7 +67,7 @@ func TestStoryOfAHandshake(t *testing.T) {
 
 	// Nobody says anything any more.
 	w.run(540 * time.Second)
-	a.expectTold("long silence", "B: keys erased: no session was made for long")
+	a.expectTold("long silence", "B: keys erased: there was no new session for a long time")
 }
 
 // A session that has sealed many messages is renewed for that reason; one on

@@ -13,37 +13,38 @@ import (
 	"wgd/key"
 )
 
-// initiation is one message of ours, and the handshake that its response will
-// complete. Every retransmission is a new one.
+// initiation is one initiation of ours, and the handshake that its response will
+// complete. Each retransmission is a new initiation.
 type initiation struct {
 	index   uint32
-	hs      *noise.Handshake // nil until it is made and sent
+	hs      *noise.Handshake // nil until the initiation is made and sent
 	sentAt  clock.Time
-	jobs    int  // responses that are being tried on hs
-	dropped bool // something else has taken its place
+	jobs    int  // number of responses being tried on hs
+	dropped bool // it is no longer the peer's current initiation
 
-	attempt int // which it is since somebody last wanted to send
+	attempt int // its number since a packet last needed a session
 	cause   Cause
 }
 
-// Want is posted by the data plane when it has something to send and no
-// session for it, or one that should be renewed. It may come with every packet.
+// Want is called by the data plane when it has a packet to send but no session,
+// or a session that should be renewed. It may be called for every packet.
 func (m *Machine) Want(now clock.Now, shared *peer.Peer) {
 	p := known(shared)
 	if p == nil || !m.up {
 		return
 	}
-	// Where there is a session, what was staged while it was being published is
-	// seen by the flush that follows, or by who staged it.
+	// If there is a session, a packet that was staged while it was being
+	// published is sent by the following Flush, or by the goroutine that staged
+	// it.
 	if m.needsSession(now, p) != NoCause {
-		p.wanted, p.attempts = true, 0 // §6.4: who wants to send begins to count again
+		p.wanted, p.attempts = true, 0 // §6.4: a packet to send resets the count
 	}
 	m.look(now, p)
 }
 
-// needsSession is why who sends to p must, or should, have a new session (§6.2):
-// there is none, it is an old one that we initiated, or one that has sealed many
-// messages, or nothing comes back. NoCause: the session will do.
+// needsSession returns why sending to p requires a new session (§6.2): there is
+// none; it is old and we initiated it; it has sealed many messages; or nothing
+// comes back on it. NoCause means that the session is good.
 func (m *Machine) needsSession(now clock.Now, p *member) Cause {
 	k := p.shared.Sessions().Sending()
 	switch {
@@ -64,8 +65,8 @@ func (m *Machine) canSpeak(p *member) bool {
 	return m.up && m.identity != nil && !p.mute && p.shared.Endpoint().IsValid()
 }
 
-// initiate begins a handshake, in place of the one that is under way. The
-// caller has seen to the gap between initiations and to canSpeak.
+// initiate begins a handshake, in place of any other in progress. The caller must
+// check the gap between initiations, and canSpeak.
 func (m *Machine) initiate(now clock.Now, p *member, cause Cause) {
 	if p.own == nil {
 		p.began = now.Mono
@@ -73,11 +74,11 @@ func (m *Machine) initiate(now clock.Now, p *member, cause Cause) {
 	m.dropOwn(p)
 	p.wanted = false
 	p.attempts++
-	p.handshakeSent = now.Mono // until it is sent in truth
+	p.handshakeSent = now.Mono // updated when it is really sent
 	p.jitter = m.drawJitter()
 	i, err := m.index.Reserve(m.random, &index.Entry{Peer: p.shared})
 	if err != nil {
-		p.wanted = true // after the gap
+		p.wanted = true // try again after the gap
 		return
 	}
 	own := &initiation{index: i, attempt: p.attempts, cause: cause}
@@ -92,7 +93,7 @@ func (m *Machine) initiate(now clock.Now, p *member, cause Cause) {
 	m.start(w)
 }
 
-// drawJitter is 0 to 333 ms.
+// drawJitter returns a random duration from 0 to 333 ms.
 func (m *Machine) drawJitter() time.Duration {
 	var b [2]byte
 	if _, err := io.ReadFull(m.random, b[:]); err != nil {
@@ -101,7 +102,7 @@ func (m *Machine) drawJitter() time.Duration {
 	return mostJitter * time.Duration(uint16(b[0])|uint16(b[1])<<8) / (1 << 16)
 }
 
-// creation is the job of making an initiation.
+// creation is the job that makes an initiation.
 type creation struct {
 	key.Hidden
 	identity  *identity
@@ -150,7 +151,7 @@ func (w *creation) discard(*Machine) {
 	w.identity.back()
 }
 
-// dropOwn ends our handshake that is under way, if there is one.
+// dropOwn ends our handshake in progress, if there is one.
 func (m *Machine) dropOwn(p *member) {
 	if p.own == nil {
 		return
@@ -160,8 +161,8 @@ func (m *Machine) dropOwn(p *member) {
 	p.own = nil
 }
 
-// drop erases the handshake, unless a job reads it just now: then that job's
-// finish does.
+// drop erases the handshake. If jobs are reading it, the finish of the last one
+// erases it.
 func (own *initiation) drop() {
 	own.dropped = true
 	if own.hs != nil && own.jobs == 0 {
@@ -169,9 +170,9 @@ func (own *initiation) drop() {
 	}
 }
 
-// receiveResponse takes a response in the state "initiation sent" and with the
-// live index, nothing else (A13). There may be several at once, forged ones
-// among them (B28): none of them touches the handshake until one is proven.
+// receiveResponse accepts a response only in the state "initiation sent" and with
+// the index of that initiation (A13). Several may be tried at once, including
+// forged ones (B28): none changes the handshake until one is authenticated.
 func (m *Machine) receiveResponse(now clock.Now, from wire.Endpoint, raw []byte) {
 	msg, ok := wire.DecodeResponse(raw)
 	if !ok || m.identity == nil {
@@ -193,13 +194,13 @@ func (m *Machine) receiveResponse(now clock.Now, from wire.Endpoint, raw []byte)
 	})
 }
 
-// completion is the job of trying a response on our initiation.
+// completion is the job that tries a response on our initiation.
 type completion struct {
 	key.Hidden
 	identity         *identity
 	member           *member
 	own              *initiation
-	hs               *noise.Handshake // own's; only read
+	hs               *noise.Handshake // that of own; only read
 	preshared        key.Preshared
 	presharedChanges uint32
 	from             wire.Endpoint
@@ -229,10 +230,10 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 			cause = Changed
 		}
 		m.refuse(p, Output{Event: ResponseRefused, Cause: cause, Endpoint: w.from})
-		return // A13: the handshake waits on for the true one
+		return // A13: the handshake still waits for the genuine response
 	}
 	p.own = nil
-	w.own.drop() // but for the index, which the session takes over
+	w.own.drop() // but keep the index, which the session takes over
 	k := m.newSession(now, p, &w.keys, w.own.index, w.msg.Sender, true)
 	p.follow(now, w.from, wire.ResponseSize)
 	m.initiated(now, p, k, w.own.sentAt)

@@ -2,12 +2,11 @@ package core
 
 import "wgd/internal/clock"
 
-// lookHeap has the members at which the machine is going to look, the next one
-// first: children of i are 2i+1 and 2i+2. A member knows its place (from 1), so
-// that it is moved without a search.
+// lookHeap is a binary heap of members, ordered by NextLook. Each member stores
+// its position, counted from 1, so that it can be moved without a search.
 type lookHeap []*member
 
-// schedule sets the next look at p; clock.Never: none.
+// schedule sets the time of the next look at p; clock.Never means no look.
 func (m *Machine) schedule(p *member, t clock.Time) {
 	h := &m.looks
 	old := p.shared.NextLook()

@@ -12,55 +12,54 @@ import (
 	"wgd/key"
 )
 
-// member is a peer of this interface, with all that only core knows of it.
-// What the data plane needs too is in shared.
+// member is a peer of this interface, with everything that only core needs. What
+// the data plane also needs is in shared.
 type member struct {
 	key.Hidden
 	shared *peer.Peer
 	remote *noise.Remote // holds the public key
 	maker  cookie.Maker
 
-	before, after *member // in the order of addition
-	place         int     // in Machine.looks, from 1; 0: not there
+	before, after *member // neighbours in the order of addition
+	place         int     // position in Machine.looks, from 1; 0: not in it
 	removed       bool
 	mute          bool // its key is of low order: nothing is ever sent to it (A11)
 
 	name             string
 	preshared        key.Preshared
 	presharedChanges uint32
-	allowed          []netip.Prefix // in the order of addition, normal
+	allowed          []netip.Prefix // normalized, in the order of addition
 
 	// Our own handshake with it, and why.
-	own *initiation // nil: none is under way
+	own *initiation // nil: none is in progress
 	pursuit
 
-	keepaliveOwed   bool          // the first persistent one after up, or after it was set (A41)
-	jitter          time.Duration // of its timers at the moment
+	keepaliveOwed   bool          // the first persistent keepalive after Up, or after it was set (A41)
+	jitter          time.Duration // added to its timers
 	handshakeSent   clock.Time    // our last initiation or response; 0: none
-	keepaliveServed clock.Time    // when a persistent one was last due
+	keepaliveServed clock.Time    // when a persistent keepalive was last due
 	lastSession     clock.Time    // when the last session was made
-	completed       clock.Time    // when one was last completed: response, or confirmation
-	completedWall   int64         // the same for people, in Unix nanoseconds
+	completed       clock.Time    // when a handshake was last completed, by a response or a confirmation
+	completedWall   int64         // the same in Unix nanoseconds, for the status
 
 	// Its handshakes with us.
-	acceptedAt clock.Time  // of the last one accepted (A19)
+	acceptedAt clock.Time  // when its last initiation was accepted (A19)
 	accepted   wire.TAI64N // the greatest stamp accepted (A18)
 	stamp      wire.TAI64N // of our last initiation (A20)
 }
 
-// pursuit is the wish for a new session with a peer, and how long it has been
-// tried to fulfil.
+// pursuit is the state of our attempts to get a new session with a peer.
 type pursuit struct {
-	wanted    bool       // as soon as the gap between initiations allows
-	suspected clock.Time // since when the current session is thought dead; 0: it is not
-	attempts  int        // initiations since somebody last wanted to send
-	began     clock.Time // the first initiation of this pursuit
+	wanted    bool       // initiate as soon as the gap between initiations allows
+	suspected clock.Time // since when the current session seems dead; 0: it does not
+	attempts  int        // number of initiations since a packet last needed a session
+	began     clock.Time // time of the first initiation
 }
 
-// public is the peer's key, which names it.
+// public returns the peer's public key.
 func (p *member) public() key.Public { return p.remote.Public() }
 
-// add makes a member, last in order. It must not be there yet.
+// add adds a member at the end. There must be none with this key.
 func (m *Machine) add(public key.Public) *member {
 	p := &member{
 		shared: peer.New(m.common),
@@ -80,8 +79,8 @@ func (m *Machine) add(public key.Public) *member {
 	return p
 }
 
-// remove takes p out of everything but the routes, which the caller edits, and
-// erases its secrets (A35). Jobs that are under way for it come to nothing.
+// remove removes p from everything except the routes, which the caller edits, and
+// erases its secrets (A35). Its jobs in progress will have no effect.
 func (m *Machine) remove(p *member) {
 	m.quiet(p)
 	p.removed = true
@@ -103,15 +102,14 @@ func (m *Machine) remove(p *member) {
 	p.erase()
 }
 
-// erase zeroes what is secret in p.
+// erase zeroes the secrets of p.
 func (p *member) erase() {
 	p.remote.Erase()
 	p.maker.Erase()
 	p.preshared.Erase()
 }
 
-// known is the member behind what the data plane shares, nil when it has been
-// removed meanwhile (B25).
+// known returns the member of a shared peer, or nil if it has been removed (B25).
 func known(shared *peer.Peer) *member {
 	if p, ok := shared.Record().(*member); ok && !p.removed {
 		return p
@@ -119,7 +117,7 @@ func known(shared *peer.Peer) *member {
 	return nil
 }
 
-// Peers are the peers in the order of addition.
+// Peers returns the peers in the order of addition.
 func (m *Machine) Peers() []*peer.Peer {
 	list := make([]*peer.Peer, 0, len(m.members))
 	for p := m.first; p != nil; p = p.after {
@@ -128,16 +126,16 @@ func (m *Machine) Peers() []*peer.Peer {
 	return list
 }
 
-// follow moves the peer's endpoint to where an authenticated message came from
-// (A51), and notes the message.
+// follow sets the peer's endpoint to the source of an authenticated message
+// (A51), and records the message.
 func (p *member) follow(now clock.Now, from wire.Endpoint, size int) {
 	p.shared.SetEndpoint(from)
 	p.shared.CountReceived(size)
 	p.shared.NoteReceived(now.Mono, false)
 }
 
-// send emits a handshake message, its MACs filled in. about is what there is to
-// tell people of it.
+// send emits a handshake message, and fills in its MACs. about has the fields of
+// the output that are for logs.
 func (m *Machine) send(now clock.Now, p *member, msg []byte, about Output) {
 	p.maker.AddMACs(now.Mono, msg)
 	p.handshakeSent = now.Mono

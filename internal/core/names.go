@@ -6,8 +6,8 @@ import (
 	"wgd/key"
 )
 
-// checkNames refuses a change after which two peers would have one name. What
-// counts is the state after the whole change: two peers may swap their names.
+// checkNames returns an error if two peers would have the same name after the
+// whole change. Two peers may swap their names.
 func (m *Machine) checkNames(c *conf.Change, next *identity) error {
 	after := m.namesAfter(c, next)
 	owners := make(map[string]key.Public, len(after))
@@ -39,9 +39,9 @@ func nameTaken(name string) error {
 	return invalid.Errorf("peer %s: another peer has this name: choose another, or rename that one first", name)
 }
 
-// namesAfter are the names that the peers of the change will have; "" for those
-// that will have none or not exist. It is nil when the change gives no names,
-// and so cannot give one twice.
+// namesAfter returns the names that the peers in the change will have: "" for a
+// peer that will have no name or not exist. It returns nil if the change sets no
+// names, so that no conflict is possible.
 func (m *Machine) namesAfter(c *conf.Change, next *identity) map[key.Public]string {
 	named := false
 	for i := range c.Peers {
@@ -50,7 +50,7 @@ func (m *Machine) namesAfter(c *conf.Change, next *identity) map[key.Public]stri
 	if !named {
 		return nil
 	}
-	names := make(map[key.Public]string) // of those that exist or existed
+	names := make(map[key.Public]string) // of peers that exist or existed
 	exists := make(map[key.Public]bool)
 	for i := range c.Peers {
 		p := &c.Peers[i]
@@ -81,12 +81,12 @@ func (m *Machine) namesAfter(c *conf.Change, next *identity) map[key.Public]stri
 	return names
 }
 
-// ours reports whether a public key is our own: no peer's, then (A57).
+// ours reports whether a public key is our own, and so cannot be a peer's (A57).
 func ours(id *identity, public key.Public) bool {
 	return id != nil && id.static.Public() == public
 }
 
-// rename notes the name that p is going to have; "" for none.
+// rename records the new name of p; "" means none.
 func (e *edit) rename(p *member, name string) {
 	if e.renamed == nil {
 		e.renamed = make(map[*member]string)
@@ -94,8 +94,8 @@ func (e *edit) rename(p *member, name string) {
 	e.renamed[p] = name
 }
 
-// giveNames takes all old names away before it gives the new ones: they may be
-// the same in another order.
+// giveNames sets the new names. It first removes all old ones, because peers may
+// exchange their names.
 func (e *edit) giveNames() {
 	m := e.m
 	for p := range e.renamed {

@@ -10,19 +10,19 @@ import (
 	"wgd/internal/session"
 )
 
-// A peer has at most three sessions (A31). In the usual order of things:
+// A peer has at most three sessions (A31). Normally:
 //
 //	our initiation is answered    current becomes previous, the new one current (A32)
 //	we answer an initiation       the new one is next: received on, not sent on (A33)
 //	first data on next            current becomes previous, next current
 //
-// Both sides may initiate at once, and then both handshakes complete (A16):
-// each side has the session of its own initiation as current and the other one
-// as next, and none is given up while packets may be under way on it. Which
-// one stays is settled when data comes on the other: that of the greater
-// public key, which both sides know, so they come to send on the same one, and
-// exactly one of them is its initiator and will renew it. The data plane must
-// know that before (Sessions.Keep): it sends on next from its confirmation on.
+// If both sides initiate at once, both handshakes complete (A16). Each side then
+// has the session of its own initiation as current and the other one as next, and
+// drops neither while packets may be in flight on it. When data arrives on next,
+// the session initiated by the side with the greater public key stays. Both sides
+// know the keys, so they choose the same session, and exactly one of them
+// initiated it and will renew it. The data plane must know the choice earlier
+// (Sessions.Keep), because it sends on next as soon as that is confirmed.
 
 // initiated publishes the session of our own initiation, which was sent at
 // sentAt.
@@ -30,8 +30,8 @@ func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair, sentAt
 	m.settle(now, p)
 	s := p.shared.Sessions()
 	if p.completed >= sentAt && s.Current != nil && s.Current.Usable(now.Mono) && !m.prevails(p) {
-		// The session of the peer's own initiation was confirmed before our
-		// response came, and is the one that stays.
+		// The session of the peer's initiation was confirmed before the response
+		// to ours arrived, and it is the one that stays.
 		m.publish(p, peer.Sessions{Previous: k, Current: s.Current, Next: s.Next, Keep: s.Keep})
 	} else {
 		m.publish(p, peer.Sessions{Previous: second(now, s), Current: k, Next: s.Next, Keep: m.keeps(p, k, s.Next)})
@@ -40,17 +40,18 @@ func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair, sentAt
 	p.complete(now)
 }
 
-// keeps decides between a new session k of our initiation and the next one, of
-// the peer's, that it has overtaken.
+// keeps reports whether k, the new session of our initiation, stays in use when
+// next, the session of the peer's initiation, is confirmed.
 func (m *Machine) keeps(p *member, k, next *session.Keypair) bool {
 	if next == nil {
 		return false
 	}
-	// Not at once after all: who answered k has left next behind.
+	// With that much time between them, they were not initiated at once: the peer
+	// had abandoned next when it answered k.
 	return k.Created.Sub(next.Created) >= m.tunables.RekeyTimeout || m.prevails(p)
 }
 
-// prevails reports whether of two sessions begun at once ours stays.
+// prevails reports whether our session stays if both sides initiate at once.
 func (m *Machine) prevails(p *member) bool {
 	ours, theirs := m.PublicKey(), p.public()
 	return bytes.Compare(ours[:], theirs[:]) > 0
@@ -64,8 +65,8 @@ func (m *Machine) answered(now clock.Now, p *member, k *session.Keypair) {
 	p.lastSession = now.Mono
 }
 
-// Confirm is posted by the data plane with the first data that came on the
-// next session k of a peer (A33); the replay check came before (B44).
+// Confirm is called by the data plane after the first data on the next session k
+// of a peer (A33) has passed the replay check (B44).
 func (m *Machine) Confirm(now clock.Now, shared *peer.Peer, k *session.Keypair) {
 	p := known(shared)
 	if p == nil || !m.up {
@@ -79,9 +80,9 @@ func (m *Machine) Confirm(now clock.Now, shared *peer.Peer, k *session.Keypair) 
 	m.look(now, p)
 }
 
-// settle makes a next session that is confirmed the current one, or where both
-// sides had begun at once and ours stays, the previous one. The data plane
-// confirms before it posts, so whoever replaces next comes here first.
+// settle makes a confirmed next session the current one, or, if both sides
+// initiated at once and ours stays, the previous one. The data plane confirms a
+// session before it calls Confirm, so next must be settled before it is replaced.
 func (m *Machine) settle(now clock.Now, p *member) {
 	s := p.shared.Sessions()
 	if s.Next == nil || !s.Next.Confirmed() {
@@ -99,9 +100,9 @@ func (m *Machine) settle(now clock.Now, p *member) {
 	}
 }
 
-// second is what becomes previous when there is a new current session. One past
-// its time (A36) receives nothing; the one before may, after both sides
-// initiated at once.
+// second returns the session that becomes previous when there is a new current
+// one. An expired current session (A36) receives nothing, but previous still may,
+// if both sides initiated at once.
 func second(now clock.Now, s *peer.Sessions) *session.Keypair {
 	if s.Current == nil || !s.Current.Usable(now.Mono) {
 		return s.Previous
@@ -109,28 +110,28 @@ func second(now clock.Now, s *peer.Sessions) *session.Keypair {
 	return s.Current
 }
 
-// complete notes that both sides have a session.
+// complete records that both sides have a new session.
 func (p *member) complete(now clock.Now) {
 	p.completed = now.Mono
 	p.completedWall = now.Wall.UnixNano()
 	p.pursuit = pursuit{}
 }
 
-// retireCurrent ends sending on the current session, and goes on receiving.
+// retireCurrent stops sending on the current session, and still receives on it.
 func (m *Machine) retireCurrent(p *member) {
 	if s := p.shared.Sessions(); s.Current != nil {
 		m.publish(p, peer.Sessions{Previous: s.Current, Next: s.Next})
 	}
 }
 
-// eraseSessions erases all there are (A35).
+// eraseSessions erases all sessions of p (A35).
 func (m *Machine) eraseSessions(p *member) {
 	m.publish(p, peer.Sessions{})
 	p.lastSession = 0
 }
 
-// publish makes s the sessions of p, and ends those that are not in it: the
-// index first, so that nobody finds them any more, then the keys.
+// publish sets the sessions of p, and ends those that are not in s: first it
+// releases the index, so that they are no longer found, then it erases the keys.
 func (m *Machine) publish(p *member, s peer.Sessions) {
 	old := p.shared.Sessions()
 	if s == (peer.Sessions{}) {
@@ -146,8 +147,8 @@ func (m *Machine) publish(p *member, s peer.Sessions) {
 	}
 }
 
-// newSession makes a keypair and has its index stand for it. It zeroes the
-// keys that it is given.
+// newSession makes a session from keys, which it erases, and makes the index
+// refer to it.
 func (m *Machine) newSession(now clock.Now, p *member, keys *noise.Keys, local, remote uint32, initiator bool) *session.Keypair {
 	k := session.New(&keys.Send, &keys.Recv, local, remote, initiator, now.Mono)
 	keys.Erase()

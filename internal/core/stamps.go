@@ -8,27 +8,25 @@ import (
 	"wgd/key"
 )
 
-// The durable ceiling lies ahead of the stamps, and is renewed when a third of
-// that is left (A20). A process that dies leaves all of it to the next one, whose
-// stamps begin there. So that those do not run away from the clock when processes
-// die in a row, a process reserves no further ahead of the clock than it has
-// lived; and where its stamps are ahead already, hardly any further than they are.
-// Then each death adds that little, and while the process lives the clock gains
-// on its stamps.
+// The durable ceiling is ahead of the stamps, and is raised when a third of the
+// lead is left (A20). After a crash, the stamps of the next process begin at the
+// ceiling. Several crashes in a row must not put the stamps far ahead of the
+// clock. Therefore a process reserves no further ahead of the clock than its own
+// age; if its stamps are already ahead, it reserves only reserveAbove beyond them.
+// So each crash adds little, and while a process runs, the clock catches up.
 const (
-	reserveLeast = 6 * time.Second // more than until the next initiation to a peer that does not answer
+	reserveLeast = 6 * time.Second // longer than the time between initiations to a peer that does not answer
 	reserveMost  = time.Minute
-	reserveAbove = 250 * time.Millisecond // the last stamp: 15 more initiations to the same peer
+	reserveAbove = 250 * time.Millisecond // above the last stamp: 15 more initiations to the same peer
 )
 
-// stamps are what initiations carry to be told from their replays (§5.1): our
-// own, and those received from peers that are not configured (any more, or
-// yet).
+// stamps holds our own stamps, and those received from peers that are not
+// configured now (§5.1).
 type stamps struct {
-	last     wire.TAI64N // the greatest of ours, or of the process before
-	burnt    bool        // last belongs to nobody now: the next must be above it
-	ceiling  wire.TAI64N // what is durable, or on its way
-	begun    clock.Time  // the first ceiling was reserved
+	last     wire.TAI64N // the greatest of ours, or of the previous process
+	burnt    bool        // no peer has last: the next stamp must be above it
+	ceiling  wire.TAI64N // durable, or being written
+	begun    clock.Time  // when the first ceiling was reserved
 	received map[key.Public]wire.TAI64N
 }
 
@@ -40,24 +38,26 @@ func newStamps(ceiling wire.TAI64N, received map[key.Public]wire.TAI64N) stamps 
 	return s
 }
 
-// take is the greatest stamp that an earlier process accepted from a peer.
+// take returns the greatest stamp that an earlier process accepted from a peer,
+// and deletes it.
 func (s *stamps) take(public key.Public) wire.TAI64N {
 	stamp := s.received[public]
 	delete(s.received, public)
 	return stamp
 }
 
-// burn keeps a stamp of ours from being used again when who had it is forgotten.
+// burn keeps a stamp that was sent to a peer from being used again after the peer
+// is removed.
 func (s *stamps) burn(stamp wire.TAI64N) {
 	if stamp == s.last {
 		s.burnt = true
 	}
 }
 
-// nextStamp is the stamp of a new initiation to p: the wall time, but never
-// below any stamp of ours, and always above those that p was sent (A17, A20).
-// Two peers may get the same one: each compares with its own only, and a storm
-// of initiations does not run ahead of the clock.
+// nextStamp returns the stamp of a new initiation to p: the wall time, but never
+// below any stamp of ours, and always above those sent to p (A17, A20). Two peers
+// may get the same stamp, because each compares only with its own; otherwise a
+// storm of initiations would put the stamps ahead of the clock.
 func (m *Machine) nextStamp(now clock.Now, p *member) wire.TAI64N {
 	s := &m.stamps
 	stamp := wire.StampAt(now.Wall)
@@ -75,7 +75,7 @@ func (m *Machine) nextStamp(now clock.Now, p *member) wire.TAI64N {
 	return stamp
 }
 
-// reserveStamps has the ceiling moved well before the stamps reach it.
+// reserveStamps raises the ceiling well before the stamps reach it.
 func (m *Machine) reserveStamps(now clock.Now) {
 	s := &m.stamps
 	if s.begun == 0 {
@@ -89,28 +89,27 @@ func (m *Machine) reserveStamps(now clock.Now) {
 	m.emit(Output{Kind: Reserve, Stamp: s.ceiling})
 }
 
-// later is a stamp so far ahead of the clock, and at least so far above the last
-// of ours.
+// later returns the stamp of the time ahead from now, or our last stamp plus
+// above, whichever is greater.
 func (s *stamps) later(now clock.Now, ahead, above time.Duration) wire.TAI64N {
 	stamp := wire.StampAt(now.Wall.Add(ahead))
-	if least := s.last.Add(above); least.After(stamp) {
-		return least
+	if floor := s.last.Add(above); floor.After(stamp) {
+		return floor
 	}
 	return stamp
 }
 
-// LastStamp is the greatest stamp given to an initiation, by this process or,
-// when it gave none, the ones before: what an orderly shutdown writes down in
-// place of the ceiling.
+// LastStamp returns the greatest stamp of an initiation, by this process or
+// earlier ones. An orderly shutdown saves it in place of the ceiling.
 func (m *Machine) LastStamp() wire.TAI64N { return m.stamps.last }
 
-// accept notes a stamp of p, which is greater than all before.
+// accept records a stamp of p, which is greater than all before.
 func (m *Machine) accept(p *member, stamp wire.TAI64N) {
 	p.accepted = stamp
 	m.emit(Output{Kind: Accepted, PublicKey: p.public(), Stamp: stamp})
 }
 
-// forget is for a peer that is removed (A21).
+// forget emits Forget for a removed peer, if it had a stamp (A21).
 func (m *Machine) forget(public key.Public, accepted wire.TAI64N) {
 	if !accepted.IsZero() {
 		m.emit(Output{Kind: Forget, PublicKey: public})

@@ -8,9 +8,8 @@ import (
 	"wgd/internal/clock"
 )
 
-// Status is a copy of all that the machine knows for people, the peers in the
-// order in which they were added (A60). Name, MTU, Fault and Drops are left to
-// who knows them.
+// Status returns a copy of the machine's status, with the peers in the order of
+// addition (A60). The caller fills in Name, MTU, Fault and Drops.
 func (m *Machine) Status(clock.Now) conf.Status {
 	s := conf.Status{
 		PrivateKey:   m.private.Clone(),
