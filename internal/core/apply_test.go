@@ -34,8 +34,8 @@ func prefixes(list ...string) (changes []conf.AllowedIPChange) {
 	return changes
 }
 
-// lone is a host without a network, up, with a private key.
-func lone(t *testing.T) *host {
+// singleHost is a host without a network, up, with a private key.
+func singleHost(t *testing.T) *host {
 	h := newWorld(t, 1).host()
 	h.up()
 	return h
@@ -75,7 +75,7 @@ func (h *host) owner(a string) int {
 // of the IPv4 prefix, is never wider than it was given, and is told back as
 // such.
 func TestMappedAllowedIPs(t *testing.T) {
-	h := lone(t)
+	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{
 		{PublicKey: publicOf(1), AllowedIPs: prefixes("0.0.0.0/0")},
 		{PublicKey: publicOf(2), AllowedIPs: prefixes("::ffff:0:0/96", "::ffff:10.0.2.3/120", "::ffff:10.0.0.0/90")},
@@ -100,7 +100,7 @@ func TestMappedAllowedIPs(t *testing.T) {
 // A50, B64: a prefix given to one peer leaves the other in the same step; host
 // bits are masked, order is that of addition.
 func TestAllowedIPsMove(t *testing.T) {
-	h := lone(t)
+	h := singleHost(t)
 	before := h.m.Routes().Load()
 	h.apply(conf.Change{Peers: []conf.PeerChange{
 		{PublicKey: publicOf(1), AllowedIPs: prefixes("10.0.0.1/24", "::/0", "10.0.1.0/24", "10.0.2.0/24")},
@@ -139,7 +139,7 @@ func TestAllowedIPsMove(t *testing.T) {
 
 // A50: a moment never exists at which a moving prefix belongs to nobody.
 func TestAllowedIPsMoveInOneStep(t *testing.T) {
-	h := lone(t)
+	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), AllowedIPs: prefixes("10.0.0.0/8")}}})
 	stop, done := make(chan bool), make(chan int)
 	var looks atomic.Int64
@@ -169,8 +169,8 @@ func TestAllowedIPsMoveInOneStep(t *testing.T) {
 
 // A57: our own key is no peer, and a private key that equals a peer's removes
 // that peer.
-func TestOwnKeyIsNoPeer(t *testing.T) {
-	h := lone(t)
+func TestOwnKeyIsNotAPeer(t *testing.T) {
+	h := singleHost(t)
 	other := keyFor(50)
 	h.apply(conf.Change{Peers: []conf.PeerChange{
 		{PublicKey: h.public, AllowedIPs: prefixes("10.0.0.0/8")},
@@ -224,8 +224,8 @@ func TestPrivateKeyAgain(t *testing.T) {
 
 // A59: one peer twice in a request is one peer; update_only never creates; an
 // invalid part makes the whole of the request void.
-func TestWholeOrNothing(t *testing.T) {
-	h := lone(t)
+func TestAllOrNothing(t *testing.T) {
+	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{
 		{PublicKey: publicOf(1), PersistentKeepalive: pointer(uint16(5))},
 		{PublicKey: publicOf(2), UpdateOnly: true, PersistentKeepalive: pointer(uint16(5))},
@@ -252,7 +252,7 @@ func TestWholeOrNothing(t *testing.T) {
 // Names are unique, move with their public key, and stay with it when all peers
 // are replaced (setconf) or synchronized.
 func TestNames(t *testing.T) {
-	h := lone(t)
+	h := singleHost(t)
 	name := func(n int, name string) conf.PeerChange {
 		return conf.PeerChange{PublicKey: publicOf(n), Name: &name}
 	}
@@ -306,7 +306,7 @@ func TestNames(t *testing.T) {
 // A60: the status lists peers in the order of addition, is complete, and is a
 // copy.
 func TestStatus(t *testing.T) {
-	h := lone(t)
+	h := singleHost(t)
 	var secret [32]byte
 	secret[0] = 9
 	end := netip.MustParseAddrPort("[::ffff:192.0.2.1]:7") // A54
@@ -378,8 +378,8 @@ func TestStampsOfPeers(t *testing.T) {
 // A35: the machine has keys of its own, which it zeroes when they are replaced,
 // when their peer is removed, and at the end. Those of who configures it, and of
 // who asked for its status, are not touched.
-func TestKeysAreTheMachinesOwn(t *testing.T) {
-	h := lone(t)
+func TestMachineCopiesKeys(t *testing.T) {
+	h := singleHost(t)
 	private, second := keyFor(77), keyFor(78)
 	psk, otherPSK := key.NewPreshared(&[32]byte{1}), key.NewPreshared(&[32]byte{2})
 	preshared := func(k key.Preshared) {
@@ -444,7 +444,7 @@ func TestNoRandomness(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	good := a.m.random
-	a.m.random = broken{}
+	a.m.random = brokenRandom{}
 	a.send(b, "x")
 	w.run(20 * time.Second)
 	if len(a.sent) != 0 || a.index.Len() != 0 {
@@ -455,7 +455,7 @@ func TestNoRandomness(t *testing.T) {
 	if !slices.Equal(b.got, []string{"x"}) {
 		t.Errorf("b got %q after randomness came back", b.got)
 	}
-	b.m.random = broken{}
+	b.m.random = brokenRandom{}
 	w.run(200 * time.Second)
 	a.send(b, "y")
 	w.run(time.Second)
@@ -464,8 +464,8 @@ func TestNoRandomness(t *testing.T) {
 	}
 }
 
-type broken struct{}
+type brokenRandom struct{}
 
-func (broken) Read([]byte) (int, error) { return 0, errors.New("broken") }
+func (brokenRandom) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
-func newMachine() *Machine { return New(Options{Rand: broken{}, Index: index.New()}) }
+func newMachine() *Machine { return New(Options{Rand: brokenRandom{}, Index: index.New()}) }

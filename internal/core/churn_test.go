@@ -16,30 +16,30 @@ import (
 	"wgd/key"
 )
 
-// crowd is one machine under a lock, as engine has it, its jobs on goroutines
+// lockedMachine is one machine under a lock, as engine has it, its jobs on goroutines
 // of their own, and its messages carried to another one by whoever drained it.
-type crowd struct {
+type lockedMachine struct {
 	mu      sync.Mutex
 	m       *Machine
 	index   *index.Table
 	private key.Private
 	addr    netip.AddrPort
-	other   *crowd
+	other   *lockedMachine
 	jobs    *sync.WaitGroup
 	now     clock.Now
 
 	confirmed int // sessions
 }
 
-func newCrowd(n int, jobs *sync.WaitGroup) *crowd {
-	c := &crowd{private: keyFor(n), jobs: jobs, index: index.New(), now: clock.Now{Mono: start, Wall: epoch}}
+func newLockedMachine(n int, jobs *sync.WaitGroup) *lockedMachine {
+	c := &lockedMachine{private: keyFor(n), jobs: jobs, index: index.New(), now: clock.Now{Mono: start, Wall: epoch}}
 	c.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 7)
 	c.m = New(Options{Rand: rand.NewChaCha8([32]byte{byte(n)}), Index: c.index})
 	return c
 }
 
 // do changes the machine and carries out what follows.
-func (c *crowd) do(f func(m *Machine, now clock.Now)) {
+func (c *lockedMachine) do(f func(m *Machine, now clock.Now)) {
 	c.mu.Lock()
 	c.now.Mono = c.now.Mono.Add(time.Millisecond)
 	c.now.Wall = c.now.Wall.Add(20 * time.Millisecond)
@@ -69,7 +69,7 @@ func (c *crowd) do(f func(m *Machine, now clock.Now)) {
 }
 
 // use sends one packet, as the data plane does, without any lock.
-func (c *crowd) use(p *peer.Peer) {
+func (c *lockedMachine) use(p *peer.Peer) {
 	k := p.Sessions().Current
 	if k == nil {
 		return
@@ -95,7 +95,7 @@ func (c *crowd) use(p *peer.Peer) {
 	}
 }
 
-func (c *crowd) about(other *crowd) conf.Change {
+func (c *lockedMachine) about(other *lockedMachine) conf.Change {
 	end := other.addr
 	return conf.Change{Peers: []conf.PeerChange{{PublicKey: other.private.Public(), Endpoint: &end, AllowedIPs: prefixes("10.0.0.0/8")}}}
 }
@@ -105,9 +105,9 @@ func (c *crowd) about(other *crowd) conf.Change {
 // other goroutines. The race detector watches; no index is left at the end.
 func TestChurn(t *testing.T) {
 	var jobs sync.WaitGroup
-	a, b := newCrowd(1, &jobs), newCrowd(2, &jobs)
+	a, b := newLockedMachine(1, &jobs), newLockedMachine(2, &jobs)
 	a.other, b.other = b, a
-	for _, c := range []*crowd{a, b} {
+	for _, c := range []*lockedMachine{a, b} {
 		c.do(func(m *Machine, now clock.Now) {
 			m.Up(now)
 			if err := m.Apply(now, conf.Change{PrivateKey: &c.private}); err != nil {
@@ -117,7 +117,7 @@ func TestChurn(t *testing.T) {
 	}
 	dice := rand.New(rand.NewPCG(1, 1))
 	for step := range 3000 {
-		c := []*crowd{a, b}[step%2]
+		c := []*lockedMachine{a, b}[step%2]
 		public := c.other.private.Public()
 		c.do(func(m *Machine, now clock.Now) {
 			change := c.about(c.other)
@@ -149,7 +149,7 @@ func TestChurn(t *testing.T) {
 		}
 	}
 	jobs.Wait()
-	for _, c := range []*crowd{a, b} {
+	for _, c := range []*lockedMachine{a, b} {
 		if c.m.Status(c.now).Peers == nil || c.index.Len() > 4 {
 			t.Errorf("%d indices", c.index.Len())
 		}

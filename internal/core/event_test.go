@@ -38,8 +38,8 @@ func (h *host) tell(out *Output) {
 	h.told = append(h.told, line)
 }
 
-// expectTold compares what happened since it was last asked.
-func (h *host) expectTold(what string, want ...string) {
+// expectEvents compares what happened since it was last asked.
+func (h *host) expectEvents(what string, want ...string) {
 	h.w.t.Helper()
 	if !slices.Equal(h.told, want) {
 		h.w.t.Errorf("%s: host %d tells\n\t%s\nwant\n\t%s", what, h.n, strings.Join(h.told, "\n\t"), strings.Join(want, "\n\t"))
@@ -48,13 +48,13 @@ func (h *host) expectTold(what string, want ...string) {
 }
 
 // A handshake is told at both ends, and why it began.
-func TestStoryOfAHandshake(t *testing.T) {
+func TestEventsOfAHandshake(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	a.send(b, "x")
 	w.run(time.Second)
-	a.expectTold("the first", "host 2: initiation 1 of 18 sent: there is no session", "host 2: a session begins, 20ms after our initiation")
-	b.expectTold("the first", "host 1: handshake initiation received", "host 1: response sent", "host 1: a session begins, 20ms after our response")
+	a.expectEvents("the first", "host 2: initiation 1 of 18 sent: there is no session", "host 2: a session begins, 20ms after our initiation")
+	b.expectEvents("the first", "host 1: handshake initiation received", "host 1: response sent", "host 1: a session begins, 20ms after our response")
 
 	// It is renewed in time, and b has a name meanwhile.
 	name := "B"
@@ -63,11 +63,11 @@ func TestStoryOfAHandshake(t *testing.T) {
 	a.told, b.told = nil, nil
 	a.send(b, "y")
 	w.run(time.Second)
-	a.expectTold("the second", "B: initiation 1 of 18 sent: the session is old", "B: a session begins, 20ms after our initiation")
+	a.expectEvents("the second", "B: initiation 1 of 18 sent: the session is old", "B: a session begins, 20ms after our initiation")
 
 	// Nobody says anything any more.
 	w.run(540 * time.Second)
-	a.expectTold("long silence", "B: keys erased: there was no new session for a long time")
+	a.expectEvents("long silence", "B: keys erased: there was no new session for a long time")
 }
 
 // A session that has sealed many messages is renewed for that reason; one on
@@ -100,7 +100,7 @@ func TestCausesOfInitiations(t *testing.T) {
 
 // Each initiation says which it is of how many, as the tunables have it, and the
 // end says why (B30).
-func TestAttemptsAreTold(t *testing.T) {
+func TestEventsOfAttempts(t *testing.T) {
 	for _, c := range []struct {
 		timeout, total time.Duration
 		attempts       int
@@ -117,17 +117,17 @@ func TestAttemptsAreTold(t *testing.T) {
 		w.run(5 * time.Minute)
 		last := a.told[len(a.told)-1]
 		took := a.sent[len(a.sent)-1].at + timeout
-		least := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, took.Round(time.Second))
-		most := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, (took + mostJitter).Round(time.Second))
-		if last != least && last != most {
-			t.Errorf("%d attempts end with %q, want %q or %q", c.attempts, last, least, most)
+		earliest := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, took.Round(time.Second))
+		latest := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, (took + mostJitter).Round(time.Second))
+		if last != earliest && last != latest {
+			t.Errorf("%d attempts end with %q, want %q or %q", c.attempts, last, earliest, latest)
 		}
 		a.told = a.told[:len(a.told)-1]
 		want := []string{fmt.Sprintf("host 2: initiation 1 of %d sent: there is no session", c.attempts)}
 		for i := 2; i <= c.attempts; i++ {
 			want = append(want, fmt.Sprintf("host 2: initiation %d of %d sent: no answer", i, c.attempts))
 		}
-		a.expectTold(fmt.Sprintf("%d attempts", c.attempts), want...)
+		a.expectEvents(fmt.Sprintf("%d attempts", c.attempts), want...)
 	}
 }
 
@@ -141,12 +141,12 @@ func TestAttemptWhileAnInitiationIsMade(t *testing.T) {
 	a.send(b, "x")
 	a.send(b, "y")
 	w.run(6 * time.Second)
-	a.expectTold("a packet while the initiation is made",
+	a.expectEvents("a packet while the initiation is made",
 		"host 2: initiation 1 of 18 sent: there is no session", "host 2: initiation 1 of 18 sent: no answer")
 }
 
 // B30: a handshake that has nobody to speak to any more is given up, too.
-func TestGivingUpWithoutAWayToSpeak(t *testing.T) {
+func TestGivingUpWithoutAKey(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	b.down()
@@ -155,12 +155,12 @@ func TestGivingUpWithoutAWayToSpeak(t *testing.T) {
 	a.told = nil
 	a.m.identity, a.private = nil, key.Private{} // no change of the configuration leaves the handshake
 	w.run(10 * time.Second)
-	a.expectTold("no key", "host 2: handshake given up after 1 in 5s: the peer has no endpoint, or the interface no private key")
+	a.expectEvents("no key", "host 2: handshake given up after 1 in 5s: the peer has no endpoint, or the interface no private key")
 }
 
 // A11: with a peer whose key is of low order there is no handshake, and that is
 // said once.
-func TestLowOrderIsTold(t *testing.T) {
+func TestEventOfALowOrderKey(t *testing.T) {
 	w := newWorld(t, 1)
 	a := w.host()
 	end := a.addr
@@ -169,12 +169,12 @@ func TestLowOrderIsTold(t *testing.T) {
 	a.m.Want(a.time(), a.m.members[key.Public{1}].shared)
 	a.drain()
 	w.run(time.Minute)
-	a.expectTold("low order", "host 0: handshake given up after 1 in 0s: the peer's public key is of low order")
+	a.expectEvents("low order", "host 0: handshake given up after 1 in 0s: the peer's public key is of low order")
 }
 
 // A7, A12, A13, A19: each reason for which a handshake message is refused is
 // told, with the peer where there is one, and counts as one refusal.
-func TestRefusalsAreTold(t *testing.T) {
+func TestEventsOfRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		do   func(w *world, a, b *host)
@@ -218,7 +218,7 @@ func TestRefusalsAreTold(t *testing.T) {
 }
 
 // The same for what changes while the job runs, and for responses.
-func TestChangesMeanwhileAreTold(t *testing.T) {
+func TestRefusalAfterAChange(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	b.hold = true
@@ -228,7 +228,7 @@ func TestChangesMeanwhileAreTold(t *testing.T) {
 	b.apply(conf.Change{PrivateKey: &other})
 	b.jobs[0].Run()
 	b.finish(b.jobs[0])
-	b.expectTold("another private key", "host 1: handshake initiation refused: the configuration changed meanwhile")
+	b.expectEvents("another private key", "host 1: handshake initiation refused: the configuration changed meanwhile")
 
 	w = newWorld(t, 1)
 	a, b = w.pair()
@@ -243,25 +243,25 @@ func TestChangesMeanwhileAreTold(t *testing.T) {
 	a.apply(change)
 	a.jobs[1].Run()
 	a.finish(a.jobs[1])
-	a.expectTold("another preshared key meanwhile", "host 2: handshake response refused: the configuration changed meanwhile")
+	a.expectEvents("another preshared key meanwhile", "host 2: handshake response refused: the configuration changed meanwhile")
 	a.hold = false
 	w.run(6 * time.Second)
-	a.expectTold("another preshared key", "host 2: initiation 2 of 18 sent: no answer",
+	a.expectEvents("another preshared key", "host 2: initiation 2 of 18 sent: no answer",
 		"host 2: handshake response refused: "+NotAuthentic.String())
 }
 
 // A26: a cookie is told by whom it is for.
-func TestCookieIsTold(t *testing.T) {
+func TestEventOfACookie(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	b.gate.SetForce(true)
 	a.send(b, "x")
 	w.run(time.Second)
-	a.expectTold("a cookie", "host 2: initiation 1 of 18 sent: there is no session", "host 2: cookie received: the next handshake message carries it")
+	a.expectEvents("a cookie", "host 2: initiation 1 of 18 sent: there is no session", "host 2: cookie received: the next handshake message carries it")
 }
 
 // Whatever happens has a sentence of its own.
-func TestWordsForEvents(t *testing.T) {
+func TestEventTextsDiffer(t *testing.T) {
 	seen := map[string]bool{"": true}
 	for e := Event(1); e < events; e++ {
 		if seen[e.String()] {

@@ -40,7 +40,7 @@ func TestFirstPackets(t *testing.T) {
 
 // A34, A33: an initiator with nothing to say confirms with a keepalive; until
 // then the responder sends nothing on the new session.
-func TestInitiatorSpeaksFirst(t *testing.T) {
+func TestInitiatorSendsFirst(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	w.lost = func(_, _ *host, msg []byte) bool { return msg[0] == byte(wire.TypeData) }
@@ -98,15 +98,15 @@ func TestForgedResponses(t *testing.T) {
 		}
 		a.send(b, "x")
 		w.run(time.Second)
-		true1 := responses[0]
+		genuine := responses[0]
 		a.hold = true
 		for bit := range 8 {
-			forged := slices.Clone(true1)
+			forged := slices.Clone(genuine)
 			forged[12+bit] ^= 1
 			a.m.Receive(a.time(), wire.NewEndpoint(b.addr, a.addr.Addr(), 0), forged)
 		}
-		a.m.Receive(a.time(), wire.NewEndpoint(b.addr, a.addr.Addr(), 0), true1)
-		a.m.Receive(a.time(), wire.NewEndpoint(b.addr, a.addr.Addr(), 0), true1)
+		a.m.Receive(a.time(), wire.NewEndpoint(b.addr, a.addr.Addr(), 0), genuine)
+		a.m.Receive(a.time(), wire.NewEndpoint(b.addr, a.addr.Addr(), 0), genuine)
 		a.drain()
 		if len(a.jobs) != 10 {
 			t.Fatalf("%d jobs", len(a.jobs))

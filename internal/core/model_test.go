@@ -122,13 +122,13 @@ func (m *model) lookup(a netip.Addr) (owner key.Public, ok bool) {
 	return owner, ok
 }
 
-// scribe writes random changes about few peers, names and prefixes, so that
+// generator writes random changes about few peers, names and prefixes, so that
 // they meet.
-type scribe struct{ dice *rand.Rand }
+type generator struct{ dice *rand.Rand }
 
-func (s scribe) chance(n int) bool { return s.dice.IntN(n) == 0 }
+func (s generator) chance(n int) bool { return s.dice.IntN(n) == 0 }
 
-func (s scribe) change() (c conf.Change) {
+func (s generator) change() (c conf.Change) {
 	if s.chance(12) {
 		k := keyFor(s.dice.IntN(4))
 		c.PrivateKey = &k
@@ -140,7 +140,7 @@ func (s scribe) change() (c conf.Change) {
 	return c
 }
 
-func (s scribe) peer() (p conf.PeerChange) {
+func (s generator) peer() (p conf.PeerChange) {
 	p.PublicKey = publicOf(s.dice.IntN(6))
 	if s.chance(8) {
 		k := keyFor(s.dice.IntN(4))
@@ -167,14 +167,14 @@ func (s scribe) peer() (p conf.PeerChange) {
 	return p
 }
 
-func (s scribe) prefix() netip.Prefix {
+func (s generator) prefix() netip.Prefix {
 	if s.chance(4) {
 		return netip.PrefixFrom(s.address(true), s.dice.IntN(129))
 	}
 	return netip.PrefixFrom(s.address(false), s.dice.IntN(33))
 }
 
-func (s scribe) address(v6 bool) netip.Addr {
+func (s generator) address(v6 bool) netip.Addr {
 	if v6 {
 		return netip.AddrFrom16([16]byte{0: 0xfd, 7: byte(s.dice.IntN(2)), 15: byte(s.dice.IntN(4))})
 	}
@@ -202,7 +202,7 @@ func checkModel(t *testing.T, seed uint64, steps int) {
 	h := w.host()
 	h.up()
 	want := model{own: h.public}
-	s := scribe{w.dice}
+	s := generator{w.dice}
 	for step := range steps {
 		c := s.change()
 		if c.Validate() != nil {

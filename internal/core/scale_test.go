@@ -56,13 +56,13 @@ func TestHundredThousandPeers(t *testing.T) {
 	c := manyPeers(n)
 	m := newMachine()
 	// A machine under load is slow, and quadratic work is slower still.
-	took := func(what string, most time.Duration, do func()) {
+	took := func(what string, limit time.Duration, do func()) {
 		t.Helper()
 		begin := time.Now()
 		do()
 		d := time.Since(begin)
 		t.Logf("%s: %v", what, d)
-		if d > most {
+		if d > limit {
 			t.Errorf("%s took %v", what, d)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // age; if its stamps are already ahead, it reserves only reserveAbove beyond them.
 // So each crash adds little, and while a process runs, the clock catches up.
 const (
-	reserveLeast = 6 * time.Second // longer than the time between initiations to a peer that does not answer
-	reserveMost  = time.Minute
+	minReserve   = 6 * time.Second // longer than the time between initiations to a peer that does not answer
+	maxReserve   = time.Minute
 	reserveAbove = 250 * time.Millisecond // above the last stamp: 15 more initiations to the same peer
 )
 
@@ -81,7 +81,7 @@ func (m *Machine) reserveStamps(now clock.Now) {
 	if s.begun == 0 {
 		s.begun = now.Mono
 	}
-	ahead := min(max(now.Mono.Sub(s.begun), reserveLeast), reserveMost)
+	ahead := min(max(now.Mono.Sub(s.begun), minReserve), maxReserve)
 	if !s.later(now, ahead/3, reserveAbove/3).After(s.ceiling) {
 		return
 	}

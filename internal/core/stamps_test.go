@@ -12,7 +12,7 @@ import (
 // A20, B16, B51: stamps never go back, whatever the wall clock does, and each
 // is greater than what that peer was sent before.
 func TestStampsNeverGoBack(t *testing.T) {
-	h := lone(t)
+	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1)}, {PublicKey: publicOf(2)}}})
 	p, q := h.m.members[publicOf(1)], h.m.members[publicOf(2)]
 	at := func(seconds int) clock.Now {
@@ -51,7 +51,7 @@ func TestStampsNeverGoBack(t *testing.T) {
 func TestCeiling(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
-	if !a.reserved.After(wire.StampAt(epoch.Add(reserveLeast / 3))) {
+	if !a.reserved.After(wire.StampAt(epoch.Add(minReserve / 3))) {
 		t.Fatalf("reserved at up: %x", a.reserved)
 	}
 	w.lost = func(_, _ *host, _ []byte) bool { return true }
@@ -101,8 +101,8 @@ func TestLeadAfterCrashes(t *testing.T) {
 		return d
 	}
 	for _, c := range []struct {
-		life time.Duration // of each process
-		most time.Duration // by which the next one may be ahead
+		lifetime time.Duration // of each process
+		maxLead  time.Duration // by which the next one may be ahead
 	}{
 		{0, 10 * time.Second},
 		{time.Second, 10 * time.Second},
@@ -116,31 +116,31 @@ func TestLeadAfterCrashes(t *testing.T) {
 		for crash := range 8 {
 			a.sent = nil
 			a.send(b, "x")
-			w.run(c.life)
+			w.run(c.lifetime)
 			a.send(b, "x") // of a long life: a new handshake, and the process dies at once
 			if kinds(a.sent)[wire.TypeInitiation] == 0 || !a.m.LastStamp().After(last) {
-				t.Fatalf("lives of %v: the %dth sent no initiation, or one with an old stamp", c.life, crash+1)
+				t.Fatalf("lives of %v: the %dth sent no initiation, or one with an old stamp", c.lifetime, crash+1)
 			}
 			last = a.m.LastStamp()
-			if ahead := lead(a); ahead > c.most {
-				t.Errorf("lives of %v: %v ahead of the clock after %d crashes, want at most %v", c.life, ahead, crash+1, c.most)
+			if ahead := lead(a); ahead > c.maxLead {
+				t.Errorf("lives of %v: %v ahead of the clock after %d crashes, want at most %v", c.lifetime, ahead, crash+1, c.maxLead)
 			}
 			a.restart(a.reserved, nil)
 			a.apply(conf.Change{Peers: []conf.PeerChange{a.about(b)}})
 			a.up()
 		}
 		before := lead(a)
-		w.run(before + reserveMost)
+		w.run(before + maxReserve)
 		a.send(b, "x")
 		if a.m.LastStamp() != wire.StampAt(a.time().Wall) {
-			t.Errorf("lives of %v: a lead of %v has not shrunk after %v", c.life, before, before+reserveMost)
+			t.Errorf("lives of %v: a lead of %v has not shrunk after %v", c.lifetime, before, before+maxReserve)
 		}
 	}
 }
 
 // A20: the greatest stamp of all does not overflow.
-func TestStampAtTheEndOfTime(t *testing.T) {
-	h := lone(t)
+func TestGreatestStamp(t *testing.T) {
+	h := singleHost(t)
 	var end wire.TAI64N
 	for i := range end {
 		end[i] = 0xff

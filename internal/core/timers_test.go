@@ -255,7 +255,7 @@ func TestPersistentKeepaliveOnly(t *testing.T) {
 }
 
 // B10: traffic resets the persistent keepalive.
-func TestPersistentKeepaliveBesideTraffic(t *testing.T) {
+func TestPersistentKeepaliveDuringTraffic(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	seconds := uint16(25)
@@ -329,25 +329,25 @@ func TestSocketRefuses(t *testing.T) {
 	}
 }
 
-// B37, B17, A39: the first packet after a long rest, or after the machine slept,
+// B37, B17, A39: the first packet after a long idle, or after the machine slept,
 // is not sent on an old key and arrives.
-func TestFirstPacketAfterARest(t *testing.T) {
-	for _, rest := range []time.Duration{179 * time.Second, 180 * time.Second, 181 * time.Second, 10 * time.Minute, 100 * time.Hour} {
+func TestFirstPacketAfterIdleTime(t *testing.T) {
+	for _, idle := range []time.Duration{179 * time.Second, 180 * time.Second, 181 * time.Second, 10 * time.Minute, 100 * time.Hour} {
 		w := newWorld(t, 1)
 		a, b := w.pair()
 		a.send(b, "x")
 		w.run(time.Second)
-		w.run(rest)
+		w.run(idle)
 		b.send(a, "y")
 		w.run(time.Second)
 		if !slices.Equal(a.got, []string{"y"}) {
-			t.Errorf("rest %v, responder sends: a got %q", rest, a.got)
+			t.Errorf("idle %v, responder sends: a got %q", idle, a.got)
 		}
-		w.run(rest)
+		w.run(idle)
 		a.send(b, "z")
 		w.run(time.Second)
 		if !slices.Equal(b.got, []string{"x", "z"}) {
-			t.Errorf("rest %v, initiator sends: b got %q", rest, b.got)
+			t.Errorf("idle %v, initiator sends: b got %q", idle, b.got)
 		}
 	}
 	// Asleep: the clock leaps, and no timer ran meanwhile.
