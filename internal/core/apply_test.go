@@ -15,7 +15,7 @@ import (
 	"wgd/key"
 )
 
-// publicOf is the public key of peer n, without the work of making one.
+// publicOf returns a public key for peer n, without the cost of deriving one.
 func publicOf(n int) (k key.Public) {
 	copy(k[:], fmt.Sprintf("peer %d", n))
 	return k
@@ -34,14 +34,14 @@ func prefixes(list ...string) (changes []conf.AllowedIPChange) {
 	return changes
 }
 
-// singleHost is a host without a network, up, with a private key.
+// singleHost returns a host that is up, with a private key and without peers.
 func singleHost(t *testing.T) *host {
 	h := newWorld(t, 1).host()
 	h.up()
 	return h
 }
 
-// names are the names of the peers, in order.
+// names returns the names of the peers, in order.
 func (h *host) names() (list []string) {
 	for _, p := range h.m.Status(h.time()).Peers {
 		list = append(list, p.Name)
@@ -60,7 +60,7 @@ func (h *host) allowed(n int) (list []string) {
 	return list
 }
 
-// owner is who the data plane would send to.
+// owner returns the peer to which the data plane would send, or -1.
 func (h *host) owner(a string) int {
 	p, ok := h.m.Routes().Load().Lookup(netip.MustParseAddr(a))
 	for n := range 100 {
@@ -71,9 +71,8 @@ func (h *host) owner(a string) int {
 	return -1
 }
 
-// A50: an IPv4-mapped prefix is an IPv6 prefix. It takes nothing from the holder
-// of the IPv4 prefix, is never wider than it was given, and is told back as
-// such.
+// A50: an IPv4-mapped prefix is an IPv6 prefix: it takes nothing from the owner of
+// the IPv4 prefix, is not widened, and is reported as an IPv6 prefix.
 func TestMappedAllowedIPs(t *testing.T) {
 	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{
@@ -81,10 +80,10 @@ func TestMappedAllowedIPs(t *testing.T) {
 		{PublicKey: publicOf(2), AllowedIPs: prefixes("::ffff:0:0/96", "::ffff:10.0.2.3/120", "::ffff:10.0.0.0/90")},
 	}})
 	if got := h.allowed(1); !slices.Equal(got, []string{"0.0.0.0/0"}) {
-		t.Errorf("peer 1 has %v", got)
+		t.Errorf("peer 1: got prefixes %v", got)
 	}
 	if got := h.allowed(2); !slices.Equal(got, []string{"::ffff:0.0.0.0/96", "::ffff:10.0.2.0/120", "::ffc0:0:0/90"}) {
-		t.Errorf("peer 2 has %v", got)
+		t.Errorf("peer 2: got prefixes %v", got)
 	}
 	for a, want := range map[string]int{"10.0.2.3": 1, "::ffff:10.0.2.3": 2, "::ffff:192.0.2.1": 2, "::ffc1:0:1": 2, "::1": -1} {
 		if got := h.owner(a); got != want {
@@ -93,12 +92,12 @@ func TestMappedAllowedIPs(t *testing.T) {
 	}
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), AllowedIPs: prefixes("-::ffff:0:0/96", "::ffff:10.0.2.0/120")}}})
 	if got := h.allowed(1); !slices.Equal(got, []string{"0.0.0.0/0", "::ffff:10.0.2.0/120"}) {
-		t.Errorf("peer 1 has %v", got)
+		t.Errorf("peer 1: got prefixes %v", got)
 	}
 }
 
-// A50, B64: a prefix given to one peer leaves the other in the same step; host
-// bits are masked, order is that of addition.
+// A50, B64: a prefix given to one peer leaves the other in the same step. Host
+// bits are masked, and the order is that of addition.
 func TestAllowedIPsMove(t *testing.T) {
 	h := singleHost(t)
 	before := h.m.Routes().Load()
@@ -107,10 +106,10 @@ func TestAllowedIPsMove(t *testing.T) {
 		{PublicKey: publicOf(2), AllowedIPs: prefixes("10.0.0.9/32", "10.0.1.0/24")},
 	}})
 	if got := h.allowed(1); !slices.Equal(got, []string{"10.0.0.0/24", "::/0", "10.0.2.0/24"}) {
-		t.Errorf("peer 1 has %v", got)
+		t.Errorf("peer 1: got prefixes %v", got)
 	}
 	if got := h.allowed(2); !slices.Equal(got, []string{"10.0.0.9/32", "10.0.1.0/24"}) {
-		t.Errorf("peer 2 has %v", got)
+		t.Errorf("peer 2: got prefixes %v", got)
 	}
 	for a, want := range map[string]int{"10.0.0.8": 1, "10.0.0.9": 2, "10.0.1.1": 2, "10.0.2.3": 1, "fd00::1": 1, "10.0.3.1": -1} {
 		if got := h.owner(a); got != want {
@@ -126,18 +125,18 @@ func TestAllowedIPsMove(t *testing.T) {
 		{PublicKey: publicOf(1), AllowedIPs: prefixes("10.0.2.0/24", "-::/0")},
 	}})
 	if got := h.allowed(1); !slices.Equal(got, []string{"10.0.0.0/24", "10.0.2.0/24"}) {
-		t.Errorf("peer 1 has %v", got)
+		t.Errorf("peer 1: got prefixes %v", got)
 	}
 	if got := h.allowed(2); got != nil {
-		t.Errorf("peer 2 has %v", got)
+		t.Errorf("peer 2: got prefixes %v", got)
 	}
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), Remove: true}}})
 	if n := h.m.Routes().Load().Len(); n != 0 {
-		t.Errorf("%d prefixes outlive their peer (B50)", n)
+		t.Errorf("%d prefixes are left after their peer was removed (B50)", n)
 	}
 }
 
-// A50: a moment never exists at which a moving prefix belongs to nobody.
+// A50: while a prefix moves, it always belongs to a peer.
 func TestAllowedIPsMoveInOneStep(t *testing.T) {
 	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), AllowedIPs: prefixes("10.0.0.0/8")}}})
@@ -163,12 +162,12 @@ func TestAllowedIPsMoveInOneStep(t *testing.T) {
 	}
 	close(stop)
 	if n := <-done; n != 0 {
-		t.Errorf("%d times the prefix belonged to nobody", n)
+		t.Errorf("the prefix belonged to no peer in %d lookups", n)
 	}
 }
 
-// A57: our own key is no peer, and a private key that equals a peer's removes
-// that peer.
+// A57: our own public key cannot be a peer's; setting the private key of a peer
+// removes that peer.
 func TestOwnKeyIsNotAPeer(t *testing.T) {
 	h := singleHost(t)
 	other := keyFor(50)
@@ -177,17 +176,17 @@ func TestOwnKeyIsNotAPeer(t *testing.T) {
 		{PublicKey: other.Public(), AllowedIPs: prefixes("10.0.0.0/8"), Name: pointer("B")},
 	}})
 	if n := len(h.m.Peers()); n != 1 {
-		t.Fatalf("%d peers", n)
+		t.Fatalf("got %d peers, want 1", n)
 	}
 	h.apply(conf.Change{PrivateKey: &other, Peers: []conf.PeerChange{{PublicKey: publicOf(1), Name: pointer("B")}}})
 	if n := len(h.m.Peers()); n != 1 || h.owner("10.1.1.1") != -1 || h.m.PublicKey() != other.Public() {
-		t.Errorf("%d peers after our key became a peer's", n)
+		t.Errorf("got %d peers after a peer's private key was set, want 1", n)
 	}
 }
 
-// A58, B23: the same private key again changes nothing; another one makes the
-// next packet begin a handshake at once, and what is received on the old
-// session still counts.
+// A58, B23: setting the same private key changes nothing. After another one, the
+// next packet begins a handshake at once, and data on the old session is still
+// received.
 func TestPrivateKeyAgain(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -196,7 +195,7 @@ func TestPrivateKeyAgain(t *testing.T) {
 	k := a.peer(b).Sessions().Current
 	a.apply(conf.Change{PrivateKey: &a.private})
 	if a.peer(b).Sessions().Current != k || len(a.sent) != 2 {
-		t.Fatal("the same key again dropped the session")
+		t.Fatal("setting the same key dropped the session")
 	}
 	other := keyFor(77)
 	a.apply(conf.Change{PrivateKey: &other})
@@ -212,18 +211,18 @@ func TestPrivateKeyAgain(t *testing.T) {
 		t.Errorf("%d initiations, b got %q", n, b.got)
 	}
 	if !a.m.private.Equal(other) || a.m.Status(a.time()).PublicKey != other.Public() {
-		t.Error("the key is not the new one")
+		t.Error("the machine does not have the new key")
 	}
 	a.apply(conf.Change{PrivateKey: &key.Private{}})
 	a.send(b, "without a key")
 	w.run(time.Minute)
 	if n := len(a.initiations()); n != 2 {
-		t.Error("an initiation without a private key")
+		t.Error("an initiation was sent without a private key")
 	}
 }
 
-// A59: one peer twice in a request is one peer; update_only never creates; an
-// invalid part makes the whole of the request void.
+// A59: a peer that occurs twice in a change is one peer; UpdateOnly never adds a
+// peer; if a part of a change is invalid, nothing of it is applied.
 func TestAllOrNothing(t *testing.T) {
 	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{
@@ -233,7 +232,7 @@ func TestAllOrNothing(t *testing.T) {
 	}})
 	st := h.m.Status(h.time())
 	if len(st.Peers) != 1 || st.Peers[0].PersistentKeepalive != 5 || len(st.Peers[0].AllowedIPs) != 1 {
-		t.Fatalf("peers %+v", st.Peers)
+		t.Fatalf("got peers %+v", st.Peers)
 	}
 	for _, bad := range []conf.Change{
 		{Peers: []conf.PeerChange{{PublicKey: publicOf(3)}, {PublicKey: publicOf(4), AllowedIPs: []conf.AllowedIPChange{{}}}}},
@@ -241,16 +240,16 @@ func TestAllOrNothing(t *testing.T) {
 		{ReplacePeers: true, Tunables: conf.TunablesChange{RekeyTimeout: pointer(time.Duration(0))}},
 	} {
 		if err := h.m.Apply(h.time(), bad); !errors.Is(err, conf.ErrInvalid) {
-			t.Errorf("%+v: %v", bad, err)
+			t.Errorf("%+v: got error %v, want ErrInvalid", bad, err)
 		}
 	}
 	if got := h.m.Status(h.time()); fmt.Sprint(got) != fmt.Sprint(st) {
-		t.Errorf("a refused change left something: %+v", got)
+		t.Errorf("a refused change had an effect: %+v", got)
 	}
 }
 
-// Names are unique, move with their public key, and stay with it when all peers
-// are replaced (setconf) or synchronized.
+// Names are unique. A name belongs to a public key, and stays with it when all
+// peers are replaced (setconf) or synchronized.
 func TestNames(t *testing.T) {
 	h := singleHost(t)
 	name := func(n int, name string) conf.PeerChange {
@@ -258,17 +257,17 @@ func TestNames(t *testing.T) {
 	}
 	h.apply(conf.Change{Peers: []conf.PeerChange{name(1, "A"), name(2, "B"), {PublicKey: publicOf(3)}}})
 	for what, c := range map[string]conf.Change{
-		"taken by another peer":    {Peers: []conf.PeerChange{name(3, "A")}},
-		"twice in one request":     {Peers: []conf.PeerChange{name(4, "X"), name(5, "X")}},
-		"kept by one that returns": {ReplacePeers: true, Peers: []conf.PeerChange{{PublicKey: publicOf(1)}, name(3, "A")}},
-		"of one removed and back":  {Peers: []conf.PeerChange{{PublicKey: publicOf(1), Remove: true}, {PublicKey: publicOf(1)}, name(3, "A")}},
+		"taken by another peer":   {Peers: []conf.PeerChange{name(3, "A")}},
+		"twice in one change":     {Peers: []conf.PeerChange{name(4, "X"), name(5, "X")}},
+		"kept by a replaced peer": {ReplacePeers: true, Peers: []conf.PeerChange{{PublicKey: publicOf(1)}, name(3, "A")}},
+		"of a peer added again":   {Peers: []conf.PeerChange{{PublicKey: publicOf(1), Remove: true}, {PublicKey: publicOf(1)}, name(3, "A")}},
 	} {
 		before := h.names()
 		if err := h.m.Apply(h.time(), c); !errors.Is(err, conf.ErrInvalid) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: got error %v, want ErrInvalid", what, err)
 		}
 		if !slices.Equal(h.names(), before) {
-			t.Errorf("%s: names are %q", what, h.names())
+			t.Errorf("%s: got names %q, want %q", what, h.names(), before)
 		}
 	}
 	steps := []struct {
@@ -289,7 +288,7 @@ func TestNames(t *testing.T) {
 	for i, s := range steps {
 		h.apply(s.c)
 		if got := h.names(); !slices.Equal(got, s.want) {
-			t.Fatalf("step %d: names %q, want %q", i, got, s.want)
+			t.Fatalf("step %d: got names %q, want %q", i, got, s.want)
 		}
 		named := 0
 		for _, n := range s.want {
@@ -298,13 +297,12 @@ func TestNames(t *testing.T) {
 			}
 		}
 		if len(h.m.names) != named {
-			t.Fatalf("step %d: %d names are taken, want %d", i, len(h.m.names), named)
+			t.Fatalf("step %d: got %d names taken, want %d", i, len(h.m.names), named)
 		}
 	}
 }
 
-// A60: the status lists peers in the order of addition, is complete, and is a
-// copy.
+// A60: the status is a complete copy, with the peers in the order of addition.
 func TestStatus(t *testing.T) {
 	h := singleHost(t)
 	var secret [32]byte
@@ -321,13 +319,13 @@ func TestStatus(t *testing.T) {
 		order = append(order, p.PublicKey)
 	}
 	if !slices.Equal(order, []key.Public{publicOf(3), publicOf(1), publicOf(2)}) {
-		t.Errorf("order %v", order)
+		t.Errorf("got order %v", order)
 	}
 	p := st.Peers[2]
 	if st.ListenPort != 51820 || st.FirewallMark != 3 || !st.Up || !st.PrivateKey.Equal(h.private) || st.Tunables != conf.DefaultTunables() ||
 		p.Name != "B" || !p.PresharedKey.Equal(key.NewPreshared(&secret)) || p.Endpoint.String() != "192.0.2.1:7" || p.PersistentKeepalive != 65535 ||
 		len(p.AllowedIPs) != 2 || !p.LastHandshake.IsZero() {
-		t.Errorf("status %+v", st)
+		t.Errorf("got status %+v", st)
 	}
 	p.AllowedIPs[0] = netip.Prefix{}
 	if h.allowed(2)[0] != "10.0.0.0/8" {
@@ -335,8 +333,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// A21: an accepted stamp is put out, outlives a restart and the replacement of
-// all peers, and is forgotten with the peer.
+// A21: the machine emits an accepted stamp, remembers it after a restart and after
+// the replacement of all peers, and forgets it when the peer is removed.
 func TestStampsOfPeers(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -346,7 +344,7 @@ func TestStampsOfPeers(t *testing.T) {
 	public := a.public
 	stamp, ok := b.accepted[public]
 	if !ok {
-		t.Fatal("no stamp was put out")
+		t.Fatal("no stamp was emitted")
 	}
 	replayed := func(what string, want int) {
 		t.Helper()
@@ -354,7 +352,7 @@ func TestStampsOfPeers(t *testing.T) {
 		b.receive(a.addr, first)
 		w.run(100 * time.Millisecond)
 		if n := kinds(b.sent)[wire.TypeResponse] - before; n != want {
-			t.Errorf("%s: %d responses to the old initiation, want %d", what, n, want)
+			t.Errorf("%s: got %d responses to the old initiation, want %d", what, n, want)
 		}
 	}
 	b.restart(wire.TAI64N{}, map[key.Public]wire.TAI64N{public: stamp})
@@ -365,19 +363,19 @@ func TestStampsOfPeers(t *testing.T) {
 	b.apply(conf.Change{ReplacePeers: true, Peers: []conf.PeerChange{b.about(a)}})
 	replayed("after all peers were replaced", 0)
 	if len(b.accepted) != 1 {
-		t.Error("forgotten by a replacement")
+		t.Error("the stamp was forgotten when all peers were replaced")
 	}
 	b.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: public, Remove: true}}})
 	if len(b.accepted) != 0 {
-		t.Error("not forgotten with its peer")
+		t.Error("the stamp was not forgotten when the peer was removed")
 	}
 	b.apply(conf.Change{Peers: []conf.PeerChange{b.about(a)}})
-	replayed("after the peer was removed and added", 1)
+	replayed("after the peer was removed and added again", 1)
 }
 
-// A35: the machine has keys of its own, which it zeroes when they are replaced,
-// when their peer is removed, and at the end. Those of who configures it, and of
-// who asked for its status, are not touched.
+// A35: the machine copies keys, and zeroes its copies when they are replaced, when
+// their peer is removed, and at the end. It does not change the keys of the caller
+// or those in a status.
 func TestMachineCopiesKeys(t *testing.T) {
 	h := singleHost(t)
 	private, second := keyFor(77), keyFor(78)
@@ -391,7 +389,7 @@ func TestMachineCopiesKeys(t *testing.T) {
 	kept := []interface{ IsZero() bool }{h.m.private, h.m.first.preshared}
 	for _, k := range kept {
 		if k.IsZero() {
-			t.Fatal("a key was not taken")
+			t.Fatal("a key was not set")
 		}
 	}
 	h.apply(conf.Change{PrivateKey: &second})
@@ -402,18 +400,18 @@ func TestMachineCopiesKeys(t *testing.T) {
 	h.m.Close()
 	for i, k := range kept {
 		if !k.IsZero() {
-			t.Errorf("key %d is left", i)
+			t.Errorf("key %d was not zeroed", i)
 		}
 	}
 	if !private.Equal(keyFor(77)) || !second.Equal(keyFor(78)) || psk.IsZero() || otherPSK.IsZero() {
-		t.Error("a key of who configured the machine is erased")
+		t.Error("a key of the caller was erased")
 	}
 	if !before.PrivateKey.Equal(keyFor(77)) || !before.Peers[0].PresharedKey.Equal(psk) {
-		t.Error("a status changed afterwards")
+		t.Error("an earlier status changed")
 	}
 }
 
-// A35: close erases what is secret, and leaves the last stamp.
+// A35: Close erases all secrets, and keeps the last stamp.
 func TestClose(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -427,10 +425,10 @@ func TestClose(t *testing.T) {
 	k, last := a.peer(b).Sessions().Current, a.m.LastStamp()
 	a.m.Close()
 	if k.Usable(w.now) || !a.m.private.IsZero() || !a.m.first.preshared.IsZero() || a.index.Len() != 0 {
-		t.Error("a secret is left")
+		t.Error("a secret was not erased")
 	}
 	if a.m.LastStamp() != last || last.IsZero() {
-		t.Error("the last stamp is gone")
+		t.Error("the last stamp was not kept")
 	}
 	for _, v := range []any{a.m, a.m.first, &answer{}, &completion{}, &creation{}, &identification{}} {
 		if s := fmt.Sprintf("%v %+v %#v", v, v, v); s != "(hidden) (hidden) (hidden)" {
@@ -439,7 +437,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// A broken source of randomness stops handshakes, not the machine.
+// Without random numbers, there are no handshakes, but the machine keeps working.
 func TestNoRandomness(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -448,19 +446,19 @@ func TestNoRandomness(t *testing.T) {
 	a.send(b, "x")
 	w.run(20 * time.Second)
 	if len(a.sent) != 0 || a.index.Len() != 0 {
-		t.Fatalf("sent %v", kinds(a.sent))
+		t.Fatalf("without random numbers: a sent %v, and %d indices are taken", kinds(a.sent), a.index.Len())
 	}
 	a.m.random = good
 	w.run(6 * time.Second)
 	if !slices.Equal(b.got, []string{"x"}) {
-		t.Errorf("b got %q after randomness came back", b.got)
+		t.Errorf("with random numbers again: b got %q", b.got)
 	}
 	b.m.random = brokenRandom{}
 	w.run(200 * time.Second)
 	a.send(b, "y")
 	w.run(time.Second)
 	if b.index.Len() > 2 {
-		t.Errorf("%d indices", b.index.Len())
+		t.Errorf("got %d indices, want at most 2", b.index.Len())
 	}
 }
 

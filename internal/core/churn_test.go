@@ -16,8 +16,8 @@ import (
 	"wgd/key"
 )
 
-// lockedMachine is one machine under a lock, as engine has it, its jobs on goroutines
-// of their own, and its messages carried to another one by whoever drained it.
+// lockedMachine is a machine with a lock, as in package engine. Its jobs and the
+// delivery of its messages run on goroutines of their own.
 type lockedMachine struct {
 	mu      sync.Mutex
 	m       *Machine
@@ -28,7 +28,7 @@ type lockedMachine struct {
 	jobs    *sync.WaitGroup
 	now     clock.Now
 
-	confirmed int // sessions
+	confirmed int // number of confirmed sessions
 }
 
 func newLockedMachine(n int, jobs *sync.WaitGroup) *lockedMachine {
@@ -38,7 +38,7 @@ func newLockedMachine(n int, jobs *sync.WaitGroup) *lockedMachine {
 	return c
 }
 
-// do changes the machine and carries out what follows.
+// do calls f and carries out the outputs of the machine.
 func (c *lockedMachine) do(f func(m *Machine, now clock.Now)) {
 	c.mu.Lock()
 	c.now.Mono = c.now.Mono.Add(time.Millisecond)
@@ -68,7 +68,7 @@ func (c *lockedMachine) do(f func(m *Machine, now clock.Now)) {
 	}
 }
 
-// use sends one packet, as the data plane does, without any lock.
+// use sends a packet to p as the data plane does, without a lock.
 func (c *lockedMachine) use(p *peer.Peer) {
 	k := p.Sessions().Current
 	if k == nil {
@@ -100,9 +100,9 @@ func (c *lockedMachine) about(other *lockedMachine) conf.Change {
 	return conf.Change{Peers: []conf.PeerChange{{PublicKey: other.private.Public(), Endpoint: &end, AllowedIPs: prefixes("10.0.0.0/8")}}}
 }
 
-// B25, B45, B50, A14: peers removed and added, keys changed, the interface up
-// and down, while jobs, messages and data of the same peers are under way on
-// other goroutines. The race detector watches; no index is left at the end.
+// B25, B45, B50, A14: peers are removed and added, keys change, and the interface
+// goes down and up, while other goroutines process jobs, messages and data of the
+// same peers. No index is left at the end. (Run with -race.)
 func TestChurn(t *testing.T) {
 	var jobs sync.WaitGroup
 	a, b := newLockedMachine(1, &jobs), newLockedMachine(2, &jobs)
@@ -151,7 +151,7 @@ func TestChurn(t *testing.T) {
 	jobs.Wait()
 	for _, c := range []*lockedMachine{a, b} {
 		if c.m.Status(c.now).Peers == nil || c.index.Len() > 4 {
-			t.Errorf("%d indices", c.index.Len())
+			t.Errorf("got %d indices, want at most 4", c.index.Len())
 		}
 		c.do(func(m *Machine, now clock.Now) {
 			if err := m.Apply(now, conf.Change{ReplacePeers: true}); err != nil {
@@ -159,10 +159,10 @@ func TestChurn(t *testing.T) {
 			}
 		})
 		if c.index.Len() != 0 || c.m.identity.jobs != 0 {
-			t.Errorf("%d indices without peers, %d jobs", c.index.Len(), c.m.identity.jobs)
+			t.Errorf("without peers, %d indices and %d jobs are left", c.index.Len(), c.m.identity.jobs)
 		}
 	}
 	if a.confirmed < 20 || b.confirmed < 20 {
-		t.Errorf("only %d and %d sessions came about", a.confirmed, b.confirmed)
+		t.Errorf("got %d and %d confirmed sessions, want at least 20", a.confirmed, b.confirmed)
 	}
 }

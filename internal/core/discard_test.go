@@ -10,8 +10,8 @@ import (
 	"wgd/key"
 )
 
-// A35: a job that is never run is given back at the end: the secrets that were
-// lent for it are erased, and the private key that waited for it too.
+// A35: discarding a job that was not run erases its secrets, and also a replaced
+// private key that waited for the job.
 func TestDiscardErases(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -21,7 +21,7 @@ func TestDiscardErases(t *testing.T) {
 		t.Helper()
 		w.run(time.Second)
 		if len(h.jobs) == 0 {
-			t.Fatal("no job")
+			t.Fatal("there is no job")
 		}
 		j := h.jobs[0]
 		h.jobs = h.jobs[1:]
@@ -30,7 +30,7 @@ func TestDiscardErases(t *testing.T) {
 	a.send(b, "hello")
 	created := next(a)
 	if !created.Initiates() {
-		t.Error("an initiation of ours is not taken for one")
+		t.Error("Initiates is false for the job of our initiation")
 	}
 	created.Run()
 	a.finish(created)
@@ -39,7 +39,7 @@ func TestDiscardErases(t *testing.T) {
 	b.finish(identified)
 	answered := next(b)
 	if identified.Initiates() || answered.Initiates() {
-		t.Error("work on what came in is taken for an initiation of ours")
+		t.Error("Initiates is true for a job of a received initiation")
 	}
 	answered.Run()
 	b.finish(answered)
@@ -58,16 +58,16 @@ func TestDiscardErases(t *testing.T) {
 	private := keyFor(9)
 	a.apply(conf.Change{PrivateKey: &private})
 	if identity.jobs != 1 {
-		t.Fatalf("%d jobs have the old key", identity.jobs)
+		t.Fatalf("%d jobs have the old key, want 1", identity.jobs)
 	}
 	a.m.Discard(&Job{completed})
 	if again.ephemeral != [32]byte{} || later.ephemeral != [32]byte{} || !later.preshared.IsZero() || !completed.preshared.IsZero() {
-		t.Error("a secret is left in a job")
+		t.Error("a job still has a secret")
 	}
 	if identity.jobs != 0 || b.m.identity.jobs != 0 {
-		t.Error("a job still holds a private key")
+		t.Error("a private key still waits for a job")
 	}
 	if !reflect.ValueOf(completed.hs).Elem().IsZero() {
-		t.Error("the handshake is not erased")
+		t.Error("the handshake was not erased")
 	}
 }

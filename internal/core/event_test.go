@@ -12,13 +12,13 @@ import (
 	"wgd/key"
 )
 
-// tell notes what a log would say of an output: of which peer, and what.
+// tell records an output as a line of a log: the peer and the event.
 func (h *host) tell(out *Output) {
-	who := out.Name
-	if who == "" && out.Peer != nil {
-		who = fmt.Sprint("host ", slices.IndexFunc(h.w.hosts, func(other *host) bool { return other.public == out.PublicKey })+1)
+	name := out.Name
+	if name == "" && out.Peer != nil {
+		name = fmt.Sprint("host ", slices.IndexFunc(h.w.hosts, func(other *host) bool { return other.public == out.PublicKey })+1)
 	}
-	line := who + ": "
+	line := name + ": "
 	switch {
 	case out.Kind == Send && out.Cause == NoCause:
 		line += "response sent"
@@ -38,16 +38,16 @@ func (h *host) tell(out *Output) {
 	h.told = append(h.told, line)
 }
 
-// expectEvents compares what happened since it was last asked.
+// expectEvents compares the events since its last call.
 func (h *host) expectEvents(what string, want ...string) {
 	h.w.t.Helper()
 	if !slices.Equal(h.told, want) {
-		h.w.t.Errorf("%s: host %d tells\n\t%s\nwant\n\t%s", what, h.n, strings.Join(h.told, "\n\t"), strings.Join(want, "\n\t"))
+		h.w.t.Errorf("%s: host %d: got events\n\t%s\nwant\n\t%s", what, h.n, strings.Join(h.told, "\n\t"), strings.Join(want, "\n\t"))
 	}
 	h.told = nil
 }
 
-// A handshake is told at both ends, and why it began.
+// Both ends log a handshake, and the initiator logs its cause.
 func TestEventsOfAHandshake(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -56,7 +56,7 @@ func TestEventsOfAHandshake(t *testing.T) {
 	a.expectEvents("the first", "host 2: initiation 1 of 18 sent: there is no session", "host 2: a session begins, 20ms after our initiation")
 	b.expectEvents("the first", "host 1: handshake initiation received", "host 1: response sent", "host 1: a session begins, 20ms after our response")
 
-	// It is renewed in time, and b has a name meanwhile.
+	// The session is renewed; b has a name now.
 	name := "B"
 	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, Name: &name}}})
 	w.run(2 * time.Minute)
@@ -65,13 +65,13 @@ func TestEventsOfAHandshake(t *testing.T) {
 	w.run(time.Second)
 	a.expectEvents("the second", "B: initiation 1 of 18 sent: the session is old", "B: a session begins, 20ms after our initiation")
 
-	// Nobody says anything any more.
+	// Both sides are silent.
 	w.run(540 * time.Second)
 	a.expectEvents("long silence", "B: keys erased: there was no new session for a long time")
 }
 
-// A session that has sealed many messages is renewed for that reason; one on
-// which nothing comes back, for that (B31).
+// The log says why a session is renewed: it has sealed many messages, or nothing
+// comes back on it (B31).
 func TestCausesOfInitiations(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -82,7 +82,7 @@ func TestCausesOfInitiations(t *testing.T) {
 		w.run(6 * time.Second)
 	}
 	if want := "host 2: initiation 1 of 18 sent: the session has sealed many messages"; !slices.Contains(a.told, want) {
-		t.Errorf("a tells %q", a.told)
+		t.Errorf("got events %q, want one %q", a.told, want)
 	}
 
 	w = newWorld(t, 1)
@@ -94,12 +94,12 @@ func TestCausesOfInitiations(t *testing.T) {
 	a.send(b, "y")
 	w.run(20 * time.Second)
 	if want := "host 2: initiation 1 of 18 sent: nothing came back on the session"; len(a.told) == 0 || a.told[0] != want {
-		t.Errorf("a tells %q", a.told)
+		t.Errorf("got events %q, want %q first", a.told, want)
 	}
 }
 
-// Each initiation says which it is of how many, as the tunables have it, and the
-// end says why (B30).
+// The events number the initiations, with the maximum that follows from the
+// tunables, and say why the handshake is given up (B30).
 func TestEventsOfAttempts(t *testing.T) {
 	for _, c := range []struct {
 		timeout, total time.Duration
@@ -131,8 +131,8 @@ func TestEventsOfAttempts(t *testing.T) {
 	}
 }
 
-// Who wants to send while an initiation is being made begins to count again (§6.4),
-// with the next one.
+// If a packet needs a session while an initiation is being made, the count of
+// initiations begins again with the next one (§6.4).
 func TestAttemptWhileAnInitiationIsMade(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -145,7 +145,7 @@ func TestAttemptWhileAnInitiationIsMade(t *testing.T) {
 		"host 2: initiation 1 of 18 sent: there is no session", "host 2: initiation 1 of 18 sent: no answer")
 }
 
-// B30: a handshake that has nobody to speak to any more is given up, too.
+// B30: a handshake is also given up if the interface has no private key any more.
 func TestGivingUpWithoutAKey(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -153,13 +153,13 @@ func TestGivingUpWithoutAKey(t *testing.T) {
 	a.send(b, "x")
 	w.run(time.Second)
 	a.told = nil
-	a.m.identity, a.private = nil, key.Private{} // no change of the configuration leaves the handshake
+	a.m.identity, a.private = nil, key.Private{} // directly, because Apply would drop the handshake
 	w.run(10 * time.Second)
 	a.expectEvents("no key", "host 2: handshake given up after 1 in 5s: the peer has no endpoint, or the interface no private key")
 }
 
-// A11: with a peer whose key is of low order there is no handshake, and that is
-// said once.
+// A11: with a peer whose key is of low order, there is no handshake, and this is
+// logged once.
 func TestEventOfALowOrderKey(t *testing.T) {
 	w := newWorld(t, 1)
 	a := w.host()
@@ -172,8 +172,8 @@ func TestEventOfALowOrderKey(t *testing.T) {
 	a.expectEvents("low order", "host 0: handshake given up after 1 in 0s: the peer's public key is of low order")
 }
 
-// A7, A12, A13, A19: each reason for which a handshake message is refused is
-// told, with the peer where there is one, and counts as one refusal.
+// A7, A12, A13, A19: each refusal of a handshake message is logged with its cause
+// and, if known, its peer, and is counted once.
 func TestEventsOfRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -212,12 +212,12 @@ func TestEventsOfRefusals(t *testing.T) {
 		b.drain()
 		w.run(time.Millisecond)
 		if len(b.told) != 1 || !strings.HasPrefix(b.told[0], c.want) || b.m.TakeRefused() != 1 {
-			t.Errorf("%s: b tells %q", c.name, b.told)
+			t.Errorf("%s: got events %q, want one %q", c.name, b.told, c.want)
 		}
 	}
 }
 
-// The same for what changes while the job runs, and for responses.
+// A message is also refused if the configuration changes while its job runs.
 func TestRefusalAfterAChange(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -250,7 +250,7 @@ func TestRefusalAfterAChange(t *testing.T) {
 		"host 2: handshake response refused: "+NotAuthentic.String())
 }
 
-// A26: a cookie is told by whom it is for.
+// A26: the receiver of a cookie logs it.
 func TestEventOfACookie(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -260,22 +260,22 @@ func TestEventOfACookie(t *testing.T) {
 	a.expectEvents("a cookie", "host 2: initiation 1 of 18 sent: there is no session", "host 2: cookie received: the next handshake message carries it")
 }
 
-// Whatever happens has a sentence of its own.
+// Each event and each cause has a text of its own.
 func TestEventTextsDiffer(t *testing.T) {
 	seen := map[string]bool{"": true}
 	for e := Event(1); e < events; e++ {
 		if seen[e.String()] {
-			t.Errorf("event %d is %q", e, e)
+			t.Errorf("event %d has the text of another one, or none: %q", e, e)
 		}
 		seen[e.String()] = true
 	}
 	for c := NoCause; c < causes; c++ {
 		if seen[c.String()] {
-			t.Errorf("cause %d is %q", c, c)
+			t.Errorf("cause %d has the text of another one, or none: %q", c, c)
 		}
 		seen[c.String()] = true
 	}
 	if events.String() != "" || causes.String() != NoCause.String() {
-		t.Error("unknown ones")
+		t.Errorf("unknown values: got %q and %q", events, causes)
 	}
 }

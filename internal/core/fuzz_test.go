@@ -7,9 +7,9 @@ import (
 	"wgd/internal/wire"
 )
 
-// FuzzReceive gives a machine with a session and a handshake under way any
-// message, as it is and with the indices that are live (A4, A5, A7): nothing is
-// answered, and both peers go on.
+// FuzzReceive passes any message, also with a live index, to a machine with a
+// session and a handshake in progress (A4, A5, A7): the machine sends no answer,
+// and both peers keep working.
 func FuzzReceive(f *testing.F) {
 	w := newWorld(f, 1)
 	a, b := w.pair()
@@ -30,7 +30,7 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, msg []byte, live uint8) {
 		w := newWorld(t, 2)
-		w.host() // so that the keys are not those of the seeds, whose messages were good
+		w.host() // so that the keys differ from those of the seeds, which are valid
 		a, b := w.pair()
 		b.send(a, "x")
 		w.run(time.Second)
@@ -39,7 +39,7 @@ func FuzzReceive(f *testing.F) {
 		w.run(6 * time.Second)
 		if own := b.member(a).own; own != nil && live > 0 && len(msg) >= 12 {
 			msg = append([]byte(nil), msg...)
-			at := 4 * int(live%3) // of a receiver index
+			at := 4 * int(live%3) // offset of a receiver index
 			if at > 0 {
 				msg[at], msg[at+1], msg[at+2], msg[at+3] = byte(own.index), byte(own.index>>8), byte(own.index>>16), byte(own.index>>24)
 			}
@@ -49,7 +49,7 @@ func FuzzReceive(f *testing.F) {
 		b.drain()
 		w.run(0)
 		if b.index.Len() != before || kinds(b.sent)[wire.TypeResponse] != sent[wire.TypeResponse] || kinds(b.sent)[wire.TypeData] != sent[wire.TypeData] {
-			t.Errorf("message %x changed something", msg)
+			t.Errorf("message %x had an effect", msg)
 		}
 		w.lost = nil
 		w.run(20 * time.Second)

@@ -13,8 +13,8 @@ import (
 	"wgd/key"
 )
 
-// A34, B39, A42: what was staged before there was a session goes out in order
-// as soon as there is one; B24: the counters are exact on both sides.
+// A34, B39, A42: packets staged before there is a session are sent in order as
+// soon as there is one. B24: the byte counters are exact on both sides.
 func TestFirstPackets(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -28,18 +28,18 @@ func TestFirstPackets(t *testing.T) {
 	}
 	data := uint64(5 * (32 + len("packet 0")))
 	if s := a.status(b); s.TxBytes != 148+data || s.RxBytes != 92 {
-		t.Errorf("a counts %d sent, %d received, want %d and 92", s.TxBytes, s.RxBytes, 148+data)
+		t.Errorf("a counts %d bytes sent and %d received, want %d and 92", s.TxBytes, s.RxBytes, 148+data)
 	}
 	if s := b.status(a); s.RxBytes != 148+data || s.TxBytes != 92 {
-		t.Errorf("b counts %d received, %d sent", s.RxBytes, s.TxBytes)
+		t.Errorf("b counts %d bytes received and %d sent, want %d and 92", s.RxBytes, s.TxBytes, 148+data)
 	}
 	if a.status(b).LastHandshake.IsZero() || b.status(a).LastHandshake.IsZero() {
-		t.Error("the handshake has no time")
+		t.Error("the status has no time of the last handshake")
 	}
 }
 
-// A34, A33: an initiator with nothing to say confirms with a keepalive; until
-// then the responder sends nothing on the new session.
+// A34, A33: an initiator without data confirms the session with a keepalive; until
+// then, the responder sends nothing on it.
 func TestInitiatorSendsFirst(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -47,7 +47,7 @@ func TestInitiatorSendsFirst(t *testing.T) {
 	a.send(b, "lost")
 	w.run(time.Second)
 	if s := b.peer(a).Sessions(); s.Next == nil || s.Current != nil {
-		t.Fatalf("responder before confirmation: %+v", s)
+		t.Fatalf("before confirmation, the responder has %+v", s)
 	}
 	b.send(a, "answer")
 	w.run(time.Second)
@@ -62,12 +62,12 @@ func TestInitiatorSendsFirst(t *testing.T) {
 		t.Errorf("a got %q after confirmation", a.got)
 	}
 	if s := b.peer(a).Sessions(); s.Next != nil || s.Current == nil || s.Current.Initiator {
-		t.Errorf("responder after confirmation: %+v", s)
+		t.Errorf("after confirmation, the responder has %+v", s)
 	}
 }
 
-// B10: nothing is sent that nobody asked for: one packet costs three messages,
-// and the receiver's keepalive 10 s later is the fourth.
+// B10: no unnecessary message is sent: one packet takes three messages, and the
+// receiver's keepalive 10 s later is the fourth.
 func TestOnePacketCostsFourMessages(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -82,8 +82,8 @@ func TestOnePacketCostsFourMessages(t *testing.T) {
 	}
 }
 
-// A13, B28, A5: garbage in the place of responses, before, beside and after the
-// true one, disturbs nothing, whatever the order in which the jobs end.
+// A13, B28, A5: forged responses before, during and after the genuine one have no
+// effect, in whatever order the jobs end.
 func TestForgedResponses(t *testing.T) {
 	for order := range 3 {
 		w := newWorld(t, uint64(order))
@@ -109,7 +109,7 @@ func TestForgedResponses(t *testing.T) {
 		a.m.Receive(a.time(), wire.NewEndpoint(b.addr, a.addr.Addr(), 0), genuine)
 		a.drain()
 		if len(a.jobs) != 10 {
-			t.Fatalf("%d jobs", len(a.jobs))
+			t.Fatalf("got %d jobs, want 10", len(a.jobs))
 		}
 		own := a.member(b).own
 		for _, j := range a.jobs {
@@ -125,23 +125,23 @@ func TestForgedResponses(t *testing.T) {
 			a.finish(j)
 		}
 		if !reflect.ValueOf(own.hs).Elem().IsZero() || own.jobs != 0 {
-			t.Error("the handshake is not erased after its last job (A35)")
+			t.Error("the handshake was not erased after its last job (A35)")
 		}
 		w.run(time.Second)
 		if !slices.Equal(b.got, []string{"x"}) {
 			t.Fatalf("order %d: b got %q", order, b.got)
 		}
 		if got := a.status(b).RxBytes - before.RxBytes; got != 92 {
-			t.Errorf("order %d: %d bytes counted for one true response", order, got)
+			t.Errorf("order %d: %d bytes were counted for one genuine response, want 92", order, got)
 		}
 		if a.index.Len() != 1 {
-			t.Errorf("order %d: %d indices taken", order, a.index.Len())
+			t.Errorf("order %d: %d indices are taken, want 1", order, a.index.Len())
 		}
 	}
 }
 
-// A18, A12: a replayed initiation, later or at the same time, is not accepted,
-// moves nothing and takes no index.
+// A18, A12: a replayed initiation, later or at the same time, is refused, and
+// changes neither the endpoint nor an index.
 func TestReplayedInitiation(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -151,15 +151,15 @@ func TestReplayedInitiation(t *testing.T) {
 	before, count := b.status(a), b.index.Len()
 	w.run(time.Second)
 	elsewhere := a.addr
-	a.addr = w.host().addr // where the replay comes from
+	a.addr = w.host().addr // the source of the replay
 	b.m.TakeRefused()
 	w.deliver(a, b.addr, replay)
 	w.run(time.Second)
 	if after := b.status(a); after.RxBytes != before.RxBytes || after.Endpoint != elsewhere || b.index.Len() != count || len(b.sent) != 1 {
-		t.Errorf("a replay was taken: %+v, was %+v, sent %d", after, before, len(b.sent))
+		t.Errorf("a replay had an effect: got %+v, want %+v; %d messages were sent", after, before, len(b.sent))
 	}
 	if n := b.m.TakeRefused(); n != 1 {
-		t.Errorf("%d messages were refused, want the replay", n)
+		t.Errorf("%d messages were refused, want 1", n)
 	}
 
 	// The same message twice before either job ends.
@@ -180,17 +180,17 @@ func TestReplayedInitiation(t *testing.T) {
 		for _, j := range jobs {
 			j.Run()
 		}
-		w.run(time.Second) // the 20 ms of A19 do not decide here
+		w.run(time.Second) // longer than the 20 ms of A19
 		for _, j := range jobs {
 			b.finish(j)
 		}
 	}
 	if n := kinds(b.sent)[wire.TypeResponse]; n != 1 || b.index.Len() != 1 {
-		t.Errorf("%d responses to one initiation, %d indices", n, b.index.Len())
+		t.Errorf("got %d responses to one initiation, and %d indices, want 1 each", n, b.index.Len())
 	}
 }
 
-// A19: of two good initiations within 20 ms the second is ignored.
+// A19: of two good initiations within 20 ms, the second is ignored.
 func TestInitiationsWithin20ms(t *testing.T) {
 	for _, c := range []struct {
 		gap  time.Duration
@@ -218,12 +218,12 @@ func TestInitiationsWithin20ms(t *testing.T) {
 		}
 		w.run(time.Second)
 		if n := kinds(b.sent)[wire.TypeResponse]; n != c.want {
-			t.Errorf("gap %v: %d responses, want %d", c.gap, n, c.want)
+			t.Errorf("gap %v: got %d responses, want %d", c.gap, n, c.want)
 		}
 	}
 }
 
-// B8: a response counts however long it took, up to the next initiation.
+// B8: a response is accepted at any time before the next initiation.
 func TestSlowPaths(t *testing.T) {
 	for _, rtt := range []time.Duration{0, 200 * time.Millisecond, 251 * time.Millisecond, time.Second, 4990 * time.Millisecond} {
 		w := newWorld(t, 1)
@@ -232,13 +232,12 @@ func TestSlowPaths(t *testing.T) {
 		a.send(b, "x")
 		w.run(20 * time.Second)
 		if !slices.Equal(b.got, []string{"x"}) || kinds(a.sent)[wire.TypeInitiation] != 1 {
-			t.Errorf("round trip %v: b got %q after %v", rtt, b.got, kinds(a.sent))
+			t.Errorf("round trip %v: b got %q, a sent %v", rtt, b.got, kinds(a.sent))
 		}
 	}
 }
 
-// A13: a response to an initiation that was followed by another one counts no
-// more.
+// A13: a response is refused if its initiation has been followed by another one.
 func TestResponseToAnOldInitiation(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -248,15 +247,14 @@ func TestResponseToAnOldInitiation(t *testing.T) {
 	old := a.member(b).own.index
 	w.run(600 * time.Millisecond)
 	if a.peer(b).Sessions().Current != nil {
-		t.Fatal("a response to an abandoned initiation was taken")
+		t.Fatal("a response to an abandoned initiation was accepted")
 	}
 	if a.member(b).own.index == old && a.index.Lookup(old) == nil {
-		t.Fatal("the live index is gone")
+		t.Fatal("the live index was released")
 	}
 }
 
-// B7: the thousandth handshake is like the first; B29, A14: and indices do not
-// leak.
+// B7: the thousandth handshake works like the first. B29, A14: no index leaks.
 func TestThousandHandshakes(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -267,19 +265,19 @@ func TestThousandHandshakes(t *testing.T) {
 		a.drain()
 		w.run(6 * time.Second)
 		if n := kinds(b.sent)[wire.TypeResponse]; n != i+1 {
-			t.Fatalf("handshake %d is not answered", i)
+			t.Fatalf("handshake %d was not answered", i)
 		}
 		if a.index.Len() > 3 || b.index.Len() > 3 {
-			t.Fatalf("%d and %d indices after %d handshakes", a.index.Len(), b.index.Len(), i+1)
+			t.Fatalf("after %d handshakes, %d and %d indices are taken, want at most 3", i+1, a.index.Len(), b.index.Len())
 		}
 	}
 	if b.replies != 0 {
-		t.Error("cookies were asked for without load")
+		t.Error("cookie replies were sent without load")
 	}
 }
 
-// A31: never more than three sessions, and the index has exactly those and the
-// handshake under way.
+// A31: a peer never has more than three sessions, and the index table has exactly
+// those and the handshake in progress.
 func TestAtMostThreeSessions(t *testing.T) {
 	w := newWorld(t, 3)
 	a, b := w.pair()
@@ -303,7 +301,8 @@ func TestAtMostThreeSessions(t *testing.T) {
 	}
 }
 
-// checkIndices compares the index table of h with what its members hold.
+// checkIndices compares the index table of h with the sessions and handshakes of
+// its members.
 func checkIndices(t *testing.T, h *host) {
 	t.Helper()
 	want := 0
@@ -321,18 +320,18 @@ func checkIndices(t *testing.T, h *host) {
 		}
 	}
 	if h.index.Len() != want {
-		t.Fatalf("%v: %d indices taken, %d in use", h.w, h.index.Len(), want)
+		t.Fatalf("%v: %d indices are taken, want %d", h.w, h.index.Len(), want)
 	}
 }
 
 func checkIndex(t *testing.T, h *host, p *member, i uint32) {
 	t.Helper()
 	if e := h.index.Lookup(i); e == nil || e.Peer != p.shared {
-		t.Fatalf("%v: index %d does not stand for its peer", h.w, i)
+		t.Fatalf("%v: index %d does not refer to its peer", h.w, i)
 	}
 }
 
-// B43: index 0 is as good as any.
+// B43: index 0 is an ordinary index.
 func TestIndexZero(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -350,7 +349,7 @@ func TestIndexZero(t *testing.T) {
 	}
 }
 
-// zeroIndices gives zeros to who asks for an index, unless 0 is taken.
+// zeroIndices is a source of randomness from which index 0 is drawn if it is free.
 type zeroIndices struct{ m *Machine }
 
 func (z zeroIndices) Read(b []byte) (int, error) {
@@ -363,8 +362,8 @@ func (z zeroIndices) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A11, A10: a peer with a key of low order may be configured; nothing is sent
-// to it, what is staged for it is dropped, and others are not disturbed.
+// A11, A10: a peer with a key of low order may be configured. Nothing is sent to
+// it, its staged packets are dropped, and other peers are not affected.
 func TestPeerKeyOfLowOrder(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -380,18 +379,18 @@ func TestPeerKeyOfLowOrder(t *testing.T) {
 		a.drain()
 		w.run(time.Minute)
 		if len(a.sent) != 0 || p.shared.HasStaged() || a.index.Len() != 0 {
-			t.Fatalf("key %x: sent %v, %d indices", public[:2], kinds(a.sent), a.index.Len())
+			t.Fatalf("key %x: a sent %v, and %d indices are taken", public[:2], kinds(a.sent), a.index.Len())
 		}
 	}
 	a.send(b, "x")
 	w.run(time.Second)
 	if !slices.Equal(b.got, []string{"x"}) {
-		t.Fatal("the good peer suffers")
+		t.Fatalf("the other peer is affected: b got %q", b.got)
 	}
 }
 
-// B11, A15: preshared keys must agree; a change takes effect with the next
-// handshake, and leaves live sessions alone.
+// B11, A15: preshared keys must be equal. A change takes effect with the next
+// handshake, and does not affect live sessions.
 func TestPresharedKeys(t *testing.T) {
 	var one, two [32]byte
 	one[0], two[0] = 1, 2
@@ -409,13 +408,13 @@ func TestPresharedKeys(t *testing.T) {
 		a.send(b, "on the live session")
 		w.run(time.Second)
 		if !slices.Equal(b.got, []string{"before", "on the live session"}) {
-			t.Fatalf("the live session suffers: %q", b.got)
+			t.Fatalf("the live session is affected: b got %q", b.got)
 		}
 		w.run(200 * time.Second)
 		a.send(b, "on a new session")
 		w.run(time.Second)
 		if good := len(b.got) == 3; good != c.good {
-			t.Errorf("preshared keys %v, %v: arrived %v", c.a.Hex()[:2], c.b.Hex()[:2], good)
+			t.Errorf("preshared keys %v, %v: packet arrived: %v, want %v", c.a.Hex()[:2], c.b.Hex()[:2], good, c.good)
 		}
 	}
 }

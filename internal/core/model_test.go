@@ -13,7 +13,7 @@ import (
 	"wgd/key"
 )
 
-// model is what a configuration is, in the plainest way.
+// model is a configuration, in the simplest representation.
 type model struct {
 	own   key.Public
 	peers []modelPeer
@@ -31,7 +31,8 @@ func (m *model) find(public key.Public) int {
 	return slices.IndexFunc(m.peers, func(p modelPeer) bool { return p.public == public })
 }
 
-// apply gives the model after c; ok is false where two peers have one name.
+// apply returns the model after c; ok is false if two peers would have the same
+// name.
 func (m model) apply(c *conf.Change) (_ model, ok bool) {
 	old := m
 	m.peers = nil
@@ -109,7 +110,7 @@ func (m *model) peer(c *conf.PeerChange, names map[key.Public]string) {
 	}
 }
 
-// lookup is a linear search for the longest prefix.
+// lookup does a linear search for the longest prefix.
 func (m *model) lookup(a netip.Addr) (owner key.Public, ok bool) {
 	best := -1
 	for _, p := range m.peers {
@@ -122,8 +123,8 @@ func (m *model) lookup(a netip.Addr) (owner key.Public, ok bool) {
 	return owner, ok
 }
 
-// generator writes random changes about few peers, names and prefixes, so that
-// they meet.
+// generator makes random changes of few peers, names and prefixes, so that they
+// conflict often.
 type generator struct{ dice *rand.Rand }
 
 func (s generator) chance(n int) bool { return s.dice.IntN(n) == 0 }
@@ -181,8 +182,8 @@ func (s generator) address(v6 bool) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(s.dice.IntN(2)) << 7, byte(s.dice.IntN(2)), byte(s.dice.IntN(4))})
 }
 
-// B40, A50, B45, B50, A57, A59: random changes against the model, on a live
-// interface with time passing, so that handshakes run beside.
+// B40, A50, B45, B50, A57, A59: random changes have the same effect on an
+// interface as on the model, while time passes and handshakes run.
 func TestConfigurationModel(t *testing.T) {
 	for seed := range uint64(lessUnderRace(20)) {
 		checkModel(t, seed, 250)
@@ -206,12 +207,12 @@ func checkModel(t *testing.T, seed uint64, steps int) {
 	for step := range steps {
 		c := s.change()
 		if c.Validate() != nil {
-			continue // wrong in itself, and no business of the machine
+			continue // invalid, which other tests cover
 		}
 		err := h.m.Apply(h.time(), c)
 		var ok bool
 		if want, ok = want.apply(&c); ok != (err == nil) {
-			t.Fatalf("seed %d, step %d: %v, the model says %v", seed, step, err, ok)
+			t.Fatalf("seed %d, step %d: got error %v, want success: %v", seed, step, err, ok)
 		}
 		h.drain()
 		compare(t, h, &want, fmt.Sprintf("seed %d, step %d", seed, step))
@@ -220,7 +221,7 @@ func checkModel(t *testing.T, seed uint64, steps int) {
 			owner, ok := want.lookup(a)
 			p, found := h.m.Routes().Load().Lookup(a)
 			if found != ok || ok && h.m.members[owner].shared != p {
-				t.Fatalf("seed %d, step %d: %v goes elsewhere than the model says", seed, step, a)
+				t.Fatalf("seed %d, step %d: %v does not belong to the peer of the model", seed, step, a)
 			}
 		}
 		for p := h.m.first; p != nil; p = p.after {
@@ -240,7 +241,7 @@ func checkModel(t *testing.T, seed uint64, steps int) {
 	h.apply(conf.Change{ReplacePeers: true})
 	w.run(time.Minute)
 	if h.index.Len() != 0 || h.m.Routes().Load().Len() != 0 || len(h.m.looks) != 0 || len(h.m.names) != 0 {
-		t.Fatalf("seed %d: something outlives the peers", seed)
+		t.Fatalf("seed %d: an index, route, look or name is left without peers", seed)
 	}
 }
 
@@ -250,7 +251,7 @@ func compare(t *testing.T, h *host, want *model, where string) {
 	for _, p := range h.m.Status(h.time()).Peers {
 		got = append(got, modelPeer{p.PublicKey, p.Name, p.PersistentKeepalive, p.Endpoint, p.AllowedIPs})
 	}
-	// What is taken away and given back in one change keeps its place in the
+	// A prefix that one change removes and adds again keeps its position in the
 	// list; the model puts it last.
 	for _, list := range [][]modelPeer{got, want.peers} {
 		for _, p := range list {

@@ -14,27 +14,27 @@ import (
 	"wgd/key"
 )
 
-// epoch is the wall time at which every test begins.
+// epoch is the wall time at which each test begins.
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// start is the monotonic time then.
+// start is the monotonic time at which each test begins.
 const start = clock.Time(1000 * time.Second)
 
-// world is a network of hosts in virtual time. Every packet, job and timer is
-// an event; with the same seed everything happens again in the same way.
+// world is a network of hosts in virtual time. Every packet, job and timer is an
+// event; a run with the same seed is identical.
 type world struct {
 	t      testing.TB
 	now    clock.Time
 	dice   *rand.Rand
 	hosts  []*host
 	events eventHeap
-	count  int // of events, which breaks ties
+	count  int // number of events so far, which orders those at the same time
 
-	// delay of a packet on its way; nil: 10 ms.
+	// delay returns how long a packet takes; nil: 10 ms.
 	delay func() time.Duration
-	// lost decides about a packet; nil: nothing is lost.
+	// lost reports whether a packet is lost; nil: none is.
 	lost func(from, to *host, msg []byte) bool
-	// jobDelay is how long a job takes; nil: no time.
+	// jobDelay returns how long a job takes; nil: no time.
 	jobDelay func() time.Duration
 }
 
@@ -63,13 +63,13 @@ func newWorld(t testing.TB, seed uint64) *world {
 	return &world{t: t, now: start, dice: rand.New(rand.NewPCG(seed, 1))}
 }
 
-// after has do happen d later.
+// after schedules do to be called after d.
 func (w *world) after(d time.Duration, do func()) {
 	heap.Push(&w.events, event{w.now.Add(d), w.count, do})
 	w.count++
 }
 
-// run lets d pass.
+// run advances the time by d, and processes all events until then.
 func (w *world) run(d time.Duration) {
 	end := w.now.Add(d)
 	for {
@@ -88,7 +88,7 @@ func (w *world) run(d time.Duration) {
 	}
 }
 
-// next is when something happens, and the host whose timeout it is, if any.
+// next returns the time of the next event, and the host if it is a timeout.
 func (w *world) next() (at clock.Time, h *host) {
 	at = clock.Never
 	if len(w.events) > 0 {
@@ -102,14 +102,14 @@ func (w *world) next() (at clock.Time, h *host) {
 	return at, h
 }
 
-// pair is two hosts that are up and are each other's only peer, with endpoints.
+// pair adds two hosts that are up and are each other's only peer.
 func (w *world) pair() (a, b *host) {
 	a, b = w.host(), w.host()
 	w.join(a, b)
 	return a, b
 }
 
-// join makes two hosts each other's peers, both with endpoints, and up.
+// join makes two hosts each other's peers, with endpoints, and brings them up.
 func (w *world) join(a, b *host) {
 	a.apply(conf.Change{Peers: []conf.PeerChange{a.about(b)}})
 	b.apply(conf.Change{Peers: []conf.PeerChange{b.about(a)}})
@@ -117,7 +117,7 @@ func (w *world) join(a, b *host) {
 	b.up()
 }
 
-// about is how h configures the peer other: its key, address, and one prefix.
+// about returns the configuration of the peer other: key, endpoint and one prefix.
 func (h *host) about(other *host) conf.PeerChange {
 	end := other.addr
 	return conf.PeerChange{
@@ -131,7 +131,7 @@ func prefixOf(n int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 32)
 }
 
-// deliver carries a datagram.
+// deliver sends a datagram to the host with that address.
 func (w *world) deliver(from *host, to netip.AddrPort, msg []byte) {
 	var dest *host
 	for _, h := range w.hosts {
@@ -150,7 +150,7 @@ func (w *world) deliver(from *host, to netip.AddrPort, msg []byte) {
 	w.after(d, func() { dest.receive(source, msg) })
 }
 
-// keyFor is the private key of host n.
+// keyFor returns the private key of host n.
 func keyFor(n int) key.Private {
 	var b [32]byte
 	r := rand.New(rand.NewPCG(uint64(n), 77))

@@ -2,6 +2,6 @@
 
 package core
 
-// lessUnderRace shortens what takes minutes under the race detector, which has
-// nothing to find in tests of one goroutine.
+// lessUnderRace shortens tests that take minutes under the race detector, which
+// has nothing to find in tests with one goroutine.
 func lessUnderRace(n int) int { return max(1, n/20) }

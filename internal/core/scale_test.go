@@ -14,7 +14,7 @@ import (
 	"wgd/key"
 )
 
-// manyPeers is a change that adds n peers with one prefix each.
+// manyPeers returns a change that adds n peers with one prefix each.
 func manyPeers(n int) (c conf.Change) {
 	for i := range n {
 		var public key.Public
@@ -26,8 +26,8 @@ func manyPeers(n int) (c conf.Change) {
 
 var scaleNow = clock.Now{Mono: start, Wall: epoch}
 
-// An idle configured peer costs about 1 KB, so that ten thousand fit into a
-// small machine.
+// An idle configured peer takes about 1 KB of memory, so that ten thousand fit on
+// a small computer.
 func TestMemoryOfIdlePeers(t *testing.T) {
 	const n = 10000
 	c := manyPeers(n)
@@ -42,20 +42,20 @@ func TestMemoryOfIdlePeers(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	each := (after.HeapAlloc - before.HeapAlloc) / n
-	t.Logf("%d bytes a peer", each)
+	t.Logf("%d bytes per peer", each)
 	if each > 1100 {
-		t.Errorf("%d bytes a peer, at most 1100 were allowed", each)
+		t.Errorf("got %d bytes per peer, want at most 1100", each)
 	}
 	runtime.KeepAlive(m)
 }
 
-// B22, A60: a hundred thousand peers are set, read back, changed and removed
-// without quadratic work; a million fit.
+// B22, A60: adding, reading, changing and removing a hundred thousand peers takes
+// no quadratic work.
 func TestHundredThousandPeers(t *testing.T) {
 	const n = 100000
 	c := manyPeers(n)
 	m := newMachine()
-	// A machine under load is slow, and quadratic work is slower still.
+	// The limits allow for a slow, loaded computer, but not for quadratic work.
 	took := func(what string, limit time.Duration, do func()) {
 		t.Helper()
 		begin := time.Now()
@@ -63,7 +63,7 @@ func TestHundredThousandPeers(t *testing.T) {
 		d := time.Since(begin)
 		t.Logf("%s: %v", what, d)
 		if d > limit {
-			t.Errorf("%s took %v", what, d)
+			t.Errorf("%s took %v, want at most %v", what, d, limit)
 		}
 	}
 	apply := func(c conf.Change) {
@@ -76,7 +76,7 @@ func TestHundredThousandPeers(t *testing.T) {
 	took("up", time.Minute, func() { m.Up(scaleNow) })
 	took("read", time.Minute, func() {
 		if st := m.Status(scaleNow); len(st.Peers) != n || st.Peers[n-1].PublicKey != c.Peers[n-1].PublicKey {
-			t.Error("not all peers are read back")
+			t.Error("the status does not have all peers")
 		}
 	})
 	took("change the same again", time.Minute, func() { apply(c) })
@@ -87,12 +87,12 @@ func TestHundredThousandPeers(t *testing.T) {
 		}
 	})
 	if len(m.members) != 0 || m.first != nil || m.Routes().Load().Len() != 0 {
-		t.Error("not all peers are gone")
+		t.Error("not all peers were removed")
 	}
 }
 
-// B22, B60: 130,560 prefixes on one peer are set and read back, and move to
-// another peer, in time.
+// B22, B60: 130,560 prefixes of one peer are set, read, and moved to another peer
+// in reasonable time.
 func TestManyPrefixes(t *testing.T) {
 	m := newMachine()
 	var list []conf.AllowedIPChange
@@ -107,19 +107,19 @@ func TestManyPrefixes(t *testing.T) {
 		st := m.Status(scaleNow)
 		for i, prefix := range st.Peers[n-1].AllowedIPs {
 			if prefix != list[i].Prefix {
-				t.Fatalf("prefix %d is %v, want %v", i, prefix, list[i].Prefix)
+				t.Fatalf("prefix %d: got %v, want %v", i, prefix, list[i].Prefix)
 			}
 		}
 		if len(st.Peers[n-1].AllowedIPs) != len(list) || n == 2 && len(st.Peers[0].AllowedIPs) != 0 {
-			t.Fatalf("%d prefixes are read back", len(st.Peers[n-1].AllowedIPs))
+			t.Fatalf("got %d prefixes, want %d", len(st.Peers[n-1].AllowedIPs), len(list))
 		}
 	}
 	if d := time.Since(begin); d > time.Minute {
-		t.Errorf("took %v", d)
+		t.Errorf("took %v, want at most a minute", d)
 	}
 }
 
-// The notes of the data plane may come with every packet.
+// The data plane may post its notes for every packet.
 func TestWantAllocatesNothing(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -127,6 +127,6 @@ func TestWantAllocatesNothing(t *testing.T) {
 	w.run(time.Second)
 	p := a.peer(b)
 	if n := testing.AllocsPerRun(100, func() { a.m.Want(a.time(), p); a.m.Wake(a.time(), p) }); n != 0 {
-		t.Errorf("Want and Wake allocate %v times", n)
+		t.Errorf("got %v allocations, want 0", n)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// A20, B16, B51: stamps never go back, whatever the wall clock does, and each
-// is greater than what that peer was sent before.
+// A20, B16, B51: stamps never go back, whatever the wall clock does, and each is
+// greater than those sent to the same peer before.
 func TestStampsNeverGoBack(t *testing.T) {
 	h := singleHost(t)
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1)}, {PublicKey: publicOf(2)}}})
@@ -20,39 +20,40 @@ func TestStampsNeverGoBack(t *testing.T) {
 	}
 	one := h.m.nextStamp(at(0), p)
 	if one != wire.StampAt(epoch) {
-		t.Fatalf("the first stamp is %x", one)
+		t.Fatalf("got first stamp %x, want that of the clock", one)
 	}
 	if other := h.m.nextStamp(at(0), q); other != one {
-		t.Error("a storm of initiations to different peers runs ahead of the clock")
+		t.Error("initiations to different peers put the stamps ahead of the clock")
 	}
 	two := h.m.nextStamp(at(0), p)
 	if two != one.Next() {
-		t.Errorf("in the same granule: %x after %x", two, one)
+		t.Errorf("in the same granule: got %x after %x", two, one)
 	}
 	future := h.m.nextStamp(at(1e8), p)
 	back := h.m.nextStamp(at(1), p)
 	if !back.After(future) {
-		t.Error("the clock went back, and the stamp with it")
+		t.Error("the stamp went back with the clock")
 	}
 	if s := h.m.nextStamp(at(1), q); !s.After(one) || s.Compare(back) < 0 {
-		t.Error("another peer gets a stamp from the past")
+		t.Error("the stamp to another peer went back with the clock")
 	}
-	// Removed and added again: what it was sent is forgotten, but not used again.
+	// When a peer is removed, its stamps are forgotten, but not used again.
 	last := h.m.nextStamp(at(1), p)
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), Remove: true}}})
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1)}}})
 	if s := h.m.nextStamp(at(1), h.m.members[publicOf(1)]); !s.After(last) {
-		t.Error("a peer that was removed and added gets a stamp twice")
+		t.Error("a peer that was removed and added again got the same stamp")
 	}
 }
 
-// A20: the ceiling is announced at once, always ahead of the stamps, and not
-// with every one of them; a restart with the clock behind it starts above.
+// A20: the first ceiling is reserved at once; later ceilings are always above the
+// stamps, and are not raised for every stamp. After a restart with a clock that
+// is behind, stamps begin above the ceiling.
 func TestCeiling(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	if !a.reserved.After(wire.StampAt(epoch.Add(minReserve / 3))) {
-		t.Fatalf("reserved at up: %x", a.reserved)
+		t.Fatalf("Up reserved only %x", a.reserved)
 	}
 	w.lost = func(_, _ *host, _ []byte) bool { return true }
 	renewed, before := 0, a.reserved
@@ -67,31 +68,31 @@ func TestCeiling(t *testing.T) {
 		}
 	}
 	if renewed < 10 || renewed > 21 {
-		t.Errorf("the ceiling was renewed %d times in 10 minutes", renewed)
+		t.Errorf("the ceiling was raised %d times in 10 minutes, want 10 to 21", renewed)
 	}
 	for _, ceiling := range []wire.TAI64N{a.reserved, a.m.LastStamp()} {
 		a.wall = -1000 * time.Hour
 		a.sent = nil
 		a.restart(ceiling, nil)
 		if a.m.LastStamp() != ceiling {
-			t.Error("a process that sent nothing has another last stamp than the one before")
+			t.Error("the last stamp of a process that sent nothing is not the ceiling")
 		}
 		a.apply(conf.Change{Peers: []conf.PeerChange{a.about(b)}})
 		a.up()
 		a.send(b, "x")
 		w.run(time.Second)
 		if s := a.member(b).stamp; s != ceiling.Next() {
-			t.Errorf("the first stamp is %x, the ceiling was %x", s, ceiling)
+			t.Errorf("got first stamp %x, want the one after the ceiling %x", s, ceiling)
 		}
 		if !a.reserved.After(ceiling.Next()) {
-			t.Error("no new ceiling above the old one")
+			t.Error("no ceiling above the old one was reserved")
 		}
 	}
 }
 
-// A20, B51: a process that dies leaves its ceiling to the next one. However many
-// die in a row, their stamps do not run away from the clock, and the lead that
-// they have shrinks while one lives.
+// A20, B51: after a crash, the next process starts at the ceiling. After any
+// number of crashes in a row, the stamps are not far ahead of the clock, and their
+// lead shrinks while a process runs.
 func TestLeadAfterCrashes(t *testing.T) {
 	lead := func(h *host) time.Duration {
 		d := time.Duration(0)
@@ -102,7 +103,7 @@ func TestLeadAfterCrashes(t *testing.T) {
 	}
 	for _, c := range []struct {
 		lifetime time.Duration // of each process
-		maxLead  time.Duration // by which the next one may be ahead
+		maxLead  time.Duration // of the next process
 	}{
 		{0, 10 * time.Second},
 		{time.Second, 10 * time.Second},
@@ -117,13 +118,13 @@ func TestLeadAfterCrashes(t *testing.T) {
 			a.sent = nil
 			a.send(b, "x")
 			w.run(c.lifetime)
-			a.send(b, "x") // of a long life: a new handshake, and the process dies at once
+			a.send(b, "x") // after a long lifetime: a new handshake, just before the crash
 			if kinds(a.sent)[wire.TypeInitiation] == 0 || !a.m.LastStamp().After(last) {
-				t.Fatalf("lives of %v: the %dth sent no initiation, or one with an old stamp", c.lifetime, crash+1)
+				t.Fatalf("lifetime %v: process %d sent no initiation, or one with an old stamp", c.lifetime, crash+1)
 			}
 			last = a.m.LastStamp()
 			if ahead := lead(a); ahead > c.maxLead {
-				t.Errorf("lives of %v: %v ahead of the clock after %d crashes, want at most %v", c.lifetime, ahead, crash+1, c.maxLead)
+				t.Errorf("lifetime %v: %v ahead of the clock after %d crashes, want at most %v", c.lifetime, ahead, crash+1, c.maxLead)
 			}
 			a.restart(a.reserved, nil)
 			a.apply(conf.Change{Peers: []conf.PeerChange{a.about(b)}})
@@ -133,12 +134,12 @@ func TestLeadAfterCrashes(t *testing.T) {
 		w.run(before + maxReserve)
 		a.send(b, "x")
 		if a.m.LastStamp() != wire.StampAt(a.time().Wall) {
-			t.Errorf("lives of %v: a lead of %v has not shrunk after %v", c.lifetime, before, before+maxReserve)
+			t.Errorf("lifetime %v: a lead of %v has not shrunk to 0 after %v", c.lifetime, before, before+maxReserve)
 		}
 	}
 }
 
-// A20: the greatest stamp of all does not overflow.
+// A20: the greatest possible stamp does not overflow.
 func TestGreatestStamp(t *testing.T) {
 	h := singleHost(t)
 	var end wire.TAI64N
@@ -150,6 +151,6 @@ func TestGreatestStamp(t *testing.T) {
 	h.up()
 	h.m.nextStamp(h.time(), h.m.members[publicOf(1)])
 	if h.reserved.Compare(end) > 0 {
-		t.Errorf("reserved %x", h.reserved)
+		t.Errorf("got ceiling %x, above the greatest stamp", h.reserved)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"wgd/internal/wire"
 )
 
-// initiations are the times at which h sent some.
+// initiations returns the times at which h sent initiations.
 func (h *host) initiations() (at []time.Duration) {
 	for _, s := range h.sent {
 		if s.kind == wire.TypeInitiation {
@@ -19,9 +19,9 @@ func (h *host) initiations() (at []time.Duration) {
 	return at
 }
 
-// B30: a dead peer gets 18 to 20 initiations over 90 to 107 s, 5 to 5.333 s
-// apart; then there is silence, nothing staged, and no index left. New traffic
-// starts anew, at once.
+// B30: a peer that does not answer gets 18 to 20 initiations within 90 to 107 s,
+// 5 to 5.333 s apart. Then nothing is sent or staged, and no index is left. New
+// traffic starts a handshake at once.
 func TestGivesUpAfterRekeyAttemptTime(t *testing.T) {
 	for seed := range uint64(lessUnderRace(8)) {
 		w := newWorld(t, seed)
@@ -36,20 +36,20 @@ func TestGivesUpAfterRekeyAttemptTime(t *testing.T) {
 			}
 		}
 		if gaveUp < 90*time.Second || gaveUp > 107*time.Second {
-			t.Errorf("gave up after %v", gaveUp)
+			t.Errorf("gave up after %v, want 90 to 107 s", gaveUp)
 		}
 		w.run(time.Hour)
 		at := a.initiations()
 		if len(at) < 18 || len(at) > 20 {
-			t.Errorf("%d initiations", len(at))
+			t.Errorf("got %d initiations, want 18 to 20", len(at))
 		}
 		for i := 1; i < len(at); i++ {
 			if gap := at[i] - at[i-1]; gap < 5*time.Second || gap > 5333*time.Millisecond {
-				t.Errorf("initiation %d comes %v after the one before", i, gap)
+				t.Errorf("initiation %d was sent %v after the one before, want 5 to 5.333 s", i, gap)
 			}
 		}
 		if a.index.Len() != 0 || a.m.NextTimeout() < w.now {
-			t.Errorf("%d indices are left, next timeout %d", a.index.Len(), a.m.NextTimeout())
+			t.Errorf("%d indices are left, and the next timeout is %d", a.index.Len(), a.m.NextTimeout())
 		}
 		w.lost = nil
 		a.send(b, "y")
@@ -60,30 +60,30 @@ func TestGivesUpAfterRekeyAttemptTime(t *testing.T) {
 	}
 }
 
-// B30: traffic on a session that is still young but answered by nobody ends in
-// a new handshake, and after giving that up the next packet starts anew.
+// B30: unanswered traffic on a young session starts a new handshake; after that is
+// given up, the next packet starts another one.
 func TestGivesUpWithALiveSession(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	a.send(b, "x")
 	w.run(30 * time.Second)
 	w.lost = func(_, _ *host, _ []byte) bool { return true }
-	a.send(b, "into the void")
-	w.run(125 * time.Second) // 15 s, and up to 107
+	a.send(b, "lost")
+	w.run(125 * time.Second) // 15 s, plus up to 107 s
 	n := len(a.initiations())
 	if n < 19 || n > 21 {
-		t.Fatalf("%d initiations", n)
+		t.Fatalf("got %d initiations, want 19 to 21", n)
 	}
 	w.lost = nil
 	a.send(b, "y") // the old session is not yet 180 s old
 	w.run(time.Second)
 	if len(a.initiations()) != n+1 || !slices.Equal(b.got, []string{"x", "y"}) {
-		t.Errorf("%d initiations, was %d; b got %q", len(a.initiations()), n, b.got)
+		t.Errorf("got %d initiations, want %d; b got %q", len(a.initiations()), n+1, b.got)
 	}
 }
 
-// B31, B35: a peer that restarts, or vanishes and comes back, is reached again
-// within bounded time, whichever side sends.
+// B31, B35: a peer that has restarted is reached again within bounded time,
+// whichever side sends.
 func TestPeerRestarts(t *testing.T) {
 	for _, sender := range []int{0, 1} {
 		w := newWorld(t, 1)
@@ -103,32 +103,32 @@ func TestPeerRestarts(t *testing.T) {
 			w.run(500 * time.Millisecond)
 		}
 		if len(to.got) < 5 {
-			t.Errorf("sender %d: only %d packets arrived within 20 s", sender, len(to.got))
+			t.Errorf("sender %d: %d packets arrived within 20 s, want at least 5", sender, len(to.got))
 		}
 	}
 }
 
-// B31: data that is sent and not answered for 15 s starts a handshake, also
-// when it was sent in the very instant in which the last packet came.
+// B31: if data is not answered for 15 s, a handshake starts, even if the data was
+// sent at the same instant at which the last packet arrived.
 func TestNoReply(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
-	w.delay = func() time.Duration { return 0 } // flush and response in one instant
+	w.delay = func() time.Duration { return 0 } // flush and response at the same instant
 	w.lost = func(_, _ *host, msg []byte) bool { return msg[0] == byte(wire.TypeData) }
 	a.send(b, "x")
 	w.run(14900 * time.Millisecond)
 	if n := len(a.initiations()); n != 1 {
-		t.Fatalf("%d initiations before 15 s", n)
+		t.Fatalf("got %d initiations before 15 s, want 1", n)
 	}
 	w.run(600 * time.Millisecond)
 	at := a.initiations()
 	if len(at) != 2 || at[1] < 15*time.Second || at[1] > 15333*time.Millisecond {
-		t.Fatalf("initiations at %v", at)
+		t.Fatalf("got initiations at %v, want a second one at 15 to 15.333 s", at)
 	}
 }
 
-// B9: two peers that have nothing to say are silent; A40: a keepalive is not
-// answered by a keepalive.
+// B9: two peers without traffic send nothing. A40: a keepalive is not answered
+// with a keepalive.
 func TestIdleHour(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -137,12 +137,12 @@ func TestIdleHour(t *testing.T) {
 	b.send(a, "pong")
 	w.run(time.Hour)
 	if n := len(a.sent) + len(b.sent); n > 6 {
-		t.Errorf("%d packets over an idle hour: %v and %v", n, kinds(a.sent), kinds(b.sent))
+		t.Errorf("got %d packets in an idle hour, want at most 6: %v and %v", n, kinds(a.sent), kinds(b.sent))
 	}
 }
 
-// B10: a passive keepalive comes 10 s after data to which nothing was sent
-// back, once; B31: and keeps the other side from a new handshake.
+// B10: one passive keepalive is sent 10 s after data to which nothing was sent
+// back. B31: it keeps the other side from starting a new handshake.
 func TestPassiveKeepalive(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -157,20 +157,20 @@ func TestPassiveKeepalive(t *testing.T) {
 		}
 	}
 	if len(keepalives) < 4 || len(keepalives) > 6 {
-		t.Errorf("%d keepalives in a minute: %v", len(keepalives), keepalives)
+		t.Errorf("got %d keepalives in a minute, want 4 to 6: %v", len(keepalives), keepalives)
 	}
 	for i := 1; i < len(keepalives); i++ {
 		if gap := keepalives[i] - keepalives[i-1]; gap < 10*time.Second || gap > 13100*time.Millisecond {
-			t.Errorf("keepalives %v apart", gap)
+			t.Errorf("got keepalives %v apart, want 10 to 13.1 s", gap)
 		}
 	}
 	if len(a.initiations()) != 1 || len(b.initiations()) != 0 {
-		t.Errorf("handshakes on a live path: %d, %d", len(a.initiations()), len(b.initiations()))
+		t.Errorf("got %d and %d initiations on a working path, want 1 and 0", len(a.initiations()), len(b.initiations()))
 	}
 }
 
-// B32: on one-way traffic it is the initiator who renews the session, when it
-// sends on a key of 120 s; where it only receives, what it sends are keepalives.
+// B32: with one-way traffic, the initiator renews the session when it sends on a
+// key that is 120 s old; if it only receives data, it sends keepalives.
 func TestOneWayTraffic(t *testing.T) {
 	for _, initiatorSends := range []bool{true, false} {
 		w := newWorld(t, 1)
@@ -188,15 +188,15 @@ func TestOneWayTraffic(t *testing.T) {
 		}
 		at := a.initiations()
 		if n := len(b.initiations()); n != 0 {
-			t.Errorf("the responder sent %d initiations", n)
+			t.Errorf("the responder sent %d initiations, want 0", n)
 		}
 		for i := 1; i < len(at); i++ {
 			if gap := at[i] - at[i-1]; gap < 120*time.Second || gap > 132*time.Second {
-				t.Errorf("initiator sends %v: renewed after %v", initiatorSends, gap)
+				t.Errorf("initiator sends %v: renewed after %v, want 120 to 132 s", initiatorSends, gap)
 			}
 		}
 		if len(at) != 5 {
-			t.Errorf("initiator sends %v: %d initiations, want 5: %v", initiatorSends, len(at), at)
+			t.Errorf("initiator sends %v: got %d initiations, want 5: %v", initiatorSends, len(at), at)
 		}
 		if got := len(a.got) + len(b.got); got != packets+1 {
 			t.Errorf("initiator sends %v: %d of %d packets arrived", initiatorSends, got, packets+1)
@@ -204,17 +204,17 @@ func TestOneWayTraffic(t *testing.T) {
 	}
 }
 
-// B32, B33: an initiator that receives only renews with a key of 165 s, in time
-// before 180, and once for the session, however many packets come.
+// B32, B33: an initiator that only receives renews the session when the key is
+// 165 s old, in time before 180 s, and only once, however many packets arrive.
 func TestRenewalOnReceipt(t *testing.T) {
 	if d := timing(conf.DefaultTunables()).RekeyOnReceive; d != 165*time.Second {
-		t.Errorf("RekeyOnReceive = %v", d)
+		t.Errorf("RekeyOnReceive = %v, want 165 s", d)
 	}
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	a.send(b, "first")
 	w.run(164 * time.Second)
-	// No keepalive must be in the way: it would renew earlier.
+	// Too short for a passive keepalive of the initiator, which would renew earlier.
 	for range 100 {
 		w.run(100 * time.Millisecond)
 		b.send(a, "x")
@@ -222,15 +222,15 @@ func TestRenewalOnReceipt(t *testing.T) {
 	w.run(time.Second)
 	at := a.initiations()
 	if len(at) != 2 || at[1] < 165*time.Second || at[1] > 165500*time.Millisecond {
-		t.Errorf("initiations at %v", at)
+		t.Errorf("got initiations at %v, want a second one at 165 to 165.5 s", at)
 	}
 	if len(a.got) != 100 || len(b.initiations()) != 0 {
 		t.Errorf("%d of 100 packets arrived, %d initiations of the responder", len(a.got), len(b.initiations()))
 	}
 }
 
-// B62: with persistent keepalives only, there is a handshake no more often than
-// every 120 s, and the peers stay in touch; B10: they come when due.
+// B62: with persistent keepalives only, handshakes are at least 120 s apart, and
+// sessions are renewed. B10: keepalives are sent when due.
 func TestPersistentKeepaliveOnly(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -241,20 +241,20 @@ func TestPersistentKeepaliveOnly(t *testing.T) {
 	slices.Sort(at)
 	for i := 1; i < len(at); i++ {
 		if gap := at[i] - at[i-1]; gap < 120*time.Second {
-			t.Errorf("handshakes %v apart", gap)
+			t.Errorf("got handshakes %v apart, want at least 120 s", gap)
 		}
 	}
 	if len(at) < 15 || len(at) > 30 {
-		t.Errorf("%d handshakes in an hour", len(at))
+		t.Errorf("got %d handshakes in an hour, want 15 to 30", len(at))
 	}
 	for i := 1; i < len(a.sent); i++ {
 		if gap := a.sent[i].at - a.sent[i-1].at; gap > 25*time.Second+50*time.Millisecond {
-			t.Errorf("%v without a message", gap)
+			t.Errorf("no message was sent for %v, want at most 25 s", gap)
 		}
 	}
 }
 
-// B10: traffic resets the persistent keepalive.
+// B10: traffic postpones the persistent keepalive.
 func TestPersistentKeepaliveDuringTraffic(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -269,12 +269,13 @@ func TestPersistentKeepaliveDuringTraffic(t *testing.T) {
 		w.run(500 * time.Millisecond)
 	}
 	if n := len(a.sent) - before; n != 100 {
-		t.Errorf("%d messages for 100 packets", n)
+		t.Errorf("got %d messages for 100 packets, want 100", n)
 	}
 }
 
-// A41: set from 0 while up, one keepalive is sent at once, here with the
-// handshake it needs; set again, none. Set while down, it is owed with up.
+// A41: when the interval is set from 0 while the interface is up, a keepalive is
+// sent at once, after a handshake if necessary; when it is changed, none is. If it
+// is set while the interface is down, Up sends a keepalive.
 func TestSettingPersistentKeepalive(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -284,31 +285,31 @@ func TestSettingPersistentKeepalive(t *testing.T) {
 	}
 	set(60)
 	if k := kinds(a.sent); k[wire.TypeInitiation] != 1 || k[wire.TypeData] != 1 {
-		t.Fatalf("without a session: %v", k)
+		t.Fatalf("without a session: got %v, want an initiation and a keepalive", k)
 	}
 	set(50)
 	set(0)
 	if n := len(a.sent); n != 2 {
-		t.Fatalf("%d messages", n)
+		t.Fatalf("after a change of the interval: got %d messages, want 2", n)
 	}
 	set(60)
 	if n := kinds(a.sent)[wire.TypeData]; n != 2 {
-		t.Fatalf("on a session: %v", kinds(a.sent))
+		t.Fatalf("with a session: got %v, want 2 keepalives", kinds(a.sent))
 	}
 	set(0)
 	a.down()
 	set(60)
 	if n := len(a.sent); n != 3 {
-		t.Fatalf("sent while down: %v", kinds(a.sent))
+		t.Fatalf("a message was sent while down: %v", kinds(a.sent))
 	}
 	a.up()
 	w.run(time.Second)
 	if n := kinds(a.sent)[wire.TypeInitiation]; n != 2 {
-		t.Fatalf("up sends no keepalive: %v", kinds(a.sent))
+		t.Fatalf("Up started no handshake for a keepalive: %v", kinds(a.sent))
 	}
 }
 
-// B46, A40: timers go on when the socket refuses every packet.
+// B46, A40: timers keep working while the socket refuses every packet.
 func TestSocketRefuses(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -319,7 +320,7 @@ func TestSocketRefuses(t *testing.T) {
 	before := len(a.sent)
 	w.run(100 * time.Second)
 	if n := len(a.sent) - before; n != 5 {
-		t.Errorf("%d keepalives were tried in 100 s, want 5", n)
+		t.Errorf("got %d attempts to send a keepalive in 100 s, want 5", n)
 	}
 	a.deaf = false
 	before = int(b.status(a).RxBytes)
@@ -329,8 +330,8 @@ func TestSocketRefuses(t *testing.T) {
 	}
 }
 
-// B37, B17, A39: the first packet after a long idle, or after the machine slept,
-// is not sent on an old key and arrives.
+// B37, B17, A39: the first packet after a long idle time, or after a suspend,
+// is not sent on an old key, and arrives.
 func TestFirstPacketAfterIdleTime(t *testing.T) {
 	for _, idle := range []time.Duration{179 * time.Second, 180 * time.Second, 181 * time.Second, 10 * time.Minute, 100 * time.Hour} {
 		w := newWorld(t, 1)
@@ -350,7 +351,7 @@ func TestFirstPacketAfterIdleTime(t *testing.T) {
 			t.Errorf("idle %v, initiator sends: b got %q", idle, b.got)
 		}
 	}
-	// Asleep: the clock leaps, and no timer ran meanwhile.
+	// Suspend: the clock jumps, and no timer runs meanwhile.
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	a.send(b, "x")
@@ -359,12 +360,11 @@ func TestFirstPacketAfterIdleTime(t *testing.T) {
 	a.send(b, "awake")
 	w.run(time.Second)
 	if !slices.Equal(b.got, []string{"x", "awake"}) {
-		t.Errorf("after sleep: b got %q", b.got)
+		t.Errorf("after a suspend: b got %q", b.got)
 	}
 }
 
-// A35: keys are erased 540 s after the last session was made, not earlier, and
-// not while sessions are renewed.
+// A35: keys are erased 540 s after the last session was made, not earlier.
 func TestErasure(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -377,27 +377,27 @@ func TestErasure(t *testing.T) {
 	sessions := *a.peer(b).Sessions()
 	w.run(539*time.Second - age)
 	if a.peer(b).Sessions().Current == nil {
-		t.Fatal("erased early")
+		t.Fatal("the keys were erased too early")
 	}
 	w.run(2 * time.Second)
 	for _, h := range []*host{a, b} {
 		if h.index.Len() != 0 {
-			t.Errorf("%d indices after 540 s", h.index.Len())
+			t.Errorf("%d indices are left after 540 s", h.index.Len())
 		}
 	}
 	if s := a.peer(b).Sessions(); s.Current != nil || s.Previous != nil || s.Next != nil {
-		t.Errorf("sessions after 540 s: %+v", s)
+		t.Errorf("sessions are left after 540 s: %+v", s)
 	}
 	if sessions.Current.Usable(sessions.Current.Created) {
-		t.Error("the keypair is dropped, but not erased")
+		t.Error("the keypair was dropped, but not erased")
 	}
 	if a.m.NextTimeout() < w.now.Add(24*time.Hour) {
 		t.Error("an idle peer still has a timer")
 	}
 }
 
-// A61: down erases keys and staged packets and stops timers; up starts again
-// with what is owed.
+// A61: Down erases keys and staged packets, and stops timers; Up sends what is
+// due.
 func TestDownAndUp(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -410,14 +410,14 @@ func TestDownAndUp(t *testing.T) {
 	a.up()
 	a.down()
 	if k != nil || a.index.Len() != 0 || a.peer(b).HasStaged() || a.m.NextTimeout() < w.now.Add(24*time.Hour) {
-		t.Error("something is left after down")
+		t.Error("a key, index, packet or timer is left after Down")
 	}
 	n := len(a.sent)
 	b.send(a, "y")
 	a.m.Want(a.time(), a.peer(b))
 	w.run(time.Minute)
 	if len(a.sent) != n {
-		t.Errorf("sent while down: %v", kinds(a.sent[n:]))
+		t.Errorf("messages were sent while down: %v", kinds(a.sent[n:]))
 	}
 	a.peer(b).Stage([]byte("waited"), 1)
 	a.up()
@@ -427,7 +427,7 @@ func TestDownAndUp(t *testing.T) {
 	}
 }
 
-// The tunables apply at once, to live sessions and to handshakes under way.
+// Tunables apply at once, to live sessions and to handshakes in progress.
 func TestTunables(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -439,7 +439,7 @@ func TestTunables(t *testing.T) {
 	tune(a, conf.TunablesChange{RekeyTimeout: &second, RekeyAttemptTime: &ten})
 	w.run(20 * time.Second)
 	if n := len(a.initiations()); n != 10 {
-		t.Errorf("%d initiations, want 10", n)
+		t.Errorf("got %d initiations, want 10", n)
 	}
 	w.lost = nil
 	a.send(b, "y")
@@ -459,7 +459,7 @@ func TestTunables(t *testing.T) {
 	}
 	w.run(time.Second)
 	if len(b.initiations()) != 1 {
-		t.Error("RekeyAfterMessages does not apply to either side")
+		t.Error("RekeyAfterMessages does not apply to the responder")
 	}
 	tune(a, conf.TunablesChange{KeepaliveTimeout: &second})
 	before := kinds(a.sent)[wire.TypeData]
@@ -470,8 +470,8 @@ func TestTunables(t *testing.T) {
 	}
 }
 
-// What the data plane notes with a reading of the clock from before a suspend
-// (A39) is late, and no reason to spin.
+// If the data plane records a time from before a suspend (A39), the deadline is
+// past, but the machine does not spin.
 func TestNoteFromThePast(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -484,9 +484,9 @@ func TestNoteFromThePast(t *testing.T) {
 	p := a.peer(b)
 	p.NoteSent(old, true)
 	a.m.look(a.time(), a.member(b))
-	p.NoteSent(old, true) // before the look has published NextLook, as it were
+	p.NoteSent(old, true) // as if before the look had published NextLook
 	if next := a.m.nextLook(a.time(), a.member(b)); next <= w.now {
-		t.Errorf("next look at %d, now %d", next, w.now)
+		t.Errorf("got next look at %d, want it after now, %d", next, w.now)
 	}
 	a.m.Wake(a.time(), p)
 	w.run(time.Minute)
