@@ -19,15 +19,15 @@ func TestSimultaneousInitiation(t *testing.T) {
 	for seed := range uint64(lessUnderRace(1000)) {
 		w := newWorld(t, seed)
 		a, b := w.pair()
-		most := time.Duration(1+w.dice.Int64N(1000)) * time.Millisecond
-		w.delay = func() time.Duration { return time.Duration(w.dice.Int64N(int64(most))) }
+		maxDelay := time.Duration(1+w.dice.Int64N(1000)) * time.Millisecond
+		w.delay = func() time.Duration { return time.Duration(w.dice.Int64N(int64(maxDelay))) }
 		steady := seed%2 == 0
 		if steady {
-			w.delay = func() time.Duration { return most }
+			w.delay = func() time.Duration { return maxDelay }
 		}
 		w.jobDelay = func() time.Duration { return time.Duration(w.dice.Int64N(int64(time.Millisecond))) }
 		a.send(b, "from a")
-		w.run(time.Duration(w.dice.Int64N(int64(most))))
+		w.run(time.Duration(w.dice.Int64N(int64(maxDelay))))
 		b.send(a, "from b")
 		w.run(5 * time.Second)
 		if !slices.Equal(b.got, []string{"from a"}) || !slices.Equal(a.got, []string{"from b"}) {
@@ -36,13 +36,13 @@ func TestSimultaneousInitiation(t *testing.T) {
 		if n := len(a.initiations()) + len(b.initiations()); n > 2 {
 			t.Fatalf("seed %d: %d initiations", seed, n)
 		}
-		settled(t, seed, w, a, b, steady)
+		checkSettled(t, seed, w, a, b, steady)
 	}
 }
 
-// settled lets both ends exchange packets, and checks, if they should, that
+// checkSettled lets both ends exchange packets, and checks, if they should, that
 // they send on the same session.
-func settled(t *testing.T, seed uint64, w *world, a, b *host, same bool) {
+func checkSettled(t *testing.T, seed uint64, w *world, a, b *host, same bool) {
 	t.Helper()
 	a.got, b.got = nil, nil
 	for i := range 4 {
@@ -129,12 +129,12 @@ func TestLossyPath(t *testing.T) {
 // B25, A12: whatever happens to the peer, the interface or its keys while jobs
 // are under way, they come to nothing or to something good, no index leaks,
 // and the next handshake works.
-func TestEverythingInMidHandshake(t *testing.T) {
+func TestChangesDuringHandshake(t *testing.T) {
 	other := keyFor(99)
 	var secret [32]byte
 	secret[0] = 1
 	psk := key.NewPreshared(&secret)
-	var again *host
+	var changed *host
 	disturbances := map[string]func(h, peer *host){
 		"peer removed": func(h, peer *host) {
 			h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.public, Remove: true}}})
@@ -158,12 +158,12 @@ func TestEverythingInMidHandshake(t *testing.T) {
 			w := newWorld(t, uint64(step))
 			a, b := w.pair()
 			w.jobDelay = func() time.Duration { return 100 * time.Millisecond }
-			again = []*host{a, b}[step%2]
+			changed = []*host{a, b}[step%2]
 			a.send(b, "x")
 			w.run(time.Duration(40+step/2*110) * time.Millisecond) // in the middle of each job
-			disturb(again, w.hosts[1-step%2])
+			disturb(changed, w.hosts[1-step%2])
 			w.run(10 * time.Second)
-			again.apply(conf.Change{Peers: []conf.PeerChange{again.about(w.hosts[1-step%2])}})
+			changed.apply(conf.Change{Peers: []conf.PeerChange{changed.about(w.hosts[1-step%2])}})
 			checkIndices(t, a)
 			checkIndices(t, b)
 			w.run(20 * time.Second)
@@ -373,9 +373,9 @@ func TestUnauthenticatedInputChangesNothing(t *testing.T) {
 func TestEphemeralOfLowOrder(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
-	spoil := true
+	corrupt := true
 	w.lost = func(from, to *host, msg []byte) bool {
-		if !spoil || msg[0] == byte(wire.TypeData) {
+		if !corrupt || msg[0] == byte(wire.TypeData) {
 			return false
 		}
 		at := 8 // of the ephemeral key in an initiation
@@ -393,7 +393,7 @@ func TestEphemeralOfLowOrder(t *testing.T) {
 	if a.peer(b).Sessions().Current != nil {
 		t.Fatal("a bad response was taken")
 	}
-	spoil = false
+	corrupt = false
 	w.run(5 * time.Second)
 	if !slices.Equal(b.got, []string{"x"}) {
 		t.Errorf("b got %q", b.got)
