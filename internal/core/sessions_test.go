@@ -11,10 +11,10 @@ import (
 	"wgd/key"
 )
 
-// A16, B36: a thousand times both ends begin at once, over paths of any delay,
-// where packets overtake each other and where they do not. Every staged packet
-// arrives, and no third initiation is needed. Where nothing is overtaken, both
-// end with one session that exactly one of them has initiated.
+// A16, B36: both ends initiate at once, a thousand times, over paths of any delay,
+// with and without reordering. Every staged packet arrives without a third
+// initiation. Without reordering, both ends then send on the same session, which
+// exactly one of them initiated.
 func TestSimultaneousInitiation(t *testing.T) {
 	for seed := range uint64(lessUnderRace(1000)) {
 		w := newWorld(t, seed)
@@ -34,13 +34,13 @@ func TestSimultaneousInitiation(t *testing.T) {
 			t.Fatalf("seed %d: a got %q, b got %q", seed, a.got, b.got)
 		}
 		if n := len(a.initiations()) + len(b.initiations()); n > 2 {
-			t.Fatalf("seed %d: %d initiations", seed, n)
+			t.Fatalf("seed %d: got %d initiations, want at most 2", seed, n)
 		}
 		checkSettled(t, seed, w, a, b, steady)
 	}
 }
 
-// checkSettled lets both ends exchange packets, and checks, if they should, that
+// checkSettled lets both ends exchange packets, and, if same is true, checks that
 // they send on the same session.
 func checkSettled(t *testing.T, seed uint64, w *world, a, b *host, same bool) {
 	t.Helper()
@@ -61,15 +61,15 @@ func checkSettled(t *testing.T, seed uint64, w *world, a, b *host, same bool) {
 	}
 	ka, kb := a.peer(b).Sessions().Current, b.peer(a).Sessions().Current
 	if ka.Local != kb.Remote || kb.Local != ka.Remote {
-		t.Fatalf("seed %d: both ends send on different sessions", seed)
+		t.Fatalf("seed %d: the two ends send on different sessions", seed)
 	}
 	if ka.Initiator == kb.Initiator {
-		t.Fatalf("seed %d: the session has no owner to renew it, or two", seed)
+		t.Fatalf("seed %d: both ends, or neither, initiated the session", seed)
 	}
 }
 
-// A16: with traffic both ways for a quarter of an hour, begun at once, nothing is lost
-// when sessions are renewed, and no more often than the rule says.
+// A16: with traffic in both directions for a quarter of an hour, renewals of
+// sessions lose no packet, and are no more frequent than necessary.
 func TestRenewalLosesNothing(t *testing.T) {
 	for seed := range uint64(lessUnderRace(4)) {
 		w := newWorld(t, seed)
@@ -84,16 +84,16 @@ func TestRenewalLosesNothing(t *testing.T) {
 		}
 		w.run(time.Second)
 		if len(a.got) != sent || len(b.got) != sent {
-			t.Errorf("seed %d: of %d packets each way %d and %d arrived", seed, sent, len(b.got), len(a.got))
+			t.Errorf("seed %d: of %d packets in each direction, %d and %d arrived", seed, sent, len(b.got), len(a.got))
 		}
 		if n := len(a.initiations()) + len(b.initiations()); n > 15/2+2 {
-			t.Errorf("seed %d: %d initiations in a quarter of an hour", seed, n)
+			t.Errorf("seed %d: got %d initiations in a quarter of an hour, want at most 9", seed, n)
 		}
 	}
 }
 
-// B36, B35: over a path that loses a third of everything, both ends initiating
-// as they like, there is always a session again soon.
+// B36, B35: after a path has lost a third of all packets, while both ends
+// initiated, there is a working session again soon.
 func TestLossyPath(t *testing.T) {
 	for seed := range uint64(lessUnderRace(30)) {
 		w := newWorld(t, seed)
@@ -119,16 +119,15 @@ func TestLossyPath(t *testing.T) {
 		b.send(a, "y")
 		w.run(20 * time.Second)
 		if len(a.got) == 0 || len(b.got) == 0 {
-			t.Errorf("seed %d: no session after the loss has ended", seed)
+			t.Errorf("seed %d: there is no session after the loss has ended", seed)
 		}
 		checkIndices(t, a)
 		checkIndices(t, b)
 	}
 }
 
-// B25, A12: whatever happens to the peer, the interface or its keys while jobs
-// are under way, they come to nothing or to something good, no index leaks,
-// and the next handshake works.
+// B25, A12: if the peer, the interface or its keys change while a job runs, no
+// index leaks, and the next handshake works.
 func TestChangesDuringHandshake(t *testing.T) {
 	other := keyFor(99)
 	var secret [32]byte
@@ -174,30 +173,30 @@ func TestChangesDuringHandshake(t *testing.T) {
 				w.run(time.Second)
 			}
 			if len(a.got) < 20 || len(b.got) < 20 {
-				t.Errorf("%s at step %d: only %d and %d of 50 packets arrive afterwards", name, step, len(a.got), len(b.got))
+				t.Errorf("%s at step %d: %d and %d of 50 packets arrived afterwards, want at least 20", name, step, len(a.got), len(b.got))
 			}
 		}
 	}
 }
 
-// A51, B12: the endpoint follows a good initiation and a good response, and
-// nothing else of types 1 to 3.
+// A51, B12: of the messages of types 1 to 3, only an authenticated initiation or
+// response changes the endpoint.
 func TestEndpointFollowsHandshakes(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
 	nat := w.host().addr
 	nat2 := w.host().addr
-	a.addr = nat // the initiator comes from elsewhere
+	a.addr = nat // the initiation arrives from another address
 	a.send(b, "x")
 	w.run(8 * time.Millisecond)
 	w.run(time.Second)
 	if got := b.status(a).Endpoint; got != nat {
-		t.Errorf("after an initiation: %v", got)
+		t.Errorf("after an initiation: got endpoint %v, want %v", got, nat)
 	}
 	w.run(3 * time.Minute)
 	w.lost = func(from, _ *host, msg []byte) bool {
 		if from == b && msg[0] == byte(wire.TypeResponse) {
-			w.after(0, func() { a.receive(nat2, msg) }) // the response comes from elsewhere
+			w.after(0, func() { a.receive(nat2, msg) }) // the response arrives from another address
 			return true
 		}
 		return msg[0] == byte(wire.TypeData)
@@ -283,23 +282,23 @@ func TestRetransmissionForgetsTheSource(t *testing.T) {
 	a.send(b, "x")
 	w.run(time.Second)
 	if !a.peer(b).Endpoint().Source.IsValid() {
-		t.Error("forgotten early")
+		t.Error("the source was forgotten too early")
 	}
 	w.run(5 * time.Second)
 	if a.peer(b).Endpoint().Source.IsValid() {
-		t.Error("not forgotten")
+		t.Error("the source was not forgotten")
 	}
 	mark := uint32(7)
 	a.peer(b).SetEndpoint(wire.NewEndpoint(b.addr, a.addr.Addr(), 3))
 	a.apply(conf.Change{FirewallMark: &mark})
 	if a.peer(b).Endpoint().Source.IsValid() {
-		t.Error("not forgotten on a new mark")
+		t.Error("the source was not forgotten when the mark changed")
 	}
 }
 
-// A25, A26, A8, B12: under load the first initiation is answered by a cookie;
-// nothing is sent for that, the endpoint stays and no byte is counted; the
-// retransmission carries mac2 and is answered. The same for responses (A27).
+// A25, A26, A8, B12: under load, the first initiation is answered with a cookie
+// reply, which causes no message, changes no endpoint and is not counted; the
+// retransmission has mac2 and is answered. The same holds for responses (A27).
 func TestUnderLoad(t *testing.T) {
 	for _, loaded := range []string{"responder", "initiator", "both"} {
 		w := newWorld(t, 1)
@@ -309,24 +308,24 @@ func TestUnderLoad(t *testing.T) {
 		a.send(b, "x")
 		w.run(4 * time.Second)
 		if n := len(a.initiations()); n != 1 {
-			t.Errorf("%s: a cookie triggers a resend: %d initiations", loaded, n)
+			t.Errorf("%s under load: got %d initiations, want 1: a cookie must not trigger one", loaded, n)
 		}
 		if loaded != "initiator" {
 			if s := a.status(b); s.RxBytes != 0 || s.Endpoint != b.addr {
-				t.Errorf("%s: a cookie reply counts: %+v", loaded, s)
+				t.Errorf("%s under load: a cookie reply changed the status: %+v", loaded, s)
 			}
 		}
 		w.run(20 * time.Second)
 		if !slices.Equal(b.got, []string{"x"}) {
-			t.Errorf("%s under load: b got %q; %v, %v", loaded, b.got, kinds(a.sent), kinds(b.sent))
+			t.Errorf("%s under load: b got %q; a sent %v, b sent %v", loaded, b.got, kinds(a.sent), kinds(b.sent))
 		}
 		if a.replies+b.replies == 0 {
-			t.Errorf("%s under load: no cookie was asked for", loaded)
+			t.Errorf("%s under load: no cookie reply was sent", loaded)
 		}
 	}
 }
 
-// A5, A7: what is not authenticated gets no answer and leaves no trace.
+// A5, A7: a message that is not authentic gets no answer and changes nothing.
 func TestUnauthenticatedInputChangesNothing(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -356,7 +355,7 @@ func TestUnauthenticatedInputChangesNothing(t *testing.T) {
 		messages = append(messages, msg)
 	}
 	for _, msg := range messages {
-		// Past the gate too: mac1 proves nothing.
+		// Directly to the machine, because mac1 proves nothing.
 		b.m.Receive(b.time(), wire.NewEndpoint(stranger.addr, b.addr.Addr(), 0), msg)
 		b.drain()
 	}
@@ -364,12 +363,12 @@ func TestUnauthenticatedInputChangesNothing(t *testing.T) {
 	after := b.status(a)
 	if fmt.Sprint(after) != fmt.Sprint(before) || *b.peer(a).Sessions() != sessions || b.index.Len() != indices ||
 		len(b.sent) != sent || b.m.NextTimeout() != next || b.peer(a).LastReceived() != received {
-		t.Errorf("something changed: %+v, was %+v", after, before)
+		t.Errorf("the state changed: got %+v, want %+v", after, before)
 	}
 }
 
-// A10, B41: points of low order in the place of the ephemeral key are refused,
-// in both messages, and the next good handshake works.
+// A10, B41: both messages are refused if their ephemeral key is a point of low
+// order, and the next handshake works.
 func TestEphemeralOfLowOrder(t *testing.T) {
 	w := newWorld(t, 1)
 	a, b := w.pair()
@@ -378,7 +377,7 @@ func TestEphemeralOfLowOrder(t *testing.T) {
 		if !corrupt || msg[0] == byte(wire.TypeData) {
 			return false
 		}
-		at := 8 // of the ephemeral key in an initiation
+		at := 8 // offset of the ephemeral key in an initiation
 		if msg[0] == byte(wire.TypeResponse) {
 			at = 12
 		}
@@ -391,7 +390,7 @@ func TestEphemeralOfLowOrder(t *testing.T) {
 	a.send(b, "x")
 	w.run(4 * time.Second)
 	if a.peer(b).Sessions().Current != nil {
-		t.Fatal("a bad response was taken")
+		t.Fatal("a bad response was accepted")
 	}
 	corrupt = false
 	w.run(5 * time.Second)
