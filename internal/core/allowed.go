@@ -16,15 +16,15 @@ func (e *edit) allow(p *member, changes []conf.AllowedIPChange) {
 		switch {
 		case !ok: // cannot happen after Validate
 		case c.Remove:
-			e.withdraw(p, prefix)
+			e.unassign(p, prefix)
 		default:
-			e.give(p, prefix)
+			e.assign(p, prefix)
 		}
 	}
 }
 
-// give assigns the prefix to p, and takes it from its previous owner (A50, B64).
-func (e *edit) give(p *member, prefix netip.Prefix) {
+// assign gives the prefix to p, and takes it from its previous owner (A50, B64).
+func (e *edit) assign(p *member, prefix netip.Prefix) {
 	before, had := e.routes.Insert(prefix, p.shared)
 	if had && before == p.shared {
 		return
@@ -40,8 +40,8 @@ func (e *edit) give(p *member, prefix netip.Prefix) {
 	p.allowed = append(p.allowed, prefix)
 }
 
-// withdraw takes the prefix from p if p has it.
-func (e *edit) withdraw(p *member, prefix netip.Prefix) {
+// unassign takes the prefix from p if p has it.
+func (e *edit) unassign(p *member, prefix netip.Prefix) {
 	if e.routes.Remove(prefix, p.shared) {
 		e.moved = true
 		e.lose(p, prefix)
@@ -69,8 +69,8 @@ func (e *edit) dropAllowed(p *member) {
 	delete(e.lost, p)
 }
 
-// disown removes the lost prefixes from p's list; the others stay in order.
-func (p *member) disown(lost map[netip.Prefix]struct{}) {
+// dropLost removes the lost prefixes from p's list; the others stay in order.
+func (p *member) dropLost(lost map[netip.Prefix]struct{}) {
 	if len(lost) == 0 {
 		return
 	}

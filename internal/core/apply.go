@@ -25,7 +25,7 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	// No step after this one can fail.
 	e := &edit{m: m, now: now, routes: m.routes.Load().Edit()}
 	if next != m.identity {
-		e.identify(next, *c.PrivateKey)
+		e.setIdentity(next, *c.PrivateKey)
 	}
 	if c.ReplacePeers {
 		e.removeAll()
@@ -55,13 +55,13 @@ type edit struct {
 	// prefixes takes n steps.
 	lost map[*member]map[netip.Prefix]struct{}
 
-	left    map[key.Public]leaver // removed by this Change
-	renamed map[*member]string    // new names, set when all are known
+	removed map[key.Public]removedPeer // removed by this Change
+	renamed map[*member]string         // new names, set when all are known
 	lookAll bool
 }
 
-// leaver is what is kept of a peer that one Change removes and adds again.
-type leaver struct {
+// removedPeer is what is kept of a peer that one Change removes and adds again.
+type removedPeer struct {
 	name     string
 	accepted wire.TAI64N
 }
@@ -78,9 +78,9 @@ func (m *Machine) nextIdentity(c *conf.Change) *identity {
 	return &identity{static: noise.NewStatic(*c.PrivateKey)}
 }
 
-// identify gives the machine another private key. It no longer sends on the
+// setIdentity gives the machine another private key. It no longer sends on the
 // sessions of the old one; the next packet begins a handshake at once (A58).
-func (e *edit) identify(next *identity, private key.Private) {
+func (e *edit) setIdentity(next *identity, private key.Private) {
 	m := e.m
 	if m.identity != nil {
 		m.identity.retire()
@@ -98,7 +98,7 @@ func (e *edit) identify(next *identity, private key.Private) {
 		m.dropOwn(p)
 		p.remote.Erase()
 		p.remote = noise.NewRemote(p.remote.Public())
-		m.publish(p, peer.Sessions{Previous: second(e.now, p.shared.Sessions())})
+		m.publish(p, peer.Sessions{Previous: newPrevious(e.now, p.shared.Sessions())})
 		p.pursuit = pursuit{wanted: p.shared.HasStaged()}
 		p.handshakeSent = 0
 	}
@@ -108,7 +108,7 @@ func (e *edit) identify(next *identity, private key.Private) {
 func (e *edit) removeAll() {
 	m := e.m
 	for m.first != nil {
-		e.leave(m.first, m.first.accepted)
+		e.recordRemoved(m.first, m.first.accepted)
 		m.remove(m.first)
 	}
 	e.routes = (*Routes)(nil).Edit()
@@ -119,12 +119,12 @@ func (e *edit) removeAll() {
 // remove removes a peer and its allowed IPs.
 func (e *edit) remove(p *member) {
 	e.dropAllowed(p)
-	e.leave(p, wire.TAI64N{})
+	e.recordRemoved(p, wire.TAI64N{})
 	e.m.forget(p.public(), p.accepted)
 	e.m.remove(p)
 }
 
-func (e *edit) leave(p *member, accepted wire.TAI64N) {
+func (e *edit) recordRemoved(p *member, accepted wire.TAI64N) {
 	name, ok := e.renamed[p]
 	if !ok {
 		name = p.name
@@ -133,10 +133,10 @@ func (e *edit) leave(p *member, accepted wire.TAI64N) {
 	if name == "" && accepted.IsZero() {
 		return
 	}
-	if e.left == nil {
-		e.left = make(map[key.Public]leaver)
+	if e.removed == nil {
+		e.removed = make(map[key.Public]removedPeer)
 	}
-	e.left[p.public()] = leaver{name, accepted}
+	e.removed[p.public()] = removedPeer{name, accepted}
 }
 
 // peer applies the change of one peer.
@@ -172,7 +172,7 @@ func (e *edit) peer(c *conf.PeerChange) {
 	}
 	e.allow(p, c.AllowedIPs)
 	if c.PersistentKeepalive != nil {
-		e.persist(p, *c.PersistentKeepalive)
+		e.setKeepalive(p, *c.PersistentKeepalive)
 	}
 }
 
@@ -180,17 +180,18 @@ func (e *edit) peer(c *conf.PeerChange) {
 // ReplacePeers removed it, its greatest stamp.
 func (e *edit) add(public key.Public) *member {
 	p := e.m.add(public)
-	if l, ok := e.left[public]; ok {
-		delete(e.left, public)
+	if l, ok := e.removed[public]; ok {
+		delete(e.removed, public)
 		p.accepted = l.accepted
 		e.rename(p, l.name)
 	}
 	return p
 }
 
-// persist sets the interval of persistent keepalives. If there was none and the
-// interface is up, a keepalive is due at once (A41); otherwise, Up makes it due.
-func (e *edit) persist(p *member, seconds uint16) {
+// setKeepalive sets the interval of persistent keepalives. If there was none and
+// the interface is up, a keepalive is due at once (A41); otherwise, Up makes it
+// due.
+func (e *edit) setKeepalive(p *member, seconds uint16) {
 	if seconds == 0 {
 		p.keepaliveOwed = false
 	} else if p.shared.PersistentKeepalive() == 0 && e.m.up {
@@ -224,10 +225,10 @@ func (e *edit) publish() {
 		e.m.routes.Store(e.routes.Table())
 	}
 	for p, lost := range e.lost {
-		p.disown(lost)
+		p.dropLost(lost)
 	}
-	e.giveNames()
-	for public, l := range e.left {
+	e.setNames()
+	for public, l := range e.removed {
 		e.m.forget(public, l.accepted)
 	}
 }

@@ -12,26 +12,26 @@ func (m *Machine) schedule(p *member, t clock.Time) {
 	old := p.shared.NextLook()
 	p.shared.SetNextLook(t)
 	switch {
-	case p.place == 0 && t != clock.Never:
+	case p.heapIndex == 0 && t != clock.Never:
 		*h = append(*h, p)
-		p.place = len(*h)
-		h.up(p.place - 1)
-	case p.place == 0:
+		p.heapIndex = len(*h)
+		h.up(p.heapIndex - 1)
+	case p.heapIndex == 0:
 	case t == clock.Never:
-		h.remove(p.place - 1)
+		h.remove(p.heapIndex - 1)
 	case t < old:
-		h.up(p.place - 1)
+		h.up(p.heapIndex - 1)
 	case t > old:
-		h.down(p.place - 1)
+		h.down(p.heapIndex - 1)
 	}
 }
 
 func (h *lookHeap) remove(i int) {
 	last := len(*h) - 1
-	(*h)[i].place = 0
+	(*h)[i].heapIndex = 0
 	if i != last {
 		(*h)[i] = (*h)[last]
-		(*h)[i].place = i + 1
+		(*h)[i].heapIndex = i + 1
 	}
 	(*h)[last] = nil
 	*h = (*h)[:last]
@@ -73,5 +73,5 @@ func (h lookHeap) less(i, j int) bool { return h[i].shared.NextLook() < h[j].sha
 
 func (h lookHeap) swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i+1, j+1
+	h[i].heapIndex, h[j].heapIndex = i+1, j+1
 }

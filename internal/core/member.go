@@ -21,7 +21,7 @@ type member struct {
 	maker  cookie.Maker
 
 	before, after *member // neighbours in the order of addition
-	place         int     // position in Machine.looks, from 1; 0: not in it
+	heapIndex     int     // position in Machine.looks, from 1; 0: not in it
 	removed       bool
 	mute          bool // its key is of low order: nothing is ever sent to it (A11)
 

@@ -94,9 +94,9 @@ func (e *edit) rename(p *member, name string) {
 	e.renamed[p] = name
 }
 
-// giveNames sets the new names. It first removes all old ones, because peers may
+// setNames sets the new names. It first removes all old ones, because peers may
 // exchange their names.
-func (e *edit) giveNames() {
+func (e *edit) setNames() {
 	m := e.m
 	for p := range e.renamed {
 		if m.names[p.name] == p {

@@ -34,7 +34,7 @@ func (m *Machine) initiated(now clock.Now, p *member, k *session.Keypair, sentAt
 		// to ours arrived, and it is the one that stays.
 		m.publish(p, peer.Sessions{Previous: k, Current: s.Current, Next: s.Next, Keep: s.Keep})
 	} else {
-		m.publish(p, peer.Sessions{Previous: second(now, s), Current: k, Next: s.Next, Keep: m.keeps(p, k, s.Next)})
+		m.publish(p, peer.Sessions{Previous: newPrevious(now, s), Current: k, Next: s.Next, Keep: m.keeps(p, k, s.Next)})
 	}
 	p.lastSession = now.Mono
 	p.complete(now)
@@ -91,7 +91,7 @@ func (m *Machine) settle(now clock.Now, p *member) {
 	if s.Keep && s.Current != nil && s.Current.Usable(now.Mono) {
 		m.publish(p, peer.Sessions{Previous: s.Next, Current: s.Current})
 	} else {
-		m.publish(p, peer.Sessions{Previous: second(now, s), Current: s.Next})
+		m.publish(p, peer.Sessions{Previous: newPrevious(now, s), Current: s.Next})
 	}
 	p.complete(now)
 	m.tell(p, Output{Event: SessionBegun, Endpoint: p.shared.Endpoint(), After: now.Mono.Sub(s.Next.Created)})
@@ -100,10 +100,10 @@ func (m *Machine) settle(now clock.Now, p *member) {
 	}
 }
 
-// second returns the session that becomes previous when there is a new current
+// newPrevious returns the session that becomes previous when there is a new current
 // one. An expired current session (A36) receives nothing, but previous still may,
 // if both sides initiated at once.
-func second(now clock.Now, s *peer.Sessions) *session.Keypair {
+func newPrevious(now clock.Now, s *peer.Sessions) *session.Keypair {
 	if s.Current == nil || !s.Current.Usable(now.Mono) {
 		return s.Previous
 	}
