@@ -1,18 +1,18 @@
 #!/bin/sh
-# A Go program dies of SIGPIPE even if whoever started it has it ignore that signal.
+# SIGPIPE ends a Go program even if it was started with that signal ignored.
 #
-# Guess:  signal(7) says that an ignored signal stays ignored over execve, and
+# Guess:  signal(7) says that an ignored signal stays ignored after execve, and
 #         os/signal that a write to a broken pipe on standard output or error
-#         ends the program with SIGPIPE unless it asks for the signal. So a
-#         program that was started with SIGPIPE ignored, as services of systemd
-#         are (IgnoreSIGPIPE=yes is the default), gets EPIPE and goes on.
-# Truth:  only SIGHUP and SIGINT stay ignored. For all others Go's runtime sets
-#         its own handler, whatever was there, and the write kills. A service
-#         in Go needs signal.Ignore(syscall.SIGPIPE), or it ends when the
-#         reader of its log does. A C program beside it goes on.
+#         ends the program with SIGPIPE unless it calls Notify for it. So a
+#         program that was started with SIGPIPE ignored, as systemd starts
+#         services (IgnoreSIGPIPE=yes is the default), gets EPIPE and continues.
+# Truth:  only SIGHUP and SIGINT stay ignored. For all other signals, Go's
+#         runtime installs its own handler, and the write ends the program. A
+#         service in Go needs signal.Ignore(syscall.SIGPIPE), or it ends when
+#         the reader of its log ends. A program in C continues.
 # Seen:   Go 1.26.8, Linux 6.18.44, dash 0.5.12, GNU coreutils 9.1, 2026-11-28
-# Source: Go, src/runtime/signal_unix.go: initsig asks sigInstallGoHandler,
-#         which looks at SIG_IGN for SIGHUP and SIGINT alone
+# Source: Go, src/runtime/signal_unix.go: initsig calls sigInstallGoHandler,
+#         which checks SIG_IGN for SIGHUP and SIGINT only
 # Needs:  go
 set -eu
 
@@ -35,9 +35,9 @@ func main() {
 	if len(os.Args) > 1 {
 		signal.Ignore(syscall.SIGPIPE)
 	}
-	time.Sleep(500 * time.Millisecond) // until nobody reads any more
+	time.Sleep(500 * time.Millisecond) // until the reader has ended
 	_, err := os.Stdout.WriteString("x\n")
-	fmt.Fprintln(os.Stderr, "   it goes on:", err)
+	fmt.Fprintln(os.Stderr, "   it continues:", err)
 }
 GO
 (cd "$folder" && GOFLAGS=-mod=mod GOWORK=off GO111MODULE=off go build -o writer main.go)

@@ -1,14 +1,14 @@
 #!/bin/sh
 # An IPv6 address with a lifetime that is added while its interface is down never gets its route.
 #
-# Guess:  the routes that belong to an address are made when its interface goes
-#         up, whatever the address: so it is with IPv4.
-# Truth:  IPv6 makes them for permanent addresses only. One with a lifetime (a
-#         preferred or valid one, as a program has it that puts back what it has
-#         saved) is there when the interface is up, and its network is not
-#         reachable. With a peer and without duplicate address detection (nodad),
-#         the route to the peer is missing. To say the address again with
-#         `ip address replace` makes the route.
+# Guess:  the kernel adds the routes of an address when its interface goes up,
+#         whatever the address, as it does for IPv4.
+# Truth:  for IPv6 it does so for permanent addresses only. An address with a
+#         lifetime (valid or preferred, as when a program restores saved
+#         addresses) exists when the interface is up, but its network is not
+#         reachable. If it has a peer and no duplicate address detection (nodad),
+#         the route to the peer is missing. Setting the address again with
+#         `ip address replace` adds the route.
 # Seen:   Linux 6.18.44, iproute2 6.1.0, 2026-11-28
 # Source: Linux, net/ipv6/addrconf.c: addrconf_permanent_addr and
 #         fixup_permanent_addr on NETDEV_UP; inet6_addr_modify
@@ -39,7 +39,7 @@ ip link set d0 up
 sleep 3
 
 wrong=0
-show() { # what, its destination, and how many routes there should be
+show() { # address, destination, expected number of routes
 	routes=$(ip -4 route show dev d0 && ip -6 route show dev d0)
 	routes=$(echo "$routes" | grep -c "^$2 " || true)
 	echo "$1: routes to $2: $routes"
@@ -51,8 +51,8 @@ show "IPv6, with a lifetime" fd00:2::/64 0
 show "IPv6, with a peer" fd00:3::2 0
 ip address replace fd00:2::1/64 dev d0 nodad $lifetime
 ip address replace fd00:3::1 peer fd00:3::2/128 dev d0 nodad
-show "the second, said again" fd00:2::/64 1
-show "the third, said again" fd00:3::2 1
+show "the second, set again" fd00:2::/64 1
+show "the third, set again" fd00:3::2 1
 
 if [ $wrong = 1 ]; then
 	echo "It is no longer so."

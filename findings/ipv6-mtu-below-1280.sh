@@ -1,16 +1,16 @@
 #!/bin/sh
-# An MTU below 1280, for a moment only, resets all IPv6 settings of an interface.
+# An MTU below 1280, even for a moment, resets all IPv6 settings of an interface.
 #
-# Guess:  below 1280 Linux has no IPv6 on an interface; when the MTU is 1280 again
-#         IPv6 works as before, but for the addresses, which have to be set again.
-# Truth:  IPv6 begins anew, as on an interface that has just been made: every
-#         setting in net.ipv6.conf.NAME is that of net.ipv6.conf.default. An
-#         interface that accepted no router advertisements accepts them, one that
-#         was to make up no link-local address (addr_gen_mode none) has one, and
-#         asks for routers at once. IPv4 keeps its settings.
+# Guess:  below 1280, Linux has no IPv6 on an interface. When the MTU is 1280 again,
+#         IPv6 works as before, except that its addresses have to be set again.
+# Truth:  IPv6 is initialized again, as on a new interface: every setting in
+#         net.ipv6.conf.NAME is that of net.ipv6.conf.default. An interface that
+#         accepted no router advertisements accepts them. One that was not to
+#         generate a link-local address (addr_gen_mode none) has one, and sends
+#         router solicitations at once. IPv4 keeps its settings.
 # Seen:   Linux 6.18.44, iproute2 6.1.0, 2026-11-28
 # Source: Linux, net/ipv6/addrconf.c: addrconf_notify on NETDEV_CHANGEMTU, which
-#         frees the inet6_dev and makes another by ipv6_add_dev
+#         frees the inet6_dev and creates another with ipv6_add_dev
 # Needs:  root, ip
 set -eu
 
@@ -40,7 +40,7 @@ ip link set p0 up
 ip link set d0 up
 
 wrong=0
-show() { # when, and the values that there should be
+show() { # when, and the expected values
 	values=$(cd /proc/sys/net && cat ipv6/conf/d0/accept_ra ipv6/conf/d0/addr_gen_mode ipv4/conf/d0/rp_filter | tr '\n' ' ')
 	addresses=$(ip -6 address show dev d0 | grep -c fe80 || true)
 	echo "$1: accept_ra, addr_gen_mode, rp_filter: $values; link-local addresses: $addresses"

@@ -1,13 +1,13 @@
 #!/bin/sh
-# A nexthop object is gone for good as soon as its interface goes down; a route's own nexthop comes back.
+# A nexthop object is deleted when its interface goes down and does not return; a route's own nexthop does.
 #
-# Guess:  when an interface goes down, its nexthop object is dead like the nexthop
-#         of a multipath route, and lives again when the interface is up; or at
+# Guess:  when an interface goes down, its nexthop object is dead, like the nexthop
+#         of a multipath route, and alive again when the interface is up; or at
 #         least it stays in its group.
-# Truth:  the object is deleted and taken out of its groups, and so are routes that
-#         had no other nexthop. Up again, nothing of it comes back: a group of two
-#         is a group of one, without a word. Of a multipath route that was made
-#         without objects the nexthop is dead, and lives again.
+# Truth:  the object is deleted and removed from its groups, and so are routes that
+#         had no other nexthop. They do not return when the interface is up: a group
+#         of two is then a group of one, without a message. In a multipath route
+#         without objects, the nexthop is dead, and then alive again.
 # Seen:   Linux 6.18.44, iproute2 6.1.0, 2026-11-28
 # Source: Linux, net/ipv4/nexthop.c: nh_netdev_event on NETDEV_DOWN; net/ipv4/
 #         fib_semantics.c: fib_sync_up
@@ -40,7 +40,7 @@ ip route add 10.2.0.0/16 nhid 20
 ip route add 10.3.0.0/16 nexthop via 10.9.0.2 dev d0 nexthop via 10.9.1.2 dev d1
 
 wrong=0
-show() { # when, the routes of d0 that are alive, and what they should be
+show() { # when, and the expected objects, group and routes
 	objects=$(ip nexthop show dev d0 | wc -l)
 	group=$(ip nexthop show id 20)
 	alone=$(ip route show 10.1.0.0/16 | wc -l)

@@ -1,14 +1,14 @@
 #!/bin/sh
-# A netdev chain of nftables belongs to a name, not to the interface it was made for.
+# A netdev chain of nftables belongs to the name of an interface, not to the interface.
 #
-# Guess:  a chain with `hook ingress device "t0"` is tied to the interface t0. It
-#         cannot be loaded before t0 exists, it loses its device when t0 is
-#         deleted, so that it filters nothing when t0 is made anew, and it stays
-#         with the interface when that is renamed. nft(8) says nothing of
-#         this, and kernels before 6.16 are written so (none of them was tried).
-# Truth:  it is tied to the name. It can be loaded before there is a t0, it
-#         filters again as soon as there is a new t0, and an interface that is
-#         renamed leaves the chain at once: from then on all its packets pass.
+# Guess:  a chain with `hook ingress device "t0"` belongs to the interface t0. It
+#         cannot be loaded before t0 exists. It loses its device when t0 is
+#         deleted, so it filters nothing when t0 is created again. It stays with
+#         the interface when that is renamed. nft(8) does not mention this, and
+#         the source of kernels before 6.16 suggests it (none of them was tried).
+# Truth:  it belongs to the name. It can be loaded before t0 exists, it filters
+#         again as soon as there is a new t0, and it no longer filters an interface
+#         that was renamed: all packets pass from then on.
 # Seen:   Linux 6.18.44, nftables 1.0.6, 2026-11-28
 # Source: Linux 6.16, net/netfilter/nft_chain_filter.c: nf_tables_netdev_event
 #         handles NETDEV_REGISTER and NETDEV_CHANGENAME
@@ -40,7 +40,7 @@ connect() {
 }
 
 wrong=0
-expect() { # what, passes or filtered
+expect() { # situation, and whether ping passes or is filtered
 	if nsenter -t $other -n ping -n -q -c 3 -i 0.2 -W 1 10.9.0.1 >/dev/null; then now=passes; else now=filtered; fi
 	echo "$1: ping $now"
 	[ $now = "$2" ] || wrong=1
@@ -51,16 +51,16 @@ expect "no chain" passes
 ip link delete t0
 
 nft 'table netdev demo { chain in { type filter hook ingress device "t0" priority 0; ip protocol icmp drop; }; }' || exit 1
-echo "there is no t0: the chain can be loaded all the same"
+echo "there is no t0, but the chain can be loaded"
 connect
-expect "t0 made after the chain" filtered
+expect "t0 created after the chain" filtered
 ip link delete t0
 connect
-expect "t0 deleted and made anew" filtered
+expect "t0 deleted and created again" filtered
 ip link set t0 name t9
 expect "t0 renamed to t9" passes
 ip link set t9 name t0
-expect "and back" filtered
+expect "t9 renamed to t0" filtered
 
 if [ $wrong = 1 ]; then
 	echo "It is no longer so."

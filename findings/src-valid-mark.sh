@@ -1,18 +1,18 @@
 #!/bin/sh
-# src_valid_mark=1 alone saves no answer to a marked packet from rp_filter=1.
+# src_valid_mark=1 alone does not make rp_filter=1 accept replies to marked packets.
 #
-# Guess:  a host sends a program's packets past a default route by their mark
-#         (ip rule add not fwmark 1 table 7). Under rp_filter=1 the answers are
-#         dropped, since the way back, asked for without a mark, is the other one.
-#         src_valid_mark=1 has the mark asked for as well, so they pass: that is
-#         the sysctl that everybody names, and that wg-quick sets.
-# Truth:  an answer carries no mark, so it is dropped as before. Two rules of nft
-#         (or iptables) have to give the answer the mark of the connection, and
-#         then src_valid_mark=1 is needed as well: neither alone suffices. Or
-#         rp_filter=2.
+# Guess:  a host sends the packets of a program past a default route by their mark
+#         (ip rule add not fwmark 1 table 7). With rp_filter=1 the replies are
+#         dropped, because the reverse route, which is looked up without a mark, is
+#         the other one. With src_valid_mark=1 the lookup uses the mark, so they
+#         pass: this is the sysctl that all instructions name and wg-quick sets.
+# Truth:  a reply has no mark, so it is dropped as before. Two rules of nft (or
+#         iptables) have to copy the mark of the connection to the reply, and
+#         src_valid_mark=1 is needed as well: neither is enough without the other.
+#         rp_filter=2 is enough alone.
 # Seen:   Linux 6.18.44, nftables 1.0.6, 2026-11-28
-# Source: Linux, net/ipv4/fib_frontend.c: __fib_validate_source takes the mark of
-#         the packet that came in; wg-quick, add_default
+# Source: Linux, net/ipv4/fib_frontend.c: __fib_validate_source uses the mark of
+#         the received packet; wg-quick, add_default
 # Needs:  root, ip, nft, ping, sysctl
 set -eu
 
@@ -40,7 +40,7 @@ nsenter -t $other -n sh -c 'ip link set lo up && ip address add 198.51.100.1/32 
 ip address add 192.0.2.2/24 dev e0
 ip link set e0 up
 ip route add default via 192.0.2.1
-ip link add tunnel type veth peer name end # stands for the interface that all else goes into
+ip link add tunnel type veth peer name end # in place of a tunnel for all other packets
 ip link set tunnel up
 ip link set end up
 ip route add default dev tunnel table 7
@@ -49,10 +49,10 @@ ip rule add table main suppress_prefixlength 0
 sysctl -qw net.ipv4.conf.e0.rp_filter=0
 
 wrong=0
-expect() { # rp_filter, src_valid_mark, and whether answers pass
+expect() { # rp_filter, src_valid_mark, and whether the reply passes or is lost
 	sysctl -qw net.ipv4.conf.all.rp_filter="$1" net.ipv4.conf.all.src_valid_mark="$2"
 	if ping -n -q -c 3 -i 0.2 -W 1 -m 1 198.51.100.1 >/dev/null; then now=passes; else now=lost; fi
-	echo "rp_filter=$1, src_valid_mark=$2, $rules: the answer $now"
+	echo "rp_filter=$1, src_valid_mark=$2, $rules: the reply: $now"
 	[ $now = "$3" ] || wrong=1
 }
 rules="no rules"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# wg-quick, started by an ordinary user, loses WG_QUICK_USERSPACE_IMPLEMENTATION on its way through sudo.
+# wg-quick, if started by an ordinary user, loses WG_QUICK_USERSPACE_IMPLEMENTATION when it calls sudo.
 #
-# Guess:  `WG_QUICK_USERSPACE_IMPLEMENTATION=mine wg-quick up wg0` starts mine where
-#         the kernel has no WireGuard, whoever types it: wg-quick asks for root by
-#         itself, with sudo, and wg-quick(8) names the variable.
-# Truth:  sudo resets the environment, and wg-quick hands nothing on. As root it
-#         starts wireguard-go if there is one, though another program was named.
-#         If there is none it ends with no other word than that of ip, "Unknown
-#         device type". `sudo WG_QUICK_USERSPACE_IMPLEMENTATION=mine wg-quick up
-#         wg0` starts mine, if sudoers allows the user everything.
-# Seen:   wireguard-tools 1.0.20210914, sudo 1.9.13p3 as Debian 12 sets it up,
+# Guess:  `WG_QUICK_USERSPACE_IMPLEMENTATION=mine wg-quick up wg0` starts mine if the
+#         kernel has no WireGuard, whoever types it: wg-quick itself becomes root,
+#         with sudo, and wg-quick(8) documents the variable.
+# Truth:  sudo resets the environment, and wg-quick passes nothing on. As root it
+#         starts wireguard-go if that is installed, although another program was
+#         named. Otherwise it ends with the message of ip only, "Unknown device
+#         type". `sudo WG_QUICK_USERSPACE_IMPLEMENTATION=mine wg-quick up wg0`
+#         starts mine, if sudoers allows the user everything.
+# Seen:   wireguard-tools 1.0.20210914, sudo 1.9.13p3 as configured by Debian 12,
 #         2026-11-28
 # Source: wg-quick, auto_su; sudoers(5), env_reset and SETENV
 # Needs:  root, a kernel without WireGuard, wg-quick, overlayfs; sudo, or apt-get
@@ -29,7 +29,7 @@ if [ "${1-}" != inside ]; then
 	chmod 755 "$dir"
 	if ! command -v sudo >/dev/null; then
 		(cd "$dir" && apt-get -q download sudo=1.9.13p3-1+deb12u4 && dpkg -x sudo_*.deb root) >/dev/null 2>&1 ||
-			not_tried "there is no sudo, nor that package of it: try apt-get update"
+			not_tried "there is no sudo, and its package cannot be downloaded: try apt-get update"
 	fi
 	unshare -n -m sh "$0" inside "$dir"
 	exit 0
@@ -39,7 +39,7 @@ if ip link add wgtry type wireguard 2>/dev/null; then
 	not_tried "this kernel has WireGuard, so wg-quick starts no program"
 fi
 
-# A user's world, in this mount namespace only: sudo, its rules, and wg-quick's file.
+# In this mount namespace only: sudo, its rules, and wg-quick's configuration file.
 mkdir -p "$dir/root/usr/bin" "$dir/root/etc/wireguard" "$dir/bin"
 printf '%s\n' 'Defaults env_reset' "Defaults secure_path=\"/usr/sbin:/usr/bin:/sbin:/bin:$dir/bin\"" 'nobody ALL=(ALL:ALL) NOPASSWD: ALL' \
 	>"$dir/root/etc/sudoers"
@@ -48,12 +48,12 @@ chmod 440 "$dir/root/etc/sudoers"
 mount -t overlay overlay -o "lowerdir=$dir/root/usr:/usr" /usr || not_tried "there is no overlayfs"
 mount -t overlay overlay -o "lowerdir=$dir/root/etc:/etc" /etc
 
-program() { # a program for wg-quick that says so, and does nothing
+program() { # creates a program for wg-quick that only prints that it was started
 	printf '#!/bin/sh\necho "%s was started"\nexit 1\n' "$1" >"$dir/bin/$1"
 	chmod 755 "$dir/bin/$1"
 }
 wrong=0
-expect() { # what, words that are said, and the command of the user
+expect() { # situation, expected words of the output, command of the user
 	what=$1 words=$2
 	shift 2
 	output=$(as_user env PATH="$PATH:$dir/bin" "$@" 2>&1) || true

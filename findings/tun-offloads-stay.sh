@@ -1,17 +1,17 @@
 #!/bin/sh
-# The offloads of a persistent TUN interface outlive the program that asked for them, and hit one that knows none.
+# Offloads of a persistent TUN interface remain after the program that enabled them, and affect one that uses none.
 #
-# Guess:  what TUNSETOFFLOAD asks for belongs to the descriptor, like the virtio
-#         header in which the kernel says of each packet what was left undone: a
-#         program that attaches without IFF_VNET_HDR gets plain packets, no longer
-#         than the MTU and with right checksums.
-# Truth:  it belongs to the interface, and stays when the descriptor is closed. The
-#         next program, without IFF_VNET_HDR, reads super-packets of many segments,
-#         with unfinished checksums, and nothing tells it so. TUNSETOFFLOAD with 0
-#         ends that; so every program should call it, also one that wants none.
+# Guess:  the offloads of TUNSETOFFLOAD belong to the descriptor, like the virtio
+#         header in which the kernel marks incomplete packets: a program that
+#         attaches without IFF_VNET_HDR gets ordinary packets, not longer than the
+#         MTU and with correct checksums.
+# Truth:  they belong to the interface, and remain when the descriptor is closed. The
+#         next program, without IFF_VNET_HDR, reads super-packets of many segments
+#         with incomplete checksums, and nothing marks them. TUNSETOFFLOAD with 0
+#         ends that; so every program should call it, even if it uses no offloads.
 # Seen:   Linux 6.18.44, iproute2 6.1.0, Go 1.26.8, 2026-11-28
-# Source: Linux, drivers/net/tun.c: tun_set_iff replaces the flags of an interface
-#         that exists, and set_features is changed by set_offload alone
+# Source: Linux, drivers/net/tun.c: tun_set_iff replaces the flags of an existing
+#         interface; only set_offload changes set_features
 # Needs:  root, ip, go
 set -eu
 
@@ -65,9 +65,9 @@ func ioctl(fd int, number, argument uintptr) {
 	}
 }
 
-// first is the first packet that a program reads of a train of three datagrams
-// of 1,000 bytes.
-func first(fd int) (length int, right bool) {
+// first sends trains of three datagrams of 1,000 bytes, and returns the length of the
+// first packet that is read, and whether its checksum is correct.
+func first(fd int) (length int, correct bool) {
 	c, err := net.Dial("udp4", "10.9.0.2:9")
 	if err != nil {
 		panic(err)
@@ -93,7 +93,7 @@ func first(fd int) (length int, right bool) {
 	return 0, false
 }
 
-// checksum reports whether the checksum of a UDP packet is right.
+// checksum reports whether the checksum of a UDP packet is correct.
 func checksum(p []byte) bool {
 	sum := uint32(17 + len(p) - 20)
 	for i := 12; i+1 < len(p); i += 2 {
@@ -108,21 +108,21 @@ func main() {
 	ioctl(earlier, setOffload, all)
 	syscall.Close(earlier)
 	later := attach(0)
-	n, right := first(later)
-	fmt.Printf("after another program's offloads: %d bytes, checksum right: %v\n", n, right)
+	n, correct := first(later)
+	fmt.Printf("after another program's offloads: %d bytes, checksum correct: %v\n", n, correct)
 	ioctl(later, setOffload, 0)
-	n, right = first(later)
-	fmt.Printf("after TUNSETOFFLOAD with 0: %d bytes, checksum right: %v\n", n, right)
+	n, correct = first(later)
+	fmt.Printf("after TUNSETOFFLOAD with 0: %d bytes, checksum correct: %v\n", n, correct)
 }
 GO
-(cd "$folder" && GO111MODULE=off GOWORK=off go build -o tun tun.go) || not_tried "the program is not built"
+(cd "$folder" && GO111MODULE=off GOWORK=off go build -o tun tun.go) || not_tried "the program cannot be built"
 cat >"$folder/inside" <<'SH'
 ip tuntap add dev tun0 mode tun vnet_hdr && ip address add 10.9.0.1/24 dev tun0 && ip link set tun0 up && exec "$1/tun"
 SH
-unshare -n sh "$folder/inside" "$folder" >"$folder/said"
-cat "$folder/said"
-if [ "$(cat "$folder/said")" != "after another program's offloads: 3028 bytes, checksum right: false
-after TUNSETOFFLOAD with 0: 1028 bytes, checksum right: true" ]; then
+unshare -n sh "$folder/inside" "$folder" >"$folder/output"
+cat "$folder/output"
+if [ "$(cat "$folder/output")" != "after another program's offloads: 3028 bytes, checksum correct: false
+after TUNSETOFFLOAD with 0: 1028 bytes, checksum correct: true" ]; then
 	echo "It is no longer so."
 	exit 1
 fi

@@ -1,17 +1,17 @@
 #!/bin/sh
-# UDP GSO works through a device that computes no checksums: EIO does not mean that any more.
+# UDP GSO works on a device without checksum offload: EIO no longer means that it does not.
 #
-# Guess:  sendmsg with UDP_SEGMENT fails with EIO where the device on the way out
-#         has no checksum offload, or has it turned off (ethtool -K eth0 tx off).
-#         Network libraries are built on that: at the first EIO many give GSO up
-#         for the socket, or for the process.
-# Truth:  the kernel computes the checksums itself, and all datagrams arrive, with
-#         right ones. Since Linux 6.11 only IPsec on the route says EIO; so it is
-#         about one destination, and a test of the fallback that turns the offload
-#         off tests nothing.
+# Guess:  sendmsg with UDP_SEGMENT fails with EIO if the outgoing device has no
+#         checksum offload, or if that is turned off (ethtool -K eth0 tx off).
+#         Network libraries rely on it: at the first EIO, many turn GSO off for
+#         the socket, or for the process.
+# Truth:  the kernel computes the checksums itself, and all datagrams arrive with
+#         correct ones. Since Linux 6.11 the only reason for EIO is IPsec on the
+#         route. So it concerns one destination, and a test of the fallback that
+#         turns the offload off tests nothing.
 # Seen:   Linux 6.18.44, iproute2 6.1.0, Go 1.26.8, 2026-11-28
-# Source: Linux, net/ipv4/udp.c: udp_send_skb, where the look at CHECKSUM_PARTIAL
-#         has gone and that at dst_xfrm stays; net/ipv4/udp_offload.c:
+# Source: Linux, net/ipv4/udp.c: udp_send_skb, where the check of CHECKSUM_PARTIAL
+#         was removed and that of dst_xfrm remains; net/ipv4/udp_offload.c:
 #         __udp_gso_segment
 # Needs:  root, ip, go
 set -eu
@@ -34,9 +34,9 @@ if [ "${1-}" = inside ]; then
 	trap 'kill $receiver 2>/dev/null || true' EXIT
 	ip link add v0 type veth peer name v1
 	tries=0
-	until [ -s "$2/arrived" ]; do # it says when it is in a namespace of its own
+	until [ -s "$2/arrived" ]; do # until it reports that it is in its own namespace
 		tries=$((tries + 1))
-		[ $tries -lt 100 ] || not_tried "the receiver does not begin"
+		[ $tries -lt 100 ] || not_tried "the receiver does not start"
 		sleep 0.1
 	done
 	ip link set v1 netns $receiver
@@ -70,7 +70,7 @@ func main() {
 	}
 }
 
-// receive says how long the datagrams are that come, until none has for a while.
+// receive prints the length of each datagram, until none has arrived for a while.
 func receive() {
 	fmt.Println("ready")
 	for exec.Command("ip", "address", "add", "10.9.0.2/24", "dev", "v1").Run() != nil {
@@ -93,7 +93,7 @@ func receive() {
 	}
 }
 
-// send sends one train of three datagrams, when the device computes no checksums.
+// send turns checksum offload off, and sends one train of three datagrams.
 func send(device string) {
 	time.Sleep(time.Second) // until the receiver listens
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
@@ -126,7 +126,7 @@ func send(device string) {
 	fmt.Println("sendmsg of 2500 bytes in datagrams of 1000:", err)
 }
 GO
-(cd "$folder" && GO111MODULE=off GOWORK=off CGO_ENABLED=0 go build -o gso gso.go) || not_tried "the program is not built"
+(cd "$folder" && GO111MODULE=off GOWORK=off CGO_ENABLED=0 go build -o gso gso.go) || not_tried "the program cannot be built"
 unshare -n sh "$0" inside "$folder" >"$folder/sent"
 cat "$folder/sent"
 arrived=$(grep -v ready "$folder/arrived" | tr '\n' ' ')
