@@ -47,8 +47,9 @@ func TestPagesAreKnown(t *testing.T) {
 	}
 }
 
-// readTables reads what the pages are made of: so the go command knows that
-// this test must run again when it changes.
+// readTables reads the sources of the pages, so that the go command does not
+// use a cached
+// result of this test when they have changed.
 func readTables(t *testing.T) {
 	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/cli/*.go", "../../conf/*.go", "../../internal/wgconf/*.go", "wgdconf/*.go"} {
 		files, err := filepath.Glob(pattern)
@@ -63,7 +64,7 @@ func readTables(t *testing.T) {
 	}
 }
 
-// roff has nothing to complain of.
+// mandoc and groff report no faults in the pages.
 func TestPagesAreClean(t *testing.T) {
 	linters := [][]string{
 		{"mandoc", "-Tlint", "-Wwarning"},
@@ -86,6 +87,6 @@ func TestPagesAreClean(t *testing.T) {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("neither mandoc nor groff is installed")
 		}
-		t.Skip("NOT TESTED: neither mandoc nor groff is installed, so the pages were not looked at")
+		t.Skip("NOT TESTED: the form of the pages, because neither mandoc nor groff is installed")
 	}
 }

@@ -1,5 +1,5 @@
-// Tables writes into the pages of docs the tables that the code has: what the
-// reasons of drops and the counters mean, and the keys of the control socket.
+// Tables writes tables from the code into the pages of docs: the reasons for drops, the
+// counters, and the keys of the control socket.
 package main
 
 import (
@@ -14,13 +14,13 @@ import (
 
 //go:generate go run wgd/docs/tables ..
 
-// tables are what is generated, by page and by the name of the table there. A
-// table stands between a line <!-- generated: NAME --> and a line <!-- end -->.
+// tables are the generated tables, by page and by name. In the page, a table is between
+// the lines <!-- generated: NAME --> and <!-- end -->.
 var tables = map[string]map[string]string{
 	"operations.md": {
-		"drops on the way out": drops(dataplane.WayOut),
-		"drops on the way in":  drops(dataplane.WayIn),
-		"counters":             rows("counter", dataplane.CounterTable()),
+		"drops on the send path":    drops(dataplane.WayOut),
+		"drops on the receive path": drops(dataplane.WayIn),
+		"counters":                  rows("counter", dataplane.CounterTable()),
 	},
 	"control-socket.md": {
 		"keys of the interface": keys(uapi.InterfaceKeys()),
@@ -59,8 +59,8 @@ func keys(list []uapi.Key) string {
 
 const end = "<!-- end -->\n"
 
-// fill is the page with its generated tables as they should be. It is an error
-// if a table has no place in the page, or a place no table.
+// fill replaces the generated tables of a page. It is an error if the page has no lines
+// for one of the tables, or lines for a table that does not exist.
 func fill(page string, tables map[string]string) (string, error) {
 	for name, table := range tables {
 		begin := "<!-- generated: " + name + " -->\n"
@@ -72,14 +72,14 @@ func fill(page string, tables map[string]string) (string, error) {
 		page = before + begin + "\n" + table + "\n" + end + after
 	}
 	if n := strings.Count(page, "<!-- generated: "); n != len(tables) {
-		return "", fmt.Errorf("the page has %d places for generated tables, and there are %d tables", n, len(tables))
+		return "", fmt.Errorf("the page has lines for %d generated tables, but there are %d tables", n, len(tables))
 	}
 	return page, nil
 }
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: tables DIRECTORY: the one with the pages of docs")
+		fmt.Fprintln(os.Stderr, "usage: tables DIRECTORY (the one with the pages)")
 		os.Exit(2)
 	}
 	if err := write(os.Args[1]); err != nil {

@@ -9,7 +9,7 @@ import (
 	"wgd/internal/dataplane"
 )
 
-// The pages have the tables that the code has today.
+// The tables in the pages are those of the code.
 func TestTablesAreCurrent(t *testing.T) {
 	for name, tables := range tables {
 		page, err := os.ReadFile(filepath.Join("..", name))
@@ -21,12 +21,12 @@ func TestTablesAreCurrent(t *testing.T) {
 			t.Fatalf("docs/%s: %v", name, err)
 		}
 		if filled != string(page) {
-			t.Errorf("docs/%s is old: run go generate ./docs/tables", name)
+			t.Errorf("docs/%s is out of date: run go generate ./docs/tables", name)
 		}
 	}
 }
 
-// Every reason of drops and every counter is in the page, by its name.
+// Every reason for drops and every counter is in the page.
 func TestEveryReasonIsExplained(t *testing.T) {
 	page, err := os.ReadFile("../operations.md")
 	if err != nil {
@@ -43,24 +43,24 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	}
 }
 
-// fill writes a table into its place and leaves the rest as it is.
+// fill replaces a table and nothing else.
 func TestFill(t *testing.T) {
 	const page = "before\n<!-- generated: a -->\nold\n<!-- end -->\nafter\n"
 	got, err := fill(page, map[string]string{"a": "new\n"})
 	if want := "before\n<!-- generated: a -->\n\nnew\n\n<!-- end -->\nafter\n"; got != want || err != nil {
-		t.Errorf("%q, %v, want %q", got, err, want)
+		t.Errorf("fill: got %q, %v, want %q", got, err, want)
 	}
 	for name, bad := range map[string]struct {
 		page   string
 		tables map[string]string
 	}{
-		"no place":         {"before\n", map[string]string{"a": "new\n"}},
+		"no lines for it":  {"before\n", map[string]string{"a": "new\n"}},
 		"no end":           {"<!-- generated: a -->\nold\n", map[string]string{"a": "new\n"}},
 		"no table":         {page, nil},
-		"a table too many": {page, map[string]string{"a": "new\n", "b": "new\n"}},
+		"a second table":   {page, map[string]string{"a": "new\n", "b": "new\n"}},
 	} {
 		if got, err := fill(bad.page, bad.tables); err == nil {
-			t.Errorf("%s: %q and no error", name, got)
+			t.Errorf("%s: got %q, want an error", name, got)
 		}
 	}
 }
