@@ -55,8 +55,9 @@ unit:
 	$(call part,unit tests under the race detector)
 	$(GO) test -race -timeout 10m $(PACKAGES)
 
-# What the race detector would disturb, which allocates and takes memory of its own, has a run of its own: all tests
-# in files that are built without it, or that count allocations.
+# Tests that the race detector would disturb, because it allocates memory
+# itself: all tests in files that are built
+# without it, or that count allocations.
 alloc:
 	$(call part,tests that the race detector would disturb: the hot paths allocate nothing$(comma) memory for each peer)
 	@files=$$(grep -rlE --include='*_test.go' '^//go:build .*!race|AllocsPerRun' .); \
@@ -69,7 +70,7 @@ kernels:
 	$(GO) test -timeout 20m ./internal/aead -exhaustive
 
 processors:
-	$(call part,other processors: arm64$(comma) 386 and amd64 of other years)
+	$(call part,other processors: arm64$(comma) 386 and older amd64)
 	@GO="$(GO)" sh test/processors.sh
 
 narrow:
@@ -89,7 +90,7 @@ interop:
 	cd test/interop && E2E_RACE=1 $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
 
 # As root; less than ten minutes. make bench BENCH=-quick takes one or two, and
-# make bench BENCH='-write README.md,docs/performance.md' keeps the tables.
+# make bench BENCH='-write README.md,docs/performance.md' replaces the tables.
 bench:
 	$(GO) run ./test/bench $(BENCH)
 
@@ -97,7 +98,7 @@ bench:
 scale:
 	$(GO) run ./test/scale $(SCALE)
 
-# As root, and never in CI: surprises about others' software, shown again. make findings FINDINGS=findings/nft-netdev-chain.sh
+# As root, and not in CI: do the findings still hold? make findings FINDINGS=findings/nft-netdev-chain.sh
 findings:
 	@sh test/findings.sh $(FINDINGS)
 

@@ -1,12 +1,11 @@
 #!/bin/sh
-# wg takes ListenPort = 70000 for port 4464, without a word.
+# wg accepts ListenPort = 70000 as port 4464, without an error.
 #
 # Guess:  a port is a number up to 65535, so wg refuses ListenPort = 70000 and
 #         Endpoint = 192.0.2.1:70000, as it refuses PersistentKeepalive = 70000.
-# Truth:  it reads ports with getaddrinfo(3), and that of glibc cuts a number to
-#         16 bits. `wg setconf` succeeds and sets 4464 for both. A typing error in
-#         a port (518200 for 51820) gives a tunnel that listens, or sends, where
-#         nobody looks for it.
+# Truth:  it reads ports with getaddrinfo(3), and that of glibc truncates a number to
+#         16 bits. `wg setconf` succeeds and sets 4464 for both. With a typing error
+#         (518200 for 51820), the tunnel listens on, or sends to, another port.
 # Seen:   wireguard-tools 1.0.20210914 with glibc 2.36 and 1.0.20260223 with
 #         glibc 2.43, 2026-11-29
 # Source: wireguard-tools, src/config.c: parse_port and parse_endpoint; glibc,

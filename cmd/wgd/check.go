@@ -12,11 +12,10 @@ import (
 	"wgd/internal/wgconf"
 )
 
-// maxFile is the greatest size of a file that is read: more than a million peers
-// need.
+// maxFile is the maximum size of a file. A million peers need less.
 const maxFile = 1 << 28
 
-// runCheck says all that is wrong with a configuration file, and starts nothing.
+// runCheck reports everything that is wrong with a configuration file. It starts nothing.
 func runCheck(c *cli.Call) error {
 	path, name, err := wgconf.Locate(c.Arg("CONF"))
 	if err != nil {
@@ -49,8 +48,8 @@ func runCheck(c *cli.Call) error {
 	return err
 }
 
-// decode reads the text of a file, and erases it and its keys: nothing but what
-// is wrong with it is wanted.
+// decode decodes the text of a file, and erases the text and its keys, because only the
+// problems are needed.
 func decode(text []byte, path string, exposed bool) (*wgconf.File, wgconf.Problems) {
 	defer clear(text)
 	document := wgconf.Parse(text)
@@ -78,7 +77,7 @@ func readKey(path string) (wgconf.KeyFile, error) {
 	return wgconf.KeyFile{Text: text, Exposed: exposed}, err
 }
 
-// readFile reads a file, and says whether others may read it.
+// readFile reads a file, and reports whether other users may read it.
 func readFile(path string) (text []byte, exposed bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -96,7 +95,7 @@ func readFile(path string) (text []byte, exposed bool, err error) {
 	return text, cli.ReadableByOthers(info), err
 }
 
-// plain is an error about a file without the file's name.
+// plain removes the name of the file from an error.
 func plain(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {
@@ -105,7 +104,7 @@ func plain(err error) error {
 	return err
 }
 
-// checked is the answer of --json.
+// checked is what --json prints.
 type checked struct {
 	File      string           `json:"file"`
 	Interface string           `json:"interface"`
@@ -135,7 +134,7 @@ func checkResult(path, name string, file *wgconf.File, problems wgconf.Problems)
 	return result
 }
 
-// completeConf gives the names of the files in /etc/wireguard, and files.
+// completeConf offers the names of the files in /etc/wireguard, and files.
 func completeConf([]string) []string {
 	words := []string{cli.FilesHere}
 	files, _ := filepath.Glob(filepath.Join(wgconf.Folder, "*.conf"))

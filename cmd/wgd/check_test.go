@@ -14,7 +14,7 @@ const (
 	checkPeer = "40kXwfNgtFw5PDy74YUZUBoHH054uIf7Xn31dSvuegg="
 )
 
-// check writes a file, and runs wgd check on it.
+// check writes a file, and runs wgd check with it.
 func check(t *testing.T, name, text string, mode os.FileMode, options ...string) (status int, stdout, stderr, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name)
@@ -25,7 +25,7 @@ func check(t *testing.T, name, text string, mode os.FileMode, options ...string)
 	return status, stdout, stderr, path
 }
 
-// A good file: its peers are counted, and nothing of it is printed.
+// For a valid file, check prints the number of peers, and nothing of its contents.
 func TestCheckOfAGoodFile(t *testing.T) {
 	status, stdout, stderr, path := check(t, "wg0.conf", "[Interface]\nPrivateKey = "+checkKey+"\n[Peer]\nPublicKey = "+checkPeer+"\nAllowedIPs = ::/0\n", 0o600)
 	if status != 0 || stdout != path+": no errors: interface wg0, peers: 1\n" || stderr != "" {
@@ -33,9 +33,9 @@ func TestCheckOfAGoodFile(t *testing.T) {
 	}
 }
 
-// All errors at once, each with its place, and exit status 1; warnings between
-// them; no key in any of it.
-func TestCheckSaysAllThatIsWrong(t *testing.T) {
+// check prints all errors, each with its line, and the warnings in between, but no key.
+// The exit status is 1.
+func TestCheckReportsAllProblems(t *testing.T) {
 	text := "[Interface]\nPrivateKey = " + checkKey[1:] + "\nMTU = 5\nMTU = 6\n[Peer]\nAllowedIPs = x\n"
 	status, stdout, stderr, path := check(t, "wg0.conf", text, 0o644)
 	want := strings.ReplaceAll(`wgd: warning: FILE: others may read this file, and its keys: chmod 600 it
@@ -51,8 +51,9 @@ wgd: FILE:6: AllowedIPs x: write ADDRESS/LENGTH, with a length of at most 32 for
 	}
 }
 
-// Key files are read, from the folder of the file; a credential of systemd need
-// not be there.
+// check reads key files, relative to the folder of the file. A credential of
+// systemd need
+// not exist.
 func TestCheckReadsKeyFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "wg0.conf")
 	write := func(file, text string, mode os.FileMode) {
@@ -80,7 +81,7 @@ func TestCheckReadsKeyFiles(t *testing.T) {
 	}
 }
 
-// For machines.
+// With --json, check prints an object.
 func TestCheckPrintsJSON(t *testing.T) {
 	status, stdout, stderr, path := check(t, "office.conf", "[Interface]\nMTU = 5\n", 0o600, "--json")
 	var got checked
@@ -100,8 +101,9 @@ func TestCheckPrintsJSON(t *testing.T) {
 	}
 }
 
-// Names that are no interface's, files that are not there, and calls without a
-// file; a name is looked for in /etc/wireguard, and none of it starts anything.
+// Usage errors, missing files, and file names that are not those of an
+// interface. A name
+// is looked up in /etc/wireguard.
 func TestCheckWithoutAFile(t *testing.T) {
 	for _, c := range []struct {
 		args   []string

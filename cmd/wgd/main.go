@@ -24,8 +24,8 @@ func command() *cli.Command {
 		Forms: forms(),
 		Placeholder: map[string]string{
 			"NAME": "the name of the interface, up to 15 bytes: wg0 for example",
-			"CONF": "a configuration file, called by the name of the interface and .conf; or that name, for /etc/wireguard/NAME.conf. " +
-				"A word with a slash in it, or with .conf at its end, is a file",
+			"CONF": "a configuration file, whose name is that of the interface and .conf; or the name of the interface, for /etc/wireguard/NAME.conf. " +
+				"A word with a slash, or that ends with .conf, is a file",
 		},
 		Complete: map[string]func(before []string) []string{"CONF": completeConf},
 		Files: []cli.Entry{
@@ -63,7 +63,7 @@ func forms() []cli.Form {
 		},
 		{
 			Syntax:  "check CONF",
-			Summary: "say all that is wrong with a configuration file",
+			Summary: "report everything that is wrong with a configuration file",
 			Options: []cli.Option{{Long: "json", Text: "print the result as JSON"}},
 			Text: []string{
 				"The file has the format of wg-quick(8); see wgd.conf(5). Each problem is printed with its line. The exit status is 1 if there are errors, " +

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// pages are the packages whose programs print the pages, and how they are called.
+// pages are the pages, each with the package of the program that prints it, and its options.
 var pages = map[string][]string{
 	"wgd.8":         {"wgd/cmd/wgd", "--man"},
 	"wgconfig.8":    {"wgd/cmd/wgconfig", "--man"},
@@ -17,7 +17,7 @@ var pages = map[string][]string{
 	"wgd.conf.5":    {"wgd/docs/man/wgdconf"},
 }
 
-// The pages are what the tables say today.
+// The pages are what the programs print.
 func TestPagesAreCurrent(t *testing.T) {
 	readTables(t)
 	program := filepath.Join(t.TempDir(), "program")
@@ -34,16 +34,16 @@ func TestPagesAreCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(made, kept) {
-			t.Errorf("%s is old: run go generate ./docs/man", page)
+			t.Errorf("%s is out of date: run go generate ./docs/man", page)
 		}
 	}
 }
 
-// No page is there that nothing makes.
+// Every page is generated.
 func TestPagesAreKnown(t *testing.T) {
 	files, err := filepath.Glob("*.[0-9]")
 	if err != nil || len(files) != len(pages) {
-		t.Errorf("%v, %v: there are pages %v", files, err, pages)
+		t.Errorf("the pages are %v, %v, want those of %v", files, err, pages)
 	}
 }
 

@@ -54,10 +54,10 @@ func TestFill(t *testing.T) {
 		page   string
 		tables map[string]string
 	}{
-		"no lines for it":  {"before\n", map[string]string{"a": "new\n"}},
-		"no end":           {"<!-- generated: a -->\nold\n", map[string]string{"a": "new\n"}},
-		"no table":         {page, nil},
-		"a second table":   {page, map[string]string{"a": "new\n", "b": "new\n"}},
+		"no lines for it": {"before\n", map[string]string{"a": "new\n"}},
+		"no end":          {"<!-- generated: a -->\nold\n", map[string]string{"a": "new\n"}},
+		"no table":        {page, nil},
+		"a second table":  {page, map[string]string{"a": "new\n", "b": "new\n"}},
 	} {
 		if got, err := fill(bad.page, bad.tables); err == nil {
 			t.Errorf("%s: got %q, want an error", name, got)

@@ -2,11 +2,11 @@ package cli
 
 import "strings"
 
-// FilePage is a manual page about the format of a file, in section 5.
+// A FilePage is a manual page about the format of a file, in section 5.
 type FilePage struct {
 	Name        string // "wgd.conf"
 	Summary     string // one line without a full stop
-	Source      string // the folder of what the page is generated from
+	Source      string // what the page is generated from
 	Synopsis    string // the name of the file
 	Description []string
 	Chapters    []Chapter
@@ -15,14 +15,14 @@ type FilePage struct {
 	SeeAlso     []string
 }
 
-// Chapter is a part of a FilePage: paragraphs, and then a list.
+// A Chapter is a part of a FilePage: paragraphs, and then a list.
 type Chapter struct {
 	Title   string
 	Text    []string
-	Entries []Entry // a term KEY = VALUE is set as one
+	Entries []Entry // the term may have the form KEY = VALUE
 }
 
-// ManFilePage is the page in roff, with the man macros.
+// ManFilePage returns the page in roff, with the man macros.
 func ManFilePage(f *FilePage) []byte {
 	p := &page{}
 	p.line(`.\" Generated from %s by go generate ./docs/man: do not edit.`, f.Source)
@@ -46,8 +46,8 @@ func ManFilePage(f *FilePage) []byte {
 	return p.Bytes()
 }
 
-// roffSetting is a term of a list: a key is bold, what stands for its value
-// italic.
+// roffSetting formats a term KEY = VALUE, with the key in bold and the value in
+// italics.
 func roffSetting(term string) string {
 	name, value, has := strings.Cut(term, " = ")
 	if !has {

@@ -1,5 +1,5 @@
-// Wgdconf prints the manual page wgd.conf(5). Its lists of directives are those
-// of package wgconf.
+// Wgdconf prints the manual page wgd.conf(5), with the lists of directives in package
+// wgconf.
 package main
 
 import (
@@ -22,32 +22,32 @@ func page() *cli.FilePage {
 		Source:   "docs/man/wgdconf and the tables in internal/wgconf",
 		Synopsis: wgconf.Folder + "/NAME.conf",
 		Description: []string{
-			"A configuration file describes one interface: its keys, its addresses and its peers. It has the format of wg-quick(8), and what that " +
-				"program accepts can be used unchanged, but for the exceptions below. wgd(8) check says all that is wrong with a file.",
-			"What is said below about addresses, routes, DNS and hooks is what a command does that brings the interface up: for now that is wg-quick, not wgd.",
+			"A configuration file describes one interface: its keys, its addresses and its peers. It has the format of wg-quick(8), and a file for that " +
+				"program can be used unchanged, with the exceptions below. wgd(8) check reports everything that is wrong with a file.",
+			"Addresses, routes, DNS and hooks concern the command that brings the interface up: at present that is wg-quick, not wgd.",
 			"The name of the file is that of the interface, up to 15 letters, digits and _=+.-, followed by .conf. " +
-				"The file holds secrets: nobody but its owner should be able to read it.",
+				"The file holds secrets: only its owner should be able to read it.",
 		},
 		Chapters: []cli.Chapter{
 			{Title: "Syntax", Text: []string{
 				"A file has sections, and each begins with a line [Interface] or [Peer]. All [Interface] sections are about the interface; each [Peer] is about " +
-					"one peer. In a section, each line is a directive, KEY = VALUE. Capitals do not matter in keys and in the names of sections; white space around keys, " +
-					"values and lines does not matter.",
-				"What follows a # is a comment, up to the end of the line. In PreUp, PostUp, PreDown and PostDown, a # is a part of the command.",
-				"A list has its elements between commas, and may be continued in another line with the same key. Of any other directive that stands twice, the last one counts.",
-				"Some directives of wgd are written as comments, so that wg-quick passes over them: those that only make something nicer or more convenient. " +
-					"If something is wrong with such a comment, wgd says so and passes over it as well. The other directives of wgd are plain lines, which make wg-quick refuse the file: " +
-					"without them the tunnel would carry what it must not carry, or would not work at all.",
+					"one peer. In a section, each line is a directive, KEY = VALUE. Keys and the names of sections are not case-sensitive; white space around keys, " +
+					"values and lines is ignored.",
+				"A # begins a comment, which ends with the line. In PreUp, PostUp, PreDown and PostDown, a # is a part of the command.",
+				"The elements of a list are separated by commas; another line with the same key continues the list. Of any other directive that appears twice, the last one counts.",
+				"Some directives of wgd are written as comments, so that wg-quick ignores them: those that are only a convenience. " +
+					"If something is wrong with such a comment, wgd prints a warning and ignores it as well. The other directives of wgd are plain lines, which make wg-quick refuse the file: " +
+					"without them the tunnel would carry packets that it must not carry, or would not work at all.",
 			}},
 			{Title: "Interface section", Entries: entries(wgconf.InterfaceDirectives())},
 			{Title: "Peer section", Entries: entries(wgconf.PeerDirectives())},
 			{Title: "Compatibility", Text: []string{
 				"The format is that of wireguard-tools 1.0.20260223. 1.0.20210914 differs: there a # ends a command (PreUp and the others); " +
 					"PreUp is run before the interface exists; and of several endpoints, the one with the largest MTU determines that of the interface, rather than the smallest.",
-				"wg(8) and wg-quick(8) accept the following, and wgd does not, because it is nearly always a mistake: a port over 65535, of which they take the rest of a division by 65536; " +
-					"IPv4 addresses with fewer than four numbers, or with zeros in front, which are taken as octal; a netmask in place of a length; the name of a service as ListenPort; " +
+				"wg(8) and wg-quick(8) accept the following, and wgd does not, because it is nearly always a mistake: a port over 65535, which they reduce modulo 65536; " +
+					"IPv4 addresses with fewer than four numbers, or with leading zeros, which mean octal numbers; a netmask in place of a length; the name of a service as ListenPort; " +
 					"a sign before an element of AllowedIPs; a NUL byte; the address 0.0.0.0; and a value of DNS that is neither an address nor the name of a domain.",
-				"wgd accepts an Address that stands twice, which stops wg-quick. In a call, wg0.conf without a slash is a file; wg-quick looks for /etc/wireguard/wg0.conf.conf.",
+				"wgd accepts an Address that appears twice, at which wg-quick fails. On the command line, wg0.conf without a slash is a file; wg-quick looks for /etc/wireguard/wg0.conf.conf.",
 			}},
 		},
 		Files: []cli.Entry{
@@ -67,7 +67,7 @@ func entries(directives []wgconf.Directive) (list []cli.Entry) {
 		text := d.Meaning
 		if d.Comment {
 			term = "# " + term
-			text += " A directive of wgd; wg-quick passes over it."
+			text += " A directive of wgd; wg-quick ignores it."
 		} else if d.Origin == wgconf.OurOwn {
 			text += " A directive of wgd; wg-quick refuses it."
 		}

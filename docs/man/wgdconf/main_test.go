@@ -8,7 +8,7 @@ import (
 	"wgd/internal/wgconf"
 )
 
-// The examples of the page are files without a problem.
+// The examples in the page are valid files.
 func TestExamplesAreValid(t *testing.T) {
 	for _, example := range page().Examples {
 		text := strings.Join(example.Lines, "\n") + "\n"
@@ -19,7 +19,7 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// The page has every directive, and says of each whose it is.
+// The page has every directive, and says which are not those of wg-quick.
 func TestPageHasEveryDirective(t *testing.T) {
 	text := string(cli.ManFilePage(page()))
 	for _, d := range append(wgconf.InterfaceDirectives(), wgconf.PeerDirectives()...) {
@@ -34,7 +34,7 @@ func TestPageHasEveryDirective(t *testing.T) {
 	if n := strings.Count(text, "A directive of wgd; wg\\-quick refuses it."); n != 3 {
 		t.Errorf("%d directives are refused by wg-quick, want 3", n)
 	}
-	if n := strings.Count(text, "A directive of wgd; wg\\-quick passes over it."); n != 2 {
-		t.Errorf("%d directives are passed over by wg-quick, want 2", n)
+	if n := strings.Count(text, "A directive of wgd; wg\\-quick ignores it."); n != 2 {
+		t.Errorf("%d directives are ignored by wg-quick, want 2", n)
 	}
 }
