@@ -60,7 +60,7 @@ func forms() []cli.Form {
 				"The interface has no link-local address unless one is added here."}},
 		{Syntax: syntaxVerb, Step: true, Hidden: true},
 		{Syntax: syntaxMTU, Step: true,
-			Summary: "set the size of the largest packet that the interface takes",
+			Summary: "set the size of the largest packet that the interface accepts",
 			Text:    []string{"The initial MTU is 1420. IPv6 needs 1280 or more: below that, the interface loses its IPv6 addresses, with a warning."}},
 		{Syntax: syntaxUpDown, Step: true,
 			Summary: "bring the interface up or down",

@@ -48,7 +48,7 @@ func parse(steps []*cli.Call) ([]setting, error) {
 			return nil, err
 		}
 		if s.do == doCreate && i > 0 {
-			return nil, cli.UsageOf([]*cli.Form{step.Form}, "create comes first")
+			return nil, cli.UsageOf([]*cli.Form{step.Form}, "create must come first")
 		}
 		if s.do == doDestroy && i < len(steps)-1 {
 			return nil, cli.UsageOf([]*cli.Form{step.Form}, "nothing can follow destroy")

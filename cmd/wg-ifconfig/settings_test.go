@@ -94,7 +94,7 @@ func TestInvalidSettings(t *testing.T) {
 		"wg0 mtu 67":                                 `mtu "67": give a number of bytes from 68 to 65535`,
 		"wg0 mtu 65536":                              `mtu "65536": give a number of bytes from 68 to 65535`,
 		"wg0 mtu big":                                `mtu "big": give a number of bytes from 68 to 65535`,
-		"wg0 up create":                              "create comes first",
+		"wg0 up create":                              "create must come first",
 		"wg0 destroy up":                             "nothing can follow destroy",
 	} {
 		if settings, got := parsed(line); got != "wg-ifconfig: "+want || settings != nil {

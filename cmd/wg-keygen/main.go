@@ -79,7 +79,7 @@ func printPublic(c *cli.Call) error {
 	}
 	defer clear(text)
 	if len(bytes.TrimSpace(text)) == 0 {
-		return errors.New("standard input: it is empty: give a private key, as wg-keygen printed it")
+		return errors.New("standard input: it is empty: give a private key, as wg-keygen prints it")
 	}
 	k, err := key.ParsePrivate(string(text))
 	if err != nil {

@@ -123,7 +123,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestEmptyStandardInput(t *testing.T) {
-	want := result{"", "wg-keygen: standard input: it is empty: give a private key, as wg-keygen printed it\n", 1}
+	want := result{"", "wg-keygen: standard input: it is empty: give a private key, as wg-keygen prints it\n", 1}
 	for _, stdin := range []string{"", "\n"} {
 		if got := keygen(t, stdin, "--pub"); got != want {
 			t.Errorf("%q: %+v", stdin, got)
