@@ -57,6 +57,9 @@ type Batch struct {
 	TTL    byte // TTL or hop limit of the outer header; 0: the host's default
 	Class  Class
 
+	// DontFragment forbids this host and the routers to fragment the datagrams (A46).
+	DontFragment bool
+
 	// Buf is the buffer shared by several batches of one read, in which Data
 	// begins at Off; nil if Data is not part of such a buffer. It lets one call
 	// open the packets of one session across trains, which matters without GRO,

@@ -29,6 +29,9 @@ type conn struct {
 	tx     *sender // of Send
 	urgent *sender // of all but data, whoever sends it
 	slow   slowSockets
+	whole  atomic.Pointer[sendSocket] // sets DF; nil: not opened yet
+	retry  atomic.Int64               // when whole may be opened again after a failure
+
 	// forgets is how often Forget was called.
 	forgets atomic.Uint32
 

@@ -71,6 +71,11 @@ func (s *sender) Send(b *batch.Batch) error {
 	if is4(b.Remote.Remote.Addr()) != c.v4 {
 		return ErrNoFamily
 	}
+	if b.DontFragment && !c.sendOptions.dontFragment {
+		if whole := c.unfragmented(); whole != nil {
+			return whole.Send(b)
+		}
+	}
 	if b.Class != batch.Data {
 		return c.urgent.sendUrgent(b) // not s, whose lock is held while data waits
 	}

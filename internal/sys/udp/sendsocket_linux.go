@@ -151,3 +151,29 @@ func (s *sendSocket) Close() error {
 	g.mu.Unlock()
 	return s.conn.Close()
 }
+
+// unfragmented is the socket for trains that must not be fragmented, beside the first
+// socket of the Group: DF cannot be set for a single message. It is nil if the socket
+// cannot be opened. Then the trains may be fragmented, but are not longer than the next
+// link carries.
+func (c *conn) unfragmented() *sendSocket {
+	if c.first != nil {
+		c = c.first
+	}
+	if s := c.whole.Load(); s != nil {
+		return s
+	}
+	now := c.calls.now()
+	if int64(now) < c.retry.Load() {
+		return nil
+	}
+	s, err := c.openSendSocket(sendOptions{dontFragment: true})
+	if err != nil {
+		c.retry.Store(int64(now + openPause))
+		return nil
+	}
+	if !c.whole.CompareAndSwap(nil, s) {
+		s.Close() // another sender was faster
+	}
+	return c.whole.Load()
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -265,6 +266,56 @@ func TestDontFragment(t *testing.T) {
 			t.Fatal(err)
 		}
 		collect(t, receiver, 8, short)
+	}
+}
+
+// A batch with DontFragment is not fragmented, whichever Sender sends it, and other
+// batches are. (A46)
+func TestDontFragmentOneBatch(t *testing.T) {
+	a, b, _, _ := twoHosts(t, 1300)
+	for _, to := range []string{"10.7.0.2", "fd07::2"} {
+		from, receiver := a.V6.conn, b.V6
+		if strings.HasPrefix(to, "10") {
+			from, receiver = a.V4.conn, b.V4
+		}
+		end := endpoint(to, b.Port(), "", 0)
+		for _, by := range []Sender{a, from.NewSender()} {
+			for _, class := range []batch.Class{batch.Data, batch.Control} {
+				for range 2 {
+					long, short := numbered(40, 1400, 100, end), numbered(40, 1200, 100, end)
+					long.Class, short.Class = class, class
+					long.DontFragment, short.DontFragment = true, true
+					if err := by.Send(long); !errors.Is(err, unix.EMSGSIZE) {
+						t.Errorf("%s: %v", to, err)
+					}
+					if err := by.Send(short); err != nil {
+						t.Fatal(err)
+					}
+					collect(t, receiver, 8, short)
+					long.DontFragment = false
+					if err := by.Send(long); err != nil {
+						t.Fatal(err)
+					}
+					collect(t, receiver, 8, long)
+				}
+			}
+		}
+		if n := len(from.group.sendSockets); n != 1 {
+			t.Errorf("%s: %d sockets were opened", to, n)
+		}
+		// Without such a socket the batch is sent nevertheless, until one can be opened.
+		from.whole.Swap(nil).Close()
+		from.retry.Store(int64(from.calls.now() + time.Hour))
+		long := numbered(1, 1400, 1400, end)
+		long.DontFragment = true
+		if err := a.Send(long); err != nil {
+			t.Fatal(err)
+		}
+		collect(t, receiver, 8, long)
+		from.retry.Store(0)
+		if err := a.Send(long); !errors.Is(err, unix.EMSGSIZE) {
+			t.Errorf("%s: %v", to, err)
+		}
 	}
 }
 
