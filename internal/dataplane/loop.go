@@ -21,9 +21,12 @@ import (
 //     that is clearly below its own. So a loop through other interfaces, processes or
 //     hosts comes to an end, of which nobody sees more than his part.
 const (
-	// nestingCost is what each tunnel around a tunnel takes off the TTL: few enough
-	// that a dozen fit into one another, many enough that a loop stays small.
-	nestingCost = 5
+	// nestingCost is by how much each tunnel around a tunnel lowers the TTL: so little
+	// that a dozen tunnels fit into each other, so much that a loop stays small.
+	// fragmentCost is the same for fragments: tunnels with suitable MTUs have none, and
+	// in a loop there are more in each round.
+	nestingCost  = 5
+	fragmentCost = 10
 
 	// loopMemory is how long fragments are expected after the datagram's beginning.
 	loopMemory = time.Second
@@ -56,7 +59,7 @@ func (e *Encapsulator) nesting(now clock.Time, p []byte, via *peer.Peer) (ttl by
 		if e.loop.knows(packet.Destination(p), id, now) {
 			return 0, true
 		}
-		return lower(p, now < e.loop.until)
+		return lower(p, fragmentCost, now < e.loop.until)
 	}
 	msg := packet.UDPPayload(p)
 	// One comparison for all packets that are not ours. The port alone does not
@@ -69,7 +72,11 @@ func (e *Encapsulator) nesting(now clock.Time, p []byte, via *peer.Peer) (ttl by
 	if !message && !fragment {
 		return 0, false
 	}
-	if ttl, loop = lower(p, message); loop {
+	cost := byte(nestingCost)
+	if fragment {
+		cost = fragmentCost
+	}
+	if ttl, loop = lower(p, cost, message); loop {
 		e.loop.note(now, p, id, fragment)
 	}
 	return ttl, loop
@@ -77,15 +84,15 @@ func (e *Encapsulator) nesting(now clock.Time, p []byte, via *peer.Peer) (ttl by
 
 // lower is the TTL around p, which is nested, or may be: it is below the TTL of
 // p. Without room for that p is not sent if it is certain that it is nested.
-func lower(p []byte, certain bool) (ttl byte, loop bool) {
+func lower(p []byte, cost byte, certain bool) (ttl byte, loop bool) {
 	inner := packet.TTL(p)
 	switch {
-	case inner <= nestingCost:
+	case inner <= cost:
 		return 0, certain
-	case inner-nestingCost >= usualTTL:
+	case inner-cost >= usualTTL:
 		return 0, false
 	}
-	return inner - nestingCost, false
+	return inner - cost, false
 }
 
 // usualTTL is what datagrams have unless something else is asked for.

@@ -269,7 +269,7 @@ func TestTTLOfTunnelsInTunnels(t *testing.T) {
 		}
 	}
 	a.send(start.Add(loopMemory), frame(first(inside(netip.AddrPortFrom(addrB, 9), pattern(100)), 3)))
-	if trains := a.udp.take(); trains[0].TTL != 59 {
+	if trains := a.udp.take(); trains[0].TTL != 54 {
 		t.Errorf("a first fragment: TTL %d", trains[0].TTL)
 	}
 }
