@@ -154,8 +154,12 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 		return nil, fmt.Errorf("watch the routes: %w", err)
 	}
 	world.RouteIndex = func(remote, source netip.Addr, mark uint32) (uint32, error) {
-		i, err := routes.Index(remote, source, mark)
-		return uint32(i), err
+		var answer [1]link.Route
+		err := routes.Ask([]link.Question{{Remote: netip.AddrPortFrom(remote, 0), Source: source, Mark: mark}}, answer[:])
+		if err == nil && !answer[0].Found {
+			err = errors.New("no route")
+		}
+		return answer[0].Interface, err
 	}
 	watch, err := link.Watch(device)
 	if err != nil {
@@ -228,7 +232,9 @@ func (w *Interface) followRoutes() {
 	for {
 		select {
 		case <-w.routes.Changed():
-			w.engine.RoutesChanged()
+			if len(w.routes.Changes()) > 0 {
+				w.engine.RoutesChanged()
+			}
 		case <-w.engine.Done():
 			return
 		}

@@ -388,7 +388,7 @@ func TestFollowsTheKernel(t *testing.T) {
 		if st := w.Status(); !st.Up || st.MTU != 9000 {
 			t.Errorf("status: %+v, want up with MTU 9000", st)
 		}
-		routes.Set(netip.MustParseAddr("192.0.2.1"), 2)
+		routes.Change(link.AllIPv4)
 		state.Set(link.State{Up: true, MTU: 1280})
 		state.Set(link.State{MTU: 1280})
 		if e := nextEvent(t, w); e.Kind != WentDown {

@@ -5,8 +5,8 @@
 //     to another network namespace (A55). There it keeps the kernel from giving the
 //     interface a link-local address that nobody asked for. It keeps no namespace
 //     alive but the one in which it was started (B52).
-//   - WatchRoutes tells when routes change and over which interface a destination is
-//     reached (A52).
+//   - WatchRoutes reports which routes change, and looks up how a datagram would be
+//     routed (A46, A52).
 //   - Links reads and changes interfaces, as ip(8) does.
 //
 // # Namespaces

@@ -31,19 +31,6 @@ type Watcher interface {
 	Close()
 }
 
-// RouteWatcher knows the routes of one network namespace.
-type RouteWatcher interface {
-	// Changed gets a value after routes, rules or addresses changed. Changes
-	// that come before it is read are one.
-	Changed() <-chan struct{}
-	// Index is the interface over which a datagram with that firewall mark
-	// leaves for remote, sent from source if that is valid: a rule of the
-	// host's may go by it. ErrNoRoute where there is none, also because the
-	// host does not have the source any more.
-	Index(remote, source netip.Addr, mark uint32) (int, error)
-	Close()
-}
-
 // Info is one interface as it is.
 type Info struct {
 	Name      string
@@ -109,7 +96,6 @@ var (
 	ErrPermission = errors.New("no permission to change interfaces")
 	ErrExists     = errors.New("the address is there already")
 	ErrNoAddress  = errors.New("the interface does not have the address")
-	ErrNoRoute    = errors.New("no route")
 	ErrFamily     = errors.New("the system has no such address family")
 	ErrBadValue   = errors.New("the kernel does not accept the value")
 )

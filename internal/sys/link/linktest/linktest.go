@@ -56,20 +56,27 @@ func (w *Watcher) Close() {
 // Routes is a link.RouteWatcher whose answers the test sets.
 type Routes struct {
 	mu      sync.Mutex
-	indices map[netip.Addr]int
+	answer  func(link.Question) link.Route
+	pending []netip.Prefix
 	changed chan struct{}
 }
 
-// NewRoutes begins without any route.
+// NewRoutes returns one that finds no route.
 func NewRoutes() *Routes {
-	return &Routes{indices: map[netip.Addr]int{}, changed: make(chan struct{}, 1)}
+	return &Routes{answer: func(link.Question) link.Route { return link.Route{} }, changed: make(chan struct{}, 1)}
 }
 
-// Set routes remote over the interface with that index, and tells it; 0
-// removes the route.
-func (r *Routes) Set(remote netip.Addr, index int) {
+// Answer has f answer from now on. It reports no change.
+func (r *Routes) Answer(f func(link.Question) link.Route) {
 	r.mu.Lock()
-	r.indices[remote.Unmap()] = index
+	defer r.mu.Unlock()
+	r.answer = f
+}
+
+// Change reports that the routes to these prefixes may have changed.
+func (r *Routes) Change(prefixes ...netip.Prefix) {
+	r.mu.Lock()
+	r.pending = append(r.pending, prefixes...)
 	r.mu.Unlock()
 	select {
 	case r.changed <- struct{}{}:
@@ -77,17 +84,26 @@ func (r *Routes) Set(remote netip.Addr, index int) {
 	}
 }
 
-// Changed gets a value after Set.
+// Changed gets a value after Change.
 func (r *Routes) Changed() <-chan struct{} { return r.changed }
 
-// Index is what Set gave.
-func (r *Routes) Index(remote, _ netip.Addr, _ uint32) (int, error) {
+// Changes returns what Change was given since Changes was last called.
+func (r *Routes) Changes() []netip.Prefix {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if index := r.indices[remote.Unmap()]; index != 0 {
-		return index, nil
+	list := r.pending
+	r.pending = nil
+	return list
+}
+
+// Ask answers with the function that Answer set.
+func (r *Routes) Ask(questions []link.Question, routes []link.Route) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, q := range questions {
+		routes[i] = r.answer(q)
 	}
-	return 0, link.ErrNoRoute
+	return nil
 }
 
 // Close does nothing.
