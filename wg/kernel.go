@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"time"
 
@@ -153,14 +152,7 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch the routes: %w", err)
 	}
-	world.RouteIndex = func(remote, source netip.Addr, mark uint32) (uint32, error) {
-		var answer [1]link.Route
-		err := routes.Ask([]link.Question{{Remote: netip.AddrPortFrom(remote, 0), Source: source, Mark: mark}}, answer[:])
-		if err == nil && !answer[0].Found {
-			err = errors.New("no route")
-		}
-		return answer[0].Interface, err
-	}
+	world.Routes = routes
 	watch, err := link.Watch(device)
 	if err != nil {
 		routes.Close()
@@ -223,18 +215,15 @@ func (w *Interface) setUp(up bool) {
 	w.emit(Event{Kind: WentUp})
 }
 
-// routesPause is the minimum time between two lookups of the peers' routes. Each
-// lookup makes one request to the kernel for every peer, and routes may change
-// all the time.
+// routesPause is the minimum time between two reports of changed routes to the
+// engine: routes may change all the time.
 const routesPause = 200 * time.Millisecond
 
 func (w *Interface) followRoutes() {
 	for {
 		select {
 		case <-w.routes.Changed():
-			if len(w.routes.Changes()) > 0 {
-				w.engine.RoutesChanged()
-			}
+			w.engine.RoutesChanged(w.routes.Changes()...)
 		case <-w.engine.Done():
 			return
 		}

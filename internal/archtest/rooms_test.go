@@ -77,7 +77,7 @@ var rooms = map[string]room{
 	"internal/engine": {imports: []string{
 		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
-		"internal/peer", "internal/session", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
+		"internal/peer", "internal/session", "internal/sys/link", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
 		"internal/wire"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",

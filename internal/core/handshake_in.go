@@ -182,7 +182,6 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	}
 	p.acceptedAt = now.Mono
 	m.accept(p, w.stamp)
-	m.doubtInterface(now, p)
 	p.follow(now, w.from, wire.InitiationSize)
 	m.tell(p, Output{Event: InitiationReceived, Endpoint: w.from})
 	remote := w.msg.Receiver
@@ -210,17 +209,6 @@ func (w *answer) refusal(m *Machine, now clock.Now) Cause {
 		return TooSoon
 	}
 	return NoCause
-}
-
-// doubtInterface is for an initiation just before it is answered. Who sends one
-// again, and did not use the session of our last answer, has not got that:
-// perhaps what leads here leads not back. So every other answer leaves by the
-// interface that the routing table wants (A52).
-func (m *Machine) doubtInterface(now clock.Now, p *member) {
-	last := p.shared.Sessions().Next
-	if last != nil && !last.Confirmed() && now.Mono.Sub(last.Created) < 2*m.tunables.RekeyTimeout {
-		p.shared.SwitchInterface()
-	}
 }
 
 func (w *answer) discard(*Machine) {

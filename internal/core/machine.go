@@ -122,6 +122,9 @@ func (m *Machine) Close() {
 	m.private.Erase()
 }
 
+// Common returns what all peers of the interface share with the data plane.
+func (m *Machine) Common() *peer.Common { return m.common }
+
 // Routes is shared with the data plane; never nil inside. Each Apply publishes
 // at most one new table (A50).
 func (m *Machine) Routes() *atomic.Pointer[Routes] { return &m.routes }

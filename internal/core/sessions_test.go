@@ -206,7 +206,7 @@ func TestEndpointFollowsHandshakes(t *testing.T) {
 	if got := a.status(b).Endpoint; got != nat2 {
 		t.Errorf("after a response: %v", got)
 	}
-	if e := a.peer(b).Endpoint(); e.Source != a.addr.Addr() || e.SourceIndex != 2 {
+	if e := a.peer(b).Location().Received(); e.Source != a.addr.Addr() || e.SourceIndex != 2 {
 		t.Errorf("the sticky source does not follow: %+v", e)
 	}
 	bad := append([]byte(nil), b.sent[0].msg...)
@@ -215,61 +215,6 @@ func TestEndpointFollowsHandshakes(t *testing.T) {
 	w.run(time.Second)
 	if got := a.status(b).Endpoint; got != nat2 {
 		t.Errorf("after a bad response: %v", got)
-	}
-}
-
-// A52: whose answer gets lost initiates again. The next answer leaves by the
-// interface of the routing table, because the one that received may lead
-// nowhere; the one after it as the first, which may be the only way back.
-func TestAnswerTriesBothInterfaces(t *testing.T) {
-	w := newWorld(t, 1)
-	a, b := w.pair()
-	var by []uint32
-	w.lost = func(_, _ *host, msg []byte) bool {
-		if msg[0] == byte(wire.TypeResponse) {
-			if !b.peer(a).Endpoint().Source.IsValid() {
-				t.Error("an answer from another address")
-			}
-			by = append(by, b.peer(a).Endpoint().SourceIndex)
-			return len(by) < 4
-		}
-		return false
-	}
-	a.send(b, "x")
-	w.run(30 * time.Second)
-	if want := []uint32{2, 0, 2, 0}; !slices.Equal(by, want) {
-		t.Errorf("answers by interfaces %v, want %v", by, want)
-	}
-	if !slices.Equal(b.got, []string{"x"}) {
-		t.Errorf("b got %q", b.got)
-	}
-	// What works stays, and a session that was used, or is old, raises no doubt.
-	w.run(130 * time.Second)
-	a.send(b, "y")
-	a.send(b, "z")
-	w.run(time.Second)
-	if len(by) != 5 || b.peer(a).Endpoint().SourceIndex != 0 {
-		t.Errorf("answers by interfaces %v, and now %+v", by, b.peer(a).Endpoint())
-	}
-}
-
-// A52: the same for data, when nothing comes back (B31).
-func TestNoReplyTriesTheOtherInterface(t *testing.T) {
-	w := newWorld(t, 1)
-	a, b := w.pair()
-	w.lost = func(from, _ *host, msg []byte) bool { // a's data by the interface that received
-		return from == a && msg[0] == byte(wire.TypeData) && a.peer(b).Endpoint().SourceIndex != 0
-	}
-	a.send(b, "x")
-	w.run(time.Second)
-	if len(b.got) != 0 {
-		t.Fatal("the test loses nothing")
-	}
-	w.run(30 * time.Second)
-	a.send(b, "y")
-	w.run(time.Second)
-	if !slices.Equal(b.got, []string{"y"}) {
-		t.Errorf("b got %q", b.got)
 	}
 }
 

@@ -189,7 +189,6 @@ func noReplyAt(m *Machine, p *member) clock.Time {
 func suspect(m *Machine, now clock.Now, p *member) {
 	p.shared.ForgetUnanswered(p.shared.Unanswered())
 	p.shared.ForgetSource(p.shared.Endpoint()) // A52
-	p.shared.SwitchInterface()
 	p.suspected, p.wanted, p.attempts = now.Mono, true, 0
 }
 

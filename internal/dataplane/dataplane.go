@@ -33,6 +33,7 @@ type Notes interface {
 	Want(*peer.Peer)                      // a new session is wanted; core decides when
 	Confirm(*peer.Peer, *session.Keypair) // first data on the responder's next session (A33)
 	Wake(*peer.Peer)                      // a deadline earlier than the peer's NextLook appeared
+	Route(*peer.Peer)                     // the route to the peer is needed, see peer.NeedsRoute
 }
 
 // Shared is what all Encapsulators and Decapsulators of one interface use.

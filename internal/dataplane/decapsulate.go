@@ -147,9 +147,7 @@ func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
 	}
 	p, k := s.entry.Peer, s.entry.Keypair
 	// A51, B13: the peer is where its newest message came from.
-	if from := j.bs[j.trains[newest]].Remote; p.Endpoint() != from {
-		p.SetEndpoint(from)
-	}
+	p.Follow(j.now, j.bs[j.trains[newest]].Remote)
 	p.CountReceived(size)
 	// A40: a keepalive is no data, and needs no answer.
 	if p.NoteReceived(j.now, data) {

@@ -238,19 +238,19 @@ func TestRoaming(t *testing.T) {
 	forged.Data[30]++
 	cookie := batch.Batch{Data: append([]byte{3}, make([]byte, 63)...), Stride: 64, Remote: from(5)}
 	b.receive(one, two, replay, forged, cookie) // the newest of one read
-	if b.peer.Endpoint() != from(2) {
-		t.Errorf("at %+v", b.peer.Endpoint())
+	if at := b.peer.Location().Received(); at != from(2) {
+		t.Errorf("at %+v", at)
 	}
 	b.receive(seal(k, from(6), 0, nil)) // a keepalive is as good
-	if b.peer.Endpoint() != from(6) {
-		t.Errorf("at %+v", b.peer.Endpoint())
+	if at := b.peer.Location().Received(); at != from(6) {
+		t.Errorf("at %+v", at)
 	}
 	b.receive(seal(k, from(7), 0, []byte("no IP packet"))) // authentic all the same
-	if b.peer.Endpoint() != from(7) {
-		t.Errorf("at %+v", b.peer.Endpoint())
+	if at := b.peer.Location().Received(); at != from(7) {
+		t.Errorf("at %+v", at)
 	}
 	b.send(start, frame(udpPacket(addrB, addrA, 64)))
-	if b.udp.trains[0].Remote != from(7) {
+	if to := from(7); b.udp.trains[0].Remote != wire.NewEndpoint(to.Remote, to.Source, 0) {
 		t.Error("the answer went elsewhere")
 	}
 	// A54: a link-local endpoint keeps its scope.

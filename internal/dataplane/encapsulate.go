@@ -80,7 +80,7 @@ func (e *Encapsulator) prepare(j *SealJob) {
 		if p != j.current().peer {
 			e.reserve(j)
 			// What was begun is older than what was staged meanwhile.
-			if j.begin(p) && p.HasStaged() && !j.split {
+			if e.begin(j, p) && p.HasStaged() && !j.split {
 				j.flush = p
 				return
 			}
@@ -92,6 +92,15 @@ func (e *Encapsulator) prepare(j *SealJob) {
 	if split := j.split; !e.reserve(j) && split {
 		j.next++
 	}
+}
+
+// begin begins a section for p, and reports whether p has a session.
+func (e *Encapsulator) begin(j *SealJob, p *peer.Peer) bool {
+	at := p.Location()
+	if p.NeedsRoute(at) {
+		e.Notes.Route(p)
+	}
+	return j.begin(p, at)
 }
 
 // add lays out the packets of a frame for the peer of the current section, and

@@ -257,6 +257,7 @@ func (f *fakeUDP) take() []batch.Batch {
 type fakeNotes struct {
 	mu                     sync.Mutex
 	wants, confirms, wakes int
+	routes                 int
 	onWant                 func()
 }
 
@@ -271,6 +272,7 @@ func (n *fakeNotes) Want(*peer.Peer) {
 
 func (n *fakeNotes) Confirm(*peer.Peer, *session.Keypair) { n.mu.Lock(); n.confirms++; n.mu.Unlock() }
 func (n *fakeNotes) Wake(*peer.Peer)                      { n.mu.Lock(); n.wakes++; n.mu.Unlock() }
+func (n *fakeNotes) Route(*peer.Peer)                     { n.mu.Lock(); n.routes++; n.mu.Unlock() }
 
 func (n *fakeNotes) take() (wants, confirms, wakes int) {
 	wants, confirms, wakes = n.wants, n.confirms, n.wakes

@@ -101,10 +101,11 @@ func (j *SealJob) reset(now clock.Time, frames [][]byte, mtu int) {
 // current is the section that is being laid out.
 func (j *SealJob) current() *sealSection { return &j.sections[j.count] }
 
-// begin begins a section for p, and reports whether p has a session.
-func (j *SealJob) begin(p *peer.Peer) bool {
+// begin begins a section for p, whose Location is at, and reports whether p has a
+// session.
+func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	s := j.current()
-	s.peer, s.key, s.endpoint = p, usable(p, j.now), p.Endpoint()
+	s.peer, s.key, s.endpoint = p, usable(p, j.now), at.Endpoint()
 	s.limit = batch.MaxDatagram4 - overhead
 	if s.endpoint.Remote.Addr().Is6() {
 		s.limit = batch.MaxDatagram6 - overhead

@@ -36,7 +36,7 @@ func (e *Encapsulator) stage(j *SealJob, p *peer.Peer) {
 func (e *Encapsulator) flush(j *SealJob, p *peer.Peer) {
 	p.Flush(func(frame []byte) bool {
 		for all := false; !all; {
-			if !j.begin(p) && !j.split {
+			if !e.begin(j, p) && !j.split {
 				return false
 			}
 			all = e.add(j, frame)
@@ -67,7 +67,7 @@ func (e *Encapsulator) Keepalive(j *SealJob, now clock.Time, p *peer.Peer) bool 
 		return true
 	}
 	before := j.sent
-	if !j.begin(p) {
+	if !e.begin(j, p) {
 		e.want(j, p)
 	} else if j.current().endpoint.IsValid() {
 		j.put(0, 1, header{})

@@ -25,7 +25,8 @@ func (e *Engine) admit(replies *sender, from wire.Endpoint, msg []byte) {
 	case driver.Drop:
 		e.dropHandshake(now, from, msg, d.Reason)
 	case driver.Answer:
-		err := driver.SendReply(replies, e.drops, from, d.Reply)
+		to := e.routes.replyTo(from)
+		err := driver.SendReply(replies, e.drops, to, d.Reply)
 		e.handshakes.answered(now, from, msg, err)
 	case driver.PutHandshake, driver.PutCookie:
 		if !e.inbox.put(d.Action, from, msg) {

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"errors"
+	"net/netip"
 
 	"wgd/conf"
 	"wgd/internal/aead"
 	"wgd/internal/dataplane"
-	"wgd/internal/peer"
 	"wgd/internal/sys/udp"
 )
 
@@ -47,6 +47,7 @@ func (e *Engine) Apply(c conf.Change) error {
 		}
 		return err
 	}
+	e.routes.setMark(after.mark)
 	if opened != nil {
 		e.adopt(opened)
 	}
@@ -119,38 +120,14 @@ func (e *Engine) change(c conf.Change) error {
 	return nil
 }
 
-// RoutesChanged lets every peer whose sticky source belongs to another
-// interface than the route to it now takes forget that source (A52). It may
-// take a while with many peers, and ends early when the engine is closed.
-func (e *Engine) RoutesChanged() {
-	if e.world.RouteIndex == nil {
-		return
-	}
+// RoutesChanged must be called when the routes to these prefixes may have changed
+// (A52). It returns at once: the route to a peer is looked up again when something
+// is sent to it.
+func (e *Engine) RoutesChanged(prefixes ...netip.Prefix) {
 	if s := e.sockets.get(); s != nil {
 		s.Forget()
 	}
-	mark := e.settings().mark
-	for _, p := range e.peers() {
-		end := p.Endpoint()
-		if e.closed.Load() {
-			return
-		}
-		if !end.Source.IsValid() {
-			continue
-		}
-		// A rule of the host's may choose the route by the source.
-		i, err := e.world.RouteIndex(end.Remote.Addr(), end.Source, mark)
-		pinned := end.SourceIndex != 0
-		if err != nil || (pinned && i != end.SourceIndex) {
-			p.ForgetSource(end)
-		}
-	}
-}
-
-func (e *Engine) peers() []*peer.Peer {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.machine.Peers()
+	e.routes.changed(prefixes...)
 }
 
 // Status is the interface at this moment, consistent in itself (A60).

@@ -183,7 +183,11 @@ func (s *site) status(other *site) conf.PeerStatus {
 }
 
 // peer is what the machine of s shares about its only peer.
-func (s *site) peer() *peer.Peer { return s.peers()[0] }
+func (s *site) peer() *peer.Peer {
+	s.Engine.mu.Lock()
+	defer s.Engine.mu.Unlock()
+	return s.machine.Peers()[0]
+}
 
 // inject is a packet of the host of s.
 func (s *site) inject(to *site, text string) { s.tun.Inject(datagram(s.inner, to.inner, text)) }

@@ -13,6 +13,7 @@ import (
 	"wgd/internal/driver"
 	"wgd/internal/index"
 	"wgd/internal/lanes"
+	"wgd/internal/sys/link"
 	"wgd/internal/sys/pages"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -44,6 +45,7 @@ type Engine struct {
 	stamps     *stampWriter
 	lanes      *lanes.Runner
 	handshakes *handshakeLog
+	routes     *routes
 
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
@@ -101,7 +103,7 @@ func Open(world World, memory Memory) *Engine {
 	}
 	e.lanes = lanes.New(world.Lanes, world.Clock, world.Log, &e.running)
 	e.shared = &dataplane.Shared{
-		Notes:    e.inbox,
+		Notes:    (*notes)(e),
 		Offloads: world.TUN.Offloads,
 		Routes:   machine.Routes(),
 		Index:    idx,
@@ -109,6 +111,7 @@ func Open(world World, memory Memory) *Engine {
 		Counters: e.counted,
 		Buffer:   pages.For[dataplane.SealJob],
 	}
+	e.routes = newRoutes(world.Routes, machine.Common(), world.Clock, &e.shared.Port)
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)
 	}
@@ -118,6 +121,7 @@ func Open(world World, memory Memory) *Engine {
 	e.workers = startWorkers(&e.running, e.inbox.putFinished)
 	e.running.Go(func() { e.lanes.Govern(e.closing) })
 	e.running.Go(e.coreLoop)
+	e.running.Go(func() { e.routes.run(e.closing) })
 	e.running.Go(e.tunReader)
 	return e
 }
@@ -217,7 +221,9 @@ func (e *Engine) withMachine(f func(now clock.Now)) {
 // machine speak if it did not yet.
 func (e *Engine) adopt(s Sockets) {
 	old := e.sockets.set(s)
-	e.shared.Port.Store(uint32(s.Port()))
+	if port := uint32(s.Port()); e.shared.Port.Swap(port) != port {
+		e.routes.changed(link.AllIPv4, link.AllIPv6) // rules may name the port
+	}
 	for _, g := range s.Groups() {
 		e.running.Go(func() { e.socketReader(g) })
 	}

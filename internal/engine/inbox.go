@@ -53,20 +53,6 @@ func (in *inbox) putFinished(j *core.Job) {
 	in.post(func(in *driver.Inbox) bool { in.PutFinished(j); return true })
 }
 
-// Want, Wake and Confirm are dataplane.Notes.
-
-func (in *inbox) Want(p *peer.Peer) {
-	in.post(func(in *driver.Inbox) bool { return in.Want(p) })
-}
-
-func (in *inbox) Wake(p *peer.Peer) {
-	in.post(func(in *driver.Inbox) bool { return in.Wake(p) })
-}
-
-func (in *inbox) Confirm(p *peer.Peer, k *session.Keypair) {
-	in.post(func(in *driver.Inbox) bool { return in.Confirm(p, k) })
-}
-
 // post rings if put has put something in.
 func (in *inbox) post(put func(*driver.Inbox) bool) bool {
 	in.mu.Lock()
@@ -77,3 +63,20 @@ func (in *inbox) post(put func(*driver.Inbox) bool) bool {
 	in.ring()
 	return true
 }
+
+// notes is what the data plane tells coreLoop and routes: its dataplane.Notes.
+type notes Engine
+
+func (n *notes) Want(p *peer.Peer) {
+	n.inbox.post(func(in *driver.Inbox) bool { return in.Want(p) })
+}
+
+func (n *notes) Wake(p *peer.Peer) {
+	n.inbox.post(func(in *driver.Inbox) bool { return in.Wake(p) })
+}
+
+func (n *notes) Confirm(p *peer.Peer, k *session.Keypair) {
+	n.inbox.post(func(in *driver.Inbox) bool { return in.Confirm(p, k) })
+}
+
+func (n *notes) Route(p *peer.Peer) { n.routes.put(p) }

@@ -14,6 +14,8 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/batch"
+	"wgd/internal/sys/link"
+	"wgd/internal/sys/link/linktest"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/internal/sys/udp"
@@ -30,6 +32,7 @@ func TestStartAndClose(t *testing.T) {
 		e := Open(World{
 			Clock: new(site).clock, Rand: rand.Reader, TUN: tuntest.New("wg0", 1420),
 			Listen: func(port uint16, mark uint32) (Sockets, error) { return host.Listen(port, udp.Options{Mark: mark}) },
+			Routes: linktest.NewRoutes(),
 		}, Memory{})
 		var others sync.WaitGroup
 		if i%2 == 1 {
@@ -40,7 +43,7 @@ func TestStartAndClose(t *testing.T) {
 				func() { e.Apply(conf.Change{PrivateKey: &private, FirewallMark: &mark}) },
 				func() { e.Apply(conf.Change{ListenPort: new(uint16), Peers: []conf.PeerChange{{PublicKey: public}}}) },
 				func() { e.Status() },
-				func() { e.RoutesChanged() },
+				func() { e.RoutesChanged(link.AllIPv4) },
 				func() { e.Down() },
 				func() { e.InterfaceGone() },
 			} {
@@ -72,7 +75,7 @@ func TestAfterClose(t *testing.T) {
 		t.Errorf("Apply: %v", err)
 	}
 	a.Down()
-	a.RoutesChanged()
+	a.RoutesChanged(link.AllIPv4)
 	a.SetMTU(1)
 	a.InterfaceGone()
 	a.Close()

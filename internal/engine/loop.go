@@ -75,6 +75,9 @@ func (e *Engine) carryOut() {
 		}
 		for i := range outs {
 			now := e.world.Clock().Mono
+			if out := &outs[i]; out.Kind == core.Send {
+				out.Endpoint = e.routes.ensure(out.Peer, out.Endpoint)
+			}
 			result := driver.CarryOut((*effects)(e), e.drops, now, &outs[i])
 			e.handshakes.output(now, &outs[i], result)
 		}

@@ -110,35 +110,6 @@ func TestSourceGone(t *testing.T) {
 	eventually(t, "the source is forgotten", func() bool { return !p.Endpoint().Source.IsValid() })
 }
 
-// A52: a route that leaves by another interface takes the source with it.
-func TestRoutesChanged(t *testing.T) {
-	index := uint32(1)
-	_, a, b := pair(t, func(w *World) {
-		w.RouteIndex = func(remote, _ netip.Addr, mark uint32) (uint32, error) {
-			if index == 0 {
-				return 0, errors.New("no route")
-			}
-			return index, nil
-		}
-	})
-	a.say(b, "hello")
-	b.say(a, "hello")
-	for _, c := range []struct {
-		index uint32
-		kept  bool
-	}{{1, true}, {2, false}, {0, false}} {
-		a.peer().SetEndpoint(wire.NewEndpoint(b.at(), a.outer, 1))
-		index = c.index
-		a.RoutesChanged()
-		if kept := a.peer().Endpoint().Source.IsValid(); kept != c.kept {
-			t.Errorf("route over %d: the source is kept: %v", c.index, kept)
-		}
-	}
-	if a.conn().Forgot() != 3 {
-		t.Error("the sockets were not told")
-	}
-}
-
 // A40, B46, B20: a socket that refuses, or takes a part, stops nothing.
 func TestSocketRefuses(t *testing.T) {
 	_, a, b := pair(t)

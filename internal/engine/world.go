@@ -6,6 +6,7 @@
 //	socketReader   socket → Decapsulator → interface, one for each address family
 //	               (package lanes adds more of both during a backlog)
 //	coreLoop       everything that arrives for the protocol machine, one at a time
+//	routes         looks up the routes to endpoints
 //	workers        Diffie-Hellman jobs of the machine, at most one fewer at once than
 //	               Go has processors
 //
@@ -16,7 +17,6 @@ package engine
 import (
 	"io"
 	"log/slog"
-	"net/netip"
 
 	"wgd/internal/clock"
 	"wgd/internal/lanes"
@@ -37,9 +37,9 @@ type World struct {
 	Log    *slog.Logger                                    // nil: silence
 	Lanes  lanes.Options
 
-	// RouteIndex is the interface through which the routing table sends to
-	// remote from source; nil where sticky sources need not follow routes.
-	RouteIndex func(remote, source netip.Addr, mark uint32) (uint32, error)
+	// Routes looks up the routes to endpoints; nil: sticky sources do not follow routes.
+	// RoutesChanged must be called when routes may have changed.
+	Routes Routes
 }
 
 // Sockets are the UDP sockets of both families, on one port (A53). An

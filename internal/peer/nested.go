@@ -17,8 +17,8 @@ const (
 // Reaches reports whether that is the peer's address and port, as they stand in a
 // packet: without a zone.
 func (p *Peer) Reaches(to netip.AddrPort) bool {
-	e := p.endpoint.Load()
-	return e != nil && e.Remote.Port() == to.Port() && e.Remote.Addr().WithZone("") == to.Addr()
+	remote := p.Location().at.Remote
+	return remote.Port() == to.Port() && remote.Addr().WithZone("") == to.Addr()
 }
 
 // GoesThrough notes that a datagram of ours to p is about to be sent through the

@@ -8,12 +8,12 @@
 package peer
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"wgd/internal/clock"
 	"wgd/internal/session"
-	"wgd/internal/wire"
 )
 
 // Sessions are the at most three keypairs of a peer (A31). Immutable once
@@ -49,7 +49,10 @@ type Timing struct {
 }
 
 // Common is shared by all peers of an interface.
-type Common struct{ timing atomic.Pointer[Timing] }
+type Common struct {
+	timing  atomic.Pointer[Timing]
+	changes atomic.Pointer[Changes] // nil: routes are not followed
+}
 
 // NewCommon returns a Common with these timings.
 func NewCommon(t Timing) *Common {
@@ -64,13 +67,31 @@ func (c *Common) SetTiming(t Timing) { c.timing.Store(&t) }
 // Timing is the value in force.
 func (c *Common) Timing() *Timing { return c.timing.Load() }
 
+// Changes returns the changes of the host's routes; nil if routes are not followed.
+func (c *Common) Changes() *Changes { return c.changes.Load() }
+
+// SetChanges publishes the changes. From the first call on, routes are followed.
+func (c *Common) SetChanges(changes *Changes) { c.changes.Store(changes) }
+
+func (c *Common) changeCount() uint64 {
+	if changes := c.changes.Load(); changes != nil {
+		return changes.count
+	}
+	return 0
+}
+
+// changed reports whether the route to a may have changed after change number since.
+func (c *Common) changed(a netip.Addr, since uint64) bool {
+	changes := c.changes.Load()
+	return changes != nil && changes.Affect(a, since)
+}
+
 // Peer is one peer. Core makes it and is the only one that sets sessions.
 type Peer struct {
 	common   *Common
 	record   any
 	sessions atomic.Pointer[Sessions]
-	endpoint atomic.Pointer[wire.Endpoint]
-	loose    atomic.Bool // interfaces that received do not count, see SwitchInterface
+	location atomic.Pointer[Location]
 	staged   staged
 
 	// The peer through whose tunnel datagrams to this one were last sent, and when:
@@ -116,50 +137,6 @@ func (p *Peer) Sessions() *Sessions {
 
 // SetSessions publishes s, which must not change afterwards. Core only.
 func (p *Peer) SetSessions(s *Sessions) { p.sessions.Store(s) }
-
-// Endpoint returns where the peer is reached; not valid when unknown.
-func (p *Peer) Endpoint() wire.Endpoint {
-	if e := p.endpoint.Load(); e != nil {
-		return *e
-	}
-	return wire.Endpoint{}
-}
-
-// SetEndpoint publishes e unless it is what stands there already. Only after
-// authentication, or by configuration (A51). It reports whether it changed.
-// Where nothing can be sent (a datagram may come from port 0) is no endpoint:
-// the one before is better.
-func (p *Peer) SetEndpoint(e wire.Endpoint) bool {
-	if !e.IsValid() {
-		return false
-	}
-	if p.loose.Load() {
-		e.SourceIndex = 0
-	}
-	if old := p.endpoint.Load(); old != nil && *old == e {
-		return false
-	}
-	kept := e // not &e, which would put every argument on the heap
-	p.endpoint.Store(&kept)
-	return true
-}
-
-// ForgetSource forgets the sticky source (A52) if the endpoint is still e.
-func (p *Peer) ForgetSource(e wire.Endpoint) {
-	old := p.endpoint.Load()
-	if old == nil || *old != e || !e.Source.IsValid() {
-		return
-	}
-	less := e.Sourceless()
-	p.endpoint.CompareAndSwap(old, &less)
-}
-
-// SwitchInterface is for when what we send seems not to arrive (A52). Answers
-// leave from the address and the interface that received; where the way here
-// and the way back differ, that interface may lead nowhere. From here on they
-// leave from that address by whatever interface the routing table says, and
-// after the next switch as before.
-func (p *Peer) SwitchInterface() { p.loose.Store(!p.loose.Load()) }
 
 // Timing is the interface's.
 func (p *Peer) Timing() *Timing { return p.common.Timing() }

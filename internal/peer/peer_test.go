@@ -164,27 +164,18 @@ func TestEndpoint(t *testing.T) {
 	local := netip.MustParseAddr("192.0.2.9")
 	one := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.1:7"), local, 3)
 	two := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.2:7"), local, 3)
-	if !p.SetEndpoint(one) || p.SetEndpoint(one) || p.Endpoint() != one {
+	if !p.SetEndpoint(one) || p.SetEndpoint(one) || p.Location().Received() != one {
 		t.Error("SetEndpoint")
 	}
 	nowhere := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.1:0"), local, 3)
-	if p.SetEndpoint(nowhere) || p.SetEndpoint(wire.Endpoint{}) || p.Endpoint() != one {
+	if p.SetEndpoint(nowhere) || p.SetEndpoint(wire.Endpoint{}) || p.Location().Received() != one {
 		t.Error("an endpoint to which nothing can be sent took the place of a good one (A51)")
 	}
-	p.SwitchInterface()
-	p.SetEndpoint(one)
-	if e := p.Endpoint(); e.SourceIndex != 0 || e.Source != one.Source || e.Remote != one.Remote || p.SetEndpoint(one) {
-		t.Errorf("without the interface: %+v (A52)", e)
-	}
-	p.SwitchInterface()
-	if !p.SetEndpoint(one) || p.Endpoint() != one {
-		t.Error("the interface did not come back (A52)")
-	}
 	p.ForgetSource(two)
-	if p.Endpoint() != one {
+	if p.Location().Received() != one {
 		t.Error("the source of another endpoint was forgotten (A52)")
 	}
-	p.ForgetSource(one)
+	p.ForgetSource(p.Endpoint())
 	if p.Endpoint() != one.Sourceless() {
 		t.Error("the source was not forgotten (A52)")
 	}

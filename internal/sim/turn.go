@@ -35,6 +35,9 @@ func (h *Host) posted(ok bool) {
 	}
 }
 
+// Route does nothing: in the simulation, routes are not followed.
+func (n *notes) Route(*peer.Peer) {}
+
 // ring asks for the machine's turn: before anything else happens, or up to
 // CoreDelay from now.
 func (h *Host) ring() {

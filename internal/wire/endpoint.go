@@ -27,5 +27,11 @@ func NewEndpoint(remote netip.AddrPort, source netip.Addr, index uint32) Endpoin
 // Sourceless returns the endpoint without its sticky source.
 func (e Endpoint) Sourceless() Endpoint { return Endpoint{Remote: e.Remote} }
 
+// LinkLocal reports whether one of the addresses is link-local, so that it has a
+// meaning on one interface only.
+func (e Endpoint) LinkLocal() bool {
+	return e.Source.IsLinkLocalUnicast() || e.Remote.Addr().IsLinkLocalUnicast()
+}
+
 // IsValid reports whether there is a remote address to send to.
 func (e Endpoint) IsValid() bool { return e.Remote.IsValid() && e.Remote.Port() != 0 }

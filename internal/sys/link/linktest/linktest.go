@@ -58,6 +58,8 @@ type Routes struct {
 	mu      sync.Mutex
 	answer  func(link.Question) link.Route
 	pending []netip.Prefix
+	asked   int
+	err     error
 	changed chan struct{}
 }
 
@@ -71,6 +73,13 @@ func (r *Routes) Answer(f func(link.Question) link.Route) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = f
+}
+
+// Fail has Ask return err, until that is nil.
+func (r *Routes) Fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
 }
 
 // Change reports that the routes to these prefixes may have changed.
@@ -96,13 +105,24 @@ func (r *Routes) Changes() []netip.Prefix {
 	return list
 }
 
+// Asked is how many questions were answered so far.
+func (r *Routes) Asked() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked
+}
+
 // Ask answers with the function that Answer set.
 func (r *Routes) Ask(questions []link.Question, routes []link.Route) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.err != nil {
+		return r.err
+	}
 	for i, q := range questions {
 		routes[i] = r.answer(q)
 	}
+	r.asked += len(questions)
 	return nil
 }
 

@@ -1,0 +1,203 @@
+package peer
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"wgd/internal/clock"
+	"wgd/internal/wire"
+)
+
+// A Location is a peer's endpoint and what is known about the route to it. A peer
+// gets a new Location when its endpoint changes; the result of a route lookup is
+// written into the Location for which it was made.
+type Location struct {
+	at      wire.Endpoint // as configured, or as the last datagram arrived
+	avoided *avoided
+	route   atomic.Pointer[Route]
+	checked atomic.Uint64 // Changes.Count up to which the route is known to be right
+	queued  atomic.Bool   // see Queue
+}
+
+// A Route is the kernel's answer for an endpoint: how a datagram leaves that may
+// choose its source (A52). It is immutable, and shared by peers.
+type Route struct {
+	Found     bool
+	Interface uint32
+	Gateway   netip.Addr // invalid: the endpoint is a neighbour
+	Source    netip.Addr // the source that the kernel would choose
+
+	Tunnel bool // the interface is a tunnel, ours or another one
+	MTU    int  // of that tunnel; 0: not known
+
+	// Pinned: a reply from the address that received leaves by the interface that
+	// received, although the routing table prefers another one.
+	Pinned bool
+}
+
+// SamePath reports whether r and s lead the same way.
+func (r *Route) SamePath(s *Route) bool {
+	return r.Found == s.Found && r.Interface == s.Interface && r.Gateway == s.Gateway && r.Source == s.Source
+}
+
+// avoided is a source that was forgotten because the route changed. The peer does
+// not know the new one yet and goes on sending to the old one, which for a while is
+// no reason to use that again.
+type avoided struct {
+	source   netip.Addr
+	since    clock.Time
+	informed atomic.Int64 // clock.Time of the first datagram to source after we had sent from elsewhere; 0: none
+}
+
+// avoidTime is how long a peer may take to learn our new address, counted from the
+// first datagram that it may have sent knowing it. If it still sends to the old one
+// afterwards, something on the path lets nothing else through.
+const avoidTime = 2 * time.Second
+
+var nowhere = &Location{}
+
+// Location returns where the peer is reached; never nil.
+func (p *Peer) Location() *Location {
+	if l := p.location.Load(); l != nil {
+		return l
+	}
+	return nowhere
+}
+
+// Endpoint returns the addresses for sending to the peer; not valid if unknown.
+func (p *Peer) Endpoint() wire.Endpoint { return p.Location().Endpoint() }
+
+// Endpoint returns the addresses for sending. It names the interface that received
+// only for link-local addresses, which mean nothing without it, and where the route
+// is pinned.
+func (l *Location) Endpoint() wire.Endpoint {
+	e := l.at
+	if e.SourceIndex != 0 && !e.LinkLocal() {
+		if r := l.route.Load(); r == nil || !r.Pinned {
+			e.SourceIndex = 0
+		}
+	}
+	return e
+}
+
+// Received returns the endpoint as the last datagram arrived, with the interface.
+func (l *Location) Received() wire.Endpoint { return l.at }
+
+// Route returns what is known about the route; nil: nothing yet.
+func (l *Location) Route() *Route { return l.route.Load() }
+
+// SetEndpoint publishes e and reports whether it is new. It must be called only
+// after a handshake message was authenticated, or by configuration (A51). An
+// endpoint to which nothing can be sent is ignored: a datagram may come from port 0.
+func (p *Peer) SetEndpoint(e wire.Endpoint) bool {
+	if !e.IsValid() {
+		return false
+	}
+	old := p.location.Load()
+	if old != nil && old.at == e {
+		return false
+	}
+	p.location.Store(p.newLocation(old, e))
+	return true
+}
+
+// newLocation returns a Location that keeps what old knows about the route, as far
+// as that holds for e.
+func (p *Peer) newLocation(old *Location, e wire.Endpoint) *Location {
+	l := &Location{at: e}
+	l.checked.Store(p.common.changeCount())
+	if old == nil || old.at.Remote != e.Remote {
+		return l
+	}
+	// Whether to pin the interface must be looked up again. And if the route may have
+	// changed, it is not known whether the source in e is older than the change.
+	r, checked := old.route.Load(), old.checked.Load()
+	if r == nil || r.Pinned || e.SourceIndex != 0 && !e.LinkLocal() || p.common.changed(e.Remote.Addr(), checked) {
+		return l
+	}
+	l.SetRoute(r, checked)
+	return l
+}
+
+// Follow moves the endpoint to where authenticated data came from (A51), and
+// reports whether it changed.
+func (p *Peer) Follow(now clock.Time, from wire.Endpoint) bool {
+	l := p.location.Load()
+	if l != nil {
+		if l.at == from {
+			return false
+		}
+		if a := l.avoided; a != nil && from.Remote == l.at.Remote && from.Source == a.source && !p.expired(a, now) {
+			return false
+		}
+	}
+	return p.SetEndpoint(from)
+}
+
+// expired reports whether the peer has had enough time to learn that another source
+// than that of a is in use.
+func (p *Peer) expired(a *avoided, now clock.Time) bool {
+	if p.LastSent() <= a.since {
+		return false
+	}
+	if a.informed.CompareAndSwap(0, int64(now)) {
+		return false
+	}
+	return now.Sub(clock.Time(a.informed.Load())) >= avoidTime
+}
+
+// ForgetSource forgets the sticky source (A52) if it still is that of e.
+func (p *Peer) ForgetSource(e wire.Endpoint) {
+	if l := p.location.Load(); l != nil && e.Source.IsValid() && l.at.Source == e.Source && l.at.Remote == e.Remote {
+		p.location.CompareAndSwap(l, p.newLocation(l, e.Sourceless()))
+	}
+}
+
+// Reroute forgets the sticky source of l because the route has changed to r, which
+// is known to be right up to change number checked (A52). The next datagram sent
+// chooses the source anew.
+func (p *Peer) Reroute(now clock.Time, l *Location, r *Route, checked uint64) {
+	next := &Location{at: l.at.Sourceless(), avoided: &avoided{source: l.at.Source, since: now}}
+	next.SetRoute(r, checked)
+	p.location.CompareAndSwap(l, next)
+}
+
+// SetRoute records that r is the route, up to change number checked.
+func (l *Location) SetRoute(r *Route, checked uint64) {
+	l.route.Store(r)
+	l.checked.Store(checked)
+}
+
+// Checked returns the number of the last change up to which the route is known to
+// be right. Without a route, it is that of the last change before the endpoint was
+// set.
+func (l *Location) Checked() uint64 { return l.checked.Load() }
+
+// NeedsRoute reports whether the kernel must be asked about the route to l: nothing
+// is known about it, or it may have changed. It is called for every batch that is
+// sent, and compares two numbers as long as no route changes.
+func (p *Peer) NeedsRoute(l *Location) bool {
+	c := p.common.changes.Load()
+	if c == nil || !l.at.IsValid() {
+		return false // routes are not followed
+	}
+	checked := l.checked.Load()
+	if l.route.Load() != nil {
+		if checked == c.count {
+			return false
+		}
+		if !c.Affect(l.at.Remote.Addr(), checked) {
+			l.checked.CompareAndSwap(checked, c.count)
+			return false
+		}
+	}
+	return true
+}
+
+// Queue marks l as queued for a route lookup, and reports whether it was not queued
+// yet.
+func (l *Location) Queue() bool { return !l.queued.Load() && l.queued.CompareAndSwap(false, true) }
+
+// Unqueue must be called when l leaves the queue, before the lookup.
+func (l *Location) Unqueue() { l.queued.Store(false) }

@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// twoWires is A and B with two wires between them, eth0 and eth1. B sends from an
+// address that is on neither; its peer is at A's address on one of them.
+//
+//	eth0  192.0.2.1   fd01::1     192.0.2.2   fd01::2
+//	eth1  198.51.100.1 fd03::1    198.51.100.2 fd03::2
+//	lo                            203.0.113.2 fd09::2
+func twoWires(t *testing.T, v6 bool) (a, b *lab.Host, ip string) {
+	t.Helper()
+	a, b = lab.Pair(t)
+	lab.Link(a, "eth1", []string{"198.51.100.1/24", "fd03::1/64"}, b, "eth1", []string{"198.51.100.2/24", "fd03::2/64"})
+	b.Must("ip addr add 203.0.113.2/32 dev lo && ip addr add fd09::2/128 dev lo nodad")
+	b.Must("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.eth1.rp_filter=0")
+	a.Must("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.eth1.rp_filter=0")
+	return a, b, pick(v6, "ip -4", "ip -6")
+}
+
+// wireAddrs are the addresses of a host on the wires, and B's on none.
+func wireAddrs(v6 bool) (a0, a1, b0, b1, far, bits string) {
+	if v6 {
+		return "fd01::1", "fd03::1", "fd01::2", "fd03::2", "fd09::2", "/128"
+	}
+	return "192.0.2.1", "198.51.100.1", "192.0.2.2", "198.51.100.2", "203.0.113.2", "/32"
+}
+
+// A better route with another source appears while the old one stays, and goes, and
+// comes back: each time the source is chosen anew, the peer follows, and next to
+// nothing is lost. // A52
+func TestBetterRouteTakesItsSource(t *testing.T) {
+	families(t, func(t *testing.T, v6 bool) {
+		a, b, ip := twoWires(t, v6)
+		a0, a1, b0, b1, far, bits := wireAddrs(v6)
+		b.Must("%s route add %s%s dev eth0 src %s && %s route add %s%s dev eth1 src %s", ip, a0, bits, far, ip, a1, bits, far)
+		a.Must("%s route add %s%s via %s metric 20", ip, far, bits, b0)
+		ta, tb := lab.Connect(a, b, netJoin(a0, 1234), lab.Settings{}, lab.Settings{Port: 1235})
+		b.Ping(lab.InnerA4, 3)
+		if got := ta.Peer(tb).Endpoint; got != netJoin(far, 1235) {
+			t.Fatalf("A's endpoint of B is %s: the test proves nothing", got)
+		}
+		// An unrelated route, and one for the same destination that is no better.
+		wire := a.Watch("eth0")
+		a.Must("%s route add %s via %s && %s route add %s%s via %s metric 30", ip, pick(v6, "100.64.0.0/16", "fd77::/64"), b1, ip, far, bits, b1)
+		b.Ping(lab.InnerA4, 5)
+		a.Ping(lab.InnerB4, 3)
+		endpointIs(t, tb, ta, netJoin(a0, 1234))
+
+		in := a.Collect(4000)
+		out := b.StartFlow(lab.Flow{Remote: addrPort(lab.InnerA4 + ":4000"), Size: 100, Interval: 10 * time.Millisecond})
+		for range 2 {
+			a.Must("%s route add %s%s via %s metric 10", ip, far, bits, b1)
+			a.Ping(lab.InnerB4, 3)
+			endpointIs(t, tb, ta, netJoin(a1, 1234))
+			a.Must("%s route del %s%s via %s metric 10", ip, far, bits, b1)
+			a.Ping(lab.InnerB4, 3)
+			endpointIs(t, tb, ta, netJoin(a0, 1234))
+		}
+		sent := b.StopFlow(out)
+		time.Sleep(200 * time.Millisecond)
+		if got := lab.Summarize(a.Collected(in), sent.Sent); got.Lost > 0 {
+			t.Errorf("meanwhile: %v of %d", got, sent.Sent)
+		}
+		if n := len(messages(a.WatchedUDP(wire, 1234), initiation, false)); n > 0 {
+			t.Errorf("%d handshakes: the peer follows data", n)
+		}
+	})
+}
+
+// Rules by source lead each source through a table of its own, so a question that
+// names the source has the same answer for ever. The way without one counts. // A52
+func TestRulesBySource(t *testing.T) {
+	families(t, func(t *testing.T, v6 bool) {
+		a, b, ip := twoWires(t, v6)
+		a0, a1, b0, b1, far, bits := wireAddrs(v6)
+		b.Must("%s route add %s%s dev eth0 src %s && %s route add %s%s dev eth1 src %s", ip, a0, bits, far, ip, a1, bits, far)
+		a.Must("%s rule add from %s lookup 100 && %s route add default via %s table 100", ip, a0, ip, b0)
+		a.Must("%s rule add from %s lookup 101 && %s route add default via %s table 101", ip, a1, ip, b1)
+		a.Must("%s route add default via %s metric 20", ip, b0)
+		ta, tb := lab.Connect(a, b, netJoin(a1, 1234), lab.Settings{}, lab.Settings{Port: 1235})
+		first := a.Watch("eth0")
+		b.Ping(lab.InnerA4, 3)
+		a.Must("%s route add default via %s metric 15", ip, b0) // the same way
+		a.Ping(lab.InnerB4, 3)
+		b.Ping(lab.InnerA4, 3)
+		endpointIs(t, tb, ta, netJoin(a1, 1234))
+		if n := len(a.WatchedUDP(first, 1234)); n != 0 {
+			t.Errorf("%d packets leave by the wire of another source", n)
+		}
+
+		b.Must("wgconfig wg0 set peer a --endpoint=%s", netJoin(a0, 1234))
+		b.Ping(lab.InnerA4, 3)
+		endpointIs(t, tb, ta, netJoin(a0, 1234))
+		a.Must("%s route add default via %s metric 10", ip, b1)
+		a.Ping(lab.InnerB4, 5)
+		endpointIs(t, tb, ta, netJoin(a1, 1234))
+	})
+}
+
+// Rules that name the protocol or a port choose the way: a route that has nothing to
+// do with it, though it would without the ports, leaves the source alone. // A52
+func TestRulesByPort(t *testing.T) {
+	for _, rule := range []string{"ipproto udp sport 1234", "ipproto udp dport 1235", "ipproto udp"} {
+		t.Run(rule, func(t *testing.T) {
+			families(t, func(t *testing.T, v6 bool) {
+				a, b, ip := twoWires(t, v6)
+				a0, a1, b0, b1, far, bits := wireAddrs(v6)
+				service := pick(v6, "203.0.113.1", "fd09::1") // of A, on no wire
+				a.Must("ip addr add %s%s dev lo nodad", service, bits)
+				b.Must("%s route add %s%s via %s src %s", ip, service, bits, a1, far)
+				a.Must("%s rule add %s lookup 100 && %s route add %s%s via %s table 100", ip, rule, ip, far, bits, b1)
+				a.Must("%s route add %s%s via %s metric 20", ip, far, bits, b0)
+				ta, tb := lab.Connect(a, b, netJoin(service, 1234), lab.Settings{}, lab.Settings{Port: 1235})
+				first, second := a.Watch("eth0"), a.Watch("eth1")
+				b.Ping(lab.InnerA4, 3)
+				for _, change := range []string{
+					fmt.Sprintf("route add %s via %s", pick(v6, "100.64.0.0/16", "fd77::/64"), b0), // elsewhere
+					fmt.Sprintf("route add %s%s via %s metric 10", far, bits, b0),                  // for others
+					fmt.Sprintf("route del %s%s via %s metric 20", far, bits, b0),
+				} {
+					a.Must("%s %s", ip, change)
+					a.Ping(lab.InnerB4, 3)
+					b.Ping(lab.InnerA4, 3)
+				}
+				endpointIs(t, tb, ta, netJoin(service, 1234))
+				if n := len(a.WatchedUDP(first, 1234)); n != 0 {
+					t.Errorf("%d packets take the way that the rule does not want", n)
+				}
+				for _, p := range a.WatchedUDP(second, 1234) {
+					if p.Out && p.Src.Addr() != addr(service) {
+						t.Errorf("sent from %v", p.Src)
+					}
+				}
+				// The route behind the rule changes: now it does matter.
+				a.Must("%s route replace %s%s via %s table 100", ip, far, bits, b0)
+				b.Must("%s route add %s%s dev eth0 src %s", ip, a0, bits, far)
+				a.Ping(lab.InnerB4, 3)
+				endpointIs(t, tb, ta, netJoin(a0, 1234))
+			})
+		})
+	}
+}
+
+// The way here and the way back are different wires: the first answer arrives, and
+// so does all else. // A52
+func TestAsymmetricRoutes(t *testing.T) {
+	families(t, func(t *testing.T, v6 bool) {
+		a, b, ip := twoWires(t, v6)
+		a0, a1, b0, _, far, bits := wireAddrs(v6)
+		b.Must("%s route add %s%s via %s src %s", ip, a0, bits, a1, far) // by eth1
+		a.Must("%s route add %s%s via %s", ip, far, bits, b0)            // by eth0
+		ta, tb := lab.Connect(a, b, netJoin(a0, 1234), lab.Settings{}, lab.Settings{Port: 1235})
+		first, second := a.Watch("eth0"), a.Watch("eth1")
+		for range 3 {
+			if took := b.PingWithin(10*time.Second, lab.InnerA4); took > 2*time.Second {
+				t.Errorf("the first ping was answered after %v", took)
+			}
+			b.Ping(lab.InnerA4, 3)
+			a.Ping(lab.InnerB6, 3)
+			b.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up") // another first handshake
+		}
+		if got := ta.Peer(tb).Endpoint; got != netJoin(far, 1235) {
+			t.Fatalf("A's endpoint of B is %s: the test proves nothing", got)
+		}
+		in, out := 0, 0
+		for _, p := range a.WatchedUDP(second, 1234) {
+			if p.Out {
+				t.Errorf("sent where nobody is: %v", p)
+			}
+			in++
+		}
+		for _, p := range a.WatchedUDP(first, 1234) {
+			if p.Out {
+				out++
+			}
+		}
+		if in == 0 || out == 0 {
+			t.Fatalf("%d came by one wire and %d left by the other: the test proves nothing", in, out)
+		}
+	})
+}
+
+// What is lost because there is no address any more to send it from is counted as
+// lost, and not as sent. // A52
+func TestLastAddressRemoved(t *testing.T) {
+	t.Parallel()
+	a, b, ta, tb := pair(t)
+	b.Ping(lab.InnerA4, 1)
+	a.Ping(lab.InnerB4, 1)
+	wire := a.Watch("eth0")
+	before, lost := ta.Peer(tb).Tx, dropped(t, ta, "send")
+	out := a.StartFlow(lab.Flow{Remote: addrPort(lab.InnerB4 + ":4000"), Size: 100, Interval: 5 * time.Millisecond})
+	time.Sleep(200 * time.Millisecond)
+	a.Must("ip addr flush dev eth0")
+	time.Sleep(200 * time.Millisecond)
+	sent := a.StopFlow(out)
+	time.Sleep(100 * time.Millisecond)
+	seen := 0
+	for _, p := range a.WatchedUDP(wire, 1234) {
+		if p.Out {
+			seen += p.Length
+		}
+	}
+	if grown := int(ta.Peer(tb).Tx - before); grown != seen || seen == 0 {
+		t.Errorf("%d bytes are counted as sent, %d were on the wire", grown, seen)
+	}
+	if n := dropped(t, ta, "send") - lost; n == 0 || n > sent.Sent {
+		t.Errorf("%d packets count as lost, of %d", n, sent.Sent)
+	}
+}
