@@ -99,7 +99,7 @@ func (e *edit) setIdentity(next *identity, private key.Private) {
 		p.remote.Erase()
 		p.remote = noise.NewRemote(p.remote.Public())
 		m.publish(p, peer.Sessions{Previous: newPrevious(e.now, p.shared.Sessions())})
-		p.pursuit = pursuit{wanted: p.shared.HasStaged()}
+		p.rekey = rekey{wanted: p.shared.HasStaged()}
 		p.handshakeSent = 0
 	}
 	e.lookAll = true

@@ -49,9 +49,9 @@ func TestDiscardErases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := &creation{identity: a.m.identity.lend(), member: a.member(b), ephemeral: [32]byte{1}}
-	later := &answer{identity: b.m.identity.lend(), state: answered.work.(*answer).state, ephemeral: [32]byte{1}, preshared: secret}
-	b.m.Discard(&Job{&identification{identity: b.m.identity.lend()}})
+	again := &creation{identity: a.m.identity.acquire(), member: a.member(b), ephemeral: [32]byte{1}}
+	later := &answer{identity: b.m.identity.acquire(), state: answered.work.(*answer).state, ephemeral: [32]byte{1}, preshared: secret}
+	b.m.Discard(&Job{&identification{identity: b.m.identity.acquire()}})
 	b.m.Discard(&Job{later})
 	a.m.Discard(&Job{again})
 	completed.preshared = secret

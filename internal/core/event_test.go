@@ -35,16 +35,16 @@ func (h *host) tell(out *Output) {
 	default:
 		line += out.Event.String()
 	}
-	h.told = append(h.told, line)
+	h.events = append(h.events, line)
 }
 
 // expectEvents compares the events since its last call.
 func (h *host) expectEvents(what string, want ...string) {
 	h.w.t.Helper()
-	if !slices.Equal(h.told, want) {
-		h.w.t.Errorf("%s: host %d: got events\n\t%s\nwant\n\t%s", what, h.n, strings.Join(h.told, "\n\t"), strings.Join(want, "\n\t"))
+	if !slices.Equal(h.events, want) {
+		h.w.t.Errorf("%s: host %d: got events\n\t%s\nwant\n\t%s", what, h.n, strings.Join(h.events, "\n\t"), strings.Join(want, "\n\t"))
 	}
-	h.told = nil
+	h.events = nil
 }
 
 // Both ends log a handshake, and the initiator logs its cause.
@@ -60,7 +60,7 @@ func TestEventsOfAHandshake(t *testing.T) {
 	name := "B"
 	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, Name: &name}}})
 	w.run(2 * time.Minute)
-	a.told, b.told = nil, nil
+	a.events, b.events = nil, nil
 	a.send(b, "y")
 	w.run(time.Second)
 	a.expectEvents("the second", "B: initiation 1 of 18 sent: the session is old", "B: a session begins, 20ms after our initiation")
@@ -81,20 +81,20 @@ func TestCausesOfInitiations(t *testing.T) {
 		a.send(b, "x")
 		w.run(6 * time.Second)
 	}
-	if want := "host 2: initiation 1 of 18 sent: the session has sealed many messages"; !slices.Contains(a.told, want) {
-		t.Errorf("got events %q, want one %q", a.told, want)
+	if want := "host 2: initiation 1 of 18 sent: the session has sealed many messages"; !slices.Contains(a.events, want) {
+		t.Errorf("got events %q, want one %q", a.events, want)
 	}
 
 	w = newWorld(t, 1)
 	a, b = w.pair()
 	a.send(b, "x")
 	w.run(time.Second)
-	a.told = nil
+	a.events = nil
 	w.lost = func(from, _ *host, _ []byte) bool { return from == b }
 	a.send(b, "y")
 	w.run(20 * time.Second)
-	if want := "host 2: initiation 1 of 18 sent: nothing came back on the session"; len(a.told) == 0 || a.told[0] != want {
-		t.Errorf("got events %q, want %q first", a.told, want)
+	if want := "host 2: initiation 1 of 18 sent: nothing came back on the session"; len(a.events) == 0 || a.events[0] != want {
+		t.Errorf("got events %q, want %q first", a.events, want)
 	}
 }
 
@@ -115,14 +115,14 @@ func TestEventsOfAttempts(t *testing.T) {
 		w.lost = func(*host, *host, []byte) bool { return true }
 		a.send(b, "x")
 		w.run(5 * time.Minute)
-		last := a.told[len(a.told)-1]
+		last := a.events[len(a.events)-1]
 		took := a.sent[len(a.sent)-1].at + timeout
 		earliest := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, took.Round(time.Second))
-		latest := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, (took + mostJitter).Round(time.Second))
+		latest := fmt.Sprintf("host 2: handshake given up after %d in %v: no answer", c.attempts, (took + maxJitter).Round(time.Second))
 		if last != earliest && last != latest {
 			t.Errorf("%d attempts end with %q, want %q or %q", c.attempts, last, earliest, latest)
 		}
-		a.told = a.told[:len(a.told)-1]
+		a.events = a.events[:len(a.events)-1]
 		want := []string{fmt.Sprintf("host 2: initiation 1 of %d sent: there is no session", c.attempts)}
 		for i := 2; i <= c.attempts; i++ {
 			want = append(want, fmt.Sprintf("host 2: initiation %d of %d sent: no answer", i, c.attempts))
@@ -152,7 +152,7 @@ func TestGivingUpWithoutAKey(t *testing.T) {
 	b.down()
 	a.send(b, "x")
 	w.run(time.Second)
-	a.told = nil
+	a.events = nil
 	a.m.identity, a.private = nil, key.Private{} // directly, because Apply would drop the handshake
 	w.run(10 * time.Second)
 	a.expectEvents("no key", "host 2: handshake given up after 1 in 5s: the peer has no endpoint, or the interface no private key")
@@ -197,7 +197,7 @@ func TestEventsOfRefusals(t *testing.T) {
 			b.member(a).acceptedAt = w.now
 		}, "host 1: handshake initiation refused: it came within 20 ms of the last"},
 		{"of low order", func(w *world, a, b *host) {
-			b.member(a).mute = true
+			b.member(a).lowOrder = true
 		}, "host 1: handshake initiation refused: the peer's public key is of low order"},
 	} {
 		w := newWorld(t, 1)
@@ -206,13 +206,13 @@ func TestEventsOfRefusals(t *testing.T) {
 		a.send(b, "x")
 		w.run(time.Millisecond)
 		c.do(w, a, b)
-		b.told = nil
+		b.events = nil
 		b.m.TakeRefused()
 		b.m.Receive(b.time(), wire.NewEndpoint(a.addr, b.addr.Addr(), 0), a.sent[0].msg)
 		b.drain()
 		w.run(time.Millisecond)
-		if len(b.told) != 1 || !strings.HasPrefix(b.told[0], c.want) || b.m.TakeRefused() != 1 {
-			t.Errorf("%s: got events %q, want one %q", c.name, b.told, c.want)
+		if len(b.events) != 1 || !strings.HasPrefix(b.events[0], c.want) || b.m.TakeRefused() != 1 {
+			t.Errorf("%s: got events %q, want one %q", c.name, b.events, c.want)
 		}
 	}
 }
@@ -239,7 +239,7 @@ func TestRefusalAfterAChange(t *testing.T) {
 	a.jobs[0].Run()
 	a.finish(a.jobs[0])
 	w.run(time.Second) // the response is a job
-	a.told = nil
+	a.events = nil
 	a.apply(change)
 	a.jobs[1].Run()
 	a.finish(a.jobs[1])

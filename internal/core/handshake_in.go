@@ -12,8 +12,8 @@ import (
 	"wgd/key"
 )
 
-// leastInterval is between two accepted initiations of one peer (A19).
-const leastInterval = 20 * time.Millisecond
+// minInterval is between two accepted initiations of one peer (A19).
+const minInterval = 20 * time.Millisecond
 
 // Receive takes a message of type 1 to 3 that came from from; it does not keep
 // msg. Of types 1 and 2 the mac1, and under load the cookie, were checked
@@ -61,7 +61,7 @@ func (m *Machine) receiveInitiation(from wire.Endpoint, raw []byte) {
 	if !ok || m.identity == nil {
 		return
 	}
-	m.start(&identification{identity: m.identity.lend(), from: from, msg: msg})
+	m.start(&identification{identity: m.identity.acquire(), from: from, msg: msg})
 }
 
 // identification is the job of finding out whose initiation it is.
@@ -84,7 +84,7 @@ func (w *identification) run() {
 // authenticated yet: who knows the peer's public key could have made all of
 // what was seen. So nothing is written down (A7), not even an index taken.
 func (w *identification) finish(m *Machine, now clock.Now) {
-	w.identity.back()
+	w.identity.release()
 	if w.err != nil {
 		m.refuse(nil, Output{Event: InitiationRefused, Cause: NotAuthentic, Endpoint: w.from})
 		return
@@ -103,7 +103,7 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 		w.state.Erase()
 		return
 	}
-	w.identity.lend()
+	w.identity.acquire()
 	m.start(next)
 }
 
@@ -114,7 +114,7 @@ func (w *identification) refusal(m *Machine, now clock.Now, p *member) Cause {
 		return Changed
 	case p == nil:
 		return UnknownKey
-	case p.mute:
+	case p.lowOrder:
 		return LowOrder
 	case p.tooSoon(now):
 		return TooSoon
@@ -122,11 +122,11 @@ func (w *identification) refusal(m *Machine, now clock.Now, p *member) Cause {
 	return NoCause
 }
 
-func (w *identification) discard(*Machine) { w.identity.back() }
+func (w *identification) discard(*Machine) { w.identity.release() }
 
 // tooSoon: A19.
 func (p *member) tooSoon(now clock.Now) bool {
-	return p.acceptedAt != 0 && now.Mono.Sub(p.acceptedAt) < leastInterval
+	return p.acceptedAt != 0 && now.Mono.Sub(p.acceptedAt) < minInterval
 }
 
 // answer is the job of authenticating an initiation and making the response.
@@ -170,7 +170,7 @@ func (w *answer) run() {
 
 func (w *answer) finish(m *Machine, now clock.Now) {
 	defer w.keys.Erase()
-	w.identity.back()
+	w.identity.release()
 	p := w.member
 	if cause := w.refusal(m, now); cause != NoCause {
 		m.refuse(p, Output{Event: InitiationRefused, Cause: cause, Endpoint: w.from})
@@ -215,5 +215,5 @@ func (w *answer) discard(*Machine) {
 	clear(w.ephemeral[:])
 	w.preshared.Erase()
 	w.state.Erase()
-	w.identity.back()
+	w.identity.release()
 }

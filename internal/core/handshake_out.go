@@ -62,7 +62,7 @@ func (m *Machine) needsSession(now clock.Now, p *member) Cause {
 
 // canSpeak reports whether a handshake message could be sent to p at all.
 func (m *Machine) canSpeak(p *member) bool {
-	return m.up && m.identity != nil && !p.mute && p.shared.Endpoint().IsValid()
+	return m.up && m.identity != nil && !p.lowOrder && p.shared.Endpoint().IsValid()
 }
 
 // initiate begins a handshake, in place of any other in progress. The caller must
@@ -82,10 +82,10 @@ func (m *Machine) initiate(now clock.Now, p *member, cause Cause) {
 		return
 	}
 	own := &initiation{index: i, attempt: p.attempts, cause: cause}
-	w := &creation{identity: m.identity.lend(), member: p, remote: p.remote, own: own, stamp: m.nextStamp(now, p)}
+	w := &creation{identity: m.identity.acquire(), member: p, remote: p.remote, own: own, stamp: m.nextStamp(now, p)}
 	if _, err := io.ReadFull(m.random, w.ephemeral[:]); err != nil {
 		m.index.Release(i)
-		m.identity.back()
+		m.identity.release()
 		p.wanted = true
 		return
 	}
@@ -99,7 +99,7 @@ func (m *Machine) drawJitter() time.Duration {
 	if _, err := io.ReadFull(m.random, b[:]); err != nil {
 		return 0
 	}
-	return mostJitter * time.Duration(uint16(b[0])|uint16(b[1])<<8) / (1 << 16)
+	return maxJitter * time.Duration(uint16(b[0])|uint16(b[1])<<8) / (1 << 16)
 }
 
 // creation is the job that makes an initiation.
@@ -123,7 +123,7 @@ func (w *creation) run() {
 }
 
 func (w *creation) finish(m *Machine, now clock.Now) {
-	w.identity.back()
+	w.identity.release()
 	p := w.member
 	if w.own.dropped {
 		if w.hs != nil {
@@ -132,8 +132,8 @@ func (w *creation) finish(m *Machine, now clock.Now) {
 		return
 	}
 	if w.err != nil {
-		p.mute = errors.Is(w.err, noise.ErrLowOrder) // A11
-		if p.mute {
+		p.lowOrder = errors.Is(w.err, noise.ErrLowOrder) // A11
+		if p.lowOrder {
 			m.giveUp(now, p, LowOrder)
 		} else {
 			m.giveUp(now, p, Changed)
@@ -142,13 +142,13 @@ func (w *creation) finish(m *Machine, now clock.Now) {
 		return
 	}
 	w.own.hs, w.own.sentAt = w.hs, now.Mono
-	m.send(now, p, w.msg.AppendTo(nil), Output{Cause: w.own.cause, Attempt: w.own.attempt, Attempts: m.mostAttempts()})
+	m.send(now, p, w.msg.AppendTo(nil), Output{Cause: w.own.cause, Attempt: w.own.attempt, Attempts: m.maxAttempts()})
 	m.look(now, p)
 }
 
 func (w *creation) discard(*Machine) {
 	clear(w.ephemeral[:])
-	w.identity.back()
+	w.identity.release()
 }
 
 // dropOwn ends our handshake in progress, if there is one.
@@ -188,7 +188,7 @@ func (m *Machine) receiveResponse(now clock.Now, from wire.Endpoint, raw []byte)
 	}
 	p.own.jobs++
 	m.start(&completion{
-		identity: m.identity.lend(), member: p, own: p.own, hs: p.own.hs,
+		identity: m.identity.acquire(), member: p, own: p.own, hs: p.own.hs,
 		preshared: p.preshared.Clone(), presharedChanges: p.presharedChanges,
 		from: from, msg: msg,
 	})
@@ -217,7 +217,7 @@ func (w *completion) run() {
 
 func (w *completion) finish(m *Machine, now clock.Now) {
 	defer w.keys.Erase()
-	w.identity.back()
+	w.identity.release()
 	w.own.jobs--
 	p := w.member
 	if w.own.dropped {
@@ -244,7 +244,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 
 func (w *completion) discard(*Machine) {
 	w.preshared.Erase()
-	w.identity.back()
+	w.identity.release()
 	w.own.jobs--
 	if w.own.dropped {
 		w.own.drop()

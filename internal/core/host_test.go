@@ -17,16 +17,16 @@ import (
 
 // host is a machine with the least data plane that lets its sessions be used.
 type host struct {
-	w       *world
-	n       int
-	m       *Machine
-	index   *index.Table
-	gate    *cookie.Gate
-	private key.Private
-	public  key.Public
-	addr    netip.AddrPort
-	wall    time.Duration // by which its wall clock is wrong
-	deaf    bool          // the socket refuses to send
+	w        *world
+	n        int
+	m        *Machine
+	index    *index.Table
+	gate     *cookie.Gate
+	private  key.Private
+	public   key.Public
+	addr     netip.AddrPort
+	wall     time.Duration // by which its wall clock is wrong
+	refusing bool          // the socket refuses to send
 
 	got  []string // inner packets received, in order
 	sent []sent   // datagrams handed to the socket, refused ones too
@@ -34,7 +34,7 @@ type host struct {
 	reserved wire.TAI64N
 	accepted map[key.Public]wire.TAI64N
 	replies  int      // cookie replies sent
-	told     []string // what happened, see tell
+	events   []string // what happened, see tell
 	jobs     []*Job
 	hold     bool // jobs gather in jobs
 }
@@ -169,7 +169,7 @@ func (h *host) finish(j *Job) {
 func (h *host) transmit(to netip.AddrPort, msg []byte) {
 	kind, _ := wire.TypeOf(msg)
 	h.sent = append(h.sent, sent{h.w.now.Sub(start), kind, len(msg), to, msg})
-	if !h.deaf {
+	if !h.refusing {
 		h.w.deliver(h, to, msg)
 	}
 }
@@ -207,7 +207,7 @@ func (h *host) seal(p *peer.Peer, packet string) {
 	copy(buf[wire.DataHeaderSize:], packet)
 	k.Seal(buf, []aead.Packet{{Len: int32(len(buf))}}, first)
 	wake := p.NoteSent(h.w.now, packet != "")
-	if !h.deaf {
+	if !h.refusing {
 		p.CountSent(len(buf))
 	}
 	h.transmit(p.Endpoint().Remote, buf)

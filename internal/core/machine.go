@@ -99,7 +99,7 @@ func (m *Machine) quiet(p *member) {
 	m.dropOwn(p)
 	m.eraseSessions(p)
 	p.shared.ForgetActivity()
-	p.pursuit = pursuit{}
+	p.rekey = rekey{}
 	p.keepaliveOwed = false
 	p.handshakeSent, p.keepaliveServed, p.completed = 0, 0, 0
 	m.schedule(p, clock.Never)
@@ -158,14 +158,14 @@ func (m *Machine) emit(o Output) {
 	m.outputs = append(m.outputs, o)
 }
 
-// mostKept is how long an emptied queue may stay in memory.
-const mostKept = 1024
+// maxKeptOutputs is how long an emptied queue may stay in memory.
+const maxKeptOutputs = 1024
 
 // Poll gives the next output, in the order in which the machine decided.
 func (m *Machine) Poll() (Output, bool) {
 	if m.polled == len(m.outputs) {
 		m.polled, m.outputs = 0, m.outputs[:0]
-		if cap(m.outputs) > mostKept {
+		if cap(m.outputs) > maxKeptOutputs {
 			m.outputs = nil
 		}
 		return Output{}, false
@@ -184,13 +184,13 @@ type identity struct {
 	retired bool
 }
 
-// lend is for a job that begins; its finish calls back.
-func (id *identity) lend() *identity {
+// acquire is for a job that begins; its finish calls back.
+func (id *identity) acquire() *identity {
 	id.jobs++
 	return id
 }
 
-func (id *identity) back() {
+func (id *identity) release() {
 	id.jobs--
 	id.eraseUnused()
 }

@@ -23,7 +23,7 @@ type member struct {
 	before, after *member // neighbours in the order of addition
 	heapIndex     int     // position in Machine.looks, from 1; 0: not in it
 	removed       bool
-	mute          bool // its key is of low order: nothing is ever sent to it (A11)
+	lowOrder      bool // its key is of low order: nothing is ever sent to it (A11)
 
 	name             string
 	preshared        key.Preshared
@@ -32,7 +32,7 @@ type member struct {
 
 	// Our own handshake with it, and why.
 	own *initiation // nil: none is in progress
-	pursuit
+	rekey
 
 	keepaliveOwed   bool          // the first persistent keepalive after Up, or after it was set (A41)
 	jitter          time.Duration // added to its timers
@@ -48,8 +48,8 @@ type member struct {
 	stamp      wire.TAI64N // of our last initiation (A20)
 }
 
-// pursuit is the state of our attempts to get a new session with a peer.
-type pursuit struct {
+// rekey is the state of our attempts to get a new session with a peer.
+type rekey struct {
 	wanted    bool       // initiate as soon as the gap between initiations allows
 	suspected clock.Time // since when the current session seems dead; 0: it does not
 	attempts  int        // number of initiations since a packet last needed a session

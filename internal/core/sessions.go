@@ -114,7 +114,7 @@ func newPrevious(now clock.Now, s *peer.Sessions) *session.Keypair {
 func (p *member) complete(now clock.Now) {
 	p.completed = now.Mono
 	p.completedWall = now.Wall.UnixNano()
-	p.pursuit = pursuit{}
+	p.rekey = rekey{}
 }
 
 // retireCurrent stops sending on the current session, and still receives on it.

@@ -11,8 +11,8 @@ import (
 
 // The values of §6.1 that nobody tunes. The others are conf.Tunables.
 const (
-	// mostJitter is added to what would otherwise happen at both ends at once.
-	mostJitter = 333 * time.Millisecond
+	// maxJitter is added to what would otherwise happen at both ends at once.
+	maxJitter = 333 * time.Millisecond
 
 	// eraseAfter is when keys that nobody used again are erased (A35).
 	eraseAfter = 3 * session.RejectAfterTime
@@ -31,8 +31,8 @@ func timing(t conf.Tunables) peer.Timing {
 	}
 }
 
-// mostAttempts is how many initiations are sent before the peer is given up.
-func (m *Machine) mostAttempts() int {
+// maxAttempts is how many initiations are sent before the peer is given up.
+func (m *Machine) maxAttempts() int {
 	t := &m.tunables
 	return max(1, int((t.RekeyAttemptTime+t.RekeyTimeout-1)/t.RekeyTimeout))
 }
@@ -52,7 +52,7 @@ var duties = [...]duty{
 	{noReplyAt, suspect},
 	{passiveAt, keepalivePassive},
 	{persistentAt, keepalivePersistent},
-	{wantedAt, pursue},
+	{wantedAt, beginHandshake},
 }
 
 // NextTimeout is when Timeout is to be called; clock.Never: not at all.
@@ -143,9 +143,9 @@ func retransmit(m *Machine, now clock.Now, p *member) {
 	case p.completed >= p.own.sentAt: // the peer's own initiation has led to a session meanwhile
 		m.dropOwn(p)
 	case !m.canSpeak(p):
-		m.tellGivenUp(now, p, NoWayToSpeak)
+		m.emitGivenUp(now, p, NoWayToSpeak)
 		m.dropOwn(p)
-	case p.attempts >= m.mostAttempts():
+	case p.attempts >= m.maxAttempts():
 		m.giveUp(now, p, NoAnswer)
 	default:
 		p.shared.ForgetSource(p.shared.Endpoint()) // A52
@@ -157,23 +157,23 @@ func retransmit(m *Machine, now clock.Now, p *member) {
 // was silent all the time, the next packet is not sent on the old session, from
 // which nothing can be expected, but begins a new handshake.
 func (m *Machine) giveUp(now clock.Now, p *member, cause Cause) {
-	m.tellGivenUp(now, p, cause)
+	m.emitGivenUp(now, p, cause)
 	m.dropOwn(p)
 	if p.shared.LastReceived() < p.began {
 		m.retireCurrent(p)
 	}
-	p.pursuit = pursuit{}
+	p.rekey = rekey{}
 	p.shared.ForgetUnanswered(p.shared.Unanswered())
 	if p.shared.HasStaged() {
 		m.emit(Output{Kind: Purge, Peer: p.shared})
 	}
 }
 
-// tellGivenUp tells the end of our handshake that is under way.
-func (m *Machine) tellGivenUp(now clock.Now, p *member, cause Cause) {
+// emitGivenUp tells the end of our handshake that is under way.
+func (m *Machine) emitGivenUp(now clock.Now, p *member, cause Cause) {
 	m.tell(p, Output{
 		Event: GivenUp, Cause: cause, Endpoint: p.shared.Endpoint(),
-		Attempt: p.own.attempt, Attempts: m.mostAttempts(), After: now.Mono.Sub(p.began),
+		Attempt: p.own.attempt, Attempts: m.maxAttempts(), After: now.Mono.Sub(p.began),
 	})
 }
 
@@ -249,7 +249,7 @@ func wantedAt(m *Machine, p *member) clock.Time {
 	return p.handshakeSent.Add(m.tunables.RekeyTimeout)
 }
 
-func pursue(m *Machine, now clock.Now, p *member) {
+func beginHandshake(m *Machine, now clock.Now, p *member) {
 	p.wanted = false
 	if cause := m.needsSession(now, p); cause != NoCause && m.canSpeak(p) {
 		m.initiate(now, p, cause)

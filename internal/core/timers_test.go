@@ -316,13 +316,13 @@ func TestSocketRefuses(t *testing.T) {
 	seconds := uint16(20)
 	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, PersistentKeepalive: &seconds}}})
 	w.run(time.Second)
-	a.deaf = true
+	a.refusing = true
 	before := len(a.sent)
 	w.run(100 * time.Second)
 	if n := len(a.sent) - before; n != 5 {
 		t.Errorf("got %d attempts to send a keepalive in 100 s, want 5", n)
 	}
-	a.deaf = false
+	a.refusing = false
 	before = int(b.status(a).RxBytes)
 	w.run(21 * time.Second)
 	if int(b.status(a).RxBytes) == before {
