@@ -12,12 +12,13 @@ import (
 	"wgd/key"
 )
 
-// minInterval is between two accepted initiations of one peer (A19).
+// minInterval is the minimum time between two accepted initiations of a peer
+// (A19).
 const minInterval = 20 * time.Millisecond
 
-// Receive takes a message of type 1 to 3 that came from from; it does not keep
-// msg. Of types 1 and 2 the mac1, and under load the cookie, were checked
-// before (package cookie).
+// Receive processes a message of types 1 to 3 from the endpoint from. It does not
+// keep msg. Package cookie must have checked mac1 of types 1 and 2, and, under
+// load, the cookie.
 func (m *Machine) Receive(now clock.Now, from wire.Endpoint, msg []byte) {
 	t, ok := wire.TypeOf(msg)
 	if !ok || !m.up {
@@ -33,17 +34,17 @@ func (m *Machine) Receive(now clock.Now, from wire.Endpoint, msg []byte) {
 	}
 }
 
-// TakeRefused is how many handshake messages were refused since it was last
-// asked: of strangers, forged, replayed, too soon, or for nobody. The number is
-// for people; the protocol never reads it (A7).
+// TakeRefused returns how many handshake messages were refused since its last
+// call: from unknown keys, forged, replayed, or too soon. The number is for the
+// status; the protocol does not use it (A7).
 func (m *Machine) TakeRefused() (n int) {
 	n, m.refused = m.refused, 0
 	return n
 }
 
-// receiveCookieReply gives the cookie to the maker of our MACs, which takes it
-// if it answers the last message (A25, A26). It moves no endpoint and counts
-// nowhere (A8); the next handshake message uses it.
+// receiveCookieReply passes the cookie to the maker of our MACs, which accepts it
+// if it answers our last message (A25, A26), and uses it in the next one. A cookie
+// reply changes no endpoint and is not counted (A8).
 func (m *Machine) receiveCookieReply(now clock.Now, raw []byte) {
 	msg, ok := wire.DecodeCookieReply(raw)
 	if !ok {
@@ -64,7 +65,7 @@ func (m *Machine) receiveInitiation(from wire.Endpoint, raw []byte) {
 	m.start(&identification{identity: m.identity.acquire(), from: from, msg: msg})
 }
 
-// identification is the job of finding out whose initiation it is.
+// identification is the job that decrypts the static key of an initiation.
 type identification struct {
 	key.Hidden
 	identity *identity
@@ -80,9 +81,9 @@ func (w *identification) run() {
 	w.public, w.state, w.err = noise.ConsumeInitiationStatic(w.identity.static, &w.msg)
 }
 
-// finish goes on to the second job if there is such a peer. Nothing is
-// authenticated yet: who knows the peer's public key could have made all of
-// what was seen. So nothing is written down (A7), not even an index taken.
+// finish starts the second job if there is a peer with the key. Nothing is
+// authenticated yet: anybody who knows the peer's public key could have made what
+// has been decrypted. So nothing changes (A7), and no index is reserved.
 func (w *identification) finish(m *Machine, now clock.Now) {
 	w.identity.release()
 	if w.err != nil {
@@ -107,7 +108,8 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 	m.start(next)
 }
 
-// refusal is why p, if it is a peer, may not shake hands now.
+// refusal returns why the initiation of p, which may be nil, is refused before it
+// is authenticated, or NoCause.
 func (w *identification) refusal(m *Machine, now clock.Now, p *member) Cause {
 	switch {
 	case !m.up || w.identity != m.identity:
@@ -124,12 +126,12 @@ func (w *identification) refusal(m *Machine, now clock.Now, p *member) Cause {
 
 func (w *identification) discard(*Machine) { w.identity.release() }
 
-// tooSoon: A19.
+// tooSoon reports whether an initiation of p is refused by A19.
 func (p *member) tooSoon(now clock.Now) bool {
 	return p.acceptedAt != 0 && now.Mono.Sub(p.acceptedAt) < minInterval
 }
 
-// answer is the job of authenticating an initiation and making the response.
+// answer is the job that authenticates an initiation and makes the response.
 type answer struct {
 	key.Hidden
 	identity         *identity
@@ -137,7 +139,7 @@ type answer struct {
 	remote           *noise.Remote
 	from             wire.Endpoint
 	state            *noise.InitiationState
-	floor            wire.TAI64N // stamps up to it are replays
+	floor            wire.TAI64N // this stamp, and all before it, are replays
 	preshared        key.Preshared
 	presharedChanges uint32
 	ephemeral        [32]byte
@@ -161,10 +163,10 @@ func (w *answer) run() {
 	}
 	defer hs.Erase()
 	if !w.stamp.After(w.floor) {
-		w.err = errReplayed // not worth the rest of the work
+		w.err = errReplayed // saves the rest of the work
 		return
 	}
-	// The index is drawn when the response is sent: until then there is no state.
+	// finish reserves the index when it sends the response: no state before that.
 	w.msg, w.err = hs.CreateResponse(&w.keys, &w.ephemeral, w.preshared, 0)
 }
 
@@ -192,7 +194,7 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	m.look(now, p)
 }
 
-// refusal is why the initiation is not accepted.
+// refusal returns why the initiation is refused, or NoCause.
 func (w *answer) refusal(m *Machine, now clock.Now) Cause {
 	p := w.member
 	switch {
@@ -202,7 +204,7 @@ func (w *answer) refusal(m *Machine, now clock.Now) Cause {
 		return Replayed
 	case w.err != nil:
 		return NotAuthentic
-	// A12, A18: compared again where it is written.
+	// A12, A18: compare again where the stamp is recorded.
 	case !w.stamp.After(p.accepted):
 		return Replayed
 	case p.tooSoon(now):

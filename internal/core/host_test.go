@@ -15,7 +15,7 @@ import (
 	"wgd/key"
 )
 
-// host is a machine with the least data plane that lets its sessions be used.
+// host is a machine with a minimal data plane.
 type host struct {
 	w        *world
 	n        int
@@ -25,21 +25,21 @@ type host struct {
 	private  key.Private
 	public   key.Public
 	addr     netip.AddrPort
-	wall     time.Duration // by which its wall clock is wrong
+	wall     time.Duration // how far its wall clock is ahead
 	refusing bool          // the socket refuses to send
 
 	got  []string // inner packets received, in order
-	sent []sent   // datagrams handed to the socket, refused ones too
+	sent []sent   // datagrams passed to the socket, including refused ones
 
 	reserved wire.TAI64N
 	accepted map[key.Public]wire.TAI64N
 	replies  int      // cookie replies sent
 	events   []string // what happened, see tell
 	jobs     []*Job
-	hold     bool // jobs gather in jobs
+	hold     bool // append jobs to jobs instead of running them
 }
 
-// sent is one datagram.
+// sent is a datagram that was sent.
 type sent struct {
 	at   time.Duration // after the start
 	kind wire.Type
@@ -58,7 +58,7 @@ func (w *world) host() *host {
 	return h
 }
 
-// restart gives h a new machine, which knows what the disk knew.
+// restart gives h a new machine, with the stamps that were on disk.
 func (h *host) restart(ceiling wire.TAI64N, received map[key.Public]wire.TAI64N) {
 	h.index = index.New()
 	var seed [32]byte
@@ -94,7 +94,7 @@ func (h *host) down() {
 	h.drain()
 }
 
-// peer is what h shares about other.
+// peer returns the shared part of the peer other.
 func (h *host) peer(other *host) *peer.Peer {
 	return h.m.members[other.public].shared
 }
@@ -112,7 +112,7 @@ func (h *host) status(other *host) conf.PeerStatus {
 	return conf.PeerStatus{}
 }
 
-// drain carries out what the machine wants.
+// drain carries out the outputs of the machine.
 func (h *host) drain() {
 	for out, ok := h.m.Poll(); ok; out, ok = h.m.Poll() {
 		switch out.Kind {
@@ -165,7 +165,7 @@ func (h *host) finish(j *Job) {
 	h.drain()
 }
 
-// transmit hands a datagram to the socket.
+// transmit passes a datagram to the socket.
 func (h *host) transmit(to netip.AddrPort, msg []byte) {
 	kind, _ := wire.TypeOf(msg)
 	h.sent = append(h.sent, sent{h.w.now.Sub(start), kind, len(msg), to, msg})
@@ -174,7 +174,7 @@ func (h *host) transmit(to netip.AddrPort, msg []byte) {
 	}
 }
 
-// send is a packet from the interface to a peer.
+// send sends a packet from the interface to a peer.
 func (h *host) send(to *host, packet string) {
 	p := h.peer(to)
 	if k := p.Sessions().Sending(); k != nil && k.Usable(h.w.now) && !p.HasStaged() {
@@ -193,7 +193,7 @@ func (h *host) flush(p *peer.Peer) bool {
 	return p.Flush(func(raw []byte) bool { h.seal(p, string(raw)); return true })
 }
 
-// seal sends one packet, "" being a keepalive, on the current session.
+// seal sends a packet on the current session; "" is a keepalive.
 func (h *host) seal(p *peer.Peer, packet string) {
 	k := p.Sessions().Sending()
 	if k == nil || !k.Usable(h.w.now) {
@@ -221,7 +221,7 @@ func (h *host) seal(p *peer.Peer, packet string) {
 	h.drain()
 }
 
-// receive is a datagram from the socket.
+// receive processes a datagram from the socket.
 func (h *host) receive(from netip.AddrPort, msg []byte) {
 	end := wire.NewEndpoint(from, h.addr.Addr(), 2)
 	switch kind, ok := wire.TypeOf(msg); {

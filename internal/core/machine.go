@@ -14,19 +14,19 @@ import (
 	"wgd/key"
 )
 
-// Options of a Machine.
+// Options are the options of a Machine.
 type Options struct {
-	Rand  io.Reader    // the system's generator; a seeded one in tests
-	Index *index.Table // shared with the data plane, written by the Machine only
-	// What the last process left behind (A20, A21).
-	Ceiling  wire.TAI64N                // no own stamp at or below it
-	Received map[key.Public]wire.TAI64N // greatest accepted from each; New copies it
+	Rand  io.Reader    // source of random bytes; seeded in tests
+	Index *index.Table // shared with the data plane; only the Machine writes it
+	// What the previous process left behind (A20, A21).
+	Ceiling  wire.TAI64N                // no own stamp may be at or below it
+	Received map[key.Public]wire.TAI64N // greatest stamp accepted from each peer; New copies it
 }
 
-// Routes says which peer an inner address belongs to.
+// Routes maps inner addresses to peers.
 type Routes = allowedips.Table[*peer.Peer]
 
-// Machine is the protocol of one interface. It is not safe for concurrent use.
+// A Machine is the protocol of one interface. It is not safe for concurrent use.
 type Machine struct {
 	key.Hidden
 	random io.Reader
@@ -35,7 +35,7 @@ type Machine struct {
 	routes atomic.Pointer[Routes]
 
 	up       bool
-	refused  int // handshake messages, until TakeRefused
+	refused  int // handshake messages refused since TakeRefused
 	tunables conf.Tunables
 	port     uint16
 	mark     uint32
@@ -48,7 +48,7 @@ type Machine struct {
 	looks       lookHeap
 	stamps      stamps
 
-	outputs []Output // outputs[:polled] are gone
+	outputs []Output // outputs[:polled] have been polled
 	polled  int
 }
 
@@ -67,8 +67,8 @@ func New(o Options) *Machine {
 	return m
 }
 
-// Up lets the machine speak: persistent keepalives and staged packets are
-// owed at once (A61).
+// Up brings the interface up. Persistent keepalives and staged packets are due at
+// once (A61).
 func (m *Machine) Up(now clock.Now) {
 	if m.up {
 		return
@@ -82,8 +82,8 @@ func (m *Machine) Up(now clock.Now) {
 	}
 }
 
-// Down silences it: timers stop, keys and handshakes are erased, staged
-// packets purged (A35, A61). The configuration stays.
+// Down brings the interface down: it stops timers, erases keys and handshakes, and
+// purges staged packets (A35, A61). The configuration stays.
 func (m *Machine) Down(clock.Now) {
 	if !m.up {
 		return
@@ -94,7 +94,7 @@ func (m *Machine) Down(clock.Now) {
 	}
 }
 
-// quiet makes p a peer with which nothing has begun.
+// quiet resets p to the state of a peer without any handshake or traffic.
 func (m *Machine) quiet(p *member) {
 	m.dropOwn(p)
 	m.eraseSessions(p)
@@ -108,8 +108,8 @@ func (m *Machine) quiet(p *member) {
 	}
 }
 
-// Close erases every secret (A35). The machine must not be used afterwards,
-// but for LastStamp, and no Job may run.
+// Close erases all secrets (A35). Afterwards, only LastStamp may be called, and no
+// Job may be running.
 func (m *Machine) Close() {
 	m.Down(clock.Now{})
 	for p := m.first; p != nil; p = p.after {
@@ -125,11 +125,11 @@ func (m *Machine) Close() {
 // Common returns what all peers of the interface share with the data plane.
 func (m *Machine) Common() *peer.Common { return m.common }
 
-// Routes is shared with the data plane; never nil inside. Each Apply publishes
-// at most one new table (A50).
+// Routes returns the pointer to the routes, which the data plane shares; the table
+// is never nil. Each Apply publishes at most one new table (A50).
 func (m *Machine) Routes() *atomic.Pointer[Routes] { return &m.routes }
 
-// PublicKey is the one of our private key; zero: none.
+// PublicKey returns our public key, or zero if there is no private key.
 func (m *Machine) PublicKey() key.Public {
 	if m.identity == nil {
 		return key.Public{}
@@ -137,16 +137,16 @@ func (m *Machine) PublicKey() key.Public {
 	return m.identity.static.Public()
 }
 
-// ListenPort is the port as configured, or as SetListenPort said.
+// ListenPort returns the port as configured, or as set by SetListenPort.
 func (m *Machine) ListenPort() uint16 { return m.port }
 
-// SetListenPort notes the port that the sockets have got.
+// SetListenPort records the port to which the sockets are bound.
 func (m *Machine) SetListenPort(port uint16) { m.port = port }
 
-// FirewallMark is for every packet that is sent (A53).
+// FirewallMark returns the mark of all packets sent (A53).
 func (m *Machine) FirewallMark() uint32 { return m.mark }
 
-// Tunables are those in force.
+// Tunables returns the current tunables.
 func (m *Machine) Tunables() conf.Tunables { return m.tunables }
 
 // emit queues an output for Poll.
@@ -158,10 +158,10 @@ func (m *Machine) emit(o Output) {
 	m.outputs = append(m.outputs, o)
 }
 
-// maxKeptOutputs is how long an emptied queue may stay in memory.
+// maxKeptOutputs is the maximum capacity that an empty queue of outputs keeps.
 const maxKeptOutputs = 1024
 
-// Poll gives the next output, in the order in which the machine decided.
+// Poll returns the next output, in the order in which they were emitted.
 func (m *Machine) Poll() (Output, bool) {
 	if m.polled == len(m.outputs) {
 		m.polled, m.outputs = 0, m.outputs[:0]
@@ -176,15 +176,15 @@ func (m *Machine) Poll() (Output, bool) {
 	return o, true
 }
 
-// identity is one private key of ours and the jobs that use it, which run
-// elsewhere and may outlive it.
+// identity is a private key of ours, with the number of jobs that use it. Jobs may
+// still run after the machine has replaced the key.
 type identity struct {
 	static  *noise.Static
 	jobs    int
 	retired bool
 }
 
-// acquire is for a job that begins; its finish calls back.
+// acquire counts a job that uses id; its finish or discard calls release.
 func (id *identity) acquire() *identity {
 	id.jobs++
 	return id

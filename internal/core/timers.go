@@ -9,21 +9,23 @@ import (
 	"wgd/internal/session"
 )
 
-// The values of §6.1 that nobody tunes. The others are conf.Tunables.
+// The constants of §6.1 that are not in conf.Tunables.
 const (
-	// maxJitter is added to what would otherwise happen at both ends at once.
+	// maxJitter is the maximum random delay of what both ends would otherwise do
+	// at the same time.
 	maxJitter = 333 * time.Millisecond
 
-	// eraseAfter is when keys that nobody used again are erased (A35).
+	// eraseAfter is the time from the last new session until all keys are erased
+	// (A35).
 	eraseAfter = 3 * session.RejectAfterTime
 )
 
-// timing is what the data plane needs of t.
+// timing returns what the data plane needs of t.
 func timing(t conf.Tunables) peer.Timing {
 	return peer.Timing{
 		RekeyAfterTime: t.RekeyAfterTime,
-		// On receipt an initiator renews so late that there is just time left for
-		// it. Not before RekeyAfterTime, or every session were renewed at once.
+		// An initiator that only receives renews as late as possible, but never
+		// before RekeyAfterTime; otherwise every session would be renewed at once.
 		RekeyOnReceive:     max(session.RejectAfterTime-t.KeepaliveTimeout-t.RekeyTimeout, t.RekeyAfterTime),
 		RekeyAfterMessages: t.RekeyAfterMessages,
 		KeepaliveTimeout:   t.KeepaliveTimeout,
@@ -31,21 +33,22 @@ func timing(t conf.Tunables) peer.Timing {
 	}
 }
 
-// maxAttempts is how many initiations are sent before the peer is given up.
+// maxAttempts returns how many initiations are sent before the handshake is given
+// up.
 func (m *Machine) maxAttempts() int {
 	t := &m.tunables
 	return max(1, int((t.RekeyAttemptTime+t.RekeyTimeout-1)/t.RekeyTimeout))
 }
 
-// A duty is one thing that may be owed to a peer. When is a comparison of
-// times, computed anew at each look; do must move it later.
+// A duty is something that may become due for a peer. when computes its time from
+// recorded times at each look; do must make it later.
 type duty struct {
-	when func(*Machine, *member) clock.Time // clock.Never: not owed
+	when func(*Machine, *member) clock.Time // clock.Never: not due
 	do   func(*Machine, clock.Now, *member)
 }
 
-// duties are in the order in which they are done: what one does may make a
-// later one due, but not an earlier one.
+// duties are in the order in which they are done: one may make a later one due,
+// but not an earlier one.
 var duties = [...]duty{
 	{eraseAt, eraseOld},
 	{retransmitAt, retransmit},
@@ -55,7 +58,7 @@ var duties = [...]duty{
 	{wantedAt, beginHandshake},
 }
 
-// NextTimeout is when Timeout is to be called; clock.Never: not at all.
+// NextTimeout returns when to call Timeout, or clock.Never.
 func (m *Machine) NextTimeout() clock.Time {
 	if len(m.looks) == 0 {
 		return clock.Never
@@ -63,23 +66,23 @@ func (m *Machine) NextTimeout() clock.Time {
 	return m.looks[0].shared.NextLook()
 }
 
-// Timeout does all that is due.
+// Timeout does everything that is due.
 func (m *Machine) Timeout(now clock.Now) {
 	for m.NextTimeout() <= now.Mono {
 		m.look(now, m.looks[0])
 	}
 }
 
-// Wake is posted by the data plane when it has made a deadline earlier than
-// the peer's NextLook.
+// Wake is called by the data plane when it has recorded a time that makes a
+// deadline earlier than the peer's NextLook.
 func (m *Machine) Wake(now clock.Now, shared *peer.Peer) {
 	if p := known(shared); p != nil {
 		m.look(now, p)
 	}
 }
 
-// look does what is due to p, and sets its next look. Whatever else changes
-// something about a peer ends with a look.
+// look does what is due for p, and sets its next look. Every other change of a
+// peer ends with a look.
 func (m *Machine) look(now clock.Now, p *member) {
 	if p.removed || !m.up {
 		return
@@ -91,21 +94,21 @@ func (m *Machine) look(now clock.Now, p *member) {
 	}
 	next := m.nextLook(now, p)
 	m.schedule(p, next)
-	// The data plane may have made a deadline before it saw this NextLook.
+	// The data plane may have made a deadline earlier before it saw this NextLook.
 	for again := m.nextLook(now, p); again < next; again = m.nextLook(now, p) {
 		next = again
 		m.schedule(p, next)
 	}
 }
 
-// nextLook is the first deadline of p, but after now: what was due is done,
-// and what the data plane notes meanwhile with an older reading of the clock
-// must wait its turn.
+// nextLook returns the first deadline of p, but at least the instant after now:
+// what was due is done, and what the data plane records meanwhile with an older
+// reading of the clock waits for the next look.
 func (m *Machine) nextLook(now clock.Now, p *member) clock.Time {
 	return max(m.earliest(p), now.Mono+1)
 }
 
-// earliest is the first deadline of p.
+// earliest returns the first deadline of p.
 func (m *Machine) earliest(p *member) clock.Time {
 	first := clock.Never
 	for i := range duties {
@@ -114,8 +117,8 @@ func (m *Machine) earliest(p *member) clock.Time {
 	return first
 }
 
-// A35: keys are erased three times RejectAfterTime after the last session was
-// made, if nobody has made another one. A handshake under way has its own end.
+// A35: all keys are erased three times RejectAfterTime after the last session was
+// made. A handshake in progress ends by itself.
 func eraseAt(_ *Machine, p *member) clock.Time {
 	if p.lastSession == 0 {
 		return clock.Never
@@ -128,8 +131,8 @@ func eraseOld(m *Machine, _ clock.Now, p *member) {
 	m.tell(p, Output{Event: KeysErased})
 }
 
-// An initiation that is not answered is followed by another one (§6.4). The
-// gap counts from a response of ours, too.
+// An initiation that is not answered is followed by another one (§6.4). The gap
+// is also kept after a response of ours.
 func retransmitAt(m *Machine, p *member) clock.Time {
 	if p.own == nil || p.own.hs == nil {
 		return clock.Never
@@ -140,7 +143,7 @@ func retransmitAt(m *Machine, p *member) clock.Time {
 
 func retransmit(m *Machine, now clock.Now, p *member) {
 	switch {
-	case p.completed >= p.own.sentAt: // the peer's own initiation has led to a session meanwhile
+	case p.completed >= p.own.sentAt: // the peer's initiation has made a session meanwhile
 		m.dropOwn(p)
 	case !m.canSpeak(p):
 		m.emitGivenUp(now, p, NoWayToSpeak)
@@ -153,9 +156,9 @@ func retransmit(m *Machine, now clock.Now, p *member) {
 	}
 }
 
-// giveUp stops trying to reach a peer (B30) until there is new traffic. If it
-// was silent all the time, the next packet is not sent on the old session, from
-// which nothing can be expected, but begins a new handshake.
+// giveUp ends the attempts to reach a peer (B30) until there is new traffic. If
+// nothing arrived from the peer meanwhile, the old session is useless: the next
+// packet begins a new handshake.
 func (m *Machine) giveUp(now clock.Now, p *member, cause Cause) {
 	m.emitGivenUp(now, p, cause)
 	m.dropOwn(p)
@@ -169,7 +172,7 @@ func (m *Machine) giveUp(now clock.Now, p *member, cause Cause) {
 	}
 }
 
-// emitGivenUp tells the end of our handshake that is under way.
+// emitGivenUp emits the event of the end of our handshake.
 func (m *Machine) emitGivenUp(now clock.Now, p *member, cause Cause) {
 	m.tell(p, Output{
 		Event: GivenUp, Cause: cause, Endpoint: p.shared.Endpoint(),
@@ -177,7 +180,7 @@ func (m *Machine) emitGivenUp(now clock.Now, p *member, cause Cause) {
 	})
 }
 
-// Data was sent, and nothing at all has come back (B31).
+// A handshake is due if data was sent and nothing has come back (B31).
 func noReplyAt(m *Machine, p *member) clock.Time {
 	sent := p.shared.Unanswered()
 	if sent == 0 || p.own != nil || p.wanted {
@@ -192,7 +195,7 @@ func suspect(m *Machine, now clock.Now, p *member) {
 	p.suspected, p.wanted, p.attempts = now.Mono, true, 0
 }
 
-// Data was received, and nothing at all was sent back.
+// A passive keepalive is due if data was received and nothing was sent back.
 func passiveAt(m *Machine, p *member) clock.Time {
 	received := p.shared.Unreplied()
 	if received == 0 {
@@ -206,19 +209,20 @@ func keepalivePassive(m *Machine, now clock.Now, p *member) {
 	m.keepalive(now, p)
 }
 
-// keepalive reports whether there is a session to send it on.
+// keepalive emits a keepalive, and reports whether there is a session to send it
+// on.
 func (m *Machine) keepalive(now clock.Now, p *member) bool {
 	if k := p.shared.Sessions().Sending(); k == nil || !k.Usable(now.Mono) {
 		return false
 	}
-	// Noted here, so that timers go on even when the socket refuses (A40, B46).
+	// Recorded here, so that timers keep working if the socket refuses (A40, B46).
 	p.shared.NoteSent(now.Mono, false)
 	m.emit(Output{Kind: Keepalive, Peer: p.shared})
 	return true
 }
 
-// Nothing was exchanged for the configured interval. What is sent, or tried to
-// be, and what is received begins it again (B10).
+// A persistent keepalive is due if nothing was exchanged for the configured
+// interval. Each packet received or sent, even in vain, begins it again (B10).
 func persistentAt(m *Machine, p *member) clock.Time {
 	interval := p.shared.PersistentKeepalive()
 	if interval == 0 || !m.canSpeak(p) {
@@ -238,7 +242,7 @@ func keepalivePersistent(m *Machine, now clock.Now, p *member) {
 	}
 }
 
-// A new session is wanted, and begins when the gap between initiations allows.
+// A wanted handshake begins when the gap between initiations allows.
 func wantedAt(m *Machine, p *member) clock.Time {
 	if !p.wanted || p.own != nil {
 		return clock.Never
