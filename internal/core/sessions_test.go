@@ -204,17 +204,17 @@ func TestEndpointFollowsHandshakes(t *testing.T) {
 	a.send(b, "x")
 	w.run(time.Second)
 	if got := a.status(b).Endpoint; got != nat2 {
-		t.Errorf("after a response: %v", got)
+		t.Errorf("after a response: got endpoint %v, want %v", got, nat2)
 	}
 	if e := a.peer(b).Location().Received(); e.Source != a.addr.Addr() || e.SourceIndex != 2 {
-		t.Errorf("the sticky source does not follow: %+v", e)
+		t.Errorf("after a response: got sticky source %+v, want %v on interface 2", e, a.addr.Addr())
 	}
 	bad := append([]byte(nil), b.sent[0].msg...)
 	bad[50] ^= 1
 	a.receive(nat, bad)
 	w.run(time.Second)
 	if got := a.status(b).Endpoint; got != nat2 {
-		t.Errorf("after a bad response: %v", got)
+		t.Errorf("after a bad response: got endpoint %v, want %v", got, nat2)
 	}
 }
 
