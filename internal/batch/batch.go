@@ -14,10 +14,16 @@ import (
 	"wgd/internal/wire"
 )
 
+// Headers4 and Headers6 are the lengths of the IP and UDP headers of a datagram.
+const (
+	Headers4 = 20 + 8
+	Headers6 = 40 + 8
+)
+
 // MaxDatagram4 is the largest payload of a UDP datagram over IPv4: 65,535 bytes
 // less the IP and UDP headers. Over IPv6, it is 20 bytes more.
 const (
-	MaxDatagram4 = 65535 - 20 - 8
+	MaxDatagram4 = 65535 - Headers4
 	MaxDatagram6 = 65535 - 8
 )
 

@@ -55,7 +55,7 @@ var dropTable = [drops]Row{
 		"the peer has no endpoint yet; the sender got \"host unreachable\"",
 		"set `--endpoint`, or wait for the peer to call"},
 	DropTooBig: {WayOut, "too-big", // A46
-		"no UDP datagram carries it; the sender got \"packet too big\"",
+		"no UDP datagram carries it, or it does not fit into the tunnel around this one; the sender got \"packet too big\"",
 		"a smaller MTU"},
 	DropLoop: {WayOut, "loop",
 		"a datagram that came back into the tunnel that it had left by, or went through a dozen tunnels",

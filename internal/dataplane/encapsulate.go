@@ -127,7 +127,7 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 	case to.key == nil:
 		e.Drops.Add(DropSessionEnded, s.Left())
 	case s.Next() > to.limit:
-		e.tooBig(j.now, frame, s.Left(), to.limit)
+		e.tooBig(j.now, frame, s.Left(), to)
 	default:
 		return j.layOut(header{packet.ECN(p), ttl})
 	}
@@ -206,6 +206,8 @@ func (e *Encapsulator) sendTrain(j *SealJob, s *sealSection, t *train) {
 		Remote: s.endpoint,
 		ECN:    t.head.ecn,
 		TTL:    t.head.ttl,
+
+		DontFragment: s.dontFragment,
 	}
 	if !s.data() {
 		j.out.Class = batch.Control

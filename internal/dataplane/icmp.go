@@ -5,12 +5,20 @@ import (
 
 	"wgd/internal/clock"
 	"wgd/internal/packet"
+	"wgd/internal/wire"
 )
 
-// tooBig drops n packets, of a frame that no datagram carries, and answers (A46).
-func (e *Encapsulator) tooBig(now clock.Time, frame []byte, n, limit int) {
-	e.Drops.Add(DropTooBig, n)
-	e.answer(now, frame, packet.TooBig, limit)
+// tooBig drops n packets of a frame whose datagrams would be too long, for UDP or for
+// the tunnel around this one, and answers (A46). If the packet is itself a datagram of
+// a tunnel, it counts as a loop: in a loop, datagrams grow until they do not fit. (It
+// may also be from an inner tunnel with too large an MTU.)
+func (e *Encapsulator) tooBig(now clock.Time, frame []byte, n int, to *sealSection) {
+	reason := DropTooBig
+	if to.dontFragment && wire.LooksLikeMessage(packet.UDPPayload(frame[packet.VirtioHeaderSize:])) {
+		reason = DropLoop
+	}
+	e.Drops.Add(reason, n)
+	e.answer(now, frame, packet.TooBig, to.limit)
 }
 
 // unreachable drops n packets, of a frame for which there is no peer, or a peer

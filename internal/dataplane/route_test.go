@@ -1,11 +1,73 @@
 package dataplane
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"testing"
 
+	"wgd/internal/batch"
 	"wgd/internal/peer"
+	"wgd/internal/wire"
 )
+
+// If the route to an endpoint leads into a tunnel, nothing is fragmented. A packet
+// whose datagram does not fit into that tunnel is answered with "packet too big"; if it
+// is itself a datagram of a tunnel, it counts as a loop. (A46)
+func TestRouteIntoATunnel(t *testing.T) {
+	for _, c := range []struct {
+		endpoint string
+		mtu      int
+		limit    int // of inner packets
+	}{
+		{"192.0.2.2:7", 1420, 1420 - 60},
+		{"[fd01::2]:7", 1420, 1420 - 80},
+		{"[fd01::2]:7", 9000, 9000 - 80},
+		{"192.0.2.2:7", 0, batch.MaxDatagram4 - 32},
+		{"[fd01::2]:7", 65535, 65535 - 80},
+		{"192.0.2.2:7", 20, 0},
+	} {
+		a, _ := pair(t)
+		a.MTU.Store(65535)
+		a.peer.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort(c.endpoint), netip.Addr{}, 0))
+		a.send(start, frame(udpPacket(addrA, addrB, 100)))
+		if trains := a.udp.take(); len(trains) != 1 || trains[0].DontFragment {
+			t.Fatalf("%+v: fragmentation is forbidden before the route is known: %+v", c, trains)
+		}
+		a.peer.Location().SetRoute(&peer.Route{Found: true, Tunnel: true, MTU: c.mtu}, 0)
+		if c.limit >= 100 {
+			a.send(start, frame(udpPacket(addrA, addrB, c.limit)))
+			if trains := a.udp.take(); len(trains) != 1 || !trains[0].DontFragment {
+				t.Errorf("%+v: the longest packet: %d trains", c, len(trains))
+			}
+		}
+		a.wantDrops(nil)
+		a.tun.take()
+		a.send(start, frame(udpPacket(addrA, addrB, max(c.limit, 99)+1)))
+		got := a.tun.take()
+		if len(got) != 1 || got[0][10+20] != 3 || got[0][10+21] != 4 || int(binary.BigEndian.Uint16(got[0][10+26:])) != min(c.limit, 65535) {
+			t.Errorf("%+v: no \"packet too big\" with the limit: % x", c, got)
+		}
+		a.wantDrops(map[Drop]uint64{DropTooBig: 1})
+		nested := udpPacket(addrA, addrB, max(c.limit, 99)+1)
+		nested[28] = 4
+		a.send(start, frame(nested))
+		a.wantDrops(map[Drop]uint64{DropTooBig: 1, DropLoop: 1})
+		if trains := a.udp.take(); len(trains) != 0 {
+			t.Errorf("%+v: %d trains", c, len(trains))
+		}
+	}
+}
+
+// A route that does not lead into a tunnel has no effect, whatever the MTU.
+func TestRouteIntoNoTunnel(t *testing.T) {
+	a, _ := pair(t)
+	a.MTU.Store(9000)
+	a.peer.Location().SetRoute(&peer.Route{Found: true, MTU: 1280}, 0)
+	a.send(start, frame(udpPacket(addrA, addrB, 9000)))
+	if trains := a.udp.take(); len(trains) != 1 || trains[0].DontFragment {
+		t.Errorf("%+v", trains)
+	}
+}
 
 // The route is requested once for each batch to a peer, as long as it is not known or
 // may have changed. (A52)

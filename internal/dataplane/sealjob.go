@@ -60,6 +60,8 @@ type sealSection struct {
 	first      uint64 // counter
 	start, end extent
 	sealed     bool
+
+	dontFragment bool // the datagrams (A46)
 }
 
 // train is what one call of UDP.Send takes: datagrams of equal length and headers,
@@ -106,9 +108,17 @@ func (j *SealJob) current() *sealSection { return &j.sections[j.count] }
 func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	s := j.current()
 	s.peer, s.key, s.endpoint = p, usable(p, j.now), at.Endpoint()
-	s.limit = batch.MaxDatagram4 - overhead
+	headers := batch.Headers4
+	s.limit, s.dontFragment = batch.MaxDatagram4-overhead, false
 	if s.endpoint.Remote.Addr().Is6() {
-		s.limit = batch.MaxDatagram6 - overhead
+		s.limit, headers = batch.MaxDatagram6-overhead, batch.Headers6
+	}
+	// A46: nothing is fragmented that is routed into another tunnel.
+	if r := at.Route(); r != nil && r.Tunnel {
+		s.dontFragment = true
+		if r.MTU > 0 {
+			s.limit = min(s.limit, max(r.MTU-headers-overhead, 0))
+		}
 	}
 	s.start = j.end
 	return s.key != nil

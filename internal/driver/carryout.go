@@ -38,7 +38,8 @@ type Outcome struct {
 func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Output) (result Outcome) {
 	switch out.Kind {
 	case core.Send:
-		result.Err = sendHandshake(x, drops, out.Endpoint, out.Message, batch.Control)
+		b := batch.Batch{Remote: out.Endpoint, Class: batch.Control, DontFragment: out.Peer.Location().IntoTunnel()}
+		result.Err = sendHandshake(x, drops, &b, out.Message)
 		if errors.Is(result.Err, batch.ErrSourceGone) { // A52
 			out.Peer.ForgetSource(out.Endpoint)
 		}
@@ -65,12 +66,13 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 
 // SendReply sends the cookie reply that Admission wants sent.
 func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte) error {
-	return sendHandshake(udp, drops, to, reply, batch.Reply)
+	return sendHandshake(udp, drops, &batch.Batch{Remote: to, Class: batch.Reply}, reply)
 }
 
-// sendHandshake sends a message of type 1 to 3, which is never segmented.
-func sendHandshake(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, msg []byte, class batch.Class) error {
-	err := udp.Send(&batch.Batch{Data: msg, Stride: len(msg), Remote: to, TOS: handshakeTOS, Class: class})
+// sendHandshake sends a message of type 1 to 3, which is never segmented, as b.
+func sendHandshake(udp dataplane.UDP, drops *dataplane.Drops, b *batch.Batch, msg []byte) error {
+	b.Data, b.Stride, b.TOS = msg, len(msg), handshakeTOS
+	err := udp.Send(b)
 	if !batch.Sent(err) {
 		drops.Add(dataplane.NotSent(err), 1)
 	}

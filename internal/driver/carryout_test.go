@@ -84,6 +84,20 @@ func TestCarryOutSend(t *testing.T) {
 	}
 }
 
+// A46: a handshake message that is routed into a tunnel must not be fragmented.
+func TestCarryOutSendIntoTunnel(t *testing.T) {
+	for _, tunnel := range []bool{false, true} {
+		x, p := &fakeEffects{}, newPeer()
+		end := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.1:7"), netip.Addr{}, 0)
+		p.SetEndpoint(end)
+		p.Location().SetRoute(&peer.Route{Found: true, Tunnel: tunnel}, 0)
+		CarryOut(x, &dataplane.Drops{}, start.Mono, &core.Output{Kind: core.Send, Peer: p, Endpoint: end, Message: make([]byte, 148)})
+		if got := x.sent[0].DontFragment; got != tunnel {
+			t.Errorf("into a tunnel %v: DontFragment %v", tunnel, got)
+		}
+	}
+}
+
 // A6: a cookie reply gives way to other traffic, and is counted like the others
 // when it is not sent.
 func TestSendReply(t *testing.T) {

@@ -87,6 +87,13 @@ func (l *Location) Received() wire.Endpoint { return l.at }
 // Route returns what is known about the route; nil: nothing yet.
 func (l *Location) Route() *Route { return l.route.Load() }
 
+// IntoTunnel reports whether datagrams are routed into a tunnel, where nothing may be
+// fragmented (A46).
+func (l *Location) IntoTunnel() bool {
+	r := l.route.Load()
+	return r != nil && r.Tunnel
+}
+
 // SetEndpoint publishes e and reports whether it is new. It must be called only
 // after a handshake message was authenticated, or by configuration (A51). An
 // endpoint to which nothing can be sent is ignored: a datagram may come from port 0.
