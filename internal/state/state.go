@@ -185,7 +185,11 @@ func (l *Log) add(public key.Public, stamp wire.TAI64N) {
 func (l *Log) Flush(now clock.Time) (next clock.Time, err error) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	if l.disabled || !l.dirty && !l.hasPending() {
+	if l.disabled {
+		l.dropPending()
+		return clock.Never, nil
+	}
+	if !l.dirty && !l.hasPending() {
 		return clock.Never, nil
 	}
 	if now < l.earliest {
@@ -231,6 +235,14 @@ func (l *Log) hasPending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.pending) > 0
+}
+
+// dropPending forgets the pending changes, which would otherwise pile up while peers
+// are added and removed.
+func (l *Log) dropPending() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.pending)
 }
 
 // takePending moves the pending changes into contents, and returns their records.

@@ -373,6 +373,9 @@ func TestNoAccess(t *testing.T) {
 		if next, err := l.Flush(second); next != clock.Never || err != nil {
 			t.Errorf("Flush: got %v, %v, want Never and no error", next, err)
 		}
+		if n := len(l.pending); n != 0 {
+			t.Errorf("%d changes are kept that are never written", n)
+		}
 		if l.Reserve(stampOf(1)) != nil || l.Close(stampOf(1)) != nil {
 			t.Error("a Log without a file returns an error")
 		}
