@@ -341,11 +341,13 @@ func (r *routes) decide(now clock.Time, l *lookup, changes *peer.Changes) {
 		Tunnel: l.route.Tunnel, Pinned: l.pins(),
 	}, l.route.MTU)
 	r.remember(l, next.Pinned)
-	old := l.at.Route()
+	old := l.at.LastRoute()
 	switch {
 	case !next.Found && old != nil:
 		// Without any route the source stays: the route may come back as it was.
-		l.at.SetRoute(old, changes.Count())
+		kept := *old
+		kept.Pinned = old == l.at.Route() && old.Pinned // not that of another source
+		l.at.SetRoute(r.shared(kept, kept.MTU), changes.Count())
 	case l.sticky() && l.moved(old, next, changes):
 		unpinned := *next
 		unpinned.Pinned = false
@@ -366,7 +368,7 @@ func (l *lookup) moved(old, next *peer.Route, changes *peer.Changes) bool {
 	case old == nil:
 		return changes.Affect(received.Remote.Addr(), l.at.Checked()) // since the datagram arrived
 	}
-	return !old.SamePath(next) || old.Pinned && !next.Pinned
+	return !old.SamePath(next) || old == l.at.Route() && old.Pinned && !next.Pinned
 }
 
 // shared returns a copy of route that all peers with this route share. The MTU is kept

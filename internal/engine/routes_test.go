@@ -444,3 +444,25 @@ func TestSourceSetDuringAChange(t *testing.T) {
 		t.Error("nothing has changed")
 	}
 }
+
+// A change of the route may be noticed only after the next lookup. A sticky source that
+// was set shortly before is chosen anew all the same. (A52)
+func TestSourceSetBeforeAChangeIsNoticed(t *testing.T) {
+	c := newRouteBench(1)
+	p := c.peers[0]
+	remote := p.Endpoint().Remote
+	p.SetEndpoint(wire.NewEndpoint(remote, outer77, 1))
+	if c.ensure(p, p.Endpoint()); !p.Endpoint().Source.IsValid() {
+		t.Error("the source was forgotten, but the route is the same")
+	}
+	p.SetEndpoint(wire.NewEndpoint(remote, outer78, 1))
+	p.SetEndpoint(wire.NewEndpoint(remote, outer77, 2)) // again, before a lookup
+	c.kernel.Answer(constant(link.Route{Found: true, Interface: 2, Source: outer(1)}))
+	if c.ensure(p, p.Endpoint()); p.Endpoint().Source.IsValid() {
+		t.Error("the source was kept, but the route has changed")
+	}
+	c.changed(link.AllIPv4)
+	if c.ensure(p, p.Endpoint()); p.Endpoint().Source.IsValid() {
+		t.Error("the source came back")
+	}
+}

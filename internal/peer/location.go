@@ -15,6 +15,7 @@ import (
 type Location struct {
 	at      wire.Endpoint // as configured, or as the last datagram arrived
 	avoided *avoided
+	before  *Route // as known for the Location before this one; nil: nothing, or another remote
 	route   atomic.Pointer[Route]
 	checked atomic.Uint64 // Changes.Count up to which the route is known to be right
 	queued  atomic.Bool   // see Queue
@@ -87,6 +88,17 @@ func (l *Location) Received() wire.Endpoint { return l.at }
 // Route returns what is known about the route; nil: nothing yet.
 func (l *Location) Route() *Route { return l.route.Load() }
 
+// LastRoute returns what was last known about the route to the same remote address,
+// perhaps with another source; nil: nothing. A source that is newer than a change of
+// the route, but older than the first lookup after it, is recognised by comparing
+// with that.
+func (l *Location) LastRoute() *Route {
+	if r := l.route.Load(); r != nil {
+		return r
+	}
+	return l.before
+}
+
 // IntoTunnel reports whether datagrams are routed into a tunnel, where nothing may be
 // fragmented (A46).
 func (l *Location) IntoTunnel() bool {
@@ -117,8 +129,8 @@ func (p *Peer) newLocation(old *Location, e wire.Endpoint) *Location {
 	if old == nil || old.at.Remote != e.Remote {
 		return l
 	}
-	// Whether to pin the interface must be looked up again. And if the route may have
-	// changed, it is not known whether the source in e is older than the change.
+	l.before = old.LastRoute()
+	// Whether to pin the interface must be looked up for each source.
 	r, checked := old.route.Load(), old.checked.Load()
 	if r == nil || r.Pinned || e.SourceIndex != 0 && !e.LinkLocal() || p.common.changed(e.Remote.Addr(), checked) {
 		return l
