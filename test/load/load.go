@@ -16,8 +16,11 @@ type Job struct {
 	Streams int     `json:",omitempty"`
 	Rate    float64 `json:",omitempty"` // bits a second; 0: all that goes
 	Size    int     `json:",omitempty"` // bytes of a datagram
-	Count   int     `json:",omitempty"` // of pings, or of handshakes
-	Crowd   *Crowd  `json:",omitempty"` // the peers that a worker plays
+	// PacketRate is the rate of a UDPRound, in datagrams a second.
+	PacketRate float64 `json:",omitempty"`
+
+	Count int    `json:",omitempty"` // of pings, handshakes or peers
+	Crowd *Crowd `json:",omitempty"` // the peers that a worker plays
 }
 
 // Reading is a worker's answer: what it has done so far.
@@ -50,6 +53,7 @@ const (
 	TCPSource  = "tcp-source" // pours into Streams connections, at Rate in sum
 	UDPSink    = "udp-sink"
 	UDPSource  = "udp-source" // datagrams of Size, as fast as one thread can
+	UDPRound   = "udp-round"  // a datagram to each of Count peers in turn, at PacketRate
 	Ping       = "ping"       // asked, Count ICMP echoes: their average round trip
 	Initiators = "initiators" // asked, Count handshakes that Crowd begins, to their end
 	Storm      = "storm"      // the same, but answers at once: what was done so far
@@ -62,6 +66,7 @@ var crew = lab.Crew[Job, Reading]{
 	TCPSource:  tcpSource,
 	UDPSink:    udpSink,
 	UDPSource:  udpSource,
+	UDPRound:   udpRound,
 	Ping:       pinger,
 	Initiators: initiators,
 	Storm:      storm,

@@ -10,7 +10,7 @@ import (
 // field adds it here.
 func TestJobsSurviveTheWay(t *testing.T) {
 	for _, sent := range []any{
-		&Job{"fd00::1", 4, 2e8, 64, 10, &Crowd{7, 3, "a key"}},
+		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, &Crowd{7, 3, "a key"}},
 		&Reading{1 << 60, 3, 1<<62 + 1, 4},
 	} {
 		text, err := json.Marshal(sent)
@@ -34,6 +34,7 @@ func TestJobsWithoutSense(t *testing.T) {
 		Ping:       {Remote: "nowhere", Count: 1},
 		TCPSource:  {Remote: "no where", Streams: 1},
 		UDPSource:  {Remote: "no where", Size: 64},
+		UDPRound:   {Count: 0, PacketRate: 1},
 	} {
 		if _, err := crew[role](j); err == nil {
 			t.Errorf("%s: %+v is accepted", role, j)

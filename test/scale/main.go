@@ -1,9 +1,10 @@
 // Scale measures what many peers cost the daemon, on a simulated host of this
 // machine: how long a hundred thousand take to be configured and to be read
 // back, the memory and the processor time that they take while they say
-// nothing, a million allowed IPs; and what a storm of handshakes does to those
-// who have a session already. The daemon is the real one, configured through
-// its socket. The figures are this machine's; nothing is compared.
+// nothing, a million allowed IPs; what a storm of handshakes does to those who have a
+// session already; and what it costs when routes change all the time. The daemon is the
+// real one, configured through its socket. The figures are this machine's; nothing is
+// compared.
 //
 //	go run ./test/scale [-peers N] [-idle SECONDS] [-only ROW,...]
 package main
@@ -44,6 +45,7 @@ var trials = []trial{
 	{"keepalive", manyKeepalives},
 	{"prefixes", manyPrefixes},
 	{"storm", storm},
+	{"routes", flappingRoutes},
 }
 
 func ids() (list []string) {
