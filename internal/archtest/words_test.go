@@ -63,7 +63,6 @@ var retired = []retiredWord{
 var notYet = []string{
 	"internal/dataplane/decapsulate.go", "internal/dataplane/encapsulate.go",
 	"internal/dataplane/loop_test.go", "internal/dataplane/rekey.go",
-	"internal/engine/crowd_test.go", "internal/engine/end_test.go", "internal/engine/workers_test.go",
 	"internal/lanes/interleave_test.go", "internal/lanes/spread_test.go",
 	"internal/sys/udp/loopback_linux_test.go",
 	"test/load/crowd.go", "test/load/crowd_test.go", "test/load/load.go",

@@ -10,9 +10,9 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// Apply makes the whole change or, on an error, nothing of it (A59). What can
-// fail outside the machine (a port that is taken, a mark that is forbidden) is
-// tried first, and undone when the machine refuses.
+// Apply makes the whole change or, if it returns an error, none of it (A59).
+// Steps that can fail outside the machine (a port in use, a mark without
+// permission) come first, and are undone if the machine refuses the change.
 func (e *Engine) Apply(c conf.Change) error {
 	e.applying.Lock()
 	defer e.applying.Unlock()
@@ -37,7 +37,7 @@ func (e *Engine) Apply(c conf.Change) error {
 	}
 	if opened != nil {
 		port := opened.Port()
-		c.ListenPort = &port // so that nobody sees the change without its port
+		c.ListenPort = &port // so that the change appears together with its port
 	}
 	if err := e.change(c); err != nil {
 		if opened != nil {
@@ -49,12 +49,12 @@ func (e *Engine) Apply(c conf.Change) error {
 	}
 	e.routes.setMark(after.mark)
 	if opened != nil {
-		e.adopt(opened)
+		e.useSockets(opened)
 	}
 	return nil
 }
 
-// settings are what the sockets depend on.
+// settings are the parts of the configuration that the sockets depend on.
 type settings struct {
 	port uint16
 	mark uint32
@@ -66,29 +66,30 @@ func (e *Engine) settings() settings {
 	return settings{e.machine.ListenPort(), e.machine.FirewallMark()}
 }
 
-// trySockets opens the sockets that the interface would have with after, or
-// sets their mark. It returns nil when the ones it has will do. One that could
-// not open them tries again when it is told a port, or another mark.
-func (e *Engine) trySockets(before, after settings, portAsked bool) (Sockets, error) {
+// trySockets opens the sockets that the interface needs with the settings
+// after, or sets the mark of those it has. It returns nil if the interface
+// keeps its sockets. An interface that could not open any tries again when a
+// port or another mark is set.
+func (e *Engine) trySockets(before, after settings, portSet bool) (Sockets, error) {
 	marked := after.mark != before.mark
 	missing := e.sockets.get() == nil
 	switch {
 	case !e.IsUp():
 		return nil, nil
-	case missing && (portAsked || marked), portAsked && (after.port != before.port || after.port == 0):
+	case missing && (portSet || marked), portSet && (after.port != before.port || after.port == 0):
 		return e.world.Listen(after.port, after.mark)
 	case missing || !marked:
 		return nil, nil
 	}
 	if err := e.setMark(after.mark); err != nil {
-		e.setMark(before.mark) // one of the two sockets may have taken it
+		e.setMark(before.mark) // it may be set on one of the two sockets
 		return nil, err
 	}
 	return nil, nil
 }
 
-// setMark has all that is sent carry the mark. Both sockets refuse for the same
-// reason, so it is told once.
+// setMark sets the firewall mark of the sockets. Both refuse it for the same
+// reason, so only one error is returned.
 func (e *Engine) setMark(mark uint32) error {
 	s := e.sockets.get()
 	if s == nil {
@@ -102,7 +103,7 @@ func (e *Engine) setMark(mark uint32) error {
 	return err
 }
 
-// change has the machine apply c, and tells the others what they must know.
+// change applies c to the machine, then updates the gate.
 func (e *Engine) change(c conf.Change) error {
 	e.mu.Lock()
 	err := e.machine.Apply(e.world.Clock(), c)
@@ -121,7 +122,7 @@ func (e *Engine) change(c conf.Change) error {
 }
 
 // RoutesChanged must be called when the routes to these prefixes may have changed
-// (A52). It returns at once: the route to a peer is looked up again when something
+// (A52). It returns at once: the route to a peer is looked up again when a packet
 // is sent to it.
 func (e *Engine) RoutesChanged(prefixes ...netip.Prefix) {
 	if s := e.sockets.get(); s != nil {
@@ -130,7 +131,7 @@ func (e *Engine) RoutesChanged(prefixes ...netip.Prefix) {
 	e.routes.changed(prefixes...)
 }
 
-// Status is the interface at this moment, consistent in itself (A60).
+// Status returns a consistent snapshot of the interface (A60).
 func (e *Engine) Status() conf.Status {
 	now := e.world.Clock()
 	e.lanes.NeedProcessors(now.Mono)
@@ -138,7 +139,7 @@ func (e *Engine) Status() conf.Status {
 	st := e.machine.Status(now)
 	st.Up, st.Fault = e.up, e.fault
 	e.mu.Unlock()
-	if st.Name = e.world.TUN.Name(); st.Name == "" { // it is gone
+	if st.Name = e.world.TUN.Name(); st.Name == "" { // the interface is gone
 		st.Name = e.name
 	}
 	st.MTU = int(e.shared.MTU.Load())

@@ -6,27 +6,27 @@ import (
 	"wgd/internal/wire"
 )
 
-// end does Close's work once; whoever comes first gives the reason.
+// end does the work of Close once; the first caller's reason counts.
 func (e *Engine) end(reason error) {
 	if !e.closed.CompareAndSwap(false, true) {
 		return
 	}
 	if s := e.sockets.get(); s != nil {
-		s.Close() // an Apply that waits for a send under way must not keep Down waiting
+		s.Close() // otherwise Down would wait for an Apply that waits for a send
 	}
 	e.Down()
 	close(e.closing)
 	e.workers.close()
 	e.world.TUN.Close()
 	e.running.Wait()
-	e.stamps.close(e.bury())
+	e.stamps.close(e.erase())
 	e.err = reason
 	close(e.done)
 }
 
-// bury takes in what the goroutines left behind, erases every secret (A35), and
-// returns the last stamp of ours.
-func (e *Engine) bury() (last wire.TAI64N) {
+// erase collects what the ended goroutines left in their queues, erases every
+// secret (A35), and returns the last stamp that was sent.
+func (e *Engine) erase() (last wire.TAI64N) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var d driver.Delivery
@@ -35,7 +35,7 @@ func (e *Engine) bury() (last wire.TAI64N) {
 	for _, j := range e.workers.left() {
 		e.machine.Discard(j)
 	}
-	e.purge(driver.Quench((*effects)(e), e.machine)) // nobody sends any more, so nobody holds a queue
+	e.purge(driver.Quench((*effects)(e), e.machine)) // no goroutine sends any more, so none holds a queue
 	e.machine.Close()
 	e.admissionMu.Lock()
 	e.admission.Gate.Erase()
@@ -43,7 +43,8 @@ func (e *Engine) bury() (last wire.TAI64N) {
 	return e.machine.LastStamp()
 }
 
-// purge drops what is staged. It waits for a goroutine that is just sending it.
+// purge drops the staged packets of the peers in list. It waits for a goroutine
+// that is sending them.
 func (e *Engine) purge(list []*peer.Peer) {
 	for _, p := range list {
 		driver.Purge(e.drops, p)

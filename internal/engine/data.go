@@ -11,29 +11,29 @@ import (
 )
 
 const (
-	// drainBytes and drainPackets are how many small packets are read into one batch.
-	// That is enough for a send of its own.
+	// drainBytes and drainPackets limit how many small packets are read into one
+	// batch. They are enough to make a send worthwhile.
 	drainBytes   = 16 << 10
 	drainPackets = 64
 
-	// deepReceive is how many trains are asked for at once while they are short. A long
-	// one, of which GRO has joined many datagrams, is a batch by itself.
+	// deepReceive is how many trains one receive may return while they are short. A
+	// long one, in which GRO has joined many datagrams, is a batch by itself.
 	deepReceive = udp.MaxDepth
 	longTrain   = 16 << 10
 
-	// The pauses after failures in a row grow from minPause to maxPause, so that a
-	// socket or interface that always fails does not take a core.
+	// The pauses after successive failures grow from minPause to maxPause, so that a
+	// socket or interface that always fails does not occupy a core.
 	minPause = 10 * time.Millisecond
 	maxPause = time.Second
 
-	// After maxFailures in a row, which take about three seconds, the interface counts
-	// as lost. Otherwise nobody would be told.
+	// After maxFailures successive failures, which take about three seconds, the
+	// interface counts as lost and the engine ends, so that the failure is reported.
 	maxFailures = 9
 )
 
-// interfaceLost reports whether a failed read ends the reading: because the interface was
-// deleted (A62), because reading always fails (B18), or because the engine is closing. If
-// not, it pauses.
+// interfaceLost reports whether reading must stop after a failed read: because the
+// interface was deleted (A62), because reading always fails (B18), or because the engine
+// is closing. Otherwise it pauses.
 func (e *Engine) interfaceLost(err error, failures int) bool {
 	switch {
 	case e.closed.Load():
@@ -49,8 +49,8 @@ func (e *Engine) interfaceLost(err error, failures int) bool {
 	return !e.pause(failures)
 }
 
-// pause waits after that many failures in a row. It returns false when the engine is
-// closing.
+// pause waits after the given number of successive failures. It returns false if the
+// engine is closing.
 func (e *Engine) pause(failures int) bool {
 	timer := time.NewTimer(min(minPause<<min(failures-1, 10), maxPause))
 	defer timer.Stop()

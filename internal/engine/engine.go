@@ -20,23 +20,24 @@ import (
 )
 
 var (
-	// ErrClosed answers every call on an engine that was closed.
+	// ErrClosed is returned by every call on a closed engine.
 	ErrClosed = errors.New("the interface is closed")
-	// ErrInterfaceGone is why an engine ended whose interface was deleted by
-	// somebody else (A62).
+	// ErrInterfaceGone is the reason an engine ends when another program
+	// deletes its interface (A62).
 	ErrInterfaceGone = errors.New("the interface was deleted")
 )
 
-// Memory is what the last process knew of initiation timestamps (A20, A21).
+// Memory is what the previous process knew about initiation timestamps (A20,
+// A21).
 type Memory struct {
 	Ceiling  wire.TAI64N
 	Received map[key.Public]wire.TAI64N
 }
 
-// Engine is one running interface. Its methods may be called from anywhere.
+// An Engine is one running interface. Its methods are safe for concurrent use.
 type Engine struct {
 	world      World
-	name       string // of the interface at the beginning
+	name       string // of the interface when the engine started
 	shared     *dataplane.Shared
 	drops      *dataplane.Drops
 	counted    *dataplane.Counters
@@ -50,18 +51,18 @@ type Engine struct {
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
 	up      bool
-	fault   string // why the interface does not work though it is up
+	fault   string // why the interface does not work although it is up
 
 	admissionMu sync.Mutex // guards admission
 	admission   driver.Admission
 
 	// applying is held while the configuration or the state of the interface
-	// changes, so that what needs both machine and sockets is one step. Nobody
-	// who only looks waits for it. It is locked before mu.
+	// changes, so that a change to both machine and sockets is one step.
+	// Readers do not wait for it. It is locked before mu.
 	applying sync.Mutex
 	sockets  socketsInUse // changed under applying only
 
-	// coreLoop's own.
+	// Used by coreLoop only.
 	sender   *sender
 	flusher  *dataplane.Encapsulator
 	flushing *dataplane.SealJob
@@ -74,7 +75,7 @@ type Engine struct {
 	err     error // set before done is closed
 }
 
-// Open starts an engine on world. The interface is down: call Up.
+// Open starts an engine in world. The interface is down until Up is called.
 func Open(world World, memory Memory) *Engine {
 	if world.Log == nil {
 		world.Log = slog.New(slog.DiscardHandler)
@@ -126,9 +127,9 @@ func Open(world World, memory Memory) *Engine {
 	return e
 }
 
-// Up opens the sockets and lets the machine speak (A61). When the port cannot
-// be had, the interface is up and does not work: the fault says why, and the
-// next listen port, or down and up, tries again.
+// Up opens the sockets and lets the machine send (A61). If the port is not
+// available, the interface is up but does not work: Fault says why. Setting a
+// listen port, or Down and Up, tries again.
 func (e *Engine) Up() error {
 	e.applying.Lock()
 	defer e.applying.Unlock()
@@ -144,12 +145,12 @@ func (e *Engine) Up() error {
 		e.setState(true, err.Error())
 		return err
 	}
-	e.adopt(sockets)
+	e.useSockets(sockets)
 	return nil
 }
 
-// Down stops timers, erases keys, purges what is staged, closes the sockets
-// (A61).
+// Down stops the timers, erases the keys, drops staged packets and closes the
+// sockets (A61).
 func (e *Engine) Down() {
 	e.applying.Lock()
 	defer e.applying.Unlock()
@@ -161,11 +162,11 @@ func (e *Engine) Down() {
 	e.up, e.fault = false, ""
 	staged := driver.Quench((*effects)(e), e.machine)
 	e.mu.Unlock()
-	e.abandon() // first: a send that waits for room ends with its socket
+	e.closeSockets() // first: closing a socket ends a send that waits for buffer space
 	e.purge(staged)
 }
 
-// IsUp reports whether the interface is up, be it with a fault.
+// IsUp reports whether the interface is up, with or without a fault.
 func (e *Engine) IsUp() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -178,38 +179,40 @@ func (e *Engine) setState(up bool, fault string) {
 	e.up, e.fault = up, fault
 }
 
-// Fault is why the interface does not work though it is up; "" when all is well.
+// Fault returns why the interface does not work although it is up, or "".
 func (e *Engine) Fault() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.fault
 }
 
-// SetMTU follows the interface's MTU, in bytes.
+// SetMTU records the MTU of the interface, in bytes.
 func (e *Engine) SetMTU(mtu int) { e.shared.MTU.Store(int32(mtu)) }
 
-// Close ends the engine: keys are erased, the sockets and the interface closed.
-// It returns when nothing of it runs any more.
+// Close ends the engine: it erases the keys and closes the sockets and the
+// interface. It returns when all goroutines of the engine have ended.
 func (e *Engine) Close() {
 	e.end(nil)
 	<-e.done
 }
 
-// InterfaceGone ends the engine, without waiting for the end, because somebody
-// deleted the interface (A62).
+// InterfaceGone ends the engine because another program deleted the interface
+// (A62). It does not wait for the end.
 func (e *Engine) InterfaceGone() { go e.end(ErrInterfaceGone) }
 
-// Done is closed when the engine has ended; Err says why then.
+// Done returns a channel that is closed when the engine has ended; Err then
+// says why.
 func (e *Engine) Done() <-chan struct{} { return e.done }
 
-// Err is nil after Close, and otherwise the reason for the end.
+// Err waits for the end of the engine. It returns nil after Close, and
+// otherwise the reason for the end.
 func (e *Engine) Err() error {
 	<-e.done
 	return e.err
 }
 
-// withMachine runs f under the machine's lock, and has coreLoop carry out what
-// follows from it.
+// withMachine runs f under the machine's lock, then wakes coreLoop for the
+// outputs.
 func (e *Engine) withMachine(f func(now clock.Now)) {
 	e.mu.Lock()
 	f(e.world.Clock())
@@ -217,9 +220,9 @@ func (e *Engine) withMachine(f func(now clock.Now)) {
 	e.inbox.ring()
 }
 
-// adopt makes s the sockets of the interface, starts to read them, and lets the
-// machine speak if it did not yet.
-func (e *Engine) adopt(s Sockets) {
+// useSockets makes s the sockets of the interface, starts reading them, and lets
+// the machine send if it did not yet.
+func (e *Engine) useSockets(s Sockets) {
 	old := e.sockets.set(s)
 	if port := uint32(s.Port()); e.shared.Port.Swap(port) != port {
 		e.routes.changed(link.AllIPv4, link.AllIPv6) // rules may name the port
@@ -237,7 +240,7 @@ func (e *Engine) adopt(s Sockets) {
 	}
 }
 
-func (e *Engine) abandon() {
+func (e *Engine) closeSockets() {
 	if s := e.sockets.set(nil); s != nil {
 		s.Close()
 	}

@@ -10,9 +10,9 @@ import (
 	"wgd/internal/wire"
 )
 
-// inbox is what the goroutines leave for coreLoop. Posting never blocks.
+// inbox holds what the other goroutines pass to coreLoop. Posting never blocks.
 type inbox struct {
-	bell chan struct{} // holds one token while there may be something
+	bell chan struct{} // holds one token while the inbox may hold something
 
 	mu sync.Mutex
 	in *driver.Inbox
@@ -22,7 +22,7 @@ func newInbox() *inbox {
 	return &inbox{bell: make(chan struct{}, 1), in: driver.NewInbox(driver.Capacity)}
 }
 
-// ring tells coreLoop that there is something to do.
+// ring wakes coreLoop.
 func (in *inbox) ring() {
 	select {
 	case in.bell <- struct{}{}:
@@ -30,21 +30,22 @@ func (in *inbox) ring() {
 	}
 }
 
-// take moves what waits into d; of the handshake messages at most room.
+// take moves the contents of the inbox into d, but at most room handshake
+// messages.
 func (in *inbox) take(d *driver.Delivery, room int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.in.Take(d, room)
 }
 
-// waiting is the number of initiations and responses not yet taken.
+// waiting returns the number of initiations and responses not yet taken.
 func (in *inbox) waiting() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.in.Waiting()
 }
 
-// put is for a message of type 1 to 3; false when there is no room.
+// put queues a message of type 1 to 3. It returns false if the queue is full.
 func (in *inbox) put(a driver.Action, from wire.Endpoint, msg []byte) bool {
 	return in.post(func(in *driver.Inbox) bool { return in.Put(a, from, msg) })
 }
@@ -53,7 +54,7 @@ func (in *inbox) putFinished(j *core.Job) {
 	in.post(func(in *driver.Inbox) bool { in.PutFinished(j); return true })
 }
 
-// post rings if put has put something in.
+// post rings if put has added something.
 func (in *inbox) post(put func(*driver.Inbox) bool) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -64,7 +65,8 @@ func (in *inbox) post(put func(*driver.Inbox) bool) bool {
 	return true
 }
 
-// notes is what the data plane tells coreLoop and routes: its dataplane.Notes.
+// notes passes the data plane's notes to coreLoop and routes. It is a
+// dataplane.Notes.
 type notes Engine
 
 func (n *notes) Want(p *peer.Peer) {

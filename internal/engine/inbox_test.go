@@ -8,8 +8,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// What is taken and makes no work leaves nothing behind in the queue: the rest
-// is taken without a bell.
+// Messages that cause no job leave no others behind in the queue: coreLoop takes
+// the rest without being woken.
 func TestQueueIsEmptied(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
@@ -23,6 +23,6 @@ func TestQueueIsEmptied(t *testing.T) {
 	begun := time.Now()
 	eventually(t, "the queue is empty", func() bool { return b.inbox.waiting() == 0 })
 	if took := time.Since(begun); took > longestSleep/2 {
-		t.Errorf("after %v", took)
+		t.Errorf("the queue was empty after %v, want at most %v", took, longestSleep/2)
 	}
 }

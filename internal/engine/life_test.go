@@ -22,8 +22,8 @@ import (
 	"wgd/internal/sys/udp/udptest"
 )
 
-// B55: no deadlock on close straight after start, whatever else is under way;
-// B59: and nothing stays behind.
+// B55: Close right after start does not deadlock, whatever runs concurrently.
+// B59: no goroutine is left.
 func TestStartAndClose(t *testing.T) {
 	check := balance(t)
 	net := udptest.NewNet()
@@ -57,13 +57,13 @@ func TestStartAndClose(t *testing.T) {
 		select {
 		case <-e.Done():
 		default:
-			t.Fatal("closed, and not done")
+			t.Fatal("Done is open after Close")
 		}
 	}
 	check()
 }
 
-// After the end every call answers, and none does anything.
+// After Close every call returns and has no effect.
 func TestAfterClose(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
@@ -80,19 +80,18 @@ func TestAfterClose(t *testing.T) {
 	a.InterfaceGone()
 	a.Close()
 	if err := a.Err(); err != nil {
-		t.Errorf("closed on purpose, and the reason is %v", err)
+		t.Errorf("the reason for the end is %v, want nil", err)
 	}
 	if st := a.Status(); st.Up || st.Name != "wg1" || !st.PrivateKey.IsZero() || len(st.Peers) != 1 || !st.Peers[0].PresharedKey.IsZero() {
 		t.Errorf("after Close: %+v", st)
 	}
-	// A35: nothing is left of the keys.
+	// A35: the keys are erased.
 	if a.peer().Sessions().Sending() != nil || !a.machine.Status(a.clock()).PrivateKey.IsZero() {
 		t.Error("keys are left")
 	}
 }
 
-// A62, B18: the interface is deleted underneath: the engine ends, says why, and
-// takes no time.
+// A62, B18: if the interface is deleted, the engine ends and says why.
 func TestInterfaceDeleted(t *testing.T) {
 	check := balance(t)
 	_, a, b := pair(t)
@@ -106,7 +105,7 @@ func TestInterfaceDeleted(t *testing.T) {
 	check()
 }
 
-// The owner of a device closes it under the tunnel.
+// The engine ends if the owner of the device closes it.
 func TestDeviceClosedUnderneath(t *testing.T) {
 	_, a, _ := pair(t)
 	a.tun.Close()
@@ -114,28 +113,28 @@ func TestDeviceClosedUnderneath(t *testing.T) {
 	oneSentence(t, a.Err())
 }
 
-// broken is an interface whose reads fail from some moment on.
-type broken struct {
+// failingDevice is an interface whose reads fail.
+type failingDevice struct {
 	*tuntest.Device
 	reads atomic.Int32
 }
 
-func (b *broken) Queue(i int) tun.Queue { return brokenQueue{b.Device.Queue(i), b} }
+func (b *failingDevice) Queue(i int) tun.Queue { return failingQueue{b.Device.Queue(i), b} }
 
-type brokenQueue struct {
+type failingQueue struct {
 	tun.Queue
-	device *broken
+	device *failingDevice
 }
 
-func (q brokenQueue) Read([]byte) (int, error) {
+func (q failingQueue) Read([]byte) (int, error) {
 	q.device.reads.Add(1)
 	return 0, errors.New("input/output error")
 }
 
-// B18: an interface that cannot be read ends the engine, and takes no core
-// until then. Each attempt says which of how many it was, and the end why.
-func TestReadFailsForGood(t *testing.T) {
-	device := &broken{Device: tuntest.New("wg9", 1420)}
+// B18: an interface that cannot be read ends the engine, and does not occupy a
+// core until then. The log numbers the attempts, and the error has the reason.
+func TestReadKeepsFailing(t *testing.T) {
+	device := &failingDevice{Device: tuntest.New("wg9", 1420)}
 	log := &lines{}
 	a := newSite(t, udptest.NewNet(), 9, talkative(log), func(w *World) { w.TUN = device })
 	within(t, patience, "the end", func() { <-a.Done() })
@@ -146,7 +145,7 @@ func TestReadFailsForGood(t *testing.T) {
 	for i := 1; i < maxFailures; i++ {
 		want := fmt.Sprintf(`msg="read from the interface failed" attempt="%d of %d" err="input/output error"`, i, maxFailures)
 		if n := log.count(want); n != 1 {
-			t.Errorf("told %d times: %s", n, want)
+			t.Errorf("logged %d times, want once: %s", n, want)
 		}
 	}
 	if n := device.reads.Load(); n > maxFailures {
@@ -154,37 +153,37 @@ func TestReadFailsForGood(t *testing.T) {
 	}
 }
 
-// deaf is a Receiver that cannot receive.
-type deaf struct {
+// failingReceiver is a Receiver that cannot receive.
+type failingReceiver struct {
 	udp.Receiver
-	asked *atomic.Int32
+	reads *atomic.Int32
 }
 
-func (d deaf) Recv([]batch.Batch) (int, error) {
-	d.asked.Add(1)
+func (d failingReceiver) Recv([]batch.Batch) (int, error) {
+	d.reads.Add(1)
 	return 0, io.ErrUnexpectedEOF
 }
 
-// A socket that cannot receive takes no core, and holds up no end.
-func TestReceiveFailsForGood(t *testing.T) {
-	var asked atomic.Int32
-	deafen := func(r udp.Receiver) udp.Receiver { return deaf{r, &asked} }
+// A socket that cannot receive does not occupy a core and does not delay Close.
+func TestReceiveKeepsFailing(t *testing.T) {
+	var reads atomic.Int32
+	fail := func(r udp.Receiver) udp.Receiver { return failingReceiver{r, &reads} }
 	a := newSite(t, udptest.NewNet(), 1, func(w *World) {
 		host := udptest.NewNet().Host(outer(1))
 		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
 			pair, err := host.Listen(port, udp.Options{})
-			return udptest.Wrap(pair, deafen, nil), err
+			return udptest.Wrap(pair, fail, nil), err
 		}
 	})
 	a.up()
 	time.Sleep(500 * time.Millisecond)
-	if n := asked.Load(); n > 10 {
-		t.Errorf("asked %d times in half a second", n)
+	if n := reads.Load(); n > 10 {
+		t.Errorf("%d reads in half a second, want at most 10", n)
 	}
 	within(t, time.Second, "Close", a.Close)
 }
 
-// Close in the midst of traffic both ways.
+// Close works during traffic in both directions.
 func TestCloseWithTraffic(t *testing.T) {
 	check := balance(t)
 	for range 10 {
@@ -218,7 +217,7 @@ func TestCloseWithTraffic(t *testing.T) {
 	check()
 }
 
-// Status waits for nobody who opens sockets.
+// Status does not wait while sockets are being opened.
 func TestStatusWhileListening(t *testing.T) {
 	going, release := make(chan struct{}), make(chan struct{})
 	a := newSite(t, udptest.NewNet(), 1, func(w *World) {
@@ -234,7 +233,7 @@ func TestStatusWhileListening(t *testing.T) {
 	<-going
 	within(t, patience, "Status", func() { a.Status() })
 	closed := make(chan struct{})
-	go func() { a.Close(); close(closed) }() // comes while Up is at it
+	go func() { a.Close(); close(closed) }() // during Up
 	close(release)
 	<-up
 	within(t, patience, "Close", func() { <-closed })
@@ -243,8 +242,8 @@ func TestStatusWhileListening(t *testing.T) {
 	}
 }
 
-// An interface that is administratively down takes no
-// packets: they are dropped and counted, and all goes on.
+// An interface that is administratively down refuses packets: they are dropped and
+// counted, and the engine continues.
 func TestInterfaceRefusesPackets(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "one")
@@ -258,10 +257,10 @@ func TestInterfaceRefusesPackets(t *testing.T) {
 	eventually(t, "the drop is counted", func() bool { return b.dropped("interface") == 2 })
 }
 
-// A socket whose buffer is full, and which nothing ever leaves, keeps neither
-// Down nor Close waiting: what waits to send ends with the socket (A61).
+// A socket whose buffer stays full delays neither Down nor Close: a waiting send
+// ends when the socket is closed (A61).
 func TestDownWhileSendingWaits(t *testing.T) {
-	sockets := &stuck{closed: make(chan struct{})}
+	sockets := &blockedSockets{closed: make(chan struct{})}
 	net := udptest.NewNet()
 	b := newSite(t, net, 2)
 	a := newSite(t, net, 1, func(w *World) {
@@ -282,22 +281,22 @@ func TestDownWhileSendingWaits(t *testing.T) {
 	within(t, patience, "Close", a.Close)
 }
 
-// stuck are sockets that let handshakes out and no data.
-type stuck struct {
+// blockedSockets send handshake messages, but no data.
+type blockedSockets struct {
 	*udp.Pair
 	waiting atomic.Int32
 	once    sync.Once
 	closed  chan struct{}
 }
 
-func (s *stuck) NewSender() udp.Sender { return stuckSender{s.Pair.NewSender(), s} }
+func (s *blockedSockets) NewSender() udp.Sender { return blockedSender{s.Pair.NewSender(), s} }
 
-type stuckSender struct {
+type blockedSender struct {
 	udp.Sender
-	sockets *stuck
+	sockets *blockedSockets
 }
 
-func (s stuckSender) Send(b *batch.Batch) error {
+func (s blockedSender) Send(b *batch.Batch) error {
 	if b.TOS == 0x88 {
 		return s.Sender.Send(b)
 	}
@@ -306,7 +305,7 @@ func (s stuckSender) Send(b *batch.Batch) error {
 	return os.ErrClosed
 }
 
-func (s *stuck) Close() error {
+func (s *blockedSockets) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	return s.Pair.Close()
 }

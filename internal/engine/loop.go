@@ -11,16 +11,15 @@ import (
 )
 
 const (
-	// longestSleep bounds a sleep, because Go's timers stand still while the
-	// machine is suspended and the machine's do not (A39).
+	// longestSleep bounds a sleep, because Go's timers stop while the computer
+	// is suspended, and those of the protocol machine do not (A39).
 	longestSleep = 30 * time.Second
 
-	// atOnce is how many outputs are carried out before the lock on the machine
-	// is taken again.
-	atOnce = 64
+	// outputBatch is how many outputs are taken under one lock of the machine.
+	outputBatch = 64
 )
 
-// coreLoop is the only goroutine that carries out what the machine wants. It
+// coreLoop is the only goroutine that carries out the machine's outputs. It
 // ends when the engine closes.
 func (e *Engine) coreLoop() {
 	var d driver.Delivery
@@ -34,7 +33,7 @@ func (e *Engine) coreLoop() {
 		e.mu.Unlock()
 		e.carryOut()
 		if e.inbox.waiting() > 0 && e.workers.room() > 0 {
-			e.inbox.ring() // what was taken made no work that would ring
+			e.inbox.ring() // the messages taken started no job whose end would ring
 		}
 
 		timer.Reset(e.sleep(next))
@@ -47,7 +46,7 @@ func (e *Engine) coreLoop() {
 	}
 }
 
-// sleep is how long nothing is due.
+// sleep returns how long to sleep if the next timer is due at next.
 func (e *Engine) sleep(next clock.Time) time.Duration {
 	wait := longestSleep
 	if next != clock.Never {
@@ -56,13 +55,13 @@ func (e *Engine) sleep(next clock.Time) time.Duration {
 	return max(wait, 0)
 }
 
-// carryOut drains the machine. Outputs are carried out without the lock, so
+// carryOut carries out all outputs of the machine, without holding its lock, so
 // that configuration and status do not wait for a send.
 func (e *Engine) carryOut() {
 	for {
 		outs := e.outputs[:0]
 		e.mu.Lock()
-		for len(outs) < atOnce {
+		for len(outs) < outputBatch {
 			out, ok := e.machine.Poll()
 			if !ok {
 				break
@@ -85,7 +84,7 @@ func (e *Engine) carryOut() {
 	}
 }
 
-// effects are what the machine's outputs act on: coreLoop's driver.Effects.
+// effects carries out outputs for coreLoop. It is a driver.Effects.
 type effects Engine
 
 func (x *effects) Send(b *batch.Batch) error { return x.sender.Send(b) }

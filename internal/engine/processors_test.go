@@ -9,8 +9,8 @@ import (
 	"wgd/internal/lanes"
 )
 
-// Handshakes, changes and status of the configuration need all processors; a little
-// data does not.
+// Handshakes, configuration changes and status requests need all processors; a
+// little data does not.
 func TestEngineProcessors(t *testing.T) {
 	var all atomic.Bool
 	all.Store(true)
@@ -19,7 +19,7 @@ func TestEngineProcessors(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(patience); all.Load() != want; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("all processors: never %v, %s", want, why)
+				t.Fatalf("all processors in use: %v, want %v %s", !want, want, why)
 			}
 			f()
 		}

@@ -21,7 +21,7 @@ type hub struct {
 	*site
 	multi  *tuntest.Device
 	spokes []*site
-	number atomic.Int32 // of queues that it is to have
+	number atomic.Int32 // of queues that it is to use
 }
 
 func newHub(t *testing.T, spokes int, with ...func(*World)) *hub {
@@ -49,9 +49,9 @@ func newHub(t *testing.T, spokes int, with ...func(*World)) *hub {
 // flow is one of the flows between two sites: its port, and the number of its
 // next packet at both ends.
 type flow struct {
-	from, to   *site
-	port       uint16
-	sent, came uint32
+	from, to       *site
+	port           uint16
+	sent, received uint32
 }
 
 func (f *flow) packet() []byte {
@@ -61,7 +61,7 @@ func (f *flow) packet() []byte {
 	return p
 }
 
-// take takes note of a packet out of an interface. They must come in order.
+// take records a packet from an interface and checks the order.
 func take(t *testing.T, flows map[string]*flow, raw []byte) {
 	t.Helper()
 	p := raw[tun.HeaderSize:]
@@ -72,22 +72,22 @@ func take(t *testing.T, flows map[string]*flow, raw []byte) {
 	if f == nil {
 		return
 	}
-	// Neighbours of a flow may come joined.
+	// GRO may have joined successive packets of a flow.
 	const size = len("number 0123456789")
 	for texts := p[28:]; len(texts) >= size; texts = texts[size:] {
 		var number uint32
 		fmt.Sscanf(string(texts[:size]), "number %d", &number)
-		if number != f.came {
-			t.Fatalf("flow %s: number %d, not %d", flowKey(from, to, port), number, f.came)
+		if number != f.received {
+			t.Fatalf("flow %s: packet number %d, want %d", flowKey(from, to, port), number, f.received)
 		}
-		f.came++
+		f.received++
 	}
 }
 
 func flowKey(from, to netip.Addr, port uint16) string { return fmt.Sprint(from, " ", to, " ", port) }
 
-// exchange sends rounds of packets, of several flows between the hub and each
-// spoke, both ways, until it has been told to end and all have arrived.
+// exchange sends rounds of packets of several flows between the hub and each spoke,
+// in both directions, until end is closed, and waits for all of them.
 func (h *hub) exchange(t *testing.T, end <-chan struct{}) {
 	t.Helper()
 	all := map[string]*flow{}
@@ -113,7 +113,7 @@ func (h *hub) exchange(t *testing.T, end <-chan struct{}) {
 			for range each {
 				for _, f := range out {
 					if !h.multi.Inject(f.packet()) {
-						t.Error("no room in the interface")
+						t.Error("the interface of the hub has no room")
 					}
 				}
 			}
@@ -123,7 +123,7 @@ func (h *hub) exchange(t *testing.T, end <-chan struct{}) {
 				for range each {
 					for _, f := range flows {
 						if !s.tun.Inject(f.packet()) {
-							t.Error("no room in an interface")
+							t.Error("the interface of a spoke has no room")
 						}
 					}
 				}
@@ -136,7 +136,7 @@ func (h *hub) exchange(t *testing.T, end <-chan struct{}) {
 	}
 }
 
-// drain takes packets until all that are on their way to s have come.
+// drain takes packets until all those sent to s have arrived.
 func (s *site) drain(t *testing.T, all map[string]*flow, mu *sync.Mutex) {
 	t.Helper()
 	mu.Lock()
@@ -145,7 +145,7 @@ func (s *site) drain(t *testing.T, all map[string]*flow, mu *sync.Mutex) {
 		missing := 0
 		for _, f := range all {
 			if f.to == s {
-				missing += int(f.sent - f.came)
+				missing += int(f.sent - f.received)
 			}
 		}
 		if missing == 0 {
@@ -179,9 +179,9 @@ func TestQueuesInOrder(t *testing.T) {
 				t.Errorf("the number of queues changed %d times", h.multi.Changes())
 			}
 			if n := h.multi.Dropped() + h.conn().Dropped(); n > 0 {
-				t.Errorf("%d packets were dropped on the way", n)
+				t.Errorf("%d packets were dropped in queues", n)
 			}
-			h.lostNothing(t)
+			h.checkNoLoss(t)
 			for _, s := range append([]*site{h.site}, h.spokes...) {
 				s.Close()
 			}
@@ -190,13 +190,12 @@ func TestQueuesInOrder(t *testing.T) {
 	}
 }
 
-// B55, A53, A62: whatever becomes of an interface with several queues, it ends
-// or goes on.
+// B55, A53, A62: an interface with several queues survives all changes, and closes.
 func TestQueuesThroughChanges(t *testing.T) {
 	check := balance(t)
 	h := newHub(t, 3)
 	h.number.Store(4)
-	h.shake(t, 10*time.Millisecond, func(i int) {
+	h.churn(t, 10*time.Millisecond, func(i int) {
 		s := h.spokes[i%len(h.spokes)]
 		f := flow{from: h.site, to: s, port: uint16(i)}
 		h.multi.Inject(f.packet())
@@ -231,7 +230,7 @@ func TestQueuesAreUsed(t *testing.T) {
 	if h.multi.Attached() != 6 || h.conn().Sockets() != 6 {
 		t.Errorf("%d queues, %d sockets", h.multi.Attached(), h.conn().Sockets())
 	}
-	// Down and up, and there are several sockets again.
+	// After down and up there are several sockets again.
 	h.Down()
 	h.up()
 	if port := h.Status().ListenPort; port == 0 {

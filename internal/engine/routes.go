@@ -12,14 +12,14 @@ import (
 	"wgd/internal/wire"
 )
 
-// routes asks the kernel for the routes to endpoints (A46, A52), for peers to which
-// something is sent, if the route is not known or may have changed.
+// routes looks up the routes to endpoints in the kernel (A46, A52), for peers to
+// which packets are sent, if the route is not known or may have changed.
 //
 // The data plane only compares two numbers. It queues the peers whose routes are
-// needed and goes on sending as before. One goroutine asks for the routes, many in
+// needed and goes on sending as before. One goroutine looks up the routes, many in
 // one request, and within an allowance. A handshake message to an endpoint whose
-// route is not known at all is sent after the answer: the first message to a peer
-// should already leave by the right interface.
+// route is not known at all waits for the answer: even the first message to a peer
+// should leave by the right interface.
 type routes struct {
 	kernel Routes // nil: routes are not followed
 	common *peer.Common
@@ -31,7 +31,7 @@ type routes struct {
 
 	changeMu sync.Mutex // held while common's Changes are replaced
 
-	mu        sync.Mutex // held while the kernel is asked; guards what follows
+	mu        sync.Mutex // held during a request to the kernel; guards what follows
 	known     map[peer.Route]*peer.Route
 	lookups   []lookup
 	questions []link.Question
@@ -39,7 +39,7 @@ type routes struct {
 	asked     int // questions so far
 }
 
-// Routes asks the kernel for routes. A link.RouteWatcher is one.
+// Routes looks up routes in the kernel. A link.RouteWatcher implements it.
 type Routes interface {
 	Ask(questions []link.Question, routes []link.Route) error
 }
@@ -66,15 +66,15 @@ const (
 	// full is queued with its next batch.
 	routeQueue = 1024
 
-	// A change that affects all peers may cause this many questions at once, at a
-	// few microseconds each. Endless changes cost about 1 % of a core.
+	// A change that affects all peers may cause questionBurst questions at once, at
+	// a few microseconds each. Endless changes cost about 1 % of a core.
 	questionBurst    = 16384
 	questionInterval = 500 * time.Microsecond
 
 	// gatherTime is how long the first peer in the queue waits for others, so that one
 	// wake-up serves all of them.
 	gatherTime = 20 * time.Millisecond
-	// requestPause lies between two requests, so that other goroutines get the processor.
+	// requestPause separates two requests, so that other goroutines get the processor.
 	requestPause = time.Millisecond
 
 	maxKnownRoutes = 1024
@@ -102,8 +102,7 @@ func (r *routes) changed(prefixes ...netip.Prefix) {
 	r.pinned.Store(nil)
 }
 
-// setMark sets the firewall mark of questions. With another mark, all routes may be
-// others.
+// setMark sets the firewall mark of questions. All routes may depend on it.
 func (r *routes) setMark(mark uint32) {
 	if r.mark.Swap(mark) != mark {
 		r.changed(link.AllIPv4, link.AllIPv6)

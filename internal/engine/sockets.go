@@ -10,11 +10,11 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// socketsInUse are the sockets that the interface has at the moment: none while it
-// is down, or when they could not be opened. Any goroutine may look.
+// socketsInUse holds the sockets of the interface: none while it is down, or if
+// they could not be opened. It is safe for concurrent use.
 type socketsInUse struct{ p atomic.Pointer[Sockets] }
 
-// get is nil if there are none.
+// get returns the sockets in use, or nil.
 func (u *socketsInUse) get() Sockets {
 	if s := u.p.Load(); s != nil {
 		return *s
@@ -22,7 +22,7 @@ func (u *socketsInUse) get() Sockets {
 	return nil
 }
 
-// set replaces the sockets, by none if s is nil, and returns those that were in use.
+// set replaces the sockets in use by s, which may be nil, and returns the old ones.
 func (u *socketsInUse) set(s Sockets) (old Sockets) {
 	next := &s
 	if s == nil {
@@ -34,18 +34,18 @@ func (u *socketsInUse) set(s Sockets) (old Sockets) {
 	return nil
 }
 
-// sender sends through the sockets in use, for one goroutine at a time, and does not
-// wait for other senders. It is the data plane's UDP.
+// A sender sends through the sockets in use, for one goroutine at a time, and does
+// not wait for other senders. It is the data plane's UDP.
 type sender struct {
 	sockets *socketsInUse
-	of      *Sockets // to which by belongs
-	by      udp.Sender
+	of      *Sockets // the sockets to which udp belongs
+	udp     udp.Sender
 }
 
 func (e *Engine) newSender() *sender { return &sender{sockets: &e.sockets} }
 
-// Send sends one train, or answers net.ErrClosed while there are no sockets. A train
-// whose sockets are replaced meanwhile goes to the new ones.
+// Send sends one train. It returns net.ErrClosed while there are no sockets. If the
+// sockets are replaced meanwhile, it uses the new ones.
 func (s *sender) Send(b *batch.Batch) error {
 	for {
 		now := s.sockets.p.Load()
@@ -53,9 +53,9 @@ func (s *sender) Send(b *batch.Batch) error {
 			return net.ErrClosed
 		}
 		if now != s.of {
-			s.of, s.by = now, (*now).NewSender()
+			s.of, s.udp = now, (*now).NewSender()
 		}
-		err := s.by.Send(b)
+		err := s.udp.Send(b)
 		if err == nil || !errors.Is(err, os.ErrClosed) || s.sockets.p.Load() == now {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"wgd/internal/session"
 )
 
-// spread has n goroutines share every batch of each lane.
+// spread makes each lane use n goroutines.
 func spread(n int) func(*World) {
 	return func(w *World) { w.Lanes.Spread = func() lanes.SpreadPolicy { return lanes.FixedSpread(n) } }
 }
@@ -51,12 +51,12 @@ func TestSpreadInOrder(t *testing.T) {
 			})
 		}
 	}
-	a.lostNothing(t)
-	b.lostNothing(t)
+	a.checkNoLoss(t)
+	b.checkNoLoss(t)
 }
 
-// lostNothing fails the test if packets were dropped that should have arrived.
-func (s *site) lostNothing(t *testing.T) {
+// checkNoLoss fails the test if packets were dropped that should have arrived.
+func (s *site) checkNoLoss(t *testing.T) {
 	t.Helper()
 	for _, reason := range []string{"replay", "forged", "send", "session-ended", "no-session"} {
 		if n := s.dropped(reason); n > 0 {
@@ -71,7 +71,7 @@ func TestSpreadThroughChanges(t *testing.T) {
 	check := balance(t)
 	_, a, b := pair(t, spread(4))
 	a.say(b, "hello")
-	a.shake(t, 0, func(i int) {
+	a.churn(t, 0, func(i int) {
 		a.inject(b, "noise")
 		b.inject(a, "noise")
 		b.tun.Next(0)
@@ -84,7 +84,7 @@ func TestSpreadThroughChanges(t *testing.T) {
 	a.sleep(10 * time.Second)
 	for try := 0; !func() bool { a.inject(b, "again"); return b.hears("again", time.Second) }(); try++ {
 		if a.sleep(6 * time.Second); try > 10 {
-			t.Fatal("nothing flows any more")
+			t.Fatal("no packet arrives any more")
 		}
 	}
 	within(t, patience, "Close", a.Close)
@@ -93,9 +93,9 @@ func TestSpreadThroughChanges(t *testing.T) {
 	check()
 }
 
-// shake brings an interface down and up and moves it to other sockets, many times,
-// while it calls traffic again and again.
-func (s *site) shake(t *testing.T, pause time.Duration, traffic func(i int)) {
+// churn brings an interface down and up and moves it to other sockets, many times,
+// while it calls traffic repeatedly.
+func (s *site) churn(t *testing.T, pause time.Duration, traffic func(i int)) {
 	t.Helper()
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -11,29 +11,29 @@ import (
 	"wgd/key"
 )
 
-// stampPatience is how long Close waits for the disk.
-const stampPatience = 3 * time.Second
+// stampCloseTimeout is how long Close waits for the disk.
+const stampCloseTimeout = 3 * time.Second
 
-// stampWriter has what the machine wants remembered written by a goroutine of
-// its own: neither data nor handshakes wait for the disk (A21), and Close does
-// not wait long.
+// A stampWriter writes stamps in a goroutine of its own: neither data nor
+// handshakes wait for the disk (A21), and Close waits for a limited time.
 type stampWriter struct {
 	stamps Stamps
 	log    *slog.Logger
 	bell   chan struct{}
-	last   chan wire.TAI64N // ends run
+	last   chan wire.TAI64N // a value ends run
 	ended  chan struct{}
 
 	mu      sync.Mutex
-	ceiling wire.TAI64N // to be reserved; zero: nothing is
+	ceiling wire.TAI64N // to be reserved, or zero
 
-	failing bool // run's own: somebody was told
+	failing bool // used by run only: the failure was logged
 }
 
-// startStamps is the only one to use s from here on; nil remembers nothing.
+// startStamps starts a stampWriter, which is from then on the only user of s.
+// If s is nil, stamps are not stored.
 func startStamps(s Stamps, now func() clock.Now, log *slog.Logger) *stampWriter {
 	if s == nil {
-		s = forgetful{}
+		s = noStamps{}
 	}
 	w := &stampWriter{
 		stamps: s, log: log,
@@ -43,7 +43,7 @@ func startStamps(s Stamps, now func() clock.Now, log *slog.Logger) *stampWriter 
 	return w
 }
 
-// note takes one of the machine's outputs about stamps.
+// note records one of the machine's outputs about stamps.
 func (w *stampWriter) note(out *core.Output) {
 	switch out.Kind {
 	case core.Reserve:
@@ -71,21 +71,22 @@ func (w *stampWriter) run(now func() clock.Now) {
 		case <-w.bell:
 		case <-timer.C:
 		case last := <-w.last:
-			w.tell(w.stamps.Close(last), false)
+			w.report(w.stamps.Close(last), false)
 			return
 		}
 		timer.Reset(w.write(now().Mono))
 	}
 }
 
-// write writes what waits, and returns after what time to come again.
+// write writes what is pending, and returns how long to wait before the next
+// write.
 func (w *stampWriter) write(now clock.Time) time.Duration {
 	reserved := w.reserve()
 	next, err := w.stamps.Flush(now)
 	if reserved != nil {
 		err = reserved
 	}
-	w.tell(err, next == clock.Never)
+	w.report(err, next == clock.Never)
 	if next == clock.Never {
 		return longestSleep
 	}
@@ -103,9 +104,9 @@ func (w *stampWriter) reserve() error {
 	return w.stamps.Reserve(ceiling)
 }
 
-// tell says when the writing begins to fail, and when all is written again;
-// not with each attempt.
-func (w *stampWriter) tell(err error, written bool) {
+// report logs the first of successive failures to write, and that everything
+// is written again.
+func (w *stampWriter) report(err error, written bool) {
 	switch {
 	case err != nil && !w.failing:
 		w.failing = true
@@ -116,11 +117,11 @@ func (w *stampWriter) tell(err error, written bool) {
 	}
 }
 
-// close writes the rest, and last as the greatest stamp of ours. It gives up
-// when the disk does not answer in time: then the goroutine stays behind.
+// close writes the rest, with last as the greatest stamp sent. If the disk does
+// not respond in time, it returns and leaves the goroutine running.
 func (w *stampWriter) close(last wire.TAI64N) {
 	w.last <- last
-	timer := time.NewTimer(stampPatience)
+	timer := time.NewTimer(stampCloseTimeout)
 	defer timer.Stop()
 	select {
 	case <-w.ended:
@@ -129,11 +130,11 @@ func (w *stampWriter) close(last wire.TAI64N) {
 	}
 }
 
-// forgetful remembers nothing: for interfaces without a disk.
-type forgetful struct{}
+// noStamps stores nothing, for interfaces without a disk.
+type noStamps struct{}
 
-func (forgetful) Reserve(wire.TAI64N) error            { return nil }
-func (forgetful) Accepted(key.Public, wire.TAI64N)     {}
-func (forgetful) Forget(key.Public)                    {}
-func (forgetful) Flush(clock.Time) (clock.Time, error) { return clock.Never, nil }
-func (forgetful) Close(wire.TAI64N) error              { return nil }
+func (noStamps) Reserve(wire.TAI64N) error            { return nil }
+func (noStamps) Accepted(key.Public, wire.TAI64N)     {}
+func (noStamps) Forget(key.Public)                    {}
+func (noStamps) Flush(clock.Time) (clock.Time, error) { return clock.Never, nil }
+func (noStamps) Close(wire.TAI64N) error              { return nil }

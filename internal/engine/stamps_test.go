@@ -16,9 +16,9 @@ import (
 	"wgd/key"
 )
 
-// ledger is Stamps in memory. What is written waits for gate, or fails.
-type ledger struct {
-	gate chan struct{} // nil: open; closed: open from then on
+// fakeStamps are Stamps in memory. Writes wait for gate, and may fail.
+type fakeStamps struct {
+	gate chan struct{} // writes wait until it is closed; nil: they do not wait
 
 	mu       sync.Mutex
 	failure  error
@@ -29,7 +29,7 @@ type ledger struct {
 	behind   bool
 }
 
-func (l *ledger) wait() error {
+func (l *fakeStamps) wait() error {
 	if l.gate != nil {
 		<-l.gate
 	}
@@ -38,7 +38,7 @@ func (l *ledger) wait() error {
 	return l.failure
 }
 
-func (l *ledger) Reserve(ceiling wire.TAI64N) error {
+func (l *fakeStamps) Reserve(ceiling wire.TAI64N) error {
 	err := l.wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,7 +47,7 @@ func (l *ledger) Reserve(ceiling wire.TAI64N) error {
 	return err
 }
 
-func (l *ledger) Accepted(from key.Public, stamp wire.TAI64N) {
+func (l *fakeStamps) Accepted(from key.Public, stamp wire.TAI64N) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.accepted == nil {
@@ -56,13 +56,13 @@ func (l *ledger) Accepted(from key.Public, stamp wire.TAI64N) {
 	l.accepted[from] = stamp
 }
 
-func (l *ledger) Forget(from key.Public) {
+func (l *fakeStamps) Forget(from key.Public) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.accepted, from)
 }
 
-func (l *ledger) Flush(now clock.Time) (clock.Time, error) {
+func (l *fakeStamps) Flush(now clock.Time) (clock.Time, error) {
 	err := l.wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,7 +72,7 @@ func (l *ledger) Flush(now clock.Time) (clock.Time, error) {
 	return clock.Never, nil
 }
 
-func (l *ledger) Close(last wire.TAI64N) error {
+func (l *fakeStamps) Close(last wire.TAI64N) error {
 	err := l.wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,13 +80,13 @@ func (l *ledger) Close(last wire.TAI64N) error {
 	return err
 }
 
-// A20, A21: the ceiling is reserved before a stamp is used; what was accepted
-// is noted, also when the end comes at once; Close gets the last stamp of all.
+// A20, A21: the ceiling is reserved before a stamp is used; accepted stamps are
+// recorded even if the engine closes at once; Close gets the last stamp sent.
 func TestStamps(t *testing.T) {
 	for range 20 {
-		book := &ledger{}
-		_, a, b := pair(t, func(w *World) { w.Stamps = book })
-		b.beside.Store(a)
+		stamps := &fakeStamps{}
+		_, a, b := pair(t, func(w *World) { w.Stamps = stamps })
+		b.follows.Store(a)
 		a.say(b, "hello")         // a initiates
 		b.say(a, "well received") // or a would initiate again
 		a.ahead.Add(int64(200 * time.Second))
@@ -95,28 +95,28 @@ func TestStamps(t *testing.T) {
 			return b.peer().Sessions().Sending() != nil && b.peer().Sessions().Sending().Initiator
 		})
 		a.Close()
-		book.mu.Lock()
-		if len(book.ceilings) == 0 || !book.closed || book.last.IsZero() {
-			t.Fatalf("%+v", book)
+		stamps.mu.Lock()
+		if len(stamps.ceilings) == 0 || !stamps.closed || stamps.last.IsZero() {
+			t.Fatalf("%+v", stamps)
 		}
-		if book.last.After(book.ceilings[len(book.ceilings)-1]) {
-			t.Error("a stamp was used above the ceiling")
+		if stamps.last.After(stamps.ceilings[len(stamps.ceilings)-1]) {
+			t.Error("a stamp above the ceiling was used")
 		}
-		if book.accepted[b.public].IsZero() {
+		if stamps.accepted[b.public].IsZero() {
 			t.Error("an accepted stamp is lost")
 		}
-		book.mu.Unlock()
+		stamps.mu.Unlock()
 		b.Close()
 	}
 }
 
-// A21: a disk that does not answer stops neither handshakes nor data, and the
-// end only for a moment.
+// A21: a disk that does not respond delays neither handshakes nor data, and Close
+// only for a limited time.
 func TestStampsOnABlockedDisk(t *testing.T) {
-	book := &ledger{gate: make(chan struct{})}
-	defer close(book.gate)
-	_, a, b := pair(t, func(w *World) { w.Stamps = book })
-	b.beside.Store(a)
+	stamps := &fakeStamps{gate: make(chan struct{})}
+	defer close(stamps.gate)
+	_, a, b := pair(t, func(w *World) { w.Stamps = stamps })
+	b.follows.Store(a)
 	a.say(b, "hello")
 	b.say(a, "hello yourself")
 	for range 3 { // handshakes in both directions
@@ -124,10 +124,10 @@ func TestStampsOnABlockedDisk(t *testing.T) {
 		b.say(a, "again")
 		a.say(b, "and again")
 	}
-	within(t, stampPatience+patience, "Close", a.Close)
+	within(t, stampCloseTimeout+patience, "Close", a.Close)
 }
 
-// lines collects what is logged.
+// lines collects a log.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -145,26 +145,26 @@ func (l *lines) count(what string) int {
 	return strings.Count(l.text.String(), what)
 }
 
-// A disk that refuses is told once, however often it is tried, and once when it
-// takes what is written again.
-func TestStampsComplainOnce(t *testing.T) {
-	book := &ledger{failure: errors.New("no space left on device"), behind: true}
+// Successive write failures are logged once, and so is the recovery.
+func TestStampFailureIsLoggedOnce(t *testing.T) {
+	stamps := &fakeStamps{failure: errors.New("no space left on device"), behind: true}
 	log := &lines{}
 	_, a, b := pair(t, func(w *World) {
-		w.Stamps, w.Log = book, slog.New(slog.NewTextHandler(log, nil))
+		w.Stamps, w.Log = stamps, slog.New(slog.NewTextHandler(log, nil))
 	})
 	a.say(b, "hello")
 	time.Sleep(50 * time.Millisecond) // many attempts
 	if n := log.count("not saved"); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("the failure was logged %d times, want once", n)
 	}
-	book.mu.Lock()
-	book.failure = nil
-	book.mu.Unlock()
-	eventually(t, "it is told that all is well", func() bool { return log.count("saved again") == 1 })
+	stamps.mu.Lock()
+	stamps.failure = nil
+	stamps.mu.Unlock()
+	eventually(t, "the recovery is logged", func() bool { return log.count("saved again") == 1 })
 }
 
-// A20, B51: a restart goes on above what was sent, with a clock set years back.
+// A20, B51: after a restart, stamps are above those sent before, even if the clock
+// was set back.
 func TestStampsOverRestart(t *testing.T) {
 	dir := t.TempDir()
 	net := udptest.NewNet()

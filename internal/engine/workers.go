@@ -8,27 +8,27 @@ import (
 	"wgd/internal/driver"
 )
 
-// workers run the machine's jobs on every core. Jobs wait in lists, not in a
-// channel: coreLoop must never block on them, and 10,000 peers may all want a
+// workers run the machine's jobs on all cores. Jobs wait in lists, not in a
+// channel: coreLoop must never block on them, and 10,000 peers may all need a
 // handshake at the same moment.
 //
-// One of Go's processors is left to those who carry data. Where all of them
-// work on jobs, nobody asks the kernel whether a datagram has come, but for a
-// goroutine of the runtime that does so every 10 ms: that is how long data
-// waited beside a storm. So one job less runs at once than there are processors,
-// and the daemon has one processor more than cores (A44, B49). Their number may
-// change at any time, so it is asked for each job.
+// One of Go's processors is left to the data plane. If all of them ran jobs, only
+// a goroutine of the runtime would poll the kernel for datagrams, every 10 ms, and
+// data would wait that long during a storm of handshakes. So at most one job fewer
+// runs at once than there are processors, and the daemon has one processor more
+// than cores (A44, B49). Their number may change at any time, so it is read for
+// each job.
 //
-// driver.Jobs says which one is next.
+// driver.Jobs decides which job is next.
 type workers struct {
-	do      func(*core.Job) // Job.Run, but for tests
+	do      func(*core.Job) // Job.Run, except in tests
 	done    func(*core.Job)
 	running *sync.WaitGroup // of the engine
 
 	mu      sync.Mutex
 	wake    *sync.Cond
 	started int // goroutines
-	idle    int // of them, those that wait
+	idle    int // how many of them wait for a job
 	jobs    driver.Jobs
 	closed  bool
 }
@@ -39,11 +39,12 @@ func startWorkers(running *sync.WaitGroup, done func(*core.Job)) *workers {
 	return w
 }
 
-// limit is how many jobs may run at once.
+// limit returns how many jobs may run at once.
 func (w *workers) limit() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
-// more has one more goroutine work, if there is a job for it. The caller holds mu.
-func (w *workers) more() {
+// wakeOne wakes or starts one more goroutine if there is a job for it. The caller
+// holds mu.
+func (w *workers) wakeOne() {
 	switch limit := w.limit(); {
 	case w.closed || !w.jobs.Ready(limit):
 	case w.idle > 0:
@@ -65,12 +66,12 @@ func (w *workers) run() {
 		w.jobs.Done(j)
 		w.mu.Unlock()
 		w.done(j)
-		// A44, B49: who carries data goes first on this core.
+		// A44, B49: the data plane goes first on this core.
 		runtime.Gosched()
 	}
 }
 
-// next waits for a job; nil when there will be none.
+// next waits for a job. It returns nil when the workers are closed.
 func (w *workers) next() *core.Job {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,7 +84,7 @@ func (w *workers) next() *core.Job {
 		return nil
 	}
 	j := w.jobs.Next()
-	w.more() // who was to be woken before may not have been, and the limit may have grown
+	w.wakeOne() // an earlier call may have been at the limit, which may also have grown
 	return j
 }
 
@@ -91,17 +92,17 @@ func (w *workers) put(j *core.Job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.jobs.Put(j)
-	w.more()
+	w.wakeOne()
 }
 
-// room is how many handshake messages the machine may be given now.
+// room returns how many handshake messages the machine may be given now.
 func (w *workers) room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.jobs.Room(w.limit())
 }
 
-// close ends the workers after the jobs that they are at.
+// close ends each worker after its current job.
 func (w *workers) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -109,7 +110,7 @@ func (w *workers) close() {
 	w.wake.Broadcast()
 }
 
-// left are the jobs that nobody is going to run.
+// left removes and returns the jobs that will not run.
 func (w *workers) left() []*core.Job {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,17 +1,3 @@
-// Package engine joins the pure rooms to a world: it is the goroutines.
-//
-// There are as many as the machine has use for, never one per peer or packet:
-//
-//	tunReader      interface → Encapsulator → socket
-//	socketReader   socket → Decapsulator → interface, one for each address family
-//	               (package lanes adds more of both during a backlog)
-//	coreLoop       everything that arrives for the protocol machine, one at a time
-//	routes         looks up the routes to endpoints
-//	workers        Diffie-Hellman jobs of the machine, at most one fewer at once than
-//	               Go has processors
-//
-// What they share is the machine (under one lock, taken by coreLoop and by
-// configuration), and what package peer and package index share without locks.
 package engine
 
 import (
@@ -26,15 +12,15 @@ import (
 	"wgd/key"
 )
 
-// World is all that an Engine needs from outside. Tests give it another one.
+// World is everything an Engine needs from outside. Tests use fakes.
 type World struct {
 	Clock func() clock.Now
 	Rand  io.Reader
 	TUN   tun.Device
 
 	Listen func(port uint16, mark uint32) (Sockets, error) // port 0: any
-	Stamps Stamps                                          // nil: nothing is remembered
-	Log    *slog.Logger                                    // nil: silence
+	Stamps Stamps                                          // nil: stamps are not stored
+	Log    *slog.Logger                                    // nil: no log
 	Lanes  lanes.Options
 
 	// Routes looks up the routes to endpoints; nil: sticky sources do not follow routes.
@@ -42,22 +28,22 @@ type World struct {
 	Routes Routes
 }
 
-// Sockets are the UDP sockets of both families, on one port (A53). An
-// udp.Pair is one.
+// Sockets are the UDP sockets of both families, on one port (A53). A udp.Pair
+// implements it.
 type Sockets interface {
 	Port() uint16
 	Groups() []udp.Group
 	NewSender() udp.Sender
 	SetMark(mark uint32) error
 	Forget()
-	// Close ends every Send and Recv; it may be called again.
+	// Close ends every Send and Recv. It may be called more than once.
 	Close() error
 }
 
-// Stamps keeps initiation timestamps over restarts (A20, A21). A state.Log is
-// one. Accepted and Forget only take note; the others may wait for the disk,
-// and are called by one goroutine on which nothing depends. Flush also tries
-// again what Reserve could not do, and answers clock.Never when all is written.
+// Stamps keeps initiation timestamps across restarts (A20, A21). A state.Log
+// implements it. Accepted and Forget only record; the other methods may wait for
+// the disk, and are called by one goroutine that nothing waits for. Flush also
+// retries a failed Reserve, and returns clock.Never when everything is written.
 type Stamps interface {
 	Reserve(ceiling wire.TAI64N) error
 	Accepted(from key.Public, stamp wire.TAI64N)

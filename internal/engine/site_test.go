@@ -31,8 +31,8 @@ var (
 	balance    = asynctest.Balance
 )
 
-// site is one end of a tunnel: an engine with an interface and a host of their
-// own, on a network in memory.
+// site is one end of a tunnel: an engine with its own interface and host, on a
+// network in memory.
 type site struct {
 	*Engine
 	t       testing.TB
@@ -42,24 +42,24 @@ type site struct {
 	inner   netip.Addr
 	private key.Private
 	public  key.Public
-	ahead   atomic.Int64 // by which its clocks are ahead of the machine's
-	// beside is the site whose time passes for this one too, in the same
-	// moment: between two clocks that jump one after the other, a session
-	// could begin that is old for the second.
-	beside atomic.Pointer[site]
+	ahead   atomic.Int64 // by which its clock is ahead of the system's
+	// follows is a site whose lead also applies to this clock, so that both
+	// jump at the same moment. If they jumped one after the other, a session
+	// could begin in between, and would be old on the second clock.
+	follows atomic.Pointer[site]
 
 	mu    sync.Mutex
-	pairs []*udp.Pair // all that it listened on, the last is in use
+	pairs []*udp.Pair // all it has listened on; the last is in use
 }
 
-// newSite makes the n-th, with a private key, not up. Its outer address is
+// newSite returns the n-th site, with a private key, down. Its outer address is
 // 192.0.2.n, its inner one 10.0.0.n.
 func newSite(t testing.TB, net *udptest.Net, n byte, with ...func(*World)) *site {
 	t.Helper()
 	return newSiteAfter(t, net, n, Memory{}, with...)
 }
 
-// newSiteAfter is newSite of one that ran before.
+// newSiteAfter is newSite for an engine that ran before and left memory.
 func newSiteAfter(t testing.TB, net *udptest.Net, n byte, memory Memory, with ...func(*World)) *site {
 	t.Helper()
 	s := &site{
@@ -71,7 +71,7 @@ func newSiteAfter(t testing.TB, net *udptest.Net, n byte, memory Memory, with ..
 	s.host = net.Host(s.outer)
 	s.private, s.public = newKey(t)
 	w := World{Clock: s.clock, Rand: rand.Reader, TUN: s.tun, Listen: s.listen}
-	if n%2 == 1 { // what holds for one goroutine holds for several
+	if n%2 == 1 { // test with one goroutine and with several
 		spread(3)(&w)
 	}
 	for _, f := range with {
@@ -97,16 +97,16 @@ func newKey(t testing.TB) (key.Private, key.Public) {
 func (s *site) clock() clock.Now {
 	now := systemclock.Now()
 	ahead := time.Duration(s.ahead.Load())
-	if other := s.beside.Load(); other != nil {
+	if other := s.follows.Load(); other != nil {
 		ahead += time.Duration(other.ahead.Load())
 	}
 	return clock.Now{Mono: now.Mono.Add(ahead), Wall: now.Wall.Add(ahead)}
 }
 
-// sleep lets time pass for s, as in a suspended machine that wakes up (A39).
+// sleep advances the clock of s, as if the computer had been suspended (A39).
 func (s *site) sleep(d time.Duration) {
 	s.ahead.Add(int64(d))
-	s.inbox.ring() // what the timer does within longestSleep
+	s.inbox.ring() // the timer would do it within longestSleep
 }
 
 func (s *site) listen(port uint16, mark uint32) (Sockets, error) {
@@ -120,7 +120,7 @@ func (s *site) listen(port uint16, mark uint32) (Sockets, error) {
 	return pair, nil
 }
 
-// conn is the IPv4 socket in use.
+// conn returns the IPv4 sockets in use.
 func (s *site) conn() *udptest.Group {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,10 +141,11 @@ func (s *site) up() {
 	}
 }
 
-// at is where s listens.
+// at returns the address and port on which s listens.
 func (s *site) at() netip.AddrPort { return netip.AddrPortFrom(s.outer, s.Status().ListenPort) }
 
-// as is s as a peer for another site; without endpoint if it is not up.
+// as returns the configuration of s as a peer of another site, without endpoint if s
+// is down.
 func (s *site) as() conf.PeerChange {
 	p := conf.PeerChange{
 		PublicKey:  s.public,
@@ -158,7 +159,7 @@ func (s *site) as() conf.PeerChange {
 
 func peers(list ...conf.PeerChange) conf.Change { return conf.Change{Peers: list} }
 
-// pair are two sites, up, of which a knows where b is.
+// pair returns two sites that are up. Only a knows the endpoint of the other one.
 func pair(t testing.TB, with ...func(*World)) (net *udptest.Net, a, b *site) {
 	t.Helper()
 	net = udptest.NewNet()
@@ -170,7 +171,7 @@ func pair(t testing.TB, with ...func(*World)) (net *udptest.Net, a, b *site) {
 	return net, a, b
 }
 
-// status is what s says of the other one.
+// status returns the status of peer other in s.
 func (s *site) status(other *site) conf.PeerStatus {
 	s.t.Helper()
 	for _, p := range s.Status().Peers {
@@ -182,14 +183,14 @@ func (s *site) status(other *site) conf.PeerStatus {
 	return conf.PeerStatus{}
 }
 
-// peer is what the machine of s shares about its only peer.
+// peer returns the only peer of s.
 func (s *site) peer() *peer.Peer {
 	s.Engine.mu.Lock()
 	defer s.Engine.mu.Unlock()
 	return s.machine.Peers()[0]
 }
 
-// inject is a packet of the host of s.
+// inject sends a packet from the host of s.
 func (s *site) inject(to *site, text string) { s.tun.Inject(datagram(s.inner, to.inner, text)) }
 
 // say sends a packet and waits until it has arrived.
@@ -199,7 +200,7 @@ func (s *site) say(to *site, text string) {
 	to.hear(text)
 }
 
-// hear waits for a packet with that text, and drops others.
+// hear waits for a packet with the text, and discards others.
 func (s *site) hear(text string) {
 	s.t.Helper()
 	if !s.hears(text, patience) {
@@ -219,7 +220,7 @@ func (s *site) hears(text string, within time.Duration) bool {
 	}
 }
 
-// datagram is a UDP packet over IPv4, without a UDP checksum.
+// datagram returns a UDP packet over IPv4, without a UDP checksum.
 func datagram(from, to netip.Addr, text string) []byte {
 	p := make([]byte, 28+len(text))
 	p[0], p[8], p[9] = 0x45, 64, 17
@@ -242,7 +243,7 @@ func datagram(from, to netip.Addr, text string) []byte {
 	return p
 }
 
-// dropped is how often s dropped for that reason.
+// dropped returns how many packets s has dropped for the reason.
 func (s *site) dropped(reason string) uint64 {
 	for _, d := range s.Status().Drops {
 		if d.Reason == reason {
@@ -252,13 +253,13 @@ func (s *site) dropped(reason string) uint64 {
 	return 0
 }
 
-// oneSentence is what an error for a person must be.
+// oneSentence checks that err is a sentence on one line.
 func oneSentence(t testing.TB, err error) {
 	t.Helper()
 	if err == nil {
 		t.Fatal("no error")
 	}
 	if text := err.Error(); strings.ContainsAny(text, "\n") || !strings.Contains(text, " ") {
-		t.Errorf("not a sentence in one line: %q", text)
+		t.Errorf("the error is %q, want a sentence on one line", text)
 	}
 }

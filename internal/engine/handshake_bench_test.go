@@ -25,44 +25,44 @@ import (
 	"wgd/key"
 )
 
-// crowd is an engine's sockets, with thousands of peers on their other side.
-// What they have to say is computed before the clock is started, so that what
-// is measured is the engine alone.
-type crowd struct {
+// fakePeers are the sockets of an engine, with thousands of peers on the other
+// side. The peers' messages are computed before the clock starts, so that only
+// the engine is measured.
+type fakePeers struct {
 	in     chan batch.Batch
-	places chan struct{} // as many messages are on their way at once
+	window chan struct{} // as many messages are on their way at once
 	closed chan struct{}
 	once   sync.Once
 
-	members []member
-	by      map[netip.AddrPort]*member
-	sent    [5]atomic.Int64 // by type of message
+	members   []fakePeer
+	byAddress map[netip.AddrPort]*fakePeer
+	sent      [5]atomic.Int64 // by type of message
 
 	mu          sync.Mutex
 	initiations map[netip.AddrPort]wire.Initiation
 }
 
-type member struct {
+type fakePeer struct {
 	static *noise.Static
 	public key.Public
 	end    wire.Endpoint
 }
 
-func newCrowd(tb testing.TB, size, window int) *crowd {
-	c := &crowd{
-		in: make(chan batch.Batch, window), places: make(chan struct{}, window), closed: make(chan struct{}),
-		members: make([]member, size), by: make(map[netip.AddrPort]*member), initiations: make(map[netip.AddrPort]wire.Initiation),
+func newFakePeers(tb testing.TB, size, window int) *fakePeers {
+	c := &fakePeers{
+		in: make(chan batch.Batch, window), window: make(chan struct{}, window), closed: make(chan struct{}),
+		members: make([]fakePeer, size), byAddress: make(map[netip.AddrPort]*fakePeer), initiations: make(map[netip.AddrPort]wire.Initiation),
 	}
 	for i := range c.members {
 		private, public := newKey(tb)
-		c.members[i] = member{noise.NewStatic(private), public, from(i)}
-		c.by[from(i).Remote] = &c.members[i]
+		c.members[i] = fakePeer{noise.NewStatic(private), public, from(i)}
+		c.byAddress[from(i).Remote] = &c.members[i]
 	}
 	return c
 }
 
-// change is the crowd as the engine's configuration.
-func (c *crowd) change(initiate bool) (change conf.Change) {
+// change returns the configuration of an engine with these peers.
+func (c *fakePeers) change(initiate bool) (change conf.Change) {
 	interval := uint16(25)
 	for i := range c.members {
 		p := conf.PeerChange{PublicKey: c.members[i].public}
@@ -74,9 +74,9 @@ func (c *crowd) change(initiate bool) (change conf.Change) {
 	return change
 }
 
-// engine is one that listens to the crowd, with a clock that stands still but
-// for 1 µs at each look: no timer runs out however slow this machine is.
-func (c *crowd) engine(tb testing.TB, private key.Private) *Engine {
+// engine returns an engine that listens to the peers. Its clock advances by 1 µs
+// at each reading, so that no timer expires however slow this machine is.
+func (c *fakePeers) engine(tb testing.TB, private key.Private) *Engine {
 	base, ticks := time.Now(), atomic.Int64{}
 	e := Open(World{
 		Clock: func() clock.Now {
@@ -94,16 +94,16 @@ func (c *crowd) engine(tb testing.TB, private key.Private) *Engine {
 	return e
 }
 
-// say gives messages of the crowd to the engine, as many at once as there are
-// places; each that is answered makes room for the next.
-func (c *crowd) say(messages []batch.Batch) {
+// deliver passes messages of the peers to the engine. It waits while the window
+// is full; each reply makes room for one more message.
+func (c *fakePeers) deliver(messages []batch.Batch) {
 	for _, b := range messages {
-		c.places <- struct{}{}
+		c.window <- struct{}{}
 		c.in <- b
 	}
 }
 
-func (c *crowd) Recv(bs []batch.Batch) (int, error) {
+func (c *fakePeers) Recv(bs []batch.Batch) (int, error) {
 	select {
 	case bs[0] = <-c.in:
 	case <-c.closed:
@@ -113,7 +113,7 @@ func (c *crowd) Recv(bs []batch.Batch) (int, error) {
 	return 1 + n, err
 }
 
-func (c *crowd) TryRecv(bs []batch.Batch) (int, error) {
+func (c *fakePeers) TryRecv(bs []batch.Batch) (int, error) {
 	for n := range bs {
 		select {
 		case bs[n] = <-c.in:
@@ -124,19 +124,19 @@ func (c *crowd) TryRecv(bs []batch.Batch) (int, error) {
 	return len(bs), nil
 }
 
-func (*crowd) Wait() error                 { return errors.ErrUnsupported }
-func (c *crowd) NewReceiver() udp.Receiver { return c }
+func (*fakePeers) Wait() error                 { return errors.ErrUnsupported }
+func (c *fakePeers) NewReceiver() udp.Receiver { return c }
 
-func (c *crowd) Send(b *batch.Batch) error {
+func (c *fakePeers) Send(b *batch.Batch) error {
 	kind, ok := wire.TypeOf(b.Data)
 	if !ok {
 		return nil
 	}
 	switch kind {
 	case wire.TypeResponse:
-		<-c.places
-	case wire.TypeData: // the keepalive of a session that we began (A34)
-		<-c.places
+		<-c.window
+	case wire.TypeData: // the keepalive of a session that the engine initiated (A34)
+		<-c.window
 	case wire.TypeInitiation:
 		msg, _ := wire.DecodeInitiation(b.Data)
 		c.mu.Lock()
@@ -147,22 +147,22 @@ func (c *crowd) Send(b *batch.Batch) error {
 	return nil
 }
 
-func (c *crowd) Groups() []udp.Group   { return []udp.Group{c} }
-func (c *crowd) Socket(int) udp.Socket { return c }
-func (c *crowd) SetSockets(int) error  { return errors.ErrUnsupported }
-func (c *crowd) SteerToFirst() bool    { return false }
-func (c *crowd) NewSender() udp.Sender { return c }
-func (c *crowd) Caps() udp.Caps        { return udp.Caps{} }
-func (c *crowd) Port() uint16          { return 51820 }
-func (c *crowd) SetMark(uint32) error  { return nil }
-func (c *crowd) Forget()               {}
-func (c *crowd) Close() error {
+func (c *fakePeers) Groups() []udp.Group   { return []udp.Group{c} }
+func (c *fakePeers) Socket(int) udp.Socket { return c }
+func (c *fakePeers) SetSockets(int) error  { return errors.ErrUnsupported }
+func (c *fakePeers) SteerToFirst() bool    { return false }
+func (c *fakePeers) NewSender() udp.Sender { return c }
+func (c *fakePeers) Caps() udp.Caps        { return udp.Caps{} }
+func (c *fakePeers) Port() uint16          { return 51820 }
+func (c *fakePeers) SetMark(uint32) error  { return nil }
+func (c *fakePeers) Forget()               {}
+func (c *fakePeers) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return nil
 }
 
-// initiate is an initiation of each.
-func (c *crowd) initiate(tb testing.TB, to key.Public) (list []batch.Batch) {
+// initiate returns an initiation from each peer.
+func (c *fakePeers) initiate(tb testing.TB, to key.Public) (list []batch.Batch) {
 	for i := range c.members {
 		m := &c.members[i]
 		var ephemeral [32]byte
@@ -171,15 +171,15 @@ func (c *crowd) initiate(tb testing.TB, to key.Public) (list []batch.Batch) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		list = append(list, maced(msg.AppendTo(nil), to, m.end))
+		list = append(list, withMACs(msg.AppendTo(nil), to, m.end))
 	}
 	return list
 }
 
-// respond answers what the engine has sent.
-func (c *crowd) respond(tb testing.TB, to key.Public) (list []batch.Batch) {
+// respond returns the responses to the engine's initiations.
+func (c *fakePeers) respond(tb testing.TB, to key.Public) (list []batch.Batch) {
 	for at, msg := range c.initiations {
-		m := c.by[at]
+		m := c.byAddress[at]
 		_, st, err := noise.ConsumeInitiationStatic(m.static, &msg)
 		if err != nil {
 			tb.Fatal(err)
@@ -194,25 +194,25 @@ func (c *crowd) respond(tb testing.TB, to key.Public) (list []batch.Batch) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		list = append(list, maced(response.AppendTo(nil), to, m.end))
+		list = append(list, withMACs(response.AppendTo(nil), to, m.end))
 	}
 	return list
 }
 
-func maced(msg []byte, to key.Public, end wire.Endpoint) batch.Batch {
+func withMACs(msg []byte, to key.Public, end wire.Endpoint) batch.Batch {
 	maker := cookie.NewMaker(to)
 	maker.AddMACs(1, msg)
 	return train(msg, end)
 }
 
 const (
-	crowdSize = 2000
-	// crowdWindow is below what counts as load, where nobody is asked for a cookie.
-	crowdWindow = 64
+	peerCount = 2000
+	// peerWindow is below what counts as load, so that no cookies are required.
+	peerWindow = 64
 )
 
-// waitFor looks now and then, so that it costs nothing, until n messages of a type have left.
-func (c *crowd) waitFor(tb testing.TB, kind wire.Type, n int64) {
+// waitFor polls, at negligible cost, until the engine has sent n messages of a type.
+func (c *fakePeers) waitFor(tb testing.TB, kind wire.Type, n int64) {
 	for begun := time.Now(); c.sent[kind].Load() < n; time.Sleep(time.Millisecond) {
 		if time.Since(begun) > patience {
 			tb.Fatalf("%d messages of type %d after %v, want %d", c.sent[kind].Load(), kind, patience, n)
@@ -220,7 +220,7 @@ func (c *crowd) waitFor(tb testing.TB, kind wire.Type, n int64) {
 	}
 }
 
-// meter adds up what a storm takes, of time and of all processors together.
+// meter adds up elapsed time and CPU time.
 type meter struct{ time, cpu, begun, used time.Duration }
 
 func (m *meter) start() { m.begun, m.used = time.Duration(time.Now().UnixNano()), cpuTime() }
@@ -231,8 +231,8 @@ func (m *meter) stop() {
 }
 
 func (m *meter) report(b *testing.B) {
-	n := float64(crowdSize * b.N)
-	b.ReportMetric(0, "ns/op") // the crowd's own work is in it
+	n := float64(peerCount * b.N)
+	b.ReportMetric(0, "ns/op") // omitted: it includes the work of the peers
 	b.ReportMetric(n/m.time.Seconds(), "handshakes/s")
 	b.ReportMetric(m.cpu.Seconds()*1e6/n, "cpu-µs/handshake")
 }
@@ -245,14 +245,14 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkStormAsResponder is how many handshakes a second an engine answers,
-// of peers that all come at once: from the datagram that it reads to the one
-// that it sends, all but the socket.
+// BenchmarkStormAsResponder measures how many handshakes a second an engine
+// answers when all peers initiate at once, from the datagram received to the one
+// sent, without the sockets.
 func BenchmarkStormAsResponder(b *testing.B) {
 	var m meter
 	for b.Loop() {
 		b.StopTimer()
-		c := newCrowd(b, crowdSize, crowdWindow)
+		c := newFakePeers(b, peerCount, peerWindow)
 		private, public := newKey(b)
 		e := c.engine(b, private)
 		if err := e.Apply(c.change(false)); err != nil {
@@ -265,8 +265,8 @@ func BenchmarkStormAsResponder(b *testing.B) {
 		runtime.GC()
 		b.StartTimer()
 		m.start()
-		c.say(messages)
-		c.waitFor(b, wire.TypeResponse, crowdSize)
+		c.deliver(messages)
+		c.waitFor(b, wire.TypeResponse, peerCount)
 		m.stop()
 		b.StopTimer()
 		e.Close()
@@ -275,13 +275,14 @@ func BenchmarkStormAsResponder(b *testing.B) {
 	m.report(b)
 }
 
-// BenchmarkStormAsInitiator is the same of handshakes that the engine begins,
-// because every peer is owed a keepalive. What the peers compute is not counted.
+// BenchmarkStormAsInitiator measures the same for handshakes that the engine
+// initiates because every peer is due a keepalive. The computations of the peers
+// do not count.
 func BenchmarkStormAsInitiator(b *testing.B) {
 	var m meter
 	for b.Loop() {
 		b.StopTimer()
-		c := newCrowd(b, crowdSize, crowdWindow)
+		c := newFakePeers(b, peerCount, peerWindow)
 		private, public := newKey(b)
 		e := c.engine(b, private)
 		if err := e.Apply(c.change(true)); err != nil {
@@ -293,15 +294,15 @@ func BenchmarkStormAsInitiator(b *testing.B) {
 		if err := e.Up(); err != nil {
 			b.Fatal(err)
 		}
-		c.waitFor(b, wire.TypeInitiation, crowdSize)
+		c.waitFor(b, wire.TypeInitiation, peerCount)
 		m.stop()
 		b.StopTimer()
 		messages := c.respond(b, public)
 		runtime.GC()
 		b.StartTimer()
 		m.start()
-		c.say(messages)
-		c.waitFor(b, wire.TypeData, crowdSize)
+		c.deliver(messages)
+		c.waitFor(b, wire.TypeData, peerCount)
 		m.stop()
 		b.StopTimer()
 		e.Close()
