@@ -264,3 +264,33 @@ func (q *flowQueues) resize(t *testing.T, old, n int) {
 		t.Errorf("%d packets are out of order", q.swapped)
 	}
 }
+
+// Lanes count as paused when all batches that were read are finished, also those
+// that followers still work on. Otherwise what is drained afterwards could overtake
+// them.
+func TestPauseWaitsForSharedBatches(t *testing.T) {
+	for _, own := range []bool{true, false} { // the batch is of the lane that pauses the others, or of another one
+		q := &flowQueues{t: t, n: 2}
+		g := newGroup(q, resizeCheck{}, new(sync.WaitGroup))
+		self, busy := g.addLane(0), g.addLane(1)
+		busy.reading.unlock()
+		if own {
+			busy = self
+		}
+		busy.nextTicket = 1 // ticket 0 is drawn
+
+		paused := make(chan struct{})
+		go func() {
+			defer close(paused)
+			g.pause(self)
+		}()
+		asynctest.Eventually(t, "the pause begins", g.pausing.Load)
+		select {
+		case <-paused:
+			t.Errorf("own %v: the pause does not wait for the batch", own)
+		case <-time.After(20 * time.Millisecond):
+		}
+		busy.sequencer.done(0)
+		asynctest.Within(t, asynctest.Patience, "the pause", func() { <-paused })
+	}
+}
