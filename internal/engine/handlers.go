@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 
 	"wgd/internal/batch"
 	"wgd/internal/clock"
@@ -43,7 +44,7 @@ type outward struct {
 	buf      []byte
 	raws     [][]byte
 	now      clock.Time
-	failures int
+	failures failures
 }
 
 // Read reads one packet, which may be a large super-packet, and more as long as they
@@ -54,7 +55,7 @@ func (o *outward) Read(wait bool) (lanes.BatchInfo, error) {
 	if err != nil || n == 0 {
 		return lanes.BatchInfo{}, err
 	}
-	o.failures = 0
+	o.failures.end()
 	o.raws = append(o.raws, o.buf[:n])
 	used := n
 	for used < drainBytes && len(o.raws) < drainPackets {
@@ -81,8 +82,7 @@ func (o *outward) readOne(wait bool) (n int, err error) {
 }
 
 func (o *outward) Failed(err error) bool {
-	o.failures++
-	return o.engine.interfaceLost(err, o.failures)
+	return o.engine.interfaceLost(err, o.failures.add())
 }
 
 func (o *outward) Prepare() bool { return o.enc.Prepare(o.job, o.now, o.raws) }
@@ -99,7 +99,7 @@ type inward struct {
 	n        int // received
 	depth    int
 	now      clock.Time
-	failures int
+	failures failures
 }
 
 func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
@@ -111,7 +111,7 @@ func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
 	if err != nil || i.n == 0 {
 		return a, err
 	}
-	i.failures = 0
+	i.failures.end()
 	a.Count, a.Flow = i.n, addressHash(i.bs[0].Remote.Remote)
 	for j := range i.bs[:i.n] {
 		a.Bytes += len(i.bs[j].Data)
@@ -129,11 +129,22 @@ func (i *inward) Failed(err error) bool {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 		return true
 	}
-	i.failures++
 	i.engine.world.Log.Debug("receive failed", "err", err)
-	return !i.engine.pause(i.failures)
+	return !i.engine.pause(i.failures.add())
 }
 
 func (i *inward) Prepare() bool { return i.dec.Prepare(i.job, i.now, i.bs[:i.n]) }
 func (i *inward) Work()         { i.job.Open() }
 func (i *inward) Finish()       { i.dec.Deliver(i.job) }
+
+// failures counts the reads in a row that failed. While a handler pauses after one,
+// the goroutine that changes the number of queues may read by it.
+type failures struct{ n atomic.Int32 }
+
+func (f *failures) add() int { return int(f.n.Add(1)) }
+
+func (f *failures) end() {
+	if f.n.Load() != 0 {
+		f.n.Store(0)
+	}
+}

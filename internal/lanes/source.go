@@ -18,7 +18,8 @@ type Handler interface {
 	// no bytes.
 	Read(wait bool) (BatchInfo, error)
 	// Failed is called with an error of Read. It pauses if that makes sense, and
-	// reports whether the lane is to end.
+	// reports whether the lane is to end. Meanwhile, if the source is a queue of a
+	// group, the goroutine that changes the number of queues may call the others.
 	Failed(err error) (end bool)
 	// Prepare does what must be done in the order of reading. Like Read, it is
 	// called by the goroutine that holds the read lock. It reports whether the next
