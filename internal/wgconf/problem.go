@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"wgd/internal/invalid"
 	"wgd/key"
@@ -60,8 +61,8 @@ func (list Problems) sort() {
 	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 }
 
-// What quote repeats of a text: so many bytes, and so many of a word that could
-// be a part of a key.
+// What quote repeats of a text: up to maxQuoted bytes. Of a word of minKey
+// letters or more, which could be a part of a key, it repeats maxOfKey.
 const (
 	maxQuoted = 80
 	maxOfKey  = 4
@@ -71,9 +72,20 @@ const (
 // quote makes a text from a file fit for a sentence: short, printable, and
 // without any part of a key, which may stand where it does not belong.
 func quote(text string) string {
-	if len(text) > maxQuoted {
-		text = text[:maxQuoted] + "…"
+	text = hideKeys(text) // first: what a cut leaves of a key could be too short to be found
+	if len(text) <= maxQuoted {
+		return text
 	}
+	end := maxQuoted
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
+// hideKeys shortens every word that could be a part of a key, and replaces what
+// cannot be printed.
+func hideKeys(text string) string {
 	var b strings.Builder
 	run := 0 // letters that a key could have, up to here
 	flush := func(until int) {

@@ -398,3 +398,20 @@ func checkNames[T any](t *testing.T, rows []row[T], d Directive) {
 		}
 	}
 }
+
+// Nor does one in a long line, of which it repeats the beginning only, wherever
+// that ends.
+func TestLongLinesHideSecrets(t *testing.T) {
+	for before := range 2 * maxQuoted {
+		got := quote(strings.Repeat(",", before) + privateText)
+		if strings.Contains(got, privateText[:maxOfKey+1]) {
+			t.Errorf("after %d bytes: %s", before, got)
+		}
+		if len(got) > maxQuoted+len("…") {
+			t.Errorf("after %d bytes: %d bytes are repeated", before, len(got))
+		}
+	}
+	if got := quote(strings.Repeat("ö", maxQuoted)); got != strings.Repeat("ö", maxQuoted/2)+"…" {
+		t.Errorf("cut within a letter: %q", got)
+	}
+}
