@@ -13,6 +13,9 @@ require (
 	github.com/vishvananda/netlink v1.3.1
 	// ChaCha20-Poly1305 and BLAKE2s, which the standard library keeps to itself or lacks.
 	golang.org/x/crypto v0.58.0
+	// Messages of DNS: a daemon needs the TTL, which package net does not tell. dnsmessage is the parser that package
+	// net has inside. miekg/dns is a whole server, of which we would use one page.
+	golang.org/x/net v0.60.0
 	// System calls that package syscall does not have: TUN, UDP_SEGMENT, recvmmsg, SO_MARK.
 	golang.org/x/sys v0.49.0
 	// A TCP/IP stack in the process: the demo, and tunnels in programs without root (netstack).

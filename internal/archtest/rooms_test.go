@@ -22,6 +22,7 @@ const (
 	netlink = "github.com/vishvananda/netlink/..."
 	bart    = "github.com/gaissmai/bart/..."
 	gvisor  = "gvisor.dev/gvisor/..."
+	dnsmsg  = "golang.org/x/net/dns/dnsmessage"
 )
 
 // rooms has the arrows of docs/architecture.md. A new arrow is added here, in the
@@ -100,6 +101,7 @@ var rooms = map[string]room{
 	"internal/sys/yield":           {third: []string{unix}},
 	"internal/sys/pages":           {third: []string{unix}},
 	"internal/sys/term":            {third: []string{unix}},
+	"internal/sys/mark":            {third: []string{unix}},
 
 	"internal/control": {imports: []string{
 		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",
@@ -107,6 +109,8 @@ var rooms = map[string]room{
 	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/resolve":             {},
+	"internal/resolve/dns":         {imports: []string{"internal/sys/mark"}, third: []string{dnsmsg}},
+	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
 		"conf", "key", "internal/invalid", "internal/resolve"}},
 	"internal/sys/errno": {third: []string{unix}},
