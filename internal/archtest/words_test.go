@@ -64,7 +64,6 @@ var notYet = []string{
 	"internal/dataplane/decapsulate.go", "internal/dataplane/encapsulate.go",
 	"internal/dataplane/loop_test.go", "internal/dataplane/rekey.go",
 	"internal/lanes/interleave_test.go", "internal/lanes/spread_test.go",
-	"internal/sys/udp/loopback_linux_test.go",
 	"test/load/crowd.go", "test/load/crowd_test.go", "test/load/load.go",
 	"test/scale/main.go", "test/scale/storm.go",
 }

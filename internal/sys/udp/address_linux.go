@@ -46,9 +46,9 @@ func (s *sockaddr) get(length uint32) (from netip.AddrPort, scope uint32) {
 	return netip.AddrPort{}, 0
 }
 
-// zones turns the scope of a link-local address into a zone of netip. The zone is always
+// zones converts the scope of a link-local address into a netip zone. The zone is always
 // the interface's index, which does not change when the interface is renamed. The last
-// one is kept, so that datagrams cost no allocation.
+// zone is cached, so that datagrams cost no allocation.
 type zones struct {
 	scope uint32
 	zone  string
@@ -64,8 +64,8 @@ func (z *zones) with(from netip.AddrPort, scope uint32) netip.AddrPort {
 	return netip.AddrPortFrom(from.Addr().WithZone(z.zone), from.Port())
 }
 
-// scopes turns a zone into a scope. A person may have written the zone as the name of an
-// interface; names are looked up once and kept.
+// scopes converts a zone into a scope. A configured zone may be the name of an interface;
+// names are looked up once and cached.
 type scopes map[string]uint32
 
 func (s scopes) known(zone string) (scope uint32, ok bool) {
@@ -76,8 +76,8 @@ func (s scopes) known(zone string) (scope uint32, ok bool) {
 	return uint32(n), err == nil
 }
 
-// ask looks the name up in the network namespace of the socket.
-func (s scopes) ask(fd int, zone string) (scope uint32, ok bool) {
+// lookUp looks the name up in the network namespace of the socket.
+func (s scopes) lookUp(fd int, zone string) (scope uint32, ok bool) {
 	ifr, err := unix.NewIfreq(zone)
 	if err != nil || unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr) != nil {
 		return 0, false

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// What was sent and has not left the machine yet waits in queues of the kernel's and
-// counts against the send buffer of its socket. Usually that is next to nothing. If a
-// device is slow, or the queue in front of it is long, it may fill the send buffer.
-// Then the socket takes nothing more, for any destination.
+// Datagrams that were sent and have not left the host yet wait in queues of the kernel
+// and count against the send buffer of their socket. Usually these are few. If a device
+// is slow, or the queue in front of it is long, they may fill the send buffer. Then the
+// socket accepts no more datagrams, for any destination.
 //
-// The kernel tells one number for each socket, so one socket does not show whose
-// datagrams wait. Therefore, when a queue has been standing for a while, the
-// destinations that may be the cause get sockets of their own. The queue of such a
-// socket may become as long as what its route carries in a fixed time; the rest is
-// dropped. A destination that turns out not to be slow has lost nothing by that, and
-// returns to the shared socket.
+// The kernel reports one number for each socket, so one socket does not show which
+// destination's datagrams wait. Therefore, when a queue has been standing for a while,
+// the destinations that may be the cause get their own sockets. The queue of such a
+// socket may hold as much as its route transmits in a fixed time; the rest is dropped. A
+// destination that turns out not to be slow has lost nothing by that, and returns to the
+// shared socket.
 //
-// This file decides, and knows neither sockets nor clocks. Sizes are in bytes as the
-// kernel counts them, with its own structures; times are since a fixed moment.
+// This file makes the decisions, without sockets or clocks. Sizes are in bytes as the
+// kernel counts them, including its own structures; times are since a fixed moment.
 
 const (
-	// askAfter is how much is sent without asking the kernel how much is queued.
-	askAfter = 256 << 10
+	// queryAfter is how much is sent between two queries of the queue length.
+	queryAfter = 256 << 10
 
 	// A queue is standing while it is longer than standing. A standing queue is
 	// examined in rounds. A round ends after roundTime, or when the queue has grown
@@ -60,24 +60,23 @@ const (
 // capacity is the size of a send buffer.
 type capacity int
 
-// data and replies are how much may be queued before nothing more of the class is
-// taken.
+// data and replies are the queue lengths at which datagrams of the class are refused.
 func (c capacity) data() int    { return int(c) / 4 * 3 }
 func (c capacity) replies() int { return int(c) / 8 * 7 }
 
-// limit and growth are n and maxGrowth, or less where the buffer is small.
+// limit and growth return n and maxGrowth, or less if the buffer is small.
 func (c capacity) limit(n int) int { return min(n, int(c)/8) }
 func (c capacity) growth() int     { return min(maxGrowth, int(c)/4) }
 
-// budget is how much may be sent before the kernel is asked again.
+// budget returns how much may be sent before the next query.
 func (c capacity) budget(queued int) int {
 	if queued < c.limit(standing) {
-		return c.limit(askAfter)
+		return c.limit(queryAfter)
 	}
 	return 0
 }
 
-// cost is how much a train counts in a send buffer at most.
+// cost returns how much of a send buffer a train takes at most.
 func cost(size, count int) int { return size + count*1024 }
 
 // sharedQueue watches the queue of a socket that all destinations share.
@@ -86,19 +85,19 @@ type sharedQueue struct {
 	standing bool
 
 	// While it is standing:
-	rounds    int                    // that have ended
-	began     time.Duration          // the round
+	rounds    int                    // number of rounds ended
+	began     time.Duration          // when the round began
 	atBegin   int                    // queued when the round began
-	lowest    int                    // queued in this round
-	lowestOld int                    // and in the one before
+	lowest    int                    // lowest queue length in this round
+	lowestOld int                    // and in the previous one
 	growth    map[netip.AddrPort]int // of the queue in this round, by destination
 	lastTo    netip.AddrPort         // the destination of the last send
 	last      int                    // queued before the last send
 	suspects  map[netip.AddrPort]bool
-	all       bool // destinations are suspected
+	all       bool // all destinations are suspected
 }
 
-// suspect notes how much is queued before a send to a destination, and reports
+// suspect records how much is queued before a send to a destination, and reports
 // whether the destination is suspected of being the cause.
 func (q *sharedQueue) suspect(now time.Duration, queued int, to netip.AddrPort) bool {
 	if queued < q.capacity.limit(standing) {
@@ -109,8 +108,8 @@ func (q *sharedQueue) suspect(now time.Duration, queued int, to netip.AddrPort) 
 		q.begin(now, queued, to)
 		return false
 	}
-	// What leaves in the meantime is subtracted from the growth of the last
-	// destination. In the long run that affects all of them alike.
+	// Datagrams that leave in the meantime reduce the growth of the last
+	// destination. In the long run that affects all destinations equally.
 	if _, known := q.growth[q.lastTo]; known || len(q.growth) < maxSuspects {
 		q.growth[q.lastTo] += queued - q.last
 	}
@@ -133,9 +132,9 @@ func (q *sharedQueue) begin(now time.Duration, queued int, to netip.AddrPort) {
 		growth: q.growth, lastTo: to, last: queued, suspects: q.suspects}
 }
 
-// endRound decides who is suspected, and begins the next round. If the queue has
-// become shorter, the cause is gone and the rounds begin again. If it has hardly grown,
-// shares are those of a part of its length.
+// endRound decides which destinations are suspected, and begins the next round. If the
+// queue has become shorter, the cause is gone and the rounds begin again. If it has
+// hardly grown, shares are relative to a fraction of its length.
 func (q *sharedQueue) endRound(now time.Duration, queued int) {
 	grown, share := queued-q.atBegin, firstShare
 	if q.rounds++; q.lowest < q.lowestOld && grown < q.capacity.growth() {
@@ -154,17 +153,17 @@ func (q *sharedQueue) endRound(now time.Duration, queued int) {
 	q.began, q.atBegin, q.lowestOld, q.lowest = now, queued, q.lowest, queued
 }
 
-// ownQueue watches the queue of a socket of one destination, or few.
+// ownQueue watches the queue of a socket with one destination, or few.
 type ownQueue struct {
 	capacity capacity
-	limit    int           // of what may be queued
+	limit    int           // of the queue length
 	short    time.Duration // when the queue was last not standing
 	slow     time.Duration // when it was last standing for long, or at its limit; at first: when the socket was opened
-	wasSlow  bool          // ever
+	wasSlow  bool          // whether slow was ever updated
 
-	// How much leaves is measured.
-	began time.Duration // the measurement
-	left  int           // since then
+	// The measurement of the rate.
+	began time.Duration // when the measurement began
+	left  int           // bytes that have left since then
 	last  int           // queued after the last send
 	rate  float64       // bytes a second
 }
@@ -173,7 +172,7 @@ func newOwnQueue(c capacity, now time.Duration) ownQueue {
 	return ownQueue{capacity: c, limit: min(firstLimit, c.data()), short: now, slow: now, began: now}
 }
 
-// hasRoom notes how much is queued before a send, and reports whether there is room
+// hasRoom records how much is queued before a send, and reports whether there is room
 // for it.
 func (q *ownQueue) hasRoom(now time.Duration, queued int) bool {
 	q.measure(now, queued)
@@ -197,17 +196,17 @@ func (q *ownQueue) measure(now time.Duration, queued int) {
 	}
 }
 
-// sent notes how much is queued after a send.
+// sent records how much is queued after a send.
 func (q *ownQueue) sent(queued int) { q.last = queued }
 
-// fast reports whether the destination is as fast as others, or is so again, given how
-// much was queued before a send.
+// fast reports whether the destination is not slow, or not slow any more, given how much
+// was queued before a send.
 func (q *ownQueue) fast(now time.Duration, queued int) bool {
 	return queued < nearlyEmpty && now-q.slow >= q.probation()
 }
 
-// probation is how long the queue must not be standing for the destination to count as
-// fast.
+// probation returns how long the queue must not have been standing for the destination
+// to count as fast.
 func (q *ownQueue) probation() time.Duration {
 	if q.wasSlow {
 		return fastAfter

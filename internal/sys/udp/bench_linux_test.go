@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// BenchmarkSend is one Send over the loopback interface, to a socket that nobody
-// reads.
+// BenchmarkSend measures one Send over the loopback interface, to a socket that is not
+// read.
 func BenchmarkSend(b *testing.B) {
 	for _, count := range []int{1, 45} {
 		for _, o := range []Options{{}, {NoGSO: true}} {

@@ -14,8 +14,8 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// calls are the system calls of a socket, none of which waits. Tests replace them to
-// provoke what a kernel does rarely.
+// calls are the system calls of a socket. None of them waits. Tests replace them to
+// simulate rare results.
 type calls struct {
 	recvmsg  func(fd uintptr, h *unix.Msghdr) (n int, errno syscall.Errno)
 	recvmmsg func(fd uintptr, hs []mmsghdr) (count int, errno syscall.Errno)
@@ -23,7 +23,7 @@ type calls struct {
 	sendmmsg func(fd uintptr, hs []mmsghdr) (count int, errno syscall.Errno)
 	queued   func(fd uintptr) int // bytes sent that have not left yet
 
-	now   func() time.Duration // since some moment
+	now   func() time.Duration // since a fixed moment
 	sleep func(time.Duration)
 }
 

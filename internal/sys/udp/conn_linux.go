@@ -13,9 +13,9 @@ import (
 	"wgd/internal/batch"
 )
 
-// conn is a UDP socket on Go's poller. The first of a family is also the Group. A
-// call is one raw system call that never sleeps, made by a callback that was
-// allocated once; everything the kernel reads or writes lies in a sender or a
+// conn is a UDP socket on Go's poller. The first one of a family is also the Group.
+// Each call is one raw system call that never sleeps, made by a callback that was
+// allocated once. Everything the kernel reads or writes lies in a sender or a
 // receiver.
 type conn struct {
 	socket  *descriptor
@@ -26,22 +26,22 @@ type conn struct {
 	closed  atomic.Bool
 	calls   calls
 
-	tx     *sender // of Send
-	urgent *sender // of all but data, whoever sends it
-	slow   slowSockets
-	whole  atomic.Pointer[sendSocket] // sets DF; nil: not opened yet
-	retry  atomic.Int64               // when whole may be opened again after a failure
+	tx         *sender // of Send
+	urgent     *sender // for everything except data, shared by all Senders
+	slow       slowSockets
+	noFragment atomic.Pointer[sendSocket] // sets DF; nil: not opened yet
+	retry      atomic.Int64               // when noFragment may be opened again after a failure
 
-	// forgets is how often Forget was called.
+	// forgets is the number of calls of Forget.
 	forgets atomic.Uint32
 
-	group group // of the first socket: all others
+	group group // in the first socket: all other sockets
 
-	// Of a sendSocket: the first socket.
+	// In a sendSocket: the first socket, and its options.
 	first       *conn
 	sendOptions sendOptions
 
-	poll   unix.PollFd // of Wait
+	poll   unix.PollFd // for Wait
 	onWait func(uintptr) bool
 }
 
@@ -59,8 +59,8 @@ func newConn(fd int, v4 bool, o Options, caps Caps) (*conn, error) {
 	return c, nil
 }
 
-// capacity is the limit up to which the kernel counts what is queued: twice the size
-// that it granted, which is never less than about 2 KB.
+// capacity returns the kernel's limit for the queue: twice the buffer size that it
+// granted, which is never less than about 2 KB.
 func (c *conn) capacity() capacity { return capacity(2 * max(c.caps.SendBuffer, 2<<10)) }
 
 func (c *conn) NewReceiver() Receiver { return newReceiver(c) }
@@ -69,7 +69,7 @@ func (c *conn) Send(b *batch.Batch) error { return c.tx.Send(b) }
 
 func (c *conn) NewSender() Sender { return newSender(c) }
 
-// Forget is for all sockets of the Group that send.
+// Forget applies to all sockets of the Group that send.
 func (c *conn) Forget() {
 	c.group.mu.Lock()
 	list := slices.Clone(c.group.sendSockets)
@@ -109,10 +109,10 @@ func (c *conn) pollError(err error) error {
 
 func (c *conn) Caps() Caps { return c.caps }
 
-// SetMark is for all sockets of the Group.
+// SetMark applies to all sockets of the Group.
 func (c *conn) SetMark(mark uint32) error {
 	if c.mark.Load() != mark {
-		c.Forget() // another mark is another route
+		c.Forget() // routes may depend on the mark
 	}
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -128,7 +128,7 @@ func (c *conn) SetMark(mark uint32) error {
 
 func (c *conn) setMark(mark uint32) error {
 	if c.mark.Load() == mark {
-		return nil // 0, which a new socket has, needs no privilege
+		return nil // 0, the default, needs no privilege
 	}
 	err := os.ErrClosed
 	if poll := c.socket.control(func(fd int) { err = setMark(fd, mark) }); poll != nil {
@@ -150,7 +150,7 @@ func (c *conn) Close() error {
 	return errors.Join(err, c.socket.close())
 }
 
-// port is the port that the socket is bound to.
+// port returns the port that the socket is bound to.
 func (c *conn) port() (port uint16, err error) {
 	poll := c.socket.control(func(fd int) {
 		var local unix.Sockaddr

@@ -7,18 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Control messages are what the kernel says, and is told, about a datagram. Each is a
-// header of length (a word), level and type, then data, padded to a word. Both
-// directions are pure functions on bytes.
+// Control messages describe a datagram, to the kernel and from it. Each consists of a
+// length (a word), level and type, then data, padded to a word. Encoding and decoding are
+// pure functions.
 
 const wordSize = unix.SizeofPtr
 
-// control is what the control messages of one train say.
+// control is the contents of the control messages of one train.
 type control struct {
 	source netip.Addr // the local address; invalid if there is none
 	index  uint32     // of the interface
 	tos    byte       // TOS or traffic class
-	stride int        // bytes of each datagram; 0: there is one
+	stride int        // bytes of each datagram; 0: there is only one
 	ttl    byte       // to send with; 0: the default
 }
 
@@ -56,15 +56,16 @@ func (c *control) take(level, kind uint32, data []byte) {
 		}
 	}
 	if c.source.IsMulticast() || c.source.IsUnspecified() {
-		c.source, c.index = netip.Addr{}, 0 // no address to answer from
+		c.source, c.index = netip.Addr{}, 0 // not usable as a source
 	}
 }
 
-// controlSize is enough for all that appendControl writes.
+// controlSize is the most that appendControl writes.
 var controlSize = unix.CmsgSpace(unix.SizeofInet6Pktinfo) + 2*unix.CmsgSpace(4) + unix.CmsgSpace(2)
 
-// appendControl writes what a train is sent with: the source address (none if it is
-// invalid), TOS, TTL, and the length of its datagrams if the kernel is to segment it.
+// appendControl appends the control messages of a train to send: the source address
+// (unless invalid), TOS, TTL, and the length of its datagrams if the kernel is to segment
+// it.
 func appendControl(b []byte, v4 bool, c control) []byte {
 	if c.source.IsValid() {
 		b = appendSource(b, v4, c)
@@ -83,8 +84,8 @@ func appendControl(b []byte, v4 bool, c control) []byte {
 	return b
 }
 
-// appendByte adds a value of one byte, whose name depends on the family. The kernel
-// expects it as an int.
+// appendByte appends a one-byte value, whose type depends on the family. The kernel
+// expects an int.
 func appendByte(b []byte, v4 bool, kind4, kind6 uint32, value byte) []byte {
 	level, kind := uint32(unix.SOL_IPV6), kind6
 	if v4 {
@@ -111,7 +112,7 @@ func appendSource(b []byte, v4 bool, c control) []byte {
 	return b
 }
 
-// appendMessage adds a message with n zero bytes of data, and returns those too.
+// appendMessage appends a message with n zero bytes of data, and also returns those.
 func appendMessage(b []byte, level, kind uint32, n int) (all, data []byte) {
 	at := len(b)
 	for range unix.CmsgSpace(n) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// message is one control message whose length field says claimed.
+// message returns one control message whose length field is claimed.
 func message(level, kind uint32, data []byte, claimed int) []byte {
 	b, space := appendMessage(nil, level, kind, len(data))
 	copy(space, data)
@@ -62,7 +62,7 @@ func TestControlMessages(t *testing.T) { // B57
 			oob = append(oob, m...)
 		}
 		if got := parseControl(oob); got != test.want {
-			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+			t.Errorf("%s: got %+v, want %+v", name, got, test.want)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func TestControlFitsItsBuffer(t *testing.T) {
 		{source: netip.MustParseAddr("2001:db8::1"), index: 3, tos: 0xff, ttl: 255, stride: 65535},
 	} {
 		if b := appendControl(make([]byte, 0, controlSize), c.source.Is4(), c); len(b) > controlSize {
-			t.Fatalf("%d bytes, reserved %d", len(b), controlSize)
+			t.Fatalf("the control messages have %d bytes, want at most %d", len(b), controlSize)
 		}
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"wgd/internal/batch"
 )
 
-// What may be wrong, for errors.Is.
+// Errors of Send, for errors.Is.
 var (
-	// ErrSourceGone: the local address in an endpoint does not exist any more, so forget
-	// it (A52). By itself, this error says that the train was sent without the address.
+	// ErrSourceGone: the local address in an endpoint does not exist any more and must
+	// be forgotten (A52). This error alone means that the train was sent without it.
 	ErrSourceGone = batch.ErrSourceGone
 	// ErrBacklog: the train, or a part of it, was not sent because too much is queued.
 	ErrBacklog = batch.ErrBacklog
@@ -20,7 +20,7 @@ var (
 	ErrBadEndpoint = errors.New("no endpoint to send to")
 )
 
-// PortTaken says that another program has the UDP port.
+// PortTaken says that another program uses the UDP port.
 type PortTaken struct {
 	Port  uint16
 	Cause error
@@ -32,7 +32,7 @@ func (e *PortTaken) Error() string {
 
 func (e *PortTaken) Unwrap() error { return e.Cause }
 
-// PortForbidden says that this process may not use the UDP port.
+// PortForbidden says that this process has no permission for the UDP port.
 type PortForbidden struct {
 	Port  uint16
 	Cause error

@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// group is the other sockets on the port of the first one: siblings, which receive as
-// it does, and those that only send.
+// group holds the other sockets on the port of the first one: siblings, which also
+// receive, and those that only send.
 //
 // SO_REUSEPORT lets other programs of the same user bind the port, if they set it,
-// too. So the first socket is bound without it: a port that another program has is an
-// error, whatever that program has set. It is set only before a second socket is bound,
-// and reset when the last one is closed. Meanwhile another program of the same user
-// could bind the port. That cannot be prevented, because the kernel looks at one option
-// both for who may bind and for how datagrams are distributed. The socket of such a
-// program stays on the port, but gets nothing any more when there is one socket again:
-// then all datagrams are steered to that.
+// too. So the first socket is bound without it: a port in use by another program is an
+// error, whatever options that program has set. The option is set only before a second
+// socket is bound, and reset when the last one is closed. Meanwhile another program of
+// the same user could bind the port. That cannot be prevented, because one option of
+// the kernel controls both who may bind and how datagrams are distributed. The socket
+// of such a program stays on the port, but receives nothing any more when we are back
+// to one socket: then all datagrams are steered to that.
 type group struct {
 	mu          sync.Mutex
 	siblings    []*conn
@@ -43,7 +43,7 @@ func (c *conn) SetSockets(n int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if n < 1 {
-		return errors.New("one socket stays")
+		return errors.New("a group needs at least one socket")
 	}
 	if c.closed.Load() {
 		return os.ErrClosed
@@ -60,7 +60,7 @@ func (c *conn) SetSockets(n int) error {
 		g.siblings = slices.Delete(g.siblings, last, last+1)
 	}
 	if n == 1 {
-		// A socket of another program on the port gets nothing from now on.
+		// From now on, a socket of another program on the port receives nothing.
 		c.toFirst()
 		return c.allowReuse(false)
 	}
@@ -71,8 +71,8 @@ func (c *conn) SetSockets(n int) error {
 	return errors.Join(err, c.allowReuse(true))
 }
 
-// close closes all of them. The first socket is closed already, so no other one is
-// opened.
+// close closes all sockets except the first one, which is closed already, so that no
+// other socket is opened.
 func (g *group) close() error {
 	g.mu.Lock()
 	list := slices.Clone(g.siblings)
@@ -87,7 +87,7 @@ func (g *group) close() error {
 	return errors.Join(errs...)
 }
 
-// sibling opens one more socket that receives.
+// sibling opens one more receiving socket.
 func (c *conn) sibling() (*conn, error) {
 	port, err := c.port()
 	if err != nil {
@@ -116,8 +116,8 @@ func (c *conn) shareable(domain int) (int, error) {
 	return fd, err
 }
 
-// sameNamespace is an error if the two sockets are in different network namespaces.
-// Kernels before 5.14 do not tell.
+// sameNamespace returns an error if the two sockets are in different network
+// namespaces. Kernels before 5.14 do not report that.
 func sameNamespace(a, b int) error {
 	first, err := unix.GetsockoptUint64(a, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	if err != nil {
@@ -129,8 +129,8 @@ func sameNamespace(a, b int) error {
 	return nil
 }
 
-// allowReuse lets other sockets of this user be bound to the port, or no longer. The
-// kernel asks every socket on the port, so it is set on those that only send, too.
+// allowReuse sets whether other sockets of this user may be bound to the port. The
+// kernel checks every socket on the port, so those that only send are set, too.
 func (c *conn) allowReuse(on bool) error {
 	value := 0
 	if on {
@@ -163,8 +163,7 @@ func (c *conn) alone() bool {
 	return len(c.group.siblings) == 0
 }
 
-// toFirst attaches the program. It reports whether the kernel can do that and can undo
-// it.
+// toFirst attaches the program. It reports whether the kernel can attach and detach it.
 func (c *conn) toFirst() bool {
 	if c.stopSteering() != nil {
 		return false
@@ -179,7 +178,7 @@ func (c *conn) toFirst() bool {
 // awaitReceivers waits until every datagram has arrived for which the kernel chose a
 // socket before the call. The kernel chooses and delivers within one RCU read-side
 // critical section, and this system call waits for the end of all sections that have
-// begun. Where it is refused, a sleep that is longer than such a section has to do.
+// begun. If it is refused, a sleep longer than such a section must do.
 func awaitReceivers() {
 	const global, longer = 1, 20 * time.Millisecond // MEMBARRIER_CMD_GLOBAL
 	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0); errno != 0 {
@@ -198,7 +197,7 @@ func (c *conn) stopSteering() error {
 	return err
 }
 
-// control runs f on the socket while it is certainly open.
+// control runs f with the socket, which stays open meanwhile.
 func (c *conn) control(f func(fd int) error) error {
 	err := os.ErrClosed
 	if poll := c.socket.control(func(fd int) { err = f(fd) }); poll != nil {

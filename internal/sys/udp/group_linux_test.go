@@ -18,7 +18,7 @@ import (
 	"wgd/internal/sys/netns/netnstest"
 )
 
-// senders are sockets of other ports of the family, and what they send to.
+// senders returns n sockets with different ports that are connected to the pair.
 func senders(t *testing.T, n int, to *testPair, v4 bool) (list []*net.UDPConn) {
 	t.Helper()
 	address := &net.UDPAddr{IP: net.IPv6loopback, Port: int(to.Port())}
@@ -36,9 +36,9 @@ func senders(t *testing.T, n int, to *testPair, v4 bool) (list []*net.UDPConn) {
 	return list
 }
 
-// hear says for each of n senders in which socket its datagrams wait, and how
-// many they are.
-func hear(t *testing.T, m testGroup, sockets, n int) (where, count []int) {
+// datagramsBySocket receives all datagrams. It returns for each of n senders at which
+// socket its datagrams arrived, and how many.
+func datagramsBySocket(t *testing.T, m testGroup, sockets, n int) (where, count []int) {
 	t.Helper()
 	where, count = make([]int, n), make([]int, n)
 	bs := make([]batch.Batch, MaxDepth)
@@ -64,8 +64,8 @@ func hear(t *testing.T, m testGroup, sockets, n int) (where, count []int) {
 	return where, count
 }
 
-// all has every sender send once, and says where it arrived; used is the number
-// of sockets that got something.
+// all sends one datagram from every sender, and returns at which socket it arrived;
+// used is the number of sockets that received any.
 func all(t *testing.T, m testGroup, sockets int, list []*net.UDPConn) (where []int, used int) {
 	t.Helper()
 	for i, c := range list {
@@ -73,7 +73,7 @@ func all(t *testing.T, m testGroup, sockets int, list []*net.UDPConn) (where []i
 			t.Fatal(err)
 		}
 	}
-	where, count := hear(t, m, sockets, len(list))
+	where, count := datagramsBySocket(t, m, sockets, len(list))
 	got := map[int]bool{}
 	for i, n := range count {
 		if n != 1 {
@@ -98,26 +98,26 @@ func TestSocketsComeAndGo(t *testing.T) {
 			}
 			before, used := all(t, m, n, list)
 			if used != n {
-				t.Errorf("%d sockets of %d are in use", used, n)
+				t.Errorf("%d sockets of %d receive", used, n)
 			}
 			if after, _ := all(t, m, n, list); fmt.Sprint(before) != fmt.Sprint(after) {
-				t.Errorf("senders moved while there were %d sockets", n)
+				t.Errorf("senders moved to other sockets while there were %d", n)
 			}
 			if !m.SteerToFirst() {
-				t.Fatal("datagrams cannot be steered to the first")
+				t.Fatal("datagrams cannot be steered to the first socket")
 			}
 			if where, used := all(t, m, n, list); used != 1 || where[0] != 0 {
-				t.Errorf("steered to %d sockets", used)
+				t.Errorf("%d sockets receive after SteerToFirst, want 1", used)
 			}
 		}
 		if m.SetSockets(0) == nil {
-			t.Error("an impossible number of sockets")
+			t.Error("SetSockets accepts an impossible number")
 		}
 	}
 }
 
-// B55: sockets that come and go leave no descriptor behind, nor do senders.
-func TestSocketsLeaveNothing(t *testing.T) {
+// B55: opening and closing sockets and senders leaves no descriptor open.
+func TestSocketsLeaveNoDescriptor(t *testing.T) {
 	count := func() int {
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -136,7 +136,7 @@ func TestSocketsLeaveNothing(t *testing.T) {
 		}
 	}
 	if n := count(); n > alone {
-		t.Errorf("%d descriptors, then %d", alone, n)
+		t.Errorf("%d descriptors, want %d as before", n, alone)
 	}
 	p.NewSender()
 	if err := p.V6.SetSockets(3); err != nil {
@@ -157,7 +157,7 @@ func bindTo(v4 bool, port uint16, reuse bool) error {
 	return err
 }
 
-// boundTo is a socket bound to the port.
+// boundTo returns a socket bound to the port.
 func boundTo(v4 bool, port uint16, reuse bool) (int, error) {
 	domain, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(port)})
 	if v4 {
@@ -180,8 +180,8 @@ func boundTo(v4 bool, port uint16, reuse bool) (int, error) {
 	return fd, nil
 }
 
-// A port stays taken, however many sockets there are (A53). Who has the same
-// user and asks for it can join while there are several, and only then.
+// A port stays in use, however many sockets there are (A53). Another program of the
+// same user can bind it with SO_REUSEPORT while there are several, and only then.
 func TestPortStaysTaken(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
 		p := pair(t, Options{})
@@ -203,12 +203,12 @@ func TestPortStaysTaken(t *testing.T) {
 			if err := bindTo(v4, p.Port(), true); n == 1 && err != unix.EADDRINUSE {
 				t.Errorf("another program with SO_REUSEPORT: %v", err)
 			}
-			if err := asNobody(t, v4, p.Port()); err != unix.EADDRINUSE {
+			if err := bindAsOtherUser(t, v4, p.Port()); err != unix.EADDRINUSE {
 				t.Errorf("%d sockets: another user with SO_REUSEPORT: %v", n, err)
 			}
 		}
 	}
-	// And a port that somebody else lets others have is taken for us.
+	// We cannot bind a port that another program shares with SO_REUSEPORT.
 	fd, err := socket(unix.AF_INET)
 	if err != nil {
 		t.Fatal(err)
@@ -225,8 +225,9 @@ func TestPortStaysTaken(t *testing.T) {
 	}
 }
 
-// Who has joined while there were several sockets gets nothing once there is one.
-func TestWhoHasJoinedGetsNothing(t *testing.T) {
+// A program that has bound the port while there were several sockets receives nothing
+// once there is one.
+func TestJoinedSocketReceivesNothing(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
 		p := pair(t, Options{})
 		m := p.V6
@@ -245,16 +246,16 @@ func TestWhoHasJoinedGetsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if where, used := all(t, m, 1, senders(t, 60, p, v4)); used != 1 || where[0] != 0 {
-			t.Errorf("IPv4: %v: not all come to the first socket", v4)
+			t.Errorf("IPv4 %v: not all datagrams arrive at the first socket", v4)
 		}
 		if n, _, err := unix.Recvfrom(stranger, make([]byte, 100), unix.MSG_DONTWAIT); err != unix.EAGAIN {
-			t.Errorf("IPv4: %v: somebody else received %d bytes: %v", v4, n, err)
+			t.Errorf("IPv4 %v: the other program received %d bytes: %v", v4, n, err)
 		}
 	}
 }
 
-// asNobody is what another user hears who binds the port with SO_REUSEPORT.
-func asNobody(t *testing.T, v4 bool, port uint16) error {
+// bindAsOtherUser tries to bind the port with SO_REUSEPORT as another user.
+func bindAsOtherUser(t *testing.T, v4 bool, port uint16) error {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
@@ -264,7 +265,7 @@ func asNobody(t *testing.T, v4 bool, port uint16) error {
 	}
 	answer := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: the thread dies with the goroutine
+		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine
 		const nobody = 65534
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
 			answer <- errno
@@ -275,7 +276,7 @@ func asNobody(t *testing.T, v4 bool, port uint16) error {
 	return <-answer
 }
 
-// All sockets are as the first, also after changes.
+// All sockets have the options of the first one, also after changes.
 func TestSocketsAreAlike(t *testing.T) {
 	p := pair(t, Options{})
 	shared := [][2]int{
@@ -316,13 +317,13 @@ func TestSocketsAreAlike(t *testing.T) {
 				}
 			}
 			if got := value(t, m, shared[2]); got != int(mark) {
-				t.Errorf("the mark is %d, not %d", got, mark)
+				t.Errorf("the mark is %d, want %d", got, mark)
 			}
 		}
 	}
 }
 
-// present is the number of sockets.
+// present returns the number of sockets.
 func (c *conn) present() int {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -341,8 +342,8 @@ func value(t *testing.T, c *conn, name [2]int) (n int) {
 	return n
 }
 
-// Several senders and receivers at once: everything arrives once, in the order
-// of its sender, from the one port.
+// With several senders and receivers at once, everything arrives once, in the order of
+// its sender, from the same port.
 func TestManySendAndReceive(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
 	from, to := a.V4, b.V4
@@ -381,12 +382,12 @@ func TestManySendAndReceive(t *testing.T) {
 				mu.Lock()
 				for _, b := range bs[:n] {
 					if b.Remote.Remote != netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), a.Port()) {
-						t.Errorf("it came from %v", b.Remote)
+						t.Errorf("a datagram came from %v", b.Remote)
 					}
 					for j := range b.Count() {
 						k, number := binary.BigEndian.Uint32(b.At(j)), binary.BigEndian.Uint32(b.At(j)[4:])
 						if number != next[k] {
-							t.Errorf("sender %d: %d, not %d", k, number, next[k])
+							t.Errorf("sender %d: got datagram %d, want %d", k, number, next[k])
 						}
 						next[k] = number + 1
 						left--
@@ -415,7 +416,7 @@ func TestManySendAndReceive(t *testing.T) {
 	}
 }
 
-// A Sender of the Pair has both families.
+// A Sender of the Pair sends to both families.
 func TestPairSender(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
 	s := a.NewSender()
@@ -425,10 +426,10 @@ func TestPairSender(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := collect(t, conn, 8, train).trains[0].Remote.Remote.Port(); got != a.Port() {
-			t.Errorf("it came from port %d", got)
+			t.Errorf("the datagram came from port %d", got)
 		}
 	}
-	a.V4.conn.tx.mu.Lock() // of others it is independent
+	a.V4.conn.tx.mu.Lock() // it is independent of other Senders
 	defer a.V4.conn.tx.mu.Unlock()
 	if err := s.Send(numbered(1, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))); err != nil {
 		t.Error(err)
@@ -439,7 +440,7 @@ func TestPairSender(t *testing.T) {
 	}
 }
 
-// Senders end with the socket.
+// Senders are closed with the socket.
 func TestSendersEnd(t *testing.T) {
 	a := pair(t, Options{})
 	c := a.V4.conn
@@ -455,7 +456,8 @@ func TestSendersEnd(t *testing.T) {
 	}
 }
 
-// A socket in another network namespace than the first would get nothing.
+// A socket in another network namespace than the first one would receive nothing, so it
+// is not opened.
 func TestOtherNamespace(t *testing.T) { // A55
 	home := ownNetwork(t)
 	p := pair(t, Options{})
@@ -464,7 +466,7 @@ func TestOtherNamespace(t *testing.T) { // A55
 		t.Error(err)
 	}
 	if bindTo(true, p.Port(), true) != nil {
-		t.Error("the port is taken where there is none")
+		t.Error("the port is in use in the other namespace")
 	}
 	netnstest.Enter(t, home)
 	if err := p.V4.SetSockets(2); err != nil {

@@ -2,40 +2,40 @@ package udp
 
 import "net/netip"
 
-// limits are what a sender has found out about the trains that endpoints refuse
-// (B61). It forgets all of it when routes change, and tries again after some trains
-// in any case: an offload may be on again.
+// limits is what a sender has learned about the trains that the kernel refuses for an
+// endpoint (B61). It forgets everything when routes change, and in any case tries again
+// after some trains: an offload may be on again.
 type limits struct {
-	// known are the endpoints that do not take every train. Usually there is none,
-	// and the empty map costs one comparison.
+	// known are the endpoints with limits. Usually there is none, and the empty map
+	// costs one comparison.
 	known map[netip.AddrPort]limit
-	// refusals is how often a train was refused with EIO, to any endpoint, since
-	// one passed.
+	// refusals is how many trains were refused with EIO, to any endpoint, since the
+	// last one that passed.
 	refusals int
-	// pause is how many more trains are sent singly, to all endpoints.
+	// pause is how many more trains are sent as single datagrams, to all endpoints.
 	pause int
 }
 
-// limit is what one endpoint has refused.
+// limit describes the trains that pass to one endpoint.
 type limit struct {
 	stride   int // longest datagram that may travel in a train; 0: any
-	segments int // most datagrams in one train; 1: no trains
-	left     int // trains, until all this is tried again
+	segments int // maximum of datagrams in one train; 1: no trains
+	left     int // trains to send before the limit is forgotten
 }
 
 const (
-	maxLimits  = 1024 // more than that and all are forgotten
-	retryAfter = 8192 // trains: the route may have a larger MTU by then
-	// After maxRefusals, with no train passed between, no trains are sent for a
-	// while. Otherwise, with one way out and more peers than maxLimits, every train
-	// would be refused before it is sent singly.
+	maxLimits  = 1024 // endpoints; with more, all are forgotten
+	retryAfter = 8192 // trains; the route may have a larger MTU by then
+	// After maxRefusals in a row, no trains are sent for a while. Otherwise, with one
+	// route and more peers than maxLimits, every train would be refused before it is
+	// sent as single datagrams.
 	maxRefusals = 32
 )
 
 func newLimits() limits { return limits{known: make(map[netip.AddrPort]limit)} }
 
-// segments is how many datagrams of the length one train to the endpoint may have
-// at most; 1 means no trains.
+// segments returns how many datagrams of length stride one train to the endpoint may
+// have; 1 means no trains.
 func (l *limits) segments(to netip.AddrPort, stride int) int {
 	if l.pause > 0 {
 		l.pause--
@@ -60,12 +60,11 @@ func (l *limits) segments(to netip.AddrPort, stride int) int {
 	return known.segments
 }
 
-// passed notes that the kernel took a train.
+// passed records that the kernel accepted a train.
 func (l *limits) passed() { l.refusals = 0 }
 
-// none notes that the endpoint takes no trains at all (EIO): the device on the
-// route computes no checksums, or IPsec is in use. Another endpoint may have another
-// route.
+// none records that no trains pass to the endpoint (EIO): the device on the route
+// computes no checksums, or IPsec is in use. Another endpoint may have another route.
 func (l *limits) none(to netip.AddrPort) {
 	known := l.open(to)
 	known.segments = 1
@@ -75,15 +74,16 @@ func (l *limits) none(to netip.AddrPort) {
 	}
 }
 
-// tooLong notes that datagrams of that length do not pass as a train (EMSGSIZE).
+// tooLong records that datagrams of length stride do not pass as a train (EMSGSIZE).
 func (l *limits) tooLong(to netip.AddrPort, stride int) {
 	known := l.open(to)
 	known.stride = max(stride-1, 1)
 	l.known[to] = known
 }
 
-// tooMany notes that this number of datagrams does not pass as a train (EINVAL). Old
-// kernels also answer EINVAL when they are too long: halving ends in both cases.
+// tooMany records that this number of datagrams does not pass as a train (EINVAL). Old
+// kernels also return EINVAL for datagrams that are too long: halving ends in both
+// cases.
 func (l *limits) tooMany(to netip.AddrPort, segments int) {
 	known := l.open(to)
 	known.segments = max(segments/2, 1)

@@ -15,15 +15,15 @@ import (
 	"wgd/internal/wire"
 )
 
-// testPair is a Pair with a Sender for both families, and with its sockets.
+// testPair is a Pair with a Sender for both families, and its first sockets.
 type testPair struct {
 	*Pair
 	Sender
 	V4, V6 testGroup
 }
 
-// testGroup is the first socket of a family, with a Receiver. Its Send is that of the
-// testPair, too.
+// testGroup is the first socket of a family, with a Receiver. The testPair sends with
+// its Send.
 type testGroup struct {
 	*conn
 	Receiver
@@ -52,8 +52,8 @@ func opened(p *Pair) *testPair {
 	return list
 }
 
-// numbered is a train of count datagrams of the length, each of which starts
-// with its number; last is the length of the last.
+// numbered returns a train of count datagrams of the length, each of which begins with
+// its number; last is the length of the last one.
 func numbered(count, length, last int, to wire.Endpoint) *batch.Batch {
 	data := bytes.Repeat([]byte{0xcc}, (count-1)*length+last)
 	for i := range count {
@@ -64,7 +64,7 @@ func numbered(count, length, last int, to wire.Endpoint) *batch.Batch {
 	return &batch.Batch{Data: data, Stride: length, Remote: to}
 }
 
-// received is what was taken out of a socket.
+// received is what was received from a socket.
 type received struct {
 	datagrams [][]byte
 	trains    []batch.Batch // Data is nil
@@ -95,7 +95,7 @@ func collect(t testing.TB, c testGroup, depth int, sent *batch.Batch) (r receive
 	return r
 }
 
-// recvWithin gives up after a while, by closing the socket.
+// recvWithin closes the socket after five seconds, which ends Recv.
 func recvWithin(c testGroup, bs []batch.Batch) (int, error) {
 	timer := time.AfterFunc(5*time.Second, func() { c.Close() })
 	defer timer.Stop()
@@ -110,8 +110,8 @@ func endpoint(remote string, port uint16, source string, index uint32) wire.Endp
 	return wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr(remote), port), from, index)
 }
 
-// TestTrainsBothFamilies is the matrix of B19: family, depth, GSO, GRO; with
-// sizes, addresses, sources (A52) and ECN (A56) compared.
+// TestTrainsBothFamilies tests the matrix of B19: family, depth, GSO, GRO. It compares
+// sizes, addresses, sources (A52) and ECN (A56).
 func TestTrainsBothFamilies(t *testing.T) {
 	for _, family := range []struct{ local, remote string }{{"127.0.0.3", "127.0.0.2"}, {"::1", "::1"}} {
 		for _, o := range []Options{{}, {NoGSO: true}, {NoGRO: true}, {NoGSO: true, NoGRO: true}} {
@@ -122,7 +122,7 @@ func TestTrainsBothFamilies(t *testing.T) {
 					from, to = a.V6, b.V6
 				}
 				if from.Caps().GSO == o.NoGSO || to.Caps().GRO == o.NoGRO {
-					t.Fatalf("%+v gives %+v", o, from.Caps())
+					t.Fatalf("with %+v, the capabilities are %+v", o, from.Caps())
 				}
 				for _, shape := range [][3]int{{1, 100, 100}, {1, 0, 0}, {5, 100, 100}, {45, 1452, 700}, {200, 40, 3}, {2, 30000, 1}, {2, 60000, 60000}} {
 					train := numbered(shape[0], shape[1], shape[2], endpoint(family.remote, b.Port(), family.local, 1))
@@ -152,15 +152,15 @@ func TestLongestDatagrams(t *testing.T) { // A46
 	a, b := pair(t, Options{}), pair(t, Options{})
 	for _, test := range []struct {
 		to   string
-		most int
+		max  int
 		conn testGroup
 	}{{"127.0.0.1", batch.MaxDatagram4, b.V4}, {"::1", batch.MaxDatagram6, b.V6}} {
-		longest := numbered(1, test.most, test.most, endpoint(test.to, b.Port(), "", 0))
+		longest := numbered(1, test.max, test.max, endpoint(test.to, b.Port(), "", 0))
 		if err := a.Send(longest); err != nil {
 			t.Fatal(err)
 		}
 		collect(t, test.conn, 1, longest)
-		if err := a.Send(numbered(1, test.most+1, test.most+1, longest.Remote)); !errors.Is(err, unix.EMSGSIZE) {
+		if err := a.Send(numbered(1, test.max+1, test.max+1, longest.Remote)); !errors.Is(err, unix.EMSGSIZE) {
 			t.Fatal(err)
 		}
 	}
@@ -216,8 +216,8 @@ func TestBuffersAreLazy(t *testing.T) {
 	}
 }
 
-// Trains of one read lie in one buffer, so that they are opened together; and
-// each is whole, whatever the reads before it brought.
+// The trains of one read lie in one buffer, so that they can be decrypted together. Each
+// one is complete, whatever earlier reads returned.
 func TestTrainsShareABuffer(t *testing.T) {
 	a, b := pair(t, Options{NoGSO: true}), pair(t, Options{NoGRO: true})
 	bs := make([]batch.Batch, MaxDepth)
@@ -233,7 +233,7 @@ func TestTrainsShareABuffer(t *testing.T) {
 			}
 			for i, x := range bs[:n] {
 				if !bytes.Equal(x.Data, train.At(got+i)) || &x.Buf[0] != &bs[0].Buf[0] || &x.Buf[x.Off] != &x.Data[0] {
-					t.Fatalf("train of %d: datagram %d is not as sent, or apart", count, got+i)
+					t.Fatalf("train of %d: datagram %d differs, or is in another buffer", count, got+i)
 				}
 				if x.Remote.Remote.Port() != a.Port() || !x.Remote.Source.IsValid() {
 					t.Fatalf("train of %d: datagram %d is from %v", count, got+i, x.Remote)
@@ -245,7 +245,7 @@ func TestTrainsShareABuffer(t *testing.T) {
 }
 
 func TestCloseWhileBlocked(t *testing.T) { // B55, B59
-	pair(t, Options{}).Close() // opens what the runtime keeps open
+	pair(t, Options{}).Close() // the runtime keeps the poller open
 	before := descriptors(t)
 	for round := range 1000 {
 		p, err := Listen(0, Options{})

@@ -18,8 +18,8 @@ import (
 
 func unsafeBytes(p *byte, n int) []byte { return unsafe.Slice(p, n) }
 
-// ownNetwork moves the test into a network namespace of its own, with a loopback
-// interface that is up.
+// ownNetwork moves the test into a new network namespace whose loopback interface is
+// up.
 func ownNetwork(t testing.TB) *os.File {
 	t.Helper()
 	netnstest.Isolate(t)
@@ -36,7 +36,7 @@ func ip(t testing.TB, format string, args ...any) {
 	}
 }
 
-// tc runs tc(8) there.
+// tc runs tc(8) in the namespace of the test's thread.
 func tc(t testing.TB, format string, args ...any) {
 	t.Helper()
 	line := fmt.Sprintf(format, args...)
@@ -45,7 +45,7 @@ func tc(t testing.TB, format string, args ...any) {
 	}
 }
 
-// raise gives an interface its addresses, raises it, and returns its number.
+// raise adds addresses to an interface, brings it up, and returns its index.
 func raise(t testing.TB, name string, addrs ...string) uint32 {
 	t.Helper()
 	for _, a := range addrs {
@@ -59,8 +59,9 @@ func raise(t testing.TB, name string, addrs ...string) uint32 {
 	return uint32(i.Index)
 }
 
-// twoHosts are joined by a wire: 10.7.0.1, fd07::1, fe80::1 on wa, where the
-// thread stays, and the same with 2 on wb; a and b are their sockets.
+// twoHosts returns the sockets of two hosts that are connected by a veth pair. wa, in
+// the namespace where the thread stays, has the addresses 10.7.0.1, fd07::1 and fe80::1;
+// wb has the same ending in 2.
 func twoHosts(t testing.TB, mtu int) (a, b *testPair, wa, wb uint32) {
 	t.Helper()
 	far := ownNetwork(t)
@@ -74,7 +75,7 @@ func twoHosts(t testing.TB, mtu int) (a, b *testPair, wa, wb uint32) {
 	return pair(t, Options{}), b, wa, wb
 }
 
-// TestSegmentOverTheMTU provokes the true EMSGSIZE, in both families.
+// TestSegmentOverTheMTU makes the kernel return EMSGSIZE, in both families.
 func TestSegmentOverTheMTU(t *testing.T) { // B61
 	a, b, _, _ := twoHosts(t, 1300)
 	for _, to := range []string{"10.7.0.2", "fd07::2"} {
@@ -82,25 +83,25 @@ func TestSegmentOverTheMTU(t *testing.T) { // B61
 		if to == "10.7.0.2" {
 			from, conn = a.V4, b.V4
 		}
-		day := &badDay{}
-		day.install(from)
+		faulty := &faultyKernel{}
+		faulty.install(from)
 		train := numbered(40, 1400, 100, endpoint(to, b.Port(), "", 0))
 		for range 2 {
 			if err := a.Send(train); err != nil {
 				t.Fatal(err)
 			}
-			collect(t, conn, 8, train) // whole: the outer packets were fragmented (A46)
+			collect(t, conn, 8, train) // complete: the outer packets were fragmented (A46)
 		}
-		if day.trains != 1 {
-			t.Errorf("%s: %d attempts as a train", to, day.trains)
+		if faulty.trains != 1 {
+			t.Errorf("%s: %d attempts as a train", to, faulty.trains)
 		}
 		short := numbered(40, 1200, 100, train.Remote)
 		if err := a.Send(short); err != nil {
 			t.Fatal(err)
 		}
 		collect(t, conn, 8, short)
-		if day.trains != 2 {
-			t.Errorf("%s: %d attempts with shorter ones", to, day.trains)
+		if faulty.trains != 2 {
+			t.Errorf("%s: %d attempts with shorter ones", to, faulty.trains)
 		}
 	}
 }
@@ -169,7 +170,7 @@ func TestSourceAddressRemoved(t *testing.T) { // A52
 func TestLinkLocalScope(t *testing.T) { // A54
 	a, b, wa, wb := twoHosts(t, 1500)
 	for _, zone := range []string{"wa", fmt.Sprint(wa)} {
-		for range 2 { // the second finds the name's number kept
+		for range 2 { // the second time, the index is cached
 			train := numbered(10, 1000, 5, endpoint("fe80::2%"+zone, b.Port(), "", 0))
 			if err := a.Send(train); err != nil {
 				t.Fatal(err)
@@ -230,7 +231,7 @@ func TestPorts(t *testing.T) { // A53
 	if !errors.As(err, &taken) || taken.Port != p.Port() || !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "ss -lunp") {
 		t.Fatal(err)
 	}
-	six, err := net.ListenPacket("udp6", "[::]:5555") // taken in one family only
+	six, err := net.ListenPacket("udp6", "[::]:5555") // in use in one family only
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +246,7 @@ func TestPorts(t *testing.T) { // A53
 	p.Close()
 	again, err := Listen(p.Port(), Options{})
 	if err != nil {
-		t.Fatal("the port stayed taken:", err)
+		t.Fatal("the port is still in use:", err)
 	}
 	again.Close()
 }
@@ -264,7 +265,7 @@ func TestPortZeroSkipsHalfTaken(t *testing.T) { // A53: free in both
 	}
 	p.Close()
 	if _, err := listen(0, Options{}, func(int) (int, error) { return -1, &PortTaken{} }); err == nil {
-		t.Fatal("no port is free, but one was found")
+		t.Fatal("Listen succeeded though no port is free")
 	}
 }
 
@@ -315,11 +316,11 @@ func TestIPv6SwitchedOff(t *testing.T) { // B21: a namespace without IPv6
 	}
 	collect(t, b.V4, 1, train)
 	if err := a.Send(numbered(3, 100, 100, endpoint("::1", b.Port(), "", 0))); err == nil {
-		t.Fatal("sent to IPv6")
+		t.Fatal("Send to an IPv6 address succeeded")
 	}
 }
 
-// unprivileged takes all capabilities from the test's thread, which dies with the test.
+// unprivileged drops all capabilities of the test's thread, which ends with the test.
 func unprivileged(t testing.TB) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -330,7 +331,7 @@ func unprivileged(t testing.TB) {
 	}
 }
 
-func TestWithoutPrivileges(t *testing.T) { // A53; SO_RCVBUFFORCE fails, so ask and say
+func TestWithoutPrivileges(t *testing.T) { // A53; SO_RCVBUFFORCE fails, SO_RCVBUF is used
 	ownNetwork(t)
 	unprivileged(t)
 	p := pair(t, Options{})
@@ -338,7 +339,7 @@ func TestWithoutPrivileges(t *testing.T) { // A53; SO_RCVBUFFORCE fails, so ask 
 		t.Errorf("%+v", caps)
 	}
 	if err := p.SetMark(0); err != nil {
-		t.Error("no mark needs no privilege:", err)
+		t.Error("without a mark, Listen must need no privilege:", err)
 	}
 	var refused *MarkRefused
 	if err := p.SetMark(7); !errors.As(err, &refused) || !errors.Is(err, os.ErrPermission) {

@@ -7,20 +7,20 @@ import (
 	"wgd/internal/batch"
 )
 
-// A Pair is the sockets of both families on one port. Either may be nil where
-// the host lacks the family, but not both (A53, B21).
+// A Pair holds the sockets of both families on one port. One of them may be nil if
+// the host lacks the family (A53, B21).
 type Pair struct {
 	V4, V6 Group
 	port   uint16
 }
 
-// NewPair is the Pair of two Groups that are bound to port; either may be nil.
+// NewPair returns a Pair of two Groups that are bound to port; either may be nil.
 func NewPair(v4, v6 Group, port uint16) *Pair { return &Pair{V4: v4, V6: v6, port: port} }
 
-// Port is the one that all sockets are bound to.
+// Port returns the port that all sockets are bound to.
 func (p *Pair) Port() uint16 { return p.port }
 
-// Groups lists the families there are.
+// Groups returns the Groups that are not nil.
 func (p *Pair) Groups() []Group {
 	var list []Group
 	for _, g := range []Group{p.V4, p.V6} {
@@ -31,7 +31,7 @@ func (p *Pair) Groups() []Group {
 	return list
 }
 
-// NewSender is one more way to send to both families. It ends with the Pair.
+// NewSender returns a Sender for both families. It is closed with the Pair.
 func (p *Pair) NewSender() Sender {
 	var s pairSender
 	if p.V4 != nil {
@@ -85,5 +85,5 @@ func (p *Pair) Close() error {
 	return errors.Join(errs...)
 }
 
-// is4 tells the family; an IPv4-mapped address is IPv4 (A54).
+// is4 reports whether a is an IPv4 address, which may be IPv4-mapped (A54).
 func is4(a netip.Addr) bool { return a.Is4() || a.Is4In6() }

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptor is a socket on Go's poller, which waits for reading only: sends do not
-// wait.
+// descriptor is a socket on Go's poller. It waits only for reading: sends do not wait.
 //
 // The poller watches every file for both directions. A UDP socket becomes writable again
 // with each datagram that has left it, so a program that sends would be woken by its own
@@ -25,7 +24,7 @@ type descriptor struct {
 	raw   syscall.RawConn
 }
 
-// newDescriptor takes the socket over. On an error the socket stays the caller's.
+// newDescriptor takes over the socket, except if it returns an error.
 func newDescriptor(fd int) (*descriptor, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What leaves makes the socket writable again, and must wake nobody.
-func TestSendingWakesNobody(t *testing.T) {
+// A datagram that leaves makes the socket writable again. That must not wake a reader.
+func TestSendingWakesNoReader(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
 	c := a.V4.conn
 	for range 20 {
@@ -19,14 +19,14 @@ func TestSendingWakesNobody(t *testing.T) {
 		}
 		collect(t, b.V4, 8, train)
 		if ready(t, c.socket.epoll) {
-			t.Fatal("the poller hears of a send")
+			t.Fatal("the poller reports a send")
 		}
 	}
 	if err := b.Send(numbered(1, 100, 100, endpoint("127.0.0.1", a.Port(), "", 0))); err != nil {
 		t.Fatal(err)
 	}
 	if !ready(t, c.socket.epoll) {
-		t.Fatal("the poller does not hear of a datagram: this test sees nothing")
+		t.Fatal("the poller does not report a datagram, so this test proves nothing")
 	}
 }
 
@@ -39,8 +39,8 @@ func ready(t *testing.T, fd int) bool {
 	return n > 0
 }
 
-// A socket without room is tried again as soon as it may have some, and what was
-// sent is not sent again (B20).
+// A send that finds no room is retried as soon as there may be some, and nothing is
+// sent twice (B20).
 func TestSendWaitsForRoom(t *testing.T) {
 	for name, o := range map[string]Options{"trains": {}, "single": {NoGSO: true}} {
 		a, b := pair(t, o), pair(t, o)
@@ -67,7 +67,7 @@ func TestSendWaitsForRoom(t *testing.T) {
 			collect(t, b.V4, 8, train)
 		}
 		if full.Load() < 100 {
-			t.Errorf("%s: refused %d times only", name, full.Load())
+			t.Errorf("%s: refused only %d times", name, full.Load())
 		}
 	}
 }

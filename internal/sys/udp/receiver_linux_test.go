@@ -12,14 +12,14 @@ import (
 	"wgd/internal/wire"
 )
 
-// Several receivers of one socket: each train comes to one of them, lies in its
-// own buffers, and one that does not wait says so.
+// Each train is received by one of several Receivers of a socket, into its own buffers.
+// TryRecv does not wait.
 func TestReceivers(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
 	one, two := b.V4.NewReceiver(), b.V4.NewReceiver()
 	bs := [2][]batch.Batch{make([]batch.Batch, 1), make([]batch.Batch, 1)}
 	if n, err := two.TryRecv(bs[1]); n != 0 || err != nil {
-		t.Fatalf("nothing was sent, and TryRecv says %d, %v", n, err)
+		t.Fatalf("nothing was sent, but TryRecv returned %d, %v", n, err)
 	}
 	to := wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), b.Port()), netip.Addr{}, 0)
 	for _, word := range []string{"first", "other"} {

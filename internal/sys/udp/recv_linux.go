@@ -24,14 +24,14 @@ type receiver struct {
 	slots []slot
 	hdrs  []mmsghdr
 	zones zones
-	depth int // trains asked for
+	depth int // trains requested
 	count int // messages received
-	spent int // messages that must be prepared again
+	spent int // messages to prepare again
 	errno syscall.Errno
 }
 
-// slot receives one train. Its part of buf takes no memory before it is used; then all
-// slots may share one huge page, or nearly so.
+// slot receives one train. Its part of buf occupies no memory before it is used. The
+// parts of all slots may share a huge page.
 type slot struct {
 	iov     unix.Iovec
 	name    sockaddr
@@ -42,9 +42,9 @@ const (
 	slotSize    = 65536 // the longest UDP payload and one byte
 	controlRoom = 128
 
-	// slotStride is the distance between slots. Packets of several slots are
-	// decrypted side by side. If the distance were a power of two, the same offsets in
-	// them would compete for the same few lines of the processor's caches.
+	// slotStride is the distance between slots. Packets of several slots are decrypted
+	// together. If the distance were a power of two, equal offsets in them would
+	// compete for the same few lines of the processor's caches.
 	slotStride = slotSize + 25*64
 )
 
@@ -68,7 +68,7 @@ func (r *receiver) receive(bs []batch.Batch, wait bool) (int, error) {
 	r.wait = wait
 	depth := min(len(bs), MaxDepth)
 	if depth == 0 {
-		return 0, errors.New("Recv needs room for a train")
+		return 0, errors.New("Recv needs at least one batch")
 	}
 	for soft := 0; ; soft++ {
 		r.prepare(depth)
@@ -97,8 +97,8 @@ func (r *receiver) call() error {
 	return r.conn.socket.try(r.onTry)
 }
 
-// isSoft reports whether the error is no reason to give up: an ICMP error about
-// something that was sent earlier, or lack of memory. Receiving it has cleared it.
+// isSoft reports whether the error is temporary: an ICMP error about a datagram sent
+// earlier, or lack of memory. Receiving the error has cleared it.
 func isSoft(errno syscall.Errno) bool {
 	switch errno {
 	case unix.ECONNREFUSED, unix.ECONNRESET, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN,
@@ -109,8 +109,8 @@ func isSoft(errno syscall.Errno) bool {
 	return false
 }
 
-// prepare prepares the first depth messages. The kernel overwrites the lengths of those
-// that it fills, so only these are written again.
+// prepare prepares the first depth messages. Only those that the kernel has filled are
+// prepared again, because it has overwritten their lengths.
 func (r *receiver) prepare(depth int) {
 	if len(r.slots) < depth {
 		r.grow(depth)
@@ -157,7 +157,7 @@ func (r *receiver) recvNow(uintptr) bool {
 	}
 }
 
-// deliver describes in bs what was received. It leaves out what was truncated.
+// deliver describes the received trains in bs, without truncated ones.
 func (r *receiver) deliver(bs []batch.Batch) (n int) {
 	if r.errno != 0 {
 		return 0

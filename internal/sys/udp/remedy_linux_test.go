@@ -15,16 +15,16 @@ import (
 	"wgd/internal/batch"
 )
 
-// badDay stands between a socket and the kernel: it refuses what the test
-// says, and passes on and counts the rest.
-type badDay struct {
+// faultyKernel replaces the system calls of a socket. It refuses what the test
+// specifies, and counts and forwards the rest.
+type faultyKernel struct {
 	train  func(segments int, h *unix.Msghdr) syscall.Errno // for each train; nil: none
 	single func(call int, hs []mmsghdr) (take int, errno syscall.Errno)
 
 	trains, singles int // calls
 }
 
-func (d *badDay) install(c testGroup) {
+func (d *faultyKernel) install(c testGroup) {
 	k := c.conn
 	k.calls.sendmsg = func(fd uintptr, h *unix.Msghdr) (int, syscall.Errno) {
 		d.trains++
@@ -49,24 +49,24 @@ func (d *badDay) install(c testGroup) {
 	}
 }
 
-// stride is the UDP_SEGMENT of a message, which stands last.
+// stride returns the UDP_SEGMENT of a message, which is its last control message.
 func stride(h *unix.Msghdr) int {
 	oob := unsafeBytes(h.Control, int(h.Controllen))
 	at := len(oob) - unix.CmsgSpace(2) + unix.CmsgLen(0)
 	return int(oob[at]) | int(oob[at+1])<<8
 }
 
-// port is where a message goes.
+// port returns the destination port of a message.
 func port(h *unix.Msghdr) uint16 {
 	name := unsafeBytes(h.Name, int(h.Namelen))
 	return uint16(name[2])<<8 | uint16(name[3])
 }
 
-// arrives sends the train and wants all of it, in order, at b.
+// arrives sends the train and checks that all of it arrives at b in order.
 func arrives(t *testing.T, a, b *testPair, train *batch.Batch, want error) {
 	t.Helper()
 	if err := a.Send(train); !errors.Is(err, want) {
-		t.Fatalf("%v, want %v", err, want)
+		t.Fatalf("Send returned %v, want %v", err, want)
 	}
 	collect(t, b.V4, 8, train)
 	if n, errno := pending(b.V4.conn); errno != unix.EAGAIN {
@@ -74,7 +74,7 @@ func arrives(t *testing.T, a, b *testPair, train *batch.Batch, want error) {
 	}
 }
 
-// pending peeks.
+// pending peeks at the next datagram.
 func pending(c *conn) (n int, errno syscall.Errno) {
 	c.socket.control(func(fd int) {
 		var err error
@@ -84,24 +84,24 @@ func pending(c *conn) (n int, errno syscall.Errno) {
 	return n, errno
 }
 
-// B61: the device that leads to one endpoint has no checksum offload, or IPsec
-// stands before it. Trains to others go on; so do trains to this one, when routes
-// change or some time has passed.
+// B61: the device on the route to one endpoint has no checksum offload, or IPsec is in
+// use. Trains are still sent to others, and to this endpoint again when routes change or
+// after some trains.
 func TestEIOEndsTrainsForTheEndpoint(t *testing.T) {
 	a, b, other := pair(t, Options{}), pair(t, Options{}), pair(t, Options{})
 	poor := b.Port()
-	day := &badDay{train: func(_ int, h *unix.Msghdr) syscall.Errno {
+	faulty := &faultyKernel{train: func(_ int, h *unix.Msghdr) syscall.Errno {
 		if port(h) == poor {
 			return unix.EIO
 		}
 		return 0
 	}}
-	day.install(a.V4)
+	faulty.install(a.V4)
 	train := numbered(100, 1000, 3, endpoint("127.0.0.1", b.Port(), "", 0))
 	tries := func(want int, what string) {
 		t.Helper()
-		if day.trains != want {
-			t.Fatalf("%s: %d trains were tried, want %d", what, day.trains, want)
+		if faulty.trains != want {
+			t.Fatalf("%s: %d trains were tried, want %d", what, faulty.trains, want)
 		}
 	}
 	arrives(t, a, b, train, nil)
@@ -121,9 +121,9 @@ func TestEIOEndsTrainsForTheEndpoint(t *testing.T) {
 	tries(1+2+1+2, "some time later")
 }
 
-// With one way out that takes no trains, and more peers than limits remember,
-// most trains are not tried; and with a way that takes them they soon are again.
-func TestEIOForEverybody(t *testing.T) { // B61
+// If no trains pass on the only route, and there are more peers than limits can hold,
+// most trains are not tried. If they pass again, they are soon sent again.
+func TestEIOForManyEndpoints(t *testing.T) { // B61
 	l := newLimits()
 	send := func(peer int, refuse bool) (tried bool) {
 		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(peer >> 8), byte(peer)}), 1)
@@ -156,106 +156,106 @@ func TestEIOForEverybody(t *testing.T) { // B61
 		}
 	}
 	if tried < retryAfter/2 {
-		t.Errorf("%d trains were tried after the way out could do it", tried)
+		t.Errorf("only %d trains were tried after the route accepted them again", tried)
 	}
 }
 
 func TestEIOInTheMiddleRepeatsNothing(t *testing.T) { // B61: once, in order
 	a, b := pair(t, Options{}), pair(t, Options{})
 	calls := 0
-	day := &badDay{train: func(int, *unix.Msghdr) syscall.Errno {
+	faulty := &faultyKernel{train: func(int, *unix.Msghdr) syscall.Errno {
 		if calls++; calls == 2 {
 			return unix.EIO
 		}
 		return 0
 	}}
-	day.install(a.V4)
+	faulty.install(a.V4)
 	arrives(t, a, b, numbered(150, 400, 3, endpoint("127.0.0.1", b.Port(), "", 0)), nil)
-	if day.trains != 2 || day.singles != 2 {
-		t.Fatalf("%+v", day)
+	if faulty.trains != 2 || faulty.singles != 2 {
+		t.Fatalf("%+v", faulty)
 	}
 }
 
 func TestEINVALLowersTheNumberForTheEndpoint(t *testing.T) { // B61
 	a, b, other := pair(t, Options{}), pair(t, Options{}), pair(t, Options{})
-	day := &badDay{train: func(segments int, _ *unix.Msghdr) syscall.Errno {
+	faulty := &faultyKernel{train: func(segments int, _ *unix.Msghdr) syscall.Errno {
 		if segments > 10 {
 			return unix.EINVAL
 		}
 		return 0
 	}}
-	day.install(a.V4)
+	faulty.install(a.V4)
 	train := numbered(64, 100, 100, endpoint("127.0.0.1", b.Port(), "", 0))
 	for i, want := range []int{1, 2, 3, 3 + 8, 3 + 8 + 8} { // 64, 32, 16 refused, then 8 by 8
 		arrives(t, a, b, train, nil)
-		if day.trains != want {
-			t.Fatalf("send %d: %d attempts, want %d", i, day.trains, want)
+		if faulty.trains != want {
+			t.Fatalf("send %d: %d attempts, want %d", i, faulty.trains, want)
 		}
 	}
-	day.train = nil
+	faulty.train = nil
 	arrives(t, a, other, numbered(64, 100, 100, endpoint("127.0.0.1", other.Port(), "", 0)), nil)
-	if day.trains != 3+8+8+1 {
-		t.Fatal("another endpoint suffers")
+	if faulty.trains != 3+8+8+1 {
+		t.Fatal("another endpoint is affected")
 	}
 	a.Forget()
 	arrives(t, a, b, train, nil)
-	if day.trains != 3+8+8+2 || !a.V4.Caps().GSO {
-		t.Fatal("not forgotten")
+	if faulty.trains != 3+8+8+2 || !a.V4.Caps().GSO {
+		t.Fatal("Forget did not discard the limit")
 	}
 }
 
 func TestEMSGSIZELowersTheLengthForTheEndpoint(t *testing.T) { // B61
 	a, b := pair(t, Options{}), pair(t, Options{})
-	day := &badDay{train: func(_ int, h *unix.Msghdr) syscall.Errno {
+	faulty := &faultyKernel{train: func(_ int, h *unix.Msghdr) syscall.Errno {
 		if stride(h) > 1000 {
 			return unix.EMSGSIZE
 		}
 		return 0
 	}}
-	day.install(a.V4)
+	faulty.install(a.V4)
 	to := endpoint("127.0.0.1", b.Port(), "", 0)
 	long, short := numbered(20, 1400, 1400, to), numbered(20, 1000, 1000, to)
 	arrives(t, a, b, long, nil)
 	arrives(t, a, b, long, nil)
-	if day.trains != 1 {
-		t.Fatalf("%d attempts", day.trains)
+	if faulty.trains != 1 {
+		t.Fatalf("%d attempts", faulty.trains)
 	}
 	arrives(t, a, b, short, nil)
-	if day.trains != 2 || day.singles != 2 {
-		t.Fatalf("shorter ones suffer: %+v", day)
+	if faulty.trains != 2 || faulty.singles != 2 {
+		t.Fatalf("shorter datagrams are affected: %+v", faulty)
 	}
 	for range retryAfter {
 		a.V4.conn.tx.limits.segments(to.Remote, 1400)
 	}
 	arrives(t, a, b, long, nil)
-	if day.trains != 3 {
-		t.Fatal("never tried again")
+	if faulty.trains != 3 {
+		t.Fatal("longer trains were not tried again")
 	}
 }
 
 func TestPartialSends(t *testing.T) { // B20
 	a, b := pair(t, Options{NoGSO: true}), pair(t, Options{})
 	interrupted := false
-	day := &badDay{single: func(call int, hs []mmsghdr) (int, syscall.Errno) {
+	faulty := &faultyKernel{single: func(call int, hs []mmsghdr) (int, syscall.Errno) {
 		if interrupted = !interrupted; interrupted {
 			return 0, unix.EINTR
 		}
 		return min(len(hs), 1+call%3), 0
 	}}
-	day.install(a.V4)
+	faulty.install(a.V4)
 	arrives(t, a, b, numbered(150, 300, 3, endpoint("127.0.0.1", b.Port(), "", 0)), nil)
 }
 
 func TestErrorsOfASend(t *testing.T) {
 	for _, errno := range []syscall.Errno{unix.ENOBUFS, unix.EPERM, unix.ENETUNREACH, unix.EMSGSIZE, unix.EINVAL} {
 		a, b := pair(t, Options{NoGSO: true}), pair(t, Options{})
-		day := &badDay{single: func(call int, hs []mmsghdr) (int, syscall.Errno) {
+		faulty := &faultyKernel{single: func(call int, hs []mmsghdr) (int, syscall.Errno) {
 			if call == 2 {
 				return 0, errno
 			}
 			return 2, 0
 		}}
-		day.install(a.V4)
+		faulty.install(a.V4)
 		train := numbered(5, 10, 10, endpoint("127.0.0.1", b.Port(), "", 0))
 		if err := a.Send(train); err != errno {
 			t.Errorf("%v, want %v", err, errno)
@@ -269,25 +269,25 @@ func TestSourceGoneInTheMiddle(t *testing.T) { // A52: the rest once, without th
 	for _, errno := range []syscall.Errno{unix.ENETUNREACH, unix.EADDRNOTAVAIL, unix.EINVAL, unix.ENODEV} {
 		a, b := pair(t, Options{}), pair(t, Options{})
 		calls := 0
-		day := &badDay{}
-		day.train = func(_ int, h *unix.Msghdr) syscall.Errno {
+		faulty := &faultyKernel{}
+		faulty.train = func(_ int, h *unix.Msghdr) syscall.Errno {
 			calls++
 			if calls > 1 && parseControl(unsafeBytes(h.Control, int(h.Controllen))).source.IsValid() {
 				return errno
 			}
 			return 0
 		}
-		day.single = func(_ int, hs []mmsghdr) (int, syscall.Errno) {
+		faulty.single = func(_ int, hs []mmsghdr) (int, syscall.Errno) {
 			if h := &hs[0].hdr; h.Controllen > 0 {
 				return 0, errno
 			}
 			return len(hs), 0
 		}
-		day.install(a.V4)
+		faulty.install(a.V4)
 		train := numbered(150, 400, 3, endpoint("127.0.0.1", b.Port(), "127.0.0.1", 1))
 		arrives(t, a, b, train, ErrSourceGone)
 		if len(a.V4.conn.tx.limits.known) != 0 {
-			t.Error(errno, "the endpoint's size was blamed")
+			t.Error(errno, "was attributed to the length of the train")
 		}
 		train.Remote = train.Remote.Sourceless()
 		arrives(t, a, b, train, nil)
@@ -296,18 +296,18 @@ func TestSourceGoneInTheMiddle(t *testing.T) { // A52: the rest once, without th
 
 func TestSourceGoneAndStillNoRoute(t *testing.T) {
 	a := pair(t, Options{})
-	day := &badDay{
+	faulty := &faultyKernel{
 		train:  func(int, *unix.Msghdr) syscall.Errno { return unix.ENETUNREACH },
 		single: func(int, []mmsghdr) (int, syscall.Errno) { return 0, unix.ENETUNREACH },
 	}
-	day.install(a.V4)
+	faulty.install(a.V4)
 	err := a.Send(numbered(3, 10, 10, endpoint("127.0.0.1", 9, "127.0.0.1", 1)))
-	if !errors.Is(err, ErrSourceGone) || !errors.Is(err, unix.ENETUNREACH) || day.trains != 2 {
-		t.Fatal(err, day.trains)
+	if !errors.Is(err, ErrSourceGone) || !errors.Is(err, unix.ENETUNREACH) || faulty.trains != 2 {
+		t.Fatal(err, faulty.trains)
 	}
 }
 
-func TestReceiveErrorsAreWeather(t *testing.T) {
+func TestTemporaryReceiveErrors(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
 	k := b.V4.conn
 	bad := []syscall.Errno{unix.ECONNREFUSED, unix.EINTR, unix.ENOMEM, unix.EHOSTUNREACH}
@@ -326,18 +326,18 @@ func TestReceiveErrorsAreWeather(t *testing.T) {
 	tries := 0
 	k.calls.recvmsg = func(uintptr, *unix.Msghdr) (int, syscall.Errno) { tries++; return -1, unix.ENOMEM }
 	if _, err := b.V4.Recv(make([]batch.Batch, 1)); err != unix.ENOMEM || tries > 2*maxSoft {
-		t.Fatal("weather that never ends:", err, tries)
+		t.Fatal("after endless temporary errors:", err, tries)
 	}
 	k.calls.recvmsg = func(uintptr, *unix.Msghdr) (int, syscall.Errno) { return -1, unix.ENOTSOCK }
 	if _, err := b.V4.Recv(make([]batch.Batch, 1)); err != unix.ENOTSOCK {
 		t.Fatal(err)
 	}
 	if _, err := b.V4.Recv(nil); err == nil {
-		t.Fatal("no room, no error")
+		t.Fatal("Recv without room returned no error")
 	}
 }
 
-func TestWhatCameCutShortIsLeftOut(t *testing.T) {
+func TestTruncatedDatagramsAreSkipped(t *testing.T) {
 	a, b := pair(t, Options{}), pair(t, Options{})
 	k := b.V4.conn
 	first := true
@@ -357,9 +357,9 @@ func TestWhatCameCutShortIsLeftOut(t *testing.T) {
 	}
 }
 
-// TestRefusedPortsWakeNobody: ICMP errors about what was sent come in, and the
-// reader sleeps on; nothing is queued that could wake it again and again.
-func TestRefusedPortsWakeNobody(t *testing.T) {
+// TestRefusedPortsWakeNoReader: ICMP errors about sent datagrams do not wake the
+// reader, and none is queued that would wake it repeatedly.
+func TestRefusedPortsWakeNoReader(t *testing.T) {
 	a := pair(t, Options{})
 	for _, test := range []struct {
 		to   string

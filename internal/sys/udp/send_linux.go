@@ -17,14 +17,14 @@ import (
 // sender is a Sender of one socket. It has a lock of its own because urgent, which is
 // one too, is shared by all Senders.
 type sender struct {
-	conn   *conn
-	onSend func(uintptr)
-	onAsk  func(uintptr)
+	conn    *conn
+	onSend  func(uintptr)
+	onQuery func(uintptr)
 
 	mu      sync.Mutex
-	budget  int           // may be sent before the kernel is asked how much is queued
+	budget  int           // may be sent before the next query of the queue length
 	noWait  time.Duration // until then, awaitRoom does not wait again
-	stuck   bool          // the last Send waited in vain for the socket to take something
+	stuck   bool          // the last Send waited in vain for the socket to accept a datagram
 	limits  limits
 	forgets uint32 // conn.forgets when limits was last emptied
 	scopes  scopes
@@ -40,17 +40,17 @@ type sender struct {
 	hdrs  []mmsghdr
 	iovs  []unix.Iovec
 	count int // of hdrs that are to be sent; 0: it is one message
-	taken int // of hdrs, by the last call
-	used  int // of iovs, by this Send
+	taken int // of hdrs that the last call sent
+	used  int // of iovs that this Send used
 	errno syscall.Errno
 
 	waits  int // how often this Send may still wait for room
-	queued int // the result of askNow
+	queued int // the result of queryNow
 }
 
-// If there is no room for data and it is not known which destination is the cause, a
-// Send waits up to maxWaits times for oneWait. Waiting takes at most one part in
-// waitShare of the time.
+// If there is no room for data and the destination that causes it is not known, a Send
+// waits up to maxWaits times for oneWait. At most one part in waitShare of the time is
+// spent waiting.
 const (
 	maxWaits  = 5
 	oneWait   = time.Millisecond
@@ -59,7 +59,7 @@ const (
 
 func newSender(c *conn) *sender {
 	s := &sender{conn: c, limits: newLimits(), forgets: c.forgets.Load(), scopes: make(scopes), control: make([]byte, 0, controlSize)}
-	s.onSend, s.onAsk = s.sendNow, s.askNow
+	s.onSend, s.onQuery = s.sendNow, s.queryNow
 	return s
 }
 
@@ -72,21 +72,21 @@ func (s *sender) Send(b *batch.Batch) error {
 		return ErrNoFamily
 	}
 	if b.DontFragment && !c.sendOptions.dontFragment {
-		if whole := c.unfragmented(); whole != nil {
-			return whole.Send(b)
+		if s := c.unfragmented(); s != nil {
+			return s.Send(b)
 		}
 	}
 	if b.Class != batch.Data {
-		return c.urgent.sendUrgent(b) // not s, whose lock is held while data waits
+		return c.urgent.sendUrgent(b) // not s: its lock is held while data waits
 	}
 	return s.sendData(b)
 }
 
-// sendUrgent sends what is no data. It does not wait.
+// sendUrgent sends a batch of another class than Data. It does not wait.
 func (s *sender) sendUrgent(b *batch.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b.Class == batch.Reply && s.mustAsk(b) && s.ask() >= s.conn.capacity().replies() {
+	if b.Class == batch.Reply && s.mustQuery(b) && s.query() >= s.conn.capacity().replies() {
 		return ErrBacklog
 	}
 	return s.transmit(b, 0)
@@ -114,8 +114,8 @@ func (s *sender) sendData(b *batch.Batch) (err error) {
 func (s *sender) sendShared(b *batch.Batch) (own *slowSocket, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mustAsk(b) {
-		queued := s.ask()
+	if s.mustQuery(b) {
+		queued := s.query()
 		if own := s.conn.slow.suspect(queued, b.Remote.Remote); own != nil {
 			return own, nil
 		}
@@ -143,7 +143,7 @@ func (s *sender) awaitRoom() bool {
 	room := false
 	for range maxWaits {
 		c.calls.sleep(oneWait)
-		if room = s.ask() < c.capacity().data(); room || c.closed.Load() {
+		if room = s.query() < c.capacity().data(); room || c.closed.Load() {
 			break
 		}
 	}
@@ -152,25 +152,25 @@ func (s *sender) awaitRoom() bool {
 	return room
 }
 
-// mustAsk notes that b is going to be sent, and reports whether the kernel must be
-// asked first how much is queued.
-func (s *sender) mustAsk(b *batch.Batch) bool {
+// mustQuery records that b is about to be sent, and reports whether query must be
+// called first.
+func (s *sender) mustQuery(b *batch.Batch) bool {
 	s.budget -= cost(len(b.Data), b.Count())
 	return s.budget < 0
 }
 
-// ask asks the kernel how much is queued.
-func (s *sender) ask() int {
-	if s.conn.socket.try(s.onAsk) != nil {
-		return 0 // the socket is closed, which the next send will find
+// query asks the kernel how much is queued.
+func (s *sender) query() int {
+	if s.conn.socket.try(s.onQuery) != nil {
+		return 0 // the socket is closed; the next send will report that
 	}
 	s.budget = s.conn.capacity().budget(s.queued)
 	return s.queued
 }
 
-func (s *sender) askNow(uintptr) { s.queued = s.conn.calls.queued(uintptr(s.conn.socket.fd)) }
+func (s *sender) queryNow(uintptr) { s.queued = s.conn.calls.queued(uintptr(s.conn.socket.fd)) }
 
-// transmit sends, and waits for room the given number of times at most. The caller
+// transmit sends b. It waits for room at most the given number of times. The caller
 // holds mu.
 func (s *sender) transmit(b *batch.Batch, waits int) error {
 	c := s.conn
@@ -194,32 +194,32 @@ func (s *sender) transmit(b *batch.Batch, waits int) error {
 		t.segments = s.limits.segments(b.Remote.Remote, t.stride)
 	}
 	err := s.deliver(b, &t)
-	clear(s.iovs[:s.used]) // or the caller's buffer would stay alive
+	clear(s.iovs[:s.used]) // otherwise they would keep the caller's buffer alive
 	s.used = 0
 	s.iov.Base = nil
 	return err
 }
 
-// train is what is left of a batch, and how it is being sent.
+// train is the rest of a batch, and the form in which it is sent.
 type train struct {
 	rest     []byte
 	stride   int
-	segments int // that one message may have; 1: singly
+	segments int // maximum in one message; 1: single datagrams
 	control  control
-	lost     bool // the source does not exist any more and is left out
+	lost     bool // the source does not exist any more and was left out
 }
 
-// deliver sends until nothing is left, in each call as much as the kernel takes. It
-// tries each remedy once, and does not send again what was sent.
+// deliver sends until nothing is left, in each call as much as the kernel accepts. It
+// tries each remedy once, and sends nothing twice.
 func (s *sender) deliver(b *batch.Batch, t *train) error {
-	var cause syscall.Errno // for which the train is sent singly
+	var cause syscall.Errno // why the train is sent as single datagrams
 	var refused int         // datagrams in the message that was refused
 	for {
 		tried, err := s.push(t)
 		switch errno := s.errno; {
 		case err != nil:
 			return s.conn.pollError(err)
-		case errno == 0 && len(t.rest) > 0: // B20: the kernel may stop short
+		case errno == 0 && len(t.rest) > 0: // B20: the kernel may send only a part
 		case errno == 0:
 			s.learn(b, t, cause, refused)
 			if t.lost {
@@ -235,7 +235,7 @@ func (s *sender) deliver(b *batch.Batch, t *train) error {
 		case sourceGone(errno) && t.control.source.IsValid():
 			t.control.source, t.control.index, t.lost = netip.Addr{}, 0, true
 			if cause == unix.EINVAL {
-				cause = 0 // it was about the source
+				cause = 0 // the source was the reason
 			}
 		default:
 			return s.failed(b, t, errno)
@@ -243,7 +243,8 @@ func (s *sender) deliver(b *batch.Batch, t *train) error {
 	}
 }
 
-// learn notes what the endpoint has refused (B61), after everything was sent singly.
+// learn records why the train was refused (B61), after all of it was sent as single
+// datagrams.
 func (s *sender) learn(b *batch.Batch, t *train, cause syscall.Errno, refused int) {
 	switch cause {
 	case unix.EIO:
@@ -267,7 +268,7 @@ func sourceGone(errno syscall.Errno) bool {
 
 func (s *sender) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 	if zone := b.Remote.Remote.Addr().Zone(); zone != "" {
-		delete(s.scopes, zone) // the interface may be a new one with another index
+		delete(s.scopes, zone) // a new interface of that name has another index
 	}
 	var err error = errno
 	if errno == unix.EAGAIN {
@@ -279,9 +280,9 @@ func (s *sender) failed(b *batch.Batch, t *train, errno syscall.Errno) error {
 	return err
 }
 
-// push makes one system call, and removes what the kernel has taken from the rest of
-// the train. The call's error is in s.errno. tried is the number of datagrams in each
-// message: more than one if the kernel is to segment it.
+// push makes one system call, and removes what the kernel has accepted from the rest
+// of the train. It stores the error of the call in s.errno. tried is the number of
+// datagrams in each message: more than one if the kernel is to segment it.
 func (s *sender) push(t *train) (tried int, err error) {
 	size := t.message(s.conn.v4)
 	tried = max((size+t.stride-1)/max(t.stride, 1), 1)
@@ -310,8 +311,8 @@ func (s *sender) push(t *train) (tried int, err error) {
 	return tried, nil
 }
 
-// message is the size of the next message: of several datagrams that the kernel is to
-// segment, which together must be no longer than the longest UDP datagram, or of one.
+// message returns the size of the next message: of one datagram, or of several that the
+// kernel is to segment, which together must not exceed the longest UDP datagram.
 func (t *train) message(v4 bool) int {
 	single := min(t.stride, len(t.rest))
 	if t.segments <= 1 || len(t.rest) <= t.stride {
@@ -328,7 +329,7 @@ func (t *train) message(v4 bool) int {
 	return min(segments*t.stride, len(t.rest))
 }
 
-// singles makes one message of each datagram, up to MaxSegments.
+// singles prepares one message for each datagram, up to MaxSegments.
 func (s *sender) singles(t *train) {
 	for rest := t.rest; s.count < MaxSegments && len(rest) > 0; s.count++ {
 		part := rest[:min(t.stride, len(rest))]
@@ -337,7 +338,7 @@ func (s *sender) singles(t *train) {
 	}
 }
 
-// single makes the next message of hdrs.
+// single prepares the next message of hdrs.
 func (s *sender) single(part []byte) {
 	if s.hdrs == nil {
 		s.hdrs, s.iovs = make([]mmsghdr, MaxSegments), make([]unix.Iovec, MaxSegments)
@@ -360,7 +361,7 @@ func (s *sender) fill(h *unix.Msghdr, iov *unix.Iovec) {
 	h.SetControllen(len(s.control))
 }
 
-// sendNow sends the message, or those of the single datagrams.
+// sendNow sends the message, or the messages of single datagrams.
 func (s *sender) sendNow(uintptr) {
 	fd, calls := uintptr(s.conn.socket.fd), &s.conn.calls
 	for {
@@ -397,7 +398,7 @@ func (s *sender) scope(zone string) (uint32, error) {
 		scope uint32
 		ok    bool
 	}
-	if poll := s.conn.socket.control(func(fd int) { found.scope, found.ok = s.scopes.ask(fd, zone) }); poll != nil {
+	if poll := s.conn.socket.control(func(fd int) { found.scope, found.ok = s.scopes.lookUp(fd, zone) }); poll != nil {
 		return 0, s.conn.pollError(poll)
 	}
 	if !found.ok {
@@ -406,10 +407,10 @@ func (s *sender) scope(zone string) (uint32, error) {
 	return found.scope, nil
 }
 
-// forget empties limits if Forget was called since the last time.
+// forget empties limits if Forget was called since it last did so.
 func (s *sender) forget() {
-	if asked := s.conn.forgets.Load(); asked != s.forgets {
-		s.forgets = asked
+	if n := s.conn.forgets.Load(); n != s.forgets {
+		s.forgets = n
 		s.limits.forget()
 	}
 }

@@ -9,45 +9,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendOptions are those of a sendSocket. With the zero value it sends as the Group
-// does.
+// sendOptions are the options of a sendSocket. With the zero value it sends as the
+// Group does.
 type sendOptions struct {
-	buffer int // bytes asked for the send buffer; 0: BufferSize
-	// dontFragment sets DF on everything, whatever is known about the path. What is
-	// longer than the MTU of the link ends with an error and is not sent.
+	buffer int // bytes requested for the send buffer; 0: BufferSize
+	// dontFragment sets DF on everything, whatever is known about the path. A datagram
+	// longer than the MTU of the link is not sent, and causes an error.
 	dontFragment bool
 }
 
-// sendSocket is a further socket on the port, only for sending.
+// sendSocket is an additional socket on the port, only for sending.
 //
 //   - It sends from the port of the Group and from the source in the endpoint, with
-//     the DSCP and ECN of the train and the mark of the Group. It finds out by itself
-//     which trains an endpoint refuses (B61). SetMark and Forget of the Group are for
-//     it, too, and Close of the Group closes it.
-//   - It never receives. Each datagram that comes to the port goes to the socket to
-//     which it would go without it, whatever SetSockets and SteerToFirst say.
-//   - Its send buffer is its own: when it is full, sends through other sockets do not
-//     wait, and it does not wait when another one is full.
+//     the DSCP and ECN of the train and the mark of the Group. It learns for itself
+//     which trains are refused (B61). SetMark and Forget of the Group apply to it,
+//     and Close of the Group closes it.
+//   - It never receives. It does not affect which socket of the port receives a
+//     datagram, whatever SetSockets and SteerToFirst set.
+//   - It has its own send buffer: when that is full, sends through other sockets do
+//     not wait, and it does not wait when another one is full.
 //   - Order is kept when a flow moves from one socket to another, provided that the
-//     second Send begins after the first has returned: what was sent waits in queues
-//     of the kernel's that belong to devices and know no sockets.
+//     second Send begins after the first has returned: datagrams wait in queues of
+//     the kernel that belong to devices, not to sockets.
 //
-// It is bound to a multicast group that nobody is a member of. So it has the port of
-// the Group, and the kernel still chooses the source address by the route, as for a
-// socket without an address; but it takes none of the datagrams that come to
-// addresses of the host, and it is in no group of SO_REUSEPORT with the sockets that
-// do. Each has another address, or the kernel would ask all of them for SO_REUSEPORT
-// whenever one is bound.
+// It is bound to a multicast group without members. So it has the port of the Group,
+// and the kernel still chooses the source address by the route, as for a socket
+// without an address. But it receives no datagrams for addresses of the host, and is
+// in no SO_REUSEPORT group with the sockets that do. Each one has another address;
+// otherwise the kernel would check all of them for SO_REUSEPORT whenever one is bound.
 type sendSocket struct {
 	*conn
-	number uint8 // in its address
+	number uint8 // part of its address
 }
 
-// maxSendSockets there are beside one socket: the addresses end there.
+// maxSendSockets is how many a Group can have: there are no more addresses.
 const maxSendSockets = 254
 
-// address is a multicast group for examples in documents (RFC 6676): no network
-// has members of it.
+// address returns a multicast group reserved for documentation (RFC 6676), which has
+// no members in any network.
 func (s *sendSocket) address(v4 bool) netip.Addr {
 	if v4 {
 		return netip.AddrFrom4([4]byte{233, 252, 0, s.number})
@@ -55,8 +54,8 @@ func (s *sendSocket) address(v4 bool) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x0e, 10: 0x0d, 11: 0xb8, 15: s.number})
 }
 
-// openSendSocket opens one beside the first socket of the Group, be that c or not. It
-// fails in another network namespace than the Group's.
+// openSendSocket opens a sendSocket of the Group to which c belongs. It fails in another
+// network namespace than that of the Group.
 func (c *conn) openSendSocket(o sendOptions) (*sendSocket, error) {
 	if c.first != nil {
 		c = c.first
@@ -69,13 +68,13 @@ func (c *conn) openSendSocket(o sendOptions) (*sendSocket, error) {
 	}
 	s := &sendSocket{}
 	if s.number = g.freeNumber(); s.number == 0 {
-		return nil, errors.New("there are as many sockets for sending as there can be on one port")
+		return nil, errors.New("there are no more addresses for sockets that only send")
 	}
 	err := s.open(c, o)
 	if s.conn != nil {
 		g.sendSockets = append(g.sendSockets, s)
 	}
-	err = errors.Join(err, c.allowReuse(len(g.siblings) > 0)) // as it was before, for all of them
+	err = errors.Join(err, c.allowReuse(len(g.siblings) > 0)) // as before, for all sockets
 	if err == nil {
 		return s, nil
 	}
@@ -86,7 +85,7 @@ func (c *conn) openSendSocket(o sendOptions) (*sendSocket, error) {
 	return nil, err
 }
 
-// freeNumber is a number that no socket has; 0 if there is none.
+// freeNumber returns an unused number, or 0.
 func (g *group) freeNumber() uint8 {
 	for n := range maxSendSockets {
 		number := uint8(n + 1)
@@ -123,13 +122,13 @@ func (s *sendSocket) open(first *conn, o sendOptions) error {
 }
 
 // receiveNothing attaches a filter that drops everything. Otherwise programs on this
-// host could fill the receive buffer, by sending to the multicast group.
+// host could fill the receive buffer by sending to the multicast group.
 func receiveNothing(fd int) {
 	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
 }
 
-// setSendOptions sets the options that the kernel has to know.
+// setSendOptions applies the options to the socket.
 func (c *conn) setSendOptions(fd int) error {
 	o := c.sendOptions
 	if o.buffer > 0 {
@@ -152,15 +151,14 @@ func (s *sendSocket) Close() error {
 	return s.conn.Close()
 }
 
-// unfragmented is the socket for trains that must not be fragmented, beside the first
-// socket of the Group: DF cannot be set for a single message. It is nil if the socket
-// cannot be opened. Then the trains may be fragmented, but are not longer than the next
-// link carries.
+// unfragmented returns the Group's socket for trains that must not be fragmented: DF
+// cannot be set for a single message. It returns nil if the socket cannot be opened. Then
+// the trains may be fragmented, but do not exceed the MTU of the first link.
 func (c *conn) unfragmented() *sendSocket {
 	if c.first != nil {
 		c = c.first
 	}
-	if s := c.whole.Load(); s != nil {
+	if s := c.noFragment.Load(); s != nil {
 		return s
 	}
 	now := c.calls.now()
@@ -172,8 +170,8 @@ func (c *conn) unfragmented() *sendSocket {
 		c.retry.Store(int64(now + openPause))
 		return nil
 	}
-	if !c.whole.CompareAndSwap(nil, s) {
+	if !c.noFragment.CompareAndSwap(nil, s) {
 		s.Close() // another sender was faster
 	}
-	return c.whole.Load()
+	return c.noFragment.Load()
 }

@@ -13,7 +13,7 @@ import (
 	"wgd/internal/batch"
 )
 
-// openSendSocket opens one beside the socket of the endpoint's family.
+// openSendSocket opens a sendSocket of the endpoint's family.
 func openSendSocket(t testing.TB, p *testPair, to string, o sendOptions) *sendSocket {
 	t.Helper()
 	c := p.V6
@@ -27,7 +27,7 @@ func openSendSocket(t testing.TB, p *testPair, to string, o sendOptions) *sendSo
 	return s
 }
 
-// waiting is how many bytes wait in a socket, as the kernel counts them.
+// waiting returns how many bytes are queued in a socket, as the kernel counts them.
 func (s *sendSocket) waiting(t testing.TB) (n int) {
 	t.Helper()
 	if err := s.conn.control(func(fd int) error { n = queued(uintptr(fd)); return nil }); err != nil {
@@ -36,9 +36,9 @@ func (s *sendSocket) waiting(t testing.TB) (n int) {
 	return n
 }
 
-// What a sendSocket sends looks as if the Group had sent it: port, address, DSCP,
-// ECN, trains. The source in the endpoint holds, and so do its remedies (A52, A53,
-// A56).
+// Datagrams from a sendSocket look as if the Group had sent them: port, address, DSCP,
+// ECN, trains. It uses the source in the endpoint, and handles one that is gone (A52,
+// A53, A56).
 func TestSendSocketSendsLikeTheGroup(t *testing.T) {
 	for _, family := range []struct{ local, remote string }{{"127.0.0.3", "127.0.0.2"}, {"::1", "::1"}} {
 		a, b := pair(t, Options{}), pair(t, Options{})
@@ -46,7 +46,7 @@ func TestSendSocketSendsLikeTheGroup(t *testing.T) {
 		if family.remote == "::1" {
 			to = b.V6
 		}
-		for range 3 { // several beside each other
+		for range 3 { // several at the same time
 			s := openSendSocket(t, a, family.remote, sendOptions{buffer: 1 << 20})
 			for _, source := range []string{family.local, ""} {
 				train := numbered(45, 1452, 700, endpoint(family.remote, b.Port(), source, 0))
@@ -72,8 +72,8 @@ func TestSendSocketSendsLikeTheGroup(t *testing.T) {
 	}
 }
 
-// Every datagram goes to the socket to which it went without sendSockets, however
-// many there are of both.
+// sendSockets do not affect at which socket a datagram arrives, however many there are
+// of both.
 func TestSendSocketReceivesNothing(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
 		p := pair(t, Options{})
@@ -92,7 +92,7 @@ func TestSendSocketReceivesNothing(t *testing.T) {
 				open = append(open, openSendSocket(t, p, loopback, sendOptions{}))
 				after, used := all(t, m, n, list)
 				if used != n {
-					t.Errorf("%d sockets of %d are in use", used, n)
+					t.Errorf("%d sockets of %d receive", used, n)
 				}
 				for i := range before {
 					if before[i] != after[i] {
@@ -101,10 +101,10 @@ func TestSendSocketReceivesNothing(t *testing.T) {
 				}
 			}
 			if !m.SteerToFirst() {
-				t.Fatal("datagrams cannot be steered to the first")
+				t.Fatal("datagrams cannot be steered to the first socket")
 			}
 			if where, used := all(t, m, n, list); used != 1 || where[0] != 0 {
-				t.Errorf("steered to %d sockets", used)
+				t.Errorf("%d sockets receive after SteerToFirst, want 1", used)
 			}
 			open[0].Close()
 			open = open[1:]
@@ -117,7 +117,8 @@ func TestSendSocketReceivesNothing(t *testing.T) {
 	}
 }
 
-// Who sends to the multicast group of a sendSocket, from this host, fills nothing.
+// Datagrams from this host to the multicast group of a sendSocket do not fill its
+// buffer.
 func TestSendSocketTakesNoMulticast(t *testing.T) {
 	ownNetwork(t)
 	ip(t, "route add 233.252.0.0/24 dev lo")
@@ -140,15 +141,15 @@ func TestSendSocketTakesNoMulticast(t *testing.T) {
 		}
 	}
 	if n, _, err := unix.Recvfrom(fd, make([]byte, 9), unix.MSG_DONTWAIT); n != 1 {
-		t.Fatalf("a member of the group gets nothing (%v): this proves nothing", err)
+		t.Fatalf("a member of the group receives nothing (%v), so this test proves nothing", err)
 	}
 	if n, errno := pending(s.conn); errno != unix.EAGAIN {
 		t.Errorf("%d bytes, %v", n, errno)
 	}
 }
 
-// The port stays as taken as it was (A53).
-func TestPortStaysTakenBesideSendSockets(t *testing.T) {
+// sendSockets do not let other programs bind the port (A53).
+func TestPortStaysTakenWithSendSockets(t *testing.T) {
 	for _, v4 := range []bool{true, false} {
 		p := pair(t, Options{})
 		for range 3 {
@@ -162,8 +163,8 @@ func TestPortStaysTakenBesideSendSockets(t *testing.T) {
 	}
 }
 
-// The options and the life of a sendSocket follow its Group's: mark (A53), what was
-// learned about endpoints (B61), Close; and it leaves no descriptor behind (B59).
+// SetMark (A53), Forget (B61) and Close of the Group apply to its sendSockets, which
+// leave no descriptor open (B59).
 func TestSendSocketFollowsTheGroup(t *testing.T) {
 	before := descriptors(t)
 	for _, to := range []string{"127.0.0.1", "::1"} {
@@ -188,7 +189,7 @@ func TestSendSocketFollowsTheGroup(t *testing.T) {
 		s.tx.limits.tooLong(netip.MustParseAddrPort("192.0.2.1:1"), 100)
 		p.Forget()
 		if s.tx.forget(); len(s.tx.limits.known) != 0 {
-			t.Error("Forget is not for it")
+			t.Error("Forget of the Group did not reach the sendSocket")
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -209,8 +210,7 @@ func TestSendSocketFollowsTheGroup(t *testing.T) {
 	}
 }
 
-// There are as many as there are addresses, then an error, and one that is closed
-// makes room.
+// There can be as many sendSockets as addresses. Closing one makes room for another.
 func TestSendSocketsEnd(t *testing.T) {
 	p := pair(t, Options{})
 	var list []*sendSocket
@@ -218,11 +218,11 @@ func TestSendSocketsEnd(t *testing.T) {
 		list = append(list, openSendSocket(t, p, "127.0.0.1", sendOptions{}))
 	}
 	if _, err := p.V4.openSendSocket(sendOptions{}); err == nil {
-		t.Error("one more than there are addresses")
+		t.Error("there are more sendSockets than addresses")
 	}
 	list[100].Close()
 	if s := openSendSocket(t, p, "127.0.0.1", sendOptions{}); s.number != list[100].number {
-		t.Error("another address than the free one")
+		t.Error("the new socket does not have the free address")
 	}
 }
 
@@ -234,12 +234,12 @@ func TestSendSocketOfOtherNamespace(t *testing.T) { // A55
 		t.Error(err)
 	}
 	if len(p.V4.conn.group.sendSockets) != 0 || value(t, p.V4.conn, [2]int{unix.SOL_SOCKET, unix.SO_REUSEPORT}) != 0 {
-		t.Error("the attempt has left something")
+		t.Error("the failed attempt left a socket or an option")
 	}
 }
 
-// With dontFragment nothing is fragmented, be it a train or not (A46, B61);
-// without, as by the Group, everything passes.
+// With dontFragment nothing is fragmented, whether it is a train or not (A46, B61).
+// Without it everything passes, as through the Group.
 func TestDontFragment(t *testing.T) {
 	a, b, _, _ := twoHosts(t, 1300)
 	for _, to := range []string{"10.7.0.2", "fd07::2"} {
@@ -303,8 +303,8 @@ func TestDontFragmentOneBatch(t *testing.T) {
 		if n := len(from.group.sendSockets); n != 1 {
 			t.Errorf("%s: %d sockets were opened", to, n)
 		}
-		// Without such a socket the batch is sent nevertheless, until one can be opened.
-		from.whole.Swap(nil).Close()
+		// While no such socket can be opened, the batch is sent without DF.
+		from.noFragment.Swap(nil).Close()
 		from.retry.Store(int64(from.calls.now() + time.Hour))
 		long := numbered(1, 1400, 1400, end)
 		long.DontFragment = true
@@ -319,8 +319,8 @@ func TestDontFragmentOneBatch(t *testing.T) {
 	}
 }
 
-// A socket whose way out is full does not hold up another one on the port, and says
-// how much waits.
+// A socket whose queue is full does not delay another one on the port, and reports how
+// much is queued.
 func TestSendSocketHasItsOwnBuffer(t *testing.T) {
 	a, b, _, _ := twoHosts(t, 1500)
 	ip(t, "link add slow type veth peer name far")
@@ -338,10 +338,10 @@ func TestSendSocketHasItsOwnBuffer(t *testing.T) {
 		}
 	}
 	if n := s.waiting(t); n == 0 {
-		t.Errorf("%d bytes wait in a socket that has sent", n)
+		t.Errorf("%d bytes are queued in the socket that has sent", n)
 	}
 	if n := other.waiting(t); n != 0 {
-		t.Errorf("%d bytes wait in a socket that has not", n)
+		t.Errorf("%d bytes are queued in the socket that has not sent", n)
 	}
 	train := numbered(40, 1400, 100, endpoint("10.7.0.2", b.Port(), "", 0))
 	for _, by := range []Sender{a, other} {

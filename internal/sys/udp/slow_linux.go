@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// maxSlowSockets is how many there are beside one socket. Up to maxKnownSlow of
-	// them belong to one destination each that is known to be slow. If there are more
-	// slow destinations, some share a socket: the other sockets are needed to find out
-	// which destinations are slow.
+	// maxSlowSockets is how many slowSockets a shared socket may have. Up to
+	// maxKnownSlow of them belong to one destination each that is known to be slow. If
+	// there are more slow destinations, some share a socket: the other sockets are
+	// needed to find out which destinations are slow.
 	maxSlowSockets = 64
 	maxKnownSlow   = 32
 
-	// openPause is how long none is opened after one could not be.
+	// openPause is the pause after a socket could not be opened.
 	openPause = time.Second
 )
 
-// slowSockets are the sockets of those destinations whose datagrams may be the ones
-// that wait in the send buffer of a shared socket (see backlog.go). As long as there are
-// none, they cost one comparison.
+// slowSockets are the sockets of those destinations whose datagrams may be filling the
+// send buffer of a shared socket (see backlog.go). While there are none, they cost one
+// comparison.
 type slowSockets struct {
 	shared    *conn
 	assigned  atomic.Pointer[map[netip.AddrPort]assignment] // nil: none. The map never changes
-	nextSweep atomic.Int64                                  // for sockets that are not used any more
+	nextSweep atomic.Int64                                  // when to close unused sockets
 
 	mu      sync.Mutex // guards what follows, and changes of assigned
 	queue   sharedQueue
@@ -49,12 +49,12 @@ type slowSocket struct {
 	*sendSocket
 	set    *slowSockets
 	queue  ownQueue     // guarded by tx.mu
-	expiry atomic.Int64 // when it is closed if it is not used any more
-	known  atomic.Bool  // to be of a slow destination
-	users  atomic.Int32 // destinations
+	expiry atomic.Int64 // when it is closed unless it is used
+	known  atomic.Bool  // whether its destination is known to be slow
+	users  atomic.Int32 // number of destinations
 }
 
-// find is the socket of a destination; nil if it has none.
+// find returns the socket of a destination, or nil.
 func (l *slowSockets) find(to netip.AddrPort) *slowSocket {
 	assigned := l.assigned.Load()
 	if assigned == nil {
@@ -75,9 +75,9 @@ func (l *slowSockets) find(to netip.AddrPort) *slowSocket {
 	return a.socket
 }
 
-// suspect notes how much is queued in the shared socket before a send to a
-// destination. It returns a socket for the destination if that may be the cause of the
-// queue and a socket can be opened.
+// suspect records how much is queued in the shared socket before a send to a
+// destination. It returns a new socket for the destination if that may be the cause of
+// the queue, and nil if not, or if no socket can be opened.
 func (l *slowSockets) suspect(queued int, to netip.AddrPort) *slowSocket {
 	l.mu.Lock()
 	l.queue.capacity = l.shared.capacity()
@@ -90,7 +90,7 @@ func (l *slowSockets) suspect(queued int, to netip.AddrPort) *slowSocket {
 	return l.add(to, now)
 }
 
-// add gives a destination a socket that no other destination uses; nil if none can be
+// add assigns a destination a socket of its own, and returns it, or nil if none can be
 // opened. Whether the destination is slow is not known yet.
 func (l *slowSockets) add(to netip.AddrPort, now time.Duration) *slowSocket {
 	l.mu.Lock()
@@ -106,8 +106,8 @@ func (l *slowSockets) add(to netip.AddrPort, now time.Duration) *slowSocket {
 	return s
 }
 
-// merge closes one of the sockets of slow destinations, if there are more than enough,
-// and has its users share another one. The caller holds mu.
+// merge closes one of the sockets of slow destinations if there are more than
+// maxKnownSlow, and moves its users to another one. The caller holds mu.
 func (l *slowSockets) merge(now time.Duration) {
 	var known []*slowSocket
 	for _, s := range l.list {
@@ -129,7 +129,7 @@ func (l *slowSockets) merge(now time.Duration) {
 	l.close(known[0])
 }
 
-// assign has destinations use s. The caller holds mu.
+// assign assigns s to destinations. The caller holds mu.
 func (l *slowSockets) assign(now time.Duration, s *slowSocket, destinations ...netip.AddrPort) {
 	assigned := make(map[netip.AddrPort]assignment)
 	if old := l.assigned.Load(); old != nil {
@@ -145,8 +145,8 @@ func (l *slowSockets) assign(now time.Duration, s *slowSocket, destinations ...n
 	l.assigned.Store(&assigned)
 }
 
-// open opens one more; nil if there are enough, or it cannot be opened. The caller
-// holds mu.
+// open opens one more socket. It returns nil if there are too many, or if that fails.
+// The caller holds mu.
 func (l *slowSockets) open(now time.Duration) *slowSocket {
 	c := l.shared
 	if len(l.list) >= maxSlowSockets || now < l.retryAt || c.closed.Load() {
@@ -163,7 +163,7 @@ func (l *slowSockets) open(now time.Duration) *slowSocket {
 	return s
 }
 
-// sweep closes the sockets that are not used any more.
+// sweep closes the unused sockets.
 func (l *slowSockets) sweep(now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -218,7 +218,7 @@ func (s *slowSocket) send(b *batch.Batch) error {
 func (s *slowSocket) sendNow(b *batch.Batch) (err error, fast bool) {
 	s.tx.mu.Lock()
 	defer s.tx.mu.Unlock()
-	now, queued := s.calls.now(), s.tx.ask()
+	now, queued := s.calls.now(), s.tx.query()
 	room := s.queue.hasRoom(now, queued)
 	s.known.Store(s.queue.wasSlow)
 	s.expiry.Store(int64(now + s.queue.probation()))
@@ -226,6 +226,6 @@ func (s *slowSocket) sendNow(b *batch.Batch) (err error, fast bool) {
 		return ErrBacklog, false
 	}
 	err = s.tx.transmit(b, 0)
-	s.queue.sent(s.tx.ask())
+	s.queue.sent(s.tx.query())
 	return err, s.queue.fast(now, queued)
 }

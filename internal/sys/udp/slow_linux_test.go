@@ -13,10 +13,10 @@ import (
 	"wgd/internal/batch"
 )
 
-// outside is what is behind the sockets: for slow destinations, by port, a queue
-// each that leaves at its rate; for all others one device of 10 Gbit/s, which
-// tells what has left from time to time. Time is virtual.
-type outside struct {
+// fakeNetwork simulates the network: each slow destination, by port, has a queue that
+// drains at its rate; all others share a device of 10 Gbit/s, which reports sent
+// datagrams in batches. Time is virtual.
+type fakeNetwork struct {
 	t        *testing.T
 	now      time.Duration
 	slept    time.Duration
@@ -34,9 +34,9 @@ type leaving struct {
 	bytes int
 }
 
-// behind puts an outside behind the sockets of p for IPv4.
-func behind(t *testing.T, p *testPair, granted int) *outside {
-	o := &outside{t: t, now: time.Hour, capacity: 2 * granted, rates: map[uint16]float64{}, free: map[uint16]time.Duration{}, waiting: map[uint64][]leaving{},
+// newFakeNetwork connects the IPv4 sockets of p to a fakeNetwork.
+func newFakeNetwork(t *testing.T, p *testPair, granted int) *fakeNetwork {
+	o := &fakeNetwork{t: t, now: time.Hour, capacity: 2 * granted, rates: map[uint16]float64{}, free: map[uint16]time.Duration{}, waiting: map[uint64][]leaving{},
 		refused: map[uint16]int{}, longest: map[uint16]time.Duration{}, accepted: map[uint16]int{}}
 	c := p.V4.conn
 	c.caps.SendBuffer = granted
@@ -58,7 +58,7 @@ func behind(t *testing.T, p *testPair, granted int) *outside {
 	return o
 }
 
-// inode tells sockets apart, also if one has the number of another that is closed.
+// inode identifies a socket, even if it reuses the descriptor of a closed one.
 func inode(t *testing.T, fd uintptr) uint64 {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(fd), &st); err != nil {
@@ -67,7 +67,7 @@ func inode(t *testing.T, fd uintptr) uint64 {
 	return st.Ino
 }
 
-func (o *outside) queued(socket uint64) (n int) {
+func (o *fakeNetwork) queued(socket uint64) (n int) {
 	list := slices.DeleteFunc(o.waiting[socket], func(l leaving) bool { return l.at <= o.now })
 	o.waiting[socket] = list
 	for _, l := range list {
@@ -76,7 +76,7 @@ func (o *outside) queued(socket uint64) (n int) {
 	return n
 }
 
-func (o *outside) send(fd uintptr, h *unix.Msghdr, size int) syscall.Errno {
+func (o *fakeNetwork) send(fd uintptr, h *unix.Msghdr, size int) syscall.Errno {
 	to := uint16(unsafeBytes(h.Name, 4)[2])<<8 | uint16(unsafeBytes(h.Name, 4)[3])
 	socket := inode(o.t, fd)
 	if o.queued(socket) >= o.capacity {
@@ -94,7 +94,7 @@ func (o *outside) send(fd uintptr, h *unix.Msghdr, size int) syscall.Errno {
 	return 0
 }
 
-// traffic is what is sent to a destination: a train of 10 datagrams in each interval.
+// traffic is a flow to one destination: a train of 10 datagrams in each interval.
 type traffic struct {
 	port     uint16
 	interval time.Duration
@@ -105,9 +105,9 @@ type traffic struct {
 
 const trainSize = 10 * 1400
 
-// run sends all of it for so long, and a control message every 10 ms, which must
-// pass at once.
-func (o *outside) run(p *testPair, all []*traffic, span time.Duration) {
+// run sends all traffic for the given span, and a control message every 10 ms, which
+// must pass at once.
+func (o *fakeNetwork) run(p *testPair, all []*traffic, span time.Duration) {
 	o.t.Helper()
 	begun, urgent := o.now, o.now
 	for i, f := range all {
@@ -134,7 +134,7 @@ func (o *outside) run(p *testPair, all []*traffic, span time.Duration) {
 	}
 }
 
-// fast is n destinations from a port on, with that much for each.
+// fast returns traffic to n destinations with successive ports.
 func fast(n int, port uint16, interval time.Duration) (list []*traffic) {
 	for i := range n {
 		list = append(list, &traffic{port: port + uint16(i), interval: interval})
@@ -142,15 +142,15 @@ func fast(n int, port uint16, interval time.Duration) (list []*traffic) {
 	return list
 }
 
-// However many destinations there are, and however slow some of them: all others
-// lose next to nothing, nobody waits, control messages pass; a slow one gets what
-// its way out carries, and what it gets does not wait for long.
+// However many destinations there are, and however slow some of them are, all others
+// lose next to nothing, no Send waits, and control messages pass. A slow one receives
+// at the rate of its path, with a limited delay.
 func TestSlowDestinations(t *testing.T) {
 	const slow5, slow50 = 5e6 / 8, 50e6 / 8 // bytes a second
 	for _, c := range []struct {
 		name    string
 		slow    []float64
-		load    float64 // how much more is sent to the slow ones than they carry
+		load    float64 // the rate sent to slow destinations, relative to the rate of their path
 		others  []*traffic
 		granted int
 	}{
@@ -164,7 +164,7 @@ func TestSlowDestinations(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := pair(t, Options{})
-			o := behind(t, p, c.granted)
+			o := newFakeNetwork(t, p, c.granted)
 			all := slices.Clone(c.others)
 			var slow []*traffic
 			for i, rate := range c.slow {
@@ -174,12 +174,12 @@ func TestSlowDestinations(t *testing.T) {
 				slow = append(slow, f)
 			}
 			all = append(all, slow...)
-			o.run(p, all, 2*time.Second) // until it is found out who is slow
+			o.run(p, all, 2*time.Second) // until the slow destinations are known
 			clear(o.longest)
 			clear(o.accepted)
 			o.run(p, all, 8*time.Second)
 			if o.slept > 0 && len(c.slow) < maxSlowSockets {
-				t.Errorf("who sends waits for %v", o.slept)
+				t.Errorf("Send waited for %v", o.slept)
 			}
 			for _, f := range c.others {
 				if f.lost*100 > f.sent {
@@ -190,11 +190,11 @@ func TestSlowDestinations(t *testing.T) {
 				carried := float64(o.accepted[f.port]) / 8
 				t.Logf("slow %d: %.0f%% of what it carries, %d of %d lost, longest %v", i, 100*carried/c.slow[i], f.lost, f.sent, o.longest[f.port])
 				if carried < 0.9*c.slow[i] && len(c.slow) < maxSlowSockets {
-					t.Errorf("port %d: only %.0f of %.0f bytes a second", f.port, carried, c.slow[i])
+					t.Errorf("port %d: sent only %.0f of %.0f bytes a second", f.port, carried, c.slow[i])
 				}
 				longest := maxDelay + maxDelay/2 + time.Duration(3*trainSize/c.slow[i]*1e9)
 				if shortest := time.Duration(minLimit / c.slow[i] * 1e9); len(c.slow) < maxSlowSockets && o.longest[f.port] > max(longest, shortest+maxDelay) {
-					t.Errorf("port %d: what was sent waits for up to %v", f.port, o.longest[f.port])
+					t.Errorf("port %d: datagrams were delayed by up to %v", f.port, o.longest[f.port])
 				}
 			}
 			if n := len(p.V4.conn.slow.list); n > maxSlowSockets {
@@ -204,40 +204,40 @@ func TestSlowDestinations(t *testing.T) {
 	}
 }
 
-// slowly makes a destination slow and sends there until it has a socket of its own.
-func (o *outside) slowly(p *testPair, port uint16) *traffic {
+// makeSlow makes a destination slow and sends to it until it has its own socket.
+func (o *fakeNetwork) makeSlow(p *testPair, port uint16) *traffic {
 	o.t.Helper()
 	o.rates[port] = 5e6 / 8
 	f := &traffic{port: port, interval: 2 * time.Millisecond}
 	o.run(p, []*traffic{f}, 2*time.Second)
 	if f.lost == 0 || p.V4.conn.slow.find(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), port)) == nil {
-		o.t.Fatal("it has no socket of its own")
+		o.t.Fatal("the slow destination has no socket of its own")
 	}
 	return f
 }
 
-// Who is quick again, to whom nothing is sent any more, and after a change of
-// routes or of the mark, has no socket of his own any more; nothing is left open.
+// A destination loses its own socket when it is fast again, when nothing is sent to it
+// any more, and after a change of routes or of the mark. No descriptor is left open.
 func TestSlowSocketsEnd(t *testing.T) {
-	for name, change := range map[string]func(o *outside, p *testPair, slow *traffic){
-		"quick again": func(o *outside, p *testPair, slow *traffic) {
+	for name, change := range map[string]func(o *fakeNetwork, p *testPair, slow *traffic){
+		"quick again": func(o *fakeNetwork, p *testPair, slow *traffic) {
 			delete(o.rates, slow.port)
 			o.run(p, []*traffic{slow}, fastAfter+time.Second)
 		},
-		"idle": func(o *outside, p *testPair, _ *traffic) {
+		"idle": func(o *fakeNetwork, p *testPair, _ *traffic) {
 			o.now += fastAfter + time.Second
 			o.run(p, fast(1, 100, time.Millisecond), time.Second)
 		},
-		"routes": func(_ *outside, p *testPair, _ *traffic) { p.Forget() },
-		"closed": func(_ *outside, p *testPair, _ *traffic) { p.Close() },
+		"routes": func(_ *fakeNetwork, p *testPair, _ *traffic) { p.Forget() },
+		"closed": func(_ *fakeNetwork, p *testPair, _ *traffic) { p.Close() },
 	} {
 		p := pair(t, Options{})
 		before := descriptors(t)
-		o := behind(t, p, BufferSize)
-		slow := o.slowly(p, 2000)
+		o := newFakeNetwork(t, p, BufferSize)
+		slow := o.makeSlow(p, 2000)
 		change(o, p, slow)
 		if l := &p.V4.conn.slow; l.assigned.Load() != nil || len(l.list) != 0 || len(p.V4.conn.group.sendSockets) != 0 {
-			t.Errorf("%s: it still has a socket of its own", name)
+			t.Errorf("%s: the destination still has its own socket", name)
 		}
 		if after := descriptors(t); after > before {
 			t.Errorf("%s: %d descriptors before, %d after", name, before, after)
@@ -245,10 +245,10 @@ func TestSlowSocketsEnd(t *testing.T) {
 	}
 }
 
-// A sendSocket does for slow destinations what its Group does, with its options.
+// A sendSocket handles slow destinations as its Group does, with its own options.
 func TestSlowSocketsOfSendSocket(t *testing.T) {
 	p := pair(t, Options{})
-	o := behind(t, p, BufferSize)
+	o := newFakeNetwork(t, p, BufferSize)
 	s := openSendSocket(t, p, "192.0.2.1", sendOptions{dontFragment: true})
 	o.rates[2000] = 5e6 / 8
 	lost := 0
@@ -270,12 +270,12 @@ func TestSlowSocketsOfSendSocket(t *testing.T) {
 	}
 }
 
-// Where no socket can be opened, data waits for a moment, but not for more than a
-// twentieth of the time; a part of the buffer is for replies to strangers, and a
+// If no socket can be opened, data waits briefly, for at most a twentieth of the time.
+// A part of the buffer is reserved for replies to strangers and control messages, and a
 // part for control messages alone.
 func TestNoSocketForSlowDestinations(t *testing.T) {
 	p := pair(t, Options{})
-	o := behind(t, p, BufferSize)
+	o := newFakeNetwork(t, p, BufferSize)
 	c := p.V4.conn
 	for range maxSendSockets {
 		openSendSocket(t, p, "192.0.2.1", sendOptions{})
@@ -300,35 +300,35 @@ func TestNoSocketForSlowDestinations(t *testing.T) {
 	}
 	fill(batch.Data)
 	if o.slept == 0 || o.slept > maxWaits*oneWait {
-		t.Errorf("data has waited for %v", o.slept)
+		t.Errorf("data waited for %v", o.slept)
 	}
 	for begun, slept := o.now, o.slept; o.now < begun+time.Second; {
 		send(batch.Data, 2000)
 		if o.slept-slept > (o.now-begun)/waitShare+maxWaits*oneWait {
-			t.Fatalf("of %v, data has waited for %v", o.now-begun, o.slept-slept)
+			t.Fatalf("of %v, data waited for %v", o.now-begun, o.slept-slept)
 		}
 	}
-	if n := c.tx.ask(); n < c.capacity().data()-100_000 || n > c.capacity().data()+100_000 {
+	if n := c.tx.query(); n < c.capacity().data()-100_000 || n > c.capacity().data()+100_000 {
 		t.Errorf("%d bytes wait when data is refused", n)
 	}
 	fill(batch.Reply)
-	if n := c.tx.ask(); n < c.capacity().replies()-100_000 || n > c.capacity().replies()+300_000 {
+	if n := c.tx.query(); n < c.capacity().replies()-100_000 || n > c.capacity().replies()+300_000 {
 		t.Errorf("%d bytes wait when replies are refused", n)
 	}
 	if send(batch.Control, 2000) {
-		t.Error("a control message is refused, and there is room")
+		t.Error("a control message is refused though there is room")
 	}
 	o.now += time.Minute
 	if send(batch.Data, 2000) || send(batch.Reply, 2000) {
-		t.Error("there is room, and nobody may have it")
+		t.Error("data is refused though there is room again")
 	}
 }
 
-// A socket that takes nothing: data waits for a moment, the first time, and all
-// else does not.
+// If a socket accepts nothing, data waits briefly, the first time only. Other classes
+// do not wait.
 func TestFullSocket(t *testing.T) {
 	p := pair(t, Options{})
-	o := behind(t, p, BufferSize)
+	o := newFakeNetwork(t, p, BufferSize)
 	c := p.V4.conn
 	c.calls.sendmsg = func(uintptr, *unix.Msghdr) (int, syscall.Errno) { return 0, unix.EAGAIN }
 	want := map[batch.Class]time.Duration{batch.Control: 0, batch.Reply: 0, batch.Data: maxWaits * oneWait}
@@ -344,7 +344,7 @@ func TestFullSocket(t *testing.T) {
 			t.Errorf("class %d: waited for %v", class, o.slept)
 		}
 	}
-	// Nor is there a lock for which others wait while data does.
+	// While data waits, no other Send waits for a lock.
 	waiting := make(chan struct{})
 	c.calls.sleep = func(time.Duration) { waiting <- struct{}{}; <-waiting }
 	c.tx.stuck = false

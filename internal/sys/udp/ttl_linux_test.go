@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A batch leaves with the TTL that it asks for, as a train and singly, and those
-// after it with the host's usual one again (A46).
+// A batch is sent with its TTL, as a train and as single datagrams, and later batches
+// with the default TTL again (A46).
 func TestTTL(t *testing.T) {
 	for _, o := range []Options{{}, {NoGSO: true}} {
 		a := pair(t, o)
@@ -81,6 +81,6 @@ func receivedTTL(t *testing.T, fd, level, kind int) int {
 			return int(binary.NativeEndian.Uint32(m.Data))
 		}
 	}
-	t.Fatal("no TTL was told")
+	t.Fatal("no TTL was received")
 	return 0
 }

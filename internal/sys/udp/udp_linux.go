@@ -15,8 +15,8 @@ import (
 // alone (B21).
 func Listen(port uint16, o Options) (*Pair, error) { return listen(port, o, socket) }
 
-// listen is Listen with another socket call. Tests use it to play a host that lacks a
-// family.
+// listen is Listen with a given socket call. Tests use it to simulate a host that lacks
+// a family.
 func listen(port uint16, o Options, socket func(domain int) (int, error)) (*Pair, error) {
 	const attempts = 100 // port 0: a port that is free for IPv4 may be taken for IPv6
 	for range attempts {
@@ -71,7 +71,7 @@ func lacksFamily(err error) bool {
 	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
-// unspecified is every address of the host in a family, with the port.
+// unspecified returns the unspecified address of a family, with the port.
 func unspecified(v4 bool, port uint16) netip.AddrPort {
 	if v4 {
 		return netip.AddrPortFrom(netip.IPv4Unspecified(), port)
@@ -105,14 +105,14 @@ func open(local netip.AddrPort, o Options, socket func(domain int) (int, error))
 	return c, nil
 }
 
-// option is a socket option and what it is for.
+// option is a socket option and its name for errors.
 type option struct {
 	level, name, value int
 	why                string
 }
 
-// Outer fragmentation is allowed (A46), so path MTU discovery is off. The error queue
-// is off, too: nothing reads it, and it would wake readers.
+// Outer fragmentation is allowed (A46), so path MTU discovery is off. So is the error
+// queue: nothing reads it, and it would wake readers.
 var (
 	options4 = []option{
 		{unix.SOL_IP, unix.IP_PKTINFO, 1, "IP_PKTINFO"},
@@ -156,14 +156,14 @@ func prepare(fd int, v4 bool, o Options) (caps Caps, err error) {
 	return caps, nil
 }
 
-// widen asks for a buffer of a size, beyond the system's limit if that is allowed, and
-// returns the size that was granted. The kernel reports twice that, for its own
-// structures.
-func widen(fd, force, ask, size int) (granted int) {
+// widen requests a buffer of a size, beyond the system's limit if this process may
+// exceed it, and returns the size that was granted. The kernel reports twice that, for
+// its own structures.
+func widen(fd, force, plain, size int) (granted int) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, ask, size)
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, size)
 	}
-	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, ask)
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, plain)
 	if err != nil {
 		return 0
 	}

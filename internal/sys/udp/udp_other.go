@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Listen has no sockets of this kind on this system.
+// Listen returns an error: the sockets exist for Linux only.
 func Listen(uint16, Options) (*Pair, error) {
 	return nil, fmt.Errorf("the UDP sockets of a tunnel are implemented for Linux only: %w", errors.ErrUnsupported)
 }

@@ -1,4 +1,4 @@
-// Package udptest has a network for tests, in memory, with sockets like those of
-// package udp, and puts what a test wants between sockets and those who use them.
-// Any goroutine may call any method.
+// Package udptest provides an in-memory network for tests, with sockets like those of
+// package udp, and can wrap the Receivers and Senders of sockets. All methods are safe
+// for concurrent use.
 package udptest

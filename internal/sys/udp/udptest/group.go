@@ -10,12 +10,12 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// Group is a udp.Group of a Net. It is its own Sender, too: it has no buffers.
+// Group is a udp.Group of a Net. It is also its own Sender, because it has no buffers.
 type Group struct {
 	host  *Host
 	local netip.AddrPort
 
-	// All below under the network's lock.
+	// The rest is guarded by the network's lock.
 	caps    udp.Caps
 	mark    uint32
 	sent    int
@@ -29,46 +29,46 @@ type Group struct {
 
 var _ udp.Group = (*Group)(nil)
 
-// OnSend is asked before each Send: only the first take datagrams of the train
-// leave (a negative number: all), and Send returns err, like a kernel that
-// takes part of a batch and then says ENOBUFS. nil ends that.
+// OnSend sets a function that is called before each Send: only the first take
+// datagrams of the train are sent (all if it is negative), and Send returns err, like
+// a kernel that sends part of a batch and then returns ENOBUFS. nil removes it.
 func (g *Group) OnSend(f func(b *batch.Batch) (take int, err error)) {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()
 	g.onSend = f
 }
 
-// Inject is a train that comes out of nowhere; Data is copied.
+// Inject delivers a train to the Group, whatever its origin. It copies Data.
 func (g *Group) Inject(b batch.Batch) {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()
 	g.arrive(b)
 }
 
-// Mark is the present firewall mark.
+// Mark returns the firewall mark.
 func (g *Group) Mark() uint32 { g.host.net.mu.Lock(); defer g.host.net.mu.Unlock(); return g.mark }
 
-// Sent is the number of datagrams that left.
+// Sent returns the number of datagrams sent.
 func (g *Group) Sent() int { g.host.net.mu.Lock(); defer g.host.net.mu.Unlock(); return g.sent }
 
-// Dropped is the number of trains that found the queue of a socket full, which holds
-// 4,096, or that were lost with a socket.
+// Dropped returns the number of trains that were dropped because the queue of a socket
+// was full, which holds 4,096, or that were lost with a socket.
 func (g *Group) Dropped() int { g.host.net.mu.Lock(); defer g.host.net.mu.Unlock(); return g.dropped }
 
-// Forgot is how often Forget was called.
+// Forgot returns how often Forget was called.
 func (g *Group) Forgot() int { g.host.net.mu.Lock(); defer g.host.net.mu.Unlock(); return g.forgot }
 
-// Sockets is how many there are.
+// Sockets returns the number of sockets.
 func (g *Group) Sockets() int {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()
 	return len(g.sockets)
 }
 
-// NewSender is the Group itself.
+// NewSender returns the Group itself.
 func (g *Group) NewSender() udp.Sender { return g }
 
-// Send is udp.Sender's.
+// Send implements udp.Sender.
 func (g *Group) Send(b *batch.Batch) error {
 	n := g.host.net
 	n.mu.Lock()
@@ -104,14 +104,14 @@ func (g *Group) Send(b *batch.Batch) error {
 		return errUnreachable
 	}
 	g.sent += train.Count()
-	n.carry(netip.AddrPortFrom(from, g.local.Port()), to, train)
+	n.deliver(netip.AddrPortFrom(from, g.local.Port()), to, train)
 	if fault == nil && gone {
 		return udp.ErrSourceGone
 	}
 	return fault
 }
 
-// arrive queues a train, cut into single datagrams where the socket lacks GRO.
+// arrive queues a train, split into single datagrams if the socket lacks GRO.
 func (g *Group) arrive(b batch.Batch) {
 	b.Data = slices.Clone(b.Data)
 	if g.caps.GRO || b.Count() == 1 {
@@ -137,7 +137,7 @@ func (g *Group) put(b batch.Batch) {
 	}
 }
 
-// choose is the socket for what comes from an address and port.
+// choose returns the socket for datagrams from an address and port.
 func (g *Group) choose(from netip.AddrPort) *socket {
 	if g.toFirst {
 		return g.sockets[0]
@@ -149,20 +149,20 @@ func (g *Group) choose(from netip.AddrPort) *socket {
 	return g.sockets[uint(sum)%uint(len(g.sockets))]
 }
 
-// Socket is udp.Group's.
+// Socket implements udp.Group.
 func (g *Group) Socket(i int) udp.Socket {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()
 	return g.sockets[i]
 }
 
-// SetSockets is udp.Group's; what is lost with a socket is counted as dropped.
+// SetSockets implements udp.Group. Trains lost with a socket count as dropped.
 func (g *Group) SetSockets(n int) error {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()
 	switch {
 	case n < 1:
-		return errors.New("one socket stays")
+		return errors.New("a group needs at least one socket")
 	case g.closed:
 		return os.ErrClosed
 	}
@@ -178,7 +178,7 @@ func (g *Group) SetSockets(n int) error {
 	return nil
 }
 
-// SteerToFirst is udp.Group's.
+// SteerToFirst implements udp.Group.
 func (g *Group) SteerToFirst() bool {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()
@@ -186,7 +186,7 @@ func (g *Group) SteerToFirst() bool {
 	return true
 }
 
-// SetMark is udp.Group's.
+// SetMark implements udp.Group.
 func (g *Group) SetMark(mark uint32) error {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()
@@ -194,13 +194,13 @@ func (g *Group) SetMark(mark uint32) error {
 	return nil
 }
 
-// Forget is counted.
+// Forget only counts the call.
 func (g *Group) Forget() { g.host.net.mu.Lock(); defer g.host.net.mu.Unlock(); g.forgot++ }
 
-// Caps are what Listen was asked for.
+// Caps returns the capabilities set by the options of Listen.
 func (g *Group) Caps() udp.Caps { g.host.net.mu.Lock(); defer g.host.net.mu.Unlock(); return g.caps }
 
-// Close is udp.Group's.
+// Close implements udp.Group.
 func (g *Group) Close() error {
 	g.host.net.mu.Lock()
 	defer g.host.net.mu.Unlock()

@@ -20,18 +20,18 @@ type Net struct {
 	filter func(from, to netip.AddrPort, b *batch.Batch) bool
 }
 
-// NewNet is a network without hosts.
+// NewNet returns a network without hosts.
 func NewNet() *Net { return &Net{hosts: make(map[netip.Addr]*Host)} }
 
-// Filter is asked about every train on its way; false loses it. It may change
-// the bytes of b, which are a copy. It must not send.
+// Filter sets a function that is called with every train; if it returns false, the train
+// is lost. It may change the bytes of b, which are a copy. It must not send.
 func (n *Net) Filter(keep func(from, to netip.AddrPort, b *batch.Batch) bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.filter = keep
 }
 
-// A Host of a Net has addresses, which may come and go, and one interface of index 1.
+// A Host of a Net has addresses, which may change, and one interface of index 1.
 type Host struct {
 	net    *Net
 	addrs  []netip.Addr
@@ -39,7 +39,7 @@ type Host struct {
 	next   uint16
 }
 
-// Host adds a host. It lacks the family of which it has no address.
+// Host adds a host. It lacks a family if none of addrs belongs to it.
 func (n *Net) Host(addrs ...netip.Addr) *Host {
 	h := &Host{net: n, groups: make(map[netip.AddrPort]*Group), next: 40000}
 	for _, a := range addrs {
@@ -48,7 +48,7 @@ func (n *Net) Host(addrs ...netip.Addr) *Host {
 	return h
 }
 
-// AddAddr gives the host an address; one that another host had moves to it.
+// AddAddr adds an address to the host, and removes it from any other host.
 func (h *Host) AddAddr(a netip.Addr) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
@@ -59,8 +59,7 @@ func (h *Host) AddAddr(a netip.Addr) {
 	h.net.hosts[a] = h
 }
 
-// RemoveAddr takes an address away: what is sent from it then ends with
-// udp.ErrSourceGone.
+// RemoveAddr removes an address: sending from it then returns udp.ErrSourceGone.
 func (h *Host) RemoveAddr(a netip.Addr) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
@@ -70,7 +69,7 @@ func (h *Host) RemoveAddr(a netip.Addr) {
 	h.addrs = slices.DeleteFunc(h.addrs, func(b netip.Addr) bool { return a == b })
 }
 
-// Listen is udp.Listen on the host: the Groups of the Pair are those of this package.
+// Listen is udp.Listen on the host. The Groups of the Pair are of type *Group.
 func (h *Host) Listen(port uint16, o udp.Options) (*udp.Pair, error) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
@@ -114,7 +113,7 @@ func (h *Host) open(any netip.Addr, port uint16, without bool, o udp.Options) *G
 	return g
 }
 
-// source is the address that the host prefers in a family.
+// source returns the default source address of a family.
 func (h *Host) source(v4 bool) netip.Addr {
 	for _, a := range h.addrs {
 		if a.Is4() == v4 {
@@ -124,11 +123,11 @@ func (h *Host) source(v4 bool) netip.Addr {
 	return netip.Addr{}
 }
 
-// errUnreachable is a host that has lost its last address of the family.
+// errUnreachable says that the host has no address of the family left.
 var errUnreachable = errors.New("network is unreachable")
 
-// carry takes a train to the socket at to, if there is one. Locked by the caller.
-func (n *Net) carry(from, to netip.AddrPort, b batch.Batch) {
+// deliver passes a train to the socket at to, if there is one. The caller holds mu.
+func (n *Net) deliver(from, to netip.AddrPort, b batch.Batch) {
 	to = netip.AddrPortFrom(to.Addr().Unmap().WithZone(""), to.Port())
 	b.Data = slices.Clone(b.Data)
 	b.Remote = wire.NewEndpoint(from, to.Addr(), 1)
@@ -148,5 +147,5 @@ func (n *Net) carry(from, to netip.AddrPort, b batch.Batch) {
 	}
 }
 
-// is4 tells the family; an IPv4-mapped address is IPv4 (A54).
+// is4 reports whether a is an IPv4 address, which may be IPv4-mapped (A54).
 func is4(a netip.Addr) bool { return a.Is4() || a.Is4In6() }

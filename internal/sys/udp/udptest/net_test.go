@@ -28,12 +28,12 @@ func pair(t *testing.T, h *Host, port uint16, o udp.Options) *udp.Pair {
 	return p
 }
 
-func TestCarriesATrain(t *testing.T) { // A52
+func TestDeliversATrain(t *testing.T) { // A52
 	n := NewNet()
 	a := pair(t, n.Host(addrA, addrA2), 1000, udp.Options{})
 	b := pair(t, n.Host(addrB, addrB6), 2000, udp.Options{Mark: 7})
 	if a.V6 != nil || b.V6 == nil || b.Port() != 2000 || b.V4.(*Group).Mark() != 7 {
-		t.Fatal("families, port or mark")
+		t.Fatal("wrong families, port or mark")
 	}
 	train := batch.Batch{Data: bytes.Repeat([]byte{1}, 25), Stride: 10, ECN: 2,
 		Remote: wire.NewEndpoint(netip.AddrPortFrom(addrB, 2000), addrA2, 1)}
@@ -48,7 +48,7 @@ func TestCarriesATrain(t *testing.T) { // A52
 	}
 }
 
-func TestTakesPartFailsAndLosesTheSource(t *testing.T) { // B20, A52
+func TestPartialSendAndSourceGone(t *testing.T) { // B20, A52
 	n := NewNet()
 	hostA := n.Host(addrA2, addrA)
 	a := pair(t, hostA, 1000, udp.Options{})
@@ -91,12 +91,12 @@ func TestPortsAndClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := h.Listen(a.Port(), udp.Options{}); err != nil {
-		t.Fatal("the port stayed taken:", err)
+		t.Fatal("the port is still in use after Close:", err)
 	}
 }
 
-// A Group with several sockets does as the kernel: each sender keeps its socket, and
-// what waits in one that is closed is lost.
+// A Group with several sockets behaves like the kernel: each sender keeps its socket,
+// and datagrams in a socket that is closed are lost.
 func TestSockets(t *testing.T) {
 	n := NewNet()
 	p := pair(t, n.Host(addrA), 1000, udp.Options{})
@@ -122,21 +122,21 @@ func TestSockets(t *testing.T) {
 	before := [3]int{take(0), take(1), take(2)}
 	inject()
 	if after := [3]int{take(0), take(1), take(2)}; after != before || before[2] == 0 || before[0]+before[1]+before[2] != 50 {
-		t.Errorf("%v, then %v", before, after)
+		t.Errorf("trains by socket: %v, then %v, want the same, 50 in all", before, after)
 	}
 	inject()
 	last := c.Socket(2)
 	if c.SetSockets(2); c.Dropped() != before[2] || take(0) != before[0] || take(1) != before[1] {
-		t.Errorf("%d dropped", c.Dropped())
+		t.Errorf("%d trains dropped, want %d", c.Dropped(), before[2])
 	}
 	if _, err := last.NewReceiver().TryRecv(make([]batch.Batch, 1)); err != os.ErrClosed {
 		t.Error(err)
 	}
 	if c.SteerToFirst(); take(0) != 0 {
-		t.Error("there is something")
+		t.Error("the first socket is not empty")
 	}
 	if inject(); take(0) != 50 {
-		t.Error("not steered to the first")
+		t.Error("not all trains were steered to the first socket")
 	}
 	p.Close()
 	if err := last.Wait(); err != os.ErrClosed {

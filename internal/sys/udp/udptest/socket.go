@@ -8,7 +8,8 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// socket is a udp.Socket of a Group. It is its own Receiver, too: it has no buffers.
+// socket is a udp.Socket of a Group. It is also its own Receiver, because it has no
+// buffers.
 type socket struct {
 	queue  chan batch.Batch
 	closed chan struct{}
@@ -39,7 +40,7 @@ func (s *socket) TryRecv(bs []batch.Batch) (int, error) {
 	return s.drain(bs, 0)
 }
 
-// drain receives what waits behind the first n.
+// drain fills bs from position n on, without waiting.
 func (s *socket) drain(bs []batch.Batch, n int) (int, error) {
 	for ; n < min(len(bs), udp.MaxDepth); n++ {
 		select {
@@ -51,7 +52,7 @@ func (s *socket) drain(bs []batch.Batch, n int) (int, error) {
 	return min(len(bs), udp.MaxDepth), nil
 }
 
-// Wait looks again and again: only a receive tells whether a channel has something.
+// Wait polls: a channel cannot be waited for without receiving from it.
 func (s *socket) Wait() error {
 	const pause = 50 * time.Microsecond
 	for !s.isClosed() {

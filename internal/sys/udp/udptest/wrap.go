@@ -2,9 +2,8 @@ package udptest
 
 import "wgd/internal/sys/udp"
 
-// Wrap is the Pair with something between its sockets and their users: every Receiver
-// and every Sender is what the function makes of it. A function may be
-// nil, and so may the Pair.
+// Wrap returns a Pair that passes every Receiver and Sender of p through the functions.
+// A function may be nil, and so may the Pair.
 func Wrap(p *udp.Pair, receiver func(udp.Receiver) udp.Receiver, sender func(udp.Sender) udp.Sender) *udp.Pair {
 	if p == nil {
 		return nil
