@@ -4,7 +4,7 @@ package peer
 
 import "testing"
 
-// The data plane calls these with every batch.
+// The data plane calls these for every batch.
 func TestNotesAllocateNothing(t *testing.T) {
 	p := newPeer()
 	now := at(0)
@@ -18,6 +18,6 @@ func TestNotesAllocateNothing(t *testing.T) {
 		p.Sessions()
 		p.HasStaged()
 	}); n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("%v allocations, want none", n)
 	}
 }

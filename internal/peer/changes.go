@@ -22,7 +22,7 @@ const maxRecent = 32
 func (c *Changes) After(prefixes ...netip.Prefix) *Changes {
 	next := &Changes{count: c.count + 1, floor: c.floor}
 	for _, old := range c.recent {
-		if !covered(prefixes, old.prefix) { // so a route that flaps takes one place
+		if !covered(prefixes, old.prefix) { // a route that flaps has only one entry
 			next.recent = append(next.recent, old)
 		}
 	}

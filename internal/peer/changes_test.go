@@ -12,7 +12,7 @@ func TestChangesAffect(t *testing.T) {
 	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
 	none := &Changes{}
 	if none.Affect(addr("192.0.2.1"), 0) {
-		t.Error("before any change")
+		t.Error("a route is affected before any change")
 	}
 	one := none.After(prefix("192.0.2.0/24"))
 	two := one.After(prefix("fd00::/16"), prefix("198.51.100.0/24"))
@@ -38,23 +38,23 @@ func TestChangesAffect(t *testing.T) {
 		{all, "198.51.100.1", 1, true},
 	} {
 		if got := c.changes.Affect(addr(c.a), c.since); got != c.want {
-			t.Errorf("after %d changes, %s since %d: %v", c.changes.Count(), c.a, c.since, got)
+			t.Errorf("after %d changes, %s is affected since %d: %v, want %v", c.changes.Count(), c.a, c.since, got, c.want)
 		}
 	}
 }
 
 // A route that flaps displaces no other change.
-func TestFlappingRouteTakesOnePlace(t *testing.T) {
+func TestFlappingRouteHasOneEntry(t *testing.T) {
 	c := (&Changes{}).After(netip.MustParsePrefix("192.0.2.0/24"))
 	for range 10 * maxRecent {
 		c = c.After(netip.MustParsePrefix("203.0.113.0/24"))
 	}
 	if len(c.recent) != 2 || c.floor != 0 || !c.Affect(netip.MustParseAddr("192.0.2.1"), 0) || c.Affect(netip.MustParseAddr("198.51.100.1"), 0) {
-		t.Errorf("%+v", c)
+		t.Errorf("the changes are %+v, want one entry for each prefix", c)
 	}
 }
 
-// However many changes there are, none is missed, and a bounded number is kept.
+// Among many changes, none is missed, and a bounded number is kept.
 func TestManyChanges(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
 	c := &Changes{}
@@ -63,7 +63,7 @@ func TestManyChanges(t *testing.T) {
 		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(dice.IntN(80)), 0, 0}), 16)
 		all = append(all, p)
 		if c = c.After(p); len(c.recent) > maxRecent {
-			t.Fatalf("%d are kept", len(c.recent))
+			t.Fatalf("%d changes are kept, want at most %d", len(c.recent), maxRecent)
 		}
 		for range 20 {
 			since := uint64(dice.IntN(i + 2))
@@ -78,6 +78,6 @@ func TestManyChanges(t *testing.T) {
 		}
 	}
 	if c.Affect(netip.MustParseAddr("192.0.2.1"), c.Count()-1) {
-		t.Error("an address that the last change does not affect")
+		t.Error("the last change affects an address outside its prefix")
 	}
 }

@@ -13,7 +13,7 @@ import (
 // gets a new Location when its endpoint changes; the result of a route lookup is
 // written into the Location for which it was made.
 type Location struct {
-	at      wire.Endpoint // as configured, or as the last datagram arrived
+	at      wire.Endpoint // configured, or taken from the last datagram received
 	avoided *avoided
 	before  *Route // as known for the Location before this one; nil: nothing, or another remote
 	route   atomic.Pointer[Route]
@@ -21,8 +21,8 @@ type Location struct {
 	queued  atomic.Bool   // see Queue
 }
 
-// A Route is the kernel's answer for an endpoint: how a datagram leaves that may
-// choose its source (A52). It is immutable, and shared by peers.
+// A Route is the kernel's answer for an endpoint: the route of a datagram without
+// a given source (A52). It is immutable, and shared by peers.
 type Route struct {
 	Found     bool
 	Interface uint32
@@ -37,28 +37,28 @@ type Route struct {
 	Pinned bool
 }
 
-// SamePath reports whether r and s lead the same way.
+// SamePath reports whether r and s have the same interface, gateway and source.
 func (r *Route) SamePath(s *Route) bool {
 	return r.Found == s.Found && r.Interface == s.Interface && r.Gateway == s.Gateway && r.Source == s.Source
 }
 
 // avoided is a source that was forgotten because the route changed. The peer does
-// not know the new one yet and goes on sending to the old one, which for a while is
-// no reason to use that again.
+// not know the new one yet and goes on sending to the old one. For a while, that is
+// no reason to use the old one again.
 type avoided struct {
 	source   netip.Addr
 	since    clock.Time
-	informed atomic.Int64 // clock.Time of the first datagram to source after we had sent from elsewhere; 0: none
+	informed atomic.Int64 // clock.Time of the first datagram to source after we had sent from another one; 0: none
 }
 
-// avoidTime is how long a peer may take to learn our new address, counted from the
-// first datagram that it may have sent knowing it. If it still sends to the old one
-// afterwards, something on the path lets nothing else through.
+// avoidTime is how long a peer may take to learn our new address, from its first
+// datagram after we used that. If it still sends to the old one afterwards,
+// something on the path lets only the old one pass.
 const avoidTime = 2 * time.Second
 
 var nowhere = &Location{}
 
-// Location returns where the peer is reached; never nil.
+// Location returns the peer's Location, never nil.
 func (p *Peer) Location() *Location {
 	if l := p.location.Load(); l != nil {
 		return l
@@ -69,9 +69,9 @@ func (p *Peer) Location() *Location {
 // Endpoint returns the addresses for sending to the peer; not valid if unknown.
 func (p *Peer) Endpoint() wire.Endpoint { return p.Location().Endpoint() }
 
-// Endpoint returns the addresses for sending. It names the interface that received
-// only for link-local addresses, which mean nothing without it, and where the route
-// is pinned.
+// Endpoint returns the addresses for sending. It includes the interface that received
+// only for link-local addresses, which are ambiguous without it, and if the route is
+// pinned.
 func (l *Location) Endpoint() wire.Endpoint {
 	e := l.at
 	if e.SourceIndex != 0 && !e.LinkLocal() {
@@ -82,10 +82,10 @@ func (l *Location) Endpoint() wire.Endpoint {
 	return e
 }
 
-// Received returns the endpoint as the last datagram arrived, with the interface.
+// Received returns the endpoint of the last datagram received, with the interface.
 func (l *Location) Received() wire.Endpoint { return l.at }
 
-// Route returns what is known about the route; nil: nothing yet.
+// Route returns the route, or nil if it is not known yet.
 func (l *Location) Route() *Route { return l.route.Load() }
 
 // LastRoute returns what was last known about the route to the same remote address,
@@ -121,8 +121,8 @@ func (p *Peer) SetEndpoint(e wire.Endpoint) bool {
 	return true
 }
 
-// newLocation returns a Location that keeps what old knows about the route, as far
-// as that holds for e.
+// newLocation returns a Location for e that keeps the route of old if it is valid
+// for e.
 func (p *Peer) newLocation(old *Location, e wire.Endpoint) *Location {
 	l := &Location{at: e}
 	l.checked.Store(p.common.changeCount())
@@ -139,8 +139,8 @@ func (p *Peer) newLocation(old *Location, e wire.Endpoint) *Location {
 	return l
 }
 
-// Follow moves the endpoint to where authenticated data came from (A51), and
-// reports whether it changed.
+// Follow sets the endpoint to the sender of authenticated data (A51), and reports
+// whether it changed.
 func (p *Peer) Follow(now clock.Time, from wire.Endpoint) bool {
 	l := p.location.Load()
 	if l != nil {
@@ -174,8 +174,8 @@ func (p *Peer) ForgetSource(e wire.Endpoint) {
 }
 
 // Reroute forgets the sticky source of l because the route has changed to r, which
-// is known to be right up to change number checked (A52). The next datagram sent
-// chooses the source anew.
+// is known to be right up to change number checked (A52). The kernel chooses a new
+// source for the next datagram.
 func (p *Peer) Reroute(now clock.Time, l *Location, r *Route, checked uint64) {
 	next := &Location{at: l.at.Sourceless(), avoided: &avoided{source: l.at.Source, since: now}}
 	next.SetRoute(r, checked)
@@ -193,9 +193,9 @@ func (l *Location) SetRoute(r *Route, checked uint64) {
 // set.
 func (l *Location) Checked() uint64 { return l.checked.Load() }
 
-// NeedsRoute reports whether the kernel must be asked about the route to l: nothing
-// is known about it, or it may have changed. It is called for every batch that is
-// sent, and compares two numbers as long as no route changes.
+// NeedsRoute reports whether the route to l must be looked up, because it is not
+// known or may have changed. It is called for every batch that is sent, and only
+// compares two numbers unless a route changes.
 func (p *Peer) NeedsRoute(l *Location) bool {
 	c := p.common.changes.Load()
 	if c == nil || !l.at.IsValid() {

@@ -25,21 +25,21 @@ func routed() *Peer {
 	return p
 }
 
-// The source that received is always used for sending; the interface that received
-// only for link-local addresses, and where the route is pinned. (A52)
+// Datagrams are always sent from the address that received. The interface that
+// received is used only for link-local addresses and for pinned routes. (A52)
 func TestInterfaceOfTheEndpoint(t *testing.T) {
 	p := routed()
 	p.SetEndpoint(receiveA)
 	if e := p.Endpoint(); e.Source != sourceA || e.SourceIndex != 0 || p.Location().Received() != receiveA {
-		t.Errorf("the route is not known: %+v", e)
+		t.Errorf("while the route is not known, the endpoint is %+v", e)
 	}
 	p.Location().SetRoute(&Route{Found: true, Interface: 9}, 0)
 	if e := p.Endpoint(); e.SourceIndex != 0 {
-		t.Errorf("the route is not pinned: %+v", e)
+		t.Errorf("while the route is not pinned, the endpoint is %+v", e)
 	}
 	p.Location().SetRoute(&Route{Found: true, Interface: 9, Pinned: true}, 0)
 	if p.Endpoint() != receiveA {
-		t.Errorf("the route is pinned: %+v", p.Endpoint())
+		t.Errorf("while the route is pinned, the endpoint is %+v, want %+v", p.Endpoint(), receiveA)
 	}
 	p.ForgetSource(receiveA.Sourceless())
 	p.ForgetSource(wire.NewEndpoint(remoteB, sourceA, 3))
@@ -57,55 +57,55 @@ func TestInterfaceOfTheEndpoint(t *testing.T) {
 	} {
 		p.SetEndpoint(local)
 		if p.Endpoint() != local {
-			t.Errorf("link-local: %+v", p.Endpoint())
+			t.Errorf("the link-local endpoint is %+v, want %+v", p.Endpoint(), local)
 		}
 	}
 }
 
-// The kernel must be asked about a route that is not known or may have changed, and
-// about no other. (A52)
+// A route must be looked up if it is not known or may have changed, and only then.
+// (A52)
 func TestNeedsRoute(t *testing.T) {
 	p := newPeer()
 	p.SetEndpoint(receiveA)
 	if p.NeedsRoute(p.Location()) {
-		t.Error("routes are not followed")
+		t.Error("a lookup is needed though routes are not followed")
 	}
 	p = routed()
 	if p.NeedsRoute(p.Location()) {
-		t.Error("without an endpoint")
+		t.Error("a lookup is needed without an endpoint")
 	}
 	p.SetEndpoint(receiveA)
 	l := p.Location()
 	if !p.NeedsRoute(l) {
-		t.Error("the route is not known")
+		t.Error("no lookup is needed though the route is not known")
 	}
 	r := &Route{Found: true}
 	l.SetRoute(r, 0)
 	if p.NeedsRoute(l) {
-		t.Error("the route is known")
+		t.Error("a lookup is needed though the route is known")
 	}
 	p.common.SetChanges(p.common.Changes().After(netip.MustParsePrefix("198.51.100.0/24")))
 	if p.NeedsRoute(l) || l.Checked() != 1 {
-		t.Error("a change elsewhere")
+		t.Error("a lookup is needed after a change elsewhere")
 	}
 	p.common.SetChanges(p.common.Changes().After(netip.MustParsePrefix("192.0.2.0/24")))
 	for range 2 {
 		if !p.NeedsRoute(l) {
-			t.Error("a change of the route")
+			t.Error("no lookup is needed after a change of the route")
 		}
 	}
 	l.SetRoute(r, 2)
 	if p.NeedsRoute(l) {
-		t.Error("the change is known")
+		t.Error("a lookup is needed again after the lookup")
 	}
 	// Without its source, the route stays known; another remote has another route.
 	p.ForgetSource(receiveA)
 	if l := p.Location(); l.Route() != r || p.NeedsRoute(l) {
-		t.Error("without its source")
+		t.Error("the route was forgotten with the source")
 	}
 	p.SetEndpoint(wire.NewEndpoint(remoteB, sourceA, 3))
 	if !p.NeedsRoute(p.Location()) {
-		t.Error("another remote")
+		t.Error("no lookup is needed for another remote address")
 	}
 	// A route that may have changed before the source was forgotten is not kept.
 	p.Location().SetRoute(r, 2)
@@ -122,17 +122,17 @@ func TestQueueOnce(t *testing.T) {
 	p.SetEndpoint(receiveA)
 	l := p.Location()
 	if !l.Queue() || l.Queue() {
-		t.Error("not queued once")
+		t.Error("Queue did not return true, then false")
 	}
 	l.Unqueue()
 	if !l.Queue() {
-		t.Error("not queued again")
+		t.Error("Queue returned false after Unqueue")
 	}
 }
 
-// After a change of the route, data to the old source does not bring that back before
-// the peer can know our new address. After that it does: something on the path may
-// let only the old address through. A handshake brings it back at once. (A52)
+// After a change of the route, data to the old source does not restore that until
+// the peer can know our new address. Then it does: something on the path may let
+// only the old address pass. A handshake restores it at once. (A52)
 func TestSourceIsChosenAnew(t *testing.T) {
 	const now = clock.Time(100 * time.Second)
 	r := &Route{Found: true, Interface: 4}
@@ -142,49 +142,49 @@ func TestSourceIsChosenAnew(t *testing.T) {
 		p.NoteSent(now-1, true)
 		p.Reroute(now, p.Location(), r, 7)
 		if l := p.Location(); p.Endpoint() != receiveA.Sourceless() || l.Route() != r || l.Checked() != 7 {
-			t.Fatalf("%+v", p.Endpoint())
+			t.Fatalf("after Reroute, the endpoint is %+v", p.Endpoint())
 		}
 		return p
 	}
 	p := begin()
 	for _, d := range []time.Duration{0, avoidTime, time.Minute} {
 		if p.Follow(now.Add(d), receiveA) || p.Endpoint().Source.IsValid() {
-			t.Error("the old source came back before anything was sent from another one")
+			t.Error("the old source was restored before a packet was sent from another one")
 		}
 	}
 	p.NoteSent(now.Add(time.Minute), true)
 	told := now.Add(time.Minute + time.Second)
 	for _, d := range []time.Duration{0, time.Millisecond, avoidTime - 1} {
 		if p.Follow(told.Add(d), receiveA) {
-			t.Errorf("the old source came back after %v", d)
+			t.Errorf("the old source was restored after %v, want %v", d, avoidTime)
 		}
 	}
 	if !p.Follow(told.Add(avoidTime), receiveA) || p.Endpoint().Source != sourceA {
-		t.Error("the old source did not come back, though the peer knows no other")
+		t.Error("the old source was not restored though the peer sends to no other")
 	}
 
 	p = begin()
 	if !p.Follow(now, receiveB) || p.Endpoint().Source != sourceB {
-		t.Error("another source was not taken up")
+		t.Error("a new source was not used")
 	}
 	if !p.Follow(now, receiveA) {
-		t.Error("after the peer has learned another one, what it uses counts")
+		t.Error("the old source was not restored after the peer had used a new one")
 	}
 	p = begin()
 	if !p.Follow(now, wire.NewEndpoint(remoteB, sourceA, 3)) {
-		t.Error("the peer has moved")
+		t.Error("the endpoint did not follow the peer")
 	}
 	p = begin()
 	if !p.SetEndpoint(receiveA) || p.Endpoint().Source != sourceA {
-		t.Error("a handshake did not bring the source back")
+		t.Error("a handshake did not restore the source")
 	}
-	// What has moved meanwhile is left alone.
+	// Reroute does not change a Location that was replaced meanwhile.
 	p = routed()
 	p.SetEndpoint(receiveA)
 	l := p.Location()
 	p.SetEndpoint(receiveB)
 	if p.Reroute(now, l, r, 7); p.Endpoint().Source != sourceB {
-		t.Error("a source was forgotten that nobody asked about")
+		t.Error("Reroute forgot the source of another Location")
 	}
 }
 

@@ -1,10 +1,10 @@
-// Package peer is all that the protocol machine (core) and the data plane
-// share about one peer.
+// Package peer holds the state of one peer that the protocol machine (core) and
+// the data plane share.
 //
-// Core publishes: the sessions, the endpoint, the interval of keepalives, when
-// it is going to look again. The data plane notes: when it last sent and received, how many bytes, which
-// packets wait for a session. Everything is an atomic value or a pointer to an
-// immutable one; nobody waits for a lock to read.
+// Core publishes the sessions, the endpoint, the keepalive interval, and when it
+// will next examine the peer. The data plane records when it last sent and
+// received, how many bytes, and which packets wait for a session. All of it is
+// atomic values and pointers to immutable ones, so readers need no lock.
 package peer
 
 import (
@@ -16,21 +16,21 @@ import (
 	"wgd/internal/session"
 )
 
-// Sessions are the at most three keypairs of a peer (A31). Immutable once
-// published.
+// Sessions are the keypairs of a peer, at most three (A31). They are immutable
+// once published.
 type Sessions struct {
 	Previous *session.Keypair // still received on
 	Current  *session.Keypair // sent on
-	Next     *session.Keypair // responder's, until its first data packet confirms it (A33)
-	// Keep is set when both sides initiated at once and Current stays in use
-	// even when Next is confirmed (A16).
+	Next     *session.Keypair // the responder's, until a data packet confirms it (A33)
+	// Keep says that both sides initiated at once, and Current stays in use even
+	// when Next is confirmed (A16).
 	Keep bool
 }
 
-// Sending is the session to send on; nil when there is none. A next session is
-// sent on from the moment in which the data plane has confirmed it, before core
-// makes it the current one: the answer to the packet that confirmed it must not
-// leave on a session that the peer may not have any more.
+// Sending returns the session to send on, or nil. That is the next session as soon
+// as the data plane has confirmed it, before core makes it the current one: the
+// reply to the packet that confirmed it must not use a session that the peer may
+// have discarded.
 func (s *Sessions) Sending() *session.Keypair {
 	if s.Next != nil && s.Next.Confirmed() && (!s.Keep || s.Current == nil) {
 		return s.Next
@@ -38,17 +38,17 @@ func (s *Sessions) Sending() *session.Keypair {
 	return s.Current
 }
 
-// Timing is what the data plane must know of the protocol's timers. One value
-// serves all peers of an interface.
+// Timing holds the protocol's times that the data plane needs. All peers of an
+// interface share one value.
 type Timing struct {
 	RekeyAfterTime     time.Duration // an initiator rekeys when it sends on a key this old
 	RekeyOnReceive     time.Duration // or receives on one this old
 	RekeyAfterMessages uint64
-	KeepaliveTimeout   time.Duration // data received and nothing sent back
-	NoReply            time.Duration // data sent and nothing authenticated back, without jitter
+	KeepaliveTimeout   time.Duration // after data was received and nothing sent
+	NoReply            time.Duration // after data was sent and nothing authenticated received; without jitter
 }
 
-// Common is shared by all peers of an interface.
+// Common is the state that all peers of an interface share.
 type Common struct {
 	timing  atomic.Pointer[Timing]
 	changes atomic.Pointer[Changes] // nil: routes are not followed
@@ -61,13 +61,13 @@ func NewCommon(t Timing) *Common {
 	return c
 }
 
-// SetTiming publishes new timings; they hold at once.
+// SetTiming publishes new timings, which apply at once.
 func (c *Common) SetTiming(t Timing) { c.timing.Store(&t) }
 
-// Timing is the value in force.
+// Timing returns the current timings.
 func (c *Common) Timing() *Timing { return c.timing.Load() }
 
-// Changes returns the changes of the host's routes; nil if routes are not followed.
+// Changes returns the changes of the host's routes, or nil if routes are not followed.
 func (c *Common) Changes() *Changes { return c.changes.Load() }
 
 // SetChanges publishes the changes. From the first call on, routes are followed.
@@ -86,7 +86,7 @@ func (c *Common) changed(a netip.Addr, since uint64) bool {
 	return changes != nil && changes.Affect(a, since)
 }
 
-// Peer is one peer. Core makes it and is the only one that sets sessions.
+// Peer is one peer. Core creates it, and only core sets its sessions.
 type Peer struct {
 	common   *Common
 	record   any
@@ -94,7 +94,7 @@ type Peer struct {
 	location atomic.Pointer[Location]
 	staged   staged
 
-	// The peer through whose tunnel datagrams to this one were last sent, and when:
+	// The peer through whose tunnel datagrams to this one were last sent, and when;
 	// see GoesThrough.
 	via   atomic.Pointer[Peer]
 	viaAt atomic.Int64
@@ -110,24 +110,22 @@ type Peer struct {
 	persistentSecs atomic.Uint32
 }
 
-// New returns a peer without sessions and endpoint, at which nobody is going
-// to look (NextLook is Never).
+// New returns a peer without sessions and endpoint. Its NextLook is Never.
 func New(c *Common) *Peer {
 	p := &Peer{common: c}
 	p.nextLook.Store(int64(clock.Never))
 	return p
 }
 
-// Record is what core knows of the peer beside this. Core sets it before
-// anybody else sees the peer; it is nobody else's business.
+// Record returns core's own data about the peer. Only core uses it.
 func (p *Peer) Record() any { return p.record }
 
-// SetRecord is core's.
+// SetRecord sets the Record. Core calls it before it publishes the peer.
 func (p *Peer) SetRecord(r any) { p.record = r }
 
 var none = &Sessions{}
 
-// Sessions returns the keypairs as last published; never nil.
+// Sessions returns the keypairs last published, never nil.
 func (p *Peer) Sessions() *Sessions {
 	if s := p.sessions.Load(); s != nil {
 		return s
@@ -138,13 +136,13 @@ func (p *Peer) Sessions() *Sessions {
 // SetSessions publishes s, which must not change afterwards. Core only.
 func (p *Peer) SetSessions(s *Sessions) { p.sessions.Store(s) }
 
-// Timing is the interface's.
+// Timing returns the timings of the interface.
 func (p *Peer) Timing() *Timing { return p.common.Timing() }
 
-// CountSent adds n bytes of UDP payload to what was sent to the peer.
+// CountSent adds n bytes of UDP payload sent to the peer.
 func (p *Peer) CountSent(n int) { p.txBytes.Add(uint64(n)) }
 
-// CountReceived adds n bytes of authenticated UDP payload.
+// CountReceived adds n bytes of authenticated UDP payload received.
 func (p *Peer) CountReceived(n int) { p.rxBytes.Add(uint64(n)) }
 
 // Bytes returns both counters.

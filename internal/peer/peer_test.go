@@ -17,7 +17,7 @@ func newPeer() *Peer { return New(NewCommon(timing)) }
 
 func at(seconds float64) clock.Time { return clock.Time(1e12 + seconds*1e9) }
 
-// What is owed follows from the order of events, whether or not the clock moved
+// What is due follows from the order of events, whether or not the clock advanced
 // between them (B31, A40).
 func TestActivity(t *testing.T) {
 	const (
@@ -79,13 +79,14 @@ func wanted(seconds float64) clock.Time {
 	return at(seconds)
 }
 
-// What core has served may be owed anew, and only that.
+// The Forget functions reset only the event that core has handled, which may occur
+// again.
 func TestForget(t *testing.T) {
 	p := newPeer()
 	p.NoteSent(at(1), true)
 	p.ForgetUnanswered(at(2))
 	if p.Unanswered() != at(1) {
-		t.Error("something else was forgotten")
+		t.Error("ForgetUnanswered reset another event")
 	}
 	p.ForgetUnanswered(at(1))
 	p.NoteSent(at(3), true)
@@ -95,20 +96,20 @@ func TestForget(t *testing.T) {
 	p.NoteReceived(at(4), true)
 	p.ForgetUnreplied(at(4))
 	if p.Unreplied() != 0 {
-		t.Error("not forgotten")
+		t.Error("ForgetUnreplied did not reset the event")
 	}
 	p.ForgetActivity()
 	if p.LastSent() != 0 || p.LastReceived() != 0 || p.Unanswered() != 0 || p.Unreplied() != 0 {
-		t.Error("activity is left")
+		t.Error("ForgetActivity left a time set")
 	}
 }
 
-// A Wake is asked for when a deadline appears before the next look, and not
-// with every packet.
+// The Note functions request a Wake when a deadline before NextLook is created, not
+// for every packet.
 func TestWake(t *testing.T) {
 	p := newPeer()
 	if !p.NoteSent(at(0), true) || p.NoteSent(at(1), true) || p.NoteSent(at(2), false) {
-		t.Error("the first data packet, and only that, needs a look")
+		t.Error("want a Wake for the first data packet, and for no other")
 	}
 	p.SetNextLook(at(15))
 	p.NoteReceived(at(3), false)
@@ -116,7 +117,7 @@ func TestWake(t *testing.T) {
 		t.Error("core looks early enough")
 	}
 	if !p.NoteReceived(at(4.5), true) {
-		t.Error("a keepalive is owed before the next look")
+		t.Error("no Wake was requested though a keepalive is due before NextLook")
 	}
 	p.NoteSent(at(5), false)
 	if p.NoteReceived(at(6), true) {
@@ -124,9 +125,9 @@ func TestWake(t *testing.T) {
 	}
 }
 
-// Core and the data plane never miss each other: after a look and a note at the
-// same time, either a Wake was asked for or the next look is early enough.
-func TestLookBesideNote(t *testing.T) {
+// No deadline is lost between core and the data plane: if core sets NextLook while
+// a packet is recorded, either a Wake is requested or NextLook is early enough.
+func TestConcurrentLookAndNote(t *testing.T) {
 	for range 20000 {
 		p := newPeer()
 		p.SetNextLook(at(0))
@@ -165,11 +166,11 @@ func TestEndpoint(t *testing.T) {
 	one := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.1:7"), local, 3)
 	two := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.2:7"), local, 3)
 	if !p.SetEndpoint(one) || p.SetEndpoint(one) || p.Location().Received() != one {
-		t.Error("SetEndpoint")
+		t.Error("SetEndpoint did not report or publish the new endpoint")
 	}
 	nowhere := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.1:0"), local, 3)
 	if p.SetEndpoint(nowhere) || p.SetEndpoint(wire.Endpoint{}) || p.Location().Received() != one {
-		t.Error("an endpoint to which nothing can be sent took the place of a good one (A51)")
+		t.Error("an endpoint to which nothing can be sent replaced a good one (A51)")
 	}
 	p.ForgetSource(two)
 	if p.Location().Received() != one {
@@ -184,21 +185,21 @@ func TestEndpoint(t *testing.T) {
 func TestSessionsAndCounters(t *testing.T) {
 	p := newPeer()
 	if s := p.Sessions(); s == nil || *s != (Sessions{}) {
-		t.Errorf("a new peer has %+v", s)
+		t.Errorf("a new peer has the sessions %+v", s)
 	}
 	s := &Sessions{Current: &session.Keypair{}}
 	p.SetSessions(s)
 	if p.Sessions() != s {
-		t.Error("not published")
+		t.Error("SetSessions did not publish the sessions")
 	}
 	p.SetSessions(nil)
 	if *p.Sessions() != (Sessions{}) {
-		t.Error("not taken back")
+		t.Error("SetSessions(nil) did not remove the sessions")
 	}
 	p.CountSent(3)
 	p.CountReceived(5)
 	if received, sent := p.Bytes(); received != 5 || sent != 3 { // B24
-		t.Errorf("%d received, %d sent", received, sent)
+		t.Errorf("%d bytes received, %d sent, want 5 and 3", received, sent)
 	}
 	p.SetPersistentKeepalive(65535)
 	if p.PersistentKeepalive() != 65535*time.Second {
@@ -206,6 +207,6 @@ func TestSessionsAndCounters(t *testing.T) {
 	}
 	p.SetRecord(s)
 	if p.Record() != any(s) {
-		t.Error("Record")
+		t.Error("Record did not return what SetRecord set")
 	}
 }

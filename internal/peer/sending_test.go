@@ -6,7 +6,8 @@ import (
 	"wgd/internal/session"
 )
 
-// A33: next is sent on once confirmed; A16: unless the current one stays.
+// A33: the next session is used for sending once it is confirmed; A16: unless the
+// current one stays.
 func TestSending(t *testing.T) {
 	keypair := func(confirmed bool) *session.Keypair {
 		k := session.New(new([32]byte), new([32]byte), 1, 2, false, 1)
@@ -31,7 +32,7 @@ func TestSending(t *testing.T) {
 		{"current stays, and is gone", Sessions{Next: confirmed, Keep: true}, confirmed},
 	} {
 		if got := c.s.Sending(); got != c.want {
-			t.Errorf("%s: not the session that is to be sent on", c.name)
+			t.Errorf("%s: Sending returned the wrong session", c.name)
 		}
 	}
 }

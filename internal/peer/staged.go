@@ -5,14 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// MaxStaged is how many packets wait for a session, counted as the packets
-// they are on the wire (A42).
+// MaxStaged is how many packets may wait for a session. A super-packet counts as
+// the packets that it becomes (A42).
 const MaxStaged = 128
 
-// staged holds packets, as they came from the interface, first in first out.
+// staged is a FIFO queue of packets as read from the interface.
 type staged struct {
 	mu      sync.Mutex
-	waiting atomic.Int32 // packets in queue; > 0 too while they are being sent
+	waiting atomic.Int32 // packets in queue; also > 0 while they are being sent
 	queue   []stagedPacket
 }
 
@@ -21,9 +21,9 @@ type stagedPacket struct {
 	count int
 }
 
-// Stage keeps a copy of raw (a packet, or super-packet of count packets, with
-// the header it had from the interface) until there is a session. Where that
-// makes more than MaxStaged, the oldest are dropped; it returns how many.
+// Stage keeps a copy of raw (a packet, or a super-packet of count packets, with
+// the header from the interface) until there is a session. If more than MaxStaged
+// packets wait then, it drops the oldest ones and returns how many.
 func (p *Peer) Stage(raw []byte, count int) (dropped int) {
 	s := &p.staged
 	s.mu.Lock()
@@ -40,14 +40,14 @@ func (p *Peer) Stage(raw []byte, count int) (dropped int) {
 	return dropped
 }
 
-// HasStaged reports whether packets wait, or are just being flushed; then
-// later ones must go through Flush first, to keep the order.
+// HasStaged reports whether packets wait or are being flushed. Then Flush must run
+// before later packets are sent, to keep the order.
 func (p *Peer) HasStaged() bool { return p.staged.waiting.Load() > 0 }
 
-// Flush gives the staged packets to send, oldest first, until there is none or
-// send returns false, in which case the rest, that packet included, stays. It
-// holds the queue meanwhile: who comes second waits, and finds it empty. It
-// reports whether any packet was taken. send must not stage for this peer.
+// Flush calls send with each staged packet, oldest first, until there is none or
+// send returns false; then that packet and the rest stay. It locks the queue: a
+// concurrent Flush waits. It reports whether any packet was sent. send must not
+// stage packets for this peer.
 func (p *Peer) Flush(send func(raw []byte) bool) (any bool) {
 	s := &p.staged
 	s.mu.Lock()
@@ -70,7 +70,7 @@ func (p *Peer) Flush(send func(raw []byte) bool) (any bool) {
 	return any
 }
 
-// Purge drops what is staged and returns how many packets that was.
+// Purge drops the staged packets and returns how many there were.
 func (p *Peer) Purge() (dropped int) {
 	s := &p.staged
 	s.mu.Lock()

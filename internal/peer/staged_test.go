@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// drain gives what is staged, as strings.
+// drain flushes the staged packets and returns them as strings.
 func drain(p *Peer) (list []string) {
 	p.Flush(func(raw []byte) bool { list = append(list, string(raw)); return true })
 	return list
 }
 
-// A42: first in, first out (B39); of more than 128 packets the oldest are
-// dropped, and counted; a super-packet counts as the packets it becomes.
+// A42: the queue is first in, first out (B39). Of more than 128 packets the oldest
+// are dropped and counted. A super-packet counts as the packets it becomes.
 func TestStaged(t *testing.T) {
 	p := newPeer()
 	if p.HasStaged() || drain(p) != nil || p.Purge() != 0 {
@@ -25,27 +25,27 @@ func TestStaged(t *testing.T) {
 		dropped += p.Stage(fmt.Append(nil, i), 1)
 	}
 	if dropped != 2 {
-		t.Errorf("%d dropped of 130", dropped)
+		t.Errorf("%d of 130 packets were dropped, want 2", dropped)
 	}
 	if got := p.Stage([]byte("super"), 45); got != 45 {
-		t.Errorf("%d dropped for 45", got)
+		t.Errorf("%d packets were dropped for a super-packet of 45", got)
 	}
 	list := drain(p)
 	if len(list) != 84 || list[0] != "47" || list[82] != "129" || list[83] != "super" {
-		t.Errorf("%d left, from %q", len(list), list[0])
+		t.Errorf("%d packets are left, the first is %q", len(list), list[0])
 	}
 	if p.HasStaged() {
-		t.Error("not empty after Flush")
+		t.Error("the queue is not empty after Flush")
 	}
 	if p.Stage([]byte("larger than the queue"), 200) != 0 || p.Stage([]byte("next"), 1) != 200 {
-		t.Error("one too large stays alone until another comes")
+		t.Error("a super-packet larger than the queue must stay until another packet arrives")
 	}
 	if p.Purge() != 1 || p.HasStaged() {
-		t.Error("Purge")
+		t.Error("Purge did not drop the only packet")
 	}
 }
 
-// Stage keeps a copy: the caller's buffer is used again at once.
+// Stage keeps a copy, because the caller reuses its buffer at once.
 func TestStageCopies(t *testing.T) {
 	p := newPeer()
 	raw := []byte("one")
@@ -56,7 +56,7 @@ func TestStageCopies(t *testing.T) {
 	}
 }
 
-// What a flush could not send stays, in order.
+// Packets that Flush could not send stay, in order.
 func TestFlushStops(t *testing.T) {
 	p := newPeer()
 	for i := range 4 {
