@@ -466,3 +466,20 @@ func TestSourceSetBeforeAChangeIsNoticed(t *testing.T) {
 		t.Error("the source came back")
 	}
 }
+
+// With another firewall mark, the route to every peer may be another one. (A52, A53)
+func TestMarkChangesRoutes(t *testing.T) {
+	c := newRouteBench(3)
+	for _, change := range []struct {
+		mark  uint32
+		needs bool
+	}{{0, false}, {7, true}, {7, false}, {0, true}} {
+		c.setMark(change.mark)
+		for i, p := range c.peers {
+			if p.NeedsRoute(p.Location()) != change.needs {
+				t.Errorf("mark %d, peer %d: the route must be looked up: %v", change.mark, i, !change.needs)
+			}
+		}
+		c.lookUp(c.peers)
+	}
+}
