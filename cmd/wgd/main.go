@@ -26,8 +26,12 @@ func command() *cli.Command {
 			"NAME": "the name of the interface, up to 15 bytes: wg0 for example",
 			"CONF": "a configuration file, whose name is that of the interface and .conf; or the name of the interface, for /etc/wireguard/NAME.conf. " +
 				"A word with a slash, or that ends with .conf, is a file",
+			"FILE": "a configuration file of another program",
 		},
-		Complete: map[string]func(before []string) []string{"CONF": completeConf},
+		Complete: map[string]func(before []string) []string{
+			"CONF": completeConf,
+			"FILE": func([]string) []string { return []string{cli.FilesHere} },
+		},
 		Files: []cli.Entry{
 			{Term: "/dev/net/tun", Text: "where the interface comes from"},
 			{Term: "/var/run/wireguard/NAME.sock", Text: "the control socket, which speaks the cross-platform protocol of wireguard-tools"},
@@ -45,6 +49,7 @@ func command() *cli.Command {
 			{Text: "Try a tunnel, without root:", Lines: []string{"wgd demo"}},
 			{Text: "Start and configure an interface:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
+			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
 		},
 		Build:   []string{"AEAD: " + aead.Kernel()},
@@ -72,6 +77,26 @@ func forms() []cli.Form {
 					"(0: the file as a whole), `severity` (`error` or `warning`) and `text`.",
 			},
 			Run: runCheck,
+		},
+		{
+			Syntax:  "import FILE...",
+			Summary: "make a configuration file out of those of other programs",
+			Options: []cli.Option{
+				{Long: "output", Short: 'o', Value: "DIR", Text: "write the files to this folder, as NAME.conf, instead of to standard output"},
+				{Long: "force", Text: "replace files that exist"},
+				{Long: "json", Text: "print the result as JSON"},
+			},
+			Text: []string{
+				"A FILE is a keyfile of NetworkManager (*.nmconnection), a .netdev or a .network of systemd-networkd (import the two together), a file of wg-quick(8) " +
+					"or of WireGuard on another system, or a zip file that holds such files. Its content says what it is.",
+				"Standard error says, a line each, what was not carried over and why, and as a warning what to know about the rest. " +
+					"Nothing is left out without a message, except what has no meaning for a tunnel: a UUID, for example. " +
+					"The exit status is 1 if a FILE could not be imported at all. Nothing is started, and no FILE is changed.",
+				"The files that -o writes can be read by their owner only. A file that exists stays, and then none is written, unless --force is given.",
+				"With --json, no file is printed, but an object with the fields `tunnels`, a list of objects with `interface`, `source`, `file` (empty without -o) and `peers` (their number); and `notes`, " +
+					"a list of objects with `source`, `line` (0: the file as a whole), `key`, `kind` (`lost`, `changed`, or `refused` if it is about a whole file) and `text`.",
+			},
+			Run: runImport,
 		},
 		{
 			Syntax:  "NAME",

@@ -38,7 +38,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/sys/process", "internal/sys/tun", "internal/wgconf"}},
+		"internal/control", "internal/sys/process", "internal/sys/tun", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/resolve"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
@@ -113,6 +113,7 @@ var rooms = map[string]room{
 	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
 		"conf", "key", "internal/invalid", "internal/resolve"}},
+	"internal/wgimport":  {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
 	"internal/sys/errno": {third: []string{unix}},
 	"internal/sys/flock": {third: []string{unix}},
 	"internal/archtest":  {forTests: true},

@@ -33,7 +33,6 @@ var forTests = map[string]string{
 	"internal/resolve/dns.Client.Lookup":          "for the engine, which will follow endpoint names",
 	"internal/resolve/dns.Client.SetMark":         "for the engine, which will follow endpoint names",
 	"internal/resolve/dns.System":                 "for the engine, which will follow endpoint names",
-	"internal/wgconf.Document.Bytes":              "for wgd save, which writes files",
 	"internal/wgconf.Document.Update":             "for wgd save, which writes files",
 	"internal/wgconf.Hook.For":                    "for wgd up, which runs hooks",
 	"internal/wgconf.Problems.Err":                "for wgd up, which ends where wgd check continues",

@@ -42,7 +42,7 @@ var retired = []retiredWord{
 	{word: "pursuit", scope: anywhere, instead: "handshake, or its attempts"},
 	{word: "outlet", scope: anywhere, instead: "sender"},
 	{word: "carrier", scope: anywhere, instead: "lane, or sender",
-		outside: regexp.MustCompile(`(?i)no[-_]carrier|carrier[- ](grade|state)|(link|interface)'s carrier`)},
+		outside: regexp.MustCompile(`(?i)no[-_]carrier|carrier[- ](grade|state)|(link|interface)'s carrier|ConfigureWithoutCarrier|IgnoreCarrierLoss`)},
 	{word: "reminder", scope: anywhere, instead: "note, or the time of the next one"},
 	{word: "recall", scope: inName, instead: "what the function does"},
 	{word: "crowd", scope: inName, instead: "peers, connections, or whatever there are many of"},

@@ -69,6 +69,10 @@ const (
 	minKey    = 16
 )
 
+// Quote is what messages may repeat of a text from a file: short, printable, and
+// without any part of a key.
+func Quote(text string) string { return quote(text) }
+
 // quote makes a text from a file fit for a sentence: short, printable, and
 // without any part of a key, which may stand where it does not belong.
 func quote(text string) string {
