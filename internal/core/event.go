@@ -1,6 +1,6 @@
 package core
 
-// Event is the event of an output of kind Tell. It is for logs: the protocol
+// Event is the event of an output of kind Log. It is for logs: the protocol
 // does not depend on it.
 type Event uint8
 
@@ -89,9 +89,9 @@ func (c Cause) String() string {
 	return causeNames[c]
 }
 
-// tell emits an event about p.
-func (m *Machine) tell(p *member, o Output) {
-	o.Kind, o.Peer = Tell, p.shared
+// logEvent emits an event about p.
+func (m *Machine) logEvent(p *member, o Output) {
+	o.Kind, o.Peer = Log, p.shared
 	m.emit(o)
 }
 
@@ -100,7 +100,7 @@ func (m *Machine) tell(p *member, o Output) {
 // is none.
 func (m *Machine) refuse(p *member, o Output) {
 	m.refused++
-	o.Kind = Tell
+	o.Kind = Log
 	if p != nil {
 		o.Peer = p.shared
 	}

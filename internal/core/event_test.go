@@ -12,8 +12,8 @@ import (
 	"wgd/key"
 )
 
-// tell records an output as a line of a log: the peer and the event.
-func (h *host) tell(out *Output) {
+// logEvent records an output as a line of a log: the peer and the event.
+func (h *host) logEvent(out *Output) {
 	name := out.Name
 	if name == "" && out.Peer != nil {
 		name = fmt.Sprint("host ", slices.IndexFunc(h.w.hosts, func(other *host) bool { return other.public == out.PublicKey })+1)

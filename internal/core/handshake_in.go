@@ -52,7 +52,7 @@ func (m *Machine) receiveCookieReply(now clock.Now, raw []byte) {
 	}
 	if entry := m.index.Lookup(msg.Receiver); entry != nil {
 		if p := known(entry.Peer); p != nil && p.maker.Consume(now.Mono, raw) {
-			m.tell(p, Output{Event: CookieReceived})
+			m.logEvent(p, Output{Event: CookieReceived})
 		}
 	}
 }
@@ -185,7 +185,7 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	p.acceptedAt = now.Mono
 	m.accept(p, w.stamp)
 	p.follow(now, w.from, wire.InitiationSize)
-	m.tell(p, Output{Event: InitiationReceived, Endpoint: w.from})
+	m.logEvent(p, Output{Event: InitiationReceived, Endpoint: w.from})
 	remote := w.msg.Receiver
 	m.answered(now, p, m.newSession(now, p, &w.keys, i, remote, false))
 	w.msg.Sender = i

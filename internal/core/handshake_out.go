@@ -237,7 +237,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 	k := m.newSession(now, p, &w.keys, w.own.index, w.msg.Sender, true)
 	p.follow(now, w.from, wire.ResponseSize)
 	m.initiated(now, p, k, w.own.sentAt)
-	m.tell(p, Output{Event: SessionBegun, Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true})
+	m.logEvent(p, Output{Event: SessionBegun, Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true})
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
 	m.look(now, p)
 }

@@ -34,7 +34,7 @@ type host struct {
 	reserved wire.TAI64N
 	accepted map[key.Public]wire.TAI64N
 	replies  int      // cookie replies sent
-	events   []string // what happened, see tell
+	events   []string // what happened, see logEvent
 	jobs     []*Job
 	hold     bool // append jobs to jobs instead of running them
 }
@@ -117,7 +117,7 @@ func (h *host) drain() {
 	for out, ok := h.m.Poll(); ok; out, ok = h.m.Poll() {
 		switch out.Kind {
 		case Send:
-			h.tell(&out)
+			h.logEvent(&out)
 			h.transmit(out.Endpoint.Remote, out.Message)
 			out.Peer.CountSent(len(out.Message))
 		case Run:
@@ -136,8 +136,8 @@ func (h *host) drain() {
 			h.accepted[out.PublicKey] = out.Stamp
 		case Forget:
 			delete(h.accepted, out.PublicKey)
-		case Tell:
-			h.tell(&out)
+		case Log:
+			h.logEvent(&out)
 		}
 	}
 }

@@ -22,7 +22,7 @@ const (
 	Reserve                   // make the ceiling Stamp durable (A20)
 	Accepted                  // save Stamp as the greatest received from PublicKey (A21)
 	Forget                    // forget the stamp of PublicKey
-	Tell                      // write Event to the log
+	Log                       // write Event to the log
 )
 
 // An Output is what the machine wants done. The caller of Poll owns Message, and
@@ -37,7 +37,7 @@ type Output struct {
 	Job       *Job
 	Stamp     wire.TAI64N
 
-	// For logs, with Tell, and with Send of an initiation.
+	// With Log, and with Send of an initiation.
 	Event             Event
 	Cause             Cause
 	Attempt, Attempts int           // the initiation is number Attempt of at most Attempts

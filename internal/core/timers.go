@@ -128,7 +128,7 @@ func eraseAt(_ *Machine, p *member) clock.Time {
 
 func eraseOld(m *Machine, _ clock.Now, p *member) {
 	m.eraseSessions(p)
-	m.tell(p, Output{Event: KeysErased})
+	m.logEvent(p, Output{Event: KeysErased})
 }
 
 // An initiation that is not answered is followed by another one (§6.4). The gap
@@ -174,7 +174,7 @@ func (m *Machine) giveUp(now clock.Now, p *member, cause Cause) {
 
 // emitGivenUp emits the event of the end of our handshake.
 func (m *Machine) emitGivenUp(now clock.Now, p *member, cause Cause) {
-	m.tell(p, Output{
+	m.logEvent(p, Output{
 		Event: GivenUp, Cause: cause, Endpoint: p.shared.Endpoint(),
 		Attempt: p.own.attempt, Attempts: m.maxAttempts(), After: now.Mono.Sub(p.began),
 	})

@@ -112,7 +112,7 @@ func TestDeliverCookieAndTimeout(t *testing.T) {
 	var d Delivery
 	in.Take(&d, 0)
 	next := d.Deliver(a.m, start, &dataplane.Drops{})
-	if outs := a.poll(); len(outs) != 1 || outs[0].Kind != core.Tell || outs[0].Event != core.CookieReceived {
+	if outs := a.poll(); len(outs) != 1 || outs[0].Kind != core.Log || outs[0].Event != core.CookieReceived {
 		t.Fatalf("a cookie leads to %+v", outs)
 	}
 	later := at(time.Hour)

@@ -60,7 +60,7 @@ func (l *handshakeLog) output(now clock.Time, out *core.Output, result driver.Ou
 		if result.Purged > 0 {
 			l.tell("packets that waited for a session are dropped", LogPeer(out.Name, out.PublicKey), slog.Int("packets", result.Purged))
 		}
-	case core.Tell:
+	case core.Log:
 		l.event(now, out)
 	}
 }

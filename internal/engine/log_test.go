@@ -206,7 +206,7 @@ func TestLogOfSending(t *testing.T) {
 func TestQuietLogCostsNothing(t *testing.T) {
 	l := &handshakeLog{log: slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil))}
 	msg := (&wire.Response{}).AppendTo(nil)
-	outs := []core.Output{{Kind: core.Send, Endpoint: from(1), Message: msg}, {Kind: core.Tell, Event: core.InitiationRefused}}
+	outs := []core.Output{{Kind: core.Send, Endpoint: from(1), Message: msg}, {Kind: core.Log, Event: core.InitiationRefused}}
 	if n := testing.AllocsPerRun(100, func() {
 		for i := range outs {
 			l.output(1, &outs[i], driver.Outcome{})
