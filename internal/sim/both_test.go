@@ -18,8 +18,8 @@ func TestSimultaneousStarts(t *testing.T) {
 	for seed := range uint64(scaled(1000)) {
 		n := newChecked(t, seed)
 		a, b := n.Pair()
-		maxDelay := time.Duration(1 + n.Dice.Int64N(int64(500*time.Millisecond)))
-		there, back := time.Duration(n.Dice.Int64N(int64(maxDelay))), time.Duration(n.Dice.Int64N(int64(maxDelay)))
+		maxDelay := time.Duration(1 + n.Rand.Int64N(int64(500*time.Millisecond)))
+		there, back := time.Duration(n.Rand.Int64N(int64(maxDelay))), time.Duration(n.Rand.Int64N(int64(maxDelay)))
 		overtaking := seed%2 == 1
 		n.Path = func(d *Datagram) Path {
 			switch {
@@ -36,7 +36,7 @@ func TestSimultaneousStarts(t *testing.T) {
 		for _, s := range numbers(0, 5) {
 			a.Send(b, s)
 		}
-		n.Run(time.Duration(n.Dice.Int64N(int64(2 * maxDelay))))
+		n.Run(time.Duration(n.Rand.Int64N(int64(2 * maxDelay))))
 		for _, s := range numbers(0, 5) {
 			b.Send(a, s)
 		}
@@ -194,13 +194,13 @@ func TestLossyPath(t *testing.T) {
 			h.JobTime, h.JobJitter, h.CoreDelay = time.Millisecond, 50*time.Millisecond, 30*time.Millisecond
 		}
 		for range 300 {
-			if n.Dice.IntN(2) == 0 {
+			if n.Rand.IntN(2) == 0 {
 				a.Send(b, "x")
 			}
-			if n.Dice.IntN(2) == 0 {
+			if n.Rand.IntN(2) == 0 {
 				b.Send(a, "y")
 			}
-			n.Run(time.Duration(n.Dice.Int64N(int64(4 * time.Second))))
+			n.Run(time.Duration(n.Rand.Int64N(int64(4 * time.Second))))
 		}
 		n.Default = Path{Delay: 10 * time.Millisecond}
 		checkRecovers(t, n, a, b, 16*time.Second)
@@ -242,9 +242,9 @@ func TestForgedResponses(t *testing.T) {
 			return
 		}
 		for i := range 40 { // from the moment at which the initiation is seen
-			r := wire.Response{Sender: n.Dice.Uint32(), Receiver: wire.SenderIndex(d.Data)}
+			r := wire.Response{Sender: n.Rand.Uint32(), Receiver: wire.SenderIndex(d.Data)}
 			for j := range r.Ephemeral {
-				r.Ephemeral[j] = byte(n.Dice.Uint32())
+				r.Ephemeral[j] = byte(n.Rand.Uint32())
 			}
 			n.After(time.Duration(i)*3*time.Millisecond, func() {
 				n.Inject(b.Addr(), a.Addr(), withMAC1(r.AppendTo(nil), a.Public()))

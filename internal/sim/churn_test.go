@@ -49,8 +49,8 @@ func TestSelfEndpointsChurn(t *testing.T) {
 	}
 	there := map[key.Public]bool{b.Public(): true}
 	for range scaled(1000) {
-		c := others[n.Dice.IntN(len(others))]
-		switch n.Dice.IntN(8) {
+		c := others[n.Rand.IntN(len(others))]
+		switch n.Rand.IntN(8) {
 		case 0, 1, 2:
 			a.Must(conf.Change{Peers: []conf.PeerChange{c}})
 			there[c.PublicKey] = true
@@ -75,7 +75,7 @@ func TestSelfEndpointsChurn(t *testing.T) {
 			}
 		}
 		checkIndices(t, a)
-		n.Run(time.Duration(n.Dice.Int64N(int64(30 * time.Millisecond))))
+		n.Run(time.Duration(n.Rand.Int64N(int64(30 * time.Millisecond))))
 	}
 	if got := a.Counts.Sent[wire.TypeResponse]; got != 0 {
 		t.Errorf("the host sent %d responses to itself", got)
@@ -129,15 +129,15 @@ func TestChaos(t *testing.T) {
 		}
 		n.Default = Path{Delay: 5 * time.Millisecond, Jitter: 200 * time.Millisecond, Loss: 0.1, Duplicate: 0.1}
 		for range 300 {
-			h, other := n.Hosts[n.Dice.IntN(5)], n.Hosts[n.Dice.IntN(5)]
+			h, other := n.Hosts[n.Rand.IntN(5)], n.Hosts[n.Rand.IntN(5)]
 			n.disturb(h, other)
 			for range 5 {
-				from, to := n.Hosts[n.Dice.IntN(5)], n.Hosts[n.Dice.IntN(5)]
+				from, to := n.Hosts[n.Rand.IntN(5)], n.Hosts[n.Rand.IntN(5)]
 				if from != to {
 					from.Send(to, "x")
 				}
 			}
-			n.Run(time.Duration(n.Dice.Int64N(int64(2 * time.Second))))
+			n.Run(time.Duration(n.Rand.Int64N(int64(2 * time.Second))))
 		}
 		n.restore()
 		for i, a := range n.Hosts {
@@ -154,32 +154,32 @@ func TestChaos(t *testing.T) {
 
 // disturb applies a random event to a host and its peer, or none.
 func (n *Internet) disturb(h, peer *Host) {
-	switch n.Dice.IntN(40) {
+	switch n.Rand.IntN(40) {
 	case 0:
-		h.Restart(n.Dice.IntN(2) == 0)
+		h.Restart(n.Rand.IntN(2) == 0)
 	case 1:
-		h.Sleep(time.Duration(n.Dice.Int64N(int64(10 * time.Minute))))
+		h.Sleep(time.Duration(n.Rand.Int64N(int64(10 * time.Minute))))
 		n.Run(time.Second)
 	case 2:
-		h.Wall += time.Duration(n.Dice.Int64N(int64(48*time.Hour))) - 24*time.Hour
+		h.Wall += time.Duration(n.Rand.Int64N(int64(48*time.Hour))) - 24*time.Hour
 	case 3:
 		h.Down()
-		n.Run(time.Duration(n.Dice.Int64N(int64(time.Second))))
+		n.Run(time.Duration(n.Rand.Int64N(int64(time.Second))))
 		h.Up()
 	case 4:
-		h.Move(fmt.Sprintf("198.51.100.%d", h.Name*10+n.Dice.IntN(10)))
+		h.Move(fmt.Sprintf("198.51.100.%d", h.Name*10+n.Rand.IntN(10)))
 	case 5:
 		if h != peer {
 			h.Must(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer.Public(), Remove: true}}})
-			n.Run(time.Duration(n.Dice.Int64N(int64(time.Second))))
+			n.Run(time.Duration(n.Rand.Int64N(int64(time.Second))))
 			h.Must(conf.Change{Peers: []conf.PeerChange{peer.About()}})
 		}
 	case 6:
-		underload(h, n.Dice.IntN(2) == 0)
+		underload(h, n.Rand.IntN(2) == 0)
 	case 7:
-		n.Run(time.Duration(n.Dice.Int64N(int64(5 * time.Minute))))
+		n.Run(time.Duration(n.Rand.Int64N(int64(5 * time.Minute))))
 	case 8:
-		persist(h, peer, uint16(n.Dice.IntN(20)))
+		persist(h, peer, uint16(n.Rand.IntN(20)))
 	}
 }
 

@@ -179,7 +179,7 @@ func TestDownAndUp(t *testing.T) {
 			t.Fatalf("round %d: %d indices, staged %v; want 0, false", i, a.Index.Len(), a.Peer(b).HasStaged())
 		}
 		sent := len(a.Sent)
-		n.Run(time.Duration(n.Dice.Int64N(int64(20 * time.Second))))
+		n.Run(time.Duration(n.Rand.Int64N(int64(20 * time.Second))))
 		if len(a.Sent) != sent {
 			t.Fatalf("round %d: a sent %d datagrams while down", i, len(a.Sent)-sent)
 		}

@@ -109,12 +109,12 @@ func TestOrder(t *testing.T) {
 	}
 	sent := 0
 	for n.Now() < 10*time.Minute {
-		for range n.Dice.IntN(6) {
+		for range n.Rand.IntN(6) {
 			a.Send(b, fmt.Sprint(sent))
 			sent++
 		}
 		b.Send(a, "y")
-		n.Run(time.Duration(n.Dice.Int64N(int64(2 * time.Second))))
+		n.Run(time.Duration(n.Rand.Int64N(int64(2 * time.Second))))
 	}
 	n.Run(time.Second)
 	equal(t, "b", b.Payloads(), numbers(0, sent))

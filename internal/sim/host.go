@@ -61,17 +61,17 @@ type Host struct {
 	awake     time.Duration // asleep before that
 	life      int           // restarts so far: what was begun in an earlier life has no effect
 
-	enc      *dataplane.Encapsulator
-	sealing  *dataplane.SealJob
-	dec      *dataplane.Decapsulator
-	opening  *dataplane.OpenJob
-	inbox    *driver.Inbox
-	delivery driver.Delivery
-	jobs     driver.Jobs
-	waiting  []*Datagram // come, not yet read
-	ringing  bool        // the machine's turn is due
-	timer    time.Duration
-	buf      []byte
+	enc       *dataplane.Encapsulator
+	sealing   *dataplane.SealJob
+	dec       *dataplane.Decapsulator
+	opening   *dataplane.OpenJob
+	inbox     *driver.Inbox
+	delivery  driver.Delivery
+	jobs      driver.Jobs
+	waiting   []*Datagram // come, not yet read
+	scheduled bool        // the machine's turn is due
+	timer     time.Duration
+	buf       []byte
 }
 
 // Counts are kept of forgetful hosts too.
@@ -146,7 +146,7 @@ func (h *Host) begin() {
 	h.dec = dataplane.NewDecapsulator(h.Shared, (*tun)(h), h.admit)
 	h.sealing, h.opening = h.enc.NewJob(), h.dec.NewJob()
 	h.inbox, h.delivery, h.jobs = driver.NewInbox(Capacity), driver.Delivery{}, driver.Jobs{}
-	h.waiting, h.timer, h.ringing = nil, 0, false
+	h.waiting, h.timer, h.scheduled = nil, 0, false
 }
 
 // Addr is where the host is reached: the first of its addresses, or where its
@@ -190,7 +190,7 @@ func (h *Host) Move(address string) {
 // Sleep suspends the host: nothing runs, nothing is received, its clocks go on.
 func (h *Host) Sleep(d time.Duration) {
 	h.awake = h.net.now + d
-	h.net.After(d, h.ring)
+	h.net.After(d, h.schedule)
 }
 
 func (h *Host) asleep() bool { return h.net.now < h.awake }
@@ -198,7 +198,7 @@ func (h *Host) asleep() bool { return h.net.now < h.awake }
 // Apply changes the configuration as engine's Apply does.
 func (h *Host) Apply(c conf.Change) error {
 	err := h.Machine.Apply(h.Time(), c)
-	h.ring()
+	h.schedule()
 	if err == nil {
 		h.Gate.SetKey(h.Machine.PublicKey())
 		h.Gate.SetForce(h.Machine.Tunables().ForceUnderload)
@@ -220,7 +220,7 @@ func (h *Host) Up() {
 	h.up = true
 	h.Machine.SetListenPort(Port)
 	h.Machine.Up(h.Time())
-	h.ring()
+	h.schedule()
 	h.net.settle()
 }
 
@@ -231,7 +231,7 @@ func (h *Host) Down() {
 	for _, p := range driver.Quench((*effects)(h), h.Machine) {
 		driver.Purge(h.Drops, p)
 	}
-	h.ring()
+	h.schedule()
 	h.net.settle()
 }
 

@@ -23,16 +23,16 @@ type Internet struct {
 	// Tap, if set, is called with every datagram that leaves a host.
 	Tap func(from *Host, d *Datagram)
 
-	Dice *rand.Rand // random numbers of the network, also for tests
+	Rand *rand.Rand // random numbers of the network, also for tests
 	seed uint64
 
 	Hosts []*Host
 	nodes map[netip.Addr]node
 
-	now   time.Duration // since the start
-	queue queue
-	order uint64  // number of events so far; breaks ties
-	rung  []*Host // hosts whose machines run before anything else happens
+	now      time.Duration // since the start
+	queue    queue
+	order    uint64  // number of events so far; breaks ties
+	runnable []*Host // hosts whose machines run before anything else happens
 }
 
 // A Path is what happens to a datagram between hosts.
@@ -71,7 +71,7 @@ type node interface{ receive(d *Datagram) }
 func New(seed uint64) *Internet {
 	return &Internet{
 		Default: Path{Delay: 10 * time.Millisecond},
-		Dice:    rand.New(rand.NewPCG(seed, 1)),
+		Rand:    rand.New(rand.NewPCG(seed, 1)),
 		seed:    seed,
 		nodes:   make(map[netip.Addr]node),
 	}
@@ -108,21 +108,21 @@ func (n *Internet) Every(d time.Duration, do func() bool) {
 	})
 }
 
-// maxTurns is how often machines may run at one instant. More means that they
+// maxRuns is how often machines may run at one instant. More means that they
 // never come to rest.
-const maxTurns = 1_000_000
+const maxRuns = 1_000_000
 
 // settle runs the machines that have something to do now.
 func (n *Internet) settle() {
-	for i := 0; len(n.rung) > 0; i++ {
-		if i == maxTurns {
+	for i := 0; len(n.runnable) > 0; i++ {
+		if i == maxRuns {
 			panic(fmt.Sprintf("sim: the machines do not come to rest %v after the start", n.now))
 		}
-		h := n.rung[0]
-		n.rung = n.rung[1:]
-		h.turn()
+		h := n.runnable[0]
+		n.runnable = n.runnable[1:]
+		h.runMachine()
 	}
-	n.rung = nil
+	n.runnable = nil
 }
 
 // transmit sends a datagram along its path.
@@ -137,9 +137,9 @@ func (n *Internet) transmit(d *Datagram) {
 	if path.Congested && d.ECN != 0 {
 		d.ECN = 3
 	}
-	n.arriveAfter(path.delay(n.Dice), d)
-	if path.Duplicate > 0 && n.Dice.Float64() < path.Duplicate {
-		n.arriveAfter(path.delay(n.Dice), d)
+	n.arriveAfter(path.delay(n.Rand), d)
+	if path.Duplicate > 0 && n.Rand.Float64() < path.Duplicate {
+		n.arriveAfter(path.delay(n.Rand), d)
 	}
 }
 
@@ -175,7 +175,7 @@ func (n *Internet) lost(p *Path, d *Datagram) bool {
 		return false
 	}
 	for range fragments {
-		if n.Dice.Float64() < p.Loss {
+		if n.Rand.Float64() < p.Loss {
 			return true
 		}
 	}

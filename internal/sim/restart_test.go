@@ -104,7 +104,7 @@ func TestCeilingIsAhead(t *testing.T) {
 	n.loseAll()
 	end := time.Duration(scaled(60)) * time.Minute
 	n.Every(time.Second, func() bool { a.Send(b, "x"); return n.Now() < end })
-	n.Every(7*time.Minute, func() bool { a.Wall += time.Duration(n.Dice.Int64N(int64(time.Hour))) - 30*time.Minute; return true })
+	n.Every(7*time.Minute, func() bool { a.Wall += time.Duration(n.Rand.Int64N(int64(time.Hour))) - 30*time.Minute; return true })
 	n.Run(end)
 }
 
@@ -189,7 +189,7 @@ func TestReplayOfAConversation(t *testing.T) {
 		for _, d := range append(a.Sent, b.Sent...) {
 			messages = append(messages, d.Data)
 		}
-		n.Dice.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
+		n.Rand.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
 		checkUnaffected(t, n, a, "replay to a", messages...)
 		checkUnaffected(t, n, b, "replay to b", messages...)
 	}

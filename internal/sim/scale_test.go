@@ -19,7 +19,7 @@ func TestThousandsOfClients(t *testing.T) {
 	server.Cores, server.JobTime = 4, 50*time.Microsecond
 	for _, c := range list {
 		c.Forgetful = true
-		at := time.Duration(n.Dice.Int64N(int64(time.Hour)))
+		at := time.Duration(n.Rand.Int64N(int64(time.Hour)))
 		n.After(at, func() { c.Send(server, "hello") })
 		n.After(at+time.Second, func() { server.Send(c, "hello") })
 		n.After(at+100*time.Second, func() { c.Send(server, "again") })

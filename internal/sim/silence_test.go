@@ -72,9 +72,9 @@ func checkUnaffected(t *testing.T, n *Internet, h *Host, what string, messages .
 func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Time, modify func(*wire.Initiation)) []byte {
 	var ephemeral [32]byte
 	for i := range ephemeral {
-		ephemeral[i] = byte(n.Dice.Uint32())
+		ephemeral[i] = byte(n.Rand.Uint32())
 	}
-	msg, _, err := noise.CreateInitiation(noise.NewStatic(private), noise.NewRemote(to), &ephemeral, n.Dice.Uint32(), wire.StampAt(stamp))
+	msg, _, err := noise.CreateInitiation(noise.NewStatic(private), noise.NewRemote(to), &ephemeral, n.Rand.Uint32(), wire.StampAt(stamp))
 	if err != nil {
 		panic(err)
 	}
@@ -161,7 +161,7 @@ func TestGarbage(t *testing.T) {
 	for size := range 2000 {
 		msg := make([]byte, size)
 		for i := range msg {
-			msg[i] = byte(n.Dice.Uint32())
+			msg[i] = byte(n.Rand.Uint32())
 		}
 		if size >= 16 && size%2 == 0 {
 			wire.PutDataHeader(msg, index, uint64(size))

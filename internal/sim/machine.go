@@ -31,7 +31,7 @@ func (n *notes) Confirm(p *peer.Peer, k *session.Keypair) { (*Host)(n).posted(n.
 // posted rings if something new is in the inbox.
 func (h *Host) posted(ok bool) {
 	if ok {
-		h.ring()
+		h.schedule()
 	}
 }
 
@@ -40,27 +40,27 @@ func (n *notes) Route(*peer.Peer) {}
 
 // ring asks for the machine's turn: before anything else happens, or up to
 // CoreDelay from now.
-func (h *Host) ring() {
-	if h.ringing {
+func (h *Host) schedule() {
+	if h.scheduled {
 		return
 	}
-	h.ringing = true
+	h.scheduled = true
 	if h.CoreDelay == 0 {
-		h.net.rung = append(h.net.rung, h)
+		h.net.runnable = append(h.net.runnable, h)
 		return
 	}
 	life := h.life
-	h.net.After(time.Duration(h.net.Dice.Int64N(int64(h.CoreDelay)+1)), func() {
-		if h.life == life && h.ringing {
-			h.turn()
+	h.net.After(time.Duration(h.net.Rand.Int64N(int64(h.CoreDelay)+1)), func() {
+		if h.life == life && h.scheduled {
+			h.runMachine()
 		}
 	})
 }
 
 // turn is the machine's, as in engine's coreLoop: it takes what waits, does what
 // is due, and what it wants is carried out.
-func (h *Host) turn() {
-	h.ringing = false
+func (h *Host) runMachine() {
+	h.scheduled = false
 	if h.asleep() {
 		return // waking up rings
 	}
@@ -70,7 +70,7 @@ func (h *Host) turn() {
 		driver.CarryOut((*effects)(h), h.Drops, h.mono(), &out)
 	}
 	if h.inbox.Waiting() > 0 && h.jobs.Room(h.Cores) > 0 {
-		h.ring()
+		h.schedule()
 	}
 	h.setTimer()
 }
@@ -114,7 +114,7 @@ func (h *Host) setTimer() {
 			return
 		}
 		if h.Machine.NextTimeout() <= h.mono() {
-			h.ring()
+			h.schedule()
 		} else {
 			h.setTimer()
 		}
@@ -128,9 +128,9 @@ func (h *Host) work() {
 		j := h.jobs.Next()
 		d := h.JobTime
 		if h.JobJitter > 0 {
-			d += time.Duration(h.net.Dice.Int64N(int64(h.JobJitter)))
+			d += time.Duration(h.net.Rand.Int64N(int64(h.JobJitter)))
 		}
-		early := h.net.Dice.IntN(2) == 0
+		early := h.net.Rand.IntN(2) == 0
 		if early {
 			j.Run()
 		}
@@ -145,7 +145,7 @@ func (h *Host) work() {
 			h.jobs.Done(j)
 			h.inbox.PutFinished(j)
 			h.work()
-			h.ring()
+			h.schedule()
 		})
 	}
 }
