@@ -132,7 +132,7 @@ func linkAttribute(t *testing.T, word string) (n int) {
 func TestKernelInterfaceDeleted(t *testing.T) {
 	links := inOwnNetwork(t)
 	dir := t.TempDir()
-	check := asynctest.Balance(t)
+	check := asynctest.CheckLeaks(t)
 	for i := range 20 {
 		w, err := Open(Options{Name: "wgk0", StateDir: dir})
 		if err != nil {

@@ -253,7 +253,7 @@ func TestDeviceClosed(t *testing.T) {
 // B55, B59: opening and closing many interfaces leaks no goroutine and no
 // descriptor.
 func TestNothingLeaks(t *testing.T) {
-	check := asynctest.Balance(t)
+	check := asynctest.CheckLeaks(t)
 	for i := range 30 {
 		a := open(t, "10.2.0.1/32")
 		switch i % 3 {

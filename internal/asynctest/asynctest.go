@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for something that should happen at once. It
+// Timeout is how long a test waits for something that should happen at once. It
 // is long because many tests share the computer.
-const Patience = 20 * time.Second
+const Timeout = 20 * time.Second
 
 // Eventually waits until holds returns true, and fails the test if that takes
-// longer than Patience.
+// longer than Timeout.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(Timeout); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("not within %v: %s", Patience, what)
+	t.Fatalf("not within %v: %s", Timeout, what)
 }
 
 // Within calls f, and fails the test if f takes longer than d. The message then
@@ -42,15 +42,15 @@ func Within(t testing.TB, d time.Duration, what string, f func()) {
 	}
 }
 
-// Balance counts goroutines and file descriptors. The function that it returns
-// waits until there are no more of them than Balance counted, and otherwise
+// CheckLeaks counts goroutines and file descriptors. The function that it returns
+// waits until there are no more of them than CheckLeaks counted, and otherwise
 // fails the test (B56, B59).
-func Balance(t testing.TB) (check func()) {
+func CheckLeaks(t testing.TB) (check func()) {
 	t.Helper()
 	goroutines, files := runtime.NumGoroutine(), Descriptors(t)
 	return func() {
 		t.Helper()
-		for end := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(Timeout); ; time.Sleep(time.Millisecond) {
 			g, f := runtime.NumGoroutine(), Descriptors(t)
 			if g <= goroutines && f <= files {
 				return

@@ -23,12 +23,12 @@ import (
 	"wgd/key"
 )
 
-const patience = asynctest.Patience
+const patience = asynctest.Timeout
 
 var (
 	within     = asynctest.Within
 	eventually = asynctest.Eventually
-	balance    = asynctest.Balance
+	balance    = asynctest.CheckLeaks
 )
 
 // site is one end of a tunnel: an engine with its own interface and host, on a

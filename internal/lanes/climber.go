@@ -37,8 +37,8 @@ const (
 //
 // Methods that change the number return what it is to be.
 type hillClimber struct {
-	meter coreMeter
-	tell  func(decision) // called for every decision
+	meter      coreMeter
+	onDecision func(decision) // called for every decision
 
 	max   int
 	width int // how many there are
@@ -55,8 +55,8 @@ type measurement struct {
 	own, idle float64 // cores that this process used, and that were idle
 }
 
-func newHillClimber(max int, usage func() (cpu.Times, error), tell func(decision)) hillClimber {
-	return hillClimber{meter: coreMeter{usage: usage}, tell: tell, max: max, width: 1, before: make([]measurement, max), wait: minWait}
+func newHillClimber(max int, usage func() (cpu.Times, error), onDecision func(decision)) hillClimber {
+	return hillClimber{meter: coreMeter{usage: usage}, onDecision: onDecision, max: max, width: 1, before: make([]measurement, max), wait: minWait}
 }
 
 // mayBegin reports whether one more may be tried, if there is a reason to.
@@ -105,7 +105,7 @@ func (c *hillClimber) end(d decision) int {
 }
 
 func (c *hillClimber) report(d decision) int {
-	c.tell(d)
+	c.onDecision(d)
 	return d.number
 }
 

@@ -13,7 +13,7 @@ import (
 // succeeded.
 func TestTrial(t *testing.T) {
 	s := &simulation{now: clock.Time(time.Hour)}
-	c := newHillClimber(3, s.usage, s.tell)
+	c := newHillClimber(3, s.usage, s.onDecision)
 	one, two := measurement{rate: 100, own: 1, idle: 1}, measurement{rate: 190, own: 2}
 	begin := func() {
 		t.Helper()
@@ -58,10 +58,10 @@ func TestTrial(t *testing.T) {
 func TestNoReadingWithoutBacklog(t *testing.T) {
 	large := &largeBatches{cores: 8, single: 1e9, demand: 0.9e9}
 	readings := 0
-	p := newSpreadPolicy(4, func() (cpu.Times, error) { readings++; return large.usage() }, large.tell)
+	p := newSpreadPolicy(4, func() (cpu.Times, error) { readings++; return large.usage() }, large.onDecision)
 	small := newSmallPackets()
 	small.demand = 9e6
-	s := newQueueScaler(4, func() (cpu.Times, error) { readings++; return small.usage() }, small.tell)
+	s := newQueueScaler(4, func() (cpu.Times, error) { readings++; return small.usage() }, small.onDecision)
 	large.run(p, 2*time.Second)
 	small.run(s, 2*time.Second)
 	if readings > 0 {

@@ -46,7 +46,7 @@ const (
 type governor struct {
 	set        func(all bool)
 	clock      func() clock.Now
-	newYielder func() yield.Place // for a lane
+	newYielder func() yield.Yielder // for a lane
 
 	neededUntil atomic.Int64  // clock.Time until which all processors are needed
 	single      atomic.Bool   // there is one processor
@@ -60,7 +60,7 @@ type governor struct {
 
 func newGovernor(processors func(all bool), clock func() clock.Now, usage func() (cpu.Times, error)) *governor {
 	g := &governor{set: processors, clock: clock, meter: coreMeter{usage: usage}, reviews: make(chan struct{}, 1)}
-	g.newYielder = func() yield.Place { return noYield{} }
+	g.newYielder = func() yield.Yielder { return noYield{} }
 	if g.single.Store(runtime.GOMAXPROCS(0) == 1); g.mayYield() {
 		g.newYielder = yield.New
 	}
@@ -152,7 +152,7 @@ func (g *governor) mayYield() bool { return g.set != nil || g.single.Load() }
 
 // yieldAfterTurn yields if there is one processor and the lane's turn is over. It
 // reports whether it did.
-func (g *governor) yieldAfterTurn(y yield.Place, now, turnStart clock.Time) bool {
+func (g *governor) yieldAfterTurn(y yield.Yielder, now, turnStart clock.Time) bool {
 	if !g.single.Load() || now.Sub(turnStart) < maxTurn {
 		return false
 	}

@@ -211,7 +211,7 @@ func TestLaneYields(t *testing.T) {
 		g := newGoverned()
 		g.governor.single.Store(c.single)
 		y := &yields{}
-		g.governor.newYielder = func() yield.Place { return y }
+		g.governor.newYielder = func() yield.Yielder { return y }
 		newLane(FixedSpread(1), g.governor, &Counter{}, nil, single(&backlog{g: g, waits: c.waits, waited: g.now, end: g.now.Add(10 * maxTurn)})).lead()
 		if y.count < c.min || y.count > c.max || !y.closed {
 			t.Errorf("a lane that %s yielded %d times (closed: %v)", c.what, y.count, y.closed)

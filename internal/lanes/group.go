@@ -16,12 +16,12 @@ import (
 //
 // When the number of queues changes, most flows move to another queue; see resize.
 type queueGroup struct {
-	queues  Queues
-	running *sync.WaitGroup // counts the goroutines of the engine
-	clock   func() clock.Now
-	newLane func(Source) *lane
-	tell    func(decision)
-	counter *Counter // of queues
+	queues     Queues
+	running    *sync.WaitGroup // counts the goroutines of the engine
+	clock      func() clock.Now
+	newLane    func(Source) *lane
+	onDecision func(decision)
+	counter    *Counter // of queues
 
 	several   atomic.Bool  // there is more than one queue
 	pausing   atomic.Bool  // lanes are to stop between two batches

@@ -45,7 +45,7 @@ func (q *fullQueues) group(s QueueScaler) *queueGroup {
 // newGroup makes a group whose lanes have one goroutine each.
 func newGroup(q Queues, s QueueScaler, running *sync.WaitGroup) *queueGroup {
 	return &queueGroup{
-		queues: q, scaler: s, running: running, clock: systemclock.Now, tell: func(decision) {}, counter: &Counter{},
+		queues: q, scaler: s, running: running, clock: systemclock.Now, onDecision: func(decision) {}, counter: &Counter{},
 		newLane: func(s Source) *lane {
 			return newLane(FixedSpread(1), newGovernor(nil, nil, nil), &Counter{}, running, s)
 		},
@@ -84,7 +84,7 @@ func TestGroupUnderBacklog(t *testing.T) {
 	running.Go(q.group(wanted(func() int { return 2 + int(asked.Add(1))%3 })).lead)
 	defer func() {
 		q.closed.Store(true)
-		asynctest.Within(t, asynctest.Patience, "the end", running.Wait)
+		asynctest.Within(t, asynctest.Timeout, "the end", running.Wait)
 	}()
 	for range 20 {
 		resizes, before := q.resizes.Load(), q.finished[0].Load()

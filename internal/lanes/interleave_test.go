@@ -173,7 +173,7 @@ func tickets(goroutines, count int, newQ func() *sequencer) func(s *schedule) *s
 		q := newQ()
 		q.hook = s.step
 		c := &scenario{}
-		var drawn, through uint64
+		var drawn, passed uint64
 		var stopped bool
 		mine := make([]uint64, goroutines)
 		for i := range goroutines {
@@ -186,8 +186,8 @@ func tickets(goroutines, count int, newQ func() *sequencer) func(s *schedule) *s
 					mine[i] = drawn
 					drawn++
 					q.wait(mine[i])
-					if through++; through != mine[i]+1 {
-						c.faults = append(c.faults, fmt.Sprintf("ticket %d is number %d", mine[i], through))
+					if passed++; passed != mine[i]+1 {
+						c.faults = append(c.faults, fmt.Sprintf("ticket %d is number %d", mine[i], passed))
 					}
 					q.done(mine[i])
 				}
@@ -196,14 +196,14 @@ func tickets(goroutines, count int, newQ func() *sequencer) func(s *schedule) *s
 		c.threads = append(c.threads, func() {
 			s.park("stop", nil)
 			stopped = true
-			if q.wait(drawn); through != drawn {
-				c.faults = append(c.faults, fmt.Sprintf("%d of %d tickets are done when all should be", through, drawn))
+			if q.wait(drawn); passed != drawn {
+				c.faults = append(c.faults, fmt.Sprintf("%d of %d tickets are done when all should be", passed, drawn))
 			}
 			s.park("resume", nil)
 			stopped = false
 		})
 		c.state = func() string {
-			text := fmt.Sprint(q.next.Load(), drawn, through, stopped, mine)
+			text := fmt.Sprint(q.next.Load(), drawn, passed, stopped, mine)
 			for i := range q.slots {
 				text += fmt.Sprint(" ", q.slots[i].sleeping.Load(), len(q.slots[i].wake))
 			}

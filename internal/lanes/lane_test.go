@@ -137,7 +137,7 @@ func (s *numberSource) run(p SpreadPolicy) {
 	}
 	select {
 	case <-done:
-	case <-time.After(asynctest.Patience):
+	case <-time.After(asynctest.Timeout):
 		s.t.Fatal("the lane does not end")
 	}
 	for i, n := range s.finished {
@@ -237,7 +237,7 @@ func TestLaneAlone(t *testing.T) {
 
 // B55, B59: a lane that is closed at any moment ends, with all its goroutines.
 func TestLaneCloses(t *testing.T) {
-	check := asynctest.Balance(t)
+	check := asynctest.CheckLeaks(t)
 	for i := range 40 {
 		s := &numberSource{t: t, endless: true, incomplete: i % 5, failing: i % 3 * 10, pause: []func(){noSleep, shortSleep}[i%2]}
 		s.run(FixedSpread(i%6 + 1))

@@ -30,7 +30,7 @@ func (g *queueGroup) resize(self *lane, n int) {
 	paused := g.pause(self)
 	steered := g.steerToFirst(old)
 	if !steered {
-		g.tell(decision{number: n, reason: NotSteered})
+		g.onDecision(decision{number: n, reason: NotSteered})
 	}
 	g.drain(g.lanes[1:old])
 	added, err := g.distribute(old, n)

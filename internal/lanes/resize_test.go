@@ -259,7 +259,7 @@ func (q *flowQueues) resize(t *testing.T, old, n int) {
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
-	asynctest.Within(t, asynctest.Patience, "the end", running.Wait)
+	asynctest.Within(t, asynctest.Timeout, "the end", running.Wait)
 	if q.steers && q.swapped > 0 {
 		t.Errorf("%d packets are out of order", q.swapped)
 	}
@@ -291,6 +291,6 @@ func TestPauseWaitsForSharedBatches(t *testing.T) {
 		case <-time.After(20 * time.Millisecond):
 		}
 		busy.sequencer.done(0)
-		asynctest.Within(t, asynctest.Patience, "the pause", func() { <-paused })
+		asynctest.Within(t, asynctest.Timeout, "the pause", func() { <-paused })
 	}
 }

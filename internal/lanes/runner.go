@@ -119,24 +119,24 @@ func (r *Runner) spreadPolicy(d Direction) SpreadPolicy {
 // limit. It returns when the first queue ends.
 func (r *Runner) RunQueues(d Direction, q Queues, limit int) {
 	counter := &r.options.Counters.of(d).Queues
-	tell := func(n decision) { r.note(d, "queues", counter, n) }
+	onDecision := func(n decision) { r.note(d, "queues", counter, n) }
 	g := &queueGroup{
-		queues:  q,
-		scaler:  r.queueScaler(limit, tell),
-		running: r.running,
-		clock:   r.clock,
-		newLane: func(s Source) *lane { return r.newLane(d, s) },
-		tell:    tell,
-		counter: counter,
+		queues:     q,
+		scaler:     r.queueScaler(limit, onDecision),
+		running:    r.running,
+		clock:      r.clock,
+		newLane:    func(s Source) *lane { return r.newLane(d, s) },
+		onDecision: onDecision,
+		counter:    counter,
 	}
 	g.lead()
 }
 
-func (r *Runner) queueScaler(limit int, tell func(decision)) QueueScaler {
+func (r *Runner) queueScaler(limit int, onDecision func(decision)) QueueScaler {
 	if r.options.Scaler != nil {
 		return r.options.Scaler(limit)
 	}
-	return newQueueScaler(limit, r.options.Usage, tell)
+	return newQueueScaler(limit, r.options.Usage, onDecision)
 }
 
 // note counts and logs a decision about the number of goroutines or queues.

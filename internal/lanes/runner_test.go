@@ -37,7 +37,7 @@ func TestCounters(t *testing.T) {
 	})
 	close(s.closed)
 	q.closed.Store(true)
-	asynctest.Within(t, asynctest.Patience, "the end", running.Wait)
+	asynctest.Within(t, asynctest.Timeout, "the end", running.Wait)
 	if n := now(); n != [4]int{} {
 		t.Errorf("after the end there are %v", n)
 	}

@@ -35,8 +35,8 @@ type queueScaler struct {
 	surplusSince clock.Time // one fewer has sufficed since; 0: it does not
 }
 
-func newQueueScaler(max int, usage func() (cpu.Times, error), tell func(decision)) *queueScaler {
-	return &queueScaler{hillClimber: newHillClimber(max, usage, tell)}
+func newQueueScaler(max int, usage func() (cpu.Times, error), onDecision func(decision)) *queueScaler {
+	return &queueScaler{hillClimber: newHillClimber(max, usage, onDecision)}
 }
 
 // Review evaluates the time since the last review.

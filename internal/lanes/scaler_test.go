@@ -30,7 +30,7 @@ func newSmallPackets() *smallPackets {
 }
 
 func (m *smallPackets) scaler(max int) *queueScaler {
-	return newQueueScaler(max, m.usage, m.tell)
+	return newQueueScaler(max, m.usage, m.onDecision)
 }
 
 // run lets time pass, and returns the number of queues at the end of each second.
@@ -75,11 +75,11 @@ func TestScalerGrowsWhereItPays(t *testing.T) {
 	m := newSmallPackets()
 	s := m.scaler(4)
 	if got := m.run(s, 10*time.Second); got[len(got)-1] != 4 {
-		t.Errorf("%v, %v", got, m.told)
+		t.Errorf("%v, %v", got, m.decisions)
 	}
 	// Each number is reported when it is tried, and when it is kept.
 	if want := []int{2, 2, 3, 3, 4, 4}; !slices.Equal(m.numbers(), want) {
-		t.Errorf("told %v", m.told)
+		t.Errorf("told %v", m.decisions)
 	}
 	if s := m.stats(); s.Tried != 3 || s.Kept != 3 || s.Failed != 0 || s.Reasons[SmallPacketsWait] != 3 || s.Reasons[WorthIt] != 3 {
 		t.Errorf("counted: %+v", s)
@@ -121,7 +121,7 @@ func TestScalerStaysOne(t *testing.T) {
 	} {
 		m := newSmallPackets()
 		change(m)
-		if got := m.run(m.scaler(8), 20*time.Second); slices.Max(got) != 1 || len(m.told) > 0 {
+		if got := m.run(m.scaler(8), 20*time.Second); slices.Max(got) != 1 || len(m.decisions) > 0 {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -140,7 +140,7 @@ func TestScalerGivesUp(t *testing.T) {
 		if m.run(s, 5*time.Minute); s.width != 1 || slices.Max(m.numbers()) != 2 {
 			t.Errorf("%s: %d", name, s.width)
 		}
-		if trials := len(m.told) / 2; trials < 8 || trials > 12 {
+		if trials := len(m.decisions) / 2; trials < 8 || trials > 12 {
 			t.Errorf("%s: %d trials in 5 minutes", name, trials)
 		}
 	}
@@ -177,8 +177,8 @@ func TestScalerImpossible(t *testing.T) {
 	m := newSmallPackets()
 	m.refuse = errors.New("no more")
 	s := m.scaler(8)
-	if m.run(s, time.Minute); s.width != 1 || s.trial != 0 || len(m.told) != 2 {
-		t.Errorf("%d, told %v", s.width, m.told)
+	if m.run(s, time.Minute); s.width != 1 || s.trial != 0 || len(m.decisions) != 2 {
+		t.Errorf("%d, told %v", s.width, m.decisions)
 	}
 	if s := m.stats(); s.Tried != 1 || s.Failed != 1 || s.Reasons[Refused] != 1 {
 		t.Errorf("counted: %+v", s)

@@ -34,8 +34,8 @@ type spreadPolicy struct {
 	bytes int
 }
 
-func newSpreadPolicy(max int, usage func() (cpu.Times, error), tell func(decision)) *spreadPolicy {
-	return &spreadPolicy{hillClimber: newHillClimber(max, usage, tell)}
+func newSpreadPolicy(max int, usage func() (cpu.Times, error), onDecision func(decision)) *spreadPolicy {
+	return &spreadPolicy{hillClimber: newHillClimber(max, usage, onDecision)}
 }
 
 func (p *spreadPolicy) Width() int { return p.width }

@@ -22,11 +22,11 @@ type largeBatches struct {
 
 // simulation is the past of a simulated machine.
 type simulation struct {
-	now  clock.Time
-	idle time.Duration
-	own  time.Duration
-	told []decision
-	err  error // of usage
+	now       clock.Time
+	idle      time.Duration
+	own       time.Duration
+	decisions []decision
+	err       error // of usage
 }
 
 // pass lets time pass in which this process used own cores, and idle cores were
@@ -41,12 +41,12 @@ func (s *simulation) usage() (cpu.Times, error) {
 	return cpu.Times{Idle: s.idle / 1e7 * 1e7, Own: s.own}, s.err
 }
 
-func (s *simulation) tell(d decision) { s.told = append(s.told, d) }
+func (s *simulation) onDecision(d decision) { s.decisions = append(s.decisions, d) }
 
 // stats counts the decisions.
 func (s *simulation) stats() Stats {
 	var c Counter
-	for _, d := range s.told {
+	for _, d := range s.decisions {
 		c.note(d)
 	}
 	return c.Stats()
@@ -54,14 +54,14 @@ func (s *simulation) stats() Stats {
 
 // numbers are those that were decided for.
 func (s *simulation) numbers() (list []int) {
-	for _, d := range s.told {
+	for _, d := range s.decisions {
 		list = append(list, d.number)
 	}
 	return list
 }
 
-func (m *largeBatches) policy(max int) *spreadPolicy {
-	return newSpreadPolicy(max, m.usage, m.tell)
+func (m *largeBatches) newPolicy(max int) *spreadPolicy {
+	return newSpreadPolicy(max, m.usage, m.onDecision)
 }
 
 // run lets time pass, and returns the widths at the end of each second.
@@ -141,7 +141,7 @@ func TestSpread(t *testing.T) {
 		"a slow processor":        {largeBatches{cores: 4, others: 2, single: gigabyte / 50, demand: 9 * gigabyte, extra: 0.1}, 2},
 	} {
 		m := c.largeBatches
-		p := m.policy(4)
+		p := m.newPolicy(4)
 		widths := m.run(p, 60*time.Second)
 		if got := part(widths[len(widths)/4:], c.want); got < 0.9 {
 			t.Errorf("%s: over %d goroutines only %.0f %% of the time: %v", name, c.want, 100*got, widths)
@@ -152,7 +152,7 @@ func TestSpread(t *testing.T) {
 // A trial that failed is repeated, each time later.
 func TestSpreadWaits(t *testing.T) {
 	m := &largeBatches{cores: 8, single: 1e9, demand: 9e9, serial: 1e9}
-	p := m.policy(4)
+	p := m.newPolicy(4)
 	m.run(p, 2*time.Minute)
 	trials := 0
 	for _, width := range m.numbers() {
@@ -172,7 +172,7 @@ func TestSpreadWaits(t *testing.T) {
 // again.
 func TestSpreadYields(t *testing.T) {
 	m := &largeBatches{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
-	p := m.policy(2)
+	p := m.newPolicy(2)
 	m.run(p, 5*time.Second)
 	if p.width != 2 {
 		t.Fatal("not spread over two")
@@ -202,7 +202,7 @@ func TestSpreadYields(t *testing.T) {
 // A review covers no pause, however long.
 func TestSpreadForgets(t *testing.T) {
 	m := &largeBatches{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
-	p := m.policy(2)
+	p := m.newPolicy(2)
 	m.run(p, 5*time.Second)
 	m.now = m.now.Add(time.Hour)
 	m.idle += 2 * time.Hour
@@ -222,7 +222,7 @@ func TestSpreadForgets(t *testing.T) {
 // Only large batches that arrive during a backlog are shared.
 func TestWhatIsShared(t *testing.T) {
 	m := &largeBatches{}
-	p := m.policy(4)
+	p := m.newPolicy(4)
 	p.width = 3
 	for i, c := range []struct {
 		size        int

@@ -7,8 +7,8 @@
 // waits for a file itself.
 package yield
 
-// A Place lets one goroutine yield.
-type Place interface {
+// A Yielder lets one goroutine yield.
+type Yielder interface {
 	// Yield returns after the goroutines that are runnable, and those whose files
 	// are ready, have run.
 	Yield()

@@ -8,25 +8,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// New makes a Place.
-func New() Place {
+// New returns a Yielder for the calling goroutine.
+func New() Yielder {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return gosched{}
 	}
-	p := &yielder{file: os.NewFile(uintptr(fd), "yield")}
-	if p.raw, err = p.file.SyscallConn(); err != nil {
-		p.file.Close()
+	y := &eventfdYielder{file: os.NewFile(uintptr(fd), "yield")}
+	if y.raw, err = y.file.SyscallConn(); err != nil {
+		y.file.Close()
 		return gosched{}
 	}
-	p.onPoll = p.poll
-	return p
+	y.onPoll = y.poll
+	return y
 }
 
-// A yielder is an eventfd on Go's poller. Each write to it is a new event for the
-// poller. A goroutine that waits for that event runs after those whose events came
-// before it.
-type yielder struct {
+// An eventfdYielder is an eventfd on Go's poller. Each write to it is a new event
+// for the poller. A goroutine that waits for that event runs after those whose
+// events came before it.
+type eventfdYielder struct {
 	file    *os.File
 	raw     syscall.RawConn
 	onPoll  func(uintptr) bool
@@ -34,24 +34,24 @@ type yielder struct {
 	count   [8]byte
 }
 
-func (p *yielder) Yield() {
-	p.written = false
-	p.raw.Read(p.onPoll)
+func (y *eventfdYielder) Yield() {
+	y.written = false
+	y.raw.Read(y.onPoll)
 }
 
 // poll first writes to the eventfd, and is called again when it is readable.
-func (p *yielder) poll(fd uintptr) (done bool) {
-	if p.written {
-		unix.Read(int(fd), p.count[:])
+func (y *eventfdYielder) poll(fd uintptr) (done bool) {
+	if y.written {
+		unix.Read(int(fd), y.count[:])
 		return true
 	}
-	p.written = true
-	p.count = [8]byte{1}
-	_, err := unix.Write(int(fd), p.count[:])
+	y.written = true
+	y.count = [8]byte{1}
+	_, err := unix.Write(int(fd), y.count[:])
 	return err != nil
 }
 
-func (p *yielder) Close() { p.file.Close() }
+func (y *eventfdYielder) Close() { y.file.Close() }
 
 // gosched is used where there is no eventfd.
 type gosched struct{}

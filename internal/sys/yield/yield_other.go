@@ -4,8 +4,8 @@ package yield
 
 import "runtime"
 
-// New makes a Place.
-func New() Place { return gosched{} }
+// New returns a Yielder that only yields to runnable goroutines.
+func New() Yielder { return gosched{} }
 
 type gosched struct{}
 
