@@ -18,8 +18,8 @@ import (
 // the lines <!-- generated: NAME --> and <!-- end -->.
 var tables = map[string]map[string]string{
 	"operations.md": {
-		"drops on the send path":    drops(dataplane.WayOut),
-		"drops on the receive path": drops(dataplane.WayIn),
+		"drops on the send path":    drops(dataplane.Outbound),
+		"drops on the receive path": drops(dataplane.Inbound),
 		"counters":                  rows("counter", dataplane.CounterTable()),
 	},
 	"control-socket.md": {
@@ -28,10 +28,10 @@ var tables = map[string]map[string]string{
 	},
 }
 
-func drops(way dataplane.Way) string {
+func drops(d dataplane.Direction) string {
 	var list []dataplane.Row
 	for _, row := range dataplane.DropTable() {
-		if row.Way == way {
+		if row.Direction == d {
 			list = append(list, row)
 		}
 	}

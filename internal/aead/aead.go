@@ -36,8 +36,8 @@ func (p Packet) Counter(buf []byte) uint64 {
 	return binary.LittleEndian.Uint64(buf[p.Off+counterAt:])
 }
 
-// Refuse zeroes everything after the packet's header and sets Len to 0.
-func (p *Packet) Refuse(buf []byte) {
+// Discard zeroes everything after the packet's header and sets Len to 0.
+func (p *Packet) Discard(buf []byte) {
 	clear(p.in(buf)[min(HeaderSize, p.Len):])
 	p.Len = 0
 }
@@ -115,7 +115,7 @@ func (k *Key) processOne(buf []byte, p *Packet, open bool) (failed int) {
 	case !open:
 		k.sealOne(p.in(buf))
 	case p.Len < MinSize || !k.openOne(p.in(buf)):
-		p.Refuse(buf)
+		p.Discard(buf)
 		return 1
 	}
 	return 0

@@ -125,7 +125,7 @@ func (work *group) verify(buf []byte, packets []Packet, t *bucket) (failed int) 
 		// One comparison of both halves takes the same time wherever they
 		// differ.
 		if (binary.LittleEndian.Uint64(tag[:8])^work.tag[0][lane])|(binary.LittleEndian.Uint64(tag[8:])^work.tag[1][lane]) != 0 {
-			packets[t.index[lane]].Refuse(buf)
+			packets[t.index[lane]].Discard(buf)
 			failed++
 		}
 	}

@@ -20,10 +20,10 @@ const (
 
 // counterTable says what each counter means, as dropTable does for the drops.
 var counterTable = [counters]Row{
-	CountECNUnmarked: {WayIn, "ecn-unmarked", // A56
+	CountECNUnmarked: {Inbound, "ecn-unmarked", // A56
 		"a router on the way marked congestion (CE) on the outer packet, but the sender of the inner packet does not use ECN; the packet was delivered without the mark",
 		"nothing, if it is some packets. If it is all of them, a router on the way marks every packet, which slows down senders that use ECN"},
-	CountUnjoined: {WayIn, "unjoined",
+	CountUnjoined: {Inbound, "unjoined",
 		"the kernel refused a super-packet for the interface, so its packets were written one by one, and packets of that kind are not joined for a while: see [offloads](#offloads)",
 		"nothing, if it is rare. If it grows all the time, every super-packet is refused: a system call filter (seccomp) that forbids writev(2), for example, costs speed"},
 }

@@ -22,8 +22,8 @@ type Decapsulator struct {
 	handshake func(from wire.Endpoint, msg []byte)
 
 	// Deliver uses these, so one goroutine at a time does.
-	answers  allowedips.Cache[*peer.Peer] // of Routes
-	reminder reminder
+	answers allowedips.Cache[*peer.Peer] // of Routes
+	rekeys  rekeyLimiter
 }
 
 // NewDecapsulator returns a Decapsulator that delivers by way of t. It gives each
@@ -166,7 +166,7 @@ func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
 // rekey asks for a new session when the initiator receives and the one in use
 // would not outlive an answer (§6.2).
 func (d *Decapsulator) rekey(now clock.Time, p *peer.Peer, k *session.Keypair) {
-	if k != nil && k.Initiator && now.Sub(k.Created) >= p.Timing().RekeyOnReceive && d.reminder.due(now, k) {
+	if k != nil && k.Initiator && now.Sub(k.Created) >= p.Timing().RekeyOnReceive && d.rekeys.allow(now, k) {
 		d.Notes.Want(p)
 	}
 }

@@ -42,70 +42,70 @@ const (
 // dropTable says what each reason means. The table in docs/operations.md is
 // generated from it.
 var dropTable = [drops]Row{
-	DropNotIP: {WayOut, "not-ip",
+	DropNotIP: {Outbound, "not-ip",
 		"not an IPv4 or IPv6 packet",
 		"nothing"},
-	DropMalformed: {WayOut, "malformed",
+	DropMalformed: {Outbound, "malformed",
 		"a super-packet that contradicts itself",
 		"report it: the kernel should not make one"},
-	DropNoPeer: {WayOut, "no-peer", // A48
+	DropNoPeer: {Outbound, "no-peer", // A48
 		"no peer has the destination among its allowed IPs; the sender got \"host unreachable\"",
 		"set `--allowed-ips`; or the route into wg0 is too wide"},
-	DropNoEndpoint: {WayOut, "no-endpoint", // A48
+	DropNoEndpoint: {Outbound, "no-endpoint", // A48
 		"the peer has no endpoint yet; the sender got \"host unreachable\"",
 		"set `--endpoint`, or wait for the peer to call"},
-	DropTooBig: {WayOut, "too-big", // A46
+	DropTooBig: {Outbound, "too-big", // A46
 		"no UDP datagram carries it, or it does not fit into the tunnel around this one; the sender got \"packet too big\"",
 		"a smaller MTU"},
-	DropLoop: {WayOut, "loop",
+	DropLoop: {Outbound, "loop",
 		"a datagram that came back into the tunnel that it had left by, or went through a dozen tunnels",
 		"set a mark, or a route to the endpoint that avoids wg0; endpoints must not lie in each other's tunnels"},
-	DropStaged: {WayOut, "staged", // A42
+	DropStaged: {Outbound, "staged", // A42
 		"it waited for a session and had to make room, or the peer did not answer",
 		"see \"never\" [below](#it-does-not-work)"},
-	DropSessionEnded: {WayOut, "session-ended",
+	DropSessionEnded: {Outbound, "session-ended",
 		"the session ended while the packet was sent",
 		"nothing, if it is rare"},
-	DropSend: {WayOut, "send",
+	DropSend: {Outbound, "send",
 		"the socket refused it",
 		"check the route to the endpoint; LOG_LEVEL=verbose says more about handshakes"},
-	DropBacklog: {WayOut, "backlog",
+	DropBacklog: {Outbound, "backlog",
 		"more is sent to the peer than the line to it carries: see [below](#slow-lines)",
 		"nothing: the sender notices, and sends less"},
-	DropNotAMessage: {WayIn, "not-a-message", // A1, A2
+	DropNotAMessage: {Inbound, "not-a-message", // A1, A2
 		"not a message of the protocol",
 		"somebody scans the port, or another program sends to it"},
-	DropMAC1: {WayIn, "mac1",
+	DropMAC1: {Inbound, "mac1",
 		"a handshake from a sender that does not know our public key",
 		"the peer has a wrong public key for us; or it is a scan"},
-	DropRate: {WayIn, "rate", // A29
+	DropRate: {Inbound, "rate", // A29
 		"too many handshakes from one source, under load",
 		"nothing: that is the protection"},
-	DropQueueFull: {WayIn, "queue-full",
+	DropQueueFull: {Inbound, "queue-full",
 		"too many handshakes from all sources together",
 		"nothing; if it lasts, find out who sends them"},
-	DropHandshake: {WayIn, "handshake",
+	DropHandshake: {Inbound, "handshake",
 		"a handshake that is from a stranger, with another preshared key, repeated, with an old timestamp, or within 20 ms of the last",
 		"compare keys and preshared keys on both sides"},
-	DropNoSession: {WayIn, "no-session",
+	DropNoSession: {Inbound, "no-session",
 		"data for a session that we do not have",
 		"nothing: it is usual after a restart, and the peer notices within 15 s"},
-	DropExpired: {WayIn, "expired", // A36
+	DropExpired: {Inbound, "expired", // A36
 		"data encrypted with a key that is too old",
 		"nothing, if it is rare"},
-	DropForged: {WayIn, "forged",
+	DropForged: {Inbound, "forged",
 		"data that fails authentication",
 		"nothing, if it is rare: damage on the way. Or it is an attack"},
-	DropReplay: {WayIn, "replay",
+	DropReplay: {Inbound, "replay",
 		"data that arrived before, or is more than 8,000 packets late",
 		"nothing, if it is rare: the network repeats packets. Or it is an attack"},
-	DropInnerPacket: {WayIn, "inner-packet", // A47
+	DropInnerPacket: {Inbound, "inner-packet", // A47
 		"authentic, but not an IP packet of the right length",
 		"the peer is broken"},
-	DropSource: {WayIn, "source", // A49
+	DropSource: {Inbound, "source", // A49
 		"authentic, but from an inner address that is not the peer's",
 		"add the address to this peer's allowed IPs; or the other side lacks NAT"},
-	DropInterface: {WayIn, "interface",
+	DropInterface: {Inbound, "interface",
 		"the interface refused it: it was down, for example",
 		"nothing, if it is rare"},
 }

@@ -28,7 +28,7 @@ type Encapsulator struct {
 	errWrite [1][]byte
 
 	// Send uses this, so one goroutine at a time does.
-	reminder reminder
+	rekeys rekeyLimiter
 }
 
 // NewEncapsulator returns an Encapsulator that sends by way of u. It answers
@@ -113,21 +113,21 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		return true
 	}
 	if !to.endpoint.IsValid() {
-		e.unreachable(j.now, frame, DropNoEndpoint, s.Left())
+		e.unreachable(j.now, frame, DropNoEndpoint, s.Remaining())
 		j.split = false
 		return true
 	}
 	ttl, loop := e.nesting(j.now, p, to.peer)
 	switch {
 	case loop:
-		e.Drops.Add(DropLoop, s.Left())
+		e.Drops.Add(DropLoop, s.Remaining())
 	case to.key == nil && !j.split:
 		j.stage = to.peer
 		return false
 	case to.key == nil:
-		e.Drops.Add(DropSessionEnded, s.Left())
+		e.Drops.Add(DropSessionEnded, s.Remaining())
 	case s.Next() > to.limit:
-		e.tooBig(j.now, frame, s.Left(), to)
+		e.tooBig(j.now, frame, s.Remaining(), to)
 	default:
 		return j.layOut(header{packet.ECN(p), ttl})
 	}
@@ -152,7 +152,7 @@ func (e *Encapsulator) reserve(j *SealJob) bool {
 	}
 	if j.split {
 		last := &j.pieces[j.end.pieces-1]
-		n += last.segments.Left() - int(last.last-last.first)
+		n += last.segments.Remaining() - int(last.last-last.first)
 		j.split = false
 	}
 	j.end = s.start
@@ -233,7 +233,7 @@ func (e *Encapsulator) rekey(now clock.Time, p *peer.Peer, k *session.Keypair) {
 	if !old && k.Sent() < timing.RekeyAfterMessages {
 		return
 	}
-	if e.reminder.due(now, k) {
+	if e.rekeys.allow(now, k) {
 		e.Notes.Want(p)
 	}
 }

@@ -102,7 +102,7 @@ func TestSuperPacket(t *testing.T) {
 	for _, f := range b.tun.take() {
 		var s packet.Segments
 		s.Reset(f)
-		n += s.Left()
+		n += s.Remaining()
 	}
 	if n != 1308 {
 		t.Errorf("%d packets of 1308", n)

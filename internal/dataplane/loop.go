@@ -112,7 +112,7 @@ func (e *Encapsulator) receiver(msg []byte, to netip.AddrPort) *peer.Peer {
 	case !ok:
 		return nil
 	case kind == wire.TypeData:
-		if entry := e.Index.Sent(wire.DataIndex(msg), to); entry != nil {
+		if entry := e.Index.LookupRemote(wire.DataIndex(msg), to); entry != nil {
 			return entry.Peer
 		}
 	case kind == wire.TypeInitiation, kind == wire.TypeResponse:

@@ -204,8 +204,8 @@ func TestLoopThroughPeers(t *testing.T) {
 				if loops := a.Drops.Count(DropLoop); closed && loops != 1 || !closed && loops != 0 {
 					t.Errorf("%d packets count as a loop", loops)
 				}
-				if most := length * (length + 1) / 2 * 200; sent > most {
-					t.Errorf("%d bytes were sent, at most %d were expected", sent, most)
+				if limit := length * (length + 1) / 2 * 200; sent > limit {
+					t.Errorf("%d bytes were sent, want at most %d", sent, limit)
 				}
 				if !closed {
 					return

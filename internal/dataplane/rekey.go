@@ -7,18 +7,19 @@ import (
 	"wgd/internal/session"
 )
 
-// rekeyInterval is how often a new session is asked for as long as the old one
-// serves: with every batch would be too often, and nothing is urgent about it.
+// rekeyInterval is the minimum time between two requests for a successor of the
+// same session. One per batch would be too many, and the request is not urgent.
 const rekeyInterval = 100 * time.Millisecond
 
-// reminder remembers for which session a successor was asked for last, and when.
-type reminder struct {
-	key *session.Keypair
+// A rekeyLimiter limits how often a successor of a session is requested.
+type rekeyLimiter struct {
+	key *session.Keypair // of the last request
 	at  clock.Time
 }
 
-// due reports whether to ask for a successor of k now, and takes that as done.
-func (r *reminder) due(now clock.Time, k *session.Keypair) bool {
+// allow reports whether to request a successor of k now. If so, it records the
+// request.
+func (r *rekeyLimiter) allow(now clock.Time, k *session.Keypair) bool {
 	if r.key == k && now.Sub(r.at) < rekeyInterval {
 		return false
 	}

@@ -140,7 +140,7 @@ func (j *SealJob) left(frame []byte) int {
 	if !j.split && !s.Reset(frame) {
 		return 1
 	}
-	return s.Left()
+	return s.Remaining()
 }
 
 // empty makes room for more, when all of j is sent.
@@ -160,7 +160,7 @@ func (j *SealJob) empty() {
 func (j *SealJob) layOut(head header) (all bool) {
 	p := &j.pieces[j.end.pieces]
 	s := &p.segments
-	first, left, run := j.end.packets, s.Left(), s.Run()
+	first, left, run := j.end.packets, s.Remaining(), s.Run()
 	count := j.put(s.Next(), run, head)
 	if count == run && run < left {
 		count += j.put(s.Last(), 1, head)

@@ -2,20 +2,20 @@ package dataplane
 
 import "slices"
 
-// Way is a direction of packets through the tunnel.
-type Way bool
+// A Direction is the direction of packets through the tunnel.
+type Direction bool
 
 const (
-	WayOut Way = false // from the interface to the socket
-	WayIn  Way = true  // from the socket to the interface
+	Outbound Direction = false // from the interface to the socket
+	Inbound  Direction = true  // from the socket to the interface
 )
 
 // Row says what a Drop or a Counter means to those who run a tunnel.
 type Row struct {
-	Way     Way
-	Name    string // as Status shows it
-	Meaning string
-	Remedy  string // what to do about it
+	Direction Direction
+	Name      string // as Status shows it
+	Meaning   string
+	Remedy    string // what to do about it
 }
 
 // DropTable is what there is to say about every Drop.

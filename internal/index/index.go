@@ -33,7 +33,7 @@ type Entry struct {
 	Keypair *session.Keypair
 }
 
-// A Table holds all indices of one interface. Lookup and Sent are safe for
+// A Table holds all indices of one interface. Lookup and LookupRemote are safe for
 // concurrent use; the other methods need one goroutine at a time.
 type Table struct {
 	chains atomic.Pointer[chains] // by our index
@@ -83,9 +83,9 @@ func (t *Table) Lookup(i uint32) *Entry {
 	return nil
 }
 
-// Sent returns the session on which we send data messages with that receiver
+// LookupRemote returns the session on which we send data messages with that receiver
 // index to that endpoint, or nil if there is none. It takes no lock.
-func (t *Table) Sent(remote uint32, to netip.AddrPort) *Entry {
+func (t *Table) LookupRemote(remote uint32, to netip.AddrPort) *Entry {
 	c := t.remote.Load()
 	for n := c.head(remote).Load(); n != nil; n = n.next {
 		if n.index == remote && n.entry.Peer.Reaches(to) {

@@ -211,7 +211,7 @@ func TestSent(t *testing.T) {
 	check := func() {
 		t.Helper()
 		for _, s := range all {
-			if table.Sent(s.remote, s.at) != s.entry {
+			if table.LookupRemote(s.remote, s.at) != s.entry {
 				t.Fatalf("the session %d to %v is not found", s.remote, s.at)
 			}
 		}
@@ -231,16 +231,16 @@ func TestSent(t *testing.T) {
 		all = append(all, live{local, remote, at, e})
 	}
 	check()
-	if table.Sent(200, all[0].at) != nil || table.Sent(all[0].remote, netip.AddrPortFrom(all[0].at.Addr(), 8)) != nil {
-		t.Error("Sent found a session that does not exist")
+	if table.LookupRemote(200, all[0].at) != nil || table.LookupRemote(all[0].remote, netip.AddrPortFrom(all[0].at.Addr(), 8)) != nil {
+		t.Error("LookupRemote found a session that does not exist")
 	}
 	for len(all) > 0 {
 		i := dice.IntN(len(all))
 		gone := all[i]
 		all = append(all[:i], all[i+1:]...)
 		table.Release(gone.local)
-		if table.Sent(gone.remote, gone.at) != nil {
-			t.Fatal("Sent found a released session")
+		if table.LookupRemote(gone.remote, gone.at) != nil {
+			t.Fatal("LookupRemote found a released session")
 		}
 		if len(all)%500 == 0 {
 			check()

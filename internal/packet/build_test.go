@@ -200,21 +200,21 @@ func split(t testing.TB, frame []byte) (list [][]byte) {
 	if !s.Reset(frame) {
 		t.Fatalf("Reset refuses the frame %x", frame[:min(len(frame), 80)])
 	}
-	count := s.Left()
+	count := s.Remaining()
 	last := s.Last()
 	for n := s.Next(); n > 0; n = s.Next() {
 		if s.Last() != last {
 			t.Fatalf("Last returned %d first, then %d", last, s.Last())
 		}
-		if s.Left() != count-len(list) {
-			t.Fatalf("Left = %d after %d of %d packets", s.Left(), len(list), count)
+		if s.Remaining() != count-len(list) {
+			t.Fatalf("Remaining = %d after %d of %d packets", s.Remaining(), len(list), count)
 		}
 		p := make([]byte, n)
 		s.Put(p)
 		list = append(list, p)
 	}
 	if count != len(list) {
-		t.Fatalf("Left = %d before the first of %d packets", count, len(list))
+		t.Fatalf("Remaining = %d before the first of %d packets", count, len(list))
 	}
 	if got := len(list[count-1]); got != last {
 		t.Fatalf("Last = %d, but the last packet has %d bytes", last, got)

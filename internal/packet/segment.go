@@ -97,8 +97,8 @@ func (s *Segments) sumHeaders() {
 	s.common.transport = uint64(fold(ac))
 }
 
-// Left returns the number of packets that have not been put yet.
-func (s *Segments) Left() int { return s.count - s.done }
+// Remaining returns the number of packets that have not been put yet.
+func (s *Segments) Remaining() int { return s.count - s.done }
 
 // Next returns the length of the next packet to put, or 0 if there is none.
 func (s *Segments) Next() int {
@@ -114,7 +114,7 @@ func (s *Segments) size() int { return min(len(s.payload), int(s.virtio.GSOSize)
 // Run returns how many packets, from the next on, have the length that Next
 // returns: all that are left, or all but the last.
 func (s *Segments) Run() int {
-	if left := s.Left(); left > 1 && len(s.payload) < left*int(s.virtio.GSOSize) {
+	if left := s.Remaining(); left > 1 && len(s.payload) < left*int(s.virtio.GSOSize) {
 		return left - 1
 	} else {
 		return left
@@ -124,7 +124,7 @@ func (s *Segments) Run() int {
 // Last returns the length of the last packet of the frame. No packet is
 // shorter.
 func (s *Segments) Last() int {
-	others := max(s.Left()-1, 0) * int(s.virtio.GSOSize) // of payload
+	others := max(s.Remaining()-1, 0) * int(s.virtio.GSOSize) // of payload
 	return len(s.headers) + len(s.payload) - others
 }
 
@@ -217,7 +217,7 @@ func (s *Segments) putTCP(dst []byte, stride int, sums []uint64, n int) {
 	common := s.common.transport + word(uint16(n))
 	seq := binary.BigEndian.Uint32(first[4:]) + uint32(s.done)*uint32(s.virtio.GSOSize)
 	flags := binary.BigEndian.Uint16(first[12:])
-	at, size, isFirst, last := s.at, uint32(s.virtio.GSOSize), s.done == 0, s.Left()-1
+	at, size, isFirst, last := s.at, uint32(s.virtio.GSOSize), s.done == 0, s.Remaining()-1
 	for i, ac := range sums {
 		h := (*[tcpHeader]byte)(dst[at:])
 		at += stride

@@ -123,7 +123,7 @@ func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) {
 		p := &packets[i]
 		// A37, B3: the limit also holds for received counters.
 		if p.Len != 0 && (erased || p.Len < aead.MinSize || p.Counter(buf) >= RejectAfterMessages) {
-			p.Refuse(buf)
+			p.Discard(buf)
 			failed++
 		}
 	}
