@@ -102,14 +102,14 @@ func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 		switch s.do {
 		case doMTU:
 			mtu = s.mtu
-			if mtu < link.LeastMTUOfIPv6 && slices.ContainsFunc(addresses, isIPv6) {
-				c.Warnf("%s: it loses its IPv6 addresses: they need an mtu of %d or more", name, link.LeastMTUOfIPv6)
+			if mtu < link.MinMTUOfIPv6 && slices.ContainsFunc(addresses, isIPv6) {
+				c.Warnf("%s: it loses its IPv6 addresses: they need an mtu of %d or more", name, link.MinMTUOfIPv6)
 				addresses = slices.DeleteFunc(addresses, isIPv6)
 			}
 		case doAdd:
-			if s.address.Is6() && mtu < link.LeastMTUOfIPv6 {
+			if s.address.Is6() && mtu < link.MinMTUOfIPv6 {
 				return fmt.Errorf("%s: the address %s needs an mtu of %d or more, and it is %d: set the mtu first",
-					name, s.text(), link.LeastMTUOfIPv6, mtu)
+					name, s.text(), link.MinMTUOfIPv6, mtu)
 			}
 			if err := s.conflict(name, addresses); err != nil {
 				return err

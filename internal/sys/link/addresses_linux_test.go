@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addressesByIP is what ip(8) says about the addresses of wg0.
+// addressesByIP returns what ip(8) reports about the addresses of wg0.
 func addressesByIP(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("ip", "-o", "address", "show", "dev", "wg0").CombinedOutput()
@@ -30,7 +30,7 @@ func addressesByIP(t *testing.T) string {
 
 var seconds = regexp.MustCompile(`(\d+)sec`)
 
-// sameAddresses compares two such answers; lifetimes may have become shorter.
+// sameAddresses compares two such reports. Lifetimes may have become shorter.
 func sameAddresses(before, after string) bool {
 	were, are := seconds.FindAllStringSubmatch(before, -1), seconds.FindAllStringSubmatch(after, -1)
 	if seconds.ReplaceAllString(before, "") != seconds.ReplaceAllString(after, "") || len(were) != len(are) {
@@ -62,8 +62,8 @@ func find(t *testing.T, list []Address, text string) Address {
 	return list[i]
 }
 
-// One address is deleted, and no other one of its network, not for a moment: the
-// kernel tells of one deletion, and the route has another source.
+// Deleting an address deletes no other one of its network, not even for a moment: the
+// kernel reports one deletion, and the route gets another source.
 func TestDeleteOneOfANetwork(t *testing.T) {
 	netnstest.Isolate(t)
 	links := open(t)
@@ -100,10 +100,10 @@ func TestDeleteOneOfANetwork(t *testing.T) {
 	}
 }
 
-// deletions is how many addresses went, by what was heard so far.
+// deletions returns how many deletions of addresses were reported so far.
 func deletions(t *testing.T, events *subscription) (n int) {
 	t.Helper()
-	run(t, "address", "add", "192.0.2.1/32", "dev", "lo") // the last that is heard
+	run(t, "address", "add", "192.0.2.1/32", "dev", "lo") // the last report
 	for {
 		news, err := events.receive()
 		must(t, err)
@@ -121,8 +121,8 @@ func deletions(t *testing.T, events *subscription) (n int) {
 	}
 }
 
-// An address with a peer is one of its own, in both families, and only that one
-// is deleted.
+// The same address with another peer is another address, in both families, and only
+// the given one is deleted.
 func TestPeerAddresses(t *testing.T) {
 	netnstest.Isolate(t)
 	links := open(t)
@@ -148,9 +148,8 @@ func TestPeerAddresses(t *testing.T) {
 	}
 }
 
-// Whatever addresses ip(8) gave the interface, with whatever belongs to them, it
-// has the same, in the same order, when it was set down and up with them, or
-// when some were deleted and others added meanwhile.
+// Setting the interface down and up keeps its addresses, with all their attributes and
+// in their order, also if some were deleted and others added meanwhile.
 func TestSetAddresses(t *testing.T) {
 	netnstest.Isolate(t)
 	links := open(t)
@@ -186,7 +185,7 @@ func TestSetAddresses(t *testing.T) {
 	}
 }
 
-// some gives wg0 a few addresses by ip(8).
+// some adds a few addresses to wg0 with ip(8).
 func some(t *testing.T, dice *rand.Rand) {
 	t.Helper()
 	for i := range 2 + dice.IntN(8) {
@@ -227,7 +226,7 @@ func some(t *testing.T, dice *rand.Rand) {
 	}
 }
 
-// An address of which the last second has begun need not come again.
+// An address in the last second of its lifetime need not be added again.
 func TestSetAddressesOfOneThatEnds(t *testing.T) {
 	netnstest.Isolate(t)
 	links := open(t)
@@ -243,10 +242,10 @@ func TestSetAddressesOfOneThatEnds(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	t.Fatal("an address is never seen in its last second: this test shows nothing")
+	t.Fatal("no address was seen in its last second: this test proves nothing")
 }
 
-// sent are the packets that the kernel hands to the interface.
+// sent returns the packets that the kernel sends through the interface.
 func sent(d *tunFile) <-chan []byte {
 	packets := make(chan []byte, 100)
 	fd := int(d.f.Fd())
@@ -268,9 +267,8 @@ func sent(d *tunFile) <-chan []byte {
 	return packets
 }
 
-// When IPv6 begins anew on an interface that is up, nobody is asked for routers,
-// and no address is there that nobody has given. (ip(8) is what it would be
-// without.)
+// When IPv6 starts again on an interface that is up, no router solicitation is sent,
+// and no address is added automatically. (With ip(8), both happen.)
 func TestSetMTUAsksForNoRouters(t *testing.T) {
 	netnstest.Isolate(t)
 	links := open(t)
@@ -322,11 +320,11 @@ func TestSetMTUAsksForNoRouters(t *testing.T) {
 		case <-time.After(2 * time.Second):
 		}
 	}
-	t.Error("ip(8) makes the kernel ask nobody either: this test shows nothing")
+	t.Error("with ip(8), the kernel solicits no routers either: this test proves nothing")
 }
 
-// Where ip(8) has done so, the watcher takes the address away again, and keeps
-// the kernel from making another when the interface goes up the next time.
+// If that was done with ip(8), the watcher removes the address, and keeps the kernel from
+// adding another one when the interface goes up the next time.
 func TestWatchForgetsAutomaticAddresses(t *testing.T) {
 	netnstest.Isolate(t)
 	links := open(t)
@@ -354,7 +352,7 @@ func TestWatchForgetsAutomaticAddresses(t *testing.T) {
 	}
 }
 
-// Whatever comes as a message about an address, it does not panic.
+// No message about an address causes a panic.
 func FuzzParseAddress(f *testing.F) {
 	f.Add([]byte{2, 24, 0x80, 0, 5, 0, 0, 0, 8, 0, 1, 0, 10, 0, 0, 1, 8, 0, 2, 0, 10, 0, 0, 1})
 	f.Add([]byte{10, 128, 0, 0, 5, 0, 0, 0, 20, 0, 1, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 8, 0, 8, 0, 0x80, 2, 0, 0, 5, 0, 11, 0, 3, 0, 0, 0})

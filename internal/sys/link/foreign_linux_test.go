@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// probe is an interface here whose other end is in a namespace: it is there as
-// long as the kernel keeps that namespace alive, for whatever reason.
+// probe adds an interface whose other end is in another namespace. It exists as long
+// as that namespace does, for whatever reason the kernel keeps that.
 func probe(t *testing.T, name, path string) {
 	t.Helper()
 	run(t, "link", "add", name, "type", "veth", "peer", "name", name+"x", "netns", path)
@@ -34,7 +34,7 @@ func dies(t *testing.T, probe string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("the namespace of %s is alive", probe)
+	t.Fatalf("the namespace of %s still exists", probe)
 }
 
 // in runs ip(8) in another namespace.
@@ -43,7 +43,7 @@ func in(t *testing.T, ns *os.File, args ...string) {
 	must(t, netns.Do(ns, func() error { return ip(args...) }))
 }
 
-// gone reads the states until the last, which must be Gone.
+// gone reads the states up to the last one, which must be Gone.
 func gone(t *testing.T, w Watcher) {
 	t.Helper()
 	late := time.After(10 * time.Second)
@@ -57,17 +57,17 @@ func gone(t *testing.T, w Watcher) {
 				return
 			}
 		case <-late:
-			t.Fatal("the deletion was not told")
+			t.Fatal("the deletion was not reported")
 		}
 	}
 }
 
-// homePath is the namespace of the test for ip(8) that runs elsewhere.
+// homePath is the namespace of the test, for ip(8) in another one.
 func homePath() string { return fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()) }
 
-// B52, A55, A62: a namespace that is deleted with the interface in it is not
-// kept alive, neither by the watcher nor by the TUN's descriptor, which stays
-// open; and the end is told.
+// B52, A55, A62: a namespace that is deleted with the interface in it is kept alive
+// neither by the watcher nor by the open descriptor of the TUN, and the deletion of the
+// interface is reported.
 func TestWatchKeepsNoNamespaceAlive(t *testing.T) {
 	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
@@ -79,15 +79,15 @@ func TestWatchKeepsNoNamespaceAlive(t *testing.T) {
 	for next(t, w) != (State{MTU: 1400, Up: true}) {
 	}
 	if held := netnstest.Holders(t, ns); len(held) != 1 {
-		t.Errorf("besides the test's own file these hold the namespace: %v", held)
+		t.Errorf("open files that hold the namespace, besides the test's own: %v", held)
 	}
 	ns.Close()
 	gone(t, w)
 	dies(t, "p0")
 }
 
-// B52, A55: a namespace through which the interface only passed is not kept
-// alive either, and its deletion is not the interface's.
+// B52, A55: a namespace that the interface has left is not kept alive either, and its
+// deletion is not taken for that of the interface.
 func TestWatchLeavesNothingBehind(t *testing.T) {
 	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
@@ -117,8 +117,7 @@ func TestWatchLeavesNothingBehind(t *testing.T) {
 	expect(t, w, State{MTU: 1300})
 }
 
-// A55: interfaces of other namespaces with the same number are nobody's
-// business here.
+// A55: interfaces of other namespaces with the same index are ignored.
 func TestWatchTellsNamespacesApart(t *testing.T) {
 	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
@@ -131,7 +130,7 @@ func TestWatchTellsNamespacesApart(t *testing.T) {
 	run(t, "link", "set", "wg0", "netns", path)
 	in(t, other, "link", "add", "d0", "index", index, "type", "veth", "peer", "name", "d1", "index", "1000")
 	run(t, "link", "add", "d0", "index", index, "type", "veth", "peer", "name", "d1", "index", "1000")
-	probe(t, "p0", otherPath) // gives it a number, too
+	probe(t, "p0", otherPath) // this gives the namespace a number, too
 	for range 3 {
 		in(t, other, "link", "set", "d0", "up")
 		run(t, "link", "set", "d0", "up")
@@ -145,7 +144,7 @@ func TestWatchTellsNamespacesApart(t *testing.T) {
 	expect(t, w, State{MTU: 1500, Up: true})
 }
 
-// hiddenDevice is where its owner may not look.
+// hiddenDevice is an interface whose namespace its owner must not enter.
 type hiddenDevice struct {
 	Device
 	hidden atomic.Bool
@@ -158,8 +157,8 @@ func (d *hiddenDevice) NetNS() (*os.File, error) {
 	return d.Device.NetNS()
 }
 
-// A55: an interface that was taken out of sight is not gone; when it comes into
-// sight again, or is deleted, that is told.
+// A55: an interface that was moved out of sight is not Gone. Its return or its deletion
+// is reported.
 func TestWatchWaitsForAnInterfaceOutOfSight(t *testing.T) {
 	netnstest.Isolate(t)
 	d := &hiddenDevice{Device: newTUN(t, "wg0")}
@@ -169,8 +168,8 @@ func TestWatchWaitsForAnInterfaceOutOfSight(t *testing.T) {
 	ns, path := otherNamespace(t)
 	d.hidden.Store(true)
 	run(t, "link", "set", "wg0", "netns", path)
-	expect(t, w, State{MTU: 1500})           // the kernel sets it down before it goes
-	expect(t, w, State{MTU: 1500, Up: true}) // then nobody knows
+	expect(t, w, State{MTU: 1500})           // the kernel sets it down before it moves
+	expect(t, w, State{MTU: 1500, Up: true}) // then its state is not known
 	time.Sleep(settleTime)
 	quiet(t, w)
 	d.hidden.Store(false)
@@ -180,8 +179,8 @@ func TestWatchWaitsForAnInterfaceOutOfSight(t *testing.T) {
 	gone(t, w)
 }
 
-// A55, A62: the owner of an interface who has no CAP_NET_ADMIN may never ask where
-// it is. It is followed where the daemon is.
+// A55, A62: without CAP_NET_ADMIN, the owner cannot find out where the interface is. It
+// is followed in the daemon's own namespace.
 func TestWatchByAnOwnerWithoutRights(t *testing.T) {
 	netnstest.Isolate(t)
 	home := netnstest.Here(t)
@@ -194,15 +193,15 @@ func TestWatchByAnOwnerWithoutRights(t *testing.T) {
 	expect(t, w, State{MTU: 1420, Up: true})
 	ns, path := otherNamespace(t)
 	run(t, "link", "set", "wg0", "netns", path)
-	expect(t, w, State{MTU: 1420})           // the kernel sets it down before it goes
-	expect(t, w, State{MTU: 1420, Up: true}) // then nobody knows
+	expect(t, w, State{MTU: 1420})           // the kernel sets it down before it moves
+	expect(t, w, State{MTU: 1420, Up: true}) // then its state is not known
 	in(t, ns, "link", "set", "wg0", "netns", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), home.Fd()))
 	expect(t, w, State{MTU: 1420})
 	run(t, "link", "delete", "wg0")
 	gone(t, w)
 }
 
-// TestWatcherProcess is not a test but the other process of the next.
+// TestWatcherProcess is not a test. It is the other process of the next test.
 func TestWatcherProcess(t *testing.T) {
 	if os.Getenv("LINK_WATCHER_PROCESS") == "" {
 		return
@@ -214,9 +213,8 @@ func TestWatcherProcess(t *testing.T) {
 	bufio.NewReader(os.Stdin).ReadByte() // the TUN stays open
 }
 
-// B52, A55, A62: as a daemon whose rights somebody cut down. Without
-// CAP_NET_BROADCAST it looks now and then; without CAP_SYS_ADMIN it enters no
-// namespace.
+// B52, A55, A62: a daemon with fewer capabilities. Without CAP_NET_BROADCAST it polls;
+// without CAP_SYS_ADMIN it enters no namespace.
 func TestWatchWithFewerRights(t *testing.T) {
 	for name, dropped := range map[string][]uintptr{
 		"all":                       nil,
@@ -255,11 +253,11 @@ func TestWatchWithFewerRights(t *testing.T) {
 	}
 }
 
-// watcherProcess starts a process with fewer rights that watches its wg0, in
-// the namespace of the test; state waits for the next state it tells.
+// watcherProcess starts a process with fewer capabilities that watches its wg0, in the
+// namespace of the test. state waits for the next state that it reports.
 func watcherProcess(t *testing.T, dropped []uintptr) (state func(want string)) {
 	t.Helper()
-	// The rights of the calling thread, which ends with the test, are the child's.
+	// The child has the capabilities of the calling thread, which ends with the test.
 	for _, capability := range dropped {
 		must(t, unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0))
 	}

@@ -17,7 +17,7 @@ func run(t *testing.T, args ...string) {
 	must(t, ip(args...))
 }
 
-// ip is run for a goroutine that is not the test's.
+// ip is run for goroutines other than the test's.
 func ip(args ...string) error {
 	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("ip %v: %w\n%s", args, err, out)
@@ -58,7 +58,7 @@ func (d *tunFile) NetNS() (*os.File, error) {
 	return os.NewFile(fd, "netns"), nil
 }
 
-// Name is "" when the interface is gone.
+// Name returns "" if the interface is gone.
 func (d *tunFile) Name() string {
 	request, _ := unix.NewIfreq("x")
 	if err := unix.IoctlIfreq(int(d.f.Fd()), unix.TUNGETIFF, request); err != nil {
@@ -67,8 +67,8 @@ func (d *tunFile) Name() string {
 	return request.Name()
 }
 
-// otherNamespace makes a namespace that lives by its file, and gives a path to
-// it for ip(8). It is called in a test that is isolated.
+// otherNamespace makes a namespace that exists as long as its file is open, and returns
+// a path to it for ip(8). The test must be isolated.
 func otherNamespace(t *testing.T) (ns *os.File, path string) {
 	t.Helper()
 	ns = netnstest.Another(t)

@@ -7,60 +7,60 @@ import (
 	"os"
 )
 
-// Device is the interface to be watched, as its owner knows it: sys/tun's
-// Device is one. Both methods follow the interface into another namespace.
+// A Device is the interface to be watched. The Device of sys/tun is one. Both methods
+// follow the interface into another namespace.
 type Device interface {
 	NetNS() (*os.File, error) // a new handle each time; the caller closes it
-	Name() string             // in that namespace; "" when the interface is gone
+	Name() string             // in that namespace; "" if the interface is gone
 }
 
-// State is what became of a watched interface.
+// State is the state of a watched interface.
 type State struct {
-	Up   bool // a person wants it up (IFF_UP)
+	Up   bool // IFF_UP: it was set up
 	MTU  int
-	Gone bool // it was deleted; the other fields mean nothing, and no State follows
+	Gone bool // it was deleted; the other fields are not valid, and no State follows
 }
 
 // Watcher follows an interface.
 type Watcher interface {
-	// States gives the state at the beginning and then every change, none
-	// left out: one that goes down and at once up again is seen to have been
-	// down. (In a foreign namespace, without CAP_NET_BROADCAST, it is looked
-	// at twice a second only.) Closed after Gone, and by Close.
+	// States delivers the state at the beginning and then every change, even if the
+	// interface goes down and up again at once. (In another namespace, without
+	// CAP_NET_BROADCAST, the state is read twice a second only.) The channel is closed
+	// after Gone, and by Close.
 	States() <-chan State
 	Close()
 }
 
-// Info is one interface as it is.
+// Info describes an interface.
 type Info struct {
 	Name      string
 	Index     int
 	Kind      string // "tun", "wireguard", …; "" for hardware
-	Up        bool   // a person wants it up
-	Running   bool   // it works
-	Multicast bool   // programs may send to groups through it (IFF_MULTICAST)
+	Up        bool   // IFF_UP: it was set up
+	Running   bool   // IFF_RUNNING: it is operational
+	Multicast bool   // IFF_MULTICAST: programs may send to groups through it
 	MTU       int
 	Addresses []Address // as the kernel lists them: IPv4, then IPv6
 }
 
-// Address is one of an interface.
+// Address is an address of an interface.
 type Address struct {
-	Prefix netip.Prefix // the interface's own; with a Peer the length is that one's
-	Peer   netip.Addr   // the other end's, if it has one of its own; else invalid
+	Prefix netip.Prefix // of the interface; with a Peer, the length is that of the Peer's prefix
+	Peer   netip.Addr   // of the other end, if that has an address of its own; otherwise invalid
 
-	// What IPv6 says of it: no packet is sent from it yet, or by those who begin
-	// now; somebody else has it, too; it is one of those that change now and then.
+	// The states of an IPv6 address: not used until it is known to be unique, not used
+	// for new connections, not unique, replaced from time to time.
 	Tentative, Deprecated, Duplicated, Temporary bool
 
-	// Automatic is a link-local address that the kernel has made up. Kernels before
-	// 5.18 do not tell.
+	// Automatic: the kernel has chosen this link-local address. Kernels before 5.18 do
+	// not report it.
 	Automatic bool
 
 	record record
 }
 
-// record is what the kernel has told about an address beside, to be given back as
-// it is: its label, metric, lifetimes, and whatever is to come.
+// record holds everything else that the kernel reports about an address, for adding it
+// again unchanged: label, metric, lifetimes, and what later kernels may add.
 type record struct {
 	scope uint8
 	flags uint32
@@ -72,7 +72,7 @@ type attribute struct {
 	value []byte
 }
 
-// String is the address as ip(8) shows it.
+// String returns the address as ip(8) shows it.
 func (a Address) String() string {
 	if !a.Peer.IsValid() {
 		return a.Prefix.String()
@@ -80,17 +80,17 @@ func (a Address) String() string {
 	return fmt.Sprintf("%v peer %v", a.Prefix.Addr(), netip.PrefixFrom(a.Peer, a.Prefix.Bits()))
 }
 
-// Same reports whether both are one address with one peer, whatever else the
-// kernel knows about them.
+// Same reports whether both have the same address and the same peer, regardless of
+// everything else.
 func (a Address) Same(other Address) bool { return a.Prefix == other.Prefix && a.Peer == other.Peer }
 
-// LeastMTUOfIPv6 is the MTU below which Linux has no IPv6 on an interface.
-const LeastMTUOfIPv6 = 1280
+// MinMTUOfIPv6 is the MTU below which Linux has no IPv6 on an interface.
+const MinMTUOfIPv6 = 1280
 
 // KindTUN is the Kind of a TUN interface.
 const KindTUN = "tun"
 
-// What may be wrong, for errors.Is. The errors returned are sentences.
+// The kinds of errors, for errors.Is. The returned errors are sentences.
 var (
 	ErrNotFound   = errors.New("the interface does not exist")
 	ErrPermission = errors.New("no permission to change interfaces")
@@ -100,8 +100,8 @@ var (
 	ErrBadValue   = errors.New("the kernel does not accept the value")
 )
 
-// Error is a failure of an operation: a sentence, its kind (one of the above
-// or nil), and the system's error.
+// Error describes a failed operation: a sentence, its kind (one of the above, or nil),
+// and the kernel's error.
 type Error struct {
 	Text  string
 	Kind  error
@@ -110,7 +110,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Text }
 
-// Unwrap lets errors.Is find the kind and the cause.
+// Unwrap returns the kind and the cause, for errors.Is.
 func (e *Error) Unwrap() []error {
 	if e.Kind == nil {
 		return []error{e.Cause}

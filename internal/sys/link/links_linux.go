@@ -103,7 +103,7 @@ func (l *Links) Get(name string) (Info, error) {
 }
 
 // SetMTU sets the size of the longest packet that the interface takes. Below
-// LeastMTUOfIPv6 the kernel removes everything about IPv6 from the interface. When the
+// MinMTUOfIPv6 the kernel removes everything about IPv6 from the interface. When the
 // MTU becomes large enough again, it initializes IPv6: it creates a link-local address
 // and solicits routers at once, unless the interface is dormant. Therefore SetMTU makes
 // the interface dormant until it has told the kernel to create no address.
@@ -112,7 +112,7 @@ func (l *Links) SetMTU(name string, mtu int) error {
 	if err != nil {
 		return err
 	}
-	begins := link.Attrs().MTU < LeastMTUOfIPv6 && mtu >= LeastMTUOfIPv6
+	begins := link.Attrs().MTU < MinMTUOfIPv6 && mtu >= MinMTUOfIPv6
 	if begins && link.Attrs().Flags&net.FlagUp != 0 {
 		if err := l.setOperState(link, netlink.OperDormant); err != nil {
 			return failure(err, "%s: let it be dormant", name)

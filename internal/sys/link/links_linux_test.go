@@ -45,7 +45,7 @@ func TestLinksChangesAndShowsAnInterface(t *testing.T) {
 	if !info.Up || !info.Running || info.MTU != 1420 || info.Kind != KindTUN || info.Name != "wg0" {
 		t.Errorf("%+v", info)
 	}
-	// addr_gen_mode none: no link-local address came by itself, and the
+	// addr_gen_mode none: no link-local address was added automatically, and the
 	// address is usable at once, without duplicate address detection.
 	if !slices.EqualFunc(info.Addresses, []Address{{Prefix: a4}, {Prefix: a6}}, Address.Same) {
 		t.Errorf("addresses %v", info.Addresses)
@@ -96,7 +96,7 @@ func TestLinksErrorsAreSentences(t *testing.T) {
 	}
 }
 
-// noIPv6 adds an address where the administrator allows none.
+// noIPv6 adds an address where IPv6 is disabled.
 func noIPv6(t *testing.T, links *Links) error {
 	t.Helper()
 	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/wg0/disable_ipv6", []byte("1"), 0))
@@ -126,7 +126,7 @@ func TestOperationsNeedNoLeftovers(t *testing.T) {
 		return len(entries)
 	}
 	d := newTUN(t, "wg0")
-	time.Sleep(50 * time.Millisecond) // other tests' watchers close their files
+	time.Sleep(50 * time.Millisecond) // until watchers of other tests have closed their files
 	before := count()
 	for range 5 {
 		w, err := Watch(d)

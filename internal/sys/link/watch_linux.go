@@ -316,7 +316,7 @@ func (w *watcher) tell(state State) bool {
 	if w.sent && state == w.last {
 		return true
 	}
-	if w.sent && w.last.MTU < LeastMTUOfIPv6 && state.MTU >= LeastMTUOfIPv6 && !state.Gone {
+	if w.sent && w.last.MTU < MinMTUOfIPv6 && state.MTU >= MinMTUOfIPv6 && !state.Gone {
 		w.beginIPv6()
 	}
 	select {

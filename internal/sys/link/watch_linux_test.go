@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// next is the next state within two seconds.
+// next returns the next state, which must arrive within two seconds.
 func next(t *testing.T, w Watcher) State {
 	t.Helper()
 	select {
@@ -26,17 +26,17 @@ func next(t *testing.T, w Watcher) State {
 		}
 		return s
 	case <-time.After(2 * time.Second):
-		t.Fatal("no state came")
+		t.Fatal("no state arrived")
 	}
 	return State{}
 }
 
-// quiet fails if a state comes.
+// quiet fails the test if a state arrives.
 func quiet(t *testing.T, w Watcher) {
 	t.Helper()
 	select {
 	case s := <-w.States():
-		t.Fatalf("unexpected %+v", s)
+		t.Fatalf("unexpected state %+v", s)
 	case <-time.After(100 * time.Millisecond):
 	}
 }
@@ -56,7 +56,7 @@ func watch(t *testing.T, d Device) Watcher {
 	}
 	t.Cleanup(func() {
 		w.Close()
-		for range w.States() { // the end: it uses the device no more
+		for range w.States() { // at the end, it no longer uses the device
 		}
 	})
 	return w
@@ -72,14 +72,14 @@ func TestWatchTellsUpDownAndMTU(t *testing.T) {
 	expect(t, w, State{MTU: 1420, Up: true})
 	run(t, "link", "set", "wg0", "down")
 	expect(t, w, State{MTU: 1420})
-	// Other interfaces and addresses are nobody's business here.
+	// Other interfaces and addresses are ignored.
 	run(t, "link", "set", "lo", "up")
 	run(t, "address", "add", "10.0.0.1/24", "dev", "wg0")
 	quiet(t, w)
 }
 
-// A61: down erases keys, so no down may be missed, however short, and however
-// late the reader is.
+// A61: going down erases keys, so it must never be missed, however short it was and
+// however late the states are read.
 func TestWatchMissesNoShortDown(t *testing.T) {
 	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
@@ -96,7 +96,7 @@ func TestWatchMissesNoShortDown(t *testing.T) {
 	}
 }
 
-// The state is read after subscribing: what is up already is told.
+// The state is read after subscribing: an interface that is up already is reported.
 func TestWatchBeginsWithThePresentState(t *testing.T) {
 	netnstest.Isolate(t)
 	d := newTUN(t, "wg0")
@@ -104,8 +104,8 @@ func TestWatchBeginsWithThePresentState(t *testing.T) {
 	expect(t, watch(t, d), State{MTU: 9000, Up: true})
 }
 
-// A55: a move is no deletion, and the interface is followed: its up, MTU and
-// deletion are told from the other namespace.
+// A55: a move is no deletion, and the interface is followed: up, MTU and deletion are
+// reported from the other namespace.
 func TestWatchFollowsAMove(t *testing.T) {
 	netnstest.Isolate(t)
 	d := newTUN(t, "wg0")
@@ -117,7 +117,7 @@ func TestWatchFollowsAMove(t *testing.T) {
 	run(t, "link", "set", "wg0", "netns", path)
 	expect(t, w, State{MTU: 1500}) // the kernel sets it down
 	quiet(t, w)
-	habitless(t, ns, "wg0")
+	awaitNoAutomaticAddress(t, ns, "wg0")
 
 	there := func(f func(l *Links) error) {
 		t.Helper()
@@ -138,7 +138,7 @@ func TestWatchFollowsAMove(t *testing.T) {
 	there(func(l *Links) error {
 		info, err := l.Get("wg0")
 		if len(info.Addresses) > 0 {
-			t.Errorf("addresses %v came by themselves", info.Addresses)
+			t.Errorf("addresses %v were added automatically", info.Addresses)
 		}
 		return err
 	})
@@ -150,11 +150,11 @@ func TestWatchFollowsAMove(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("the deletion in the other namespace was not told")
+	t.Fatal("the deletion in the other namespace was not reported")
 }
 
-// habitless waits until a moved interface will not get an address by itself.
-func habitless(t *testing.T, ns *os.File, name string) {
+// awaitNoAutomaticAddress waits until a moved interface will get no automatic address.
+func awaitNoAutomaticAddress(t *testing.T, ns *os.File, name string) {
 	t.Helper()
 	var out []byte
 	for range 500 {
@@ -167,10 +167,10 @@ func habitless(t *testing.T, ns *os.File, name string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("the habits of the new namespace stay:\n%s", out)
+	t.Errorf("the new namespace still adds automatic addresses:\n%s", out)
 }
 
-// A55: also when another interface already has its number there, and with a
+// A55: it is followed also if another interface there already has its index, and under a
 // new name.
 func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 	netnstest.Isolate(t)
@@ -204,10 +204,10 @@ func TestWatchFollowsAMoveWithANewIndexAndName(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("not followed")
+	t.Fatal("the interface is not followed")
 }
 
-// A55: there and back again, many times; no move is taken for a deletion.
+// A55: the interface moves there and back many times. No move is taken for a deletion.
 func TestWatchFollowsManyMoves(t *testing.T) {
 	netnstest.Isolate(t)
 	d := newTUN(t, "wg0")
@@ -224,7 +224,7 @@ func TestWatchFollowsManyMoves(t *testing.T) {
 	expect(t, w, State{MTU: 1500, Up: true})
 }
 
-// A62: deletion by another program is told, and ends the states.
+// A62: deletion by another program is reported, and ends the states.
 func TestWatchTellsDeletion(t *testing.T) {
 	netnstest.Isolate(t)
 	w := watch(t, newTUN(t, "wg0"))
@@ -232,7 +232,7 @@ func TestWatchTellsDeletion(t *testing.T) {
 	start := time.Now()
 	run(t, "link", "delete", "wg0")
 	if s := next(t, w); !s.Gone {
-		t.Fatalf("%+v instead of Gone", s)
+		t.Fatalf("state %+v, want Gone", s)
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("took %v", took)
@@ -258,7 +258,7 @@ func TestWatchCloseEndsStates(t *testing.T) {
 	}
 }
 
-// movingDevice is nowhere for a while, as a TUN may be during a move.
+// movingDevice is in no namespace for a while, as a TUN may be during a move.
 type movingDevice struct {
 	Device
 	calls, failing int
@@ -272,7 +272,7 @@ func (d *movingDevice) NetNS() (*os.File, error) {
 	return d.Device.NetNS()
 }
 
-// ENODEV may appear for a moment during the move; that is no deletion.
+// ENODEV during a move is no deletion.
 func TestWatchForgivesENODEVDuringAMove(t *testing.T) {
 	netnstest.Isolate(t)
 	d := &movingDevice{Device: newTUN(t, "wg0"), failing: 10}

@@ -1,3 +1,3 @@
-// Package linktest plays the kernel for tests of what follows interfaces and routes.
+// Package linktest plays the kernel, for tests of code that follows interfaces and routes.
 // Any goroutine may call any method.
 package linktest

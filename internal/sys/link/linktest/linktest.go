@@ -19,14 +19,14 @@ type Watcher struct {
 	states chan link.State
 }
 
-// NewWatcher begins with that state.
+// NewWatcher returns one that begins with a state.
 func NewWatcher(first link.State) *Watcher {
 	w := &Watcher{states: make(chan link.State, 64)}
 	w.Set(first)
 	return w
 }
 
-// Set lets the interface be in a new state. It waits while 64 are unread.
+// Set sets the state of the interface. It waits while 64 states are unread.
 func (w *Watcher) Set(state link.State) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,7 +40,7 @@ func (w *Watcher) Set(state link.State) {
 	}
 }
 
-// States gives what Set was given.
+// States delivers what Set was given.
 func (w *Watcher) States() <-chan link.State { return w.states }
 
 // Close closes the channel.
