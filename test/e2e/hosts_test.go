@@ -38,6 +38,17 @@ func endpointIs(t *testing.T, tun, peer *lab.Tunnel, want string) {
 	})
 }
 
+// summarize returns the summary of a flow that has ended. It waits until all datagrams
+// have arrived, but not for long: on a loaded machine some may still be in a queue.
+func summarize(h *lab.Host, collector int, sent lab.FlowResult) lab.Summary {
+	for end := time.Now().Add(3 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		s := lab.Summarize(h.Collected(collector), sent.Sent)
+		if s.Lost == 0 || time.Now().After(end) {
+			return s
+		}
+	}
+}
+
 // contains fails the test unless want is in the text.
 func contains(t *testing.T, text, want string) {
 	t.Helper()

@@ -73,9 +73,8 @@ func TestBetterRouteTakesItsSource(t *testing.T) {
 			movesTo(t, tb, ta, netJoin(a0, 1234))
 		}
 		sent := b.StopFlow(out)
-		time.Sleep(200 * time.Millisecond)
-		if got := lab.Summarize(a.Collected(in), sent.Sent); got.Lost > 0 {
-			t.Errorf("meanwhile: %v of %d", got, sent.Sent)
+		if got := summarize(a, in, sent); got.Lost > 0 {
+			t.Errorf("meanwhile: %v of %d, errors %v", got, sent.Sent, sent.Errors)
 		}
 		if n := len(messages(a.WatchedUDP(wire, 1234), initiation, false)); n > 0 {
 			t.Errorf("%d handshakes: the peer follows data", n)
