@@ -48,8 +48,7 @@ func (h *host) compare(what, got, want string) {
 }
 
 // As in NetBSD, removing an address does not remove other addresses of its
-// network, even
-// if it was the first.
+// network, even if it was the first.
 func TestOneAddressOfThreeIsRemoved(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24 inet 10.2.0.2/24 inet 10.2.0.3/24 inet 10.3.0.1/16 up")
@@ -69,8 +68,7 @@ func TestOneAddressOfThreeIsRemoved(t *testing.T) {
 }
 
 // If the interface has an address with another prefix length or peer, and the
-// kernel does
-// not allow both, the error says so and nothing is changed.
+// kernel does not allow both, the error says so and nothing is changed.
 func TestConflictingAddress(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create inet 10.2.0.1/24 inet6 fd00:2::1/128 up")
@@ -138,8 +136,7 @@ func TestAddressesWithPeers(t *testing.T) {
 }
 
 // Down, up and a command that is undone keep the addresses as ip(8) added them,
-// in their
-// order.
+// in their order.
 func TestAddressesKeepTheirAttributes(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create up")
@@ -176,8 +173,7 @@ func TestAddressesKeepTheirAttributes(t *testing.T) {
 }
 
 // The display has the flag MULTICAST only if it is set. Without it, resolvers
-// send nothing
-// into the tunnel, so an idle tunnel stays idle.
+// send nothing into the tunnel, so an idle tunnel stays idle.
 func TestMulticastFlag(t *testing.T) {
 	h := newHost(t)
 	h.ok("wg-ifconfig wg0 create up")

@@ -52,8 +52,7 @@ func change(c *cli.Call, steps []*cli.Call) error {
 }
 
 // restore undoes the settings before one that the kernel refused. If the
-// interface did not
-// exist before, it is destroyed.
+// interface did not exist before, it is destroyed.
 func restore(c *cli.Call, links *link.Links, name string, before link.Info) error {
 	now, err := links.Get(name)
 	switch {
@@ -83,8 +82,7 @@ func restoreSettings(links *link.Links, before, now link.Info) error {
 }
 
 // check compares the settings with the state of the interface before any is
-// applied. The
-// zero Info means that the interface does not exist.
+// applied. The zero Info means that the interface does not exist.
 func check(c *cli.Call, name string, info link.Info, settings []setting) error {
 	exists, creates := info.Name != "", settings[0].do == doCreate
 	switch {

@@ -47,8 +47,7 @@ func create(c *cli.Call, links *link.Links, name string) error {
 }
 
 // start starts the daemon in the background, regardless of
-// WG_PROCESS_FOREGROUND, which is
-// for users who start wgd themselves.
+// WG_PROCESS_FOREGROUND, which is for users who start wgd themselves.
 func start(c *cli.Call, name string) error {
 	program, err := findDaemon()
 	if err != nil {
@@ -94,8 +93,7 @@ func findDaemon() (string, error) {
 }
 
 // finalError splits the output of a daemon that ended without a report into its
-// error, if
-// its last line is one, and the rest.
+// error, if its last line is one, and the rest.
 func finalError(output string, err error) (sentence, rest string) {
 	if !errors.Is(err, process.ErrSilent) {
 		return "", output
@@ -176,8 +174,7 @@ func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 }
 
 // A daemonError is an error of the daemon after a setting was applied. The
-// setting is not
-// undone.
+// setting is not undone.
 type daemonError struct{ error }
 
 // setFlag brings the interface up or down. Linux removes the IPv6 addresses of an

@@ -13,8 +13,7 @@ import (
 )
 
 // An unnamed peer is shown by eight digits of its key, or more while they are
-// not unique
-// or are the name of another peer.
+// not unique or are the name of another peer.
 func TestUnnamedPeers(t *testing.T) {
 	target := start(t, conf.Status{Peers: []conf.PeerStatus{
 		{PublicKey: key.Public{1, 2, 3, 4, 5}},

@@ -110,8 +110,8 @@ func deletePeer(c *cli.Call) error {
 }
 
 // changePeer applies the options of the call to the peer that find returns. It
-// calls find
-// first, so that an error in the peer's name does not wait for a name server.
+// calls find first, so that an error in the peer's name does not wait for a
+// name server.
 func changePeer(c *cli.Call, name string, find func(*conf.Status) (conf.PeerChange, error)) error {
 	return withInterface(c, func(client *control.Client, status *conf.Status) error {
 		peer, err := find(status)
@@ -232,8 +232,7 @@ func parseKeepalive(s string) (uint16, error) {
 }
 
 // resolveEndpoint resolves the name in this process, so that the daemon never
-// waits for a
-// name server (A63).
+// waits for a name server (A63).
 func resolveEndpoint(c *cli.Call, text string) (netip.AddrPort, error) {
 	resolver := resolve.Resolver{
 		Retries: resolve.DefaultRetries,

@@ -87,8 +87,8 @@ func parseMark(s string) (uint32, error) {
 }
 
 // keyInsteadOfFile returns the error about a file that does not exist and whose
-// name is or
-// looks like a key. The error does not repeat it, although other users could see it.
+// name is or looks like a key. The error does not repeat it, although other
+// users could see it.
 func keyInsteadOfFile(path string) error {
 	if !key.IsEncoded(path) {
 		return fmt.Errorf("there is no key file of the name that was given, which has %d characters and looks like a key: give the name of a file; "+
@@ -99,8 +99,7 @@ func keyInsteadOfFile(path string) error {
 }
 
 // readKeyFile returns the text of a key file. It is empty for /dev/null. An
-// empty regular
-// file is an error, because it is probably a mistake.
+// empty regular file is an error, because it is probably a mistake.
 func readKeyFile(c *cli.Call, path string) (string, error) {
 	f, err := os.Open(path)
 	switch {

@@ -10,8 +10,7 @@ import (
 )
 
 // sysctl shows and sets tunables as sysctl(8) of NetBSD does. It applies all
-// settings of
-// one call as one Change.
+// settings of one call as one Change.
 func sysctl(c *cli.Call) error {
 	words := c.Args(nameOrValue)
 	if len(words) == 0 {

@@ -129,8 +129,7 @@ var completions = map[string]func(before []string) []string{
 }
 
 // completePeer returns the names of the interface's peers, except for add,
-// which needs a
-// new name.
+// which needs a new name.
 func completePeer(before []string) []string {
 	if len(before) < 2 || before[1] == "add" {
 		return nil

@@ -52,8 +52,7 @@ wgd: FILE:6: AllowedIPs x: write ADDRESS/LENGTH, with a length of at most 32 for
 }
 
 // check reads key files, relative to the folder of the file. A credential of
-// systemd need
-// not exist.
+// systemd need not exist.
 func TestCheckReadsKeyFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "wg0.conf")
 	write := func(file, text string, mode os.FileMode) {
@@ -102,8 +101,7 @@ func TestCheckPrintsJSON(t *testing.T) {
 }
 
 // Usage errors, missing files, and file names that are not those of an
-// interface. A name
-// is looked up in /etc/wireguard.
+// interface. A name is looked up in /etc/wireguard.
 func TestCheckWithoutAFile(t *testing.T) {
 	for _, c := range []struct {
 		args   []string

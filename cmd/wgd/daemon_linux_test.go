@@ -159,8 +159,7 @@ func getStatus(t *testing.T, path string) string {
 }
 
 // In the background, the command returns when the daemon is ready. The daemon
-// then leaves
-// the command's standard error, and continues to run.
+// then leaves the command's standard error, and continues to run.
 func TestBackground(t *testing.T) {
 	isolate(t)
 	device := passedTUN(t, "passed1")
@@ -242,8 +241,7 @@ func daemonBehind(t *testing.T, path string) (pid int) {
 }
 
 // An error that keeps the daemon from starting is printed in one line, with
-// exit status 1,
-// in the foreground and in the background.
+// exit status 1, in the foreground and in the background.
 func TestStartError(t *testing.T) {
 	isolate(t)
 	file, err := os.CreateTemp(t.TempDir(), "no TUN")

@@ -27,8 +27,8 @@ const (
 var demoTime = 3 * time.Second
 
 // runDemo shows a tunnel between two peers in this process, from keys to
-// packets. It is a
-// real tunnel, except that its interfaces are not the kernel's.
+// packets. It is a real tunnel, except that its interfaces are not the
+// kernel's.
 func runDemo(c *cli.Call) error {
 	d := &demo{Call: c}
 	defer d.close()

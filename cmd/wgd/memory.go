@@ -18,9 +18,9 @@ const (
 )
 
 // A trimmer returns the memory of large requests and responses to the kernel.
-// Without it,
-// the garbage collector would not run for minutes, and the daemon would keep twice the
-// memory that it uses. The methods of a nil trimmer do nothing.
+// Without it, the garbage collector would not run for minutes, and the daemon
+// would keep twice the memory that it uses. The methods of a nil trimmer do
+// nothing.
 type trimmer struct {
 	mu    sync.Mutex
 	timer *time.Timer // nil if no trim is due

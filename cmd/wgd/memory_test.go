@@ -6,8 +6,7 @@ import (
 )
 
 // There is one trim for all large requests that arrive within a second, and
-// none for small
-// ones.
+// none for small ones.
 func TestTrimmer(t *testing.T) {
 	var none *trimmer
 	none.handled(largeRequest, largeRequest)

@@ -9,8 +9,8 @@ import (
 )
 
 // A meter counts the bytes that are written to it, and shows the rate while it
-// runs: on a
-// terminal in one line that it overwrites, elsewhere in one line per second.
+// runs: on a terminal in one line that it overwrites, elsewhere in one line per
+// second.
 type meter struct {
 	call  *cli.Call
 	bytes atomic.Int64

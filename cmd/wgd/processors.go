@@ -9,12 +9,11 @@ import (
 // use: the engine leaves one processor free for data, and handshakes can use all cores
 // nevertheless. The kernel prefers threads that have waited for data.
 //
-// It returns a function for wg.Options, which limits the program to one processor while
-// the interface needs no more. Setting GOMAXPROCS stops Go from following the
-// CPU limit of
-// a container, so the function asks Go again whenever all are needed. If the
-// user has set
-// GOMAXPROCS, processors changes nothing and returns nil.
+// It returns a function for wg.Options, which limits the program to one
+// processor while the interface needs no more. Setting GOMAXPROCS stops Go from
+// following the CPU limit of a container, so the function asks Go again
+// whenever all are needed. If the user has set GOMAXPROCS, processors changes
+// nothing and returns nil.
 func processors() func(all bool) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return nil

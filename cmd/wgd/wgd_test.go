@@ -33,8 +33,7 @@ func run(args ...string) (status int, stdout, stderr string) {
 }
 
 // The demo shows a handshake, pings over IPv4 and IPv6, a stream, and the
-// status of both
-// ends, and ends without a signal.
+// status of both ends, and ends without a signal.
 func TestDemo(t *testing.T) {
 	defer func(d time.Duration) { demoTime = d }(demoTime)
 	demoTime = 300 * time.Millisecond

@@ -1,8 +1,6 @@
 // Package man holds the manual pages. They are generated from the tables of the
-// commands,
-// and that of the file from the table of its directives. A test fails if they
-// are out of
-// date.
+// commands, and that of the file from the table of its directives. A test fails
+// if they are out of date.
 package man
 
 //go:generate sh -c "go run wgd/cmd/wgd --man > wgd.8"

@@ -48,8 +48,7 @@ func TestPagesAreKnown(t *testing.T) {
 }
 
 // readTables reads the sources of the pages, so that the go command does not
-// use a cached
-// result of this test when they have changed.
+// use a cached result of this test when they have changed.
 func readTables(t *testing.T) {
 	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/cli/*.go", "../../conf/*.go", "../../internal/wgconf/*.go", "wgdconf/*.go"} {
 		files, err := filepath.Glob(pattern)

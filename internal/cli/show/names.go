@@ -13,8 +13,7 @@ import (
 const minDigits = 8
 
 // Names returns the names under which the peers are shown and addressed, in the
-// order of
-// the peers.
+// order of the peers.
 func Names(peers []conf.PeerStatus) []string {
 	// Compare each peer only with the given names and its neighbours in the sorted
 	// digits, not with all others (B22).
@@ -39,8 +38,7 @@ func Names(peers []conf.PeerStatus) []string {
 }
 
 // uniquePrefix returns the shortest prefix of digits, of at least minDigits,
-// that no other
-// of the sorted unnamed has and that is not a given name.
+// that no other of the sorted unnamed has and that is not a given name.
 func uniquePrefix(digits string, unnamed []string, given map[string]bool) string {
 	n := minDigits
 	i, _ := slices.BinarySearch(unnamed, digits)
@@ -66,8 +64,7 @@ func commonPrefix(a, b string) int {
 }
 
 // Find returns the peer with a name, with the digits that stand for it, or with
-// a public
-// key in base64.
+// a public key in base64.
 func Find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name string, err error) {
 	public, notKey := key.ParsePublic(wanted)
 	names := Names(status.Peers)

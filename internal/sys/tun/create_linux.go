@@ -175,8 +175,7 @@ func adopt(fd int, vnet bool, o Options) (*device, error) {
 			return nil, fmt.Errorf("the TUN driver refuses a virtio header of %d bytes: %w", HeaderSize, err)
 		}
 		// The header is little-endian. That is the default on little-endian
-		// machines, so
-		// a refusal only matters on others.
+		// machines, so a refusal only matters on others.
 		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETLE, 1); err != nil && nativeBig {
 			return nil, fmt.Errorf("the TUN driver refuses a little-endian virtio header: %w", err)
 		}
