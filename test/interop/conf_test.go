@@ -17,11 +17,12 @@ import (
 	"wgd/test/lab"
 )
 
-// toolsEnv names a folder with another version of wg and wg-quick, to try that.
+// toolsEnv is the environment variable with a folder of another version of wg and
+// wg-quick to test.
 const toolsEnv = "WG_TOOLS"
 
-// probe is put in place of what wg-quick does with a file: it prints what it read,
-// and asks the kernel whether that is possible.
+// probe replaces the part of wg-quick that configures an interface: it prints what was
+// read from the file, and checks whether the kernel accepts that.
 const probe = `
 parse_options "$1"
 ip link set mtu 1420 dev wg0
@@ -58,7 +59,7 @@ var confKeys = strings.NewReplacer("<K>", confPrivate, "<A>", confPeerA, "<B>", 
 // tools is a host with two interfaces: wg and wg-quick configure wg0, and we wg1.
 type tools struct {
 	*lab.Host
-	old bool // the version cuts hooks at a #
+	old bool // this version truncates hooks at a #
 }
 
 func newTools(t *testing.T) *tools {
@@ -71,8 +72,8 @@ func newTools(t *testing.T) *tools {
 	return h
 }
 
-// theirs gives a file to wg-quick and wg, and reports what came of it: the status
-// of wg0, and what the probe prints.
+// theirs configures wg0 from a file with wg-quick and wg, and returns the status of wg0
+// and the output of the probe.
 func (h *tools) theirs(t *testing.T, text string) (status conf.Status, system string, ok bool) {
 	h.Write("/etc/wireguard/wg0.conf", text)
 	h.apply(t, "wg0", emptyChange())
@@ -80,7 +81,7 @@ func (h *tools) theirs(t *testing.T, text string) (status conf.Status, system st
 	return h.status(t, "wg0"), r.Out, r.Code == 0
 }
 
-// ours is the same with package wgconf.
+// ours does the same with package wgconf and wg1.
 func (h *tools) ours(t *testing.T, text string) (status conf.Status, system string, ok bool) {
 	file, _ := wgconf.Parse([]byte(text)).Decode(wgconf.Env{})
 	if file == nil {
@@ -107,7 +108,7 @@ func (h *tools) apply(t *testing.T, name string, change conf.Change) {
 		t.Fatal(err)
 	}
 	if err := uapi.NewReader(conn).Result(); err != nil {
-		t.Fatalf("%s: a valid change is refused: %v", name, err)
+		t.Fatalf("%s refused a valid change: %v", name, err)
 	}
 }
 
@@ -128,7 +129,7 @@ func (h *tools) status(t *testing.T, name string) conf.Status {
 	return status
 }
 
-// system is what the probe prints.
+// system returns what the probe would print.
 func (h *tools) system(n *wgconf.Network) string {
 	var lines []string
 	for _, a := range n.Addresses {
@@ -173,7 +174,7 @@ func (h *tools) system(n *wgconf.Network) string {
 	return strings.Join(append(lines, fmt.Sprint("save ", save)), "\n") + "\n"
 }
 
-// confText is a status as text, without what no file determines.
+// confText returns a status as text, without what files do not determine.
 func confText(s *conf.Status, port bool) string {
 	var b strings.Builder
 	if port {
@@ -191,13 +192,12 @@ func confText(s *conf.Status, port bool) string {
 	return b.String()
 }
 
-// compare gives one text to both. Who accepts what is said by want: both, none, or
-// one of them.
-func (h *tools) compare(t *testing.T, text string, want who) {
+// compare passes one text to both. want says which of them must accept it.
+func (h *tools) compare(t *testing.T, text string, want acceptedBy) {
 	t.Helper()
 	theirs, theirSystem, theirOK := h.theirs(t, text)
 	ours, ourSystem, ourOK := h.ours(t, text)
-	got := who{theirOK, ourOK}
+	got := acceptedBy{theirOK, ourOK}
 	if got != want {
 		t.Errorf("%q: accepted by %+v, want %+v\n%s", text, got, want, theirSystem)
 		return
@@ -208,15 +208,14 @@ func (h *tools) compare(t *testing.T, text string, want who) {
 	file, _ := wgconf.Parse([]byte(text)).Decode(wgconf.Env{})
 	port := file.Interface.ListenPort != nil && *file.Interface.ListenPort != 0
 	if a, b := confText(&theirs, port), confText(&ours, port); a != b {
-		t.Errorf("%q:\nwg makes of it\n%swe\n%s", text, a, b)
+		t.Errorf("%q:\nconfigured by wg:\n%sby wgconf:\n%s", text, a, b)
 	}
 	if a, b := sortedText(theirSystem), sortedText(ourSystem); a != b {
-		t.Errorf("%q:\nwg-quick reads\n%swe\n%s", text, theirSystem, ourSystem)
+		t.Errorf("%q:\nread by wg-quick:\n%sby wgconf:\n%s", text, theirSystem, ourSystem)
 	}
 }
 
-// sortedText sorts lines by their first word, and keeps the order of lines with the
-// same one.
+// sortedText sorts lines by their first word. The sort is stable.
 func sortedText(text string) string {
 	lines := strings.SplitAfter(text, "\n")
 	slices.SortStableFunc(lines, func(a, b string) int {
@@ -227,18 +226,18 @@ func sortedText(text string) string {
 	return strings.Join(lines, "")
 }
 
-type who struct{ Wg, We bool }
+// acceptedBy says which programs accept a file.
+type acceptedBy struct{ Wg, Wgconf bool }
 
 var (
-	both    = who{true, true}
-	neither = who{false, false}
-	onlyWg  = who{true, false}
-	onlyWe  = who{false, true}
+	both       = acceptedBy{true, true}
+	neither    = acceptedBy{false, false}
+	onlyWg     = acceptedBy{true, false}
+	onlyWgconf = acceptedBy{false, true}
 )
 
-// TestFilesMeanTheSame: files are accepted or refused by wg-quick with wg, and by
-// package wgconf, and come to the same configuration. Where the two differ, the
-// list says so, and why.
+// TestFilesMeanTheSame: wg-quick with wg, and package wgconf, accept the same files, and
+// the configuration is the same. The list contains the differences, and their reasons.
 func TestFilesMeanTheSame(t *testing.T) {
 	t.Parallel()
 	h := newTools(t)
@@ -248,7 +247,7 @@ func TestFilesMeanTheSame(t *testing.T) {
 	)
 	for _, c := range []struct {
 		text string
-		want who
+		want acceptedBy
 	}{
 		{"", both}, {"# nothing\n\n", both}, {i, both}, {"ListenPort=5\n", neither}, {"[Foo]\n", neither}, {i + "Foo=1\n", neither}, {"[Peer]\n", neither},
 		{"[iNTERFACE] # x\n\tlistenPORT\v= 12 # y\nADDRESS=10.0.0.1/8\n[pEER]\nPUBLICkey=<A>\n", both},
@@ -277,17 +276,17 @@ func TestFilesMeanTheSame(t *testing.T) {
 		{p + "AllowedIPs=10.0.0.0/8\n" + p + "Endpoint=192.0.2.1:5\n", both}, {"[Peer]\nPublicKey=<B>\nPublicKey=<A>\n", both},
 		{p + "AllowedIPs=10.0.0.0/8\n[Peer]\nPublicKey=<B>\nAllowedIPs=10.0.0.0/8\n", both}, {p + "# Name = A\n# Name = two words\n", both},
 
-		// What wg takes for something else than it says.
+		// Values that wg misinterprets.
 		{i + "ListenPort=70000\n", onlyWg}, {p + "Endpoint=192.0.2.1:70000\n", onlyWg}, // port 4464
 		{p + "Endpoint=10.1:5\n", onlyWg}, {i + "Address=10.1/16\n", onlyWg}, {i + "Address=010.7.0.1/8\n", onlyWg}, // 10.0.0.1, 10.1.0.0, 8.7.0.1
 		{i + "Table=010\n", onlyWg}, {i + "ListenPort=5\x006\n", onlyWg}, {i + "Table\n", neither}, {i + "Address=0.0.0.0/8\n", onlyWg}, // 8, 56, no address
-		{i + "DNS=10.0.0\n", onlyWg}, {i + "DNS=10.0.0.1:53\n", onlyWg}, {i + "DNS=a..b\n", onlyWg}, // these go to resolvconf as they are
-		// Other spellings that nobody needs.
+		{i + "DNS=10.0.0\n", onlyWg}, {i + "DNS=10.0.0.1:53\n", onlyWg}, {i + "DNS=a..b\n", onlyWg}, // passed to resolvconf unchanged
+		// Other spellings without use.
 		{i + "ListenPort=domain\n", onlyWg}, {i + "ListenPort=+5\n", onlyWg}, {i + "MTU=0x5dc\n", onlyWg}, {i + "Address=10.3.0.1/255.255.255.0\n", onlyWg},
-		// Accepted, because nobody is harmed: the same address twice, wg-quick's directives below [ Interface ].
-		{i + "Address=10.0.0.1/8,10.0.0.1/8\n", onlyWe}, {"[ Interface ]\nAddress=10.0.0.1/8\n", onlyWe},
-		// Our own, which must not be passed over.
-		{p + "AllowedIPs=0.0.0.0/0\nExcludedIPs=10.0.0.0/8\n", onlyWe}, {i + "PrivateKeyFile=/etc/wg/wg0\n", onlyWe}, {p + "PresharedKeyFile=/etc/wg/psk\n", onlyWe},
+		// Accepted, because they do no harm: the same address twice, wg-quick's directives below [ Interface ].
+		{i + "Address=10.0.0.1/8,10.0.0.1/8\n", onlyWgconf}, {"[ Interface ]\nAddress=10.0.0.1/8\n", onlyWgconf},
+		// Our own directives, which others must not ignore.
+		{p + "AllowedIPs=0.0.0.0/0\nExcludedIPs=10.0.0.0/8\n", onlyWgconf}, {i + "PrivateKeyFile=/etc/wg/wg0\n", onlyWgconf}, {p + "PresharedKeyFile=/etc/wg/psk\n", onlyWgconf},
 	} {
 		h.compare(t, confKeys.Replace(c.text), c.want)
 	}
@@ -298,7 +297,7 @@ func TestFilesMeanTheSame(t *testing.T) {
 	h.compare(t, confKeys.Replace(p+"AllowedIPs=+10.0.0.0/8\n"), signs)
 }
 
-// TestRandomFilesMeanTheSame: the same for files of lines in any order.
+// TestRandomFilesMeanTheSame tests the same for files of random lines.
 func TestRandomFilesMeanTheSame(t *testing.T) {
 	t.Parallel()
 	h := newTools(t)
@@ -316,15 +315,15 @@ func TestRandomFilesMeanTheSame(t *testing.T) {
 		if ok {
 			accepted++
 		}
-		h.compare(t, text, who{ok, ok})
+		h.compare(t, text, acceptedBy{ok, ok})
 	}
 	if accepted < 10 || accepted > 58 {
-		t.Errorf("%d of 60 files were accepted: the others prove little", accepted)
+		t.Errorf("%d of 60 files were accepted, want 10 to 58 for a meaningful test", accepted)
 	}
 }
 
-// randomSection is a section of a few lines in any order, now and then with one
-// that belongs elsewhere. No address stands there twice.
+// randomSection returns a section of a few lines in random order, sometimes with one
+// that belongs to the other section. It has no address twice.
 func randomSection(random *rand.Rand) string {
 	interfaceLines := []string{"ListenPort = 5", "listenport=6", "FwMark=0x20", "PrivateKey=<K>", "MTU = 1400", "DNS = 10.0.0.53, a.example", "Table=off", "Table=77",
 		"PostUp = one; two", "SaveConfig=true", fmt.Sprintf("Address = 10.%d.%d.1/24, fd00::%x/64", random.IntN(256), random.IntN(256), 1+random.IntN(65535))}
