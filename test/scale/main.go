@@ -1,10 +1,9 @@
-// Scale measures what many peers cost the daemon, on a simulated host of this
-// machine: how long a hundred thousand take to be configured and to be read
-// back, the memory and the processor time that they take while they say
-// nothing, a million allowed IPs; what a storm of handshakes does to those who have a
-// session already; and what it costs when routes change all the time. The daemon is the
-// real one, configured through its socket. The figures are this machine's; nothing is
-// compared.
+// Scale measures what many peers cost the daemon, on a simulated host: the time to
+// configure a hundred thousand and to read them back, their memory and processor time
+// while idle, a million allowed IPs, how a storm of handshakes affects peers with a
+// session, and the cost of routes that change all the time. The daemon is the real one,
+// configured through its socket. The figures depend on the machine and are not compared
+// with others.
 //
 //	go run ./test/scale [-peers N] [-idle SECONDS] [-only ROW,...]
 package main
@@ -23,13 +22,13 @@ import (
 )
 
 type options struct {
-	peers int           // of the rows about many peers
-	idle  time.Duration // how long idleness is watched
+	peers int           // number of peers, in most rows
+	idle  time.Duration // how long an idle daemon is measured
 	only  []string
 }
 
-// trial is one measurement, which gives one figure or several.
-type trial struct {
+// A measurement returns one or more figures.
+type measurement struct {
 	id  string
 	run func(t lab.T, o options) []figure
 }
@@ -39,7 +38,7 @@ type figure struct {
 	value string
 }
 
-var trials = []trial{
+var measurements = []measurement{
 	{"peers", manyPeers},
 	{"wg", manyPeersByWg},
 	{"keepalive", manyKeepalives},
@@ -49,8 +48,8 @@ var trials = []trial{
 }
 
 func ids() (list []string) {
-	for _, t := range trials {
-		list = append(list, t.id)
+	for _, m := range measurements {
+		list = append(list, m.id)
 	}
 	return list
 }
@@ -70,8 +69,8 @@ func main() {
 
 func parse() (o options, err error) {
 	flag.IntVar(&o.peers, "peers", 100_000, "peers of an interface")
-	idle := flag.Float64("idle", 30, "seconds for which an idle daemon is watched")
-	only := flag.String("only", "", "these alone, comma-separated: "+strings.Join(ids(), ", "))
+	idle := flag.Float64("idle", 30, "seconds for which an idle daemon is measured")
+	only := flag.String("only", "", "run these rows only, comma-separated: "+strings.Join(ids(), ", "))
 	flag.Parse()
 	o.idle = time.Duration(*idle * float64(time.Second))
 	if *only != "" {
@@ -79,31 +78,31 @@ func parse() (o options, err error) {
 	}
 	for _, id := range o.only {
 		if !slices.Contains(ids(), id) {
-			return o, fmt.Errorf("-only %q: no such row; there are %s", id, strings.Join(ids(), ", "))
+			return o, fmt.Errorf("-only %q: no such row; the rows are %s", id, strings.Join(ids(), ", "))
 		}
 	}
 	if o.peers < 1 || o.idle <= 0 || flag.NArg() > 0 {
-		return o, errors.New("at least one peer and some time; there are options only, see -help")
+		return o, errors.New("-peers and -idle must be greater than zero, and there are no arguments: see -help")
 	}
 	return o, nil
 }
 
 func measure(o options) error {
 	if what := lab.Missing(); what != "" {
-		return fmt.Errorf("this needs %s\nNothing was measured. Do it as root", what)
+		return fmt.Errorf("this needs %s\nNothing was measured. Run it as root", what)
 	}
 	lab.BuildPlainly()
 	defer lab.RemoveBinaries()
 	if _, err := lab.Build(); err != nil {
 		return err
 	}
-	for _, trial := range trials {
-		if len(o.only) > 0 && !slices.Contains(o.only, trial.id) {
+	for _, m := range measurements {
+		if len(o.only) > 0 && !slices.Contains(o.only, m.id) {
 			continue
 		}
 		var figures []figure
-		if err := lab.Bound(func(t lab.T) { figures = trial.run(t, o) }); err != nil {
-			return fmt.Errorf("%s: %w", trial.id, err)
+		if err := lab.Bound(func(t lab.T) { figures = m.run(t, o) }); err != nil {
+			return fmt.Errorf("%s: %w", m.id, err)
 		}
 		for _, f := range figures {
 			fmt.Printf("%-62s %s\n", f.what, f.value)

@@ -12,20 +12,20 @@ import (
 	"wgd/test/lab"
 )
 
-// randomKey is 32 bytes that nobody knows the private key of.
+// randomKey returns a public key whose private key is unknown.
 func randomKey() [32]byte {
 	var k [32]byte
 	rand.Read(k[:])
 	return k
 }
 
-// prefixes of the i-th peer.
+// prefixes returns the allowed IPs of the i-th peer.
 func prefixes(i int) (v4, v6 string) {
 	return fmt.Sprintf("%d.%d.%d.%d/32", 10+i>>24, i>>16&255, i>>8&255, i&255), fmt.Sprintf("fd00::%x:%x/128", i>>16, i&0xffff)
 }
 
-// request is a set of n peers with two prefixes each; extra follows each
-// peer's endpoint, unless with none.
+// request returns a set request for n peers with two prefixes each. extra is
+// added to each peer.
 func request(n int, endpoint bool, extra string) string {
 	var b strings.Builder
 	private := randomKey()
@@ -42,7 +42,7 @@ func request(n int, endpoint bool, extra string) string {
 	return b.String() + "\n"
 }
 
-// file is the same as a file for wg setconf.
+// file returns such a configuration as a file for wg setconf.
 func file(n int) string {
 	var b strings.Builder
 	private := randomKey()
@@ -62,7 +62,7 @@ func megabytes(d *lab.Daemon) string {
 	return fmt.Sprintf("%.1f MB", float64(d.Stat().Resident)*1024/1e6)
 }
 
-// idleCPU watches the daemon while nothing is asked of it.
+// idleCPU measures the CPU time of the daemon while it is idle.
 func idleCPU(d *lab.Daemon, o options) string {
 	before := d.Stat().CPU
 	time.Sleep(o.idle)
@@ -70,7 +70,8 @@ func idleCPU(d *lab.Daemon, o options) string {
 	return fmt.Sprintf("%.2f %% of a core (%v in %v)", 100*used.Seconds()/o.idle.Seconds(), used, o.idle)
 }
 
-// manyPeers are configured in one request, read back, and left alone.
+// manyPeers configures many peers in one request, reads them back, and leaves
+// them idle.
 func manyPeers(t lab.T, o options) (list []figure) {
 	h := lab.NewHost(t, "a")
 	d := h.StartDaemon(lab.Ours)
@@ -88,7 +89,7 @@ func manyPeers(t lab.T, o options) (list []figure) {
 	return []figure{
 		{name + "set through the socket", seconds(set)},
 		{name + "read through the socket", seconds(read)},
-		{name + "set again, nothing new", seconds(again)},
+		{name + "set again, no change", seconds(again)},
 		{name + "resident at once", at},
 		{name + "resident 3 s later", fmt.Sprintf("%.1f MB", float64(settled)*1024/1e6)},
 		{name + "for each, without the empty daemon", fmt.Sprintf("%d bytes", (settled-empty)*1024/o.peers)},
@@ -97,7 +98,7 @@ func manyPeers(t lab.T, o options) (list []figure) {
 	}
 }
 
-// manyPeersByWg is the same by wireguard-tools' wg.
+// manyPeersByWg does the same with wg of wireguard-tools.
 func manyPeersByWg(t lab.T, o options) []figure {
 	h := lab.NewHost(t, "a")
 	d := h.StartDaemon(lab.Ours)
@@ -120,20 +121,20 @@ func manyPeersByWg(t lab.T, o options) []figure {
 	}
 }
 
-// manyKeepalives are peers whose tunnels are to be kept alive every 25 seconds:
-// of which nothing is known where they are, and which do not answer.
+// manyKeepalives measures peers with a persistent keepalive of 25 seconds that
+// have no endpoint, and others that do not answer.
 func manyKeepalives(t lab.T, o options) (list []figure) {
 	for _, endpoint := range []bool{false, true} {
 		name := "%d peers with a persistent keepalive and no endpoint: idle"
 		n := o.peers
 		if endpoint {
-			name = "%d peers with a persistent keepalive who do not answer"
+			name = "%d peers with a persistent keepalive that do not answer: idle"
 			n = o.peers / 100
 		}
 		h := lab.NewHost(t, "a")
 		d := h.StartDaemon(lab.Ours)
 		d.Ask(request(n, endpoint, "persistent_keepalive_interval=25\n"))
-		// A wire at whose other end nobody listens.
+		// A veth pair whose other end does not answer.
 		h.Must("ip link add eth0 type veth peer name eth1 && ip addr add 198.51.100.1/24 dev eth0 && ip link set eth0 up && ip link set eth1 up")
 		h.Must("ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 dev eth0 && ip route add 192.0.2.0/24 via 198.51.100.2 && ip link set wg0 up")
 		time.Sleep(5 * time.Second)
@@ -143,7 +144,7 @@ func manyKeepalives(t lab.T, o options) (list []figure) {
 	return list
 }
 
-// manyPrefixes are a million allowed IPs on a thousand peers.
+// manyPrefixes measures a million allowed IPs of a thousand peers.
 func manyPrefixes(t lab.T, o options) []figure {
 	const peers, each = 1000, 1000
 	h := lab.NewHost(t, "a")

@@ -7,10 +7,10 @@ import (
 	"wgd/internal/uapi"
 )
 
-// A request is what the daemon understands, and has what it is said to have:
-// no prefix twice, or peers would take them from one another.
+// The daemon can decode a request, which has all peers, and no prefix twice:
+// otherwise peers would take prefixes from one another.
 func TestRequest(t *testing.T) {
-	const n = 70_000 // over the edge of two bytes
+	const n = 70_000 // more than two bytes can count
 	r, err := uapi.NewDecoder(strings.NewReader(request(n, true, "persistent_keepalive_interval=25\n"))).Next()
 	if err != nil {
 		t.Fatal(err)
@@ -21,10 +21,10 @@ func TestRequest(t *testing.T) {
 			seen[a.Prefix.String()] = true
 		}
 		if p.Endpoint == nil || *p.PersistentKeepalive != 25 {
-			t.Fatalf("%+v", p)
+			t.Fatalf("a peer is %+v, want an endpoint and a keepalive of 25", p)
 		}
 	}
 	if len(r.Change.Peers) != n || len(seen) != 2*n {
-		t.Errorf("%d peers, %d prefixes", len(r.Change.Peers), len(seen))
+		t.Errorf("%d peers, %d prefixes, want %d and %d", len(r.Change.Peers), len(seen), n, 2*n)
 	}
 }

@@ -14,23 +14,23 @@ import (
 const (
 	stormPeers = 6000
 	serverPort = 1234
-	// pingEvery is between two pings; there are as many as fit into a storm.
+	// pingEvery is the interval of pings. All of them fit into a storm.
 	pingEvery = 3 * time.Millisecond
 	pings     = 250
 )
 
-// stormy is a tunnel between two hosts, and a daemon at one end that knows many
-// more peers, who are played on the other host.
-type stormy struct {
+// stormSetup is a tunnel between two hosts. The daemon at one end has many more
+// peers, which a worker simulates on the other host.
+type stormSetup struct {
 	daemon *lab.Daemon
 	from   *lab.Host
 	crowd  *load.Crowd
 	sink   *load.Worker // of streams through the tunnel
 }
 
-// storm has thousands of peers begin a handshake with one daemon, as fast as it
-// answers, while another peer, whose session stands, has pings answered and a
-// stream carried through its tunnel.
+// storm measures pings and a stream through the tunnel of a peer with a session,
+// while thousands of other peers initiate handshakes with the daemon as fast as
+// it answers.
 func storm(t lab.T, _ options) []figure {
 	a, b := lab.Pair(t)
 	ta, _ := lab.Connect(a, b, fmt.Sprintf("192.0.2.1:%d", serverPort), lab.Settings{Port: serverPort}, lab.Settings{})
@@ -39,7 +39,7 @@ func storm(t lab.T, _ options) []figure {
 	if err != nil {
 		t.Fatalf("the key of host a: %v", err)
 	}
-	s := stormy{daemon: a.Daemon(lab.Ours), from: b, crowd: &load.Crowd{Peers: stormPeers, Daemon: hex.EncodeToString(public)}}
+	s := stormSetup{daemon: a.Daemon(lab.Ours), from: b, crowd: &load.Crowd{Peers: stormPeers, Daemon: hex.EncodeToString(public)}}
 	var lines []string
 	for _, public := range s.crowd.Publics() {
 		lines = append(lines, "public_key="+public)
@@ -51,12 +51,12 @@ func storm(t lab.T, _ options) []figure {
 		{"ping every 3 ms, idle", s.pings(t)},
 		{"one TCP stream, alone", s.stream(time.Second)},
 	}
-	list = append(list, s.beside("ping every 3 ms beside a storm", func() string { return s.pings(t) })...)
-	return append(list, s.beside("one TCP stream beside a storm", func() string { return s.stream(700 * time.Millisecond) })...)
+	list = append(list, s.duringStorm("ping every 3 ms during a storm", func() string { return s.pings(t) })...)
+	return append(list, s.duringStorm("one TCP stream during a storm", func() string { return s.stream(700 * time.Millisecond) })...)
 }
 
-// beside measures what f measures during a storm, and the storm.
-func (s stormy) beside(what string, f func() string) []figure {
+// duringStorm calls f during a storm, and returns its figure and that of the storm.
+func (s stormSetup) duringStorm(what string, f func() string) []figure {
 	w := load.Start(s.from, load.Storm, load.Job{Remote: fmt.Sprintf("192.0.2.1:%d", serverPort), Count: stormPeers, Crowd: s.crowd})
 	defer w.Stop()
 	before := s.daemon.Stat().CPU
@@ -67,7 +67,7 @@ func (s stormy) beside(what string, f func() string) []figure {
 	end := w.Ask()
 	cpu := s.daemon.Stat().CPU - before
 	if end.Packets == stormPeers {
-		what += " (which ended before)"
+		what += " (the storm ended earlier)"
 	}
 	r := end.Since(within)
 	text := fmt.Sprintf("%.0f handshakes a second; the daemon's CPU, with that of the data, %.0f µs for each",
@@ -75,11 +75,12 @@ func (s stormy) beside(what string, f func() string) []figure {
 	if end.Lost > 0 {
 		text += fmt.Sprintf("; %d initiations were not answered in time", end.Lost)
 	}
-	return []figure{{what, measured}, {"the storm beside it", text}}
+	return []figure{{what, measured}, {"the storm meanwhile", text}}
 }
 
-// pings are through the tunnel: the median, the 99th percentile and the slowest.
-func (s stormy) pings(t lab.T) string {
+// pings measures pings through the tunnel: the median, the 99th percentile and the
+// slowest.
+func (s stormSetup) pings(t lab.T) string {
 	times, lost := s.from.PingTimes(lab.InnerA4, pings, pingEvery)
 	if lost > pings/10 {
 		t.Fatalf("%d of %d pings were not answered", lost, lost+len(times))
@@ -90,8 +91,8 @@ func (s stormy) pings(t lab.T) string {
 	return fmt.Sprintf("median %.2f ms, 99 %% within %.2f ms, all within %.2f ms", ms(times[n/2]), ms(times[n*99/100]), ms(times[n-1]))
 }
 
-// stream is what arrives of a TCP stream through the tunnel.
-func (s stormy) stream(length time.Duration) string {
+// stream measures the rate of a TCP stream through the tunnel.
+func (s stormSetup) stream(length time.Duration) string {
 	w := load.Start(s.from, load.TCPSource, load.Job{Remote: lab.InnerA4, Streams: 1})
 	defer w.Stop()
 	time.Sleep(100 * time.Millisecond)
