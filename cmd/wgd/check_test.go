@@ -41,9 +41,9 @@ func TestCheckReportsAllProblems(t *testing.T) {
 	want := strings.ReplaceAll(`wgd: warning: FILE: others may read this file, and its keys: chmod 600 it
 wgd: FILE:2: PrivateKey: private key: 43 characters: write the 32 bytes as 44 characters of base64
 wgd: FILE:3: MTU 5: give a number from 68 to 65535, or no such line
-wgd: warning: FILE:4: MTU stands in line 3 too: this one counts
+wgd: warning: FILE:4: MTU is also on line 3: this one counts
 wgd: FILE:4: MTU 6: give a number from 68 to 65535, or no such line
-wgd: FILE:5: [Peer] without a PublicKey: a peer is known by its public key
+wgd: FILE:5: [Peer] without a PublicKey: a peer is identified by its public key
 wgd: FILE:6: AllowedIPs x: write ADDRESS/LENGTH, with a length of at most 32 for IPv4 and 128 for IPv6
 `, "FILE", path)
 	if status != 1 || stdout != "" || stderr != want {

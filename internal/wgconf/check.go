@@ -10,7 +10,7 @@ import (
 	"wgd/key"
 )
 
-// check looks at the file as a whole, once all lines are read.
+// check checks the file as a whole, after all lines are decoded.
 func (dec *decoder) check() {
 	dec.both(dec.given, "PrivateKey", "PrivateKeyFile")
 	dec.checkInterface()
@@ -43,8 +43,8 @@ func (dec *decoder) checkInterface() {
 // wgconfig.
 func setsKey(h Hook) bool { return strings.Contains(string(h), "private-key") }
 
-// checkNames takes away names that another peer has: as a comment, a name never
-// makes a file invalid.
+// checkNames removes names that another peer has. Because a name is in a comment, it
+// never makes a file invalid.
 func (dec *decoder) checkNames() {
 	owners := map[string]int{}
 	for i := range dec.file.Peers {
@@ -54,7 +54,7 @@ func (dec *decoder) checkNames() {
 			continue
 		}
 		if first, taken := owners[p.Name]; taken {
-			dec.problems.warnf(at, "# Name = %s: passed over: the peer of line %d has this name", p.Name, first)
+			dec.problems.warnf(at, "# Name = %s: ignored: the peer of line %d has this name", p.Name, first)
 			p.Name = ""
 			continue
 		}
@@ -79,19 +79,19 @@ func (dec *decoder) checkPeers() {
 		}
 		for _, e := range p.ExcludedIPs {
 			if !slices.ContainsFunc(p.AllowedIPs, e.Overlaps) {
-				dec.problems.warnf(lines.given["ExcludedIPs"], "ExcludedIPs %s: the AllowedIPs of this peer have none of these addresses", e)
+				dec.problems.warnf(lines.given["ExcludedIPs"], "ExcludedIPs %s: the AllowedIPs of this peer include none of these addresses", e)
 			}
 		}
 		if p.PublicKey.LowOrder() {
 			dec.problems.warnf(lines.given["PublicKey"], "PublicKey: with this key no handshake can succeed: copy it again")
 		}
 		if p.PublicKey == own && !own.IsZero() {
-			dec.problems.warnf(lines.given["PublicKey"], "PublicKey: this is the interface's own key: the peer is ignored; here belongs the public key of the other end")
+			dec.problems.warnf(lines.given["PublicKey"], "PublicKey: this is the interface's own key: the peer is ignored; give the public key of the other end")
 		}
 	}
 }
 
-// reason is why a file cannot be read, without its path.
+// reason returns why a file cannot be read, without its path.
 func reason(err error) string {
 	var e *fs.PathError
 	if errors.As(err, &e) {

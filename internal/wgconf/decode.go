@@ -8,21 +8,21 @@ import (
 	"wgd/key"
 )
 
-// Env is what Decode needs to know beside the text.
+// Env is what Decode needs in addition to the text.
 type Env struct {
-	// ReadKey reads a key file; nil: none is read, and the keys stay unset.
+	// ReadKey reads a key file. If it is nil, none is read, and the keys stay unset.
 	ReadKey func(path string) (KeyFile, error)
-	// Dir is the folder in which a relative path of a key file begins.
+	// Dir is the folder to which relative paths of key files refer.
 	Dir string
 	// Credentials is $CREDENTIALS_DIRECTORY, which systemd sets for a service.
 	Credentials string
-	// CheckOnly makes a warning of a credential that cannot be read because
-	// Credentials is empty.
+	// CheckOnly turns the error that a credential cannot be read because Credentials
+	// is empty into a warning.
 	CheckOnly bool
 }
 
-// Decode says what the text means. Without an error among the problems, the
-// File is valid, and so is its Change; with one it is nil.
+// Decode returns the meaning of the text. If the problems include an error, the File is
+// nil; otherwise it and its Change are valid.
 func (d *Document) Decode(env Env) (*File, Problems) {
 	dec := &decoder{env: env, file: &File{}, peers: map[key.Public]*peerLines{}, owners: map[netip.Prefix]int{}, given: map[string]int{}}
 	dec.sections(d)
@@ -42,17 +42,17 @@ type decoder struct {
 	problems Problems
 	peers    map[key.Public]*peerLines
 	owners   map[netip.Prefix]int // of the prefixes that peers have so far: the index in File.Peers
-	given    map[string]int       // the directives of [Interface], and where they stand; of each the last
+	given    map[string]int       // the last line of each directive of [Interface]
 }
 
-// peerLines are where things about one peer stand.
+// peerLines are the line numbers of one peer.
 type peerLines struct {
 	index  int            // in File.Peers
 	header int            // of its last section
-	given  map[string]int // its directives; of each the last
+	given  map[string]int // the last line of each of its directives
 }
 
-// value is what stands behind a directive.
+// value is the value of a directive.
 type value struct {
 	name string
 	text string
@@ -72,14 +72,14 @@ func (dec *decoder) sections(d *Document) {
 		case peerSection:
 			dec.peer(s, number)
 		case unknownSection:
-			dec.problems.errorf(number, "%s is no section: there are [Interface] and [Peer]", quote(string(s.lines[0].key)))
+			dec.problems.errorf(number, "%s is no section: the sections are [Interface] and [Peer]", quote(string(s.lines[0].key)))
 			dec.strangers(s, number, "")
 		}
 		number += len(s.lines)
 	}
 }
 
-// strangers are the lines of a section that has no directives. Only the first
+// strangers checks the lines of a section that has no directives. Only the first
 // one is an error, and none if the header was one.
 func (dec *decoder) strangers(s *section, number int, what string) {
 	for i, l := range s.lines {
@@ -93,7 +93,8 @@ func (dec *decoder) strangers(s *section, number int, what string) {
 	}
 }
 
-// rows decodes the lines of a section. take reports whether it knows the line.
+// rows decodes the lines of a section. take reports whether the section has that
+// directive.
 func (dec *decoder) rows(s *section, number int, take func(l *line, at int) bool) {
 	for i, l := range s.lines {
 		at := number + i
@@ -111,7 +112,7 @@ func (dec *decoder) rows(s *section, number int, take func(l *line, at int) bool
 func (dec *decoder) peer(s *section, number int) {
 	lines := s.find("PublicKey")
 	if len(lines) == 0 {
-		dec.problems.errorf(number, "[Peer] without a PublicKey: a peer is known by its public key")
+		dec.problems.errorf(number, "[Peer] without a PublicKey: a peer is identified by its public key")
 	}
 	var public key.Public
 	good := false
@@ -122,7 +123,7 @@ func (dec *decoder) peer(s *section, number int) {
 	}
 	p, at := new(Peer), &peerLines{given: map[string]int{}}
 	if known := dec.peers[public]; known != nil && good {
-		dec.problems.warnf(number, "the peer of line %d again: what is given here replaces what stands there, its AllowedIPs in any case", known.header)
+		dec.problems.warnf(number, "the peer of line %d again: directives given here replace those given there, and AllowedIPs are always replaced", known.header)
 		p, at = &dec.file.Peers[known.index], known
 		delete(at.given, "AllowedIPs")
 		delete(at.given, "ExcludedIPs")
@@ -132,7 +133,7 @@ func (dec *decoder) peer(s *section, number int) {
 		dec.peers[public] = at
 		p = &dec.file.Peers[at.index]
 	}
-	// As for wg, the later section has the say about all allowed IPs.
+	// As with wg, the later section decides about all allowed IPs.
 	for _, prefix := range p.Allowed() {
 		delete(dec.owners, prefix)
 	}
@@ -148,9 +149,9 @@ func (dec *decoder) peer(s *section, number int) {
 	}
 }
 
-// own gives a peer the prefixes that its section asks for, and takes them from
-// those that have them. As for wg they are lost, even if a later section of this
-// peer does not ask for them any more.
+// own assigns a peer the prefixes of its section, and removes them from other peers.
+// As with wg, those do not get them back if a later section of this peer does not have
+// them any more.
 func (dec *decoder) own(at *peerLines) {
 	for _, prefix := range dec.file.Peers[at.index].Allowed() {
 		if i, taken := dec.owners[prefix]; taken && i != at.index {
@@ -159,15 +160,15 @@ func (dec *decoder) own(at *peerLines) {
 				loser.lost = map[netip.Prefix]bool{}
 			}
 			loser.lost[prefix] = true
-			dec.problems.warnf(at.given["AllowedIPs"], "AllowedIPs %s: the peer of line %d has the same: the last one, this one, gets it",
+			dec.problems.warnf(at.given["AllowedIPs"], "AllowedIPs %s: the peer of line %d has the same: the last one, which is this one, gets it",
 				prefix, dec.peers[loser.PublicKey].header)
 		}
 		dec.owners[prefix] = at.index
 	}
 }
 
-// decodeRow decodes one line by the rows of its section, and reports whether
-// one of them is for it.
+// decodeRow decodes one line by the rows of its section, and reports whether there is
+// a row for it.
 func decodeRow[T any](dec *decoder, rows []row[T], l *line, at int, t *T, given map[string]int) bool {
 	r := lookup(rows, l)
 	if r == nil {
@@ -179,7 +180,7 @@ func decodeRow[T any](dec *decoder, rows []row[T], l *line, at int, t *T, given 
 	}
 	v := value{r.name, text, at}
 	if first, twice := given[r.name]; twice && !r.many {
-		dec.problems.warnf(at, "%s stands in line %d too: this one counts", r.name, first)
+		dec.problems.warnf(at, "%s is also on line %d: this one counts", r.name, first)
 	}
 	given[r.name] = at
 	if text == "" && r.origin != FromWgQuick {
@@ -190,7 +191,7 @@ func decodeRow[T any](dec *decoder, rows []row[T], l *line, at int, t *T, given 
 	return true
 }
 
-// both complains of a key that is given in two ways.
+// both reports a key that is given in two ways.
 func (dec *decoder) both(given map[string]int, name, file string) {
 	a, here := given[name]
 	b, there := given[file]
@@ -199,8 +200,8 @@ func (dec *decoder) both(given map[string]int, name, file string) {
 	}
 }
 
-// wrong is an error about text, which is the value or an element of it, and
-// repeats it.
+// wrong reports an error in text, which is the value or an element of it, and quotes
+// it.
 func (dec *decoder) wrong(v value, text, format string, args ...any) {
 	dec.problems.errorf(v.line, "%s %s: %s", v.name, quoteIn(v.text, text), fmt.Sprintf(format, args...))
 }

@@ -2,13 +2,13 @@ package wgconf
 
 import "bytes"
 
-// Origin says who knows a directive.
+// Origin says which programs support a directive.
 type Origin int
 
 const (
-	FromWg      Origin = iota // wg and everybody else
-	FromWgQuick               // wg-quick, which takes it out of what it gives to wg
-	OurOwn                    // wgd alone
+	FromWg      Origin = iota // wg and all others
+	FromWgQuick               // wg-quick, which does not pass it on to wg
+	OurOwn                    // wgd only
 )
 
 // style is how a directive is written.
@@ -41,7 +41,7 @@ type row[T any] struct {
 type Directive struct {
 	Name, Value, Meaning string
 	Origin               Origin
-	Comment              bool // it stands in a comment
+	Comment              bool // it is written in a comment
 }
 
 // InterfaceDirectives are those of [Interface].

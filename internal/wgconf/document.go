@@ -8,7 +8,7 @@ import (
 // Document is the text of a configuration file. A secret in it stays there
 // until Erase.
 type Document struct {
-	sections []*section // the first one has no header: what stands above all headers
+	sections []*section // the first one has no header: the lines above all headers
 }
 
 // section is a header, and the lines up to the next one.
@@ -46,7 +46,7 @@ func Parse(text []byte) *Document {
 	return d
 }
 
-// Bytes is the text.
+// Bytes returns the text.
 func (d *Document) Bytes() []byte {
 	var text []byte
 	for _, s := range d.sections {
@@ -68,7 +68,7 @@ func (d *Document) Erase() {
 	d.sections = []*section{{}}
 }
 
-// of are the sections of that kind.
+// of returns the sections of a kind.
 func (d *Document) of(k kind) (list []*section) {
 	for _, s := range d.sections {
 		if s.kind == k {
@@ -78,7 +78,7 @@ func (d *Document) of(k kind) (list []*section) {
 	return list
 }
 
-// find gives the lines of s with that directive.
+// find returns the lines of s with a directive.
 func (s *section) find(name string) (list []*line) {
 	for _, l := range s.lines {
 		if l.directive() && l.is(name) {
@@ -88,7 +88,7 @@ func (s *section) find(name string) (list []*line) {
 	return list
 }
 
-// remove takes one line away and zeroes it.
+// remove removes one line and zeroes it.
 func (s *section) remove(l *line) {
 	if i := slices.Index(s.lines, l); i >= 0 {
 		s.lines = slices.Delete(s.lines, i, i+1)

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Subtract gives prefixes for exactly those addresses that are in allowed and
-// not in excluded. Each prefix of allowed from which nothing is missing stays
-// as it is. Another one is replaced by the fewest prefixes that cover what is
-// left of it, lowest address first. None is ever joined with those of another:
-// that would change which peer has the longer prefix.
+// Subtract returns prefixes for exactly those addresses that are in allowed and not in
+// excluded. A prefix of allowed without excluded addresses stays as it is. Any other is
+// replaced by the fewest prefixes that cover the rest of it, lowest address first.
+// Prefixes are never joined: that could change which peer has the longest prefix for an
+// address.
 func Subtract(allowed, excluded []netip.Prefix) []netip.Prefix {
 	var left []netip.Prefix
 	seen := map[netip.Prefix]bool{}
@@ -24,8 +24,8 @@ func Subtract(allowed, excluded []netip.Prefix) []netip.Prefix {
 	return left
 }
 
-// without is what is left of p. It halves p until a half is free of excluded
-// addresses, or has no others.
+// without returns the rest of p. It halves p until all or none of the addresses of a
+// half are excluded.
 func without(p netip.Prefix, excluded []netip.Prefix) []netip.Prefix {
 	var inside []netip.Prefix
 	for _, e := range excluded {
@@ -44,7 +44,7 @@ func without(p netip.Prefix, excluded []netip.Prefix) []netip.Prefix {
 	return slices.Concat(without(low, inside), without(high, inside))
 }
 
-// halves of a prefix that is no single address.
+// halves returns the halves of a prefix that is no single address.
 func halves(p netip.Prefix) (low, high netip.Prefix) {
 	bit := p.Bits()
 	b := p.Addr().AsSlice()

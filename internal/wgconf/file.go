@@ -10,37 +10,37 @@ import (
 	"wgd/key"
 )
 
-// File is what a configuration file means.
+// File is the meaning of a configuration file.
 type File struct {
 	Interface Interface
 	Peers     []Peer // in the order of the file, each public key once
 }
 
-// Interface is what [Interface] says. A nil pointer means that the file does
-// not say it; what a hook or another command set stays then.
+// Interface is the meaning of [Interface]. A nil pointer means that the file does not
+// have the directive; the value that a hook or another command has set stays then.
 type Interface struct {
 	PrivateKey     *key.Private // also if it came from PrivateKeyFile
-	PrivateKeyFile string       // as it is written; "" if the key itself stands in the file
-	ListenPort     *uint16      // 0: any that is free
+	PrivateKeyFile string       // as written; "" if the file has the key itself
+	ListenPort     *uint16      // 0: any free port
 	FwMark         *uint32      // 0: none
 	Network        Network
 }
 
-// Network is what a file wants of the system rather than of the tunnel.
+// Network is the part of a file that configures the system rather than the tunnel.
 type Network struct {
-	Addresses  []netip.Prefix // with their host bits; no two that the kernel takes for one
+	Addresses  []netip.Prefix // with their host bits; no two that are the same to the kernel
 	DNS        DNS
-	MTU        int // 0: worked out from the route to the endpoints
+	MTU        int // 0: derived from the routes to the endpoints
 	Table      Table
 	PreUp      []Hook
 	PostUp     []Hook
 	PreDown    []Hook
 	PostDown   []Hook
 	SaveConfig bool
-	NoMSSClamp bool // the MSS of forwarded TCP connections stays as it is
+	NoMSSClamp bool // do not change the MSS of forwarded TCP connections
 }
 
-// DNS is what the line DNS says.
+// DNS is the meaning of the directive DNS.
 type DNS struct {
 	Servers []netip.Addr
 	Search  []Domain // appended to short names
@@ -50,14 +50,14 @@ type DNS struct {
 // Domain is the name of a domain without a dot at its end; "." is the root.
 type Domain string
 
-// Hook is a line for the shell, as it stands in the file.
+// Hook is a line for the shell, as written in the file.
 type Hook string
 
-// For is the line with the name of the interface in place of each %i.
+// For returns the line with the name of the interface in place of each %i.
 func (h Hook) For(name string) string { return strings.ReplaceAll(string(h), "%i", name) }
 
-// Table is where routes go. The zero value is auto: the main table, and for a
-// default route a table of its own with a rule.
+// Table is the routing table for routes. The zero value is auto: the main table, and
+// for a default route a separate table with a rule.
 type Table struct {
 	off    bool
 	number uint32
@@ -66,41 +66,41 @@ type Table struct {
 // Off reports whether no routes are set.
 func (t Table) Off() bool { return t.off }
 
-// Number is the table that was named, or 0 if none was.
+// Number returns the number of the table, or 0 if none is given.
 func (t Table) Number() uint32 { return t.number }
 
-// Peer is what all [Peer] sections with one public key say.
+// Peer is the meaning of all [Peer] sections with one public key.
 type Peer struct {
 	PublicKey           key.Public
 	Name                string // "" if it has none
 	PresharedKey        key.Preshared
-	PresharedKeyFile    string           // as it is written; "" if the key itself stands in the file
-	AllowedIPs          []netip.Prefix   // as they are written, but masked
+	PresharedKeyFile    string           // as written; "" if the file has the key itself
+	AllowedIPs          []netip.Prefix   // as written, but masked
 	ExcludedIPs         []netip.Prefix   // likewise
 	Endpoint            resolve.Endpoint // the zero value: none
 	PersistentKeepalive uint16           // seconds; 0: off
 
-	lost map[netip.Prefix]bool // those of Allowed that a later section gave to another peer
+	lost map[netip.Prefix]bool // those that a later section assigned to another peer
 }
 
-// Allowed are the prefixes that the peer really has: AllowedIPs without
-// ExcludedIPs, and without what a later section of the file gives to another
-// peer. So no two peers of a file have the same prefix.
+// Allowed returns the effective prefixes of the peer: AllowedIPs without ExcludedIPs,
+// and without those that a later section assigns to another peer. So no two peers of a
+// file have the same prefix.
 func (p *Peer) Allowed() []netip.Prefix {
 	return slices.DeleteFunc(Subtract(p.AllowedIPs, p.ExcludedIPs), func(a netip.Prefix) bool {
 		return p.lost[a]
 	})
 }
 
-// Change makes an interface what the file says: a new one, or one that exists.
-// All peers are replaced, and for each of them all that a file can say, but the
-// endpoint if the file has none: it may have been learned. A key, a port and a
-// mark that the file does not have stay as they are.
+// Change returns the change that configures an interface, new or existing, as the file
+// says. It replaces all peers and everything that a file can set for them, except the
+// endpoint if the file has none: it may have been learned. A key, port or mark that the
+// file does not have stays unchanged.
 //
 // Peers[i] of the Change is Peers[i] of f. An endpoint by name is left out:
 // resolve Peers[i].Endpoint, and set it there.
 //
-// The Change has handles of the keys of f: to erase one erases the other.
+// The Change shares the keys of f: erasing one erases the other.
 func (f *File) Change() conf.Change {
 	c := conf.Change{
 		PrivateKey:   f.Interface.PrivateKey,

@@ -125,7 +125,7 @@ var interfaceRows = []row[Interface]{
 			case off:
 				i.Network.NoMSSClamp = true
 			default:
-				d.problems.warnf(v.line, "# MSSClamp: passed over: write on or off")
+				d.problems.warnf(v.line, "# MSSClamp: ignored: write on or off")
 			}
 		},
 		encode: func(i *Interface) []string {

@@ -4,7 +4,7 @@ import "bytes"
 
 // line is one line of a file, with all that it is made of.
 type line struct {
-	raw  []byte // as it stands in the file, with its end
+	raw  []byte // as in the file, with the line end
 	form form
 	key  []byte // of a directive; the squeezed text of a header
 	// value is what follows the equals sign, without the white space around
@@ -25,7 +25,7 @@ const (
 	malformed      // anything else
 )
 
-// space is what wg and wg-quick take for white space: that of isspace(3).
+// space is what wg and wg-quick treat as white space: that of isspace(3).
 const space = " \t\n\v\f\r"
 
 func newLine(raw []byte) *line {
@@ -75,13 +75,13 @@ func (l *line) split(from int, text []byte) bool {
 // directive reports whether the line has a key and a value.
 func (l *line) directive() bool { return l.form == setting || l.form == extension }
 
-// is reports whether the line has that directive.
+// is reports whether the line has the directive.
 func (l *line) is(name string) bool {
 	return fold(string(squeeze(l.key))) == fold(name)
 }
 
-// sectionKind is what a header begins. As for wg, white space does not count,
-// nor do capitals.
+// sectionKind returns the kind of section that a header begins. As with wg, white space
+// and case do not matter.
 func (l *line) sectionKind() kind {
 	switch fold(string(l.key)) {
 	case "[interface]":
@@ -92,7 +92,7 @@ func (l *line) sectionKind() kind {
 	return unknownSection
 }
 
-// end is how the line ends: "\n", "\r\n", or not at all.
+// end returns the line end: "\n", "\r\n", or nothing.
 func (l *line) end() string {
 	switch {
 	case bytes.HasSuffix(l.raw, []byte("\r\n")):
@@ -103,14 +103,14 @@ func (l *line) end() string {
 	return ""
 }
 
-// with is the line with another value; everything around it stays.
+// with returns the line with another value. Everything else stays.
 func (l *line) with(value string) *line {
 	raw := append([]byte{}, l.raw[:l.at]...)
 	raw = append(raw, value...)
 	return newLine(append(raw, l.raw[l.at+len(l.value):]...))
 }
 
-// squeeze takes all white space out, as wg does with every line.
+// squeeze removes all white space, as wg does in every line.
 func squeeze(text []byte) []byte {
 	var b []byte
 	for _, c := range text {
@@ -121,7 +121,7 @@ func squeeze(text []byte) []byte {
 	return b
 }
 
-// fold makes capitals small, those of ASCII only.
+// fold converts ASCII letters to lower case.
 func fold(s string) string {
 	b := []byte(s)
 	for i, c := range b {

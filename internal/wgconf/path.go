@@ -8,15 +8,15 @@ import (
 	"wgd/internal/invalid"
 )
 
-// Folder is where the files are that are called by the name of their interface.
+// Folder is the folder of files that are found by the name of their interface.
 const Folder = "/etc/wireguard"
 
 const suffix = ".conf"
 
-// Locate gives the file that a command means by CONF|NAME, and the name of its
-// interface. A word with a slash in it, or with .conf at its end, is a file, and
-// any other word the name of an interface. (For wg-quick wg0.conf without a
-// slash is a name, so that it looks for /etc/wireguard/wg0.conf.conf.)
+// Locate returns the file that an argument CONF|NAME of a command means, and the name
+// of its interface. An argument with a slash, or that ends in .conf, is a file; any
+// other is the name of an interface. (To wg-quick, wg0.conf without a slash is a name:
+// it looks for /etc/wireguard/wg0.conf.conf.)
 func Locate(word string) (file, name string, err error) {
 	if !strings.Contains(word, "/") && !strings.HasSuffix(word, suffix) {
 		if err := conf.ValidInterfaceName(word); err != nil {

@@ -16,7 +16,7 @@ var peerRows = []row[Peer]{
 		meaning: "The name of the peer in the output of wgconfig(8) and in the log: up to 63 letters, digits and ._@-. No two peers have the same name.",
 		decode: func(d *decoder, v value, p *Peer) {
 			if err := conf.ValidName(v.text); err != nil {
-				d.problems.warnf(v.line, "# Name: passed over: %s", quote(err.Error()))
+				d.problems.warnf(v.line, "# Name: ignored: %s", quote(err.Error()))
 				return
 			}
 			p.Name = v.text
@@ -69,7 +69,7 @@ var peerRows = []row[Peer]{
 		decode:  func(d *decoder, v value, p *Peer) { p.ExcludedIPs = append(p.ExcludedIPs, d.prefixList(v)...) },
 		encode:  func(p *Peer) []string { return prefixes(p.ExcludedIPs) }, same: sameMasked},
 	{name: "Endpoint", value: "HOST:PORT",
-		meaning: "Where the peer is: an address or a name, and a port. An IPv6 address stands in brackets. Without it, the peer must send first.",
+		meaning: "Where the peer is: an address or a name, and a port. Write an IPv6 address in brackets. Without it, the peer must send first.",
 		decode:  decodeEndpoint,
 		encode: func(p *Peer) []string {
 			if p.Endpoint == (resolve.Endpoint{}) {
@@ -95,8 +95,8 @@ var peerRows = []row[Peer]{
 		}},
 }
 
-// decodeEndpoint takes HOST:PORT. wg reads 10.1 as 10.0.0.1, as inet_aton(3)
-// does; that is more often a typing error.
+// decodeEndpoint decodes HOST:PORT. wg reads 10.1 as 10.0.0.1, as inet_aton(3) does;
+// that is more often a typing error.
 func decodeEndpoint(d *decoder, v value, p *Peer) {
 	e, err := resolve.Parse(v.text)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"wgd/key"
 )
 
-// Problem is something wrong with a file, or doubtful. No Text has a secret.
+// Problem is an error in a file, or something doubtful. No Text has a secret.
 type Problem struct {
 	Line    int    // from 1; 0: the file as a whole
-	Warning bool   // the file can be used all the same
+	Warning bool   // the file can be used nevertheless
 	Text    string // a sentence
 }
 
-// In is the problem with its place: "wg0.conf:3: MTU 12: …".
+// In returns the problem with its location: "wg0.conf:3: MTU 12: …".
 func (p Problem) In(path string) string {
 	if p.Line == 0 {
 		return path + ": " + p.Text
@@ -27,16 +27,16 @@ func (p Problem) In(path string) string {
 	return fmt.Sprintf("%s:%d: %s", path, p.Line, p.Text)
 }
 
-// Problems are all that Decode has to say, in the order of the lines.
+// Problems are all problems that Decode has found, in the order of the lines.
 type Problems []Problem
 
-// HasErrors reports whether there is more than warnings.
+// HasErrors reports whether one of the problems is no warning.
 func (list Problems) HasErrors() bool {
 	return slices.ContainsFunc(list, func(p Problem) bool { return !p.Warning })
 }
 
-// Err joins the errors among the problems of the file at path; nil if there are
-// none.
+// Err joins the errors among the problems of the file at path. It returns nil if there
+// is none.
 func (list Problems) Err(path string) error {
 	var all []error
 	for _, p := range list {
@@ -133,7 +133,7 @@ func inKey(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("+/=", r)
 }
 
-// quotePath repeats the path of a file whole, unless it is a key.
+// quotePath quotes the whole path of a file, unless it is a key.
 func quotePath(path string) string {
 	if strings.HasPrefix(path, "/") && !key.IsEncoded(path) || strings.HasPrefix(path, "$") {
 		return strings.Map(printable, path)

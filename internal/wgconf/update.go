@@ -8,9 +8,9 @@ import (
 	"wgd/key"
 )
 
-// Update makes the text say what to says, where it says what from says: from is
-// what Decode made of d. Lines change only where the two differ, and of such a
-// line only the value. A new directive looks like its neighbours.
+// Update changes the text from the meaning of from, which Decode returned for d, to
+// that of to. It changes only lines in which the two differ, and only their values. A
+// new directive is formatted like its neighbours.
 //
 // A file that does not exist yet is an empty Document and an empty File.
 func (d *Document) Update(from, to *File) {
@@ -27,7 +27,7 @@ func (d *Document) Update(from, to *File) {
 			d.updatePeer(before, p)
 		} else {
 			nobody := Peer{PublicKey: p.PublicKey}
-			nobody.PublicKey[0]++ // so that each row that p needs is one that changes
+			nobody.PublicKey[0]++ // so that all directives of p differ
 			updateRows(d, peerRows, nil, func() *section { return d.appendSection("[Peer]") }, &nobody, p)
 		}
 	}
@@ -38,7 +38,7 @@ func (d *Document) Update(from, to *File) {
 	}
 }
 
-// publicKey is the peer that a section is about.
+// publicKey returns the public key of a section.
 func (s *section) publicKey() (key.Public, bool) {
 	lines := s.find("PublicKey")
 	if len(lines) == 0 {
@@ -59,8 +59,8 @@ func (d *Document) updatePeer(from, to *Peer) {
 	updateRows(d, peerRows, sections, nil, from, to)
 }
 
-// updateRows changes, in the sections about one thing, each directive in which
-// from and to differ. make gives the section, if there is none yet.
+// updateRows changes, in the sections of one peer or of the interface, each directive
+// in which from and to differ. make adds a section if there is none yet.
 func updateRows[T any](d *Document, rows []row[T], sections []*section, create func() *section, from, to *T) {
 	for i := range rows {
 		r := &rows[i]
@@ -75,7 +75,7 @@ func updateRows[T any](d *Document, rows []row[T], sections []*section, create f
 		case r.style == verbatim:
 			setHooks(d, r, sections, wanted)
 		case r.many && r.origin != FromWgQuick:
-			// Of a peer that is given twice, the last section has the list.
+			// If a peer is given twice, the list is in its last section.
 			setList(d, r, sections[len(sections)-1:], wanted)
 		case r.many: // of addresses and name servers, the first ones are preferred
 			setList(d, r, sections, wanted)
@@ -86,8 +86,8 @@ func updateRows[T any](d *Document, rows []row[T], sections []*section, create f
 	}
 }
 
-// setOne changes the line that counts, which is the last one. Without a value
-// all lines go.
+// setOne changes the line that counts, which is the last one. Without a value it removes
+// all lines.
 func setOne[T any](d *Document, r *row[T], sections []*section, wanted []string) {
 	var in *section
 	var last *line
@@ -109,8 +109,8 @@ func setOne[T any](d *Document, r *row[T], sections []*section, wanted []string)
 	}
 }
 
-// setList takes the elements that are not wanted out of the lines, and adds
-// those that are missing to the last of them.
+// setList removes the elements that are not in the new list from the lines, and adds
+// the missing ones to the last line.
 func setList[T any](d *Document, r *row[T], sections []*section, wanted []string) {
 	same := r.same
 	missing := map[string]bool{}
@@ -147,8 +147,7 @@ func setList[T any](d *Document, r *row[T], sections []*section, wanted []string
 	}
 }
 
-// setOrder writes a list anew, in its first line, if its elements are not in the
-// order that is wanted.
+// setOrder rewrites a list, in its first line, if its elements are not in the new order.
 func setOrder[T any](r *row[T], sections []*section, wanted []string) {
 	var lines []*line
 	var in []*section
@@ -168,7 +167,7 @@ func setOrder[T any](r *row[T], sections []*section, wanted []string) {
 	}
 }
 
-// comma is what stands between the elements of a list.
+// comma returns the separator of the elements of a list.
 func (l *line) comma() string {
 	first, rest, more := strings.Cut(string(l.value), ",")
 	if !more {
@@ -183,7 +182,7 @@ func (l *line) comma() string {
 	return before + "," + after
 }
 
-// setHooks makes the lines of a hook those that are wanted, in their order.
+// setHooks replaces the lines of a hook by the new ones, in their order.
 func setHooks[T any](d *Document, r *row[T], sections []*section, wanted []string) {
 	for _, s := range sections {
 		for _, l := range s.find(r.name) {
@@ -199,7 +198,7 @@ func setHooks[T any](d *Document, r *row[T], sections []*section, wanted []strin
 	}
 }
 
-// replace gives a line another value, and zeroes what it was.
+// replace changes the value of a line, and zeroes the old line.
 func (s *section) replace(l *line, value string) *line {
 	i := slices.Index(s.lines, l)
 	if string(l.value) == value {
@@ -232,8 +231,8 @@ func (d *Document) insert(s *section, style style, name, value string) {
 	d.insertLine(s, place, indent+name+equals+value)
 }
 
-// insertLine puts a line into a section, with the end that its neighbours have.
-// At the end of a file without a last line end, the new last line has none.
+// insertLine inserts a line into a section, with the line end of its neighbours. At the
+// end of a file without a final line end, the new last line has none.
 func (d *Document) insertLine(s *section, place int, text string) {
 	end := d.lineEnd()
 	if place > 0 {
@@ -246,7 +245,7 @@ func (d *Document) insertLine(s *section, place int, text string) {
 	s.lines = slices.Insert(s.lines, place, newLine([]byte(text+end)))
 }
 
-// lineEnd is how the lines of the file end.
+// lineEnd returns the line end of the file.
 func (d *Document) lineEnd() string {
 	for _, s := range d.sections {
 		for _, l := range s.lines {
@@ -258,7 +257,7 @@ func (d *Document) lineEnd() string {
 	return "\n"
 }
 
-// insertInterface puts [Interface] below what stands above all headers.
+// insertInterface inserts [Interface] below the lines above all headers.
 func (d *Document) insertInterface() *section {
 	s := &section{kind: interfaceSection}
 	if len(d.sections) > 1 {
@@ -295,9 +294,9 @@ func (d *Document) appendSection(title string) *section {
 	return s
 }
 
-// lead is where, at the end of a section, the comments begin that stand right
-// above the next header, without an empty line between: they are about what
-// follows. A directive that was made a comment is not.
+// lead returns where, at the end of a section, the comments directly above the next
+// header begin, without an empty line in between: they belong to that header, except
+// directives that are commented out.
 func (s *section) lead() int {
 	n := len(s.lines)
 	for n > 0 && s.lines[n-1].form == comment && !s.lines[n-1].disabled() {
@@ -306,8 +305,8 @@ func (s *section) lead() int {
 	return n
 }
 
-// removeSection takes a section away, with the comments right above it. Those
-// at its end, which are about the next section, stay.
+// removeSection removes a section, with the comments directly above it. Those at its
+// end, which belong to the next section, stay.
 func (d *Document) removeSection(s *section) {
 	i := slices.Index(d.sections, s)
 	above := d.sections[i-1]

@@ -7,18 +7,17 @@ import (
 	"strings"
 )
 
-// off is how several directives say: none.
+// off is the value for "none" of several directives.
 const off = "off"
 
-// The MTUs that the kernel takes for a TUN interface.
+// The MTUs that the kernel accepts for a TUN interface.
 const (
 	minMTU = 68
 	maxMTU = 65535
 )
 
-// number reads decimal digits and nothing else. As for wg, zeros in front do
-// not count; a number that is too large is none, though wg takes port 70000 for
-// 4464.
+// number decodes decimal digits and nothing else. As with wg, leading zeros are allowed.
+// A number that is too large is an error, although wg reads port 70000 as 4464.
 func number(text string, limit uint64) (uint64, bool) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return 0, false
@@ -53,7 +52,7 @@ func decodeFwMark(d *decoder, v value, i *Interface) {
 // The tables that the kernel has names for; the value 0 means main, too.
 var tables = map[string]uint32{"main": 254, "default": 253, "local": 255, "0": 254}
 
-// String is how the line Table says it; "" for auto.
+// String returns the value for the directive Table; "" for auto.
 func (t Table) String() string {
 	switch {
 	case t.off:
@@ -64,8 +63,8 @@ func (t Table) String() string {
 	return strconv.FormatUint(uint64(t.number), 10)
 }
 
-// decodeTable reads off and auto as wg-quick does, in small letters only. For
-// ip, 010 is 8: that is refused.
+// decodeTable accepts off and auto in lower case only, as wg-quick does. It refuses
+// 010, which ip reads as 8.
 func decodeTable(d *decoder, v value, i *Interface) {
 	switch {
 	case v.text == off:
@@ -100,8 +99,8 @@ func prefixes(list []netip.Prefix) []string {
 	return texts
 }
 
-// prefix reads ADDRESS or ADDRESS/LENGTH. Zeros in front of the length do not
-// count, for wg; netip refuses them.
+// prefix decodes ADDRESS or ADDRESS/LENGTH. As with wg, the length may have leading
+// zeros, which netip refuses.
 func prefix(text string) (netip.Prefix, bool) {
 	address, length, has := strings.Cut(text, "/")
 	addr, err := netip.ParseAddr(address)
@@ -115,7 +114,7 @@ func prefix(text string) (netip.Prefix, bool) {
 	return netip.PrefixFrom(addr, int(n)), ok
 }
 
-// samePrefix gives all spellings of an element of AllowedIPs one form.
+// samePrefix normalizes an element of AllowedIPs.
 func samePrefix(text string) string {
 	if p, ok := prefix(text); ok {
 		return p.String()
@@ -123,7 +122,7 @@ func samePrefix(text string) string {
 	return text
 }
 
-// sameMasked does so where bits of the host do not count.
+// sameMasked normalizes an element whose host bits do not matter.
 func sameMasked(text string) string {
 	if p, ok := prefix(text); ok {
 		return p.Masked().String()
@@ -131,8 +130,8 @@ func sameMasked(text string) string {
 	return text
 }
 
-// prefixList reads the value of AllowedIPs or ExcludedIPs. Other than for
-// Address and DNS, a comma at its end is an error, as for wg.
+// prefixList decodes the value of AllowedIPs or ExcludedIPs. Unlike in Address and DNS,
+// a comma at its end is an error, as with wg.
 func (d *decoder) prefixList(v value) (list []netip.Prefix) {
 	for text := range strings.SplitSeq(v.text, ",") {
 		p, ok := prefix(text)
@@ -175,12 +174,12 @@ func decodeAddress(d *decoder, v value, i *Interface) {
 	}
 }
 
-// hasAddress reports whether the kernel would refuse the address as a second
-// one: of IPv6 it has each address once, of IPv4 once with each length.
+// hasAddress reports whether the kernel would refuse the address as a duplicate: it
+// accepts each IPv6 address once, and each IPv4 address once with each length.
 func (d *decoder) hasAddress(v value, p netip.Prefix) bool {
 	for _, other := range d.file.Interface.Network.Addresses {
 		if other == p {
-			d.problems.warnf(v.line, "Address %s stands in the file twice: remove one of them", p)
+			d.problems.warnf(v.line, "Address %s is in the file twice: remove one of them", p)
 			return true
 		}
 		if p.Addr().Is6() && other.Addr() == p.Addr() {
@@ -191,7 +190,7 @@ func (d *decoder) hasAddress(v value, p netip.Prefix) bool {
 	return false
 }
 
-// decodeDNS tells addresses from domains as wg-quick does.
+// decodeDNS distinguishes addresses from domains as wg-quick does.
 func decodeDNS(d *decoder, v value, i *Interface) {
 	dns := &i.Network.DNS
 	for _, word := range words(v.text) {
@@ -217,7 +216,7 @@ func decodeDNS(d *decoder, v value, i *Interface) {
 	}
 }
 
-// sameDNS gives all spellings of a server or a domain one form.
+// sameDNS normalizes a server or a domain.
 func sameDNS(text string) string {
 	if server, err := netip.ParseAddr(text); err == nil {
 		return server.String()
@@ -241,7 +240,7 @@ func encodeDNS(i *Interface) (list []string) {
 	return list
 }
 
-// domain reads the name of a domain: labels of letters, digits, - and _.
+// domain decodes a domain name: labels of letters, digits, - and _.
 func domain(name string) (Domain, bool) {
 	if name == "." {
 		return ".", true
@@ -255,13 +254,13 @@ func domain(name string) (Domain, bool) {
 	return Domain(name), len(name) <= 253
 }
 
-// KeyFile is what stands in a key file.
+// KeyFile is the contents of a key file.
 type KeyFile struct {
 	Text    []byte // zeroed after use
-	Exposed bool   // others than its owner may read it
+	Exposed bool   // users other than its owner may read it
 }
 
-// credentials begins the path of a file that systemd hands to a service.
+// credentials begins the path of a credential that systemd passes to a service.
 const credentials = "$CREDENTIALS_DIRECTORY/"
 
 func keyFileMeaning(which string) string {
@@ -272,7 +271,7 @@ func keyFileMeaning(which string) string {
 // isPath reports whether the value is a path, in which white space counts.
 func isPath(name string) bool { return name == "PrivateKeyFile" || name == "PresharedKeyFile" }
 
-// keyFile reads the file that v names and hands its text to take.
+// keyFile reads the file that v names and passes its text to take.
 func (d *decoder) keyFile(v value, take func(text string) error) {
 	where := v.text
 	if name, ok := strings.CutPrefix(where, credentials); ok {

@@ -195,21 +195,21 @@ func TestProblems(t *testing.T) {
 				"6: SaveConfig yes: write true or false"},
 		{"[Interface]\nListenPort=\n", "2: ListenPort has no value: give PORT, or remove the line"},
 		{"[Interface]\nListenPort=5\x006\n", "2: a NUL byte: this is no text file, or it is damaged"},
-		{"[Interfaces]\nMTU=1500\n", "1: [Interfaces] is no section: there are [Interface] and [Peer]"},
-		{"[Interface]=\n", "1: [Interface]= is no section: there are [Interface] and [Peer]"},
+		{"[Interfaces]\nMTU=1500\n", "1: [Interfaces] is no section: the sections are [Interface] and [Peer]"},
+		{"[Interface]=\n", "1: [Interface]= is no section: the sections are [Interface] and [Peer]"},
 		{"[Interface]\nListnPort=5\n", "2: there is no directive ListnPort: did you mean ListenPort?"},
 		{"[Interface]\nPost Up=true\n", "2: PostUp is one word: write it without spaces"},
-		{"[Interface]\nEndpoint=1.2.3.4:5\n", "2: Endpoint belongs into [Peer]: move it below such a line"},
-		{"[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\nAddress=10.0.0.1/8\n", "4: Address belongs into [Interface]: move it below such a line"},
+		{"[Interface]\nEndpoint=1.2.3.4:5\n", "2: Endpoint belongs in [Peer]: move it below such a line"},
+		{"[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\nAddress=10.0.0.1/8\n", "4: Address belongs in [Interface]: move it below such a line"},
 		{"[Interface]\nwhatever=5\n", "2: there is no such directive: wgd.conf(5) lists them; a comment begins with #"},
-		{"[Peer]\nName=B\nPublicKey=<A>\nAllowedIPs=::/0\n", "2: Name is a directive of wgd alone: write it as a comment, # Name = NAME, so that wg-quick passes over it"},
-		{"[Peer]\nAllowedIPs=10.0.0.0/8\n", "1: [Peer] without a PublicKey: a peer is known by its public key"},
+		{"[Peer]\nName=B\nPublicKey=<A>\nAllowedIPs=::/0\n", "2: Name is a directive of wgd alone: write it as a comment, # Name = NAME, so that wg-quick ignores it"},
+		{"[Peer]\nAllowedIPs=10.0.0.0/8\n", "1: [Peer] without a PublicKey: a peer is identified by its public key"},
 		{"[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/33,10/8,,-10.0.0.0/8\n", "3: AllowedIPs 10.0.0.0/33: write ADDRESS/LENGTH, with a length of at most 32 for IPv4 and 128 for IPv6\n" +
 			"3: AllowedIPs 10/8: write ADDRESS/LENGTH, with a length of at most 32 for IPv4 and 128 for IPv6\n" +
 			"3: AllowedIPs: there is nothing before or after a comma: remove the comma\n3: AllowedIPs -10.0.0.0/8: signs are for the command wg set: write the prefix without one; ExcludedIPs takes addresses out"},
 		{"[Peer]\nPublicKey=<A>\nAllowedIPs=::/0\nEndpoint=10.1:5\nEndpoint=a\nEndpoint=a:0\nPersistentKeepalive=65536\n",
-			"4: Endpoint 10.1:5: an IPv4 address has four numbers from 0 to 255\nw5: Endpoint stands in line 4 too: this one counts\n" +
-				"5: Endpoint a: write HOST:PORT or [ADDRESS]:PORT, with a port from 1 to 65535\nw6: Endpoint stands in line 5 too: this one counts\n" +
+			"4: Endpoint 10.1:5: an IPv4 address has four numbers from 0 to 255\nw5: Endpoint is also on line 4: this one counts\n" +
+				"5: Endpoint a: write HOST:PORT or [ADDRESS]:PORT, with a port from 1 to 65535\nw6: Endpoint is also on line 5: this one counts\n" +
 				"6: Endpoint a:0: write HOST:PORT or [ADDRESS]:PORT, with a port from 1 to 65535\n7: PersistentKeepalive 65536: give a number of seconds from 1 to 65535, or off"},
 		{"[Interface]\nAddress=10.0.0.1/33 0.0.0.0/8 ::1/128 fd00::1 fd00::1/64 010.0.0.1\n", "2: Address 10.0.0.1/33: write ADDRESS/LENGTH: 10.2.0.1/24 or fd00:2::1/64, for example\n" +
 			"2: Address 0.0.0.0/8: the kernel gives this address to no interface of this kind: choose one of the tunnel's network\n" +
@@ -220,8 +220,8 @@ func TestProblems(t *testing.T) {
 			"2: DNS 10.0.0.1:53: this is no address: write 10.0.0.53 or fd00::53, without a port\n" +
 			"2: DNS a..b: write the address of a name server, a domain to search, or ~DOMAIN\n2: DNS .: this is no address: write 10.0.0.53 or fd00::53, without a port"},
 		{"[Interface]\nTable=OFF\nTable=010\nTable=+5\n", "2: Table OFF: write auto, off, main, default, local, or a number from 1 to 4294967295\n" +
-			"w3: Table stands in line 2 too: this one counts\n3: Table 010: write auto, off, main, default, local, or a number from 1 to 4294967295\n" +
-			"w4: Table stands in line 3 too: this one counts\n4: Table +5: write auto, off, main, default, local, or a number from 1 to 4294967295"},
+			"w3: Table is also on line 2: this one counts\n3: Table 010: write auto, off, main, default, local, or a number from 1 to 4294967295\n" +
+			"w4: Table is also on line 3: this one counts\n4: Table +5: write auto, off, main, default, local, or a number from 1 to 4294967295"},
 		{"[Interface]\nPrivateKey=<K>\nPrivateKeyFile=/x\n", "3: both PrivateKey (line 2) and PrivateKeyFile (line 3): keep one of them"},
 		{"[Peer]\nPublicKey=<A>\nAllowedIPs=::/0\nPresharedKeyFile=/x\nPresharedKey=<S>\n", "5: both PresharedKey (line 5) and PresharedKeyFile (line 4): keep one of them"},
 	} {
@@ -251,26 +251,26 @@ func TestWarnings(t *testing.T) {
 		{keyed + "[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\nExcludedIPs=0.0.0.0/0\n",
 			"w6: ExcludedIPs leave nothing of the AllowedIPs: no packet goes to this peer, and none from it is accepted\n"},
 		{keyed + "[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\nExcludedIPs=11.0.0.0/8\n",
-			"w6: ExcludedIPs 11.0.0.0/8: the AllowedIPs of this peer have none of these addresses\n"},
+			"w6: ExcludedIPs 11.0.0.0/8: the AllowedIPs of this peer include none of these addresses\n"},
 		{keyed + "[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\n[Peer]\nPublicKey=<B>\nAllowedIPs=10.0.0.0/8\n",
-			"w8: AllowedIPs 10.0.0.0/8: the peer of line 3 has the same: the last one, this one, gets it\n"},
+			"w8: AllowedIPs 10.0.0.0/8: the peer of line 3 has the same: the last one, which is this one, gets it\n"},
 		{keyed + "[Peer]\nPublicKey=" + own.Base64() + "\nAllowedIPs=10.0.0.0/8\n",
-			"w4: PublicKey: this is the interface's own key: the peer is ignored; here belongs the public key of the other end\n"},
+			"w4: PublicKey: this is the interface's own key: the peer is ignored; give the public key of the other end\n"},
 		{keyed + "[Peer]\nPublicKey=" + key.Public{1}.Base64() + "\nAllowedIPs=10.0.0.1/8\n",
 			"w4: PublicKey: with this key no handshake can succeed: copy it again\n" +
 				"w5: AllowedIPs 10.0.0.1/8: bits of the host are set: 10.0.0.0/8 is meant, or 10.0.0.1/32\n"},
-		{keyed + "Address=10.0.0.1/8\nAddress=10.0.0.1/8\nMTU=1279\n", "w4: Address 10.0.0.1/8 stands in the file twice: remove one of them\n"},
+		{keyed + "Address=10.0.0.1/8\nAddress=10.0.0.1/8\nMTU=1279\n", "w4: Address 10.0.0.1/8 is in the file twice: remove one of them\n"},
 		{keyed + "Address=fd00::1/64\nMTU=1279\n", "w4: MTU 1279: IPv6 needs 1280 or more, so the interface will have no IPv6 address\n"},
 		{keyed + "DNS=~corp.example\n", "w3: DNS: there are domains with ~, but no name server to ask about them\n"},
 		{keyed + "# Name = B\n[Peer]\n# MSSClamp = off\nPublicKey=<A>\nAllowedIPs=::/0\n",
-			"w3: # Name stands above its peer: it is passed over; move it below the line [Peer]\nw5: # MSSClamp stands in [Peer]: it is passed over; move it into [Interface]\n"},
+			"w3: # Name is above its peer, so it is ignored: move it below the line [Peer]\nw5: # MSSClamp is in [Peer], so it is ignored: move it into [Interface]\n"},
 		{keyed + "# MSSClamp = yes\n[Peer]\n# Name = my phone\nPublicKey=<A>\nAllowedIPs=::/0\n# Name =\n",
-			"w3: # MSSClamp: passed over: write on or off\nw5: # Name: passed over: " + conf.ValidName("my phone").Error() + "\n" +
-				"w8: Name stands in line 5 too: this one counts\nw8: Name has no value: give NAME, or remove the line\n"},
+			"w3: # MSSClamp: ignored: write on or off\nw5: # Name: ignored: " + conf.ValidName("my phone").Error() + "\n" +
+				"w8: Name is also on line 5: this one counts\nw8: Name has no value: give NAME, or remove the line\n"},
 		{keyed + "[Peer]\n# Name = A\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\n[Peer]\nPublicKey=<B>\n# Name = A\nAllowedIPs=11.0.0.0/8\n",
-			"w9: # Name = A: passed over: the peer of line 3 has this name\n"},
+			"w9: # Name = A: ignored: the peer of line 3 has this name\n"},
 		{keyed + "[Peer]\nPublicKey=<A>\nAllowedIPs=10.0.0.0/8\n[Peer]\nPublicKey=<A>\nAllowedIPs=11.0.0.0/8\n",
-			"w6: the peer of line 3 again: what is given here replaces what stands there, its AllowedIPs in any case\n"},
+			"w6: the peer of line 3 again: directives given here replace those given there, and AllowedIPs are always replaced\n"},
 	} {
 		file, problems := read(t, expand(c.text))
 		if got := told(problems); got != c.want {
