@@ -10,7 +10,7 @@ import (
 	"wgd/internal/clock"
 )
 
-// Rule 10 of style: the way out and the way in allocate nothing.
+// Rule 10 of style: the send path and the receive path allocate nothing.
 func TestNothingAllocated(t *testing.T) {
 	a, b := pair(t)
 	kinds := map[string][][]byte{

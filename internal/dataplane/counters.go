@@ -6,9 +6,8 @@ import (
 	"wgd/conf"
 )
 
-// Counter is something that is noticed about a packet that is carried on all the
-// same. A new one is a line here, a row of counterTable and a run of
-// go generate ./docs/tables.
+// A Counter is an event that concerns a packet but does not drop it. A new one needs
+// a line here, a row in counterTable, and a run of go generate ./docs/tables.
 type Counter uint8
 
 const (
@@ -18,7 +17,7 @@ const (
 	counters // how many there are
 )
 
-// counterTable says what each counter means, as dropTable does for the drops.
+// counterTable describes each Counter, as dropTable does for each Drop.
 var counterTable = [counters]Row{
 	CountECNUnmarked: {Inbound, "ecn-unmarked", // A56
 		"a router on the way marked congestion (CE) on the outer packet, but the sender of the inner packet does not use ECN; the packet was delivered without the mark",
@@ -28,7 +27,7 @@ var counterTable = [counters]Row{
 		"nothing, if it is rare. If it grows all the time, every super-packet is refused: a system call filter (seccomp) that forbids writev(2), for example, costs speed"},
 }
 
-// String is the name as Status shows it.
+// String returns the name that Status shows.
 func (c Counter) String() string {
 	if c >= counters {
 		return "unknown"
@@ -36,20 +35,20 @@ func (c Counter) String() string {
 	return counterTable[c].Name
 }
 
-// Counters counts what is noticed, for one interface.
+// Counters are the values of every Counter of one interface.
 type Counters struct{ counts [counters]atomic.Uint64 }
 
-// Add notes n packets more.
+// Add counts n more packets.
 func (c *Counters) Add(name Counter, n int) {
 	if n > 0 {
 		c.counts[name].Add(uint64(n))
 	}
 }
 
-// Count is how many packets there were.
+// Count returns the number of packets.
 func (c *Counters) Count(name Counter) uint64 { return c.counts[name].Load() }
 
-// Status lists what has occurred.
+// Status lists the counters that are not 0.
 func (c *Counters) Status() (list []conf.Counter) {
 	for name := range counters {
 		if n := c.Count(name); n > 0 {

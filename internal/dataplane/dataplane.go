@@ -11,24 +11,25 @@ import (
 	"wgd/internal/session"
 )
 
-// TUN is the interface's other side.
+// A TUN delivers packets to the interface.
 type TUN interface {
-	// Write delivers one packet or super-packet, given in pieces as package
-	// packet describes. It does not keep them.
+	// Write delivers one packet or super-packet, whose pieces package packet
+	// describes. It does not keep them.
 	Write(pieces [][]byte) error
 }
 
-// UDP is the way to the sockets.
+// A UDP sends datagrams on the sockets.
 type UDP interface {
-	// Send sends one train of equally long datagrams, the last maybe shorter.
-	// It may be longer than one system call takes; Send splits it. It does not
-	// keep it. batch.ErrSourceGone says that the source address of b.Remote is
-	// gone and must be forgotten (A52); batch.Sent, whether all was sent.
+	// Send sends one train of datagrams of equal length, of which the last may be
+	// shorter. Send splits a train that is too long for one system call. It does
+	// not keep b. The error batch.ErrSourceGone means that the source address in
+	// b.Remote is gone and must be forgotten (A52); batch.Sent reports whether all
+	// datagrams were sent.
 	Send(b *batch.Batch) error
 }
 
-// Notes is how the data plane tells core about a peer. Posting must not block;
-// the same note may come with every batch until core has acted on it.
+// Notes are posted by the data plane to core. Posting must not block. The same note
+// may be posted with every batch until core has acted on it.
 type Notes interface {
 	Want(*peer.Peer)                      // a new session is wanted; core decides when
 	Confirm(*peer.Peer, *session.Keypair) // first data on the responder's next session (A33)
@@ -36,11 +37,11 @@ type Notes interface {
 	Route(*peer.Peer)                     // the route to the peer is needed, see peer.NeedsRoute
 }
 
-// Shared is what all Encapsulators and Decapsulators of one interface use.
-// Whoever makes it fills in all of it before the first of them runs.
+// Shared is what all Encapsulators and Decapsulators of one interface share. All of
+// its fields must be set before the first of them runs.
 type Shared struct {
 	Notes    Notes
-	Offloads func() packet.Offloads // what the interface takes joined at present; nil: nothing
+	Offloads func() packet.Offloads // the super-packets that the interface accepts now; nil: none
 
 	Routes *atomic.Pointer[allowedips.Table[*peer.Peer]] // published by core
 	Index  *index.Table
@@ -48,10 +49,10 @@ type Shared struct {
 
 	Counters *Counters
 
-	// Buffer returns n bytes that are a SealJob's as long as it is reachable; nil:
-	// they come from Go's heap.
+	// Buffer returns n bytes that owner may use as long as it is reachable. If
+	// Buffer is nil, they come from Go's heap.
 	Buffer func(owner *SealJob, n int) []byte
 
 	MTU  atomic.Int32  // of the interface
-	Port atomic.Uint32 // on which the sockets listen, for the loop rule
+	Port atomic.Uint32 // on which the sockets listen, to detect loops
 }

@@ -13,21 +13,21 @@ import (
 	"wgd/internal/wire"
 )
 
-// Decapsulator is the way in from one socket. It has what one job leaves to the
-// next, and all goroutines that read from that socket share it; what only one job
-// needs is in the OpenJob.
+// A Decapsulator is the receive path of one socket. It holds the state that passes
+// from one job to the next, and is shared by all goroutines that read from that
+// socket. The state of a single job is in its OpenJob.
 type Decapsulator struct {
 	*Shared
 	tun       TUN
 	handshake func(from wire.Endpoint, msg []byte)
 
-	// Deliver uses these, so one goroutine at a time does.
+	// Used by Deliver only, and so by one goroutine at a time.
 	answers allowedips.Cache[*peer.Peer] // of Routes
 	rekeys  rekeyLimiter
 }
 
-// NewDecapsulator returns a Decapsulator that delivers by way of t. It gives each
-// message of type 1 to 3, of exact length, to handshake, which must not keep msg.
+// NewDecapsulator returns a Decapsulator that delivers to t. It passes each message
+// of type 1 to 3 and exact length to handshake, which must not keep msg.
 func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
 	return &Decapsulator{Shared: s, tun: t, handshake: handshake}
 }
@@ -35,22 +35,22 @@ func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []
 // NewJob returns an OpenJob for one goroutine.
 func (d *Decapsulator) NewJob() *OpenJob { return &OpenJob{shared: d.Shared} }
 
-// Decapsulate makes the three calls one after the other. No other job of d may be
-// under way.
+// Decapsulate calls Prepare, Open and Deliver. No other job of d may be in
+// progress.
 func (d *Decapsulator) Decapsulate(j *OpenJob, now clock.Time, bs []batch.Batch) {
 	d.Prepare(j, now, bs)
 	j.Open()
 	d.Deliver(j)
 }
 
-// Prepare makes j a job for the trains of one read from the socket, which must
-// stay as they are until Deliver returns; they are decrypted in place. It is
-// called in the order in which they were read, never by two goroutines at once.
-// It hands on handshake messages and sorts data by sessions.
+// Prepare makes j a job for the trains of one read from the socket, which are
+// decrypted in place and must not be changed until Deliver returns. Calls must be
+// in the order of reading, and by one goroutine at a time. Prepare passes on
+// handshake messages and sorts data by session.
 //
-// It reports whether j has all messages. If not, there are more than j holds.
-// Then Deliver does the rest. For that all jobs before j must be delivered, and no
-// other may be prepared until Deliver returns.
+// It reports whether j has taken all messages. If there are more than j holds,
+// Deliver processes the rest. All jobs before j must then be delivered first, and
+// no other job may be prepared until Deliver returns.
 func (d *Decapsulator) Prepare(j *OpenJob, now clock.Time, bs []batch.Batch) (all bool) {
 	j.now, j.bs, j.train, j.message = now, bs, 0, 0
 	return d.prepare(j)
@@ -64,7 +64,7 @@ func (d *Decapsulator) prepare(j *OpenJob) (all bool) {
 	return j.train == len(j.bs)
 }
 
-// sort tells the messages of a train apart, and reports whether j took all of
+// sort sorts the messages of a train, and reports whether j has taken all of
 // them.
 func (d *Decapsulator) sort(j *OpenJob, b *batch.Batch) bool {
 	buf, off := b.Buf, b.Off
@@ -93,10 +93,10 @@ func (d *Decapsulator) sort(j *OpenJob, b *batch.Batch) bool {
 	return true
 }
 
-// Deliver accepts what j has opened, notes that it came, and writes it to the
-// interface, packets of a flow joined, over the boundaries of trains too. It is
-// called in the order of Prepare, never by two goroutines at once. If Prepare has
-// not taken all messages it does the rest as well.
+// Deliver accepts what j has opened, notes its arrival, and writes it to the
+// interface. It joins packets of one flow, even from different trains. Calls must
+// be in the order of Prepare, and by one goroutine at a time. If Prepare has not
+// taken all messages, Deliver processes the rest as well.
 func (d *Decapsulator) Deliver(j *OpenJob) {
 	j.joined.Offloads = packet.Offloads{}
 	if d.Offloads != nil {
@@ -129,8 +129,8 @@ func (d *Decapsulator) deliver(j *OpenJob) {
 	j.empty()
 }
 
-// note notes, once for all, that authentic and new messages came, and reports
-// whether any did.
+// note notes the arrival of the authentic and new messages of a section, once for
+// all of them. It reports whether there are any.
 func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
 	newest, size, data := -1, 0, false
 	for i := s.first; i < s.last; i++ {
@@ -146,16 +146,16 @@ func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
 		return false
 	}
 	p, k := s.entry.Peer, s.entry.Keypair
-	// A51, B13: the peer is where its newest message came from.
+	// A51, B13: the endpoint of the peer is the source of its newest message.
 	p.Follow(j.now, j.bs[j.trains[newest]].Remote)
 	p.CountReceived(size)
-	// A40: a keepalive is no data, and needs no answer.
+	// A40: a keepalive is not data, and needs no reply.
 	if p.NoteReceived(j.now, data) {
 		d.Notes.Wake(p)
 	}
 	sessions := p.Sessions()
 	if sessions.Next == k {
-		// A33, B44: after the replay check, or a replayed packet would do it.
+		// A33, B44: after the replay check, so that no replayed packet confirms k.
 		k.Confirm()
 		d.Notes.Confirm(p, k)
 	}
@@ -163,19 +163,19 @@ func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
 	return true
 }
 
-// rekey asks for a new session when the initiator receives and the one in use
-// would not outlive an answer (§6.2).
+// rekey requests a new session if we initiated the current one and it would expire
+// before an answer to the packets received (§6.2).
 func (d *Decapsulator) rekey(now clock.Time, p *peer.Peer, k *session.Keypair) {
 	if k != nil && k.Initiator && now.Sub(k.Created) >= p.Timing().RekeyOnReceive && d.rekeys.allow(now, k) {
 		d.Notes.Want(p)
 	}
 }
 
-// unwrap gives the inner packets of a section to the interface.
+// unwrap passes the inner packets of a section to the interface.
 func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Table[*peer.Peer]) {
 	var source netip.Addr // of the last packet
 	owns := false         // whether it is the peer's
-	begun := false        // the super-packet that grows is the peer's
+	begun := false        // the super-packet in progress is the peer's
 	for i := s.first; i < s.last; i++ {
 		span := j.spans[i]
 		if span.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)
@@ -184,7 +184,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 		start := int(span.Off) + wire.DataHeaderSize
 		inner := s.buf[start : int(span.Off+span.Len)-wire.TagSize]
 		ecn := j.bs[j.trains[i]].ECN
-		// What continues it has the same source, and its congestion mark stays.
+		// A packet that continues it has the same source. Its ECN field is unchanged.
 		if begun && packet.Unmarked(ecn) && j.joined.Continue(inner) {
 			continue
 		}
@@ -209,15 +209,15 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	}
 }
 
-// owns reports whether a belongs to p by the table of the whole interface
-// (A49): p's own prefixes do not matter where a longer one is another's (B2).
+// owns reports whether a belongs to p by the routing table of the whole interface
+// (A49): a longer prefix of another peer overrides those of p (B2).
 func (d *Decapsulator) owns(p *peer.Peer, a netip.Addr, routes *allowedips.Table[*peer.Peer]) bool {
 	holder, _ := d.answers.Lookup(routes, a)
 	return holder == p && !(a.Is4In6() && routes.Impersonates(a))
 }
 
-// combine copies a mark of congestion from the outer header to the inner
-// packet, and counts it where the packet cannot have it (A56).
+// combine copies a congestion mark from the outer header to the inner packet, and
+// counts it if the packet does not support ECN (A56).
 func (d *Decapsulator) combine(inner []byte, outer byte) {
 	before := packet.ECN(inner)
 	after, lost := packet.CombineECN(before, outer)
@@ -229,8 +229,8 @@ func (d *Decapsulator) combine(inner []byte, outer byte) {
 	}
 }
 
-// write gives the interface one packet or super-packet; each piece is one
-// packet's.
+// write writes one packet or super-packet to the interface. Each piece belongs to
+// one packet.
 func (d *Decapsulator) write(pieces [][]byte) {
 	if pieces != nil && d.tun.Write(pieces) != nil {
 		d.Drops.Add(DropInterface, len(pieces))

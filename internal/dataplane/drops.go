@@ -8,8 +8,8 @@ import (
 	"wgd/internal/batch"
 )
 
-// Drop is a reason for which a packet is not carried further. A new one is a
-// line here, a row of dropTable and a run of go generate ./docs/tables.
+// A Drop is a reason to discard a packet. A new one needs a line here, a row in
+// dropTable, and a run of go generate ./docs/tables.
 type Drop uint8
 
 const (
@@ -39,7 +39,7 @@ const (
 	drops // how many there are
 )
 
-// dropTable says what each reason means. The table in docs/operations.md is
+// dropTable describes each reason. The table in docs/operations.md is
 // generated from it.
 var dropTable = [drops]Row{
 	DropNotIP: {Outbound, "not-ip",
@@ -110,7 +110,7 @@ var dropTable = [drops]Row{
 		"nothing, if it is rare"},
 }
 
-// String is the reason as Status shows it.
+// String returns the name that Status shows.
 func (d Drop) String() string {
 	if d >= drops {
 		return "unknown"
@@ -118,7 +118,8 @@ func (d Drop) String() string {
 	return dropTable[d].Name
 }
 
-// NotSent is the reason for which a socket that says err has not sent something.
+// NotSent returns the reason for a packet that UDP.Send did not send, from its
+// error.
 func NotSent(err error) Drop {
 	if errors.Is(err, batch.ErrBacklog) {
 		return DropBacklog
@@ -136,7 +137,7 @@ func (c *Drops) Add(d Drop, n int) {
 	}
 }
 
-// Count is how many were dropped for reason d.
+// Count returns the number of packets dropped for reason d.
 func (c *Drops) Count(d Drop) uint64 { return c.counts[d].Load() }
 
 // Status lists the reasons that occurred.

@@ -11,28 +11,28 @@ import (
 	"wgd/internal/session"
 )
 
-// Encapsulator is the way out from one queue of an interface. It has what one
-// job leaves to the next, and all goroutines that read from that queue share it;
-// what only one job needs is in the SealJob.
+// An Encapsulator is the send path of one queue of an interface. It holds the state
+// that passes from one job to the next, and is shared by all goroutines that read
+// from that queue. The state of a single job is in its SealJob.
 type Encapsulator struct {
 	*Shared
 	tun TUN
 	udp UDP
 
-	// Prepare uses these, so one goroutine at a time does; Send only while no job
-	// can be prepared.
+	// Used by Prepare, and so by one goroutine at a time. Send uses them only while
+	// no job can be prepared.
 	answers  allowedips.Cache[*peer.Peer] // of Routes
 	loop     loop
 	errors   clock.Bucket // limits ICMP errors
 	errFrame [packet.MaxErrorFrame]byte
 	errWrite [1][]byte
 
-	// Send uses this, so one goroutine at a time does.
+	// Used by Send only, and so by one goroutine at a time.
 	rekeys rekeyLimiter
 }
 
-// NewEncapsulator returns an Encapsulator that sends by way of u. It answers
-// packets that cannot be sent by ICMP errors, by way of t.
+// NewEncapsulator returns an Encapsulator that sends on u. For packets that cannot
+// be sent it writes ICMP errors to t.
 func NewEncapsulator(s *Shared, t TUN, u UDP) *Encapsulator {
 	return &Encapsulator{Shared: s, tun: t, udp: u}
 }
@@ -40,23 +40,22 @@ func NewEncapsulator(s *Shared, t TUN, u UDP) *Encapsulator {
 // NewJob returns a SealJob for one goroutine.
 func (e *Encapsulator) NewJob() *SealJob { return newSealJob(e.Buffer) }
 
-// Encapsulate makes the three calls one after the other. No other job of e may be
-// under way.
+// Encapsulate calls Prepare, Seal and Send. No other job of e may be in progress.
 func (e *Encapsulator) Encapsulate(j *SealJob, now clock.Time, frames [][]byte) {
 	e.Prepare(j, now, frames)
 	j.Seal()
 	e.Send(j)
 }
 
-// Prepare makes j a job for frames (see package packet), which must stay as they
-// are until Send returns. It is called in the order in which they were read,
-// never by two goroutines at once. It looks up the peers, drops and answers what
-// cannot be sent, lays out the rest, and reserves counters.
+// Prepare makes j a job for frames (see package packet), which must not be changed
+// until Send returns. Calls must be in the order of reading, and by one goroutine
+// at a time. Prepare looks up the peers, drops packets that cannot be sent and
+// answers them with ICMP errors, lays out the rest, and reserves counters.
 //
-// It reports whether j has all packets. If not, there are more than j holds, or
-// some have no session yet, or must wait until staged ones are sent. Then Send
-// does the rest. For that all jobs before j must be sent, and no other may be
-// prepared until Send returns.
+// It reports whether j has taken all packets. If there are more than j holds, or
+// some have no session yet or must wait until staged packets are sent, Send
+// processes the rest. All jobs before j must then be sent first, and no other job
+// may be prepared until Send returns.
 func (e *Encapsulator) Prepare(j *SealJob, now clock.Time, frames [][]byte) (all bool) {
 	j.reset(now, frames, int(e.MTU.Load()))
 	e.prepare(j)
@@ -79,7 +78,7 @@ func (e *Encapsulator) prepare(j *SealJob) {
 		}
 		if p != j.current().peer {
 			e.reserve(j)
-			// What was begun is older than what was staged meanwhile.
+			// The rest of a split frame is older than what was staged meanwhile.
 			if e.begin(j, p) && p.HasStaged() && !j.split {
 				j.flush = p
 				return
@@ -103,8 +102,8 @@ func (e *Encapsulator) begin(j *SealJob, p *peer.Peer) bool {
 	return j.begin(p, at)
 }
 
-// add lays out the packets of a frame for the peer of the current section, and
-// reports whether nothing of it is left: it is in j, or dropped.
+// add lays out the packets of a frame for the peer of the current section. It
+// reports whether the whole frame is in j or dropped.
 func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 	p := frame[packet.VirtioHeaderSize:]
 	to, s := j.current(), &j.pieces[j.end.pieces].segments
@@ -135,9 +134,9 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 	return true
 }
 
-// reserve ends the section: its packets get their counters. It reports false when
-// the session has not as many left (A37). Then they are dropped, and if more of
-// the last frame was to follow, that too.
+// reserve ends the section and reserves counters for its packets. If the session
+// does not have enough counters left (A37), reserve drops the packets, with the
+// rest of the last frame, and returns false.
 func (e *Encapsulator) reserve(j *SealJob) bool {
 	s := j.current()
 	n := j.end.packets - s.start.packets
@@ -161,9 +160,9 @@ func (e *Encapsulator) reserve(j *SealJob) bool {
 	return false
 }
 
-// Send sends what j has sealed, and notes that. It is called in the order of
-// Prepare, never by two goroutines at once. If Prepare has not taken all frames it
-// does the rest as well.
+// Send sends what j has sealed, and notes it. Calls must be in the order of Prepare,
+// and by one goroutine at a time. If Prepare has not taken all frames, Send
+// processes the rest as well.
 func (e *Encapsulator) Send(j *SealJob) {
 	e.send(j)
 	for j.next < len(j.frames) {
@@ -184,7 +183,7 @@ func (e *Encapsulator) send(j *SealJob) {
 			e.want(j, s.peer)
 			continue
 		}
-		// A40, B46: timers advance whatever the socket says.
+		// A40, B46: timers advance even if the socket returns an error.
 		if s.peer.NoteSent(j.now, s.data()) {
 			e.Notes.Wake(s.peer)
 		}
@@ -225,8 +224,8 @@ func (e *Encapsulator) sendTrain(j *SealJob, s *sealSection, t *train) {
 	s.peer.CountSent(int(t.len))
 }
 
-// rekey asks for a new session where it is time for one (§6.2): the initiator
-// when the key is old, either side when it has been used often.
+// rekey requests a new session when it is time (§6.2): the initiator when the key
+// is old, either side when many messages were sent with it.
 func (e *Encapsulator) rekey(now clock.Time, p *peer.Peer, k *session.Keypair) {
 	timing := p.Timing()
 	old := k.Initiator && now.Sub(k.Created) >= timing.RekeyAfterTime
@@ -238,7 +237,7 @@ func (e *Encapsulator) rekey(now clock.Time, p *peer.Peer, k *session.Keypair) {
 	}
 }
 
-// want tells core, once for a run of packets to p, that p has no session.
+// want posts, once for successive packets to p, that p has no session.
 func (e *Encapsulator) want(j *SealJob, p *peer.Peer) {
 	if j.wanted != p {
 		j.wanted = p

@@ -21,8 +21,8 @@ func (e *Encapsulator) tooBig(now clock.Time, frame []byte, n int, to *sealSecti
 	e.answer(now, frame, packet.TooBig, to.limit)
 }
 
-// unreachable drops n packets, of a frame for which there is no peer, or a peer
-// without an address, and answers (A48).
+// unreachable drops the n packets of a frame for which there is no peer, or a peer
+// without an endpoint, and answers with an ICMP error (A48).
 func (e *Encapsulator) unreachable(now clock.Time, frame []byte, reason Drop, n int) {
 	e.Drops.Add(reason, n)
 	e.answer(now, frame, packet.Unreachable, 0)
@@ -40,8 +40,8 @@ func (e *Encapsulator) answer(now clock.Time, frame []byte, problem packet.Probl
 	}
 }
 
-// ICMP errors are for people and path MTU discovery; a flood of packets to
-// nowhere must not become a flood of errors (A48).
+// ICMP errors serve people and path MTU discovery. A flood of packets without a
+// peer must not cause a flood of errors (A48).
 const (
 	errorInterval = 10 * time.Millisecond // one error each, on average
 	errorBurst    = 50

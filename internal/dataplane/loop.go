@@ -10,32 +10,33 @@ import (
 	"wgd/internal/wire"
 )
 
-// Where a peer's endpoint lies behind a tunnel, our datagrams to it are packets of
-// that tunnel. That is a tunnel inside a tunnel, and no fault, unless the way
-// closes: then each datagram is wrapped again and again, and grows until it is
-// fragmented, and the fragments go round as well (A46). Two things end that:
+// If a peer's endpoint lies behind a tunnel, our datagrams to it are packets of
+// that tunnel. A tunnel inside a tunnel is not a fault, unless the path is a loop:
+// then each datagram is wrapped again and again and grows until it is fragmented,
+// and the fragments go round as well (A46). Two checks end a loop:
 //
-//   - A datagram of ours that comes out of the interface is known by its index, and
-//     which peer is reached through which other one is remembered (peer.GoesThrough).
-//   - What looks like a WireGuard datagram, of ours or of others', has an outer TTL
-//     that is clearly below its own. So a loop through other interfaces, processes or
-//     hosts comes to an end, of which nobody sees more than his part.
+//   - A datagram of ours that comes out of the interface is recognised by its index,
+//     and the peers remember which of them is reached through which other one
+//     (peer.GoesThrough).
+//   - A packet that looks like a WireGuard datagram, ours or not, gets an outer TTL
+//     clearly below its own. This ends a loop through other interfaces, processes or
+//     hosts, each of which sees only its part.
 const (
-	// nestingCost is by how much each tunnel around a tunnel lowers the TTL: so little
-	// that a dozen tunnels fit into each other, so much that a loop stays small.
+	// nestingCost is by how much each tunnel around a tunnel lowers the TTL: little
+	// enough for a dozen nested tunnels, and enough to keep a loop short.
 	// fragmentCost is the same for fragments: tunnels with suitable MTUs have none, and
 	// in a loop there are more in each round.
 	nestingCost  = 5
 	fragmentCost = 10
 
-	// loopMemory is how long fragments are expected after the datagram's beginning.
+	// loopMemory is how long later fragments are expected after the first one.
 	loopMemory = time.Second
-	// loopFragments is how many datagrams of whose fragments that is remembered.
+	// loopFragments is the number of fragmented datagrams that are remembered.
 	loopFragments = 8
 )
 
-// loop remembers the fragmented datagrams that were found to come back. Of fragments
-// but the first nobody can see what they are.
+// loop remembers the fragmented datagrams that were found to come back, because
+// later fragments have no header by which to recognise them.
 type loop struct {
 	until      clock.Time
 	fragmented [loopFragments]struct {
@@ -46,9 +47,9 @@ type loop struct {
 	next int
 }
 
-// nesting tells, of a packet about to be sent to a peer, the TTL of the datagram
-// around it, 0 for the usual one, and whether it may not be sent because it would
-// come back. Others than UDP packets are not looked at.
+// nesting returns the TTL of the datagram around p, a packet to be sent to via, or
+// 0 for the usual one. loop reports that p must not be sent, because it would come
+// back. Only UDP packets are examined.
 func (e *Encapsulator) nesting(now clock.Time, p []byte, via *peer.Peer) (ttl byte, loop bool) {
 	from, to, udp, ok := packet.UDPPorts(p)
 	if !udp {
@@ -62,8 +63,8 @@ func (e *Encapsulator) nesting(now clock.Time, p []byte, via *peer.Peer) (ttl by
 		return lower(p, fragmentCost, now < e.loop.until)
 	}
 	msg := packet.UDPPayload(p)
-	// One comparison for all packets that are not ours. The port alone does not
-	// tell: somebody behind us may have a tunnel from the same port inside ours.
+	// Packets that are not ours cost one comparison. The port alone is not proof: a
+	// host behind us may have a tunnel from the same port inside ours.
 	if from == uint16(e.Port.Load()) && e.comesBack(now, msg, netip.AddrPortFrom(packet.Destination(p), to), via) {
 		e.loop.note(now, p, id, fragment)
 		return 0, true
@@ -82,8 +83,9 @@ func (e *Encapsulator) nesting(now clock.Time, p []byte, via *peer.Peer) (ttl by
 	return ttl, loop
 }
 
-// lower is the TTL around p, which is nested, or may be: it is below the TTL of
-// p. Without room for that p is not sent if it is certain that it is nested.
+// lower returns a TTL for the datagram around p: cost below the TTL of p, or 0 if
+// the usual one is low enough. If the TTL of p is not above cost, loop is true for a
+// packet that is certain to be nested.
 func lower(p []byte, cost byte, certain bool) (ttl byte, loop bool) {
 	inner := packet.TTL(p)
 	switch {
@@ -95,17 +97,17 @@ func lower(p []byte, cost byte, certain bool) (ttl byte, loop bool) {
 	return inner - cost, false
 }
 
-// usualTTL is what datagrams have unless something else is asked for.
+// usualTTL is the TTL of datagrams for which no other one is set.
 const usualTTL = 64
 
-// comesBack reports whether msg, on its way to that address, is a message of ours
-// and the peer to whom it goes is one through whom via is reached.
+// comesBack reports whether msg, which is sent to that address, is our own message
+// to a peer through which via is reached.
 func (e *Encapsulator) comesBack(now clock.Time, msg []byte, to netip.AddrPort, via *peer.Peer) bool {
 	p := e.receiver(msg, to)
 	return p != nil && p.GoesThrough(via, now)
 }
 
-// receiver is the peer for whom we made msg; nil when we did not.
+// receiver returns the peer to which we sent msg, or nil if msg is not ours.
 func (e *Encapsulator) receiver(msg []byte, to netip.AddrPort) *peer.Peer {
 	kind, ok := wire.TypeOf(msg)
 	switch {
@@ -123,7 +125,7 @@ func (e *Encapsulator) receiver(msg []byte, to netip.AddrPort) *peer.Peer {
 	return nil
 }
 
-// note remembers that p was found to come back.
+// note records that p was found to come back.
 func (l *loop) note(now clock.Time, p []byte, id uint32, fragment bool) {
 	l.until = now.Add(loopMemory)
 	if !fragment {
@@ -134,8 +136,8 @@ func (l *loop) note(now clock.Time, p []byte, id uint32, fragment bool) {
 	l.next++
 }
 
-// knows reports whether the datagram of which that is a fragment was found to come
-// back.
+// knows reports whether the datagram of the fragment with this destination and
+// identification was found to come back.
 func (l *loop) knows(to netip.Addr, id uint32, now clock.Time) bool {
 	if now >= l.until {
 		return false

@@ -8,18 +8,18 @@ import (
 	"wgd/internal/packet"
 )
 
-// OpenJob is one batch on its way in. Its messages are opened where they were
-// received, and written to the interface from there. A goroutine has one OpenJob
-// and uses it again and again.
+// An OpenJob is one batch on the receive path. Its messages are decrypted in the
+// buffer in which they were received, and written to the interface from there. A
+// goroutine has one OpenJob and reuses it for every batch.
 type OpenJob struct {
 	shared *Shared
 	now    clock.Time
 
 	bs             []batch.Batch // of one read
-	train, message int           // of bs: the first message that the job has not taken
+	train, message int           // of bs: the first message that the job has not taken yet
 
 	spans    [maxPackets]aead.Packet
-	trains   [maxPackets]int32 // in which they came
+	trains   [maxPackets]int32 // indices in bs of their trains
 	packets  int
 	sections [maxPackets]openSection
 	count    int // of sections
@@ -27,12 +27,12 @@ type OpenJob struct {
 	joined packet.Coalescer
 }
 
-// openSection is a run of messages of one session in one buffer.
+// An openSection is a run of messages of one session in one buffer.
 type openSection struct {
 	buf         []byte
 	index       uint32       // of the session
 	first, last int          // spans, the last not included
-	entry       *index.Entry // of the index; nil when there is no session that is usable
+	entry       *index.Entry // nil: there is no usable session
 }
 
 // begin begins another section.
@@ -55,7 +55,7 @@ func (s *openSection) takes(buf []byte, index uint32) bool {
 	return index == s.index && &buf[0] == &s.buf[0]
 }
 
-// empty makes room for more, when all of j is delivered.
+// empty resets j for more messages, after all of its sections were delivered.
 func (j *OpenJob) empty() {
 	for i := range j.sections[:j.count] { // buffers, peers and keys are not kept alive
 		j.sections[i].buf, j.sections[i].entry = nil, nil
@@ -63,8 +63,8 @@ func (j *OpenJob) empty() {
 	j.count, j.packets = 0, 0
 }
 
-// Open authenticates and decrypts the messages where they lie. It needs no order:
-// any goroutine may do it at any time between Prepare and Deliver.
+// Open authenticates and decrypts the messages in place. Any goroutine may call it,
+// at any time between Prepare and Deliver.
 func (j *OpenJob) Open() {
 	for i := range j.sections[:j.count] {
 		s := &j.sections[i]
@@ -72,7 +72,7 @@ func (j *OpenJob) Open() {
 	}
 }
 
-// open opens the messages of a section; nil when there is no session for them.
+// open opens the messages of a section. It returns nil if there is no session.
 func (j *OpenJob) open(s *openSection, spans []aead.Packet) *index.Entry {
 	entry := j.shared.Index.Lookup(s.index)
 	if entry == nil || entry.Keypair == nil {

@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	// A job has at most this many packets and bytes. The bytes hold the longest
-	// datagram, and a whole super-packet as TCP makes them, with what is put
-	// around its segments.
+	// The most packets and bytes of a job. The bytes suffice for the longest
+	// datagram, and for a whole TCP super-packet with headers and tags.
 	maxPackets = 128
 	maxBytes   = 128 << 10
 
@@ -21,14 +20,14 @@ const (
 	padding  = 16
 )
 
-// SealJob is one batch on its way out. Its packets lie in one buffer, in which
+// A SealJob is one batch on the send path. Its packets lie in one buffer, in which
 // they are sealed and from which they are sent. A goroutine has one SealJob and
-// uses it again and again.
+// reuses it for every batch.
 type SealJob struct {
 	now    clock.Time
 	mtu    int
 	frames [][]byte
-	next   int  // index of the first frame that is not taken
+	next   int  // index of the first frame that is not taken yet
 	split  bool // some packets of that frame are taken
 
 	buf      []byte // datagrams back to back
@@ -39,24 +38,24 @@ type SealJob struct {
 	sections [maxPackets + 1]sealSection
 	count    int // of sections; the one after them is being laid out
 
-	// Why not all frames are taken, unless it is for lack of room.
+	// Why not all frames are taken, unless j is full.
 	stage *peer.Peer // the next frame has to be staged for it
 	flush *peer.Peer // what is staged for it has to be sent first
 
-	wanted *peer.Peer  // for whom core was told last that a session is missing
+	wanted *peer.Peer  // the last one for which Want was posted
 	out    batch.Batch // here, so that it need not be allocated
 	sent   uint64      // datagrams handed to the socket so far
 }
 
-// extent is how far the parts of a SealJob are filled.
+// An extent is how far the parts of a SealJob are filled.
 type extent struct{ bytes, packets, trains, pieces int }
 
-// sealSection is a run of packets to one peer with consecutive counters.
+// A sealSection is a run of packets to one peer with consecutive counters.
 type sealSection struct {
 	peer       *peer.Peer
 	key        *session.Keypair // nil: there is no session
 	endpoint   wire.Endpoint
-	limit      int    // bytes of the longest inner packet that a datagram carries
+	limit      int    // maximum length of an inner packet
 	first      uint64 // counter
 	start, end extent
 	sealed     bool
@@ -64,27 +63,27 @@ type sealSection struct {
 	dontFragment bool // the datagrams (A46)
 }
 
-// train is what one call of UDP.Send takes: datagrams of equal length and headers,
-// the last maybe shorter.
+// A train is what one call of UDP.Send sends: datagrams of equal length and headers,
+// of which the last may be shorter.
 type train struct {
 	off, len, stride, count int32
 	head                    header
 }
 
-// header is what the inner packets say about the outer headers.
+// A header is the part of the outer headers that depends on the inner packets.
 type header struct {
 	ecn byte // A56: copied out, DSCP is not
-	ttl byte // 0: the usual one; see nesting
+	ttl byte // 0: usualTTL; see nesting
 }
 
-// piece is the packets of one frame. Seal writes them to the spans.
+// A piece is the packets of one frame. Seal writes them to the spans.
 type piece struct {
 	segments    packet.Segments
 	first, last int32 // spans, the last not included
 }
 
-// newSealJob returns a SealJob with a buffer, which comes from buffer, or from
-// Go's heap where that is nil.
+// newSealJob returns a SealJob whose buffer comes from buffer, or from Go's heap if
+// that is nil.
 func newSealJob(buffer func(owner *SealJob, n int) []byte) *SealJob {
 	j := &SealJob{}
 	if buffer == nil {
@@ -100,11 +99,11 @@ func (j *SealJob) reset(now clock.Time, frames [][]byte, mtu int) {
 	j.now, j.frames, j.next, j.mtu, j.wanted = now, frames, 0, mtu, nil
 }
 
-// current is the section that is being laid out.
+// current returns the section that is being laid out.
 func (j *SealJob) current() *sealSection { return &j.sections[j.count] }
 
-// begin begins a section for p, whose Location is at, and reports whether p has a
-// session.
+// begin begins a section for p, which has the location at. It reports whether p has
+// a session.
 func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	s := j.current()
 	s.peer, s.key, s.endpoint = p, usable(p, j.now), at.Endpoint()
@@ -113,7 +112,7 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	if s.endpoint.Remote.Addr().Is6() {
 		s.limit, headers = batch.MaxDatagram6-overhead, batch.Headers6
 	}
-	// A46: nothing is fragmented that is routed into another tunnel.
+	// A46: datagrams that are routed into another tunnel are not fragmented.
 	if r := at.Route(); r != nil && r.Tunnel {
 		s.dontFragment = true
 		if r.MTU > 0 {
@@ -124,7 +123,7 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	return s.key != nil
 }
 
-// usable is p's session that may be sent on now; nil when there is none (A36,
+// usable returns the session on which p's packets may be sent now, or nil (A36,
 // A37).
 func usable(p *peer.Peer, now clock.Time) *session.Keypair {
 	k := p.Sessions().Sending()
@@ -134,7 +133,8 @@ func usable(p *peer.Peer, now clock.Time) *session.Keypair {
 	return k
 }
 
-// left is how many packets of a frame j has not taken; 1 if it is malformed.
+// left returns how many packets of a frame j has not taken yet; 1 if the frame is
+// malformed.
 func (j *SealJob) left(frame []byte) int {
 	s := &j.pieces[j.end.pieces].segments
 	if !j.split && !s.Reset(frame) {
@@ -143,7 +143,7 @@ func (j *SealJob) left(frame []byte) int {
 	return s.Remaining()
 }
 
-// empty makes room for more, when all of j is sent.
+// empty resets j for more packets, after all of its sections were sent.
 func (j *SealJob) empty() {
 	if j.split {
 		j.pieces[0].segments = j.pieces[j.end.pieces-1].segments
@@ -154,9 +154,8 @@ func (j *SealJob) empty() {
 	j.count, j.end = 0, extent{}
 }
 
-// layOut takes up the packets to which the next piece's Segments come, as far as
-// there is room, for the section that is being laid out. It reports whether there
-// was enough.
+// layOut adds the remaining packets of the next piece to the current section, as
+// far as there is space. It reports whether all of them fit.
 func (j *SealJob) layOut(head header) (all bool) {
 	p := &j.pieces[j.end.pieces]
 	s := &p.segments
@@ -173,8 +172,8 @@ func (j *SealJob) layOut(head header) (all bool) {
 	return count == left
 }
 
-// put makes room for inner packets of n bytes, count of them or as many as fit,
-// and returns how many that is.
+// put reserves space for inner packets of n bytes: count of them, or as many as
+// fit. It returns their number.
 func (j *SealJob) put(n, count int, head header) int {
 	to := j.current()
 	size, at, from := j.padded(n, to.limit)+overhead, j.end.bytes, j.end.packets
@@ -202,9 +201,9 @@ func (j *SealJob) put(n, count int, head header) int {
 	return count
 }
 
-// padded is the length of an inner packet of n bytes with zeros behind it up to
-// a multiple of 16, but never past the interface's MTU, nor past what a datagram
-// carries (A45). An MTU of 0 is none.
+// padded returns the length of an inner packet of n bytes after padding: the next
+// multiple of 16, but at most the MTU of the interface, if it is not 0, and at most
+// limit (A45).
 func (j *SealJob) padded(n, limit int) int {
 	if j.mtu > 0 {
 		limit = min(limit, j.mtu)
@@ -212,16 +211,16 @@ func (j *SealJob) padded(n, limit int) int {
 	return max(n, min((n+padding-1)&^(padding-1), limit))
 }
 
-// takes reports whether count more datagrams may follow: they are as long as the
-// others, or one is shorter. After a shorter one, which is the last, len is no
-// multiple of stride.
+// takes reports whether count datagrams may be appended: all of the same length as
+// the others, or a single shorter one. After a shorter one, len is not a multiple
+// of stride, and nothing may follow.
 func (t *train) takes(size, count int, head header) bool {
 	stride := int(t.stride)
 	return (size == stride || size < stride && count == 1) && t.head == head && t.len == t.count*t.stride
 }
 
-// Seal writes the packets to their places and seals them there. It needs no
-// order: any goroutine may do it at any time between Prepare and Send.
+// Seal writes the packets to their spans and encrypts them in place. Any goroutine
+// may call it, at any time between Prepare and Send.
 func (j *SealJob) Seal() {
 	for i := range j.sections[:j.count] {
 		s := &j.sections[i]

@@ -5,8 +5,9 @@ import (
 	"wgd/internal/peer"
 )
 
-// unblock stages or flushes what the next frame waits for, so that prepare can go
-// on. Prepare may not do that while other jobs are under way.
+// unblock stages the next frame, or flushes the packets that must be sent before
+// it, so that prepare can continue. Prepare must not do that itself, because other
+// jobs may be in progress.
 func (e *Encapsulator) unblock(j *SealJob) {
 	if p := j.stage; p != nil {
 		e.stage(j, p)
@@ -24,15 +25,15 @@ func (e *Encapsulator) stage(j *SealJob, p *peer.Peer) {
 	e.Drops.Add(DropStaged, p.Stage(frame, j.left(frame)))
 	e.want(j, p)
 	// Core may have published a session, and flushed, just before this frame
-	// was staged; nobody else is going to look.
+	// was staged. Then no other goroutine would send it.
 	if usable(p, j.now) != nil {
 		e.flush(j, p)
 	}
 }
 
-// flush sends what is staged for p by means of j, which is empty. Each frame is
-// sent before the next is taken: as long as one is on its way, other Encapsulators
-// see that packets are staged, and send theirs afterwards (A43, B39).
+// flush sends what is staged for p with j, which is empty. It sends each frame
+// before it takes the next one. Until the last is sent, other Encapsulators see
+// that packets are staged, and send theirs afterwards (A43, B39).
 func (e *Encapsulator) flush(j *SealJob, p *peer.Peer) {
 	p.Flush(func(frame []byte) bool {
 		for all := false; !all; {

@@ -10,7 +10,7 @@ const (
 	Inbound  Direction = true  // from the socket to the interface
 )
 
-// Row says what a Drop or a Counter means to those who run a tunnel.
+// A Row describes a Drop or a Counter for the administrator of a tunnel.
 type Row struct {
 	Direction Direction
 	Name      string // as Status shows it
@@ -18,8 +18,8 @@ type Row struct {
 	Remedy    string // what to do about it
 }
 
-// DropTable is what there is to say about every Drop.
+// DropTable returns a row for every Drop.
 func DropTable() []Row { return slices.Clone(dropTable[:]) }
 
-// CounterTable is what there is to say about every Counter.
+// CounterTable returns a row for every Counter.
 func CounterTable() []Row { return slices.Clone(counterTable[:]) }
