@@ -41,9 +41,9 @@ func constant(route link.Route) func(link.Question) link.Route {
 	}
 }
 
-// A52: the sticky source is kept as long as the route to the peer is the same, and
-// chosen anew when that changes: when a better route with another source appears, when
-// the gateway changes, when the address is gone. Changes elsewhere have no effect.
+// A52: the sticky source is kept while the route to the peer stays the same, and forgotten
+// when that changes: when a better route with another source appears, when the gateway
+// changes, when the address is gone. Changes elsewhere have no effect.
 func TestSourceFollowsTheRoute(t *testing.T) {
 	// The route leaves by interface 1, from a's first address; b sends to its second one.
 	first := link.Route{Found: true, Interface: 1, Source: outer(1), Gateway: gateway}
@@ -78,12 +78,12 @@ func TestSourceFollowsTheRoute(t *testing.T) {
 				a.say(b, "nothing changes")
 			}
 			if n := routes.Asked() - asked; n != 0 {
-				t.Errorf("%d questions though nothing has changed", n)
+				t.Errorf("%d questions though no route has changed", n)
 			}
 			routes.Answer(c.then)
 			forgot := a.conn().Forgot()
 			if a.RoutesChanged(c.changed); a.conn().Forgot() == forgot {
-				t.Error("the sockets were not told (B61)")
+				t.Error("Forget of the sockets was not called (B61)")
 			}
 			a.say(b, "sent as before; then the route is looked up")
 			if c.changed == other {
@@ -97,7 +97,7 @@ func TestSourceFollowsTheRoute(t *testing.T) {
 			if c.kept {
 				return
 			}
-			// Data that still arrives at the old address does not bring it back.
+			// Data that still arrives at the old address does not restore it.
 			b.say(a, "to the old address")
 			a.say(b, "from the new one")
 			if got := b.status(a).Endpoint.Addr(); got != outer(1) {
@@ -111,7 +111,7 @@ func TestSourceFollowsTheRoute(t *testing.T) {
 	}
 }
 
-// toSecondAddress has b send to a's second address.
+// toSecondAddress makes b send to a's second address.
 func toSecondAddress(t *testing.T, a, b *site) {
 	t.Helper()
 	a.host.AddAddr(outer77)
@@ -304,7 +304,7 @@ func newRouteBench(n int) *routeBench {
 	return c
 }
 
-// sends does what one batch to each peer does.
+// sends requests the routes as one batch to each peer would.
 func (c *routeBench) sends() {
 	for _, p := range c.peers {
 		if p.NeedsRoute(p.Location()) {
@@ -313,9 +313,9 @@ func (c *routeBench) sends() {
 	}
 }
 
-// flap has the route to prefix change five times a second for twelve seconds, while
-// every peer is sent something a hundred times a second. It returns how many questions
-// that took, and of how many peers the route is known at the end.
+// flap changes the route to prefix five times a second for twelve seconds, while packets
+// are sent to every peer a hundred times a second. It returns the number of questions,
+// and for how many peers the route is known at the end.
 func (c *routeBench) flap(prefix netip.Prefix) (questions, settled int) {
 	before := c.kernel.Asked()
 	var a allowance
@@ -340,9 +340,9 @@ func (c *routeBench) flap(prefix netip.Prefix) (questions, settled int) {
 	return c.kernel.Asked() - before, settled
 }
 
-// A route that flaps causes questions only about peers under its prefix to which
-// something is sent, and no more than the allowance. When it stops, all routes are soon
-// known. (A52; 10,000 peers, five changes a second)
+// A route that flaps causes questions only about peers under its prefix to which packets
+// are sent, and no more than the allowance. When it stops, all routes are soon known.
+// (A52; 10,000 peers, five changes a second)
 func TestFlappingRoute(t *testing.T) {
 	c := newRouteBench(10000)
 	if n, settled := c.flap(netip.MustParsePrefix("198.51.100.0/24")); n != 0 || settled != len(c.peers) {

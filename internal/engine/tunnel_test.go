@@ -14,8 +14,8 @@ import (
 	"wgd/key"
 )
 
-// A whole tunnel: the first packet makes the handshake, and both directions
-// carry data on it (A34); bytes are counted on the right side (B24).
+// A whole tunnel: the first packet triggers the handshake, and data passes in both
+// directions (A34). Bytes sent and received are not mixed up (B24).
 func TestTunnel(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
@@ -23,20 +23,20 @@ func TestTunnel(t *testing.T) {
 	for i := range 100 {
 		a.say(b, fmt.Sprint("and again ", i))
 	}
-	eventually(t, "both count the same", func() bool {
+	eventually(t, "both sites count the same bytes", func() bool {
 		from, to := a.status(b), b.status(a)
 		return from.TxBytes == to.RxBytes && from.RxBytes == to.TxBytes && from.TxBytes > from.RxBytes
 	})
-	// The data plane is ahead of the machine, which notes the handshake later.
-	eventually(t, "both know of the handshake", func() bool {
+	// The data plane is ahead of the machine, which records the handshake later.
+	eventually(t, "both sites record the handshake", func() bool {
 		return !a.status(b).LastHandshake.IsZero() && !b.status(a).LastHandshake.IsZero()
 	})
 	if to := b.status(a); to.Endpoint != a.at() {
-		t.Errorf("b has %+v", to)
+		t.Errorf("b's endpoint for a is %v, want %v", to.Endpoint, a.at())
 	}
 }
 
-// A42, B39: what came before the session goes out in its order.
+// A42, B39: packets staged before the session are sent in order.
 func TestStagedInOrder(t *testing.T) {
 	_, a, b := pair(t)
 	for i := range 100 {
@@ -45,12 +45,12 @@ func TestStagedInOrder(t *testing.T) {
 	for i := range 100 {
 		raw, ok := b.tun.Next(patience)
 		if want := fmt.Sprintf("packet %02d", i); !ok || string(raw[len(raw)-len(want):]) != want {
-			t.Fatalf("%q, want %q", raw, want)
+			t.Fatalf("got packet %q, want %q", raw, want)
 		}
 	}
 }
 
-// A51, B13: who moves is followed by its next data.
+// A51, B13: the endpoint follows a peer that moves with its next data packet.
 func TestRoaming(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "from here")
@@ -64,7 +64,8 @@ func TestRoaming(t *testing.T) {
 	b.say(a, "to there")
 }
 
-// A52: a source address that is gone is forgotten, by data and by handshakes.
+// A52: a source address that is gone is forgotten, when data and when handshake
+// messages are sent.
 func TestSourceGone(t *testing.T) {
 	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
@@ -79,12 +80,12 @@ func TestSourceGone(t *testing.T) {
 	a.apply(peers(b.as()))
 	b.say(a, "to the second address")
 	if source := a.peer().Endpoint().Source; source != second {
-		t.Fatalf("a answers from %v, not from where it was asked", source)
+		t.Fatalf("a replies from %v, want %v", source, second)
 	}
 	a.host.RemoveAddr(second)
 	a.say(b, "from the first")
-	eventually(t, "data forgets the source", func() bool { return a.peer().Endpoint().Source != second })
-	// A handshake message finds out, too, and is counted as sent.
+	eventually(t, "sending data forgets the source", func() bool { return a.peer().Endpoint().Source != second })
+	// So does a handshake message, which is counted as sent.
 	p := a.peer()
 	gone := wire.NewEndpoint(p.Endpoint().Remote, second, 1)
 	p.SetEndpoint(gone)
@@ -93,9 +94,9 @@ func TestSourceGone(t *testing.T) {
 	a.inject(b, "handshake with the new key")
 	eventually(t, "the source is forgotten", func() bool { return !p.Endpoint().Source.IsValid() })
 	if a.dropped("send") != 0 {
-		t.Error("what was sent without its source counts as lost")
+		t.Error("a message sent without its source counts as lost")
 	}
-	// Without any address it is lost, and counts as that.
+	// Without any address it is lost, and counts as lost.
 	a.host.RemoveAddr(a.outer)
 	_, before := p.Bytes()
 	p.SetEndpoint(wire.NewEndpoint(p.Endpoint().Remote, a.outer, 1))
@@ -104,13 +105,14 @@ func TestSourceGone(t *testing.T) {
 	a.inject(b, "handshake from nowhere")
 	eventually(t, "the handshake message is lost", func() bool { return a.dropped("send") == 1 })
 	if _, after := p.Bytes(); after != before {
-		t.Errorf("%d bytes are counted as sent, and were not", after-before)
+		t.Errorf("%d bytes count as sent, but were not", after-before)
 	}
 	// The drop is counted before.
 	eventually(t, "the source is forgotten", func() bool { return !p.Endpoint().Source.IsValid() })
 }
 
-// A40, B46, B20: a socket that refuses, or takes a part, stops nothing.
+// A40, B46, B20: the tunnel continues after a socket has refused a train, or a part of
+// it.
 func TestSocketRefuses(t *testing.T) {
 	_, a, b := pair(t)
 	full := errors.New("no buffer space available")
@@ -132,8 +134,8 @@ func TestSocketRefuses(t *testing.T) {
 	a.say(b, "arrives")
 }
 
-// What is dropped because the way out is congested is counted for itself, and only
-// data and replies to strangers are told to wait or to be dropped.
+// Packets dropped because the path is congested have their own counter. Only data and
+// replies to strangers are of a class that may wait or be dropped.
 func TestCongestion(t *testing.T) {
 	_, a, b := pair(t)
 	classes := make(chan string, 1000)
@@ -165,7 +167,7 @@ func TestCongestion(t *testing.T) {
 		fmt.Sprint(wire.TypeCookieReply, " of 64: ", batch.Reply),
 	} {
 		if !seen[want] {
-			t.Errorf("no %q among %v", want, seen)
+			t.Errorf("sent %v, want also %q", seen, want)
 		}
 	}
 
@@ -176,7 +178,8 @@ func TestCongestion(t *testing.T) {
 	a.say(b, "arrives")
 }
 
-// A41: persistent keepalive set while up sends one at once; set while down, up does.
+// A41: setting a persistent keepalive sends one at once if the interface is up, and
+// otherwise Up does.
 func TestPersistentKeepalive(t *testing.T) {
 	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
@@ -188,7 +191,7 @@ func TestPersistentKeepalive(t *testing.T) {
 	a.apply(peers(to))
 	time.Sleep(20 * time.Millisecond)
 	if !a.status(b).LastHandshake.IsZero() {
-		t.Error("it speaks while down")
+		t.Error("a sent something while down")
 	}
 	a.up()
 	eventually(t, "a handshake after Up", func() bool { return !b.status(a).LastHandshake.IsZero() })
@@ -210,7 +213,8 @@ func TestPersistentKeepalive(t *testing.T) {
 	}
 }
 
-// A61: down erases keys, purges and closes; up sends what was staged since.
+// A61: Down erases keys, drops staged packets and closes the sockets; Up sends what was
+// staged since.
 func TestDownAndUp(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
@@ -218,7 +222,7 @@ func TestDownAndUp(t *testing.T) {
 	old := a.conn()
 	b.host.RemoveAddr(b.outer) // so that packets stay staged
 	a.sleep(200 * time.Second)
-	b.sleep(200 * time.Second) // A19: or it ignores what comes within 20 ms
+	b.sleep(200 * time.Second) // A19: otherwise it ignores initiations within 20 ms
 	a.inject(b, "purged")
 	eventually(t, "it is staged", a.peer().HasStaged)
 	a.Down()
@@ -234,16 +238,17 @@ func TestDownAndUp(t *testing.T) {
 	port := a.Status().ListenPort
 	a.up()
 	if a.Status().ListenPort != port {
-		t.Error("another port after down and up")
+		t.Error("the port changed after down and up")
 	}
 	b.hear("staged while down")
 	if a.dropped("staged") != 1 {
-		t.Errorf("%d dropped of the staged: %v", a.dropped("staged"), a.Status().Drops)
+		t.Errorf("%d staged packets were dropped, want 1: %v", a.dropped("staged"), a.Status().Drops)
 	}
 	b.say(a, "and back")
 }
 
-// Another port while up: the tunnel goes on over it (A51 tells the other side).
+// If the port changes while the interface is up, the tunnel uses the new one (A51
+// updates the other side).
 func TestPortChange(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
@@ -251,7 +256,7 @@ func TestPortChange(t *testing.T) {
 	port := uint16(51900)
 	a.apply(conf.Change{ListenPort: &port})
 	if got := a.Status().ListenPort; got != port {
-		t.Errorf("port %d", got)
+		t.Errorf("the port is %d, want %d", got, port)
 	}
 	if _, err := old.Socket(0).NewReceiver().Recv(make([]batch.Batch, 1)); err == nil {
 		t.Error("the old socket is still open")
@@ -261,16 +266,16 @@ func TestPortChange(t *testing.T) {
 		t.Errorf("b sends to port %d", got)
 	}
 	b.say(a, "to the new port")
-	// A53: 0 is any port, and another one when asked again.
+	// A53: 0 means any port, and a new one each time it is set.
 	a.apply(conf.Change{ListenPort: new(uint16)})
 	if got := a.Status().ListenPort; got == 0 || got == port {
-		t.Errorf("port %d", got)
+		t.Errorf("the port is %d, want a new one", got)
 	}
 	a.say(b, "from any port")
 }
 
-// Another port while data flows loses no packet on the way out, and no
-// direction stops.
+// A change of the port while data flows loses no packet to send, and data continues in
+// both directions.
 func TestPortChangeUnderTraffic(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
@@ -281,12 +286,12 @@ func TestPortChangeUnderTraffic(t *testing.T) {
 		a.say(b, fmt.Sprint("after ", i))
 	}
 	if n := a.dropped("send"); n != 0 {
-		t.Errorf("%d were not sent", n)
+		t.Errorf("%d packets were not sent", n)
 	}
 }
 
-// A58: another private key is used from the next packet on; the peer that knows
-// it answers.
+// A58: a new private key is used from the next packet on; a peer that knows the public
+// key answers.
 func TestKeyChange(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
@@ -300,11 +305,11 @@ func TestKeyChange(t *testing.T) {
 	a.say(b, "under the new key")
 	b.say(a, "likewise")
 
-	// B23: the same key again changes nothing.
+	// B23: setting the same key again changes nothing.
 	session := a.peer().Sessions().Sending()
 	a.apply(conf.Change{PrivateKey: &private})
 	if a.peer().Sessions().Sending() != session {
-		t.Error("the same key ended the session")
+		t.Error("setting the same key ended the session")
 	}
 
 	// Without a key nothing can be sent.
@@ -314,32 +319,32 @@ func TestKeyChange(t *testing.T) {
 	a.inject(b, "no key")
 	time.Sleep(20 * time.Millisecond)
 	if a.conn().Sent() != sent || !a.Status().PublicKey.IsZero() {
-		t.Error("it speaks without a key")
+		t.Error("a sent something without a key")
 	}
 }
 
-// A39, B17: time that passes while the machine sleeps counts: the old key is
-// not used, and the first packet afterwards arrives under a new one (B37).
+// A39, B17: the time while the computer is suspended counts: the old key is not used,
+// and the first packet afterwards arrives under a new one (B37).
 func TestSuspend(t *testing.T) {
 	_, a, b := pair(t)
 	a.say(b, "hello")
 	before := a.status(b).LastHandshake
 	a.ahead.Add(int64(time.Hour))
-	b.ahead.Add(int64(time.Hour)) // A19: or it ignores what comes within 20 ms
+	b.ahead.Add(int64(time.Hour)) // A19: otherwise it ignores initiations within 20 ms
 	a.say(b, "good morning")
 	if !a.status(b).LastHandshake.After(before) {
-		t.Error("no new handshake")
+		t.Error("there was no new handshake")
 	}
 }
 
-// The MTU is the interface's from the beginning, and follows it.
+// The MTU is that of the interface at first, and follows its changes.
 func TestMTU(t *testing.T) {
 	a := newSite(t, udptest.NewNet(), 1)
 	if got := a.Status().MTU; got != 1420 {
-		t.Errorf("MTU %d at the beginning", got)
+		t.Errorf("the MTU is %d at first, want 1420", got)
 	}
 	a.SetMTU(9000)
 	if got := a.Status().MTU; got != 9000 {
-		t.Errorf("MTU %d", got)
+		t.Errorf("the MTU is %d, want 9000", got)
 	}
 }
