@@ -18,9 +18,9 @@ func TestGateAllocatesNothing(t *testing.T) {
 	var l Limiter
 	l.Allow(start, source1)
 	for name, f := range map[string]func(){
-		"malformed":    func() { g.Admit(start, here, good[1:], 0, capacity) },
-		"wrong mac1":   func() { g.Admit(start, here, bad, 0, capacity) },
-		"admitted":     func() { g.Admit(start, here, good, 0, capacity) },
+		"malformed":    func() { g.judge(start, here, good[1:], 0, capacity) },
+		"wrong mac1":   func() { g.judge(start, here, bad, 0, capacity) },
+		"admitted":     func() { g.judge(start, here, good, 0, capacity) },
 		"known source": func() { l.Allow(start, source1) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
@@ -39,13 +39,13 @@ func BenchmarkGate(b *testing.B) {
 	b.Run("WrongMAC1", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			g.Admit(start, here, bad, heavy, capacity)
+			g.judge(start, here, bad, heavy, capacity)
 		}
 	})
 	b.Run("CookieReply", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			g.Admit(start, here, good, heavy, capacity)
+			g.judge(start, here, good, heavy, capacity)
 		}
 	})
 	b.Run("Limiter", func(b *testing.B) {

@@ -79,18 +79,28 @@ func (g *Gate) UnderLoad(now clock.Time) bool {
 	return g.force || g.loaded != 0 && now.Sub(g.loaded) < loadLasts
 }
 
-// Admit judges a datagram from a source, while queued of capacity places in
-// the handshake queue are taken. With Reply comes the message to answer with;
-// it is valid until the next call. Nothing else is ever answered (A5, A6).
-func (g *Gate) Admit(now clock.Time, from netip.AddrPort, msg []byte, queued, capacity int) (Verdict, []byte) {
-	if !hasMACs(msg) || !from.IsValid() {
+// Check is the first and cheapest part of the decision about a datagram: whether it is an
+// initiation or response from a sender that knows the owner's public key. If so, it
+// returns Admit, and the method Admit decides the rest, at once or later.
+func (g *Gate) Check(msg []byte) Verdict {
+	switch {
+	case !hasMACs(msg):
+		return DropMalformed
+	case !g.checker.HasKey():
+		return DropNoKey
+	case !g.checker.CheckMAC1(msg):
+		return DropMAC1
+	}
+	return Admit
+}
+
+// Admit decides about a message that Check has admitted, while queued of capacity
+// places in the handshake queue are taken. If the Verdict is Reply, the message is to be
+// answered with reply, which is valid until the next call. Nothing else is ever answered
+// (A5, A6).
+func (g *Gate) Admit(now clock.Time, from netip.AddrPort, msg []byte, queued, capacity int) (v Verdict, reply []byte) {
+	if !from.IsValid() {
 		return DropMalformed, nil
-	}
-	if !g.checker.HasKey() {
-		return DropNoKey, nil
-	}
-	if !g.checker.CheckMAC1(msg) {
-		return DropMAC1, nil
 	}
 	if queued > 0 && queued >= capacity/loadShare {
 		g.loaded = now
@@ -100,7 +110,7 @@ func (g *Gate) Admit(now clock.Time, from netip.AddrPort, msg []byte, queued, ca
 		g.limiter.Expire(now)
 		return Admit, nil
 	}
-	if !g.checker.CheckMAC2(now, from, msg) {
+	if !HasMAC2(msg) || !g.checker.CheckMAC2(now, from, msg) {
 		if reply, ok := g.checker.Reply(now, from, msg); ok {
 			return Reply, reply
 		}

@@ -25,6 +25,14 @@ var (
 	owner = key.Public{1, 2, 3}
 )
 
+// judge is Check and Admit, one directly after the other.
+func (g *Gate) judge(now clock.Time, from netip.AddrPort, msg []byte, queued, capacity int) (Verdict, []byte) {
+	if v := g.Check(msg); v != Admit {
+		return v, nil
+	}
+	return g.Admit(now, from, msg, queued, capacity)
+}
+
 // random gives bytes that differ from read to read and from run to run do not.
 func random() *rand.ChaCha8 { return rand.NewChaCha8([32]byte{7}) }
 
@@ -70,7 +78,7 @@ func TestGate(t *testing.T) {
 				msg = c.change(msg)
 			}
 			g := NewGate(owner, random())
-			got, reply := g.Admit(start, c.from, msg, c.queued, capacity)
+			got, reply := g.judge(start, c.from, msg, c.queued, capacity)
 			if got != c.want {
 				t.Errorf("%s, %s: %s, want %s", c.name, kind, got, c.want)
 			}
@@ -89,7 +97,7 @@ func TestGateKeys(t *testing.T) {
 	g := NewGate(key.Public{}, random())
 	want := func(want Verdict) {
 		t.Helper()
-		if got, _ := g.Admit(start, here, msg, 0, capacity); got != want {
+		if got, _ := g.judge(start, here, msg, 0, capacity); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
@@ -108,7 +116,7 @@ func withCookie(t *testing.T, g *Gate, now clock.Time, from netip.AddrPort) *Mak
 	m := NewMaker(owner)
 	msg := (&wire.Response{Sender: 0x55667788}).AppendTo(nil)
 	m.AddMACs(now, msg)
-	got, reply := g.Admit(now, from, msg, heavy, capacity)
+	got, reply := g.judge(now, from, msg, heavy, capacity)
 	if got != Reply {
 		t.Fatalf("%s, want a cookie reply", got)
 	}
@@ -127,11 +135,11 @@ func TestCookieOpensTheGate(t *testing.T) {
 	g := NewGate(owner, random())
 	m := withCookie(t, g, start, here)
 	for kind, msg := range messages(m, start) {
-		if got, _ := g.Admit(start, here, msg, heavy, capacity); got != Admit {
+		if got, _ := g.judge(start, here, msg, heavy, capacity); got != Admit {
 			t.Errorf("%s with a cookie: %s", kind, got)
 		}
 	}
-	if got, _ := g.Admit(start, here, initiation(m, start), capacity, capacity); got != DropFull {
+	if got, _ := g.judge(start, here, initiation(m, start), capacity, capacity); got != DropFull {
 		t.Errorf("queue full: %s", got)
 	}
 }
@@ -157,7 +165,7 @@ func TestCookieIsForOneSource(t *testing.T) {
 	} {
 		m := withCookie(t, g, start, c.got)
 		withCookie(t, g, start, c.used) // the cookie handed out last decides nothing
-		if got, _ := g.Admit(start, c.used, initiation(m, start), heavy, capacity); got != c.want {
+		if got, _ := g.judge(start, c.used, initiation(m, start), heavy, capacity); got != c.want {
 			t.Errorf("cookie of %v used from %v: %s, want %s", c.got, c.used, got, c.want)
 		}
 	}
@@ -181,7 +189,7 @@ func TestCookieAges(t *testing.T) {
 		if got := !bytes.Equal(msg[132:], make([]byte, 16)); got != c.mac2 {
 			t.Errorf("after %v mac2 set: %t, want %t", c.after, got, c.mac2)
 		}
-		if got, _ := g.Admit(later, here, msg, heavy, capacity); got != c.want {
+		if got, _ := g.judge(later, here, msg, heavy, capacity); got != c.want {
 			t.Errorf("after %v: %s, want %s", c.after, got, c.want)
 		}
 	}
@@ -190,7 +198,7 @@ func TestCookieAges(t *testing.T) {
 	g := NewGate(owner, random())
 	withCookie(t, g, start, here)
 	m := withCookie(t, g, start.Add(100*time.Second), here)
-	if got, _ := g.Admit(start.Add(maxAge), here, initiation(m, start.Add(maxAge)), heavy, capacity); got != Reply {
+	if got, _ := g.judge(start.Add(maxAge), here, initiation(m, start.Add(maxAge)), heavy, capacity); got != Reply {
 		t.Errorf("cookie of the last secret: %s", got)
 	}
 }
@@ -203,7 +211,7 @@ func TestRandomBytesOfCookies(t *testing.T) {
 		t.Helper()
 		before := counting.left
 		m := NewMaker(owner)
-		if got, _ := g.Admit(now, here, initiation(m, now), heavy, capacity); got != Reply {
+		if got, _ := g.judge(now, here, initiation(m, now), heavy, capacity); got != Reply {
 			t.Fatal(got)
 		}
 		if got := before - counting.left; got != want {
@@ -217,7 +225,7 @@ func TestRandomBytesOfCookies(t *testing.T) {
 
 	counting.left = 20
 	m := NewMaker(owner)
-	if got, reply := g.Admit(start, here, initiation(m, start), heavy, capacity); got != DropRandom || reply != nil {
+	if got, reply := g.judge(start, here, initiation(m, start), heavy, capacity); got != DropRandom || reply != nil {
 		t.Errorf("without random bytes: %s", got)
 	}
 }
@@ -241,7 +249,7 @@ func TestLoadBeginsLastsAndClears(t *testing.T) {
 	g := NewGate(owner, random())
 	m := NewMaker(owner)
 	admit := func(now clock.Time, queued int) Verdict {
-		got, _ := g.Admit(now, here, initiation(m, now), queued, capacity)
+		got, _ := g.judge(now, here, initiation(m, now), queued, capacity)
 		return got
 	}
 	for i := range 1000 {
@@ -285,7 +293,7 @@ func TestLoadOfSmallQueues(t *testing.T) {
 		want             Verdict
 	}{{0, 1, Admit}, {0, 0, Admit}, {1, 4, Reply}, {1, 8, Reply}, {1, 16, Admit}, {2, 16, Reply}} {
 		g := NewGate(owner, random())
-		if got, _ := g.Admit(start, here, initiation(m, start), c.queued, c.capacity); got != c.want {
+		if got, _ := g.judge(start, here, initiation(m, start), c.queued, c.capacity); got != c.want {
 			t.Errorf("%d of %d: %s, want %s", c.queued, c.capacity, got, c.want)
 		}
 	}
@@ -299,7 +307,7 @@ func TestFlooderDoesNotStarveOthers(t *testing.T) {
 	admitted := 0
 	for i := range 1000 { // over one second
 		now := start.Add(time.Duration(i) * time.Millisecond)
-		switch got, _ := g.Admit(now, here, initiation(flooder, now), heavy, capacity); got {
+		switch got, _ := g.judge(now, here, initiation(flooder, now), heavy, capacity); got {
 		case Admit:
 			admitted++
 		case DropRate:
@@ -312,17 +320,62 @@ func TestFlooderDoesNotStarveOthers(t *testing.T) {
 	}
 	now := start.Add(time.Second)
 	m := withCookie(t, g, now, peer)
-	if got, _ := g.Admit(now, peer, initiation(m, now), heavy, capacity); got != Admit {
+	if got, _ := g.judge(now, peer, initiation(m, now), heavy, capacity); got != Admit {
 		t.Errorf("another source under flood: %s", got)
 	}
 	// A30: no limit without load, and what was kept for it goes.
 	now = now.Add(loadLasts)
 	for range 100 {
-		if got, _ := g.Admit(now, here, initiation(flooder, now), 0, capacity); got != Admit {
+		if got, _ := g.judge(now, here, initiation(flooder, now), 0, capacity); got != Admit {
 			t.Fatalf("without load: %s", got)
 		}
 	}
 	if n := len(g.limiter.at); n != 0 {
 		t.Errorf("%d sources are kept without load", n)
+	}
+}
+
+// A6, A22: Check decides at once, and Admit later. If the owner has changed
+// in between, nothing is answered without a key, and nothing panics.
+func TestGateInTwoParts(t *testing.T) {
+	m := NewMaker(owner)
+	msg := initiation(m, start)
+	g := NewGate(owner, random())
+	if got := g.Check(msg); got != Admit {
+		t.Fatal(got)
+	}
+	for _, c := range []struct {
+		queued int
+		want   Verdict
+	}{{light, Admit}, {heavy, Reply}} {
+		if got, _ := g.Admit(start, here, msg, c.queued, capacity); got != c.want {
+			t.Errorf("%d queued: got %s, want %s", c.queued, got, c.want)
+		}
+	}
+	g.SetKey(key.Public{})
+	if got, reply := g.Admit(start, here, msg, heavy, capacity); got != DropRandom || reply != nil {
+		t.Errorf("without a key: got %s and %d bytes", got, len(reply))
+	}
+	if got := g.Check(msg); got != DropNoKey {
+		t.Errorf("without a key: got %s", got)
+	}
+	g.SetKey(key.Public{9})
+	if got := g.Check(msg); got != DropMAC1 {
+		t.Errorf("another owner: got %s", got)
+	}
+}
+
+// A23: a sender without a cookie leaves mac2 zero.
+func TestHasMAC2(t *testing.T) {
+	msg := initiation(NewMaker(owner), start)
+	if HasMAC2(msg) {
+		t.Error("zeros are taken for a mac2")
+	}
+	for i := range 16 {
+		msg[len(msg)-16+i] = 1
+		if !HasMAC2(msg) {
+			t.Errorf("byte %d of a mac2 is ignored", i)
+		}
+		msg[len(msg)-16+i] = 0
 	}
 }

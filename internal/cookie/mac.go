@@ -50,6 +50,13 @@ func mac2Of(msg []byte) (covered, field []byte) {
 	return msg[:at], msg[at:]
 }
 
+// HasMAC2 reports whether the mac2 of an initiation or response is set, be it right or
+// wrong. A sender without a cookie leaves it zero (A23).
+func HasMAC2(msg []byte) bool {
+	_, field := mac2Of(msg)
+	return mac(field) != mac{}
+}
+
 // hasMACs reports whether msg is a message with these fields.
 func hasMACs(msg []byte) bool {
 	t, ok := wire.TypeOf(msg)

@@ -135,7 +135,7 @@ func FuzzGate(f *testing.F) {
 			h.Write(covered)
 			h.Sum(field[:0])
 		}
-		got, reply := g.Admit(start, here, msg, int(queued), capacity)
+		got, reply := g.judge(start, here, msg, int(queued), capacity)
 		good := hasMACs(msg) && c.CheckMAC1(msg)
 		if (got == Admit || got == Reply) != good {
 			t.Fatalf("mac1 good: %t, verdict: %s", good, got)

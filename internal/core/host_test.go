@@ -231,7 +231,11 @@ func (h *host) receive(from netip.AddrPort, msg []byte) {
 	case kind == wire.TypeCookieReply:
 		h.m.Receive(h.time(), end, msg)
 	default:
-		verdict, reply := h.gate.Admit(h.w.now, from, msg, 0, 1024)
+		var reply []byte
+		verdict := h.gate.Check(msg)
+		if verdict == cookie.Admit {
+			verdict, reply = h.gate.Admit(h.w.now, from, msg, 0, 1024)
+		}
 		if verdict == cookie.Reply {
 			h.replies++
 			h.w.deliver(h, from, append([]byte(nil), reply...))

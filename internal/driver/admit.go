@@ -71,7 +71,11 @@ func (a *Admission) initiated(index uint32) bool {
 
 // askGate decides about an initiation or response by its MACs and its source.
 func (a *Admission) askGate(now clock.Time, from wire.Endpoint, msg []byte, waiting int) Decision {
-	verdict, reply := a.Gate.Admit(now, from.Remote, msg, waiting, a.Capacity)
+	var reply []byte
+	verdict := a.Gate.Check(msg)
+	if verdict == cookie.Admit {
+		verdict, reply = a.Gate.Admit(now, from.Remote, msg, waiting, a.Capacity)
+	}
 	switch verdict {
 	case cookie.Admit:
 		return Decision{Action: PutHandshake}

@@ -195,7 +195,10 @@ func TestGateFollows(t *testing.T) {
 		msg := initiation(t, b.private, a.public)
 		a.admissionMu.Lock()
 		defer a.admissionMu.Unlock()
-		v, _ := a.admission.Gate.Admit(a.clock().Mono, netip.MustParseAddrPort("192.0.2.9:9"), msg, 0, driver.Capacity)
+		v := a.admission.Gate.Check(msg)
+		if v == cookie.Admit {
+			v, _ = a.admission.Gate.Admit(a.clock().Mono, netip.MustParseAddrPort("192.0.2.9:9"), msg, 0, driver.Capacity)
+		}
 		return v
 	}
 	if v := verdict(); v != cookie.Admit {
