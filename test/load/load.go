@@ -16,10 +16,11 @@ type Job struct {
 	Streams int     `json:",omitempty"`
 	Rate    float64 `json:",omitempty"` // bits a second; 0: all that goes
 	Size    int     `json:",omitempty"` // bytes of a datagram
-	// PacketRate is the rate of a UDPRound, in datagrams a second.
+	// PacketRate is the rate of a UDPRound or a Flood, in datagrams a second.
 	PacketRate float64 `json:",omitempty"`
 
 	Count int    `json:",omitempty"` // of pings, handshakes or peers
+	Flood string `json:",omitempty"` // kind of flood
 	Crowd *Crowd `json:",omitempty"` // the peers that a worker plays
 }
 
@@ -58,6 +59,7 @@ const (
 	Initiators = "initiators" // asked, Count handshakes that Crowd begins, to their end
 	Storm      = "storm"      // the same, but answers at once: what was done so far
 	Responders = "responders" // asked, waits until all of Crowd were initiated to
+	Flood      = "flood"      // sends datagrams of kind Flood to the daemon of Crowd
 	Reconnect  = "reconnect"  // asked, what became so far of Crowd, who all initiate when it is asked first
 )
 
@@ -71,6 +73,7 @@ var crew = lab.Crew[Job, Reading]{
 	Initiators: initiators,
 	Storm:      storm,
 	Responders: responders,
+	Flood:      flood,
 	Reconnect:  reconnect,
 }
 

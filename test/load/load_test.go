@@ -1,16 +1,21 @@
 package load
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
+
+	"wgd/internal/cookie"
 )
 
 // A job and an answer are on the way what they were, all of them: whoever adds a
 // field adds it here.
 func TestJobsSurviveTheWay(t *testing.T) {
 	for _, sent := range []any{
-		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, &Crowd{7, 3, "a key"}},
+		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, "a kind", &Crowd{7, 3, "a key"}},
 		&Reading{1 << 60, 3, 1<<62 + 1, 4},
 	} {
 		text, err := json.Marshal(sent)
@@ -35,9 +40,38 @@ func TestJobsWithoutSense(t *testing.T) {
 		TCPSource:  {Remote: "no where", Streams: 1},
 		UDPSource:  {Remote: "no where", Size: 64},
 		UDPRound:   {Count: 0, PacketRate: 1},
+		Flood:      {Remote: "127.0.0.1:9", PacketRate: 1, Flood: "nonsense", Crowd: &Crowd{Daemon: strings.Repeat("01", 32)}},
 	} {
 		if _, err := crew[role](j); err == nil {
 			t.Errorf("%s: %+v is accepted", role, j)
+		}
+	}
+}
+
+// The daemon judges the datagrams of each flood as the name of the flood says.
+func TestFloodDatagrams(t *testing.T) {
+	daemon, c := newDaemon(t, 0)
+	gate := cookie.NewGate(daemon.Public(), rand.Reader)
+	gate.SetForce(true)
+	from := netip.MustParseAddrPort("198.18.0.1:1")
+	for kind, want := range map[string]cookie.Verdict{
+		GoodMAC1: cookie.Reply, GuessMAC2: cookie.Reply, BadMAC1: cookie.DropMAC1, Junk: cookie.DropMalformed, Replies: cookie.DropMalformed,
+	} {
+		list, err := floodDatagrams(Job{Flood: kind, Crowd: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, msg := range list {
+			got := gate.Check(msg)
+			if got == cookie.Admit {
+				got, _ = gate.Admit(1, from, msg, 0, 1)
+			}
+			if got != want {
+				t.Fatalf("%s: got %s, want %s", kind, got, want)
+			}
+		}
+		if kind == GoodMAC1 && cookie.HasMAC2(list[0]) || kind == GuessMAC2 && !cookie.HasMAC2(list[0]) {
+			t.Errorf("%s: mac2 set: %t", kind, cookie.HasMAC2(list[0]))
 		}
 	}
 }

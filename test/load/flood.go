@@ -1,0 +1,138 @@
+package load
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/cookie"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// The kinds of floods that a stranger can send who knows the protocol and, for the
+// first two, the daemon's public key. Each datagram has another source address in the
+// network that Settle routes.
+const (
+	GoodMAC1  = "initiations with a right mac1"
+	GuessMAC2 = "initiations with a right mac1 and a guessed mac2"
+	BadMAC1   = "initiations with a wrong mac1"
+	Junk      = "datagrams that are not messages"
+	Replies   = "cookie replies to nothing"
+)
+
+// floodDistinct is how many different datagrams a flood repeats.
+const floodDistinct = 1024
+
+// flood sends Job.PacketRate datagrams a second of the kind Job.Flood, if one thread can send
+// that many. Its reading is how many it has sent. It drops all answers.
+func flood(j Job) (func() (Reading, error), error) {
+	datagrams, err := floodDatagrams(j)
+	if err != nil {
+		return nil, err
+	}
+	to, err := netip.ParseAddrPort(j.Remote)
+	if err != nil || !to.Addr().Is4() {
+		return nil, fmt.Errorf("flood: %q is not an IPv4 address and port", j.Remote)
+	}
+	if j.PacketRate <= 0 {
+		return nil, fmt.Errorf("flood: a rate of %v datagrams a second", j.PacketRate)
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: crowdPort})
+	if err != nil {
+		return nil, err
+	}
+	file, err := conn.File() // in blocking mode
+	if err != nil {
+		return nil, err
+	}
+	fd := int(file.Fd())
+	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]}); err != nil {
+		return nil, err
+	}
+	var sent atomic.Uint64
+	go func() {
+		defer runtime.KeepAlive(file)
+		pourFlood(fd, to, datagrams, j.PacketRate, &sent)
+	}()
+	return func() (Reading, error) { return Reading{Packets: sent.Load(), Nanoseconds: Now()}, nil }, nil
+}
+
+// floodDatagrams makes the datagrams of a flood.
+func floodDatagrams(j Job) ([][]byte, error) {
+	daemon, err := key.ParsePublicHex(j.Crowd.Daemon)
+	if err != nil {
+		return nil, err
+	}
+	maker := cookie.NewMaker(daemon)
+	list := make([][]byte, floodDistinct)
+	for i := range list {
+		var m wire.Initiation
+		rand.Read(m.Ephemeral[:])
+		rand.Read(m.Static[:])
+		m.Sender = uint32(i)
+		msg := m.AppendTo(nil)
+		switch maker.AddMACs(always, msg); j.Flood {
+		case GoodMAC1:
+		case GuessMAC2:
+			rand.Read(msg[len(msg)-wire.MACSize:])
+		case BadMAC1:
+			msg[len(msg)-2*wire.MACSize] ^= 1
+		case Junk:
+			msg[0] = 99
+		case Replies:
+			msg = (&wire.CookieReply{Receiver: uint32(i)}).AppendTo(nil)
+		default:
+			return nil, fmt.Errorf("unknown kind of flood: %q", j.Flood)
+		}
+		list[i] = msg
+	}
+	return list, nil
+}
+
+// pourFlood sends until the process ends. When it is late by more than maxLate, it does
+// not catch up.
+func pourFlood(fd int, to netip.AddrPort, datagrams [][]byte, rate float64, sent *atomic.Uint64) {
+	list := messages(1)
+	name := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: to.Port()<<8 | to.Port()>>8, Addr: to.Addr().As4()}
+	controls := make([][]byte, burst)
+	for i := range list {
+		controls[i] = unix.PktInfo4(&unix.Inet4Pktinfo{})
+		h := &list[i].hdr
+		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&name)), unix.SizeofSockaddrInet4
+		h.Control = &controls[i][0]
+		h.SetControllen(len(controls[i]))
+	}
+	interval := time.Duration(burst / rate * float64(time.Second))
+	const maxLate = 5 * time.Millisecond
+	next := time.Now()
+	for n := 0; ; {
+		for i := range list {
+			msg := datagrams[n%len(datagrams)]
+			h := &list[i].hdr
+			h.Iov.Base = &msg[0]
+			h.Iov.SetLen(len(msg))
+			from := controls[i][unix.CmsgLen(0)+4:] // spec_dst, after the interface
+			from[0], from[1], from[2], from[3] = 198, 18, byte(n>>8), byte(n)
+			n++
+		}
+		r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&list[0])), burst, 0, 0, 0)
+		if errno == 0 {
+			sent.Add(uint64(r))
+		}
+		if next = next.Add(interval); time.Since(next) > maxLate {
+			next = time.Now()
+		}
+		if wait := time.Until(next); wait > 0 {
+			time.Sleep(wait)
+		}
+	}
+}
