@@ -27,6 +27,7 @@ const (
 	DropMAC1
 	DropRate
 	DropQueueFull
+	DropFlood
 	DropHandshake
 	DropNoSession
 	DropExpired
@@ -84,6 +85,9 @@ var dropTable = [drops]Row{
 	DropQueueFull: {Inbound, "queue-full",
 		"too many handshakes from all sources together",
 		"nothing; if it lasts, find out who sends them"},
+	DropFlood: {Inbound, "flood",
+		"handshakes that arrive faster than they can be checked",
+		"nothing: data goes first; if it lasts, find out who sends them"},
 	DropHandshake: {Inbound, "handshake",
 		"a handshake that is from a stranger, with another preshared key, repeated, with an old timestamp, or within 20 ms of the last",
 		"compare keys and preshared keys on both sides"},

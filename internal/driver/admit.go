@@ -20,64 +20,68 @@ type Admission struct {
 type Action uint8
 
 const (
-	Ignore       Action = iota // it is none of type 1 to 3
+	Ignore       Action = iota // it is not of type 1 to 3
 	Drop                       // count it under Decision.Reason
 	Answer                     // send Decision.Reply to where it came from (A6)
 	PutHandshake               // it waits with the initiations and responses
 	PutCookie                  // it waits with the cookie replies
+	Defer                      // CheckMAC1 decides, and then Rest
 )
 
 // Decision is what becomes of a message.
 type Decision struct {
 	Action Action
 	Reason dataplane.Drop // with Drop
-	Reply  []byte         // with Answer; valid until the next call of Admit
+	Reply  []byte         // with Answer; valid until the next call of Rest
+
+	class class // with Defer
 }
 
-// Admit decides about a message from an endpoint while waiting initiations and
-// responses are in the inbox. Responses and cookie replies answer a message of
-// ours, by its index: one that names another index takes nobody's place in a
-// queue.
-func (a *Admission) Admit(now clock.Time, from wire.Endpoint, msg []byte, waiting int) Decision {
+// Classify decides about a message without its MACs. Responses and cookie replies answer
+// a message of ours, by its index. A cookie reply to another index takes no place in a
+// queue. Classify is safe for concurrent use.
+func (a *Admission) Classify(msg []byte) Decision {
 	kind, ok := wire.TypeOf(msg)
 	if !ok {
 		return Decision{}
 	}
 	switch kind {
-	case wire.TypeInitiation:
-		return a.askGate(now, from, msg, waiting)
-	case wire.TypeResponse:
-		d := a.askGate(now, from, msg, waiting)
-		if d.Action == PutHandshake && !a.initiated(wire.ReceiverIndex(msg)) {
-			return Decision{Action: Drop, Reason: dataplane.DropHandshake}
-		}
-		return d
 	case wire.TypeCookieReply:
 		// A8, A25: proven by what it is encrypted with, and it moves nothing.
 		if reply, _ := wire.DecodeCookieReply(msg); a.Index.Lookup(reply.Receiver) == nil {
 			return Decision{Action: Drop, Reason: dataplane.DropHandshake}
 		}
 		return Decision{Action: PutCookie}
+	case wire.TypeInitiation, wire.TypeResponse:
+		switch {
+		case kind == wire.TypeResponse && a.initiated(wire.ReceiverIndex(msg)):
+			return Decision{Action: Defer, class: answers}
+		case cookie.HasMAC2(msg):
+			return Decision{Action: Defer, class: withMAC2}
+		}
+		return Decision{Action: Defer, class: withoutMAC2}
 	}
 	return Decision{}
 }
 
-// initiated reports whether the index belongs to an initiation of ours that
-// waits for its response (A13).
-func (a *Admission) initiated(index uint32) bool {
-	entry := a.Index.Lookup(index)
-	return entry != nil && entry.Keypair == nil
+// CheckMAC1 decides about a message whose Decision is to Defer. If its mac1 is good, the
+// Decision stays.
+func (a *Admission) CheckMAC1(d Decision, msg []byte) Decision {
+	if a.Gate.Check(msg) != cookie.Admit {
+		return Decision{Action: Drop, Reason: dataplane.DropMAC1}
+	}
+	return d
 }
 
-// askGate decides about an initiation or response by its MACs and its source.
-func (a *Admission) askGate(now clock.Time, from wire.Endpoint, msg []byte, waiting int) Decision {
-	var reply []byte
-	verdict := a.Gate.Check(msg)
-	if verdict == cookie.Admit {
-		verdict, reply = a.Gate.Admit(now, from.Remote, msg, waiting, a.Capacity)
-	}
+// Rest decides about a message whose mac1 is good, by its cookie, where one is needed,
+// and the rate of its source, while waiting initiations and responses are in the inbox.
+func (a *Admission) Rest(now clock.Time, from wire.Endpoint, msg []byte, waiting int) Decision {
+	verdict, reply := a.Gate.Admit(now, from.Remote, msg, waiting, a.Capacity)
 	switch verdict {
 	case cookie.Admit:
+		if t, _ := wire.TypeOf(msg); t == wire.TypeResponse && !a.initiated(wire.ReceiverIndex(msg)) {
+			return Decision{Action: Drop, Reason: dataplane.DropHandshake}
+		}
 		return Decision{Action: PutHandshake}
 	case cookie.Reply:
 		return Decision{Action: Answer, Reply: reply}
@@ -90,4 +94,11 @@ func (a *Admission) askGate(now clock.Time, from wire.Endpoint, msg []byte, wait
 	default:
 		return Decision{Action: Drop, Reason: dataplane.DropMAC1}
 	}
+}
+
+// initiated reports whether the index belongs to an initiation of ours that
+// waits for its response (A13).
+func (a *Admission) initiated(index uint32) bool {
+	entry := a.Index.Lookup(index)
+	return entry != nil && entry.Keypair == nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"wgd/internal/clock"
 	"wgd/internal/cookie"
 	"wgd/internal/core"
 	"wgd/internal/dataplane"
@@ -14,6 +15,18 @@ import (
 	"wgd/internal/wire"
 	"wgd/key"
 )
+
+// admit is all parts of a decision, one directly after the other.
+func (a *Admission) admit(now clock.Time, from wire.Endpoint, msg []byte, waiting int) Decision {
+	d := a.Classify(msg)
+	if d.Action == Defer {
+		d = a.CheckMAC1(d, msg)
+	}
+	if d.Action == Defer {
+		d = a.Rest(now, from, msg, waiting)
+	}
+	return d
+}
 
 // A1, A6, A13, A22, A27, A28, A30: what becomes of each message before a queue,
 // and as what it counts if it does not get there.
@@ -54,7 +67,7 @@ func TestAdmission(t *testing.T) {
 		{"the cookie for nothing of ours", cookieReply(99), idle, drop(dataplane.DropHandshake)},
 	} {
 		admission := Admission{Gate: cookie.NewGate(a.public, random(9)), Index: a.index, Capacity: Capacity}
-		got := admission.Admit(start.Mono, from(2), c.msg, c.waiting)
+		got := admission.admit(start.Mono, from(2), c.msg, c.waiting)
 		if (len(got.Reply) > 0) != (got.Action == Answer) {
 			t.Errorf("%s: %d bytes to answer", c.name, len(got.Reply))
 		}
@@ -78,16 +91,16 @@ func TestAdmissionWithCookie(t *testing.T) {
 		maker.AddMACs(start.Mono, msg)
 		return msg
 	}
-	d := admission.Admit(start.Mono, from(1), initiation(), 2)
+	d := admission.admit(start.Mono, from(1), initiation(), 2)
 	if d.Action != Answer || !maker.Consume(start.Mono, d.Reply) {
 		t.Fatalf("%+v", d)
 	}
-	if d := admission.Admit(start.Mono, from(1), initiation(), 16); d.Action != Drop || d.Reason != dataplane.DropQueueFull {
+	if d := admission.admit(start.Mono, from(1), initiation(), 16); d.Action != Drop || d.Reason != dataplane.DropQueueFull {
 		t.Errorf("queue full: %+v", d)
 	}
 	passed := 0
 	for {
-		d := admission.Admit(start.Mono, from(1), initiation(), 15)
+		d := admission.admit(start.Mono, from(1), initiation(), 15)
 		if d.Action != PutHandshake {
 			if d.Action != Drop || d.Reason != dataplane.DropRate {
 				t.Errorf("after %d: %+v", passed, d)
@@ -110,7 +123,7 @@ func (noRandom) Read([]byte) (int, error) { return 0, errors.New("no random byte
 func TestAdmissionWithoutRandomBytes(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	admission := Admission{Gate: cookie.NewGate(a.public, io.Reader(noRandom{})), Index: a.index, Capacity: 16}
-	d := admission.Admit(start.Mono, from(1), initiation(t, b.private, a.public), 2)
+	d := admission.admit(start.Mono, from(1), initiation(t, b.private, a.public), 2)
 	if d.Action != Drop || d.Reason != dataplane.DropHandshake {
 		t.Errorf("%+v", d)
 	}

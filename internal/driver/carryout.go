@@ -64,9 +64,10 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 	return result
 }
 
-// SendReply sends the cookie reply that Admission wants sent.
-func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte) error {
-	return sendHandshake(udp, drops, &batch.Batch{Remote: to, Class: batch.Reply}, reply)
+// SendReply sends the cookie reply that Admission wants sent. b is memory for the call.
+func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte, b *batch.Batch) error {
+	*b = batch.Batch{Remote: to, Class: batch.Reply}
+	return sendHandshake(udp, drops, b, reply)
 }
 
 // sendHandshake sends a message of type 1 to 3, which is never segmented, as b.

@@ -102,7 +102,7 @@ func TestCarryOutSendIntoTunnel(t *testing.T) {
 // when it is not sent.
 func TestSendReply(t *testing.T) {
 	x, drops := &fakeEffects{err: batch.ErrBacklog}, &dataplane.Drops{}
-	if err := SendReply(x, drops, from(1), make([]byte, 64)); err != batch.ErrBacklog {
+	if err := SendReply(x, drops, from(1), make([]byte, 64), &batch.Batch{}); err != batch.ErrBacklog {
 		t.Error(err)
 	}
 	if b := x.sent[0]; b.Class != batch.Reply || b.TOS != 0x88 || b.Remote != from(1) || drops.Count(dataplane.DropBacklog) != 1 {

@@ -106,7 +106,7 @@ func TestDeliverCookieAndTimeout(t *testing.T) {
 	b.gate.SetForce(true)
 	sent := runAndSend(t, a)
 	admission := Admission{Gate: b.gate, Index: b.index, Capacity: 8}
-	decision := admission.Admit(start.Mono, from(1), sent, 0)
+	decision := admission.admit(start.Mono, from(1), sent, 0)
 	in := NewInbox(8)
 	in.Put(PutCookie, from(2), decision.Reply)
 	var d Delivery
@@ -122,7 +122,7 @@ func TestDeliverCookieAndTimeout(t *testing.T) {
 	in.Take(&d, 0)
 	d.Deliver(a.m, later, &dataplane.Drops{})
 	again := runAndSend(t, a)
-	if again[0] != byte(wire.TypeInitiation) || admission.Admit(start.Mono, from(1), again, 0).Action != PutHandshake {
+	if again[0] != byte(wire.TypeInitiation) || admission.admit(start.Mono, from(1), again, 0).Action != PutHandshake {
 		t.Error("the retransmission has no cookie")
 	}
 }

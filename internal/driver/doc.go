@@ -2,6 +2,7 @@
 // runs it. It decides what does not depend on how that process is built:
 //
 //	Admission   whether a handshake message is worth a place in a queue
+//	Deferred    handshake messages for which a reader had no time yet
 //	Inbox       what waits for the machine, and how much of it may
 //	Jobs        the order of Diffie-Hellman jobs, and how many messages
 //	            the machine is given while they run

@@ -1,32 +1,85 @@
 package engine
 
 import (
-	"bytes"
-
+	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/dataplane"
 	"wgd/internal/driver"
 	"wgd/internal/wire"
 )
 
-// admit decides, before the handshake queue, about a message of type 1 to 3. replies
-// sends what is to be answered at once.
-func (e *Engine) admit(replies *sender, from wire.Endpoint, msg []byte) {
-	waiting := e.inbox.waiting()
-	now := e.world.Clock().Mono
-	e.admissionMu.Lock()
-	d := e.admission.Admit(now, from, msg, waiting)
-	if d.Action == driver.Answer {
-		d.Reply = bytes.Clone(d.Reply) // it is valid under the lock only
-	}
-	e.admissionMu.Unlock()
+const (
+	// checksPerBatch deferred messages are checked with each batch. While the receive
+	// buffer is not empty, batches are full, and that is an eighth of the time at most.
+	checksPerBatch = 2
 
+	// checksPerLook deferred messages are checked, when there is nothing to read, before
+	// the reader looks again: data waits for them, for about 0.1 ms.
+	checksPerLook = 16
+)
+
+// An admitter decides, before the handshake queue, about the messages of type 1 to 3
+// that one lane receives. It belongs to the goroutine that holds the lane's read lock.
+type admitter struct {
+	engine   *Engine
+	replies  *sender // sends what is to be answered at once
+	deferred driver.Deferred
+	cookie   [wire.CookieReplySize]byte
+	batch    batch.Batch
+}
+
+func (e *Engine) newAdmitter() *admitter { return &admitter{engine: e, replies: e.newSender()} }
+
+// receive decides about a message, or defers that.
+func (a *admitter) receive(from wire.Endpoint, msg []byte) {
+	e := a.engine
+	now := e.world.Clock().Mono
+	d := e.admission.Classify(msg)
+	if d.Action == driver.Defer && !a.deferred.HasRoom(d) {
+		e.dropHandshake(now, from, msg, dataplane.DropFlood)
+		return
+	}
+	if d.Action == driver.Defer {
+		e.admissionMu.Lock()
+		d = e.admission.CheckMAC1(d, msg)
+		e.admissionMu.Unlock()
+	}
+	if d.Action == driver.Defer {
+		a.deferred.Put(now, d, from, msg)
+		return
+	}
+	a.act(now, from, msg, d)
+}
+
+// check checks up to n of the messages that were deferred.
+func (a *admitter) check(n int) {
+	e := a.engine
+	for range n {
+		if a.deferred.Waiting() == 0 {
+			return
+		}
+		now, waiting := e.world.Clock().Mono, e.inbox.waiting()
+		m, expired := a.deferred.Take(now)
+		e.drops.Add(dataplane.DropFlood, expired)
+		if m == nil {
+			return
+		}
+		e.admissionMu.Lock()
+		d := e.admission.Rest(now, m.From(), m.Bytes(), waiting)
+		d.Reply = a.cookie[:copy(a.cookie[:], d.Reply)] // it was valid under the lock only
+		e.admissionMu.Unlock()
+		a.act(now, m.From(), m.Bytes(), d)
+	}
+}
+
+func (a *admitter) act(now clock.Time, from wire.Endpoint, msg []byte, d driver.Decision) {
+	e := a.engine
 	switch d.Action {
 	case driver.Drop:
 		e.dropHandshake(now, from, msg, d.Reason)
 	case driver.Answer:
 		to := e.routes.replyTo(from)
-		err := driver.SendReply(replies, e.drops, to, d.Reply)
+		err := driver.SendReply(a.replies, e.drops, to, d.Reply, &a.batch)
 		e.handshakes.answered(now, from, msg, err)
 	case driver.PutHandshake, driver.PutCookie:
 		if !e.inbox.put(d.Action, from, msg) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync/atomic"
 
 	"wgd/internal/batch"
@@ -95,6 +96,7 @@ type inward struct {
 	dec      *dataplane.Decapsulator
 	job      *dataplane.OpenJob
 	from     udp.Receiver
+	admitter *admitter // the lane's
 	bs       []batch.Batch
 	n        int // received
 	depth    int
@@ -103,12 +105,7 @@ type inward struct {
 }
 
 func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
-	if wait {
-		i.n, err = i.from.Recv(i.bs[:i.depth])
-	} else {
-		i.n, err = i.from.TryRecv(i.bs[:i.depth])
-	}
-	if err != nil || i.n == 0 {
+	if i.n, err = i.receive(wait); err != nil || i.n == 0 {
 		return a, err
 	}
 	i.failures.end()
@@ -125,6 +122,22 @@ func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
 	return a, nil
 }
 
+// receive receives a batch. As long as there is none, it checks deferred handshake
+// messages.
+func (i *inward) receive(wait bool) (n int, err error) {
+	for i.admitter.deferred.Waiting() > 0 {
+		if n, err = i.from.TryRecv(i.bs[:i.depth]); n > 0 || err != nil {
+			return n, err
+		}
+		i.admitter.check(checksPerLook)
+		runtime.Gosched() // the lane does not yield before it has a batch
+	}
+	if wait {
+		return i.from.Recv(i.bs[:i.depth])
+	}
+	return i.from.TryRecv(i.bs[:i.depth])
+}
+
 func (i *inward) Failed(err error) bool {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 		return true
@@ -133,9 +146,14 @@ func (i *inward) Failed(err error) bool {
 	return !i.engine.pause(i.failures.add())
 }
 
-func (i *inward) Prepare() bool { return i.dec.Prepare(i.job, i.now, i.bs[:i.n]) }
-func (i *inward) Work()         { i.job.Open() }
-func (i *inward) Finish()       { i.dec.Deliver(i.job) }
+func (i *inward) Prepare() bool {
+	complete := i.dec.Prepare(i.job, i.now, i.bs[:i.n])
+	i.admitter.check(checksPerBatch)
+	return complete
+}
+
+func (i *inward) Work()   { i.job.Open() }
+func (i *inward) Finish() { i.dec.Deliver(i.job) }
 
 // failures counts the reads in a row that failed. While a handler pauses after one,
 // the goroutine that changes the number of queues may read by it.

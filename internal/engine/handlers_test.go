@@ -22,7 +22,7 @@ func TestReadDuringFailed(t *testing.T) {
 		Read(wait bool) (lanes.BatchInfo, error)
 		Failed(error) bool
 	}{
-		"inward":  &inward{engine: e, from: endlessSocket{}, bs: make([]batch.Batch, deepReceive), depth: 1},
+		"inward":  &inward{engine: e, from: endlessSocket{}, admitter: &admitter{engine: e}, bs: make([]batch.Batch, deepReceive), depth: 1},
 		"outward": &outward{engine: e, from: endlessQueue{}, buf: make([]byte, tun.BufferSize+drainBytes+tun.BufferSize)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -111,31 +111,39 @@ func (l *handshakeLog) event(now clock.Time, out *core.Output) {
 // machineRefused tells of a message that the machine refused.
 func (l *handshakeLog) machineRefused(now clock.Time, out *core.Output) {
 	limit := &l.strangers
-	var attrs []slog.Attr
 	if out.Peer != nil {
 		limit = &l.peers
+	}
+	omitted, ok := l.allow(limit, now)
+	if !ok {
+		return
+	}
+	var attrs []slog.Attr
+	if out.Peer != nil {
 		attrs = append(attrs, LogPeer(out.Name, out.PublicKey))
 	} else if !out.PublicKey.IsZero() { // the message says so, and has proven nothing
 		attrs = append(attrs, slog.String("key", out.PublicKey.Hex()[:keyDigits]))
 	}
 	attrs = append(attrs, slog.Any("from", out.Endpoint.Remote), slog.String("why", out.Cause.String()))
-	l.limited(limit, now, out.Event.String(), attrs...)
+	l.tellLimited(omitted, out.Event.String(), attrs...)
 }
 
 // dropped tells of a message that got into no queue; why is the reason as among
 // the drops.
 func (l *handshakeLog) dropped(now clock.Time, from wire.Endpoint, msg []byte, why dataplane.Drop) {
-	if !l.enabled() {
+	omitted, ok := l.allow(&l.strangers, now)
+	if !ok {
 		return
 	}
 	kind, _ := wire.TypeOf(msg)
-	l.limited(&l.strangers, now, kind.String()+" dropped", slog.Any("from", from.Remote), slog.String("why", why.String()))
+	l.tellLimited(omitted, kind.String()+" dropped", slog.Any("from", from.Remote), slog.String("why", why.String()))
 }
 
 // answered tells of a message that was answered by a cookie reply; err is that
 // of sending it.
 func (l *handshakeLog) answered(now clock.Time, from wire.Endpoint, msg []byte, err error) {
-	if !l.enabled() {
+	omitted, ok := l.allow(&l.strangers, now)
+	if !ok {
 		return
 	}
 	kind, _ := wire.TypeOf(msg)
@@ -143,18 +151,22 @@ func (l *handshakeLog) answered(now clock.Time, from wire.Endpoint, msg []byte, 
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
 	}
-	l.limited(&l.strangers, now, kind.String()+" answered by a cookie reply, because of the load", attrs...)
+	l.tellLimited(omitted, kind.String()+" answered by a cookie reply, because of the load", attrs...)
 }
 
-// limited tells what the limit lets through, and how many lines it did not let
-// through before.
-func (l *handshakeLog) limited(limit *logLimit, now clock.Time, what string, attrs ...slog.Attr) {
-	l.mu.Lock()
-	omitted, ok := limit.take(now)
-	l.mu.Unlock()
-	if !ok {
-		return
+// allow reports whether the limit lets a line through, and how many lines it did not let
+// through before. It comes before the line is made, because a flood asks very often.
+func (l *handshakeLog) allow(limit *logLimit, now clock.Time) (omitted int, ok bool) {
+	if !l.enabled() {
+		return 0, false
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return limit.take(now)
+}
+
+// tellLimited tells what allow has let through.
+func (l *handshakeLog) tellLimited(omitted int, what string, attrs ...slog.Attr) {
 	if omitted > 0 {
 		attrs = append(attrs, slog.Int("omitted", omitted))
 	}

@@ -149,9 +149,10 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 	private, stranger := newKey(t)
 	reply := (&wire.CookieReply{Receiver: 5}).AppendTo(nil)
 	foreign := initiation(t, private, a.public) // with a wrong mac1 for b
+	admitterB := b.newAdmitter()
 	for range 1000 {
-		b.admit(b.newSender(), from(1), foreign)
-		b.admit(b.newSender(), from(2), reply)
+		admitterB.receive(from(1), foreign)
+		admitterB.receive(from(2), reply)
 	}
 	if n := tellB.count("dropped"); n < logBurst || n > logBurst+5 {
 		t.Errorf("%d lines about 2000 messages", n)
@@ -165,13 +166,15 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 		}
 	}
 	b.sleep(2 * time.Second)
-	b.admit(b.newSender(), from(3), initiation(t, private, b.public))
+	admitterB.receive(from(3), initiation(t, private, b.public))
+	admitterB.check(1)
 	want := fmt.Sprintf(`msg="handshake initiation refused" key=%x from=10.0.0.3:51820 why="no peer has this public key" omitted=`, stranger[:4])
 	eventually(t, "that lines were omitted", func() bool { return tellB.count(want) == 1 })
 
 	foreign = initiation(t, private, b.public)
+	admitterA := a.newAdmitter()
 	for range 100 {
-		a.admit(a.newSender(), from(1), foreign)
+		admitterA.receive(from(1), foreign)
 	}
 	a.inject(b, "hello")
 	want = fmt.Sprintf(`msg="handshake response refused" peer=B key=%s from=%v why=%q`+"\n", b.digits(), b.at(), core.NotAuthentic)

@@ -11,7 +11,6 @@ import (
 	"wgd/internal/sys/pages"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
-	"wgd/internal/wire"
 )
 
 // outQueues are the queues of the interface, as lanes need them.
@@ -50,12 +49,13 @@ func (q inQueues) Capacity() int { return 2*q.group.Caps().RecvBuffer/768 + 1 }
 
 func (q inQueues) Source(i int) lanes.Source {
 	e := q.engine
-	from, replies := q.group.Socket(i), e.newSender()
-	dec := dataplane.NewDecapsulator(e.shared, e.world.TUN.NewWriter(), func(from wire.Endpoint, msg []byte) {
-		e.admit(replies, from, msg)
-	})
+	from, admitter := q.group.Socket(i), e.newAdmitter()
+	dec := dataplane.NewDecapsulator(e.shared, e.world.TUN.NewWriter(), admitter.receive)
 	another := func() lanes.Handler {
-		return &inward{engine: e, dec: dec, job: dec.NewJob(), from: from.NewReceiver(), bs: make([]batch.Batch, deepReceive), depth: 1}
+		return &inward{
+			engine: e, dec: dec, job: dec.NewJob(), from: from.NewReceiver(), admitter: admitter,
+			bs: make([]batch.Batch, deepReceive), depth: 1,
+		}
 	}
 	return lanes.Source{NewHandler: another, Wait: from.Wait}
 }

@@ -291,12 +291,14 @@ func TestNoQueueForStrangers(t *testing.T) {
 	rand.Read(response[4:])
 	maker := cookie.NewMaker(b.public)
 	maker.AddMACs(clock.Time(1), response)
+	admitter := b.newAdmitter()
 	b.mu.Lock() // nothing is taken from the queues
 	for i := range 2000 {
 		rand.Read(reply[4:])
-		b.admit(b.newSender(), from(i), reply)
-		b.admit(b.newSender(), from(i), response)
+		admitter.receive(from(i), reply)
+		admitter.receive(from(i), response)
 	}
+	admitter.check(2000)
 	b.inbox.mu.Lock()
 	if h, c := b.inbox.in.Waiting(), b.inbox.in.WaitingCookies(); h != 0 || c != 0 {
 		t.Errorf("%d handshakes and %d cookie replies wait", h, c)

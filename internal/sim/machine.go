@@ -150,15 +150,22 @@ func (h *Host) work() {
 	}
 }
 
-// admit decides about a message of type 1 to 3 before the handshake queue.
+// admit decides about a message of type 1 to 3 before the handshake queue. There is always
+// time to check it.
 func (h *Host) admit(from wire.Endpoint, msg []byte) {
 	admission := driver.Admission{Gate: h.Gate, Index: h.Index, Capacity: Capacity}
-	d := admission.Admit(h.mono(), from, msg, h.inbox.Waiting())
+	d := admission.Classify(msg)
+	if d.Action == driver.Defer {
+		d = admission.CheckMAC1(d, msg)
+	}
+	if d.Action == driver.Defer {
+		d = admission.Rest(h.mono(), from, msg, h.inbox.Waiting())
+	}
 	switch d.Action {
 	case driver.Drop:
 		h.Drops.Add(d.Reason, 1)
 	case driver.Answer:
-		driver.SendReply((*socket)(h), h.Drops, from, bytes.Clone(d.Reply))
+		driver.SendReply((*socket)(h), h.Drops, from, bytes.Clone(d.Reply), &batch.Batch{})
 	case driver.PutHandshake, driver.PutCookie:
 		queued := h.inbox.Put(d.Action, from, msg)
 		if !queued {
