@@ -9,8 +9,12 @@ tool honnef.co/go/tools/cmd/staticcheck
 require (
 	// The longest-prefix table: a million prefixes, read without a lock, copied in part when changed.
 	github.com/gaissmai/bart v0.30.0
+	// The messages of nftables, so that the firewall rules of a default route need no other program.
+	github.com/google/nftables v0.3.0
 	// The messages of rtnetlink: addresses, links, routes, so that no other program need be run.
 	github.com/vishvananda/netlink v1.3.1
+	// Only a type of the one above: a handle of a network namespace.
+	github.com/vishvananda/netns v0.0.5
 	// ChaCha20-Poly1305 and BLAKE2s, which the standard library keeps to itself or lacks.
 	golang.org/x/crypto v0.58.0
 	// Messages of DNS: a daemon needs the TTL, which package net does not tell. dnsmessage is the parser that package
@@ -25,7 +29,9 @@ require (
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/google/btree v1.1.2 // indirect
-	github.com/vishvananda/netns v0.0.5 // indirect
+	github.com/google/go-cmp v0.7.0 // indirect
+	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // indirect
+	github.com/mdlayher/socket v0.5.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect

@@ -4,6 +4,7 @@ package main
 import (
 	"wgd/internal/aead"
 	"wgd/internal/cli"
+	"wgd/internal/netsetup"
 )
 
 func main() { cli.Main(command()) }
@@ -16,8 +17,8 @@ func command() *cli.Command {
 			"wgd creates the network interface NAME and carries its packets to its peers over UDP, authenticated and encrypted. " +
 				"It is compatible with every WireGuard implementation.",
 			"A new interface is down and has no keys, peers or addresses. wgconfig(8) or wg(8) sets keys and peers; " +
-				"wg-ifconfig(8) or ip(8) sets addresses and brings the interface up. wg-quick(8) does all of that, if " +
-				"WG_QUICK_USERSPACE_IMPLEMENTATION is wgd.",
+				"wg-ifconfig(8) or ip(8) sets addresses and brings the interface up. wgd up does all of that from a configuration file; so does " +
+				"wg-quick(8), if WG_QUICK_USERSPACE_IMPLEMENTATION is wgd.",
 			"On SIGTERM and SIGINT the daemon ends cleanly: it removes the control socket and the interface, and erases the keys. " +
 				"It ends in the same way, with a message, if ip(8) or wg-ifconfig(8) deletes the interface.",
 		},
@@ -36,6 +37,7 @@ func command() *cli.Command {
 			{Term: "/dev/net/tun", Text: "where the interface comes from"},
 			{Term: "/var/run/wireguard/NAME.sock", Text: "the control socket, which speaks the cross-platform protocol of wireguard-tools"},
 			{Term: "/etc/wireguard/NAME.conf", Text: "the configuration file of an interface"},
+			{Term: netsetup.Dir + "/NAME.json", Text: "what wgd up did to the system, for wgd down"},
 			{Term: "/var/lib/wgd/", Text: "handshake timestamps, which survive a restart; without root, $XDG_STATE_HOME/wgd"},
 		},
 		Environment: []cli.Entry{
@@ -48,6 +50,7 @@ func command() *cli.Command {
 		Examples: []cli.Example{
 			{Text: "Try a tunnel, without root:", Lines: []string{"wgd demo"}},
 			{Text: "Start and configure an interface:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
+			{Text: "Bring up the interface of /etc/wireguard/wg0.conf, and take it down:", Lines: []string{"wgd up wg0", "wgd down wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
@@ -66,6 +69,8 @@ func forms() []cli.Form {
 				"interface. The demo shows ping times, the throughput of a TCP stream, and the status of both peers as wgconfig(8) shows it."},
 			Run: runDemo,
 		},
+		upForm,
+		downForm,
 		{
 			Syntax:  "check CONF",
 			Summary: "report everything that is wrong with a configuration file",

@@ -134,7 +134,7 @@ func TestSystemOnlyUnderSys(t *testing.T) {
 			continue
 		}
 		for _, path := range s.imports() {
-			if path == "syscall" || path != cpu && matches(path, []string{unix, netlink, netns}) { // cpu queries the processor, not the kernel
+			if path == "syscall" || path != cpu && matches(path, []string{unix, netlink, netns, nftables}) { // cpu queries the processor, not the kernel
 				t.Errorf("%s imports %s: system calls belong in internal/sys", s.path, path)
 			}
 		}

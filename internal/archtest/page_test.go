@@ -23,7 +23,8 @@ func TestThePageHasTheTable(t *testing.T) {
 // thirdNames are the names of packages of other modules on the page.
 var thirdNames = map[string]string{
 	crypto: "x/crypto", unix: "x/sys", cpu: "x/sys/cpu", netlink: "netlink", netns: "netns", bart: "bart", gvisor: "gvisor",
-	dnsmsg: "x/net/dns/dnsmessage",
+	dnsmsg:   "x/net/dns/dnsmessage",
+	nftables: "google/nftables",
 }
 
 var (

@@ -15,14 +15,15 @@ type room struct {
 }
 
 const (
-	crypto  = "golang.org/x/crypto/..."
-	unix    = "golang.org/x/sys/..."
-	cpu     = "golang.org/x/sys/cpu"
-	netns   = "github.com/vishvananda/netns/..."
-	netlink = "github.com/vishvananda/netlink/..."
-	bart    = "github.com/gaissmai/bart/..."
-	gvisor  = "gvisor.dev/gvisor/..."
-	dnsmsg  = "golang.org/x/net/dns/dnsmessage"
+	crypto   = "golang.org/x/crypto/..."
+	unix     = "golang.org/x/sys/..."
+	cpu      = "golang.org/x/sys/cpu"
+	netns    = "github.com/vishvananda/netns/..."
+	netlink  = "github.com/vishvananda/netlink/..."
+	nftables = "github.com/google/nftables/..."
+	bart     = "github.com/gaissmai/bart/..."
+	gvisor   = "gvisor.dev/gvisor/..."
+	dnsmsg   = "golang.org/x/net/dns/dnsmessage"
 )
 
 // rooms has the arrows of docs/architecture.md. A new arrow is added here, in the
@@ -38,7 +39,8 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/sys/process", "internal/sys/tun", "internal/wgconf", "internal/wgimport"}},
+		"internal/control", "internal/netsetup", "internal/resolve", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
+		"internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/resolve"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
@@ -93,6 +95,7 @@ var rooms = map[string]room{
 	"internal/sys/udp/udptest":     {forTests: true, imports: []string{"internal/batch", "internal/sys/udp", "internal/wire"}},
 	"internal/sys/link":            {imports: []string{"internal/sys/netns"}, third: []string{unix, netlink, netns}},
 	"internal/sys/link/linktest":   {forTests: true, imports: []string{"internal/sys/link"}},
+	"internal/sys/nft":             {third: []string{unix, nftables}},
 	"internal/sys/netns":           {third: []string{unix}},
 	"internal/sys/netns/netnstest": {forTests: true, imports: []string{"internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/clock":           {imports: []string{"internal/clock"}, third: []string{unix}},
@@ -113,7 +116,9 @@ var rooms = map[string]room{
 	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
 		"conf", "key", "internal/invalid", "internal/resolve"}},
-	"internal/wgimport":  {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
+	"internal/wgimport": {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
+	"internal/netsetup": {imports: []string{
+		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/wgconf"}},
 	"internal/sys/errno": {third: []string{unix}},
 	"internal/sys/flock": {third: []string{unix}},
 	"internal/archtest":  {forTests: true},

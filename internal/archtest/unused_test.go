@@ -34,10 +34,6 @@ var forTests = map[string]string{
 	"internal/resolve/dns.Client.SetMark":         "for the engine, which will follow endpoint names",
 	"internal/resolve/dns.System":                 "for the engine, which will follow endpoint names",
 	"internal/wgconf.Document.Update":             "for wgd save, which writes files",
-	"internal/wgconf.Hook.For":                    "for wgd up, which runs hooks",
-	"internal/wgconf.Problems.Err":                "for wgd up, which ends where wgd check continues",
-	"internal/wgconf.Table.Number":                "for wgd up, which sets routes",
-	"internal/wgconf.Table.Off":                   "for wgd up, which sets routes",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 

@@ -98,6 +98,17 @@ func (l *Links) AddAddress(name string, address netip.Prefix) error {
 	return failure(err, "%s: add the address %s", name, address)
 }
 
+// AddPlainAddress adds an address as ip(8) does. The kernel checks one of IPv6 for
+// duplicates in the background, and it is Tentative, and cannot be used, until that has
+// ended; on a TUN interface that is a moment after the interface has gone up.
+func (l *Links) AddPlainAddress(name string, address netip.Prefix) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	return failure(l.putWithFlags(link, Address{Prefix: address}, 0, unix.NLM_F_EXCL), "%s: add the address %s", name, address)
+}
+
 // DeleteAddress removes one address from the interface, and only that one: by default
 // the kernel removes all addresses of a network with the first of them. The error is
 // ErrNoAddress if the address is not there.
@@ -196,6 +207,10 @@ func (l *Links) put(link netlink.Link, a Address, mode int) error {
 	if a.Prefix.Addr().Is6() {
 		flags |= unix.IFA_F_NODAD
 	}
+	return l.putWithFlags(link, a, flags, mode)
+}
+
+func (l *Links) putWithFlags(link netlink.Link, a Address, flags uint32, mode int) error {
 	request := l.addressRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|mode, link, a)
 	request.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
 	for _, one := range a.record.rest {

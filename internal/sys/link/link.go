@@ -96,6 +96,8 @@ var (
 	ErrPermission = errors.New("no permission to change interfaces")
 	ErrExists     = errors.New("the address is there already")
 	ErrNoAddress  = errors.New("the interface does not have the address")
+	ErrNoRoute    = errors.New("no route")
+	ErrNoRule     = errors.New("no such rule")
 	ErrFamily     = errors.New("the system has no such address family")
 	ErrBadValue   = errors.New("the kernel does not accept the value")
 )

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/internal/netsetup"
+	"wgd/internal/resolve"
+	"wgd/internal/sys/link"
+	"wgd/internal/sys/process"
+	"wgd/internal/wgconf"
+)
+
+var optVerbose = cli.Option{Long: "verbose", Short: 'v', Text: "print on standard error what is done"}
+
+var upForm = cli.Form{
+	Syntax:  "up CONF",
+	Summary: "bring up the interface that a configuration file describes",
+	Options: []cli.Option{optVerbose},
+	Text:    upText,
+	Run:     runUp,
+}
+
+var upText = []string{
+	"The file has the format of wg-quick(8); see wgd.conf(5). In this order, the daemon is started, and with it the interface; PreUp is run; keys and peers are configured; " +
+		"addresses and the MTU are set; the interface is brought up; routes are added to all AllowedIPs; and PostUp is run. " +
+		"If any of this fails, everything before it is undone, but for what hooks did.",
+	"Without MTU in the file, the MTU is the smallest one on the routes to the endpoints, or else that of the default route, minus 80 bytes. " +
+		"If the tunnel carries IPv6, it is 1280 at least.",
+	"A default route goes to a routing table of its own. A rule leads all packets there but those with the tunnel's firewall mark; a rule before it leads packets to " +
+		"the table main if that has a route for them which is not a default route. " +
+		"Without FwMark in the file, mark and table are the first number from 51820 on of which there is no table. " +
+		"The firewall (nftables) drops what comes from other interfaces to the addresses of the tunnel, and lets the answers of peers pass strict reverse path filtering. " +
+		"Where the kernel has no nftables, a warning says so.",
+	"What is done is recorded before it is done. So wgd down can undo it even if wgd up was killed.",
+	"Hooks are run by bash(1), or by sh(1) where there is no bash. DNS and SaveConfig are not implemented yet: warnings say so.",
+}
+
+// runUp brings up the interface that a file describes. If anything fails, it undoes
+// everything.
+func runUp(c *cli.Call) error {
+	path, name, err := wgconf.Locate(c.Arg("CONF"))
+	if err != nil {
+		return err
+	}
+	file, err := load(c, path)
+	if err != nil {
+		return err
+	}
+	change := file.Change()
+	defer change.Erase()
+	s, err := begin(c, path, name)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	if err := s.free(); err != nil {
+		return err
+	}
+	s.setup.Record = newRecord(path, file, name)
+	ctx, stop := process.UntilTerminated()
+	defer stop()
+	err = s.bringUp(ctx, file, &change)
+	if err == nil {
+		return nil
+	}
+	if undo := s.setup.Undo(); undo != nil {
+		return errors.Join(err, fmt.Errorf("%s: not everything could be undone: wgd down %s tries again: %w", name, name, undo))
+	}
+	return err
+}
+
+// load reads a file, and prints warnings about it.
+func load(c *cli.Call, path string) (*wgconf.File, error) {
+	text, exposed, err := readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s: %w: run it as root", path, plain(err))
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w: correct the path", path, plain(err))
+	}
+	defer clear(text)
+	document := wgconf.Parse(text)
+	defer document.Erase()
+	file, problems := document.Decode(wgconf.Env{
+		ReadKey:     readKey,
+		Dir:         filepath.Dir(path),
+		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"),
+	})
+	if exposed {
+		c.Warnf("%s: others may read this file, and its keys: chmod 600 it", path)
+	}
+	for _, p := range problems {
+		if p.Warning {
+			c.Warnf("%s", p.In(path))
+		}
+	}
+	return file, problems.Err(path)
+}
+
+func newRecord(path string, file *wgconf.File, name string) *netsetup.Record {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	network := &file.Interface.Network
+	return &netsetup.Record{
+		Interface: name, File: path,
+		PreDown:  commands(network.PreDown, name),
+		PostDown: commands(network.PostDown, name),
+	}
+}
+
+// A session is one call of wgd up or wgd down.
+type session struct {
+	call    *cli.Call
+	name    string
+	kernel  *netsetup.Kernel
+	setup   netsetup.Setup
+	release func() // the lock
+}
+
+// begin keeps others from changing the interface, until end.
+func begin(c *cli.Call, path, name string) (*session, error) {
+	links, err := link.Open()
+	if err != nil {
+		return nil, err
+	}
+	store := netsetup.Store{Dir: netsetup.Dir}
+	release, err := store.Lock(name)
+	if err != nil {
+		links.Close()
+		return nil, err
+	}
+	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, Start: background}, release: release}
+	s.setup = netsetup.Setup{Store: store, System: s.kernel, Note: s.note,
+		Warn: func(warning error) { c.Warnf("%s: %v", name, warning) }}
+	return s, nil
+}
+
+func (s *session) end() {
+	s.release()
+	s.kernel.Close()
+}
+
+// note prints what is done, if that is wanted.
+func (s *session) note(what string) {
+	if s.call.Has(optVerbose.Long) {
+		fmt.Fprintln(s.call.Stderr, what)
+	}
+}
+
+// free makes sure that there is nothing of that name yet. What an interface left whose
+// daemon was killed is undone.
+func (s *session) free() error {
+	record, err := s.setup.Store.Load(s.name)
+	if err != nil {
+		return err
+	}
+	_, err = s.kernel.Get(s.name)
+	exists := err == nil
+	switch {
+	case err != nil && !errors.Is(err, link.ErrNotFound):
+		return err
+	case exists && record == nil:
+		return fmt.Errorf("%s: the interface exists already, and wgd up did not create it: delete it, or rename the file", s.name)
+	case exists && !record.Hooks:
+		return fmt.Errorf("%s: an earlier wgd up was interrupted: wgd down %s undoes what it did", s.name, s.name)
+	case exists:
+		return fmt.Errorf("%s: the interface is up already: wgd down %s takes it down", s.name, s.name)
+	case record == nil:
+		return nil
+	}
+	s.note(s.name + ": undo what is left of an earlier wgd up: the interface is gone")
+	s.setup.Record = record
+	return s.setup.Undo()
+}
+
+// bringUp follows the order of wg-quick: PreUp is run when the interface exists, and can
+// already configure it.
+func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.Change) error {
+	network := &file.Interface.Network
+	if err := s.setup.Do(netsetup.Step{Create: &netsetup.Created{}}); err != nil {
+		return err
+	}
+	if err := s.run(ctx, "PreUp", commands(network.PreUp, s.name)); err != nil {
+		return err
+	}
+	if err := s.resolve(ctx, file, change); err != nil {
+		return err
+	}
+	if err := s.configure(change); err != nil {
+		return err
+	}
+	facts, err := s.kernel.Facts(s.name, s.setup.Store)
+	if err != nil {
+		return err
+	}
+	for _, step := range netsetup.Plan(s.name, file, facts) {
+		if ctx.Err() != nil {
+			return s.interrupted()
+		}
+		if err := s.setup.Do(step); err != nil {
+			return err
+		}
+	}
+	if dns := network.DNS; len(dns.Servers)+len(dns.Search)+len(dns.Route) > 0 {
+		s.call.Warnf("%s: DNS is not set: wgd does not do that yet, and the system continues to ask its own name servers: PostUp can set it", s.name)
+	}
+	if err := s.setup.BeginHooks(); err != nil {
+		return err
+	}
+	return s.run(ctx, "PostUp", commands(network.PostUp, s.name))
+}
+
+func (s *session) interrupted() error {
+	return fmt.Errorf("%s: interrupted: what was done is undone", s.name)
+}
+
+// resolve looks up the endpoints that are names, as wg(8) does.
+func (s *session) resolve(ctx context.Context, file *wgconf.File, change *conf.Change) error {
+	resolver := resolve.Resolver{Retries: resolve.DefaultRetries, Waiting: func(r resolve.Retry) {
+		s.call.Warnf("%s: %s: %v: next try in %v, %d of %d", s.name, r.Host, r.Err, r.Pause, r.Attempt, r.Attempts)
+	}}
+	for i := range file.Peers {
+		endpoint := file.Peers[i].Endpoint
+		if endpoint == (resolve.Endpoint{}) || change.Peers[i].Endpoint != nil {
+			continue
+		}
+		s.note(s.name + ": look up the endpoint " + endpoint.String())
+		found, err := resolver.Resolve(ctx, endpoint.String())
+		if err != nil && ctx.Err() != nil {
+			return s.interrupted()
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		change.Peers[i].Endpoint = &found[0]
+	}
+	return nil
+}
+
+// configure gives the daemon the keys and the peers. What PreUp configured stays, unless
+// the file says otherwise.
+func (s *session) configure(change *conf.Change) error {
+	s.note(s.name + ": configure keys and peers")
+	change.ReplacePeers = false
+	client, err := control.Dial(s.name)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Apply(*change)
+}

@@ -1,0 +1,95 @@
+package netsetup
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A Setup is an interface that is being brought up or taken down.
+type Setup struct {
+	Store  Store
+	System System
+	Record *Record
+
+	Note func(what string)   // is told each step before it is done
+	Warn func(warning error) // is told what is lacking
+}
+
+// Do does the steps in their order, up to the first error. Those that were begun are in
+// the record.
+func (s *Setup) Do(steps ...Step) error {
+	for _, step := range steps {
+		s.note(step.String())
+		s.Record.Steps = append(s.Record.Steps, step)
+		if err := s.Store.save(s.Record); err != nil {
+			return err
+		}
+		warning, err := step.do(s.System, s.Record.Interface)
+		if err != nil {
+			return err
+		}
+		if warning != nil && s.Warn != nil {
+			s.Warn(warning)
+		}
+		if step.Create != nil { // it knows its index now
+			if err := s.Store.save(s.Record); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// BeginHooks records that PostUp begins.
+func (s *Setup) BeginHooks() error {
+	s.Record.Hooks = true
+	return s.Store.save(s.Record)
+}
+
+// Undo undoes all steps of the record, the last one first, and removes the record. What
+// cannot be undone stays in the record, so that it can be tried again.
+func (s *Setup) Undo() error {
+	var left []Step
+	var errs []error
+	for _, step := range slices.Backward(s.Record.Steps) {
+		if err := step.undo(s.System, s.Record.Interface, s.neededElsewhere); err != nil {
+			left = append(left, step)
+			errs = append(errs, err)
+		}
+	}
+	if len(left) == 0 {
+		return s.Store.remove(s.Record.Interface)
+	}
+	slices.Reverse(left)
+	s.Record.Steps = left
+	return errors.Join(append(errs, s.Store.save(s.Record))...)
+}
+
+// neededElsewhere reports whether another interface needs src_valid_mark. That one
+// remembers what to restore.
+func (s *Setup) neededElsewhere() (bool, error) {
+	for _, other := range s.Store.others(s.Record.Interface) {
+		if _, needs := other.needsValidMark(); needs {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// ValidMarkBefore reports whether src_valid_mark was set before the first interface that
+// needs it, given whether it is set now.
+func (s Store) ValidMarkBefore(name string, now bool) bool {
+	for _, other := range s.others(name) {
+		if before, needs := other.needsValidMark(); needs && !before {
+			return false
+		}
+	}
+	return now
+}
+
+func (s *Setup) note(what string) {
+	if s.Note != nil {
+		s.Note(fmt.Sprintf("%s: %s", s.Record.Interface, what))
+	}
+}

@@ -1,0 +1,234 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// MainTable is the number of the routing table main.
+const MainTable = unix.RT_TABLE_MAIN
+
+// A StaticRoute leads a prefix to an interface.
+type StaticRoute struct {
+	Prefix netip.Prefix `json:"prefix"`
+	Table  uint32       `json:"table"`
+}
+
+// A Rule is a rule of policy routing. The rule with the lowest priority is asked first.
+type Rule struct {
+	IPv6     bool   `json:"ipv6"`
+	Priority uint32 `json:"priority"`
+	Table    uint32 `json:"table"`
+	// NotMark limits the rule to packets with another firewall mark; 0 does not.
+	NotMark uint32 `json:"not_mark,omitempty"`
+	// NoDefault makes the rule ignore default routes.
+	NoDefault bool `json:"no_default,omitempty"`
+}
+
+// String is the rule as ip(8) shows it.
+func (r Rule) String() string {
+	text := fmt.Sprintf("%d: ", r.Priority)
+	if r.NotMark != 0 {
+		text += "not "
+	}
+	text += "from all "
+	if r.NotMark != 0 {
+		text += fmt.Sprintf("fwmark %#x ", r.NotMark)
+	}
+	text += fmt.Sprintf("lookup %d", r.Table)
+	if r.NoDefault {
+		text += " suppress_prefixlength 0"
+	}
+	return text
+}
+
+// AddRoute adds a route to the interface, with the attributes that ip(8) gives it. The
+// error is ErrExists if the table has a route to this prefix already.
+func (l *Links) AddRoute(name string, r StaticRoute) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(r.Prefix), Table: int(r.Table)}
+	if r.Prefix.Addr().Is4() {
+		route.Scope = netlink.SCOPE_LINK
+	}
+	return failure(l.handle.RouteAdd(route), "%s: add the route %s to table %d", name, r.Prefix, r.Table)
+}
+
+// RoutesTo are the routes in the table main that lead to the interface.
+func (l *Links) RoutesTo(name string) ([]netip.Prefix, error) {
+	link, err := l.find(name)
+	if err != nil {
+		return nil, err
+	}
+	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_MAIN}
+	routes, err := l.routes(filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	var list []netip.Prefix
+	for _, r := range routes {
+		list = append(list, prefixOf(r))
+	}
+	return list, failure(err, "%s: list the routes", name)
+}
+
+// Tables are the routing tables that have routes of either family.
+func (l *Links) Tables() (map[uint32]bool, error) {
+	routes, err := l.routes(&netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	tables := map[uint32]bool{}
+	for _, r := range routes {
+		tables[uint32(r.Table)] = true
+	}
+	return tables, failure(err, "list the routes")
+}
+
+func (l *Links) routes(filter *netlink.Route, mask uint64) (list []netlink.Route, err error) {
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		routes, err := again(func() ([]netlink.Route, error) { return l.handle.RouteListFiltered(family, filter, mask) })
+		if err != nil && !noFamily(err) {
+			return nil, err
+		}
+		list = append(list, routes...)
+	}
+	return list, nil
+}
+
+// again repeats a dump that was interrupted, because some of it may be missing.
+func again[T any](dump func() ([]T, error)) (list []T, err error) {
+	const attempts = 100
+	for range attempts {
+		list, err = dump()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return list, err
+}
+
+// noFamily reports whether the kernel lacks IPv6.
+func noFamily(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+// Priorities are those of all rules of a family, the lowest one first.
+func (l *Links) Priorities(ipv6 bool) ([]uint32, error) {
+	rules, err := again(func() ([]netlink.Rule, error) { return l.handle.RuleList(family(ipv6)) })
+	if err != nil && !noFamily(err) {
+		return nil, failure(err, "list the rules")
+	}
+	var list []uint32
+	for _, r := range rules {
+		list = append(list, uint32(max(r.Priority, 0)))
+	}
+	return list, nil
+}
+
+// UsesMarks reports whether a rule of IPv4 depends on a firewall mark.
+func (l *Links) UsesMarks() (bool, error) {
+	rules, err := again(func() ([]netlink.Rule, error) { return l.handle.RuleList(unix.AF_INET) })
+	for _, r := range rules {
+		if r.Mark != 0 {
+			return true, nil
+		}
+	}
+	return false, failure(err, "list the rules")
+}
+
+// AddRule adds a rule.
+func (l *Links) AddRule(r Rule) error {
+	return failure(l.handle.RuleAdd(r.forLibrary()), "add the rule %s", r)
+}
+
+// DeleteRule removes a rule; ErrNoRule if it is not there.
+func (l *Links) DeleteRule(r Rule) error {
+	err := l.handle.RuleDel(r.forLibrary())
+	if errors.Is(err, unix.ENOENT) || err != nil && noFamily(err) {
+		return &Error{fmt.Sprintf("remove the rule %s: it is not there", r), ErrNoRule, err}
+	}
+	return failure(err, "remove the rule %s", r)
+}
+
+func (r Rule) forLibrary() *netlink.Rule {
+	rule := netlink.NewRule()
+	rule.Family, rule.Priority, rule.Table = family(r.IPv6), int(r.Priority), int(r.Table)
+	rule.Invert, rule.Mark = r.NotMark != 0, r.NotMark
+	if r.NoDefault {
+		rule.SuppressPrefixlen = 0
+	}
+	return rule
+}
+
+// PathMTU is the size of the largest packet that fits on the way to an address, as far
+// as the host knows: what a route says or what the kernel has learned, or else the MTU
+// of the interface. It returns ErrNoRoute where there is none.
+func (l *Links) PathMTU(remote netip.Addr, mark uint32) (int, error) {
+	options := &netlink.RouteGetOptions{Mark: mark}
+	if zone := remote.Zone(); zone != "" {
+		options.Oif = zone
+	}
+	found, err := l.handle.RouteGetWithOptions(net.IP(remote.Unmap().WithZone("").AsSlice()), options)
+	if err != nil || len(found) == 0 {
+		return 0, fmt.Errorf("%w to %s", ErrNoRoute, remote)
+	}
+	return l.mtuOf(found[0])
+}
+
+// DefaultMTU is the PathMTU of the default route of IPv4. It returns ErrNoRoute if there
+// is none.
+func (l *Links) DefaultMTU() (int, error) {
+	routes, err := again(func() ([]netlink.Route, error) {
+		return l.handle.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	})
+	if err != nil {
+		return 0, failure(err, "list the routes")
+	}
+	for _, r := range routes {
+		if prefixOf(r).Bits() == 0 && (r.LinkIndex != 0 || len(r.MultiPath) > 0) {
+			return l.mtuOf(r)
+		}
+	}
+	return 0, fmt.Errorf("%w: there is no default route", ErrNoRoute)
+}
+
+func (l *Links) mtuOf(r netlink.Route) (int, error) {
+	if r.MTU != 0 {
+		return r.MTU, nil
+	}
+	index := r.LinkIndex
+	if index == 0 && len(r.MultiPath) > 0 {
+		index = r.MultiPath[0].LinkIndex
+	}
+	link, err := l.handle.LinkByIndex(index)
+	if err != nil {
+		return 0, failure(err, "the interface %d", index)
+	}
+	return link.Attrs().MTU, nil
+}
+
+func family(ipv6 bool) int {
+	if ipv6 {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// prefixOf is the destination of a route. The library has none for some default routes.
+func prefixOf(r netlink.Route) netip.Prefix {
+	if r.Dst == nil {
+		if r.Family == unix.AF_INET6 {
+			return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	}
+	addr, _ := netip.AddrFromSlice(r.Dst.IP)
+	bits, _ := r.Dst.Mask.Size()
+	return netip.PrefixFrom(addr, bits)
+}
