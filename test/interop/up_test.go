@@ -1,0 +1,258 @@
+package interop
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"wgd/test/lab"
+)
+
+// upCases are configurations with the keys and the endpoints left out: KEY is the private
+// key of the interface, and P1 to P3 are public keys.
+var upCases = []struct{ name, prepare, text string }{
+	{"addresses of both families", "", `
+[Interface]
+PrivateKey = KEY
+ListenPort = 1234
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.1/32, fd00:2::1/128, 10.77.0.0/16, fd00:77::/32
+Endpoint = 192.0.2.1:1234
+PersistentKeepalive = 25
+`},
+	{"no address, no endpoint", "", `
+[Interface]
+PrivateKey = KEY
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.77.0.0/16, fd00:77::/32
+`},
+	{"single addresses", "", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2, 10.2.0.3/32
+Address = fd00:2::2
+Address = 10.3.0.1/24
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.1, fd00:2::2/128, fd00:2::1, 10.3.0.0/24, 10.3.0.128/25
+`},
+	{"MTU", "", `
+[Interface]
+PrivateKey = KEY
+MTU = 1300
+Address = 10.2.0.2/24
+Address = fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.0/24
+Endpoint = 192.0.2.1:1234
+`},
+	{"MTU of the endpoint's interface", "ip link set eth0 mtu 1400", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.0/24
+Endpoint = 192.0.2.1:1234
+`},
+	{"MTU of the endpoint's route", "ip route add 198.51.100.0/24 via 192.0.2.1 mtu 1380", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.0/24
+Endpoint = 198.51.100.7:1234
+`},
+	{"MTU of the default route", "ip link set eth0 mtu 1390 && ip route add default via 192.0.2.1", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.0/24
+`},
+	{"no way to the endpoint", "ip link set eth0 mtu 1390", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.0/24
+Endpoint = 198.51.100.7:1234
+`},
+	{"default routes", "ip route add default via 192.0.2.1", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 0.0.0.0/0, ::/0
+Endpoint = 192.0.2.1:1234
+`},
+	{"default route of IPv4 alone", "", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 0.0.0.0/0, 10.88.0.0/16
+Endpoint = 192.0.2.1:1234
+`},
+	{"default route of IPv6 alone", "", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = ::/0
+Endpoint = [fd01::1]:1234
+`},
+	{"default route with a mark", "", `
+[Interface]
+PrivateKey = KEY
+FwMark = 0x4d2
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 0.0.0.0/0, ::/0
+Endpoint = 192.0.2.1:1234
+`},
+	{"mark without a default route", "", `
+[Interface]
+PrivateKey = KEY
+FwMark = 77
+Address = 10.2.0.2/24
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.9.0.0/16
+Endpoint = 192.0.2.1:1234
+`},
+	{"the table of the default route is taken", "ip route add 10.1.0.0/16 dev eth0 table 51820 && ip -6 route add fd00:1::/64 dev eth0 table 51821", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 0.0.0.0/0, ::/0
+Endpoint = 192.0.2.1:1234
+`},
+	{"other rules", "ip rule add from 10.99.0.0/16 table 7 && ip -6 rule add from fd00:99::/64 table 7 pref 100", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 0.0.0.0/0, ::/0
+Endpoint = 192.0.2.1:1234
+`},
+	{"Table = off", "", `
+[Interface]
+PrivateKey = KEY
+Table = off
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 0.0.0.0/0, ::/0, 10.9.0.0/16
+Endpoint = 192.0.2.1:1234
+`},
+	{"Table = 777", "", `
+[Interface]
+PrivateKey = KEY
+Table = 777
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 0.0.0.0/0, ::/0, 10.2.0.0/24, 10.9.0.0/16
+Endpoint = 192.0.2.1:1234
+`},
+	{"overlapping prefixes of three peers", "", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24, fd00:2::2/64
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.8.0.0/16, fd00:8::/32
+[Peer]
+PublicKey = P2
+AllowedIPs = 10.8.0.0/24, 10.8.1.1/32, fd00:8:1::/64, 10.2.0.0/16
+[Peer]
+PublicKey = P3
+AllowedIPs = 10.8.0.0/16, fd00:8:1::7/128, 10.0.0.0/8
+`},
+	{"hooks and the rest", "", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24
+SaveConfig = false
+PreUp = sysctl -qw net.ipv4.ip_forward=1
+PostUp = ip route add 10.66.0.0/16 dev %i; ip address add 10.2.0.9/24 dev %i
+PostUp = [[ %i == wg+(0) ]] && echo %i | grep -q wg0
+PreDown = ip route del 10.66.0.0/16 dev %i
+PostDown = sysctl -qw net.ipv4.ip_forward=0
+[Peer]
+PublicKey = P1
+PresharedKey = PSK
+AllowedIPs = 10.2.0.1/32
+Endpoint = 192.0.2.1:1234
+PersistentKeepalive = off
+`},
+}
+
+// A file gives the same addresses, routes, rules and firewall rules, and the same tunnel,
+// whether wg-quick or wgd up brings it up. After wgd down, the system is as it was.
+func TestUpDoesWhatWgQuickDoes(t *testing.T) {
+	t.Parallel()
+	for _, c := range upCases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, h := lab.Pair(t)
+			private, _ := newKey(h)
+			pairs := []string{"PrivateKey = KEY", "PrivateKey = " + private, "= PSK", "= " + strings.TrimSpace(h.Must("wg genpsk"))}
+			for _, p := range []string{"P1", "P2", "P3"} {
+				_, public := newKey(h)
+				pairs = append(pairs, "= "+p+"\n", "= "+public+"\n")
+			}
+			h.Write("/etc/wireguard/wg0.conf", strings.NewReplacer(pairs...).Replace(c.text))
+			if c.prepare != "" {
+				h.Must("%s", c.prepare)
+			}
+			before := system(h)
+			h.Must(quick + "up wg0")
+			h.Must("test -S /run/wireguard/wg0.sock && wgconfig wg0") // the kernel did not take it
+			theirs := system(h) + tunnel(h)
+			h.Must(quick + "down wg0")
+			gone(t, h)
+			h.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=0") // wg-quick leaves it
+			lab.Unchanged(t, "wg-quick down", before, system(h))
+			h.Must("wgd up wg0")
+			lab.Unchanged(t, "wgd up", theirs, system(h)+tunnel(h))
+			h.Must("wgd down wg0")
+			lab.Unchanged(t, "wgd down", before, system(h))
+			gone(t, h)
+			if h.Exists("/run/wgd/wg0.json") {
+				t.Error("wgd down leaves its record")
+			}
+		})
+	}
+}
+
+// system is the state of the system, with the tables of wg-quick under our name.
+func system(h *lab.Host) string {
+	return strings.ReplaceAll(h.System(), " wg-quick-wg0 ", " wgd-wg0 ")
+}
+
+var port = regexp.MustCompile(`(?m)^(\S+\t\S+\t)\d+\t`)
+
+// tunnel is the state of the tunnel, without its port if the file names none.
+func tunnel(h *lab.Host) string {
+	dump := h.Must("wg show wg0 dump")
+	if !strings.Contains(h.Must("cat /etc/wireguard/wg0.conf"), "ListenPort") {
+		dump = port.ReplaceAllString(dump, "${1}any\t")
+	}
+	return dump
+}
