@@ -20,18 +20,19 @@ import (
 	"wgd/key"
 )
 
-// Port is where every host listens.
+// Port is the port on which every host listens.
 const Port = 51820
 
-// Host is one that has a tunnel. The upper fields may be changed at any time.
+// A Host is a simulated host with a tunnel. The fields up to Forgetful may be changed
+// at any time.
 type Host struct {
-	Cores     int                     // that do Diffie-Hellman
+	Cores     int                     // number of cores for Diffie-Hellman jobs
 	JobTime   time.Duration           // of one job
-	JobJitter time.Duration           // up to so much more
-	CoreDelay time.Duration           // most that passes before the machine has its turn
-	Wall      time.Duration           // by which the wall clock is wrong
-	Refuse    func(d *Datagram) error // the socket's answer, where it is not that all is well
-	GRO       bool                    // the socket joins what comes together
+	JobJitter time.Duration           // maximum additional time of a job
+	CoreDelay time.Duration           // maximum delay before the machine runs
+	Wall      time.Duration           // error of the wall clock
+	Refuse    func(d *Datagram) error // returns the error of the socket; nil: there are none
+	GRO       bool                    // the socket joins datagrams that arrive together
 	Forgetful bool                    // Got and Sent are not kept
 
 	Name           int
@@ -40,7 +41,7 @@ type Host struct {
 	Disk           Disk
 
 	Got    []Packet   // from its tunnels
-	Sent   []Datagram // handed to the socket, refused ones too
+	Sent   []Datagram // passed to the socket, including refused ones
 	Counts Counts
 
 	Machine *core.Machine
@@ -51,15 +52,15 @@ type Host struct {
 	Counters *dataplane.Counters
 	Shared   *dataplane.Shared
 
-	known     key.Private // whose public key is public
+	known     key.Private // the private key of public
 	public    key.Public
 	net       *Internet
 	behind    *NAT
 	addresses []netip.Addr // of its outer interface
 	changes   []conf.Change
 	up        bool
-	awake     time.Duration // asleep before that
-	life      int           // restarts so far: what was begun in an earlier life has no effect
+	awake     time.Duration // time at which it wakes up
+	life      int           // restarts so far: callbacks of an earlier life have no effect
 
 	enc       *dataplane.Encapsulator
 	sealing   *dataplane.SealJob
@@ -68,15 +69,15 @@ type Host struct {
 	inbox     *driver.Inbox
 	delivery  driver.Delivery
 	jobs      driver.Jobs
-	waiting   []*Datagram // come, not yet read
-	scheduled bool        // the machine's turn is due
+	waiting   []*Datagram // arrived, not read yet
+	scheduled bool        // runMachine is going to be called
 	timer     time.Duration
 	buf       []byte
 }
 
-// Counts are kept of forgetful hosts too.
+// Counts are also kept for forgetful hosts.
 type Counts struct {
-	Sent, Received           [wire.TypeData + 1]int // datagrams by type; 0: none of the protocol
+	Sent, Received           [wire.TypeData + 1]int // datagrams by type; 0: not of the protocol
 	SentBytes, ReceivedBytes int
 	Refused                  int // of those sent
 	Packets                  int // from tunnels
@@ -119,7 +120,7 @@ func (n *Internet) newHost() *Host {
 	return h
 }
 
-// random is a generator that the seed of the internet and n determine.
+// random returns a generator determined by the seed of the internet and i.
 func (n *Internet) random(i uint64) *rand.ChaCha8 {
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], n.seed)
@@ -127,8 +128,8 @@ func (n *Internet) random(i uint64) *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// begin makes the process of the tunnel: a machine that knows what is on disk,
-// and a data plane.
+// begin starts the process of the tunnel: a machine that has read the disk, and a
+// data plane.
 func (h *Host) begin() {
 	h.life++
 	random := h.net.random(uint64(h.Name) | uint64(h.life)<<32)
@@ -149,8 +150,8 @@ func (h *Host) begin() {
 	h.waiting, h.timer, h.scheduled = nil, 0, false
 }
 
-// Addr is where the host is reached: the first of its addresses, or where its
-// NAT has it.
+// Addr returns the address at which others reach the host: its first one, or that
+// of its NAT.
 func (h *Host) Addr() netip.AddrPort {
 	if h.behind != nil {
 		return netip.AddrPortFrom(h.behind.public, Port)
@@ -158,7 +159,7 @@ func (h *Host) Addr() netip.AddrPort {
 	return netip.AddrPortFrom(h.addresses[0], Port)
 }
 
-// Public is the host's public key.
+// Public returns the host's public key.
 func (h *Host) Public() key.Public {
 	if !h.Private.Equal(h.known) {
 		h.known, h.public = h.Private, h.Private.Public()
@@ -166,14 +167,14 @@ func (h *Host) Public() key.Public {
 	return h.public
 }
 
-// Time is what the host's clocks show.
+// Time returns the readings of the host's clocks.
 func (h *Host) Time() clock.Now {
 	return clock.Now{Mono: h.mono(), Wall: Epoch.Add(h.net.now + h.Wall)}
 }
 
 func (h *Host) mono() clock.Time { return boot(h.Name).Add(h.net.now) }
 
-// Move gives the host one new outer address in the place of those it had.
+// Move replaces the outer addresses of the host with a single one.
 func (h *Host) Move(address string) {
 	for _, a := range h.addresses {
 		if h.behind != nil {
@@ -187,7 +188,7 @@ func (h *Host) Move(address string) {
 	h.net.nodes[h.addresses[0]] = h
 }
 
-// Sleep suspends the host: nothing runs, nothing is received, its clocks go on.
+// Sleep suspends the host: nothing runs, nothing is received, but its clocks advance.
 func (h *Host) Sleep(d time.Duration) {
 	h.awake = h.net.now + d
 	h.net.After(d, h.schedule)
@@ -208,14 +209,14 @@ func (h *Host) Apply(c conf.Change) error {
 	return err
 }
 
-// Must is Apply of a change that is right.
+// Must is Apply for a change that must succeed.
 func (h *Host) Must(c conf.Change) {
 	if err := h.Apply(c); err != nil {
 		panic("sim: " + err.Error())
 	}
 }
 
-// Up opens the socket and lets the machine speak.
+// Up opens the socket and brings the machine up.
 func (h *Host) Up() {
 	h.up = true
 	h.Machine.SetListenPort(Port)
@@ -224,7 +225,7 @@ func (h *Host) Up() {
 	h.net.settle()
 }
 
-// Down ends both.
+// Down brings the machine down and closes the socket.
 func (h *Host) Down() {
 	h.Machine.Down(h.Time())
 	h.up = false
@@ -235,14 +236,14 @@ func (h *Host) Down() {
 	h.net.settle()
 }
 
-// Restart ends the process and begins another one with the same configuration.
-// Only an orderly end writes down what is not yet on disk.
+// Restart ends the process and starts another one with the same configuration. Only
+// an orderly end writes to disk what is not there yet.
 func (h *Host) Restart(orderly bool) {
 	up := h.up
 	if orderly {
 		h.close()
 	}
-	h.Disk.pending = nil // what a crash did not write is lost
+	h.Disk.pending = nil // lost in a crash
 	h.up = false
 	h.begin()
 	changes := h.changes
@@ -270,8 +271,8 @@ func (h *Host) close() {
 	h.Disk.Ceiling = h.Machine.LastStamp()
 }
 
-// About is how another host configures this one: key, address where it can be
-// known, and inner addresses.
+// About returns this host as another one configures it: public key, inner addresses,
+// and the endpoint unless it is behind a NAT.
 func (h *Host) About() conf.PeerChange {
 	c := conf.PeerChange{
 		PublicKey: h.Public(),
@@ -287,13 +288,13 @@ func (h *Host) About() conf.PeerChange {
 	return c
 }
 
-// Join makes two hosts each other's peers.
+// Join makes two hosts peers of each other.
 func Join(a, b *Host) {
 	a.Must(conf.Change{Peers: []conf.PeerChange{b.About()}})
 	b.Must(conf.Change{Peers: []conf.PeerChange{a.About()}})
 }
 
-// Pair is two new hosts that are up and each other's only peers.
+// Pair returns two new hosts that are up and have only each other as a peer.
 func (n *Internet) Pair() (a, b *Host) {
 	a, b = n.NewHost("192.0.2.1"), n.NewHost("198.51.100.2")
 	Join(a, b)
@@ -302,7 +303,7 @@ func (n *Internet) Pair() (a, b *Host) {
 	return a, b
 }
 
-// Peer is what the host's data plane knows of another host; nil: it is none.
+// Peer returns the peer that is another host, or nil if there is none.
 func (h *Host) Peer(other *Host) *peer.Peer {
 	public := other.Public()
 	for i, s := range h.Machine.Status(h.Time()).Peers {
@@ -313,7 +314,7 @@ func (h *Host) Peer(other *Host) *peer.Peer {
 	return nil
 }
 
-// Status is what the host shows about another one.
+// Status returns the status of the peer that is another host.
 func (h *Host) Status(other *Host) conf.PeerStatus {
 	public := other.Public()
 	for _, s := range h.Machine.Status(h.Time()).Peers {
@@ -324,12 +325,12 @@ func (h *Host) Status(other *Host) conf.PeerStatus {
 	return conf.PeerStatus{}
 }
 
-// Send gives the tunnel a packet for another host's inner IPv4 address.
+// Send sends a packet to another host's inner IPv4 address through the tunnel.
 func (h *Host) Send(to *Host, payload string) {
 	h.Give(Inner(h.Inner4, to.Inner4, []byte(payload), 0))
 }
 
-// Give gives the tunnel frames at once, as one read of the interface would.
+// Give passes frames to the tunnel in one batch, as one read of the interface does.
 func (h *Host) Give(frames ...[]byte) {
 	if h.asleep() {
 		return
@@ -338,7 +339,7 @@ func (h *Host) Give(frames ...[]byte) {
 	h.net.settle()
 }
 
-// Payloads are those of the packets that came out of the tunnel.
+// Payloads returns the payloads of Got.
 func (h *Host) Payloads() []string {
 	list := make([]string, len(h.Got))
 	for i := range h.Got {
@@ -347,7 +348,7 @@ func (h *Host) Payloads() []string {
 	return list
 }
 
-// SentOf are the datagrams of one type, oldest first.
+// SentOf returns the datagrams in Sent of one type, oldest first.
 func (h *Host) SentOf(t wire.Type) (list []Datagram) {
 	for _, d := range h.Sent {
 		if d.Type() == t {

@@ -15,11 +15,11 @@ import (
 	"wgd/key"
 )
 
-// Capacity is that of the handshake queue: a quarter of engine's, because the
-// jobs of most tests here take longer than real ones.
+// Capacity is the capacity of the handshake queue: a quarter of engine's, because
+// jobs in most tests here take longer than real ones.
 const Capacity = driver.Capacity / 4
 
-// notes is how the data plane reaches the machine.
+// notes puts the notes of the data plane into the inbox.
 type notes Host
 
 func (n *notes) Want(p *peer.Peer) { (*Host)(n).posted(n.inbox.Want(p)) }
@@ -28,18 +28,18 @@ func (n *notes) Wake(p *peer.Peer) { (*Host)(n).posted(n.inbox.Wake(p)) }
 
 func (n *notes) Confirm(p *peer.Peer, k *session.Keypair) { (*Host)(n).posted(n.inbox.Confirm(p, k)) }
 
-// posted rings if something new is in the inbox.
+// posted schedules the machine if something new is in the inbox.
 func (h *Host) posted(ok bool) {
 	if ok {
 		h.schedule()
 	}
 }
 
-// Route does nothing: in the simulation, routes are not followed.
+// Route does nothing: the simulation has no routes to look up.
 func (n *notes) Route(*peer.Peer) {}
 
-// ring asks for the machine's turn: before anything else happens, or up to
-// CoreDelay from now.
+// schedule has the machine run before any other event, or after a random delay of
+// up to CoreDelay.
 func (h *Host) schedule() {
 	if h.scheduled {
 		return
@@ -57,12 +57,12 @@ func (h *Host) schedule() {
 	})
 }
 
-// turn is the machine's, as in engine's coreLoop: it takes what waits, does what
-// is due, and what it wants is carried out.
+// runMachine is one iteration of engine's coreLoop: the machine receives what is in
+// the inbox and does what is due, and its outputs are carried out.
 func (h *Host) runMachine() {
 	h.scheduled = false
 	if h.asleep() {
-		return // waking up rings
+		return // Sleep has scheduled it for later
 	}
 	h.inbox.Take(&h.delivery, h.jobs.Room(h.Cores))
 	h.delivery.Deliver(h.Machine, h.Time(), h.Drops)
@@ -75,7 +75,7 @@ func (h *Host) runMachine() {
 	h.setTimer()
 }
 
-// effects are what the machine's outputs act on.
+// effects carries out the machine's outputs.
 type effects Host
 
 func (x *effects) Send(b *batch.Batch) error { return (*socket)(x).Send(b) }
@@ -93,7 +93,7 @@ func (x *effects) Start(_ clock.Time, j *core.Job) {
 
 func (x *effects) Remember(out *core.Output) { x.Disk.remember((*Host)(x), out) }
 
-// setTimer has the machine looked after when something is due.
+// setTimer schedules the machine for its next timeout.
 func (h *Host) setTimer() {
 	next := h.Machine.NextTimeout()
 	if next == clock.Never {
@@ -121,8 +121,8 @@ func (h *Host) setTimer() {
 	})
 }
 
-// work begins jobs while there are cores. What a job does when its time is up
-// or when it begins must come to the same: a coin decides.
+// work starts jobs while there are free cores. A job must have the same effect
+// whether it runs at the beginning or at the end of its time, so that is random.
 func (h *Host) work() {
 	for h.jobs.Ready(h.Cores) {
 		j := h.jobs.Next()
@@ -175,17 +175,17 @@ func (h *Host) admit(from wire.Endpoint, msg []byte) {
 	}
 }
 
-// Disk is what a process leaves to the next one (A20, A21).
+// A Disk holds what a process saves for the next one (A20, A21).
 type Disk struct {
 	Ceiling  wire.TAI64N
 	Received map[key.Public]wire.TAI64N
 	pending  []core.Output // not written yet
 }
 
-// diskInterval is between two writes of received stamps.
+// diskInterval is the time between two writes of received stamps.
 const diskInterval = time.Second
 
-// remember takes one of the machine's outputs about stamps.
+// remember handles an output of the machine about a stamp.
 func (d *Disk) remember(h *Host, out *core.Output) {
 	if out.Kind == core.Reserve {
 		d.Ceiling = out.Stamp
