@@ -19,8 +19,8 @@ const (
 	minGain = 1.1
 	maxCost = 1.3
 
-	// One fewer suffices when the rate is below this part of what one fewer
-	// carried.
+	// One fewer suffices when the rate is below this part of the rate with one
+	// fewer.
 	fewerSuffice = 0.9
 
 	// After a trial that failed the next one waits, each time twice as long.
@@ -91,7 +91,7 @@ func (c *hillClimber) fail(now clock.Time, width int, why Reason) int {
 	return c.change(width, why)
 }
 
-// change decides for another width. A trial that goes on fails.
+// change decides on another width. A trial in progress fails.
 func (c *hillClimber) change(width int, why Reason) int {
 	return c.end(decision{number: width, reason: why})
 }
@@ -109,7 +109,7 @@ func (c *hillClimber) report(d decision) int {
 	return d.number
 }
 
-// tooMany reports whether one fewer would carry as much.
+// tooMany reports whether one fewer would be enough for this rate.
 func (c *hillClimber) tooMany(rate float64) bool {
 	return c.width > 1 && rate < fewerSuffice*c.before[c.width-2].rate
 }

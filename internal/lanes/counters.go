@@ -55,8 +55,8 @@ func (c *Counters) of(d Direction) *DirectionCounters {
 	return &c.In
 }
 
-// DirectionCounters are those of one direction: of the goroutines of all its lanes,
-// and of its queues. Inwards, these are the sockets of both address families.
+// DirectionCounters count the goroutines of all lanes of one direction, and its
+// queues. For In, these are the sockets of both address families.
 type DirectionCounters struct{ Goroutines, Queues Counter }
 
 // A Counter counts goroutines or queues, and how their number changes.
@@ -87,7 +87,7 @@ func (c *Counter) Stats() Stats {
 
 func (c *Counter) add(n int) { c.now.Add(int64(n)) }
 
-// A decision is one to have a certain number of goroutines or queues.
+// A decision sets the number of goroutines or queues.
 type decision struct {
 	number int
 	reason Reason

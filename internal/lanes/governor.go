@@ -15,7 +15,7 @@ const (
 	holdForLoad   = time.Second
 	holdForChange = 100 * time.Millisecond
 
-	// While all are needed, Processors is told so again at this interval, because
+	// While all are needed, Processors is called again at this interval, because
 	// their number may have changed.
 	repeatInterval = 10 * time.Second
 
@@ -35,9 +35,9 @@ const (
 // thread to look for more work. In a tunnel that is a second thread for each
 // batch. It finds nothing, and takes a core from the programs that send and
 // receive. With one processor there is no second thread. On the other hand,
-// goroutines then take turns of up to 10 ms, during which nothing asks the kernel
+// goroutines then run for up to 10 ms, during which nothing polls the kernel for
 // what has arrived. So a lane yields after 5 ms, and whatever else occupies a
-// processor for long asks for all of them: a lane that is spread over several
+// processor for long requests all of them: a lane that is spread over several
 // goroutines, handshakes, changes of the configuration, and work for more than
 // one core.
 //
@@ -121,7 +121,7 @@ func (g *governor) noteTraffic(now clock.Time) {
 	}
 }
 
-// need asks for all processors, for at least the time hold.
+// need requests all processors, for at least the time hold.
 func (g *governor) need(now clock.Time, hold time.Duration) {
 	if g.set == nil {
 		return
@@ -147,7 +147,7 @@ func (g *governor) requestReview() {
 	}
 }
 
-// mayYield reports whether there is, or may come to be, one processor only.
+// mayYield reports whether there is, or may be later, only one processor.
 func (g *governor) mayYield() bool { return g.set != nil || g.single.Load() }
 
 // yieldAfterTurn yields if there is one processor and the lane's turn is over. It

@@ -18,7 +18,7 @@ type governed struct {
 	governor *governor
 	now      clock.Time
 	all      bool // the process has all processors
-	sets     int  // how often it was told how many it has
+	sets     int  // calls of Processors
 	own      float64
 	idle     float64 // cores; so is own, which the process uses
 	used     cpu.Times
@@ -114,7 +114,7 @@ func TestProcessorsAreKept(t *testing.T) {
 }
 
 // They are not kept for nearly one core if no core is idle.
-func TestProcessorsAreGivenBack(t *testing.T) {
+func TestProcessorsAreReleased(t *testing.T) {
 	g := newGoverned()
 	g.own, g.idle = 0.95, 0
 	if g.run(5 * time.Second); g.all {
@@ -122,8 +122,8 @@ func TestProcessorsAreGivenBack(t *testing.T) {
 	}
 }
 
-// While all are needed, that is said again from time to time, because their number
-// may have changed.
+// While all are needed, Processors is called again from time to time, because their
+// number may have changed.
 func TestAllProcessorsAgain(t *testing.T) {
 	g := newGoverned()
 	g.own, g.idle = 1.3, 0
@@ -154,7 +154,7 @@ func TestNeedWhileChanging(t *testing.T) {
 }
 
 // Where Go always has one processor, lanes yield as well.
-func TestOneProcessorForGood(t *testing.T) {
+func TestAlwaysOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	g := newGovernor(nil, nil, nil)
 	y := &yields{}

@@ -172,7 +172,7 @@ func TestLaneKeepsOrder(t *testing.T) {
 			s.t = t
 			s.run(FixedSpread(width))
 			if s.next != s.count {
-				t.Errorf("%s, over %d: %d of %d read", name, width, s.next, s.count)
+				t.Errorf("%s, width %d: %d batches read, want %d", name, width, s.next, s.count)
 			}
 			if got := s.max.Load(); name == "slow" && got < 2 || got > int32(width) {
 				t.Errorf("%s, over %d: %d were worked on at once", name, width, got)
@@ -187,8 +187,7 @@ func TestLaneKeepsOrder(t *testing.T) {
 	}
 }
 
-// That holds as well while followers sleep and wake, begin and end, as the policy
-// wants it.
+// The same holds while the policy makes followers sleep and wake, begin and end.
 func TestFollowersComeAndGo(t *testing.T) {
 	for name, s := range map[string]*numberSource{
 		"slow":         {count: 500, varies: true, pause: shortSleep},

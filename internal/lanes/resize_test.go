@@ -114,7 +114,7 @@ type flowHandler struct {
 	closed bool // guarded by queues.mu
 }
 
-// await waits until there is a packet. It takes that, if it is told where to.
+// await waits until there is a packet. Unless take is nil, it moves the packet there.
 func (h *flowHandler) await(take *flowPacket) error {
 	for ; ; time.Sleep(pollInterval) {
 		if n, err := h.poll(take); n > 0 || err != nil {
@@ -247,7 +247,7 @@ func (q *flowQueues) resize(t *testing.T, old, n int) {
 		running.Go(l.lead)
 	}
 	if calls != 2 {
-		t.Errorf("the scaler was told %d times", calls)
+		t.Errorf("Resized was called %d times, want 2", calls)
 	}
 	if q.steers || q.stayOpen { // otherwise the packets in queues that are closed are lost
 		asynctest.Eventually(t, "all packets are finished", func() bool {

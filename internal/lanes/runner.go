@@ -12,14 +12,13 @@ import (
 // Options are what a Runner needs to know of its surroundings. With none, one
 // goroutine processes each direction.
 type Options struct {
-	// Usage tells how much of the processors is used. If it is nil, that is not
-	// known, and no direction is spread over several goroutines or queues.
+	// Usage returns how the processors are used. If it is nil, no direction is
+	// spread over several goroutines or queues.
 	Usage func() (cpu.Times, error)
 
-	// Processors, if it is not nil, is told whether all of Go's processors are needed
-	// or one suffices. At the beginning there must be all. That all are needed is said
-	// again from time to time, so that Processors can find out how many there are. It
-	// may take some time.
+	// Processors, if it is not nil, sets the number of Go's processors: all, or one.
+	// At the beginning there must be all. While all are needed, it is called again
+	// from time to time, because their number may have changed. It may be slow.
 	Processors func(all bool)
 
 	// Spread makes the policy of one lane, and Scaler the scaler of a group that can
@@ -32,7 +31,7 @@ type Options struct {
 	Counters *Counters
 }
 
-// A Direction is that of packets.
+// A Direction is the direction of packets.
 type Direction string
 
 // The directions, as seen from this machine.
@@ -51,7 +50,7 @@ type Runner struct {
 	cores    int // that one direction may use
 }
 
-// New makes the Runner of an engine. It counts its goroutines in running.
+// New returns the Runner of an engine, which counts its goroutines in running.
 func New(o Options, clock func() clock.Now, log *slog.Logger, running *sync.WaitGroup) *Runner {
 	if o.Counters == nil {
 		o.Counters = &Counters{}
@@ -153,5 +152,5 @@ func (r *Runner) note(d Direction, what string, c *Counter, n decision) {
 // Govern sets the number of Go's processors as needed, until closing is closed.
 func (r *Runner) Govern(closing <-chan struct{}) { r.governor.run(closing) }
 
-// NeedProcessors asks for all of Go's processors, for a short while.
+// NeedProcessors requests all of Go's processors for a short time.
 func (r *Runner) NeedProcessors(now clock.Time) { r.governor.need(now, holdForChange) }

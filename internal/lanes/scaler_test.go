@@ -79,7 +79,7 @@ func TestScalerGrowsWhereItPays(t *testing.T) {
 	}
 	// Each number is reported when it is tried, and when it is kept.
 	if want := []int{2, 2, 3, 3, 4, 4}; !slices.Equal(m.numbers(), want) {
-		t.Errorf("told %v", m.decisions)
+		t.Errorf("decisions %v, want the numbers %v", m.decisions, want)
 	}
 	if s := m.stats(); s.Tried != 3 || s.Kept != 3 || s.Failed != 0 || s.Reasons[SmallPacketsWait] != 3 || s.Reasons[WorthIt] != 3 {
 		t.Errorf("counted: %+v", s)
@@ -178,7 +178,7 @@ func TestScalerImpossible(t *testing.T) {
 	m.refuse = errors.New("no more")
 	s := m.scaler(8)
 	if m.run(s, time.Minute); s.width != 1 || s.trial != 0 || len(m.decisions) != 2 {
-		t.Errorf("%d, told %v", s.width, m.decisions)
+		t.Errorf("width %d, decisions %v, want width 1 and two decisions", s.width, m.decisions)
 	}
 	if s := m.stats(); s.Tried != 1 || s.Failed != 1 || s.Reasons[Refused] != 1 {
 		t.Errorf("counted: %+v", s)

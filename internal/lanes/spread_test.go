@@ -20,7 +20,7 @@ type largeBatches struct {
 	extra  float64 // by how much a byte costs more with several cores
 }
 
-// simulation is the past of a simulated machine.
+// A simulation records what has happened on a simulated machine.
 type simulation struct {
 	now       clock.Time
 	idle      time.Duration
@@ -52,7 +52,7 @@ func (s *simulation) stats() Stats {
 	return c.Stats()
 }
 
-// numbers are those that were decided for.
+// numbers returns the number of each decision.
 func (s *simulation) numbers() (list []int) {
 	for _, d := range s.decisions {
 		list = append(list, d.number)
@@ -199,7 +199,7 @@ func TestSpreadYields(t *testing.T) {
 	}
 }
 
-// A review covers no pause, however long.
+// A review does not include a pause, however long it is.
 func TestSpreadForgets(t *testing.T) {
 	m := &largeBatches{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
 	p := m.newPolicy(2)
@@ -243,7 +243,7 @@ func TestWhatIsShared(t *testing.T) {
 	} {
 		share, wake := p.Note(BatchInfo{Bytes: c.size, At: 1}, c.ready, c.active)
 		if share != c.share || wake != c.wake {
-			t.Errorf("batch %d: shared %v, another woken %v", i, share, wake)
+			t.Errorf("batch %d: got share %v, wake %v; want %v, %v", i, share, wake, c.share, c.wake)
 		}
 	}
 	p.streak = 9
