@@ -14,14 +14,14 @@ import (
 // handshakeTOS is DSCP AF41 (A56).
 const handshakeTOS = 0x88
 
-// Effects are what the outputs of a machine act on.
+// Effects carry out the outputs of a machine.
 type Effects interface {
 	// Send is that of dataplane.UDP.
 	Send(b *batch.Batch) error
 	// Flush and Keepalive are those of a dataplane.Encapsulator.
 	Flush(now clock.Time, p *peer.Peer) bool
 	Keepalive(now clock.Time, p *peer.Peer) bool
-	// Start has a job run on any core, and given to Inbox.PutFinished then.
+	// Start runs a job on any core, and then passes it to Inbox.PutFinished.
 	Start(now clock.Time, j *core.Job)
 	// Remember is for core.Reserve, core.Accepted and core.Forget.
 	Remember(out *core.Output)
@@ -103,7 +103,7 @@ func Quench(x Effects, m *core.Machine) (staged []*peer.Peer) {
 	return staged
 }
 
-// Purge drops what is staged for p, and returns the number of packets.
+// Purge drops the packets staged for p, and returns their number.
 func Purge(drops *dataplane.Drops, p *peer.Peer) int {
 	n := p.Purge()
 	drops.Add(dataplane.DropStaged, n)

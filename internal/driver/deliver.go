@@ -7,8 +7,8 @@ import (
 	"wgd/internal/peer"
 )
 
-// Delivery is what the machine is told at once. Its memory is used again: one
-// Delivery serves all turns.
+// A Delivery is what the machine receives in one iteration of its loop. One Delivery
+// is reused for all of them.
 type Delivery struct {
 	handshakes []handshake
 	cookies    []handshake
@@ -18,12 +18,12 @@ type Delivery struct {
 	confirms   notes[confirmation]
 }
 
-// Deliver gives the machine what was taken, has it do what is due, and returns
-// when it wants to be called next.
+// Deliver passes what was taken to the machine, calls its Timeout if that is due, and
+// returns the time of its next timeout.
 //
 // Messages and finished jobs come before the notes of the data plane, because a
 // note is judged by the sessions that these may change. Of the notes, Confirm
-// comes first: it changes which session is sent on, which Want and Wake ask about.
+// comes first: it changes which session is sent on, and Want and Wake depend on that.
 func (d *Delivery) Deliver(m *core.Machine, now clock.Now, drops *dataplane.Drops) (next clock.Time) {
 	for i := range d.cookies {
 		h := &d.cookies[i]
@@ -50,8 +50,8 @@ func (d *Delivery) Deliver(m *core.Machine, now clock.Now, drops *dataplane.Drop
 	return m.NextTimeout()
 }
 
-// Finish gives the machine the finished jobs only: at the end, when nothing
-// else counts any more, they must still give back what they borrowed.
+// Finish passes only the finished jobs to the machine. At the end, they must still
+// return what they borrowed.
 func (d *Delivery) Finish(m *core.Machine, now clock.Now) {
 	for _, j := range d.finished {
 		m.Finish(now, j)

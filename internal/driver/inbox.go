@@ -23,15 +23,15 @@ type Inbox struct {
 const (
 	// Capacity is how many initiations and responses wait for the machine of a
 	// real interface; from an eighth of it on the interface is under load (A28).
-	// A storm of peers that are asked for cookies comes in waves, one at each
-	// retransmission: what has no room in one wave waits for the next, while the
-	// cores are idle. On the other hand, a message that has waited for
-	// RekeyTimeout is answered in vain, and a slow core takes 1 ms for each.
+	// When many peers are sent cookie replies at once, their messages arrive in
+	// waves, one at each retransmission. A message for which there is no space in
+	// one wave waits for the next, while the cores are idle. On the other hand, a message that has waited for
+	// RekeyTimeout is answered too late, and a slow core takes 1 ms for each.
 	Capacity = 4096
 
 	// cookieCapacity is how many cookie replies wait. They have a queue of their
-	// own because nothing about them was checked yet: nobody may fill the other
-	// queue with them. It is short because it costs little to look at them.
+	// own because nothing about them was checked yet: they must not be able to fill
+	// the other queue. It is short because they are cheap to process.
 	cookieCapacity = 64
 )
 
@@ -51,14 +51,14 @@ type confirmation struct {
 // responses may wait.
 func NewInbox(capacity int) *Inbox { return &Inbox{capacity: capacity} }
 
-// Waiting is the number of initiations and responses that were not taken yet.
+// Waiting returns the number of initiations and responses that were not taken yet.
 func (in *Inbox) Waiting() int { return in.handshakes.len() }
 
-// WaitingCookies is the number of cookie replies that were not taken yet.
+// WaitingCookies returns the number of cookie replies that were not taken yet.
 func (in *Inbox) WaitingCookies() int { return in.cookies.len() }
 
-// Put copies a message into the queue that its Admission decided on. It reports
-// false when there is no room: then the message is dropped as DropQueueFull.
+// Put copies a message into the queue that its Admission decided on. It returns
+// false if that is full; the caller then counts a DropQueueFull.
 func (in *Inbox) Put(a Action, from wire.Endpoint, msg []byte) bool {
 	switch a {
 	case PutHandshake:
@@ -137,7 +137,7 @@ func (q *queue) take(dst []handshake, limit int) []handshake {
 	return dst
 }
 
-// notes are different from one another, in the order in which they came.
+// notes holds each note once, in the order of arrival.
 type notes[T comparable] struct {
 	list []T
 	in   map[T]struct{}
