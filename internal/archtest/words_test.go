@@ -58,13 +58,6 @@ var retired = []retiredWord{
 	{word: "trials", scope: asDeclaration, instead: "hill climber, or whatever is tried"},
 }
 
-// notYet are files that still have retired words. Whoever edits one takes it out;
-// the list becomes empty, and then it goes.
-var notYet = []string{
-	"test/load/crowd.go", "test/load/crowd_test.go", "test/load/load.go",
-	"test/scale/storm.go",
-}
-
 // TestRetiredWords: what has a proper term now is not called anything else.
 // docs/glossary.md has the terms.
 func TestRetiredWords(t *testing.T) {
@@ -79,9 +72,7 @@ func TestRetiredWords(t *testing.T) {
 		faults = append(faults, wordFaultsOfName(file, file, inName)...)
 	}
 	for _, fault := range faults {
-		if file, _, _ := strings.Cut(fault, ":"); !matches(file, notYet) {
-			t.Error(fault)
-		}
+		t.Error(fault)
 	}
 }
 

@@ -35,9 +35,9 @@ func newHandshakePair(t lab.T, program string, nice int) *handshakePair {
 
 // meet replaces the peers of the daemon with a new set. If they are reachable, the
 // daemon knows their endpoints.
-func (p *handshakePair) meet(peers int, reachable bool) *load.Crowd {
+func (p *handshakePair) meet(peers int, reachable bool) *load.Peers {
 	p.seed++
-	peerSet := &load.Crowd{Seed: p.seed, Peers: peers, Daemon: p.keys.public}
+	peerSet := &load.Peers{Seed: p.seed, Peers: peers, Daemon: p.keys.public}
 	lines := []string{"replace_peers=true"}
 	for i, public := range peerSet.Publics() {
 		lines = append(lines, "public_key="+public, fmt.Sprintf("allowed_ip=10.%d.%d.0/32", i>>8, i&255))
@@ -64,7 +64,7 @@ func respond(t lab.T, s *testbed, length time.Duration) []float64 {
 	defer p.forget()
 	peerSet := p.meet(peers, false)
 	w := load.Start(p.from, load.Initiators, load.Job{Remote: fmt.Sprintf("192.0.2.1:%d", portA),
-		Count: int(3000 * length.Seconds()), Crowd: peerSet})
+		Count: int(3000 * length.Seconds()), Peers: peerSet})
 	defer w.Stop()
 	time.Sleep(settle)
 	cpu := p.daemon.Stat().CPU
@@ -79,7 +79,7 @@ func initiate(t lab.T, s *testbed, length time.Duration) []float64 {
 	p := s.handshakes(t)
 	defer p.forget()
 	peerSet := p.meet(max(100, int(800*length.Seconds())), true)
-	w := load.Start(p.from, load.Responders, load.Job{Crowd: peerSet})
+	w := load.Start(p.from, load.Responders, load.Job{Peers: peerSet})
 	defer w.Stop()
 	var lines []string
 	for _, public := range peerSet.Publics() {

@@ -26,13 +26,13 @@ func TestDataFlowsInAStorm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	others := &load.Crowd{Peers: peers, Daemon: hex.EncodeToString(public)}
+	others := &load.Peers{Peers: peers, Daemon: hex.EncodeToString(public)}
 	var lines []string
 	for _, public := range others.Publics() {
 		lines = append(lines, "public_key="+public)
 	}
 	a.Daemon(lab.Ours).Set(lines...)
-	storm := load.Start(b, load.Reconnect, load.Job{Remote: "192.0.2.1:1234", Crowd: others})
+	storm := load.Start(b, load.Reconnect, load.Job{Remote: "192.0.2.1:1234", Peers: others})
 	defer storm.Stop()
 
 	began := time.Now()

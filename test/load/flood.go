@@ -45,7 +45,7 @@ func flood(j Job) (func() (Reading, error), error) {
 	if j.PacketRate <= 0 {
 		return nil, fmt.Errorf("flood: a rate of %v datagrams a second", j.PacketRate)
 	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: crowdPort})
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func flood(j Job) (func() (Reading, error), error) {
 
 // floodDatagrams makes the datagrams of a flood.
 func floodDatagrams(j Job) ([][]byte, error) {
-	daemon, err := key.ParsePublicHex(j.Crowd.Daemon)
+	daemon, err := key.ParsePublicHex(j.Peers.Daemon)
 	if err != nil {
 		return nil, err
 	}

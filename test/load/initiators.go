@@ -68,7 +68,7 @@ type volley struct {
 }
 
 func newVolley(j Job) (*volley, error) {
-	messages, err := initiations(j.Crowd, j.Count)
+	messages, err := initiations(j.Peers, j.Count)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (v *volley) soFar() Reading {
 }
 
 // initiations makes so many messages to the daemon, from each peer in turn.
-func initiations(c *Crowd, count int) ([][]byte, error) {
+func initiations(c *Peers, count int) ([][]byte, error) {
 	peers, err := c.members()
 	if err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
 // Package load is the traffic of the programs that measure, and of tests:
-// streams, datagrams, pings, and crowds of peers that shake hands with a daemon.
+// streams, datagrams, pings, and many peers that make handshakes with a daemon.
 // It is made by workers on simulated hosts: the program itself, started again
 // there, has to call Become.
 package load
@@ -21,7 +21,7 @@ type Job struct {
 
 	Count int    `json:",omitempty"` // of pings, handshakes or peers
 	Flood string `json:",omitempty"` // kind of flood
-	Crowd *Crowd `json:",omitempty"` // the peers that a worker plays
+	Peers *Peers `json:",omitempty"` // the peers that a worker plays
 }
 
 // Reading is a worker's answer: what it has done so far.
@@ -56,11 +56,11 @@ const (
 	UDPSource  = "udp-source" // datagrams of Size, as fast as one thread can
 	UDPRound   = "udp-round"  // a datagram to each of Count peers in turn, at PacketRate
 	Ping       = "ping"       // asked, Count ICMP echoes: their average round trip
-	Initiators = "initiators" // asked, Count handshakes that Crowd begins, to their end
+	Initiators = "initiators" // asked, Count handshakes that Peers begins, to their end
 	Storm      = "storm"      // the same, but answers at once: what was done so far
-	Responders = "responders" // asked, waits until all of Crowd were initiated to
-	Flood      = "flood"      // sends datagrams of kind Flood to the daemon of Crowd
-	Reconnect  = "reconnect"  // asked, what became so far of Crowd, who all initiate when it is asked first
+	Responders = "responders" // asked, waits until all of Peers were initiated to
+	Flood      = "flood"      // sends datagrams of kind Flood to the daemon of Peers
+	Reconnect  = "reconnect"  // asked, what became so far of Peers, who all initiate when it is asked first
 )
 
 var crew = lab.Crew[Job, Reading]{

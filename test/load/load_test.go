@@ -15,7 +15,7 @@ import (
 // field adds it here.
 func TestJobsSurviveTheWay(t *testing.T) {
 	for _, sent := range []any{
-		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, "a kind", &Crowd{7, 3, "a key"}},
+		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, "a kind", &Peers{7, 3, "a key"}},
 		&Reading{1 << 60, 3, 1<<62 + 1, 4},
 	} {
 		text, err := json.Marshal(sent)
@@ -32,15 +32,15 @@ func TestJobsSurviveTheWay(t *testing.T) {
 // A job that makes no sense is refused before anything is sent.
 func TestJobsWithoutSense(t *testing.T) {
 	for role, j := range map[string]Job{
-		Initiators: {Remote: "127.0.0.1:9", Count: 1, Crowd: &Crowd{Peers: 1, Daemon: "no key"}},
-		Storm:      {Remote: "127.0.0.1:9", Count: 1, Crowd: &Crowd{Peers: 1, Daemon: "no key"}},
-		Responders: {Crowd: &Crowd{Peers: 1, Daemon: "no key"}},
-		Reconnect:  {Remote: "127.0.0.1:9", Crowd: &Crowd{Peers: 1, Daemon: "no key"}},
+		Initiators: {Remote: "127.0.0.1:9", Count: 1, Peers: &Peers{Peers: 1, Daemon: "no key"}},
+		Storm:      {Remote: "127.0.0.1:9", Count: 1, Peers: &Peers{Peers: 1, Daemon: "no key"}},
+		Responders: {Peers: &Peers{Peers: 1, Daemon: "no key"}},
+		Reconnect:  {Remote: "127.0.0.1:9", Peers: &Peers{Peers: 1, Daemon: "no key"}},
 		Ping:       {Remote: "nowhere", Count: 1},
 		TCPSource:  {Remote: "no where", Streams: 1},
 		UDPSource:  {Remote: "no where", Size: 64},
 		UDPRound:   {Count: 0, PacketRate: 1},
-		Flood:      {Remote: "127.0.0.1:9", PacketRate: 1, Flood: "nonsense", Crowd: &Crowd{Daemon: strings.Repeat("01", 32)}},
+		Flood:      {Remote: "127.0.0.1:9", PacketRate: 1, Flood: "nonsense", Peers: &Peers{Daemon: strings.Repeat("01", 32)}},
 	} {
 		if _, err := crew[role](j); err == nil {
 			t.Errorf("%s: %+v is accepted", role, j)
@@ -57,7 +57,7 @@ func TestFloodDatagrams(t *testing.T) {
 	for kind, want := range map[string]cookie.Verdict{
 		GoodMAC1: cookie.Reply, GuessMAC2: cookie.Reply, BadMAC1: cookie.DropMAC1, Junk: cookie.DropMalformed, Replies: cookie.DropMalformed,
 	} {
-		list, err := floodDatagrams(Job{Flood: kind, Crowd: c})
+		list, err := floodDatagrams(Job{Flood: kind, Peers: c})
 		if err != nil {
 			t.Fatal(err)
 		}

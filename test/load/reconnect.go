@@ -34,11 +34,11 @@ const (
 // initiate again after the time that the protocol gives, until they have a
 // session and have used it. It answers at once, with how many of them have.
 func reconnect(j Job) (func() (Reading, error), error) {
-	members, err := j.Crowd.members()
+	members, err := j.Peers.members()
 	if err != nil {
 		return nil, err
 	}
-	daemon, err := key.ParsePublicHex(j.Crowd.Daemon)
+	daemon, err := key.ParsePublicHex(j.Peers.Daemon)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func reconnect(j Job) (func() (Reading, error), error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: crowdPort}); err != nil {
+	if r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort}); err != nil {
 		return nil, err
 	}
 	if err := askForDestinations(r.conn); err != nil {

@@ -23,19 +23,19 @@ import (
 // daemon has used, or nothing happens any more; it says how many have one, and
 // when the last one got it.
 func responders(j Job) (func() (Reading, error), error) {
-	peers, err := j.Crowd.members()
+	peers, err := j.Peers.members()
 	if err != nil {
 		return nil, err
 	}
 	a := &audience{peers: peers, used: make([]bool, len(peers)), asked: make(chan question, len(peers)),
 		slots: make(chan struct{}, inFlight), failed: make(chan error, 1)}
-	if a.daemon, err = key.ParsePublicHex(j.Crowd.Daemon); err != nil {
+	if a.daemon, err = key.ParsePublicHex(j.Peers.Daemon); err != nil {
 		return nil, err
 	}
 	if err := a.meetBefore(); err != nil {
 		return nil, err
 	}
-	if a.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: crowdPort}); err != nil {
+	if a.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort}); err != nil {
 		return nil, err
 	}
 	if err := askForDestinations(a.conn); err != nil {

@@ -74,11 +74,11 @@ func meetPeers(t lab.T, a, b *lab.Host) (*lab.Daemon, *load.Worker) {
 	if err != nil {
 		t.Fatalf("the public key of host a: %v", err)
 	}
-	peers := &load.Crowd{Peers: routedPeers, Daemon: hex.EncodeToString(public)}
+	peers := &load.Peers{Peers: routedPeers, Daemon: hex.EncodeToString(public)}
 	// The peers send no data, and must count as alive nevertheless.
 	a.Must("wgconfig wg0 sysctl -w net.wg.keepalive_timeout=170 net.wg.rekey_after_time=170")
 	a.Must("ip link set wg0 up && ip route add 10.0.0.0/8 dev wg0")
-	w := load.Start(b, load.Responders, load.Job{Crowd: peers})
+	w := load.Start(b, load.Responders, load.Job{Peers: peers})
 	var lines []string
 	for i, public := range peers.Publics() {
 		lines = append(lines, "public_key="+public, "allowed_ip="+load.Inner(i)+"/32", "endpoint="+load.Endpoint(i), "persistent_keepalive_interval=3600")

@@ -24,7 +24,7 @@ const (
 type stormSetup struct {
 	daemon *lab.Daemon
 	from   *lab.Host
-	crowd  *load.Crowd
+	peers  *load.Peers
 	sink   *load.Worker // of streams through the tunnel
 }
 
@@ -39,9 +39,9 @@ func storm(t lab.T, _ options) []figure {
 	if err != nil {
 		t.Fatalf("the key of host a: %v", err)
 	}
-	s := stormSetup{daemon: a.Daemon(lab.Ours), from: b, crowd: &load.Crowd{Peers: stormPeers, Daemon: hex.EncodeToString(public)}}
+	s := stormSetup{daemon: a.Daemon(lab.Ours), from: b, peers: &load.Peers{Peers: stormPeers, Daemon: hex.EncodeToString(public)}}
 	var lines []string
-	for _, public := range s.crowd.Publics() {
+	for _, public := range s.peers.Publics() {
 		lines = append(lines, "public_key="+public)
 	}
 	s.daemon.Set(lines...)
@@ -57,7 +57,7 @@ func storm(t lab.T, _ options) []figure {
 
 // duringStorm calls f during a storm, and returns its figure and that of the storm.
 func (s stormSetup) duringStorm(what string, f func() string) []figure {
-	w := load.Start(s.from, load.Storm, load.Job{Remote: fmt.Sprintf("192.0.2.1:%d", serverPort), Count: stormPeers, Crowd: s.crowd})
+	w := load.Start(s.from, load.Storm, load.Job{Remote: fmt.Sprintf("192.0.2.1:%d", serverPort), Count: stormPeers, Peers: s.peers})
 	defer w.Stop()
 	before := s.daemon.Stat().CPU
 	begun := w.Ask()

@@ -16,18 +16,18 @@ import (
 	"wgd/key"
 )
 
-// newDaemon is the private key that a crowd talks to, and a crowd that does.
-func newDaemon(t *testing.T, peers int) (*noise.Static, *Crowd) {
+// newDaemon is the private key of a daemon, and peers of it.
+func newDaemon(t *testing.T, peers int) (*noise.Static, *Peers) {
 	t.Helper()
 	private, err := key.GeneratePrivate(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := noise.NewStatic(private)
-	return s, &Crowd{Seed: 5, Peers: peers, Daemon: s.Public().Hex()}
+	return s, &Peers{Seed: 5, Peers: peers, Daemon: s.Public().Hex()}
 }
 
-// What the crowd initiates passes every check of a responder: mac1, the key of
+// The peers' initiations pass every check of a responder: mac1, the key of
 // the peer that the daemon was told, a stamp greater than the last one of it.
 func TestInitiations(t *testing.T) {
 	daemon, c := newDaemon(t, 3)
@@ -54,7 +54,7 @@ func TestInitiations(t *testing.T) {
 	}
 }
 
-// The crowd's response completes a handshake of the daemon's.
+// A peer's response completes a handshake of the daemon's.
 func TestResponse(t *testing.T) {
 	daemon, c := newDaemon(t, 2)
 	peers, err := c.members()
@@ -143,7 +143,7 @@ func TestStorm(t *testing.T) {
 	defer server.Close()
 	_, c := newDaemon(t, 3)
 	const count = inFlight + 10 // who stops when all are lost never sends the last ones
-	look, err := storm(Job{Remote: server.LocalAddr().String(), Count: count, Crowd: c})
+	look, err := storm(Job{Remote: server.LocalAddr().String(), Count: count, Peers: c})
 	if err != nil {
 		t.Fatal(err)
 	}
