@@ -54,7 +54,7 @@ func TestFloodWaitsForData(t *testing.T) {
 
 		const batches = 1000
 		r := &floodReceiver{msg: initiation(t, private, b.public), batches: batches}
-		h := &inward{engine: b.Engine, admitter: b.newAdmitter(), from: r, bs: make([]batch.Batch, deepReceive), depth: deepReceive}
+		h := &inHandler{engine: b.Engine, admitter: b.newAdmitter(), from: r, bs: make([]batch.Batch, deepReceive), depth: deepReceive}
 		h.dec = dataplane.NewDecapsulator(b.shared, b.world.TUN.NewWriter(), h.admitter.receive)
 		h.job = h.dec.NewJob()
 		before := replies()

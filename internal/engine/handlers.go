@@ -36,8 +36,8 @@ func (e *Engine) socketReader(g udp.Group) {
 	e.lanes.Run(lanes.In, q.Source(0))
 }
 
-// outward is a handler of batches from the interface to the sockets.
-type outward struct {
+// outHandler is the handler of batches from the interface to the sockets.
+type outHandler struct {
 	engine   *Engine
 	from     tun.Queue
 	enc      *dataplane.Encapsulator
@@ -50,7 +50,7 @@ type outward struct {
 
 // Read reads one packet, which may be a large super-packet, and more as long as they
 // are small.
-func (o *outward) Read(wait bool) (lanes.BatchInfo, error) {
+func (o *outHandler) Read(wait bool) (lanes.BatchInfo, error) {
 	o.raws = o.raws[:0]
 	n, err := o.readOne(wait)
 	if err != nil || n == 0 {
@@ -71,7 +71,7 @@ func (o *outward) Read(wait bool) (lanes.BatchInfo, error) {
 	return lanes.BatchInfo{Bytes: used, At: o.now, Count: len(o.raws), Flow: packetHash(o.raws[0])}, nil
 }
 
-func (o *outward) readOne(wait bool) (n int, err error) {
+func (o *outHandler) readOne(wait bool) (n int, err error) {
 	if wait {
 		return o.from.Read(o.buf[:tun.BufferSize])
 	}
@@ -82,16 +82,16 @@ func (o *outward) readOne(wait bool) (n int, err error) {
 	return n, err
 }
 
-func (o *outward) Failed(err error) bool {
+func (o *outHandler) Failed(err error) bool {
 	return o.engine.interfaceLost(err, o.failures.add())
 }
 
-func (o *outward) Prepare() bool { return o.enc.Prepare(o.job, o.now, o.raws) }
-func (o *outward) Work()         { o.job.Seal() }
-func (o *outward) Finish()       { o.enc.Send(o.job) }
+func (o *outHandler) Prepare() bool { return o.enc.Prepare(o.job, o.now, o.raws) }
+func (o *outHandler) Work()         { o.job.Seal() }
+func (o *outHandler) Finish()       { o.enc.Send(o.job) }
 
-// inward is a handler of batches from a socket to the interface.
-type inward struct {
+// inHandler is the handler of batches from a socket to the interface.
+type inHandler struct {
 	engine   *Engine
 	dec      *dataplane.Decapsulator
 	job      *dataplane.OpenJob
@@ -104,7 +104,7 @@ type inward struct {
 	failures failures
 }
 
-func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
+func (i *inHandler) Read(wait bool) (a lanes.BatchInfo, err error) {
 	if i.n, err = i.receive(wait); err != nil || i.n == 0 {
 		return a, err
 	}
@@ -124,7 +124,7 @@ func (i *inward) Read(wait bool) (a lanes.BatchInfo, err error) {
 
 // receive receives a batch. As long as there is none, it checks deferred handshake
 // messages.
-func (i *inward) receive(wait bool) (n int, err error) {
+func (i *inHandler) receive(wait bool) (n int, err error) {
 	for i.admitter.deferred.Waiting() > 0 {
 		if n, err = i.from.TryRecv(i.bs[:i.depth]); n > 0 || err != nil {
 			return n, err
@@ -138,7 +138,7 @@ func (i *inward) receive(wait bool) (n int, err error) {
 	return i.from.TryRecv(i.bs[:i.depth])
 }
 
-func (i *inward) Failed(err error) bool {
+func (i *inHandler) Failed(err error) bool {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 		return true
 	}
@@ -146,14 +146,14 @@ func (i *inward) Failed(err error) bool {
 	return !i.engine.pause(i.failures.add())
 }
 
-func (i *inward) Prepare() bool {
+func (i *inHandler) Prepare() bool {
 	complete := i.dec.Prepare(i.job, i.now, i.bs[:i.n])
 	i.admitter.check(checksPerBatch)
 	return complete
 }
 
-func (i *inward) Work()   { i.job.Open() }
-func (i *inward) Finish() { i.dec.Deliver(i.job) }
+func (i *inHandler) Work()   { i.job.Open() }
+func (i *inHandler) Finish() { i.dec.Deliver(i.job) }
 
 // failures counts the reads in a row that failed. While a handler pauses after one,
 // the goroutine that changes the number of queues may read by it.

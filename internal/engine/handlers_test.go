@@ -22,8 +22,8 @@ func TestReadDuringFailed(t *testing.T) {
 		Read(wait bool) (lanes.BatchInfo, error)
 		Failed(error) bool
 	}{
-		"inward":  &inward{engine: e, from: endlessSocket{}, admitter: &admitter{engine: e}, bs: make([]batch.Batch, deepReceive), depth: 1},
-		"outward": &outward{engine: e, from: endlessQueue{}, buf: make([]byte, tun.BufferSize+drainBytes+tun.BufferSize)},
+		"inHandler":  &inHandler{engine: e, from: endlessSocket{}, admitter: &admitter{engine: e}, bs: make([]batch.Batch, deepReceive), depth: 1},
+		"outHandler": &outHandler{engine: e, from: endlessQueue{}, buf: make([]byte, tun.BufferSize+drainBytes+tun.BufferSize)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var reading sync.WaitGroup

@@ -26,7 +26,7 @@ func (q outQueues) Source(i int) lanes.Source {
 	from := e.world.TUN.Queue(i)
 	enc := dataplane.NewEncapsulator(e.shared, e.world.TUN.NewWriter(), e.newSender())
 	another := func() lanes.Handler {
-		o := &outward{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
+		o := &outHandler{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
 		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
 		return o
 	}
@@ -52,7 +52,7 @@ func (q inQueues) Source(i int) lanes.Source {
 	from, admitter := q.group.Socket(i), e.newAdmitter()
 	dec := dataplane.NewDecapsulator(e.shared, e.world.TUN.NewWriter(), admitter.receive)
 	another := func() lanes.Handler {
-		return &inward{
+		return &inHandler{
 			engine: e, dec: dec, job: dec.NewJob(), from: from.NewReceiver(), admitter: admitter,
 			bs: make([]batch.Batch, deepReceive), depth: 1,
 		}
