@@ -58,6 +58,23 @@ func TestRouteIntoATunnel(t *testing.T) {
 	}
 }
 
+// The same holds while the route is looked up for another source. (A46)
+func TestRouteIntoATunnelFromAnotherSource(t *testing.T) {
+	a, _ := pair(t)
+	a.MTU.Store(65535)
+	remote := netip.MustParseAddrPort("192.0.2.2:7")
+	a.peer.SetEndpoint(wire.NewEndpoint(remote, netip.Addr{}, 0))
+	a.peer.Location().SetRoute(&peer.Route{Found: true, Tunnel: true, MTU: 1420}, 0)
+	a.peer.SetEndpoint(wire.NewEndpoint(remote, netip.MustParseAddr("192.0.2.9"), 3))
+	if a.peer.Location().Route() != nil {
+		t.Fatal("the route is known: this test proves nothing")
+	}
+	a.send(start, frame(udpPacket(addrA, addrB, 100)))
+	if trains := a.udp.take(); len(trains) != 1 || !trains[0].DontFragment || !a.peer.Location().IntoTunnel() {
+		t.Errorf("%+v", trains)
+	}
+}
+
 // A route that does not lead into a tunnel has no effect, whatever the MTU.
 func TestRouteIntoNoTunnel(t *testing.T) {
 	a, _ := pair(t)

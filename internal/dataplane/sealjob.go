@@ -113,7 +113,7 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 		s.limit, headers = batch.MaxDatagram6-overhead, batch.Headers6
 	}
 	// A46: datagrams that are routed into another tunnel are not fragmented.
-	if r := at.Route(); r != nil && r.Tunnel {
+	if r := at.LastRoute(); r != nil && r.Tunnel {
 		s.dontFragment = true
 		if r.MTU > 0 {
 			s.limit = min(s.limit, max(r.MTU-headers-overhead, 0))

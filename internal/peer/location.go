@@ -102,7 +102,7 @@ func (l *Location) LastRoute() *Route {
 // IntoTunnel reports whether datagrams are routed into a tunnel, where nothing may be
 // fragmented (A46).
 func (l *Location) IntoTunnel() bool {
-	r := l.route.Load()
+	r := l.LastRoute()
 	return r != nil && r.Tunnel
 }
 
