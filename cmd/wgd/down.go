@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"wgd/internal/cli"
-	"wgd/internal/sys/link"
 	"wgd/internal/wgconf"
 )
 
@@ -48,10 +47,12 @@ func (s *session) find() error {
 	if err != nil {
 		return err
 	}
-	if s.setup.Record = record; record != nil {
-		return nil
-	}
-	if _, err := s.kernel.Get(s.name); errors.Is(err, link.ErrNotFound) {
+	s.setup.Record = record
+	exists, err := s.kernel.Find(s.name)
+	switch {
+	case err != nil || record != nil:
+		return err
+	case !exists:
 		return fmt.Errorf("%s: the interface is not up", s.name)
 	}
 	return fmt.Errorf("%s: wgd up did not bring this interface up: take it down with what did, wg-quick(8) or wg-ifconfig(8) for example", s.name)

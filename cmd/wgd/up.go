@@ -163,10 +163,9 @@ func (s *session) free() error {
 	if err != nil {
 		return err
 	}
-	_, err = s.kernel.Get(s.name)
-	exists := err == nil
+	exists, err := s.kernel.Find(s.name)
 	switch {
-	case err != nil && !errors.Is(err, link.ErrNotFound):
+	case err != nil:
 		return err
 	case exists && record == nil:
 		return fmt.Errorf("%s: the interface exists already, and wgd up did not create it: delete it, or rename the file", s.name)

@@ -43,9 +43,6 @@ func (k *Kernel) Delete(name string, index int) error {
 	info, err := k.Get(name)
 	switch {
 	case errors.Is(err, link.ErrNotFound):
-		if control.Running(name) {
-			return fmt.Errorf("%s: its daemon runs, but the interface is not in this network namespace: run the command in that one", name)
-		}
 		return nil
 	case err != nil:
 		return err
@@ -61,6 +58,21 @@ func (k *Kernel) Delete(name string, index int) error {
 		return fmt.Errorf("%s: the interface is gone, but its daemon still runs: end it with kill(1)", name)
 	}
 	return nil
+}
+
+// Find reports whether the interface exists. It returns an error if it exists in another
+// network namespace: what belongs to it must be undone there.
+func (k *Kernel) Find(name string) (exists bool, err error) {
+	_, err = k.Get(name)
+	switch {
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, link.ErrNotFound):
+		return false, err
+	case control.Running(name):
+		return false, fmt.Errorf("%s: its daemon runs, but the interface is not in this network namespace: run the command where the interface was created", name)
+	}
+	return false, nil
 }
 
 // SetMark asks the daemon to set the firewall mark.

@@ -27,6 +27,7 @@ func (s *Setup) Do(steps ...Step) error {
 		}
 		warning, err := step.do(s.System, s.Record.Interface)
 		if err != nil {
+			s.forgetInterface(step)
 			return err
 		}
 		if warning != nil && s.Warn != nil {
@@ -39,6 +40,14 @@ func (s *Setup) Do(steps ...Step) error {
 		}
 	}
 	return nil
+}
+
+// forgetInterface is for a step that has failed. If it was to create the interface and
+// did not, then one of that name, if there is one now, belongs to somebody else.
+func (s *Setup) forgetInterface(step Step) {
+	if last := len(s.Record.Steps) - 1; step.Create != nil && step.Create.Index == 0 {
+		s.Record.Steps = s.Record.Steps[:last]
+	}
 }
 
 // BeginHooks records that PostUp begins.

@@ -61,7 +61,12 @@ func (f *fakeSystem) add(format string, args ...any) error {
 	return f.call(func() { f.things[fmt.Sprintf(format, args...)] = true })
 }
 
-func (f *fakeSystem) Create(name string) (int, error) { return 7, f.add("link %s", name) }
+func (f *fakeSystem) Create(name string) (int, error) {
+	if err := f.add("link %s", name); err != nil {
+		return 0, err
+	}
+	return 7, nil
+}
 
 // Delete takes with the interface what belongs to it, as the kernel does.
 func (f *fakeSystem) Delete(name string, index int) error {
@@ -158,6 +163,18 @@ func TestUndoAfterAnyStep(t *testing.T) {
 				t.Errorf("%v at step %d: a record is left: %v", how, at, err)
 			}
 		}
+	}
+}
+
+// An interface that another program created, before this one could, is not deleted.
+func TestInterfaceOfAnother(t *testing.T) {
+	system := &fakeSystem{things: map[string]bool{"link wg0": true}, at: 1}
+	s := newSetup(t.TempDir(), system)
+	if err := s.Do(steps(t, "wg0")...); !errors.Is(err, errRefused) {
+		t.Fatal(err)
+	}
+	if err := s.Undo(); err != nil || !system.things["link wg0"] {
+		t.Errorf("got %v, left %v", err, system.things)
 	}
 }
 

@@ -198,6 +198,22 @@ func TestUpKilled(t *testing.T) {
 	}
 }
 
+// In another network namespace than that of the interface, down changes nothing, and says
+// where to run it.
+func TestDownElsewhere(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	upFiles(a, b, "")
+	before := b.System()
+	b.Must("wgd up wg0")
+	up := b.System()
+	b.Fails(1, "unshare -n wgd down wg0", "not in this network namespace", "where the interface was created")
+	b.Fails(1, "unshare -n wgd up wg0", "not in this network namespace")
+	lab.Unchanged(t, "down elsewhere", up, b.System())
+	b.Must("wgd down wg0")
+	lab.Unchanged(t, "down", before, b.System())
+}
+
 // A signal makes up undo what it did.
 func TestUpInterrupted(t *testing.T) {
 	t.Parallel()
