@@ -120,7 +120,7 @@ func TestLoopThroughTwoPeers(t *testing.T) {
 			n := strconv.Itoa(i + 2)
 			tunnels[0].Add(tun, lab.Peer{AllowedIPs: "10.2.0." + n + "/32,fd00:2::" + n + "/128", Endpoint: netJoin(outer+n, 1235+i)})
 			tun.Add(tunnels[0], lab.Peer{AllowedIPs: "10.2.0.1/32,fd00:2::1/128"})
-			a.Ping(inner+n, 1)
+			a.PingWithin(10*time.Second, inner+n)
 		}
 		a.Must("wgconfig wg0 set peer b --endpoint=%s", netJoin(inner+"3", 1236))
 		a.Must("wgconfig wg0 set peer c --endpoint=%s", netJoin(inner+"2", 1235))
@@ -154,14 +154,14 @@ func TestLoopThroughTwoInterfaces(t *testing.T) {
 					ta, tb := a.Tunnel(at(1)), b.Tunnel(at(2))
 					ta.Add(tb, lab.Peer{AllowedIPs: fmt.Sprintf("10.%d.0.2/32,fd00:%d::2/128", i+2, i+2), Endpoint: netJoin(outer, 1234+i)})
 					tb.Add(ta, lab.Peer{AllowedIPs: fmt.Sprintf("10.%d.0.1/32,fd00:%d::1/128", i+2, i+2)})
-					a.Ping(inner(i), 1)
+					a.PingWithin(10*time.Second, inner(i))
 					tunnels = append(tunnels, ta)
 				}
 				tc := c.Tunnel(lab.Settings{Port: 1239, Addresses: []string{"10.2.0.3/24", "fd00:2::3/64"}})
 				tunnels[0].Add(tc, lab.Peer{AllowedIPs: "10.2.0.3/32,fd00:2::3/128", Endpoint: netJoin(pick(v6, "198.51.100.2", "fd03::2"), 1239)})
 				tc.Add(tunnels[0], lab.Peer{AllowedIPs: "10.2.0.1/32,fd00:2::1/128"})
 				other := pick(v6, "10.2.0.3", "fd00:2::3")
-				a.Ping(other, 1)
+				a.PingWithin(10*time.Second, other)
 				for i := range 2 {
 					a.Must("wgconfig wg%d set peer b --endpoint=%s", i, netJoin(inner(1-i), 1234+i))
 				}
@@ -194,7 +194,7 @@ func TestLoopThroughTwoHosts(t *testing.T) {
 			both := func(n int) string { return fmt.Sprintf("10.2.0.%d/32,fd00:2::%d/128", n, n) }
 			tunnels[x].Add(tunnels[y], lab.Peer{AllowedIPs: both(ny) + more, Endpoint: netJoin(outer(ny), 1230+ny-1)})
 			tunnels[y].Add(tunnels[x], lab.Peer{AllowedIPs: both(nx)})
-			hosts[x].Ping(inner(ny), 1)
+			hosts[x].PingWithin(10*time.Second, inner(ny))
 		}
 		bits := pick(v6, "/32", "/128")
 		join("a", "b", 1, 3, ","+outer(4)+bits)
