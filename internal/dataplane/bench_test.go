@@ -8,24 +8,24 @@ import (
 	"wgd/internal/wire"
 )
 
-// straight hands what one side sends to the other at once, where it lies.
-type straight struct {
+// directUDP hands what one side sends to the other at once, where it lies.
+type directUDP struct {
 	from wire.Endpoint
 	to   *side
 	one  [1]batch.Batch
 }
 
-func (s *straight) Send(b *batch.Batch) error {
+func (s *directUDP) Send(b *batch.Batch) error {
 	s.one[0] = *b
 	s.one[0].Remote = s.from
 	s.to.dec.Decapsulate(s.to.opening, start, s.one[:])
 	return nil
 }
 
-// BenchmarkThrough takes packets from the interface of one side to that of the
+// BenchmarkBothPaths takes packets from the interface of one side to that of the
 // other without a system call. With -tags nullaead only the bookkeeping, the
 // copy and the checksums are left.
-func BenchmarkThrough(b *testing.B) {
+func BenchmarkBothPaths(b *testing.B) {
 	for name, frames := range map[string][][]byte{
 		"super-packet": {tcpSuper(1, pattern(45*1368), 1368)},
 		"64 of 64":     small(64),
@@ -37,7 +37,7 @@ func BenchmarkThrough(b *testing.B) {
 			if packets == 1 && len(frames[0]) > 1500 {
 				packets = 45
 			}
-			benchmarkThrough(b, x, y, frames, packets)
+			benchmarkBothPaths(b, x, y, frames, packets)
 		})
 	}
 	for name, size := range map[string]int{"32 peers 100": 100, "32 peers 1420": 1420} {
@@ -45,16 +45,16 @@ func BenchmarkThrough(b *testing.B) {
 			x, y := pair(b)
 			var frames [][]byte
 			for i := range byte(32) {
-				frames = append(frames, frame(udpPacket(meet(x, y, i), netip.AddrFrom4([4]byte{10, 2, 0, i}), size)))
+				frames = append(frames, frame(udpPacket(linkPeers(x, y, i), netip.AddrFrom4([4]byte{10, 2, 0, i}), size)))
 			}
-			benchmarkThrough(b, x, y, frames, len(frames))
+			benchmarkBothPaths(b, x, y, frames, len(frames))
 		})
 	}
 }
 
-func benchmarkThrough(b *testing.B, x, y *side, frames [][]byte, packets int) {
+func benchmarkBothPaths(b *testing.B, x, y *side, frames [][]byte, packets int) {
 	y.connect(&silentTUN{}, &silentUDP{})
-	x.connect(&silentTUN{}, &straight{from: x.at, to: y})
+	x.connect(&silentTUN{}, &directUDP{from: x.at, to: y})
 	for b.Loop() {
 		x.enc.Encapsulate(x.sealing, start, frames)
 	}

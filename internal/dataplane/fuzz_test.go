@@ -92,7 +92,7 @@ func FuzzEncapsulate(f *testing.F) {
 
 // Readers, the flusher and core at once: nothing is lost, doubled or out of
 // order, whatever core publishes meanwhile (A43, B25, B47). Run it with -race.
-func TestAtOnce(t *testing.T) {
+func TestConcurrentFlush(t *testing.T) {
 	a, b := pair(t)
 	const packets = 3000
 	var wg sync.WaitGroup

@@ -129,10 +129,10 @@ func (s *side) entry(k *session.Keypair) {
 	s.reserve(k.Local, e)
 }
 
-// meet gives each side one more peer, which is the other side. Packets to
+// linkPeers gives each side one more peer, which is the other side. Packets to
 // 10.2.0.n leave x on the session of the two, and arrive if they come from the
 // address that it returns.
-func meet(x, y *side, n byte) (from netip.Addr) {
+func linkPeers(x, y *side, n byte) (from netip.Addr) {
 	one, two := [32]byte{n, 1}, [32]byte{n, 2}
 	i := uint32(n) + 100
 	from = netip.AddrFrom4([4]byte{10, 1, 0, n})
@@ -232,14 +232,14 @@ func (f *fakeUDP) Send(b *batch.Batch) error {
 		if err != nil && err != batch.ErrSourceGone {
 			return err
 		}
-		f.keep(b)
+		f.record(b)
 		return err
 	}
-	f.keep(b)
+	f.record(b)
 	return nil
 }
 
-func (f *fakeUDP) keep(b *batch.Batch) {
+func (f *fakeUDP) record(b *batch.Batch) {
 	c := *b
 	c.Data = bytes.Clone(b.Data)
 	f.trains = append(f.trains, c)

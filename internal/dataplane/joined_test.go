@@ -16,20 +16,20 @@ import (
 
 // Trains of one read that share a buffer, as where there is no GRO, are opened
 // together and joined over their boundaries.
-func TestJoinedOverTrains(t *testing.T) {
+func TestJoinedAcrossTrains(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		a, b := pair(t)
 		f := tcpSuper(1, pattern(20000), 1000)
 		a.send(start, f)
 		train := a.udp.take()[0]
-		const room = 2048
-		buf := make([]byte, room*train.Count())
+		const slot = 2048
+		buf := make([]byte, slot*train.Count())
 		var bs []batch.Batch
 		for i := range train.Count() {
-			n := copy(buf[i*room:], train.At(i))
-			one := batch.Batch{Data: buf[i*room : i*room+n], Stride: n, Remote: a.at}
+			n := copy(buf[i*slot:], train.At(i))
+			one := batch.Batch{Data: buf[i*slot : i*slot+n], Stride: n, Remote: a.at}
 			if share {
-				one.Buf, one.Off = buf, i*room
+				one.Buf, one.Off = buf, i*slot
 			}
 			bs = append(bs, one)
 		}
@@ -59,7 +59,7 @@ func together(k *session.Keypair, from wire.Endpoint, ecn []byte, packets [][]by
 
 // A49: what continues a super-packet to the byte, but comes from another peer,
 // is refused; also when a packet of that peer's own has just been delivered.
-func TestContinuedByAStranger(t *testing.T) {
+func TestContinuedByAnotherPeer(t *testing.T) {
 	for _, ownFirst := range []bool{false, true} {
 		a, b := pair(t)
 		stranger, from := peer.New(peer.NewCommon(testTiming())), netip.MustParseAddr("10.0.0.7")

@@ -109,7 +109,7 @@ func (s *side) addPeer(at string, remote uint32, prefixes ...netip.Prefix) *peer
 // Each message that we send to a peer is known when it comes back (A46), and
 // nothing else is taken for it: a host behind us, too, may have a tunnel to the
 // same server from the same port.
-func TestLoopKnowsItsOwn(t *testing.T) {
+func TestLoopRecognizesOwnMessages(t *testing.T) {
 	a, _ := pair(t)
 	at := a.peer.Endpoint().Remote
 	a.route(a.peer, netip.MustParsePrefix("0.0.0.0/0"))

@@ -14,7 +14,7 @@ import (
 // order and with the same notes and drops, whether each batch is opened and
 // delivered before the next is read, or several goroutines open batches beside
 // each other (A38, A43, B47).
-func TestOpenBeside(t *testing.T) {
+func TestOpenInParallel(t *testing.T) {
 	batches, complete := 0, 0
 	var dropped [drops]uint64
 	for seed := range uint64(12) {
@@ -54,7 +54,7 @@ func TestOpenBeside(t *testing.T) {
 
 // These jobs are complete when they are prepared, and what comes in is what comes
 // in when all steps are done at once, and nothing before Deliver.
-func TestCompleteIn(t *testing.T) {
+func TestOpenComplete(t *testing.T) {
 	a, _ := pair(t)
 	data := func(frames ...[]byte) []batch.Batch {
 		a.send(start, frames...)
@@ -125,7 +125,7 @@ func TestSessionsInOneBuffer(t *testing.T) {
 	var frames [][]byte
 	for i := range byte(20) {
 		if i < 5 {
-			meet(a, b, i)
+			linkPeers(a, b, i)
 		}
 		from, to := netip.AddrFrom4([4]byte{10, 1, 0, i % 5}), netip.AddrFrom4([4]byte{10, 2, 0, i % 5})
 		frames = append(frames, frame(udpPacket(from, to, 64, i)))
@@ -150,7 +150,7 @@ func TestSessionsInOneBuffer(t *testing.T) {
 
 // Of more messages than a job holds, the rest is left to Deliver, handshake
 // messages behind them too.
-func TestIncompleteIn(t *testing.T) {
+func TestOpenIncomplete(t *testing.T) {
 	a, b := pair(t)
 	size := wire.ResponseSize
 	var train []byte

@@ -11,7 +11,7 @@ import (
 // and the last in order, each on a goroutine of its own, and the middle one on
 // several goroutines at once, which end in any order.
 type parallel[J any] struct {
-	dice *rand.Rand
+	rng  *rand.Rand
 	free chan J
 	work func(J)
 	due  chan worked[J] // to be finished
@@ -28,7 +28,7 @@ type worked[J any] struct {
 func newParallel[J any](seed uint64, job func() J, work, finish func(J)) *parallel[J] {
 	const jobs = 4
 	p := &parallel[J]{
-		dice: rand.New(rand.NewPCG(seed, 2)), work: work,
+		rng: rand.New(rand.NewPCG(seed, 2)), work: work,
 		free: make(chan J, jobs), due: make(chan worked[J], jobs), done: make(chan struct{}, jobs),
 	}
 	for range jobs {
@@ -53,7 +53,7 @@ func (p *parallel[J]) next(prepare func(J) (complete bool)) {
 	}
 	w := worked[J]{<-p.free, make(chan struct{})}
 	complete := prepare(w.job)
-	pause := p.dice.IntN(20)
+	pause := p.rng.IntN(20)
 	go func() {
 		for range pause {
 			runtime.Gosched()

@@ -16,7 +16,7 @@ import (
 // same notes, errors and drops, whether each batch is sealed and sent before the
 // next is read, or several goroutines seal batches beside each other (A43, B39,
 // B47).
-func TestSealBeside(t *testing.T) {
+func TestSealInParallel(t *testing.T) {
 	batches, complete := 0, 0
 	var dropped [drops]uint64
 	for seed := range uint64(12) {
@@ -59,7 +59,7 @@ func sameTrain(a, b batch.Batch) bool {
 
 // These jobs are complete when they are prepared, and what leaves is what leaves
 // when all steps are done at once, to the byte, and so is what is noted.
-func TestComplete(t *testing.T) {
+func TestSealComplete(t *testing.T) {
 	for name, frames := range map[string][][]byte{
 		"super-packet":      {tcpSuper(1, pattern(61500), 1380)},
 		"short last":        {tcpSuper(1, pattern(20001), 1000)},
@@ -70,9 +70,9 @@ func TestComplete(t *testing.T) {
 		"two peers":         {frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, netip.AddrFrom4([4]byte{10, 2, 0, 1}), 64))},
 	} {
 		one, y := pair(t)
-		meet(one, y, 1)
+		linkPeers(one, y, 1)
 		three, y := pair(t)
-		meet(three, y, 1)
+		linkPeers(three, y, 1)
 		one.send(start, frames...)
 		// The first is done by another, so that the counters go on over both.
 		for _, j := range []*SealJob{three.sealing, three.enc.NewJob()} {
@@ -127,7 +127,7 @@ func TestPrepareReserves(t *testing.T) {
 
 // What does not fit, or waits for a session, or for what waited for one, is left
 // to Send: before that nothing is sent, staged or dropped.
-func TestIncomplete(t *testing.T) {
+func TestSealIncomplete(t *testing.T) {
 	super := tcpSuper(1, pattern(20000), 1000)
 	for name, c := range map[string]struct {
 		frames  [][]byte
@@ -146,7 +146,7 @@ func TestIncomplete(t *testing.T) {
 		"staged while it goes": {[][]byte{frame(udpPacket(addrA, netip.AddrFrom4([4]byte{10, 2, 0, 1}), 64)), super}, func(s *side) { s.peer.Stage(super, 20) }, 41},
 	} {
 		a, b := pair(t)
-		meet(a, b, 1)
+		linkPeers(a, b, 1)
 		if c.prepare != nil {
 			c.prepare(a)
 		}
@@ -225,7 +225,7 @@ func TestSessionBetweenPrepareAndSend(t *testing.T) {
 }
 
 // All that is sent and written goes the way that was given.
-func TestWays(t *testing.T) {
+func TestJobsUseGivenInterface(t *testing.T) {
 	a, b := pair(t)
 	var tunA, tunB fakeTUN
 	var udpA fakeUDP

@@ -20,7 +20,7 @@ import (
 // seed comes the same traffic.
 type outbound struct {
 	*side
-	dice  *rand.Rand
+	rng   *rand.Rand
 	now   clock.Time
 	peers []*peer.Peer
 	hosts []netip.Addr // behind each
@@ -28,7 +28,7 @@ type outbound struct {
 }
 
 func newOutbound(t *testing.T, seed uint64) *outbound {
-	f := &outbound{side: newSide(t, "192.0.2.1:51820"), dice: rand.New(rand.NewPCG(seed, 1)), now: start}
+	f := &outbound{side: newSide(t, "192.0.2.1:51820"), rng: rand.New(rand.NewPCG(seed, 1)), now: start}
 	f.MTU.Store(int32([]int{0, 576, 1420, 65535}[seed%4]))
 	for i := range 5 {
 		p, host := peer.New(f.common), netip.AddrFrom4([4]byte{10, 5, 0, byte(i)})
@@ -55,9 +55,9 @@ func (f *outbound) session(p *peer.Peer) {
 
 // batch has something happen, and returns what the interface reads then.
 func (f *outbound) batch() (now clock.Time, frames [][]byte) {
-	f.now = f.now.Add(time.Duration(f.dice.IntN(20)) * time.Second)
-	i := f.dice.IntN(len(f.peers))
-	switch p := f.peers[i]; f.dice.IntN(12) {
+	f.now = f.now.Add(time.Duration(f.rng.IntN(20)) * time.Second)
+	i := f.rng.IntN(len(f.peers))
+	switch p := f.peers[i]; f.rng.IntN(12) {
 	case 0:
 		p.SetSessions(nil)
 	case 1:
@@ -65,10 +65,10 @@ func (f *outbound) batch() (now clock.Time, frames [][]byte) {
 	case 2:
 		p.Stage(f.frame(f.hosts[i]), 1)
 	}
-	to := f.hosts[f.dice.IntN(len(f.hosts))]
-	for range 1 + f.dice.IntN(30) {
-		if f.dice.IntN(6) == 0 {
-			to = f.hosts[f.dice.IntN(len(f.hosts))]
+	to := f.hosts[f.rng.IntN(len(f.hosts))]
+	for range 1 + f.rng.IntN(30) {
+		if f.rng.IntN(6) == 0 {
+			to = f.hosts[f.rng.IntN(len(f.hosts))]
 		}
 		frames = append(frames, f.frame(to))
 	}
@@ -77,7 +77,7 @@ func (f *outbound) batch() (now clock.Time, frames [][]byte) {
 
 // frame is one to a host, or something that cannot be sent.
 func (f *outbound) frame(to netip.Addr) []byte {
-	switch kind := f.dice.IntN(200); {
+	switch kind := f.rng.IntN(200); {
 	case kind == 0:
 		return frame([]byte("no packet at all"))
 	case kind == 1:
@@ -90,13 +90,13 @@ func (f *outbound) frame(to netip.Addr) []byte {
 		return frame(udpPacket(addrA, to, 65500)) // too long
 	case kind == 4: // our own datagram
 		msg := make([]byte, wire.MinDataSize)
-		msg[0], msg[4] = byte(wire.TypeData), byte(1+f.dice.IntN(int(f.index)))
+		msg[0], msg[4] = byte(wire.TypeData), byte(1+f.rng.IntN(int(f.index)))
 		return frame(inside(netip.MustParseAddrPort("198.51.100.1:5"), msg))
 	case kind < 10:
-		return tcpSuperTo(to, f.dice.Uint32(), pattern(1+f.dice.IntN(60000)), 30+f.dice.IntN(1400))
+		return tcpSuperTo(to, f.rng.Uint32(), pattern(1+f.rng.IntN(60000)), 30+f.rng.IntN(1400))
 	}
-	p := udpPacket(addrA, to, 32+f.dice.IntN(100), byte(f.dice.Uint32()))
-	p[1] = byte(f.dice.IntN(40) / 36) // ECN, sometimes
+	p := udpPacket(addrA, to, 32+f.rng.IntN(100), byte(f.rng.Uint32()))
+	p[1] = byte(f.rng.IntN(40) / 36) // ECN, sometimes
 	ipv4Checksum(p)
 	return frame(p)
 }
@@ -105,7 +105,7 @@ func (f *outbound) frame(to netip.Addr) []byte {
 // seed comes the same traffic.
 type inbound struct {
 	*side
-	dice   *rand.Rand
+	rng    *rand.Rand
 	now    clock.Time
 	peers  []*peer.Peer
 	theirs []*session.Keypair // each sends to the side; of two, the last two to one peer
@@ -114,7 +114,7 @@ type inbound struct {
 }
 
 func newInbound(t *testing.T, seed uint64) *inbound {
-	f := &inbound{side: newSide(t, "192.0.2.2:51820"), dice: rand.New(rand.NewPCG(seed, 1)), now: start}
+	f := &inbound{side: newSide(t, "192.0.2.2:51820"), rng: rand.New(rand.NewPCG(seed, 1)), now: start}
 	for i := range 4 {
 		p, host := peer.New(f.common), netip.AddrFrom4([4]byte{10, 5, 0, byte(i)})
 		f.peers, f.hosts = append(f.peers, p), append(f.hosts, host)
@@ -142,13 +142,13 @@ func (f *inbound) session(p *peer.Peer) *session.Keypair {
 // batch is what the sockets receive at once: trains with buffers of their own, or
 // in one.
 func (f *inbound) batch() (now clock.Time, bs []batch.Batch) {
-	f.now = f.now.Add(time.Duration(f.dice.IntN(10)) * time.Second)
-	shared := f.dice.IntN(2) == 0
+	f.now = f.now.Add(time.Duration(f.rng.IntN(10)) * time.Second)
+	shared := f.rng.IntN(2) == 0
 	var buf []byte
-	from := f.dice.IntN(len(f.theirs))
-	for range 1 + f.dice.IntN(60) {
-		if f.dice.IntN(4) == 0 {
-			from = f.dice.IntN(len(f.theirs))
+	from := f.rng.IntN(len(f.theirs))
+	for range 1 + f.rng.IntN(60) {
+		if f.rng.IntN(4) == 0 {
+			from = f.rng.IntN(len(f.theirs))
 		}
 		b := f.train(from)
 		b.Off = len(buf)
@@ -166,41 +166,41 @@ func (f *inbound) batch() (now clock.Time, bs []batch.Batch) {
 // train is one train, of a session or of something else.
 func (f *inbound) train(from int) batch.Batch {
 	k := f.theirs[from]
-	at := wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), uint16(1000+from+f.dice.IntN(20)/19)), netip.Addr{}, 0)
-	kind := f.dice.IntN(40)
+	at := wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), uint16(1000+from+f.rng.IntN(20)/19)), netip.Addr{}, 0)
+	kind := f.rng.IntN(40)
 	switch {
 	case kind == 0:
 		return batch.Batch{Data: []byte("noise"), Stride: 5, Remote: at}
 	case kind == 1:
 		msg := append([]byte{byte(wire.TypeResponse), 0, 0, 0}, make([]byte, wire.ResponseSize-4)...)
-		msg[5] = byte(f.dice.Uint32())
+		msg[5] = byte(f.rng.Uint32())
 		return batch.Batch{Data: msg, Stride: len(msg), Remote: at}
 	case kind == 2:
 		return seal(k, at, 0, nil)
 	case kind == 3 && len(f.sent) > 0:
-		msg := bytes.Clone(f.sent[f.dice.IntN(len(f.sent))])
+		msg := bytes.Clone(f.sent[f.rng.IntN(len(f.sent))])
 		return batch.Batch{Data: msg, Stride: len(msg), Remote: at}
 	}
-	size := 64 + f.dice.IntN(200)
+	size := 64 + f.rng.IntN(200)
 	b := batch.Batch{Stride: wire.MinDataSize + size, Remote: at}
-	if f.dice.IntN(20) == 0 {
+	if f.rng.IntN(20) == 0 {
 		b.ECN = packet.CE
 	}
-	for n := 1 + f.dice.IntN(6); n > 0; n-- {
+	for n := 1 + f.rng.IntN(6); n > 0; n-- {
 		host := f.hosts[min(from, len(f.hosts)-1)]
 		if kind == 4 {
-			host = f.hosts[f.dice.IntN(len(f.hosts))] // maybe another's
+			host = f.hosts[f.rng.IntN(len(f.hosts))] // maybe another's
 		}
-		p := udpPacket(host, addrB, size, byte(f.dice.Uint32()))
+		p := udpPacket(host, addrB, size, byte(f.rng.Uint32()))
 		if kind == 5 {
 			p[2]++ // length
 		}
 		msg := seal(k, at, 0, p).Data
-		if f.dice.IntN(30) == 0 {
+		if f.rng.IntN(30) == 0 {
 			f.sent = append(f.sent, bytes.Clone(msg))
 		}
-		if f.dice.IntN(40) == 0 {
-			msg[f.dice.IntN(len(msg)-4)+4] ^= 1 // in the index, too
+		if f.rng.IntN(40) == 0 {
+			msg[f.rng.IntN(len(msg)-4)+4] ^= 1 // in the index, too
 		}
 		b.Data = append(b.Data, msg...)
 	}
