@@ -14,11 +14,11 @@ import (
 func TestNothingAllocated(t *testing.T) {
 	a, b := pair(t)
 	kinds := map[string][][]byte{
-		"super-packet":   {tcpSuper(1, pattern(61500), 1380)},
-		"many segments":  {tcpSuper(1, pattern(60000), 100)},
-		"small packets":  small(64),
-		"to nowhere":     {frame(udpPacket(addrA, addrA, 64))},
-		"another length": {frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, addrB, 99))},
+		"super-packet":  {tcpSuper(1, pattern(61500), 1380)},
+		"many segments": {tcpSuper(1, pattern(60000), 100)},
+		"small packets": small(64),
+		"no peer":       {frame(udpPacket(addrA, addrA, 64))},
+		"two lengths":   {frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, addrB, 99))},
 	}
 	for name, frames := range kinds {
 		a.connect(&a.tun, &a.udp)
@@ -49,7 +49,7 @@ func TestNothingAllocated(t *testing.T) {
 		}
 	}
 	if b.Drops.Count(DropForged)+b.Drops.Count(DropReplay) != 0 {
-		t.Error("measured the wrong thing")
+		t.Error("the measured packets were forged or replayed")
 	}
 }
 
@@ -68,9 +68,9 @@ func benchmarkOut(b *testing.B, frames ...[]byte) {
 	}
 }
 
-// benchmarkIn opens the same trains again and again: they are copied back, and
-// the receiver gets a new session before each, which knows of no replay. That
-// is not measured.
+// benchmarkIn opens the same trains repeatedly. Before each iteration, outside
+// the measured time, it restores the trains and gives the receiver a new
+// session, so that they are not replays.
 func benchmarkIn(b *testing.B, frames ...[]byte) {
 	x, y := pair(b)
 	y.connect(&silentTUN{}, &silentUDP{})

@@ -8,7 +8,7 @@ import (
 	"wgd/internal/wire"
 )
 
-// directUDP hands what one side sends to the other at once, where it lies.
+// directUDP hands each train to the other side at once, without copying it.
 type directUDP struct {
 	from wire.Endpoint
 	to   *side
@@ -22,9 +22,9 @@ func (s *directUDP) Send(b *batch.Batch) error {
 	return nil
 }
 
-// BenchmarkBothPaths takes packets from the interface of one side to that of the
-// other without a system call. With -tags nullaead only the bookkeeping, the
-// copy and the checksums are left.
+// BenchmarkBothPaths moves packets from the interface of one side to that of the
+// other without system calls. With -tags nullaead it measures only the
+// bookkeeping, the copy and the checksums.
 func BenchmarkBothPaths(b *testing.B) {
 	for name, frames := range map[string][][]byte{
 		"super-packet": {tcpSuper(1, pattern(45*1368), 1368)},
@@ -61,7 +61,7 @@ func benchmarkBothPaths(b *testing.B, x, y *side, frames [][]byte, packets int) 
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*packets), "ns/packet")
 	for d := range drops {
 		if n := y.Drops.Count(d) + x.Drops.Count(d); n > 0 {
-			b.Fatalf("%d dropped for %v", n, d)
+			b.Fatalf("%d packets dropped for %v", n, d)
 		}
 	}
 }

@@ -6,25 +6,26 @@ import (
 	"wgd/conf"
 )
 
-// A Counter is an event that concerns a packet but does not drop it. A new one needs
-// a line here, a row in counterTable, and a run of go generate ./docs/tables.
+// A Counter is an event that concerns a packet but does not drop it. A new one
+// needs a line here, a row in counterTable, and a run of go generate
+// ./docs/tables.
 type Counter uint8
 
 const (
 	CountECNUnmarked Counter = iota
 	CountUnjoined            // counted by the interface, see engine.World
 
-	counters // how many there are
+	counters // the number of counters
 )
 
 // counterTable describes each Counter, as dropTable does for each Drop.
 var counterTable = [counters]Row{
 	CountECNUnmarked: {Inbound, "ecn-unmarked", // A56
-		"a router on the way marked congestion (CE) on the outer packet, but the sender of the inner packet does not use ECN; the packet was delivered without the mark",
-		"nothing, if it is some packets. If it is all of them, a router on the way marks every packet, which slows down senders that use ECN"},
+		"a router on the path marked congestion (CE) on the outer packet, but the sender of the inner packet does not use ECN; the packet was delivered without the mark",
+		"nothing, if only some packets are counted. If all are, a router on the path marks every packet, which slows down senders that use ECN"},
 	CountUnjoined: {Inbound, "unjoined",
-		"the kernel refused a super-packet for the interface, so its packets were written one by one, and packets of that kind are not joined for a while: see [offloads](#offloads)",
-		"nothing, if it is rare. If it grows all the time, every super-packet is refused: a system call filter (seccomp) that forbids writev(2), for example, costs speed"},
+		"the kernel refused a super-packet for the interface, so its packets were written one by one, and for a while packets of that kind are not joined: see [offloads](#offloads)",
+		"nothing, if it is rare. If the count keeps growing, every super-packet is refused, which costs speed; one cause is a system call filter (seccomp) that forbids writev(2)"},
 }
 
 // String returns the name that Status shows.

@@ -18,7 +18,7 @@ import (
 	"wgd/internal/wire"
 )
 
-// seal is a data message from k with p inside, as a train of one.
+// seal returns a data message from k that contains p, as a train of one.
 func seal(k *session.Keypair, from wire.Endpoint, ecn byte, p []byte) batch.Batch {
 	msg := make([]byte, wire.MinDataSize+len(p))
 	copy(msg[wire.DataHeaderSize:], p)
@@ -29,7 +29,7 @@ func seal(k *session.Keypair, from wire.Endpoint, ecn byte, p []byte) batch.Batc
 	return batch.Batch{Data: msg, Stride: len(msg), Remote: from, ECN: ecn}
 }
 
-// copyOf is b before it was decrypted in place.
+// copyOf returns a deep copy of b, because decryption works in place.
 func copyOf(b batch.Batch) batch.Batch {
 	b.Data = bytes.Clone(b.Data)
 	return b
@@ -37,8 +37,8 @@ func copyOf(b batch.Batch) batch.Batch {
 
 func (s *side) receive(bs ...batch.Batch) { s.dec.Decapsulate(s.opening, start, bs) }
 
-// B24: UDP payload of all messages, keepalives too, received ones once
-// authenticated and new; each on its own side.
+// B24: the byte counts include the UDP payload of all messages, also keepalives;
+// received messages count only if they are authentic and new.
 func TestBytes(t *testing.T) {
 	a, b := pair(t)
 	a.send(start, tcpSuper(1, pattern(3000), 1000), frame(udpPacket(addrA, addrB, 64)))
@@ -63,8 +63,8 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// A1, A2, A4, B1: datagrams of every size, alone and in trains, of every
-// type. Whatever they are, they are counted and nothing else happens.
+// A1, A2, A4, B1: datagrams of every size and type, alone and in trains, are
+// counted and have no other effect.
 func TestEverySize(t *testing.T) {
 	a, _ := pair(t)
 	before := a.peer.Endpoint()
@@ -80,7 +80,7 @@ func TestEverySize(t *testing.T) {
 		binary.LittleEndian.PutUint32(buf[4:], local)
 		for size := 0; size <= len(buf); size++ {
 			if size > 3000 && size < len(buf)-50 && size%101 != 0 {
-				continue // all of them take long with an AEAD for each
+				continue // all sizes would take long, with an AEAD operation each
 			}
 			binary.LittleEndian.PutUint64(buf[8:], uint64(size))
 			data := buf[:size]
@@ -97,28 +97,29 @@ func TestEverySize(t *testing.T) {
 		}
 	}
 	if a.peer.Endpoint() != before || len(a.tun.frames) != 0 {
-		t.Error("something came through")
+		t.Error("the endpoint changed or a frame was delivered")
 	}
-	// One of each type of its exact length, and the trains of 64 bytes and type 3.
+	// One of each type with its exact length, and the trains of cookie replies.
 	if n := len(a.handshakes); n != 3+65535/wire.CookieReplySize {
-		t.Errorf("%d handshake messages", n)
+		t.Errorf("%d handshake messages, want %d", n, 3+65535/wire.CookieReplySize)
 	}
 	dropped := uint64(0)
 	for d := range drops {
 		dropped += a.Drops.Count(d)
 	}
 	if dropped+uint64(len(a.handshakes)) != received {
-		t.Errorf("of %d datagrams %d are counted as dropped and %d are handshakes", received, dropped, len(a.handshakes))
+		t.Errorf("of %d datagrams, %d were counted as dropped and %d were handshakes", received, dropped, len(a.handshakes))
 	}
 	if bytes, _ := a.peer.Bytes(); bytes != 0 || a.peer.LastReceived() != 0 {
-		t.Error("something was noted")
+		t.Error("received bytes or the time of receipt changed")
 	}
 	if a.Drops.Count(DropNotAMessage) == 0 || a.Drops.Count(DropForged) == 0 {
-		t.Error("not counted")
+		t.Error("nothing was dropped as not-a-message or forged")
 	}
 }
 
-// Handshake messages inside a train of data go their way, and data goes on.
+// Handshake messages inside a train of data are separated, and the data is
+// delivered.
 func TestMixedTrain(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
@@ -133,12 +134,12 @@ func TestMixedTrain(t *testing.T) {
 	data = append(data, 1, 2, 3)
 	b.receive(batch.Batch{Data: data, Stride: size, Remote: a.at})
 	if len(b.handshakes) != 1 || len(b.handshakes[0]) != size || len(b.tun.take()) != 3 {
-		t.Errorf("%d handshakes", len(b.handshakes))
+		t.Errorf("%d handshakes, want 1 of the right size, and 3 frames", len(b.handshakes))
 	}
 	b.wantDrops(map[Drop]uint64{DropNotAMessage: 1})
 }
 
-// A5: what is no session of ours, or not authentic, or seen before.
+// A5: data without a session, forged data and replays are dropped.
 func TestNotAccepted(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
@@ -153,27 +154,27 @@ func TestNotAccepted(t *testing.T) {
 	b.receive(unknown, forged, counter, good, again)
 	b.wantDrops(map[Drop]uint64{DropNoSession: 1, DropForged: 2, DropReplay: 1}) // A38
 	if len(b.tun.take()) != 1 {
-		t.Error("the good one did not arrive")
+		t.Error("the valid message did not arrive")
 	}
-	// An index of a handshake that has no keys yet.
+	// The index of a handshake that has no keys yet.
 	b.Index.Replace(local, nil)
 	b.receive(seal(k, a.at, 0, udpPacket(addrA, addrB, 64)))
 	b.wantDrops(map[Drop]uint64{DropNoSession: 2, DropForged: 2, DropReplay: 1})
 }
 
-// A36: at 180 s a key receives no more.
+// A36: from an age of 180 s on, a key receives nothing.
 func TestOldKeyDoesNotReceive(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
 	b.dec.Decapsulate(b.opening, start.Add(session.RejectAfterTime-1), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
 	b.dec.Decapsulate(b.opening, start.Add(session.RejectAfterTime), []batch.Batch{seal(k, a.at, 0, udpPacket(addrA, addrB, 64))})
 	if len(b.tun.take()) != 1 {
-		t.Error("not exactly the first arrived")
+		t.Error("want exactly the first packet to arrive")
 	}
 	b.wantDrops(map[Drop]uint64{DropExpired: 1})
 }
 
-// A33, B44: data on the next session confirms it, a replay does not.
+// A33, B44: data on the next session confirms it; a replay does not.
 func TestConfirm(t *testing.T) {
 	a, b := pair(t)
 	kb := b.peer.Sessions().Current
@@ -183,7 +184,7 @@ func TestConfirm(t *testing.T) {
 	forged.Data[20]++
 	b.receive(first)
 	if _, confirms, _ := b.notes.take(); confirms != 0 {
-		t.Error("a session that is current was confirmed")
+		t.Error("the current session was confirmed")
 	}
 	b.peer.SetSessions(&peer.Sessions{Next: kb})
 	b.receive(replay, forged)
@@ -193,18 +194,18 @@ func TestConfirm(t *testing.T) {
 	a.send(start, tcpSuper(1, pattern(3000), 1000))
 	transfer(start, a, b)
 	if _, confirms, _ := b.notes.take(); confirms != 1 {
-		t.Errorf("confirmed %d times", confirms)
+		t.Errorf("confirmed %d times, want once", confirms)
 	}
-	a.enc.Keepalive(a.sealing, start, a.peer) // a keepalive does, too
+	a.enc.Keepalive(a.sealing, start, a.peer) // a keepalive confirms it, too
 	transfer(start, a, b)
 	if _, confirms, _ := b.notes.take(); confirms != 1 {
-		t.Errorf("confirmed %d times by a keepalive", confirms)
+		t.Errorf("confirmed %d times by a keepalive, want once", confirms)
 	}
 }
 
-// A33: from the packet that confirms the next session on, answers leave on it,
-// although core has not made it the current one yet: the peer may have
-// restarted and know no other.
+// A33: after a packet has confirmed the next session, answers are sent on it,
+// even before core makes it the current one: the peer may have restarted and
+// have no other session.
 func TestAnswersOnTheConfirmedSession(t *testing.T) {
 	a, b := pair(t)
 	old := session.New(new([32]byte), new([32]byte), 98, 99, false, start)
@@ -212,18 +213,18 @@ func TestAnswersOnTheConfirmedSession(t *testing.T) {
 	b.peer.SetSessions(&peer.Sessions{Current: old, Next: next})
 	b.send(start, frame(udpPacket(addrB, addrA, 100)))
 	if got := b.udp.take(); len(got) != 1 || wire.DataIndex(got[0].Data) != old.Remote {
-		t.Fatalf("before the confirmation: %d trains", len(got))
+		t.Fatalf("before the confirmation: %d trains, want one on the old session", len(got))
 	}
 	a.send(start, frame(udpPacket(addrA, addrB, 100)))
 	transfer(start, a, b)
 	b.send(start, frame(udpPacket(addrB, addrA, 100)))
 	if got := b.udp.take(); len(got) != 1 || wire.DataIndex(got[0].Data) != next.Remote {
-		t.Errorf("after the confirmation: %d trains, not on the next session", len(got))
+		t.Errorf("after the confirmation: %d trains, want one on the next session", len(got))
 	}
 }
 
-// A51, B13: the endpoint and the source follow authentic, new data, and
-// nothing else (A7, A8, B12).
+// A51, B13: only authentic, new data updates the endpoint and the source
+// (A7, A8, B12).
 func TestRoaming(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
@@ -237,38 +238,39 @@ func TestRoaming(t *testing.T) {
 	forged := seal(k, from(4), 0, p)
 	forged.Data[30]++
 	cookie := batch.Batch{Data: append([]byte{3}, make([]byte, 63)...), Stride: 64, Remote: from(5)}
-	b.receive(one, two, replay, forged, cookie) // the newest of one read
+	b.receive(one, two, replay, forged, cookie) // the last valid one of a read wins
 	if at := b.peer.Location().Received(); at != from(2) {
-		t.Errorf("at %+v", at)
+		t.Errorf("the endpoint is %+v", at)
 	}
-	b.receive(seal(k, from(6), 0, nil)) // a keepalive is as good
+	b.receive(seal(k, from(6), 0, nil)) // a keepalive also updates it
 	if at := b.peer.Location().Received(); at != from(6) {
-		t.Errorf("at %+v", at)
+		t.Errorf("the endpoint is %+v", at)
 	}
-	b.receive(seal(k, from(7), 0, []byte("no IP packet"))) // authentic all the same
+	b.receive(seal(k, from(7), 0, []byte("no IP packet"))) // authentic nevertheless
 	if at := b.peer.Location().Received(); at != from(7) {
-		t.Errorf("at %+v", at)
+		t.Errorf("the endpoint is %+v", at)
 	}
 	b.send(start, frame(udpPacket(addrB, addrA, 64)))
 	if to := from(7); b.udp.trains[0].Remote != wire.NewEndpoint(to.Remote, to.Source, 0) {
-		t.Error("the answer went elsewhere")
+		t.Error("the answer was sent to another endpoint")
 	}
 	// A54: a link-local endpoint keeps its scope.
 	scoped := wire.NewEndpoint(netip.MustParseAddrPort("[fe80::1%eth7]:9"), netip.Addr{}, 0)
 	b.receive(seal(k, scoped, 0, p))
 	if b.peer.Endpoint().Remote.Addr().Zone() != "eth7" {
-		t.Errorf("at %+v", b.peer.Endpoint())
+		t.Errorf("the endpoint is %+v, want the zone eth7", b.peer.Endpoint())
 	}
 }
 
-// A47: trimmed to its length; what is no IP packet is dropped and counted.
+// A47: an inner packet is trimmed to its length; anything but an IP packet is
+// dropped and counted.
 func TestInnerLength(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
 	p := udpPacket(addrA, addrB, 61)
 	b.receive(seal(k, a.at, 0, append(bytes.Clone(p), 0, 0, 0)))
 	if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], frame(p)) {
-		t.Errorf("%x", got)
+		t.Errorf("got %x, want the trimmed packet", got)
 	}
 	short, version, under := bytes.Clone(p), bytes.Clone(p), bytes.Clone(p)
 	short[3]++
@@ -277,13 +279,13 @@ func TestInnerLength(t *testing.T) {
 	b.receive(seal(k, a.at, 0, short), seal(k, a.at, 0, version), seal(k, a.at, 0, under),
 		seal(k, a.at, 0, []byte{0x45}), seal(k, a.at, 0, make([]byte, 64)))
 	if len(b.tun.take()) != 0 {
-		t.Error("something arrived")
+		t.Error("an invalid inner packet was delivered")
 	}
 	b.wantDrops(map[Drop]uint64{DropInnerPacket: 5})
 }
 
 // A49, B2: for any table, a packet arrives only if a linear search for the
-// longest prefix of its source finds the peer it came from.
+// longest prefix of its source finds the peer that sent it.
 func TestInnerSource(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 30 {
@@ -309,21 +311,21 @@ func TestInnerSource(t *testing.T) {
 			from := netip.AddrFrom4([4]byte{10, byte(rng.IntN(2)), byte(rng.IntN(2)), byte(rng.IntN(4))})
 			var holder *peer.Peer
 			longest := -1
-			for _, r := range rules { // of equal prefixes the last one has it
+			for _, r := range rules { // the last of equal prefixes wins
 				if r.prefix.Contains(from) && r.prefix.Bits() >= longest {
 					longest, holder = r.prefix.Bits(), r.p
 				}
 			}
 			b.receive(seal(a.peer.Sessions().Current, a.at, 0, udpPacket(from, addrB, 64)))
 			if arrived := len(b.tun.take()) == 1; arrived != (holder == b.peer) {
-				t.Fatalf("round %d: from %v: arrived is %v", round, from, arrived)
+				t.Fatalf("round %d: from %v: arrived is %v, want the opposite", round, from, arrived)
 			}
 		}
 	}
 }
 
 // A48, A49: an inner IPv6 packet with an IPv4-mapped address is an IPv6 packet:
-// the IPv6 prefixes decide, on both ways, alone or in a train.
+// the IPv6 prefixes apply, in both directions, alone or in a train.
 func TestMappedInnerAddresses(t *testing.T) {
 	mapped := func(a netip.Addr) netip.Addr { return netip.AddrFrom16(a.As16()) }
 	for name, c := range map[string]struct {
@@ -356,8 +358,8 @@ func TestMappedInnerAddresses(t *testing.T) {
 	}
 }
 
-// A49, B2: a peer with every IPv6 address does not speak for another peer's IPv4
-// address in its mapped form.
+// A49, B2: a peer with ::/0 must not send from the mapped form of an IPv4 address
+// that belongs to another peer.
 func TestMappedSourceOfAnother(t *testing.T) {
 	a, b := pair(t)
 	b.routes.Store(nil)
@@ -373,8 +375,8 @@ func TestMappedSourceOfAnother(t *testing.T) {
 	b.wantDrops(map[Drop]uint64{DropSource: 3})
 }
 
-// A56: marks of congestion are carried in. Where that cannot be, the packet is
-// delivered as it is, and counted; nothing is dropped.
+// A56: congestion marks are copied to the inner packet. If it does not use ECN,
+// it is delivered unchanged and counted; nothing is dropped.
 func TestECNOnReceipt(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
@@ -391,7 +393,7 @@ func TestECNOnReceipt(t *testing.T) {
 				want, _ := packet.CombineECN(inner, outer)
 				packet.SetECN(p, want)
 				if len(got) != 1 || !bytes.Equal(got[0], frame(p)) {
-					t.Errorf("inner %d, outer %d: %x", inner, outer, got)
+					t.Errorf("inner %d, outer %d: got %x", inner, outer, got)
 				}
 			}
 		}
@@ -400,7 +402,7 @@ func TestECNOnReceipt(t *testing.T) {
 	b.wantCounters(map[Counter]uint64{CountECNUnmarked: 2})
 }
 
-// What the interface refuses is counted, as packets.
+// Frames that the interface refuses are counted as dropped packets.
 func TestInterfaceDown(t *testing.T) {
 	a, b := pair(t)
 	b.tun.err = errors.New("the interface is down")
@@ -408,11 +410,12 @@ func TestInterfaceDown(t *testing.T) {
 	transfer(start, a, b)
 	b.wantDrops(map[Drop]uint64{DropInterface: 6})
 	if b.peer.LastReceived() != start {
-		t.Error("timers stood still")
+		t.Error("the time of receipt was not updated")
 	}
 }
 
-// §6.2, B32: the initiator asks when it receives on a key of 165 s.
+// §6.2, B32: the initiator requests a new session when it receives on a key that
+// is 165 s old.
 func TestRekeyOnReceive(t *testing.T) {
 	a, b := pair(t)
 	ka, kb := a.peer.Sessions().Current, b.peer.Sessions().Current
@@ -423,23 +426,23 @@ func TestRekeyOnReceive(t *testing.T) {
 		return n
 	}
 	if wants(a, kb, 165*time.Second-1) != 0 {
-		t.Error("too early")
+		t.Error("a new session was requested too early")
 	}
 	if wants(a, kb, 165*time.Second) != 1 {
-		t.Error("not asked")
+		t.Error("no new session was requested at 165 s")
 	}
 	if wants(b, ka, 179*time.Second) != 0 {
-		t.Error("the responder asked")
+		t.Error("the responder requested a new session")
 	}
-	// On the previous session, when there is a new one: no.
+	// Not on the previous session, when there is a new one.
 	fresh, _ := keypairs(start.Add(170 * time.Second))
 	a.peer.SetSessions(&peer.Sessions{Previous: ka, Current: fresh})
 	if wants(a, kb, 175*time.Second) != 0 {
-		t.Error("asked although there is a new session")
+		t.Error("requested although there is a new session")
 	}
 }
 
-// Data is owed an answer, and core is told once.
+// Received data needs an answer, and core is woken once.
 func TestWakeOnReceive(t *testing.T) {
 	a, b := pair(t)
 	for range 3 {
@@ -447,9 +450,9 @@ func TestWakeOnReceive(t *testing.T) {
 		transfer(start, a, b)
 	}
 	if _, _, wakes := b.notes.take(); wakes != 1 {
-		t.Errorf("woken %d times", wakes)
+		t.Errorf("core was woken %d times, want once", wakes)
 	}
 	if b.peer.Unreplied() == 0 {
-		t.Error("owes nothing")
+		t.Error("no answer is due for received data")
 	}
 }

@@ -37,7 +37,7 @@ const (
 	DropSource
 	DropInterface
 
-	drops // how many there are
+	drops // the number of reasons
 )
 
 // dropTable describes each reason. The table in docs/operations.md is
@@ -47,70 +47,70 @@ var dropTable = [drops]Row{
 		"not an IPv4 or IPv6 packet",
 		"nothing"},
 	DropMalformed: {Outbound, "malformed",
-		"a super-packet that contradicts itself",
+		"a super-packet whose headers contradict each other",
 		"report it: the kernel should not make one"},
 	DropNoPeer: {Outbound, "no-peer", // A48
 		"no peer has the destination among its allowed IPs; the sender got \"host unreachable\"",
-		"set `--allowed-ips`; or the route into wg0 is too wide"},
+		"set `--allowed-ips`, or make the route into wg0 narrower"},
 	DropNoEndpoint: {Outbound, "no-endpoint", // A48
 		"the peer has no endpoint yet; the sender got \"host unreachable\"",
-		"set `--endpoint`, or wait for the peer to call"},
+		"set `--endpoint`, or wait for the peer to start a handshake"},
 	DropTooBig: {Outbound, "too-big", // A46
-		"no UDP datagram carries it, or it does not fit into the tunnel around this one; the sender got \"packet too big\"",
-		"a smaller MTU"},
+		"too long for a UDP datagram, or for the outer tunnel that this tunnel runs in; the sender got \"packet too big\"",
+		"set a smaller MTU"},
 	DropLoop: {Outbound, "loop",
-		"a datagram that came back into the tunnel that it had left by, or went through a dozen tunnels",
+		"a datagram of the tunnel that was routed back into it, or that passed through a dozen tunnels",
 		"set a mark, or a route to the endpoint that avoids wg0; endpoints must not lie in each other's tunnels"},
 	DropStaged: {Outbound, "staged", // A42
-		"it waited for a session and had to make room, or the peer did not answer",
+		"the packet waited for a session, and newer packets replaced it or the peer did not answer",
 		"see \"never\" [below](#it-does-not-work)"},
 	DropSessionEnded: {Outbound, "session-ended",
-		"the session ended while the packet was sent",
+		"the session ended while the packet was being sent",
 		"nothing, if it is rare"},
 	DropSend: {Outbound, "send",
-		"the socket refused it",
-		"check the route to the endpoint; LOG_LEVEL=verbose says more about handshakes"},
+		"the socket refused the packet",
+		"check the route to the endpoint; LOG_LEVEL=verbose logs more about handshakes"},
 	DropBacklog: {Outbound, "backlog",
-		"more is sent to the peer than the line to it carries: see [below](#slow-lines)",
-		"nothing: the sender notices, and sends less"},
+		"more packets are sent to the peer than its line can take: see [below](#slow-lines)",
+		"nothing: the sender notices the loss and slows down"},
 	DropNotAMessage: {Inbound, "not-a-message", // A1, A2
-		"not a message of the protocol",
-		"somebody scans the port, or another program sends to it"},
+		"not a WireGuard message",
+		"nothing: it is a port scan, or another program sends to this port"},
 	DropMAC1: {Inbound, "mac1",
 		"a handshake from a sender that does not know our public key",
-		"the peer has a wrong public key for us; or it is a scan"},
+		"correct our public key in the peer's configuration; or it is a scan"},
 	DropRate: {Inbound, "rate", // A29
 		"too many handshakes from one source, under load",
-		"nothing: that is the protection"},
+		"nothing: this limit protects against floods"},
 	DropQueueFull: {Inbound, "queue-full",
 		"too many handshakes from all sources together",
 		"nothing; if it lasts, find out who sends them"},
 	DropFlood: {Inbound, "flood",
-		"handshakes that arrive faster than they can be checked",
-		"nothing: data goes first; if it lasts, find out who sends them"},
+		"handshakes that arrived faster than they could be checked",
+		"nothing: data has priority; if it lasts, find out who sends them"},
 	DropHandshake: {Inbound, "handshake",
-		"a handshake that is from a stranger, with another preshared key, repeated, with an old timestamp, or within 20 ms of the last",
-		"compare keys and preshared keys on both sides"},
+		"a handshake from an unknown public key, with a different preshared key, replayed, with an old timestamp, or within 20 ms of the last one",
+		"compare the keys and preshared keys on both sides"},
 	DropNoSession: {Inbound, "no-session",
 		"data for a session that we do not have",
-		"nothing: it is usual after a restart, and the peer notices within 15 s"},
+		"nothing: this is normal after a restart, and the peer notices within 15 s"},
 	DropExpired: {Inbound, "expired", // A36
 		"data encrypted with a key that is too old",
 		"nothing, if it is rare"},
 	DropForged: {Inbound, "forged",
 		"data that fails authentication",
-		"nothing, if it is rare: damage on the way. Or it is an attack"},
+		"nothing, if it is rare: the packet was damaged in transit. Otherwise it may be an attack"},
 	DropReplay: {Inbound, "replay",
 		"data that arrived before, or is more than 8,000 packets late",
-		"nothing, if it is rare: the network repeats packets. Or it is an attack"},
+		"nothing, if it is rare: the network duplicates packets. Otherwise it may be an attack"},
 	DropInnerPacket: {Inbound, "inner-packet", // A47
 		"authentic, but not an IP packet of the right length",
-		"the peer is broken"},
+		"report it to the maintainer of the peer's software"},
 	DropSource: {Inbound, "source", // A49
 		"authentic, but from an inner address that is not the peer's",
-		"add the address to this peer's allowed IPs; or the other side lacks NAT"},
+		"add the address to this peer's allowed IPs, or set up NAT on the other side"},
 	DropInterface: {Inbound, "interface",
-		"the interface refused it: it was down, for example",
+		"the interface refused the packet, for example because it was down",
 		"nothing, if it is rare"},
 }
 

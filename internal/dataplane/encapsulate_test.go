@@ -43,8 +43,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// A45, B14, B53: zeros up to a multiple of 16, but never past the MTU; an MTU
-// of 0 or 1 harms nobody.
+// A45, B14, B53: packets are padded with zeros to a multiple of 16, but not
+// beyond the MTU; an MTU of 0 or 1 does no harm.
 func TestPadding(t *testing.T) {
 	for _, mtu := range []int{0, 1, 15, 16, 576, 1280, 1299, 1420, 9000, 65535} {
 		a, b := pair(t)
@@ -55,7 +55,7 @@ func TestPadding(t *testing.T) {
 				want = min(want, mtu)
 			}
 			want = max(size, min(want, 65475))
-			// What lay in the buffer before must not be in the padding.
+			// Earlier contents of the buffer must not appear in the padding.
 			for i := range a.sealing.buf {
 				a.sealing.buf[i] = 0xee
 			}
@@ -66,7 +66,7 @@ func TestPadding(t *testing.T) {
 			}
 			b.dec.Decapsulate(b.opening, start, trains) // in place
 			if rest := trains[0].Data[16+size : 16+want]; !bytes.Equal(rest, make([]byte, len(rest))) {
-				t.Fatalf("MTU %d, %d bytes: padding %x", mtu, size, rest)
+				t.Fatalf("MTU %d, %d bytes: the padding is %x, want zeros", mtu, size, rest)
 			}
 		}
 		b.wantDrops(nil)
@@ -83,7 +83,7 @@ func TestSuperPacket(t *testing.T) {
 		t.Fatalf("%d trains, %d datagrams of %d", len(trains), trains[0].Count(), trains[0].Stride)
 	}
 	if trains[0].Remote != b.at || trains[0].TOS != 0 || trains[0].ECN != 0 {
-		t.Errorf("%+v", trains[0].Remote)
+		t.Errorf("the train is to %+v, want %+v without TOS and ECN", trains[0].Remote, b.at)
 	}
 	for i := range trains[0].Count() { // A37: each counter once, in order
 		msg := trains[0].At(i)
@@ -95,7 +95,7 @@ func TestSuperPacket(t *testing.T) {
 	if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
 		t.Fatalf("%d frames", len(got))
 	}
-	// Longer than the buffer, in many small segments: nothing is lost.
+	// A super-packet with many small segments exceeds the buffer: no loss.
 	a.send(start, tcpSuper(100, pattern(65400), 50))
 	transfer(start, a, b)
 	n := 0
@@ -105,14 +105,14 @@ func TestSuperPacket(t *testing.T) {
 		n += s.Remaining()
 	}
 	if n != 1308 {
-		t.Errorf("%d packets of 1308", n)
+		t.Errorf("%d packets arrived, want 1308", n)
 	}
 	a.wantDrops(nil)
 	b.wantDrops(nil)
 }
 
-// Small packets of one peer go together as long as lengths allow; ECN parts
-// them (A56), and so does the peer. Order stays (A43, B47).
+// Small packets of one peer form a train as long as their lengths allow; another
+// ECN value (A56) or another peer starts a new one. The order is kept (A43, B47).
 func TestTrains(t *testing.T) {
 	a, b := pair(t)
 	other := peer.New(peer.NewCommon(testTiming()))
@@ -127,7 +127,7 @@ func TestTrains(t *testing.T) {
 		frame(udpPacket(addrA, addrB, 64, 1)),
 		frame(udpPacket(addrA, addrB, 30, 2)), // shorter: the last of its train
 		frame(udpPacket(addrA, addrB, 30, 3)),
-		frame(udpPacket(addrA, addrB, 64, 4)), // longer: a train of its own
+		frame(udpPacket(addrA, addrB, 64, 4)), // longer: starts a new train
 		frame(ce(udpPacket(addrA, addrB, 64, 5))),
 		frame(udpPacket(addrA, far, 64, 6)),
 		frame(udpPacket(addrA, addrB, 64, 7)),
@@ -143,7 +143,7 @@ func TestTrains(t *testing.T) {
 	}
 	want := []shape{{3, 96, 0, 51821}, {1, 64, 0, 51821}, {1, 96, 0, 51821}, {1, 96, 3, 51821}, {1, 96, 0, 3}, {1, 96, 0, 51821}}
 	if len(got) != len(want) {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want %+v", got, want)
 	}
 	for i := range want {
 		if got[i] != want[i] {
@@ -156,12 +156,12 @@ func TestTrains(t *testing.T) {
 		order = append(order, f[len(f)-1])
 	}
 	if !bytes.Equal(order, []byte{0, 1, 2, 3, 4, 5, 7}) {
-		t.Errorf("order %v", order)
+		t.Errorf("the packets arrived in the order %v", order)
 	}
 }
 
-// A42, A43, B39: without a session packets wait, the oldest make room, and the
-// rest goes out first in first out, before what comes later.
+// A42, A43, B39: without a session, packets are staged; when the queue is full,
+// the oldest are dropped. Staged packets are sent in order, before later ones.
 func TestStaging(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
@@ -182,16 +182,16 @@ func TestStaging(t *testing.T) {
 		t.Fatal("nothing staged")
 	}
 	a.current(k)
-	a.send(start, frames[130:]...) // finds them staged, and lets them go first
+	a.send(start, frames[130:]...) // sends the staged packets first
 	transfer(start, a, b)
 	got := b.tun.take()
 	for i, f := range got {
 		if f[len(f)-1] != byte(i+2) {
-			t.Fatalf("packet %d is %d", i, f[len(f)-1])
+			t.Fatalf("packet %d is %d, want %d", i, f[len(f)-1], i+2)
 		}
 	}
 	if len(got) != 138 || a.peer.HasStaged() {
-		t.Errorf("%d packets", len(got))
+		t.Errorf("%d packets arrived, want 138 and none left staged", len(got))
 	}
 }
 
@@ -201,8 +201,8 @@ func TestFlush(t *testing.T) {
 	a.peer.SetSessions(&peer.Sessions{})
 	super := tcpSuper(1, pattern(5000), 1000)
 	a.send(start, super, frame(udpPacket(addrA, addrB, 64)))
-	if n := a.peer.Purge(); n != 6 { // counted as on the wire (A42)
-		t.Errorf("%d staged", n)
+	if n := a.peer.Purge(); n != 6 { // in packets on the wire (A42)
+		t.Errorf("%d staged, want 6", n)
 	}
 	a.send(start, super, frame(udpPacket(addrA, addrB, 64)))
 	a.peer.SetSessions(&peer.Sessions{Next: k}) // A33: not used to send
@@ -211,7 +211,7 @@ func TestFlush(t *testing.T) {
 	}
 	a.current(k)
 	if !a.enc.Flush(a.sealing, start, a.peer) || a.enc.Flush(a.sealing, start, a.peer) {
-		t.Error("flushed not once")
+		t.Error("want exactly one flush to send")
 	}
 	transfer(start, a, b)
 	if got := b.tun.take(); len(got) != 2 || !bytes.Equal(got[0], super) {
@@ -219,8 +219,8 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-// Core publishes a session between our look and our staging: nobody else
-// would send what was staged.
+// If core publishes a session after Encapsulate has looked for one, but before it
+// stages the packets, Encapsulate must send them: no one else would.
 func TestStagedWhilePublished(t *testing.T) {
 	for n := 1; n <= 2; n++ {
 		a, b := pair(t)
@@ -231,12 +231,12 @@ func TestStagedWhilePublished(t *testing.T) {
 		transfer(start, a, b)
 		got := b.tun.take()
 		if len(got) != n || got[0][73] != 0 || got[n-1][73] != byte(n-1) || a.peer.HasStaged() {
-			t.Errorf("%d frames of %d", len(got), n)
+			t.Errorf("%d frames arrived, want %d in order", len(got), n)
 		}
 	}
 }
 
-// A48: what is said to whom has sent into nothing.
+// A48: the sender of an undeliverable packet gets an ICMP error.
 func TestUnreachable(t *testing.T) {
 	a, _ := pair(t)
 	nowhere := netip.MustParseAddr("10.66.0.1")
@@ -253,17 +253,17 @@ func TestUnreachable(t *testing.T) {
 	if len(got) != 1 || got[0][10+40] != 1 || got[0][10+41] != 3 || packet.Source(got[0][10:]) != addrB6 {
 		t.Fatalf("%x", got)
 	}
-	// Not IP: not a word.
+	// No error for anything but IP.
 	a.send(start, frame([]byte("hello")), frame(make([]byte, 100)), nil, make([]byte, 9))
-	// A super-packet that contradicts itself neither.
+	// Nor for a super-packet with contradictory headers.
 	bad := tcpSuper(1, pattern(3000), 1000)
 	bad[4], bad[5] = 0, 0
 	a.send(start, bad)
 	a.wantDrops(map[Drop]uint64{DropNoPeer: 1, DropNoEndpoint: 1, DropNotIP: 4, DropMalformed: 1})
-	// To multicast: counted in silence.
+	// Nor for multicast, but it is counted.
 	a.send(start, frame(udpPacket(addrA, netip.MustParseAddr("224.0.0.1"), 64)))
 	if len(a.tun.take()) != 0 || len(a.udp.trains) != 0 {
-		t.Error("something was written")
+		t.Error("an error or a datagram was sent for a multicast packet")
 	}
 }
 
@@ -275,18 +275,18 @@ func TestUnreachableIsLimited(t *testing.T) {
 		a.send(start, f)
 	}
 	if n := len(a.tun.take()); n != errorBurst {
-		t.Errorf("%d at once", n)
+		t.Errorf("%d errors at once, want %d", n, errorBurst)
 	}
 	for i := range 1000 {
 		a.send(start.Add(time.Duration(i)*time.Millisecond), f)
 	}
 	if n := len(a.tun.take()); n < 99 || n > 100 {
-		t.Errorf("%d in a second", n)
+		t.Errorf("%d errors in a second, want 99 or 100", n)
 	}
 	a.wantDrops(map[Drop]uint64{DropNoPeer: 2000})
 }
 
-// A46: what no datagram carries is answered inside.
+// A46: a packet that is too long for a datagram gets "packet too big".
 func TestTooBig(t *testing.T) {
 	a, b := pair(t)
 	a.MTU.Store(65535)
@@ -314,24 +314,24 @@ func TestTooBig(t *testing.T) {
 	a.wantDrops(map[Drop]uint64{DropTooBig: 2})
 }
 
-// A36: at 180 s the key sends no more; what comes is staged.
+// A36: from an age of 180 s on, a key sends nothing, and packets are staged.
 func TestOldKeyDoesNotSend(t *testing.T) {
 	a, _ := pair(t)
 	f := frame(udpPacket(addrA, addrB, 64))
 	a.send(start.Add(session.RejectAfterTime-1), f)
 	if len(a.udp.take()) != 1 {
-		t.Error("a key just under 180 s was refused")
+		t.Error("a key just under 180 s old was refused")
 	}
 	a.send(start.Add(session.RejectAfterTime), f)
 	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
-		t.Error("sent with a key of 180 s")
+		t.Error("sent with a key that is 180 s old")
 	}
 	if a.enc.Keepalive(a.sealing, start.Add(session.RejectAfterTime), a.peer) {
-		t.Error("keepalive with a key of 180 s")
+		t.Error("keepalive sent with a key that is 180 s old")
 	}
 }
 
-// An erased session sends nothing (A35).
+// A35: an erased session sends nothing.
 func TestErasedSession(t *testing.T) {
 	a, _ := pair(t)
 	a.peer.Sessions().Current.Erase()
@@ -341,7 +341,7 @@ func TestErasedSession(t *testing.T) {
 	}
 }
 
-// §6.2: who asks for a new session when sending, and how often.
+// §6.2: when sending requests a new session, and how often.
 func TestRekeyOnSend(t *testing.T) {
 	a, b := pair(t)
 	fa, fb := frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrB, addrA, 64))
@@ -351,33 +351,34 @@ func TestRekeyOnSend(t *testing.T) {
 		return n
 	}
 	if wants(a, start.Add(120*time.Second-1), fa) != 0 {
-		t.Error("too early")
+		t.Error("a new session was requested too early")
 	}
 	if wants(a, start.Add(120*time.Second), fa) != 1 {
-		t.Error("not asked at 120 s")
+		t.Error("no new session was requested at 120 s")
 	}
 	if wants(a, start.Add(120*time.Second+rekeyInterval-1), fa) != 0 {
-		t.Error("asked again at once")
+		t.Error("a new session was requested again at once")
 	}
 	if wants(a, start.Add(120*time.Second+rekeyInterval), fa) != 1 {
-		t.Error("never asked again")
+		t.Error("a new session was not requested again")
 	}
 	if wants(b, start.Add(179*time.Second), fb) != 0 { // B32
-		t.Error("the responder asked")
+		t.Error("the responder requested a new session")
 	}
 	timing := testTiming()
 	timing.RekeyAfterMessages = 20
 	b.common.SetTiming(timing)
 	b.peer.Sessions().Current.Reserve(13) // 3 were sent above, 3 follow
 	if wants(b, start.Add(179*time.Second), fb) != 0 {
-		t.Error("asked before the last message that is allowed")
+		t.Error("a new session was requested before Rekey-After-Messages")
 	}
 	if wants(b, start.Add(179*time.Second), fb) != 1 {
-		t.Error("not asked after Rekey-After-Messages")
+		t.Error("no new session was requested after Rekey-After-Messages")
 	}
 }
 
-// A40: a keepalive is 32 bytes, reaches no interface, and is no data.
+// A40: a keepalive has 32 bytes, does not reach the interface and does not count
+// as data.
 func TestKeepalive(t *testing.T) {
 	a, b := pair(t)
 	if !a.enc.Keepalive(a.sealing, start, a.peer) {
@@ -387,17 +388,17 @@ func TestKeepalive(t *testing.T) {
 		t.Fatalf("%+v", a.udp.trains)
 	}
 	if a.peer.LastSent() != start || a.peer.Unanswered() != 0 {
-		t.Error("a keepalive is owed no answer")
+		t.Error("the sent keepalive set the time of last send wrongly, or expects an answer")
 	}
 	transfer(start.Add(1), a, b)
 	if len(b.tun.take()) != 0 {
 		t.Error("a keepalive reached the interface")
 	}
 	if b.peer.LastReceived() != start.Add(1) || b.peer.Unreplied() != 0 {
-		t.Error("a keepalive is owed no keepalive") // B9
+		t.Error("the received keepalive set the time of receipt wrongly, or needs an answer") // B9
 	}
 	if received, _ := b.peer.Bytes(); received != 32 {
-		t.Errorf("%d bytes", received)
+		t.Errorf("%d bytes received, want 32", received)
 	}
 	b.wantDrops(nil)
 
@@ -406,11 +407,11 @@ func TestKeepalive(t *testing.T) {
 		t.Error("sent without a session")
 	}
 	if wants, _, _ := a.notes.take(); wants != 1 {
-		t.Errorf("%d wants", wants)
+		t.Errorf("a session was requested %d times, want once", wants)
 	}
 }
 
-// Timers and bytes advance as the rules say, whatever the socket answers.
+// If the socket fails, timers advance and the sent bytes do not.
 func TestSendFails(t *testing.T) {
 	a, _ := pair(t)
 	f := frame(udpPacket(addrA, addrB, 64))
@@ -418,21 +419,21 @@ func TestSendFails(t *testing.T) {
 	a.send(start, f, f)
 	a.wantDrops(map[Drop]uint64{DropSend: 2})
 	if _, sent := a.peer.Bytes(); sent != 0 {
-		t.Errorf("%d bytes counted that were not sent", sent)
+		t.Errorf("%d bytes were counted, but not sent", sent)
 	}
 	if a.peer.LastSent() != start || a.peer.Unanswered() == 0 { // A40, B46
-		t.Error("timers stood still")
+		t.Error("the times of sending were not updated")
 	}
 	if _, _, wakes := a.notes.take(); wakes != 1 {
-		t.Errorf("core was woken %d times", wakes)
+		t.Errorf("core was woken %d times, want once", wakes)
 	}
 	if a.sealing.end != (extent{}) || a.sealing.count != 0 { // B56
-		t.Error("packets were kept")
+		t.Error("the job still holds packets after a failed send")
 	}
 }
 
-// What the way to a peer does not carry is counted for itself, and a keepalive is
-// no data that might wait behind other data.
+// Packets that the line to a peer cannot take are counted as a backlog. A
+// keepalive has the control class, so that it does not wait behind data.
 func TestBacklog(t *testing.T) {
 	a, _ := pair(t)
 	f := frame(udpPacket(addrA, addrB, 64))
@@ -440,7 +441,7 @@ func TestBacklog(t *testing.T) {
 	a.send(start, f, f)
 	a.wantDrops(map[Drop]uint64{DropBacklog: 2})
 	if a.peer.LastSent() != start || a.peer.Unanswered() == 0 { // A40, B46
-		t.Error("timers stood still")
+		t.Error("the times of sending were not updated")
 	}
 	a.send(start, f)
 	a.enc.Keepalive(a.sealing, start, a.peer)
@@ -450,11 +451,12 @@ func TestBacklog(t *testing.T) {
 		classes = append(classes, train.Class)
 	}
 	if want := []batch.Class{batch.Data, batch.Control, batch.Data}; !slices.Equal(classes, want) {
-		t.Errorf("data, keepalive, data are of the classes %v, want %v", classes, want)
+		t.Errorf("data, keepalive, data have the classes %v, want %v", classes, want)
 	}
 }
 
-// A52: a source that is gone is forgotten, and nothing is lost.
+// A52: a source that no longer exists is removed from the endpoint, and no packet
+// is lost.
 func TestSourceGone(t *testing.T) {
 	a, _ := pair(t)
 	sticky := wire.NewEndpoint(a.peer.Endpoint().Remote, netip.MustParseAddr("192.0.2.1"), 4)
@@ -463,19 +465,19 @@ func TestSourceGone(t *testing.T) {
 	f, long := frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, addrB, 128))
 	a.send(start, f, long)
 	if a.peer.Endpoint() != sticky.Sourceless() {
-		t.Errorf("%+v", a.peer.Endpoint())
+		t.Errorf("the endpoint is %+v, want %+v", a.peer.Endpoint(), sticky.Sourceless())
 	}
 	if len(a.udp.trains) != 2 || a.udp.trains[1].Remote != sticky.Sourceless() {
-		t.Error("the next train still asks for it")
+		t.Error("want 2 trains, the second without the source")
 	}
 	if _, sent := a.peer.Bytes(); sent != 96+160 {
-		t.Errorf("%d bytes", sent)
+		t.Errorf("%d bytes sent, want %d", sent, 96+160)
 	}
 	a.wantDrops(nil)
 }
 
-// A52: what cannot be sent from another source either is lost, and not counted as
-// sent.
+// A52: packets that cannot be sent from another source either are dropped, and
+// not counted as sent.
 func TestSourceGoneAndNoOther(t *testing.T) {
 	a, _ := pair(t)
 	sticky := wire.NewEndpoint(a.peer.Endpoint().Remote, netip.MustParseAddr("192.0.2.1"), 4)
@@ -483,10 +485,10 @@ func TestSourceGoneAndNoOther(t *testing.T) {
 	a.udp.errs = []error{errors.Join(batch.ErrSourceGone, errors.New("network is unreachable"))}
 	a.send(start, frame(udpPacket(addrA, addrB, 64)))
 	if a.peer.Endpoint() != sticky.Sourceless() {
-		t.Errorf("%+v", a.peer.Endpoint())
+		t.Errorf("the endpoint is %+v, want %+v", a.peer.Endpoint(), sticky.Sourceless())
 	}
 	if _, sent := a.peer.Bytes(); sent != 0 {
-		t.Errorf("%d bytes", sent)
+		t.Errorf("%d bytes sent, want 0", sent)
 	}
 	a.wantDrops(map[Drop]uint64{DropSend: 1})
 }

@@ -11,8 +11,8 @@ import (
 	"wgd/internal/peer"
 )
 
-// Whatever arrives as a train, nothing panics, and nothing that is not
-// authentic changes anything (A4, A7, B1).
+// No train causes a panic, and datagrams that are not authentic change nothing
+// (A4, A7, B1).
 func FuzzReceive(f *testing.F) {
 	f.Add([]byte{}, 0)
 	f.Add([]byte{1}, 1)
@@ -28,18 +28,18 @@ func FuzzReceive(f *testing.F) {
 		at := b.peer.Endpoint()
 		b.receive(batch.Batch{Data: bytes.Clone(data), Stride: stride})
 		if b.peer.Endpoint() != at || b.peer.LastReceived() != 0 || len(b.tun.frames) != 0 {
-			t.Fatal("something came through")
+			t.Fatal("unauthentic data changed the peer or was delivered")
 		}
 		a.send(start, frame(udpPacket(addrA, addrB, 64)))
 		transfer(start, a, b)
 		if len(b.tun.take()) != 1 {
-			t.Fatal("and then the tunnel was dead")
+			t.Fatal("the tunnel no longer works afterwards")
 		}
 	})
 }
 
-// Whatever a peer sends inside the tunnel, what reaches the interface are whole
-// IP packets from its own addresses, and the same ones (A47, A49).
+// Whatever a peer sends inside the tunnel, only whole IP packets from its own
+// addresses reach the interface (A47, A49).
 func FuzzInner(f *testing.F) {
 	f.Add(udpPacket(addrA, addrB, 64), byte(0))
 	f.Add(udpPacket(addrA6, addrB6, 80), byte(3))
@@ -54,17 +54,17 @@ func FuzzInner(f *testing.F) {
 			p := got[packet.VirtioHeaderSize:]
 			n, ok := packet.Length(p)
 			if !ok || n != len(p) {
-				t.Fatalf("not a whole packet: %x", got)
+				t.Fatalf("the interface got %x, want a whole packet", got)
 			}
 			if from := packet.Source(p); from != addrA && from != addrA6 {
-				t.Fatalf("from %v", from)
+				t.Fatalf("the interface got a packet from %v", from)
 			}
 		}
 	})
 }
 
-// Whatever the interface gives, nothing panics, and what reaches the wire are
-// well-formed trains that the other end opens.
+// No frame of the interface causes a panic, and only well-formed trains that the
+// other end can open are sent.
 func FuzzEncapsulate(f *testing.F) {
 	f.Add(frame(udpPacket(addrA, addrB, 64)), 1420)
 	f.Add(tcpSuper(1, pattern(3000), 1000), 1420)
@@ -85,13 +85,14 @@ func FuzzEncapsulate(f *testing.F) {
 		}
 		transfer(start, a, b)
 		if b.Drops.Count(DropForged)+b.Drops.Count(DropNotAMessage)+b.Drops.Count(DropReplay) != 0 {
-			t.Fatal("not opened at the other end")
+			t.Fatal("the other end could not open a datagram")
 		}
 	})
 }
 
-// Readers, the flusher and core at once: nothing is lost, doubled or out of
-// order, whatever core publishes meanwhile (A43, B25, B47). Run it with -race.
+// Readers, the flusher and core run concurrently: no packet is lost, duplicated
+// or reordered, whatever core publishes meanwhile (A43, B25, B47). Run this with
+// -race.
 func TestConcurrentFlush(t *testing.T) {
 	a, b := pair(t)
 	const packets = 3000
@@ -104,7 +105,7 @@ func TestConcurrentFlush(t *testing.T) {
 	k := a.peer.Sessions().Current
 	flusher := NewEncapsulator(a.Shared, &a.tun, &a.udp)
 	job := flusher.NewJob()
-	wg.Go(func() { // core: the session comes and goes
+	wg.Go(func() { // core publishes and withdraws the session
 		for i := range 2000 {
 			if i%2 == 0 {
 				a.peer.SetSessions(&peer.Sessions{Current: k})
@@ -120,20 +121,20 @@ func TestConcurrentFlush(t *testing.T) {
 	wg.Wait()
 	flusher.Flush(job, start, a.peer)
 	transfer(start, a, b)
-	// Packets staged beyond what is kept are lost, the oldest first.
+	// Packets beyond the limit of the staging queue are dropped, oldest first.
 	last, n := -1, 0
 	for _, f := range b.tun.take() {
 		for _, p := range splitAll(f) {
 			seq := int(p[len(p)-2])<<8 | int(p[len(p)-1])
 			if seq <= last {
-				t.Fatalf("%d came after %d", seq, last)
+				t.Fatalf("packet %d arrived after %d", seq, last)
 			}
 			last = seq
 			n++
 		}
 	}
 	if lost := int(a.Drops.Count(DropStaged)); n+lost != packets || last != packets-1 {
-		t.Errorf("%d arrived, %d dropped, of %d", n, lost, packets)
+		t.Errorf("%d packets arrived and %d were dropped, of %d", n, lost, packets)
 	}
 	b.wantDrops(nil)
 }

@@ -19,8 +19,7 @@ import (
 	"wgd/internal/wire"
 )
 
-// side is one end of a tunnel, with a world around it that writes down
-// everything.
+// side is one end of a tunnel, with fakes around it that record everything.
 type side struct {
 	*Shared
 	t       testing.TB
@@ -32,7 +31,7 @@ type side struct {
 	udp     fakeUDP
 	notes   fakeNotes
 
-	offloads packet.Offloads // what tun takes joined
+	offloads packet.Offloads // of tun
 	peer     *peer.Peer      // the other end
 	common   *peer.Common
 	at       wire.Endpoint
@@ -61,8 +60,8 @@ func testTiming() peer.Timing {
 	}
 }
 
-// pair is two ends with a session, of which a is the initiator. What one sends
-// reaches the other by transfer.
+// pair returns two ends with a session; a is the initiator. transfer delivers
+// what one has sent to the other.
 func pair(t testing.TB) (a, b *side) {
 	a = newSide(t, "192.0.2.1:51820", netip.PrefixFrom(addrB, 32), netip.PrefixFrom(addrB6, 128))
 	b = newSide(t, "192.0.2.2:51821", netip.PrefixFrom(addrA, 32), netip.PrefixFrom(addrA6, 128))
@@ -74,7 +73,7 @@ func pair(t testing.TB) (a, b *side) {
 	return a, b
 }
 
-// keypairs are the two ends of a session.
+// keypairs returns the two ends of a session.
 func keypairs(created clock.Time) (initiator, responder *session.Keypair) {
 	one, two := [32]byte{1}, [32]byte{2}
 	return session.New(&one, &two, local, local, true, created), session.New(&two, &one, local, local, false, created)
@@ -96,7 +95,7 @@ func newSide(t testing.TB, at string, prefixes ...netip.Prefix) *side {
 	return s
 }
 
-// connect gives the side another interface and other sockets.
+// connect replaces the interface and the sockets of s.
 func (s *side) connect(t TUN, u UDP) {
 	s.enc = NewEncapsulator(s.Shared, t, u)
 	s.sealing = s.enc.NewJob()
@@ -129,9 +128,9 @@ func (s *side) entry(k *session.Keypair) {
 	s.reserve(k.Local, e)
 }
 
-// linkPeers gives each side one more peer, which is the other side. Packets to
-// 10.2.0.n leave x on the session of the two, and arrive if they come from the
-// address that it returns.
+// linkPeers adds a peer to each side that stands for the other side. x sends
+// packets to 10.2.0.n on their session, and y accepts them if their source is the
+// returned address.
 func linkPeers(x, y *side, n byte) (from netip.Addr) {
 	one, two := [32]byte{n, 1}, [32]byte{n, 2}
 	i := uint32(n) + 100
@@ -141,7 +140,7 @@ func linkPeers(x, y *side, n byte) (from netip.Addr) {
 	return from
 }
 
-// add adds a peer with a session.
+// add adds a peer with the session k.
 func (s *side) add(k *session.Keypair, at wire.Endpoint, inner netip.Addr) {
 	p := peer.New(s.common)
 	p.SetEndpoint(at)
@@ -150,7 +149,7 @@ func (s *side) add(k *session.Keypair, at wire.Endpoint, inner netip.Addr) {
 	s.reserve(k.Local, &index.Entry{Peer: p, Keypair: k})
 }
 
-// reserve puts an entry into the index, at i.
+// reserve puts e into the index, at i.
 func (s *side) reserve(i uint32, e *index.Entry) uint32 {
 	b := binary.LittleEndian.AppendUint32(nil, i)
 	if _, err := s.Index.Reserve(bytes.NewReader(b), e); err != nil {
@@ -162,7 +161,7 @@ func (s *side) reserve(i uint32, e *index.Entry) uint32 {
 // send encapsulates frames.
 func (s *side) send(now clock.Time, frames ...[]byte) { s.enc.Encapsulate(s.sealing, now, frames) }
 
-// transfer takes what a has sent to b.
+// transfer delivers to b what a has sent.
 func transfer(now clock.Time, a, b *side) {
 	trains := a.udp.take()
 	for i := range trains {
@@ -176,7 +175,7 @@ func (s *side) wantDrops(want map[Drop]uint64) {
 	s.t.Helper()
 	for d := range drops {
 		if got := s.Drops.Count(d); got != want[d] {
-			s.t.Errorf("%d dropped for %v, want %d", got, d, want[d])
+			s.t.Errorf("%d packets dropped for %v, want %d", got, d, want[d])
 		}
 	}
 }
@@ -191,11 +190,11 @@ func (s *side) wantCounters(want map[Counter]uint64) {
 	}
 }
 
-// fakeTUN keeps frames.
+// fakeTUN records frames.
 type fakeTUN struct {
 	mu     sync.Mutex
 	frames [][]byte
-	pieces []int // of each
+	pieces []int // of each frame
 	err    error
 }
 
@@ -216,7 +215,7 @@ func (f *fakeTUN) take() [][]byte {
 	return frames
 }
 
-// fakeUDP keeps trains.
+// fakeUDP records trains.
 type fakeUDP struct {
 	mu     sync.Mutex
 	trains []batch.Batch
@@ -280,11 +279,11 @@ func (n *fakeNotes) take() (wants, confirms, wakes int) {
 	return
 }
 
-// frame is a packet behind an empty virtio header.
+// frame returns p behind an empty virtio header.
 func frame(p []byte) []byte { return append(make([]byte, packet.VirtioHeaderSize), p...) }
 
-// udpPacket is an inner packet of exactly size bytes, from port 1000 to 2000,
-// the last bytes of which are the given ones.
+// udpPacket returns an inner packet of exactly size bytes, from port 1000 to
+// 2000, that ends with payload.
 func udpPacket(from, to netip.Addr, size int, payload ...byte) []byte {
 	p := make([]byte, size)
 	at := 20
@@ -308,12 +307,12 @@ func udpPacket(from, to netip.Addr, size int, payload ...byte) []byte {
 	return p
 }
 
-// tcpSuper is a super-packet from A to B as the kernel gives it.
+// tcpSuper returns a super-packet from A to B as the kernel hands it over.
 func tcpSuper(seq uint32, payload []byte, size int) []byte {
 	return tcpSuperTo(addrB, seq, payload, size)
 }
 
-// tcpSuperTo is one to another IPv4 address.
+// tcpSuperTo is tcpSuper for another IPv4 destination.
 func tcpSuperTo(to netip.Addr, seq uint32, payload []byte, size int) []byte {
 	p := make([]byte, 40+len(payload))
 	p[0], p[6], p[8], p[9] = 0x45, 0x40, 64, 6
@@ -368,8 +367,8 @@ func small(n int) (frames [][]byte) {
 	return frames
 }
 
-// silentTUN and silentUDP keep nothing, so that only what the data plane
-// allocates is counted.
+// silentTUN and silentUDP record nothing, so that only the allocations of the
+// data plane are counted.
 type silentTUN struct{ writes int }
 
 func (s *silentTUN) Write([][]byte) error { s.writes++; return nil }

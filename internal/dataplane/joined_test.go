@@ -14,8 +14,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// Trains of one read that share a buffer, as where there is no GRO, are opened
-// together and joined over their boundaries.
+// Trains of one read that share a buffer, as without GRO, are opened together
+// and joined across their boundaries.
 func TestJoinedAcrossTrains(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		a, b := pair(t)
@@ -35,13 +35,13 @@ func TestJoinedAcrossTrains(t *testing.T) {
 		}
 		b.receive(bs...)
 		if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
-			t.Errorf("shared %v: %d frames", share, len(got))
+			t.Errorf("shared %v: %d frames, want one equal to the frame sent", share, len(got))
 		}
 		b.wantDrops(nil)
 	}
 }
 
-// together is data messages from k in one buffer, each a train of its own.
+// together returns data messages from k in one buffer, each as its own train.
 func together(k *session.Keypair, from wire.Endpoint, ecn []byte, packets [][]byte) (bs []batch.Batch) {
 	var buf []byte
 	for i, p := range packets {
@@ -57,8 +57,8 @@ func together(k *session.Keypair, from wire.Endpoint, ecn []byte, packets [][]by
 	return bs
 }
 
-// A49: what continues a super-packet to the byte, but comes from another peer,
-// is refused; also when a packet of that peer's own has just been delivered.
+// A49: a packet that continues a super-packet exactly, but comes from another
+// peer, is refused, even right after a valid packet of that peer.
 func TestContinuedByAnotherPeer(t *testing.T) {
 	for _, ownFirst := range []bool{false, true} {
 		a, b := pair(t)
@@ -78,13 +78,13 @@ func TestContinuedByAnotherPeer(t *testing.T) {
 		bs = append(bs, together(theirs, a.at, make([]byte, 4), rest)...)
 		b.receive(bs...)
 		if got := b.tun.take(); len(got) != frames || len(splitAll(got[0])) != 5 {
-			t.Errorf("own packet first %v: %d frames", ownFirst, len(got))
+			t.Errorf("own packet first %v: %d frames, or not 5 packets in the first", ownFirst, len(got))
 		}
 		b.wantDrops(map[Drop]uint64{DropSource: 3})
 	}
 }
 
-// A56: so it is in the midst of a train.
+// A56: the ECN rules also hold in the middle of a train.
 func TestECNInATrain(t *testing.T) {
 	for inner := range byte(4) {
 		for outer := range byte(4) {
@@ -102,7 +102,7 @@ func TestECNInATrain(t *testing.T) {
 			mark, lost := packet.CombineECN(inner, outer)
 			packet.SetECN(packets[3], mark)
 			if !slices.EqualFunc(got, packets, bytes.Equal) {
-				t.Errorf("inner %d, outer %d: %d packets, or other ones", inner, outer, len(got))
+				t.Errorf("inner %d, outer %d: %d packets, not equal to those sent", inner, outer, len(got))
 			}
 			b.wantDrops(nil)
 			want := map[Counter]uint64{}
@@ -114,7 +114,8 @@ func TestECNInATrain(t *testing.T) {
 	}
 }
 
-// What the interface takes joined is asked for each batch, for it may change.
+// The offloads of the interface are queried for each batch, since they may
+// change.
 func TestJoiningStopsWithTheOffload(t *testing.T) {
 	a, b := pair(t)
 	for _, c := range []struct {
@@ -135,12 +136,12 @@ func TestJoiningStopsWithTheOffload(t *testing.T) {
 			got = append(got, splitAll(f)...)
 		}
 		if !slices.EqualFunc(got, packets, bytes.Equal) {
-			t.Errorf("%+v: other packets", c.offloads)
+			t.Errorf("%+v: the packets differ from those sent", c.offloads)
 		}
 	}
 	b.Shared.Offloads = nil
 	b.receive(together(a.peer.Sessions().Current, a.at, make([]byte, 2), splitAll(tcpSuper(1, pattern(2000), 1000)))...)
 	if n := len(b.tun.take()); n != 2 {
-		t.Errorf("an interface that takes nothing joined was given %d frames of two packets", n)
+		t.Errorf("an interface without offloads got %d frames for two packets, want 2", n)
 	}
 }

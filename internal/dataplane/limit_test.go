@@ -1,7 +1,7 @@
 //go:build amd64 || arm64 || loong64 || mips64 || mips64le || ppc64 || ppc64le || riscv64 || s390x
 
-// These tests bring a counter to its limit with a few large reservations, which
-// an int of 32 bits cannot name. Package session proves the same there.
+// These tests bring a counter to its limit with a few reservations that do not
+// fit into an int of 32 bits. Package session tests the limit on such systems.
 
 package dataplane
 
@@ -27,19 +27,19 @@ func TestCountersRunOut(t *testing.T) {
 	a.send(start, f, f)
 	trains := a.udp.take()
 	if len(trains) != 2 || wire.DataCounter(trains[1].At(1)) != session.RejectAfterMessages-1 {
-		t.Fatalf("%d trains", len(trains))
+		t.Fatalf("%d trains, want 2 that end with the last counter", len(trains))
 	}
 	a.send(start, f)
 	if len(a.udp.take()) != 0 || !a.peer.HasStaged() {
 		t.Error("sent beyond the limit")
 	}
 	if wants, _, _ := a.notes.take(); wants == 0 {
-		t.Error("no new session was asked for")
+		t.Error("no new session was requested")
 	}
 }
 
-// A37: of a super-packet that is sent in several parts, what comes behind the last
-// counter is dropped and counted once, whether it was staged before or not.
+// A37: when the counters run out within a super-packet that is sent in several
+// parts, the rest is dropped and counted once, whether it was staged or not.
 func TestCountersRunOutInAFrame(t *testing.T) {
 	for _, staged := range []bool{false, true} {
 		a, _ := pair(t)
@@ -59,15 +59,16 @@ func TestCountersRunOutInAFrame(t *testing.T) {
 			sent += train.Count()
 		}
 		if sent != 130 || a.peer.HasStaged() {
-			t.Errorf("staged %v: %d sent, not 130", staged, sent)
+			t.Errorf("staged %v: %d sent, want 130 and nothing staged", staged, sent)
 		}
 		if wants, _, _ := a.notes.take(); wants == 0 {
-			t.Errorf("staged %v: no new session was asked for", staged)
+			t.Errorf("staged %v: no new session was requested", staged)
 		}
 	}
 }
 
-// A37, B3: the limit of the counter on receipt. A38: no overflow near it.
+// A37, B3: the receiver enforces the limit of the counter. A38: the replay
+// window does not overflow near it.
 func TestCounterLimitOnReceipt(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current

@@ -16,8 +16,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// inside is the packet in which a's host sends msg to an address, as it comes out of
-// the interface where the route to there leads into it.
+// inside returns the packet in which the host of a sends msg to an address whose
+// route leads into the tunnel, as read from the interface.
 func inside(to netip.AddrPort, msg []byte) []byte {
 	from, header := addrA, 20
 	if to.Addr().Is6() {
@@ -29,7 +29,8 @@ func inside(to netip.AddrPort, msg []byte) []byte {
 	return p
 }
 
-// first makes p the first fragment of a datagram, later the one that follows.
+// first returns p as the first fragment of a datagram, and later as a subsequent
+// one.
 func first(p []byte, id uint16) []byte {
 	p = bytes.Clone(p)
 	binary.BigEndian.PutUint16(p[4:], id)
@@ -44,7 +45,7 @@ func later(p []byte, id uint16) []byte {
 	return p
 }
 
-// sent is how many datagrams a has sent for these packets.
+// sent encapsulates packets and returns the number of datagrams sent for them.
 func (s *side) sent(now clock.Time, packets ...[]byte) (n int) {
 	for _, p := range packets {
 		s.send(now, frame(p))
@@ -55,7 +56,7 @@ func (s *side) sent(now clock.Time, packets ...[]byte) (n int) {
 	return n
 }
 
-// Our own datagrams that come back through the interface are not wrapped again
+// Our own datagrams that return through the interface are not encapsulated again
 // (A46), nor are fragments of them.
 func TestLoop(t *testing.T) {
 	a, _ := pair(t)
@@ -67,7 +68,7 @@ func TestLoop(t *testing.T) {
 		t.Error("a fragment before any loop was dropped")
 	}
 	if a.sent(start, own, first(own, 7), later(own, 7)) != 0 || a.sent(start.Add(loopMemory-1), later(own, 7)) != 0 {
-		t.Error("our own datagram was wrapped")
+		t.Error("our own datagram was encapsulated again")
 	}
 	a.wantDrops(map[Drop]uint64{DropLoop: 4})
 
@@ -78,7 +79,7 @@ func TestLoop(t *testing.T) {
 	tcp := bytes.Clone(own)
 	tcp[9] = 6
 	if n := a.sent(start, other, elsewhere, tcp, later(own, 8), later(elsewhere, 7)); n != 5 {
-		t.Errorf("%d of 5 packets that are none of ours", n)
+		t.Errorf("%d packets of others were sent, want 5", n)
 	}
 	if a.sent(start.Add(loopMemory), later(own, 7)) != 1 {
 		t.Error("a fragment long after the loop was dropped")
@@ -88,13 +89,13 @@ func TestLoop(t *testing.T) {
 	}
 	for i := range uint16(loopFragments) {
 		if a.sent(start, later(own, 100+i)) != 0 {
-			t.Errorf("of %d fragmented datagrams at once, number %d is forgotten", loopFragments, i)
+			t.Errorf("of %d fragmented datagrams at once, number %d was forgotten", loopFragments, i)
 		}
 	}
 }
 
-// addPeer is another peer of s, at an endpoint and with a session of its own, whose
-// index at the other end is given.
+// addPeer adds a peer with its own endpoint and session to s; remote is the
+// session's index at the other end.
 func (s *side) addPeer(at string, remote uint32, prefixes ...netip.Prefix) *peer.Peer {
 	p := peer.New(s.common)
 	p.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort(at), netip.Addr{}, 0))
@@ -106,9 +107,9 @@ func (s *side) addPeer(at string, remote uint32, prefixes ...netip.Prefix) *peer
 	return p
 }
 
-// Each message that we send to a peer is known when it comes back (A46), and
-// nothing else is taken for it: a host behind us, too, may have a tunnel to the
-// same server from the same port.
+// Every message that we sent to a peer is recognized when it returns (A46), and
+// no other is: a host behind us may have a tunnel to the same server from the
+// same port.
 func TestLoopRecognizesOwnMessages(t *testing.T) {
 	a, _ := pair(t)
 	at := a.peer.Endpoint().Remote
@@ -135,25 +136,25 @@ func TestLoopRecognizesOwnMessages(t *testing.T) {
 		{"data on another session", message(wire.TypeData, 128, 9), true},
 		{"data on a third session", message(wire.TypeData, 128, 10), true},
 		{"data on a session that has ended", message(wire.TypeData, 128, 11), false},
-		{"data of somebody's", message(wire.TypeData, 128, local+1), false},
+		{"data of a stranger", message(wire.TypeData, 128, local+1), false},
 		{"data to another peer", message(wire.TypeData, 128, 50), false},
 		{"our initiation", message(wire.TypeInitiation, wire.InitiationSize, 7), true},
 		{"our response", message(wire.TypeResponse, wire.ResponseSize, 7), true},
 		{"an initiation to another peer", message(wire.TypeInitiation, wire.InitiationSize, 8), false},
-		{"somebody's initiation", message(wire.TypeInitiation, wire.InitiationSize, 13), false},
+		{"an initiation of a stranger", message(wire.TypeInitiation, wire.InitiationSize, 13), false},
 		{"a cookie reply", message(wire.TypeCookieReply, wire.CookieReplySize, 7), false},
 		{"something else", pattern(100), false},
 		{"nothing", nil, false},
 	} {
 		if n := a.sent(start, inside(at, c.msg)); (n == 0) != c.ours {
-			t.Errorf("%s: %d sent", c.name, n)
+			t.Errorf("%s: %d sent, ours is %v", c.name, n, c.ours)
 		}
 	}
 }
 
-// pump gives a what it has sent as packets of its own interface, as a host does
-// whose routes to endpoints lead there, until nothing is sent any more: how much
-// was sent.
+// pump feeds the datagrams that s sends back into its interface, as a host does
+// whose routes to endpoints lead there, until s sends nothing more. It returns
+// the number of bytes sent.
 func (s *side) pump(now clock.Time) (bytes int) {
 	for range 1000 {
 		trains := s.udp.take()
@@ -172,7 +173,7 @@ func (s *side) pump(now clock.Time) (bytes int) {
 			}
 		}
 	}
-	s.t.Fatalf("%d bytes were sent, and it goes on", bytes)
+	s.t.Fatalf("%d bytes were sent, and the loop does not end", bytes)
 	return 0
 }
 
@@ -181,9 +182,9 @@ func (s *side) owner(a netip.Addr) *peer.Peer {
 	return p
 }
 
-// Peers of one interface may be reached through one another. A chain of any
-// length that closes is cut when it has been gone round once, and at once from
-// then on (A46).
+// Peers of one interface may be reached through each other. A closed chain of
+// any length is cut after one round, and later packets are dropped at once
+// (A46).
 func TestLoopThroughPeers(t *testing.T) {
 	for _, length := range []int{1, 2, 3, 8} {
 		for _, closed := range []bool{false, true} {
@@ -202,7 +203,7 @@ func TestLoopThroughPeers(t *testing.T) {
 				a.send(start, frame(udpPacket(addrA, to, 100)))
 				sent := a.pump(start)
 				if loops := a.Drops.Count(DropLoop); closed && loops != 1 || !closed && loops != 0 {
-					t.Errorf("%d packets count as a loop", loops)
+					t.Errorf("%d packets were counted as a loop", loops)
 				}
 				if limit := length * (length + 1) / 2 * 200; sent > limit {
 					t.Errorf("%d bytes were sent, want at most %d", sent, limit)
@@ -214,13 +215,13 @@ func TestLoopThroughPeers(t *testing.T) {
 				if again := a.pump(start.Add(nestedMemoryForTest / 2)); again > 200 {
 					t.Errorf("%d bytes were sent for the next packet", again)
 				}
-				// When it has been mended, it works again.
+				// When the chain has been opened, packets are sent again.
 				a.addPeer("203.0.113.5:7", 200, netip.MustParsePrefix(fmt.Sprintf("10.9.%d.0/24", length-1)))
 				now := start.Add(2 * nestedMemoryForTest)
 				before := a.Drops.Count(DropLoop)
 				a.send(now, frame(udpPacket(addrA, to, 100)))
 				if a.pump(now); a.Drops.Count(DropLoop) != before {
-					t.Error("a chain that is open now counts as a loop")
+					t.Error("a chain that is now open was counted as a loop")
 				}
 			})
 		}
@@ -229,9 +230,9 @@ func TestLoopThroughPeers(t *testing.T) {
 
 const nestedMemoryForTest = loopMemory // as long as package peer remembers
 
-// What looks like a datagram of a tunnel has an outer TTL below its own, and so
-// have fragments, which may be of one; nothing else has. When it runs out, the
-// packet counts as a loop (A46).
+// A packet that looks like a datagram of a tunnel gets an outer TTL below its
+// own, and so do fragments, which may belong to one; other packets do not. When
+// the TTL runs out, the packet counts as a loop (A46).
 func TestTTLOfTunnelsInTunnels(t *testing.T) {
 	a, _ := pair(t)
 	msg := append([]byte{4, 0, 0, 0}, pattern(96)...)
@@ -270,29 +271,30 @@ func TestTTLOfTunnelsInTunnels(t *testing.T) {
 	}
 	a.send(start.Add(loopMemory), frame(first(inside(netip.AddrPortFrom(addrB, 9), pattern(100)), 3)))
 	if trains := a.udp.take(); trains[0].TTL != 54 {
-		t.Errorf("a first fragment: TTL %d", trains[0].TTL)
+		t.Errorf("a first fragment: TTL %d, want 54", trains[0].TTL)
 	}
 }
 
-// Fragments of a loop end with it; others with as small a TTL pass (traceroute).
+// Fragments are dropped while there is a loop; without one, fragments with the
+// same small TTL pass (traceroute).
 func TestTTLOfFragmentsRunsOut(t *testing.T) {
 	a, _ := pair(t)
 	plain := later(udpPacket(addrA, addrB, 100), 5)
 	plain[8] = 3
 	if a.sent(start, plain) != 1 {
-		t.Error("a fragment of somebody's was dropped")
+		t.Error("a fragment was dropped although there is no loop")
 	}
 	nested := inside(netip.AddrPortFrom(addrB, 9), append([]byte{4, 0, 0, 0}, pattern(96)...))
 	nested[8] = 3
 	if a.sent(start, nested, plain) != 0 {
-		t.Error("a loop goes on")
+		t.Error("a packet or fragment of a loop was sent")
 	}
 	if a.sent(start.Add(loopMemory), plain) != 1 {
 		t.Error("a fragment long after a loop was dropped")
 	}
 }
 
-// Trains do not mix TTLs, and of a batch with a loop in it the rest is sent.
+// Trains do not mix TTLs, and a loop in a batch does not stop the other packets.
 func TestTTLOfTrains(t *testing.T) {
 	packets := func() (frames [][]byte) {
 		for i := range 8 {
@@ -313,9 +315,9 @@ func TestTTLOfTrains(t *testing.T) {
 	a, _ := pair(t)
 	a.send(start, packets()...)
 	check(a.udp.take())
-	for range 2 { // what the job had before leaves no trace
+	for range 2 { // earlier contents of the job have no effect
 		if !a.enc.Prepare(a.sealing, start, packets()) {
-			t.Fatal("not complete")
+			t.Fatal("the job is not complete")
 		}
 		a.sealing.Seal()
 		a.enc.Send(a.sealing)

@@ -10,10 +10,10 @@ import (
 	"wgd/internal/wire"
 )
 
-// The same datagrams bring the same packets and handshake messages, in the same
+// The same datagrams yield the same packets and handshake messages, in the same
 // order and with the same notes and drops, whether each batch is opened and
-// delivered before the next is read, or several goroutines open batches beside
-// each other (A38, A43, B47).
+// delivered before the next is read, or several goroutines open batches
+// concurrently (A38, A43, B47).
 func TestOpenInParallel(t *testing.T) {
 	batches, complete := 0, 0
 	var dropped [drops]uint64
@@ -29,14 +29,14 @@ func TestOpenInParallel(t *testing.T) {
 		p.close()
 		batches, complete = batches+p.batches, complete+p.complete
 		if got, want := two.tun.take(), one.tun.take(); len(want) == 0 || !slices.EqualFunc(got, want, bytes.Equal) {
-			t.Fatalf("seed %d: %d frames, not the same as %d", seed, len(got), len(want))
+			t.Fatalf("seed %d: %d frames differ from the %d expected", seed, len(got), len(want))
 		}
 		if got, want := two.handshakes, one.handshakes; len(want) == 0 || !slices.EqualFunc(got, want, bytes.Equal) {
-			t.Errorf("seed %d: %d handshake messages, not the same as %d", seed, len(got), len(want))
+			t.Errorf("seed %d: %d handshake messages differ from the %d expected", seed, len(got), len(want))
 		}
 		got, want := two.tally(two.peers), one.tally(one.peers)
 		if !slices.Equal(got, want) {
-			t.Errorf("seed %d: noted or dropped: %d, not %d", seed, got, want)
+			t.Errorf("seed %d: notes and drops are %d, want %d", seed, got, want)
 		}
 		for d := range drops {
 			dropped[d] += one.Drops.Count(d)
@@ -52,8 +52,8 @@ func TestOpenInParallel(t *testing.T) {
 	}
 }
 
-// These jobs are complete when they are prepared, and what comes in is what comes
-// in when all steps are done at once, and nothing before Deliver.
+// These jobs are complete after Prepare, and deliver the same as Decapsulate,
+// but nothing before Deliver.
 func TestOpenComplete(t *testing.T) {
 	a, _ := pair(t)
 	data := func(frames ...[]byte) []batch.Batch {
@@ -86,25 +86,25 @@ func TestOpenComplete(t *testing.T) {
 		}
 		one.dec.Decapsulate(one.opening, start, bs)
 		if !three.dec.Prepare(three.opening, start, again) {
-			t.Errorf("%s: not complete", name)
+			t.Errorf("%s: the job is not complete", name)
 			continue
 		}
 		three.opening.Open()
 		if len(three.tun.frames) > 0 || three.peer.LastReceived() != 0 {
-			t.Errorf("%s: delivered before its turn", name)
+			t.Errorf("%s: delivered before Deliver", name)
 		}
 		three.dec.Deliver(three.opening)
 		got, want := three.tun.take(), one.tun.take()
 		if !slices.EqualFunc(got, want, bytes.Equal) || (len(want) == 0) != (name == "nothing") {
-			t.Errorf("%s: %d frames, not the same as %d", name, len(got), len(want))
+			t.Errorf("%s: %d frames differ from the %d expected", name, len(got), len(want))
 		}
 		if !slices.EqualFunc(three.handshakes, one.handshakes, bytes.Equal) || (len(one.handshakes) > 0) != (name == "a handshake") {
-			t.Errorf("%s: %d handshake messages, and %d", name, len(three.handshakes), len(one.handshakes))
+			t.Errorf("%s: %d handshake messages differ from the %d expected", name, len(three.handshakes), len(one.handshakes))
 		}
 		if len(want) > 0 && (three.peer.LastReceived() != start || three.peer.Endpoint() != a.at) {
-			t.Errorf("%s: not noted", name)
+			t.Errorf("%s: the time of receipt or the endpoint was not updated", name)
 		}
-		// A38: the same again, opened by another, is a replay.
+		// A38: the same messages in another job are replays.
 		received, _ := three.peer.Bytes()
 		three.dec.Decapsulate(three.dec.NewJob(), start, third)
 		if n, _ := three.peer.Bytes(); n != received || len(three.tun.take()) > 0 {
@@ -118,8 +118,8 @@ func TestOpenComplete(t *testing.T) {
 	}
 }
 
-// Messages of several sessions in one buffer, as a read without GRO brings them,
-// are each opened with the key of theirs.
+// Messages of several sessions in one buffer, as a read without GRO returns them,
+// are each opened with the key of their session.
 func TestSessionsInOneBuffer(t *testing.T) {
 	a, b := pair(t)
 	var frames [][]byte
@@ -143,13 +143,13 @@ func TestSessionsInOneBuffer(t *testing.T) {
 	}
 	b.receive(trains...)
 	if got := b.tun.take(); !slices.EqualFunc(got, frames, bytes.Equal) {
-		t.Errorf("%d frames of %d, or other ones", len(got), len(frames))
+		t.Errorf("%d frames of %d, or the frames differ", len(got), len(frames))
 	}
 	b.wantDrops(nil)
 }
 
-// Of more messages than a job holds, the rest is left to Deliver, handshake
-// messages behind them too.
+// Messages that do not fit into a job are left to Deliver, including handshake
+// messages after them.
 func TestOpenIncomplete(t *testing.T) {
 	a, b := pair(t)
 	size := wire.ResponseSize
@@ -161,41 +161,41 @@ func TestOpenIncomplete(t *testing.T) {
 		train = append(train, seal(a.peer.Sessions().Current, a.at, 0, udpPacket(addrA, addrB, size-32, byte(i))).Data...)
 	}
 	if b.dec.Prepare(b.opening, start, []batch.Batch{{Data: train, Stride: size, Remote: a.at}}) {
-		t.Error("complete")
+		t.Error("the job is complete")
 	}
 	b.opening.Open()
 	if len(b.handshakes) != 1 || len(b.tun.take()) > 0 {
-		t.Errorf("%d handshake messages before Deliver", len(b.handshakes))
+		t.Errorf("%d handshake messages before Deliver, want 1 and no frames", len(b.handshakes))
 	}
 	b.dec.Deliver(b.opening)
 	n := 0
 	for _, f := range b.tun.take() {
 		for _, p := range splitAll(f) {
 			if p[len(p)-1] != byte(n) {
-				t.Fatalf("packet %d in the place of %d", p[len(p)-1], n)
+				t.Fatalf("got packet %d, want %d", p[len(p)-1], n)
 			}
 			n++
 		}
 	}
 	if n != 200 || len(b.handshakes) != 2 {
-		t.Errorf("%d packets and %d handshake messages", n, len(b.handshakes))
+		t.Errorf("%d packets and %d handshake messages, want 200 and 2", n, len(b.handshakes))
 	}
 	b.wantDrops(nil)
 }
 
-// A35: what was prepared on a session that is erased meanwhile is dropped and
+// A35: messages prepared on a session that is erased before Open are dropped and
 // counted.
 func TestErasedBeforeOpen(t *testing.T) {
 	a, b := pair(t)
 	a.send(start, tcpSuper(1, pattern(20000), 1000))
 	if !b.dec.Prepare(b.opening, start, a.udp.take()) {
-		t.Fatal("not complete")
+		t.Fatal("the job is not complete")
 	}
 	b.peer.Sessions().Current.Erase()
 	b.opening.Open()
 	b.dec.Deliver(b.opening)
 	b.wantDrops(map[Drop]uint64{DropExpired: 20})
 	if len(b.tun.take()) != 0 {
-		t.Error("delivered")
+		t.Error("packets of an erased session were delivered")
 	}
 }

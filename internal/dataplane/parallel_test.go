@@ -8,14 +8,14 @@ import (
 )
 
 // parallel makes the three calls for many batches as an engine does: the first
-// and the last in order, each on a goroutine of its own, and the middle one on
-// several goroutines at once, which end in any order.
+// and the last in order, each on its own goroutine, and the middle one on several
+// goroutines concurrently, which end in any order.
 type parallel[J any] struct {
 	rng  *rand.Rand
 	free chan J
 	work func(J)
-	due  chan worked[J] // to be finished
-	done chan struct{}  // one for each that is finished
+	due  chan worked[J] // jobs to be finished, in order
+	done chan struct{}  // one value for each finished job
 
 	batches, complete, unfinished int
 }
@@ -45,8 +45,8 @@ func newParallel[J any](seed uint64, job func() J, work, finish func(J)) *parall
 	return p
 }
 
-// next begins another batch. If it is not complete when it is prepared, next
-// returns when it is finished.
+// next starts another batch. If the batch is not complete after prepare, next
+// waits until it is finished.
 func (p *parallel[J]) next(prepare func(J) (complete bool)) {
 	for p.unfinished > 2 {
 		p.wait(1)
@@ -83,7 +83,7 @@ func (p *parallel[J]) close() {
 	close(p.due)
 }
 
-// tally is all that was noted about the peers, and what was dropped.
+// tally returns the drops, the counters, the notes and the state of the peers.
 func (s *side) tally(peers []*peer.Peer) (list []uint64) {
 	for d := range drops {
 		list = append(list, s.Drops.Count(d))

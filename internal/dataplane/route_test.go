@@ -37,7 +37,7 @@ func TestRouteIntoATunnel(t *testing.T) {
 		if c.limit >= 100 {
 			a.send(start, frame(udpPacket(addrA, addrB, c.limit)))
 			if trains := a.udp.take(); len(trains) != 1 || !trains[0].DontFragment {
-				t.Errorf("%+v: the longest packet: %d trains", c, len(trains))
+				t.Errorf("%+v: the longest packet: %d trains, want 1 that must not be fragmented", c, len(trains))
 			}
 		}
 		a.wantDrops(nil)
@@ -53,7 +53,7 @@ func TestRouteIntoATunnel(t *testing.T) {
 		a.send(start, frame(nested))
 		a.wantDrops(map[Drop]uint64{DropTooBig: 1, DropLoop: 1})
 		if trains := a.udp.take(); len(trains) != 0 {
-			t.Errorf("%+v: %d trains", c, len(trains))
+			t.Errorf("%+v: %d trains, want none", c, len(trains))
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestRouteIntoATunnelFromAnotherSource(t *testing.T) {
 	a.peer.Location().SetRoute(&peer.Route{Found: true, Tunnel: true, MTU: 1420}, 0)
 	a.peer.SetEndpoint(wire.NewEndpoint(remote, netip.MustParseAddr("192.0.2.9"), 3))
 	if a.peer.Location().Route() != nil {
-		t.Fatal("the route is known: this test proves nothing")
+		t.Fatal("the route is known: the test needs a source whose route is unknown")
 	}
 	a.send(start, frame(udpPacket(addrA, addrB, 100)))
 	if trains := a.udp.take(); len(trains) != 1 || !trains[0].DontFragment || !a.peer.Location().IntoTunnel() {

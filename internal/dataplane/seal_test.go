@@ -12,10 +12,9 @@ import (
 	"wgd/internal/wire"
 )
 
-// The same traffic leaves as the same datagrams, in the same order and with the
+// The same traffic is sent as the same datagrams, in the same order and with the
 // same notes, errors and drops, whether each batch is sealed and sent before the
-// next is read, or several goroutines seal batches beside each other (A43, B39,
-// B47).
+// next is read, or several goroutines seal batches concurrently (A43, B39, B47).
 func TestSealInParallel(t *testing.T) {
 	batches, complete := 0, 0
 	var dropped [drops]uint64
@@ -31,13 +30,13 @@ func TestSealInParallel(t *testing.T) {
 		p.close()
 		batches, complete = batches+p.batches, complete+p.complete
 		if got, want := two.udp.take(), one.udp.take(); !slices.EqualFunc(got, want, sameTrain) {
-			t.Fatalf("seed %d: %d trains, not the same as %d", seed, len(got), len(want))
+			t.Fatalf("seed %d: %d trains differ from the %d expected", seed, len(got), len(want))
 		}
 		if got, want := two.tun.take(), one.tun.take(); !slices.EqualFunc(got, want, bytes.Equal) {
-			t.Errorf("seed %d: %d errors, not the same as %d", seed, len(got), len(want))
+			t.Errorf("seed %d: %d errors differ from the %d expected", seed, len(got), len(want))
 		}
 		if got, want := two.tally(two.peers), one.tally(one.peers); !slices.Equal(got, want) {
-			t.Errorf("seed %d: noted or dropped: %d, not %d", seed, got, want)
+			t.Errorf("seed %d: notes and drops are %d, want %d", seed, got, want)
 		}
 		for d := range drops {
 			dropped[d] += one.Drops.Count(d)
@@ -57,49 +56,49 @@ func sameTrain(a, b batch.Batch) bool {
 	return bytes.Equal(a.Data, b.Data) && a.Stride == b.Stride && a.Remote == b.Remote && a.ECN == b.ECN && a.TTL == b.TTL && a.Class == b.Class
 }
 
-// These jobs are complete when they are prepared, and what leaves is what leaves
-// when all steps are done at once, to the byte, and so is what is noted.
+// These jobs are complete after Prepare, and send exactly the same bytes as
+// Encapsulate.
 func TestSealComplete(t *testing.T) {
 	for name, frames := range map[string][][]byte{
-		"super-packet":      {tcpSuper(1, pattern(61500), 1380)},
-		"short last":        {tcpSuper(1, pattern(20001), 1000)},
-		"behind an ack":     {frame(udpPacket(addrA, addrB, 64)), tcpSuper(1, pattern(30000), 1380)},
-		"many small":        small(64),
-		"IPv6":              {frame(udpPacket(addrA6, addrB6, 1420))},
-		"as many as can be": {tcpSuper(1, pattern(128*200), 200)},
-		"two peers":         {frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, netip.AddrFrom4([4]byte{10, 2, 0, 1}), 64))},
+		"super-packet":  {tcpSuper(1, pattern(61500), 1380)},
+		"short last":    {tcpSuper(1, pattern(20001), 1000)},
+		"behind an ack": {frame(udpPacket(addrA, addrB, 64)), tcpSuper(1, pattern(30000), 1380)},
+		"many small":    small(64),
+		"IPv6":          {frame(udpPacket(addrA6, addrB6, 1420))},
+		"a full job":    {tcpSuper(1, pattern(128*200), 200)},
+		"two peers":     {frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, netip.AddrFrom4([4]byte{10, 2, 0, 1}), 64))},
 	} {
 		one, y := pair(t)
 		linkPeers(one, y, 1)
 		three, y := pair(t)
 		linkPeers(three, y, 1)
 		one.send(start, frames...)
-		// The first is done by another, so that the counters go on over both.
+		// Another job sends second, to show that the counters continue across jobs.
 		for _, j := range []*SealJob{three.sealing, three.enc.NewJob()} {
 			if !three.enc.Prepare(j, start, frames) {
-				t.Fatalf("%s: not complete", name)
+				t.Fatalf("%s: the job is not complete", name)
 			}
 			j.Seal()
 			three.enc.Send(j)
 		}
 		one.send(start, frames...)
 		if got, want := three.udp.take(), one.udp.take(); !slices.EqualFunc(got, want, sameTrain) {
-			t.Errorf("%s: %d trains, not the same as %d", name, len(got), len(want))
+			t.Errorf("%s: %d trains differ from the %d expected", name, len(got), len(want))
 		}
 		if _, sent := three.peer.Bytes(); sent == 0 || three.peer.LastSent() != start || three.peer.Unanswered() != start {
-			t.Errorf("%s: %d bytes are noted, at %d", name, sent, three.peer.LastSent())
+			t.Errorf("%s: %d bytes sent, at %d, or another time of the first unanswered packet", name, sent, three.peer.LastSent())
 		}
 		three.wantDrops(nil)
 	}
 }
 
-// Counters belong to the job that was prepared first, whichever is sealed first.
+// Prepare reserves the counters: the order of Seal does not matter.
 func TestPrepareReserves(t *testing.T) {
 	a, b := pair(t)
 	first, second := a.sealing, a.enc.NewJob()
 	if !a.enc.Prepare(first, start, [][]byte{tcpSuper(1, pattern(30000), 1000)}) ||
 		!a.enc.Prepare(second, start, [][]byte{tcpSuper(30001, pattern(30000), 1000)}) {
-		t.Fatal("not complete")
+		t.Fatal("the job is not complete")
 	}
 	second.Seal()
 	first.Seal()
@@ -110,13 +109,13 @@ func TestPrepareReserves(t *testing.T) {
 	for i := range trains {
 		for j := range trains[i].Count() {
 			if got := wire.DataCounter(trains[i].At(j)); got != want {
-				t.Fatalf("counter %d in the place of %d", got, want)
+				t.Fatalf("got counter %d, want %d", got, want)
 			}
 			want++
 		}
 	}
 	if want != 60 {
-		t.Errorf("%d packets, not 60", want)
+		t.Errorf("%d packets, want 60", want)
 	}
 	for i := range trains {
 		trains[i].Remote = a.at
@@ -125,8 +124,8 @@ func TestPrepareReserves(t *testing.T) {
 	b.wantDrops(nil)
 }
 
-// What does not fit, or waits for a session, or for what waited for one, is left
-// to Send: before that nothing is sent, staged or dropped.
+// Packets that do not fit into a job, need a session, or must follow staged
+// packets are left to Send: Prepare sends, stages and drops nothing.
 func TestSealIncomplete(t *testing.T) {
 	super := tcpSuper(1, pattern(20000), 1000)
 	for name, c := range map[string]struct {
@@ -141,9 +140,9 @@ func TestSealIncomplete(t *testing.T) {
 			k, _ := keypairs(start.Add(-session.RejectAfterTime))
 			s.peer.SetSessions(&peer.Sessions{Current: k})
 		}, 0},
-		"staged (A43)":         {[][]byte{super}, func(s *side) { s.peer.Stage(super, 20) }, 40},
-		"staged, too many":     {[][]byte{super}, func(s *side) { s.peer.Stage(tcpSuper(1, pattern(300*100), 100), 300) }, 320},
-		"staged while it goes": {[][]byte{frame(udpPacket(addrA, netip.AddrFrom4([4]byte{10, 2, 0, 1}), 64)), super}, func(s *side) { s.peer.Stage(super, 20) }, 41},
+		"staged (A43)":        {[][]byte{super}, func(s *side) { s.peer.Stage(super, 20) }, 40},
+		"staged, too many":    {[][]byte{super}, func(s *side) { s.peer.Stage(tcpSuper(1, pattern(300*100), 100), 300) }, 320},
+		"staged, second peer": {[][]byte{frame(udpPacket(addrA, netip.AddrFrom4([4]byte{10, 2, 0, 1}), 64)), super}, func(s *side) { s.peer.Stage(super, 20) }, 41},
 	} {
 		a, b := pair(t)
 		linkPeers(a, b, 1)
@@ -152,10 +151,10 @@ func TestSealIncomplete(t *testing.T) {
 		}
 		staged := a.peer.HasStaged()
 		if a.enc.Prepare(a.sealing, start, c.frames) {
-			t.Errorf("%s: complete", name)
+			t.Errorf("%s: the job is complete", name)
 		}
 		if len(a.udp.take()) > 0 || len(a.tun.take()) > 0 || a.peer.HasStaged() != staged {
-			t.Errorf("%s: something was sent or staged by Prepare", name)
+			t.Errorf("%s: Prepare sent or staged something", name)
 		}
 		a.wantDrops(nil)
 		a.sealing.Seal()
@@ -165,30 +164,29 @@ func TestSealIncomplete(t *testing.T) {
 			sent += train.Count()
 		}
 		if sent != c.sent || a.peer.HasStaged() != (sent == 0) {
-			t.Errorf("%s: %d packets were sent, not %d", name, sent, c.sent)
+			t.Errorf("%s: %d packets were sent, want %d", name, sent, c.sent)
 		}
 		a.wantDrops(nil)
 	}
 }
 
-// A35: what was prepared on a session that is erased meanwhile is dropped and
-// counted, and a new session is asked for.
+// A35: packets prepared on a session that is erased before Seal are dropped and
+// counted, and a new session is requested.
 func TestErasedBeforeSeal(t *testing.T) {
 	a, _ := pair(t)
 	if !a.enc.Prepare(a.sealing, start, [][]byte{tcpSuper(1, pattern(20000), 1000)}) {
-		t.Fatal("not complete")
+		t.Fatal("the job is not complete")
 	}
 	a.peer.Sessions().Current.Erase()
 	a.sealing.Seal()
 	a.enc.Send(a.sealing)
 	a.wantDrops(map[Drop]uint64{DropSessionEnded: 20})
 	if wants, _, _ := a.notes.take(); wants != 1 || len(a.udp.take()) != 0 {
-		t.Errorf("%d wants", wants)
+		t.Errorf("a session was requested %d times, want once and nothing sent", wants)
 	}
 }
 
-// A job that nobody has sealed is not sent, also when the same job was sealed and
-// sent before.
+// An unsealed job is not sent, even if the same job was sealed and sent before.
 func TestNotSealed(t *testing.T) {
 	a, _ := pair(t)
 	a.send(start, small(3)...)
@@ -196,13 +194,13 @@ func TestNotSealed(t *testing.T) {
 	a.enc.Prepare(a.sealing, start, small(3))
 	a.enc.Send(a.sealing)
 	if len(a.udp.take()) != 0 {
-		t.Error("sent as it was")
+		t.Error("an unsealed job was sent")
 	}
 	a.wantDrops(map[Drop]uint64{DropSessionEnded: 3})
 }
 
-// A43: a session that begins between Prepare and Send is not used before what had
-// to wait for it.
+// A43: on a session that begins between Prepare and Send, staged packets are sent
+// first.
 func TestSessionBetweenPrepareAndSend(t *testing.T) {
 	a, b := pair(t)
 	k := a.peer.Sessions().Current
@@ -224,7 +222,8 @@ func TestSessionBetweenPrepareAndSend(t *testing.T) {
 	}
 }
 
-// All that is sent and written goes the way that was given.
+// Jobs use the interface and the sockets that their Encapsulator or Decapsulator
+// was created with.
 func TestJobsUseGivenInterface(t *testing.T) {
 	a, b := pair(t)
 	var tunA, tunB fakeTUN
@@ -239,6 +238,6 @@ func TestJobsUseGivenInterface(t *testing.T) {
 		b.dec.Decapsulate(j, start, sent[i:i+1])
 	}
 	if len(sent) != 2 || len(a.udp.take()) != 0 || len(tunA.take()) == 0 || len(a.tun.take()) != 0 || len(tunB.take()) != 2 || len(b.tun.take()) != 0 {
-		t.Error("not through the ways that were given")
+		t.Error("packets did not use the given interface and sockets")
 	}
 }

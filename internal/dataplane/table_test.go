@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Every Drop and every Counter has a row of its own in its table, and is shown
-// by the name that it has in the code: DropNoSession is no-session.
+// Every Drop and every Counter has its own row in its table, with a name derived
+// from its identifier: DropNoSession is shown as no-session.
 func TestTables(t *testing.T) {
 	for _, table := range []struct {
 		file, prefix string
@@ -23,7 +23,7 @@ func TestTables(t *testing.T) {
 		seen := map[string]bool{}
 		constants := constants(t, table.file, table.prefix)
 		if len(constants) != len(table.rows) {
-			t.Fatalf("%s: %d constants %s…, and %d rows", table.file, len(constants), table.prefix, len(table.rows))
+			t.Fatalf("%s: %d constants %s…, but %d rows", table.file, len(constants), table.prefix, len(table.rows))
 		}
 		for i, row := range table.rows {
 			name := constants[i]
@@ -31,19 +31,19 @@ func TestTables(t *testing.T) {
 				t.Errorf("%s is shown as %q, want %q", name, row.Name, want)
 			}
 			if seen[row.Name] {
-				t.Errorf("%s: %q is the name of another one, too", name, row.Name)
+				t.Errorf("%s: %q is also the name of another row", name, row.Name)
 			}
 			seen[row.Name] = true
 			for what, text := range map[string]string{"meaning": row.Meaning, "remedy": row.Remedy} {
 				if text == "" || strings.ContainsAny(text, "|\n") {
-					t.Errorf("%s has the %s %q: give a text that fits in a cell of docs/operations.md", name, what, text)
+					t.Errorf("%s: %s is %q, want text that fits in a table cell of docs/operations.md", name, what, text)
 				}
 			}
 		}
 	}
 }
 
-// String and Status show the names of the tables.
+// String and Status show the names in the tables.
 func TestNamesAreShown(t *testing.T) {
 	var dropped Drops
 	var counted Counters
@@ -54,7 +54,7 @@ func TestNamesAreShown(t *testing.T) {
 		}
 		list := dropped.Status()
 		if last := list[len(list)-1]; len(list) != d+1 || last.Reason != row.Name || last.Count != uint64(d+1) {
-			t.Errorf("with %v the list ends with %+v", Drop(d), last)
+			t.Errorf("after adding %v, the list ends with %+v", Drop(d), last)
 		}
 	}
 	for c, row := range CounterTable() {
@@ -64,15 +64,15 @@ func TestNamesAreShown(t *testing.T) {
 		}
 		list := counted.Status()
 		if last := list[len(list)-1]; len(list) != c+1 || last.Name != row.Name || last.Count != uint64(c+1) {
-			t.Errorf("with %v the list ends with %+v", Counter(c), last)
+			t.Errorf("after adding %v, the list ends with %+v", Counter(c), last)
 		}
 	}
 	if Drop(drops).String() != "unknown" || Counter(counters).String() != "unknown" {
-		t.Error("a number that is none has a name")
+		t.Error("a number out of range has a name other than unknown")
 	}
 }
 
-// constants are the exported constants of a file, in order.
+// constants returns the constants of a file with the given prefix, in order.
 func constants(t *testing.T, file, prefix string) (names []string) {
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -89,7 +89,7 @@ func constants(t *testing.T, file, prefix string) (names []string) {
 
 var word = regexp.MustCompile(`[A-Z]+[0-9]*$|[A-Z]+[0-9]+|IP|ECN|[A-Z][a-z]*`)
 
-// dashed is NoSession as no-session.
+// dashed converts NoSession to no-session.
 func dashed(name string) string {
 	return strings.ToLower(strings.Join(word.FindAllString(name, -1), "-"))
 }

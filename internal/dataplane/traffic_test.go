@@ -16,15 +16,15 @@ import (
 	"wgd/internal/wire"
 )
 
-// outbound is a side with several peers, and what its interface reads. Of the same
-// seed comes the same traffic.
+// outbound is a side with several peers and the traffic that it reads from its
+// interface. The same seed yields the same traffic.
 type outbound struct {
 	*side
 	rng   *rand.Rand
 	now   clock.Time
 	peers []*peer.Peer
-	hosts []netip.Addr // behind each
-	index uint32       // of the last session
+	hosts []netip.Addr // one behind each peer
+	index uint32       // of the latest session
 }
 
 func newOutbound(t *testing.T, seed uint64) *outbound {
@@ -53,7 +53,7 @@ func (f *outbound) session(p *peer.Peer) {
 	f.reserve(k.Local, &index.Entry{Peer: p, Keypair: k})
 }
 
-// batch has something happen, and returns what the interface reads then.
+// batch may change a peer's state, and returns the next frames of the interface.
 func (f *outbound) batch() (now clock.Time, frames [][]byte) {
 	f.now = f.now.Add(time.Duration(f.rng.IntN(20)) * time.Second)
 	i := f.rng.IntN(len(f.peers))
@@ -75,13 +75,13 @@ func (f *outbound) batch() (now clock.Time, frames [][]byte) {
 	return f.now, frames
 }
 
-// frame is one to a host, or something that cannot be sent.
+// frame returns a frame to a host, or one that cannot be sent.
 func (f *outbound) frame(to netip.Addr) []byte {
 	switch kind := f.rng.IntN(200); {
 	case kind == 0:
 		return frame([]byte("no packet at all"))
 	case kind == 1:
-		return frame(udpPacket(addrA, netip.MustParseAddr("10.66.0.1"), 64)) // to nobody
+		return frame(udpPacket(addrA, netip.MustParseAddr("10.66.0.1"), 64)) // no peer
 	case kind == 2:
 		damaged := tcpSuperTo(to, 1, pattern(5000), 1000)
 		damaged[4], damaged[5] = 0, 0
@@ -101,16 +101,16 @@ func (f *outbound) frame(to netip.Addr) []byte {
 	return frame(p)
 }
 
-// inbound is a side with several peers, and what its sockets receive. Of the same
-// seed comes the same traffic.
+// inbound is a side with several peers and the traffic that its sockets receive.
+// The same seed yields the same traffic.
 type inbound struct {
 	*side
 	rng    *rand.Rand
 	now    clock.Time
 	peers  []*peer.Peer
-	theirs []*session.Keypair // each sends to the side; of two, the last two to one peer
-	hosts  []netip.Addr       // behind the peers
-	sent   [][]byte           // some messages, to be repeated
+	theirs []*session.Keypair // the peers' ends of the sessions; the last two belong to one peer
+	hosts  []netip.Addr       // one behind each peer
+	sent   [][]byte           // some messages to replay
 }
 
 func newInbound(t *testing.T, seed uint64) *inbound {
@@ -129,7 +129,7 @@ func newInbound(t *testing.T, seed uint64) *inbound {
 	return f
 }
 
-// session has another session with p, and returns the side's end of it.
+// session creates a session with p and returns the side's end of it.
 func (f *inbound) session(p *peer.Peer) *session.Keypair {
 	i := uint32(len(f.theirs))
 	one, two := [32]byte{byte(i), 1}, [32]byte{byte(i), 2}
@@ -139,8 +139,8 @@ func (f *inbound) session(p *peer.Peer) *session.Keypair {
 	return ours
 }
 
-// batch is what the sockets receive at once: trains with buffers of their own, or
-// in one.
+// batch returns what the sockets receive at once: trains in their own buffers, or
+// all in one.
 func (f *inbound) batch() (now clock.Time, bs []batch.Batch) {
 	f.now = f.now.Add(time.Duration(f.rng.IntN(10)) * time.Second)
 	shared := f.rng.IntN(2) == 0
@@ -163,7 +163,7 @@ func (f *inbound) batch() (now clock.Time, bs []batch.Batch) {
 	return f.now, bs
 }
 
-// train is one train, of a session or of something else.
+// train returns a train of data, or of other messages.
 func (f *inbound) train(from int) batch.Batch {
 	k := f.theirs[from]
 	at := wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), uint16(1000+from+f.rng.IntN(20)/19)), netip.Addr{}, 0)
@@ -189,7 +189,7 @@ func (f *inbound) train(from int) batch.Batch {
 	for n := 1 + f.rng.IntN(6); n > 0; n-- {
 		host := f.hosts[min(from, len(f.hosts)-1)]
 		if kind == 4 {
-			host = f.hosts[f.rng.IntN(len(f.hosts))] // maybe another's
+			host = f.hosts[f.rng.IntN(len(f.hosts))] // possibly behind another peer
 		}
 		p := udpPacket(host, addrB, size, byte(f.rng.Uint32()))
 		if kind == 5 {
@@ -200,7 +200,7 @@ func (f *inbound) train(from int) batch.Batch {
 			f.sent = append(f.sent, bytes.Clone(msg))
 		}
 		if f.rng.IntN(40) == 0 {
-			msg[f.rng.IntN(len(msg)-4)+4] ^= 1 // in the index, too
+			msg[f.rng.IntN(len(msg)-4)+4] ^= 1 // possibly in the index
 		}
 		b.Data = append(b.Data, msg...)
 	}
