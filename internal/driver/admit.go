@@ -8,8 +8,8 @@ import (
 	"wgd/internal/wire"
 )
 
-// Admission decides about messages of type 1 to 3 before they take a place in a
-// queue. It is not safe for concurrent use, because its gate is not.
+// Admission decides which messages of type 1 to 3 may enter a queue. It is not
+// safe for concurrent use, because its gate is not.
 type Admission struct {
 	Gate     *cookie.Gate
 	Index    *index.Table
@@ -20,15 +20,15 @@ type Admission struct {
 type Action uint8
 
 const (
-	Ignore       Action = iota // it is not of type 1 to 3
+	Ignore       Action = iota // the message is not of type 1 to 3
 	Drop                       // count it under Decision.Reason
-	Answer                     // send Decision.Reply to where it came from (A6)
-	PutHandshake               // it waits with the initiations and responses
-	PutCookie                  // it waits with the cookie replies
-	Defer                      // CheckMAC1 decides, and then Rest
+	Answer                     // send Decision.Reply to the sender (A6)
+	PutHandshake               // queue it with the initiations and responses
+	PutCookie                  // queue it with the cookie replies
+	Defer                      // call CheckMAC1, and then Rest
 )
 
-// Decision is what becomes of a message.
+// A Decision says what to do with a message, and why.
 type Decision struct {
 	Action Action
 	Reason dataplane.Drop // with Drop
@@ -37,9 +37,9 @@ type Decision struct {
 	class class // with Defer
 }
 
-// Classify decides about a message without its MACs. Responses and cookie replies answer
-// a message of ours, by its index. A cookie reply to another index takes no place in a
-// queue. Classify is safe for concurrent use.
+// Classify decides about a message without verifying its MACs. A response or cookie
+// reply names the message of ours that it answers by its index; a cookie reply to an
+// unknown index is dropped. Classify is safe for concurrent use.
 func (a *Admission) Classify(msg []byte) Decision {
 	kind, ok := wire.TypeOf(msg)
 	if !ok {
@@ -47,7 +47,7 @@ func (a *Admission) Classify(msg []byte) Decision {
 	}
 	switch kind {
 	case wire.TypeCookieReply:
-		// A8, A25: proven by what it is encrypted with, and it moves nothing.
+		// A8, A25: its encryption authenticates it, and it changes no endpoint.
 		if reply, _ := wire.DecodeCookieReply(msg); a.Index.Lookup(reply.Receiver) == nil {
 			return Decision{Action: Drop, Reason: dataplane.DropHandshake}
 		}
@@ -64,8 +64,8 @@ func (a *Admission) Classify(msg []byte) Decision {
 	return Decision{}
 }
 
-// CheckMAC1 decides about a message whose Decision is to Defer. If its mac1 is good, the
-// Decision stays.
+// CheckMAC1 decides about a message whose Decision is Defer. If its mac1 is good, it
+// returns that Decision unchanged.
 func (a *Admission) CheckMAC1(d Decision, msg []byte) Decision {
 	if a.Gate.Check(msg) != cookie.Admit {
 		return Decision{Action: Drop, Reason: dataplane.DropMAC1}
@@ -73,8 +73,9 @@ func (a *Admission) CheckMAC1(d Decision, msg []byte) Decision {
 	return d
 }
 
-// Rest decides about a message whose mac1 is good, by its cookie, where one is needed,
-// and the rate of its source, while waiting initiations and responses are in the inbox.
+// Rest decides about a message whose mac1 is good, by its cookie, if one is needed, and
+// by the rate of its source. waiting is the number of initiations and responses in the
+// inbox.
 func (a *Admission) Rest(now clock.Time, from wire.Endpoint, msg []byte, waiting int) Decision {
 	verdict, reply := a.Gate.Admit(now, from.Remote, msg, waiting, a.Capacity)
 	switch verdict {

@@ -16,7 +16,7 @@ import (
 	"wgd/key"
 )
 
-// admit is all parts of a decision, one directly after the other.
+// admit makes all parts of a decision in sequence.
 func (a *Admission) admit(now clock.Time, from wire.Endpoint, msg []byte, waiting int) Decision {
 	d := a.Classify(msg)
 	if d.Action == Defer {
@@ -28,8 +28,8 @@ func (a *Admission) admit(now clock.Time, from wire.Endpoint, msg []byte, waitin
 	return d
 }
 
-// A1, A6, A13, A22, A27, A28, A30: what becomes of each message before a queue,
-// and as what it counts if it does not get there.
+// A1, A6, A13, A22, A27, A28, A30: each kind of message is admitted, answered or
+// dropped, and a drop is counted under the right reason.
 func TestAdmission(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	a.call(b.public, from(2).Remote)
@@ -54,34 +54,34 @@ func TestAdmission(t *testing.T) {
 		{"data", make([]byte, 32), idle, Decision{}},
 		{"a data message", append([]byte{byte(wire.TypeData), 0, 0, 0}, make([]byte, 28)...), idle, Decision{}},
 		{"an initiation", good, idle, Decision{Action: PutHandshake}},
-		{"an initiation to somebody else", initiation(t, b.private, b.public), idle, drop(dataplane.DropMAC1)},
+		{"an initiation to another host", initiation(t, b.private, b.public), idle, drop(dataplane.DropMAC1)},
 		{"an initiation under load", good, load, Decision{Action: Answer}},
-		{"an initiation that finds the queue full", good, full, Decision{Action: Answer}},
+		{"an initiation while the queue is full", good, full, Decision{Action: Answer}},
 		{"the response to our initiation", response(a.public, pending.Sender), idle, Decision{Action: PutHandshake}},
 		{"the response to our initiation, under load", response(a.public, pending.Sender), load, Decision{Action: Answer}},
-		{"the response to nothing of ours", response(a.public, 99), idle, drop(dataplane.DropHandshake)},
-		{"the response to a handshake that is over", response(a.public, established), idle, drop(dataplane.DropHandshake)},
+		{"a response to an unknown index", response(a.public, 99), idle, drop(dataplane.DropHandshake)},
+		{"the response to a completed handshake", response(a.public, established), idle, drop(dataplane.DropHandshake)},
 		{"a response with a wrong mac1", response(b.public, pending.Sender), idle, drop(dataplane.DropMAC1)},
 		{"the cookie for our initiation", cookieReply(pending.Sender), full, Decision{Action: PutCookie}},
 		{"the cookie for a message of an old session", cookieReply(established), full, Decision{Action: PutCookie}},
-		{"the cookie for nothing of ours", cookieReply(99), idle, drop(dataplane.DropHandshake)},
+		{"a cookie for an unknown index", cookieReply(99), idle, drop(dataplane.DropHandshake)},
 	} {
 		admission := Admission{Gate: cookie.NewGate(a.public, random(9)), Index: a.index, Capacity: Capacity}
 		got := admission.admit(start.Mono, from(2), c.msg, c.waiting)
 		if (len(got.Reply) > 0) != (got.Action == Answer) {
-			t.Errorf("%s: %d bytes to answer", c.name, len(got.Reply))
+			t.Errorf("%s: got a reply of %d bytes with action %d", c.name, len(got.Reply), got.Action)
 		}
 		got.Reply = nil
 		if fmt.Sprint(got) != fmt.Sprint(c.want) {
-			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 		}
 	}
 }
 
 func drop(reason dataplane.Drop) Decision { return Decision{Action: Drop, Reason: reason} }
 
-// A28, A29: who has a cookie passes under load, until the queue is full, and
-// no faster than its rate.
+// A28, A29: under load, a sender with a cookie is admitted until the queue is
+// full, and no faster than the rate limit.
 func TestAdmissionWithCookie(t *testing.T) {
 	a := newNode(t, 1)
 	admission := Admission{Gate: a.gate, Index: a.index, Capacity: 16}
@@ -93,24 +93,24 @@ func TestAdmissionWithCookie(t *testing.T) {
 	}
 	d := admission.admit(start.Mono, from(1), initiation(), 2)
 	if d.Action != Answer || !maker.Consume(start.Mono, d.Reply) {
-		t.Fatalf("%+v", d)
+		t.Fatalf("got %+v, want a cookie reply that the sender accepts", d)
 	}
 	if d := admission.admit(start.Mono, from(1), initiation(), 16); d.Action != Drop || d.Reason != dataplane.DropQueueFull {
-		t.Errorf("queue full: %+v", d)
+		t.Errorf("queue full: got %+v, want a drop for a full queue", d)
 	}
 	passed := 0
 	for {
 		d := admission.admit(start.Mono, from(1), initiation(), 15)
 		if d.Action != PutHandshake {
 			if d.Action != Drop || d.Reason != dataplane.DropRate {
-				t.Errorf("after %d: %+v", passed, d)
+				t.Errorf("after %d messages: got %+v, want a drop for the rate", passed, d)
 			}
 			break
 		}
 		passed++
 	}
 	if passed == 0 || passed > 20 {
-		t.Errorf("%d passed at once", passed)
+		t.Errorf("%d messages were admitted at once, want 1 to 20", passed)
 	}
 }
 
@@ -118,18 +118,18 @@ type noRandom struct{}
 
 func (noRandom) Read([]byte) (int, error) { return 0, errors.New("no random bytes") }
 
-// A message that would need a cookie, while there are no random bytes for one,
-// is a handshake that was refused: nothing is wrong with its mac1.
+// If a message needs a cookie and there are no random bytes to make one, the drop
+// counts as a refused handshake, because the mac1 is good.
 func TestAdmissionWithoutRandomBytes(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	admission := Admission{Gate: cookie.NewGate(a.public, io.Reader(noRandom{})), Index: a.index, Capacity: 16}
 	d := admission.admit(start.Mono, from(1), initiation(t, b.private, a.public), 2)
 	if d.Action != Drop || d.Reason != dataplane.DropHandshake {
-		t.Errorf("%+v", d)
+		t.Errorf("got %+v, want a drop as a refused handshake", d)
 	}
 }
 
-// runAndSend runs the job that makes an initiation, and returns it.
+// runAndSend runs the job that makes an initiation, and returns the initiation.
 func runAndSend(t *testing.T, x *node) []byte {
 	t.Helper()
 	j := x.only(core.Run).Job
@@ -138,7 +138,7 @@ func runAndSend(t *testing.T, x *node) []byte {
 	return x.only(core.Send).Message
 }
 
-// response has the right form and mac1, and nothing else.
+// response returns a response that is valid only in its form and mac1.
 func response(to key.Public, receiver uint32) []byte {
 	msg := (&wire.Response{Receiver: receiver}).AppendTo(nil)
 	cookie.NewMaker(to).AddMACs(start.Mono, msg)

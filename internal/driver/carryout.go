@@ -16,25 +16,24 @@ const handshakeTOS = 0x88
 
 // Effects carry out the outputs of a machine.
 type Effects interface {
-	// Send is that of dataplane.UDP.
+	// Send is the method of dataplane.UDP.
 	Send(b *batch.Batch) error
-	// Flush and Keepalive are those of a dataplane.Encapsulator.
+	// Flush and Keepalive are the methods of a dataplane.Encapsulator.
 	Flush(now clock.Time, p *peer.Peer) bool
 	Keepalive(now clock.Time, p *peer.Peer) bool
 	// Start runs a job on any core, and then passes it to Inbox.PutFinished.
 	Start(now clock.Time, j *core.Job)
-	// Remember is for core.Reserve, core.Accepted and core.Forget.
+	// Remember records a core.Reserve, core.Accepted or core.Forget.
 	Remember(out *core.Output)
 }
 
-// Outcome is what came of an output, for those who tell people about it.
+// Outcome is the result of carrying out an output, for the log.
 type Outcome struct {
-	Err    error // of sending
-	Purged int   // packets dropped
+	Err    error // from Send
+	Purged int   // number of packets dropped
 }
 
-// CarryOut does what the machine wants, on behalf of the interface whose drops
-// are given.
+// CarryOut carries out an output of the machine, and counts drops in drops.
 func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Output) (result Outcome) {
 	switch out.Kind {
 	case core.Send:
@@ -43,14 +42,14 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 		if errors.Is(result.Err, batch.ErrSourceGone) { // A52
 			out.Peer.ForgetSource(out.Endpoint)
 		}
-		if batch.Sent(result.Err) { // A40: if not, what follows follows all the same
+		if batch.Sent(result.Err) { // A40: after a failure, the timers run all the same
 			out.Peer.CountSent(len(out.Message))
 		}
 	case core.Run:
 		x.Start(now, out.Job)
 	case core.Flush:
-		// A34: the initiator speaks first, with a keepalive if it has nothing to
-		// say, unless a reader of the interface was faster and spoke already.
+		// A34: the initiator sends first, a keepalive if nothing is staged,
+		// unless a reader of the interface has already sent on the session.
 		if k := out.Peer.Sessions().Sending(); !x.Flush(now, out.Peer) && (k == nil || k.Sent() == 0) {
 			x.Keepalive(now, out.Peer)
 		}
@@ -64,7 +63,7 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 	return result
 }
 
-// SendReply sends the cookie reply that Admission wants sent. b is memory for the call.
+// SendReply sends the cookie reply of a Decision to Answer. It uses b as scratch space.
 func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte, b *batch.Batch) error {
 	*b = batch.Batch{Remote: to, Class: batch.Reply}
 	return sendHandshake(udp, drops, b, reply)
@@ -80,21 +79,21 @@ func sendHandshake(udp dataplane.UDP, drops *dataplane.Drops, b *batch.Batch, ms
 	return err
 }
 
-// Quench carries out what a machine that is down still wants, and takes back
-// what it wanted before: nothing is sent any more. It returns the peers whose
-// staged packets the caller must purge, once it holds no lock: a purge waits for
-// a goroutine that is just sending such a packet.
+// Quench drains the outputs of a machine that is down: it sends nothing, discards
+// the jobs, and passes stamps to Remember. It returns the peers whose staged
+// packets the caller must purge without holding a lock, because a purge waits
+// for a goroutine that is sending such a packet.
 //
-// Those are all peers. The machine alone does not know what was staged while
-// there was no socket; and it must happen before the machine is up again, or what
-// is staged then would be dropped (A61).
+// It returns every peer, because the machine does not know which packets were
+// staged while there was no socket. The caller must purge before the machine is
+// up again, or packets staged from then on would be dropped (A61).
 func Quench(x Effects, m *core.Machine) (staged []*peer.Peer) {
 	staged = m.Peers()
 	for out, ok := m.Poll(); ok; out, ok = m.Poll() {
 		switch out.Kind {
 		case core.Run:
 			m.Discard(out.Job)
-		case core.Purge: // perhaps of one that was removed
+		case core.Purge: // the peer may have been removed
 			staged = append(staged, out.Peer)
 		case core.Reserve, core.Accepted, core.Forget:
 			x.Remember(&out) // A21: an accepted stamp must not be lost

@@ -16,11 +16,11 @@ import (
 	"wgd/key"
 )
 
-// fakeEffects note what they are told, and answer what they are told to.
+// fakeEffects records its calls and returns the configured results.
 type fakeEffects struct {
 	sent     []batch.Batch
-	err      error // of Send
-	flushed  bool  // what Flush answers
+	err      error // returned by Send
+	flushed  bool  // returned by Flush
 	calls    []string
 	jobs     []*core.Job
 	remember []core.Output
@@ -48,8 +48,8 @@ func (x *fakeEffects) Remember(out *core.Output) { x.remember = append(x.remembe
 func newPeer() *peer.Peer { return peer.New(peer.NewCommon(peer.Timing{})) }
 
 // A40, A52, A56: a handshake message is a control message with DSCP AF41. It
-// counts as sent if it was, and if not as dropped; a source that is gone is
-// forgotten.
+// counts as sent if Send succeeds, and otherwise as dropped; a source address
+// that no longer exists is forgotten.
 func TestCarryOutSend(t *testing.T) {
 	refused := errors.New("refused")
 	for _, c := range []struct {
@@ -64,7 +64,7 @@ func TestCarryOutSend(t *testing.T) {
 		{"sent from another source", batch.ErrSourceGone, 148, 0, 0, false},
 		{"refused", refused, 0, dataplane.DropSend, 1, true},
 		{"refused from any source", errors.Join(batch.ErrSourceGone, refused), 0, dataplane.DropSend, 1, false},
-		{"too much waits", batch.ErrBacklog, 0, dataplane.DropBacklog, 1, true},
+		{"backlog", batch.ErrBacklog, 0, dataplane.DropBacklog, 1, true},
 	} {
 		x, drops, p := &fakeEffects{err: c.err}, &dataplane.Drops{}, newPeer()
 		end := wire.NewEndpoint(netip.MustParseAddrPort("192.0.2.1:7"), netip.MustParseAddr("192.0.2.2"), 3)
@@ -73,13 +73,13 @@ func TestCarryOutSend(t *testing.T) {
 		result := CarryOut(x, drops, start.Mono, &core.Output{Kind: core.Send, Peer: p, Endpoint: end, Message: msg})
 		b := x.sent[0]
 		if len(x.sent) != 1 || len(b.Data) != 148 || b.Stride != 148 || b.Remote != end || b.TOS != 0x88 || b.Class != batch.Control {
-			t.Errorf("%s: %+v", c.name, x.sent)
+			t.Errorf("%s: sent %+v, want one control message of 148 bytes to %v", c.name, x.sent, end)
 		}
 		if _, sent := p.Bytes(); sent != c.bytes || drops.Count(c.drop) != c.drops || len(drops.Status()) != int(c.drops) {
-			t.Errorf("%s: %d bytes, drops %v", c.name, sent, drops.Status())
+			t.Errorf("%s: counted %d bytes and drops %v, want %d bytes and %d drops", c.name, sent, drops.Status(), c.bytes, c.drops)
 		}
 		if p.Endpoint().Source.IsValid() != c.source || result.Err != c.err {
-			t.Errorf("%s: source %v, error %v", c.name, p.Endpoint().Source, result.Err)
+			t.Errorf("%s: source %v, error %v; want a source: %v, error %v", c.name, p.Endpoint().Source, result.Err, c.source, c.err)
 		}
 	}
 }
@@ -93,25 +93,25 @@ func TestCarryOutSendIntoTunnel(t *testing.T) {
 		p.Location().SetRoute(&peer.Route{Found: true, Tunnel: tunnel}, 0)
 		CarryOut(x, &dataplane.Drops{}, start.Mono, &core.Output{Kind: core.Send, Peer: p, Endpoint: end, Message: make([]byte, 148)})
 		if got := x.sent[0].DontFragment; got != tunnel {
-			t.Errorf("into a tunnel %v: DontFragment %v", tunnel, got)
+			t.Errorf("routed into a tunnel: %v; got DontFragment %v", tunnel, got)
 		}
 	}
 }
 
-// A6: a cookie reply gives way to other traffic, and is counted like the others
-// when it is not sent.
+// A6: a cookie reply is in the class that yields to other traffic, and counts as
+// dropped like other messages if it is not sent.
 func TestSendReply(t *testing.T) {
 	x, drops := &fakeEffects{err: batch.ErrBacklog}, &dataplane.Drops{}
 	if err := SendReply(x, drops, from(1), make([]byte, 64), &batch.Batch{}); err != batch.ErrBacklog {
-		t.Error(err)
+		t.Errorf("got error %v, want %v", err, batch.ErrBacklog)
 	}
 	if b := x.sent[0]; b.Class != batch.Reply || b.TOS != 0x88 || b.Remote != from(1) || drops.Count(dataplane.DropBacklog) != 1 {
-		t.Errorf("%+v, %v", b, drops.Status())
+		t.Errorf("sent %+v, drops %v; want a reply to %v and one drop", b, drops.Status(), from(1))
 	}
 }
 
-// A34: a new session is begun with what is staged, or else with a keepalive, but
-// for one on which data was sent already.
+// A34: the first message of a new session is a staged packet, or else a
+// keepalive, unless data has already been sent on it.
 func TestCarryOutFlush(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -122,7 +122,7 @@ func TestCarryOutFlush(t *testing.T) {
 	}{
 		{"packets are staged", true, false, true, []string{"flush"}},
 		{"nothing is staged", true, false, false, []string{"flush", "keepalive"}},
-		{"somebody else spoke first", true, true, false, []string{"flush"}},
+		{"data was already sent", true, true, false, []string{"flush"}},
 		{"the session is over", false, false, false, []string{"flush", "keepalive"}},
 	} {
 		x, p := &fakeEffects{flushed: c.flushed}, newPeer()
@@ -135,12 +135,12 @@ func TestCarryOutFlush(t *testing.T) {
 		}
 		CarryOut(x, &dataplane.Drops{}, start.Mono, &core.Output{Kind: core.Flush, Peer: p})
 		if !slices.Equal(x.calls, c.want) {
-			t.Errorf("%s: %v, want %v", c.name, x.calls, c.want)
+			t.Errorf("%s: got calls %v, want %v", c.name, x.calls, c.want)
 		}
 	}
 }
 
-// The other outputs.
+// Each of the other outputs has its own effect.
 func TestCarryOut(t *testing.T) {
 	x, drops, p := &fakeEffects{}, &dataplane.Drops{}, newPeer()
 	p.Stage([]byte("one"), 1)
@@ -156,29 +156,29 @@ func TestCarryOut(t *testing.T) {
 		purged += CarryOut(x, drops, start.Mono, &out).Purged
 	}
 	if !slices.Equal(x.calls, []string{"keepalive"}) || !slices.Equal(x.jobs, []*core.Job{job}) || len(x.sent) != 0 {
-		t.Errorf("%v, %d jobs, %d sent", x.calls, len(x.jobs), len(x.sent))
+		t.Errorf("got calls %v, %d jobs, %d sent; want one keepalive, one job, none sent", x.calls, len(x.jobs), len(x.sent))
 	}
 	if purged != 3 || p.HasStaged() || drops.Count(dataplane.DropStaged) != 3 {
-		t.Errorf("%d purged, counted %v", purged, drops.Status())
+		t.Errorf("purged %d packets, drops %v; want 3 of each", purged, drops.Status())
 	}
 	if len(x.remember) != 3 || x.remember[1].PublicKey != (key.Public{1}) {
-		t.Errorf("remembered %+v", x.remember)
+		t.Errorf("remembered %+v, want %+v", x.remember, stamps)
 	}
 }
 
-// A21, A35, A61: of a machine that went down nothing is sent and no job is run;
-// what it accepted is remembered, and every peer is to be purged.
+// A21, A35, A61: after a machine goes down, nothing is sent and no job runs; the
+// stamps that it accepted are remembered, and every peer is to be purged.
 func TestQuench(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	a.call(b.public, from(2).Remote)
 	b.know(a.public, from(1).Remote)
 	b.m.Receive(start, from(1), runAndSend(t, a))
-	for range 2 { // whose initiation it is, and what it says
+	for range 2 { // find the initiator, then read its stamp
 		j := b.only(core.Run).Job
 		j.Run()
 		b.m.Finish(start, j)
-	} // a response is to be sent, and a stamp to be remembered
-	b.m.Receive(start, from(1), initiation(t, a.private, b.public)) // a job is to be run
+	} // now a response waits to be sent, and a stamp to be remembered
+	b.m.Receive(start, from(1), initiation(t, a.private, b.public)) // now a job waits to run
 	b.m.Down(start)
 	p := b.m.Peers()[0]
 	p.Stage([]byte("while there was no socket"), 1)
@@ -187,15 +187,15 @@ func TestQuench(t *testing.T) {
 		Purge(drops, p)
 	}
 	if len(x.sent)+len(x.jobs)+len(x.calls) != 0 {
-		t.Errorf("%d sent, %d jobs, %v", len(x.sent), len(x.jobs), x.calls)
+		t.Errorf("got %d sent, %d jobs, calls %v; want none", len(x.sent), len(x.jobs), x.calls)
 	}
 	if p.HasStaged() || drops.Count(dataplane.DropStaged) != 1 {
-		t.Errorf("drops %v", drops.Status())
+		t.Errorf("drops %v, want the one staged packet", drops.Status())
 	}
 	accepted := slices.ContainsFunc(x.remember, func(out core.Output) bool {
 		return out.Kind == core.Accepted && out.PublicKey == a.public
 	})
 	if !accepted || len(b.poll()) != 0 {
-		t.Errorf("remembered %+v", x.remember)
+		t.Errorf("remembered %+v, want the accepted stamp and no output left", x.remember)
 	}
 }

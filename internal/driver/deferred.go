@@ -8,20 +8,20 @@ import (
 )
 
 const (
-	// maxDeferred is how many messages of a class may wait. A slow core takes 20 µs for
-	// each, so the last one waits for a third of a second.
+	// maxDeferred is the maximum number of waiting messages of a class. A slow core needs
+	// 20 µs for each, so the last one waits for a third of a second.
 	maxDeferred = 16384
 
-	// maxDeferral is how long a message may wait. Its sender initiates again after
-	// RekeyTimeout, and has no use for a cookie reply to the initiation before.
+	// maxDeferral is the maximum time that a message may wait. Its sender initiates again after
+	// RekeyTimeout, and has no use for a cookie reply to the previous initiation.
 	maxDeferral = 3 * time.Second
 )
 
-// A class of messages has a queue of its own in a Deferred.
+// A class is a kind of message that has its own queue in a Deferred.
 type class uint8
 
 const (
-	answers  class = iota // responses to initiations of ours
+	answers  class = iota // responses to our initiations
 	withMAC2              // from senders that claim to have a cookie
 	withoutMAC2
 
@@ -30,52 +30,51 @@ const (
 
 // Deferred holds messages that have passed mac1 and wait for the rest of their checks.
 //
-// To send a cookie reply takes five times as long as to receive a message, and a sender
-// that knows the public key can provoke cookie replies as fast as it likes. A reader that
-// sent them at once would fall behind, and data would wait in the socket's receive
-// buffer, or be lost. So a reader defers these checks until there is nothing to read,
-// except for a few with each batch. What finds no room is dropped, before mac1 is
-// checked (A44, B49).
+// Sending a cookie reply takes five times as long as receiving a message, and a sender
+// that knows the public key can provoke cookie replies at any rate. A reader that sent
+// them at once would fall behind, and data would wait in the socket's receive buffer, or
+// be lost. So a reader defers these checks until there is nothing to read, except for a
+// few with each batch. A message for which there is no room is dropped before its mac1
+// is checked (A44, B49).
 //
-// Messages are taken from the queues of the classes in turn, so a flood of one class
-// does not hold up another: senders with a cookie do not wait behind senders without one,
-// nor the other way round (B26, B27), and a response to an initiation of ours waits
-// behind neither.
+// Take serves the classes in turn, so a flood of one class does not delay another:
+// senders with a cookie do not wait behind senders without one, or the reverse (B26,
+// B27), and a response to our initiation waits behind neither.
 //
 // It is not safe for concurrent use. The zero value is empty.
 type Deferred struct {
 	queues [classes]ring
-	next   class // whose turn it is
+	next   class // the class that Take tries next
 	count  int   // in all queues
 }
 
 // DeferredMessage is a message that waits in a Deferred.
 type DeferredMessage struct {
 	handshake
-	at clock.Time // when it was put
+	at clock.Time // when Put was called
 }
 
-// From returns where the message came from.
+// From returns the endpoint that sent the message.
 func (m *DeferredMessage) From() wire.Endpoint { return m.handshake.from }
 
 // Bytes returns the message. It is valid as long as m is.
 func (m *DeferredMessage) Bytes() []byte { return m.msg[:m.size] }
 
-// HasRoom reports whether the message of a Decision to Defer can be put.
+// HasRoom reports whether there is room for a message whose Decision is Defer.
 func (q *Deferred) HasRoom(d Decision) bool { return q.queues[d.class].count < maxDeferred }
 
-// Put copies a message, for which there must be room.
+// Put copies a message into its queue, which must have room.
 func (q *Deferred) Put(now clock.Time, d Decision, from wire.Endpoint, msg []byte) {
 	m := q.queues[d.class].put()
 	m.from, m.at, m.size = from, now, uint8(copy(m.msg[:], msg))
 	q.count++
 }
 
-// Waiting returns the number of messages.
+// Waiting returns the number of messages in all queues.
 func (q *Deferred) Waiting() int { return q.count }
 
-// Take returns the next message, which is valid until the next Put, or nil if there is
-// none. It drops messages that have waited too long, and returns how many.
+// Take removes and returns the next message, which is valid until the next Put, or nil
+// if there is none. It drops messages that have waited too long, and returns their number.
 func (q *Deferred) Take(now clock.Time) (m *DeferredMessage, expired int) {
 	for q.count > 0 {
 		queue := &q.queues[q.next]
@@ -92,17 +91,17 @@ func (q *Deferred) Take(now clock.Time) (m *DeferredMessage, expired int) {
 	return nil, expired
 }
 
-// minRing is the least length of a ring.
+// minRing is the minimum length of a ring that is not empty.
 const minRing = 16
 
-// ring is a queue, first in, first out.
+// ring is a first-in, first-out queue.
 type ring struct {
 	list  []DeferredMessage
 	first int
 	count int
 }
 
-// put adds a message for the caller to fill in.
+// put appends a message and returns it for the caller to fill in.
 func (r *ring) put() *DeferredMessage {
 	if r.count == len(r.list) {
 		list := make([]DeferredMessage, max(minRing, 2*len(r.list)))
@@ -114,7 +113,7 @@ func (r *ring) put() *DeferredMessage {
 	return &r.list[(r.first+r.count-1)%len(r.list)]
 }
 
-// take removes the first message. There must be one.
+// take removes and returns the first message. The ring must not be empty.
 func (r *ring) take() *DeferredMessage {
 	m := &r.list[r.first]
 	r.first = (r.first + 1) % len(r.list)

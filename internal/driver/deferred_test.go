@@ -9,7 +9,7 @@ import (
 	"wgd/internal/wire"
 )
 
-// flooded is a Deferred that has no room for another message of class c.
+// flooded returns a Deferred that has no room for another message of class c.
 func flooded(c class) *Deferred {
 	q := &Deferred{}
 	d := Decision{Action: Defer, class: c}
@@ -20,14 +20,14 @@ func flooded(c class) *Deferred {
 }
 
 // A44, B26, B27, B49: a flood of one class takes no room from another, and a message of
-// another class waits for no more than one of each class before it.
+// another class waits for at most one message of each class.
 func TestFloodHoldsUpNoOtherClass(t *testing.T) {
 	for flood := range classes {
 		for other := range classes {
 			q, d := flooded(flood), Decision{Action: Defer, class: other}
 			if flood == other {
 				if q.HasRoom(d) || q.Waiting() != maxDeferred {
-					t.Errorf("class %d: %d wait and there is room", flood, q.Waiting())
+					t.Errorf("class %d: got room after %d messages, want none after %d", flood, q.Waiting(), maxDeferred)
 				}
 				continue
 			}
@@ -48,8 +48,8 @@ func TestFloodHoldsUpNoOtherClass(t *testing.T) {
 	}
 }
 
-// Messages of one class are taken in the order in which they were put, also while the
-// queue grows and wraps around.
+// Take returns the messages of one class in the order of Put, also while the queue grows
+// and wraps around.
 func TestDeferredKeepsOrder(t *testing.T) {
 	var q Deferred
 	d := Decision{Action: Defer, class: withoutMAC2}
@@ -71,15 +71,15 @@ func TestDeferredKeepsOrder(t *testing.T) {
 	}
 	take(put - taken)
 	if m, _ := q.Take(start.Mono); m != nil || q.Waiting() != 0 {
-		t.Errorf("%v is left, %d wait", m, q.Waiting())
+		t.Errorf("got message %v, %d waiting; want an empty queue", m, q.Waiting())
 	}
 	if n := len(q.queues[withoutMAC2].list); n != 0 {
-		t.Errorf("after the flood, memory for %d messages is kept", n)
+		t.Errorf("the empty queue keeps memory for %d messages, want 0", n)
 	}
 }
 
-// A reply that comes too late is of no use: such messages are dropped, and do not hold up
-// those behind them.
+// Messages that have waited too long for a useful reply are dropped, and do not delay
+// later ones.
 func TestDeferredExpires(t *testing.T) {
 	for wait, lost := range map[time.Duration]int{maxDeferral - 1: 0, maxDeferral: 100} {
 		var q Deferred
@@ -96,8 +96,8 @@ func TestDeferredExpires(t *testing.T) {
 	}
 }
 
-// A13, A22, A23: the class of a message follows from its type, its index and its mac2.
-// What has a wrong mac1 is dropped before it takes a place.
+// A13, A22, A23: the type, index and mac2 of a message determine its class. A message
+// with a wrong mac1 is dropped before it is queued.
 func TestClassify(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	a.call(b.public, from(2).Remote)
@@ -114,18 +114,18 @@ func TestClassify(t *testing.T) {
 		{"an initiation with a mac2", with(initiation(t, b.private, a.public), mac2), withMAC2},
 		{"the response to our initiation", response(a.public, pending.Sender), answers},
 		{"the response to our initiation, with a mac2", with(response(a.public, pending.Sender), mac2), answers},
-		{"the response to nothing of ours", response(a.public, 99), withoutMAC2},
-		{"the response to nothing of ours, with a mac2", with(response(a.public, 99), mac2), withMAC2},
+		{"a response to an unknown index", response(a.public, 99), withoutMAC2},
+		{"a response to an unknown index, with a mac2", with(response(a.public, 99), mac2), withMAC2},
 	} {
 		d := admission.Classify(c.msg)
 		if d.Action != Defer || d.class != c.want {
 			t.Errorf("%s: got %+v, want class %d", c.name, d, c.want)
 		}
 		if got := admission.CheckMAC1(d, c.msg); got.Action != Defer || got.class != c.want {
-			t.Errorf("%s: got %+v for a good mac1", c.name, got)
+			t.Errorf("%s: good mac1: got %+v, want class %d", c.name, got, c.want)
 		}
 		if got := admission.CheckMAC1(d, with(c.msg, mac1)); got.Action != Drop || got.Reason != dataplane.DropMAC1 {
-			t.Errorf("%s: got %+v for a wrong mac1", c.name, got)
+			t.Errorf("%s: wrong mac1: got %+v, want a drop for mac1", c.name, got)
 		}
 	}
 }

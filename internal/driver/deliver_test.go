@@ -10,13 +10,13 @@ import (
 	"wgd/internal/wire"
 )
 
-// Everything that waits reaches the machine, and what is due is done: a
-// handshake between two machines that are told things by deliveries only.
+// Two machines whose only input is deliveries complete a handshake: all queued
+// input reaches the machine, and due timers fire.
 func TestDeliver(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	a.call(b.public, from(2).Remote)
 	b.know(a.public, from(1).Remote)
-	b.poll() // stamps to reserve
+	b.poll() // discard the output that reserves stamps
 	ina, inb := NewInbox(8), NewInbox(8)
 	var d Delivery
 	drops := &dataplane.Drops{}
@@ -36,7 +36,7 @@ func TestDeliver(t *testing.T) {
 	inb.Put(PutHandshake, from(1), a.only(core.Send).Message)
 	turn(b, inb, 0)
 	if outs := b.poll(); len(outs) != 0 || inb.Waiting() != 1 {
-		t.Fatalf("without room: %+v, %d wait", outs, inb.Waiting())
+		t.Fatalf("without room: got outputs %+v, %d waiting; want none, 1 waiting", outs, inb.Waiting())
 	}
 	turn(b, inb, 1)
 	work(b, inb)
@@ -56,28 +56,28 @@ func TestDeliver(t *testing.T) {
 	inb.Confirm(p, next)
 	turn(b, inb, 0)
 	if p.Sessions().Current != next {
-		t.Error("not confirmed")
+		t.Error("the next session did not become current")
 	}
-	// It has received data, and sent nothing back: b must look earlier than planned.
+	// b has received data and sent nothing back, so its next timeout is earlier.
 	before := b.m.NextTimeout()
 	p.NoteReceived(start.Mono, true)
 	inb.Wake(p)
 	if after := turn(b, inb, 0); after >= before || after != b.m.NextTimeout() {
-		t.Errorf("the next look is at %v, as before at %v", after, before)
+		t.Errorf("got next timeout %v, want one before %v", after, before)
 	}
-	// Its session is too old to send on, and there is something to say.
+	// Its session is too old to send on, and there is a packet to send.
 	now = at(time.Hour)
 	inb.Want(p)
 	turn(b, inb, 0)
 	if !b.only(core.Run).Job.Initiates() {
-		t.Error("no session is wanted")
+		t.Error("got a job that does not initiate, want an initiation")
 	}
 	if n := len(drops.Status()); n != 0 {
-		t.Errorf("drops %v", drops.Status())
+		t.Errorf("got drops %v, want none", drops.Status())
 	}
 }
 
-// A7: what the machine refuses is counted, once.
+// A7: a message that the machine refuses is counted once.
 func TestDeliverCountsRefusals(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	in := NewInbox(8)
@@ -93,13 +93,13 @@ func TestDeliverCountsRefusals(t *testing.T) {
 		in.Take(&d, 8)
 		d.Deliver(a.m, start, drops)
 		if n := drops.Count(dataplane.DropHandshake); n != 1 {
-			t.Errorf("%d counted", n)
+			t.Errorf("counted %d refused handshakes, want 1", n)
 		}
 	}
 }
 
-// A26, A39: a cookie for the last initiation is used by the next one, which
-// comes when it is due, be the time of the machine's sleep ever so long.
+// A26, A39: the next initiation uses the cookie for the last one, and is sent as
+// soon as the machine runs again, even if it slept far past the timeout.
 func TestDeliverCookieAndTimeout(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	a.call(b.public, from(2).Remote)
@@ -113,16 +113,16 @@ func TestDeliverCookieAndTimeout(t *testing.T) {
 	in.Take(&d, 0)
 	next := d.Deliver(a.m, start, &dataplane.Drops{})
 	if outs := a.poll(); len(outs) != 1 || outs[0].Kind != core.Log || outs[0].Event != core.CookieReceived {
-		t.Fatalf("a cookie leads to %+v", outs)
+		t.Fatalf("after a cookie reply: got outputs %+v, want one log entry", outs)
 	}
 	later := at(time.Hour)
 	if next <= start.Mono || next >= later.Mono {
-		t.Fatalf("the next look is at %v", next)
+		t.Fatalf("got next timeout %v, want one between %v and %v", next, start.Mono, later.Mono)
 	}
 	in.Take(&d, 0)
 	d.Deliver(a.m, later, &dataplane.Drops{})
 	again := runAndSend(t, a)
 	if again[0] != byte(wire.TypeInitiation) || admission.admit(start.Mono, from(1), again, 0).Action != PutHandshake {
-		t.Error("the retransmission has no cookie")
+		t.Error("the retransmission was not admitted: it has no valid cookie")
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"wgd/internal/wire"
 )
 
-// from is the n-th of many addresses elsewhere.
+// from returns the n-th of many remote endpoints.
 func from(n int) wire.Endpoint {
 	return wire.NewEndpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 51820), netip.Addr{}, 0)
 }
 
-// The handshake queue is first in, first out, and has its bound (A28); what is
-// not taken is still counted.
+// The handshake queue is first in, first out, and bounded (A28); messages that
+// Take leaves behind still count as waiting.
 func TestQueue(t *testing.T) {
 	in := NewInbox(Capacity)
 	var d Delivery
@@ -24,45 +24,45 @@ func TestQueue(t *testing.T) {
 			put++
 		}
 		if in.Waiting() != Capacity {
-			t.Fatalf("%d wait of %d", in.Waiting(), Capacity)
+			t.Fatalf("%d messages wait, want %d", in.Waiting(), Capacity)
 		}
 		in.Take(&d, 100+round)
 		if len(d.handshakes) != 100+round || in.Waiting() != Capacity-len(d.handshakes) {
-			t.Fatalf("%d taken, %d wait", len(d.handshakes), in.Waiting())
+			t.Fatalf("took %d messages, %d wait; want %d, %d", len(d.handshakes), in.Waiting(), 100+round, Capacity-len(d.handshakes))
 		}
 		for _, h := range d.handshakes {
 			if h.from != from(got) || h.size != 1 || h.msg[0] != byte(got) {
-				t.Fatalf("message %d is from %v", got, h.from)
+				t.Fatalf("message %d is from %v, want %v", got, h.from, from(got))
 			}
 			got++
 		}
 	}
 	in.Take(&d, -3)
 	if len(d.handshakes) != 0 {
-		t.Error("taken without room")
+		t.Errorf("took %d messages without room, want 0", len(d.handshakes))
 	}
 	if cap(in.handshakes.list) > 3*Capacity {
-		t.Errorf("memory for %d", cap(in.handshakes.list))
+		t.Errorf("got memory for %d messages, want at most %d", cap(in.handshakes.list), 3*Capacity)
 	}
 	in.Take(&d, Capacity)
 	if cap(in.handshakes.list) > maxKept {
-		t.Errorf("memory for %d is kept where none waits", cap(in.handshakes.list))
+		t.Errorf("the empty queue keeps memory for %d messages, want at most %d", cap(in.handshakes.list), maxKept)
 	}
 	for i := range 1000 {
 		in.Put(PutCookie, from(i), []byte{3})
 	}
 	if in.WaitingCookies() != cookieCapacity || in.Put(PutHandshake, from(0), make([]byte, wire.InitiationSize+1)) {
-		t.Error("bounds")
+		t.Errorf("%d cookie replies wait, want %d; or an oversized message was accepted", in.WaitingCookies(), cookieCapacity)
 	}
-	// Cookie replies never wait for room among the jobs.
+	// Cookie replies do not wait for room among the jobs.
 	in.Take(&d, 0)
 	if len(d.cookies) != cookieCapacity || in.WaitingCookies() != 0 {
-		t.Errorf("%d cookie replies taken, %d wait", len(d.cookies), in.WaitingCookies())
+		t.Errorf("took %d cookie replies, %d wait; want %d, 0", len(d.cookies), in.WaitingCookies(), cookieCapacity)
 	}
 }
 
-// A note waits once, in the order in which it came; lists do not grow beyond
-// the number of peers.
+// A repeated note is queued once, in the order of the first; lists do not grow
+// beyond the number of peers.
 func TestNotesWaitOnce(t *testing.T) {
 	in := NewInbox(Capacity)
 	all := make([]*peer.Peer, 3000)
@@ -75,17 +75,17 @@ func TestNotesWaitOnce(t *testing.T) {
 			for _, p := range all {
 				first := round == 0
 				if in.Want(p) != first || in.Wake(p) != first || in.Confirm(p, nil) != first {
-					t.Fatalf("round %d: not said whether the note is new", round)
+					t.Fatalf("round %d: want a new note reported: %v", round, first)
 				}
 			}
 		}
 		in.Take(&d, 0)
 		if len(d.wants.list) != len(all) || len(d.wakes.list) != len(all) || len(d.confirms.list) != len(all) {
-			t.Fatalf("%d, %d, %d notes", len(d.wants.list), len(d.wakes.list), len(d.confirms.list))
+			t.Fatalf("got %d, %d, %d notes, want %d of each", len(d.wants.list), len(d.wakes.list), len(d.confirms.list), len(all))
 		}
 		for i, p := range all {
 			if d.wants.list[i] != p || d.wakes.list[i] != p || d.confirms.list[i].peer != p {
-				t.Fatal("in another order")
+				t.Fatalf("note %d is for another peer, want the order of arrival", i)
 			}
 		}
 	}
@@ -93,6 +93,6 @@ func TestNotesWaitOnce(t *testing.T) {
 		in.Take(&d, 0)
 	}
 	if len(d.wants.list) != 0 || len(d.wants.in) != 0 || cap(d.wants.list) > maxKept {
-		t.Error("not empty, or too much memory kept")
+		t.Errorf("got %d notes and memory for %d, want 0 and at most %d", len(d.wants.list), cap(d.wants.list), maxKept)
 	}
 }

@@ -2,16 +2,16 @@ package driver
 
 import "wgd/internal/core"
 
-// Jobs are the Diffie-Hellman jobs that wait for a core, and the number of those
-// that run. It is not safe for concurrent use.
+// Jobs holds the Diffie-Hellman jobs that wait for a CPU core, and counts the
+// running ones. It is not safe for concurrent use.
 //
-// There are two lists, one for initiations of ours and one for work on messages
-// that came in. Jobs are taken from them in turn: neither has to wait until the
-// other one is empty (A44).
+// There are two lists, one for our own initiations and one for work on received
+// messages. Next alternates between them, so neither list waits until the other
+// one is empty (A44).
 type Jobs struct {
 	own    jobList
 	others jobList
-	turn   bool // the next job comes from others, if it holds one
+	turn   bool // the next job is taken from others, unless it is empty
 }
 
 type jobList struct {
@@ -19,8 +19,8 @@ type jobList struct {
 	active  int
 }
 
-// Put appends a job. There may be any number of them: 10,000 peers may all want
-// a handshake at the same moment.
+// Put appends a job. Their number is not limited: 10,000 peers may all need a
+// handshake at the same moment.
 func (l *Jobs) Put(j *core.Job) {
 	list := l.listOf(j)
 	list.waiting = append(list.waiting, j)
@@ -33,12 +33,12 @@ func (l *Jobs) listOf(j *core.Job) *jobList {
 	return &l.others
 }
 
-// Ready reports whether a job waits and may run while at most limit run at once.
+// Ready reports whether a job waits and fewer than limit jobs are running.
 func (l *Jobs) Ready(limit int) bool {
 	return len(l.own.waiting)+len(l.others.waiting) > 0 && l.own.active+l.others.active < limit
 }
 
-// Next takes the job that is to run next. There must be one: see Ready.
+// Next removes and returns the job to run next. A job must be waiting: see Ready.
 func (l *Jobs) Next() *core.Job {
 	from := &l.own
 	if len(from.waiting) == 0 || l.turn && len(l.others.waiting) > 0 {
@@ -58,22 +58,22 @@ func (l *jobList) take() *core.Job {
 	return j
 }
 
-// Done notes that a job that was taken has run.
+// Done records that a job returned by Next has run.
 func (l *Jobs) Done(j *core.Job) { l.listOf(j).active-- }
 
-// OwnWaiting is the number of initiations of ours that wait to be made.
+// OwnWaiting returns the number of waiting jobs that make our own initiations.
 func (l *Jobs) OwnWaiting() int { return len(l.own.waiting) }
 
-// Room is how many handshake messages the machine may be given now, where limit
-// jobs may run at once: enough to keep every core busy, and no more, so that the
-// others wait where waiting is measured (A28). Initiations of our own do not
-// count: a storm of them must not keep anybody out (A44). It is negative when
-// more jobs than that came of the messages taken before.
+// Room returns how many handshake messages the machine may receive now, if up to
+// limit jobs run at once: enough to keep every core busy and no more, so that the
+// rest stay in the inbox, whose length decides about load (A28). Our own
+// initiations do not count: a storm of them must not block peers (A44). The
+// result is negative when earlier messages led to more jobs than that.
 func (l *Jobs) Room(limit int) int {
 	return 4*limit - len(l.others.waiting) - l.others.active
 }
 
-// Clear returns the jobs that wait and forgets them.
+// Clear removes and returns the waiting jobs.
 func (l *Jobs) Clear() []*core.Job {
 	list := append(l.own.waiting, l.others.waiting...)
 	l.own.waiting, l.others.waiting = nil, nil

@@ -7,7 +7,7 @@ import (
 	"wgd/internal/core"
 )
 
-// jobsOf are a job of our own and one of an initiation that came in.
+// jobsOf returns a job for our own initiation and one for a received initiation.
 func jobsOf(t *testing.T) (own, other *core.Job) {
 	t.Helper()
 	a, b := newNode(t, 1), newNode(t, 2)
@@ -16,13 +16,13 @@ func jobsOf(t *testing.T) (own, other *core.Job) {
 	a.m.Receive(start, from(3), initiation(t, b.private, a.public))
 	other = a.only(core.Run).Job
 	if !own.Initiates() || other.Initiates() {
-		t.Fatal("other jobs than expected")
+		t.Fatalf("jobs initiate: %v, %v; want true, false", own.Initiates(), other.Initiates())
 	}
 	return own, other
 }
 
-// A44: jobs are taken from both lists in turn, so neither waits for the other to
-// be empty; room counts only work on what came in.
+// A44: Next alternates between both lists, so neither waits until the other is
+// empty; Room counts only work on received messages.
 func TestJobsTakeTurns(t *testing.T) {
 	var l Jobs
 	own, other := jobsOf(t)
@@ -30,13 +30,13 @@ func TestJobsTakeTurns(t *testing.T) {
 		l.Put(own)
 	}
 	if l.Room(1) != 4 || l.OwnWaiting() != 5 {
-		t.Errorf("room %d beside initiations of our own, of which %d wait", l.Room(1), l.OwnWaiting())
+		t.Errorf("got room %d and %d own initiations waiting, want 4 and 5", l.Room(1), l.OwnWaiting())
 	}
 	for range 3 {
 		l.Put(other)
 	}
 	if l.Room(1) != 1 || l.Room(3) != 9 {
-		t.Errorf("room %d for one job at once, %d for three", l.Room(1), l.Room(3))
+		t.Errorf("got room %d with limit 1 and %d with limit 3, want 1 and 9", l.Room(1), l.Room(3))
 	}
 	var order []bool
 	for range 8 {
@@ -45,22 +45,22 @@ func TestJobsTakeTurns(t *testing.T) {
 		l.Done(j)
 	}
 	if want := []bool{true, false, true, false, true, false, true, true}; !slices.Equal(order, want) {
-		t.Errorf("ours: %v, want %v", order, want)
+		t.Errorf("own jobs: got %v, want %v", order, want)
 	}
 	l.Put(own)
 	l.Put(other)
 	if list := l.Clear(); len(list) != 2 || len(l.Clear()) != 0 || l.Ready(1) {
-		t.Errorf("%d were left, or still are", len(list))
+		t.Errorf("Clear returned %d jobs, want 2 and none afterwards", len(list))
 	}
 }
 
-// A28, A44: no more jobs run at once than may, of both lists together, and those
-// that run still take their room.
+// A28, A44: the limit on running jobs covers both lists together, and running
+// jobs still reduce Room.
 func TestJobsAtOnce(t *testing.T) {
 	var l Jobs
 	own, other := jobsOf(t)
 	if l.Ready(1) {
-		t.Error("ready without a job")
+		t.Error("Ready reports true without a job")
 	}
 	for range 4 {
 		l.Put(own)
@@ -68,18 +68,18 @@ func TestJobsAtOnce(t *testing.T) {
 	}
 	for running := range 3 {
 		if !l.Ready(3) {
-			t.Fatalf("not ready with %d running", running)
+			t.Fatalf("Ready(3) reports false with %d jobs running", running)
 		}
 		l.Next()
 	}
 	if l.Ready(3) || !l.Ready(4) {
-		t.Error("three run, of three")
+		t.Errorf("with three jobs running: Ready(3) = %v, Ready(4) = %v; want false, true", l.Ready(3), l.Ready(4))
 	}
 	if l.Room(3) != 12-4 {
-		t.Errorf("room %d", l.Room(3))
+		t.Errorf("with three jobs running: got room %d, want %d", l.Room(3), 12-4)
 	}
 	l.Done(other)
 	if !l.Ready(3) || l.Room(3) != 12-3 {
-		t.Errorf("one of three is done: room %d", l.Room(3))
+		t.Errorf("after one of three is done: Ready(3) = %v, room %d; want true, %d", l.Ready(3), l.Room(3), 12-3)
 	}
 }

@@ -34,7 +34,7 @@ func at(d time.Duration) clock.Now {
 
 func random(n byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{n}) }
 
-// newNode is up, and has no peers.
+// newNode returns a node that is up and has no peers.
 func newNode(t *testing.T, n byte) *node {
 	x := &node{t: t, index: index.New(), private: key.NewPrivate(&[32]byte{1: n})}
 	x.public = x.private.Public()
@@ -57,13 +57,14 @@ func (x *node) know(peer key.Public, at netip.AddrPort) {
 	x.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer, Endpoint: &at}}})
 }
 
-// call is know of a peer that is owed a keepalive at once, so x wants a session.
+// call makes another node a peer of x that needs a keepalive at once, so x starts a
+// handshake.
 func (x *node) call(peer key.Public, at netip.AddrPort) {
 	interval := uint16(25)
 	x.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: peer, Endpoint: &at, PersistentKeepalive: &interval}}})
 }
 
-// poll is all that x wants.
+// poll returns all outputs of x.
 func (x *node) poll() (outs []core.Output) {
 	for out, ok := x.m.Poll(); ok; out, ok = x.m.Poll() {
 		outs = append(outs, out)
@@ -71,7 +72,8 @@ func (x *node) poll() (outs []core.Output) {
 	return outs
 }
 
-// only is the one output of a kind that x wants; there must be one.
+// only returns the single output of a kind, and fails the test if there is not exactly
+// one.
 func (x *node) only(kind core.Kind) *core.Output {
 	x.t.Helper()
 	var found *core.Output
@@ -88,7 +90,7 @@ func (x *node) only(kind core.Kind) *core.Output {
 	return found
 }
 
-// initiation is one from the owner of a private key.
+// initiation returns an initiation from the owner of a private key.
 func initiation(t *testing.T, from key.Private, to key.Public) []byte {
 	t.Helper()
 	msg, _, err := noise.CreateInitiation(noise.NewStatic(from), noise.NewRemote(to), &[32]byte{7}, 1234, wire.StampAt(start.Wall))
