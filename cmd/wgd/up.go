@@ -39,8 +39,10 @@ var upText = []string{
 		"Without FwMark in the file, mark and table are the first number from 51820 on of which there is no table. " +
 		"The firewall (nftables) drops what comes from other interfaces to the addresses of the tunnel, and lets the answers of peers pass strict reverse path filtering. " +
 		"Where the kernel has no nftables, a warning says so.",
+	"DNS needs resolvconf(8), as for wg-quick: openresolv's, Debian's, or systemd's, which asks systemd-resolved. " +
+		"If there is none, or if it fails, a warning says so, and the tunnel comes up. Domains with ~ are not implemented yet.",
 	"What is done is recorded before it is done. So wgd down can undo it even if wgd up was killed.",
-	"Hooks are run by bash(1), or by sh(1) where there is no bash. DNS and SaveConfig are not implemented yet: warnings say so.",
+	"Hooks are run by bash(1), or by sh(1) where there is no bash. SaveConfig is not implemented yet: a warning says so.",
 }
 
 // runUp brings up the interface that a file describes. If anything fails, it undoes
@@ -201,16 +203,17 @@ func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.C
 	if err != nil {
 		return err
 	}
-	for _, step := range netsetup.Plan(s.name, file, facts) {
+	dns, err := netsetup.PlanDNS(s.name, &network.DNS)
+	if err != nil {
+		s.call.Warnf("%s: DNS is not set, and the system continues to ask its own name servers: %v: PostUp can set it", s.name, err)
+	}
+	for _, step := range netsetup.Plan(s.name, file, dns, facts) {
 		if ctx.Err() != nil {
 			return s.interrupted()
 		}
 		if err := s.setup.Do(step); err != nil {
 			return err
 		}
-	}
-	if dns := network.DNS; len(dns.Servers)+len(dns.Search)+len(dns.Route) > 0 {
-		s.call.Warnf("%s: DNS is not set: wgd does not do that yet, and the system continues to ask its own name servers: PostUp can set it", s.name)
 	}
 	if err := s.setup.BeginHooks(); err != nil {
 		return err

@@ -36,12 +36,14 @@ const (
 	firstTable = 51820
 )
 
-// Plan works out the steps that make the system what the file wants.
-func Plan(name string, file *wgconf.File, facts Facts) []Step {
+// Plan works out the steps that make the system what the file wants. dns, from PlanDNS,
+// follows when the interface is up.
+func Plan(name string, file *wgconf.File, dns []Step, facts Facts) []Step {
 	p := planner{name: name, network: &file.Interface.Network, facts: facts}
 	p.mtu()
 	p.addresses()
 	p.steps = append(p.steps, Step{MTU: p.size}, Step{Up: true})
+	p.steps = append(p.steps, dns...)
 	if !p.network.Table.Off() {
 		p.routes(file)
 	}

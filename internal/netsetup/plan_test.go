@@ -38,7 +38,7 @@ func facts(file *wgconf.File) Facts {
 
 func plan(t *testing.T, file *wgconf.File, f Facts) (lines []string) {
 	t.Helper()
-	for _, step := range Plan("wg0", file, f) {
+	for _, step := range Plan("wg0", file, nil, f) {
 		lines = append(lines, step.String())
 	}
 	return lines
@@ -140,7 +140,7 @@ func TestPlanMTU(t *testing.T) {
 func TestPlanGuard(t *testing.T) {
 	file := decode(t, "FwMark = 254\nAddress = 10.2.0.2/24, fd00::2/64, 10.3.0.2/32", allPeer+", ::/0")
 	var got []string
-	for _, step := range Plan("wg0", file, facts(file)) {
+	for _, step := range Plan("wg0", file, nil, facts(file)) {
 		if step.Guard != nil {
 			for _, a := range step.Guard.Addresses {
 				got = append(got, a.String())

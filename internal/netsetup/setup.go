@@ -30,8 +30,8 @@ func (s *Setup) Do(steps ...Step) error {
 			s.forgetInterface(step)
 			return err
 		}
-		if warning != nil && s.Warn != nil {
-			s.Warn(warning)
+		if warning != nil {
+			s.warn(warning)
 		}
 		if step.Create != nil { // it knows its index now
 			if err := s.Store.save(s.Record); err != nil {
@@ -62,7 +62,12 @@ func (s *Setup) Undo() error {
 	var left []Step
 	var errs []error
 	for _, step := range slices.Backward(s.Record.Steps) {
-		if err := step.undo(s.System, s.Record.Interface, s.neededElsewhere); err != nil {
+		err := step.undo(s.System, s.Record.Interface, s.neededElsewhere)
+		switch {
+		case err == nil:
+		case step.DNS != nil: // a resolvconf that fails keeps no tunnel from going down, or up again
+			s.warn(fmt.Errorf("the name servers may still be in use: %w", err))
+		default:
 			left = append(left, step)
 			errs = append(errs, err)
 		}
@@ -95,6 +100,12 @@ func (s Store) ValidMarkBefore(name string, now bool) bool {
 		}
 	}
 	return now
+}
+
+func (s *Setup) warn(warning error) {
+	if s.Warn != nil {
+		s.Warn(warning)
+	}
 }
 
 func (s *Setup) note(what string) {

@@ -16,6 +16,7 @@ type Step struct {
 	Address   netip.Prefix      `json:"address,omitzero"`
 	MTU       int               `json:"mtu,omitempty"`
 	Up        bool              `json:"up,omitempty"`
+	DNS       *DNS              `json:"dns,omitempty"`
 	ValidMark *ValidMark        `json:"src_valid_mark,omitempty"`
 	Guard     *nft.Guard        `json:"firewall,omitempty"`
 	Rule      *link.Rule        `json:"rule,omitempty"`
@@ -46,6 +47,8 @@ func (s Step) String() string {
 		return fmt.Sprintf("set the MTU %d", s.MTU)
 	case s.Up:
 		return "bring the interface up"
+	case s.DNS != nil:
+		return fmt.Sprintf("give the name servers %v to resolvconf", s.DNS.Servers)
 	case s.ValidMark != nil:
 		return "set net.ipv4.conf.all.src_valid_mark to 1"
 	case s.Guard != nil:
@@ -69,6 +72,8 @@ type System interface {
 	// BringUp waits until the tunnel works and the addresses can be used, or the
 	// daemon says why it does not.
 	BringUp(name string) error
+	SetDNS(dns *DNS) error
+	UnsetDNS(dns *DNS) error
 	AddGuard(guard nft.Guard) error
 	DeleteGuard(guard nft.Guard) error
 	SetValidMark(on bool) error
@@ -99,6 +104,10 @@ func (s Step) do(system System, name string) (warning, err error) {
 		err = system.SetMTU(name, s.MTU)
 	case s.Up:
 		err = system.BringUp(name)
+	case s.DNS != nil:
+		if err := system.SetDNS(s.DNS); err != nil {
+			return fmt.Errorf("DNS is not set: %w", err), nil
+		}
 	case s.ValidMark != nil:
 		if err := system.SetValidMark(true); err != nil {
 			return fmt.Errorf("%w: with strict reverse path filtering (rp_filter=1) the answers of peers are dropped: "+
@@ -125,6 +134,8 @@ func (s Step) undo(system System, name string, elsewhere func() (bool, error)) e
 	switch {
 	case s.Create != nil:
 		return system.Delete(name, s.Create.Index)
+	case s.DNS != nil:
+		return system.UnsetDNS(s.DNS)
 	case s.Guard != nil:
 		return system.DeleteGuard(*s.Guard)
 	case s.Rule != nil:

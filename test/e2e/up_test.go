@@ -250,15 +250,34 @@ func TestUpErrors(t *testing.T) {
 	b.Must("wgd down wg0")
 }
 
-// DNS and SaveConfig are not implemented: the commands say so.
+// What of DNS is not implemented, or fails, and SaveConfig: the commands say so, and the
+// tunnel comes up.
 func TestUpSaysWhatIsLacking(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
-	upFiles(a, b, "DNS = 10.2.0.1\nSaveConfig = true")
-	if r := b.Run("wgd up wg0"); r.Code != 0 || !strings.Contains(r.Err, "DNS is not set") {
+	upFiles(a, b, "DNS = 10.2.0.1, ~corp.example\nSaveConfig = true")
+	a.Must("wgd up wg0")
+	if r := b.Run("wgd up wg0"); r.Code != 0 || !strings.Contains(r.Err, "DNS is not set") || !strings.Contains(r.Err, "domains with ~") {
 		t.Errorf("exit status %d: %s", r.Code, r.Err)
 	}
 	if r := b.Run("wgd down wg0"); r.Code != 0 || !strings.Contains(r.Err, "SaveConfig: the file is not written") {
 		t.Errorf("exit status %d: %s", r.Code, r.Err)
+	}
+	b.Must("mount -t tmpfs none /usr/local/sbin && sed -i 's/, ~corp.example//' /etc/wireguard/wg0.conf")
+	for script, words := range map[string][]string{
+		"exit 0":                         {"another program is in charge", "DNS is not set"},
+		"echo no such interface; exit 1": {"resolvconf -a", "wg0 -m 0 -x: exit status 1: no such interface", "DNS is not set"},
+	} {
+		b.Must("echo '#!/bin/sh\n%s' > /usr/local/sbin/resolvconf; chmod +x /usr/local/sbin/resolvconf; echo nameserver 192.0.2.53 > /etc/resolv.conf", script)
+		r := b.Run("wgd up wg0")
+		for _, word := range words {
+			if r.Code != 0 || !strings.Contains(r.Err, word) {
+				t.Errorf("%s: exit status %d, no %q in: %s", script, r.Code, word, r.Err)
+			}
+		}
+		b.Ping("198.18.0.9", 1)
+		if r := b.Run("wgd down wg0"); r.Code != 0 || strings.Contains(r.Err, "may still be in use") != (script != "exit 0") {
+			t.Errorf("%s: exit status %d: %s", script, r.Code, r.Err)
+		}
 	}
 }

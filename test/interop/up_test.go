@@ -241,6 +241,44 @@ func TestUpDoesWhatWgQuickDoes(t *testing.T) {
 	}
 }
 
+// recorder is a resolvconf that records how it is called, and what it reads.
+const recorder = `#!/bin/sh
+echo "$@" >>/run/resolvconf.log
+case $1 in
+-a) tee -a /run/resolvconf.log >/etc/resolv.conf ;;
+-d) echo nameserver 192.0.2.53 >/etc/resolv.conf ;;
+esac
+`
+
+// wgd tells resolvconf what wg-quick tells it, also Debian's, which wants another name.
+func TestUpTellsResolvconf(t *testing.T) {
+	t.Parallel()
+	h := lab.NewHost(t, "a")
+	private, _ := newKey(h)
+	h.Must("mount -t tmpfs none /usr/local/sbin && rm -rf /etc/resolvconf /etc/resolv.conf && echo nameserver 192.0.2.53 > /etc/resolv.conf")
+	h.Write("/usr/local/sbin/resolvconf", recorder)
+	h.Must("chmod +x /usr/local/sbin/resolvconf")
+	h.Write("/etc/wireguard/wg0.conf", "[Interface]\nPrivateKey = "+private+"\nDNS = 10.2.0.1, corp.example\nDNS = fd00:2::1, b.example\n")
+	log := func(up, down string) string {
+		h.Must("rm -f /run/resolvconf.log")
+		if r := h.Run(up); r.Code != 0 || strings.Contains(r.Err, "warning") {
+			t.Errorf("%s: exit status %d: %s", up, r.Code, r.Err)
+		}
+		contains(t, h.Must("cat /etc/resolv.conf"), "nameserver 10.2.0.1\nnameserver fd00:2::1\nsearch corp.example b.example")
+		h.Must("%s", down)
+		contains(t, h.Must("cat /etc/resolv.conf"), "nameserver 192.0.2.53")
+		gone(t, h)
+		return h.Must("cat /run/resolvconf.log")
+	}
+	theirs := log(quick+"up wg0", quick+"down wg0")
+	same(t, log("wgd up wg0", "wgd down wg0"), theirs)
+	contains(t, theirs, "-a wg0 -m 0 -x", "-d wg0 -f")
+	h.Must("mkdir /etc/resolvconf && printf 'lo.*\\ntun*\\ntap*\\n' > /etc/resolvconf/interface-order")
+	theirs = log(quick+"up wg0", quick+"down wg0")
+	same(t, log("wgd up wg0", "wgd down wg0"), theirs)
+	contains(t, theirs, "-a tun.wg0 -m 0 -x", "-d tun.wg0 -f")
+}
+
 // system is the state of the system, with the tables of wg-quick under our name.
 func system(h *lab.Host) string {
 	return strings.ReplaceAll(h.System(), " wg-quick-wg0 ", " wgd-wg0 ")
