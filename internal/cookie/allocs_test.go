@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A flood must not make garbage: what is dropped, or admitted without load,
-// allocates nothing. A known source costs the limiter nothing either.
+// A flood must not create garbage: dropping a message, or admitting it without
+// load, allocates nothing. Nor does the limiter allocate for a known source.
 func TestGateAllocatesNothing(t *testing.T) {
 	g := NewGate(owner, random())
 	m := NewMaker(owner)
@@ -24,12 +24,12 @@ func TestGateAllocatesNothing(t *testing.T) {
 		"known source": func() { l.Allow(start, source1) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
+			t.Errorf("%s: %v allocations, want 0", name, n)
 		}
 	}
 }
 
-// What a gate spends on each of a flood.
+// BenchmarkGate measures the cost of each message of a flood.
 func BenchmarkGate(b *testing.B) {
 	m := NewMaker(owner)
 	good := initiation(m, start)

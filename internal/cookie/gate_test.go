@@ -25,7 +25,7 @@ var (
 	owner = key.Public{1, 2, 3}
 )
 
-// judge is Check and Admit, one directly after the other.
+// judge calls Check and Admit in sequence.
 func (g *Gate) judge(now clock.Time, from netip.AddrPort, msg []byte, queued, capacity int) (Verdict, []byte) {
 	if v := g.Check(msg); v != Admit {
 		return v, nil
@@ -33,10 +33,10 @@ func (g *Gate) judge(now clock.Time, from netip.AddrPort, msg []byte, queued, ca
 	return g.Admit(now, from, msg, queued, capacity)
 }
 
-// random gives bytes that differ from read to read and from run to run do not.
+// random returns a source whose bytes differ between reads, but not between runs.
 func random() *rand.ChaCha8 { return rand.NewChaCha8([32]byte{7}) }
 
-// messages are one of each type with MACs, made by m at now.
+// messages returns a message of each type, with MACs made by m at now.
 func messages(m *Maker, now clock.Time) map[wire.Type][]byte {
 	first := (&wire.Initiation{Sender: 0x11223344}).AppendTo(nil)
 	second := (&wire.Response{Sender: 0x55667788, Receiver: 1}).AppendTo(nil)
@@ -47,7 +47,7 @@ func messages(m *Maker, now clock.Time) map[wire.Type][]byte {
 
 func initiation(m *Maker, now clock.Time) []byte { return messages(m, now)[wire.TypeInitiation] }
 
-// A22, A23, A27, A30: the order of the gate as a table, for both messages.
+// A22, A23, A27, A30: the order of the gate's checks, for both messages.
 func TestGate(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -58,9 +58,9 @@ func TestGate(t *testing.T) {
 	}{
 		{"good, idle", nil, here, 0, Admit},
 		{"good, just below load", nil, here, light, Admit},
-		{"mac2 of rubbish when idle is ignored", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, here, 0, Admit},
+		{"invalid mac2 when idle is ignored", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, here, 0, Admit},
 		{"no mac2 under load", nil, here, heavy, Reply},
-		{"no mac2, queue full: the cookie is got at least", nil, here, capacity, Reply},
+		{"no mac2, queue full: a cookie reply all the same", nil, here, capacity, Reply},
 		{"wrong mac2 under load", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, here, heavy, Reply},
 		{"wrong mac1, idle", func(b []byte) []byte { b[len(b)-32] ^= 1; return b }, here, 0, DropMAC1},
 		{"wrong mac1 under load", func(b []byte) []byte { b[len(b)-17] ^= 0x80; return b }, here, heavy, DropMAC1},
@@ -68,8 +68,8 @@ func TestGate(t *testing.T) {
 		{"too long", func(b []byte) []byte { return append(b, 0) }, here, heavy, DropMalformed},
 		{"too short", func(b []byte) []byte { return b[:len(b)-1] }, here, heavy, DropMalformed},
 		{"reserved byte set", func(b []byte) []byte { b[1] = 1; return b }, here, heavy, DropMalformed},
-		{"nothing", func([]byte) []byte { return nil }, here, heavy, DropMalformed},
-		{"from nowhere", nil, netip.AddrPort{}, heavy, DropMalformed},
+		{"empty", func([]byte) []byte { return nil }, here, heavy, DropMalformed},
+		{"no source address", nil, netip.AddrPort{}, heavy, DropMalformed},
 	} {
 		for kind := range messages(&Maker{}, start) {
 			m := NewMaker(owner)
@@ -80,17 +80,17 @@ func TestGate(t *testing.T) {
 			g := NewGate(owner, random())
 			got, reply := g.judge(start, c.from, msg, c.queued, capacity)
 			if got != c.want {
-				t.Errorf("%s, %s: %s, want %s", c.name, kind, got, c.want)
+				t.Errorf("%s, %s: got %s, want %s", c.name, kind, got, c.want)
 			}
 			// A6: only a cookie reply is ever sent, and it is shorter.
 			if (reply != nil) != (got == Reply) || len(reply) > len(msg) {
-				t.Errorf("%s, %s: answered with %d bytes", c.name, kind, len(reply))
+				t.Errorf("%s, %s: got a reply of %d bytes with verdict %s", c.name, kind, len(reply), got)
 			}
 		}
 	}
 }
 
-// A22: mac1 is for one owner, and without a key nothing is for us.
+// A22: mac1 is valid for one owner, and without a key no message is for us.
 func TestGateKeys(t *testing.T) {
 	m := NewMaker(owner)
 	msg := initiation(m, start)
@@ -98,7 +98,7 @@ func TestGateKeys(t *testing.T) {
 	want := func(want Verdict) {
 		t.Helper()
 		if got, _ := g.judge(start, here, msg, 0, capacity); got != want {
-			t.Errorf("%s, want %s", got, want)
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 	want(DropNoKey)
@@ -110,7 +110,7 @@ func TestGateKeys(t *testing.T) {
 	want(DropNoKey)
 }
 
-// withCookie is a maker that went through the gate's demand for a cookie.
+// withCookie returns a maker that holds a cookie from the gate.
 func withCookie(t *testing.T, g *Gate, now clock.Time, from netip.AddrPort) *Maker {
 	t.Helper()
 	m := NewMaker(owner)
@@ -118,10 +118,10 @@ func withCookie(t *testing.T, g *Gate, now clock.Time, from netip.AddrPort) *Mak
 	m.AddMACs(now, msg)
 	got, reply := g.judge(now, from, msg, heavy, capacity)
 	if got != Reply {
-		t.Fatalf("%s, want a cookie reply", got)
+		t.Fatalf("got %s, want a cookie reply", got)
 	}
 	if decoded, ok := wire.DecodeCookieReply(reply); !ok || decoded.Receiver != 0x55667788 {
-		t.Fatalf("the reply is for index %#x", decoded.Receiver)
+		t.Fatalf("the reply is for index %#x, want 0x55667788", decoded.Receiver)
 	}
 	if !m.Consume(now, reply) {
 		t.Fatal("the reply is not accepted")
@@ -129,18 +129,18 @@ func withCookie(t *testing.T, g *Gate, now clock.Time, from netip.AddrPort) *Mak
 	return m
 }
 
-// A23, A24, A26, A27: a demand, a reply, and the next message of either type
-// carries mac2 and is admitted.
+// A23, A24, A26, A27: after a cookie reply, the next message of either type has a
+// mac2 and is admitted.
 func TestCookieOpensTheGate(t *testing.T) {
 	g := NewGate(owner, random())
 	m := withCookie(t, g, start, here)
 	for kind, msg := range messages(m, start) {
 		if got, _ := g.judge(start, here, msg, heavy, capacity); got != Admit {
-			t.Errorf("%s with a cookie: %s", kind, got)
+			t.Errorf("%s with a cookie: got %s, want %s", kind, got, Admit)
 		}
 	}
 	if got, _ := g.judge(start, here, initiation(m, start), capacity, capacity); got != DropFull {
-		t.Errorf("queue full: %s", got)
+		t.Errorf("queue full: got %s, want %s", got, DropFull)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestCookieIsForOneSource(t *testing.T) {
 	}
 }
 
-// A24: the secret lives less than 120 s, and so does a cookie's use.
+// A24: a secret, and so a cookie, is used for less than 120 s.
 func TestCookieAges(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration
@@ -193,13 +193,13 @@ func TestCookieAges(t *testing.T) {
 			t.Errorf("after %v: %s, want %s", c.after, got, c.want)
 		}
 	}
-	// The receiver's clock decides for the receiver: a cookie got late from an
-	// old secret ends with the secret.
+	// The receiver's clock decides: a cookie made late in the life of a secret
+	// expires with that secret.
 	g := NewGate(owner, random())
 	withCookie(t, g, start, here)
 	m := withCookie(t, g, start.Add(100*time.Second), here)
 	if got, _ := g.judge(start.Add(maxAge), here, initiation(m, start.Add(maxAge)), heavy, capacity); got != Reply {
-		t.Errorf("cookie of the last secret: %s", got)
+		t.Errorf("cookie of the last secret: got %s, want %s", got, Reply)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestRandomBytesOfCookies(t *testing.T) {
 			t.Fatal(got)
 		}
 		if got := before - counting.left; got != want {
-			t.Errorf("%d random bytes, want %d", got, want)
+			t.Errorf("read %d random bytes, want %d", got, want)
 		}
 	}
 	read(start, 32+24)
@@ -226,7 +226,7 @@ func TestRandomBytesOfCookies(t *testing.T) {
 	counting.left = 20
 	m := NewMaker(owner)
 	if got, reply := g.judge(start, here, initiation(m, start), heavy, capacity); got != DropRandom || reply != nil {
-		t.Errorf("without random bytes: %s", got)
+		t.Errorf("without random bytes: got %s, want %s", got, DropRandom)
 	}
 }
 
@@ -299,8 +299,8 @@ func TestLoadOfSmallQueues(t *testing.T) {
 	}
 }
 
-// A29, A30, B6, B26: a flooder with a cookie is dropped at his rate, and
-// another source is not.
+// A29, A30, B6, B26: a flooder with a cookie is held to its rate, and
+// another source is not affected.
 func TestFlooderDoesNotStarveOthers(t *testing.T) {
 	g := NewGate(owner, random())
 	flooder, peer := withCookie(t, g, start, here), netip.MustParseAddrPort("198.51.100.1:5")
@@ -321,9 +321,9 @@ func TestFlooderDoesNotStarveOthers(t *testing.T) {
 	now := start.Add(time.Second)
 	m := withCookie(t, g, now, peer)
 	if got, _ := g.judge(now, peer, initiation(m, now), heavy, capacity); got != Admit {
-		t.Errorf("another source under flood: %s", got)
+		t.Errorf("another source during the flood: got %s, want %s", got, Admit)
 	}
-	// A30: no limit without load, and what was kept for it goes.
+	// A30: without load there is no limit, and the limiter's state is freed.
 	now = now.Add(loadLasts)
 	for range 100 {
 		if got, _ := g.judge(now, here, initiation(flooder, now), 0, capacity); got != Admit {
@@ -331,7 +331,7 @@ func TestFlooderDoesNotStarveOthers(t *testing.T) {
 		}
 	}
 	if n := len(g.limiter.at); n != 0 {
-		t.Errorf("%d sources are kept without load", n)
+		t.Errorf("%d sources are kept without load, want none", n)
 	}
 }
 
@@ -369,12 +369,12 @@ func TestGateInTwoParts(t *testing.T) {
 func TestHasMAC2(t *testing.T) {
 	msg := initiation(NewMaker(owner), start)
 	if HasMAC2(msg) {
-		t.Error("zeros are taken for a mac2")
+		t.Error("HasMAC2 reports true for zeros")
 	}
 	for i := range 16 {
 		msg[len(msg)-16+i] = 1
 		if !HasMAC2(msg) {
-			t.Errorf("byte %d of a mac2 is ignored", i)
+			t.Errorf("HasMAC2 ignores byte %d", i)
 		}
 		msg[len(msg)-16+i] = 0
 	}

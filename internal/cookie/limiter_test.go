@@ -15,7 +15,7 @@ func number(n uint32) netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// A29: 5 at once, then one each 50 ms, and the burst again after a rest.
+// A29: 5 at once, then one every 50 ms, and the full burst again after a pause.
 func TestLimiterRate(t *testing.T) {
 	var l Limiter
 	now := start
@@ -29,7 +29,7 @@ func TestLimiterRate(t *testing.T) {
 			}
 		}
 		if got != want {
-			t.Errorf("%v later: %d of %d, want %d", after, got, tries, want)
+			t.Errorf("%v later: allowed %d of %d, want %d", after, got, tries, want)
 		}
 	}
 	count(0, 10, 5)
@@ -38,7 +38,7 @@ func TestLimiterRate(t *testing.T) {
 	count(2*perHandshake, 3, 2)
 	count(900*time.Millisecond, 10, 5)
 	count(time.Hour, 10, 5)
-	count(-time.Second, 10, 0) // B16: a clock that goes back gives nothing, and breaks nothing
+	count(-time.Second, 10, 0) // B16: a clock that goes back adds no tokens and does no harm
 	count(2*time.Second, 10, 5)
 }
 
@@ -61,13 +61,13 @@ func TestLimiterSources(t *testing.T) {
 			l.Allow(start, netip.MustParseAddr(c.a))
 		}
 		if got := !l.Allow(start, netip.MustParseAddr(c.b)); got != c.same {
-			t.Errorf("%s and %s are one source: %t", c.a, c.b, got)
+			t.Errorf("%s and %s are one source: got %t, want %t", c.a, c.b, got, c.same)
 		}
 	}
 }
 
-// A29: at most 65,536 sources; new ones are denied, known ones go on, and
-// those idle for a second make room.
+// A29: at most 65,536 sources; new ones are denied, known ones are still allowed,
+// and sources idle for a second are removed.
 func TestLimiterIsBounded(t *testing.T) {
 	var l Limiter
 	for i := range uint32(maxSources) {
@@ -84,19 +84,19 @@ func TestLimiterIsBounded(t *testing.T) {
 	}
 	later := start.Add(idleAfter)
 	if !l.Allow(later, number(1<<20)) {
-		t.Error("idle sources make no room")
+		t.Error("a new source is denied though others are idle")
 	}
 	if _, known := l.at[sourceOf(number(7))]; !known {
-		t.Error("a source was taken for idle that was not")
+		t.Error("a source that was not idle was removed")
 	}
 	if l.Expire(later.Add(idleAfter)); len(l.at) != 0 || l.slots != nil {
 		t.Errorf("%d sources are left when all are idle", len(l.at))
 	}
 }
 
-// The list against the plainest model there is: buckets in a map, all of
-// them looked at each time. Only the moment of expiry may differ, and by A29's
-// numbers a full bucket is the same as none.
+// The limiter agrees with a simple model: a token bucket for each address in a
+// map. Only the time of expiry may differ, and with A29's figures a full bucket
+// is equivalent to none.
 func TestLimiterAgainstModel(t *testing.T) {
 	type bucket struct {
 		last   clock.Time
@@ -120,13 +120,13 @@ func TestLimiterAgainstModel(t *testing.T) {
 			b.tokens -= perHandshake
 		}
 		if got := l.Allow(now, addr); got != want {
-			t.Fatalf("step %d: %t, want %t", step, got, want)
+			t.Fatalf("step %d: got %t, want %t", step, got, want)
 		}
 		checkList(t, &l)
 	}
 }
 
-// checkList: the list, the map and the free slots account for every slot once.
+// checkList checks that each slot is either in the list and the map, or free.
 func checkList(t *testing.T, l *Limiter) {
 	t.Helper()
 	n, before := 0, nowhere

@@ -14,7 +14,7 @@ import (
 	"wgd/key"
 )
 
-// A22: mac1 spelled out.
+// A22: mac1 is computed as specified.
 func TestMAC1(t *testing.T) {
 	m := NewMaker(owner)
 	msg := initiation(m, start)
@@ -25,14 +25,14 @@ func TestMAC1(t *testing.T) {
 	}
 	h.Write(msg[:116])
 	if !bytes.Equal(msg[116:132], h.Sum(nil)) {
-		t.Error("mac1 is not the keyed BLAKE2s-128 of what is before it")
+		t.Error("mac1 is not the keyed BLAKE2s-128 of the bytes before it")
 	}
 	if !bytes.Equal(msg[132:], make([]byte, 16)) {
 		t.Error("A23: mac2 without a cookie is not zero")
 	}
 }
 
-// A25, A26: what a maker accepts, and that it changes nothing when it does not.
+// A25, A26: Consume accepts only a valid reply to the last message, and only once.
 func TestConsume(t *testing.T) {
 	c := NewChecker(owner, random())
 	reply := func(msg []byte) []byte {
@@ -64,7 +64,7 @@ func TestConsume(t *testing.T) {
 		}
 	}
 	if !m.Consume(start, good) {
-		t.Fatal("the true reply is refused")
+		t.Fatal("the valid reply is refused")
 	}
 	second := reply(msg)
 	if m.Consume(start, second) {
@@ -75,15 +75,15 @@ func TestConsume(t *testing.T) {
 		t.Error("A26: the retransmission has no mac2")
 	}
 	if !m.Consume(start, reply(msg)) {
-		t.Error("A26: after the next mac1 a cookie is accepted again")
+		t.Error("A26: after the next mac1, a new cookie is refused")
 	}
 	m.Erase()
 	if *m != *NewMaker(owner) {
-		t.Error("Erase left something")
+		t.Error("Erase left data behind")
 	}
 }
 
-// A25: two replies never share a nonce, nor any byte that would show it.
+// A25: no two replies have the same nonce.
 func TestRepliesDiffer(t *testing.T) {
 	c := NewChecker(owner, random())
 	m := NewMaker(owner)
@@ -95,28 +95,28 @@ func TestRepliesDiffer(t *testing.T) {
 			t.Fatal("no reply")
 		}
 		if nonce := hex.EncodeToString(b[8:32]); seen[nonce] {
-			t.Fatal("a nonce twice")
+			t.Fatal("two replies have the same nonce")
 		} else {
 			seen[nonce] = true
 		}
 	}
 }
 
-// One Maker a peer: it is small. No way of printing shows a cookie.
+// A Maker is small, because each peer has one. Printing it does not show a cookie.
 func TestMakerIsSmallAndHidden(t *testing.T) {
 	if n := unsafe.Sizeof(Maker{}); n > 96 {
-		t.Errorf("a Maker is %d bytes", n)
+		t.Errorf("a Maker has %d bytes, want at most 96", n)
 	}
 	m := NewMaker(owner)
 	for _, v := range []any{*m, m, NewChecker(owner, nil), NewGate(owner, nil)} {
 		if got := fmt.Sprintf("%+v", v); strings.TrimLeft(got, "&") != "(hidden)" {
-			t.Errorf("%T prints as %s", v, got)
+			t.Errorf("%T prints as %s, want (hidden)", v, got)
 		}
 	}
 }
 
-// A4, A5, A6, A22: any datagram, its mac1 made good or not: no panic, no
-// admission without mac1, nothing sent but a cookie reply.
+// A4, A5, A6, A22: for any datagram, with its mac1 corrected or not, the gate does
+// not panic, admits nothing without a valid mac1, and sends only cookie replies.
 func FuzzGate(f *testing.F) {
 	m := NewMaker(owner)
 	for _, msg := range messages(m, start) {
@@ -141,13 +141,13 @@ func FuzzGate(f *testing.F) {
 			t.Fatalf("mac1 good: %t, verdict: %s", good, got)
 		}
 		if (reply != nil) != (got == Reply) || len(reply) > len(msg) {
-			t.Fatalf("%s answered with %d bytes", got, len(reply))
+			t.Fatalf("got verdict %s with a reply of %d bytes", got, len(reply))
 		}
 	})
 }
 
-// A8, A26: any datagram for a cookie reply: no panic, and only the true one
-// changes the maker.
+// A8, A26: Consume does not panic on any datagram, and accepts only the valid
+// cookie reply.
 func FuzzConsume(f *testing.F) {
 	m := NewMaker(owner)
 	msg := initiation(m, start)

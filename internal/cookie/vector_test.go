@@ -19,7 +19,7 @@ const (
 )
 
 // A22, A23, A24: mac1 and mac2, byte for byte. The public keys belong to the
-// private keys of bytes 0 to 31 (who initiates) and 32 to 63 (who responds).
+// private keys of bytes 0 to 31 (initiator) and 32 to 63 (responder).
 func TestVector(t *testing.T) {
 	var i, r [32]byte
 	var cookie mac
@@ -43,7 +43,7 @@ func TestVector(t *testing.T) {
 		}
 		c.m.AddMACs(start, msg)
 		if got := hex.EncodeToString(msg); got != c.vector {
-			t.Errorf("%s, want %s", got, c.vector)
+			t.Errorf("got %s, want %s", got, c.vector)
 		}
 	}
 }
