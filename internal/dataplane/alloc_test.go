@@ -35,7 +35,7 @@ func TestNothingAllocated(t *testing.T) {
 			a.enc.Encapsulate(a.sealing, now, frames)
 			a.enc.Keepalive(a.sealing, now, a.peer)
 		}); n != 0 {
-			t.Errorf("%s: Encapsulate: %v allocations", name, n)
+			t.Errorf("%s: Encapsulate: %v allocations, want 0", name, n)
 		}
 		i := 0
 		if n := testing.AllocsPerRun(50, func() {
@@ -45,7 +45,7 @@ func TestNothingAllocated(t *testing.T) {
 			b.dec.Decapsulate(b.opening, now, reads[i])
 			i++
 		}); n != 0 {
-			t.Errorf("%s: Decapsulate: %v allocations", name, n)
+			t.Errorf("%s: Decapsulate: %v allocations, want 0", name, n)
 		}
 	}
 	if b.Drops.Count(DropForged)+b.Drops.Count(DropReplay) != 0 {

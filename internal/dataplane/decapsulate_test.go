@@ -369,7 +369,7 @@ func TestMappedSourceOfAnother(t *testing.T) {
 	for i, from := range []string{"::ffff:10.0.0.9", "::ffff:10.0.0.9", "::ffff:10.0.1.9", "fd00::9", "::ffff:10.0.0.9"} {
 		b.receive(seal(k, a.at, 0, udpPacket(netip.MustParseAddr(from), addrB6, 96)))
 		if arrived := len(b.tun.take()) == 1; arrived == (from == "::ffff:10.0.0.9") {
-			t.Errorf("%d: from %s: arrived is %v", i, from, arrived)
+			t.Errorf("%d: from %s: arrived is %v, want the opposite", i, from, arrived)
 		}
 	}
 	b.wantDrops(map[Drop]uint64{DropSource: 3})
@@ -393,7 +393,7 @@ func TestECNOnReceipt(t *testing.T) {
 				want, _ := packet.CombineECN(inner, outer)
 				packet.SetECN(p, want)
 				if len(got) != 1 || !bytes.Equal(got[0], frame(p)) {
-					t.Errorf("inner %d, outer %d: got %x", inner, outer, got)
+					t.Errorf("inner %d, outer %d: got %x, want %x", inner, outer, got, frame(p))
 				}
 			}
 		}

@@ -47,7 +47,7 @@ var dropTable = [drops]Row{
 		"not an IPv4 or IPv6 packet",
 		"nothing"},
 	DropMalformed: {Outbound, "malformed",
-		"a super-packet whose headers contradict each other",
+		"a super-packet with inconsistent headers",
 		"report it: the kernel should not make one"},
 	DropNoPeer: {Outbound, "no-peer", // A48
 		"no peer has the destination among its allowed IPs; the sender got \"host unreachable\"",

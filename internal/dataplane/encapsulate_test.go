@@ -80,7 +80,7 @@ func TestSuperPacket(t *testing.T) {
 	a.send(start, f)
 	trains := a.udp.take()
 	if len(trains) != 1 || trains[0].Stride != 1420+32 || trains[0].Count() != 45 {
-		t.Fatalf("%d trains, %d datagrams of %d", len(trains), trains[0].Count(), trains[0].Stride)
+		t.Fatalf("%d trains, %d datagrams of %d bytes, want 1, 45 and 1452", len(trains), trains[0].Count(), trains[0].Stride)
 	}
 	if trains[0].Remote != b.at || trains[0].TOS != 0 || trains[0].ECN != 0 {
 		t.Errorf("the train is to %+v, want %+v without TOS and ECN", trains[0].Remote, b.at)
@@ -88,12 +88,12 @@ func TestSuperPacket(t *testing.T) {
 	for i := range trains[0].Count() { // A37: each counter once, in order
 		msg := trains[0].At(i)
 		if wire.DataCounter(msg) != uint64(i) || wire.DataIndex(msg) != local {
-			t.Fatalf("datagram %d: counter %d, index %x", i, wire.DataCounter(msg), wire.DataIndex(msg))
+			t.Fatalf("datagram %d: counter %d, index %x, want counter %d, index %x", i, wire.DataCounter(msg), wire.DataIndex(msg), i, local)
 		}
 	}
 	b.dec.Decapsulate(b.opening, start, trains)
 	if got := b.tun.take(); len(got) != 1 || !bytes.Equal(got[0], f) {
-		t.Fatalf("%d frames", len(got))
+		t.Fatalf("%d frames, want one equal to the frame sent", len(got))
 	}
 	// A super-packet with many small segments exceeds the buffer: no loss.
 	a.send(start, tcpSuper(100, pattern(65400), 50))
@@ -172,14 +172,14 @@ func TestStaging(t *testing.T) {
 	}
 	a.send(start, frames[:130]...)
 	if wants, _, _ := a.notes.take(); wants != 1 {
-		t.Errorf("Want posted %d times for one batch", wants)
+		t.Errorf("Want posted %d times for one batch, want once", wants)
 	}
 	if len(a.udp.trains) != 0 || a.enc.Flush(a.sealing, start, a.peer) {
 		t.Fatal("sent without a session")
 	}
 	a.wantDrops(map[Drop]uint64{DropStaged: 2})
 	if !a.peer.Endpoint().IsValid() || !a.peer.HasStaged() {
-		t.Fatal("nothing staged")
+		t.Fatal("the endpoint was lost, or nothing was staged")
 	}
 	a.current(k)
 	a.send(start, frames[130:]...) // sends the staged packets first
@@ -215,7 +215,7 @@ func TestFlush(t *testing.T) {
 	}
 	transfer(start, a, b)
 	if got := b.tun.take(); len(got) != 2 || !bytes.Equal(got[0], super) {
-		t.Errorf("%d frames", len(got))
+		t.Errorf("%d frames, want the super-packet and one packet", len(got))
 	}
 }
 
@@ -245,17 +245,17 @@ func TestUnreachable(t *testing.T) {
 	got := a.tun.take()
 	if len(got) != 1 || got[0][10+20] != 3 || got[0][10+21] != 1 || packet.Source(got[0][10:]) != nowhere ||
 		packet.Destination(got[0][10:]) != addrA {
-		t.Fatalf("%x", got)
+		t.Fatalf("got %x, want one IPv4 \"host unreachable\"", got)
 	}
 	a.route(peer.New(a.common), netip.PrefixFrom(addrB6, 128))
 	a.send(start, frame(udpPacket(addrA6, addrB6, 64)))
 	got = a.tun.take()
 	if len(got) != 1 || got[0][10+40] != 1 || got[0][10+41] != 3 || packet.Source(got[0][10:]) != addrB6 {
-		t.Fatalf("%x", got)
+		t.Fatalf("got %x, want one IPv6 \"address unreachable\"", got)
 	}
 	// No error for anything but IP.
 	a.send(start, frame([]byte("hello")), frame(make([]byte, 100)), nil, make([]byte, 9))
-	// Nor for a super-packet with contradictory headers.
+	// Nor for a super-packet with inconsistent headers.
 	bad := tcpSuper(1, pattern(3000), 1000)
 	bad[4], bad[5] = 0, 0
 	a.send(start, bad)
@@ -298,7 +298,7 @@ func TestTooBig(t *testing.T) {
 		a.send(start, frame(udpPacket(addrA, addrB, c.limit)))
 		trains := a.udp.trains
 		if len(trains) != 1 || len(trains[0].Data) != c.limit+32 {
-			t.Fatalf("%s: %d trains", c.at, len(trains))
+			t.Fatalf("%s: %d trains, want one of %d bytes", c.at, len(trains), c.limit+32)
 		}
 		transfer(start, a, b)
 		if len(b.tun.take()) != 1 {
@@ -308,7 +308,7 @@ func TestTooBig(t *testing.T) {
 		got := a.tun.take()
 		if len(a.udp.take()) != 0 || len(got) != 1 || got[0][10+20] != 3 || got[0][10+21] != 4 ||
 			int(got[0][10+26])<<8|int(got[0][10+27]) != c.limit {
-			t.Errorf("%s: %d bytes were sent", c.at, c.limit+1)
+			t.Errorf("%s: %d bytes were sent, or not answered with the limit", c.at, c.limit+1)
 		}
 	}
 	a.wantDrops(map[Drop]uint64{DropTooBig: 2})
@@ -382,20 +382,20 @@ func TestRekeyOnSend(t *testing.T) {
 func TestKeepalive(t *testing.T) {
 	a, b := pair(t)
 	if !a.enc.Keepalive(a.sealing, start, a.peer) {
-		t.Fatal("not sent")
+		t.Fatal("the keepalive was not sent")
 	}
 	if len(a.udp.trains) != 1 || len(a.udp.trains[0].Data) != 32 {
-		t.Fatalf("%+v", a.udp.trains)
+		t.Fatalf("sent %+v, want one datagram of 32 bytes", a.udp.trains)
 	}
 	if a.peer.LastSent() != start || a.peer.Unanswered() != 0 {
-		t.Error("the sent keepalive set the time of last send wrongly, or expects an answer")
+		t.Error("want the time of sending set, and no answer expected")
 	}
 	transfer(start.Add(1), a, b)
 	if len(b.tun.take()) != 0 {
 		t.Error("a keepalive reached the interface")
 	}
 	if b.peer.LastReceived() != start.Add(1) || b.peer.Unreplied() != 0 {
-		t.Error("the received keepalive set the time of receipt wrongly, or needs an answer") // B9
+		t.Error("want the time of receipt set, and no answer due") // B9
 	}
 	if received, _ := b.peer.Bytes(); received != 32 {
 		t.Errorf("%d bytes received, want 32", received)

@@ -79,7 +79,7 @@ func FuzzEncapsulate(f *testing.F) {
 		for _, train := range a.udp.trains {
 			for i := range train.Count() {
 				if n := len(train.At(i)); n < 32 || n > batch.MaxDatagram4 {
-					t.Fatalf("a datagram of %d bytes", n)
+					t.Fatalf("a datagram has %d bytes, want 32 to %d", n, batch.MaxDatagram4)
 				}
 			}
 		}

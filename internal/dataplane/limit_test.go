@@ -76,7 +76,7 @@ func TestCounterLimitOnReceipt(t *testing.T) {
 	k.Reserve(int(session.RejectAfterMessages - math.MaxInt64 - 1))
 	last := seal(k, a.at, 0, udpPacket(addrA, addrB, 64))
 	if wire.DataCounter(last.Data) != session.RejectAfterMessages-1 {
-		t.Fatal("not the last counter")
+		t.Fatal("the message does not have the last counter")
 	}
 	beyond := copyOf(last)
 	binary.LittleEndian.PutUint64(beyond.Data[8:], session.RejectAfterMessages)

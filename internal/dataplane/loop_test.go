@@ -203,7 +203,7 @@ func TestLoopThroughPeers(t *testing.T) {
 				a.send(start, frame(udpPacket(addrA, to, 100)))
 				sent := a.pump(start)
 				if loops := a.Drops.Count(DropLoop); closed && loops != 1 || !closed && loops != 0 {
-					t.Errorf("%d packets were counted as a loop", loops)
+					t.Errorf("%d packets were counted as a loop, closed is %v", loops, closed)
 				}
 				if limit := length * (length + 1) / 2 * 200; sent > limit {
 					t.Errorf("%d bytes were sent, want at most %d", sent, limit)
@@ -309,7 +309,7 @@ func TestTTLOfTrains(t *testing.T) {
 	check := func(trains []batch.Batch) {
 		t.Helper()
 		if len(trains) != 2 || trains[0].TTL != 0 || trains[1].TTL != 59 || trains[0].Count() != 4 || trains[1].Count() != 4 {
-			t.Errorf("%d trains, %+v", len(trains), trains)
+			t.Errorf("%d trains, want 2 of 4, with the TTLs 0 and 59: %+v", len(trains), trains)
 		}
 	}
 	a, _ := pair(t)

@@ -113,7 +113,7 @@ func TestOpenComplete(t *testing.T) {
 		replays := three.Drops.Count(DropReplay)
 		one.wantDrops(map[Drop]uint64{DropNotAMessage: three.Drops.Count(DropNotAMessage) / 2, DropNoSession: three.Drops.Count(DropNoSession) / 2})
 		if (replays > 0) != (len(want) > 0) {
-			t.Errorf("%s: %d replays", name, replays)
+			t.Errorf("%s: %d replays for %d frames", name, replays, len(want))
 		}
 	}
 }

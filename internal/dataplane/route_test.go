@@ -10,9 +10,9 @@ import (
 	"wgd/internal/wire"
 )
 
-// If the route to an endpoint leads into a tunnel, nothing is fragmented. A packet
-// whose datagram does not fit into that tunnel is answered with "packet too big"; if it
-// is itself a datagram of a tunnel, it counts as a loop. (A46)
+// If the route to an endpoint leads into a tunnel, nothing is fragmented. A
+// packet whose datagram does not fit into that tunnel is answered with "packet
+// too big"; if it is itself a datagram of a tunnel, it counts as a loop (A46).
 func TestRouteIntoATunnel(t *testing.T) {
 	for _, c := range []struct {
 		endpoint string
@@ -58,7 +58,7 @@ func TestRouteIntoATunnel(t *testing.T) {
 	}
 }
 
-// The same holds while the route is looked up for another source. (A46)
+// The same holds while the route is looked up for another source (A46).
 func TestRouteIntoATunnelFromAnotherSource(t *testing.T) {
 	a, _ := pair(t)
 	a.MTU.Store(65535)
@@ -71,7 +71,7 @@ func TestRouteIntoATunnelFromAnotherSource(t *testing.T) {
 	}
 	a.send(start, frame(udpPacket(addrA, addrB, 100)))
 	if trains := a.udp.take(); len(trains) != 1 || !trains[0].DontFragment || !a.peer.Location().IntoTunnel() {
-		t.Errorf("%+v", trains)
+		t.Errorf("sent %+v, want 1 train that must not be fragmented", trains)
 	}
 }
 
@@ -82,12 +82,12 @@ func TestRouteIntoNoTunnel(t *testing.T) {
 	a.peer.Location().SetRoute(&peer.Route{Found: true, MTU: 1280}, 0)
 	a.send(start, frame(udpPacket(addrA, addrB, 9000)))
 	if trains := a.udp.take(); len(trains) != 1 || trains[0].DontFragment {
-		t.Errorf("%+v", trains)
+		t.Errorf("sent %+v, want 1 train that may be fragmented", trains)
 	}
 }
 
-// The route is requested once for each batch to a peer, as long as it is not known or
-// may have changed. (A52)
+// The route is requested once for each batch to a peer while it is unknown or may
+// have changed (A52).
 func TestRouteIsRequested(t *testing.T) {
 	a, _ := pair(t)
 	requests := func() (n int) { n, a.notes.routes = a.notes.routes, 0; return n }

@@ -73,7 +73,7 @@ func TestSealComplete(t *testing.T) {
 		three, y := pair(t)
 		linkPeers(three, y, 1)
 		one.send(start, frames...)
-		// Another job sends second, to show that the counters continue across jobs.
+		// The second round uses another job: counters continue across jobs.
 		for _, j := range []*SealJob{three.sealing, three.enc.NewJob()} {
 			if !three.enc.Prepare(j, start, frames) {
 				t.Fatalf("%s: the job is not complete", name)
@@ -218,7 +218,7 @@ func TestSessionBetweenPrepareAndSend(t *testing.T) {
 		}
 	}
 	if !bytes.Equal(order, []byte{99, 0, 1, 2}) || a.peer.HasStaged() {
-		t.Errorf("sent in the order %d", order)
+		t.Errorf("sent in the order %d, want 99 first and nothing staged", order)
 	}
 }
 
