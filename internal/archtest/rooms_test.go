@@ -113,6 +113,9 @@ var rooms = map[string]room{
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/resolve":             {},
 	"internal/resolve/dns":         {imports: []string{"internal/sys/mark"}, third: []string{dnsmsg}},
+	"internal/resolve/names":       {pure: true, imports: []string{"internal/clock", "key"}},
+	"internal/resolve/follow": {imports: []string{
+		"internal/clock", "internal/resolve/dns", "internal/resolve/names", "key"}},
 	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
 		"conf", "key", "internal/invalid", "internal/resolve"}},

@@ -18,3 +18,8 @@ func (b *Bucket) Take(now Time, burst int, interval time.Duration) bool {
 	b.full = full
 	return true
 }
+
+// Ready returns when Take has a token. In the past it means that there is one.
+func (b *Bucket) Ready(burst int, interval time.Duration) Time {
+	return b.full.Add(interval) - Time(burst)*Time(interval)
+}

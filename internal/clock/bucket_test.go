@@ -27,3 +27,25 @@ func TestBucket(t *testing.T) {
 		}
 	}
 }
+
+// Ready is the first moment at which Take has a token.
+func TestBucketReady(t *testing.T) {
+	const interval, burst = 10 * time.Millisecond, 3
+	var b Bucket
+	now := Time(1000 * time.Second)
+	if at := b.Ready(burst, interval); at > now {
+		t.Errorf("a full bucket is ready at %v", at)
+	}
+	for range burst {
+		b.Take(now, burst, interval)
+	}
+	for range 5 {
+		at := b.Ready(burst, interval)
+		if early := b; early.Take(at-1, burst, interval) {
+			t.Errorf("there is a token before %v", at)
+		}
+		if !b.Take(at, burst, interval) {
+			t.Errorf("there is no token at %v", at)
+		}
+	}
+}

@@ -162,3 +162,42 @@ func TestLongAndMalformedAnswers(t *testing.T) {
 		t.Errorf("malformed.example: %s", got)
 	}
 }
+
+// A server that knows nothing of a name and does not look it up for others is
+// followed by the next one; it does not say that the name has no address.
+func TestServerWithoutRecursion(t *testing.T) {
+	s := dnstest.Start(t)
+	s.Set("a.example", dnstest.Entry{})
+	s.Tamper(func(_ dnsmessage.Question, answer []byte, _ bool) [][]byte {
+		answer[3] &^= 0x80 // recursion available
+		return [][]byte{answer}
+	})
+	c := dns.New(s.Files(t))
+	if got := text(c.Lookup(context.Background(), "a.example")); got != "server failed" {
+		t.Errorf("a server without recursion: %s", got)
+	}
+}
+
+// The least TTL counts, also among the records of one name.
+func TestDifferentTTLs(t *testing.T) {
+	s := dnstest.Start(t)
+	s.SetAddrs("a.example", 100, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+	s.Tamper(func(q dnsmessage.Question, answer []byte, _ bool) [][]byte {
+		var m dnsmessage.Message
+		if err := m.Unpack(answer); err != nil {
+			panic(err)
+		}
+		if len(m.Answers) > 0 {
+			m.Answers[1].Header.TTL = 7
+		}
+		b, err := m.Pack()
+		if err != nil {
+			panic(err)
+		}
+		return [][]byte{b}
+	})
+	c := dns.New(s.Files(t))
+	if got := text(c.Lookup(context.Background(), "a.example")); got != "192.0.2.1 192.0.2.2 192.0.2.3 7s" {
+		t.Errorf("got %s", got)
+	}
+}

@@ -308,7 +308,7 @@ func TestRotate(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	s := dnstest.Start(t)
 	s.Set("a.example", dnstest.Entry{Silent: true})
-	balance := asynctest.CheckLeaks(t)
+	checkLeaks := asynctest.CheckLeaks(t)
 	c := dns.New(s.Files(t, "nameserver 127.0.0.1", "options timeout:30 attempts:5"))
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(50*time.Millisecond, cancel)
@@ -317,5 +317,5 @@ func TestCancelled(t *testing.T) {
 			t.Error("there is an answer")
 		}
 	})
-	balance()
+	checkLeaks()
 }
