@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Rule 10 of style: to read, to wait and to keep the order allocates nothing.
+// Style rule 10: reading, waiting and keeping the order allocate nothing.
 func TestLaneAllocatesNothing(t *testing.T) {
 	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), &Counter{}, nil, single(&nothing{}))
 	h := l.leader.(*nothing)
@@ -20,11 +20,12 @@ func TestLaneAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 	if h.finished == 0 {
-		t.Error("measured the wrong thing")
+		t.Error("no batch was finished during the measurement")
 	}
 }
 
-// Nor does a lane of a queue group, including its reviews of the number of queues.
+// A lane of a queue group allocates nothing either, including its reviews of the
+// number of queues.
 func TestGroupAllocatesNothing(t *testing.T) {
 	q := &fullQueues{running: &sync.WaitGroup{}}
 	g := q.group(wanted(func() int { return 1 }))

@@ -9,8 +9,8 @@ import (
 )
 
 // A trial is judged in its second review, because the first still covers the time
-// of the change. The wait after a trial that failed is short again once one
-// succeeded.
+// of the change. Failed trials double the wait before the next one; a successful
+// trial resets it.
 func TestTrial(t *testing.T) {
 	s := &simulation{now: clock.Time(time.Hour)}
 	c := newHillClimber(3, s.usage, s.onDecision)
@@ -18,43 +18,42 @@ func TestTrial(t *testing.T) {
 	begin := func() {
 		t.Helper()
 		if c.width = c.begin(one, LargeBatchesWait); c.width != 2 {
-			t.Fatalf("%d are tried", c.width)
+			t.Fatalf("the trial has width %d, want 2", c.width)
 		}
 		if c.width = c.judge(s.now, measurement{}); c.width != 2 {
-			t.Fatal("judged before it began")
+			t.Fatalf("the first review of the trial returned width %d, want 2", c.width)
 		}
 	}
 	fail := func(wait time.Duration) {
 		t.Helper()
 		begin()
 		if c.width = c.judge(s.now, one); c.width != 1 {
-			t.Error("kept, though it gained nothing")
+			t.Errorf("width %d after a trial that gained nothing, want 1", c.width)
 		}
 		if c.mayBegin(s.now.Add(wait-1)) || !c.mayBegin(s.now.Add(wait)) {
-			t.Errorf("the next trial after %v, not %v", c.nextTrial.Sub(s.now), wait)
+			t.Errorf("the next trial may begin after %v, want %v", c.nextTrial.Sub(s.now), wait)
 		}
 	}
 	fail(minWait)
 	fail(2 * minWait)
 	begin()
 	if c.width = c.judge(s.now, two); c.width != 2 || c.trial != 0 {
-		t.Error("given up, though it was worth it")
+		t.Errorf("width %d, trial %d after a successful trial, want width 2, trial 0", c.width, c.trial)
 	}
 	c.width = 1
 	fail(minWait)
 	for range 20 {
-		c.fail(s.now, 1, CoresNeeded) // though there is no trial
+		c.fail(s.now, 1, CoresNeeded) // with no trial in progress
 	}
 	if wait := c.nextTrial.Sub(s.now); wait != maxWait {
-		t.Errorf("a wait of %v", wait)
+		t.Errorf("the next trial may begin after %v, want the maximum, %v", wait, maxWait)
 	}
 	if s := s.stats(); s.Tried != 4 || s.Kept != 1 || s.Failed != 3 || s.Reasons[NotWorthIt] != 3 || s.Reasons[CoresNeeded] != 20 {
-		t.Errorf("counted: %+v", s)
+		t.Errorf("got stats %+v, want 4 tried, 1 kept, 3 failed (not worth it: 3), cores needed: 20", s)
 	}
 }
 
-// Without a backlog the usage of the processors is not read, because that takes
-// some time.
+// Without a backlog, processor usage is not read, because reading it takes time.
 func TestNoReadingWithoutBacklog(t *testing.T) {
 	large := &largeBatches{cores: 8, single: 1e9, demand: 0.9e9}
 	readings := 0
@@ -65,6 +64,6 @@ func TestNoReadingWithoutBacklog(t *testing.T) {
 	large.run(p, 2*time.Second)
 	small.run(s, 2*time.Second)
 	if readings > 0 {
-		t.Errorf("%d readings", readings)
+		t.Errorf("usage was read %d times without a backlog, want 0", readings)
 	}
 }

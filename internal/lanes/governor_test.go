@@ -12,17 +12,17 @@ import (
 	"wgd/internal/sys/yield"
 )
 
-// A governed is a simulated process with a governor, whose goroutine does not run:
-// reviews happen in the calls of run.
+// A governed is a simulated process with a governor. The goroutine of the governor
+// does not run; the method run of governed performs the reviews.
 type governed struct {
 	governor *governor
 	now      clock.Time
-	all      bool // the process has all processors
-	sets     int  // calls of Processors
-	own      float64
-	idle     float64 // cores; so is own, which the process uses
-	used     cpu.Times
-	failing  error
+	all      bool      // the process has all processors
+	sets     int       // calls of Processors
+	own      float64   // cores that the process uses
+	idle     float64   // cores that are idle
+	used     cpu.Times // total so far
+	failing  error     // returned when usage is read
 }
 
 func newGoverned() *governed {
@@ -35,7 +35,7 @@ func newGoverned() *governed {
 	return g
 }
 
-// run processes data for that time.
+// run simulates traffic for the time d.
 func (g *governed) run(d time.Duration) {
 	for end := g.now.Add(d); g.now < end; g.review() {
 		const step = time.Millisecond
@@ -46,7 +46,7 @@ func (g *governed) run(d time.Duration) {
 	}
 }
 
-// review does one if it was requested.
+// review performs a review if one was requested.
 func (g *governed) review() {
 	select {
 	case <-g.governor.reviews:
@@ -58,24 +58,24 @@ func (g *governed) review() {
 func TestOneProcessorSuffices(t *testing.T) {
 	g := newGoverned()
 	if g.run(holdForLoad / 2); !g.all || g.sets > 0 {
-		t.Error("one processor right after the beginning")
+		t.Errorf("right after the start: all processors: %v, set %d times; want true, 0", g.all, g.sets)
 	}
 	if g.run(holdForLoad); g.all || g.sets != 1 {
-		t.Errorf("all processors: %v, set %d times, with a little data", g.all, g.sets)
+		t.Errorf("under light load: all processors: %v, set %d times; want false, 1", g.all, g.sets)
 	}
 	g.governor.need(g.now, holdForChange)
 	g.review()
 	if !g.all {
-		t.Error("one processor, though all are needed")
+		t.Error("one processor while all are needed")
 	}
-	g.governor.need(g.now, holdForChange/2) // which must not end the first need
+	g.governor.need(g.now, holdForChange/2) // which must not shorten the first need
 	g.now = g.now.Add(holdForChange * 3 / 4)
 	g.governor.requestReview()
 	if g.review(); !g.all {
-		t.Error("all processors were needed for longer")
+		t.Error("one processor before the first need has ended")
 	}
 	if g.run(2 * reviewInterval); g.all || g.sets != 3 {
-		t.Errorf("all processors: %v, set %d times, though they are not needed any more", g.all, g.sets)
+		t.Errorf("after the need: all processors: %v, set %d times; want false, 3", g.all, g.sets)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestOneProcessorDoesNotSuffice(t *testing.T) {
 		g.run(2 * holdForLoad)
 		g.own, g.idle = c.own, c.idle
 		if g.run(time.Second); g.all != c.all {
-			t.Errorf("%s: all processors: %v", c.what, g.all)
+			t.Errorf("%s: all processors: %v, want %v", c.what, g.all, c.all)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func TestProcessorsAreKept(t *testing.T) {
 	g.own, g.idle = 1.3, 0
 	g.run(5 * time.Second)
 	if !g.all || g.sets > 0 {
-		t.Errorf("all processors: %v, set %d times", g.all, g.sets)
+		t.Errorf("all processors: %v, set %d times; want true, 0", g.all, g.sets)
 	}
 	g.own = 0.3
 	if g.run(2 * time.Second); g.all {
@@ -113,12 +113,12 @@ func TestProcessorsAreKept(t *testing.T) {
 	}
 }
 
-// They are not kept for nearly one core if no core is idle.
+// All processors are not kept while nearly one core is used and no core is idle.
 func TestProcessorsAreReleased(t *testing.T) {
 	g := newGoverned()
 	g.own, g.idle = 0.95, 0
 	if g.run(5 * time.Second); g.all {
-		t.Error("all processors, though only one core can be had")
+		t.Error("all processors while only one core is available")
 	}
 }
 
@@ -128,15 +128,16 @@ func TestAllProcessorsAgain(t *testing.T) {
 	g := newGoverned()
 	g.own, g.idle = 1.3, 0
 	if g.run(35 * time.Second); !g.all || g.sets != 3 {
-		t.Errorf("all processors: %v; set %d times in 35 s, want 3", g.all, g.sets)
+		t.Errorf("all processors: %v, set %d times in 35 s; want true, 3", g.all, g.sets)
 	}
 	g.own = 0.3
 	if g.run(time.Minute); g.all || g.sets != 4 {
-		t.Errorf("all processors: %v; one was set %d times", g.all, g.sets-3)
+		t.Errorf("all processors: %v, one processor set %d times; want false, 1", g.all, g.sets-3)
 	}
 }
 
-// A goroutine that needs all of them while they are taken away gets them back.
+// If a goroutine needs all processors while the governor reduces them to one, the
+// governor restores them.
 func TestNeedWhileChanging(t *testing.T) {
 	g := newGoverned()
 	set := g.governor.set
@@ -149,32 +150,32 @@ func TestNeedWhileChanging(t *testing.T) {
 		g.run(time.Millisecond)
 	}
 	if g.review(); !g.all { // at once
-		t.Errorf("one processor, though all are needed (set %d times)", g.sets)
+		t.Errorf("one processor while all are needed (set %d times)", g.sets)
 	}
 }
 
-// Where Go always has one processor, lanes yield as well.
+// Lanes also yield where Go always has one processor.
 func TestAlwaysOneProcessor(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	g := newGovernor(nil, nil, nil)
 	y := &yields{}
 	if !g.mayYield() || !g.yieldAfterTurn(y, clock.Time(2*maxTurn), 0) || y.count != 1 {
-		t.Error("a lane does not yield")
+		t.Errorf("a lane yielded %d times, want 1", y.count)
 	}
 	g.need(1, time.Hour)
 	if len(g.reviews) > 0 {
-		t.Error("a review is requested where nothing can be changed")
+		t.Error("a review is requested of a governor that cannot change the number")
 	}
 }
 
-// A load that is not known is no reason for more processors; nor is the load
+// An unknown load does not raise the number of processors. Neither does the load
 // before a pause.
 func TestUsageUnknown(t *testing.T) {
 	g := newGoverned()
 	g.failing = errors.New("no /proc")
 	g.own, g.idle = 1, 1
 	if g.run(2 * holdForLoad); g.all {
-		t.Error("all processors for an unknown reason")
+		t.Error("all processors for an unknown load")
 	}
 	g = newGoverned()
 	g.run(2 * holdForLoad)
@@ -191,18 +192,18 @@ func TestGovernorWithoutProcessors(t *testing.T) {
 	g.need(1, time.Hour)
 	g.noteTraffic(clock.Time(time.Hour))
 	if len(g.reviews) > 0 {
-		t.Error("a review is requested")
+		t.Error("a review is requested of a governor without Processors")
 	}
 }
 
-// With one processor, a lane that never waits yields; one that waits from time to
-// time need not.
+// With one processor, a lane that never waits yields. A lane that waits from time
+// to time need not yield.
 func TestLaneYields(t *testing.T) {
 	for _, c := range []struct {
 		what     string
-		waits    time.Duration // after this long
+		waits    time.Duration // interval at which the lane waits for a batch
 		single   bool
-		min, max int // times that it yields in ten turns
+		min, max int // yields in ten turns
 	}{
 		{"waits", maxTurn / 2, true, 0, 1},
 		{"never waits", time.Hour, true, 9, 11},
@@ -214,12 +215,12 @@ func TestLaneYields(t *testing.T) {
 		g.governor.newYielder = func() yield.Yielder { return y }
 		newLane(FixedSpread(1), g.governor, &Counter{}, nil, single(&backlog{g: g, waits: c.waits, waited: g.now, end: g.now.Add(10 * maxTurn)})).lead()
 		if y.count < c.min || y.count > c.max || !y.closed {
-			t.Errorf("a lane that %s yielded %d times (closed: %v)", c.what, y.count, y.closed)
+			t.Errorf("a lane that %s: yielded %d times, closed %v; want %d to %d times, true", c.what, y.count, y.closed, c.min, c.max)
 		}
 	}
 }
 
-// yields counts them.
+// yields is a Yielder that counts its yields.
 type yields struct {
 	count  int
 	closed bool
@@ -228,8 +229,8 @@ type yields struct {
 func (y *yields) Yield() { y.count++ }
 func (y *yields) Close() { y.closed = true }
 
-// A backlog is a handler that reads a batch every 10 µs until the end. The batch is
-// waiting already, except once in each time waits.
+// A backlog is a handler that reads a batch every 10 µs until the end. Each batch
+// is ready when it is read, except one in each interval of length waits.
 type backlog struct {
 	g      *governed
 	waits  time.Duration

@@ -52,7 +52,7 @@ func newGroup(q Queues, s QueueScaler, running *sync.WaitGroup) *queueGroup {
 	}
 }
 
-// A wanted is a scaler: it has as many queues as the function returns.
+// A wanted is a QueueScaler that sets the number of queues to what it returns.
 type wanted func() int
 
 func (n wanted) Review(clock.Time, Totals) int        { return n() }
@@ -77,11 +77,11 @@ func (q fullQueue) Finish()           { q.finished[q.index].Add(1) }
 // Lanes that never run out of packets still stop for a change of the number of
 // queues, and each of them continues after it.
 func TestGroupUnderBacklog(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // because its lanes never wait
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // because the lanes never wait
 	var running sync.WaitGroup
 	q := &fullQueues{running: &running}
-	var asked atomic.Int64
-	running.Go(q.group(wanted(func() int { return 2 + int(asked.Add(1))%3 })).lead)
+	var reviews atomic.Int64
+	running.Go(q.group(wanted(func() int { return 2 + int(reviews.Add(1))%3 })).lead)
 	defer func() {
 		q.closed.Store(true)
 		asynctest.Within(t, asynctest.Timeout, "the end", running.Wait)
@@ -93,6 +93,6 @@ func TestGroupUnderBacklog(t *testing.T) {
 		})
 	}
 	if q.finished[3].Load() == 0 {
-		t.Error("nothing came through the fourth queue")
+		t.Error("no batch of the fourth queue was finished")
 	}
 }

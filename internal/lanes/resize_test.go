@@ -40,7 +40,7 @@ type flowPacket struct{ flow, number int }
 
 const flowCount = 20
 
-// arrive has some packets of each flow arrive. The caller holds mu.
+// arrive adds some packets of each flow. The caller holds mu.
 func (q *flowQueues) arrive() {
 	for flow := range flowCount {
 		i := flow % q.n
@@ -54,8 +54,8 @@ func (q *flowQueues) arrive() {
 	}
 }
 
-// change has packets arrive before and after each step of a change. Between two
-// steps there is time to read some of them.
+// change adds packets before and after each step of a change. Before each step it
+// leaves time to read some of them.
 func (q *flowQueues) change(steps ...func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -216,10 +216,10 @@ func (q *flowQueues) resize(t *testing.T, old, n int) {
 			wantErr = nil
 		}
 		if got != want || err != wantErr {
-			t.Errorf("%d queues, %v", got, err)
+			t.Errorf("Resized got %d queues, error %v; want %d, %v", got, err, want, wantErr)
 		}
 		if late := q.late(min(width, got)); len(late) > 0 {
-			t.Errorf("%d packets that arrived before the change are still there, as number %d of flow %d", len(late), late[0].number, late[0].flow)
+			t.Errorf("%d packets that arrived before the change still wait, the first is number %d of flow %d", len(late), late[0].number, late[0].flow)
 		}
 		width = got
 	}}
@@ -249,7 +249,7 @@ func (q *flowQueues) resize(t *testing.T, old, n int) {
 	if calls != 2 {
 		t.Errorf("Resized was called %d times, want 2", calls)
 	}
-	if q.steers || q.stayOpen { // otherwise the packets in queues that are closed are lost
+	if q.steers || q.stayOpen { // otherwise packets in closed queues are lost
 		asynctest.Eventually(t, "all packets are finished", func() bool {
 			q.mu.Lock()
 			defer q.mu.Unlock()
@@ -265,9 +265,9 @@ func (q *flowQueues) resize(t *testing.T, old, n int) {
 	}
 }
 
-// Lanes count as paused when all batches that were read are finished, also those
-// that followers still work on. Otherwise what is drained afterwards could overtake
-// them.
+// pause returns only when all batches that were read are finished, including those
+// that followers still work on. Otherwise packets that are drained afterwards could
+// overtake them.
 func TestPauseWaitsForSharedBatches(t *testing.T) {
 	for _, own := range []bool{true, false} { // the batch is of the lane that pauses the others, or of another one
 		q := &flowQueues{t: t, n: 2}

@@ -12,8 +12,8 @@ import (
 	systemclock "wgd/internal/sys/clock"
 )
 
-// The counters have the goroutines and the queues that there are, of each
-// direction, and none when all have ended.
+// The counters count the current goroutines and queues of each direction, and
+// return to zero when all have ended.
 func TestCounters(t *testing.T) {
 	var running sync.WaitGroup
 	c := &Counters{}
@@ -39,12 +39,11 @@ func TestCounters(t *testing.T) {
 	q.closed.Store(true)
 	asynctest.Within(t, asynctest.Timeout, "the end", running.Wait)
 	if n := now(); n != [4]int{} {
-		t.Errorf("after the end there are %v", n)
+		t.Errorf("after the end the counters have %v, want zeros", n)
 	}
 }
 
-// Every decision is logged, with its reason, and with what became of the trials so
-// far.
+// Every decision is logged with its reason and the outcomes of the trials so far.
 func TestDecisionsAreLogged(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -56,17 +55,17 @@ func TestDecisionsAreLogged(t *testing.T) {
 		`msg="number of queues" direction=out queues=1 reason="the system refuses more" tried=1 kept=0 failed=1 err="no more"`,
 	} {
 		if !strings.Contains(text.String(), want) {
-			t.Errorf("no line %s in\n%s", want, text.String())
+			t.Errorf("the log lacks the line %s:\n%s", want, text.String())
 		}
 	}
 }
 
-// Each reason has words of its own.
+// Each reason has a distinct text.
 func TestReasons(t *testing.T) {
 	seen := map[string]bool{Reason(-1).String(): true}
 	for r := range reasonCount {
 		if seen[r.String()] {
-			t.Errorf("reason %d: %q", r, r)
+			t.Errorf("reason %d has the text of another one: %q", r, r)
 		}
 		seen[r.String()] = true
 	}

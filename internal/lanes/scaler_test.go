@@ -33,7 +33,8 @@ func (m *smallPackets) scaler(max int) *queueScaler {
 	return newQueueScaler(max, m.usage, m.onDecision)
 }
 
-// run lets time pass, and returns the number of queues at the end of each second.
+// run simulates the time d, and returns the number of queues at the end of each
+// second.
 func (m *smallPackets) run(s *queueScaler, d time.Duration) (widths []int) {
 	for end := m.now.Add(d); m.now < end; {
 		const step = reviewInterval
@@ -75,7 +76,7 @@ func TestScalerGrowsWhereItPays(t *testing.T) {
 	m := newSmallPackets()
 	s := m.scaler(4)
 	if got := m.run(s, 10*time.Second); got[len(got)-1] != 4 {
-		t.Errorf("%v, %v", got, m.decisions)
+		t.Errorf("numbers of queues %v, want 4 at the end; decisions %v", got, m.decisions)
 	}
 	// Each number is reported when it is tried, and when it is kept.
 	if want := []int{2, 2, 3, 3, 4, 4}; !slices.Equal(m.numbers(), want) {
@@ -84,10 +85,10 @@ func TestScalerGrowsWhereItPays(t *testing.T) {
 	if s := m.stats(); s.Tried != 3 || s.Kept != 3 || s.Failed != 0 || s.Reasons[SmallPacketsWait] != 3 || s.Reasons[WorthIt] != 3 {
 		t.Errorf("counted: %+v", s)
 	}
-	// The demand is half of that, for a short while and for long.
+	// The demand drops, at first for a short time, and then for a long time.
 	m.demand = 15e6
 	if got := m.run(s, 5*time.Second); slices.Min(got) != 4 {
-		t.Errorf("given up at once: %v", got)
+		t.Errorf("numbers of queues %v soon after the demand dropped, want 4", got)
 	}
 	m.demand = 100e6
 	m.run(s, time.Second)
@@ -99,11 +100,11 @@ func TestScalerGrowsWhereItPays(t *testing.T) {
 	if got := m.run(s, 20*time.Second); got[len(got)-1] != 1 {
 		t.Errorf("%v", got)
 	}
-	m.demand = 100e6 // and again
+	m.demand = 100e6 // rises again
 	if got := m.run(s, 5*time.Second); got[len(got)-1] != 4 {
 		t.Errorf("%v", got)
 	}
-	m = newSmallPackets() // a read brings many short trains of many peers
+	m = newSmallPackets() // each read returns many short trains of many peers
 	m.size, m.items, m.single, m.demand = 30000, 32, 100e6, 1e9
 	if got := m.run(m.scaler(3), 5*time.Second); got[len(got)-1] != 3 {
 		t.Errorf("%v", got)
@@ -122,13 +123,13 @@ func TestScalerStaysOne(t *testing.T) {
 		m := newSmallPackets()
 		change(m)
 		if got := m.run(m.scaler(8), 20*time.Second); slices.Max(got) != 1 || len(m.decisions) > 0 {
-			t.Errorf("%s: %v", name, got)
+			t.Errorf("%s: numbers of queues %v, decisions %v; want 1 throughout, none", name, got, m.decisions)
 		}
 	}
 }
 
-// A trial that gains nothing, or costs too much, is given up, and the next one
-// waits longer each time.
+// A trial that gains nothing or costs too much is reversed, and the wait before the
+// next one grows each time.
 func TestScalerGivesUp(t *testing.T) {
 	for name, change := range map[string]func(*smallPackets){
 		"nothing": func(m *smallPackets) { m.limit = 10.5e6 },
@@ -138,10 +139,10 @@ func TestScalerGivesUp(t *testing.T) {
 		change(m)
 		s := m.scaler(8)
 		if m.run(s, 5*time.Minute); s.width != 1 || slices.Max(m.numbers()) != 2 {
-			t.Errorf("%s: %d", name, s.width)
+			t.Errorf("%s: %d queues, numbers tried %v; want 1, at most 2", name, s.width, m.numbers())
 		}
 		if trials := len(m.decisions) / 2; trials < 8 || trials > 12 {
-			t.Errorf("%s: %d trials in 5 minutes", name, trials)
+			t.Errorf("%s: %d trials in 5 minutes, want 8 to 12", name, trials)
 		}
 	}
 	m := newSmallPackets()
@@ -151,7 +152,7 @@ func TestScalerGivesUp(t *testing.T) {
 	}
 }
 
-// A trial that is interrupted by a pause proves nothing.
+// A trial that a pause interrupts fails.
 func TestScalerPause(t *testing.T) {
 	m := newSmallPackets()
 	s := m.scaler(8)
@@ -162,10 +163,10 @@ func TestScalerPause(t *testing.T) {
 	m.run(s, time.Second)
 	m.demand = 100e6
 	if m.run(s, reviewInterval); s.width != 1 || s.trial != 0 {
-		t.Errorf("%d queues after a pause, trial %d", s.width, s.trial)
+		t.Errorf("%d queues, trial %d after a pause; want 1, 0", s.width, s.trial)
 	}
 	if s := m.stats(); s.Tried != 1 || s.Failed != 1 || s.Reasons[Pause] != 1 {
-		t.Errorf("counted: %+v", s)
+		t.Errorf("got stats %+v, want 1 tried, 1 failed, 1 pause", s)
 	}
 	if got := m.run(s, 10*time.Second); got[len(got)-1] != 8 {
 		t.Errorf("%v", got)
@@ -181,10 +182,10 @@ func TestScalerImpossible(t *testing.T) {
 		t.Errorf("width %d, decisions %v, want width 1 and two decisions", s.width, m.decisions)
 	}
 	if s := m.stats(); s.Tried != 1 || s.Failed != 1 || s.Reasons[Refused] != 1 {
-		t.Errorf("counted: %+v", s)
+		t.Errorf("got stats %+v, want 1 tried, 1 failed, 1 refused", s)
 	}
 	m.refuse = nil
 	if m.run(s, 20*time.Second); s.width != 8 {
-		t.Errorf("%d queues once it is possible", s.width)
+		t.Errorf("%d queues once the system permits more, want 8", s.width)
 	}
 }

@@ -23,14 +23,14 @@ type largeBatches struct {
 // A simulation records what has happened on a simulated machine.
 type simulation struct {
 	now       clock.Time
-	idle      time.Duration
-	own       time.Duration
+	idle      time.Duration // idle time of all cores so far
+	own       time.Duration // processor time that this process has used so far
 	decisions []decision
 	err       error // of usage
 }
 
-// pass lets time pass in which this process used own cores, and idle cores were
-// idle.
+// pass advances the time by d. During d, this process used own cores, and idle
+// cores were idle.
 func (s *simulation) pass(d time.Duration, own, idle float64) {
 	s.now = s.now.Add(d)
 	s.own += time.Duration(own * d.Seconds() * 1e9)
@@ -64,7 +64,7 @@ func (m *largeBatches) newPolicy(max int) *spreadPolicy {
 	return newSpreadPolicy(max, m.usage, m.onDecision)
 }
 
-// run lets time pass, and returns the widths at the end of each second.
+// run simulates the time d, and returns the width at the end of each second.
 func (m *largeBatches) run(p *spreadPolicy, d time.Duration) (widths []int) {
 	const batch = 60000
 	active := 0
@@ -91,7 +91,7 @@ func (m *largeBatches) run(p *spreadPolicy, d time.Duration) (widths []int) {
 }
 
 // rate returns the rate at a width, and the cores that it takes: no more than
-// there are, and no more than a fair share beside other programs.
+// exist, and no more than a fair share when other programs compete.
 func (m *largeBatches) rate(width int) (rate, cores float64) {
 	cores = float64(width)
 	if free := m.cores - m.others; cores > free {
@@ -111,6 +111,7 @@ func (m *largeBatches) rate(width int) (rate, cores float64) {
 	return rate, rate / each
 }
 
+// part returns the share of the widths in list that are equal to width.
 func part(list []int, width int) (n float64) {
 	for _, x := range list {
 		if x == width {
@@ -144,12 +145,12 @@ func TestSpread(t *testing.T) {
 		p := m.newPolicy(4)
 		widths := m.run(p, 60*time.Second)
 		if got := part(widths[len(widths)/4:], c.want); got < 0.9 {
-			t.Errorf("%s: over %d goroutines only %.0f %% of the time: %v", name, c.want, 100*got, widths)
+			t.Errorf("%s: width %d for %.0f %% of the time, want at least 90 %%: %v", name, c.want, 100*got, widths)
 		}
 	}
 }
 
-// A trial that failed is repeated, each time later.
+// A failed trial is repeated, after a wait that grows each time.
 func TestSpreadWaits(t *testing.T) {
 	m := &largeBatches{cores: 8, single: 1e9, demand: 9e9, serial: 1e9}
 	p := m.newPolicy(4)
@@ -161,45 +162,45 @@ func TestSpreadWaits(t *testing.T) {
 		}
 	}
 	if trials < 4 || trials > 8 {
-		t.Errorf("%d trials in two minutes", trials)
+		t.Errorf("%d trials in two minutes, want 4 to 8", trials)
 	}
 	if s := m.stats(); s.Tried != uint64(trials) || s.Kept != 0 || s.Failed+1 < s.Tried || s.Reasons[NotWorthIt] != s.Failed {
-		t.Errorf("%d trials, and counted: %+v", trials, s)
+		t.Errorf("got stats %+v after %d trials, want all of them failed as not worth it", s, trials)
 	}
 }
 
-// Other programs that come get the cores back; when they end, the lane is spread
-// again.
+// The lane releases cores when other programs start, and is spread again when they
+// end.
 func TestSpreadYields(t *testing.T) {
 	m := &largeBatches{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
 	p := m.newPolicy(2)
 	m.run(p, 5*time.Second)
 	if p.width != 2 {
-		t.Fatal("not spread over two")
+		t.Fatalf("width %d under load, want 2", p.width)
 	}
 	m.others = 2
 	m.run(p, 500*time.Millisecond)
 	if p.width != 1 {
-		t.Error("other programs need the cores, and do not get them")
+		t.Errorf("width %d while other programs need the cores, want 1", p.width)
 	}
 	m.run(p, 30*time.Second)
 	m.others = 0
 	m.run(p, 70*time.Second)
 	if p.width != 2 {
-		t.Error("not spread again")
+		t.Errorf("width %d after the other programs ended, want 2", p.width)
 	}
 	m.demand = 0.5e9
 	m.run(p, time.Second)
 	if p.width != 1 {
-		t.Error("spread over two, and one core suffices")
+		t.Errorf("width %d where one core suffices, want 1", p.width)
 	}
 	s := m.stats()
 	if s.Kept != 2 || s.Failed != s.Tried-2 || s.Reasons[CoresNeeded] == 0 || s.Reasons[LessToDo] != 1 {
-		t.Errorf("counted: %+v", s)
+		t.Errorf("got stats %+v, want 2 trials kept, the others failed, cores needed at least once, less to do once", s)
 	}
 }
 
-// A review does not include a pause, however long it is.
+// A pause ends the spread, and reviews ignore the time of the pause.
 func TestSpreadForgets(t *testing.T) {
 	m := &largeBatches{cores: 2, single: 1e9, demand: 9e9, extra: 0.1}
 	p := m.newPolicy(2)
@@ -208,14 +209,14 @@ func TestSpreadForgets(t *testing.T) {
 	m.idle += 2 * time.Hour
 	m.run(p, 50*time.Millisecond)
 	if p.width != 1 {
-		t.Error("spread as it was an hour ago")
+		t.Errorf("width %d right after a pause, want 1", p.width)
 	}
 	m.run(p, 5*time.Second)
 	if p.width != 2 {
-		t.Error("not spread after a pause")
+		t.Errorf("width %d five seconds after a pause, want 2", p.width)
 	}
 	if s := m.stats(); s.Kept != 2 || s.Failed != 0 || s.Reasons[Pause] != 1 {
-		t.Errorf("counted: %+v", s)
+		t.Errorf("got stats %+v, want 2 kept, 0 failed, 1 pause", s)
 	}
 }
 
@@ -233,7 +234,7 @@ func TestWhatIsShared(t *testing.T) {
 		{60000, false, 2, false, false},
 		{60000, true, 2, false, false}, // the first of a backlog
 		{60000, true, 2, true, false},
-		{60000, true, 0, false, false}, // with no follower
+		{60000, true, 0, false, false}, // no follower is awake
 		{60000, true, 0, true, true},
 		{60000, true, 1, true, true},
 		{60000, true, 2, true, false},
@@ -249,6 +250,6 @@ func TestWhatIsShared(t *testing.T) {
 	p.streak = 9
 	p.RanEmpty()
 	if share, _ := p.Note(BatchInfo{Bytes: 60000, At: 1}, true, 2); share {
-		t.Error("shared after a moment without a backlog")
+		t.Error("a batch is shared right after a read that found nothing")
 	}
 }

@@ -1,4 +1,4 @@
-// Package lanestest decides numbers of queues as a test wants them.
+// Package lanestest provides a queue scaler whose number of queues a test sets.
 package lanestest
 
 import (
@@ -8,8 +8,9 @@ import (
 	"wgd/internal/lanes"
 )
 
-// Queues is for lanes.Options.Scaler. It calls n again and again, every few
-// milliseconds, and has as many queues as n returns, if that many are possible.
+// Queues returns a value for lanes.Options.Scaler. The scaler calls n every few
+// milliseconds and sets the number of queues to the result, between 1 and the
+// limit.
 func Queues(n func() int) func(limit int) lanes.QueueScaler {
 	return func(limit int) lanes.QueueScaler { return scaler{n, limit} }
 }

@@ -6,13 +6,13 @@ import (
 	"wgd/internal/lanes"
 )
 
-// A test may ask for any number; it gets as many as there can be.
+// The scaler limits the number that a test requests to what is possible.
 func TestQueues(t *testing.T) {
 	want := 0
 	s := Queues(func() int { return want })(4)
 	for want = range 6 {
 		if got := s.Review(1, lanes.Totals{}); got != min(max(want, 1), 4) {
-			t.Errorf("%d for %d", got, want)
+			t.Errorf("Review returned %d for the request %d", got, want)
 		}
 	}
 }
