@@ -29,7 +29,7 @@ type queueGroup struct {
 	reviewDue atomic.Int64 // clock.Time of the next review
 	tallies   [maxQueues]tally
 
-	mu     sync.Mutex // held during a review; guards what follows
+	mu     sync.Mutex // held during a review; guards the fields below
 	scaler QueueScaler
 	width  int     // queues in use
 	lanes  []*lane // by index of the queue
@@ -44,7 +44,7 @@ type Queues interface {
 	// SteerToFirst has the kernel send all packets to the first queue. It reports
 	// whether the kernel does so.
 	SteerToFirst() bool
-	// StayOpen reports whether a queue stays open that is not used any more.
+	// StayOpen reports whether queues that are no longer used stay open.
 	StayOpen() bool
 	// Capacity is the most packets, or trains, that one queue can hold.
 	Capacity() int
@@ -52,33 +52,34 @@ type Queues interface {
 	Source(i int) Source
 }
 
-// A tally counts what came through one queue.
+// A tally counts the batches and packets of one queue.
 type tally struct {
 	reads atomic.Uint64
 	ready atomic.Uint64 // of them, batches that were waiting
 	items atomic.Uint64 // packets, or trains
 	bytes atomic.Uint64
-	flows atomic.Uint64 // a bit for each, by its hash, since the last review
+	flows atomic.Uint64 // one bit per hash of a flow, since the last review
 	_     [24]byte      // so that each lane writes to a cache line of its own
 }
 
-// Totals count what came through all queues of a group.
+// Totals count the batches and packets of all queues of a group.
 type Totals struct {
 	Reads uint64 // batches
 	Ready uint64 // of them, batches that were waiting when they were read
 	Items uint64 // packets, or trains
 	Bytes uint64
-	Flows int // that could be told apart since the last review
+	Flows int // distinct flows seen since the last review, as far as hashes differ
 }
 
 // A QueueScaler decides how many queues a group has.
 type QueueScaler interface {
-	// Review returns how many queues there are to be. t are the totals so far.
+	// Review returns the number of queues that the group should have. t are the
+	// totals so far.
 	Review(now clock.Time, t Totals) (n int)
 	// Interval is the time from one review to the next.
 	Interval() time.Duration
-	// Resized is called when the number of queues was to change: there are n now, and
-	// err says why it could not change.
+	// Resized is called after an attempt to change the number of queues. n is the
+	// current number; err is the reason if the change failed.
 	Resized(now clock.Time, t Totals, n int, err error)
 }
 
@@ -161,7 +162,7 @@ func (g *queueGroup) note(l *lane, b BatchInfo, ready bool) {
 	}
 }
 
-// review decides how many queues there are to be, and changes their number. The
+// review lets the scaler decide on the number of queues, and changes it. The
 // caller holds mu, and the read lock of l, which is its own lane.
 func (g *queueGroup) review(l *lane) {
 	now, flows := l.lastRead, uint64(0)

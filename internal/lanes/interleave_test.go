@@ -8,15 +8,16 @@ import (
 	"testing"
 )
 
-// A scenario is what a few goroutines do at the same time. explore tries their
+// A scenario is a set of goroutines that run concurrently. explore tries their
 // steps in every order.
 type scenario struct {
 	threads []func()
-	state   func() string // all that they share, and their variables
-	faults  []string      // that they have found
+	state   func() string // all shared state, and the variables of the threads
+	faults  []string      // found by the threads
 }
 
-// A thread is one goroutine of a scenario. Unless it runs, it is before a step.
+// A thread is one goroutine of a scenario. While it does not run, it is
+// parked before a step.
 type thread struct {
 	step   string
 	ready  func() bool // reports that the step would not block; nil: it never blocks
@@ -27,7 +28,7 @@ type thread struct {
 // A schedule runs a scenario, one step at a time.
 type schedule struct {
 	threads []*thread
-	current *thread // the one that runs
+	current *thread // the thread that runs
 	parked  chan struct{}
 	quit    bool
 }
@@ -43,7 +44,7 @@ func (s *schedule) park(step string, ready func() bool) {
 	}
 }
 
-// step is the hook of what is tested.
+// step is the stepHook of the tested type.
 func (s *schedule) step(step string, c chan struct{}) {
 	switch {
 	case c == nil:

@@ -18,21 +18,21 @@ import (
 // what its handlers do.
 type numberSource struct {
 	t           testing.TB
-	count       int // batches that there are
+	count       int // batches in the source
 	incomplete  int // one batch of this many is not complete after Prepare; 0: all are
 	failing     int // one read of this many fails; 0: none does
 	pause       func()
 	closed      chan struct{}
 	endless     bool // reads never run out of batches, until closed is closed
-	varies      bool // the width does
+	varies      bool // the width changes at random
 	noIdleTime  bool // followers that sleep end at once
 	lane        *lane
 	counter     Counter
-	atOnce, max atomic.Int32 // calls of Work at the same time, now and at most
+	atOnce, max atomic.Int32 // concurrent calls of Work: current and greatest number
 
 	mu        sync.Mutex
 	next      int         // the number that is read next
-	reading   atomic.Bool // a handler is
+	reading   atomic.Bool // a handler is reading
 	finishing atomic.Bool
 	finished  []int // in order
 	handlers  []*numberHandler
@@ -55,7 +55,7 @@ func (s *numberSource) newHandler() Handler {
 	return h
 }
 
-// alone checks that no other goroutine does the same.
+// alone reports an error if another goroutine does the same at the same time.
 func (s *numberSource) alone(what *atomic.Bool, name string) func() {
 	if what.Swap(true) {
 		s.t.Errorf("two goroutines are %s at once", name)
@@ -142,7 +142,7 @@ func (s *numberSource) run(p SpreadPolicy) {
 	}
 	for i, n := range s.finished {
 		if n != i {
-			s.t.Fatalf("batch %d was finished in the place of %d", n, i)
+			s.t.Fatalf("batch %d was finished at position %d", n, i)
 		}
 	}
 	if len(s.finished) != s.next {
@@ -158,7 +158,7 @@ func shortSleep() { time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond)
 func noSleep() {}
 
 // However long each step takes, batches are finished in the order in which they
-// were read, none is lost, and several are worked on at once.
+// were read, none is lost, and several are processed at the same time.
 func TestLaneKeepsOrder(t *testing.T) {
 	for _, width := range []int{2, 3, 8} {
 		for name, s := range map[string]*numberSource{
@@ -175,19 +175,19 @@ func TestLaneKeepsOrder(t *testing.T) {
 				t.Errorf("%s, width %d: %d batches read, want %d", name, width, s.next, s.count)
 			}
 			if got := s.max.Load(); name == "slow" && got < 2 || got > int32(width) {
-				t.Errorf("%s, over %d: %d were worked on at once", name, width, got)
+				t.Errorf("%s, width %d: at most %d batches were processed at once", name, width, got)
 			}
 			for i, h := range s.handlers {
-				t.Logf("%s, over %d: handler %d had %d batches", name, width, i, h.handled)
+				t.Logf("%s, width %d: handler %d had %d batches", name, width, i, h.handled)
 				if name == "slow" && h.handled == 0 {
-					t.Errorf("%s, over %d: handler %d had none", name, width, i)
+					t.Errorf("%s, width %d: handler %d had no batches", name, width, i)
 				}
 			}
 		}
 	}
 }
 
-// The same holds while the policy makes followers sleep and wake, begin and end.
+// Order is also kept while the spread policy changes the number of followers.
 func TestFollowersComeAndGo(t *testing.T) {
 	for name, s := range map[string]*numberSource{
 		"slow":         {count: 500, varies: true, pause: shortSleep},
@@ -202,19 +202,19 @@ func TestFollowersComeAndGo(t *testing.T) {
 		p.width = 4
 		s.run(p)
 		if name == "slow" && s.max.Load() < 2 {
-			t.Error("never two were worked on at once")
+			t.Error("no two batches were processed at the same time")
 		}
 		if name == "fast" && len(s.handlers) != 4 {
-			t.Errorf("%d handlers", len(s.handlers))
+			t.Errorf("%d handlers, want 4", len(s.handlers))
 		}
 	}
 }
 
-// A follower that sleeps for long ends, unless it is woken at that moment.
+// A follower ends after the idle timeout, unless it is woken at that moment.
 func TestFollowerEnds(t *testing.T) {
 	l := newLane(FixedSpread(2), newGovernor(nil, nil, nil), &Counter{}, nil, single(&nothing{}))
 	l.idleTimeout, l.followers = 0, 1
-	l.reading.lock() // as a leader does that waits, or works alone
+	l.reading.lock() // like a leader that waits or has no followers
 	l.wake <- struct{}{}
 	time.Sleep(time.Millisecond)
 	if !l.sleep() || l.followers != 1 {
@@ -225,16 +225,16 @@ func TestFollowerEnds(t *testing.T) {
 	}
 }
 
-// One goroutine does everything.
+// With a width of one, one goroutine processes all batches.
 func TestLaneAlone(t *testing.T) {
 	s := &numberSource{t: t, count: 1000, pause: noSleep}
 	s.run(FixedSpread(1))
 	if len(s.handlers) != 1 || s.max.Load() != 1 {
-		t.Errorf("%d handlers, %d at once", len(s.handlers), s.max.Load())
+		t.Errorf("%d handlers, at most %d calls of Work at once; want 1, 1", len(s.handlers), s.max.Load())
 	}
 }
 
-// B55, B59: a lane that is closed at any moment ends, with all its goroutines.
+// B55, B59: whenever its source is closed, a lane ends with all its goroutines.
 func TestLaneCloses(t *testing.T) {
 	check := asynctest.CheckLeaks(t)
 	for i := range 40 {
@@ -267,7 +267,7 @@ func TestSequencer(t *testing.T) {
 					}
 					q.wait(mine)
 					if inside.Add(1) != 1 || last.Load() != mine {
-						t.Errorf("ticket %d together with another, or out of order", mine)
+						t.Errorf("ticket %d went through together with another one, or out of order", mine)
 					}
 					last.Add(1)
 					inside.Add(-1)
