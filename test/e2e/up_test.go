@@ -227,7 +227,7 @@ func TestUpInterrupted(t *testing.T) {
 	nothingLeft(t, b)
 }
 
-// What cannot be done is said in a sentence with a way out.
+// Each error of wgd up names the cause and a remedy.
 func TestUpErrors(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
