@@ -34,9 +34,9 @@ func TestFaultAndAnotherPort(t *testing.T) {
 		t.Errorf("up again: %v", err)
 	}
 	b.up()
-	b.apply(peers(a.as()))
+	b.apply(peers(a.asPeer()))
 	mark := uint32(7)
-	if err := a.Apply(peers(b.as())); err != nil {
+	if err := a.Apply(peers(b.asPeer())); err != nil {
 		t.Errorf("a peer cannot be added under a fault: %v", err)
 	}
 	if err := a.Apply(conf.Change{FirewallMark: &mark}); err == nil {
@@ -52,7 +52,7 @@ func TestFaultAndAnotherPort(t *testing.T) {
 	if st := a.Status(); !st.Up || st.Fault != "" || st.ListenPort != port {
 		t.Errorf("with a free port: up %v, fault %q", st.Up, st.Fault)
 	}
-	b.hear("staged under the fault")
+	b.await("staged under the fault")
 	taken.Close()
 }
 
@@ -66,8 +66,8 @@ func TestFaultAndUpAgain(t *testing.T) {
 	a.apply(conf.Change{ListenPort: &port})
 	a.Up()
 	b.up()
-	b.apply(peers(a.as()))
-	a.apply(peers(b.as()))
+	b.apply(peers(a.asPeer()))
+	a.apply(peers(b.asPeer()))
 	a.inject(b, "purged")
 	eventually(t, "it is staged", a.peer().HasStaged)
 	taken.Close()
@@ -79,7 +79,7 @@ func TestFaultAndUpAgain(t *testing.T) {
 	if a.Fault() != "" {
 		t.Error(a.Fault())
 	}
-	a.say(b, "works")
+	a.deliver(b, "works")
 }
 
 func occupy(t *testing.T, s *site, port uint16) *udp.Pair {
@@ -95,7 +95,7 @@ func occupy(t *testing.T, s *site, port uint16) *udp.Pair {
 // sockets and the mark are what they were; and the other way round.
 func TestApplyIsWhole(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	name, mark, port := "B", uint32(5), uint16(51999)
 	a.apply(conf.Change{FirewallMark: &mark, Peers: []conf.PeerChange{{PublicKey: b.public, Name: &name}}})
 	before, socket := a.Status(), a.conn()
@@ -121,21 +121,21 @@ func TestApplyIsWhole(t *testing.T) {
 	}
 	// The port of a refused change is free again.
 	occupy(t, a, port).Close()
-	a.say(b, "on the old sockets")
+	a.deliver(b, "on the old sockets")
 
 	taken := occupy(t, a, port)
 	defer taken.Close()
 	oneSentence(t, a.Apply(conf.Change{ListenPort: &port, Peers: []conf.PeerChange{{PublicKey: b.public, Remove: true}}}))
-	a.say(b, "still a peer")
+	a.deliver(b, "still a peer")
 }
 
-// stubborn are sockets of which one takes a mark and the other does not.
-type stubborn struct {
+// partialMark are sockets of which one takes a mark and the other does not.
+type partialMark struct {
 	*udp.Pair
 	marks []uint32
 }
 
-func (s *stubborn) SetMark(mark uint32) error {
+func (s *partialMark) SetMark(mark uint32) error {
 	s.marks = append(s.marks, mark)
 	if mark == 0 {
 		return nil
@@ -146,7 +146,7 @@ func (s *stubborn) SetMark(mark uint32) error {
 // A59: a mark that is refused is taken back from the socket that took it, and
 // the refusal is one sentence.
 func TestMarkRefused(t *testing.T) {
-	sockets := &stubborn{}
+	sockets := &partialMark{}
 	host := udptest.NewNet().Host(outer(1))
 	a := newSite(t, udptest.NewNet(), 1, func(w *World) {
 		w.Listen = func(port uint16, mark uint32) (Sockets, error) {
@@ -166,9 +166,9 @@ func TestMarkRefused(t *testing.T) {
 // A52, A53: a new mark is on the sockets, and every source is forgotten.
 func TestMarkForgetsSources(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
-	b.say(a, "hello")
-	a.peer().SetEndpoint(wire.NewEndpoint(b.at(), a.outer, 1))
+	a.deliver(b, "hello")
+	b.deliver(a, "hello")
+	a.peer().SetEndpoint(wire.NewEndpoint(b.addr(), a.outer, 1))
 	mark := uint32(42)
 	a.apply(conf.Change{FirewallMark: &mark})
 	if a.peer().Endpoint().Source.IsValid() || a.conn().Mark() != mark || a.Status().FirewallMark != mark {
@@ -190,7 +190,7 @@ func TestMarkForgetsSources(t *testing.T) {
 // tunables hold at once.
 func TestGateFollows(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	verdict := func() cookie.Verdict {
 		msg := initiation(t, b.private, a.public)
 		a.admissionMu.Lock()
@@ -234,7 +234,7 @@ func TestForcedCookie(t *testing.T) {
 	eventually(t, "the cookie is there", func() bool { return a.status(b).TxBytes > 0 && b.conn().Sent() == 1 })
 	time.Sleep(20 * time.Millisecond)
 	a.sleep(6 * time.Second)
-	b.hear("hello")
+	b.await("hello")
 	if want := []byte{1, 3, 1, 2, 4}; string(kinds[:5]) != string(want) {
 		t.Errorf("messages %v, want %v", kinds, want)
 	}

@@ -12,7 +12,7 @@ import (
 // the rest without being woken.
 func TestQueueIsEmptied(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	b.mu.Lock()
 	for i := range 500 {
 		response := make([]byte, wire.ResponseSize)

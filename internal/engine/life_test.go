@@ -66,7 +66,7 @@ func TestStartAndClose(t *testing.T) {
 // After Close every call returns and has no effect.
 func TestAfterClose(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	a.Close()
 	if err := a.Up(); !errors.Is(err, ErrClosed) {
 		t.Errorf("Up: %v", err)
@@ -95,7 +95,7 @@ func TestAfterClose(t *testing.T) {
 func TestInterfaceDeleted(t *testing.T) {
 	check := balance(t)
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	a.tun.Delete()
 	within(t, patience, "the end", func() { <-a.Done() })
 	if err := a.Err(); !errors.Is(err, ErrInterfaceGone) {
@@ -136,7 +136,7 @@ func (q failingQueue) Read([]byte) (int, error) {
 func TestReadKeepsFailing(t *testing.T) {
 	device := &failingDevice{Device: tuntest.New("wg9", 1420)}
 	log := &lines{}
-	a := newSite(t, udptest.NewNet(), 9, talkative(log), func(w *World) { w.TUN = device })
+	a := newSite(t, udptest.NewNet(), 9, debugLog(log), func(w *World) { w.TUN = device })
 	within(t, patience, "the end", func() { <-a.Done() })
 	oneSentence(t, a.Err())
 	if err := a.Err().Error(); !strings.Contains(err, "after 9 attempts: input/output error") {
@@ -188,7 +188,7 @@ func TestCloseWithTraffic(t *testing.T) {
 	check := balance(t)
 	for range 10 {
 		_, a, b := pair(t)
-		a.say(b, "hello")
+		a.deliver(b, "hello")
 		stop := make(chan struct{})
 		var talk sync.WaitGroup
 		for _, from := range []*site{a, b} {
@@ -246,12 +246,12 @@ func TestStatusWhileListening(t *testing.T) {
 // counted, and the engine continues.
 func TestInterfaceRefusesPackets(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "one")
+	a.deliver(b, "one")
 	b.tun.SetDown(true)
 	a.inject(b, "two")
 	eventually(t, "the drop is counted", func() bool { return b.dropped("interface") == 1 })
 	b.tun.SetDown(false)
-	a.say(b, "three")
+	a.deliver(b, "three")
 	b.tun.FailWrites(os.ErrInvalid)
 	a.inject(b, "four")
 	eventually(t, "the drop is counted", func() bool { return b.dropped("interface") == 2 })
@@ -271,10 +271,10 @@ func TestDownWhileSendingWaits(t *testing.T) {
 			return sockets, err
 		}
 	})
-	b.apply(peers(a.as()))
+	b.apply(peers(a.asPeer()))
 	b.up()
 	a.up()
-	a.apply(peers(b.as()))
+	a.apply(peers(b.asPeer()))
 	a.inject(b, "staged, and stuck while it is flushed")
 	eventually(t, "a send waits", func() bool { return sockets.waiting.Load() > 0 })
 	within(t, patience, "Down", a.Down)

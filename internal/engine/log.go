@@ -44,7 +44,7 @@ func (l *handshakeLog) enabled() bool {
 	return l.log.Enabled(context.Background(), slog.LevelDebug)
 }
 
-func (l *handshakeLog) tell(what string, attrs ...slog.Attr) {
+func (l *handshakeLog) write(what string, attrs ...slog.Attr) {
 	l.log.LogAttrs(context.Background(), slog.LevelDebug, what, attrs...)
 }
 
@@ -58,7 +58,7 @@ func (l *handshakeLog) output(now clock.Time, out *core.Output, result driver.Ou
 		l.sent(out, result.Err)
 	case core.Purge:
 		if result.Purged > 0 {
-			l.tell("packets that waited for a session are dropped", LogPeer(out.Name, out.PublicKey), slog.Int("packets", result.Purged))
+			l.write("packets that waited for a session are dropped", LogPeer(out.Name, out.PublicKey), slog.Int("packets", result.Purged))
 		}
 	case core.Log:
 		l.event(now, out)
@@ -78,7 +78,7 @@ func (l *handshakeLog) sent(out *core.Output, err error) {
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
 	}
-	l.tell(what, attrs...)
+	l.write(what, attrs...)
 }
 
 func attempt(out *core.Output) slog.Attr {
@@ -105,7 +105,7 @@ func (l *handshakeLog) event(now clock.Time, out *core.Output) {
 	case core.GivenUp:
 		attrs = append(attrs, attempt(out), slog.Duration("after", out.After), slog.String("why", out.Cause.String()))
 	}
-	l.tell(out.Event.String(), attrs...)
+	l.write(out.Event.String(), attrs...)
 }
 
 // machineRefused tells of a message that the machine refused.
@@ -125,7 +125,7 @@ func (l *handshakeLog) machineRefused(now clock.Time, out *core.Output) {
 		attrs = append(attrs, slog.String("key", out.PublicKey.Hex()[:keyDigits]))
 	}
 	attrs = append(attrs, slog.Any("from", out.Endpoint.Remote), slog.String("why", out.Cause.String()))
-	l.tellLimited(omitted, out.Event.String(), attrs...)
+	l.writeLimited(omitted, out.Event.String(), attrs...)
 }
 
 // dropped tells of a message that got into no queue; why is the reason as among
@@ -136,7 +136,7 @@ func (l *handshakeLog) dropped(now clock.Time, from wire.Endpoint, msg []byte, w
 		return
 	}
 	kind, _ := wire.TypeOf(msg)
-	l.tellLimited(omitted, kind.String()+" dropped", slog.Any("from", from.Remote), slog.String("why", why.String()))
+	l.writeLimited(omitted, kind.String()+" dropped", slog.Any("from", from.Remote), slog.String("why", why.String()))
 }
 
 // answered tells of a message that was answered by a cookie reply; err is that
@@ -151,7 +151,7 @@ func (l *handshakeLog) answered(now clock.Time, from wire.Endpoint, msg []byte, 
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
 	}
-	l.tellLimited(omitted, kind.String()+" answered by a cookie reply, because of the load", attrs...)
+	l.writeLimited(omitted, kind.String()+" answered by a cookie reply, because of the load", attrs...)
 }
 
 // allow reports whether the limit lets a line through, and how many lines it did not let
@@ -165,12 +165,12 @@ func (l *handshakeLog) allow(limit *logLimit, now clock.Time) (omitted int, ok b
 	return limit.take(now)
 }
 
-// tellLimited tells what allow has let through.
-func (l *handshakeLog) tellLimited(omitted int, what string, attrs ...slog.Attr) {
+// writeLimited tells what allow has let through.
+func (l *handshakeLog) writeLimited(omitted int, what string, attrs ...slog.Attr) {
 	if omitted > 0 {
 		attrs = append(attrs, slog.Int("omitted", omitted))
 	}
-	l.tell(what, attrs...)
+	l.write(what, attrs...)
 }
 
 const (

@@ -24,32 +24,32 @@ import (
 	"wgd/key"
 )
 
-// talkative has an engine tell log all it can.
-func talkative(log *lines) func(*World) {
+// debugLog has an engine tell log all it can.
+func debugLog(log *lines) func(*World) {
 	return func(w *World) {
 		w.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 }
 
-// loudPair is pair, with what both tell, and a name for b.
-func loudPair(t *testing.T) (a, b *site, tellA, tellB *lines) {
-	tellA, tellB = &lines{}, &lines{}
+// loggedPair is pair, with what both tell, and a name for b.
+func loggedPair(t *testing.T) (a, b *site, logA, logB *lines) {
+	logA, logB = &lines{}, &lines{}
 	net := udptest.NewNet()
-	a, b = newSite(t, net, 1, talkative(tellA)), newSite(t, net, 2, talkative(tellB))
-	b.apply(peers(a.as()))
+	a, b = newSite(t, net, 1, debugLog(logA)), newSite(t, net, 2, debugLog(logB))
+	b.apply(peers(a.asPeer()))
 	a.up()
 	b.up()
-	named := b.as()
+	named := b.asPeer()
 	name := "B"
 	named.Name = &name
 	a.apply(peers(named))
-	return a, b, tellA, tellB
+	return a, b, logA, logB
 }
 
 var volatile = regexp.MustCompile(`^time=\S+ level=DEBUG |after=\S+ ?`)
 
-// story is what was told of handshakes, without what differs each time.
-func (l *lines) story() (list []string) {
+// handshakeLines is what was told of handshakes, without what differs each time.
+func (l *lines) handshakeLines() (list []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range strings.Lines(l.text.String()) {
@@ -65,8 +65,8 @@ func (l *lines) expect(t *testing.T, want ...string) {
 	for i := range want {
 		want[i] = "msg=" + want[i]
 	}
-	eventually(t, "as many lines as expected", func() bool { return len(l.story()) >= len(want) })
-	if got := l.story(); !slices.Equal(got, want) {
+	eventually(t, "as many lines as expected", func() bool { return len(l.handshakeLines()) >= len(want) })
+	if got := l.handshakeLines(); !slices.Equal(got, want) {
 		t.Errorf("told:\n\t%s\nwant:\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
@@ -78,22 +78,22 @@ func (s *site) digits() string { return hex.EncodeToString(s.public[:4]) }
 // or the first digits of its key, and never by its address alone. No secret is in
 // it.
 func TestLogOfAHandshake(t *testing.T) {
-	a, b, tellA, tellB := loudPair(t)
+	a, b, logA, logB := loggedPair(t)
 	secret := key.NewPreshared(&[32]byte{1, 2, 3, 4, 5})
 	a.apply(peers(conf.PeerChange{PublicKey: b.public, PresharedKey: &secret}))
 	b.apply(peers(conf.PeerChange{PublicKey: a.public, PresharedKey: &secret}))
-	a.say(b, "hello")
-	ofB := fmt.Sprintf("peer=B key=%s endpoint=%v", b.digits(), b.at())
-	ofA := fmt.Sprintf("peer=%s key=%s endpoint=%v", a.digits(), a.digits(), a.at())
-	tellA.expect(t,
+	a.deliver(b, "hello")
+	ofB := fmt.Sprintf("peer=B key=%s endpoint=%v", b.digits(), b.addr())
+	ofA := fmt.Sprintf("peer=%s key=%s endpoint=%v", a.digits(), a.digits(), a.addr())
+	logA.expect(t,
 		`"handshake initiation sent" `+ofB+` attempt="1 of 18" why="there is no session"`,
 		`"a session begins" `+ofB+` role=initiator`)
-	tellB.expect(t,
+	logB.expect(t,
 		`"handshake initiation received" `+ofA,
 		`"handshake response sent" `+ofA,
 		`"a session begins" `+ofA+` role=responder`)
 
-	for _, log := range []*lines{tellA, tellB} {
+	for _, log := range []*lines{logA, logB} {
 		for _, secret := range [][]byte{a.private.Bytes(), b.private.Bytes(), {1, 2, 3, 4, 5}} {
 			for _, form := range []string{string(secret), hex.EncodeToString(secret), base64.StdEncoding.EncodeToString(secret)[:4]} {
 				if log.count(form) != 0 {
@@ -107,7 +107,7 @@ func TestLogOfAHandshake(t *testing.T) {
 // B30: retries say which of how many they are, as the tunables have it, and the
 // end says why, and what it cost.
 func TestLogOfRetries(t *testing.T) {
-	a, b, tellA, _ := loudPair(t)
+	a, b, logA, _ := loggedPair(t)
 	timeout, total := 2*time.Second, 5*time.Second
 	a.apply(conf.Change{Tunables: conf.TunablesChange{RekeyTimeout: &timeout, RekeyAttemptTime: &total}})
 	b.Down()
@@ -116,26 +116,26 @@ func TestLogOfRetries(t *testing.T) {
 	end := fmt.Sprintf(" endpoint=%v", netip.AddrPortFrom(b.outer, b.Status().ListenPort))
 	want := []string{`"handshake initiation sent" ` + ofB + end + ` attempt="1 of 3" why="there is no session"`}
 	for i := 2; i <= 3; i++ {
-		tellA.expect(t, slices.Clone(want)...)
+		logA.expect(t, slices.Clone(want)...)
 		a.sleep(timeout + 400*time.Millisecond)
 		want = append(want, fmt.Sprintf(`"handshake initiation sent" %s attempt="%d of 3" why="no answer"`, ofB+end, i))
 	}
-	tellA.expect(t, slices.Clone(want)...)
+	logA.expect(t, slices.Clone(want)...)
 	a.sleep(timeout + 400*time.Millisecond)
-	tellA.expect(t, append(want,
+	logA.expect(t, append(want,
 		`"handshake given up" `+ofB+end+` attempt="3 of 3" why="no answer"`,
 		`"packets that waited for a session are dropped" `+ofB+` packets=1`)...)
 }
 
 // A27: under load it is told who was asked for a cookie, and who got one.
 func TestLogOfACookie(t *testing.T) {
-	a, b, tellA, tellB := loudPair(t)
+	a, b, logA, logB := loggedPair(t)
 	on := true
 	b.apply(conf.Change{Tunables: conf.TunablesChange{ForceUnderload: &on}})
 	a.inject(b, "hello")
-	tellB.expect(t, fmt.Sprintf(`"handshake initiation answered by a cookie reply, because of the load" from=%v`, a.at()))
-	tellA.expect(t,
-		fmt.Sprintf(`"handshake initiation sent" peer=B key=%s endpoint=%v attempt="1 of 18" why="there is no session"`, b.digits(), b.at()),
+	logB.expect(t, fmt.Sprintf(`"handshake initiation answered by a cookie reply, because of the load" from=%v`, a.addr()))
+	logA.expect(t,
+		fmt.Sprintf(`"handshake initiation sent" peer=B key=%s endpoint=%v attempt="1 of 18" why="there is no session"`, b.digits(), b.addr()),
 		fmt.Sprintf(`"cookie received: the next handshake message carries it" peer=B key=%s`, b.digits()))
 }
 
@@ -143,7 +143,7 @@ func TestLogOfACookie(t *testing.T) {
 // many were not. What is told about peers, such as another preshared key, is not
 // displaced by them.
 func TestLogOfRefusalsIsBounded(t *testing.T) {
-	a, b, tellA, tellB := loudPair(t)
+	a, b, logA, logB := loggedPair(t)
 	secret := key.NewPreshared(&[32]byte{9})
 	a.apply(peers(conf.PeerChange{PublicKey: b.public, PresharedKey: &secret}))
 	private, stranger := newKey(t)
@@ -154,14 +154,14 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 		admitterB.receive(from(1), foreign)
 		admitterB.receive(from(2), reply)
 	}
-	if n := tellB.count("dropped"); n < logBurst || n > logBurst+5 {
+	if n := logB.count("dropped"); n < logBurst || n > logBurst+5 {
 		t.Errorf("%d lines about 2000 messages", n)
 	}
 	for _, want := range []string{
 		`msg="handshake initiation dropped" from=10.0.0.1:51820 why=mac1`,
 		`msg="cookie reply dropped" from=10.0.0.2:51820 why=handshake`,
 	} {
-		if tellB.count(want) == 0 {
+		if logB.count(want) == 0 {
 			t.Errorf("not told: %s", want)
 		}
 	}
@@ -169,7 +169,7 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 	admitterB.receive(from(3), initiation(t, private, b.public))
 	admitterB.check(1)
 	want := fmt.Sprintf(`msg="handshake initiation refused" key=%x from=10.0.0.3:51820 why="no peer has this public key" omitted=`, stranger[:4])
-	eventually(t, "that lines were omitted", func() bool { return tellB.count(want) == 1 })
+	eventually(t, "that lines were omitted", func() bool { return logB.count(want) == 1 })
 
 	foreign = initiation(t, private, b.public)
 	admitterA := a.newAdmitter()
@@ -177,9 +177,9 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 		admitterA.receive(from(1), foreign)
 	}
 	a.inject(b, "hello")
-	want = fmt.Sprintf(`msg="handshake response refused" peer=B key=%s from=%v why=%q`+"\n", b.digits(), b.at(), core.NotAuthentic)
-	eventually(t, "another preshared key", func() bool { return tellA.count("response refused") > 0 })
-	if tellA.count(want) == 0 {
+	want = fmt.Sprintf(`msg="handshake response refused" peer=B key=%s from=%v why=%q`+"\n", b.digits(), b.addr(), core.NotAuthentic)
+	eventually(t, "another preshared key", func() bool { return logA.count("response refused") > 0 })
+	if logA.count(want) == 0 {
 		t.Errorf("not told, or after others: %s", want)
 	}
 }

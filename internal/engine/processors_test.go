@@ -24,7 +24,7 @@ func TestEngineProcessors(t *testing.T) {
 			f()
 		}
 	}
-	talk := func() { a.say(b, "hello") }
+	talk := func() { a.deliver(b, "hello") }
 	talk()
 	a.sleep(2 * time.Second)
 	expect(false, "with a little data", talk)

@@ -38,9 +38,9 @@ func newHub(t *testing.T, spokes int, with ...func(*World)) *hub {
 	for i := range spokes {
 		s := newSite(t, net, byte(2+i))
 		s.up()
-		h.apply(peers(s.as()))
-		s.apply(peers(h.as()))
-		s.say(h.site, fmt.Sprint("hello ", i))
+		h.apply(peers(s.asPeer()))
+		s.apply(peers(h.asPeer()))
+		s.deliver(h.site, fmt.Sprint("hello ", i))
 		h.spokes = append(h.spokes, s)
 	}
 	return h

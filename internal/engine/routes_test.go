@@ -75,7 +75,7 @@ func TestSourceFollowsTheRoute(t *testing.T) {
 			toSecondAddress(t, a, b)
 			asked := routes.Asked()
 			for range 3 {
-				a.say(b, "nothing changes")
+				a.deliver(b, "nothing changes")
 			}
 			if n := routes.Asked() - asked; n != 0 {
 				t.Errorf("%d questions though no route has changed", n)
@@ -85,7 +85,7 @@ func TestSourceFollowsTheRoute(t *testing.T) {
 			if a.RoutesChanged(c.changed); a.conn().Forgot() == forgot {
 				t.Error("Forget of the sockets was not called (B61)")
 			}
-			a.say(b, "sent as before; then the route is looked up")
+			a.deliver(b, "sent as before; then the route is looked up")
 			if c.changed == other {
 				time.Sleep(20 * time.Millisecond)
 			} else {
@@ -98,12 +98,12 @@ func TestSourceFollowsTheRoute(t *testing.T) {
 				return
 			}
 			// Data that still arrives at the old address does not restore it.
-			b.say(a, "to the old address")
-			a.say(b, "from the new one")
+			b.deliver(a, "to the old address")
+			a.deliver(b, "from the new one")
 			if got := b.status(a).Endpoint.Addr(); got != outer(1) {
 				t.Errorf("b sends to %v", got)
 			}
-			b.say(a, "to the new one")
+			b.deliver(a, "to the new one")
 			if a.peer().Endpoint().Source != outer(1) {
 				t.Errorf("a sends from %v", a.peer().Endpoint().Source)
 			}
@@ -115,12 +115,12 @@ func TestSourceFollowsTheRoute(t *testing.T) {
 func toSecondAddress(t *testing.T, a, b *site) {
 	t.Helper()
 	a.host.AddAddr(outer77)
-	at := netip.AddrPortFrom(outer77, a.at().Port())
-	to := a.as()
+	at := netip.AddrPortFrom(outer77, a.addr().Port())
+	to := a.asPeer()
 	to.Endpoint = &at
 	b.apply(peers(to))
-	b.say(a, "to the second address")
-	a.say(b, "from the second address")
+	b.deliver(a, "to the second address")
+	a.deliver(b, "from the second address")
 	if source := a.peer().Endpoint().Source; source != outer77 {
 		t.Fatalf("a sends from %v", source)
 	}
@@ -142,22 +142,22 @@ func TestQuestion(t *testing.T) {
 	_, a, b := pair(t, kernel(routes))
 	expect := func(port uint16, mark uint32) {
 		t.Helper()
-		want := link.Question{Remote: b.at(), Port: port, Mark: mark}
+		want := link.Question{Remote: b.addr(), Port: port, Mark: mark}
 		eventually(t, fmt.Sprintf("%+v", want), func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return slices.Contains(seen, want)
 		})
 	}
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	expect(a.Status().ListenPort, 0)
 	mark := uint32(7)
 	a.apply(conf.Change{FirewallMark: &mark})
-	a.say(b, "marked")
+	a.deliver(b, "marked")
 	expect(a.Status().ListenPort, 7)
 	port := uint16(51999)
 	a.apply(conf.Change{ListenPort: &port})
-	a.say(b, "from another port")
+	a.deliver(b, "from another port")
 	expect(51999, 7)
 }
 
@@ -165,7 +165,7 @@ func TestQuestion(t *testing.T) {
 func TestDataDoesNotWaitForRoutes(t *testing.T) {
 	routes := linktest.NewRoutes()
 	_, a, b := pair(t, kernel(routes))
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	slow, begun := make(chan struct{}), make(chan struct{}, 100)
 	var end sync.Once
 	release := func() { end.Do(func() { close(slow) }) }
@@ -176,21 +176,21 @@ func TestDataDoesNotWaitForRoutes(t *testing.T) {
 		return link.Route{Found: true, Interface: 1}
 	})
 	a.RoutesChanged(link.AllIPv4)
-	a.say(b, "the first")
+	a.deliver(b, "the first")
 	<-begun
 	for range 100 {
-		a.say(b, "meanwhile")
-		b.say(a, "meanwhile")
+		a.deliver(b, "meanwhile")
+		b.deliver(a, "meanwhile")
 	}
 	release()
 	routes.Fail(errors.New("no memory"))
 	a.RoutesChanged(link.AllIPv4)
 	for range 10 {
-		a.say(b, "without an answer")
+		a.deliver(b, "without an answer")
 	}
 	routes.Fail(nil)
 	eventually(t, "the route is looked up again", func() bool {
-		a.say(b, "again")
+		a.deliver(b, "again")
 		return !a.peer().NeedsRoute(a.peer().Location())
 	})
 }
@@ -248,7 +248,7 @@ func TestFirstReplyLeavesByTheRightInterface(t *testing.T) {
 				})
 			}
 			_, a, b := pair(t, kernel(routes))
-			b.apply(peers(a.as())) // with the endpoint, so that b initiates
+			b.apply(peers(a.asPeer())) // with the endpoint, so that b initiates
 			var by []uint32
 			var mu sync.Mutex
 			a.conn().OnSend(func(train *batch.Batch) (int, error) {
@@ -257,8 +257,8 @@ func TestFirstReplyLeavesByTheRightInterface(t *testing.T) {
 				by = append(by, train.Remote.SourceIndex)
 				return -1, nil
 			})
-			b.say(a, "hello")
-			a.say(b, "hello")
+			b.deliver(a, "hello")
+			a.deliver(b, "hello")
 			mu.Lock()
 			defer mu.Unlock()
 			want := uint32(0)
@@ -271,10 +271,10 @@ func TestFirstReplyLeavesByTheRightInterface(t *testing.T) {
 				}
 			}
 			// A reply to an unknown sender leaves by the same interface.
-			if got := a.routes.replyTo(wire.NewEndpoint(b.at(), outer(1), 1)).SourceIndex; got != want {
+			if got := a.routes.replyTo(wire.NewEndpoint(b.addr(), outer(1), 1)).SourceIndex; got != want {
 				t.Errorf("the reply to an unknown sender leaves by %d", got)
 			}
-			if got := a.routes.replyTo(wire.NewEndpoint(b.at(), outer78, 1)).SourceIndex; got != 0 {
+			if got := a.routes.replyTo(wire.NewEndpoint(b.addr(), outer78, 1)).SourceIndex; got != 0 {
 				t.Errorf("the reply from another address leaves by %d", got)
 			}
 		})

@@ -141,17 +141,17 @@ func (s *site) up() {
 	}
 }
 
-// at returns the address and port on which s listens.
-func (s *site) at() netip.AddrPort { return netip.AddrPortFrom(s.outer, s.Status().ListenPort) }
+// addr returns the address and port on which s listens.
+func (s *site) addr() netip.AddrPort { return netip.AddrPortFrom(s.outer, s.Status().ListenPort) }
 
-// as returns the configuration of s as a peer of another site, without endpoint if s
+// asPeer returns the configuration of s as a peer of another site, without endpoint if s
 // is down.
-func (s *site) as() conf.PeerChange {
+func (s *site) asPeer() conf.PeerChange {
 	p := conf.PeerChange{
 		PublicKey:  s.public,
 		AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.PrefixFrom(s.inner, 32)}},
 	}
-	if at := s.at(); at.Port() != 0 {
+	if at := s.addr(); at.Port() != 0 {
 		p.Endpoint = &at
 	}
 	return p
@@ -164,10 +164,10 @@ func pair(t testing.TB, with ...func(*World)) (net *udptest.Net, a, b *site) {
 	t.Helper()
 	net = udptest.NewNet()
 	a, b = newSite(t, net, 1, with...), newSite(t, net, 2)
-	b.apply(peers(a.as()))
+	b.apply(peers(a.asPeer()))
 	a.up()
 	b.up()
-	a.apply(peers(b.as()))
+	a.apply(peers(b.asPeer()))
 	return net, a, b
 }
 
@@ -193,22 +193,22 @@ func (s *site) peer() *peer.Peer {
 // inject sends a packet from the host of s.
 func (s *site) inject(to *site, text string) { s.tun.Inject(datagram(s.inner, to.inner, text)) }
 
-// say sends a packet and waits until it has arrived.
-func (s *site) say(to *site, text string) {
+// deliver sends a packet and waits until it has arrived.
+func (s *site) deliver(to *site, text string) {
 	s.t.Helper()
 	s.inject(to, text)
-	to.hear(text)
+	to.await(text)
 }
 
-// hear waits for a packet with the text, and discards others.
-func (s *site) hear(text string) {
+// await waits for a packet with the text, and discards others.
+func (s *site) await(text string) {
 	s.t.Helper()
-	if !s.hears(text, patience) {
+	if !s.receives(text, patience) {
 		s.t.Fatalf("%q did not arrive; drops: %v", text, s.Status().Drops)
 	}
 }
 
-func (s *site) hears(text string, within time.Duration) bool {
+func (s *site) receives(text string, within time.Duration) bool {
 	for end := time.Now().Add(within); ; {
 		raw, ok := s.tun.Next(time.Until(end))
 		if !ok {

@@ -19,7 +19,7 @@ func spread(n int) func(*World) {
 // directions, with packets that are staged (A43) and across new sessions.
 func TestSpreadInOrder(t *testing.T) {
 	_, a, b := pair(t, spread(4))
-	a.say(b, "hello") // otherwise too many packets would be staged
+	a.deliver(b, "hello") // otherwise too many packets would be staged
 	number := 0
 	for round := range 30 {
 		from, to := a, b
@@ -39,13 +39,13 @@ func TestSpreadInOrder(t *testing.T) {
 			}
 		}
 		for range many {
-			if text := fmt.Sprintf("number %06d", number); !to.hears(text, patience) {
+			if text := fmt.Sprintf("number %06d", number); !to.receives(text, patience) {
 				t.Fatalf("%q did not arrive; drops there %v, here %v", text, to.Status().Drops, from.Status().Drops)
 			}
 			number++
 		}
 		if renew {
-			a.say(b, "a new session, please")
+			a.deliver(b, "a new session, please")
 			eventually(t, "a new session on both sides", func() bool {
 				return a.peer().Sessions().Sending() != before[0] && b.peer().Sessions().Sending() != before[1]
 			})
@@ -70,7 +70,7 @@ func (s *site) checkNoLoss(t *testing.T) {
 func TestSpreadThroughChanges(t *testing.T) {
 	check := balance(t)
 	_, a, b := pair(t, spread(4))
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	a.churn(t, 0, func(i int) {
 		a.inject(b, "noise")
 		b.inject(a, "noise")
@@ -82,7 +82,7 @@ func TestSpreadThroughChanges(t *testing.T) {
 	a.Down()
 	a.up()
 	a.sleep(10 * time.Second)
-	for try := 0; !func() bool { a.inject(b, "again"); return b.hears("again", time.Second) }(); try++ {
+	for try := 0; !func() bool { a.inject(b, "again"); return b.receives("again", time.Second) }(); try++ {
 		if a.sleep(6 * time.Second); try > 10 {
 			t.Fatal("no packet arrives any more")
 		}

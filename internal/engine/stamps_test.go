@@ -87,8 +87,8 @@ func TestStamps(t *testing.T) {
 		stamps := &fakeStamps{}
 		_, a, b := pair(t, func(w *World) { w.Stamps = stamps })
 		b.follows.Store(a)
-		a.say(b, "hello")         // a initiates
-		b.say(a, "well received") // or a would initiate again
+		a.deliver(b, "hello")         // a initiates
+		b.deliver(a, "well received") // or a would initiate again
 		a.ahead.Add(int64(200 * time.Second))
 		b.inject(a, "hello yourself") // b does
 		eventually(t, "b's stamp is accepted", func() bool {
@@ -117,12 +117,12 @@ func TestStampsOnABlockedDisk(t *testing.T) {
 	defer close(stamps.gate)
 	_, a, b := pair(t, func(w *World) { w.Stamps = stamps })
 	b.follows.Store(a)
-	a.say(b, "hello")
-	b.say(a, "hello yourself")
+	a.deliver(b, "hello")
+	b.deliver(a, "hello yourself")
 	for range 3 { // handshakes in both directions
 		a.ahead.Add(int64(200 * time.Second))
-		b.say(a, "again")
-		a.say(b, "and again")
+		b.deliver(a, "again")
+		a.deliver(b, "and again")
 	}
 	within(t, stampCloseTimeout+patience, "Close", a.Close)
 }
@@ -152,7 +152,7 @@ func TestStampFailureIsLoggedOnce(t *testing.T) {
 	_, a, b := pair(t, func(w *World) {
 		w.Stamps, w.Log = stamps, slog.New(slog.NewTextHandler(log, nil))
 	})
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	time.Sleep(50 * time.Millisecond) // many attempts
 	if n := log.count("not saved"); n != 1 {
 		t.Errorf("the failure was logged %d times, want once", n)
@@ -185,11 +185,11 @@ func TestStampsOverRestart(t *testing.T) {
 		a.apply(conf.Change{PrivateKey: &private})
 		a.up()
 		if run == 0 {
-			b.apply(peers(a.as()))
+			b.apply(peers(a.asPeer()))
 		}
-		a.apply(peers(b.as()))
+		a.apply(peers(b.asPeer()))
 		b.ahead.Add(int64(time.Minute)) // A19
-		a.say(b, "run")
+		a.deliver(b, "run")
 		a.Close()
 	}
 }

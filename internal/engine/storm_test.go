@@ -52,7 +52,7 @@ func train(msg []byte, end wire.Endpoint) batch.Batch {
 // to say to each other goes on, and the queue has its bound (A28).
 func TestStormAndData(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	n := 2000
 	if underRace {
 		n = 300 // curves are slow there
@@ -78,7 +78,7 @@ func TestStormAndData(t *testing.T) {
 	var slowest time.Duration
 	for i := 0; ; i++ {
 		begun := time.Now()
-		a.say(b, fmt.Sprint("amid the storm ", i))
+		a.deliver(b, fmt.Sprint("amid the storm ", i))
 		slowest = max(slowest, time.Since(begun))
 		if w := b.inbox.waiting(); w > driver.Capacity {
 			t.Fatalf("%d wait", w)
@@ -87,7 +87,7 @@ func TestStormAndData(t *testing.T) {
 		case <-done:
 			if i > 100 {
 				t.Logf("%d packets, the slowest took %v; %v", i, slowest, b.Status().Drops)
-				b.say(a, "and the other way")
+				b.deliver(a, "and the other way")
 				return
 			}
 		default:
@@ -139,10 +139,10 @@ func flooded(t *testing.T) (a, b *site, got *atomic.Int64) {
 			return udptest.Wrap(pair.(*udp.Pair), func(r udp.Receiver) udp.Receiver { return counted{r, got} }, nil), err
 		}
 	})
-	b.apply(peers(a.as()))
+	b.apply(peers(a.asPeer()))
 	a.up()
 	b.up()
-	a.apply(peers(b.as()))
+	a.apply(peers(b.asPeer()))
 	return a, b, got
 }
 
@@ -185,8 +185,8 @@ func underFlood(t *testing.T, burst int) {
 		wait *= 4 // everything takes ten times as long
 	}
 	for try := range 18 {
-		if b.hears("let me in", wait) {
-			a.say(b, "data beside the flood") // B49
+		if b.receives("let me in", wait) {
+			a.deliver(b, "data beside the flood") // B49
 			t.Logf("after %d initiations; b read %d messages and sent %d; %v", try+1, got.Load(), b.conn().Sent(), b.Status().Drops)
 			return
 		}
@@ -199,7 +199,7 @@ func underFlood(t *testing.T, burst int) {
 // part of the rate that it had before.
 func TestDataUnderFlood(t *testing.T) {
 	a, b, _ := flooded(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	before := rate(a, b)
 	messages := strangers(t, b)
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -268,7 +268,7 @@ func TestOwnStorm(t *testing.T) {
 	}
 	b.apply(peers(all...)) // each is owed a keepalive at once, so a handshake
 	begun := time.Now()
-	a.say(b, "in the midst of it")
+	a.deliver(b, "in the midst of it")
 	took := time.Since(begun)
 	b.workers.mu.Lock()
 	left := b.workers.jobs.OwnWaiting()
@@ -283,7 +283,7 @@ func TestOwnStorm(t *testing.T) {
 // Cookie replies and responses that answer nothing of ours take nobody's place.
 func TestNoQueueForStrangers(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	reply := make([]byte, wire.CookieReplySize)
 	reply[0] = byte(wire.TypeCookieReply)
 	response := make([]byte, wire.ResponseSize)

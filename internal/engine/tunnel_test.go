@@ -18,10 +18,10 @@ import (
 // directions (A34). Bytes sent and received are not mixed up (B24).
 func TestTunnel(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
-	b.say(a, "hello yourself")
+	a.deliver(b, "hello")
+	b.deliver(a, "hello yourself")
 	for i := range 100 {
-		a.say(b, fmt.Sprint("and again ", i))
+		a.deliver(b, fmt.Sprint("and again ", i))
 	}
 	eventually(t, "both sites count the same bytes", func() bool {
 		from, to := a.status(b), b.status(a)
@@ -31,8 +31,8 @@ func TestTunnel(t *testing.T) {
 	eventually(t, "both sites record the handshake", func() bool {
 		return !a.status(b).LastHandshake.IsZero() && !b.status(a).LastHandshake.IsZero()
 	})
-	if to := b.status(a); to.Endpoint != a.at() {
-		t.Errorf("b's endpoint for a is %v, want %v", to.Endpoint, a.at())
+	if to := b.status(a); to.Endpoint != a.addr() {
+		t.Errorf("b's endpoint for a is %v, want %v", to.Endpoint, a.addr())
 	}
 }
 
@@ -53,15 +53,15 @@ func TestStagedInOrder(t *testing.T) {
 // A51, B13: the endpoint follows a peer that moves with its next data packet.
 func TestRoaming(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "from here")
+	a.deliver(b, "from here")
 	moved := netip.MustParseAddr("192.0.2.77")
 	a.host.AddAddr(moved)
 	a.host.RemoveAddr(a.outer)
-	a.say(b, "from there")
+	a.deliver(b, "from there")
 	if got := b.status(a).Endpoint.Addr(); got != moved {
 		t.Errorf("b sends to %v", got)
 	}
-	b.say(a, "to there")
+	b.deliver(a, "to there")
 }
 
 // A52: a source address that is gone is forgotten, when data and when handshake
@@ -73,17 +73,17 @@ func TestSourceGone(t *testing.T) {
 	a.host.AddAddr(second)
 	a.up()
 	b.up()
-	to := a.as()
-	at := netip.AddrPortFrom(second, a.at().Port())
+	to := a.asPeer()
+	at := netip.AddrPortFrom(second, a.addr().Port())
 	to.Endpoint = &at
 	b.apply(peers(to))
-	a.apply(peers(b.as()))
-	b.say(a, "to the second address")
+	a.apply(peers(b.asPeer()))
+	b.deliver(a, "to the second address")
 	if source := a.peer().Endpoint().Source; source != second {
 		t.Fatalf("a replies from %v, want %v", source, second)
 	}
 	a.host.RemoveAddr(second)
-	a.say(b, "from the first")
+	a.deliver(b, "from the first")
 	eventually(t, "sending data forgets the source", func() bool { return a.peer().Endpoint().Source != second })
 	// So does a handshake message, which is counted as sent.
 	p := a.peer()
@@ -121,7 +121,7 @@ func TestSocketRefuses(t *testing.T) {
 	eventually(t, "the initiation is refused", func() bool { return a.dropped("send") > 0 })
 	a.conn().OnSend(nil)
 	a.sleep(7 * time.Second) // the next initiation
-	b.hear("waits")
+	b.await("waits")
 
 	a.conn().OnSend(func(*batch.Batch) (int, error) { return 0, full })
 	lost := a.dropped("send")
@@ -131,7 +131,7 @@ func TestSocketRefuses(t *testing.T) {
 	a.inject(b, "one by one")
 	eventually(t, "the loss is counted", func() bool { return a.dropped("send") == lost+2 })
 	a.conn().OnSend(nil)
-	a.say(b, "arrives")
+	a.deliver(b, "arrives")
 }
 
 // Packets dropped because the path is congested have their own counter. Only data and
@@ -153,8 +153,8 @@ func TestCongestion(t *testing.T) {
 	a.inject(b, "waits for a cookie")
 	eventually(t, "a cookie", func() bool { return b.conn().Sent() > 0 })
 	a.sleep(6 * time.Second) // the next initiation
-	b.hear("waits for a cookie")
-	b.say(a, "hello")
+	b.await("waits for a cookie")
+	b.deliver(a, "hello")
 	a.conn().OnSend(nil)
 	b.conn().OnSend(nil)
 	close(classes)
@@ -175,7 +175,7 @@ func TestCongestion(t *testing.T) {
 	a.inject(b, "is lost")
 	eventually(t, "the loss is counted", func() bool { return a.dropped("backlog") == 1 && a.dropped("send") == 0 })
 	a.conn().OnSend(nil)
-	a.say(b, "arrives")
+	a.deliver(b, "arrives")
 }
 
 // A41: setting a persistent keepalive sends one at once if the interface is up, and
@@ -183,10 +183,10 @@ func TestCongestion(t *testing.T) {
 func TestPersistentKeepalive(t *testing.T) {
 	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
-	b.apply(peers(a.as()))
+	b.apply(peers(a.asPeer()))
 	b.up()
 	interval := uint16(25)
-	to := b.as()
+	to := b.asPeer()
 	to.PersistentKeepalive = &interval
 	a.apply(peers(to))
 	time.Sleep(20 * time.Millisecond)
@@ -217,7 +217,7 @@ func TestPersistentKeepalive(t *testing.T) {
 // staged since.
 func TestDownAndUp(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	eventually(t, "nothing is staged", func() bool { return !a.peer().HasStaged() })
 	old := a.conn()
 	b.host.RemoveAddr(b.outer) // so that packets stay staged
@@ -240,18 +240,18 @@ func TestDownAndUp(t *testing.T) {
 	if a.Status().ListenPort != port {
 		t.Error("the port changed after down and up")
 	}
-	b.hear("staged while down")
+	b.await("staged while down")
 	if a.dropped("staged") != 1 {
 		t.Errorf("%d staged packets were dropped, want 1: %v", a.dropped("staged"), a.Status().Drops)
 	}
-	b.say(a, "and back")
+	b.deliver(a, "and back")
 }
 
 // If the port changes while the interface is up, the tunnel uses the new one (A51
 // updates the other side).
 func TestPortChange(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	old := a.conn()
 	port := uint16(51900)
 	a.apply(conf.Change{ListenPort: &port})
@@ -261,29 +261,29 @@ func TestPortChange(t *testing.T) {
 	if _, err := old.Socket(0).NewReceiver().Recv(make([]batch.Batch, 1)); err == nil {
 		t.Error("the old socket is still open")
 	}
-	a.say(b, "from the new port")
+	a.deliver(b, "from the new port")
 	if got := b.status(a).Endpoint.Port(); got != port {
 		t.Errorf("b sends to port %d", got)
 	}
-	b.say(a, "to the new port")
+	b.deliver(a, "to the new port")
 	// A53: 0 means any port, and a new one each time it is set.
 	a.apply(conf.Change{ListenPort: new(uint16)})
 	if got := a.Status().ListenPort; got == 0 || got == port {
 		t.Errorf("the port is %d, want a new one", got)
 	}
-	a.say(b, "from any port")
+	a.deliver(b, "from any port")
 }
 
 // A change of the port while data flows loses no packet to send, and data continues in
 // both directions.
 func TestPortChangeUnderTraffic(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	for i := range 50 {
 		port := uint16(50000 + i)
 		a.inject(b, "before")
 		a.apply(conf.Change{ListenPort: &port})
-		a.say(b, fmt.Sprint("after ", i))
+		a.deliver(b, fmt.Sprint("after ", i))
 	}
 	if n := a.dropped("send"); n != 0 {
 		t.Errorf("%d packets were not sent", n)
@@ -294,7 +294,7 @@ func TestPortChangeUnderTraffic(t *testing.T) {
 // key answers.
 func TestKeyChange(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	private, public := newKey(t)
 	b.apply(conf.Change{Peers: []conf.PeerChange{
 		{PublicKey: a.public, Remove: true},
@@ -302,8 +302,8 @@ func TestKeyChange(t *testing.T) {
 	}})
 	a.apply(conf.Change{PrivateKey: &private})
 	a.private, a.public = private, public
-	a.say(b, "under the new key")
-	b.say(a, "likewise")
+	a.deliver(b, "under the new key")
+	b.deliver(a, "likewise")
 
 	// B23: setting the same key again changes nothing.
 	session := a.peer().Sessions().Sending()
@@ -327,11 +327,11 @@ func TestKeyChange(t *testing.T) {
 // and the first packet afterwards arrives under a new one (B37).
 func TestSuspend(t *testing.T) {
 	_, a, b := pair(t)
-	a.say(b, "hello")
+	a.deliver(b, "hello")
 	before := a.status(b).LastHandshake
 	a.ahead.Add(int64(time.Hour))
 	b.ahead.Add(int64(time.Hour)) // A19: otherwise it ignores initiations within 20 ms
-	a.say(b, "good morning")
+	a.deliver(b, "good morning")
 	if !a.status(b).LastHandshake.After(before) {
 		t.Error("there was no new handshake")
 	}
