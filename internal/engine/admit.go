@@ -13,8 +13,8 @@ const (
 	// buffer is not empty, batches are full, and that is an eighth of the time at most.
 	checksPerBatch = 2
 
-	// checksPerLook deferred messages are checked, when there is nothing to read, before
-	// the reader looks again: data waits for them, for about 0.1 ms.
+	// checksPerLook deferred messages are checked when there is nothing to read, before
+	// the reader tries again: they delay data by about 0.1 ms.
 	checksPerLook = 16
 )
 
@@ -22,7 +22,7 @@ const (
 // that one lane receives. It belongs to the goroutine that holds the lane's read lock.
 type admitter struct {
 	engine   *Engine
-	replies  *sender // sends what is to be answered at once
+	replies  *sender // sends immediate replies
 	deferred driver.Deferred
 	cookie   [wire.CookieReplySize]byte
 	batch    batch.Batch
@@ -30,7 +30,7 @@ type admitter struct {
 
 func (e *Engine) newAdmitter() *admitter { return &admitter{engine: e, replies: e.newSender()} }
 
-// receive decides about a message, or defers that.
+// receive decides about a message, or defers the decision.
 func (a *admitter) receive(from wire.Endpoint, msg []byte) {
 	e := a.engine
 	now := e.world.Clock().Mono

@@ -11,8 +11,8 @@ import (
 	"wgd/internal/sys/udp"
 )
 
-// Rule 10 of style: what a lane with a queue of its own calls for each batch,
-// to tell flows apart and to send, allocates nothing.
+// Rule 10 of style: packetHash and Send, which a lane with its own queue calls for
+// each batch, allocate nothing.
 func TestQueueAllocatesNothing(t *testing.T) {
 	var e Engine
 	e.sockets.set(&udp.Pair{})

@@ -17,14 +17,14 @@ import (
 	"wgd/key"
 )
 
-// The port is taken: the interface is up and says why it does not work; other
-// configuration goes on, and another port cures it.
+// When the port is taken, the interface is up and reports the fault. Other changes
+// still apply, and another port clears the fault.
 func TestFaultAndAnotherPort(t *testing.T) {
 	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
 	taken := occupy(t, a, 51820)
 	port := uint16(51820)
-	a.apply(conf.Change{ListenPort: &port}) // while down it may say anything
+	a.apply(conf.Change{ListenPort: &port}) // accepted while down
 	err := a.Up()
 	oneSentence(t, err)
 	if st := a.Status(); !st.Up || st.Fault != err.Error() || a.Fault() != st.Fault || !strings.Contains(st.Fault, "51820") {
@@ -40,10 +40,10 @@ func TestFaultAndAnotherPort(t *testing.T) {
 		t.Errorf("a peer cannot be added under a fault: %v", err)
 	}
 	if err := a.Apply(conf.Change{FirewallMark: &mark}); err == nil {
-		t.Error("a mark tries again, and does not say that it failed")
+		t.Error("a change of the mark opens the sockets again, but returned no error")
 	}
 	if err := a.Apply(conf.Change{ListenPort: &port}); err == nil || a.Fault() == "" {
-		t.Error("the port is still taken")
+		t.Error("the port is still taken, but there is no error or no fault")
 	}
 	a.inject(b, "staged under the fault")
 	eventually(t, "it is staged", a.peer().HasStaged)
@@ -56,8 +56,8 @@ func TestFaultAndAnotherPort(t *testing.T) {
 	taken.Close()
 }
 
-// Down and up cure it too, once the port is free; down purges what came under
-// the fault (A61).
+// Down and up clear the fault too, once the port is free. Down purges the packets
+// staged during the fault (A61).
 func TestFaultAndUpAgain(t *testing.T) {
 	net := udptest.NewNet()
 	a, b := newSite(t, net, 1), newSite(t, net, 2)
@@ -91,8 +91,8 @@ func occupy(t *testing.T, s *site, port uint16) *udp.Pair {
 	return pair
 }
 
-// A59: where the machine refuses a change (a name that is another peer's), the
-// sockets and the mark are what they were; and the other way round.
+// A59: if the machine refuses a change (the name of another peer), the sockets and
+// the mark stay as they were, and vice versa.
 func TestApplyIsWhole(t *testing.T) {
 	_, a, b := pair(t)
 	a.deliver(b, "hello")
@@ -113,7 +113,7 @@ func TestApplyIsWhole(t *testing.T) {
 		oneSentence(t, a.Apply(c))
 		after := a.Status()
 		if after.FirewallMark != before.FirewallMark || after.ListenPort != before.ListenPort || len(after.Peers) != 1 {
-			t.Errorf("something of it was applied: %+v", after)
+			t.Errorf("the refused change was partly applied: %+v", after)
 		}
 		if socket.Mark() != 5 {
 			t.Errorf("the socket has mark %d", socket.Mark())
@@ -129,7 +129,7 @@ func TestApplyIsWhole(t *testing.T) {
 	a.deliver(b, "still a peer")
 }
 
-// partialMark are sockets of which one takes a mark and the other does not.
+// partialMark is a pair of sockets that reports every mark but 0 as refused.
 type partialMark struct {
 	*udp.Pair
 	marks []uint32
@@ -143,8 +143,8 @@ func (s *partialMark) SetMark(mark uint32) error {
 	return errors.Join(&udp.MarkRefused{Mark: mark, Cause: errors.New("not permitted")}, &udp.MarkRefused{Mark: mark, Cause: errors.New("not permitted")})
 }
 
-// A59: a mark that is refused is taken back from the socket that took it, and
-// the refusal is one sentence.
+// A59: a refused mark is reset on the socket that accepted it, and the error is one
+// sentence.
 func TestMarkRefused(t *testing.T) {
 	sockets := &partialMark{}
 	host := udptest.NewNet().Host(outer(1))
@@ -163,7 +163,7 @@ func TestMarkRefused(t *testing.T) {
 	}
 }
 
-// A52, A53: a new mark is on the sockets, and every source is forgotten.
+// A52, A53: a new mark is set on the sockets, and every source is forgotten.
 func TestMarkForgetsSources(t *testing.T) {
 	_, a, b := pair(t)
 	a.deliver(b, "hello")
@@ -174,7 +174,7 @@ func TestMarkForgetsSources(t *testing.T) {
 	if a.peer().Endpoint().Source.IsValid() || a.conn().Mark() != mark || a.Status().FirewallMark != mark {
 		t.Errorf("endpoint %+v, mark %d", a.peer().Endpoint(), a.conn().Mark())
 	}
-	// It stays over down and up, and over another port.
+	// The mark persists across down and up, and on another port.
 	a.Down()
 	a.up()
 	if a.conn().Mark() != mark {
@@ -186,8 +186,8 @@ func TestMarkForgetsSources(t *testing.T) {
 	}
 }
 
-// The gate has the key at once, none when the key is taken away (A22), and the
-// tunables hold at once.
+// The gate follows changes of the key, also its removal (A22), and of the tunables
+// at once.
 func TestGateFollows(t *testing.T) {
 	_, a, b := pair(t)
 	a.deliver(b, "hello")
@@ -210,7 +210,7 @@ func TestGateFollows(t *testing.T) {
 		t.Errorf("net.wg.force_underload=1: %v", v)
 	}
 	if !a.Status().Tunables.ForceUnderload {
-		t.Error("the status does not say so")
+		t.Error("the status does not report ForceUnderload")
 	}
 	var none key.Private
 	a.apply(conf.Change{PrivateKey: &none})
@@ -223,7 +223,7 @@ func TestGateFollows(t *testing.T) {
 	}
 }
 
-// A forced cookie costs a round, and no more (A26).
+// A forced cookie costs one more round trip of the handshake (A26).
 func TestForcedCookie(t *testing.T) {
 	net, a, b := pair(t)
 	on := true

@@ -19,8 +19,8 @@ import (
 // keyDigits is how many hexadecimal digits of its public key stand for a peer.
 const keyDigits = 8
 
-// LogPeer is how a peer stands in every line of the log: peer=NAME key=DIGITS. A
-// peer without a name goes by the digits, as in what wgconfig shows.
+// LogPeer returns the attributes that identify a peer in every log line: peer=NAME
+// key=DIGITS. The digits replace a missing name, as in the output of wgconfig.
 func LogPeer(name string, public key.Public) slog.Attr {
 	digits := public.Hex()[:keyDigits]
 	if name == "" {
@@ -29,13 +29,13 @@ func LogPeer(name string, public key.Public) slog.Attr {
 	return slog.Group("", slog.String("peer", name), slog.String("key", digits)) // inline
 }
 
-// handshakeLog tells the story of each handshake, at the level Debug. Nothing of
-// it is told per packet, and refusals, which anybody can cause, are bounded.
+// handshakeLog logs each handshake at the level Debug. It logs nothing per packet,
+// and limits the lines about refusals, which anybody can cause.
 type handshakeLog struct {
 	log *slog.Logger
 
 	mu sync.Mutex
-	// What strangers cause must not displace what is told about peers, for
+	// Lines that strangers cause must not displace lines about peers, for
 	// example that their preshared keys differ.
 	strangers, peers logLimit
 }
@@ -48,7 +48,7 @@ func (l *handshakeLog) write(what string, attrs ...slog.Attr) {
 	l.log.LogAttrs(context.Background(), slog.LevelDebug, what, attrs...)
 }
 
-// output tells what an output says, and what came of it.
+// output logs an output and its result.
 func (l *handshakeLog) output(now clock.Time, out *core.Output, result driver.Outcome) {
 	if !l.enabled() {
 		return
@@ -108,7 +108,7 @@ func (l *handshakeLog) event(now clock.Time, out *core.Output) {
 	l.write(out.Event.String(), attrs...)
 }
 
-// machineRefused tells of a message that the machine refused.
+// machineRefused logs a message that the machine refused.
 func (l *handshakeLog) machineRefused(now clock.Time, out *core.Output) {
 	limit := &l.strangers
 	if out.Peer != nil {
@@ -121,15 +121,15 @@ func (l *handshakeLog) machineRefused(now clock.Time, out *core.Output) {
 	var attrs []slog.Attr
 	if out.Peer != nil {
 		attrs = append(attrs, LogPeer(out.Name, out.PublicKey))
-	} else if !out.PublicKey.IsZero() { // the message says so, and has proven nothing
+	} else if !out.PublicKey.IsZero() { // claimed by the message, not proven
 		attrs = append(attrs, slog.String("key", out.PublicKey.Hex()[:keyDigits]))
 	}
 	attrs = append(attrs, slog.Any("from", out.Endpoint.Remote), slog.String("why", out.Cause.String()))
 	l.writeLimited(omitted, out.Event.String(), attrs...)
 }
 
-// dropped tells of a message that got into no queue; why is the reason as among
-// the drops.
+// dropped logs a message that was dropped before the queues; why is the reason
+// under which the drop is counted.
 func (l *handshakeLog) dropped(now clock.Time, from wire.Endpoint, msg []byte, why dataplane.Drop) {
 	omitted, ok := l.allow(&l.strangers, now)
 	if !ok {
@@ -139,8 +139,8 @@ func (l *handshakeLog) dropped(now clock.Time, from wire.Endpoint, msg []byte, w
 	l.writeLimited(omitted, kind.String()+" dropped", slog.Any("from", from.Remote), slog.String("why", why.String()))
 }
 
-// answered tells of a message that was answered by a cookie reply; err is that
-// of sending it.
+// answered logs a message that was answered by a cookie reply; err is the error
+// of sending the reply.
 func (l *handshakeLog) answered(now clock.Time, from wire.Endpoint, msg []byte, err error) {
 	omitted, ok := l.allow(&l.strangers, now)
 	if !ok {
@@ -154,8 +154,8 @@ func (l *handshakeLog) answered(now clock.Time, from wire.Endpoint, msg []byte, 
 	l.writeLimited(omitted, kind.String()+" answered by a cookie reply, because of the load", attrs...)
 }
 
-// allow reports whether the limit lets a line through, and how many lines it did not let
-// through before. It comes before the line is made, because a flood asks very often.
+// allow reports whether the limit allows a line, and how many lines were omitted
+// before it. Call it before composing the line: a flood calls it very often.
 func (l *handshakeLog) allow(limit *logLimit, now clock.Time) (omitted int, ok bool) {
 	if !l.enabled() {
 		return 0, false
@@ -165,7 +165,7 @@ func (l *handshakeLog) allow(limit *logLimit, now clock.Time) (omitted int, ok b
 	return limit.take(now)
 }
 
-// writeLimited tells what allow has let through.
+// writeLimited writes a line that allow has allowed.
 func (l *handshakeLog) writeLimited(omitted int, what string, attrs ...slog.Attr) {
 	if omitted > 0 {
 		attrs = append(attrs, slog.Int("omitted", omitted))
@@ -174,19 +174,19 @@ func (l *handshakeLog) writeLimited(omitted int, what string, attrs ...slog.Attr
 }
 
 const (
-	// logBurst lines are told at once, then one each logInterval.
+	// logBurst lines are allowed at once, then one per logInterval.
 	logBurst    = 10
 	logInterval = time.Second
 )
 
-// logLimit bounds how often something is told.
+// logLimit limits the rate of log lines.
 type logLimit struct {
 	bucket  clock.Bucket
 	omitted int
 }
 
-// take reports whether a line may be told now, and how many were omitted since
-// the last one.
+// take reports whether a line is allowed now, and how many were omitted since the
+// last one.
 func (l *logLimit) take(now clock.Time) (omitted int, ok bool) {
 	if !l.bucket.Take(now, logBurst, logInterval) {
 		l.omitted++

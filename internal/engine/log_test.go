@@ -24,14 +24,14 @@ import (
 	"wgd/key"
 )
 
-// debugLog has an engine tell log all it can.
+// debugLog makes an engine write to log at the level Debug.
 func debugLog(log *lines) func(*World) {
 	return func(w *World) {
 		w.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 }
 
-// loggedPair is pair, with what both tell, and a name for b.
+// loggedPair is pair with the logs of both sites, and a name for b.
 func loggedPair(t *testing.T) (a, b *site, logA, logB *lines) {
 	logA, logB = &lines{}, &lines{}
 	net := udptest.NewNet()
@@ -48,7 +48,7 @@ func loggedPair(t *testing.T) (a, b *site, logA, logB *lines) {
 
 var volatile = regexp.MustCompile(`^time=\S+ level=DEBUG |after=\S+ ?`)
 
-// handshakeLines is what was told of handshakes, without what differs each time.
+// handshakeLines returns the lines about handshakes, without the parts that vary.
 func (l *lines) handshakeLines() (list []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,16 +67,15 @@ func (l *lines) expect(t *testing.T, want ...string) {
 	}
 	eventually(t, "as many lines as expected", func() bool { return len(l.handshakeLines()) >= len(want) })
 	if got := l.handshakeLines(); !slices.Equal(got, want) {
-		t.Errorf("told:\n\t%s\nwant:\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+		t.Errorf("logged:\n\t%s\nwant:\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
 
-// digits is what stands for the key of s.
+// digits returns the digits of the key of s in the log.
 func (s *site) digits() string { return hex.EncodeToString(s.public[:4]) }
 
-// The log of both ends tells how a handshake went, with which peer: by its name,
-// or the first digits of its key, and never by its address alone. No secret is in
-// it.
+// Both ends log the course of a handshake and identify the peer by its name or the
+// first digits of its key, never by its address alone. The log contains no secret.
 func TestLogOfAHandshake(t *testing.T) {
 	a, b, logA, logB := loggedPair(t)
 	secret := key.NewPreshared(&[32]byte{1, 2, 3, 4, 5})
@@ -104,8 +103,8 @@ func TestLogOfAHandshake(t *testing.T) {
 	}
 }
 
-// B30: retries say which of how many they are, as the tunables have it, and the
-// end says why, and what it cost.
+// B30: each retry is logged with its number and the maximum that the tunables allow.
+// The last line has the reason and the number of packets lost.
 func TestLogOfRetries(t *testing.T) {
 	a, b, logA, _ := loggedPair(t)
 	timeout, total := 2*time.Second, 5*time.Second
@@ -127,7 +126,7 @@ func TestLogOfRetries(t *testing.T) {
 		`"packets that waited for a session are dropped" `+ofB+` packets=1`)...)
 }
 
-// A27: under load it is told who was asked for a cookie, and who got one.
+// A27: under load, both the cookie reply and its receipt are logged.
 func TestLogOfACookie(t *testing.T) {
 	a, b, logA, logB := loggedPair(t)
 	on := true
@@ -139,9 +138,9 @@ func TestLogOfACookie(t *testing.T) {
 		fmt.Sprintf(`"cookie received: the next handshake message carries it" peer=B key=%s`, b.digits()))
 }
 
-// Strangers cannot fill the log: of what they cause a few lines are told, and how
-// many were not. What is told about peers, such as another preshared key, is not
-// displaced by them.
+// Strangers cannot fill the log: a few of the lines that they cause are logged, with
+// the number of those omitted. They do not displace lines about peers, such as a
+// different preshared key.
 func TestLogOfRefusalsIsBounded(t *testing.T) {
 	a, b, logA, logB := loggedPair(t)
 	secret := key.NewPreshared(&[32]byte{9})
@@ -155,14 +154,14 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 		admitterB.receive(from(2), reply)
 	}
 	if n := logB.count("dropped"); n < logBurst || n > logBurst+5 {
-		t.Errorf("%d lines about 2000 messages", n)
+		t.Errorf("%d lines about 2000 messages, want %d to %d", n, logBurst, logBurst+5)
 	}
 	for _, want := range []string{
 		`msg="handshake initiation dropped" from=10.0.0.1:51820 why=mac1`,
 		`msg="cookie reply dropped" from=10.0.0.2:51820 why=handshake`,
 	} {
 		if logB.count(want) == 0 {
-			t.Errorf("not told: %s", want)
+			t.Errorf("not logged: %s", want)
 		}
 	}
 	b.sleep(2 * time.Second)
@@ -180,12 +179,12 @@ func TestLogOfRefusalsIsBounded(t *testing.T) {
 	want = fmt.Sprintf(`msg="handshake response refused" peer=B key=%s from=%v why=%q`+"\n", b.digits(), b.addr(), core.NotAuthentic)
 	eventually(t, "another preshared key", func() bool { return logA.count("response refused") > 0 })
 	if logA.count(want) == 0 {
-		t.Errorf("not told, or after others: %s", want)
+		t.Errorf("not logged, or with lines omitted: %s", want)
 	}
 }
 
-// What a socket refuses is told with its reason; a message that left from another
-// source was sent (A52).
+// A send that a socket refuses is logged with the reason; a message that left from
+// another source counts as sent (A52).
 func TestLogOfSending(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -205,7 +204,7 @@ func TestLogOfSending(t *testing.T) {
 	}
 }
 
-// Where nobody wants to read it, nothing is composed.
+// Without the level Debug, no line is composed.
 func TestQuietLogCostsNothing(t *testing.T) {
 	l := &handshakeLog{log: slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil))}
 	msg := (&wire.Response{}).AppendTo(nil)
@@ -217,22 +216,23 @@ func TestQuietLogCostsNothing(t *testing.T) {
 		l.dropped(1, from(1), msg, 0)
 		l.answered(1, from(1), msg, nil)
 	}); n != 0 && !underRace {
-		t.Errorf("%v allocations", n)
+		t.Errorf("%v allocations, want 0", n)
 	}
 }
 
-// A line is not told more often than its limit, and what was omitted is told once.
+// Lines are logged no more often than the limit allows, and the number of omitted
+// lines is reported once.
 func TestLogLimit(t *testing.T) {
 	var l logLimit
 	now := clock.Time(time.Hour)
-	told := 0
+	logged := 0
 	for range logBurst + 7 {
 		if omitted, ok := l.take(now); ok && omitted == 0 {
-			told++
+			logged++
 		}
 	}
-	if told != logBurst {
-		t.Errorf("%d told at once", told)
+	if logged != logBurst {
+		t.Errorf("%d lines at once, want %d", logged, logBurst)
 	}
 	for i, want := range []int{7, 0} {
 		now = now.Add(logInterval)

@@ -28,7 +28,8 @@ var (
 // kernel sets the Routes of a World.
 func kernel(r *linktest.Routes) func(*World) { return func(w *World) { w.Routes = r } }
 
-// constant answers that every source is local, and every other question with route.
+// constant returns an answer function: every source is local, no entry matches, and
+// the answer to any other question is route.
 func constant(route link.Route) func(link.Question) link.Route {
 	return func(q link.Question) link.Route {
 		if q.Remote.Port() == 1 {
@@ -409,7 +410,7 @@ func TestPeersShareARoute(t *testing.T) {
 	c := newRouteBench(1000)
 	for _, p := range c.peers {
 		if p.Location().Route() != c.peers[0].Location().Route() {
-			t.Fatal("not shared")
+			t.Fatal("peers with the same route do not share it")
 		}
 	}
 	for i := range 3 * maxKnownRoutes {
@@ -419,7 +420,7 @@ func TestPeersShareARoute(t *testing.T) {
 		c.step(new(allowance), <-c.queue)
 	}
 	if len(c.known) > maxKnownRoutes {
-		t.Errorf("%d are kept", len(c.known))
+		t.Errorf("%d routes are kept, want at most %d", len(c.known), maxKnownRoutes)
 	}
 }
 
@@ -441,7 +442,7 @@ func TestSourceSetDuringAChange(t *testing.T) {
 	}
 	p.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort("10.9.9.8:7"), outer77, 1))
 	if c.ensure(p, p.Endpoint()); !p.Endpoint().Source.IsValid() {
-		t.Error("nothing has changed")
+		t.Error("the source was forgotten, but nothing has changed")
 	}
 }
 

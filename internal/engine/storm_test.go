@@ -21,7 +21,7 @@ import (
 	"wgd/key"
 )
 
-// initiation is one from the owner of a private key, without a cookie.
+// initiation returns an initiation by the owner of a private key, without a cookie.
 func initiation(t testing.TB, from key.Private, to key.Public) []byte {
 	t.Helper()
 	var ephemeral [32]byte
@@ -39,7 +39,7 @@ func initiation(t testing.TB, from key.Private, to key.Public) []byte {
 	return raw
 }
 
-// from is the n-th of many addresses elsewhere.
+// from returns the n-th of many remote endpoints.
 func from(n int) wire.Endpoint {
 	return wire.NewEndpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 51820), netip.Addr{}, 0)
 }
@@ -48,8 +48,8 @@ func train(msg []byte, end wire.Endpoint) batch.Batch {
 	return batch.Batch{Data: msg, Stride: len(msg), Remote: end}
 }
 
-// A44, B49: 2,000 peers initiate at once at one responder; what two others have
-// to say to each other goes on, and the queue has its bound (A28).
+// A44, B49: 2,000 peers initiate to one responder at once. Data between two other
+// peers still passes, and the queue stays within its bound (A28).
 func TestStormAndData(t *testing.T) {
 	_, a, b := pair(t)
 	a.deliver(b, "hello")
@@ -81,7 +81,7 @@ func TestStormAndData(t *testing.T) {
 		a.deliver(b, fmt.Sprint("amid the storm ", i))
 		slowest = max(slowest, time.Since(begun))
 		if w := b.inbox.waiting(); w > driver.Capacity {
-			t.Fatalf("%d wait", w)
+			t.Fatalf("%d messages wait, want at most %d", w, driver.Capacity)
 		}
 		select {
 		case <-done:
@@ -95,9 +95,8 @@ func TestStormAndData(t *testing.T) {
 	}
 }
 
-// B26, B27, B6: a legitimate peer gets in under a flood of strangers who know
-// the public key: of one that stays below what counts as load, one at its edge,
-// and one that is as fast as they can be asked for cookies.
+// B26, B27, B6: a legitimate peer gets a session during a flood from strangers that
+// know the public key: below the threshold of load, around it, and far above it.
 func TestPeerUnderFlood(t *testing.T) {
 	const edge = driver.Capacity / 8
 	bursts := []int{16, edge - 28, edge + 28, 4 * edge}
@@ -127,7 +126,7 @@ func (c counted) TryRecv(bs []batch.Batch) (int, error) {
 	return n, err
 }
 
-// flooded is a pair of which b counts the trains that it reads.
+// flooded returns a pair; got counts the trains that b reads.
 func flooded(t *testing.T) (a, b *site, got *atomic.Int64) {
 	net := udptest.NewNet()
 	got = new(atomic.Int64)
@@ -146,7 +145,7 @@ func flooded(t *testing.T) (a, b *site, got *atomic.Int64) {
 	return a, b, got
 }
 
-// strangers are initiations of somebody who knows the public key of b.
+// strangers returns initiations of a stranger that knows the public key of b.
 func strangers(t *testing.T, b *site) [][]byte {
 	private, _ := newKey(t)
 	messages := make([][]byte, 64)
@@ -167,7 +166,7 @@ func underFlood(t *testing.T, burst int) {
 				b.conn().Inject(train(messages[i%len(messages)], from(i)))
 				i++
 			}
-			// The next when these were read: more would drown in the socket.
+			// Wait until these are read: the socket would drop more.
 			for got.Load() < int64(i) {
 				select {
 				case <-stop:
@@ -195,8 +194,8 @@ func underFlood(t *testing.T, burst int) {
 	t.Fatalf("not let in; a: %v, b: %v", a.Status().Drops, b.Status().Drops)
 }
 
-// B49: data goes on under a flood of handshakes, 64,000 a second, at no small
-// part of the rate that it had before.
+// B49: under a flood of 64,000 handshake messages a second, data keeps at least a
+// tenth of its rate.
 func TestDataUnderFlood(t *testing.T) {
 	a, b, _ := flooded(t)
 	a.deliver(b, "hello")
@@ -227,7 +226,7 @@ func TestDataUnderFlood(t *testing.T) {
 	}
 }
 
-// rate is how many packets arrive at b in a while, of as many as a can send.
+// rate returns how many packets arrive at b in half a second while a keeps sending.
 func rate(a, b *site) (arrived int) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -253,8 +252,8 @@ func rate(a, b *site) (arrived int) {
 	return arrived
 }
 
-// A44: thousands of initiations of our own, to peers that do not answer, keep
-// nobody waiting who wants in.
+// A44: thousands of our own initiations, to peers that do not answer, do not delay
+// a peer that initiates.
 func TestOwnStorm(t *testing.T) {
 	_, a, b := pair(t)
 	const n = 10000
@@ -275,12 +274,12 @@ func TestOwnStorm(t *testing.T) {
 	b.workers.mu.Unlock()
 	t.Logf("answered after %v, with %d initiations still to be made", took, left)
 	if left == 0 {
-		t.Error("the storm was over before: this proves nothing")
+		t.Error("the storm ended before the answer: the test proves nothing")
 	}
 	within(t, patience, "Close", b.Close)
 }
 
-// Cookie replies and responses that answer nothing of ours take nobody's place.
+// Cookie replies and responses to no message of ours take no place in the queues.
 func TestNoQueueForStrangers(t *testing.T) {
 	_, a, b := pair(t)
 	a.deliver(b, "hello")
@@ -306,9 +305,9 @@ func TestNoQueueForStrangers(t *testing.T) {
 	b.inbox.mu.Unlock()
 	b.mu.Unlock()
 	if n := b.dropped("handshake"); n != 4000 {
-		t.Errorf("%d counted", n)
+		t.Errorf("%d drops counted, want 4000", n)
 	}
 	if b.admission.Gate.UnderLoad(b.clock().Mono) {
-		t.Error("strangers have made it a load")
+		t.Error("messages of strangers put the gate under load")
 	}
 }
