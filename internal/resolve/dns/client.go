@@ -24,9 +24,9 @@ const (
 type Files struct {
 	ResolvConf, Hosts, NSSwitch string
 
-	// Upstream has the servers that systemd-resolved asks. They are asked when its
-	// own address is in ResolvConf and does not answer: it may be asking through the
-	// tunnel whose endpoint is looked up.
+	// Upstream has the servers that systemd-resolved asks. If ResolvConf has only its
+	// own address, and it does not answer or cannot tell, they are asked: it may be
+	// asking through the tunnel whose endpoint is looked up.
 	Upstream string
 
 	Port uint16 // of all name servers: 53, except in tests

@@ -67,7 +67,8 @@ func TestMark(t *testing.T) {
 	lookup("with a mark, over TCP", "192.0.2.2 10s")
 }
 
-// The upstream servers of systemd-resolved are asked when it does not answer itself.
+// The upstream servers of systemd-resolved are asked when it does not answer itself,
+// as when they are silent, or cannot tell, as when it has no route to them.
 func TestUpstream(t *testing.T) {
 	netnstest.Isolate(t)
 	run(t, "ip link set lo up")
@@ -85,6 +86,10 @@ func TestUpstream(t *testing.T) {
 	}
 	if got := text(c.Lookup(context.Background(), "b.example")); got != "not found" {
 		t.Errorf("it knows that there is none: %s", got)
+	}
+	stub.Set("a.example", dnstest.Entry{RCode: 2}) // SERVFAIL
+	if got := text(c.Lookup(context.Background(), "a.example")); got != "192.0.2.2 10s" {
+		t.Errorf("it cannot tell: %s", got)
 	}
 	stub.Set("a.example", dnstest.Entry{Silent: true})
 	for range 2 {

@@ -166,16 +166,18 @@ func (s *Server) serveTCP(listener *net.TCPListener) {
 		wait.Go(func() {
 			defer conn.Close()
 			conn.SetDeadline(time.Now().Add(30 * time.Second))
-			var length [2]byte
-			if _, err := io.ReadFull(conn, length[:]); err != nil {
-				return
-			}
-			question := make([]byte, binary.BigEndian.Uint16(length[:]))
-			if _, err := io.ReadFull(conn, question); err != nil {
-				return
-			}
-			for _, answer := range s.answers(question, true) {
-				conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+			for { // a client may ask more than once
+				var length [2]byte
+				if _, err := io.ReadFull(conn, length[:]); err != nil {
+					return
+				}
+				question := make([]byte, binary.BigEndian.Uint16(length[:]))
+				if _, err := io.ReadFull(conn, question); err != nil {
+					return
+				}
+				for _, answer := range s.answers(question, true) {
+					conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+				}
 			}
 		})
 	}
