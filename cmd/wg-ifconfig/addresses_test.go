@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wgd/internal/control"
 )
 
 // output runs a program, which must succeed, and returns its output.
@@ -35,7 +37,7 @@ func (h *host) routes() string {
 func (h *host) waitForOutput(what string, get func() string, want string) {
 	h.t.Helper()
 	got := ""
-	if !waitFor(5*time.Second, func() bool { got = get(); return got == want }) {
+	if !control.WaitFor(5*time.Second, func() bool { got = get(); return got == want }) {
 		h.compare(what, got, want)
 	}
 }
@@ -151,7 +153,7 @@ func TestAddressesKeepTheirAttributes(t *testing.T) {
 		h.ok("ip address add dev wg0 " + a)
 	}
 	before := h.addresses()
-	if !waitFor(5*time.Second, func() bool { return strings.Contains(h.routes(), "fd00:1::2") }) {
+	if !control.WaitFor(5*time.Second, func() bool { return strings.Contains(h.routes(), "fd00:1::2") }) {
 		t.Fatal("there is no route to the address's peer")
 	}
 	routes := h.routes()

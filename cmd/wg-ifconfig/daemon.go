@@ -24,7 +24,6 @@ const (
 	startTime  = 15 * time.Second
 	noticeTime = 5 * time.Second
 	endTime    = 10 * time.Second
-	waitStep   = 10 * time.Millisecond
 )
 
 // create starts the daemon and waits until it answers.
@@ -35,9 +34,9 @@ func create(c *cli.Call, links *link.Links, name string) error {
 		return err
 	}
 	var err error
-	if waitFor(startTime, func() bool {
+	if control.WaitFor(startTime, func() bool {
 		if _, err = links.Get(name); err == nil {
-			_, err = statusOf(name)
+			_, err = control.StatusOf(name)
 		}
 		return err == nil
 	}) {
@@ -132,7 +131,7 @@ func destroy(c *cli.Call, links *link.Links, name string) error {
 	if err := links.Delete(name); err != nil {
 		return err
 	}
-	ended := waitFor(endTime, func() bool {
+	ended := control.WaitFor(endTime, func() bool {
 		_, err := links.Get(name)
 		if !errors.Is(err, link.ErrNotFound) {
 			return false
@@ -158,8 +157,8 @@ func setUp(c *cli.Call, links *link.Links, name string, up bool) error {
 	defer done()
 	var status conf.Status
 	var err error
-	noticed := waitFor(noticeTime, func() bool {
-		status, err = statusOf(name)
+	noticed := control.WaitFor(noticeTime, func() bool {
+		status, err = control.StatusOf(name)
 		return err == nil && status.Up == up
 	})
 	switch {
@@ -191,25 +190,4 @@ func setFlag(links *link.Links, name string, up bool) error {
 		return fmt.Errorf("keep the addresses: %w", err)
 	}
 	return nil
-}
-
-func statusOf(name string) (conf.Status, error) {
-	client, err := control.Dial(name)
-	if err != nil {
-		return conf.Status{}, err
-	}
-	defer client.Close()
-	return client.Status()
-}
-
-// waitFor polls until done returns true, and reports whether it did within the limit.
-func waitFor(limit time.Duration, done func() bool) bool {
-	for end := time.Now().Add(limit); ; time.Sleep(waitStep) {
-		if done() {
-			return true
-		}
-		if time.Now().After(end) {
-			return false
-		}
-	}
 }

@@ -149,7 +149,7 @@ func isOurs(info link.Info) bool {
 // query asks the daemon whether the interface works, if this user may connect to it.
 func query(info link.Info) view {
 	fault := ""
-	if status, err := statusOf(info.Name); err == nil {
+	if status, err := control.StatusOf(info.Name); err == nil {
 		fault = status.Fault
 	}
 	return viewOf(info, fault)

@@ -4,23 +4,13 @@ import (
 	"bufio"
 	"fmt"
 
-	"wgd/conf"
 	"wgd/internal/cli"
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
 )
 
-func statusOf(name string) (conf.Status, error) {
-	client, err := control.Dial(name)
-	if err != nil {
-		return conf.Status{}, err
-	}
-	defer client.Close()
-	return client.Status()
-}
-
 func showAll(c *cli.Call) error {
-	status, err := statusOf(c.Arg("INTERFACE"))
+	status, err := control.StatusOf(c.Arg("INTERFACE"))
 	if err != nil {
 		return err
 	}
@@ -33,7 +23,7 @@ func showAll(c *cli.Call) error {
 }
 
 func showPeer(c *cli.Call) error {
-	status, err := statusOf(c.Arg("INTERFACE"))
+	status, err := control.StatusOf(c.Arg("INTERFACE"))
 	if err != nil {
 		return err
 	}
@@ -52,7 +42,7 @@ func showPeer(c *cli.Call) error {
 }
 
 func showPrivateKey(c *cli.Call) error {
-	status, err := statusOf(c.Arg("INTERFACE"))
+	status, err := control.StatusOf(c.Arg("INTERFACE"))
 	if err != nil {
 		return err
 	}

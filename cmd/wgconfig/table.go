@@ -134,7 +134,7 @@ func completePeer(before []string) []string {
 	if len(before) < 2 || before[1] == "add" {
 		return nil
 	}
-	status, err := statusOf(before[0])
+	status, err := control.StatusOf(before[0])
 	if err != nil {
 		return nil
 	}

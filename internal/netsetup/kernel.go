@@ -19,7 +19,6 @@ import (
 const (
 	noticeTime = 5 * time.Second
 	endTime    = 10 * time.Second
-	waitStep   = 10 * time.Millisecond
 )
 
 // A Kernel is the System of the network namespace of the thread that opened it.
@@ -54,7 +53,7 @@ func (k *Kernel) Delete(name string, index int) error {
 	if err := k.Links.Delete(name); err != nil && !errors.Is(err, link.ErrNotFound) {
 		return err
 	}
-	if !waitFor(endTime, func() bool { return !control.Running(name) }) {
+	if !control.WaitFor(endTime, func() bool { return !control.Running(name) }) {
 		return fmt.Errorf("%s: the interface is gone, but its daemon still runs: end it with kill(1)", name)
 	}
 	return nil
@@ -93,8 +92,8 @@ func (k *Kernel) BringUp(name string) error {
 	}
 	var status conf.Status
 	var err error
-	noticed := waitFor(noticeTime, func() bool {
-		status, err = Status(name)
+	noticed := control.WaitFor(noticeTime, func() bool {
+		status, err = control.StatusOf(name)
 		status.Erase()
 		return err == nil && status.Up
 	})
@@ -106,7 +105,7 @@ func (k *Kernel) BringUp(name string) error {
 	case status.Fault != "":
 		return fmt.Errorf("%s: the tunnel does not work: %s", name, status.Fault)
 	}
-	usable := waitFor(noticeTime, func() bool {
+	usable := control.WaitFor(noticeTime, func() bool {
 		var info link.Info
 		info, err = k.Get(name)
 		return err != nil || !slices.ContainsFunc(info.Addresses, func(a link.Address) bool { return a.Tentative })
@@ -115,16 +114,6 @@ func (k *Kernel) BringUp(name string) error {
 		err = fmt.Errorf("%s: the kernel still checks its IPv6 addresses for duplicates", name)
 	}
 	return err
-}
-
-// Status asks the daemon of an interface.
-func Status(name string) (conf.Status, error) {
-	client, err := control.Dial(name)
-	if err != nil {
-		return conf.Status{}, err
-	}
-	defer client.Close()
-	return client.Status()
 }
 
 // AddGuard adds the firewall rules.
@@ -167,7 +156,7 @@ func (k *Kernel) MarksInUse() (bool, error) { return k.UsesMarks() }
 
 // Facts gathers what Plan needs. The interface exists, and its tunnel is configured.
 func (k *Kernel) Facts(name string, store Store) (Facts, error) {
-	status, err := Status(name)
+	status, err := control.StatusOf(name)
 	if err != nil {
 		return Facts{}, err
 	}
@@ -230,16 +219,4 @@ func nextPriority(list []uint32) (uint32, error) {
 		return 0, fmt.Errorf("there is no room for rules after the first one: its priority is %d, and that of the next one %d", list[0], list[1])
 	}
 	return list[1] - 1, nil
-}
-
-// waitFor polls until done returns true, and reports whether it did within the limit.
-func waitFor(limit time.Duration, done func() bool) bool {
-	for end := time.Now().Add(limit); ; time.Sleep(waitStep) {
-		if done() {
-			return true
-		}
-		if time.Now().After(end) {
-			return false
-		}
-	}
 }
