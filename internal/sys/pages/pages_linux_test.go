@@ -64,13 +64,17 @@ func TestOwner(t *testing.T) {
 	}
 	runtime.KeepAlive(o)
 	o = nil
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	// The owners of the attempts are kept, so that no attempt finds the buffer of
+	// an earlier one instead.
+	owners := []*owner{other}
+	defer func() { runtime.KeepAlive(owners) }()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		runtime.GC()
-		third := &owner{}
-		if third.buf = For(third, n); address(third.buf) == at {
+		next := &owner{}
+		owners = append(owners, next)
+		if next.buf = For(next, n); address(next.buf) == at {
 			return
 		}
-		runtime.KeepAlive(third)
 	}
 	t.Error("the buffer was not reused within 10 s of its owner's end")
 }
