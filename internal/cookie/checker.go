@@ -22,8 +22,8 @@ type Checker struct {
 	mac1   hash.Hash   // nil: no key
 	cipher cipher.AEAD // of cookie replies
 
-	// Cookies are MACs of source addresses, made with a secret of our own
-	// (A24); made is when the secret was, and 0 when there is none.
+	// Cookies are MACs of source addresses under a secret of our own (A24). made is
+	// the time at which the secret was made, or 0 if there is none.
 	random  io.Reader
 	cookies hash.Hash
 	made    clock.Time
@@ -34,15 +34,15 @@ type Checker struct {
 	reply [wire.CookieReplySize]byte
 }
 
-// NewChecker is the checker for the owner of a public key. random gives 32
-// bytes for each secret and 24 for each reply.
+// NewChecker returns a Checker for the owner of a public key. It reads 32 bytes
+// from random for each secret and 24 for each reply.
 func NewChecker(public key.Public, random io.Reader) *Checker {
 	c := &Checker{random: random}
 	c.SetKey(public)
 	return c
 }
 
-// SetKey changes the owner; the zero key is none.
+// SetKey changes the owner. The zero key means that there is none.
 func (c *Checker) SetKey(public key.Public) {
 	c.mac1, c.cipher = nil, nil
 	if public.IsZero() {
@@ -58,8 +58,8 @@ func (c *Checker) SetKey(public key.Public) {
 // HasKey reports whether there is an owner.
 func (c *Checker) HasKey() bool { return c.mac1 != nil }
 
-// CheckMAC1 reports whether the sender of an initiation or response knows
-// whom it is for (A22). Without an owner it is for nobody.
+// CheckMAC1 reports whether the sender of an initiation or response knows the
+// owner's public key (A22). It returns false if there is no owner.
 func (c *Checker) CheckMAC1(msg []byte) bool {
 	if c.mac1 == nil {
 		return false
@@ -82,8 +82,9 @@ func (c *Checker) CheckMAC2(now clock.Time, from netip.AddrPort, msg []byte) boo
 	return subtle.ConstantTimeCompare(h.Sum(c.sum[:0]), field) == 1
 }
 
-// Reply is the cookie reply to an initiation or response whose mac1 is good
-// (A25), valid until the next call; false when there are no random bytes.
+// Reply returns the cookie reply to an initiation or response whose mac1 is
+// valid (A25). The reply is valid until the next call. Reply returns false if
+// there are no random bytes.
 func (c *Checker) Reply(now clock.Time, from netip.AddrPort, msg []byte) ([]byte, bool) {
 	if c.cipher == nil {
 		return nil, false
@@ -107,7 +108,7 @@ func (c *Checker) secretLives(now clock.Time) bool {
 	return c.made != 0 && now.Sub(c.made) < maxAge
 }
 
-// renew makes a new secret of 32 bytes (B38), which ends all cookies given out.
+// renew makes a new secret of 32 bytes (B38), which invalidates all cookies.
 func (c *Checker) renew(now clock.Time) bool {
 	var secret [blake2s.Size]byte
 	defer clear(secret[:])
@@ -118,7 +119,7 @@ func (c *Checker) renew(now clock.Time) bool {
 	return true
 }
 
-// cookieOf is the cookie of a source; valid until the next hash.
+// cookieOf returns the cookie of a source. It is valid until the next hash.
 func (c *Checker) cookieOf(from netip.AddrPort) []byte {
 	b := c.room[:0]
 	if addr := from.Addr().Unmap(); addr.Is4() {
@@ -134,7 +135,7 @@ func (c *Checker) cookieOf(from netip.AddrPort) []byte {
 	return c.cookies.Sum(c.sum[:0])
 }
 
-// newCipher is that of cookie replies: XChaCha20-Poly1305.
+// newCipher returns the cipher of cookie replies, XChaCha20-Poly1305.
 func newCipher(k *[blake2s.Size]byte) cipher.AEAD {
 	a, err := chacha20poly1305.NewX(k[:])
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"wgd/key"
 )
 
-// Verdict is what a Gate says of a message.
+// A Verdict is what a Gate decides about a message.
 type Verdict uint8
 
 const (
-	Admit         Verdict = iota + 1 // put it into the handshake queue
-	Reply                            // send the cookie reply to where it came from, nothing else
+	Admit         Verdict = iota + 1 // add it to the handshake queue
+	Reply                            // only send the cookie reply to its source
 	DropMalformed                    // neither an initiation nor a response
-	DropNoKey                        // we have no private key, so nothing is for us
+	DropNoKey                        // there is no private key, so no message is for this interface
 	DropMAC1                         // its sender does not know our public key
 	DropFull                         // the handshake queue is full
 	DropRate                         // its source is over its rate
@@ -34,7 +34,7 @@ var verdicts = [...]string{
 	DropRandom:    "no random bytes for a cookie",
 }
 
-// String says it for people.
+// String returns the verdict in words.
 func (v Verdict) String() string {
 	if v == 0 || int(v) >= len(verdicts) {
 		return "no verdict"
@@ -42,15 +42,15 @@ func (v Verdict) String() string {
 	return verdicts[v]
 }
 
-// Load begins when the handshake queue is filled to one part in loadShare, and
-// ends loadLasts after it was last so (A28).
+// Load begins when the handshake queue is filled to one part in loadShare. It
+// ends loadLasts after the queue was last that full (A28).
 const (
 	loadShare = 8
 	loadLasts = time.Second
 )
 
-// Gate joins all that a receiver decides about initiations and responses (both
-// alike, A27) before they take a place in the handshake queue. It is not safe
+// Gate makes all decisions of a receiver about initiations and responses, which
+// it treats alike (A27), before they enter the handshake queue. It is not safe
 // for concurrent use.
 type Gate struct {
 	key.Hidden
@@ -60,8 +60,8 @@ type Gate struct {
 	loaded  clock.Time // when the queue was last that full; 0: never
 }
 
-// NewGate is the gate before the owner of a public key; the zero key lets
-// nothing through. random is for cookies: secrets and nonces.
+// NewGate returns the Gate for the owner of a public key. With the zero key it
+// drops every message. It reads the secrets and nonces of cookies from random.
 func NewGate(public key.Public, random io.Reader) *Gate {
 	g := &Gate{checker: Checker{random: random}}
 	g.SetKey(public)
@@ -71,7 +71,7 @@ func NewGate(public key.Public, random io.Reader) *Gate {
 // SetKey changes the owner.
 func (g *Gate) SetKey(public key.Public) { g.checker.SetKey(public) }
 
-// SetForce makes the gate behave as under load whatever the load.
+// SetForce makes the gate behave as under load, whatever the load is.
 func (g *Gate) SetForce(force bool) { g.force = force }
 
 // UnderLoad reports whether handshakes need a cookie at now.
@@ -106,7 +106,7 @@ func (g *Gate) Admit(now clock.Time, from netip.AddrPort, msg []byte, queued, ca
 		g.loaded = now
 	}
 	if !g.UnderLoad(now) {
-		// A23, A30: mac2 is ignored, no rate is kept, nobody is asked for anything.
+		// A23, A30: mac2 is ignored, no rate is enforced, and no cookie is sent.
 		g.limiter.Expire(now)
 		return Admit, nil
 	}
@@ -117,9 +117,9 @@ func (g *Gate) Admit(now clock.Time, from netip.AddrPort, msg []byte, queued, ca
 		return DropRandom, nil
 	}
 	if queued >= capacity {
-		return DropFull, nil // before the limiter: it costs its source nothing
+		return DropFull, nil // before the limiter, so that it does not count against the rate of its source
 	}
-	// A30: after mac2, so that a forged source uses up nobody's rate.
+	// A30: after mac2, so that forged sources do not use up the rate of the real ones.
 	if !g.limiter.Allow(now, from.Addr()) {
 		return DropRate, nil
 	}

@@ -8,20 +8,21 @@ import (
 	"wgd/internal/clock"
 )
 
-// The rate of handshakes from one source network, by a token bucket whose
-// tokens are time (A29).
+// The rate of handshakes from one source network, as a token bucket whose
+// tokens are units of time (A29).
 const (
 	perHandshake = time.Second / 20
 	burst        = 5 * perHandshake
-	idleAfter    = time.Second // a bucket is long full by then
+	idleAfter    = time.Second // longer than a bucket takes to fill
 	maxSources   = 65_536
 )
 
-// Limiter keeps each source network to 20 handshakes a second, 5 at once
-// (A29). The zero Limiter is ready. It is not safe for concurrent use.
+// Limiter limits each source network to 20 handshakes a second, in bursts of at
+// most 5 (A29). The zero Limiter is ready to use. It is not safe for concurrent
+// use.
 //
-// Every call takes away two idle sources and brings at most one, so that
-// nobody ever pays for tidying up.
+// Every call removes up to two idle sources and adds at most one, so no call has
+// to remove many.
 type Limiter struct {
 	at    map[source]int32
 	slots []slot
@@ -30,8 +31,8 @@ type Limiter struct {
 	free           int32 // head of the list of empty slots, by newer
 }
 
-// source is an IPv4 address, or an IPv6 network of 64 bits: who has one of
-// its addresses has them all.
+// A source is an IPv4 address, or an IPv6 network of 64 bits: a host that has
+// one of its addresses usually has all of them.
 type source struct {
 	bits uint64
 	six  bool
@@ -46,8 +47,8 @@ type slot struct {
 
 const nowhere int32 = -1
 
-// Allow reports whether addr may make a handshake at now. Where maxSources are
-// known, unknown ones may not.
+// Allow reports whether addr may make a handshake at now. If there are already
+// maxSources sources, a new one may not.
 func (l *Limiter) Allow(now clock.Time, addr netip.Addr) bool {
 	l.Expire(now)
 	if l.at == nil {
@@ -77,8 +78,8 @@ func (l *Limiter) Allow(now clock.Time, addr netip.Addr) bool {
 	return true
 }
 
-// Expire takes away up to two sources that are idle at now, and all at once,
-// with their memory, when all are.
+// Expire removes up to two sources that are idle at now. If all are idle, it
+// removes all of them and their memory.
 func (l *Limiter) Expire(now clock.Time) {
 	if len(l.at) == 0 {
 		return
@@ -108,7 +109,7 @@ func (l *Limiter) take() int32 {
 	return int32(len(l.slots) - 1)
 }
 
-// link makes i the newest.
+// link makes i the newest source.
 func (l *Limiter) link(i int32) {
 	l.slots[i].older, l.slots[i].newer = l.newest, nowhere
 	if l.newest == nowhere {

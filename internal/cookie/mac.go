@@ -10,8 +10,8 @@ import (
 	"wgd/key"
 )
 
-// maxAge is how long a receiver keeps the secret of its cookies, and a sender
-// uses a cookie (A24).
+// maxAge is the time for which a receiver keeps the secret of its cookies, and
+// for which a sender uses a cookie (A24).
 const maxAge = 120 * time.Second
 
 const (
@@ -30,7 +30,7 @@ func labelled(k *[blake2s.Size]byte, label string, public key.Public) {
 	*k = blake2s.Sum256(room[:])
 }
 
-// newMAC is keyed BLAKE2s-128.
+// newMAC returns keyed BLAKE2s-128.
 func newMAC(k []byte) hash.Hash {
 	h, err := blake2s.New128(k)
 	if err != nil {
@@ -39,7 +39,7 @@ func newMAC(k []byte) hash.Hash {
 	return h
 }
 
-// A handshake message ends in mac1 and mac2. Each covers what is before it.
+// A handshake message ends with mac1 and mac2. Each covers everything before it.
 func mac1Of(msg []byte) (covered, field []byte) {
 	at := len(msg) - 2*wire.MACSize
 	return msg[:at], msg[at : at+wire.MACSize]

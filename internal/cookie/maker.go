@@ -8,29 +8,29 @@ import (
 	"wgd/key"
 )
 
-// Maker is what a sender keeps for one peer to make mac1 and mac2. It is not
-// safe for concurrent use.
+// Maker makes mac1 and mac2 of the messages to one peer. It is not safe for
+// concurrent use.
 //
-// The keys of mac1 and of cookie replies are made anew each time: that is
-// nothing beside a handshake, and memory is kept for every peer.
+// It computes the keys of mac1 and of cookie replies each time. That costs
+// little compared with a handshake, and saves memory for every peer.
 type Maker struct {
 	key.Hidden
 	peer    key.Public
 	cookie  mac
-	got     clock.Time // when the cookie came; 0: there is none
-	mac1    mac        // of the message sent last
-	waiting bool       // no reply to that message was accepted yet
+	got     clock.Time // when the cookie was received; 0: there is none
+	mac1    mac        // of the last message
+	waiting bool       // no reply to that message has been accepted
 }
 
-// NewMaker is the maker for messages to a peer.
+// NewMaker returns a Maker for messages to a peer.
 func NewMaker(peer key.Public) *Maker { return &Maker{peer: peer} }
 
-// SetPeer makes m the maker for messages to another peer.
+// SetPeer makes m a Maker for messages to another peer.
 func (m *Maker) SetPeer(peer key.Public) { *m = Maker{peer: peer} }
 
-// AddMACs fills the last two fields of an encoded initiation or response, in
-// place; mac2 with zeroes when there is no fresh cookie (A23, A24). Every
-// sending, retransmissions too, needs a call of its own.
+// AddMACs fills the last two fields of an encoded initiation or response in
+// place. mac2 is zero if there is no fresh cookie (A23, A24). Every
+// transmission, including a retransmission, needs a call of its own.
 func (m *Maker) AddMACs(now clock.Time, msg []byte) {
 	if !hasMACs(msg) {
 		panic("cookie: MACs for something that has none")
@@ -54,10 +54,10 @@ func (m *Maker) AddMACs(now clock.Time, msg []byte) {
 	h.Sum(field[:0])
 }
 
-// Consume takes the cookie out of an encoded cookie reply, for the messages
-// from here on. It is false, and nothing changes, unless the reply was made by
-// the peer for the last message, and is the first for it (A26). It calls for
-// no resend: the next retransmission will carry mac2.
+// Consume reads the cookie from an encoded cookie reply. Later messages use it.
+// It returns false and changes nothing unless the peer made the reply for the
+// last message, and it is the first such reply (A26). The caller need not resend
+// anything: the next retransmission has a mac2.
 func (m *Maker) Consume(now clock.Time, msg []byte) bool {
 	reply, ok := wire.DecodeCookieReply(msg)
 	if !ok || !m.waiting {
@@ -74,5 +74,5 @@ func (m *Maker) Consume(now clock.Time, msg []byte) bool {
 	return true
 }
 
-// Erase forgets the cookie and the last message; the peer stays.
+// Erase erases the cookie and the mac1 of the last message. The peer stays.
 func (m *Maker) Erase() { *m = Maker{peer: m.peer} }

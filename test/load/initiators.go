@@ -16,9 +16,9 @@ import (
 	"wgd/key"
 )
 
-// initiators plays peers that initiate. All messages are made before it is
-// ready; asked, it sends them, each as soon as there are few enough without an
-// answer, and says how many were answered in what time.
+// initiators simulates peers that initiate. It makes all messages before it
+// reports that it is ready. On request it sends them, each as soon as few enough
+// are unanswered, and reports how many were answered in what time.
 func initiators(j Job) (func() (Reading, error), error) {
 	v, err := newVolley(j)
 	if err != nil {
@@ -33,8 +33,8 @@ func initiators(j Job) (func() (Reading, error), error) {
 	}, nil
 }
 
-// storm is the same for one who looks at something else meanwhile: the first
-// question begins it.
+// storm does the same in the background, for a program that measures something
+// else meanwhile. The first request starts it.
 func storm(j Job) (func() (Reading, error), error) {
 	v, err := newVolley(j)
 	if err != nil {
@@ -59,12 +59,12 @@ func storm(j Job) (func() (Reading, error), error) {
 	}, nil
 }
 
-// volley is many initiations to one daemon.
+// A volley is a set of initiations to one daemon.
 type volley struct {
 	conn           net.Conn
-	messages       [][]byte // the sender index of each is its place
+	messages       [][]byte // each has its position as the sender index
 	answered, lost atomic.Uint64
-	last           int64 // when the last answer came
+	last           int64 // time of the last answer
 }
 
 func newVolley(j Job) (*volley, error) {
@@ -83,7 +83,7 @@ func (v *volley) soFar() Reading {
 	return Reading{Packets: v.answered.Load(), Lost: v.lost.Load(), Nanoseconds: Now()}
 }
 
-// initiations makes so many messages to the daemon, from each peer in turn.
+// initiations returns count initiations to the daemon, from each peer in turn.
 func initiations(c *Peers, count int) ([][]byte, error) {
 	peers, err := c.members()
 	if err != nil {
@@ -115,8 +115,8 @@ func initiations(c *Peers, count int) ([][]byte, error) {
 	return messages, errors.Join(errs...)
 }
 
-// fly sends the messages and counts the responses. It is an error if less than
-// nine of ten are answered.
+// fly sends the messages and counts the responses. It returns an error if fewer
+// than nine in ten are answered.
 func (v *volley) fly() error {
 	buf := make([]byte, 2048)
 	next, flying, cookies, answered := 0, 0, 0, make([]bool, len(v.messages))

@@ -12,8 +12,8 @@ import (
 // pingEvery is the pause after each ping.
 const pingEvery = 5 * time.Millisecond
 
-// pinger sends ICMP echo requests when it is asked, and answers with the
-// average round trip.
+// pinger sends ICMP echo requests on request, and returns the average round
+// trip.
 func pinger(j Job) (func() (Reading, error), error) {
 	to, err := netip.ParseAddr(j.Remote)
 	if err != nil || !to.Is4() {
@@ -46,7 +46,8 @@ func pinger(j Job) (func() (Reading, error), error) {
 	}, nil
 }
 
-// pingOnce is one round trip on a connected raw socket, in nanoseconds.
+// pingOnce returns the time of one round trip on a connected raw socket, in
+// nanoseconds.
 func pingOnce(fd int, seq uint16) (int64, error) {
 	const echoRequest, echoReply, identity = 8, 0, 0x7767
 	msg := make([]byte, 64)

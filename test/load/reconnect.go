@@ -21,18 +21,18 @@ import (
 )
 
 const (
-	// retransmission is when a peer without an answer initiates again (§6.4). The
-	// third of a second that the protocol lets it add at random is left out, so
-	// that all come at once again.
+	// retransmission is the time after which a peer without an answer initiates
+	// again (§6.4). The random part of up to a third of a second is left out, so
+	// that all peers initiate at once again.
 	retransmission = 5 * time.Second
-	// always is the time for cookies: none gets old here.
+	// always is the time for cookies, so that none expires.
 	always = 1
 )
 
-// reconnect plays peers who lost their sessions in one moment, the one in which
-// it is first asked: all initiate, keep the cookie that they may get, and
-// initiate again after the time that the protocol gives, until they have a
-// session and have used it. It answers at once, with how many of them have.
+// reconnect simulates peers that all lose their sessions at the moment of the
+// first request. All initiate, keep the cookie if they receive one, and initiate
+// again after the protocol's timeout, until they have a session and have used it.
+// Each request returns at once how many of them have.
 func reconnect(j Job) (func() (Reading, error), error) {
 	members, err := j.Peers.members()
 	if err != nil {
@@ -73,15 +73,15 @@ func reconnect(j Job) (func() (Reading, error), error) {
 	}, nil
 }
 
-// returning are the peers at work.
+// returning is the state of all peers of reconnect.
 type returning struct {
 	peers       []returner
 	daemon      netip.AddrPort
 	conn        *net.UDPConn
-	done, again atomic.Uint64 // who have used a session; initiations after the first ones
+	done, again atomic.Uint64 // peers that have used a session; initiations after the first ones
 }
 
-// returner is one of them.
+// A returner is one of these peers.
 type returner struct {
 	member
 	macs    *cookie.Maker
@@ -91,7 +91,7 @@ type returner struct {
 	due     time.Time        // when to initiate again
 }
 
-// initiate makes the next initiation of a peer.
+// initiate makes a peer's next initiation.
 func (p *returner) initiate(index int) error {
 	var ephemeral [32]byte
 	rand.Read(ephemeral[:])
@@ -104,14 +104,14 @@ func (p *returner) initiate(index int) error {
 	return nil
 }
 
-// run never ends without an error.
+// run returns only with an error.
 func (r *returning) run() error {
 	for i := range r.peers {
 		if err := r.send(i); err != nil {
 			return err
 		}
 	}
-	const step = 20 * time.Millisecond // how exactly times are kept
+	const step = 20 * time.Millisecond // precision of the timeouts
 	buf, oob := make([]byte, 2048), make([]byte, 128)
 	for looked := time.Now(); ; {
 		r.conn.SetReadDeadline(time.Now().Add(step))
@@ -133,7 +133,7 @@ func (r *returning) run() error {
 	}
 }
 
-// retransmit has those initiate again whose time has come.
+// retransmit makes the peers initiate again that are due.
 func (r *returning) retransmit(now time.Time) error {
 	for i := range r.peers {
 		if p := &r.peers[i]; p.pending != nil && now.After(p.due) {
@@ -160,8 +160,8 @@ func (r *returning) write(peer int, msg []byte) error {
 	return err
 }
 
-// receive is what a peer does with a datagram: it keeps a cookie, and uses the
-// session that a response gives it.
+// receive handles a datagram for a peer: the peer keeps a cookie, and uses the
+// session that a response begins.
 func (r *returning) receive(peer int, msg []byte) error {
 	p := &r.peers[peer]
 	switch kind, _ := wire.TypeOf(msg); kind {
@@ -189,7 +189,7 @@ func (r *returning) receive(peer int, msg []byte) error {
 	return nil
 }
 
-// keepalive is a session's first message, without content.
+// keepalive returns the first message of a session, which is empty.
 func keepalive(index uint32, send *[32]byte) []byte {
 	var k aead.Key
 	k.Set(send)

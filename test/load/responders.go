@@ -18,10 +18,10 @@ import (
 	"wgd/key"
 )
 
-// responders plays peers that answer initiations: each has an address, and all
-// share one socket. Asked, it waits until every peer has a session that the
-// daemon has used, or nothing happens any more; it says how many have one, and
-// when the last one got it.
+// responders simulates peers that answer initiations. Each has an address, and
+// all share one socket. On request it waits until every peer has a session that
+// the daemon has used, or until nothing happens any more. It returns how many
+// have one, and when the last one got it.
 func responders(j Job) (func() (Reading, error), error) {
 	peers, err := j.Peers.members()
 	if err != nil {
@@ -48,13 +48,13 @@ func responders(j Job) (func() (Reading, error), error) {
 	return a.wait, nil
 }
 
-// audience is the peers at work.
+// audience is the state of all peers of responders.
 type audience struct {
 	peers  []member
 	daemon key.Public
 	conn   *net.UDPConn
 	asked  chan question
-	slots  chan struct{} // one for each response that was not used yet
+	slots  chan struct{} // one for each response that has not been used
 	failed chan error
 
 	mu    sync.Mutex
@@ -63,16 +63,16 @@ type audience struct {
 	last  int64 // when a session was last used for the first time
 }
 
-// question is an initiation to a peer.
+// A question is an initiation to a peer.
 type question struct {
 	peer        int
 	from        netip.AddrPort
-	destination []byte // the control message that says which address it came to
+	destination []byte // the control message with its destination address
 	msg         wire.Initiation
 }
 
-// meetBefore computes what a peer and the daemon have in common for ever, which
-// the first handshake of the two would otherwise do: it is not the daemon's time.
+// meetBefore computes the static Diffie-Hellman secret of a peer and the daemon in
+// advance. Otherwise the first handshake would, and its time would include that.
 func (a *audience) meetBefore() error {
 	errs := make([]error, len(a.peers))
 	inParallel(len(a.peers), func(i int) {
@@ -89,7 +89,7 @@ func (a *audience) meetBefore() error {
 	return nil
 }
 
-// askForDestinations makes the kernel say with each datagram where it went to.
+// askForDestinations makes the kernel add its destination to each datagram.
 func askForDestinations(conn *net.UDPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -106,7 +106,7 @@ func askForDestinations(conn *net.UDPConn) error {
 	return fault
 }
 
-// listen hands initiations on, and notes which sessions are used.
+// listen passes initiations on, and records which sessions are used.
 func (a *audience) listen() {
 	buf, oob := make([]byte, 2048), make([]byte, 128)
 	for {
@@ -124,14 +124,14 @@ func (a *audience) listen() {
 			if m, valid := wire.DecodeInitiation(msg); ok && valid && peer < len(a.peers) {
 				select {
 				case a.asked <- question{peer, from, append([]byte(nil), oob[:oobn]...), m}:
-				default: // it will ask again
+				default: // it will be retransmitted
 				}
 			}
 		}
 	}
 }
 
-// peerOf is the peer whose address is in a control message.
+// peerOf returns the peer whose address is in a control message.
 func peerOf(oob []byte) (int, bool) {
 	list, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(list) == 0 || list[0].Header.Type != unix.IP_PKTINFO || len(list[0].Data) < unix.SizeofInet4Pktinfo {
@@ -141,7 +141,8 @@ func peerOf(oob []byte) (int, bool) {
 	return int(to[2])<<8 | int(to[3]), true
 }
 
-// use notes that the daemon sends to the session with an index, the peer's number.
+// use records that the daemon sends on the session with an index, which is the
+// peer's number.
 func (a *audience) use(index int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -157,7 +158,7 @@ func (a *audience) use(index int) {
 	}
 }
 
-// answer answers initiations, as long as few enough responses are unused.
+// answer answers initiations while few enough responses are unused.
 func (a *audience) answer() {
 	for q := range a.asked {
 		select {
@@ -174,7 +175,7 @@ func (a *audience) answer() {
 	}
 }
 
-// respond makes the response to an initiation.
+// respond returns the response to an initiation.
 func (a *audience) respond(q question) ([]byte, error) {
 	p := a.peers[q.peer]
 	_, state, err := noise.ConsumeInitiationStatic(p.static, &q.msg)
@@ -204,7 +205,7 @@ func (a *audience) fail(err error) {
 	}
 }
 
-// wait waits for the end and says what was done until then.
+// wait waits for the end and returns what was done until then.
 func (a *audience) wait() (Reading, error) {
 	const silence = 6 * time.Second // a lost message is sent again after 5
 	for began := Now(); ; {

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// port is where every sink listens.
+// port is the port on which every sink listens.
 const port = 5001
 
-// chunk is what a stream writes and reads at once: large, as a fast program does.
+// chunk is how much a stream reads or writes in one call: much, as in a fast program.
 const chunk = 1 << 20
 
-// tcpSink swallows all connections.
+// tcpSink reads from all connections.
 func tcpSink(Job) (func() (Reading, error), error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
 	if err != nil {
@@ -48,7 +48,7 @@ func tcpSink(Job) (func() (Reading, error), error) {
 	}, nil
 }
 
-// tcpSource pours into all its streams, each at its part of the rate.
+// tcpSource writes to all its streams, each at its part of the rate.
 func tcpSource(j Job) (func() (Reading, error), error) {
 	var bytes atomic.Uint64
 	pour := func(conn net.Conn) {
@@ -81,9 +81,9 @@ func tcpSource(j Job) (func() (Reading, error), error) {
 	return func() (Reading, error) { return Reading{Bytes: bytes.Load(), Nanoseconds: Now()}, nil }, nil
 }
 
-// steady makes a stream send whatever its window allows, on every machine: some
-// have a congestion control that measures the path and paces itself to that,
-// and then it is that which is measured here.
+// steady makes a stream send whatever its window allows, on every machine. The
+// default of some machines is a congestion control that measures the path and
+// paces itself, and a benchmark would measure that.
 func steady(conn *net.TCPConn) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
