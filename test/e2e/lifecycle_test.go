@@ -58,7 +58,7 @@ func TestTwoDaemons(t *testing.T) {
 	a.Fails(1, "wgd -f wg0", "is already running")
 	a.Must("wg show wg0")
 	b.Ping(lab.InnerA4, 1)
-	a.Must("kill -9 %d", a.Daemon(lab.Ours).PID)
+	a.Daemon(lab.Ours).Kill()
 	ends(t, a, 3*time.Second)
 	if !a.Exists("/run/wireguard/wg0.sock") {
 		t.Error("there is no stale socket: this test proves nothing")

@@ -27,7 +27,7 @@ func TestPeerRestartedMidFlow(t *testing.T) {
 	in := b.Collect(4000)
 	out := a.StartFlow(lab.Flow{Remote: addrPort("10.2.0.2:4000"), Size: 100, Interval: 20 * time.Millisecond})
 	time.Sleep(time.Second)
-	b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
+	b.Daemon(lab.Ours).Kill()
 	killed := time.Now()
 	lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
 		r := b.Run("ip link show wg0")
@@ -59,7 +59,7 @@ func TestRestartedPeerSpeaks(t *testing.T) {
 	a, b, ta, _ := pair(t)
 	b.Ping(lab.InnerA4, 1)
 	for range 3 {
-		b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
+		b.Daemon(lab.Ours).Kill()
 		lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
 			return b.Run("ip link show wg0").Code != 0, ""
 		})
@@ -132,7 +132,7 @@ func TestKilledEightTimes(t *testing.T) {
 	a, b, ta, _ := pair(t)
 	for range 8 {
 		b.Ping(lab.InnerA4, 1)
-		b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
+		b.Daemon(lab.Ours).Kill()
 		lab.Until(t, 3*time.Second, "wg0 is gone with its daemon", func() (bool, string) {
 			return b.Run("ip link show wg0").Code != 0, ""
 		})

@@ -184,7 +184,7 @@ func TestUpKilled(t *testing.T) {
 			if c.next != "" {
 				b.Fails(1, "wgd up wg0", c.next, "wgd down wg0 ")
 			} else {
-				b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
+				b.Daemon(lab.Ours).Kill()
 				ends(t, b, 2*time.Second)
 				if left := b.System(); left == before {
 					t.Error("the daemon's end leaves no rules: this test proves nothing")

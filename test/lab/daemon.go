@@ -2,7 +2,10 @@ package lab
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
 	"time"
@@ -41,6 +44,18 @@ func (d *Daemon) Stat() Stat {
 		d.Host.t.Fatalf("host %s: the daemon is gone: %v", d.Host.Name, err)
 	}
 	return s
+}
+
+// Kill kills the daemon and waits until it is gone. Its interface disappears before its
+// sockets are closed, so a daemon that is started as soon as the interface is gone
+// may find the port taken.
+func (d *Daemon) Kill() {
+	d.Host.t.Helper()
+	d.Host.Must("kill -9 %d", d.PID)
+	Until(d.Host.t, 3*time.Second, "the killed daemon is gone", func() (bool, string) {
+		_, err := d.Host.Stat(d.PID)
+		return errors.Is(err, fs.ErrNotExist), fmt.Sprint(err)
+	})
 }
 
 // Set configures the daemon with lines of the control socket's language.
