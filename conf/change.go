@@ -21,6 +21,10 @@ type Change struct {
 	// FirewallMark is the mark (SO_MARK) of all outgoing datagrams. 0 means
 	// none.
 	FirewallMark *uint32
+	// MSSClamp says whether the maximum segment size (MSS) that TCP connections
+	// through the tunnel agree on is reduced to what the MTU carries. It is at
+	// first.
+	MSSClamp *bool
 	// Tunables are the tunables to change.
 	Tunables TunablesChange
 	// ReplacePeers removes all peers that Peers does not name.

@@ -21,6 +21,9 @@ type Status struct {
 	// FirewallMark is the mark (SO_MARK) of all outgoing datagrams; 0 means
 	// none.
 	FirewallMark uint32
+	// NoMSSClamp reports that the maximum segment size of TCP connections is
+	// left as it is.
+	NoMSSClamp bool
 	// MTU is the MTU of the interface in bytes.
 	MTU int
 	// Up reports whether the interface is up.

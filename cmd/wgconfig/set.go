@@ -70,6 +70,11 @@ func setFirewallMark(c *cli.Call) error {
 	return apply(c, conf.Change{FirewallMark: &mark})
 }
 
+func setMSSClamp(c *cli.Call) error {
+	on := c.Arg("on|off") == "on"
+	return apply(c, conf.Change{MSSClamp: &on})
+}
+
 // parseMark accepts the same as wg(8): decimal, hexadecimal after 0x, or off.
 func parseMark(s string) (uint32, error) {
 	if s == "off" {

@@ -219,7 +219,7 @@ func TestJSON(t *testing.T) {
 	peer := got["peers"].([]any)[0]
 	delete(got, "peers")
 	want := map[string]any{"interface": "wg0", "up": true, "mtu": 1420.0, "fault": "port 1234 is taken: choose another",
-		"public_key": private.Public().Base64(), "listen_port": 1234.0, "fwmark": 31.0, "aead": "AVX2; AVX-512 failed its self-test", "drops": map[string]any{"replay": 3.0},
+		"public_key": private.Public().Base64(), "listen_port": 1234.0, "fwmark": 31.0, "mss_clamp": true, "aead": "AVX2; AVX-512 failed its self-test", "drops": map[string]any{"replay": 3.0},
 		"counters": map[string]any{"ecn-unmarked": 4.0},
 		"tunables": map[string]any{"net.wg.rekey_after_messages": "1152921504606846976", "net.wg.rekey_after_time": "120",
 			"net.wg.rekey_timeout": "5", "net.wg.rekey_attempt_time": "90", "net.wg.keepalive_timeout": "10",
@@ -297,6 +297,19 @@ func TestAddAndSet(t *testing.T) {
 	runOK(t, "wg0 set listen-port 65535")
 	if s := target.Status(); s.FirewallMark != 51820 || s.ListenPort != 65535 {
 		t.Errorf("%+v", s)
+	}
+	for _, c := range []struct {
+		value string
+		off   bool
+		line  string
+	}{{"off", true, "\tmss-clamp: off\n"}, {"on", false, ""}} {
+		runOK(t, "wg0 set mss-clamp "+c.value)
+		if got := target.Status().NoMSSClamp; got != c.off {
+			t.Errorf("mss-clamp %s: off is %v", c.value, got)
+		}
+		if out := runOK(t, "wg0"); strings.Contains(out, "mss-clamp") != c.off || !strings.Contains(out, c.line) {
+			t.Errorf("mss-clamp %s is shown as\n%s", c.value, out)
+		}
 	}
 	for mark, want := range map[string]uint32{"7": 7, "0xffffffff": 1<<32 - 1, "off": 0, "010": 10, "0": 0} {
 		runOK(t, "wg0 set fwmark "+mark)
@@ -459,7 +472,7 @@ func TestTable(t *testing.T) {
 		"wg0 set peer":      "B\ndeadbeef11\ndeadbeef12\n",
 		"wg0 sysctl":        strings.Join(conf.TunableNames(), "\n") + "\n",
 		"wg0 show":          "all\npeer\nprivate-key\n",
-		"wg0 set":           "private-key\nlisten-port\nfwmark\npeer\n",
+		"wg0 set":           "private-key\nlisten-port\nfwmark\nmss-clamp\npeer\n",
 		"wg0 set fwmark":    "",
 		"wg0 add peer":      "",
 		"wg1 delete peer":   "",

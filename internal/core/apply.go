@@ -38,6 +38,9 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 		m.port = *c.ListenPort
 	}
 	m.applyMark(c.FirewallMark)
+	if c.MSSClamp != nil {
+		m.keepMSS = !*c.MSSClamp
+	}
 	m.applyTunables(c.Tunables)
 	e.look(&c)
 	return nil

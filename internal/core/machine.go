@@ -39,6 +39,7 @@ type Machine struct {
 	tunables conf.Tunables
 	port     uint16
 	mark     uint32
+	keepMSS  bool
 	private  key.Private
 	identity *identity // nil without a private key
 
@@ -136,6 +137,9 @@ func (m *Machine) PublicKey() key.Public {
 	}
 	return m.identity.static.Public()
 }
+
+// KeepMSS reports whether the MSS of TCP connections is left as it is.
+func (m *Machine) KeepMSS() bool { return m.keepMSS }
 
 // ListenPort returns the port as configured, or as set by SetListenPort.
 func (m *Machine) ListenPort() uint16 { return m.port }

@@ -16,6 +16,7 @@ func (m *Machine) Status(clock.Now) conf.Status {
 		PublicKey:    m.PublicKey(),
 		ListenPort:   m.port,
 		FirewallMark: m.mark,
+		NoMSSClamp:   m.keepMSS,
 		Up:           m.up,
 		Tunables:     m.tunables,
 		Peers:        make([]conf.PeerStatus, 0, len(m.members)),

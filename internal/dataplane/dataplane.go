@@ -53,6 +53,17 @@ type Shared struct {
 	// Buffer is nil, they come from Go's heap.
 	Buffer func(owner *SealJob, n int) []byte
 
-	MTU  atomic.Int32  // of the interface
-	Port atomic.Uint32 // on which the sockets listen, to detect loops
+	MTU atomic.Int32 // of the interface
+	// KeepMSS says that the MSS of TCP connections is not reduced to what the MTU carries.
+	KeepMSS atomic.Bool
+	Port    atomic.Uint32 // on which the sockets listen, to detect loops
+}
+
+// clampedTo returns how long packets of new TCP connections may be, so that they fit into
+// the interface; 0: as long as the ends want.
+func (s *Shared) clampedTo() int {
+	if s.KeepMSS.Load() {
+		return 0
+	}
+	return int(s.MTU.Load())
 }

@@ -176,6 +176,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	var source netip.Addr // of the last packet
 	owns := false         // whether it is the peer's
 	begun := false        // the super-packet in progress is the peer's
+	mss := d.clampedTo()
 	for i := s.first; i < s.last; i++ {
 		span := j.spans[i]
 		if span.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)
@@ -202,6 +203,9 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 			continue
 		}
 		d.combine(inner, ecn)
+		if mss > 0 {
+			packet.ClampMSS(inner, mss, false)
+		}
 		// The virtio header takes the end of the message header, which is not needed
 		// any more.
 		d.write(j.joined.Add(s.buf[start-packet.VirtioHeaderSize : start+n]))

@@ -57,7 +57,7 @@ func (e *Encapsulator) Encapsulate(j *SealJob, now clock.Time, frames [][]byte) 
 // processes the rest. All jobs before j must then be sent first, and no other job
 // may be prepared until Send returns.
 func (e *Encapsulator) Prepare(j *SealJob, now clock.Time, frames [][]byte) (all bool) {
-	j.reset(now, frames, int(e.MTU.Load()))
+	j.reset(now, frames, e.Shared)
 	e.prepare(j)
 	return j.next == len(j.frames)
 }
@@ -128,6 +128,9 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 	case s.Next() > to.limit:
 		e.tooBig(j.now, frame, s.Remaining(), to)
 	default:
+		if j.mss > 0 {
+			packet.ClampFrameMSS(frame, j.mss)
+		}
 		return j.layOut(header{packet.ECN(p), ttl})
 	}
 	j.split = false

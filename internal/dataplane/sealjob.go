@@ -26,6 +26,7 @@ const (
 type SealJob struct {
 	now    clock.Time
 	mtu    int
+	mss    int // packets of new TCP connections are to be no longer than this; 0: not limited
 	frames [][]byte
 	next   int  // index of the first frame that is not taken yet
 	split  bool // some packets of that frame are taken
@@ -95,8 +96,9 @@ func newSealJob(buffer func(owner *SealJob, n int) []byte) *SealJob {
 }
 
 // reset makes j a job for frames.
-func (j *SealJob) reset(now clock.Time, frames [][]byte, mtu int) {
-	j.now, j.frames, j.next, j.mtu, j.wanted = now, frames, 0, mtu, nil
+func (j *SealJob) reset(now clock.Time, frames [][]byte, s *Shared) {
+	j.now, j.frames, j.next, j.wanted = now, frames, 0, nil
+	j.mtu, j.mss = int(s.MTU.Load()), s.clampedTo()
 }
 
 // current returns the section that is being laid out.

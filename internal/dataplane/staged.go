@@ -53,7 +53,7 @@ func (e *Encapsulator) flush(j *SealJob, p *peer.Peer) {
 // anything was sent. No other job of e may be under way.
 func (e *Encapsulator) Flush(j *SealJob, now clock.Time, p *peer.Peer) bool {
 	before := j.sent
-	j.reset(now, nil, int(e.MTU.Load()))
+	j.reset(now, nil, e.Shared)
 	if usable(p, now) != nil && p.HasStaged() {
 		e.flush(j, p)
 	}

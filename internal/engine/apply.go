@@ -109,6 +109,7 @@ func (e *Engine) change(c conf.Change) error {
 	err := e.machine.Apply(e.world.Clock(), c)
 	public := e.machine.PublicKey()
 	tunables := e.machine.Tunables()
+	e.shared.KeepMSS.Store(e.machine.KeepMSS())
 	e.mu.Unlock()
 	e.inbox.ring()
 	if err != nil {

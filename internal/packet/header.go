@@ -33,6 +33,7 @@ const (
 // TCP flags.
 const (
 	tcpFIN = 0x01
+	tcpSYN = 0x02
 	tcpPSH = 0x08
 	tcpACK = 0x10
 	tcpECE = 0x40

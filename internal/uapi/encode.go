@@ -32,6 +32,15 @@ func (o *out) number(name string, n uint64) {
 
 // secret writes a secret key without a string, which could not be zeroed. It
 // zeroes the digits in scratch.
+// bit writes 0 or 1.
+func (o *out) bit(name string, on bool) {
+	n := uint64(0)
+	if on {
+		n = 1
+	}
+	o.number(name, n)
+}
+
 func (o *out) secret(name string, appendHex func(dst []byte) []byte) {
 	o.scratch = appendHex(o.scratch[:0])
 	o.bytes(name, o.scratch)

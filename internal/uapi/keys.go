@@ -81,14 +81,27 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			}
 		},
 		read: func(s *conf.Status, name string, value []byte) error { return parseInto(&s.FirewallMark, name, value) }},
-	{name: "up", value: "0 or 1", meaning: "whether the interface is up",
-		answer: func(o *out, name string, s *conf.Status) {
-			up := uint64(0)
-			if s.Up {
-				up = 1
+	{name: "mss_clamp", value: "0 or 1", meaning: "whether the maximum segment size of TCP connections is reduced to what the MTU carries. Absent while it is 1",
+		encode: func(o *out, name string, c *conf.Change) {
+			if c.MSSClamp != nil {
+				o.bit(name, *c.MSSClamp)
 			}
-			o.number(name, up)
 		},
+		decode: func(d *Decoder, name string, value []byte) (err error) {
+			d.change.MSSClamp, err = parseBit(name, value)
+			return err
+		},
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.NoMSSClamp {
+				o.bit(name, false)
+			}
+		},
+		read: func(s *conf.Status, _ string, value []byte) error {
+			s.NoMSSClamp = string(value) == "0"
+			return nil
+		}},
+	{name: "up", value: "0 or 1", meaning: "whether the interface is up",
+		answer: func(o *out, name string, s *conf.Status) { o.bit(name, s.Up) },
 		read: func(s *conf.Status, _ string, value []byte) error {
 			s.Up = string(value) == "1"
 			return nil

@@ -36,7 +36,7 @@ func public(t testing.TB, s string) key.Public {
 }
 
 // fullRequest is a request with every key, which decodes to fullChange.
-const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nreplace_peers=true\n" +
+const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nmss_clamp=0\nreplace_peers=true\n" +
 	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
 	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\n" +
 	"persistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
@@ -50,6 +50,7 @@ func fullChange(t testing.TB) conf.Change {
 		PrivateKey:   &private,
 		ListenPort:   ptr(uint16(12912)),
 		FirewallMark: ptr(uint32(51820)),
+		MSSClamp:     ptr(false),
 		ReplacePeers: true,
 		Tunables:     conf.TunablesChange{RekeyAfterTime: ptr(10 * time.Second), ForceUnderload: ptr(true)},
 		Peers: []conf.PeerChange{
@@ -277,7 +278,7 @@ func status(t testing.TB) conf.Status {
 	private, _ := key.ParsePrivateHex(hexA)
 	preshared, _ := key.ParsePresharedHex(hexC)
 	return conf.Status{
-		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, MTU: 1420, Up: true,
+		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, NoMSSClamp: true, MTU: 1420, Up: true,
 		Fault: "port 51820 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
 		Drops:    []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
 		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 1<<64 - 1}},
@@ -315,6 +316,7 @@ func TestGetIsWireguardTools(t *testing.T) {
 	want := "private_key=" + private.Hex() + `
 listen_port=51820
 fwmark=2147483648
+mss_clamp=0
 up=1
 mtu=1420
 fault=port 51820 is taken: choose another

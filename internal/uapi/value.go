@@ -19,6 +19,15 @@ func parseNumber[T uint8 | uint16 | uint32 | uint64](name string, value []byte, 
 	return nil
 }
 
+// parseBit parses 0 or 1.
+func parseBit(name string, value []byte) (*bool, error) {
+	on := string(value) == "1"
+	if !on && string(value) != "0" {
+		return nil, invalid.Errorf("%s: %s: give 0 (off) or 1 (on)", name, quote(value))
+	}
+	return &on, nil
+}
+
 // parseTrue parses "true", the only value of some keys.
 func parseTrue(name string, value []byte, dst *bool) error {
 	if string(value) != "true" {

@@ -102,10 +102,12 @@ func (p *Peer) Allowed() []netip.Prefix {
 //
 // The Change shares the keys of f: erasing one erases the other.
 func (f *File) Change() conf.Change {
+	clamp := !f.Interface.Network.NoMSSClamp
 	c := conf.Change{
 		PrivateKey:   f.Interface.PrivateKey,
 		ListenPort:   f.Interface.ListenPort,
 		FirewallMark: f.Interface.FwMark,
+		MSSClamp:     &clamp,
 		ReplacePeers: true,
 		Peers:        make([]conf.PeerChange, len(f.Peers)),
 	}

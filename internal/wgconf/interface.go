@@ -117,7 +117,8 @@ var interfaceRows = []row[Interface]{
 			return nil
 		}},
 	{name: "MSSClamp", value: "on|off", origin: OurOwn, style: remark,
-		meaning: "`off`: the maximum segment size of forwarded TCP connections stays as it is. Otherwise it is reduced to what the MTU carries.",
+		meaning: "`off`: the maximum segment size of TCP connections stays as it is. Otherwise it is reduced to what the MTU carries, for all connections " +
+			"through the tunnel, also forwarded ones, in both directions. A host behind this one then needs no ICMP to send packets that fit.",
 		decode: func(d *decoder, v value, i *Interface) {
 			switch fold(v.text) {
 			case "on":

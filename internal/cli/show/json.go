@@ -17,6 +17,7 @@ type JSONInterface struct {
 	PublicKey  *string           `json:"public_key"`
 	ListenPort uint16            `json:"listen_port"`
 	Fwmark     uint32            `json:"fwmark"`
+	MSSClamp   bool              `json:"mss_clamp"`
 	AEAD       *string           `json:"aead"`
 	Tunables   map[string]string `json:"tunables"`
 	Peers      []JSONPeer        `json:"peers"`
@@ -55,6 +56,7 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 		Fault:      nullIfEmpty(s.Fault),
 		ListenPort: s.ListenPort,
 		Fwmark:     s.FirewallMark,
+		MSSClamp:   !s.NoMSSClamp,
 		AEAD:       nullIfEmpty(s.AEAD),
 		Tunables:   map[string]string{},
 		Peers:      make([]JSONPeer, len(s.Peers)),

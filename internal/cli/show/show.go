@@ -26,6 +26,9 @@ func Interface(w io.Writer, s *conf.Status) {
 	if s.FirewallMark != 0 {
 		fmt.Fprintf(w, "\tfwmark: %#x\n", s.FirewallMark)
 	}
+	if s.NoMSSClamp {
+		fmt.Fprint(w, "\tmss-clamp: off\n")
+	}
 	if s.Fault != "" {
 		fmt.Fprintf(w, "\tfault: %s\n", s.Fault)
 	}

@@ -138,6 +138,9 @@ func (t *Target) applyInterface(c *conf.Change) {
 	if c.FirewallMark != nil {
 		s.FirewallMark = *c.FirewallMark
 	}
+	if c.MSSClamp != nil {
+		s.NoMSSClamp = !*c.MSSClamp
+	}
 	s.Tunables = c.Tunables.ApplyTo(s.Tunables)
 	if c.ReplacePeers {
 		kept := make(map[key.Public]bool, len(c.Peers))
