@@ -44,15 +44,19 @@ func command() *cli.Command {
 func forms() []cli.Form {
 	return []cli.Form{
 		{Syntax: "[INTERFACE]", Options: []cli.Option{optJSON}, Run: show,
+			Example: "wg-ifconfig wg0",
 			Summary: "show the interface, or all wg interfaces"},
 		{Syntax: "-a", Options: []cli.Option{optJSON}, Run: show, Hidden: true},
 		{Syntax: "-l", Run: list,
+			Example: "wg-ifconfig -l",
 			Summary: "list the names of the wg interfaces"},
 		{Syntax: syntaxCreate, Step: true,
+			Example: "wg-ifconfig wg0 create",
 			Summary: "create the interface",
 			Text: []string{"This starts its daemon, wgd(8), in the background: the one beside wg-ifconfig, or else the one in PATH. " +
 				"The new interface is down and has no addresses, keys or peers."}},
 		{Syntax: syntaxAddress, Step: true,
+			Example: "wg-ifconfig wg0 inet 10.2.0.1/24",
 			Summary: "add an address to the interface, or with -alias or delete, remove it",
 			Text: []string{"The word alias may be left out. " +
 				"The length of an IPv6 address is 64 if it is not given. To change the length of an address, remove the address first. " +
@@ -60,13 +64,16 @@ func forms() []cli.Form {
 				"The interface has no link-local address unless one is added here."}},
 		{Syntax: syntaxVerb, Step: true, Hidden: true},
 		{Syntax: syntaxMTU, Step: true,
+			Example: "wg-ifconfig wg0 mtu 1420",
 			Summary: "set the size of the largest packet that the interface accepts",
 			Text:    []string{"The initial MTU is 1420. IPv6 needs 1280 or more: below that, the interface loses its IPv6 addresses, with a warning."}},
 		{Syntax: syntaxUpDown, Step: true,
+			Example: "wg-ifconfig wg0 up",
 			Summary: "bring the interface up or down",
 			Text: []string{"With up, the daemon opens the UDP port. wg-ifconfig waits for that, and if it fails, says why; " +
 				"the interface is then up, but not running. With down, the daemon closes the port and erases the sessions."}},
 		{Syntax: syntaxDestroy, Step: true,
+			Example: "wg-ifconfig wg0 destroy",
 			Summary: "end the daemon and remove the interface"},
 	}
 }

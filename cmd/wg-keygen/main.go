@@ -27,13 +27,14 @@ func command() *cli.Command {
 				"wg-keygen prints a warning on standard error and continues.",
 		},
 		Forms: []cli.Form{
-			{Syntax: "", Summary: "print a new private key", Run: makePrivate},
+			{Syntax: "", Summary: "print a new private key", Example: "wg-keygen > /etc/wg/wg0", Run: makePrivate},
 			{
 				Syntax:  "--pub",
+				Example: "wg-keygen --pub < /etc/wg/wg0 > /etc/wg/wg0.pub",
 				Summary: "read a private key from standard input and print its public key",
 				Run:     printPublic,
 			},
-			{Syntax: "--psk", Summary: "print a new preshared key", Run: makePreshared},
+			{Syntax: "--psk", Summary: "print a new preshared key", Example: "wg-keygen --psk > /etc/wg/a-b.psk", Run: makePreshared},
 		},
 		Files: []cli.Entry{{Term: "/etc/wg/", Text: "The usual place for key files."}},
 		Examples: []cli.Example{

@@ -12,6 +12,7 @@ import (
 
 var downForm = cli.Form{
 	Syntax:  "down CONF",
+	Example: "wgd down wg0",
 	Summary: "take down an interface that wgd up brought up",
 	Options: []cli.Option{optVerbose},
 	Text:    downText,

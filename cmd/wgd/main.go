@@ -64,6 +64,7 @@ func forms() []cli.Form {
 	return []cli.Form{
 		{
 			Syntax:  "demo",
+			Example: "wgd demo",
 			Summary: "show a tunnel between two peers in this process; needs no root",
 			Text: []string{"Two complete peers, each with a TCP/IP stack of its own, make a handshake and exchange packets over UDP on the loopback " +
 				"interface. The demo shows ping times, the throughput of a TCP stream, and the status of both peers as wgconfig(8) shows it."},
@@ -73,6 +74,7 @@ func forms() []cli.Form {
 		downForm,
 		{
 			Syntax:  "check CONF",
+			Example: "wgd check wg0",
 			Summary: "report everything that is wrong with a configuration file",
 			Options: []cli.Option{{Long: "json", Text: "print the result as JSON"}},
 			Text: []string{
@@ -85,6 +87,7 @@ func forms() []cli.Form {
 		},
 		{
 			Syntax:  "import FILE...",
+			Example: "wgd import -o /etc/wireguard provider.zip",
 			Summary: "make a configuration file out of those of other programs",
 			Options: []cli.Option{
 				{Long: "output", Short: 'o', Value: "DIR", Text: "write the files to this folder, as NAME.conf, instead of to standard output"},
@@ -105,6 +108,7 @@ func forms() []cli.Form {
 		},
 		{
 			Syntax:  "NAME",
+			Example: "wgd wg0",
 			Summary: "start the interface NAME",
 			Options: []cli.Option{{Long: "foreground", Short: 'f', Text: "stay in the foreground, with messages on standard error"}},
 			Text: []string{"Without -f, the command returns when the interface and its control socket exist. " +

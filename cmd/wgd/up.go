@@ -22,6 +22,7 @@ var optVerbose = cli.Option{Long: "verbose", Short: 'v', Text: "print on standar
 
 var upForm = cli.Form{
 	Syntax:  "up CONF",
+	Example: "wgd up wg0",
 	Summary: "bring up the interface that a configuration file describes",
 	Options: []cli.Option{optVerbose},
 	Text:    upText,

@@ -32,6 +32,12 @@ func run(args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
+func TestTableIsComplete(t *testing.T) {
+	if err := cli.Check(command()); err != nil {
+		t.Error(err)
+	}
+}
+
 // The demo shows a handshake, pings over IPv4 and IPv6, a stream, and the
 // status of both ends, and ends without a signal.
 func TestDemo(t *testing.T) {

@@ -32,16 +32,16 @@ func sample() *Command {
 	return &Command{
 		Name: "sample", Summary: "show what was called", Description: []string{"It has `every` kind of form. And -dashes."},
 		Forms: []Form{
-			{Syntax: "INTERFACE [show all]", Options: []Option{json}, Summary: "show", Run: run},
-			{Syntax: "INTERFACE show peer NAME", Options: []Option{json}, Summary: "show a peer", Run: run},
-			{Syntax: "INTERFACE add peer NAME", Summary: "add a peer", Run: run,
+			{Syntax: "INTERFACE [show all]", Options: []Option{json}, Summary: "show", Example: "sample wg0", Run: run},
+			{Syntax: "INTERFACE show peer NAME", Options: []Option{json}, Summary: "show a peer", Example: "sample wg0 show peer B", Run: run},
+			{Syntax: "INTERFACE add peer NAME", Summary: "add a peer", Example: "sample wg0 add peer B --endpoint=b.example:1", Run: run,
 				Options: []Option{{Long: "endpoint", Value: "HOST:PORT", Text: "Where it is."}}},
-			{Syntax: "INTERFACE sysctl OPTIONS [NAME[=VALUE]...]", Summary: "timers", Run: run,
+			{Syntax: "INTERFACE sysctl OPTIONS [NAME[=VALUE]...]", Summary: "timers", Example: "sample wg0 sysctl -w a=1 > file", Run: run,
 				Options: []Option{{Short: 'w', Text: "Write."}}},
-			{Syntax: "up NAME", Summary: "start", Run: run},
-			{Syntax: "fail", Summary: "fail", Run: func(*Call) error { return errors.New("x: broken: mend it") }},
-			{Syntax: "misuse", Summary: "misuse", Run: func(*Call) error { return Usagef("not so") }},
-			{Syntax: "status", Summary: "answer", Run: func(*Call) error { return Status(7) }},
+			{Syntax: "up NAME", Summary: "start", Example: "sample up wg0", Run: run},
+			{Syntax: "fail", Summary: "fail", Example: "sample fail", Run: func(*Call) error { return errors.New("x: broken: mend it") }},
+			{Syntax: "misuse", Summary: "misuse", Example: "sample misuse", Run: func(*Call) error { return Usagef("not so") }},
+			{Syntax: "status", Summary: "answer", Example: "sample status", Run: func(*Call) error { return Status(7) }},
 		},
 		Placeholder: map[string]string{"INTERFACE": "an interface", "NAME": "a name", "NAME[=VALUE]": "a timer"},
 		Complete: map[string]func([]string) []string{
@@ -60,14 +60,14 @@ func steps() *Command {
 	return &Command{
 		Name: "steps", Summary: "do several things", Description: []string{"One after the other."},
 		Forms: []Form{
-			{Syntax: "[INTERFACE]", Summary: "show", Run: func(c *Call) error {
+			{Syntax: "[INTERFACE]", Summary: "show", Example: "steps wg0", Run: func(c *Call) error {
 				fmt.Fprintf(c.Stdout, "show %s", c.Arg("INTERFACE"))
 				return nil
 			}},
-			{Syntax: "-l", Summary: "list", Run: func(c *Call) error { fmt.Fprint(c.Stdout, "list"); return nil }},
-			{Syntax: "INTERFACE create", Summary: "make", Step: true},
-			{Syntax: "INTERFACE inet ADDRESS [alias|-alias]", Summary: "add", Step: true},
-			{Syntax: "INTERFACE up|down", Summary: "set", Step: true},
+			{Syntax: "-l", Summary: "list", Example: "steps -l", Run: func(c *Call) error { fmt.Fprint(c.Stdout, "list"); return nil }},
+			{Syntax: "INTERFACE create", Summary: "make", Example: "steps wg0 create", Step: true},
+			{Syntax: "INTERFACE inet ADDRESS [alias|-alias]", Summary: "add", Example: "steps wg0 inet 10.2.0.1/24", Step: true},
+			{Syntax: "INTERFACE up|down", Summary: "set", Example: "steps wg0 up", Step: true},
 		},
 		Placeholder: map[string]string{"INTERFACE": "an interface", "ADDRESS": "an address"},
 		Steps: func(c *Call, steps []*Call) error {
@@ -230,13 +230,13 @@ func TestHelp(t *testing.T) {
 		t.Error(all)
 	}
 	one, _, _ := call(sample(), "wg0 add peer --help")
-	want := "sample INTERFACE add peer NAME [--endpoint=HOST:PORT]\n    Add a peer.\n\nOptions:\n  --endpoint=HOST:PORT         Where it is.\n"
+	want := "sample INTERFACE add peer NAME [--endpoint=HOST:PORT]\n    Add a peer.\n\nOptions:\n  --endpoint=HOST:PORT         Where it is.\n\nExample:\n  sample wg0 add peer B --endpoint=b.example:1\n"
 	if one != want {
 		t.Errorf("help of one form: got %s, want %s", one, want)
 	}
 	wide := sample()
 	wide.Forms[2].Options[0].Value = "HOST:PORT[,HOST:PORT]..."
-	if one, _, _ := call(wide, "wg0 add peer --help"); !strings.HasSuffix(one, "\n  --endpoint=HOST:PORT[,HOST:PORT]...\n                               Where it is.\n") {
+	if one, _, _ := call(wide, "wg0 add peer --help"); !strings.Contains(one, "\n  --endpoint=HOST:PORT[,HOST:PORT]...\n                               Where it is.\n\nExample:\n  sample wg0 add peer B --endpoint=b.example:1\n") {
 		t.Errorf("%s", one)
 	}
 	if version, _, status := call(sample(), "--version"); status != 0 || !strings.HasPrefix(version, "sample ") {
@@ -331,8 +331,12 @@ func TestCheck(t *testing.T) {
 	delete(bad.Placeholder, "NAME")
 	bad.Forms[0].Run = nil
 	bad.Forms[1].Options = []Option{{Long: "json", Value: "X", Text: "Another."}}
+	bad.Forms[2].Example = ""
+	bad.Forms[3].Example = "sample wg0 sysctl -x"
+	bad.Forms[4].Example = "sample fail"
 	err := Check(bad)
-	for _, want := range []string{"placeholder NAME", "action is missing", "two meanings"} {
+	for _, want := range []string{"placeholder NAME", "action is missing", "two meanings",
+		"add peer NAME: the example \"\" does not begin with sample", "there is no option -x", "is one of the form fail"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Check: got %v, want %q in it", err, want)
 		}

@@ -51,6 +51,7 @@ type Form struct {
 	Syntax  string
 	Options []Option
 	Summary string   // one line: "add a peer"
+	Example string   // what may be typed, for the help: "wgconfig wg0 delete peer B"
 	Text    []string // more paragraphs, for the manual
 	Hidden  bool     // not shown in the help or the manual
 	Step    bool     // other steps may follow; Command.Steps runs them

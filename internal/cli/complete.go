@@ -14,6 +14,7 @@ const shells = "bash|zsh|fish"
 var completionForm = Form{
 	Syntax:  "completion " + shells,
 	Summary: "print a completion script for a shell",
+	Example: "COMMAND completion bash > /usr/share/bash-completion/completions/COMMAND",
 	Text: []string{"Bash reads the script from /usr/share/bash-completion/completions/COMMAND, " +
 		"zsh from the file _COMMAND in a directory of $fpath, " +
 		"and fish from ~/.config/fish/completions/COMMAND.fish, where COMMAND is the name of the command."},

@@ -87,6 +87,27 @@ func (c *Command) helpForms(b *strings.Builder, forms []*Form) {
 		}
 		fmt.Fprintf(b, "  %-*s %s\n", termsWidth, terms, sentence(o.Text))
 	}
+	c.helpExamples(b, forms)
+}
+
+// helpExamples prints a command line of each form.
+func (c *Command) helpExamples(b *strings.Builder, forms []*Form) {
+	title := "\nExample:\n"
+	if len(forms) > 1 {
+		title = "\nExamples:\n"
+	}
+	for _, form := range forms {
+		if form.Example != "" && !form.Hidden {
+			fmt.Fprintf(b, "%s  %s\n", title, c.exampleOf(form))
+			title = ""
+		}
+	}
+}
+
+// exampleOf returns the example of a form. COMMAND in it stands for the name of the
+// command, in forms that several have.
+func (c *Command) exampleOf(form *Form) string {
+	return strings.ReplaceAll(form.Example, "COMMAND", c.Name)
 }
 
 // termsWidth is the width of the names of options; longer ones have a line of their own.
