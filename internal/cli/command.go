@@ -35,7 +35,7 @@ type Command struct {
 	Complete map[string]func(before []string) []string
 }
 
-// FilesHere as a completion makes the shell offer file names.
+// FilesHere as a completion makes the shell offer file names, beside the other words.
 const FilesHere = ":files"
 
 // A Form is one form of a command's command line.

@@ -154,12 +154,13 @@ func nextWords(syntax []word, typed []string) (next []word, fits bool) {
 	return append(next, more...), fits || fitsMore
 }
 
-// withPrefix returns the words with the prefix, each once.
+// withPrefix returns the words with the prefix, each once. FilesHere has every prefix,
+// except for that of options.
 func withPrefix(partial string, words []string) []string {
 	var kept []string
 	seen := map[string]bool{}
 	for _, w := range words {
-		if (w == FilesHere || strings.HasPrefix(w, partial)) && !seen[w] {
+		if (w == FilesHere && !strings.HasPrefix(partial, "-") || strings.HasPrefix(w, partial)) && !seen[w] {
 			seen[w] = true
 			kept = append(kept, w)
 		}
@@ -169,41 +170,52 @@ func withPrefix(partial string, words []string) []string {
 
 const bashScript = `# bash completion for COMMAND
 FUNCTION() {
-    local IFS=$'\n' word=${COMP_WORDS[COMP_CWORD]#=}
-    local found=($(COMMAND __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-    if [[ ${found[0]} == :files ]]; then
-        compopt -o filenames
-        COMPREPLY=($(compgen -f -- "$word"))
-    else
-        COMPREPLY=("${found[@]}")
-        [[ ${found[0]} == *= ]] && compopt -o nospace
-    fi
+    local IFS=$'\n' word=${COMP_WORDS[COMP_CWORD]#=} one
+    COMPREPLY=()
+    for one in $(COMMAND __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null); do
+        if [[ $one == :files ]]; then
+            compopt -o filenames
+            COMPREPLY+=($(compgen -f -- "$word"))
+        else
+            [[ $one == *= ]] && compopt -o nospace
+            COMPREPLY+=("$one")
+        fi
+    done
 }
 complete -F FUNCTION COMMAND
 `
 
+// If zsh loads the file at the first completion, it calls it as _COMMAND.
 const zshScript = `#compdef COMMAND
 FUNCTION() {
     local -a found
     found=(${(f)"$(COMMAND __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"})
-    if [[ ${found[1]} == :files ]]; then
-        compset -P '*='
-        _files
-    else
-        compadd -a found
-    fi
+    compset -P '--*='
+    (( ${found[(Ie):files]} )) && _files
+    found=(${found:#:files})
+    compadd -S '' -- ${(M)found:#*=}
+    compadd -- ${found:#*=}
 }
-compdef FUNCTION COMMAND
+if [[ $funcstack[1] == _COMMAND ]]; then
+    FUNCTION "$@"
+else
+    compdef FUNCTION COMMAND
+fi
 `
 
+// Fish compares each line with the whole word, also that of an option with its value.
 const fishScript = `# fish completion for COMMAND
 function FUNCTION
     set -l typed (commandline -opc) (commandline -ct)
-    set -l found (COMMAND __complete $typed[2..-1] 2>/dev/null)
-    if test "$found[1]" = :files
-        __fish_complete_path (commandline -ct)
-    else
-        printf '%s\n' $found
+    set -l option (string match -r -- '^--[^=]*=' $typed[-1])
+    for one in (COMMAND __complete $typed[2..-1] 2>/dev/null)
+        if test "$one" = :files
+            for file in (__fish_complete_path (string replace -r -- '^--[^=]*=' '' $typed[-1]))
+                echo "$option$file"
+            end
+        else
+            echo "$option$one"
+        end
     end
 end
 complete -c COMMAND -f -a '(FUNCTION)'
