@@ -33,7 +33,7 @@ func command() *cli.Command {
 		Placeholder: placeholders,
 		Files:       files,
 		Examples:    examples,
-		SeeAlso:     []string{"wgd(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(8)"},
+		SeeAlso:     []string{"wgd(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(4)", "wg(8)"},
 		Complete:    completions,
 	}
 }

@@ -32,6 +32,7 @@ func command() *cli.Command {
 		Complete: map[string]func(before []string) []string{
 			"CONF": completeConf,
 			"FILE": func([]string) []string { return []string{cli.FilesHere} },
+			"DIR":  func([]string) []string { return []string{cli.FilesHere} },
 		},
 		Files: []cli.Entry{
 			{Term: "/dev/net/tun", Text: "where the interface comes from"},
@@ -56,7 +57,7 @@ func command() *cli.Command {
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
 		},
 		Build:   []string{"AEAD: " + aead.Kernel()},
-		SeeAlso: []string{"wgd.conf(5)", "wgconfig(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(8)", "wg-quick(8)"},
+		SeeAlso: []string{"wgd.conf(5)", "wgconfig(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(4)", "wg(8)", "wg-quick(8)"},
 	}
 }
 

@@ -15,6 +15,7 @@ var pages = map[string][]string{
 	"wg-ifconfig.8": {"wgd/cmd/wg-ifconfig", "--man"},
 	"wg-keygen.8":   {"wgd/cmd/wg-keygen", "--man"},
 	"wgd.conf.5":    {"wgd/docs/man/wgdconf"},
+	"wg.4":          {"wgd/docs/man/wgdevice"},
 }
 
 // The pages are what the programs print.
@@ -50,7 +51,7 @@ func TestPagesAreKnown(t *testing.T) {
 // readTables reads the sources of the pages, so that the go command does not
 // use a cached result of this test when they have changed.
 func readTables(t *testing.T) {
-	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/cli/*.go", "../../conf/*.go", "../../internal/wgconf/*.go", "wgdconf/*.go"} {
+	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/cli/*.go", "../../conf/*.go", "../../internal/wgconf/*.go", "wgdconf/*.go", "wgdevice/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)

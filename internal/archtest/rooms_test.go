@@ -127,9 +127,10 @@ var rooms = map[string]room{
 	"internal/archtest":  {forTests: true},
 	"internal/asynctest": {forTests: true},
 
-	"docs/man":         {},
-	"docs/man/wgdconf": {imports: []string{"internal/cli", "internal/wgconf"}},
-	"docs/tables":      {imports: []string{"internal/dataplane", "internal/uapi"}},
+	"docs/man":          {},
+	"docs/man/wgdconf":  {imports: []string{"internal/cli", "internal/wgconf"}},
+	"docs/man/wgdevice": {imports: []string{"conf", "internal/cli"}},
+	"docs/tables":       {imports: []string{"internal/dataplane", "internal/uapi"}},
 
 	"test/lab": {forTests: true, third: []string{unix}},
 	"test/load": {forTests: true, imports: []string{

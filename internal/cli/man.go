@@ -240,8 +240,10 @@ func (p *page) examples(examples []Example) {
 		return
 	}
 	p.section("EXAMPLES")
-	for _, example := range examples {
-		p.line(".PP")
+	for i, example := range examples {
+		if i > 0 {
+			p.line(".PP")
+		}
 		p.text(example.Text)
 		p.line(".PP")
 		p.line(".RS 4")

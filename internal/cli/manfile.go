@@ -2,12 +2,14 @@ package cli
 
 import "strings"
 
-// A FilePage is a manual page about the format of a file, in section 5.
+// A FilePage is a manual page that is not about a command: about the format of a file, in
+// section 5, or about a device, in section 4.
 type FilePage struct {
 	Name        string // "wgd.conf"
+	Section     string // "5"
 	Summary     string // one line without a full stop
 	Source      string // what the page is generated from
-	Synopsis    string // the name of the file
+	Synopsis    string // the name of the file, or how the device is made
 	Description []string
 	Chapters    []Chapter
 	Files       []Entry
@@ -22,11 +24,14 @@ type Chapter struct {
 	Entries []Entry // the term may have the form KEY = VALUE
 }
 
+// manuals are the titles of the sections of the manual.
+var manuals = map[string]string{"4": "Kernel Interfaces Manual", "5": "File Formats Manual"}
+
 // ManFilePage returns the page in roff, with the man macros.
 func ManFilePage(f *FilePage) []byte {
 	p := &page{}
 	p.line(`.\" Generated from %s by go generate ./docs/man: do not edit.`, f.Source)
-	p.line(`.TH %s 5 %s %s "File Formats Manual"`, strings.ToUpper(f.Name), pageDate, pageSource)
+	p.line(`.TH %s %s %s %s "%s"`, strings.ToUpper(f.Name), f.Section, pageDate, pageSource, manuals[f.Section])
 	p.section("NAME")
 	p.line(`%s \- %s`, escape(f.Name), escape(f.Summary))
 	p.section("SYNOPSIS")

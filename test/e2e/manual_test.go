@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -96,4 +97,36 @@ func same(t *testing.T, got, want string) {
 	if got != want {
 		t.Errorf("printed:\n%s\nwant:\n%s", got, want)
 	}
+}
+
+// The examples of our own page wg(4) work, word for word.
+func TestExamplesOfTheDevicePage(t *testing.T) {
+	t.Parallel()
+	blocks := manualExamples(t, "../../docs/man/wg.4")
+	if len(blocks) != 4 {
+		t.Fatalf("the page has %d examples, want 4", len(blocks))
+	}
+	hub, laptop := lab.NewHost(t, "hub"), lab.NewHost(t, "laptop")
+	lab.Link(hub, "eth0", []string{"203.0.113.7/24"}, laptop, "eth0", []string{"203.0.113.8/24"})
+	hubKey := strings.TrimSpace(hub.Must("%s", blocks[0]))
+	laptopKey := strings.TrimSpace(laptop.Must("%s", blocks[0]))
+	hub.Must("%s", strings.ReplaceAll(blocks[1], "LAPTOP", laptopKey))
+	laptop.Must("%s", strings.ReplaceAll(blocks[2], "HUB", hubKey))
+	out := laptop.Must("%s", blocks[3])
+	for _, want := range []string{"64 bytes from 10.66.0.1", "peer: hub", "endpoint: 203.0.113.7:51820"} {
+		contains(t, out, want)
+	}
+}
+
+// manualExamples returns the lines to type that a manual page has.
+func manualExamples(t *testing.T, path string) (blocks []string) {
+	t.Helper()
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?ms)^\.nf\n(.*?)^\.fi$`).FindAllStringSubmatch(string(page), -1) {
+		blocks = append(blocks, "set -e\n"+strings.ReplaceAll(m[1], `\-`, "-"))
+	}
+	return blocks
 }

@@ -18,6 +18,7 @@ func main() {
 func page() *cli.FilePage {
 	return &cli.FilePage{
 		Name:     "wgd.conf",
+		Section:  "5",
 		Summary:  "configuration file of a wgd interface",
 		Source:   "docs/man/wgdconf and the tables in internal/wgconf",
 		Synopsis: wgconf.Folder + "/NAME.conf",
@@ -58,7 +59,7 @@ func page() *cli.FilePage {
 			{Text: "A road warrior, which sends everything through its peer, except what is for the local network:", Lines: roadWarrior},
 			{Text: "A server for two peers:", Lines: server},
 		},
-		SeeAlso: []string{"wgd(8)", "wgconfig(8)", "wg(8)", "wg-quick(8)", "systemd.exec(5)"},
+		SeeAlso: []string{"wgd(8)", "wgconfig(8)", "wg(8)", "wg-quick(8)", "wg(4)", "systemd.exec(5)"},
 	}
 }
 
