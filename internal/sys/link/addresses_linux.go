@@ -109,6 +109,11 @@ func (l *Links) AddPlainAddress(name string, address netip.Prefix) error {
 	return failure(l.putWithFlags(link, Address{Prefix: address}, 0, unix.NLM_F_EXCL), "%s: add the address %s", name, address)
 }
 
+// DeletePlainAddress removes an address that AddPlainAddress added.
+func (l *Links) DeletePlainAddress(name string, address netip.Prefix) error {
+	return l.DeleteAddress(name, Address{Prefix: address})
+}
+
 // DeleteAddress removes one address from the interface, and only that one: by default
 // the kernel removes all addresses of a network with the first of them. The error is
 // ErrNoAddress if the address is not there.

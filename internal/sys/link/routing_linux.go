@@ -28,6 +28,10 @@ type Rule struct {
 	NotMark uint32 `json:"not_mark,omitempty"`
 	// NoDefault makes the rule ignore default routes.
 	NoDefault bool `json:"no_default,omitempty"`
+	// Goto continues packets with the mark Mark at the first rule with this priority,
+	// instead of asking Table; 0 does not.
+	Goto uint32 `json:"goto,omitempty"`
+	Mark uint32 `json:"mark,omitempty"`
 }
 
 // String is the rule as ip(8) shows it.
@@ -37,8 +41,11 @@ func (r Rule) String() string {
 		text += "not "
 	}
 	text += "from all "
-	if r.NotMark != 0 {
-		text += fmt.Sprintf("fwmark %#x ", r.NotMark)
+	if mark := r.NotMark | r.Mark; mark != 0 {
+		text += fmt.Sprintf("fwmark %#x ", mark)
+	}
+	if r.Goto != 0 {
+		return text + fmt.Sprintf("goto %d", r.Goto)
 	}
 	text += fmt.Sprintf("lookup %d", r.Table)
 	if r.NoDefault {
@@ -54,11 +61,49 @@ func (l *Links) AddRoute(name string, r StaticRoute) error {
 	if err != nil {
 		return err
 	}
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(r.Prefix), Table: int(r.Table)}
+	return failure(l.handle.RouteAdd(r.forLibrary(link)), "%s: add the route %s to table %d", name, r.Prefix, r.Table)
+}
+
+// DeleteRoute removes a route that AddRoute added. The error is ErrNoRoute if it is not
+// there.
+func (l *Links) DeleteRoute(name string, r StaticRoute) error {
+	link, err := l.find(name)
+	if err != nil {
+		return err
+	}
+	err = l.handle.RouteDel(r.forLibrary(link))
+	if errors.Is(err, unix.ESRCH) {
+		return &Error{fmt.Sprintf("%s: remove the route %s from table %d: it is not there", name, r.Prefix, r.Table), ErrNoRoute, err}
+	}
+	return failure(err, "%s: remove the route %s from table %d", name, r.Prefix, r.Table)
+}
+
+func (r StaticRoute) forLibrary(link netlink.Link) *netlink.Route {
+	// With the protocol, deleting a route never means the one to the same prefix that the
+	// kernel made for an address.
+	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(r.Prefix), Table: int(r.Table), Protocol: unix.RTPROT_BOOT}
 	if r.Prefix.Addr().Is4() {
 		route.Scope = netlink.SCOPE_LINK
 	}
-	return failure(l.handle.RouteAdd(route), "%s: add the route %s to table %d", name, r.Prefix, r.Table)
+	return route
+}
+
+// AllRoutesTo are the routes in all tables that lead to the interface, without those that
+// the kernel made for its addresses.
+func (l *Links) AllRoutesTo(name string) (list []StaticRoute, err error) {
+	link, err := l.find(name)
+	if err != nil {
+		return nil, err
+	}
+	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Table: unix.RT_TABLE_UNSPEC}
+	routes, err := l.routes(filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	for _, r := range routes {
+		if r.Protocol == unix.RTPROT_KERNEL {
+			continue
+		}
+		list = append(list, StaticRoute{Prefix: prefixOf(r), Table: uint32(r.Table)})
+	}
+	return list, failure(err, "%s: list the routes", name)
 }
 
 // RoutesTo are the routes in the table main that lead to the interface.
@@ -138,6 +183,28 @@ func (l *Links) UsesMarks() (bool, error) {
 	return false, failure(err, "list the rules")
 }
 
+// Rules are the rules of a family, the one that is asked first at the beginning. What a
+// Rule cannot say about them is left out.
+func (l *Links) Rules(ipv6 bool) (list []Rule, err error) {
+	rules, err := again(func() ([]netlink.Rule, error) { return l.handle.RuleList(family(ipv6)) })
+	if err != nil && !noFamily(err) {
+		return nil, failure(err, "list the rules")
+	}
+	for _, found := range rules {
+		r := Rule{IPv6: ipv6, Priority: uint32(max(found.Priority, 0)), Table: uint32(max(found.Table, 0)), NoDefault: found.SuppressPrefixlen == 0}
+		if found.Invert {
+			r.NotMark = found.Mark
+		} else {
+			r.Mark = found.Mark
+		}
+		if found.Goto >= 0 {
+			r.Goto = uint32(found.Goto)
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
 // AddRule adds a rule.
 func (l *Links) AddRule(r Rule) error {
 	return failure(l.handle.RuleAdd(r.forLibrary()), "add the rule %s", r)
@@ -155,7 +222,10 @@ func (l *Links) DeleteRule(r Rule) error {
 func (r Rule) forLibrary() *netlink.Rule {
 	rule := netlink.NewRule()
 	rule.Family, rule.Priority, rule.Table = family(r.IPv6), int(r.Priority), int(r.Table)
-	rule.Invert, rule.Mark = r.NotMark != 0, r.NotMark
+	rule.Invert, rule.Mark = r.NotMark != 0, r.NotMark|r.Mark
+	if r.Goto != 0 {
+		rule.Goto, rule.Table = int(r.Goto), unix.RT_TABLE_UNSPEC
+	}
 	if r.NoDefault {
 		rule.SuppressPrefixlen = 0
 	}
@@ -229,6 +299,9 @@ func prefixOf(r netlink.Route) netip.Prefix {
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	}
 	addr, _ := netip.AddrFromSlice(r.Dst.IP)
+	if r.Family == unix.AF_INET {
+		addr = addr.Unmap() // the library writes 0.0.0.0 in 16 bytes
+	}
 	bits, _ := r.Dst.Mask.Size()
 	return netip.PrefixFrom(addr, bits)
 }

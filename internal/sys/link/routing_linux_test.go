@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -28,12 +27,15 @@ func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
 func TestRoutesAndRulesAreThoseOfIP(t *testing.T) {
 	netnstest.Isolate(t)
 	newTUN(t, "tun0")
-	run(t, "link", "set", "tun0", "up")
 	links, err := Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer links.Close()
+	if err := links.NoAutomaticAddress("tun0"); err != nil { // it would appear while this test compares
+		t.Fatal(err)
+	}
+	run(t, "link", "set", "tun0", "up")
 	state := func() string {
 		return shown(t, "-d", "route", "show", "table", "all") + shown(t, "-d", "rule") + shown(t, "-d", "-6", "rule")
 	}
@@ -42,6 +44,7 @@ func TestRoutesAndRulesAreThoseOfIP(t *testing.T) {
 	rules := []Rule{
 		{Priority: 900, Table: 51820, NotMark: 51820}, {Priority: 899, Table: MainTable, NoDefault: true},
 		{IPv6: true, Priority: 900, Table: 51820, NotMark: 0xfffffffe}, {IPv6: true, Priority: 899, Table: MainTable, NoDefault: true},
+		{Priority: 800, Mark: 51820, Goto: 32766}, {IPv6: true, Priority: 800, Mark: 7, Goto: 900},
 	}
 	for _, r := range routes {
 		if err := links.AddRoute("tun0", r); err != nil {
@@ -65,8 +68,19 @@ func TestRoutesAndRulesAreThoseOfIP(t *testing.T) {
 	}
 	for _, ipv6 := range []bool{false, true} {
 		got, err := links.Priorities(ipv6)
-		if err != nil || !slices.Equal(got[:4], []uint32{0, 899, 900, 32766}) {
+		if err != nil || !slices.Equal(got[:5], []uint32{0, 800, 899, 900, 32766}) {
 			t.Errorf("Priorities: %v, %v", got, err)
+		}
+	}
+	for _, r := range rules {
+		if got, err := links.Rules(r.IPv6); err != nil || !slices.Contains(got, r) {
+			t.Errorf("Rules: %v, %v, want %v among them", got, err, r)
+		}
+	}
+	all, err := links.AllRoutesTo("tun0")
+	for _, r := range routes {
+		if err != nil || !slices.Contains(all, r) {
+			t.Errorf("AllRoutesTo: %v, %v, want %v among them", all, err, r)
 		}
 	}
 	if used, err := links.UsesMarks(); err != nil || !used {
@@ -84,7 +98,12 @@ func TestRoutesAndRulesAreThoseOfIP(t *testing.T) {
 		t.Errorf("UsesMarks without rules: %v, %v", used, err)
 	}
 	for _, r := range routes {
-		run(t, "route", "del", r.Prefix.String(), "dev", "tun0", "table", strconv.Itoa(int(r.Table)))
+		if err := links.DeleteRoute("tun0", r); err != nil {
+			t.Error(err)
+		}
+		if err := links.DeleteRoute("tun0", r); !errors.Is(err, ErrNoRoute) {
+			t.Errorf("%v a second time: %v", r, err)
+		}
 	}
 	if left := state(); left != before {
 		t.Errorf("left over:\n%s\nbefore:\n%s", left, before)
@@ -94,6 +113,7 @@ func TestRoutesAndRulesAreThoseOfIP(t *testing.T) {
 		"-6 route add default dev tun0 table 51820", "route add 10.7.0.1/32 dev tun0 table 99",
 		"rule add not fwmark 51820 table 51820 pref 900", "rule add table main suppress_prefixlength 0 pref 899",
 		"-6 rule add not fwmark 0xfffffffe table 51820 pref 900", "-6 rule add table main suppress_prefixlength 0 pref 899",
+		"rule add fwmark 51820 pref 800 goto 32766", "-6 rule add fwmark 7 pref 800 goto 900",
 	} {
 		run(t, strings.Fields(line)...)
 	}

@@ -49,11 +49,17 @@ func TestGuard(t *testing.T) {
 	}
 	ours := list(t)
 	for _, g := range guards {
+		if there, err := g.Present(); err != nil || !there {
+			t.Errorf("Present: %v, %v", there, err)
+		}
 		if err := g.Delete(); err != nil {
 			t.Error(err)
 		}
 		if err := g.Delete(); err != nil {
 			t.Errorf("a second time: %v", err)
+		}
+		if there, err := g.Present(); err != nil || there {
+			t.Errorf("Present after Delete: %v, %v", there, err)
 		}
 	}
 	if left := list(t); left != "" {
