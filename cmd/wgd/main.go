@@ -38,7 +38,7 @@ func command() *cli.Command {
 			{Term: "/dev/net/tun", Text: "where the interface comes from"},
 			{Term: "/var/run/wireguard/NAME.sock", Text: "the control socket, which speaks the cross-platform protocol of wireguard-tools"},
 			{Term: "/etc/wireguard/NAME.conf", Text: "the configuration file of an interface"},
-			{Term: netsetup.Dir + "/NAME.json", Text: "what wgd up did to the system, for wgd down"},
+			{Term: netsetup.Dir + "/NAME.json", Text: "what wgd up and wgd reload did to the system, for wgd down"},
 			{Term: "/var/lib/wgd/", Text: "handshake timestamps, which survive a restart; without root, $XDG_STATE_HOME/wgd"},
 		},
 		Environment: []cli.Entry{
@@ -52,6 +52,7 @@ func command() *cli.Command {
 			{Text: "Try a tunnel, without root:", Lines: []string{"wgd demo"}},
 			{Text: "Start and configure an interface:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
 			{Text: "Bring up the interface of /etc/wireguard/wg0.conf, and take it down:", Lines: []string{"wgd up wg0", "wgd down wg0"}},
+			{Text: "After an edit of the file, show what would change, and change it:", Lines: []string{"wgd reload --dry-run wg0", "wgd reload wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
@@ -73,6 +74,7 @@ func forms() []cli.Form {
 		},
 		upForm,
 		downForm,
+		reloadForm,
 		{
 			Syntax:  "check CONF",
 			Example: "wgd check wg0",

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"wgd/conf"
@@ -13,8 +11,8 @@ import (
 	"wgd/internal/control"
 	"wgd/internal/netsetup"
 	"wgd/internal/resolve"
-	"wgd/internal/sys/link"
 	"wgd/internal/sys/process"
+	"wgd/internal/tunnelfile"
 	"wgd/internal/wgconf"
 )
 
@@ -80,34 +78,6 @@ func runUp(c *cli.Call) error {
 	return err
 }
 
-// load reads a file, and prints warnings about it.
-func load(c *cli.Call, path string) (*wgconf.File, error) {
-	text, exposed, err := readFile(path)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%s: %w: run it as root", path, plain(err))
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w: correct the path", path, plain(err))
-	}
-	defer clear(text)
-	document := wgconf.Parse(text)
-	defer document.Erase()
-	file, problems := document.Decode(wgconf.Env{
-		ReadKey:     readKey,
-		Dir:         filepath.Dir(path),
-		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"),
-	})
-	if exposed {
-		c.Warnf("%s: others may read this file, and its keys: chmod 600 it", path)
-	}
-	for _, p := range problems {
-		if p.Warning {
-			c.Warnf("%s", p.In(path))
-		}
-	}
-	return file, problems.Err(path)
-}
-
 func newRecord(path string, file *wgconf.File, name string) *netsetup.Record {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
@@ -117,45 +87,6 @@ func newRecord(path string, file *wgconf.File, name string) *netsetup.Record {
 		Interface: name, File: path,
 		PreDown:  commands(network.PreDown, name),
 		PostDown: commands(network.PostDown, name),
-	}
-}
-
-// A session is one call of wgd up or wgd down.
-type session struct {
-	call    *cli.Call
-	name    string
-	kernel  *netsetup.Kernel
-	setup   netsetup.Setup
-	release func() // the lock
-}
-
-// begin keeps others from changing the interface, until end.
-func begin(c *cli.Call, path, name string) (*session, error) {
-	links, err := link.Open()
-	if err != nil {
-		return nil, err
-	}
-	store := netsetup.Store{Dir: netsetup.Dir}
-	release, err := store.Lock(name)
-	if err != nil {
-		links.Close()
-		return nil, err
-	}
-	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, Start: background}, release: release}
-	s.setup = netsetup.Setup{Store: store, System: s.kernel, Note: s.note,
-		Warn: func(warning error) { c.Warnf("%s: %v", name, warning) }}
-	return s, nil
-}
-
-func (s *session) end() {
-	s.release()
-	s.kernel.Close()
-}
-
-// note prints what is done, if that is wanted.
-func (s *session) note(what string) {
-	if s.call.Has(optVerbose.Long) {
-		fmt.Fprintln(s.call.Stderr, what)
 	}
 }
 
@@ -200,15 +131,16 @@ func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.C
 	if err := s.configure(change); err != nil {
 		return err
 	}
-	facts, err := s.kernel.Facts(s.name, s.setup.Store)
+	status, err := control.StatusOf(s.name)
 	if err != nil {
 		return err
 	}
-	dns, err := netsetup.PlanDNS(s.name, &network.DNS)
+	defer status.Erase()
+	facts, err := s.kernel.Facts(s.name, &status, s.setup.Store)
 	if err != nil {
-		s.call.Warnf("%s: DNS is not set, and the system continues to ask its own name servers: %v: PostUp can set it", s.name, err)
+		return err
 	}
-	for _, step := range netsetup.Plan(s.name, file, dns, facts) {
+	for _, step := range netsetup.Plan(s.name, file, s.planDNS(network), facts) {
 		if ctx.Err() != nil {
 			return s.interrupted()
 		}
@@ -219,7 +151,19 @@ func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.C
 	if err := s.setup.BeginHooks(); err != nil {
 		return err
 	}
-	return s.run(ctx, "PostUp", commands(network.PostUp, s.name))
+	if err := s.run(ctx, "PostUp", commands(network.PostUp, s.name)); err != nil {
+		return err
+	}
+	return s.remember(file, nil)
+}
+
+// planDNS plans the name servers. What keeps them from being set is a warning.
+func (s *session) planDNS(network *wgconf.Network) []netsetup.Step {
+	dns, err := netsetup.PlanDNS(s.name, &network.DNS)
+	if err != nil {
+		s.call.Warnf("%s: DNS is not set, and the system continues to ask its own name servers: %v: PostUp can set it", s.name, err)
+	}
+	return dns
 }
 
 func (s *session) interrupted() error {
@@ -228,24 +172,32 @@ func (s *session) interrupted() error {
 
 // resolve looks up the endpoints that are names, as wg(8) does.
 func (s *session) resolve(ctx context.Context, file *wgconf.File, change *conf.Change) error {
-	resolver := resolve.Resolver{Retries: resolve.DefaultRetries, Waiting: func(r resolve.Retry) {
-		s.call.Warnf("%s: %s: %v: next try in %v, %d of %d", s.name, r.Host, r.Err, r.Pause, r.Attempt, r.Attempts)
-	}}
 	for i := range file.Peers {
 		endpoint := file.Peers[i].Endpoint
 		if endpoint == (resolve.Endpoint{}) || change.Peers[i].Endpoint != nil {
 			continue
 		}
-		s.note(s.name + ": look up the endpoint " + endpoint.String())
-		found, err := resolver.Resolve(ctx, endpoint.String())
-		if err != nil && ctx.Err() != nil {
-			return s.interrupted()
+		if err := s.lookUp(ctx, endpoint, &change.Peers[i]); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		change.Peers[i].Endpoint = &found[0]
 	}
+	return nil
+}
+
+// lookUp looks up one endpoint.
+func (s *session) lookUp(ctx context.Context, endpoint resolve.Endpoint, peer *conf.PeerChange) error {
+	resolver := resolve.Resolver{Retries: resolve.DefaultRetries, Waiting: func(r resolve.Retry) {
+		s.call.Warnf("%s: %s: %v: next try in %v, %d of %d", s.name, r.Host, r.Err, r.Pause, r.Attempt, r.Attempts)
+	}}
+	s.note(s.name + ": look up the endpoint " + endpoint.String())
+	found, err := resolver.Resolve(ctx, endpoint.String())
+	if err != nil && ctx.Err() != nil {
+		return s.interrupted()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	peer.Endpoint = &found[0]
 	return nil
 }
 
@@ -254,10 +206,17 @@ func (s *session) resolve(ctx context.Context, file *wgconf.File, change *conf.C
 func (s *session) configure(change *conf.Change) error {
 	s.note(s.name + ": configure keys and peers")
 	change.ReplacePeers = false
-	client, err := control.Dial(s.name)
+	return s.kernel.Configure(s.name, *change)
+}
+
+// remember records the tunnel as it is when everything is done, for wgd reload and wgd
+// save. before is what the record had about it, or nil.
+func (s *session) remember(file *wgconf.File, before *tunnelfile.Known) error {
+	status, err := control.StatusOf(s.name)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	return client.Apply(*change)
+	defer status.Erase()
+	s.setup.Record.Tunnel = tunnelfile.Remember(file, &status, before)
+	return s.setup.Save()
 }

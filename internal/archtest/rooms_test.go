@@ -40,7 +40,7 @@ var rooms = map[string]room{
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/aead", "internal/cli", "internal/cli/show",
 		"internal/control", "internal/netsetup", "internal/resolve", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
-		"internal/wgconf", "internal/wgimport"}},
+		"internal/tunnelfile", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/resolve"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
@@ -119,9 +119,10 @@ var rooms = map[string]room{
 	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
 		"conf", "key", "internal/invalid", "internal/resolve"}},
-	"internal/wgimport": {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
+	"internal/wgimport":   {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
+	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/resolve", "internal/wgconf"}},
 	"internal/netsetup": {imports: []string{
-		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/wgconf"}},
+		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/sys/errno": {third: []string{unix}},
 	"internal/sys/flock": {third: []string{unix}},
 	"internal/archtest":  {forTests: true},

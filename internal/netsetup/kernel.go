@@ -76,12 +76,7 @@ func (k *Kernel) Find(name string) (exists bool, err error) {
 
 // SetMark asks the daemon to set the firewall mark.
 func (k *Kernel) SetMark(name string, mark uint32) error {
-	client, err := control.Dial(name)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	return client.Apply(conf.Change{FirewallMark: &mark})
+	return k.Configure(name, conf.Change{FirewallMark: &mark})
 }
 
 // BringUp brings the interface up, and waits until the daemon has opened its port and the
@@ -105,6 +100,11 @@ func (k *Kernel) BringUp(name string) error {
 	case status.Fault != "":
 		return fmt.Errorf("%s: the tunnel does not work: %s", name, status.Fault)
 	}
+	return k.AwaitAddresses(name)
+}
+
+// AwaitAddresses waits until the addresses of the interface can be used.
+func (k *Kernel) AwaitAddresses(name string) (err error) {
 	usable := control.WaitFor(noticeTime, func() bool {
 		var info link.Info
 		info, err = k.Get(name)
@@ -154,14 +154,9 @@ func readValidMark() (on bool, err error) {
 // MarksInUse reports whether a rule of IPv4 depends on a firewall mark.
 func (k *Kernel) MarksInUse() (bool, error) { return k.UsesMarks() }
 
-// Facts gathers what Plan needs. The interface exists, and its tunnel is configured.
-func (k *Kernel) Facts(name string, store Store) (Facts, error) {
-	status, err := control.StatusOf(name)
-	if err != nil {
-		return Facts{}, err
-	}
-	status.Erase()
-	facts := Facts{Mark: status.FirewallMark, PathMTU: k.pathMTU(&status)}
+// Facts gathers what Plan needs about an interface with this tunnel.
+func (k *Kernel) Facts(name string, status *conf.Status, store Store) (facts Facts, err error) {
+	facts = Facts{Mark: status.FirewallMark, PathMTU: k.pathMTU(status)}
 	for i := range status.Peers {
 		facts.AllowedIPs = append(facts.AllowedIPs, status.Peers[i].AllowedIPs...)
 	}

@@ -22,6 +22,10 @@ type Facts struct {
 	Priority4 uint32          // for the next rule of IPv4, before all others but the first
 	Priority6 uint32          // likewise of IPv6
 	ValidMark bool            // whether src_valid_mark was set before the first tunnel that needs it
+
+	// What an earlier plan chose, and what a new one keeps if it needs it still.
+	KeepMark   uint32                    // the mark, and the table of a default route
+	KeepRoutes map[link.StaticRoute]bool // routes that a hook's route may cover meanwhile
 }
 
 const (
@@ -102,7 +106,8 @@ func (p *planner) routes(file *wgconf.File) {
 			default6 = append(default6, prefix)
 		case byRule(prefix):
 			default4 = append(default4, prefix)
-		case !p.covered(prefix):
+		case p.connected(prefix):
+		case p.facts.KeepRoutes[link.StaticRoute{Prefix: prefix, Table: link.MainTable}] || !slices.ContainsFunc(p.facts.Routes, covers(prefix)):
 			p.route(prefix, link.MainTable)
 		}
 	}
@@ -137,14 +142,16 @@ func (p *planner) byRule(file *wgconf.File) func(netip.Prefix) bool {
 	return func(prefix netip.Prefix) bool { return prefix.Bits() == 0 || parts[prefix] }
 }
 
-// covered reports whether the interface has a route for a prefix already: that of an
-// address, or one that a hook has added.
-func (p *planner) covered(prefix netip.Prefix) bool {
-	covers := func(route netip.Prefix) bool {
-		return route.Bits() <= prefix.Bits() && route.Overlaps(prefix)
-	}
-	return slices.ContainsFunc(p.facts.Routes, covers) ||
-		slices.ContainsFunc(p.network.Addresses, func(a netip.Prefix) bool { return p.possible(a) && connects(a) && covers(a.Masked()) })
+// covers reports, of a route, whether it leads a whole prefix to the interface.
+func covers(prefix netip.Prefix) func(route netip.Prefix) bool {
+	return func(route netip.Prefix) bool { return route.Bits() <= prefix.Bits() && route.Overlaps(prefix) }
+}
+
+// connected reports whether the route of an address covers a prefix.
+func (p *planner) connected(prefix netip.Prefix) bool {
+	return slices.ContainsFunc(p.network.Addresses, func(a netip.Prefix) bool {
+		return p.possible(a) && connects(a) && covers(prefix)(a.Masked())
+	})
 }
 
 // connects reports whether the kernel makes a route for an address in the table main. It
@@ -155,9 +162,11 @@ func connects(a netip.Prefix) bool { return isIPv6(a) || a.Bits() < 32 }
 // datagrams are told: both are the mark that the tunnel has, or the first number from
 // firstTable on of which there is no table.
 func (p *planner) table() (mark, table uint32) {
-	free := uint32(firstTable)
-	for p.facts.Tables[free] {
-		free++
+	free := p.facts.KeepMark
+	if free == 0 {
+		for free = firstTable; p.facts.Tables[free]; {
+			free++
+		}
 	}
 	switch mark := p.facts.Mark; {
 	case mark == 0:

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A Setup is an interface that is being brought up or taken down.
+// A Setup is an interface that is being brought up, changed or taken down.
 type Setup struct {
 	Store  Store
 	System System
@@ -49,6 +49,9 @@ func (s *Setup) forgetInterface(step Step) {
 		s.Record.Steps = s.Record.Steps[:last]
 	}
 }
+
+// Save writes the record.
+func (s *Setup) Save() error { return s.Store.save(s.Record) }
 
 // BeginHooks records that PostUp begins.
 func (s *Setup) BeginHooks() error {

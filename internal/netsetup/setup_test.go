@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"wgd/conf"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/nft"
 )
@@ -57,12 +58,17 @@ func (f *fakeSystem) call(effect func()) error {
 	return errRefused
 }
 
+// add adds a thing that is not there yet.
 func (f *fakeSystem) add(format string, args ...any) error {
-	return f.call(func() { f.things[fmt.Sprintf(format, args...)] = true })
+	thing := fmt.Sprintf(format, args...)
+	if f.things[thing] && !strings.HasPrefix(thing, "dns ") {
+		return fmt.Errorf("%s: %w", thing, link.ErrExists)
+	}
+	return f.call(func() { f.things[thing] = true })
 }
 
 func (f *fakeSystem) Create(name string) (int, error) {
-	if err := f.add("link %s", name); err != nil {
+	if err := f.call(func() { f.things["link "+name] = true }); err != nil {
 		return 0, err
 	}
 	return 7, nil
@@ -78,24 +84,46 @@ func (f *fakeSystem) Delete(name string, index int) error {
 }
 
 func (f *fakeSystem) SetMark(name string, mark uint32) error {
-	return f.add("link %s mark %d", name, mark)
+	return f.set("link "+name+" mark ", mark)
+}
+func (f *fakeSystem) Configure(name string, change conf.Change) error {
+	return f.set("link "+name+" port ", *change.ListenPort)
 }
 func (f *fakeSystem) AddPlainAddress(name string, a netip.Prefix) error {
 	return f.add("link %s address %s", name, a)
 }
-func (f *fakeSystem) SetMTU(name string, mtu int) error { return f.add("link %s mtu %d", name, mtu) }
-func (f *fakeSystem) BringUp(name string) error         { return f.add("link %s up", name) }
+func (f *fakeSystem) DeletePlainAddress(name string, a netip.Prefix) error {
+	return f.remove(link.ErrNoAddress, "link %s address %s", name, a)
+}
+func (f *fakeSystem) SetMTU(name string, mtu int) error { return f.set("link "+name+" mtu ", mtu) }
+func (f *fakeSystem) DeleteRoute(name string, r link.StaticRoute) error {
+	return f.remove(link.ErrNoRoute, "link %s route %v", name, r)
+}
+
+// set sets one value of a kind in place of another.
+func (f *fakeSystem) set(kind string, value any) error {
+	return f.call(func() {
+		maps.DeleteFunc(f.things, func(thing string, _ bool) bool { return strings.HasPrefix(thing, kind) })
+		f.things[kind+fmt.Sprint(value)] = true
+	})
+}
+
+// remove removes a thing; the error is absent if it is not there.
+func (f *fakeSystem) remove(absent error, format string, args ...any) error {
+	thing := fmt.Sprintf(format, args...)
+	if !f.things[thing] {
+		return absent
+	}
+	return f.call(func() { delete(f.things, thing) })
+}
+func (f *fakeSystem) BringUp(name string) error { return f.add("link %s up", name) }
 func (f *fakeSystem) AddRoute(name string, r link.StaticRoute) error {
 	return f.add("link %s route %v", name, r)
 }
 func (f *fakeSystem) AddRule(r link.Rule) error { return f.add("rule %v %v", r.IPv6, r) }
 
 func (f *fakeSystem) DeleteRule(r link.Rule) error {
-	thing := fmt.Sprintf("rule %v %v", r.IPv6, r)
-	if !f.things[thing] {
-		return link.ErrNoRule
-	}
-	return f.call(func() { delete(f.things, thing) })
+	return f.remove(link.ErrNoRule, "rule %v %v", r.IPv6, r)
 }
 
 func (f *fakeSystem) SetDNS(d *DNS) error { return f.add("dns %s", d.Entry) }
@@ -104,9 +132,14 @@ func (f *fakeSystem) UnsetDNS(d *DNS) error {
 	return f.call(func() { delete(f.things, "dns "+d.Entry) })
 }
 
-func (f *fakeSystem) AddGuard(g nft.Guard) error { return f.add("guard %v", g) }
+// AddGuard replaces a table of that name.
+func (f *fakeSystem) AddGuard(g nft.Guard) error {
+	return f.set("guard "+g.String()+": ", fmt.Sprint(g.Mark, g.Addresses))
+}
 func (f *fakeSystem) DeleteGuard(g nft.Guard) error {
-	return f.call(func() { delete(f.things, fmt.Sprintf("guard %v", g)) })
+	return f.call(func() {
+		maps.DeleteFunc(f.things, func(thing string, _ bool) bool { return strings.HasPrefix(thing, "guard "+g.String()+": ") })
+	})
 }
 func (f *fakeSystem) SetValidMark(on bool) error { return f.call(func() { f.validMark = on }) }
 func (f *fakeSystem) MarksInUse() (bool, error)  { return f.marks, nil }

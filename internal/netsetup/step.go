@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"wgd/conf"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/nft"
 )
@@ -69,6 +70,8 @@ type System interface {
 	// the end of its daemon. It is no error if the interface is gone.
 	Delete(name string, index int) error
 	SetMark(name string, mark uint32) error
+	// Configure changes the tunnel, but for its mark.
+	Configure(name string, change conf.Change) error
 	// BringUp waits until the tunnel works and the addresses can be used, or the
 	// daemon says why it does not.
 	BringUp(name string) error
@@ -84,8 +87,10 @@ type System interface {
 // A Network is the part of a System that sys/link changes.
 type Network interface {
 	AddPlainAddress(name string, address netip.Prefix) error
+	DeletePlainAddress(name string, address netip.Prefix) error // link.ErrNoAddress if it is not there
 	SetMTU(name string, mtu int) error
 	AddRoute(name string, route link.StaticRoute) error
+	DeleteRoute(name string, route link.StaticRoute) error // link.ErrNoRoute if it is not there
 	AddRule(rule link.Rule) error
 	DeleteRule(rule link.Rule) error // link.ErrNoRule if it is not there
 }

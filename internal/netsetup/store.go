@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wgd/internal/sys/flock"
+	"wgd/internal/tunnelfile"
 )
 
 // A Record says what was done to the system for one interface.
@@ -21,6 +22,10 @@ type Record struct {
 	PreDown  []string `json:"pre_down,omitempty"`
 	PostDown []string `json:"post_down,omitempty"`
 	Steps    []Step   `json:"steps"` // in the order in which they were begun
+	// Changing: while the interface changes, the steps are those before and those after.
+	Changing bool `json:"changing,omitempty"`
+	// Tunnel is the tunnel as it was when all of that was done; nil before that.
+	Tunnel *tunnelfile.Known `json:"tunnel,omitempty"`
 }
 
 // needsValidMark reports whether the interface needs src_valid_mark, and whether it was
@@ -32,6 +37,16 @@ func (r *Record) needsValidMark() (before, needs bool) {
 		}
 	}
 	return false, false
+}
+
+// Index is that of the interface; 0 if it is not known.
+func (r *Record) Index() int {
+	for _, s := range r.Steps {
+		if s.Create != nil {
+			return s.Create.Index
+		}
+	}
+	return 0
 }
 
 // Dir is where the records are. It is emptied when the system boots.
@@ -48,7 +63,7 @@ const suffix = ".json"
 func (s Store) path(name string) string { return filepath.Join(s.Dir, name+suffix) }
 
 // ErrBusy is returned by Lock.
-var ErrBusy = errors.New("another wgd up or wgd down is working on it: wait until it has ended")
+var ErrBusy = errors.New("another wgd up, wgd down, wgd reload or wgd save is working on it: wait until it has ended")
 
 // Lock keeps others from changing an interface until release is called. It returns
 // ErrBusy if another process has the lock.

@@ -245,7 +245,7 @@ func TestUpErrors(t *testing.T) {
 	b.Fails(1, "wgd up wg0", "exists already")
 	b.Fails(1, "wgd down wg0", "did not bring this interface up")
 	b.Must("wg-ifconfig wg0 destroy && wgd up wg0")
-	contains(t, b.Must("cat /run/busy"), "wg0: another wgd up or wgd down is working on it")
+	contains(t, b.Must("cat /run/busy"), "is working on it: wait")
 	b.Fails(1, "wgd up wg0", "up already", "wgd down")
 	b.Must("wgd down wg0")
 }

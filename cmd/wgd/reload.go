@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/internal/netsetup"
+	"wgd/internal/sys/process"
+	"wgd/internal/tunnelfile"
+	"wgd/internal/wgconf"
+)
+
+const optDryRun = "dry-run"
+
+var reloadForm = cli.Form{
+	Syntax:  "reload CONF",
+	Example: "wgd reload wg0",
+	Summary: "make an interface that is up what its file says now",
+	Options: []cli.Option{optVerbose, {Long: optDryRun, Text: "print what would be done, and change nothing"}},
+	Text:    reloadText,
+	Run:     runReload,
+}
+
+var reloadText = []string{
+	"The file and the interface are compared: keys, port, mark and peers, addresses, MTU, routes, rules, firewall and DNS. What differs is changed, and printed, a line each. " +
+		"What does not differ is not touched: sessions continue, and no packet is lost. New addresses, routes and rules are added before old ones are removed.",
+	"What the file says counts. Where it says nothing, what wgd up chose and what a hook or another command has set stays: a key, a port, a mark, a preshared key. " +
+		"What an earlier version of the file had is removed: a preshared key or a persistent keepalive, for example. " +
+		"Peers that are not in the file are removed, unless a hook of wgd up added them. A peer that has moved keeps its endpoint as long as the Endpoint in the file is the same.",
+	"Hooks are not run. Those of wgd down are the ones that the file has then.",
+	"If something fails, what was done before it is undone, and the error says so. If wgd reload is killed, wgd down still undoes everything, and another wgd reload completes it.",
+}
+
+func runReload(c *cli.Call) error {
+	path, name, err := wgconf.Locate(c.Arg("CONF"))
+	if err != nil {
+		return err
+	}
+	ctx, stop := process.UntilTerminated()
+	defer stop()
+	return reload(ctx, c, path, name, c.Has(optDryRun))
+}
+
+// reload makes the interface what the file says, and prints what it does. With dryRun it
+// prints what it would do.
+func reload(ctx context.Context, c *cli.Call, path, name string, dryRun bool) error {
+	file, err := load(c, path)
+	if err != nil {
+		return err
+	}
+	secrets := file.Change()
+	defer secrets.Erase()
+	s, err := begin(c, path, name)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	if err := s.findUp(); err != nil {
+		return err
+	}
+	r := &reloading{session: s, file: file, known: s.setup.Record.Tunnel}
+	if r.status, err = control.StatusOf(name); err != nil {
+		return err
+	}
+	defer r.status.Erase()
+	if err := r.plan(ctx); err != nil {
+		return err
+	}
+	if !dryRun {
+		if err := r.carryOut(path); err != nil {
+			return err
+		}
+	}
+	return r.report(dryRun)
+}
+
+// findUp loads the record of an interface that is up.
+func (s *session) findUp() error {
+	if err := s.find(); err != nil {
+		return err
+	}
+	exists, err := s.kernel.Find(s.name)
+	switch record := s.setup.Record; {
+	case err != nil:
+		return err
+	case !exists:
+		return fmt.Errorf("%s: the interface is gone: wgd up %s brings it up again", s.name, s.name)
+	case !record.Hooks || record.Tunnel == nil:
+		return fmt.Errorf("%s: an earlier wgd up was interrupted: wgd down %s undoes what it did", s.name, s.name)
+	}
+	return s.sameInterface()
+}
+
+// sameInterface makes sure that the interface is the one that wgd up created.
+func (s *session) sameInterface() error {
+	info, err := s.kernel.Get(s.name)
+	if err != nil {
+		return err
+	}
+	if index := s.setup.Record.Index(); index != 0 && index != info.Index {
+		return fmt.Errorf("%s: this is not the interface that wgd up brought up, but another one of that name: wgd down %s undoes what is left of the first one", s.name, s.name)
+	}
+	return nil
+}
+
+// reloading is one reload.
+type reloading struct {
+	*session
+	file    *wgconf.File
+	known   *tunnelfile.Known
+	status  conf.Status // before
+	lines   []string
+	actions []netsetup.Action
+	next    []netsetup.Step
+}
+
+// plan compares the file with the interface. It changes nothing.
+func (r *reloading) plan(ctx context.Context) error {
+	record := r.setup.Record
+	difference := tunnelfile.Compare(r.file, r.known, &r.status)
+	for _, n := range difference.Names {
+		if err := r.lookUp(ctx, n.Endpoint, &difference.Change.Peers[n.Peer]); err != nil {
+			return err
+		}
+	}
+	facts, err := r.kernel.Facts(r.name, tunnelfile.After(&r.status, &difference.Change), r.setup.Store)
+	if err != nil {
+		return err
+	}
+	live, err := r.kernel.Live(r.name, &r.status)
+	if err != nil {
+		return err
+	}
+	network := &r.file.Interface.Network
+	var inFile uint32
+	if r.known.MarkInFile {
+		inFile = r.known.Mark
+	}
+	next, mark := netsetup.Replan(record, r.file, r.planDNS(network), facts, live, inFile)
+	r.next = next
+	r.lines = difference.Lines
+	if !difference.Empty() {
+		tunnel := &netsetup.Tunnel{Change: difference.Change, Back: tunnelfile.Back(&r.status, &difference.Change)}
+		r.actions = append(r.actions, netsetup.Action{Tunnel: tunnel})
+	}
+	for _, a := range netsetup.Actions(record, next, mark, network.MTU != 0, live) {
+		r.actions = append(r.actions, a)
+		if !a.Passing() {
+			r.lines = append(r.lines, a.String())
+		}
+	}
+	if len(r.lines) == 0 && len(r.actions) > 0 {
+		r.lines = []string{"remove the rules that a wgd reload left which was interrupted"}
+	}
+	return nil
+}
+
+// carryOut does what was planned.
+func (r *reloading) carryOut(path string) error {
+	next := newRecord(path, r.file, r.name)
+	next.Hooks, next.Steps = true, r.next
+	next.Tunnel = tunnelfile.Remember(r.file, &r.status, r.known)
+	err := r.setup.Change(r.actions, next)
+	var failure *netsetup.ChangeError
+	switch {
+	case errors.As(err, &failure) && len(failure.Left) > 0:
+		return fmt.Errorf("%s: %w: wgd reload %s tries again, and wgd down %s undoes everything", r.name, err, r.name, r.name)
+	case err != nil:
+		return fmt.Errorf("%s: %w", r.name, err)
+	}
+	if err := r.kernel.AwaitAddresses(r.name); err != nil {
+		r.call.Warnf("%v", err)
+	}
+	return r.remember(r.file, r.known)
+}
+
+// report prints what was done, or would be.
+func (r *reloading) report(dryRun bool) error {
+	if len(r.lines) == 0 {
+		_, err := fmt.Fprintf(r.call.Stdout, "%s: nothing to do: the interface is what the file says\n", r.name)
+		return err
+	}
+	would := ""
+	if dryRun {
+		would = "would "
+	}
+	for _, line := range r.lines {
+		if _, err := fmt.Fprintf(r.call.Stdout, "%s: %s%s\n", r.name, would, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"wgd/internal/cli"
+	"wgd/internal/netsetup"
+	"wgd/internal/sys/link"
+	"wgd/internal/wgconf"
+)
+
+// load reads a file, and prints warnings about it.
+func load(c *cli.Call, path string) (*wgconf.File, error) {
+	text, exposed, err := readFile(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s: %w: run it as root", path, plain(err))
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w: correct the path", path, plain(err))
+	}
+	defer clear(text)
+	document := wgconf.Parse(text)
+	defer document.Erase()
+	file, problems := document.Decode(wgconf.Env{
+		ReadKey:     readKey,
+		Dir:         filepath.Dir(path),
+		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"),
+	})
+	if exposed {
+		c.Warnf("%s: others may read this file, and its keys: chmod 600 it", path)
+	}
+	for _, p := range problems {
+		if p.Warning {
+			c.Warnf("%s", p.In(path))
+		}
+	}
+	return file, problems.Err(path)
+}
+
+// A session is one call of a command that works on an interface and its file.
+type session struct {
+	call    *cli.Call
+	name    string
+	kernel  *netsetup.Kernel
+	setup   netsetup.Setup
+	release func() // the lock
+}
+
+// begin keeps others from changing the interface, until end.
+func begin(c *cli.Call, path, name string) (*session, error) {
+	links, err := link.Open()
+	if err != nil {
+		return nil, err
+	}
+	store := netsetup.Store{Dir: netsetup.Dir}
+	release, err := store.Lock(name)
+	if err != nil {
+		links.Close()
+		return nil, err
+	}
+	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, Start: background}, release: release}
+	s.setup = netsetup.Setup{Store: store, System: s.kernel, Note: s.note,
+		Warn: func(warning error) { c.Warnf("%s: %v", name, warning) }}
+	return s, nil
+}
+
+func (s *session) end() {
+	s.release()
+	s.kernel.Close()
+}
+
+// note prints what is done, if that is wanted.
+func (s *session) note(what string) {
+	if s.call.Has(optVerbose.Long) {
+		fmt.Fprintln(s.call.Stderr, what)
+	}
+}
