@@ -45,7 +45,8 @@ func page() *cli.FilePage {
 			{Title: "Peer section", Entries: entries(wgconf.PeerDirectives())},
 			{Title: "Compatibility", Text: []string{
 				"The format is that of wireguard-tools 1.0.20260223. 1.0.20210914 differs: there a # ends a command (PreUp and the others); " +
-					"PreUp is run before the interface exists; and of several endpoints, the one with the largest MTU determines that of the interface, rather than the smallest.",
+					"PreUp is run before the interface exists; of several endpoints, the one with the largest MTU determines that of the interface, rather than the smallest; " +
+					"and it replaces what a hook has configured before (`wg setconf`), where 1.0.20260223 and wgd keep what the file does not name (`wg addconf`).",
 				"wg(8) and wg-quick(8) accept the following, and wgd does not, because it is nearly always a mistake: a port over 65535, which they reduce modulo 65536; " +
 					"IPv4 addresses with fewer than four numbers, or with leading zeros, which mean octal numbers; a netmask in place of a length; the name of a service as ListenPort; " +
 					"a sign before an element of AllowedIPs; a NUL byte; the address 0.0.0.0; and a value of DNS that is neither an address nor the name of a domain.",
