@@ -1,6 +1,8 @@
 package interop
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -8,9 +10,11 @@ import (
 	"wgd/test/lab"
 )
 
+type upCase struct{ name, prepare, text string }
+
 // upCases are configurations with the keys and the endpoints left out: KEY is the private
 // key of the interface, and P1 to P3 are public keys.
-var upCases = []struct{ name, prepare, text string }{
+var upCases = []upCase{
 	{"addresses of both families", "", `
 [Interface]
 PrivateKey = KEY
@@ -207,7 +211,7 @@ PersistentKeepalive = off
 // whether wg-quick or wgd up brings it up. After wgd down, the system is as it was.
 func TestUpDoesWhatWgQuickDoes(t *testing.T) {
 	t.Parallel()
-	for _, c := range upCases {
+	for _, c := range append(upCases, exampleCases(t)...) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			_, h := lab.Pair(t)
@@ -239,6 +243,35 @@ func TestUpDoesWhatWgQuickDoes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// exampleCases returns the files in examples/ that have no directives of our own, with
+// the names of keys for those of the placeholders.
+func exampleCases(t *testing.T) (cases []upCase) {
+	t.Helper()
+	files, err := filepath.Glob("../../examples/*/*.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := regexp.MustCompile(`PUBLIC-KEY-OF-\w+`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "PrivateKeyFile") { // those with ExcludedIPs have it, too
+			continue
+		}
+		cases = append(cases, upCase{
+			name:    strings.TrimPrefix(file, "../../"),
+			prepare: "sysctl -qw net.ipv4.ip_forward=1", // a hook sets it, and none unsets it
+			text:    public.ReplaceAllString(strings.ReplaceAll(string(text), "PRIVATE-KEY", "KEY"), "P1"),
+		})
+	}
+	if len(cases) < 5 {
+		t.Errorf("%d examples are files of wg-quick, want 5 or more", len(cases))
+	}
+	return cases
 }
 
 // recorder is a resolvconf that records how it is called, and what it reads.
