@@ -64,6 +64,10 @@ type PeerStatus struct {
 	// Endpoint is where the next datagram is sent. It is invalid (see
 	// netip.AddrPort.IsValid) if it is not known.
 	Endpoint netip.AddrPort
+	// PathMTU is the MTU of the path to the Endpoint, in bytes, if a route names
+	// it or ICMP reported it, and it is smaller than that of the first link. 0
+	// means that it is not known.
+	PathMTU int
 	// PersistentKeepalive is the interval in whole seconds; 0 means off.
 	PersistentKeepalive uint16
 	// AllowedIPs are the prefixes of the peer.

@@ -157,7 +157,7 @@ func full() conf.Status {
 		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 4}},
 		Peers: []conf.PeerStatus{
 			{PublicKey: b, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), PersistentKeepalive: 25,
-				LastHandshake: time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local), RxBytes: 148, TxBytes: 92, AllowedIPs: prefixes("10.0.0.0/8", "::/0")},
+				LastHandshake: time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local), RxBytes: 148, TxBytes: 92, PathMTU: 1400, AllowedIPs: prefixes("10.0.0.0/8", "::/0")},
 			{PublicKey: key.Public{0xde, 0xad, 0xbe, 0xef, 0x11}},
 			{PublicKey: key.Public{0xde, 0xad, 0xbe, 0xef, 0x12}, Endpoint: netip.MustParseAddrPort("192.0.2.1:8")},
 		},
@@ -174,6 +174,7 @@ func TestFullOutput(t *testing.T) {
 >allowed-ips: 10.0.0.0/8,::/0
 >latest-handshake: Thu Sep  3 04:05:06 2020
 >transfer: 148 bytes received, 92 bytes sent
+>path-mtu: 1400
 >persistent-keepalive: 25
 `, ">", indent)
 	}
@@ -230,7 +231,7 @@ func TestJSON(t *testing.T) {
 	wantPeer := map[string]any{"name": "B", "named": true, "public_key": pubkeyB, "endpoint": "[2001:db8::1]:7",
 		"has_preshared_key": true, "allowed_ips": []any{"10.0.0.0/8", "::/0"},
 		"latest_handshake":     float64(time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local).Unix()),
-		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0}
+		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0, "path_mtu": 1400.0}
 	if !reflect.DeepEqual(peer, any(wantPeer)) {
 		t.Errorf("got %v\nwant %v", peer, wantPeer)
 	}

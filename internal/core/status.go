@@ -10,7 +10,7 @@ import (
 
 // Status returns a copy of the machine's status, with the peers in the order of
 // addition (A60). The caller fills in Name, MTU, Fault and Drops.
-func (m *Machine) Status(clock.Now) conf.Status {
+func (m *Machine) Status(now clock.Now) conf.Status {
 	s := conf.Status{
 		PrivateKey:   m.private.Clone(),
 		PublicKey:    m.PublicKey(),
@@ -22,17 +22,18 @@ func (m *Machine) Status(clock.Now) conf.Status {
 		Peers:        make([]conf.PeerStatus, 0, len(m.members)),
 	}
 	for p := m.first; p != nil; p = p.after {
-		s.Peers = append(s.Peers, p.status())
+		s.Peers = append(s.Peers, p.status(now.Mono))
 	}
 	return s
 }
 
-func (p *member) status() conf.PeerStatus {
+func (p *member) status(now clock.Time) conf.PeerStatus {
 	s := conf.PeerStatus{
 		PublicKey:           p.public(),
 		Name:                p.name,
 		PresharedKey:        p.preshared.Clone(),
 		Endpoint:            p.shared.Endpoint().Remote,
+		PathMTU:             p.shared.Location().PathMTU(now),
 		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
 		AllowedIPs:          slices.Clone(p.allowed),
 	}

@@ -176,7 +176,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	var source netip.Addr // of the last packet
 	owns := false         // whether it is the peer's
 	begun := false        // the super-packet in progress is the peer's
-	mss := d.clampedTo()
+	mss := min(d.clampedTo(), carried(s.entry.Peer.Location(), j.now))
 	for i := s.first; i < s.last; i++ {
 		span := j.spans[i]
 		if span.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)

@@ -96,7 +96,7 @@ func (e *Encapsulator) prepare(j *SealJob) {
 // begin begins a section for p, and reports whether p has a session.
 func (e *Encapsulator) begin(j *SealJob, p *peer.Peer) bool {
 	at := p.Location()
-	if p.NeedsRoute(at) {
+	if p.NeedsRoute(at) || p.NeedsPathMTU(at, j.now, false) {
 		e.Notes.Route(p)
 	}
 	return j.begin(p, at)
@@ -129,7 +129,10 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		e.tooBig(j.now, frame, s.Remaining(), to)
 	default:
 		if j.mss > 0 {
-			packet.ClampFrameMSS(frame, j.mss)
+			packet.ClampFrameMSS(frame, min(j.mss, to.fit))
+		}
+		if s.Next() > to.fit {
+			e.advise(j.now, frame, s.Next(), to)
 		}
 		return j.layOut(header{packet.ECN(p), ttl})
 	}
@@ -190,13 +193,21 @@ func (e *Encapsulator) send(j *SealJob) {
 		if s.peer.NoteSent(j.now, s.data()) {
 			e.Notes.Wake(s.peer)
 		}
+		large := false
 		for t := s.start.trains; t < s.end.trains; t++ {
 			e.sendTrain(j, s, &j.trains[t])
+			large = large || j.trains[t].stride > largeDatagram
+		}
+		if large && s.peer.NeedsPathMTU(s.peer.Location(), j.now, true) {
+			e.Notes.Route(s.peer)
 		}
 		e.rekey(j.now, s.peer, s.key)
 	}
 	j.empty()
 }
+
+// largeDatagram is the longest one that a path of IPv6 always carries.
+const largeDatagram = 1280 - batch.Headers6
 
 // data reports whether s is more than a keepalive.
 func (s *sealSection) data() bool { return s.end.pieces > s.start.pieces }

@@ -21,6 +21,22 @@ func (e *Encapsulator) tooBig(now clock.Time, frame []byte, n int, to *sealSecti
 	e.answer(now, frame, packet.TooBig, to.limit)
 }
 
+// advise answers a packet of n bytes that the path carries in fragments only, if the answer helps:
+// its sender must not expect routers to fragment, and every sender of IPv6 may use packets
+// of 1,280 bytes. The packet is sent all the same, so that no data is lost (A46).
+func (e *Encapsulator) advise(now clock.Time, frame []byte, n int, to *sealSection) {
+	p, mtu := frame[packet.VirtioHeaderSize:], to.fit
+	if p[0]>>4 == 6 {
+		const minimum = 1280
+		if mtu = max(mtu, minimum); n <= mtu {
+			return
+		}
+	} else if !packet.DontFragment(p) {
+		return
+	}
+	e.answer(now, frame, packet.TooBig, mtu)
+}
+
 // unreachable drops the n packets of a frame for which there is no peer, or a peer
 // without an endpoint, and answers with an ICMP error (A48).
 func (e *Encapsulator) unreachable(now clock.Time, frame []byte, reason Drop, n int) {

@@ -1,6 +1,8 @@
 package dataplane
 
 import (
+	"math"
+
 	"wgd/internal/aead"
 	"wgd/internal/batch"
 	"wgd/internal/clock"
@@ -57,6 +59,7 @@ type sealSection struct {
 	key        *session.Keypair // nil: there is no session
 	endpoint   wire.Endpoint
 	limit      int    // maximum length of an inner packet
+	fit        int    // of one that the path carries without fragments, as far as is known
 	first      uint64 // counter
 	start, end extent
 	sealed     bool
@@ -121,8 +124,23 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 			s.limit = min(s.limit, max(r.MTU-headers-overhead, 0))
 		}
 	}
+	s.fit = min(s.limit, carried(at, j.now))
 	s.start = j.end
 	return s.key != nil
+}
+
+// carried returns the maximum length of an inner packet whose datagram the path to at
+// carries without fragments; math.MaxInt if nothing is known about it.
+func carried(at *peer.Location, now clock.Time) int {
+	mtu := at.PathMTU(now)
+	if mtu == 0 {
+		return math.MaxInt
+	}
+	headers := batch.Headers4
+	if at.Received().Remote.Addr().Is6() {
+		headers = batch.Headers6
+	}
+	return max(mtu-headers-overhead, 0)
 }
 
 // usable returns the session on which p's packets may be sent now, or nil (A36,
@@ -178,7 +196,7 @@ func (j *SealJob) layOut(head header) (all bool) {
 // fit. It returns their number.
 func (j *SealJob) put(n, count int, head header) int {
 	to := j.current()
-	size, at, from := j.padded(n, to.limit)+overhead, j.end.bytes, j.end.packets
+	size, at, from := j.padded(n, to.fit)+overhead, j.end.bytes, j.end.packets
 	count = min(count, maxPackets-from)
 	if free := len(j.buf) - at; count*size > free {
 		count = free / size
@@ -205,7 +223,7 @@ func (j *SealJob) put(n, count int, head header) int {
 
 // padded returns the length of an inner packet of n bytes after padding: the next
 // multiple of 16, but at most the MTU of the interface, if it is not 0, and at most
-// limit (A45).
+// limit (A45), so that padding alone makes no fragments.
 func (j *SealJob) padded(n, limit int) int {
 	if j.mtu > 0 {
 		limit = min(limit, j.mtu)

@@ -34,6 +34,7 @@ type routes struct {
 	mu        sync.Mutex // held during a request to the kernel; guards what follows
 	known     map[peer.Route]*peer.Route
 	lookups   []lookup
+	paths     []*peer.Location // of which the route is known, but not the MTU
 	questions []link.Question
 	answers   []link.Route
 	asked     int // questions so far
@@ -211,28 +212,38 @@ func (r *routes) lookUp(peers []*peer.Peer) (questions int) {
 	before := r.asked
 	// Read before asking: a later change makes the answers old.
 	changes := r.common.Changes()
-	r.lookups = r.lookups[:0]
+	now := r.clock().Mono
+	r.lookups, r.paths = r.lookups[:0], r.paths[:0]
 	for _, p := range peers {
 		l := p.Location()
 		l.Unqueue()
-		if p.NeedsRoute(l) {
+		switch {
+		case p.NeedsRoute(l):
 			r.lookups = append(r.lookups, lookup{peer: p, at: l, local: true})
+		case p.NeedsPathMTU(l, now, true), p.NeedsPathMTU(l, now, false):
+			r.paths = append(r.paths, l)
 		}
 	}
-	if r.askRoutes() != nil || r.askSources() != nil || r.askEntries() != nil {
+	if r.askPaths(now) != nil || r.askRoutes() != nil || r.askSources() != nil || r.askEntries() != nil {
 		return r.asked - before // the next batch to these peers queues them again
 	}
-	now := r.clock().Mono
 	for i := range r.lookups {
-		r.decide(now, &r.lookups[i], changes)
+		l := &r.lookups[i]
+		l.at.SetPathMTU(now, l.route.PathMTU)
+		r.decide(now, l, changes)
 	}
 	clear(r.lookups)
+	clear(r.paths)
 	return r.asked - before
 }
 
 // question returns the question without a source.
 func (r *routes) question(l *lookup) link.Question {
-	return link.Question{Remote: l.at.Received().Remote, Port: uint16(r.port.Load()), Mark: r.mark.Load()}
+	return r.questionTo(l.at)
+}
+
+func (r *routes) questionTo(at *peer.Location) link.Question {
+	return link.Question{Remote: at.Received().Remote, Port: uint16(r.port.Load()), Mark: r.mark.Load()}
 }
 
 // ask asks r.questions. The answers are in r.answers.
@@ -242,6 +253,21 @@ func (r *routes) ask() error {
 	}
 	r.asked += len(r.questions)
 	return r.kernel.Ask(r.questions, r.answers)
+}
+
+// askPaths asks for the MTUs of paths. No change of the routes announces one.
+func (r *routes) askPaths(now clock.Time) error {
+	r.questions = r.questions[:0]
+	for _, at := range r.paths {
+		r.questions = append(r.questions, r.questionTo(at))
+	}
+	if err := r.ask(); err != nil {
+		return err
+	}
+	for i, at := range r.paths {
+		at.SetPathMTU(now, r.answers[i].PathMTU)
+	}
+	return nil
 }
 
 func (r *routes) askRoutes() error {

@@ -94,6 +94,10 @@ func TTL(p []byte) byte {
 	return p[7]
 }
 
+// DontFragment reports whether routers must not fragment p: in IPv4 by its DF bit, in IPv6
+// always.
+func DontFragment(p []byte) bool { return p[0]>>4 == 6 || p[6]&dontFragment != 0 }
+
 func ipv4HeaderLen(p []byte) int { return int(p[0]&0x0f) * 4 }
 
 // transport finds the transport header of p: its protocol and its offset, which

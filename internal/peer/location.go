@@ -19,6 +19,9 @@ type Location struct {
 	route   atomic.Pointer[Route]
 	checked atomic.Uint64 // Changes.Count up to which the route is known to be right
 	queued  atomic.Bool   // see Queue
+
+	pathMTU   atomic.Int32 // see PathMTU
+	pathAsked atomic.Int64 // clock.Time at which the kernel was last asked for it; 0: never
 }
 
 // A Route is the kernel's answer for an endpoint: the route of a datagram without
@@ -130,6 +133,7 @@ func (p *Peer) newLocation(old *Location, e wire.Endpoint) *Location {
 		return l
 	}
 	l.before = old.LastRoute()
+	l.keepPath(old)
 	// Whether to pin the interface must be looked up for each source.
 	r, checked := old.route.Load(), old.checked.Load()
 	if r == nil || r.Pinned || e.SourceIndex != 0 && !e.LinkLocal() || p.common.changed(e.Remote.Addr(), checked) {

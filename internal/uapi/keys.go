@@ -283,6 +283,18 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: "rx_bytes", value: "a number", meaning: "bytes received from the peer, in authentic UDP payloads",
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.RxBytes) },
 		read:   func(p *conf.PeerStatus, name string, value []byte) error { return parseInto(&p.RxBytes, name, value) }},
+	{name: "path_mtu", value: "a number", meaning: "the MTU of the path to the endpoint, if a route names it or ICMP reported it. Absent while it is not known",
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.PathMTU > 0 {
+				o.number(name, uint64(p.PathMTU))
+			}
+		},
+		read: func(p *conf.PeerStatus, name string, value []byte) error {
+			var mtu uint16
+			err := parseInto(&mtu, name, value)
+			p.PathMTU = int(mtu)
+			return err
+		}},
 	{name: "persistent_keepalive_interval", value: "0 to 65535", meaning: "seconds; 0: off",
 		encode: func(o *out, name string, p *conf.PeerChange) { optional(o, name, p.PersistentKeepalive) },
 		decode: func(d *Decoder, name string, value []byte) error {

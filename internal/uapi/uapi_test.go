@@ -284,7 +284,7 @@ func status(t testing.TB) conf.Status {
 		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 1<<64 - 1}},
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
-				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7,
+				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280,
 				AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")}},
 			{PublicKey: public(t, hexC), Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), LastHandshake: time.Unix(1, 0)},
 		},
@@ -339,6 +339,7 @@ last_handshake_time_sec=1600000000
 last_handshake_time_nsec=123456789
 tx_bytes=7
 rx_bytes=18446744073709551615
+path_mtu=1280
 persistent_keepalive_interval=25
 allowed_ip=0.0.0.0/0
 allowed_ip=fd00::/64

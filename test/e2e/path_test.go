@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"wgd/test/lab"
 )
@@ -59,4 +63,64 @@ func TestLossyPath(t *testing.T) {
 	a.Sink(9)
 	b.Stream(lab.Stream{Remote: addrPort(lab.InnerA4 + ":9"), Bytes: 4 << 20})
 	b.Stream(lab.Stream{Remote: addrPort("[" + lab.InnerA6 + "]:9"), Bytes: 4 << 20})
+}
+
+// Over IPv6, ICMP reports the MTU of the path. Over IPv4, a route names it, because
+// datagrams without DF make no router report it. Then the status shows it, TCP connections
+// are not fragmented outside, and the sender of a packet that would be is told. When the
+// route is gone, so is what it named. // A46
+func TestPathMTU(t *testing.T) {
+	for _, c := range []struct {
+		name, remote string // the address of A
+		overhead     int
+		learn, undo  string // on B
+	}{
+		{"over IPv4", "192.0.2.1", 60, "ip route add 192.0.2.1 via 198.51.100.254 mtu 1280", "ip route del 192.0.2.1"},
+		{"over IPv6", "fd01::1", 80, "ping -n -c 3 -i 0.2 -W 1 -s 1300 10.2.0.1 || true", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a, b, r := routed(t, "1500")
+			r.Must("ip link set eth0 mtu 1280")
+			a.Must("ip link set eth0 mtu 1280")
+			lab.Connect(a, b, netip.AddrPortFrom(addr(c.remote), 1234).String(), lab.Settings{}, lab.Settings{})
+			a.Sink(9)
+			b.Ping(lab.InnerA4, 1)
+			const line = "path-mtu: 1280\n"
+			shown := func() (bool, string) {
+				out := b.Must("wgconfig wg0")
+				return strings.Contains(out, line), out
+			}
+			if known, _ := shown(); known {
+				t.Error("the MTU of the path is shown before it can be known")
+			}
+			b.Must("%s", c.learn)
+			lab.Until(t, time.Minute, "the MTU of the path is known", func() (bool, string) {
+				b.Run("ping -n -c 1 -W 1 -s 1350 10.2.0.1")
+				return shown()
+			})
+			lab.Until(t, time.Minute, "the sender inside is told", func() (bool, string) {
+				b.Run("ping -n -c 1 -W 1 -M do -s 1300 10.2.0.1")
+				out := b.Must("ip route get 10.2.0.1")
+				return strings.Contains(out, fmt.Sprintf("mtu %d ", 1280-c.overhead)), out
+			})
+			b.Must("ip route flush cache")
+			wire := b.Watch("eth0")
+			b.Stream(lab.Stream{Remote: addrPort(lab.InnerA4 + ":9"), Bytes: 4 << 20})
+			for _, p := range some(t, b.Watched(wire)) {
+				if p.Fragment && p.Out {
+					t.Fatalf("a fragment: %v", p)
+				}
+			}
+			if c.undo == "" {
+				return
+			}
+			b.Must("%s", c.undo)
+			lab.Until(t, time.Minute, "the MTU of the path is not known any more", func() (bool, string) {
+				b.Ping(lab.InnerA4, 1)
+				known, out := shown()
+				return !known, out
+			})
+		})
+	}
 }

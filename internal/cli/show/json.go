@@ -39,6 +39,7 @@ type JSONPeer struct {
 	PersistentKeepalive uint16         `json:"persistent_keepalive"`
 	RxBytes             uint64         `json:"rx_bytes"`
 	TxBytes             uint64         `json:"tx_bytes"`
+	PathMTU             int            `json:"path_mtu"`
 }
 
 // JSONPrivateKey is what `wgconfig INTERFACE show private-key --json` prints.
@@ -92,6 +93,7 @@ func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
 		PersistentKeepalive: p.PersistentKeepalive,
 		RxBytes:             p.RxBytes,
 		TxBytes:             p.TxBytes,
+		PathMTU:             p.PathMTU,
 	}
 	if out.AllowedIPs == nil {
 		out.AllowedIPs = []netip.Prefix{}

@@ -54,6 +54,9 @@ func Peer(w io.Writer, p *conf.PeerStatus, indent string, secrets bool) {
 	if p.RxBytes != 0 || p.TxBytes != 0 {
 		line("transfer", fmt.Sprintf("%d bytes received, %d bytes sent", p.RxBytes, p.TxBytes))
 	}
+	if p.PathMTU != 0 {
+		line("path-mtu", fmt.Sprint(p.PathMTU))
+	}
 	if p.PersistentKeepalive != 0 {
 		line("persistent-keepalive", fmt.Sprint(p.PersistentKeepalive))
 	}

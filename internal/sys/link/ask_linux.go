@@ -189,11 +189,23 @@ func parseRoute(b []byte) (r Route) {
 			r.Gateway, _ = netip.AddrFromSlice(value)
 		case kind == unix.RTA_VIA && len(value) >= 2: // a gateway of the other family
 			r.Gateway, _ = netip.AddrFromSlice(value[2:])
+		case kind == unix.RTA_METRICS:
+			r.PathMTU = metricMTU(value)
 		case kind == unix.RTA_PREFSRC:
 			r.Source, _ = netip.AddrFromSlice(value)
 		}
 	}
 	return r
+}
+
+// metricMTU returns the MTU among the metrics of a route, or 0.
+func metricMTU(metrics []byte) int {
+	for kind, value := range attributes(metrics) {
+		if kind == unix.RTAX_MTU && len(value) >= 4 {
+			return int(min(binary.NativeEndian.Uint32(value), 1<<16-1))
+		}
+	}
+	return 0
 }
 
 // attributes iterates over the attributes of a netlink message, up to the first one

@@ -53,4 +53,7 @@ type Route struct {
 	Tunnel    bool       // the interface is a TUN or the kernel's WireGuard
 	Running   bool       // the interface is up and operational
 	MTU       int        // of the interface; 0: not known
+	// PathMTU is the MTU of the path, if it is smaller than that of the interface: the
+	// route names it, or ICMP reported it in the last ten minutes. 0: not known.
+	PathMTU int
 }

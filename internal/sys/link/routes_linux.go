@@ -99,6 +99,9 @@ func (r *routes) Ask(questions []Question, answers []Route) error {
 		known := r.interfaces[answers[i].Interface]
 		answers[i].Tunnel, answers[i].MTU = known.tunnel, known.mtu
 		answers[i].Running = known.up && known.running
+		if answers[i].PathMTU >= known.mtu {
+			answers[i].PathMTU = 0
+		}
 	}
 	return nil
 }

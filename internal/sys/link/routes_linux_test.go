@@ -160,6 +160,26 @@ func TestAskObeysRules(t *testing.T) {
 	}
 }
 
+// The MTU that a route names is that of the path, unless the interface has a smaller one.
+func TestAskForThePathMTU(t *testing.T) {
+	r, _ := twoLinks(t)
+	for _, line := range []string{
+		"route add 198.51.100.0/24 via 192.0.2.9 mtu 1400", "route add 198.51.101.0/24 via 192.0.2.9 mtu lock 1300",
+		"route add 198.51.102.0/24 via 192.0.2.9 mtu 1500", "route add 198.51.103.0/24 via 192.0.2.9 mtu 9000",
+		"-6 route add fd09::/64 via fd00::9 mtu 1280",
+	} {
+		run(t, strings.Fields(line)...)
+	}
+	for at, want := range map[string]int{
+		"198.51.100.1:7": 1400, "198.51.101.1:7": 1300, "198.51.102.1:7": 0, "198.51.103.1:7": 0, "[fd09::1]:7": 1280,
+		"192.0.2.9:7": 0, "[fd00::9]:7": 0,
+	} {
+		if got := ask(t, r, to(at)); !got.Found || got.PathMTU != want {
+			t.Errorf("%s: %+v, want the MTU %d", at, got, want)
+		}
+	}
+}
+
 // Many questions are answered in order, also if there are no routes for some.
 func TestAskManyAtOnce(t *testing.T) {
 	r, index := twoLinks(t)
