@@ -148,8 +148,12 @@ func (m *importer) keyfile(name, text string) {
 	for _, s := range sections {
 		k.section(s, peers)
 	}
-	if k.agent && len(k.iface.values("PrivateKey")) == 0 {
+	switch {
+	case len(k.iface.values("PrivateKey")) > 0:
+	case k.agent:
 		k.lost(place{file: name, key: "private-key-flags"}, "the private key is not in the file: it is in the keyring of a user, or typed each time: add PrivateKey or PrivateKeyFile")
+	default:
+		k.changed(place{file: name, key: "private-key"}, "%s", importLoses)
 	}
 	k.setPeerRoutes()
 	if k.name == "" {
@@ -160,6 +164,11 @@ func (m *importer) keyfile(name, text string) {
 	}
 	m.add(k.draft, k.name)
 }
+
+// importLoses is what to say about a connection without a key. NetworkManager does not
+// start one, but makes it of some files of wg-quick (findings/nm-loses-parts.sh).
+const importLoses = "the file has none: where NetworkManager has imported a file of wg-quick, it has left out the hooks, and a key that they set, " +
+	"and without an IPv6 address, the IPv6 name servers: import that file instead"
 
 func lookup(sections []section, name, key string) (value string) {
 	for _, s := range sections {
