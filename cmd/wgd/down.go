@@ -20,8 +20,8 @@ var downForm = cli.Form{
 }
 
 var downText = []string{
-	"PreDown is run, everything that wgd up did is undone, and PostDown is run. The hooks are those of the file, or if it cannot be read, those that it had at wgd up. " +
-		"A hook that fails does not keep the interface up; the exit status is then 1.",
+	"PreDown is run, with SaveConfig the file is written as by wgd save, everything that wgd up did is undone, and PostDown is run. The hooks are those of the file, or if it cannot be read, those that it had at wgd up. " +
+		"A hook that fails, or a file that cannot be written, does not keep the interface up; the exit status is then 1.",
 	"Only what wgd up did is undone. An interface that was brought up in another way is refused.",
 }
 
@@ -97,7 +97,7 @@ func (s *session) takeDown(ctx context.Context, hooks downHooks) error {
 	if record.Hooks {
 		errs = append(errs, s.run(ctx, "PreDown", hooks.pre))
 		if hooks.saveConfig {
-			s.call.Warnf("%s: SaveConfig: the file is not written: wgd does not do that yet", s.name)
+			errs = append(errs, s.saveConfig())
 		}
 	}
 	s.note(s.name + ": undo what wgd up did")
@@ -106,4 +106,19 @@ func (s *session) takeDown(ctx context.Context, hooks downHooks) error {
 		errs = append(errs, s.run(ctx, "PostDown", hooks.post))
 	}
 	return errors.Join(errs...)
+}
+
+// saveConfig does what SaveConfig asks for, if there is still something to save.
+func (s *session) saveConfig() error {
+	exists, err := s.kernel.Find(s.name)
+	if err == nil && exists {
+		err = s.findUp()
+	}
+	if err == nil && exists {
+		_, err = s.save()
+	}
+	if err != nil {
+		return fmt.Errorf("SaveConfig: %w", err)
+	}
+	return nil
 }

@@ -53,6 +53,7 @@ func command() *cli.Command {
 			{Text: "Start and configure an interface:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
 			{Text: "Bring up the interface of /etc/wireguard/wg0.conf, and take it down:", Lines: []string{"wgd up wg0", "wgd down wg0"}},
 			{Text: "After an edit of the file, show what would change, and change it:", Lines: []string{"wgd reload --dry-run wg0", "wgd reload wg0"}},
+			{Text: "Add a peer, and keep it in the file:", Lines: []string{"wgconfig wg0 add peer B KEY --allowed-ips=10.2.0.42/32", "wgd save wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
@@ -75,6 +76,7 @@ func forms() []cli.Form {
 		upForm,
 		downForm,
 		reloadForm,
+		saveForm,
 		{
 			Syntax:  "check CONF",
 			Example: "wgd check wg0",

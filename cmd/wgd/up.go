@@ -41,7 +41,7 @@ var upText = []string{
 	"DNS needs resolvconf(8), as for wg-quick: openresolv's, Debian's, or systemd's, which asks systemd-resolved. " +
 		"If there is none, or if it fails, a warning says so, and the tunnel comes up. Domains with ~ are not implemented yet.",
 	"What is done is recorded before it is done. So wgd down can undo it even if wgd up was killed.",
-	"Hooks are run by bash(1), or by sh(1) where there is no bash. SaveConfig is not implemented yet: a warning says so.",
+	"Hooks are run by bash(1), or by sh(1) where there is no bash.",
 }
 
 // runUp brings up the interface that a file describes. If anything fails, it undoes

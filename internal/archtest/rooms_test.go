@@ -39,7 +39,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/netsetup", "internal/resolve", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
+		"internal/control", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/tunnelfile", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/resolve"}},
@@ -104,6 +104,7 @@ var rooms = map[string]room{
 	"internal/sys/yield":           {third: []string{unix}},
 	"internal/sys/pages":           {third: []string{unix}},
 	"internal/sys/term":            {third: []string{unix}},
+	"internal/sys/file":            {third: []string{unix}},
 	"internal/sys/mark":            {third: []string{unix}},
 
 	"internal/control": {imports: []string{
@@ -120,7 +121,7 @@ var rooms = map[string]room{
 	"internal/wgconf": {pure: true, imports: []string{
 		"conf", "key", "internal/invalid", "internal/resolve"}},
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
-	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/resolve", "internal/wgconf"}},
+	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/sys/errno": {third: []string{unix}},

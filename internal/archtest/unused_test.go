@@ -30,7 +30,6 @@ var forTests = map[string]string{
 	"internal/driver.Inbox.WaitingCookies":            "tests of engine look at its queues under a flood",
 	"internal/driver.Jobs.OwnWaiting":                 "tests of engine check whether a storm is still going on",
 	"internal/index.Table.Len":                        "tests of core and sim look for indices that are left (B29)",
-	"internal/wgconf.Document.Update":                 "for wgd save, which writes files",
 	"internal/resolve/follow.Follower.Heard":          "for the engine, which will follow endpoint names",
 	"internal/resolve/follow.Follower.NetworkChanged": "for the engine, which will follow endpoint names",
 	"internal/resolve/follow.Follower.NextUse":        "for the engine, which will follow endpoint names",

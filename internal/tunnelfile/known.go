@@ -20,6 +20,7 @@ type Known struct {
 	Mark       uint32      `json:"mark,omitempty"`
 	MarkInFile bool        `json:"mark_in_file,omitempty"`
 	MTU        int         `json:"mtu"`
+	NoMSSClamp bool        `json:"no_mss_clamp,omitempty"`
 	Peers      []KnownPeer `json:"peers,omitempty"`
 }
 
@@ -54,7 +55,7 @@ func digest(k *key.Preshared) string {
 // what was changed since then still counts as a change.
 func Remember(file *wgconf.File, live *conf.Status, before *Known) *Known {
 	k := &Known{PublicKey: live.PublicKey, ListenPort: live.ListenPort, Mark: live.FirewallMark,
-		MarkInFile: file.Interface.FwMark != nil, MTU: live.MTU}
+		MarkInFile: file.Interface.FwMark != nil, MTU: live.MTU, NoMSSClamp: live.NoMSSClamp}
 	if before != nil {
 		if file.Interface.PrivateKey == nil {
 			k.PublicKey = before.PublicKey
@@ -84,7 +85,7 @@ func rememberPeer(in *wgconf.Peer, live *conf.PeerStatus, old *KnownPeer) KnownP
 		}
 		return k
 	}
-	k.NameInFile, k.PresharedInFile, k.KeepaliveInFile = in.Name != "", !in.PresharedKey.IsZero(), in.PersistentKeepalive != 0
+	k.NameInFile, k.PresharedInFile, k.KeepaliveInFile = in.Name != "", !in.PresharedKey.IsZero() || in.PresharedKeyFile != "", in.PersistentKeepalive != 0
 	if in.Endpoint != (resolve.Endpoint{}) {
 		k.EndpointInFile = in.Endpoint.String()
 	}

@@ -99,7 +99,7 @@ var interfaceRows = []row[Interface]{
 	hook("PreDown", "before the interface is taken down", func(n *Network) *[]Hook { return &n.PreDown }),
 	hook("PostDown", "after the interface is gone", func(n *Network) *[]Hook { return &n.PostDown }),
 	{name: "SaveConfig", value: "true|false", origin: FromWgQuick,
-		meaning: "`true`: what changed about the interface while it was up is written to the file when it goes down.",
+		meaning: "`true`: when the interface goes down, what has changed about the tunnel while it was up is written to the file, as by wgd(8) save. Addresses and DNS stay as they are in the file.",
 		decode: func(d *decoder, v value, i *Interface) {
 			switch fold(v.text) {
 			case "true":

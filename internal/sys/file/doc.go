@@ -1,0 +1,2 @@
+// Package file replaces files.
+package file

@@ -1,0 +1,193 @@
+package tunnelfile
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"wgd/conf"
+	"wgd/internal/invalid"
+	"wgd/internal/resolve"
+	"wgd/internal/wgconf"
+	"wgd/key"
+)
+
+// Save returns what the file says with the changes of the tunnel since it came up, or
+// since it was reloaded or saved. Where the tunnel has not changed, the file stays, also
+// if it was edited meanwhile. It shares the keys of file and live. Notes say what was not
+// taken over, and why. The error is a change that the file cannot express.
+func Save(file *wgconf.File, known *Known, live *conf.Status) (saved *wgconf.File, notes []string, err error) {
+	s := &saving{live: livePeers(live), known: known.peers()}
+	to := &wgconf.File{Interface: file.Interface}
+	if err := s.tunnel(&to.Interface, known, live); err != nil {
+		return nil, nil, err
+	}
+	there := filePeers(file)
+	for i := range file.Peers {
+		p := file.Peers[i]
+		if s.live[p.PublicKey] == nil && s.known[p.PublicKey] != nil {
+			continue // removed
+		}
+		if err := s.peer(&p); err != nil {
+			return nil, nil, err
+		}
+		to.Peers = append(to.Peers, p)
+	}
+	for i := range live.Peers {
+		if p := &live.Peers[i]; there[p.PublicKey] == nil && s.known[p.PublicKey] == nil {
+			to.Peers = append(to.Peers, wgconf.Peer{PublicKey: p.PublicKey, Name: p.Name, PresharedKey: p.PresharedKey,
+				AllowedIPs: slices.Clone(p.AllowedIPs), Endpoint: endpointOf(p.Endpoint), PersistentKeepalive: p.PersistentKeepalive})
+		}
+	}
+	return to, s.notes, nil
+}
+
+// saving is a Save in progress.
+type saving struct {
+	live  map[key.Public]*conf.PeerStatus
+	known map[key.Public]*KnownPeer
+	notes []string
+}
+
+// tunnel takes over what has changed about the interface.
+func (s *saving) tunnel(to *wgconf.Interface, known *Known, live *conf.Status) error {
+	if live.PublicKey != known.PublicKey {
+		switch {
+		case live.PublicKey.IsZero():
+			return invalid.Errorf("the interface has no private key any more: set it again, or remove it from the file")
+		case to.PrivateKeyFile != "":
+			return invalid.Errorf("the private key has changed, and the file names a file that has it, PrivateKeyFile = %s: write the key there, and run wgd reload", to.PrivateKeyFile)
+		}
+		to.PrivateKey = &live.PrivateKey
+	}
+	if live.ListenPort != known.ListenPort && live.ListenPort != 0 {
+		to.ListenPort = &live.ListenPort
+	}
+	if live.FirewallMark != known.Mark {
+		to.FwMark = &live.FirewallMark
+	}
+	if to.Network.MTU != 0 && live.MTU != known.MTU {
+		to.Network.MTU = live.MTU
+	}
+	if live.NoMSSClamp != known.NoMSSClamp {
+		to.Network.NoMSSClamp = live.NoMSSClamp
+	}
+	return nil
+}
+
+// peer takes over what has changed about a peer.
+func (s *saving) peer(p *wgconf.Peer) error {
+	live, known := s.live[p.PublicKey], s.known[p.PublicKey]
+	if live == nil {
+		return nil // the file was edited, and not reloaded
+	}
+	if known == nil { // added to the file and to the tunnel
+		known = &KnownPeer{Name: p.Name, Preshared: digest(&p.PresharedKey), Keepalive: p.PersistentKeepalive, AllowedIPs: p.Allowed()}
+	}
+	if live.Name != known.Name {
+		p.Name = live.Name
+	}
+	if live.PersistentKeepalive != known.Keepalive {
+		p.PersistentKeepalive = live.PersistentKeepalive
+	}
+	if digest(&live.PresharedKey) != known.Preshared {
+		if !live.PresharedKey.IsZero() && p.PresharedKeyFile != "" {
+			return invalid.Errorf("peer %s: the preshared key has changed, and the file names a file that has it, PresharedKeyFile = %s: write the key there, and run wgd reload",
+				called(live.Name, p.PublicKey), p.PresharedKeyFile)
+		}
+		p.PresharedKey, p.PresharedKeyFile = live.PresharedKey, ""
+	}
+	if live.Endpoint != known.Endpoint && live.Endpoint.IsValid() {
+		s.endpoint(p, live)
+	}
+	if !samePrefixes(live.AllowedIPs, known.AllowedIPs) {
+		setAllowed(p, live.AllowedIPs)
+	}
+	return nil
+}
+
+// endpoint takes over an endpoint. A name stays: the address may be another one that it
+// has. An endpoint that the file does not have is taken over unless the peer itself may
+// have told it.
+func (s *saving) endpoint(p *wgconf.Peer, live *conf.PeerStatus) {
+	_, literal := p.Endpoint.Literal()
+	switch none := p.Endpoint == (resolve.Endpoint{}); {
+	case literal || none && live.RxBytes == 0:
+		p.Endpoint = endpointOf(live.Endpoint)
+	case none:
+		s.notes = append(s.notes, fmt.Sprintf("peer %s: the endpoint %s is not saved, because the peer may have told it by its packets: to keep it, add Endpoint to the file",
+			called(live.Name, p.PublicKey), live.Endpoint))
+	}
+}
+
+func endpointOf(a netip.AddrPort) resolve.Endpoint {
+	if !a.IsValid() {
+		return resolve.Endpoint{}
+	}
+	e, _ := resolve.Parse(a.String())
+	return e
+}
+
+// setAllowed makes these the allowed IPs of a peer: those that stay keep their places, and
+// ExcludedIPs stays if it still says what is left out.
+func setAllowed(p *wgconf.Peer, allowed []netip.Prefix) {
+	whole := *p
+	have := p.Allowed()
+	for _, a := range allowed {
+		if !slices.Contains(have, a) {
+			whole.AllowedIPs = append(slices.Clone(whole.AllowedIPs), a)
+		}
+	}
+	if len(p.ExcludedIPs) > 0 && samePrefixes(whole.Allowed(), allowed) {
+		p.AllowedIPs = whole.AllowedIPs
+		return
+	}
+	kept := slices.DeleteFunc(have, func(a netip.Prefix) bool { return !slices.Contains(allowed, a) })
+	for _, a := range allowed {
+		if !slices.Contains(kept, a) {
+			kept = append(kept, a)
+		}
+	}
+	p.AllowedIPs, p.ExcludedIPs = kept, nil
+}
+
+// Expresses reports whether a file that was read again says what was to be saved.
+func Expresses(read, saved *wgconf.File) bool {
+	a, b := read.Change(), saved.Change()
+	if len(a.Peers) != len(b.Peers) || !sameValue(a.ListenPort, b.ListenPort) || !sameValue(a.FirewallMark, b.FirewallMark) ||
+		(a.PrivateKey == nil) != (b.PrivateKey == nil) || a.PrivateKey != nil && !a.PrivateKey.Equal(*b.PrivateKey) {
+		return false
+	}
+	again := filePeers(read)
+	for i := range saved.Peers {
+		p := &saved.Peers[i]
+		r := again[p.PublicKey]
+		if r == nil || r.Name != p.Name || !r.PresharedKey.Equal(p.PresharedKey) || r.PresharedKeyFile != p.PresharedKeyFile ||
+			r.Endpoint != p.Endpoint || r.PersistentKeepalive != p.PersistentKeepalive || !samePrefixes(r.Allowed(), p.Allowed()) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameValue[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+// RememberSaved is what is known about a tunnel whose changes were saved: an endpoint that
+// was not saved is not known to be that of the file.
+func RememberSaved(file, saved *wgconf.File, live *conf.Status, before *Known) *Known {
+	k := Remember(saved, live, before)
+	old, was, is := before.peers(), filePeers(file), filePeers(saved)
+	for i := range k.Peers {
+		p := &k.Peers[i]
+		o, f, s := old[p.PublicKey], was[p.PublicKey], is[p.PublicKey]
+		if o != nil && f != nil && s != nil && f.Endpoint == s.Endpoint {
+			p.EndpointInFile = o.EndpointInFile
+		}
+	}
+	return k
+}
