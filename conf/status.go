@@ -43,6 +43,8 @@ type Status struct {
 	Drops []Drop
 	// Counters are the other observations about packets so far.
 	Counters []Counter
+	// Observations may explain why something does not work.
+	Observations []Observation
 }
 
 // Erase zeroes the secret keys in s. Copies of s share them.
@@ -78,6 +80,8 @@ type PeerStatus struct {
 	// RxBytes and TxBytes count the UDP payload of all messages, those
 	// received only if they are authentic.
 	RxBytes, TxBytes uint64
+	// Observations may explain why the tunnel to this peer does not work.
+	Observations []Observation
 }
 
 // A Drop is a reason for which packets were dropped, and how many.

@@ -66,12 +66,13 @@ var rooms = map[string]room{
 	"internal/index":      {imports: []string{"internal/session", "internal/peer"}},
 	"internal/core": {pure: true, imports: []string{
 		"internal/invalid", "key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
-		"internal/session", "internal/peer", "internal/index", "internal/allowedips"}},
-	"internal/packet": {pure: true, third: []string{cpu}},
-	"internal/batch":  {imports: []string{"internal/wire"}},
+		"internal/session", "internal/peer", "internal/index", "internal/allowedips", "internal/observe"}},
+	"internal/observe": {pure: true, imports: []string{"conf", "key", "internal/clock"}},
+	"internal/packet":  {pure: true, third: []string{cpu}},
+	"internal/batch":   {imports: []string{"internal/wire"}},
 	"internal/dataplane": {imports: []string{
 		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",
-		"internal/index", "internal/allowedips", "internal/packet", "internal/batch"}},
+		"internal/index", "internal/allowedips", "internal/observe", "internal/packet", "internal/batch"}},
 	"internal/driver": {pure: true, imports: []string{
 		"internal/clock", "internal/wire", "internal/cookie", "internal/session", "internal/peer",
 		"internal/index", "internal/core", "internal/batch", "internal/dataplane"}},
@@ -80,8 +81,8 @@ var rooms = map[string]room{
 	"internal/engine": {imports: []string{
 		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
-		"internal/peer", "internal/session", "internal/sys/link", "internal/sys/pages", "internal/sys/tun", "internal/sys/udp",
-		"internal/wire"}},
+		"internal/observe", "internal/peer", "internal/session", "internal/sys/errno", "internal/sys/link", "internal/sys/pages",
+		"internal/sys/tun", "internal/sys/udp", "internal/wire"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",

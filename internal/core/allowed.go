@@ -6,6 +6,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/allowedips"
+	"wgd/internal/observe"
 )
 
 // allow applies changes to p's allowed IPs in order.
@@ -31,7 +32,9 @@ func (e *edit) assign(p *member, prefix netip.Prefix) {
 	}
 	e.moved = true
 	if had {
-		e.lose(known(before), prefix)
+		loser := known(before)
+		e.lose(loser, prefix)
+		loser.observed.Add(e.now.Mono, observe.Event{Kind: conf.AllowedIPTaken, Key: p.public(), Detail: prefix.String()})
 	}
 	if _, listed := e.lost[p][prefix]; listed {
 		delete(e.lost[p], prefix) // taken away before in this change

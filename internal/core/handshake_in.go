@@ -5,9 +5,11 @@ import (
 	"io"
 	"time"
 
+	"wgd/conf"
 	"wgd/internal/clock"
 	"wgd/internal/index"
 	"wgd/internal/noise"
+	"wgd/internal/observe"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -52,6 +54,7 @@ func (m *Machine) receiveCookieReply(now clock.Now, raw []byte) {
 	}
 	if entry := m.index.Lookup(msg.Receiver); entry != nil {
 		if p := known(entry.Peer); p != nil && p.maker.Consume(now.Mono, raw) {
+			p.observed.Add(now.Mono, observe.Event{Kind: conf.CookieReceived})
 			m.logEvent(p, Output{Event: CookieReceived})
 		}
 	}
@@ -92,6 +95,9 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 	}
 	p := m.members[w.public]
 	if cause := w.refusal(m, now, p); cause != NoCause {
+		if cause == UnknownKey {
+			m.observed.AddSubject(now.Mono, observe.Event{Kind: conf.UnknownKey, Key: w.public, Address: w.from.Remote})
+		}
 		m.refuse(p, Output{Event: InitiationRefused, Cause: cause, Endpoint: w.from, PublicKey: w.public})
 		w.state.Erase()
 		return
@@ -175,6 +181,9 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	w.identity.release()
 	p := w.member
 	if cause := w.refusal(m, now); cause != NoCause {
+		if cause == Replayed {
+			p.observe(now, conf.TimestampReplayed, w.from)
+		}
 		m.refuse(p, Output{Event: InitiationRefused, Cause: cause, Endpoint: w.from})
 		return
 	}
@@ -190,6 +199,7 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	m.answered(now, p, m.newSession(now, p, &w.keys, i, remote, false))
 	w.msg.Sender = i
 	m.send(now, p, w.msg.AppendTo(nil), Output{})
+	p.observe(now, conf.NotConfirmed, w.from)
 	p.jitter = m.drawJitter()
 	m.look(now, p)
 }

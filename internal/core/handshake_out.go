@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"wgd/conf"
 	"wgd/internal/clock"
 	"wgd/internal/index"
 	"wgd/internal/noise"
@@ -142,6 +143,7 @@ func (w *creation) finish(m *Machine, now clock.Now) {
 		return
 	}
 	w.own.hs, w.own.sentAt = w.hs, now.Mono
+	p.observe(now, conf.NoAnswer, p.shared.Endpoint())
 	m.send(now, p, w.msg.AppendTo(nil), Output{Cause: w.own.cause, Attempt: w.own.attempt, Attempts: m.maxAttempts()})
 	m.look(now, p)
 }
@@ -228,6 +230,8 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 		cause := NotAuthentic
 		if w.presharedChanges != p.presharedChanges {
 			cause = Changed
+		} else {
+			p.observe(now, conf.ResponseRefused, w.from)
 		}
 		m.refuse(p, Output{Event: ResponseRefused, Cause: cause, Endpoint: w.from})
 		return // A13: the handshake still waits for the genuine response

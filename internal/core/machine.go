@@ -9,6 +9,7 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/index"
 	"wgd/internal/noise"
+	"wgd/internal/observe"
 	"wgd/internal/peer"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -47,6 +48,7 @@ type Machine struct {
 	first, last *member            // in the order of addition
 	names       map[string]*member // of those that have one
 	looks       lookHeap
+	observed    observe.List // conf.UnknownKey
 	stamps      stamps
 
 	outputs []Output // outputs[:polled] have been polled
@@ -101,6 +103,7 @@ func (m *Machine) quiet(p *member) {
 	m.eraseSessions(p)
 	p.shared.ForgetActivity()
 	p.rekey = rekey{}
+	p.forgetTrouble()
 	p.keepaliveOwed = false
 	p.handshakeSent, p.keepaliveServed, p.completed = 0, 0, 0
 	m.schedule(p, clock.Never)

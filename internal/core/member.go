@@ -7,6 +7,7 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/cookie"
 	"wgd/internal/noise"
+	"wgd/internal/observe"
 	"wgd/internal/peer"
 	"wgd/internal/wire"
 	"wgd/key"
@@ -41,6 +42,8 @@ type member struct {
 	lastSession     clock.Time    // when the last session was made
 	completed       clock.Time    // when a handshake was last completed, by a response or a confirmation
 	completedWall   int64         // the same in Unix nanoseconds, for the status
+
+	observed observe.List // of the kinds that are about a peer
 
 	// Its handshakes with us.
 	acceptedAt clock.Time  // when its last initiation was accepted (A19)

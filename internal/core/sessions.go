@@ -115,6 +115,7 @@ func (p *member) complete(now clock.Now) {
 	p.completed = now.Mono
 	p.completedWall = now.Wall.UnixNano()
 	p.rekey = rekey{}
+	p.forgetTrouble()
 }
 
 // retireCurrent stops sending on the current session, and still receives on it.

@@ -22,18 +22,19 @@ func (m *Machine) Status(now clock.Now) conf.Status {
 		Peers:        make([]conf.PeerStatus, 0, len(m.members)),
 	}
 	for p := m.first; p != nil; p = p.after {
-		s.Peers = append(s.Peers, p.status(now.Mono))
+		s.Peers = append(s.Peers, p.status(now))
 	}
+	s.Observations = m.observed.AppendStatus(nil, now)
 	return s
 }
 
-func (p *member) status(now clock.Time) conf.PeerStatus {
+func (p *member) status(now clock.Now) conf.PeerStatus {
 	s := conf.PeerStatus{
 		PublicKey:           p.public(),
 		Name:                p.name,
 		PresharedKey:        p.preshared.Clone(),
 		Endpoint:            p.shared.Endpoint().Remote,
-		PathMTU:             p.shared.Location().PathMTU(now),
+		PathMTU:             p.shared.Location().PathMTU(now.Mono),
 		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
 		AllowedIPs:          slices.Clone(p.allowed),
 	}
@@ -41,5 +42,6 @@ func (p *member) status(now clock.Time) conf.PeerStatus {
 		s.LastHandshake = time.Unix(0, p.completedWall)
 	}
 	s.RxBytes, s.TxBytes = p.shared.Bytes()
+	s.Observations = p.observations(now)
 	return s
 }

@@ -47,7 +47,8 @@ type Shared struct {
 	Index  *index.Table
 	Drops  *Drops
 
-	Counters *Counters
+	Counters  *Counters
+	Unreached Unreached
 
 	// Buffer returns n bytes that owner may use as long as it is reachable. If
 	// Buffer is nil, they come from Go's heap.

@@ -177,6 +177,8 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	owns := false         // whether it is the peer's
 	begun := false        // the super-packet in progress is the peer's
 	mss := min(d.clampedTo(), carried(s.entry.Peer.Location(), j.now))
+	var last netip.Addr // the last source that is not the peer's
+	refused := 0        // packets that have one
 	for i := s.first; i < s.last; i++ {
 		span := j.spans[i]
 		if span.Len <= wire.MinDataSize { // dropped already, or a keepalive (A40)
@@ -199,7 +201,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 			source, owns = a, d.owns(s.entry.Peer, a, routes)
 		}
 		if !owns {
-			d.Drops.Add(DropSource, 1)
+			refused, last = refused+1, source
 			continue
 		}
 		d.combine(inner, ecn)
@@ -210,6 +212,10 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 		// any more.
 		d.write(j.joined.Add(s.buf[start-packet.VirtioHeaderSize : start+n]))
 		begun = true
+	}
+	if refused > 0 {
+		d.Drops.Add(DropSource, refused)
+		s.entry.Peer.NoteRefusedSource(j.now, last, refused)
 	}
 }
 

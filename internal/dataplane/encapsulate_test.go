@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/conf"
 	"wgd/internal/batch"
 	"wgd/internal/clock"
 	"wgd/internal/packet"
@@ -264,6 +265,11 @@ func TestUnreachable(t *testing.T) {
 	a.send(start, frame(udpPacket(addrA, netip.MustParseAddr("224.0.0.1"), 64)))
 	if len(a.tun.take()) != 0 || len(a.udp.trains) != 0 {
 		t.Error("an error or a datagram was sent for a multicast packet")
+	}
+	// Only destinations that no peer has are recorded.
+	list := a.Unreached.AppendStatus(nil, clock.Now{Mono: start})
+	if len(list) != 1 || list[0].Kind != conf.NoPeer || list[0].Address.Addr() != netip.MustParseAddr("10.66.0.1") || list[0].Count != 1 {
+		t.Errorf("recorded: %+v", list)
 	}
 }
 

@@ -41,19 +41,24 @@ func (e *Encapsulator) advise(now clock.Time, frame []byte, n int, to *sealSecti
 // without an endpoint, and answers with an ICMP error (A48).
 func (e *Encapsulator) unreachable(now clock.Time, frame []byte, reason Drop, n int) {
 	e.Drops.Add(reason, n)
-	e.answer(now, frame, packet.Unreachable, 0)
+	// Only what is answered is recorded: not multicast, and not every packet of a flood.
+	if e.answer(now, frame, packet.Unreachable, 0) && reason == DropNoPeer {
+		e.Unreached.add(now, packet.Destination(frame[packet.VirtioHeaderSize:]))
+	}
 }
 
-// answer writes an ICMP error about a frame to the interface.
-func (e *Encapsulator) answer(now clock.Time, frame []byte, problem packet.Problem, mtu int) {
+// answer writes an ICMP error about a frame to the interface, and reports whether the
+// frame may be answered now.
+func (e *Encapsulator) answer(now clock.Time, frame []byte, problem packet.Problem, mtu int) bool {
 	n := packet.PutError(e.errFrame[:], frame[packet.VirtioHeaderSize:], problem, mtu)
 	if n == 0 || !e.errors.Take(now, errorBurst, errorInterval) {
-		return
+		return false
 	}
 	e.errWrite[0] = e.errFrame[:n]
 	if e.tun.Write(e.errWrite[:]) != nil {
 		e.Drops.Add(DropInterface, 1)
 	}
+	return true
 }
 
 // ICMP errors serve people and path MTU discovery. A flood of packets without a

@@ -90,5 +90,8 @@ func (a *admitter) act(now clock.Time, from wire.Endpoint, msg []byte, d driver.
 
 func (e *Engine) dropHandshake(now clock.Time, from wire.Endpoint, msg []byte, reason dataplane.Drop) {
 	e.drops.Add(reason, 1)
+	if reason == dataplane.DropMAC1 {
+		e.unread.add(now, from.Remote)
+	}
 	e.handshakes.dropped(now, from, msg, reason)
 }

@@ -145,6 +145,7 @@ func (e *Engine) Status() conf.Status {
 	}
 	st.MTU = int(e.shared.MTU.Load())
 	st.AEAD = aead.Kernel()
+	st.Observations = e.unread.appendStatus(e.shared.Unreached.AppendStatus(st.Observations, now), now)
 	st.Drops, st.Counters = e.drops.Status(), e.counted.Status()
 	if n := e.world.TUN.Unjoined(); n > 0 {
 		st.Counters = append(st.Counters, conf.Counter{Name: dataplane.CountUnjoined.String(), Count: n})

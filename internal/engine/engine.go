@@ -56,6 +56,8 @@ type Engine struct {
 	admissionMu sync.Mutex // guards admission
 	admission   driver.Admission
 
+	unread unread
+
 	// applying is held while the configuration or the state of the interface
 	// changes, so that a change to both machine and sockets is one step.
 	// Readers do not wait for it. It is locked before mu.

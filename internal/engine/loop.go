@@ -78,6 +78,9 @@ func (e *Engine) carryOut() {
 				out.Endpoint = e.routes.ensure(out.Peer, out.Endpoint)
 			}
 			result := driver.CarryOut((*effects)(e), e.drops, now, &outs[i])
+			if outs[i].Kind == core.Send && !batch.Sent(result.Err) {
+				e.noteSendFailed(&outs[i], result.Err)
+			}
 			e.handshakes.output(now, &outs[i], result)
 		}
 		clear(outs)

@@ -99,6 +99,8 @@ type Peer struct {
 	via   atomic.Pointer[Peer]
 	viaAt atomic.Int64
 
+	refused atomic.Pointer[refusedSource] // nil: no packet was refused
+
 	rxBytes, txBytes atomic.Uint64
 
 	// Times as clock.Time; 0: not yet. See activity.go.

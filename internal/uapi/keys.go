@@ -176,6 +176,11 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			s.Counters = append(s.Counters, c)
 			return err
 		}},
+	{name: "observation", value: "KIND COUNT FIRST LAST, then key=, address= and detail=", meaning: "something that was seen and may explain why the tunnel does not work, see below; one line for each",
+		answer: func(o *out, name string, s *conf.Status) { o.observations(name, s.Observations) },
+		read: func(s *conf.Status, name string, value []byte) error {
+			return addObservation(&s.Observations, name, value)
+		}},
 	{name: "replace_peers", value: isTrue, meaning: "removes the peers that this request does not name",
 		encode: func(o *out, name string, c *conf.Change) { o.flag(name, c.ReplacePeers) },
 		decode: func(d *Decoder, name string, value []byte) error {
@@ -327,6 +332,11 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			prefix, err := netip.ParsePrefix(string(value))
 			p.AllowedIPs = append(p.AllowedIPs, prefix)
 			return err
+		}},
+	{name: "observation", value: "KIND COUNT FIRST LAST, then key=, address= and detail=", meaning: "as for the interface, about this peer",
+		answer: func(o *out, name string, s *conf.PeerStatus) { o.observations(name, s.Observations) },
+		read: func(s *conf.PeerStatus, name string, value []byte) error {
+			return addObservation(&s.Observations, name, value)
 		}},
 }
 

@@ -282,10 +282,15 @@ func status(t testing.TB) conf.Status {
 		Fault: "port 51820 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
 		Drops:    []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
 		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 1<<64 - 1}},
+		Observations: []conf.Observation{
+			{Kind: conf.UnknownKey, Count: 3, First: time.Unix(1, 0), Last: time.Unix(5, 0), Key: public(t, hexC), Address: netip.MustParseAddrPort("[fe80::1%eth0]:7")},
+			{Kind: conf.NoPeer, Count: 1<<63 - 1, First: time.Unix(1, 0), Last: time.Unix(1, 0), Address: netip.AddrPortFrom(netip.MustParseAddr("fd00::1"), 0)},
+		},
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
 				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280,
-				AllowedIPs: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")}},
+				AllowedIPs:   []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")},
+				Observations: []conf.Observation{{Kind: conf.SendFailed, Count: 1, First: time.Unix(9, 0), Last: time.Unix(9, 0), Detail: "EPERM"}}},
 			{PublicKey: public(t, hexC), Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), LastHandshake: time.Unix(1, 0)},
 		},
 	}
@@ -330,6 +335,8 @@ net.wg.force_underload=0
 net.wg.debug=0
 drop=replay:3
 counter=ecn-unmarked:18446744073709551615
+observation=unknown-key 3 1 5 key=` + hexC + ` address=[fe80::1%eth0]:7
+observation=no-peer 9223372036854775807 1 1 address=fd00::1
 public_key=` + hexB + `
 name=B
 preshared_key=` + hexC + `
@@ -343,6 +350,7 @@ path_mtu=1280
 persistent_keepalive_interval=25
 allowed_ip=0.0.0.0/0
 allowed_ip=fd00::/64
+observation=send-failed 1 9 9 detail=EPERM
 public_key=` + hexC + `
 preshared_key=` + strings.Repeat("0", 64) + `
 protocol_version=1

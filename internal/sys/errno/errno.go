@@ -17,6 +17,9 @@ func Number(err error) int {
 	return 0
 }
 
+// Name returns the name of the errno that err wraps, such as EPERM, or "".
+func Name(err error) string { return unix.ErrnoName(unix.Errno(Number(err))) }
+
 // PortTaken reports whether err means that the address of a socket is in use.
 func PortTaken(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
 
