@@ -47,7 +47,8 @@ func forms() []cli.Form {
 		{Syntax: "INTERFACE show", Options: []cli.Option{optJSON}, Run: showAll, Hidden: true},
 		{Syntax: "INTERFACE show peer NAME", Options: []cli.Option{optShowPSK, optJSON}, Run: showPeer,
 			Example: "wgconfig wg0 show peer B",
-			Summary: "show one peer"},
+			Summary: "show one peer",
+			Text:    []string{"If something does not work, the lines state, cause and remedy say why, from what was seen, and what to do. wgd explain also knows about the routes, rules and settings of the host."}},
 		{Syntax: "INTERFACE show private-key", Options: []cli.Option{optJSON}, Run: showPrivateKey,
 			Example: "wgconfig wg0 show private-key",
 			Summary: "print the private key"},
@@ -89,7 +90,7 @@ var description = []string{
 	"wgconfig sets the private key, the port and the peers of a wg interface, and shows them. wg-ifconfig(8) creates the interface, assigns its addresses, and brings it up.",
 	"If another program added a peer without a name, the first eight hexadecimal digits of its public key stand for the name, or more digits while eight are not unique. The whole public key in base64 can stand for the name of any peer. `set peer` with --rename gives a peer a name. Names stay with their public keys when wg(8) replaces the configuration.",
 	"No secret is printed unless it is requested. If other users may read a key file, it is used, with a warning.",
-	"With --json the output is one object. An interface has the keys interface, up, mtu, fault (a string or null), public_key (or null), private_key (with show private-key only), listen_port, fwmark, aead (the code that encrypts its packets, as wgd(8) --version prints it, or null), tunables (an object of strings), peers (an array), drops (an object with the number of dropped packets for each reason) and counters (an object with what else was noticed about packets, none of which was dropped for it, and how often). A peer has the keys name (as shown), named (whether it was given that name), public_key, endpoint (or null), preshared_key (only with --show-preshared-key; or null), has_preshared_key, allowed_ips (an array), latest_handshake (seconds since 1970, 0 for never), persistent_keepalive (seconds, 0 for off), rx_bytes and tx_bytes. Later versions may add keys; no key changes its meaning.",
+	"With --json the output is one object. An interface has the keys interface, up, mtu, fault (a string or null), public_key (or null), private_key (with show private-key only), listen_port, fwmark, aead (the code that encrypts its packets, as wgd(8) --version prints it, or null), tunables (an object of strings), peers (an array), drops (an object with the number of dropped packets for each reason) and counters (an object with what else was noticed about packets, none of which was dropped for it, and how often). A peer has the keys name (as shown), named (whether it was given that name), public_key, endpoint (or null), preshared_key (only with --show-preshared-key; or null), has_preshared_key, allowed_ips (an array), latest_handshake (seconds since 1970, 0 for never), persistent_keepalive (seconds, 0 for off), rx_bytes, tx_bytes, state (works, idle, trying, never-used or down), state_text (a sentence) and reasons (an array of objects with cause, text and remedy). Later versions may add keys; no key changes its meaning.",
 }
 
 var placeholders = map[string]string{

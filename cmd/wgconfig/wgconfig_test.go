@@ -209,6 +209,44 @@ func TestFullOutput(t *testing.T) {
 	}
 }
 
+// A peer for which something does not work has the reason, in text and in JSON. One that
+// was never used, or that works, has no such lines.
+func TestShowsReasons(t *testing.T) {
+	status := full()
+	status.Fault = ""
+	now := time.Now()
+	status.Peers[2].Observations = []conf.Observation{
+		{Kind: conf.NoAnswer, Count: 3, First: now.Add(-20 * time.Second), Last: now, Address: netip.MustParseAddrPort("192.0.2.1:8")},
+		{Kind: conf.SendFailed, Count: 3, First: now.Add(-20 * time.Second), Last: now, Address: netip.MustParseAddrPort("192.0.2.1:8"), Detail: "EPERM"},
+	}
+	start(t, status)
+	got := runOK(t, "wg0 show peer deadbeef12")
+	for _, want := range []string{
+		"\n\tstate: no handshake has completed yet: 3 initiations were sent without success since ",
+		"\n\tcause: this host's own firewall refuses to send to 192.0.2.1:8 (EPERM), 3 times",
+		"\n\tremedy: let UDP from port 1234 to 192.0.2.1:8 pass",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant it to contain %q", got, want)
+		}
+	}
+	for _, line := range []string{"wg0 show peer B", "wg0 show peer deadbeef11", "wg0"} {
+		if got := runOK(t, line); strings.Contains(got, "cause:") || strings.Contains(got, "state:") {
+			t.Errorf("%s: got\n%s", line, got)
+		}
+	}
+	var peer struct {
+		State   string
+		Reasons []struct{ Cause string }
+	}
+	if err := json.Unmarshal([]byte(runOK(t, "wg0 show peer deadbeef12 --json")), &peer); err != nil {
+		t.Fatal(err)
+	}
+	if peer.State != "trying" || len(peer.Reasons) == 0 || peer.Reasons[0].Cause != "firewall" {
+		t.Errorf("the JSON has %+v", peer)
+	}
+}
+
 // TestJSON: every key that the manual names, and no secret that was not asked for.
 func TestJSON(t *testing.T) {
 	start(t, full())
@@ -231,7 +269,8 @@ func TestJSON(t *testing.T) {
 	wantPeer := map[string]any{"name": "B", "named": true, "public_key": pubkeyB, "endpoint": "[2001:db8::1]:7",
 		"has_preshared_key": true, "allowed_ips": []any{"10.0.0.0/8", "::/0"},
 		"latest_handshake":     float64(time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local).Unix()),
-		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0, "path_mtu": 1400.0}
+		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0, "path_mtu": 1400.0,
+		"state": "down", "state_text": "not in use: the interface does not work", "reasons": []any{}}
 	if !reflect.DeepEqual(peer, any(wantPeer)) {
 		t.Errorf("got %v\nwant %v", peer, wantPeer)
 	}

@@ -28,11 +28,14 @@ func command() *cli.Command {
 			"CONF": "a configuration file, whose name is that of the interface and .conf; or the name of the interface, for /etc/wireguard/NAME.conf. " +
 				"A word with a slash, or that ends with .conf, is a file",
 			"FILE": "a configuration file of another program",
+			"PEER": "the name of a peer, or the digits that wgconfig(8) shows if it has none",
 		},
 		Complete: map[string]func(before []string) []string{
 			"CONF": completeConf,
 			"FILE": func([]string) []string { return []string{cli.FilesHere} },
 			"DIR":  func([]string) []string { return []string{cli.FilesHere} },
+			"NAME": completeRunning,
+			"PEER": completePeer,
 		},
 		Files: []cli.Entry{
 			{Term: "/dev/net/tun", Text: "where the interface comes from"},
@@ -54,6 +57,7 @@ func command() *cli.Command {
 			{Text: "Bring up the interface of /etc/wireguard/wg0.conf, and take it down:", Lines: []string{"wgd up wg0", "wgd down wg0"}},
 			{Text: "After an edit of the file, show what would change, and change it:", Lines: []string{"wgd reload --dry-run wg0", "wgd reload wg0"}},
 			{Text: "Add a peer, and keep it in the file:", Lines: []string{"wgconfig wg0 add peer B KEY --allowed-ips=10.2.0.42/32", "wgd save wg0"}},
+			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
@@ -90,6 +94,7 @@ func forms() []cli.Form {
 			},
 			Run: runCheck,
 		},
+		explainForm,
 		{
 			Syntax:  "import FILE...",
 			Example: "wgd import -o /etc/wireguard provider.zip",

@@ -39,14 +39,14 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
+		"internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/tunnelfile", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
-		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/resolve"}},
+		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/resolve"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
 	"cmd/wg-ifconfig": {imports: []string{
 		"conf", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},
-	"internal/cli/show": {imports: []string{"key", "conf"}},
+	"internal/cli/show": {imports: []string{"key", "conf", "internal/explain"}},
 	"internal/cli":      {imports: []string{"key", "internal/sys/term"}},
 
 	"internal/clock":   {pure: true},
@@ -67,6 +67,7 @@ var rooms = map[string]room{
 	"internal/core": {pure: true, imports: []string{
 		"internal/invalid", "key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
 		"internal/session", "internal/peer", "internal/index", "internal/allowedips", "internal/observe"}},
+	"internal/explain": {pure: true, imports: []string{"conf"}},
 	"internal/observe": {pure: true, imports: []string{"conf", "key", "internal/clock"}},
 	"internal/packet":  {pure: true, third: []string{cpu}},
 	"internal/batch":   {imports: []string{"internal/wire"}},

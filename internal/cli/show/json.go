@@ -2,8 +2,10 @@ package show
 
 import (
 	"net/netip"
+	"time"
 
 	"wgd/conf"
+	"wgd/internal/explain"
 )
 
 // JSONInterface is what `wgconfig INTERFACE --json` prints, as documented in
@@ -40,6 +42,11 @@ type JSONPeer struct {
 	RxBytes             uint64         `json:"rx_bytes"`
 	TxBytes             uint64         `json:"tx_bytes"`
 	PathMTU             int            `json:"path_mtu"`
+
+	// As wgd explain has them, but without what only the host knows.
+	State     explain.State    `json:"state"`
+	StateText string           `json:"state_text"`
+	Reasons   []explain.Reason `json:"reasons"`
 }
 
 // JSONPrivateKey is what `wgconfig INTERFACE show private-key --json` prints.
@@ -49,7 +56,9 @@ type JSONPrivateKey struct {
 }
 
 // InterfaceJSON returns the interface without secrets.
-func InterfaceJSON(s *conf.Status) JSONInterface {
+func InterfaceJSON(s *conf.Status, now time.Time) JSONInterface {
+	names := Names(s.Peers)
+	facts := explain.Facts{Now: now, Status: s, Names: names}
 	out := JSONInterface{
 		Interface:  s.Name,
 		Up:         s.Up,
@@ -70,8 +79,8 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 	for _, name := range conf.TunableNames() {
 		out.Tunables[name], _ = s.Tunables.Get(name)
 	}
-	for i, name := range Names(s.Peers) {
-		out.Peers[i] = PeerJSON(&s.Peers[i], name, false)
+	for i, name := range names {
+		out.Peers[i] = PeerJSON(&s.Peers[i], name, facts.Peer(i), false)
 	}
 	for _, d := range s.Drops {
 		out.Drops[d.Reason] += d.Count
@@ -82,8 +91,9 @@ func InterfaceJSON(s *conf.Status) JSONInterface {
 	return out
 }
 
-// PeerJSON returns the peer under that name, with its preshared key if secrets is true.
-func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
+// PeerJSON returns the peer under that name with its explanation, and with its
+// preshared key if secrets is true.
+func PeerJSON(p *conf.PeerStatus, name string, e explain.Peer, secrets bool) JSONPeer {
 	out := JSONPeer{
 		Name:                name,
 		Named:               p.Name != "",
@@ -94,6 +104,9 @@ func PeerJSON(p *conf.PeerStatus, name string, secrets bool) JSONPeer {
 		RxBytes:             p.RxBytes,
 		TxBytes:             p.TxBytes,
 		PathMTU:             p.PathMTU,
+		State:               e.State,
+		StateText:           e.Text,
+		Reasons:             e.Reasons,
 	}
 	if out.AllowedIPs == nil {
 		out.AllowedIPs = []netip.Prefix{}

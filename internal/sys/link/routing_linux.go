@@ -205,6 +205,20 @@ func (l *Links) Rules(ipv6 bool) (list []Rule, err error) {
 	return list, nil
 }
 
+// InterfaceTo returns the name of the interface to which packets to an address are
+// routed, and ErrNoRoute if there is none.
+func (l *Links) InterfaceTo(a netip.Addr) (string, error) {
+	found, err := l.handle.RouteGet(net.IP(a.Unmap().WithZone("").AsSlice()))
+	if err != nil || len(found) == 0 {
+		return "", fmt.Errorf("%w to %s", ErrNoRoute, a)
+	}
+	link, err := l.handle.LinkByIndex(found[0].LinkIndex)
+	if err != nil {
+		return "", failure(err, "look up the interface of the route to %s", a)
+	}
+	return link.Attrs().Name, nil
+}
+
 // AddRule adds a rule.
 func (l *Links) AddRule(r Rule) error {
 	return failure(l.handle.RuleAdd(r.forLibrary()), "add the rule %s", r)

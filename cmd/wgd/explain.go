@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/cli/show"
+	"wgd/internal/control"
+	"wgd/internal/explain"
+	"wgd/internal/netsetup"
+	"wgd/internal/sys/link"
+)
+
+var explainForm = cli.Form{
+	Syntax:  "explain [NAME] [PEER]",
+	Example: "wgd explain wg0",
+	Summary: "say why a tunnel works, or why not",
+	Options: []cli.Option{{Long: "json", Text: "print the result as JSON"}},
+	Text: []string{
+		"For each interface and each peer, or those named, it says in a sentence in which state it is. If something does not work, the likeliest causes follow, from what was really " +
+			"seen, and what to do about each. Nothing is sent or changed.",
+		"Some causes can be seen at one end only: an initiator whose key the peer does not know sees silence. The sentence then says where to look.",
+		"The JSON value is a list of objects with the fields `interface`, `works` (whether the interface itself does), `text`, `reasons` and `peers`. A peer has the fields `name`, `state` " +
+			"(`works`, `idle`, `trying`, `never-used` or `down`), `text` and `reasons`. A reason has the fields `cause` (a word, such as `preshared-key`), `text` and `remedy`.",
+	},
+	Run: runExplain,
+}
+
+// runExplain explains one interface, or all.
+func runExplain(c *cli.Call) error {
+	names := []string{c.Arg("NAME")}
+	if names[0] == "" {
+		var err error
+		if names, err = control.Names(); err != nil {
+			return err
+		}
+	}
+	list := []explain.Interface{}
+	for _, name := range names {
+		one, err := explainInterface(name, c.Arg("PEER"))
+		if errors.Is(err, control.ErrNotRunning) && c.Arg("NAME") == "" {
+			continue // it has ended meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		list = append(list, one)
+	}
+	if c.Has("json") {
+		return c.PrintJSON(list)
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(c.Stdout, "no interface is running")
+		return err
+	}
+	w := bufio.NewWriter(c.Stdout)
+	for i := range list {
+		printExplanation(w, &list[i])
+	}
+	return w.Flush()
+}
+
+// explainInterface explains an interface, and only one of its peers unless wanted is "".
+func explainInterface(name, wanted string) (explain.Interface, error) {
+	status, err := control.StatusOf(name)
+	if err != nil {
+		return explain.Interface{}, err
+	}
+	defer status.Erase()
+	facts := explain.Facts{Now: time.Now(), Status: &status, Names: show.Names(status.Peers), Host: hostFacts(&status)}
+	out := explain.Explain(facts)
+	if wanted == "" {
+		return out, nil
+	}
+	_, found, err := show.Find(&status, wanted)
+	if err != nil {
+		return out, err
+	}
+	for _, p := range out.Peers {
+		if p.Name == found {
+			out.Peers = []explain.Peer{p}
+			break
+		}
+	}
+	return out, nil
+}
+
+// hostFacts asks the host what concerns the interface. Without permission, or in another
+// network namespace, nothing is known.
+func hostFacts(status *conf.Status) (host explain.Host) {
+	links, err := link.Open()
+	if err != nil {
+		return host
+	}
+	defer links.Close()
+	if _, err := links.Get(status.Name); err != nil {
+		return host
+	}
+	record, _ := netsetup.Store{Dir: netsetup.Dir}.Load(status.Name)
+	kernel := &netsetup.Kernel{Links: links}
+	return explain.Host(kernel.Diagnose(status, record))
+}
+
+func printExplanation(w io.Writer, e *explain.Interface) {
+	fmt.Fprintf(w, "%s: %s\n", e.Name, e.Text)
+	printReasons(w, "\t", e.Reasons)
+	for i := range e.Peers {
+		fmt.Fprintf(w, "\tpeer %s: %s\n", e.Peers[i].Name, e.Peers[i].Text)
+		printReasons(w, "\t\t", e.Peers[i].Reasons)
+	}
+}
+
+func printReasons(w io.Writer, indent string, reasons []explain.Reason) {
+	for _, r := range reasons {
+		fmt.Fprintf(w, "%scause: %s\n%s\twhat to do: %s\n", indent, r.Text, indent, r.Remedy)
+	}
+}
+
+// completeRunning offers the names of the interfaces that run, where one is expected.
+func completeRunning(before []string) []string {
+	if len(before) == 0 {
+		return nil // a new interface
+	}
+	names, _ := control.Names()
+	return names
+}
+
+// completePeer offers the names of the peers of the interface before it.
+func completePeer(before []string) []string {
+	if len(before) == 0 {
+		return nil
+	}
+	status, err := control.StatusOf(before[len(before)-1])
+	if err != nil {
+		return nil
+	}
+	defer status.Erase()
+	return show.Names(status.Peers)
+}

@@ -1,0 +1,77 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Host is what the host knows. The zero Host means that nothing is known of it.
+type Host struct {
+	RulesGone    []string // rules that wgd up added, as ip(8) prints them, and that are not there
+	RuleMark     uint32   // the mark that the rules of wgd up exempt; 0: there are none
+	StrictFilter string   // an interface with strict reverse path filtering that ignores marks; "": none matters
+
+	PathMTU  map[netip.Addr]int      // of the paths to endpoints, as far as the host knows
+	RoutedTo map[netip.Prefix]string // the interface to which an allowed IP is routed; "": none
+}
+
+func hostReasons(f *Facts) (list []Reason) {
+	h, s := &f.Host, f.Status
+	for _, rule := range h.RulesGone {
+		list = append(list, Reason{RulesGone, fmt.Sprintf("the policy rule %q, which wgd up added, is gone: packets are not led into %s", rule, s.Name),
+			fmt.Sprintf("systemd-networkd removes rules of others when it configures a link: set ManageForeignRoutingPolicyRules=no in /etc/systemd/networkd.conf, restart it, and run wgd down %s and wgd up %s", s.Name, s.Name)})
+	}
+	if h.RuleMark != 0 && h.RuleMark != s.FirewallMark {
+		list = append(list, Reason{MarkOff, fmt.Sprintf("the policy rules let packets with the mark %#x pass by the tunnel, but %s marks its own with %#x: they are led into the tunnel itself", h.RuleMark, s.Name, s.FirewallMark),
+			fmt.Sprintf("wgconfig %s set fwmark %#x", s.Name, h.RuleMark)})
+	}
+	if h.StrictFilter != "" {
+		list = append(list, Reason{ReverseFilter, fmt.Sprintf("strict reverse path filtering on %s (rp_filter=1) drops the answers of peers, because it does not look at marks", h.StrictFilter),
+			"sysctl -w net.ipv4.conf.all.src_valid_mark=1, or rp_filter=2"})
+	}
+	return list
+}
+
+// The outer headers of a datagram, and what the protocol adds.
+const (
+	outer4 = 60
+	outer6 = 80
+)
+
+// mtuTooLarge compares the MTU with what the path to the endpoint is known to carry.
+func mtuTooLarge(v *view) (text, remedy string, ok bool) {
+	path := v.peer.PathMTU
+	if path == 0 {
+		path = v.Host.PathMTU[v.peer.Endpoint.Addr()]
+	}
+	outer := outer4
+	if v.peer.Endpoint.Addr().Is6() {
+		outer = outer6
+	}
+	fits := path - outer
+	if path == 0 || v.Status.MTU <= fits {
+		return "", "", false
+	}
+	return fmt.Sprintf("the MTU of %s, %d, is too large for the path to %s, which carries packets of %d bytes: large packets of senders that do not adapt are sent in fragments, and lost where a network drops those, while small ones pass",
+			v.Status.Name, v.Status.MTU, v.peer.Endpoint.Addr(), path),
+		fmt.Sprintf("wg-ifconfig %s mtu %d", v.Status.Name, fits), true
+}
+
+// notRouted says that the kernel does not lead packets for the peer into the interface.
+func notRouted(v *view) (text, remedy string, ok bool) {
+	if v.state() != NeverUsed {
+		return "", "", false
+	}
+	for _, prefix := range v.peer.AllowedIPs {
+		to, known := v.Host.RoutedTo[prefix]
+		if !known || to == v.Status.Name {
+			continue
+		}
+		if to == "" {
+			to = "nowhere"
+		}
+		return fmt.Sprintf("packets to the allowed IPs %s are routed to %s, not to %s, so nothing has been sent to the peer", prefix, to, v.Status.Name),
+			fmt.Sprintf("ip route add %s dev %s, and give %s an address", prefix, v.Status.Name, v.Status.Name), true
+	}
+	return "", "", false
+}

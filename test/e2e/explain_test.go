@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"hash/crc32"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// explains waits until wgd explain on a host says all of that, for which it is called
+// with these arguments.
+func explains(t *testing.T, h *lab.Host, args string, want ...string) {
+	t.Helper()
+	lab.Until(t, 20*time.Second, "wgd explain "+args+" on host "+h.Name+" says "+strings.Join(want, ", "), func() (bool, string) {
+		text := h.Must("wgd explain %s", args)
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				return false, text
+			}
+		}
+		return true, ""
+	})
+}
+
+// hasty makes handshakes of a host be retried each second.
+func hasty(h *lab.Host) { h.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=1") }
+
+// strangers makes two tunnels that do not know each other.
+func strangers(t *testing.T) (a, b *lab.Host, ta, tb *lab.Tunnel) {
+	t.Helper()
+	a, b = lab.Pair(t)
+	ta = a.Tunnel(lab.Settings{Port: 1234, Addresses: []string{lab.InnerA4 + "/24"}})
+	tb = b.Tunnel(lab.Settings{Port: 1235, Addresses: []string{lab.InnerB4 + "/24"}})
+	hasty(b)
+	return a, b, ta, tb
+}
+
+// From an interface without peers to one that works, wgd explain says at each step what
+// is missing, or where to look. An unknown key and a wrong public key can be seen at the
+// responder only.
+func TestExplainKeys(t *testing.T) {
+	t.Parallel()
+	a, b, ta, tb := strangers(t)
+	explains(t, b, "", "wg0: the interface is up, on UDP port 1235, and has no peers")
+
+	tb.Add(ta, lab.Peer{AllowedIPs: lab.InnerA4 + "/32"})
+	explains(t, b, "wg0 a", "never used", "no endpoint is known", "wgconfig wg0 set peer a --endpoint=")
+	b.Must("wgconfig wg0 set peer a --endpoint=192.0.2.1:1234")
+	explains(t, b, "wg0 a", "never used", "a handshake begins with the first packet", "--persistent-keepalive")
+
+	b.NoPing(lab.InnerA4)
+	explains(t, b, "wg0 a", "without success since", "nothing comes back from 192.0.2.1:1234", "run wgd explain at the peer", tb.Public)
+	explains(t, a, "wg0", "from 192.0.2.2:1235 with the public key "+tb.Public+", which no peer here has")
+
+	_, other := keyPair(b)
+	b.Must("wgconfig wg0 delete peer a && wgconfig wg0 add peer a %s --endpoint=192.0.2.1:1234 --allowed-ips=%s/32", other, lab.InnerA4)
+	ta.Add(tb, lab.Peer{AllowedIPs: lab.InnerB4 + "/32"})
+	b.NoPing(lab.InnerA4)
+	explains(t, a, "wg0", "from 192.0.2.2:1235 that were made for another public key than that of wg0", "set the public key of this interface: "+ta.Public)
+	explains(t, b, "wg0 a", "nothing comes back from 192.0.2.1:1234")
+
+	b.Must("wgconfig wg0 delete peer a")
+	tb.Add(ta, lab.Peer{AllowedIPs: lab.InnerA4 + "/32", Endpoint: "192.0.2.1:1234"})
+	b.Ping(lab.InnerA4, 1)
+	explains(t, b, "wg0 a", "works: the last handshake was")
+	for _, h := range []*lab.Host{a, b} {
+		if text := h.Must("wgd explain"); strings.Contains(text, "cause:") {
+			t.Errorf("host %s works, and wgd explain says:\n%s", h.Name, text)
+		}
+	}
+	b.Fails(1, "wgd explain wg0 x", "no such peer")
+	b.Fails(1, "wgd explain wg7", "no such interface")
+}
+
+// The preshared keys differ: the initiator can tell, and the responder knows that its
+// answers are not confirmed. The JSON has the same.
+func TestExplainPresharedKey(t *testing.T) {
+	t.Parallel()
+	a, b, _, _ := pair(t)
+	hasty(b)
+	b.Must("umask 077; wg-keygen --psk > /etc/wg/psk; wgconfig wg0 set peer a --preshared-key=/etc/wg/psk")
+	b.NoPing(lab.InnerA4)
+	explains(t, b, "wg0 a", "the peer answers from 192.0.2.1:1234, but its answers do not authenticate", "preshared keys")
+	explains(t, a, "wg0 b", "the peer uses none: it does not receive them, or the preshared keys differ")
+	contains(t, b.Must("wgconfig wg0 show peer a"), "\tcause: the peer answers from 192.0.2.1:1234, but its answers do not authenticate")
+	var list []struct {
+		Works bool
+		Peers []struct {
+			Name, State string
+			Reasons     []struct{ Cause, Text, Remedy string }
+		}
+	}
+	if err := json.Unmarshal([]byte(b.Must("wgd explain --json")), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 || !list[0].Works || len(list[0].Peers) != 1 || list[0].Peers[0].State != "trying" ||
+		len(list[0].Peers[0].Reasons) != 1 || list[0].Peers[0].Reasons[0].Cause != "preshared-key" {
+		t.Errorf("the JSON says %+v", list)
+	}
+}
+
+// This host's own firewall refuses, and then there is no route to the endpoint.
+func TestExplainSendErrors(t *testing.T) {
+	t.Parallel()
+	_, b, _, _ := pair(t)
+	hasty(b)
+	b.Must("nft 'add table inet f; add chain inet f out { type filter hook output priority 0; }; add rule inet f out udp dport 1234 drop'")
+	b.NoPing(lab.InnerA4)
+	explains(t, b, "wg0 a", "this host's own firewall refuses to send to 192.0.2.1:1234 (EPERM)", "UDP from port 1235")
+	b.Must("nft delete table inet f && ip addr del 192.0.2.2/24 dev eth0")
+	b.NoPing(lab.InnerA4)
+	explains(t, b, "wg0 a", "this host has no way to the endpoint 192.0.2.1:1234 (ENETUNREACH)")
+}
+
+// The peer has accepted a timestamp that is an hour ahead of b's clock. Only the peer
+// can tell.
+func TestExplainClock(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	tb := b.Tunnel(lab.Settings{Port: 1235, Addresses: []string{lab.InnerB4 + "/24"}})
+	hasty(b)
+	public, err := base64.StdEncoding.DecodeString(tb.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A record of an accepted stamp, see internal/state.
+	record := make([]byte, 16, 52)
+	record[0] = 2
+	binary.BigEndian.PutUint64(record[4:], uint64(time.Now().Add(time.Hour).Unix()+1<<62+10))
+	record = append(record, public...)
+	record = binary.BigEndian.AppendUint32(record, crc32.Checksum(record, crc32.MakeTable(crc32.Castagnoli)))
+	a.Must("mkdir -p /var/lib/wgd && chmod 700 /var/lib/wgd")
+	if err := os.WriteFile(a.Path("/var/lib/wgd/wg0.stamps"), append([]byte("wgd stamps v001\n"), record...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ta := a.Tunnel(lab.Settings{Port: 1234, Addresses: []string{lab.InnerA4 + "/24"}})
+	ta.Add(tb, lab.Peer{AllowedIPs: lab.InnerB4 + "/32"})
+	tb.Add(ta, lab.Peer{AllowedIPs: lab.InnerA4 + "/32", Endpoint: "192.0.2.1:1234"})
+	b.NoPing(lab.InnerA4)
+	explains(t, a, "wg0 b", "from 192.0.2.2:1235 had a timestamp that is not newer", "the clock of the peer went back")
+	explains(t, b, "wg0 a", "nothing comes back", "run wgd explain at the peer")
+}
+
+// A NAT gives each datagram another port, so no cookie is ever right.
+func TestExplainCookieLoop(t *testing.T) {
+	t.Parallel()
+	a, b, _, _ := pair(t)
+	hasty(b)
+	a.Must("wgconfig wg0 sysctl -w net.wg.force_underload=1")
+	a.Must("nft 'add table ip f; add chain ip f in { type filter hook prerouting priority -300; }; add chain ip f out { type filter hook output priority -300; };" +
+		"add rule ip f in udp dport 1234 notrack udp sport set numgen inc mod 4 map { 0 : 20000, 1 : 20001, 2 : 20002, 3 : 20003 }; add rule ip f out udp sport 1234 notrack udp dport set 1235'")
+	b.NoPing(lab.InnerA4)
+	explains(t, b, "wg0 a", "the peer is under load and asks for a cookie each time", "a NAT on the path changes our address or port")
+}
+
+// What is wrong inside the tunnel: the inner source is not allowed, or belongs to
+// another peer; no peer has a destination; and two peers were given the same prefix.
+func TestExplainInside(t *testing.T) {
+	t.Parallel()
+	a, b, _, _ := pair(t)
+	b.Ping(lab.InnerA4, 1)
+	_, other := keyPair(a)
+	a.Must("wgconfig wg0 add peer c %s --allowed-ips=10.3.0.0/24", other)
+	b.Must("ip addr add 10.9.0.7/32 dev wg0; ping -n -c 1 -W 1 -I 10.9.0.7 %s || true", lab.InnerA4)
+	explains(t, a, "wg0 b", "works", "sends from the inner address 10.9.0.7, which is not in its allowed IPs here", "add 10.9.0.7/32")
+	b.Must("ip addr add 10.3.0.7/32 dev wg0; ping -n -c 1 -W 1 -I 10.3.0.7 %s || true", lab.InnerA4)
+	explains(t, a, "wg0 b", "sends from the inner address 10.3.0.7, which belongs to peer c here")
+
+	b.Must("ip route add 10.66.0.0/24 dev wg0; ping -n -c 1 -W 1 10.66.0.1 || true")
+	explains(t, b, "wg0", "packets to 10.66.0.1 are routed into wg0, but no peer has this address")
+
+	a.Must("ip route add 10.3.0.0/24 via 192.0.2.2")
+	explains(t, a, "wg0 c", "packets to the allowed IPs 10.3.0.0/24 are routed to eth0, not to wg0")
+
+	a.Must("wgconfig wg0 set peer c --allowed-ips=%s/32", lab.InnerB4)
+	explains(t, a, "wg0 b", "the allowed IP "+lab.InnerB4+"/32 was given to peer c as well")
+}
+
+// The host's own settings: the MTU of the path, and a port that another program has.
+func TestExplainHost(t *testing.T) {
+	t.Parallel()
+	a, b, _, _ := pair(t)
+	b.Must("ip link set eth0 mtu 1400")
+	explains(t, b, "wg0 a", "the MTU of wg0, 1420, is too large for the path to 192.0.2.1, which carries packets of 1400 bytes", "wg-ifconfig wg0 mtu 1340")
+
+	a.Must("wg-ifconfig wg0 down && wgconfig wg0 set listen-port 7")
+	explains(t, a, "wg0", "the interface is down", "wg-ifconfig wg0 up")
+	a.Echo() // on port 7
+	a.Fails(1, "wg-ifconfig wg0 up", "taken")
+	explains(t, a, "wg0", "another program has UDP port 7", "ss -lunp")
+}
+
+// What other programs did to a default route: its rules are gone, its mark is off, or
+// strict reverse path filtering does not look at marks.
+func TestExplainDefaultRoute(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	upFiles(a, b, "")
+	a.Must("wgd up wg0")
+	b.Must("wgd up wg0")
+	b.Ping("198.18.0.9", 1)
+	if text := b.Must("wgd explain wg0"); strings.Contains(text, "cause:") {
+		t.Errorf("the tunnel works, and wgd explain says:\n%s", text)
+	}
+	b.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=0 net.ipv4.conf.eth0.rp_filter=1")
+	explains(t, b, "wg0", "strict reverse path filtering on eth0 (rp_filter=1) drops the answers", "src_valid_mark=1")
+	b.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=1 && wgconfig wg0 set fwmark 0")
+	explains(t, b, "wg0", "let packets with the mark 0xca6c pass by the tunnel, but wg0 marks its own with 0x0", "wgconfig wg0 set fwmark 0xca6c")
+	b.Must("wgconfig wg0 set fwmark 0xca6c && ip rule del not fwmark 0xca6c lookup 51820")
+	explains(t, b, "wg0", "is gone: packets are not led into wg0", "ManageForeignRoutingPolicyRules=no")
+}
