@@ -52,7 +52,7 @@ func mtuTooLarge(v *view) (text, remedy string, ok bool) {
 	if path == 0 || v.Status.MTU <= fits {
 		return "", "", false
 	}
-	return fmt.Sprintf("the MTU of %s, %d, is too large for the path to %s, which carries packets of %d bytes: large packets of senders that do not adapt are sent in fragments, and lost where a network drops those, while small ones pass",
+	return fmt.Sprintf("if large packets are lost while small ones pass: the MTU of %s, %d, is too large for the path to %s, which carries packets of %d bytes, so those of senders that do not adapt are sent in fragments, which some networks drop",
 			v.Status.Name, v.Status.MTU, v.peer.Endpoint.Addr(), path),
 		fmt.Sprintf("wg-ifconfig %s mtu %d", v.Status.Name, fits), true
 }
