@@ -176,7 +176,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	var source netip.Addr // of the last packet
 	owns := false         // whether it is the peer's
 	begun := false        // the super-packet in progress is the peer's
-	mss := min(d.clampedTo(), carried(s.entry.Peer.Location(), j.now))
+	mss := min(d.clampedTo(), unpadded(carried(s.entry.Peer.Location(), j.now)))
 	var last netip.Addr // the last source that is not the peer's
 	refused := 0        // packets that have one
 	for i := s.first; i < s.last; i++ {

@@ -129,7 +129,7 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		e.tooBig(j.now, frame, s.Remaining(), to)
 	default:
 		if j.mss > 0 {
-			packet.ClampFrameMSS(frame, min(j.mss, to.fit))
+			packet.ClampFrameMSS(frame, min(j.mss, unpadded(to.fit)))
 		}
 		if s.Next() > to.fit {
 			e.advise(j.now, frame, s.Next(), to)

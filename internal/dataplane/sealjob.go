@@ -143,6 +143,11 @@ func carried(at *peer.Location, now clock.Time) int {
 	return max(mtu-headers-overhead, 0)
 }
 
+// unpadded returns how long an inner packet may be so that it has at most n bytes after
+// padding. The other end of a TCP connection pads what it sends up to its own MTU: it does
+// not know the path.
+func unpadded(n int) int { return n &^ (padding - 1) }
+
 // usable returns the session on which p's packets may be sent now, or nil (A36,
 // A37).
 func usable(p *peer.Peer, now clock.Time) *session.Keypair {
