@@ -40,7 +40,7 @@ AllowedIPs = 10.2.0.2/32, 10.5.0.2/32, fd00:2::2/128
 	a.Must("ip addr add 198.18.0.1/32 dev lo && ip addr add 198.18.0.9/32 dev lo && wgd up wg0")
 	b.Must("ip route add default via 192.0.2.1")
 	file = reloadFile{privateB: privateB, publicA: publicA, address: "10.2.0.2/24, 10.5.0.2/32, fd00:2::2/64",
-		allowed: "10.2.0.1/32, fd00:2::1/128, 198.18.0.9/32", endpoint: "192.0.2.1:1234"}
+		allowed: "10.2.0.1/32, fd00:2::1/128, 198.18.0.9/32", endpoint: "198.18.0.1:1234"} // behind the default route
 	b.Write("/etc/wireguard/wg0.conf", file.text())
 	b.Must("wgd up wg0")
 	b.Ping("10.2.0.1", 1)
@@ -121,8 +121,8 @@ func TestReload(t *testing.T) {
 		{"another Table", func(f *reloadFile) { f.more = "Table = 98\n" }, []string{"add the route 0.0.0.0/0 to table 98", "remove the route 0.0.0.0/0 from table 99"}},
 		{"Table off", func(f *reloadFile) { f.more = "Table = off\n" }, []string{"remove the route 0.0.0.0/0 from table 98"}},
 		{"everything", func(f *reloadFile) {
-			f.more, f.allowed, f.address, f.peers = "MTU = 1400\n", "10.2.0.1/32, 198.18.0.0/24", "10.5.0.2/32, 10.2.0.2/24", peerC("")
-		}, []string{"add the route 198.18.0.0/24"}},
+			f.more, f.allowed, f.address, f.peers = "MTU = 1400\n", "10.2.0.1/32, 198.18.0.8/29", "10.2.0.2/24, 10.6.0.9/24, 10.5.0.2/32", peerC("")
+		}, []string{"add the route 198.18.0.8/29"}},
 	} {
 		e.edit(&file)
 		b.Write("/etc/wireguard/wg0.conf", file.text())
