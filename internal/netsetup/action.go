@@ -63,7 +63,7 @@ func (s Step) removal() string {
 	case s.Guard != nil:
 		return fmt.Sprintf("remove the firewall table %s", s.Guard)
 	case s.Rule != nil:
-		return fmt.Sprintf("remove the rule %s", s.Rule)
+		return fmt.Sprintf("remove the %s", ruleText(s.Rule))
 	case s.Route != nil:
 		return fmt.Sprintf("remove the route %s from table %d", s.Route.Prefix, s.Route.Table)
 	}

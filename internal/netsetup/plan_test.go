@@ -51,6 +51,8 @@ const (
 	guard6     = "add the firewall table ip6 wgd-wg0"
 	byMark     = "add the rule 32765: not from all fwmark 0xca6c lookup 51820"
 	byMain     = "add the rule 32764: from all lookup 254 suppress_prefixlength 0"
+	byMark6    = "add the IPv6 rule 32765: not from all fwmark 0xca6c lookup 51820"
+	byMain6    = "add the IPv6 rule 32764: from all lookup 254 suppress_prefixlength 0"
 	setMark    = "set the firewall mark 0xca6c"
 	mtu1420    = "set the MTU 1420"
 	address    = "add the address 10.2.0.2/24"
@@ -80,15 +82,15 @@ func TestPlan(t *testing.T) {
 		{"a default route", interface4, []string{allPeer}, nil,
 			[]string{address, mtu1420, up, setMark, validOn, guard4, byMark, byMain, default4}},
 		{"both families", interface4, []string{allPeer + ", ::/0"}, nil,
-			[]string{address, mtu1420, up, setMark, validOn, guard4, byMark, byMain, default4, guard6, byMark, byMain, default6}},
+			[]string{address, mtu1420, up, setMark, validOn, guard4, byMark, byMain, default4, guard6, byMark6, byMain6, default6}},
 		{"other tunnels", interface4, []string{allPeer},
 			func(f *Facts) { f.Tables[51820], f.Tables[51821], f.Priority4 = true, true, 900 },
 			[]string{address, mtu1420, up, "set the firewall mark 0xca6e", validOn, guard4, "add the rule 900: not from all fwmark 0xca6e lookup 51822",
 				"add the rule 899: from all lookup 254 suppress_prefixlength 0", "add the route 0.0.0.0/0 to table 51822"}},
 		{"a mark of the file is the table", interface4 + "\nFwMark = 7", []string{"AllowedIPs = ::/0"}, nil,
-			[]string{address, mtu1420, up, guard6, "add the rule 32765: not from all fwmark 0x7 lookup 7", byMain, "add the route ::/0 to table 7"}},
+			[]string{address, mtu1420, up, guard6, "add the IPv6 rule 32765: not from all fwmark 0x7 lookup 7", byMain6, "add the route ::/0 to table 7"}},
 		{"but not one that is the number of the table main", interface4 + "\nFwMark = 254", []string{"AllowedIPs = ::/0"}, nil,
-			[]string{address, mtu1420, up, guard6, "add the rule 32765: not from all fwmark 0xfe lookup 51820", byMain, default6}},
+			[]string{address, mtu1420, up, guard6, "add the IPv6 rule 32765: not from all fwmark 0xfe lookup 51820", byMain6, default6}},
 		{"parts of a default route are led by the rule, too", "", []string{"AllowedIPs = 0.0.0.0/0\nExcludedIPs = 128.0.0.0/2", "AllowedIPs = 192.168.0.0/16"}, nil,
 			[]string{mtu1420, up, "add the route 192.168.0.0/16 to table 254", setMark, validOn, guard4, byMark, byMain,
 				"add the route 192.0.0.0/2 to table 51820", "add the route 0.0.0.0/1 to table 51820"}},

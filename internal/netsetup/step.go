@@ -55,11 +55,19 @@ func (s Step) String() string {
 	case s.Guard != nil:
 		return fmt.Sprintf("add the firewall table %s", s.Guard)
 	case s.Rule != nil:
-		return fmt.Sprintf("add the rule %s", s.Rule)
+		return fmt.Sprintf("add the %s", ruleText(s.Rule))
 	case s.Route != nil:
 		return fmt.Sprintf("add the route %s to table %d", s.Route.Prefix, s.Route.Table)
 	}
 	return "do nothing"
+}
+
+// ruleText names the family, because a rule of IPv4 and one of IPv6 look the same.
+func ruleText(r *link.Rule) string {
+	if r.IPv6 {
+		return "IPv6 rule " + r.String()
+	}
+	return "rule " + r.String()
 }
 
 // A System is what steps change.
