@@ -124,6 +124,33 @@ PostDown = ip link show %i || echo PostDown %i >> /run/hooks`)
 	lab.Unchanged(t, "down with hooks that fail", before, b.System())
 }
 
+// Where versions of wg-quick differ, up does what 1.0.20260223 does: what PreUp has
+// configured stays unless the file has something else, and of the routes to several
+// endpoints, the one with the smallest MTU counts.
+func TestUpFollowsNewWgQuick(t *testing.T) {
+	t.Parallel()
+	_, b := lab.Pair(t)
+	private, public := keyPair(b)
+	_, other := keyPair(b)
+	b.Write("/run/key", private)
+	b.Must("ip route add 198.51.100.0/24 via 192.0.2.1 mtu 1400 && ip route add 203.0.113.0/24 via 192.0.2.1 mtu 1300")
+	b.Write("/etc/wireguard/wg0.conf", `[Interface]
+PreUp = wgconfig %i set private-key /run/key && wgconfig %i set listen-port 7777 && wgconfig %i set fwmark 5
+FwMark = 6
+[Peer]
+PublicKey = `+other+`
+Endpoint = 203.0.113.7:51820
+[Peer]
+# Name = near
+PublicKey = `+public+`
+Endpoint = 198.51.100.7:51820
+`)
+	b.Must("chmod 600 /run/key && wgd up wg0")
+	if got := strings.TrimSpace(b.Must("wg show wg0 listen-port; wg show wg0 fwmark; wg show wg0 private-key; cat /sys/class/net/wg0/mtu")); got != "7777\n0x6\n"+private+"\n1220" {
+		t.Errorf("got %s, want port 7777, mark 6, the key of PreUp, and MTU 1220", got)
+	}
+}
+
 // If the file is gone, down runs the hooks that it had.
 func TestDownWithoutFile(t *testing.T) {
 	t.Parallel()
