@@ -61,7 +61,7 @@ func flood(j Job) (func() (Reading, error), error) {
 	var sent atomic.Uint64
 	go func() {
 		defer runtime.KeepAlive(file)
-		pourFlood(fd, to, datagrams, j.PacketRate, &sent)
+		sendFlood(fd, to, datagrams, j.PacketRate, &sent)
 	}()
 	return func() (Reading, error) { return Reading{Packets: sent.Load(), Nanoseconds: Now()}, nil }, nil
 }
@@ -80,7 +80,7 @@ func floodDatagrams(j Job) ([][]byte, error) {
 		rand.Read(m.Static[:])
 		m.Sender = uint32(i)
 		msg := m.AppendTo(nil)
-		switch maker.AddMACs(always, msg); j.Flood {
+		switch maker.AddMACs(cookieTime, msg); j.Flood {
 		case GoodMAC1:
 		case GuessMAC2:
 			rand.Read(msg[len(msg)-wire.MACSize:])
@@ -98,9 +98,9 @@ func floodDatagrams(j Job) ([][]byte, error) {
 	return list, nil
 }
 
-// pourFlood sends until the process ends. When it is late by more than maxLate, it does
+// sendFlood sends until the process ends. When it is late by more than maxLate, it does
 // not catch up.
-func pourFlood(fd int, to netip.AddrPort, datagrams [][]byte, rate float64, sent *atomic.Uint64) {
+func sendFlood(fd int, to netip.AddrPort, datagrams [][]byte, rate float64, sent *atomic.Uint64) {
 	list := messages(1)
 	name := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: to.Port()<<8 | to.Port()>>8, Addr: to.Addr().As4()}
 	controls := make([][]byte, burst)

@@ -26,7 +26,7 @@ func initiators(j Job) (func() (Reading, error), error) {
 	}
 	return func() (Reading, error) {
 		began := Now()
-		err := v.fly()
+		err := v.send()
 		r := v.soFar()
 		r.Nanoseconds = v.last - began
 		return r, err
@@ -45,7 +45,7 @@ func storm(j Job) (func() (Reading, error), error) {
 	return func() (Reading, error) {
 		begin.Do(func() {
 			go func() {
-				if err := v.fly(); err != nil {
+				if err := v.send(); err != nil {
 					failed <- err
 				}
 			}()
@@ -115,23 +115,23 @@ func initiations(c *Peers, count int) ([][]byte, error) {
 	return messages, errors.Join(errs...)
 }
 
-// fly sends the messages and counts the responses. It returns an error if fewer
+// send sends the messages and counts the responses. It returns an error if fewer
 // than nine in ten are answered.
-func (v *volley) fly() error {
+func (v *volley) send() error {
 	buf := make([]byte, 2048)
-	next, flying, cookies, answered := 0, 0, 0, make([]bool, len(v.messages))
-	for next < len(v.messages) || flying > 0 {
-		for ; flying < inFlight && next < len(v.messages); next++ {
+	next, waiting, cookies, answered := 0, 0, 0, make([]bool, len(v.messages))
+	for next < len(v.messages) || waiting > 0 {
+		for ; waiting < inFlight && next < len(v.messages); next++ {
 			if _, err := v.conn.Write(v.messages[next]); err != nil {
 				return err
 			}
-			flying++
+			waiting++
 		}
 		v.conn.SetReadDeadline(time.Now().Add(patience))
 		n, err := v.conn.Read(buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			v.lost.Add(uint64(flying))
-			flying = 0
+			v.lost.Add(uint64(waiting))
+			waiting = 0
 			continue
 		}
 		if err != nil {
@@ -145,7 +145,7 @@ func (v *volley) fly() error {
 			continue
 		}
 		answered[msg.Receiver] = true
-		flying = max(0, flying-1)
+		waiting = max(0, waiting-1)
 		v.last = Now()
 		v.answered.Add(1)
 	}

@@ -61,8 +61,8 @@ func TestResponse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &audience{peers: peers, daemon: daemon.Public()}
-	if err := a.meetBefore(); err != nil {
+	a := &responderState{peers: peers, daemon: daemon.Public()}
+	if err := a.computeSecrets(); err != nil {
 		t.Fatal(err)
 	}
 	var ephemeral [32]byte
@@ -124,11 +124,11 @@ func TestVolley(t *testing.T) {
 		messages = append(messages, (&wire.Initiation{Sender: uint32(i)}).AppendTo(nil))
 	}
 	v := volley{conn: conn, messages: messages}
-	err = v.fly()
+	err = v.send()
 	if r := v.soFar(); err != nil || r.Packets != count-count/every || r.Lost != count/every || v.last == 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if err := (&volley{conn: conn, messages: [][]byte{bytes.Repeat([]byte{0xff}, 8)}}).fly(); err == nil {
+	if err := (&volley{conn: conn, messages: [][]byte{bytes.Repeat([]byte{0xff}, 8)}}).send(); err == nil {
 		t.Error("no answer at all is no error")
 	}
 }
@@ -164,7 +164,7 @@ func TestStorm(t *testing.T) {
 
 // A session counts once, and when it is used, not when it is made.
 func TestUse(t *testing.T) {
-	a := &audience{used: make([]bool, 3), slots: make(chan struct{}, 2)}
+	a := &responderState{used: make([]bool, 3), slots: make(chan struct{}, 2)}
 	a.slots <- struct{}{}
 	for _, index := range []int{2, 2, 99} {
 		a.use(index)

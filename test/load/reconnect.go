@@ -25,8 +25,8 @@ const (
 	// again (§6.4). The random part of up to a third of a second is left out, so
 	// that all peers initiate at once again.
 	retransmission = 5 * time.Second
-	// always is the time for cookies, so that none expires.
-	always = 1
+	// cookieTime is the time for cookies, so that none expires.
+	cookieTime = 1
 )
 
 // reconnect simulates peers that all lose their sessions at the moment of the
@@ -42,13 +42,13 @@ func reconnect(j Job) (func() (Reading, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &returning{peers: make([]returner, len(members))}
+	r := &reconnection{peers: make([]reconnectingPeer, len(members))}
 	if r.daemon, err = netip.ParseAddrPort(j.Remote); err != nil {
 		return nil, err
 	}
 	errs := make([]error, len(members))
 	inParallel(len(members), func(i int) {
-		r.peers[i] = returner{member: members[i], macs: cookie.NewMaker(daemon)}
+		r.peers[i] = reconnectingPeer{member: members[i], macs: cookie.NewMaker(daemon)}
 		errs[i] = r.peers[i].initiate(i)
 	})
 	if err := errors.Join(errs...); err != nil {
@@ -57,7 +57,7 @@ func reconnect(j Job) (func() (Reading, error), error) {
 	if r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort}); err != nil {
 		return nil, err
 	}
-	if err := askForDestinations(r.conn); err != nil {
+	if err := requestDestinations(r.conn); err != nil {
 		return nil, err
 	}
 	var begin sync.Once
@@ -73,16 +73,16 @@ func reconnect(j Job) (func() (Reading, error), error) {
 	}, nil
 }
 
-// returning is the state of all peers of reconnect.
-type returning struct {
-	peers       []returner
+// reconnection is the state of all peers of reconnect.
+type reconnection struct {
+	peers       []reconnectingPeer
 	daemon      netip.AddrPort
 	conn        *net.UDPConn
 	done, again atomic.Uint64 // peers that have used a session; initiations after the first ones
 }
 
-// A returner is one of these peers.
-type returner struct {
+// A reconnectingPeer is one of these peers.
+type reconnectingPeer struct {
 	member
 	macs    *cookie.Maker
 	cookie  bool             // it has one, which lives longer than any storm
@@ -92,7 +92,7 @@ type returner struct {
 }
 
 // initiate makes a peer's next initiation.
-func (p *returner) initiate(index int) error {
+func (p *reconnectingPeer) initiate(index int) error {
 	var ephemeral [32]byte
 	rand.Read(ephemeral[:])
 	msg, pending, err := noise.CreateInitiation(p.static, p.daemon, &ephemeral, uint32(index), wire.StampAt(time.Now()))
@@ -100,12 +100,12 @@ func (p *returner) initiate(index int) error {
 		return err
 	}
 	p.pending, p.msg = pending, msg.AppendTo(nil)
-	p.macs.AddMACs(always, p.msg)
+	p.macs.AddMACs(cookieTime, p.msg)
 	return nil
 }
 
 // run returns only with an error.
-func (r *returning) run() error {
+func (r *reconnection) run() error {
 	for i := range r.peers {
 		if err := r.send(i); err != nil {
 			return err
@@ -134,7 +134,7 @@ func (r *returning) run() error {
 }
 
 // retransmit makes the peers initiate again that are due.
-func (r *returning) retransmit(now time.Time) error {
+func (r *reconnection) retransmit(now time.Time) error {
 	for i := range r.peers {
 		if p := &r.peers[i]; p.pending != nil && now.After(p.due) {
 			r.again.Add(1)
@@ -147,14 +147,14 @@ func (r *returning) retransmit(now time.Time) error {
 }
 
 // send sends a peer's initiation.
-func (r *returning) send(peer int) error {
+func (r *reconnection) send(peer int) error {
 	p := &r.peers[peer]
 	p.due = time.Now().Add(retransmission)
 	return r.write(peer, p.msg)
 }
 
 // write sends a datagram from the address of a peer.
-func (r *returning) write(peer int, msg []byte) error {
+func (r *reconnection) write(peer int, msg []byte) error {
 	from := netip.MustParseAddrPort(Endpoint(peer)).Addr().As4()
 	_, _, err := r.conn.WriteMsgUDPAddrPort(msg, unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: from}), r.daemon)
 	return err
@@ -162,11 +162,11 @@ func (r *returning) write(peer int, msg []byte) error {
 
 // receive handles a datagram for a peer: the peer keeps a cookie, and uses the
 // session that a response begins.
-func (r *returning) receive(peer int, msg []byte) error {
+func (r *reconnection) receive(peer int, msg []byte) error {
 	p := &r.peers[peer]
 	switch kind, _ := wire.TypeOf(msg); kind {
 	case wire.TypeCookieReply:
-		if !p.macs.Consume(always, msg) {
+		if !p.macs.Consume(cookieTime, msg) {
 			return nil // not for the last initiation
 		}
 		if p.cookie {

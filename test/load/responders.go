@@ -27,18 +27,18 @@ func responders(j Job) (func() (Reading, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &audience{peers: peers, used: make([]bool, len(peers)), asked: make(chan question, len(peers)),
+	a := &responderState{peers: peers, used: make([]bool, len(peers)), asked: make(chan question, len(peers)),
 		slots: make(chan struct{}, inFlight), failed: make(chan error, 1)}
 	if a.daemon, err = key.ParsePublicHex(j.Peers.Daemon); err != nil {
 		return nil, err
 	}
-	if err := a.meetBefore(); err != nil {
+	if err := a.computeSecrets(); err != nil {
 		return nil, err
 	}
 	if a.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort}); err != nil {
 		return nil, err
 	}
-	if err := askForDestinations(a.conn); err != nil {
+	if err := requestDestinations(a.conn); err != nil {
 		return nil, err
 	}
 	go a.listen()
@@ -48,8 +48,8 @@ func responders(j Job) (func() (Reading, error), error) {
 	return a.wait, nil
 }
 
-// audience is the state of all peers of responders.
-type audience struct {
+// responderState is the state of all peers of responders.
+type responderState struct {
 	peers  []member
 	daemon key.Public
 	conn   *net.UDPConn
@@ -71,9 +71,9 @@ type question struct {
 	msg         wire.Initiation
 }
 
-// meetBefore computes the static Diffie-Hellman secret of a peer and the daemon in
+// computeSecrets computes the static Diffie-Hellman secret of a peer and the daemon in
 // advance. Otherwise the first handshake would, and its time would include that.
-func (a *audience) meetBefore() error {
+func (a *responderState) computeSecrets() error {
 	errs := make([]error, len(a.peers))
 	inParallel(len(a.peers), func(i int) {
 		var ephemeral [32]byte
@@ -89,8 +89,8 @@ func (a *audience) meetBefore() error {
 	return nil
 }
 
-// askForDestinations makes the kernel add its destination to each datagram.
-func askForDestinations(conn *net.UDPConn) error {
+// requestDestinations makes the kernel add its destination to each datagram.
+func requestDestinations(conn *net.UDPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func askForDestinations(conn *net.UDPConn) error {
 }
 
 // listen passes initiations on, and records which sessions are used.
-func (a *audience) listen() {
+func (a *responderState) listen() {
 	buf, oob := make([]byte, 2048), make([]byte, 128)
 	for {
 		n, oobn, _, from, err := a.conn.ReadMsgUDPAddrPort(buf, oob)
@@ -143,7 +143,7 @@ func peerOf(oob []byte) (int, bool) {
 
 // use records that the daemon sends on the session with an index, which is the
 // peer's number.
-func (a *audience) use(index int) {
+func (a *responderState) use(index int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if index >= len(a.used) || a.used[index] {
@@ -159,7 +159,7 @@ func (a *audience) use(index int) {
 }
 
 // answer answers initiations while few enough responses are unused.
-func (a *audience) answer() {
+func (a *responderState) answer() {
 	for q := range a.asked {
 		select {
 		case a.slots <- struct{}{}:
@@ -176,7 +176,7 @@ func (a *audience) answer() {
 }
 
 // respond returns the response to an initiation.
-func (a *audience) respond(q question) ([]byte, error) {
+func (a *responderState) respond(q question) ([]byte, error) {
 	p := a.peers[q.peer]
 	_, state, err := noise.ConsumeInitiationStatic(p.static, &q.msg)
 	if err != nil {
@@ -198,7 +198,7 @@ func (a *audience) respond(q question) ([]byte, error) {
 	return msg, nil
 }
 
-func (a *audience) fail(err error) {
+func (a *responderState) fail(err error) {
 	select {
 	case a.failed <- err:
 	default:
@@ -206,7 +206,7 @@ func (a *audience) fail(err error) {
 }
 
 // wait waits for the end and returns what was done until then.
-func (a *audience) wait() (Reading, error) {
+func (a *responderState) wait() (Reading, error) {
 	const silence = 6 * time.Second // a lost message is sent again after 5
 	for began := Now(); ; {
 		select {
