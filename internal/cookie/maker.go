@@ -15,11 +15,11 @@ import (
 // little compared with a handshake, and saves memory for every peer.
 type Maker struct {
 	key.Hidden
-	peer    key.Public
-	cookie  mac
-	got     clock.Time // when the cookie was received; 0: there is none
-	mac1    mac        // of the last message
-	waiting bool       // no reply to that message has been accepted
+	peer     key.Public
+	cookie   mac
+	received clock.Time // when the cookie was received; 0: there is none
+	mac1     mac        // of the last message
+	waiting  bool       // no reply to that message has been accepted
 }
 
 // NewMaker returns a Maker for messages to a peer.
@@ -44,8 +44,8 @@ func (m *Maker) AddMACs(now clock.Time, msg []byte) {
 	m.mac1, m.waiting = mac(field), true
 
 	covered, field = mac2Of(msg)
-	if m.got == 0 || now.Sub(m.got) >= maxAge {
-		m.cookie, m.got = mac{}, 0
+	if m.received == 0 || now.Sub(m.received) >= maxAge {
+		m.cookie, m.received = mac{}, 0
 		clear(field)
 		return
 	}
@@ -70,7 +70,7 @@ func (m *Maker) Consume(now clock.Time, msg []byte) bool {
 	if err != nil {
 		return false
 	}
-	m.cookie, m.got, m.waiting = mac(cookie), now, false
+	m.cookie, m.received, m.waiting = mac(cookie), now, false
 	return true
 }
 

@@ -29,7 +29,7 @@ func TestVector(t *testing.T) {
 	}
 	toResponder := NewMaker(key.NewPrivate(&r).Public())
 	toInitiator := NewMaker(key.NewPrivate(&i).Public())
-	toInitiator.cookie, toInitiator.got = cookie, start
+	toInitiator.cookie, toInitiator.received = cookie, start
 	for _, c := range []struct {
 		m      *Maker
 		vector string
