@@ -25,7 +25,7 @@ type queueGroup struct {
 
 	several   atomic.Bool  // there is more than one queue
 	pausing   atomic.Bool  // lanes are to stop between two batches
-	gate      sync.RWMutex // write-locked while they are
+	stopped   sync.RWMutex // write-locked while the lanes are stopped
 	reviewDue atomic.Int64 // clock.Time of the next review
 	tallies   [maxQueues]tally
 
@@ -138,8 +138,8 @@ func (g *queueGroup) betweenBatches(l *lane) {
 }
 
 func (g *queueGroup) awaitResume() {
-	g.gate.RLock()
-	defer g.gate.RUnlock()
+	g.stopped.RLock()
+	defer g.stopped.RUnlock()
 }
 
 // paused reports whether lanes are to stop between two batches.

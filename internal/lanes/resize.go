@@ -23,8 +23,8 @@ const pollInterval = 100 * time.Microsecond
 // Steps 2 and 4 may take the kernel some time. Meanwhile this goroutine processes
 // what arrives. The caller holds mu, and the read lock of self.
 func (g *queueGroup) resize(self *lane, n int) {
-	g.gate.Lock()
-	defer g.gate.Unlock()
+	g.stopped.Lock()
+	defer g.stopped.Unlock()
 	old := g.width
 
 	paused := g.pause(self)
