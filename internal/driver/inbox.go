@@ -25,8 +25,9 @@ const (
 	// real interface; from an eighth of it on the interface is under load (A28).
 	// When many peers are sent cookie replies at once, their messages arrive in
 	// waves, one at each retransmission. A message for which there is no space in
-	// one wave waits for the next, while the cores are idle. On the other hand, a message that has waited for
-	// RekeyTimeout is answered too late, and a slow core takes 1 ms for each.
+	// one wave waits for the next, while the cores are idle. On the other hand, a
+	// message that has waited for RekeyTimeout is answered too late, and a slow core
+	// takes 1 ms for each.
 	Capacity = 4096
 
 	// cookieCapacity is how many cookie replies wait. They have a queue of their

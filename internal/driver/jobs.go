@@ -64,12 +64,12 @@ func (l *Jobs) Done(j *core.Job) { l.listOf(j).active-- }
 // OwnWaiting returns the number of waiting jobs that make our own initiations.
 func (l *Jobs) OwnWaiting() int { return len(l.own.waiting) }
 
-// Room returns how many handshake messages the machine may receive now, if up to
+// Space returns how many handshake messages the machine may receive now, if up to
 // limit jobs run at once: enough to keep every core busy and no more, so that the
 // rest stay in the inbox, whose length decides about load (A28). Our own
 // initiations do not count: a storm of them must not block peers (A44). The
 // result is negative when earlier messages led to more jobs than that.
-func (l *Jobs) Room(limit int) int {
+func (l *Jobs) Space(limit int) int {
 	return 4*limit - len(l.others.waiting) - l.others.active
 }
 

@@ -29,14 +29,14 @@ func TestJobsTakeTurns(t *testing.T) {
 	for range 5 {
 		l.Put(own)
 	}
-	if l.Room(1) != 4 || l.OwnWaiting() != 5 {
-		t.Errorf("got room %d and %d own initiations waiting, want 4 and 5", l.Room(1), l.OwnWaiting())
+	if l.Space(1) != 4 || l.OwnWaiting() != 5 {
+		t.Errorf("got space %d and %d own initiations waiting, want 4 and 5", l.Space(1), l.OwnWaiting())
 	}
 	for range 3 {
 		l.Put(other)
 	}
-	if l.Room(1) != 1 || l.Room(3) != 9 {
-		t.Errorf("got room %d with limit 1 and %d with limit 3, want 1 and 9", l.Room(1), l.Room(3))
+	if l.Space(1) != 1 || l.Space(3) != 9 {
+		t.Errorf("got space %d with limit 1 and %d with limit 3, want 1 and 9", l.Space(1), l.Space(3))
 	}
 	var order []bool
 	for range 8 {
@@ -75,11 +75,11 @@ func TestJobsAtOnce(t *testing.T) {
 	if l.Ready(3) || !l.Ready(4) {
 		t.Errorf("with three jobs running: Ready(3) = %v, Ready(4) = %v; want false, true", l.Ready(3), l.Ready(4))
 	}
-	if l.Room(3) != 12-4 {
-		t.Errorf("with three jobs running: got room %d, want %d", l.Room(3), 12-4)
+	if l.Space(3) != 12-4 {
+		t.Errorf("with three jobs running: got space %d, want %d", l.Space(3), 12-4)
 	}
 	l.Done(other)
-	if !l.Ready(3) || l.Room(3) != 12-3 {
-		t.Errorf("after one of three is done: Ready(3) = %v, room %d; want true, %d", l.Ready(3), l.Room(3), 12-3)
+	if !l.Ready(3) || l.Space(3) != 12-3 {
+		t.Errorf("after one of three is done: Ready(3) = %v, space %d; want true, %d", l.Ready(3), l.Space(3), 12-3)
 	}
 }

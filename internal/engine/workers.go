@@ -99,7 +99,7 @@ func (w *workers) put(j *core.Job) {
 func (w *workers) room() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.jobs.Room(w.limit())
+	return w.jobs.Space(w.limit())
 }
 
 // close ends each worker after its current job.

@@ -64,12 +64,12 @@ func (h *Host) runMachine() {
 	if h.asleep() {
 		return // Sleep has scheduled it for later
 	}
-	h.inbox.Take(&h.delivery, h.jobs.Room(h.Cores))
+	h.inbox.Take(&h.delivery, h.jobs.Space(h.Cores))
 	h.delivery.Deliver(h.Machine, h.Time(), h.Drops)
 	for out, ok := h.Machine.Poll(); ok; out, ok = h.Machine.Poll() {
 		driver.CarryOut((*effects)(h), h.Drops, h.mono(), &out)
 	}
-	if h.inbox.Waiting() > 0 && h.jobs.Room(h.Cores) > 0 {
+	if h.inbox.Waiting() > 0 && h.jobs.Space(h.Cores) > 0 {
 		h.schedule()
 	}
 	h.setTimer()
