@@ -41,12 +41,15 @@ func lowOrder() (list [][32]byte) {
 	return list
 }
 
-// snapshot returns all state that unauthenticated input must not change (A7).
+// snapshot returns all state that unauthenticated input must not change (A7). It is
+// without the counts of what was refused, which are observations.
 func snapshot(h *Host) string {
 	s := fmt.Sprint(h.Index.Len(), h.Machine.NextTimeout(), h.Counts.Sent, len(h.Got))
 	for i, p := range h.Machine.Peers() {
 		received, sent := p.Bytes()
-		s += fmt.Sprint(h.Machine.Status(h.Time()).Peers[i], *p.Sessions(), p.Endpoint(), received, sent,
+		status := h.Machine.Status(h.Time()).Peers[i]
+		status.Observations = nil
+		s += fmt.Sprint(status, *p.Sessions(), p.Endpoint(), received, sent,
 			p.LastReceived(), p.LastSent(), p.Unanswered(), p.Unreplied(), p.NextLook())
 	}
 	return s
