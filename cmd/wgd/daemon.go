@@ -28,7 +28,7 @@ func runInterface(c *cli.Call) error {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return err
 	}
-	if c.Has("foreground") || os.Getenv(envForeground) == "1" {
+	if c.Has(optForeground.Long) || os.Getenv(envForeground) == "1" {
 		return serve(name, c.Stderr)
 	}
 	done := c.Progress("waiting for the interface")
@@ -42,17 +42,27 @@ func serve(name string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = runUntilEnd(name, stderr, parent)
+	ctx, stop := process.UntilTerminated()
+	defer stop()
+	err = runUntilEnd(ctx, name, stderr, func() error {
+		if parent.Waiting() && !keepsOutput() {
+			if err := process.DiscardStderr(); err != nil {
+				return err
+			}
+		}
+		parent.Notify(nil)
+		return nil
+	})
 	if parent.Notify(err) {
 		return cli.Status(1) // the command that started this one prints the error
 	}
 	return err
 }
 
-func runUntilEnd(name string, stderr io.Writer, parent *process.Parent) error {
+// runUntilEnd runs the interface until ctx is done or the interface is deleted. It calls
+// ready when the interface and the control socket exist.
+func runUntilEnd(ctx context.Context, name string, stderr io.Writer, ready func() error) error {
 	processors := processors()
-	ctx, stop := process.UntilTerminated()
-	defer stop()
 	device, err := process.Inherited(envTUN)
 	if err != nil {
 		return err
@@ -75,12 +85,9 @@ func runUntilEnd(name string, stderr io.Writer, parent *process.Parent) error {
 	defer w.Close()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(target{w, log, &trimmer{}}) }()
-	if parent.Waiting() && !keepsOutput() {
-		if err := process.DiscardStderr(); err != nil {
-			return err
-		}
+	if err := ready(); err != nil {
+		return err
 	}
-	parent.Notify(nil)
 	log.Debug("the interface is ready", "socket", server.Path())
 	return wait(ctx, w, served, log)
 }

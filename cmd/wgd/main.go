@@ -49,6 +49,7 @@ func command() *cli.Command {
 			{Term: "WG_PROCESS_FOREGROUND", Text: "1 is the same as -f"},
 			{Term: "WG_TUN_FD", Text: "the descriptor of an existing TUN interface to use"},
 			{Term: "CREDENTIALS_DIRECTORY", Text: "where the credentials of a systemd service are, which a configuration file may name"},
+			{Term: "NOTIFY_SOCKET", Text: "the socket on which wgd up -f tells a service manager its state, as sd_notify(3) describes; a path, or @ and the name of an abstract socket"},
 			{Term: "WG_UAPI_FD", Text: "the descriptor of a listening unix socket to use as the control socket"},
 		},
 		Examples: []cli.Example{
@@ -58,6 +59,7 @@ func command() *cli.Command {
 			{Text: "After an edit of the file, show what would change, and change it:", Lines: []string{"wgd reload --dry-run wg0", "wgd reload wg0"}},
 			{Text: "Add a peer, and keep it in the file:", Lines: []string{"wgconfig wg0 add peer B KEY --allowed-ips=10.2.0.42/32", "wgd save wg0"}},
 			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
+			{Text: "Run that interface as a service does, until SIGTERM:", Lines: []string{"wgd up -f wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
@@ -120,7 +122,7 @@ func forms() []cli.Form {
 			Syntax:  "NAME",
 			Example: "wgd wg0",
 			Summary: "start the interface NAME",
-			Options: []cli.Option{{Long: "foreground", Short: 'f', Text: "stay in the foreground, with messages on standard error"}},
+			Options: []cli.Option{optForeground},
 			Text: []string{"Without -f, the command returns when the interface and its control socket exist. " +
 				"A word after -- is always a name: wgd -- demo."},
 			Run: runInterface,

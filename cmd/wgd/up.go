@@ -22,7 +22,7 @@ var upForm = cli.Form{
 	Syntax:  "up CONF",
 	Example: "wgd up wg0",
 	Summary: "bring up the interface that a configuration file describes",
-	Options: []cli.Option{optVerbose},
+	Options: []cli.Option{optForeground, optVerbose},
 	Text:    upText,
 	Run:     runUp,
 }
@@ -42,6 +42,9 @@ var upText = []string{
 		"If there is none, or if it fails, a warning says so, and the tunnel comes up. Domains with ~ are not implemented yet.",
 	"What is done is recorded before it is done. So wgd down can undo it even if wgd up was killed.",
 	"Hooks are run by bash(1), or by sh(1) where there is no bash.",
+	"With -f, for containers and service managers, wgd up itself is the daemon, and stays in the foreground. SIGTERM and SIGINT do what wgd down does, and end it; a second signal ends hooks that are running and skips the rest. " +
+		"If the interface is deleted, or wgd down takes it down, wgd up ends as well, and leaves nothing. SIGHUP does what wgd reload does. " +
+		"A service manager that sets NOTIFY_SOCKET is told when the tunnel is up. As the first process of a container, it also waits for processes that hooks left.",
 }
 
 // runUp brings up the interface that a file describes. If anything fails, it undoes
@@ -51,6 +54,17 @@ func runUp(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	if c.Has(optForeground.Long) {
+		return upForeground(c, path, name)
+	}
+	ctx, stop := process.UntilTerminated()
+	defer stop()
+	return up(ctx, c, path, name, nil)
+}
+
+// up brings the interface up. Its daemon is d, or if that is nil, a process in the
+// background. If anything fails, up undoes everything.
+func up(ctx context.Context, c *cli.Call, path, name string, d *ownDaemon) error {
 	file, err := load(c, path)
 	if err != nil {
 		return err
@@ -62,12 +76,13 @@ func runUp(c *cli.Call) error {
 		return err
 	}
 	defer s.end()
+	if d != nil {
+		s.use(d)
+	}
 	if err := s.free(); err != nil {
 		return err
 	}
 	s.setup.Record = newRecord(path, file, name)
-	ctx, stop := process.UntilTerminated()
-	defer stop()
 	err = s.bringUp(ctx, file, &change)
 	if err == nil {
 		return nil

@@ -1,0 +1,18 @@
+# An image that has nothing but wgd: one static program, no shell, no libc. From a checkout:
+#
+#     docker build -t wgd .
+#     docker run --cap-add NET_ADMIN --device /dev/net/tun -v /etc/wireguard:/etc/wireguard:ro wgd
+#
+# See docs/operations.md#containers.
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /out/ ./cmd/wgd
+
+FROM scratch
+COPY --from=build /out/wgd /bin/wgd
+ENTRYPOINT ["/bin/wgd"]
+CMD ["up", "-f", "wg0"]
+STOPSIGNAL SIGTERM
