@@ -26,6 +26,7 @@ conntrack       conntrack             routers that forget a connection
 wireguard-tools wg                    the control socket, as others use it
 wireguard-tools wg-quick              the control socket, as others use it
 groff           groff                 the form of the manual pages
+systemd         systemd-analyze       the form of the unit
 mandoc          mandoc                the form of the manual pages
 zsh             zsh                   shell completion
 fish            fish                  shell completion
