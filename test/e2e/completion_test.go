@@ -13,6 +13,8 @@ var completions = map[string]string{
 	"wgd chec":                            "wgd check",
 	"wgd up offi":                         "wgd up office",
 	"wgd up /run/fil":                     "wgd up /run/file.conf",
+	"wgd explain tunnel7 lap":             "wgd explain tunnel7 laptop",
+	"wgd reload offi":                     "wgd reload office",
 	"wgd import --outp":                   "wgd import --output=",
 	"wgd import --output=/run/fold":       "wgd import --output=/run/folder/",
 	"wgconfig tunn":                       "wgconfig tunnel7",
