@@ -39,8 +39,9 @@ const payloadKept = 160
 
 type capture struct {
 	fd      int
-	mu      sync.Mutex
+	mu      sync.Mutex // of what is below
 	packets []Packet
+	buf     [1 << 17]byte
 }
 
 // Watch starts to record the packets of an interface. It returns the number of the
@@ -91,7 +92,7 @@ func (g *Agent) Watch(name string, id *int) error {
 	if err != nil {
 		return err
 	}
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index}); err != nil {
 		unix.Close(fd)
 		return err
@@ -107,45 +108,52 @@ func (g *Agent) Watched(id int, r *[]Packet) error {
 	if err != nil {
 		return err
 	}
-	c.settle()
+	time.Sleep(10 * time.Millisecond) // for what the kernel is about to hand over
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.drain(); err != unix.EAGAIN {
+		return err
+	}
 	*r = append([]Packet{}, c.packets...)
 	return nil
 }
 
-// settle waits until run has recorded all packets that are in the socket.
-func (c *capture) settle() {
-	for empty := 0; empty < 3; empty++ {
-		if n, err := unix.IoctlGetInt(c.fd, unix.SIOCINQ); err == nil && n > 0 {
-			empty = 0
+// run records packets as they come.
+func (c *capture) run() {
+	for {
+		ready := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(ready, -1); err != nil && err != unix.EINTR {
+			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		c.mu.Lock()
+		err := c.drain()
+		c.mu.Unlock()
+		if err != unix.EAGAIN {
+			return
+		}
 	}
 }
 
-func (c *capture) run() {
-	buf := make([]byte, 1<<17)
+// drain records all packets that are in the socket, and returns EAGAIN.
+func (c *capture) drain() error {
 	for {
-		n, from, err := unix.Recvfrom(c.fd, buf, 0)
+		n, from, err := unix.Recvfrom(c.fd, c.buf[:], unix.MSG_DONTWAIT)
+		if err == unix.EINTR || err == unix.ENETDOWN {
+			continue
+		}
 		if err != nil {
-			if err == unix.EINTR || err == unix.ENETDOWN {
-				continue
-			}
-			return
+			return err
 		}
 		ll, ok := from.(*unix.SockaddrLinklayer)
 		if !ok {
 			continue
 		}
-		p, ok := readPacket(buf[:n])
+		p, ok := readPacket(c.buf[:n])
 		if !ok {
 			continue
 		}
 		p.At, p.Out = time.Now(), ll.Pkttype == unix.PACKET_OUTGOING
-		c.mu.Lock()
 		c.packets = append(c.packets, p)
-		c.mu.Unlock()
 	}
 }
 

@@ -52,7 +52,7 @@ func (d *Daemon) Stat() Stat {
 func (d *Daemon) Kill() {
 	d.Host.t.Helper()
 	d.Host.Must("kill -9 %d", d.PID)
-	Until(d.Host.t, 3*time.Second, "the killed daemon is gone", func() (bool, string) {
+	Until(d.Host.t, 10*time.Second, "the killed daemon is gone", func() (bool, string) {
 		_, err := d.Host.Stat(d.PID)
 		return errors.Is(err, fs.ErrNotExist), fmt.Sprint(err)
 	})

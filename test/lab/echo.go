@@ -61,7 +61,7 @@ type Sweep struct {
 	From, To int
 	Step     int           // 0: every size
 	Train    int           // how many datagrams are in flight at once; 0: 32
-	Wait     time.Duration // for the answers of a train; 0: 2 s
+	Wait     time.Duration // for the answers of a train; 0: 5 s
 }
 
 // A SweepResult says which datagrams came back.
@@ -110,7 +110,7 @@ func (g *Agent) Sweep(s Sweep, r *SweepResult) error {
 		s.Step = 1
 	}
 	if s.Wait == 0 {
-		s.Wait = 2 * time.Second
+		s.Wait = 5 * time.Second
 	}
 	if s.Train == 0 {
 		s.Train = trainLength

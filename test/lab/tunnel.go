@@ -62,7 +62,17 @@ func (h *Host) Tunnel(s Settings) *Tunnel {
 	} else {
 		t.makeTheirs(s)
 	}
+	if !s.Down {
+		t.ready()
+	}
 	return t
+}
+
+// ready waits until the kernel uses the IPv6 addresses of the interface. It assigns them
+// in the background, and on a loaded machine drops the first packets to them.
+func (t *Tunnel) ready() {
+	t.Host.t.Helper()
+	t.Host.Must("for i in $(seq 1000); do ip -6 address show dev %s tentative | grep -q inet6 || exit 0; sleep 0.01; done; exit 1", t.Name)
 }
 
 func (t *Tunnel) makeOurs(s Settings) {

@@ -20,11 +20,14 @@ func Link(a *Host, nameA string, addrsA []string, b *Host, nameB string, addrsB 
 	b.ready(nameB)
 }
 
-// ready waits until the kernel knows that both ends of the link are up. IPv6 does
-// not use it before.
+// ready waits until the kernel knows that both ends of the link are up, which IPv6 does
+// not use before, and until the link-local address is usable, which would otherwise
+// appear during the test.
 func (h *Host) ready(name string) {
 	h.t.Helper()
-	h.Must("for i in $(seq 300); do test $(cat /sys/class/net/%s/operstate) = up && exit 0; sleep 0.01; done; exit 1", name)
+	h.Must("for i in $(seq 1000); do test $(cat /sys/class/net/%[1]s/operstate) = up && break; sleep 0.01; done; test $i -lt 1000 || exit 1; "+
+		"test \"$(cat /proc/sys/net/ipv6/conf/%[1]s/disable_ipv6)\" = 0 || exit 0; "+
+		"for i in $(seq 1000); do ip -6 address show dev %[1]s scope link -tentative | grep -q inet6 && exit 0; sleep 0.01; done; exit 1", name)
 }
 
 // Address assigns addresses to an interface and brings it up.
