@@ -23,7 +23,7 @@ func TestDaemonInheritsNothing(t *testing.T) {
 		if r.Code != 0 || r.Took > 10*time.Second {
 			t.Errorf("%s: exit status %d after %v\n%s", start, r.Code, r.Took, r.Err)
 		}
-		h.Must("flock -n /run/lock true")
+		h.Must("flock -w 5 /run/lock true") // what ends closes it a moment later than its output
 		h.Must("wg show wg0 && wg-ifconfig wg0 destroy")
 	}
 	// In the foreground it keeps what it was given.
@@ -101,7 +101,7 @@ func TestLogWithoutReader(t *testing.T) {
 			b.Ping("10.2.0.1", 1)
 			a.Must("wgconfig wg0 delete peer b")
 			b.Must("wg-ifconfig wg0 destroy")
-			ends(t, b, 5*time.Second)
+			ends(t, b, 10*time.Second)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -20,11 +21,16 @@ func TestBurstBeforeHandshake(t *testing.T) {
 		t.Fatalf("%d sent, refused: %v", sent.Sent, sent.Errors)
 	}
 	a.Must("wg-ifconfig wg0 up")
-	lab.Until(t, 10*time.Second, "the handshake", func() (bool, string) {
+	lab.Until(t, 15*time.Second, "the handshake", func() (bool, string) {
 		return !tb.Peer(ta).Handshake.IsZero(), ""
 	})
-	time.Sleep(time.Second)
-	got := a.Collected(in)
+	var got []lab.Arrival
+	lab.Until(t, 10*time.Second, "128 packets arrive", func() (bool, string) {
+		got = a.Collected(in)
+		return len(got) >= 128, fmt.Sprint(len(got))
+	})
+	time.Sleep(300 * time.Millisecond) // for those that should not arrive
+	got = a.Collected(in)
 	if len(got) != 128 {
 		t.Fatalf("%d packets arrived, want 128", len(got))
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -36,26 +37,37 @@ func TestExactCounters(t *testing.T) {
 	// After much traffic they equal the sum of the captured packets.
 	a.Sink(9)
 	b.Stream(lab.Stream{Remote: addrPort("10.2.0.1:9"), Bytes: 20 << 20})
-	time.Sleep(500 * time.Millisecond) // the last acknowledgements
-	var in, out uint64
-	for _, p := range b.WatchedUDP(wire, 1235) {
-		if p.Out {
-			out += uint64(p.Length)
-		} else {
-			in += uint64(p.Length)
+	compareCounters(t, "after 20 MB", ta, tb, func() (in, out uint64) {
+		for _, p := range b.WatchedUDP(wire, 1235) {
+			if p.Out {
+				out += uint64(p.Length)
+			} else {
+				in += uint64(p.Length)
+			}
 		}
-	}
-	checkCounters(t, "after 20 MB", ta, tb, in, out)
+		return in, out
+	})
 }
 
-// checkCounters compares the counters of both ends with what B received and sent.
+// checkCounters compares the counters of both ends with what B should have received and
+// sent.
 func checkCounters(t *testing.T, when string, ta, tb *lab.Tunnel, rx, tx uint64) {
 	t.Helper()
-	pa, pb := ta.Peer(tb), tb.Peer(ta)
-	if pb.Rx != rx || pb.Tx != tx || pa.Rx != tx || pa.Tx != rx {
-		t.Errorf("%s: A received %d and sent %d, B received %d and sent %d; B should have received %d and sent %d",
-			when, pa.Rx, pa.Tx, pb.Rx, pb.Tx, rx, tx)
-	}
+	compareCounters(t, when, ta, tb, func() (uint64, uint64) { return rx, tx })
+}
+
+// compareCounters compares the counters of both ends with what B received and sent, until
+// they are the same: the last packets may still be on their way, and are counted after
+// they were sent.
+func compareCounters(t *testing.T, when string, ta, tb *lab.Tunnel, want func() (rx, tx uint64)) {
+	t.Helper()
+	lab.Until(t, 5*time.Second, when+", the counters are those of the datagrams", func() (bool, string) {
+		rx, tx := want()
+		pa, pb := ta.Peer(tb), tb.Peer(ta)
+		return pb.Rx == rx && pb.Tx == tx && pa.Rx == tx && pa.Tx == rx,
+			fmt.Sprintf("A received %d and sent %d, B received %d and sent %d; B should have received %d and sent %d",
+				pa.Rx, pa.Tx, pb.Rx, pb.Tx, rx, tx)
+	})
 }
 
 // Persistent keepalives have 32 bytes. The first is sent when the interval is set, and
@@ -65,11 +77,15 @@ func TestPersistentKeepalive(t *testing.T) {
 	a, b, ta, tb := pair(t)
 	b.Ping(lab.InnerA4, 1)
 	inner, wire := a.Watch("wg0"), b.Watch("eth0")
+	begun := time.Now()
 	b.Must("wgconfig wg0 set peer a --persistent-keepalive=1")
-	time.Sleep(4500 * time.Millisecond)
-	sent := messages(b.WatchedUDP(wire, 1235), data, true)
-	if len(sent) < 4 || len(sent) > 6 {
-		t.Errorf("%d keepalives in 4.5 s, want one at once and one per second: %v", len(sent), sent)
+	var sent []lab.Packet
+	lab.Until(t, 15*time.Second, "five keepalives", func() (bool, string) {
+		sent = messages(b.WatchedUDP(wire, 1235), data, true)
+		return len(sent) >= 5, fmt.Sprint(sent)
+	})
+	if limit := 2 + int(time.Since(begun).Seconds()); len(sent) > limit {
+		t.Errorf("%d keepalives in %v, want one at once and one per second: %v", len(sent), time.Since(begun), sent)
 	}
 	for _, p := range sent {
 		if p.Length != 32 {

@@ -39,7 +39,7 @@ func TestNoPermission(t *testing.T) {
 // no socket.
 func nothingLeft(t *testing.T, h *lab.Host) {
 	t.Helper()
-	ends(t, h, 2*time.Second)
+	ends(t, h, 10*time.Second)
 	if h.Exists("/run/wireguard/wg0.sock") {
 		t.Errorf("host %s still has the socket", h.Name)
 	}

@@ -34,7 +34,7 @@ func TestExistingInterface(t *testing.T) {
 			contains(t, b.Must("ip link show wg0"), "qlen 500")
 			contains(t, b.Must("wg-ifconfig wg0"), "mtu "+mtu+"\n\tstatus: active\n\tinet 10.2.0.2/24 flags 0\n")
 			b.Must("kill -%s %d", end, b.Daemon(lab.Ours).PID)
-			ends(t, b, 5*time.Second)
+			ends(t, b, 10*time.Second)
 			contains(t, b.Must("ip link show wg0"), "mtu "+mtu)
 			contains(t, b.Must("ip address show wg0"), "10.2.0.2/24")
 			b.Fails(1, "wg-ifconfig wg0", "not a wg interface")
@@ -90,7 +90,7 @@ func TestInterfaceOfAUser(t *testing.T) {
 	h.Must("wg show wg0 && wg-ifconfig wg0 inet 10.2.0.1/24 up")
 	contains(t, h.Must("wg-ifconfig wg0"), "status: active")
 	h.Must("kill %d", h.Daemon(lab.Ours).PID)
-	ends(t, h, 5*time.Second)
+	ends(t, h, 10*time.Second)
 	h.Must("ip link set wg0 mtu 1500")
 	if r := h.Run(strings.Replace(as, "%s", "4711", 1)); r.Code != 0 || !strings.Contains(r.Err, "MTU") {
 		t.Fatalf("exit status %d\n%s", r.Code, r.Err)

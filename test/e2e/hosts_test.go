@@ -32,7 +32,7 @@ func ends(t *testing.T, h *lab.Host, limit time.Duration) {
 // endpointIs waits until a tunnel has the endpoint want for a peer.
 func endpointIs(t *testing.T, tun, peer *lab.Tunnel, want string) {
 	t.Helper()
-	lab.Until(t, 3*time.Second, "endpoint "+want, func() (bool, string) {
+	lab.Until(t, 10*time.Second, "endpoint "+want, func() (bool, string) {
 		got := tun.Peer(peer).Endpoint
 		return got == want, got
 	})
@@ -41,7 +41,7 @@ func endpointIs(t *testing.T, tun, peer *lab.Tunnel, want string) {
 // summarize returns the summary of a flow that has ended. It waits until all datagrams
 // have arrived, but not for long: on a loaded machine some may still be in a queue.
 func summarize(h *lab.Host, collector int, sent lab.FlowResult) lab.Summary {
-	for end := time.Now().Add(3 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		s := lab.Summarize(h.Collected(collector), sent.Sent)
 		if s.Lost == 0 || time.Now().After(end) {
 			return s

@@ -33,11 +33,11 @@ func TestLogTellsOfHandshakes(t *testing.T) {
 
 	b.Ping(lab.InnerA4, 1)
 	toA, toB := peer(a.Name, ta)+" endpoint=192.0.2.1:1234", peer(b.Name, tb)+" endpoint=192.0.2.2:1235"
-	logged(b, time.Second, `msg="handshake initiation sent" `+toA+` attempt="1 of 18" why="there is no session"`)
-	logged(a, time.Second, `msg="handshake initiation received" `+toB)
-	logged(a, time.Second, `msg="handshake response sent" `+toB)
-	logged(b, time.Second, `msg="a session begins" `+toA+` role=initiator`)
-	logged(a, time.Second, `msg="a session begins" `+toB+` role=responder`)
+	logged(b, 10*time.Second, `msg="handshake initiation sent" `+toA+` attempt="1 of 18" why="there is no session"`)
+	logged(a, 10*time.Second, `msg="handshake initiation received" `+toB)
+	logged(a, 10*time.Second, `msg="handshake response sent" `+toB)
+	logged(b, 10*time.Second, `msg="a session begins" `+toA+` role=initiator`)
+	logged(a, 10*time.Second, `msg="a session begins" `+toB+` role=responder`)
 
 	// A does not answer.
 	b.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=1 net.wg.rekey_attempt_time=3")
@@ -46,7 +46,7 @@ func TestLogTellsOfHandshakes(t *testing.T) {
 	b.NoPing(lab.InnerA4)
 	logged(b, 10*time.Second, `msg="handshake initiation sent" `+toA+` attempt="3 of 3" why="no answer"`)
 	logged(b, 10*time.Second, `msg="handshake given up" `+toA+` attempt="3 of 3"`)
-	logged(b, time.Second, `msg="packets that waited for a session are dropped" `+peer(a.Name, ta))
+	logged(b, 10*time.Second, `msg="packets that waited for a session are dropped" `+peer(a.Name, ta))
 
 	// The preshared keys differ.
 	b.Must("umask 077; wg-keygen --psk > /etc/wg/psk; wgconfig wg0 set peer %s --preshared-key=/etc/wg/psk", a.Name)

@@ -128,8 +128,8 @@ func TestLoopThroughTwoPeers(t *testing.T) {
 		// And it recovers.
 		a.Must("wgconfig wg0 set peer b --endpoint=%s", netJoin(outer+"2", 1235))
 		a.Must("wgconfig wg0 set peer c --endpoint=%s", netJoin(outer+"3", 1236))
-		a.PingWithin(8*time.Second, inner+"2")
-		a.PingWithin(8*time.Second, inner+"3")
+		a.PingWithin(12*time.Second, inner+"2")
+		a.PingWithin(12*time.Second, inner+"3")
 	})
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"wgd/test/lab"
 )
@@ -80,7 +81,7 @@ func TestPacketTooBig(t *testing.T) {
 		{lab.InnerA4, 65475 - 28 + 1, 3, 4},
 		{lab.InnerA6, 65475 - 48 + 1, 2, 0},
 	} {
-		got := b.TrySweep(lab.Sweep{Remote: addr(c.remote), From: c.payload, To: c.payload})
+		got := b.TrySweep(lab.Sweep{Remote: addr(c.remote), From: c.payload, To: c.payload, Wait: 2 * time.Second})
 		if len(got.Lost) != 1 {
 			t.Errorf("%d bytes to %s: %v, want it lost", c.payload, c.remote, got)
 		}
@@ -92,7 +93,7 @@ func TestPacketTooBig(t *testing.T) {
 			t.Errorf("%d bytes to %s: ICMP errors %[5]v, want %[3]d/%[4]d from there", c.payload, c.remote, c.kind, c.code, b.ICMPErrors(wg))
 		}
 		// The answer of the echo exceeds the limit once as well.
-		b.TrySweep(lab.Sweep{Remote: addr(c.remote), From: c.payload, To: c.payload})
+		b.TrySweep(lab.Sweep{Remote: addr(c.remote), From: c.payload, To: c.payload, Wait: 2 * time.Second})
 		b.Sweep(lab.Sweep{Remote: addr(c.remote), From: c.payload, To: c.payload + 2, Train: 1})
 	}
 	if n := dropped(t, tb, "too-big"); n != 2 {

@@ -60,7 +60,7 @@ func TestEndpointInsideItsOwnTunnel(t *testing.T) {
 			}
 			// The tunnel recovers.
 			b.Must("wgconfig wg0 set peer a --endpoint=192.0.2.1:1234")
-			b.PingWithin(8*time.Second, "10.2.0.1")
+			b.PingWithin(12*time.Second, "10.2.0.1")
 		})
 	}
 }

@@ -54,6 +54,7 @@ func TestSlowLink(t *testing.T) {
 			s, _, peers := served(t, v6, "slow", "fast", "new")
 			slow, fast, later := peers[0], peers[1], peers[2]
 			s.Must("tc qdisc add dev eth0 root tbf rate 5mbit burst 32k limit 200m")
+			s.Must("ip link set wg0 txqueuelen 10000") // so that nothing is lost before the daemon reads it, while a loaded machine runs others
 			fast.PingWithin(10*time.Second, "10.2.0.1")
 			slow.PingWithin(10*time.Second, "10.2.0.1")
 			daemon := s.Daemon(lab.Ours)
@@ -86,6 +87,9 @@ func TestSlowLink(t *testing.T) {
 				t.Errorf("the slow peer's first ping after the load took %v, want 3s at most", last)
 			}
 			arrived := slow.Collected(atSlow)
+			if len(arrived) < 2 {
+				t.Fatalf("%d packets arrived at the slow peer", len(arrived))
+			}
 			took := arrived[len(arrived)-1].At.Sub(arrived[0].At)
 			rate := float64(len(arrived)*size*8) / took.Seconds()
 			if got := lab.Summarize(arrived, count); rate < 3.5e6 || got.Late+got.Twice > 0 {
@@ -96,7 +100,7 @@ func TestSlowLink(t *testing.T) {
 
 			time.Sleep(6 * time.Second) // the peer counts as slow for 5
 			fast.Ping("10.2.0.1", 2)
-			lab.Until(t, 3*time.Second, "the socket of the slow peer is closed", func() (bool, string) {
+			lab.Until(t, 10*time.Second, "the socket of the slow peer is closed", func() (bool, string) {
 				fast.Ping("10.2.0.1", 1)
 				now := daemon.Stat().Files
 				return now <= before, fmt.Sprintf("%d files, %d before", now, before)

@@ -32,7 +32,7 @@ func TestIdleControlConnections(t *testing.T) {
 				}
 			}
 			h.Must("wg-ifconfig wg0 destroy")
-			ends(t, h, 5*time.Second)
+			ends(t, h, 10*time.Second)
 		}
 	}
 }

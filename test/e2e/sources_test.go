@@ -39,8 +39,7 @@ func TestTwoAddresses(t *testing.T) {
 			a.Must("ip addr del %s dev eth0", c.remove)
 			time.Sleep(700 * time.Millisecond)
 			sent := a.StopFlow(out)
-			time.Sleep(200 * time.Millisecond)
-			if got := lab.Summarize(b.Collected(in), sent.Sent); got.Lost > 0 || got.Late > 0 {
+			if got := summarize(b, in, sent); got.Lost > 0 || got.Late > 0 {
 				t.Errorf("while the source address was removed: %v of %d", got, sent.Sent)
 			}
 			endpointIs(t, tb, ta, c.first)

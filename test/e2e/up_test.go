@@ -212,7 +212,7 @@ func TestUpKilled(t *testing.T) {
 				b.Fails(1, "wgd up wg0", c.next, "wgd down wg0 ")
 			} else {
 				b.Daemon(lab.Ours).Kill()
-				ends(t, b, 2*time.Second)
+				ends(t, b, 10*time.Second)
 				if left := b.System(); left == before {
 					t.Error("the daemon's end leaves no rules: this test proves nothing")
 				}

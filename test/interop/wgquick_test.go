@@ -67,7 +67,7 @@ PersistentKeepalive = 25
 
 func gone(t *testing.T, h *lab.Host) {
 	t.Helper()
-	lab.Until(t, 3*time.Second, "the interface and its daemon are gone", func() (bool, string) {
+	lab.Until(t, 15*time.Second, "the interface and its daemon are gone", func() (bool, string) {
 		r := h.Run("ip link show wg0; ls /run/wireguard")
 		return len(h.PIDs(lab.Ours)) == 0 && !strings.Contains(r.Out, "wg0"), r.Out
 	})

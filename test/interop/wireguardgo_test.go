@@ -53,11 +53,11 @@ func TestTraffic(t *testing.T) {
 					sweep(t, a, inner)
 					a.Stream(lab.Stream{Remote: netip.AddrPortFrom(addr(inner), 9), Bytes: 24 << 20})
 				}
-				time.Sleep(300 * time.Millisecond)
-				pa, pb := ta.Peer(tb), tb.Peer(ta)
-				if pa.Rx != pb.Tx || pa.Tx != pb.Rx || pa.Rx < 48<<20 || pa.Tx < 48<<20 {
-					t.Errorf("A received %d and sent %d, B received %d and sent %d", pa.Rx, pa.Tx, pb.Rx, pb.Tx)
-				}
+				lab.Until(t, 5*time.Second, "both ends count the same", func() (bool, string) { // the last packets may still be on their way
+					pa, pb := ta.Peer(tb), tb.Peer(ta)
+					return pa.Rx == pb.Tx && pa.Tx == pb.Rx && pa.Rx >= 48<<20 && pa.Tx >= 48<<20,
+						fmt.Sprintf("A received %d and sent %d, B received %d and sent %d", pa.Rx, pa.Tx, pb.Rx, pb.Tx)
+				})
 			})
 		}
 	}
@@ -87,7 +87,7 @@ func TestPresharedKey(t *testing.T) {
 		a.Must("wg set wg0 peer %s preshared-key /etc/wg/psk", tb.Public)
 		b.NoPing(lab.InnerA4)
 		b.Must("wg set wg0 peer %s preshared-key /etc/wg/psk", ta.Public)
-		b.PingWithin(8*time.Second, lab.InnerA4)
+		b.PingWithin(15*time.Second, lab.InnerA4)
 		a.Ping(lab.InnerB6, 2)
 	})
 }
@@ -98,13 +98,13 @@ func TestRoaming(t *testing.T) {
 		b.Ping(lab.InnerA4, 2)
 		a.Must("ip addr add 192.0.2.11/24 dev eth0")
 		b.Must("ip addr flush dev eth0 && ip addr add 192.0.2.22/24 dev eth0")
-		b.PingWithin(3*time.Second, lab.InnerA4)
+		b.PingWithin(10*time.Second, lab.InnerA4)
 		a.Ping(lab.InnerB4, 2)
 		if got := ta.Peer(tb).Endpoint; got != "192.0.2.22:1235" {
 			t.Errorf("A's endpoint of B is %s", got)
 		}
 		a.Must("ip addr flush dev eth0 && ip addr add 192.0.2.11/24 dev eth0")
-		a.PingWithin(3*time.Second, lab.InnerB4)
+		a.PingWithin(10*time.Second, lab.InnerB4)
 		b.Ping(lab.InnerA4, 2)
 		if got := tb.Peer(ta).Endpoint; got != "192.0.2.11:1234" {
 			t.Errorf("B's endpoint of A is %s", got)
@@ -122,19 +122,29 @@ func TestRekey(t *testing.T) {
 	b.Ping(lab.InnerA4, 1)
 	first := ta.Peer(tb).Handshake
 	inA, inB := a.Collect(4000), b.Collect(4000)
-	fa := a.StartFlow(lab.Flow{Remote: addrPort("10.2.0.2:4000"), Size: 300, Interval: time.Millisecond})
-	fb := b.StartFlow(lab.Flow{Remote: addrPort("[fd00:2::1]:4000"), Size: 300, Interval: time.Millisecond})
+	fa := a.StartFlow(lab.Flow{Remote: addrPort("10.2.0.2:4000"), Size: 300, Interval: 2 * time.Millisecond})
+	fb := b.StartFlow(lab.Flow{Remote: addrPort("[fd00:2::1]:4000"), Size: 300, Interval: 2 * time.Millisecond})
 	time.Sleep(8 * time.Second)
 	sa, sb := a.StopFlow(fa), b.StopFlow(fb)
-	time.Sleep(300 * time.Millisecond)
-	if s := lab.Summarize(b.Collected(inB), sa.Sent); s.Lost > 0 || s.Twice > 0 {
+	if s := summarize(b, inB, sa); s.Lost > 0 || s.Twice > 0 {
 		t.Errorf("A to B, %d sent: %v", sa.Sent, s)
 	}
-	if s := lab.Summarize(a.Collected(inA), sb.Sent); s.Lost > 0 || s.Twice > 0 {
+	if s := summarize(a, inA, sb); s.Lost > 0 || s.Twice > 0 {
 		t.Errorf("B to A, %d sent: %v", sb.Sent, s)
 	}
 	if last := ta.Peer(tb).Handshake; last.Sub(first) < 4*time.Second {
 		t.Errorf("the last handshake was %v after the first, want 4s at least", last.Sub(first))
+	}
+}
+
+// summarize returns the summary of a flow that has ended. It waits until all datagrams
+// have arrived, but not for long.
+func summarize(h *lab.Host, collector int, sent lab.FlowResult) lab.Summary {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		s := lab.Summarize(h.Collected(collector), sent.Sent)
+		if s.Lost == 0 || time.Now().After(end) {
+			return s
+		}
 	}
 }
 
@@ -145,11 +155,13 @@ func TestKeepalives(t *testing.T) {
 		b.Ping(lab.InnerA4, 1)
 		b.Must("wg set wg0 peer %s persistent-keepalive 1", ta.Public)
 		a.Must("wg set wg0 peer %s persistent-keepalive 2", tb.Public)
+		begun := time.Now()
 		before := ta.Peer(tb)
 		time.Sleep(6 * time.Second)
 		after := ta.Peer(tb)
-		if got := after.Rx - before.Rx; got < 4*32 || got > 7*32 || got%32 != 0 {
-			t.Errorf("A received %d bytes of keepalives in 6 s, want 32 per second", got)
+		took := time.Since(begun)
+		if got := after.Rx - before.Rx; got < 4*32 || got > 32*uint64(took.Seconds()+1) || got%32 != 0 {
+			t.Errorf("A received %d bytes of keepalives in %v, want 32 per second", got, took)
 		}
 		if !after.Handshake.Equal(before.Handshake) {
 			t.Error("keepalives caused a handshake")
@@ -187,26 +199,27 @@ func TestRestart(t *testing.T) {
 		// A is restarted while B continues to send.
 		in := a.Collect(4000)
 		out := b.StartFlow(lab.Flow{Remote: addrPort("10.2.0.1:4000"), Size: 100, Interval: 50 * time.Millisecond})
-		time.Sleep(500 * time.Millisecond)
+		lab.Until(t, 10*time.Second, "packets arrive", func() (bool, string) { return len(a.Collected(in)) >= 5, "" })
 		program := lab.Ours
 		if len(a.PIDs(lab.Theirs)) == 1 {
 			program = lab.Theirs
 		}
-		a.Must("kill -9 %d", a.PIDs(program)[0])
+		a.Daemon(program).Kill()
 		killed := time.Now()
-		lab.Until(t, 3*time.Second, "wg0 is gone", func() (bool, string) {
+		lab.Until(t, 10*time.Second, "wg0 is gone", func() (bool, string) {
 			return a.Run("ip link show wg0").Code != 0, ""
 		})
 		a.Must("%s wg0 && wg set wg0 listen-port 1234 private-key /etc/wg/wg0 peer %s endpoint 192.0.2.2:1235 allowed-ips 10.2.0.2/32,fd00:2::2/128", program, tb.Public)
 		a.Must("ip addr add 10.2.0.1/24 dev wg0 && ip link set wg0 up")
 		// A sends nothing, so B has to notice by itself.
-		lab.Until(t, 20*time.Second, "packets arrive again", func() (bool, string) {
-			list := a.Collected(in)
-			return list[len(list)-1].At.After(killed.Add(300 * time.Millisecond)), fmt.Sprint(len(list))
+		before := len(a.Collected(in)) // those that were received before it was killed
+		lab.Until(t, 40*time.Second, "packets arrive again", func() (bool, string) {
+			return len(a.Collected(in)) > before, ""
 		})
-		t.Logf("packets arrive again after %v", time.Since(killed))
-		if time.Since(killed) > 16500*time.Millisecond {
-			t.Errorf("packets arrive again after %v, want 16.5s at most", time.Since(killed))
+		silence := a.Collected(in)[before].At.Sub(killed)
+		t.Logf("packets arrive again after %v", silence)
+		if silence > 16500*time.Millisecond {
+			t.Errorf("packets arrive again after %v, want 16.5s at most", silence)
 		}
 		b.StopFlow(out)
 	})
