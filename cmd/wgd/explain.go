@@ -23,7 +23,7 @@ var explainForm = cli.Form{
 	Options: []cli.Option{{Long: "json", Text: "print the result as JSON"}},
 	Text: []string{
 		"For each interface and each peer, or those named, it says in a sentence in which state it is. If something does not work, the likeliest causes follow, from what was really " +
-			"seen, and what to do about each. Nothing is sent or changed.",
+			"seen, and what to do about each. Nothing is changed. An endpoint that does not answer is sent an empty datagram, to learn whether ICMP says that it cannot be reached.",
 		"Some causes can be seen at one end only: an initiator whose key the peer does not know sees silence. The sentence then says where to look.",
 		"The JSON value is a list of objects with the fields `interface`, `works` (whether the interface itself does), `text`, `reasons` and `peers`. A peer has the fields `name`, `state` " +
 			"(`works`, `idle`, `trying`, `never-used` or `down`), `text` and `reasons`. A reason has the fields `cause` (a word, such as `preshared-key`), `text` and `remedy`.",

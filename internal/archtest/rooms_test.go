@@ -67,10 +67,11 @@ var rooms = map[string]room{
 	"internal/core": {pure: true, imports: []string{
 		"internal/invalid", "key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
 		"internal/session", "internal/peer", "internal/index", "internal/allowedips", "internal/observe"}},
-	"internal/explain": {pure: true, imports: []string{"conf"}},
-	"internal/observe": {pure: true, imports: []string{"conf", "key", "internal/clock"}},
-	"internal/packet":  {pure: true, third: []string{cpu}},
-	"internal/batch":   {imports: []string{"internal/wire"}},
+	"internal/sys/probe": {imports: []string{"internal/sys/errno"}, third: []string{unix}},
+	"internal/explain":   {pure: true, imports: []string{"conf"}},
+	"internal/observe":   {pure: true, imports: []string{"conf", "key", "internal/clock"}},
+	"internal/packet":    {pure: true, third: []string{cpu}},
+	"internal/batch":     {imports: []string{"internal/wire"}},
 	"internal/dataplane": {imports: []string{
 		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",
 		"internal/index", "internal/allowedips", "internal/observe", "internal/packet", "internal/batch"}},
@@ -125,7 +126,7 @@ var rooms = map[string]room{
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/netsetup": {imports: []string{
-		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/tunnelfile", "internal/wgconf"}},
+		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/sys/errno": {third: []string{unix}},
 	"internal/sys/flock": {third: []string{unix}},
 	"internal/archtest":  {forTests: true},

@@ -20,6 +20,7 @@ const (
 	PresharedKey     Cause = "preshared-key"
 	NotConfirmed     Cause = "not-confirmed"
 	ClockBack        Cause = "clock-went-back"
+	Unreachable      Cause = "unreachable"
 	CookieLoop       Cause = "cookie-loop"
 	SourceRefused    Cause = "source-refused"
 	SourceOfAnother  Cause = "source-of-another-peer"
@@ -59,6 +60,7 @@ var handshakeRules = []rule{
 	{PresharedKey, presharedKey},
 	{ClockBack, clockBack},
 	{CookieLoop, cookieLoop},
+	{Unreachable, unreachable},
 	{NotConfirmed, notConfirmed},
 }
 

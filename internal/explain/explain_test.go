@@ -73,6 +73,14 @@ func TestPeerReasons(t *testing.T) {
 		}, Trying, Firewall, []string{"own firewall", "192.0.2.1:7"}},
 		{"no outer route", func(_ *Facts, b *conf.PeerStatus) { see(b, failed("ENETUNREACH")) }, Trying, NoOuterRoute, []string{"ENETUNREACH", "ip route get 192.0.2.1"}},
 		{"another send error", func(_ *Facts, b *conf.PeerStatus) { see(b, failed("EINVAL")) }, Trying, SendError, []string{"EINVAL"}},
+		{"port unreachable", func(f *Facts, b *conf.PeerStatus) {
+			see(b, sees(conf.NoAnswer, endpoint))
+			f.Host.Unreachable = map[netip.AddrPort]string{b.Endpoint: "ECONNREFUSED"}
+		}, Trying, Unreachable, []string{"nobody listens at 192.0.2.1:7", "4 initiations"}},
+		{"host unreachable", func(f *Facts, b *conf.PeerStatus) {
+			see(b, sees(conf.NoAnswer, endpoint))
+			f.Host.Unreachable = map[netip.AddrPort]string{b.Endpoint: "EHOSTUNREACH"}
+		}, Trying, Unreachable, []string{"192.0.2.1:7 cannot be reached, as the network reports (EHOSTUNREACH"}},
 		{"preshared key, initiator", func(_ *Facts, b *conf.PeerStatus) {
 			see(b, sees(conf.NoAnswer, endpoint), sees(conf.ResponseRefused, endpoint))
 		}, Trying, PresharedKey, []string{"preshared keys"}},

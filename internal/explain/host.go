@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"net/netip"
+
+	"wgd/conf"
 )
 
 // Host is what the host knows. The zero Host means that nothing is known of it.
@@ -10,6 +12,10 @@ type Host struct {
 	RulesGone    []string // rules that wgd up added, as ip(8) prints them, and that are not there
 	RuleMark     uint32   // the mark that the rules of wgd up exempt; 0: there are none
 	StrictFilter string   // an interface with strict reverse path filtering that ignores marks; "": none matters
+
+	// Unreachable are the endpoints about which ICMP says that they cannot be reached:
+	// the name of the error, such as ECONNREFUSED.
+	Unreachable map[netip.AddrPort]string
 
 	PathMTU  map[netip.Addr]int      // of the paths to endpoints, as far as the host knows
 	RoutedTo map[netip.Prefix]string // the interface to which an allowed IP is routed; "": none
@@ -30,6 +36,22 @@ func hostReasons(f *Facts) (list []Reason) {
 			"sysctl -w net.ipv4.conf.all.src_valid_mark=1, or rp_filter=2"})
 	}
 	return list
+}
+
+// unreachable explains what ICMP says about an endpoint that does not answer.
+func unreachable(v *view) (text, remedy string, ok bool) {
+	name := v.Host.Unreachable[v.peer.Endpoint]
+	o := v.seen(conf.NoAnswer)
+	if name == "" || o == nil {
+		return "", "", false
+	}
+	since := fmt.Sprintf("%s since %s", count(o.Count, "initiation", "initiations"), v.clock(o.First))
+	if name == "ECONNREFUSED" {
+		return fmt.Sprintf("nobody listens at %s (ICMP port unreachable; %s): the interface of the peer is down, or it has another port", v.peer.Endpoint, since),
+			"bring the interface up there, or correct the endpoint here", true
+	}
+	return fmt.Sprintf("%s cannot be reached, as the network reports (%s; %s): the host is off, its address is another one, or a firewall rejects the datagrams", v.peer.Endpoint, name, since),
+		"is the address right, and the host up? Otherwise look at the firewalls on the path", true
 }
 
 // The outer headers of a datagram, and what the protocol adds.

@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"wgd/conf"
 	"wgd/internal/sys/link"
+	"wgd/internal/sys/probe"
 )
 
 // A Diagnosis is what the host knows that may explain why a tunnel does not work.
@@ -18,6 +20,10 @@ type Diagnosis struct {
 	// StrictFilter is an interface whose reverse path filter is strict and ignores
 	// marks, though there are rules that depend on them; "" if there is none.
 	StrictFilter string
+
+	// Unreachable are the endpoints that do not answer and about which ICMP says why:
+	// the name of the error, such as ECONNREFUSED.
+	Unreachable map[netip.AddrPort]string
 
 	PathMTU  map[netip.Addr]int      // of endpoints; those without a route are missing
 	RoutedTo map[netip.Prefix]string // the interface to which an allowed IP is routed; "": none
@@ -29,7 +35,7 @@ const maxRoutes = 256
 // Diagnose looks at what concerns an interface with this status. record is what wgd up
 // did, or nil. What cannot be found out is left out.
 func (k *Kernel) Diagnose(status *conf.Status, record *Record) Diagnosis {
-	d := Diagnosis{PathMTU: map[netip.Addr]int{}, RoutedTo: map[netip.Prefix]string{}}
+	d := Diagnosis{Unreachable: probe.All(silent(status), status.FirewallMark, probeTime), PathMTU: map[netip.Addr]int{}, RoutedTo: map[netip.Prefix]string{}}
 	for i := range status.Peers {
 		p := &status.Peers[i]
 		if a := p.Endpoint.Addr(); a.IsValid() && len(d.PathMTU) < maxRoutes {
@@ -47,6 +53,22 @@ func (k *Kernel) Diagnose(status *conf.Status, record *Record) Diagnosis {
 		k.diagnoseRules(&d, record)
 	}
 	return d
+}
+
+// probeTime is how long an ICMP error about an endpoint may take.
+const probeTime = time.Second
+
+// silent are the endpoints that have left several initiations unanswered.
+func silent(status *conf.Status) (list []netip.AddrPort) {
+	for i := range status.Peers {
+		p := &status.Peers[i]
+		for _, o := range p.Observations {
+			if o.Kind == conf.NoAnswer && o.Count > 1 && p.Endpoint.IsValid() && len(list) < maxRoutes {
+				list = append(list, p.Endpoint)
+			}
+		}
+	}
+	return list
 }
 
 // firstHost is an address of a network that a host may have.

@@ -118,6 +118,19 @@ func TestExplainSendErrors(t *testing.T) {
 	explains(t, b, "wg0 a", "this host has no way to the endpoint 192.0.2.1:1234 (ENETUNREACH)")
 }
 
+// Nobody listens on the port of the endpoint, and then a firewall rejects the datagrams:
+// ICMP says so.
+func TestExplainICMP(t *testing.T) {
+	t.Parallel()
+	a, b, _, _ := pair(t)
+	hasty(b)
+	a.Must("wg-ifconfig wg0 down")
+	b.NoPing(lab.InnerA4)
+	explains(t, b, "wg0 a", "nobody listens at 192.0.2.1:1234 (ICMP port unreachable")
+	a.Must("nft 'add table inet f; add chain inet f in { type filter hook input priority 0; }; add rule inet f in udp dport 1234 reject with icmp type host-unreachable'")
+	explains(t, b, "wg0 a", "192.0.2.1:1234 cannot be reached, as the network reports (EHOSTUNREACH")
+}
+
 // The peer has accepted a timestamp that is an hour ahead of b's clock. Only the peer
 // can tell.
 func TestExplainClock(t *testing.T) {
