@@ -155,13 +155,15 @@ func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.C
 	if err != nil {
 		return err
 	}
-	for _, step := range netsetup.Plan(s.name, file, s.planDNS(network), facts) {
+	for plan := netsetup.Plan(s.name, file, s.planDNS(network), facts); len(plan) > 0; {
 		if ctx.Err() != nil {
 			return s.interrupted()
 		}
-		if err := s.setup.Do(step); err != nil {
+		n := netsetup.Together(plan)
+		if err := s.setup.Do(plan[:n]...); err != nil {
 			return err
 		}
+		plan = plan[n:]
 	}
 	if err := s.setup.BeginHooks(); err != nil {
 		return err

@@ -19,11 +19,15 @@ type Setup struct {
 // Do does the steps in their order, up to the first error. Those that were begun are in
 // the record.
 func (s *Setup) Do(steps ...Step) error {
-	for _, step := range steps {
+	recorded := 0 // of steps
+	for i, step := range steps {
 		s.note(step.String())
-		s.Record.Steps = append(s.Record.Steps, step)
-		if err := s.Store.save(s.Record); err != nil {
-			return err
+		if i == recorded {
+			recorded += Together(steps[i:])
+			s.Record.Steps = append(s.Record.Steps, steps[i:recorded]...)
+			if err := s.Store.save(s.Record); err != nil {
+				return err
+			}
 		}
 		warning, err := step.do(s.System, s.Record.Interface)
 		if err != nil {
@@ -40,6 +44,16 @@ func (s *Setup) Do(steps ...Step) error {
 		}
 	}
 	return nil
+}
+
+// Together is how many of the first steps are recorded at the same time. Routes are,
+// because there may be many, and they go with the interface.
+func Together(steps []Step) int {
+	n := 1
+	for steps[0].Route != nil && n < len(steps) && steps[n].Route != nil {
+		n++
+	}
+	return n
 }
 
 // forgetInterface is for a step that has failed. If it was to create the interface and

@@ -205,6 +205,22 @@ func TestUndoAfterAnyStep(t *testing.T) {
 	}
 }
 
+// Routes, of which there may be many, are recorded at the same time, before the first one.
+func TestRoutesAreRecordedTogether(t *testing.T) {
+	system := &fakeSystem{things: map[string]bool{}, at: 1, how: killedBefore}
+	s := newSetup(t.TempDir(), system)
+	var routes []Step
+	for i := range byte(9) {
+		routes = append(routes, Step{Route: &link.StaticRoute{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, i}), 16), Table: link.MainTable}})
+	}
+	if _, dead := attempt(func() error { return s.Do(routes...) }); !dead {
+		t.Fatal("the process was not killed")
+	}
+	if got := len(again(t, s).Record.Steps); got != len(routes) {
+		t.Errorf("%d of %d routes are recorded", got, len(routes))
+	}
+}
+
 // An interface that another program created, before this one could, is not deleted.
 func TestInterfaceOfAnother(t *testing.T) {
 	system := &fakeSystem{things: map[string]bool{"link wg0": true}, at: 1}
