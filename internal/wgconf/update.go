@@ -19,12 +19,18 @@ func (d *Document) Update(from, to *File) {
 	for i := range from.Peers {
 		old[from.Peers[i].PublicKey] = &from.Peers[i]
 	}
+	sections := map[key.Public][]*section{}
+	for _, s := range d.of(peerSection) {
+		if public, ok := s.publicKey(); ok {
+			sections[public] = append(sections[public], s)
+		}
+	}
 	kept := map[key.Public]bool{}
 	for i := range to.Peers {
 		p := &to.Peers[i]
 		kept[p.PublicKey] = true
 		if before := old[p.PublicKey]; before != nil {
-			d.updatePeer(before, p)
+			updateRows(d, peerRows, sections[p.PublicKey], nil, before, p)
 		} else {
 			nobody := Peer{PublicKey: p.PublicKey}
 			nobody.PublicKey[0]++ // so that all directives of p differ
@@ -46,17 +52,6 @@ func (s *section) publicKey() (key.Public, bool) {
 	}
 	public, err := key.ParsePublic(string(squeeze(lines[len(lines)-1].value)))
 	return public, err == nil
-}
-
-// updatePeer changes the sections of a peer that stays.
-func (d *Document) updatePeer(from, to *Peer) {
-	var sections []*section
-	for _, s := range d.of(peerSection) {
-		if public, ok := s.publicKey(); ok && public == from.PublicKey {
-			sections = append(sections, s)
-		}
-	}
-	updateRows(d, peerRows, sections, nil, from, to)
 }
 
 // updateRows changes, in the sections of one peer or of the interface, each directive
