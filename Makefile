@@ -11,7 +11,7 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install generate setup test check vet archtest commits unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
+.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
 
 # The parts run one after the other, with -j as well: each uses the whole machine.
 .NOTPARALLEL:
@@ -21,6 +21,14 @@ build:
 
 install:
 	$(GO) install ./cmd/...
+
+# bin/wgd_VERSION_ARCH.deb, with nfpm, which go.mod of packaging/deb pins.
+deb:
+	GO="$(GO)" sh packaging/deb/build.sh bin
+
+# As root on Debian, and not in CI: the package built twice, installed, used, upgraded and removed.
+debtest:
+	GO="$(GO)" sh packaging/deb/test.sh
 
 generate:
 	$(GO) generate ./...

@@ -1,0 +1,48 @@
+# test.sh runs this in a mount namespace: sh -eu inside.sh FOLDER, with the packages in FOLDER/1
+# and FOLDER/3. All that dpkg writes goes to a file system in memory.
+work=$1
+mkdir "$work/memory"
+mount -t tmpfs none "$work/memory"
+cd "$work/memory"
+mkdir upper work root
+mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
+mount -t proc none root/proc
+mkdir -p root/etc/wireguard root/packages
+cp "$work"/1/*.deb root/packages/old.deb
+cp "$work"/3/*.deb root/packages/new.deb
+cat > root/check <<'EOF'
+set -eu
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# A container image may leave out documentation; this package is to be installed whole.
+rm -f /etc/dpkg/dpkg.cfg.d/*
+dpkg --purge wgd >/dev/null 2>&1 || true
+umask 077
+echo "[Interface]" > /etc/wireguard/wg9.conf
+files() { find /etc /opt /srv /usr -xdev ! -type d | sort; }
+rm -rf /var/lib/wgd
+files > /var/log/before
+dpkg -i /packages/old.deb
+key=$(/usr/bin/wg-keygen)
+echo "PrivateKey = $key" >> /etc/wireguard/wg9.conf
+/usr/bin/wgd check wg9
+/usr/bin/wgd --version
+for file in /usr/share/man/man8/wgd.8.gz /usr/share/man/man5/wgd.conf.5.gz /usr/share/bash-completion/completions/wgd \
+	/usr/lib/systemd/system/wgd@.service /usr/share/doc/wgd/copyright /usr/share/doc/wgd/changelog.gz; do
+	test -s "$file" || { echo "$file is missing" >&2; exit 1; }
+done
+[ -z "$(dpkg-query -W -f '${Conffiles}' wgd)" ]
+dpkg -V wgd
+dpkg -i /packages/new.deb
+[ "$(dpkg-query -W -f '${Version}' wgd)" = 9999~next ]
+case $(/usr/bin/wgd --version) in *9999~next*) ;; *) echo "the program is not the new one" >&2; exit 1 ;; esac
+mkdir -p /var/lib/wgd
+touch /var/lib/wgd/wg9.stamps
+dpkg --remove wgd
+test -e /var/lib/wgd/wg9.stamps
+dpkg --purge wgd
+grep -q "$key" /etc/wireguard/wg9.conf
+files > /var/log/after
+diff /var/log/before /var/log/after
+test ! -e /var/lib/wgd
+EOF
+chroot root /bin/sh /check
