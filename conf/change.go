@@ -63,6 +63,11 @@ type PeerChange struct {
 	PresharedKey *key.Preshared
 	// Endpoint is the address and port to which the next datagrams are sent.
 	Endpoint *netip.AddrPort
+	// EndpointName is HOST:PORT with a name of a host, which is looked up again
+	// and again to find the endpoint; "" removes it. Endpoint alone removes it
+	// too; together with EndpointName it is the endpoint until the name is
+	// known.
+	EndpointName *string
 	// PersistentKeepalive is the time in whole seconds, 1 to 65535, after
 	// which a keepalive is sent if nothing else was sent or received. 0 turns
 	// it off.

@@ -66,6 +66,11 @@ type PeerStatus struct {
 	// Endpoint is where the next datagram is sent. It is invalid (see
 	// netip.AddrPort.IsValid) if it is not known.
 	Endpoint netip.AddrPort
+	// EndpointName is HOST:PORT if the endpoint was given by name; "" if not.
+	EndpointName string
+	// EndpointFailure says in a sentence why the last lookup of the name
+	// failed; "" if it did not.
+	EndpointFailure string
 	// PathMTU is the MTU of the path to the Endpoint, in bytes, if a route names
 	// it or ICMP reported it, and it is smaller than that of the first link. 0
 	// means that it is not known.

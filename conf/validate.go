@@ -93,6 +93,11 @@ func (p *PeerChange) validate() error {
 			return invalid.Errorf("%s: endpoint %s: %v", p.label(), *p.Endpoint, err)
 		}
 	}
+	if p.EndpointName != nil && *p.EndpointName != "" {
+		if _, _, err := SplitEndpointName(*p.EndpointName); err != nil {
+			return fmt.Errorf("%s: %w", p.label(), err)
+		}
+	}
 	for _, a := range p.AllowedIPs {
 		if !a.Prefix.IsValid() {
 			return invalid.Errorf("%s: allowed-ips: not a prefix: write ADDRESS/LENGTH", p.label())

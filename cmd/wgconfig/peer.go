@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -110,8 +109,7 @@ func deletePeer(c *cli.Call) error {
 }
 
 // changePeer applies the options of the call to the peer that find returns. It
-// calls find first, so that an error in the peer's name does not wait for a
-// name server.
+// calls find first, so that an error in the peer's name comes first.
 func changePeer(c *cli.Call, name string, find func(*conf.Status) (conf.PeerChange, error)) error {
 	return withInterface(c, func(client *control.Client, status *conf.Status) error {
 		peer, err := find(status)
@@ -163,11 +161,9 @@ func peerOptions(c *cli.Call, peer *conf.PeerChange) error {
 		peer.PersistentKeepalive = &seconds
 	}
 	if text, given := c.Value(optEndpoint.Long); given {
-		endpoint, err := resolveEndpoint(c, text)
-		if err != nil {
+		if err := setEndpoint(peer, text); err != nil {
 			return err
 		}
-		peer.Endpoint = &endpoint
 	}
 	return nil
 }
@@ -231,19 +227,24 @@ func parseKeepalive(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// resolveEndpoint resolves the name in this process, so that the daemon never
-// waits for a name server (A63).
-func resolveEndpoint(c *cli.Call, text string) (netip.AddrPort, error) {
-	resolver := resolve.Resolver{
-		Retries: resolve.DefaultRetries,
-		Waiting: func(r resolve.Retry) {
-			c.Warnf("%s: %v: trying again in %.1f seconds, attempt %d of %d", r.Host, r.Err, r.Pause.Seconds(), r.Attempt, r.Attempts)
-		},
-	}
-	defer c.Progress("looking up " + text)()
-	addresses, err := resolver.Resolve(context.Background(), text)
+// setEndpoint sets the endpoint. The daemon looks up a name, so that no command and no
+// packet waits for a name server (A63).
+func setEndpoint(peer *conf.PeerChange, text string) error {
+	endpoint, err := resolve.Parse(text)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return err
 	}
-	return addresses[0], nil
+	if literal, ok := endpoint.Literal(); ok {
+		peer.Endpoint = &literal
+		return nil
+	}
+	name, err := endpoint.Named()
+	if err != nil {
+		return err
+	}
+	if _, _, err := conf.SplitEndpointName(name); err != nil {
+		return err
+	}
+	peer.EndpointName = &name
+	return nil
 }

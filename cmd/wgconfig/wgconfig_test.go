@@ -266,7 +266,7 @@ func TestJSON(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	wantPeer := map[string]any{"name": "B", "named": true, "public_key": pubkeyB, "endpoint": "[2001:db8::1]:7",
+	wantPeer := map[string]any{"name": "B", "named": true, "public_key": pubkeyB, "endpoint": "[2001:db8::1]:7", "endpoint_name": nil, "endpoint_failure": nil,
 		"has_preshared_key": true, "allowed_ips": []any{"10.0.0.0/8", "::/0"},
 		"latest_handshake":     float64(time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local).Unix()),
 		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0, "path_mtu": 1400.0,
@@ -315,7 +315,8 @@ func TestAddAndSet(t *testing.T) {
 	}{
 		{"--endpoint=2001:db8::1:7", func(p conf.PeerStatus) bool { return p.Endpoint.String() == "[2001:db8::1]:7" }},
 		{"--endpoint=[fe80::1%lo]:7", func(p conf.PeerStatus) bool { return p.Endpoint.String() == "[fe80::1%lo]:7" }},
-		{"--endpoint=localhost:9", func(p conf.PeerStatus) bool { return p.Endpoint.Addr().IsLoopback() && p.Endpoint.Port() == 9 }},
+		{"--endpoint=vpn.example.org:domain", func(p conf.PeerStatus) bool { return p.EndpointName == "vpn.example.org:53" }},
+		{"--endpoint=192.0.2.1:9", func(p conf.PeerStatus) bool { return p.EndpointName == "" && p.Endpoint.Port() == 9 }},
 		{"--allowed-ips=0.0.0.0/0,::/0", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("0.0.0.0/0", "::/0")) }},
 		{"--allowed-ips=10.0.0.0/8", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("10.0.0.0/8")) }},
 		{"--allowed-ips=::ffff:10.0.0.9/104", func(p conf.PeerStatus) bool { return reflect.DeepEqual(p.AllowedIPs, prefixes("::ffff:10.0.0.0/104")) }},

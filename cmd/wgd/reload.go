@@ -67,7 +67,7 @@ func reload(ctx context.Context, c *cli.Call, path, name string, dryRun bool) er
 		return err
 	}
 	defer r.status.Erase()
-	if err := r.plan(ctx); err != nil {
+	if err := r.plan(); err != nil {
 		return err
 	}
 	if !dryRun {
@@ -119,11 +119,11 @@ type reloading struct {
 }
 
 // plan compares the file with the interface. It changes nothing.
-func (r *reloading) plan(ctx context.Context) error {
+func (r *reloading) plan() error {
 	record := r.setup.Record
 	difference := tunnelfile.Compare(r.file, r.known, &r.status)
 	for _, n := range difference.Names {
-		if err := r.lookUp(ctx, n.Endpoint, &difference.Change.Peers[n.Peer]); err != nil {
+		if err := r.follow(n.Endpoint, &difference.Change.Peers[n.Peer]); err != nil {
 			return err
 		}
 	}

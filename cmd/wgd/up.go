@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"wgd/conf"
 	"wgd/internal/cli"
@@ -140,13 +142,13 @@ func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.C
 	if err := s.run(ctx, "PreUp", commands(network.PreUp, s.name)); err != nil {
 		return err
 	}
-	if err := s.resolve(ctx, file, change); err != nil {
+	if err := s.followNames(file, change); err != nil {
 		return err
 	}
 	if err := s.configure(change); err != nil {
 		return err
 	}
-	status, err := control.StatusOf(s.name)
+	status, err := s.awaitNames(ctx)
 	if err != nil {
 		return err
 	}
@@ -187,35 +189,72 @@ func (s *session) interrupted() error {
 	return fmt.Errorf("%s: interrupted: what was done is undone", s.name)
 }
 
-// resolve looks up the endpoints that are names, as wg(8) does.
-func (s *session) resolve(ctx context.Context, file *wgconf.File, change *conf.Change) error {
+// followNames makes the peers follow their endpoints that are names.
+func (s *session) followNames(file *wgconf.File, change *conf.Change) error {
 	for i := range file.Peers {
 		endpoint := file.Peers[i].Endpoint
 		if endpoint == (resolve.Endpoint{}) || change.Peers[i].Endpoint != nil {
 			continue
 		}
-		if err := s.lookUp(ctx, endpoint, &change.Peers[i]); err != nil {
+		if err := s.follow(endpoint, &change.Peers[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lookUp looks up one endpoint.
-func (s *session) lookUp(ctx context.Context, endpoint resolve.Endpoint, peer *conf.PeerChange) error {
-	resolver := resolve.Resolver{Retries: resolve.DefaultRetries, Waiting: func(r resolve.Retry) {
-		s.call.Warnf("%s: %s: %v: next try in %v, %d of %d", s.name, r.Host, r.Err, r.Pause, r.Attempt, r.Attempts)
-	}}
-	s.note(s.name + ": look up the endpoint " + endpoint.String())
-	found, err := resolver.Resolve(ctx, endpoint.String())
-	if err != nil && ctx.Err() != nil {
-		return s.interrupted()
-	}
+// follow makes a peer follow a name, which the daemon looks up.
+func (s *session) follow(endpoint resolve.Endpoint, peer *conf.PeerChange) error {
+	name, err := endpoint.Named()
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	peer.Endpoint = &found[0]
+	peer.EndpointName = &name
 	return nil
+}
+
+// How long wgd up waits for the names of endpoints, and how often it looks.
+const (
+	namesTimeout = 5 * time.Second
+	namesPause   = 20 * time.Millisecond
+)
+
+// awaitNames waits until the names of endpoints are known, because the MTU depends on the
+// routes to them. It warns of those that are not, and goes on: the daemon continues to
+// look them up.
+func (s *session) awaitNames(ctx context.Context) (conf.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	for {
+		status, err := control.StatusOf(s.name)
+		if err != nil {
+			return status, err
+		}
+		missing, waiting := missingNames(&status)
+		if len(missing) == 0 || !waiting || ctx.Err() != nil {
+			for _, p := range missing {
+				s.call.Warnf("%s: endpoint %s: %s: the daemon continues to look it up", s.name, p.EndpointName, cmp.Or(p.EndpointFailure, "no name server has answered yet"))
+			}
+			return status, nil
+		}
+		status.Erase()
+		select {
+		case <-ctx.Done():
+		case <-time.After(namesPause):
+		}
+	}
+}
+
+// missingNames returns the peers whose names have no address yet, and whether one of them
+// is still waiting for its first answer.
+func missingNames(status *conf.Status) (missing []*conf.PeerStatus, waiting bool) {
+	for i := range status.Peers {
+		if p := &status.Peers[i]; p.EndpointName != "" && !p.Endpoint.IsValid() {
+			missing = append(missing, p)
+			waiting = waiting || p.EndpointFailure == ""
+		}
+	}
+	return missing, waiting
 }
 
 // configure gives the daemon the keys and the peers. What PreUp configured stays, unless

@@ -83,7 +83,7 @@ var rooms = map[string]room{
 	"internal/engine": {imports: []string{
 		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
-		"internal/observe", "internal/peer", "internal/session", "internal/sys/errno", "internal/sys/link", "internal/sys/pages",
+		"internal/observe", "internal/peer", "internal/resolve/dns", "internal/resolve/follow", "internal/session", "internal/sys/errno", "internal/sys/link", "internal/sys/pages",
 		"internal/sys/tun", "internal/sys/udp", "internal/wire"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",

@@ -167,9 +167,7 @@ func (e *edit) peer(c *conf.PeerChange) {
 		p.preshared = c.PresharedKey.Clone() // A15: from the next handshake on
 		p.presharedChanges++
 	}
-	if c.Endpoint != nil {
-		p.shared.SetEndpoint(wire.NewEndpoint(*c.Endpoint, netip.Addr{}, 0))
-	}
+	e.setEndpoint(p, c)
 	if c.ReplaceAllowedIPs {
 		e.dropAllowed(p)
 	}
@@ -189,6 +187,19 @@ func (e *edit) add(public key.Public) *member {
 		e.rename(p, l.name)
 	}
 	return p
+}
+
+// setEndpoint sets the endpoint and the name that the peer follows. An address without a
+// name ends following.
+func (e *edit) setEndpoint(p *member, c *conf.PeerChange) {
+	if c.Endpoint != nil {
+		e.m.setEndpointName(p, "", "", 0)
+		p.use(*c.Endpoint)
+	}
+	if c.EndpointName != nil {
+		host, port, _ := conf.SplitEndpointName(*c.EndpointName) // Validate has checked it
+		e.m.setEndpointName(p, *c.EndpointName, host, port)
+	}
 }
 
 // setKeepalive sets the interval of persistent keepalives. If there was none and

@@ -193,7 +193,7 @@ func (w *answer) finish(m *Machine, now clock.Now) {
 	}
 	p.acceptedAt = now.Mono
 	m.accept(p, w.stamp)
-	p.follow(now, w.from, wire.InitiationSize)
+	m.follow(now, p, w.from, wire.InitiationSize)
 	m.logEvent(p, Output{Event: InitiationReceived, Endpoint: w.from})
 	remote := w.msg.Receiver
 	m.answered(now, p, m.newSession(now, p, &w.keys, i, remote, false))

@@ -239,7 +239,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 	p.own = nil
 	w.own.drop() // but keep the index, which the session takes over
 	k := m.newSession(now, p, &w.keys, w.own.index, w.msg.Sender, true)
-	p.follow(now, w.from, wire.ResponseSize)
+	m.follow(now, p, w.from, wire.ResponseSize)
 	m.initiated(now, p, k, w.own.sentAt)
 	m.logEvent(p, Output{Event: SessionBegun, Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true})
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34

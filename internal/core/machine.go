@@ -22,6 +22,9 @@ type Options struct {
 	// What the previous process left behind (A20, A21).
 	Ceiling  wire.TAI64N                // no own stamp may be at or below it
 	Received map[key.Public]wire.TAI64N // greatest stamp accepted from each peer; New copies it
+
+	// Resolver follows the names of endpoints; nil: names are kept but not followed.
+	Resolver Resolver
 }
 
 // Routes maps inner addresses to peers.
@@ -30,10 +33,11 @@ type Routes = allowedips.Table[*peer.Peer]
 // A Machine is the protocol of one interface. It is not safe for concurrent use.
 type Machine struct {
 	key.Hidden
-	random io.Reader
-	index  *index.Table
-	common *peer.Common
-	routes atomic.Pointer[Routes]
+	random   io.Reader
+	index    *index.Table
+	common   *peer.Common
+	resolver Resolver
+	routes   atomic.Pointer[Routes]
 
 	up       bool
 	refused  int // handshake messages refused since TakeRefused
@@ -60,6 +64,7 @@ func New(o Options) *Machine {
 	m := &Machine{
 		random:   o.Rand,
 		index:    o.Index,
+		resolver: o.Resolver,
 		tunables: conf.DefaultTunables(),
 		members:  make(map[key.Public]*member),
 		names:    make(map[string]*member),

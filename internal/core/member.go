@@ -27,6 +27,7 @@ type member struct {
 	lowOrder      bool // its key is of low order: nothing is ever sent to it (A11)
 
 	name             string
+	endpoint         named
 	preshared        key.Preshared
 	presharedChanges uint32
 	allowed          []netip.Prefix // normalized, in the order of addition
@@ -86,6 +87,7 @@ func (m *Machine) add(public key.Public) *member {
 // erases its secrets (A35). Its jobs in progress will have no effect.
 func (m *Machine) remove(p *member) {
 	m.quiet(p)
+	m.setEndpointName(p, "", "", 0)
 	p.removed = true
 	m.stamps.burn(p.stamp)
 	delete(m.members, p.public())
@@ -131,10 +133,11 @@ func (m *Machine) Peers() []*peer.Peer {
 
 // follow sets the peer's endpoint to the source of an authenticated message
 // (A51), and records the message.
-func (p *member) follow(now clock.Now, from wire.Endpoint, size int) {
+func (m *Machine) follow(now clock.Now, p *member, from wire.Endpoint, size int) {
 	p.shared.SetEndpoint(from)
 	p.shared.CountReceived(size)
 	p.shared.NoteReceived(now.Mono, false)
+	m.heard(p)
 }
 
 // send emits a handshake message, and fills in its MACs. about has the fields of

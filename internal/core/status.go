@@ -35,6 +35,7 @@ func (p *member) status(now clock.Now) conf.PeerStatus {
 		PresharedKey:        p.preshared.Clone(),
 		Endpoint:            p.shared.Endpoint().Remote,
 		PathMTU:             p.shared.Location().PathMTU(now.Mono),
+		EndpointName:        p.endpoint.text,
 		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
 		AllowedIPs:          slices.Clone(p.allowed),
 	}

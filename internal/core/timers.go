@@ -52,6 +52,7 @@ type duty struct {
 var duties = [...]duty{
 	{eraseAt, eraseOld},
 	{retransmitAt, retransmit},
+	{silentAt, reportSilent},
 	{noReplyAt, suspect},
 	{passiveAt, keepalivePassive},
 	{persistentAt, keepalivePersistent},
@@ -87,6 +88,7 @@ func (m *Machine) look(now clock.Now, p *member) {
 	if p.removed || !m.up {
 		return
 	}
+	m.observe(p)
 	for i := range duties {
 		if duties[i].when(m, p) <= now.Mono {
 			duties[i].do(m, now, p)
@@ -149,8 +151,10 @@ func retransmit(m *Machine, now clock.Now, p *member) {
 		m.emitGivenUp(now, p, NoWayToSpeak)
 		m.dropOwn(p)
 	case p.attempts >= m.maxAttempts():
+		m.unanswered(now, p)
 		m.giveUp(now, p, NoAnswer)
 	default:
+		m.unanswered(now, p)
 		p.shared.ForgetSource(p.shared.Endpoint()) // A52
 		m.initiate(now, p, NoAnswer)
 	}

@@ -54,7 +54,7 @@ var dropTable = [drops]Row{
 		"set `--allowed-ips`, or make the route into wg0 narrower"},
 	DropNoEndpoint: {Outbound, "no-endpoint", // A48
 		"the peer has no endpoint yet; the sender got \"host unreachable\"",
-		"set `--endpoint`, or wait for the peer to start a handshake"},
+		"set `--endpoint`; if it is a name, `wgconfig` shows why it was not found; or wait for the peer to start a handshake"},
 	DropTooBig: {Outbound, "too-big", // A46
 		"too long for a UDP datagram, or for the outer tunnel that this tunnel runs in; the sender got \"packet too big\"",
 		"set a smaller MTU"},

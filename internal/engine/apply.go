@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"wgd/conf"
 	"wgd/internal/aead"
@@ -48,6 +49,7 @@ func (e *Engine) Apply(c conf.Change) error {
 		return err
 	}
 	e.routes.setMark(after.mark)
+	e.names.SetMark(after.mark)
 	if opened != nil {
 		e.useSockets(opened)
 	}
@@ -130,6 +132,9 @@ func (e *Engine) RoutesChanged(prefixes ...netip.Prefix) {
 		s.Forget()
 	}
 	e.routes.changed(prefixes...)
+	if slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
+		e.names.NetworkChanged() // not for each route of a router
+	}
 }
 
 // Status returns a consistent snapshot of the interface (A60).
@@ -143,6 +148,7 @@ func (e *Engine) Status() conf.Status {
 	if st.Name = e.world.TUN.Name(); st.Name == "" { // the interface is gone
 		st.Name = e.name
 	}
+	e.nameFailures(&st)
 	st.MTU = int(e.shared.MTU.Load())
 	st.AEAD = aead.Kernel()
 	st.Observations = e.unread.appendStatus(e.shared.Unreached.AppendStatus(st.Observations, now), now)

@@ -17,6 +17,7 @@ func (e *Engine) end(reason error) {
 	e.Down()
 	close(e.closing)
 	e.workers.close()
+	e.names.Close()
 	e.world.TUN.Close()
 	e.running.Wait()
 	e.stamps.close(e.erase())

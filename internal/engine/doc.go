@@ -6,6 +6,8 @@
 //	               (package lanes adds more of both during a backlog)
 //	coreLoop       all input of the protocol machine, in order
 //	routes         looks up the routes to endpoints
+//	names          a follow.Follower, which looks up the names of endpoints, and for
+//	               each of at most 16 lookups at once another one
 //	workers        Diffie-Hellman jobs of the machine; at most one job fewer at
 //	               once than Go has processors
 //

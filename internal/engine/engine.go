@@ -13,6 +13,7 @@ import (
 	"wgd/internal/driver"
 	"wgd/internal/index"
 	"wgd/internal/lanes"
+	"wgd/internal/resolve/follow"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/pages"
 	"wgd/internal/wire"
@@ -47,6 +48,8 @@ type Engine struct {
 	lanes      *lanes.Runner
 	handshakes *handshakeLog
 	routes     *routes
+	names      *follow.Follower
+	found      atomic.Bool // names has endpoints for the machine
 
 	mu      sync.Mutex // guards machine, up and fault
 	machine *core.Machine
@@ -83,16 +86,9 @@ func Open(world World, memory Memory) *Engine {
 		world.Log = slog.New(slog.DiscardHandler)
 	}
 	idx := index.New()
-	machine := core.New(core.Options{
-		Rand:     world.Rand,
-		Index:    idx,
-		Ceiling:  memory.Ceiling,
-		Received: memory.Received,
-	})
 	e := &Engine{
 		world:      world,
 		name:       world.TUN.Name(),
-		machine:    machine,
 		inbox:      newInbox(),
 		handshakes: &handshakeLog{log: world.Log},
 		drops:      &dataplane.Drops{},
@@ -104,6 +100,17 @@ func Open(world World, memory Memory) *Engine {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	e.names = follow.Start(follow.Options{
+		Now: func() clock.Time { return world.Clock().Mono }, Random: world.Rand, Files: world.Names, Changed: e.namesChanged,
+	})
+	machine := core.New(core.Options{
+		Rand:     world.Rand,
+		Index:    idx,
+		Ceiling:  memory.Ceiling,
+		Received: memory.Received,
+		Resolver: e.names,
+	})
+	e.machine = machine
 	e.lanes = lanes.New(world.Lanes, world.Clock, world.Log, &e.running)
 	e.shared = &dataplane.Shared{
 		Notes:    (*notes)(e),

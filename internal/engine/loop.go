@@ -29,6 +29,7 @@ func (e *Engine) coreLoop() {
 		e.inbox.take(&d, e.workers.room())
 		now := e.world.Clock()
 		e.mu.Lock()
+		e.useNames(now)
 		next := d.Deliver(e.machine, now, e.drops)
 		e.mu.Unlock()
 		e.carryOut()
@@ -77,7 +78,7 @@ func (e *Engine) carryOut() {
 			if out := &outs[i]; out.Kind == core.Send {
 				out.Endpoint = e.routes.ensure(out.Peer, out.Endpoint)
 			}
-			result := driver.CarryOut((*effects)(e), e.drops, now, &outs[i])
+			result := e.carryOutOne(now, &outs[i])
 			if outs[i].Kind == core.Send && !batch.Sent(result.Err) {
 				e.noteSendFailed(&outs[i], result.Err)
 			}

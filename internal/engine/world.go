@@ -6,6 +6,7 @@ import (
 
 	"wgd/internal/clock"
 	"wgd/internal/lanes"
+	"wgd/internal/resolve/dns"
 	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 	"wgd/internal/wire"
@@ -26,6 +27,9 @@ type World struct {
 	// Routes looks up the routes to endpoints; nil: sticky sources do not follow routes.
 	// RoutesChanged must be called when routes may have changed.
 	Routes Routes
+
+	// Names is where the computer's configuration of DNS is; none: dns.System.
+	Names dns.Files
 }
 
 // Sockets are the UDP sockets of both families, on one port (A53). A udp.Pair

@@ -41,7 +41,11 @@ func (p *Peer) NoteSent(now clock.Time, data bool) (wake bool) {
 		return false
 	}
 	p.dataSent.Store(max(int64(now), received+1))
-	return p.lateFor(now.Add(p.Timing().NoReply))
+	after := p.Timing().NoReply
+	if p.followed.Load() {
+		after = p.Timing().KeepaliveTimeout // its name is looked up earlier
+	}
+	return p.lateFor(now.Add(after))
 }
 
 // NoteReceived records that authenticated packets were received at now.
@@ -108,3 +112,7 @@ func (p *Peer) PersistentKeepalive() time.Duration {
 
 // SetPersistentKeepalive sets the interval. Only core calls it.
 func (p *Peer) SetPersistentKeepalive(seconds uint16) { p.persistentSecs.Store(uint32(seconds)) }
+
+// SetFollowed records whether the endpoint has a name that is looked up again when
+// nothing comes back for KeepaliveTimeout.
+func (p *Peer) SetFollowed(on bool) { p.followed.Store(on) }

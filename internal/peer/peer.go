@@ -110,6 +110,7 @@ type Peer struct {
 	dataReceived   atomic.Int64
 	nextLook       atomic.Int64
 	persistentSecs atomic.Uint32
+	followed       atomic.Bool // its endpoint has a name that is looked up again
 }
 
 // New returns a peer without sessions and endpoint. Its NextLook is Never.

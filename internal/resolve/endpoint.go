@@ -1,12 +1,10 @@
-// Package resolve resolves an endpoint, as a user writes it, to addresses. It
-// looks up names, and repeats a lookup that fails temporarily.
-//
-// It is for the commands. A daemon never looks up a name while packets wait
-// for the result (A63, B63).
+// Package resolve parses an endpoint as a user writes it. It looks up no names of
+// hosts: the daemon does (packages dns, names and follow).
 package resolve
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -72,4 +70,15 @@ func (e Endpoint) Literal() (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), true
+}
+
+// Named returns HOST:PORT for an endpoint whose host is a name, with the port as a
+// number: the name of a service is looked up in this computer's list. A host that is an
+// address is an error.
+func (e Endpoint) Named() (string, error) {
+	port, err := net.LookupPort("udp", e.Port)
+	if err != nil || port <= 0 || port > 65535 {
+		return "", fmt.Errorf("endpoint %s: %q is not a port: give a number from 1 to 65535", e, e.Port)
+	}
+	return e.Host + ":" + strconv.Itoa(port), nil
 }

@@ -1,14 +1,8 @@
 package resolve_test
 
 import (
-	"context"
-	"errors"
-	"net"
-	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"wgd/internal/resolve"
 )
@@ -48,110 +42,24 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// fakeLookup is a Lookup that returns errors and then addresses.
-type fakeLookup struct {
-	errs  []error // one for each of the first tries
-	addrs []string
-	tries int
-}
-
-func (a *fakeLookup) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	a.tries++
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if a.tries <= len(a.errs) {
-		return nil, a.errs[a.tries-1]
-	}
-	var addrs []netip.Addr
-	for _, s := range a.addrs {
-		addrs = append(addrs, netip.MustParseAddr(s))
-	}
-	return addrs, nil
-}
-
-func (a *fakeLookup) LookupPort(ctx context.Context, network, service string) (int, error) {
-	return net.DefaultResolver.LookupPort(ctx, network, service)
-}
-
-var (
-	timeout = &net.DNSError{Err: "read udp 192.0.2.1:5->192.0.2.9:53: i/o timeout", Name: "h", Server: "192.0.2.9:53", IsTimeout: true, IsTemporary: true}
-	unknown = &net.DNSError{Err: "no such host", Name: "h", IsNotFound: true}
-	offline = &net.OpError{Op: "dial", Err: errors.New("network is unreachable")}
-)
-
-// Resolve repeats a lookup that failed temporarily, with growing pauses, and
-// reports a host that does not exist at once.
-func TestRetries(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		dns   fakeLookup
-		tries int
-		want  string
-	}{
-		{"at once", fakeLookup{addrs: []string{"::ffff:192.0.2.1", "2001:db8::1"}}, 1, ""},
-		{"after two failures", fakeLookup{errs: []error{timeout, offline}, addrs: []string{"192.0.2.1", "2001:db8::1"}}, 3, ""},
-		{"unknown", fakeLookup{errs: []error{unknown}}, 1, "there is no host of this name"},
-		{"unknown, in the end", fakeLookup{errs: []error{timeout, unknown}}, 2, "there is no host of this name"},
-		{"timeout", fakeLookup{errs: []error{timeout, timeout, timeout, timeout, timeout, timeout}}, 4, "tried 4 times: the name cannot be looked up now, the name server 192.0.2.9:53 does not answer: try again"},
-		{"no address", fakeLookup{}, 1, "there is no host of this name"},
+// Named returns the name with the port as a number, and refuses a port that is not
+// the name of a service.
+func TestNamed(t *testing.T) {
+	for in, want := range map[string]string{
+		"vpn.example.org:51820": "vpn.example.org:51820",
+		"localhost:domain":      "localhost:53",
 	} {
-		var pauses []time.Duration
-		retries := 0
-		r := resolve.Resolver{Lookup: &c.dns, Retries: 3,
-			Waiting: func(r resolve.Retry) {
-				retries++
-				if text := r.Err.Error(); strings.Contains(text, "udp") {
-					t.Errorf("%s: the error is not for people: %s", c.name, text)
-				}
-				if r.Attempt != retries+1 || r.Attempts != 4 {
-					t.Errorf("%s: got attempt %d of %d at retry %d", c.name, r.Attempt, r.Attempts, retries)
-				}
-			},
-			Pause: func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil }}
-		got, err := r.Resolve(context.Background(), "h:7")
-		if c.want == "" {
-			want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7"), netip.MustParseAddrPort("[2001:db8::1]:7")}
-			if err != nil || !reflect.DeepEqual(got, want) {
-				t.Errorf("%s: got %v, %v, want %v", c.name, got, err, want)
-			}
-		} else if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "h:7") {
-			t.Errorf("%s: got error %v, want one with %q", c.name, err, c.want)
+		e, err := resolve.Parse(in)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if c.dns.tries != c.tries || len(pauses) != c.tries-1 || retries != len(pauses) {
-			t.Errorf("%s: %d tries, %d pauses, %d retries", c.name, c.dns.tries, len(pauses), retries)
-		}
-		for i := 1; i < len(pauses); i++ {
-			if pauses[i] <= pauses[i-1] {
-				t.Errorf("%s: the pauses do not grow: %v", c.name, pauses)
-			}
+		if got, err := e.Named(); got != want || err != nil {
+			t.Errorf("%s: got %q, %v, want %q", in, got, err, want)
 		}
 	}
-}
-
-// Cancelling the context ends Resolve, also during a pause (A63).
-func TestCancelled(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	r := resolve.Resolver{Lookup: &fakeLookup{errs: []error{timeout, timeout, timeout}}, Retries: 3,
-		Waiting: func(resolve.Retry) { cancel() }}
-	start := time.Now()
-	if _, err := r.Resolve(ctx, "h:7"); !errors.Is(err, context.Canceled) {
-		t.Errorf("got error %v, want context.Canceled", err)
-	}
-	if took := time.Since(start); took > 900*time.Millisecond {
-		t.Errorf("Resolve took %v, longer than a pause", took)
-	}
-}
-
-// Resolve looks up nothing if the endpoint is an address.
-func TestNothingToLookUp(t *testing.T) {
-	dns := &fakeLookup{errs: []error{timeout}}
-	r := resolve.Resolver{Lookup: dns}
-	if got, err := r.Resolve(context.Background(), "[fe80::1%lo]:7"); err != nil || got[0].String() != "[fe80::1%lo]:7" || dns.tries != 0 {
-		t.Errorf("got %v, %v after %d lookups", got, err, dns.tries)
-	}
-	if _, err := r.Resolve(context.Background(), "192.0.2.1:no-such-service"); err == nil || !strings.Contains(err.Error(), "is not a port") {
-		t.Errorf("got error %v, want one about the port", err)
+	e := resolve.Endpoint{Host: "h", Port: "no-such-service"}
+	if got, err := e.Named(); err == nil || !strings.Contains(err.Error(), "is not a port") {
+		t.Errorf("got %q, %v, want an error about the port", got, err)
 	}
 }
 

@@ -22,7 +22,7 @@ type Difference struct {
 	Lines  []string // a line for each difference
 }
 
-// A Name is an endpoint that must be resolved: that of Change.Peers[Peer].
+// A Name is an endpoint by name: that of Change.Peers[Peer].
 type Name struct {
 	Peer     int
 	Endpoint resolve.Endpoint
@@ -95,7 +95,7 @@ func (d *Difference) add(p *wgconf.Peer, change conf.PeerChange) {
 	d.line("add the peer %s", called(p.Name, p.PublicKey))
 }
 
-// resolve notes that an endpoint must be resolved, if it is a name.
+// resolve notes an endpoint if it is a name.
 func (d *Difference) resolve(e resolve.Endpoint, peer int) {
 	if _, literal := e.Literal(); !literal && e != (resolve.Endpoint{}) {
 		d.Names = append(d.Names, Name{peer, e})
@@ -259,8 +259,11 @@ func Back(live *conf.Status, change *conf.Change) conf.Change {
 		}
 		if made := changes[p.PublicKey]; made != nil {
 			c.Name, c.PresharedKey, c.PersistentKeepalive = &p.Name, &p.PresharedKey, &p.PersistentKeepalive
-			if (made.Endpoint != nil || made.Remove) && p.Endpoint.IsValid() {
-				c.Endpoint = &p.Endpoint
+			if made.Endpoint != nil || made.EndpointName != nil || made.Remove {
+				c.EndpointName = &p.EndpointName
+				if p.Endpoint.IsValid() {
+					c.Endpoint = &p.Endpoint
+				}
 			}
 		}
 		back.Peers = append(back.Peers, c)

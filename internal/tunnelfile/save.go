@@ -36,7 +36,7 @@ func Save(file *wgconf.File, known *Known, live *conf.Status) (saved *wgconf.Fil
 	for i := range live.Peers {
 		if p := &live.Peers[i]; there[p.PublicKey] == nil && s.known[p.PublicKey] == nil {
 			to.Peers = append(to.Peers, wgconf.Peer{PublicKey: p.PublicKey, Name: p.Name, PresharedKey: p.PresharedKey,
-				AllowedIPs: slices.Clone(p.AllowedIPs), Endpoint: endpointOf(p.Endpoint), PersistentKeepalive: p.PersistentKeepalive})
+				AllowedIPs: slices.Clone(p.AllowedIPs), Endpoint: endpointOf(p), PersistentKeepalive: p.PersistentKeepalive})
 		}
 	}
 	return to, s.notes, nil
@@ -113,18 +113,20 @@ func (s *saving) endpoint(p *wgconf.Peer, live *conf.PeerStatus) {
 	_, literal := p.Endpoint.Literal()
 	switch none := p.Endpoint == (resolve.Endpoint{}); {
 	case literal || none && live.RxBytes == 0:
-		p.Endpoint = endpointOf(live.Endpoint)
+		p.Endpoint = endpointOf(live)
 	case none:
 		s.notes = append(s.notes, fmt.Sprintf("peer %s: the endpoint %s is not saved, because the peer may have told it by its packets: to keep it, add Endpoint to the file",
 			called(live.Name, p.PublicKey), live.Endpoint))
 	}
 }
 
-func endpointOf(a netip.AddrPort) resolve.Endpoint {
-	if !a.IsValid() {
-		return resolve.Endpoint{}
+// endpointOf returns the endpoint of a peer: its name if it has one.
+func endpointOf(p *conf.PeerStatus) resolve.Endpoint {
+	text := p.EndpointName
+	if text == "" && p.Endpoint.IsValid() {
+		text = p.Endpoint.String()
 	}
-	e, _ := resolve.Parse(a.String())
+	e, _ := resolve.Parse(text)
 	return e
 }
 

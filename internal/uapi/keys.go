@@ -268,6 +268,41 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			p.Endpoint, err = netip.ParseAddrPort(string(value))
 			return err
 		}},
+	{name: "endpoint_name", value: "HOST:PORT", meaning: "the endpoint by name, which the daemon looks up again and again; empty: none. Absent while there is none. An endpoint without endpoint_name removes it",
+		encode: func(o *out, name string, p *conf.PeerChange) {
+			if p.EndpointName != nil {
+				o.text(name, *p.EndpointName)
+			}
+		},
+		decode: func(d *Decoder, _ string, value []byte) error {
+			s := string(value)
+			d.peer.EndpointName = &s
+			if s == "" {
+				return nil
+			}
+			_, _, err := conf.SplitEndpointName(s) // now, because a million long names would fill the memory
+			return err
+		},
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.EndpointName != "" {
+				o.text(name, p.EndpointName)
+			}
+		},
+		read: func(p *conf.PeerStatus, _ string, value []byte) error {
+			p.EndpointName = string(value)
+			_, _, err := conf.SplitEndpointName(p.EndpointName)
+			return err
+		}},
+	{name: "endpoint_failure", value: "a sentence", meaning: "why the last lookup of endpoint_name failed. Absent if it did not",
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.EndpointFailure != "" {
+				o.text(name, sentence(p.EndpointFailure))
+			}
+		},
+		read: func(p *conf.PeerStatus, _ string, value []byte) error {
+			p.EndpointFailure = sentence(string(value))
+			return nil
+		}},
 	{name: "last_handshake_time_sec", value: "a number", meaning: "the time of the last handshake, in seconds since 1970; 0: never",
 		answer: func(o *out, name string, p *conf.PeerStatus) {
 			sec, _ := handshakeTime(p)

@@ -38,7 +38,7 @@ func public(t testing.TB, s string) key.Public {
 // fullRequest is a request with every key, which decodes to fullChange.
 const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nmss_clamp=0\nreplace_peers=true\n" +
 	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
-	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\n" +
+	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\nendpoint_name=vpn.example.org:51820\n" +
 	"persistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
 	"public_key=" + hexC + "\nupdate_only=true\nname=\n" +
 	"public_key=" + hexA + "\nremove=true\n\n"
@@ -56,6 +56,7 @@ func fullChange(t testing.TB) conf.Change {
 		Peers: []conf.PeerChange{
 			{PublicKey: public(t, hexB), Name: ptr("B"), PresharedKey: &preshared,
 				Endpoint:            ptr(netip.MustParseAddrPort("[abcd:23::33%2]:51820")),
+				EndpointName:        ptr("vpn.example.org:51820"),
 				PersistentKeepalive: ptr(uint16(25)), ReplaceAllowedIPs: true,
 				AllowedIPs: []conf.AllowedIPChange{
 					{Prefix: netip.MustParsePrefix("192.168.4.4/32")},
@@ -111,6 +112,7 @@ func TestRefused(t *testing.T) {
 		{"public_key=" + hexB[1:] + "x", "public_key"},
 		{peer + "preshared_key=" + strings.ToUpper(hexA)[:63] + "!", "preshared_key"},
 		{peer + "endpoint=example.org:51820", "endpoint: example.org:51820: give ADDRESS:PORT"},
+		{peer + "endpoint_name=192.0.2.1:5", "endpoint name 192.0.2.1:5: give HOST:PORT"},
 		{peer + "endpoint=1.2.3.4:0", "no datagram reaches port 0"},
 		{peer + "endpoint=::1:5", "endpoint"},
 		{peer + "allowed_ip=10.0.0.0/33", "allowed_ip: 10.0.0.0/33"},
@@ -288,6 +290,7 @@ func status(t testing.TB) conf.Status {
 		},
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
+				EndpointName: "vpn.example.org:7", EndpointFailure: "vpn.example.org: no name server answers",
 				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280,
 				AllowedIPs:   []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")},
 				Observations: []conf.Observation{{Kind: conf.SendFailed, Count: 1, First: time.Unix(9, 0), Last: time.Unix(9, 0), Detail: "EPERM"}}},
@@ -342,6 +345,8 @@ name=B
 preshared_key=` + hexC + `
 protocol_version=1
 endpoint=[fe80::1%eth0]:7
+endpoint_name=vpn.example.org:7
+endpoint_failure=vpn.example.org: no name server answers
 last_handshake_time_sec=1600000000
 last_handshake_time_nsec=123456789
 tx_bytes=7

@@ -37,7 +37,7 @@ func parseTrue(name string, value []byte, dst *bool) error {
 	return nil
 }
 
-// parseEndpoint parses ADDRESS:PORT. It resolves no names: the client does (A63).
+// parseEndpoint parses ADDRESS:PORT. A name is endpoint_name (A63).
 // An IPv4-mapped address becomes an IPv4 address (A54).
 func parseEndpoint(name string, value []byte, dst **netip.AddrPort) error {
 	ap, err := netip.ParseAddrPort(string(value))

@@ -97,8 +97,8 @@ func (p *Peer) Allowed() []netip.Prefix {
 // endpoint if the file has none: it may have been learned. A key, port or mark that the
 // file does not have stays unchanged.
 //
-// Peers[i] of the Change is Peers[i] of f. An endpoint by name is left out:
-// resolve Peers[i].Endpoint, and set it there.
+// Peers[i] of the Change is Peers[i] of f. An endpoint by name is left out: set
+// EndpointName there to what Peers[i].Endpoint.Named returns.
 //
 // The Change shares the keys of f: erasing one erases the other.
 func (f *File) Change() conf.Change {

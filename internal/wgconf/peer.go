@@ -69,7 +69,7 @@ var peerRows = []row[Peer]{
 		decode:  func(d *decoder, v value, p *Peer) { p.ExcludedIPs = append(p.ExcludedIPs, d.prefixList(v)...) },
 		encode:  func(p *Peer) []string { return prefixes(p.ExcludedIPs) }, same: sameMasked},
 	{name: "Endpoint", value: "HOST:PORT",
-		meaning: "Where the peer is: an address or a name, and a port. Write an IPv6 address in brackets. Without it, the peer must send first.",
+		meaning: "Where the peer is: an address or a name, and a port. Write an IPv6 address in brackets. A name is looked up again when its TTL has passed, when the peer is silent, and when the network changes. Without it, the peer must send first.",
 		decode:  decodeEndpoint,
 		encode: func(p *Peer) []string {
 			if p.Endpoint == (resolve.Endpoint{}) {

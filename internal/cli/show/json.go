@@ -34,6 +34,8 @@ type JSONPeer struct {
 	Named               bool           `json:"named"`
 	PublicKey           string         `json:"public_key"`
 	Endpoint            *string        `json:"endpoint"`
+	EndpointName        *string        `json:"endpoint_name"`
+	EndpointFailure     *string        `json:"endpoint_failure"`
 	HasPresharedKey     bool           `json:"has_preshared_key"`
 	PresharedKey        *string        `json:"preshared_key,omitempty"`
 	AllowedIPs          []netip.Prefix `json:"allowed_ips"`
@@ -111,6 +113,7 @@ func PeerJSON(p *conf.PeerStatus, name string, e explain.Peer, secrets bool) JSO
 	if out.AllowedIPs == nil {
 		out.AllowedIPs = []netip.Prefix{}
 	}
+	out.EndpointName, out.EndpointFailure = nullIfEmpty(p.EndpointName), nullIfEmpty(p.EndpointFailure)
 	if p.Endpoint.IsValid() {
 		out.Endpoint = nullIfEmpty(p.Endpoint.String())
 	}

@@ -47,6 +47,12 @@ func Peer(w io.Writer, p *conf.PeerStatus, indent string, secrets bool) {
 	line := func(name, value string) { fmt.Fprintf(w, "%s%s: %s\n", indent, name, value) }
 	line("public-key", p.PublicKey.Base64())
 	line("endpoint", endpointText(p))
+	if p.EndpointName != "" {
+		line("endpoint-name", p.EndpointName)
+	}
+	if p.EndpointFailure != "" {
+		line("endpoint-failure", p.EndpointFailure)
+	}
 	line("preshared-key", presharedText(p, secrets))
 	fmt.Fprintf(w, "%sallowed-ips: ", indent)
 	writeAllowedIPs(w, p)

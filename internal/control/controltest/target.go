@@ -183,7 +183,10 @@ func (t *Target) applyPeer(c *conf.PeerChange) {
 		p.PresharedKey = *c.PresharedKey
 	}
 	if c.Endpoint != nil {
-		p.Endpoint = *c.Endpoint
+		p.Endpoint, p.EndpointName = *c.Endpoint, ""
+	}
+	if c.EndpointName != nil {
+		p.EndpointName = *c.EndpointName
 	}
 	if c.PersistentKeepalive != nil {
 		p.PersistentKeepalive = *c.PersistentKeepalive

@@ -1,0 +1,214 @@
+package core
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/resolve/names"
+	"wgd/key"
+)
+
+const hostName = "b.example"
+
+// A directory is the Resolver of a host: a names.Machine whose lookups take no time.
+type directory struct {
+	h       *host
+	m       *names.Machine
+	addrs   []netip.Addr // of hostName; none: lookups fail
+	ttl     time.Duration
+	lookups int
+}
+
+// named makes h follow hostName for its peer b, without any other endpoint.
+func (h *host) named(b *host, ttl time.Duration, addrs ...netip.Addr) *directory {
+	d := &directory{h: h, m: names.New(rand.NewChaCha8([32]byte{1})), addrs: addrs, ttl: ttl}
+	h.m.resolver = d
+	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, Remove: true}}})
+	change := h.about(b)
+	text := hostName + ":51820"
+	change.Endpoint, change.EndpointName = nil, &text
+	h.apply(conf.Change{Peers: []conf.PeerChange{change}})
+	d.tick()
+	return d
+}
+
+// tick does what a follow.Follower and an engine do.
+func (d *directory) tick() {
+	now := d.h.w.now
+	for name, ok := d.m.NextAsk(now); ok; name, ok = d.m.NextAsk(now) {
+		d.lookups++
+		if len(d.addrs) == 0 {
+			d.m.Failed(now, name, 0, "it does not exist")
+			continue
+		}
+		d.m.Answered(now, name, names.Answer{Addresses: d.addrs, TTL: d.ttl})
+	}
+	for use, ok := d.m.NextUse(); ok; use, ok = d.m.NextUse() {
+		d.h.m.Resolved(d.h.time(), use.Peer, use.Endpoint, use.Moved)
+	}
+	d.h.drain()
+	d.h.w.after(50*time.Millisecond, d.tick)
+}
+
+func (d *directory) Set(id key.Public, name string, port uint16, current netip.AddrPort) {
+	d.m.Set(d.h.w.now, id, name, port, current)
+}
+func (d *directory) Remove(id key.Public)                     { d.m.Remove(id) }
+func (d *directory) Heard(id key.Public, from netip.AddrPort) { d.m.Heard(id, from) }
+func (d *directory) Silent(id key.Public)                     { d.m.Silent(d.h.w.now, id) }
+func (d *directory) Unanswered(id key.Public) (netip.AddrPort, bool) {
+	return d.m.Unanswered(d.h.w.now, id)
+}
+func (d *directory) Refused(id key.Public) (netip.AddrPort, bool) { return d.m.Refused(d.h.w.now, id) }
+
+// until runs the world until the condition holds, and returns how long that took.
+func (w *world) until(limit time.Duration, holds func() bool) time.Duration {
+	w.t.Helper()
+	began := w.now
+	for !holds() {
+		if w.now.Sub(began) > limit {
+			w.t.Fatalf("not within %v", limit)
+		}
+		w.run(50 * time.Millisecond)
+	}
+	return w.now.Sub(began)
+}
+
+// chat sends a packet from a to b each second, for ever.
+func chat(w *world, a, b *host) {
+	a.send(b, "x")
+	w.after(time.Second, func() { chat(w, a, b) })
+}
+
+var nobody6, nobody4 = netip.MustParseAddr("2001:db8::77"), netip.MustParseAddr("192.0.2.77")
+
+// A lookup that fails is repeated, and the first answer begins the handshake for which
+// packets wait.
+func TestPacketWaitsForName(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	d := a.named(b, time.Hour)
+	a.send(b, "x")
+	w.run(20 * time.Second)
+	if len(a.sent) > 0 || d.lookups < 3 {
+		t.Fatalf("%d datagrams to nowhere, %d lookups", len(a.sent), d.lookups)
+	}
+	d.addrs = []netip.Addr{b.addr.Addr()}
+	w.until(31*time.Second, func() bool { return len(b.got) > 0 })
+	if s := a.status(b); s.EndpointName != hostName+":51820" || s.Endpoint != b.addr {
+		t.Errorf("status: %+v", s)
+	}
+}
+
+// A handshake that is not answered is followed by one with the next address, which is of
+// the other family.
+func TestNextAddressOfName(t *testing.T) {
+	w := newWorld(t, 2)
+	a, b := w.pair()
+	a.named(b, time.Hour, nobody4, nobody6, b.addr.Addr())
+	a.send(b, "x")
+	w.until(12*time.Second, func() bool { return len(b.got) > 0 })
+	var tried []netip.Addr
+	for _, s := range a.sent[:3] {
+		tried = append(tried, s.to.Addr())
+	}
+	if tried[0] != nobody6 || tried[1] != nobody4 || tried[2] != b.addr.Addr() {
+		t.Errorf("tried %v", tried)
+	}
+	w.run(10 * time.Minute)
+	if s := a.status(b); s.Endpoint != b.addr {
+		t.Errorf("endpoint %v, want the one that answered", s.Endpoint)
+	}
+}
+
+// A changed record is in use within the lesser of its TTL and 15 s of silence.
+func TestRecordChanges(t *testing.T) {
+	for _, c := range []struct{ ttl, limit time.Duration }{{time.Hour, 15 * time.Second}, {4 * time.Second, 6 * time.Second}} {
+		w := newWorld(t, 3)
+		a, b := w.pair()
+		d := a.named(b, c.ttl, b.addr.Addr())
+		chat(w, a, b)
+		w.run(5 * time.Minute)
+		if len(b.got) < 290 {
+			t.Fatalf("%d packets arrived", len(b.got))
+		}
+		b.addr = netip.AddrPortFrom(netip.MustParseAddr("192.0.3.9"), 51820)
+		d.addrs = []netip.Addr{b.addr.Addr()}
+		n := len(b.got)
+		if took := w.until(time.Minute, func() bool { return len(b.got) > n }); took > c.limit {
+			t.Errorf("TTL %v: the new address was in use after %v", c.ttl, took)
+		}
+	}
+}
+
+// A peer that has moved by itself stays where it was heard from, whatever its name says,
+// until it is silent. It does not matter whether a handshake or data came from there.
+func TestRoamedPeerKeepsEndpoint(t *testing.T) {
+	w := newWorld(t, 4)
+	a, b := w.pair()
+	home := b.addr
+	d := a.named(b, time.Minute, home.Addr())
+	chat(w, a, b)
+	w.run(10 * time.Second)
+	b.addr = netip.AddrPortFrom(netip.MustParseAddr("192.0.3.9"), 4444)
+	chat(w, b, a)
+	w.run(30 * time.Minute)
+	if s := a.status(b); s.Endpoint != b.addr || d.lookups < 20 {
+		t.Fatalf("endpoint %v after %d lookups, want %v", s.Endpoint, d.lookups, b.addr)
+	}
+	other := netip.MustParseAddr("192.0.3.10") // the name moves too
+	d.addrs = []netip.Addr{other}
+	w.run(10 * time.Minute)
+	if s := a.status(b); s.Endpoint != b.addr {
+		t.Fatalf("endpoint %v although the peer is heard from %v", s.Endpoint, b.addr)
+	}
+	b.addr = netip.AddrPortFrom(other, 51820) // and is then found only where its name is
+	w.lost = func(from, _ *host, _ []byte) bool { return from == b && a.status(b).Endpoint.Addr() != other }
+	n := len(b.got)
+	w.until(15*time.Second, func() bool { return len(b.got) > n })
+}
+
+// A message that the socket refuses is sent to the next address at once, and each
+// address only once.
+func TestRefusedAddress(t *testing.T) {
+	w := newWorld(t, 5)
+	a, b := w.pair()
+	d := a.named(b, time.Hour, nobody4, nobody6)
+	w.run(time.Second)
+	if to, ok := a.m.Refused(a.time(), a.peer(b)); !ok || to.Remote.Addr() != nobody4 || a.status(b).Endpoint.Addr() != nobody4 {
+		t.Errorf("got %v, %v, want %v", to, ok, nobody4)
+	}
+	if to, ok := a.m.Refused(a.time(), a.peer(b)); ok {
+		t.Errorf("all addresses were refused, but %v is next", to)
+	}
+	d.addrs = nil
+}
+
+// An address takes the place of a name, and a removed peer follows none.
+func TestNameIsRemoved(t *testing.T) {
+	w := newWorld(t, 6)
+	a, b := w.pair()
+	d := a.named(b, time.Hour, nobody4)
+	followed := func() bool { _, ok := d.m.Status(b.public); return ok }
+	if !followed() {
+		t.Fatal("the name is not followed")
+	}
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, Endpoint: &b.addr}}})
+	w.run(time.Minute)
+	if s := a.status(b); s.EndpointName != "" || s.Endpoint != b.addr || followed() {
+		t.Errorf("after an address was set: %+v", s)
+	}
+	text, none := hostName+":51820", ""
+	for _, change := range []conf.PeerChange{{PublicKey: b.public, EndpointName: &none}, {PublicKey: b.public, Remove: true}} {
+		a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.public, EndpointName: &text}}})
+		if !followed() {
+			t.Fatal("the name is not followed")
+		}
+		if a.apply(conf.Change{Peers: []conf.PeerChange{change}}); followed() {
+			t.Errorf("after %+v: the name is still followed", change)
+		}
+	}
+}
