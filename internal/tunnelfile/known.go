@@ -3,6 +3,7 @@ package tunnelfile
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"io"
 	"net/netip"
 	"slices"
 
@@ -46,8 +47,11 @@ func digest(k *key.Preshared) string {
 	}
 	bytes := k.Bytes()
 	defer clear(bytes)
-	sum := sha256.Sum256(append([]byte("wgd preshared key\x00"), bytes...))
-	return base64.StdEncoding.EncodeToString(sum[:])
+	h := sha256.New()
+	defer h.Reset()
+	io.WriteString(h, "wgd preshared key\x00")
+	h.Write(bytes)
+	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
 // Remember returns what is known about a tunnel that is what the file says. before is
