@@ -56,7 +56,10 @@ func TestPresharedKeyChangedLive(t *testing.T) {
 
 	// B has the right key. A has none, a wrong one, the right one. Each time there is a
 	// new session.
-	newSession := func() { b.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up") }
+	newSession := func() {
+		b.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up")
+		b.AwaitAddresses("wg0")
+	}
 	newSession()
 	b.NoPing(lab.InnerA4)
 	set(a, "b", "/etc/wg/wrong")

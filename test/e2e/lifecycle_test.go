@@ -112,6 +112,7 @@ func TestMovedInterface(t *testing.T) {
 	b.Ping(lab.InnerA4, 1)
 	a.RunInNetns(fmt.Sprintf("ip link set wg0 netns %d", c.PID()))
 	c.Must("ip addr add 10.2.0.1/24 dev wg0 && ip addr add fd00:2::1/64 dev wg0 nodad && ip link set wg0 up")
+	c.AwaitAddresses("wg0")
 	c.PingWithin(12*time.Second, lab.InnerB4) // the move brought it down, so A needs a new session
 	b.Ping(lab.InnerA4, 1)
 	c.Ping(lab.InnerB6, 2)

@@ -60,6 +60,8 @@ func TestManualPageSession(t *testing.T) {
 	quiet(t, b, "wgconfig wg0 set private-key /etc/wg/wg0")
 	quiet(t, b, "wgconfig wg0 add peer A "+key[a]+" --allowed-ips=10.2.0.1/32,fd00:2::1/128 --endpoint=192.0.2.123:1234")
 	quiet(t, b, "wg-ifconfig wg0 up")
+	a.AwaitAddresses("wg0")
+	b.AwaitAddresses("wg0")
 	same(t, b.Must("wg-ifconfig wg0"), `wg0: flags=0x8041<UP,RUNNING,MULTICAST> mtu 1420
 	status: active
 	inet6 fd00:2::42/64 flags 0

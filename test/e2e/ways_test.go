@@ -171,6 +171,7 @@ func TestAsymmetricRoutes(t *testing.T) {
 			b.Ping(lab.InnerA4, 3)
 			a.Ping(lab.InnerB6, 3)
 			b.Must("wg-ifconfig wg0 down && wg-ifconfig wg0 up") // another first handshake
+			b.AwaitAddresses("wg0")
 		}
 		if got := ta.Peer(tb).Endpoint; got != netJoin(far, 1235) {
 			t.Fatalf("A's endpoint of B is %s: the test proves nothing", got)

@@ -63,16 +63,17 @@ func (h *Host) Tunnel(s Settings) *Tunnel {
 		t.makeTheirs(s)
 	}
 	if !s.Down {
-		t.ready()
+		t.Host.AwaitAddresses(t.Name)
 	}
 	return t
 }
 
-// ready waits until the kernel uses the IPv6 addresses of the interface. It assigns them
-// in the background, and on a loaded machine drops the first packets to them.
-func (t *Tunnel) ready() {
-	t.Host.t.Helper()
-	t.Host.Must("for i in $(seq 1000); do ip -6 address show dev %s tentative | grep -q inet6 || exit 0; sleep 0.01; done; exit 1", t.Name)
+// AwaitAddresses waits until the kernel uses the IPv6 addresses of an interface that was
+// brought up. It assigns them in the background, and on a loaded machine drops the first
+// packets to them.
+func (h *Host) AwaitAddresses(name string) {
+	h.t.Helper()
+	h.Must("for i in $(seq 1000); do ip -6 address show dev %s tentative | grep -q inet6 || exit 0; sleep 0.01; done; exit 1", name)
 }
 
 func (t *Tunnel) makeOurs(s Settings) {
