@@ -19,6 +19,7 @@ func TestSourceRoutedStreams(t *testing.T) {
 	lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{})
 	b.Must("wgconfig wg0 set peer a --allowed-ips=10.2.0.1/32,10.9.0.9/32,fd00:2::1/128,fd00:9::9/128")
 	a.Must("ip addr add 10.9.0.9/32 dev lo && ip addr add fd00:9::9/128 dev lo")
+	a.AwaitAddresses("lo")
 	a.Must("for i in all wg0; do sysctl -qw net.ipv4.conf.$i.accept_source_route=1 net.ipv6.conf.$i.seg6_enabled=1; done")
 	b.Must("sysctl -qw net.ipv4.conf.all.accept_source_route=1 net.ipv4.conf.wg0.accept_source_route=1")
 	b.Must("ip route add 10.9.0.9/32 dev wg0")

@@ -104,9 +104,14 @@ func exampleHosts(t *testing.T, hosts map[string]*lab.Host) (around, afterwards 
 			hosts["desk"].Ping("192.168.20.20", 1)
 			hosts["printer"].Ping("192.168.10.20", 1)
 		},
-		"hub-and-spokes": func() { hosts["hub"].Ping("fd66::12", 1) },
-		"default-route":  func() { hosts["client"].Ping("192.168.1.1", 1) },
-		"container":      func() { hosts["host"].Must("! ip netns exec box ip link show eth0") },
+		"hub-and-spokes": func() {
+			for _, h := range hosts {
+				h.AwaitAddresses("wg0")
+			}
+			hosts["hub"].Ping("fd66::12", 1)
+		},
+		"default-route": func() { hosts["client"].Ping("192.168.1.1", 1) },
+		"container":     func() { hosts["host"].Must("! ip netns exec box ip link show eth0") },
 	}
 	return around, afterwards
 }

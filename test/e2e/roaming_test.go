@@ -79,6 +79,8 @@ func TestLinkLocalEndpoint(t *testing.T) {
 	a, b := lab.Pair(t)
 	a.Must("ip addr add fe80::a/64 dev eth0")
 	b.Must("ip addr add fe80::b/64 dev eth0")
+	a.AwaitAddresses("eth0")
+	b.AwaitAddresses("eth0")
 	ta, tb := lab.Connect(a, b, "[fe80::a%eth0]:1234", lab.Settings{}, lab.Settings{Port: 1235})
 	b.Ping(lab.InnerA4, 2)
 	a.Ping(lab.InnerB6, 2)

@@ -66,6 +66,7 @@ func TestNestedAllowedIPs(t *testing.T) {
 			bits = "/128"
 		}
 		s.h.Must("ip addr add %s%s dev lo nodad", s.source, bits)
+		s.h.AwaitAddresses("lo")
 		s.h.Run(fmt.Sprintf("ping -n -c 2 -i 0.1 -W 1 -I %s %s", s.source, s.from))
 		s.h.Must("ip addr del %s%s dev lo", s.source, bits)
 		if !s.allowed {

@@ -18,6 +18,7 @@ func TestTwoAddresses(t *testing.T) {
 			t.Parallel()
 			a, b := lab.Pair(t)
 			a.Must("ip addr add 192.0.2.11/24 dev eth0 && ip addr add fd01::11/64 dev eth0 preferred_lft 0")
+			a.AwaitAddresses("eth0")
 			ta, tb := lab.Connect(a, b, c.second, lab.Settings{}, lab.Settings{Port: 1235})
 			wire := a.Watch("eth0")
 			b.Ping(lab.InnerA4, 3)

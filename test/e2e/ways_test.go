@@ -19,6 +19,7 @@ func twoWires(t *testing.T, v6 bool) (a, b *lab.Host, ip string) {
 	a, b = lab.Pair(t)
 	lab.Link(a, "eth1", []string{"198.51.100.1/24", "fd03::1/64"}, b, "eth1", []string{"198.51.100.2/24", "fd03::2/64"})
 	b.Must("ip addr add 203.0.113.2/32 dev lo && ip addr add fd09::2/128 dev lo nodad")
+	b.AwaitAddresses("lo")
 	b.Must("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.eth1.rp_filter=0")
 	a.Must("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.eth1.rp_filter=0")
 	return a, b, pick(v6, "ip -4", "ip -6")
@@ -121,6 +122,7 @@ func TestRulesByPort(t *testing.T) {
 				a0, a1, b0, b1, far, bits := wireAddrs(v6)
 				service := pick(v6, "203.0.113.1", "fd09::1") // of A, on neither wire
 				a.Must("ip addr add %s%s dev lo nodad", service, bits)
+				a.AwaitAddresses("lo")
 				b.Must("%s route add %s%s via %s src %s", ip, service, bits, a1, far)
 				a.Must("%s rule add %s lookup 100 && %s route add %s%s via %s table 100", ip, rule, ip, far, bits, b1)
 				a.Must("%s route add %s%s via %s metric 20", ip, far, bits, b0)
