@@ -54,12 +54,9 @@ func decode(text []byte, path string, exposed bool) (*wgconf.File, wgconf.Proble
 	defer clear(text)
 	document := wgconf.Parse(text)
 	defer document.Erase()
-	file, problems := document.Decode(wgconf.Env{
-		ReadKey:     readKey,
-		Dir:         filepath.Dir(path),
-		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"),
-		CheckOnly:   true,
-	})
+	env := surroundings(path)
+	env.CheckOnly = true
+	file, problems := document.Decode(env)
 	if file != nil {
 		change := file.Change()
 		change.Erase()

@@ -31,7 +31,7 @@ func runDown(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	s, err := begin(c, path, name)
+	s, err := begin(c, name)
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (f *foreground) takeDown(ctx context.Context) error {
 	var s *session
 	var err error
 	control.WaitFor(turnTime, func() bool {
-		s, err = begin(f.call, f.path, f.name)
+		s, err = begin(f.call, f.name)
 		return !errors.Is(err, netsetup.ErrBusy)
 	})
 	if err != nil {

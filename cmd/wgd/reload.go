@@ -54,7 +54,7 @@ func reload(ctx context.Context, c *cli.Call, path, name string, dryRun bool) er
 	}
 	secrets := file.Change()
 	defer secrets.Erase()
-	s, err := begin(c, path, name)
+	s, err := begin(c, name)
 	if err != nil {
 		return err
 	}

@@ -33,11 +33,11 @@ var saveText = []string{
 }
 
 func runSave(c *cli.Call) error {
-	path, name, err := wgconf.Locate(c.Arg("CONF"))
+	_, name, err := wgconf.Locate(c.Arg("CONF"))
 	if err != nil {
 		return err
 	}
-	s, err := begin(c, path, name)
+	s, err := begin(c, name)
 	if err != nil {
 		return err
 	}

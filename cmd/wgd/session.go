@@ -25,11 +25,7 @@ func load(c *cli.Call, path string) (*wgconf.File, error) {
 	defer clear(text)
 	document := wgconf.Parse(text)
 	defer document.Erase()
-	file, problems := document.Decode(wgconf.Env{
-		ReadKey:     readKey,
-		Dir:         filepath.Dir(path),
-		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"),
-	})
+	file, problems := document.Decode(surroundings(path))
 	if exposed {
 		c.Warnf("%s: others may read this file, and its keys: chmod 600 it", path)
 	}
@@ -39,6 +35,15 @@ func load(c *cli.Call, path string) (*wgconf.File, error) {
 		}
 	}
 	return file, problems.Err(path)
+}
+
+// surroundings are where the keys come from that a file names.
+func surroundings(path string) wgconf.Env {
+	return wgconf.Env{
+		ReadKey:     readKey,
+		Dir:         filepath.Dir(path),
+		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"),
+	}
 }
 
 // A session is one call of a command that works on an interface and its file.
@@ -51,7 +56,7 @@ type session struct {
 }
 
 // begin keeps others from changing the interface, until end.
-func begin(c *cli.Call, path, name string) (*session, error) {
+func begin(c *cli.Call, name string) (*session, error) {
 	links, err := link.Open()
 	if err != nil {
 		return nil, err

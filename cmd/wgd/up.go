@@ -73,7 +73,7 @@ func up(ctx context.Context, c *cli.Call, path, name string, d *ownDaemon) error
 	}
 	change := file.Change()
 	defer change.Erase()
-	s, err := begin(c, path, name)
+	s, err := begin(c, name)
 	if err != nil {
 		return err
 	}
