@@ -28,15 +28,7 @@ func reloadHosts(t *testing.T) (a, b *lab.Host, file reloadFile) {
 	a, b = lab.Pair(t)
 	privateA, publicA := keyPair(a)
 	privateB, publicB := keyPair(b)
-	a.Write("/etc/wireguard/wg0.conf", `[Interface]
-PrivateKey = `+privateA+`
-ListenPort = 1234
-Address = 10.2.0.1/24, fd00:2::1/64
-[Peer]
-# Name = B
-PublicKey = `+publicB+`
-AllowedIPs = 10.2.0.2/32, 10.5.0.2/32, fd00:2::2/128
-`)
+	writeServer(a, privateA, publicB, "10.2.0.2/32, 10.5.0.2/32, fd00:2::2/128")
 	a.Must("ip addr add 198.18.0.1/32 dev lo && ip addr add 198.18.0.9/32 dev lo && wgd up wg0")
 	b.Must("ip route add default via 192.0.2.1")
 	file = reloadFile{privateB: privateB, publicA: publicA, address: "10.2.0.2/24, 10.5.0.2/32, fd00:2::2/64",

@@ -14,11 +14,8 @@ func keyPair(h *lab.Host) (private, public string) {
 	return f[0], f[1]
 }
 
-// upFiles writes the files of two tunnels: that of b leads everything to a, whose endpoint
-// is behind b's own default route. more are further lines of b's [Interface].
-func upFiles(a, b *lab.Host, more string) {
-	privateA, publicA := keyPair(a)
-	privateB, publicB := keyPair(b)
+// writeServer writes the file of a tunnel in which a waits for its peer B.
+func writeServer(a *lab.Host, privateA, publicB, allowed string) {
 	a.Write("/etc/wireguard/wg0.conf", `[Interface]
 PrivateKey = `+privateA+`
 ListenPort = 1234
@@ -26,8 +23,16 @@ Address = 10.2.0.1/24, fd00:2::1/64
 [Peer]
 # Name = B
 PublicKey = `+publicB+`
-AllowedIPs = 10.2.0.2/32, fd00:2::2/128
+AllowedIPs = `+allowed+`
 `)
+}
+
+// upFiles writes the files of two tunnels: that of b leads everything to a, whose endpoint
+// is behind b's own default route. more are further lines of b's [Interface].
+func upFiles(a, b *lab.Host, more string) {
+	privateA, publicA := keyPair(a)
+	privateB, publicB := keyPair(b)
+	writeServer(a, privateA, publicB, "10.2.0.2/32, fd00:2::2/128")
 	b.Write("/etc/wireguard/wg0.conf", `[Interface]
 PrivateKey = `+privateB+`
 Address = 10.2.0.2/24, fd00:2::2/64
