@@ -1,10 +1,12 @@
 package core
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"wgd/conf"
 	"wgd/key"
@@ -70,4 +72,53 @@ func TestDiscardErases(t *testing.T) {
 	if !reflect.ValueOf(completed.hs).Elem().IsZero() {
 		t.Error("the handshake was not erased")
 	}
+}
+
+// A35: a job that lacks random bytes is not started, and its secrets are erased.
+func TestNoRandomnessErases(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	good := a.m.random
+	short := &shortRandom{}
+	a.m.random = short
+	a.send(b, "x")
+	w.run(6 * time.Second)
+	a.m.random = good
+	ephemerals := short.given
+	b.m.random = short
+	secret, err := key.ParsePresharedHex(strings.Repeat("ab", 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.member(a).preshared = secret
+	w.run(6 * time.Second)
+	if len(ephemerals) == 0 || len(short.given) == len(ephemerals) {
+		t.Fatal("no job lacked random bytes")
+	}
+	for _, given := range short.given {
+		if *given != [32]byte{} {
+			t.Error("a part of an ephemeral key was not erased")
+		}
+	}
+	for _, given := range short.given[len(ephemerals):] {
+		job := (*answer)(unsafe.Add(unsafe.Pointer(given), -int(unsafe.Offsetof(answer{}.ephemeral))))
+		if !job.preshared.IsZero() {
+			t.Error("the copy of the preshared key was not erased")
+		}
+	}
+}
+
+// A shortRandom gives only a half of an ephemeral key, and remembers where it went.
+type shortRandom struct{ given []*[32]byte }
+
+func (s *shortRandom) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(i + len(s.given))
+	}
+	if len(b) != 32 {
+		return len(b), nil
+	}
+	clear(b[16:])
+	s.given = append(s.given, (*[32]byte)(b))
+	return 16, errors.New("broken")
 }

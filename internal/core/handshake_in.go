@@ -107,7 +107,7 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 		floor: p.accepted, preshared: p.preshared.Clone(), presharedChanges: p.presharedChanges,
 	}
 	if _, err := io.ReadFull(m.random, next.ephemeral[:]); err != nil {
-		w.state.Erase()
+		next.erase()
 		return
 	}
 	w.identity.acquire()
@@ -159,9 +159,7 @@ type answer struct {
 var errReplayed = errors.New("initiation: its stamp is not new")
 
 func (w *answer) run() {
-	defer clear(w.ephemeral[:])
-	defer w.state.Erase()
-	defer w.preshared.Erase()
+	defer w.erase()
 	var hs *noise.Handshake
 	w.stamp, hs, w.err = w.state.Finish(w.identity.static, w.remote)
 	if w.err != nil {
@@ -224,8 +222,13 @@ func (w *answer) refusal(m *Machine, now clock.Now) Cause {
 }
 
 func (w *answer) discard(*Machine) {
+	w.erase()
+	w.identity.release()
+}
+
+// erase zeroes the secrets that the job was given (A35).
+func (w *answer) erase() {
 	clear(w.ephemeral[:])
 	w.preshared.Erase()
 	w.state.Erase()
-	w.identity.release()
 }

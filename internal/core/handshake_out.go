@@ -85,8 +85,8 @@ func (m *Machine) initiate(now clock.Now, p *member, cause Cause) {
 	own := &initiation{index: i, attempt: p.attempts, cause: cause}
 	w := &creation{identity: m.identity.acquire(), member: p, remote: p.remote, own: own, stamp: m.nextStamp(now, p)}
 	if _, err := io.ReadFull(m.random, w.ephemeral[:]); err != nil {
+		w.discard(m)
 		m.index.Release(i)
-		m.identity.release()
 		p.wanted = true
 		return
 	}
