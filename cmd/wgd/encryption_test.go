@@ -1,0 +1,6 @@
+//go:build !nullaead
+
+package main
+
+// withoutEncryption reports whether this program was built with -tags nullaead.
+const withoutEncryption = false

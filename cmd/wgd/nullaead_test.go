@@ -1,0 +1,5 @@
+//go:build nullaead
+
+package main
+
+const withoutEncryption = true
