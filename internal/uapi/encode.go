@@ -30,8 +30,6 @@ func (o *out) number(name string, n uint64) {
 	o.bytes(name, o.scratch)
 }
 
-// secret writes a secret key without a string, which could not be zeroed. It
-// zeroes the digits in scratch.
 // bit writes 0 or 1.
 func (o *out) bit(name string, on bool) {
 	n := uint64(0)
@@ -41,6 +39,8 @@ func (o *out) bit(name string, on bool) {
 	o.number(name, n)
 }
 
+// secret writes a secret key without a string, which could not be zeroed. It
+// zeroes the digits in scratch.
 func (o *out) secret(name string, appendHex func(dst []byte) []byte) {
 	o.scratch = appendHex(o.scratch[:0])
 	o.bytes(name, o.scratch)
