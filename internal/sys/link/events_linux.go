@@ -22,8 +22,8 @@ type subscription struct {
 	oob  []byte // nil unless it receives from other namespaces, too
 }
 
-// heard is the result of one read. It is valid until the next one.
-type heard struct {
+// received is the result of one read. It is valid until the next one.
+type received struct {
 	messages []syscall.NetlinkMessage
 	from     int  // the number of the namespace, or atHome
 	overrun  bool // events were lost: the state must be read again
@@ -55,9 +55,9 @@ func subscribe(groups ...uint) (*subscription, error) {
 	return s, nil
 }
 
-// hearOthers makes it receive from all namespaces that have a number here, too. That
-// needs CAP_NET_BROADCAST.
-func (s *subscription) hearOthers() (err error) {
+// receiveFromOthers makes it receive from all namespaces that have a number here, too.
+// That needs CAP_NET_BROADCAST.
+func (s *subscription) receiveFromOthers() (err error) {
 	s.oob = make([]byte, unix.CmsgSpace(4))
 	control := s.conn.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1)
@@ -69,7 +69,7 @@ func (s *subscription) hearOthers() (err error) {
 }
 
 // receive waits for the next messages.
-func (s *subscription) receive() (heard, error) {
+func (s *subscription) receive() (received, error) {
 	var n, oobn int
 	var from unix.Sockaddr
 	var errno error
@@ -79,21 +79,21 @@ func (s *subscription) receive() (heard, error) {
 	})
 	switch {
 	case err != nil:
-		return heard{}, err
+		return received{}, err
 	case errno == unix.ENOBUFS:
-		return heard{overrun: true}, nil
+		return received{overrun: true}, nil
 	case errno != nil:
-		return heard{}, errno
+		return received{}, errno
 	}
 	// Any process may send to a netlink socket; only messages of the kernel count.
 	if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != 0 {
-		return heard{}, nil
+		return received{}, nil
 	}
 	messages, err := syscall.ParseNetlinkMessage(s.buf[:n])
 	if err != nil {
-		return heard{overrun: true}, nil
+		return received{overrun: true}, nil
 	}
-	return heard{messages: messages, from: originOf(s.oob[:oobn])}, nil
+	return received{messages: messages, from: originOf(s.oob[:oobn])}, nil
 }
 
 // originOf is the number of the namespace that sent a message, from its control message.

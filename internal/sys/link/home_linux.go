@@ -39,8 +39,8 @@ func newHome() (*home, error) {
 	return &home{ns, handle}, nil
 }
 
-// again is another file of the namespace.
-func (h *home) again() (*os.File, error) {
+// duplicate returns another file of the namespace.
+func (h *home) duplicate() (*os.File, error) {
 	fd, err := unix.FcntlInt(h.ns.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -69,9 +69,9 @@ func (h *home) number(ns *os.File) (int, error) {
 	return id, nil
 }
 
-// look subscribes to the interfaces of a namespace and then reads the state of one of
-// them. events is nil where the process may not receive events.
-func (h *home) look(id int, name string) (events *subscription, index int, state State, err error) {
+// subscribe subscribes to events about the interfaces of a namespace, and then reads the
+// state of one of them. events is nil where the process may not receive events.
+func (h *home) subscribe(id int, name string) (events *subscription, index int, state State, err error) {
 	err = netns.Do(h.ns, func() error {
 		if events, err = listen(id); err != nil {
 			return err
@@ -96,7 +96,7 @@ func listen(id int) (*subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	if events.hearOthers() != nil {
+	if events.receiveFromOthers() != nil {
 		events.close()
 		return nil, nil
 	}

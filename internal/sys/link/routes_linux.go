@@ -132,7 +132,7 @@ func (r *routes) list() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range messages {
-		r.hearLink(unix.RTM_NEWLINK, m)
+		r.handleLink(unix.RTM_NEWLINK, m)
 	}
 	r.pending = nil
 	return nil
@@ -145,7 +145,7 @@ func (r *routes) run() {
 		if err != nil {
 			return // closed
 		}
-		if !r.hear(news) {
+		if !r.handle(news) {
 			continue
 		}
 		select {
@@ -155,8 +155,8 @@ func (r *routes) run() {
 	}
 }
 
-// hear processes the events of one read, and reports whether routes may have changed.
-func (r *routes) hear(news heard) bool {
+// handle processes the events of one read, and reports whether routes may have changed.
+func (r *routes) handle(news received) bool {
 	if news.overrun {
 		r.mu.Lock()
 		clear(r.interfaces)
@@ -172,11 +172,11 @@ func (r *routes) hear(news heard) bool {
 	for _, m := range news.messages {
 		switch kind := m.Header.Type; kind {
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-			r.hearRoute(m.Data)
+			r.handleRoute(m.Data)
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-			r.hearAddress(kind, m.Data)
+			r.handleAddress(kind, m.Data)
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-			r.hearLink(kind, m.Data)
+			r.handleLink(kind, m.Data)
 		case unix.RTM_NEWRULE, unix.RTM_DELRULE:
 			r.note(anyOf(m.Data)...)
 		case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
@@ -218,9 +218,9 @@ func (r *routes) noted(p netip.Prefix) bool {
 	return false
 }
 
-// hearRoute processes a struct rtmsg, which has the family and the length of the
+// handleRoute processes a struct rtmsg, which has the family and the length of the
 // prefix, and its attributes.
-func (r *routes) hearRoute(m []byte) {
+func (r *routes) handleRoute(m []byte) {
 	if len(m) < unix.SizeofRtMsg {
 		return
 	}
@@ -242,10 +242,10 @@ func (r *routes) hearRoute(m []byte) {
 	r.note(any...) // a default route has no destination
 }
 
-// hearAddress processes an address that was added, changed or removed. That may change
+// handleAddress processes an address that was added, changed or removed. That may change
 // the sources of all routes. But the kernel also reports an address when a router
 // advertisement extends its lifetime, which changes nothing.
-func (r *routes) hearAddress(kind uint16, m []byte) {
+func (r *routes) handleAddress(kind uint16, m []byte) {
 	if len(m) < unix.SizeofIfAddrmsg {
 		return
 	}
@@ -284,9 +284,9 @@ func (r *routes) hearAddress(kind uint16, m []byte) {
 
 var linkLocal = netip.MustParsePrefix("fe80::/10")
 
-// hearLink processes an interface that was added, changed or removed. Routes come and
+// handleLink processes an interface that was added, changed or removed. Routes come and
 // go with interfaces, those of IPv4 without an event.
-func (r *routes) hearLink(kind uint16, m []byte) {
+func (r *routes) handleLink(kind uint16, m []byte) {
 	if len(m) < unix.SizeofIfInfomsg || m[0] != unix.AF_UNSPEC {
 		return // a message about a port of a bridge
 	}

@@ -368,7 +368,7 @@ func TestRoutesAfterLostEvents(t *testing.T) {
 	r.mu.Lock()
 	clear(r.interfaces)
 	r.mu.Unlock()
-	if !r.hear(heard{overrun: true}) || !slices.Equal(r.Changes(), []netip.Prefix{AllIPv4, AllIPv6}) {
+	if !r.handle(received{overrun: true}) || !slices.Equal(r.Changes(), []netip.Prefix{AllIPv4, AllIPv6}) {
 		t.Error("not everything counts as changed")
 	}
 	if got := ask(t, r, to("198.51.100.1:7")); !got.Tunnel {
@@ -399,12 +399,12 @@ func FuzzRouteMessages(f *testing.F) {
 		for _, kind := range []uint16{unix.RTM_NEWROUTE, unix.RTM_NEWADDR, unix.RTM_DELADDR, unix.RTM_NEWLINK, unix.RTM_DELLINK, unix.RTM_NEWRULE} {
 			switch kind {
 			case unix.RTM_NEWROUTE:
-				r.hearRoute(b)
+				r.handleRoute(b)
 				parseRoute(b)
 			case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-				r.hearAddress(kind, b)
+				r.handleAddress(kind, b)
 			case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-				r.hearLink(kind, b)
+				r.handleLink(kind, b)
 			case unix.RTM_NEWRULE:
 				r.note(anyOf(b)...)
 			}

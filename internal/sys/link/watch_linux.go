@@ -88,7 +88,7 @@ func (w *watcher) run(first State) {
 	defer close(w.states)
 	defer w.home.close()
 	defer w.Close()
-	for more := w.tell(first); more; {
+	for more := w.send(first); more; {
 		p := w.present()
 		switch {
 		case p == nil:
@@ -113,7 +113,7 @@ func (w *watcher) listen(p *location) bool {
 		return w.resettle()
 	}
 	for _, message := range news.messages {
-		if !w.hear(p, news.from, message) {
+		if !w.handle(p, news.from, message) {
 			return false
 		}
 		if w.present() != p {
@@ -123,8 +123,8 @@ func (w *watcher) listen(p *location) bool {
 	return true
 }
 
-// hear handles one message from a namespace. It returns false at the end.
-func (w *watcher) hear(p *location, from int, message syscall.NetlinkMessage) bool {
+// handle handles one message from a namespace. It returns false at the end.
+func (w *watcher) handle(p *location, from int, message syscall.NetlinkMessage) bool {
 	if message.Header.Type == unix.RTM_DELNSID && deletedID(message.Data) == p.id {
 		return w.resettle() // the namespace is being deleted, and the interface with it
 	}
@@ -141,7 +141,7 @@ func (w *watcher) hear(p *location, from int, message syscall.NetlinkMessage) bo
 	case message.Header.Type == unix.RTM_DELLINK:
 		return w.resettle()
 	}
-	return w.tell(state)
+	return w.send(state)
 }
 
 // deletedID is the number of a deleted namespace; atHome if the message has none.
@@ -166,15 +166,15 @@ func (w *watcher) resettle() bool {
 		state, err := w.arm()
 		switch {
 		case err == nil:
-			return w.tell(state)
+			return w.send(state)
 		case errors.Is(err, errGone):
-			return w.tell(State{Gone: true})
+			return w.send(State{Gone: true})
 		}
 		if !w.pause(settleStep) {
 			return false
 		}
 	}
-	return w.tell(State{Gone: true})
+	return w.send(State{Gone: true})
 }
 
 func (w *watcher) pause(d time.Duration) bool {
@@ -230,7 +230,7 @@ func (w *watcher) find() (p *location, state State, err error) {
 	if p.id, err = w.home.number(ns); err != nil {
 		return nil, State{}, err
 	}
-	p.events, p.index, state, err = w.home.look(p.id, name)
+	p.events, p.index, state, err = w.home.subscribe(p.id, name)
 	switch {
 	case guessed && errors.Is(err, ErrNotFound):
 		return nil, State{}, errOutOfSight
@@ -253,7 +253,7 @@ func (w *watcher) find() (p *location, state State, err error) {
 func (w *watcher) where() (ns *os.File, guessed bool, err error) {
 	ns, err = w.device.NetNS()
 	if errors.Is(err, os.ErrPermission) {
-		ns, err = w.home.again()
+		ns, err = w.home.duplicate()
 		return ns, true, err
 	}
 	return ns, false, err
@@ -311,8 +311,8 @@ func (w *watcher) present() *location {
 	return w.location
 }
 
-// tell sends a state if it differs from the last one. It returns false at the end.
-func (w *watcher) tell(state State) bool {
+// send sends a state if it differs from the last one. It returns false at the end.
+func (w *watcher) send(state State) bool {
 	if w.sent && state == w.last {
 		return true
 	}
