@@ -3,11 +3,13 @@ package core
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"wgd/conf"
 	"wgd/internal/resolve/names"
+	"wgd/internal/wire"
 	"wgd/key"
 )
 
@@ -176,6 +178,65 @@ func TestRoamedPeerKeepsEndpoint(t *testing.T) {
 	w.lost = func(from, _ *host, _ []byte) bool { return from == b && a.status(b).Endpoint.Addr() != other }
 	n := len(b.got)
 	w.until(15*time.Second, func() bool { return len(b.got) > n })
+}
+
+// roam makes data come to h from another endpoint of its peer, which only the data plane
+// sees (A51).
+func (h *host) roam(peer *host, to netip.AddrPort) {
+	h.peer(peer).SetEndpoint(wire.NewEndpoint(to, h.addr.Addr(), 2))
+}
+
+// An address that was found for a name is not used if data came from elsewhere
+// meanwhile, even if the machine has not looked at the peer since. A51
+func TestFoundWhileRoaming(t *testing.T) {
+	w := newWorld(t, 7)
+	a, b := w.pair()
+	d := a.named(b, time.Hour, b.addr.Addr())
+	a.send(b, "x")
+	w.run(time.Second)
+	moved := netip.MustParseAddrPort("192.0.3.9:4444")
+	a.roam(b, moved)
+	a.m.Resolved(a.time(), b.public, netip.AddrPortFrom(nobody4, 51820), true)
+	if s, _ := d.m.Status(b.public); a.status(b).Endpoint != moved || s.Endpoint != moved {
+		t.Errorf("the endpoint is %v, and the Resolver believes %v, want %v", a.status(b).Endpoint, s.Endpoint, moved)
+	}
+}
+
+// The Resolver learns where a peer is and that it answered from the next look at the
+// peer, without a handshake: otherwise it would still try other addresses.
+func TestResolverLearnsAtLook(t *testing.T) {
+	w := newWorld(t, 8)
+	a, b := w.pair()
+	d := a.named(b, time.Hour, b.addr.Addr())
+	a.send(b, "x")
+	w.run(time.Second)
+	moved := netip.MustParseAddrPort("192.0.3.9:4444")
+	a.roam(b, moved)
+	a.m.Wake(a.time(), a.peer(b))
+	if s, _ := d.m.Status(b.public); s.Endpoint != moved {
+		t.Errorf("the Resolver believes %v, want %v", s.Endpoint, moved)
+	}
+
+	// Silent for 12 s, and then heard again. A second address is no reason to move.
+	a.roam(b, b.addr)
+	a.m.Wake(a.time(), a.peer(b))
+	sessions := len(b.events)
+	w.lost = func(from, _ *host, _ []byte) bool { return from == a }
+	a.send(b, "y")
+	w.run(12 * time.Second)
+	w.lost = nil
+	b.send(a, "z")
+	w.run(5 * time.Second) // until the look for the handshake that would be due now
+	if len(b.events) != sessions || d.lookups < 2 {
+		t.Fatalf("a handshake or no lookup: %v, %d lookups", b.events[sessions:], d.lookups)
+	}
+	d.m.NetworkChanged(w.now)
+	d.addrs = append(d.addrs, nobody4)
+	w.run(time.Minute)
+	tried := slices.ContainsFunc(a.sent, func(s sent) bool { return s.to.Addr() == nobody4 })
+	if tried || d.lookups < 3 {
+		t.Errorf("after %d lookups, was %v tried: %t; data came from %v", d.lookups, nobody4, tried, b.addr)
+	}
 }
 
 // A message that the socket refuses is sent to the next address at once, and each

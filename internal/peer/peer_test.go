@@ -125,6 +125,28 @@ func TestWake(t *testing.T) {
 	}
 }
 
+// A name is looked up KeepaliveTimeout after data to which nothing came back, so core
+// must look then, and not only when the handshake is due.
+func TestWakeForName(t *testing.T) {
+	p := newPeer()
+	p.SetNextLook(at(12))
+	if p.NoteSent(at(1), true) {
+		t.Error("nothing is due before core looks")
+	}
+	p = newPeer()
+	p.SetFollowed(true)
+	p.SetNextLook(at(12))
+	if !p.NoteSent(at(1), true) {
+		t.Error("no Wake was requested though a lookup is due before NextLook")
+	}
+	p = newPeer()
+	p.SetFollowed(true)
+	p.SetNextLook(at(11))
+	if p.NoteSent(at(1), true) {
+		t.Error("core looks early enough")
+	}
+}
+
 // No deadline is lost between core and the data plane: if core sets NextLook while
 // a packet is recorded, either a Wake is requested or NextLook is early enough.
 func TestConcurrentLookAndNote(t *testing.T) {
