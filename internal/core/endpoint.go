@@ -16,6 +16,9 @@ type Resolver interface {
 	Remove(id key.Public)
 	Heard(id key.Public, from netip.AddrPort)
 	Silent(id key.Public)
+	// While it is paused, it looks up each name once only.
+	Pause()
+	Resume()
 	// Unanswered and Refused return the endpoint to try next, if there is another one.
 	Unanswered(id key.Public) (netip.AddrPort, bool)
 	Refused(id key.Public) (netip.AddrPort, bool)

@@ -59,6 +59,8 @@ func (d *directory) Set(id key.Public, name string, port uint16, current netip.A
 	d.m.Set(d.h.w.now, id, name, port, current)
 }
 func (d *directory) Remove(id key.Public)                     { d.m.Remove(id) }
+func (d *directory) Pause()                                   { d.m.Pause() }
+func (d *directory) Resume()                                  { d.m.Resume(d.h.w.now) }
 func (d *directory) Heard(id key.Public, from netip.AddrPort) { d.m.Heard(id, from) }
 func (d *directory) Silent(id key.Public)                     { d.m.Silent(d.h.w.now, id) }
 func (d *directory) Unanswered(id key.Public) (netip.AddrPort, bool) {

@@ -82,6 +82,9 @@ func (m *Machine) Up(now clock.Now) {
 		return
 	}
 	m.up = true
+	if m.resolver != nil {
+		m.resolver.Resume()
+	}
 	m.reserveStamps(now)
 	for p := m.first; p != nil; p = p.after {
 		p.keepaliveOwed = p.shared.PersistentKeepalive() > 0
@@ -97,6 +100,9 @@ func (m *Machine) Down(clock.Now) {
 		return
 	}
 	m.up = false
+	if m.resolver != nil {
+		m.resolver.Pause()
+	}
 	for p := m.first; p != nil; p = p.after {
 		m.quiet(p)
 	}

@@ -103,6 +103,7 @@ func Open(world World, memory Memory) *Engine {
 	e.names = follow.Start(follow.Options{
 		Now: func() clock.Time { return world.Clock().Mono }, Random: world.Rand, Files: world.Names, Changed: e.namesChanged,
 	})
+	e.names.Pause() // until the interface is up
 	machine := core.New(core.Options{
 		Rand:     world.Rand,
 		Index:    idx,

@@ -105,3 +105,22 @@ func TestNetworkChangeLooksUp(t *testing.T) {
 	a.RoutesChanged(netip.MustParsePrefix("0.0.0.0/0"))
 	eventually(t, "the name is looked up", func() bool { return server.Asked("b.example") > asked })
 }
+
+// While the interface is down, a name is looked up once, and again when it is up.
+func TestNamesWhileDown(t *testing.T) {
+	server, a, b := namedPair(t)
+	server.SetAddrs("b.example", 1, b.outer.String())
+	a.Down()
+	a.apply(peers(b.byName()))
+	a.awaitEndpoint(b, b.outer)
+	asked := server.Asked("b.example")
+	a.sleep(10 * time.Second)
+	a.RoutesChanged(netip.MustParsePrefix("0.0.0.0/0"))
+	time.Sleep(100 * time.Millisecond)
+	if n := server.Asked("b.example"); n != asked {
+		t.Errorf("%d questions while the interface was down", n-asked)
+	}
+	a.up()
+	eventually(t, "the name is looked up again", func() bool { return server.Asked("b.example") > asked })
+	a.deliver(b, "up")
+}

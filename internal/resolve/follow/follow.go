@@ -112,6 +112,17 @@ func (f *Follower) NetworkChanged() {
 	})
 }
 
+// Pause says that the interface is down: each name is looked up once, and then not until
+// Resume.
+func (f *Follower) Pause() {
+	f.with(func(m *names.Machine, _ clock.Time) { m.Pause() })
+}
+
+// Resume says that the interface is up.
+func (f *Follower) Resume() {
+	f.with(func(m *names.Machine, now clock.Time) { m.Resume(now) })
+}
+
 // NextUse returns a peer that has another endpoint, once for each. If its caller
 // holds a lock that calls of Unanswered and Refused hold as well, what they return is
 // in order.

@@ -7,6 +7,7 @@
 //	Silent, Unanswered,       │              ┌─ NextAsk: look up this name
 //	Refused, Heard ───────────┼─▶ Machine ─▶ ├─ NextUse: this peer has another endpoint
 //	NetworkChanged ───────────┤              └─ NextTimeout: call NextAsk again then
+//	Pause, Resume ────────────┤
 //	Answered, Failed ─────────┘
 //
 // # When a name is looked up
@@ -20,6 +21,8 @@
 //     minGap; while that goes on and changes nothing, every maxGap.
 //   - When the network has changed.
 //   - After a failure, for ever, with pauses that double from firstRetry to maxRetry.
+//
+// While the Machine is paused, because the interface is down, a name is looked up once.
 //
 // Peers with the same name share it: it is looked up once. At most maxAsking lookups
 // run at the same time, and at most one begins per askInterval, after a burst. Names

@@ -66,12 +66,18 @@ func (m *Machine) press(now clock.Time, h *host) {
 	m.schedule(h, min(h.due, max(now, h.next(gap))), true)
 }
 
-// schedule makes a host due at a time.
+// schedule makes a host due at a time, or if the Machine is paused and something is
+// known about the host, after Resume.
 func (m *Machine) schedule(h *host, due clock.Time, urgent bool) {
 	m.unschedule(h)
 	h.due, h.urgent = due, urgent
-	heap.Push(m.in(h), h)
+	if !m.paused || !h.lookedUp() {
+		heap.Push(m.in(h), h)
+	}
 }
+
+// lookedUp reports whether a lookup has ended, with an answer or without.
+func (h *host) lookedUp() bool { return len(h.addrs) > 0 || h.failure != "" }
 
 func (m *Machine) unschedule(h *host) {
 	if h.index >= 0 {

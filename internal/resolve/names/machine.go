@@ -36,6 +36,7 @@ type Machine struct {
 	created uint64 // hosts, to order them
 
 	urgent, routine schedule
+	paused          bool
 	asking          int
 	bucket          clock.Bucket
 	uses            []*peer // whose endpoint has changed
@@ -179,6 +180,37 @@ func (m *Machine) NetworkChanged(now clock.Time) {
 	}
 	for _, p := range m.peers {
 		p.refusals = 0
+	}
+}
+
+// Pause says that no endpoint is needed for now. Then each name is looked up only until
+// something is known about it: its addresses, or why it has none.
+func (m *Machine) Pause() {
+	m.paused = true
+	for _, h := range m.hosts {
+		if h.lookedUp() {
+			m.unschedule(h)
+		}
+	}
+}
+
+// Resume ends a pause. What was due during the pause is due now, and names that had no
+// addresses are looked up again without waiting longer.
+func (m *Machine) Resume(now clock.Time) {
+	if !m.paused {
+		return
+	}
+	m.paused = false
+	for _, h := range m.hosts {
+		if h.asking {
+			continue
+		}
+		due := h.due
+		if h.failure != "" {
+			h.failures = 0
+			due = min(due, max(now, h.next(afterChange)))
+		}
+		m.schedule(h, due, h.urgent)
 	}
 }
 
