@@ -26,10 +26,6 @@ install:
 deb:
 	GO="$(GO)" sh packaging/deb/build.sh bin
 
-# As root on Debian, and not in CI: the package built twice, installed, used, upgraded and removed.
-debtest:
-	GO="$(GO)" sh packaging/deb/test.sh
-
 generate:
 	$(GO) generate ./...
 
@@ -37,7 +33,7 @@ generate:
 setup:
 	@sh test/setup.sh
 
-test: setup check unit alloc kernels processors narrow fuzz e2e interop
+test: setup check unit alloc kernels processors narrow fuzz e2e interop debtest
 	$(call part,all parts passed)
 
 check: vet archtest commits
@@ -96,6 +92,10 @@ e2e:
 interop:
 	$(call part,interop: wireguard-go$(comma) wg and wg-quick; ours built with the race detector)
 	cd test/interop && E2E_RACE=1 $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
+
+debtest:
+	$(call part,debtest: the Debian package: built twice$(comma) installed$(comma) used$(comma) upgraded and removed)
+	@GO="$(GO)" sh packaging/deb/test.sh
 
 # As root; less than ten minutes. make bench BENCH=-quick takes one or two, and
 # make bench BENCH='-write README.md,docs/performance.md' replaces the tables.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the Debian package, in the folder that is given: the same bytes from the same commit
-# and the same Go. VERSION, ARCH and SOURCE_DATE_EPOCH may be set.
+# and the same Go. VERSION, ARCH and SOURCE_DATE_EPOCH may be set, and NFPM to what nfpm.sh built.
 set -eu
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
@@ -14,15 +14,14 @@ revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 day=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S)
 export VERSION="${VERSION:-0~$day.$revision}"
 export ARCH="${ARCH:-$($GO env GOARCH)}"
-TREE=$(mktemp -d)
-export TREE
-trap 'rm -rf "$TREE"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TREE="$work/tree"
 
 mkdir -p "$TREE/usr/bin" "$TREE/usr/lib/systemd/system" "$TREE/usr/share/doc/wgd"
 CGO_ENABLED=0 GOARCH=$ARCH $GO build -trimpath -buildvcs=false \
 	-ldflags "-s -w -X wgd/internal/cli.version=$VERSION" -o "$TREE/usr/bin/" ./cmd/...
 cp packaging/systemd/wgd@.service "$TREE/usr/lib/systemd/system/"
-
 
 for page in docs/man/*.[1-9]; do
 	section=$TREE/usr/share/man/man${page##*.}
@@ -30,11 +29,12 @@ for page in docs/man/*.[1-9]; do
 	gzip -9n < "$page" > "$section/${page##*/}.gz"
 done
 
-# Completion is printed by the programs, so these are built for this machine.
-programs=$TREE.programs
-mkdir "$programs"
-trap 'rm -rf "$TREE" "$programs"' EXIT
-$GO build -buildvcs=false -o "$programs/" ./cmd/...
+# The programs print the completion of the shells. Those for another processor cannot.
+programs=$TREE/usr/bin
+if [ "$ARCH" != "$($GO env GOHOSTARCH)" ]; then
+	programs=$work/programs
+	GOARCH=$($GO env GOHOSTARCH) $GO build -buildvcs=false -o "$programs/" ./cmd/...
+fi
 bash=$TREE/usr/share/bash-completion/completions
 zsh=$TREE/usr/share/zsh/vendor-completions
 fish=$TREE/usr/share/fish/vendor_completions.d
@@ -63,6 +63,8 @@ done
 gzip -9n < CHANGELOG.md > "$TREE/usr/share/doc/wgd/NEWS.gz"
 
 find "$TREE" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-nfpm=$programs/nfpm
-(cd packaging/deb && $GO build -buildvcs=false -o "$nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm)
-"$nfpm" package --config packaging/deb/nfpm.yaml --packager deb --target "$out/"
+if [ -z "${NFPM:-}" ]; then
+	NFPM=$work/nfpm
+	sh packaging/deb/nfpm.sh "$NFPM"
+fi
+"$NFPM" package --config packaging/deb/nfpm.yaml --packager deb --target "$out/"
