@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 )
 
 // SplitEndpointName returns the host and the port of HOST:PORT. The host must be
@@ -14,7 +15,7 @@ func SplitEndpointName(s string) (host string, port uint16, err error) {
 	host, text, _ := strings.Cut(s, ":")
 	n, err := strconv.ParseUint(text, 10, 16)
 	if _, notAName := netip.ParseAddr(host); err != nil || n == 0 || notAName == nil || !validHost(host) {
-		return "", 0, invalid.Errorf("endpoint name %s: give HOST:PORT, with the name of a host and a port from 1 to 65535", printable(s))
+		return "", 0, invalid.Errorf("endpoint name %s: give HOST:PORT, with the name of a host and a port from 1 to 65535", quote.Name(s))
 	}
 	return host, uint16(n), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 )
 
 // TunablePrefix is the beginning of every tunable's name.
@@ -70,7 +71,7 @@ func newTunable[T any](name string, d domain[T], field func(*Tunables) *T, chang
 		set: func(c *TunablesChange, text string) error {
 			value, err := d.parse(text)
 			if err != nil || !d.valid(value) {
-				return invalid.Errorf("%s: %q: %s", name, printable(text), d.hint)
+				return invalid.Errorf("%s: %q: %s", name, quote.Text(text), d.hint)
 			}
 			*change(c) = &value
 			return nil
@@ -180,7 +181,7 @@ func findTunable(name string) (*tunable, error) {
 			return &tunables[i], nil
 		}
 	}
-	return nil, invalid.Errorf("%s: no such tunable: the names are %s", printable(name), strings.Join(TunableNames(), ", "))
+	return nil, invalid.Errorf("%s: no such tunable: the names are %s", quote.Text(name), strings.Join(TunableNames(), ", "))
 }
 
 // ApplyTo returns t with the changes of c.

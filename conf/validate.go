@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -133,35 +134,14 @@ func ValidName(name string) error {
 	case key.IsEncoded(name): // it is too long or contains =, so no valid name is refused here
 		return invalid.Errorf("a peer's name was expected, but this is a key: give a name of 1 to %d letters, digits and ._@-", MaxNameLen)
 	case len(name) > MaxNameLen:
-		return invalid.Errorf("peer %s: the name has %d bytes: the maximum is %d", abridged(name), len(name), MaxNameLen)
+		return invalid.Errorf("peer %s: the name has %d bytes: the maximum is %d", quote.Name(name), len(name), MaxNameLen)
 	}
 	for _, c := range name {
 		if c > '~' || !nameByte(byte(c)) {
-			return invalid.Errorf("peer %s: %q is not allowed in a name: use letters, digits and ._@-", abridged(name), c)
+			return invalid.Errorf("peer %s: %q is not allowed in a name: use letters, digits and ._@-", quote.Name(name), c)
 		}
 	}
 	return nil
-}
-
-// abridged returns a refused name in a form that can be printed. It shortens a
-// long one, because that may be a secret key with a typing error.
-func abridged(name string) string {
-	const maxLen, shown = 32, 8
-	if len(name) > maxLen {
-		return printable(name[:shown]) + "…"
-	}
-	return printable(name)
-}
-
-// printable replaces the bytes that are not printable ASCII.
-func printable(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c < ' ' || c > '~' {
-			b[i] = '?'
-		}
-	}
-	return string(b)
 }
 
 func nameByte(c byte) bool {
@@ -184,7 +164,7 @@ func ValidInterfaceName(name string) error {
 		return invalid.Errorf("interface %q: a name has 1 to %d bytes", name, MaxInterfaceName)
 	}
 	if len(name) > MaxInterfaceName { // do not print all of it: it may be a key
-		return invalid.Errorf("interface %.8q…: this name has %d bytes: the maximum is %d", name, len(name), MaxInterfaceName)
+		return invalid.Errorf("interface %q: this name has %d bytes: the maximum is %d", quote.Text(name), len(name), MaxInterfaceName)
 	}
 	if name == "." || name == ".." {
 		return invalid.Errorf("interface %q: this is the name of a directory: choose another, wg0 for example", name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"wgd/internal/cli"
+	"wgd/internal/quote"
 )
 
 // A setting is one change to an interface.
@@ -78,7 +80,7 @@ func parseOne(step *cli.Call) (setting, error) {
 func parseMTU(text string) (setting, error) {
 	mtu, err := strconv.Atoi(text)
 	if err != nil || mtu < minMTU || mtu > maxMTU {
-		return setting{}, fmt.Errorf("mtu %q: give a number of bytes from %d to %d", text, minMTU, maxMTU)
+		return setting{}, fmt.Errorf("mtu %q: give a number of bytes from %d to %d", quote.Text(text), minMTU, maxMTU)
 	}
 	return setting{do: doMTU, mtu: mtu}, nil
 }
@@ -93,12 +95,12 @@ func parseAddress(step *cli.Call) (setting, error) {
 	text, length, hasLength := strings.Cut(typed, "/")
 	var err error
 	if s.address, err = addressOf(family, text, step.Arg("INTERFACE")); err != nil {
-		return setting{}, fmt.Errorf("%s %s: %w", family, typed, err)
+		return setting{}, fmt.Errorf("%s %s: %w", family, quote.Text(typed), err)
 	}
 	mask := step.Arg("MASK")
 	if prefixlen := step.Arg("LENGTH"); prefixlen != "" {
 		if hasLength || mask != "" {
-			return setting{}, fmt.Errorf("%s %s: two prefix lengths: give one of them", family, typed)
+			return setting{}, fmt.Errorf("%s %s: two prefix lengths: give one of them", family, quote.Text(typed))
 		}
 		length, hasLength = prefixlen, true
 	}
@@ -113,7 +115,7 @@ func parseAddress(step *cli.Call) (setting, error) {
 		s.bits, err = defaultLength(s.address)
 	}
 	if err != nil {
-		return setting{}, fmt.Errorf("%s %s: %w", family, typed, err)
+		return setting{}, fmt.Errorf("%s %s: %w", family, quote.Text(typed), err)
 	}
 	return s, nil
 }
@@ -122,11 +124,11 @@ func parseAddress(step *cli.Call) (setting, error) {
 func addressOf(family, text, interfaceName string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(text)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%q is not an IP address: give one like 10.2.0.1/24 or fd00:2::1/64", text)
+		return netip.Addr{}, errors.New("not an IP address: give one like 10.2.0.1/24 or fd00:2::1/64")
 	}
 	if zone := address.Zone(); zone != "" {
 		if zone != interfaceName {
-			return netip.Addr{}, fmt.Errorf("the address belongs to the interface %s: leave out %%%s", zone, zone)
+			return netip.Addr{}, fmt.Errorf("the address belongs to the interface %s: leave out %%%s", quote.Name(zone), quote.Name(zone))
 		}
 		address = address.WithZone("")
 	}
@@ -144,7 +146,7 @@ func addressOf(family, text, interfaceName string) (netip.Addr, error) {
 func lengthOf(text string, maxLength int) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 8)
 	if err != nil || int(n) > maxLength {
-		return 0, fmt.Errorf("prefix length %q: give a number from 0 to %d", text, maxLength)
+		return 0, fmt.Errorf("prefix length %q: give a number from 0 to %d", quote.Text(text), maxLength)
 	}
 	return int(n), nil
 }
@@ -158,7 +160,7 @@ func lengthOfMask(text string, address netip.Addr) (int, error) {
 	} else if n, err := strconv.ParseUint(text, 0, 32); err == nil && strings.HasPrefix(text, "0x") {
 		mask = uint32(n)
 	} else {
-		return 0, fmt.Errorf("netmask %q: not a mask: give one like 255.255.255.0, or a prefix length like %s/24", text, address)
+		return 0, fmt.Errorf("netmask %q: not a mask: give one like 255.255.255.0, or a prefix length like %s/24", quote.Text(text), address)
 	}
 	length := bits.LeadingZeros32(^mask)
 	switch {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"wgd/internal/cli"
+	"wgd/internal/cli/clitest"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/process"
 )
@@ -80,7 +81,7 @@ func TestInvalidSettings(t *testing.T) {
 		"wg0 inet6 fd00::1/129":                      `inet6 fd00::1/129: prefix length "129": give a number from 0 to 128`,
 		"wg0 inet 10.2.0.1/":                         `inet 10.2.0.1/: prefix length "": give a number from 0 to 32`,
 		"wg0 inet 10.2.0.1/-1":                       `inet 10.2.0.1/-1: prefix length "-1": give a number from 0 to 32`,
-		"wg0 inet 10.2.0/24":                         `inet 10.2.0/24: "10.2.0" is not an IP address: give one like 10.2.0.1/24 or fd00:2::1/64`,
+		"wg0 inet 10.2.0/24":                         `inet 10.2.0/24: not an IP address: give one like 10.2.0.1/24 or fd00:2::1/64`,
 		"wg0 inet fd00::1/64":                        "inet fd00::1/64: not an IPv4 address: give IPv6 addresses after inet6",
 		"wg0 inet6 10.2.0.1/24":                      "inet6 10.2.0.1/24: not an IPv6 address: give IPv4 addresses after inet",
 		"wg0 inet6 ::ffff:10.2.0.1/96":               "inet6 ::ffff:10.2.0.1/96: an interface cannot have this address: give the address of a host",
@@ -193,5 +194,14 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q: the prefix of %+v is invalid", line, s)
 			}
 		}
+	})
+}
+
+// A key that stands in the wrong place is not repeated.
+func TestNoKeyRepeated(t *testing.T) {
+	clitest.NoKeyRepeated(t, command(), func(args ...string) string {
+		var printed bytes.Buffer
+		cli.Run(command(), args, strings.NewReader(""), &printed, &printed)
+		return printed.String()
 	})
 }

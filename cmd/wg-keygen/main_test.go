@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"wgd/internal/cli"
+	"wgd/internal/cli/clitest"
 	"wgd/key"
 )
 
@@ -207,4 +208,13 @@ func TestWriteError(t *testing.T) {
 	if got := end(t, cmd, &bytes.Buffer{}, &stderr); got.status != 1 || !strings.HasPrefix(got.stderr, "wg-keygen: print the key: ") {
 		t.Errorf("%+v", got)
 	}
+}
+
+// A key that stands in the wrong place is not repeated.
+func TestNoKeyRepeated(t *testing.T) {
+	clitest.NoKeyRepeated(t, command(), func(args ...string) string {
+		var printed bytes.Buffer
+		cli.Run(command(), args, strings.NewReader(""), &printed, &printed)
+		return printed.String()
+	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
+	"wgd/internal/quote"
 	"wgd/internal/resolve"
 	"wgd/key"
 )
@@ -17,14 +19,14 @@ import (
 func addPeer(c *cli.Call) error {
 	name := c.Arg("NAME")
 	if err := conf.ValidName(name); err != nil {
-		if cli.LooksLikeKey(name) { // the name and the key were swapped
+		if quote.LooksLikeKey(name) { // the name and the key were swapped
 			return cli.Usagef("there is a key in place of the name: give the name first, then the public key")
 		}
 		return err
 	}
 	public, err := key.ParsePublic(c.Arg("PUBKEY"))
 	if err != nil {
-		return fmt.Errorf("peer %s: %w", name, err)
+		return fmt.Errorf("peer %s: %w", quote.Name(name), err)
 	}
 	peer := conf.PeerChange{PublicKey: public, Name: &name}
 	err = changePeer(c, name, func(status *conf.Status) (conf.PeerChange, error) {
@@ -187,9 +189,13 @@ func parseAllowedIPs(text string) ([]conf.AllowedIPChange, error) {
 	}
 	var changes []conf.AllowedIPChange
 	for item := range strings.SplitSeq(text, ",") {
-		prefix, err := parsePrefix(strings.TrimSpace(item))
+		item = strings.TrimSpace(item)
+		if item == "" {
+			return nil, errors.New("allowed-ips: there is nothing before or after a comma: remove the comma")
+		}
+		prefix, err := parsePrefix(item)
 		if err != nil {
-			return nil, fmt.Errorf("allowed-ips %s: %w", item, err)
+			return nil, fmt.Errorf("allowed-ips %s: %w", quote.Text(item), err)
 		}
 		changes = append(changes, conf.AllowedIPChange{Prefix: prefix})
 	}
@@ -202,14 +208,14 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	addr, err := netip.ParseAddr(address)
 	switch {
 	case err != nil || addr.Zone() != "":
-		return netip.Prefix{}, fmt.Errorf("%q is not an IP address: write IP/CIDR", address)
+		return netip.Prefix{}, errors.New("not an IP address: write IP/CIDR")
 	case !ok:
 		return netip.Prefix{}, fmt.Errorf("no prefix length: write %s/%d for this one address", address, addr.BitLen())
 	}
 	bits, err := strconv.ParseUint(length, 10, 64)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, fmt.Errorf("%q is not a prefix length: write IP/CIDR", length)
+		return netip.Prefix{}, errors.New("not a prefix length: write IP/CIDR")
 	case bits > uint64(addr.BitLen()):
 		return netip.Prefix{}, fmt.Errorf("prefix length over %d", addr.BitLen())
 	}
@@ -222,7 +228,7 @@ func parseKeepalive(s string) (uint16, error) {
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil {
-		return 0, fmt.Errorf("persistent-keepalive %s: give 1 to 65535 seconds, or off", s)
+		return 0, fmt.Errorf("persistent-keepalive %s: give 1 to 65535 seconds, or off", quote.Text(s))
 	}
 	return uint16(n), nil
 }

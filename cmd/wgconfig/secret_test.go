@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"wgd/internal/cli/clitest"
 	"wgd/key"
 )
 
@@ -41,4 +42,13 @@ func TestOwnKeyRemovesPeer(t *testing.T) {
 		t.Errorf("%d peers afterwards, want %d", after, before-1)
 	}
 	runOK(t, "wg0 set private-key /dev/null") // without a warning
+}
+
+// A key that stands in the wrong place is not repeated.
+func TestNoKeyRepeated(t *testing.T) {
+	start(t, full())
+	clitest.NoKeyRepeated(t, command(), func(args ...string) string {
+		_, stdout, stderr := run(args...)
+		return stdout + stderr
+	})
 }

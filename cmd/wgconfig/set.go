@@ -13,6 +13,7 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -56,7 +57,7 @@ func setPrivateKey(c *cli.Call) error {
 func setListenPort(c *cli.Call) error {
 	n, err := strconv.ParseUint(c.Arg("PORT"), 10, 16)
 	if err != nil {
-		return fmt.Errorf("listen-port %s: give a port from 1 to 65535, or 0 for any that is free", c.Arg("PORT"))
+		return fmt.Errorf("listen-port %s: give a port from 1 to 65535, or 0 for any that is free", quote.Text(c.Arg("PORT")))
 	}
 	port := uint16(n)
 	return apply(c, conf.Change{ListenPort: &port})
@@ -86,7 +87,7 @@ func parseMark(s string) (uint32, error) {
 	}
 	n, err := strconv.ParseUint(digits, base, 32)
 	if err != nil {
-		return 0, fmt.Errorf("fwmark %s: give a number of 32 bits, decimal or after 0x, or off", s)
+		return 0, fmt.Errorf("fwmark %s: give a number of 32 bits, decimal or after 0x, or off", quote.Text(s))
 	}
 	return uint32(n), nil
 }
@@ -107,17 +108,18 @@ func keyInsteadOfFile(path string) error {
 // empty regular file is an error, because it is probably a mistake.
 func readKeyFile(c *cli.Call, path string) (string, error) {
 	f, err := os.Open(path)
+	shown := quote.Path(path)
 	switch {
 	case path == "":
 		return "", errors.New("the name of the key file is empty: give a file that holds the key in base64")
-	case err != nil && cli.LooksLikeKey(path):
+	case err != nil && quote.LooksLikeKey(path):
 		return "", keyInsteadOfFile(path)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%s: there is no such key file: make one with wg-keygen", path)
+		return "", fmt.Errorf("%s: there is no such key file: make one with wg-keygen", shown)
 	case errors.Is(err, fs.ErrPermission):
-		return "", fmt.Errorf("%s: no permission to read this key file: run as its owner or as root", path)
+		return "", fmt.Errorf("%s: no permission to read this key file: run as its owner or as root", shown)
 	case err != nil:
-		return "", err
+		return "", fmt.Errorf("%s: %w", shown, errors.Unwrap(err)) // without the path
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -125,10 +127,10 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 	case err != nil:
 		return "", err
 	case info.IsDir():
-		return "", fmt.Errorf("%s: this is a directory: give a file that holds the key in base64", path)
+		return "", fmt.Errorf("%s: this is a directory: give a file that holds the key in base64", shown)
 	}
 	if cli.ReadableByOthers(info) {
-		c.Warnf("%s: others may read this key: chmod 600 %s", path, path)
+		c.Warnf("%s: others may read this key: chmod 600 %s", shown, shown)
 	}
 	const maxLength = 4096
 	text, err := io.ReadAll(io.LimitReader(f, maxLength))
@@ -137,7 +139,7 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 		return "", err
 	}
 	if len(text) == 0 && info.Mode()&os.ModeCharDevice == 0 {
-		return "", fmt.Errorf("%s: the file is empty: make a key with wg-keygen, or give /dev/null for none", path)
+		return "", fmt.Errorf("%s: the file is empty: make a key with wg-keygen, or give /dev/null for none", shown)
 	}
 	return string(text), nil
 }

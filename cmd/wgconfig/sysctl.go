@@ -7,6 +7,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/cli"
 	"wgd/internal/control"
+	"wgd/internal/quote"
 )
 
 // sysctl shows and sets tunables as sysctl(8) of NetBSD does. It applies all
@@ -30,7 +31,7 @@ func sysctl(c *cli.Call) error {
 				return err
 			}
 		case c.Has("w"):
-			return cli.Usagef("%s has no value: -w needs NAME=VALUE", word)
+			return cli.Usagef("%s has no value: -w needs NAME=VALUE", quote.Name(word))
 		case !all(name):
 			if _, err := new(conf.Tunables).Get(name); err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"wgd/internal/cli"
+	"wgd/internal/quote"
 	"wgd/internal/wgimport"
 )
 
@@ -63,7 +64,7 @@ func readSources(paths []string) (sources []wgimport.Source, err error) {
 	for _, path := range paths {
 		text, _, err := readFile(path)
 		if err != nil {
-			return sources, fmt.Errorf("%s: %w: correct the path, or its permissions", path, plain(err))
+			return sources, fmt.Errorf("%s: %w: correct the path, or its permissions", quote.Path(path), plain(err))
 		}
 		sources = append(sources, wgimport.Source{Name: path, Text: text})
 	}
@@ -122,7 +123,7 @@ func writeTunnels(c *cli.Call, folder string, tunnels []wgimport.Tunnel) error {
 	for _, t := range tunnels {
 		path := tunnelFile(folder, t)
 		if err := writeTunnel(path, t, c.Has("force")); err != nil {
-			return fmt.Errorf("%s: %w: correct the folder, or its permissions", path, plain(err))
+			return fmt.Errorf("%s: %w: correct the folder, or its permissions", quote.Path(path), plain(err))
 		}
 		if !c.Has("json") {
 			if _, err := fmt.Fprintf(c.Stdout, "%s: peers: %d\n", path, t.Peers); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"wgd/conf"
+	"wgd/internal/quote"
 	"wgd/internal/sys/process"
 	"wgd/wg"
 )
@@ -40,7 +41,7 @@ func openLog(w io.Writer, name string) *logger {
 	}
 	log := newLogger(w, level, name)
 	if !known {
-		log.Warn(fmt.Sprintf("%s=%q is not a log level of wgd, and counts as error: give silent, error or verbose", envLogLevel, word))
+		log.Warn(fmt.Sprintf("%s=%q is not a log level of wgd, and counts as error: give silent, error or verbose", envLogLevel, quote.Text(word)))
 	}
 	return log
 }

@@ -13,6 +13,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/aead"
 	"wgd/internal/cli"
+	"wgd/internal/cli/clitest"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/wg"
 )
@@ -168,4 +169,13 @@ func openFake(t *testing.T) *wg.Interface {
 	}
 	t.Cleanup(func() { w.Close() })
 	return w
+}
+
+// A key that stands in the wrong place is not repeated.
+func TestNoKeyRepeated(t *testing.T) {
+	clitest.NoKeyRepeated(t, command(), func(args ...string) string {
+		var printed bytes.Buffer
+		cli.Run(command(), args, strings.NewReader(""), &printed, &printed)
+		return printed.String()
+	})
 }

@@ -34,24 +34,26 @@ var rooms = map[string]room{
 		"internal/sys/cpu", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/sys/udp"}},
 	"key":      {pure: true, imports: []string{"internal/erase"}},
-	"conf":     {pure: true, imports: []string{"key", "internal/invalid"}},
+	"conf":     {pure: true, imports: []string{"key", "internal/invalid", "internal/quote"}},
 	"netstack": {imports: []string{"internal/packet"}, third: []string{gvisor}},
 
 	"cmd/wgd": {imports: []string{
-		"conf", "key", "netstack", "wg", "internal/aead", "internal/cli", "internal/cli/show",
+		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
 		"internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/tunnelfile", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
-		"conf", "key", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/resolve"}},
+		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/resolve"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
 	"cmd/wg-ifconfig": {imports: []string{
-		"conf", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},
-	"internal/cli/show": {imports: []string{"key", "conf", "internal/explain"}},
-	"internal/cli":      {imports: []string{"key", "internal/sys/term"}},
+		"conf", "internal/quote", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},
+	"internal/cli/show":    {imports: []string{"key", "conf", "internal/explain", "internal/quote"}},
+	"internal/cli":         {imports: []string{"key", "internal/quote", "internal/sys/term"}},
+	"internal/cli/clitest": {forTests: true, imports: []string{"key", "internal/cli"}},
 
 	"internal/clock":   {pure: true},
 	"internal/erase":   {pure: true},
 	"internal/invalid": {pure: true},
+	"internal/quote":   {pure: true, imports: []string{"key"}},
 	"internal/wire":    {pure: true},
 	"internal/noise":   {pure: true, imports: []string{"internal/erase", "internal/wire", "key"}, third: []string{crypto}},
 	"internal/cookie": {pure: true, imports: []string{
@@ -114,16 +116,16 @@ var rooms = map[string]room{
 		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",
 		"internal/uapi"}},
 	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key", "internal/invalid"}},
-	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid"}},
-	"internal/resolve":             {},
+	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/quote"}},
+	"internal/resolve":             {imports: []string{"internal/quote"}},
 	"internal/resolve/dns":         {imports: []string{"internal/sys/mark"}, third: []string{dnsmsg}},
 	"internal/resolve/names":       {pure: true, imports: []string{"internal/clock", "key"}},
 	"internal/resolve/follow": {imports: []string{
 		"internal/clock", "internal/resolve/dns", "internal/resolve/names", "key"}},
 	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
-		"conf", "key", "internal/invalid", "internal/resolve"}},
-	"internal/wgimport":   {pure: true, imports: []string{"conf", "key", "internal/wgconf"}},
+		"internal/quote", "conf", "key", "internal/invalid", "internal/resolve"}},
+	"internal/wgimport":   {pure: true, imports: []string{"conf", "internal/quote", "internal/wgconf"}},
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},

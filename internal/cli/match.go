@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -162,7 +163,7 @@ func (c *Command) match(args []string) (*Call, error) {
 	}
 	for _, g := range given {
 		if !c.takes(call.Form, g.option) {
-			return call, Usagef("%s cannot be used here", g.typed)
+			return call, Usagef("%s cannot be used here", quote.Name(g.typed))
 		}
 		call.options[g.option.name()] = append(call.options[g.option.name()], g.value)
 	}
@@ -223,34 +224,21 @@ func describeMismatch(words []string, best matchResult) string {
 	case len(words) == 0:
 		return "an argument is missing"
 	case best.used == len(words):
-		return "an argument is missing after " + quote(words[len(words)-1])
+		return "an argument is missing after " + inQuotes(words[len(words)-1])
 	case key.IsEncoded(words[best.used]):
 		return "there is a key where none is expected"
 	}
-	return quote(words[best.used]) + " is not expected here"
+	return inQuotes(words[best.used]) + " is not expected here"
 }
 
-// quote returns the word in quotation marks. It does not repeat a word that is or may
+// inQuotes returns the word in quotation marks. It does not repeat a word that is or may
 // be a key: it may be a secret that was typed instead of the name of its file.
-func quote(word string) string {
+func inQuotes(word string) string {
 	switch {
 	case key.IsEncoded(word):
 		return "the key"
-	case LooksLikeKey(word):
+	case quote.LooksLikeKey(word):
 		return fmt.Sprintf("the word of %d characters", len(word))
 	}
-	return strconv.Quote(word)
+	return strconv.Quote(quote.Path(word))
 }
-
-// LooksLikeKey reports whether the word must not be printed because it is, or nearly
-// is, a key in base64 or hexadecimal digits, and not the path of a file. Names of peers
-// may look like keys, too.
-func LooksLikeKey(word string) bool {
-	const whole, nearly = 44, 40 // characters in base64
-	if strings.Trim(word, keyCharacters) != "" {
-		return false
-	}
-	return len(word) == whole && strings.HasSuffix(word, "=") || len(word) >= nearly && !strings.HasPrefix(word, "/")
-}
-
-const keyCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="

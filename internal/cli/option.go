@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"strings"
+
+	"wgd/internal/quote"
 )
 
 // A typedOption is an option as it was typed.
@@ -50,7 +52,7 @@ func (c *Command) split(args []string) (words []string, options []typedOption, n
 		option, known := c.option(typed)
 		switch {
 		case !known:
-			return nil, nil, false, c.wrongOption(words, "there is no option %s", typed)
+			return nil, nil, false, c.wrongOption(words, "there is no option %s", quote.Name(typed))
 		case option.Value == "" && joined:
 			return nil, nil, false, c.wrongOption(words, "%s takes no value", typed)
 		case option.Value != "" && !joined:

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"wgd/internal/quote"
 )
 
 // An Endpoint is a host and a port as the user wrote them.
@@ -21,30 +23,30 @@ type Endpoint struct {
 func Parse(s string) (Endpoint, error) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 {
-		return Endpoint{}, fmt.Errorf("endpoint %q: no port: write HOST:PORT", s)
+		return Endpoint{}, fmt.Errorf("endpoint %q: no port: write HOST:PORT", quote.Name(s))
 	}
 	e := Endpoint{Host: s[:colon], Port: s[colon+1:]}
 	if strings.HasPrefix(e.Host, "[") {
 		inside, closed := strings.CutSuffix(e.Host[1:], "]")
 		if !closed || strings.ContainsAny(inside, "[]") {
-			return Endpoint{}, fmt.Errorf("endpoint %q: wrong brackets: write [ADDRESS]:PORT", s)
+			return Endpoint{}, fmt.Errorf("endpoint %q: wrong brackets: write [ADDRESS]:PORT", quote.Name(s))
 		}
 		e.Host = inside
 	}
 	switch {
 	case e.Host == "":
-		return Endpoint{}, fmt.Errorf("endpoint %q: no host: write HOST:PORT", s)
+		return Endpoint{}, fmt.Errorf("endpoint %q: no host: write HOST:PORT", quote.Name(s))
 	case e.Port == "":
-		return Endpoint{}, fmt.Errorf("endpoint %q: no port after the last colon: write HOST:PORT", s)
+		return Endpoint{}, fmt.Errorf("endpoint %q: no port after the last colon: write HOST:PORT", quote.Name(s))
 	case strings.ContainsAny(s, " \t\r\n/") || strings.ContainsAny(e.Host, "[]"):
-		return Endpoint{}, fmt.Errorf("endpoint %q: %q is not a host: write HOST:PORT", s, e.Host)
+		return Endpoint{}, fmt.Errorf("endpoint %q: %q is not a host: write HOST:PORT", quote.Name(s), quote.Name(e.Host))
 	case strings.Contains(e.Host, ":"):
 		if _, err := netip.ParseAddr(e.Host); err != nil {
-			return Endpoint{}, fmt.Errorf("endpoint %q: %q is not an IPv6 address: write [ADDRESS]:PORT", s, e.Host)
+			return Endpoint{}, fmt.Errorf("endpoint %q: %q is not an IPv6 address: write [ADDRESS]:PORT", quote.Name(s), quote.Name(e.Host))
 		}
 	}
 	if n, err := strconv.ParseUint(e.Port, 10, 64); err == nil && (n == 0 || n > 65535) {
-		return Endpoint{}, fmt.Errorf("endpoint %q: port %d: ports are 1 to 65535", s, n)
+		return Endpoint{}, fmt.Errorf("endpoint %q: port %d: ports are 1 to 65535", quote.Name(s), n)
 	}
 	return e, nil
 }
@@ -78,7 +80,7 @@ func (e Endpoint) Literal() (netip.AddrPort, bool) {
 func (e Endpoint) Named() (string, error) {
 	port, err := net.LookupPort("udp", e.Port)
 	if err != nil || port <= 0 || port > 65535 {
-		return "", fmt.Errorf("endpoint %s: %q is not a port: give a number from 1 to 65535", e, e.Port)
+		return "", fmt.Errorf("endpoint %s: %q is not a port: give a number from 1 to 65535", quote.Name(e.String()), quote.Name(e.Port))
 	}
 	return e.Host + ":" + strconv.Itoa(port), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -147,23 +148,7 @@ func tooLong() *Error {
 // quoteName returns the key of a line, without the value, which may be secret.
 func quoteName(line []byte) string {
 	name, _, _ := bytes.Cut(line, []byte{'='})
-	return quote(name)
-}
-
-// quote shortens text from a client, and makes it printable.
-func quote(b []byte) string {
-	const maxLen = 40
-	cut := ""
-	if len(b) > maxLen {
-		b, cut = b[:maxLen], "…"
-	}
-	printable := bytes.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, b)
-	return string(printable) + cut
+	return quote.Text(string(name))
 }
 
 // setLine handles one line of a set request.
@@ -210,7 +195,7 @@ func (d *Decoder) newPeer(value string) error {
 }
 
 func unknownKey(name []byte, of string) error {
-	return invalid.Errorf("%s: no such key of %s: nothing of the request was applied", quote(name), of)
+	return invalid.Errorf("%s: no such key of %s: nothing of the request was applied", quote.Text(string(name)), of)
 }
 
 // allowedIP handles PREFIX, which is added, and -PREFIX, which is removed, as new
@@ -222,7 +207,7 @@ func (d *Decoder) allowedIP(name string, value []byte) error {
 	}
 	prefix, err := netip.ParsePrefix(string(value))
 	if err != nil {
-		return invalid.Errorf("%s: %s: give ADDRESS/LENGTH, with at most 32 for IPv4 and 128 for IPv6", name, quote(value))
+		return invalid.Errorf("%s: %s: give ADDRESS/LENGTH, with at most 32 for IPv4 and 128 for IPv6", name, quote.Text(string(value)))
 	}
 	if d.prefixes == conf.MaxAllowedIPs {
 		return invalid.Errorf("more than %d %s in one request: split the request", conf.MaxAllowedIPs, name)

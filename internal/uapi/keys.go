@@ -7,6 +7,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -247,7 +248,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: "protocol_version", value: "1", meaning: "the version of WireGuard's protocol",
 		decode: func(_ *Decoder, name string, value []byte) error {
 			if string(value) != "1" {
-				return invalid.Errorf("%s: %s: this daemon speaks version 1", name, quote(value))
+				return invalid.Errorf("%s: %s: this daemon speaks version 1", name, quote.Text(string(value)))
 			}
 			return nil
 		},

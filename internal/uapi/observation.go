@@ -9,6 +9,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -89,5 +90,5 @@ func addDetail(x *conf.Observation, word string) (ok bool) {
 }
 
 func badObservation(name string, value []byte) error {
-	return invalid.Errorf("%s: %s: not an observation", name, quote(value))
+	return invalid.Errorf("%s: %s: not an observation", name, quote.Text(string(value)))
 }

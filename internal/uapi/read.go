@@ -9,6 +9,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -108,7 +109,7 @@ func readStatusLine(s *conf.Status, name, value []byte) error {
 func parseCounted(name string, value []byte) (what string, count uint64, err error) {
 	i := bytes.LastIndexByte(value, ':')
 	if i < 0 {
-		return "", 0, invalid.Errorf("%s: %s: not NAME:COUNT", name, quote(value))
+		return "", 0, invalid.Errorf("%s: %s: not NAME:COUNT", name, quote.Text(string(value)))
 	}
 	err = parseInto(&count, name, value[i+1:])
 	return sentence(string(value[:i])), count, err
@@ -131,7 +132,7 @@ func addTime(p *conf.PeerStatus, name string, value []byte, unit time.Duration) 
 		return err
 	}
 	if n > 1<<40 {
-		return invalid.Errorf("%s: %s: too large for the time of a handshake", name, quote(value))
+		return invalid.Errorf("%s: %s: too large for the time of a handshake", name, quote.Text(string(value)))
 	}
 	at := p.LastHandshake
 	if at.IsZero() {

@@ -154,10 +154,22 @@ func TestRefused(t *testing.T) {
 
 // TestNoSecretInARefusal: errors contain no part of a secret key.
 func TestNoSecretInARefusal(t *testing.T) {
-	for _, lines := range []string{
+	cases := []string{
 		"private_key=" + hexA[:60], "private_key=" + hexA + "00", "private_key " + hexA, hexA, "private_key=" + hexA[:63] + "g",
 		"public_key=" + hexB + "\npreshared_key=" + hexA[:62], "public_key=" + hexB + "\npreshared_key:" + hexA,
-	} {
+		hexA + "=1", "public_key=" + hexB + "\n" + hexA + "=1", "net.wg." + hexA + "=1",
+	}
+	for _, k := range uapi.InterfaceKeys() {
+		if k.Set && k.Name != "private_key" {
+			cases = append(cases, strings.Replace(k.Name, "*", "rekey_timeout", 1)+"="+hexA)
+		}
+	}
+	for _, k := range uapi.PeerKeys() {
+		if k.Set && k.Name != "public_key" && k.Name != "preshared_key" {
+			cases = append(cases, "public_key="+hexB+"\n"+k.Name+"="+hexA, "public_key="+hexB+"\n"+k.Name+"=10.0.0.1/"+hexA)
+		}
+	}
+	for _, lines := range cases {
 		_, err := uapi.NewDecoder(strings.NewReader("set=1\n" + lines + "\n\n")).Next()
 		if err == nil || strings.Contains(err.Error(), hexA[:8]) || strings.Contains(err.Error(), hexA[52:60]) {
 			t.Errorf("%s: got error %v, want one without the key", lines, err)

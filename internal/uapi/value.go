@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"wgd/internal/invalid"
+	"wgd/internal/quote"
 )
 
 // parseNumber parses a decimal number that fits into *dst.
@@ -12,7 +13,7 @@ func parseNumber[T uint8 | uint16 | uint32 | uint64](name string, value []byte, 
 	max := ^T(0)
 	n, err := strconv.ParseUint(string(value), 10, 64)
 	if err != nil || n > uint64(max) {
-		return invalid.Errorf("%s: %s: give a number from 0 to %d", name, quote(value), max)
+		return invalid.Errorf("%s: %s: give a number from 0 to %d", name, quote.Text(string(value)), max)
 	}
 	v := T(n)
 	*dst = &v
@@ -23,7 +24,7 @@ func parseNumber[T uint8 | uint16 | uint32 | uint64](name string, value []byte, 
 func parseBit(name string, value []byte) (*bool, error) {
 	on := string(value) == "1"
 	if !on && string(value) != "0" {
-		return nil, invalid.Errorf("%s: %s: give 0 (off) or 1 (on)", name, quote(value))
+		return nil, invalid.Errorf("%s: %s: give 0 (off) or 1 (on)", name, quote.Text(string(value)))
 	}
 	return &on, nil
 }
@@ -31,7 +32,7 @@ func parseBit(name string, value []byte) (*bool, error) {
 // parseTrue parses "true", the only value of some keys.
 func parseTrue(name string, value []byte, dst *bool) error {
 	if string(value) != "true" {
-		return invalid.Errorf("%s: %s: the only value is true", name, quote(value))
+		return invalid.Errorf("%s: %s: the only value is true", name, quote.Text(string(value)))
 	}
 	*dst = true
 	return nil
@@ -42,7 +43,7 @@ func parseTrue(name string, value []byte, dst *bool) error {
 func parseEndpoint(name string, value []byte, dst **netip.AddrPort) error {
 	ap, err := netip.ParseAddrPort(string(value))
 	if err != nil {
-		return invalid.Errorf("%s: %s: give ADDRESS:PORT or [ADDRESS]:PORT, with the address as numbers", name, quote(value))
+		return invalid.Errorf("%s: %s: give ADDRESS:PORT or [ADDRESS]:PORT, with the address as numbers", name, quote.Text(string(value)))
 	}
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	*dst = &ap

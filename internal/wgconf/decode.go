@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -72,7 +73,7 @@ func (dec *decoder) sections(d *Document) {
 		case peerSection:
 			dec.peer(s, number)
 		case unknownSection:
-			dec.problems.errorf(number, "%s is no section: the sections are [Interface] and [Peer]", quote(string(s.lines[0].key)))
+			dec.problems.errorf(number, "%s is no section: the sections are [Interface] and [Peer]", quote.Text(string(s.lines[0].key)))
 			dec.strangers(s, number, "")
 		}
 		number += len(s.lines)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"wgd/conf"
+	"wgd/internal/quote"
 	"wgd/internal/resolve"
 	"wgd/key"
 )
@@ -16,7 +17,7 @@ var peerRows = []row[Peer]{
 		meaning: "The name of the peer in the output of wgconfig(8) and in the log: up to 63 letters, digits and ._@-. No two peers have the same name.",
 		decode: func(d *decoder, v value, p *Peer) {
 			if err := conf.ValidName(v.text); err != nil {
-				d.problems.warnf(v.line, "# Name: ignored: %s", quote(err.Error()))
+				d.problems.warnf(v.line, "# Name: ignored: %s", quote.Text(err.Error()))
 				return
 			}
 			p.Name = v.text

@@ -1,5 +1,7 @@
 package wgconf
 
+import "wgd/internal/quote"
+
 // unknown reports that a line is no directive of this section, and what was probably
 // meant. It quotes the key only if that resembles a directive, because it may be the
 // second half of a secret.
@@ -37,7 +39,7 @@ func (dec *decoder) unknown(l *line, at int, in kind) {
 	case edits == 0: // wg-quick accepts no white space within a key
 		dec.problems.errorf(at, "%s is one word: write it without spaces", best.Name)
 	default:
-		dec.problems.errorf(at, "there is no directive %s: did you mean %s?", quote(string(l.key)), best.Name)
+		dec.problems.errorf(at, "there is no directive %s: did you mean %s?", quote.Text(string(l.key)), best.Name)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"wgd/internal/quote"
 )
 
 // off is the value for "none" of several directives.
@@ -137,7 +139,7 @@ func (d *decoder) prefixList(v value) (list []netip.Prefix) {
 		p, ok := prefix(text)
 		switch {
 		case ok && p != p.Masked():
-			d.problems.warnf(v.line, "%s %s: bits of the host are set: %s is meant, or %s", v.name, quote(text), p.Masked(), netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+			d.problems.warnf(v.line, "%s %s: bits of the host are set: %s is meant, or %s", v.name, quote.Text(text), p.Masked(), netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
 			list = append(list, p.Masked())
 		case ok:
 			list = append(list, p)

@@ -341,8 +341,8 @@ func TestProblemsHideSecrets(t *testing.T) {
 				_, problems := Parse([]byte(text)).Decode(Env{ReadKey: func(string) (KeyFile, error) { return KeyFile{}, errors.New("none") }})
 				for _, p := range problems {
 					told++
-					for at := 0; at+9 <= len(secret); at++ { // package conf repeats eight letters of a wrong name
-						if strings.Contains(p.Text, secret[at:at+9]) {
+					for at := 0; at+6 <= len(secret); at++ {
+						if strings.Contains(p.Text, secret[at:at+6]) {
 							t.Fatalf("%q: %s", fmt.Sprintf(shape, secret), p.Text)
 						}
 					}
@@ -396,22 +396,5 @@ func checkNames[T any](t *testing.T, rows []row[T], d Directive) {
 		if r.meaning == "" || r.value == "" || r.many && r.style != verbatim && r.same == nil {
 			t.Errorf("%s: something is missing in its row", r.name)
 		}
-	}
-}
-
-// Nor does one in a long line, of which it repeats the beginning only, wherever
-// that ends.
-func TestLongLinesHideSecrets(t *testing.T) {
-	for before := range 2 * maxQuoted {
-		got := quote(strings.Repeat(",", before) + privateText)
-		if strings.Contains(got, privateText[:maxOfKey+1]) {
-			t.Errorf("after %d bytes: %s", before, got)
-		}
-		if len(got) > maxQuoted+len("…") {
-			t.Errorf("after %d bytes: %d bytes are repeated", before, len(got))
-		}
-	}
-	if got := quote(strings.Repeat("ö", maxQuoted)); got != strings.Repeat("ö", maxQuoted/2)+"…" {
-		t.Errorf("cut within a letter: %q", got)
 	}
 }

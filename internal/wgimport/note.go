@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"wgd/internal/wgconf"
+	"wgd/internal/quote"
 )
 
 // Kind says what became of something in a source.
@@ -111,17 +111,13 @@ const maxFileName = 200
 
 // printable makes the name of a file fit for a line: those in a zip are foreign.
 func printable(name string) string {
+	name = quote.Path(name)
 	if len(name) > maxFileName {
-		name = name[:maxFileName] + "…"
+		name = strings.ToValidUTF8(name[:maxFileName], "") + "…"
 	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\uFFFD' || r == '\u2028' || r == '\u2029' {
-			return '?'
-		}
-		return r
-	}, name)
+	return name
 }
 
 // label is how messages name a key that no table has: without anything that
 // could be a part of a secret.
-func label(key string) string { return wgconf.Quote(key) }
+func label(key string) string { return quote.Text(key) }

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 
 	"wgd/conf"
+	"wgd/internal/quote"
 	"wgd/internal/wgconf"
-	"wgd/key"
 )
 
 // Source is a file of another program.
@@ -177,7 +177,7 @@ func (m *importer) name(source, wanted string) string {
 
 // plainName makes a name of the letters that the name of an interface may have.
 func plainName(name string) string {
-	if key.IsEncoded(name) {
+	if quote.LooksLikeKey(name) {
 		return defaultName
 	}
 	name = strings.Trim(strings.Map(func(r rune) rune {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"wgd/conf"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -76,5 +77,5 @@ func Find(status *conf.Status, wanted string) (peer *conf.PeerStatus, name strin
 	if notKey == nil { // do not print it: it may be a private key
 		return nil, "", fmt.Errorf("%s has no peer with this public key: `wgconfig %s` lists them", status.Name, status.Name)
 	}
-	return nil, "", fmt.Errorf("peer %s: %s has no such peer: `wgconfig %s` lists them", wanted, status.Name, status.Name)
+	return nil, "", fmt.Errorf("peer %s: %s has no such peer: `wgconfig %s` lists them", quote.Name(wanted), status.Name, status.Name)
 }
