@@ -148,7 +148,7 @@ func TestRefusals(t *testing.T) {
 		words []string
 	}{
 		{1, "wgconfig wg0 add peer c " + k2 + " --allowed-ips=10.0.0.0/33", []string{"10.0.0.0/33: prefix length over 32"}},
-		{1, "wgconfig wg0 add peer c " + k2 + " --allowed-ips=10.0.0.0/24,nonsense", []string{`"nonsense" is not an IP address`}},
+		{1, "wgconfig wg0 add peer c " + k2 + " --allowed-ips=10.0.0.0/24,nonsense", []string{`allowed-ips nonsense: not an IP address`}},
 		{1, "wgconfig wg0 add peer c " + k2 + " --endpoint=192.0.2.1", []string{`endpoint "192.0.2.1": no port`}},
 		{1, "wgconfig wg0 add peer c " + k2 + " --endpoint=192.0.2.1:70000", []string{"port 70000: ports are 1 to 65535"}},
 		{1, "wgconfig wg0 add peer b " + k2, []string{"peer b: wg0 has a peer with this name"}},
