@@ -142,6 +142,9 @@ func (r *reloading) plan() error {
 	}
 	next, mark := netsetup.Replan(record, r.file, r.planDNS(network), facts, live, inFile)
 	r.next = next
+	if live.Guards, err = r.kernel.Guards(next); err != nil {
+		return err
+	}
 	r.lines = difference.Lines
 	if !difference.Empty() {
 		tunnel := &netsetup.Tunnel{Change: difference.Change, Back: tunnelfile.Back(&r.status, &difference.Change)}

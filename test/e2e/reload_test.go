@@ -241,3 +241,22 @@ while read -r line <&3; do case $line in *'%s'*) kill -9 $(cat /run/pid); break;
 		lab.Unchanged(t, "killed after "+after+", and down", before, b.System())
 	}
 }
+
+// A reload makes the firewall of the tunnel what it should be again, after another program
+// has changed or removed it.
+func TestReloadRestoresFirewall(t *testing.T) {
+	t.Parallel()
+	_, b, file := reloadHosts(t)
+	file.allowed = "0.0.0.0/0, ::/0"
+	b.Write("/etc/wireguard/wg0.conf", file.text())
+	b.Must("wgd reload wg0")
+	contains(t, b.Must("wgd reload wg0"), "nothing to do")
+	const tables = "nft --stateless list table ip wgd-wg0; nft --stateless list table ip6 wgd-wg0"
+	rules := b.Must(tables)
+	for _, script := range []string{"flush chain ip wgd-wg0 preraw", "add rule ip6 wgd-wg0 premangle accept", "delete table ip wgd-wg0"} {
+		b.Must("nft '%s'", script)
+		contains(t, b.Must("wgd reload wg0"), "the firewall table ip")
+		lab.Unchanged(t, script, rules, b.Must(tables))
+		contains(t, b.Must("wgd reload wg0"), "nothing to do")
+	}
+}

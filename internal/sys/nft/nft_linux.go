@@ -21,8 +21,13 @@ func (g Guard) Add() error {
 	conn.AddTable(table) // so that there is one to be deleted
 	conn.DelTable(table)
 	conn.AddTable(table)
-	g.dropForeign(conn, table)
-	g.keepMark(conn, table)
+	for _, c := range g.chains() {
+		c.Table = table
+		conn.AddChain(&c.Chain)
+		for _, exprs := range c.rules {
+			conn.AddRule(&nftables.Rule{Table: table, Chain: &c.Chain, Exprs: exprs})
+		}
+	}
 	return g.failure("add", conn.Flush())
 }
 
@@ -48,12 +53,23 @@ func (g Guard) table() *nftables.Table {
 	return &nftables.Table{Name: g.Table(), Family: family}
 }
 
+// A chain is a chain of the table, with its rules.
+type chain struct {
+	nftables.Chain
+	rules [][]expr.Any
+}
+
+func (g Guard) chains() []chain {
+	in, out := g.keepMark()
+	return []chain{g.dropForeign(), in, out}
+}
+
 // dropForeign drops what comes to an address of the tunnel from outside of it:
 //
 //	iifname != NAME ip daddr ADDRESS fib saddr type != local drop
-func (g Guard) dropForeign(conn *nftables.Conn, table *nftables.Table) {
-	chain := conn.AddChain(&nftables.Chain{Name: preRaw, Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRaw})
+func (g Guard) dropForeign() chain {
+	c := chain{Chain: nftables.Chain{Name: preRaw, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRaw}}
 	const destination4, destination6 = 16, 24 // offsets in the headers
 	offset := uint32(destination4)
 	if g.IPv6 {
@@ -63,7 +79,7 @@ func (g Guard) dropForeign(conn *nftables.Conn, table *nftables.Table) {
 	copy(name, g.Interface)
 	for _, a := range g.Addresses {
 		address := a.AsSlice()
-		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+		c.rules = append(c.rules, []expr.Any{
 			&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
 			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: name},
 			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: uint32(len(address))},
@@ -71,8 +87,9 @@ func (g Guard) dropForeign(conn *nftables.Conn, table *nftables.Table) {
 			&expr.Fib{Register: 1, FlagSADDR: true, ResultADDRTYPE: true},
 			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
 			&expr.Verdict{Kind: expr.VerdictDrop},
-		}})
+		})
 	}
+	return c
 }
 
 // keepMark gives the mark of a connection to what arrives in it, and before that the
@@ -80,25 +97,26 @@ func (g Guard) dropForeign(conn *nftables.Conn, table *nftables.Table) {
 //
 //	meta l4proto udp meta mark set ct mark
 //	meta l4proto udp meta mark MARK ct mark set meta mark
-func (g Guard) keepMark(conn *nftables.Conn, table *nftables.Table) {
-	in := conn.AddChain(&nftables.Chain{Name: preMangle, Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle})
-	out := conn.AddChain(&nftables.Chain{Name: postMangle, Table: table, Type: nftables.ChainTypeFilter,
-		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityMangle})
+func (g Guard) keepMark() (in, out chain) {
+	in.Chain = nftables.Chain{Name: preMangle, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle}
+	out.Chain = nftables.Chain{Name: postMangle, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityMangle}
 	udp := []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_UDP}},
 	}
-	conn.AddRule(&nftables.Rule{Table: table, Chain: in, Exprs: append(udp[:len(udp):len(udp)],
+	in.rules = [][]expr.Any{append(udp[:len(udp):len(udp)],
 		&expr.Ct{Key: expr.CtKeyMARK, Register: 1},
 		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1},
-	)})
-	conn.AddRule(&nftables.Rule{Table: table, Chain: out, Exprs: append(udp[:len(udp):len(udp)],
+	)}
+	out.rules = [][]expr.Any{append(udp[:len(udp):len(udp)],
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(g.Mark)},
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
 		&expr.Ct{Key: expr.CtKeyMARK, SourceRegister: true, Register: 1},
-	)})
+	)}
+	return in, out
 }
 
 // unsupported reports whether the kernel lacks nftables, or an expression or a type of

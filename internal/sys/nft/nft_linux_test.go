@@ -86,3 +86,40 @@ add rule F wgd-wg0 premangle meta l4proto udp meta mark set ct mark
 		t.Errorf("got\n%s\nnft(8) has\n%s", ours, theirs)
 	}
 }
+
+// Present compares what is in the table: another rule, one that is missing or differs,
+// another chain or another hook, and it is not there as Add makes it.
+func TestPresentCompares(t *testing.T) {
+	netnstest.Isolate(t)
+	needsNft(t)
+	g := Guard{Interface: "wg0", Mark: 51820, Addresses: []netip.Addr{netip.MustParseAddr("10.2.0.1")}}
+	for _, script := range []string{
+		"flush chain ip wgd-wg0 preraw",
+		"flush table ip wgd-wg0",
+		"add rule ip wgd-wg0 preraw accept",
+		"insert rule ip wgd-wg0 preraw iifname eth0 accept",
+		"flush chain ip wgd-wg0 preraw; add rule ip wgd-wg0 preraw iifname != wg1 ip daddr 10.2.0.1 fib saddr type != local drop",
+		"flush chain ip wgd-wg0 preraw; add rule ip wgd-wg0 preraw iifname != wg0 ip daddr 10.2.0.2 fib saddr type != local drop",
+		"flush chain ip wgd-wg0 preraw; add rule ip wgd-wg0 preraw iifname != wg0 ip daddr 10.2.0.1 fib saddr type != local accept",
+		"flush chain ip wgd-wg0 preraw; add rule ip wgd-wg0 preraw iifname != wg0 ip saddr 10.2.0.1 fib saddr type != local drop",
+		"flush chain ip wgd-wg0 postmangle; add rule ip wgd-wg0 postmangle meta l4proto udp mark 51821 ct mark set mark",
+		"flush chain ip wgd-wg0 premangle; add rule ip wgd-wg0 premangle meta l4proto tcp meta mark set ct mark",
+		"add chain ip wgd-wg0 mine",
+		"delete chain ip wgd-wg0 preraw; add chain ip wgd-wg0 preraw { type filter hook input priority -300; }",
+		"chain ip wgd-wg0 preraw { policy drop; }",
+		"delete table ip wgd-wg0",
+	} {
+		if err := g.Add(); err != nil {
+			t.Fatal(err)
+		}
+		if there, err := g.Present(); err != nil || !there {
+			t.Fatalf("after Add, Present: %v, %v", there, err)
+		}
+		if out, err := exec.Command("nft", script).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", script, err, out)
+		}
+		if there, err := g.Present(); err != nil || there {
+			t.Errorf("%s: Present: %v, %v", script, there, err)
+		}
+	}
+}

@@ -1,21 +1,24 @@
 package nft
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
-// Present reports whether there is a table of this name. It does not compare its rules.
-// It returns ErrUnsupported if the kernel has no nftables.
+// Present reports whether the table is as Add makes it: with these chains and rules, and
+// no others. It returns ErrUnsupported if the kernel has no nftables.
 func (g Guard) Present() (bool, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return false, fmt.Errorf("list the firewall tables: %w", err)
 	}
-	tables, err := conn.ListTablesOfFamily(g.table().Family)
+	table := g.table()
+	all, err := conn.ListChainsOfTableFamily(table.Family)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return false, nil
@@ -24,10 +27,65 @@ func (g Guard) Present() (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("list the firewall tables: %w", err)
 	}
-	for _, t := range tables {
-		if t.Name == g.Table() {
-			return true, nil
+	there := map[string]*nftables.Chain{}
+	for _, c := range all {
+		if c.Table.Name == table.Name {
+			there[c.Name] = c
 		}
 	}
-	return false, nil
+	wanted := g.chains()
+	if len(there) != len(wanted) {
+		return false, nil
+	}
+	for _, c := range wanted {
+		got := there[c.Name]
+		if got == nil || !c.sameHook(got) {
+			return false, nil
+		}
+		rules, err := conn.GetRules(table, got)
+		if err != nil {
+			return false, fmt.Errorf("list the rules of the firewall table %s: %w", g, err)
+		}
+		if !c.sameRules(table, rules) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// sameHook reports whether a chain of the kernel is called as c is, and accepts what no
+// rule drops.
+func (c *chain) sameHook(got *nftables.Chain) bool {
+	return got.Type == c.Type && got.Hooknum != nil && *got.Hooknum == *c.Hooknum &&
+		got.Priority != nil && *got.Priority == *c.Priority &&
+		(got.Policy == nil || *got.Policy == nftables.ChainPolicyAccept)
+}
+
+// sameRules reports whether the rules of a chain of the kernel are those of c.
+func (c *chain) sameRules(table *nftables.Table, got []*nftables.Rule) bool {
+	if len(got) != len(c.rules) {
+		return false
+	}
+	for i, exprs := range c.rules {
+		if len(got[i].Exprs) != len(exprs) {
+			return false
+		}
+		for j, e := range exprs {
+			want, err := expr.Marshal(byte(table.Family), readable(e))
+			is, failed := expr.Marshal(byte(table.Family), readable(got[i].Exprs[j]))
+			if err != nil || failed != nil || !bytes.Equal(want, is) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// readable leaves out what the library writes but does not read: the register of which
+// ct sets a value.
+func readable(e expr.Any) expr.Any {
+	if ct, ok := e.(*expr.Ct); ok && ct.SourceRegister {
+		return &expr.Ct{Key: ct.Key}
+	}
+	return e
 }
