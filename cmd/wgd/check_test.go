@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -116,6 +118,40 @@ func TestCheckWithoutAFile(t *testing.T) {
 	} {
 		if status, stdout, stderr := run(c.args...); status != c.status || stdout != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%q: exit status %d\n%s%s", c.args, status, stdout, stderr)
+		}
+	}
+}
+
+// A command of ExecReload finds the credentials of the service where its main process
+// does, if systemd shows them to that one only.
+func TestCredentialsOfMainProcess(t *testing.T) {
+	folder := t.TempDir()
+	main := exec.Command("sh", "-c", "read word") // until its standard input is closed
+	main.Env = []string{"A=b", "CREDENTIALS_DIRECTORY=" + folder, "C=d"}
+	stdin, err := main.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := main.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer main.Wait()
+	defer stdin.Close()
+	pid := strconv.Itoa(main.Process.Pid)
+	there := "/proc/" + pid + "/root" + folder
+	for _, c := range []struct{ own, main, want string }{
+		{"", "", ""},
+		{folder, "", folder},
+		{folder, pid, folder},
+		{"", pid, there},
+		{folder + "/none", pid, there},
+		{folder + "/none", "", folder + "/none"},
+		{folder + "/none", "x", folder + "/none"},
+	} {
+		t.Setenv("CREDENTIALS_DIRECTORY", c.own)
+		t.Setenv("MAINPID", c.main)
+		if got := credentials(); got != c.want {
+			t.Errorf("CREDENTIALS_DIRECTORY=%s MAINPID=%s: got %q, want %q", c.own, c.main, got, c.want)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"wgd/internal/cli"
 	"wgd/internal/netsetup"
@@ -42,8 +44,29 @@ func surroundings(path string) wgconf.Env {
 	return wgconf.Env{
 		ReadKey:     readKey,
 		Dir:         filepath.Dir(path),
-		Credentials: os.Getenv("CREDENTIALS_DIRECTORY"),
+		Credentials: credentials(),
 	}
+}
+
+// credentials is the folder of the credentials of a systemd service. Before systemd 257,
+// only the main process sees them, and a command of ExecReload may not even be told where
+// they are. Such a command looks where the main process does.
+func credentials() string {
+	folder, main := os.Getenv("CREDENTIALS_DIRECTORY"), os.Getenv("MAINPID")
+	if _, err := strconv.ParseUint(main, 10, 31); err != nil {
+		return folder
+	}
+	if _, err := os.ReadDir(folder); err == nil {
+		return folder
+	}
+	process := filepath.Join("/proc", main)
+	environment, _ := os.ReadFile(filepath.Join(process, "environ"))
+	for variable := range strings.SplitSeq(string(environment), "\x00") {
+		if its, ok := strings.CutPrefix(variable, "CREDENTIALS_DIRECTORY="); ok {
+			return filepath.Join(process, "root", its)
+		}
+	}
+	return folder
 }
 
 // A session is one call of a command that works on an interface and its file.
