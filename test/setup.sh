@@ -27,6 +27,7 @@ wireguard-tools wg                    the control socket, as others use it
 wireguard-tools wg-quick              the control socket, as others use it
 groff           groff                 the form of the manual pages
 systemd         systemd-analyze       the form of the unit
+systemd         /usr/lib/systemd/systemd  the unit, as a service
 mandoc          mandoc                the form of the manual pages
 zsh             zsh                   shell completion
 fish            fish                  shell completion
