@@ -2,9 +2,12 @@
 # Installs the programs that the tests call, apart from Go. `make setup` and `make test` run it
 # first. As root on Debian and its derivatives it installs the packages that are missing. Elsewhere
 # it prints what is missing. The tests that need it are left out, and say so. With CI=true it fails
-# if anything is missing.
+# if anything is missing. Packages that would change how this system looks up names are not
+# installed, but unpacked in a folder of the cache, for simulated hosts.
 set -eu
 PATH=$PATH:${SBIN=/usr/sbin:/sbin} # Debian has some of them there, but other users than root not in PATH
+
+cache=/var/cache/wgd-tests
 
 # This is the only list: a Debian package, a program or file of it, and what needs it.
 needed='
@@ -33,6 +36,8 @@ zsh             zsh                   shell completion
 fish            fish                  shell completion
 qemu-user       qemu-aarch64          tests as if on other processors
 qemu-user       qemu-x86_64           tests as if on other processors
+openresolv      /var/cache/wgd-tests/openresolv/sbin/resolvconf  name servers of tunnels
+resolvconf      /var/cache/wgd-tests/resolvconf/sbin/resolvconf  name servers of tunnels
 '
 
 # missing prints the lines of the list whose program or file is missing.
@@ -46,17 +51,36 @@ missing() {
 	done
 }
 
+# named prints the packages of the missing lines that are to be installed, or unpacked.
+named() {
+	names=$(echo "$lines" | while read -r package probe purpose; do
+		case $probe in
+		"$cache"/*) [ "$1" = installed ] || echo "$package" ;;
+		*) [ "$1" = unpacked ] || echo "$package" ;;
+		esac
+	done | sort -u | tr '\n' ' ')
+	echo "${names% }"
+}
+
+# unpack downloads packages and unpacks each in a folder of the cache.
+unpack() {
+	for package in "$@"; do
+		mkdir -p "${ROOT-}$cache/$package"
+		(cd "${ROOT-}$cache/$package" && apt-get download -q "$package" && dpkg-deb -x ./*.deb . && rm ./*.deb) || return
+	done
+}
+
 lines=$(missing)
 [ -n "$lines" ] || exit 0
-packages=$(echo "$lines" | cut -d ' ' -f 1 | sort -u | tr '\n' ' ')
-packages=${packages% }
+packages=$(named installed)
+unpacked=$(named unpacked)
 debian=$(command -v apt-get || true)
 
 if [ -n "$debian" ] && [ "$(id -u)" = 0 ]; then
-	echo "installing what the tests call: $packages"
+	echo "installing what the tests call: $packages${packages:+ }${unpacked:+(unpacking $unpacked)}"
 	export DEBIAN_FRONTEND=noninteractive
 	# shellcheck disable=SC2086 # each package is a word
-	if apt-get update -q && apt-get install -q -y --no-install-recommends $packages; then
+	if apt-get update -q && { [ -z "$packages" ] || apt-get install -q -y --no-install-recommends $packages; } && unpack $unpacked; then
 		lines=$(missing)
 		[ -n "$lines" ] || exit 0
 	fi
@@ -68,7 +92,8 @@ fi
 		printf '    %-21s %s (package %s)\n' "$probe" "$purpose" "$package"
 	done
 	if [ -n "$debian" ]; then
-		echo "To install them, as root: apt-get install $packages"
+		[ -z "$packages" ] || echo "To install them, as root: apt-get install $packages"
+		[ -z "$unpacked" ] || echo "To unpack $unpacked, as root: sh test/setup.sh"
 	else
 		echo "The package names are Debian's. Install the same programs from the packages of your system."
 	fi

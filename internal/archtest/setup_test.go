@@ -153,7 +153,7 @@ func newFakeSystem(t *testing.T, without []string) fakeSystem {
 			s.program(name, "exit 0")
 		}
 	}
-	for _, name := range []string{"cut", "sort", "tr", "chmod"} {
+	for _, name := range []string{"sort", "tr", "chmod", "mkdir", "rm"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -191,12 +191,14 @@ func (s fakeSystem) setUp(ci bool) (says, calls string, status int) {
 func TestSetUp(t *testing.T) {
 	const (
 		installs = `echo "apt-get $*" >> "$ROOT/calls"
-			[ "$1" = update ] || for p in fish nft; do echo true > "$ROOT/$p"; chmod +x "$ROOT/$p"; done`
+			[ "$1" != install ] || for p in fish nft; do echo true > "$ROOT/$p"; chmod +x "$ROOT/$p"; done`
 		installsNothing = `echo "apt-get $*" >> "$ROOT/calls"`
 		fails           = installsNothing + "; exit 100"
 		root, user      = "echo 0", "echo 1000"
 		update          = "apt-get update -q\n"
 		install         = "apt-get install -q -y --no-install-recommends "
+		downloads       = installsNothing + `; [ "$1" != download ] || echo deb > "$3.deb"`
+		download        = "apt-get download -q "
 	)
 	for name, c := range map[string]struct {
 		without []string // missing programs
@@ -214,10 +216,15 @@ func TestSetUp(t *testing.T) {
 		"Debian without network":  {[]string{"nft"}, fails, root, false, 0, update, []string{"apt-get install nftables\n", "left out"}},
 		"a package without the program": {[]string{"wg"}, installsNothing, root, true, 1, update + install + "wireguard-tools\n",
 			[]string{"    wg ", "(package wireguard-tools)"}},
+		"a package to unpack, as root": {[]string{"/var/cache/wgd-tests/openresolv/sbin/resolvconf"}, downloads, root, true, 0, update + download + "openresolv\n",
+			[]string{"unpacking openresolv"}},
+		"a package to unpack, as another user": {[]string{"/var/cache/wgd-tests/openresolv/sbin/resolvconf"}, fails, user, false, 0, "",
+			[]string{"(package openresolv)", "To unpack openresolv, as root: sh test/setup.sh\n"}},
 		"no header": {[]string{"/usr/include/stdio.h"}, fails, user, false, 0, "", []string{"apt-get install libc6-dev\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			system := newFakeSystem(t, c.without)
+			system.program("dpkg-deb", `[ "$(read -r what < "$2"; echo "$what")" = deb ] && mkdir "$3/sbin" && echo > "$3/sbin/resolvconf"`)
 			for name, script := range map[string]string{"apt-get": c.apt, "id": c.id} {
 				if script != "" {
 					system.program(name, script)

@@ -189,3 +189,7 @@ func Until(t T, limit time.Duration, what string, ok func() (bool, string)) {
 		time.Sleep(100 * time.Millisecond)
 	}
 }
+
+// Unpacked returns the folder of a Debian package that test/setup.sh unpacked, on this
+// machine and on all hosts.
+func Unpacked(name string) string { return "/var/cache/wgd-tests/" + name }
