@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wgd/internal/cli"
+	"wgd/internal/nameserver"
 	"wgd/internal/netsetup"
 	"wgd/internal/sys/link"
 	"wgd/internal/wgconf"
@@ -90,7 +91,7 @@ func begin(c *cli.Call, name string) (*session, error) {
 		links.Close()
 		return nil, err
 	}
-	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, Start: background}, release: release}
+	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, DNS: nameserver.Open(netsetup.Dir), Start: background}, release: release}
 	s.setup = netsetup.Setup{Store: store, System: s.kernel, Note: s.note,
 		Warn: func(warning error) { c.Warnf("%s: %v", name, warning) }}
 	return s, nil

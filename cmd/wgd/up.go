@@ -40,8 +40,10 @@ var upText = []string{
 		"Without FwMark in the file, mark and table are the first number from 51820 on of which there is no table. " +
 		"The firewall (nftables) drops what comes from other interfaces to the addresses of the tunnel, and lets the answers of peers pass strict reverse path filtering. " +
 		"Where the kernel has no nftables, a warning says so.",
-	"DNS needs resolvconf(8), as for wg-quick: openresolv's, Debian's, or systemd's, which asks systemd-resolved. " +
-		"If there is none, or if it fails, a warning says so, and the tunnel comes up. Domains with ~ are not implemented yet.",
+	"DNS is set by resolvconf(8), if there is one that is in charge of /etc/resolv.conf: openresolv's, Debian's, or systemd's, which asks systemd-resolved. " +
+		"Otherwise that file is replaced, and the original is kept as /etc/resolv.conf.wgd; a file that is a mount of its own, as in containers, is written to. " +
+		"With several tunnels, the name servers of the last one count. Name servers for some domains only (~DOMAIN) cannot be set in this way. " +
+		"If the name servers cannot be set, a warning says so, and the tunnel comes up.",
 	"What is done is recorded before it is done. So wgd down can undo it even if wgd up was killed.",
 	"Hooks are run by bash(1), or by sh(1) where there is no bash.",
 	"With -f, for containers and service managers, wgd up itself is the daemon, and stays in the foreground. SIGTERM and SIGINT do what wgd down does, and end it; a second signal ends hooks that are running and skips the rest. " +
@@ -83,6 +85,9 @@ func up(ctx context.Context, c *cli.Call, path, name string, d *ownDaemon) error
 	}
 	if err := s.free(); err != nil {
 		return err
+	}
+	if err := s.kernel.DNS.Recover(); err != nil {
+		c.Warnf("%s: DNS: what an earlier wgd up left cannot be restored: %v", name, err)
 	}
 	s.setup.Record = newRecord(path, file, name)
 	err = s.bringUp(ctx, file, &change)
@@ -178,7 +183,7 @@ func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.C
 
 // planDNS plans the name servers. What keeps them from being set is a warning.
 func (s *session) planDNS(network *wgconf.Network) []netsetup.Step {
-	dns, err := netsetup.PlanDNS(s.name, &network.DNS)
+	dns, err := netsetup.PlanDNS(&network.DNS)
 	if err != nil {
 		s.call.Warnf("%s: DNS is not set, and the system continues to ask its own name servers: %v: PostUp can set it", s.name, err)
 	}

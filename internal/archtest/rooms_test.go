@@ -39,7 +39,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
+		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/tunnelfile", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/resolve"}},
@@ -128,7 +128,8 @@ var rooms = map[string]room{
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "internal/quote", "internal/wgconf"}},
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/netsetup": {imports: []string{
-		"conf", "internal/control", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},
+		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},
+	"internal/nameserver": {imports: []string{"internal/sys/flock"}},
 	"internal/sys/errno": {third: []string{unix}},
 	"internal/sys/flock": {third: []string{unix}},
 	"internal/archtest":  {forTests: true},

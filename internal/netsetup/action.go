@@ -76,9 +76,9 @@ func (s *Setup) act(a Action) error {
 	switch {
 	case a.Tunnel != nil:
 		return s.System.Configure(name, a.Tunnel.Change)
-	case a.Add.empty() && a.Remove.DNS != nil: // a resolvconf that fails keeps no tunnel from changing
-		if err := s.System.UnsetDNS(a.Remove.DNS); err != nil {
-			s.warn(fmt.Errorf("the name servers may still be in use: %w", err))
+	case a.Add.empty() && a.Remove.DNS != nil: // name servers that cannot be taken back keep no tunnel from changing
+		if err := s.System.UnsetDNS(name); err != nil {
+			s.warn(fmt.Errorf("DNS: %w", err))
 		}
 		return nil
 	case a.Add.empty():

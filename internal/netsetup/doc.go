@@ -1,6 +1,6 @@
 // Package netsetup does what wg-quick(8) does, without other programs: addresses, MTU,
-// routes, the policy routing of a default route, and its firewall rules. Only resolvconf(8)
-// is run, if the file names name servers. Hooks are the command's.
+// routes, the policy routing of a default route, and its firewall rules. Name servers
+// are set by package nameserver, and hooks are the command's.
 //
 // It has three parts:
 //

@@ -11,6 +11,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/control"
+	"wgd/internal/nameserver"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/nft"
 )
@@ -24,6 +25,7 @@ const (
 // A Kernel is the System of the network namespace of the thread that opened it.
 type Kernel struct {
 	*link.Links
+	DNS *nameserver.Settings
 	// Start starts the daemon of an interface, and returns when it is ready.
 	Start func(name string) error
 }

@@ -82,8 +82,8 @@ func (s *Setup) Undo() error {
 		err := step.undo(s.System, s.Record.Interface, s.neededElsewhere)
 		switch {
 		case err == nil:
-		case step.DNS != nil: // a resolvconf that fails keeps no tunnel from going down, or up again
-			s.warn(fmt.Errorf("the name servers may still be in use: %w", err))
+		case step.DNS != nil: // name servers that cannot be taken back keep no tunnel from going down, or up again
+			s.warn(fmt.Errorf("DNS: %w", err))
 		default:
 			left = append(left, step)
 			errs = append(errs, err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"wgd/conf"
+	"wgd/internal/nameserver"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/nft"
 )
@@ -126,10 +127,10 @@ func (f *fakeSystem) DeleteRule(r link.Rule) error {
 	return f.remove(link.ErrNoRule, "rule %v %v", r.IPv6, r)
 }
 
-func (f *fakeSystem) SetDNS(d *DNS) error { return f.add("dns %s", d.Entry) }
+func (f *fakeSystem) SetDNS(name string, _ *nameserver.DNS) error { return f.add("dns %s", name) }
 
-func (f *fakeSystem) UnsetDNS(d *DNS) error {
-	return f.call(func() { delete(f.things, "dns "+d.Entry) })
+func (f *fakeSystem) UnsetDNS(name string) error {
+	return f.call(func() { delete(f.things, "dns "+name) })
 }
 
 // AddGuard replaces a table of that name.
@@ -149,7 +150,7 @@ func (f *fakeSystem) pristine() bool { return len(f.things) == 0 && !f.validMark
 // steps are those of a file with everything.
 func steps(t *testing.T, name string) []Step {
 	file := decode(t, "Address = 10.2.0.2/24, fd00::2/64", allPeer+", ::/0, 10.9.0.0/16")
-	return append([]Step{{Create: &Created{}}}, Plan(name, file, []Step{{DNS: &DNS{Entry: "tun.wg0"}}}, facts(file))...)
+	return append([]Step{{Create: &Created{}}}, Plan(name, file, []Step{{DNS: &nameserver.DNS{}}}, facts(file))...)
 }
 
 // attempt does or undoes something, and reports whether the process was killed.
@@ -245,10 +246,10 @@ func TestUndoCanBeRepeated(t *testing.T) {
 			system.calls, system.at, system.how = 0, at, how
 			err, dead := attempt(again(t, s).Undo)
 			if !dead && err == nil && system.calls >= at {
-				if len(system.things) != 1 || !system.things["dns tun.wg0"] {
+				if len(system.things) != 1 || !system.things["dns wg0"] {
 					t.Errorf("%v at call %d: no error, and left: %v", how, at, system.things)
 				}
-				continue // resolvconf failed, which is a warning only
+				continue // the name servers stay, which is a warning only
 			}
 			if !dead && err == nil {
 				if system.calls < 8 {
@@ -314,7 +315,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{Step{Guard: &nft.Guard{Interface: "wg0"}}, lacksFirewall, "load the modules nf_tables"},
 		{Step{ValidMark: &ValidMark{}}, fails, "rp_filter"},
-		{Step{DNS: &DNS{}}, fails, "DNS is not set"},
+		{Step{DNS: &nameserver.DNS{}}, fails, "DNS is not set"},
 	} {
 		system := &fakeSystem{things: map[string]bool{}, at: 1, how: c.how}
 		s := newSetup(t.TempDir(), system)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"wgd/conf"
+	"wgd/internal/nameserver"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/nft"
 )
@@ -17,7 +18,7 @@ type Step struct {
 	Address   netip.Prefix      `json:"address,omitzero"`
 	MTU       int               `json:"mtu,omitempty"`
 	Up        bool              `json:"up,omitempty"`
-	DNS       *DNS              `json:"dns,omitempty"`
+	DNS       *nameserver.DNS   `json:"dns,omitempty"`
 	ValidMark *ValidMark        `json:"src_valid_mark,omitempty"`
 	Guard     *nft.Guard        `json:"firewall,omitempty"`
 	Rule      *link.Rule        `json:"rule,omitempty"`
@@ -49,7 +50,7 @@ func (s Step) String() string {
 	case s.Up:
 		return "bring the interface up"
 	case s.DNS != nil:
-		return fmt.Sprintf("give the name servers %v to resolvconf", s.DNS.Servers)
+		return fmt.Sprintf("set the name servers %v", s.DNS.Servers)
 	case s.ValidMark != nil:
 		return "set net.ipv4.conf.all.src_valid_mark to 1"
 	case s.Guard != nil:
@@ -83,8 +84,10 @@ type System interface {
 	// BringUp waits until the tunnel works and the addresses can be used, or the
 	// daemon says why it does not.
 	BringUp(name string) error
-	SetDNS(dns *DNS) error
-	UnsetDNS(dns *DNS) error
+	// SetDNS sets the name servers, in place of those that the tunnel had.
+	SetDNS(name string, dns *nameserver.DNS) error
+	// UnsetDNS restores what was before. It is no error if there is nothing to restore.
+	UnsetDNS(name string) error
 	AddGuard(guard nft.Guard) error
 	DeleteGuard(guard nft.Guard) error
 	SetValidMark(on bool) error
@@ -118,8 +121,8 @@ func (s Step) do(system System, name string) (warning, err error) {
 	case s.Up:
 		err = system.BringUp(name)
 	case s.DNS != nil:
-		if err := system.SetDNS(s.DNS); err != nil {
-			return fmt.Errorf("DNS is not set: %w", err), nil
+		if err := system.SetDNS(name, s.DNS); err != nil {
+			return fmt.Errorf("DNS is not set, and the system continues to ask its own name servers: %w", err), nil
 		}
 	case s.ValidMark != nil:
 		if err := system.SetValidMark(true); err != nil {
@@ -148,7 +151,7 @@ func (s Step) undo(system System, name string, elsewhere func() (bool, error)) e
 	case s.Create != nil:
 		return system.Delete(name, s.Create.Index)
 	case s.DNS != nil:
-		return system.UnsetDNS(s.DNS)
+		return system.UnsetDNS(name)
 	case s.Guard != nil:
 		return system.DeleteGuard(*s.Guard)
 	case s.Rule != nil:
