@@ -9,6 +9,8 @@ tool honnef.co/go/tools/cmd/staticcheck
 require (
 	// The longest-prefix table: a million prefixes, read without a lock, copied in part when changed.
 	github.com/gaissmai/bart v0.30.0
+	// The messages of D-Bus, which systemd-resolved speaks. It needs nothing else, and is all Go.
+	github.com/godbus/dbus/v5 v5.2.4
 	// The messages of nftables, so that the firewall rules of a default route need no other program.
 	github.com/google/nftables v0.3.0
 	// The messages of rtnetlink: addresses, links, routes, so that no other program need be run.

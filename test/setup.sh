@@ -28,6 +28,7 @@ iptables        iptables              the firewall rules of wg-quick
 conntrack       conntrack             routers that forget a connection
 wireguard-tools wg                    the control socket, as others use it
 wireguard-tools wg-quick              the control socket, as others use it
+dbus-daemon     dbus-daemon           the bus of systemd-resolved
 groff           groff                 the form of the manual pages
 systemd         systemd-analyze       the form of the unit
 systemd         /usr/lib/systemd/systemd  the unit, as a service

@@ -25,6 +25,7 @@ var thirdNames = map[string]string{
 	crypto: "x/crypto", unix: "x/sys", cpu: "x/sys/cpu", netlink: "netlink", netns: "netns", bart: "bart", gvisor: "gvisor",
 	dnsmsg:   "x/net/dns/dnsmessage",
 	nftables: "google/nftables",
+	dbus:     "godbus",
 }
 
 var (

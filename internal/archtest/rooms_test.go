@@ -24,6 +24,7 @@ const (
 	bart     = "github.com/gaissmai/bart/..."
 	gvisor   = "gvisor.dev/gvisor/..."
 	dnsmsg   = "golang.org/x/net/dns/dnsmessage"
+	dbus     = "github.com/godbus/dbus/v5"
 )
 
 // rooms has the arrows of docs/architecture.md. A new arrow is added here, in the
@@ -111,6 +112,7 @@ var rooms = map[string]room{
 	"internal/sys/term":            {third: []string{unix}},
 	"internal/sys/file":            {third: []string{unix}},
 	"internal/sys/mark":            {third: []string{unix}},
+	"internal/sys/resolved":        {third: []string{unix, dbus}},
 
 	"internal/control": {imports: []string{
 		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",

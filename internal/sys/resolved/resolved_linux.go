@@ -1,0 +1,200 @@
+package resolved
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	busName    = "org.freedesktop.resolve1"
+	objectPath = "/org/freedesktop/resolve1"
+	manager    = "org.freedesktop.resolve1.Manager."
+
+	// limit is how long a function of this room takes at most, whatever its ctx allows.
+	limit = 10 * time.Second
+
+	// A new link is unknown to systemd-resolved until it has read the kernel's event.
+	// That takes milliseconds, unless the computer is busy.
+	noticeTime = 5 * time.Second
+	noticeStep = 20 * time.Millisecond
+)
+
+var (
+	// ErrNotRunning says that there is a bus, but no systemd-resolved on it.
+	ErrNotRunning = errors.New("systemd-resolved is not running")
+
+	// ErrNoLink says that systemd-resolved knows no link with this index.
+	ErrNoLink = errors.New("systemd-resolved knows no such link")
+)
+
+// A Link is what is set for one link.
+type Link struct {
+	Index   int
+	Servers []netip.Addr // a zone is ignored: the link is the zone
+	Domains []Domain
+
+	// DefaultRoute says that its servers are also asked for names that no domain of any
+	// link matches.
+	DefaultRoute bool
+}
+
+// A Domain sends names below it to the servers of its link. Unless it is RouteOnly, it is
+// also appended to names of one label. The name "." with RouteOnly matches every name.
+type Domain struct {
+	Name      string
+	RouteOnly bool
+}
+
+// Answers returns nil if systemd-resolved runs on a system bus of this network namespace.
+// Otherwise the error is, or wraps, ErrNoBus or ErrNotRunning.
+func Answers(ctx context.Context) error {
+	return within(ctx, func(ctx context.Context, conn *dbus.Conn) error {
+		owner, err := ownerOf(ctx, conn)
+		if err == nil && owner == "" {
+			return ErrNotRunning
+		}
+		return err
+	})
+}
+
+// Set replaces what was set for a link: name servers, domains and the default route. What
+// it does not mention (LLMNR, DNSSEC and so on) stays as it is. It waits for
+// systemd-resolved to notice the link if it is new. After an error, part of it may be set.
+func Set(ctx context.Context, l Link) error {
+	servers := make([]address, len(l.Servers))
+	for i, a := range l.Servers {
+		servers[i] = addressOf(a)
+	}
+	domains := make([]domain, len(l.Domains))
+	for i, d := range l.Domains {
+		domains[i] = domain{Text: d.Name, RouteOnly: d.RouteOnly}
+	}
+	return within(ctx, func(ctx context.Context, conn *dbus.Conn) error {
+		if err := callForNewLink(ctx, conn, "SetLinkDNS", l.Index, servers); err != nil {
+			return fmt.Errorf("set the name servers of link %d: %w", l.Index, err)
+		}
+		if err := call(ctx, conn, "SetLinkDomains", int32(l.Index), domains); err != nil {
+			return fmt.Errorf("set the DNS domains of link %d: %w", l.Index, err)
+		}
+		err := call(ctx, conn, "SetLinkDefaultRoute", int32(l.Index), l.DefaultRoute)
+		if err != nil && !isError(err, "org.freedesktop.DBus.Error.UnknownMethod") { // before version 240
+			return fmt.Errorf("set the DNS default route of link %d: %w", l.Index, err)
+		}
+		return nil
+	})
+}
+
+// Revert removes what was set for a link. A link that is gone has nothing set.
+func Revert(ctx context.Context, index int) error {
+	return within(ctx, func(ctx context.Context, conn *dbus.Conn) error {
+		err := call(ctx, conn, "RevertLink", int32(index))
+		if err != nil && !errors.Is(err, ErrNoLink) {
+			return fmt.Errorf("revert the DNS settings of link %d: %w", index, err)
+		}
+		return nil
+	})
+}
+
+// within calls f with a connection, for a limited time.
+func within(ctx context.Context, f func(context.Context, *dbus.Conn) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	defer cancel()
+	conn, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	err = f(ctx, conn)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+	}
+	return err
+}
+
+// callForNewLink is like call, for a link of which systemd-resolved may not have heard yet.
+func callForNewLink(ctx context.Context, conn *dbus.Conn, method string, index int, arg any) error {
+	for end := time.Now().Add(noticeTime); ; {
+		err := call(ctx, conn, method, int32(index), arg)
+		if !errors.Is(err, ErrNoLink) || time.Now().After(end) {
+			return err
+		}
+		if _, here := net.InterfaceByIndex(index); here != nil {
+			return err // and it does not exist
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(noticeStep):
+		}
+	}
+}
+
+// call calls a method of systemd-resolved, which must not be started for that.
+func call(ctx context.Context, conn *dbus.Conn, method string, args ...any) error {
+	object := conn.Object(busName, objectPath)
+	err := object.CallWithContext(ctx, manager+method, dbus.FlagNoAutoStart, args...).Err
+	switch {
+	case isError(err, "org.freedesktop.resolve1.NoSuchLink"):
+		return fmt.Errorf("%w: %w", ErrNoLink, err)
+	case isError(err, "org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.ServiceUnknown",
+		"org.freedesktop.DBus.Error.NoReply"): // the last one: it ended before it answered
+		return fmt.Errorf("%w: %w", ErrNotRunning, err)
+	case isError(err, "org.freedesktop.resolve1.LinkBusy"): // a loopback interface, or one of systemd-networkd
+		return fmt.Errorf("%w (if systemd-networkd manages it, exclude it in the [Match] of its .network file)", err)
+	case isError(err, "org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"):
+		return fmt.Errorf("%w: systemd-resolved accepts this from root only", err)
+	}
+	return err
+}
+
+// isError reports whether err is an error of D-Bus with one of these names.
+func isError(err error, names ...string) bool {
+	var e dbus.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, name := range names {
+		if e.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// ownerOf returns the connection of systemd-resolved to the bus, or "". A systemd-resolved
+// that was started again has another one.
+func ownerOf(ctx context.Context, conn *dbus.Conn) (owner string, err error) {
+	const none = "org.freedesktop.DBus.Error.NameHasNoOwner"
+	err = conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, busName).Store(&owner)
+	if isError(err, none) {
+		return "", nil
+	}
+	return owner, err
+}
+
+// address and domain are what D-Bus calls (iay) and (sb).
+type (
+	address struct {
+		Family int32
+		Bytes  []byte
+	}
+	domain struct {
+		Text      string
+		RouteOnly bool
+	}
+)
+
+func addressOf(a netip.Addr) address {
+	a = a.Unmap()
+	if a.Is4() {
+		return address{Family: unix.AF_INET, Bytes: a.AsSlice()}
+	}
+	return address{Family: unix.AF_INET6, Bytes: a.AsSlice()}
+}
