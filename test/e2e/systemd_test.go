@@ -52,7 +52,7 @@ func TestSystemd(t *testing.T) {
 	}
 	b.Write("/run/units/wgd@.service", string(unit))
 	b.Must("chmod 644 /run/units/wgd@.service")
-	b.Must("mkdir /etc/credstore && sed -n 's/^PrivateKey = //p' /etc/wireguard/wg0.conf >/etc/credstore/wg0.key && sed -i 's|^PrivateKey = .*|PrivateKeyFile = $CREDENTIALS_DIRECTORY/wg0.key|' /etc/wireguard/wg0.conf")
+	b.Must("mkdir -p /etc/credstore && sed -n 's/^PrivateKey = //p' /etc/wireguard/wg0.conf >/etc/credstore/wg0.key && sed -i 's|^PrivateKey = .*|PrivateKeyFile = $CREDENTIALS_DIRECTORY/wg0.key|' /etc/wireguard/wg0.conf")
 	s.Must("mkdir /etc/systemd/system/wgd@wg0.service.d && printf '[Service]\nLoadCredential=wg0.key:/etc/credstore/wg0.key\n' >/etc/systemd/system/wgd@wg0.service.d/key.conf && systemctl daemon-reload && touch /tmp/of-all")
 	script := "exec 2>/run/probe.errors\nset -x\n"
 	for _, p := range forbidden {
