@@ -80,13 +80,21 @@ func (dec *decoder) sections(d *Document) {
 	}
 }
 
+// nulByte says that a line has one.
+const nulByte = "a NUL byte: this is no text file, or it is damaged"
+
 // strangers checks the lines of a section that has no directives. Only the first
 // one is an error, and none if the header was one.
 func (dec *decoder) strangers(s *section, number int, what string) {
 	for i, l := range s.lines {
 		if what != "" && (l.form == setting || l.form == malformed) {
-			if i == 0 && bytes.HasPrefix(l.raw, []byte("\xef\xbb\xbf")) {
+			switch {
+			case i == 0 && bytes.HasPrefix(l.raw, []byte("\xef\xbb\xbf")):
 				what = "the file begins with a byte-order mark: save it as UTF-8 without one"
+			case i == 0 && (bytes.HasPrefix(l.raw, []byte("\xff\xfe")) || bytes.HasPrefix(l.raw, []byte("\xfe\xff"))):
+				what = "the file is in UTF-16: save it as UTF-8 without a byte-order mark"
+			case bytes.IndexByte(l.raw, 0) >= 0:
+				what = nulByte
 			}
 			dec.problems.errorf(number+i, "%s", what)
 			return
@@ -101,7 +109,7 @@ func (dec *decoder) rows(s *section, number int, take func(l *line, at int) bool
 		at := number + i
 		switch {
 		case l.form != comment && bytes.IndexByte(l.raw, 0) >= 0:
-			dec.problems.errorf(at, "a NUL byte: this is no text file, or it is damaged")
+			dec.problems.errorf(at, nulByte)
 		case l.form == malformed:
 			dec.problems.errorf(at, "no equals sign: write a directive as KEY = VALUE, or begin a comment with #")
 		case l.directive() && !take(l, at):

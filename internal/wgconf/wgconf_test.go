@@ -189,6 +189,9 @@ func TestProblems(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"ListenPort=5\nMTU=5\n", "1: a directive before the first section: begin with a line [Interface]"},
 		{"\xef\xbb\xbf[Interface]\nMTU=1500\n", "1: the file begins with a byte-order mark: save it as UTF-8 without one"},
+		{"\xff\xfe[\x00I\x00n\x00t\x00]\x00\n\x00", "1: the file is in UTF-16: save it as UTF-8 without a byte-order mark"},
+		{"\xfe\xff\x00[\x00I\x00n\x00t\x00]\x00\n", "1: the file is in UTF-16: save it as UTF-8 without a byte-order mark"},
+		{"x\x00y\n", "1: a NUL byte: this is no text file, or it is damaged"},
 		{"[Interface]\nListenPort=70000\nMTU=67\nFwMark=0x\nPostUp\nSaveConfig=yes\n",
 			"2: ListenPort 70000: give a number from 0 to 65535\n3: MTU 67: give a number from 68 to 65535, or no such line\n" +
 				"4: FwMark 0x: give a number up to 4294967295 or 0xffffffff, or off\n5: no equals sign: write a directive as KEY = VALUE, or begin a comment with #\n" +
