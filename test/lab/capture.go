@@ -3,7 +3,6 @@ package lab
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -83,7 +82,7 @@ func (h *Host) ICMPErrors(id int) []Packet {
 }
 
 func (g *Agent) Watch(name string, id *int) error {
-	ifi, err := net.InterfaceByName(name)
+	index, err := indexOf(name)
 	if err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func (g *Agent) Watch(name string, id *int) error {
 		return err
 	}
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: index}); err != nil {
 		unix.Close(fd)
 		return err
 	}
@@ -101,6 +100,24 @@ func (g *Agent) Watch(name string, id *int) error {
 	*id = g.keep(c)
 	go c.run()
 	return nil
+}
+
+// indexOf asks for one interface. Package net would list all of them, and may miss one
+// while others come and go.
+func indexOf(name string) (int, error) {
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return int(request.Uint32()), nil
 }
 
 func (g *Agent) Watched(id int, r *[]Packet) error {

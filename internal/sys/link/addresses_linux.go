@@ -21,10 +21,8 @@ const (
 
 // addresses are the addresses of the interface with that index, as the kernel lists them.
 func (l *Links) addresses(index int) ([]Address, error) {
-	request := l.request(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-	request.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
-	messages, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWADDR)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	messages, err := l.readAddresses()
+	if err != nil {
 		return nil, err
 	}
 	var list []Address

@@ -18,6 +18,8 @@ import (
 type Links struct {
 	handle *netlink.Handle
 	socket *nl.SocketHandle // for requests that handle cannot make
+
+	changes *subscription // receives changes while a list is read, and nothing otherwise
 }
 
 // Open opens the interfaces of the calling thread's network namespace.
@@ -31,7 +33,13 @@ func Open() (*Links, error) {
 		handle.Close()
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	return &Links{handle, &nl.SocketHandle{Socket: socket}}, nil
+	changes, err := subscribe()
+	if err != nil {
+		handle.Close()
+		socket.Close()
+		return nil, err
+	}
+	return &Links{handle, &nl.SocketHandle{Socket: socket}, changes}, nil
 }
 
 // request is a request on the socket that the kernel answers.
@@ -71,12 +79,13 @@ func OpenAt(d Device) (links *Links, err error) {
 func (l *Links) Close() {
 	l.handle.Close()
 	l.socket.Close()
+	l.changes.close()
 }
 
 // List gives all interfaces in the order of their indices.
 func (l *Links) List() ([]Info, error) {
-	found, err := l.handle.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	found, err := l.readLinks()
+	if err != nil {
 		return nil, failure(err, "list the interfaces")
 	}
 	infos := make([]Info, 0, len(found))
@@ -205,14 +214,6 @@ func (l *Links) SetGSOMax(name string, bytes, segments int) error {
 		return failure(l.handle.LinkSetGSOMaxSegs(link, segments), "%s: set gso_max_segs to %d", name, segments)
 	}
 	return nil
-}
-
-func (l *Links) find(name string) (netlink.Link, error) {
-	link, err := l.handle.LinkByName(name)
-	if err != nil {
-		return nil, failure(err, "%s", name)
-	}
-	return link, nil
 }
 
 func (l *Links) info(link netlink.Link) (info Info, err error) {

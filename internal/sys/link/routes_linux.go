@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink/nl"
+	vnetns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,6 +16,7 @@ import (
 type routes struct {
 	events  *subscription
 	asker   *asker
+	socket  *nl.SocketHandle // for list; the goroutine may be in another namespace
 	changed chan struct{}
 	done    chan struct{}
 
@@ -57,8 +59,14 @@ func WatchRoutes() (RouteWatcher, error) {
 		events.close()
 		return nil, fmt.Errorf("watch routes: %w", err)
 	}
+	socket, err := nl.GetNetlinkSocketAt(vnetns.None(), vnetns.None(), unix.NETLINK_ROUTE)
+	if err != nil {
+		events.close()
+		asker.close()
+		return nil, fmt.Errorf("watch routes: %w", err)
+	}
 	r := &routes{
-		events: events, asker: asker,
+		events: events, asker: asker, socket: &nl.SocketHandle{Socket: socket},
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
 		interfaces: make(map[uint32]networkInterface), addresses: make(map[address]uint32),
 	}
@@ -66,6 +74,7 @@ func WatchRoutes() (RouteWatcher, error) {
 	if err := r.list(); err != nil {
 		events.close()
 		asker.close()
+		socket.Close()
 		return nil, fmt.Errorf("watch routes: %w", err)
 	}
 	go r.run()
@@ -86,6 +95,7 @@ func (r *routes) Close() {
 	r.events.close()
 	<-r.done
 	r.asker.close()
+	r.socket.Close()
 }
 
 // Ask adds what is known about the interfaces to the kernel's answers.
@@ -123,9 +133,7 @@ func (r *routes) zone(zone string) uint32 {
 
 // list reads the state of all interfaces.
 func (r *routes) list() error {
-	request := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
-	request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	messages, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	messages, err := readInterfaces(r.socket)
 	if err != nil {
 		return fmt.Errorf("list the interfaces: %w", err)
 	}

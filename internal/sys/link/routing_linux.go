@@ -3,8 +3,10 @@ package link
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -123,18 +125,30 @@ func (l *Links) RoutesTo(name string) ([]netip.Prefix, error) {
 
 // Tables are the routing tables that have routes of either family.
 func (l *Links) Tables() (map[uint32]bool, error) {
-	routes, err := l.routes(&netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	tables := map[uint32]bool{}
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		found, err := readRoutes(l, family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE, tablesOf)
+		if err != nil {
+			return nil, failure(err, "list the routes")
+		}
+		maps.Copy(tables, found)
+	}
+	return tables, nil
+}
+
+func tablesOf(routes []netlink.Route) map[uint32]bool {
 	tables := map[uint32]bool{}
 	for _, r := range routes {
 		tables[uint32(r.Table)] = true
 	}
-	return tables, failure(err, "list the routes")
+	return tables
 }
 
+// routes are the routes of both families that filter and mask select.
 func (l *Links) routes(filter *netlink.Route, mask uint64) (list []netlink.Route, err error) {
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		routes, err := again(func() ([]netlink.Route, error) { return l.handle.RouteListFiltered(family, filter, mask) })
-		if err != nil && !noFamily(err) {
+		routes, err := readRoutes(l, family, filter, mask, func(all []netlink.Route) []netlink.Route { return all })
+		if err != nil {
 			return nil, err
 		}
 		list = append(list, routes...)
@@ -142,28 +156,11 @@ func (l *Links) routes(filter *netlink.Route, mask uint64) (list []netlink.Route
 	return list, nil
 }
 
-// again repeats a dump that was interrupted, because some of it may be missing.
-func again[T any](dump func() ([]T, error)) (list []T, err error) {
-	const attempts = 100
-	for range attempts {
-		list, err = dump()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return list, err
-}
-
-// noFamily reports whether the kernel lacks IPv6.
-func noFamily(err error) bool {
-	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP)
-}
-
 // Priorities are those of all rules of a family, the lowest one first.
 func (l *Links) Priorities(ipv6 bool) ([]uint32, error) {
-	rules, err := again(func() ([]netlink.Rule, error) { return l.handle.RuleList(family(ipv6)) })
-	if err != nil && !noFamily(err) {
-		return nil, failure(err, "list the rules")
+	rules, err := l.readRules(ipv6)
+	if err != nil {
+		return nil, err
 	}
 	var list []uint32
 	for _, r := range rules {
@@ -174,21 +171,21 @@ func (l *Links) Priorities(ipv6 bool) ([]uint32, error) {
 
 // UsesMarks reports whether a rule of IPv4 depends on a firewall mark.
 func (l *Links) UsesMarks() (bool, error) {
-	rules, err := again(func() ([]netlink.Rule, error) { return l.handle.RuleList(unix.AF_INET) })
+	rules, err := l.readRules(false)
 	for _, r := range rules {
 		if r.Mark != 0 {
 			return true, nil
 		}
 	}
-	return false, failure(err, "list the rules")
+	return false, err
 }
 
 // Rules are the rules of a family, the one that is asked first at the beginning. What a
 // Rule cannot say about them is left out.
 func (l *Links) Rules(ipv6 bool) (list []Rule, err error) {
-	rules, err := again(func() ([]netlink.Rule, error) { return l.handle.RuleList(family(ipv6)) })
-	if err != nil && !noFamily(err) {
-		return nil, failure(err, "list the rules")
+	rules, err := l.readRules(ipv6)
+	if err != nil {
+		return nil, err
 	}
 	for _, found := range rules {
 		r := Rule{IPv6: ipv6, Priority: uint32(max(found.Priority, 0)), Table: uint32(max(found.Table, 0)), NoDefault: found.SuppressPrefixlen == 0}
@@ -264,18 +261,19 @@ func (l *Links) PathMTU(remote netip.Addr, mark uint32) (int, error) {
 // DefaultMTU is the PathMTU of the default route of IPv4. It returns ErrNoRoute if there
 // is none.
 func (l *Links) DefaultMTU() (int, error) {
-	routes, err := again(func() ([]netlink.Route, error) {
-		return l.handle.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	main := &netlink.Route{Table: unix.RT_TABLE_MAIN}
+	routes, err := readRoutes(l, unix.AF_INET, main, netlink.RT_FILTER_TABLE, func(list []netlink.Route) []netlink.Route {
+		return slices.DeleteFunc(list, func(r netlink.Route) bool {
+			return prefixOf(r).Bits() != 0 || r.LinkIndex == 0 && len(r.MultiPath) == 0
+		})
 	})
 	if err != nil {
 		return 0, failure(err, "list the routes")
 	}
-	for _, r := range routes {
-		if prefixOf(r).Bits() == 0 && (r.LinkIndex != 0 || len(r.MultiPath) > 0) {
-			return l.mtuOf(r)
-		}
+	if len(routes) == 0 {
+		return 0, fmt.Errorf("%w: there is no default route", ErrNoRoute)
 	}
-	return 0, fmt.Errorf("%w: there is no default route", ErrNoRoute)
+	return l.mtuOf(routes[0])
 }
 
 func (l *Links) mtuOf(r netlink.Route) (int, error) {

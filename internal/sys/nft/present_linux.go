@@ -2,51 +2,29 @@ package nft
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"golang.org/x/sys/unix"
 )
 
 // Present reports whether the table is as Add makes it: with these chains and rules, and
 // no others. It returns ErrUnsupported if the kernel has no nftables.
 func (g Guard) Present() (bool, error) {
-	conn, err := nftables.New()
-	if err != nil {
-		return false, fmt.Errorf("list the firewall tables: %w", err)
-	}
 	table := g.table()
-	all, err := conn.ListChainsOfTableFamily(table.Family)
+	got, err := readTable(table)
 	switch {
-	case errors.Is(err, unix.ENOENT):
-		return false, nil
 	case err != nil && unsupported(err):
-		return false, fmt.Errorf("list the firewall tables: %w: %w", ErrUnsupported, err)
+		return false, fmt.Errorf("list the firewall table %s: %w: %w", g, ErrUnsupported, err)
 	case err != nil:
-		return false, fmt.Errorf("list the firewall tables: %w", err)
-	}
-	there := map[string]*nftables.Chain{}
-	for _, c := range all {
-		if c.Table.Name == table.Name {
-			there[c.Name] = c
-		}
+		return false, fmt.Errorf("list the firewall table %s: %w", g, err)
 	}
 	wanted := g.chains()
-	if len(there) != len(wanted) {
+	if len(got.chains) != len(wanted) {
 		return false, nil
 	}
 	for _, c := range wanted {
-		got := there[c.Name]
-		if got == nil || !c.sameHook(got) {
-			return false, nil
-		}
-		rules, err := conn.GetRules(table, got)
-		if err != nil {
-			return false, fmt.Errorf("list the rules of the firewall table %s: %w", g, err)
-		}
-		if !c.sameRules(table, rules) {
+		if there := got.chains[c.Name]; there == nil || !c.sameHook(there) || !c.sameRules(table, got.rules[c.Name]) {
 			return false, nil
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -125,8 +124,8 @@ func callForNewLink(ctx context.Context, conn *dbus.Conn, method string, index i
 		if !errors.Is(err, ErrNoLink) || time.Now().After(end) {
 			return err
 		}
-		if _, here := net.InterfaceByIndex(index); here != nil {
-			return err // and it does not exist
+		if !linkExists(index) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -134,6 +133,22 @@ func callForNewLink(ctx context.Context, conn *dbus.Conn, method string, index i
 		case <-time.After(noticeStep):
 		}
 	}
+}
+
+// linkExists asks for one interface. Package net would list all of them, and may miss
+// one while others come and go.
+func linkExists(index int) bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true // nobody knows
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("")
+	if err != nil {
+		return true
+	}
+	request.SetUint32(uint32(index))
+	return unix.IoctlIfreq(fd, unix.SIOCGIFNAME, request) != unix.ENODEV
 }
 
 // call calls a method of systemd-resolved, which must not be started for that.
