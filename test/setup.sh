@@ -39,6 +39,8 @@ qemu-user       qemu-aarch64          tests as if on other processors
 qemu-user       qemu-x86_64           tests as if on other processors
 openresolv      /var/cache/wgd-tests/openresolv/sbin/resolvconf  name servers of tunnels
 resolvconf      /var/cache/wgd-tests/resolvconf/sbin/resolvconf  name servers of tunnels
+systemd-resolved   /var/cache/wgd-tests/systemd-resolved/usr/bin/resolvectl  name servers of tunnels
+libsystemd-shared  /var/cache/wgd-tests/libsystemd-shared/usr/share/doc/libsystemd-shared/copyright  the library of systemd-resolved
 '
 
 # missing prints the lines of the list whose program or file is missing.

@@ -132,17 +132,17 @@ var rooms = map[string]room{
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/nameserver": {imports: []string{"internal/sys/flock"}},
-	"internal/sys/errno": {third: []string{unix}},
-	"internal/sys/flock": {third: []string{unix}},
-	"internal/archtest":  {forTests: true},
-	"internal/asynctest": {forTests: true},
+	"internal/sys/errno":  {third: []string{unix}},
+	"internal/sys/flock":  {third: []string{unix}},
+	"internal/archtest":   {forTests: true},
+	"internal/asynctest":  {forTests: true},
 
 	"docs/man":          {},
 	"docs/man/wgdconf":  {imports: []string{"internal/cli", "internal/wgconf"}},
 	"docs/man/wgdevice": {imports: []string{"conf", "internal/cli"}},
 	"docs/tables":       {imports: []string{"internal/dataplane", "internal/uapi"}},
 
-	"test/lab": {forTests: true, third: []string{unix}},
+	"test/lab": {forTests: true, third: []string{unix, dnsmsg}},
 	"test/load": {forTests: true, imports: []string{
 		"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
 	"test/e2e": {forTests: true},
