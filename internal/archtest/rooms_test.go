@@ -106,7 +106,7 @@ var rooms = map[string]room{
 	"internal/sys/netns/netnstest": {forTests: true, imports: []string{"internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/clock":           {imports: []string{"internal/clock"}, third: []string{unix}},
 	"internal/sys/cpu":             {third: []string{unix}},
-	"internal/sys/process":         {third: []string{unix}},
+	"internal/sys/process":         {imports: []string{"internal/quote"}, third: []string{unix}},
 	"internal/sys/yield":           {third: []string{unix}},
 	"internal/sys/pages":           {third: []string{unix}},
 	"internal/sys/term":            {third: []string{unix}},

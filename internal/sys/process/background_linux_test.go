@@ -132,8 +132,9 @@ func TestBackgroundReturnsTheReport(t *testing.T) {
 		t.Errorf("no such program: %v", err)
 	}
 	for value, want := range map[string]string{
-		"three": `TEST_GIVEN="three": not a descriptor: give the number of an open file`,
-		"999":   `TEST_GIVEN=999: bad file descriptor: give the number of an open file`,
+		"three":                       `TEST_GIVEN="three": not a descriptor: give the number of an open file`,
+		strings.Repeat("k", 43) + "=": `TEST_GIVEN="kkkk…": not a descriptor: give the number of an open file`,
+		"999":                         `TEST_GIVEN=999: bad file descriptor: give the number of an open file`,
 	} {
 		t.Setenv("TEST_GIVEN", value)
 		if err := Background(exec.Command("/proc/self/exe"), "TEST_GIVEN"); err == nil || err.Error() != want {

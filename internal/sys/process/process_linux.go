@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/quote"
 )
 
 // Inherited returns the file whose descriptor is in an environment variable, or nil
@@ -25,7 +27,7 @@ func Inherited(variable string) (*os.File, error) {
 	os.Unsetenv(variable)
 	fd, err := strconv.ParseUint(value, 10, 31)
 	if err != nil {
-		return nil, fmt.Errorf("%s=%q: not a descriptor: give the number of an open file", variable, value)
+		return nil, fmt.Errorf("%s=%q: not a descriptor: give the number of an open file", variable, quote.Text(value))
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
 		return nil, fmt.Errorf("%s=%s: %w: give the number of an open file", variable, value, err)

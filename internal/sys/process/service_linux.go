@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"wgd/internal/quote"
 )
 
 // Signals are those that a process receives which stays in the foreground.
@@ -70,7 +72,7 @@ func FindNotifySocket() (*NotifySocket, error) {
 		return nil, nil
 	}
 	if address[0] != '/' && address[0] != '@' {
-		return nil, fmt.Errorf("%s=%s: neither a path nor an abstract socket: unset it, or give it one of these", envNotify, address)
+		return nil, fmt.Errorf("%s=%s: neither a path nor an abstract socket: unset it, or give it one of these", envNotify, quote.Path(address))
 	}
 	conn, err := net.Dial("unixgram", address) // @ is an abstract socket in package net too
 	if err != nil {
