@@ -2,7 +2,6 @@ package tunnelfile
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"wgd/conf"
@@ -101,7 +100,7 @@ func (s *saving) peer(p *wgconf.Peer) error {
 		s.endpoint(p, live)
 	}
 	if !samePrefixes(live.AllowedIPs, known.AllowedIPs) {
-		setAllowed(p, live.AllowedIPs)
+		p.SetAllowed(live.AllowedIPs)
 	}
 	return nil
 }
@@ -128,29 +127,6 @@ func endpointOf(p *conf.PeerStatus) resolve.Endpoint {
 	}
 	e, _ := resolve.Parse(text)
 	return e
-}
-
-// setAllowed makes these the allowed IPs of a peer: those that stay keep their places, and
-// ExcludedIPs stays if it still says what is left out.
-func setAllowed(p *wgconf.Peer, allowed []netip.Prefix) {
-	whole := *p
-	have := p.Allowed()
-	for _, a := range allowed {
-		if !slices.Contains(have, a) {
-			whole.AllowedIPs = append(slices.Clone(whole.AllowedIPs), a)
-		}
-	}
-	if len(p.ExcludedIPs) > 0 && samePrefixes(whole.Allowed(), allowed) {
-		p.AllowedIPs = whole.AllowedIPs
-		return
-	}
-	kept := slices.DeleteFunc(have, func(a netip.Prefix) bool { return !slices.Contains(allowed, a) })
-	for _, a := range allowed {
-		if !slices.Contains(kept, a) {
-			kept = append(kept, a)
-		}
-	}
-	p.AllowedIPs, p.ExcludedIPs = kept, nil
 }
 
 // Expresses reports whether a file that was read again says what was to be saved.

@@ -112,6 +112,40 @@ func TestSave(t *testing.T) {
 	}
 }
 
+// A prefix that two sections have moves to the other one, and back, also beside another
+// change.
+func TestSavePrefixOfTwoSections(t *testing.T) {
+	const one, two = "10.0.0.0/24, 10.1.0.0/24\n", "10.1.0.0/24, 10.2.0.0/24\n"
+	section := func(letter, allowed string) string {
+		return "[Peer]\nPublicKey = " + publicOf(letter) + "\nAllowedIPs = " + allowed
+	}
+	text := "[Interface]\n" + section("B", one) + section("C", two)
+	prefixes := func(list ...string) (prefixes []netip.Prefix) {
+		for _, p := range list {
+			prefixes = append(prefixes, netip.MustParsePrefix(p))
+		}
+		return prefixes
+	}
+	for _, c := range []struct {
+		a, b []netip.Prefix // the allowed IPs of the tunnel
+		want string
+	}{
+		{prefixes("10.0.0.0/24"), prefixes("10.1.0.0/24", "10.2.0.0/24"), text},
+		{prefixes("10.0.0.0/24", "10.1.0.0/24"), prefixes("10.2.0.0/24"), "[Interface]\n" + section("B", one) + section("C", "10.2.0.0/24\n")},
+		{prefixes("10.0.0.0/24", "10.9.0.0/24"), prefixes("10.1.0.0/24", "10.2.0.0/24"),
+			"[Interface]\n" + section("B", "10.0.0.0/24, 10.1.0.0/24, 10.9.0.0/24\n") + section("C", two)},
+		{nil, prefixes("10.0.0.0/24", "10.1.0.0/24"), "[Interface]\n" + section("B", "10.1.0.0/24\n") + section("C", "10.1.0.0/24, 10.0.0.0/24\n")},
+	} {
+		file := parse(t, text)
+		live := tunnel(file)
+		known := Remember(file, live, nil)
+		live.Peers[0].AllowedIPs, live.Peers[1].AllowedIPs = c.a, c.b
+		if got, _, err := save(t, text, known, live); err != nil || got != c.want {
+			t.Errorf("%v and %v: %v, got\n%s\nwant\n%s", c.a, c.b, err, got, c.want)
+		}
+	}
+}
+
 // What was edited in the file since then stays, beside what has changed about the tunnel.
 func TestSaveKeepsEdits(t *testing.T) {
 	file := parse(t, saveBase)

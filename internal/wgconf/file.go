@@ -1,6 +1,7 @@
 package wgconf
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -90,6 +91,37 @@ func (p *Peer) Allowed() []netip.Prefix {
 	return slices.DeleteFunc(Subtract(p.AllowedIPs, p.ExcludedIPs), func(a netip.Prefix) bool {
 		return p.lost[a]
 	})
+}
+
+// SetAllowed makes these prefixes what Allowed returns. Those that stay keep their places,
+// and ExcludedIPs stays if it still says what is left out. So does what a later section
+// has assigned to another peer, unless p gets it back.
+func (p *Peer) SetAllowed(allowed []netip.Prefix) {
+	p.lost = maps.Clone(p.lost)
+	for _, a := range allowed {
+		delete(p.lost, a)
+	}
+	whole, have := *p, p.Allowed()
+	for _, a := range allowed {
+		if !slices.Contains(have, a) {
+			whole.AllowedIPs = append(slices.Clone(whole.AllowedIPs), a)
+		}
+	}
+	got := whole.Allowed()
+	other := slices.ContainsFunc(got, func(a netip.Prefix) bool { return !slices.Contains(allowed, a) })
+	if len(p.ExcludedIPs) > 0 && len(got) == len(allowed) && !other {
+		p.AllowedIPs = whole.AllowedIPs
+		return
+	}
+	kept := slices.DeleteFunc(Subtract(whole.AllowedIPs, p.ExcludedIPs), func(a netip.Prefix) bool {
+		return !p.lost[a] && !slices.Contains(allowed, a)
+	})
+	for _, a := range allowed {
+		if !slices.Contains(kept, a) {
+			kept = append(kept, a)
+		}
+	}
+	p.AllowedIPs, p.ExcludedIPs = kept, nil
 }
 
 // Change returns the change that configures an interface, new or existing, as the file
