@@ -104,6 +104,16 @@ func TestReload(t *testing.T) {
 		{"AllowedIPs", func(f *reloadFile) { f.peers = strings.Replace(f.peers, "10.9.0.0/24", "10.9.1.0/24, fd09::/48", 1) },
 			[]string{"peer D: set the allowed IPs 10.9.1.0/24, fd09::/48", "add the route fd09::/48", "remove the route 10.9.0.0/24"}},
 		{"a peer less", func(f *reloadFile) { f.peers = "" }, []string{"remove the peer D", "remove the route 10.9.1.0/24"}},
+		{"two peers more", func(f *reloadFile) {
+			f.peers = peerC("") + "[Peer]\n# Name = E\nPublicKey = " + strings.Repeat("E", 42) + "A=\nAllowedIPs = 10.10.0.0/24\n"
+		}, []string{"add the peer C", "add the peer E"}},
+		{"a prefix moves to a later peer", func(f *reloadFile) {
+			f.peers = strings.NewReplacer("10.9.0.0/24", "10.11.0.0/24", "10.10.0.0/24", "10.10.0.0/24, 10.9.0.0/24").Replace(f.peers)
+		}, []string{"peer E: set the allowed IPs 10.10.0.0/24, 10.9.0.0/24"}},
+		{"a prefix moves to an earlier peer", func(f *reloadFile) {
+			f.peers = strings.NewReplacer("10.11.0.0/24", "10.9.0.0/24", "10.10.0.0/24, 10.9.0.0/24", "10.12.0.0/24").Replace(f.peers)
+		}, []string{"peer C: set the allowed IPs 10.9.0.0/24", "peer E: set the allowed IPs 10.12.0.0/24"}},
+		{"two peers less", func(f *reloadFile) { f.peers = "" }, []string{"remove the peer C", "remove the peer E", "remove the route 10.9.0.0/24"}},
 		{"a default route", func(f *reloadFile) { f.allowed = "0.0.0.0/0, ::/0" }, []string{"add the rule", "add the firewall table ip wgd-wg0", "set the firewall mark 0xca6c"}},
 		{"FwMark", func(f *reloadFile) { f.more = "FwMark = 0x77\n" }, []string{"set the firewall mark 0x77", "add the route 0.0.0.0/0 to table 119"}},
 		{"another FwMark", func(f *reloadFile) { f.more = "FwMark = 0x78\n" }, []string{"set the firewall mark 0x78"}},
