@@ -30,7 +30,7 @@ var reloadText = []string{
 		"What does not differ is not touched: sessions continue, and no packet is lost. New addresses, routes and rules are added before old ones are removed.",
 	"What the file says counts. Where it says nothing, what wgd up chose and what a hook or another command has set stays: a key, a port, a mark, a preshared key. " +
 		"What an earlier version of the file had is removed: a preshared key or a persistent keepalive, for example. " +
-		"Peers that are not in the file are removed, unless a hook of wgd up added them. A peer that has moved keeps its endpoint as long as the Endpoint in the file is the same.",
+		"Peers that are not in the file are removed, unless a hook of wgd up added them. A peer that has moved keeps its endpoint as long as the Endpoint in the file is the same. If Endpoint has left the file, its name is no longer looked up, and the address in use stays.",
 	"Hooks are not run. Those of wgd down are the ones that the file has then.",
 	"If something fails, what was done before it is undone, and the error says so. If wgd reload is killed, wgd down still undoes everything, and another wgd reload completes it.",
 }

@@ -136,8 +136,13 @@ func (d *Difference) peer(p *wgconf.Peer, old *KnownPeer, live *conf.PeerStatus)
 		c.PersistentKeepalive = &p.PersistentKeepalive
 		line("set the persistent keepalive %d", p.PersistentKeepalive)
 	}
-	if literal, ok := p.Endpoint.Literal(); p.Endpoint != (resolve.Endpoint{}) &&
-		(old == nil || p.Endpoint.String() != old.EndpointInFile) && (!ok || literal != live.Endpoint) {
+	literal, ok := p.Endpoint.Literal()
+	switch none := p.Endpoint == (resolve.Endpoint{}); {
+	case none && live.EndpointName != "" && old.gaveName(live.EndpointName):
+		c.EndpointName = new(string)
+		line("no longer look up the endpoint %s", live.EndpointName)
+	case none, old != nil && p.Endpoint.String() == old.EndpointInFile, ok && literal == live.Endpoint && live.EndpointName == "":
+	default:
 		if ok {
 			c.Endpoint = &literal
 		}
@@ -154,6 +159,11 @@ func (d *Difference) peer(p *wgconf.Peer, old *KnownPeer, live *conf.PeerStatus)
 	if len(d.Lines) > lines {
 		d.Change.Peers = append(d.Change.Peers, c)
 	}
+}
+
+// gaveName reports whether the peer follows a name because the file had it.
+func (k *KnownPeer) gaveName(name string) bool {
+	return k == nil || k.EndpointInFile == doubtful || k.EndpointInFile != "" && k.EndpointName == name
 }
 
 func list(prefixes []netip.Prefix) string {

@@ -1,6 +1,8 @@
 package tunnelfile
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -42,7 +44,7 @@ func tunnel(file *wgconf.File) *conf.Status {
 		if c.Endpoint != nil {
 			p.Endpoint = *c.Endpoint
 		} else if file.Peers[i].Endpoint.Host != "" {
-			p.Endpoint = netip.MustParseAddrPort("192.0.2.99:7")
+			p.Endpoint, p.EndpointName = netip.MustParseAddrPort("192.0.2.99:7"), file.Peers[i].Endpoint.String()
 		}
 		for _, a := range c.AllowedIPs {
 			p.AllowedIPs = append(p.AllowedIPs, a.Prefix)
@@ -88,6 +90,9 @@ func TestCompare(t *testing.T) {
 		{"a name", []string{"[Peer]\nPublicKey = B", "[Peer]\n# Name = B\nPublicKey = B"}, nil, []string{"peer 04104104: set the name B"}},
 		{"an endpoint", []string{"192.0.2.2:7", "192.0.2.3:7"}, nil, []string{"peer 04104104: set the endpoint 192.0.2.3:7"}},
 		{"an endpoint gone", []string{"Endpoint = 192.0.2.2:7\n", ""}, nil, nil},
+		{"the name of an endpoint gone", []string{"Endpoint = host.example:7\n", ""}, nil, []string{"peer A: no longer look up the endpoint host.example:7"}},
+		{"the address that the name has", []string{"host.example:7", "192.0.2.99:7"}, nil, []string{"peer A: set the endpoint 192.0.2.99:7"}},
+		{"a name that a hook has set", []string{"Endpoint = 192.0.2.2:7\n", ""}, func(s *conf.Status) { s.Peers[1].EndpointName = "hook.example:7" }, nil},
 		{"another name of an endpoint", []string{"host.example", "other.example"}, nil, []string{"peer A: set the endpoint other.example:7"}},
 		{"allowed IPs in another order", []string{"10.0.0.0/24, 10.1.0.0/24", "10.1.0.0/24, 10.0.0.0/24"}, nil, nil},
 		{"allowed IPs that move", []string{", 10.1.0.0/24", "", "10.2.0.0/24", "10.2.0.0/24, 10.1.0.0/24"}, nil,
@@ -143,6 +148,43 @@ func TestCompareHookPeers(t *testing.T) {
 	}
 }
 
+// Wherever a prefix moves, and whichever peer comes first, the tunnel becomes what the
+// file makes of a new one. The last section has what several have.
+func TestCompareMovesPrefixes(t *testing.T) {
+	section := func(letter, allowed string) string {
+		if allowed != "" {
+			allowed = "AllowedIPs = " + allowed + "\n"
+		}
+		return "[Peer]\nPublicKey = " + publicOf(letter) + "\n" + allowed
+	}
+	allowed := func(s *conf.Status) map[key.Public]string {
+		m := map[key.Public]string{}
+		for _, p := range s.Peers {
+			slices.SortFunc(p.AllowedIPs, netip.Prefix.Compare)
+			m[p.PublicKey] = fmt.Sprint(p.AllowedIPs)
+		}
+		return m
+	}
+	lists := []string{"10.1.0.0/24", "10.2.0.0/24", "10.1.0.0/24, 10.2.0.0/24", ""}
+	var files []string
+	for _, a := range lists {
+		for _, b := range lists {
+			files = append(files, section("B", a)+section("C", b), section("C", b)+section("B", a), section("B", a)+section("D", b))
+		}
+	}
+	for _, from := range files {
+		before := parse(t, from)
+		live := tunnel(before)
+		for _, to := range files {
+			file := parse(t, to)
+			d := Compare(file, Remember(before, live, nil), live)
+			if got, want := allowed(After(live, &d.Change)), allowed(tunnel(file)); !maps.Equal(got, want) {
+				t.Errorf("from\n%sto\n%sgot %v, want %v", from, to, got, want)
+			}
+		}
+	}
+}
+
 // An endpoint by name is looked up only if the name is new.
 func TestCompareNames(t *testing.T) {
 	before := parse(t, base)
@@ -168,6 +210,11 @@ func TestDoubt(t *testing.T) {
 	want := []string{"peer A: remove the preshared key", "peer A: remove the persistent keepalive", "peer 04104104: set the endpoint 192.0.2.3:7"}
 	if !slices.Equal(got.Lines, want) {
 		t.Errorf("got %q, want %q", got.Lines, want)
+	}
+	unnamed := parse(t, strings.Replace(base, "Endpoint = host.example:7\n", "", 1))
+	doubt = Remember(full, tunnel(full), nil).Doubt(Remember(unnamed, tunnel(unnamed), nil))
+	if got, want := Compare(unnamed, doubt, tunnel(full)).Lines, []string{"peer A: no longer look up the endpoint host.example:7"}; !slices.Equal(got, want) {
+		t.Errorf("a name that was to go: got %q, want %q", got, want)
 	}
 	after := Remember(full, tunnel(full), before)
 	if got := Compare(plain, after, tunnel(full)); !slices.Equal(got.Lines, want) {

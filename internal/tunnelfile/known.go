@@ -34,11 +34,15 @@ type KnownPeer struct {
 	Preshared       string         `json:"preshared_key_digest,omitempty"` // "": none
 	PresharedInFile bool           `json:"preshared_key_in_file,omitempty"`
 	Endpoint        netip.AddrPort `json:"endpoint,omitzero"`
-	EndpointInFile  string         `json:"endpoint_in_file,omitempty"` // as resolve.Endpoint prints it
+	EndpointName    string         `json:"endpoint_name,omitempty"`
+	EndpointInFile  string         `json:"endpoint_in_file,omitempty"` // as resolve.Endpoint prints it, or doubtful
 	Keepalive       uint16         `json:"persistent_keepalive,omitempty"`
 	KeepaliveInFile bool           `json:"persistent_keepalive_in_file,omitempty"`
 	AllowedIPs      []netip.Prefix `json:"allowed_ips,omitempty"`
 }
+
+// doubtful is no endpoint: the file may have had one, and it is not known which.
+const doubtful = "?"
 
 // digest tells one preshared key from another, and says nothing else about it.
 func digest(k *key.Preshared) string {
@@ -82,7 +86,7 @@ func Remember(file *wgconf.File, live *conf.Status, before *Known) *Known {
 
 func rememberPeer(in *wgconf.Peer, live *conf.PeerStatus, old *KnownPeer) KnownPeer {
 	k := KnownPeer{PublicKey: live.PublicKey, InFile: in != nil, Name: live.Name, Preshared: digest(&live.PresharedKey),
-		Endpoint: live.Endpoint, Keepalive: live.PersistentKeepalive, AllowedIPs: slices.Clone(live.AllowedIPs)}
+		Endpoint: live.Endpoint, EndpointName: live.EndpointName, Keepalive: live.PersistentKeepalive, AllowedIPs: slices.Clone(live.AllowedIPs)}
 	if in == nil {
 		if old != nil {
 			return *old
@@ -106,7 +110,7 @@ func rememberPeer(in *wgconf.Peer, live *conf.PeerStatus, old *KnownPeer) KnownP
 		k.Keepalive = old.Keepalive
 	}
 	if k.EndpointInFile == old.EndpointInFile {
-		k.Endpoint = old.Endpoint
+		k.Endpoint, k.EndpointName = old.Endpoint, old.EndpointName
 	}
 	return k
 }
@@ -133,7 +137,7 @@ func (k *Known) Doubt(next *Known) *Known {
 		old.PresharedInFile = old.PresharedInFile || n.PresharedInFile
 		old.KeepaliveInFile = old.KeepaliveInFile || n.KeepaliveInFile
 		if old.EndpointInFile != n.EndpointInFile {
-			old.EndpointInFile = ""
+			old.EndpointInFile = doubtful
 		}
 	}
 	return &d

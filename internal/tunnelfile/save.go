@@ -3,6 +3,7 @@ package tunnelfile
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"wgd/conf"
 	"wgd/internal/invalid"
@@ -38,14 +39,14 @@ func Save(file *wgconf.File, known *Known, live *conf.Status) (saved *wgconf.Fil
 				AllowedIPs: slices.Clone(p.AllowedIPs), Endpoint: endpointOf(p), PersistentKeepalive: p.PersistentKeepalive})
 		}
 	}
-	return to, s.notes, nil
+	return to, s.notes(), nil
 }
 
 // saving is a Save in progress.
 type saving struct {
 	live  map[key.Public]*conf.PeerStatus
 	known map[key.Public]*KnownPeer
-	notes []string
+	told  []*conf.PeerStatus // peers that may have told their endpoints
 }
 
 // tunnel takes over what has changed about the interface.
@@ -81,7 +82,8 @@ func (s *saving) peer(p *wgconf.Peer) error {
 		return nil // the file was edited, and not reloaded
 	}
 	if known == nil { // added to the file and to the tunnel
-		known = &KnownPeer{Name: p.Name, Preshared: digest(&p.PresharedKey), Keepalive: p.PersistentKeepalive, AllowedIPs: p.Allowed()}
+		known = &KnownPeer{Name: p.Name, Preshared: digest(&p.PresharedKey), EndpointName: live.EndpointName,
+			Keepalive: p.PersistentKeepalive, AllowedIPs: p.Allowed()}
 	}
 	if live.Name != known.Name {
 		p.Name = live.Name
@@ -96,26 +98,50 @@ func (s *saving) peer(p *wgconf.Peer) error {
 		}
 		p.PresharedKey, p.PresharedKeyFile = live.PresharedKey, ""
 	}
-	if live.Endpoint != known.Endpoint && live.Endpoint.IsValid() {
-		s.endpoint(p, live)
-	}
+	s.endpoint(p, known, live)
 	if !samePrefixes(live.AllowedIPs, known.AllowedIPs) {
 		p.SetAllowed(live.AllowedIPs)
 	}
 	return nil
 }
 
-// endpoint takes over an endpoint. A name stays: the address may be another one that it
-// has. An endpoint that the file does not have is taken over unless the peer itself may
-// have told it.
-func (s *saving) endpoint(p *wgconf.Peer, live *conf.PeerStatus) {
+// endpoint takes over an endpoint that has changed. That of a name has not if the name is
+// the same: the address may be another one that it has. An endpoint that the file does not
+// have is taken over unless the peer itself may have told it.
+func (s *saving) endpoint(p *wgconf.Peer, known *KnownPeer, live *conf.PeerStatus) {
 	_, literal := p.Endpoint.Literal()
 	switch none := p.Endpoint == (resolve.Endpoint{}); {
+	case live.EndpointName != known.EndpointName:
+		p.Endpoint = endpointOf(live)
+	case live.EndpointName != "" || live.Endpoint == known.Endpoint || !live.Endpoint.IsValid():
 	case literal || none && live.RxBytes == 0:
 		p.Endpoint = endpointOf(live)
 	case none:
-		s.notes = append(s.notes, fmt.Sprintf("peer %s: the endpoint %s is not saved, because the peer may have told it by its packets: to keep it, add Endpoint to the file",
-			called(live.Name, p.PublicKey), live.Endpoint))
+		s.told = append(s.told, live)
+	}
+}
+
+// notes say which endpoints were not taken over: in one line, because the peers may be
+// many.
+func (s *saving) notes() []string {
+	const maxNames = 3
+	switch n := len(s.told); {
+	case n == 0:
+		return nil
+	case n == 1:
+		p := s.told[0]
+		return []string{fmt.Sprintf("peer %s: the endpoint %s is not saved, because the peer may have told it by its packets: to keep it, add Endpoint to the file",
+			called(p.Name, p.PublicKey), p.Endpoint)}
+	default:
+		var names []string
+		for _, p := range s.told[:min(n, maxNames)] {
+			names = append(names, called(p.Name, p.PublicKey))
+		}
+		list := strings.Join(names, ", ")
+		if n > maxNames {
+			list += fmt.Sprintf(" and %d more", n-maxNames)
+		}
+		return []string{fmt.Sprintf("peers %s: their endpoints are not saved, because the peers may have told them by their packets: to keep one, add Endpoint to the file", list)}
 	}
 }
 
@@ -133,6 +159,7 @@ func endpointOf(p *conf.PeerStatus) resolve.Endpoint {
 func Expresses(read, saved *wgconf.File) bool {
 	a, b := read.Change(), saved.Change()
 	if len(a.Peers) != len(b.Peers) || !sameValue(a.ListenPort, b.ListenPort) || !sameValue(a.FirewallMark, b.FirewallMark) ||
+		!sameValue(a.MSSClamp, b.MSSClamp) || read.Interface.Network.MTU != saved.Interface.Network.MTU ||
 		(a.PrivateKey == nil) != (b.PrivateKey == nil) || a.PrivateKey != nil && !a.PrivateKey.Equal(*b.PrivateKey) {
 		return false
 	}

@@ -87,6 +87,10 @@ func TestSave(t *testing.T) {
 		}, []string{"AllowedIPs = 10.2.0.0/16", "AllowedIPs = 10.2.0.0/16, 10.9.0.0/24"}, ""},
 		{"the address of a name", func(s *conf.Status) { s.Peers[0].Endpoint = netip.MustParseAddrPort("203.0.113.1:9") }, nil, ""},
 		{"an endpoint", func(s *conf.Status) { s.Peers[1].Endpoint = netip.MustParseAddrPort("[fd00::1]:9") }, []string{"192.0.2.2:7", "[fd00::1]:9"}, ""},
+		{"another name", func(s *conf.Status) { s.Peers[0].EndpointName = "other.example:9" }, []string{"host.example:7", "other.example:9"}, ""},
+		{"an address in place of a name", func(s *conf.Status) { s.Peers[0].EndpointName = "" }, []string{"host.example:7", "192.0.2.99:7"}, ""},
+		{"a name in place of an address", func(s *conf.Status) { s.Peers[1].EndpointName = "b.example:9" }, []string{"192.0.2.2:7", "b.example:9"}, ""},
+		{"MSS clamping", func(s *conf.Status) { s.NoMSSClamp = true }, []string{"[Interface]\n", "[Interface]\n# MSSClamp = off\n"}, ""},
 		{"an endpoint that was set", func(s *conf.Status) { s.Peers[2].Endpoint = netip.MustParseAddrPort("203.0.113.1:9") },
 			[]string{"AllowedIPs = 10.3.0.0/24\n", "AllowedIPs = 10.3.0.0/24\nEndpoint = 203.0.113.1:9\n"}, ""},
 		{"an endpoint that the peer may have told", func(s *conf.Status) {
@@ -108,6 +112,34 @@ func TestSave(t *testing.T) {
 		}
 		if note := strings.Join(notes, "; "); !strings.Contains(note, c.note) || c.note == "" && note != "" {
 			t.Errorf("%s: notes %q, want %q", c.name, note, c.note)
+		}
+	}
+}
+
+// A message names a few of the peers whose endpoints are not saved, however many there
+// are.
+func TestSaveNotesAreFew(t *testing.T) {
+	text := "[Interface]\n"
+	for _, letter := range []string{"A", "B", "C", "D", "E"} {
+		text += "[Peer]\n# Name = " + letter + "\nPublicKey = " + publicOf(letter) + "\n"
+	}
+	file := parse(t, text)
+	live := tunnel(file)
+	known := Remember(file, live, nil)
+	for n, want := range []string{
+		"",
+		"peer A: the endpoint 192.0.2.1:7 is not saved",
+		"peers A, B: their endpoints are not saved",
+		"peers A, B, C: their endpoints are not saved",
+		"peers A, B, C and 1 more: their endpoints are not saved",
+		"peers A, B, C and 2 more: their endpoints are not saved",
+	} {
+		if n > 0 {
+			live.Peers[n-1].Endpoint, live.Peers[n-1].RxBytes = netip.MustParseAddrPort("192.0.2.1:7"), 148
+		}
+		got, notes, err := save(t, text, known, live)
+		if note := strings.Join(notes, "\n"); err != nil || got != text || !strings.HasPrefix(note, want) || (note == "") != (want == "") || strings.Contains(note, "\n") {
+			t.Errorf("%d: %q, %v, want %q", n, note, err, want)
 		}
 	}
 }
