@@ -18,10 +18,13 @@
 //   - It forgets a link that is deleted, and with it what was set. RevertLink then fails.
 //   - It refuses a link that systemd-networkd manages, and drops what was set on a link
 //     when systemd-networkd begins to manage it.
-//   - It refuses callers that are not root, even with CAP_NET_ADMIN.
+//   - It refuses callers that are not root, even with CAP_NET_ADMIN
+//     (findings/resolved-wants-uid-0.sh).
 //   - It saves what was set in /run/systemd/resolve/netif, and its unit keeps that folder
 //     (RuntimeDirectoryPreserve=yes). A restart or a crash therefore loses nothing, as long
 //     as the folder is there.
 //   - When the bus restarts, it goes on resolving names, but does not connect to the new
-//     bus until it is itself restarted.
+//     bus until it is itself restarted (findings/resolved-leaves-bus.sh).
+//   - It caches answers for each link, and drops those of a server that Set replaces. No
+//     cache needs to be flushed.
 package resolved
