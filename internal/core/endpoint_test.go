@@ -282,3 +282,25 @@ func TestNameIsRemoved(t *testing.T) {
 		}
 	}
 }
+
+// While the interface is down, names are not looked up again. When it is up, what was due
+// is done.
+func TestNoLookupsWhileDown(t *testing.T) {
+	w := newWorld(t, 1)
+	a, b := w.pair()
+	d := a.named(b, time.Minute, b.addr.Addr())
+	w.run(90 * time.Second)
+	if d.lookups != 2 {
+		t.Fatalf("%d lookups in 90s with a TTL of a minute", d.lookups)
+	}
+	a.down()
+	w.run(time.Hour)
+	if d.lookups != 2 {
+		t.Errorf("%d lookups while the interface was down", d.lookups-2)
+	}
+	a.up()
+	w.run(time.Second)
+	if d.lookups != 3 {
+		t.Errorf("%d lookups when it was up again, want 1", d.lookups-2)
+	}
+}
