@@ -124,3 +124,23 @@ func TestNamesWhileDown(t *testing.T) {
 	eventually(t, "the name is looked up again", func() bool { return server.Asked("b.example") > asked })
 	a.deliver(b, "up")
 }
+
+// Before the interface is up for the first time, a name is looked up once.
+func TestNamesBeforeUp(t *testing.T) {
+	server := dnstest.Start(t)
+	files := server.Files(t)
+	net := udptest.NewNet()
+	a, b := newSite(t, net, 1, func(w *World) { w.Names = files }), newSite(t, net, 2)
+	server.SetAddrs("b.example", 1, b.outer.String())
+	p, name := b.asPeer(), "b.example:51820"
+	p.Endpoint, p.EndpointName = nil, &name
+	a.apply(peers(p))
+	a.awaitEndpoint(b, b.outer)
+	asked := server.Asked("b.example")
+	a.sleep(10 * time.Second)
+	a.RoutesChanged(netip.MustParsePrefix("0.0.0.0/0"))
+	time.Sleep(100 * time.Millisecond)
+	if n := server.Asked("b.example"); n != asked {
+		t.Errorf("%d questions while the interface was not up", n-asked)
+	}
+}
