@@ -33,6 +33,9 @@ type Entry struct {
 	Unmapped bool // IPv4 addresses are also in AAAA records, as IPv4-mapped ones
 }
 
+// ServerFailure is the RCode of a server that cannot tell.
+const ServerFailure = dnsmessage.RCodeServerFailure
+
 // A Server answers over UDP and TCP. Any goroutine may use it.
 type Server struct {
 	Addr netip.AddrPort
