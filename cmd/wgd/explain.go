@@ -13,7 +13,6 @@ import (
 	"wgd/internal/control"
 	"wgd/internal/explain"
 	"wgd/internal/netsetup"
-	"wgd/internal/sys/link"
 )
 
 var explainForm = cli.Form{
@@ -24,6 +23,7 @@ var explainForm = cli.Form{
 	Text: []string{
 		"For each interface and each peer, or those named, it says in a sentence in which state it is. If something does not work, the likeliest causes follow, from what was really " +
 			"seen, and what to do about each. Nothing is changed. An endpoint that does not answer is sent an empty datagram, to learn whether ICMP says that it cannot be reached.",
+		"The exit status is 0 whatever it says: that nothing was sent yet, for example, is no error. A program reads the JSON value.",
 		"Some causes can be seen at one end only: an initiator whose key the peer does not know sees silence. The sentence then says where to look.",
 		"The JSON value is a list of objects with the fields `interface`, `works` (whether the interface itself does), `text`, `reasons` and `peers`. A peer has the fields `name`, `state` " +
 			"(`works`, `idle`, `trying`, `never-used` or `down`), `text` and `reasons`. A reason has the fields `cause` (a word, such as `preshared-key`), `text` and `remedy`.",
@@ -90,20 +90,11 @@ func explainInterface(name, wanted string) (explain.Interface, error) {
 	return out, nil
 }
 
-// hostFacts asks the host what concerns the interface. Without permission, or in another
-// network namespace, nothing is known.
-func hostFacts(status *conf.Status) (host explain.Host) {
-	links, err := link.Open()
-	if err != nil {
-		return host
-	}
-	defer links.Close()
-	if _, err := links.Get(status.Name); err != nil {
-		return host
-	}
-	record, _ := netsetup.Store{Dir: netsetup.Dir}.Load(status.Name)
-	kernel := &netsetup.Kernel{Links: links}
-	return explain.Host(kernel.Diagnose(status, record))
+// hostFacts asks the host, and the network about endpoints that do not answer.
+func hostFacts(status *conf.Status) explain.Host {
+	d := netsetup.Diagnose(status)
+	d.AskNetwork(status)
+	return explain.Host(d)
 }
 
 func printExplanation(w io.Writer, e *explain.Interface) {

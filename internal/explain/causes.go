@@ -12,10 +12,12 @@ type Cause string
 // The causes. Later versions may have more.
 const (
 	NoEndpoint       Cause = "no-endpoint"
+	NameUnknown      Cause = "name-does-not-resolve"
 	NoTraffic        Cause = "no-traffic"
 	NoAnswer         Cause = "no-answer"
 	Firewall         Cause = "firewall"
 	NoOuterRoute     Cause = "no-route-to-endpoint"
+	EndpointInside   Cause = "endpoint-routed-into-tunnel"
 	SendError        Cause = "send-error"
 	PresharedKey     Cause = "preshared-key"
 	NotConfirmed     Cause = "not-confirmed"
@@ -46,14 +48,10 @@ type rule struct {
 	reason func(*view) (text, remedy string, ok bool)
 }
 
-func (r *rule) find(v *view) (Reason, bool) {
-	text, remedy, ok := r.reason(v)
-	return Reason{r.cause, text, remedy}, ok
-}
-
 // handshakeRules are about handshakes that fail, the likeliest cause first: what this
 // host or the peer said comes before silence.
 var handshakeRules = []rule{
+	{EndpointInside, inside},
 	{Firewall, firewall},
 	{NoOuterRoute, noOuterRoute},
 	{SendError, sendError},
@@ -69,6 +67,8 @@ var silence = rule{NoAnswer, noAnswer}
 
 // otherRules are about everything but handshakes.
 var otherRules = []rule{
+	{EndpointInside, insideInUse},
+	{NameUnknown, nameUnknown},
 	{NoEndpoint, noEndpoint},
 	{NoAllowedIPs, noAllowedIPs},
 	{NotRouted, notRouted},
@@ -94,21 +94,31 @@ func (v *view) sendFailure(names ...string) *conf.Observation {
 }
 
 func firewall(v *view) (text, remedy string, ok bool) {
-	o := v.sendFailure("EPERM", "EACCES")
+	o := v.sendFailure(refused...)
 	if o == nil {
 		return "", "", false
+	}
+	if o.Detail == "EACCES" {
+		return fmt.Sprintf("this host does not permit sending to %s (EACCES), %s, last %s: a route or a policy rule prohibits it, or the address is a broadcast address", where(o.Address), count(o.Count, "time", "times"), v.ago(o.Last)),
+			fmt.Sprintf("ip route get %s%s says whether it is prohibited; ip rule and ip route show where", o.Address.Addr(), v.markOption()), true
 	}
 	return fmt.Sprintf("this host's own firewall refuses to send to %s (%s), %s, last %s", where(o.Address), o.Detail, count(o.Count, "time", "times"), v.ago(o.Last)),
 		fmt.Sprintf("let UDP from port %d to %s pass in the output chains: see nft list ruleset", v.Status.ListenPort, where(o.Address)), true
 }
 
+// The errors of sending that have causes of their own.
+var (
+	refused = []string{"EPERM", "EACCES"}
+	noWay   = []string{"ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "ENETDOWN", "EAFNOSUPPORT"}
+)
+
 func noOuterRoute(v *view) (text, remedy string, ok bool) {
-	o := v.sendFailure("ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "ENETDOWN", "EAFNOSUPPORT")
+	o := v.sendFailure(noWay...)
 	if o == nil {
 		return "", "", false
 	}
 	return fmt.Sprintf("this host has no way to the endpoint %s (%s), last tried %s", where(o.Address), o.Detail, v.ago(o.Last)),
-		fmt.Sprintf("is the network connected? ip route get %s shows the route%s", o.Address.Addr(), v.markOption()), true
+		fmt.Sprintf("check whether the network is connected: ip route get %s%s shows the route", o.Address.Addr(), v.markOption()), true
 }
 
 // markOption is the option of ip-route(8) for the mark of the interface.
@@ -116,16 +126,20 @@ func (v *view) markOption() string {
 	if v.Status.FirewallMark == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; with mark %#x", v.Status.FirewallMark)
+	return fmt.Sprintf(" mark %#x", v.Status.FirewallMark)
 }
 
 func sendError(v *view) (text, remedy string, ok bool) {
 	o := v.seen(conf.SendFailed)
-	if o == nil || v.sendFailure("EPERM", "EACCES", "ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "ENETDOWN", "EAFNOSUPPORT") != nil {
+	if o == nil || v.sendFailure(refused...) != nil || v.sendFailure(noWay...) != nil {
 		return "", "", false
 	}
+	remedy = "the log at level verbose has the error"
+	if o.Detail == "EINVAL" { // as the kernel answers where a route is a blackhole
+		remedy = fmt.Sprintf("look whether ip route show to match %s has a blackhole route; if not, %s", o.Address.Addr(), remedy)
+	}
 	return fmt.Sprintf("the system refuses to send to %s (%s), %s, last %s", where(o.Address), orUnknown(o.Detail), count(o.Count, "time", "times"), v.ago(o.Last)),
-		"the log at level verbose has the error", true
+		remedy, true
 }
 
 func orUnknown(detail string) string {
@@ -191,7 +205,7 @@ func noAnswer(v *view) (text, remedy string, ok bool) {
 				"compare the public keys at both ends: ours is " + v.Status.PublicKey.Base64(), true
 		}
 	}
-	return fmt.Sprintf("nothing comes back from %s (%s since %s): it is not the peer's address and port, the peer is down, a firewall drops the datagrams, or the peer does not know our public key or has another one than we think, which it never says",
+	return fmt.Sprintf("nothing comes back from %s (%s since %s). It is not the peer's address and port, the peer is down, a firewall drops the datagrams, or one end has a wrong public key of the other, which WireGuard never says",
 			where(o.Address), count(o.Count, "initiation", "initiations"), v.clock(o.First)),
-		"run wgd explain at the peer: only there can be seen whether they arrive, and which key is wrong. Our public key is " + v.Status.PublicKey.Base64() + ", and the peer's here is " + v.peer.PublicKey.Base64(), true
+		"run wgd explain at the peer: only there can be seen whether our initiations arrive, and for which key they are. Compare the keys: ours is " + v.Status.PublicKey.Base64() + ", and the peer's here is " + v.peer.PublicKey.Base64(), true
 }

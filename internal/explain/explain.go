@@ -66,10 +66,9 @@ const (
 // Explain explains an interface.
 func Explain(f Facts) Interface {
 	s := f.Status
-	out := Interface{Name: s.Name, Works: s.Up && s.Fault == "" && !s.PublicKey.IsZero(), Reasons: []Reason{}, Peers: make([]Peer, 0, len(s.Peers))}
+	out := Interface{Name: s.Name, Works: s.Up && s.Fault == "" && !s.PublicKey.IsZero(), Peers: make([]Peer, 0, len(s.Peers))}
 	out.Text = interfaceText(s)
-	out.Reasons = append(out.Reasons, interfaceReasons(&f)...)
-	out.Reasons = append(out.Reasons, hostReasons(&f)...)
+	out.Reasons = f.reasons()
 	for i := range s.Peers {
 		out.Peers = append(out.Peers, f.Peer(i))
 	}
@@ -81,13 +80,19 @@ func interfaceText(s *conf.Status) string {
 	case !s.Up:
 		return "the interface is down: nothing is sent or received"
 	case s.Fault != "":
-		return "the interface is up but does not work: " + s.Fault
+		return "the interface is up but does not work"
 	case s.PublicKey.IsZero():
 		return "the interface has no private key: it can neither send nor receive"
 	case len(s.Peers) == 0:
 		return fmt.Sprintf("the interface is up, on UDP port %d, and has no peers", s.ListenPort)
 	}
 	return fmt.Sprintf("the interface is up, on UDP port %d", s.ListenPort)
+}
+
+// reasons are those that concern the whole interface, or no peer that is known.
+func (f *Facts) reasons() []Reason {
+	list := append([]Reason{}, interfaceReasons(f)...)
+	return append(list, hostReasons(f)...)
 }
 
 // Peer explains peer number i.
@@ -99,24 +104,24 @@ func (f *Facts) Peer(i int) Peer {
 		return p
 	}
 	if state == Trying {
-		for _, c := range handshakeRules {
-			if r, ok := c.find(&v); ok {
-				p.Reasons = append(p.Reasons, r)
-			}
-		}
-		// Silence is no reason if something was heard.
+		p.Reasons = append(p.Reasons, v.apply(handshakeRules...)...)
+		// Silence is no reason if there is another one.
 		if len(p.Reasons) == 0 {
-			if r, ok := silence.find(&v); ok {
-				p.Reasons = append(p.Reasons, r)
-			}
+			p.Reasons = append(p.Reasons, v.apply(silence)...)
 		}
 	}
-	for _, c := range otherRules {
-		if r, ok := c.find(&v); ok {
-			p.Reasons = append(p.Reasons, r)
-		}
-	}
+	p.Reasons = append(p.Reasons, v.apply(otherRules...)...)
 	return p
+}
+
+// apply returns what the rules recognize, in their order.
+func (v *view) apply(rules ...rule) (list []Reason) {
+	for _, r := range rules {
+		if text, remedy, ok := r.reason(v); ok {
+			list = append(list, Reason{r.cause, text, remedy})
+		}
+	}
+	return list
 }
 
 // view is one peer among the facts.

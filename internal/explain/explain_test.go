@@ -51,6 +51,19 @@ func TestPeerReasons(t *testing.T) {
 		want   []string
 	}{
 		{"no endpoint", func(_ *Facts, b *conf.PeerStatus) { b.Endpoint = netip.AddrPort{} }, NeverUsed, NoEndpoint, []string{"no endpoint", "wgconfig wg0 set peer B --endpoint"}},
+		{"name that does not resolve", func(_ *Facts, b *conf.PeerStatus) {
+			b.Endpoint, b.EndpointName, b.EndpointFailure = netip.AddrPort{}, "b.example:7", "nobody knows b"
+		}, NeverUsed, NameUnknown, []string{"b.example:7 does not resolve: nobody knows b", "no address to send to", "/etc/resolv.conf"}},
+		{"name that does not resolve any more", func(_ *Facts, b *conf.PeerStatus) {
+			b.EndpointName, b.EndpointFailure = "b.example:7", "nobody knows b"
+			see(b, failed("EPERM"), sees(conf.NoAnswer, endpoint))
+		}, Trying, Firewall, nil},
+		{"name that does not resolve while the tunnel works", func(_ *Facts, b *conf.PeerStatus) {
+			b.EndpointName, b.EndpointFailure, b.LastHandshake = "b.example:7", "nobody knows b", seconds(5)
+		}, Works, "", nil},
+		{"name that is being looked up", func(_ *Facts, b *conf.PeerStatus) {
+			b.Endpoint, b.EndpointName = netip.AddrPort{}, "b.example:7"
+		}, NeverUsed, NoEndpoint, []string{"b.example:7 is being looked up"}},
 		{"no allowed IPs", func(_ *Facts, b *conf.PeerStatus) { b.AllowedIPs = nil }, NeverUsed, NoAllowedIPs, []string{"no allowed IPs"}},
 		{"no traffic", func(*Facts, *conf.PeerStatus) {}, NeverUsed, NoTraffic, []string{"first packet", "--persistent-keepalive"}},
 		{"routed elsewhere", func(f *Facts, b *conf.PeerStatus) {
@@ -72,7 +85,18 @@ func TestPeerReasons(t *testing.T) {
 			see(b, sees(conf.NoAnswer, endpoint), failed("EPERM"))
 		}, Trying, Firewall, []string{"own firewall", "192.0.2.1:7"}},
 		{"no outer route", func(_ *Facts, b *conf.PeerStatus) { see(b, failed("ENETUNREACH")) }, Trying, NoOuterRoute, []string{"ENETUNREACH", "ip route get 192.0.2.1"}},
-		{"another send error", func(_ *Facts, b *conf.PeerStatus) { see(b, failed("EINVAL")) }, Trying, SendError, []string{"EINVAL"}},
+		{"no outer route, which is not about the network", func(f *Facts, b *conf.PeerStatus) {
+			see(b, sees(conf.NoAnswer, endpoint), failed("EHOSTUNREACH"))
+			f.Host.Unreachable = map[netip.AddrPort]string{b.Endpoint: "EHOSTUNREACH"}
+			f.Status.FirewallMark = 7
+		}, Trying, NoOuterRoute, []string{"EHOSTUNREACH", "ip route get 192.0.2.1 mark 0x7"}},
+		{"prohibited", func(_ *Facts, b *conf.PeerStatus) { see(b, failed("EACCES")) }, Trying, Firewall, []string{"EACCES", "prohibits", "ip route get 192.0.2.1"}},
+		{"a blackhole", func(_ *Facts, b *conf.PeerStatus) { see(b, failed("EINVAL")) }, Trying, SendError, []string{"EINVAL", "blackhole"}},
+		{"another send error", func(_ *Facts, b *conf.PeerStatus) { see(b, failed("ENOBUFS")) }, Trying, SendError, []string{"ENOBUFS", "log at level verbose"}},
+		{"an endpoint inside the tunnel", func(f *Facts, b *conf.PeerStatus) {
+			f.Host.Inside = map[netip.Addr]bool{b.Endpoint.Addr(): true}
+			b.LastHandshake, b.PathMTU = seconds(9), 0
+		}, Works, EndpointInside, []string{"192.0.2.1 is itself routed into wg0", "ip route add 192.0.2.1/32 via"}},
 		{"port unreachable", func(f *Facts, b *conf.PeerStatus) {
 			see(b, sees(conf.NoAnswer, endpoint))
 			f.Host.Unreachable = map[netip.AddrPort]string{b.Endpoint: "ECONNREFUSED"}
@@ -115,6 +139,7 @@ func TestPeerReasons(t *testing.T) {
 			b.LastHandshake = seconds(9)
 			f.Host.PathMTU = map[netip.Addr]int{b.Endpoint.Addr(): 1480}
 		}, Works, "", nil},
+		{"MTU before anything was sent", func(_ *Facts, b *conf.PeerStatus) { b.PathMTU = 1400 }, NeverUsed, NoTraffic, nil},
 		{"a handshake in progress", func(_ *Facts, b *conf.PeerStatus) {
 			see(b, conf.Observation{Kind: conf.NoAnswer, Count: 1, First: seconds(1), Last: seconds(1)})
 			b.LastHandshake = seconds(150)
@@ -137,6 +162,17 @@ func TestPeerReasons(t *testing.T) {
 	}
 }
 
+// A name that does not resolve any more is a reason beside that of the handshakes.
+func TestNameBesideSilence(t *testing.T) {
+	f := facts()
+	b := &f.Status.Peers[0]
+	b.EndpointName, b.EndpointFailure = "b.example:7", "nobody knows b"
+	see(b, sees(conf.NoAnswer, endpoint))
+	reasons := f.Peer(0).Reasons
+	check(t, reasons, NoAnswer, nil)
+	check(t, reasons[1:], NameUnknown, []string{"nobody knows b", "last address, 192.0.2.1, is still tried"})
+}
+
 func see(p *conf.PeerStatus, list ...conf.Observation) {
 	p.Observations = append(p.Observations, list...)
 }
@@ -145,6 +181,31 @@ func failed(name string) conf.Observation {
 	o := sees(conf.SendFailed, endpoint)
 	o.Detail = name
 	return o
+}
+
+// A peer that begins needs no endpoint here, and each other cause is the only one.
+func TestOneReason(t *testing.T) {
+	for _, change := range []func(f *Facts, b *conf.PeerStatus){
+		func(_ *Facts, b *conf.PeerStatus) {
+			b.Endpoint = netip.AddrPort{}
+			see(b, sees(conf.TimestampReplayed, endpoint))
+		},
+		func(f *Facts, b *conf.PeerStatus) {
+			see(b, sees(conf.NoAnswer, endpoint), failed("ENETUNREACH"))
+			f.Host.Unreachable = map[netip.AddrPort]string{b.Endpoint: "ENETUNREACH"}
+		},
+		func(_ *Facts, b *conf.PeerStatus) { b.PathMTU = 1400 },
+		func(f *Facts, b *conf.PeerStatus) {
+			see(b, sees(conf.NoAnswer, endpoint))
+			f.Host.Inside = map[netip.Addr]bool{b.Endpoint.Addr(): true}
+		},
+	} {
+		f := facts()
+		change(f, &f.Status.Peers[0])
+		if reasons := f.Peer(0).Reasons; len(reasons) != 1 {
+			t.Errorf("reasons %+v, want one", reasons)
+		}
+	}
 }
 
 // check checks the first reason, and that it has all texts.

@@ -17,6 +17,7 @@ type Host struct {
 	// the name of the error, such as ECONNREFUSED.
 	Unreachable map[netip.AddrPort]string
 
+	Inside   map[netip.Addr]bool     // endpoints that are routed into the tunnel itself
 	PathMTU  map[netip.Addr]int      // of the paths to endpoints, as far as the host knows
 	RoutedTo map[netip.Prefix]string // the interface to which an allowed IP is routed; "": none
 }
@@ -33,7 +34,7 @@ func hostReasons(f *Facts) (list []Reason) {
 	}
 	if h.StrictFilter != "" {
 		list = append(list, Reason{ReverseFilter, fmt.Sprintf("strict reverse path filtering on %s (rp_filter=1) drops the answers of peers, because it does not look at marks", h.StrictFilter),
-			"sysctl -w net.ipv4.conf.all.src_valid_mark=1, or rp_filter=2"})
+			fmt.Sprintf("sysctl -w net.ipv4.conf.all.src_valid_mark=1, or net.ipv4.conf.%s.rp_filter=2", h.StrictFilter)})
 	}
 	return list
 }
@@ -42,7 +43,7 @@ func hostReasons(f *Facts) (list []Reason) {
 func unreachable(v *view) (text, remedy string, ok bool) {
 	name := v.Host.Unreachable[v.peer.Endpoint]
 	o := v.seen(conf.NoAnswer)
-	if name == "" || o == nil {
+	if name == "" || o == nil || v.sendFailure(noWay...) != nil { // the latter is not about the network
 		return "", "", false
 	}
 	since := fmt.Sprintf("%s since %s", count(o.Count, "initiation", "initiations"), v.clock(o.First))
@@ -51,7 +52,17 @@ func unreachable(v *view) (text, remedy string, ok bool) {
 			"bring the interface up there, or correct the endpoint here", true
 	}
 	return fmt.Sprintf("%s cannot be reached, as the network reports (%s; %s): the host is off, its address is another one, or a firewall rejects the datagrams", v.peer.Endpoint, name, since),
-		"is the address right, and the host up? Otherwise look at the firewalls on the path", true
+		"check the address, whether the host is up, and the firewalls on the path", true
+}
+
+// inside explains that the tunnel's own datagrams would be led into the tunnel.
+func inside(v *view) (text, remedy string, ok bool) {
+	a := v.peer.Endpoint.Addr()
+	if !v.Host.Inside[a] {
+		return "", "", false
+	}
+	text = fmt.Sprintf("the endpoint %s is itself routed into %s, so the datagrams to it cannot leave this host", a, v.Status.Name)
+	return text, fmt.Sprintf("give it a route of its own: ip route add %s via GATEWAY. Or let wgd up set the routes: for a default route, it adds rules that lead datagrams with the firewall mark past the tunnel", single(a)), true
 }
 
 // The outer headers of a datagram, and what the protocol adds.
@@ -60,8 +71,20 @@ const (
 	outer6 = 80
 )
 
-// mtuTooLarge compares the MTU with what the path to the endpoint is known to carry.
+// insideInUse is for a tunnel in use: its session may end without another one.
+func insideInUse(v *view) (text, remedy string, ok bool) {
+	if v.state() == Trying {
+		return "", "", false // handshakeRules have it
+	}
+	return inside(v)
+}
+
+// mtuTooLarge compares the MTU with what the path to the endpoint is known to carry. It
+// matters only if small packets pass.
 func mtuTooLarge(v *view) (text, remedy string, ok bool) {
+	if state := v.state(); state != Works && state != Idle {
+		return "", "", false
+	}
 	path := v.peer.PathMTU
 	if path == 0 {
 		path = v.Host.PathMTU[v.peer.Endpoint.Addr()]
@@ -93,7 +116,7 @@ func notRouted(v *view) (text, remedy string, ok bool) {
 			to = "nowhere"
 		}
 		return fmt.Sprintf("packets to the allowed IPs %s are routed to %s, not to %s, so nothing has been sent to the peer", prefix, to, v.Status.Name),
-			fmt.Sprintf("ip route add %s dev %s, and give %s an address", prefix, v.Status.Name, v.Status.Name), true
+			fmt.Sprintf("ip route replace %s dev %s; if %s has no address, it needs one as well", prefix, v.Status.Name, v.Status.Name), true
 	}
 	return "", "", false
 }

@@ -14,12 +14,32 @@ const recentTime = 10 * time.Minute
 
 func (f *Facts) recent(o *conf.Observation) bool { return f.Now.Sub(o.Last) < recentTime }
 
-func noEndpoint(v *view) (text, remedy string, ok bool) {
-	if v.peer.Endpoint.IsValid() {
+// nameUnknown explains that the name of the endpoint was not found. As long as handshakes
+// with its last address complete, that does no harm.
+func nameUnknown(v *view) (text, remedy string, ok bool) {
+	p := v.peer
+	if p.EndpointName == "" || p.EndpointFailure == "" || p.Endpoint.IsValid() && v.state() != Trying {
 		return "", "", false
 	}
+	text = fmt.Sprintf("the name of the endpoint %s does not resolve: %s. ", p.EndpointName, p.EndpointFailure)
+	if p.Endpoint.IsValid() {
+		text += fmt.Sprintf("Its last address, %s, is still tried, and may be outdated", p.Endpoint.Addr())
+	} else {
+		text += "So there is no address to send to"
+	}
+	return text, "correct the name, or the name servers in /etc/resolv.conf: one that can be reached only through this tunnel cannot tell where the tunnel ends. The daemon tries again by itself", true
+}
+
+func noEndpoint(v *view) (text, remedy string, ok bool) {
+	if v.peer.Endpoint.IsValid() || v.peer.EndpointFailure != "" || v.state() == Trying { // then, the peer has begun
+		return "", "", false
+	}
+	if v.peer.EndpointName != "" {
+		return fmt.Sprintf("the name of the endpoint %s is being looked up, and no name server has answered yet", v.peer.EndpointName),
+			"wait for some seconds, and look again", true
+	}
 	return "no endpoint is known: this side cannot begin, and waits for the peer",
-		fmt.Sprintf("if the peer has a fixed address: wgconfig %s set peer %s --endpoint=HOST:PORT; otherwise, see wgd explain at the peer", v.Status.Name, v.displayName()), true
+		fmt.Sprintf("if the peer has a fixed address: wgconfig %s set peer %s --endpoint=HOST:PORT; otherwise, run wgd explain at the peer", v.Status.Name, v.displayName()), true
 }
 
 func (v *view) displayName() string {
@@ -107,8 +127,21 @@ func has(p *conf.PeerStatus, prefix netip.Prefix) bool {
 const portTaken = "is taken by another program"
 
 // interfaceReasons are those that concern no peer, or an unknown one.
-func interfaceReasons(f *Facts) (list []Reason) {
-	s := f.Status
+func interfaceReasons(f *Facts) []Reason {
+	list := stateReasons(f.Status)
+	if !f.Status.Up {
+		return list
+	}
+	for i := range f.Status.Observations {
+		if r, ok := f.stranger(&f.Status.Observations[i]); ok {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// stateReasons are those for which nothing works.
+func stateReasons(s *conf.Status) (list []Reason) {
 	switch {
 	case !s.Up:
 		return []Reason{{InterfaceDown, "the interface is down", fmt.Sprintf("wg-ifconfig %s up", s.Name)}}
@@ -121,16 +154,14 @@ func interfaceReasons(f *Facts) (list []Reason) {
 	if s.PublicKey.IsZero() {
 		list = append(list, Reason{NoPrivateKey, "the interface has no private key", fmt.Sprintf("wgconfig %s set private-key FILE", s.Name)})
 	}
-	for i := range s.Observations {
-		if r, ok := f.stranger(&s.Observations[i]); ok && f.recent(&s.Observations[i]) {
-			list = append(list, r)
-		}
-	}
 	return list
 }
 
-// stranger explains an observation of the interface.
+// stranger explains an observation of the interface, if it is recent.
 func (f *Facts) stranger(o *conf.Observation) (r Reason, ok bool) {
+	if !f.recent(o) {
+		return r, false
+	}
 	s := f.Status
 	from, known := f.named(func(p *conf.PeerStatus) bool { return p.Endpoint.Addr() == o.Address.Addr() })
 	switch o.Kind {

@@ -25,27 +25,47 @@ type Diagnosis struct {
 	// the name of the error, such as ECONNREFUSED.
 	Unreachable map[netip.AddrPort]string
 
-	PathMTU  map[netip.Addr]int      // of endpoints; those without a route are missing
+	Inside   map[netip.Addr]bool     // endpoints that are routed into the tunnel itself
+	PathMTU  map[netip.Addr]int      // of the other endpoints; those without a route are missing
 	RoutedTo map[netip.Prefix]string // the interface to which an allowed IP is routed; "": none
 }
 
 // maxRoutes is how many routes of allowed IPs, and of endpoints, Diagnose looks up.
 const maxRoutes = 256
 
-// Diagnose looks at what concerns an interface with this status. record is what wgd up
-// did, or nil. What cannot be found out is left out.
-func (k *Kernel) Diagnose(status *conf.Status, record *Record) Diagnosis {
-	d := Diagnosis{Unreachable: probe.All(silent(status), status.FirewallMark, probeTime), PathMTU: map[netip.Addr]int{}, RoutedTo: map[netip.Prefix]string{}}
+// Diagnose looks at what concerns an interface with this status, in the network namespace
+// of the caller. What cannot be found out is left out: all of it, if the interface is in
+// another namespace.
+func Diagnose(status *conf.Status) (d Diagnosis) {
+	links, err := link.Open()
+	if err != nil {
+		return d
+	}
+	defer links.Close()
+	if _, err := links.Get(status.Name); err != nil {
+		return d
+	}
+	record, _ := Store{Dir: Dir}.Load(status.Name)
+	return (&Kernel{Links: links}).diagnose(status, record)
+}
+
+// AskNetwork sends an empty datagram to each endpoint that does not answer, and waits for
+// reports by ICMP.
+func (d *Diagnosis) AskNetwork(status *conf.Status) {
+	d.Unreachable = probe.All(silent(status), status.FirewallMark, probeTime)
+}
+
+// diagnose does the work of Diagnose. record is what wgd up did, or nil.
+func (k *Kernel) diagnose(status *conf.Status, record *Record) Diagnosis {
+	d := Diagnosis{Inside: map[netip.Addr]bool{}, PathMTU: map[netip.Addr]int{}, RoutedTo: map[netip.Prefix]string{}}
 	for i := range status.Peers {
 		p := &status.Peers[i]
-		if a := p.Endpoint.Addr(); a.IsValid() && len(d.PathMTU) < maxRoutes {
-			if mtu, err := k.PathMTU(a, status.FirewallMark); err == nil {
-				d.PathMTU[a] = mtu
-			}
+		if a := p.Endpoint.Addr(); a.IsValid() && i < maxRoutes {
+			k.diagnoseEndpoint(&d, status, a)
 		}
 		for _, prefix := range p.AllowedIPs {
 			if prefix.Bits() > 0 && len(d.RoutedTo) < maxRoutes {
-				d.RoutedTo[prefix], _ = k.InterfaceTo(firstHost(prefix))
+				d.RoutedTo[prefix], _ = k.InterfaceTo(firstHost(prefix), 0)
 			}
 		}
 	}
@@ -53,6 +73,16 @@ func (k *Kernel) Diagnose(status *conf.Status, record *Record) Diagnosis {
 		k.diagnoseRules(&d, record)
 	}
 	return d
+}
+
+func (k *Kernel) diagnoseEndpoint(d *Diagnosis, status *conf.Status, a netip.Addr) {
+	if to, err := k.InterfaceTo(a, status.FirewallMark); err == nil && to == status.Name {
+		d.Inside[a] = true
+		return
+	}
+	if mtu, err := k.PathMTU(a, status.FirewallMark); err == nil {
+		d.PathMTU[a] = mtu
+	}
 }
 
 // probeTime is how long an ICMP error about an endpoint may take.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/explain"
 	"wgd/internal/resolve/dns/dnstest"
 	"wgd/internal/sys/netns"
 	"wgd/test/lab"
@@ -144,11 +145,11 @@ func TestAddressWithoutRoute(t *testing.T) {
 }
 
 // Lookups that fail are repeated for ever, whether the name server says that it cannot
-// tell or nothing at all. Meanwhile the status says so, and an address
+// tell or nothing at all. Meanwhile the status and wgd explain say so, and an address
 // that was found before stays in use. // B63
 func TestNameServerFails(t *testing.T) {
 	t.Parallel()
-	a, _, ta, s := named(t, 1, "192.0.2.2")
+	a, b, ta, s := named(t, 1, "192.0.2.2")
 	failed := dnstest.Entry{RCode: dnstest.ServerFailure}
 	says := func(want string) {
 		t.Helper()
@@ -164,6 +165,7 @@ func TestNameServerFails(t *testing.T) {
 	s.Set("b.example", dnstest.Entry{Silent: true})
 	says("the name server 127.0.0.1 does not answer")
 	lookedUp(t, s, "b.example")
+	explains(t, a, "wg0 b", explain.NameUnknown, "the name of the endpoint b.example:1235 does not resolve", "127.0.0.1 does not answer", "no address to send to", "/etc/resolv.conf")
 	if e := ta.Peers()[0].Endpoint; e != "(none)" {
 		t.Fatalf("the endpoint is %s, but no name server has told it", e)
 	}
@@ -176,6 +178,13 @@ func TestNameServerFails(t *testing.T) {
 	lookedUp(t, s, "b.example")
 	a.Ping(lab.InnerB4, 3)
 	contains(t, a.Must("wgconfig wg0 show peer b"), "endpoint: 192.0.2.2:1235")
+	explains(t, a, "wg0 b", "", "works")
+
+	hasty(a)
+	b.Must("wg-ifconfig wg0 down")
+	a.Must("wg-ifconfig wg0 down up") // instead of 15 s of silence
+	a.NoPing(lab.InnerB4)
+	explains(t, a, "wg0 b", explain.NameUnknown, "Its last address, 192.0.2.2, is still tried")
 }
 
 // wgd up waits for the addresses of names, because the MTU depends on the routes to them,

@@ -202,14 +202,14 @@ func (l *Links) Rules(ipv6 bool) (list []Rule, err error) {
 	return list, nil
 }
 
-// InterfaceTo returns the name of the interface to which packets to an address are
-// routed, and ErrNoRoute if there is none.
-func (l *Links) InterfaceTo(a netip.Addr) (string, error) {
-	found, err := l.handle.RouteGet(net.IP(a.Unmap().WithZone("").AsSlice()))
-	if err != nil || len(found) == 0 {
-		return "", fmt.Errorf("%w to %s", ErrNoRoute, a)
+// InterfaceTo returns the name of the interface to which packets with a mark to an address
+// are routed, and ErrNoRoute if there is none.
+func (l *Links) InterfaceTo(a netip.Addr, mark uint32) (string, error) {
+	route, err := l.routeTo(a, mark)
+	if err != nil {
+		return "", err
 	}
-	link, err := l.handle.LinkByIndex(found[0].LinkIndex)
+	link, err := l.handle.LinkByIndex(route.LinkIndex)
 	if err != nil {
 		return "", failure(err, "look up the interface of the route to %s", a)
 	}
@@ -247,15 +247,24 @@ func (r Rule) forLibrary() *netlink.Rule {
 // as the host knows: what a route says or what the kernel has learned, or else the MTU
 // of the interface. It returns ErrNoRoute where there is none.
 func (l *Links) PathMTU(remote netip.Addr, mark uint32) (int, error) {
+	route, err := l.routeTo(remote, mark)
+	if err != nil {
+		return 0, err
+	}
+	return l.mtuOf(route)
+}
+
+// routeTo returns the route of packets with a mark to an address.
+func (l *Links) routeTo(remote netip.Addr, mark uint32) (netlink.Route, error) {
 	options := &netlink.RouteGetOptions{Mark: mark}
 	if zone := remote.Zone(); zone != "" {
 		options.Oif = zone
 	}
 	found, err := l.handle.RouteGetWithOptions(net.IP(remote.Unmap().WithZone("").AsSlice()), options)
 	if err != nil || len(found) == 0 {
-		return 0, fmt.Errorf("%w to %s", ErrNoRoute, remote)
+		return netlink.Route{}, fmt.Errorf("%w to %s", ErrNoRoute, remote)
 	}
-	return l.mtuOf(found[0])
+	return found[0], nil
 }
 
 // DefaultMTU is the PathMTU of the default route of IPv4. It returns ErrNoRoute if there

@@ -12,7 +12,8 @@ import (
 )
 
 // one probes one endpoint, and returns the name of the error, or "" if it says nothing
-// about the network. Without the permission for the mark, it sends without it.
+// about the network: that this host has no route is known without a probe. Without the
+// permission for the mark, it sends without it.
 func one(endpoint netip.AddrPort, mark uint32, limit time.Duration) string {
 	switch name := errno.Name(try(endpoint, mark, limit)); name {
 	case "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH":
@@ -34,7 +35,7 @@ func try(endpoint netip.AddrPort, mark uint32, limit time.Duration) error {
 	}}
 	conn, err := dialer.Dial("udp", endpoint.String())
 	if err != nil {
-		return err
+		return nil
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(limit))
