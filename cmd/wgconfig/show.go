@@ -11,6 +11,7 @@ import (
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
 	"wgd/internal/explain"
+	"wgd/internal/netsetup"
 )
 
 func showAll(c *cli.Call) error {
@@ -19,7 +20,8 @@ func showAll(c *cli.Call) error {
 		return err
 	}
 	if c.Has(optJSON.Long) {
-		return c.PrintJSON(show.InterfaceJSON(&status, time.Now()))
+		facts := explainFacts(&status)
+		return c.PrintJSON(show.InterfaceJSON(&facts))
 	}
 	w := bufio.NewWriter(c.Stdout)
 	show.Interface(w, &status)
@@ -35,7 +37,10 @@ func showPeer(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	why := explainPeer(&status, peer)
+	facts := explainFacts(&status)
+	i := slices.IndexFunc(status.Peers, func(p conf.PeerStatus) bool { return p.PublicKey == peer.PublicKey })
+	why := facts.Peer(i)
+	why.Reasons = append(facts.Shared(i), why.Reasons...)
 	secrets := c.Has(optShowPSK.Long)
 	if c.Has(optJSON.Long) {
 		return c.PrintJSON(show.PeerJSON(peer, name, why, secrets))
@@ -47,11 +52,10 @@ func showPeer(c *cli.Call) error {
 	return w.Flush()
 }
 
-// explainPeer explains a peer of the interface from its status.
-func explainPeer(status *conf.Status, peer *conf.PeerStatus) explain.Peer {
-	facts := explain.Facts{Now: time.Now(), Status: status, Names: show.Names(status.Peers)}
-	i := slices.IndexFunc(status.Peers, func(p conf.PeerStatus) bool { return p.PublicKey == peer.PublicKey })
-	return facts.Peer(i)
+// explainFacts are those from which wgd explain explains an interface, but for what ICMP
+// says: for that, wgd explain sends datagrams.
+func explainFacts(status *conf.Status) explain.Facts {
+	return explain.Facts{Now: time.Now(), Status: status, Names: show.Names(status.Peers), Host: explain.Host(netsetup.Diagnose(status))}
 }
 
 func showPrivateKey(c *cli.Call) error {

@@ -117,7 +117,8 @@ func TestFullOutput(t *testing.T) {
 	if got := runOK(t, "wg0"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got, want := runOK(t, "wg0 show peer B --show-preshared-key"), "peer: B\n"+peerB("\t", psk.Base64()); got != want {
+	why := "\tstate: not in use: the interface does not work\n\tcause: port 1234 is taken: choose another\n\tremedy: correct this, then wg-ifconfig wg0 down up\n"
+	if got, want := runOK(t, "wg0 show peer B --show-preshared-key"), "peer: B\n"+peerB("\t", psk.Base64())+why; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if got := runOK(t, "wg0 show peer deadbeef12"); !strings.HasPrefix(got, "peer: deadbeef12\n\tpublic-key: 3q2+7xI") {
@@ -163,6 +164,35 @@ func TestShowsReasons(t *testing.T) {
 	}
 }
 
+// What concerns the whole interface is a reason for a peer as well: strangers with the
+// peer's address, but no others. A name that does not resolve is one also before anything
+// was sent.
+func TestShowsSharedReasons(t *testing.T) {
+	status := full()
+	status.Fault = ""
+	now := time.Now()
+	for _, from := range []string{"192.0.2.1:9", "192.0.2.99:9"} {
+		status.Observations = append(status.Observations, conf.Observation{Kind: conf.BadMAC1, Count: 1, First: now, Last: now, Address: netip.MustParseAddrPort(from)})
+	}
+	status.Observations = append(status.Observations, conf.Observation{Kind: conf.NoPeer, Count: 1, First: now, Last: now, Address: netip.MustParseAddrPort("192.0.2.1:0")})
+	status.Peers[1].EndpointName, status.Peers[1].EndpointFailure = "new.example:7", "nobody knows it"
+	start(t, status)
+	got := runOK(t, "wg0 show peer deadbeef12")
+	if strings.Count(got, "\tcause: ") != 1 || !strings.Contains(got, "from 192.0.2.1:9 that were made for another public key than that of wg0") {
+		t.Error(got)
+	}
+	if got := runOK(t, "wg0 show peer B"); strings.Contains(got, "cause:") {
+		t.Error(got)
+	}
+	if got := runOK(t, "wg0 show peer deadbeef11"); !strings.Contains(got, "\n\tstate: never used") || !strings.Contains(got, "\n\tcause: the name of the endpoint new.example:7 does not resolve: nobody knows it.") {
+		t.Error(got)
+	}
+	var all struct{ Reasons []struct{ Cause string } }
+	if err := json.Unmarshal([]byte(runOK(t, "wg0 --json")), &all); err != nil || len(all.Reasons) != 3 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 // TestJSON: every key that the manual names, and no secret that was not asked for.
 func TestJSON(t *testing.T) {
 	start(t, full())
@@ -176,6 +206,7 @@ func TestJSON(t *testing.T) {
 	want := map[string]any{"interface": "wg0", "up": true, "mtu": 1420.0, "fault": "port 1234 is taken: choose another",
 		"public_key": private.Public().Base64(), "listen_port": 1234.0, "fwmark": 31.0, "mss_clamp": true, "aead": "AVX2; AVX-512 failed its self-test", "drops": map[string]any{"replay": 3.0},
 		"counters": map[string]any{"ecn-unmarked": 4.0},
+		"reasons":  []any{map[string]any{"cause": "interface-failure", "text": "port 1234 is taken: choose another", "remedy": "correct this, then wg-ifconfig wg0 down up"}},
 		"tunables": map[string]any{"net.wg.rekey_after_messages": "1152921504606846976", "net.wg.rekey_after_time": "120",
 			"net.wg.rekey_timeout": "5", "net.wg.rekey_attempt_time": "90", "net.wg.keepalive_timeout": "10",
 			"net.wg.force_underload": "0", "net.wg.debug": "0"}}

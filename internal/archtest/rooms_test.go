@@ -43,7 +43,7 @@ var rooms = map[string]room{
 		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/tunnelfile", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
-		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/resolve"}},
+		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
 	"cmd/wg-ifconfig": {imports: []string{
 		"conf", "internal/quote", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},

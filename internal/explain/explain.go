@@ -68,7 +68,7 @@ func Explain(f Facts) Interface {
 	s := f.Status
 	out := Interface{Name: s.Name, Works: s.Up && s.Fault == "" && !s.PublicKey.IsZero(), Peers: make([]Peer, 0, len(s.Peers))}
 	out.Text = interfaceText(s)
-	out.Reasons = f.reasons()
+	out.Reasons = f.Reasons()
 	for i := range s.Peers {
 		out.Peers = append(out.Peers, f.Peer(i))
 	}
@@ -89,9 +89,23 @@ func interfaceText(s *conf.Status) string {
 	return fmt.Sprintf("the interface is up, on UDP port %d", s.ListenPort)
 }
 
-// reasons are those that concern the whole interface, or no peer that is known.
-func (f *Facts) reasons() []Reason {
+// Reasons are those that concern the whole interface, or no peer that is known.
+func (f *Facts) Reasons() []Reason {
 	list := append([]Reason{}, interfaceReasons(f)...)
+	return append(list, hostReasons(f)...)
+}
+
+// Shared are those of Reasons that concern peer number i: all but those about strangers
+// with other addresses than the peer's, and about destinations of no peer.
+func (f *Facts) Shared(i int) (list []Reason) {
+	s, endpoint := f.Status, f.Status.Peers[i].Endpoint.Addr()
+	list = append(list, stateReasons(s)...)
+	for n := range s.Observations {
+		o := &s.Observations[n]
+		if r, ok := f.stranger(o); ok && o.Kind != conf.NoPeer && o.Address.Addr() == endpoint {
+			list = append(list, r)
+		}
+	}
 	return append(list, hostReasons(f)...)
 }
 

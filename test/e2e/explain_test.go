@@ -282,6 +282,7 @@ func TestExplainHost(t *testing.T) {
 	a.Echo() // on port 7
 	a.Fails(1, "wg-ifconfig wg0 up", "taken")
 	explains(t, a, "wg0", explain.PortTaken, "another program has UDP port 7", "ss -lunp")
+	contains(t, a.Must("wgconfig wg0 show peer b"), "\tcause: another program has UDP port 7\n")
 
 	b.Must("wgconfig wg0 set private-key /dev/null")
 	explains(t, b, "wg0", explain.NoPrivateKey, "the interface has no private key", "wgconfig wg0 set private-key FILE")
@@ -313,9 +314,12 @@ func TestExplainDefaultRoute(t *testing.T) {
 	}
 	b.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=0 net.ipv4.conf.eth0.rp_filter=1")
 	explains(t, b, "wg0", explain.ReverseFilter, "strict reverse path filtering on eth0 (rp_filter=1) drops the answers", "src_valid_mark=1")
+	contains(t, b.Must("wgconfig wg0 show peer A"), "\tcause: strict reverse path filtering on eth0")
 	b.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=1 && wgconfig wg0 set fwmark 0")
 	explains(t, b, "wg0", explain.MarkOff, "let packets with the mark 0xca6c pass by the tunnel, but wg0 marks its own with 0x0", "wgconfig wg0 set fwmark 0xca6c")
+	contains(t, b.Must("wgconfig wg0 show peer A --json"), `"cause": "mark-off"`)
 	explains(t, b, "wg0 A", explain.EndpointInside, "the endpoint 198.18.0.1 is itself routed into wg0")
 	b.Must("wgconfig wg0 set fwmark 0xca6c && ip rule del not fwmark 0xca6c lookup 51820")
 	explains(t, b, "wg0", explain.RulesGone, "is gone: packets are not led into wg0", "ManageForeignRoutingPolicyRules=no")
+	contains(t, b.Must("wgconfig wg0 --json"), `"cause": "policy-rules-gone"`)
 }

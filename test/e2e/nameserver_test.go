@@ -166,6 +166,7 @@ func TestNameServerFails(t *testing.T) {
 	says("the name server 127.0.0.1 does not answer")
 	lookedUp(t, s, "b.example")
 	explains(t, a, "wg0 b", explain.NameUnknown, "the name of the endpoint b.example:1235 does not resolve", "127.0.0.1 does not answer", "no address to send to", "/etc/resolv.conf")
+	contains(t, a.Must("wgconfig wg0 show peer b"), "\tcause: the name of the endpoint b.example:1235 does not resolve")
 	if e := ta.Peers()[0].Endpoint; e != "(none)" {
 		t.Fatalf("the endpoint is %s, but no name server has told it", e)
 	}

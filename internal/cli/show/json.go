@@ -2,7 +2,6 @@ package show
 
 import (
 	"net/netip"
-	"time"
 
 	"wgd/conf"
 	"wgd/internal/explain"
@@ -22,6 +21,7 @@ type JSONInterface struct {
 	MSSClamp   bool              `json:"mss_clamp"`
 	AEAD       *string           `json:"aead"`
 	Tunables   map[string]string `json:"tunables"`
+	Reasons    []explain.Reason  `json:"reasons"`
 	Peers      []JSONPeer        `json:"peers"`
 	Drops      map[string]uint64 `json:"drops"`
 	Counters   map[string]uint64 `json:"counters"`
@@ -45,7 +45,7 @@ type JSONPeer struct {
 	TxBytes             uint64         `json:"tx_bytes"`
 	PathMTU             int            `json:"path_mtu"`
 
-	// As wgd explain has them, but without what only the host knows.
+	// As wgd explain has them, but without what ICMP says.
 	State     explain.State    `json:"state"`
 	StateText string           `json:"state_text"`
 	Reasons   []explain.Reason `json:"reasons"`
@@ -58,9 +58,8 @@ type JSONPrivateKey struct {
 }
 
 // InterfaceJSON returns the interface without secrets.
-func InterfaceJSON(s *conf.Status, now time.Time) JSONInterface {
-	names := Names(s.Peers)
-	facts := explain.Facts{Now: now, Status: s, Names: names}
+func InterfaceJSON(facts *explain.Facts) JSONInterface {
+	s := facts.Status
 	out := JSONInterface{
 		Interface:  s.Name,
 		Up:         s.Up,
@@ -71,6 +70,7 @@ func InterfaceJSON(s *conf.Status, now time.Time) JSONInterface {
 		MSSClamp:   !s.NoMSSClamp,
 		AEAD:       nullIfEmpty(s.AEAD),
 		Tunables:   map[string]string{},
+		Reasons:    facts.Reasons(),
 		Peers:      make([]JSONPeer, len(s.Peers)),
 		Drops:      map[string]uint64{},
 		Counters:   map[string]uint64{},
@@ -81,7 +81,7 @@ func InterfaceJSON(s *conf.Status, now time.Time) JSONInterface {
 	for _, name := range conf.TunableNames() {
 		out.Tunables[name], _ = s.Tunables.Get(name)
 	}
-	for i, name := range names {
+	for i, name := range facts.Names {
 		out.Peers[i] = PeerJSON(&s.Peers[i], name, facts.Peer(i), false)
 	}
 	for _, d := range s.Drops {
