@@ -62,7 +62,7 @@ const (
 	// which no peer has.
 	UnknownKey ObservationKind = "unknown-key"
 	// BadMAC1: handshake messages from Address were made for another public key
-	// than that of this interface.
+	// than that of this interface. Of a flood, only some are counted.
 	BadMAC1 ObservationKind = "bad-mac1"
 	// NoPeer: packets to the inner address Address were dropped because no peer has
 	// it among its allowed IPs.

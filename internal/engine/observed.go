@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"wgd/conf"
 	"wgd/internal/clock"
@@ -14,15 +16,31 @@ import (
 )
 
 // unread are the latest senders of handshake messages that were made for another
-// public key than ours.
+// public key than ours. Of a flood, a hundred a second are listed: the list costs a sixth
+// of the check of mac1, and nobody reads more.
 type unread struct {
-	mu   sync.Mutex
-	list observe.List
+	mu     sync.Mutex
+	list   observe.List
+	bucket clock.Bucket
+
+	flooded atomic.Int64 // the clock.Time until which the bucket is empty
 }
 
+const (
+	unreadBurst    = 100
+	unreadInterval = 10 * time.Millisecond
+)
+
 func (u *unread) add(now clock.Time, from netip.AddrPort) {
+	if now < clock.Time(u.flooded.Load()) {
+		return
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if !u.bucket.Take(now, unreadBurst, unreadInterval) {
+		u.flooded.Store(int64(u.bucket.Ready(unreadBurst, unreadInterval)))
+		return
+	}
 	u.list.AddSubject(now, observe.Event{Kind: conf.BadMAC1, Address: from})
 }
 
