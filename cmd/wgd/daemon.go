@@ -10,6 +10,8 @@ import (
 	"wgd/conf"
 	"wgd/internal/cli"
 	"wgd/internal/control"
+	"wgd/internal/nameserver"
+	"wgd/internal/netsetup"
 	"wgd/internal/sys/process"
 	"wgd/internal/sys/tun"
 	"wgd/wg"
@@ -85,6 +87,15 @@ func runUntilEnd(ctx context.Context, name string, stderr io.Writer, ready func(
 	defer w.Close()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(target{w, log, &trimmer{}}) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go nameserver.Open(netsetup.Dir, nil).Keep(ctx, name, func(done string, err error) {
+		if err != nil {
+			log.Warn(err.Error())
+			return
+		}
+		log.Debug(done)
+	})
 	if err := ready(); err != nil {
 		return err
 	}

@@ -91,7 +91,11 @@ func begin(c *cli.Call, name string) (*session, error) {
 		links.Close()
 		return nil, err
 	}
-	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, DNS: nameserver.Open(netsetup.Dir), Start: background}, release: release}
+	index := func(name string) (int, error) {
+		info, err := links.Get(name)
+		return info.Index, err
+	}
+	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, DNS: nameserver.Open(netsetup.Dir, index), Start: background}, release: release}
 	s.setup = netsetup.Setup{Store: store, System: s.kernel, Note: s.note,
 		Warn: func(warning error) { c.Warnf("%s: %v", name, warning) }}
 	return s, nil

@@ -40,9 +40,9 @@ var upText = []string{
 		"Without FwMark in the file, mark and table are the first number from 51820 on of which there is no table. " +
 		"The firewall (nftables) drops what comes from other interfaces to the addresses of the tunnel, and lets the answers of peers pass strict reverse path filtering. " +
 		"Where the kernel has no nftables, a warning says so.",
-	"DNS is set by resolvconf(8), if there is one that is in charge of /etc/resolv.conf: openresolv's, Debian's, or systemd's, which asks systemd-resolved. " +
+	"DNS is set by what is in charge: systemd-resolved, if /etc/resolv.conf leads to it and it runs; or resolvconf(8), openresolv's or Debian's, if /etc/resolv.conf has the name servers afterwards. " +
 		"Otherwise that file is replaced, and the original is kept as /etc/resolv.conf.wgd; a file that is a mount of its own, as in containers, is written to. " +
-		"With several tunnels, the name servers of the last one count. Name servers for some domains only (~DOMAIN) cannot be set in this way. " +
+		"Name servers for some domains only (~DOMAIN) need systemd-resolved. The daemon sets the name servers again when systemd-resolved is started again. " +
 		"If the name servers cannot be set, a warning says so, and the tunnel comes up.",
 	"What is done is recorded before it is done. So wgd down can undo it even if wgd up was killed.",
 	"Hooks are run by bash(1), or by sh(1) where there is no bash.",

@@ -112,6 +112,7 @@ var rooms = map[string]room{
 	"internal/sys/term":            {third: []string{unix}},
 	"internal/sys/file":            {third: []string{unix}},
 	"internal/sys/mark":            {third: []string{unix}},
+	"internal/sys/inotify":         {third: []string{unix}},
 	"internal/sys/resolved":        {third: []string{unix, dbus}},
 
 	"internal/control": {imports: []string{
@@ -131,7 +132,7 @@ var rooms = map[string]room{
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},
-	"internal/nameserver": {imports: []string{"internal/sys/flock"}},
+	"internal/nameserver": {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},
 	"internal/sys/errno":  {third: []string{unix}},
 	"internal/sys/flock":  {third: []string{unix}},
 	"internal/archtest":   {forTests: true},

@@ -30,9 +30,6 @@ var forTests = map[string]string{
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
 	"internal/driver.Jobs.OwnWaiting":             "tests of engine check whether a storm is still going on",
 	"internal/index.Table.Len":                    "tests of core and sim look for indices that are left (B29)",
-	"internal/sys/resolved.Answers":               "what uses systemd-resolved comes next",
-	"internal/sys/resolved.Revert":                "what uses systemd-resolved comes next",
-	"internal/sys/resolved.Watch":                 "what uses systemd-resolved comes next",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 

@@ -1,6 +1,6 @@
 // Package nameserver sets the name servers of tunnels, through what is in charge of them on
-// this computer: resolvconf(8), of which there are several, or else the file
-// /etc/resolv.conf. What was before is restored when the tunnel goes down, by any process:
+// this computer: systemd-resolved, or resolvconf(8), of which there are several, or else the
+// file /etc/resolv.conf. What was before is restored when the tunnel goes down, by any process:
 // what holds the name servers of each tunnel is recorded before it is changed.
 //
 // The file is replaced in one step where that is possible, and otherwise, as in

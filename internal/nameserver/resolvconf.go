@@ -13,34 +13,28 @@ import (
 	"time"
 )
 
-// programs is how to call resolvconf(8). There are several: openresolv's, Debian's, and
-// systemd's.
+// programs is how to call resolvconf(8). There are several: openresolv's and Debian's.
+// systemd's is another name of resolvectl, and asks systemd-resolved, as wgd does itself.
 type programs struct {
 	resolvconf string // the name
 	order      string // the file of Debian's that says which interfaces come first
 }
 
 func (p programs) haveResolvconf() bool {
-	_, err := exec.LookPath(p.resolvconf)
-	return err == nil
-}
-
-// systemd reports whether resolvconf is systemd's, which is another name of resolvectl.
-func (p programs) systemd() bool {
 	program, err := exec.LookPath(p.resolvconf)
 	if err != nil {
 		return false
 	}
 	target, err := filepath.EvalSymlinks(program)
-	return err == nil && filepath.Base(target) == "resolvectl"
+	return err == nil && filepath.Base(target) != "resolvectl"
 }
 
 // entry is the name of the interface there. For Debian's resolvconf, it begins with the
 // first kind of interface that has a pattern in its list, "tun." for example, so that its
-// name servers come before others. systemd's needs the name itself.
+// name servers come before others.
 func (p programs) entry(name string) string {
 	text, err := os.ReadFile(p.order)
-	if err != nil || p.systemd() {
+	if err != nil {
 		return name
 	}
 	for line := range strings.Lines(string(text)) {
@@ -60,7 +54,7 @@ func (s *Settings) addEntry(r *record) error {
 		return err
 	}
 	text, err := os.ReadFile(s.resolvConf)
-	if err == nil && !asks(string(text), r.Servers, s.programs.systemd()) {
+	if err == nil && !asks(string(text), r.Servers) {
 		return fmt.Errorf("resolvconf took the name servers, but %s does not have them: another program is in charge of it", s.resolvConf)
 	}
 	return err
@@ -86,9 +80,9 @@ func generated(text string) bool {
 
 // asks reports whether a resolv.conf has one of the servers, or leads to a resolver on this
 // computer that has got them from resolvconf. That is so if resolvconf has written the
-// file, or if resolvconf is systemd's.
-func asks(text string, servers []netip.Addr, systemd bool) bool {
-	feeds := systemd || generated(text)
+// file.
+func asks(text string, servers []netip.Addr) bool {
+	feeds := generated(text)
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[0] != "nameserver" {

@@ -42,7 +42,10 @@ func (d *DNS) text() string {
 type Settings struct {
 	dir        string // for the records
 	resolvConf string // the file
+	nsswitch   string // the file that says what libc asks
 	programs   programs
+	resolved   resolver
+	index      func(name string) (int, error)     // of an interface
 	link       func(original, other string) error // gives a file another name
 	changing   func()                             // is called before each change, in tests
 }
@@ -56,18 +59,23 @@ func (s *Settings) change(what func() error) error {
 	return what()
 }
 
-// Open returns the settings of the system. Records are kept in a folder of dir.
-func Open(dir string) *Settings {
+// Open returns the settings of the system. Records are kept in a folder of dir. index returns
+// the index of an interface; Keep does not need it.
+func Open(dir string, index func(name string) (int, error)) *Settings {
 	return &Settings{
 		link:       os.Link,
 		dir:        filepath.Join(dir, "dns"),
 		resolvConf: "/etc/resolv.conf",
+		nsswitch:   "/etc/nsswitch.conf",
 		programs:   programs{resolvconf: "resolvconf", order: "/etc/resolvconf/interface-order"},
+		resolved:   systemdResolved{},
+		index:      index,
 	}
 }
 
 // What can hold the name servers of a tunnel.
 const (
+	byResolved   = "systemd-resolved"
 	byResolvconf = "resolvconf"
 	byFile       = "file"
 )
@@ -77,6 +85,7 @@ const (
 type record struct {
 	DNS
 	By    string `json:"by"`
+	Index int    `json:"index,omitempty"` // by systemd-resolved: the index of the interface
 	Entry string `json:"entry,omitempty"` // by resolvconf: the name there
 	None  bool   `json:"none,omitempty"`  // by resolvconf: there was no file before
 	Order int    `json:"order,omitempty"` // in the file: the highest number counts
@@ -86,28 +95,31 @@ type record struct {
 var ErrSplit = errors.New("a domain with ~ needs systemd-resolved, and without it all names would go to these name servers")
 
 // Set sets the name servers of a tunnel, in place of those that it had. After an error,
-// it has none.
-func (s *Settings) Set(name string, dns *DNS) error {
+// it has none. A warning says what is lacking although they are set.
+func (s *Settings) Set(name string, dns *DNS) (warning, err error) {
 	unlock, err := s.lock()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unlock()
 	if err := s.recover(); err != nil {
-		return err
+		return nil, err
 	}
-	if dns.split() {
-		return both(ErrSplit, s.unset(name))
-	}
-	var failed error
-	for _, by := range s.ways() {
+	list, failed := s.ways()
+	for _, by := range list {
+		if by != byResolved && dns.split() {
+			return nil, both(both(ErrSplit, failed), s.unset(name))
+		}
 		err := s.setBy(by, name, dns)
+		if err == nil && by == byResolved {
+			return s.bypassed(), nil
+		}
 		if err == nil {
-			return nil
+			return nil, nil
 		}
 		failed = both(failed, both(err, s.unset(name)))
 	}
-	return failed
+	return nil, failed
 }
 
 // both joins two errors, of which either may be nil, in one line.
@@ -121,13 +133,19 @@ func both(first, second error) error {
 	return fmt.Errorf("%w; %w", first, second)
 }
 
-// ways returns what can be tried to set name servers, in order. If wgd has replaced the
-// file for another tunnel, then nothing else is in charge of it.
-func (s *Settings) ways() []string {
-	if len(s.inFile()) > 0 && s.holding() || !s.programs.haveResolvconf() {
-		return []string{byFile}
+// ways returns what can be tried to set name servers, in order, and why systemd-resolved
+// is not the first. If wgd has replaced the file, then nothing else is in charge of it.
+func (s *Settings) ways() (list []string, whyNot error) {
+	if len(s.inFile()) > 0 && s.holding() {
+		return []string{byFile}, nil
 	}
-	return []string{byResolvconf, byFile}
+	if whyNot = s.resolvedInCharge(); whyNot == nil {
+		list = append(list, byResolved)
+	}
+	if s.programs.haveResolvconf() {
+		list = append(list, byResolvconf)
+	}
+	return append(list, byFile), whyNot
 }
 
 func (s *Settings) setBy(by, name string, dns *DNS) error {
@@ -141,6 +159,15 @@ func (s *Settings) setBy(by, name string, dns *DNS) error {
 			return err
 		}
 		before = nil
+	}
+	if by == byResolved {
+		if r.Index, err = s.index(name); err != nil {
+			return err
+		}
+		if err := s.save(name, r); err != nil {
+			return err
+		}
+		return s.setLink(r)
 	}
 	if by == byResolvconf {
 		r.Entry, r.None = s.programs.entry(name), !exists(s.resolvConf)
@@ -181,7 +208,10 @@ func (s *Settings) unset(name string) error {
 	if err != nil || r == nil {
 		return err
 	}
-	if r.By == byResolvconf {
+	switch r.By {
+	case byResolved:
+		return both(s.revertLink(name, r), s.forget(name))
+	case byResolvconf:
 		return both(s.removeEntry(r), s.forget(name))
 	}
 	switch holders := s.inFile(); {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"wgd/internal/sys/resolved"
 )
 
 // newSettings has no resolvconf, and what kind says as resolv.conf.
@@ -17,7 +19,9 @@ func newSettings(t *testing.T, kind string) *Settings {
 	t.Helper()
 	dir := t.TempDir()
 	s := &Settings{dir: filepath.Join(dir, "run", "dns"), resolvConf: filepath.Join(dir, "resolv.conf"), link: os.Link,
-		programs: programs{resolvconf: filepath.Join(dir, "resolvconf")}}
+		programs: programs{resolvconf: filepath.Join(dir, "resolvconf")},
+		nsswitch: filepath.Join(dir, "run", "nsswitch.conf"), resolved: &fakeResolved{absent: resolved.ErrNotRunning},
+		index: func(name string) (int, error) { return 7 + int(name[2]-'0'), nil }}
 	var err error
 	switch kind {
 	case "none":
@@ -83,6 +87,12 @@ func dns(server string) *DNS {
 	return &DNS{Servers: []netip.Addr{netip.MustParseAddr(server)}, Search: []string{"corp.example"}}
 }
 
+// set is Set without a warning.
+func (s *Settings) set(name string, dns *DNS) error {
+	warning, err := s.Set(name, dns)
+	return errors.Join(warning, err)
+}
+
 func must(t *testing.T, errs ...error) {
 	t.Helper()
 	if err := errors.Join(errs...); err != nil {
@@ -103,17 +113,17 @@ func TestFile(t *testing.T) {
 					t.Errorf("%s: got %s, want %s", what, got, want)
 				}
 			}
-			must(t, s.Set("wg0", dns("10.2.0.1")))
+			must(t, s.set("wg0", dns("10.2.0.1")))
 			counts("wg0 came", "10.2.0.1")
-			must(t, s.Set("wg1", dns("10.3.0.1")))
+			must(t, s.set("wg1", dns("10.3.0.1")))
 			counts("wg1 came", "10.3.0.1")
-			must(t, s.Set("wg0", dns("10.2.0.9")))
+			must(t, s.set("wg0", dns("10.2.0.9")))
 			counts("wg0 has another one", "10.3.0.1")
 			must(t, s.Unset("wg1"))
 			counts("wg1 went", "10.2.0.9")
-			must(t, s.Set("wg2", dns("10.4.0.1")), s.Unset("wg0"))
+			must(t, s.set("wg2", dns("10.4.0.1")), s.Unset("wg0"))
 			counts("wg2 came, wg0 went", "10.4.0.1")
-			must(t, s.Set("wg2", dns("10.4.0.2")))
+			must(t, s.set("wg2", dns("10.4.0.2")))
 			counts("wg2 has another one", "10.4.0.2")
 			must(t, s.Unset("wg2"), s.Unset("wg2"))
 			after := state(t, s)
@@ -166,7 +176,7 @@ func TestFileKilled(t *testing.T) {
 			before := state(t, s)
 			killedAt(s, at)
 			dead := attempt(func() {
-				must(t, s.Set("wg0", dns("10.2.0.1")), s.Set("wg1", dns("10.3.0.1")), s.Unset("wg1"), s.Unset("wg0"))
+				must(t, s.set("wg0", dns("10.2.0.1")), s.set("wg1", dns("10.3.0.1")), s.Unset("wg1"), s.Unset("wg0"))
 			})
 			s.changing = nil
 			must(t, s.Unset("wg0"), s.Unset("wg1"))
@@ -193,7 +203,7 @@ func TestRecover(t *testing.T) {
 	for _, kind := range []string{"file", "link", "none"} {
 		s := newSettings(t, kind)
 		before := state(t, s)
-		must(t, s.Set("wg0", dns("10.2.0.1")), os.RemoveAll(s.dir), s.Recover())
+		must(t, s.set("wg0", dns("10.2.0.1")), os.RemoveAll(s.dir), s.Recover())
 		if after := state(t, s); before != after {
 			t.Errorf("%s: before:\n%s\nafter:\n%s", kind, before, after)
 		}
@@ -207,9 +217,9 @@ func TestFileReplacedByOthers(t *testing.T) {
 	for _, kind := range kinds {
 		for _, second := range []bool{false, true} {
 			s := newSettings(t, kind)
-			must(t, s.Set("wg0", dns("10.2.0.1")))
+			must(t, s.set("wg0", dns("10.2.0.1")))
 			if second {
-				must(t, s.Set("wg1", dns("10.3.0.1")))
+				must(t, s.set("wg1", dns("10.3.0.1")))
 			}
 			must(t, os.WriteFile(s.resolvConf, []byte(others), 0o644))
 			if second {
@@ -234,9 +244,9 @@ func TestFileReplacedByOthers(t *testing.T) {
 // there.
 func TestFileOfOthersIsTheOriginal(t *testing.T) {
 	s := newSettings(t, "file")
-	must(t, s.Set("wg0", dns("10.2.0.1")), os.WriteFile(s.resolvConf, []byte("nameserver 192.0.2.7\n"), 0o644))
+	must(t, s.set("wg0", dns("10.2.0.1")), os.WriteFile(s.resolvConf, []byte("nameserver 192.0.2.7\n"), 0o644))
 	before := servers(t, s)
-	must(t, s.Set("wg1", dns("10.3.0.1")), s.Unset("wg0"), s.Unset("wg1"))
+	must(t, s.set("wg1", dns("10.3.0.1")), s.Unset("wg0"), s.Unset("wg1"))
 	if after := servers(t, s); after != before {
 		t.Errorf("before %s, after %s", before, after)
 	}
@@ -247,7 +257,7 @@ func TestLinkOfOthers(t *testing.T) {
 	s := newSettings(t, "link")
 	s.link = func(string, string) error { return syscall.EROFS }
 	before := state(t, s)
-	if err := s.Set("wg0", dns("10.2.0.1")); !errors.Is(err, syscall.EROFS) || !strings.Contains(err.Error(), "it is a link") {
+	if err := s.set("wg0", dns("10.2.0.1")); !errors.Is(err, syscall.EROFS) || !strings.Contains(err.Error(), "it is a link") {
 		t.Error(err)
 	}
 	if after := state(t, s); before != after {
@@ -260,15 +270,15 @@ func TestLinkOfOthers(t *testing.T) {
 func TestSplit(t *testing.T) {
 	s := newSettings(t, "file")
 	before := state(t, s)
-	must(t, s.Set("wg0", dns("10.2.0.1")))
+	must(t, s.set("wg0", dns("10.2.0.1")))
 	split := dns("10.2.0.1")
 	split.Route = []string{"corp.example"}
-	if err := s.Set("wg0", split); !errors.Is(err, ErrSplit) {
+	if err := s.set("wg0", split); !errors.Is(err, ErrSplit) {
 		t.Error(err)
 	}
 	if after := state(t, s); before != after {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 	split.Route = append(split.Route, ".")
-	must(t, s.Set("wg0", split))
+	must(t, s.set("wg0", split))
 }

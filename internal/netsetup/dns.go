@@ -31,7 +31,9 @@ func texts(domains []wgconf.Domain) (list []string) {
 }
 
 // SetDNS sets the name servers, in place of those that the tunnel had.
-func (k *Kernel) SetDNS(name string, dns *nameserver.DNS) error { return k.DNS.Set(name, dns) }
+func (k *Kernel) SetDNS(name string, dns *nameserver.DNS) (warning, err error) {
+	return k.DNS.Set(name, dns)
+}
 
 // UnsetDNS restores what was before.
 func (k *Kernel) UnsetDNS(name string) error { return k.DNS.Unset(name) }

@@ -127,7 +127,9 @@ func (f *fakeSystem) DeleteRule(r link.Rule) error {
 	return f.remove(link.ErrNoRule, "rule %v %v", r.IPv6, r)
 }
 
-func (f *fakeSystem) SetDNS(name string, _ *nameserver.DNS) error { return f.add("dns %s", name) }
+func (f *fakeSystem) SetDNS(name string, _ *nameserver.DNS) (warning, err error) {
+	return nil, f.add("dns %s", name)
+}
 
 func (f *fakeSystem) UnsetDNS(name string) error {
 	return f.call(func() { delete(f.things, "dns "+name) })

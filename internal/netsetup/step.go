@@ -85,7 +85,7 @@ type System interface {
 	// daemon says why it does not.
 	BringUp(name string) error
 	// SetDNS sets the name servers, in place of those that the tunnel had.
-	SetDNS(name string, dns *nameserver.DNS) error
+	SetDNS(name string, dns *nameserver.DNS) (warning, err error)
 	// UnsetDNS restores what was before. It is no error if there is nothing to restore.
 	UnsetDNS(name string) error
 	AddGuard(guard nft.Guard) error
@@ -121,9 +121,11 @@ func (s Step) do(system System, name string) (warning, err error) {
 	case s.Up:
 		err = system.BringUp(name)
 	case s.DNS != nil:
-		if err := system.SetDNS(name, s.DNS); err != nil {
+		warning, err = system.SetDNS(name, s.DNS)
+		if err != nil {
 			return fmt.Errorf("DNS is not set, and the system continues to ask its own name servers: %w", err), nil
 		}
+		return warning, nil
 	case s.ValidMark != nil:
 		if err := system.SetValidMark(true); err != nil {
 			return fmt.Errorf("%w: with strict reverse path filtering (rp_filter=1) the answers of peers are dropped: "+

@@ -25,8 +25,8 @@ func page() *cli.FilePage {
 		Description: []string{
 			"A configuration file describes one interface: its keys, its addresses and its peers. It has the format of wg-quick(8), and a file for that " +
 				"program can be used unchanged, with the exceptions below. wgd(8) check reports everything that is wrong with a file.",
-			"wgd(8) up does what this page says about addresses, DNS, routes and hooks, in the order of wg-quick. Domains with ~ need " +
-				"systemd-resolved and are not implemented yet: wgd up prints a warning, and sets no name servers.",
+			"wgd(8) up does what this page says about addresses, DNS, routes and hooks, in the order of wg-quick. " +
+				"DNS with a domain that begins with ~, other than ~., needs systemd-resolved; without it, wgd up prints a warning, and sets no name servers.",
 			"The name of the file is that of the interface, up to 15 letters, digits and _=+.-, followed by .conf. " +
 				"The file holds secrets: only its owner should be able to read it.",
 		},
