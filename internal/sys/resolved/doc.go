@@ -8,7 +8,8 @@
 // call to whichever of them has the same index.
 //
 // No call starts systemd-resolved. Where it is enabled, systemd has started it long
-// before.
+// before. But where the bus could start it, calls wait some seconds for it, because it may
+// just be started again.
 //
 // What it does, as seen with version 252:
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -18,6 +19,10 @@ const (
 
 	// limit is how long a function of this room takes at most, whatever its ctx allows.
 	limit = 10 * time.Second
+
+	// While systemd-resolved is started again, it is not on the bus for a moment.
+	startTime = 3 * time.Second
+	startStep = 20 * time.Millisecond
 
 	// A new link is unknown to systemd-resolved until it has read the kernel's event.
 	// That takes milliseconds, unless the computer is busy.
@@ -54,13 +59,7 @@ type Domain struct {
 // Answers returns nil if systemd-resolved runs on a system bus of this network namespace.
 // Otherwise the error is, or wraps, ErrNoBus or ErrNotRunning.
 func Answers(ctx context.Context) error {
-	return within(ctx, func(ctx context.Context, conn *dbus.Conn) error {
-		owner, err := ownerOf(ctx, conn)
-		if err == nil && owner == "" {
-			return ErrNotRunning
-		}
-		return err
-	})
+	return within(ctx, func(context.Context, *dbus.Conn) error { return nil })
 }
 
 // Set replaces what was set for a link: name servers, domains and the default route. What
@@ -101,7 +100,7 @@ func Revert(ctx context.Context, index int) error {
 	})
 }
 
-// within calls f with a connection, for a limited time.
+// within calls f with a connection while systemd-resolved is running, for a limited time.
 func within(ctx context.Context, f func(context.Context, *dbus.Conn) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()
@@ -110,11 +109,36 @@ func within(ctx context.Context, f func(context.Context, *dbus.Conn) error) erro
 		return err
 	}
 	defer conn.Close()
-	err = f(ctx, conn)
+	if err = mustRun(ctx, conn); err == nil {
+		err = f(ctx, conn)
+	}
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", err, context.Cause(ctx))
 	}
 	return err
+}
+
+// mustRun returns ErrNotRunning if systemd-resolved is not running. Where the bus could start
+// it, it is installed, and may just be on its way.
+func mustRun(ctx context.Context, conn *dbus.Conn) error {
+	for end := time.Now().Add(startTime); ; {
+		owner, err := ownerOf(ctx, conn)
+		if err != nil || owner != "" {
+			return err
+		}
+		var names []string
+		if err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.ListActivatableNames", 0).Store(&names); err != nil {
+			return err
+		}
+		if !slices.Contains(names, busName) || time.Now().After(end) {
+			return ErrNotRunning
+		}
+		select {
+		case <-ctx.Done():
+			return ErrNotRunning
+		case <-time.After(startStep):
+		}
+	}
 }
 
 // callForNewLink is like call, for a link of which systemd-resolved may not have heard yet.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"wgd/internal/asynctest"
 )
@@ -104,10 +105,9 @@ func TestErrorsOfSet(t *testing.T) {
 	}
 }
 
-// Without a systemd-resolved on the bus, all calls say so. None of them starts one: the
-// bus could start it, but is not asked to.
+// Without a systemd-resolved on the bus, all calls say so.
 func TestNotRunning(t *testing.T) {
-	b := newBus(t, "")
+	newBus(t, "")
 	for name, call := range map[string]func() error{
 		"Answers": func() error { return Answers(t.Context()) },
 		"Set":     func() error { return Set(t.Context(), someLink) },
@@ -116,6 +116,44 @@ func TestNotRunning(t *testing.T) {
 		if err := call(); !errors.Is(err, ErrNotRunning) {
 			t.Errorf("%s returns %v, want ErrNotRunning", name, err)
 		}
+	}
+}
+
+// Where systemd-resolved is installed, calls wait for it while it is started again, but do
+// not start it themselves.
+func TestInstalled(t *testing.T) {
+	b := newBus(t, "")
+	b.canStart()
+	check := asynctest.CheckLeaks(t)
+	done := make(chan error)
+	go func() { done <- Set(t.Context(), someLink) }()
+	time.Sleep(100 * time.Millisecond)
+	f := newFake(t)
+	if err := <-done; err != nil {
+		t.Errorf("while it was started: %v", err)
+	}
+	if got := f.take(); !slices.Equal(got, callsOfSet) {
+		t.Errorf("the calls are %q, want %q", got, callsOfSet)
+	}
+	f.end()
+	if err := Answers(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("when it is not started: Answers returns %v, want ErrNotRunning", err)
+	}
+	check()
+	b.mustNotStart()
+}
+
+// It is not started either if it ends between the question whether it runs and the call.
+func TestCallStartsNothing(t *testing.T) {
+	b := newBus(t, "")
+	b.canStart()
+	conn, err := connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := call(t.Context(), conn, "RevertLink", int32(1)); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v, want ErrNotRunning", err)
 	}
 	b.mustNotStart()
 }
