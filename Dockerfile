@@ -9,10 +9,12 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /out/ ./cmd/wgd
+RUN CGO_ENABLED=0 go build -trimpath -ldflags=-s -o /out/bin/ ./cmd/wgd
+# These folders are for a container whose root is read-only.
+RUN mkdir -p /out/run /out/var/lib/wgd && ln -s ../run /out/var/run
 
 FROM scratch
-COPY --from=build /out/wgd /bin/wgd
+COPY --from=build /out/ /
 ENTRYPOINT ["/bin/wgd"]
 CMD ["up", "-f", "wg0"]
 STOPSIGNAL SIGTERM

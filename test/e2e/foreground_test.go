@@ -194,58 +194,64 @@ func TestForegroundInterrupted(t *testing.T) {
 	nothingLeft(t, b)
 }
 
-// The program works alone, as in an image that has nothing but it: no shell, no libc, no
-// folders. Such an image is that of the Dockerfile.
+// The program works alone, as in an image that has nothing but it: no shell, no libc. Such
+// an image is that of the Dockerfile. Its root may be read-only, except /run.
 func TestForegroundLoneProgram(t *testing.T) {
 	t.Parallel()
 	a, b := lab.Pair(t)
 	upFiles(a, b, "")
 	a.Must("wgd up wg0")
 	before := b.System()
-	root, err := lab.Root()
-	if err != nil {
-		t.Fatal(err)
+	image := filepath.Join(t.TempDir(), "image")
+	buildImage(t, image)
+	b.Must("mkdir /run/lone && mount -t tmpfs -o mode=755 none /run/lone && cp -a %s/. /run/lone && cd /run/lone && mkdir -p dev/net proc etc && "+
+		"mount --bind /dev/net dev/net && mount -t proc none proc && cp -a /etc/wireguard etc", image)
+	for _, root := range []string{"writable", "read-only"} {
+		if root == "read-only" {
+			b.Must("cd /run/lone && rm -rf run/* && mount -t tmpfs none run && mount -o remount,bind,ro . && ! touch etc/x")
+		}
+		inForeground(b, "unshare --pid --fork env -i /usr/sbin/chroot /run/lone /bin/wgd up -f wg0")
+		lab.Until(t, 30*time.Second, "the interface is up", func() (bool, string) {
+			return b.Run("grep -q '\"hooks\": true' /run/lone/run/wgd/wg0.json").Code == 0, b.Run("cat /run/said").Out
+		})
+		b.Ping("198.18.0.9", 3)
+		b.Must("kill -TERM %s", strconv.Itoa(b.Daemon(lab.Ours).PID))
+		foregroundEnds(t, b, "0")
+		lab.Unchanged(t, "SIGTERM, "+root, before, b.System())
 	}
-	static := filepath.Join(t.TempDir(), "wgd")
-	buildLikeImage(t, root, static)
-	b.Must("mkdir /run/lone && mount -t tmpfs -o mode=755 none /run/lone && cd /run/lone && mkdir -p bin dev/net proc etc && " +
-		"mount --bind /dev/net dev/net && mount -t proc none proc && cp -a /etc/wireguard etc")
-	program, err := os.ReadFile(static)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(b.Path("/run/lone/bin/wgd"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	inForeground(b, "unshare --pid --fork env -i /usr/sbin/chroot /run/lone /bin/wgd up -f wg0")
-	lab.Until(t, 30*time.Second, "the interface is up", func() (bool, string) {
-		return b.Run("grep -q '\"hooks\": true' /run/lone/run/wgd/wg0.json").Code == 0, b.Run("cat /run/said").Out
-	})
-	b.Ping("198.18.0.9", 3)
-	b.Must("kill -TERM %s", strconv.Itoa(b.Daemon(lab.Ours).PID))
-	foregroundEnds(t, b, "0")
-	lab.Unchanged(t, "SIGTERM", before, b.System())
-	b.Must("echo 'PostUp = true' > /run/hook && sed -i '/^Address/r /run/hook' /run/lone/etc/wireguard/wg0.conf")
+	b.Must("mount -o remount,bind,rw /run/lone && echo 'PostUp = true' > /run/hook && sed -i '/^Address/r /run/hook' /run/lone/etc/wireguard/wg0.conf")
 	b.Fails(1, "env -i /usr/sbin/chroot /run/lone /bin/wgd up -f wg0", "PostUp failed", "neither bash nor sh")
 	lab.Unchanged(t, "a hook without a shell", before, b.System())
 }
 
-// buildLikeImage builds wgd with the command of the Dockerfile.
-func buildLikeImage(t *testing.T, root, out string) {
+// buildImage makes the files of the image in a folder, with the commands of the
+// Dockerfile.
+func buildImage(t *testing.T, folder string) {
 	t.Helper()
+	root, err := lab.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), "\nRUN CGO_ENABLED=0 ")
-	command, _, _ := strings.Cut(rest, "\n")
-	if !found || !strings.Contains(command, " -o /out/ ") {
-		t.Fatal("the Dockerfile does not build a static program in /out/")
+	stage, _, found := strings.Cut(string(text), "\nFROM scratch\nCOPY --from=build /out/ /\n")
+	commands := 0
+	for line := range strings.Lines(stage) {
+		command, isRun := strings.CutPrefix(line, "RUN ")
+		if !isRun || !strings.Contains(command, "/out/") {
+			continue
+		}
+		commands++
+		build := exec.Command("sh", "-c", strings.ReplaceAll(command, "/out/", folder+"/"))
+		build.Dir = root
+		if said, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
 	}
-	build := exec.Command("sh", "-c", "CGO_ENABLED=0 "+strings.Replace(command, " -o /out/ ", " -o "+out+" ", 1))
-	build.Dir = root
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
+	if !found || commands != 2 {
+		t.Fatalf("the Dockerfile does not copy what %d commands make in /out/, want 2", commands)
 	}
 }
 
