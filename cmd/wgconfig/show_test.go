@@ -136,7 +136,14 @@ func TestShowsReasons(t *testing.T) {
 		{Kind: conf.NoAnswer, Count: 3, First: now.Add(-20 * time.Second), Last: now, Address: netip.MustParseAddrPort("192.0.2.1:8")},
 		{Kind: conf.SendFailed, Count: 3, First: now.Add(-20 * time.Second), Last: now, Address: netip.MustParseAddrPort("192.0.2.1:8"), Detail: "EPERM"},
 	}
+	status.Peers = append(status.Peers,
+		conf.PeerStatus{PublicKey: key.Public{1}, Name: "new", Endpoint: netip.MustParseAddrPort("192.0.2.1:8"), AllowedIPs: []netip.Prefix{netip.MustParsePrefix("10.9.0.1/32")}},
+		conf.PeerStatus{PublicKey: key.Public{2}, Name: "without", Endpoint: netip.MustParseAddrPort("192.0.2.1:8"), LastHandshake: now})
 	start(t, status)
+	const none = "\n\tcause: the peer has no allowed IPs"
+	if got := runOK(t, "wg0 show peer without"); !strings.Contains(got, none) {
+		t.Errorf("got\n%s\nwant it to contain %q", got, none)
+	}
 	got := runOK(t, "wg0 show peer deadbeef12")
 	for _, want := range []string{
 		"\n\tstate: no handshake has completed yet: 3 initiations were sent without success since ",
@@ -147,7 +154,7 @@ func TestShowsReasons(t *testing.T) {
 			t.Errorf("got\n%s\nwant it to contain %q", got, want)
 		}
 	}
-	for _, line := range []string{"wg0 show peer B", "wg0 show peer deadbeef11", "wg0"} {
+	for _, line := range []string{"wg0 show peer B", "wg0 show peer deadbeef11", "wg0 show peer new", "wg0"} {
 		if got := runOK(t, line); strings.Contains(got, "cause:") || strings.Contains(got, "state:") {
 			t.Errorf("%s: got\n%s", line, got)
 		}

@@ -195,6 +195,9 @@ func TestOneReason(t *testing.T) {
 			f.Host.Unreachable = map[netip.AddrPort]string{b.Endpoint: "ENETUNREACH"}
 		},
 		func(_ *Facts, b *conf.PeerStatus) { b.PathMTU = 1400 },
+		func(_ *Facts, b *conf.PeerStatus) {
+			b.Endpoint, b.EndpointName, b.EndpointFailure = netip.AddrPort{}, "b.example:7", "nobody knows b"
+		},
 		func(f *Facts, b *conf.PeerStatus) {
 			see(b, sees(conf.NoAnswer, endpoint))
 			f.Host.Inside = map[netip.Addr]bool{b.Endpoint.Addr(): true}
@@ -275,6 +278,19 @@ func TestInterfaceReasons(t *testing.T) {
 			}
 			check(t, out.Reasons, c.cause, c.want)
 		})
+	}
+}
+
+// While the interface is down, strangers do not matter.
+func TestDownIsTheOnlyReason(t *testing.T) {
+	f := facts()
+	f.Status.Up = false
+	f.Status.Observations = []conf.Observation{sees(conf.BadMAC1, endpoint)}
+	for _, reasons := range [][]Reason{f.Reasons(), f.Shared(0)} {
+		check(t, reasons, InterfaceDown, nil)
+		if len(reasons) != 1 {
+			t.Errorf("reasons %+v, want one", reasons)
+		}
 	}
 }
 
