@@ -89,6 +89,7 @@ e2e:
 	$(call part,e2e: simulated hosts in network namespaces)
 	$(GO) test -v -count=1 -parallel 4 -timeout 20m ./test/e2e
 
+# make interop WG_QUICK=/somewhere/wg-quick compares with another version.
 interop:
 	$(call part,interop: wireguard-go$(comma) wg and wg-quick; ours built with the race detector)
 	cd test/interop && E2E_RACE=1 $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...

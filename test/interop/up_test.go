@@ -2,8 +2,10 @@ package interop
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -207,11 +209,68 @@ PersistentKeepalive = off
 `},
 }
 
+// newerCases are configurations that wg-quick understands as wgd does since
+// wireguard-tools 1.0.20260223. Debian 12 and 13 have 1.0.20210914.
+var newerCases = []upCase{
+	{"PreUp sees the interface, and what it configures stays", "", `
+[Interface]
+PrivateKey = KEY
+Address = 10.2.0.2/24
+PreUp = ip link set %i txqueuelen 77
+PreUp = wg set %i listen-port 1239 fwmark 0x7
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.1/32
+`},
+	{"# in a hook", "", `
+[Interface]
+PrivateKey = KEY
+ListenPort = 1234
+Address = 10.2.0.2/24
+PostUp = [[ "a#b" == a?b ]] && ip route add 10.66.0.0/16 dev %i
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.1/32
+`},
+	{"the smallest MTU of several endpoints", "ip route add 198.51.100.0/24 via 192.0.2.1 mtu 1380", `
+[Interface]
+PrivateKey = KEY
+ListenPort = 1234
+Address = 10.2.0.2/24
+[Peer]
+PublicKey = P1
+AllowedIPs = 10.2.0.1/32
+Endpoint = 198.51.100.7:1234
+[Peer]
+PublicKey = P2
+AllowedIPs = 10.2.0.3/32
+Endpoint = 192.0.2.1:1234
+`},
+}
+
+// newer reports whether the wg-quick to compare with is one of these versions.
+func newer(t *testing.T) bool {
+	t.Helper()
+	path, err := exec.LookPath(wgQuick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(script), "wg addconf")
+}
+
 // A file gives the same addresses, routes, rules and firewall rules, and the same tunnel,
 // whether wg-quick or wgd up brings it up. After wgd down, the system is as it was.
 func TestUpDoesWhatWgQuickDoes(t *testing.T) {
 	t.Parallel()
-	for _, c := range append(upCases, exampleCases(t)...) {
+	cases := slices.Concat(upCases, exampleCases(t))
+	if newer(t) {
+		cases = append(cases, newerCases...)
+	}
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			_, h := lab.Pair(t)
@@ -226,10 +285,10 @@ func TestUpDoesWhatWgQuickDoes(t *testing.T) {
 				h.Must("%s", c.prepare)
 			}
 			before := system(h)
-			h.Must(quick + "up wg0")
+			h.Must("%s", quick+"up wg0")
 			h.Must("test -S /run/wireguard/wg0.sock && wgconfig wg0") // the kernel did not take it
 			theirs := system(h) + tunnel(h)
-			h.Must(quick + "down wg0")
+			h.Must("%s", quick+"down wg0")
 			gone(t, h)
 			h.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=0") // wg-quick leaves it
 			lab.Unchanged(t, "wg-quick down", before, system(h))

@@ -1,6 +1,8 @@
 package interop
 
 import (
+	"cmp"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +10,10 @@ import (
 	"wgd/test/lab"
 )
 
-const quick = "WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick "
+// wgQuick is the wg-quick to compare with. WG_QUICK names another one than the system's.
+var wgQuick = cmp.Or(os.Getenv("WG_QUICK"), "wg-quick")
+
+var quick = "WG_QUICK_USERSPACE_IMPLEMENTATION=wgd " + wgQuick + " "
 
 // wg-quick brings tunnels up and down on both ends, with addresses of both families,
 // MTU, hooks and keepalive. After down, everything that it set up is gone.
@@ -39,7 +44,7 @@ Endpoint = 192.0.2.1:1234
 PersistentKeepalive = 25
 `)
 	for _, h := range []*lab.Host{a, b} {
-		h.Must(quick + "up wg0")
+		h.Must("%s", quick+"up wg0")
 	}
 	a.Echo()
 	b.Sweep(lab.Sweep{Remote: addr(lab.InnerA4), From: 0, To: 1500, Step: 5})
@@ -49,19 +54,19 @@ PersistentKeepalive = 25
 	contains(t, b.Must("ip link show wg0"), "mtu 1420")
 	contains(t, a.Must("wg-ifconfig wg0"), "inet 10.2.0.1/24", "inet6 fd00:2::1/64", "<UP,RUNNING,MULTICAST>")
 	a.Must("test -e /run/up-wg0")
-	contains(t, a.Must(quick+"strip wg0"), privA)
-	a.Must(quick + "save wg0")
+	contains(t, a.Must("%s", quick+"strip wg0"), privA)
+	a.Must("%s", quick+"save wg0")
 	contains(t, a.Must("cat /etc/wireguard/wg0.conf"), pubB, "MTU = 1380", "ListenPort = 1234")
 	if r := a.Run(quick + "up wg0"); r.Code == 0 {
 		t.Error("a second up succeeds")
 	}
 	for _, h := range []*lab.Host{a, b} {
-		h.Must(quick + "down wg0")
+		h.Must("%s", quick+"down wg0")
 		gone(t, h)
 	}
 	a.Must("test -e /run/down-wg0")
 	// It can bring the tunnel up again.
-	a.Must(quick + "up wg0 && " + quick + "down wg0")
+	a.Must("%s", quick+"up wg0 && "+quick+"down wg0")
 	gone(t, a)
 }
 
@@ -97,8 +102,8 @@ AllowedIPs = 0.0.0.0/0, ::/0
 Endpoint = 192.0.2.1:1234
 `)
 	a.Must("ip addr add 198.18.0.1/32 dev lo && ip addr add 2001:db8:18::1/128 dev lo")
-	a.Must(quick + "up wg0")
-	b.Must(quick + "up wg0")
+	a.Must("%s", quick+"up wg0")
+	b.Must("%s", quick+"up wg0")
 	b.Ping("198.18.0.1", 3)
 	b.Ping("2001:db8:18::1", 3)
 	wire := b.Watch("eth0")
@@ -113,7 +118,7 @@ Endpoint = 192.0.2.1:1234
 		}
 	}
 	contains(t, b.Must("wg show wg0 fwmark"), "0xca6c")
-	b.Must(quick + "down wg0")
+	b.Must("%s", quick+"down wg0")
 	gone(t, b)
 	if rules := b.Must("ip rule; ip -6 rule"); strings.Contains(rules, "51820") {
 		t.Errorf("wg-quick down leaves rules:\n%s", rules)
