@@ -15,9 +15,11 @@ type Resolved struct {
 	pid, bus int // on the host; 0 while it does not run
 }
 
-// busConfig is the configuration of the bus, on which everybody may do everything.
+// busConfig is the configuration of the bus, on which everybody may do everything. As where
+// systemd-resolved is installed, the bus knows how it would be started.
 const busConfig = `<busconfig>
 <type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
+<servicedir>/run/dbus/services</servicedir>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
 <allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/></policy>
 </busconfig>
@@ -28,7 +30,8 @@ const busConfig = `<busconfig>
 const prepareResolved = `
 getent passwd systemd-resolve >/dev/null || echo systemd-resolve:x:64053:64053::/:/usr/sbin/nologin >>/etc/passwd
 getent group systemd-resolve >/dev/null || echo systemd-resolve:x:64053: >>/etc/group
-mkdir -p /etc/systemd /run/systemd /run/dbus
+mkdir -p /etc/systemd /run/systemd /run/dbus/services
+printf '[D-BUS Service]\nName=org.freedesktop.resolve1\nExec=/bin/false\nUser=root\n' >/run/dbus/services/resolved.service
 printf '[Resolve]\nLLMNR=no\nMulticastDNS=no\nDNSSEC=no\nFallbackDNS=\n' >/etc/systemd/resolved.conf
 rm -rf /etc/systemd/resolved.conf.d /etc/resolv.conf
 ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
