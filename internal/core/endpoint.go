@@ -138,6 +138,7 @@ func (m *Machine) Resolved(now clock.Now, id key.Public, to netip.AddrPort, move
 		return
 	}
 	p.use(to)
+	m.logEvent(p, Output{Event: EndpointFound, Endpoint: p.shared.Endpoint()})
 	switch k := p.shared.Sessions().Sending(); {
 	case !m.up:
 		return
@@ -147,4 +148,17 @@ func (m *Machine) Resolved(now clock.Now, id key.Public, to netip.AddrPort, move
 		p.wanted, p.attempts = true, 0
 	}
 	m.look(now, p)
+}
+
+// LookedUp logs that the lookups of a peer's name begin to fail, and why, or with "" that
+// they succeed again.
+func (m *Machine) LookedUp(id key.Public, why string) {
+	p := m.members[id]
+	switch {
+	case p == nil:
+	case why == "":
+		m.logEvent(p, Output{Event: NameFound})
+	default:
+		m.logEvent(p, Output{Event: NameNotFound, Why: why})
+	}
 }

@@ -14,6 +14,9 @@ const (
 	SessionBegun                        // both sides have the keys: Initiator, After
 	GivenUp                             // there is no session: Cause, Attempt, After
 	KeysErased                          // no new session was made for a long time (A35)
+	EndpointFound                       // Endpoint is the address of the peer's name
+	NameNotFound                        // lookups of the name fail: Why
+	NameFound                           // they do not fail any more
 
 	events // the number of events, plus one
 )
@@ -26,6 +29,9 @@ var eventNames = [events]string{
 	SessionBegun:       "a session begins",
 	GivenUp:            "handshake given up",
 	KeysErased:         "keys erased: there was no new session for a long time",
+	EndpointFound:      "the name of the endpoint has an address",
+	NameNotFound:       "the name of the endpoint does not resolve",
+	NameFound:          "the name of the endpoint resolves again",
 }
 
 // String returns the event as a text for logs.

@@ -40,6 +40,7 @@ type Output struct {
 	// With Log, and with Send of an initiation.
 	Event             Event
 	Cause             Cause
+	Why               string        // with NameNotFound
 	Attempt, Attempts int           // the initiation is number Attempt of at most Attempts
 	After             time.Duration // since our initiation or response; with GivenUp, since the first initiation
 	Initiator         bool          // we initiated the session

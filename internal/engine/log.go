@@ -102,6 +102,8 @@ func (l *handshakeLog) event(now clock.Time, out *core.Output) {
 			role = "initiator"
 		}
 		attrs = append(attrs, slog.String("role", role), slog.Duration("after", out.After))
+	case core.NameNotFound:
+		attrs = append(attrs, slog.String("why", out.Why))
 	case core.GivenUp:
 		attrs = append(attrs, attempt(out), slog.Duration("after", out.After), slog.String("why", out.Cause.String()))
 	}

@@ -8,7 +8,8 @@ import (
 	"wgd/internal/driver"
 )
 
-// namesChanged is called when a name has another address for a peer. It must not wait.
+// namesChanged is called when a name has another address for a peer, or lookups begin or
+// cease to fail. It must not wait.
 func (e *Engine) namesChanged() {
 	e.found.Store(true)
 	e.inbox.ring()
@@ -22,6 +23,9 @@ func (e *Engine) useNames(now clock.Now) {
 	}
 	for use, ok := e.names.NextUse(); ok; use, ok = e.names.NextUse() {
 		e.machine.Resolved(now, use.Peer, use.Endpoint, use.Moved)
+	}
+	for r, ok := e.names.NextReport(); ok; r, ok = e.names.NextReport() {
+		e.machine.LookedUp(r.Peer, r.Why)
 	}
 }
 

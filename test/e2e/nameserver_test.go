@@ -66,12 +66,12 @@ func known(t *testing.T, h *lab.Host, peer string) {
 }
 
 // named returns a pair of hosts of which a knows the other by the name b.example.
-func named(t *testing.T, ttl uint32, addrs ...string) (a, b *lab.Host, ta *lab.Tunnel, s *dnstest.Server) {
+func named(t *testing.T, ttl uint32, addrs ...string) (a, b *lab.Host, ta, tb *lab.Tunnel, s *dnstest.Server) {
 	t.Helper()
-	a, b, ta, _ = pair(t)
+	a, b, ta, tb = pair(t)
 	s = nameServer(t, a)
 	s.SetAddrs("b.example", ttl, addrs...)
-	return a, b, ta, s
+	return a, b, ta, tb, s
 }
 
 // A changed record is in use within the lesser of its TTL and 15 s of silence, while
@@ -88,7 +88,7 @@ func TestRecordChanges(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a, b, _, s := named(t, c.ttl, "192.0.2.2")
+			a, b, _, _, s := named(t, c.ttl, "192.0.2.2")
 			b.Must("ip addr add 192.0.2.22/24 dev eth0")
 			a.Must("wgconfig wg0 set peer b --endpoint=b.example:1235")
 			known(t, a, "b")
@@ -111,7 +111,7 @@ func TestRecordChanges(t *testing.T) {
 // is not answered, until one answers.
 func TestAddressesInTurn(t *testing.T) {
 	t.Parallel()
-	a, b, _, _ := named(t, 3600, "192.0.2.98", "192.0.2.2", "fd01::98", "fd01::99")
+	a, b, _, _, _ := named(t, 3600, "192.0.2.98", "192.0.2.2", "fd01::98", "fd01::99")
 	b.Must("for i in 192.0.2.98/24 fd01::98/64 fd01::99/64; do ip addr add $i dev eth0; done")
 	b.AwaitAddresses("eth0")
 	drops(b, "ip daddr 192.0.2.98")
@@ -136,7 +136,7 @@ func TestAddressesInTurn(t *testing.T) {
 // once.
 func TestAddressWithoutRoute(t *testing.T) {
 	t.Parallel()
-	a, _, _, _ := named(t, 3600, "192.0.2.2", "2001:db8::2")
+	a, _, _, _, _ := named(t, 3600, "192.0.2.2", "2001:db8::2")
 	a.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=60 net.wg.rekey_attempt_time=60")
 	a.Must("wgconfig wg0 set peer b --endpoint=b.example:1235")
 	known(t, a, "b")
@@ -149,7 +149,7 @@ func TestAddressWithoutRoute(t *testing.T) {
 // that was found before stays in use. // B63
 func TestNameServerFails(t *testing.T) {
 	t.Parallel()
-	a, b, ta, s := named(t, 1, "192.0.2.2")
+	a, b, ta, tb, s := named(t, 1, "192.0.2.2")
 	failed := dnstest.Entry{RCode: dnstest.ServerFailure}
 	says := func(want string) {
 		t.Helper()
@@ -180,6 +180,17 @@ func TestNameServerFails(t *testing.T) {
 	a.Ping(lab.InnerB4, 3)
 	contains(t, a.Must("wgconfig wg0 show peer b"), "endpoint: 192.0.2.2:1235")
 	explains(t, a, "wg0 b", "", "works")
+
+	log := a.Must("cat /run/wgd.log")
+	about := "interface=wg0 peer=b key=" + digits(t, tb)
+	for _, line := range []string{
+		`msg="the name of the endpoint does not resolve" ` + about + ` why="\"b.example\": the name server 127.0.0.1 cannot tell: it answers SERVFAIL"`,
+		`msg="the name of the endpoint does not resolve" ` + about + ` why="\"b.example\": the name server 127.0.0.1 does not answer`,
+		`msg="the name of the endpoint has an address" ` + about + ` endpoint=192.0.2.2:1235`,
+	} {
+		contains(t, log, line)
+	}
+	contains(t, log, `msg="the name of the endpoint resolves again" `+about)
 
 	hasty(a)
 	b.Must("wg-ifconfig wg0 down")

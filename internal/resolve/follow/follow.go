@@ -25,7 +25,7 @@ type Options struct {
 	Random io.Reader
 	Files  dns.Files // where the computer's configuration is; none: dns.System
 
-	// Changed is called when NextUse has something to return. It is called without
+	// Changed is called when NextUse or NextReport has something to return. It is called without
 	// locks, by goroutines of the Follower, and must not wait.
 	Changed func()
 }
@@ -132,6 +132,13 @@ func (f *Follower) NextUse() (names.Use, bool) {
 	return f.machine.NextUse()
 }
 
+// NextReport returns whether lookups fail, once for each change.
+func (f *Follower) NextReport() (names.Report, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.machine.NextReport()
+}
+
 // Status returns what is known about the name of a peer, if it follows one.
 func (f *Follower) Status(id key.Public) (names.Status, bool) {
 	f.mu.Lock()
@@ -170,7 +177,7 @@ func (f *Follower) run() {
 }
 
 // step begins the lookups that are due. It returns how long until the next, and
-// whether a peer has another endpoint.
+// whether there is something for the user.
 func (f *Follower) step() (wait time.Duration, changed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -180,7 +187,7 @@ func (f *Follower) step() (wait time.Duration, changed bool) {
 		f.running.Go(func() { f.lookUp(ctx, name) })
 	}
 	// A timer does not run while the computer sleeps: NetworkChanged follows then.
-	return min(f.machine.NextTimeout().Sub(now), time.Hour), f.machine.HasUse()
+	return min(f.machine.NextTimeout().Sub(now), time.Hour), f.machine.HasNews()
 }
 
 // lookUp looks up one name.

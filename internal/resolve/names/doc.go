@@ -6,8 +6,8 @@
 //	Set, Remove ──────────────┐
 //	Silent, Unanswered,       │              ┌─ NextAsk: look up this name
 //	Refused, Heard ───────────┼─▶ Machine ─▶ ├─ NextUse: this peer has another endpoint
-//	NetworkChanged ───────────┤              └─ NextTimeout: call NextAsk again then
-//	Pause, Resume ────────────┤
+//	NetworkChanged ───────────┤              ├─ NextReport: lookups fail, or do not any more
+//	Pause, Resume ────────────┤              └─ NextTimeout: call NextAsk again then
 //	Answered, Failed ─────────┘
 //
 // # When a name is looked up

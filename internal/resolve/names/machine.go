@@ -40,6 +40,7 @@ type Machine struct {
 	asking          int
 	bucket          clock.Bucket
 	uses            []*peer // whose endpoint has changed
+	reports         []Report
 }
 
 // New returns a Machine without peers. It takes from random only how much retries
@@ -53,6 +54,13 @@ type Use struct {
 	Peer     key.Public
 	Endpoint netip.AddrPort
 	Moved    bool // it had one before: a handshake is due, to learn whether it is there
+}
+
+// A Report says, once for each change, that the lookups of a name fail, or that they
+// succeed again. It is for logs.
+type Report struct {
+	Peer key.Public // the first one that has the name
+	Why  string     // "": they succeed
 }
 
 // An Answer is a lookup that succeeded.
@@ -222,6 +230,7 @@ func (m *Machine) Answered(now clock.Time, name string, a Answer) {
 	}
 	old := h.addrs
 	h.addrs = alternate(complete(a, old))
+	m.report(h, "")
 	h.failures, h.failure = 0, ""
 	m.schedule(h, h.refresh(now, a), h.again && m.waits(h))
 	fresh := slices.IndexFunc(h.addrs, func(a netip.Addr) bool { return !slices.Contains(old, a) })
@@ -253,11 +262,19 @@ func (m *Machine) Failed(now clock.Time, name string, ttl time.Duration, why str
 	if h.failure == "" {
 		h.failing = now
 	}
+	m.report(h, why)
 	h.failure = why
 	pause := firstRetry << min(h.failures, 10)
 	pause = max(min(pause, maxRetry), min(ttl, maxRetry))
 	h.failures++
 	m.schedule(h, now.Add(pause+m.spread(pause/8)), m.waits(h))
+}
+
+// report reports the end of a lookup, if it is another one than that of the last.
+func (m *Machine) report(h *host, why string) {
+	if why != h.failure {
+		m.reports = append(m.reports, Report{h.peers[0].id, why})
+	}
 }
 
 // ended returns the host whose lookup has ended, or nil if no peer has the name any
@@ -329,8 +346,19 @@ func (m *Machine) NextUse() (u Use, ok bool) {
 	return Use{}, false
 }
 
-// HasUse reports whether NextUse may have a peer to return.
-func (m *Machine) HasUse() bool { return len(m.uses) > 0 }
+// NextReport returns a Report, once for each.
+func (m *Machine) NextReport() (r Report, ok bool) {
+	if len(m.reports) == 0 {
+		m.reports = nil
+		return r, false
+	}
+	r = m.reports[0]
+	m.reports = m.reports[1:]
+	return r, true
+}
+
+// HasNews reports whether NextUse or NextReport may have something to return.
+func (m *Machine) HasNews() bool { return len(m.uses)+len(m.reports) > 0 }
 
 // NextTimeout returns when NextAsk may have a name, if nothing happens before.
 func (m *Machine) NextTimeout() clock.Time {

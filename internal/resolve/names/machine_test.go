@@ -333,6 +333,28 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// That lookups begin to fail, fail for another reason, or succeed again is reported once,
+// whatever happens in between.
+func TestReports(t *testing.T) {
+	b := follow(t, 60, "192.0.2.1")
+	b.Set(b.now, id(2), "a.example", 7, netip.AddrPort{})
+	var got []string
+	for _, why := range []string{"", "no answer", "no answer", "no such host", "", "", "no answer"} {
+		b.after(time.Minute)
+		if why == "" {
+			b.answer("a.example", 60, "192.0.2.1")
+		} else {
+			b.Failed(b.now, "a.example", 0, why)
+		}
+		for r, ok := b.NextReport(); ok; r, ok = b.NextReport() {
+			got = append(got, fmt.Sprintf("%d %s", r.Peer[0], r.Why))
+		}
+	}
+	if want := []string{"1 no answer", "1 no such host", "1 ", "1 no answer"}; !slices.Equal(got, want) {
+		t.Errorf("reports %q, want %q", got, want)
+	}
+}
+
 // Retries are spread by random bytes.
 func TestRetriesAreSpread(t *testing.T) {
 	b := follow(t, 60, "192.0.2.1")
