@@ -171,6 +171,7 @@ func TestNameServerFails(t *testing.T) {
 		t.Fatalf("the endpoint is %s, but no name server has told it", e)
 	}
 	s.SetAddrs("b.example", 1, "192.0.2.2")
+	a.Must("ip route add default via 192.0.2.2") // the network has changed: the pause, of up to 30 s, ends
 	known(t, a, "b")
 	a.Ping(lab.InnerB4, 1)
 
