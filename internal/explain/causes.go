@@ -34,6 +34,7 @@ const (
 	PortTaken        Cause = "port-taken"
 	MTUTooLarge      Cause = "mtu-too-large"
 	RulesGone        Cause = "policy-rules-gone"
+	RoutesGone       Cause = "routes-gone"
 	MarkOff          Cause = "mark-off"
 	ReverseFilter    Cause = "reverse-path-filter"
 	NotRouted        Cause = "not-routed"

@@ -265,6 +265,8 @@ func TestInterfaceReasons(t *testing.T) {
 		{"no peer", func(f *Facts) { f.Status.Observations = []conf.Observation{sees(conf.NoPeer, "10.66.0.1")} }, NoPeerFor, []string{"10.66.0.1/32"}},
 		{"no peer, corrected", func(f *Facts) { f.Status.Observations = []conf.Observation{sees(conf.NoPeer, "10.3.0.1")} }, "", nil},
 		{"rules", func(f *Facts) { f.Host.RulesGone = []string{"5: not from all"} }, RulesGone, []string{"5: not from all", "ManageForeignRoutingPolicyRules=no"}},
+		{"route", func(f *Facts) { f.Host.RoutesGone = []string{"10.0.0.0/8 dev wg0 table 254"} }, RoutesGone, []string{`the route "10.0.0.0/8 dev wg0 table 254", which`, "wgd reload wg0"}},
+		{"routes", func(f *Facts) { f.Host.RoutesGone = []string{"10.0.0.0/8 dev wg0 table 254", "x"} }, RoutesGone, []string{"2 routes", "such as"}},
 		{"mark off", func(f *Facts) { f.Host.RuleMark = 51820 }, MarkOff, []string{"wgconfig wg0 set fwmark 0xca6c"}},
 		{"mark on", func(f *Facts) { f.Host.RuleMark, f.Status.FirewallMark = 51820, 51820 }, "", nil},
 		{"filter", func(f *Facts) { f.Host.StrictFilter = "eth0" }, ReverseFilter, []string{"eth0", "src_valid_mark=1"}},

@@ -10,6 +10,7 @@ import (
 // Host is what the host knows. The zero Host means that nothing is known of it.
 type Host struct {
 	RulesGone    []string // rules that wgd up added, as ip(8) prints them, and that are not there
+	RoutesGone   []string // likewise
 	RuleMark     uint32   // the mark that the rules of wgd up exempt; 0: there are none
 	StrictFilter string   // an interface with strict reverse path filtering that ignores marks; "": none matters
 
@@ -27,6 +28,14 @@ func hostReasons(f *Facts) (list []Reason) {
 	for _, rule := range h.RulesGone {
 		list = append(list, Reason{RulesGone, fmt.Sprintf("the policy rule %q, which wgd up added, is gone: packets are not led into %s", rule, s.Name),
 			fmt.Sprintf("systemd-networkd removes rules of others when it configures a link: set ManageForeignRoutingPolicyRules=no in /etc/systemd/networkd.conf, restart it, and run wgd down %s and wgd up %s", s.Name, s.Name)})
+	}
+	if n := len(h.RoutesGone); n > 0 {
+		text := fmt.Sprintf("the route %q, which wgd up added, is gone", h.RoutesGone[0])
+		if n > 1 {
+			text = fmt.Sprintf("%d routes that wgd up added are gone, such as %q", n, h.RoutesGone[0])
+		}
+		list = append(list, Reason{RoutesGone, text + fmt.Sprintf(": packets are not led into %s, and may leave this host outside of the tunnel", s.Name),
+			fmt.Sprintf("wgd reload %s adds them again. The kernel removes them when an interface goes down: to pause the tunnel, run wgd down %s and wgd up %s instead", s.Name, s.Name, s.Name)})
 	}
 	if h.RuleMark != 0 && h.RuleMark != s.FirewallMark {
 		list = append(list, Reason{MarkOff, fmt.Sprintf("the policy rules let packets with the mark %#x pass by the tunnel, but %s marks its own with %#x: they are led into the tunnel itself", h.RuleMark, s.Name, s.FirewallMark),

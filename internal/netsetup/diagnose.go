@@ -1,6 +1,7 @@
 package netsetup
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,8 +16,9 @@ import (
 
 // A Diagnosis is what the host knows that may explain why a tunnel does not work.
 type Diagnosis struct {
-	RulesGone []string // rules that wgd up added and that are not there
-	RuleMark  uint32   // packets with this mark are not led into the tunnel; 0: there are no rules
+	RulesGone  []string // rules that wgd up added and that are not there
+	RoutesGone []string // likewise
+	RuleMark   uint32   // packets with this mark are not led into the tunnel; 0: there are no rules
 	// StrictFilter is an interface whose reverse path filter is strict and ignores
 	// marks, though there are rules that depend on them; "" if there is none.
 	StrictFilter string
@@ -71,6 +73,9 @@ func (k *Kernel) diagnose(status *conf.Status, record *Record) Diagnosis {
 	}
 	if record != nil {
 		k.diagnoseRules(&d, record)
+		if status.Up {
+			k.diagnoseRoutes(&d, record)
+		}
 	}
 	return d
 }
@@ -123,6 +128,24 @@ func (k *Kernel) diagnoseRules(d *Diagnosis, record *Record) {
 	}
 	if _, needs := record.needsValidMark(); needs {
 		d.StrictFilter = strictFilter(record.Interface)
+	}
+}
+
+// diagnoseRoutes looks for the routes that wgd up added. The kernel removes them when the
+// interface goes down.
+func (k *Kernel) diagnoseRoutes(d *Diagnosis, record *Record) {
+	list, err := k.AllRoutesTo(record.Interface)
+	if err != nil {
+		return
+	}
+	there := make(map[link.StaticRoute]bool, len(list))
+	for _, r := range list {
+		there[r] = true
+	}
+	for _, step := range record.Steps {
+		if r := step.Route; r != nil && !there[*r] {
+			d.RoutesGone = append(d.RoutesGone, fmt.Sprintf("%s dev %s table %d", r.Prefix, record.Interface, r.Table))
+		}
 	}
 }
 
