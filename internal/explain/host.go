@@ -26,8 +26,8 @@ type Host struct {
 func hostReasons(f *Facts) (list []Reason) {
 	h, s := &f.Host, f.Status
 	for _, rule := range h.RulesGone {
-		list = append(list, Reason{RulesGone, fmt.Sprintf("the policy rule %q, which wgd up added, is gone: packets are not led into %s", rule, s.Name),
-			fmt.Sprintf("systemd-networkd removes rules of others when it configures a link: set ManageForeignRoutingPolicyRules=no in /etc/systemd/networkd.conf, restart it, and run wgd down %s and wgd up %s", s.Name, s.Name)})
+		list = append(list, Reason{RulesGone, fmt.Sprintf("the policy rule %q, which wgd up added, is gone: packets are not led into %s, and may leave this host outside of the tunnel", rule, s.Name),
+			fmt.Sprintf("wgd reload %s adds it again. systemd-networkd removes rules of others when it configures a link: set ManageForeignRoutingPolicyRules=no in /etc/systemd/networkd.conf, and restart it", s.Name)})
 	}
 	if n := len(h.RoutesGone); n > 0 {
 		text := fmt.Sprintf("the route %q, which wgd up added, is gone", h.RoutesGone[0])
