@@ -29,6 +29,13 @@ func (p programs) haveResolvconf() bool {
 	return err == nil && filepath.Base(target) != "resolvectl"
 }
 
+// ofOthers reports whether resolv.conf leads to a file that systemd-resolved or
+// NetworkManager writes. openresolv would write to it, until they do so again.
+func (s *Settings) ofOthers() bool {
+	dir := filepath.Dir(s.target())
+	return dir == resolvedDir || dir == "/run/NetworkManager"
+}
+
 // entry is the name of the interface there. For Debian's resolvconf, it begins with the
 // first kind of interface that has a pattern in its list, "tun." for example, so that its
 // name servers come before others.

@@ -94,6 +94,24 @@ func TestResolvconfOfSystemd(t *testing.T) {
 	}
 }
 
+// A link to a file that systemd-resolved or NetworkManager writes is replaced, because
+// openresolv would write to that file.
+func TestResolvconfDoesNotWriteToFilesOfOthers(t *testing.T) {
+	for _, target := range []string{stubFile, allLinksFile, "/run/NetworkManager/resolv.conf"} {
+		s := newSettings(t, "none")
+		must(t, os.Symlink(target, s.resolvConf))
+		resolvconf(t, s, "exit 0")
+		must(t, s.set("wg0", dns("10.2.0.1")))
+		if exists(filepath.Join(filepath.Dir(s.dir), "log")) || !s.holding() {
+			t.Errorf("%s: resolvconf was called", target)
+		}
+		must(t, s.Unset("wg0"))
+		if got, err := os.Readlink(s.resolvConf); got != target {
+			t.Errorf("%s: after down: %s, %v", target, got, err)
+		}
+	}
+}
+
 // The entry begins with the first pattern of Debian's list that is a kind of interface.
 func TestEntry(t *testing.T) {
 	order := filepath.Join(t.TempDir(), "order")

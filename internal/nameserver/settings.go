@@ -142,7 +142,7 @@ func (s *Settings) ways() (list []string, whyNot error) {
 	if whyNot = s.resolvedInCharge(); whyNot == nil {
 		list = append(list, byResolved)
 	}
-	if s.programs.haveResolvconf() {
+	if s.programs.haveResolvconf() && !s.ofOthers() {
 		list = append(list, byResolvconf)
 	}
 	return append(list, byFile), whyNot
