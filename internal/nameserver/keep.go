@@ -48,12 +48,7 @@ func (s *Settings) inResolved(name string) bool {
 // watch sets the name servers again in a goroutine, until stop is called.
 func (s *Settings) watch(ctx context.Context, name string, report func(string, error)) (stop func()) {
 	ctx, stop = context.WithCancel(ctx)
-	first := true // the one that has the name servers. A hook may have changed them since.
 	go s.resolved.Watch(ctx, func() {
-		if first {
-			first = false
-			return
-		}
 		switch set, err := s.again(name); {
 		case err != nil:
 			report("", fmt.Errorf("DNS is not set, because systemd-resolved was started again: %w", err))
@@ -64,7 +59,8 @@ func (s *Settings) watch(ctx context.Context, name string, report func(string, e
 	return stop
 }
 
-// again gives the name servers to systemd-resolved again, if it is to have them.
+// again gives the name servers to systemd-resolved again, if it is to have them and has
+// none. Usually it has saved them, and a hook may have changed them since.
 func (s *Settings) again(name string) (set bool, err error) {
 	unlock, err := s.lock()
 	if err != nil {
@@ -73,6 +69,9 @@ func (s *Settings) again(name string) (set bool, err error) {
 	defer unlock()
 	r, err := s.load(name)
 	if err != nil || r == nil || r.By != byResolved {
+		return false, err
+	}
+	if has, err := s.resolved.HasServers(context.Background(), r.Index); has || err != nil {
 		return false, err
 	}
 	return true, s.setLink(r)

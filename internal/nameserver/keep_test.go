@@ -20,9 +20,9 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// While systemd-resolved has the name servers of the tunnel, one that was started again
-// gets them again. The first one, which has them, is left alone: a hook may have changed
-// them. Nothing is watched before and after.
+// While systemd-resolved is to have the name servers of the tunnel, one that has lost them
+// gets them again, when Keep begins or when it is started. One that has some is left alone:
+// a hook may have changed them. Nothing is watched before and after.
 func TestKeep(t *testing.T) {
 	s, fake := newResolved(t)
 	must(t, s.Recover())
@@ -38,20 +38,27 @@ func TestKeep(t *testing.T) {
 	}()
 	// locked accesses the fake while Keep does not.
 	locked := func(f func()) {
-		unlock, err := s.lock()
-		must(t, err)
+		fake.mu.Lock()
+		defer fake.mu.Unlock()
 		f()
-		unlock()
+	}
+	// starts starts systemd-resolved again, and returns when Keep has noticed.
+	starts := func() {
+		t.Helper()
+		want := fake.handled.Load() + 1
+		fake.started <- true
+		until(t, "noticed", func() bool { return fake.handled.Load() == want })
 	}
 	must(t, s.set("wg1", dns("10.3.0.1")), s.set("wg0", dns("10.2.0.1")))
 	until(t, "watched", func() bool { return fake.watchers.Load() == 1 })
+	starts()
 	locked(func() {
-		if fake.calls != 2 {
-			t.Errorf("%d calls: the name servers were set again for no reason", fake.calls)
+		if fake.calls != 2 || len(reports) > 0 {
+			t.Errorf("%d calls, %d reports: the name servers were set again, although they were there", fake.calls, len(reports))
 		}
 		fake.links = map[int]resolved.Link{}
 	})
-	fake.started <- true
+	starts()
 	if r := <-reports; r.done == "" || r.err != nil {
 		t.Errorf("%+v", r)
 	}
@@ -59,16 +66,21 @@ func TestKeep(t *testing.T) {
 		if len(fake.links) != 1 || fake.links[7].Index != 7 {
 			t.Errorf("set: %v", fake.links)
 		}
-		fake.refuses = os.ErrPermission
+		fake.links, fake.refuses = map[int]resolved.Link{}, os.ErrPermission
 	})
-	fake.started <- true
+	starts()
 	if r := <-reports; !errors.Is(r.err, os.ErrPermission) {
 		t.Errorf("%+v", r)
 	}
 	must(t, s.Unset("wg0"))
 	until(t, "not watched", func() bool { return fake.watchers.Load() == 0 })
-	locked(func() { fake.refuses = nil })
+
+	// One that has lost them before it is watched.
+	locked(func() { fake.refuses, fake.deaf = nil, 1 })
 	must(t, s.set("wg0", dns("10.2.0.2")))
+	if r := <-reports; r.done == "" || r.err != nil {
+		t.Errorf("lost at once: %+v", r)
+	}
 	until(t, "watched again", func() bool { return fake.watchers.Load() == 1 })
 	cancel()
 	<-ended

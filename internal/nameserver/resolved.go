@@ -17,6 +17,7 @@ type resolver interface {
 	Answers(ctx context.Context) error
 	Set(ctx context.Context, l resolved.Link) error
 	Revert(ctx context.Context, index int) error
+	HasServers(ctx context.Context, index int) (bool, error)
 	Watch(ctx context.Context, started func())
 }
 
@@ -29,6 +30,9 @@ func (systemdResolved) Set(ctx context.Context, l resolved.Link) error {
 }
 func (systemdResolved) Revert(ctx context.Context, index int) error {
 	return resolved.Revert(ctx, index)
+}
+func (systemdResolved) HasServers(ctx context.Context, index int) (bool, error) {
+	return resolved.HasServers(ctx, index)
 }
 func (systemdResolved) Watch(ctx context.Context, started func()) { resolved.Watch(ctx, started) }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -14,19 +15,28 @@ import (
 
 // fakeResolved keeps what is set for each link.
 type fakeResolved struct {
+	mu              sync.Mutex
 	absent, refuses error
 	links           map[int]resolved.Link
 	calls           int
+	deaf            int // how many more calls of Set have no effect
 	started         chan bool
 	watchers        atomic.Int32
+	handled         atomic.Int32 // how often started was called
 }
 
 func (f *fakeResolved) Answers(context.Context) error { return f.absent }
 
 func (f *fakeResolved) Set(_ context.Context, l resolved.Link) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls++
 	if err := errors.Join(f.absent, f.refuses); err != nil {
 		return err
+	}
+	if f.deaf > 0 {
+		f.deaf--
+		return nil
 	}
 	if f.links == nil {
 		f.links = map[int]resolved.Link{}
@@ -36,14 +46,23 @@ func (f *fakeResolved) Set(_ context.Context, l resolved.Link) error {
 }
 
 func (f *fakeResolved) Revert(_ context.Context, index int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls++
 	delete(f.links, index)
 	return f.absent
 }
 
+func (f *fakeResolved) HasServers(_ context.Context, index int) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.links[index].Servers) > 0, nil
+}
+
 // Watch reports that it runs, and then each time when started has a value.
 func (f *fakeResolved) Watch(ctx context.Context, started func()) {
 	started()
+	f.handled.Add(1)
 	f.watchers.Add(1)
 	defer f.watchers.Add(-1)
 	for {
@@ -52,6 +71,7 @@ func (f *fakeResolved) Watch(ctx context.Context, started func()) {
 			return
 		case <-f.started:
 			started()
+			f.handled.Add(1)
 		}
 	}
 }

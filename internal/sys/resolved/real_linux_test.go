@@ -3,6 +3,7 @@ package resolved
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -43,6 +44,11 @@ func becomeCaller(text string) {
 			err = Set(context.Background(), c.Link)
 		case "Revert":
 			err = Revert(context.Background(), c.Link.Index)
+		case "HasServers":
+			var has bool
+			if has, err = HasServers(context.Background(), c.Link.Index); err == nil && !has {
+				err = errors.New("no servers")
+			}
 		case "Watch": // until it is killed
 			Watch(context.Background(), func() { fmt.Println("started") })
 		}
@@ -137,6 +143,7 @@ func TestRealSettings(t *testing.T) {
 	c.calls("Revert", Link{Index: 99}, "")
 	c.calls("Set", Link{Index: 99}, "knows no such link")
 	c.calls("Set", Link{Index: 1}, "loopback")
+	c.calls("HasServers", Link{Index: 99}, "no servers")
 	link := corp
 	for range 5 {
 		link.Index = c.add("wg0")
@@ -151,15 +158,18 @@ func TestRealSettings(t *testing.T) {
 	c.calls("Answers", Link{}, "is not running")
 	c.calls("Set", link, "is not running")
 	c.calls("Revert", link, "is not running")
+	c.calls("HasServers", link, "is not running")
 	c.resolved.Start()
 	c.has("wg0", "after a restart", corpSettings)
 	c.resolved.Crash()
 	c.resolved.Start()
 	c.has("wg0", "after a crash", corpSettings)
+	c.calls("HasServers", link, "")
 	c.resolved.Stop()
 	c.resolved.Forget()
 	c.resolved.Start()
 	c.has("wg0", "after a restart without what was saved", "- | - | no")
+	c.calls("HasServers", link, "no servers")
 	c.calls("Set", link, "")
 	c.has("wg0", "after Set", corpSettings)
 	c.calls("Set", Link{Index: link.Index, Servers: corp.Servers[:1], Domains: []Domain{{Name: "corp.example", RouteOnly: true}}}, "")

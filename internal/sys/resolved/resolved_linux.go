@@ -100,6 +100,34 @@ func Revert(ctx context.Context, index int) error {
 	})
 }
 
+// HasServers reports whether a link has name servers that were set by Set, or by others. A link
+// of which systemd-resolved has not heard has none.
+func HasServers(ctx context.Context, index int) (has bool, err error) {
+	err = within(ctx, func(ctx context.Context, conn *dbus.Conn) error {
+		var path dbus.ObjectPath
+		var servers []address
+		object := conn.Object(busName, objectPath)
+		err := object.CallWithContext(ctx, manager+"GetLink", dbus.FlagNoAutoStart, int32(index)).Store(&path)
+		if isError(err, "org.freedesktop.resolve1.NoSuchLink") {
+			return nil
+		}
+		if err == nil {
+			var value dbus.Variant
+			err = conn.Object(busName, path).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart,
+				"org.freedesktop.resolve1.Link", "DNS").Store(&value)
+			if err == nil {
+				err = value.Store(&servers)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("ask for the name servers of link %d: %w", index, err)
+		}
+		has = len(servers) > 0
+		return nil
+	})
+	return has, err
+}
+
 // within calls f with a connection while systemd-resolved is running, for a limited time.
 func within(ctx context.Context, f func(context.Context, *dbus.Conn) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
