@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"wgd/conf"
 	"wgd/internal/engine"
@@ -121,6 +122,7 @@ type Interface struct {
 	routes   link.RouteWatcher // nil with a Device
 	watchers sync.WaitGroup
 
+	stopClock   func()              // ends the calls of resumed
 	onMTUChange func(mtu int) error // nil if the kernel makes no super-packets
 }
 
@@ -172,11 +174,25 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 		logSmallBuffers(o.Log, pair)
 		return pair, nil
 	}
-	return &Interface{
-		engine: engine.Open(world, memory),
-		log:    o.Log,
-		events: make(chan Event, 16),
+	w := &Interface{
+		engine:    engine.Open(world, memory),
+		log:       o.Log,
+		events:    make(chan Event, 16),
+		stopClock: func() {},
 	}
+	stop, err := clock.WatchResume(w.resumed)
+	if err != nil {
+		o.Log.Debug("cannot notice at once when the computer was suspended", "err", err)
+		return w
+	}
+	w.stopClock = stop
+	return w
+}
+
+// resumed is called after the computer was suspended for a time.
+func (w *Interface) resumed(slept time.Duration) {
+	w.log.Debug("the computer was suspended", "time", slept.Round(time.Second))
+	w.engine.Resumed(slept)
 }
 
 // logSmallBuffers logs the sizes of the sockets' buffers if the kernel granted
@@ -300,6 +316,7 @@ func (w *Interface) Close() error {
 // stop ends the goroutines that follow the kernel, and closes events.
 func (w *Interface) stop() {
 	w.stopOnce.Do(func() {
+		w.stopClock()
 		if w.watch != nil {
 			w.watch.Close()
 		}

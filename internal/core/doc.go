@@ -19,9 +19,10 @@
 //
 // The inputs are Apply (a change of configuration), Up and Down, Receive
 // (messages of types 1 to 3 that have passed package cookie), Finish (a job is
-// done), Timeout, and three notes of the data plane: Want (a session is needed),
-// Confirm (first data on the next session) and Wake (a deadline has become
-// earlier). The caller carries out the outputs; only Run needs an answer.
+// done), Timeout, NetworkChanged (packets to a peer leave another way), and three
+// notes of the data plane: Want (a session is needed), Confirm (first data on the
+// next session) and Wake (a deadline has become earlier). The caller carries out
+// the outputs; only Run needs an answer.
 //
 // The machine does not see data messages. It publishes what the data plane needs
 // in each peer.Peer, in the index.Table and in Routes; the data plane records in

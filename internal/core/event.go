@@ -56,6 +56,7 @@ const (
 	SessionUsed
 	NoReply
 	NoAnswer // also a cause of giving up
+	NetworkChanged
 
 	// Causes of giving up a handshake.
 	NoWayToSpeak
@@ -72,19 +73,20 @@ const (
 )
 
 var causeNames = [causes]string{
-	NoCause:      "no cause",
-	NoSession:    "there is no session",
-	SessionOld:   "the session is old",
-	SessionUsed:  "the session has sealed many messages",
-	NoReply:      "nothing came back on the session",
-	NoAnswer:     "no answer",
-	NoWayToSpeak: "the peer has no endpoint, or the interface no private key",
-	LowOrder:     "the peer's public key is of low order",
-	NotAuthentic: "it does not authenticate: it is forged, or was made with other keys or another preshared key",
-	UnknownKey:   "no peer has this public key",
-	Replayed:     "its timestamp is not newer than the last",
-	TooSoon:      "it came within 20 ms of the last",
-	Changed:      "the configuration changed meanwhile",
+	NoCause:        "no cause",
+	NoSession:      "there is no session",
+	SessionOld:     "the session is old",
+	SessionUsed:    "the session has sealed many messages",
+	NoReply:        "nothing came back on the session",
+	NoAnswer:       "no answer",
+	NetworkChanged: "no answer, and the network has changed",
+	NoWayToSpeak:   "the peer has no endpoint, or the interface no private key",
+	LowOrder:       "the peer's public key is of low order",
+	NotAuthentic:   "it does not authenticate: it is forged, or was made with other keys or another preshared key",
+	UnknownKey:     "no peer has this public key",
+	Replayed:       "its timestamp is not newer than the last",
+	TooSoon:        "it came within 20 ms of the last",
+	Changed:        "the configuration changed meanwhile",
 }
 
 // String returns the cause as a text for logs.

@@ -39,6 +39,7 @@ type member struct {
 	keepaliveOwed   bool          // the first persistent keepalive after Up, or after it was set (A41)
 	jitter          time.Duration // added to its timers
 	handshakeSent   clock.Time    // our last initiation or response; 0: none
+	hurried         clock.Time    // when the gap between initiations was last not kept, see mayHurry
 	keepaliveServed clock.Time    // when a persistent keepalive was last due
 	lastSession     clock.Time    // when the last session was made
 	completed       clock.Time    // when a handshake was last completed, by a response or a confirmation
@@ -57,6 +58,7 @@ type rekey struct {
 	wanted    bool       // initiate as soon as the gap between initiations allows
 	suspected clock.Time // since when the current session seems dead; 0: it does not
 	attempts  int        // number of initiations since a packet last needed a session
+	probed    clock.Time // when a keepalive was sent because the network had changed; 0: never
 	began     clock.Time // time of the first initiation
 }
 

@@ -54,6 +54,7 @@ var duties = [...]duty{
 	{retransmitAt, retransmit},
 	{silentAt, reportSilent},
 	{noReplyAt, suspect},
+	{unheardAt, askWhetherHeard},
 	{passiveAt, keepalivePassive},
 	{persistentAt, keepalivePersistent},
 	{wantedAt, beginHandshake},

@@ -42,7 +42,9 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 		if errors.Is(result.Err, batch.ErrSourceGone) { // A52
 			out.Peer.ForgetSource(out.Endpoint)
 		}
-		if batch.Sent(result.Err) { // A40: after a failure, the timers run all the same
+		sent := batch.Sent(result.Err)
+		out.Peer.SetUnsent(!sent)
+		if sent { // A40: after a failure, the timers run all the same
 			out.Peer.CountSent(len(out.Message))
 		}
 	case core.Run:

@@ -4,10 +4,14 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"wgd/conf"
 	"wgd/internal/aead"
+	"wgd/internal/clock"
 	"wgd/internal/dataplane"
+	"wgd/internal/peer"
+	"wgd/internal/sys/link"
 	"wgd/internal/sys/udp"
 )
 
@@ -126,7 +130,7 @@ func (e *Engine) change(c conf.Change) error {
 
 // RoutesChanged must be called when the routes to these prefixes may have changed
 // (A52). It returns at once: the route to a peer is looked up again when a packet
-// is sent to it.
+// is sent to it or, if the peer is in use, within moments.
 func (e *Engine) RoutesChanged(prefixes ...netip.Prefix) {
 	if s := e.sockets.get(); s != nil {
 		s.Forget()
@@ -135,6 +139,39 @@ func (e *Engine) RoutesChanged(prefixes ...netip.Prefix) {
 	if slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		e.names.NetworkChanged() // not for each route of a router
 	}
+}
+
+// Resumed must be called when the computer has been suspended for a time: sessions may
+// be too old, and the network may be another one. It may be called before the timers
+// that were due meanwhile have been processed.
+func (e *Engine) Resumed(slept time.Duration) {
+	e.mu.Lock()
+	now := e.world.Clock()
+	woken := e.machine.InUse(now.Mono.Add(-slept))
+	e.mu.Unlock()
+	e.routes.sweep.resume(now.Mono, woken)
+	if s := e.sockets.get(); s != nil {
+		s.Forget()
+	}
+	e.routes.changed(link.AllIPv4, link.AllIPv6)
+	e.names.NetworkChanged()
+	e.inbox.ring() // coreLoop's timer has stood still
+}
+
+// peersInUse returns the peers that must be told if the way to them has changed.
+func (e *Engine) peersInUse() []*peer.Peer {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.machine.InUse(e.world.Clock().Mono)
+}
+
+// rerouted tells the machine about peers to which packets leave another way.
+func (e *Engine) rerouted(list []*peer.Peer, since clock.Time, resumed bool) {
+	e.withMachine(func(now clock.Now) {
+		for _, p := range list {
+			e.machine.NetworkChanged(now, p, since, resumed)
+		}
+	})
 }
 
 // Status returns a consistent snapshot of the interface (A60).

@@ -123,6 +123,7 @@ func Open(world World, memory Memory) *Engine {
 		Buffer:   pages.For[dataplane.SealJob],
 	}
 	e.routes = newRoutes(world.Routes, machine.Common(), world.Clock, &e.shared.Port)
+	e.routes.sweep.inUse, e.routes.sweep.changed = e.peersInUse, e.rerouted
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)
 	}

@@ -44,6 +44,7 @@ func TestStartAndClose(t *testing.T) {
 				func() { e.Apply(conf.Change{ListenPort: new(uint16), Peers: []conf.PeerChange{{PublicKey: public}}}) },
 				func() { e.Status() },
 				func() { e.RoutesChanged(link.AllIPv4) },
+				func() { e.Resumed(time.Hour) },
 				func() { e.Down() },
 				func() { e.InterfaceGone() },
 			} {
@@ -76,6 +77,7 @@ func TestAfterClose(t *testing.T) {
 	}
 	a.Down()
 	a.RoutesChanged(link.AllIPv4)
+	a.Resumed(time.Hour)
 	a.SetMTU(1)
 	a.InterfaceGone()
 	a.Close()

@@ -28,6 +28,7 @@ type routes struct {
 	mark   atomic.Uint32
 	queue  chan *peer.Peer
 	pinned atomic.Pointer[map[arrival]bool]
+	sweep  sweep
 
 	changeMu sync.Mutex // held while common's Changes are replaced
 
@@ -84,6 +85,7 @@ const (
 
 func newRoutes(kernel Routes, common *peer.Common, clock func() clock.Now, port *atomic.Uint32) *routes {
 	r := &routes{kernel: kernel, common: common, clock: clock, port: port, queue: make(chan *peer.Peer, routeQueue)}
+	r.sweep.bell = make(chan struct{}, 1)
 	if kernel != nil {
 		r.known = make(map[peer.Route]*peer.Route)
 		r.answers = make([]link.Route, link.MaxQuestions)
@@ -101,6 +103,8 @@ func (r *routes) changed(prefixes ...netip.Prefix) {
 	defer r.changeMu.Unlock()
 	r.common.SetChanges(r.common.Changes().After(prefixes...))
 	r.pinned.Store(nil)
+	r.sweep.since.Store(int64(r.clock().Mono))
+	r.sweep.ring()
 }
 
 // setMark sets the firewall mark of questions. All routes may depend on it.
@@ -133,7 +137,8 @@ func (r *routes) ensure(p *peer.Peer, to wire.Endpoint) wire.Endpoint {
 	case l.Route() != nil:
 		r.put(p)
 	default:
-		r.lookUp([]*peer.Peer{p})
+		_, rerouted, _ := r.lookUp([]*peer.Peer{p})
+		r.sweep.report(nil, rerouted)
 	}
 	if now := p.Endpoint(); now.Remote == to.Remote && now.Source == to.Source {
 		return now
@@ -157,35 +162,54 @@ func (r *routes) run(closing <-chan struct{}) {
 	}
 	for {
 		var p *peer.Peer
-		select {
-		case p = <-r.queue:
-		case <-closing:
-			return
+		if r.sweep.done() {
+			select {
+			case p = <-r.queue:
+			case <-r.sweep.bell:
+				if !pause(r.sweep.rest(r.clock().Mono)) {
+					return
+				}
+				r.sweep.begin(r)
+			case <-closing:
+				return
+			}
+			if len(r.queue) < link.MaxQuestions && !pause(gatherTime) {
+				return
+			}
 		}
-		if len(r.queue) < link.MaxQuestions && !pause(gatherTime) || !pause(r.step(&allowance, p)) {
+		if !pause(r.step(&allowance, p)) {
 			return
 		}
 	}
 }
 
-// step looks up the routes of p and of queued peers, and returns how long to pause
-// afterwards.
+// step looks up the routes of p, of queued peers and of the sweep, and returns how long
+// to pause afterwards.
 func (r *routes) step(a *allowance, p *peer.Peer) (pause time.Duration) {
-	n := r.lookUp(r.gather(p))
+	list := r.gather(p)
+	n, rerouted, failed := r.lookUp(list)
+	r.sweep.report(list, rerouted)
 	now := r.clock().Mono
 	a.spend(now, n)
+	if failed {
+		r.sweep.ring()
+		return max(failurePause, a.pause(now))
+	}
 	return max(requestPause, a.pause(now))
 }
 
-// gather returns p and queued peers, as many as one request holds.
-func (r *routes) gather(p *peer.Peer) []*peer.Peer {
-	list := []*peer.Peer{p}
+// gather returns p, if it is not nil, queued peers and peers of the sweep, as many as
+// one request holds.
+func (r *routes) gather(p *peer.Peer) (list []*peer.Peer) {
+	if p != nil {
+		list = append(list, p)
+	}
 	for len(list) < link.MaxQuestions {
 		select {
 		case p := <-r.queue:
 			list = append(list, p)
 		default:
-			return list
+			return append(list, r.sweep.take(link.MaxQuestions-len(list))...)
 		}
 	}
 	return list
@@ -205,8 +229,9 @@ func (a *allowance) pause(now clock.Time) time.Duration {
 }
 
 // lookUp looks up the routes to at most link.MaxQuestions peers, as far as they are
-// needed, and returns how many questions that took.
-func (r *routes) lookUp(peers []*peer.Peer) (questions int) {
+// needed. It returns how many questions that took, to which of the peers packets now
+// leave another way, and whether the kernel gave no answers.
+func (r *routes) lookUp(peers []*peer.Peer) (questions int, rerouted []*peer.Peer, failed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.asked
@@ -225,16 +250,20 @@ func (r *routes) lookUp(peers []*peer.Peer) (questions int) {
 		}
 	}
 	if r.askPaths(now) != nil || r.askRoutes() != nil || r.askSources() != nil || r.askEntries() != nil {
-		return r.asked - before // the next batch to these peers queues them again
+		return r.asked - before, nil, true // the next batch to these peers queues them again
 	}
 	for i := range r.lookups {
 		l := &r.lookups[i]
 		l.at.SetPathMTU(now, l.route.PathMTU)
+		old := l.at.LastRoute()
 		r.decide(now, l, changes)
+		if l.rerouted(old) {
+			rerouted = append(rerouted, l.peer)
+		}
 	}
 	clear(r.lookups)
 	clear(r.paths)
-	return r.asked - before
+	return r.asked - before, rerouted, false
 }
 
 // question returns the question without a source.
@@ -356,6 +385,21 @@ func (l *lookup) pins() bool {
 	return l.best.Found && l.back.Found && l.best.Interface != received.SourceIndex &&
 		l.best.Table == l.back.Table && l.best.Bits == l.back.Bits &&
 		(l.back.Running || l.back.Interface == 0)
+}
+
+// rerouted reports whether packets to the peer leave another way than by the route that
+// was known before: from another address, through another interface or gateway, or at
+// all again; or whether its last handshake message could not be sent.
+func (l *lookup) rerouted(old *peer.Route) bool {
+	cut := !l.route.Found || !l.route.Running
+	was := l.peer.SetCut(cut)
+	switch {
+	case cut:
+		return false
+	case was, l.sticky() && !l.local, l.peer.Unsent():
+		return true
+	}
+	return old != nil && !old.SamePath(&peer.Route{Found: true, Interface: l.route.Interface, Gateway: l.route.Gateway, Source: l.route.Source})
 }
 
 // decide records the result of a lookup, and forgets the sticky source if the route

@@ -295,6 +295,8 @@ func newRouteBench(n int) *routeBench {
 	c.kernel.Answer(constant(link.Route{Found: true, Interface: 1, Source: outer(1)}))
 	common := peer.NewCommon(peer.Timing{})
 	c.routes = newRoutes(c.kernel, common, func() clock.Now { return clock.Now{Mono: c.now} }, new(atomic.Uint32))
+	c.routes.sweep.inUse = func() []*peer.Peer { return nil }
+	c.routes.sweep.changed = func([]*peer.Peer, clock.Time, bool) {}
 	for i := range n {
 		p := peer.New(common)
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 7)

@@ -113,6 +113,16 @@ func (p *Peer) PersistentKeepalive() time.Duration {
 // SetPersistentKeepalive sets the interval. Only core calls it.
 func (p *Peer) SetPersistentKeepalive(seconds uint16) { p.persistentSecs.Store(uint32(seconds)) }
 
+// SetUnsent records whether the socket refused our last handshake message.
+func (p *Peer) SetUnsent(refused bool) { p.unsent.Store(refused) }
+
+// Unsent reports whether our last handshake message never left this host.
+func (p *Peer) Unsent() bool { return p.unsent.Load() }
+
+// SetCut records whether there is no route to the endpoint, or its interface is not
+// operational, and returns whether it was so before.
+func (p *Peer) SetCut(cut bool) (before bool) { return p.cut.Swap(cut) }
+
 // SetFollowed records whether the endpoint has a name that is looked up again when
 // nothing comes back for KeepaliveTimeout.
 func (p *Peer) SetFollowed(on bool) { p.followed.Store(on) }

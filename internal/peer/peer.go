@@ -111,6 +111,8 @@ type Peer struct {
 	nextLook       atomic.Int64
 	persistentSecs atomic.Uint32
 	followed       atomic.Bool // its endpoint has a name that is looked up again
+	unsent         atomic.Bool // see Unsent
+	cut            atomic.Bool // see SetCut
 }
 
 // New returns a peer without sessions and endpoint. Its NextLook is Never.

@@ -360,3 +360,21 @@ func (h *Host) SentOf(t wire.Type) (list []Datagram) {
 
 // Forget empties Got and Sent.
 func (h *Host) Forget() { h.Got, h.Sent = nil, nil }
+
+// NoticeChange tells the machine about all peers in use that the network has changed,
+// as engine does for those to which packets leave another way.
+func (h *Host) NoticeChange() { h.notice(h.mono(), false) }
+
+// Suspend is Sleep, after which the machine is told about it.
+func (h *Host) Suspend(d time.Duration) {
+	before := h.mono()
+	h.awake = h.net.now + d
+	h.net.After(d, func() { h.notice(before, true) })
+}
+
+func (h *Host) notice(usable clock.Time, resumed bool) {
+	for _, p := range h.Machine.InUse(usable) {
+		h.Machine.NetworkChanged(h.Time(), p, h.mono(), resumed)
+	}
+	h.schedule()
+}

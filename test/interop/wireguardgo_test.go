@@ -112,6 +112,33 @@ func TestRoaming(t *testing.T) {
 	})
 }
 
+// A client with wgd that only receives gets another address on another link. wireguard-go
+// learns it from a keepalive in the session, without a handshake.
+// A51, A52
+func TestSilentClientRoams(t *testing.T) {
+	t.Parallel()
+	a, b := lab.NewHost(t, "a"), lab.NewHost(t, "b")
+	lab.Link(a, "eth0", []string{"192.0.2.1/24"}, b, "eth0", []string{"192.0.2.2/24"})
+	lab.Link(a, "eth1", []string{"198.51.100.1/24"}, b, "eth1", nil)
+	a.Must("ip addr add 203.0.113.1/32 dev lo")
+	b.Must("ip route add default via 192.0.2.1")
+	ta, tb := lab.Connect(a, b, "203.0.113.1:1234", lab.Settings{Daemon: lab.Theirs}, lab.Settings{Port: 1235})
+	b.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=3600 net.wg.rekey_attempt_time=86400 net.wg.keepalive_timeout=3600") // no timer helps
+	b.Ping(lab.InnerA4, 2)
+	session := tb.Peer(ta).Handshake
+	in := b.Collect(4000)
+	a.StartFlow(lab.Flow{Remote: addrPort(lab.InnerB4 + ":4000"), Size: 100, Interval: 20 * time.Millisecond})
+	b.Must("ip addr flush dev eth0")
+	b.Must("ip addr add 198.51.100.2/24 dev eth1 && ip route add default via 198.51.100.1")
+	before := len(b.Collected(in))
+	lab.Until(t, 20*time.Second, "the flow arrives at the new address", func() (bool, string) {
+		return len(b.Collected(in)) > before && ta.Peer(tb).Endpoint == "198.51.100.2:1235", ta.Peer(tb).Endpoint
+	})
+	if last := tb.Peer(ta).Handshake; !last.Equal(session) {
+		t.Errorf("there was a handshake at %v, after that at %v", last, session)
+	}
+}
+
 // wgd, as initiator, rekeys every two seconds under traffic, and no packet is lost.
 // A32, A33
 func TestRekey(t *testing.T) {
