@@ -43,6 +43,7 @@ type Settings struct {
 	dir        string // for the records
 	resolvConf string // the file
 	nsswitch   string // the file that says what libc asks
+	first      string // the folder in /proc of process 1
 	programs   programs
 	resolved   resolver
 	index      func(name string) (int, error)     // of an interface
@@ -67,6 +68,7 @@ func Open(dir string, index func(name string) (int, error)) *Settings {
 		dir:        filepath.Join(dir, "dns"),
 		resolvConf: "/etc/resolv.conf",
 		nsswitch:   "/etc/nsswitch.conf",
+		first:      "/proc/1",
 		programs:   programs{resolvconf: "resolvconf", order: "/etc/resolvconf/interface-order"},
 		resolved:   systemdResolved{},
 		index:      index,
@@ -107,6 +109,9 @@ func (s *Settings) Set(name string, dns *DNS) (warning, err error) {
 	}
 	list, failed := s.ways()
 	for _, by := range list {
+		if shared := s.shared(); shared != nil && by != byResolved {
+			return nil, both(shared, s.unset(name))
+		}
 		if by != byResolved && dns.split() {
 			return nil, both(both(ErrSplit, failed), s.unset(name))
 		}
