@@ -49,9 +49,9 @@ func surroundings(path string) wgconf.Env {
 	}
 }
 
-// credentials is the folder of the credentials of a systemd service. Before systemd 257,
-// only the main process sees them, and a command of ExecReload may not even be told where
-// they are. Such a command looks where the main process does.
+// credentials is the folder of the credentials of a systemd service. Only the main process
+// sees them: to a command of ExecReload, systemd 252 shows an empty folder, and 257 does
+// not tell where they are. Such a command looks where the main process does.
 func credentials() string {
 	folder, main := os.Getenv("CREDENTIALS_DIRECTORY"), os.Getenv("MAINPID")
 	if _, err := strconv.ParseUint(main, 10, 31); err != nil {
