@@ -26,16 +26,12 @@ var forbidden = []struct{ directive, line string }{
 	{"ProtectProc", "! grep -q '^proc /proc .*invisible' /proc/mounts"},
 }
 
-// A real systemd runs the unit as it is: it starts, reloads and stops the tunnel of a
-// default route, whose key is a credential, and starts it again after a crash. What the
-// unit forbids is really forbidden.
-func TestSystemd(t *testing.T) {
-	t.Parallel()
-	a, b := lab.Pair(t)
-	upFiles(a, b, "PostUp = sh /run/probe\nPostDown = echo PostDown >>/run/hooks")
-	a.Must("wgd up wg0")
-	b.Must("mkdir /run/upper /run/work && mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=/run/upper,workdir=/run/work /usr/bin && cp $(command -v wgd) /run/upper")
-	s, missing := b.StartSystemd()
+// bootWithUnit starts systemd on a host, with the unit as it is, and the program where the
+// unit expects it.
+func bootWithUnit(t *testing.T, h *lab.Host) *lab.Systemd {
+	t.Helper()
+	h.Must("mkdir /run/upper /run/work && mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=/run/upper,workdir=/run/work /usr/bin && cp $(command -v wgd) /run/upper")
+	s, missing := h.StartSystemd()
 	if missing != "" {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(missing)
@@ -50,8 +46,20 @@ func TestSystemd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Write("/run/units/wgd@.service", string(unit))
-	b.Must("chmod 644 /run/units/wgd@.service")
+	h.Write("/run/units/wgd@.service", string(unit))
+	h.Must("chmod 644 /run/units/wgd@.service")
+	return s
+}
+
+// A real systemd runs the unit as it is: it starts, reloads and stops the tunnel of a
+// default route, whose key is a credential, and starts it again after a crash. What the
+// unit forbids is really forbidden.
+func TestSystemd(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	upFiles(a, b, "PostUp = sh /run/probe\nPostDown = echo PostDown >>/run/hooks")
+	a.Must("wgd up wg0")
+	s := bootWithUnit(t, b)
 	b.Must("mkdir -p /etc/credstore && sed -n 's/^PrivateKey = //p' /etc/wireguard/wg0.conf >/etc/credstore/wg0.key && sed -i 's|^PrivateKey = .*|PrivateKeyFile = $CREDENTIALS_DIRECTORY/wg0.key|' /etc/wireguard/wg0.conf")
 	s.Must("mkdir /etc/systemd/system/wgd@wg0.service.d && printf '[Service]\nLoadCredential=wg0.key:/etc/credstore/wg0.key\n' >/etc/systemd/system/wgd@wg0.service.d/key.conf && systemctl daemon-reload && touch /tmp/of-all")
 	script := "exec 2>/run/probe.errors\nset -x\n"
