@@ -29,10 +29,11 @@ func (h *Host) StartDaemon(program string) *Daemon {
 // Daemon returns the running daemon of a program.
 func (h *Host) Daemon(program string) *Daemon {
 	h.t.Helper()
-	pids := h.PIDs(program)
-	if len(pids) != 1 {
-		h.t.Fatalf("host %s has the processes %v named %s, want one", h.Name, pids, program)
-	}
+	var pids []int
+	Until(h.t, 30*time.Second, fmt.Sprintf("host %s has one process named %s", h.Name, program), func() (bool, string) {
+		pids = h.PIDs(program) // the command that has started it may not have ended yet
+		return len(pids) == 1, fmt.Sprint("the processes ", pids)
+	})
 	return &Daemon{h, pids[0]}
 }
 
