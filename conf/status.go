@@ -55,6 +55,15 @@ func (s *Status) Erase() {
 	}
 }
 
+// A PathMTUSource is how the MTU of a path is known.
+type PathMTUSource string
+
+const (
+	PathMTUOfRoute PathMTUSource = "route" // a route names it
+	PathMTUByICMP  PathMTUSource = "icmp"  // an ICMP error reported it
+	PathMTUByProbe PathMTUSource = "probe" // probes have found it
+)
+
 // A PeerStatus is the state of one peer.
 type PeerStatus struct {
 	// PublicKey identifies the peer.
@@ -71,10 +80,11 @@ type PeerStatus struct {
 	// EndpointFailure says in a sentence why the last lookup of the name
 	// failed; "" if it did not.
 	EndpointFailure string
-	// PathMTU is the MTU of the path to the Endpoint, in bytes, if a route names
-	// it or ICMP reported it, and it is smaller than that of the first link. 0
-	// means that it is not known.
+	// PathMTU is the MTU of the path to the Endpoint, in bytes, if it is known to
+	// be smaller than that of the first link. 0 means that it is not.
 	PathMTU int
+	// PathMTUSource is how it is known.
+	PathMTUSource PathMTUSource
 	// PersistentKeepalive is the interval in whole seconds; 0 means off.
 	PersistentKeepalive uint16
 	// AllowedIPs are the prefixes of the peer.
@@ -103,7 +113,7 @@ type Counter struct {
 }
 
 // Tunables are the parameters that NetBSD has as net.wg sysctls, for tests and
-// debugging. The times are whole seconds, from 1 second to 24 hours.
+// debugging, and PathMTUProbes. The times are whole seconds, from 1 second to 24 hours.
 type Tunables struct {
 	// RekeyAfterMessages is how many messages are sent in a session before a
 	// new handshake begins.
@@ -125,6 +135,8 @@ type Tunables struct {
 	// Debug makes the daemon wgd log handshakes. Package wg only stores it:
 	// there the level of Options.Log decides.
 	Debug bool
+	// PathMTUProbes looks for the MTU of the paths to peers by probes.
+	PathMTUProbes bool
 }
 
 // A TunablesChange describes which tunables to change. A nil field leaves its
@@ -137,6 +149,7 @@ type TunablesChange struct {
 	KeepaliveTimeout   *time.Duration
 	ForceUnderload     *bool
 	Debug              *bool
+	PathMTUProbes      *bool
 }
 
 // DefaultTunables returns the values that the protocol prescribes.
@@ -147,5 +160,6 @@ func DefaultTunables() Tunables {
 		RekeyTimeout:       5 * time.Second,
 		RekeyAttemptTime:   90 * time.Second,
 		KeepaliveTimeout:   10 * time.Second,
+		PathMTUProbes:      true,
 	}
 }

@@ -39,6 +39,10 @@ var tunables = []tunable{
 	newTunable("debug", bit,
 		func(t *Tunables) *bool { return &t.Debug },
 		func(c *TunablesChange) **bool { return &c.Debug }),
+	// This one is not NetBSD's.
+	newTunable("path_mtu_probes", bit,
+		func(t *Tunables) *bool { return &t.PathMTUProbes },
+		func(c *TunablesChange) **bool { return &c.PathMTUProbes }),
 }
 
 // A tunable is one sysctl: its name, and the operations on it.

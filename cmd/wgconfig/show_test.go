@@ -73,7 +73,7 @@ func full() conf.Status {
 		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 4}},
 		Peers: []conf.PeerStatus{
 			{PublicKey: b, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), PersistentKeepalive: 25,
-				LastHandshake: time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local), RxBytes: 148, TxBytes: 92, PathMTU: 1400, AllowedIPs: prefixes("10.0.0.0/8", "::/0")},
+				LastHandshake: time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local), RxBytes: 148, TxBytes: 92, PathMTU: 1400, PathMTUSource: conf.PathMTUByICMP, AllowedIPs: prefixes("10.0.0.0/8", "::/0")},
 			{PublicKey: key.Public{0xde, 0xad, 0xbe, 0xef, 0x11}},
 			{PublicKey: key.Public{0xde, 0xad, 0xbe, 0xef, 0x12}, Endpoint: netip.MustParseAddrPort("192.0.2.1:8")},
 		},
@@ -91,6 +91,7 @@ func TestFullOutput(t *testing.T) {
 >latest-handshake: Thu Sep  3 04:05:06 2020
 >transfer: 148 bytes received, 92 bytes sent
 >path-mtu: 1400
+>path-mtu-source: icmp
 >persistent-keepalive: 25
 `, ">", indent)
 	}
@@ -216,14 +217,14 @@ func TestJSON(t *testing.T) {
 		"reasons":  []any{map[string]any{"cause": "interface-failure", "text": "port 1234 is taken: choose another", "remedy": "correct this, then wg-ifconfig wg0 down up"}},
 		"tunables": map[string]any{"net.wg.rekey_after_messages": "1152921504606846976", "net.wg.rekey_after_time": "120",
 			"net.wg.rekey_timeout": "5", "net.wg.rekey_attempt_time": "90", "net.wg.keepalive_timeout": "10",
-			"net.wg.force_underload": "0", "net.wg.debug": "0"}}
+			"net.wg.force_underload": "0", "net.wg.debug": "0", "net.wg.path_mtu_probes": "1"}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
 	wantPeer := map[string]any{"name": "B", "named": true, "public_key": pubkeyB, "endpoint": "[2001:db8::1]:7", "endpoint_name": nil, "endpoint_failure": nil,
 		"has_preshared_key": true, "allowed_ips": []any{"10.0.0.0/8", "::/0"},
 		"latest_handshake":     float64(time.Date(2020, 9, 3, 4, 5, 6, 0, time.Local).Unix()),
-		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0, "path_mtu": 1400.0,
+		"persistent_keepalive": 25.0, "rx_bytes": 148.0, "tx_bytes": 92.0, "path_mtu": 1400.0, "path_mtu_source": "icmp",
 		"state": "down", "state_text": "not in use: the interface does not work", "reasons": []any{}}
 	if !reflect.DeepEqual(peer, any(wantPeer)) {
 		t.Errorf("got %v\nwant %v", peer, wantPeer)

@@ -230,8 +230,8 @@ func TestErrors(t *testing.T) {
 		"wg0 set peer B --rename=" + private.Hex():    "a peer's name was expected, but this is a key: give a name of 1 to 63 letters, digits and ._@-",
 		"wg0 set private-key " + wrong:                wrong + ": private key: 40 characters: write the 32 bytes as 44 characters of base64",
 		"wg0 set peer B --preshared-key=" + wrong:     "peer B: " + wrong + ": preshared key: 40 characters: write the 32 bytes as 44 characters of base64",
-		"wg0 sysctl net.wg.nothing":                   "net.wg.nothing: no such tunable: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
-		"wg0 sysctl net.wg.debug=1 net.wg.nothing":    "net.wg.nothing: no such tunable: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug",
+		"wg0 sysctl net.wg.nothing":                   "net.wg.nothing: no such tunable: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug, net.wg.path_mtu_probes",
+		"wg0 sysctl net.wg.debug=1 net.wg.nothing":    "net.wg.nothing: no such tunable: the names are net.wg.rekey_after_messages, net.wg.rekey_after_time, net.wg.rekey_timeout, net.wg.rekey_attempt_time, net.wg.keepalive_timeout, net.wg.force_underload, net.wg.debug, net.wg.path_mtu_probes",
 		"wg0 sysctl -w net.wg.rekey_timeout=0":        `net.wg.rekey_timeout: "0": give 1 to 86400 whole seconds`,
 	} {
 		runFails(t, line, 1, "wgconfig: "+want+"\n")
@@ -285,7 +285,7 @@ func TestSysctl(t *testing.T) {
 		{"wg0 sysctl -w net.wg.rekey_after_time=10 net.wg.force_underload=1", "net.wg.rekey_after_time: 120 -> 10\nnet.wg.force_underload: 0 -> 1\n"},
 		{"wg0 sysctl net.wg.rekey_attempt_time=20 net.wg.rekey_after_time", "net.wg.rekey_attempt_time: 90 -> 20\nnet.wg.rekey_after_time = 10\n"},
 		{"wg0 sysctl net.wg", "net.wg.rekey_after_messages = 1152921504606846976\nnet.wg.rekey_after_time = 10\nnet.wg.rekey_timeout = 5\n" +
-			"net.wg.rekey_attempt_time = 20\nnet.wg.keepalive_timeout = 10\nnet.wg.force_underload = 1\nnet.wg.debug = 0\n"},
+			"net.wg.rekey_attempt_time = 20\nnet.wg.keepalive_timeout = 10\nnet.wg.force_underload = 1\nnet.wg.debug = 0\nnet.wg.path_mtu_probes = 1\n"},
 	} {
 		if got := runOK(t, c.line); got != c.want {
 			t.Errorf("wgconfig %s:\n%s\nwant\n%s", c.line, got, c.want)

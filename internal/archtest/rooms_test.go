@@ -69,18 +69,20 @@ var rooms = map[string]room{
 	"internal/index":      {imports: []string{"internal/session", "internal/peer"}},
 	"internal/core": {pure: true, imports: []string{
 		"internal/invalid", "key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
-		"internal/session", "internal/peer", "internal/index", "internal/allowedips", "internal/observe"}},
+		"internal/session", "internal/peer", "internal/index", "internal/allowedips", "internal/observe",
+		"internal/batch", "internal/packet", "internal/pathmtu"}},
 	"internal/sys/probe": {imports: []string{"internal/sys/errno"}, third: []string{unix}},
 	"internal/explain":   {pure: true, imports: []string{"conf"}},
 	"internal/observe":   {pure: true, imports: []string{"conf", "key", "internal/clock"}},
 	"internal/packet":    {pure: true, third: []string{cpu}},
+	"internal/pathmtu":   {pure: true, imports: []string{"internal/clock", "internal/packet"}},
 	"internal/batch":     {imports: []string{"internal/wire"}},
 	"internal/dataplane": {imports: []string{
 		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",
 		"internal/index", "internal/allowedips", "internal/observe", "internal/packet", "internal/batch"}},
 	"internal/driver": {pure: true, imports: []string{
 		"internal/clock", "internal/wire", "internal/cookie", "internal/session", "internal/peer",
-		"internal/index", "internal/core", "internal/batch", "internal/dataplane"}},
+		"internal/index", "internal/core", "internal/batch", "internal/dataplane", "internal/packet"}},
 	"internal/lanes":           {imports: []string{"internal/clock", "internal/sys/cpu", "internal/sys/yield"}},
 	"internal/lanes/lanestest": {forTests: true, imports: []string{"internal/clock", "internal/lanes"}},
 	"internal/engine": {imports: []string{

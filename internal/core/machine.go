@@ -54,6 +54,9 @@ type Machine struct {
 	looks       lookHeap
 	observed    observe.List // conf.UnknownKey
 	stamps      stamps
+	searches    map[*member]*search // in progress
+	silent      map[*member]int     // searches in a row without an answer
+	searchRate  clock.Bucket
 
 	outputs []Output // outputs[:polled] have been polled
 	polled  int
@@ -69,6 +72,8 @@ func New(o Options) *Machine {
 		members:  make(map[key.Public]*member),
 		names:    make(map[string]*member),
 		stamps:   newStamps(o.Ceiling, o.Received),
+		searches: make(map[*member]*search),
+		silent:   make(map[*member]int),
 	}
 	m.common = peer.NewCommon(timing(m.tunables))
 	m.routes.Store((*Routes)(nil).Edit().Table())
@@ -111,6 +116,8 @@ func (m *Machine) Down(clock.Now) {
 // quiet resets p to the state of a peer without any handshake or traffic.
 func (m *Machine) quiet(p *member) {
 	m.dropOwn(p)
+	m.endSearch(p)
+	delete(m.silent, p)
 	m.eraseSessions(p)
 	p.shared.ForgetActivity()
 	p.rekey = rekey{}

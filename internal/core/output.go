@@ -18,6 +18,7 @@ const (
 	Run                       // run Job on any core, then pass it to Finish
 	Flush                     // Peer has a new current session: send its staged packets, or else a keepalive (A34)
 	Keepalive                 // send a keepalive on Peer's current session
+	Probe                     // send the frame Message on Peer's current session, in a datagram of Size bytes with DF, or, if Size is 0, in an ordinary one
 	Purge                     // drop Peer's staged packets
 	Reserve                   // make the ceiling Stamp durable (A20)
 	Accepted                  // save Stamp as the greatest received from PublicKey (A21)
@@ -34,6 +35,7 @@ type Output struct {
 	Name      string     // that of Peer, for logs; "": none
 	Endpoint  wire.Endpoint
 	Message   []byte
+	Size      int
 	Job       *Job
 	Stamp     wire.TAI64N
 

@@ -6,6 +6,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/clock"
+	"wgd/internal/peer"
 )
 
 // Status returns a copy of the machine's status, with the peers in the order of
@@ -29,12 +30,14 @@ func (m *Machine) Status(now clock.Now) conf.Status {
 }
 
 func (p *member) status(now clock.Now) conf.PeerStatus {
+	mtu, source := p.shared.Location().PathMTU(now.Mono)
 	s := conf.PeerStatus{
 		PublicKey:           p.public(),
 		Name:                p.name,
 		PresharedKey:        p.preshared.Clone(),
 		Endpoint:            p.shared.Endpoint().Remote,
-		PathMTU:             p.shared.Location().PathMTU(now.Mono),
+		PathMTU:             mtu,
+		PathMTUSource:       pathSources[source],
 		EndpointName:        p.endpoint.text,
 		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
 		AllowedIPs:          slices.Clone(p.allowed),
@@ -45,4 +48,10 @@ func (p *member) status(now clock.Now) conf.PeerStatus {
 	s.RxBytes, s.TxBytes = p.shared.Bytes()
 	s.Observations = p.observations(now)
 	return s
+}
+
+var pathSources = [...]conf.PathMTUSource{
+	peer.FromRoute: conf.PathMTUOfRoute,
+	peer.FromICMP:  conf.PathMTUByICMP,
+	peer.FromProbe: conf.PathMTUByProbe,
 }

@@ -30,6 +30,7 @@ func timing(t conf.Tunables) peer.Timing {
 		RekeyAfterMessages: t.RekeyAfterMessages,
 		KeepaliveTimeout:   t.KeepaliveTimeout,
 		NoReply:            t.KeepaliveTimeout + t.RekeyTimeout,
+		ProbePaths:         t.PathMTUProbes,
 	}
 }
 
@@ -58,6 +59,7 @@ var duties = [...]duty{
 	{passiveAt, keepalivePassive},
 	{persistentAt, keepalivePersistent},
 	{wantedAt, beginHandshake},
+	{searchAt, searchNext},
 }
 
 // NextTimeout returns when to call Timeout, or clock.Never.

@@ -35,6 +35,8 @@ type Notes interface {
 	Confirm(*peer.Peer, *session.Keypair) // first data on the responder's next session (A33)
 	Wake(*peer.Peer)                      // a deadline earlier than the peer's NextLook appeared
 	Route(*peer.Peer)                     // the route to the peer is needed, see peer.NeedsRoute
+	Probe(*peer.Peer, peer.ProbeWish)     // the MTU of the path matters, see peer.NeedsProbe
+	ProbeAnswered(*peer.Peer, packet.EchoAnswer)
 }
 
 // Shared is what all Encapsulators and Decapsulators of one interface share. All of

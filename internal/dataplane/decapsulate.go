@@ -176,7 +176,10 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	var source netip.Addr // of the last packet
 	owns := false         // whether it is the peer's
 	begun := false        // the super-packet in progress is the peer's
-	mss := min(d.clampedTo(), unpadded(carried(s.entry.Peer.Location(), j.now)))
+	p := s.entry.Peer
+	at := p.Location()
+	mss, fit, headers, doubt := d.clampedTo(), carried(at, j.now), headersTo(at), doubtAbout(p, at)
+	probing, wishes, narrow := at.Probing(), p.NeedsProbe(at, j.now), at.Narrow()
 	var last netip.Addr // the last source that is not the peer's
 	refused := 0        // packets that have one
 	for i := s.first; i < s.last; i++ {
@@ -197,8 +200,15 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 			continue
 		}
 		inner = inner[:n] // without the padding
+		if probing != nil {
+			// Whatever its source is, it proves that the peer has received the probe.
+			if a, ok := packet.AnswerTo(inner, probing.ID, probing.Token); ok {
+				d.Notes.ProbeAnswered(p, a)
+				continue
+			}
+		}
 		if a := packet.Source(inner); a != source {
-			source, owns = a, d.owns(s.entry.Peer, a, routes)
+			source, owns = a, d.owns(p, a, routes)
 		}
 		if !owns {
 			refused, last = refused+1, source
@@ -206,7 +216,11 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 		}
 		d.combine(inner, ecn)
 		if mss > 0 {
-			packet.ClampMSS(inner, mss, false)
+			packet.ClampMSS(inner, min(mss, doubt.mssLimit(inner, fit, headers)), false)
+		}
+		if wishes && (narrow || packet.IsSYN(inner)) {
+			wishes = false
+			d.wish(j.now, p, packet.Destination(inner), packet.Source(inner))
 		}
 		// The virtio header takes the end of the message header, which is not needed
 		// any more.
@@ -215,7 +229,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	}
 	if refused > 0 {
 		d.Drops.Add(DropSource, refused)
-		s.entry.Peer.NoteRefusedSource(j.now, last, refused)
+		p.NoteRefusedSource(j.now, last, refused)
 	}
 }
 

@@ -129,10 +129,15 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		e.tooBig(j.now, frame, s.Remaining(), to)
 	default:
 		if j.mss > 0 {
-			packet.ClampFrameMSS(frame, min(j.mss, unpadded(to.fit)))
+			packet.ClampFrameMSS(frame, min(j.mss, to.doubt.mssLimit(p, to.fit, to.headers)))
 		}
 		if s.Next() > to.fit {
 			e.advise(j.now, frame, s.Next(), to)
+		}
+		// With a TTL of its own, it is of a tunnel itself. Should that be a loop, probes would
+		// go round as well.
+		if to.probe && ttl == 0 && (to.narrow || s.Next() > largeDatagram-overhead || packet.IsSYN(p)) {
+			e.wish(j, to, p)
 		}
 		return j.layOut(header{packet.ECN(p), ttl})
 	}
@@ -206,8 +211,12 @@ func (e *Encapsulator) send(j *SealJob) {
 	j.empty()
 }
 
-// largeDatagram is the longest one that a path of IPv6 always carries.
-const largeDatagram = 1280 - batch.Headers6
+// leastMTU is what every path of IPv6 carries, and practically every one of IPv4.
+// largeDatagram is the longest datagram that it carries over IPv6.
+const (
+	leastMTU      = 1280
+	largeDatagram = leastMTU - batch.Headers6
+)
 
 // data reports whether s is more than a keepalive.
 func (s *sealSection) data() bool { return s.end.pieces > s.start.pieces }
@@ -222,7 +231,7 @@ func (e *Encapsulator) sendTrain(j *SealJob, s *sealSection, t *train) {
 
 		DontFragment: s.dontFragment,
 	}
-	if !s.data() {
+	if s.urgent || !s.data() {
 		j.out.Class = batch.Control
 	}
 	err := e.udp.Send(&j.out)

@@ -257,6 +257,8 @@ type fakeNotes struct {
 	mu                     sync.Mutex
 	wants, confirms, wakes int
 	routes                 int
+	wishes                 []peer.ProbeWish
+	answers                []packet.EchoAnswer
 	onWant                 func()
 }
 
@@ -272,6 +274,18 @@ func (n *fakeNotes) Want(*peer.Peer) {
 func (n *fakeNotes) Confirm(*peer.Peer, *session.Keypair) { n.mu.Lock(); n.confirms++; n.mu.Unlock() }
 func (n *fakeNotes) Wake(*peer.Peer)                      { n.mu.Lock(); n.wakes++; n.mu.Unlock() }
 func (n *fakeNotes) Route(*peer.Peer)                     { n.mu.Lock(); n.routes++; n.mu.Unlock() }
+
+func (n *fakeNotes) Probe(_ *peer.Peer, w peer.ProbeWish) {
+	n.mu.Lock()
+	n.wishes = append(n.wishes, w)
+	n.mu.Unlock()
+}
+
+func (n *fakeNotes) ProbeAnswered(_ *peer.Peer, a packet.EchoAnswer) {
+	n.mu.Lock()
+	n.answers = append(n.answers, a)
+	n.mu.Unlock()
+}
 
 func (n *fakeNotes) take() (wants, confirms, wakes int) {
 	wants, confirms, wakes = n.wants, n.confirms, n.wakes

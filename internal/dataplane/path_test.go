@@ -17,7 +17,7 @@ func knownPath(t *testing.T, endpoint string) (a, b *side) {
 	a.MTU.Store(1500)
 	b.MTU.Store(1500)
 	a.peer.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort(endpoint), netip.Addr{}, 0))
-	a.peer.Location().SetPathMTU(start, 1280)
+	a.peer.Location().SetPathMTU(start, 1280, false)
 	return a, b
 }
 
@@ -142,12 +142,12 @@ func TestPathMTUIsRequested(t *testing.T) {
 	if n := requests(); n != 1 {
 		t.Errorf("%d requests after a batch of large datagrams, want 1", n)
 	}
-	a.peer.Location().SetPathMTU(start, 1280)
+	a.peer.Location().SetPathMTU(start, 1280, false)
 	a.send(start, frame(udpPacket(addrA, addrB, 1400)))
 	if n := requests(); n != 0 {
 		t.Errorf("%d requests, but the answer is new", n)
 	}
-	a.peer.Location().SetPathMTU(start-1e12, 1280)
+	a.peer.Location().SetPathMTU(start-1e12, 1280, false)
 	a.send(start, frame(udpPacket(addrA, addrB, 100)))
 	if n := requests(); n != 1 {
 		t.Errorf("%d requests after the answer has become old, want 1", n)

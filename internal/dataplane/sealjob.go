@@ -58,6 +58,7 @@ type sealSection struct {
 	peer       *peer.Peer
 	key        *session.Keypair // nil: there is no session
 	endpoint   wire.Endpoint
+	headers    int    // of its datagrams, outside
 	limit      int    // maximum length of an inner packet
 	fit        int    // of one that the path carries without fragments, as far as is known
 	first      uint64 // counter
@@ -65,6 +66,10 @@ type sealSection struct {
 	sealed     bool
 
 	dontFragment bool // the datagrams (A46)
+	urgent       bool // they are never dropped in favour of data
+	probe        bool // a search for the MTU of the path may begin
+	narrow       bool // any packet is a reason for that
+	doubt        doubt
 }
 
 // A train is what one call of UDP.Send sends: datagrams of equal length and headers,
@@ -112,19 +117,22 @@ func (j *SealJob) current() *sealSection { return &j.sections[j.count] }
 func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	s := j.current()
 	s.peer, s.key, s.endpoint = p, usable(p, j.now), at.Endpoint()
-	headers := batch.Headers4
-	s.limit, s.dontFragment = batch.MaxDatagram4-overhead, false
-	if s.endpoint.Remote.Addr().Is6() {
-		s.limit, headers = batch.MaxDatagram6-overhead, batch.Headers6
+	s.headers = headersTo(at)
+	s.limit, s.dontFragment, s.urgent = batch.MaxDatagram4-overhead, false, false
+	if s.headers == batch.Headers6 {
+		s.limit = batch.MaxDatagram6 - overhead
 	}
 	// A46: datagrams that are routed into another tunnel are not fragmented.
 	if r := at.LastRoute(); r != nil && r.Tunnel {
 		s.dontFragment = true
 		if r.MTU > 0 {
-			s.limit = min(s.limit, max(r.MTU-headers-overhead, 0))
+			s.limit = min(s.limit, max(r.MTU-s.headers-overhead, 0))
 		}
 	}
 	s.fit = min(s.limit, carried(at, j.now))
+	s.doubt = doubtAbout(p, at)
+	s.probe = s.key != nil && p.NeedsProbe(at, j.now)
+	s.narrow = s.probe && at.Narrow()
 	s.start = j.end
 	return s.key != nil
 }
@@ -132,15 +140,19 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 // carried returns the maximum length of an inner packet whose datagram the path to at
 // carries without fragments; math.MaxInt if nothing is known about it.
 func carried(at *peer.Location, now clock.Time) int {
-	mtu := at.PathMTU(now)
+	mtu, _ := at.PathMTU(now)
 	if mtu == 0 {
 		return math.MaxInt
 	}
-	headers := batch.Headers4
+	return max(mtu-headersTo(at)-overhead, 0)
+}
+
+// headersTo returns the length of the headers of datagrams to at.
+func headersTo(at *peer.Location) int {
 	if at.Received().Remote.Addr().Is6() {
-		headers = batch.Headers6
+		return batch.Headers6
 	}
-	return max(mtu-headers-overhead, 0)
+	return batch.Headers4
 }
 
 // unpadded returns how long an inner packet may be so that it has at most n bytes after
@@ -185,9 +197,10 @@ func (j *SealJob) layOut(head header) (all bool) {
 	p := &j.pieces[j.end.pieces]
 	s := &p.segments
 	first, left, run := j.end.packets, s.Remaining(), s.Run()
-	count := j.put(s.Next(), run, head)
+	fit := j.current().fit
+	count := j.put(j.padded(s.Next(), fit), run, head)
 	if count == run && run < left {
-		count += j.put(s.Last(), 1, head)
+		count += j.put(j.padded(s.Last(), fit), 1, head)
 	}
 	if count > 0 {
 		p.first, p.last = int32(first), int32(first+count)
@@ -197,11 +210,11 @@ func (j *SealJob) layOut(head header) (all bool) {
 	return count == left
 }
 
-// put reserves space for inner packets of n bytes: count of them, or as many as
-// fit. It returns their number.
+// put reserves space for inner packets that are n bytes long with padding: count of them,
+// or as many as fit. It returns their number.
 func (j *SealJob) put(n, count int, head header) int {
 	to := j.current()
-	size, at, from := j.padded(n, to.fit)+overhead, j.end.bytes, j.end.packets
+	size, at, from := n+overhead, j.end.bytes, j.end.packets
 	count = min(count, maxPackets-from)
 	if free := len(j.buf) - at; count*size > free {
 		count = free / size

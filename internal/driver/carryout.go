@@ -18,9 +18,10 @@ const handshakeTOS = 0x88
 type Effects interface {
 	// Send is the method of dataplane.UDP.
 	Send(b *batch.Batch) error
-	// Flush and Keepalive are the methods of a dataplane.Encapsulator.
+	// Flush, Keepalive and Probe are the methods of a dataplane.Encapsulator.
 	Flush(now clock.Time, p *peer.Peer) bool
 	Keepalive(now clock.Time, p *peer.Peer) bool
+	Probe(now clock.Time, p *peer.Peer, frame []byte, size int)
 	// Start runs a job on any core, and then passes it to Inbox.PutFinished.
 	Start(now clock.Time, j *core.Job)
 	// Remember records a core.Reserve, core.Accepted or core.Forget.
@@ -57,6 +58,8 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 		}
 	case core.Keepalive:
 		x.Keepalive(now, out.Peer)
+	case core.Probe:
+		x.Probe(now, out.Peer, out.Message, out.Size)
 	case core.Purge:
 		result.Purged = Purge(drops, out.Peer)
 	case core.Reserve, core.Accepted, core.Forget:

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -39,6 +40,10 @@ func (x *fakeEffects) Flush(clock.Time, *peer.Peer) bool {
 func (x *fakeEffects) Keepalive(clock.Time, *peer.Peer) bool {
 	x.calls = append(x.calls, "keepalive")
 	return true
+}
+
+func (x *fakeEffects) Probe(_ clock.Time, _ *peer.Peer, frame []byte, size int) {
+	x.calls = append(x.calls, fmt.Sprintf("probe %d %s", size, frame))
 }
 
 func (x *fakeEffects) Start(_ clock.Time, j *core.Job) { x.jobs = append(x.jobs, j) }
@@ -81,6 +86,15 @@ func TestCarryOutSend(t *testing.T) {
 		if p.Endpoint().Source.IsValid() != c.source || result.Err != c.err {
 			t.Errorf("%s: source %v, error %v; want a source: %v, error %v", c.name, p.Endpoint().Source, result.Err, c.source, c.err)
 		}
+	}
+}
+
+// A probe is sent with the size that the machine wants.
+func TestCarryOutProbe(t *testing.T) {
+	x := &fakeEffects{}
+	CarryOut(x, &dataplane.Drops{}, start.Mono, &core.Output{Kind: core.Probe, Peer: newPeer(), Message: []byte("echo"), Size: 1452})
+	if len(x.calls) != 1 || x.calls[0] != "probe 1452 echo" {
+		t.Errorf("%q", x.calls)
 	}
 }
 

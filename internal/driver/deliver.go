@@ -16,6 +16,8 @@ type Delivery struct {
 	wants      notes[*peer.Peer]
 	wakes      notes[*peer.Peer]
 	confirms   notes[confirmation]
+	wishes     notes[probeWish]
+	answers    notes[probeAnswer]
 }
 
 // Deliver passes what was taken to the machine, calls its Timeout if that is due, and
@@ -43,6 +45,12 @@ func (d *Delivery) Deliver(m *core.Machine, now clock.Now, drops *dataplane.Drop
 	}
 	for _, p := range d.wants.list {
 		m.Want(now, p)
+	}
+	for _, a := range d.answers.list {
+		m.ProbeAnswered(now, a.peer, a.answer)
+	}
+	for _, w := range d.wishes.list {
+		m.Probe(now, w.peer, w.wish)
 	}
 	if m.NextTimeout() <= now.Mono {
 		m.Timeout(now)

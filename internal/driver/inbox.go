@@ -2,6 +2,7 @@ package driver
 
 import (
 	"wgd/internal/core"
+	"wgd/internal/packet"
 	"wgd/internal/peer"
 	"wgd/internal/session"
 	"wgd/internal/wire"
@@ -18,6 +19,8 @@ type Inbox struct {
 	wants      notes[*peer.Peer]
 	wakes      notes[*peer.Peer]
 	confirms   notes[confirmation]
+	wishes     notes[probeWish]
+	answers    notes[probeAnswer]
 }
 
 const (
@@ -41,6 +44,16 @@ type handshake struct {
 	from wire.Endpoint
 	msg  [wire.InitiationSize]byte // the longest
 	size uint8
+}
+
+type probeWish struct {
+	peer *peer.Peer
+	wish peer.ProbeWish
+}
+
+type probeAnswer struct {
+	peer   *peer.Peer
+	answer packet.EchoAnswer
 }
 
 type confirmation struct {
@@ -87,6 +100,17 @@ func (in *Inbox) Confirm(p *peer.Peer, k *session.Keypair) bool {
 	return in.confirms.add(confirmation{p, k})
 }
 
+// Probe takes the note that the MTU of the path to p matters.
+func (in *Inbox) Probe(p *peer.Peer, wish peer.ProbeWish) bool {
+	return in.wishes.add(probeWish{p, wish})
+}
+
+// ProbeAnswered takes the note that p has answered a probe. There are no more of them than
+// there were probes, unless the peer repeats its answers.
+func (in *Inbox) ProbeAnswered(p *peer.Peer, a packet.EchoAnswer) bool {
+	return in.answers.add(probeAnswer{p, a})
+}
+
 // Take moves what waits into d, in place of what d held before. Of the
 // handshake messages it takes at most room, so that the others are still
 // counted as waiting.
@@ -98,10 +122,14 @@ func (in *Inbox) Take(d *Delivery, room int) {
 	d.wants.clear()
 	d.wakes.clear()
 	d.confirms.clear()
+	d.wishes.clear()
+	d.answers.clear()
 	d.finished, in.finished = in.finished, d.finished
 	d.wants, in.wants = in.wants, d.wants
 	d.wakes, in.wakes = in.wakes, d.wakes
 	d.confirms, in.confirms = in.confirms, d.confirms
+	d.wishes, in.wishes = in.wishes, d.wishes
+	d.answers, in.answers = in.answers, d.answers
 }
 
 // queue is first in, first out. What was taken stands before head.

@@ -5,6 +5,7 @@ import (
 
 	"wgd/internal/core"
 	"wgd/internal/driver"
+	"wgd/internal/packet"
 	"wgd/internal/peer"
 	"wgd/internal/session"
 	"wgd/internal/wire"
@@ -79,6 +80,14 @@ func (n *notes) Wake(p *peer.Peer) {
 
 func (n *notes) Confirm(p *peer.Peer, k *session.Keypair) {
 	n.inbox.post(func(in *driver.Inbox) bool { return in.Confirm(p, k) })
+}
+
+func (n *notes) Probe(p *peer.Peer, wish peer.ProbeWish) {
+	n.inbox.post(func(in *driver.Inbox) bool { return in.Probe(p, wish) })
+}
+
+func (n *notes) ProbeAnswered(p *peer.Peer, a packet.EchoAnswer) {
+	n.inbox.post(func(in *driver.Inbox) bool { return in.ProbeAnswered(p, a) })
 }
 
 func (n *notes) Route(p *peer.Peer) { n.routes.put(p) }

@@ -101,6 +101,10 @@ func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool {
 	return x.flusher.Keepalive(x.flushing, now, p)
 }
 
+func (x *effects) Probe(now clock.Time, p *peer.Peer, frame []byte, size int) {
+	x.flusher.Probe(x.flushing, now, p, frame, size)
+}
+
 func (x *effects) Start(now clock.Time, j *core.Job) {
 	x.lanes.NeedProcessors(now)
 	x.workers.put(j)

@@ -33,7 +33,7 @@ func TestPathMTU(t *testing.T) {
 		t.Errorf("%d questions about 3 peers in 10 seconds, want 30", n)
 	}
 	for _, p := range c.peers {
-		if got := p.Location().PathMTU(c.now); got != 1280 {
+		if got, _ := p.Location().PathMTU(c.now); got != 1280 {
 			t.Errorf("the MTU of the path is %d, want 1280", got)
 		}
 	}
@@ -41,7 +41,7 @@ func TestPathMTU(t *testing.T) {
 	c.kernel.Answer(constant(route))
 	c.now = c.now.Add(time.Second)
 	sends()
-	if got := c.peers[0].Location().PathMTU(c.now); got != 0 {
+	if got, _ := c.peers[0].Location().PathMTU(c.now); got != 0 {
 		t.Errorf("the MTU of the path is %d, but the kernel has forgotten it", got)
 	}
 }
@@ -54,7 +54,7 @@ func TestPathMTUOfARoute(t *testing.T) {
 	c.sends()
 	var a allowance
 	c.step(&a, <-c.queue)
-	if got := c.peers[0].Location().PathMTU(c.now); got != 1400 {
+	if got, _ := c.peers[0].Location().PathMTU(c.now); got != 1400 {
 		t.Errorf("the MTU of the path is %d, want 1400", got)
 	}
 }

@@ -254,7 +254,7 @@ func (r *routes) lookUp(peers []*peer.Peer) (questions int, rerouted []*peer.Pee
 	}
 	for i := range r.lookups {
 		l := &r.lookups[i]
-		l.at.SetPathMTU(now, l.route.PathMTU)
+		l.at.SetPathMTU(now, l.route.PathMTU, l.route.Reported)
 		old := l.at.LastRoute()
 		r.decide(now, l, changes)
 		if l.rerouted(old) {
@@ -294,7 +294,7 @@ func (r *routes) askPaths(now clock.Time) error {
 		return err
 	}
 	for i, at := range r.paths {
-		at.SetPathMTU(now, r.answers[i].PathMTU)
+		at.SetPathMTU(now, r.answers[i].PathMTU, r.answers[i].Reported)
 	}
 	return nil
 }
@@ -407,8 +407,8 @@ func (l *lookup) rerouted(old *peer.Route) bool {
 func (r *routes) decide(now clock.Time, l *lookup, changes *peer.Changes) {
 	next := r.shared(peer.Route{
 		Found: l.route.Found, Interface: l.route.Interface, Gateway: l.route.Gateway, Source: l.route.Source,
-		Tunnel: l.route.Tunnel, Pinned: l.pins(),
-	}, l.route.MTU)
+		Tunnel: l.route.Tunnel, MTU: l.route.MTU, Pinned: l.pins(),
+	})
 	r.remember(l, next.Pinned)
 	old := l.at.LastRoute()
 	switch {
@@ -416,11 +416,11 @@ func (r *routes) decide(now clock.Time, l *lookup, changes *peer.Changes) {
 		// Without any route the source stays: the route may come back as it was.
 		kept := *old
 		kept.Pinned = old == l.at.Route() && old.Pinned // not that of another source
-		l.at.SetRoute(r.shared(kept, kept.MTU), changes.Count())
+		l.at.SetRoute(r.shared(kept), changes.Count())
 	case l.sticky() && l.moved(old, next, changes):
 		unpinned := *next
 		unpinned.Pinned = false
-		l.peer.Reroute(now, l.at, r.shared(unpinned, l.route.MTU), changes.Count())
+		l.peer.Reroute(now, l.at, r.shared(unpinned), changes.Count())
 	default:
 		l.at.SetRoute(next, changes.Count())
 	}
@@ -440,12 +440,8 @@ func (l *lookup) moved(old, next *peer.Route, changes *peer.Changes) bool {
 	return !old.SamePath(next) || old == l.at.Route() && old.Pinned && !next.Pinned
 }
 
-// shared returns a copy of route that all peers with this route share. The MTU is kept
-// for tunnels only.
-func (r *routes) shared(route peer.Route, mtu int) *peer.Route {
-	if route.Tunnel {
-		route.MTU = mtu
-	}
+// shared returns a copy of route that all peers with this route share.
+func (r *routes) shared(route peer.Route) *peer.Route {
 	if known := r.known[route]; known != nil {
 		return known
 	}

@@ -20,8 +20,9 @@ type Location struct {
 	checked atomic.Uint64 // Changes.Count up to which the route is known to be right
 	queued  atomic.Bool   // see Queue
 
-	pathMTU   atomic.Int32 // see PathMTU
+	pathMTU   atomic.Int32 // as the kernel knows it; negative: ICMP reported it. See PathMTU
 	pathAsked atomic.Int64 // clock.Time at which the kernel was last asked for it; 0: never
+	probes    atomic.Pointer[probes]
 }
 
 // A Route is the kernel's answer for an endpoint: the route of a datagram without
@@ -33,7 +34,7 @@ type Route struct {
 	Source    netip.Addr // the source that the kernel would choose
 
 	Tunnel bool // the interface is a tunnel, ours or another one
-	MTU    int  // of that tunnel; 0: not known
+	MTU    int  // of the interface; 0: not known
 
 	// Pinned: a reply from the address that received leaves by the interface that
 	// received, although the routing table prefers another one.
@@ -188,7 +189,9 @@ func (p *Peer) Reroute(now clock.Time, l *Location, r *Route, checked uint64) {
 
 // SetRoute records that r is the route, up to change number checked.
 func (l *Location) SetRoute(r *Route, checked uint64) {
-	l.route.Store(r)
+	if old := l.route.Swap(r); old != nil && !old.SamePath(r) {
+		l.forgetProbes()
+	}
 	l.checked.Store(checked)
 }
 

@@ -38,7 +38,7 @@ func (s *Sessions) Sending() *session.Keypair {
 	return s.Current
 }
 
-// Timing holds the protocol's times that the data plane needs. All peers of an
+// Timing holds the tunables that the data plane needs. All peers of an
 // interface share one value.
 type Timing struct {
 	RekeyAfterTime     time.Duration // an initiator rekeys when it sends on a key this old
@@ -46,6 +46,8 @@ type Timing struct {
 	RekeyAfterMessages uint64
 	KeepaliveTimeout   time.Duration // after data was received and nothing sent
 	NoReply            time.Duration // after data was sent and nothing authenticated received; without jitter
+
+	ProbePaths bool // looks for the MTU of paths
 }
 
 // Common is the state that all peers of an interface share.

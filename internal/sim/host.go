@@ -23,7 +23,7 @@ import (
 // Port is the port on which every host listens.
 const Port = 51820
 
-// A Host is a simulated host with a tunnel. The fields up to Forgetful may be changed
+// A Host is a simulated host with a tunnel. The fields up to Arrived may be changed
 // at any time.
 type Host struct {
 	Cores     int                     // number of cores for Diffie-Hellman jobs
@@ -34,6 +34,7 @@ type Host struct {
 	Refuse    func(d *Datagram) error // returns the error of the socket; nil: there are none
 	GRO       bool                    // the socket joins datagrams that arrive together
 	Forgetful bool                    // Got and Sent are not kept
+	Arrived   func(Packet)            // is called after each packet from the tunnels, if set
 
 	Name           int
 	Private        key.Private

@@ -9,6 +9,7 @@ import (
 	"wgd/internal/core"
 	"wgd/internal/dataplane"
 	"wgd/internal/driver"
+	"wgd/internal/packet"
 	"wgd/internal/peer"
 	"wgd/internal/session"
 	"wgd/internal/wire"
@@ -27,6 +28,12 @@ func (n *notes) Want(p *peer.Peer) { (*Host)(n).posted(n.inbox.Want(p)) }
 func (n *notes) Wake(p *peer.Peer) { (*Host)(n).posted(n.inbox.Wake(p)) }
 
 func (n *notes) Confirm(p *peer.Peer, k *session.Keypair) { (*Host)(n).posted(n.inbox.Confirm(p, k)) }
+
+func (n *notes) Probe(p *peer.Peer, wish peer.ProbeWish) { (*Host)(n).posted(n.inbox.Probe(p, wish)) }
+
+func (n *notes) ProbeAnswered(p *peer.Peer, a packet.EchoAnswer) {
+	(*Host)(n).posted(n.inbox.ProbeAnswered(p, a))
+}
 
 // posted schedules the machine if something new is in the inbox.
 func (h *Host) posted(ok bool) {
@@ -84,6 +91,10 @@ func (x *effects) Flush(now clock.Time, p *peer.Peer) bool { return x.enc.Flush(
 
 func (x *effects) Keepalive(now clock.Time, p *peer.Peer) bool {
 	return x.enc.Keepalive(x.sealing, now, p)
+}
+
+func (x *effects) Probe(now clock.Time, p *peer.Peer, frame []byte, size int) {
+	x.enc.Probe(x.sealing, now, p, frame, size)
 }
 
 func (x *effects) Start(_ clock.Time, j *core.Job) {

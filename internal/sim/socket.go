@@ -159,6 +159,9 @@ func (t *tun) Write(pieces [][]byte) error {
 		if !t.Forgetful {
 			t.Got = append(t.Got, parse(p))
 		}
+		if got := parse(p); t.Arrived != nil {
+			t.net.After(0, func() { t.Arrived(got) })
+		}
 	}
 	return nil
 }

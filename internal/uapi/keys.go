@@ -324,7 +324,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 	{name: "rx_bytes", value: "a number", meaning: "bytes received from the peer, in authentic UDP payloads",
 		answer: func(o *out, name string, p *conf.PeerStatus) { o.number(name, p.RxBytes) },
 		read:   func(p *conf.PeerStatus, name string, value []byte) error { return parseInto(&p.RxBytes, name, value) }},
-	{name: "path_mtu", value: "a number", meaning: "the MTU of the path to the endpoint, if a route names it or ICMP reported it. Absent while it is not known",
+	{name: "path_mtu", value: "a number", meaning: "the MTU of the path to the endpoint, if it is known to be smaller than that of the first link",
 		answer: func(o *out, name string, p *conf.PeerStatus) {
 			if p.PathMTU > 0 {
 				o.number(name, uint64(p.PathMTU))
@@ -335,6 +335,20 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			err := parseInto(&mtu, name, value)
 			p.PathMTU = int(mtu)
 			return err
+		}},
+	{name: "path_mtu_source", value: "route, icmp or probe", meaning: "how that MTU is known: a route names it, ICMP reported it, or probes have found it",
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.PathMTUSource != "" {
+				o.text(name, string(p.PathMTUSource))
+			}
+		},
+		read: func(p *conf.PeerStatus, name string, value []byte) error {
+			source := conf.PathMTUSource(value)
+			switch source {
+			case conf.PathMTUOfRoute, conf.PathMTUByICMP, conf.PathMTUByProbe:
+				p.PathMTUSource = source
+			}
+			return nil
 		}},
 	{name: "persistent_keepalive_interval", value: "0 to 65535", meaning: "seconds; 0: off",
 		encode: func(o *out, name string, p *conf.PeerChange) { optional(o, name, p.PersistentKeepalive) },

@@ -303,7 +303,7 @@ func status(t testing.TB) conf.Status {
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
 				EndpointName: "vpn.example.org:7", EndpointFailure: "vpn.example.org: no name server answers",
-				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280,
+				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280, PathMTUSource: conf.PathMTUByProbe,
 				AllowedIPs:   []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")},
 				Observations: []conf.Observation{{Kind: conf.SendFailed, Count: 1, First: time.Unix(9, 0), Last: time.Unix(9, 0), Detail: "EPERM"}}},
 			{PublicKey: public(t, hexC), Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), LastHandshake: time.Unix(1, 0)},
@@ -348,6 +348,7 @@ net.wg.rekey_attempt_time=90
 net.wg.keepalive_timeout=10
 net.wg.force_underload=0
 net.wg.debug=0
+net.wg.path_mtu_probes=1
 drop=replay:3
 counter=ecn-unmarked:18446744073709551615
 observation=unknown-key 3 1 5 key=` + hexC + ` address=[fe80::1%eth0]:7
@@ -364,6 +365,7 @@ last_handshake_time_nsec=123456789
 tx_bytes=7
 rx_bytes=18446744073709551615
 path_mtu=1280
+path_mtu_source=probe
 persistent_keepalive_interval=25
 allowed_ip=0.0.0.0/0
 allowed_ip=fd00::/64

@@ -73,10 +73,11 @@ func TestPathMTU(t *testing.T) {
 	for _, c := range []struct {
 		name, remote string // the address of A
 		overhead     int
+		source       string
 		learn, undo  string // on B
 	}{
-		{"over IPv4", "192.0.2.1", 60, "ip route add 192.0.2.1 via 198.51.100.254 mtu 1280", "ip route del 192.0.2.1"},
-		{"over IPv6", "fd01::1", 80, "ping -n -c 3 -i 0.2 -W 1 -s 1300 10.2.0.1 || true", ""},
+		{"over IPv4", "192.0.2.1", 60, "route", "ip route add 192.0.2.1 via 198.51.100.254 mtu 1280", "ip route del 192.0.2.1"},
+		{"over IPv6", "fd01::1", 80, "icmp", "ping -n -c 3 -i 0.2 -W 1 -s 1300 10.2.0.1 || true", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -84,9 +85,10 @@ func TestPathMTU(t *testing.T) {
 			r.Must("ip link set eth0 mtu 1280")
 			a.Must("ip link set eth0 mtu 1280")
 			lab.Connect(a, b, netip.AddrPortFrom(addr(c.remote), 1234).String(), lab.Settings{}, lab.Settings{})
+			b.Must("wgconfig wg0 sysctl -w net.wg.path_mtu_probes=0") // they would find it as well
 			a.Sink(9)
 			b.Ping(lab.InnerA4, 1)
-			const line = "path-mtu: 1280\n"
+			line := "path-mtu: 1280\n\t\tpath-mtu-source: " + c.source + "\n"
 			shown := func() (bool, string) {
 				out := b.Must("wgconfig wg0")
 				return strings.Contains(out, line), out

@@ -73,6 +73,7 @@ func TestSlowLink(t *testing.T) {
 			s.Must("ip link set wg0 txqueuelen 10000") // so that nothing is lost before the daemon reads it, while a loaded machine runs others
 			fast.PingWithin(10*time.Second, "10.2.0.1")
 			slow.PingWithin(10*time.Second, "10.2.0.1")
+			s.Must("wgconfig wg0 sysctl -w net.wg.path_mtu_probes=0") // they need a socket as well
 			daemon := s.Daemon(lab.Ours)
 			before := daemon.Stat().Files
 			atSlow, atFast := slow.Collect(4000), fast.Collect(4000)

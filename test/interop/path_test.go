@@ -2,7 +2,9 @@ package interop
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"wgd/test/lab"
 )
@@ -51,5 +53,48 @@ func TestNarrowPathKnownToOneEnd(t *testing.T) {
 				a.Stream(lab.Stream{Remote: netip.AddrPortFrom(addr(to), 9), Bytes: 1 << 20})
 			}
 		})
+	}
+}
+
+// Neither end knows that the path is narrow, and no ICMP tells them. wgd finds it out by
+// probes, and what it finds is in the status. The first TCP connection in each direction
+// stalls for a few seconds at most, whichever end opens the first one, and later ones do not,
+// in both families.
+func TestNarrowPathUnknown(t *testing.T) {
+	const stall, noStall = 15 * time.Second, 5 * time.Second
+	for _, c := range []struct{ name, endpoint string }{{"over IPv4", "192.0.2.1:1234"}, {"over IPv6", "[fd01::1]:1234"}} {
+		for _, first := range []string{"wgd first", "wireguard-go first"} {
+			t.Run(c.name+", "+first, func(t *testing.T) {
+				t.Parallel()
+				a, b := narrow(t)
+				lab.Connect(a, b, c.endpoint, lab.Settings{Daemon: lab.Theirs}, lab.Settings{Port: 1235})
+				a.Sink(9)
+				b.Sink(9)
+				b.Ping(lab.InnerA4, 1)
+				stream := func(h *lab.Host, to string, limit time.Duration) {
+					got := h.Stream(lab.Stream{Remote: netip.AddrPortFrom(addr(to), 9), Bytes: 1 << 20})
+					if got.Took > limit {
+						t.Errorf("1 MiB from host %s to %s took %v, want at most %v", h.Name, to, got.Took, limit)
+					}
+				}
+				if first == "wgd first" {
+					stream(b, lab.InnerA4, stall)
+					stream(a, lab.InnerB4, stall)
+				} else {
+					stream(a, lab.InnerB4, stall)
+					stream(b, lab.InnerA4, stall)
+				}
+				lab.Until(t, time.Minute, "the MTU of the path is known", func() (bool, string) {
+					out := b.Must("wgconfig wg0")
+					return strings.Contains(out, "path-mtu: 1280\n") && strings.Contains(out, "path-mtu-source: probe\n"), out
+				})
+				for _, to := range []string{lab.InnerA4, lab.InnerA6} {
+					stream(b, to, noStall)
+				}
+				for _, to := range []string{lab.InnerB4, lab.InnerB6} {
+					stream(a, to, noStall)
+				}
+			})
+		}
 	}
 }

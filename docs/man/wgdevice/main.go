@@ -46,7 +46,7 @@ func page() *cli.FilePage {
 				"An interface does not answer packets that it cannot authenticate. A peer whose public key it does not have sees silence.",
 			}},
 			{Title: "Sysctls", Text: []string{
-				"wgconfig(8) sysctl shows and sets these parameters of an interface. They are for tests and debugging; peers expect the defaults.",
+				"wgconfig(8) sysctl shows and sets these parameters of an interface. Except for the last one, they are for tests and debugging; peers expect the defaults.",
 			}, Entries: sysctls()},
 			{Title: "Limits", Text: []string{
 				"The MTU is 1420 unless it is set: over an outer path of 1500 bytes this leaves room for the outer header of IPv6. The largest is 65535.",
@@ -76,6 +76,7 @@ var meanings = map[string]string{
 	"keepalive_timeout":    "How many seconds after receiving data an empty packet is sent, if nothing else is.",
 	"force_underload":      "1 makes the interface demand a cookie in every handshake, as it does under load.",
 	"debug":                "1 makes the daemon log handshakes.",
+	"path_mtu_probes":      "0 stops the search for the MTU of the paths to peers by probes.",
 }
 
 func sysctls() (entries []cli.Entry) {

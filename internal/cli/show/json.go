@@ -44,6 +44,7 @@ type JSONPeer struct {
 	RxBytes             uint64         `json:"rx_bytes"`
 	TxBytes             uint64         `json:"tx_bytes"`
 	PathMTU             int            `json:"path_mtu"`
+	PathMTUSource       *string        `json:"path_mtu_source"`
 
 	// As wgd explain has them, but without what ICMP says.
 	State     explain.State    `json:"state"`
@@ -113,6 +114,7 @@ func PeerJSON(p *conf.PeerStatus, name string, e explain.Peer, secrets bool) JSO
 	if out.AllowedIPs == nil {
 		out.AllowedIPs = []netip.Prefix{}
 	}
+	out.PathMTUSource = nullIfEmpty(string(p.PathMTUSource))
 	out.EndpointName, out.EndpointFailure = nullIfEmpty(p.EndpointName), nullIfEmpty(p.EndpointFailure)
 	if p.Endpoint.IsValid() {
 		out.Endpoint = nullIfEmpty(p.Endpoint.String())

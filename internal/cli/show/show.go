@@ -63,6 +63,9 @@ func Peer(w io.Writer, p *conf.PeerStatus, indent string, secrets bool) {
 	if p.PathMTU != 0 {
 		line("path-mtu", fmt.Sprint(p.PathMTU))
 	}
+	if p.PathMTUSource != "" {
+		line("path-mtu-source", string(p.PathMTUSource))
+	}
 	if p.PersistentKeepalive != 0 {
 		line("persistent-keepalive", fmt.Sprint(p.PersistentKeepalive))
 	}

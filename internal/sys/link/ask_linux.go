@@ -191,6 +191,8 @@ func parseRoute(b []byte) (r Route) {
 			r.Gateway, _ = netip.AddrFromSlice(value[2:])
 		case kind == unix.RTA_METRICS:
 			r.PathMTU = metricMTU(value)
+		case kind == unix.RTA_CACHEINFO:
+			r.Reported = expires(value)
 		case kind == unix.RTA_PREFSRC:
 			r.Source, _ = netip.AddrFromSlice(value)
 		}
@@ -206,6 +208,12 @@ func metricMTU(metrics []byte) int {
 		}
 	}
 	return 0
+}
+
+// expires reports whether a struct rta_cacheinfo says that the route does.
+func expires(info []byte) bool {
+	const at = 8 // of rta_expires
+	return len(info) >= at+4 && binary.NativeEndian.Uint32(info[at:]) != 0
 }
 
 // attributes iterates over the attributes of a netlink message, up to the first one

@@ -55,5 +55,6 @@ type Route struct {
 	MTU       int        // of the interface; 0: not known
 	// PathMTU is the MTU of the path, if it is smaller than that of the interface: the
 	// route names it, or ICMP reported it in the last ten minutes. 0: not known.
-	PathMTU int
+	PathMTU  int
+	Reported bool // it will expire: ICMP reported it
 }

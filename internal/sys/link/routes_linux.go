@@ -110,7 +110,7 @@ func (r *routes) Ask(questions []Question, answers []Route) error {
 		answers[i].Tunnel, answers[i].MTU = known.tunnel, known.mtu
 		answers[i].Running = known.up && known.running
 		if answers[i].PathMTU >= known.mtu {
-			answers[i].PathMTU = 0
+			answers[i].PathMTU, answers[i].Reported = 0, false
 		}
 	}
 	return nil

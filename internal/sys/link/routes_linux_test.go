@@ -174,8 +174,8 @@ func TestAskForThePathMTU(t *testing.T) {
 		"198.51.100.1:7": 1400, "198.51.101.1:7": 1300, "198.51.102.1:7": 0, "198.51.103.1:7": 0, "[fd09::1]:7": 1280,
 		"192.0.2.9:7": 0, "[fd00::9]:7": 0,
 	} {
-		if got := ask(t, r, to(at)); !got.Found || got.PathMTU != want {
-			t.Errorf("%s: %+v, want the MTU %d", at, got, want)
+		if got := ask(t, r, to(at)); !got.Found || got.PathMTU != want || got.Reported {
+			t.Errorf("%s: %+v, want the MTU %d, which no ICMP reported", at, got, want)
 		}
 	}
 }
