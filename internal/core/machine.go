@@ -123,7 +123,7 @@ func (m *Machine) quiet(p *member) {
 	p.rekey = rekey{}
 	p.forgetTrouble()
 	p.keepaliveOwed = false
-	p.handshakeSent, p.hurried, p.keepaliveServed, p.completed = 0, 0, 0, 0
+	p.handshakeSent, p.gapSkipped, p.keepaliveServed, p.completed = 0, 0, 0, 0
 	m.schedule(p, clock.Never)
 	if p.shared.HasStaged() {
 		m.emit(Output{Kind: Purge, Peer: p.shared})

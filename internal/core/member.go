@@ -39,7 +39,7 @@ type member struct {
 	keepaliveOwed   bool          // the first persistent keepalive after Up, or after it was set (A41)
 	jitter          time.Duration // added to its timers
 	handshakeSent   clock.Time    // our last initiation or response; 0: none
-	hurried         clock.Time    // when the gap between initiations was last not kept, see mayHurry
+	gapSkipped      clock.Time    // when the gap between initiations was last not kept, see maySkipGap
 	keepaliveServed clock.Time    // when a persistent keepalive was last due
 	lastSession     clock.Time    // when the last session was made
 	completed       clock.Time    // when a handshake was last completed, by a response or a confirmation

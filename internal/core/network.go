@@ -36,7 +36,7 @@ func (m *Machine) NetworkChanged(now clock.Now, shared *peer.Peer, since clock.T
 	} else if p.own == nil && (resumed || p.shared.PersistentKeepalive() > 0 || p.shared.HasStaged()) {
 		p.wanted, p.attempts = true, 0
 	}
-	if m.mayHurry(now, p, since) {
+	if m.maySkipGap(now, p, since) {
 		if p.own != nil {
 			m.initiate(now, p, NetworkChanged)
 		} else {
@@ -46,11 +46,11 @@ func (m *Machine) NetworkChanged(now clock.Now, shared *peer.Peer, since clock.T
 	m.look(now, p)
 }
 
-// mayHurry reports whether the next initiation need not wait for RekeyTimeout to pass
+// maySkipGap reports whether the next initiation need not wait for RekeyTimeout to pass
 // since our last handshake message: because that one was never sent, or because it was
 // sent the old way. The latter is allowed once per RekeyTimeout, however often the
 // network changes.
-func (m *Machine) mayHurry(now clock.Now, p *member, since clock.Time) bool {
+func (m *Machine) maySkipGap(now clock.Now, p *member, since clock.Time) bool {
 	switch {
 	case p.own == nil && !p.wanted:
 		return false
@@ -58,10 +58,10 @@ func (m *Machine) mayHurry(now clock.Now, p *member, since clock.Time) bool {
 		return false // it is just being made, or was the last one
 	case p.shared.Unsent():
 		return true
-	case p.handshakeSent > since || p.hurried != 0 && now.Mono.Sub(p.hurried) < m.tunables.RekeyTimeout:
+	case p.handshakeSent > since || p.gapSkipped != 0 && now.Mono.Sub(p.gapSkipped) < m.tunables.RekeyTimeout:
 		return false
 	}
-	p.hurried = now.Mono
+	p.gapSkipped = now.Mono
 	return true
 }
 
@@ -74,7 +74,7 @@ func unheardAt(m *Machine, p *member) clock.Time {
 	return p.probed.Add(m.tunables.RekeyTimeout + p.jitter)
 }
 
-func askWhetherHeard(m *Machine, now clock.Now, p *member) {
+func suspectUnheard(m *Machine, now clock.Now, p *member) {
 	p.probed = 0
 	suspect(m, now, p)
 }

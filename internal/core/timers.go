@@ -55,7 +55,7 @@ var duties = [...]duty{
 	{retransmitAt, retransmit},
 	{silentAt, reportSilent},
 	{noReplyAt, suspect},
-	{unheardAt, askWhetherHeard},
+	{unheardAt, suspectUnheard},
 	{passiveAt, keepalivePassive},
 	{persistentAt, keepalivePersistent},
 	{wantedAt, beginHandshake},

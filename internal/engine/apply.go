@@ -147,9 +147,9 @@ func (e *Engine) RoutesChanged(prefixes ...netip.Prefix) {
 func (e *Engine) Resumed(slept time.Duration) {
 	e.mu.Lock()
 	now := e.world.Clock()
-	woken := e.machine.InUse(now.Mono.Add(-slept))
+	suspended := e.machine.InUse(now.Mono.Add(-slept))
 	e.mu.Unlock()
-	e.routes.sweep.resume(now.Mono, woken)
+	e.routes.sweep.resume(now.Mono, suspended)
 	if s := e.sockets.get(); s != nil {
 		s.Forget()
 	}

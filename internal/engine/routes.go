@@ -166,7 +166,7 @@ func (r *routes) run(closing <-chan struct{}) {
 			select {
 			case p = <-r.queue:
 			case <-r.sweep.bell:
-				if !pause(r.sweep.rest(r.clock().Mono)) {
+				if !pause(r.sweep.pause(r.clock().Mono)) {
 					return
 				}
 				r.sweep.begin(r)

@@ -25,13 +25,13 @@ type sweep struct {
 	bell  chan struct{} // holds one token after a change
 	since atomic.Int64  // clock.Time of the last change
 
-	mu    sync.Mutex
-	woken []*peer.Peer // were in use when the computer was suspended; the next to be reported
+	mu        sync.Mutex
+	suspended []*peer.Peer // were in use when the computer was suspended; the next to be reported
 
 	// Used by the goroutine of routes only.
-	list    []*peer.Peer
-	resumed map[*peer.Peer]bool // those of list that were woken
-	rests   clock.Time          // no new list is made earlier
+	list      []*peer.Peer
+	resumed   map[*peer.Peer]bool // those of list that were in use when it was suspended
+	notBefore clock.Time          // no new list is made earlier
 }
 
 // sweepShare limits the time that making lists of peers takes to one part of so many:
@@ -52,7 +52,7 @@ func (s *sweep) ring() {
 // routes have been looked up.
 func (s *sweep) resume(now clock.Time, list []*peer.Peer) {
 	s.mu.Lock()
-	s.woken = append(s.woken, list...)
+	s.suspended = append(s.suspended, list...)
 	s.mu.Unlock()
 	s.since.Store(int64(now))
 	s.ring()
@@ -62,11 +62,11 @@ func (s *sweep) resume(now clock.Time, list []*peer.Peer) {
 func (s *sweep) begin(r *routes) {
 	began := r.clock().Mono
 	s.mu.Lock()
-	woken := s.woken
-	s.woken = nil
+	suspended := s.suspended
+	s.suspended = nil
 	s.mu.Unlock()
-	s.list, s.resumed = woken, make(map[*peer.Peer]bool, len(woken))
-	for _, p := range woken {
+	s.list, s.resumed = suspended, make(map[*peer.Peer]bool, len(suspended))
+	for _, p := range suspended {
 		s.resumed[p] = true
 	}
 	for _, p := range s.inUse() {
@@ -75,11 +75,11 @@ func (s *sweep) begin(r *routes) {
 		}
 	}
 	now := r.clock().Mono
-	s.rests = now.Add(sweepShare * now.Sub(began))
+	s.notBefore = now.Add(sweepShare * now.Sub(began))
 }
 
-// rest returns how long no list may be made.
-func (s *sweep) rest(now clock.Time) time.Duration { return max(s.rests.Sub(now), 0) }
+// pause returns how long no list may be made.
+func (s *sweep) pause(now clock.Time) time.Duration { return max(s.notBefore.Sub(now), 0) }
 
 func (s *sweep) done() bool { return len(s.list) == 0 }
 
@@ -96,17 +96,17 @@ func (s *sweep) take(n int) []*peer.Peer {
 func (s *sweep) report(list, rerouted []*peer.Peer) {
 	since := clock.Time(s.since.Load())
 	if len(list) > 0 && len(s.resumed) > 0 {
-		woken := slices.DeleteFunc(slices.Clone(list), func(p *peer.Peer) bool { return !s.resumed[p] })
+		suspended := slices.DeleteFunc(slices.Clone(list), func(p *peer.Peer) bool { return !s.resumed[p] })
 		rerouted = slices.DeleteFunc(rerouted, func(p *peer.Peer) bool { return s.resumed[p] })
-		for _, p := range woken {
+		for _, p := range suspended {
 			delete(s.resumed, p)
 		}
-		s.tell(woken, since, true)
+		s.notify(suspended, since, true)
 	}
-	s.tell(rerouted, since, false)
+	s.notify(rerouted, since, false)
 }
 
-func (s *sweep) tell(list []*peer.Peer, since clock.Time, resumed bool) {
+func (s *sweep) notify(list []*peer.Peer, since clock.Time, resumed bool) {
 	if len(list) > 0 {
 		s.changed(list, since, resumed)
 	}
