@@ -147,9 +147,10 @@ func ipBatch(t *testing.T, text string) {
 }
 
 // churn adds and removes addresses, routes and rules that the kernel lists before the
-// others, with pauses.
+// others. The pauses between grow to a length in which a slow computer, too, can read a
+// list; then short ones follow again.
 func churn(l *Links, stop <-chan struct{}) {
-	for {
+	for n := 0; ; n++ {
 		for k := range 20 {
 			_ = l.AddAddress("lo", passing(k).address)
 			_ = l.AddRoute("lo", passing(k).route)
@@ -163,7 +164,7 @@ func churn(l *Links, stop <-chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(5 * time.Millisecond << (n % 9)):
 		}
 	}
 }
