@@ -3,7 +3,9 @@ package lab
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // interfaceIndex is what begins the lines about an interface.
@@ -14,6 +16,7 @@ var interfaceIndex = regexp.MustCompile(`(?m)^\d+: `)
 // interfaces are left out, because they are never used again.
 func (h *Host) System() string {
 	h.t.Helper()
+	h.awaitLimits()
 	text := interfaceIndex.ReplaceAllString(h.Must("ip -d address"), "")
 	for _, line := range []string{"ip -d route show table all", "ip -d rule", "ip -d -6 rule"} {
 		text += line + "\n" + h.Must("%s", line)
@@ -25,6 +28,28 @@ func (h *Host) System() string {
 	}
 	slices.Sort(firewall)
 	return text + strings.Join(firewall, "\ntable ") + "\n"
+}
+
+// linkLimits are the MTU of an interface, and the limits of its super-packets in bytes
+// and in segments.
+var linkLimits = regexp.MustCompile(`\bmtu (\d+) .*\bgso_max_size (\d+) gso_max_segs (\d+)`)
+
+// awaitLimits waits until the limits of super-packets fit the MTU of every interface: the
+// daemon sets them a moment after the MTU was set. It does not wait for long, because the
+// interfaces of other programs have other limits.
+func (h *Host) awaitLimits() {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		fits := true
+		for _, found := range linkLimits.FindAllStringSubmatch(h.Must("ip -d -o link show type tun"), -1) {
+			mtu, _ := strconv.Atoi(found[1])
+			bytes, _ := strconv.Atoi(found[2])
+			segments, _ := strconv.Atoi(found[3])
+			fits = fits && bytes == segments*mtu
+		}
+		if fits {
+			return
+		}
+	}
 }
 
 // Unchanged fails the test if two states that System returned are not the same, and shows
