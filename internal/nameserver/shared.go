@@ -8,11 +8,12 @@ import (
 )
 
 // ErrShared says why resolv.conf is not changed.
-var ErrShared = errors.New("programs in other network namespaces use this file too, and cannot reach these name servers: " +
-	"give this one a file of its own, which is /etc/netns/NAME/resolv.conf for `ip netns exec NAME`")
+var ErrShared = errors.New("this network namespace shares files with another one, whose programs cannot reach these name servers: " +
+	"write them to /etc/netns/NAME/resolv.conf, which `ip netns exec NAME` puts in the place of this file")
 
-// shared returns ErrShared if process 1, and with it the rest of the computer, uses the same
-// resolv.conf, but another network namespace. Without the right to know, it returns nil.
+// shared returns ErrShared if process 1, and with it the rest of the computer, is in another
+// network namespace, but uses the same resolv.conf, or the same records: they are about one
+// file. Without the right to know, it returns nil.
 func (s *Settings) shared() error {
 	here, err := os.Stat("/proc/thread-self/ns/net")
 	if err != nil {
@@ -26,13 +27,18 @@ func (s *Settings) shared() error {
 	if !exists(path) {
 		path = filepath.Dir(path) // in which it would be made
 	}
-	ours, err := os.Lstat(path)
+	if s.hasSame(path, os.Lstat) || s.hasSame(s.dir, os.Stat) {
+		return fmt.Errorf("%s: %w", s.resolvConf, ErrShared)
+	}
+	return nil
+}
+
+// hasSame reports whether a path is the same file for process 1.
+func (s *Settings) hasSame(path string, stat func(string) (os.FileInfo, error)) bool {
+	ours, err := stat(path)
 	if err != nil {
-		return nil
+		return false
 	}
-	theirs, err := os.Lstat(filepath.Join(s.first, "root", path))
-	if err != nil || !os.SameFile(ours, theirs) {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", s.resolvConf, ErrShared)
+	theirs, err := stat(filepath.Join(s.first, "root", path))
+	return err == nil && os.SameFile(ours, theirs)
 }

@@ -23,25 +23,31 @@ func processOne(t *testing.T, otherNetns bool, root string) string {
 	return dir
 }
 
-// In a network namespace whose programs have the same resolv.conf as the rest of the
-// computer, it is not changed, and nothing is left. With a file of its own, or in the
+// In a network namespace with the same resolv.conf or the same records as the rest of the
+// computer, the file is not changed, and nothing is left. With files of its own, or in the
 // network namespace of the computer, it is.
 func TestSharedFile(t *testing.T) {
 	for _, kind := range kinds {
 		s := newSettings(t, kind)
 		before := state(t, s)
-		s.first = processOne(t, true, "/")
-		if _, err := s.Set("wg0", dns("10.2.0.1")); !errors.Is(err, ErrShared) {
-			t.Errorf("%s: Set returns %v, want ErrShared", kind, err)
+		other := t.TempDir() // has only the same records
+		if err := errors.Join(os.MkdirAll(filepath.Join(other, filepath.Dir(s.dir)), 0o755), os.Symlink(s.dir, filepath.Join(other, s.dir))); err != nil {
+			t.Fatal(err)
 		}
-		if after := state(t, s); after != before {
-			t.Errorf("%s: it became\n%swant\n%s", kind, after, before)
-		}
-		if r, err := s.load("wg0"); r != nil || err != nil {
-			t.Errorf("%s: there is a record %v, %v", kind, r, err)
+		for _, root := range []string{"/", other} {
+			s.first = processOne(t, true, root)
+			if _, err := s.Set("wg0", dns("10.2.0.1")); !errors.Is(err, ErrShared) {
+				t.Errorf("%s: Set returns %v, want ErrShared", kind, err)
+			}
+			if after := state(t, s); after != before {
+				t.Errorf("%s: it became\n%swant\n%s", kind, after, before)
+			}
+			if r, err := s.load("wg0"); r != nil || err != nil {
+				t.Errorf("%s: there is a record %v, %v", kind, r, err)
+			}
 		}
 		for what, first := range map[string]string{
-			"another file":              processOne(t, true, t.TempDir()),
+			"other files":               processOne(t, true, t.TempDir()),
 			"the same namespace":        processOne(t, false, "/"),
 			"nothing is known about it": t.TempDir(),
 		} {
