@@ -235,3 +235,28 @@ func TestTooBig(t *testing.T) {
 		}
 	}
 }
+
+// A host that answers "time exceeded" may do so once per second only: the next rounds do
+// not begin sooner.
+func TestRoundsForTimeExceeded(t *testing.T) {
+	h := &path{mtu: 1279, exceeded: time.Second}
+	s, _ := h.run(t, echo4, Limits{Top: 1500, Minimum: Minimum4})
+	if len(s.begun) < 3 {
+		t.Fatalf("%d rounds", len(s.begun))
+	}
+	for i := 2; i < len(s.begun); i++ {
+		if gap := s.begun[i].Sub(s.begun[i-1]); gap < time.Second {
+			t.Errorf("round %d begins %v after the one before", i, gap)
+		}
+	}
+}
+
+// If the path is interrupted after one round with all sizes was answered, the larger ones
+// of it may have been lost by accident: nothing is known.
+func TestInterruptedWithinTheSearch(t *testing.T) {
+	h := &path{mtu: 1400, lose: func(n int) bool { return n > 20 }}
+	s, _ := h.run(t, echo4, Limits{Top: 1500, Minimum: Minimum4})
+	if r, mtu := s.Result(); r != Silent || s.best != 1400 {
+		t.Errorf("result %d, %d", r, mtu)
+	}
+}
