@@ -287,12 +287,14 @@ func TestUpDoesWhatWgQuickDoes(t *testing.T) {
 			before := system(h)
 			h.Must("%s", quick+"up wg0")
 			h.Must("test -S /run/wireguard/wg0.sock && wgconfig wg0") // the kernel did not take it
+			h.AwaitAddresses("wg0")
 			theirs := system(h) + tunnel(h)
 			h.Must("%s", quick+"down wg0")
 			gone(t, h)
 			h.Must("sysctl -qw net.ipv4.conf.all.src_valid_mark=0") // wg-quick leaves it
 			lab.Unchanged(t, "wg-quick down", before, system(h))
 			h.Must("wgd up wg0")
+			h.AwaitAddresses("wg0")
 			lab.Unchanged(t, "wgd up", theirs, system(h)+tunnel(h))
 			h.Must("wgd down wg0")
 			lab.Unchanged(t, "wgd down", before, system(h))
