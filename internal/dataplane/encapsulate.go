@@ -134,8 +134,6 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		if s.Next() > to.fit {
 			e.advise(j.now, frame, s.Next(), to)
 		}
-		// With a TTL of its own, it is of a tunnel itself. Should that be a loop, probes would
-		// go round as well.
 		if to.probe && ttl == 0 && (to.narrow || s.Next() > largeDatagram-overhead || packet.IsSYN(p)) {
 			e.wish(j, to, p)
 		}

@@ -41,8 +41,13 @@ func (d doubt) mssLimit(inner []byte, fit, headers int) int {
 }
 
 // wish tells the machine that the MTU of the path matters, because of p: it is large, or
-// begins a TCP connection.
+// begins a TCP connection. It is not called for a packet that leaves with a TTL of its own,
+// and does nothing for a fragment: the one is of a tunnel itself, and the other is what most
+// of the packets in a loop are, where probes would go round as well (A46).
 func (e *Encapsulator) wish(j *SealJob, to *sealSection, p []byte) {
+	if _, fragment := packet.Fragment(p); fragment {
+		return
+	}
 	to.probe = false
 	e.Shared.wish(j.now, to.peer, packet.Source(p), packet.Destination(p))
 }

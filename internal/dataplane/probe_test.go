@@ -45,6 +45,7 @@ func TestReasonsForProbes(t *testing.T) {
 		{name: "small, narrow path", f: small, narrow: true, want: 1},
 		{name: "large, turned off", f: large, off: true}, {name: "large, no session", f: large, old: true},
 		{name: "large, of another tunnel", f: frame(inside(netip.AddrPortFrom(addrB, 7), append([]byte{4, 0, 0, 0}, make([]byte, 1280)...)))},
+		{name: "large fragment", f: frame(first(udpPacket(addrA, addrB, 1300), 7))},
 		{name: "multicast", f: frame(udpPacket(addrA, netip.MustParseAddr("224.0.0.9"), 1300))},
 	} {
 		a, _ := probing(t, probed4)
