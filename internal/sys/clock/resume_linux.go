@@ -2,6 +2,8 @@ package clock
 
 import (
 	"errors"
+	"math"
+	"math/bits"
 	"os"
 	"time"
 
@@ -20,7 +22,7 @@ func WatchResume(resumed func(slept time.Duration)) (stop func(), err error) {
 	if err != nil {
 		return nil, os.NewSyscallError("timerfd_create", err)
 	}
-	const never = 1 << 33 // in the year 2242
+	const never = math.MaxInt32 << (bits.UintSize/32 - 1) // in the year 2106; with 32 bits, in 2038
 	at := &unix.ItimerSpec{Value: unix.Timespec{Sec: never}}
 	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, at, nil); err != nil {
 		unix.Close(fd)
