@@ -67,7 +67,7 @@ func (k *Kernel) diagnose(status *conf.Status, record *Record) Diagnosis {
 		}
 		for _, prefix := range p.AllowedIPs {
 			if prefix.Bits() > 0 && len(d.RoutedTo) < maxRoutes {
-				d.RoutedTo[prefix], _ = k.InterfaceTo(firstHost(prefix), 0)
+				d.RoutedTo[prefix] = k.routedTo(prefix)
 			}
 		}
 	}
@@ -104,6 +104,20 @@ func silent(status *conf.Status) (list []netip.AddrPort) {
 		}
 	}
 	return list
+}
+
+// routedTo returns the interface to which the first hosts of a network are routed; "": none.
+// Packets to this host's own addresses, of which the first one is often one, stay here.
+func (k *Kernel) routedTo(prefix netip.Prefix) (name string) {
+	const loopback, hosts = "lo", 4
+	host := firstHost(prefix)
+	for range hosts {
+		name, _ = k.InterfaceTo(host, 0)
+		if host = host.Next(); name != loopback || !prefix.Contains(host) {
+			break
+		}
+	}
+	return name
 }
 
 // firstHost is an address of a network that a host may have.

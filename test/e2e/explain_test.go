@@ -264,6 +264,10 @@ func TestExplainInside(t *testing.T) {
 
 	a.Must("ip route add 10.3.0.0/24 via 192.0.2.2")
 	explains(t, a, "wg0 c", explain.NotRouted, "packets to the allowed IPs 10.3.0.0/24 are routed to eth0, not to wg0")
+	a.Must("ip route del 10.3.0.0/24; wg-ifconfig wg0 inet 10.3.0.1/24")
+	if text := a.Must("wgd explain wg0 c"); strings.Contains(text, "routed") {
+		t.Errorf("our own address in the network of c is taken for a wrong route:\n%s", text)
+	}
 
 	a.Must("wgconfig wg0 set peer c --allowed-ips=%s/32", lab.InnerB4)
 	explains(t, a, "wg0 b", explain.AllowedIPsTaken, "the allowed IP "+lab.InnerB4+"/32 was given to peer c as well")
