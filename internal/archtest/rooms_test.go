@@ -127,7 +127,7 @@ var rooms = map[string]room{
 	"internal/resolve/names":       {pure: true, imports: []string{"internal/clock", "key"}},
 	"internal/resolve/follow": {imports: []string{
 		"internal/clock", "internal/resolve/dns", "internal/resolve/names", "key"}},
-	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns"}, third: []string{dnsmsg}},
+	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns", "internal/sys/netns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
 		"internal/quote", "conf", "key", "internal/invalid", "internal/resolve"}},
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "internal/quote", "internal/wgconf"}},
@@ -145,7 +145,7 @@ var rooms = map[string]room{
 	"docs/man/wgdevice": {imports: []string{"conf", "internal/cli"}},
 	"docs/tables":       {imports: []string{"internal/dataplane", "internal/uapi"}},
 
-	"test/lab": {forTests: true, third: []string{unix, dnsmsg}},
+	"test/lab": {forTests: true, third: []string{unix}},
 	"test/load": {forTests: true, imports: []string{
 		"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
 	"test/e2e": {forTests: true},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/resolve/dns/dnstest"
 	"wgd/test/lab"
 )
 
@@ -28,14 +29,17 @@ func startResolved(t *testing.T, h *lab.Host) *lab.Resolved {
 // resolvedPair is two hosts: a, with the name server of the LAN and that of the tunnel,
 // which know different addresses; and b, with systemd-resolved and the file of a tunnel to
 // a.
-func resolvedPair(t *testing.T) (b *lab.Host, r *lab.Resolved, lan *lab.NameServer) {
+func resolvedPair(t *testing.T) (b *lab.Host, r *lab.Resolved, lan *dnstest.Server) {
 	a, b := lab.Pair(t)
 	r = startResolved(t, b)
 	upFiles(a, b, "DNS = 10.2.0.1, corp.example")
 	b.Must("sed -i 's,0.0.0.0/0.*,10.2.0.1/32,' /etc/wireguard/wg0.conf")
 	a.Must("wgd up wg0")
-	lan = a.ServeNames("192.0.2.1", map[string]string{"www.example": "192.0.2.80"})
-	a.ServeNames("10.2.0.1", map[string]string{"www.example": "10.2.0.80", "host.corp.example": "10.2.0.81"})
+	lan = dnstest.StartOn(t, a.PID(), "192.0.2.1")
+	lan.SetAddrs("www.example", 3600, "192.0.2.80")
+	inside := dnstest.StartOn(t, a.PID(), "10.2.0.1")
+	inside.SetAddrs("www.example", 3600, "10.2.0.80")
+	inside.SetAddrs("host.corp.example", 3600, "10.2.0.81")
 	return b, r, lan
 }
 

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,25 +9,13 @@ import (
 
 	"wgd/internal/explain"
 	"wgd/internal/resolve/dns/dnstest"
-	"wgd/internal/sys/netns"
 	"wgd/test/lab"
 )
 
 // nameServer starts a name server on a host, and makes it the one that the host asks.
-func nameServer(t *testing.T, h *lab.Host) (s *dnstest.Server) {
+func nameServer(t *testing.T, h *lab.Host) *dnstest.Server {
 	t.Helper()
-	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", h.PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ns.Close()
-	err = netns.Do(ns, func() error {
-		s = dnstest.StartAt(t, addrPort("127.0.0.1:53"))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := dnstest.StartOn(t, h.PID(), "127.0.0.1")
 	h.Write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
 	h.Write("/etc/nsswitch.conf", "hosts: files dns\n")
 	return s

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/internal/resolve/dns/dnstest"
 	"wgd/test/lab"
 )
 
@@ -232,9 +233,12 @@ func TestRealQueries(t *testing.T) {
 	lan, office := lab.NewHost(t, "lan"), lab.NewHost(t, "office")
 	lab.Link(c.Host, "lan0", []string{"192.0.2.1/24"}, lan, "lan0", []string{"192.0.2.2/24"})
 	lab.Link(c.Host, "wg0", []string{"198.51.100.1/24"}, office, "wg0", []string{"198.51.100.2/24", "198.51.100.3/24"})
-	public := lan.ServeNames("", map[string]string{"www.example": "203.0.113.1"})
-	first := office.ServeNames("198.51.100.2", map[string]string{"www.corp.example": "10.2.0.80"})
-	second := office.ServeNames("198.51.100.3", map[string]string{"www.corp.example": "10.2.0.81"})
+	public := dnstest.StartOn(t, lan.PID(), "0.0.0.0")
+	public.SetAddrs("www.example", 3600, "203.0.113.1")
+	first := dnstest.StartOn(t, office.PID(), "198.51.100.2")
+	first.SetAddrs("www.corp.example", 3600, "10.2.0.80")
+	second := dnstest.StartOn(t, office.PID(), "198.51.100.3")
+	second.SetAddrs("www.corp.example", 3600, "10.2.0.81")
 	index := func(name string) (index int) {
 		if _, err := fmt.Sscan(c.Must("cat /sys/class/net/%s/ifindex", name), &index); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ package dnstest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"wgd/internal/resolve/dns"
+	"wgd/internal/sys/netns"
 )
 
 // An Entry is what the server knows about a name.
@@ -49,6 +51,25 @@ type Server struct {
 
 // Start starts a server at a free port of 127.0.0.1.
 func Start(t testing.TB) *Server { return StartAt(t, netip.MustParseAddrPort("127.0.0.1:0")) }
+
+// StartOn starts a server at port 53 of an address, in the network namespace of a process:
+// that of a simulated host.
+func StartOn(t testing.TB, pid int, at string) (s *Server) {
+	t.Helper()
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	err = netns.Do(ns, func() error {
+		s = StartAt(t, netip.AddrPortFrom(netip.MustParseAddr(at), 53))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
 // StartAt starts a server, which ends with the test.
 func StartAt(t testing.TB, at netip.AddrPort) *Server {
