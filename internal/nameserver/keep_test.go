@@ -95,3 +95,18 @@ func TestKeepNothing(t *testing.T) {
 	s, _ := newResolved(t)
 	s.Keep(t.Context(), "wg0", func(done string, err error) { t.Errorf("%q, %v", done, err) })
 }
+
+// What another way holds is not given to systemd-resolved when it is started: wgd up may
+// have changed the record since Keep read it.
+func TestAgainOnlyWhatItHolds(t *testing.T) {
+	s, fake := newResolved(t)
+	must(t, s.set("wg0", dns("10.2.0.1")))
+	r, err := s.load("wg0")
+	must(t, err)
+	r.By = byFile
+	must(t, s.save("wg0", r))
+	fake.links = map[int]resolved.Link{}
+	if set, err := s.again("wg0"); set || err != nil || len(fake.links) > 0 {
+		t.Errorf("set again: %t, %v, %v", set, err, fake.links)
+	}
+}
