@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,15 +37,8 @@ func bootWithUnit(t *testing.T, h *lab.Host) *lab.Systemd {
 		}
 		t.Skipf("NOT TESTED: the unit in systemd: there is no %s", missing)
 	}
-	root, err := lab.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	unit, err := os.ReadFile(filepath.Join(root, "packaging/systemd/wgd@.service"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Write("/run/units/wgd@.service", string(unit))
+	unit := readUnit(t)
+	h.Write("/run/units/wgd@.service", unit)
 	h.Must("chmod 644 /run/units/wgd@.service")
 	return s
 }

@@ -12,6 +12,20 @@ import (
 	"wgd/test/lab"
 )
 
+// readUnit returns the text of the unit.
+func readUnit(t *testing.T) string {
+	t.Helper()
+	root, err := lab.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := os.ReadFile(filepath.Join(root, "packaging/systemd/wgd@.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(unit)
+}
+
 // systemd understands every line of the unit, finds nothing to complain about, and counts
 // the protections that it can have as set.
 func TestUnit(t *testing.T) {
@@ -22,14 +36,7 @@ func TestUnit(t *testing.T) {
 		}
 		t.Skipf("NOT TESTED: the unit of systemd: there is no %s", missing)
 	}
-	root, err := lab.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	unit, err := os.ReadFile(filepath.Join(root, "packaging/systemd/wgd@.service"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	unit := readUnit(t)
 	system := t.TempDir()
 	write := func(path, text string, mode os.FileMode) {
 		path = filepath.Join(system, path)
@@ -49,7 +56,7 @@ func TestUnit(t *testing.T) {
 		return string(said), err
 	}
 	const path = "etc/systemd/system/wgd@.service"
-	write(path, string(unit), 0o644)
+	write(path, unit, 0o644)
 	if said, err := analyze("verify", "--man=no", "--root="+system, "wgd@wg0.service"); err != nil || said != "" {
 		t.Errorf("systemd-analyze verify: %v: %s", err, said)
 	}
@@ -59,7 +66,7 @@ func TestUnit(t *testing.T) {
 	}
 	protected(t, said)
 
-	write(path, strings.Replace(string(unit), "KillMode=", "KillMod=", 1), 0o644)
+	write(path, strings.Replace(unit, "KillMode=", "KillMod=", 1), 0o644)
 	if said, _ := analyze("verify", "--man=no", "--root="+system, "wgd@wg0.service"); !strings.Contains(said, "KillMod") {
 		t.Errorf("systemd-analyze accepts a key that does not exist: this test proves nothing: %s", said)
 	}
