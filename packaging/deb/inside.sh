@@ -7,11 +7,14 @@ cd "$work/memory"
 mkdir upper work root
 mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
 mount -t proc none root/proc
-mkdir -p root/etc/wireguard root/packages
-cp "$work"/1/*.deb root/packages/old.deb
-cp "$work"/3/*.deb root/packages/new.deb
-cat > root/check <<'EOF'
+mkdir -p root/etc/wireguard
+# Any other name may be taken: a machine had a folder /check.
+here=$(mktemp -d root/wgd-deb.XXXXXXXX)
+cp "$work"/1/*.deb "$here/old.deb"
+cp "$work"/3/*.deb "$here/new.deb"
+cat > "$here/check" <<'EOF'
 set -eu
+here=$1
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 # A container image may leave out documentation; this package is to be installed whole.
 rm -f /etc/dpkg/dpkg.cfg.d/*
@@ -22,8 +25,8 @@ umask 077
 echo "[Interface]" > /etc/wireguard/wg9.conf
 files() { find /etc /opt /srv /usr -xdev ! -type d | sort; }
 rm -rf /var/lib/wgd
-files > /var/log/before
-dpkg -i /packages/old.deb
+files > "$here/before"
+dpkg -i "$here/old.deb"
 key=$(/usr/bin/wg-keygen)
 echo "PrivateKey = $key" >> /etc/wireguard/wg9.conf
 /usr/bin/wgd check wg9
@@ -33,7 +36,7 @@ dpkg -L wgd | while read -r file; do
 done
 [ -z "$(dpkg-query -W -f '${Conffiles}' wgd)" ]
 dpkg -V wgd
-dpkg -i /packages/new.deb
+dpkg -i "$here/new.deb"
 [ "$(dpkg-query -W -f '${Version}' wgd)" = 9999~next ]
 case $(/usr/bin/wgd --version) in *9999~next*) ;; *) echo "the program is not the new one" >&2; exit 1 ;; esac
 mkdir -p /var/lib/wgd
@@ -42,8 +45,8 @@ dpkg --remove wgd
 test -e /var/lib/wgd/wg9.stamps
 dpkg --purge wgd
 grep -q "$key" /etc/wireguard/wg9.conf
-files > /var/log/after
-diff /var/log/before /var/log/after
+files > "$here/after"
+diff "$here/before" "$here/after"
 test ! -e /var/lib/wgd
 EOF
-chroot root /bin/sh /check
+chroot root /bin/sh "${here#root}/check" "${here#root}"
