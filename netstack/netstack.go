@@ -81,9 +81,8 @@ func New(o Options) (*Stack, error) {
 }
 
 func (s *Stack) configure(addresses []netip.Prefix) error {
-	sack := tcpip.TCPSACKEnabled(true)
-	if err := s.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &sack); err != nil {
-		return fmt.Errorf("enable selective acknowledgements: %v", err)
+	if err := configureTCP(s.stack); err != nil {
+		return err
 	}
 	if err := s.stack.CreateNIC(nic, link{s.device}); err != nil {
 		return fmt.Errorf("make the stack's interface: %v", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -61,6 +62,25 @@ func pair(t *testing.T) (a, b *Stack) {
 		return s
 	}
 	return newStack("10.2.0.1/24", "fd00:2::1/64"), newStack("10.2.0.42/24", "fd00:2::42/64")
+}
+
+// listen listens on port 80 of b, to which dial connects.
+func listen(t *testing.T, b *Stack) net.Listener {
+	t.Helper()
+	l, err := b.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func dial(t *testing.T, a *Stack) net.Conn {
+	t.Helper()
+	conn, err := a.Dial("tcp", "10.2.0.42:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 func TestPingBothFamilies(t *testing.T) {
