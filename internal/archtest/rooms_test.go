@@ -149,8 +149,10 @@ var rooms = map[string]room{
 	"test/load": {forTests: true, imports: []string{
 		"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
 	"test/e2e": {forTests: true},
+	"test/stackload":          {forTests: true, imports: []string{"test/lab"}, third: []string{unix}},
+	"test/stackload/wgdstack": {forTests: true, imports: []string{"conf", "key", "netstack", "wg", "test/stackload"}},
 	"test/bench": {forTests: true, imports: []string{
-		"test/lab", "test/load", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
+		"test/lab", "test/load", "test/stackload", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
 	"test/spread": {forTests: true, imports: []string{
 		"conf", "key", "test/lab", "internal/batch", "internal/engine", "internal/lanes", "internal/lanes/lanestest", "internal/packet",
 		"internal/sys/clock", "internal/sys/cpu", "internal/sys/tun", "internal/sys/tun/tuntest", "internal/sys/udp", "internal/sys/udp/udptest"}, third: []string{unix}},

@@ -62,6 +62,8 @@ ping ≤ 0.6× beside wireguard-go
 ping-load ≤ 0.4× beside wireguard-go
 ping-full ≤ 0.4× beside wireguard-go
 ipv6 ≥ 95 % beside IPv4
+stack ≥ 2× beside wireguard-go
+stack-cpu ≤ 0.6× beside wireguard-go
 memory ≤ 40 MB beside wireguard-go
 `
 	got := "\n"
@@ -130,6 +132,7 @@ func TestOptions(t *testing.T) {
 	for name, o := range map[string]options{
 		"no runs": {length: time.Second}, "no time": {runs: 1},
 		"no row":      {runs: 1, length: time.Second, only: []string{"tcp", "nonsense"}},
+		"no program":  {runs: 1, length: time.Second, only: []string{"stack"}, against: "older-wgd"},
 		"no document": {runs: 1, length: time.Second, files: []string{"a file that does not exist"}},
 	} {
 		if o.check(nil) == nil {
@@ -190,7 +193,11 @@ func TestTable(t *testing.T) {
 
 // A comparison with an older build has no targets.
 func TestAgainst(t *testing.T) {
-	r := newResults(options{against: "older-wgd"})
+	o := options{against: "older-wgd"}
+	if o.selects(row{from: stackStream}) || !o.selects(row{from: oneStream}) {
+		t.Error("a daemon is compared with a program that has a stack inside, or nothing is")
+	}
+	r := newResults(o)
 	r.add(row{from: &workload{}, side: ours, baseline: rival, target: atLeast(3)}, []round{{figures: [sidesCount][]float64{ours: {1}, rival: {1}}}})
 	if r.missed() || r.lines[0].Target != "" {
 		t.Error("a comparison with an older build has targets")

@@ -111,6 +111,11 @@ func (o options) check(rest []string) error {
 			return fmt.Errorf("-only %q: no such row; there are %s", id, strings.Join(ids(rows), ", "))
 		}
 	}
+	for _, r := range rows {
+		if o.against != "" && r.from.inside && slices.Contains(o.only, r.id) {
+			return fmt.Errorf("-only %q: this row is measured with a program of its own, and -against has none", r.id)
+		}
+	}
 	for _, file := range o.files { // before the minutes of measuring
 		if err := hasPlace(file); err != nil {
 			return err
@@ -121,6 +126,9 @@ func (o options) check(rest []string) error {
 
 // selects reports whether the options select a row.
 func (o options) selects(r row) bool {
+	if o.against != "" && r.from.inside {
+		return false
+	}
 	if len(o.only) > 0 {
 		return slices.Contains(o.only, r.id)
 	}
@@ -166,8 +174,15 @@ func build(o options) error {
 	if err := lab.BuildFrom(root, "./cmd/wgd", relayName, "-tags", "nullaead"); err != nil {
 		return err
 	}
+	if err := lab.BuildFrom(root, "./test/stackload/wgdstack", stackProgram(lab.Ours)); err != nil {
+		return err
+	}
 	if o.against == "" {
-		return lab.BuildFrom(filepath.Join(root, "test", "interop"), "golang.zx2c4.com/wireguard", lab.Theirs)
+		interop := filepath.Join(root, "test", "interop")
+		if err := lab.BuildFrom(interop, "./stack", stackProgram(lab.Theirs)); err != nil {
+			return err
+		}
+		return lab.BuildFrom(interop, "golang.zx2c4.com/wireguard", lab.Theirs)
 	}
 	b, err := lab.Build()
 	if err != nil {

@@ -85,6 +85,8 @@ var rows = complete([]row{
 	{id: "ping-load", title: "ping beside 1 Gbit/s, average", unit: "ms", from: loadPing, target: atMost(0.4)},
 	{id: "ping-full", title: "ping beside a full stream, average", unit: "ms", from: fullPing, target: atMost(0.4)},
 	{id: "ipv6", title: "TCP, IPv6 inside and outside", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: ours, percent: true, target: atLeast(0.95)},
+	{id: "stack", title: "TCP through a stack in the process", unit: "Gbit/s", from: stackStream, target: atLeast(2)},
+	{id: "stack-cpu", title: "CPU of both processes", unit: "s/GB", from: stackStream, figure: 1, target: atMost(0.6)},
 	{id: "responder", title: "handshakes as responder", unit: "1/s", from: asResponder},
 	{id: "responder-cpu", title: "CPU of the responder, each", unit: "µs", from: asResponder, figure: 1},
 	{id: "initiator", title: "handshakes as initiator", unit: "1/s", from: asInitiator},

@@ -13,6 +13,8 @@ type testbed struct {
 	nice    int // of the sessions of the daemons
 	pair    *pair
 	peers   *handshakePair
+
+	stackA, stackB *lab.Host
 }
 
 // tunnel returns two hosts with a tunnel between them.

@@ -13,7 +13,9 @@ type workload struct {
 	title string
 	once  bool // the result does not vary: one round is enough
 	alone bool // other programs do not disturb it: it has no load
-	run   measurement
+	// inside says that no daemon is measured, but programs with a stack inside.
+	inside bool
+	run    measurement
 	// wantRate is the rate that figure 1 should reach, or 0 if there is none. If it
 	// does not, the table says so.
 	wantRate float64
@@ -30,6 +32,7 @@ var (
 	idlePing    = &workload{title: "idle ping", run: ping(nil)}
 	loadPing    = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1}
 	fullPing    = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
+	stackStream = &workload{title: "TCP through a stack in the process", inside: true, run: stackRun}
 	asResponder = &workload{title: "handshakes as responder", run: respond}
 	asInitiator = &workload{title: "handshakes as initiator", run: initiate}
 	memory      = &workload{title: "10,000 idle peers", run: resident, once: true, alone: true}

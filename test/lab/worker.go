@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,13 +92,31 @@ type Worker[Answer any] struct {
 // Start starts a worker on a host and waits until it is ready.
 func (c Crew[Job, Answer]) Start(h *Host, role string, job Job) *Worker[Answer] {
 	h.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		h.t.Fatalf("host %s: starting the worker %s: %v", h.Name, role, err)
+	}
+	return c.StartProgram(h, self, role, job)
+}
+
+// StartProgram is like Start. The worker is a program that Build or BuildFrom
+// built, or any other by its path, which has a crew with the same Job and Answer.
+func (c Crew[Job, Answer]) StartProgram(h *Host, program, role string, job Job) *Worker[Answer] {
+	h.t.Helper()
 	w := &Worker[Answer]{t: h.t, role: role}
+	if !strings.Contains(program, "/") {
+		b, err := Build()
+		if err != nil {
+			h.t.Fatalf("%v", err)
+		}
+		program = filepath.Join(b.Dir, program)
+	}
 	text, err := json.Marshal(job)
 	if err == nil {
 		text, err = json.Marshal(work{role, text})
 	}
 	if err == nil {
-		err = w.start(h, string(text))
+		err = w.start(h, program, string(text))
 	}
 	if err != nil {
 		h.t.Fatalf("host %s: starting the worker %s: %v", h.Name, role, err)
@@ -108,12 +127,8 @@ func (c Crew[Job, Answer]) Start(h *Host, role string, job Job) *Worker[Answer] 
 	return w
 }
 
-func (w *Worker[Answer]) start(h *Host, work string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	w.cmd = exec.Command("nsenter", "-n", "-t", strconv.Itoa(h.PID()), "--", self)
+func (w *Worker[Answer]) start(h *Host, program, work string) (err error) {
+	w.cmd = exec.Command("nsenter", "-n", "-t", strconv.Itoa(h.PID()), "--", program)
 	w.cmd.Env = append(withoutGoSettings(os.Environ()), workEnv+"="+work)
 	w.cmd.Stderr = &w.stderr
 	if w.in, err = w.cmd.StdinPipe(); err != nil {
