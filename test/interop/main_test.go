@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"os"
 	"testing"
 
@@ -9,6 +10,11 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.BecomeAgent()
-	build := func() error { return lab.BuildFrom(".", "golang.zx2c4.com/wireguard", lab.Theirs) }
+	build := func() error {
+		return errors.Join(
+			lab.BuildFrom(".", "golang.zx2c4.com/wireguard", lab.Theirs),
+			lab.BuildFrom(".", "./stack", theirStack),
+			lab.BuildFrom("../..", "./test/stackload/wgdstack", ourStack))
+	}
 	os.Exit(lab.Main(m, "interop", "wireguard-go, wg and wg-quick", build, "nft", "wg", "wg-quick"))
 }
