@@ -24,6 +24,10 @@ const (
 	// gsoMaxSize is the size in bytes of the largest TCP super-packet that the
 	// stack makes. At the default MTU it fits into one train of UDP datagrams.
 	gsoMaxSize = 61500
+
+	// headSize is how many bytes at the beginning of a packet have a view of
+	// their own: at least the headers of IP and TCP with all options.
+	headSize = 128
 )
 
 // A device connects the stack to the tunnel. For the stack it is a link
@@ -149,41 +153,64 @@ func (d *device) Write(pieces [][]byte) error {
 	if dispatcher == nil || total == 0 {
 		return nil
 	}
-	view := buffer.NewView(total)
-	view.Write(pieces[0][packet.VirtioHeaderSize:])
-	for _, piece := range pieces[1:] {
-		view.Write(piece)
+	head, data := views(pieces, total)
+	payload := buffer.MakeWithView(head)
+	if data != nil {
+		payload.Append(data)
 	}
-	if !finishChecksum(&h, view.AsSlice()) {
-		view.Release()
+	if !finishChecksum(&h, head.AsSlice(), data.AsSlice()) {
+		payload.Release()
 		return nil
 	}
 	protocol := header.IPv4ProtocolNumber
-	if view.AsSlice()[0]>>4 == 6 {
+	if head.AsSlice()[0]>>4 == 6 {
 		protocol = header.IPv6ProtocolNumber
 	}
-	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(view)})
+	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 	defer p.DecRef()
 	dispatcher.DeliverNetworkPacket(protocol, p)
 	return nil
 }
 
+// views copies a packet of total bytes, which begins behind the virtio header.
+// The headers are in a view of their own, because the stack copies the view that
+// it parses. data is nil for a small packet.
+func views(pieces [][]byte, total int) (head, data *buffer.View) {
+	head = buffer.NewView(min(total, headSize))
+	if total > headSize {
+		data = buffer.NewView(total - headSize)
+	}
+	skip := packet.VirtioHeaderSize
+	for _, piece := range pieces {
+		piece = piece[skip:]
+		skip = 0
+		n := min(len(piece), headSize-head.Size())
+		head.Write(piece[:n])
+		if n < len(piece) {
+			data.Write(piece[n:])
+		}
+	}
+	return head, data
+}
+
 // finishChecksum completes a checksum of which the packet has only the sum of
 // the pseudo header, because the stack verifies the checksum of every packet. It
-// reports whether the positions in the header are inside the packet.
-func finishChecksum(h *packet.VirtioHeader, p []byte) bool {
+// reports whether the positions in the virtio header are inside the headers.
+func finishChecksum(h *packet.VirtioHeader, head, data []byte) bool {
 	if h.Flags&packet.NeedsChecksum == 0 {
 		return true
 	}
 	start, field := int(h.ChecksumStart), int(h.ChecksumStart)+int(h.ChecksumOffset)
-	if field+2 > len(p) {
+	if field+2 > len(head) {
 		return false
 	}
-	sum := ^checksum.Checksum(p[start:], 0)
+	// The part in head has an even number of bytes: headSize is even, and IP
+	// headers are multiples of 4 bytes.
+	sum := ^checksum.Checksum(data, checksum.Checksum(head[start:], 0))
 	if sum == 0 {
 		sum = 0xffff // equivalent; 0 would mean that a UDP datagram has no checksum
 	}
-	checksum.Put(p[field:], sum)
+	checksum.Put(head[field:], sum)
 	return true
 }
 
