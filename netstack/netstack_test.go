@@ -83,6 +83,11 @@ func dial(t *testing.T, a *Stack) net.Conn {
 	return conn
 }
 
+// zeros is a reader that never ends.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
 func TestPingBothFamilies(t *testing.T) {
 	a, b := pair(t)
 	connect(t, a, b)

@@ -22,6 +22,12 @@ const (
 	// chunkSize is how much address space is mapped at once. The kernel allocates
 	// only what is touched.
 	chunkSize = 4 * hugePage
+
+	// hugeChunks is how many chunks of a process use huge pages: enough for one
+	// interface on many processors. A program with more than some twenty tunnels
+	// uses small pages for the others. At rest a tunnel needs a few small pages,
+	// but each of them would take a huge one.
+	hugeChunks = 8
 )
 
 // For returns n bytes that begin at a page boundary. They belong to owner and are
@@ -42,6 +48,7 @@ var shared pool
 type pool struct {
 	mu     sync.Mutex
 	unused []byte           // never taken
+	chunks int              // that were mapped
 	free   map[int][][]byte // by length, of which there are few
 }
 
@@ -59,7 +66,8 @@ func (p *pool) take(n int) []byte {
 		return nil
 	}
 	if n > len(p.unused) {
-		p.unused = reserve(chunkSize) // the end of the previous chunk is wasted
+		p.unused = reserve(chunkSize, p.chunks < hugeChunks) // the end of the previous chunk is wasted
+		p.chunks++
 	}
 	if n > len(p.unused) {
 		return nil

@@ -14,12 +14,7 @@ import (
 
 // The mapping has the huge-page flag, whether or not the kernel has a huge page.
 func TestHugePages(t *testing.T) {
-	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("LEFT OUT, needs transparent huge pages: that buffers use them: %v", err)
-	}
+	requireHugePages(t)
 	o := new(int)
 	b := For(o, 300_000)
 	b[0] = 1
@@ -28,6 +23,31 @@ func TestHugePages(t *testing.T) {
 		t.Errorf("the flags of the mapping at %#x are%s, want hg among them", address(b), flags)
 	}
 	runtime.KeepAlive(o)
+}
+
+// A process with very many buffers uses small pages for all but the first of them.
+func TestHugePagesAreLimited(t *testing.T) {
+	requireHugePages(t)
+	var p pool
+	for i := range hugeChunks + 2 {
+		flags, want := flagsAt(t, address(p.take(chunkSize))), " hg"
+		if i >= hugeChunks {
+			want = " nh"
+		}
+		if !strings.Contains(flags, want) {
+			t.Errorf("the flags of chunk %d are%s, want%s among them", i, flags, want)
+		}
+	}
+}
+
+func requireHugePages(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("LEFT OUT, needs transparent huge pages: that buffers use them: %v", err)
+	}
 }
 
 // flagsAt returns the flags of the mapping with an address (proc_pid_smaps(5)).

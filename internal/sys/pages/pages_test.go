@@ -18,7 +18,7 @@ func TestFor(t *testing.T) {
 		if len(o.buf) != n || cap(o.buf) != n {
 			t.Fatalf("For(%d): length %d, capacity %d", n, len(o.buf), cap(o.buf))
 		}
-		if at := address(o.buf); n <= chunkSize && at%uintptr(os.Getpagesize()) != 0 && reserve(hugePage) != nil {
+		if at := address(o.buf); n <= chunkSize && at%uintptr(os.Getpagesize()) != 0 && reserve(hugePage, true) != nil {
 			t.Errorf("For(%d): begins at %#x, in the middle of a page", n, at)
 		}
 		for j := range o.buf {
