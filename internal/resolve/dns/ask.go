@@ -35,7 +35,7 @@ func (l lookup) exchanges(attempt int) (list []exchange) {
 	c := l.client
 	mark := c.mark.Load()
 	add := func(server netip.Addr, mark uint32) {
-		e := exchange{server: netip.AddrPortFrom(server, c.port), mark: mark, tcp: l.conf.tcp, edns0: l.conf.edns0}
+		e := exchange{dial: c.dial, server: netip.AddrPortFrom(server, c.port), mark: mark, tcp: l.conf.tcp, edns0: l.conf.edns0}
 		list = append(list, e)
 	}
 	local := true
@@ -60,7 +60,7 @@ func (l lookup) exchanges(attempt int) (list []exchange) {
 		return 0
 	}
 	if local && (attempt > 0 || silent(list[0]) > 0) {
-		for _, server := range c.upstream.read().servers {
+		for _, server := range c.upstream().servers {
 			if !server.IsLoopback() {
 				add(server, mark)
 			}

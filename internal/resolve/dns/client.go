@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"wgd/internal/sys/mark"
 )
 
 const (
@@ -50,10 +53,11 @@ type Answer struct {
 // A Client looks up names. Any goroutine may use it.
 type Client struct {
 	port       uint16
-	resolvConf file[resolvConf]
-	upstream   file[resolvConf]
+	resolvConf func() *resolvConf
+	upstream   func() *resolvConf // the servers that a name server of this computer queries
 	hosts      file[hosts]
-	nsswitch   file[[]source]
+	nsswitch   func() *[]source
+	dial       func(ctx context.Context, mark uint32, network, address string) (net.Conn, error)
 	mark       atomic.Uint32
 	turn       atomic.Uint32 // counts lookups, for rotate
 
@@ -63,13 +67,20 @@ type Client struct {
 
 // New returns a Client for a computer's configuration.
 func New(f Files) *Client {
+	conf := &file[resolvConf]{path: f.ResolvConf, parse: parseResolvConf}
+	upstream := &file[resolvConf]{path: f.Upstream, parse: parseResolvConf}
+	nsswitch := &file[[]source]{path: f.NSSwitch, parse: parseNSSwitch}
 	return &Client{
 		port:       f.Port,
-		resolvConf: file[resolvConf]{path: f.ResolvConf, parse: parseResolvConf},
-		upstream:   file[resolvConf]{path: f.Upstream, parse: parseResolvConf},
+		resolvConf: conf.read,
+		upstream:   upstream.read,
 		hosts:      file[hosts]{path: f.Hosts, parse: parseHosts},
-		nsswitch:   file[[]source]{path: f.NSSwitch, parse: parseNSSwitch},
-		silent:     map[netip.Addr]time.Time{},
+		nsswitch:   nsswitch.read,
+		dial: func(ctx context.Context, m uint32, network, address string) (net.Conn, error) {
+			dialer := net.Dialer{Control: mark.Control(m)}
+			return dialer.DialContext(ctx, network, address)
+		},
+		silent: map[netip.Addr]time.Time{},
 	}
 }
 
@@ -78,22 +89,36 @@ func New(f Files) *Client {
 // may be behind the tunnel.
 func (c *Client) SetMark(mark uint32) { c.mark.Store(mark) }
 
+// A Family is an address family, or both.
+type Family uint8
+
+const (
+	Both Family = iota
+	IPv4
+	IPv6
+)
+
 // Lookup returns the addresses of host, or an *Error. It takes maxLookup at most.
 func (c *Client) Lookup(ctx context.Context, host string) (Answer, error) {
+	return c.LookupFamily(ctx, host, Both)
+}
+
+// LookupFamily is like Lookup, but queries name servers for one address family.
+func (c *Client) LookupFamily(ctx context.Context, host string, family Family) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxLookup)
 	defer cancel()
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return Answer{Addresses: []netip.Addr{addr.Unmap()}, TTL: maxTTL}, nil
 	}
 	failure := &Error{Name: host, Kind: NotFound}
-	for _, from := range *c.nsswitch.read() {
+	for _, from := range *c.nsswitch() {
 		if from.files {
 			if addrs := c.hosts.read().lookup(host); len(addrs) > 0 {
 				return Answer{Addresses: addrs}, nil
 			}
 			failure = &Error{Name: host, Kind: NotFound, Cause: errors.New("it is not in " + c.hosts.path)}
 		} else {
-			l := lookup{client: c, conf: c.resolvConf.read(), host: host, turn: int(c.turn.Add(1) - 1)}
+			l := lookup{client: c, conf: c.resolvConf(), host: host, family: family, turn: int(c.turn.Add(1) - 1)}
 			var answer Answer
 			if answer, failure = l.search(ctx); failure == nil {
 				return answer, nil
@@ -111,6 +136,7 @@ type lookup struct {
 	client *Client
 	conf   *resolvConf
 	host   string
+	family Family
 	turn   int
 }
 
@@ -127,7 +153,7 @@ func (l lookup) search(ctx context.Context) (Answer, *Error) {
 			failure = worse(failure, &Error{Name: l.host, Kind: NotAsked, Cause: err})
 			continue
 		}
-		answer, failed := l.both(ctx, name)
+		answer, failed := l.addresses(ctx, name)
 		if failed == nil {
 			return answer, nil
 		}
@@ -176,6 +202,24 @@ func worse(a, b *Error) *Error {
 		return b
 	}
 	return a
+}
+
+// addresses queries the addresses of the family, or of both at once.
+func (l lookup) addresses(ctx context.Context, name dnsmessage.Name) (Answer, *Error) {
+	if l.family == Both {
+		return l.both(ctx, name)
+	}
+	kind := dnsmessage.TypeA
+	if l.family == IPv6 {
+		kind = dnsmessage.TypeAAAA
+	}
+	r := l.ask(ctx, name, kind)
+	if r.kind != 0 {
+		failure := r.error(l.host)
+		failure.Family = l.family
+		return Answer{}, failure
+	}
+	return Answer{Addresses: r.addrs, TTL: min(maxTTL, r.ttl)}, nil
 }
 
 // both asks for the addresses of both families at once.

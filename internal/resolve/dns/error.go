@@ -22,28 +22,31 @@ const (
 type Error struct {
 	Name   string
 	Kind   Kind
+	Family Family         // that was looked up
 	Server netip.AddrPort // who said so, or did not answer; zero if nobody was asked
 	TTL    time.Duration  // how long name servers will repeat this answer; 0: unknown
 	Cause  error          // may be nil
 }
 
-func (e *Error) Error() string {
-	text := fmt.Sprintf("%q: ", e.Name)
+func (e *Error) Error() string { return fmt.Sprintf("%q: %s", e.Name, e.Reason()) }
+
+// Reason returns the text of the error without the name.
+func (e *Error) Reason() (text string) {
 	server := "the name server"
 	if e.Server.IsValid() {
 		server += " " + e.Server.Addr().String()
 	}
 	switch e.Kind {
 	case NotFound:
-		return text + "there is no host of this name, says " + server
+		return "there is no host of this name, says " + server
 	case NoAddress:
-		return text + "this name has no address, says " + server
+		return "this name has no " + map[Family]string{IPv4: "IPv4 ", IPv6: "IPv6 "}[e.Family] + "address, says " + server
 	case NoAnswer:
-		text += server + " does not answer"
+		text = server + " does not answer"
 	case ServerFailed:
-		text += server + " cannot tell"
+		text = server + " cannot tell"
 	default:
-		text += "cannot be looked up"
+		text = "cannot be looked up"
 	}
 	if e.Cause != nil {
 		text += ": " + e.Cause.Error()

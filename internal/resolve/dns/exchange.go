@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"time"
-
-	"wgd/internal/sys/mark"
 )
 
 // maxStrangers is how many datagrams that do not answer the question are ignored.
@@ -18,6 +16,7 @@ const maxStrangers = 32
 
 // An exchange is one question to one server.
 type exchange struct {
+	dial   func(ctx context.Context, mark uint32, network, address string) (net.Conn, error)
 	server netip.AddrPort
 	mark   uint32
 	tcp    bool // without UDP before
@@ -48,9 +47,8 @@ func (e exchange) do(ctx context.Context, q question, timeout time.Duration) (re
 	return whole, err
 }
 
-func (e exchange) dial(ctx context.Context, network string) (net.Conn, func(), error) {
-	dialer := net.Dialer{Control: mark.Control(e.mark)}
-	conn, err := dialer.DialContext(ctx, network, e.server.String())
+func (e exchange) open(ctx context.Context, network string) (net.Conn, func(), error) {
+	conn, err := e.dial(ctx, e.mark, network, e.server.String())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,7 +60,7 @@ func (e exchange) dial(ctx context.Context, network string) (net.Conn, func(), e
 func (e exchange) overUDP(ctx context.Context, q question, packed []byte) (response, error) {
 	// The socket is connected: the kernel drops what comes from elsewhere, and tells
 	// when the server refuses.
-	conn, closes, err := e.dial(ctx, "udp")
+	conn, closes, err := e.open(ctx, "udp")
 	if err != nil {
 		return response{}, err
 	}
@@ -86,7 +84,7 @@ func (e exchange) overUDP(ctx context.Context, q question, packed []byte) (respo
 }
 
 func (e exchange) overTCP(ctx context.Context, q question, packed []byte) (response, error) {
-	conn, closes, err := e.dial(ctx, "tcp")
+	conn, closes, err := e.open(ctx, "tcp")
 	if err != nil {
 		return response{}, err
 	}

@@ -88,13 +88,21 @@ func StartAt(t testing.TB, at netip.AddrPort) *Server {
 			}
 			t.Fatal(err)
 		}
-		s := &Server{Addr: addr, names: map[string]Entry{}, asked: map[string]int{}}
-		var wait sync.WaitGroup
-		wait.Go(func() { s.serveUDP(udp) })
-		wait.Go(func() { s.serveTCP(tcp) })
-		t.Cleanup(func() { tcp.Close(); udp.Close(); wait.Wait() })
+		s := Serve(t, udp, tcp)
+		s.Addr = addr
 		return s
 	}
+}
+
+// Serve starts a server on these sockets, which it closes at the end of the test.
+// Its Addr is not set.
+func Serve(t testing.TB, udp net.PacketConn, tcp net.Listener) *Server {
+	s := &Server{names: map[string]Entry{}, asked: map[string]int{}}
+	var wait sync.WaitGroup
+	wait.Go(func() { s.serveUDP(udp) })
+	wait.Go(func() { s.serveTCP(tcp) })
+	t.Cleanup(func() { tcp.Close(); udp.Close(); wait.Wait() })
+	return s
 }
 
 // Set sets what the server knows about a name, which is written without the last
@@ -161,25 +169,25 @@ func Write(t testing.TB, path string, lines ...string) {
 	}
 }
 
-func (s *Server) serveUDP(conn *net.UDPConn) {
+func (s *Server) serveUDP(conn net.PacketConn) {
 	b := make([]byte, 65535)
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	for {
-		n, from, err := conn.ReadFromUDPAddrPort(b)
+		n, from, err := conn.ReadFrom(b)
 		if err != nil {
 			return
 		}
 		question := append([]byte(nil), b[:n]...)
 		wait.Go(func() {
 			for _, answer := range s.answers(question, false) {
-				conn.WriteToUDPAddrPort(answer, from)
+				conn.WriteTo(answer, from)
 			}
 		})
 	}
 }
 
-func (s *Server) serveTCP(listener *net.TCPListener) {
+func (s *Server) serveTCP(listener net.Listener) {
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	for {
