@@ -14,9 +14,17 @@ import (
 )
 
 // DialContext connects to an address through the tunnel. The network is "tcp",
-// "tcp4", "tcp6", "udp", "udp4" or "udp6". The address is ADDRESS:PORT with
-// numbers only: the stack has no resolver for names.
+// "tcp4", "tcp6", "udp", "udp4" or "udp6". The address is HOST:PORT, where HOST
+// is an IP address (IPv6 in brackets) or, if Options.NameServers is set, a name,
+// and PORT is a number.
+//
+// If a name has several addresses, DialContext tries them in turn, and begins
+// with the next one if a TCP connection is not established after 250 ms. It
+// returns the first connection that is established.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if host, port, ok := splitName(address); ok {
+		return s.dialName(ctx, network, host, port)
+	}
 	transport, to, err := parse(network, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}

@@ -43,6 +43,12 @@ type Options struct {
 	Addresses []netip.Prefix
 	// MTU is the MTU in bytes, 576 to 65535; 0 means 1420.
 	MTU int
+	// NameServers are the DNS servers inside the tunnel that look up names,
+	// in the order of preference. Without them the stack looks up no names.
+	NameServers []netip.Addr
+	// Search are the domains that are appended, one after the other, to names
+	// that contain no dot.
+	Search []string
 }
 
 // A Stack is a TCP/IP stack with one interface, the tunnel. Its methods may be
@@ -50,6 +56,7 @@ type Options struct {
 type Stack struct {
 	*device
 	stack   *stack.Stack
+	names   *names
 	closing sync.Once
 }
 
@@ -73,7 +80,11 @@ func New(o Options) (*Stack, error) {
 			HandleLocal:        true,
 		}),
 	}
-	if err := s.configure(o.Addresses); err != nil {
+	err := s.configure(o.Addresses)
+	if err == nil {
+		s.names, err = newNames(s, o)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}

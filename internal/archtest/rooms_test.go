@@ -36,7 +36,7 @@ var rooms = map[string]room{
 		"internal/sys/udp"}},
 	"key":      {pure: true, imports: []string{"internal/erase"}},
 	"conf":     {pure: true, imports: []string{"key", "internal/invalid", "internal/quote"}},
-	"netstack": {imports: []string{"internal/packet"}, third: []string{gvisor}},
+	"netstack": {imports: []string{"internal/packet", "internal/resolve/dns"}, third: []string{gvisor}},
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
