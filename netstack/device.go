@@ -42,6 +42,8 @@ type device struct {
 	closed     bool
 	dispatcher stack.NetworkDispatcher
 	onClose    func()
+
+	holes holes
 }
 
 func newDevice(name string, mtu int) *device {
@@ -165,6 +167,9 @@ func (d *device) Write(pieces [][]byte) error {
 	protocol := header.IPv4ProtocolNumber
 	if head.AsSlice()[0]>>4 == 6 {
 		protocol = header.IPv6ProtocolNumber
+	}
+	if id, segment := parseTCP(head.AsSlice()); segment != nil {
+		d.holes.filter(id, segment)
 	}
 	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 	defer p.DecRef()

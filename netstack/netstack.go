@@ -80,6 +80,7 @@ func New(o Options) (*Stack, error) {
 			HandleLocal:        true,
 		}),
 	}
+	s.holes.patience = s.patience
 	err := s.configure(o.Addresses)
 	if err == nil {
 		s.names, err = newNames(s, o)

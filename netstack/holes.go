@@ -1,0 +1,181 @@
+package netstack
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// A receiver of TCP reports a hole in what it received by selective
+// acknowledgements (SACK). Until the hole is old enough to be a loss, and not a
+// packet that is late, the stack must not see them. It would retransmit too
+// early and halve its congestion window, which it never undoes; and whatever it
+// is told to be received before it begins to recover, it counts as in flight
+// until nothing is in flight, so its window shrinks with each late packet.
+//
+// holes follows the connections that have holes, and overwrites the SACK option
+// in what they receive as long as the hole is young. The acknowledgement itself
+// is delivered at once. RFC 8985 waits in the same way and for the same time. See
+// docs/decisions/late-packets.md.
+type holes struct {
+	patience func(flow) time.Duration // for a new hole; 0 hides nothing
+	count    atomic.Int32             // len(of); it is read without mu
+
+	mu sync.Mutex
+	of map[flow]*hole
+}
+
+// A flow is a connection as the stack identifies it.
+type flow struct {
+	network tcpip.NetworkProtocolNumber
+	id      stack.TransportEndpointID
+}
+
+// A hole begins where everything is acknowledged.
+type hole struct {
+	begin    seqnum.Value
+	since    time.Time // when the acknowledgements reached begin
+	patience time.Duration
+	// The stack recovers from losses until this is acknowledged. It sees SACKs.
+	recovering bool
+	until      seqnum.Value
+}
+
+const (
+	// The patience is a fraction of the round trip, as in RFC 8985, between
+	// limits.
+	patienceShare = 4
+	minPatience   = time.Millisecond
+	maxPatience   = 50 * time.Millisecond
+
+	// maxHoles is how many connections are followed. The others see all SACKs.
+	maxHoles = 4096
+	// staleHole is when a connection is no longer followed if it received
+	// nothing; it may have ended.
+	staleHole = 10 * time.Second
+)
+
+// filter hides the SACK option in a TCP segment of a flow, if it reports a young
+// hole. It keeps the checksum correct.
+func (h *holes) filter(f flow, segment header.TCP) {
+	option := sackOption(segment)
+	if option == nil && h.count.Load() == 0 {
+		return
+	}
+	ack := seqnum.Value(segment.AckNumber())
+	end, reported := highest(option, ack)
+	if h.hides(f, ack, end, reported, time.Now()) {
+		erase(segment, option)
+	}
+}
+
+// hides reports whether an acknowledgement must not show its SACKs. Up to end
+// data was received, if a hole is reported.
+func (h *holes) hides(f flow, ack, end seqnum.Value, reported bool, now time.Time) bool {
+	h.mu.Lock()
+	o := h.of[f]
+	if o == nil && reported {
+		h.mu.Unlock()
+		patience := h.patience(f) // takes locks of the stack
+		h.mu.Lock()
+		o = h.follow(f, ack, patience, now)
+	}
+	defer h.mu.Unlock()
+	if o == nil {
+		return false
+	}
+	if ack.LessThan(o.begin) { // it was overtaken
+		return reported && !o.recovering
+	}
+	if o.recovering && ack.LessThan(o.until) {
+		o.begin, o.since = ack, now
+		return false
+	}
+	if !reported {
+		if o.begin.LessThan(ack) {
+			h.forget(f)
+		}
+		return false
+	}
+	if o.recovering || o.begin != ack {
+		o.begin, o.since, o.recovering = ack, now, false
+	}
+	if now.Sub(o.since) < o.patience {
+		return true
+	}
+	o.recovering, o.until = true, end
+	return false
+}
+
+// follow begins to follow a connection. It returns nil if it must not.
+func (h *holes) follow(f flow, ack seqnum.Value, patience time.Duration, now time.Time) *hole {
+	if o := h.of[f]; o != nil || patience == 0 {
+		return o
+	}
+	if len(h.of) >= maxHoles {
+		for f, o := range h.of {
+			if now.Sub(o.since) > staleHole {
+				h.forget(f)
+			}
+		}
+		if len(h.of) >= maxHoles {
+			return nil
+		}
+	}
+	if h.of == nil {
+		h.of = map[flow]*hole{}
+	}
+	o := &hole{begin: ack, since: now, patience: patience}
+	h.of[f] = o
+	h.count.Store(int32(len(h.of)))
+	return o
+}
+
+func (h *holes) forget(f flow) {
+	delete(h.of, f)
+	h.count.Store(int32(len(h.of)))
+}
+
+// parseTCP returns the header of a TCP segment, with its options, and the flow
+// that it belongs to. It returns no segment if the packet has none that is whole.
+// Fragments and extension headers of IPv6 are not looked at: they are rare.
+func parseTCP(p []byte) (f flow, segment header.TCP) {
+	switch {
+	case len(p) >= header.IPv4MinimumSize && p[0]>>4 == 4:
+		ip := header.IPv4(p)
+		at := int(ip.HeaderLength())
+		if ip.TransportProtocol() != header.TCPProtocolNumber || ip.More() || ip.FragmentOffset() != 0 || at > len(p) {
+			return f, nil
+		}
+		f = flow{header.IPv4ProtocolNumber, stack.TransportEndpointID{LocalAddress: ip.DestinationAddress(), RemoteAddress: ip.SourceAddress()}}
+		segment = header.TCP(p[at:])
+	case len(p) >= header.IPv6MinimumSize && p[0]>>4 == 6:
+		ip := header.IPv6(p)
+		if ip.NextHeader() != uint8(header.TCPProtocolNumber) {
+			return f, nil
+		}
+		f = flow{header.IPv6ProtocolNumber, stack.TransportEndpointID{LocalAddress: ip.DestinationAddress(), RemoteAddress: ip.SourceAddress()}}
+		segment = header.TCP(p[header.IPv6MinimumSize:])
+	}
+	if len(segment) < header.TCPMinimumSize || int(segment.DataOffset()) > len(segment) || segment.DataOffset() < header.TCPMinimumSize {
+		return f, nil
+	}
+	f.id.LocalPort, f.id.RemotePort = segment.DestinationPort(), segment.SourcePort()
+	return f, segment
+}
+
+// patience returns how old a hole of a connection must be to be a loss, or 0 if
+// there is no connection, or its round trip is not known.
+func (s *Stack) patience(f flow) time.Duration {
+	connection, ok := s.stack.FindTransportEndpoint(f.network, header.TCPProtocolNumber, f.id, nic).(tcpip.Endpoint)
+	var info tcpip.TCPInfoOption
+	if !ok || connection.GetSockOpt(&info) != nil || info.RTT == 0 {
+		return 0
+	}
+	return min(max(info.RTT/patienceShare, minPatience), maxPatience)
+}
