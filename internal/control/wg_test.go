@@ -8,10 +8,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"wgd/conf"
 	"wgd/internal/control"
@@ -291,5 +290,5 @@ func TestWgLarge(t *testing.T) {
 	}
 }
 
-func addressInUse() error { return os.NewSyscallError("bind", unix.EADDRINUSE) }
-func notPermitted() error { return os.NewSyscallError("ioctl", unix.EPERM) }
+func addressInUse() error { return os.NewSyscallError("bind", syscall.EADDRINUSE) }
+func notPermitted() error { return os.NewSyscallError("ioctl", syscall.EPERM) }

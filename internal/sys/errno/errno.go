@@ -4,31 +4,32 @@ package errno
 import (
 	"errors"
 	"io/fs"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
-// Number returns the errno that err wraps, or 0.
+// Number returns the number of the kernel's error that err wraps, or 0.
 func Number(err error) int {
-	var n unix.Errno
+	var n syscall.Errno
 	if errors.As(err, &n) {
 		return int(n)
 	}
 	return 0
 }
 
-// Name returns the name of the errno that err wraps, such as EPERM, or "".
-func Name(err error) string { return unix.ErrnoName(unix.Errno(Number(err))) }
+// Name returns the name of the kernel's error that err wraps, such as EPERM, or "".
+func Name(err error) string { return name(Number(err)) }
 
 // PortTaken reports whether err means that the address of a socket is in use.
-func PortTaken(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
+func PortTaken(err error) bool { return errors.Is(err, addressInUse) }
 
 // NobodyListens reports whether err means that no process listens on a unix socket,
 // whether its file exists or not.
 func NobodyListens(err error) bool {
-	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, connectionRefused) || errors.Is(err, fs.ErrNotExist)
 }
 
 // FilesUsedUp reports whether err means that the process or the system has reached
 // its limit of open files.
-func FilesUsedUp(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
+func FilesUsedUp(err error) bool {
+	return errors.Is(err, processFilesUsedUp) || errors.Is(err, systemFilesUsedUp)
+}

@@ -5,8 +5,6 @@ package flock
 import (
 	"errors"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrLocked is returned by Try if another process has the lock.
@@ -14,30 +12,25 @@ var ErrLocked = errors.New("it is locked")
 
 // Exclusive opens the file, or creates it, and waits until it has locked it.
 // Closing the file releases the lock.
-func Exclusive(path string) (*os.File, error) { return lock(path, unix.LOCK_EX) }
+func Exclusive(path string) (*os.File, error) { return open(path, true) }
 
 // Try is Exclusive without waiting.
-func Try(path string) (*os.File, error) {
-	f, err := lock(path, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, ErrLocked
-	}
-	return f, err
-}
+func Try(path string) (*os.File, error) { return open(path, false) }
 
-func lock(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+// open opens and locks the file. The error is ErrLocked if another process has the
+// lock and wait is false.
+func open(path string, wait bool) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if err == nil {
-			return f, nil
-		}
-		if err != unix.EINTR {
-			f.Close()
-			return nil, &os.PathError{Op: "lock", Path: path, Err: err}
-		}
+	err = lock(f, wait)
+	if err == nil {
+		return f, nil
 	}
+	f.Close()
+	if err == ErrLocked {
+		return nil, err
+	}
+	return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 }

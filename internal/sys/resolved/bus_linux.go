@@ -19,9 +19,6 @@ const (
 	addressVariable = "DBUS_SYSTEM_BUS_ADDRESS"
 )
 
-// ErrNoBus says that no system bus belongs to this network namespace.
-var ErrNoBus = errors.New("no D-Bus system bus belongs to this network namespace")
-
 // connect connects to the system bus of this network namespace. The connection ends with
 // ctx, or when it is closed.
 func connect(ctx context.Context) (*dbus.Conn, error) {

@@ -30,32 +30,6 @@ const (
 	noticeStep = 20 * time.Millisecond
 )
 
-var (
-	// ErrNotRunning says that there is a bus, but no systemd-resolved on it.
-	ErrNotRunning = errors.New("systemd-resolved is not running")
-
-	// ErrNoLink says that systemd-resolved knows no link with this index.
-	ErrNoLink = errors.New("systemd-resolved knows no such link")
-)
-
-// A Link is what is set for one link.
-type Link struct {
-	Index   int
-	Servers []netip.Addr // a zone is ignored: the link is the zone
-	Domains []Domain
-
-	// DefaultRoute says that its servers are also asked for names that no domain of any
-	// link matches.
-	DefaultRoute bool
-}
-
-// A Domain sends names below it to the servers of its link. Unless it is RouteOnly, it is
-// also appended to names of one label. The name "." with RouteOnly matches every name.
-type Domain struct {
-	Name      string
-	RouteOnly bool
-}
-
 // Answers returns nil if systemd-resolved runs on a system bus of this network namespace.
 // Otherwise the error is, or wraps, ErrNoBus or ErrNotRunning.
 func Answers(ctx context.Context) error {

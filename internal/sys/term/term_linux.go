@@ -1,21 +1,8 @@
 package term
 
-import (
-	"os"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// Is reports whether the file is a terminal.
-func Is(f *os.File) bool {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return false
-	}
-	terminal := false
-	err = conn.Control(func(fd uintptr) {
-		_, errno := unix.IoctlGetTermios(int(fd), unix.TCGETS)
-		terminal = errno == nil
-	})
-	return err == nil && terminal
+func isTerminal(fd uintptr) bool {
+	_, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
+	return err == nil
 }

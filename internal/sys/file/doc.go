@@ -1,2 +1,0 @@
-// Package file replaces files.
-package file
