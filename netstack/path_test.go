@@ -97,7 +97,7 @@ func forwardLate(from, to *Stack) {
 	var waiting []flight // late packets
 	for {
 		var due <-chan time.Time
-		if len(waiting) > 0 {
+		if len(waiting) > 0 && len(departed) == 0 {
 			due = time.After(time.Until(waiting[0].at))
 		}
 		select {

@@ -87,6 +87,8 @@ var rows = complete([]row{
 	{id: "ipv6", title: "TCP, IPv6 inside and outside", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: ours, percent: true, target: atLeast(0.95)},
 	{id: "stack", title: "TCP through a stack in the process", unit: "Gbit/s", from: stackStream, target: atLeast(2)},
 	{id: "stack-cpu", title: "CPU of both processes", unit: "s/GB", from: stackStream, figure: 1, target: atMost(0.6)},
+	{id: "late-send", title: "66 ms, some packets late: stack sends", unit: "%", from: lateSend, target: &target{absolute: true, minimum: true, limit: 70}},
+	{id: "late-receive", title: "66 ms, some packets late: stack receives", unit: "%", from: lateReceive, target: &target{absolute: true, minimum: true, limit: 70}},
 	{id: "responder", title: "handshakes as responder", unit: "1/s", from: asResponder},
 	{id: "responder-cpu", title: "CPU of the responder, each", unit: "µs", from: asResponder, figure: 1},
 	{id: "initiator", title: "handshakes as initiator", unit: "1/s", from: asInitiator},
@@ -99,6 +101,10 @@ var rows = complete([]row{
 	{id: "udp64-cpu", title: "CPU, UDP of 64 bytes", unit: "µs", from: smallUDP, figure: 1, extra: true},
 	{id: "tcp-nogso-cpu", title: "CPU without UDP GSO", unit: "s/GB", from: noGSO, figure: 1, extra: true},
 	{id: "ping-load-rate", title: "rate beside that ping", unit: "Gbit/s", from: loadPing, figure: 1, extra: true},
+	{id: "late-send-rate", title: "rate of that stack", unit: "Mbit/s", from: lateSend, figure: 2, extra: true},
+	{id: "late-receive-rate", title: "rate of that stack", unit: "Mbit/s", from: lateReceive, figure: 2, extra: true},
+	{id: "late-send-kernel", title: "rate of the kernel's TCP", unit: "Mbit/s", from: lateSend, figure: 1, extra: true},
+	{id: "late-receive-kernel", title: "rate of the kernel's TCP", unit: "Mbit/s", from: lateReceive, figure: 1, extra: true},
 	{id: "tcp-ipv6", title: "TCP, IPv6 in IPv6, both", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: rivalIPv6, extra: true},
 })
 

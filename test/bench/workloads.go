@@ -33,6 +33,8 @@ var (
 	loadPing    = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1}
 	fullPing    = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
 	stackStream = &workload{title: "TCP through a stack in the process", inside: true, run: stackRun}
+	lateSend    = &workload{title: "66 ms, the stack sends", inside: true, once: true, run: throughLatePath(true)}
+	lateReceive = &workload{title: "66 ms, the stack receives", inside: true, once: true, run: throughLatePath(false)}
 	asResponder = &workload{title: "handshakes as responder", run: respond}
 	asInitiator = &workload{title: "handshakes as initiator", run: initiate}
 	memory      = &workload{title: "10,000 idle peers", run: resident, once: true, alone: true}

@@ -60,6 +60,7 @@ const (
 	Storm      = "storm"      // the same, but returns at once what has been done so far
 	Responders = "responders" // on request, waits until the daemon has initiated to all of Peers
 	Flood      = "flood"      // sends datagrams of kind Flood to the daemon of Peers
+	LateRelay  = "late-relay" // forwards datagrams to Remote and back, each after 33 ms, and 1 % of them 5 ms later
 	Reconnect  = "reconnect"  // from the first request, all of Peers initiate; returns what has been done so far
 )
 
@@ -74,6 +75,7 @@ var crew = lab.Crew[Job, Reading]{
 	Storm:      storm,
 	Responders: responders,
 	Flood:      flood,
+	LateRelay:  lateRelay,
 	Reconnect:  reconnect,
 }
 

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"wgd/internal/cookie"
 )
@@ -73,5 +75,23 @@ func TestFloodDatagrams(t *testing.T) {
 		if kind == GoodMAC1 && cookie.HasMAC2(list[0]) || kind == GuessMAC2 && !cookie.HasMAC2(list[0]) {
 			t.Errorf("%s: mac2 set: %t", kind, cookie.HasMAC2(list[0]))
 		}
+	}
+}
+
+// A LateRelay delivers datagrams in the order in which they are due.
+func TestDeliverInTime(t *testing.T) {
+	zero := time.Now().Add(-time.Second)
+	arriving := make(chan lateDatagram, 10)
+	for _, d := range []struct {
+		ms   int
+		late bool
+	}{{0, false}, {6, true}, {2, false}, {8, true}, {5, false}, {7, false}, {9, false}} {
+		arriving <- lateDatagram{zero.Add(time.Duration(d.ms) * time.Millisecond), d.late, []byte{byte(d.ms)}}
+	}
+	close(arriving)
+	var got []byte
+	deliverInTime(arriving, func(d lateDatagram) { got = append(got, d.data...) })
+	if want := []byte{0, 2, 5, 6, 7, 8, 9}; !slices.IsSorted(got) || len(got) != len(want) {
+		t.Errorf("delivered %v, want %v", got, want)
 	}
 }
