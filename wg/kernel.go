@@ -201,7 +201,7 @@ func (w *Interface) followState() {
 func (w *Interface) setUp(up bool) {
 	if !up {
 		w.engine.Down()
-		w.emit(Event{Kind: WentDown})
+		w.events.emit(Event{Kind: WentDown})
 		return
 	}
 	switch err := w.engine.Up(); {
@@ -209,10 +209,10 @@ func (w *Interface) setUp(up bool) {
 		return
 	case err != nil:
 		w.log.Error("the interface is up but does not work", "err", err)
-		w.emit(Event{Kind: Faulted, Fault: err.Error()})
+		w.events.emit(Event{Kind: Faulted, Reason: err.Error()})
 		return
 	}
-	w.emit(Event{Kind: WentUp})
+	w.events.emit(Event{Kind: WentUp})
 }
 
 // routesPause is the minimum time between two reports of changed routes to the

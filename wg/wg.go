@@ -76,46 +76,13 @@ type Options struct {
 	Processors func(all bool)
 }
 
-// An Event is a change of the state of an Interface.
-type Event struct {
-	// Kind says what changed.
-	Kind EventKind
-	// Fault is the reason for Faulted, a sentence.
-	Fault string
-}
-
-// An EventKind is a kind of Event.
-type EventKind int
-
-// The kinds of Event.
-const (
-	WentUp   EventKind = iota + 1 // the interface went up, or works again after a fault
-	WentDown                      // the interface went down: keys are erased, sockets closed
-	Faulted                       // the interface went up but does not work: see Event.Fault
-)
-
-// String returns "up", "down" or "fault".
-func (k EventKind) String() string {
-	switch k {
-	case WentUp:
-		return "up"
-	case WentDown:
-		return "down"
-	case Faulted:
-		return "fault"
-	}
-	return "unknown"
-}
-
 // An Interface is one running tunnel. Its methods may be called from any
 // goroutine.
 type Interface struct {
 	engine *engine.Engine
 	log    *slog.Logger
 
-	mu           sync.Mutex // guards sending to events, and closing it
-	events       chan Event
-	eventsClosed bool
+	events events
 
 	stopOnce sync.Once
 	watch    link.Watcher      // nil with a Device
@@ -174,12 +141,9 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 		logSmallBuffers(o.Log, pair)
 		return pair, nil
 	}
-	w := &Interface{
-		engine:    engine.Open(world, memory),
-		log:       o.Log,
-		events:    make(chan Event, 16),
-		stopClock: func() {},
-	}
+	w := &Interface{log: o.Log, stopClock: func() {}}
+	world.Events = w.events.peerEvent
+	w.engine = engine.Open(world, memory)
 	stop, err := clock.WatchResume(w.resumed)
 	if err != nil {
 		o.Log.Debug("cannot notice at once when the computer was suspended", "err", err)
@@ -224,7 +188,7 @@ func openDevice(o Options) (*Interface, error) {
 		w.Close()
 		return nil, err
 	}
-	w.emit(Event{Kind: WentUp})
+	w.events.emit(Event{Kind: WentUp})
 	w.stopAtEnd()
 	return w, nil
 }
@@ -267,7 +231,7 @@ func (w *Interface) Apply(c conf.Change) error {
 		return err
 	}
 	if faulty && w.engine.Fault() == "" && w.engine.IsUp() {
-		w.emit(Event{Kind: WentUp})
+		w.events.emit(Event{Kind: WentUp})
 	}
 	w.warnLowOrder(c.Peers)
 	return nil
@@ -291,11 +255,6 @@ func (w *Interface) warnLowOrder(peers []conf.PeerChange) {
 // of the keys: call its method Erase after use.
 func (w *Interface) Status() conf.Status { return w.engine.Status() }
 
-// Events returns the channel of events, which is always the same. The channel
-// keeps the newest 16 events that were not received yet, and is closed when the
-// interface has ended.
-func (w *Interface) Events() <-chan Event { return w.events }
-
 // Done returns a channel that is closed when the interface has ended, because
 // of Close or because it was deleted.
 func (w *Interface) Done() <-chan struct{} { return w.engine.Done() }
@@ -313,7 +272,8 @@ func (w *Interface) Close() error {
 	return nil
 }
 
-// stop ends the goroutines that follow the kernel, and closes events.
+// stop ends the goroutines that follow the kernel, and the iterations over
+// events.
 func (w *Interface) stop() {
 	w.stopOnce.Do(func() {
 		w.stopClock()
@@ -324,29 +284,6 @@ func (w *Interface) stop() {
 		if w.routes != nil {
 			w.routes.Close() // after the goroutines that use it
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.eventsClosed = true
-		close(w.events)
+		w.events.end()
 	})
-}
-
-// emit sends an event without blocking. If the channel is full, it discards the
-// oldest event.
-func (w *Interface) emit(e Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.eventsClosed {
-		return
-	}
-	select {
-	case w.events <- e:
-		return
-	default:
-	}
-	select {
-	case <-w.events:
-	default:
-	}
-	w.events <- e // does not block: mu is held, so no other goroutine sends
 }

@@ -2,6 +2,7 @@ package wg
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -75,31 +76,40 @@ func pair(t *testing.T) (a, b *end) {
 	return a, b
 }
 
-// nextEvent waits for the next event.
+// positions are the events that nextEvent has read.
+var positions sync.Map // of *Interface: uint64
+
+// nextEvent waits for the next event about the interface itself.
 func nextEvent(t *testing.T, w *Interface) Event {
 	t.Helper()
-	select {
-	case e, ok := <-w.Events():
-		if !ok {
-			t.Fatal("the channel of events was closed")
-		}
-		return e
-	case <-time.After(timeout):
+	e, ok := readEvent(t, w)
+	if !ok {
 		t.Fatalf("no event within %v", timeout)
 	}
-	return Event{}
+	return e
 }
 
-// wantNoMoreEvents waits until the channel of events is closed.
+func readEvent(t *testing.T, w *Interface) (Event, bool) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	seq, _ := positions.LoadOrStore(w, uint64(0))
+	for e := range w.EventsAfter(ctx, seq.(uint64)) {
+		positions.Store(w, e.Seq)
+		if e.Peer.IsZero() {
+			return e, true
+		}
+	}
+	if ctx.Err() != nil {
+		t.Errorf("the events have not ended after %v", timeout)
+	}
+	return Event{}, false
+}
+
+// wantNoMoreEvents waits until the events end.
 func wantNoMoreEvents(t *testing.T, w *Interface) {
 	t.Helper()
-	select {
-	case e, ok := <-w.Events():
-		if ok {
-			t.Errorf("got event %v, want none", e.Kind)
-		}
-	case <-time.After(timeout):
-		t.Fatalf("the channel of events is still open after %v", timeout)
+	if e, ok := readEvent(t, w); ok {
+		t.Errorf("got event %v, want none", e.Kind)
 	}
 }
 
@@ -268,17 +278,6 @@ func TestNothingLeaks(t *testing.T) {
 	check()
 }
 
-// If the events are not received, the newest are kept, and sending never blocks.
-func TestEventsKeepTheNewest(t *testing.T) {
-	w := &Interface{events: make(chan Event, 16)}
-	for i := range 100 {
-		w.emit(Event{Kind: Faulted, Fault: fmt.Sprint(i)})
-	}
-	if e := <-w.Events(); e.Fault != "84" {
-		t.Errorf("the oldest event that was kept is %s, want 84", e.Fault)
-	}
-}
-
 // If Open fails, its error is a sentence, and no descriptor is left open.
 func TestOpenErrors(t *testing.T) {
 	files := asynctest.Descriptors(t)
@@ -414,7 +413,7 @@ func TestFaultIsReportedAndCleared(t *testing.T) {
 		t.Fatal(err)
 	}
 	state.Set(link.State{Up: true, MTU: 1420})
-	if e := nextEvent(t, w); e.Kind != Faulted || !strings.Contains(e.Fault, fmt.Sprint(port)) || e.Fault != w.Status().Fault {
+	if e := nextEvent(t, w); e.Kind != Faulted || !strings.Contains(e.Reason, fmt.Sprint(port)) || e.Reason != w.Status().Fault {
 		t.Errorf("event %+v, status %+v", e, w.Status())
 	}
 	if err := w.Apply(conf.Change{ListenPort: new(uint16)}); err != nil {
@@ -446,7 +445,7 @@ func TestInterfaceGone(t *testing.T) {
 		if err := w.Err(); i%2 == 0 && !errors.Is(err, ErrInterfaceGone) {
 			t.Errorf("Err: got %v, want %v", err, ErrInterfaceGone)
 		}
-		for range w.Events() { // until it is closed
+		for range w.Events(t.Context()) { // until they end
 		}
 	}
 }

@@ -195,6 +195,7 @@ func (e *edit) setEndpoint(p *member, c *conf.PeerChange) {
 	if c.Endpoint != nil {
 		e.m.setEndpointName(p, "", "", 0)
 		p.use(*c.Endpoint)
+		p.reported = p.shared.Endpoint().Remote
 	}
 	if c.EndpointName != nil {
 		host, port, _ := conf.SplitEndpointName(*c.EndpointName) // Validate has checked it

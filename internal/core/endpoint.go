@@ -50,6 +50,16 @@ func (m *Machine) setEndpointName(p *member, text, host string, port uint16) {
 	}
 }
 
+// reportEndpoint emits an event if the endpoint of p has changed because p was heard
+// from elsewhere, by the machine or by the data plane, or because the previous address
+// of its name did not answer.
+func (m *Machine) reportEndpoint(p *member) {
+	if at := p.shared.Endpoint(); at.IsValid() && at.Remote != p.reported {
+		p.reported = at.Remote
+		m.logEvent(p, Output{Event: EndpointChanged, Endpoint: at})
+	}
+}
+
 // observe tells the Resolver where p was heard from, if it does not know that yet: the
 // data plane changes the endpoint without the machine (A51).
 func (m *Machine) observe(p *member) {
@@ -138,6 +148,7 @@ func (m *Machine) Resolved(now clock.Now, id key.Public, to netip.AddrPort, move
 		return
 	}
 	p.use(to)
+	p.reported = p.shared.Endpoint().Remote
 	m.logEvent(p, Output{Event: EndpointFound, Endpoint: p.shared.Endpoint()})
 	switch k := p.shared.Sessions().Sending(); {
 	case !m.up:

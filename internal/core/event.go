@@ -17,6 +17,7 @@ const (
 	EndpointFound                       // Endpoint is the address of the peer's name
 	NameNotFound                        // lookups of the name fail: Why
 	NameFound                           // they do not fail any more
+	EndpointChanged                     // Endpoint is the new one, which the configuration does not say
 
 	events // the number of events, plus one
 )
@@ -32,6 +33,7 @@ var eventNames = [events]string{
 	EndpointFound:      "the name of the endpoint has an address",
 	NameNotFound:       "the name of the endpoint does not resolve",
 	NameFound:          "the name of the endpoint resolves again",
+	EndpointChanged:    "the endpoint has changed",
 }
 
 // String returns the event as a text for logs.

@@ -26,6 +26,7 @@ type member struct {
 	removed       bool
 	lowOrder      bool // its key is of low order: nothing is ever sent to it (A11)
 
+	reported         netip.AddrPort // the endpoint of the last EndpointChanged
 	name             string
 	endpoint         named
 	preshared        key.Preshared

@@ -92,6 +92,7 @@ func (m *Machine) look(now clock.Now, p *member) {
 		return
 	}
 	m.observe(p)
+	m.reportEndpoint(p)
 	for i := range duties {
 		if duties[i].when(m, p) <= now.Mono {
 			duties[i].do(m, now, p)

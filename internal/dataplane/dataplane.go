@@ -33,7 +33,7 @@ type UDP interface {
 type Notes interface {
 	Want(*peer.Peer)                      // a new session is wanted; core decides when
 	Confirm(*peer.Peer, *session.Keypair) // first data on the responder's next session (A33)
-	Wake(*peer.Peer)                      // a deadline earlier than the peer's NextLook appeared
+	Wake(*peer.Peer)                      // a deadline earlier than the peer's NextLook appeared, or its endpoint changed
 	Route(*peer.Peer)                     // the route to the peer is needed, see peer.NeedsRoute
 	Probe(*peer.Peer, peer.ProbeWish)     // the MTU of the path matters, see peer.NeedsProbe
 	ProbeAnswered(*peer.Peer, packet.EchoAnswer)

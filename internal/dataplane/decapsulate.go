@@ -147,10 +147,10 @@ func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
 	}
 	p, k := s.entry.Peer, s.entry.Keypair
 	// A51, B13: the endpoint of the peer is the source of its newest message.
-	p.Follow(j.now, j.bs[j.trains[newest]].Remote)
+	moved := p.Follow(j.now, j.bs[j.trains[newest]].Remote)
 	p.CountReceived(size)
 	// A40: a keepalive is not data, and needs no reply.
-	if p.NoteReceived(j.now, data) {
+	if p.NoteReceived(j.now, data) || moved {
 		d.Notes.Wake(p)
 	}
 	sessions := p.Sessions()

@@ -242,7 +242,12 @@ func TestRoaming(t *testing.T) {
 	if at := b.peer.Location().Received(); at != from(2) {
 		t.Errorf("the endpoint is %+v", at)
 	}
-	b.receive(seal(k, from(6), 0, nil)) // a keepalive also updates it
+	b.notes.take()
+	b.receive(seal(k, from(6), 0, nil), seal(k, from(6), 0, nil)) // a keepalive also updates it
+	b.receive(seal(k, from(6), 0, nil))
+	if _, _, wakes := b.notes.take(); wakes != 1 {
+		t.Errorf("the machine was woken %d times for one new endpoint, want 1", wakes)
+	}
 	if at := b.peer.Location().Received(); at != from(6) {
 		t.Errorf("the endpoint is %+v", at)
 	}
