@@ -24,6 +24,7 @@ func TestThePageHasTheTable(t *testing.T) {
 var thirdNames = map[string]string{
 	crypto: "x/crypto", unix: "x/sys", cpu: "x/sys/cpu", netlink: "netlink", netns: "netns", bart: "bart", gvisor: "gvisor",
 	dnsmsg:   "x/net/dns/dnsmessage",
+	socks:    "x/net/proxy",
 	nftables: "google/nftables",
 	dbus:     "godbus",
 }

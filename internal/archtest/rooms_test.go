@@ -23,6 +23,7 @@ const (
 	nftables = "github.com/google/nftables/..."
 	bart     = "github.com/gaissmai/bart/..."
 	gvisor   = "gvisor.dev/gvisor/..."
+	socks    = "golang.org/x/net/proxy" // a client, for tests
 	dnsmsg   = "golang.org/x/net/dns/dnsmessage"
 	dbus     = "github.com/godbus/dbus/v5"
 )
@@ -132,13 +133,15 @@ var rooms = map[string]room{
 		"internal/quote", "conf", "key", "internal/invalid", "internal/resolve"}},
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "internal/quote", "internal/wgconf"}},
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
+	"internal/proxy":      {imports: []string{"internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},
-	"internal/nameserver": {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},
-	"internal/sys/errno":  {third: []string{unix}},
-	"internal/sys/flock":  {third: []string{unix}},
-	"internal/archtest":   {forTests: true},
-	"internal/asynctest":  {forTests: true},
+	"internal/nameserver":   {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},
+	"internal/sys/errno":    {third: []string{unix}},
+	"internal/sys/readable": {third: []string{unix}},
+	"internal/sys/flock":    {third: []string{unix}},
+	"internal/archtest":     {forTests: true},
+	"internal/asynctest":    {forTests: true},
 
 	"docs/man":          {},
 	"docs/man/wgdconf":  {imports: []string{"internal/cli", "internal/wgconf"}},

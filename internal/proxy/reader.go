@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"io"
+	"net"
+	"sync"
+
+	"wgd/internal/sys/readable"
+)
+
+// Connections without traffic hold no large buffer: there may be thousands of
+// them.
+const (
+	largeBuffer = 64 << 10
+	smallBuffer = 1 << 10
+)
+
+var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+
+// A reader reads from a connection into a large buffer, which it holds only while
+// there is data.
+type reader struct {
+	src io.Reader
+	// wait waits until src has data or has ended. It is nil for a connection
+	// that cannot tell, such as a *tls.Conn. Then a small buffer takes what
+	// arrives first, and a large one what follows until a read leaves a part of
+	// it empty.
+	wait   func() error
+	filled bool // the last read filled its buffer
+	small  []byte
+	large  *[largeBuffer]byte // nil, or held
+}
+
+// waitReadable is a connection of a Tunnel that can wait for data.
+type waitReadable interface {
+	// WaitReadable returns nil when a read would not block.
+	WaitReadable() error
+}
+
+// newReader returns a reader of src.
+func newReader(src net.Conn) *reader { return &reader{src: src, wait: waiterOf(src)} }
+
+// waiterOf returns a function that waits until conn can be read, or nil.
+func waiterOf(conn any) func() error {
+	if w, ok := conn.(waitReadable); ok {
+		return w.WaitReadable
+	}
+	return readable.Waiter(conn)
+}
+
+// read returns what has arrived. It is valid until the next call.
+func (r *reader) read() ([]byte, error) {
+	if r.wait != nil {
+		r.release()
+		if err := r.wait(); err != nil {
+			return nil, err
+		}
+		return r.readInto(r.hold())
+	}
+	if r.filled {
+		return r.readInto(r.hold())
+	}
+	r.release()
+	if r.small == nil {
+		r.small = make([]byte, smallBuffer)
+	}
+	return r.readInto(r.small)
+}
+
+func (r *reader) readInto(buf []byte) ([]byte, error) {
+	n, err := r.src.Read(buf)
+	r.filled = n == len(buf)
+	return buf[:n], err
+}
+
+func (r *reader) hold() []byte {
+	if r.large == nil {
+		r.large = largeBuffers.Get().(*[largeBuffer]byte)
+	}
+	return r.large[:]
+}
+
+// release gives the large buffer back.
+func (r *reader) release() {
+	if r.large != nil {
+		largeBuffers.Put(r.large)
+		r.large = nil
+	}
+}
+
+// A packetReader has a large buffer for each datagram that has arrived. Where it
+// can wait, it holds none while there is nothing to read.
+type packetReader struct {
+	wait  func() error
+	large *[largeBuffer]byte
+}
+
+// buffer returns the buffer for the next datagram. It is valid until the next
+// call.
+func (r *packetReader) buffer() ([]byte, error) {
+	if r.wait != nil {
+		r.release()
+		if err := r.wait(); err != nil {
+			return nil, err
+		}
+	}
+	if r.large == nil {
+		r.large = largeBuffers.Get().(*[largeBuffer]byte)
+	}
+	return r.large[:], nil
+}
+
+func (r *packetReader) release() {
+	if r.large != nil {
+		largeBuffers.Put(r.large)
+		r.large = nil
+	}
+}

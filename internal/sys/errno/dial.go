@@ -1,0 +1,15 @@
+package errno
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Refused reports whether err means that nothing listens at the address.
+func Refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
+// HostUnreachable reports whether err means that there is no way to the host.
+func HostUnreachable(err error) bool { return errors.Is(err, syscall.EHOSTUNREACH) }
+
+// NetworkUnreachable reports whether err means that there is no route.
+func NetworkUnreachable(err error) bool { return errors.Is(err, syscall.ENETUNREACH) }
