@@ -60,7 +60,8 @@ import (
 const (
 	delay  = 33 * time.Millisecond
 	extra  = 5 * time.Millisecond
-	length = 4 * time.Second
+	warmUp = 3 * time.Second
+	length = 3 * time.Second
 )
 
 func newStack(address tcpip.Address) (*stack.Stack, *channel.Endpoint) {
@@ -144,8 +145,10 @@ func rate(share float64) float64 {
 		panic(err)
 	}
 	go io.Copy(conn, zeros{})
+	time.Sleep(warmUp)
+	before := received.Load()
 	time.Sleep(length)
-	mbit := float64(received.Load()) * 8 / 1e6 / length.Seconds()
+	mbit := float64(received.Load()-before) * 8 / 1e6 / length.Seconds()
 	stats := a.Stats().TCP
 	fmt.Printf("%.0f %% late: %.1f Mbit/s, %d segments sent, %d again, %d recoveries\n",
 		100*share, mbit, stats.SegmentsSent.Value(), stats.Retransmits.Value(), stats.SACKRecovery.Value())
