@@ -54,8 +54,8 @@ type Machine struct {
 	looks       lookHeap
 	observed    observe.List // conf.UnknownKey
 	stamps      stamps
-	searches    map[*member]*search // in progress
-	silent      map[*member]int     // searches in a row without an answer
+	searches    map[*member]*search  // in progress
+	silent      map[*member]*silence // those whose hosts answer no probes
 	searchRate  clock.Bucket
 
 	outputs []Output // outputs[:polled] have been polled
@@ -73,7 +73,7 @@ func New(o Options) *Machine {
 		names:    make(map[string]*member),
 		stamps:   newStamps(o.Ceiling, o.Received),
 		searches: make(map[*member]*search),
-		silent:   make(map[*member]int),
+		silent:   make(map[*member]*silence),
 	}
 	m.common = peer.NewCommon(timing(m.tunables))
 	m.routes.Store((*Routes)(nil).Edit().Table())

@@ -39,6 +39,7 @@ type search struct {
 	at      *peer.Location
 	headers int // of the datagrams to at
 	limits  pathmtu.Limits
+	echo    packet.Echo
 	answers peer.Probing
 }
 
@@ -71,7 +72,7 @@ func (m *Machine) Probe(now clock.Now, shared *peer.Peer, wish peer.ProbeWish) {
 	}
 	at.PostponeProbe(now.Mono.Add(searchTime))
 	m.searches[p] = &search{
-		Search: pathmtu.New(now.Mono, echo, limits), at: at, headers: headers, limits: limits,
+		Search: pathmtu.New(now.Mono, echo, limits), at: at, headers: headers, limits: limits, echo: echo,
 		answers: peer.Probing{ID: echo.ID, Token: echo.Token},
 	}
 	m.continueSearch(now, p)
@@ -161,9 +162,10 @@ func (m *Machine) recordSearch(now clock.Time, p *member, s *search, result path
 	next := checkPath
 	switch result {
 	case pathmtu.Silent:
-		next = min(checkPath<<min(m.silent[p], 10), raisePath)
-		at.SetProbed(s.limits.Known, now)
-		m.silent[p]++
+		next = min(checkPath<<min(m.silentSearch(now, p, s), 10), raisePath)
+		if !p.shared.Unproven(at) { // else new connections stay cautious
+			at.SetProbed(s.limits.Known, now)
+		}
 	case pathmtu.Clear:
 		delete(m.silent, p)
 		at.SetProbed(0, raise)

@@ -60,6 +60,7 @@ var duties = [...]duty{
 	{persistentAt, keepalivePersistent},
 	{wantedAt, beginHandshake},
 	{searchAt, searchNext},
+	{pauseAt, askInPause},
 }
 
 // NextTimeout returns when to call Timeout, or clock.Never.

@@ -178,7 +178,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	begun := false        // the super-packet in progress is the peer's
 	p := s.entry.Peer
 	at := p.Location()
-	mss, fit, headers, doubt := d.clampedTo(), carried(at, j.now), headersTo(at), doubtAbout(p, at)
+	mss, limit := d.clampedTo(), mssLimit(doubtful(p, at), carried(at, j.now), headersTo(at))
 	probing, wishes, narrow := at.Probing(), p.NeedsProbe(at, j.now), at.Narrow()
 	var last netip.Addr // the last source that is not the peer's
 	refused := 0        // packets that have one
@@ -216,7 +216,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 		}
 		d.combine(inner, ecn)
 		if mss > 0 {
-			packet.ClampMSS(inner, min(mss, doubt.mssLimit(inner, fit, headers)), false)
+			packet.ClampMSS(inner, min(mss, limit), false)
 		}
 		if wishes && (narrow || packet.IsSYN(inner)) {
 			wishes = false

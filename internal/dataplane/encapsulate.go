@@ -129,7 +129,7 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		e.tooBig(j.now, frame, s.Remaining(), to)
 	default:
 		if j.mss > 0 {
-			packet.ClampFrameMSS(frame, min(j.mss, to.doubt.mssLimit(p, to.fit, to.headers)))
+			packet.ClampFrameMSS(frame, min(j.mss, mssLimit(to.doubtful, to.fit, to.headers)))
 		}
 		if s.Next() > to.fit {
 			e.advise(j.now, frame, s.Next(), to)
@@ -193,7 +193,7 @@ func (e *Encapsulator) send(j *SealJob) {
 			continue
 		}
 		// A40, B46: timers advance even if the socket returns an error.
-		if s.peer.NoteSent(j.now, s.data()) {
+		if s.peer.NoteSent(j.now, s.data() && !s.probing) {
 			e.Notes.Wake(s.peer)
 		}
 		large := false

@@ -9,32 +9,19 @@ import (
 	"wgd/internal/peer"
 )
 
-// doubt is whether new TCP connections should expect that the path carries little, although
-// that is not known.
-type doubt uint8
-
-const (
-	doubtNothing doubt = iota
-	// doubtIPv6: nobody has searched yet. Should the path be narrow, the ends of a connection
-	// can be told so later, but over IPv6 no less than 1,280 bytes.
-	doubtIPv6
-	doubtAll // a search has begun to doubt
-)
-
-func doubtAbout(p *peer.Peer, at *peer.Location) doubt {
-	if b := at.Probing(); b != nil && b.Doubt {
-		return doubtAll
-	}
-	if p.Unproven(at) {
-		return doubtIPv6
-	}
-	return doubtNothing
+// doubtful reports whether new TCP connections should expect that the path carries little: a
+// search has begun to doubt, or nothing has been found out yet. Should the path be narrow,
+// it is late to tell the ends of a connection: over inner IPv6 no less than 1,280 bytes, and
+// if no host answers probes, not in time.
+func doubtful(p *peer.Peer, at *peer.Location) bool {
+	b := at.Probing()
+	return b != nil && b.Doubt || p.Unproven(at)
 }
 
-// mssLimit returns how long the packets of a new TCP connection may be, of which inner is
-// one, if those of fit bytes are known to fit. headers is the length of those outside.
-func (d doubt) mssLimit(inner []byte, fit, headers int) int {
-	if d == doubtAll || d == doubtIPv6 && inner[0]>>4 == 6 {
+// mssLimit returns how long the packets of a new TCP connection may be if those of fit bytes
+// are known to fit. headers is the length of those outside.
+func mssLimit(doubtful bool, fit, headers int) int {
+	if doubtful {
 		fit = min(fit, leastMTU-headers-overhead)
 	}
 	return unpadded(fit)
@@ -61,8 +48,8 @@ func (s *Shared) wish(now clock.Time, p *peer.Peer, from, to netip.Addr) {
 }
 
 // Probe sends a packet that the machine has made to p. With a size, it is padded to a
-// datagram of that many bytes, which is not fragmented. If there is no session, nothing is
-// sent. No other job of e may be under way.
+// datagram of that many bytes, which is not fragmented. It is no data: nobody waits for an
+// answer. If there is no session, nothing is sent. No other job of e may be under way.
 func (e *Encapsulator) Probe(j *SealJob, now clock.Time, p *peer.Peer, frame []byte, size int) {
 	j.reset(now, nil, e.Shared)
 	to := j.current()
@@ -71,6 +58,7 @@ func (e *Encapsulator) Probe(j *SealJob, now clock.Time, p *peer.Peer, frame []b
 		return
 	}
 	n := j.padded(s.Next(), to.fit)
+	to.probing = true
 	if size > 0 {
 		// Over IPv6, no router fragments, and this host does not know less of the path. So that
 		// case needs no socket with DF.

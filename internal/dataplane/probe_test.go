@@ -123,6 +123,9 @@ func TestProbe(t *testing.T) {
 		if len(trains) != 1 || len(trains[0].Data) != c.want || trains[0].DontFragment != c.df {
 			t.Fatalf("%d bytes to %s: %+v", c.size, c.endpoint, trains)
 		}
+		if a.peer.Unanswered() != 0 || a.peer.LastSent() != start {
+			t.Errorf("a probe was noted as sent at %v, and is waited for since %v", a.peer.LastSent(), a.peer.Unanswered())
+		}
 		trains[0].Remote = a.at
 		b.dec.Decapsulate(b.opening, start, trains)
 		if got := b.tun.take(); len(got) != 1 || string(got[0][packet.VirtioHeaderSize:]) != string(f[packet.VirtioHeaderSize:]) {
@@ -135,6 +138,9 @@ func TestProbe(t *testing.T) {
 		a.send(start, frame(udpPacket(addrA, addrB, 100)))
 		if trains := a.udp.take(); len(trains) != 1 || trains[0].DontFragment {
 			t.Errorf("after a probe, data is sent as %+v", trains)
+		}
+		if a.peer.Unanswered() != start {
+			t.Errorf("an answer is waited for since %v, want since the data was sent", a.peer.Unanswered())
 		}
 	}
 }
@@ -175,20 +181,25 @@ func TestAnswersToProbes(t *testing.T) {
 }
 
 // While a search doubts that the path carries what the interface does, new TCP connections
-// expect the least. Before any search, those of IPv6 do: their ends cannot be told later.
+// expect the minimum; and so they do before anything is found out.
 func TestMSSInDoubt(t *testing.T) {
+	const over4, over6 = 1216, 1200
 	for _, c := range []struct {
 		name     string
+		endpoint string
 		from, to netip.Addr
 		unproven bool
 		doubt    bool
 		want     int
 	}{
-		{"IPv4, proven", addrA, addrB, false, false, 1380}, {"IPv6, proven", addrA6, addrB6, false, false, 1360},
-		{"IPv4, unproven", addrA, addrB, true, false, 1380}, {"IPv6, unproven", addrA6, addrB6, true, false, 1216 - 60},
-		{"IPv4, in doubt", addrA, addrB, false, true, 1216 - 40}, {"IPv6, in doubt", addrA6, addrB6, false, true, 1216 - 60},
+		{"IPv4, proven", probed4, addrA, addrB, false, false, 1380}, {"IPv6, proven", probed4, addrA6, addrB6, false, false, 1360},
+		{"IPv4, unproven", probed4, addrA, addrB, true, false, over4 - 40}, {"IPv6, unproven", probed4, addrA6, addrB6, true, false, over4 - 60},
+		{"IPv4, in doubt", probed4, addrA, addrB, false, true, over4 - 40}, {"IPv6, in doubt", probed4, addrA6, addrB6, false, true, over4 - 60},
+		{"IPv4 over IPv6, proven", probed6, addrA, addrB, false, false, 1380},
+		{"IPv4 over IPv6, unproven", probed6, addrA, addrB, true, false, over6 - 40},
+		{"IPv6 over IPv6, unproven", probed6, addrA6, addrB6, true, false, over6 - 60},
 	} {
-		a, b := probing(t, probed4)
+		a, b := probing(t, c.endpoint)
 		b.KeepMSS.Store(true)
 		if c.unproven {
 			a.peer.Location().SetProbed(0, 0)

@@ -68,8 +68,9 @@ type sealSection struct {
 	dontFragment bool // the datagrams (A46)
 	urgent       bool // they are never dropped in favour of data
 	probe        bool // a search for the MTU of the path may begin
+	probing      bool // this is a probe of one
 	narrow       bool // any packet is a reason for that
-	doubt        doubt
+	doubtful     bool // new TCP connections should expect that the path carries little
 }
 
 // A train is what one call of UDP.Send sends: datagrams of equal length and headers,
@@ -118,7 +119,7 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	s := j.current()
 	s.peer, s.key, s.endpoint = p, usable(p, j.now), at.Endpoint()
 	s.headers = headersTo(at)
-	s.limit, s.dontFragment, s.urgent = batch.MaxDatagram4-overhead, false, false
+	s.limit, s.dontFragment, s.urgent, s.probing = batch.MaxDatagram4-overhead, false, false, false
 	if s.headers == batch.Headers6 {
 		s.limit = batch.MaxDatagram6 - overhead
 	}
@@ -130,7 +131,7 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 		}
 	}
 	s.fit = min(s.limit, carried(at, j.now))
-	s.doubt = doubtAbout(p, at)
+	s.doubtful = doubtful(p, at)
 	s.probe = s.key != nil && p.NeedsProbe(at, j.now)
 	s.narrow = s.probe && at.Narrow()
 	s.start = j.end

@@ -119,7 +119,8 @@ func (l *Location) Narrow() bool {
 	return b != nil && b.mtu.Load() != 0
 }
 
-// Unproven reports whether no search has ended yet on the path to l, but one may begin.
+// Unproven reports whether no search has found out yet what the path to l carries, but one
+// may begin.
 func (p *Peer) Unproven(l *Location) bool {
 	b := l.probes.Load()
 	return (b == nil || b.raise.Load() == 0) && p.common.Timing().ProbePaths && p.common.changes.Load() != nil
@@ -148,7 +149,8 @@ func (l *Location) ClaimProbe(now clock.Time) bool {
 func (l *Location) PostponeProbe(until clock.Time) { l.own().next.Store(int64(until)) }
 
 // SetProbed records what a search has found; 0: the path is not narrow. Before raise, the
-// next search only looks whether that is still so. Core only.
+// next search only looks whether that is still so. With a raise of 0, it has found nothing
+// out. Core only.
 func (l *Location) SetProbed(mtu int, raise clock.Time) {
 	b := l.own()
 	b.mtu.Store(int32(mtu))

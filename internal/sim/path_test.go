@@ -2,10 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/clock"
 	"wgd/internal/packet"
 	"wgd/internal/pathmtu"
 	"wgd/internal/peer"
@@ -93,11 +95,7 @@ func TestPathMTUByProbes(t *testing.T) {
 	if len(a.Got) != 0 {
 		t.Errorf("%d packets reach A's interface", len(a.Got))
 	}
-	told := false
-	for _, p := range b.Got {
-		told = told || !p.UDP && p.From == a.Inner4 && p.Payload[20] == 3 && p.Payload[21] == 4
-	}
-	if !told {
+	if !slices.ContainsFunc(b.Got, func(p Packet) bool { return isTooBig(p, a) }) {
 		t.Error("B's side is not told what the path carries")
 	}
 	n.narrowTo(1300)
@@ -185,6 +183,162 @@ func TestProbesWithoutAnswer(t *testing.T) {
 	}
 	if got := a.large(); got != 0 {
 		t.Errorf("%d probes to a peer that is down", got)
+	}
+}
+
+// Where no host behind a peer answers, its keepalives do, in pauses: then the MTU of the path
+// is known within a minute. New TCP connections are cautious until then. The answers cost the
+// interface nothing, and begin no handshake. // A46
+func TestProbesInPauses(t *testing.T) {
+	for _, c := range []struct {
+		name, a, b string
+		mtu, found int
+	}{
+		{"wide, over IPv4", "192.0.2.1", "198.51.100.2", 1500, 0},
+		{"narrow, over IPv4", "192.0.2.1", "198.51.100.2", 1400, 1280},
+		{"wide, over IPv6", "2001:db8::1", "2001:db8:1::2", 1500, 0},
+		{"narrow, over IPv6", "2001:db8::1", "2001:db8:1::2", 1280, 1280},
+	} {
+		n := New(1)
+		a, b := n.NewHost(c.a), n.NewHost(c.b)
+		Join(a, b)
+		a.Up()
+		b.Up()
+		follow(a, b)
+		n.narrowTo(c.mtu)
+		connect(a, b)
+		n.Run(5 * time.Second)
+		at := a.Peer(b).Location()
+		wantPath(t, c.name+", at first", a, b, 0, "")
+		if !a.Peer(b).Unproven(at) {
+			t.Errorf("%s: new connections are not cautious", c.name)
+		}
+		a.Forget()
+		n.Run(70 * time.Second)
+		if source := map[int]conf.PathMTUSource{1280: conf.PathMTUByProbe}[c.found]; true {
+			wantPath(t, c.name, a, b, c.found, source)
+		}
+		if a.Peer(b).Unproven(at) {
+			t.Errorf("%s: nothing was found out", c.name)
+		}
+		if got := a.large(); got > 3 {
+			t.Errorf("%s: %d large probes", c.name, got)
+		}
+		if got := a.SentOf(wire.TypeInitiation); len(got) != 0 || len(a.Got) != 0 {
+			t.Errorf("%s: %d initiations, and %d packets at the interface", c.name, len(got), len(a.Got))
+		}
+		a.Forget()
+		n.Run(time.Hour)
+		if got := a.large(); got != 0 || a.Machine.NextTimeout() != clock.Never {
+			t.Errorf("%s: %d probes within an hour of silence, and something is due at %v", c.name, got, a.Machine.NextTimeout())
+		}
+		if told := slices.ContainsFunc(b.Got, func(p Packet) bool { return isTooBig(p, a) }); told != (c.found != 0) {
+			t.Errorf("%s: B's side was told what the path carries: %v", c.name, told)
+		}
+	}
+}
+
+// isTooBig reports whether p is "packet too big" from a, over IPv4.
+func isTooBig(p Packet, a *Host) bool {
+	return !p.UDP && p.From == a.Inner4 && p.Payload[20] == 3 && p.Payload[21] == 4
+}
+
+// What was found in pauses is checked, while there are sessions, every ten minutes: a path that
+// has become narrow or wide is noticed. A peer at another endpoint is asked anew.
+func TestProbesInPausesAgain(t *testing.T) {
+	n, a, b := pathPair()
+	b.Arrived = nil
+	n.narrowTo(1400)
+	use := func(minutes int) {
+		for range minutes {
+			connect(a, b)
+			n.Run(time.Minute)
+		}
+	}
+	use(2)
+	wantPath(t, "a narrow path", a, b, 1280, conf.PathMTUByProbe)
+	n.narrowTo(1500)
+	use(9)
+	wantPath(t, "too early", a, b, 1280, conf.PathMTUByProbe)
+	use(4)
+	wantPath(t, "a path that has become wide", a, b, 0, "")
+	n.narrowTo(1300)
+	use(13)
+	wantPath(t, "a path that has become narrow", a, b, 1280, conf.PathMTUByProbe)
+	use(13)
+	b.Move("198.51.100.9")
+	b.Send(a, "y")
+	n.Run(time.Second)
+	wantPath(t, "at another endpoint", a, b, 0, "")
+	a.Forget()
+	n.Run(time.Minute)
+	if got := a.large(); got != 0 {
+		t.Errorf("%d probes to another endpoint, where none was without an answer", got)
+	}
+	follow(a, b)
+	use(2)
+	wantPath(t, "at another endpoint, later", a, b, 1280, conf.PathMTUByProbe)
+}
+
+// What a peer has answered before its hosts ceased to answer is what is assumed at first, but
+// not for ever.
+func TestProbesInPausesAfterAnswers(t *testing.T) {
+	n, a, b := pathPair()
+	use := func(minutes int) {
+		for range minutes {
+			connect(a, b)
+			n.Run(time.Minute)
+		}
+	}
+	n.narrowTo(1360)
+	use(1)
+	wantPath(t, "while there are answers", a, b, 1360, conf.PathMTUByProbe)
+	b.Arrived = nil
+	use(13)
+	wantPath(t, "without answers", a, b, 1360, conf.PathMTUByProbe)
+	n.narrowTo(1500)
+	use(13)
+	wantPath(t, "a path that has become wide", a, b, 0, "")
+	n.narrowTo(1300)
+	use(13)
+	wantPath(t, "a path that has become narrower", a, b, 1280, conf.PathMTUByProbe)
+}
+
+// The size that is asked for in pauses follows the first link. Nothing is asked at another
+// endpoint, nor if probes are turned off meanwhile.
+func TestProbesInPausesStop(t *testing.T) {
+	n, a, b := pathPair()
+	b.Arrived = nil
+	longest := func(change func()) (size int) {
+		connect(a, b)
+		n.Run(5 * time.Second) // a search that is not answered
+		change()
+		a.Forget()
+		n.Run(time.Minute)
+		for _, d := range a.SentOf(wire.TypeData) {
+			size = max(size, len(d.Data))
+		}
+		return size
+	}
+	for _, mtu := range []int{1400, 1480, 1300} {
+		a.Peer(b).Location().SetRoute(&peer.Route{Found: true, MTU: mtu}, 0)
+		n.Run(time.Minute)
+		if got := longest(func() {}) + 28; got != mtu {
+			t.Errorf("the first link carries %d, and a probe has %d bytes", mtu, got)
+		}
+	}
+	for name, change := range map[string]func(){
+		"another endpoint": func() { b.Move("198.51.100.9"); b.Send(a, "y") },
+		"probes are turned off": func() {
+			off := false
+			a.Must(conf.Change{Tunables: conf.TunablesChange{PathMTUProbes: &off}})
+		},
+	} {
+		n, a, b = pathPair()
+		b.Arrived = nil
+		if got := longest(change); got > 100 {
+			t.Errorf("%s: a datagram of %d bytes", name, got)
+		}
 	}
 }
 

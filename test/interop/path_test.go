@@ -98,3 +98,38 @@ func TestNarrowPathUnknown(t *testing.T) {
 		}
 	}
 }
+
+// Nothing at wireguard-go's host answers probes. Over IPv6, where full packets would be lost,
+// TCP connections are cautious from the beginning, so that none stalls. In a pause of the
+// traffic the keepalives of wireguard-go tell what the path carries. // A40, A46
+func TestNarrowPathUnknownNoPings(t *testing.T) {
+	const noStall = 5 * time.Second
+	for _, c := range []struct{ name, endpoint string }{{"over IPv4", "192.0.2.1:1234"}, {"over IPv6", "[fd01::1]:1234"}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a, b := narrow(t)
+			lab.Connect(a, b, c.endpoint, lab.Settings{Daemon: lab.Theirs}, lab.Settings{Port: 1235})
+			a.Must("nft add table inet q && nft 'add chain inet q i { type filter hook input priority 0; }' && " +
+				"nft add rule inet q i iifname wg0 icmp type echo-request drop && nft add rule inet q i iifname wg0 icmpv6 type echo-request drop")
+			a.Sink(9)
+			b.Sink(9)
+			streams := func() {
+				for _, s := range []struct {
+					from *lab.Host
+					to   string
+				}{{b, lab.InnerA4}, {a, lab.InnerB4}, {b, lab.InnerA6}, {a, lab.InnerB6}} {
+					got := s.from.Stream(lab.Stream{Remote: netip.AddrPortFrom(addr(s.to), 9), Bytes: 1 << 20})
+					if got.Took > noStall {
+						t.Errorf("1 MiB from host %s to %s took %v, want at most %v", s.from.Name, s.to, got.Took, noStall)
+					}
+				}
+			}
+			streams()
+			lab.Until(t, 2*time.Minute, "the MTU of the path is known", func() (bool, string) {
+				out := b.Must("wgconfig wg0")
+				return strings.Contains(out, "path-mtu: 1280\n") && strings.Contains(out, "path-mtu-source: probe\n"), out
+			})
+			streams()
+		})
+	}
+}
