@@ -20,6 +20,9 @@ type Env struct {
 	// CheckOnly turns the error that a credential cannot be read because Credentials
 	// is empty into a warning.
 	CheckOnly bool
+	// Unrestricted gives a peer without a line AllowedIPs all addresses, as wireproxy
+	// does. wg and wg-quick give it none.
+	Unrestricted bool
 }
 
 // Decode returns the meaning of the text. If the problems include an error, the File is
@@ -149,6 +152,10 @@ func (dec *decoder) peer(s *section, number int) {
 	p.AllowedIPs, p.ExcludedIPs, p.lost, at.header = nil, nil, nil, number
 	here := map[string]int{}
 	dec.rows(s, number, func(l *line, at int) bool { return decodeRow(dec, peerRows, l, at, p, here) })
+	if _, written := here["AllowedIPs"]; !written && dec.env.Unrestricted {
+		p.AllowedIPs = []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+		here["AllowedIPs"] = number
+	}
 	for name, line := range here {
 		at.given[name] = line
 	}

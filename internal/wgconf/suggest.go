@@ -25,22 +25,32 @@ func (dec *decoder) unknown(l *line, at int, in kind) {
 			return
 		}
 	}
-	best, edits := Directive{}, 3
-	for _, d := range append(here, there...) {
-		if n := distance(fold(d.Name), fold(key)); n < edits && n < len(d.Name)/2 {
-			best, edits = d, n
-		}
-	}
+	best := nearest(key, append(here, there...), func(d Directive) string { return d.Name })
 	switch {
 	case best.Name == "":
 		dec.problems.errorf(at, "there is no such directive: wgd.conf(5) lists them; a comment begins with #")
 	case best.Comment:
 		dec.problems.errorf(at, "%s is a directive of wgd alone: write it as a comment, # %s = %s, so that wg-quick ignores it", best.Name, best.Name, best.Value)
-	case edits == 0: // wg-quick accepts no white space within a key
+	case fold(best.Name) == fold(key): // wg-quick accepts no white space within a key
 		dec.problems.errorf(at, "%s is one word: write it without spaces", best.Name)
 	default:
 		dec.problems.errorf(at, "there is no directive %s: did you mean %s?", quote.Text(string(l.key)), best.Name)
 	}
+}
+
+// Nearest returns the one of the names that was probably meant by a misspelled one, or "".
+func Nearest(misspelled string, names []string) string {
+	return nearest(misspelled, names, func(name string) string { return name })
+}
+
+func nearest[T any](misspelled string, list []T, name func(T) string) (best T) {
+	edits := 3
+	for _, one := range list {
+		if n := distance(fold(name(one)), fold(misspelled)); n < edits && n < len(name(one))/2 {
+			best, edits = one, n
+		}
+	}
+	return best
 }
 
 // distance returns how many letters must be added, removed or replaced to change one
