@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"wgd/internal/cli"
+	"wgd/internal/proxyconf"
 	"wgd/internal/wgconf"
 )
 
@@ -18,54 +19,71 @@ const maxFile = 1 << 28
 // runCheck reports everything that is wrong with a configuration file. It starts nothing.
 func runCheck(c *cli.Call) error {
 	path, name, err := wgconf.Locate(c.Arg("CONF"))
-	if err != nil {
+	if err != nil { // wgd proxy takes files with any name
+		path = c.Arg("CONF")
+	}
+	text, exposed, readErr := readFile(path)
+	switch {
+	case err != nil && (readErr != nil || !proxyconf.IsWireproxy(text)):
 		return err
+	case readErr != nil:
+		return fmt.Errorf("%s: %w: correct the path, or its permissions", path, plain(readErr))
 	}
-	text, exposed, err := readFile(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w: correct the path, or its permissions", path, plain(err))
-	}
-	file, problems := decode(text, path, exposed)
+	config, problems := decode(text, path, exposed)
 	if c.Has("json") {
-		if err := c.PrintJSON(checkResult(path, name, file, problems)); err != nil {
+		if err := c.PrintJSON(checkResult(path, name, config, problems)); err != nil {
 			return err
 		}
 	} else {
 		for _, p := range problems {
 			if p.Warning {
-				c.Warnf("%s", p.In(path))
+				c.Warnf("%s", p)
 			} else {
-				cli.PrintError(c.Stderr, c.Command.Name, errors.New(p.In(path)))
+				cli.PrintError(c.Stderr, c.Command.Name, errors.New(p.String()))
 			}
 		}
 	}
 	if problems.HasErrors() {
 		return cli.Status(1)
 	}
-	if !c.Has("json") {
-		_, err = fmt.Fprintf(c.Stdout, "%s: no errors: interface %s, peers: %d\n", path, name, len(file.Peers))
+	if c.Has("json") {
+		return nil
 	}
+	line := fmt.Sprintf("%s: no errors: ", path)
+	if name != "" {
+		line += fmt.Sprintf("interface %s, ", name)
+	}
+	line += fmt.Sprintf("peers: %d", len(config.Tunnel.Peers))
+	if n := len(config.Services); n > 0 {
+		line += fmt.Sprintf(", services: %d", n)
+	}
+	_, err = fmt.Fprintln(c.Stdout, line)
 	return err
 }
 
 // decode decodes the text of a file, and erases the text and its keys, because only the
 // problems are needed.
-func decode(text []byte, path string, exposed bool) (*wgconf.File, wgconf.Problems) {
+func decode(text []byte, path string, exposed bool) (*proxyconf.Config, proxyconf.Problems) {
 	defer clear(text)
-	document := wgconf.Parse(text)
-	defer document.Erase()
-	env := surroundings(path)
+	env := proxySurroundings(path)
 	env.CheckOnly = true
-	file, problems := document.Decode(env)
-	if file != nil {
-		change := file.Change()
-		change.Erase()
+	config, problems := proxyconf.Read(path, text, env)
+	if config != nil {
+		config.Erase()
 	}
 	if exposed {
-		first := wgconf.Problem{Warning: true, Text: "others may read this file, and its keys: chmod 600 it"}
-		problems = append(wgconf.Problems{first}, problems...)
+		first := proxyconf.Problem{File: path, Problem: wgconf.Problem{Warning: true, Text: "others may read this file, and its keys: chmod 600 it"}}
+		problems = append(proxyconf.Problems{first}, problems...)
 	}
-	return file, problems
+	return config, problems
+}
+
+// proxySurroundings are where a file takes keys, variables and other files from.
+func proxySurroundings(path string) proxyconf.Env {
+	return proxyconf.Env{Env: surroundings(path), LookupEnv: os.LookupEnv, ReadFile: func(path string) ([]byte, error) {
+		text, _, err := readFile(path)
+		return text, plain(err)
+	}}
 }
 
 // readKey reads a key file.
@@ -107,26 +125,28 @@ type checked struct {
 	Interface string           `json:"interface"`
 	OK        bool             `json:"ok"`
 	Peers     int              `json:"peers"`
+	Services  int              `json:"services"`
 	Problems  []checkedProblem `json:"problems"`
 }
 
 type checkedProblem struct {
+	File     string `json:"file"`
 	Line     int    `json:"line"`
 	Severity string `json:"severity"`
 	Text     string `json:"text"`
 }
 
-func checkResult(path, name string, file *wgconf.File, problems wgconf.Problems) checked {
-	result := checked{File: path, Interface: name, OK: file != nil, Problems: []checkedProblem{}}
-	if file != nil {
-		result.Peers = len(file.Peers)
+func checkResult(path, name string, config *proxyconf.Config, problems proxyconf.Problems) checked {
+	result := checked{File: path, Interface: name, OK: config != nil, Problems: []checkedProblem{}}
+	if config != nil {
+		result.Peers, result.Services = len(config.Tunnel.Peers), len(config.Services)
 	}
 	for _, p := range problems {
 		severity := "error"
 		if p.Warning {
 			severity = "warning"
 		}
-		result.Problems = append(result.Problems, checkedProblem{p.Line, severity, p.Text})
+		result.Problems = append(result.Problems, checkedProblem{p.File, p.Line, severity, p.Text})
 	}
 	return result
 }

@@ -90,8 +90,8 @@ func TestCheckPrintsJSON(t *testing.T) {
 		t.Fatalf("exit status %d, %v\n%s%s", status, err, stdout, stderr)
 	}
 	want := checked{File: path, Interface: "office", Problems: []checkedProblem{
-		{0, "warning", "no PrivateKey and no PrivateKeyFile: there will be no handshake until another command sets a key"},
-		{2, "error", "MTU 5: give a number from 68 to 65535, or no such line"},
+		{path, 0, "warning", "no PrivateKey and no PrivateKeyFile: there will be no handshake until another command sets a key"},
+		{path, 2, "error", "MTU 5: give a number from 68 to 65535, or no such line"},
 	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
@@ -99,6 +99,22 @@ func TestCheckPrintsJSON(t *testing.T) {
 	status, stdout, _, _ = check(t, "office.conf", "[Interface]\nPrivateKey="+checkKey+"\n", 0o600, "--json")
 	if status != 0 || !strings.Contains(stdout, `"ok": true`) || !strings.Contains(stdout, `"problems": []`) {
 		t.Errorf("exit status %d\n%s", status, stdout)
+	}
+}
+
+// check reads files of wireproxy, whatever their names are, and counts the services. A
+// variable that is not set here is no error.
+func TestCheckOfAFileOfWireproxy(t *testing.T) {
+	text := "[Interface]\nPrivateKey = $WGD_TEST_UNSET\n[Peer]\nPublicKey = " + checkPeer + "\n[socks5]\nBindAddress = 127.0.0.1:1080\n[http]\nBindAddress = :8080\n"
+	status, stdout, stderr, path := check(t, "a file of wireproxy", text, 0o600)
+	want := "wgd: warning: " + path + ": no PrivateKey and no PrivateKeyFile: there will be no handshake until another command sets a key\n" +
+		"wgd: warning: " + path + ":2: PrivateKey: the environment variable WGD_TEST_UNSET is not set here\n"
+	if status != 0 || stdout != path+": no errors: peers: 1, services: 2\n" || stderr != want {
+		t.Errorf("exit status %d\n%s%s\nwant:\n%s", status, stdout, stderr, want)
+	}
+	if status, _, stderr, path = check(t, "wp.conf", "WGConfig = /nowhere/wg0.conf\n[http]\n", 0o600); status != 1 ||
+		!strings.HasPrefix(stderr, "wgd: "+path+":1: WGConfig /nowhere/wg0.conf: no such file or directory: ") || !strings.Contains(stderr, path+":2: [http] has no BindAddress") {
+		t.Errorf("exit status %d\n%s", status, stderr)
 	}
 }
 

@@ -41,7 +41,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
+		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/proxyconf", "internal/resolve", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/tunnelfile", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve"}},
@@ -131,6 +131,7 @@ var rooms = map[string]room{
 	"internal/resolve/dns/dnstest": {forTests: true, imports: []string{"internal/resolve/dns", "internal/sys/netns"}, third: []string{dnsmsg}},
 	"internal/wgconf": {pure: true, imports: []string{
 		"internal/quote", "conf", "key", "internal/invalid", "internal/resolve"}},
+	"internal/proxyconf":  {pure: true, imports: []string{"internal/quote", "internal/wgconf", "key"}},
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "internal/quote", "internal/wgconf"}},
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/proxy":      {imports: []string{"internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
