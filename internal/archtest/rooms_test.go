@@ -32,9 +32,9 @@ const (
 // commit that explains it. A room that is missing here is an error.
 var rooms = map[string]room{
 	"wg": {imports: []string{
-		"key", "conf", "internal/engine", "internal/lanes", "internal/packet", "internal/state", "internal/sys/clock",
+		"key", "conf", "internal/engine", "internal/lanes", "internal/packet", "internal/resolve", "internal/state", "internal/sys/clock",
 		"internal/sys/cpu", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
-		"internal/sys/udp"}},
+		"internal/sys/udp", "internal/wgconf"}},
 	"key":      {pure: true, imports: []string{"internal/erase"}},
 	"conf":     {pure: true, imports: []string{"key", "internal/invalid", "internal/quote"}},
 	"netstack": {imports: []string{"internal/packet", "internal/resolve/dns"}, third: []string{gvisor}},
@@ -152,7 +152,7 @@ var rooms = map[string]room{
 	"test/lab": {forTests: true, third: []string{unix}},
 	"test/load": {forTests: true, imports: []string{
 		"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
-	"test/e2e": {forTests: true},
+	"test/e2e":                {forTests: true},
 	"test/stackload":          {forTests: true, imports: []string{"test/lab"}, third: []string{unix}},
 	"test/stackload/wgdstack": {forTests: true, imports: []string{"conf", "key", "netstack", "wg", "test/stackload"}},
 	"test/bench": {forTests: true, imports: []string{
