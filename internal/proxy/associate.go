@@ -222,21 +222,22 @@ func (a *association) receive(socket net.PacketConn) {
 
 // readErrors calls read until its socket is closed or ctx is done. Other errors
 // are reports of ICMP about what was sent before, and say nothing about the
-// socket; but if there is nothing else, it is broken.
-func readErrors(ctx context.Context, read func() error) {
-	const max = 100
+// socket; but if there is nothing else, it is broken. readErrors returns the last
+// error.
+func readErrors(ctx context.Context, read func() error) (err error) {
+	const max = 20
 	var wait backoff
 	for failed := 0; failed < max && ctx.Err() == nil; {
-		err := read()
-		switch {
+		switch err = read(); {
 		case err == nil:
 			failed, wait = 0, 0
 		case errors.Is(err, net.ErrClosed):
-			return
+			return err
 		default:
-			if failed++; failed > 10 {
+			if failed++; failed > max/2 {
 				wait.sleep(ctx)
 			}
 		}
 	}
+	return err
 }

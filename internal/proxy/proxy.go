@@ -1,5 +1,6 @@
-// Package proxy serves programs that cannot use a tunnel themselves: it
-// connects local clients with what a Tunnel reaches.
+// Package proxy serves programs that cannot use a tunnel themselves: it has a
+// SOCKS5 server, an HTTP proxy, and forwards of TCP and UDP. Each of them
+// connects its clients with what a Tunnel reaches, or the other way round.
 //
 // Each Serve method runs until its context is done or its socket fails. When it
 // returns, its socket and all connections are closed, and no goroutine of it is
