@@ -154,7 +154,7 @@ var rooms = map[string]room{
 		"test/lab", "key", "internal/aead", "internal/wire", "internal/noise", "internal/cookie"}, third: []string{unix}},
 	"test/e2e":                {forTests: true},
 	"test/stackload":          {forTests: true, imports: []string{"test/lab"}, third: []string{unix}},
-	"test/stackload/wgdstack": {forTests: true, imports: []string{"conf", "key", "netstack", "wg", "test/stackload"}},
+	"test/stackload/wgdstack": {forTests: true, imports: []string{"conf", "key", "netstack", "wg", "internal/proxy", "test/stackload"}},
 	"test/bench": {forTests: true, imports: []string{
 		"test/lab", "test/load", "test/stackload", "internal/aead"}, third: []string{unix}}, // only for the name of what encrypts
 	"test/spread": {forTests: true, imports: []string{

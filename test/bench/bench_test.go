@@ -64,6 +64,7 @@ ping-full ≤ 0.4× beside wireguard-go
 ipv6 ≥ 95 % beside IPv4
 stack ≥ 2× beside wireguard-go
 stack-cpu ≤ 0.6× beside wireguard-go
+socks5 ≥ 85 % beside direct
 late-send ≥ 70 % beside wireguard-go
 late-receive ≥ 70 % beside wireguard-go
 memory ≤ 40 MB beside wireguard-go

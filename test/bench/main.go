@@ -208,8 +208,11 @@ func (o options) program(s side) string {
 
 // describe returns a description of a side for people.
 func (o options) describe(s side) string {
-	if s.ipv6() {
+	switch {
+	case s.ipv6():
 		return o.program(s) + " over IPv6"
+	case s == oursProxied:
+		return o.program(s) + " through SOCKS5"
 	}
 	return o.program(s)
 }

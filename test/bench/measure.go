@@ -152,6 +152,9 @@ func (b *benchmark) take(t lab.T, w *workload, s side) (figures []float64, other
 	if s.ipv6() {
 		run = overIPv6(run)
 	}
+	if s == oursProxied {
+		run = stackRun(true)
+	}
 	if w.alone {
 		return run(t, bed, b.length), 0
 	}

@@ -18,17 +18,19 @@ type row struct {
 type side int
 
 const (
-	unset     side = iota
-	ours           // wgd
-	rival          // wireguard-go, or the program of -against
-	relay          // wgd built without encryption
-	oursIPv6       // wgd, with IPv6 inside and outside; the ones above use IPv4
-	rivalIPv6      // the rival likewise
+	unset       side = iota
+	ours             // wgd
+	rival            // wireguard-go, or the program of -against
+	relay            // wgd built without encryption
+	oursIPv6         // wgd, with IPv6 inside and outside; the ones above use IPv4
+	rivalIPv6        // the rival likewise
+	oursProxied      // wgd, through its SOCKS5 server
+	oursDirect       // wgd, beside the one before
 	sidesCount
 )
 
 // sideNames are the names of the baselines other than the rival.
-var sideNames = [sidesCount]string{relay: "no encryption", ours: "IPv4", rivalIPv6: "IPv6"}
+var sideNames = [sidesCount]string{relay: "no encryption", ours: "IPv4", rivalIPv6: "IPv6", oursDirect: "direct"}
 
 func (s side) ipv6() bool { return s == oursIPv6 || s == rivalIPv6 }
 
@@ -87,6 +89,7 @@ var rows = complete([]row{
 	{id: "ipv6", title: "TCP, IPv6 inside and outside", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: ours, percent: true, target: atLeast(0.95)},
 	{id: "stack", title: "TCP through a stack in the process", unit: "Gbit/s", from: stackStream, target: atLeast(2)},
 	{id: "stack-cpu", title: "CPU of both processes", unit: "s/GB", from: stackStream, figure: 1, target: atMost(0.6)},
+	{id: "socks5", title: "the same through SOCKS5", unit: "Gbit/s", from: stackStream, side: oursProxied, baseline: oursDirect, percent: true, target: atLeast(0.85)},
 	{id: "late-send", title: "66 ms, some packets late: stack sends", unit: "%", from: lateSend, target: &target{absolute: true, minimum: true, limit: 70}},
 	{id: "late-receive", title: "66 ms, some packets late: stack receives", unit: "%", from: lateReceive, target: &target{absolute: true, minimum: true, limit: 70}},
 	{id: "responder", title: "handshakes as responder", unit: "1/s", from: asResponder},

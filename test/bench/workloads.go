@@ -32,7 +32,7 @@ var (
 	idlePing    = &workload{title: "idle ping", run: ping(nil)}
 	loadPing    = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1}
 	fullPing    = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
-	stackStream = &workload{title: "TCP through a stack in the process", inside: true, run: stackRun}
+	stackStream = &workload{title: "TCP through a stack in the process", inside: true, run: stackRun(false)}
 	lateSend    = &workload{title: "66 ms, the stack sends", inside: true, once: true, run: throughLatePath(true)}
 	lateReceive = &workload{title: "66 ms, the stack receives", inside: true, once: true, run: throughLatePath(false)}
 	asResponder = &workload{title: "handshakes as responder", run: respond}

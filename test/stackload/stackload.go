@@ -20,6 +20,7 @@ type Tunnel struct {
 	Port          int    // outside; 0 means any
 	Endpoint      string // of the peer, or ""
 	Remote        string // address inside and port, of the sink
+	Proxy         string // address and port of a SOCKS5 server outside
 }
 
 // A Reading is what a program has done so far.
@@ -43,6 +44,13 @@ type Stack interface {
 	Listen(network, address string) (net.Listener, error)
 }
 
+// A Server is a Stack that can be reached through SOCKS5.
+type Server interface {
+	Stack
+	// ServeSOCKS5 serves the clients of a listener, in other goroutines.
+	ServeSOCKS5(net.Listener)
+}
+
 // A Worker is a process that Start started.
 type Worker = lab.Worker[Reading]
 
@@ -50,6 +58,8 @@ type Worker = lab.Worker[Reading]
 const (
 	Sink   = "sink"   // reads from one connection to the port of Remote
 	Source = "source" // connects to Remote, and writes
+	Proxy  = "proxy"  // serves SOCKS5 at Proxy, into the tunnel
+	Client = "client" // has no tunnel; connects to Remote through Proxy, and writes
 )
 
 // Start starts a program on a host: one that lab.Build or lab.BuildFrom built.
@@ -75,27 +85,28 @@ func Become(open func(Tunnel) (Stack, error)) {
 		}
 		return Reading{bytes.Load(), now.Nano(), u.Utime.Nano() + u.Stime.Nano()}, nil
 	}
+	role := func(run func(Stack, Tunnel, *atomic.Uint64) error) func(Tunnel) (func() (Reading, error), error) {
+		return func(t Tunnel) (func() (Reading, error), error) {
+			s, err := open(t)
+			if err != nil {
+				return nil, err
+			}
+			return answer, run(s, t, &bytes)
+		}
+	}
 	lab.Crew[Tunnel, Reading]{
-		Sink: func(t Tunnel) (func() (Reading, error), error) {
-			s, err := open(t)
-			if err != nil {
-				return nil, err
-			}
-			return answer, sink(s, t.Remote, &bytes)
-		},
-		Source: func(t Tunnel) (func() (Reading, error), error) {
-			s, err := open(t)
-			if err != nil {
-				return nil, err
-			}
-			return answer, source(s, t.Remote, &bytes)
+		Sink:   role(sink),
+		Source: role(func(s Stack, t Tunnel, bytes *atomic.Uint64) error { return source(s.Dial, t.Remote, bytes) }),
+		Proxy:  role(proxy),
+		Client: func(t Tunnel) (func() (Reading, error), error) {
+			return answer, source(dialer(t.Proxy), t.Remote, &bytes)
 		},
 	}.Become()
 }
 
 // sink counts what arrives.
-func sink(s Stack, address string, bytes *atomic.Uint64) error {
-	l, err := s.Listen("tcp", address)
+func sink(s Stack, t Tunnel, bytes *atomic.Uint64) error {
+	l, err := s.Listen("tcp", t.Remote)
 	if err != nil {
 		return err
 	}
@@ -112,9 +123,9 @@ func sink(s Stack, address string, bytes *atomic.Uint64) error {
 }
 
 // source connects, as soon as the sink is there, and counts what it has written.
-func source(s Stack, address string, bytes *atomic.Uint64) error {
-	conn, err := s.Dial("tcp", address)
-	for end := time.Now().Add(10 * time.Second); err != nil; conn, err = s.Dial("tcp", address) {
+func source(dial func(network, address string) (net.Conn, error), address string, bytes *atomic.Uint64) error {
+	conn, err := dial("tcp", address)
+	for end := time.Now().Add(10 * time.Second); err != nil; conn, err = dial("tcp", address) {
 		if time.Now().After(end) {
 			return err
 		}

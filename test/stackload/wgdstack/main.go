@@ -3,11 +3,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
 	"wgd/conf"
+	"wgd/internal/proxy"
 	"wgd/key"
 	"wgd/netstack"
 	"wgd/test/stackload"
@@ -18,6 +21,14 @@ func main() {
 	stackload.Become(open)
 	fmt.Fprintln(os.Stderr, "wgdstack: this program is a part of make bench")
 	os.Exit(2)
+}
+
+// A server is a stack with the proxy of wgd.
+type server struct{ *netstack.Stack }
+
+func (s server) ServeSOCKS5(l net.Listener) {
+	p := proxy.SOCKS5{Tunnel: s.Stack}
+	go p.Serve(context.Background(), l)
 }
 
 func open(t stackload.Tunnel) (stackload.Stack, error) {
@@ -50,5 +61,5 @@ func open(t stackload.Tunnel) (stackload.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stack, w.Apply(conf.Change{PrivateKey: &private, ListenPort: &port, Peers: []conf.PeerChange{peer}})
+	return server{stack}, w.Apply(conf.Change{PrivateKey: &private, ListenPort: &port, Peers: []conf.PeerChange{peer}})
 }
