@@ -39,7 +39,8 @@ type flow struct {
 // A hole begins where everything is acknowledged.
 type hole struct {
 	begin    seqnum.Value
-	since    time.Time // when the acknowledgements reached begin
+	age      time.Duration // since the acknowledgements reached begin; see grow
+	seen     time.Time     // the last acknowledgement
 	patience time.Duration
 	// The stack recovers from losses until this is acknowledged. It sees SACKs.
 	recovering bool
@@ -92,8 +93,9 @@ func (h *holes) hides(f flow, ack, end seqnum.Value, reported bool, now time.Tim
 	if ack.LessThan(o.begin) { // it was overtaken
 		return reported && !o.recovering
 	}
+	o.grow(now)
 	if o.recovering && ack.LessThan(o.until) {
-		o.begin, o.since = ack, now
+		o.begin, o.age = ack, 0
 		return false
 	}
 	if !reported {
@@ -103,13 +105,26 @@ func (h *holes) hides(f flow, ack, end seqnum.Value, reported bool, now time.Tim
 		return false
 	}
 	if o.recovering || o.begin != ack {
-		o.begin, o.since, o.recovering = ack, now, false
+		o.begin, o.age, o.recovering = ack, 0, false
 	}
-	if now.Sub(o.since) < o.patience {
+	if o.age < o.patience {
 		return true
 	}
 	o.recovering, o.until = true, end
 	return false
+}
+
+// grow adds the time since the last acknowledgement to the age, but at most half of
+// the patience: this process may have been paused meanwhile, and what fills the
+// hole waits behind the acknowledgement that it looks at. A whole round trip
+// counts: few packets were in flight, and one answered a probe.
+func (o *hole) grow(now time.Time) {
+	step := now.Sub(o.seen)
+	o.seen = now
+	if step < patienceShare*o.patience {
+		step = min(step, o.patience/2)
+	}
+	o.age += step
 }
 
 // follow begins to follow a connection. It returns nil if it must not.
@@ -119,7 +134,7 @@ func (h *holes) follow(f flow, ack seqnum.Value, patience time.Duration, now tim
 	}
 	if len(h.of) >= maxHoles {
 		for f, o := range h.of {
-			if now.Sub(o.since) > staleHole {
+			if now.Sub(o.seen) > staleHole {
 				h.forget(f)
 			}
 		}
@@ -130,7 +145,7 @@ func (h *holes) follow(f flow, ack seqnum.Value, patience time.Duration, now tim
 	if h.of == nil {
 		h.of = map[flow]*hole{}
 	}
-	o := &hole{begin: ack, since: now, patience: patience}
+	o := &hole{begin: ack, seen: now, patience: patience}
 	h.of[f] = o
 	h.count.Store(int32(len(h.of)))
 	return o
@@ -170,7 +185,7 @@ func parseTCP(p []byte) (f flow, segment header.TCP) {
 }
 
 // patience returns how old a hole of a connection must be to be a loss, or 0 if
-// there is no connection, or its round trip is not known.
+// there is no connection. The handshake has measured the round trip.
 func (s *Stack) patience(f flow) time.Duration {
 	connection, ok := s.stack.FindTransportEndpoint(f.network, header.TCPProtocolNumber, f.id, nic).(tcpip.Endpoint)
 	var info tcpip.TCPInfoOption

@@ -1,6 +1,7 @@
 package netstack
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -34,14 +35,16 @@ func TestHoles(t *testing.T) {
 	}
 	const ms = time.Millisecond
 	for name, steps := range map[string][]step{
-		"late":            {{0, 100, 0, false}, {1 * ms, 100, 300, true}, {5 * ms, 100, 500, true}, {6 * ms, 500, 0, false}, {40 * ms, 500, 700, true}},
-		"always a hole":   {{0, 100, 300, true}, {10 * ms, 200, 400, true}, {20 * ms, 300, 500, true}, {30 * ms, 400, 600, true}},
-		"lost":            {{0, 100, 300, true}, {15 * ms, 100, 500, true}, {16 * ms, 100, 600, false}, {17 * ms, 200, 600, false}, {90 * ms, 600, 0, false}, {91 * ms, 600, 800, true}},
-		"lost, then late": {{0, 100, 300, true}, {16 * ms, 100, 600, false}, {60 * ms, 600, 900, true}},
-		"lost twice":      {{0, 100, 300, true}, {16 * ms, 100, 600, false}, {60 * ms, 600, 900, true}, {76 * ms, 600, 900, false}},
-		"overtaken":       {{0, 100, 300, true}, {1 * ms, 90, 95, true}, {2 * ms, 90, 0, false}, {16 * ms, 100, 300, false}, {17 * ms, 90, 95, false}},
-		"repeated":        {{0, 100, 300, true}, {1 * ms, 100, 0, false}, {16 * ms, 100, 300, false}},
-		"wrapping":        {{0, 0xffffff00, 0x10, true}, {10 * ms, 0xfffffff0, 0x20, true}, {26 * ms, 0xfffffff0, 0x20, false}, {30 * ms, 0x10, 0x20, false}, {31 * ms, 0x20, 0x40, true}},
+		"late":           {{0, 100, 0, false}, {1 * ms, 100, 300, true}, {5 * ms, 100, 500, true}, {6 * ms, 500, 0, false}, {40 * ms, 500, 700, true}},
+		"always a hole":  {{0, 100, 300, true}, {8 * ms, 200, 400, true}, {16 * ms, 300, 500, true}, {24 * ms, 400, 600, true}},
+		"lost":           {{0, 100, 300, true}, {8 * ms, 100, 400, true}, {15 * ms, 100, 500, true}, {16 * ms, 100, 600, false}, {17 * ms, 200, 600, false}, {90 * ms, 600, 0, false}, {91 * ms, 600, 800, true}},
+		"lost, few sent": {{0, 100, 300, true}, {64 * ms, 100, 300, false}},
+		"lost and late":  {{0, 100, 300, true}, {64 * ms, 100, 600, false}, {70 * ms, 600, 900, true}, {75 * ms, 900, 0, false}},
+		"lost twice":     {{0, 100, 300, true}, {64 * ms, 100, 600, false}, {70 * ms, 600, 900, true}, {78 * ms, 600, 900, true}, {86 * ms, 600, 900, false}},
+		"paused":         {{0, 100, 300, true}, {5 * ms, 100, 400, true}, {55 * ms, 100, 500, true}, {56 * ms, 500, 0, false}},
+		"overtaken":      {{0, 100, 300, true}, {1 * ms, 90, 95, true}, {2 * ms, 90, 0, false}, {8 * ms, 100, 300, true}, {16 * ms, 100, 300, false}, {17 * ms, 90, 95, false}},
+		"repeated":       {{0, 100, 300, true}, {8 * ms, 100, 0, false}, {16 * ms, 100, 300, false}},
+		"wrapping":       {{0, 0xffffff00, 0x10, true}, {8 * ms, 0xfffffff0, 0x20, true}, {16 * ms, 0xfffffff0, 0x20, true}, {24 * ms, 0xfffffff0, 0x20, false}, {30 * ms, 0x10, 0x20, false}, {31 * ms, 0x20, 0x40, true}},
 	} {
 		h, zero := newHoles(), time.Now()
 		for i, s := range steps {
@@ -53,8 +56,8 @@ func TestHoles(t *testing.T) {
 	}
 }
 
-// Flows do not affect each other. One whose round trip is not known is not
-// followed. The number of flows is limited, and flows that ended make room.
+// Flows do not affect each other. One that is no connection is not followed. The
+// number of flows is limited, and flows that ended make room.
 func TestHolesOfManyFlows(t *testing.T) {
 	h, now := newHoles(), time.Now()
 	for n := range uint16(maxHoles) {
@@ -79,7 +82,27 @@ func TestHolesOfManyFlows(t *testing.T) {
 	}
 	h.patience = func(flow) time.Duration { return 0 }
 	if h.hides(numbered(7777), 100, 300, true, now) {
-		t.Error("the hole of a flow without a round trip is hidden")
+		t.Error("the hole of a flow that is no connection is hidden")
+	}
+}
+
+// A connection that was just established has a patience, which the handshake has
+// measured. What is no connection has none.
+func TestPatience(t *testing.T) {
+	a, b := pair(t)
+	connect(t, a, b)
+	listen(t, b)
+	conn := dial(t, a)
+	at := conn.LocalAddr().(*net.TCPAddr)
+	f := flow{header.IPv4ProtocolNumber, stack.TransportEndpointID{
+		LocalPort: uint16(at.Port), LocalAddress: tcpip.AddrFrom4([4]byte{10, 2, 0, 1}),
+		RemotePort: 80, RemoteAddress: tcpip.AddrFrom4([4]byte{10, 2, 0, 42})}}
+	if got := a.patience(f); got < minPatience || got > maxPatience {
+		t.Errorf("the patience of a new connection is %v, want %v to %v", got, minPatience, maxPatience)
+	}
+	f.id.RemotePort = 81
+	if got := a.patience(f); got != 0 {
+		t.Errorf("the patience of a connection that does not exist is %v, want 0", got)
 	}
 }
 

@@ -12,39 +12,42 @@ import (
 )
 
 // Through a path of 66 ms on which 1 % of the packets are late by 5 ms, a stream
-// is many times as fast as one whose stack takes these for losses. Here it must be
-// twice as fast; 20 times are usual. If it is not, the stack may have learned to
-// tolerate late packets, and holes is not needed any more.
+// is many times as fast as one whose stack takes these for losses: 50 times are
+// usual, and here it must be 3 times. A machine that is busy with other work can
+// make a packet later than the path does, which costs a stream its speed. So one of
+// four attempts must succeed. If none does, the stack may have learned to tolerate
+// late packets, and holes is not needed any more.
 func TestLatePacketsAreNotLosses(t *testing.T) {
 	t.Parallel()
-	hidden, shown := throughLatePath(t, false), throughLatePath(t, true)
-	time.Sleep(5 * time.Second)
-	got, without := hidden.Load(), shown.Load()
-	t.Logf("%d bytes in 5 s, and %d if the stack sees all SACKs", got, without)
-	if got < 2*without {
-		t.Errorf("%d bytes were received, and %d where the stack sees all SACKs: want at least twice as many", got, without)
+	for range 4 {
+		hidden, endHidden := throughLatePath(t, false)
+		shown, endShown := throughLatePath(t, true)
+		time.Sleep(5 * time.Second)
+		got, without := hidden.Load(), shown.Load()
+		endHidden()
+		endShown()
+		t.Logf("%d bytes in 5 s, and %d if the stack sees all SACKs", got, without)
+		if got >= 3*without {
+			return
+		}
 	}
+	t.Error("a stream is not 3 times as fast as one whose stack sees all SACKs")
 }
 
-// throughLatePath begins to send a stream through such a path, and returns how
-// many bytes were received so far.
-func throughLatePath(t *testing.T, showSACKs bool) *atomic.Int64 {
+// throughLatePath begins to send a stream through such a path. It returns how many
+// bytes were received so far.
+func throughLatePath(t *testing.T, showSACKs bool) (received *atomic.Int64, end func()) {
 	t.Helper()
 	a, b := pair(t)
 	if showSACKs {
 		a.holes.patience = func(flow) time.Duration { return 0 }
 	}
 	var ended sync.WaitGroup
-	t.Cleanup(func() {
-		a.Close()
-		b.Close()
-		ended.Wait()
-	})
 	for _, direction := range [][2]*Stack{{a, b}, {b, a}} {
 		ended.Go(func() { forwardLate(direction[0], direction[1]) })
 	}
 	l := listen(t, b)
-	received := new(atomic.Int64)
+	received = new(atomic.Int64)
 	ended.Go(func() {
 		conn, err := l.Accept()
 		for buf := make([]byte, 1<<20); err == nil; {
@@ -55,7 +58,11 @@ func throughLatePath(t *testing.T, showSACKs bool) *atomic.Int64 {
 	})
 	conn := dial(t, a)
 	ended.Go(func() { io.Copy(conn, zeros{}) })
-	return received
+	return received, func() {
+		a.Close()
+		b.Close()
+		ended.Wait()
+	}
 }
 
 // forwardLate forwards packets one by one, each after 33 ms, and 1 % of them, at
