@@ -31,22 +31,29 @@ func runInterface(c *cli.Call) error {
 		return err
 	}
 	if c.Has(optForeground.Long) || os.Getenv(envForeground) == "1" {
-		return serve(name, c.Stderr)
+		return serve(c, name)
 	}
 	done := c.Progress("waiting for the interface")
 	defer done()
-	return background(name)
+	passed := os.Getenv(envTUN) != ""
+	err := background(name)
+	if passed {
+		return err
+	}
+	return explainRights(c, name, "CONF", err)
 }
 
 // serve runs the interface until a signal or the deletion of the interface.
-func serve(name string, stderr io.Writer) error {
+func serve(c *cli.Call, name string) error {
 	parent, err := process.FindParent()
 	if err != nil {
 		return err
 	}
 	ctx, stop := process.UntilTerminated()
 	defer stop()
-	err = runUntilEnd(ctx, name, stderr, func() error {
+	created := os.Getenv(envTUN) != ""
+	err = runUntilEnd(ctx, name, c.Stderr, func() error {
+		created = true
 		if parent.Waiting() && !keepsOutput() {
 			if err := process.DiscardStderr(); err != nil {
 				return err
@@ -55,6 +62,9 @@ func serve(name string, stderr io.Writer) error {
 		parent.Notify(nil)
 		return nil
 	})
+	if !created && !parent.Waiting() {
+		err = explainRights(c, name, "CONF", err)
+	}
 	if parent.Notify(err) {
 		return cli.Status(1) // the command that started this one prints the error
 	}
@@ -89,7 +99,7 @@ func runUntilEnd(ctx context.Context, name string, stderr io.Writer, ready func(
 	go func() { served <- server.Serve(target{w, log, &trimmer{}}) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go nameserver.Open(netsetup.Dir, nil).Keep(ctx, name, func(done string, err error) {
+	go nameserver.Open(netsetup.Folder(), nil).Keep(ctx, name, func(done string, err error) {
 		if err != nil {
 			log.Warn(err.Error())
 			return

@@ -42,6 +42,7 @@ func command() *cli.Command {
 			{Term: "/var/run/wireguard/NAME.sock", Text: "the control socket, which speaks the cross-platform protocol of wireguard-tools"},
 			{Term: "/etc/wireguard/NAME.conf", Text: "the configuration file of an interface"},
 			{Term: netsetup.Dir + "/NAME.json", Text: "what wgd up and wgd reload did to the system, for wgd down"},
+			{Term: "$XDG_RUNTIME_DIR/wireguard, $XDG_RUNTIME_DIR/wgd", Text: "the folders of the control socket and of the record, for a user who cannot write to /run, such as the root of a user namespace"},
 			{Term: "/var/lib/wgd/", Text: "handshake timestamps, which survive a restart; without root, $XDG_STATE_HOME/wgd"},
 		},
 		Environment: []cli.Entry{

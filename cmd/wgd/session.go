@@ -85,7 +85,7 @@ func begin(c *cli.Call, name string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := netsetup.Store{Dir: netsetup.Dir}
+	store := netsetup.Store{Dir: netsetup.Folder()}
 	release, err := store.Lock(name)
 	if err != nil {
 		links.Close()
@@ -95,7 +95,7 @@ func begin(c *cli.Call, name string) (*session, error) {
 		info, err := links.Get(name)
 		return info.Index, err
 	}
-	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, DNS: nameserver.Open(netsetup.Dir, index), Start: background}, release: release}
+	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, DNS: nameserver.Open(netsetup.Folder(), index), Start: background}, release: release}
 	s.setup = netsetup.Setup{Store: store, System: s.kernel, Note: s.note,
 		Warn: func(warning error) { c.Warnf("%s: %v", name, warning) }}
 	return s, nil

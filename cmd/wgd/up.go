@@ -44,6 +44,7 @@ var upText = []string{
 		"Otherwise that file is replaced, and the original is kept as /etc/resolv.conf.wgd; a file that is a mount of its own, as in containers, is written to. " +
 		"Name servers for some domains only (~DOMAIN) need systemd-resolved. The daemon sets the name servers again when systemd-resolved is started again. " +
 		"If the name servers cannot be set, a warning says so, and the tunnel comes up.",
+	"Without the right to create an interface, wgd up says which right is missing, and which commands do without it. In a user namespace with a network namespace of its own (unshare -Ur --net), it works for every user who may open /dev/net/tun.",
 	"What is done is recorded before it is done. So wgd down can undo it even if wgd up was killed.",
 	"Hooks are run by bash(1), or by sh(1) where there is no bash.",
 	"With -f, for containers and service managers, wgd up itself is the daemon, and stays in the foreground. SIGTERM and SIGINT do what wgd down does, and end it; a second signal ends hooks that are running and skips the rest. " +
@@ -77,7 +78,7 @@ func up(ctx context.Context, c *cli.Call, path, name string, d *ownDaemon) error
 	defer change.Erase()
 	s, err := begin(c, name)
 	if err != nil {
-		return err
+		return explainRights(c, name, c.Arg("CONF"), err)
 	}
 	defer s.end()
 	if d != nil {
@@ -142,7 +143,7 @@ func (s *session) free() error {
 func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.Change) error {
 	network := &file.Interface.Network
 	if err := s.setup.Do(netsetup.Step{Create: &netsetup.Created{}}); err != nil {
-		return err
+		return explainRights(s.call, s.name, s.call.Arg("CONF"), err)
 	}
 	if err := s.run(ctx, "PreUp", commands(network.PreUp, s.name)); err != nil {
 		return err

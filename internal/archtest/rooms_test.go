@@ -95,7 +95,7 @@ var rooms = map[string]room{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",
 		"internal/session", "internal/wire"}},
-	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock"}},
+	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock", "internal/sys/process"}},
 
 	"internal/sys/tun":         {imports: []string{"conf", "internal/packet", "internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/tun/tuntest": {forTests: true, imports: []string{"internal/packet", "internal/sys/tun"}},
@@ -136,7 +136,7 @@ var rooms = map[string]room{
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/proxy":      {imports: []string{"internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
 	"internal/netsetup": {imports: []string{
-		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/tunnelfile", "internal/wgconf"}},
+		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/sys/process", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/nameserver":   {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},
 	"internal/sys/errno":    {third: []string{unix}},
 	"internal/sys/readable": {third: []string{unix}},

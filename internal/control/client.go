@@ -7,7 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 
 	"wgd/conf"
@@ -120,9 +120,13 @@ func Running(name string) bool {
 // Names returns the names of the interfaces for which a daemon is running, in
 // alphabetical order.
 func Names() ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(Dir, "*"+suffix))
-	if err != nil {
-		return nil, err
+	var paths []string
+	for _, dir := range dirs() {
+		here, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, here...)
 	}
 	var names []string
 	for _, path := range paths {
@@ -131,6 +135,6 @@ func Names() ([]string, error) {
 			names = append(names, name)
 		}
 	}
-	sort.Strings(names)
-	return names, nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }

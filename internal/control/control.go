@@ -6,9 +6,11 @@
 package control
 
 import (
+	"os"
 	"path/filepath"
 
 	"wgd/conf"
+	"wgd/internal/sys/process"
 )
 
 // A Target is the interface that a socket belongs to.
@@ -22,13 +24,30 @@ type Target interface {
 	Status() conf.Status
 }
 
-// Dir is the directory of the sockets. Only tests change it. No environment
-// variable does, because wg uses no other directory.
+// Dir is the directory of the sockets. Only tests change it. A user who cannot
+// write there has the sockets in $XDG_RUNTIME_DIR/wireguard, which wg does not
+// find: its directory is compiled in.
 var Dir = "/var/run/wireguard"
 
 const suffix = ".sock"
 
 // SocketPath returns the path of an interface's socket.
 func SocketPath(name string) string {
+	for _, dir := range dirs() {
+		path := filepath.Join(dir, name+suffix)
+		if _, err := os.Lstat(path); err == nil {
+			return path
+		}
+	}
 	return filepath.Join(Dir, name+suffix)
+}
+
+// dirs returns the directories in which a socket may be, the one in which this
+// user makes sockets first.
+func dirs() []string {
+	own := process.RuntimeDir(Dir)
+	if own == Dir {
+		return []string{Dir}
+	}
+	return []string{own, Dir}
 }

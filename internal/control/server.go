@@ -23,6 +23,7 @@ const answerBuffer = 64 << 10
 // A Server is the daemon's end of the socket.
 type Server struct {
 	name        string
+	path        string // of the socket file
 	listener    listener
 	socketInfo  os.FileInfo // of our socket file, so that Close removes no other; nil if there is none
 	connections *connections
@@ -45,44 +46,46 @@ func Listen(name string) (*Server, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
 	}
-	if err := makeDir(); err != nil {
-		return nil, explain(name, err)
+	dir := dirs()[0]
+	if err := makeDir(dir); err != nil {
+		return nil, explainListen(name, dir, err)
 	}
-	lock, err := flock.Exclusive(filepath.Join(Dir, ".lock"))
+	lock, err := flock.Exclusive(filepath.Join(dir, ".lock"))
 	if err != nil {
-		return nil, explain(name, err)
+		return nil, explainListen(name, dir, err)
 	}
 	defer lock.Close()
-	if err := checkNotRunning(name); err != nil {
+	path := filepath.Join(dir, name+suffix)
+	if err := checkNotRunning(name, path); err != nil {
 		return nil, err
 	}
-	private, err := os.MkdirTemp(Dir, ".new-")
+	private, err := os.MkdirTemp(dir, ".new-")
 	if err != nil {
-		return nil, explain(name, err)
+		return nil, explainListen(name, dir, err)
 	}
 	defer os.RemoveAll(private)
-	s, err := listenIn(private, name)
+	s, err := listenIn(private, path, name)
 	if err != nil {
-		return nil, explain(name, err)
+		return nil, explainListen(name, dir, err)
 	}
 	return s, nil
 }
 
 // makeDir makes the directory of the sockets if it does not exist. Every user
 // may list it, whatever the umask of this process.
-func makeDir() error {
-	if _, err := os.Stat(Dir); !errors.Is(err, fs.ErrNotExist) {
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(Dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.Chmod(Dir, 0o755)
+	return os.Chmod(dir, 0o755)
 }
 
 // checkNotRunning returns an error if a daemon listens on the interface's socket.
-func checkNotRunning(name string) error {
-	conn, err := net.DialTimeout("unix", SocketPath(name), pauseTimeout)
+func checkNotRunning(name, path string) error {
+	conn, err := net.DialTimeout("unix", path, pauseTimeout)
 	switch {
 	case err == nil:
 		conn.Close()
@@ -93,7 +96,7 @@ func checkNotRunning(name string) error {
 	return explain(name, err)
 }
 
-func listenIn(private, name string) (*Server, error) {
+func listenIn(private, path, name string) (*Server, error) {
 	temporary := filepath.Join(private, "s")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
@@ -102,13 +105,13 @@ func listenIn(private, name string) (*Server, error) {
 	listener.SetUnlinkOnClose(false)
 	err = os.Chmod(temporary, 0o600)
 	if err == nil {
-		err = os.Rename(temporary, SocketPath(name))
+		err = os.Rename(temporary, path)
 	}
 	if err != nil {
 		listener.Close()
 		return nil, err
 	}
-	return newServer(name, listener)
+	return newServer(name, path, listener)
 }
 
 // explain turns an error of a system call into a sentence.
@@ -117,6 +120,14 @@ func explain(name string, err error) error {
 		return &permissionError{name, err}
 	}
 	return fmt.Errorf("%s: control socket: %w", name, err)
+}
+
+// explainListen is explain for a daemon, which makes the socket.
+func explainListen(name, dir string, err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%s: no permission to make the control socket in %s: do this as root, or set XDG_RUNTIME_DIR to a folder that is yours alone (%w)", name, dir, err)
+	}
+	return explain(name, err)
 }
 
 // A permissionError is a permission error as a sentence, without the text of the
@@ -148,21 +159,21 @@ func FromFile(f *os.File, name string) (*Server, error) {
 		return nil, fmt.Errorf("%s: the inherited control socket is not a listening unix socket: give the descriptor of one (WG_UAPI_FD)", name)
 	}
 	unix.SetUnlinkOnClose(false)
-	return newServer(name, unix)
+	return newServer(name, SocketPath(name), unix)
 }
 
-func newServer(name string, listener *net.UnixListener) (*Server, error) {
-	socketInfo, err := os.Lstat(SocketPath(name))
+func newServer(name, path string, listener *net.UnixListener) (*Server, error) {
+	socketInfo, err := os.Lstat(path)
 	if err != nil {
 		// An inherited socket need not be in the directory.
 		socketInfo = nil
 	}
 	limit := min(maxConnections, process.MaxFiles()/2)
-	return &Server{name: name, listener: listener, socketInfo: socketInfo, connections: newConnections(limit)}, nil
+	return &Server{name: name, path: path, listener: listener, socketInfo: socketInfo, connections: newConnections(limit)}, nil
 }
 
 // Path returns the path of the socket.
-func (s *Server) Path() string { return SocketPath(s.name) }
+func (s *Server) Path() string { return s.path }
 
 // File returns a copy of the listening socket, for WG_UAPI_FD of a child
 // process.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wgd/internal/sys/flock"
+	"wgd/internal/sys/process"
 	"wgd/internal/tunnelfile"
 )
 
@@ -52,6 +53,10 @@ func (r *Record) Index() int {
 // Dir is where the records are. It is emptied when the system boots.
 const Dir = "/run/wgd"
 
+// Folder returns Dir, or for a user who cannot write there, such as the root of a user
+// namespace, the folder in $XDG_RUNTIME_DIR.
+func Folder() string { return process.RuntimeDir(Dir) }
+
 // A Store keeps the records in a folder. The hooks in them may have secrets, so only
 // the owner can read them.
 type Store struct {
@@ -83,7 +88,7 @@ func (s Store) Lock(name string) (release func(), err error) {
 
 func storeError(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("what is done to the system cannot be recorded: %w: run it as root", err)
+		return fmt.Errorf("what is done to the system cannot be recorded: %w: run it as root, or set XDG_RUNTIME_DIR to a folder that is yours alone", err)
 	}
 	return fmt.Errorf("what is done to the system cannot be recorded: %w", err)
 }

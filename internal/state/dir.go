@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"wgd/internal/sys/process"
 )
 
 const (
@@ -13,18 +15,20 @@ const (
 )
 
 // DefaultDir returns the directory of the files: /var/lib/wgd for root; for other
-// users $XDG_STATE_HOME/wgd, or ~/.local/state/wgd if that is not set (A21).
+// users $XDG_STATE_HOME/wgd, or ~/.local/state/wgd if that is not set (A21). The root
+// of a user namespace who cannot write to /var/lib/wgd is such another user.
 func DefaultDir() string {
 	home, _ := os.UserHomeDir()
-	return defaultDir(os.Geteuid(), os.Getenv("XDG_STATE_HOME"), home)
+	root := os.Geteuid() == 0 && process.Writable(rootDir)
+	return defaultDir(root, os.Getenv("XDG_STATE_HOME"), home)
 }
 
 // defaultDir ignores relative paths, as the XDG specification requires. A user
 // with neither variable nor home gets root's directory; Open then warns that it
 // is not writable.
-func defaultDir(uid int, xdg, home string) string {
+func defaultDir(root bool, xdg, home string) string {
 	switch {
-	case uid == 0:
+	case root:
 		return rootDir
 	case filepath.IsAbs(xdg):
 		return filepath.Join(xdg, "wgd")

@@ -410,18 +410,18 @@ func TestLinkIsNotFollowed(t *testing.T) {
 // A21: for users other than root, the files are in the user's state directory.
 func TestDefaultDir(t *testing.T) {
 	for _, c := range []struct {
-		uid       int
+		root      bool
 		xdg, home string
 		want      string
 	}{
-		{0, "/x", "/root", "/var/lib/wgd"},
-		{1000, "/x", "/home/u", "/x/wgd"},
-		{1000, "", "/home/u", "/home/u/.local/state/wgd"},
-		{1000, "relative", "/home/u", "/home/u/.local/state/wgd"},
-		{1000, "", "", "/var/lib/wgd"},
+		{true, "/x", "/root", "/var/lib/wgd"},
+		{false, "/x", "/home/u", "/x/wgd"},
+		{false, "", "/home/u", "/home/u/.local/state/wgd"},
+		{false, "relative", "/home/u", "/home/u/.local/state/wgd"},
+		{false, "", "", "/var/lib/wgd"},
 	} {
-		if got := defaultDir(c.uid, c.xdg, c.home); got != c.want {
-			t.Errorf("uid %d, XDG_STATE_HOME %q, home %q: got %s, want %s", c.uid, c.xdg, c.home, got, c.want)
+		if got := defaultDir(c.root, c.xdg, c.home); got != c.want {
+			t.Errorf("root %t, XDG_STATE_HOME %q, home %q: got %s, want %s", c.root, c.xdg, c.home, got, c.want)
 		}
 	}
 	if !filepath.IsAbs(DefaultDir()) {

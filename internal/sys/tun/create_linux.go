@@ -215,9 +215,11 @@ func explainOpen(err error) error {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
 		return &Error{Kind: ErrNoDriver, Cause: err, Text: "there is no " + driver +
 			": load the driver with \"modprobe tun\", or give the container the device (--device " + driver + " --cap-add NET_ADMIN)"}
+	case errors.Is(err, unix.EPERM):
+		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to open " + driver + ": a container or a sandbox forbids the device (EPERM): " +
+			"give it the device and CAP_NET_ADMIN (--device " + driver + " --cap-add NET_ADMIN)"}
 	case errors.Is(err, os.ErrPermission):
-		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to open " + driver +
-			": run as root or with CAP_NET_ADMIN, or try \"wgd demo\", which needs neither"}
+		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to open " + driver + ": " + whyNoAccess()}
 	}
 	return fmt.Errorf("cannot open %s: %w", driver, err)
 }
@@ -232,8 +234,7 @@ func explainAttach(name string, err error, flags uint16) error {
 		return &Error{Kind: ErrNameTaken, Cause: err, Text: "there is an interface " + name +
 			" already, and another program has it open: end that program, or choose another name"}
 	case errors.Is(err, os.ErrPermission):
-		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to create the interface " + name +
-			": run as root or with CAP_NET_ADMIN, or try \"wgd demo\", which needs neither"}
+		return &Error{Kind: ErrPermission, Cause: err, Text: "no permission to create the interface " + name + ": " + whyNoInterface(netAdmin())}
 	case errors.Is(err, unix.ENOTTY):
 		return &Error{Kind: ErrNoDriver, Cause: err, Text: driver + " is not the TUN driver: remove it, and create it again with " +
 			"\"mknod " + driver + " c 10 200\" or \"modprobe tun\""}

@@ -18,3 +18,9 @@ func NameOf(*os.File) string { return "" }
 
 // FromFD returns errors.ErrUnsupported on this system.
 func FromFD(int, Options) (Device, error) { return Create("", Options{}) }
+
+// Permitted returns errors.ErrUnsupported on this system.
+func Permitted(string) error {
+	_, err := Create("", Options{})
+	return err
+}
