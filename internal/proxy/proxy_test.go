@@ -90,6 +90,13 @@ func listen(t testing.TB) net.Listener {
 func start(t testing.TB, run func(context.Context, net.Listener) error) string {
 	t.Helper()
 	check := asynctest.CheckLeaks(t)
+	t.Cleanup(check)
+	return startWithin(t, run)
+}
+
+// startWithin is start for tests that check for leaks themselves.
+func startWithin(t testing.TB, run func(context.Context, net.Listener) error) string {
+	t.Helper()
 	l := listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -101,7 +108,6 @@ func start(t testing.TB, run func(context.Context, net.Listener) error) string {
 				t.Errorf("Serve returned %v", err)
 			}
 		})
-		check()
 	})
 	return l.Addr().String()
 }
