@@ -8,6 +8,10 @@
 //	w, err := wg.Open(wg.Options{Name: "wg0", Device: stack})
 //	conn, err := stack.DialContext(ctx, "tcp", "10.2.0.1:80")
 //
+// With Options.NameServers it looks up names, inside the tunnel only. DialContext
+// fits net/http (Transport.DialContext), gRPC (grpc.WithContextDialer) and the
+// dialers of database drivers.
+//
 // The implementation is gVisor's.
 package netstack
 
@@ -33,7 +37,8 @@ const (
 	maxMTU     = 65535
 )
 
-// Options are the options of New.
+// Options are the options of New. The slices belong to the caller again when New
+// returns.
 type Options struct {
 	// Name is returned by Stack.Name and has no other use; "" means
 	// "netstack".
