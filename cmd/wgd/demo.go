@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -18,9 +20,10 @@ import (
 )
 
 const (
-	demoPings   = 5
-	demoTimeout = 10 * time.Second // for steps that should take milliseconds
-	demoPort    = 5201
+	demoPings    = 5
+	demoTimeout  = 10 * time.Second // for steps that should take milliseconds
+	demoPort     = 5201
+	demoPageSize = 1 << 10 // the limit of a page that is printed
 )
 
 // demoTime is how long the stream lasts. Tests make it shorter.
@@ -30,20 +33,32 @@ var demoTime = 3 * time.Second
 // packets. It is a real tunnel, except that its interfaces are not the
 // kernel's.
 func runDemo(c *cli.Call) error {
-	d := &demo{Call: c}
+	d := &demo{Call: c, bold: coloured(c.Stdout)}
 	defer d.close()
-	for _, step := range []func() error{d.open, d.introduce, d.ping, d.transfer, d.show} {
+	for _, step := range []func() error{d.open, d.introduce, d.handshake, d.ping, d.browse, d.transfer, d.show} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	d.printf("\nThat was a WireGuard tunnel. For one between hosts, see wgd(8) and the README.\n")
+	d.next()
 	return nil
+}
+
+// next says how to have a tunnel between hosts.
+func (d *demo) next() {
+	d.printf("\nThat was a whole tunnel. To have one between hosts, see wgd.conf(5), and run\n" +
+		"   wgd up wg0                              as root, with an interface\n")
+	if offersProxy(d.Command) {
+		d.printf("   wgd proxy wg0 --socks5 127.0.0.1:1080   as any user, without one\n")
+	}
+	d.printf("A Go program can have one in itself: see the library in the README.\n")
 }
 
 // A demo is the two peers and the output.
 type demo struct {
 	*cli.Call
+	bold bool // headings are
+	step int
 	a, b demoPeer
 }
 
@@ -59,18 +74,30 @@ type demoPeer struct {
 
 func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.Stdout, format, args...) }
 
+// heading begins a step.
+func (d *demo) heading(text string) {
+	d.step++
+	text = fmt.Sprintf("%d. %s", d.step, text)
+	if d.bold {
+		text = "\x1b[1m" + text + "\x1b[m"
+	}
+	d.printf("\n%s\n", text)
+}
+
 // open creates both ends, which do not have each other as peers yet.
 func (d *demo) open() error {
-	d.printf("wgd demo: a tunnel between two peers, A and B, in this process; no root, no TUN device.\n\n")
-	d.printf("   A  10.2.0.1   fd00:2::1                            B  10.2.0.42  fd00:2::42\n" +
-		"   [TCP/IP stack]--[wg0]==== UDP over loopback ====[wg0]--[TCP/IP stack]\n\n")
+	d.printf("wgd demo: a WireGuard tunnel between two peers, A and B, in this process.\n" +
+		"It needs neither root nor a TUN device, and takes a few seconds.\n\n" +
+		"   A  10.2.0.1  fd00:2::1                         B  10.2.0.42  fd00:2::42\n" +
+		"   [TCP/IP stack]-[wg0]==== UDP over loopback ====[wg0]-[TCP/IP stack]\n")
 	d.a = demoPeer{name: "A", inner: addresses("10.2.0.1", "fd00:2::1")}
 	d.b = demoPeer{name: "B", inner: addresses("10.2.0.42", "fd00:2::42")}
+	d.heading("Each makes a key pair, and listens on a UDP port")
 	for _, p := range []*demoPeer{&d.a, &d.b} {
 		if err := p.open(slog.New(slog.NewTextHandler(d.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))); err != nil {
 			return fmt.Errorf("peer %s: %w", p.name, err)
 		}
-		d.printf("1. %s made its keys (public: %s) and listens on UDP %v\n", p.name, p.private.Public(), p.endpoint)
+		d.printf("   %s  %s  %v\n", p.name, p.private.Public(), p.endpoint)
 	}
 	return nil
 }
@@ -116,7 +143,9 @@ func (d *demo) introduce() error {
 	if err := d.b.tunnel.Apply(asPeer(&d.a, &preshared, &d.a.endpoint)); err != nil {
 		return err
 	}
-	d.printf("2. each has the other as its peer: public key, a preshared key, the inner addresses it may use; B knows A's endpoint\n")
+	d.heading("Each adds the other as its peer")
+	d.printf("   Both know the other's public key, the addresses that it has in the tunnel,\n" +
+		"   and a preshared key. B also knows the UDP port of A. A learns that of B.\n")
 	return nil
 }
 
@@ -128,28 +157,89 @@ func asPeer(p *demoPeer, preshared *key.Preshared, endpoint *netip.AddrPort) con
 	return conf.Change{Peers: []conf.PeerChange{change}}
 }
 
-// ping sends a first packet, which causes the handshake, and some more.
-func (d *demo) ping() error {
+// handshake sends a first packet, which causes the handshake.
+func (d *demo) handshake() error {
+	d.heading("B pings A: the first packet causes the handshake")
 	ctx, cancel := context.WithTimeout(context.Background(), demoTimeout)
 	defer cancel()
+	defer d.Progress("waiting for the handshake")()
 	took, err := d.b.stack.Ping(ctx, d.a.inner[0])
 	if err != nil {
 		return fmt.Errorf("the first packet did not come back within %v: %w: is UDP over 127.0.0.1 blocked here?", demoTimeout, err)
 	}
-	d.printf("3. B pings A: the first packet waits for the handshake, and is back after %s\n", milliseconds(took))
+	d.printf("   It waits for the handshake, and is back after %s.\n", milliseconds(took))
+	return nil
+}
+
+// ping measures the round trip when there is a session.
+func (d *demo) ping() error {
+	d.heading("More pings, through IPv4 and IPv6")
+	ctx, cancel := context.WithTimeout(context.Background(), demoTimeout)
+	defer cancel()
+	defer d.Progress("waiting for the echoes")()
 	for _, to := range d.a.inner {
+		shortest, longest := time.Duration(0), time.Duration(0)
 		for i := range demoPings {
-			if took, err = d.b.stack.Ping(ctx, to); err != nil {
+			took, err := d.b.stack.Ping(ctx, to)
+			if err != nil {
 				return err
 			}
-			d.printf("   %d bytes from %v: seq=%d time=%s\n", 64, to, i, milliseconds(took))
+			if i == 0 {
+				shortest = took
+			}
+			shortest, longest = min(shortest, took), max(longest, took)
 		}
+		d.printf("   %-10v  %d pings, %d answers: %s to %s\n", to, demoPings, demoPings, milliseconds(shortest), milliseconds(longest))
 	}
 	return nil
 }
 
 func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.3f ms", float64(d)/float64(time.Millisecond))
+}
+
+// browse requests a page of each end from the other one.
+func (d *demo) browse() error {
+	d.heading("Each reads a web page of the other")
+	for _, pair := range [][2]*demoPeer{{&d.b, &d.a}, {&d.a, &d.b}} {
+		client, server := pair[0], pair[1]
+		begun := time.Now()
+		url, page, err := d.fetch(client, server)
+		if err != nil {
+			return fmt.Errorf("a page of %s: %w", server.name, err)
+		}
+		d.printf("   %s  GET %-17s  %q, after %s\n", client.name, url, page, milliseconds(time.Since(begun)))
+	}
+	return nil
+}
+
+// fetch offers a page at one end, and reads it at the other.
+func (d *demo) fetch(client, server *demoPeer) (url, page string, err error) {
+	listener, err := server.stack.Listen("tcp", netip.AddrPortFrom(server.inner[0], 80).String())
+	if err != nil {
+		return "", "", err
+	}
+	site := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		fmt.Fprintf(w, "Hello %s, this is %s", host, server.name)
+	})}
+	served := make(chan error, 1)
+	go func() { served <- site.Serve(listener) }()
+	defer func() {
+		site.Close()
+		<-served
+	}()
+	defer d.Progress("waiting for the page")()
+	transport := &http.Transport{DialContext: client.stack.DialContext}
+	defer transport.CloseIdleConnections()
+	url = "http://" + server.inner[0].String() + "/"
+	response, err := (&http.Client{Transport: transport, Timeout: demoTimeout}).Get(url)
+	if err != nil {
+		return url, "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, demoPageSize))
+	return url, string(text), err
 }
 
 // transfer sends a TCP stream from B to A for some seconds.
@@ -160,7 +250,7 @@ func (d *demo) transfer() error {
 		return err
 	}
 	defer listener.Close()
-	m := newMeter(d.Call)
+	m := newMeter(d.Call, demoTime)
 	received := make(chan struct{})
 	go func() {
 		defer close(received)
@@ -177,7 +267,7 @@ func (d *demo) transfer() error {
 	if err != nil {
 		return err
 	}
-	d.printf("4. B sends a TCP stream to A for %v\n", demoTime)
+	d.heading(fmt.Sprintf("B sends a TCP stream to A for %.0f seconds", demoTime.Seconds()))
 	stop := m.start()
 	conn.SetDeadline(time.Now().Add(demoTime))
 	block := make([]byte, 128<<10)
@@ -190,7 +280,7 @@ func (d *demo) transfer() error {
 	case <-ctx.Done():
 	}
 	stop()
-	d.printf("   %s\n", m.total())
+	d.printf("   %s\n   Both ends and both TCP stacks share this machine.\n", m.total())
 	return nil
 }
 
@@ -198,9 +288,8 @@ func (d *demo) transfer() error {
 func (d *demo) show() error {
 	for _, p := range []*demoPeer{&d.a, &d.b} {
 		status := p.tunnel.Status()
-		d.printf("5. at %s, \"wgconfig wg0 show all\" would print:\n\n", p.name)
+		d.heading(`At ` + p.name + `, "wgconfig wg0" prints:`)
 		show.Interface(d.Stdout, &status)
-		d.printf("\n")
 	}
 	return nil
 }

@@ -45,14 +45,7 @@ func command() *cli.Command {
 			{Term: "$XDG_RUNTIME_DIR/wireguard, $XDG_RUNTIME_DIR/wgd", Text: "the folders of the control socket and of the record, for a user who cannot write to /run, such as the root of a user namespace"},
 			{Term: "/var/lib/wgd/", Text: "handshake timestamps, which survive a restart; without root, $XDG_STATE_HOME/wgd"},
 		},
-		Environment: []cli.Entry{
-			{Term: "LOG_LEVEL", Text: "silent, error (the default), or verbose (or debug); any other word counts as error. If it is set, standard output and standard error stay open in the background"},
-			{Term: "WG_PROCESS_FOREGROUND", Text: "1 is the same as -f"},
-			{Term: "WG_TUN_FD", Text: "the descriptor of an existing TUN interface to use"},
-			{Term: "CREDENTIALS_DIRECTORY", Text: "where the credentials of a systemd service are, which a configuration file may name"},
-			{Term: "NOTIFY_SOCKET", Text: "the socket on which wgd up -f tells a service manager its state, as sd_notify(3) describes; a path, or @ and the name of an abstract socket"},
-			{Term: "WG_UAPI_FD", Text: "the descriptor of a listening unix socket to use as the control socket"},
-		},
+		Environment: environment(),
 		Examples: []cli.Example{
 			{Text: "Try a tunnel, without root:", Lines: []string{"wgd demo"}},
 			{Text: "Start and configure an interface:", Lines: []string{"wgd wg0", "wgconfig wg0 set private-key /etc/wg/wg0", "wg-ifconfig wg0 inet 10.2.0.1/24 up"}},
@@ -70,6 +63,18 @@ func command() *cli.Command {
 	}
 }
 
+func environment() []cli.Entry {
+	return []cli.Entry{
+		{Term: "LOG_LEVEL", Text: "silent, error (the default), or verbose (or debug); any other word counts as error. If it is set, standard output and standard error stay open in the background"},
+		{Term: "WG_PROCESS_FOREGROUND", Text: "1 is the same as -f"},
+		{Term: "WG_TUN_FD", Text: "the descriptor of an existing TUN interface to use"},
+		{Term: "CREDENTIALS_DIRECTORY", Text: "where the credentials of a systemd service are, which a configuration file may name"},
+		{Term: "NOTIFY_SOCKET", Text: "the socket on which wgd up -f tells a service manager its state, as sd_notify(3) describes; a path, or @ and the name of an abstract socket"},
+		{Term: "NO_COLOR", Text: "if it is set, wgd demo prints no bold headings on a terminal"},
+		{Term: "WG_UAPI_FD", Text: "the descriptor of a listening unix socket to use as the control socket"},
+	}
+}
+
 func forms() []cli.Form {
 	return []cli.Form{
 		{
@@ -77,7 +82,7 @@ func forms() []cli.Form {
 			Example: "wgd demo",
 			Summary: "show a tunnel between two peers in this process; needs no root",
 			Text: []string{"Two complete peers, each with a TCP/IP stack of its own, make a handshake and exchange packets over UDP on the loopback " +
-				"interface. The demo shows ping times, the throughput of a TCP stream, and the status of both peers as wgconfig(8) shows it."},
+				"interface. The demo shows ping times, web pages that each reads from the other, the throughput of a TCP stream, and the status of both peers as wgconfig(8) shows it."},
 			Run: runDemo,
 		},
 		upForm,

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,12 +16,13 @@ import (
 // second.
 type meter struct {
 	call  *cli.Call
+	limit time.Duration // how long it will run
 	bytes atomic.Int64
 	begun time.Time
 	took  time.Duration
 }
 
-func newMeter(c *cli.Call) *meter { return &meter{call: c} }
+func newMeter(c *cli.Call, limit time.Duration) *meter { return &meter{call: c, limit: limit} }
 
 func (m *meter) Write(b []byte) (int, error) {
 	m.bytes.Add(int64(len(b)))
@@ -61,13 +65,25 @@ func (m *meter) start() (stop func()) {
 }
 
 func (m *meter) line(terminal bool, bytes int64, interval time.Duration) {
-	text := fmt.Sprintf("   %4.1f s  %s", time.Since(m.begun).Seconds(), rate(bytes, interval))
+	elapsed := time.Since(m.begun)
+	text := fmt.Sprintf("%4.1f s  %s", elapsed.Seconds(), rate(bytes, interval))
 	if terminal {
-		fmt.Fprintf(m.call.Stdout, "\r\x1b[K%s", text)
+		fmt.Fprintf(m.call.Stdout, "\r\x1b[K   %s  %s", bar(elapsed, m.limit), text)
 	} else {
-		fmt.Fprintln(m.call.Stdout, text)
+		fmt.Fprintf(m.call.Stdout, "   %s\n", text)
 	}
 }
+
+// bar draws how much of the time is over.
+func bar(elapsed, limit time.Duration) string {
+	const width = 30
+	full := min(int(width*elapsed/limit), width)
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", width-full) + "]"
+}
+
+// coloured reports whether headings stand out: on a terminal, unless the user declines
+// (NO_COLOR, see no-color.org).
+func coloured(w io.Writer) bool { return cli.Terminal(w) && os.Getenv("NO_COLOR") == "" }
 
 func rate(bytes int64, d time.Duration) string {
 	return fmt.Sprintf("%.2f Gbit/s", float64(bytes)*8/d.Seconds()/1e9)
@@ -76,5 +92,5 @@ func rate(bytes int64, d time.Duration) string {
 // total returns a sentence about the whole transfer.
 func (m *meter) total() string {
 	n := m.bytes.Load()
-	return fmt.Sprintf("%.0f MB arrived in %.1f s: %s, both ends and both TCP stacks on this machine", float64(n)/1e6, m.took.Seconds(), rate(n, m.took))
+	return fmt.Sprintf("%.0f MB arrived in %.1f s: %s.", float64(n)/1e6, m.took.Seconds(), rate(n, m.took))
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"wgd/conf"
 	"wgd/internal/aead"
@@ -36,36 +35,6 @@ func run(args ...string) (status int, stdout, stderr string) {
 func TestTableIsComplete(t *testing.T) {
 	if err := cli.Check(command()); err != nil {
 		t.Error(err)
-	}
-}
-
-// The demo shows a handshake, pings over IPv4 and IPv6, a stream, and the
-// status of both ends, and ends without a signal.
-func TestDemo(t *testing.T) {
-	defer func(d time.Duration) { demoTime = d }(demoTime)
-	demoTime = 300 * time.Millisecond
-	begun := time.Now()
-	status, stdout, stderr := run("demo")
-	if status != 0 || stderr != "" {
-		t.Fatalf("exit status %d\n%s%s", status, stdout, stderr)
-	}
-	if took := time.Since(begun); took > time.Minute {
-		t.Errorf("it took %v", took)
-	}
-	for _, want := range []string{
-		"1. A made its keys", "1. B made its keys", "2. each has the other", "3. B pings A",
-		"from 10.2.0.1: seq=4", "from fd00:2::1: seq=4", "4. B sends a TCP stream", "MB arrived in",
-		"peer: A", "peer: B", "latest-handshake: ",
-	} {
-		if !strings.Contains(stdout, want) {
-			t.Errorf("the output does not contain %q:\n%s", want, stdout)
-		}
-	}
-	if strings.Contains(stdout, " 0 MB arrived") {
-		t.Error("no byte of the stream arrived")
-	}
-	if all, hidden := strings.Count(stdout, "private-key: "), strings.Count(stdout, "private-key: (hidden)"); all == 0 || all != hidden {
-		t.Errorf("%d lines with a private key, %d of them hidden, want all", all, hidden)
 	}
 }
 
