@@ -28,6 +28,9 @@ type Status struct {
 	MTU int
 	// Up reports whether the interface is up.
 	Up bool
+	// InProcess reports that the interface is a TCP/IP stack in the process of
+	// the tunnel, and not one of the kernel.
+	InProcess bool
 	// Fault says in a sentence why the interface is up but does not work, for
 	// example because its port is taken. "" means that it works.
 	Fault string

@@ -16,6 +16,20 @@ import (
 // maxFile is the maximum size of a file. A million peers need less.
 const maxFile = 1 << 28
 
+var checkForm = cli.Form{
+	Syntax:  "check CONF",
+	Example: "wgd check wg0",
+	Summary: "report everything that is wrong with a configuration file",
+	Options: []cli.Option{{Long: "json", Text: "print the result as JSON"}},
+	Text: []string{
+		"The file has the format of wg-quick(8), see wgd.conf(5), or that of wireproxy. Each problem is printed with its line. The exit status is 1 if there are errors, " +
+			"and 0 if there are only warnings. Nothing is started or changed.",
+		"The JSON object has the fields `file`, `interface`, `ok`, `peers` and `services` (their numbers; 0 if there are errors) and `problems`: a list of objects with `file`, `line` " +
+			"(0: the file as a whole), `severity` (`error` or `warning`) and `text`.",
+	},
+	Run: runCheck,
+}
+
 // runCheck reports everything that is wrong with a configuration file. It starts nothing.
 func runCheck(c *cli.Call) error {
 	path, name, err := wgconf.Locate(c.Arg("CONF"))

@@ -89,20 +89,9 @@ func forms() []cli.Form {
 		downForm,
 		reloadForm,
 		saveForm,
-		{
-			Syntax:  "check CONF",
-			Example: "wgd check wg0",
-			Summary: "report everything that is wrong with a configuration file",
-			Options: []cli.Option{{Long: "json", Text: "print the result as JSON"}},
-			Text: []string{
-				"The file has the format of wg-quick(8), see wgd.conf(5), or that of wireproxy. Each problem is printed with its line. The exit status is 1 if there are errors, " +
-					"and 0 if there are only warnings. Nothing is started or changed.",
-				"The JSON object has the fields `file`, `interface`, `ok`, `peers` and `services` (their numbers; 0 if there are errors) and `problems`: a list of objects with `file`, `line` " +
-					"(0: the file as a whole), `severity` (`error` or `warning`) and `text`.",
-			},
-			Run: runCheck,
-		},
+		checkForm,
 		explainForm,
+		proxyForm,
 		{
 			Syntax:  "import FILE...",
 			Example: "wgd import -o /etc/wireguard provider.zip",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"wgd/conf"
 	"wgd/internal/cli"
@@ -32,10 +33,14 @@ var reloadText = []string{
 		"What an earlier version of the file had is removed: a preshared key or a persistent keepalive, for example. " +
 		"Peers that are not in the file are removed, unless a hook of wgd up added them. A peer that has moved keeps its endpoint as long as the Endpoint in the file is the same. If Endpoint has left the file, its name is no longer looked up, and the address in use stays.",
 	"Hooks are not run. Those of wgd down are the ones that the file has then.",
+	"Of a wgd proxy, keys, peers and services become what the file says. Give its name, or the path of its control socket.",
 	"If something fails, what was done before it is undone, and the error says so. If wgd reload is killed, wgd down still undoes everything, and another wgd reload completes it.",
 }
 
 func runReload(c *cli.Call) error {
+	if done, err := reloadProxy(c); done {
+		return err
+	}
 	path, name, err := wgconf.Locate(c.Arg("CONF"))
 	if err != nil {
 		return err
@@ -43,6 +48,33 @@ func runReload(c *cli.Call) error {
 	ctx, stop := process.UntilTerminated()
 	defer stop()
 	return reload(ctx, c, path, name, c.Has(optDryRun))
+}
+
+// reloadProxy asks a wgd proxy to read its file again, if the word names one, or is the
+// path of its socket.
+func reloadProxy(c *cli.Call) (done bool, err error) {
+	word := c.Arg("CONF")
+	if strings.Contains(word, "/") && !strings.HasSuffix(word, ".sock") {
+		return false, nil
+	}
+	client, err := control.Dial(word)
+	if err != nil {
+		return strings.Contains(word, "/"), err
+	}
+	defer client.Close()
+	status, err := client.Status()
+	defer status.Erase()
+	switch {
+	case err != nil || !status.InProcess:
+		return false, nil
+	case c.Has(optDryRun):
+		return true, fmt.Errorf("%s: --dry-run is for interfaces: wgd check says whether the file of a wgd proxy has errors", word)
+	}
+	if err := client.Reload(); err != nil {
+		return true, err
+	}
+	_, err = fmt.Fprintf(c.Stdout, "%s: the file was read again\n", status.Name)
+	return true, err
 }
 
 // reload makes the interface what the file says, and prints what it does. With dryRun it

@@ -30,12 +30,6 @@ var forTests = map[string]string{
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
 	"internal/driver.Jobs.OwnWaiting":             "tests of engine check whether a storm is still going on",
 	"internal/index.Table.Len":                    "tests of core and sim look for indices that are left (B29)",
-	"internal/proxy.Dial":                         "the command that uses it is not built yet",
-	"internal/proxy.Stdio":                        "the command that uses it is not built yet",
-	"internal/proxy.Forward.Serve":                "the command that uses it is not built yet",
-	"internal/proxy.HTTP.Serve":                   "the command that uses it is not built yet",
-	"internal/proxy.SOCKS5.Serve":                 "the command that uses it is not built yet",
-	"internal/proxy.UDPForward.Serve":             "the command that uses it is not built yet",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 

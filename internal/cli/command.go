@@ -112,3 +112,6 @@ func (c *Call) Value(option string) (value string, given bool) {
 	}
 	return values[len(values)-1], true
 }
+
+// Values returns the values of an option, in their order.
+func (c *Call) Values(option string) []string { return c.options[option] }

@@ -37,12 +37,15 @@ type Client struct {
 	answers *uapi.Reader
 }
 
-// Dial connects to the daemon of an interface. Its errors are sentences.
+// Dial connects to the daemon of an interface, of which the name is given, or the path
+// of the socket. Its errors are sentences.
 func Dial(name string) (*Client, error) {
-	if err := conf.ValidInterfaceName(name); err != nil {
+	path := SocketPath(name)
+	name, err := nameOf(name)
+	if err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("unix", SocketPath(name), pauseTimeout)
+	conn, err := net.DialTimeout("unix", path, pauseTimeout)
 	switch {
 	case errno.NobodyListens(err):
 		return nil, notRunning{name}
@@ -99,6 +102,15 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("%s: the daemon does not answer: see its log", c.name)
 	}
 	return fmt.Errorf("%s: control socket: %w", c.name, err)
+}
+
+// Reload asks the daemon to read its file again. The error is the daemon's sentence.
+func (c *Client) Reload() error {
+	err := uapi.WriteReload(c.request)
+	if err == nil {
+		err = c.answers.Result()
+	}
+	return c.explain(err)
 }
 
 // Close closes the connection.

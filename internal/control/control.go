@@ -8,6 +8,7 @@ package control
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"wgd/conf"
 	"wgd/internal/sys/process"
@@ -24,6 +25,13 @@ type Target interface {
 	Status() conf.Status
 }
 
+// A Reloader is a Target that has a file of its own and can read it again.
+type Reloader interface {
+	// Reload makes the Target what the file says now. The error is a sentence for the
+	// user.
+	Reload() error
+}
+
 // Dir is the directory of the sockets. Only tests change it. A user who cannot
 // write there has the sockets in $XDG_RUNTIME_DIR/wireguard, which wg does not
 // find: its directory is compiled in.
@@ -31,8 +39,12 @@ var Dir = "/var/run/wireguard"
 
 const suffix = ".sock"
 
-// SocketPath returns the path of an interface's socket.
+// SocketPath returns the path of an interface's socket, or what a user wrote if that
+// is the path of a socket itself.
 func SocketPath(name string) string {
+	if isPath(name) {
+		return name
+	}
 	for _, dir := range dirs() {
 		path := filepath.Join(dir, name+suffix)
 		if _, err := os.Lstat(path); err == nil {
@@ -50,4 +62,17 @@ func dirs() []string {
 		return []string{Dir}
 	}
 	return []string{own, Dir}
+}
+
+// isPath reports whether a user wrote the path of a socket rather than a name.
+func isPath(name string) bool {
+	return strings.Contains(name, "/") && strings.HasSuffix(name, suffix)
+}
+
+// nameOf returns the name of the interface for what a user wrote.
+func nameOf(name string) (string, error) {
+	if isPath(name) {
+		name = strings.TrimSuffix(filepath.Base(name), suffix)
+	}
+	return name, conf.ValidInterfaceName(name)
 }

@@ -46,7 +46,12 @@ func Listen(name string) (*Server, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
 	}
-	dir := dirs()[0]
+	return ListenAt(filepath.Join(dirs()[0], name+suffix), name)
+}
+
+// ListenAt is like Listen, with another path of the socket.
+func ListenAt(path, name string) (*Server, error) {
+	dir := filepath.Dir(path)
 	if err := makeDir(dir); err != nil {
 		return nil, explainListen(name, dir, err)
 	}
@@ -55,7 +60,6 @@ func Listen(name string) (*Server, error) {
 		return nil, explainListen(name, dir, err)
 	}
 	defer lock.Close()
-	path := filepath.Join(dir, name+suffix)
 	if err := checkNotRunning(name, path); err != nil {
 		return nil, err
 	}
@@ -87,9 +91,12 @@ func makeDir(dir string) error {
 func checkNotRunning(name, path string) error {
 	conn, err := net.DialTimeout("unix", path, pauseTimeout)
 	switch {
-	case err == nil:
+	case err == nil && path == SocketPath(name):
 		conn.Close()
 		return fmt.Errorf("%s is already running: use it, or end it first (wg-ifconfig %s destroy)", name, name)
+	case err == nil:
+		conn.Close()
+		return fmt.Errorf("%s is already running, with the control socket %s: use it, or end it first", name, path)
 	case errno.NobodyListens(err):
 		return nil
 	}
@@ -233,6 +240,9 @@ func (s *Server) serveConn(conn *connection, t Target) {
 			conn.work(func() { status = t.Status() })
 			err = uapi.WriteStatus(answer, &status)
 			status.Erase()
+		case request.Reload:
+			conn.work(func() { err = reload(t) })
+			err = s.writeResult(answer, err)
 		default:
 			conn.work(func() { err = t.Apply(request.Change) })
 			request.Change.Erase()
@@ -242,6 +252,14 @@ func (s *Server) serveConn(conn *connection, t Target) {
 			return
 		}
 	}
+}
+
+// reload makes a Reloader read its file again.
+func reload(t Target) error {
+	if r, ok := t.(Reloader); ok {
+		return r.Reload()
+	}
+	return &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon has no file that it could read again: wgd reload does it for an interface"}
 }
 
 // incompleteRequest returns the error for a request that was not read to its end.

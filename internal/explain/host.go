@@ -108,7 +108,15 @@ func mtuTooLarge(v *view) (text, remedy string, ok bool) {
 	}
 	return fmt.Sprintf("if large packets are lost while small ones pass: the MTU of %s, %d, is too large for the path to %s, which carries packets of %d bytes, so those of senders that do not adapt are sent in fragments, which some networks drop",
 			v.Status.Name, v.Status.MTU, v.peer.Endpoint.Addr(), path),
-		fmt.Sprintf("wg-ifconfig %s mtu %d", v.Status.Name, fits), true
+		setMTU(v, fits), true
+}
+
+// setMTU says how to set the MTU.
+func setMTU(v *view, mtu int) string {
+	if v.Status.InProcess {
+		return fmt.Sprintf("write MTU = %d in [Interface] of the file, and start wgd proxy again", mtu)
+	}
+	return fmt.Sprintf("wg-ifconfig %s mtu %d", v.Status.Name, mtu)
 }
 
 // notRouted says that the kernel does not lead packets for the peer into the interface.

@@ -39,6 +39,9 @@ const maxRoutes = 256
 // of the caller. What cannot be found out is left out: all of it, if the interface is in
 // another namespace.
 func Diagnose(status *conf.Status) (d Diagnosis) {
+	if status.InProcess {
+		return d // the kernel has no such interface, or another one of that name
+	}
 	links, err := link.Open()
 	if err != nil {
 		return d

@@ -40,6 +40,12 @@ func (t Target) String() string {
 	return join(t.Host, t.Port)
 }
 
+// Address returns the address if the host is not a name.
+func (t Target) Address() (netip.AddrPort, bool) {
+	a, err := netip.ParseAddr(t.Host)
+	return netip.AddrPortFrom(a.Unmap(), t.Port), err == nil
+}
+
 const unixPrefix = "unix:"
 
 // maxUnix is the maximum length of the path of a unix socket on Linux.

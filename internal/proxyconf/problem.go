@@ -2,6 +2,7 @@ package proxyconf
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,6 +24,15 @@ type Problems []Problem
 // HasErrors reports whether one of the problems is no warning.
 func (list Problems) HasErrors() bool {
 	return slices.ContainsFunc(list, func(p Problem) bool { return !p.Warning })
+}
+
+// Err joins the errors among the problems. It returns nil if there is none.
+func (list Problems) Err() error {
+	var all []error
+	for _, p := range list {
+		all = append(all, wgconf.Problems{p.Problem}.Err(p.File))
+	}
+	return errors.Join(all...)
 }
 
 func (r *reader) add(line int, warning bool, format string, args ...any) {

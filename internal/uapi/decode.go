@@ -16,6 +16,7 @@ import (
 // conf.Change.Validate).
 type Request struct {
 	Get    bool        // get=1: the client requests the state
+	Reload bool        // reload=1: the daemon is to read its file again
 	Change conf.Change // set=1: the client requests this change
 }
 
@@ -60,18 +61,20 @@ func (d *Decoder) Next() (Request, error) {
 		// gets an answer (B54).
 		return Request{}, refusef(EPROTO, "an empty request: begin with get=1 or set=1")
 	case string(line) == "get=1":
-		return d.get()
+		return Request{Get: true}, d.nothingMore("get=1")
+	case string(line) == "reload=1":
+		return Request{Reload: true}, d.nothingMore("reload=1")
 	case string(line) == "set=1":
 		return d.set()
 	}
 	return Request{}, d.refuse(refusef(EPROTO, "%s: not an operation: begin with get=1 or set=1", quoteName(line)))
 }
 
-func (d *Decoder) get() (Request, error) {
-	err := d.readRest(func(line []byte) *Error {
-		return refusef(EINVAL, "%s: get=1 takes no further lines: end the request with an empty line", quoteName(line))
+// nothingMore reads the end of a request that has one line.
+func (d *Decoder) nothingMore(operation string) error {
+	return d.readRest(func(line []byte) *Error {
+		return refusef(EINVAL, "%s: %s takes no further lines: end the request with an empty line", quoteName(line), operation)
 	})
-	return Request{Get: true}, err
 }
 
 func (d *Decoder) set() (Request, error) {

@@ -156,6 +156,12 @@ func WriteGet(w *bufio.Writer) error {
 	return w.Flush()
 }
 
+// WriteReload requests that the daemon reads its file again.
+func WriteReload(w *bufio.Writer) error {
+	w.WriteString("reload=1\n\n")
+	return w.Flush()
+}
+
 // WriteChange requests a Change.
 func WriteChange(w *bufio.Writer, c *conf.Change) error {
 	o := &out{Writer: w}

@@ -107,6 +107,16 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			s.Up = string(value) == "1"
 			return nil
 		}},
+	{name: "in_process", value: "0 or 1", meaning: "whether the interface is a TCP/IP stack in the daemon, that of wgd proxy, and not one of the kernel. Absent while it is 0",
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.InProcess {
+				o.bit(name, true)
+			}
+		},
+		read: func(s *conf.Status, _ string, value []byte) error {
+			s.InProcess = string(value) == "1"
+			return nil
+		}},
 	{name: "mtu", value: "a number", meaning: "the MTU of the interface",
 		answer: func(o *out, name string, s *conf.Status) { o.number(name, uint64(max(s.MTU, 0))) },
 		read: func(s *conf.Status, name string, value []byte) error {

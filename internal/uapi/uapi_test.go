@@ -292,7 +292,7 @@ func status(t testing.TB) conf.Status {
 	private, _ := key.ParsePrivateHex(hexA)
 	preshared, _ := key.ParsePresharedHex(hexC)
 	return conf.Status{
-		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, NoMSSClamp: true, MTU: 1420, Up: true,
+		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, NoMSSClamp: true, MTU: 1420, Up: true, InProcess: true,
 		Fault: "port 51820 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
 		Drops:    []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
 		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 1<<64 - 1}},
@@ -338,6 +338,7 @@ listen_port=51820
 fwmark=2147483648
 mss_clamp=0
 up=1
+in_process=1
 mtu=1420
 fault=port 51820 is taken: choose another
 aead=AVX2; AVX-512 failed its self-test

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/proxyconf"
+)
+
+func addrs(list ...string) (a []netip.Addr) {
+	for _, s := range list {
+		a = append(a, netip.MustParseAddr(s))
+	}
+	return a
+}
+
+// The pages of --ready follow handshakes and the answers to CheckAlive.
+func TestReady(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	var status conf.Status
+	alive := errors.New("no answer")
+	h := &health{status: func() conf.Status { return status }, now: func() time.Time { return now },
+		ping:     func(context.Context, netip.Addr) (time.Duration, error) { return 0, alive },
+		check:    proxyconf.CheckAlive{Addresses: addrs("10.2.0.1"), Interval: 5 * time.Second},
+		answered: map[netip.Addr]time.Time{addrs("10.2.0.1")[0]: {}}}
+	get := func(path string) (code int, body string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w.Code, strings.TrimSpace(w.Body.String())
+	}
+	want := func(path string, code int, body string) {
+		t.Helper()
+		if c, b := get(path); c != code || b != body {
+			t.Errorf("%s: got %d %q, want %d %q", path, c, b, code, body)
+		}
+	}
+	status.Peers = []conf.PeerStatus{{Name: "A"}}
+	want("/", 503, "peer A: no handshake yet\n10.2.0.1: no answer to a ping in time")
+	want("/readyz", 503, `{"10.2.0.1":0}`)
+	status.Peers[0].LastHandshake = now.Add(-180*time.Second + time.Nanosecond)
+	h.pingOnce(t.Context(), addrs("10.2.0.1")[0])
+	want("/", 503, "10.2.0.1: no answer to a ping in time")
+	alive = nil
+	h.pingOnce(t.Context(), addrs("10.2.0.1")[0])
+	want("/", 200, "ready")
+	want("/readyz/", 200, `{"10.2.0.1":1800000000}`)
+	now = now.Add(7 * time.Second)
+	want("/readyz", 200, `{"10.2.0.1":1800000000}`)
+	want("/", 503, "peer A: the last handshake was 3m7s ago")
+	now = now.Add(time.Second)
+	want("/readyz", 503, `{"10.2.0.1":1800000000}`)
+	want("/other", 404, "the pages are /, /readyz and /metrics")
+	h.check = proxyconf.CheckAlive{}
+	h.answered = nil
+	want("/readyz", 200, "{}")
+}
+
+// A unix socket is for its owner only; it replaces one on which nobody listens, and no
+// other file; it is removed at the end.
+func TestListenUnix(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	if _, err := listenUnix(path); err == nil || !strings.Contains(err.Error(), "another program listens") {
+		t.Errorf("a socket in use: %v", err)
+	}
+	stale.Close()
+	l, err := listenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket: %v, %v", info, err)
+	}
+	l.Close()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenUnix(path); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Errorf("a file: %v", err)
+	}
+}
+
+// The preferred family comes first, and one that the tunnel does not have is left out.
+func TestPreferredFamily(t *testing.T) {
+	list := addrs("fd00::1", "10.0.0.1", "fd00::2")
+	both := []netip.Prefix{netip.MustParsePrefix("10.2.0.2/32"), netip.MustParsePrefix("fd00:2::2/128")}
+	for _, c := range []struct {
+		family proxyconf.Family
+		own    []netip.Prefix
+		want   []netip.Addr
+	}{
+		{proxyconf.Auto, both, list},
+		{proxyconf.IPv4, both, addrs("10.0.0.1", "fd00::1", "fd00::2")},
+		{proxyconf.IPv6, both, addrs("fd00::1", "fd00::2", "10.0.0.1")},
+		{proxyconf.Auto, both[:1], addrs("10.0.0.1")},
+		{proxyconf.IPv4, both[1:], addrs("fd00::1", "fd00::2")},
+	} {
+		if got := prefer(list, c.family, c.own); !slices.Equal(got, c.want) {
+			t.Errorf("family %v of %v: got %v, want %v", c.family, c.own, got, c.want)
+		}
+	}
+}
+
+// What is wrong with the command line or the file is reported before anything starts.
+func TestProxyRefuses(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "p.conf")
+	text := "[Interface]\nPrivateKey = " + checkKey + "\nAddress = 10.2.0.2/32\n[Peer]\nPublicKey = " + checkPeer + "\nAllowedIPs = 0.0.0.0/0\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := filepath.Join(dir, "the name of this file is long")
+	if err := os.WriteFile(long, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	socket := "--socket=" + filepath.Join(dir, "sock")
+	for _, c := range []struct {
+		args   []string
+		status int
+		want   []string
+	}{
+		{[]string{"proxy"}, 2, []string{"usage: wgd proxy CONF"}},
+		{[]string{"proxy", file}, 1, []string{"there is no service: add an option such as --socks5 127.0.0.1:1080"}},
+		{[]string{"proxy", long, "--socks5", ":0"}, 1, []string{"or give a name: --name wg0"}},
+		{[]string{"proxy", filepath.Join(dir, "none.conf")}, 1, []string{"no such file or directory: correct the path"}},
+		{[]string{"proxy", file, "--socks5", "1080", "--remote", "80", "--ready", "x"}, 1, []string{"--socks5 1080: there is no port", "--remote 80: there is no equals sign", "--ready x: there is no port"}},
+		{[]string{"proxy", file, socket, "--socks5", "192.0.2.77:1"}, 1, []string{"SOCKS5 on 192.0.2.77:1: "}},
+		{[]string{"proxy", file, socket, "--http", "wgd.invalid:1"}, 1, []string{"no name server outside of the tunnel is asked: give an address"}},
+		{[]string{"proxy", file, socket, "--ping", "name.example"}, 1, []string{"name.example: names are looked up inside the tunnel only, and the file names no name server: add a line DNS = ADDRESS"}},
+	} {
+		status, _, stderr := run(c.args...)
+		for _, want := range c.want {
+			if status != c.status || !strings.Contains(stderr, want) {
+				t.Errorf("%q: exit status %d\n%s\nwant %d with %s", c.args, status, stderr, c.status, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/internal/proxyconf"
+	"wgd/internal/sys/mark"
+	"wgd/internal/sys/process"
+	"wgd/internal/tunnelfile"
+)
+
+// A proxyRun is one call of wgd proxy.
+type proxyRun struct {
+	call       *cli.Call
+	path, name string
+	typed      []proxyconf.Service // those of the command line
+
+	log    *logger
+	tunnel *stackTunnel
+	health *health
+	ended  chan *running // services that have ended by themselves
+
+	reloads sync.Mutex        // one at a time
+	known   *tunnelfile.Known // what the file said about the tunnel
+
+	ctx      context.Context // of the services
+	mu       sync.Mutex      // guards what follows
+	services map[proxyconf.Service]*running
+}
+
+func (p *proxyRun) run(ctx context.Context) error {
+	config, err := loadProxy(p.call, p.path)
+	if err != nil {
+		return err
+	}
+	defer config.Erase()
+	services := unique(append(p.typed, config.Services...))
+	host, ping := p.call.Value(optPing)
+	if len(services) == 0 && !ping && !p.call.Has(optReady) {
+		return errNothing
+	}
+	p.log = openLog(p.call.Stderr, p.name)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.ctx, p.services, p.ended = ctx, map[proxyconf.Service]*running{}, make(chan *running)
+	server, err := p.listenControl()
+	if err != nil {
+		return err
+	}
+	if server != nil {
+		defer server.Close()
+	}
+	if p.tunnel, err = openStack(p.name, config, p.log.Logger); err != nil {
+		return err
+	}
+	defer p.tunnel.close()
+	if err := p.configure(config); err != nil {
+		return err
+	}
+	if server != nil {
+		go server.Serve(p.target())
+	}
+	if ping {
+		return p.ping(ctx, host)
+	}
+	return p.serve(ctx, config, services)
+}
+
+// configure applies the file to the new tunnel.
+func (p *proxyRun) configure(config *proxyconf.Config) error {
+	change := config.Tunnel.Change()
+	if err := followNames(config.Tunnel, &change); err != nil {
+		return fmt.Errorf("%s: %w", p.path, err)
+	}
+	p.dropMark(&change)
+	if err := p.tunnel.tunnel.Apply(change); err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	p.remember(config)
+	return nil
+}
+
+// remember records what the file says, to see later what has changed in it.
+func (p *proxyRun) remember(config *proxyconf.Config) {
+	status := p.tunnel.tunnel.Status()
+	defer status.Erase()
+	p.known = tunnelfile.Remember(config.Tunnel, &status, p.known)
+}
+
+// dropMark removes the firewall mark from a change if this process may not set one.
+func (p *proxyRun) dropMark(change *conf.Change) {
+	if change.FirewallMark == nil || *change.FirewallMark == 0 {
+		return
+	}
+	config := net.ListenConfig{Control: mark.Control(*change.FirewallMark)}
+	conn, err := config.ListenPacket(context.Background(), "udp", "127.0.0.1:0")
+	if err == nil {
+		conn.Close()
+		return
+	}
+	p.call.Warnf("%s: FwMark is ignored, because this user may not set firewall marks", p.path)
+	change.FirewallMark = nil
+}
+
+// serve runs the services until ctx is done or all have ended.
+func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services []proxyconf.Service) error {
+	signals := process.Receive()
+	defer signals.Stop()
+	defer p.stopAll()
+	p.health = newHealth(p.tunnel, config.Check)
+	go p.health.run(ctx)
+	var ready <-chan error
+	if text, ok := p.call.Value(optReady); ok {
+		var err error
+		if ready, err = p.health.serve(ctx, text); err != nil {
+			return fmt.Errorf("--%s %w", optReady, err)
+		}
+	}
+	for i := range services {
+		if err := p.start(&services[i]); err != nil {
+			return err
+		}
+	}
+	p.log.Debug("the services run", "services", len(services))
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-ready:
+			return err
+		case <-p.tunnel.tunnel.Done():
+			return p.tunnel.tunnel.Err()
+		case r := <-p.ended:
+			if done := p.forget(r); done || r.err != nil {
+				return r.err
+			}
+		case <-signals.Reload:
+			if hasStdio(services) {
+				return nil // that of ssh, which ends its ProxyCommand with it
+			}
+			if err := p.Reload(); err != nil {
+				p.log.Error("the file was not read again", "err", err)
+			}
+		}
+	}
+}
+
+// start starts a service.
+func (p *proxyRun) start(s *proxyconf.Service) error {
+	r, err := startService(p.ctx, p.tunnel, s, p.call.Stdin, p.call.Stdout, p.log.Logger)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.services[*s] = r
+	p.mu.Unlock()
+	go func() {
+		select {
+		case <-r.ended:
+		case <-p.ctx.Done():
+			return
+		}
+		select {
+		case p.ended <- r:
+		case <-p.ctx.Done():
+		}
+	}()
+	return nil
+}
+
+// forget removes a service that has ended, and reports whether it was the last one.
+func (p *proxyRun) forget(r *running) (last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s, other := range p.services {
+		if other == r {
+			delete(p.services, s)
+			return len(p.services) == 0 && !p.call.Has(optReady)
+		}
+	}
+	return false // Reload has stopped it
+}
+
+func (p *proxyRun) stopAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.services {
+		r.stop()
+	}
+}
+
+// Reload reads the file again. Services and peers that stay the same are left alone. Those
+// that have left the file stop before new ones start, which may use the same ports.
+func (p *proxyRun) Reload() error {
+	p.reloads.Lock()
+	defer p.reloads.Unlock()
+	config, err := loadProxy(p.call, p.path)
+	if err != nil {
+		return err
+	}
+	defer config.Erase()
+	if err := p.reloadTunnel(config); err != nil {
+		return err
+	}
+	wanted := unique(append(p.typed, config.Services...))
+	keep := map[proxyconf.Service]bool{}
+	for _, s := range wanted {
+		keep[s] = true
+	}
+	p.mu.Lock()
+	for s, r := range p.services {
+		if !keep[s] {
+			delete(p.services, s)
+			r.stop()
+			p.log.Info("stopped", "service", s.String())
+		}
+	}
+	have := map[proxyconf.Service]bool{}
+	for s := range p.services {
+		have[s] = true
+	}
+	p.mu.Unlock()
+	var all error
+	for i := range wanted {
+		if !have[wanted[i]] && wanted[i].Kind != proxyconf.Stdio {
+			all = errors.Join(all, p.start(&wanted[i]))
+		}
+	}
+	if p.tunnel.needsRestart(&config.Tunnel.Interface.Network) {
+		all = errors.Join(all, fmt.Errorf("%s: Address, MTU or DNS is another one in the file now: everything else was changed, and that needs a new start", p.name))
+	}
+	return all
+}
+
+// reloadTunnel changes the tunnel as far as the file has changed.
+func (p *proxyRun) reloadTunnel(config *proxyconf.Config) error {
+	status := p.tunnel.tunnel.Status()
+	defer status.Erase()
+	difference := tunnelfile.Compare(config.Tunnel, p.known, &status)
+	for _, n := range difference.Names {
+		named, err := n.Endpoint.Named()
+		if err != nil {
+			return err
+		}
+		difference.Change.Peers[n.Peer].EndpointName = &named
+	}
+	if !difference.Empty() {
+		if err := p.tunnel.tunnel.Apply(difference.Change); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		for _, line := range difference.Lines {
+			p.log.Info(line)
+		}
+	}
+	p.remember(config)
+	return nil
+}
+
+// A stackTarget is the tunnel behind the control socket.
+type stackTarget struct {
+	target
+	run *proxyRun
+}
+
+func (p *proxyRun) target() stackTarget {
+	return stackTarget{target{p.tunnel.tunnel, p.log, &trimmer{}}, p}
+}
+
+// Status says also that no interface of the kernel belongs to the tunnel.
+func (t stackTarget) Status() conf.Status {
+	s := t.target.Status()
+	s.InProcess = true
+	return s
+}
+
+// Reload implements control.Reloader.
+func (t stackTarget) Reload() error { return t.run.Reload() }
+
+// listenControl opens the control socket: at the given path, or where this user has
+// sockets. A user who has no place for them gets a warning, and no socket.
+func (p *proxyRun) listenControl() (*control.Server, error) {
+	if path, ok := p.call.Value(optSocket); ok {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		return control.ListenAt(absolute, p.name)
+	}
+	server, err := control.Listen(p.name)
+	if errors.Is(err, fs.ErrPermission) {
+		p.call.Warnf("%s: there is no control socket: %v: or give its path with --socket", p.name, err)
+		return nil, nil
+	}
+	return server, err
+}
+
+// pingPause is the time between two echo requests.
+const pingPause = time.Second

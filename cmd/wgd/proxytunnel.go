@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+
+	"wgd/conf"
+	"wgd/internal/proxyconf"
+	"wgd/internal/resolve"
+	"wgd/internal/wgconf"
+	"wgd/netstack"
+	"wgd/wg"
+)
+
+// A stackTunnel is a tunnel whose interface is a TCP/IP stack in this process.
+type stackTunnel struct {
+	*netstack.Stack
+	tunnel  *wg.Interface
+	network wgconf.Network // what the stack was made from
+	family  proxyconf.Family
+}
+
+// openStack opens the tunnel that a file describes.
+func openStack(name string, config *proxyconf.Config, log *slog.Logger) (*stackTunnel, error) {
+	n := config.Tunnel.Interface.Network
+	if len(n.Addresses) == 0 {
+		return nil, fmt.Errorf("%s: the file has no Address: without one, nothing can be sent: add a line Address = ADDRESS/LENGTH to [Interface]", name)
+	}
+	options := netstack.Options{Name: name, Addresses: n.Addresses, MTU: n.MTU, NameServers: n.DNS.Servers}
+	for _, domain := range n.DNS.Search {
+		options.Search = append(options.Search, string(domain))
+	}
+	stack, err := netstack.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	tunnel, err := wg.Open(wg.Options{Name: name, Device: stack, Log: log})
+	if err != nil {
+		return nil, err // Open has closed the stack
+	}
+	return &stackTunnel{Stack: stack, tunnel: tunnel, network: n, family: config.Preferred}, nil
+}
+
+func (t *stackTunnel) close() {
+	t.tunnel.Close()
+	t.Stack.Close()
+}
+
+// followNames makes peers follow their endpoints that are names.
+func followNames(file *wgconf.File, change *conf.Change) error {
+	for i := range file.Peers {
+		endpoint := file.Peers[i].Endpoint
+		if endpoint == (resolve.Endpoint{}) || change.Peers[i].Endpoint != nil {
+			continue
+		}
+		named, err := endpoint.Named()
+		if err != nil {
+			return err
+		}
+		change.Peers[i].EndpointName = &named
+	}
+	return nil
+}
+
+// needsRestart reports whether the file says something else now about what a stack
+// cannot change.
+func (t *stackTunnel) needsRestart(n *wgconf.Network) bool {
+	return !slices.Equal(t.network.Addresses, n.Addresses) || t.network.MTU != n.MTU ||
+		!slices.Equal(t.network.DNS.Servers, n.DNS.Servers) || !slices.Equal(t.network.DNS.Search, n.DNS.Search)
+}
+
+// errNoDNS is the error for a name if the file has no name server.
+var errNoDNS = errors.New("names are looked up inside the tunnel only, and the file names no name server: add a line DNS = ADDRESS to [Interface], or give an IP address")
+
+// LookupNetIP looks up a name inside the tunnel. The addresses of the preferred family
+// come first, and those of a family that the tunnel has no address of are left out.
+func (t *stackTunnel) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if len(t.network.DNS.Servers) == 0 {
+		return nil, fmt.Errorf("%s: %w", host, errNoDNS)
+	}
+	list, err := t.Stack.LookupNetIP(ctx, network, host)
+	if err != nil {
+		return nil, err
+	}
+	return prefer(list, t.family, t.network.Addresses), nil
+}
+
+func prefer(list []netip.Addr, family proxyconf.Family, own []netip.Prefix) []netip.Addr {
+	has := func(is4 bool) bool {
+		return slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr().Is4() == is4 })
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(a netip.Addr) bool { return !has(a.Is4()) })
+	if family != proxyconf.Auto {
+		slices.SortStableFunc(list, func(a, b netip.Addr) int {
+			switch first := family == proxyconf.IPv4; {
+			case a.Is4() == b.Is4():
+				return 0
+			case a.Is4() == first:
+				return -1
+			}
+			return 1
+		})
+	}
+	return list
+}
+
+// localAddresses returns the addresses of a host outside of the tunnel, without asking a
+// name server.
+func localAddresses(host string) []netip.Addr {
+	hosts, _ := os.ReadFile("/etc/hosts")
+	return proxyconf.LocalAddresses(host, string(hosts))
+}
+
+// dialOutside connects to a target outside of the tunnel. A name that is not known on
+// this computer is looked up inside the tunnel, and nowhere else.
+func (t *stackTunnel) dialOutside(ctx context.Context, network string, target proxyconf.Target) (net.Conn, error) {
+	var d net.Dialer
+	if target.Unix != "" {
+		return d.DialContext(ctx, "unix", target.Unix)
+	}
+	list := localAddresses(target.Host)
+	if len(list) == 0 {
+		var err error
+		if list, err = t.Stack.LookupNetIP(ctx, "ip", target.Host); err != nil {
+			if len(t.network.DNS.Servers) == 0 {
+				err = fmt.Errorf("%s: %w", target.Host, errNoDNS)
+			}
+			return nil, err
+		}
+	}
+	var failures []error
+	for _, a := range list {
+		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(a, target.Port).String())
+		if err == nil {
+			return conn, nil
+		}
+		failures = append(failures, err)
+	}
+	if len(failures) == 0 {
+		return nil, fmt.Errorf("%s: the name has no address", target.Host)
+	}
+	return nil, errors.Join(failures...)
+}
