@@ -26,16 +26,24 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 		return s.dialName(ctx, network, host, port)
 	}
 	transport, to, err := parse(network, address)
+	if err == nil {
+		err = dialable(to.Addr())
+	}
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	full, protocol := fullAddress(to)
 	if transport == "udp" {
-		conn, err := gonet.DialUDP(s.stack, nil, &full, protocol)
+		conn, err := s.openUDP(nil, &to)
 		return wrapResult(net.Conn(conn), err, "dial", network)
 	}
+	full, protocol := fullAddress(to)
 	conn, err := gonet.DialContextTCP(ctx, s.stack, full, protocol)
-	return wrapResult(net.Conn(conn), err, "dial", network)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	c := newTCPConn(conn)
+	c.remote = net.TCPAddrFromAddrPort(to) // it may be reset already
+	return c, nil
 }
 
 // Dial is DialContext with context.Background.
@@ -54,13 +62,13 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
-	full, protocol := fullAddress(at)
-	listener, err := gonet.ListenTCP(s.stack, full, protocol)
+	listener, err := s.listenTCP(at)
 	return wrapResult(net.Listener(listener), err, "listen", network)
 }
 
 // ListenPacket opens a UDP socket that receives and sends datagrams through the
 // tunnel. The network is "udp", "udp4" or "udp6"; the address is as for Listen.
+// The socket is for one address family, that of the address.
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	transport, at, err := parse(network, anyHost(address))
 	if err == nil && transport != "udp" {
@@ -69,8 +77,7 @@ func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
-	full, protocol := fullAddress(at)
-	conn, err := gonet.DialUDP(s.stack, &full, nil, protocol)
+	conn, err := s.openUDP(&at, nil)
 	return wrapResult(net.PacketConn(conn), err, "listen", network)
 }
 

@@ -12,6 +12,14 @@
 // fits net/http (Transport.DialContext), gRPC (grpc.WithContextDialer) and the
 // dialers of database drivers.
 //
+// What a program should know:
+//
+//   - A stack has 49,536 ports for outgoing connections to one address and port.
+//   - A peer that went away does not end an idle connection: a pool of database
+//     connections should close idle ones (sql.DB.SetConnMaxIdleTime).
+//   - QUIC inside the tunnel with datagrams of 1,280 bytes needs an MTU of at least
+//     1,308 with IPv4 and 1,328 with IPv6.
+//
 // The implementation is gVisor's.
 package netstack
 

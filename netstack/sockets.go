@@ -1,0 +1,228 @@
+package netstack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// maxBacklog is how many connections wait for Accept.
+const maxBacklog = 4096
+
+// A tcpConn is a connection whose addresses stay known after its end, and whose
+// methods return net.ErrClosed after Close.
+type tcpConn struct {
+	*gonet.TCPConn
+	local, remote net.Addr
+	closed        atomic.Bool
+}
+
+func newTCPConn(c *gonet.TCPConn) *tcpConn {
+	return &tcpConn{TCPConn: c, local: c.LocalAddr(), remote: c.RemoteAddr()}
+}
+
+func (c *tcpConn) LocalAddr() net.Addr  { return c.local }
+func (c *tcpConn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *tcpConn) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	return n, c.failed("read", err)
+}
+
+func (c *tcpConn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	return n, c.failed("write", err)
+}
+
+func (c *tcpConn) Close() error {
+	if c.closed.Swap(true) {
+		return c.failed("close", net.ErrClosed)
+	}
+	return c.TCPConn.Close()
+}
+
+// failed returns the error of an operation: after Close, it is net.ErrClosed.
+func (c *tcpConn) failed(op string, err error) error {
+	if err == nil || !c.closed.Load() {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: net.ErrClosed}
+}
+
+// A listener returns connections of type tcpConn, and net.ErrClosed after Close.
+type listener struct {
+	*gonet.TCPListener
+	addr   net.Addr
+	closed atomic.Bool
+}
+
+func (s *Stack) listenTCP(at netip.AddrPort) (*listener, error) {
+	full, protocol := fullAddress(at)
+	queue := new(waiter.Queue)
+	ep, failure := s.stack.NewEndpoint(tcp.ProtocolNumber, protocol, queue)
+	if failure != nil {
+		return nil, errors.New(failure.String())
+	}
+	options := ep.SocketOptions()
+	options.SetReuseAddress(true) // not only after the last connection's TIME-WAIT
+	options.SetV6Only(true)
+	if failure = ep.Bind(full); failure == nil {
+		failure = ep.Listen(maxBacklog)
+	}
+	if failure != nil {
+		ep.Close()
+		return nil, errors.New(failure.String())
+	}
+	l := gonet.NewTCPListener(s.stack, queue, ep)
+	return &listener{TCPListener: l, addr: l.Addr()}, nil
+}
+
+func (l *listener) Addr() net.Addr { return l.addr }
+
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.TCPListener.Accept()
+		switch {
+		case l.closed.Load():
+			if err == nil {
+				conn.Close()
+			}
+			return nil, l.failed("accept")
+		case err != nil:
+			return nil, err
+		}
+		if c := newTCPConn(conn.(*gonet.TCPConn)); c.remote != nil {
+			return c, nil
+		}
+		conn.Close() // it was reset before it was accepted
+	}
+}
+
+func (l *listener) Close() error {
+	if l.closed.Swap(true) {
+		return l.failed("close")
+	}
+	return l.TCPListener.Close()
+}
+
+func (l *listener) failed(op string) error {
+	return &net.OpError{Op: op, Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
+}
+
+// A udpConn is a UDP socket of one address family.
+type udpConn struct {
+	*gonet.UDPConn
+	local  net.Addr
+	is4    bool
+	closed atomic.Bool
+}
+
+// openUDP opens a socket, bound to a local address or connected to a remote one.
+func (s *Stack) openUDP(local, remote *netip.AddrPort) (*udpConn, error) {
+	bound := local
+	if bound == nil {
+		bound = remote
+	}
+	full, protocol := fullAddress(*bound)
+	queue := new(waiter.Queue)
+	ep, failure := s.stack.NewEndpoint(udp.ProtocolNumber, protocol, queue)
+	if failure != nil {
+		return nil, errors.New(failure.String())
+	}
+	ep.SocketOptions().SetV6Only(true)
+	// With DF, the stack would give all datagrams that it fragments itself the ID 0:
+	// after one lost fragment, those of different datagrams are mixed up.
+	failure = ep.SetSockOptInt(tcpip.MTUDiscoverOption, int(tcpip.PMTUDiscoveryDont))
+	switch {
+	case failure != nil:
+	case local != nil:
+		failure = ep.Bind(full)
+	default:
+		failure = ep.Connect(full)
+	}
+	if failure != nil {
+		ep.Close()
+		return nil, errors.New(failure.String())
+	}
+	if remote != nil { // a Read waits for data only: wake it for an ICMP error too
+		entry := waiter.NewFunctionEntry(waiter.EventErr, func(waiter.EventMask) {
+			go queue.Notify(waiter.ReadableEvents) // not in the notification, which holds a lock
+		})
+		queue.EventRegister(&entry)
+	}
+	c := gonet.NewUDPConn(queue, ep)
+	return &udpConn{UDPConn: c, local: c.LocalAddr(), is4: protocol == ipv4.ProtocolNumber}, nil
+}
+
+func (c *udpConn) LocalAddr() net.Addr { return c.local }
+
+func (c *udpConn) Read(b []byte) (int, error) {
+	n, err := c.UDPConn.Read(b)
+	return n, c.failed("read", err)
+}
+
+func (c *udpConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, from, err := c.UDPConn.ReadFrom(b)
+	return n, from, c.failed("read", err)
+}
+
+func (c *udpConn) Write(b []byte) (int, error) {
+	n, err := c.UDPConn.Write(b)
+	return n, c.failed("write", err)
+}
+
+// WriteTo sends a datagram. The address is a *net.UDPAddr of the socket's family.
+func (c *udpConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	address, ok := to.(*net.UDPAddr)
+	if !ok || address == nil {
+		return 0, c.failed("write", c.refused(to, "give a *net.UDPAddr"))
+	}
+	at := address.AddrPort()
+	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	if !at.Addr().IsValid() || at.Addr().Is4() != c.is4 {
+		family := map[bool]string{true: "IPv4", false: "IPv6"}[c.is4]
+		return 0, c.failed("write", c.refused(to, "the socket is for "+family+": give an address of that family, or open another socket"))
+	}
+	if err := dialable(at.Addr()); err != nil {
+		return 0, c.failed("write", c.refused(to, err.Error()))
+	}
+	n, err := c.UDPConn.WriteTo(b, &net.UDPAddr{IP: at.Addr().AsSlice(), Port: int(at.Port())})
+	return n, c.failed("write", err)
+}
+
+func (c *udpConn) refused(to net.Addr, why string) error {
+	return &net.OpError{Op: "write", Net: "udp", Source: c.local, Addr: to, Err: errors.New(why)}
+}
+
+func (c *udpConn) Close() error {
+	if c.closed.Swap(true) {
+		return c.failed("close", net.ErrClosed)
+	}
+	return c.UDPConn.Close()
+}
+
+// failed returns the error of an operation: after Close, it is net.ErrClosed.
+func (c *udpConn) failed(op string, err error) error {
+	if err == nil || !c.closed.Load() {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "udp", Source: c.local, Err: net.ErrClosed}
+}
+
+// dialable returns an error for an address that is not behind the tunnel but means
+// this host.
+func dialable(to netip.Addr) error {
+	if to.IsLoopback() || to.IsUnspecified() {
+		return fmt.Errorf("%v means this host: give an address inside the tunnel", to)
+	}
+	return nil
+}
