@@ -104,6 +104,7 @@ var rows = complete([]row{
 	{id: "udp64-cpu", title: "CPU, UDP of 64 bytes", unit: "µs", from: smallUDP, figure: 1, extra: true},
 	{id: "tcp-nogso-cpu", title: "CPU without UDP GSO", unit: "s/GB", from: noGSO, figure: 1, extra: true},
 	{id: "ping-load-rate", title: "rate beside that ping", unit: "Gbit/s", from: loadPing, figure: 1, extra: true},
+	{id: "socks5-cpu", title: "CPU through SOCKS5", unit: "s/GB", from: stackStream, figure: 1, side: oursProxied, baseline: oursDirect, extra: true},
 	{id: "late-send-rate", title: "rate of that stack", unit: "Mbit/s", from: lateSend, figure: 2, extra: true},
 	{id: "late-receive-rate", title: "rate of that stack", unit: "Mbit/s", from: lateReceive, figure: 2, extra: true},
 	{id: "late-send-kernel", title: "rate of the kernel's TCP", unit: "Mbit/s", from: lateSend, figure: 1, extra: true},
