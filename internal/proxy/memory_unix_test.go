@@ -1,3 +1,5 @@
+//go:build unix
+
 package proxy
 
 import (
@@ -25,7 +27,7 @@ func TestIdleMemory(t *testing.T) {
 		t.Logf("only %d connections, because of the limit of open files", possible)
 		count = possible
 	}
-	const burst = 200 << 10
+	const burst = 2 * largeBuffer
 	server := serveEach(t, func(c *net.TCPConn) {
 		io.ReadFull(c, make([]byte, 1))
 		c.Write(make([]byte, burst))
