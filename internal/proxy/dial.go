@@ -106,8 +106,8 @@ func dialFirst(ctx context.Context, t Tunnel, addrs []netip.Addr, port uint16) (
 	defer delay.Stop()
 	var first error
 	begun, failed := 0, 0
-	for next := true; ; {
-		if next && begun < len(addrs) {
+	for {
+		if begun < len(addrs) {
 			go try(begun)
 			begun++
 			delay.Reset(attemptDelay)
@@ -123,9 +123,7 @@ func dialFirst(ctx context.Context, t Tunnel, addrs []netip.Addr, port uint16) (
 			if failed == len(addrs) {
 				return nil, first
 			}
-			next = true
 		case <-delay.C:
-			next = true
 		case <-ctx.Done():
 			if first == nil {
 				first = ctx.Err()

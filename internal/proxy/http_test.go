@@ -182,6 +182,7 @@ func TestHTTPHeaders(t *testing.T) {
 func TestHTTPStreams(t *testing.T) {
 	more := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "12")
 		w.Write([]byte("first"))
 		w.(http.Flusher).Flush()
 		<-more

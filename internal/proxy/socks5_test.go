@@ -168,7 +168,7 @@ func TestReplies(t *testing.T) {
 		{[]byte{5, 1, 0, 2, 10, 0, 0, 1, 0, 80}, 8, "type"},
 	} {
 		conn := open(t, address)
-		send(t, conn, c.request...)
+		send(t, conn, append(c.request, "data that follows at once"...)...)
 		expectReply(t, conn, c.want)
 		expectEnd(t, conn, "")
 		expectLog(t, log, "level=INFO", c.log)

@@ -231,8 +231,8 @@ func TestUDPForward(t *testing.T) {
 // another one.
 func TestUDPForwardTimeout(t *testing.T) {
 	server := udpEcho(t, "127.0.0.1:0")
-	dials := make(chan net.Conn, 10)
-	at := startUDP(t, &UDPForward{Timeout: 30 * time.Millisecond, Dial: func(ctx context.Context) (net.Conn, error) {
+	dials := make(chan net.Conn, 1000)
+	at := startUDP(t, &UDPForward{Timeout: 200 * time.Millisecond, Dial: func(ctx context.Context) (net.Conn, error) {
 		c, err := dialer("udp", server.String())(ctx)
 		dials <- c
 		return c, err
@@ -240,11 +240,26 @@ func TestUDPForwardTimeout(t *testing.T) {
 	a := udpSocket(t, "127.0.0.1:0")
 	for range 2 {
 		sendTo(t, a, at, []byte("a"))
-		expectDatagram(t, a, []byte("got a"))
 		first := <-dials
 		asynctest.Eventually(t, "the flow is closed", func() bool {
 			return first.SetDeadline(time.Time{}) != nil
 		})
+	}
+}
+
+// TestUDPForwardRetires: a flow is retired only if it was silent for the whole
+// time, and what comes after that opens another one.
+func TestUDPForwardRetires(t *testing.T) {
+	f := &flow{queue: make(chan []byte, maxQueued)}
+	s := &udpForwarder{flows: map[string]*flow{"a": f}}
+	f.used = time.Now().Add(-time.Hour)
+	f.enqueue([]byte("x"))
+	if left := s.retire("a", f, time.Hour); left <= 0 || s.flows["a"] != f {
+		t.Errorf("a flow in use: %v left, %v", left, s.flows)
+	}
+	f.used = time.Now().Add(-time.Hour)
+	if left := s.retire("a", f, time.Hour); left > 0 || s.flows["a"] != nil {
+		t.Errorf("a silent flow: %v left, %v", left, s.flows)
 	}
 }
 
@@ -259,7 +274,9 @@ func TestUDPForwardBound(t *testing.T) {
 	var cancel context.CancelFunc
 	s.ctx, cancel = context.WithCancel(context.Background())
 	for i := range maxFlows + 1 {
+		s.mu.Lock()
 		f := s.flow(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: i + 1})
+		s.mu.Unlock()
 		f.mu.Lock()
 		f.used = time.Unix(int64(1e6-i), 0)
 		if i == maxFlows/2 {

@@ -50,7 +50,7 @@ func (f *UDPForward) Serve(ctx context.Context, local net.PacketConn) error {
 		}
 		n, from, err := local.ReadFrom(buf)
 		if err == nil {
-			s.flow(from).enqueue(buf[:n])
+			s.deliver(from, buf[:n])
 		}
 		return err
 	})
@@ -83,11 +83,16 @@ type flow struct {
 	used time.Time
 }
 
-// flow returns the flow of a client, and opens one if there is none.
+// deliver queues a datagram of a client for the target.
+func (s *udpForwarder) deliver(client net.Addr, data []byte) {
+	s.mu.Lock() // so that the flow is not retired in between
+	defer s.mu.Unlock()
+	s.flow(client).enqueue(data)
+}
+
+// flow returns the flow of a client, and opens one if there is none. s.mu is held.
 func (s *udpForwarder) flow(client net.Addr) *flow {
 	key := client.String()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if f := s.flows[key]; f != nil {
 		return f
 	}
@@ -99,7 +104,7 @@ func (s *udpForwarder) flow(client net.Addr) *flow {
 	s.flows[key] = f
 	s.running.Go(func() {
 		defer cancel()
-		s.run(ctx, f)
+		s.run(ctx, key, f)
 		s.forget(key, f)
 	})
 	return f
@@ -127,7 +132,7 @@ func (s *udpForwarder) forget(key string, f *flow) {
 }
 
 // run serves a flow until ctx is done or the flow was silent for too long.
-func (s *udpForwarder) run(ctx context.Context, f *flow) {
+func (s *udpForwarder) run(ctx context.Context, key string, f *flow) {
 	limited, cancel := context.WithTimeout(ctx, dialTimeout)
 	remote, err := s.Dial(limited)
 	cancel()
@@ -159,13 +164,24 @@ func (s *udpForwarder) run(ctx context.Context, f *flow) {
 		case data := <-f.queue:
 			remote.Write(data) // an error is about an earlier one
 		case <-silent:
-			left := idle - time.Since(f.lastUsed())
+			left := s.retire(key, f, idle)
 			if left <= 0 {
 				return
 			}
 			timer.Reset(left)
 		}
 	}
+}
+
+// retire removes a flow that was silent for long enough, so that the next datagram
+// opens another one, or returns how long it may still be silent.
+func (s *udpForwarder) retire(key string, f *flow, idle time.Duration) (left time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if left = idle - time.Since(f.lastUsed()); left <= 0 && s.flows[key] == f {
+		delete(s.flows, key)
+	}
+	return left
 }
 
 // receive relays what the target sends.
