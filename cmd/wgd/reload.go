@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"wgd/conf"
@@ -224,6 +225,9 @@ func (r *reloading) report(dryRun bool) error {
 		would = "would "
 	}
 	for _, line := range r.lines {
+		if slices.Contains(r.setup.NotDone, line) {
+			continue // a warning has said so
+		}
 		if _, err := fmt.Fprintf(r.call.Stdout, "%s: %s%s\n", r.name, would, line); err != nil {
 			return err
 		}

@@ -78,6 +78,7 @@ func (s *Setup) act(a Action) error {
 		return s.System.Configure(name, a.Tunnel.Change)
 	case a.Add.empty() && a.Remove.DNS != nil: // name servers that cannot be taken back keep no tunnel from changing
 		if err := s.System.UnsetDNS(name); err != nil {
+			s.NotDone = append(s.NotDone, a.String())
 			s.warn(fmt.Errorf("DNS: %w", err))
 		}
 		return nil
@@ -86,6 +87,9 @@ func (s *Setup) act(a Action) error {
 	}
 	warning, err := a.Add.do(s.System, name)
 	if warning != nil {
+		if errors.As(warning, &notDone{}) {
+			s.NotDone = append(s.NotDone, a.String())
+		}
 		s.warn(warning)
 	}
 	return err

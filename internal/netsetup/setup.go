@@ -14,6 +14,10 @@ type Setup struct {
 
 	Note func(what string)   // is told each step before it is done
 	Warn func(warning error) // is told what is lacking
+
+	// NotDone are the actions of Change, as texts, that could not be done and are worth
+	// a warning only.
+	NotDone []string
 }
 
 // Do does the steps in their order, up to the first error. Those that were begun are in

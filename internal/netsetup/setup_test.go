@@ -326,10 +326,25 @@ func TestWarnings(t *testing.T) {
 		if err := s.Do(c.step); err != nil || warning == nil || !strings.Contains(warning.Error(), c.want) {
 			t.Errorf("%v: error %v, warning %v, want one with %q", c.step, err, warning, c.want)
 		}
+		testNotDone(t, c.step, c.how)
 	}
 	refused := &fakeSystem{things: map[string]bool{}, at: 1}
 	if err := newSetup(t.TempDir(), refused).Do(Step{Guard: &nft.Guard{}}); !errors.Is(err, errRefused) {
 		t.Errorf("a firewall that refuses: %v", err)
+	}
+}
+
+// testNotDone tests that Change tells which of its actions were not done.
+func testNotDone(t *testing.T, step Step, how ending) {
+	for at, want := range []int{0: 0, 1: 1} {
+		s := newSetup(t.TempDir(), &fakeSystem{things: map[string]bool{}, at: at, how: how})
+		action := Action{Add: step}
+		if err := s.Change([]Action{action}, s.Record); err != nil {
+			t.Error(err)
+		}
+		if len(s.NotDone) != want || want > 0 && s.NotDone[0] != action.String() {
+			t.Errorf("%v, call %d fails: not done: %q, want %d", step, at, s.NotDone, want)
+		}
 	}
 }
 

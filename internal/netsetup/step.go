@@ -106,6 +106,11 @@ type Network interface {
 	DeleteRule(rule link.Rule) error // link.ErrNoRule if it is not there
 }
 
+// notDone is the warning of a step that could not be done at all.
+type notDone struct{ error }
+
+func (e notDone) Unwrap() error { return e.error }
+
 // do does the step for the interface. If it is possible without, and what it lacks is
 // worth a warning only, do returns the warning.
 func (s Step) do(system System, name string) (warning, err error) {
@@ -123,19 +128,19 @@ func (s Step) do(system System, name string) (warning, err error) {
 	case s.DNS != nil:
 		warning, err = system.SetDNS(name, s.DNS)
 		if err != nil {
-			return fmt.Errorf("DNS is not set, and the system continues to ask its own name servers: %w", err), nil
+			return notDone{fmt.Errorf("DNS is not set, and the system continues to ask its own name servers: %w", err)}, nil
 		}
 		return warning, nil
 	case s.ValidMark != nil:
 		if err := system.SetValidMark(true); err != nil {
-			return fmt.Errorf("%w: with strict reverse path filtering (rp_filter=1) the answers of peers are dropped: "+
-				"set it to 1 from outside of the container, or rp_filter to 2", err), nil
+			return notDone{fmt.Errorf("%w: with strict reverse path filtering (rp_filter=1) the answers of peers are dropped: "+
+				"set it to 1 from outside of the container, or rp_filter to 2", err)}, nil
 		}
 	case s.Guard != nil:
 		err = system.AddGuard(*s.Guard)
 		if errors.Is(err, nft.ErrUnsupported) {
-			return fmt.Errorf("%w: packets from other networks to the tunnel's addresses are not dropped, "+
-				"and with strict reverse path filtering (rp_filter=1) the answers of peers are: load the modules nf_tables, nft_fib_ipv4, nft_fib_ipv6 and nft_ct", err), nil
+			return notDone{fmt.Errorf("%w: packets from other networks to the tunnel's addresses are not dropped, "+
+				"and with strict reverse path filtering (rp_filter=1) the answers of peers are: load the modules nf_tables, nft_fib_ipv4, nft_fib_ipv6 and nft_ct", err)}, nil
 		}
 	case s.Rule != nil:
 		err = system.AddRule(*s.Rule)

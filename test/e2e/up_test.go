@@ -291,6 +291,10 @@ func TestUpSaysWhatIsLacking(t *testing.T) {
 	if r := b.Run("wgd up wg0"); r.Code != 0 || !strings.Contains(r.Err, "DNS is not set") || !strings.Contains(r.Err, "needs systemd-resolved") {
 		t.Errorf("exit status %d: %s", r.Code, r.Err)
 	}
+	b.Must("sed -i 's/DNS = 10.2.0.1/DNS = 10.2.0.3/; s/^Address = .*/&, 10.9.9.9/' /etc/wireguard/wg0.conf")
+	if r := b.Run("wgd reload wg0"); r.Code != 0 || !strings.Contains(r.Err, "DNS is not set") || strings.Contains(r.Out, "name servers") || !strings.Contains(r.Out, "10.9.9.9") {
+		t.Errorf("wgd reload: exit status %d: %s%s", r.Code, r.Out, r.Err)
+	}
 	b.Must("wgd down wg0")
 	b.Must("mount -t tmpfs none /usr/local/sbin && touch /etc/resolv.conf && sed -i 's/, ~corp.example//' /etc/wireguard/wg0.conf")
 	b.Must("echo nameserver 192.0.2.53 > /run/mounted && mount --bind /run/mounted /etc/resolv.conf && mount -o remount,bind,ro /etc/resolv.conf")
