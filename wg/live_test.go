@@ -37,13 +37,13 @@ func ExampleInterface_Apply() {
 	status := server.Status()
 	defer status.Erase()
 	for _, peer := range status.Peers {
-		fmt.Println(peer.Name, peer.AllowedIPs, "connected:", !peer.LastHandshake.IsZero())
+		fmt.Println(peer.Name, peer.AllowedIPs, "heard from:", peer.RxBytes > 0)
 	}
 	check(server.Apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: status.Peers[0].PublicKey, Remove: true}}}))
 	fmt.Println("peers now:", len(server.Status().Peers))
 	// Output:
-	// client-1 [10.2.0.2/32] connected: true
-	// client-2 [10.2.0.3/32] connected: true
+	// client-1 [10.2.0.2/32] heard from: true
+	// client-2 [10.2.0.3/32] heard from: true
 	// peers now: 1
 }
 
