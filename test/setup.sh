@@ -37,6 +37,12 @@ zsh             zsh                   shell completion
 fish            fish                  shell completion
 qemu-user       qemu-aarch64          tests as if on other processors
 qemu-user       qemu-x86_64           tests as if on other processors
+curl            curl                  programs that use wgd proxy
+openssh-client  ssh                   programs that use wgd proxy
+openssh-client  ssh-keygen            programs that use wgd proxy
+dropbear-bin    dropbear              programs that use wgd proxy: the server of ssh
+python3-socks   /usr/lib/python3/dist-packages/socks.py  programs that use wgd proxy: UDP
+chromium        chromium              programs that use wgd proxy
 openresolv      /var/cache/wgd-tests/openresolv/sbin/resolvconf  name servers of tunnels
 resolvconf      /var/cache/wgd-tests/resolvconf/sbin/resolvconf  name servers of tunnels
 systemd-resolved   /var/cache/wgd-tests/systemd-resolved/usr/bin/resolvectl  name servers of tunnels
