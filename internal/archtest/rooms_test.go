@@ -100,7 +100,7 @@ var rooms = map[string]room{
 	"internal/sys/tun":         {imports: []string{"conf", "internal/packet", "internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/tun/tuntest": {forTests: true, imports: []string{"internal/packet", "internal/sys/tun"}},
 	"internal/sys/udp": {imports: []string{
-		"internal/batch", "internal/sys/pages", "internal/wire"}, third: []string{unix}},
+		"internal/batch", "internal/sys/errno", "internal/sys/pages", "internal/wire"}, third: []string{unix}},
 	"internal/sys/udp/udptest":     {forTests: true, imports: []string{"internal/batch", "internal/sys/udp", "internal/wire"}},
 	"internal/sys/link":            {imports: []string{"internal/sys/netns"}, third: []string{unix, netlink, netns}},
 	"internal/sys/link/linktest":   {forTests: true, imports: []string{"internal/sys/link"}},

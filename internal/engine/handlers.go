@@ -29,7 +29,7 @@ func (e *Engine) tunReader() {
 // interface, until the sockets are closed.
 func (e *Engine) socketReader(g udp.Group) {
 	q := inQueues{e, g}
-	if limit := e.lanes.MaxQueues(); limit > 1 {
+	if limit := e.lanes.MaxQueues(); limit > 1 && !g.Caps().OneSocket {
 		e.lanes.RunQueues(lanes.In, q, limit)
 		return
 	}

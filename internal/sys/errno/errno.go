@@ -33,3 +33,20 @@ func NobodyListens(err error) bool {
 func FilesUsedUp(err error) bool {
 	return errors.Is(err, processFilesUsedUp) || errors.Is(err, systemFilesUsedUp)
 }
+
+// NoRoom reports whether err means that a queue for sending is full.
+func NoRoom(err error) bool { return errors.Is(err, noBuffers) }
+
+// Forbidden reports whether err means that the address of a socket needs a permission, or
+// that the system reserves it.
+func Forbidden(err error) bool { return errors.Is(err, accessDenied) }
+
+// NoFamily reports whether err means that the system has no addresses of a family.
+func NoFamily(err error) bool {
+	for _, number := range noFamily {
+		if errors.Is(err, number) {
+			return true
+		}
+	}
+	return false
+}

@@ -13,6 +13,10 @@ const (
 	connectionRefused  = unix.ECONNREFUSED
 	processFilesUsedUp = unix.EMFILE
 	systemFilesUsedUp  = unix.ENFILE
+	noBuffers          = unix.ENOBUFS
+	accessDenied       = unix.EACCES
 )
+
+var noFamily = []error{unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.EADDRNOTAVAIL}
 
 func name(number int) string { return unix.ErrnoName(syscall.Errno(number)) }

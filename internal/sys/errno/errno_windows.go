@@ -8,7 +8,11 @@ const (
 	connectionRefused  = windows.WSAECONNREFUSED
 	processFilesUsedUp = windows.WSAEMFILE
 	systemFilesUsedUp  = windows.ERROR_TOO_MANY_OPEN_FILES
+	noBuffers          = windows.WSAENOBUFS
+	accessDenied       = windows.WSAEACCES
 )
+
+var noFamily = []error{windows.WSAEAFNOSUPPORT, windows.WSAEPROTONOSUPPORT, windows.WSAEADDRNOTAVAIL}
 
 // name returns "": Windows has numbers only.
 func name(int) string { return "" }

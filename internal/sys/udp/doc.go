@@ -26,6 +26,12 @@
 // socket, which only sends, and what exceeds the capacity of the path is dropped with
 // ErrBacklog (see backlog.go).
 //
+// # Other systems
+//
+// On systems other than Linux, Listen opens sockets of package net (ListenPortable). They
+// are behind an adapter (Adapt), which makes a Group of any Conn that sends and receives
+// datagrams. See Caps.OneSocket for what such a Group lacks.
+//
 // # Goroutines and buffers
 //
 // The methods of a Pair, a Group and a Socket are safe for concurrent use, with these

@@ -51,6 +51,9 @@ type MarkRefused struct {
 }
 
 func (e *MarkRefused) Error() string {
+	if errors.Is(e.Cause, errors.ErrUnsupported) {
+		return fmt.Sprintf("the firewall mark %#x cannot be set: only UDP sockets of Linux have one: set it to 0", e.Mark)
+	}
 	return fmt.Sprintf("the firewall mark %#x cannot be set on the UDP socket: %v (it needs root or CAP_NET_ADMIN)", e.Mark, e.Cause)
 }
 

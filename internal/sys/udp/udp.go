@@ -28,6 +28,11 @@ type Caps struct {
 	GRO        bool // trains are received whole
 	RecvBuffer int  // bytes granted of BufferSize
 	SendBuffer int
+
+	// OneSocket says that SetSockets accepts no number but 1, and that there are no
+	// marks, no ECN and no source addresses: what was received has none, and what is
+	// sent leaves them to the system.
+	OneSocket bool
 }
 
 // A Receiver receives from a Socket, for one goroutine.

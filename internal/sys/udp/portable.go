@@ -1,0 +1,146 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+
+	"wgd/internal/sys/errno"
+)
+
+// ListenPortable is Listen with the sockets of package net, for systems other than Linux.
+// They send and receive one datagram with each system call, and ignore what Caps.OneSocket
+// says. Send waits while the send buffer of the socket is full.
+func ListenPortable(port uint16, o Options) (*Pair, error) { return listenPortable(port, o, listenUDP) }
+
+// listenPortable is ListenPortable with a given call that opens a socket. Tests use it to
+// simulate a host that lacks a family.
+func listenPortable(port uint16, o Options, listen func(network string, port uint16) (*net.UDPConn, error)) (*Pair, error) {
+	const attempts = 100 // port 0: a port that is free for IPv4 may be taken for IPv6
+	for range attempts {
+		p, err := listenPortableOnce(port, o, listen)
+		var taken *PortTaken
+		if port != 0 || !errors.As(err, &taken) {
+			return p, err
+		}
+	}
+	return nil, errors.New("no UDP port is free for both IPv4 and IPv6")
+}
+
+func listenPortableOnce(port uint16, o Options, listen func(network string, port uint16) (*net.UDPConn, error)) (*Pair, error) {
+	p := NewPair(nil, nil, port)
+	for _, v4 := range []bool{true, false} {
+		if v4 && o.NoIPv4 || !v4 && o.NoIPv6 {
+			continue
+		}
+		g, opened, err := openPortable(v4, p.port, o, listen)
+		if errno.NoFamily(err) {
+			continue
+		}
+		if err != nil {
+			p.Close()
+			return nil, explainListen(p.port, err)
+		}
+		p.port = opened
+		if v4 {
+			p.V4 = g
+		} else {
+			p.V6 = g
+		}
+	}
+	if p.V4 == nil && p.V6 == nil {
+		return nil, ErrNoFamily
+	}
+	return p, nil
+}
+
+func listenUDP(network string, port uint16) (*net.UDPConn, error) {
+	c, err := net.ListenPacket(network, net.JoinHostPort("", strconv.Itoa(int(port))))
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UDPConn), nil
+}
+
+func openPortable(v4 bool, port uint16, o Options, listen func(string, uint16) (*net.UDPConn, error)) (*connGroup, uint16, error) {
+	network, has := "udp6", func(a netip.Addr) bool { return !is4(a) }
+	if v4 {
+		network, has = "udp4", is4
+	}
+	socket, err := listen(network, port)
+	if err != nil {
+		return nil, 0, err
+	}
+	buffer := widenPortable(socket)
+	port = socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	g, err := newConnGroup(&udpConn{UDPConn: socket, port: port}, o, has, buffer)
+	return g, port, err
+}
+
+// widenPortable requests buffers of BufferSize or, where the system refuses that instead
+// of reducing it, less. It returns the size that was not refused.
+func widenPortable(socket *net.UDPConn) int {
+	const minBuffer = 64 << 10
+	for size := BufferSize; size >= minBuffer; size /= 2 {
+		if socket.SetReadBuffer(size) == nil && socket.SetWriteBuffer(size) == nil {
+			return size
+		}
+	}
+	return minBuffer
+}
+
+func explainListen(port uint16, err error) error {
+	var refused *MarkRefused
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errno.PortTaken(err):
+		return &PortTaken{Port: port, Cause: err}
+	case errno.Forbidden(err):
+		return &PortForbidden{Port: port, Cause: err}
+	}
+	return fmt.Errorf("cannot listen on UDP port %d: %w", port, err)
+}
+
+// udpConn is a Conn of one UDP socket.
+type udpConn struct {
+	*net.UDPConn
+	port uint16
+}
+
+func (c *udpConn) Port() uint16 { return c.port }
+
+// Read reads one datagram. Errors about datagrams that were sent earlier, of which
+// Windows reports many, are ignored unless there is nothing else.
+func (c *udpConn) Read(b []byte) (n, size int, from netip.AddrPort, err error) {
+	const maxErrors = 100 // in a row
+	for range maxErrors {
+		n, from, err = c.ReadFromUDPAddrPort(b)
+		if err == nil {
+			return n, n, from, nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return 0, 0, from, os.ErrClosed
+		}
+	}
+	return 0, 0, from, err
+}
+
+// Write sends the datagrams one by one, up to the first error.
+func (c *udpConn) Write(b []byte, size int, to netip.AddrPort) error {
+	for {
+		one := b[:min(size, len(b))]
+		if _, err := c.WriteToUDPAddrPort(one, to); err != nil {
+			if errno.NoRoom(err) {
+				return ErrBacklog
+			}
+			return err
+		}
+		if b = b[len(one):]; len(b) == 0 {
+			return nil
+		}
+	}
+}
