@@ -152,7 +152,9 @@ func runOn(device tun.Device, o Options) (*Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch the routes: %w", err)
 	}
-	world.Routes = routes
+	if o.Transport == nil { // the addresses of a Transport need not be those of a network
+		world.Routes = routes
+	}
 	watch, err := link.Watch(device)
 	if err != nil {
 		routes.Close()

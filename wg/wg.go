@@ -52,6 +52,9 @@ type Options struct {
 	// kernel. The Device belongs to Open, which closes it if it fails, and then
 	// to the Interface, which closes it when it ends.
 	Device Device
+	// Transport replaces the UDP sockets; nil means UDP. It has no firewall mark.
+	// It may be used by several Interfaces if its Open allows that.
+	Transport Transport
 	// TUN is an open TUN interface to use; nil means to make one. The file
 	// belongs to Open, unless it is not a TUN interface.
 	TUN *os.File
@@ -134,6 +137,9 @@ func newInterface(o Options, world engine.World, memory engine.Memory) *Interfac
 	world.Clock, world.Rand, world.Log = clock.Now, rand.Reader, o.Log
 	world.Lanes = lanes.Options{Usage: cpu.Read, Processors: o.Processors}
 	world.Listen = func(port uint16, mark uint32) (engine.Sockets, error) {
+		if o.Transport != nil {
+			return openTransport(o.Transport, port, mark)
+		}
 		pair, err := udp.Listen(port, udp.Options{Mark: mark})
 		if err != nil {
 			return nil, err
@@ -164,7 +170,7 @@ func (w *Interface) resumed(slept time.Duration) {
 func logSmallBuffers(log *slog.Logger, pair *udp.Pair) {
 	for _, c := range pair.Groups() {
 		caps := c.Caps()
-		if caps.RecvBuffer < udp.BufferSize || caps.SendBuffer < udp.BufferSize {
+		if !caps.OneSocket && (caps.RecvBuffer < udp.BufferSize || caps.SendBuffer < udp.BufferSize) {
 			log.Info("the socket's buffers are smaller than requested: raise net.core.rmem_max and wmem_max, or run as root",
 				"requested", udp.BufferSize, "receive", caps.RecvBuffer, "send", caps.SendBuffer)
 		}
