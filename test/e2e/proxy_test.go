@@ -176,3 +176,23 @@ func TestProxyReload(t *testing.T) {
 		t.Error("a socket is left")
 	}
 }
+
+// Without root, wgconfig, wgd explain and wgd reload find the proxy by its name, and wg
+// does in a user and mount namespace. docs/proxy.md says how.
+func TestProxyWithoutRoot(t *testing.T) {
+	t.Parallel()
+	_, b, _ := proxyPair(t, "[TCPClientTunnel]\nBindAddress = 127.0.0.1:8001\nTarget = sink.test:9\n")
+	b.Must("install -d -m 700 -o 65534 -g 65534 /run/home && install -m 600 -o 65534 -g 65534 /etc/wireguard/wg0.conf /run/home/")
+	const user = "cd /run/home && export HOME=/run/home XDG_RUNTIME_DIR=/run/home && setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all "
+	inForeground(b, user+"wgd proxy ./wg0.conf")
+	lab.Until(t, 60*time.Second, "the proxy runs", func() (bool, string) {
+		return b.Run(user+"wgconfig wg0 show && grep -q ':1F41 ' /proc/net/tcp").Code == 0, b.Run("cat /run/said").Out // 8001
+	})
+	stream(b, "127.0.0.1:8001")
+	contains(t, b.Must("%swgd explain wg0", user), "peer A: works")
+	contains(t, b.Must("%swgd reload wg0", user), "wg0: the file was read again")
+	contains(t, b.Must(`%sunshare -Urm sh -c 'mount --bind "$XDG_RUNTIME_DIR" /run && wg show wg0'`, user), "latest handshake:")
+	contains(t, b.Must("wgconfig /run/home/wireguard/wg0.sock show all"), "peer: A") // root, by the path
+	b.Must("kill -TERM %d", b.Daemon(lab.Ours).PID)
+	foregroundEnds(t, b, "0")
+}
