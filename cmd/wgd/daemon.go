@@ -40,7 +40,7 @@ func runInterface(c *cli.Call) error {
 	if passed {
 		return err
 	}
-	return explainRights(c, name, "CONF", err)
+	return explainRights(name, "CONF", err)
 }
 
 // serve runs the interface until a signal or the deletion of the interface.
@@ -63,7 +63,7 @@ func serve(c *cli.Call, name string) error {
 		return nil
 	})
 	if !created && !parent.Waiting() {
-		err = explainRights(c, name, "CONF", err)
+		err = explainRights(name, "CONF", err)
 	}
 	if parent.Notify(err) {
 		return cli.Status(1) // the command that started this one prints the error

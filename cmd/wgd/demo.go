@@ -48,9 +48,7 @@ func runDemo(c *cli.Call) error {
 func (d *demo) next() {
 	d.printf("\nThat was a whole tunnel. To have one between hosts, see wgd.conf(5), and run\n" +
 		"   wgd up wg0                              as root, with an interface\n")
-	if offersProxy(d.Command) {
-		d.printf("   wgd proxy wg0 --socks5 127.0.0.1:1080   as any user, without one\n")
-	}
+	d.printf("   wgd proxy wg0 --socks5 127.0.0.1:1080   as any user, without one\n")
 	d.printf("A Go program can have one in itself: see the library in the README.\n")
 }
 

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 
-	"wgd/internal/cli"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/tun"
 )
@@ -15,7 +14,7 @@ import (
 // explainRights completes the error of a command that did not create the interface name,
 // from the file conf. If this process has no right to create one, the error says why, and
 // what to run instead.
-func explainRights(c *cli.Call, name, conf string, err error) error {
+func explainRights(name, conf string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -26,7 +25,7 @@ func explainRights(c *cli.Call, name, conf string, err error) error {
 	if why == nil {
 		return err
 	}
-	return fmt.Errorf("%s: %w%s", name, why, alternatives(offersProxy(c.Command), userNamespaces(), conf))
+	return fmt.Errorf("%s: %w%s", name, why, alternatives(userNamespaces(), conf))
 }
 
 func interfaceExists(name string) bool {
@@ -40,25 +39,14 @@ func interfaceExists(name string) bool {
 }
 
 // alternatives are lines with the commands that need no right, for the file conf.
-func alternatives(proxy, namespaces bool, conf string) (lines string) {
+// namespaces reports whether user namespaces are possible.
+func alternatives(namespaces bool, conf string) string {
 	conf = shellWord(conf)
-	if proxy {
-		lines += "\nor run \"wgd proxy " + conf + " --socks5 127.0.0.1:1080\", which needs no right: a SOCKS5 proxy leads into the tunnel"
-	}
+	lines := "\nor run \"wgd proxy " + conf + " --socks5 127.0.0.1:1080\", which needs no right: a SOCKS5 proxy leads into the tunnel"
 	if namespaces {
 		lines += "\nor run \"unshare -Ur --net wgd up -f " + conf + "\": it works in a network namespace of its own, whose other connections you make, with pasta(1) for example"
 	}
 	return lines
-}
-
-// offersProxy reports whether this program has the command proxy.
-func offersProxy(command *cli.Command) bool {
-	for _, form := range command.Forms {
-		if strings.HasPrefix(form.Syntax, "proxy ") {
-			return true
-		}
-	}
-	return false
 }
 
 // userNamespaces reports whether a user namespace would give this process the right to

@@ -78,7 +78,7 @@ func up(ctx context.Context, c *cli.Call, path, name string, d *ownDaemon) error
 	defer change.Erase()
 	s, err := begin(c, name)
 	if err != nil {
-		return explainRights(c, name, c.Arg("CONF"), err)
+		return explainRights(name, c.Arg("CONF"), err)
 	}
 	defer s.end()
 	if d != nil {
@@ -143,7 +143,7 @@ func (s *session) free() error {
 func (s *session) bringUp(ctx context.Context, file *wgconf.File, change *conf.Change) error {
 	network := &file.Interface.Network
 	if err := s.setup.Do(netsetup.Step{Create: &netsetup.Created{}}); err != nil {
-		return explainRights(s.call, s.name, s.call.Arg("CONF"), err)
+		return explainRights(s.name, s.call.Arg("CONF"), err)
 	}
 	if err := s.run(ctx, "PreUp", commands(network.PreUp, s.name)); err != nil {
 		return err

@@ -73,9 +73,17 @@ func TestAlternatives(t *testing.T) {
 	t.Parallel()
 	h := rightsHost(t, "a")
 	const instead = "unshare -Ur --net wgd up -f /run/home/wg0.conf"
+	const proxy = "wgd proxy /run/home/wg0.conf --socks5 127.0.0.1:1080"
 	if text := h.Fails(1, "mount -t tmpfs none /dev/net; "+ordinary+"wgd up /run/home/wg0.conf", "there is no"); strings.Contains(text, instead) {
 		t.Errorf("without the driver, this does not work either:\n%s", text)
 	}
+	h.Fails(1, "mount -t tmpfs none /dev/net; "+ordinary+"wgd up /run/home/wg0.conf; code=$?; umount /dev/net; exit $code", proxy)
+	h.Must("(%s %s > /run/proxy.log 2>&1 &)", ordinary, proxy)
+	lab.Until(t, 30*time.Second, "the proxy listens", func() (bool, string) {
+		return h.Run("ss -Htln sport = :1080 | grep 1080").Code == 0, h.Run("cat /run/proxy.log").Out
+	})
+	h.Must("kill $(pidof wgd)")
+	ends(t, h, 30*time.Second)
 	h.Must("umount /dev/net && " + publicTUN)
 	needUserNamespaces(t, h)
 	h.Fails(1, ordinary+"wgd up /run/home/wg0.conf", instead)
