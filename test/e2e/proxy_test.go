@@ -32,7 +32,7 @@ Target = localhost:9
 
 [UDPProxyTunnel]
 BindAddress = 127.0.0.1:8007
-Target = sink.test:53
+Target = sink.test:7
 
 [Socks5]
 BindAddress = 127.0.0.1:1080
@@ -92,12 +92,20 @@ func TestProxyCarriesEverything(t *testing.T) {
 	contains(t, out, "4 packets transmitted, 4 received, 0% packet loss")
 	contains(t, b.Must("wgd proxy wg0 --ping fd00:2::1"), "64 bytes from fd00:2::1: icmp_seq=1 time=")
 
-	startProxy(t, b, "--remote '[fd00:2::2]:81=[::1]:9' --udp-remote 7=127.0.0.1:8008")
+	startProxy(t, b, "--remote '[fd00:2::2]:81=[::1]:9' --udp-remote 77=127.0.0.1:7")
 	for _, to := range []string{"127.0.0.1:8001", "[::1]:8002", "127.0.0.1:8003"} {
 		stream(b, to)
 	}
 	for _, to := range []string{"10.2.0.2:80", "[fd00:2::2]:80", "[fd00:2::2]:81"} {
 		stream(a, to)
+	}
+	a.Echo()
+	b.Echo()
+	for h, to := range map[*lab.Host]string{b: "127.0.0.1/8007", a: "10.2.0.2/77"} {
+		echoed := h.Must(`bash -c 'exec 3<>/dev/udp/%s; printf hello >&3; timeout 20 head -c 5 <&3'`, to)
+		if echoed != "hello" {
+			t.Errorf("UDP to %s from %s: got %q, want hello", to, h.Name, echoed)
+		}
 	}
 	a.Ping("10.2.0.2", 1)
 	a.Ping("fd00:2::2", 1)
