@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"wgd/internal/cli"
@@ -23,37 +25,55 @@ func (p *proxyRun) ping(ctx context.Context, host string) error {
 	if _, err := fmt.Fprintf(p.call.Stdout, "PING %s (%v) 56(84) bytes of data.\n", host, to); err != nil {
 		return err
 	}
+	start := time.Now()
+	answers, sent := p.sendPings(ctx, to)
 	var times []float64 // in milliseconds
-	start, sent := time.Now(), 0
-	for sent < pingCount && ctx.Err() == nil {
-		next := time.Now().Add(pingPause)
-		sent++
-		took, err := p.pingOnce(ctx, to)
-		if err == nil {
-			times = append(times, float64(took)/float64(time.Millisecond))
-			fmt.Fprintf(p.call.Stdout, "64 bytes from %v: icmp_seq=%d time=%.3f ms\n", to, sent, times[len(times)-1])
-		}
-		if sent < pingCount {
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Until(next)):
-			}
-		}
+	for a := range answers {
+		times = append(times, float64(a.took)/float64(time.Millisecond))
+		fmt.Fprintf(p.call.Stdout, "64 bytes from %v: icmp_seq=%d time=%.3f ms\n", to, a.seq, times[len(times)-1])
 	}
-	p.printPings(host, sent, times, time.Since(start))
+	p.printPings(host, int(sent.Load()), times, time.Since(start))
 	if len(times) == 0 {
 		return cli.Status(1)
 	}
 	return nil
 }
 
+type pingAnswer struct {
+	seq  int
+	took time.Duration
+}
+
 // pingTimeout is how long an answer may take: longer than two attempts at a handshake.
 const pingTimeout = 12 * time.Second
 
-func (p *proxyRun) pingOnce(ctx context.Context, to netip.Addr) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	return p.tunnel.Ping(ctx, to)
+// sendPings sends the echo requests, whether they are answered or not, and returns their
+// answers as they come, and how many were sent. It ends early when ctx is done.
+func (p *proxyRun) sendPings(ctx context.Context, to netip.Addr) (<-chan pingAnswer, *atomic.Int32) {
+	answers, sent := make(chan pingAnswer, pingCount), new(atomic.Int32)
+	go func() {
+		defer close(answers)
+		var pings sync.WaitGroup
+		defer pings.Wait()
+		for ctx.Err() == nil {
+			seq := int(sent.Add(1))
+			pings.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+				defer cancel()
+				if took, err := p.tunnel.Ping(ctx, to); err == nil {
+					answers <- pingAnswer{seq, took}
+				}
+			})
+			if seq == pingCount {
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(pingPause):
+			}
+		}
+	}()
+	return answers, sent
 }
 
 // pingTarget returns the address of a host inside the tunnel.

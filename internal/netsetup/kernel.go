@@ -71,9 +71,19 @@ func (k *Kernel) Find(name string) (exists bool, err error) {
 	case !errors.Is(err, link.ErrNotFound):
 		return false, err
 	case control.Running(name):
-		return false, fmt.Errorf("%s: its daemon runs, but the interface is not in this network namespace: run the command where the interface was created", name)
+		return false, elsewhere(name)
 	}
 	return false, nil
+}
+
+// elsewhere says why a daemon runs although there is no interface here.
+func elsewhere(name string) error {
+	status, err := control.StatusOf(name)
+	status.Erase()
+	if err == nil && status.InProcess {
+		return fmt.Errorf("%s: this tunnel is that of a running wgd proxy, and has no interface: it ends with that process", name)
+	}
+	return fmt.Errorf("%s: its daemon runs, but the interface is not in this network namespace: run the command where the interface was created", name)
 }
 
 // SetMark asks the daemon to set the firewall mark.

@@ -91,6 +91,10 @@ func TestProxyCarriesEverything(t *testing.T) {
 	contains(t, out, "PING sink.test (")
 	contains(t, out, "4 packets transmitted, 4 received, 0% packet loss")
 	contains(t, b.Must("wgd proxy wg0 --ping fd00:2::1"), "64 bytes from fd00:2::1: icmp_seq=1 time=")
+	lost := b.Run("wgd proxy wg0 --ping 10.2.0.77")
+	if contains(t, lost.Out, "4 packets transmitted, 0 received, 100% packet loss, time 1"); lost.Code != 1 {
+		t.Errorf("exit status %d of pings that are not answered, want 1", lost.Code)
+	}
 
 	startProxy(t, b, "--remote '[fd00:2::2]:81=[::1]:9' --udp-remote 77=127.0.0.1:7")
 	for _, to := range []string{"127.0.0.1:8001", "[::1]:8002", "127.0.0.1:8003"} {
@@ -136,6 +140,7 @@ func TestProxyCarriesEverything(t *testing.T) {
 	}
 	contains(t, b.Must("wgd explain wg0"), "peer A: works")
 	contains(t, b.Must("wg show wg0"), "latest handshake:")
+	b.Fails(1, "wgd down wg0", "this tunnel is that of a running wgd proxy")
 
 	b.Must("kill -TERM %d", b.Daemon(lab.Ours).PID)
 	foregroundEnds(t, b, "0")
