@@ -11,7 +11,7 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors fuzz e2e interop bench scale findings clean
+.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop bench scale findings clean
 
 # The parts run one after the other, with -j as well: each uses the whole machine.
 .NOTPARALLEL:
@@ -76,6 +76,12 @@ kernels:
 processors:
 	$(call part,other processors: arm64$(comma) 386 and older amd64)
 	@GO="$(GO)" sh test/processors.sh
+
+# Not a part of test, because it takes minutes for each platform when the build cache is
+# empty. make cross PLATFORMS='windows/amd64 darwin/arm64'
+cross:
+	$(call part,cross: macOS$(comma) Windows$(comma) the BSDs$(comma) and Linux on other processors)
+	@GO="$(GO)" PLATFORMS="$(PLATFORMS)" sh test/cross.sh
 
 narrow:
 	$(call part,32-bit: counters and lengths on GOARCH=386 (B4))

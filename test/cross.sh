@@ -1,0 +1,23 @@
+#!/bin/sh
+# Compiles what the library and the commands consist of for every system and processor that
+# they should run on, and vets it there. The rooms below test need Linux and are left out.
+# The compiler does not optimize, which takes half the time.
+set -eu
+cd "$(dirname "$0")/.."
+go="${GO:-go}"
+export CGO_ENABLED=0
+status=0
+for platform in ${PLATFORMS:-\
+	darwin/amd64 windows/amd64 freebsd/amd64 openbsd/amd64 netbsd/amd64 linux/amd64 \
+	darwin/arm64 windows/arm64 freebsd/arm64 openbsd/arm64 netbsd/arm64 linux/arm64 \
+	linux/386 linux/arm linux/mips64 linux/riscv64}; do
+	export GOOS="${platform%/*}" GOARCH="${platform#*/}"
+	packages=$("$go" list ./... | grep -v '^wgd/test/')
+	if "$go" vet -gcflags='all=-N -l' $packages; then
+		echo "ok      $platform"
+	else
+		echo "FAILED  $platform"
+		status=1
+	fi
+done
+exit $status
