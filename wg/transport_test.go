@@ -99,7 +99,7 @@ func TestBadTransport(t *testing.T) {
 		"perfect":    {},
 		"loss":       {loss: 100},
 		"reordering": {late: 20},
-		"errors":     {failed: 100},
+		"errors":     {failed: 1 << 20}, // once for each Conn, of Read and of Write
 	} {
 		t.Run(name, func(t *testing.T) {
 			noLeaks := asynctest.CheckLeaks(t)
