@@ -3,7 +3,6 @@
 package netstack
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -14,11 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-
-	"wgd/internal/packet"
 )
 
 // memoryInUse returns the bytes of the heap and of stacks that are in use, after
@@ -100,7 +95,7 @@ func TestSYNsToNobody(t *testing.T) {
 		l := listen(t, b)
 		before := memoryInUse()
 		for i := range count {
-			if err := b.Write(syn(uint32(i), port)); err != nil {
+			if err := b.Write(segment(uint32(i), port, header.TCPFlagSyn)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -123,22 +118,6 @@ func TestSYNsToNobody(t *testing.T) {
 		a.Close()
 		b.Close()
 	}
-}
-
-// syn returns a frame with a SYN to 10.2.0.42 from a sender of this number.
-func syn(number uint32, port uint16) [][]byte {
-	const size = header.IPv4MinimumSize + header.TCPMinimumSize
-	frame := make([]byte, packet.VirtioHeaderSize+size)
-	from := tcpip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 11<<24|number>>4)))
-	to := tcpip.AddrFrom4([4]byte{10, 2, 0, 42})
-	ip := header.IPv4(frame[packet.VirtioHeaderSize:])
-	ip.Encode(&header.IPv4Fields{TotalLength: size, TTL: 64, Protocol: uint8(header.TCPProtocolNumber), SrcAddr: from, DstAddr: to})
-	ip.SetChecksum(^ip.CalculateChecksum())
-	tcp := header.TCP(ip.Payload())
-	tcp.Encode(&header.TCPFields{SrcPort: 1024 + uint16(number&15), DstPort: port, SeqNum: number, DataOffset: header.TCPMinimumSize, Flags: header.TCPFlagSyn, WindowSize: 65535})
-	pseudo := header.PseudoHeaderChecksum(header.TCPProtocolNumber, from, to, header.TCPMinimumSize)
-	tcp.SetChecksum(^tcp.CalculateChecksum(checksum.Checksum(nil, pseudo)))
-	return [][]byte{frame}
 }
 
 // A connection that nobody reads holds at most its own two buffers, and another

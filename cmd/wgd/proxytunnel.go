@@ -36,6 +36,7 @@ func openStack(name string, config *proxyconf.Config, log *slog.Logger) (*stackT
 	for _, domain := range n.DNS.Search {
 		options.Search = append(options.Search, string(domain))
 	}
+	netstack.SetLog(log)
 	stack, err := netstack.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
