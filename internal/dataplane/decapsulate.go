@@ -179,7 +179,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	p := s.entry.Peer
 	at := p.Location()
 	mss, limit := d.clampedTo(), mssLimit(doubtful(p, at), carried(at, j.now), headersTo(at))
-	probing, wishes, narrow := at.Probing(), p.NeedsProbe(at, j.now), at.Narrow()
+	probing, wishes, any := at.Probing(), p.NeedsProbe(at, j.now), at.AnyProbes()
 	var last netip.Addr // the last source that is not the peer's
 	refused := 0        // packets that have one
 	for i := s.first; i < s.last; i++ {
@@ -218,7 +218,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 		if mss > 0 {
 			packet.ClampMSS(inner, min(mss, limit), false)
 		}
-		if wishes && (narrow || packet.IsSYN(inner)) {
+		if wishes && (any || packet.IsSYN(inner)) {
 			wishes = false
 			d.wish(j.now, p, packet.Destination(inner), packet.Source(inner))
 		}

@@ -134,7 +134,7 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		if s.Next() > to.fit {
 			e.advise(j.now, frame, s.Next(), to)
 		}
-		if to.probe && ttl == 0 && (to.narrow || s.Next() > largeDatagram-overhead || packet.IsSYN(p)) {
+		if to.probe && ttl == 0 && (to.any || s.Next() > largeDatagram-overhead || packet.IsSYN(p)) {
 			e.wish(j, to, p)
 		}
 		return j.layOut(header{packet.ECN(p), ttl})

@@ -23,6 +23,7 @@ func probing(t *testing.T, endpoint string) (a, b *side) {
 	a.peer.SetEndpoint(wire.NewEndpoint(netip.MustParseAddrPort(endpoint), netip.Addr{}, 0))
 	a.peer.Location().SetRoute(&peer.Route{Found: true, MTU: 1500}, 0)
 	a.peer.Location().SetProbed(0, start)
+	a.peer.Location().PostponeProbe(start) // from which on the next one may begin
 	return a, b
 }
 
@@ -30,7 +31,8 @@ const probed4, probed6 = "192.0.2.2:7", "[fd01::2]:7"
 
 // A large packet and a TCP connection that begins are reasons to look for the MTU of the
 // path, in the directions in which they can be seen, and once for each time at which a
-// search may begin. If the path is known to be narrow, any packet is.
+// search may begin. If the path is known to be narrow, or there was no search yet, any packet
+// is.
 func TestReasonsForProbes(t *testing.T) {
 	small, large := frame(udpPacket(addrA, addrB, 1000)), frame(udpPacket(addrA, addrB, 1300))
 	syn := frame(synPacket(addrA, addrB, 1460))
@@ -38,11 +40,13 @@ func TestReasonsForProbes(t *testing.T) {
 		name     string
 		f        []byte
 		narrow   bool
+		first    bool // there was no search yet
 		off, old bool // they are turned off; there is no session
 		want     int
 	}{
 		{name: "small", f: small}, {name: "large", f: large, want: 1}, {name: "SYN", f: syn, want: 1},
-		{name: "small, narrow path", f: small, narrow: true, want: 1},
+		{name: "small, narrow path", f: small, narrow: true, want: 1}, {name: "small, at first", f: small, first: true, want: 1},
+		{name: "small, at first, no session", f: small, first: true, old: true},
 		{name: "large, turned off", f: large, off: true}, {name: "large, no session", f: large, old: true},
 		{name: "large, of another tunnel", f: frame(inside(netip.AddrPortFrom(addrB, 7), append([]byte{4, 0, 0, 0}, make([]byte, 1280)...)))},
 		{name: "large fragment", f: frame(first(udpPacket(addrA, addrB, 1300), 7))},
@@ -52,6 +56,9 @@ func TestReasonsForProbes(t *testing.T) {
 		a.route(a.peer, netip.MustParsePrefix("224.0.0.0/4"))
 		if c.narrow {
 			a.peer.Location().SetProbed(1280, start)
+		}
+		if c.first {
+			a.peer.Location().PostponeProbe(0)
 		}
 		if c.off {
 			a.common.SetTiming(testTiming())
@@ -74,14 +81,18 @@ func TestReasonsForProbesReceived(t *testing.T) {
 		name   string
 		p      []byte
 		narrow bool
+		first  bool
 		want   int
 	}{
-		{"large", udpPacket(addrB, addrA, 1300), false, 0}, {"SYN", synPacket(addrB, addrA, 1460), false, 1},
-		{"large, narrow path", udpPacket(addrB, addrA, 1300), true, 1},
+		{"large", udpPacket(addrB, addrA, 1300), false, false, 0}, {"SYN", synPacket(addrB, addrA, 1460), false, false, 1},
+		{"large, narrow path", udpPacket(addrB, addrA, 1300), true, false, 1}, {"small, at first", udpPacket(addrB, addrA, 100), false, true, 1},
 	} {
 		a, b := probing(t, probed4)
 		if c.narrow {
 			a.peer.Location().SetProbed(1280, start)
+		}
+		if c.first {
+			a.peer.Location().PostponeProbe(0)
 		}
 		for range 3 {
 			b.send(start, frame(c.p))

@@ -69,7 +69,7 @@ type sealSection struct {
 	urgent       bool // they are never dropped in favour of data
 	probe        bool // a search for the MTU of the path may begin
 	probing      bool // this is a probe of one
-	narrow       bool // any packet is a reason for that
+	any          bool // any packet is a reason for that
 	doubtful     bool // new TCP connections should expect that the path carries little
 }
 
@@ -133,7 +133,7 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 	s.fit = min(s.limit, carried(at, j.now))
 	s.doubtful = doubtful(p, at)
 	s.probe = s.key != nil && p.NeedsProbe(at, j.now)
-	s.narrow = s.probe && at.Narrow()
+	s.any = s.probe && at.AnyProbes()
 	s.start = j.end
 	return s.key != nil
 }

@@ -111,12 +111,12 @@ func (l *Location) own() *probes {
 	return l.probes.Load()
 }
 
-// Narrow reports whether a search has found that the path to l is narrow. Then any packet
-// causes the next one. Otherwise only large packets do, and those with which TCP
-// connections begin.
-func (l *Location) Narrow() bool {
+// AnyProbes reports whether any packet is to cause the next search: the path to l is known to
+// be narrow, or there was none yet, and it should end before a TCP connection begins.
+// Otherwise only large packets cause one, and those with which TCP connections begin.
+func (l *Location) AnyProbes() bool {
 	b := l.probes.Load()
-	return b != nil && b.mtu.Load() != 0
+	return b == nil || b.mtu.Load() != 0 || b.next.Load() == 0
 }
 
 // Unproven reports whether no search has found out yet what the path to l carries, but one
