@@ -8,7 +8,7 @@ import (
 	"net/netip"
 )
 
-var errLinuxOnly = fmt.Errorf("the interfaces and routes of the kernel are read and changed on Linux only: %w", errors.ErrUnsupported)
+var errLinuxOnly = fmt.Errorf("the interfaces and routes of the kernel are read and changed on Linux only; \"wgd proxy CONF --socks5 127.0.0.1:1080\" works here: %w", errors.ErrUnsupported)
 
 // Watch returns an error: rtnetlink exists on Linux only.
 func Watch(Device) (Watcher, error) { return nil, errLinuxOnly }

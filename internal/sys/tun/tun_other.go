@@ -10,7 +10,7 @@ import (
 
 // Create returns errors.ErrUnsupported on this system.
 func Create(string, Options) (Device, error) {
-	return nil, fmt.Errorf("TUN interfaces are implemented for Linux only; try \"wgd demo\": %w", errors.ErrUnsupported)
+	return nil, fmt.Errorf("this system has no TUN interfaces that wgd can use, only Linux has: \"wgd proxy CONF --socks5 127.0.0.1:1080\" works here: %w", errors.ErrUnsupported)
 }
 
 // NameOf returns "" on this system.
