@@ -68,7 +68,8 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 
 // ListenPacket opens a UDP socket that receives and sends datagrams through the
 // tunnel. The network is "udp", "udp4" or "udp6"; the address is as for Listen.
-// The socket is for one address family, that of the address.
+// The socket is for one address family, that of the address. Up to 1,024 received
+// datagrams, of 212 KiB together, wait to be read; others are dropped.
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	transport, at, err := parse(network, anyHost(address))
 	if err == nil && transport != "udp" {

@@ -149,6 +149,10 @@ func (s *Stack) openUDP(local, remote *netip.AddrPort) (*udpConn, error) {
 	default:
 		failure = ep.Connect(full)
 	}
+	var limited *udpEndpoint
+	if failure == nil {
+		limited, failure = limitDatagrams(s.stack, ep, protocol)
+	}
 	if failure != nil {
 		ep.Close()
 		return nil, errors.New(failure.String())
@@ -159,7 +163,7 @@ func (s *Stack) openUDP(local, remote *netip.AddrPort) (*udpConn, error) {
 		})
 		queue.EventRegister(&entry)
 	}
-	c := gonet.NewUDPConn(queue, ep)
+	c := gonet.NewUDPConn(queue, limited)
 	return &udpConn{UDPConn: c, local: c.LocalAddr(), is4: protocol == ipv4.ProtocolNumber}, nil
 }
 
