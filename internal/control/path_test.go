@@ -64,6 +64,24 @@ func TestSocketByItsPath(t *testing.T) {
 	}
 }
 
+// A file that is no socket is not replaced: it may be the user's configuration.
+func TestSocketReplacesNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wg7.conf")
+	if err := os.WriteFile(path, []byte("[Interface]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, err := ListenAt(path, "wg7")
+	if err == nil {
+		server.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), path+" is a file that is no socket") {
+		t.Errorf("got %v", err)
+	}
+	if text, err := os.ReadFile(path); string(text) != "[Interface]" {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+}
+
 // A request to read the file again reaches the Target, and its error the client. A Target
 // without a file refuses.
 func TestReloadRequest(t *testing.T) {

@@ -63,6 +63,9 @@ func ListenAt(path, name string) (*Server, error) {
 	if err := checkNotRunning(name, path); err != nil {
 		return nil, err
 	}
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %s is a file that is no socket: choose another path for the control socket, or remove the file", name, path)
+	}
 	private, err := os.MkdirTemp(dir, ".new-")
 	if err != nil {
 		return nil, explainListen(name, dir, err)
