@@ -66,6 +66,26 @@ func TestReady(t *testing.T) {
 	want("/readyz", 200, "{}")
 }
 
+// The socket of --ready is gone when its server has stopped.
+func TestReadySocketIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	h := &health{}
+	failed, stop, err := h.serve("unix:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A unix socket is for its owner only; it replaces one on which nobody listens, and no
 // other file; it is removed at the end.
 func TestListenUnix(t *testing.T) {

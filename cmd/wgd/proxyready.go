@@ -69,25 +69,22 @@ func (h *health) pingOnce(ctx context.Context, a netip.Addr) {
 	}
 }
 
-// serve serves the pages until ctx is done.
-func (h *health) serve(ctx context.Context, text string) (<-chan error, error) {
+// serve serves the pages until stop is called, which returns when the socket is closed. A
+// failure before that is sent to failed.
+func (h *health) serve(text string) (failed <-chan error, stop func(), err error) {
 	at, err := proxyconf.ParseListen(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l, err := listenAt(at)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", text, err)
+		return nil, nil, fmt.Errorf("%s: %w", text, err)
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-	context.AfterFunc(ctx, func() { server.Close() })
-	failed := make(chan error, 1)
-	go func() {
-		if err := server.Serve(l); ctx.Err() == nil {
-			failed <- err
-		}
-	}()
-	return failed, nil
+	ended := make(chan error, 1)
+	var serving sync.WaitGroup
+	serving.Go(func() { ended <- server.Serve(l) })
+	return ended, func() { server.Close(); serving.Wait() }, nil
 }
 
 // ServeHTTP serves the pages.

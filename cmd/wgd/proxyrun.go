@@ -121,10 +121,12 @@ func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services
 	go p.health.run(ctx)
 	var ready <-chan error
 	if text, ok := p.call.Value(optReady); ok {
-		var err error
-		if ready, err = p.health.serve(ctx, text); err != nil {
+		failed, stop, err := p.health.serve(text)
+		if err != nil {
 			return fmt.Errorf("--%s %w", optReady, err)
 		}
+		defer stop()
+		ready = failed
 	}
 	for i := range services {
 		if err := p.start(&services[i]); err != nil {
