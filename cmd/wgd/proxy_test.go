@@ -66,6 +66,37 @@ func TestReady(t *testing.T) {
 	want("/readyz", 200, "{}")
 }
 
+// What has changed in the file and a reload does not change is named.
+func TestNeedsRestart(t *testing.T) {
+	const more = "[Interface]\nPrivateKey = " + checkKey + "\nAddress = 10.2.0.2/32\n"
+	read := func(text string) *proxyconf.Config {
+		config, problems := proxyconf.Read("p.conf", []byte(text+"[Peer]\nPublicKey = "+checkPeer+"\n"), proxyconf.Env{})
+		if config == nil {
+			t.Fatal(problems)
+		}
+		return config
+	}
+	first := read(more)
+	tunnel := &stackTunnel{network: first.Tunnel.Interface.Network, family: first.Preferred, check: first.Check}
+	for text, want := range map[string]string{
+		more:                                         "",
+		more + "ListenPort = 7\n":                    "",
+		more + "Address = 10.2.0.3/32\n":             "Address",
+		more + "MTU = 1300\nDNS = 10.2.0.1":          "MTU DNS",
+		more + "FwMark = 5\n":                        "FwMark",
+		more + "CheckAlive = 10.2.0.1\n":             "CheckAlive",
+		"[Resolve]\nResolveStrategy = ipv4\n" + more: "ResolveStrategy",
+	} {
+		if got := strings.Join(tunnel.needsRestart(read(text+"\n")), " "); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+	tunnel.check = proxyconf.CheckAlive{Addresses: addrs("10.2.0.1"), Interval: time.Second}
+	if got := tunnel.needsRestart(read(more + "CheckAlive = 10.2.0.1\n")); !slices.Equal(got, []string{"CheckAliveInterval"}) {
+		t.Errorf("got %q, want CheckAliveInterval", got)
+	}
+}
+
 // The socket of --ready is gone when its server has stopped.
 func TestReadySocketIsRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -238,8 +239,8 @@ func (p *proxyRun) Reload() error {
 			all = errors.Join(all, p.start(&wanted[i]))
 		}
 	}
-	if p.tunnel.needsRestart(&config.Tunnel.Interface.Network) {
-		all = errors.Join(all, fmt.Errorf("%s: Address, MTU or DNS is another one in the file now: everything else was changed, and that needs a new start", p.name))
+	if keys := p.tunnel.needsRestart(config); len(keys) > 0 {
+		all = errors.Join(all, fmt.Errorf("%s: the file has changed what a reload does not: %s: start wgd proxy anew for that; the rest was reloaded", p.name, strings.Join(keys, ", ")))
 	}
 	return all
 }

@@ -24,6 +24,8 @@ type stackTunnel struct {
 	tunnel  *wg.Interface
 	network wgconf.Network // what the stack was made from
 	family  proxyconf.Family
+	mark    uint32 // FwMark of the file
+	check   proxyconf.CheckAlive
 }
 
 // openStack opens the tunnel that a file describes.
@@ -45,7 +47,16 @@ func openStack(name string, config *proxyconf.Config, log *slog.Logger) (*stackT
 	if err != nil {
 		return nil, err // Open has closed the stack
 	}
-	return &stackTunnel{Stack: stack, tunnel: tunnel, network: n, family: config.Preferred}, nil
+	return &stackTunnel{Stack: stack, tunnel: tunnel, network: n, family: config.Preferred,
+		mark: fileMark(config), check: config.Check}, nil
+}
+
+// fileMark returns FwMark of a file; 0: none.
+func fileMark(config *proxyconf.Config) uint32 {
+	if mark := config.Tunnel.Interface.FwMark; mark != nil {
+		return *mark
+	}
+	return 0
 }
 
 func (t *stackTunnel) close() {
@@ -69,11 +80,28 @@ func followNames(file *wgconf.File, change *conf.Change) error {
 	return nil
 }
 
-// needsRestart reports whether the file says something else now about what a stack
-// cannot change.
-func (t *stackTunnel) needsRestart(n *wgconf.Network) bool {
-	return !slices.Equal(t.network.Addresses, n.Addresses) || t.network.MTU != n.MTU ||
-		!slices.Equal(t.network.DNS.Servers, n.DNS.Servers) || !slices.Equal(t.network.DNS.Search, n.DNS.Search)
+// needsRestart returns the keys whose values in the file are other ones now, and that a
+// reload does not change.
+func (t *stackTunnel) needsRestart(config *proxyconf.Config) (keys []string) {
+	n := &config.Tunnel.Interface.Network
+	checks := len(t.check.Addresses) > 0 && len(config.Check.Addresses) > 0 // before and now
+	for _, k := range []struct {
+		name string
+		same bool
+	}{
+		{"Address", slices.Equal(t.network.Addresses, n.Addresses)},
+		{"MTU", t.network.MTU == n.MTU},
+		{"DNS", slices.Equal(t.network.DNS.Servers, n.DNS.Servers) && slices.Equal(t.network.DNS.Search, n.DNS.Search)},
+		{"FwMark", t.mark == fileMark(config)},
+		{"CheckAlive", slices.Equal(t.check.Addresses, config.Check.Addresses)},
+		{"CheckAliveInterval", !checks || t.check.Interval == config.Check.Interval},
+		{"ResolveStrategy", t.family == config.Preferred},
+	} {
+		if !k.same {
+			keys = append(keys, k.name)
+		}
+	}
+	return keys
 }
 
 // errNoDNS is the error for a name if the file has no name server.
