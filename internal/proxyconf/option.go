@@ -24,8 +24,11 @@ func ParseOption(kind Kind, text string) (Service, error) {
 	equals := strings.LastIndexByte(text, '=')
 	if equals < 0 {
 		form := "LISTEN=HOST:PORT, where LISTEN is ADDRESS:PORT or unix:PATH"
-		if s.Inside() {
+		switch {
+		case s.Inside():
 			form = "PORT=HOST:PORT"
+		case s.UDP():
+			form = "ADDRESS:PORT=HOST:PORT"
 		}
 		return s, fmt.Errorf("%s: there is no equals sign: write %s", quote.Text(text), form)
 	}

@@ -28,6 +28,7 @@ func TestOptions(t *testing.T) {
 		{Forward, ":80=unix:/x", "error: write HOST:PORT"},
 		{UDPForward, "127.0.0.1:53=10.0.0.1:53", "UDP from 127.0.0.1:53 to 10.0.0.1:53 in the tunnel"},
 		{UDPForward, "unix:/x=10.0.0.1:53", "error: unix sockets are for TCP"},
+		{UDPForward, "53", "error: 53: there is no equals sign: write ADDRESS:PORT=HOST:PORT"},
 		{Remote, "80=localhost:8080", "TCP from :80 of the tunnel to localhost:8080"},
 		{Remote, "[fd00::1]:80=10.0.0.1:8080", "TCP from [fd00::1]:80 of the tunnel to 10.0.0.1:8080"},
 		{Remote, "80=unix:/x=y", "TCP from :80 of the tunnel to unix:/x=y"},
