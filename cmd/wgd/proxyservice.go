@@ -175,6 +175,10 @@ func plainOp(err error) error {
 	return err
 }
 
+// maxSocketFolder is the maximum length of the folder of a unix socket, which is first made
+// in a folder of its own there: a path has at most 107 bytes.
+const maxSocketFolder = 107 - len("/.wgd-4294967295/s")
+
 // listenUnix listens on a unix socket that only its owner may use. It replaces a socket
 // on which nobody listens.
 func listenUnix(path string) (net.Listener, error) {
@@ -189,6 +193,9 @@ func listenUnix(path string) (net.Listener, error) {
 		if !errno.NobodyListens(err) {
 			return nil, errors.New("another program listens on this socket: choose another path")
 		}
+	}
+	if folder := filepath.Dir(path); len(folder) > maxSocketFolder {
+		return nil, fmt.Errorf("the path of its folder has %d bytes, and %d is the maximum: choose a shorter one", len(folder), maxSocketFolder)
 	}
 	// The socket is made where nobody else can reach it, gets its mode, and moves.
 	private, err := os.MkdirTemp(filepath.Dir(path), ".wgd-")
