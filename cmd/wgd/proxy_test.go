@@ -97,6 +97,15 @@ func TestNeedsRestart(t *testing.T) {
 	}
 }
 
+// When the services have been stopped, a reload starts none.
+func TestNoReloadAtTheEnd(t *testing.T) {
+	p := &proxyRun{name: "wg0", path: filepath.Join(t.TempDir(), "none.conf")}
+	p.stopAll()
+	if err := p.Reload(); err == nil || !strings.Contains(err.Error(), "about to end") {
+		t.Errorf("a reload after the end: %v", err)
+	}
+}
+
 // The socket of --ready is gone when its server has stopped.
 func TestReadySocketIsRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")

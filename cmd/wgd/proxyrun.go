@@ -33,6 +33,7 @@ type proxyRun struct {
 
 	reloads sync.Mutex        // one at a time
 	known   *tunnelfile.Known // what the file said about the tunnel
+	stopped bool
 
 	ctx      context.Context // of the services
 	mu       sync.Mutex      // guards what follows
@@ -68,13 +69,18 @@ func (p *proxyRun) run(ctx context.Context) error {
 	if err := p.configure(config); err != nil {
 		return err
 	}
+	if ping {
+		p.answer(server)
+		return p.ping(ctx, host)
+	}
+	return p.serve(ctx, config, services, server)
+}
+
+// answer begins to answer at the control socket, which may ask for a reload.
+func (p *proxyRun) answer(server *control.Server) {
 	if server != nil {
 		go server.Serve(p.target())
 	}
-	if ping {
-		return p.ping(ctx, host)
-	}
-	return p.serve(ctx, config, services)
 }
 
 // configure applies the file to the new tunnel.
@@ -114,7 +120,7 @@ func (p *proxyRun) dropMark(change *conf.Change) {
 }
 
 // serve runs the services until ctx is done or all have ended.
-func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services []proxyconf.Service) error {
+func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services []proxyconf.Service, server *control.Server) error {
 	signals := process.Receive()
 	defer signals.Stop()
 	defer p.stopAll()
@@ -134,6 +140,7 @@ func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services
 			return err
 		}
 	}
+	p.answer(server)
 	p.log.Debug("the services run", "services", len(services))
 	for {
 		select {
@@ -194,7 +201,11 @@ func (p *proxyRun) forget(r *running) (last bool) {
 	return false // Reload has stopped it
 }
 
+// stopAll stops the services, after which no reload starts others.
 func (p *proxyRun) stopAll() {
+	p.reloads.Lock()
+	defer p.reloads.Unlock()
+	p.stopped = true
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.services {
@@ -207,6 +218,9 @@ func (p *proxyRun) stopAll() {
 func (p *proxyRun) Reload() error {
 	p.reloads.Lock()
 	defer p.reloads.Unlock()
+	if p.stopped {
+		return fmt.Errorf("%s: wgd proxy is about to end", p.name)
+	}
 	config, err := loadProxy(p.call, p.path)
 	if err != nil {
 		return err
@@ -216,6 +230,9 @@ func (p *proxyRun) Reload() error {
 		return err
 	}
 	wanted := unique(append(p.typed, config.Services...))
+	if p.call.Has(optPing) { // which starts none
+		wanted = nil
+	}
 	keep := map[proxyconf.Service]bool{}
 	for _, s := range wanted {
 		keep[s] = true

@@ -126,7 +126,7 @@ func TestDNSWithResolvedAfterCrash(t *testing.T) {
 	b, r, _ := resolvedPair(t)
 	before := resolvLink(b)
 	noWarning(t, b, "wgd up wg0")
-	b.Must("kill -9 $(pidof wgd)")
+	b.Must("kill -9 %d", b.Daemon(lab.Ours).PID)
 	set(t, r, "crashed", "")
 	lab.Until(t, time.Minute, "the killed daemon is gone", func() (bool, string) { return len(b.PIDs("wgd")) == 0, "" })
 	answer(t, r, "crashed", "www.example", "192.0.2.80")

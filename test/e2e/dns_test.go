@@ -64,7 +64,10 @@ func comeAndGo(t *testing.T, h *lab.Host) {
 	h.Must("sed -i.bak 's/10.2.0.1, corp.example/10.2.0.9/' /etc/wireguard/wg0.conf")
 	contains(t, noWarning(t, h, "wgd reload wg0"), "[10.2.0.9]")
 	asked(t, h, "wg0 is reloaded", "10.2.0.9")
-	h.Must("mv /etc/wireguard/wg0.conf.bak /etc/wireguard/wg0.conf; kill -9 $(pidof wgd)")
+	h.Must("mv /etc/wireguard/wg0.conf.bak /etc/wireguard/wg0.conf")
+	for _, pid := range h.PIDs("wgd") {
+		h.Must("kill -9 %d", pid)
+	}
 	lab.Until(t, 30*time.Second, "the killed daemons are gone", func() (bool, string) { return len(h.PIDs("wgd")) == 0, "" })
 	noWarning(t, h, "wgd up wg0 && wgd down wg0")
 	asked(t, h, "wg0 is up and down after a crash", "10.3.0.1")
@@ -121,7 +124,7 @@ func TestDNSInFileOfOthers(t *testing.T) {
 	lab.Unchanged(t, "replaced by others", before, resolvConf(h))
 
 	noWarning(t, h, "wgd up wg0")
-	h.Must("kill -9 $(pidof wgd); rm -r /run/wgd /run/wireguard")
+	h.Must("kill -9 %d; rm -r /run/wgd /run/wireguard", h.Daemon(lab.Ours).PID)
 	lab.Until(t, 30*time.Second, "the killed daemon is gone", func() (bool, string) { return len(h.PIDs("wgd")) == 0, "" })
 	dnsFile(h, "wg1", "")
 	noWarning(t, h, "wgd up wg1")

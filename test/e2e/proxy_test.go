@@ -91,9 +91,13 @@ func TestProxyCarriesEverything(t *testing.T) {
 	contains(t, out, "PING sink.test (")
 	contains(t, out, "4 packets transmitted, 4 received, 0% packet loss")
 	contains(t, b.Must("wgd proxy wg0 --ping fd00:2::1"), "64 bytes from fd00:2::1: icmp_seq=1 time=")
-	lost := b.Run("wgd proxy wg0 --ping 10.2.0.77")
-	if contains(t, lost.Out, "4 packets transmitted, 0 received, 100% packet loss, time 1"); lost.Code != 1 {
-		t.Errorf("exit status %d of pings that are not answered, want 1", lost.Code)
+	lost := b.Must(`(wgd proxy wg0 --ping 10.2.0.77; echo status $?) > /run/lost &
+		for i in $(seq 100); do wgd reload wg0 2>/dev/null && break; sleep 0.1; done; ss -Hltn sport = :1080; wait; cat /run/lost`)
+	contains(t, lost, "the file was read again")
+	contains(t, lost, "4 packets transmitted, 0 received, 100% packet loss, time 1")
+	contains(t, lost, "status 1")
+	if strings.Contains(lost, ":1080") {
+		t.Errorf("a reload starts services beside --ping: %s", lost)
 	}
 
 	startProxy(t, b, "--remote '[fd00:2::2]:81=[::1]:9' --udp-remote 77=127.0.0.1:7")

@@ -82,7 +82,7 @@ func TestAlternatives(t *testing.T) {
 	lab.Until(t, 30*time.Second, "the proxy listens", func() (bool, string) {
 		return h.Run("ss -Htln sport = :1080 | grep 1080").Code == 0, h.Run("cat /run/proxy.log").Out
 	})
-	h.Must("kill $(pidof wgd)")
+	h.Must("kill %d", h.Daemon(lab.Ours).PID)
 	ends(t, h, 30*time.Second)
 	h.Must("umount /dev/net && " + publicTUN)
 	needUserNamespaces(t, h)
@@ -92,7 +92,7 @@ func TestAlternatives(t *testing.T) {
 		return h.Exists("/run/own/wireguard/wg0.sock"), h.Run("cat /run/up.log").Out
 	})
 	h.Must("%s wgconfig wg0 | grep interface:", ordinary)
-	h.Must("kill $(pidof wgd)")
+	h.Must("kill %d", h.Daemon(lab.Ours).PID)
 	ends(t, h, 30*time.Second)
 
 	// Where unshare(1) fails, it is not recommended.
