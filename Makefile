@@ -33,7 +33,7 @@ generate:
 setup:
 	@sh test/setup.sh
 
-test: setup check unit alloc kernels processors narrow fuzz e2e interop debtest
+test: setup check unit alloc kernels processors narrow cross fuzz e2e interop debtest
 	$(call part,all parts passed)
 
 check: vet archtest commits
