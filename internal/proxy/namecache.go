@@ -7,8 +7,9 @@ import (
 
 const (
 	nameLifetime = time.Minute
-	maxNames     = 64 // of one association
-	maxWaiting   = 8  // datagrams for one name
+	maxNames     = 64        // of one association
+	maxWaiting   = 8         // datagrams for one name
+	maxBytes     = 256 << 10 // of the waiting datagrams of one association
 )
 
 // A nameCache has the addresses of the names to which one client sends
@@ -44,10 +45,20 @@ func (c *nameCache) find(now time.Time, to target, data []byte) (addr netip.Addr
 	if !n.busy && !now.Before(n.expires) {
 		n.busy, begin = true, true
 	}
-	if !n.addr.IsValid() && len(n.waiting) < maxWaiting {
+	if !n.addr.IsValid() && len(n.waiting) < maxWaiting && c.bytes()+len(data) <= maxBytes {
 		n.waiting = append(n.waiting, waitingDatagram{to.port, append([]byte(nil), data...)})
 	}
 	return n.addr, begin
+}
+
+// bytes returns how many bytes wait for addresses.
+func (c *nameCache) bytes() (n int) {
+	for _, name := range *c {
+		for _, d := range name.waiting {
+			n += len(d.data)
+		}
+	}
+	return n
 }
 
 // makeSpace removes a name if there are too many, one that has expired if there

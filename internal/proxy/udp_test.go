@@ -188,6 +188,13 @@ func TestNameCache(t *testing.T) {
 	if len(c) != maxNames || len(c["0"].waiting) != maxWaiting {
 		t.Errorf("%d names, and %d datagrams wait for one", len(c), len(c["0"].waiting))
 	}
+	var large nameCache
+	for i := range maxNames {
+		large.find(now, target{name: fmt.Sprint(i)}, make([]byte, 60000))
+	}
+	if n := large.bytes(); n > maxBytes || n < maxBytes-60000 {
+		t.Errorf("%d bytes wait for addresses, want %d at most", n, maxBytes)
+	}
 	if got := c.found(now, "0", localhost); len(got) != maxWaiting {
 		t.Errorf("%d datagrams are sent after the lookup", len(got))
 	}
@@ -247,13 +254,38 @@ func TestUDPForwardTimeout(t *testing.T) {
 	}
 }
 
+// TestUDPForwardQueues: what waits for flows that are being opened has a bound in
+// bytes, also over all flows, and what is dropped with a flow does not count.
+func TestUDPForwardQueues(t *testing.T) {
+	s := &udpForwarder{UDPForward: &UDPForward{Dial: func(ctx context.Context) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, errBroken
+	}}, log: (&logBuffer{}).logger(), flows: map[string]*flow{}}
+	var cancel context.CancelFunc
+	s.ctx, cancel = context.WithCancel(context.Background())
+	data := make([]byte, 60000)
+	for i := range 100 {
+		for range 2 * maxQueued {
+			s.deliver(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: i + 1}, data)
+		}
+	}
+	if n := s.queued.Load(); n > maxQueuedBytes || n < maxQueuedBytes-60000 {
+		t.Errorf("%d bytes wait, want %d at most", n, maxQueuedBytes)
+	}
+	cancel()
+	s.running.Wait()
+	if n := s.queued.Load(); n != 0 {
+		t.Errorf("%d bytes wait for flows that have ended", n)
+	}
+}
+
 // TestUDPForwardRetires: a flow is retired only if it was silent for the whole
 // time, and what comes after that opens another one.
 func TestUDPForwardRetires(t *testing.T) {
 	f := &flow{queue: make(chan []byte, maxQueued)}
 	s := &udpForwarder{flows: map[string]*flow{"a": f}}
 	f.used = time.Now().Add(-time.Hour)
-	f.enqueue([]byte("x"))
+	s.enqueue(f, []byte("x"))
 	if left := s.retire("a", f, time.Hour); left <= 0 || s.flows["a"] != f {
 		t.Errorf("a flow in use: %v left, %v", left, s.flows)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,8 @@ const (
 	// maxQueued is how many datagrams wait for a flow that is being opened or is
 	// slow.
 	maxQueued = 16
+	// maxQueuedBytes is how many bytes all of them have together.
+	maxQueuedBytes = 8 << 20
 	// defaultFlowTimeout is the timeout that RFC 4787 wants at least.
 	defaultFlowTimeout = 2 * time.Minute
 )
@@ -67,6 +70,7 @@ type udpForwarder struct {
 	log     *slog.Logger
 	local   net.PacketConn
 	running sync.WaitGroup
+	queued  atomic.Int64 // bytes that wait in the queues
 
 	mu    sync.Mutex
 	flows map[string]*flow // by the client's address
@@ -87,7 +91,7 @@ type flow struct {
 func (s *udpForwarder) deliver(client net.Addr, data []byte) {
 	s.mu.Lock() // so that the flow is not retired in between
 	defer s.mu.Unlock()
-	s.flow(client).enqueue(data)
+	s.enqueue(s.flow(client), data)
 }
 
 // flow returns the flow of a client, and opens one if there is none. s.mu is held.
@@ -106,6 +110,9 @@ func (s *udpForwarder) flow(client net.Addr) *flow {
 		defer cancel()
 		s.run(ctx, key, f)
 		s.forget(key, f)
+		for len(f.queue) > 0 {
+			s.dequeued(<-f.queue)
+		}
 	})
 	return f
 }
@@ -162,6 +169,7 @@ func (s *udpForwarder) run(ctx context.Context, key string, f *flow) {
 		case <-ctx.Done():
 			return
 		case data := <-f.queue:
+			s.dequeued(data)
 			remote.Write(data) // an error is about an earlier one
 		case <-silent:
 			left := s.retire(key, f, idle)
@@ -207,15 +215,18 @@ func (s *udpForwarder) receive(ctx context.Context, f *flow, remote net.Conn) {
 	}
 }
 
-// enqueue keeps a copy of a datagram for the target, or drops it if the queue is
-// full.
-func (f *flow) enqueue(data []byte) {
+// enqueue keeps a copy of a datagram for the target, or drops it if there are too
+// many. s.mu is held.
+func (s *udpForwarder) enqueue(f *flow, data []byte) {
 	f.touch()
-	select {
-	case f.queue <- append([]byte(nil), data...):
-	default:
+	if len(f.queue) == cap(f.queue) || s.queued.Load()+int64(len(data)) > maxQueuedBytes {
+		return
 	}
+	s.queued.Add(int64(len(data)))
+	f.queue <- append([]byte(nil), data...) // only the holder of s.mu fills it
 }
+
+func (s *udpForwarder) dequeued(data []byte) { s.queued.Add(-int64(len(data))) }
 
 func (f *flow) touch() {
 	f.mu.Lock()
