@@ -53,9 +53,9 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 
 // Listen listens for TCP connections from the tunnel. The network is "tcp",
 // "tcp4" or "tcp6". The address is ADDRESS:PORT; :PORT means all IPv4 addresses
-// of the stack, and [::]:PORT all IPv6 addresses.
+// of the stack, and [::]:PORT, or :PORT with "tcp6", all IPv6 addresses.
 func (s *Stack) Listen(network, address string) (net.Listener, error) {
-	transport, at, err := parse(network, anyHost(address))
+	transport, at, err := parse(network, anyHost(network, address))
 	if err == nil && transport != "tcp" {
 		err = net.UnknownNetworkError(network)
 	}
@@ -71,7 +71,7 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 // The socket is for one address family, that of the address. Up to 1,024 received
 // datagrams, of 212 KiB together, wait to be read; others are dropped.
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
-	transport, at, err := parse(network, anyHost(address))
+	transport, at, err := parse(network, anyHost(network, address))
 	if err == nil && transport != "udp" {
 		err = net.UnknownNetworkError(network)
 	}
@@ -94,26 +94,38 @@ func wrapResult[I any](value I, err error, op, network string) (I, error) {
 
 // parse parses the address, and checks that it belongs to the network.
 func parse(network, address string) (transport string, to netip.AddrPort, err error) {
-	transport = strings.TrimRight(network, "46")
-	if transport != "tcp" && transport != "udp" {
-		return "", to, net.UnknownNetworkError(network)
+	transport, family, err := splitNetwork(network)
+	if err != nil {
+		return "", to, err
 	}
 	if to, err = netip.ParseAddrPort(address); err != nil {
 		return "", to, fmt.Errorf("address %q: give ADDRESS:PORT, both as numbers", address)
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	family := network[len(transport):]
 	if (family == "4" && !to.Addr().Is4()) || (family == "6" && !to.Addr().Is6()) {
 		return "", to, fmt.Errorf("address %q is not an IPv%s address, as network %q requires", address, family, network)
 	}
 	return transport, to, nil
 }
 
-func anyHost(address string) string {
-	if strings.HasPrefix(address, ":") {
-		return "0.0.0.0" + address
+// splitNetwork returns the transport of a network, and "4", "6" or "" for both.
+func splitNetwork(network string) (transport, family string, err error) {
+	switch network {
+	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
+		return network[:3], network[3:], nil
 	}
-	return address
+	return "", "", net.UnknownNetworkError(network)
+}
+
+// anyHost completes :PORT with the unspecified address of the network's family.
+func anyHost(network, address string) string {
+	switch {
+	case !strings.HasPrefix(address, ":"):
+		return address
+	case strings.HasSuffix(network, "6"):
+		return "[::]" + address
+	}
+	return "0.0.0.0" + address
 }
 
 // fullAddress converts an address for the stack, in which an unspecified one is

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,11 +26,11 @@ func splitName(address string) (host, port string, ok bool) {
 const nextAfter = 250 * time.Millisecond
 
 func (s *Stack) dialName(ctx context.Context, network, host, port string) (net.Conn, error) {
-	transport := strings.TrimRight(network, "46")
-	if transport != "tcp" && transport != "udp" {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
+	_, family, err := splitNetwork(network)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	list, err := s.LookupNetIP(ctx, "ip"+network[len(transport):], host)
+	list, err := s.LookupNetIP(ctx, "ip"+family, host)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
