@@ -128,9 +128,34 @@ func readFile(path string) (text []byte, exposed bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	text, err = io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s: the file is too large for a configuration", path)
+	if text, err = readSecret(file, info.Size()); err != nil {
+		return nil, false, fmt.Errorf("%s: %w", path, err)
 	}
-	return text, info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0, err
+	return text, info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0, nil
+}
+
+// readSecret reads all of r, of which size bytes are expected. It leaves no copies of
+// what it has read in memory.
+func readSecret(r io.Reader, size int64) ([]byte, error) {
+	text := make([]byte, 0, max(min(size, maxFile), 4000)+1)
+	for {
+		n, err := r.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case err == io.EOF:
+			return text, nil
+		case err == nil && len(text) > maxFile:
+			err = errors.New("the file is too large for a configuration")
+		}
+		if err != nil {
+			clear(text)
+			return nil, err
+		}
+		if len(text) == cap(text) {
+			longer := make([]byte, len(text), 2*cap(text))
+			copy(longer, text)
+			clear(text)
+			text = longer
+		}
+	}
 }
