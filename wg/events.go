@@ -126,7 +126,7 @@ const keptEvents = 1024
 // not matter how many there are, and how slow they are.
 type events struct {
 	mu      sync.Mutex
-	kept    []Event       // the event with number seq is kept[seq%keptEvents] once it is full
+	kept    []Event       // event number seq is kept[(seq-1)%keptEvents]
 	last    uint64        // the number of the newest; 0: there was none
 	waiting chan struct{} // closed at the next change; nil: no reader waits
 	ended   bool
