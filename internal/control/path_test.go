@@ -64,9 +64,22 @@ func TestSocketByItsPath(t *testing.T) {
 	}
 }
 
+// A socket whose path no other command would accept is refused.
+func TestSocketPathIsOneForOthers(t *testing.T) {
+	for _, name := range []string{"ctl", "wg7.socket", "not a name.sock", ".sock"} {
+		server, err := ListenAt(filepath.Join(t.TempDir(), name), "wg7")
+		if err == nil {
+			server.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "end in .sock: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A file that is no socket is not replaced: it may be the user's configuration.
 func TestSocketReplacesNoFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "wg7.conf")
+	path := filepath.Join(t.TempDir(), "wg7.sock")
 	if err := os.WriteFile(path, []byte("[Interface]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
