@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -31,7 +32,7 @@ var proxyForm = cli.Form{
 		cli.Option{Long: optReady, Value: "LISTEN", Text: "serve an HTTP page that is 200 while the last handshake of every peer is younger than 180 s, and 503 otherwise"},
 		cli.Option{Long: optPing, Value: "HOST", Text: "send four echo requests, print the answers as ping(8) does, and end"},
 		cli.Option{Long: optName, Value: "NAME", Text: "the name of the tunnel, instead of that of the file"},
-		cli.Option{Long: optSocket, Value: "PATH", Text: "the path of the control socket"}),
+		cli.Option{Long: optSocket, Value: "PATH", Text: "the path of the control socket, which ends in NAME.sock"}),
 	Text: proxyText,
 	Run:  runProxy,
 }
@@ -172,12 +173,25 @@ func unique(list []proxyconf.Service) (result []proxyconf.Service) {
 // errNothing says that a proxy would do nothing.
 var errNothing = errors.New("there is no service: add an option such as --socks5 127.0.0.1:1080, or a section such as [Socks5]")
 
-// hasStdio reports whether standard input belongs to a service.
-func hasStdio(list []proxyconf.Service) bool {
+// count returns how many of the services are of a kind.
+func count(list []proxyconf.Service, kind proxyconf.Kind) (n int) {
 	for i := range list {
-		if list[i].Kind == proxyconf.Stdio {
-			return true
+		if list[i].Kind == kind {
+			n++
 		}
 	}
-	return false
+	return n
+}
+
+// warnOfOpen warns about proxies that listen on all addresses and want no password.
+func (p *proxyRun) warnOfOpen(list []proxyconf.Service) {
+	for i := range list {
+		s := &list[i]
+		if s.Kind != proxyconf.SOCKS5 && s.Kind != proxyconf.HTTP || s.Listen.Unix != "" || s.Username != "" || s.Password != "" {
+			continue
+		}
+		if a, err := netip.ParseAddr(s.Listen.Host); s.Listen.Host == "" || err == nil && a.IsUnspecified() {
+			p.call.Warnf("%s: whoever reaches this computer may use the tunnel: listen on 127.0.0.1, or set Username and Password in a section of the file", s)
+		}
+	}
 }

@@ -202,7 +202,7 @@ func TestProxyRefuses(t *testing.T) {
 	if err := os.WriteFile(long, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	socket := "--socket=" + filepath.Join(dir, "sock")
+	socket := "--socket=" + filepath.Join(dir, "wg0.sock")
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -215,6 +215,10 @@ func TestProxyRefuses(t *testing.T) {
 		{[]string{"proxy", file, "--socks5", "1080", "--remote", "80", "--ready", "x"}, 1, []string{"--socks5 1080: there is no port", "--remote 80: there is no equals sign", "--ready x: there is no port"}},
 		{[]string{"proxy", file, socket, "--socks5", "192.0.2.77:1"}, 1, []string{"SOCKS5 on 192.0.2.77:1: "}},
 		{[]string{"proxy", file, socket, "--http", "wgd.invalid:1"}, 1, []string{"no name server outside of the tunnel is asked: give an address"}},
+		{[]string{"proxy", file, socket, "--stdio", "10.2.0.1:1", "--stdio", "10.2.0.1:2"}, 1, []string{"two services want standard input"}},
+		{[]string{"proxy", file, "--socket=" + filepath.Join(dir, "sock"), "--socks5", "127.0.0.1:0"}, 1, []string{"end in .sock: "}},
+		{[]string{"proxy", file, socket, "--socks5", ":0", "--http", "0.0.0.0:0", "--http", "192.0.2.77:1"}, 1, []string{
+			"SOCKS5 on :0: whoever reaches this computer may use the tunnel", "HTTP proxy on 0.0.0.0:0: whoever reaches", "HTTP proxy on 192.0.2.77:1: "}},
 		{[]string{"proxy", file, socket, "--ping", "name.example"}, 1, []string{"name.example: names are looked up inside the tunnel only, and the file names no name server: add a line DNS = ADDRESS"}},
 	} {
 		status, _, stderr := run(c.args...)

@@ -51,6 +51,10 @@ func (p *proxyRun) run(ctx context.Context) error {
 	if len(services) == 0 && !ping && !p.call.Has(optReady) {
 		return errNothing
 	}
+	if count(services, proxyconf.Stdio) > 1 {
+		return errors.New("two services want standard input and output: only one --stdio or [STDIOTunnel] is possible")
+	}
+	p.warnOfOpen(services)
 	p.log = openLog(p.call.Stderr, p.name)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -155,7 +159,7 @@ func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services
 				return r.err
 			}
 		case <-signals.Reload:
-			if hasStdio(services) {
+			if count(services, proxyconf.Stdio) > 0 {
 				return nil // that of ssh, which ends its ProxyCommand with it
 			}
 			if err := p.Reload(); err != nil {
