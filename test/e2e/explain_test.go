@@ -175,19 +175,20 @@ func TestExplainSendErrors(t *testing.T) {
 	t.Parallel()
 	_, b, _, _ := pair(t)
 	hasty(b)
+	// There is no moment without an obstacle, in which a handshake would complete.
 	b.Must("nft 'add table inet f; add chain inet f out { type filter hook output priority 0; }; add rule inet f out udp dport 1234 drop'")
 	b.NoPing(lab.InnerA4)
 	explains(t, b, "wg0 a", explain.Firewall, "this host's own firewall refuses to send to 192.0.2.1:1234 (EPERM)", "UDP from port 1235")
-	b.Must("nft delete table inet f && ip addr del 192.0.2.2/24 dev eth0")
+	b.Must("ip addr del 192.0.2.2/24 dev eth0 && nft delete table inet f")
 	b.NoPing(lab.InnerA4)
 	explains(t, b, "wg0 a", explain.NoOuterRoute, "this host has no way to the endpoint 192.0.2.1:1234 (ENETUNREACH)")
 	if text := b.Must("wgd explain wg0 a"); strings.Contains(text, "as the network reports") {
 		t.Errorf("no network has reported anything, and wgd explain says:\n%s", text)
 	}
-	b.Must("ip addr add 192.0.2.2/24 dev eth0 && ip route add blackhole 192.0.2.1")
+	b.Must("ip route add blackhole 192.0.2.1 && ip addr add 192.0.2.2/24 dev eth0")
 	b.NoPing(lab.InnerA4)
 	explains(t, b, "wg0 a", explain.SendError, "the system refuses to send to 192.0.2.1:1234 (EINVAL)", "blackhole")
-	b.Must("ip route del blackhole 192.0.2.1 && ip route add prohibit 192.0.2.1")
+	b.Must("ip route replace prohibit 192.0.2.1")
 	b.NoPing(lab.InnerA4)
 	explains(t, b, "wg0 a", explain.Firewall, "this host does not permit sending to 192.0.2.1:1234 (EACCES)", "ip route get 192.0.2.1")
 }
