@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"wgd/internal/asynctest"
 	"wgd/internal/resolve/dns/dnstest"
 )
 
@@ -188,7 +187,7 @@ func TestBadNameServers(t *testing.T) {
 
 // DialContext tries all addresses of a name: those of a family that the stack
 // lacks are left out, one that refuses is followed by the next one at once, and
-// one that is silent after nextAfter.
+// one that is silent after a while.
 func TestDialName(t *testing.T) {
 	a, b := resolving(t, Options{NameServers: addresses("10.2.0.42")})
 	s := nameServer(t, b, "10.2.0.42")
@@ -251,47 +250,6 @@ func TestDialNameWithOneFamily(t *testing.T) {
 	if _, err := a.DialContext(t.Context(), "tcp", "six.example:7"); err == nil || !strings.Contains(err.Error(), "of a family that the stack has") {
 		t.Errorf("a name with IPv6 addresses only: %v", err)
 	}
-}
-
-func TestAlternate(t *testing.T) {
-	for _, c := range [][2]string{
-		{"1.1.1.1", "1.1.1.1"}, {"1::1 1::2 1::3 1.1.1.1", "1::1 1.1.1.1 1::2 1::3"}, {"1.1.1.1 1::1 1::2", "1.1.1.1 1::1 1::2"},
-	} {
-		if got := result(alternate(addresses(strings.Fields(c[0])...)), nil); got != c[1] {
-			t.Errorf("%s: got %s, want %s", c[0], got, c[1])
-		}
-	}
-}
-
-// dialAny closes the connections that it does not return, and leaves no
-// goroutine.
-func TestDialAnyClosesTheOthers(t *testing.T) {
-	check := asynctest.CheckLeaks(t)
-	late, lateEnd := net.Pipe()
-	winner, _ := net.Pipe()
-	conn, err := dialAny(t.Context(), addresses("1.1.1.1", "1.1.1.2", "1.1.1.3"), func(ctx context.Context, addr netip.Addr) (net.Conn, error) {
-		switch addr.String() {
-		case "1.1.1.1": // established after another one won
-			<-ctx.Done()
-			return late, nil
-		case "1.1.1.2":
-			return nil, errors.New("refused")
-		}
-		return winner, nil
-	})
-	if conn != winner || err != nil {
-		t.Fatalf("got %v, %v", conn, err)
-	}
-	if _, err := lateEnd.Read(make([]byte, 1)); err == nil {
-		t.Error("the other connection is open")
-	}
-	_, err = dialAny(t.Context(), addresses("1.1.1.1", "1.1.1.2"), func(_ context.Context, addr netip.Addr) (net.Conn, error) {
-		return nil, errors.New(addr.String())
-	})
-	if err == nil || err.Error() != "1.1.1.1" {
-		t.Errorf("got %v, want the error of the first address", err)
-	}
-	check()
 }
 
 // Resolver queries the name servers inside the tunnel, whatever /etc/resolv.conf

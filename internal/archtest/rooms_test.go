@@ -37,7 +37,7 @@ var rooms = map[string]room{
 		"internal/sys/udp", "internal/wgconf"}},
 	"key":      {pure: true, imports: []string{"internal/erase"}},
 	"conf":     {pure: true, imports: []string{"key", "internal/invalid", "internal/quote"}},
-	"netstack": {imports: []string{"internal/packet", "internal/resolve/dns"}, third: []string{gvisor}},
+	"netstack": {imports: []string{"internal/packet", "internal/resolve/inturn", "internal/resolve/dns"}, third: []string{gvisor}},
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
@@ -124,6 +124,7 @@ var rooms = map[string]room{
 	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/quote"}},
 	"internal/resolve":             {imports: []string{"internal/quote"}},
+	"internal/resolve/inturn":      {},
 	"internal/resolve/dns":         {imports: []string{"internal/sys/mark"}, third: []string{dnsmsg}},
 	"internal/resolve/names":       {pure: true, imports: []string{"internal/clock", "key"}},
 	"internal/resolve/follow": {imports: []string{
@@ -134,7 +135,7 @@ var rooms = map[string]room{
 	"internal/proxyconf":  {pure: true, imports: []string{"internal/quote", "internal/wgconf", "key"}},
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "internal/quote", "internal/wgconf"}},
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
-	"internal/proxy":      {imports: []string{"internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
+	"internal/proxy":      {imports: []string{"internal/resolve/inturn", "internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/sys/process", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/nameserver":   {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},

@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"time"
+
+	"wgd/internal/resolve/inturn"
 )
 
-const (
-	// attemptDelay is how long one address may take before the next one is
-	// tried at the same time (RFC 8305, section 8).
-	attemptDelay = 250 * time.Millisecond
-	// maxAddresses is how many addresses of a name are tried.
-	maxAddresses = 8
-)
+// maxAddresses is how many addresses of a name are tried.
+const maxAddresses = 8
 
 // A lookupError says that a name has no address.
 type lookupError struct{ error }
@@ -29,7 +25,10 @@ func dial(ctx context.Context, t Tunnel, to target) (net.Conn, error) {
 	addrs, err := addresses(ctx, t, to)
 	if err == nil {
 		var c net.Conn
-		if c, err = dialFirst(ctx, t, addrs, to.port); err == nil {
+		c, err = inturn.First(ctx, addrs, func(ctx context.Context, addr netip.Addr) (net.Conn, error) {
+			return t.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, to.port).String())
+		})
+		if err == nil {
 			return c, nil
 		}
 	}
@@ -49,86 +48,6 @@ func addresses(ctx context.Context, t Tunnel, to target) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, &lookupError{err}
 	}
-	addrs = alternate(addrs)
+	addrs = inturn.Alternate(addrs)
 	return addrs[:min(len(addrs), maxAddresses)], nil
-}
-
-// alternate orders addresses so that the families take turns, beginning with that
-// of the first address (RFC 8305, section 4). If one family does not work, half
-// of the attempts go to the other one.
-func alternate(addrs []netip.Addr) []netip.Addr {
-	var families [2][]netip.Addr
-	for _, addr := range addrs {
-		addr = addr.Unmap()
-		i := 0
-		if addr.Is4() != addrs[0].Unmap().Is4() {
-			i = 1
-		}
-		families[i] = append(families[i], addr)
-	}
-	list := make([]netip.Addr, 0, len(addrs))
-	for i := range addrs {
-		for _, family := range families {
-			if i < len(family) {
-				list = append(list, family[i])
-			}
-		}
-	}
-	return list
-}
-
-// dialFirst connects to the address that answers first. It begins with the first
-// one, and tries another when the one before fails or takes long. If all fail, it
-// returns the error of the first one.
-func dialFirst(ctx context.Context, t Tunnel, addrs []netip.Addr, port uint16) (net.Conn, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the other attempts
-	type result struct {
-		attempt int
-		c       net.Conn
-		err     error
-	}
-	results := make(chan result)
-	try := func(i int) {
-		c, err := t.DialContext(ctx, "tcp", netip.AddrPortFrom(addrs[i], port).String())
-		select {
-		case results <- result{i, c, err}:
-		case <-ctx.Done():
-			if err == nil {
-				c.Close()
-			}
-		}
-	}
-	if len(addrs) == 1 {
-		return t.DialContext(ctx, "tcp", netip.AddrPortFrom(addrs[0], port).String())
-	}
-	delay := time.NewTicker(attemptDelay)
-	defer delay.Stop()
-	var first error
-	begun, failed := 0, 0
-	for {
-		if begun < len(addrs) {
-			go try(begun)
-			begun++
-			delay.Reset(attemptDelay)
-		}
-		select {
-		case r := <-results:
-			if r.err == nil {
-				return r.c, nil
-			}
-			if failed++; r.attempt == 0 {
-				first = r.err
-			}
-			if failed == len(addrs) {
-				return nil, first
-			}
-		case <-delay.C:
-		case <-ctx.Done():
-			if first == nil {
-				first = ctx.Err()
-			}
-			return nil, first
-		}
-	}
 }
