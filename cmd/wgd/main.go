@@ -52,6 +52,7 @@ func command() *cli.Command {
 			{Text: "Bring up the interface of /etc/wireguard/wg0.conf, and take it down:", Lines: []string{"wgd up wg0", "wgd down wg0"}},
 			{Text: "After an edit of the file, show what would change, and change it:", Lines: []string{"wgd reload --dry-run wg0", "wgd reload wg0"}},
 			{Text: "Add a peer, and keep it in the file:", Lines: []string{"wgconfig wg0 add peer B KEY --allowed-ips=10.2.0.42/32", "wgd save wg0"}},
+			{Text: "See which peers work, and what each has transferred:", Lines: []string{"wgd status"}},
 			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
 			{Text: "Run that interface as a service does, until SIGTERM:", Lines: []string{"wgd up -f wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
@@ -70,7 +71,7 @@ func environment() []cli.Entry {
 		{Term: "WG_TUN_FD", Text: "the descriptor of an existing TUN interface to use"},
 		{Term: "CREDENTIALS_DIRECTORY", Text: "where the credentials of a systemd service are, which a configuration file may name"},
 		{Term: "NOTIFY_SOCKET", Text: "the socket on which wgd up -f tells a service manager its state, as sd_notify(3) describes; a path, or @ and the name of an abstract socket"},
-		{Term: "NO_COLOR", Text: "if it is set, wgd demo prints no bold headings on a terminal"},
+		{Term: "NO_COLOR", Text: "if it is set, wgd demo prints no bold headings on a terminal, and wgd status no colours"},
 		{Term: "WG_UAPI_FD", Text: "the descriptor of a listening unix socket to use as the control socket"},
 	}
 }
@@ -91,6 +92,7 @@ func forms() []cli.Form {
 		saveForm,
 		checkForm,
 		explainForm,
+		statusForm,
 		proxyForm,
 		{
 			Syntax:  "import FILE...",

@@ -20,6 +20,16 @@ func Terminal(w any) bool {
 	return ok && term.Is(f) && os.Getenv("TERM") != "dumb"
 }
 
+// Columns returns the width of the terminal that w is, or 0 if it is none, or if its width
+// is not known.
+func Columns(w any) int {
+	if !Terminal(w) {
+		return 0
+	}
+	columns, _ := term.Size(w.(*os.File))
+	return columns
+}
+
 // PrintJSON prints a value as indented JSON on standard output.
 func (c *Call) PrintJSON(value any) error {
 	encoder := json.NewEncoder(c.Stdout)

@@ -67,7 +67,7 @@ const (
 func Explain(f Facts) Interface {
 	s := f.Status
 	out := Interface{Name: s.Name, Works: s.Up && s.Fault == "" && !s.PublicKey.IsZero(), Peers: make([]Peer, 0, len(s.Peers))}
-	out.Text = interfaceText(s)
+	out.Text = f.Text()
 	out.Reasons = f.Reasons()
 	for i := range s.Peers {
 		out.Peers = append(out.Peers, f.Peer(i))
@@ -75,7 +75,9 @@ func Explain(f Facts) Interface {
 	return out
 }
 
-func interfaceText(s *conf.Status) string {
+// Text is a sentence about the interface.
+func (f *Facts) Text() string {
+	s := f.Status
 	switch {
 	case !s.Up:
 		return "the interface is down: nothing is sent or received"
@@ -126,6 +128,12 @@ func (f *Facts) Peer(i int) Peer {
 	}
 	p.Reasons = append(p.Reasons, v.apply(otherRules...)...)
 	return p
+}
+
+// State is the state of peer number i.
+func (f *Facts) State(i int) State {
+	v := view{f, &f.Status.Peers[i]}
+	return v.state()
 }
 
 // apply returns what the rules recognize, in their order.
@@ -213,8 +221,11 @@ func find(list []conf.Observation, kind conf.ObservationKind) *conf.Observation 
 }
 
 // ago says how long before now t was.
-func (f *Facts) ago(t time.Time) string {
-	switch d := f.Now.Sub(t); {
+func (f *Facts) ago(t time.Time) string { return Ago(f.Now.Sub(t)) }
+
+// Ago says how long ago something was.
+func Ago(d time.Duration) string {
+	switch {
 	case d < 2*time.Second:
 		return "just now"
 	case d < 2*time.Minute:

@@ -1,4 +1,4 @@
-// Package term distinguishes terminals from other files.
+// Package term distinguishes terminals from other files, and tells their size.
 package term
 
 import "os"
@@ -12,4 +12,16 @@ func Is(f *os.File) bool {
 	terminal := false
 	err = conn.Control(func(fd uintptr) { terminal = isTerminal(fd) })
 	return err == nil && terminal
+}
+
+// Size returns how many columns and rows a terminal has; 0 means that it is not known.
+func Size(f *os.File) (columns, rows int) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return 0, 0
+	}
+	if conn.Control(func(fd uintptr) { columns, rows = size(fd) }) != nil {
+		return 0, 0
+	}
+	return columns, rows
 }
