@@ -48,7 +48,7 @@ var shared pool
 type pool struct {
 	mu     sync.Mutex
 	unused []byte           // never taken
-	chunks int              // that were mapped
+	chunks int              // how many were mapped
 	free   map[int][][]byte // by length, of which there are few
 }
 
@@ -66,8 +66,7 @@ func (p *pool) take(n int) []byte {
 		return nil
 	}
 	if n > len(p.unused) {
-		p.unused = reserve(chunkSize, p.chunks < hugeChunks) // the end of the previous chunk is wasted
-		p.chunks++
+		p.add(reserve(chunkSize, p.chunks < hugeChunks))
 	}
 	if n > len(p.unused) {
 		return nil
@@ -75,6 +74,17 @@ func (p *pool) take(n int) []byte {
 	b := p.unused[:n:n]
 	p.unused = p.unused[n:]
 	return b
+}
+
+// add adds a chunk, of which nothing was taken. The end of the previous one is wasted.
+// If there is none, because address space could not be mapped, nothing changes:
+// shorter buffers may still fit into the previous chunk.
+func (p *pool) add(chunk []byte) {
+	if chunk == nil {
+		return
+	}
+	p.unused = chunk
+	p.chunks++
 }
 
 func (p *pool) put(b []byte) {

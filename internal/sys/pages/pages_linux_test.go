@@ -40,6 +40,21 @@ func TestHugePagesAreLimited(t *testing.T) {
 	}
 }
 
+// When no address space can be mapped, the current chunk stays in use, and no chunk
+// counts as mapped.
+func TestWithoutAddressSpace(t *testing.T) {
+	var p pool
+	b := p.take(100_000)
+	p.add(nil)
+	if p.chunks != 1 {
+		t.Errorf("%d chunks count as mapped, want 1", p.chunks)
+	}
+	page := os.Getpagesize()
+	if next, want := p.take(page), address(b)+uintptr((100_000+page-1)/page*page); address(next) != want {
+		t.Errorf("the next buffer is at %#x, want %#x, in the same chunk", address(next), want)
+	}
+}
+
 func requireHugePages(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
