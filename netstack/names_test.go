@@ -285,7 +285,7 @@ func TestResolver(t *testing.T) {
 		t.Errorf("TXT: %v, %d queries", err, first.Asked("a.example"))
 	}
 	first.Set("a.example", dnstest.Entry{Silent: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*answerTime)
 	defer cancel()
 	if _, err := r.LookupNetIP(ctx, "ip4", "a.example."); err == nil {
 		t.Error("a silent server: no error")
@@ -293,5 +293,52 @@ func TestResolver(t *testing.T) {
 	lookup("a.example.", "192.0.2.1 2001:db8::1")
 	if second.Asked("a.example") == 0 {
 		t.Error("the second server was not queried")
+	}
+}
+
+// A caller that cancels its query, or waits for a short time only, does not replace
+// the server: it may be the best one.
+func TestCallersDoNotReplaceServers(t *testing.T) {
+	t.Parallel() // it waits for timeouts
+	a, b := resolving(t, Options{NameServers: addresses("10.2.0.42", "10.2.0.43", "10.2.0.99")})
+	slow := nameServer(t, b, "10.2.0.42")
+	slow.Set("a.example", dnstest.Entry{Silent: true})
+	r := a.Resolver()
+	current := func() int {
+		a.names.mu.Lock()
+		defer a.names.mu.Unlock()
+		return a.names.current
+	}
+	early, cancel := context.WithTimeout(t.Context(), answerTime/10)
+	defer cancel()
+	canceled, cancelNow := context.WithCancel(t.Context())
+	cancelNow()
+	for name, ctx := range map[string]context.Context{"an early deadline": early, "a canceled query": canceled} {
+		if _, err := r.LookupTXT(ctx, "a.example."); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if got := current(); got != 0 {
+			t.Fatalf("%s: server %d is the current one, want still the first", name, got)
+		}
+	}
+	// Over TCP the connection is canceled while it is made.
+	a.names.current = 2 // it does not exist
+	connecting, cancelSoon := context.WithCancel(t.Context())
+	time.AfterFunc(answerTime/10, cancelSoon)
+	if conn, err := a.names.dial(connecting, a, "tcp"); err == nil {
+		conn.Close()
+		t.Error("a connection to a host that does not exist")
+	}
+	if got := current(); got != 2 {
+		t.Errorf("a canceled connection: server %d is the current one, want the same as before", got)
+	}
+	// A server that refuses has failed, however early.
+	a.names.current = 1
+	if conn, err := a.names.dial(t.Context(), a, "tcp"); err == nil {
+		conn.Close()
+		t.Error("a connection to a closed port")
+	}
+	if got := current(); got != 2 {
+		t.Errorf("a refused connection: server %d is the current one, want the next", got)
 	}
 }

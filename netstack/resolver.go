@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 )
 
 // Resolver returns a resolver for code that needs one of package net, and for
@@ -30,15 +31,19 @@ func (n *names) dial(ctx context.Context, s *Stack, network string) (net.Conn, e
 	if len(n.servers) == 0 {
 		return nil, errNoNameServers
 	}
+	if err := ctx.Err(); err != nil { // package net tries again after the caller's deadline
+		return nil, err
+	}
 	n.mu.Lock()
 	current := n.current
 	n.mu.Unlock()
+	began := time.Now()
 	conn, err := s.DialContext(ctx, network, netip.AddrPortFrom(n.servers[current], dnsPort).String())
+	watched := watchedConn{conn, n, current, ctx, began}
 	if err != nil {
-		n.replace(current)
+		watched.failed(err)
 		return nil, err
 	}
-	watched := watchedConn{conn, n, current}
 	if packets, ok := conn.(net.PacketConn); ok { // package net decides by it how to frame messages
 		return watchedPacketConn{watched, packets}, nil
 	}
@@ -55,20 +60,37 @@ func (n *names) replace(failed int) {
 	}
 }
 
+// A server that has not answered after answerTime may be down. A caller that waits
+// for a shorter time learns nothing about the server.
+const answerTime = 500 * time.Millisecond
+
 // A watchedConn is a connection to a name server. It replaces the server when no
 // answer arrives.
 type watchedConn struct {
 	net.Conn
 	names  *names
 	server int
+	ctx    context.Context // of the query
+	began  time.Time
 }
 
 func (c watchedConn) Read(b []byte) (n int, err error) {
 	n, err = c.Conn.Read(b)
-	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
+	c.failed(err)
+	return n, err
+}
+
+// failed replaces the server if an error is due to the server, and not to the caller:
+// it closed the connection, canceled the query, or set an early deadline.
+func (c watchedConn) failed(err error) {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil, errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
+	case errors.Is(c.ctx.Err(), context.Canceled):
+	case errors.As(err, &timeout) && timeout.Timeout() && time.Since(c.began) < answerTime:
+	default:
 		c.names.replace(c.server)
 	}
-	return n, err
 }
 
 // A watchedPacketConn is a watchedConn that carries datagrams.
