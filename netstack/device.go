@@ -228,6 +228,7 @@ func (d *device) MTU() (int, error) {
 
 // Close makes Read, TryRead and Write return os.ErrClosed.
 func (d *device) Close() error {
+	d.holes.close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true

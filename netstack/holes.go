@@ -26,8 +26,10 @@ type holes struct {
 	patience func(flow) time.Duration // for a new hole; 0 hides nothing
 	count    atomic.Int32             // len(of); it is read without mu
 
-	mu sync.Mutex
-	of map[flow]*hole
+	mu     sync.Mutex
+	of     map[flow]*hole
+	timer  *time.Timer // calls sweep while there is a hole
+	closed bool
 }
 
 // A flow is a connection as the stack identifies it.
@@ -57,7 +59,8 @@ const (
 	// maxHoles is how many connections are followed. The others see all SACKs.
 	maxHoles = 4096
 	// staleHole is when a connection is no longer followed if it received
-	// nothing; it may have ended.
+	// nothing: it has ended, or waits for a retransmission whose
+	// acknowledgement shows everything.
 	staleHole = 10 * time.Second
 )
 
@@ -69,6 +72,12 @@ func (h *holes) filter(f flow, segment header.TCP) {
 		return
 	}
 	ack := seqnum.Value(segment.AckNumber())
+	if segment.Flags().Contains(header.TCPFlagRst) {
+		h.mu.Lock()
+		h.forget(f)
+		h.mu.Unlock()
+		return
+	}
 	end, reported := highest(option, ack)
 	if h.hides(f, ack, end, reported, time.Now()) {
 		erase(segment, option)
@@ -129,18 +138,8 @@ func (o *hole) grow(now time.Time) {
 
 // follow begins to follow a connection. It returns nil if it must not.
 func (h *holes) follow(f flow, ack seqnum.Value, patience time.Duration, now time.Time) *hole {
-	if o := h.of[f]; o != nil || patience == 0 {
+	if o := h.of[f]; o != nil || patience == 0 || len(h.of) >= maxHoles || h.closed {
 		return o
-	}
-	if len(h.of) >= maxHoles {
-		for f, o := range h.of {
-			if now.Sub(o.seen) > staleHole {
-				h.forget(f)
-			}
-		}
-		if len(h.of) >= maxHoles {
-			return nil
-		}
 	}
 	if h.of == nil {
 		h.of = map[flow]*hole{}
@@ -148,12 +147,47 @@ func (h *holes) follow(f flow, ack seqnum.Value, patience time.Duration, now tim
 	o := &hole{begin: ack, seen: now, patience: patience}
 	h.of[f] = o
 	h.count.Store(int32(len(h.of)))
+	h.watch()
 	return o
 }
 
 func (h *holes) forget(f flow) {
 	delete(h.of, f)
 	h.count.Store(int32(len(h.of)))
+}
+
+// watch starts the timer if there is a hole and it does not run.
+func (h *holes) watch() {
+	if h.timer == nil && len(h.of) > 0 {
+		h.timer = time.AfterFunc(staleHole, h.sweep)
+	}
+}
+
+// sweep forgets connections that received nothing for a while. Not every end of a
+// connection can be seen here: it may time out, or be aborted at this end.
+func (h *holes) sweep() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	for f, o := range h.of {
+		if now.Sub(o.seen) >= staleHole {
+			h.forget(f)
+		}
+	}
+	h.timer = nil
+	h.watch()
+}
+
+// close forgets all connections, and follows no more.
+func (h *holes) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	clear(h.of)
+	h.count.Store(0)
+	if h.timer != nil {
+		h.timer.Stop()
+	}
 }
 
 // parseTCP returns the header of a TCP segment, with its options, and the flow

@@ -3,6 +3,7 @@ package netstack
 import (
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -57,9 +58,10 @@ func TestHoles(t *testing.T) {
 }
 
 // Flows do not affect each other. One that is no connection is not followed. The
-// number of flows is limited, and flows that ended make room.
+// number of flows is limited.
 func TestHolesOfManyFlows(t *testing.T) {
 	h, now := newHoles(), time.Now()
+	defer h.close()
 	for n := range uint16(maxHoles) {
 		if !h.hides(numbered(n), 100, 300, true, now) {
 			t.Fatalf("flow %d: the hole is not hidden", n)
@@ -71,19 +73,55 @@ func TestHolesOfManyFlows(t *testing.T) {
 	if h.hides(numbered(0), 300, 0, false, now) || int(h.count.Load()) != maxHoles-1 {
 		t.Errorf("%d flows have holes after one was filled, want %d", h.count.Load(), maxHoles-1)
 	}
-	now = now.Add(staleHole + time.Second)
-	for n := range uint16(2) {
-		if !h.hides(numbered(maxHoles+n), 100, 300, true, now) {
-			t.Errorf("flow %d: no room, although the other flows have ended", n)
-		}
-	}
-	if len(h.of) != 2 {
-		t.Errorf("%d flows are followed, want 2", len(h.of))
+	if !h.hides(numbered(maxHoles), 100, 300, true, now) {
+		t.Error("no flow can be followed, although there is room")
 	}
 	h.patience = func(flow) time.Duration { return 0 }
+	h.forget(numbered(0))
 	if h.hides(numbered(7777), 100, 300, true, now) {
 		t.Error("the hole of a flow that is no connection is hidden")
 	}
+}
+
+// A connection that ended has no state any more: at once after a reset, and some
+// seconds after a timeout. Nothing is followed after the end of the stack.
+func TestHolesOfConnectionsThatEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHoles()
+		follows := func(f flow) bool {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.of[f] != nil
+		}
+		for n := range uint16(3) {
+			h.hides(numbered(n), 100, 300, true, time.Now())
+		}
+		p := segmentOf(false, nil)
+		f, reset := parseTCP(p)
+		h.hides(f, 100, 300, true, time.Now())
+		reset.SetFlags(uint8(header.TCPFlagRst))
+		h.filter(f, reset)
+		if follows(f) || h.count.Load() != 3 {
+			t.Errorf("after a reset, %d flows are followed, want 3 others", h.count.Load())
+		}
+		time.Sleep(staleHole - time.Second)
+		h.hides(numbered(1), 100, 300, true, time.Now())
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !follows(numbered(1)) || h.count.Load() != 1 {
+			t.Errorf("%d flows are followed, want the one that received something", h.count.Load())
+		}
+		time.Sleep(2 * staleHole)
+		synctest.Wait()
+		if follows(numbered(1)) || h.count.Load() != 0 {
+			t.Errorf("%d flows are followed after a timeout, want none", h.count.Load())
+		}
+		h.hides(numbered(4), 100, 300, true, time.Now())
+		h.close()
+		if h.hides(numbered(5), 100, 300, true, time.Now()) || follows(numbered(4)) || h.timer.Stop() {
+			t.Error("after the end of the stack a flow is followed, or the timer runs")
+		}
+	})
 }
 
 // A connection that was just established has a patience, which the handshake has
