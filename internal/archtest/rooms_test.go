@@ -90,7 +90,7 @@ var rooms = map[string]room{
 		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
 		"internal/observe", "internal/peer", "internal/resolve/dns", "internal/resolve/follow", "internal/session", "internal/sys/errno", "internal/sys/link", "internal/sys/pages",
-		"internal/sys/tun", "internal/sys/udp", "internal/wire"}},
+		"internal/sys/tun", "internal/sys/udp", "internal/sys/yield", "internal/wire"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",
@@ -119,7 +119,7 @@ var rooms = map[string]room{
 	"internal/sys/resolved":        {third: []string{unix, dbus}},
 
 	"internal/control": {imports: []string{
-		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",
+		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process", "internal/sys/yield",
 		"internal/uapi"}},
 	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/quote"}},

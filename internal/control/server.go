@@ -15,6 +15,7 @@ import (
 	"wgd/internal/sys/errno"
 	"wgd/internal/sys/flock"
 	"wgd/internal/sys/process"
+	"wgd/internal/sys/yield"
 	"wgd/internal/uapi"
 )
 
@@ -225,7 +226,8 @@ const acceptPause = 50 * time.Millisecond
 func (s *Server) serveConn(conn *connection, t Target) {
 	requests := uapi.NewDecoder(conn)
 	requests.BeforeRead(func(begun bool) { conn.mayPause = !begun })
-	answer := bufio.NewWriterSize(conn, answerBuffer)
+	answers := pacedWriter{w: conn}
+	answer := bufio.NewWriterSize(&answers, answerBuffer)
 	for {
 		request, err := requests.Next()
 		switch {
@@ -245,6 +247,7 @@ func (s *Server) serveConn(conn *connection, t Target) {
 		case request.Get:
 			var status conf.Status
 			conn.work(func() { status = t.Status() })
+			answers.pacer.Begin()
 			err = uapi.WriteStatus(answer, &status)
 			status.Erase()
 		case request.Reload:
@@ -259,6 +262,20 @@ func (s *Server) serveConn(conn *connection, t Target) {
 			return
 		}
 	}
+}
+
+// pacedWriter pauses between the parts of a large answer, so that composing it does not
+// delay packets.
+type pacedWriter struct {
+	w     io.Writer
+	pacer yield.Pacer
+}
+
+func (p *pacedWriter) Write(b []byte) (int, error) {
+	if len(b) == answerBuffer { // it is not the end of the answer
+		p.pacer.Pause()
+	}
+	return p.w.Write(b)
 }
 
 // reload makes a Reloader read its file again.

@@ -23,6 +23,7 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 		return err
 	}
 	// No step after this one can fail.
+	m.changes++
 	e := &edit{m: m, now: now, routes: m.routes.Load().Edit()}
 	if next != m.identity {
 		e.setIdentity(next, *c.PrivateKey)

@@ -48,6 +48,7 @@ type Machine struct {
 	private  key.Private
 	identity *identity // nil without a private key
 
+	changes     uint64 // of the configuration so far
 	members     map[key.Public]*member
 	first, last *member            // in the order of addition
 	names       map[string]*member // of those that have one

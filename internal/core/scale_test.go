@@ -3,28 +3,13 @@
 package core
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"runtime"
 	"testing"
 	"time"
 
 	"wgd/conf"
-	"wgd/internal/clock"
-	"wgd/key"
 )
-
-// manyPeers returns a change that adds n peers with one prefix each.
-func manyPeers(n int) (c conf.Change) {
-	for i := range n {
-		var public key.Public
-		binary.BigEndian.PutUint64(public[8:], uint64(i)*0x9e3779b97f4a7c15)
-		c.Peers = append(c.Peers, conf.PeerChange{PublicKey: public, AllowedIPs: []conf.AllowedIPChange{{Prefix: prefixOf(i)}}})
-	}
-	return c
-}
-
-var scaleNow = clock.Now{Mono: start, Wall: epoch}
 
 // An idle configured peer takes about 1 KB of memory, so that ten thousand fit on
 // a small computer.

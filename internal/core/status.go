@@ -12,22 +12,71 @@ import (
 // Status returns a copy of the machine's status, with the peers in the order of
 // addition (A60). The caller fills in Name, MTU, Fault and Drops.
 func (m *Machine) Status(now clock.Now) conf.Status {
-	s := conf.Status{
-		PrivateKey:   m.private.Clone(),
-		PublicKey:    m.PublicKey(),
-		ListenPort:   m.port,
-		FirewallMark: m.mark,
-		NoMSSClamp:   m.keepMSS,
-		Up:           m.up,
-		Tunables:     m.tunables,
-		Peers:        make([]conf.PeerStatus, 0, len(m.members)),
-	}
-	for p := m.first; p != nil; p = p.after {
-		s.Peers = append(s.Peers, p.status(now))
-	}
-	s.Observations = m.observed.AppendStatus(nil, now)
-	return s
+	var s Snapshot
+	s.Reserve(len(m.members))
+	s.Copy(m, now, len(m.members))
+	return s.Status
 }
+
+// A Snapshot is a status that is copied in parts, so that the machine can do other work
+// between them. It has the configuration of one moment (A60), and of each peer the
+// state of the moment at which the peer was copied.
+type Snapshot struct {
+	// Status is valid when Copy has returned true.
+	Status conf.Status
+
+	begun    bool
+	next     *member // the first that has not been copied
+	changes  uint64  // Machine.changes when the first was copied
+	restarts int
+}
+
+// maxRestarts is how often a Snapshot begins again because the configuration has
+// changed. After that, one Copy copies everything.
+const maxRestarts = 3
+
+// Reserve makes room for that many peers, before Copy needs it while the
+// machine waits.
+func (s *Snapshot) Reserve(peers int) { s.Status.Peers = make([]conf.PeerStatus, 0, peers) }
+
+// Copy copies up to n more peers, and reports whether the Snapshot is complete.
+func (s *Snapshot) Copy(m *Machine, now clock.Now, n int) (complete bool) {
+	if s.begun && s.changes != m.changes {
+		s.Status.Erase()
+		s.Status.Peers = s.Status.Peers[:0]
+		s.begun = false
+		s.restarts++
+	}
+	if !s.begun {
+		s.begun, s.changes, s.next = true, m.changes, m.first
+	}
+	if s.restarts > maxRestarts {
+		n = len(m.members)
+	}
+	for ; s.next != nil && n > 0; s.next, n = s.next.after, n-1 {
+		s.Status.Peers = append(s.Status.Peers, s.next.status(now))
+	}
+	if s.next != nil {
+		return false
+	}
+	m.copyInterface(&s.Status, now)
+	return true
+}
+
+// copyInterface copies everything but the peers.
+func (m *Machine) copyInterface(s *conf.Status, now clock.Now) {
+	s.PrivateKey = m.private.Clone()
+	s.PublicKey = m.PublicKey()
+	s.ListenPort = m.port
+	s.FirewallMark = m.mark
+	s.NoMSSClamp = m.keepMSS
+	s.Up = m.up
+	s.Tunables = m.tunables
+	s.Observations = m.observed.AppendStatus(nil, now)
+}
+
+// PeerCount returns the number of peers.
+func (m *Machine) PeerCount() int { return len(m.members) }
 
 func (p *member) status(now clock.Now) conf.PeerStatus {
 	mtu, source := p.shared.Location().PathMTU(now.Mono)

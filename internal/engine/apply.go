@@ -9,10 +9,12 @@ import (
 	"wgd/conf"
 	"wgd/internal/aead"
 	"wgd/internal/clock"
+	"wgd/internal/core"
 	"wgd/internal/dataplane"
 	"wgd/internal/peer"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/udp"
+	"wgd/internal/sys/yield"
 )
 
 // Apply makes the whole change or, if it returns an error, none of it (A59).
@@ -174,14 +176,37 @@ func (e *Engine) rerouted(list []*peer.Peer, since clock.Time, resumed bool) {
 	})
 }
 
+// snapshotPart is how many peers are copied under one lock: in about 0.2 ms.
+const snapshotPart = 256
+
+// snapshot copies the state of the machine. That takes 80 ms for 100,000 peers, in which
+// handshakes and, with one processor, packets would wait. So it is done in parts.
+func (e *Engine) snapshot() conf.Status {
+	e.lanes.NeedProcessors(e.world.Clock().Mono)
+	var s core.Snapshot
+	e.mu.Lock()
+	n := e.machine.PeerCount()
+	e.mu.Unlock()
+	s.Reserve(n)
+	pacer := yield.StartPacer()
+	for {
+		e.mu.Lock()
+		complete := s.Copy(e.machine, e.world.Clock(), snapshotPart)
+		if complete {
+			s.Status.Up, s.Status.Fault = e.up, e.fault
+		}
+		e.mu.Unlock()
+		if complete {
+			return s.Status
+		}
+		pacer.Pause()
+	}
+}
+
 // Status returns a consistent snapshot of the interface (A60).
 func (e *Engine) Status() conf.Status {
+	st := e.snapshot()
 	now := e.world.Clock()
-	e.lanes.NeedProcessors(now.Mono)
-	e.mu.Lock()
-	st := e.machine.Status(now)
-	st.Up, st.Fault = e.up, e.fault
-	e.mu.Unlock()
 	if st.Name = e.world.TUN.Name(); st.Name == "" { // the interface is gone
 		st.Name = e.name
 	}

@@ -41,6 +41,7 @@ type figure struct {
 var measurements = []measurement{
 	{"peers", manyPeers},
 	{"wg", manyPeersByWg},
+	{"status", readStatus},
 	{"keepalive", manyKeepalives},
 	{"prefixes", manyPrefixes},
 	{"storm", storm},

@@ -1,4 +1,5 @@
-// Package yield lets a goroutine yield to goroutines that wait for the kernel.
+// Package yield lets a goroutine yield to goroutines that wait for the kernel, and, in
+// long work, to everything else.
 //
 // runtime.Gosched yields to goroutines that are runnable already. Go's scheduler
 // polls the kernel for readable files and sockets only when no goroutine is
