@@ -23,12 +23,13 @@ import (
 // is delivered at once. RFC 8985 waits in the same way and for the same time. See
 // docs/decisions/late-packets.md.
 type holes struct {
+	clock    tcpip.Clock
 	patience func(flow) time.Duration // for a new hole; 0 hides nothing
 	count    atomic.Int32             // len(of); it is read without mu
 
 	mu     sync.Mutex
 	of     map[flow]*hole
-	timer  *time.Timer // calls sweep while there is a hole
+	timer  tcpip.Timer // calls sweep while there is a hole
 	closed bool
 }
 
@@ -79,7 +80,7 @@ func (h *holes) filter(f flow, segment header.TCP) {
 		return
 	}
 	end, reported := highest(option, ack)
-	if h.hides(f, ack, end, reported, time.Now()) {
+	if h.hides(f, ack, end, reported, h.clock.Now()) {
 		erase(segment, option)
 	}
 }
@@ -159,7 +160,7 @@ func (h *holes) forget(f flow) {
 // watch starts the timer if there is a hole and it does not run.
 func (h *holes) watch() {
 	if h.timer == nil && len(h.of) > 0 {
-		h.timer = time.AfterFunc(staleHole, h.sweep)
+		h.timer = h.clock.AfterFunc(staleHole, h.sweep)
 	}
 }
 
@@ -168,7 +169,7 @@ func (h *holes) watch() {
 func (h *holes) sweep() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := time.Now()
+	now := h.clock.Now()
 	for f, o := range h.of {
 		if now.Sub(o.seen) >= staleHole {
 			h.forget(f)

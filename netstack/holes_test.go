@@ -17,7 +17,7 @@ import (
 const testPatience = 16 * time.Millisecond
 
 func newHoles() *holes {
-	return &holes{patience: func(flow) time.Duration { return testPatience }}
+	return &holes{clock: tcpip.NewStdClock(), patience: func(flow) time.Duration { return testPatience }}
 }
 
 // numbered returns a flow of this number.

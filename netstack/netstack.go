@@ -75,7 +75,9 @@ type Stack struct {
 
 // New makes a stack. Pass it to wg.Open as the Device, which then reads from it
 // and writes to it.
-func New(o Options) (*Stack, error) {
+func New(o Options) (*Stack, error) { return newStack(o, tcpip.NewStdClock()) }
+
+func newStack(o Options, clock tcpip.Clock) (*Stack, error) {
 	if o.MTU == 0 {
 		o.MTU = defaultMTU
 	}
@@ -91,9 +93,10 @@ func New(o Options) (*Stack, error) {
 			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 			HandleLocal:        true,
+			Clock:              clock,
 		}),
 	}
-	s.holes.patience = s.patience
+	s.holes.clock, s.holes.patience = clock, s.patience
 	err := s.configure(o.Addresses)
 	if err == nil {
 		s.names, err = newNames(s, o)
