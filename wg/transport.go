@@ -40,8 +40,9 @@ type Conn interface {
 	// Read waits for a train from one address and copies it to b, which has
 	// 65,536 bytes; n is the length of the train in bytes. An empty datagram has
 	// n and size 0. After an error, the Interface logs it, waits for a time that
-	// grows from 10 ms to 1 s with each error in a row, and calls Read again;
-	// after os.ErrClosed or net.ErrClosed it does not.
+	// grows from 10 ms to 1 s with each error in a row, and calls Read again.
+	// After os.ErrClosed or net.ErrClosed it does not: it receives nothing until
+	// ListenPort changes, which opens another Conn.
 	Read(b []byte) (n, size int, from netip.AddrPort, err error)
 	// Write sends a train to an address. It must not keep or change b. After an
 	// error, the datagrams that were not sent are lost, as in any network; the

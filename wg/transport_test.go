@@ -6,13 +6,19 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"net/netip"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"wgd/conf"
 	"wgd/internal/asynctest"
+	"wgd/key"
+	"wgd/netstack"
 	"wgd/wg"
 )
 
@@ -182,4 +188,92 @@ func TestTransportIsRefused(t *testing.T) {
 	if len(net.conns) != 1 { // the old one was closed
 		t.Errorf("%d connections, want 1", len(net.conns))
 	}
+}
+
+// A mortal is a Transport whose Conns can end by themselves.
+type mortal struct {
+	wg.Transport
+	mu    sync.Mutex
+	conns []*mortalConn
+}
+
+type mortalConn struct {
+	wg.Conn
+	reads atomic.Int64 // after the end
+	ended atomic.Bool
+}
+
+func (m *mortal) Open(port uint16) (wg.Conn, error) {
+	c, err := m.Transport.Open(port)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conns = append(m.conns, &mortalConn{Conn: c})
+	return m.conns[len(m.conns)-1], nil
+}
+
+func (c *mortalConn) Read(b []byte) (n, size int, from netip.AddrPort, err error) {
+	if c.ended.Load() {
+		c.reads.Add(1)
+		return 0, 0, netip.AddrPort{}, net.ErrClosed
+	}
+	n, size, from, err = c.Conn.Read(b)
+	if len(b) > 0 && n == 1 { // a datagram of one byte ends the Conn
+		c.ended.Store(true)
+		return 0, 0, netip.AddrPort{}, net.ErrClosed
+	}
+	return n, size, from, err
+}
+
+// A Conn whose Read has returned net.ErrClosed is not read again, and the log says that
+// nothing is received. Another port opens another Conn, and the tunnel works again.
+func TestTransportEndsByItself(t *testing.T) {
+	network, at := newNetwork(), netip.MustParseAddr("192.0.2.1")
+	m := &mortal{Transport: host{network, at}}
+	logged := make(chan string, 10)
+	stack, err := netstack.New(netstack.Options{Addresses: []netip.Prefix{netip.MustParsePrefix("10.2.0.1/32")}})
+	check(err)
+	w, err := wg.Open(wg.Options{Name: "example", Device: stack, Transport: m, Log: slog.New(slog.NewTextHandler(lineWriter(logged), nil))})
+	check(err)
+	defer w.Close()
+	client, clientKey := openOn(host{network, netip.MustParseAddr("192.0.2.42")}, "10.2.0.42/32")
+	defer client.Close()
+	private, err := key.GeneratePrivate(rand.Reader)
+	check(err)
+	check(w.Apply(conf.Change{PrivateKey: &private, Peers: []conf.PeerChange{{
+		PublicKey: clientKey, AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.MustParsePrefix("10.2.0.42/32")}},
+	}}}))
+
+	stranger, err := host{network, netip.MustParseAddr("192.0.2.3")}.Open(0)
+	check(err)
+	check(stranger.Write([]byte{0}, 1, netip.AddrPortFrom(at, w.Status().ListenPort)))
+	if line := <-logged; !strings.Contains(line, "set another listen port") {
+		t.Errorf("logged %s", line)
+	}
+	port := uint16(1234)
+	check(w.Apply(conf.Change{ListenPort: &port}))
+	endpoint := netip.AddrPortFrom(at, port)
+	check(client.Apply(conf.Change{Peers: []conf.PeerChange{{
+		PublicKey: private.Public(), Endpoint: &endpoint, AllowedIPs: []conf.AllowedIPChange{{Prefix: netip.MustParsePrefix("10.2.0.1/32")}},
+	}}}))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := client.stack.Ping(ctx, netip.MustParseAddr("10.2.0.1")); err != nil {
+		t.Errorf("through another Conn: %v", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.conns[0].reads.Load(); n != 0 {
+		t.Errorf("%d calls of Read after net.ErrClosed", n)
+	}
+}
+
+// lineWriter passes on each line of a log.
+type lineWriter chan string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
 }

@@ -140,6 +140,9 @@ func (i *inHandler) receive(wait bool) (n int, err error) {
 
 func (i *inHandler) Failed(err error) bool {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
+		if errors.As(err, new(udp.ConnEnded)) {
+			i.engine.world.Log.Error(err.Error())
+		}
 		return true
 	}
 	i.engine.world.Log.Debug("receive failed", "err", err)

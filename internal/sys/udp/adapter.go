@@ -2,6 +2,7 @@ package udp
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -64,6 +65,7 @@ type connGroup struct {
 	taken   sync.Cond // trains or the error were taken, or the Group was closed
 	pending chunk
 	err     error // of the last Read
+	over    bool  // the Conn has ended: there is always an error
 }
 
 func newConnGroup(c Conn, o Options, has func(netip.Addr) bool, buffer int) (*connGroup, error) {
@@ -158,6 +160,16 @@ func (c *chunk) take(to *chunk, bs []batch.Batch) (n int) {
 
 var errBadRead = errors.New("the transport returned an impossible number of bytes, or size, from Read")
 
+// ConnEnded says that a Conn ended without being closed by this side. It is an
+// os.ErrClosed, and returned once.
+type ConnEnded struct{}
+
+func (ConnEnded) Error() string {
+	return "the transport was closed by itself, so nothing is received any more: set another listen port, which opens it again"
+}
+
+func (ConnEnded) Unwrap() error { return os.ErrClosed }
+
 func (g *connGroup) readAll() {
 	defer close(g.ended)
 	buf := make([]byte, maxRead)
@@ -165,6 +177,10 @@ func (g *connGroup) readAll() {
 		n, size, from, err := g.conn.Read(buf)
 		if err == nil && (n < 0 || n > len(buf) || size < 0 || n > 0 && size == 0) {
 			err = errBadRead
+		}
+		if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
+			g.end()
+			return
 		}
 		if err != nil {
 			g.fail(err)
@@ -197,6 +213,14 @@ func (g *connGroup) fail(err error) {
 	for g.err != nil && !g.closed.Load() {
 		g.taken.Wait()
 	}
+}
+
+// end is called when the Conn will not be read any more.
+func (g *connGroup) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.err, g.over = ConnEnded{}, true
+	g.arrived.Broadcast()
 }
 
 // await waits until there is something to take, unless wait is false. The caller holds
@@ -235,6 +259,9 @@ func (r *connReceiver) receive(bs []batch.Batch, wait bool) (n int, err error) {
 		n = g.pending.take(&r.chunk, bs[:min(len(bs), MaxDepth)])
 	default:
 		err, g.err = g.err, nil
+		if g.over {
+			g.err = os.ErrClosed
+		}
 	}
 	g.taken.Signal()
 	return n, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -278,4 +279,36 @@ func TestAdapterSend(t *testing.T) {
 		t.Errorf("a mark: %v", err)
 	}
 	<-c.closed // Adapt has closed it
+}
+
+// A Conn that has ended by itself is not read again. What it returned before is received
+// first; then Recv says once what happened, and later only that it is closed.
+func TestAdapterReadsNoMoreAfterTheEnd(t *testing.T) {
+	for _, ended := range []error{os.ErrClosed, &net.OpError{Op: "read", Err: net.ErrClosed}} {
+		c := newScripted(
+			scriptedRead{data: []byte{1}, size: 1, from: remoteA},
+			scriptedRead{err: ended},
+			scriptedRead{data: []byte{2}, size: 1, from: remoteA},
+		)
+		s := adapt(t, c)
+		<-s.Group.(*connGroup).ended // the goroutine
+		if len(c.reads) != 1 {
+			t.Errorf("%v: %d reads are left, want 1", ended, len(c.reads))
+		}
+		r, bs := s.Socket(0).NewReceiver(), make([]batch.Batch, 1)
+		if n, err := r.Recv(bs); n != 1 || err != nil {
+			t.Errorf("%v: what arrived before: %d, %v", ended, n, err)
+		}
+		if _, err := r.Recv(bs); err != (ConnEnded{}) || !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%v: got %v, want ConnEnded", ended, err)
+		}
+		for range 2 {
+			if _, err := s.Socket(0).NewReceiver().Recv(bs); err != os.ErrClosed {
+				t.Errorf("%v: got %v, want %v", ended, err, os.ErrClosed)
+			}
+		}
+		if err := s.Socket(0).Wait(); err != nil { // TryRecv returns the error
+			t.Errorf("Wait: %v", err)
+		}
+	}
 }
