@@ -45,9 +45,11 @@ type Conn interface {
 	// ListenPort changes, which opens another Conn.
 	Read(b []byte) (n, size int, from netip.AddrPort, err error)
 	// Write sends a train to an address. It must not keep or change b. After an
-	// error, the datagrams that were not sent are lost, as in any network; the
-	// tunnel sends handshakes again, but no data. Write should not wait for long,
-	// because packets to other peers wait meanwhile: discard datagrams instead.
+	// error for a train of several datagrams, the Interface writes them again, one
+	// by one, until two in a row have failed. What fails then is lost, as in any
+	// network; the tunnel sends handshakes again, but no data. Write should not
+	// wait for long, because packets to other peers wait meanwhile: discard
+	// datagrams instead.
 	Write(b []byte, size int, to netip.AddrPort) error
 	// Close makes Read return, also a call that is waiting. The Interface waits
 	// for that.

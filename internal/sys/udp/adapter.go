@@ -276,7 +276,9 @@ func (g *connGroup) Wait() error {
 }
 
 // Send leaves the source address, ECN, TOS, TTL and fragmentation to the Conn. All
-// goroutines may share it.
+// goroutines may share it. After an error it sends the datagrams of a train again, one by
+// one, so that one error costs one datagram: a TCP that loses all that it has in flight
+// waits for its timer. WireGuard discards those that arrive twice.
 func (g *connGroup) Send(b *batch.Batch) error {
 	stride := b.Stride
 	if stride <= 0 || stride > len(b.Data) {
@@ -291,8 +293,28 @@ func (g *connGroup) Send(b *batch.Batch) error {
 		return ErrNoFamily
 	}
 	err := g.conn.Write(b.Data, stride, b.Remote.Remote)
+	if err != nil && len(b.Data) > stride && !errors.Is(err, ErrBacklog) && !g.closed.Load() {
+		err = g.sendEach(b.Data, stride, b.Remote.Remote)
+	}
 	if err != nil && g.closed.Load() {
 		return os.ErrClosed
+	}
+	return err
+}
+
+// sendEach sends the datagrams of a train one by one. It returns the first error, and
+// stops at the second one in a row, because the others would fail as well.
+func (g *connGroup) sendEach(data []byte, stride int, to netip.AddrPort) (err error) {
+	failed := 0 // in a row
+	for len(data) > 0 && failed < 2 {
+		one := data[:min(stride, len(data))]
+		data = data[len(one):]
+		failed++
+		if e := g.conn.Write(one, len(one), to); e == nil {
+			failed = 0
+		} else if err == nil {
+			err = e
+		}
 	}
 	return err
 }

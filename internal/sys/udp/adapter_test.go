@@ -281,6 +281,49 @@ func TestAdapterSend(t *testing.T) {
 	<-c.closed // Adapt has closed it
 }
 
+// After an error, the datagrams of a train are sent again one by one, until two in a row
+// have failed. A single datagram and a congested path are left alone.
+func TestAdapterSendsAgain(t *testing.T) {
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		count int
+		fails func(call int, b []byte) error
+		want  error
+		sent  []byte // numbers of the datagrams, in order
+		calls int
+	}{
+		"one error":         {5, func(call int, _ []byte) error { return only(call == 1, broken) }, nil, []byte{0, 1, 2, 3, 4}, 6},
+		"one bad datagram":  {5, func(_ int, b []byte) error { return only(bytes.Contains(b, []byte{0, 2}), broken) }, broken, []byte{0, 1, 3, 4}, 6},
+		"two bad datagrams": {6, func(_ int, b []byte) error { return only(bytes.ContainsAny(b, "\x01\x03"), broken) }, broken, []byte{0, 2, 4, 5}, 7},
+		"nothing works":     {5, func(int, []byte) error { return broken }, broken, nil, 3},
+		"one datagram":      {1, func(int, []byte) error { return broken }, broken, nil, 1},
+		"congestion":        {5, func(int, []byte) error { return ErrBacklog }, ErrBacklog, nil, 1},
+	} {
+		conn, calls, sent := newScripted(), 0, []byte(nil)
+		conn.write = func(b []byte, size int, to netip.AddrPort) error {
+			if calls++; to != remoteA || len(b) > size && (size != 10 || len(b) != 10*(c.count-1)+4) {
+				t.Errorf("%s: %d bytes of size %d to %v", name, len(b), size, to)
+			}
+			err := c.fails(calls, b)
+			for i := 0; err == nil && i < len(b); i += size {
+				sent = append(sent, b[i+1])
+			}
+			return err
+		}
+		train := batch.Batch{Data: datagrams(0, c.count, 10, 4), Stride: 10, Remote: wire.NewEndpoint(remoteA, netip.Addr{}, 0)}
+		if err := adapt(t, conn).NewSender().Send(&train); err != c.want || calls != c.calls || !bytes.Equal(sent, c.sent) {
+			t.Errorf("%s: %v after %d calls, sent %v; want %v, %d, %v", name, err, calls, sent, c.want, c.calls, c.sent)
+		}
+	}
+}
+
+func only(fails bool, err error) error {
+	if fails {
+		return err
+	}
+	return nil
+}
+
 // A Conn that has ended by itself is not read again. What it returned before is received
 // first; then Recv says once what happened, and later only that it is closed.
 func TestAdapterReadsNoMoreAfterTheEnd(t *testing.T) {
