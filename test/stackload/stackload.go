@@ -99,7 +99,7 @@ func Become(open func(Tunnel) (Stack, error)) {
 		Source: role(func(s Stack, t Tunnel, bytes *atomic.Uint64) error { return source(s.Dial, t.Remote, bytes) }),
 		Proxy:  role(proxy),
 		Client: func(t Tunnel) (func() (Reading, error), error) {
-			return answer, source(dialer(t.Proxy), t.Remote, &bytes)
+			return answer, source(lab.SOCKS5(t.Proxy), t.Remote, &bytes)
 		},
 	}.Become()
 }
