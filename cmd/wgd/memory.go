@@ -3,6 +3,7 @@ package main
 import (
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wgd/conf"
@@ -13,24 +14,40 @@ const (
 	// response leaves enough memory to return: some hundred bytes for each.
 	largeRequest = 10_000
 
+	// manyConnections is the number of connections through a proxy that leave as
+	// much memory: some ten kilobytes for each.
+	manyConnections = 256
+
 	// trimDelay is long enough for several requests that belong together.
 	trimDelay = time.Second
 )
 
-// A trimmer returns the memory of large requests and responses to the kernel.
-// Without it, the garbage collector would not run for minutes, and the daemon
-// would keep twice the memory that it uses. The methods of a nil trimmer do
-// nothing.
+// A trimmer returns the memory of large requests and responses, and of what made
+// many connections, to the kernel. Without it, the garbage collector would not run
+// for minutes, and the process would keep twice the memory that it uses. The
+// methods of a nil trimmer do nothing.
 type trimmer struct {
+	connections atomic.Uint64
+
 	mu    sync.Mutex
 	timer *time.Timer // nil if no trim is due
 }
 
 // handled schedules a trim if a request or response of this size is large.
 func (t *trimmer) handled(peers, prefixes int) {
-	if t == nil || peers+prefixes < largeRequest {
-		return
+	if t != nil && peers+prefixes >= largeRequest {
+		t.schedule()
 	}
+}
+
+// connected schedules a trim if there were many connections since the last time.
+func (t *trimmer) connected() {
+	if t != nil && t.connections.Add(1)%manyConnections == 0 {
+		t.schedule()
+	}
+}
+
+func (t *trimmer) schedule() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.timer == nil {

@@ -6,10 +6,11 @@ import (
 )
 
 // There is one trim for all large requests that arrive within a second, and
-// none for small ones.
+// none for small ones. Many connections are like a large request.
 func TestTrimmer(t *testing.T) {
 	var none *trimmer
 	none.handled(largeRequest, largeRequest)
+	none.connected()
 	var memory trimmer
 	memory.handled(largeRequest/2, largeRequest/2-1)
 	due := func() bool {
@@ -29,5 +30,14 @@ func TestTrimmer(t *testing.T) {
 		if time.Since(begun) > time.Minute {
 			t.Fatal("no trim within a minute")
 		}
+	}
+	for range manyConnections - 1 {
+		memory.connected()
+	}
+	if due() {
+		t.Error("a few connections scheduled a trim")
+	}
+	if memory.connected(); !due() {
+		t.Error("many connections did not schedule a trim")
 	}
 }

@@ -297,7 +297,7 @@ type stackTarget struct {
 }
 
 func (p *proxyRun) target() stackTarget {
-	return stackTarget{target{p.tunnel.tunnel, p.log, &trimmer{}}, p}
+	return stackTarget{target{p.tunnel.tunnel, p.log, &p.tunnel.memory}, p}
 }
 
 // Status says also that no interface of the kernel belongs to the tunnel.

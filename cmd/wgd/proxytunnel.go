@@ -26,6 +26,7 @@ type stackTunnel struct {
 	family  proxyconf.Family
 	mark    uint32 // FwMark of the file
 	check   proxyconf.CheckAlive
+	memory  trimmer
 }
 
 // openStack opens the tunnel that a file describes.
@@ -78,6 +79,12 @@ func followNames(file *wgconf.File, change *conf.Change) error {
 		change.Peers[i].EndpointName = &named
 	}
 	return nil
+}
+
+// DialContext connects to an address through the tunnel.
+func (t *stackTunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	t.memory.connected()
+	return t.Stack.DialContext(ctx, network, address)
 }
 
 // needsRestart returns the keys whose values in the file are other ones now, and that a
