@@ -50,8 +50,10 @@ type Worker = lab.Worker[Reading]
 
 // The roles of workers. Some act on each request for a reading.
 const (
-	TCPSink    = "tcp-sink"   // reads from all connections to a port
-	TCPSource  = "tcp-source" // writes to Streams connections, at Rate in total
+	TCPSink    = "tcp-sink"    // reads from all connections to a port
+	TCPSource  = "tcp-source"  // writes to Streams connections, at Rate in total
+	TCPEcho    = "tcp-echo"    // sends back what it receives from all connections to a port
+	IdleSOCKS5 = "idle-socks5" // holds Count connections to Remote through SOCKS5; on request, uses each
 	UDPSink    = "udp-sink"
 	UDPSource  = "udp-source" // datagrams of Size, as fast as one thread can
 	UDPRound   = "udp-round"  // a datagram to each of Count peers in turn, at PacketRate
@@ -67,6 +69,8 @@ const (
 var crew = lab.Crew[Job, Reading]{
 	TCPSink:    tcpSink,
 	TCPSource:  tcpSource,
+	TCPEcho:    tcpEcho,
+	IdleSOCKS5: idleSOCKS5,
 	UDPSink:    udpSink,
 	UDPSource:  udpSource,
 	UDPRound:   udpRound,

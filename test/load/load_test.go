@@ -40,6 +40,7 @@ func TestJobsWithoutSense(t *testing.T) {
 		Reconnect:  {Remote: "127.0.0.1:9", Peers: &Peers{Peers: 1, Daemon: "no key"}},
 		Ping:       {Remote: "nowhere", Count: 1},
 		TCPSource:  {Remote: "no where", Streams: 1},
+		IdleSOCKS5: {Remote: "no where", Count: 1},
 		UDPSource:  {Remote: "no where", Size: 64},
 		UDPRound:   {Count: 0, PacketRate: 1},
 		Flood:      {Remote: "127.0.0.1:9", PacketRate: 1, Flood: "nonsense", Peers: &Peers{Daemon: strings.Repeat("01", 32)}},
