@@ -158,17 +158,6 @@ func TestListenUnix(t *testing.T) {
 	}
 }
 
-// A folder in which the socket cannot be made first is refused with a sentence.
-func TestListenUnixLongFolder(t *testing.T) {
-	folder := "/" + strings.Repeat("d", maxSocketFolder)
-	if _, err := listenUnix(folder + "/s"); err == nil || !strings.Contains(err.Error(), "choose a shorter one") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := listenUnix(folder[:maxSocketFolder] + "/s"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the longest folder that fits: got %v, want that it does not exist", err)
-	}
-}
-
 // The preferred family comes first, and one that the tunnel does not have is left out.
 func TestPreferredFamily(t *testing.T) {
 	list := addrs("fd00::1", "10.0.0.1", "fd00::2")

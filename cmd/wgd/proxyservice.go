@@ -11,13 +11,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
 
 	"wgd/internal/proxy"
 	"wgd/internal/proxyconf"
 	"wgd/internal/quote"
 	"wgd/internal/sys/errno"
+	"wgd/internal/sys/unixsocket"
 )
 
 // A running is a service that runs.
@@ -175,10 +175,6 @@ func plainOp(err error) error {
 	return err
 }
 
-// maxSocketFolder is the maximum length of the folder of a unix socket, which is first made
-// in a folder of its own there: a path has at most 107 bytes.
-const maxSocketFolder = 107 - len("/.wgd-4294967295/s")
-
 // listenUnix listens on a unix socket that only its owner may use. It replaces a socket
 // on which nobody listens.
 func listenUnix(path string) (net.Listener, error) {
@@ -190,31 +186,15 @@ func listenUnix(path string) (net.Listener, error) {
 		if err == nil {
 			conn.Close()
 		}
-		if !errno.NobodyListens(err) {
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return nil, errors.New("there is a socket of another user: choose another path")
+		case !errno.NobodyListens(err):
 			return nil, errors.New("another program listens on this socket: choose another path")
 		}
 	}
-	if folder := filepath.Dir(path); len(folder) > maxSocketFolder {
-		return nil, fmt.Errorf("the path of its folder has %d bytes, and %d is the maximum: choose a shorter one", len(folder), maxSocketFolder)
-	}
-	// The socket is made where nobody else can reach it, gets its mode, and moves.
-	private, err := os.MkdirTemp(filepath.Dir(path), ".wgd-")
+	l, err := unixsocket.Make(path)
 	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(private)
-	temporary := filepath.Join(private, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false)
-	err = os.Chmod(temporary, 0o600)
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err != nil {
-		l.Close()
 		return nil, err
 	}
 	info, _ := os.Lstat(path)

@@ -41,7 +41,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/tun",
+		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve"}},
@@ -95,7 +95,7 @@ var rooms = map[string]room{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",
 		"internal/session", "internal/wire"}},
-	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock", "internal/sys/process"}},
+	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock", "internal/sys/flock", "internal/sys/process"}},
 
 	"internal/sys/tun":         {imports: []string{"conf", "internal/packet", "internal/sys/netns"}, third: []string{unix}},
 	"internal/sys/tun/tuntest": {forTests: true, imports: []string{"internal/packet", "internal/sys/tun"}},
@@ -115,12 +115,13 @@ var rooms = map[string]room{
 	"internal/sys/term":            {third: []string{unix}},
 	"internal/sys/file":            {third: []string{unix}},
 	"internal/sys/mark":            {third: []string{unix}},
+	"internal/sys/unixsocket":      {},
 	"internal/sys/inotify":         {third: []string{unix}},
 	"internal/sys/resolved":        {third: []string{unix, dbus}},
 
 	"internal/control": {imports: []string{
-		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process", "internal/sys/yield",
-		"internal/uapi"}},
+		"conf", "internal/sys/errno", "internal/sys/flock", "internal/sys/process",
+		"internal/sys/unixsocket", "internal/sys/yield", "internal/uapi"}},
 	"internal/control/controltest": {forTests: true, imports: []string{"conf", "key", "internal/invalid"}},
 	"internal/uapi":                {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/quote"}},
 	"internal/resolve":             {imports: []string{"internal/quote"}},

@@ -53,6 +53,9 @@ func TestSocketByItsPath(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket: %v, %v", info, err)
 	}
+	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
+		t.Errorf("beside the socket: %v, %v, want nothing, the folder may be that of others too", files, err)
+	}
 	if _, err := ListenAt(path, "wg7"); err == nil || !strings.Contains(err.Error(), "wg7 is already running, with the control socket "+path) {
 		t.Errorf("a second daemon: %v", err)
 	}

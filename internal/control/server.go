@@ -9,12 +9,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"wgd/conf"
 	"wgd/internal/sys/errno"
 	"wgd/internal/sys/flock"
 	"wgd/internal/sys/process"
+	"wgd/internal/sys/unixsocket"
 	"wgd/internal/sys/yield"
 	"wgd/internal/uapi"
 )
@@ -40,9 +42,7 @@ type listener interface {
 // Listen makes the socket of an interface, with mode 0600. It replaces a socket
 // that no daemon listens on, and returns an error if one does.
 //
-// It makes the socket in a directory that no other user may enter, sets its mode,
-// and then moves it to its path. A lock keeps two daemons with the same name from
-// replacing each other's socket.
+// A lock keeps two daemons with the same name from replacing each other's socket.
 func Listen(name string) (*Server, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func ListenAt(path, name string) (*Server, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, explainListen(name, dir, err)
 	}
-	lock, err := flock.Exclusive(filepath.Join(dir, ".lock"))
+	lock, err := flock.ExclusiveTemporary(path + ".lock")
 	if err != nil {
 		return nil, explainListen(name, dir, err)
 	}
@@ -71,16 +71,11 @@ func ListenAt(path, name string) (*Server, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %s is a file that is no socket: choose another path for the control socket, or remove the file", name, path)
 	}
-	private, err := os.MkdirTemp(dir, ".new-")
+	listener, err := unixsocket.Make(path)
 	if err != nil {
 		return nil, explainListen(name, dir, err)
 	}
-	defer os.RemoveAll(private)
-	s, err := listenIn(private, path, name)
-	if err != nil {
-		return nil, explainListen(name, dir, err)
-	}
-	return s, nil
+	return newServer(name, path, listener)
 }
 
 // makeDir makes the directory of the sockets if it does not exist. Every user
@@ -111,24 +106,6 @@ func checkNotRunning(name, path string) error {
 	return explain(name, err)
 }
 
-func listenIn(private, path, name string) (*Server, error) {
-	temporary := filepath.Join(private, "s")
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	listener.SetUnlinkOnClose(false)
-	err = os.Chmod(temporary, 0o600)
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err != nil {
-		listener.Close()
-		return nil, err
-	}
-	return newServer(name, path, listener)
-}
-
 // explain turns an error of a system call into a sentence.
 func explain(name string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
@@ -139,6 +116,9 @@ func explain(name string, err error) error {
 
 // explainListen is explain for a daemon, which makes the socket.
 func explainListen(name, dir string, err error) error {
+	if errors.Is(err, os.ErrPermission) && !slices.Contains(dirs(), dir) {
+		return fmt.Errorf("%s: no permission to make the control socket in %s: choose a folder that is yours alone (%w)", name, dir, err)
+	}
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%s: no permission to make the control socket in %s: do this as root, or set XDG_RUNTIME_DIR to a folder that is yours alone (%w)", name, dir, err)
 	}

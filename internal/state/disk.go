@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"wgd/internal/sys/flock"
 )
 
 // disk is what a Log needs of a file system. Data is durable only after a sync of
@@ -16,7 +18,11 @@ type disk interface {
 	create(path string) (file, error)        // creates an empty file in place of any other
 	rename(from, to string) error            // atomically
 	syncDir(dir string) error
+	lock(path string) (io.Closer, error) // until it is closed; errLocked if another Log has it
 }
+
+// errLocked is the error of a lock that another Log has.
+var errLocked = flock.ErrLocked
 
 type file interface {
 	io.WriteCloser
@@ -75,3 +81,5 @@ func (osDisk) syncDir(dir string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+func (osDisk) lock(path string) (io.Closer, error) { return flock.TryTemporary(path) }

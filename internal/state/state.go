@@ -9,6 +9,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ type Saved struct {
 // in memory and never wait for the disk. The other methods do; call them where
 // no packet waits. All methods are safe for concurrent use.
 //
-// Two processes must not have the same Log open; the caller must ensure that.
+// If a file is opened again while a Log has it open, the second one only reads it.
 type Log struct {
 	mu      sync.Mutex                 // never held during a disk operation
 	pending map[key.Public]wire.TAI64N // not yet in contents; zero: forget the peer
@@ -51,6 +52,7 @@ type Log struct {
 	writing  sync.Mutex // guards all fields below
 	disk     disk
 	path     string
+	lock     io.Closer     // of the file; nil: not locked
 	contents contents      // what the file should contain
 	file     file          // nil before the first write, after Close, and if disabled
 	records  int           // in file, including outdated ones
@@ -86,8 +88,16 @@ func (l *Log) begin() (warning string) {
 		l.disabled = true
 		return fmt.Sprintf("%s: cannot make its directory: %v. Therefore %s", l.path, err, notSaved)
 	}
+	locked, err := l.disk.lock(l.path + ".lock")
+	inUse := errors.Is(err, errLocked)
+	if err == nil {
+		l.lock = locked
+	}
 	damage, err := l.read()
 	switch {
+	case inUse:
+		l.disabled = true
+		return fmt.Sprintf("%s: another program stores the timestamps of its handshakes there, so those of this one will not survive a restart: end the other program, or give one of the two another name", l.path)
 	case errors.Is(err, fs.ErrNotExist):
 		l.dirty = true
 	case errors.Is(err, errHeading):
@@ -211,6 +221,7 @@ func (l *Log) Flush(now clock.Time) (next clock.Time, err error) {
 func (l *Log) Close(last wire.TAI64N) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	defer l.unlock()
 	if l.disabled {
 		return nil
 	}
@@ -229,6 +240,14 @@ func (l *Log) Close(last wire.TAI64N) error {
 		l.file = nil
 	}
 	return err
+}
+
+// unlock lets another Log have the file.
+func (l *Log) unlock() {
+	if l.lock != nil {
+		l.lock.Close()
+		l.lock = nil
+	}
 }
 
 func (l *Log) hasPending() bool {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +53,7 @@ func TestSurvivesACrash(t *testing.T) {
 	l.Forget(peer(2))
 	flush(t, l, 6*second)
 	l.Accepted(peer(3), stampOf(30)) // crash before the next second
+	l.unlock()                       // as the kernel does
 
 	_, saved = reopen(t, dir)
 	if saved.Ceiling != stampOf(1000) {
@@ -59,6 +61,32 @@ func TestSurvivesACrash(t *testing.T) {
 	}
 	if len(saved.Received) != 1 || saved.Received[peer(1)] != stampOf(11) {
 		t.Errorf("got stamps %v, want that of peer 1 only", saved.Received)
+	}
+}
+
+// A20, A21: while a Log has the file, another one reads it only, and says so. After Close,
+// the file is free, and the lock has left nothing.
+func TestOneWriter(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := reopen(t, dir)
+	if err := l.Reserve(stampOf(1000)); err != nil {
+		t.Fatal(err)
+	}
+	other, saved := openWithWarning(t, osDisk{}, dir, "another program")
+	if saved.Ceiling != stampOf(1000) {
+		t.Errorf("got ceiling %x, want %x", saved.Ceiling, stampOf(1000))
+	}
+	if err := errors.Join(other.Reserve(stampOf(2000)), other.Close(stampOf(1))); err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(stampOf(900)); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("files: %v, %v, want one", files, err)
+	}
+	if _, saved = reopen(t, dir); saved.Ceiling != stampOf(900) {
+		t.Errorf("got ceiling %x, want %x", saved.Ceiling, stampOf(900))
 	}
 }
 
@@ -96,6 +124,7 @@ func TestStampFromTheFuture(t *testing.T) {
 	future := stampOf(4_000_000_000)
 	l.Reserve(future)
 	l.Reserve(stampOf(1_700_000_000))
+	l.unlock()
 	l, saved := reopen(t, dir)
 	if saved.Ceiling != future {
 		t.Fatalf("got ceiling %x, want %x", saved.Ceiling, future)

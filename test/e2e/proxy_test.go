@@ -201,6 +201,8 @@ func TestProxyWithoutRoot(t *testing.T) {
 	_, b, _ := proxyPair(t, "[TCPClientTunnel]\nBindAddress = 127.0.0.1:8001\nTarget = sink.test:9\n")
 	b.Must("install -d -m 700 -o 65534 -g 65534 /run/home && install -m 600 -o 65534 -g 65534 /etc/wireguard/wg0.conf /run/home/")
 	const user = "cd /run/home && export HOME=/run/home XDG_RUNTIME_DIR=/run/home && setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all "
+	b.Must("/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/run/foreign\")'")
+	b.Fails(1, user+"wgd proxy ./wg0.conf --forward unix:/run/foreign=10.2.0.1:9", "there is a socket of another user")
 	inForeground(b, user+"wgd proxy ./wg0.conf")
 	lab.Until(t, 60*time.Second, "the proxy runs", func() (bool, string) {
 		return b.Run(user+"wgconfig wg0 show && grep -q ':1F41 ' /proc/net/tcp").Code == 0, b.Run("cat /run/said").Out // 8001

@@ -34,3 +34,40 @@ func open(path string, wait bool) (*os.File, error) {
 	}
 	return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 }
+
+// A Temporary is a lock whose file exists only while it is held.
+type Temporary struct{ file *os.File }
+
+// ExclusiveTemporary is Exclusive with a file that Close removes.
+func ExclusiveTemporary(path string) (*Temporary, error) { return temporary(path, true) }
+
+// TryTemporary is ExclusiveTemporary without waiting.
+func TryTemporary(path string) (*Temporary, error) { return temporary(path, false) }
+
+func temporary(path string, wait bool) (*Temporary, error) {
+	for {
+		f, err := open(path, wait)
+		if err != nil {
+			return nil, err
+		}
+		// The file may have been removed between opening and locking it.
+		locked, err := f.Stat()
+		if err == nil {
+			if now, err := os.Lstat(path); err == nil && os.SameFile(locked, now) {
+				return &Temporary{f}, nil
+			}
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Close removes the file and releases the lock.
+func (t *Temporary) Close() error {
+	// Before the lock is released, or else it might be another holder's file. Where an
+	// open file cannot be removed, it stays, which does no harm.
+	_ = os.Remove(t.file.Name())
+	return t.file.Close()
+}
