@@ -182,6 +182,8 @@ func TestPreferredFamily(t *testing.T) {
 // What is wrong with the command line or the file is reported before anything starts.
 func TestProxyRefuses(t *testing.T) {
 	dir := t.TempDir()
+	defer func(before func() string) { proxyStateDir = before }(proxyStateDir)
+	proxyStateDir = func() string { return dir }
 	file := filepath.Join(dir, "p.conf")
 	text := "[Interface]\nPrivateKey = " + checkKey + "\nAddress = 10.2.0.2/32\n[Peer]\nPublicKey = " + checkPeer + "\nAllowedIPs = 0.0.0.0/0\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

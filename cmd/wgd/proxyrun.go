@@ -66,7 +66,7 @@ func (p *proxyRun) run(ctx context.Context) error {
 	if server != nil {
 		defer server.Close()
 	}
-	if p.tunnel, err = openStack(p.name, config, p.log.Logger); err != nil {
+	if p.tunnel, err = openStack(p.name, config, proxyStateDir(), p.log.Logger); err != nil {
 		return err
 	}
 	defer p.tunnel.close()

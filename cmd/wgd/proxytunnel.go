@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 
 	"wgd/conf"
 	"wgd/internal/proxyconf"
 	"wgd/internal/resolve"
+	"wgd/internal/state"
 	"wgd/internal/wgconf"
 	"wgd/netstack"
 	"wgd/wg"
@@ -29,8 +31,18 @@ type stackTunnel struct {
 	memory  trimmer
 }
 
-// openStack opens the tunnel that a file describes.
-func openStack(name string, config *proxyconf.Config, log *slog.Logger) (*stackTunnel, error) {
+// proxyStateDir returns the folder for the timestamps of handshakes, "" where package state
+// cannot replace files. Only tests change it.
+var proxyStateDir = func() string {
+	if runtime.GOOS == "windows" {
+		return ""
+	}
+	return state.DefaultDir()
+}
+
+// openStack opens the tunnel that a file describes. The timestamps of its handshakes are
+// stored in stateDir.
+func openStack(name string, config *proxyconf.Config, stateDir string, log *slog.Logger) (*stackTunnel, error) {
 	n := config.Tunnel.Interface.Network
 	if len(n.Addresses) == 0 {
 		return nil, fmt.Errorf("%s: the file has no Address: without one, nothing can be sent: add a line Address = ADDRESS/LENGTH to [Interface]", name)
@@ -44,7 +56,7 @@ func openStack(name string, config *proxyconf.Config, log *slog.Logger) (*stackT
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	tunnel, err := wg.Open(wg.Options{Name: name, Device: stack, Log: log})
+	tunnel, err := wg.Open(wg.Options{Name: name, Device: stack, StateDir: stateDir, Log: log})
 	if err != nil {
 		return nil, err // Open has closed the stack
 	}

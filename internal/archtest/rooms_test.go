@@ -41,7 +41,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/tun", "internal/sys/unixsocket",
+		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/state", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve"}},

@@ -2,14 +2,11 @@ package e2e
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"hash/crc32"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -217,16 +214,8 @@ func TestExplainClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A record of an accepted stamp, see internal/state.
-	record := make([]byte, 16, 52)
-	record[0] = 2
-	binary.BigEndian.PutUint64(record[4:], uint64(time.Now().Add(time.Hour).Unix()+1<<62+10))
-	record = append(record, public...)
-	record = binary.BigEndian.AppendUint32(record, crc32.Checksum(record, crc32.MakeTable(crc32.Castagnoli)))
-	a.Must("mkdir -p /var/lib/wgd && chmod 700 /var/lib/wgd")
-	if err := os.WriteFile(a.Path("/var/lib/wgd/wg0.stamps"), append([]byte("wgd stamps v001\n"), record...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	const received = 2
+	writeStamp(t, a, "/var/lib/wgd/wg0.stamps", received, public)
 	ta := a.Tunnel(lab.Settings{Port: 1234, Addresses: []string{lab.InnerA4 + "/24"}})
 	ta.Add(tb, lab.Peer{AllowedIPs: lab.InnerB4 + "/32"})
 	tb.Add(ta, lab.Peer{AllowedIPs: lab.InnerA4 + "/32", Endpoint: "192.0.2.1:1234"})
