@@ -43,7 +43,8 @@ type device struct {
 	dispatcher stack.NetworkDispatcher
 	onClose    func()
 
-	holes holes
+	holes    holes
+	timeouts timeouts
 }
 
 func newDevice(name string, mtu int) *device {
@@ -170,6 +171,7 @@ func (d *device) Write(pieces [][]byte) error {
 	}
 	if id, segment := parseTCP(head.AsSlice()); segment != nil {
 		d.holes.filter(id, segment)
+		d.timeouts.filter(id, segment)
 	}
 	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 	defer p.DecRef()
@@ -243,6 +245,7 @@ func (d *device) Close() error {
 // WritePackets puts packets from the stack into the queue. It returns how many
 // it took.
 func (d link) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
+	d.timeouts.sent(list.AsSlice())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {

@@ -222,9 +222,8 @@ func parseTCP(p []byte) (f flow, segment header.TCP) {
 // patience returns how old a hole of a connection must be to be a loss, or 0 if
 // there is no connection. The handshake has measured the round trip.
 func (s *Stack) patience(f flow) time.Duration {
-	connection, ok := s.stack.FindTransportEndpoint(f.network, header.TCPProtocolNumber, f.id, nic).(tcpip.Endpoint)
-	var info tcpip.TCPInfoOption
-	if !ok || connection.GetSockOpt(&info) != nil || info.RTT == 0 {
+	info, ok := s.tcpInfo(f)
+	if !ok || info.RTT == 0 {
 		return 0
 	}
 	return min(max(info.RTT/patienceShare, minPatience), maxPatience)

@@ -13,8 +13,8 @@ const (
 	sackBlock  = 8
 )
 
-// sackOption returns the SACK option of a segment, or nil.
-func sackOption(segment header.TCP) []byte {
+// optionOf returns the option of this kind of a segment, or nil.
+func optionOf(segment header.TCP, kind byte) []byte {
 	options := segment.Options()
 	for len(options) > 0 {
 		switch options[0] {
@@ -28,13 +28,16 @@ func sackOption(segment header.TCP) []byte {
 			return nil
 		}
 		n := int(options[1])
-		if options[0] == header.TCPOptionSACK {
+		if options[0] == kind {
 			return options[:n]
 		}
 		options = options[n:]
 	}
 	return nil
 }
+
+// sackOption returns the SACK option of a segment, or nil.
+func sackOption(segment header.TCP) []byte { return optionOf(segment, header.TCPOptionSACK) }
 
 // highest returns the end of the highest block in a SACK option that is above
 // ack. ok is false if there is none: the option may report a duplicate only.
@@ -52,12 +55,19 @@ func highest(option []byte, ack seqnum.Value) (end seqnum.Value, ok bool) {
 
 // erase overwrites an option with padding, and corrects the checksum.
 func erase(segment header.TCP, option []byte) {
-	odd := (cap(segment)-cap(option))%2 == 1 // the option begins in the middle of a word
-	before, after := sumAt(option, odd), uint16(0)
-	for i := range option {
-		option[i] = header.TCPOptionNOP
-	}
-	after = sumAt(option, odd)
+	edit(segment, option, func(option []byte) {
+		for i := range option {
+			option[i] = header.TCPOptionNOP
+		}
+	})
+}
+
+// edit changes a part of a segment, and corrects the checksum.
+func edit(segment header.TCP, part []byte, change func(part []byte)) {
+	odd := (cap(segment)-cap(part))%2 == 1 // the part begins in the middle of a word
+	before := sumAt(part, odd)
+	change(part)
+	after := sumAt(part, odd)
 	// RFC 1624: HC' = ~(~HC + ~m + m')
 	segment.SetChecksum(^checksum.Combine(checksum.Combine(^segment.Checksum(), ^before), after))
 }

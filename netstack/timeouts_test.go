@@ -1,0 +1,149 @@
+package netstack
+
+import (
+	"testing"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/faketime"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// When a path of 20 ms carries nothing for 300 ms, a stream continues after a few
+// timeouts. One whose stack sees the echoed timestamps needs tens of them. If that one
+// recovers as fast, the stack has learned it, and timeouts is not needed any more.
+func TestStreamContinuesAfterAnOutage(t *testing.T) {
+	const amount, outage = 24 << 20, 300 * time.Millisecond
+	for _, begin := range []time.Duration{180 * time.Millisecond, 200 * time.Millisecond} {
+		var expired [2]uint64
+		for shown := range 2 {
+			v := newVirtualPath(t)
+			zero := v.clock.Now()
+			v.pass = func([]byte, bool) (time.Duration, bool) {
+				at := v.clock.Now().Sub(zero)
+				return 10 * time.Millisecond, at >= begin && at < begin+outage
+			}
+			if shown == 1 {
+				v.a.timeouts.expired = &tcpip.StatCounter{}
+			}
+			took, received := v.transfer(80, amount, time.Minute)
+			expired[shown] = v.a.stack.Stats().TCP.Timeouts.Value()
+			t.Logf("outage at %v, the stack sees all echoes: %v: %d bytes in %v, %d timeouts", begin, shown == 1, received, took, expired[shown])
+			if received != amount {
+				t.Errorf("outage at %v: %d bytes of %d", begin, received, amount)
+			}
+		}
+		if expired[0] > 4 || expired[1] < 5*expired[0] {
+			t.Errorf("outage at %v: %d timeouts, and %d if the stack sees all echoes: want 4 at most, and 5 times as many", begin, expired[0], expired[1])
+		}
+	}
+}
+
+// newTimeouts returns timeouts of which the test counts those that expired, and says
+// which flows recover.
+func newTimeouts(recovers map[flow]time.Duration) (*timeouts, *faketime.ManualClock) {
+	clock := faketime.NewManualClock()
+	return &timeouts{clock: clock, expired: new(tcpip.StatCounter), recovery: func(f flow) (time.Duration, bool) {
+		rtt, ok := recovers[f]
+		return rtt, ok
+	}}, clock
+}
+
+// dataOf returns a packet with data of the flow to the given port, as the stack sends
+// it.
+func dataOf(port uint16, data string) *stack.PacketBuffer {
+	p := stack.NewPacketBuffer(stack.PacketBufferOptions{ReserveHeaderBytes: 60, Payload: buffer.MakeWithData([]byte(data))})
+	tcp := header.TCP(p.TransportHeader().Push(header.TCPMinimumSize))
+	tcp.Encode(&header.TCPFields{SrcPort: 2, DstPort: port, DataOffset: header.TCPMinimumSize})
+	ip := header.IPv4(p.NetworkHeader().Push(header.IPv4MinimumSize))
+	ip.Encode(&header.IPv4Fields{TotalLength: 40, Protocol: uint8(header.TCPProtocolNumber),
+		SrcAddr: tcpip.AddrFrom4([4]byte{10, 2}), DstAddr: tcpip.AddrFrom4([4]byte{10, 1})})
+	p.NetworkProtocolNumber, p.TransportProtocolNumber = header.IPv4ProtocolNumber, header.TCPProtocolNumber
+	return p
+}
+
+// Those that send data after a timer expired are suspects, until 2 ms later. Others, and
+// those that only acknowledge, are not.
+func TestSuspects(t *testing.T) {
+	u, clock := newTimeouts(nil)
+	send := func(port uint16, data string) { u.sent([]*stack.PacketBuffer{dataOf(port, data)}) }
+	send(1, "before")
+	u.expired.Increment()
+	send(2, "")
+	send(3, "at once")
+	clock.Advance(watchTime - 1)
+	send(4, "soon")
+	send(4, "soon, again")
+	clock.Advance(1)
+	send(5, "too late")
+	if u.watching.Load() {
+		t.Error("suspects are looked for without an end")
+	}
+	var ports []uint16
+	for f := range u.of {
+		ports = append(ports, f.id.RemotePort)
+	}
+	if len(ports) != 2 || ports[0]+ports[1] != 3+4 || u.count.Load() != 2 {
+		t.Errorf("suspects: %v, counted %d; want 3 and 4", ports, u.count.Load())
+	}
+	for port := range uint16(maxTimeouts + 10) {
+		u.expired.Increment()
+		send(1000+port, "many")
+	}
+	if len(u.of) > maxTimeouts || len(u.of) != int(u.count.Load()) {
+		t.Errorf("%d are followed, counted %d; want at most %d", len(u.of), u.count.Load(), maxTimeouts)
+	}
+}
+
+// The echoed timestamps of a connection that recovers are reduced by the round trip that
+// it had at first, and not after it has recovered. Those of others are left alone. The
+// checksum stays correct, at even and odd positions, and so does everything else.
+func TestEchoes(t *testing.T) {
+	const ms = time.Millisecond
+	timestamps := []byte{1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 1, 0}
+	for name, c := range map[string]struct {
+		options []byte
+		rtt     time.Duration // 0: it does not recover
+		want    uint32
+	}{
+		"recovers":      {timestamps, 20 * ms, 256 - 20 - 2},
+		"a long trip":   {timestamps, time.Minute, 256 - 200 - 2},
+		"wraps":         {[]byte{1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 3}, 20 * ms, 1<<32 + 3 - 22},
+		"not to 0":      {[]byte{1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 22}, 20 * ms, 1<<32 - 1},
+		"no echo":       {[]byte{1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0}, 20 * ms, 0},
+		"no timestamps": {nil, 20 * ms, 0},
+		"recovered":     {timestamps, 0, 256},
+	} {
+		for _, v6 := range []bool{false, true} {
+			p := segmentOf(v6, c.options)
+			f, segment := parseTCP(p)
+			recovers := map[flow]time.Duration{}
+			if c.rtt > 0 {
+				recovers[f] = c.rtt
+			}
+			u, _ := newTimeouts(recovers)
+			u.suspect(f)
+			u.suspect(numbered(7))
+			u.filter(f, segment)
+			if got := segment.ParsedOptions().TSEcr; got != c.want {
+				t.Errorf("%s: the echo is %d, want %d", name, got, c.want)
+			}
+			if payload := segment.Payload(); !segment.IsChecksumValid(f.id.RemoteAddress, f.id.LocalAddress, checksum.Checksum(payload, 0), uint16(len(payload))) {
+				t.Errorf("%s: the checksum is wrong", name)
+			}
+			if _, follows := u.of[f]; follows != (c.rtt > 0) || len(u.of) != int(u.count.Load()) {
+				t.Errorf("%s: followed: %v, counted %d of %d", name, follows, u.count.Load(), len(u.of))
+			}
+			if c.rtt > 0 && c.want == 256-22 { // what is subtracted stays the same
+				recovers[f] = 2 * c.rtt
+				_, again := parseTCP(segmentOf(v6, c.options))
+				if u.filter(f, again); again.ParsedOptions().TSEcr != c.want {
+					t.Errorf("%s: then the echo is %d, want %d", name, again.ParsedOptions().TSEcr, c.want)
+				}
+			}
+		}
+	}
+}
