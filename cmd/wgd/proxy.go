@@ -12,7 +12,6 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/proxyconf"
 	"wgd/internal/quote"
-	"wgd/internal/sys/process"
 	"wgd/internal/wgconf"
 )
 
@@ -65,6 +64,7 @@ var proxyText = []string{
 		"Hooks, Table and SaveConfig have no effect.",
 	"Names are looked up inside the tunnel only, at the name servers of the line DNS. Without this line, names are refused. The name in an Endpoint is the exception: it is looked up outside. " +
 		"A target of --remote may also be localhost or a name in /etc/hosts.",
+	"If a proxy of the same name and key runs already, --stdio is a connection through its tunnel, so several ssh may run at a time. The one that has the tunnel stays until all of them have ended.",
 	"The control socket is /var/run/wireguard/NAME.sock for root, and $XDG_RUNTIME_DIR/wireguard/NAME.sock for others; wgconfig(8), wgd explain and wgd reload look there too. They also take the path of a socket instead of NAME.",
 	"SIGHUP and wgd reload NAME read the file again: keys, peers and services become what it says, and connections that are not concerned continue. With a service on standard input, SIGHUP ends wgd.",
 	"The server of --ready has three pages. `/` is described above; with CheckAlive in the file, each of these addresses must have answered a ping as well. `/readyz` is that of wireproxy: the times of the last answers, as JSON. `/metrics` is the state in the language of the control socket, without keys.",
@@ -81,9 +81,7 @@ func runProxy(c *cli.Call) error {
 	if p.typed, err = typedServices(c); err != nil {
 		return err
 	}
-	ctx, stop := process.UntilStopped()
-	defer stop()
-	return p.run(ctx)
+	return p.run()
 }
 
 // locateProxy returns the file and the name of the tunnel. Unlike that of an interface,

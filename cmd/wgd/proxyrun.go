@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/cli"
 	"wgd/internal/control"
+	"wgd/internal/proxy"
 	"wgd/internal/proxyconf"
 	"wgd/internal/sys/mark"
 	"wgd/internal/sys/process"
@@ -35,12 +35,14 @@ type proxyRun struct {
 	known   *tunnelfile.Known // what the file said about the tunnel
 	stopped bool
 
+	carried carrying // for other processes
+
 	ctx      context.Context // of the services
 	mu       sync.Mutex      // guards what follows
 	services map[proxyconf.Service]*running
 }
 
-func (p *proxyRun) run(ctx context.Context) error {
+func (p *proxyRun) run() error {
 	config, err := loadProxy(p.call, p.path)
 	if err != nil {
 		return err
@@ -51,20 +53,33 @@ func (p *proxyRun) run(ctx context.Context) error {
 	if len(services) == 0 && !ping && !p.call.Has(optReady) {
 		return errNothing
 	}
-	if count(services, proxyconf.Stdio) > 1 {
+	until := process.UntilStopped
+	switch count(services, proxyconf.Stdio) {
+	case 0:
+	case 1:
+		until = process.UntilEnded
+	default:
 		return errors.New("two services want standard input and output: only one --stdio or [STDIOTunnel] is possible")
 	}
+	ctx, stop := until()
+	defer stop()
 	p.warnOfOpen(services)
 	p.log = openLog(p.call.Stderr, p.name)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.ctx, p.services, p.ended = ctx, map[proxyconf.Service]*running{}, make(chan *running)
-	server, err := p.listenControl()
-	if err != nil {
-		return err
-	}
+	server, shared, err := p.openControl(ctx, config, services)
 	if server != nil {
 		defer server.Close()
+	}
+	if err == nil && shared != nil {
+		err = proxy.Stdio(ctx, shared, p.call.Stdin, p.call.Stdout)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil || shared != nil:
+		return err
 	}
 	if p.tunnel, err = openStack(p.name, config, proxyStateDir(), p.log.Logger); err != nil {
 		return err
@@ -74,6 +89,7 @@ func (p *proxyRun) run(ctx context.Context) error {
 		return err
 	}
 	if ping {
+		p.carried.finish() // before any can begin
 		p.answer(server)
 		return p.ping(ctx, host)
 	}
@@ -127,6 +143,10 @@ func (p *proxyRun) dropMark(change *conf.Change) {
 func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services []proxyconf.Service, server *control.Server) error {
 	signals := process.Receive()
 	defer signals.Stop()
+	stdio := count(services, proxyconf.Stdio) > 0
+	if stdio {
+		signals.TakeInterrupt()
+	}
 	defer p.stopAll()
 	p.health = newHealth(p.tunnel, config.Check)
 	go p.health.run(ctx)
@@ -155,12 +175,18 @@ func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services
 		case <-p.tunnel.tunnel.Done():
 			return p.tunnel.tunnel.Err()
 		case r := <-p.ended:
-			if done := p.forget(r); done || r.err != nil {
+			done := p.forget(r)
+			switch {
+			case r.err != nil && !stdio:
 				return r.err
+			case r.err != nil, done:
+				return p.linger(ctx, signals, r.err)
 			}
+		case <-signals.Interrupt:
+			return p.linger(ctx, signals, nil)
 		case <-signals.Reload:
-			if count(services, proxyconf.Stdio) > 0 {
-				return nil // that of ssh, which ends its ProxyCommand with it
+			if stdio { // that of ssh, which ends its ProxyCommand with it
+				return p.linger(ctx, signals, nil)
 			}
 			if err := p.Reload(); err != nil {
 				p.log.Error("the file was not read again", "err", err)
@@ -313,12 +339,12 @@ func (t stackTarget) Reload() error { return t.run.Reload() }
 // listenControl opens the control socket: at the given path, or where this user has
 // sockets. A user who has no place for them gets a warning, and no socket.
 func (p *proxyRun) listenControl() (*control.Server, error) {
-	if path, ok := p.call.Value(optSocket); ok {
-		absolute, err := filepath.Abs(path)
+	if p.call.Has(optSocket) {
+		path, err := p.socket()
 		if err != nil {
 			return nil, err
 		}
-		return control.ListenAt(absolute, p.name)
+		return control.ListenAt(path, p.name)
 	}
 	server, err := control.Listen(p.name)
 	if errors.Is(err, fs.ErrPermission) {

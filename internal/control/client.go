@@ -32,7 +32,7 @@ func (e notRunning) Is(target error) bool { return target == ErrNotRunning }
 // at the same time.
 type Client struct {
 	name    string
-	conn    net.Conn
+	conn    *timedConn
 	request *bufio.Writer
 	answers *uapi.Reader
 }
@@ -56,12 +56,12 @@ func Dial(name string) (*Client, error) {
 }
 
 func newClient(name string, conn net.Conn) *Client {
-	conn = &timedConn{Conn: conn}
+	timed := &timedConn{Conn: conn}
 	return &Client{
 		name:    name,
-		conn:    conn,
-		request: bufio.NewWriterSize(conn, answerBuffer),
-		answers: uapi.NewReader(conn),
+		conn:    timed,
+		request: bufio.NewWriterSize(timed, answerBuffer),
+		answers: uapi.NewReader(timed),
 	}
 }
 

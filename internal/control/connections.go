@@ -102,9 +102,10 @@ type connections struct {
 	freed   chan struct{} // receives a token when a connection has ended
 	serving sync.WaitGroup
 
-	mu     sync.Mutex
-	closed bool
-	open   map[*connection]struct{}
+	mu      sync.Mutex
+	closed  bool
+	carried int // connections through the tunnel, see Connector
+	open    map[*connection]struct{}
 }
 
 func newConnections(limit int) *connections {

@@ -78,6 +78,16 @@ func ListenAt(path, name string) (*Server, error) {
 	return newServer(name, path, listener)
 }
 
+// ErrRunning is matched (errors.Is) by the error of Listen if a daemon listens there.
+var ErrRunning = errors.New("already running")
+
+// A running error is ErrRunning as a sentence.
+type running string
+
+func (e running) Error() string { return string(e) }
+
+func (e running) Is(target error) bool { return target == ErrRunning }
+
 // makeDir makes the directory of the sockets if it does not exist. Every user
 // may list it, whatever the umask of this process.
 func makeDir(dir string) error {
@@ -96,10 +106,10 @@ func checkNotRunning(name, path string) error {
 	switch {
 	case err == nil && path == SocketPath(name):
 		conn.Close()
-		return fmt.Errorf("%s is already running: use it, or end it first (wg-ifconfig %s destroy)", name, name)
+		return running(fmt.Sprintf("%s is already running: use it, or end it first (wg-ifconfig %s destroy)", name, name))
 	case err == nil:
 		conn.Close()
-		return fmt.Errorf("%s is already running, with the control socket %s: use it, or end it first", name, path)
+		return running(fmt.Sprintf("%s is already running, with the control socket %s: use it, or end it first", name, path))
 	case errno.NobodyListens(err):
 		return nil
 	}
@@ -230,6 +240,8 @@ func (s *Server) serveConn(conn *connection, t Target) {
 			answers.pacer.Begin()
 			err = uapi.WriteStatus(answer, &status)
 			status.Erase()
+		case request.Connect != "":
+			err = s.connect(conn, answer, t, &request)
 		case request.Reload:
 			conn.work(func() { err = reload(t) })
 			err = s.writeResult(answer, err)

@@ -30,7 +30,7 @@ func (f *Forward) handle(ctx context.Context, c net.Conn) {
 		abort(c) // an end would look like an empty answer
 		return
 	}
-	relay(ctx, c, remote)
+	Relay(ctx, c, remote)
 }
 
 // Dial connects to HOST:PORT through a tunnel, for a Forward into it. It looks

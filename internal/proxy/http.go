@@ -211,7 +211,7 @@ func (s *httpServer) established(c, remote net.Conn, early []byte, err error) {
 		remote.Close()
 		return
 	}
-	relay(s.ctx, c, remote)
+	Relay(s.ctx, c, remote)
 }
 
 // fail answers a request whose target cannot be reached.

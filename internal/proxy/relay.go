@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// relay copies between two connections, in both directions, and closes both when
+// Relay copies between two connections, in both directions, and closes both when
 // both directions have ended or ctx is done. The end of a stream is passed on
 // and leaves the other direction open. A stream that breaks off is passed on as
 // a reset where that is possible: as an end, it would make a part of the data
 // look like all of it.
-func relay(ctx context.Context, a, b net.Conn) {
+func Relay(ctx context.Context, a, b net.Conn) {
 	r := relayed{halfClosedTimeout: halfClosedTimeout}
 	r.run(ctx, a, b)
 }

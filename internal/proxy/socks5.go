@@ -105,7 +105,7 @@ func (s *SOCKS5) connect(ctx context.Context, c net.Conn, to target) {
 		remote.Close()
 		return
 	}
-	relay(ctx, c, remote)
+	Relay(ctx, c, remote)
 }
 
 // refuse answers a request that failed, and ends the connection.

@@ -15,9 +15,13 @@ import (
 // A Request is a complete request of a client. Its Change is valid (see
 // conf.Change.Validate).
 type Request struct {
-	Get    bool        // get=1: the client requests the state
-	Reload bool        // reload=1: the daemon is to read its file again
-	Change conf.Change // set=1: the client requests this change
+	Get    bool // get=1: the client requests the state
+	Reload bool // reload=1: the daemon is to read its file again
+	// Connect is HOST:PORT, to which the client wants a connection through the tunnel, of
+	// which the rest of this connection is then a part. "" if it is another request.
+	Connect string
+	Early   bool        // something behind a Connect has arrived with it
+	Change  conf.Change // set=1: the client requests this change
 }
 
 // A Decoder reads the requests of a connection, one after the other.
@@ -64,6 +68,14 @@ func (d *Decoder) Next() (Request, error) {
 		return Request{Get: true}, d.nothingMore("get=1")
 	case string(line) == "reload=1":
 		return Request{Reload: true}, d.nothingMore("reload=1")
+	case bytes.HasPrefix(line, []byte("connect=")):
+		request := Request{Connect: string(line[len("connect="):])}
+		if request.Connect == "" {
+			return Request{}, d.refuse(refusef(EINVAL, "connect= names nothing: give HOST:PORT"))
+		}
+		err := d.nothingMore("connect=")
+		request.Early = !d.lines.atEnd()
+		return request, err
 	case string(line) == "set=1":
 		return d.set()
 	}

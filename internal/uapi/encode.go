@@ -162,6 +162,12 @@ func WriteReload(w *bufio.Writer) error {
 	return w.Flush()
 }
 
+// WriteConnect requests a connection to HOST:PORT through the tunnel.
+func WriteConnect(w *bufio.Writer, target string) error {
+	w.WriteString("connect=" + sentence(target) + "\n\n")
+	return w.Flush()
+}
+
 // WriteChange requests a Change.
 func WriteChange(w *bufio.Writer, c *conf.Change) error {
 	o := &out{Writer: w}

@@ -25,6 +25,9 @@ func (r *Reader) Result() error {
 	return r.answer(func(name, value []byte) error { return nil })
 }
 
+// Buffered returns what was received behind the last answer.
+func (r *Reader) Buffered() []byte { return bytes.Clone(r.lines.buf[r.lines.start:r.lines.end]) }
+
 // Status reads the answer to a get. It ignores keys that it does not know, which
 // newer versions and other daemons may send.
 func (r *Reader) Status() (conf.Status, error) {
@@ -80,9 +83,12 @@ func (r *Reader) answer(handle func(name, value []byte) error) error {
 	return nil
 }
 
+// ErrClosed is the error of an answer that ended too early.
+var ErrClosed = errors.New("the daemon closed the connection before its answer was complete; perhaps the daemon has ended")
+
 func connectionError(err error) error {
 	if errors.Is(err, io.EOF) {
-		return errors.New("the daemon closed the connection before its answer was complete; perhaps the daemon has ended")
+		return ErrClosed
 	}
 	return err
 }

@@ -143,14 +143,13 @@ func chromium(t *testing.T, h *lab.Host, proxy, url string) string {
 		"--user-data-dir=$(mktemp -d /run/chromium.XXXXXX) --proxy-server=%s --dump-dom %s 2>/run/chromium.log", proxy, url)
 }
 
-// Ssh reaches a server in the tunnel by wgd proxy --stdio, looks its name up inside, and copies
-// in both directions.
-func TestRealSSHByStdio(t *testing.T) {
-	t.Parallel()
+// sshPair is proxyPair with an ssh server on a, and without a name server outside of the
+// tunnel. It returns a command by which b logs in there, with wgd proxy --stdio.
+func sshPair(t *testing.T) (a, b *lab.Host, ssh string) {
+	t.Helper()
 	a, b, inside := proxyPair(t, "")
 	inside.SetAddrs("ssh.test", 60, "10.2.0.1")
 	b.Write("/etc/resolv.conf", "nameserver 192.0.2.1\nnameserver 127.0.0.1\nnameserver fd01::1\n")
-	wire, loop := b.Watch("eth0"), b.Watch("lo")
 	b.Must("ssh-keygen -q -t ed25519 -N '' -f /run/id")
 	public := strings.TrimSpace(b.Must("cat /run/id.pub"))
 	a.Must("mount -t tmpfs -o mode=700 none /root && mkdir -m 700 /root/.ssh && (umask 077; echo '%s' > /root/.ssh/authorized_keys)", public)
@@ -159,13 +158,99 @@ func TestRealSSHByStdio(t *testing.T) {
 		got := a.Run("ss -ltn src 10.2.0.1:22 | grep -q LISTEN")
 		return got.Code == 0, got.Out
 	})
-	ssh := "ssh -F none -i /run/id -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/run/known " +
+	t.Cleanup(func() { a.Must("kill $(cat /run/dropbear.pid)") })
+	return a, b, "ssh -F none -i /run/id -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/run/known " +
 		"-o 'ProxyCommand=wgd proxy --stdio %h:%p wg0' root@ssh.test "
+}
+
+// Ssh reaches a server in the tunnel by wgd proxy --stdio, looks its name up inside, and copies
+// in both directions.
+func TestRealSSHByStdio(t *testing.T) {
+	t.Parallel()
+	_, b, ssh := sshPair(t)
+	wire, loop := b.Watch("eth0"), b.Watch("lo")
 	b.Must("head -c 3000000 /dev/urandom > /run/sent")
 	b.Must("%s", ssh+"'cat > /run/got && cat /run/got' < /run/sent > /run/back && cmp /run/sent /run/back")
 	if got := b.Run(ssh + "'exit 7'"); got.Code != 7 {
 		t.Errorf("exit status %d, want 7: %s", got.Code, got.Out)
 	}
 	noQueries(t, b, wire, loop)
-	a.Must("kill $(cat /run/dropbear.pid)")
+}
+
+// Several ssh at a time share one tunnel, although they begin at the same time, and the
+// first one may end first, and at once. The tunnel ends with the last.
+func TestRealSSHSeveralAtATime(t *testing.T) {
+	t.Parallel()
+	_, b, ssh := sshPair(t)
+	b.Must(`for i in 1 2 3 4; do mkfifo /run/in$i; done
+		for i in 1 2 3 4; do (%scat < /run/in$i > /run/out$i 2> /run/err$i; echo $? > /run/status$i) > /dev/null 2>&1 & done
+		for i in 1 2 3 4; do (sleep 1000 > /run/in$i & echo $! > /run/hold$i) > /dev/null 2>&1; done`, ssh)
+	said := func(i int) string { return b.Run(fmt.Sprintf("cat /run/out%d /run/err%d", i, i)).Out }
+	echoes := func(i int, word string) {
+		t.Helper()
+		b.Must("echo %s > /run/in%d", word, i)
+		lab.Until(t, 60*time.Second, fmt.Sprintf("session %d echoes", i), func() (bool, string) {
+			return strings.Contains(said(i), word), said(i)
+		})
+	}
+	for i := range 4 {
+		echoes(i+1, "first")
+	}
+	if got := b.PIDs(lab.Ours); len(got) != 4 {
+		t.Errorf("the processes of wgd are %v, want 4", got)
+	}
+	first := sharer(t, b)
+	for i := range 4 {
+		i = (first+i-1)%4 + 1
+		b.Must("kill $(cat /run/hold%d)", i)
+		lab.Until(t, 60*time.Second, fmt.Sprintf("session %d ends", i), func() (bool, string) {
+			return b.Run(fmt.Sprintf("test -s /run/status%d", i)).Code == 0, said(i)
+		})
+		if got := strings.TrimSpace(b.Must("cat /run/status%d", i)); got != "0" {
+			t.Errorf("session %d: exit status %s: %s", i, got, said(i))
+		}
+		for j := range 4 {
+			if b.Run(fmt.Sprintf("test -e /run/status%d", j+1)).Code != 0 {
+				echoes(j+1, fmt.Sprintf("after%d", i))
+			}
+		}
+	}
+	lab.Until(t, 60*time.Second, "the tunnel ends", func() (bool, string) {
+		return !b.Exists("/run/wireguard/wg0.sock"), b.Run("wg show").Out
+	})
+	contains(t, b.Must("%secho again", ssh), "again")
+}
+
+// sharer returns which of the sessions has the tunnel: the one whose wgd has a UDP socket.
+func sharer(t *testing.T, b *lab.Host) int {
+	t.Helper()
+	for _, pid := range b.PIDs(lab.Ours) {
+		got := b.Run(fmt.Sprintf("ss -Hanup | grep -q pid=%d, && readlink /proc/%d/fd/2", pid, pid))
+		var session int
+		if _, err := fmt.Sscanf(got.Out, "/run/err%d", &session); err == nil {
+			return session
+		}
+	}
+	t.Fatal("none of the sessions has the tunnel")
+	return 0
+}
+
+// A --stdio uses the tunnel of a proxy that runs, but none of the same name with another key.
+func TestStdioThroughARunningProxy(t *testing.T) {
+	t.Parallel()
+	a, b, inside := proxyPair(t, "[Socks5]\nBindAddress = 127.0.0.1:1080\n")
+	inside.SetAddrs("web.test", 60, "10.2.0.1")
+	webOn(t, a, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "the page") }))
+	startProxy(t, b, "")
+	contains(t, b.Must("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | wgd proxy --stdio web.test:80 wg0"), "the page")
+	b.Must("mkdir /run/other && (umask 077; sed \"s|^PrivateKey = .*|PrivateKey = $(wg-keygen)|\" /etc/wireguard/wg0.conf > /run/other/wg0.conf)")
+	for args, said := range map[string]string{
+		"--stdio web.test:80 /run/other/wg0.conf":         "runs with another key or other peers: give this one another name",
+		"--stdio web.test:80 --socks5 127.0.0.1:1081 wg0": "wg0 is already running",
+		"--stdio none.test:80 wg0":                        "there is no host of this name",
+	} {
+		b.Fails(1, "wgd proxy "+args+" < /dev/null", said)
+	}
+	b.Must("kill -TERM %d", b.Daemon(lab.Ours).PID)
+	foregroundEnds(t, b, "0")
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -10,13 +11,21 @@ import (
 
 // DiscardStderr redirects standard error to /dev/null, so that a program that waits
 // for its end sees it.
-func DiscardStderr() error {
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+func DiscardStderr() error { return discard(syscall.Stderr) }
+
+// DiscardStandard is DiscardStderr for standard input and output too.
+func DiscardStandard() error { return discard(syscall.Stdin, syscall.Stdout, syscall.Stderr) }
+
+func discard(descriptors ...int) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
-	return syscall.Dup3(int(null.Fd()), int(os.Stderr.Fd()), 0)
+	for _, fd := range descriptors {
+		err = errors.Join(err, syscall.Dup3(int(null.Fd()), fd, 0))
+	}
+	return err
 }
 
 // TemporaryFile returns a new file in memory, which is in no folder and is deleted

@@ -17,6 +17,9 @@ func Background(*exec.Cmd, ...string) error { return errLinuxOnly }
 // DiscardStderr returns an error.
 func DiscardStderr() error { return errLinuxOnly }
 
+// DiscardStandard returns an error.
+func DiscardStandard() error { return errLinuxOnly }
+
 // TemporaryFile returns an error.
 func TemporaryFile(string) (*os.File, error) { return nil, errLinuxOnly }
 

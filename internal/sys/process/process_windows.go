@@ -43,8 +43,9 @@ func MaxFiles() int { return math.MaxInt32 }
 // Signals are those that a process receives which stays in the foreground. There are
 // none on Windows.
 type Signals struct {
-	Reload <-chan os.Signal
-	Orphan <-chan os.Signal
+	Reload    <-chan os.Signal
+	Orphan    <-chan os.Signal
+	Interrupt <-chan os.Signal
 }
 
 // Receive returns Signals whose channels receive nothing.
@@ -52,6 +53,12 @@ func Receive() *Signals { return &Signals{} }
 
 // Stop does nothing.
 func (*Signals) Stop() {}
+
+// TakeInterrupt does nothing.
+func (*Signals) TakeInterrupt() {}
+
+// UntilEnded is UntilTerminated.
+func UntilEnded() (context.Context, context.CancelFunc) { return UntilTerminated() }
 
 // UntilStopped is UntilTerminated.
 func UntilStopped() (context.Context, context.CancelFunc) { return UntilTerminated() }

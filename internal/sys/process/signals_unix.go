@@ -14,9 +14,12 @@ import (
 // Signals are those that a process receives which stays in the foreground.
 type Signals struct {
 	Reload <-chan os.Signal // SIGHUP
-	Orphan <-chan os.Signal // SIGCHLD: a process has ended that Reap can forget
-	reload chan os.Signal
-	orphan chan os.Signal
+	// Interrupt is SIGINT, from TakeInterrupt on.
+	Interrupt <-chan os.Signal
+	Orphan    <-chan os.Signal // SIGCHLD: a process has ended that Reap can forget
+	reload    chan os.Signal
+	orphan    chan os.Signal
+	interrupt chan os.Signal
 }
 
 // Receive begins to receive them, until Stop is called. As the first process of a
@@ -29,10 +32,20 @@ func Receive() *Signals {
 	return s
 }
 
+// TakeInterrupt begins to receive SIGINT as well. See UntilEnded.
+func (s *Signals) TakeInterrupt() {
+	s.interrupt = make(chan os.Signal, 1)
+	s.Interrupt = s.interrupt
+	signal.Notify(s.interrupt, syscall.SIGINT)
+}
+
 // Stop ends receiving.
 func (s *Signals) Stop() {
 	signal.Stop(s.reload)
 	signal.Stop(s.orphan)
+	if s.interrupt != nil {
+		signal.Stop(s.interrupt)
+	}
 }
 
 // UntilStopped returns a context that SIGTERM and SIGINT cancel. SIGPIPE is ignored: the
@@ -40,6 +53,12 @@ func (s *Signals) Stop() {
 func UntilStopped() (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGPIPE)
 	return signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+}
+
+// UntilEnded is UntilStopped without SIGINT.
+func UntilEnded() (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE)
+	return signal.NotifyContext(context.Background(), syscall.SIGTERM)
 }
 
 // Reap forgets every child that has ended. In a container, the first process inherits the
