@@ -10,6 +10,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/resolve"
+	"wgd/internal/sys/file"
 	"wgd/internal/wgconf"
 )
 
@@ -119,19 +120,19 @@ func parseFile(text []byte, path string, env wgconf.Env) (*File, error) {
 // readFile reads a file, and reports whether users other than its owner may read
 // it.
 func readFile(path string) (text []byte, exposed bool, err error) {
-	file, err := os.Open(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, false, err
 	}
-	defer file.Close()
-	info, err := file.Stat()
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, false, err
 	}
-	if text, err = readSecret(file, info.Size()); err != nil {
+	if text, err = readSecret(f, info.Size()); err != nil {
 		return nil, false, fmt.Errorf("%s: %w", path, err)
 	}
-	return text, info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0, nil
+	return text, file.ReadableByOthers(info), nil
 }
 
 // readSecret reads all of r, of which size bytes are expected. It leaves no copies of

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"wgd/internal/cli"
+	"wgd/internal/sys/file"
 	"wgd/key"
 )
 
@@ -100,7 +101,7 @@ func warnAbout(c *cli.Call, stream any, name, what string) {
 		return
 	}
 	info, err := f.Stat()
-	if err == nil && cli.ReadableByOthers(info) {
+	if err == nil && file.ReadableByOthers(info) {
 		c.Warnf("%s has mode %04o: others may read %s: make it private with chmod 600", name, info.Mode().Perm(), what)
 	}
 }

@@ -12,7 +12,7 @@ import (
 func TestNoSecretInOutput(t *testing.T) {
 	start(t, full())
 	for _, line := range []string{"wg0", "wg0 --json", "wg0 show peer B", "wg0 show peer B --json", "wg0 sysctl", "wg0 set private-key " +
-		file(t, private.Base64()+"x", 0o600), "wg0 add peer C " + private.Base64() + "x",
+		keyFile(t, private.Base64()+"x", 0o600), "wg0 add peer C " + private.Base64() + "x",
 		"wg0 set private-key " + private.Base64(), "wg0 set private-key " + private.Hex(), "wg0 set private-key " + private.Base64()[:43],
 		"wg0 set private-key file " + private.Base64(), "wg0 " + private.Base64(), private.Base64(), "wg0 set " + private.Base64(), "wg0 show peer " + private.Base64(),
 		"wg0 add peer " + private.Base64() + " C", "wg0 add peer C " + pubkeyB + " " + psk.Base64(),
@@ -33,7 +33,7 @@ func TestOwnKeyRemovesPeer(t *testing.T) {
 	k := key.NewPrivate(&[32]byte{8, 2})
 	runOK(t, "wg0 add peer mirror "+k.Public().Base64())
 	before := len(target.Status().Peers)
-	status, stdout, stderr := run("wg0", "set", "private-key", file(t, k.Base64(), 0o600))
+	status, stdout, stderr := run("wg0", "set", "private-key", keyFile(t, k.Base64(), 0o600))
 	want := "wgconfig: warning: peer mirror had the public key that is now wg0's own (" + k.Public().Base64() + "): the peer was removed\n"
 	if status != 0 || stdout != "" || stderr != want {
 		t.Errorf("exit status %d, %q, %q, want %q", status, stdout, stderr, want)

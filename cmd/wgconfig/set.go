@@ -14,6 +14,7 @@ import (
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
 	"wgd/internal/quote"
+	"wgd/internal/sys/file"
 	"wgd/key"
 )
 
@@ -129,7 +130,7 @@ func readKeyFile(c *cli.Call, path string) (string, error) {
 	case info.IsDir():
 		return "", fmt.Errorf("%s: this is a directory: give a file that holds the key in base64", shown)
 	}
-	if cli.ReadableByOthers(info) {
+	if file.ReadableByOthers(info) {
 		c.Warnf("%s: others may read this key: chmod 600 %s", shown, shown)
 	}
 	const maxLength = 4096

@@ -15,7 +15,7 @@ import (
 // The output in the example of wg(4), byte for byte.
 func TestSpecExample(t *testing.T) {
 	start(t, conf.Status{Tunables: conf.DefaultTunables()})
-	runOK(t, "wg0 set private-key "+file(t, private.Base64()+"\n", 0o600))
+	runOK(t, "wg0 set private-key "+keyFile(t, private.Base64()+"\n", 0o600))
 	runOK(t, "wg0 set listen-port 1234")
 	runOK(t, "wg0 add peer B "+pubkeyB+" --allowed-ips=10.2.0.42/32,fd00:2::42/128")
 	const want = `interface: wg0

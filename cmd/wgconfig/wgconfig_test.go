@@ -77,7 +77,7 @@ func runFails(t *testing.T, line string, status int, want string) {
 	}
 }
 
-func file(t *testing.T, text string, mode os.FileMode) string {
+func keyFile(t *testing.T, text string, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
@@ -98,7 +98,7 @@ func prefixes(s ...string) []netip.Prefix {
 // Every option, with its value after = or as the next word, anywhere in the line.
 func TestAddAndSet(t *testing.T) {
 	target := start(t, conf.Status{})
-	pskFile := file(t, psk.Base64()+"\n", 0o600)
+	pskFile := keyFile(t, psk.Base64()+"\n", 0o600)
 	b, _ := key.ParsePublic(pubkeyB)
 	want := conf.PeerStatus{PublicKey: b, Name: "B", PresharedKey: psk, Endpoint: netip.MustParseAddrPort("192.0.2.1:7"),
 		PersistentKeepalive: 25, AllowedIPs: prefixes("10.2.0.0/24", "fd00::/64")}
@@ -168,12 +168,12 @@ func TestAddAndSet(t *testing.T) {
 func TestKeyFileForms(t *testing.T) {
 	target := start(t, conf.Status{})
 	for _, text := range []string{private.Base64(), private.Base64() + "\n", private.Base64() + "\r\n"} {
-		runOK(t, "wg0 set private-key "+file(t, text, 0o600))
+		runOK(t, "wg0 set private-key "+keyFile(t, text, 0o600))
 		if s := target.Status(); !s.PrivateKey.Equal(private) {
 			t.Errorf("the key file %q was not accepted", text)
 		}
 	}
-	path := file(t, private.Base64(), 0o644)
+	path := keyFile(t, private.Base64(), 0o644)
 	status, _, stderr := run("wg0", "set", "private-key", path)
 	if want := fmt.Sprintf("wgconfig: warning: %s: others may read this key: chmod 600 %s\n", path, path); status != 0 || stderr != want {
 		t.Errorf("exit status %d, %q, want %q", status, stderr, want)
@@ -186,9 +186,9 @@ func TestErrors(t *testing.T) {
 	target := start(t, full())
 	own := private.Public().Base64()
 	other := key.Public{5}.Base64()
-	empty := file(t, "", 0o600)
-	wrong := file(t, private.Base64()[:40], 0o600)
-	zero := file(t, key.Public{}.Base64(), 0o600)
+	empty := keyFile(t, "", 0o600)
+	wrong := keyFile(t, private.Base64()[:40], 0o600)
+	zero := keyFile(t, key.Public{}.Base64(), 0o600)
 	const keyInsteadOfFile = "a key was given in place of a file: everybody could see it in the list of processes; " +
 		"make a new one with wg-keygen, in a file, and give the name of that file"
 	for line, want := range map[string]string{

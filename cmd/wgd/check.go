@@ -10,6 +10,7 @@ import (
 
 	"wgd/internal/cli"
 	"wgd/internal/proxyconf"
+	"wgd/internal/sys/file"
 	"wgd/internal/wgconf"
 )
 
@@ -108,12 +109,12 @@ func readKey(path string) (wgconf.KeyFile, error) {
 
 // readFile reads a file, and reports whether other users may read it.
 func readFile(path string) (text []byte, exposed bool, err error) {
-	file, err := os.Open(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, false, err
 	}
-	defer file.Close()
-	info, err := file.Stat()
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, false, err
 	}
@@ -121,7 +122,7 @@ func readFile(path string) (text []byte, exposed bool, err error) {
 		return nil, false, errors.New("the file is too large for a configuration")
 	}
 	text, err = os.ReadFile(path)
-	return text, cli.ReadableByOthers(info), err
+	return text, file.ReadableByOthers(info), err
 }
 
 // plain removes the name of the file from an error.

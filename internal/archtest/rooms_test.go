@@ -33,7 +33,7 @@ const (
 var rooms = map[string]room{
 	"wg": {imports: []string{
 		"key", "conf", "internal/engine", "internal/lanes", "internal/packet", "internal/resolve", "internal/state", "internal/sys/clock",
-		"internal/sys/cpu", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
+		"internal/sys/cpu", "internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/sys/tun",
 		"internal/sys/udp", "internal/wgconf"}},
 	"key":      {pure: true, imports: []string{"internal/erase"}},
 	"conf":     {pure: true, imports: []string{"key", "internal/invalid", "internal/quote"}},
@@ -44,8 +44,8 @@ var rooms = map[string]room{
 		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/state", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
-		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve"}},
-	"cmd/wg-keygen": {imports: []string{"key", "internal/cli"}},
+		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file"}},
+	"cmd/wg-keygen": {imports: []string{"key", "internal/cli", "internal/sys/file"}},
 	"cmd/wg-ifconfig": {imports: []string{
 		"conf", "internal/quote", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},
 	"internal/cli/show":    {imports: []string{"key", "conf", "internal/explain", "internal/quote"}},

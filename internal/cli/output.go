@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -63,10 +62,4 @@ func (c *Call) Progress(what string) (done func()) {
 		}
 		ended = true
 	}
-}
-
-// ReadableByOthers reports whether others than its owner may read the regular file. A
-// key in such a file is used, with a warning.
-func ReadableByOthers(info fs.FileInfo) bool {
-	return info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0
 }

@@ -1,4 +1,4 @@
-// Package file replaces files.
+// Package file replaces files, and says who may read them.
 package file
 
 import (

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +53,23 @@ func TestReplace(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*", ".*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// A regular file that its group or everybody may read is readable by others.
+func TestReadableByOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o622: false, 0o640: true, 0o604: true, 0o644: true} {
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || ReadableByOthers(info) != want {
+			t.Errorf("mode %o: %v, want %v (%v)", mode, ReadableByOthers(info), want, err)
+		}
+	}
+	if info, err := os.Stat("/dev/null"); err != nil || ReadableByOthers(info) {
+		t.Errorf("/dev/null holds no key that others could read (%v)", err)
 	}
 }
 

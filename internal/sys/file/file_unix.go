@@ -8,6 +8,12 @@ import (
 	"syscall"
 )
 
+// ReadableByOthers reports whether others than its owner may read the regular file. A
+// key in such a file is used, with a warning.
+func ReadableByOthers(info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0
+}
+
 // takeOwner gives the draft the owner and the group of the file.
 func takeOwner(draft *os.File, like fs.FileInfo) error {
 	of := like.Sys().(*syscall.Stat_t)
