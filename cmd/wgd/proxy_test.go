@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/proxyconf"
+	"wgd/internal/sys/unixsocket"
 )
 
 func addrs(list ...string) (a []netip.Addr) {
@@ -216,6 +218,36 @@ func TestProxyRefuses(t *testing.T) {
 		for _, want := range c.want {
 			if status != c.status || !strings.Contains(stderr, want) {
 				t.Errorf("%q: exit status %d\n%s\nwant %d with %s", c.args, status, stderr, c.status, want)
+			}
+		}
+	}
+}
+
+// Where a socket cannot be for its owner only, the proxy runs without a control socket and
+// says so. Sockets that were asked for are an error.
+func TestProxyWithoutUnixSockets(t *testing.T) {
+	dir := t.TempDir()
+	defer func(before func() string) { proxyStateDir, unixsocket.Unsupported = before, nil }(proxyStateDir)
+	proxyStateDir = func() string { return dir }
+	unixsocket.Unsupported = fmt.Errorf("no sockets here: %w", errors.ErrUnsupported)
+	file := filepath.Join(dir, "p.conf")
+	text := "[Interface]\nPrivateKey = " + checkKey + "\nAddress = 10.2.0.2/32\n[Peer]\nPublicKey = " + checkPeer + "\nAllowedIPs = 0.0.0.0/0\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const taken = "192.0.2.77:1" // an address of another host, so the proxy ends
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--http", taken}, []string{"there is no control socket", "no sockets here", "HTTP proxy on " + taken + ": "}},
+		{[]string{"--http", taken, "--socket", filepath.Join(dir, "wg0.sock")}, []string{"control socket: no sockets here"}},
+		{[]string{"--ready", "unix:" + filepath.Join(dir, "s")}, []string{"no sockets here"}},
+	} {
+		status, _, stderr := run(append([]string{"proxy", file}, c.args...)...)
+		for _, want := range c.want {
+			if status != 1 || !strings.Contains(stderr, want) {
+				t.Errorf("%v: status %d, %q; want %q", c.args, status, stderr, want)
 			}
 		}
 	}

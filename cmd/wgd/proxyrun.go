@@ -347,8 +347,12 @@ func (p *proxyRun) listenControl() (*control.Server, error) {
 		return control.ListenAt(path, p.name)
 	}
 	server, err := control.Listen(p.name)
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		p.call.Warnf("%s: there is no control socket: %v: or give its path with --socket", p.name, err)
+		return nil, nil
+	case errors.Is(err, errors.ErrUnsupported):
+		p.call.Warnf("there is no control socket, so wgconfig and wgd reload cannot be used: %v", err)
 		return nil, nil
 	}
 	return server, err

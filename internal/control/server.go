@@ -52,6 +52,9 @@ func Listen(name string) (*Server, error) {
 
 // ListenAt is like Listen, with another path of the socket.
 func ListenAt(path, name string) (*Server, error) {
+	if unixsocket.Unsupported != nil {
+		return nil, explain(name, unixsocket.Unsupported)
+	}
 	dir := filepath.Dir(path)
 	if _, err := nameOf(path); err != nil || !isPath(path) {
 		return nil, fmt.Errorf("%s: other commands would not accept the control socket %s: it must be called like an interface, and end in .sock: %s for example",

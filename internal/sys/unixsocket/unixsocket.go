@@ -20,6 +20,9 @@ const maxFolder = maxPath - len("/.new-4294967295/s")
 // looks first. The socket is made in a folder that no other user may enter, gets its mode,
 // and then moves to its path. Closing the listener does not remove it.
 func Make(path string) (*net.UnixListener, error) {
+	if Unsupported != nil {
+		return nil, Unsupported
+	}
 	dir := filepath.Dir(path)
 	if len(dir) > maxFolder || len(path) > maxPath {
 		return nil, fmt.Errorf("%s: the path of a unix socket has at most %d bytes, and that of its folder %d: choose a shorter one", path, maxPath, maxFolder)

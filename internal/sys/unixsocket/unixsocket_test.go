@@ -58,3 +58,16 @@ func TestLongPath(t *testing.T) {
 		t.Errorf("a folder that does not exist: %v", err)
 	}
 }
+
+// Where sockets would be for everybody, none is made.
+func TestUnsupported(t *testing.T) {
+	defer func() { Unsupported = nil }()
+	Unsupported = errors.New("not here")
+	path := filepath.Join(t.TempDir(), "s")
+	if _, err := Make(path); err != Unsupported {
+		t.Errorf("got %v, want %v", err, Unsupported)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket: %v", err)
+	}
+}
