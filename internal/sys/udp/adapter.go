@@ -275,7 +275,13 @@ func (g *connGroup) Wait() error {
 	return g.await(true)
 }
 
-// Send leaves the source address, ECN, TOS, TTL and fragmentation to the Conn. All
+// A wholeConn is a Conn that can also send datagrams which are not fragmented. In other
+// Conns, nothing is known about fragments.
+type wholeConn interface {
+	WriteWhole(b []byte, size int, to netip.AddrPort) error
+}
+
+// Send leaves the source address, ECN, TOS and TTL to the Conn. All
 // goroutines may share it. After an error it sends the datagrams of a train again, one by
 // one, so that one error costs one datagram: a TCP that loses all that it has in flight
 // waits for its timer. WireGuard discards those that arrive twice.
@@ -292,9 +298,13 @@ func (g *connGroup) Send(b *batch.Batch) error {
 	case !g.has(b.Remote.Remote.Addr()):
 		return ErrNoFamily
 	}
-	err := g.conn.Write(b.Data, stride, b.Remote.Remote)
+	write := g.conn.Write
+	if whole, ok := g.conn.(wholeConn); ok && b.DontFragment {
+		write = whole.WriteWhole
+	}
+	err := write(b.Data, stride, b.Remote.Remote)
 	if err != nil && len(b.Data) > stride && !errors.Is(err, ErrBacklog) && !g.closed.Load() {
-		err = g.sendEach(b.Data, stride, b.Remote.Remote)
+		err = sendEach(write, b.Data, stride, b.Remote.Remote)
 	}
 	if err != nil && g.closed.Load() {
 		return os.ErrClosed
@@ -304,13 +314,13 @@ func (g *connGroup) Send(b *batch.Batch) error {
 
 // sendEach sends the datagrams of a train one by one. It returns the first error, and
 // stops at the second one in a row, because the others would fail as well.
-func (g *connGroup) sendEach(data []byte, stride int, to netip.AddrPort) (err error) {
+func sendEach(write func([]byte, int, netip.AddrPort) error, data []byte, stride int, to netip.AddrPort) (err error) {
 	failed := 0 // in a row
 	for len(data) > 0 && failed < 2 {
 		one := data[:min(stride, len(data))]
 		data = data[len(one):]
 		failed++
-		if e := g.conn.Write(one, len(one), to); e == nil {
+		if e := write(one, len(one), to); e == nil {
 			failed = 0
 		} else if err == nil {
 			err = e

@@ -7,13 +7,15 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"sync"
 
 	"wgd/internal/sys/errno"
 )
 
 // ListenPortable is Listen with the sockets of package net, for systems other than Linux.
 // They send and receive one datagram with each system call, and ignore what Caps.OneSocket
-// says. Send waits while the send buffer of the socket is full.
+// says. Send waits while the send buffer of the socket is full. OpenBSD and NetBSD cannot
+// forbid fragments over IPv4, so batches with DontFragment may be fragmented there.
 func ListenPortable(port uint16, o Options) (*Pair, error) { return listenPortable(port, o, listenUDP) }
 
 // listenPortable is ListenPortable with a given call that opens a socket. Tests use it to
@@ -76,7 +78,7 @@ func openPortable(v4 bool, port uint16, o Options, listen func(string, uint16) (
 	}
 	buffer := widenPortable(socket)
 	port = socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
-	g, err := newConnGroup(&udpConn{UDPConn: socket, port: port}, o, has, buffer)
+	g, err := newConnGroup(&udpConn{UDPConn: socket, port: port, v4: v4}, o, has, buffer)
 	return g, port, err
 }
 
@@ -108,7 +110,9 @@ func explainListen(port uint16, err error) error {
 // udpConn is a Conn of one UDP socket.
 type udpConn struct {
 	*net.UDPConn
-	port uint16
+	port  uint16
+	v4    bool
+	whole sync.RWMutex // held for writing while the socket forbids fragments
 }
 
 func (c *udpConn) Port() uint16 { return c.port }
@@ -131,6 +135,34 @@ func (c *udpConn) Read(b []byte) (n, size int, from netip.AddrPort, err error) {
 
 // Write sends the datagrams one by one, up to the first error.
 func (c *udpConn) Write(b []byte, size int, to netip.AddrPort) error {
+	c.whole.RLock()
+	defer c.whole.RUnlock()
+	return c.write(b, size, to)
+}
+
+// WriteWhole is like Write, but the datagrams are not fragmented: DF is set over IPv4. If
+// the system has no option for that, they may be. Others wait meanwhile, because the
+// option is one of the socket, so this is for few datagrams.
+func (c *udpConn) WriteWhole(b []byte, size int, to netip.AddrPort) error {
+	c.whole.Lock()
+	defer c.whole.Unlock()
+	if c.forbidFragments(true) == nil {
+		defer c.forbidFragments(false)
+	}
+	return c.write(b, size, to)
+}
+
+func (c *udpConn) forbidFragments(forbid bool) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var result error
+	err = raw.Control(func(fd uintptr) { result = forbidFragments(fd, c.v4, forbid) })
+	return errors.Join(err, result)
+}
+
+func (c *udpConn) write(b []byte, size int, to netip.AddrPort) error {
 	for {
 		one := b[:min(size, len(b))]
 		if _, err := c.WriteToUDPAddrPort(one, to); err != nil {

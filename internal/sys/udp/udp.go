@@ -30,8 +30,8 @@ type Caps struct {
 	SendBuffer int
 
 	// OneSocket says that SetSockets accepts no number but 1, and that there are no
-	// marks, no ECN and no source addresses: what was received has none, and what is
-	// sent leaves them to the system.
+	// marks, no ECN, no TTL and no source addresses: what was received has none, and
+	// what is sent leaves them to the system.
 	OneSocket bool
 }
 
