@@ -54,6 +54,7 @@ func command() *cli.Command {
 			{Text: "Add a peer, and keep it in the file:", Lines: []string{"wgconfig wg0 add peer B KEY --allowed-ips=10.2.0.42/32", "wgd save wg0"}},
 			{Text: "See which peers work, and what each has transferred:", Lines: []string{"wgd status"}},
 			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
+			{Text: "See what passes through a tunnel, as packets:", Lines: []string{"wgd capture --inner wg0 | tshark -r -"}},
 			{Text: "Run that interface as a service does, until SIGTERM:", Lines: []string{"wgd up -f wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
@@ -92,6 +93,7 @@ func forms() []cli.Form {
 		saveForm,
 		checkForm,
 		explainForm,
+		captureForm,
 		statusForm,
 		proxyForm,
 		{

@@ -41,7 +41,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/state", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/tun", "internal/sys/unixsocket",
+		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/state", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file"}},
@@ -77,17 +77,19 @@ var rooms = map[string]room{
 	"internal/observe":   {pure: true, imports: []string{"conf", "key", "internal/clock"}},
 	"internal/packet":    {pure: true, third: []string{cpu}},
 	"internal/pathmtu":   {pure: true, imports: []string{"internal/clock", "internal/packet"}},
+	"internal/pcapng":    {pure: true},
+	"internal/capture":   {imports: []string{"internal/batch", "internal/index", "internal/packet", "internal/pcapng", "internal/peer", "internal/wire"}},
 	"internal/batch":     {imports: []string{"internal/wire"}},
 	"internal/dataplane": {imports: []string{
 		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",
-		"internal/index", "internal/allowedips", "internal/observe", "internal/packet", "internal/batch"}},
+		"internal/index", "internal/allowedips", "internal/observe", "internal/packet", "internal/batch", "internal/capture"}},
 	"internal/driver": {pure: true, imports: []string{
 		"internal/clock", "internal/wire", "internal/cookie", "internal/session", "internal/peer",
 		"internal/index", "internal/core", "internal/batch", "internal/dataplane", "internal/packet"}},
 	"internal/lanes":           {imports: []string{"internal/clock", "internal/sys/cpu", "internal/sys/yield"}},
 	"internal/lanes/lanestest": {forTests: true, imports: []string{"internal/clock", "internal/lanes"}},
 	"internal/engine": {imports: []string{
-		"conf", "key", "internal/aead", "internal/batch", "internal/clock", "internal/cookie",
+		"conf", "key", "internal/aead", "internal/batch", "internal/capture", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
 		"internal/observe", "internal/peer", "internal/resolve/dns", "internal/resolve/follow", "internal/session", "internal/sys/errno", "internal/sys/link", "internal/sys/pages",
 		"internal/sys/tun", "internal/sys/udp", "internal/sys/yield", "internal/wire"}},

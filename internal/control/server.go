@@ -245,6 +245,9 @@ func (s *Server) serveConn(conn *connection, t Target) {
 			status.Erase()
 		case request.Connect != "":
 			err = s.connect(conn, answer, t, &request)
+		case request.Capture != nil:
+			s.capture(conn, answer, t, *request.Capture)
+			return
 		case request.Reload:
 			conn.work(func() { err = reload(t) })
 			err = s.writeResult(answer, err)

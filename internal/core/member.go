@@ -125,6 +125,24 @@ func known(shared *peer.Peer) *member {
 	return nil
 }
 
+// Peer returns the peer with this public key, or nil if there is none.
+func (m *Machine) Peer(public key.Public) *peer.Peer {
+	if p := m.members[public]; p != nil {
+		return p.shared
+	}
+	return nil
+}
+
+// NameOf returns the name of a peer, which is empty if it has none or was removed, and
+// its public key.
+func (m *Machine) NameOf(shared *peer.Peer) (name string, public key.Public) {
+	p := shared.Record().(*member)
+	if !p.removed {
+		name = p.name
+	}
+	return name, p.public()
+}
+
 // Peers returns the peers in the order of addition.
 func (m *Machine) Peers() []*peer.Peer {
 	list := make([]*peer.Peer, 0, len(m.members))

@@ -8,6 +8,7 @@ import (
 
 	"wgd/internal/batch"
 	"wgd/internal/clock"
+	"wgd/internal/peer"
 )
 
 // Rule 10 of style: the send path and the receive path allocate nothing.
@@ -50,6 +51,36 @@ func TestNothingAllocated(t *testing.T) {
 	}
 	if b.Drops.Count(DropForged)+b.Drops.Count(DropReplay) != 0 {
 		t.Error("the measured packets were forged or replayed")
+	}
+}
+
+// Captures allocate nothing on these paths either, neither for the packets that they
+// contain nor for those of others.
+func TestCaptureAllocatesNothing(t *testing.T) {
+	a, b := pair(t)
+	end := []func() captured{a.capture(a.peer), a.capture(peer.New(a.common)), b.capture(nil)}
+	for _, frames := range [][][]byte{{tcpSuper(1, pattern(9000), 1380)}, small(8)} {
+		a.connect(&a.tun, &a.udp)
+		var reads [][]batch.Batch
+		for range 60 {
+			a.send(start, frames...)
+			reads = append(reads, a.udp.take())
+		}
+		a.connect(&silentTUN{}, &silentUDP{})
+		b.connect(&silentTUN{}, &silentUDP{})
+		if n := testing.AllocsPerRun(50, func() { a.enc.Encapsulate(a.sealing, start, frames) }); n != 0 {
+			t.Errorf("Encapsulate: %v allocations, want 0", n)
+		}
+		i := 0
+		if n := testing.AllocsPerRun(50, func() { b.dec.Decapsulate(b.opening, start, reads[i]); i++ }); n != 0 {
+			t.Errorf("Decapsulate: %v allocations, want 0", n)
+		}
+	}
+	for i, end := range end {
+		c := end()
+		if n, want := len(c.inner[0])+len(c.inner[1]), i != 1; (n > 500) != want || c.dropped > 0 {
+			t.Errorf("%d packets in capture %d, %d dropped", n, i, c.dropped)
+		}
 	}
 }
 

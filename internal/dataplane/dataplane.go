@@ -5,6 +5,7 @@ import (
 
 	"wgd/internal/allowedips"
 	"wgd/internal/batch"
+	"wgd/internal/capture"
 	"wgd/internal/index"
 	"wgd/internal/packet"
 	"wgd/internal/peer"
@@ -55,6 +56,8 @@ type Shared struct {
 	// Buffer returns n bytes that owner may use as long as it is reachable. If
 	// Buffer is nil, they come from Go's heap.
 	Buffer func(owner *SealJob, n int) []byte
+
+	Captures capture.Hub // who captures packets
 
 	MTU atomic.Int32 // of the interface
 	// KeepMSS says that the MSS of TCP connections is not reduced to what the MTU carries.

@@ -53,6 +53,9 @@ func (d *Decapsulator) Decapsulate(j *OpenJob, now clock.Time, bs []batch.Batch)
 // no other job may be prepared until Deliver returns.
 func (d *Decapsulator) Prepare(j *OpenJob, now clock.Time, bs []batch.Batch) (all bool) {
 	j.now, j.bs, j.train, j.message = now, bs, 0, 0
+	if j.captures = d.Captures.Load(); j.captures != nil {
+		d.captureArrived(j)
+	}
 	return d.prepare(j)
 }
 
@@ -123,6 +126,9 @@ func (d *Decapsulator) deliver(j *OpenJob) {
 		// After authentication: a forger must not move the window (A38).
 		d.Drops.Add(DropReplay, s.entry.Keypair.Accept(s.buf, j.spans[s.first:s.last]))
 		if d.note(j, s) {
+			if j.captures.WantsInner(s.entry.Peer) {
+				j.captureOpened(s)
+			}
 			d.unwrap(j, s, routes)
 		}
 	}

@@ -137,6 +137,7 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 		if to.probe && ttl == 0 && (to.any || s.Next() > largeDatagram-overhead || packet.IsSYN(p)) {
 			e.wish(j, to, p)
 		}
+		j.capture(frame)
 		return j.layOut(header{packet.ECN(p), ttl})
 	}
 	j.split = false
@@ -156,6 +157,9 @@ func (e *Encapsulator) reserve(j *SealJob) bool {
 	if s.first, ok = s.key.Reserve(n); ok {
 		s.end, s.sealed = j.end, false
 		j.count++
+		if j.captures.WantsInner(s.peer) {
+			j.captureSealing(s)
+		}
 		return true
 	}
 	if j.split {
@@ -240,6 +244,9 @@ func (e *Encapsulator) sendTrain(j *SealJob, s *sealSection, t *train) {
 	if !batch.Sent(err) {
 		e.Drops.Add(NotSent(err), int(t.count))
 		return
+	}
+	if j.captures != nil {
+		j.captures.Sent(s.peer, uint16(e.Port.Load()), &j.out)
 	}
 	j.sent += uint64(t.count)
 	s.peer.CountSent(int(t.len))

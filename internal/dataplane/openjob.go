@@ -3,6 +3,7 @@ package dataplane
 import (
 	"wgd/internal/aead"
 	"wgd/internal/batch"
+	"wgd/internal/capture"
 	"wgd/internal/clock"
 	"wgd/internal/index"
 	"wgd/internal/packet"
@@ -14,6 +15,8 @@ import (
 type OpenJob struct {
 	shared *Shared
 	now    clock.Time
+
+	captures *capture.Set // nil: nobody captures
 
 	bs             []batch.Batch // of one read
 	train, message int           // of bs: the first message that the job has not taken yet

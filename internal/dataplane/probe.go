@@ -69,6 +69,7 @@ func (e *Encapsulator) Probe(j *SealJob, now clock.Time, p *peer.Peer, frame []b
 		return
 	}
 	j.pieces[0].first, j.pieces[0].last = 0, 1
+	j.capture(frame)
 	j.end.pieces++
 	e.reserve(j)
 	j.Seal()

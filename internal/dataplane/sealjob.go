@@ -5,6 +5,7 @@ import (
 
 	"wgd/internal/aead"
 	"wgd/internal/batch"
+	"wgd/internal/capture"
 	"wgd/internal/clock"
 	"wgd/internal/packet"
 	"wgd/internal/peer"
@@ -44,6 +45,8 @@ type SealJob struct {
 	// Why not all frames are taken, unless j is full.
 	stage *peer.Peer // the next frame has to be staged for it
 	flush *peer.Peer // what is staged for it has to be sent first
+
+	captures *capture.Set // nil: nobody captures
 
 	wanted *peer.Peer  // the last one for which Want was posted
 	out    batch.Batch // here, so that it need not be allocated
@@ -90,6 +93,8 @@ type header struct {
 type piece struct {
 	segments    packet.Segments
 	first, last int32 // spans, the last not included
+
+	captured []byte // its frame, if somebody captures; nil: it was captured already
 }
 
 // newSealJob returns a SealJob whose buffer comes from buffer, or from Go's heap if
@@ -108,6 +113,7 @@ func newSealJob(buffer func(owner *SealJob, n int) []byte) *SealJob {
 func (j *SealJob) reset(now clock.Time, frames [][]byte, s *Shared) {
 	j.now, j.frames, j.next, j.wanted = now, frames, 0, nil
 	j.mtu, j.mss = int(s.MTU.Load()), s.clampedTo()
+	j.captures = s.Captures.Load()
 }
 
 // current returns the section that is being laid out.

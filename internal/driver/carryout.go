@@ -38,8 +38,8 @@ type Outcome struct {
 func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Output) (result Outcome) {
 	switch out.Kind {
 	case core.Send:
-		b := batch.Batch{Remote: out.Endpoint, Class: batch.Control, DontFragment: out.Peer.Location().IntoTunnel()}
-		result.Err = sendHandshake(x, drops, &b, out.Message)
+		b := Datagram(out)
+		result.Err = send(x, drops, &b)
 		if errors.Is(result.Err, batch.ErrSourceGone) { // A52
 			out.Peer.ForgetSource(out.Endpoint)
 		}
@@ -68,15 +68,22 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 	return result
 }
 
-// SendReply sends the cookie reply of a Decision to Answer. It uses b as scratch space.
-func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte, b *batch.Batch) error {
-	*b = batch.Batch{Remote: to, Class: batch.Reply}
-	return sendHandshake(udp, drops, b, reply)
+// Datagram returns the datagram of a core.Send.
+func Datagram(out *core.Output) batch.Batch {
+	return batch.Batch{
+		Data: out.Message, Stride: len(out.Message), TOS: handshakeTOS,
+		Remote: out.Endpoint, Class: batch.Control, DontFragment: out.Peer.Location().IntoTunnel(),
+	}
 }
 
-// sendHandshake sends a message of type 1 to 3, which is never segmented, as b.
-func sendHandshake(udp dataplane.UDP, drops *dataplane.Drops, b *batch.Batch, msg []byte) error {
-	b.Data, b.Stride, b.TOS = msg, len(msg), handshakeTOS
+// SendReply sends the cookie reply of a Decision to Answer. It uses b as scratch space.
+func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte, b *batch.Batch) error {
+	*b = batch.Batch{Data: reply, Stride: len(reply), TOS: handshakeTOS, Remote: to, Class: batch.Reply}
+	return send(udp, drops, b)
+}
+
+// send sends a message of type 1 to 3, which is never segmented.
+func send(udp dataplane.UDP, drops *dataplane.Drops, b *batch.Batch) error {
 	err := udp.Send(b)
 	if !batch.Sent(err) {
 		drops.Add(dataplane.NotSent(err), 1)

@@ -80,6 +80,9 @@ func (a *admitter) act(now clock.Time, from wire.Endpoint, msg []byte, d driver.
 	case driver.Answer:
 		to := e.routes.replyTo(from)
 		err := driver.SendReply(a.replies, e.drops, to, d.Reply, &a.batch)
+		if captures := e.shared.Captures.Load(); captures != nil && batch.Sent(err) {
+			captures.Sent(nil, uint16(e.shared.Port.Load()), &a.batch)
+		}
 		e.handshakes.answered(now, from, msg, err)
 	case driver.PutHandshake, driver.PutCookie:
 		if !e.inbox.put(d.Action, from, msg) {

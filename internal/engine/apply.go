@@ -118,6 +118,7 @@ func (e *Engine) change(c conf.Change) error {
 	public := e.machine.PublicKey()
 	tunables := e.machine.Tunables()
 	e.shared.KeepMSS.Store(e.machine.KeepMSS())
+	e.shared.Captures.Load().PeersChanged()
 	e.mu.Unlock()
 	e.inbox.ring()
 	if err != nil {

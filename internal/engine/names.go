@@ -47,6 +47,9 @@ func (e *Engine) carryOutOne(now clock.Time, out *core.Output) driver.Outcome {
 		out.Endpoint = e.routes.ensure(out.Peer, to)
 		result = driver.CarryOut((*effects)(e), e.drops, now, out)
 	}
+	if out.Kind == core.Send && batch.Sent(result.Err) {
+		e.captureSent(out)
+	}
 	return result
 }
 

@@ -22,6 +22,8 @@ type Request struct {
 	Connect string
 	Early   bool        // something behind a Connect has arrived with it
 	Change  conf.Change // set=1: the client requests this change
+
+	Capture *conf.Capture // capture=1: the client requests these packets; nil: it does not
 }
 
 // A Decoder reads the requests of a connection, one after the other.
@@ -76,6 +78,8 @@ func (d *Decoder) Next() (Request, error) {
 		err := d.nothingMore("connect=")
 		request.Early = !d.lines.atEnd()
 		return request, err
+	case string(line) == "capture=1":
+		return d.capture()
 	case string(line) == "set=1":
 		return d.set()
 	}

@@ -22,6 +22,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("set=1\r\n\r\n"))
 	f.Add([]byte("set=1\npublic_key=" + hexB + "\nallowed_ip=::ffff:10.0.0.1/97\nendpoint=[::ffff:1.2.3.4%x]:1\n\n"))
 	f.Add([]byte("set=1\nlisten_port"))
+	f.Add([]byte("capture=1\npublic_key=" + hexB + "\nouter=1\ninner=0\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := uapi.NewDecoder(bytes.NewReader(data))
 		slow := uapi.NewDecoder(iotest.OneByteReader(bytes.NewReader(data)))
@@ -40,11 +41,26 @@ func FuzzDecoder(f *testing.F) {
 			case err != nil:
 				t.Fatal(err)
 			}
-			if !request.Get {
+			if request.Capture != nil {
+				checkCapture(t, request.Capture)
+			} else if !request.Get {
 				checkRoundTrip(t, request.Change)
 			}
 		}
 	})
+}
+
+// checkCapture encodes and decodes a request for a capture.
+func checkCapture(t *testing.T, c *conf.Capture) {
+	t.Helper()
+	var text bytes.Buffer
+	if err := uapi.WriteCapture(bufio.NewWriter(&text), c); err != nil {
+		t.Fatal(err)
+	}
+	request, err := uapi.NewDecoder(&text).Next()
+	if err != nil || !reflect.DeepEqual(request, uapi.Request{Capture: c}) || !c.Outer && !c.Inner {
+		t.Fatalf("%+v differs after encoding and decoding: %v", c, err)
+	}
 }
 
 // checkRoundTrip encodes and decodes a change.

@@ -18,3 +18,6 @@ func HostUnreachable(err error) bool { return errors.Is(err, syscall.EHOSTUNREAC
 
 // NetworkUnreachable reports whether err means that there is no route.
 func NetworkUnreachable(err error) bool { return errors.Is(err, syscall.ENETUNREACH) }
+
+// NobodyReads reports whether a pipe or socket was written to whose reader has closed it.
+func NobodyReads(err error) bool { return errors.Is(err, syscall.EPIPE) }

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wgd/conf"
+	"wgd/internal/cli"
+	"wgd/internal/control"
+	"wgd/internal/control/controltest"
+	"wgd/internal/pcapng"
+	"wgd/key"
+)
+
+// A captured Target writes what it is given as a capture, which then ends.
+type captured struct {
+	*controltest.Target
+	raw   []byte
+	asked conf.Capture
+}
+
+func (c *captured) Capture(_ context.Context, want conf.Capture, w io.Writer) error {
+	c.asked = want
+	_, err := w.Write(c.raw)
+	return err
+}
+
+// wholeCapture has two packets outside and one inside.
+func wholeCapture() []byte {
+	raw := pcapng.AppendSection(nil, &pcapng.Section{})
+	for range 2 {
+		raw = pcapng.AppendInterface(raw, &pcapng.Interface{Name: "x"})
+	}
+	for _, i := range []uint32{0, 0, 1} {
+		raw = pcapng.AppendPacket(raw, &pcapng.Packet{Interface: i, Data: make([]byte, 60)})
+	}
+	raw = pcapng.AppendStatistics(raw, &pcapng.Statistics{Interface: 0, Dropped: 3})
+	return pcapng.AppendStatistics(raw, &pcapng.Statistics{Interface: 1, Dropped: 4})
+}
+
+func serveCaptured(t *testing.T, raw []byte) *captured {
+	t.Helper()
+	serveTargets(t)
+	status := conf.Status{Name: "wg0", Peers: []conf.PeerStatus{{PublicKey: key.Public{1}, Name: "B"}, {PublicKey: key.Public{2}}}}
+	target := &captured{Target: controltest.New(status), raw: raw}
+	server, err := control.Listen("wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- server.Serve(target) }()
+	t.Cleanup(func() { server.Close(); <-served })
+	return target
+}
+
+// TestCaptureToFile: a capture goes to a new file that only its owner can read, or to
+// standard output, as the daemon writes it; then come the figures.
+func TestCaptureToFile(t *testing.T) {
+	target := serveCaptured(t, wholeCapture())
+	file := filepath.Join(t.TempDir(), "a.pcapng")
+	const figures = "3 packets captured (2 outside, 1 inside), 7 dropped\n"
+	status, out, errs := run("capture", "wg0", "-w", file)
+	got, err := os.ReadFile(file)
+	if status != 0 || out != "" || errs != figures || !bytes.Equal(got, target.raw) {
+		t.Errorf("exit status %d, %q, %q, %v", status, out, errs, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", info.Mode(), err)
+	}
+	if status, out, errs := run("capture", "wg0", "-w", "-"); status != 0 || out != string(target.raw) || errs != figures {
+		t.Errorf("to standard output: exit status %d, %q", status, errs)
+	}
+	if target.asked != (conf.Capture{Outer: true, Inner: true}) {
+		t.Errorf("the daemon was asked for %+v", target.asked)
+	}
+	// A file that exists stays, unless --force is given.
+	os.WriteFile(file, []byte("precious"), 0o644)
+	if status, _, errs := run("capture", "wg0", "-w", file); status != 1 || !strings.Contains(errs, "--force") {
+		t.Errorf("a file that exists: exit status %d, %q", status, errs)
+	}
+	if got, _ := os.ReadFile(file); string(got) != "precious" {
+		t.Errorf("it was changed to %q", got)
+	}
+	if status, _, errs := run("capture", "wg0", "-w", file, "--force"); status != 0 {
+		t.Errorf("--force: exit status %d, %q", status, errs)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("after --force: %v, %v", info.Mode(), err)
+	}
+	if status, _, _ := run("capture", "wg0", "-w", t.TempDir(), "--force"); status != 1 {
+		t.Errorf("a folder: exit status %d", status)
+	}
+}
+
+// TestCaptureSelects: what is captured follows from the options, and PEER may be a name,
+// digits or a public key.
+func TestCaptureSelects(t *testing.T) {
+	target := serveCaptured(t, wholeCapture())
+	first, second := key.Public{1}, key.Public{2}
+	for _, c := range []struct {
+		args []string
+		want conf.Capture
+		peer *key.Public
+	}{
+		{[]string{"--outer"}, conf.Capture{Outer: true}, nil},
+		{[]string{"--inner"}, conf.Capture{Inner: true}, nil},
+		{[]string{"--inner", "--outer", "B"}, conf.Capture{Outer: true, Inner: true}, &first},
+		{[]string{"--inner", second.String()}, conf.Capture{Inner: true}, &second},
+		{[]string{"--inner", second.Hex()[:8]}, conf.Capture{Inner: true}, &second},
+	} {
+		if status, _, errs := run(append([]string{"capture", "wg0"}, c.args...)...); status != 0 {
+			t.Errorf("%q: exit status %d, %q", c.args, status, errs)
+			continue
+		}
+		peer := target.asked.Peer
+		if target.asked.Peer = nil; target.asked != c.want || (peer == nil) != (c.peer == nil) || peer != nil && *peer != *c.peer {
+			t.Errorf("%q: the daemon was asked for %+v of %v", c.args, target.asked, peer)
+		}
+	}
+}
+
+// TestCaptureErrors: each is a sentence that says what to do, and none leaves a file.
+func TestCaptureErrors(t *testing.T) {
+	raw := wholeCapture()
+	serveCaptured(t, raw)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.pcapng")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"wg1"}, "wg1: no such interface"},
+		{[]string{"wg0", "C"}, "peer C: wg0 has no such peer: `wgconfig wg0` lists them"},
+	} {
+		if status, _, errs := run(append([]string{"capture", "-w", file}, c.args...)...); status != 1 || !strings.Contains(errs, c.want) {
+			t.Errorf("%q: exit status %d, %q", c.args, status, errs)
+		}
+	}
+	serveTargets(t, conf.Status{Name: "wg0"})
+	if status, _, errs := run("capture", "wg0", "-w", file); status != 1 || !strings.Contains(errs, "cannot capture") {
+		t.Errorf("a daemon without captures: exit status %d, %q", status, errs)
+	}
+	if list, _ := os.ReadDir(dir); len(list) > 0 {
+		t.Errorf("a file is left: %v", list)
+	}
+	target := serveCaptured(t, raw)
+	tty, screen := pseudoterminal(t, 80)
+	t.Setenv("TERM", "dumb")
+	var errs bytes.Buffer
+	status := cli.Run(command(), []string{"capture", "wg0"}, strings.NewReader(""), tty, &errs)
+	if shown := screen(); status != 1 || shown != "" || !strings.Contains(errs.String(), "-w FILE") {
+		t.Errorf("on a terminal: exit status %d, %q, and the terminal shows %q", status, errs.String(), shown)
+	}
+	// The daemon is killed in the middle: whole blocks are left.
+	target.raw = raw[:len(raw)-100]
+	if status, _, errs := run("capture", "wg0", "-w", file); status != 1 || !strings.Contains(errs, "the daemon has ended") {
+		t.Errorf("cut off: exit status %d, %q", status, errs)
+	}
+	got, _ := os.ReadFile(file)
+	r := pcapng.NewReader(bytes.NewReader(got))
+	for n := 0; ; n++ {
+		if _, err := r.Next(); err != nil {
+			if !errors.Is(err, io.EOF) || n != 6 {
+				t.Errorf("after %d blocks: %v", n, err)
+			}
+			break
+		}
+	}
+}
