@@ -261,6 +261,10 @@ func (w *Interface) warnLowOrder(peers []conf.PeerChange) {
 // of the keys: call its method Erase after use.
 func (w *Interface) Status() conf.Status { return w.engine.Status() }
 
+// Summary returns what the interface has done. It takes a tenth of the time of Status, if
+// there are many peers.
+func (w *Interface) Summary() conf.Summary { return w.engine.Summary() }
+
 // Done returns a channel that is closed when the interface has ended, because
 // of Close or because it was deleted.
 func (w *Interface) Done() <-chan struct{} { return w.engine.Done() }

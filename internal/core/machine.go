@@ -49,6 +49,8 @@ type Machine struct {
 	identity *identity // nil without a private key
 
 	changes     uint64 // of the configuration so far
+	goneRx      uint64 // bytes from peers that have been removed
+	goneTx      uint64 // bytes to them
 	members     map[key.Public]*member
 	first, last *member            // in the order of addition
 	names       map[string]*member // of those that have one

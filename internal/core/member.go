@@ -92,6 +92,9 @@ func (m *Machine) remove(p *member) {
 	m.quiet(p)
 	m.setEndpointName(p, "", "", 0)
 	p.removed = true
+	rx, tx := p.shared.Bytes()
+	m.goneRx += rx
+	m.goneTx += tx
 	m.stamps.burn(p.stamp)
 	delete(m.members, p.public())
 	if m.names[p.name] == p {

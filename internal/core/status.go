@@ -25,15 +25,8 @@ type Snapshot struct {
 	// Status is valid when Copy has returned true.
 	Status conf.Status
 
-	begun    bool
-	next     *member // the first that has not been copied
-	changes  uint64  // Machine.changes when the first was copied
-	restarts int
+	walk walk
 }
-
-// maxRestarts is how often a Snapshot begins again because the configuration has
-// changed. After that, one Copy copies everything.
-const maxRestarts = 3
 
 // Reserve makes room for that many peers, before Copy needs it while the
 // machine waits.
@@ -41,22 +34,11 @@ func (s *Snapshot) Reserve(peers int) { s.Status.Peers = make([]conf.PeerStatus,
 
 // Copy copies up to n more peers, and reports whether the Snapshot is complete.
 func (s *Snapshot) Copy(m *Machine, now clock.Now, n int) (complete bool) {
-	if s.begun && s.changes != m.changes {
+	begin := func() {
 		s.Status.Erase()
 		s.Status.Peers = s.Status.Peers[:0]
-		s.begun = false
-		s.restarts++
 	}
-	if !s.begun {
-		s.begun, s.changes, s.next = true, m.changes, m.first
-	}
-	if s.restarts > maxRestarts {
-		n = len(m.members)
-	}
-	for ; s.next != nil && n > 0; s.next, n = s.next.after, n-1 {
-		s.Status.Peers = append(s.Status.Peers, s.next.status(now))
-	}
-	if s.next != nil {
+	if !s.walk.visit(m, n, begin, func(p *member) { s.Status.Peers = append(s.Status.Peers, p.status(now)) }) {
 		return false
 	}
 	m.copyInterface(&s.Status, now)

@@ -49,6 +49,14 @@ func (c *Counters) Add(name Counter, n int) {
 // Count returns the number of packets.
 func (c *Counters) Count(name Counter) uint64 { return c.counts[name].Load() }
 
+// All lists all counters.
+func (c *Counters) All() (list []conf.Counter) {
+	for name := range counters {
+		list = append(list, conf.Counter{Name: name.String(), Count: c.Count(name)})
+	}
+	return list
+}
+
 // Status lists the counters that are not 0.
 func (c *Counters) Status() (list []conf.Counter) {
 	for name := range counters {

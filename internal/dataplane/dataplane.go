@@ -53,6 +53,8 @@ type Shared struct {
 	Counters  *Counters
 	Unreached Unreached
 
+	Sent, Received Tally // packets in authentic messages, keepalives included
+
 	// Buffer returns n bytes that owner may use as long as it is reachable. If
 	// Buffer is nil, they come from Go's heap.
 	Buffer func(owner *SealJob, n int) []byte

@@ -118,6 +118,7 @@ func (d *Decapsulator) Deliver(j *OpenJob) {
 // deliver delivers the sections of j and empties it.
 func (d *Decapsulator) deliver(j *OpenJob) {
 	routes := d.Routes.Load()
+	j.received = 0
 	for i := range j.sections[:j.count] {
 		s := &j.sections[i]
 		if s.entry == nil {
@@ -132,6 +133,7 @@ func (d *Decapsulator) deliver(j *OpenJob) {
 			d.unwrap(j, s, routes)
 		}
 	}
+	d.Received.Add(j.received)
 	j.empty()
 }
 
@@ -146,6 +148,7 @@ func (d *Decapsulator) note(j *OpenJob, s *openSection) bool {
 		}
 		newest = i
 		size += int(n)
+		j.received++
 		data = data || n > wire.MinDataSize
 	}
 	if newest < 0 {

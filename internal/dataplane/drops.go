@@ -144,6 +144,14 @@ func (c *Drops) Add(d Drop, n int) {
 // Count returns the number of packets dropped for reason d.
 func (c *Drops) Count(d Drop) uint64 { return c.counts[d].Load() }
 
+// All lists all reasons.
+func (c *Drops) All() (list []conf.Drop) {
+	for d := range drops {
+		list = append(list, conf.Drop{Reason: d.String(), Count: c.Count(d)})
+	}
+	return list
+}
+
 // Status lists the reasons that occurred.
 func (c *Drops) Status() (list []conf.Drop) {
 	for d := range drops {

@@ -189,6 +189,7 @@ func (e *Encapsulator) Send(j *SealJob) {
 
 // send sends the sections of j and empties it.
 func (e *Encapsulator) send(j *SealJob) {
+	before := j.sent
 	for i := range j.sections[:j.count] {
 		s := &j.sections[i]
 		if !s.sealed { // the key was erased meanwhile
@@ -210,6 +211,7 @@ func (e *Encapsulator) send(j *SealJob) {
 		}
 		e.rekey(j.now, s.peer, s.key)
 	}
+	e.Sent.Add(j.sent - before)
 	j.empty()
 }
 

@@ -25,7 +25,8 @@ type OpenJob struct {
 	trains   [maxPackets]int32 // indices in bs of their trains
 	packets  int
 	sections [maxPackets]openSection
-	count    int // of sections
+	count    int    // of sections
+	received uint64 // authentic and new messages of the sections
 
 	joined packet.Coalescer
 }

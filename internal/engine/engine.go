@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"wgd/internal/clock"
 	"wgd/internal/cookie"
@@ -47,6 +48,8 @@ type Engine struct {
 	stamps     *stampWriter
 	lanes      *lanes.Runner
 	handshakes *handshakeLog
+	outcomes   outcomes
+	started    time.Time
 	routes     *routes
 	names      *follow.Follower
 	found      atomic.Bool // names has endpoints for the machine
@@ -89,6 +92,7 @@ func Open(world World, memory Memory) *Engine {
 	e := &Engine{
 		world:      world,
 		name:       world.TUN.Name(),
+		started:    world.Clock().Wall,
 		inbox:      newInbox(),
 		handshakes: &handshakeLog{log: world.Log},
 		drops:      &dataplane.Drops{},

@@ -83,6 +83,7 @@ func (e *Engine) carryOut() {
 				e.noteSendFailed(&outs[i], result.Err)
 			}
 			e.handshakes.output(now, &outs[i], result)
+			e.outcomes.note(&outs[i])
 			e.report(&outs[i])
 		}
 		clear(outs)
