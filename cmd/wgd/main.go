@@ -95,6 +95,7 @@ func forms() []cli.Form {
 		explainForm,
 		captureForm,
 		statusForm,
+		metricsForm,
 		proxyForm,
 		{
 			Syntax:  "import FILE...",

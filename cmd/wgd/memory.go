@@ -1,7 +1,9 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +74,16 @@ func (t target) Apply(c conf.Change) error {
 	}
 	defer t.memory.handled(len(c.Peers), prefixes)
 	return t.apply(c)
+}
+
+// Summary returns the interface's summary, with what the process uses.
+func (t target) Summary() conf.Summary {
+	s := t.Interface.Summary()
+	s.Goroutines = runtime.NumGoroutine()
+	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(held)
+	s.Memory = held[0].Value.Uint64() - held[1].Value.Uint64()
+	return s
 }
 
 // Status returns the interface's status, and schedules a trim if it is large.

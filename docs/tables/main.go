@@ -25,6 +25,7 @@ var tables = map[string]map[string]string{
 	"control-socket.md": {
 		"keys of the interface": keys(uapi.InterfaceKeys()),
 		"keys of a peer":        keys(uapi.PeerKeys()),
+		"keys of a summary":     answered(uapi.SummaryKeys()),
 	},
 }
 
@@ -53,6 +54,16 @@ func keys(list []uapi.Key) string {
 	b.WriteString("| key | get | set | value | meaning |\n| --- | --- | --- | --- | --- |\n")
 	for _, k := range list {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", k.Name, yes[k.Get], yes[k.Set], k.Value, k.Meaning)
+	}
+	return b.String()
+}
+
+// answered describes keys that only occur in answers.
+func answered(list []uapi.Key) string {
+	var b strings.Builder
+	b.WriteString("| key | value | meaning |\n| --- | --- | --- |\n")
+	for _, k := range list {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", k.Name, k.Value, k.Meaning)
 	}
 	return b.String()
 }

@@ -27,6 +27,7 @@ var thirdNames = map[string]string{
 	socks:    "x/net/proxy",
 	nftables: "google/nftables",
 	dbus:     "godbus",
+	promhttp: "client_golang",
 }
 
 var (

@@ -26,6 +26,7 @@ const (
 	socks    = "golang.org/x/net/proxy" // a client, for tests
 	dnsmsg   = "golang.org/x/net/dns/dnsmessage"
 	dbus     = "github.com/godbus/dbus/v5"
+	promhttp = "github.com/prometheus/client_golang/..."
 )
 
 // rooms has the arrows of docs/architecture.md. A new arrow is added here, in the
@@ -41,7 +42,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/explain", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/state", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
+		"internal/control", "internal/explain", "internal/metrics", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/state", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file"}},
@@ -139,6 +140,7 @@ var rooms = map[string]room{
 	"internal/wgimport":   {pure: true, imports: []string{"conf", "internal/quote", "internal/wgconf"}},
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/proxy":      {imports: []string{"internal/resolve/inturn", "internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
+	"internal/metrics":    {imports: []string{"conf", "internal/cli/show", "internal/control", "internal/quote"}, third: []string{promhttp}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/sys/process", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/nameserver":   {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},

@@ -78,6 +78,19 @@ func (c *Client) Status() (conf.Status, error) {
 	return status, nil
 }
 
+// Summary requests what the interface has done. A daemon of an older version refuses it.
+func (c *Client) Summary() (conf.Summary, error) {
+	if err := uapi.WriteSummaryRequest(c.request); err != nil {
+		return conf.Summary{}, c.explain(err)
+	}
+	summary, err := c.answers.Summary()
+	if err != nil {
+		return conf.Summary{}, c.explain(err)
+	}
+	summary.Name = c.name
+	return summary, nil
+}
+
 // Apply requests a Change. If the daemon refuses it, the error is the daemon's
 // sentence.
 func (c *Client) Apply(change conf.Change) error {

@@ -32,6 +32,11 @@ type Reloader interface {
 	Reload() error
 }
 
+// A Summarizer is a Target that can add up what it has done without a Status.
+type Summarizer interface {
+	Summary() conf.Summary
+}
+
 // Dir is the directory of the sockets. Only tests change it. A user who cannot
 // write there has the sockets in $XDG_RUNTIME_DIR/wireguard, which wg does not
 // find: its directory is compiled in.

@@ -243,6 +243,8 @@ func (s *Server) serveConn(conn *connection, t Target) {
 			answers.pacer.Begin()
 			err = uapi.WriteStatus(answer, &status)
 			status.Erase()
+		case request.Summary:
+			err = s.writeSummary(conn, answer, t)
 		case request.Connect != "":
 			err = s.connect(conn, answer, t, &request)
 		case request.Capture != nil:
@@ -282,6 +284,17 @@ func reload(t Target) error {
 		return r.Reload()
 	}
 	return &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon has no file that it could read again: wgd reload does it for an interface"}
+}
+
+// writeSummary answers with the summary of a Summarizer.
+func (s *Server) writeSummary(conn *connection, answer *bufio.Writer, t Target) error {
+	summarizer, ok := t.(Summarizer)
+	if !ok {
+		return s.writeResult(answer, &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon makes no summary: read its status"})
+	}
+	var summary conf.Summary
+	conn.work(func() { summary = summarizer.Summary() })
+	return uapi.WriteSummary(answer, &summary)
 }
 
 // incompleteRequest returns the error for a request that was not read to its end.

@@ -15,8 +15,9 @@ import (
 // A Request is a complete request of a client. Its Change is valid (see
 // conf.Change.Validate).
 type Request struct {
-	Get    bool // get=1: the client requests the state
-	Reload bool // reload=1: the daemon is to read its file again
+	Get     bool // get=1: the client requests the state
+	Summary bool // summary=1: the client requests the summary
+	Reload  bool // reload=1: the daemon is to read its file again
 	// Connect is HOST:PORT, to which the client wants a connection through the tunnel, of
 	// which the rest of this connection is then a part. "" if it is another request.
 	Connect string
@@ -68,6 +69,8 @@ func (d *Decoder) Next() (Request, error) {
 		return Request{}, refusef(EPROTO, "an empty request: begin with get=1 or set=1")
 	case string(line) == "get=1":
 		return Request{Get: true}, d.nothingMore("get=1")
+	case string(line) == "summary=1":
+		return Request{Summary: true}, d.nothingMore("summary=1")
 	case string(line) == "reload=1":
 		return Request{Reload: true}, d.nothingMore("reload=1")
 	case bytes.HasPrefix(line, []byte("connect=")):

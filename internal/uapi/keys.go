@@ -440,6 +440,9 @@ func InterfaceKeys() []Key { return describe(interfaceRows) }
 // PeerKeys describes the keys of a peer.
 func PeerKeys() []Key { return describe(peerRows) }
 
+// SummaryKeys describes the keys of a summary.
+func SummaryKeys() []Key { return describe(summaryRows) }
+
 func describe[C, S any](rows []row[C, S]) []Key {
 	keys := make([]Key, len(rows))
 	for i, r := range rows {

@@ -32,6 +32,7 @@ func readStatus(t lab.T, o options) []figure {
 		read func() time.Duration
 	}{
 		{"status read through the socket", func() time.Duration { _, took := d.Ask("get=1\n\n"); return took }},
+		{"summary read through the socket", func() time.Duration { _, took := d.Ask("summary=1\n\n"); return took }},
 		{"wgd status", func() time.Duration { return a.RunFor(time.Minute, "wgd status wg0 >/run/status", nil).Took }},
 	} {
 		end, slowest := make(chan struct{}), make(chan time.Duration)

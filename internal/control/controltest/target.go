@@ -22,6 +22,9 @@ type Target struct {
 
 	refusal error
 	applied []conf.Change
+
+	summary   conf.Summary
+	summaries int
 }
 
 // New returns a Target with the given state.
