@@ -77,8 +77,7 @@ processors:
 	$(call part,other processors: arm64$(comma) 386 and older amd64)
 	@GO="$(GO)" sh test/processors.sh
 
-# Not a part of test, because it takes minutes for each platform when the build cache is
-# empty. make cross PLATFORMS='windows/amd64 darwin/arm64'
+# make cross PLATFORMS='windows/amd64 darwin/arm64'
 cross:
 	$(call part,cross: macOS$(comma) Windows$(comma) the BSDs$(comma) and Linux on other processors)
 	@GO="$(GO)" PLATFORMS="$(PLATFORMS)" sh test/cross.sh
