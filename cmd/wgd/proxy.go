@@ -168,8 +168,8 @@ func unique(list []proxyconf.Service) (result []proxyconf.Service) {
 	return result
 }
 
-// errNothing says that a proxy would do nothing.
-var errNothing = errors.New("there is no service: add an option such as --socks5 127.0.0.1:1080, or a section such as [Socks5]")
+// errNoService says that a proxy would do nothing.
+var errNoService = errors.New("there is no service: add an option such as --socks5 127.0.0.1:1080, or a section such as [Socks5]")
 
 // count returns how many of the services are of a kind.
 func count(list []proxyconf.Service, kind proxyconf.Kind) (n int) {

@@ -51,7 +51,7 @@ func (p *proxyRun) run() error {
 	services := unique(append(p.typed, config.Services...))
 	host, ping := p.call.Value(optPing)
 	if len(services) == 0 && !ping && !p.call.Has(optReady) {
-		return errNothing
+		return errNoService
 	}
 	until := process.UntilStopped
 	switch count(services, proxyconf.Stdio) {

@@ -57,8 +57,8 @@ type Machine struct {
 	looks       lookHeap
 	observed    observe.List // conf.UnknownKey
 	stamps      stamps
-	searches    map[*member]*search  // in progress
-	silent      map[*member]*silence // those whose hosts answer no probes
+	searches    map[*member]*search     // in progress
+	silent      map[*member]*silentPath // those whose hosts answer no probes
 	searchRate  clock.Bucket
 
 	outputs []Output // outputs[:polled] have been polled
@@ -76,7 +76,7 @@ func New(o Options) *Machine {
 		names:    make(map[string]*member),
 		stamps:   newStamps(o.Ceiling, o.Received),
 		searches: make(map[*member]*search),
-		silent:   make(map[*member]*silence),
+		silent:   make(map[*member]*silentPath),
 	}
 	m.common = peer.NewCommon(timing(m.tunables))
 	m.routes.Store((*Routes)(nil).Edit().Table())

@@ -60,7 +60,7 @@ var duties = [...]duty{
 	{persistentAt, keepalivePersistent},
 	{wantedAt, beginHandshake},
 	{searchAt, searchNext},
-	{pauseAt, askInPause},
+	{pauseAt, probeInPause},
 }
 
 // NextTimeout returns when to call Timeout, or clock.Never.

@@ -104,7 +104,7 @@ func (f *Facts) Shared(i int) (list []Reason) {
 	list = append(list, stateReasons(s)...)
 	for n := range s.Observations {
 		o := &s.Observations[n]
-		if r, ok := f.stranger(o); ok && s.Up && o.Kind != conf.NoPeer && o.Address.Addr() == endpoint {
+		if r, ok := f.interfaceReason(o); ok && s.Up && o.Kind != conf.NoPeer && o.Address.Addr() == endpoint {
 			list = append(list, r)
 		}
 	}

@@ -133,7 +133,7 @@ func interfaceReasons(f *Facts) []Reason {
 		return list
 	}
 	for i := range f.Status.Observations {
-		if r, ok := f.stranger(&f.Status.Observations[i]); ok {
+		if r, ok := f.interfaceReason(&f.Status.Observations[i]); ok {
 			list = append(list, r)
 		}
 	}
@@ -157,8 +157,8 @@ func stateReasons(s *conf.Status) (list []Reason) {
 	return list
 }
 
-// stranger explains an observation of the interface, if it is recent.
-func (f *Facts) stranger(o *conf.Observation) (r Reason, ok bool) {
+// interfaceReason explains an observation of the interface, if it is recent.
+func (f *Facts) interfaceReason(o *conf.Observation) (r Reason, ok bool) {
 	if !f.recent(o) {
 		return r, false
 	}

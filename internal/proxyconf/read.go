@@ -212,7 +212,7 @@ func (r *reader) convert(section string, e entry, at int, raw []byte) string {
 		r.check(e, at)
 		return ""
 	case known == "":
-		r.stranger(section, e, at)
+		r.unknownKey(section, e, at)
 		return ""
 	case !expands(known):
 		return strings.TrimSpace(string(raw))
@@ -235,8 +235,8 @@ func anyKey(at int) string {
 	return k.Base64()
 }
 
-// stranger warns about a key that no such section has. wireproxy ignores it.
-func (r *reader) stranger(section string, e entry, at int) {
+// unknownKey warns about a key that no such section has. wireproxy ignores it.
+func (r *reader) unknownKey(section string, e entry, at int) {
 	for _, other := range []string{interfaceSection, peerSection} {
 		if known := knownKey(other, e.name); known != "" && other != section {
 			r.warnf(at, "%s is ignored: it belongs in the section [%s]", known, title(other))

@@ -7,10 +7,10 @@ import (
 	"wgd/internal/peer"
 )
 
-// A silence is what is known about a peer whose hosts answer no probes. Where the path is
+// A silentPath is what is known about a peer whose hosts answer no probes. Where the path is
 // not known to carry everything, the peer itself is asked in pauses, by a
 // pathmtu.KeepaliveSearch.
-type silence struct {
+type silentPath struct {
 	searches int // in a row without an answer
 	last     *search
 	pauses   *pathmtu.KeepaliveSearch
@@ -20,7 +20,7 @@ type silence struct {
 func (m *Machine) silentSearch(now clock.Time, p *member, s *search) (before int) {
 	q := m.silent[p]
 	if q == nil || !q.about(p.shared.Location()) || q.last.limits.Top != s.limits.Top {
-		q = &silence{}
+		q = &silentPath{}
 		m.silent[p] = q
 	}
 	q.last = s
@@ -32,13 +32,13 @@ func (m *Machine) silentSearch(now clock.Time, p *member, s *search) (before int
 }
 
 // about reports whether q is about the path to at.
-func (q *silence) about(at *peer.Location) bool {
+func (q *silentPath) about(at *peer.Location) bool {
 	return q.last.at.Received().Remote == at.Received().Remote
 }
 
 // begin begins to ask the peer itself, not before due. A path that carries less than every
 // path of IPv6 is not looked for.
-func (q *silence) begin(due clock.Time) {
+func (q *silentPath) begin(due clock.Time) {
 	fallback := pathmtu.Minimum6
 	if known := q.last.limits.Known; known > 0 {
 		fallback = known
@@ -68,7 +68,7 @@ func pauseAt(m *Machine, p *member) clock.Time {
 	return at
 }
 
-func askInPause(m *Machine, now clock.Now, p *member) {
+func probeInPause(m *Machine, now clock.Now, p *member) {
 	q, at := m.silent[p], p.shared.Location()
 	if !q.about(at) {
 		delete(m.silent, p)
