@@ -1,7 +1,11 @@
 package netstack
 
 import (
+	"context"
+	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -106,6 +110,76 @@ func TestWriteRefuses(t *testing.T) {
 		if n > 0 {
 			frame[packet.VirtioHeaderSize] = 0x60
 			a.Write([][]byte{frame})
+		}
+	}
+}
+
+// When the stack is closed, everything that waits returns net.ErrClosed, and so does
+// every later call.
+func TestCloseIsTheErrorOfEveryCall(t *testing.T) {
+	a, b := pair(t)
+	connect(t, a, b)
+	l := listen(t, b)
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- conn
+	}()
+	stream := dial(t, a)
+	<-accepted
+	packets, err := a.ListenPacket("udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	connected, err := a.Dial("udp", "10.2.0.42:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := a.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	buf := func() []byte { return make([]byte, 1500) }
+	waits := map[string]func() error{
+		"Accept":      func() error { _, err := listener.Accept(); return err },
+		"Read":        func() error { _, err := stream.Read(buf()); return err },
+		"ReadFrom":    func() error { _, _, err := packets.ReadFrom(buf()); return err },
+		"Read of UDP": func() error { _, err := connected.Read(buf()); return err },
+		"Dial":        func() error { _, err := a.DialContext(ctx, "tcp", "10.99.0.1:80"); return err },
+		"Ping":        func() error { _, err := a.Ping(ctx, netip.MustParseAddr("10.99.0.1")); return err },
+	}
+	type result struct {
+		name string
+		err  error
+	}
+	results := make(chan result, len(waits))
+	for name, call := range waits {
+		go func() { results <- result{name, call()} }()
+	}
+	time.Sleep(50 * time.Millisecond) // they wait; if one does not yet, it returns the same
+	a.Close()
+	for range waits {
+		if r := <-results; !errors.Is(r.err, net.ErrClosed) {
+			t.Errorf("%s was waiting: %v, want net.ErrClosed", r.name, r.err)
+		}
+	}
+	waits["Write"] = func() error { _, err := stream.Write([]byte{1}); return err }
+	waits["WriteTo"] = func() error {
+		_, err := packets.WriteTo([]byte{1}, net.UDPAddrFromAddrPort(netip.MustParseAddrPort("10.2.0.42:53")))
+		return err
+	}
+	waits["Write of UDP"] = func() error { _, err := connected.Write([]byte{1}); return err }
+	waits["Dial UDP"] = func() error { _, err := a.Dial("udp", "10.2.0.42:53"); return err }
+	waits["Listen"] = func() error { _, err := a.Listen("tcp", ":81"); return err }
+	waits["ListenPacket"] = func() error { _, err := a.ListenPacket("udp", ":54"); return err }
+	for name, call := range waits {
+		if err := call(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s afterwards: %v, want net.ErrClosed", name, err)
 		}
 	}
 }

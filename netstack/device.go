@@ -228,6 +228,13 @@ func (d *device) MTU() (int, error) {
 	return int(d.mtu), nil
 }
 
+// isClosed reports whether Close was called.
+func (d *device) isClosed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
+}
+
 // Close makes Read, TryRead and Write return os.ErrClosed.
 func (d *device) Close() error {
 	d.holes.close()

@@ -21,6 +21,10 @@ import (
 // If a name has several addresses, DialContext tries them in turn, and begins
 // with the next one if a TCP connection is not established after 250 ms. It
 // returns the first connection that is established.
+//
+// Its errors are of the type *net.OpError. They match (errors.Is) that of ctx if it
+// was done, and net.ErrClosed if the stack was closed; if a name was not found, a
+// *net.DNSError is in them.
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if host, port, ok := splitName(address); ok {
 		return s.dialName(ctx, network, host, port)
@@ -29,21 +33,32 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	if err == nil {
 		err = dialable(to.Addr())
 	}
+	if err == nil && s.isClosed() {
+		err = net.ErrClosed
+	}
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	if transport == "udp" {
 		conn, err := s.openUDP(nil, &to)
-		return wrapResult(net.Conn(conn), err, "dial", network)
+		return wrapResult(net.Conn(conn), s.because(err), "dial", network)
 	}
 	full, protocol := fullAddress(to)
 	conn, err := gonet.DialContextTCP(ctx, s.stack, full, protocol)
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: s.because(err)}
 	}
-	c := newTCPConn(conn)
+	c := s.newTCPConn(conn)
 	c.remote = net.TCPAddrFromAddrPort(to) // it may be reset already
 	return c, nil
+}
+
+// because returns an error or, if the stack was closed, net.ErrClosed in its place.
+func (s *Stack) because(err error) error {
+	if err != nil && s.isClosed() {
+		return net.ErrClosed
+	}
+	return err
 }
 
 // Dial is DialContext with context.Background.
@@ -53,33 +68,41 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 
 // Listen listens for TCP connections from the tunnel. The network is "tcp",
 // "tcp4" or "tcp6". The address is ADDRESS:PORT; :PORT means all IPv4 addresses
-// of the stack, and [::]:PORT, or :PORT with "tcp6", all IPv6 addresses.
+// of the stack, and [::]:PORT, or :PORT with "tcp6", all IPv6 addresses. PORT is a
+// number; 0 means one that is free. Its errors are of the type *net.OpError.
 func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	transport, at, err := parse(network, anyHost(network, address))
 	if err == nil && transport != "tcp" {
 		err = net.UnknownNetworkError(network)
 	}
+	if err == nil && s.isClosed() {
+		err = net.ErrClosed
+	}
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	listener, err := s.listenTCP(at)
-	return wrapResult(net.Listener(listener), err, "listen", network)
+	return wrapResult(net.Listener(listener), s.because(err), "listen", network)
 }
 
 // ListenPacket opens a UDP socket that receives and sends datagrams through the
 // tunnel. The network is "udp", "udp4" or "udp6"; the address is as for Listen.
 // The socket is for one address family, that of the address. Up to 1,024 received
-// datagrams, of 212 KiB together, wait to be read; others are dropped.
+// datagrams, of 212 KiB together, wait to be read; others are dropped. Its errors are
+// of the type *net.OpError.
 func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	transport, at, err := parse(network, anyHost(network, address))
 	if err == nil && transport != "udp" {
 		err = net.UnknownNetworkError(network)
 	}
+	if err == nil && s.isClosed() {
+		err = net.ErrClosed
+	}
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 	}
 	conn, err := s.openUDP(&at, nil)
-	return wrapResult(net.PacketConn(conn), err, "listen", network)
+	return wrapResult(net.PacketConn(conn), s.because(err), "listen", network)
 }
 
 // wrapResult wraps an error like package net does. It returns a nil interface

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -22,9 +23,18 @@ import (
 const pingData = 56
 
 // Ping sends one ICMP echo request and returns the time until its reply. It
-// waits until ctx is done.
+// waits until ctx is done, and then returns an error that wraps that of ctx. If the
+// stack was closed, the error wraps net.ErrClosed.
 func (s *Stack) Ping(ctx context.Context, to netip.Addr) (time.Duration, error) {
 	to = to.Unmap()
+	took, err := s.ping(ctx, to)
+	if err != nil {
+		return 0, fmt.Errorf("ping %v: %w", to, s.because(err))
+	}
+	return took, nil
+}
+
+func (s *Stack) ping(ctx context.Context, to netip.Addr) (time.Duration, error) {
 	var queue waiter.Queue
 	transport, network := icmp.ProtocolNumber6, ipv6.ProtocolNumber
 	if to.Is4() {
@@ -32,7 +42,7 @@ func (s *Stack) Ping(ctx context.Context, to netip.Addr) (time.Duration, error) 
 	}
 	ep, failure := s.stack.NewEndpoint(transport, network, &queue)
 	if failure != nil {
-		return 0, fmt.Errorf("ping %v: %v", to, failure)
+		return 0, errors.New(failure.String())
 	}
 	defer ep.Close()
 	entry, ready := waiter.NewChannelEntry(waiter.ReadableEvents)
@@ -43,7 +53,7 @@ func (s *Stack) Ping(ctx context.Context, to netip.Addr) (time.Duration, error) 
 	full := tcpip.FullAddress{NIC: nic, Addr: tcpip.AddrFromSlice(to.AsSlice())}
 	request := echoRequest(to, start)
 	if _, failure := ep.Write(bytes.NewReader(request), tcpip.WriteOptions{To: &full}); failure != nil {
-		return 0, fmt.Errorf("ping %v: %v", to, failure)
+		return 0, errors.New(failure.String())
 	}
 	for {
 		var reply bytes.Buffer
@@ -56,12 +66,12 @@ func (s *Stack) Ping(ctx context.Context, to netip.Addr) (time.Duration, error) 
 			continue
 		case *tcpip.ErrWouldBlock:
 		default:
-			return 0, fmt.Errorf("ping %v: %v", to, failure)
+			return 0, errors.New(failure.String())
 		}
 		select {
 		case <-ready:
 		case <-ctx.Done():
-			return 0, fmt.Errorf("ping %v: no reply: %w", to, ctx.Err())
+			return 0, fmt.Errorf("no reply: %w", ctx.Err())
 		}
 	}
 }

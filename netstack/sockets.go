@@ -18,16 +18,24 @@ import (
 // maxBacklog is how many connections wait for Accept.
 const maxBacklog = 4096
 
+// A closable says whether something was closed, by itself or with the stack.
+type closable struct {
+	closed atomic.Bool
+	device *device
+}
+
+func (c *closable) isClosed() bool { return c.closed.Load() || c.device.isClosed() }
+
 // A tcpConn is a connection whose addresses stay known after its end, and whose
 // methods return net.ErrClosed after Close.
 type tcpConn struct {
 	*gonet.TCPConn
+	closable
 	local, remote net.Addr
-	closed        atomic.Bool
 }
 
-func newTCPConn(c *gonet.TCPConn) *tcpConn {
-	return &tcpConn{TCPConn: c, local: c.LocalAddr(), remote: c.RemoteAddr()}
+func (d *device) newTCPConn(c *gonet.TCPConn) *tcpConn {
+	return &tcpConn{TCPConn: c, closable: closable{device: d}, local: c.LocalAddr(), remote: c.RemoteAddr()}
 }
 
 func (c *tcpConn) LocalAddr() net.Addr  { return c.local }
@@ -52,7 +60,7 @@ func (c *tcpConn) Close() error {
 
 // failed returns the error of an operation: after Close, it is net.ErrClosed.
 func (c *tcpConn) failed(op string, err error) error {
-	if err == nil || !c.closed.Load() {
+	if err == nil || !c.isClosed() {
 		return err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: net.ErrClosed}
@@ -61,8 +69,8 @@ func (c *tcpConn) failed(op string, err error) error {
 // A listener returns connections of type tcpConn, and net.ErrClosed after Close.
 type listener struct {
 	*gonet.TCPListener
-	addr   net.Addr
-	closed atomic.Bool
+	closable
+	addr net.Addr
 }
 
 func (s *Stack) listenTCP(at netip.AddrPort) (*listener, error) {
@@ -83,7 +91,7 @@ func (s *Stack) listenTCP(at netip.AddrPort) (*listener, error) {
 		return nil, errors.New(failure.String())
 	}
 	l := gonet.NewTCPListener(s.stack, queue, ep)
-	return &listener{TCPListener: l, addr: l.Addr()}, nil
+	return &listener{TCPListener: l, closable: closable{device: s.device}, addr: l.Addr()}, nil
 }
 
 func (l *listener) Addr() net.Addr { return l.addr }
@@ -92,7 +100,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.TCPListener.Accept()
 		switch {
-		case l.closed.Load():
+		case l.isClosed():
 			if err == nil {
 				conn.Close()
 			}
@@ -100,7 +108,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		case err != nil:
 			return nil, err
 		}
-		if c := newTCPConn(conn.(*gonet.TCPConn)); c.remote != nil {
+		if c := l.device.newTCPConn(conn.(*gonet.TCPConn)); c.remote != nil {
 			return c, nil
 		}
 		conn.Close() // it was reset before it was accepted
@@ -121,9 +129,9 @@ func (l *listener) failed(op string) error {
 // A udpConn is a UDP socket of one address family.
 type udpConn struct {
 	*gonet.UDPConn
-	local  net.Addr
-	is4    bool
-	closed atomic.Bool
+	closable
+	local net.Addr
+	is4   bool
 }
 
 // openUDP opens a socket, bound to a local address or connected to a remote one.
@@ -164,7 +172,7 @@ func (s *Stack) openUDP(local, remote *netip.AddrPort) (*udpConn, error) {
 		queue.EventRegister(&entry)
 	}
 	c := gonet.NewUDPConn(queue, limited)
-	return &udpConn{UDPConn: c, local: c.LocalAddr(), is4: protocol == ipv4.ProtocolNumber}, nil
+	return &udpConn{UDPConn: c, closable: closable{device: s.device}, local: c.LocalAddr(), is4: protocol == ipv4.ProtocolNumber}, nil
 }
 
 func (c *udpConn) LocalAddr() net.Addr { return c.local }
@@ -216,7 +224,7 @@ func (c *udpConn) Close() error {
 
 // failed returns the error of an operation: after Close, it is net.ErrClosed.
 func (c *udpConn) failed(op string, err error) error {
-	if err == nil || !c.closed.Load() {
+	if err == nil || !c.isClosed() {
 		return err
 	}
 	return &net.OpError{Op: op, Net: "udp", Source: c.local, Err: net.ErrClosed}
