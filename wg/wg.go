@@ -100,6 +100,10 @@ type Interface struct {
 // the Device closed, by anything but Close.
 var ErrInterfaceGone = engine.ErrInterfaceGone
 
+// ErrClosed is returned by Apply when the interface has ended, because of Close or
+// because it was deleted.
+var ErrClosed = engine.ErrClosed
+
 // Open makes an interface, or uses Options.Device or Options.TUN, and runs a
 // tunnel on it until Close. Its errors are sentences, which can be shown to a
 // user.
@@ -228,6 +232,10 @@ func openState(o Options, world *engine.World, name string) (engine.Memory, erro
 // Apply makes all changes in c or, if it returns an error, none. It clones the
 // keys in c, which the caller may erase afterwards. If the interface has a fault
 // because its port is taken, a change to a free port clears the fault.
+//
+// Its errors are sentences for a user. Those about a change that is wrong in itself
+// match conf.ErrInvalid (errors.Is). When the interface has ended, it returns
+// ErrClosed.
 func (w *Interface) Apply(c conf.Change) error {
 	if err := key.Permitted(); err != nil { // Open may have been called without enforcement
 		return err
@@ -258,7 +266,8 @@ func (w *Interface) warnLowOrder(peers []conf.PeerChange) {
 }
 
 // Status returns the state of the interface at this moment. It contains clones
-// of the keys: call its method Erase after use.
+// of the keys: call its method Erase after use. When the interface has ended, it is
+// the last state, without secret keys.
 func (w *Interface) Status() conf.Status { return w.engine.Status() }
 
 // Summary returns what the interface has done. It takes a tenth of the time of Status, if

@@ -188,6 +188,13 @@ func TestLifecycle(t *testing.T) {
 	if _, err := a.stack.Ping(t.Context(), b.inner.Addr()); err != nil {
 		t.Fatal(err)
 	}
+	preshared, err := key.GeneratePreshared(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: a.Status().Peers[0].PublicKey, PresharedKey: &preshared}}}); err != nil {
+		t.Fatal(err)
+	}
 	var closers sync.WaitGroup
 	for range 3 {
 		closers.Go(func() { a.Close() })
@@ -200,8 +207,11 @@ func TestLifecycle(t *testing.T) {
 	if err := a.Err(); err != nil {
 		t.Errorf("Err after Close: got %v, want nil", err)
 	}
-	if err := a.Apply(conf.Change{}); !errors.Is(err, engine.ErrClosed) {
-		t.Errorf("Apply after Close: got %v, want %v", err, engine.ErrClosed)
+	if err := a.Apply(conf.Change{}); err != ErrClosed {
+		t.Errorf("Apply after Close: got %v, want %v", err, ErrClosed)
+	}
+	if s := a.Status(); !s.PrivateKey.IsZero() || s.Up || len(s.Peers) != 1 || !s.Peers[0].PresharedKey.IsZero() {
+		t.Errorf("Status after Close: %+v", s)
 	}
 }
 
