@@ -2,8 +2,8 @@
 # Installs the programs that the tests call, apart from Go. `make setup` and `make test` run it
 # first. As root on Debian and its derivatives it installs the packages that are missing. Elsewhere
 # it prints what is missing. The tests that need it are left out, and say so. With CI=true it fails
-# if anything is missing. Packages that would change how this system looks up names are not
-# installed, but unpacked in a folder of the cache, for simulated hosts.
+# if anything is missing. Packages that would change how this system looks up names, or would start
+# a service, are not installed, but unpacked in a folder of the cache, for simulated hosts.
 set -eu
 PATH=$PATH:${SBIN=/usr/sbin:/sbin} # Debian has some of them there, but other users than root not in PATH
 
@@ -47,6 +47,7 @@ wireshark-common capinfos              reads what wgd capture writes
 chromium        chromium              programs that use wgd proxy
 openresolv      /var/cache/wgd-tests/openresolv/sbin/resolvconf  name servers of tunnels
 resolvconf      /var/cache/wgd-tests/resolvconf/sbin/resolvconf  name servers of tunnels
+prometheus         /var/cache/wgd-tests/prometheus/usr/bin/promtool  what reads the metrics, and its tool
 systemd-resolved   /var/cache/wgd-tests/systemd-resolved/usr/bin/resolvectl  name servers of tunnels
 libsystemd-shared  /var/cache/wgd-tests/libsystemd-shared/usr/share/doc/libsystemd-shared/copyright  the library of systemd-resolved
 '
