@@ -53,5 +53,18 @@ func readStatus(t lab.T, o options) []figure {
 		close(end)
 		list = append(list, figure{name + how.what + ", the slowest of some", seconds(<-slowest)}, figure{"ping every 3 ms meanwhile", text})
 	}
-	return list
+	return append(list, figure{name + "scrapes of wgd metrics", scrapes(a)})
+}
+
+// scrapes returns how long scrapes take that are so far apart that each reads the daemon.
+func scrapes(h *lab.Host) string {
+	h.Must("setsid wgd metrics >/run/metrics.log 2>&1 </dev/null & for i in $(seq 100); do grep -q serving /run/metrics.log && exit 0; sleep 0.1; done; exit 1")
+	out := h.Must("for i in 1 2 3 4 5 6 7; do sleep 1.2; curl -sSf -o /dev/null -w '%%{time_total} ' http://127.0.0.1:9586/metrics; done")
+	var list []string
+	for _, word := range strings.Fields(out) {
+		if took, err := time.ParseDuration(word + "s"); err == nil {
+			list = append(list, fmt.Sprintf("%.1f ms", took.Seconds()*1e3))
+		}
+	}
+	return strings.Join(list, ", ")
 }
