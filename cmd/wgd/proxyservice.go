@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -60,7 +59,8 @@ func prepare(t *stackTunnel, s *proxyconf.Service, in io.Reader, out io.Writer, 
 		return onListener(server.Serve, listenOutside, s)
 	case proxyconf.HTTP:
 		server := &proxy.HTTP{Tunnel: t, Username: s.Username, Password: s.Password, Log: log}
-		return onListener(server.Serve, listenTLS, s)
+		listen := func(s *proxyconf.Service) (net.Listener, error) { return listenTLS(s, log) }
+		return onListener(server.Serve, listen, s)
 	case proxyconf.Forward:
 		server := &proxy.Forward{Dial: inside, Log: log}
 		return onListener(server.Serve, listenOutside, s)
@@ -213,23 +213,6 @@ func (l *unixListener) Close() error {
 		os.Remove(l.path)
 	}
 	return l.UnixListener.Close()
-}
-
-// listenTLS listens like listenOutside, and speaks TLS if the service has a certificate.
-func listenTLS(s *proxyconf.Service) (net.Listener, error) {
-	var config *tls.Config
-	if s.CertFile != "" {
-		certificate, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("CertFile and KeyFile: %w: correct the paths; relative ones start at the folder in which wgd runs", err)
-		}
-		config = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	}
-	l, err := listenOutside(s)
-	if err != nil || config == nil {
-		return l, err
-	}
-	return tls.NewListener(l, config), nil
 }
 
 // insideAddresses returns the addresses of the tunnel at which a service listens.
