@@ -181,6 +181,20 @@ func TestPreferredFamily(t *testing.T) {
 	}
 }
 
+// The preferred family comes first outside of the tunnel too, where no family is left out.
+func TestPreferredFamilyOutside(t *testing.T) {
+	for family, want := range map[proxyconf.Family][]netip.Addr{
+		proxyconf.Auto: addrs("fd00::1", "10.0.0.1", "fd00::2"),
+		proxyconf.IPv4: addrs("10.0.0.1", "fd00::1", "fd00::2"),
+		proxyconf.IPv6: addrs("fd00::1", "fd00::2", "10.0.0.1"),
+	} {
+		list := addrs("fd00::1", "10.0.0.1", "fd00::2")
+		if order(list, family); !slices.Equal(list, want) {
+			t.Errorf("family %v: got %v, want %v", family, list, want)
+		}
+	}
+}
+
 // What is wrong with the command line or the file is reported before anything starts.
 func TestProxyRefuses(t *testing.T) {
 	dir := t.TempDir()
@@ -212,6 +226,7 @@ func TestProxyRefuses(t *testing.T) {
 		{[]string{"proxy", file, "--socket=" + filepath.Join(dir, "sock"), "--socks5", "127.0.0.1:0"}, 1, []string{"end in .sock: "}},
 		{[]string{"proxy", file, socket, "--socks5", ":0", "--http", "0.0.0.0:0", "--http", "192.0.2.77:1"}, 1, []string{
 			"SOCKS5 on :0: whoever reaches this computer may use the tunnel", "HTTP proxy on 0.0.0.0:0: whoever reaches", "HTTP proxy on 192.0.2.77:1: "}},
+		{[]string{"proxy", file, socket, "--ping", "fd00::1"}, 1, []string{"fd00::1: the tunnel has no IPv6 address, so nothing can be sent there: add one to Address"}},
 		{[]string{"proxy", file, socket, "--ping", "name.example"}, 1, []string{"name.example: names are looked up inside the tunnel only, and the file names no name server: add a line DNS = ADDRESS"}},
 	} {
 		status, _, stderr := run(c.args...)

@@ -29,6 +29,10 @@ func (p *proxyRun) ping(ctx context.Context, host string) error {
 	answers, sent := p.sendPings(ctx, to)
 	var times []float64 // in milliseconds
 	for a := range answers {
+		if a.err != nil {
+			p.call.Warnf("%v", a.err)
+			continue
+		}
 		times = append(times, float64(a.took)/float64(time.Millisecond))
 		fmt.Fprintf(p.call.Stdout, "64 bytes from %v: icmp_seq=%d time=%.3f ms\n", to, a.seq, times[len(times)-1])
 	}
@@ -42,6 +46,7 @@ func (p *proxyRun) ping(ctx context.Context, host string) error {
 type pingAnswer struct {
 	seq  int
 	took time.Duration
+	err  error // why the request was not sent
 }
 
 // pingTimeout is how long an answer may take: longer than two attempts at a handshake.
@@ -60,8 +65,9 @@ func (p *proxyRun) sendPings(ctx context.Context, to netip.Addr) (<-chan pingAns
 			pings.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 				defer cancel()
-				if took, err := p.tunnel.Ping(ctx, to); err == nil {
-					answers <- pingAnswer{seq, took}
+				took, err := p.tunnel.Ping(ctx, to)
+				if ctx.Err() == nil || err == nil {
+					answers <- pingAnswer{seq, took, err}
 				}
 			})
 			if seq == pingCount {
@@ -79,7 +85,11 @@ func (p *proxyRun) sendPings(ctx context.Context, to netip.Addr) (<-chan pingAns
 // pingTarget returns the address of a host inside the tunnel.
 func (p *proxyRun) pingTarget(ctx context.Context, host string) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
-		return a.Unmap(), nil
+		a = a.Unmap()
+		if !hasFamily(p.tunnel.network.Addresses, a) {
+			return a, fmt.Errorf("%v: the tunnel has no %s address, so nothing can be sent there: add one to Address in the file, or ping another address", a, familyOf(a))
+		}
+		return a, nil
 	}
 	list, err := p.tunnel.LookupNetIP(ctx, "ip", host)
 	switch {
@@ -108,4 +118,11 @@ func (p *proxyRun) printPings(host string, sent int, times []float64, took time.
 	mean := sum / float64(len(times))
 	deviation := math.Sqrt(max(squares/float64(len(times))-mean*mean, 0))
 	fmt.Fprintf(p.call.Stdout, "rtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms\n", low, mean, high, deviation)
+}
+
+func familyOf(a netip.Addr) string {
+	if a.Is4() {
+		return "IPv4"
+	}
+	return "IPv6"
 }

@@ -14,6 +14,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/proxyconf"
 	"wgd/internal/resolve"
+	"wgd/internal/resolve/inturn"
 	"wgd/internal/state"
 	"wgd/internal/wgconf"
 	"wgd/netstack"
@@ -140,22 +141,30 @@ func (t *stackTunnel) LookupNetIP(ctx context.Context, network, host string) ([]
 }
 
 func prefer(list []netip.Addr, family proxyconf.Family, own []netip.Prefix) []netip.Addr {
-	has := func(is4 bool) bool {
-		return slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr().Is4() == is4 })
-	}
-	list = slices.DeleteFunc(slices.Clone(list), func(a netip.Addr) bool { return !has(a.Is4()) })
-	if family != proxyconf.Auto {
-		slices.SortStableFunc(list, func(a, b netip.Addr) int {
-			switch first := family == proxyconf.IPv4; {
-			case a.Is4() == b.Is4():
-				return 0
-			case a.Is4() == first:
-				return -1
-			}
-			return 1
-		})
-	}
+	list = slices.DeleteFunc(slices.Clone(list), func(a netip.Addr) bool { return !hasFamily(own, a) })
+	order(list, family)
 	return list
+}
+
+// hasFamily reports whether one of the own addresses is of the family of a.
+func hasFamily(own []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr().Is4() == a.Is4() })
+}
+
+// order moves the addresses of the preferred family to the front.
+func order(list []netip.Addr, family proxyconf.Family) {
+	if family == proxyconf.Auto {
+		return
+	}
+	slices.SortStableFunc(list, func(a, b netip.Addr) int {
+		switch first := family == proxyconf.IPv4; {
+		case a.Is4() == b.Is4():
+			return 0
+		case a.Is4() == first:
+			return -1
+		}
+		return 1
+	})
 }
 
 // localAddresses returns the addresses of a host outside of the tunnel, without asking a
@@ -165,33 +174,38 @@ func localAddresses(host string) []netip.Addr {
 	return proxyconf.LocalAddresses(host, string(hosts))
 }
 
-// dialOutside connects to a target outside of the tunnel. A name that is not known on
-// this computer is looked up inside the tunnel, and nowhere else.
+// outsideAddresses returns the addresses of a target outside of the tunnel, those of the
+// preferred family first. A name that is not known on this computer is looked up inside the
+// tunnel, and nowhere else.
+func (t *stackTunnel) outsideAddresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	list := localAddresses(host)
+	if len(list) == 0 {
+		if len(t.network.DNS.Servers) == 0 {
+			return nil, fmt.Errorf("%s: %w", host, errNoDNS)
+		}
+		var err error
+		if list, err = t.Stack.LookupNetIP(ctx, "ip", host); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s: the name has no address", host)
+	}
+	order(list, t.family)
+	return inturn.Alternate(list), nil
+}
+
+// dialOutside connects to a target outside of the tunnel.
 func (t *stackTunnel) dialOutside(ctx context.Context, network string, target proxyconf.Target) (net.Conn, error) {
 	var d net.Dialer
 	if target.Unix != "" {
 		return d.DialContext(ctx, "unix", target.Unix)
 	}
-	list := localAddresses(target.Host)
-	if len(list) == 0 {
-		var err error
-		if list, err = t.Stack.LookupNetIP(ctx, "ip", target.Host); err != nil {
-			if len(t.network.DNS.Servers) == 0 {
-				err = fmt.Errorf("%s: %w", target.Host, errNoDNS)
-			}
-			return nil, err
-		}
+	list, err := t.outsideAddresses(ctx, target.Host)
+	if err != nil {
+		return nil, err
 	}
-	var failures []error
-	for _, a := range list {
-		conn, err := d.DialContext(ctx, network, netip.AddrPortFrom(a, target.Port).String())
-		if err == nil {
-			return conn, nil
-		}
-		failures = append(failures, err)
-	}
-	if len(failures) == 0 {
-		return nil, fmt.Errorf("%s: the name has no address", target.Host)
-	}
-	return nil, errors.Join(failures...)
+	return inturn.First(ctx, list, func(ctx context.Context, a netip.Addr) (net.Conn, error) {
+		return d.DialContext(ctx, network, netip.AddrPortFrom(a, target.Port).String())
+	})
 }
