@@ -21,12 +21,18 @@ import (
 // 80, and https at port 443.
 func webOn(t *testing.T, h *lab.Host, handler http.Handler) {
 	t.Helper()
+	webAt(t, h, handler, "10.2.0.1:80", "[fd00:2::1]:80", "10.2.0.1:443")
+}
+
+// webAt serves a handler on a host at these addresses, by https at port 443.
+func webAt(t *testing.T, h *lab.Host, handler http.Handler, addresses ...string) {
+	t.Helper()
 	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", h.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	for _, at := range []string{"10.2.0.1:80", "[fd00:2::1]:80", "10.2.0.1:443"} {
+	for _, at := range addresses {
 		s := httptest.NewUnstartedServer(handler)
 		_ = s.Listener.Close()
 		if err := netns.Do(ns, func() (err error) { s.Listener, err = net.Listen("tcp", at); return err }); err != nil {
@@ -38,7 +44,10 @@ func webOn(t *testing.T, h *lab.Host, handler http.Handler) {
 		} else {
 			s.Start()
 		}
-		t.Cleanup(s.Close)
+		t.Cleanup(func() {
+			s.CloseClientConnections() // those of a tunnel that is gone do not end by themselves
+			s.Close()
+		})
 	}
 }
 
