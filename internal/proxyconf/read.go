@@ -215,7 +215,9 @@ func (r *reader) convert(section string, e entry, at int, raw []byte) string {
 		r.unknownKey(section, e, at)
 		return ""
 	case !expands(known):
-		return strings.TrimSpace(string(raw))
+		// Its value as it is: package wgconf knows where a command ends.
+		_, rest, _ := scanKey(strings.TrimSpace(string(raw)))
+		return known + " = " + strings.TrimSpace(rest)
 	}
 	value, ok := r.expand(e, at)
 	switch {

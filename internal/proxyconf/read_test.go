@@ -146,12 +146,15 @@ func TestPeerWithoutAllowedIPsGetsEverything(t *testing.T) {
 
 // The rules of wireproxy's parser, as seen with go-ini 1.67.
 func TestRulesOfINI(t *testing.T) {
-	c, _ := read(t, "\ufeff[INTERFACE]\r\naddress : 10.2.0.2\nPRIVATEKEY = \""+private+"\" ; c\n[ pEEr ]\nPublicKey = '"+publicA+"'\nAllowedIPs = 10.0.0.0/8\nallowedips = 10.1.0.0/16\n"+
+	c, _ := read(t, "\ufeff[INTERFACE]\r\naddress : 10.2.0.2\nPostUp : echo a=b\n\"PostDown\"=echo b:c\nPRIVATEKEY = \""+private+"\" ; c\n[ pEEr ]\nPublicKey = '"+publicA+"'\nAllowedIPs = 10.0.0.0/8\nallowedips = 10.1.0.0/16\n"+
 		"[SOCKS5]\nBindAddress = :1\nbindaddress = :2\nPassword = `a#b;c`\n\"Username\" = \"\"\"x\"y\"\"\" # c\n[HTTP] ; c\nbindaddress: localhost:80\npassword = 'it'\n")
 	want := []Service{{Kind: SOCKS5, Listen: Listen{Port: 1}, Username: `x"y`, Password: "a#b;c"},
 		{Kind: HTTP, Listen: Listen{Host: "localhost", Port: 80}, Password: "it"}}
 	if !reflect.DeepEqual(c.Services, want) {
 		t.Errorf("got %+v, want %+v", c.Services, want)
+	}
+	if got := fmt.Sprint(c.Tunnel.Interface.Network.PostUp, c.Tunnel.Interface.Network.PostDown); got != "[echo a=b] [echo b:c]" {
+		t.Errorf("the hooks are %s", got)
 	}
 	if got := fmt.Sprint(c.Tunnel.Interface.Network.Addresses, c.Tunnel.Peers[0].Allowed()); got != "[10.2.0.2/32] [10.0.0.0/8 10.1.0.0/16]" {
 		t.Errorf("got %s", got)
