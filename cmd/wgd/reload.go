@@ -11,6 +11,7 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/control"
 	"wgd/internal/netsetup"
+	"wgd/internal/quote"
 	"wgd/internal/sys/process"
 	"wgd/internal/tunnelfile"
 	"wgd/internal/wgconf"
@@ -66,8 +67,10 @@ func reloadProxy(c *cli.Call) (done bool, err error) {
 	status, err := client.Status()
 	defer status.Erase()
 	switch {
+	case err == nil && !status.InProcess && strings.Contains(word, "/"):
+		return true, fmt.Errorf("%s: this is the control socket of an interface: give its name, or the path of its file: wgd reload %s", quote.Path(word), status.Name)
 	case err != nil || !status.InProcess:
-		return false, nil
+		return strings.Contains(word, "/"), err
 	case c.Has(optDryRun):
 		return true, fmt.Errorf("%s: --dry-run is for interfaces: wgd check says whether the file of a wgd proxy has errors", word)
 	}

@@ -144,6 +144,7 @@ func TestProxyCarriesEverything(t *testing.T) {
 	}
 	contains(t, b.Must("wgd explain wg0"), "peer A: works")
 	contains(t, b.Must("wg show wg0"), "latest handshake:")
+	a.Fails(1, "wgd reload /run/wireguard/wg0.sock", "this is the control socket of an interface: give its name")
 	b.Fails(1, "wgd down wg0", "this tunnel is that of a running wgd proxy")
 
 	b.Must("kill -TERM %d", b.Daemon(lab.Ours).PID)
