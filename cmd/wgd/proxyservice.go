@@ -15,6 +15,7 @@ import (
 	"wgd/internal/proxy"
 	"wgd/internal/proxyconf"
 	"wgd/internal/quote"
+	"wgd/internal/sys/answer"
 	"wgd/internal/sys/errno"
 	"wgd/internal/sys/unixsocket"
 )
@@ -151,7 +152,7 @@ func listenPacketOutside(s *proxyconf.Service) (net.PacketConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.ListenPacket("udp", address)
+	conn, err := answer.Listen(address)
 	return conn, withAdvice(err)
 }
 
