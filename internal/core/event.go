@@ -11,7 +11,7 @@ const (
 	InitiationRefused                   // Cause is the reason, Endpoint the sender
 	ResponseRefused                     // likewise
 	CookieReceived                      // the next handshake message will carry it
-	SessionBegun                        // both sides have the keys: Initiator, After
+	SessionBegun                        // both sides have the keys: Initiator, Renewed, After
 	GivenUp                             // there is no session: Cause, Attempt, After
 	KeysErased                          // no new session was made for a long time (A35)
 	EndpointFound                       // Endpoint is the address of the peer's name

@@ -35,6 +35,9 @@ func (h *host) logEvent(out *Output) {
 	default:
 		line += out.Event.String()
 	}
+	if out.Renewed {
+		line += ", renewed"
+	}
 	h.events = append(h.events, line)
 }
 
@@ -63,7 +66,8 @@ func TestEventsOfAHandshake(t *testing.T) {
 	a.events, b.events = nil, nil
 	a.send(b, "y")
 	w.run(time.Second)
-	a.expectEvents("the second", "B: initiation 1 of 18 sent: the session is old", "B: a session begins, 20ms after our initiation")
+	a.expectEvents("the second", "B: initiation 1 of 18 sent: the session is old", "B: a session begins, 20ms after our initiation, renewed")
+	b.expectEvents("the second", "host 1: handshake initiation received", "host 1: response sent", "host 1: a session begins, 20ms after our response, renewed")
 
 	// Both sides are silent.
 	w.run(540 * time.Second)

@@ -236,12 +236,13 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 		m.refuse(p, Output{Event: ResponseRefused, Cause: cause, Endpoint: w.from})
 		return // A13: the handshake still waits for the genuine response
 	}
+	renewed := p.shared.Sessions().Works(now.Mono)
 	p.own = nil
 	w.own.drop() // but keep the index, which the session takes over
 	k := m.newSession(now, p, &w.keys, w.own.index, w.msg.Sender, true)
 	m.follow(now, p, w.from, wire.ResponseSize)
 	m.initiated(now, p, k, w.own.sentAt)
-	m.logEvent(p, Output{Event: SessionBegun, Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true})
+	m.logEvent(p, Output{Event: SessionBegun, Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true, Renewed: renewed})
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
 	m.look(now, p)
 }

@@ -46,6 +46,7 @@ type Output struct {
 	Attempt, Attempts int           // the initiation is number Attempt of at most Attempts
 	After             time.Duration // since our initiation or response; with GivenUp, since the first initiation
 	Initiator         bool          // we initiated the session
+	Renewed           bool          // there was a session that still worked
 }
 
 // A Job is Diffie-Hellman work. It has copies of everything it needs, so that Run

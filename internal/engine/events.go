@@ -28,6 +28,7 @@ type Event struct {
 	Name      string
 	Endpoint  wire.Endpoint // if it is known
 	Initiator bool
+	Renewed   bool
 	After     time.Duration
 	Reason    string
 }
@@ -49,7 +50,7 @@ func (e *Engine) report(out *core.Output) {
 	case out.Kind == core.Send && out.Cause == core.NoReply:
 		event.Kind = PeerQuiet
 	case out.Kind == core.Log:
-		event.Kind, event.Initiator, event.After = kinds[out.Event], out.Initiator, out.After
+		event.Kind, event.Initiator, event.Renewed, event.After = kinds[out.Event], out.Initiator, out.Renewed, out.After
 	}
 	switch event.Kind {
 	case 0:

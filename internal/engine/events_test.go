@@ -22,6 +22,7 @@ func TestReport(t *testing.T) {
 		want Event
 	}{
 		{core.Output{Kind: core.Log, Event: core.SessionBegun, Initiator: true, After: time.Second}, Event{Kind: HandshakeDone, Initiator: true, After: time.Second}},
+		{core.Output{Kind: core.Log, Event: core.SessionBegun, Renewed: true}, Event{Kind: HandshakeDone, Renewed: true}},
 		{core.Output{Kind: core.Log, Event: core.GivenUp, Cause: core.NoAnswer, After: 90 * time.Second}, Event{Kind: HandshakeFailed, Reason: "no answer", After: 90 * time.Second}},
 		{core.Output{Kind: core.Log, Event: core.KeysErased}, Event{Kind: SessionEnded}},
 		{core.Output{Kind: core.Log, Event: core.EndpointChanged}, Event{Kind: EndpointMoved}},

@@ -38,6 +38,9 @@ func (s *Sessions) Sending() *session.Keypair {
 	return s.Current
 }
 
+// Works reports whether there is a current session that is not expired (A36).
+func (s *Sessions) Works(now clock.Time) bool { return s.Current != nil && s.Current.Usable(now) }
+
 // Timing holds the tunables that the data plane needs. All peers of an
 // interface share one value.
 type Timing struct {
