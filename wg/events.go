@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"wgd/conf"
 	"wgd/internal/engine"
+	"wgd/internal/sys/clock"
 	"wgd/key"
 )
 
@@ -19,6 +21,10 @@ type Event struct {
 	// Time is when it happened. It has a wall clock and a monotonic clock
 	// reading.
 	Time time.Time
+	// SinceBoot is when it happened, on the clock that includes the time that the
+	// computer was suspended and is never set. On Linux it starts with the computer,
+	// elsewhere with the process.
+	SinceBoot time.Duration
 	// Kind says what changed.
 	Kind EventKind
 	// Peer is the public key of the peer; zero if the event is about the
@@ -31,12 +37,16 @@ type Event struct {
 	Endpoint netip.AddrPort
 	// Initiator reports, with HandshakeDone, that this side began the handshake.
 	Initiator bool
+	// Renewed reports, with HandshakeDone, that there was a session that still worked.
+	Renewed bool
 	// After is the duration of the handshake, with HandshakeDone and
 	// HandshakeFailed.
 	After time.Duration
-	// Reason says why, with Faulted, HandshakeFailed and NameFailed. It is for a
-	// person.
+	// Reason says why, with Faulted, HandshakeFailed and NameFailed, or what has changed,
+	// with ConfigurationChanged. It is for a person.
 	Reason string
+	// By is the process that has changed the configuration, with ConfigurationChanged.
+	By conf.Caller
 	// Missed is the number of events that were missed, with EventsMissed.
 	Missed uint64
 }
@@ -77,6 +87,9 @@ const (
 	// EventsMissed: the reader was too slow. Its Seq is that of the last event
 	// that was missed.
 	EventsMissed
+	// ConfigurationChanged: ApplyBy has changed the configuration. Reason says what,
+	// without keys.
+	ConfigurationChanged
 )
 
 var eventKinds = [...]string{
@@ -84,11 +97,12 @@ var eventKinds = [...]string{
 	HandshakeDone: "handshake-done", HandshakeFailed: "handshake-failed", EndpointMoved: "endpoint-moved",
 	PeerQuiet: "peer-quiet", SessionEnded: "session-ended",
 	NameFailed: "name-failed", NameFound: "name-found", EventsMissed: "events-missed",
+	ConfigurationChanged: "configuration-changed",
 }
 
 // String returns the kind as a word, such as "up" or "handshake-done".
 func (k EventKind) String() string {
-	if k < WentUp || k > EventsMissed {
+	if k < WentUp || k > ConfigurationChanged {
 		return "unknown"
 	}
 	return eventKinds[k]
@@ -104,6 +118,9 @@ func (k EventKind) String() string {
 func (w *Interface) Events(ctx context.Context) iter.Seq[Event] {
 	return w.EventsAfter(ctx, w.events.lastSeq())
 }
+
+// LastEvent returns the sequence number of the last event; 0 if there was none.
+func (w *Interface) LastEvent() uint64 { return w.events.lastSeq() }
 
 // EventsAfter is like Events, but begins after the event with the sequence number
 // seq, if it is still kept. With 0 it begins at the first event of the Interface.
@@ -141,7 +158,7 @@ func (s *events) emit(e Event) {
 		return
 	}
 	s.last++
-	e.Seq, e.Time = s.last, time.Now()
+	e.Seq, e.Time, e.SinceBoot = s.last, time.Now(), sinceBoot()
 	if len(s.kept) < keptEvents {
 		s.kept = append(s.kept, e)
 	} else {
@@ -149,6 +166,8 @@ func (s *events) emit(e Event) {
 	}
 	s.wake()
 }
+
+func sinceBoot() time.Duration { return time.Duration(clock.Now().Mono) }
 
 // end ends all iterations, after the events that are kept.
 func (s *events) end() {
@@ -206,7 +225,7 @@ func (s *events) take(seq uint64) (e Event, wait <-chan struct{}, ok bool) {
 		return Event{}, s.waiting, false
 	}
 	if oldest := s.last - uint64(len(s.kept)) + 1; seq+1 < oldest {
-		return Event{Seq: oldest - 1, Time: time.Now(), Kind: EventsMissed, Missed: oldest - 1 - seq}, nil, true
+		return Event{Seq: oldest - 1, Time: time.Now(), SinceBoot: sinceBoot(), Kind: EventsMissed, Missed: oldest - 1 - seq}, nil, true
 	}
 	return s.kept[seq%keptEvents], nil, true
 }
@@ -221,6 +240,6 @@ var peerKinds = map[engine.EventKind]EventKind{
 func (s *events) peerEvent(e engine.Event) {
 	s.emit(Event{
 		Kind: peerKinds[e.Kind], Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint.Remote,
-		Initiator: e.Initiator, After: e.After, Reason: e.Reason,
+		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Reason: e.Reason,
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/asynctest"
+	"wgd/key"
 )
 
 // numbers returns the events' numbers, and of EventsMissed how many.
@@ -127,7 +128,10 @@ func TestEventsOfPeers(t *testing.T) {
 		for e := range w.EventsAfter(ctx, after) {
 			if e.Kind == want.Kind {
 				got := e
-				got.Seq, got.Time, got.After = 0, time.Time{}, 0
+				if got.SinceBoot <= 0 {
+					t.Errorf("%+v has no time since the start", got)
+				}
+				got.Seq, got.Time, got.SinceBoot, got.After = 0, time.Time{}, 0, 0
 				if got != want {
 					t.Errorf("got %+v, want %+v", got, want)
 				}
@@ -170,13 +174,41 @@ func with(e Event, kind EventKind) Event {
 // Each kind of event has a word of its own.
 func TestEventKinds(t *testing.T) {
 	seen := map[string]bool{EventKind(0).String(): true}
-	for k := WentUp; k <= EventsMissed; k++ {
+	for k := WentUp; k <= ConfigurationChanged; k++ {
 		if seen[k.String()] || k.String() == "" {
 			t.Errorf("kind %d is called %q", k, k)
 		}
 		seen[k.String()] = true
 	}
-	if got := (EventsMissed + 1).String(); got != "unknown" {
+	if got := (ConfigurationChanged + 1).String(); got != "unknown" {
 		t.Errorf("got %q, want unknown", got)
+	}
+}
+
+// A change by another process is reported, with names and without keys; one that
+// fails, or has nothing in it, is not.
+func TestConfigurationChanged(t *testing.T) {
+	a := open(t, "10.2.0.1/32")
+	seq := a.LastEvent()
+	private, by := key.NewPrivate(&[32]byte{9}), conf.Caller{PID: 7, UID: 8, Command: "wgconfig"}
+	var peers []conf.PeerChange
+	for i := range 6 {
+		peers = append(peers, conf.PeerChange{PublicKey: key.Public{200, byte(i)}, Remove: i == 1})
+	}
+	peers[0].Name = &[]string{"C"}[0]
+	bad := []conf.PeerChange{{PublicKey: key.Public{201}, Name: &[]string{"not a name"}[0]}}
+	for _, c := range []conf.Change{{}, {Peers: bad}, {PrivateKey: &private, ListenPort: new(uint16), Peers: peers}} {
+		if err := a.ApplyBy(by, c); (err != nil) != (len(c.Peers) == 1) {
+			t.Fatal(err)
+		}
+	}
+	for e := range a.EventsAfter(t.Context(), seq) {
+		if e.Kind != ConfigurationChanged {
+			continue
+		}
+		if want := "private key, listen port, peer C, peer c8010000 removed, peer c8020000, peer c8030000, 2 more peers"; e.Reason != want || e.By != by {
+			t.Errorf("got %q by %+v, want %q", e.Reason, e.By, want)
+		}
+		break
 	}
 }

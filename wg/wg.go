@@ -251,6 +251,18 @@ func (w *Interface) Apply(c conf.Change) error {
 	return nil
 }
 
+// ApplyBy is Apply on behalf of another process: other readers of the events learn
+// from ConfigurationChanged what has changed, and by whom.
+func (w *Interface) ApplyBy(by conf.Caller, c conf.Change) error {
+	if err := w.Apply(c); err != nil {
+		return err
+	}
+	if what := describe(&c); what != "" {
+		w.events.emit(Event{Kind: ConfigurationChanged, Reason: what, By: by})
+	}
+	return nil
+}
+
 // warnLowOrder logs which new peers can never complete a handshake (A11).
 func (w *Interface) warnLowOrder(peers []conf.PeerChange) {
 	for i := range peers {

@@ -65,8 +65,8 @@ type target struct {
 }
 
 // apply applies the change to the interface and to the log level.
-func (t target) apply(c conf.Change) error {
-	if err := t.Interface.Apply(c); err != nil {
+func (t target) apply(by conf.Caller, c conf.Change) error {
+	if err := t.Interface.ApplyBy(by, c); err != nil {
 		return err
 	}
 	if debug := c.Tunables.Debug; debug != nil {

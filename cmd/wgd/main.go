@@ -55,6 +55,7 @@ func command() *cli.Command {
 			{Text: "See which peers work, and what each has transferred:", Lines: []string{"wgd status"}},
 			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
 			{Text: "See what passes through a tunnel, as packets:", Lines: []string{"wgd capture --inner wg0 | tshark -r -"}},
+			{Text: "Report sessions and changes as they happen:", Lines: []string{"wgd watch wg0"}},
 			{Text: "Run that interface as a service does, until SIGTERM:", Lines: []string{"wgd up -f wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
@@ -96,6 +97,7 @@ func forms() []cli.Form {
 		captureForm,
 		statusForm,
 		metricsForm,
+		watchForm,
 		proxyForm,
 		{
 			Syntax:  "import FILE...",

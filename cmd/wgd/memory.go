@@ -67,13 +67,16 @@ func (t *trimmer) trim() {
 }
 
 // Apply applies the change, and schedules a trim if it is large.
-func (t target) Apply(c conf.Change) error {
+func (t target) Apply(c conf.Change) error { return t.ApplyBy(conf.Caller{}, c) }
+
+// ApplyBy is Apply for a control.Recorder.
+func (t target) ApplyBy(by conf.Caller, c conf.Change) error {
 	prefixes := 0
 	for i := range c.Peers {
 		prefixes += len(c.Peers[i].AllowedIPs)
 	}
 	defer t.memory.handled(len(c.Peers), prefixes)
-	return t.apply(c)
+	return t.apply(by, c)
 }
 
 // Summary returns the interface's summary, with what the process uses.

@@ -26,6 +26,7 @@ var tables = map[string]map[string]string{
 		"keys of the interface": keys(uapi.InterfaceKeys()),
 		"keys of a peer":        keys(uapi.PeerKeys()),
 		"keys of a summary":     answered(uapi.SummaryKeys()),
+		"keys of an event":      answered(uapi.EventKeys()),
 	},
 }
 

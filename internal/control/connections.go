@@ -60,6 +60,7 @@ type connection struct {
 	// Guarded by pool.mu.
 	lastActive time.Time // last time when bytes were received or sent; at first, when it was accepted
 	working    bool      // the target is processing its request
+	streaming  bool      // it is one of pool.streams
 }
 
 func (c *connection) Read(b []byte) (int, error) {
@@ -96,6 +97,20 @@ func (c *connection) setWorking(working bool) {
 	c.working, c.lastActive = working, time.Now()
 }
 
+// stream makes the connection a stream, which is not evicted, for the rest of its life.
+// It returns false if there are so many streams that other requests would lack
+// connections.
+func (c *connection) stream() bool {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	if c.pool.streams >= max(c.pool.max/4, 1) {
+		return false
+	}
+	c.streaming = true
+	c.pool.streams++
+	return true
+}
+
 // connections holds the connections of a server.
 type connections struct {
 	max     int
@@ -106,6 +121,7 @@ type connections struct {
 	closed  bool
 	carried int // connections through the tunnel, see Connector
 	open    map[*connection]struct{}
+	streams int // connections that are not evicted, because they get events
 }
 
 func newConnections(limit int) *connections {
@@ -146,7 +162,7 @@ func (c *connections) add(conn net.Conn) *connection {
 func (c *connections) evict() (wait time.Duration) {
 	var idlest *connection
 	for conn := range c.open {
-		if !conn.working && (idlest == nil || conn.lastActive.Before(idlest.lastActive)) {
+		if !conn.working && !conn.streaming && (idlest == nil || conn.lastActive.Before(idlest.lastActive)) {
 			idlest = conn
 		}
 	}
@@ -174,6 +190,9 @@ func (c *connections) remove(conn *connection) {
 	conn.Close()
 	c.mu.Lock()
 	delete(c.open, conn)
+	if conn.streaming {
+		c.streams--
+	}
 	c.mu.Unlock()
 	select {
 	case c.freed <- struct{}{}:

@@ -6,6 +6,8 @@
 package control
 
 import (
+	"context"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +37,22 @@ type Reloader interface {
 // A Summarizer is a Target that can add up what it has done without a Status.
 type Summarizer interface {
 	Summary() conf.Summary
+}
+
+// A Watcher is a Target that reports what happens to it.
+type Watcher interface {
+	// EventsAfter returns the events after a number, and then those that happen, until
+	// ctx is done or the interface has ended. The first is of kind conf.EventsBegin. The
+	// number conf.FromNow stands for the last event so far. If there was no event with
+	// that number yet, the number is of an earlier run of the daemon, and the events
+	// begin with the first of this run. It must not wait for the reader.
+	EventsAfter(ctx context.Context, seq uint64) iter.Seq[conf.Event]
+}
+
+// A Recorder is a Target that wants to know who changes its configuration.
+type Recorder interface {
+	// ApplyBy is Apply, with the process that requests the change.
+	ApplyBy(conf.Caller, conf.Change) error
 }
 
 // Dir is the directory of the sockets. Only tests change it. A user who cannot

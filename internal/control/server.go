@@ -250,11 +250,14 @@ func (s *Server) serveConn(conn *connection, t Target) {
 		case request.Capture != nil:
 			s.capture(conn, answer, t, *request.Capture)
 			return
+		case request.Watch:
+			s.stream(conn, requests, answer, t, request.After)
+			return
 		case request.Reload:
 			conn.work(func() { err = reload(t) })
 			err = s.writeResult(answer, err)
 		default:
-			conn.work(func() { err = t.Apply(request.Change) })
+			conn.work(func() { err = apply(t, conn, request.Change) })
 			request.Change.Erase()
 			err = s.writeResult(answer, err)
 		}
@@ -276,6 +279,14 @@ func (p *pacedWriter) Write(b []byte) (int, error) {
 		p.pacer.Pause()
 	}
 	return p.w.Write(b)
+}
+
+// apply applies a change, and tells a Recorder who requested it.
+func apply(t Target, conn *connection, change conf.Change) error {
+	if r, ok := t.(Recorder); ok {
+		return r.ApplyBy(callerOf(conn.Conn), change)
+	}
+	return t.Apply(change)
 }
 
 // reload makes a Reloader read its file again.

@@ -22,11 +22,15 @@ const keyDigits = 8
 // LogPeer returns the attributes that identify a peer in every log line: peer=NAME
 // key=DIGITS. The digits replace a missing name, as in the output of wgconfig.
 func LogPeer(name string, public key.Public) slog.Attr {
-	digits := public.Hex()[:keyDigits]
+	return slog.Group("", slog.String("peer", PeerName(name, public)), slog.String("key", public.Hex()[:keyDigits])) // inline
+}
+
+// PeerName returns the name of a peer, or the first digits of its key if it has none.
+func PeerName(name string, public key.Public) string {
 	if name == "" {
-		name = digits
+		return public.Hex()[:keyDigits]
 	}
-	return slog.Group("", slog.String("peer", name), slog.String("key", digits)) // inline
+	return name
 }
 
 // handshakeLog logs each handshake at the level Debug. It logs nothing per packet,

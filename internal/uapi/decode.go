@@ -25,6 +25,9 @@ type Request struct {
 	Change  conf.Change // set=1: the client requests this change
 
 	Capture *conf.Capture // capture=1: the client requests these packets; nil: it does not
+
+	Watch bool // events=SEQ: the client requests the events after number After
+	After uint64
 }
 
 // A Decoder reads the requests of a connection, one after the other.
@@ -83,6 +86,8 @@ func (d *Decoder) Next() (Request, error) {
 		return request, err
 	case string(line) == "capture=1":
 		return d.capture()
+	case bytes.HasPrefix(line, []byte(watchName+"=")):
+		return d.watch(line)
 	case string(line) == "set=1":
 		return d.set()
 	}

@@ -443,6 +443,9 @@ func PeerKeys() []Key { return describe(peerRows) }
 // SummaryKeys describes the keys of a summary.
 func SummaryKeys() []Key { return describe(summaryRows) }
 
+// EventKeys describes the keys of an event.
+func EventKeys() []Key { return describe(eventRows) }
+
 func describe[C, S any](rows []row[C, S]) []Key {
 	keys := make([]Key, len(rows))
 	for i, r := range rows {

@@ -78,13 +78,14 @@ func (r *Reader) answer(handle func(name, value []byte) error) error {
 	case malformed != nil:
 		return malformed
 	case !concluded:
-		return errors.New("the daemon's answer contains no result (errno=)")
+		return errNoResult
 	}
 	return nil
 }
 
 // ErrClosed is the error of an answer that ended too early.
 var ErrClosed = errors.New("the daemon closed the connection before its answer was complete; perhaps the daemon has ended")
+var errNoResult = errors.New("the daemon's answer contains no result (errno=)")
 
 func connectionError(err error) error {
 	if errors.Is(err, io.EOF) {

@@ -1,8 +1,9 @@
 // Package uapi implements the language of the control socket, which is the
 // cross-platform protocol of wireguard-tools, for clients and daemons. A request
 // consists of lines of key=value and ends with an empty line; the first line is
-// get=1, set=1, summary=1, reload=1, capture=1 or connect=HOST:PORT. An answer has the same form,
-// and contains errno=0 or errno=-N.
+// get=1, set=1, summary=1, reload=1, capture=1, events=SEQ or connect=HOST:PORT. An answer
+// has the same form, and contains errno=0 or errno=-N. The answer to events=SEQ is a stream:
+// one such block for each event.
 //
 // A daemon reads requests with a Decoder and answers with WriteStatus or
 // WriteResult. A client sends requests with WriteGet or WriteChange and reads

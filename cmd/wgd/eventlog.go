@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/cli/show"
+	"wgd/internal/uapi"
+)
+
+const (
+	// maxEventLog is the size from which the file of wgd watch --log is replaced, and
+	// keptEventLogs how many earlier ones are kept.
+	maxEventLog   = 10 << 20
+	keptEventLogs = 5
+
+	// logRetry is the time between two attempts to write to it.
+	logRetry = time.Second
+)
+
+// An eventLog is the file of wgd watch --log.
+type eventLog struct {
+	path  string
+	limit int64
+	warn  func(format string, args ...any)
+
+	mu     sync.Mutex
+	file   *os.File // nil: it must be opened
+	size   int64    // of the complete lines
+	failed bool
+	seen   map[string]position // the last event of each interface
+}
+
+// openEventLog opens the file, and finds out what it has.
+func openEventLog(path string, warn func(format string, args ...any)) (*eventLog, error) {
+	l := &eventLog{path: path, limit: maxEventLog, warn: warn, seen: map[string]position{}}
+	for _, name := range []string{path + ".1", path} {
+		if err := l.scan(name); err != nil {
+			return nil, fmt.Errorf("%s: %w: choose another file", name, plain(err))
+		}
+	}
+	if err := l.open(); err != nil {
+		return nil, fmt.Errorf("%s: %w: choose another file", path, plain(err))
+	}
+	return l, nil
+}
+
+// scan reads the positions in a file, and ignores what is no event.
+func (l *eventLog) scan(name string) error {
+	file, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 16*uapi.MaxLine)
+	for lines.Scan() {
+		if name, at, ok := eventPosition(lines.Bytes()); ok {
+			l.seen[name] = at
+		}
+	}
+	return lines.Err()
+}
+
+// eventPosition returns the interface and the position of a line of the file.
+func eventPosition(line []byte) (name string, at position, ok bool) {
+	var e show.JSONEvent
+	if json.Unmarshal(line, &e) != nil || conf.ValidInterfaceName(e.Interface) != nil || e.Run == "" {
+		return "", position{}, false
+	}
+	return e.Interface, position{e.Run, e.Seq}, true
+}
+
+// open opens the file. What follows the last complete line, after a crash, is removed.
+func (l *eventLog) open() error {
+	file, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		l.size, err = completeLines(file, info.Size())
+	}
+	if err == nil && l.size < info.Size() {
+		err = file.Truncate(l.size)
+	}
+	if err != nil {
+		file.Close()
+		return err
+	}
+	l.file = file
+	return nil
+}
+
+// completeLines returns the end of the last complete line of a file.
+func completeLines(file *os.File, size int64) (int64, error) {
+	b := make([]byte, 1)
+	for ; size > 0; size-- {
+		if _, err := file.ReadAt(b, size-1); err != nil {
+			return 0, err
+		}
+		if b[0] == '\n' {
+			break
+		}
+	}
+	return size, nil
+}
+
+func (l *eventLog) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+func (l *eventLog) last(name string) (position, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.seen[name]
+	return at, ok
+}
+
+// put appends an event. It tries until that succeeds or ctx is done. Meanwhile the
+// daemon keeps the events that follow.
+func (l *eventLog) put(ctx context.Context, name, run string, e *conf.Event) error {
+	line, err := eventJSON(name, run, e)
+	if err != nil {
+		return err
+	}
+	for {
+		err := l.append(line)
+		if l.report(err) {
+			return nil
+		}
+		if !sleep(ctx, logRetry) {
+			return nil
+		}
+	}
+}
+
+// report warns when writing begins to fail, and when it works again. It returns whether
+// it worked.
+func (l *eventLog) report(err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err != nil && !l.failed:
+		l.warn("%s: %v: events are not written; trying again each second", l.path, plain(err))
+	case err == nil && l.failed:
+		l.warn("%s: events are written again", l.path)
+	}
+	l.failed = err != nil
+	return err == nil
+}
+
+// append appends a whole line, or nothing.
+func (l *eventLog) append(line []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		if err := l.open(); err != nil {
+			return err
+		}
+	}
+	if l.size > 0 && l.size+int64(len(line)) > l.limit {
+		if err := l.rotate(); err != nil {
+			return err
+		}
+	}
+	if _, err := l.file.WriteAt(line, l.size); err != nil {
+		return errors.Join(err, l.file.Truncate(l.size))
+	}
+	l.size += int64(len(line))
+	return nil
+}
+
+// rotate renames the file and its predecessors, and opens a new one.
+func (l *eventLog) rotate() error {
+	numbered := func(n int) string {
+		if n == 0 {
+			return l.path
+		}
+		return fmt.Sprintf("%s.%d", l.path, n)
+	}
+	for n := keptEventLogs - 1; n >= 0; n-- {
+		if err := os.Rename(numbered(n), numbered(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	l.file.Close()
+	l.file = nil
+	return l.open()
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wgd/conf"
+)
+
+// The log is rotated by its size, keeps five earlier files, loses no event at the
+// change, and knows where it ended when it is opened again.
+func TestEventLogRotates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	open := func() *eventLog {
+		t.Helper()
+		l, err := openEventLog(path, t.Errorf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.limit = 1000
+		return l
+	}
+	l := open()
+	const n = 80
+	for i := range uint64(n) {
+		if i == n/2 {
+			l.close()
+			l = open()
+			if at, ok := l.last("wg0"); !ok || at != (position{"R", n/2 - 1}) {
+				t.Errorf("opened again, it is at %+v, %v", at, ok)
+			}
+		}
+		if err := l.put(t.Context(), "wg0", "R", &conf.Event{Seq: i, Kind: conf.WentUp}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.close()
+	var all strings.Builder
+	for i := keptEventLogs; i >= 0; i-- {
+		name := path
+		if i > 0 {
+			name = fmt.Sprintf("%s.%d", path, i)
+		}
+		text, err := os.ReadFile(name)
+		if err != nil || len(text) > 1000 {
+			t.Errorf("%s has %d bytes, %v", name, len(text), err)
+		}
+		all.Write(text)
+	}
+	next := 0
+	for line := range strings.Lines(all.String()) {
+		_, at, ok := eventPosition([]byte(line))
+		if !ok || next > 0 && at.seq != uint64(next) {
+			t.Errorf("the line %q after event %d", line, next-1)
+		}
+		next = int(at.seq) + 1
+	}
+	if next != n {
+		t.Errorf("the last event is %d, want %d", next-1, n-1)
+	}
+}
+
+// What a crash left of a line is removed.
+func TestEventLogAfterACrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	whole := `{"interface":"wg0","run":"R","seq":7}` + "\n"
+	for _, text := range []string{whole + `{"interface":"wg0","ru`, whole, `{"inter`, "", "no event\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := openEventLog(path, t.Errorf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.put(t.Context(), "wg0", "R", &conf.Event{Seq: 8, Kind: conf.WentUp})
+		l.close()
+		got, _ := os.ReadFile(path)
+		kept := text[:strings.LastIndexByte(text, '\n')+1]
+		rest, found := strings.CutPrefix(string(got), kept)
+		if _, at, ok := eventPosition([]byte(rest)); !found || !ok || at.seq != 8 || strings.Count(rest, "\n") != 1 {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
+// FuzzEventPosition: any line of a file is accepted or not.
+func FuzzEventPosition(f *testing.F) {
+	f.Add([]byte(`{"interface":"wg0","run":"R","seq":7}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		name, at, ok := eventPosition(line)
+		if ok && (conf.ValidInterfaceName(name) != nil || at.run == "") {
+			t.Errorf("%q: %q, %+v", line, name, at)
+		}
+	})
+}

@@ -1,0 +1,125 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"sync"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/uapi"
+)
+
+// flushDelay is how long an event may wait for others, so that many events in a row
+// do not take a system call each.
+const flushDelay = 20 * time.Millisecond
+
+// stream answers a request for events, until the client or the target has ended. Then
+// the connection ends.
+func (s *Server) stream(conn *connection, requests *uapi.Decoder, answer *bufio.Writer, t Target, seq uint64) {
+	watcher, ok := t.(Watcher)
+	if !ok {
+		s.writeResult(answer, &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon reports no events"})
+		return
+	}
+	if !conn.stream() {
+		s.writeResult(answer, &uapi.Error{Errno: uapi.EIO, Sentence: "too many programs read the events of this interface: end one of them"})
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	out := &lateWriter{w: answer, cancel: cancel}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		requests.Next() // the end of the connection; a stream takes no other request
+		cancel()
+	}()
+	for e := range watcher.EventsAfter(ctx, seq) {
+		if out.write(&e) != nil {
+			break
+		}
+	}
+	out.close()
+	if ctx.Err() == nil {
+		s.writeResult(answer, nil)
+	}
+	cancel()
+	conn.Close()
+	<-ended
+}
+
+// A lateWriter writes events, and flushes them soon after.
+type lateWriter struct {
+	cancel context.CancelFunc // called after an error
+
+	mu    sync.Mutex
+	w     *bufio.Writer
+	timer *time.Timer // nil if nothing is to be flushed
+	err   error
+}
+
+func (l *lateWriter) write(e *conf.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = uapi.WriteEvent(l.w, e)
+	}
+	if l.timer == nil && l.err == nil {
+		l.timer = time.AfterFunc(flushDelay, l.flush)
+	}
+	return l.err
+}
+
+// flush runs while the target waits for the next event. If the client does not read, it
+// waits, and so does write; the target does not.
+func (l *lateWriter) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer == nil {
+		return // closed
+	}
+	l.timer = nil
+	if l.err == nil {
+		l.err = l.w.Flush()
+	}
+	if l.err != nil {
+		l.cancel()
+	}
+}
+
+// close ends the timer. After that the writer belongs to the caller.
+func (l *lateWriter) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+}
+
+// Events requests the events after a number, and then those that happen. The first is
+// of kind conf.EventsBegin. It ends when the interface has ended or ctx is done, or
+// after an error. After that the Client can only be closed.
+func (c *Client) Events(ctx context.Context, seq uint64) iter.Seq2[conf.Event, error] {
+	return func(yield func(conf.Event, error) bool) {
+		defer context.AfterFunc(ctx, func() { c.conn.Close() })()
+		if err := uapi.WriteWatch(c.request, seq); err != nil {
+			yield(conf.Event{}, c.explain(err))
+			return
+		}
+		c.conn.mayPause = true
+		for {
+			e, err := c.answers.Event()
+			switch {
+			case err == nil && yield(e, nil):
+				continue
+			case err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil:
+				yield(conf.Event{}, c.explain(err))
+			}
+			return
+		}
+	}
+}
