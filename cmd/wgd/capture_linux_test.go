@@ -125,6 +125,22 @@ func TestCaptureSelects(t *testing.T) {
 	}
 }
 
+// TestCaptureReaderEnds: that the program behind a pipe ends is no error.
+func TestCaptureReaderEnds(t *testing.T) {
+	serveCaptured(t, wholeCapture())
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	var errs bytes.Buffer
+	status := cli.Run(command(), []string{"capture", "wg0"}, strings.NewReader(""), w, &errs)
+	if status != 0 || !strings.Contains(errs.String(), "packets captured") {
+		t.Errorf("exit status %d, %q", status, errs.String())
+	}
+}
+
 // TestCaptureErrors: each is a sentence that says what to do, and none leaves a file.
 func TestCaptureErrors(t *testing.T) {
 	raw := wholeCapture()

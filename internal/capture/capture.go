@@ -178,6 +178,23 @@ func receiver(msg []byte) (i uint32, ok bool) {
 	return wire.DataIndex(msg), true // or that of a cookie reply, at the same place
 }
 
+// endOfRun returns the end of the datagrams of b from i on that have the same receiver
+// index.
+func endOfRun(b *batch.Batch, i int) (j int) {
+	n := b.Count()
+	first := b.At(i)
+	j = i + 1
+	if kind, ok := wire.TypeOf(first); ok && kind == wire.TypeData {
+		// Nearly all are data of one session.
+		for at := j * b.Stride; j < n && len(b.Data)-at >= wire.MinDataSize && [8]byte(b.Data[at:]) == [8]byte(first); j++ {
+			at += b.Stride
+		}
+	}
+	for ; j < n && sameReceiver(first, b.At(j)); j++ {
+	}
+	return j
+}
+
 // sameReceiver reports whether two messages have the same receiver index.
 func sameReceiver(a, b []byte) bool {
 	i, ok := receiver(a)

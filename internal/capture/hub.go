@@ -30,6 +30,7 @@ func (h *Hub) Load() *Set { return h.set.Load() }
 
 // Add begins a capture. PeersChanged must be called afterwards.
 func (h *Hub) Add(c *Capture) error {
+	ring := newRing()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var list []*Capture
@@ -39,7 +40,7 @@ func (h *Hub) Add(c *Capture) error {
 	if len(list) == MaxCaptures {
 		return ErrTooMany
 	}
-	c.hub, c.ring = h, newRing()
+	c.hub, c.ring = h, ring
 	h.set.Store(&Set{mu: &h.mu, list: append(slices.Clone(list), c)})
 	return nil
 }
@@ -86,10 +87,8 @@ func (s *Set) Arrived(t *index.Table, port uint16, b *batch.Batch) {
 		if !c.outer {
 			continue
 		}
-		n := b.Count()
-		for i, j := 0, 0; i < n; i = j {
-			for j = i + 1; j < n && sameReceiver(b.At(i), b.At(j)); j++ {
-			}
+		for i, j := 0, 0; i < b.Count(); i = j {
+			j = endOfRun(b, i)
 			c.arrived(owner(t, b.At(i)), port, b, i, j)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// gatherTime is how long packets wait for others, so that a busy tunnel does not
-	// wake the goroutine of the reader for each batch.
-	gatherTime = 10 * time.Millisecond
+	// gatherTime is how long packets wait for others, unless the ring is half full, so
+	// that the goroutine of the reader, and the reader, are not woken for each batch.
+	gatherTime = 50 * time.Millisecond
 
 	// writeBytes is how much is written at once, unless the ring is empty.
 	writeBytes = 256 << 10

@@ -84,13 +84,24 @@ func TestCaptureAllocatesNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkEncapsulate64K(b *testing.B)   { benchmarkOut(b, tcpSuper(1, pattern(60720), 1380)) }
-func BenchmarkDecapsulate64K(b *testing.B)   { benchmarkIn(b, tcpSuper(1, pattern(60720), 1380)) }
-func BenchmarkEncapsulateSmall(b *testing.B) { benchmarkOut(b, small(64)...) }
-func BenchmarkDecapsulateSmall(b *testing.B) { benchmarkIn(b, small(64)...) }
+func BenchmarkEncapsulate64K(b *testing.B) {
+	benchmarkBoth(b, benchmarkOut, tcpSuper(1, pattern(60720), 1380))
+}
+func BenchmarkDecapsulate64K(b *testing.B) {
+	benchmarkBoth(b, benchmarkIn, tcpSuper(1, pattern(60720), 1380))
+}
+func BenchmarkEncapsulateSmall(b *testing.B) { benchmarkBoth(b, benchmarkOut, small(64)...) }
+func BenchmarkDecapsulateSmall(b *testing.B) { benchmarkBoth(b, benchmarkIn, small(64)...) }
 
-func benchmarkOut(b *testing.B, frames ...[]byte) {
+// benchmarkBoth measures without a capture, and while another peer is captured.
+func benchmarkBoth(b *testing.B, f func(b *testing.B, prepare func(*side), frames ...[]byte), frames ...[]byte) {
+	b.Run("alone", func(b *testing.B) { f(b, func(*side) {}, frames...) })
+	b.Run("beside a capture", func(b *testing.B) { f(b, func(s *side) { s.capture(peer.New(s.common)) }, frames...) })
+}
+
+func benchmarkOut(b *testing.B, prepare func(*side), frames ...[]byte) {
 	x, _ := pair(b)
+	prepare(x)
 	x.connect(&silentTUN{}, &silentUDP{})
 	b.SetBytes(int64(len(bytes.Join(frames, nil))))
 	b.ReportAllocs()
@@ -102,8 +113,9 @@ func benchmarkOut(b *testing.B, frames ...[]byte) {
 // benchmarkIn opens the same trains repeatedly. Before each iteration, outside
 // the measured time, it restores the trains and gives the receiver a new
 // session, so that they are not replays.
-func benchmarkIn(b *testing.B, frames ...[]byte) {
+func benchmarkIn(b *testing.B, prepare func(*side), frames ...[]byte) {
 	x, y := pair(b)
+	prepare(y)
 	y.connect(&silentTUN{}, &silentUDP{})
 	x.send(start, frames...)
 	sealed := x.udp.take()
