@@ -155,6 +155,9 @@ func (b *benchmark) take(t lab.T, w *workload, s side) (figures []float64, other
 	if s == oursProxied {
 		run = stackRun(true)
 	}
+	if s == oursBeside || s == oursCaptured {
+		run = streamCaptured(s)
+	}
 	if w.alone {
 		return run(t, bed, b.length), 0
 	}

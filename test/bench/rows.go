@@ -18,19 +18,22 @@ type row struct {
 type side int
 
 const (
-	unset       side = iota
-	ours             // wgd
-	rival            // wireguard-go, or the program of -against
-	relay            // wgd built without encryption
-	oursIPv6         // wgd, with IPv6 inside and outside; the ones above use IPv4
-	rivalIPv6        // the rival likewise
-	oursProxied      // wgd, through its SOCKS5 server
-	oursDirect       // wgd, beside the one before
+	unset          side = iota
+	ours                // wgd
+	rival               // wireguard-go, or the program of -against
+	relay               // wgd built without encryption
+	oursIPv6            // wgd, with IPv6 inside and outside; the ones above use IPv4
+	rivalIPv6           // the rival likewise
+	oursProxied         // wgd, through its SOCKS5 server
+	oursDirect          // wgd, beside the one before
+	oursBeside          // wgd, while another peer is captured
+	oursCaptured        // wgd, while the peer itself is captured
+	oursUncaptured      // wgd, beside the two before
 	sidesCount
 )
 
 // sideNames are the names of the baselines other than the rival.
-var sideNames = [sidesCount]string{relay: "no encryption", ours: "IPv4", rivalIPv6: "IPv6", oursDirect: "direct"}
+var sideNames = [sidesCount]string{relay: "no encryption", ours: "IPv4", rivalIPv6: "IPv6", oursDirect: "direct", oursUncaptured: "no capture"}
 
 func (s side) ipv6() bool { return s == oursIPv6 || s == rivalIPv6 }
 
@@ -109,6 +112,10 @@ var rows = complete([]row{
 	{id: "late-receive-rate", title: "rate of that stack", unit: "Mbit/s", from: lateReceive, figure: 2, extra: true},
 	{id: "late-send-kernel", title: "rate of the kernel's TCP", unit: "Mbit/s", from: lateSend, figure: 1, extra: true},
 	{id: "late-receive-kernel", title: "rate of the kernel's TCP", unit: "Mbit/s", from: lateReceive, figure: 1, extra: true},
+	{id: "capture-other", title: "TCP, another peer is captured", unit: "Gbit/s", from: capturedStream, side: oursBeside, baseline: oursUncaptured, percent: true, extra: true},
+	{id: "capture-other-cpu", title: "CPU, another peer is captured", unit: "s/GB", from: capturedStream, figure: 1, side: oursBeside, baseline: oursUncaptured, extra: true},
+	{id: "capture-this", title: "TCP of a captured peer", unit: "Gbit/s", from: capturedStream, side: oursCaptured, baseline: oursUncaptured, percent: true, extra: true},
+	{id: "capture-this-cpu", title: "CPU, that peer", unit: "s/GB", from: capturedStream, figure: 1, side: oursCaptured, baseline: oursUncaptured, extra: true},
 	{id: "tcp-ipv6", title: "TCP, IPv6 in IPv6, both", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: rivalIPv6, extra: true},
 })
 

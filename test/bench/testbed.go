@@ -13,6 +13,7 @@ type testbed struct {
 	nice    int // of the sessions of the daemons
 	pair    *pair
 	peers   *handshakePair
+	third   *third
 
 	stackA, stackB *lab.Host
 }
@@ -38,6 +39,9 @@ func (s *testbed) handshakes(t lab.T) *handshakePair {
 func (s *testbed) cpu() (sum time.Duration) {
 	if s.pair != nil {
 		sum += s.pair.cpu()
+	}
+	if s.third != nil {
+		sum += s.third.cpu()
 	}
 	if s.peers != nil {
 		sum += s.peers.daemon.Stat().CPU

@@ -24,20 +24,21 @@ type workload struct {
 type measurement func(t lab.T, s *testbed, length time.Duration) (figures []float64)
 
 var (
-	oneStream   = &workload{title: "one TCP stream", run: stream(load.Job{Streams: 1})}
-	fourStreams = &workload{title: "four TCP streams", run: stream(load.Job{Streams: 4})}
-	otherWay    = &workload{title: "TCP the other way", run: reverse(stream(load.Job{Streams: 1}))}
-	smallUDP    = &workload{title: "64-byte UDP", run: datagrams(64)}
-	noGSO       = &workload{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(load.Job{Streams: 1}))}
-	idlePing    = &workload{title: "idle ping", run: ping(nil)}
-	loadPing    = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1}
-	fullPing    = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
-	stackStream = &workload{title: "TCP through a stack in the process", inside: true, run: stackRun(false)}
-	lateSend    = &workload{title: "66 ms, the stack sends", inside: true, once: true, run: throughLatePath(true)}
-	lateReceive = &workload{title: "66 ms, the stack receives", inside: true, once: true, run: throughLatePath(false)}
-	asResponder = &workload{title: "handshakes as responder", run: respond}
-	asInitiator = &workload{title: "handshakes as initiator", run: initiate}
-	memory      = &workload{title: "10,000 idle peers", run: resident, once: true, alone: true}
+	oneStream      = &workload{title: "one TCP stream", run: stream(load.Job{Streams: 1})}
+	fourStreams    = &workload{title: "four TCP streams", run: stream(load.Job{Streams: 4})}
+	otherWay       = &workload{title: "TCP the other way", run: reverse(stream(load.Job{Streams: 1}))}
+	smallUDP       = &workload{title: "64-byte UDP", run: datagrams(64)}
+	noGSO          = &workload{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(load.Job{Streams: 1}))}
+	idlePing       = &workload{title: "idle ping", run: ping(nil)}
+	loadPing       = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1}
+	fullPing       = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
+	stackStream    = &workload{title: "TCP through a stack in the process", inside: true, run: stackRun(false)}
+	lateSend       = &workload{title: "66 ms, the stack sends", inside: true, once: true, run: throughLatePath(true)}
+	lateReceive    = &workload{title: "66 ms, the stack receives", inside: true, once: true, run: throughLatePath(false)}
+	capturedStream = &workload{title: "TCP, perhaps captured", run: streamCaptured(oursUncaptured)}
+	asResponder    = &workload{title: "handshakes as responder", run: respond}
+	asInitiator    = &workload{title: "handshakes as initiator", run: initiate}
+	memory         = &workload{title: "10,000 idle peers", run: resident, once: true, alone: true}
 )
 
 // warmUp is how long a load runs before it is measured.
