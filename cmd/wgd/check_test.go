@@ -142,9 +142,13 @@ func TestCheckWithoutAFile(t *testing.T) {
 // does, if systemd shows them to that one only.
 func TestCredentialsOfMainProcess(t *testing.T) {
 	folder := t.TempDir()
-	main := exec.Command("sh", "-c", "read word") // until its standard input is closed
+	main := exec.Command("sh", "-c", "echo started; read word") // until its standard input is closed
 	main.Env = []string{"A=b", "CREDENTIALS_DIRECTORY=" + folder, "C=d"}
 	stdin, err := main.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := main.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +157,10 @@ func TestCredentialsOfMainProcess(t *testing.T) {
 	}
 	defer main.Wait()
 	defer stdin.Close()
+	// Start returns a moment before the kernel shows the environment of the new program.
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	pid := strconv.Itoa(main.Process.Pid)
 	there := "/proc/" + pid + "/root" + folder
 	for _, c := range []struct{ own, main, want string }{
