@@ -69,6 +69,9 @@ func runCapture(c *cli.Call) error {
 	ctx, cancel := process.UntilTerminated()
 	defer cancel()
 	stream, err := client.Capture(want)
+	if err == nil {
+		err = out.replace()
+	}
 	if err != nil {
 		return errors.Join(err, out.discard())
 	}
@@ -107,6 +110,8 @@ type captureFile struct {
 	io.Writer
 	file *os.File // nil: standard output
 	made bool     // the file is a new one
+
+	replaces string // a file whose place it takes, see replace; "": none
 }
 
 // openCapture opens the file for the capture, or standard output.
@@ -127,23 +132,45 @@ func isTerminal(w io.Writer) bool {
 }
 
 // createCapture makes a new file. What exists and is no ordinary file, such as a named
-// pipe, is opened.
+// pipe, is opened. A file that is to be replaced stays until replace is called.
 func createCapture(path string, force bool) (*captureFile, error) {
 	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+	switch {
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s is a folder: give a file in it", quote.Text(path))
+	case err == nil && !info.Mode().IsRegular():
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		return &captureFile{Writer: f, file: f}, err
 	}
-	if force && err == nil && info.Mode().IsRegular() {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
+	if _, err := os.Lstat(path); err == nil && force { // perhaps a link to nothing
+		return &captureFile{replaces: path}, nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := newCapture(path)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%s exists: give another file, or --force to replace it", quote.Text(path))
 	}
 	return &captureFile{Writer: f, file: f, made: true}, err
+}
+
+func newCapture(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// replace removes the file that is to be replaced, and makes the new one. It is called
+// when the capture has begun, so that a capture that is refused costs no old one.
+func (f *captureFile) replace() error {
+	if f.replaces == "" {
+		return nil
+	}
+	if err := os.Remove(f.replaces); err != nil {
+		return err
+	}
+	file, err := newCapture(f.replaces)
+	if err != nil {
+		return err
+	}
+	f.Writer, f.file, f.made = file, file, true
+	return nil
 }
 
 // Close closes the file. It may be called twice.

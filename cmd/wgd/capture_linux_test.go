@@ -93,8 +93,19 @@ func TestCaptureToFile(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("after --force: %v, %v", info.Mode(), err)
 	}
-	if status, _, _ := run("capture", "wg0", "-w", t.TempDir(), "--force"); status != 1 {
-		t.Errorf("a folder: exit status %d", status)
+	if status, _, errs := run("capture", "wg0", "-w", t.TempDir(), "--force"); status != 1 || !strings.Contains(errs, "is a folder") {
+		t.Errorf("a folder: exit status %d, %q", status, errs)
+	}
+	// A link to nothing is replaced as well.
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(link+"-to-nothing", link); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := run("capture", "wg0", "-w", link, "--force"); status != 0 {
+		t.Errorf("a link: exit status %d, %q", status, errs)
+	}
+	if info, err := os.Lstat(link); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the link was not replaced: %v", err)
 	}
 }
 
@@ -165,13 +176,22 @@ func TestCaptureErrors(t *testing.T) {
 	if list, _ := os.ReadDir(dir); len(list) > 0 {
 		t.Errorf("a file is left: %v", list)
 	}
+	// A capture that is refused does not replace an old one.
+	precious := filepath.Join(t.TempDir(), "old.pcapng")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, errs := run("capture", "wg0", "-w", precious, "--force")
+	if got, err := os.ReadFile(precious); status != 1 || string(got) != "precious" {
+		t.Errorf("refused, with --force: exit status %d, %q; the file has %q, %v", status, errs, got, err)
+	}
 	target := serveCaptured(t, raw)
 	tty, screen := pseudoterminal(t, 80)
 	t.Setenv("TERM", "dumb")
-	var errs bytes.Buffer
-	status := cli.Run(command(), []string{"capture", "wg0"}, strings.NewReader(""), tty, &errs)
-	if shown := screen(); status != 1 || shown != "" || !strings.Contains(errs.String(), "-w FILE") {
-		t.Errorf("on a terminal: exit status %d, %q, and the terminal shows %q", status, errs.String(), shown)
+	var said bytes.Buffer
+	status = cli.Run(command(), []string{"capture", "wg0"}, strings.NewReader(""), tty, &said)
+	if shown := screen(); status != 1 || shown != "" || !strings.Contains(said.String(), "-w FILE") {
+		t.Errorf("on a terminal: exit status %d, %q, and the terminal shows %q", status, said.String(), shown)
 	}
 	// The daemon is killed in the middle: whole blocks are left.
 	target.raw = raw[:len(raw)-100]
