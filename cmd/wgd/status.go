@@ -40,13 +40,15 @@ func runStatus(c *cli.Call) error {
 	list := []show.JSONInterface{}
 	w := bufio.NewWriter(c.Stdout)
 	shown := 0
+	var failed []error // interfaces that cannot be read do not hide the others
 	for _, name := range names {
 		status, err := control.StatusOf(name)
 		if errors.Is(err, control.ErrNotRunning) && c.Arg("NAME") == "" {
 			continue // it has ended meanwhile
 		}
 		if err != nil {
-			return errors.Join(w.Flush(), err)
+			failed = append(failed, err)
+			continue
 		}
 		facts := explain.Facts{Now: time.Now(), Status: &status, Names: show.Names(status.Peers)}
 		if c.Has("json") {
@@ -62,10 +64,10 @@ func runStatus(c *cli.Call) error {
 		status.Erase()
 	}
 	if c.Has("json") {
-		return c.PrintJSON(list)
+		return errors.Join(c.PrintJSON(list), errors.Join(failed...))
 	}
-	if shown == 0 {
+	if shown == 0 && len(failed) == 0 {
 		fmt.Fprintln(w, "no interface is running")
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), errors.Join(failed...))
 }

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"io"
+	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +86,34 @@ func TestStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &list); status != 0 || err != nil || len(list) != 2 || list[0].Interface != "wg0" || list[1].Interface != "wg1" ||
 		len(list[0].Peers) != 2 || list[0].Peers[0].RxBytes != 964 || list[0].Peers[1].State != "never-used" || list[0].Peers[1].PresharedKey != nil {
 		t.Errorf("wgd status --json: exit status %d, %v, %s\n%s", status, err, errs, out)
+	}
+}
+
+// An interface that cannot be read does not hide the others, and the exit status is 1.
+func TestStatusWithoutOne(t *testing.T) {
+	statusOfTwo(t)
+	refusing, err := net.Listen("unix", filepath.Join(control.Dir, "aa.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refusing.Close()
+	go func() {
+		for {
+			conn, err := refusing.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	status, out, errs := run("status")
+	if status != 1 || !strings.HasPrefix(out, statusOfWG0) || !strings.Contains(out, "wg1: ") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("exit status %d, %q\n%s", status, errs, out)
+	}
+	var list []show.JSONInterface
+	status, out, errs = run("status", "--json")
+	if err := json.Unmarshal([]byte(out), &list); status != 1 || err != nil || len(list) != 2 || errs == "" {
+		t.Errorf("--json: exit status %d, %q, %v\n%s", status, errs, err, out)
 	}
 }
 
