@@ -261,6 +261,27 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	}
 }
 
+// A daemon of an older version, which makes no summary, is reported once, and by name, also
+// if its peers are read in between.
+func TestOldDaemonIsReportedOnce(t *testing.T) {
+	useTempDir(t)
+	server, err := control.Listen("wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go server.Serve(struct{ control.Target }{site(t, 1)})
+	s := newScraper()
+	for range 3 {
+		s.forget()
+		s.expect(t, "/metrics", `wgd_scrape_success{interface="wg0"} 0`)
+		s.expect(t, "/metrics?top=1", `wgd_peer_active{interface="wg0",peer="peer0"} `+activeNow())
+	}
+	if got := s.reports(); len(got) != 1 || !strings.HasPrefix(got[0], "wg0: ") {
+		t.Errorf("reported: %q", got)
+	}
+}
+
 // However many requests there are, the daemon is asked once until the answer is old.
 func TestManyScrapes(t *testing.T) {
 	useTempDir(t)

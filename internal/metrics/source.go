@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,25 +71,32 @@ type source struct {
 	figures cache[[]reading[[]figure]]
 
 	mu       sync.Mutex
-	reported map[string]string // the last error of each interface
+	reported map[subject]string // the last error
+}
+
+// A subject is what is read of an interface. Old daemons answer one and refuse the other,
+// so an error of one does not end when the other can be read.
+type subject struct {
+	iface string
+	what  string // "summary" or "peers"
 }
 
 func newSource(report func(string)) *source {
-	return &source{report: report, timeout: readTimeout, reported: map[string]string{}}
+	return &source{report: report, timeout: readTimeout, reported: map[subject]string{}}
 }
 
 // summaries returns the summary of each interface.
 func (s *source) summaries() []reading[conf.Summary] {
 	return s.summary.get(func() []reading[conf.Summary] {
-		return readAll(s, func(c *control.Client) (conf.Summary, error) { return c.Summary() })
+		return readAll(s, "summary", func(c *control.Client) (conf.Summary, error) { return c.Summary() })
 	})
 }
 
 // readAll reads all interfaces that are running, all at the same time.
-func readAll[T any](s *source, read func(*control.Client) (T, error)) []reading[T] {
+func readAll[T any](s *source, what string, read func(*control.Client) (T, error)) []reading[T] {
 	names, err := control.Names()
 	if err != nil {
-		s.note("", err)
+		s.note(subject{"", what}, err)
 		return nil
 	}
 	list := make([]reading[T], len(names))
@@ -99,7 +107,7 @@ func readAll[T any](s *source, read func(*control.Client) (T, error)) []reading[
 	group.Wait()
 	list = slices.DeleteFunc(list, func(r reading[T]) bool { return errors.Is(r.err, control.ErrNotRunning) }) // it has ended meanwhile
 	for _, r := range list {
-		s.note(r.name, r.err)
+		s.note(subject{r.name, what}, r.err)
 	}
 	return list
 }
@@ -139,22 +147,24 @@ func readOne[T any](name string, limit time.Duration, read func(*control.Client)
 	}
 }
 
-// note reports an error of an interface if it is another one than the last.
-func (s *source) note(name string, err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
+// note reports an error if it is another one than the last. The sentence begins with the
+// interface, which that of a daemon does not name.
+func (s *source) note(about subject, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reported[name] == text {
+	if err == nil {
+		delete(s.reported, about)
 		return
 	}
-	if s.reported[name] = text; text != "" {
-		s.report(text)
+	text := err.Error()
+	if s.reported[about] == text {
 		return
 	}
-	delete(s.reported, name)
+	s.reported[about] = text
+	if prefix := about.iface + ": "; about.iface != "" && !strings.HasPrefix(text, prefix) {
+		text = prefix + text
+	}
+	s.report(text)
 }
 
 // peers returns the figures that a query asks for.
@@ -188,7 +198,7 @@ func (s *source) peers(q query) ([]figure, error) {
 // allFigures returns the figures of all peers. Keys are erased as soon as they are read.
 func (s *source) allFigures() []reading[[]figure] {
 	return s.figures.get(func() []reading[[]figure] {
-		return readAll(s, func(c *control.Client) ([]figure, error) {
+		return readAll(s, "peers", func(c *control.Client) ([]figure, error) {
 			status, err := c.Status()
 			if err != nil {
 				return nil, err
