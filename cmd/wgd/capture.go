@@ -80,7 +80,7 @@ func runCapture(c *cli.Call) error {
 		client.EndCapture()
 	})()
 	var t tally
-	err = t.copy(out, stream)
+	err = named(t.copy(out, stream))
 	if err == nil && !t.ended {
 		err = fmt.Errorf("%s: the daemon has ended: what was captured before is complete", name)
 	}
@@ -137,19 +137,19 @@ func createCapture(path string, force bool) (*captureFile, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
-		return nil, fmt.Errorf("%s is a folder: give a file in it", quote.Text(path))
+		return nil, fmt.Errorf("%s is a folder: give a file in it", quote.Path(path))
 	case err == nil && !info.Mode().IsRegular():
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		return &captureFile{Writer: f, file: f}, err
+		return &captureFile{Writer: f, file: f}, named(err)
 	}
 	if _, err := os.Lstat(path); err == nil && force { // perhaps a link to nothing
 		return &captureFile{replaces: path}, nil
 	}
 	f, err := newCapture(path)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s exists: give another file, or --force to replace it", quote.Text(path))
+		return nil, fmt.Errorf("%s exists: give another file, or --force to replace it", quote.Path(path))
 	}
-	return &captureFile{Writer: f, file: f, made: true}, err
+	return &captureFile{Writer: f, file: f, made: true}, named(err)
 }
 
 func newCapture(path string) (*os.File, error) {
@@ -163,14 +163,22 @@ func (f *captureFile) replace() error {
 		return nil
 	}
 	if err := os.Remove(f.replaces); err != nil {
-		return err
+		return named(err)
 	}
 	file, err := newCapture(f.replaces)
 	if err != nil {
-		return err
+		return named(err)
 	}
 	f.Writer, f.file, f.made = file, file, true
 	return nil
+}
+
+// named returns the error of a file with its path as messages show it.
+func named(err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return fmt.Errorf("%s: %w", quote.Path(path.Path), path.Err)
+	}
+	return err
 }
 
 // Close closes the file. It may be called twice.
@@ -180,7 +188,7 @@ func (f *captureFile) Close() error {
 	}
 	file := f.file
 	f.file = nil
-	return file.Close()
+	return named(file.Close())
 }
 
 // discard removes the file if it is a new one.
@@ -188,7 +196,7 @@ func (f *captureFile) discard() error {
 	if f.file == nil || !f.made {
 		return nil
 	}
-	return os.Remove(f.file.Name())
+	return named(os.Remove(f.file.Name()))
 }
 
 // A tally counts the packets of a capture, by the number of their interface.

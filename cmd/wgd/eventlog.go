@@ -13,6 +13,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/cli/show"
+	"wgd/internal/quote"
 	"wgd/internal/uapi"
 )
 
@@ -44,11 +45,11 @@ func openEventLog(path string, warn func(format string, args ...any)) (*eventLog
 	l := &eventLog{path: path, limit: maxEventLog, warn: warn, seen: map[string]position{}}
 	for _, name := range []string{path + ".1", path} {
 		if err := l.scan(name); err != nil {
-			return nil, fmt.Errorf("%s: %w: choose another file", name, plain(err))
+			return nil, fmt.Errorf("%s: %w: choose another file", quote.Path(name), plain(err))
 		}
 	}
 	if err := l.open(); err != nil {
-		return nil, fmt.Errorf("%s: %w: choose another file", path, plain(err))
+		return nil, fmt.Errorf("%s: %w: choose another file", quote.Path(path), plain(err))
 	}
 	return l, nil
 }
@@ -157,9 +158,9 @@ func (l *eventLog) report(err error) bool {
 	defer l.mu.Unlock()
 	switch {
 	case err != nil && !l.failed:
-		l.warn("%s: %v: events are not written; trying again each second", l.path, plain(err))
+		l.warn("%s: %v: events are not written; trying again each second", quote.Path(l.path), plain(err))
 	case err == nil && l.failed:
-		l.warn("%s: events are written again", l.path)
+		l.warn("%s: events are written again", quote.Path(l.path))
 	}
 	l.failed = err != nil
 	return err == nil

@@ -15,6 +15,7 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
+	"wgd/internal/quote"
 	"wgd/internal/sys/process"
 	"wgd/internal/uapi"
 )
@@ -58,7 +59,7 @@ func parsePosition(word string) (position, error) {
 	}
 	seq, err := strconv.ParseUint(number, 10, 63)
 	if err != nil {
-		return position{}, cli.Usagef("--since %s: give the number of an event, or RUN:SEQ, as --json shows them", word)
+		return position{}, cli.Usagef("--since %s: give the number of an event, or RUN:SEQ, as --json shows them", quote.Text(word))
 	}
 	return position{run, seq}, nil
 }

@@ -12,7 +12,6 @@ import (
 	"wgd/conf"
 	"wgd/internal/aead"
 	"wgd/internal/cli"
-	"wgd/internal/cli/clitest"
 	"wgd/internal/sys/tun/tuntest"
 	"wgd/wg"
 )
@@ -138,13 +137,4 @@ func openFake(t *testing.T) *wg.Interface {
 	}
 	t.Cleanup(func() { w.Close() })
 	return w
-}
-
-// A key that stands in the wrong place is not repeated.
-func TestNoKeyRepeated(t *testing.T) {
-	clitest.NoKeyRepeated(t, command(), func(args ...string) string {
-		var printed bytes.Buffer
-		cli.Run(command(), args, strings.NewReader(""), &printed, &printed)
-		return printed.String()
-	})
 }
