@@ -321,6 +321,23 @@ func TestCallersDoNotReplaceServers(t *testing.T) {
 			t.Fatalf("%s: server %d is the current one, want still the first", name, got)
 		}
 	}
+	// One that notices its early deadline late, on a busy computer, does not either.
+	late, cancelLate := context.WithTimeout(t.Context(), answerTime/10)
+	defer cancelLate()
+	conn, err := a.names.dial(late, a, "udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	deadline, _ := late.Deadline()
+	conn.SetDeadline(deadline)
+	time.Sleep(answerTime + time.Until(deadline))
+	if _, err := conn.Read(make([]byte, 512)); err == nil {
+		t.Error("a silent server: an answer")
+	}
+	if got := current(); got != 0 {
+		t.Fatalf("late: server %d is the current one, want still the first", got)
+	}
 	// Over TCP the connection is canceled while it is made.
 	a.names.current = 2 // it does not exist
 	connecting, cancelSoon := context.WithCancel(t.Context())

@@ -37,9 +37,10 @@ func (n *names) dial(ctx context.Context, s *Stack, network string) (net.Conn, e
 	n.mu.Lock()
 	current := n.current
 	n.mu.Unlock()
-	began := time.Now()
+	deadline, limited := ctx.Deadline()
+	short := limited && time.Until(deadline) < answerTime
 	conn, err := s.DialContext(ctx, network, netip.AddrPortFrom(n.servers[current], dnsPort).String())
-	watched := watchedConn{conn, n, current, ctx, began}
+	watched := watchedConn{conn, n, current, ctx, short}
 	if err != nil {
 		watched.failed(err)
 		return nil, err
@@ -71,7 +72,7 @@ type watchedConn struct {
 	names  *names
 	server int
 	ctx    context.Context // of the query
-	began  time.Time
+	short  bool            // the query ends before answerTime is over
 }
 
 func (c watchedConn) Read(b []byte) (n int, err error) {
@@ -87,7 +88,7 @@ func (c watchedConn) failed(err error) {
 	switch {
 	case err == nil, errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrClosed):
 	case errors.Is(c.ctx.Err(), context.Canceled):
-	case errors.As(err, &timeout) && timeout.Timeout() && time.Since(c.began) < answerTime:
+	case errors.As(err, &timeout) && timeout.Timeout() && c.short:
 	default:
 		c.names.replace(c.server)
 	}
