@@ -50,7 +50,7 @@ func Dial(name string) (*Client, error) {
 	case errno.NobodyListens(err):
 		return nil, notRunning{name}
 	case err != nil:
-		return nil, explain(name, err)
+		return nil, explain(name, path, err)
 	}
 	return newClient(name, conn), nil
 }

@@ -25,6 +25,8 @@ func TestPermissionDenied(t *testing.T) {
 		control.Dir = dir
 		_, err := control.Dial("wg0")
 		os.Stdout.WriteString("error: " + err.Error() + "\n")
+		_, err = control.Dial(os.Getenv("WGD_TEST_DIAL_AT"))
+		os.Stdout.WriteString("error: " + err.Error() + "\n")
 		_, err = control.ListenAt(os.Getenv("WGD_TEST_LISTEN_AT"), "wg1")
 		os.Stdout.WriteString("error: " + err.Error() + "\n")
 		return
@@ -43,6 +45,12 @@ func TestPermissionDenied(t *testing.T) {
 	if err := errors.Join(os.Mkdir(shared, 0), os.Chmod(shared, 0o777|os.ModeSticky), os.WriteFile(shared+"/wg1.sock.lock", nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	elsewhere := shared + "/wg2.sock"
+	server, err := control.ListenAt(elsewhere, "wg2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
 	program := filepath.Join(filepath.Dir(dir), "test")
 	binary, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
@@ -53,11 +61,12 @@ func TestPermissionDenied(t *testing.T) {
 	}
 	other := exec.Command(program, "-test.run=^"+t.Name()+"$", "-test.v")
 	other.Dir = "/"
-	other.Env = append(os.Environ(), "WGD_TEST_DIAL_IN="+dir, "WGD_TEST_LISTEN_AT="+shared+"/wg1.sock")
+	other.Env = append(os.Environ(), "WGD_TEST_DIAL_IN="+dir, "WGD_TEST_DIAL_AT="+elsewhere, "WGD_TEST_LISTEN_AT="+shared+"/wg1.sock")
 	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := other.CombinedOutput()
 	for _, want := range []string{
 		"error: wg0: permission denied on " + control.SocketPath("wg0") + ": do this as root\n",
+		"error: wg2: permission denied on " + elsewhere + ": do this as root\n",
 		"error: wg1: no permission to make the control socket in " + shared + ": choose a folder that is yours alone",
 	} {
 		if err != nil || !strings.Contains(string(out), want) {

@@ -53,7 +53,7 @@ func Listen(name string) (*Server, error) {
 // ListenAt is like Listen, with another path of the socket.
 func ListenAt(path, name string) (*Server, error) {
 	if unixsocket.Unsupported != nil {
-		return nil, explain(name, unixsocket.Unsupported)
+		return nil, explain(name, path, unixsocket.Unsupported)
 	}
 	dir := filepath.Dir(path)
 	if _, err := nameOf(path); err != nil || !isPath(path) {
@@ -116,13 +116,13 @@ func checkNotRunning(name, path string) error {
 	case errno.NobodyListens(err):
 		return nil
 	}
-	return explain(name, err)
+	return explain(name, path, err)
 }
 
-// explain turns an error of a system call into a sentence.
-func explain(name string, err error) error {
+// explain turns an error of a system call into a sentence. The path is that of the socket.
+func explain(name, path string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return &permissionError{name, err}
+		return &permissionError{name, path, err}
 	}
 	return fmt.Errorf("%s: control socket: %w", name, err)
 }
@@ -135,18 +135,18 @@ func explainListen(name, dir string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%s: no permission to make the control socket in %s: do this as root, or set XDG_RUNTIME_DIR to a folder that is yours alone (%w)", name, dir, err)
 	}
-	return explain(name, err)
+	return explain(name, dir, err)
 }
 
 // A permissionError is a permission error as a sentence, without the text of the
 // system's error.
 type permissionError struct {
-	name string
-	err  error
+	name, path string
+	err        error
 }
 
 func (e *permissionError) Error() string {
-	return fmt.Sprintf("%s: permission denied on %s: do this as root", e.name, SocketPath(e.name))
+	return fmt.Sprintf("%s: permission denied on %s: do this as root", e.name, e.path)
 }
 
 func (e *permissionError) Unwrap() error { return e.err }
