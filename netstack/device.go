@@ -45,6 +45,7 @@ type device struct {
 
 	holes    holes
 	timeouts timeouts
+	paths    pathMTUs
 }
 
 func newDevice(name string, mtu int) *device {
@@ -68,7 +69,9 @@ func (d *device) Read(b []byte) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return frame(b, p), nil
+	n = frame(b, p)
+	d.paths.sending(b[:n])
+	return n, nil
 }
 
 // TryRead is like Read, but does not wait: ok is false if there is no packet.
@@ -83,7 +86,9 @@ func (d *device) TryRead(b []byte) (n int, ok bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	return frame(b, p), true, nil
+	n = frame(b, p)
+	d.paths.sending(b[:n])
+	return n, true, nil
 }
 
 // next removes the oldest packet from the queue. The caller holds mu, and there
@@ -169,10 +174,12 @@ func (d *device) Write(pieces [][]byte) error {
 	if head.AsSlice()[0]>>4 == 6 {
 		protocol = header.IPv6ProtocolNumber
 	}
-	if id, segment := parseTCP(head.AsSlice()); segment != nil {
+	id, segment := parseTCP(head.AsSlice())
+	if segment != nil {
 		d.holes.filter(id, segment)
 		d.timeouts.filter(id, segment)
 	}
+	d.paths.received(head.AsSlice(), id, segment)
 	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: payload})
 	defer p.DecRef()
 	dispatcher.DeliverNetworkPacket(protocol, p)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+
+	"wgd/internal/packet"
 )
 
 // No packet causes a panic, and the second look of holes at a packet changes nothing:
@@ -13,7 +15,10 @@ func FuzzFilter(f *testing.F) {
 	sack := []byte{1, 1, 5, 10, 0, 0, 1, 0, 0, 0, 2, 0}
 	f.Add(segmentOf(false, sack))
 	f.Add(segmentOf(true, append([]byte{8, 10, 1, 2, 3, 4, 5, 6, 7, 8}, sack...)))
+	f.Add(tooBig(segmentOf(false, nil), 1300)[packet.VirtioHeaderSize:])
+	f.Add(tooBig6(segmentOf(true, nil), 1300))
 	f.Fuzz(func(t *testing.T, p []byte) {
+		parseTooBig(p)
 		h := newHoles()
 		look := func() header.TCP {
 			id, segment := parseTCP(p)

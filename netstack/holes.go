@@ -228,3 +228,13 @@ func (s *Stack) patience(f flow) time.Duration {
 	}
 	return min(max(info.RTT/patienceShare, minPatience), maxPatience)
 }
+
+// connected reports whether there is such a connection. A listener is none.
+func (s *Stack) connected(f flow) bool {
+	connection, ok := s.stack.FindTransportEndpoint(f.network, header.TCPProtocolNumber, f.id, nic).(tcpip.Endpoint)
+	if !ok {
+		return false
+	}
+	info, ok := connection.Info().(*stack.TransportEndpointInfo)
+	return ok && info.ID == f.id
+}

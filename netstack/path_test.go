@@ -16,7 +16,7 @@ func TestLatePacketsAreNotLosses(t *testing.T) {
 	took := map[bool]time.Duration{}
 	for _, showSACKs := range []bool{false, true} {
 		v := newVirtualPath(t)
-		v.pass = latePath()
+		v.pass = late(rand.New(rand.NewPCG(1, 2)))
 		if showSACKs {
 			v.a.holes.patience = func(flow) time.Duration { return 0 }
 		}
@@ -37,10 +37,9 @@ func TestLatePacketsAreNotLosses(t *testing.T) {
 	}
 }
 
-// latePath returns a path of 66 ms on which 1 % of the packets, at random, are late by
+// late makes a path of 66 ms on which 1 % of the packets, at random, are late by
 // 5 ms.
-func latePath() func([]byte, bool) (time.Duration, bool) {
-	random := rand.New(rand.NewPCG(1, 2))
+func late(random *rand.Rand) func([]byte, bool) (time.Duration, bool) {
 	return func([]byte, bool) (time.Duration, bool) {
 		if random.Float64() < 0.01 {
 			return 38 * time.Millisecond, false

@@ -21,7 +21,8 @@ const (
 	congestionControl = "cubic"
 )
 
-// configureTCP sets the options for all TCP connections.
+// configureTCP sets the options for all TCP connections. BenchmarkPaths compares them;
+// see docs/decisions/stack-tcp.md.
 func configureTCP(s *stack.Stack) error {
 	var (
 		sack     = tcpip.TCPSACKEnabled(true)

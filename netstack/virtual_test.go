@@ -20,7 +20,7 @@ import (
 // A virtualPath is a path between two stacks in virtual time. The time passes only
 // when both stacks have nothing to do, so a loaded machine changes nothing.
 type virtualPath struct {
-	t     *testing.T
+	t     testing.TB
 	clock *faketime.ManualClock
 	a, b  *Stack
 	// pass decides about a packet that a or b sends: how long it is on its way, or
@@ -54,7 +54,7 @@ func (f *flights) Pop() any {
 	return last
 }
 
-func newVirtualPath(t *testing.T) *virtualPath {
+func newVirtualPath(t testing.TB) *virtualPath {
 	t.Helper()
 	v := &virtualPath{t: t, clock: faketime.NewManualClock(), buf: make([]byte, packet.VirtioHeaderSize+65535)}
 	for _, end := range []struct {
@@ -155,6 +155,11 @@ func (v *virtualPath) run(limit time.Duration, use, done func() bool) (took time
 // long that took, from the first SYN to the last byte, but at most limit.
 func (v *virtualPath) transfer(port uint16, amount int, limit time.Duration) (took time.Duration, received int) {
 	v.t.Helper()
+	return v.transferTo([4]byte{10, 2, 0, 42}, port, amount, limit)
+}
+
+func (v *virtualPath) transferTo(address [4]byte, port uint16, amount int, limit time.Duration) (took time.Duration, received int) {
+	v.t.Helper()
 	check := func(err tcpip.Error) {
 		v.t.Helper()
 		if err != nil {
@@ -170,7 +175,7 @@ func (v *virtualPath) transfer(port uint16, amount int, limit time.Duration) (to
 	from, err := v.a.stack.NewEndpoint(tcp.ProtocolNumber, header.IPv4ProtocolNumber, &queues[1])
 	check(err)
 	defer from.Abort()
-	if err := from.Connect(tcpip.FullAddress{Addr: tcpip.AddrFrom4([4]byte{10, 2, 0, 42}), Port: port}); err == nil {
+	if err := from.Connect(tcpip.FullAddress{Addr: tcpip.AddrFrom4(address), Port: port}); err == nil {
 		v.t.Fatal("connected before anything was sent")
 	}
 	var to tcpip.Endpoint
