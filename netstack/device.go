@@ -245,6 +245,7 @@ func (d *device) isClosed() bool {
 // Close makes Read, TryRead and Write return os.ErrClosed.
 func (d *device) Close() error {
 	d.holes.close()
+	d.timeouts.close()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true

@@ -36,7 +36,7 @@ func FuzzFilter(f *testing.F) {
 		}
 		id, segment := parseTCP(p)
 		u, _ := newTimeouts(map[flow]time.Duration{id: time.Second})
-		u.suspect(id)
+		u.suspect(id, time.Time{})
 		u.filter(id, segment)
 	})
 }

@@ -1,8 +1,6 @@
 package netstack
 
 import (
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -23,20 +21,8 @@ import (
 // is delivered at once. RFC 8985 waits in the same way and for the same time. See
 // docs/decisions/late-packets.md.
 type holes struct {
-	clock    tcpip.Clock
+	flows[*hole]
 	patience func(flow) time.Duration // for a new hole; 0 hides nothing
-	count    atomic.Int32             // len(of); it is read without mu
-
-	mu     sync.Mutex
-	of     map[flow]*hole
-	timer  tcpip.Timer // calls sweep while there is a hole
-	closed bool
-}
-
-// A flow is a connection as the stack identifies it.
-type flow struct {
-	network tcpip.NetworkProtocolNumber
-	id      stack.TransportEndpointID
 }
 
 // A hole begins where everything is acknowledged.
@@ -56,14 +42,9 @@ const (
 	patienceShare = 4
 	minPatience   = time.Millisecond
 	maxPatience   = 50 * time.Millisecond
-
-	// maxHoles is how many connections are followed. The others see all SACKs.
-	maxHoles = 4096
-	// staleHole is when a connection is no longer followed if it received
-	// nothing: it has ended, or waits for a retransmission whose
-	// acknowledgement shows everything.
-	staleHole = 10 * time.Second
 )
+
+func (o *hole) lastSeen() time.Time { return o.seen }
 
 // filter hides the SACK option in a TCP segment of a flow, if it reports a young
 // hole. It keeps the checksum correct.
@@ -94,7 +75,7 @@ func (h *holes) hides(f flow, ack, end seqnum.Value, reported bool, now time.Tim
 		h.mu.Unlock()
 		patience := h.patience(f) // takes locks of the stack
 		h.mu.Lock()
-		o = h.follow(f, ack, patience, now)
+		o = h.begin(f, ack, patience, now)
 	}
 	defer h.mu.Unlock()
 	if o == nil {
@@ -137,58 +118,15 @@ func (o *hole) grow(now time.Time) {
 	o.age += step
 }
 
-// follow begins to follow a connection. It returns nil if it must not.
-func (h *holes) follow(f flow, ack seqnum.Value, patience time.Duration, now time.Time) *hole {
-	if o := h.of[f]; o != nil || patience == 0 || len(h.of) >= maxHoles || h.closed {
+// begin begins to follow a connection. It returns nil if it must not: then the
+// connection sees all SACKs.
+func (h *holes) begin(f flow, ack seqnum.Value, patience time.Duration, now time.Time) *hole {
+	if o := h.of[f]; o != nil || patience == 0 || h.full() || h.closed {
 		return o
 	}
-	if h.of == nil {
-		h.of = map[flow]*hole{}
-	}
 	o := &hole{begin: ack, seen: now, patience: patience}
-	h.of[f] = o
-	h.count.Store(int32(len(h.of)))
-	h.watch()
+	h.follow(f, o)
 	return o
-}
-
-func (h *holes) forget(f flow) {
-	delete(h.of, f)
-	h.count.Store(int32(len(h.of)))
-}
-
-// watch starts the timer if there is a hole and it does not run.
-func (h *holes) watch() {
-	if h.timer == nil && len(h.of) > 0 {
-		h.timer = h.clock.AfterFunc(staleHole, h.sweep)
-	}
-}
-
-// sweep forgets connections that received nothing for a while. Not every end of a
-// connection can be seen here: it may time out, or be aborted at this end.
-func (h *holes) sweep() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := h.clock.Now()
-	for f, o := range h.of {
-		if now.Sub(o.seen) >= staleHole {
-			h.forget(f)
-		}
-	}
-	h.timer = nil
-	h.watch()
-}
-
-// close forgets all connections, and follows no more.
-func (h *holes) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	clear(h.of)
-	h.count.Store(0)
-	if h.timer != nil {
-		h.timer.Stop()
-	}
 }
 
 // parseTCP returns the header of a TCP segment, with its options, and the flow

@@ -17,7 +17,7 @@ import (
 const testPatience = 16 * time.Millisecond
 
 func newHoles() *holes {
-	return &holes{clock: tcpip.NewStdClock(), patience: func(flow) time.Duration { return testPatience }}
+	return &holes{flows: flows[*hole]{clock: tcpip.NewStdClock()}, patience: func(flow) time.Duration { return testPatience }}
 }
 
 // numbered returns a flow of this number.
@@ -62,18 +62,18 @@ func TestHoles(t *testing.T) {
 func TestHolesOfManyFlows(t *testing.T) {
 	h, now := newHoles(), time.Now()
 	defer h.close()
-	for n := range uint16(maxHoles) {
+	for n := range uint16(maxFlows) {
 		if !h.hides(numbered(n), 100, 300, true, now) {
 			t.Fatalf("flow %d: the hole is not hidden", n)
 		}
 	}
-	if h.hides(numbered(maxHoles), 100, 300, true, now) || len(h.of) > maxHoles {
-		t.Errorf("%d flows are followed, want at most %d", len(h.of), maxHoles)
+	if h.hides(numbered(maxFlows), 100, 300, true, now) || len(h.of) > maxFlows {
+		t.Errorf("%d flows are followed, want at most %d", len(h.of), maxFlows)
 	}
-	if h.hides(numbered(0), 300, 0, false, now) || int(h.count.Load()) != maxHoles-1 {
-		t.Errorf("%d flows have holes after one was filled, want %d", h.count.Load(), maxHoles-1)
+	if h.hides(numbered(0), 300, 0, false, now) || int(h.count.Load()) != maxFlows-1 {
+		t.Errorf("%d flows have holes after one was filled, want %d", h.count.Load(), maxFlows-1)
 	}
-	if !h.hides(numbered(maxHoles), 100, 300, true, now) {
+	if !h.hides(numbered(maxFlows), 100, 300, true, now) {
 		t.Error("no flow can be followed, although there is room")
 	}
 	h.patience = func(flow) time.Duration { return 0 }
@@ -104,14 +104,14 @@ func TestHolesOfConnectionsThatEnded(t *testing.T) {
 		if follows(f) || h.count.Load() != 3 {
 			t.Errorf("after a reset, %d flows are followed, want 3 others", h.count.Load())
 		}
-		time.Sleep(staleHole - time.Second)
+		time.Sleep(staleFlow - time.Second)
 		h.hides(numbered(1), 100, 300, true, time.Now())
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if !follows(numbered(1)) || h.count.Load() != 1 {
 			t.Errorf("%d flows are followed, want the one that received something", h.count.Load())
 		}
-		time.Sleep(2 * staleHole)
+		time.Sleep(2 * staleFlow)
 		synctest.Wait()
 		if follows(numbered(1)) || h.count.Load() != 0 {
 			t.Errorf("%d flows are followed after a timeout, want none", h.count.Load())

@@ -2,7 +2,6 @@ package netstack
 
 import (
 	"encoding/binary"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,26 +22,28 @@ import (
 // first transmission, and ignores it, as RFC 8985 (section 6.2, step 2) says. See
 // docs/decisions/timeouts.md.
 type timeouts struct {
-	clock    tcpip.Clock
+	flows[*timeout]
 	expired  *tcpip.StatCounter                      // how many timers expired so far
 	recovery func(flow) (rtt time.Duration, ok bool) // ok: the connection recovers from that
 
 	seen     atomic.Uint64 // the value of expired when it was last looked at
 	watching atomic.Bool   // suspects are looked for
-	count    atomic.Int32  // len(of); it is read without mu
-
-	mu    sync.Mutex
-	until time.Time       // watching ends
-	of    map[flow]uint32 // how many ms are subtracted; 0: it is a suspect
+	until    time.Time     // watching ends; mu protects it
 }
+
+// A timeout is that of a connection which may recover from it.
+type timeout struct {
+	subtracted uint32    // how many ms; 0: it is a suspect
+	seen       time.Time // when it was suspected, or received something
+}
+
+func (o *timeout) lastSeen() time.Time { return o.seen }
 
 const (
 	// watchTime is for how long after a timer expired every connection that sends
 	// data is suspected to be the one. What it sends again follows at once, except if
 	// this process is busy. If it is missed then, its timer expires again.
 	watchTime = 2 * time.Millisecond
-	// maxTimeouts is how many connections are followed.
-	maxTimeouts = 4096
 	// maxSubtracted limits what is subtracted, because it also makes the round trip
 	// seem longer until the connection has recovered.
 	maxSubtracted = 200 * time.Millisecond
@@ -67,21 +68,20 @@ func (t *timeouts) sent(list []*stack.PacketBuffer) {
 	}
 	for _, p := range list {
 		if f, ok := flowOf(p); ok {
-			t.suspect(f)
+			t.suspect(f, now)
 		}
 	}
 }
 
 // suspect adds a connection. The caller holds mu.
-func (t *timeouts) suspect(f flow) {
+func (t *timeouts) suspect(f flow, now time.Time) {
 	if _, ok := t.of[f]; ok {
 		return
 	}
-	if t.of == nil || len(t.of) >= maxTimeouts { // those that still recover expire again
-		t.of = map[flow]uint32{}
+	if t.full() {
+		clear(t.of) // those that still recover expire again
 	}
-	t.of[f] = 0
-	t.count.Store(int32(len(t.of)))
+	t.follow(f, &timeout{seen: now})
 }
 
 // flowOf returns the connection of a packet from the stack that has data of TCP.
@@ -103,26 +103,26 @@ func (t *timeouts) filter(f flow, segment header.TCP) {
 	if t.count.Load() == 0 {
 		return
 	}
+	now := t.clock.Now()
 	t.mu.Lock()
-	ms, ok := t.of[f]
+	o := t.of[f]
 	t.mu.Unlock()
-	if !ok {
+	if o == nil {
 		return
 	}
 	rtt, recovers := t.recovery(f) // takes locks of the stack
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !recovers {
-		delete(t.of, f)
-		t.count.Store(int32(len(t.of)))
-	} else if ms == 0 {
+		t.forget(f)
+		return
+	}
+	o.seen = now
+	if o.subtracted == 0 {
 		// What one acknowledgement acknowledges was sent within a round trip.
-		ms = uint32(min(rtt, maxSubtracted)/time.Millisecond) + 2
-		t.of[f] = ms
+		o.subtracted = uint32(min(rtt, maxSubtracted)/time.Millisecond) + 2
 	}
-	t.mu.Unlock()
-	if recovers {
-		subtractEcho(segment, ms)
-	}
+	subtractEcho(segment, o.subtracted)
 }
 
 // subtractEcho subtracts from the echoed timestamp of a segment, if it has one.

@@ -46,7 +46,7 @@ func TestStreamContinuesAfterAnOutage(t *testing.T) {
 // which flows recover.
 func newTimeouts(recovers map[flow]time.Duration) (*timeouts, *faketime.ManualClock) {
 	clock := faketime.NewManualClock()
-	return &timeouts{clock: clock, expired: new(tcpip.StatCounter), recovery: func(f flow) (time.Duration, bool) {
+	return &timeouts{flows: flows[*timeout]{clock: clock}, expired: new(tcpip.StatCounter), recovery: func(f flow) (time.Duration, bool) {
 		rtt, ok := recovers[f]
 		return rtt, ok
 	}}, clock
@@ -89,12 +89,12 @@ func TestSuspects(t *testing.T) {
 	if len(ports) != 2 || ports[0]+ports[1] != 3+4 || u.count.Load() != 2 {
 		t.Errorf("suspects: %v, counted %d; want 3 and 4", ports, u.count.Load())
 	}
-	for port := range uint16(maxTimeouts + 10) {
+	for port := range uint16(maxFlows + 10) {
 		u.expired.Increment()
 		send(1000+port, "many")
 	}
-	if len(u.of) > maxTimeouts || len(u.of) != int(u.count.Load()) {
-		t.Errorf("%d are followed, counted %d; want at most %d", len(u.of), u.count.Load(), maxTimeouts)
+	if len(u.of) > maxFlows || len(u.of) != int(u.count.Load()) {
+		t.Errorf("%d are followed, counted %d; want at most %d", len(u.of), u.count.Load(), maxFlows)
 	}
 }
 
@@ -125,8 +125,8 @@ func TestEchoes(t *testing.T) {
 				recovers[f] = c.rtt
 			}
 			u, _ := newTimeouts(recovers)
-			u.suspect(f)
-			u.suspect(numbered(7))
+			u.suspect(f, time.Time{})
+			u.suspect(numbered(7), time.Time{})
 			u.filter(f, segment)
 			if got := segment.ParsedOptions().TSEcr; got != c.want {
 				t.Errorf("%s: the echo is %d, want %d", name, got, c.want)
@@ -145,5 +145,29 @@ func TestEchoes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A connection that receives nothing after its timeout, because it has ended, has no
+// state some seconds later. Nothing is followed after the end of the stack.
+func TestTimeoutsOfConnectionsThatEnded(t *testing.T) {
+	recovering, segment := parseTCP(segmentOf(false, nil))
+	u, clock := newTimeouts(map[flow]time.Duration{recovering: time.Millisecond, numbered(1): time.Millisecond})
+	u.suspect(recovering, clock.Now())
+	u.suspect(numbered(1), clock.Now())
+	clock.Advance(staleFlow - time.Second)
+	u.filter(recovering, segment)
+	clock.Advance(time.Second)
+	if u.of[recovering] == nil || u.count.Load() != 1 {
+		t.Errorf("%d flows are followed, want the one that received something", u.count.Load())
+	}
+	clock.Advance(2 * staleFlow)
+	if u.count.Load() != 0 || u.timer != nil {
+		t.Errorf("%d flows are followed, want none, and no timer", u.count.Load())
+	}
+	u.suspect(recovering, clock.Now())
+	u.close()
+	if u.suspect(numbered(1), clock.Now()); u.count.Load() != 0 || u.timer.Stop() {
+		t.Error("after the end of the stack a flow is followed, or the timer runs")
 	}
 }
