@@ -29,12 +29,7 @@ var (
 // start starts an interface wg0 with a real control socket.
 func start(t *testing.T, status conf.Status) *controltest.Target {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wgd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	was := control.Dir
-	control.Dir = dir
+	controltest.UseTempDir(t, &control.Dir)
 	target := controltest.New(status)
 	server, err := control.Listen("wg0")
 	if err != nil {
@@ -43,8 +38,6 @@ func start(t *testing.T, status conf.Status) *controltest.Target {
 	go server.Serve(target)
 	t.Cleanup(func() {
 		server.Close()
-		control.Dir = was
-		os.RemoveAll(dir)
 	})
 	return target
 }

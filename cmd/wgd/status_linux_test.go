@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,16 +22,7 @@ import (
 // serveTargets makes each status that of a running interface.
 func serveTargets(t *testing.T, list ...conf.Status) map[string]*controltest.Target {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wgd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	was := control.Dir
-	control.Dir = dir
-	t.Cleanup(func() {
-		control.Dir = was
-		os.RemoveAll(dir)
-	})
+	controltest.UseTempDir(t, &control.Dir)
 	targets := map[string]*controltest.Target{}
 	for _, status := range list {
 		target := controltest.New(status)

@@ -19,20 +19,12 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// useTempDir puts the sockets of a test in a directory of its own. Its path is
-// short, because the path of a socket has at most 107 bytes.
+// useTempDir puts the sockets of a test in a directory of its own, which the server
+// makes.
 func useTempDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wgd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := control.Dir
-	control.Dir = filepath.Join(dir, "wireguard")
-	t.Cleanup(func() {
-		control.Dir = old
-		os.RemoveAll(dir)
-	})
+	controltest.UseTempDir(t, &control.Dir)
+	control.Dir = filepath.Join(control.Dir, "wireguard")
 	return control.Dir
 }
 

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,22 +18,6 @@ import (
 	"wgd/internal/control/controltest"
 	"wgd/key"
 )
-
-// useTempDir makes the control sockets be in a folder of their own.
-func useTempDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "wgd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	was := control.Dir
-	control.Dir = dir
-	t.Cleanup(func() {
-		control.Dir = was
-		os.RemoveAll(dir)
-	})
-	return dir
-}
 
 // serve makes a target a running interface, until stop is called.
 func serve(t *testing.T, name string, target *controltest.Target) (stop func()) {
@@ -152,7 +135,7 @@ func site(t *testing.T, peers int) *controltest.Target {
 // Each figure of the summary is a series. A hundred thousand peers have no more series
 // than one.
 func TestScrape(t *testing.T) {
-	useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
 	serve(t, "wg0", site(t, 3))
 	s := newScraper()
 	s.expect(t, "/metrics",
@@ -173,7 +156,7 @@ func TestScrape(t *testing.T) {
 		`wgd_handshake_duration_seconds_count{interface="wg0"} 6`, `wgd_peer_idle_seconds_bucket{interface="wg0",le="10"} 2`,
 		`wgd_goroutines{interface="wg0"} 30`, `wgd_memory_bytes{interface="wg0"} 1.048576e+06`)
 	few := len(s.series(t, "/metrics"))
-	useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
 	serve(t, "wg0", site(t, 100_000))
 	many := newScraper()
 	many.expect(t, "/metrics", `wgd_peers{interface="wg0"} 100000`)
@@ -188,7 +171,7 @@ func TestScrape(t *testing.T) {
 // Every metric has a help text, the name of a counter ends with _total, and nothing
 // about a key is in an answer.
 func TestForm(t *testing.T) {
-	useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
 	target := site(t, 4)
 	serve(t, "wg0", target)
 	s := newScraper()
@@ -220,7 +203,8 @@ func TestForm(t *testing.T) {
 // Interfaces that come and go are followed; one that cannot be read does not keep the
 // others from being read, and is reported once.
 func TestInterfacesComeAndGo(t *testing.T) {
-	dir := useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
+	dir := control.Dir
 	s := newScraper()
 	s.Check()
 	if list := s.series(t, "/metrics"); len(list) != 1 || len(s.reports()) != 0 {
@@ -264,7 +248,7 @@ func TestInterfacesComeAndGo(t *testing.T) {
 // A daemon of an older version, which makes no summary, is reported once, and by name, also
 // if its peers are read in between.
 func TestOldDaemonIsReportedOnce(t *testing.T) {
-	useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
 	server, err := control.Listen("wg0")
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +268,7 @@ func TestOldDaemonIsReportedOnce(t *testing.T) {
 
 // However many requests there are, the daemon is asked once until the answer is old.
 func TestManyScrapes(t *testing.T) {
-	useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
 	target := site(t, 10)
 	serve(t, "wg0", target)
 	s := newScraper()
@@ -306,7 +290,7 @@ func TestManyScrapes(t *testing.T) {
 }
 
 func TestPeers(t *testing.T) {
-	useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
 	serve(t, "wg0", site(t, 100))
 	serve(t, "wg1", site(t, 3))
 	s := newScraper()
@@ -337,7 +321,7 @@ func TestPeers(t *testing.T) {
 
 // Wrong requests have an answer that says what is wrong.
 func TestWrongRequests(t *testing.T) {
-	useTempDir(t)
+	controltest.UseTempDir(t, &control.Dir)
 	serve(t, "wg0", site(t, 1))
 	s := newScraper()
 	for target, want := range map[string]string{
