@@ -15,6 +15,7 @@ import (
 	"wgd/internal/control"
 	"wgd/internal/control/controltest"
 	"wgd/internal/pcapng"
+	"wgd/internal/sys/term/termtest"
 	"wgd/key"
 )
 
@@ -186,7 +187,7 @@ func TestCaptureErrors(t *testing.T) {
 		t.Errorf("refused, with --force: exit status %d, %q; the file has %q, %v", status, errs, got, err)
 	}
 	target := serveCaptured(t, raw)
-	tty, screen := pseudoterminal(t, 80)
+	tty, screen := termtest.Open(t, 80)
 	t.Setenv("TERM", "dumb")
 	var said bytes.Buffer
 	status = cli.Run(command(), []string{"capture", "wg0"}, strings.NewReader(""), tty, &said)

@@ -16,6 +16,7 @@ import (
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
 	"wgd/internal/control/controltest"
+	"wgd/internal/sys/term/termtest"
 	"wgd/key"
 )
 
@@ -124,7 +125,7 @@ func TestStatusOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "vt100")
 	for _, without := range []string{"", "1"} {
 		t.Setenv("NO_COLOR", without)
-		tty, screen := pseudoterminal(t, 80)
+		tty, screen := termtest.Open(t, 80)
 		if status := cli.Run(command(), []string{"status", "wg0"}, strings.NewReader(""), tty, io.Discard); status != 0 {
 			t.Fatalf("exit status %d", status)
 		}

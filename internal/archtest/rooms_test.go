@@ -116,6 +116,7 @@ var rooms = map[string]room{
 	"internal/sys/yield":           {third: []string{unix}},
 	"internal/sys/pages":           {third: []string{unix}},
 	"internal/sys/term":            {third: []string{unix}},
+	"internal/sys/term/termtest":   {forTests: true, third: []string{unix}},
 	"internal/sys/file":            {third: []string{unix}},
 	"internal/sys/mark":            {third: []string{unix}},
 	"internal/sys/unixsocket":      {},

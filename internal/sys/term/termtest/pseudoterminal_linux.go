@@ -1,4 +1,4 @@
-package main
+package termtest
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pseudoterminal opens a terminal with so many columns. screen returns what was written to
-// it.
-func pseudoterminal(t *testing.T, columns uint16) (tty *os.File, screen func() string) {
+// Open opens a terminal with the given number of columns. screen returns what was
+// written to it since the last call.
+func Open(t *testing.T, columns uint16) (tty *os.File, screen func() string) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
