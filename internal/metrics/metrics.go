@@ -19,8 +19,8 @@ import (
 const Path = "/metrics"
 
 const (
-	// maxInFlight requests are answered at the same time. All of them share what is
-	// read from the daemons.
+	// maxInFlight requests are answered at the same time, whatever they ask for. All of
+	// them share what is read from the daemons.
 	maxInFlight = 32
 	// answerTimeout is less than the 10 seconds for which Prometheus waits.
 	answerTimeout = 9 * time.Second
@@ -31,13 +31,16 @@ type Handler struct {
 	interfaces *source
 	version    string
 	whole      http.Handler
+	limited    http.Handler  // answer, within answerTimeout
+	inFlight   chan struct{} // has a value for each request that is answered
 	log        *log.Logger
 }
 
 // NewHandler returns a Handler that names the version of this program. It reports which
 // interfaces cannot be read, whenever that changes, as sentences for the user.
 func NewHandler(version string, report func(sentence string)) *Handler {
-	h := &Handler{interfaces: newSource(report), version: version, log: log.New(reporter(report), "", 0)}
+	h := &Handler{interfaces: newSource(report), version: version, inFlight: make(chan struct{}, maxInFlight), log: log.New(reporter(report), "", 0)}
+	h.limited = http.TimeoutHandler(http.HandlerFunc(h.answer), answerTimeout, fmt.Sprintf("There was no answer within %v.\n", answerTimeout))
 	h.whole = h.serve(&collector{h.interfaces, version, ""})
 	return h
 }
@@ -58,7 +61,7 @@ func (h *Handler) serve(c prometheus.Collector) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog: h.log, EnableOpenMetrics: true, MaxRequestsInFlight: maxInFlight, Timeout: answerTimeout,
+		ErrorLog: h.log, EnableOpenMetrics: true,
 	})
 }
 
@@ -74,6 +77,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "Only GET is possible here.", http.StatusMethodNotAllowed)
+		return
+	}
+	h.limited.ServeHTTP(w, r)
+}
+
+// answer answers a request for metrics, unless too many are being answered.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
+	select {
+	case h.inFlight <- struct{}{}:
+		defer func() { <-h.inFlight }()
+	default:
+		http.Error(w, fmt.Sprintf("%d requests are being answered: try again later.", maxInFlight), http.StatusServiceUnavailable)
 		return
 	}
 	q, err := parseQuery(r.URL.RawQuery)

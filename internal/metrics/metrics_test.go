@@ -289,6 +289,35 @@ func TestManyScrapes(t *testing.T) {
 	}
 }
 
+// Only so many requests wait for the daemons, whatever they ask for.
+func TestRequestsAtATime(t *testing.T) {
+	controltest.UseTempDir(t, &control.Dir)
+	serve(t, "wg0", site(t, 3))
+	s := newScraper()
+	targets := []string{"/metrics", "/metrics?interface=wg0", "/metrics?top=3", "/metrics?peer=peer2"}
+	s.interfaces.summary.mu.Lock() // as if a daemon were slow
+	s.interfaces.figures.mu.Lock()
+	var group sync.WaitGroup
+	for i := range maxInFlight {
+		group.Go(func() {
+			if status, body := s.get(targets[i%len(targets)]); status != http.StatusOK {
+				t.Errorf("%s: %d %s", targets[i%len(targets)], status, body)
+			}
+		})
+	}
+	for len(s.inFlight) < maxInFlight {
+		time.Sleep(time.Millisecond)
+	}
+	for _, target := range targets {
+		if status, body := s.get(target); status != http.StatusServiceUnavailable || !strings.Contains(body, "try again later") {
+			t.Errorf("%s, one more: %d %s", target, status, body)
+		}
+	}
+	s.interfaces.summary.mu.Unlock()
+	s.interfaces.figures.mu.Unlock()
+	group.Wait()
+}
+
 func TestPeers(t *testing.T) {
 	controltest.UseTempDir(t, &control.Dir)
 	serve(t, "wg0", site(t, 100))
