@@ -76,12 +76,9 @@ func (c *Client) Capture(want conf.Capture) (io.Reader, error) {
 	return c.answers.Rest(), nil
 }
 
-// halfCloser is a connection of which one direction can be closed.
-type halfCloser interface{ CloseWrite() error }
-
 // EndCapture asks the daemon to end the capture. It may be called at any time.
 func (c *Client) EndCapture() error {
-	if half, ok := c.conn.Conn.(halfCloser); ok {
+	if half, ok := c.conn.Conn.(closeWriter); ok {
 		return half.CloseWrite()
 	}
 	return c.conn.Close()

@@ -115,7 +115,7 @@ func (c *carried) CloseWrite() error {
 	return errNoHalfClose
 }
 
-// closeWriter is a *net.UnixConn.
+// A closeWriter is a connection of which one direction can be closed: a *net.UnixConn.
 type closeWriter interface{ CloseWrite() error }
 
 var errNoHalfClose = errors.New("the connection cannot end one direction only")
