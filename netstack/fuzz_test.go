@@ -15,6 +15,7 @@ func FuzzFilter(f *testing.F) {
 	sack := []byte{1, 1, 5, 10, 0, 0, 1, 0, 0, 0, 2, 0}
 	f.Add(segmentOf(false, sack))
 	f.Add(segmentOf(true, append([]byte{8, 10, 1, 2, 3, 4, 5, 6, 7, 8}, sack...)))
+	f.Add(segmentOf(false, append(sack, append([]byte{1, 1}, sack...)...)))
 	f.Add(tooBig(segmentOf(false, nil), 1300)[packet.VirtioHeaderSize:])
 	f.Add(tooBig6(segmentOf(true, nil), 1300))
 	f.Fuzz(func(t *testing.T, p []byte) {

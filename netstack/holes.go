@@ -16,7 +16,7 @@ import (
 // is told to be received before it begins to recover, it counts as in flight
 // until nothing is in flight, so its window shrinks with each late packet.
 //
-// holes follows the connections that have holes, and overwrites the SACK option
+// holes follows the connections that have holes, and overwrites the SACK options
 // in what they receive as long as the hole is young. The acknowledgement itself
 // is delivered at once. RFC 8985 waits in the same way and for the same time. See
 // docs/decisions/late-packets.md.
@@ -46,23 +46,22 @@ const (
 
 func (o *hole) lastSeen() time.Time { return o.seen }
 
-// filter hides the SACK option in a TCP segment of a flow, if it reports a young
+// filter hides the SACK options in a TCP segment of a flow, if it reports a young
 // hole. It keeps the checksum correct.
 func (h *holes) filter(f flow, segment header.TCP) {
-	option := sackOption(segment)
-	if option == nil && h.count.Load() == 0 {
+	ack := seqnum.Value(segment.AckNumber())
+	end, reported := highest(segment, ack)
+	if !reported && h.count.Load() == 0 {
 		return
 	}
-	ack := seqnum.Value(segment.AckNumber())
 	if segment.Flags().Contains(header.TCPFlagRst) {
 		h.mu.Lock()
 		h.forget(f)
 		h.mu.Unlock()
 		return
 	}
-	end, reported := highest(option, ack)
 	if h.hides(f, ack, end, reported, h.clock.Now()) {
-		erase(segment, option)
+		eraseSACK(segment)
 	}
 }
 

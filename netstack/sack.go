@@ -2,6 +2,7 @@ package netstack
 
 import (
 	"encoding/binary"
+	"iter"
 
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -13,53 +14,57 @@ const (
 	sackBlock  = 8
 )
 
-// optionOf returns the option of this kind of a segment, or nil.
-func optionOf(segment header.TCP, kind byte) []byte {
-	options := segment.Options()
-	for len(options) > 0 {
-		switch options[0] {
-		case header.TCPOptionEOL:
-			return nil
-		case header.TCPOptionNOP:
-			options = options[1:]
-			continue
+// optionsOf returns the options of this kind in a segment. A sender has no reason to
+// repeat one, but the stack reads them all, and the last one counts.
+func optionsOf(segment header.TCP, kind byte) iter.Seq[[]byte] {
+	return func(yield func(option []byte) bool) {
+		options := segment.Options()
+		for len(options) > 0 {
+			switch options[0] {
+			case header.TCPOptionEOL:
+				return
+			case header.TCPOptionNOP:
+				options = options[1:]
+				continue
+			}
+			if len(options) < 2 || int(options[1]) < 2 || int(options[1]) > len(options) {
+				return
+			}
+			option := options[:options[1]]
+			options = options[len(option):]
+			if option[0] == kind && !yield(option) {
+				return
+			}
 		}
-		if len(options) < 2 || int(options[1]) < 2 || int(options[1]) > len(options) {
-			return nil
-		}
-		n := int(options[1])
-		if options[0] == kind {
-			return options[:n]
-		}
-		options = options[n:]
 	}
-	return nil
 }
 
-// sackOption returns the SACK option of a segment, or nil.
-func sackOption(segment header.TCP) []byte { return optionOf(segment, header.TCPOptionSACK) }
-
-// highest returns the end of the highest block in a SACK option that is above
-// ack. ok is false if there is none: the option may report a duplicate only.
-func highest(option []byte, ack seqnum.Value) (end seqnum.Value, ok bool) {
-	for len(option) >= sackHeader+sackBlock {
-		block := option[sackHeader : sackHeader+sackBlock]
-		option = option[sackBlock:]
-		e := seqnum.Value(binary.BigEndian.Uint32(block[4:]))
-		if ack.LessThan(e) && (!ok || end.LessThan(e)) {
-			end, ok = e, true
+// highest returns the end of the highest block above ack that a segment reports to be
+// received. ok is false if there is none: it may report a duplicate only.
+func highest(segment header.TCP, ack seqnum.Value) (end seqnum.Value, ok bool) {
+	for option := range optionsOf(segment, header.TCPOptionSACK) {
+		for len(option) >= sackHeader+sackBlock {
+			block := option[sackHeader : sackHeader+sackBlock]
+			option = option[sackBlock:]
+			e := seqnum.Value(binary.BigEndian.Uint32(block[4:]))
+			if ack.LessThan(e) && (!ok || end.LessThan(e)) {
+				end, ok = e, true
+			}
 		}
 	}
 	return end, ok
 }
 
-// erase overwrites an option with padding, and corrects the checksum.
-func erase(segment header.TCP, option []byte) {
-	edit(segment, option, func(option []byte) {
-		for i := range option {
-			option[i] = header.TCPOptionNOP
-		}
-	})
+// eraseSACK overwrites the SACK options of a segment with padding, and corrects the
+// checksum.
+func eraseSACK(segment header.TCP) {
+	for option := range optionsOf(segment, header.TCPOptionSACK) {
+		edit(segment, option, func(option []byte) {
+			for i := range option {
+				option[i] = header.TCPOptionNOP
+			}
+		})
+	}
 }
 
 // edit changes a part of a segment, and corrects the checksum.

@@ -128,17 +128,18 @@ func (t *timeouts) filter(f flow, segment header.TCP) {
 // subtractEcho subtracts from the echoed timestamp of a segment, if it has one.
 func subtractEcho(segment header.TCP, ms uint32) {
 	const echoAt = 6 // after kind, length and timestamp
-	option := optionOf(segment, header.TCPOptionTS)
-	if len(option) != header.TCPOptionTSLength || binary.BigEndian.Uint32(option[echoAt:]) == 0 {
-		return
-	}
-	edit(segment, option[echoAt:], func(echo []byte) {
-		n := binary.BigEndian.Uint32(echo) - ms // it may wrap
-		if n == 0 {                             // which would mean that there is no echo
-			n--
+	for option := range optionsOf(segment, header.TCPOptionTS) {
+		if len(option) != header.TCPOptionTSLength || binary.BigEndian.Uint32(option[echoAt:]) == 0 {
+			continue
 		}
-		binary.BigEndian.PutUint32(echo, n)
-	})
+		edit(segment, option[echoAt:], func(echo []byte) {
+			n := binary.BigEndian.Uint32(echo) - ms // it may wrap
+			if n == 0 {                             // which would mean that there is no echo
+				n--
+			}
+			binary.BigEndian.PutUint32(echo, n)
+		})
+	}
 }
 
 // timeoutRecovery reports whether a connection recovers from a timeout, and its round
