@@ -44,6 +44,7 @@ dropbear-bin    dropbear              programs that use wgd proxy: the server of
 python3-socks   /usr/lib/python3/dist-packages/socks.py  programs that use wgd proxy: UDP
 tshark          tshark                reads what wgd capture writes
 wireshark-common capinfos              reads what wgd capture writes
+tmux            tmux                  a terminal for wgd top
 chromium        chromium              programs that use wgd proxy
 openresolv      /var/cache/wgd-tests/openresolv/sbin/resolvconf  name servers of tunnels
 resolvconf      /var/cache/wgd-tests/resolvconf/sbin/resolvconf  name servers of tunnels

@@ -53,6 +53,7 @@ func command() *cli.Command {
 			{Text: "After an edit of the file, show what would change, and change it:", Lines: []string{"wgd reload --dry-run wg0", "wgd reload wg0"}},
 			{Text: "Add a peer, and keep it in the file:", Lines: []string{"wgconfig wg0 add peer B KEY --allowed-ips=10.2.0.42/32", "wgd save wg0"}},
 			{Text: "See which peers work, and what each has transferred:", Lines: []string{"wgd status"}},
+			{Text: "Watch the traffic of all peers:", Lines: []string{"wgd top"}},
 			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
 			{Text: "See what passes through a tunnel, as packets:", Lines: []string{"wgd capture --inner wg0 | tshark -r -"}},
 			{Text: "Report sessions and changes as they happen:", Lines: []string{"wgd watch wg0"}},
@@ -73,7 +74,8 @@ func environment() []cli.Entry {
 		{Term: "WG_TUN_FD", Text: "the descriptor of an existing TUN interface to use"},
 		{Term: "CREDENTIALS_DIRECTORY", Text: "where the credentials of a systemd service are, which a configuration file may name"},
 		{Term: "NOTIFY_SOCKET", Text: "the socket on which wgd up -f tells a service manager its state, as sd_notify(3) describes; a path, or @ and the name of an abstract socket"},
-		{Term: "NO_COLOR", Text: "if it is set, wgd demo prints no bold headings on a terminal, and wgd status no colours"},
+		{Term: "NO_COLOR", Text: "if it is set, wgd demo prints no bold headings on a terminal, and wgd status and wgd top no colours"},
+		{Term: "LC_ALL, LC_CTYPE, LANG", Text: "the first of them that is set says whether the terminal shows UTF-8; if not, wgd top draws with ASCII characters"},
 		{Term: "WG_UAPI_FD", Text: "the descriptor of a listening unix socket to use as the control socket"},
 	}
 }
@@ -96,6 +98,7 @@ func forms() []cli.Form {
 		explainForm,
 		captureForm,
 		statusForm,
+		topForm,
 		metricsForm,
 		watchForm,
 		proxyForm,

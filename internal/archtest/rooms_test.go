@@ -43,7 +43,7 @@ var rooms = map[string]room{
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
 		"internal/control", "internal/explain", "internal/metrics", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/resolve/inturn", "internal/state", "internal/sys/answer", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
-		"internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
+		"internal/top", "internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli", "internal/sys/file"}},
@@ -75,6 +75,8 @@ var rooms = map[string]room{
 		"internal/batch", "internal/packet", "internal/pathmtu"}},
 	"internal/sys/probe": {imports: []string{"internal/sys/errno"}, third: []string{unix}},
 	"internal/explain":   {pure: true, imports: []string{"conf"}},
+	"internal/live":      {pure: true, imports: []string{"conf", "key", "internal/cli/show", "internal/explain"}},
+	"internal/top":       {pure: true, imports: []string{"conf", "internal/cli/show", "internal/explain", "internal/live"}},
 	"internal/observe":   {pure: true, imports: []string{"conf", "key", "internal/clock"}},
 	"internal/packet":    {pure: true, third: []string{cpu}},
 	"internal/pathmtu":   {pure: true, imports: []string{"internal/clock", "internal/packet"}},

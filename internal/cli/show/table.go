@@ -55,7 +55,7 @@ func Table(w *bufio.Writer, f *explain.Facts, l Layout) {
 		if a.state != b.state {
 			return slices.Index(stateOrder[:], a.state) - slices.Index(stateOrder[:], b.state)
 		}
-		return compareNames(a.cells[nameColumn], b.cells[nameColumn])
+		return CompareNames(a.cells[nameColumn], b.cells[nameColumn])
 	})
 	widths := fit(rows, l.Columns)
 	writeRow(w, &row{cells: titles}, widths, false)
@@ -180,8 +180,8 @@ func Bytes(n uint64) string {
 	return fmt.Sprintf("%.*f %cB", digits, value, "?kMGTPE"[unit])
 }
 
-// compareNames orders names so that peer2 is before peer10.
-func compareNames(a, b string) int {
+// CompareNames orders names of peers so that peer2 is before peer10.
+func CompareNames(a, b string) int {
 	x, y := a, b
 	for x != "" && y != "" {
 		n, m := digits(x), digits(y)

@@ -123,14 +123,14 @@ func TestCompareNames(t *testing.T) {
 	want := []string{"0", "00", "01", "1", "2", "10", "a", "a0", "a1", "a1b", "a01c", "a2", "a10", "a10.9", "a10.10", "b"}
 	for i, a := range want {
 		for j, b := range want {
-			if got := compareNames(a, b); (got < 0) != (i < j) || (got > 0) != (i > j) {
+			if got := CompareNames(a, b); (got < 0) != (i < j) || (got > 0) != (i > j) {
 				t.Errorf("%q and %q: %d", a, b, got)
 			}
 		}
 	}
 	got := slices.Clone(want)
 	slices.Reverse(got)
-	slices.SortFunc(got, compareNames)
+	slices.SortFunc(got, CompareNames)
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %q", got)
 	}

@@ -1,4 +1,5 @@
-// Package term distinguishes terminals from other files, and tells their size.
+// Package term distinguishes terminals from other files, tells their size, and switches
+// them for programs that draw on the whole screen.
 package term
 
 import "os"

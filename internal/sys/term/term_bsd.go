@@ -4,7 +4,13 @@ package term
 
 import "golang.org/x/sys/unix"
 
+// The numbers of the requests that read and write the settings of a terminal.
+const (
+	getTermios = unix.TIOCGETA
+	setTermios = unix.TIOCSETAW
+)
+
 func isTerminal(fd uintptr) bool {
-	_, err := unix.IoctlGetTermios(int(fd), unix.TIOCGETA)
+	_, err := unix.IoctlGetTermios(int(fd), getTermios)
 	return err == nil
 }
