@@ -313,7 +313,8 @@ func (t *topScreen) draw() error {
 	}
 	for i, l := range lines {
 		if t.drawn == nil || t.drawn[i] != l {
-			fmt.Fprintf(&b, "\x1b[%d;1H%s\x1b[K", i+1, l)
+			// To erase after the text would erase the last column of a line that fills the row.
+			fmt.Fprintf(&b, "\x1b[%d;1H\x1b[K%s", i+1, l)
 		}
 	}
 	t.drawn = lines

@@ -136,7 +136,7 @@ func TestTop(t *testing.T) {
 	p.types("Space")
 	p.lacks("PAUSED")
 	p.types("?")
-	p.shows("wgd top: keys")
+	p.shows("wgd top: keys", " as the highest of them.\n") // as wide as the screen
 	p.types("?")
 	p.shows("HANDSHAKE")
 	p.types("End Enter")
