@@ -54,6 +54,7 @@ func command() *cli.Command {
 			{Text: "Add a peer, and keep it in the file:", Lines: []string{"wgconfig wg0 add peer B KEY --allowed-ips=10.2.0.42/32", "wgd save wg0"}},
 			{Text: "See which peers work, and what each has transferred:", Lines: []string{"wgd status"}},
 			{Text: "Watch the traffic of all peers:", Lines: []string{"wgd top"}},
+			{Text: "See all interfaces and peers in a browser:", Lines: []string{"wgd web"}},
 			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
 			{Text: "See what passes through a tunnel, as packets:", Lines: []string{"wgd capture --inner wg0 | tshark -r -"}},
 			{Text: "Report sessions and changes as they happen:", Lines: []string{"wgd watch wg0"}},
@@ -101,6 +102,7 @@ func forms() []cli.Form {
 		topForm,
 		metricsForm,
 		watchForm,
+		webForm,
 		proxyForm,
 		{
 			Syntax:  "import FILE...",

@@ -21,11 +21,15 @@ import (
 // one. Prometheus' list of ports has the port for WireGuard.
 const defaultMetrics = "127.0.0.1:9586"
 
+// listenOption is also that of wgd web.
+var listenOption = cli.Option{Long: "listen", Value: "ADDRESS", Text: "listen on an IP address and a port, such as [::1]:9586, on :PORT, which is all addresses, or, for wgd metrics, on the unix socket unix:PATH; " +
+	"the default is " + defaultMetrics + " for wgd metrics, and " + defaultWeb + " for wgd web"}
+
 var metricsForm = cli.Form{
 	Syntax:  "metrics",
 	Example: "wgd metrics --listen 127.0.0.1:9586",
 	Summary: "serve metrics of all interfaces to Prometheus",
-	Options: []cli.Option{{Long: "listen", Value: "ADDRESS", Text: "listen on an IP address and a port, such as [::1]:9586, on :PORT, which is all addresses, or on the unix socket unix:PATH; the default is " + defaultMetrics}},
+	Options: []cli.Option{listenOption},
 	Text: []string{
 		"It stays in the foreground until SIGTERM, and serves " + metrics.Path + " by HTTP. It follows interfaces that come and go, reads the daemons at most once a second, however often it is asked, " +
 			"and needs no other right than to use their control sockets. Whoever can connect can read: there is no password, so listen on the loopback interface or inside a tunnel.",
@@ -67,9 +71,9 @@ func runMetrics(c *cli.Call) error {
 	return serveHTTP(ctx, listener, handler)
 }
 
-// serveHTTP serves until ctx is done.
+// serveHTTP serves until ctx is done, which is the end of streams as well.
 func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader}
+	server := &http.Server{Handler: handler, BaseContext: func(net.Listener) context.Context { return ctx }, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeader}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {

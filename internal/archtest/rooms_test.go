@@ -43,7 +43,7 @@ var rooms = map[string]room{
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
 		"internal/control", "internal/explain", "internal/metrics", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/resolve/inturn", "internal/state", "internal/sys/answer", "internal/sys/errno", "internal/sys/file", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
-		"internal/top", "internal/tunnelfile", "internal/uapi", "internal/wgconf", "internal/wgimport"}},
+		"internal/top", "internal/tunnelfile", "internal/uapi", "internal/web", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli", "internal/sys/file"}},
@@ -145,6 +145,7 @@ var rooms = map[string]room{
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/proxy":      {imports: []string{"internal/resolve/inturn", "internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
 	"internal/metrics":    {imports: []string{"conf", "internal/cli/show", "internal/control", "internal/quote"}, third: []string{promhttp}},
+	"internal/web":        {imports: []string{"conf", "internal/cli/show", "internal/control", "internal/explain", "internal/live", "key"}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/sys/process", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/nameserver":   {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},

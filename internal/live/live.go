@@ -45,8 +45,11 @@ type Row struct {
 	RxRate       float64   // bytes in a second, since the sample before
 	TxRate       float64
 
+	// Changed is the Version of the Table when anything of the above but At last changed.
+	Changed uint64
+
 	samples ring
-	update  uint64
+	update  uint64 // the Version of the Table when it was last among the peers
 }
 
 // An Interface is an interface and the sums of its peers.
@@ -62,12 +65,14 @@ type Interface struct {
 
 	rows    map[key.Public]*Row
 	samples ring
-	update  uint64
 }
 
 // A Table has the rows of all interfaces. The zero Table is empty. It is not safe for
 // concurrent use.
 type Table struct {
+	// Version counts the updates.
+	Version uint64
+
 	interfaces map[string]*Interface
 	rows       int
 }
@@ -83,23 +88,22 @@ func (t *Table) Update(now time.Time, status *conf.Status) {
 		}
 		t.interfaces[i.Name] = i
 	}
-	elapsed := now.Sub(i.At)
-	if i.update > 0 && elapsed <= 0 {
+	first, elapsed := i.At.IsZero(), now.Sub(i.At)
+	if !first && elapsed <= 0 {
 		return
 	}
+	t.Version++
 	facts := explain.Facts{Now: now, Status: status, Names: show.Names(status.Peers)}
-	first := i.update == 0
-	i.update++
 	i.At, i.Text, i.Fault, i.Peers = now, facts.Text(), status.Fault, len(status.Peers)
 	i.States = map[explain.State]int{}
 	i.Rx, i.Tx, i.RxRate, i.TxRate = 0, 0, 0, 0
 	history := t.history(len(status.Peers) - len(i.rows))
 	for n := range status.Peers {
-		i.updateRow(&facts, n, elapsed, history)
+		i.updateRow(&facts, n, elapsed, history, t.Version)
 	}
 	if len(i.rows) > len(status.Peers) {
 		for public, r := range i.rows {
-			if r.update != i.update {
+			if r.update != t.Version {
 				delete(i.rows, public)
 			}
 		}
@@ -116,7 +120,7 @@ func (t *Table) history(added int) int {
 }
 
 // updateRow takes the status of peer number n.
-func (i *Interface) updateRow(f *explain.Facts, n int, elapsed time.Duration, history int) {
+func (i *Interface) updateRow(f *explain.Facts, n int, elapsed time.Duration, history int, version uint64) {
 	p := &f.Status.Peers[n]
 	r := i.rows[p.PublicKey]
 	known := r != nil
@@ -124,19 +128,29 @@ func (i *Interface) updateRow(f *explain.Facts, n int, elapsed time.Duration, hi
 		r = &Row{ID: ID{i.Name, p.PublicKey}}
 		i.rows[p.PublicKey] = r
 	}
+	was := *r
 	if known {
 		r.RxRate, r.TxRate = rates(r, p, elapsed)
 	}
 	r.Name, r.State = f.Names[n], f.State(n)
 	r.Endpoint, r.EndpointName, r.AllowedIPs = p.Endpoint, p.EndpointName, p.AllowedIPs
 	r.At, r.Handshake, r.Rx, r.Tx = f.Now, p.LastHandshake, p.RxBytes, p.TxBytes
-	r.update = i.update
+	r.update = version
+	if !known || r.differs(&was) {
+		r.Changed = version
+	}
 	i.States[r.State]++
 	i.Rx, i.Tx, i.RxRate, i.TxRate = i.Rx+r.Rx, i.Tx+r.Tx, i.RxRate+r.RxRate, i.TxRate+r.TxRate
 	// Most of many peers do nothing: they get no memory for samples before they do.
 	if known && (r.samples.filled() || r.Rx != 0 || r.Tx != 0 || !r.Handshake.IsZero()) {
 		r.samples.add(Sample{RxRate: float32(r.RxRate), TxRate: float32(r.TxRate), Age: r.age()}, history)
 	}
+}
+
+// differs reports whether what is shown of a row has changed.
+func (r *Row) differs(was *Row) bool {
+	return r.Rx != was.Rx || r.Tx != was.Tx || r.RxRate != was.RxRate || r.TxRate != was.TxRate || r.State != was.State || r.Name != was.Name ||
+		r.Endpoint != was.Endpoint || r.EndpointName != was.EndpointName || !r.Handshake.Equal(was.Handshake) || !slices.Equal(r.AllowedIPs, was.AllowedIPs)
 }
 
 // rates returns what was received and sent in a second since the last sample. If one

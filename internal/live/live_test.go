@@ -173,6 +173,8 @@ func TestSort(t *testing.T) {
 		ByTxRate:    "peer2 Other peer10",
 		ByRate:      "peer10 peer2 Other",
 		ByTotal:     "Other peer2 peer10",
+		ByRx:        "peer10 peer2 Other",
+		ByTx:        "Other peer2 peer10",
 		ByHandshake: "peer10 peer2 Other",
 		ByEndpoint:  "peer10 Other peer2",
 	} {
@@ -182,6 +184,53 @@ func TestSort(t *testing.T) {
 	}
 	if got := names(table.Select(Query{Sort: ByRxRate, Reverse: true})); got != "peer2 Other peer10" {
 		t.Errorf("reverse: %s", got)
+	}
+}
+
+// The rows of one interface can be selected.
+func TestInterface(t *testing.T) {
+	var table Table
+	table.Update(at(0), statusOf("wg0", peerStatus(1, "A", 0, 0)))
+	table.Update(at(0), statusOf("wg1", peerStatus(2, "B", 0, 0)))
+	for name, want := range map[string]string{"": "A B", "wg0": "A", "wg1": "B", "wg2": ""} {
+		if got := names(table.Select(Query{Interface: name})); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A row that differs has the version of the update that has changed it, also one that has
+// come back.
+func TestChanged(t *testing.T) {
+	var table Table
+	a, b := peerStatus(1, "A", 10, 10), peerStatus(2, "B", 10, 10)
+	table.Update(at(0), statusOf("wg0", a, b))
+	changed := func(n byte) uint64 { return table.Row(id("wg0", n)).Changed }
+	for i, change := range []func(){
+		func() { a.RxBytes++ },
+		func() {}, // the rate is 0 again
+		func() { a.Name = "C" },
+		func() { a.Endpoint = netip.MustParseAddrPort("192.0.2.1:1") },
+		func() { a.EndpointName = "c.example:1" },
+		func() { a.AllowedIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
+		func() { a.LastHandshake = at(-1000) }, // idle from now on
+		func() { a.LastHandshake = at(-900) },
+	} {
+		before := table.Version
+		change()
+		table.Update(at(i+1), statusOf("wg0", a, b))
+		if table.Version != before+1 || changed(1) != table.Version || changed(2) != 1 {
+			t.Errorf("change %d: version %d, changed in %d and %d, want the version and 1", i, table.Version, changed(1), changed(2))
+		}
+	}
+	table.Update(at(20), statusOf("wg0", a, b))
+	if changed(1) == table.Version {
+		t.Error("nothing has changed")
+	}
+	table.Keep(nil)
+	table.Update(at(21), statusOf("wg0", a, b))
+	if changed(2) != table.Version {
+		t.Errorf("an interface that is back: changed in %d, want %d", changed(2), table.Version)
 	}
 }
 

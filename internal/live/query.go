@@ -20,12 +20,16 @@ const (
 	ByTxRate                // the highest rate
 	ByRate                  // the highest sum of both
 	ByTotal                 // the most bytes, received and sent
+	ByRx                    // the most bytes
+	ByTx                    // the most bytes
 	ByHandshake             // the latest; never is last
 	ByEndpoint              // the lowest address; none is last
 )
 
 // A Query says which rows are wanted, and in which order.
 type Query struct {
+	// Interface is the interface of all rows; "": they may be of any.
+	Interface string
 	// Text is in the name, the interface, the state, the key, the endpoint or an allowed
 	// IP of each row, in upper or lower case; of several words, each is. "" is in all.
 	Text    string
@@ -39,6 +43,9 @@ func (t *Table) Select(q Query) []*Row {
 	words := strings.Fields(strings.ToLower(q.Text))
 	rows := make([]*Row, 0, t.rows)
 	for _, i := range t.interfaces {
+		if q.Interface != "" && q.Interface != i.Name {
+			continue
+		}
 		for _, r := range i.rows {
 			if r.matches(words) {
 				rows = append(rows, r)
@@ -97,6 +104,10 @@ func compare(a, b *Row, order Sort) int {
 		return cmp.Compare(b.RxRate+b.TxRate, a.RxRate+a.TxRate)
 	case ByTotal:
 		return cmp.Compare(b.Rx+b.Tx, a.Rx+a.Tx)
+	case ByRx:
+		return cmp.Compare(b.Rx, a.Rx)
+	case ByTx:
+		return cmp.Compare(b.Tx, a.Tx)
 	case ByHandshake:
 		return b.Handshake.Compare(a.Handshake)
 	case ByEndpoint:

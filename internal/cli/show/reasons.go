@@ -11,7 +11,7 @@ import (
 // Reasons writes the state of a peer for which something does not work, and the likely
 // causes. If nothing was tried yet, or if everything works, it writes nothing.
 func Reasons(w io.Writer, e *explain.Peer, indent string) {
-	reasons := slices.DeleteFunc(slices.Clone(e.Reasons), func(r explain.Reason) bool { return unfinished(e.State, r.Cause) })
+	reasons := Faults(e)
 	if len(reasons) == 0 {
 		return
 	}
@@ -19,6 +19,11 @@ func Reasons(w io.Writer, e *explain.Peer, indent string) {
 	for _, r := range reasons {
 		fmt.Fprintf(w, "%scause: %s\n%sremedy: %s\n", indent, r.Text, indent, r.Remedy)
 	}
+}
+
+// Faults returns the reasons why something does not work that was tried.
+func Faults(e *explain.Peer) []explain.Reason {
+	return slices.DeleteFunc(slices.Clone(e.Reasons), func(r explain.Reason) bool { return unfinished(e.State, r.Cause) })
 }
 
 // unfinished reports whether a cause is that of a tunnel that is being set up, or is not in

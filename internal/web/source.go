@@ -1,0 +1,98 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"sync"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/cli/show"
+	"wgd/internal/control"
+	"wgd/internal/explain"
+	"wgd/internal/live"
+	"wgd/key"
+)
+
+const (
+	// interval is how often the daemons are read while somebody looks, at most.
+	interval = time.Second
+	// readShare is which part of the time, at most, the daemons spend on our requests.
+	readShare = 5
+)
+
+// An entry is what is known of one interface beside its rows.
+type entry struct {
+	name    string
+	err     error            // why it cannot be read
+	facts   explain.Facts    // of the last reading, without secrets
+	reasons []explain.Reason // of the interface
+
+	numbers map[key.Public]int // of the peers in facts; nil: not made yet
+}
+
+// A source keeps the interfaces for all browsers, and reads them only if somebody asks.
+type source struct {
+	mu      sync.Mutex
+	at      time.Time     // of the last reading
+	pause   time.Duration // until the next one
+	version uint64        // counts the readings
+	err     error         // why the interfaces are not known
+	table   live.Table
+	entries map[string]*entry
+	order   []string // their names
+}
+
+// with calls f while nothing changes, after reading the daemons if the last reading is
+// too old.
+func (s *source) with(f func(*source)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.at) >= s.pause {
+		s.read(now)
+		s.at, s.pause = now, max(interval, (readShare-1)*time.Since(now))
+	}
+	f(s)
+}
+
+func (s *source) read(now time.Time) {
+	s.version++
+	names, err := control.Names()
+	s.err = err
+	entries := make(map[string]*entry, len(names))
+	s.order = s.order[:0]
+	for _, name := range names {
+		e := cmp.Or(s.entries[name], &entry{name: name})
+		if e.err = s.readEntry(e, now); errors.Is(e.err, control.ErrNotRunning) {
+			continue // it has ended meanwhile
+		}
+		entries[name], s.order = e, append(s.order, name)
+	}
+	s.entries = entries
+	s.table.Keep(s.order)
+}
+
+func (s *source) readEntry(e *entry, now time.Time) error {
+	status, err := control.StatusOf(e.name)
+	if err != nil {
+		return err
+	}
+	status.Erase()
+	s.table.Update(now, &status)
+	e.facts = explain.Facts{Now: now, Status: &status, Names: show.Names(status.Peers)}
+	e.reasons, e.numbers = e.facts.Reasons(), nil
+	return nil
+}
+
+// explain explains a peer, as far as its status tells it.
+func (e *entry) explain(public key.Public) explain.Peer {
+	if e.numbers == nil {
+		e.numbers = make(map[key.Public]int, len(e.facts.Status.Peers))
+		for i := range e.facts.Status.Peers {
+			e.numbers[e.facts.Status.Peers[i].PublicKey] = i
+		}
+	}
+	return e.facts.Peer(e.numbers[public])
+}
+
+func works(s *conf.Status) bool { return s.Up && s.Fault == "" && !s.PublicKey.IsZero() }
