@@ -33,6 +33,7 @@ func (e *edit) assign(p *member, prefix netip.Prefix) {
 	e.moved = true
 	if had {
 		loser := known(before)
+		e.m.beforeChange(loser)
 		e.lose(loser, prefix)
 		loser.observed.Add(e.now.Mono, observe.Event{Kind: conf.AllowedIPTaken, Key: p.public(), Detail: prefix.String()})
 	}

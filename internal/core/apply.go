@@ -23,7 +23,6 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 		return err
 	}
 	// No step after this one can fail.
-	m.changes++
 	e := &edit{m: m, now: now, routes: m.routes.Load().Edit()}
 	if next != m.identity {
 		e.setIdentity(next, *c.PrivateKey)
@@ -98,7 +97,7 @@ func (e *edit) setIdentity(next *identity, private key.Private) {
 			e.remove(p)
 		}
 	}
-	for p := m.first; p != nil; p = p.after {
+	for p := range m.list.all() {
 		m.dropOwn(p)
 		p.remote.Erase()
 		p.remote = noise.NewRemote(p.remote.Public())
@@ -111,9 +110,9 @@ func (e *edit) setIdentity(next *identity, private key.Private) {
 
 func (e *edit) removeAll() {
 	m := e.m
-	for m.first != nil {
-		e.recordRemoved(m.first, m.first.accepted)
-		m.remove(m.first)
+	for p := range m.list.all() {
+		e.recordRemoved(p, p.accepted)
+		m.remove(p)
 	}
 	e.routes = (*Routes)(nil).Edit()
 	e.moved = true
@@ -122,6 +121,7 @@ func (e *edit) removeAll() {
 
 // remove removes a peer and its allowed IPs.
 func (e *edit) remove(p *member) {
+	e.m.beforeChange(p)
 	e.dropAllowed(p)
 	e.recordRemoved(p, wire.TAI64N{})
 	e.m.forget(p.public(), p.accepted)
@@ -159,6 +159,8 @@ func (e *edit) peer(c *conf.PeerChange) {
 		return // A59
 	case p == nil:
 		p = e.add(c.PublicKey)
+	default:
+		m.beforeChange(p)
 	}
 	if c.Name != nil {
 		e.rename(p, *c.Name)
@@ -221,7 +223,7 @@ func (m *Machine) applyMark(mark *uint32) {
 		return
 	}
 	m.mark = *mark
-	for p := m.first; p != nil; p = p.after {
+	for p := range m.list.all() {
 		p.shared.ForgetSource(p.shared.Endpoint()) // A52
 	}
 }
@@ -253,7 +255,7 @@ func (e *edit) publish() {
 func (e *edit) look(c *conf.Change) {
 	m := e.m
 	if e.lookAll || c.Tunables != (conf.TunablesChange{}) {
-		for p := m.first; p != nil; p = p.after {
+		for p := range m.list.all() {
 			m.look(e.now, p)
 		}
 		return

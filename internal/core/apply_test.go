@@ -386,7 +386,7 @@ func TestMachineCopiesKeys(t *testing.T) {
 	h.apply(conf.Change{PrivateKey: &private})
 	preshared(psk)
 	before := h.m.Status(h.time())
-	kept := []interface{ IsZero() bool }{h.m.private, h.m.first.preshared}
+	kept := []interface{ IsZero() bool }{h.m.private, oldest(h.m).preshared}
 	for _, k := range kept {
 		if k.IsZero() {
 			t.Fatal("a key was not set")
@@ -394,7 +394,7 @@ func TestMachineCopiesKeys(t *testing.T) {
 	}
 	h.apply(conf.Change{PrivateKey: &second})
 	preshared(otherPSK)
-	kept = append(kept, h.m.first.preshared)
+	kept = append(kept, oldest(h.m).preshared)
 	h.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: publicOf(1), Remove: true}}})
 	kept = append(kept, h.m.private)
 	h.m.Close()
@@ -424,13 +424,13 @@ func TestClose(t *testing.T) {
 	w.run(time.Second)
 	k, last := a.peer(b).Sessions().Current, a.m.LastStamp()
 	a.m.Close()
-	if k.Usable(w.now) || !a.m.private.IsZero() || !a.m.first.preshared.IsZero() || a.index.Len() != 0 {
+	if k.Usable(w.now) || !a.m.private.IsZero() || !oldest(a.m).preshared.IsZero() || a.index.Len() != 0 {
 		t.Error("a secret was not erased")
 	}
 	if a.m.LastStamp() != last || last.IsZero() {
 		t.Error("the last stamp was not kept")
 	}
-	for _, v := range []any{a.m, a.m.first, &answer{}, &completion{}, &creation{}, &identification{}} {
+	for _, v := range []any{a.m, oldest(a.m), &answer{}, &completion{}, &creation{}, &identification{}} {
 		if s := fmt.Sprintf("%v %+v %#v", v, v, v); s != "(hidden) (hidden) (hidden)" {
 			t.Errorf("%T prints as %.40s", v, s)
 		}
@@ -467,3 +467,6 @@ type brokenRandom struct{}
 func (brokenRandom) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
 func newMachine() *Machine { return New(Options{Rand: brokenRandom{}, Index: index.New()}) }
+
+// oldest returns the member that was added first.
+func oldest(m *Machine) *member { return m.list.slots[0].p }

@@ -19,6 +19,7 @@ type Census struct {
 	Idle    [len(IdleBounds) + 1]uint64
 	IdleSum float64 // seconds
 
+	now  clock.Time
 	walk walk
 }
 
@@ -31,23 +32,33 @@ var IdleBounds = [...]time.Duration{
 
 // Count counts up to n more peers, and reports whether the Census is complete.
 func (c *Census) Count(m *Machine, now clock.Now, n int) (complete bool) {
-	begin := func() { *c = Census{walk: c.walk, RxBytes: m.goneRx, TxBytes: m.goneTx} }
-	return c.walk.visit(m, n, begin, func(p *member) { c.add(p, now.Mono) })
+	c.now = now.Mono
+	if c.walk.visitor == nil {
+		c.RxBytes, c.TxBytes = m.goneRx, m.goneTx
+		m.beginWalk(&c.walk, c)
+	}
+	return c.walk.visit(m, n)
 }
 
-func (c *Census) add(p *member, now clock.Time) {
+// save counts a peer that will change or be removed.
+func (c *Census) save(p *member) func() {
+	c.visit(p)
+	return func() {}
+}
+
+func (c *Census) visit(p *member) {
 	c.Peers++
 	rx, tx := p.shared.Bytes()
 	c.RxBytes += rx
 	c.TxBytes += tx
-	if p.completed != 0 && now.Sub(p.completed) < session.RejectAfterTime {
+	if p.completed != 0 && c.now.Sub(p.completed) < session.RejectAfterTime {
 		c.Active++
 	}
 	heard := p.shared.LastReceived()
 	if heard == 0 {
 		return
 	}
-	idle := max(0, now.Sub(heard))
+	idle := max(0, c.now.Sub(heard))
 	i := 0
 	for i < len(IdleBounds) && idle > IdleBounds[i] {
 		i++

@@ -18,7 +18,7 @@ func TestCensus(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := 0
-	for p := m.first; p != nil; p = p.after {
+	for p := range m.list.all() {
 		p.shared.CountReceived(3)
 		p.shared.CountSent(5)
 		if i++; i <= 10 {
@@ -49,6 +49,11 @@ func TestCensus(t *testing.T) {
 	if err := m.Apply(later, remove); err != nil {
 		t.Fatal(err)
 	}
+	for !c.Count(m, later, 50) {
+	}
+	// The one that had its turn and the one that had not were both there at the beginning.
+	check(&c, 100, 0, "while two were removed")
+	c = Census{}
 	for !c.Count(m, later, 50) {
 	}
 	check(&c, 98, 0, "after two were removed")

@@ -306,7 +306,7 @@ func TestAtMostThreeSessions(t *testing.T) {
 func checkIndices(t *testing.T, h *host) {
 	t.Helper()
 	want := 0
-	for p := h.m.first; p != nil; p = p.after {
+	for p := range h.m.list.all() {
 		s := p.shared.Sessions()
 		for _, k := range []*session.Keypair{s.Previous, s.Current, s.Next} {
 			if k != nil {

@@ -48,18 +48,17 @@ type Machine struct {
 	private  key.Private
 	identity *identity // nil without a private key
 
-	changes     uint64 // of the configuration so far
-	goneRx      uint64 // bytes from peers that have been removed
-	goneTx      uint64 // bytes to them
-	members     map[key.Public]*member
-	first, last *member            // in the order of addition
-	names       map[string]*member // of those that have one
-	looks       lookHeap
-	observed    observe.List // conf.UnknownKey
-	stamps      stamps
-	searches    map[*member]*search     // in progress
-	silent      map[*member]*silentPath // those whose hosts answer no probes
-	searchRate  clock.Bucket
+	goneRx     uint64 // bytes from peers that have been removed
+	goneTx     uint64 // bytes to them
+	members    map[key.Public]*member
+	list       memberList
+	names      map[string]*member // of those that have one
+	looks      lookHeap
+	observed   observe.List // conf.UnknownKey
+	stamps     stamps
+	searches   map[*member]*search     // in progress
+	silent     map[*member]*silentPath // those whose hosts answer no probes
+	searchRate clock.Bucket
 
 	outputs []Output // outputs[:polled] have been polled
 	polled  int
@@ -94,7 +93,7 @@ func (m *Machine) Up(now clock.Now) {
 		m.resolver.Resume()
 	}
 	m.reserveStamps(now)
-	for p := m.first; p != nil; p = p.after {
+	for p := range m.list.all() {
 		p.keepaliveOwed = p.shared.PersistentKeepalive() > 0
 		p.wanted = p.shared.HasStaged()
 		m.look(now, p)
@@ -111,7 +110,7 @@ func (m *Machine) Down(clock.Now) {
 	if m.resolver != nil {
 		m.resolver.Pause()
 	}
-	for p := m.first; p != nil; p = p.after {
+	for p := range m.list.all() {
 		m.quiet(p)
 	}
 }
@@ -137,7 +136,7 @@ func (m *Machine) quiet(p *member) {
 // Job may be running.
 func (m *Machine) Close() {
 	m.Down(clock.Now{})
-	for p := m.first; p != nil; p = p.after {
+	for p := range m.list.all() {
 		p.erase()
 	}
 	if m.identity != nil {

@@ -21,10 +21,10 @@ type member struct {
 	remote *noise.Remote // holds the public key
 	maker  cookie.Maker
 
-	before, after *member // neighbours in the order of addition
-	heapIndex     int     // position in Machine.looks, from 1; 0: not in it
-	removed       bool
-	lowOrder      bool // its key is of low order: nothing is ever sent to it (A11)
+	number    uint64 // in Machine.list
+	heapIndex int    // position in Machine.looks, from 1; 0: not in it
+	removed   bool
+	lowOrder  bool // its key is of low order: nothing is ever sent to it (A11)
 
 	reported         netip.AddrPort // the endpoint of the last EndpointChanged
 	name             string
@@ -71,17 +71,11 @@ func (m *Machine) add(public key.Public) *member {
 	p := &member{
 		shared: peer.New(m.common),
 		remote: noise.NewRemote(public),
-		before: m.last,
 	}
 	p.maker.SetPeer(public)
 	p.shared.SetRecord(p)
 	p.accepted = m.stamps.take(public)
-	if m.last == nil {
-		m.first = p
-	} else {
-		m.last.after = p
-	}
-	m.last = p
+	m.list.add(p)
 	m.members[public] = p
 	return p
 }
@@ -89,6 +83,7 @@ func (m *Machine) add(public key.Public) *member {
 // remove removes p from everything except the routes, which the caller edits, and
 // erases its secrets (A35). Its jobs in progress will have no effect.
 func (m *Machine) remove(p *member) {
+	m.beforeChange(p)
 	m.quiet(p)
 	m.setEndpointName(p, "", "", 0)
 	p.removed = true
@@ -100,16 +95,7 @@ func (m *Machine) remove(p *member) {
 	if m.names[p.name] == p {
 		delete(m.names, p.name)
 	}
-	if p.before == nil {
-		m.first = p.after
-	} else {
-		p.before.after = p.after
-	}
-	if p.after == nil {
-		m.last = p.before
-	} else {
-		p.after.before = p.before
-	}
+	m.list.remove(p)
 	p.erase()
 }
 
@@ -149,7 +135,7 @@ func (m *Machine) NameOf(shared *peer.Peer) (name string, public key.Public) {
 // Peers returns the peers in the order of addition.
 func (m *Machine) Peers() []*peer.Peer {
 	list := make([]*peer.Peer, 0, len(m.members))
-	for p := m.first; p != nil; p = p.after {
+	for p := range m.list.all() {
 		list = append(list, p.shared)
 	}
 	return list

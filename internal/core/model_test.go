@@ -224,7 +224,7 @@ func checkModel(t *testing.T, seed uint64, steps int) {
 				t.Fatalf("seed %d, step %d: %v does not belong to the peer of the model", seed, step, a)
 			}
 		}
-		for p := h.m.first; p != nil; p = p.after {
+		for p := range h.m.list.all() {
 			if s.chance(4) {
 				p.shared.Stage([]byte("x"), 1)
 				h.m.Want(h.time(), p.shared)

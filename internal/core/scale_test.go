@@ -71,7 +71,7 @@ func TestHundredThousandPeers(t *testing.T) {
 			apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: c.Peers[i].PublicKey, Remove: true}}})
 		}
 	})
-	if len(m.members) != 0 || m.first != nil || m.Routes().Load().Len() != 0 {
+	if len(m.members) != 0 || m.list.slots != nil || m.Routes().Load().Len() != 0 {
 		t.Error("not all peers were removed")
 	}
 }

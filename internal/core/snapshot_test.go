@@ -2,6 +2,9 @@ package core
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
+	"reflect"
+	"slices"
 	"testing"
 
 	"wgd/conf"
@@ -21,10 +24,108 @@ func manyPeers(n int) (c conf.Change) {
 
 var scaleNow = clock.Now{Mono: start, Wall: epoch}
 
-// A60: a snapshot that is copied in parts has the configuration of one moment, also if
-// peers are added and removed between the parts, and ends even if that never stops.
+// randomly returns a change of a few peers: some are removed, some are added, some get
+// prefixes of others, names, keys, endpoints and keepalives.
+func randomly(dice *rand.Rand, all *conf.Change) (c conf.Change) {
+	for range 1 + dice.IntN(3) {
+		p := conf.PeerChange{PublicKey: all.Peers[dice.IntN(len(all.Peers))].PublicKey}
+		switch dice.IntN(6) {
+		case 0:
+			p.Remove = true
+		case 1:
+			p.PublicKey[0] = byte(1 + dice.IntN(20)) // perhaps a new one
+		case 2:
+			p.AllowedIPs = []conf.AllowedIPChange{{Prefix: prefixOf(dice.IntN(len(all.Peers)))}}
+		case 3:
+			psk, _ := key.ParsePreshared("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
+			p.PresharedKey = &psk
+		case 4:
+			p.ReplaceAllowedIPs = true
+		case 5:
+			seconds := uint16(dice.IntN(100))
+			p.PersistentKeepalive = &seconds
+		}
+		c.Peers = append(c.Peers, p)
+	}
+	c.ReplacePeers = dice.IntN(50) == 0
+	return c
+}
+
+// A60: a snapshot that is copied in parts has the configuration of the moment at which it
+// began, also if that changes after each part. No part copies more peers than it should,
+// and none are left out, so the snapshot ends as soon as without changes.
 func TestSnapshot(t *testing.T) {
-	const n = 100
+	const n, part = 100, 7
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	dice := rand.New(rand.NewPCG(seed, 1))
+	all := manyPeers(n)
+	m := newMachine()
+	type running struct {
+		got       Snapshot
+		want      conf.Status
+		parts, at int
+	}
+	var walks []*running
+	for round := range 3000 {
+		if round%200 == 0 {
+			if err := m.Apply(scaleNow, all); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if dice.IntN(8) == 0 {
+			r := &running{want: m.Status(scaleNow)}
+			r.got.Begin(m, scaleNow)
+			r.got.Reserve()
+			walks = append(walks, r)
+		}
+		if err := m.Apply(scaleNow, randomly(dice, &all)); err != nil {
+			t.Fatal(err)
+		}
+		walks = slices.DeleteFunc(walks, func(r *running) bool {
+			complete := r.got.Copy(m, scaleNow, part)
+			r.parts++
+			if got := len(r.got.Status.Peers); got != min(r.at+part, len(r.want.Peers)) {
+				t.Fatalf("round %d: a part copied %d peers, want at most %d", round, got-r.at, part)
+			}
+			if r.at = len(r.got.Status.Peers); !complete {
+				return false
+			}
+			if want := max(1, (len(r.want.Peers)+part-1)/part); r.parts != want {
+				t.Errorf("%d parts, want %d", r.parts, want)
+			}
+			if !reflect.DeepEqual(r.got.Status, r.want) {
+				t.Fatalf("round %d: got\n%+v\nwant\n%+v", round, r.got.Status, r.want)
+			}
+			return true
+		})
+	}
+	if n := len(m.list.slots); n > 4*len(m.members)+minSlots+n {
+		t.Errorf("%d slots for %d members", n, len(m.members))
+	}
+	for _, r := range walks {
+		for !r.got.Copy(m, scaleNow, part) {
+		}
+	}
+	if m.list.walks != nil {
+		t.Error("a walk that has ended is still kept")
+	}
+}
+
+// A snapshot of no peers is complete at once.
+func TestSnapshotOfNone(t *testing.T) {
+	var s Snapshot
+	m := newMachine()
+	s.Begin(m, scaleNow)
+	s.Reserve()
+	if !s.Copy(m, scaleNow, 1) || len(s.Status.Peers) != 0 {
+		t.Errorf("%+v", s.Status)
+	}
+}
+
+// The memory of the list is given back when all peers are removed, and does not grow
+// when they come and go.
+func TestMemberList(t *testing.T) {
 	m := newMachine()
 	apply := func(c conf.Change) {
 		t.Helper()
@@ -32,83 +133,26 @@ func TestSnapshot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all := manyPeers(n)
+	all := manyPeers(1000)
 	apply(all)
-	remove := func(i int) {
-		apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: all.Peers[i].PublicKey, Remove: true}}})
+	for i := range 5000 {
+		p := all.Peers[i%1000]
+		apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: p.PublicKey, Remove: true}}})
+		apply(conf.Change{Peers: []conf.PeerChange{p}})
 	}
-	check := func(s *Snapshot, when string) {
-		t.Helper()
-		want := m.Status(scaleNow)
-		if len(s.Status.Peers) != len(want.Peers) || m.PeerCount() != len(want.Peers) {
-			t.Fatalf("%s: %d peers, want %d", when, len(s.Status.Peers), len(want.Peers))
+	want := manyPeers(1000)
+	i := 0
+	for p := range m.list.all() {
+		if p.public() != want.Peers[i].PublicKey {
+			t.Fatalf("member %d is another one", i)
 		}
-		for i := range want.Peers {
-			if got := s.Status.Peers[i]; got.PublicKey != want.Peers[i].PublicKey || len(got.AllowedIPs) != 1 || got.AllowedIPs[0] != want.Peers[i].AllowedIPs[0] {
-				t.Errorf("%s: peer %d is %v", when, i, got)
-			}
-		}
+		i++
 	}
-
-	var s Snapshot
-	parts := 1
-	for ; !s.Copy(m, scaleNow, 7); parts++ {
+	if i != 1000 || len(m.list.slots) > 2500 {
+		t.Errorf("%d members in %d slots", i, len(m.list.slots))
 	}
-	if check(&s, "no change"); parts != (n+6)/7 {
-		t.Errorf("%d parts, want %d", parts, (n+6)/7)
-	}
-
-	// One change: the peer that is copied next is removed, and so is one that was copied.
-	s = Snapshot{}
-	s.Copy(m, scaleNow, 10)
-	remove(10)
-	remove(3)
-	for !s.Copy(m, scaleNow, 10) {
-	}
-	check(&s, "two peers removed")
-
-	// A change after each part.
-	s = Snapshot{}
-	parts = 1
-	for i := 20; !s.Copy(m, scaleNow, 10); i++ {
-		remove(i)
-		if parts++; parts > maxRestarts+2 {
-			t.Fatal("it does not end")
-		}
-	}
-	check(&s, "changes all the time")
-
-	s = Snapshot{}
-	if !s.Copy(newMachine(), scaleNow, 1) || len(s.Status.Peers) != 0 {
-		t.Error("a snapshot of no peers is not complete at once")
-	}
-}
-
-// The keys in what was copied before a snapshot begins again are erased (A35).
-func TestSnapshotErasesKeys(t *testing.T) {
-	m := newMachine()
-	c := manyPeers(2)
-	for i := range c.Peers {
-		psk, err := key.ParsePreshared("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Peers[i].PresharedKey = &psk
-	}
-	if err := m.Apply(scaleNow, c); err != nil {
-		t.Fatal(err)
-	}
-	var s Snapshot
-	s.Reserve(2)
-	s.Copy(m, scaleNow, 1)
-	copied := s.Status.Peers[0].PresharedKey // it shares the bytes
-	if copied.IsZero() {
-		t.Fatal("no preshared key was copied")
-	}
-	if err := m.Apply(scaleNow, conf.Change{Peers: []conf.PeerChange{{PublicKey: c.Peers[1].PublicKey, Remove: true}}}); err != nil {
-		t.Fatal(err)
-	}
-	if !s.Copy(m, scaleNow, 2) || !copied.IsZero() || s.Status.Peers[0].PresharedKey.IsZero() {
-		t.Error("the key that was copied first is not erased, or the second copy is")
+	apply(conf.Change{ReplacePeers: true})
+	if m.list.slots != nil || m.list.holes != 0 {
+		t.Errorf("%d slots and %d holes are left", len(m.list.slots), m.list.holes)
 	}
 }

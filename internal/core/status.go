@@ -13,36 +13,46 @@ import (
 // addition (A60). The caller fills in Name, MTU, Fault and Drops.
 func (m *Machine) Status(now clock.Now) conf.Status {
 	var s Snapshot
-	s.Reserve(len(m.members))
+	s.Begin(m, now)
+	s.Reserve()
 	s.Copy(m, now, len(m.members))
 	return s.Status
 }
 
 // A Snapshot is a status that is copied in parts, so that the machine can do other work
-// between them. It has the configuration of one moment (A60), and of each peer the
-// state of the moment at which the peer was copied.
+// between them. It has the configuration of the moment at which it began (A60), and of
+// each peer the state of the moment at which the peer was copied.
 type Snapshot struct {
 	// Status is valid when Copy has returned true.
 	Status conf.Status
 
-	walk walk
+	peers int
+	now   clock.Now
+	walk  walk
 }
 
-// Reserve makes room for that many peers, before Copy needs it while the
-// machine waits.
-func (s *Snapshot) Reserve(peers int) { s.Status.Peers = make([]conf.PeerStatus, 0, peers) }
+// Begin chooses the moment whose configuration the Snapshot has. After it, Reserve must
+// be called, and then Copy until it returns true.
+func (s *Snapshot) Begin(m *Machine, now clock.Now) {
+	m.copyInterface(&s.Status, now)
+	s.peers, s.now = len(m.members), now
+	m.beginWalk(&s.walk, s)
+}
+
+// Reserve allocates the memory for the peers. The machine need not wait for it.
+func (s *Snapshot) Reserve() { s.Status.Peers = make([]conf.PeerStatus, 0, s.peers) }
 
 // Copy copies up to n more peers, and reports whether the Snapshot is complete.
 func (s *Snapshot) Copy(m *Machine, now clock.Now, n int) (complete bool) {
-	begin := func() {
-		s.Status.Erase()
-		s.Status.Peers = s.Status.Peers[:0]
-	}
-	if !s.walk.visit(m, n, begin, func(p *member) { s.Status.Peers = append(s.Status.Peers, p.status(now)) }) {
-		return false
-	}
-	m.copyInterface(&s.Status, now)
-	return true
+	s.now = now
+	return s.walk.visit(m, n)
+}
+
+func (s *Snapshot) visit(p *member) { s.Status.Peers = append(s.Status.Peers, p.status(s.now)) }
+
+func (s *Snapshot) save(p *member) func() {
+	saved := p.status(s.now)
+	return func() { s.Status.Peers = append(s.Status.Peers, saved) }
 }
 
 // copyInterface copies everything but the peers.
@@ -56,9 +66,6 @@ func (m *Machine) copyInterface(s *conf.Status, now clock.Now) {
 	s.Tunables = m.tunables
 	s.Observations = m.observed.AppendStatus(nil, now)
 }
-
-// PeerCount returns the number of peers.
-func (m *Machine) PeerCount() int { return len(m.members) }
 
 func (p *member) status(now clock.Now) conf.PeerStatus {
 	mtu, source := p.shared.Location().PathMTU(now.Mono)

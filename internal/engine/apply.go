@@ -186,16 +186,14 @@ func (e *Engine) snapshot() conf.Status {
 	e.lanes.NeedProcessors(e.world.Clock().Mono)
 	var s core.Snapshot
 	e.mu.Lock()
-	n := e.machine.PeerCount()
+	s.Begin(e.machine, e.world.Clock())
+	s.Status.Up, s.Status.Fault = e.up, e.fault
 	e.mu.Unlock()
-	s.Reserve(n)
+	s.Reserve()
 	pacer := yield.StartPacer()
 	for {
 		e.mu.Lock()
 		complete := s.Copy(e.machine, e.world.Clock(), snapshotPart)
-		if complete {
-			s.Status.Up, s.Status.Fault = e.up, e.fault
-		}
 		e.mu.Unlock()
 		if complete {
 			return s.Status

@@ -31,7 +31,7 @@ func (e *Engine) Summary() conf.Summary {
 	return s
 }
 
-// census adds up what the peers have done. 100,000 take about 8 ms, so it is done in
+// census adds up what the peers have done. 100,000 take about 4 ms, so it is done in
 // parts, as snapshot is.
 func (e *Engine) census() *core.Census {
 	c := &core.Census{}
@@ -47,5 +47,5 @@ func (e *Engine) census() *core.Census {
 	}
 }
 
-// censusPart is how many peers are counted under one lock: in about 0.2 ms.
+// censusPart is how many peers are counted under one lock: in about 0.1 ms.
 const censusPart = 2048
