@@ -33,8 +33,10 @@ type Event struct {
 	Initiator bool
 	// Renewed reports, with HandshakeDone, that the new session replaces one.
 	Renewed bool
-	// After is the duration of a handshake.
+	// After is the duration of a handshake; with PeerBack, the time since PeerQuiet.
 	After time.Duration
+	// Cause is a word for Reason, with HandshakeFailed and SessionEnded.
+	Cause string
 	// Reason says why, or what. It is for a person.
 	Reason string
 	// Missed is the number of events that were missed, with EventsMissed.
@@ -87,7 +89,10 @@ const (
 	EndpointMoved EventKind = "endpoint-moved"
 	// PeerQuiet: data was sent to the peer, and nothing came back for some time.
 	PeerQuiet EventKind = "peer-quiet"
-	// SessionEnded: the keys of the session were erased.
+	// PeerBack: after PeerQuiet, something came back from the peer.
+	PeerBack EventKind = "peer-back"
+	// SessionEnded: the peer had a session, and has none now. Without a peer, the
+	// sessions of all peers have ended.
 	SessionEnded EventKind = "session-ended"
 	// NameFailed: the name of the peer's endpoint cannot be looked up.
 	NameFailed EventKind = "name-failed"

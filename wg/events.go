@@ -40,9 +40,13 @@ type Event struct {
 	// Renewed reports, with HandshakeDone, that there was a session that still worked.
 	Renewed bool
 	// After is the duration of the handshake, with HandshakeDone and
-	// HandshakeFailed.
+	// HandshakeFailed; with PeerBack, the time since PeerQuiet.
 	After time.Duration
-	// Reason says why, with Faulted, HandshakeFailed and NameFailed, or what has changed,
+	// Cause is Reason as a word for programs, such as "no-answer", with
+	// HandshakeFailed and SessionEnded. The manual of the control socket lists the
+	// words; later versions may have more.
+	Cause string
+	// Reason says why, with Faulted, HandshakeFailed, SessionEnded and NameFailed, or what has changed,
 	// with ConfigurationChanged. It is for a person.
 	Reason string
 	// By is the process that has changed the configuration, with ConfigurationChanged.
@@ -74,11 +78,13 @@ const (
 	// Endpoints that Apply sets are not reported.
 	EndpointMoved
 	// PeerQuiet: data was sent to the peer, and nothing came back for some time
-	// (by default for 15 seconds). A handshake begins: HandshakeDone means that
-	// the peer is back.
+	// (by default for 15 seconds). A handshake begins. It is not repeated before
+	// PeerBack.
 	PeerQuiet
-	// SessionEnded: the keys of the session were erased, because there was no new
-	// session for 9 minutes.
+	// SessionEnded: the peer had a session, and has none now, because of Reason: it is
+	// older than 180 seconds, the peer did not answer the attempts to renew it, or it was
+	// removed. Without a Peer, the sessions of all peers have ended: all were removed, or
+	// the private key was replaced. WentDown ends all sessions, too.
 	SessionEnded
 	// NameFailed: the name of the peer's endpoint cannot be looked up.
 	NameFailed
@@ -90,6 +96,8 @@ const (
 	// ConfigurationChanged: ApplyBy has changed the configuration. Reason says what,
 	// without keys.
 	ConfigurationChanged
+	// PeerBack: after PeerQuiet, something came back from the peer.
+	PeerBack
 )
 
 var eventKinds = [...]string{
@@ -97,12 +105,12 @@ var eventKinds = [...]string{
 	HandshakeDone: "handshake-done", HandshakeFailed: "handshake-failed", EndpointMoved: "endpoint-moved",
 	PeerQuiet: "peer-quiet", SessionEnded: "session-ended",
 	NameFailed: "name-failed", NameFound: "name-found", EventsMissed: "events-missed",
-	ConfigurationChanged: "configuration-changed",
+	ConfigurationChanged: "configuration-changed", PeerBack: "peer-back",
 }
 
 // String returns the kind as a word, such as "up" or "handshake-done".
 func (k EventKind) String() string {
-	if k < WentUp || k > ConfigurationChanged {
+	if k < WentUp || int(k) >= len(eventKinds) {
 		return "unknown"
 	}
 	return eventKinds[k]
@@ -233,13 +241,13 @@ func (s *events) take(seq uint64) (e Event, wait <-chan struct{}, ok bool) {
 // peerKinds are the kinds of the engine's events.
 var peerKinds = map[engine.EventKind]EventKind{
 	engine.HandshakeDone: HandshakeDone, engine.HandshakeFailed: HandshakeFailed, engine.EndpointMoved: EndpointMoved,
-	engine.PeerQuiet: PeerQuiet, engine.SessionEnded: SessionEnded, engine.NameFailed: NameFailed, engine.NameFound: NameFound,
+	engine.PeerQuiet: PeerQuiet, engine.PeerBack: PeerBack, engine.SessionEnded: SessionEnded, engine.NameFailed: NameFailed, engine.NameFound: NameFound,
 }
 
 // peerEvent emits an event of the engine.
 func (s *events) peerEvent(e engine.Event) {
 	s.emit(Event{
 		Kind: peerKinds[e.Kind], Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint.Remote,
-		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Reason: e.Reason,
+		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Cause: e.Cause, Reason: e.Reason,
 	})
 }

@@ -105,11 +105,13 @@ func (e *edit) setIdentity(next *identity, private key.Private) {
 		p.rekey = rekey{wanted: p.shared.HasStaged()}
 		p.handshakeSent = 0
 	}
+	m.lostAll(KeyReplaced)
 	e.lookAll = true
 }
 
 func (e *edit) removeAll() {
 	m := e.m
+	m.lostAll(AllRemoved)
 	for p := range m.list.all() {
 		e.recordRemoved(p, p.accepted)
 		m.remove(p)
@@ -125,6 +127,7 @@ func (e *edit) remove(p *member) {
 	e.dropAllowed(p)
 	e.recordRemoved(p, wire.TAI64N{})
 	e.m.forget(p.public(), p.accepted)
+	e.m.lost(p, PeerRemoved)
 	e.m.remove(p)
 }
 

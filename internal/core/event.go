@@ -1,5 +1,7 @@
 package core
 
+import "wgd/internal/clock"
+
 // Event is the event of an output of kind Log. It is for logs: the protocol
 // does not depend on it.
 type Event uint8
@@ -13,6 +15,9 @@ const (
 	CookieReceived                      // the next handshake message will carry it
 	SessionBegun                        // both sides have the keys: Initiator, Renewed, After
 	GivenUp                             // there is no session: Cause, Attempt, After
+	SessionLost                         // there is no session any more: Cause. Without a Peer: with none
+	PeerQuiet                           // data was sent, and nothing came back: a handshake is wanted
+	PeerBack                            // after PeerQuiet, it was heard: After
 	KeysErased                          // no new session was made for a long time (A35)
 	EndpointFound                       // Endpoint is the address of the peer's name
 	NameNotFound                        // lookups of the name fail: Why
@@ -29,6 +34,9 @@ var eventNames = [events]string{
 	CookieReceived:     "cookie received: the next handshake message carries it",
 	SessionBegun:       "a session begins",
 	GivenUp:            "handshake given up",
+	SessionLost:        "the session has ended",
+	PeerQuiet:          "nothing comes back from the peer",
+	PeerBack:           "the peer is heard again",
 	KeysErased:         "keys erased: there was no new session for a long time",
 	EndpointFound:      "the name of the endpoint has an address",
 	NameNotFound:       "the name of the endpoint does not resolve",
@@ -44,8 +52,8 @@ func (e Event) String() string {
 	return eventNames[e]
 }
 
-// Cause is the reason why an initiation was sent or refused, or a handshake given
-// up.
+// Cause is the reason why an initiation was sent or refused, a handshake given up, or
+// a session lost.
 type Cause uint8
 
 // The causes. NoCause is the cause of anything that needs no explanation.
@@ -57,12 +65,18 @@ const (
 	SessionOld
 	SessionUsed
 	NoReply
-	NoAnswer // also a cause of giving up
+	NoAnswer // also a cause of giving up, and of losing a session
 	NetworkChanged
 
 	// Causes of giving up a handshake.
 	NoWayToSpeak
 	LowOrder // also a cause of refusing an initiation
+
+	// Causes of losing a session.
+	Expired
+	PeerRemoved
+	AllRemoved
+	KeyReplaced
 
 	// Causes of refusing a message.
 	NotAuthentic
@@ -84,6 +98,10 @@ var causeNames = [causes]string{
 	NetworkChanged: "no answer, and the network has changed",
 	NoWayToSpeak:   "the peer has no endpoint, or the interface no private key",
 	LowOrder:       "the peer's public key is of low order",
+	Expired:        "it is older than 180 seconds, and there was no new one",
+	PeerRemoved:    "the peer was removed",
+	AllRemoved:     "all peers were removed",
+	KeyReplaced:    "the private key was replaced",
 	NotAuthentic:   "it does not authenticate: it is forged, or was made with other keys or another preshared key",
 	UnknownKey:     "no peer has this public key",
 	Replayed:       "its timestamp is not newer than the last",
@@ -103,6 +121,44 @@ func (c Cause) String() string {
 func (m *Machine) logEvent(p *member, o Output) {
 	o.Kind, o.Peer = Log, p.shared
 	m.emit(o)
+}
+
+// begun emits the event of a new session with p.
+func (m *Machine) begun(p *member, o Output) {
+	if !o.Renewed {
+		m.lost(p, Expired) // a look at it was due in this moment
+	}
+	p.connected = true
+	o.Event = SessionBegun
+	m.logEvent(p, o)
+}
+
+// lost emits the event that p has no session any more, if it had one.
+func (m *Machine) lost(p *member, cause Cause) {
+	if p.connected {
+		p.connected = false
+		m.logEvent(p, Output{Event: SessionLost, Cause: cause, Endpoint: p.shared.Endpoint()})
+	}
+}
+
+// lostAll emits one event for all peers that have no session any more.
+func (m *Machine) lostAll(cause Cause) {
+	any := false
+	for p := range m.list.all() {
+		any = any || p.connected
+		p.connected = false
+	}
+	if any {
+		m.emit(Output{Kind: Log, Event: SessionLost, Cause: cause})
+	}
+}
+
+// reportBack emits PeerBack if p was quiet and has been heard since.
+func (m *Machine) reportBack(now clock.Now, p *member) {
+	if p.quietSince != 0 && p.shared.LastReceived() > p.quietSince {
+		m.logEvent(p, Output{Event: PeerBack, Endpoint: p.shared.Endpoint(), After: now.Mono.Sub(p.quietSince)})
+		p.quietSince = 0
+	}
 }
 
 // refuse counts a refused handshake message from o.Endpoint, and emits an event

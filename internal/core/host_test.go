@@ -35,6 +35,7 @@ type host struct {
 	accepted map[key.Public]wire.TAI64N
 	replies  int      // cookie replies sent
 	events   []string // what happened, see logEvent
+	reported reported
 	jobs     []*Job
 	hold     bool // append jobs to jobs instead of running them
 }
@@ -66,6 +67,7 @@ func (h *host) restart(ceiling wire.TAI64N, received map[key.Public]wire.TAI64N)
 		seed[i] = byte(h.w.dice.Uint32())
 	}
 	h.m = New(Options{Rand: rand.NewChaCha8(seed), Index: h.index, Ceiling: ceiling, Received: received})
+	h.reported = reported{}
 	h.gate = cookie.NewGate(h.public, rand.NewChaCha8(seed))
 	h.accepted = map[key.Public]wire.TAI64N{}
 	h.apply(conf.Change{PrivateKey: &h.private})
@@ -92,6 +94,7 @@ func (h *host) up() {
 func (h *host) down() {
 	h.m.Down(h.time())
 	h.drain()
+	h.reported = reported{} // that all sessions have ended is no event of the machine
 }
 
 // peer returns the shared part of the peer other.
@@ -138,6 +141,7 @@ func (h *host) drain() {
 			delete(h.accepted, out.PublicKey)
 		case Log:
 			h.logEvent(&out)
+			h.reported.check(h.w.t, &out)
 		}
 	}
 }

@@ -124,8 +124,8 @@ func (m *Machine) quiet(p *member) {
 	p.shared.ForgetActivity()
 	p.rekey = rekey{}
 	p.forgetTrouble()
-	p.keepaliveOwed = false
-	p.handshakeSent, p.gapSkipped, p.keepaliveServed, p.completed = 0, 0, 0, 0
+	p.connected, p.keepaliveOwed = false, false
+	p.quietSince, p.handshakeSent, p.gapSkipped, p.keepaliveServed, p.completed = 0, 0, 0, 0, 0
 	m.schedule(p, clock.Never)
 	if p.shared.HasStaged() {
 		m.emit(Output{Kind: Purge, Peer: p.shared})

@@ -37,6 +37,8 @@ type member struct {
 	own *initiation // nil: none is in progress
 	rekey
 
+	connected       bool          // it has a session, and SessionLost was not emitted yet
+	quietSince      clock.Time    // when PeerQuiet was emitted, if PeerBack was not yet; 0: it was
 	keepaliveOwed   bool          // the first persistent keepalive after Up, or after it was set (A41)
 	jitter          time.Duration // added to its timers
 	handshakeSent   clock.Time    // our last initiation or response; 0: none

@@ -44,7 +44,7 @@ type Output struct {
 	Cause             Cause
 	Why               string        // with NameNotFound
 	Attempt, Attempts int           // the initiation is number Attempt of at most Attempts
-	After             time.Duration // since our initiation or response; with GivenUp, since the first initiation
+	After             time.Duration // since our initiation or response; with GivenUp, since the first initiation; with PeerBack, since PeerQuiet
 	Initiator         bool          // we initiated the session
 	Renewed           bool          // there was a session that still worked
 }

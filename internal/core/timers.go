@@ -51,6 +51,7 @@ type duty struct {
 // duties are in the order in which they are done: one may make a later one due,
 // but not an earlier one.
 var duties = [...]duty{
+	{lostAt, loseExpired},
 	{eraseAt, eraseOld},
 	{retransmitAt, retransmit},
 	{silentAt, reportSilent},
@@ -94,6 +95,7 @@ func (m *Machine) look(now clock.Now, p *member) {
 	}
 	m.observe(p)
 	m.reportEndpoint(p)
+	m.reportBack(now, p)
 	for i := range duties {
 		if duties[i].when(m, p) <= now.Mono {
 			duties[i].do(m, now, p)
@@ -123,6 +125,17 @@ func (m *Machine) earliest(p *member) clock.Time {
 	}
 	return first
 }
+
+// A session has ended when nothing can be sent on it any more (A36). The keys stay until
+// they are erased, because packets that are late may still arrive.
+func lostAt(m *Machine, p *member) clock.Time {
+	if k := p.shared.Sessions().Sending(); p.connected && k != nil {
+		return k.Created.Add(session.RejectAfterTime)
+	}
+	return clock.Never
+}
+
+func loseExpired(m *Machine, _ clock.Now, p *member) { m.lost(p, Expired) }
 
 // A35: all keys are erased three times RejectAfterTime after the last session was
 // made. A handshake in progress ends by itself.
@@ -173,6 +186,7 @@ func (m *Machine) giveUp(now clock.Now, p *member, cause Cause) {
 	m.dropOwn(p)
 	if p.shared.LastReceived() < p.began {
 		m.retireCurrent(p)
+		m.lost(p, cause)
 	}
 	p.rekey = rekey{}
 	p.shared.ForgetUnanswered(p.shared.Unanswered())
@@ -202,6 +216,8 @@ func suspect(m *Machine, now clock.Now, p *member) {
 	p.shared.ForgetUnanswered(p.shared.Unanswered())
 	p.shared.ForgetSource(p.shared.Endpoint()) // A52
 	p.suspected, p.wanted, p.attempts = now.Mono, true, 0
+	p.quietSince = now.Mono
+	m.logEvent(p, Output{Event: PeerQuiet, Endpoint: p.shared.Endpoint()})
 }
 
 // A passive keepalive is due if data was received and nothing was sent back.

@@ -13,10 +13,11 @@ type EventKind uint8
 
 const (
 	HandshakeDone   EventKind = iota + 1 // Initiator, After
-	HandshakeFailed                      // Reason, After
+	HandshakeFailed                      // Cause, Reason, After
 	EndpointMoved
 	PeerQuiet    // data was sent, and nothing came back
-	SessionEnded // its keys are erased, because there was no new one
+	PeerBack     // After
+	SessionEnded // Cause, Reason; all sessions, if it has no Peer
 	NameFailed   // Reason
 	NameFound
 )
@@ -30,33 +31,30 @@ type Event struct {
 	Initiator bool
 	Renewed   bool
 	After     time.Duration
+	Cause     string // a word
 	Reason    string
 }
 
 // kinds are the events of the machine that are reported.
 var kinds = map[core.Event]EventKind{
-	core.SessionBegun: HandshakeDone, core.GivenUp: HandshakeFailed, core.KeysErased: SessionEnded,
+	core.SessionBegun: HandshakeDone, core.GivenUp: HandshakeFailed, core.SessionLost: SessionEnded,
+	core.PeerQuiet: PeerQuiet, core.PeerBack: PeerBack,
 	core.EndpointFound: EndpointMoved, core.EndpointChanged: EndpointMoved,
 	core.NameNotFound: NameFailed, core.NameFound: NameFound,
 }
 
 // report reports an output of the machine that changes the state of a peer.
 func (e *Engine) report(out *core.Output) {
-	if e.world.Events == nil || out.Peer == nil {
+	if e.world.Events == nil || out.Kind != core.Log || kinds[out.Event] == 0 {
 		return
 	}
-	event := Event{Peer: out.PublicKey, Name: out.Name, Endpoint: out.Endpoint}
-	switch {
-	case out.Kind == core.Send && out.Cause == core.NoReply:
-		event.Kind = PeerQuiet
-	case out.Kind == core.Log:
-		event.Kind, event.Initiator, event.Renewed, event.After = kinds[out.Event], out.Initiator, out.Renewed, out.After
+	event := Event{
+		Kind: kinds[out.Event], Peer: out.PublicKey, Name: out.Name, Endpoint: out.Endpoint,
+		Initiator: out.Initiator, Renewed: out.Renewed, After: out.After,
 	}
 	switch event.Kind {
-	case 0:
-		return
-	case HandshakeFailed:
-		event.Reason = out.Cause.String()
+	case HandshakeFailed, SessionEnded:
+		event.Cause, event.Reason = causeWords[out.Cause], out.Cause.String()
 	case NameFailed:
 		event.Reason = out.Why
 	}

@@ -95,7 +95,10 @@ func (l *handshakeLog) event(now clock.Time, out *core.Output) {
 		l.machineRefused(now, out)
 		return
 	}
-	attrs := []slog.Attr{LogPeer(out.Name, out.PublicKey)}
+	var attrs []slog.Attr
+	if out.Peer != nil {
+		attrs = append(attrs, LogPeer(out.Name, out.PublicKey))
+	}
 	if out.Endpoint.IsValid() {
 		attrs = append(attrs, slog.Any("endpoint", out.Endpoint.Remote))
 	}
@@ -106,6 +109,10 @@ func (l *handshakeLog) event(now clock.Time, out *core.Output) {
 			role = "initiator"
 		}
 		attrs = append(attrs, slog.String("role", role), slog.Duration("after", out.After))
+	case core.SessionLost:
+		attrs = append(attrs, slog.String("why", out.Cause.String()))
+	case core.PeerBack:
+		attrs = append(attrs, slog.Duration("after", out.After))
 	case core.NameNotFound:
 		attrs = append(attrs, slog.String("why", out.Why))
 	case core.GivenUp:

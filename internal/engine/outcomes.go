@@ -14,10 +14,12 @@ var timeBounds = [...]time.Duration{
 	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second,
 }
 
-// causeWords are the causes of failures and refusals, as words for programs.
+// causeWords are the causes of failures, of refusals and of lost sessions, as words for
+// programs.
 var causeWords = map[core.Cause]string{
 	core.NoAnswer: "no-answer", core.NoWayToSpeak: "no-endpoint-or-key", core.LowOrder: "low-order", core.NotAuthentic: "not-authentic",
 	core.UnknownKey: "unknown-key", core.Replayed: "replayed", core.TooSoon: "too-soon", core.Changed: "configuration-changed",
+	core.Expired: "expired", core.PeerRemoved: "removed", core.AllRemoved: "all-removed", core.KeyReplaced: "private-key-replaced",
 }
 
 // outcomeTable lists what outcomes counts.

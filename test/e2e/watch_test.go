@@ -63,6 +63,9 @@ func TestWatch(t *testing.T) {
 	a.Must("rm %s/full", disk)
 	until("/run/log.out", "events are written again")
 
+	a.Must("wg set wg0 peer $(wg show wg0 peers) remove")
+	until("/run/watch.out", ": the session has ended: the peer was removed")
+
 	// The daemon ends, and another one starts: all of its events follow.
 	a.Must("wg-ifconfig wg0 destroy")
 	until("/run/watch.out", "wg0: the daemon has ended")

@@ -24,6 +24,7 @@ type JSONEvent struct {
 	Initiator bool    `json:"initiator,omitempty"`
 	Renewed   bool    `json:"renewed,omitempty"`
 	After     float64 `json:"after,omitempty"` // in seconds
+	Cause     string  `json:"cause,omitempty"`
 	Reason    string  `json:"reason,omitempty"`
 	Missed    uint64  `json:"missed,omitempty"`
 	PID       int     `json:"pid,omitempty"`
@@ -36,7 +37,7 @@ func EventJSON(name, run string, e *conf.Event) JSONEvent {
 	out := JSONEvent{
 		Interface: name, Run: run, Seq: e.Seq, Time: e.Time.Format(time.RFC3339Nano), SinceBoot: e.SinceBoot.Seconds(),
 		Kind: string(e.Kind), Text: EventText(e), Name: e.Name, Initiator: e.Initiator, Renewed: e.Renewed,
-		After: e.After.Seconds(), Reason: e.Reason, Missed: e.Missed, PID: e.By.PID, Command: e.By.Command,
+		After: e.After.Seconds(), Cause: e.Cause, Reason: e.Reason, Missed: e.Missed, PID: e.By.PID, Command: e.By.Command,
 	}
 	if !e.Peer.IsZero() {
 		out.PublicKey = e.Peer.String()
@@ -95,8 +96,13 @@ func EventText(e *conf.Event) string {
 		return "the endpoint is now " + e.Endpoint.String()
 	case conf.PeerQuiet:
 		return "nothing comes back" + at + ": a handshake begins"
+	case conf.PeerBack:
+		return fmt.Sprintf("it is heard again%s, after %v", at, e.After.Round(100*time.Millisecond))
 	case conf.SessionEnded:
-		return "the session has ended: there was no new one for nine minutes"
+		if e.Peer.IsZero() {
+			return "all sessions have ended" + because
+		}
+		return "the session has ended" + because
 	case conf.NameFailed:
 		return "the name of the endpoint cannot be looked up" + because
 	case conf.NameFound:

@@ -22,7 +22,7 @@ func TestEventText(t *testing.T) {
 		conf.EventsBegin: "number 7", conf.EventsEnd: "has ended", conf.EventsMissed: "4 events", conf.WentUp: "is up", conf.WentDown: "is down",
 		conf.Faulted: "THE REASON", conf.HandshakeDone: "a new session at 192.0.2.1:7: the peer began the handshake, which took 1s",
 		conf.HandshakeFailed: "at 192.0.2.1:7: THE REASON", conf.EndpointMoved: "now 192.0.2.1:7", conf.PeerQuiet: "nothing comes back",
-		conf.SessionEnded: "nine minutes", conf.NameFailed: "THE REASON", conf.NameFound: "again",
+		conf.SessionEnded: "the session has ended: THE REASON", conf.PeerBack: "heard again at 192.0.2.1:7, after 1s", conf.NameFailed: "THE REASON", conf.NameFound: "again",
 		conf.ConfigurationChanged: "by wg (process 12 of user 0): THE REASON", "unheard-of": "unheard-of: THE REASON",
 	} {
 		e.Kind = kind
@@ -38,6 +38,10 @@ func TestEventText(t *testing.T) {
 		if j.Text != text || j.Kind != string(kind) || j.UID == nil || *j.UID != 0 || j.SinceBoot != 1.5 || j.PublicKey != e.Peer.String() {
 			t.Errorf("the value %+v", j)
 		}
+	}
+	all := conf.Event{Kind: conf.SessionEnded, Reason: "THE REASON"}
+	if text := EventText(&all); text != "all sessions have ended: THE REASON" {
+		t.Errorf("without a peer: %q", text)
 	}
 	e.Kind, e.Renewed, e.Initiator = conf.HandshakeDone, true, true
 	if text := EventText(&e); !strings.Contains(text, "renewed at 192.0.2.1:7: this side began") {
