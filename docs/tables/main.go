@@ -27,6 +27,7 @@ var tables = map[string]map[string]string{
 		"keys of a peer":        keys(uapi.PeerKeys()),
 		"keys of a summary":     answered(uapi.SummaryKeys()),
 		"keys of an event":      answered(uapi.EventKeys()),
+		"keys of a want":        answered(uapi.WantKeys()),
 	},
 }
 

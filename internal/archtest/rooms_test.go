@@ -72,7 +72,8 @@ var rooms = map[string]room{
 	"internal/core": {pure: true, imports: []string{
 		"internal/invalid", "key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
 		"internal/session", "internal/peer", "internal/index", "internal/allowedips", "internal/observe",
-		"internal/batch", "internal/packet", "internal/pathmtu"}},
+		"internal/batch", "internal/packet", "internal/pathmtu", "internal/unknown"}},
+	"internal/unknown":   {imports: []string{"conf", "key", "internal/clock", "internal/wire"}},
 	"internal/sys/probe": {imports: []string{"internal/sys/errno"}, third: []string{unix}},
 	"internal/explain":   {pure: true, imports: []string{"conf"}},
 	"internal/live":      {pure: true, imports: []string{"conf", "key", "internal/cli/show", "internal/explain"}},
@@ -95,7 +96,7 @@ var rooms = map[string]room{
 		"conf", "key", "internal/aead", "internal/batch", "internal/capture", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
 		"internal/observe", "internal/peer", "internal/resolve/dns", "internal/resolve/follow", "internal/session", "internal/sys/errno", "internal/sys/link", "internal/sys/pages",
-		"internal/sys/tun", "internal/sys/udp", "internal/sys/yield", "internal/wire"}},
+		"internal/sys/tun", "internal/sys/udp", "internal/sys/yield", "internal/unknown", "internal/wire"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",

@@ -49,6 +49,15 @@ type Watcher interface {
 	EventsAfter(ctx context.Context, seq uint64) iter.Seq[conf.Event]
 }
 
+// A Wanter is a Target that reports what arrives for peers that it does not have.
+type Wanter interface {
+	// Wants returns the wants that come up, until ctx is done or the interface has
+	// ended. The first is of kind conf.WantsBegin. It must not wait for the reader.
+	Wants(ctx context.Context) iter.Seq[conf.Want]
+	// Refuse says that nobody adds the peer of a want.
+	Refuse(conf.Refusal)
+}
+
 // A Recorder is a Target that wants to know who changes its configuration.
 type Recorder interface {
 	// ApplyBy is Apply, with the process that requests the change.

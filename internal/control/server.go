@@ -251,8 +251,13 @@ func (s *Server) serveConn(conn *connection, t Target) {
 			s.capture(conn, answer, t, *request.Capture)
 			return
 		case request.Watch:
-			s.stream(conn, requests, answer, t, request.After)
+			s.events(streamRequest{conn, requests, answer}, t, request.After)
 			return
+		case request.Wants:
+			s.wants(streamRequest{conn, requests, answer}, t)
+			return
+		case request.Refuse != nil:
+			err = s.writeResult(answer, refuse(t, *request.Refuse))
 		case request.Reload:
 			conn.work(func() { err = reload(t) })
 			err = s.writeResult(answer, err)

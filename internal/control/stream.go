@@ -17,28 +17,61 @@ import (
 // do not take a system call each.
 const flushDelay = 20 * time.Millisecond
 
-// stream answers a request for events, until the client or the target has ended. Then
-// the connection ends.
-func (s *Server) stream(conn *connection, requests *uapi.Decoder, answer *bufio.Writer, t Target, seq uint64) {
+// A request that is answered by a stream is the last one of its connection.
+type streamRequest struct {
+	conn     *connection
+	requests *uapi.Decoder
+	answer   *bufio.Writer
+}
+
+// events answers a request for events.
+func (s *Server) events(r streamRequest, t Target, seq uint64) {
 	watcher, ok := t.(Watcher)
 	if !ok {
-		s.writeResult(answer, &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon reports no events"})
+		s.writeResult(r.answer, &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon reports no events"})
 		return
 	}
+	stream(s, r, flushDelay, uapi.WriteEvent, func(ctx context.Context) iter.Seq[conf.Event] { return watcher.EventsAfter(ctx, seq) })
+}
+
+// wants answers a request for wants. A want is not delayed: a handshake waits for it.
+func (s *Server) wants(r streamRequest, t Target) {
+	wanter, ok := t.(Wanter)
+	if !ok {
+		s.writeResult(r.answer, &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon reports no wants"})
+		return
+	}
+	stream(s, r, 0, uapi.WriteWant, wanter.Wants)
+}
+
+// refuse passes a refusal to a Wanter.
+func refuse(t Target, r conf.Refusal) error {
+	wanter, ok := t.(Wanter)
+	if !ok {
+		return &uapi.Error{Errno: uapi.EPROTO, Sentence: "this daemon reports no wants"}
+	}
+	wanter.Refuse(r)
+	return nil
+}
+
+// stream writes what a target reports, until the client or the target has ended. Then
+// the connection ends.
+func stream[E any](s *Server, r streamRequest, delay time.Duration, write func(*bufio.Writer, *E) error, reports func(context.Context) iter.Seq[E]) {
+	conn, requests, answer := r.conn, r.requests, r.answer
 	if !conn.stream() {
 		s.writeResult(answer, &uapi.Error{Errno: uapi.EIO, Sentence: "too many programs read the events of this interface: end one of them"})
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	out := &lateWriter{w: answer, cancel: cancel}
+	out := &lateWriter{w: answer, delay: delay, cancel: cancel}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		requests.Next() // the end of the connection; a stream takes no other request
 		cancel()
 	}()
-	for e := range watcher.EventsAfter(ctx, seq) {
-		if out.write(&e) != nil {
+	for e := range reports(ctx) {
+		if out.write(func(w *bufio.Writer) error { return write(w, &e) }) != nil {
 			break
 		}
 	}
@@ -51,8 +84,9 @@ func (s *Server) stream(conn *connection, requests *uapi.Decoder, answer *bufio.
 	<-ended
 }
 
-// A lateWriter writes events, and flushes them soon after.
+// A lateWriter writes blocks, and flushes them after a delay.
 type lateWriter struct {
+	delay  time.Duration
 	cancel context.CancelFunc // called after an error
 
 	mu    sync.Mutex
@@ -61,14 +95,14 @@ type lateWriter struct {
 	err   error
 }
 
-func (l *lateWriter) write(e *conf.Event) error {
+func (l *lateWriter) write(block func(*bufio.Writer) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.err = uapi.WriteEvent(l.w, e)
+		l.err = block(l.w)
 	}
 	if l.timer == nil && l.err == nil {
-		l.timer = time.AfterFunc(flushDelay, l.flush)
+		l.timer = time.AfterFunc(l.delay, l.flush)
 	}
 	return l.err
 }

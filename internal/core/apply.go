@@ -60,6 +60,7 @@ type edit struct {
 
 	removed map[key.Public]removedPeer // removed by this Change
 	renamed map[*member]string         // new names, set when all are known
+	added   []*member
 	lookAll bool
 }
 
@@ -187,6 +188,7 @@ func (e *edit) peer(c *conf.PeerChange) {
 // ReplacePeers removed it, its greatest stamp.
 func (e *edit) add(public key.Public) *member {
 	p := e.m.add(public)
+	e.added = append(e.added, p)
 	if l, ok := e.removed[public]; ok {
 		delete(e.removed, public)
 		p.accepted = l.accepted
@@ -254,9 +256,13 @@ func (e *edit) publish() {
 	}
 }
 
-// look does what has become due, for the peers that the Change names or for all.
+// look answers what was kept for new peers, and does what has become due, for the peers
+// that the Change names or for all.
 func (e *edit) look(c *conf.Change) {
 	m := e.m
+	for _, p := range e.added {
+		m.answerKept(e.now, p)
+	}
 	if e.lookAll || c.Tunables != (conf.TunablesChange{}) {
 		for p := range m.list.all() {
 			m.look(e.now, p)

@@ -41,6 +41,10 @@
 //	answer          authenticates it, makes our response            → Send, Accepted
 //	completion      authenticates a response to our initiation      → Flush
 //
+// If there is no peer with the key of an initiation, but a program that may add one, the
+// initiation is kept in an unknown.Table. When Apply adds the peer, it is identified
+// again, and treated as if it had just arrived.
+//
 // No message changes a stamp, an endpoint or an index before its last AEAD has
 // passed (A7). Several responses may be tried on one initiation at once; none of
 // them changes it until one is authenticated (A13).

@@ -10,6 +10,7 @@ import (
 	"wgd/internal/index"
 	"wgd/internal/noise"
 	"wgd/internal/observe"
+	"wgd/internal/unknown"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -65,7 +66,20 @@ func (m *Machine) receiveInitiation(from wire.Endpoint, raw []byte) {
 	if !ok || m.identity == nil {
 		return
 	}
+	m.identify(from, msg)
+}
+
+func (m *Machine) identify(from wire.Endpoint, msg wire.Initiation) {
 	m.start(&identification{identity: m.identity.acquire(), from: from, msg: msg})
+}
+
+// answerKept answers the initiation that p has sent before it was added, as if it had
+// just arrived.
+func (m *Machine) answerKept(now clock.Now, p *member) {
+	kept, ok := m.unknown.TakeKey(now.Mono, p.public())
+	if ok && !p.removed && m.up && m.identity != nil {
+		m.identify(kept.From, kept.Message)
+	}
 }
 
 // identification is the job that decrypts the static key of an initiation.
@@ -95,11 +109,14 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 	}
 	p := m.members[w.public]
 	if cause := w.refusal(m, now, p); cause != NoCause {
+		defer w.state.Erase()
 		if cause == UnknownKey {
+			if w.keep(m, now) {
+				return
+			}
 			m.observed.AddSubject(now.Mono, observe.Event{Kind: conf.UnknownKey, Key: w.public, Address: w.from.Remote})
 		}
 		m.refuse(p, Output{Event: InitiationRefused, Cause: cause, Endpoint: w.from, PublicKey: w.public})
-		w.state.Erase()
 		return
 	}
 	next := &answer{
@@ -112,6 +129,13 @@ func (w *identification) finish(m *Machine, now clock.Now) {
 	}
 	w.identity.acquire()
 	m.start(next)
+}
+
+// keep keeps the initiation until there is a peer with its key, and reports whether it
+// did: if somebody may add such a peer, and the key can be that of one (A11, A57).
+func (w *identification) keep(m *Machine, now clock.Now) bool {
+	return !w.public.LowOrder() && !ours(m.identity, w.public) &&
+		m.unknown.Key(now.Mono, w.public, unknown.Initiation{From: w.from, Message: w.msg})
 }
 
 // refusal returns why the initiation of p, which may be nil, is refused before it

@@ -11,6 +11,7 @@ import (
 	"wgd/internal/cookie"
 	"wgd/internal/index"
 	"wgd/internal/peer"
+	"wgd/internal/unknown"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -21,6 +22,7 @@ type host struct {
 	n        int
 	m        *Machine
 	index    *index.Table
+	unknown  *unknown.Table
 	gate     *cookie.Gate
 	private  key.Private
 	public   key.Public
@@ -66,7 +68,8 @@ func (h *host) restart(ceiling wire.TAI64N, received map[key.Public]wire.TAI64N)
 	for i := range seed {
 		seed[i] = byte(h.w.dice.Uint32())
 	}
-	h.m = New(Options{Rand: rand.NewChaCha8(seed), Index: h.index, Ceiling: ceiling, Received: received})
+	h.unknown = unknown.New()
+	h.m = New(Options{Rand: rand.NewChaCha8(seed), Index: h.index, Unknown: h.unknown, Ceiling: ceiling, Received: received})
 	h.reported = reported{}
 	h.gate = cookie.NewGate(h.public, rand.NewChaCha8(seed))
 	h.accepted = map[key.Public]wire.TAI64N{}

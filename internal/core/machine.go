@@ -11,6 +11,7 @@ import (
 	"wgd/internal/noise"
 	"wgd/internal/observe"
 	"wgd/internal/peer"
+	"wgd/internal/unknown"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -22,6 +23,9 @@ type Options struct {
 	// What the previous process left behind (A20, A21).
 	Ceiling  wire.TAI64N                // no own stamp may be at or below it
 	Received map[key.Public]wire.TAI64N // greatest stamp accepted from each peer; New copies it
+
+	// Unknown keeps initiations of peers that may be added soon; nil: none are kept.
+	Unknown *unknown.Table
 
 	// Resolver follows the names of endpoints; nil: names are kept but not followed.
 	Resolver Resolver
@@ -37,6 +41,7 @@ type Machine struct {
 	index    *index.Table
 	common   *peer.Common
 	resolver Resolver
+	unknown  *unknown.Table
 	routes   atomic.Pointer[Routes]
 
 	up       bool
@@ -70,6 +75,7 @@ func New(o Options) *Machine {
 		random:   o.Rand,
 		index:    o.Index,
 		resolver: o.Resolver,
+		unknown:  o.Unknown,
 		tunables: conf.DefaultTunables(),
 		members:  make(map[key.Public]*member),
 		names:    make(map[string]*member),
@@ -110,6 +116,7 @@ func (m *Machine) Down(clock.Now) {
 	if m.resolver != nil {
 		m.resolver.Pause()
 	}
+	m.unknown.Clear()
 	for p := range m.list.all() {
 		m.quiet(p)
 	}

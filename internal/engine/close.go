@@ -18,6 +18,7 @@ func (e *Engine) end(reason error) {
 	close(e.closing)
 	e.workers.close()
 	e.names.Close()
+	e.unknown.End()
 	e.world.TUN.Close()
 	e.running.Wait()
 	e.stamps.close(e.erase())

@@ -17,6 +17,7 @@ import (
 	"wgd/internal/resolve/follow"
 	"wgd/internal/sys/link"
 	"wgd/internal/sys/pages"
+	"wgd/internal/unknown"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -52,6 +53,7 @@ type Engine struct {
 	started    time.Time
 	routes     *routes
 	names      *follow.Follower
+	unknown    *unknown.Table
 	found      atomic.Bool // names has endpoints for the machine
 
 	mu      sync.Mutex // guards machine, up and fault
@@ -100,6 +102,7 @@ func Open(world World, memory Memory) *Engine {
 		admission: driver.Admission{
 			Gate: cookie.NewGate(key.Public{}, world.Rand), Index: idx, Capacity: driver.Capacity,
 		},
+		unknown: unknown.New(),
 		stamps:  startStamps(world.Stamps, world.Clock, world.Log),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -113,6 +116,7 @@ func Open(world World, memory Memory) *Engine {
 		Index:    idx,
 		Ceiling:  memory.Ceiling,
 		Received: memory.Received,
+		Unknown:  e.unknown,
 		Resolver: e.names,
 	})
 	e.machine = machine

@@ -28,6 +28,9 @@ type Request struct {
 
 	Watch bool // events=SEQ: the client requests the events after number After
 	After uint64
+
+	Wants  bool          // wants=1: the client requests the wants
+	Refuse *conf.Refusal // refuse=1: the client refuses a want; nil: it does not
 }
 
 // A Decoder reads the requests of a connection, one after the other.
@@ -88,6 +91,10 @@ func (d *Decoder) Next() (Request, error) {
 		return d.capture()
 	case bytes.HasPrefix(line, []byte(watchName+"=")):
 		return d.watch(line)
+	case string(line) == "wants=1":
+		return Request{Wants: true}, d.nothingMore("wants=1")
+	case string(line) == "refuse=1":
+		return d.refusal()
 	case string(line) == "set=1":
 		return d.set()
 	}

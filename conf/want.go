@@ -1,0 +1,53 @@
+package conf
+
+import (
+	"net/netip"
+	"time"
+
+	"wgd/key"
+)
+
+// A Want is something that arrived at an interface for a peer that it does not have.
+// A program that knows the peer can add it; what arrived then goes on. Or it refuses
+// the Want.
+type Want struct {
+	// Kind says what arrived.
+	Kind WantKind
+	// Key is the public key that the sender claims to have, with UnknownPeerKey.
+	// Nothing proves it yet.
+	Key key.Public
+	// Endpoint is the address and port of the sender, with UnknownPeerKey. Anybody can
+	// forge it.
+	Endpoint netip.AddrPort
+	// Missed is the number of wants that were not reported, with WantsMissed.
+	Missed uint64
+}
+
+// WantKind is the kind of a Want. Readers should accept those that they do not know:
+// later versions may have more.
+type WantKind string
+
+// The kinds of Want.
+const (
+	// WantsBegin: the first in each stream. From now on, wants are reported.
+	WantsBegin WantKind = "begin"
+	// WantsMissed: the reader was too slow, or there were too many wants. What was
+	// missed is reported when it arrives again, after a minute at the latest.
+	WantsMissed WantKind = "missed"
+	// UnknownPeerKey: an initiation whose sender knows the public key of the interface
+	// arrived, and the sender's own key is of no peer.
+	UnknownPeerKey WantKind = "unknown_key"
+)
+
+// MaxRefusal is the maximum time for which a Want is refused, and the minimum time
+// between two wants about the same subject that nobody has refused.
+const MaxRefusal = time.Minute
+
+// A Refusal says that nobody will add the peer of a Want.
+type Refusal struct {
+	// Key is that of the Want.
+	Key key.Public
+	// For is how long the same subject is not reported again: from 0, for a failure
+	// that is over soon, to MaxRefusal.
+	For time.Duration
+}

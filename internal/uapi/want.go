@@ -1,0 +1,83 @@
+package uapi
+
+import (
+	"bufio"
+	"bytes"
+	"time"
+
+	"wgd/conf"
+	"wgd/key"
+)
+
+// wantRows are the keys of a want, in the order of their lines. A want has the lines of
+// those of its fields that are not zero, and ends with an empty line.
+var wantRows = []row[struct{}, conf.Want]{
+	{name: "want", value: "a word", meaning: "what arrived, see below",
+		answer: func(o *out, name string, w *conf.Want) { o.text(name, string(w.Kind)) }},
+	{name: peerKeyName, value: hexKey, meaning: "the public key that the sender claims to have",
+		answer: func(o *out, name string, w *conf.Want) {
+			if !w.Key.IsZero() {
+				o.public(name, &w.Key)
+			}
+		}},
+	{name: "endpoint", value: "ADDRESS:PORT, or [ADDRESS]:PORT for IPv6", meaning: "the address and port of the sender",
+		answer: func(o *out, name string, w *conf.Want) {
+			if w.Endpoint.IsValid() {
+				o.address(name, w.Endpoint)
+			}
+		}},
+	{name: "missed", value: "a number", meaning: "with missed: how many wants were not reported",
+		answer: func(o *out, name string, w *conf.Want) {
+			if w.Missed != 0 {
+				o.number(name, w.Missed)
+			}
+		}},
+}
+
+// WantKeys describes the keys of a want.
+func WantKeys() []Key { return describe(wantRows) }
+
+// WriteWant writes a want, which is an answer to wants=1. There may be any number, and
+// WriteResult after the last.
+func WriteWant(w *bufio.Writer, want *conf.Want) error {
+	o := &out{Writer: w}
+	for i := range wantRows {
+		r := &wantRows[i]
+		r.answer(o, r.name, want)
+	}
+	return o.WriteByte('\n')
+}
+
+// refusal reads the rest of refuse=1.
+func (d *Decoder) refusal() (Request, error) {
+	r := conf.Refusal{For: conf.MaxRefusal}
+	err := d.readRest(func(line []byte) *Error { return refusalLine(&r, line) })
+	if err == nil && r.Key.IsZero() {
+		err = refusef(EINVAL, "refuse=1 without a subject: give the public_key of the want")
+	}
+	if err != nil {
+		return Request{}, err
+	}
+	return Request{Refuse: &r}, nil
+}
+
+func refusalLine(r *conf.Refusal, line []byte) *Error {
+	name, value, _ := bytes.Cut(line, []byte{'='})
+	switch string(name) {
+	case peerKeyName:
+		public, err := key.ParsePublicHex(string(value))
+		if err != nil {
+			return refusef(EINVAL, "%s: %v", name, err)
+		}
+		r.Key = public
+	case "seconds":
+		var n uint16
+		if err := parseInto(&n, string(name), value); err != nil || time.Duration(n)*time.Second > conf.MaxRefusal {
+			return refusef(EINVAL, "seconds: give a number from 0 to %d", conf.MaxRefusal/time.Second)
+		}
+		r.For = time.Duration(n) * time.Second
+	default:
+		return refusef(EINVAL, "%s: not a line of a refusal: it has public_key= and seconds=", quoteName(line))
+	}
+	return nil
+}
