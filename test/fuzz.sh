@@ -9,7 +9,8 @@ if [ $# -eq 2 ]; then
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
 	try() {
-		"${GO:-go}" test -run '^$' -fuzz "^$2\$" -parallel 1 -fuzztime "${FUZZTIME:-10s}" "$(dirname "$1")" >"$log" 2>&1
+		# In its folder, which may belong to another module.
+		(cd "$(dirname "$1")" && "${GO:-go}" test -run '^$' -fuzz "^$2\$" -parallel 1 -fuzztime "${FUZZTIME:-10s}" .) >"$log" 2>&1
 	}
 	# If the time is over in the middle of an input, Go reports a failure (golang/go#75804): about once
 	# in thirty runs. Without a failing input, try again, so often that it is no accident any more.
