@@ -3,24 +3,30 @@ GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?=
 SCALE    ?=
+STORE    ?= 1000000
 FINDINGS ?=
 # Packages other than test/e2e, which has a part of its own. Of these, test/spread needs simulated hosts too.
 PACKAGES  = $(shell $(GO) list ./... | grep -v '^wgd/test/e2e')
 # Rooms whose arithmetic must hold on 32 bits too (A37, B4).
 NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./internal/session ./internal/core ./internal/allowedips
 
+# The module of wgd-peers, so that its stores are in no daemon.
+PEERS     = cmd/wgd-peers
+
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop bench scale findings clean
+.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop bench scale scale-peers findings clean
 
 # The parts run one after the other, with -j as well: each uses the whole machine.
 .NOTPARALLEL:
 
 build:
 	$(GO) build -o bin/ ./cmd/...
+	$(GO) build -C $(PEERS) -o $(CURDIR)/bin/ .
 
 install:
 	$(GO) install ./cmd/...
+	$(GO) install -C $(PEERS) .
 
 # bin/wgd_VERSION_ARCH.deb, with nfpm, which go.mod of packaging/deb pins.
 deb:
@@ -44,8 +50,10 @@ vet:
 	$(call part,vet)
 	$(GO) vet ./...
 	cd test/interop && $(GO) vet ./...
+	cd $(PEERS) && $(GO) vet ./...
 	$(call part,staticcheck)
 	$(GO) tool staticcheck ./...
+	@staticcheck=$$($(GO) tool -n staticcheck) && cd $(PEERS) && "$$staticcheck" ./...
 
 archtest:
 	$(call part,archtest: the arrows and rules of docs/architecture.md)
@@ -58,6 +66,8 @@ commits:
 unit:
 	$(call part,unit tests under the race detector)
 	$(GO) test -race -timeout 10m $(PACKAGES)
+	$(call part,unit tests of wgd-peers$(comma) without the race detector$(comma) with which SQLite takes long to compile)
+	cd $(PEERS) && $(GO) test -timeout 10m ./...
 
 # Tests that the race detector would disturb, because it allocates memory
 # itself: all tests in files that are built
@@ -111,6 +121,10 @@ bench:
 # make scale SCALE='-only storm'
 scale:
 	$(GO) run ./test/scale $(SCALE)
+
+# A store with a million peers: memory, and times. make scale-peers STORE=100000
+scale-peers:
+	cd $(PEERS) && $(GO) test -count=1 -v -timeout 30m -run TestSize ./sqlite -peers $(STORE)
 
 # As root, and not in CI: do the findings still hold? make findings FINDINGS=findings/nft-netdev-chain.sh
 findings:

@@ -8,5 +8,6 @@ package man
 //go:generate sh -c "go run wgd/cmd/wgconfig --man > wgconfig.8"
 //go:generate sh -c "go run wgd/cmd/wg-ifconfig --man > wg-ifconfig.8"
 //go:generate sh -c "go run wgd/cmd/wg-keygen --man > wg-keygen.8"
+//go:generate sh -c "go run -C ../../cmd/wgd-peers . --man > wgd-peers.8"
 //go:generate sh -c "go run wgd/docs/man/wgdconf > wgd.conf.5"
 //go:generate sh -c "go run wgd/docs/man/wgdevice > wg.4"

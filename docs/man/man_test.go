@@ -14,16 +14,22 @@ var pages = map[string][]string{
 	"wgconfig.8":    {"wgd/cmd/wgconfig", "--man"},
 	"wg-ifconfig.8": {"wgd/cmd/wg-ifconfig", "--man"},
 	"wg-keygen.8":   {"wgd/cmd/wg-keygen", "--man"},
+	"wgd-peers.8":   {"wgd/cmd/wgd-peers", "--man"},
 	"wgd.conf.5":    {"wgd/docs/man/wgdconf"},
 	"wg.4":          {"wgd/docs/man/wgdevice"},
 }
+
+// otherModules are the folders of programs that are not of this module.
+var otherModules = map[string]string{"wgd/cmd/wgd-peers": "../../cmd/wgd-peers"}
 
 // The pages are what the programs print.
 func TestPagesAreCurrent(t *testing.T) {
 	readTables(t)
 	program := filepath.Join(t.TempDir(), "program")
 	for page, call := range pages {
-		if out, err := exec.Command("go", "build", "-o", program, call[0]).CombinedOutput(); err != nil {
+		build := exec.Command("go", "build", "-o", program, call[0])
+		build.Dir = otherModules[call[0]]
+		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", call[0], err, out)
 		}
 		made, err := exec.Command(program, call[1:]...).Output()
@@ -51,7 +57,7 @@ func TestPagesAreKnown(t *testing.T) {
 // readTables reads the sources of the pages, so that the go command does not
 // use a cached result of this test when they have changed.
 func readTables(t *testing.T) {
-	for _, pattern := range []string{"../../cmd/*/*.go", "../../internal/cli/*.go", "../../conf/*.go", "../../internal/wgconf/*.go", "wgdconf/*.go", "wgdevice/*.go"} {
+	for _, pattern := range []string{"../../cmd/*/*.go", "../../cmd/wgd-peers/*/*.go", "../../internal/cli/*.go", "../../conf/*.go", "../../internal/wgconf/*.go", "wgdconf/*.go", "wgdevice/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)

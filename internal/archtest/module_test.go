@@ -76,3 +76,28 @@ func TestOtherModulesCanImport(t *testing.T) {
 	run(append([]string{"mod", "edit"}, strings.Fields(strings.TrimSuffix(edit, where)+"="+root)...)...)
 	run("build", "./...")
 }
+
+// TestStoresAreInNoDaemon: what the stores of wgd-peers need is required by its own module
+// only, so that no other program can contain it.
+func TestStoresAreInNoDaemon(t *testing.T) {
+	requires := func(file string) (found []string) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"modernc.org/", "go.etcd.io/"} {
+			if strings.Contains(string(text), name) {
+				found = append(found, name)
+			}
+		}
+		return found
+	}
+	for _, file := range []string{"../../go.mod", "../../go.sum"} {
+		if found := requires(file); len(found) > 0 {
+			t.Errorf("%s has %q: only %s may require them", file, found, peersModule)
+		}
+	}
+	if found := requires("../../" + peersModule + "/go.mod"); len(found) == 0 {
+		t.Errorf("%s requires no store: correct this test", peersModule)
+	}
+}

@@ -28,6 +28,8 @@ var thirdNames = map[string]string{
 	nftables: "google/nftables",
 	dbus:     "godbus",
 	promhttp: "client_golang",
+	sqlite:   "modernc.org/sqlite",
+	qrcode:   "rsc.io/qr",
 }
 
 var (

@@ -27,6 +27,8 @@ const (
 	dnsmsg   = "golang.org/x/net/dns/dnsmessage"
 	dbus     = "github.com/godbus/dbus/v5"
 	promhttp = "github.com/prometheus/client_golang/..."
+	sqlite   = "modernc.org/sqlite/..."
+	qrcode   = "rsc.io/qr"
 )
 
 // rooms has the arrows of docs/architecture.md. A new arrow is added here, in the
@@ -49,6 +51,13 @@ var rooms = map[string]room{
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli", "internal/sys/file"}},
 	"cmd/wg-ifconfig": {imports: []string{
 		"conf", "internal/quote", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},
+	"cmd/wgd-peers": {imports: []string{
+		"cmd/wgd-peers/peerfile", "cmd/wgd-peers/sqlite", "cmd/wgd-peers/store", "conf", "key", "internal/cli", "internal/explain", "internal/quote", "internal/resolve",
+		"internal/sys/file", "internal/sys/process", "internal/wgconf"}, third: []string{qrcode}},
+	"cmd/wgd-peers/peerfile": {imports: []string{"cmd/wgd-peers/store", "conf", "key", "internal/quote", "internal/wgconf", "internal/wire"}},
+	"cmd/wgd-peers/sqlite": {imports: []string{
+		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{sqlite}},
+	"cmd/wgd-peers/store":  {imports: []string{"conf", "key", "internal/quote", "internal/resolve", "internal/wire"}},
 	"internal/cli/show":    {imports: []string{"key", "conf", "internal/explain", "internal/quote"}},
 	"internal/cli":         {imports: []string{"key", "internal/quote", "internal/sys/term"}},
 	"internal/cli/clitest": {forTests: true, imports: []string{"key", "internal/cli"}},

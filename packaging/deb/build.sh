@@ -19,8 +19,15 @@ trap 'rm -rf "$work"' EXIT
 export TREE="$work/tree"
 
 mkdir -p "$TREE/usr/bin" "$TREE/usr/lib/systemd/system" "$TREE/usr/share/doc/wgd"
-CGO_ENABLED=0 GOARCH=$ARCH $GO build -trimpath -buildvcs=false \
-	-ldflags "-s -w -X wgd/internal/cli.version=$VERSION" -o "$TREE/usr/bin/" ./cmd/...
+# build MODULE PACKAGES GOARCH FOLDER OPTIONS...: wgd-peers is a module of its own.
+build() {
+	module=$1 packages=$2 arch=$3 folder=$4
+	shift 4
+	(cd "$module" && CGO_ENABLED=0 GOARCH=$arch $GO build -buildvcs=false "$@" -o "$folder/" "$packages")
+}
+flags="-s -w -X wgd/internal/cli.version=$VERSION"
+build . ./cmd/... "$ARCH" "$TREE/usr/bin" -trimpath -ldflags "$flags"
+build cmd/wgd-peers . "$ARCH" "$TREE/usr/bin" -trimpath -ldflags "$flags"
 cp packaging/systemd/wgd@.service "$TREE/usr/lib/systemd/system/"
 
 for page in docs/man/*.[1-9]; do
@@ -33,13 +40,15 @@ done
 programs=$TREE/usr/bin
 if [ "$ARCH" != "$($GO env GOHOSTARCH)" ]; then
 	programs=$work/programs
-	GOARCH=$($GO env GOHOSTARCH) $GO build -buildvcs=false -o "$programs/" ./cmd/...
+	host=$($GO env GOHOSTARCH)
+	build . ./cmd/... "$host" "$programs"
+	build cmd/wgd-peers . "$host" "$programs"
 fi
 bash=$TREE/usr/share/bash-completion/completions
 zsh=$TREE/usr/share/zsh/vendor-completions
 fish=$TREE/usr/share/fish/vendor_completions.d
 mkdir -p "$bash" "$zsh" "$fish"
-for program in wgd wgconfig wg-keygen wg-ifconfig; do
+for program in wgd wgd-peers wgconfig wg-keygen wg-ifconfig; do
 	"$programs/$program" completion bash > "$bash/$program"
 	"$programs/$program" completion zsh > "$zsh/_$program"
 	"$programs/$program" completion fish > "$fish/$program.fish"

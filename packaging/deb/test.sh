@@ -28,7 +28,7 @@ cmp "$work"/1/*.deb "$work"/2/*.deb || { echo "two builds differ" >&2; exit 1; }
 		/usr/share/man/man5/ /usr/share/man/man8/ /usr/share/zsh/ /usr/share/zsh/vendor-completions/; do
 		echo "drwxr-xr-x root/root .$folder"
 	done
-	for program in wgd wgconfig wg-ifconfig wg-keygen; do
+	for program in wgd wgd-peers wgconfig wg-ifconfig wg-keygen; do
 		echo "-rwxr-xr-x root/root ./usr/bin/$program"
 		for file in bash-completion/completions/$program zsh/vendor-completions/_$program \
 			fish/vendor_completions.d/$program.fish man/man8/$program.8.gz; do
