@@ -35,7 +35,10 @@ type Event struct {
 	Renewed bool
 	// After is the duration of a handshake; with PeerBack, the time since PeerQuiet.
 	After time.Duration
-	// Cause is a word for Reason, with HandshakeFailed and SessionEnded.
+	// Count is the number of packets, with PacketsDropped.
+	Count uint64
+	// Cause is a word for Reason, with HandshakeFailed, SessionEnded and
+	// PacketsDropped.
 	Cause string
 	// Reason says why, or what. It is for a person.
 	Reason string
@@ -91,6 +94,10 @@ const (
 	PeerQuiet EventKind = "peer-quiet"
 	// PeerBack: after PeerQuiet, something came back from the peer.
 	PeerBack EventKind = "peer-back"
+	// PacketsDropped: Count packets were refused or dropped because of Cause, since
+	// the last such event of that Cause. The peer is set if all were from that one;
+	// Endpoint is the sender of the last, if it is known.
+	PacketsDropped EventKind = "packets-dropped"
 	// SessionEnded: the peer had a session, and has none now. Without a peer, the
 	// sessions of all peers have ended.
 	SessionEnded EventKind = "session-ended"

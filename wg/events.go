@@ -42,11 +42,14 @@ type Event struct {
 	// After is the duration of the handshake, with HandshakeDone and
 	// HandshakeFailed; with PeerBack, the time since PeerQuiet.
 	After time.Duration
+	// Count is the number of packets, with PacketsDropped.
+	Count uint64
 	// Cause is Reason as a word for programs, such as "no-answer", with
-	// HandshakeFailed and SessionEnded. The manual of the control socket lists the
+	// HandshakeFailed, SessionEnded and PacketsDropped. The manual of the control socket lists the
 	// words; later versions may have more.
 	Cause string
-	// Reason says why, with Faulted, HandshakeFailed, SessionEnded and NameFailed, or what has changed,
+	// Reason says why, with Faulted, HandshakeFailed, SessionEnded,
+	// PacketsDropped and NameFailed, or what has changed,
 	// with ConfigurationChanged. It is for a person.
 	Reason string
 	// By is the process that has changed the configuration, with ConfigurationChanged.
@@ -98,6 +101,12 @@ const (
 	ConfigurationChanged
 	// PeerBack: after PeerQuiet, something came back from the peer.
 	PeerBack
+	// PacketsDropped: Count packets were refused or dropped because of Cause, since the
+	// last such event of that Cause. It comes up to 5 seconds later, and while packets
+	// continue to be dropped for this Cause, after longer and longer pauses, of up to
+	// 5 minutes. The Peer is set if all packets were from that peer and this is known;
+	// the Endpoint, if it is known, is the sender of the last one.
+	PacketsDropped
 )
 
 var eventKinds = [...]string{
@@ -105,7 +114,7 @@ var eventKinds = [...]string{
 	HandshakeDone: "handshake-done", HandshakeFailed: "handshake-failed", EndpointMoved: "endpoint-moved",
 	PeerQuiet: "peer-quiet", SessionEnded: "session-ended",
 	NameFailed: "name-failed", NameFound: "name-found", EventsMissed: "events-missed",
-	ConfigurationChanged: "configuration-changed", PeerBack: "peer-back",
+	ConfigurationChanged: "configuration-changed", PeerBack: "peer-back", PacketsDropped: "packets-dropped",
 }
 
 // String returns the kind as a word, such as "up" or "handshake-done".
@@ -242,12 +251,13 @@ func (s *events) take(seq uint64) (e Event, wait <-chan struct{}, ok bool) {
 var peerKinds = map[engine.EventKind]EventKind{
 	engine.HandshakeDone: HandshakeDone, engine.HandshakeFailed: HandshakeFailed, engine.EndpointMoved: EndpointMoved,
 	engine.PeerQuiet: PeerQuiet, engine.PeerBack: PeerBack, engine.SessionEnded: SessionEnded, engine.NameFailed: NameFailed, engine.NameFound: NameFound,
+	engine.PacketsDropped: PacketsDropped,
 }
 
 // peerEvent emits an event of the engine.
 func (s *events) peerEvent(e engine.Event) {
 	s.emit(Event{
 		Kind: peerKinds[e.Kind], Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint.Remote,
-		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Cause: e.Cause, Reason: e.Reason,
+		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Count: e.Count, Cause: e.Cause, Reason: e.Reason,
 	})
 }

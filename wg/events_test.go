@@ -174,13 +174,13 @@ func with(e Event, kind EventKind) Event {
 // Each kind of event has a word of its own.
 func TestEventKinds(t *testing.T) {
 	seen := map[string]bool{EventKind(0).String(): true}
-	for k := WentUp; k <= PeerBack; k++ {
+	for k := WentUp; k <= PacketsDropped; k++ {
 		if seen[k.String()] || k.String() == "" {
 			t.Errorf("kind %d is called %q", k, k)
 		}
 		seen[k.String()] = true
 	}
-	if got := (PeerBack + 1).String(); got != "unknown" {
+	if got := (PacketsDropped + 1).String(); got != "unknown" {
 		t.Errorf("got %q, want unknown", got)
 	}
 }

@@ -52,6 +52,7 @@ type Shared struct {
 
 	Counters  *Counters
 	Unreached Unreached
+	Spoofing  peer.Sole // the peer of DropSource
 
 	Sent, Received Tally // packets in authentic messages, keepalives included
 

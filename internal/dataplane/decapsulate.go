@@ -237,9 +237,16 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 		begun = true
 	}
 	if refused > 0 {
-		d.Drops.Add(DropSource, refused)
-		p.NoteRefusedSource(j.now, last, refused)
+		d.refuse(j.now, p, last, refused)
 	}
+}
+
+// refuse counts n packets of p from inner addresses that are not its own, the last of
+// them a.
+func (d *Decapsulator) refuse(now clock.Time, p *peer.Peer, a netip.Addr, n int) {
+	d.Drops.Add(DropSource, n)
+	p.NoteRefusedSource(now, a, n)
+	d.Spoofing.Note(p)
 }
 
 // owns reports whether a belongs to p by the routing table of the whole interface

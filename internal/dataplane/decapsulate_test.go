@@ -380,6 +380,9 @@ func TestMappedSourceOfAnother(t *testing.T) {
 	b.wantDrops(map[Drop]uint64{DropSource: 3})
 	// The peer keeps the last source that was refused.
 	r, ok := b.peer.RefusedSource()
+	if p := b.Shared.Spoofing.Take(); p != b.peer {
+		t.Errorf("the peer is %p, want %p", p, b.peer)
+	}
 	if want := netip.MustParseAddr("::ffff:10.0.0.9"); !ok || r.Address != want || r.Count != 3 || r.First == 0 {
 		t.Errorf("recorded: %+v, %v, want %s, 3 times", r, ok, want)
 	}

@@ -73,10 +73,11 @@ type Engine struct {
 	sockets  socketsInUse // changed under applying only
 
 	// Used by coreLoop only.
-	sender   *sender
-	flusher  *dataplane.Encapsulator
-	flushing *dataplane.SealJob
-	outputs  []core.Output
+	sender     *sender
+	flusher    *dataplane.Encapsulator
+	dropReport dropReport
+	flushing   *dataplane.SealJob
+	outputs    []core.Output
 
 	running sync.WaitGroup
 	closing chan struct{}

@@ -20,6 +20,7 @@ const (
 	SessionEnded // Cause, Reason; all sessions, if it has no Peer
 	NameFailed   // Reason
 	NameFound
+	PacketsDropped // Cause, Reason, Count; Peer, if all were from one; Endpoint of the last
 )
 
 // An Event is a change of the state of a peer.
@@ -31,6 +32,7 @@ type Event struct {
 	Initiator bool
 	Renewed   bool
 	After     time.Duration
+	Count     uint64
 	Cause     string // a word
 	Reason    string
 }

@@ -33,6 +33,7 @@ func (e *Engine) coreLoop() {
 		next := d.Deliver(e.machine, now, e.drops)
 		e.mu.Unlock()
 		e.carryOut()
+		e.reportDrops(now)
 		if e.inbox.waiting() > 0 && e.workers.room() > 0 {
 			e.inbox.ring() // the messages taken started no job whose end would ring
 		}
@@ -50,6 +51,9 @@ func (e *Engine) coreLoop() {
 // sleep returns how long to sleep if the next timer is due at next.
 func (e *Engine) sleep(next clock.Time) time.Duration {
 	wait := longestSleep
+	if e.world.Events != nil {
+		wait = dropInterval
+	}
 	if next != clock.Never {
 		wait = min(wait, next.Sub(e.world.Clock().Mono))
 	}

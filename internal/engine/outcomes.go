@@ -6,6 +6,8 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/core"
+	"wgd/internal/peer"
+	"wgd/internal/wire"
 )
 
 // timeBounds are those of the histogram of the time that handshakes take.
@@ -33,12 +35,25 @@ var outcomeTable = []struct {
 	{conf.RefusedResponse, core.ResponseRefused, []core.Cause{core.NotAuthentic, core.Changed}},
 }
 
+// An ending is how a handshake failed, or a message of one was refused.
+type ending struct {
+	event core.Event
+	cause core.Cause
+}
+
+// caused is what is known about the handshakes or messages with one ending.
+type caused struct {
+	count uint64
+	peers peer.Sole
+	from  wire.Endpoint // the sender of the last message
+}
+
 // outcomes counts how handshakes ended.
 type outcomes struct {
 	mu        sync.Mutex
 	initiator uint64 // completed
 	responder uint64 // completed
-	caused    map[core.Event]map[core.Cause]uint64
+	caused    map[ending]*caused
 	times     [len(timeBounds) + 1]uint64 // of those completed as the initiator
 	sum       time.Duration
 }
@@ -65,12 +80,16 @@ func (o *outcomes) note(out *core.Output) {
 		o.sum += out.After
 	case core.GivenUp, core.InitiationRefused, core.ResponseRefused:
 		if o.caused == nil {
-			o.caused = make(map[core.Event]map[core.Cause]uint64)
+			o.caused = make(map[ending]*caused)
 		}
-		if o.caused[out.Event] == nil {
-			o.caused[out.Event] = make(map[core.Cause]uint64)
+		c := o.caused[ending{out.Event, out.Cause}]
+		if c == nil {
+			c = &caused{}
+			o.caused[ending{out.Event, out.Cause}] = c
 		}
-		o.caused[out.Event][out.Cause]++
+		c.count++
+		c.peers.Note(out.Peer)
+		c.from = out.Endpoint
 	}
 }
 
@@ -83,7 +102,11 @@ func (o *outcomes) summarize(s *conf.Summary) {
 	}
 	for _, row := range outcomeTable {
 		for _, cause := range row.causes {
-			s.Handshakes = append(s.Handshakes, conf.HandshakeCount{Outcome: row.outcome, Reason: causeWords[cause], Count: o.caused[row.event][cause]})
+			count := uint64(0)
+			if c := o.caused[ending{row.event, cause}]; c != nil {
+				count = c.count
+			}
+			s.Handshakes = append(s.Handshakes, conf.HandshakeCount{Outcome: row.outcome, Reason: causeWords[cause], Count: count})
 		}
 	}
 	s.HandshakeTime = histogram(timeBounds[:], o.times[:], o.sum.Seconds())

@@ -3,6 +3,7 @@ package peer
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"wgd/internal/clock"
 )
@@ -44,4 +45,28 @@ func (p *Peer) RefusedSource() (RefusedSource, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.RefusedSource, true
+}
+
+// Sole is the peer that some events are about, if they are all about the same one. The
+// zero Sole has no events.
+type Sole struct{ peer atomic.Pointer[Peer] }
+
+var several = &Peer{}
+
+// Note adds an event; nil stands for no peer, or one that is not known.
+func (s *Sole) Note(p *Peer) {
+	if p == nil {
+		p = several
+	}
+	if !s.peer.CompareAndSwap(nil, p) && s.peer.Load() != p {
+		s.peer.Store(several)
+	}
+}
+
+// Take returns the peer, or nil if there is none or several. It forgets the events.
+func (s *Sole) Take() *Peer {
+	if p := s.peer.Swap(nil); p != several {
+		return p
+	}
+	return nil
 }

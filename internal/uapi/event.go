@@ -80,6 +80,9 @@ var eventRows = []row[struct{}, conf.Event]{
 	{name: "after_nsec", value: "a number", meaning: "the duration of the handshake, or with peer-back the time since peer-quiet, in nanoseconds",
 		answer: durationLine(func(e *conf.Event) *time.Duration { return &e.After }),
 		read:   readDuration(func(e *conf.Event) *time.Duration { return &e.After })},
+	{name: "count", value: "a number", meaning: "with packets-dropped: how many packets",
+		answer: countLine(func(e *conf.Event) *uint64 { return &e.Count }),
+		read:   readCount(func(e *conf.Event) *uint64 { return &e.Count })},
 	{name: "cause", value: "a word", meaning: "a word for the reason, see below",
 		answer: textLine(func(e *conf.Event) *string { return &e.Cause }),
 		read:   readText(func(e *conf.Event) *string { return &e.Cause })},
@@ -87,12 +90,8 @@ var eventRows = []row[struct{}, conf.Event]{
 		answer: textLine(func(e *conf.Event) *string { return &e.Reason }),
 		read:   readText(func(e *conf.Event) *string { return &e.Reason })},
 	{name: "missed", value: "a number", meaning: "with events-missed: how many events are lost to this reader",
-		answer: func(o *out, name string, e *conf.Event) {
-			if e.Missed != 0 {
-				o.number(name, e.Missed)
-			}
-		},
-		read: func(e *conf.Event, name string, value []byte) error { return parseInto(&e.Missed, name, value) }},
+		answer: countLine(func(e *conf.Event) *uint64 { return &e.Missed }),
+		read:   readCount(func(e *conf.Event) *uint64 { return &e.Missed })},
 	{name: "pid", value: "a number", meaning: "the process that sent the request",
 		answer: func(o *out, name string, e *conf.Event) {
 			if e.By.PID > 0 {
@@ -157,6 +156,18 @@ func readBit(f field[bool]) func(*conf.Event, string, []byte) error {
 		}
 		return err
 	}
+}
+
+func countLine(f field[uint64]) func(*out, string, *conf.Event) {
+	return func(o *out, name string, e *conf.Event) {
+		if n := *f(e); n != 0 {
+			o.number(name, n)
+		}
+	}
+}
+
+func readCount(f field[uint64]) func(*conf.Event, string, []byte) error {
+	return func(e *conf.Event, name string, value []byte) error { return parseInto(f(e), name, value) }
 }
 
 func durationLine(f field[time.Duration]) func(*out, string, *conf.Event) {

@@ -63,6 +63,8 @@ func TestWatch(t *testing.T) {
 	a.Must("rm %s/full", disk)
 	until("/run/log.out", "events are written again")
 
+	a.Must(`bash -c "echo x >/dev/udp/127.0.0.1/$(wg show wg0 listen-port)"`)
+	until("/run/watch.out", "wg0: a packet was dropped (not-a-message): not a WireGuard message")
 	a.Must("wg set wg0 peer $(wg show wg0 peers) remove")
 	until("/run/watch.out", ": the session has ended: the peer was removed")
 

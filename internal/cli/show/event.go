@@ -24,6 +24,7 @@ type JSONEvent struct {
 	Initiator bool    `json:"initiator,omitempty"`
 	Renewed   bool    `json:"renewed,omitempty"`
 	After     float64 `json:"after,omitempty"` // in seconds
+	Count     uint64  `json:"count,omitempty"`
 	Cause     string  `json:"cause,omitempty"`
 	Reason    string  `json:"reason,omitempty"`
 	Missed    uint64  `json:"missed,omitempty"`
@@ -37,7 +38,7 @@ func EventJSON(name, run string, e *conf.Event) JSONEvent {
 	out := JSONEvent{
 		Interface: name, Run: run, Seq: e.Seq, Time: e.Time.Format(time.RFC3339Nano), SinceBoot: e.SinceBoot.Seconds(),
 		Kind: string(e.Kind), Text: EventText(e), Name: e.Name, Initiator: e.Initiator, Renewed: e.Renewed,
-		After: e.After.Seconds(), Cause: e.Cause, Reason: e.Reason, Missed: e.Missed, PID: e.By.PID, Command: e.By.Command,
+		After: e.After.Seconds(), Count: e.Count, Cause: e.Cause, Reason: e.Reason, Missed: e.Missed, PID: e.By.PID, Command: e.By.Command,
 	}
 	if !e.Peer.IsZero() {
 		out.PublicKey = e.Peer.String()
@@ -103,6 +104,8 @@ func EventText(e *conf.Event) string {
 			return "all sessions have ended" + because
 		}
 		return "the session has ended" + because
+	case conf.PacketsDropped:
+		return dropText(e) + because
 	case conf.NameFailed:
 		return "the name of the endpoint cannot be looked up" + because
 	case conf.NameFound:
@@ -122,6 +125,20 @@ func sessionText(e *conf.Event, at string) string {
 		who = "this side"
 	}
 	return fmt.Sprintf("%s%s: %s began the handshake, which took %v", what, at, who, e.After.Round(10*time.Microsecond))
+}
+
+func dropText(e *conf.Event) string {
+	what := fmt.Sprintf("%d packets were dropped (%s)", e.Count, e.Cause)
+	if e.Count == 1 {
+		what = fmt.Sprintf("a packet was dropped (%s)", e.Cause)
+	}
+	switch {
+	case !e.Endpoint.IsValid():
+		return what
+	case e.Count == 1:
+		return what + ", from " + e.Endpoint.String()
+	}
+	return what + ", the last from " + e.Endpoint.String()
 }
 
 func byText(by conf.Caller) string {

@@ -14,7 +14,7 @@ import (
 func TestEventText(t *testing.T) {
 	e := conf.Event{
 		Seq: 7, Time: time.Unix(1_795_937_400, 0), SinceBoot: 1500 * time.Millisecond, Peer: key.Public{0xab},
-		Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), After: time.Second, Reason: "THE REASON", Missed: 4,
+		Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), After: time.Second, Count: 5, Cause: "a-cause", Reason: "THE REASON", Missed: 4,
 		By: conf.Caller{PID: 12, UID: 0, Command: "wg"},
 	}
 	seen := map[string]bool{}
@@ -22,7 +22,7 @@ func TestEventText(t *testing.T) {
 		conf.EventsBegin: "number 7", conf.EventsEnd: "has ended", conf.EventsMissed: "4 events", conf.WentUp: "is up", conf.WentDown: "is down",
 		conf.Faulted: "THE REASON", conf.HandshakeDone: "a new session at 192.0.2.1:7: the peer began the handshake, which took 1s",
 		conf.HandshakeFailed: "at 192.0.2.1:7: THE REASON", conf.EndpointMoved: "now 192.0.2.1:7", conf.PeerQuiet: "nothing comes back",
-		conf.SessionEnded: "the session has ended: THE REASON", conf.PeerBack: "heard again at 192.0.2.1:7, after 1s", conf.NameFailed: "THE REASON", conf.NameFound: "again",
+		conf.SessionEnded: "the session has ended: THE REASON", conf.PeerBack: "heard again at 192.0.2.1:7, after 1s", conf.PacketsDropped: "5 packets were dropped (a-cause), the last from 192.0.2.1:7: THE REASON", conf.NameFailed: "THE REASON", conf.NameFound: "again",
 		conf.ConfigurationChanged: "by wg (process 12 of user 0): THE REASON", "unheard-of": "unheard-of: THE REASON",
 	} {
 		e.Kind = kind
@@ -42,6 +42,10 @@ func TestEventText(t *testing.T) {
 	all := conf.Event{Kind: conf.SessionEnded, Reason: "THE REASON"}
 	if text := EventText(&all); text != "all sessions have ended: THE REASON" {
 		t.Errorf("without a peer: %q", text)
+	}
+	one := conf.Event{Kind: conf.PacketsDropped, Count: 1, Cause: "mac1", Endpoint: e.Endpoint}
+	if text := EventText(&one); text != "a packet was dropped (mac1), from 192.0.2.1:7" {
+		t.Errorf("one packet: %q", text)
 	}
 	e.Kind, e.Renewed, e.Initiator = conf.HandshakeDone, true, true
 	if text := EventText(&e); !strings.Contains(text, "renewed at 192.0.2.1:7: this side began") {
