@@ -58,10 +58,20 @@ func parsePosition(word string) (position, error) {
 		run, number = "", word
 	}
 	seq, err := strconv.ParseUint(number, 10, 63)
-	if err != nil {
+	switch {
+	case err != nil:
 		return position{}, cli.Usagef("--since %s: give the number of an event, or RUN:SEQ, as --json shows them", quote.Text(word))
+	case found && !validRun(run):
+		return position{}, cli.Usagef("--since %s: %s is no run of a daemon: give RUN:SEQ, as --json shows them, or the number alone",
+			quote.Text(word), quote.Text(run))
 	}
 	return position{run, seq}, nil
+}
+
+// validRun reports whether a run may be called so. Of other versions, only the characters
+// are known.
+func validRun(run string) bool {
+	return run != "" && len(run) <= 64 && strings.Trim(run, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 // watchPause is the time between two attempts to find interfaces.

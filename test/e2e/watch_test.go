@@ -106,6 +106,7 @@ func TestWatchSince(t *testing.T) {
 	h := lab.NewHost(t, "a")
 	h.Fails(2, "wgd watch --since 3", "needs one NAME")
 	h.Fails(2, "wgd watch --since x:y wg0", "RUN:SEQ")
+	h.Fails(2, "wgd watch --since ../x:1 wg0", "is no run of a daemon")
 	h.Fails(1, "wgd watch --log /run/no/such/log", "no such file or directory")
 	h.Must("wgd wg0 && wgconfig wg0 set listen-port 77 && wgconfig wg0 set listen-port 78")
 	lines := func(since string, n int) []watchLine {
