@@ -1,9 +1,9 @@
 // Scale measures what many peers cost the daemon, on a simulated host: the time to
 // configure a hundred thousand and to read them back, their memory and processor time
 // while idle, a million allowed IPs, how a storm of handshakes affects peers with a
-// session, and the cost of routes that change all the time. The daemon is the real one,
-// configured through its socket. The figures depend on the machine and are not compared
-// with others.
+// session, and the cost of routes that change all the time and of readers of events. The
+// daemon is the real one, configured through its socket. The figures depend on the
+// machine and are not compared with others.
 //
 //	go run ./test/scale [-peers N] [-idle SECONDS] [-only ROW,...]
 package main
@@ -46,6 +46,7 @@ var measurements = []measurement{
 	{"prefixes", manyPrefixes},
 	{"storm", storm},
 	{"routes", flappingRoutes},
+	{"events", readEvents},
 }
 
 func ids() (list []string) {
