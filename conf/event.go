@@ -75,6 +75,10 @@ const (
 	// EventsEnd: the stream has ended, because the daemon has. Commands that follow
 	// several runs add it; no stream has it.
 	EventsEnd EventKind = "end"
+	// WatchStarted: a command that keeps events begins to follow the interface. It
+	// adds this; no stream has it. Without an EventsEnd before it, it is not known
+	// when the daemon of another Run has ended.
+	WatchStarted EventKind = "watch-started"
 	// EventsMissed: the reader was too slow, or events are not kept any more. Its
 	// Seq is that of the last event that was missed.
 	EventsMissed EventKind = "events-missed"

@@ -14,6 +14,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/cli/show"
 	"wgd/internal/quote"
+	"wgd/internal/sys/flock"
 	"wgd/internal/uapi"
 )
 
@@ -25,6 +26,10 @@ const (
 
 	// logRetry is the time between two attempts to write to it.
 	logRetry = time.Second
+
+	// lockAttempts is how often its lock is tried, and lockPause the time between.
+	lockAttempts = 10
+	lockPause    = 50 * time.Millisecond
 )
 
 // An eventLog is the file of wgd watch --log.
@@ -43,13 +48,14 @@ type eventLog struct {
 // openEventLog opens the file, and finds out what it has.
 func openEventLog(path string, warn func(format string, args ...any)) (*eventLog, error) {
 	l := &eventLog{path: path, limit: maxEventLog, warn: warn, seen: map[string]position{}}
+	if err := l.open(); err != nil { // it is locked before it is read
+		return nil, fmt.Errorf("%s: %w: choose another file", quote.Path(path), plain(err))
+	}
 	for _, name := range []string{path + ".1", path} {
 		if err := l.scan(name); err != nil {
+			l.close()
 			return nil, fmt.Errorf("%s: %w: choose another file", quote.Path(name), plain(err))
 		}
-	}
-	if err := l.open(); err != nil {
-		return nil, fmt.Errorf("%s: %w: choose another file", quote.Path(path), plain(err))
 	}
 	return l, nil
 }
@@ -89,7 +95,11 @@ func (l *eventLog) open() error {
 	if err != nil {
 		return err
 	}
-	info, err := file.Stat()
+	err = lockLog(file)
+	var info fs.FileInfo
+	if err == nil {
+		info, err = file.Stat()
+	}
 	if err == nil {
 		l.size, err = completeLines(file, info.Size())
 	}
@@ -102,6 +112,22 @@ func (l *eventLog) open() error {
 	}
 	l.file = file
 	return nil
+}
+
+// lockLog locks the file, so that no other wgd watch writes to it.
+func lockLog(file *os.File) error {
+	for attempt := 1; ; attempt++ {
+		err := flock.TryOpen(file)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, flock.ErrLocked):
+			return fmt.Errorf("lock: %w", err)
+		case attempt == lockAttempts:
+			return errors.New("another wgd watch writes to it")
+		}
+		time.Sleep(lockPause)
+	}
 }
 
 // completeLines returns the end of the last complete line of a file.
@@ -131,6 +157,13 @@ func (l *eventLog) last(name string) (position, bool) {
 	defer l.mu.Unlock()
 	at, ok := l.seen[name]
 	return at, ok
+}
+
+// start notes that events are kept from now on, so that a reader of the file knows that
+// none were kept before.
+func (l *eventLog) start(ctx context.Context, name string) error {
+	at, _ := l.last(name)
+	return l.put(ctx, name, at.run, &conf.Event{Seq: at.seq, Time: time.Now(), Kind: conf.WatchStarted})
 }
 
 // put appends an event. It tries until that succeeds or ctx is done. Meanwhile the

@@ -96,3 +96,34 @@ func FuzzEventPosition(f *testing.F) {
 		}
 	})
 }
+
+// A file has one writer. The next one can begin when the first has ended, or has begun
+// another file, and says that it begins.
+func TestEventLogHasOneWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	first, err := openEventLog(path, t.Errorf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openEventLog(path, t.Errorf); err == nil || !strings.Contains(err.Error(), "another wgd watch writes to it") {
+		t.Errorf("a second writer: got %v", err)
+	}
+	first.put(t.Context(), "wg0", "R", &conf.Event{Seq: 8, Kind: conf.WentUp})
+	if err := first.rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openEventLog(path, t.Errorf); err == nil {
+		t.Error("a second writer of the new file is not refused")
+	}
+	first.close()
+	second, err := openEventLog(path, t.Errorf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.close()
+	second.start(t.Context(), "wg0")
+	text, _ := os.ReadFile(path)
+	if _, at, ok := eventPosition(text); !ok || at != (position{"R", 8}) || !strings.Contains(string(text), `"kind":"watch-started"`) {
+		t.Errorf("got %q", text)
+	}
+}

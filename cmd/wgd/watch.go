@@ -38,7 +38,7 @@ var watchForm = cli.Form{
 		"With --json, each event is an object in a line, with the fields `interface`, `run`, `seq`, `time`, `since_boot` (seconds on the clock that is never set), `kind`, `text` (the sentence) and, where they apply, `public_key`, `name`, `endpoint`, `initiator`, `renewed`, " +
 			"`after` (seconds), `count`, `cause`, `reason`, `missed`, `pid`, `uid` and `command`. The kinds are those of the control socket, and `end` when a daemon has ended.",
 		"With --log, the events that the daemons still keep come first, but none that the file has already. A file of 10 MB becomes FILE.1, FILE.1 becomes FILE.2, and so on to FILE.5. " +
-			"If the file cannot be written, as on a full disk, a warning says so, and it is tried again each second; meanwhile the daemon keeps the events.",
+			"If the file cannot be written, as on a full disk, a warning says so, and it is tried again each second; meanwhile the daemon keeps the events. One process at a time can write to the file. It begins with a line of the kind `watch-started`.",
 	},
 	Run: runWatch,
 }
@@ -90,6 +90,8 @@ type eventSink interface {
 	put(ctx context.Context, name, run string, e *conf.Event) error
 	// last returns the last event of an interface that it has; ok is false if it has none.
 	last(name string) (p position, ok bool)
+	// start is called when the command begins to follow an interface.
+	start(ctx context.Context, name string) error
 }
 
 // runWatch follows the interfaces until a signal.
@@ -185,6 +187,9 @@ func (w *watching) follow(ctx context.Context, name string, at position) error {
 	if kept, ok := w.sink.last(name); ok && at.run == "" {
 		at = kept
 	}
+	if err := w.sink.start(ctx, name); err != nil {
+		return err
+	}
 	for expected := true; ; expected = false {
 		client, err := control.Dial(name)
 		switch {
@@ -245,6 +250,8 @@ type printer struct {
 }
 
 func (*printer) last(string) (position, bool) { return position{}, false }
+
+func (*printer) start(context.Context, string) error { return nil }
 
 func (p *printer) put(_ context.Context, name, run string, e *conf.Event) error {
 	p.mu.Lock()

@@ -81,6 +81,8 @@ func EventText(e *conf.Event) string {
 		return fmt.Sprintf("the events after number %d follow", e.Seq)
 	case conf.EventsEnd:
 		return "the daemon has ended"
+	case conf.WatchStarted:
+		return "wgd watch was started"
 	case conf.EventsMissed:
 		return fmt.Sprintf("%d events were missed here: the daemon does not keep them any more", e.Missed)
 	case conf.WentUp:

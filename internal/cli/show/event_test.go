@@ -19,7 +19,7 @@ func TestEventText(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for kind, want := range map[conf.EventKind]string{
-		conf.EventsBegin: "number 7", conf.EventsEnd: "has ended", conf.EventsMissed: "4 events", conf.WentUp: "is up", conf.WentDown: "is down",
+		conf.EventsBegin: "number 7", conf.EventsEnd: "has ended", conf.WatchStarted: "was started", conf.EventsMissed: "4 events", conf.WentUp: "is up", conf.WentDown: "is down",
 		conf.Faulted: "THE REASON", conf.HandshakeDone: "a new session at 192.0.2.1:7: the peer began the handshake, which took 1s",
 		conf.HandshakeFailed: "at 192.0.2.1:7: THE REASON", conf.EndpointMoved: "now 192.0.2.1:7", conf.PeerQuiet: "nothing comes back",
 		conf.SessionEnded: "the session has ended: THE REASON", conf.PeerBack: "heard again at 192.0.2.1:7, after 1s", conf.PacketsDropped: "5 packets were dropped (a-cause), the last from 192.0.2.1:7: THE REASON", conf.NameFailed: "THE REASON", conf.NameFound: "again",

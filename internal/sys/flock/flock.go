@@ -35,6 +35,9 @@ func open(path string, wait bool) (*os.File, error) {
 	return nil, &os.PathError{Op: "lock", Path: path, Err: err}
 }
 
+// TryOpen locks a file that is open, without waiting. Closing it releases the lock.
+func TryOpen(f *os.File) error { return lock(f, false) }
+
 // A Temporary is a lock whose file exists only while it is held.
 type Temporary struct{ file *os.File }
 
