@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +11,7 @@ import (
 	"time"
 
 	"wgd/conf"
-	"wgd/internal/cli/show"
+	"wgd/internal/history"
 	"wgd/internal/quote"
 	"wgd/internal/sys/flock"
 	"wgd/internal/uapi"
@@ -73,20 +72,11 @@ func (l *eventLog) scan(name string) error {
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 16*uapi.MaxLine)
 	for lines.Scan() {
-		if name, at, ok := eventPosition(lines.Bytes()); ok {
-			l.seen[name] = at
+		if e, err := history.Parse(lines.Bytes()); err == nil && e.Run != "" {
+			l.seen[e.Interface] = position{e.Run, e.Event.Seq}
 		}
 	}
 	return lines.Err()
-}
-
-// eventPosition returns the interface and the position of a line of the file.
-func eventPosition(line []byte) (name string, at position, ok bool) {
-	var e show.JSONEvent
-	if json.Unmarshal(line, &e) != nil || conf.ValidInterfaceName(e.Interface) != nil || e.Run == "" {
-		return "", position{}, false
-	}
-	return e.Interface, position{e.Run, e.Seq}, true
 }
 
 // open opens the file. What follows the last complete line, after a crash, is removed.
@@ -114,7 +104,8 @@ func (l *eventLog) open() error {
 	return nil
 }
 
-// lockLog locks the file, so that no other wgd watch writes to it.
+// lockLog locks the file, so that no other wgd watch writes to it, and wgd history knows
+// that it is still being written. A wgd history that looks may hold the lock for a moment.
 func lockLog(file *os.File) error {
 	for attempt := 1; ; attempt++ {
 		err := flock.TryOpen(file)

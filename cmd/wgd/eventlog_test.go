@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"wgd/conf"
+	"wgd/internal/history"
 )
 
 // The log is rotated by its size, keeps five earlier files, loses no event at the
@@ -33,7 +35,7 @@ func TestEventLogRotates(t *testing.T) {
 				t.Errorf("opened again, it is at %+v, %v", at, ok)
 			}
 		}
-		if err := l.put(t.Context(), "wg0", "R", &conf.Event{Seq: i, Kind: conf.WentUp}); err != nil {
+		if err := l.put(t.Context(), "wg0", "R", &conf.Event{Seq: i, Time: time.Now(), Kind: conf.WentUp}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,11 +54,11 @@ func TestEventLogRotates(t *testing.T) {
 	}
 	next := 0
 	for line := range strings.Lines(all.String()) {
-		_, at, ok := eventPosition([]byte(line))
-		if !ok || next > 0 && at.seq != uint64(next) {
-			t.Errorf("the line %q after event %d", line, next-1)
+		l, err := history.Parse([]byte(line))
+		if err != nil || next > 0 && l.Event.Seq != uint64(next) {
+			t.Errorf("the line %q after event %d: %v", line, next-1, err)
 		}
-		next = int(at.seq) + 1
+		next = int(l.Event.Seq) + 1
 	}
 	if next != n {
 		t.Errorf("the last event is %d, want %d", next-1, n-1)
@@ -75,26 +77,15 @@ func TestEventLogAfterACrash(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.put(t.Context(), "wg0", "R", &conf.Event{Seq: 8, Kind: conf.WentUp})
+		l.put(t.Context(), "wg0", "R", &conf.Event{Seq: 8, Time: time.Now(), Kind: conf.WentUp})
 		l.close()
 		got, _ := os.ReadFile(path)
 		kept := text[:strings.LastIndexByte(text, '\n')+1]
 		rest, found := strings.CutPrefix(string(got), kept)
-		if _, at, ok := eventPosition([]byte(rest)); !found || !ok || at.seq != 8 || strings.Count(rest, "\n") != 1 {
+		if l, err := history.Parse([]byte(rest)); !found || err != nil || l.Event.Seq != 8 || strings.Count(rest, "\n") != 1 {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
-}
-
-// FuzzEventPosition: any line of a file is accepted or not.
-func FuzzEventPosition(f *testing.F) {
-	f.Add([]byte(`{"interface":"wg0","run":"R","seq":7}`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		name, at, ok := eventPosition(line)
-		if ok && (conf.ValidInterfaceName(name) != nil || at.run == "") {
-			t.Errorf("%q: %q, %+v", line, name, at)
-		}
-	})
 }
 
 // A file has one writer. The next one can begin when the first has ended, or has begun
@@ -108,7 +99,7 @@ func TestEventLogHasOneWriter(t *testing.T) {
 	if _, err := openEventLog(path, t.Errorf); err == nil || !strings.Contains(err.Error(), "another wgd watch writes to it") {
 		t.Errorf("a second writer: got %v", err)
 	}
-	first.put(t.Context(), "wg0", "R", &conf.Event{Seq: 8, Kind: conf.WentUp})
+	first.put(t.Context(), "wg0", "R", &conf.Event{Seq: 8, Time: time.Now(), Kind: conf.WentUp})
 	if err := first.rotate(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +114,8 @@ func TestEventLogHasOneWriter(t *testing.T) {
 	defer second.close()
 	second.start(t.Context(), "wg0")
 	text, _ := os.ReadFile(path)
-	if _, at, ok := eventPosition(text); !ok || at != (position{"R", 8}) || !strings.Contains(string(text), `"kind":"watch-started"`) {
-		t.Errorf("got %q", text)
+	l, err := history.Parse(text)
+	if err != nil || l.Event.Kind != conf.WatchStarted || l.Run != "R" || l.Event.Seq != 8 {
+		t.Errorf("got %q, %v", text, err)
 	}
 }

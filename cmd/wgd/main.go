@@ -58,6 +58,7 @@ func command() *cli.Command {
 			{Text: "Find out why a tunnel does not work:", Lines: []string{"wgd explain wg0"}},
 			{Text: "See what passes through a tunnel, as packets:", Lines: []string{"wgd capture --inner wg0 | tshark -r -"}},
 			{Text: "Report sessions and changes as they happen:", Lines: []string{"wgd watch wg0"}},
+			{Text: "Tell who was connected in the last day:", Lines: []string{"wgd watch --log /var/log/wgd.events &", "wgd history wg0 --log /var/log/wgd.events --since 24h"}},
 			{Text: "Run that interface as a service does, until SIGTERM:", Lines: []string{"wgd up -f wg0"}},
 			{Text: "Check /etc/wireguard/wg0.conf:", Lines: []string{"wgd check wg0"}},
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
@@ -102,6 +103,7 @@ func forms() []cli.Form {
 		topForm,
 		metricsForm,
 		watchForm,
+		historyForm,
 		webForm,
 		proxyForm,
 		{

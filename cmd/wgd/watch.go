@@ -26,8 +26,8 @@ var watchForm = cli.Form{
 	Summary: "report what happens to an interface and its peers, as it happens",
 	Options: []cli.Option{
 		{Long: "json", Text: "print the result as JSON"},
-		{Long: "since", Value: "SEQ", Text: "begin after the event with this number; 0: with all that are kept. Needs one NAME"},
-		{Long: optEventLog, Value: "FILE", Text: "append the events to this file, as --json prints them, instead of printing them"},
+		sinceOption,
+		eventLogOption,
 	},
 	Text: []string{
 		"A line has the time, the interface, the peer, and a sentence: sessions that are made, renewed and ended (and why), handshakes that fail and why, peers that are silent, are heard again, or have another address, " +
@@ -43,7 +43,18 @@ var watchForm = cli.Form{
 	Run: runWatch,
 }
 
-const optEventLog = "log"
+const (
+	optSince    = "since"
+	optEventLog = "log"
+)
+
+// The options that wgd watch and wgd history have.
+var (
+	sinceOption = cli.Option{Long: optSince, Value: "SEQ|TIME",
+		Text: "watch: begin after the event with this number; 0: with all that are kept; needs one NAME. history: begin at this time; without it, with the first event"}
+	eventLogOption = cli.Option{Long: optEventLog, Value: "FILE",
+		Text: "watch: append the events to this file, as --json prints them, instead of printing them. history: read this file, and FILE.1 and so on"}
+)
 
 // A position is the last event that was read: its number, and the run of the daemon; ""
 // if that is not known.
@@ -98,7 +109,7 @@ type eventSink interface {
 func runWatch(c *cli.Call) error {
 	names := c.Args("NAME")
 	start := position{seq: conf.FromNow}
-	if word, ok := c.Value("since"); ok {
+	if word, ok := c.Value(optSince); ok {
 		var err error
 		if start, err = parsePosition(word); err != nil {
 			return err

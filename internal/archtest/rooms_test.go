@@ -44,7 +44,7 @@ var rooms = map[string]room{
 
 	"cmd/wgd": {imports: []string{
 		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
-		"internal/control", "internal/explain", "internal/metrics", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/resolve/inturn", "internal/state", "internal/sys/answer", "internal/sys/errno", "internal/sys/file", "internal/sys/flock", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
+		"internal/control", "internal/explain", "internal/history", "internal/metrics", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/resolve/inturn", "internal/state", "internal/sys/answer", "internal/sys/errno", "internal/sys/file", "internal/sys/flock", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/top", "internal/tunnelfile", "internal/uapi", "internal/web", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
 		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file"}},
@@ -87,6 +87,7 @@ var rooms = map[string]room{
 	"internal/explain":   {pure: true, imports: []string{"conf"}},
 	"internal/live":      {pure: true, imports: []string{"conf", "key", "internal/cli/show", "internal/explain"}},
 	"internal/top":       {pure: true, imports: []string{"conf", "internal/cli/show", "internal/explain", "internal/live"}},
+	"internal/history":   {pure: true, imports: []string{"conf", "key", "internal/cli/show", "internal/session"}},
 	"internal/observe":   {pure: true, imports: []string{"conf", "key", "internal/clock"}},
 	"internal/packet":    {pure: true, third: []string{cpu}},
 	"internal/pathmtu":   {pure: true, imports: []string{"internal/clock", "internal/packet"}},

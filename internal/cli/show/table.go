@@ -120,7 +120,7 @@ func fit(rows []*row, columns int) (widths []int) {
 func writeRow(w *bufio.Writer, r *row, widths []int, colour bool) {
 	for i, cell := range r.cells {
 		if i == nameColumn {
-			cell = cut(cell, widths[i])
+			cell = Cut(cell, widths[i])
 		}
 		padding := widths[i] - utf8.RuneCountInString(cell)
 		switch i {
@@ -152,8 +152,8 @@ var colours = map[explain.State]string{
 	explain.Trying: "\x1b[31m", explain.Works: "\x1b[32m", explain.NeverUsed: "\x1b[2m",
 }
 
-// cut shortens a text to a number of columns.
-func cut(s string, columns int) string {
+// Cut shortens a text to a number of columns.
+func Cut(s string, columns int) string {
 	if utf8.RuneCountInString(s) <= columns {
 		return s
 	}

@@ -38,6 +38,19 @@ func open(path string, wait bool) (*os.File, error) {
 // TryOpen locks a file that is open, without waiting. Closing it releases the lock.
 func TryOpen(f *os.File) error { return lock(f, false) }
 
+// Held reports whether another open file has locked this file, which may be open for
+// reading only. For a moment it has a lock itself, so that TryOpen may fail.
+func Held(f *os.File) (bool, error) {
+	switch err := lock(f, false); err {
+	case nil:
+		return false, unlock(f)
+	case ErrLocked:
+		return true, nil
+	default:
+		return false, err
+	}
+}
+
 // A Temporary is a lock whose file exists only while it is held.
 type Temporary struct{ file *os.File }
 

@@ -50,3 +50,37 @@ func TestTemporary(t *testing.T) {
 		t.Errorf("the file is left: %v", err)
 	}
 }
+
+// A reader sees whether a file that is open elsewhere is locked, and leaves no lock.
+func TestHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	open := func(flags int) *os.File {
+		t.Helper()
+		f, err := os.OpenFile(path, flags|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	writer, reader, second := open(os.O_RDWR), open(os.O_RDONLY), open(os.O_RDWR)
+	expect := func(want bool) {
+		t.Helper()
+		if held, err := Held(reader); err != nil || held != want {
+			t.Errorf("held: got %v, %v, want %v", held, err, want)
+		}
+	}
+	expect(false)
+	if err := TryOpen(writer); err != nil {
+		t.Fatal(err)
+	}
+	expect(true)
+	if err := TryOpen(second); err != ErrLocked {
+		t.Errorf("a second writer: got %v, want ErrLocked", err)
+	}
+	writer.Close()
+	expect(false)
+	if err := TryOpen(second); err != nil {
+		t.Errorf("after the first has ended: %v", err)
+	}
+}

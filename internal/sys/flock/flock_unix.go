@@ -26,3 +26,5 @@ func lock(f *os.File, wait bool) error {
 		}
 	}
 }
+
+func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
