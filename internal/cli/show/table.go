@@ -13,18 +13,23 @@ import (
 
 // A Layout says how a table of peers is written.
 type Layout struct {
-	Columns int  // those of the terminal, for which long names are cut; 0: as many as it takes
+	Columns int  // those of the terminal, for which long cells are cut; 0: as many as it takes
 	Colour  bool // states have colours
 }
 
-// minNameColumns is how many columns of a name are left when it is cut.
-const minNameColumns = 8
+// minNameColumns is how many columns of a name are left when it is cut, and
+// minEndpointColumns of an IPv6 endpoint: any IPv4 endpoint fits.
+const (
+	minNameColumns     = 8
+	minEndpointColumns = len("255.255.255.255:65535")
+)
 
 // titles are those of the table. The last column is the state.
 var titles = [...]string{"PEER", "ENDPOINT", "HANDSHAKE", "RECEIVED", "SENT", "STATE"}
 
 const (
 	nameColumn     = 0
+	endpointColumn = 1
 	receivedColumn = 3
 	sentColumn     = 4
 	stateColumn    = 5
@@ -96,7 +101,7 @@ func tableRow(f *explain.Facts, i int) *row {
 }
 
 // fit returns the width of each column. If the table is wider than the terminal, the
-// names are cut.
+// endpoints are cut, then the names.
 func fit(rows []*row, columns int) (widths []int) {
 	widths = make([]int, len(titles))
 	for i, title := range titles {
@@ -111,16 +116,23 @@ func fit(rows []*row, columns int) (widths []int) {
 	for _, n := range widths {
 		total += n
 	}
-	if columns > 0 && total > columns {
-		widths[nameColumn] = max(widths[nameColumn]-(total-columns), min(widths[nameColumn], minNameColumns))
+	if columns > 0 {
+		for _, c := range [...]struct{ column, min int }{{endpointColumn, minEndpointColumns}, {nameColumn, minNameColumns}} {
+			less := max(0, min(total-columns, widths[c.column]-c.min))
+			widths[c.column] -= less
+			total -= less
+		}
 	}
 	return widths
 }
 
 func writeRow(w *bufio.Writer, r *row, widths []int, colour bool) {
 	for i, cell := range r.cells {
-		if i == nameColumn {
+		switch i {
+		case nameColumn:
 			cell = Cut(cell, widths[i])
+		case endpointColumn:
+			cell = cutMiddle(cell, widths[i])
 		}
 		padding := widths[i] - utf8.RuneCountInString(cell)
 		switch i {
@@ -158,6 +170,17 @@ func Cut(s string, columns int) string {
 		return s
 	}
 	return string([]rune(s)[:columns-1]) + "…"
+}
+
+// cutMiddle shortens an endpoint, whose end has the port.
+func cutMiddle(s string, columns int) string {
+	r := []rune(s) // a zone need not be ASCII
+	surplus := len(r) - columns
+	if surplus <= 0 {
+		return s
+	}
+	begin := (columns - 1) / 2
+	return string(r[:begin]) + "…" + string(r[begin+1+surplus:])
 }
 
 // Bytes returns a number of bytes with three digits and a unit.

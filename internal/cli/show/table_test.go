@@ -94,6 +94,39 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// Of long IPv6 endpoints, the beginning and the port are left if the terminal is narrow:
+// rows of 80 columns remain, with names of any length.
+func TestTableFitsLongEndpoints(t *testing.T) {
+	f := tableFacts()
+	p := &f.Status.Peers[1]
+	p.Endpoint = netip.MustParseAddrPort("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535")
+	p.RxBytes, p.TxBytes = 999_000, 999_000
+	row := func(l Layout) string {
+		for _, line := range strings.Split(table(f, l), "\n") {
+			if n := len([]rune(line)); l.Columns > 0 && n > l.Columns && !strings.Contains(line, "peers:") {
+				t.Errorf("%d columns, want %d: %s", n, l.Columns, line)
+			}
+			if strings.Contains(line, "2001:") {
+				return line
+			}
+		}
+		t.Fatal("the endpoint is missing")
+		return ""
+	}
+	for _, name := range []string{"peer2", strings.Repeat("long", 15)} {
+		f.Names[1] = name
+		if got := row(Layout{}); !strings.HasPrefix(got, name+"  ") || !strings.Contains(got, p.Endpoint.String()+"  ") {
+			t.Errorf("cut for a file: %s", got)
+		}
+		if got := row(Layout{Columns: 80}); !strings.Contains(got, "  [2001:db8:") || !strings.Contains(got, "…") || !strings.Contains(got, "]:65535  ") {
+			t.Errorf("80 columns: %s", got)
+		}
+		if got := row(Layout{Columns: 200}); !strings.Contains(got, p.Endpoint.String()) || !strings.HasPrefix(got, name) {
+			t.Errorf("200 columns: %s", got)
+		}
+	}
+}
+
 // Colours change nothing but the last column, and appear only where they are wanted.
 func TestTableColours(t *testing.T) {
 	plain, coloured := table(tableFacts(), Layout{}), table(tableFacts(), Layout{Colour: true})
