@@ -41,43 +41,43 @@ func runExplain(c *cli.Call) error {
 		}
 	}
 	list := []explain.Interface{}
-	for _, name := range names {
-		one, err := explainInterface(name, c.Arg("PEER"))
-		if errors.Is(err, control.ErrNotRunning) && c.Arg("NAME") == "" {
+	var failed []error // interfaces that cannot be read do not hide the others
+	for _, r := range control.Statuses(names) {
+		if errors.Is(r.Err, control.ErrNotRunning) && c.Arg("NAME") == "" {
 			continue // it has ended meanwhile
 		}
+		one, err := explain.Interface{}, r.Err
+		if err == nil {
+			one, err = explainInterface(&r.Status, c.Arg("PEER"))
+		}
 		if err != nil {
-			return err
+			failed = append(failed, err)
+			continue
 		}
 		list = append(list, one)
 	}
-	if c.Has("json") {
-		return c.PrintJSON(list)
-	}
-	if len(list) == 0 {
-		_, err := fmt.Fprintln(c.Stdout, "no interface is running")
-		return err
+	if c.Has("json") && (len(list) > 0 || len(failed) == 0) {
+		return errors.Join(c.PrintJSON(list), errors.Join(failed...))
 	}
 	w := bufio.NewWriter(c.Stdout)
+	if len(list)+len(failed) == 0 {
+		fmt.Fprintln(w, "no interface is running")
+	}
 	for i := range list {
 		printExplanation(w, &list[i])
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), errors.Join(failed...))
 }
 
 // explainInterface explains an interface, and only one of its peers unless wanted is "".
-func explainInterface(name, wanted string) (explain.Interface, error) {
-	status, err := control.StatusOf(name)
-	if err != nil {
-		return explain.Interface{}, err
-	}
+func explainInterface(status *conf.Status, wanted string) (explain.Interface, error) {
 	defer status.Erase()
-	facts := explain.Facts{Now: time.Now(), Status: &status, Names: show.Names(status.Peers), Host: hostFacts(&status)}
+	facts := explain.Facts{Now: time.Now(), Status: status, Names: show.Names(status.Peers), Host: hostFacts(status)}
 	out := explain.Explain(facts)
 	if wanted == "" {
 		return out, nil
 	}
-	_, found, err := show.Find(&status, wanted)
+	_, found, err := show.Find(status, wanted)
 	if err != nil {
 		return out, err
 	}

@@ -21,7 +21,8 @@ var statusForm = cli.Form{
 	Text: []string{
 		"A line says in which state the interface is. Then each peer has a line: its name, or the digits that stand for it; its endpoint; when the last handshake was; what was received " +
 			"and sent, in units of 1000; and its state, which is one of the words of wgd explain. Peers with which handshakes fail come first, then those that work, the others last.",
-		"On a terminal, states have colours, unless NO_COLOR is set, and names are cut if the lines would be longer than the terminal is wide. Nothing is sent and nothing is changed.",
+		"On a terminal, states have colours, unless NO_COLOR is set, and names and IPv6 endpoints are cut if the lines would be longer than the terminal is wide. Nothing is sent and nothing is changed.",
+		"Interfaces whose daemon does not answer within five seconds are named at the end, with exit status 1.",
 		"The JSON value is a list with an object for each interface, which is that of wgconfig NAME --json.",
 	},
 	Run: runStatus,
@@ -41,18 +42,17 @@ func runStatus(c *cli.Call) error {
 	w := bufio.NewWriter(c.Stdout)
 	shown := 0
 	var failed []error // interfaces that cannot be read do not hide the others
-	for _, name := range names {
-		status, err := control.StatusOf(name)
-		if errors.Is(err, control.ErrNotRunning) && c.Arg("NAME") == "" {
+	for _, r := range control.Statuses(names) {
+		if errors.Is(r.Err, control.ErrNotRunning) && c.Arg("NAME") == "" {
 			continue // it has ended meanwhile
 		}
-		if err != nil {
-			failed = append(failed, err)
+		if r.Err != nil {
+			failed = append(failed, r.Err)
 			continue
 		}
-		facts := explain.Facts{Now: time.Now(), Status: &status, Names: show.Names(status.Peers)}
+		facts := explain.Facts{Now: time.Now(), Status: &r.Status, Names: show.Names(r.Status.Peers)}
 		if c.Has("json") {
-			facts.Host = explain.Host(netsetup.Diagnose(&status))
+			facts.Host = explain.Host(netsetup.Diagnose(&r.Status))
 			list = append(list, show.InterfaceJSON(&facts))
 		} else {
 			if shown > 0 {
@@ -61,7 +61,7 @@ func runStatus(c *cli.Call) error {
 			show.Table(w, &facts, layout)
 		}
 		shown++
-		status.Erase()
+		r.Status.Erase()
 	}
 	if c.Has("json") {
 		return errors.Join(c.PrintJSON(list), errors.Join(failed...))

@@ -80,14 +80,14 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// An interface that cannot be read does not hide the others, and the exit status is 1.
-func TestStatusWithoutOne(t *testing.T) {
-	statusOfTwo(t)
-	refusing, err := net.Listen("unix", filepath.Join(control.Dir, "aa.sock"))
+// serveRefusing makes the socket of a daemon that closes each connection.
+func serveRefusing(t *testing.T, name string) {
+	t.Helper()
+	refusing, err := net.Listen("unix", filepath.Join(control.Dir, name+".sock"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer refusing.Close()
+	t.Cleanup(func() { refusing.Close() })
 	go func() {
 		for {
 			conn, err := refusing.Accept()
@@ -97,6 +97,12 @@ func TestStatusWithoutOne(t *testing.T) {
 			conn.Close()
 		}
 	}()
+}
+
+// An interface that cannot be read does not hide the others, and the exit status is 1.
+func TestStatusWithoutOne(t *testing.T) {
+	statusOfTwo(t)
+	serveRefusing(t, "aa")
 	status, out, errs := run("status")
 	if status != 1 || !strings.HasPrefix(out, statusOfWG0) || !strings.Contains(out, "wg1: ") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("exit status %d, %q\n%s", status, errs, out)
@@ -105,6 +111,18 @@ func TestStatusWithoutOne(t *testing.T) {
 	status, out, errs = run("status", "--json")
 	if err := json.Unmarshal([]byte(out), &list); status != 1 || err != nil || len(list) != 2 || errs == "" {
 		t.Errorf("--json: exit status %d, %q, %v\n%s", status, errs, err, out)
+	}
+}
+
+// The same holds for wgd explain.
+func TestExplainWithoutOne(t *testing.T) {
+	statusOfTwo(t)
+	serveRefusing(t, "aa")
+	for _, args := range [][]string{{"explain"}, {"explain", "--json"}} {
+		status, out, errs := run(args...)
+		if status != 1 || !strings.Contains(out, "wg0") || !strings.Contains(out, "wg1") || !strings.HasPrefix(errs, "wgd: aa: ") {
+			t.Errorf("%q: exit status %d, %q\n%s", args, status, errs, out)
+		}
 	}
 }
 

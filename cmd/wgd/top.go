@@ -141,20 +141,19 @@ func pollTop(names []string, shown top.Shown) topPoll {
 			p.Failures = append(p.Failures, err.Error())
 		}
 	}
-	for _, name := range names {
-		status, err := control.StatusOf(name)
-		gone := errors.Is(err, control.ErrNotRunning)
+	for _, r := range control.Statuses(names) {
+		gone := errors.Is(r.Err, control.ErrNotRunning)
 		if !gone {
-			p.Names = append(p.Names, name)
+			p.Names = append(p.Names, r.Name)
 		}
 		switch {
-		case err == nil:
-			p.Statuses = append(p.Statuses, &status)
-			if shown.Wanted && shown.ID.Interface == status.Name {
-				p.Explained = explainShown(p.At, &status, shown)
+		case r.Err == nil:
+			p.Statuses = append(p.Statuses, &r.Status)
+			if shown.Wanted && shown.ID.Interface == r.Status.Name {
+				p.Explained = explainShown(p.At, &r.Status, shown)
 			}
 		case !gone || !all:
-			p.Failures = append(p.Failures, err.Error())
+			p.Failures = append(p.Failures, r.Err.Error())
 		}
 	}
 	p.Interval = max(topInterval, (pollShare-1)*time.Since(p.At))

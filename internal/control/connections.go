@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -28,13 +29,14 @@ const (
 // Write.
 type timedConn struct {
 	net.Conn
-	mayPause bool // the next Read has no deadline
+	mayPause bool          // the next Read has no deadline
+	timeout  time.Duration // of a Read; 0: pauseTimeout
 }
 
 func (c *timedConn) Read(b []byte) (int, error) {
 	deadline := time.Time{}
 	if !c.mayPause {
-		deadline = time.Now().Add(pauseTimeout)
+		deadline = time.Now().Add(cmp.Or(c.timeout, pauseTimeout))
 	}
 	c.SetReadDeadline(deadline)
 	return c.Conn.Read(b)

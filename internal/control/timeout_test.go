@@ -202,6 +202,64 @@ func TestClientTimeout(t *testing.T) {
 	})
 }
 
+// A reading of several interfaces may take long, if no pause is long.
+func TestReadingTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		client := newClient("wg0", ours)
+		defer client.Close()
+		client.conn.timeout = readingTimeout
+		go func() {
+			requests := bufio.NewReader(theirs)
+			answer(requests)
+			for range 5 {
+				io.WriteString(theirs, "drop=x:1\n")
+				time.Sleep(readingTimeout - time.Second)
+			}
+			io.WriteString(theirs, "errno=0\n\n")
+			answer(requests)
+		}()
+		if s, err := client.Status(); err != nil || len(s.Drops) != 5 {
+			t.Errorf("got %d drops, %v, want 5", len(s.Drops), err)
+		}
+		begun := time.Now()
+		if _, err := client.Status(); err == nil || !strings.Contains(err.Error(), "does not answer") || time.Since(begun) != readingTimeout {
+			t.Errorf("got %v after %v, want an error after %v", err, time.Since(begun), readingTimeout)
+		}
+	})
+}
+
+// A daemon that does not answer hides no other interface.
+func TestStatuses(t *testing.T) {
+	controltest.UseTempDir(t, &Dir)
+	before := readingTimeout
+	readingTimeout = 100 * time.Millisecond
+	t.Cleanup(func() { readingTimeout = before })
+	silent, err := net.Listen("unix", SocketPath("wg0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for _, name := range []string{"wg1", "wg3"} {
+		server, err := Listen(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go server.Serve(controltest.New(conf.Status{ListenPort: 7}))
+		defer server.Close()
+	}
+	list := Statuses([]string{"wg0", "wg1", "wg2", "wg3"})
+	for i, want := range []string{"wg0: the daemon does not answer", "", "wg2: no such interface", ""} {
+		r := list[i]
+		if r.Name != fmt.Sprint("wg", i) || (r.Err == nil) != (want == "") || r.Err != nil && !strings.Contains(r.Err.Error(), want) {
+			t.Errorf("%s: %v, want %q", r.Name, r.Err, want)
+		}
+		if r.Err == nil && (r.Status.Name != r.Name || r.Status.ListenPort != 7) {
+			t.Errorf("%s: %+v", r.Name, r.Status)
+		}
+	}
+}
+
 // fillConnections opens as many connections as the server allows, one every
 // millisecond. Each client sends the text.
 func fillConnections(t *testing.T, p *pipeListener, text string) (clients []net.Conn) {

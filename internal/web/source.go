@@ -61,27 +61,25 @@ func (s *source) read(now time.Time) {
 	s.err = err
 	entries := make(map[string]*entry, len(names))
 	s.order = s.order[:0]
-	for _, name := range names {
-		e := cmp.Or(s.entries[name], &entry{name: name})
-		if e.err = s.readEntry(e, now); errors.Is(e.err, control.ErrNotRunning) {
+	for _, r := range control.Statuses(names) {
+		if errors.Is(r.Err, control.ErrNotRunning) {
 			continue // it has ended meanwhile
 		}
-		entries[name], s.order = e, append(s.order, name)
+		e := cmp.Or(s.entries[r.Name], &entry{name: r.Name})
+		if e.err = r.Err; e.err == nil {
+			s.update(e, now, &r.Status)
+		}
+		entries[r.Name], s.order = e, append(s.order, r.Name)
 	}
 	s.entries = entries
 	s.table.Keep(s.order)
 }
 
-func (s *source) readEntry(e *entry, now time.Time) error {
-	status, err := control.StatusOf(e.name)
-	if err != nil {
-		return err
-	}
+func (s *source) update(e *entry, now time.Time, status *conf.Status) {
 	status.Erase()
-	s.table.Update(now, &status)
-	e.facts = explain.Facts{Now: now, Status: &status, Names: show.Names(status.Peers)}
+	s.table.Update(now, status)
+	e.facts = explain.Facts{Now: now, Status: status, Names: show.Names(status.Peers)}
 	e.reasons, e.numbers = e.facts.Reasons(), nil
-	return nil
 }
 
 // explain explains a peer, as far as its status tells it.
