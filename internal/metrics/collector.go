@@ -17,7 +17,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descBuild = prometheus.NewDesc("wgd_build_info", "The version of wgd metrics, and of Go. The value is always 1.", []string{"version", "go_version"}, nil)
 
-	descReadable  = desc("scrape_success", "Whether the interface could be read (1) or not (0), when only this metric is there.")
+	descReadable  = desc("scrape_success", "Whether the interface could be read (1) or not (0), when this metric is all there is of it.")
 	descUp        = desc("interface_up", "Whether the interface is up and works (1) or not (0).")
 	descFault     = desc("interface_fault", "Whether the interface is up but does not work (1), for example because its port is taken. wgd status says why.")
 	descStart     = desc("start_time_seconds", "When the daemon started, in seconds since 1970.")
@@ -76,11 +76,10 @@ func bit(on bool) float64 {
 	return 0
 }
 
-// A collector collects the figures of all interfaces, or of one.
+// A collector collects the figures of interfaces.
 type collector struct {
-	interfaces *source
+	interfaces func() []reading[conf.Summary]
 	version    string
-	only       string // "": all
 }
 
 // Describe sends nothing: which metrics there are depends on the interfaces.
@@ -88,15 +87,15 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descBuild, prometheus.GaugeValue, 1, c.version, runtime.Version())
-	for _, r := range c.interfaces.summaries() {
-		if c.only != "" && c.only != r.name {
-			continue
-		}
-		ch <- prometheus.MustNewConstMetric(descReadable, prometheus.GaugeValue, bit(r.err == nil), r.name)
-		if r.err == nil {
+	for _, r := range c.interfaces() {
+		if collectSuccess(ch, &r); r.err == nil {
 			collect(ch, r.name, &r.value)
 		}
 	}
+}
+
+func collectSuccess[T any](ch chan<- prometheus.Metric, r *reading[T]) {
+	ch <- prometheus.MustNewConstMetric(descReadable, prometheus.GaugeValue, bit(r.err == nil), r.name)
 }
 
 func collect(ch chan<- prometheus.Metric, name string, s *conf.Summary) {
@@ -156,14 +155,21 @@ var (
 	descPeerActive    = desc("peer_active", "Whether the last handshake with the peer is not older than 180 seconds, the life of a session (1), or not (0).", "peer")
 )
 
-// A peerCollector collects the figures of some peers.
-type peerCollector []figure
+// A peerCollector collects the figures of some peers, and whether the interfaces could be
+// read that may have others.
+type peerCollector struct {
+	peers []figure
+	from  []reading[[]figure]
+}
 
 // Describe sends nothing, as that of collector.
 func (peerCollector) Describe(chan<- *prometheus.Desc) {}
 
-func (list peerCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, f := range list {
+func (c peerCollector) Collect(ch chan<- prometheus.Metric) {
+	for i := range c.from {
+		collectSuccess(ch, &c.from[i])
+	}
+	for _, f := range c.peers {
 		at := 0.0
 		if !f.handshake.IsZero() {
 			at = float64(f.handshake.UnixMilli()) / 1000

@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"wgd/conf"
 )
 
 // Path is where the metrics are.
@@ -41,7 +43,7 @@ type Handler struct {
 func NewHandler(version string, report func(sentence string)) *Handler {
 	h := &Handler{interfaces: newSource(report), version: version, inFlight: make(chan struct{}, maxInFlight), log: log.New(reporter(report), "", 0)}
 	h.limited = http.TimeoutHandler(http.HandlerFunc(h.answer), answerTimeout, fmt.Sprintf("There was no answer within %v.\n", answerTimeout))
-	h.whole = h.serve(&collector{h.interfaces, version, ""})
+	h.whole = h.serve(&collector{h.interfaces.summaries, version})
 	return h
 }
 
@@ -100,17 +102,26 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) {
 	case !q.aboutPeers() && q.name == "":
 		h.whole.ServeHTTP(w, r)
 	case !q.aboutPeers():
-		h.serve(&collector{h.interfaces, h.version, q.name}).ServeHTTP(w, r)
+		h.serveInterface(w, r, q)
 	default:
 		h.servePeers(w, r, q)
 	}
 }
 
-func (h *Handler) servePeers(w http.ResponseWriter, r *http.Request, q query) {
-	found, err := h.interfaces.peers(q)
+func (h *Handler) serveInterface(w http.ResponseWriter, r *http.Request, q query) {
+	found, err := named(h.interfaces.summaries(), q)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	h.serve(peerCollector(found)).ServeHTTP(w, r)
+	h.serve(&collector{func() []reading[conf.Summary] { return found }, h.version}).ServeHTTP(w, r)
+}
+
+func (h *Handler) servePeers(w http.ResponseWriter, r *http.Request, q query) {
+	found, from, err := h.interfaces.peers(q)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	h.serve(peerCollector{found, from}).ServeHTTP(w, r)
 }

@@ -240,6 +240,13 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	if got := s.reports(); len(got) != 1 || !strings.Contains(got[0], "wg2: the daemon does not answer within 200ms") {
 		t.Errorf("reported: %q", got)
 	}
+	// Figures of peers say as well that those of wg2 are missing, and nothing else is told of it.
+	for _, target := range []string{"/metrics?top=5", "/metrics?peer=peer0"} {
+		s.expect(t, target, `wgd_scrape_success{interface="wg1"} 1`, `wgd_scrape_success{interface="wg2"} 0`, `wgd_peer_received_bytes_total{interface="wg1",peer="peer0"} 0`)
+	}
+	if status, body := s.get("/metrics?interface=wg0"); status != http.StatusNotFound || !strings.HasPrefix(body, "wg0: no such interface is running") {
+		t.Errorf("one that has ended: %d %s", status, body)
+	}
 	if status, body := s.get("/metrics?peer=x&interface=wg2"); status != http.StatusNotFound || !strings.Contains(body, "does not answer") {
 		t.Errorf("a peer of it: %d %s", status, body)
 	}
@@ -325,25 +332,26 @@ func TestPeers(t *testing.T) {
 	s := newScraper()
 	s.expect(t, "/metrics?peer=peer6", `wgd_peer_received_bytes_total{interface="wg0",peer="peer6"} 6`, `wgd_peer_sent_bytes_total{interface="wg0",peer="peer6"} 12`,
 		`wgd_peer_last_handshake_timestamp_seconds{interface="wg0",peer="peer6"} 1.7959374015e+09`, `wgd_peer_active{interface="wg0",peer="peer6"} `+activeNow())
-	if n := len(s.series(t, "/metrics?peer=peer6")); n != 4 {
+	s.expect(t, "/metrics?peer=peer6", `wgd_scrape_success{interface="wg0"} 1`, `wgd_scrape_success{interface="wg1"} 1`)
+	if n := len(s.series(t, "/metrics?peer=peer6")); n != 4+2 {
 		t.Errorf("%d series for a peer", n)
 	}
 	s.expect(t, "/metrics?peer=peer2", `wgd_peer_received_bytes_total{interface="wg0",peer="peer2"} 2`, `wgd_peer_received_bytes_total{interface="wg1",peer="peer2"} 2`)
-	if n := len(s.series(t, "/metrics?interface=wg1&peer=peer2")); n != 4 {
+	if n := len(s.series(t, "/metrics?interface=wg1&peer=peer2")); n != 4+1 {
 		t.Errorf("%d series for a peer of one interface", n)
 	}
 	unnamed := key.Public{0, 0, 1, 1}
 	s.expect(t, "/metrics?interface=wg0&peer=00000101", `wgd_peer_last_handshake_timestamp_seconds{interface="wg0",peer="00000101"} 0`)
 	s.expect(t, "/metrics?interface=wg0&peer="+unnamed.Base64(), `wgd_peer_received_bytes_total{interface="wg0",peer="00000101"} 1`)
 	top := s.series(t, "/metrics?top=2")
-	if want := []string{`wgd_peer_received_bytes_total{interface="wg0",peer="00006301"} 99`, `wgd_peer_received_bytes_total{interface="wg0",peer="peer98"} 98`}; len(top) != 8 ||
+	if want := []string{`wgd_peer_received_bytes_total{interface="wg0",peer="00006301"} 99`, `wgd_peer_received_bytes_total{interface="wg0",peer="peer98"} 98`}; len(top) != 2*4+2 ||
 		!slices.Contains(top, want[0]) || !slices.Contains(top, want[1]) {
 		t.Errorf("?top=2: %q", top)
 	}
-	if n := len(s.series(t, fmt.Sprintf("/metrics?top=%d", maxTop))); n != 4*maxTop || n > 300 {
+	if n := len(s.series(t, fmt.Sprintf("/metrics?top=%d", maxTop))); n != 4*maxTop+2 || n > 300 {
 		t.Errorf("%d series for the greatest top", n)
 	}
-	if list := s.series(t, "/metrics?top=50&interface=wg1"); len(list) != 12 {
+	if list := s.series(t, "/metrics?top=50&interface=wg1"); len(list) != 3*4+1 {
 		t.Errorf("?top=50 of 3 peers: %q", list)
 	}
 }
@@ -354,21 +362,24 @@ func TestWrongRequests(t *testing.T) {
 	serve(t, "wg0", site(t, 1))
 	s := newScraper()
 	for target, want := range map[string]string{
-		"/metrics?top=0":              "400 top is 0: give a number from 1 to 60",
-		"/metrics?top=x":              "400 top is x: give a number",
-		"/metrics?top=61":             "400 top is 61: give a number",
-		"/metrics?top=-1":             "400 top is -1: give a number",
-		"/metrics?top=1&peer=B":       "400 peer and top are both given",
-		"/metrics?peer=":              "400 peer is empty",
-		"/metrics?peer=A&peer=B":      "400 peer is given 2 times",
-		"/metrics?peers=A":            "400 there is no parameter peers",
-		"/metrics?interface=../etc":   "400 interface: ",
-		"/metrics?interface=":         "400 interface: ",
-		"/metrics?%zz":                "400 the query cannot be read",
-		"/metrics?peer=nobody":        "404 no interface that can be read has such a peer",
-		"/metrics?peer=B%0A%3Cscript": "404 no interface",
-		"/":                           "200 The metrics of wgd are at /metrics.",
-		"/metrics/":                   "404 There is nothing here",
+		"/metrics?top=0":                "400 top is 0: give a number from 1 to 60",
+		"/metrics?top=x":                "400 top is x: give a number",
+		"/metrics?top=61":               "400 top is 61: give a number",
+		"/metrics?top=-1":               "400 top is -1: give a number",
+		"/metrics?top=1&peer=B":         "400 peer and top are both given",
+		"/metrics?peer=":                "400 peer is empty",
+		"/metrics?peer=A&peer=B":        "400 peer is given 2 times",
+		"/metrics?peers=A":              "400 there is no parameter peers",
+		"/metrics?interface=../etc":     "400 interface: ",
+		"/metrics?interface=":           "400 interface: ",
+		"/metrics?%zz":                  "400 the query cannot be read",
+		"/metrics?interface=wg7":        "404 wg7: no such interface is running",
+		"/metrics?interface=wg7&top=2":  "404 wg7: no such interface is running",
+		"/metrics?interface=wg7&peer=B": "404 wg7: no such interface is running",
+		"/metrics?peer=nobody":          "404 no interface that can be read has such a peer",
+		"/metrics?peer=B%0A%3Cscript":   "404 no interface",
+		"/":                             "200 The metrics of wgd are at /metrics.",
+		"/metrics/":                     "404 There is nothing here",
 	} {
 		if status, body := s.get(target); !strings.HasPrefix(fmt.Sprint(status, " ", body), want) || strings.Contains(body, "<script") {
 			t.Errorf("%s: %d %s, want %s", target, status, body, want)

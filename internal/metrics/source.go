@@ -167,15 +167,27 @@ func (s *source) note(about subject, err error) {
 	s.report(text)
 }
 
-// peers returns the figures that a query asks for.
-func (s *source) peers(q query) ([]figure, error) {
-	var list []figure
-	for _, r := range s.allFigures() {
-		if q.name != "" && r.name != q.name {
-			continue
+// named returns those readings that are of the interface that a query names, or all.
+func named[T any](list []reading[T], q query) ([]reading[T], error) {
+	if q.name == "" {
+		return list, nil
+	}
+	for i := range list {
+		if list[i].name == q.name {
+			return list[i : i+1], nil
 		}
+	}
+	return nil, fmt.Errorf("%s: no such interface is running: wgd status shows which are", q.name)
+}
+
+// peers returns the figures that a query asks for, and the interfaces that were read.
+func (s *source) peers(q query) (list []figure, from []reading[[]figure], err error) {
+	if from, err = named(s.allFigures(), q); err != nil {
+		return nil, nil, err
+	}
+	for _, r := range from {
 		if q.name != "" && r.err != nil {
-			return nil, r.err
+			return nil, nil, r.err
 		}
 		for _, f := range r.value {
 			if q.peer == "" || f.name == q.peer || f.public == q.peer {
@@ -185,14 +197,14 @@ func (s *source) peers(q query) ([]figure, error) {
 	}
 	if q.top == 0 {
 		if len(list) == 0 {
-			return nil, errors.New("no interface that can be read has such a peer: wgd status shows their names")
+			err = errors.New("no interface that can be read has such a peer: wgd status shows their names")
 		}
-		return list, nil
+		return list, from, err
 	}
 	slices.SortFunc(list, func(a, b figure) int {
 		return cmp.Or(cmp.Compare(b.rx+b.tx, a.rx+a.tx), cmp.Compare(a.iface, b.iface), cmp.Compare(a.name, b.name))
 	})
-	return list[:min(q.top, len(list))], nil
+	return list[:min(q.top, len(list))], from, nil
 }
 
 // allFigures returns the figures of all peers. Keys are erased as soon as they are read.

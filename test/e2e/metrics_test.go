@@ -150,6 +150,37 @@ func TestPrometheus(t *testing.T) {
 	}
 }
 
+// A scrape every 10 ms is answered, loses no packet of the tunnel, and leaves nothing
+// behind.
+func TestFrequentScrapes(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{})
+	b.PingWithin(10*time.Second, lab.InnerA4)
+	pid := strings.TrimSpace(a.Must("setsid wgd metrics >/run/metrics.log 2>&1 </dev/null & echo $!"))
+	lab.Until(t, 30*time.Second, "wgd metrics serves", func() (bool, string) {
+		text := a.Must("cat /run/metrics.log")
+		return strings.Contains(text, "serving"), text
+	})
+	const scrapes = 150
+	a.Must("for i in $(seq %d); do curl -sSf 'http://127.0.0.1:9586/metrics' | grep -c '^wgd_peers{interface=\"wg0\"} 1$'; sleep 0.01; done >/run/scrapes 2>&1 & echo $! >/run/scrapes.pid", scrapes)
+	text := b.Must("ping -q -c 200 -i 0.01 -W 20 %s", lab.InnerA4)
+	if !strings.Contains(text, "200 packets transmitted, 200 received") {
+		t.Error(text)
+	}
+	lab.Until(t, time.Minute, "the scrapes end", func() (bool, string) {
+		return a.Run("kill -0 $(cat /run/scrapes.pid)").Code != 0, ""
+	})
+	if text := a.Must("cat /run/scrapes"); text != strings.Repeat("1\n", scrapes) {
+		t.Errorf("the scrapes: %s", text)
+	}
+	lab.Until(t, time.Minute, "the connections are closed", func() (bool, string) {
+		text := a.Must("ls /proc/%s/fd", pid)
+		return strings.Count(text, "\n") < 20, text
+	})
+	a.Must("kill %s", pid)
+}
+
 // checkNames asks Prometheus what the dashboard asks, and for each metric that the
 // dashboard and the alerts name.
 func (m *monitor) checkNames() {
