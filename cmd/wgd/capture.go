@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +12,7 @@ import (
 	"wgd/internal/cli"
 	"wgd/internal/cli/show"
 	"wgd/internal/control"
-	"wgd/internal/pcapng"
 	"wgd/internal/quote"
-	"wgd/internal/sys/errno"
 	"wgd/internal/sys/process"
 	"wgd/internal/sys/term"
 	"wgd/key"
@@ -33,13 +30,14 @@ var captureForm = cli.Form{
 	},
 	Text: []string{
 		"The capture has the format pcapng, with an interface `NAME outer` and an interface `NAME inner`. It may begin in the middle of a session, and neither needs nor contains a key. " +
-			"It ends with Ctrl-C, when its reader ends, or with the interface; then standard error says how many packets were captured and dropped. " +
+			"It ends with Ctrl-C, when its reader ends, with the interface, or if it cannot be written; then standard error says how many packets were captured, dropped, and not written. " +
 			"Packets are dropped if they are not read in time. The tunnel never waits, and loses none of them.",
 		"Outside are all datagrams that arrive at the port, also those that are refused, and those that were sent: data, keepalives, handshakes and cookie replies. Their payload is that of the wire. " +
 			"The IP and UDP headers are made from what the daemon knows: addresses, ports, ECN, and for what is sent DSCP; the TTL of what was received, IP options and fragments are not known. " +
 			"Inside are packets as they come out of their datagrams, also those that are refused afterwards, for example for their source; and packets as they are when they are encrypted.",
 		"With PEER, it has the packets of this peer only. Outside, these are datagrams for its sessions and handshakes, and those from its endpoint. " +
 			"An initiation from another address is shown as soon as it is answered, because only then it is known whose it is. Without PEER, a comment on each packet says whose it is, if that is known.",
+		"Wireshark takes the datagrams for WireGuard, unless a UDP port is that of another protocol, such as 53 or 443: then tell it, as with tshark -d udp.port==53,wg.",
 		"Only who may change the interface may capture: what is inside is not encrypted.",
 	},
 	Run: runCapture,
@@ -49,12 +47,13 @@ var captureForm = cli.Form{
 func runCapture(c *cli.Call) error {
 	want := conf.Capture{Outer: c.Has("outer") || !c.Has("inner"), Inner: c.Has("inner") || !c.Has("outer")}
 	name := c.Arg("NAME")
+	shown := ""
 	if peer := c.Arg("PEER"); peer != "" {
-		public, err := findPeer(name, peer)
+		public, as, err := findPeer(name, peer)
 		if err != nil {
 			return err
 		}
-		want.Peer = &public
+		want.Peer, shown = &public, as
 	}
 	client, err := control.Dial(name)
 	if err != nil {
@@ -79,10 +78,14 @@ func runCapture(c *cli.Call) error {
 		cancel() // a second signal ends the process
 		client.EndCapture()
 	})()
-	var t tally
+	fmt.Fprintln(c.Stderr, beginText(name, want, shown, out))
+	t := tally{end: func() { client.EndCapture() }}
 	err = named(t.copy(out, stream))
 	if err == nil && !t.ended {
 		err = fmt.Errorf("%s: the daemon has ended: what was captured before is complete", name)
+	}
+	if trimming := out.trim(t.bytes); err == nil {
+		err = trimming
 	}
 	if closing := out.Close(); err == nil {
 		err = closing
@@ -91,18 +94,38 @@ func runCapture(c *cli.Call) error {
 	return err
 }
 
-// findPeer returns the public key of a peer.
-func findPeer(name, wanted string) (public key.Public, err error) {
+// beginText says what is captured, into what, and how to end it.
+func beginText(name string, want conf.Capture, peer string, out *captureFile) string {
+	text := "capturing " + name
+	switch {
+	case !want.Inner:
+		text += " outside"
+	case !want.Outer:
+		text += " inside"
+	}
+	if peer != "" {
+		text += ", peer " + peer
+	}
+	if out.file == nil {
+		text += ", into standard output"
+	} else {
+		text += ", into " + quote.Path(out.file.Name())
+	}
+	return text + ": Ctrl-C ends it"
+}
+
+// findPeer returns the public key of a peer, and how it is shown.
+func findPeer(name, wanted string) (public key.Public, shown string, err error) {
 	status, err := control.StatusOf(name)
 	if err != nil {
-		return public, err
+		return public, "", err
 	}
 	defer status.Erase()
-	p, _, err := show.Find(&status, wanted)
+	p, shown, err := show.Find(&status, wanted)
 	if err != nil {
-		return public, err
+		return public, "", err
 	}
-	return p.PublicKey, nil
+	return p.PublicKey, shown, nil
 }
 
 // A captureFile is where a capture goes.
@@ -191,72 +214,18 @@ func (f *captureFile) Close() error {
 	return named(file.Close())
 }
 
+// trim cuts a new file to its whole blocks, after the last one could not be written.
+func (f *captureFile) trim(size int64) error {
+	if f.file == nil || !f.made {
+		return nil
+	}
+	return named(f.file.Truncate(size))
+}
+
 // discard removes the file if it is a new one.
 func (f *captureFile) discard() error {
 	if f.file == nil || !f.made {
 		return nil
 	}
 	return named(os.Remove(f.file.Name()))
-}
-
-// A tally counts the packets of a capture, by the number of their interface.
-type tally struct {
-	captured [2]int
-	dropped  [2]uint64
-	ended    bool // all of it was read
-}
-
-const captureBuffer = 256 << 10
-
-// copy copies the capture, whole blocks only, and counts. That the reader of w has ended
-// is no error.
-func (t *tally) copy(w io.Writer, stream io.Reader) error {
-	blocks, out := pcapng.NewReader(stream), bufio.NewWriterSize(w, captureBuffer)
-	for {
-		b, err := blocks.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return t.written(out.Flush())
-		case errors.Is(err, pcapng.ErrFormat):
-			return errors.Join(out.Flush(), err)
-		case err != nil: // the daemon was killed
-			return t.written(out.Flush())
-		}
-		t.count(&b)
-		_, err = out.Write(b.Raw)
-		if err == nil && !blocks.Buffered() {
-			err = out.Flush()
-		}
-		if err != nil {
-			return t.written(err)
-		}
-	}
-}
-
-// written returns err, unless it says that the reader has ended.
-func (t *tally) written(err error) error {
-	if errno.NobodyReads(err) {
-		t.ended = true
-		return nil
-	}
-	return err
-}
-
-func (t *tally) count(b *pcapng.Block) {
-	if p, ok := b.Packet(); ok && p.Interface < 2 {
-		t.captured[p.Interface]++
-	}
-	if s, ok := b.Statistics(); ok && s.Interface < 2 {
-		t.dropped[s.Interface] = s.Dropped
-		t.ended = true
-	}
-}
-
-// text says how many packets there were.
-func (t *tally) text(want conf.Capture) string {
-	text := fmt.Sprintf("%d packets captured", t.captured[0]+t.captured[1])
-	if want.Outer && want.Inner {
-		text += fmt.Sprintf(" (%d outside, %d inside)", t.captured[0], t.captured[1])
-	}
-	return text + fmt.Sprintf(", %d dropped", t.dropped[0]+t.dropped[1])
 }

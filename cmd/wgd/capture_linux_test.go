@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"wgd/conf"
@@ -66,15 +67,16 @@ func TestCaptureToFile(t *testing.T) {
 	target := serveCaptured(t, wholeCapture())
 	file := filepath.Join(t.TempDir(), "a.pcapng")
 	const figures = "3 packets captured (2 outside, 1 inside), 7 dropped\n"
+	begin := func(what, where string) string { return "capturing " + what + ", into " + where + ": Ctrl-C ends it\n" }
 	status, out, errs := run("capture", "wg0", "-w", file)
 	got, err := os.ReadFile(file)
-	if status != 0 || out != "" || errs != figures || !bytes.Equal(got, target.raw) {
+	if status != 0 || out != "" || errs != begin("wg0", file)+figures || !bytes.Equal(got, target.raw) {
 		t.Errorf("exit status %d, %q, %q, %v", status, out, errs, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v, %v", info.Mode(), err)
 	}
-	if status, out, errs := run("capture", "wg0", "-w", "-"); status != 0 || out != string(target.raw) || errs != figures {
+	if status, out, errs := run("capture", "wg0", "-w", "-"); status != 0 || out != string(target.raw) || errs != begin("wg0", "standard output")+figures {
 		t.Errorf("to standard output: exit status %d, %q", status, errs)
 	}
 	if target.asked != (conf.Capture{Outer: true, Inner: true}) {
@@ -119,14 +121,17 @@ func TestCaptureSelects(t *testing.T) {
 		args []string
 		want conf.Capture
 		peer *key.Public
+
+		begin string
 	}{
-		{[]string{"--outer"}, conf.Capture{Outer: true}, nil},
-		{[]string{"--inner"}, conf.Capture{Inner: true}, nil},
-		{[]string{"--inner", "--outer", "B"}, conf.Capture{Outer: true, Inner: true}, &first},
-		{[]string{"--inner", second.String()}, conf.Capture{Inner: true}, &second},
-		{[]string{"--inner", second.Hex()[:8]}, conf.Capture{Inner: true}, &second},
+		{[]string{"--outer"}, conf.Capture{Outer: true}, nil, "wg0 outside"},
+		{[]string{"--inner"}, conf.Capture{Inner: true}, nil, "wg0 inside"},
+		{[]string{"--inner", "--outer", "B"}, conf.Capture{Outer: true, Inner: true}, &first, "wg0, peer B"},
+		{[]string{"--inner", second.String()}, conf.Capture{Inner: true}, &second, "wg0 inside, peer " + second.Hex()[:8]},
+		{[]string{"--inner", second.Hex()[:8]}, conf.Capture{Inner: true}, &second, "wg0 inside, peer " + second.Hex()[:8]},
 	} {
-		if status, _, errs := run(append([]string{"capture", "wg0"}, c.args...)...); status != 0 {
+		status, _, errs := run(append([]string{"capture", "wg0"}, c.args...)...)
+		if status != 0 || !strings.HasPrefix(errs, "capturing "+c.begin+", into standard output: Ctrl-C ends it\n") {
 			t.Errorf("%q: exit status %d, %q", c.args, status, errs)
 			continue
 		}
@@ -150,6 +155,63 @@ func TestCaptureReaderEnds(t *testing.T) {
 	status := cli.Run(command(), []string{"capture", "wg0"}, strings.NewReader(""), w, &errs)
 	if status != 0 || !strings.Contains(errs.String(), "packets captured") {
 		t.Errorf("exit status %d, %q", status, errs.String())
+	}
+}
+
+// A fullDisk is a file on a disk that has space for some bytes only.
+type fullDisk struct {
+	*os.File
+	left int
+}
+
+func (d *fullDisk) Write(b []byte) (n int, err error) {
+	if n, err = d.File.Write(b[:min(d.left, len(b))]); n < len(b) {
+		err = syscall.ENOSPC
+	}
+	d.left -= n
+	return n, err
+}
+
+// TestCaptureOnFullDisk: only packets that are in the file count as captured, whatever fits;
+// the others are counted too, and no part of a block is left.
+func TestCaptureOnFullDisk(t *testing.T) {
+	raw := wholeCapture()
+	serveCaptured(t, raw)
+	const missing = "capturing wg0, into /dev/full: Ctrl-C ends it\n0 packets captured (0 outside, 0 inside), 7 dropped, 3 not written\n"
+	status, _, errs := run("capture", "wg0", "-w", "/dev/full")
+	if status != 1 || !strings.HasPrefix(errs, missing) || !strings.Contains(errs, "/dev/full: no space left on device") {
+		t.Errorf("exit status %d, %q", status, errs)
+	}
+	for space := range len(raw) {
+		path := filepath.Join(t.TempDir(), "a.pcapng")
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, ended := &captureFile{Writer: &fullDisk{file, space}, file: file, made: true}, false
+		c := tally{end: func() { ended = true }}
+		if err := c.copy(out, bytes.NewReader(raw)); !errors.Is(err, syscall.ENOSPC) || !ended || !c.ended {
+			t.Fatalf("%d bytes: %v, %+v", space, err, c)
+		}
+		if err := errors.Join(out.trim(c.bytes), out.Close()); err != nil {
+			t.Fatal(err)
+		}
+		left, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, r := 0, pcapng.NewReader(bytes.NewReader(left))
+		for b, err := r.Next(); err != io.EOF; b, err = r.Next() {
+			if err != nil {
+				t.Fatalf("%d bytes: %v", space, err)
+			}
+			if _, ok := b.Packet(); ok {
+				packets++
+			}
+		}
+		if c.captured[0]+c.captured[1] != packets || c.unwritten != 3-packets || c.dropped != [2]uint64{3, 4} {
+			t.Errorf("%d bytes: %+v, and the file has %d packets", space, c, packets)
+		}
 	}
 }
 

@@ -71,12 +71,9 @@ func (c *Capture) concerns(p *peer.Peer, remote netip.AddrPort) bool {
 // arrived captures the datagrams of b from i to before j, which all have one receiver
 // index. p is its owner, or nil.
 func (c *Capture) arrived(p *peer.Peer, port uint16, b *batch.Batch, i, j int) {
-	initiation := false
-	if !c.concerns(p, b.Remote.Remote) {
-		kind, ok := wire.TypeOf(b.At(i))
-		if initiation = ok && kind == wire.TypeInitiation; !initiation {
-			return
-		}
+	wanted := c.concerns(p, b.Remote.Remote)
+	if !wanted && (p != nil || !hasInitiation(b, i, j)) {
+		return
 	}
 	r := record{kind: datagrams, inbound: true, peer: p, header: headerOf(b, netip.Addr{}, port)}
 	r.header.From, r.header.To = r.header.To, r.header.From
@@ -86,9 +83,11 @@ func (c *Capture) arrived(p *peer.Peer, port uint16, b *batch.Batch, i, j int) {
 		return
 	}
 	r.at = c.clock()
-	if initiation {
+	if !wanted {
 		for ; i < j; i++ {
-			c.waiting.put(&r, b.At(i))
+			if isInitiation(b.At(i)) {
+				c.waiting.put(&r, b.At(i))
+			}
 		}
 		return
 	}
@@ -97,6 +96,21 @@ func (c *Capture) arrived(p *peer.Peer, port uint16, b *batch.Batch, i, j int) {
 		c.ring.add(b.At(i))
 	}
 	c.ring.commit()
+}
+
+func isInitiation(msg []byte) bool {
+	kind, ok := wire.TypeOf(msg)
+	return ok && kind == wire.TypeInitiation
+}
+
+// hasInitiation reports whether one of the datagrams from i to before j is an initiation.
+func hasInitiation(b *batch.Batch, i, j int) bool {
+	for ; i < j; i++ {
+		if isInitiation(b.At(i)) {
+			return true
+		}
+	}
+	return false
 }
 
 // sent captures b, which was sent to p.

@@ -169,6 +169,40 @@ func TestInitiationsOfOnePeer(t *testing.T) {
 	}
 }
 
+// TestInitiationsAmongOthers: where the datagrams come from is no matter for what they are:
+// in one train, initiations and what is no message are told apart.
+func TestInitiationsAmongOthers(t *testing.T) {
+	var h Hub
+	p := newPeer(remote)
+	c := begun(t, &h, p)
+	elsewhere := netip.MustParseAddrPort("203.0.113.5:1")
+	b := &batch.Batch{Stride: wire.InitiationSize, Remote: wire.Endpoint{Remote: elsewhere}}
+	for i := range uint32(4) {
+		m := wire.Initiation{Sender: i}
+		raw := m.AppendTo(nil)
+		if i%2 == 0 {
+			raw[0] = 99 // no message
+		}
+		b.Data = append(b.Data, raw...)
+	}
+	h.Load().Arrived(index.New(), 1, b)
+	for i := range uint32(4) {
+		m := wire.Response{Receiver: i}
+		raw := m.AppendTo(nil)
+		h.Load().Sent(p, 1, &batch.Batch{Data: raw, Stride: len(raw), Remote: wire.Endpoint{Remote: elsewhere}})
+	}
+	packets, _ := finish(t, c)
+	var got []uint32
+	for _, p := range packets {
+		if msg := packet.UDPPayload(p.Data); len(msg) == wire.InitiationSize {
+			got = append(got, wire.SenderIndex(msg))
+		}
+	}
+	if len(packets) != 6 || len(got) != 2 || got[0] != 1 || got[1] != 3 {
+		t.Errorf("%d packets with the initiations %d, want 1 and 3", len(packets), got)
+	}
+}
+
 // TestPeerIsFoundAgain: while the peer is removed nothing is captured, and the capture
 // goes on when it is added again.
 func TestPeerIsFoundAgain(t *testing.T) {

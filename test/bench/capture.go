@@ -56,7 +56,7 @@ func streamCaptured(captured side) measurement {
 			p.a.Must("wgd capture wg0 %s > /dev/null 2> /run/capture.said & echo $! > /run/capture.pid", peer[:8])
 			defer func() {
 				p.a.Must("kill $(cat /run/capture.pid); while kill -0 $(cat /run/capture.pid) 2> /dev/null; do sleep 0.05; done")
-				said := p.a.Must("cat /run/capture.said")
+				said := p.a.Must("tail -n 1 /run/capture.said")
 				var packets int
 				if fmt.Sscanf(said, "%d packets captured", &packets); packets < 1000 {
 					t.Fatalf("wgd capture says %q", said)

@@ -28,14 +28,14 @@ func startCapture(t *testing.T, h *lab.Host, args, file string) (end func() stri
 	}
 }
 
-// captureSaid waits until the capture has ended, and returns what it said.
+// captureSaid waits until the capture has ended, and returns the last line of what it said.
 func captureSaid(t *testing.T, h *lab.Host) (said string) {
 	t.Helper()
 	lab.Until(t, time.Minute, "the capture ends", func() (bool, string) {
 		said = h.Must("cat /run/capture.said")
 		return h.Run("kill -0 $(cat /run/capture.pid)").Code != 0, said
 	})
-	return h.Must("cat /run/capture.said")
+	return h.Must("tail -n 1 /run/capture.said")
 }
 
 // A row is what tshark says of a packet. Fields that occur twice, because a packet quotes
@@ -210,6 +210,32 @@ func sameHandshakes(t *testing.T, rows []row, wire []lab.Packet) {
 	slices.Sort(want)
 	if len(got) == 0 || !slices.Equal(got, want) {
 		t.Errorf("the capture has %d handshake messages, and the wire had %d, or others", len(got), len(want))
+	}
+}
+
+// On a disk that becomes full, what is in the file is whole, and what is missing is said.
+func TestCaptureOnFullDisk(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	lab.Connect(a, b, "192.0.2.1:1234", lab.Settings{}, lab.Settings{})
+	a.Sink(sinkPort)
+	b.Must("mkdir /run/small && mount -t tmpfs -o size=1M none /run/small && mountpoint -q /run/small")
+	b.Must("wgd capture wg0 -w /run/small/a.pcapng > /dev/null 2> /run/capture.said & echo $! > /run/capture.pid")
+	lab.Until(t, 20*time.Second, "the capture begins", func() (bool, string) {
+		said := b.Must("cat /run/capture.said")
+		return said == "capturing wg0, into /run/small/a.pcapng: Ctrl-C ends it\n", said
+	})
+	b.Stream(lab.Stream{Remote: netip.AddrPortFrom(netip.MustParseAddr(lab.InnerA4), sinkPort), Bytes: 4 << 20})
+	captureSaid(t, b)
+	said := b.Must("cat /run/capture.said")
+	var captured, outer, inner, dropped, unwritten int
+	_, figures, _ := strings.Cut(said, "Ctrl-C ends it\n")
+	if _, err := fmt.Sscanf(figures, "%d packets captured (%d outside, %d inside), %d dropped, %d not written\n", &captured, &outer, &inner, &dropped, &unwritten); err != nil ||
+		!strings.HasSuffix(said, "/run/small/a.pcapng: no space left on device\n") || captured < 100 || unwritten < 1 {
+		t.Errorf("wgd capture says %q", said)
+	}
+	if rows := tshark(t, b, "/run/small/a.pcapng"); len(rows) != captured {
+		t.Errorf("tshark reads %d packets, and %d were captured", len(rows), captured)
 	}
 }
 
