@@ -69,12 +69,15 @@ func (c *carrying) closeIfNone() {
 }
 
 // Connect implements control.Connector.
-func (t stackTarget) Connect(target string) (carry func(net.Conn), err error) {
+func (t stackTarget) Connect(ctx context.Context, target string) (carry func(net.Conn), err error) {
 	p := t.run
 	if !p.carried.begin() {
 		return nil, control.ErrEnding
 	}
-	remote, err := proxy.Dial(p.ctx, p.tunnel, target)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ctx, cancel)()
+	remote, err := proxy.Dial(ctx, p.tunnel, target)
 	if err != nil {
 		p.carried.end()
 		return nil, err
@@ -127,7 +130,7 @@ func (p *proxyRun) openControl(ctx context.Context, config *proxyconf.Config, se
 		if !errors.Is(err, control.ErrRunning) || !ok {
 			return server, nil, err
 		}
-		conn, err := p.throughRunning(config, target, err)
+		conn, err := p.throughRunning(ctx, config, target, err)
 		if !control.Ended(err) || time.Now().After(end) {
 			return nil, conn, err
 		}
@@ -160,7 +163,7 @@ func (p *proxyRun) shared(services []proxyconf.Service) (target string, ok bool)
 
 // throughRunning opens a connection through the proxy that runs. If there is none with this
 // socket, but something else, it returns running.
-func (p *proxyRun) throughRunning(config *proxyconf.Config, target string, running error) (net.Conn, error) {
+func (p *proxyRun) throughRunning(ctx context.Context, config *proxyconf.Config, target string, running error) (net.Conn, error) {
 	socket, err := p.socket()
 	if err != nil {
 		return nil, err
@@ -169,6 +172,7 @@ func (p *proxyRun) throughRunning(config *proxyconf.Config, target string, runni
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { client.Close() })()
 	status, err := client.Status()
 	defer status.Erase()
 	switch {

@@ -2,9 +2,11 @@ package control
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"wgd/internal/sys/errno"
@@ -13,10 +15,10 @@ import (
 
 // A Connector is a Target that can open connections through its tunnel.
 type Connector interface {
-	// Connect opens a TCP connection to HOST:PORT in the tunnel. carry copies between it
-	// and a client, and closes both in the end. The error is a sentence for the user, or
-	// ErrEnding.
-	Connect(target string) (carry func(client net.Conn), err error)
+	// Connect opens a TCP connection to HOST:PORT in the tunnel, until ctx is done. carry
+	// copies between it and a client, and closes both in the end. The error is a sentence
+	// for the user, or ErrEnding.
+	Connect(ctx context.Context, target string) (carry func(client net.Conn), err error)
 }
 
 // ErrEnding is the error of a Connector that is about to end.
@@ -37,17 +39,45 @@ func (s *Server) connect(conn *connection, answer *bufio.Writer, t Target, reque
 	defer s.connections.endCarrying()
 	conn.setWorking(true)
 	defer conn.setWorking(false)
-	carry, err := connector.Connect(request.Connect)
+	client := conn.timedConn.Conn
+	ctx, stop := whileConnected(client)
+	carry, err := connector.Connect(ctx, request.Connect)
+	conn.early = stop()
 	if err != nil {
 		return s.writeResult(answer, err)
 	}
 	if err := s.writeResult(answer, nil); err != nil {
 		conn.Close()
 	}
-	client := conn.timedConn.Conn
 	client.SetDeadline(time.Time{})
+	if len(conn.early) > 0 {
+		client = &carried{client, conn.early}
+	}
 	carry(client)
 	return io.EOF
+}
+
+// whileConnected returns a context that is cancelled when the client closes its direction
+// of the connection. It reads from client for that, until stop is called, which returns
+// what it has read.
+func whileConnected(client net.Conn) (ctx context.Context, stop func() (early []byte)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	client.SetReadDeadline(time.Time{})
+	read := make(chan []byte, 1)
+	go func() {
+		b := make([]byte, 1)
+		n, err := client.Read(b)
+		if n == 0 && !errors.Is(err, os.ErrDeadlineExceeded) {
+			cancel()
+		}
+		read <- b[:n]
+	}()
+	return ctx, func() []byte {
+		client.SetReadDeadline(time.Unix(1, 0))
+		early := <-read
+		cancel()
+		return early
+	}
 }
 
 // Ended reports whether an error of a Client means that the daemon has ended or is about to,
@@ -92,7 +122,7 @@ func (c *Client) Connect(target string) (net.Conn, error) {
 	return &carried{c.conn.Conn, c.answers.Buffered()}, nil
 }
 
-// A carried connection has received something with the answer to its request.
+// A carried connection has received something with the request or the answer to it.
 type carried struct {
 	net.Conn
 	early []byte

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -17,10 +18,22 @@ type connecting struct {
 	*controltest.Target
 	failure error
 	targets []string
+	begun   chan struct{} // if not nil, Connect sends to it, and
+	connect chan error    // then waits for this, or until ctx is done
 }
 
-func (c *connecting) Connect(target string) (func(net.Conn), error) {
+func (c *connecting) Connect(ctx context.Context, target string) (func(net.Conn), error) {
 	c.targets = append(c.targets, target)
+	if c.begun != nil {
+		c.begun <- struct{}{}
+		select {
+		case <-ctx.Done():
+			c.connect <- ctx.Err()
+			return nil, ctx.Err()
+		case err := <-c.connect:
+			c.failure = err
+		}
+	}
 	if c.failure != nil {
 		return nil, c.failure
 	}
@@ -100,6 +113,48 @@ func TestConnectWithEarlyData(t *testing.T) {
 	io.WriteString(conn, "connect=h:1\n\nGET / HTTP/1.0\r\n\r\n")
 	if err := uapi.NewReader(conn).Result(); err == nil || !strings.Contains(err.Error(), "wait for the answer") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// An attempt to connect ends with the client that wanted it.
+func TestConnectEndsWithTheClient(t *testing.T) {
+	target := &connecting{Target: new(controltest.Target), begun: make(chan struct{}), connect: make(chan error)}
+	conn, err := net.Dial("unix", serveAt(t, target))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(conn, "connect=h:1\n\n")
+	<-target.begun
+	conn.Close()
+	if err := <-target.connect; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client has gone: got %v", err)
+	}
+}
+
+// Data that arrives while the target connects is not lost: it belongs to the connection, or
+// if that fails, it is the next request.
+func TestConnectWithDataMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		failure error
+		want    string
+	}{
+		{nil, "errno=0\n\nhello reload=1\n\n bye"},
+		{errors.New("h: no such name"), "errno=-5\nerror=h: no such name\n\nerrno=-71\nerror=this daemon has no file"},
+	} {
+		target := &connecting{Target: new(controltest.Target), begun: make(chan struct{}), connect: make(chan error)}
+		conn, err := net.Dial("unix", serveAt(t, target))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "connect=h:1\n\n")
+		<-target.begun
+		io.WriteString(conn, "reload=1\n\n")
+		target.connect <- c.failure
+		conn.(*net.UnixConn).CloseWrite()
+		if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), c.want) {
+			t.Errorf("got %q, %v, want %q", got, err, c.want)
+		}
 	}
 }
 

@@ -31,9 +31,15 @@ type timedConn struct {
 	net.Conn
 	mayPause bool          // the next Read has no deadline
 	timeout  time.Duration // of a Read; 0: pauseTimeout
+	early    []byte        // was read already, and is the first that Read returns
 }
 
 func (c *timedConn) Read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(b, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
 	deadline := time.Time{}
 	if !c.mayPause {
 		deadline = time.Now().Add(cmp.Or(c.timeout, pauseTimeout))
