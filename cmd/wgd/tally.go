@@ -79,7 +79,7 @@ func (t *tally) count(blocks []byte, f func(iface uint32)) (size int) {
 // another one the rest is read, to know how much is missing.
 func (t *tally) failed(err error, rest *pcapng.Reader) error {
 	switch {
-	case errno.NobodyReads(err):
+	case errno.Broken(err):
 		t.ended, t.unwritten = true, 0
 		return nil
 	case err == nil:

@@ -8,7 +8,8 @@ import (
 // Refused reports whether err means that nothing listens at the address.
 func Refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
-// Broken reports whether err means that the other end of a connection is gone.
+// Broken reports whether err means that the other end of a connection, or the reader of a
+// pipe, is gone.
 func Broken(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
@@ -18,6 +19,3 @@ func HostUnreachable(err error) bool { return errors.Is(err, syscall.EHOSTUNREAC
 
 // NetworkUnreachable reports whether err means that there is no route.
 func NetworkUnreachable(err error) bool { return errors.Is(err, syscall.ENETUNREACH) }
-
-// NobodyReads reports whether a pipe or socket was written to whose reader has closed it.
-func NobodyReads(err error) bool { return errors.Is(err, syscall.EPIPE) }
