@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -324,4 +325,23 @@ func TestUDPForwardBound(t *testing.T) {
 	at := startUDP(t, &UDPForward{Log: log.logger(), Dial: func(context.Context) (net.Conn, error) { return nil, errBroken }})
 	sendTo(t, udpSocket(t, "127.0.0.1:0"), at, []byte("a"))
 	expectLog(t, log, "level=INFO", errBroken.Error())
+}
+
+// An oddClient is like an address of package answer, whose String has more than the address.
+type oddClient struct{ *net.UDPAddr }
+
+func (c oddClient) String() string { return c.UDPAddr.String() + " at 10.0.0.1" }
+
+// The log names a client by address and port.
+func TestUDPForwardLogsTheAddress(t *testing.T) {
+	log := &logBuffer{}
+	s := &udpForwarder{UDPForward: &UDPForward{Dial: func(context.Context) (net.Conn, error) { return nil, errBroken }},
+		ctx: t.Context(), log: log.logger(), flows: map[string]*flow{}}
+	s.mu.Lock()
+	s.flow(oddClient{&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7}})
+	s.mu.Unlock()
+	s.running.Wait()
+	if got := log.String(); !strings.Contains(got, " client=127.0.0.1:7 ") {
+		t.Errorf("got %q", got)
+	}
 }

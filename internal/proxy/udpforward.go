@@ -79,7 +79,7 @@ type udpForwarder struct {
 // A flow is what belongs to one client. Two goroutines serve it, one for each
 // direction.
 type flow struct {
-	client net.Addr
+	client net.Addr // its String is a key, which may have more than address and port
 	queue  chan []byte
 	cancel context.CancelFunc
 
@@ -145,7 +145,7 @@ func (s *udpForwarder) run(ctx context.Context, key string, f *flow) {
 	cancel()
 	if err != nil {
 		if ctx.Err() == nil {
-			s.log.Info("UDP forward failed", "client", f.client, "error", err)
+			s.log.Info("UDP forward failed", "client", addrPort(f.client), "error", err)
 		}
 		return
 	}
@@ -210,7 +210,7 @@ func (s *udpForwarder) receive(ctx context.Context, f *flow, remote net.Conn) {
 		return nil
 	})
 	if err != nil && !errors.Is(err, net.ErrClosed) {
-		s.log.Info("UDP forward ends", "client", f.client, "error", err)
+		s.log.Info("UDP forward ends", "client", addrPort(f.client), "error", err)
 		f.cancel() // the next datagram opens another one
 	}
 }
