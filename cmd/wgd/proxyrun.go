@@ -35,7 +35,8 @@ type proxyRun struct {
 	known   *tunnelfile.Known // what the file said about the tunnel
 	stopped bool
 
-	carried carrying // for other processes
+	carried carrying         // for other processes
+	signals *process.Signals // nil unless a service has standard input; see receive
 
 	ctx      context.Context // of the services
 	mu       sync.Mutex      // guards what follows
@@ -53,32 +54,22 @@ func (p *proxyRun) run() error {
 	if len(services) == 0 && !ping && !p.call.Has(optReady) {
 		return errNoService
 	}
-	until := process.UntilStopped
-	switch count(services, proxyconf.Stdio) {
-	case 0:
-	case 1:
-		until = process.UntilEnded
-	default:
+	stdio := count(services, proxyconf.Stdio)
+	if stdio > 1 {
 		return errors.New("two services want standard input and output: only one --stdio or [STDIOTunnel] is possible")
 	}
-	ctx, stop := until()
+	ctx, stop := p.receive(stdio == 1 && !ping)
 	defer stop()
 	p.warnOfOpen(services)
 	p.log = openLog(p.call.Stderr, p.name)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.ctx, p.services, p.ended = ctx, map[proxyconf.Service]*running{}, make(chan *running)
-	server, shared, err := p.openControl(ctx, config, services)
+	server, ended, err := p.begin(ctx, config, services)
 	if server != nil {
 		defer server.Close()
 	}
-	if err == nil && shared != nil {
-		err = proxy.Stdio(ctx, shared, p.call.Stdin, p.call.Stdout)
-	}
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case err != nil || shared != nil:
+	if ended || err != nil {
 		return err
 	}
 	if p.tunnel, err = openStack(p.name, config, proxyStateDir(), p.log.Logger); err != nil {
@@ -94,6 +85,61 @@ func (p *proxyRun) run() error {
 		return p.ping(ctx, host)
 	}
 	return p.serve(ctx, config, services, server)
+}
+
+// receive begins to receive signals. The context ends with SIGTERM, and with SIGINT unless
+// there is a service on standard input.
+func (p *proxyRun) receive(stdio bool) (context.Context, context.CancelFunc) {
+	if !stdio {
+		return process.UntilStopped()
+	}
+	ctx, cancel := process.UntilEnded()
+	signals := process.Receive()
+	signals.TakeInterrupt()
+	p.signals = signals
+	return ctx, func() {
+		signals.Stop()
+		cancel()
+	}
+}
+
+// untilSignal returns a context that also SIGINT and SIGHUP end, if there is a service on
+// standard input. What arrives after stop stays in the channels.
+func (p *proxyRun) untilSignal(ctx context.Context) (until context.Context, stop func()) {
+	if p.signals == nil {
+		return ctx, func() {}
+	}
+	until, cancel := context.WithCancel(ctx)
+	stopped, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-p.signals.Interrupt:
+			cancel()
+		case <-p.signals.Reload:
+			cancel()
+		case <-stopped:
+		}
+	}()
+	return until, func() {
+		close(stopped)
+		<-ended
+	}
+}
+
+// begin opens the control socket. If the proxy that has it connects standard input and
+// output, begin returns when that has ended.
+func (p *proxyRun) begin(ctx context.Context, config *proxyconf.Config, services []proxyconf.Service) (server *control.Server, ended bool, err error) {
+	ctx, stop := p.untilSignal(ctx)
+	server, shared, err := p.openControl(ctx, config, services)
+	if err == nil && shared != nil {
+		err = proxy.Stdio(ctx, shared, p.call.Stdin, p.call.Stdout)
+	}
+	stop()
+	if ctx.Err() != nil {
+		return server, true, nil
+	}
+	return server, shared != nil, err
 }
 
 // answer begins to answer at the control socket, which may ask for a reload.
@@ -141,11 +187,10 @@ func (p *proxyRun) dropMark(change *conf.Change) {
 
 // serve runs the services until ctx is done or all have ended.
 func (p *proxyRun) serve(ctx context.Context, config *proxyconf.Config, services []proxyconf.Service, server *control.Server) error {
-	signals := process.Receive()
-	defer signals.Stop()
-	stdio := count(services, proxyconf.Stdio) > 0
-	if stdio {
-		signals.TakeInterrupt()
+	signals, stdio := p.signals, p.signals != nil
+	if !stdio {
+		signals = process.Receive()
+		defer signals.Stop()
 	}
 	defer p.stopAll()
 	p.health = newHealth(p.tunnel, config.Check)

@@ -19,6 +19,9 @@ import (
 // TestMain makes this program wgd, for the tests that start one.
 func TestMain(m *testing.M) {
 	if os.Getenv("WGD_TEST_RUN") == "1" {
+		if dir := os.Getenv("WGD_TEST_STATE"); dir != "" {
+			proxyStateDir = func() string { return dir }
+		}
 		cli.Main(command())
 	}
 	os.Exit(m.Run())
