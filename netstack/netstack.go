@@ -98,7 +98,7 @@ func newStack(o Options, clock tcpip.Clock) (*Stack, error) {
 	}
 	s.holes.clock, s.holes.patience = clock, s.patience
 	s.timeouts.clock, s.timeouts.expired, s.timeouts.recovery = clock, s.stack.Stats().TCP.Timeouts, s.timeoutRecovery
-	s.paths.clock, s.paths.connected = clock, s.connected
+	s.paths.clock, s.paths.connected, s.paths.tooBig = clock, s.connected, s.timeouts.tooBig
 	err := s.configure(o.Addresses)
 	if err == nil {
 		s.names, err = newNames(s, o)

@@ -7,6 +7,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"wgd/internal/packet"
@@ -14,14 +15,14 @@ import (
 
 // A router behind the peer may have a link with a smaller MTU than the tunnel. It
 // reports that by ICMP. The stack reduces the segments of the connection that was
-// affected, but remembers nothing, and recovers slowly: every new connection would
-// lose its first window, and seconds. pathMTUs remembers the MTU for a
-// destination, and reduces the MSS in the SYNs of later connections, in both
-// directions. See docs/decisions/stack-tcp.md.
+// affected, but remembers nothing: every new connection would lose its first window.
+// pathMTUs remembers the MTU for a destination, and reduces the MSS in the SYNs of
+// later connections, in both directions. See docs/decisions/stack-tcp.md.
 type pathMTUs struct {
 	clock     tcpip.Clock
-	connected func(flow) bool // whether there is such a connection
-	count     atomic.Int32    // len(of); it is read without mu
+	connected func(flow) bool          // whether there is such a connection
+	tooBig    func(flow, seqnum.Value) // it has lost a segment, which began there
+	count     atomic.Int32             // len(of); it is read without mu
 
 	mu sync.Mutex
 	of map[tcpip.Address]pathMTU
@@ -50,10 +51,11 @@ const (
 // learn remembers the MTU of a path if p is a report that a TCP segment of this
 // stack was too big. The stack looks at it too, and verifies its checksum.
 func (m *pathMTUs) learn(p []byte) {
-	f, mtu, ok := parseTooBig(p)
+	f, seq, mtu, ok := parseTooBig(p)
 	if !ok || !m.connected(f) {
 		return
 	}
+	m.tooBig(f, seq)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	to, now := f.id.RemoteAddress, m.clock.Now()
@@ -119,48 +121,48 @@ func (m *pathMTUs) sending(frame []byte) {
 	}
 }
 
-// parseTooBig returns the connection whose segment was too big, and the MTU, if p is
-// such a report.
-func parseTooBig(p []byte) (f flow, mtu int, ok bool) {
+// parseTooBig returns the connection whose segment was too big, where that began, and the
+// MTU, if p is such a report.
+func parseTooBig(p []byte) (f flow, seq seqnum.Value, mtu int, ok bool) {
 	var quoted []byte
 	switch {
 	case len(p) >= header.IPv4MinimumSize && p[0]>>4 == 4:
 		ip := header.IPv4(p)
 		at := int(ip.HeaderLength())
 		if ip.TransportProtocol() != header.ICMPv4ProtocolNumber || ip.FragmentOffset() != 0 || len(p) < at+header.ICMPv4MinimumSize+header.IPv4MinimumSize {
-			return f, 0, false
+			return f, 0, 0, false
 		}
 		icmp := header.ICMPv4(p[at:])
 		if icmp.Type() != header.ICMPv4DstUnreachable || icmp.Code() != header.ICMPv4FragmentationNeeded || icmp.MTU() < minPathMTU4 {
-			return f, 0, false
+			return f, 0, 0, false
 		}
 		mtu, quoted = int(icmp.MTU()), icmp[header.ICMPv4MinimumSize:]
 		sent := header.IPv4(quoted)
 		at = int(sent.HeaderLength())
-		if quoted[0]>>4 != 4 || sent.TransportProtocol() != header.TCPProtocolNumber || sent.FragmentOffset() != 0 || len(quoted) < at+4 {
-			return f, 0, false
+		if quoted[0]>>4 != 4 || sent.TransportProtocol() != header.TCPProtocolNumber || sent.FragmentOffset() != 0 || len(quoted) < at+8 {
+			return f, 0, 0, false
 		}
 		f.network = header.IPv4ProtocolNumber
 		f.id = stack.TransportEndpointID{LocalAddress: sent.SourceAddress(), RemoteAddress: sent.DestinationAddress()}
 		quoted = quoted[at:]
-	case len(p) >= header.IPv6MinimumSize+header.ICMPv6PacketTooBigMinimumSize+header.IPv6MinimumSize+4 && p[0]>>4 == 6:
+	case len(p) >= header.IPv6MinimumSize+header.ICMPv6PacketTooBigMinimumSize+header.IPv6MinimumSize+8 && p[0]>>4 == 6:
 		icmp := header.ICMPv6(p[header.IPv6MinimumSize:])
 		if header.IPv6(p).NextHeader() != uint8(header.ICMPv6ProtocolNumber) || icmp.Type() != header.ICMPv6PacketTooBig ||
 			icmp.MTU() < minPathMTU6 || icmp.MTU() > maxMTU {
-			return f, 0, false
+			return f, 0, 0, false
 		}
 		mtu, quoted = int(icmp.MTU()), icmp[header.ICMPv6PacketTooBigMinimumSize:]
 		sent := header.IPv6(quoted)
 		if quoted[0]>>4 != 6 || sent.NextHeader() != uint8(header.TCPProtocolNumber) {
-			return f, 0, false
+			return f, 0, 0, false
 		}
 		f.network = header.IPv6ProtocolNumber
 		f.id = stack.TransportEndpointID{LocalAddress: sent.SourceAddress(), RemoteAddress: sent.DestinationAddress()}
 		quoted = quoted[header.IPv6MinimumSize:]
 	default:
-		return f, 0, false
+		return f, 0, 0, false
 	}
-	ports := header.TCP(quoted)
-	f.id.LocalPort, f.id.RemotePort = ports.SourcePort(), ports.DestinationPort()
-	return f, mtu, true
+	sent := header.TCP(quoted) // at least its ports and sequence number
+	f.id.LocalPort, f.id.RemotePort = sent.SourcePort(), sent.DestinationPort()
+	return f, seqnum.Value(sent.SequenceNumber()), mtu, true
 }

@@ -7,6 +7,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -17,9 +18,13 @@ import (
 // them as in flight all the same. It sends nothing until the timer expires again,
 // which is two segments in 200 ms.
 //
-// timeouts follows the connections whose timer expired, and subtracts from the echoed
-// timestamp in what they receive. Then RACK takes the acknowledgement for one of the
-// first transmission, and ignores it, as RFC 8985 (section 6.2, step 2) says. See
+// The same happens when a router reports that segments were too big: the stack sends
+// them again, smaller, and RACK takes the first acknowledgement for a sign that the
+// others are lost.
+//
+// timeouts follows these connections, and subtracts from the echoed timestamp in what
+// they receive. Then RACK takes the acknowledgement for one of the first transmission,
+// and ignores it, as RFC 8985 (section 6.2, step 2) says. See
 // docs/decisions/timeouts.md.
 type timeouts struct {
 	flows[*timeout]
@@ -33,8 +38,10 @@ type timeouts struct {
 
 // A timeout is that of a connection which may recover from it.
 type timeout struct {
-	subtracted uint32    // how many ms; 0: it is a suspect
-	seen       time.Time // when it was suspected, or received something
+	subtracted uint32       // how many ms; 0: it is a suspect
+	seen       time.Time    // when it was suspected, or received something
+	tooBig     time.Time    // when segments were reported to be too big: it recovers
+	until      seqnum.Value // until more than this is acknowledged
 }
 
 func (o *timeout) lastSeen() time.Time { return o.seen }
@@ -84,6 +91,22 @@ func (t *timeouts) suspect(f flow, now time.Time) {
 	t.follow(f, &timeout{seen: now})
 }
 
+// tooBig adds a connection, or says about one, that a segment of it was too big, which
+// began at seq.
+func (t *timeouts) tooBig(f flow, seq seqnum.Value) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.clock.Now()
+	t.suspect(f, now)
+	if o := t.of[f]; o != nil { // not while it is closed
+		o.seen = now
+		if o.tooBig.IsZero() || o.until.LessThan(seq) {
+			o.until = seq
+		}
+		o.tooBig = now
+	}
+}
+
 // flowOf returns the connection of a packet from the stack that has data of TCP.
 func flowOf(p *stack.PacketBuffer) (f flow, ok bool) {
 	tcp := header.TCP(p.TransportHeader().Slice())
@@ -113,6 +136,9 @@ func (t *timeouts) filter(f flow, segment header.TCP) {
 	rtt, recovers := t.recovery(f) // takes locks of the stack
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !o.tooBig.IsZero() { // the report may be wrong about where the segment began
+		recovers = seqnum.Value(segment.AckNumber()).LessThanEq(o.until) && now.Sub(o.tooBig) < staleFlow
+	}
 	if !recovers {
 		t.forget(f)
 		return

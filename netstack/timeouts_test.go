@@ -9,6 +9,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/faketime"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -145,6 +146,43 @@ func TestEchoes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// After a report that segments were too big, echoed timestamps are reduced until more than
+// these is acknowledged, or for a while if the report is wrong about them.
+func TestEchoesAfterReports(t *testing.T) {
+	timestamps := []byte{1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 1, 0}
+	u, clock := newTimeouts(nil)
+	reduced := func(ack uint32) bool {
+		f, segment := parseTCP(segmentOf(false, timestamps))
+		segment.SetAckNumber(ack)
+		u.filter(f, segment)
+		if _, follows := u.of[f]; follows != (segment.ParsedOptions().TSEcr < 256) {
+			t.Errorf("acknowledgement %d: followed: %v, echo %d", ack, follows, segment.ParsedOptions().TSEcr)
+		}
+		return segment.ParsedOptions().TSEcr < 256
+	}
+	f, _ := parseTCP(segmentOf(false, nil))
+	for _, seq := range []seqnum.Value{1000, 2000, 1500} {
+		u.tooBig(f, seq)
+	}
+	for _, c := range []struct {
+		ack  uint32
+		want bool
+	}{{1000, true}, {2000, true}, {2001, false}, {2000, false}} {
+		if got := reduced(c.ack); got != c.want {
+			t.Errorf("acknowledgement %d: reduced: %v, want %v", c.ack, got, c.want)
+		}
+	}
+	u.tooBig(f, 1<<30)
+	clock.Advance(staleFlow - 1)
+	if !reduced(1) {
+		t.Errorf("it is not reduced before %v", staleFlow)
+	}
+	clock.Advance(1)
+	if reduced(1) {
+		t.Errorf("it is still reduced after %v", staleFlow)
 	}
 }
 
