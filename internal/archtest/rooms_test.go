@@ -47,7 +47,7 @@ var rooms = map[string]room{
 		"internal/control", "internal/explain", "internal/history", "internal/metrics", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/resolve/inturn", "internal/state", "internal/sys/answer", "internal/sys/errno", "internal/sys/file", "internal/sys/flock", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/top", "internal/tunnelfile", "internal/uapi", "internal/web", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
-		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/resolve", "internal/sys/file"}},
+		"conf", "key", "internal/quote", "internal/cli", "internal/cli/show", "internal/control", "internal/explain", "internal/netsetup", "internal/peerform", "internal/sys/file"}},
 	"cmd/wg-keygen": {imports: []string{"key", "internal/cli", "internal/sys/file"}},
 	"cmd/wg-ifconfig": {imports: []string{
 		"conf", "internal/quote", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},
@@ -59,6 +59,7 @@ var rooms = map[string]room{
 		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{sqlite}},
 	"cmd/wgd-peers/store":  {imports: []string{"conf", "key", "internal/quote", "internal/resolve", "internal/wire"}},
 	"internal/cli/show":    {imports: []string{"key", "conf", "internal/explain", "internal/quote"}},
+	"internal/peerform":    {pure: true, imports: []string{"key", "conf", "internal/cli/show", "internal/quote", "internal/resolve"}},
 	"internal/cli":         {imports: []string{"key", "internal/quote", "internal/sys/term"}},
 	"internal/cli/clitest": {forTests: true, imports: []string{"key", "internal/cli"}},
 
