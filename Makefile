@@ -15,7 +15,7 @@ PEERS     = cmd/wgd-peers
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop bench scale scale-peers findings clean
+.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop page bench scale scale-peers findings clean
 
 # The parts run one after the other, with -j as well: each uses the whole machine.
 .NOTPARALLEL:
@@ -39,7 +39,7 @@ generate:
 setup:
 	@sh test/setup.sh
 
-test: setup check unit alloc kernels processors narrow cross fuzz e2e interop debtest
+test: setup check unit alloc kernels processors narrow cross fuzz e2e interop page debtest
 	$(call part,all parts passed)
 
 check: vet archtest commits
@@ -50,6 +50,7 @@ vet:
 	$(call part,vet)
 	$(GO) vet ./...
 	cd test/interop && $(GO) vet ./...
+	cd test/page && $(GO) vet ./...
 	cd $(PEERS) && $(GO) vet ./...
 	$(call part,staticcheck)
 	$(GO) tool staticcheck ./...
@@ -108,6 +109,11 @@ e2e:
 interop:
 	$(call part,interop: wireguard-go$(comma) wg and wg-quick; ours built with the race detector)
 	cd test/interop && E2E_RACE=1 $(GO) test -v -count=1 -parallel 4 -timeout 15m ./...
+
+# make page WGD_ARTIFACTS=/tmp/page keeps the screenshots.
+page:
+	$(call part,page: wgd web in Chromium$(comma) with the keyboard$(comma) with 10$(comma)000 peers$(comma) and with axe-core)
+	cd test/page && $(GO) test -v -count=1 -timeout 15m ./...
 
 debtest:
 	$(call part,debtest: the Debian package: built twice$(comma) installed$(comma) used$(comma) upgraded and removed)

@@ -45,7 +45,7 @@ python3-socks   /usr/lib/python3/dist-packages/socks.py  programs that use wgd p
 tshark          tshark                reads what wgd capture writes
 wireshark-common capinfos              reads what wgd capture writes
 tmux            tmux                  a terminal for wgd top
-chromium        chromium              programs that use wgd proxy
+chromium        chromium              programs that use wgd proxy, and the page of wgd web
 openresolv      /var/cache/wgd-tests/openresolv/sbin/resolvconf  name servers of tunnels
 resolvconf      /var/cache/wgd-tests/resolvconf/sbin/resolvconf  name servers of tunnels
 prometheus         /var/cache/wgd-tests/prometheus/usr/bin/promtool  what reads the metrics, and its tool
