@@ -239,13 +239,7 @@ function say(problem) {
 // choose looks at something else: the server sends all of it.
 function choose(change) {
 	Object.assign(view, change);
-	document.addEventListener("keydown", e => {
-	if (e.key !== "Escape" || open === "") return;
-	const button = rows.get(open).button;
-	close();
-	button.focus();
-});
-follow();
+	follow();
 }
 
 function follow() {
