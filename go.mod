@@ -28,6 +28,8 @@ require (
 	golang.org/x/sys v0.49.0
 	// A TCP/IP stack in the process: the demo, and tunnels in programs without root (netstack).
 	gvisor.dev/gvisor v0.0.0-20260905035102-160fafc42237
+	// QR codes, for wgd web. It needs nothing else, and is all Go.
+	rsc.io/qr v0.2.0
 )
 
 require (

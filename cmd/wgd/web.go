@@ -7,6 +7,7 @@ import (
 
 	"wgd/internal/cli"
 	"wgd/internal/quote"
+	"wgd/internal/sys/link"
 	"wgd/internal/sys/process"
 	"wgd/internal/web"
 )
@@ -20,8 +21,9 @@ var webForm = cli.Form{
 	Summary: "serve a page that shows all interfaces and peers live",
 	Options: []cli.Option{listenOption},
 	Text: []string{
-		"It stays in the foreground until SIGTERM, and prints the address of the page, with a token that is new at each start: whoever has the token sees what the page shows. " +
-			"The page follows the interfaces that this user can read, sorts and searches their peers, plots the rate and the age of the handshake, and says what `wgd explain` says. It changes nothing, and shows no secret.",
+		"It stays in the foreground until SIGTERM, and prints the address of the page, with a token that is new at each start: whoever has the token sees what the page shows, and can change what it changes. " +
+			"The page follows the interfaces that this user can read, sorts and searches their peers, plots the rate and the age of the handshake, and says what `wgd explain` says. It shows no secret.",
+		"Where this user can change an interface, peers can be added, changed and removed on the page, which shows the command that does the same. For a new peer, it can make a key pair and a file, also as a QR code. That private key is shown once, and is not kept.",
 		"There is no TLS: if the address is not one of the loopback interface, it warns. From another computer, forward the port with ssh(1) instead: ssh -L 9587:127.0.0.1:9587 HOST.",
 	},
 	Run: runWeb,
@@ -46,7 +48,7 @@ func runWeb(c *cli.Call) error {
 	if !at.Addr().IsLoopback() {
 		c.Warnf("--listen %s: there is no TLS: whoever sees the network's traffic sees the token and the page; listen on 127.0.0.1, and forward the port with ssh", address)
 	}
-	handler, token := web.New(at.Port(), hostFacts)
+	handler, token := web.New(at.Port(), hostFacts, addressesOf)
 	if at.Addr().IsUnspecified() {
 		at = netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
 	}
@@ -55,4 +57,25 @@ func runWeb(c *cli.Call) error {
 		return err
 	}
 	return serveHTTP(ctx, listener, handler)
+}
+
+// addressesOf returns the addresses of an interface of this host; none if it has none, or if
+// they cannot be read.
+func addressesOf(name string) []netip.Prefix {
+	links, err := link.Open()
+	if err != nil {
+		return nil
+	}
+	defer links.Close()
+	info, err := links.Get(name)
+	if err != nil {
+		return nil
+	}
+	var list []netip.Prefix
+	for _, a := range info.Addresses {
+		if !a.Prefix.Addr().IsLinkLocalUnicast() {
+			list = append(list, a.Prefix)
+		}
+	}
+	return list
 }

@@ -157,7 +157,7 @@ var rooms = map[string]room{
 	"internal/tunnelfile": {pure: true, imports: []string{"conf", "key", "internal/invalid", "internal/resolve", "internal/wgconf"}},
 	"internal/proxy":      {imports: []string{"internal/resolve/inturn", "internal/sys/errno", "internal/sys/readable"}, third: []string{socks}},
 	"internal/metrics":    {imports: []string{"conf", "internal/cli/show", "internal/control", "internal/quote"}, third: []string{promhttp}},
-	"internal/web":        {imports: []string{"conf", "internal/cli/show", "internal/control", "internal/explain", "internal/live", "key"}},
+	"internal/web":        {imports: []string{"conf", "internal/cli/show", "internal/control", "internal/explain", "internal/live", "internal/peerform", "key"}, third: []string{qrcode}},
 	"internal/netsetup": {imports: []string{
 		"conf", "internal/control", "internal/nameserver", "internal/sys/flock", "internal/sys/link", "internal/sys/nft", "internal/sys/probe", "internal/sys/process", "internal/tunnelfile", "internal/wgconf"}},
 	"internal/nameserver":   {imports: []string{"internal/sys/flock", "internal/sys/inotify", "internal/sys/resolved"}},

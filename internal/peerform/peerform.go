@@ -18,7 +18,7 @@ import (
 
 // CheckAdd returns why a peer cannot be added, or nil.
 func CheckAdd(status *conf.Status, name string, public key.Public) error {
-	if public == status.PublicKey && !status.PrivateKey.IsZero() {
+	if public == status.PublicKey && !public.IsZero() {
 		return fmt.Errorf("peer %s: this public key is %s's own: give that of the other side", name, status.Name) // A57
 	}
 	names := show.Names(status.Peers)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -33,8 +32,7 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request) {
 			facts := explain.Facts{Now: time.Now(), Status: &status, Names: show.Names(status.Peers), Host: h.diagnose(&one)}
 			p := facts.Peer(i)
 			p.Reasons = append(facts.Shared(i), p.Reasons...)
-			w.Header().Set("Content-Type", "application/json")
-			json.NewEncoder(w).Encode(p)
+			answer(w, p)
 			return
 		}
 	}

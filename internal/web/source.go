@@ -25,6 +25,7 @@ const (
 type entry struct {
 	name    string
 	err     error            // why it cannot be read
+	fixed   string           // why this process may not change it; "": it may
 	facts   explain.Facts    // of the last reading, without secrets
 	reasons []explain.Reason // of the interface
 
@@ -77,20 +78,37 @@ func (s *source) read(now time.Time) {
 
 func (s *source) update(e *entry, now time.Time, status *conf.Status) {
 	status.Erase()
+	if e.facts.Status == nil {
+		e.fixed = fixed(e.name)
+	}
 	s.table.Update(now, status)
 	e.facts = explain.Facts{Now: now, Status: status, Names: show.Names(status.Peers)}
 	e.reasons, e.numbers = e.facts.Reasons(), nil
 }
 
-// explain explains a peer, as far as its status tells it.
-func (e *entry) explain(public key.Public) explain.Peer {
+// fixed returns why this process may not change an interface; "": it may. It requests a
+// change of nothing.
+func fixed(name string) string {
+	client, err := control.Dial(name)
+	if err != nil {
+		return err.Error()
+	}
+	defer client.Close()
+	if err := client.Apply(conf.Change{}); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// number returns the number of a peer in the facts.
+func (e *entry) number(public key.Public) int {
 	if e.numbers == nil {
 		e.numbers = make(map[key.Public]int, len(e.facts.Status.Peers))
 		for i := range e.facts.Status.Peers {
 			e.numbers[e.facts.Status.Peers[i].PublicKey] = i
 		}
 	}
-	return e.facts.Peer(e.numbers[public])
+	return e.numbers[public]
 }
 
 func works(s *conf.Status) bool { return s.Up && s.Fault == "" && !s.PublicKey.IsZero() }

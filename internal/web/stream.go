@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"wgd/internal/cli/show"
@@ -50,6 +49,7 @@ type (
 		Text    string                `json:"text"`
 		Works   bool                  `json:"works"`
 		Error   string                `json:"error,omitempty"`
+		Fixed   string                `json:"fixed,omitempty"` // why it cannot be changed here
 		Peers   int                   `json:"peers"`
 		Counts  map[explain.State]int `json:"counts,omitempty"`
 		RxRate  float64               `json:"rxRate"`
@@ -57,19 +57,21 @@ type (
 		Reasons []explain.Reason      `json:"reasons,omitempty"`
 	}
 	rowJSON struct {
-		ID        string   `json:"id"`
-		Interface string   `json:"interface"`
-		Key       string   `json:"key"`
-		Name      string   `json:"name"`
-		Endpoint  string   `json:"endpoint,omitempty"`
-		Allowed   []string `json:"allowed,omitempty"`
-		State     string   `json:"state"`
-		Reason    string   `json:"reason,omitempty"` // the likeliest one
-		Rx        uint64   `json:"rx"`
-		Tx        uint64   `json:"tx"`
-		RxRate    float64  `json:"rxRate"`
-		TxRate    float64  `json:"txRate"`
-		Handshake int64    `json:"handshake,omitempty"` // milliseconds since 1970
+		ID           string   `json:"id"`
+		Interface    string   `json:"interface"`
+		Key          string   `json:"key"`
+		Name         string   `json:"name"`
+		Endpoint     string   `json:"endpoint,omitempty"`
+		EndpointName string   `json:"endpointName,omitempty"`
+		Allowed      []string `json:"allowed,omitempty"`
+		State        string   `json:"state"`
+		Reason       string   `json:"reason,omitempty"` // the likeliest one
+		Rx           uint64   `json:"rx"`
+		Tx           uint64   `json:"tx"`
+		RxRate       float64  `json:"rxRate"`
+		TxRate       float64  `json:"txRate"`
+		Keepalive    uint16   `json:"keepalive,omitempty"` // seconds
+		Handshake    int64    `json:"handshake,omitempty"` // milliseconds since 1970
 
 		// Of a row that was not on the page before. An age of -1: there was no handshake.
 		Rates []float32 `json:"rates,omitempty"`
@@ -95,7 +97,13 @@ type follower struct {
 	reading uint64 // the version of the source in the last event
 	sent    uint64 // that of its table
 	rows    []live.ID
-	reasons map[live.ID]string // of the rows
+	extras  map[live.ID]extra // of the rows
+}
+
+// An extra is what is shown of a peer beside its row in the table.
+type extra struct {
+	reason    string // the likeliest one why it does not work; "": there is none
+	keepalive uint16
 }
 
 // event makes the next event. It has what differs from the one before. It reports false
@@ -125,7 +133,7 @@ func (s *source) summaries() []ifaceJSON {
 	}
 	list := make([]ifaceJSON, 0, len(s.order))
 	for _, name := range s.order {
-		e, out := s.entries[name], ifaceJSON{Name: name}
+		e, out := s.entries[name], ifaceJSON{Name: name, Fixed: s.entries[name].fixed}
 		if e.err != nil {
 			out.Error = e.err.Error()
 		}
@@ -144,13 +152,13 @@ func (f *follower) addRows(out *eventJSON, s *source) {
 	out.Found, out.Pages = len(found), max(1, (len(found)+pageSize-1)/pageSize)
 	out.Page = min(f.view.page, out.Pages-1)
 	found = found[out.Page*pageSize : min(len(found), (out.Page+1)*pageSize)]
-	rows, reasons := make([]live.ID, len(found)), make(map[live.ID]string, len(found))
+	rows, extras := make([]live.ID, len(found)), make(map[live.ID]extra, len(found))
 	for i, r := range found {
-		reason := s.reason(r)
-		rows[i], reasons[r.ID] = r.ID, reason
-		was, had := f.reasons[r.ID]
-		if !had || r.Changed > f.sent || reason != was {
-			out.Rows = append(out.Rows, rowOf(r, reason, !had))
+		x := s.extra(r)
+		rows[i], extras[r.ID] = r.ID, x
+		was, had := f.extras[r.ID]
+		if !had || r.Changed > f.sent || x != was {
+			out.Rows = append(out.Rows, rowOf(r, x, !had))
 		}
 	}
 	if !slices.Equal(rows, f.rows) {
@@ -158,29 +166,29 @@ func (f *follower) addRows(out *eventJSON, s *source) {
 			out.Order = append(out.Order, idText(id))
 		}
 	}
-	out.Empty, f.rows, f.reasons = len(rows) == 0, rows, reasons
+	out.Empty, f.rows, f.extras = len(rows) == 0, rows, extras
 }
 
-// reason returns the likeliest reason why a peer does not work; "" if there is none.
-func (s *source) reason(r *live.Row) string {
-	e := s.entries[r.Interface].explain(r.Key)
-	if faults := show.Faults(&e); len(faults) > 0 {
-		return faults[0].Text
+func (s *source) extra(r *live.Row) extra {
+	e := s.entries[r.Interface]
+	i := e.number(r.Key)
+	x := extra{keepalive: e.facts.Status.Peers[i].PersistentKeepalive}
+	p := e.facts.Peer(i)
+	if faults := show.Faults(&p); len(faults) > 0 {
+		x.reason = faults[0].Text
 	}
-	return ""
+	return x
 }
 
 func idText(id live.ID) string { return id.Interface + " " + id.Key.Base64() }
 
-func rowOf(r *live.Row, reason string, samples bool) rowJSON {
-	out := rowJSON{ID: idText(r.ID), Interface: r.Interface, Key: r.Key.Base64(), Name: r.Name, State: string(r.State), Reason: reason,
+func rowOf(r *live.Row, x extra, samples bool) rowJSON {
+	out := rowJSON{ID: idText(r.ID), Interface: r.Interface, Key: r.Key.Base64(), Name: r.Name, State: string(r.State), Reason: x.reason, Keepalive: x.keepalive,
 		Rx: r.Rx, Tx: r.Tx, RxRate: r.RxRate, TxRate: r.TxRate}
 	if r.Endpoint.IsValid() {
 		out.Endpoint = r.Endpoint.String()
 	}
-	if r.EndpointName != "" {
-		out.Endpoint = strings.TrimSpace(r.EndpointName + " " + out.Endpoint)
-	}
+	out.EndpointName = r.EndpointName
 	for _, p := range r.AllowedIPs {
 		out.Allowed = append(out.Allowed, p.String())
 	}

@@ -1,12 +1,13 @@
 // Package web serves a page with all interfaces and their peers, which follows them live.
-// It is a client of the control sockets. It changes nothing, and no secret of an interface
-// gets further than to the function that reads the status.
+// It is a client of the control sockets, through which it also adds, changes and removes
+// peers. No secret of an interface gets further than to the function that reads the status.
 package web
 
 import (
 	"crypto/rand"
 	"crypto/subtle"
 	"embed"
+	"encoding/json"
 	"html/template"
 	"net"
 	"net/http"
@@ -33,25 +34,29 @@ type Handler struct {
 	origin         *http.CrossOriginProtection
 	source         source
 	diagnose       func(*conf.Status) explain.Host
+	addresses      Addresses
 	streams        chan struct{} // has an element for each stream
 }
 
 // New returns a Handler for a server on the given port, and the token that a browser needs
 // to be let in. diagnose asks the host what explain should know.
-func New(port uint16, diagnose func(*conf.Status) explain.Host) (h *Handler, token string) {
+// addresses returns the addresses of an interface.
+func New(port uint16, diagnose func(*conf.Status) explain.Host, addresses Addresses) (h *Handler, token string) {
 	h = &Handler{
 		token: rand.Text(), session: rand.Text(),
 		cookie:   "wgd-web-" + strconv.Itoa(int(port)), // browsers send cookies to all ports of a host
 		mux:      http.NewServeMux(),
 		origin:   http.NewCrossOriginProtection(),
-		diagnose: diagnose,
-		streams:  make(chan struct{}, maxStreams),
+		diagnose: diagnose, addresses: addresses,
+		streams: make(chan struct{}, maxStreams),
 	}
 	h.mux.HandleFunc("GET /enter", h.enter)
 	h.mux.HandleFunc("GET /{$}", h.known(h.page))
 	h.mux.HandleFunc("GET /stream", h.known(h.stream))
 	h.mux.HandleFunc("GET /explain", h.known(h.explain))
-	for name, kind := range map[string]string{"app.js": "text/javascript; charset=utf-8", "style.css": "text/css; charset=utf-8"} {
+	h.mux.HandleFunc("GET /client", h.known(h.client))
+	h.mux.HandleFunc("POST /change", h.known(h.change))
+	for name, kind := range map[string]string{"app.js": "text/javascript; charset=utf-8", "form.js": "text/javascript; charset=utf-8", "style.css": "text/css; charset=utf-8"} {
 		h.mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", kind)
 			http.ServeFileFS(w, r, files, "page/"+name)
@@ -73,9 +78,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusMisdirectedRequest, "Another name", "This page is not served under the name in the address. Open it under the IP address that wgd web has printed, or as localhost.")
 	case h.origin.Check(r) != nil:
 		refuse(w, http.StatusForbidden, "Another site", "A page of another site has sent this. Only the page itself may.")
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		header.Set("Allow", "GET, HEAD")
-		refuse(w, http.StatusMethodNotAllowed, "Nothing can be changed", "This page only shows. wgconfig(8) changes an interface.")
 	case r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate":
 		refuse(w, http.StatusForbidden, "Another site", "A page of another site has asked for this. Only the page itself may.")
 	default:
@@ -122,7 +124,7 @@ func (h *Handler) known(serve http.HandlerFunc) http.HandlerFunc {
 
 func (h *Handler) page(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	pages.ExecuteTemplate(w, "index.html", nil)
+	pages.ExecuteTemplate(w, "index.html", fields)
 }
 
 // refuse answers with a page that says what was wrong and what to do.
@@ -130,4 +132,10 @@ func refuse(w http.ResponseWriter, code int, title, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	pages.ExecuteTemplate(w, "refused.html", struct{ Title, Text string }{title, text})
+}
+
+// answer answers with JSON.
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
 }

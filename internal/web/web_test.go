@@ -27,7 +27,9 @@ const (
 )
 
 func newHandler() (*Handler, string) {
-	return New(port, func(*conf.Status) explain.Host { return explain.Host{} })
+	return New(port, func(*conf.Status) explain.Host { return explain.Host{} }, func(string) []netip.Prefix {
+		return []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")}
+	})
 }
 
 // serve makes an interface run that has n peers, until stop is called.
@@ -83,7 +85,11 @@ func TestRefused(t *testing.T) {
 		{"foreign host name that begins like an address", true, "GET", "127.0.0.1.evil.example", "/", nil, 421, "not served under the name"},
 		{"foreign-origin POST", true, "POST", "127.0.0.1:9587", "/", []string{"Origin", "http://evil.example"}, 403, "another site"},
 		{"foreign-origin POST of a browser that says so", true, "POST", "127.0.0.1:9587", "/", []string{"Sec-Fetch-Site", "cross-site"}, 403, "another site"},
-		{"own POST", true, "POST", "127.0.0.1:9587", "/", []string{"Sec-Fetch-Site", "same-origin"}, 405, "only shows"},
+		{"foreign-origin change", true, "POST", "127.0.0.1:9587", "/change", []string{"Origin", "http://evil.example", "Content-Type", "application/json"}, 403, "another site"},
+		{"change of a page on another port", true, "POST", "127.0.0.1:9587", "/change", []string{"Origin", "http://127.0.0.1:80", "Content-Type", "application/json"}, 403, "another site"},
+		{"change without a cookie", false, "POST", "127.0.0.1:9587", "/change", []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 401, "with the token"},
+		{"change by a form of HTML", true, "POST", "127.0.0.1:9587", "/change", []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "text/plain"}, 415, "Only the page"},
+		{"change that is no JSON", true, "POST", "127.0.0.1:9587", "/change", []string{"Sec-Fetch-Site", "same-origin", "Content-Type", "application/json"}, 400, "cannot be read"},
 		{"foreign script", true, "GET", "127.0.0.1:9587", "/stream", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, 403, "another site"},
 		{"no cookie", false, "GET", "127.0.0.1:9587", "/", nil, 401, "with the token"},
 		{"no cookie, stream", false, "GET", "127.0.0.1:9587", "/stream", nil, 401, "with the token"},

@@ -78,8 +78,8 @@ function draw(row) {
 	c.state.className = "state " + d.state;
 	setText(c.state, d.state.replace("-", " "));
 	setText(c.interface, d.interface);
-	setText(c.endpoint, d.endpoint || "–");
-	c.endpoint.title = d.endpoint || "";
+	setText(c.endpoint, endpointText(d) || "–");
+	c.endpoint.title = endpointText(d);
 	setText(row.reason, d.reason || "");
 	row.reasonRow.hidden = !d.reason || open === row.id;
 	setText(c.handshake, d.handshake ? age(ageOf(row)) : "never");
@@ -88,6 +88,10 @@ function draw(row) {
 	setText(c.rate, bytes(d.rxRate + d.txRate) + "/s");
 	plot(row.ratePlot, row.rates);
 	plot(row.agePlot, row.ages);
+}
+
+function endpointText(d) {
+	return [d.endpointName, d.endpoint].filter(Boolean).join(" ");
 }
 
 function ageOf(row) {
@@ -127,10 +131,18 @@ function details(row, text, reasons) {
 	entry("State", text);
 	entry("Interface", d.interface);
 	entry("Public key", d.key);
-	entry("Endpoint", d.endpoint || "not known");
+	entry("Endpoint", endpointText(d) || "not known");
 	entry("Allowed IPs", (d.allowed || ["none"]).join(", "));
 	entry("Received, sent", bytes(d.rx) + ", " + bytes(d.tx));
-	return make("div", {}, dl, reasonList(reasons));
+	const buttons = make("p", { className: "buttons", hidden: Boolean(fixedText(d.interface)) },
+		make("button", { type: "button", textContent: "Change", onclick: () => openForm("set", row) }), " ",
+		make("button", { type: "button", textContent: "Remove", onclick: () => openForm("delete", row) }));
+	return make("div", {}, dl, reasonList(reasons), buttons);
+}
+
+// fixedText says why an interface cannot be changed here; "" if it can.
+function fixedText(name) {
+	return last.interfaces.find(i => i.name === name)?.fixed || "";
 }
 
 function reasonList(reasons) {
@@ -199,6 +211,7 @@ function drawInterfaces(event) {
 	summary.replaceChildren(...shown.map(describe));
 	if (event.interfaces.length === 0 && !event.error) summary.append(make("p", { textContent: "No interface is running." }));
 	$("peers").classList.toggle("one", event.shown !== "");
+	$("add").hidden = !shown.some(i => !i.fixed && !i.error);
 }
 
 // describe says how an interface is.
@@ -207,7 +220,8 @@ function describe(i) {
 	let text = i.name + (i.text ? ": " + i.text : "") + (counts.length ? ". Peers: " + counts.join(", ") : "") +
 		". " + bytes(i.rxRate) + "/s received, " + bytes(i.txRate) + "/s sent.";
 	if (i.error) text = i.name + " cannot be read.";
-	return make("div", {}, make("p", { textContent: text }), reasonList(i.reasons || []));
+	const fixed = make("p", { className: "fixed", textContent: "It cannot be changed here: " + i.fixed, hidden: !i.fixed });
+	return make("div", {}, make("p", { textContent: text }), fixed, reasonList(i.reasons || []));
 }
 
 function drawTools(event) {
@@ -217,7 +231,7 @@ function drawTools(event) {
 	$("empty").hidden = order.length > 0;
 	setText($("found"), view.search ? event.found + " of " + peers + " peers" : peers + (peers === 1 ? " peer" : " peers"));
 	let empty = "Start an interface with wgd up, and it appears here.";
-	if (event.interfaces.length > 0) empty = "There are no peers. wgconfig " + (event.shown || "NAME") + " add peer adds one.";
+	if (event.interfaces.length > 0) empty = "There are no peers.";
 	if (peers > 0) empty = "No peer matches the search.";
 	setText($("empty"), empty);
 	$("pages").hidden = event.pages < 2;
@@ -267,7 +281,7 @@ $("search").oninput = () => {
 $("before").onclick = () => choose({ page: view.page - 1 });
 $("after").onclick = () => choose({ page: view.page + 1 });
 document.addEventListener("keydown", e => {
-	if (e.key !== "Escape" || open === "") return;
+	if (e.key !== "Escape" || open === "" || document.querySelector("dialog[open]")) return;
 	const button = rows.get(open).button;
 	close();
 	button.focus();
