@@ -124,7 +124,8 @@ func (f *File) initialize(ctx context.Context, create bool) error {
 }
 
 // enableWAL turns on the write-ahead log, which the file remembers: readers and a writer do
-// not wait for each other. SQLite does not wait for other processes here.
+// not wait for each other. SQLite does not wait here for another program that writes
+// (findings/sqlite-wal-does-not-wait.sh).
 func (f *File) enableWAL(ctx context.Context) error {
 	for deadline := time.Now().Add(busyTimeout); ; time.Sleep(10 * time.Millisecond) {
 		_, err := f.write.ExecContext(ctx, "PRAGMA journal_mode = WAL")

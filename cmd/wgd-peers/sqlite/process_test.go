@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"wgd/cmd/wgd-peers/store"
 )
@@ -147,4 +148,34 @@ func TestKilledImport(t *testing.T) {
 		t.Errorf("%d peers, integrity: %s, %v", n, check, err)
 	}
 	add(t, again, numbered(10))
+}
+
+// Making a store waits for a program that writes to the file at that moment, although
+// SQLite's switch to WAL does not (findings/sqlite-wal-does-not-wait.sh).
+func TestOpenWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peers.db")
+	db := foreign(t, path)
+	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		s, err := Open(context.WithoutCancel(t.Context()), path, true)
+		if err == nil {
+			err = s.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Errorf("it did not wait: %v", err)
+		return
+	case <-time.After(300 * time.Millisecond):
+	}
+	if _, err := db.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
 }
