@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -104,6 +105,27 @@ func TestProblems(t *testing.T) {
 	}
 	if p, err := f.ByAddress(t.Context(), numbered(4).AllowedIPs[0].Addr()); err != nil || p.Problem != "" {
 		t.Errorf("the peer without a problem: %+v, %v", p, err)
+	}
+}
+
+// A peer that was replaced without triggers leaves its allowed IPs, which are free again.
+func TestReplacedPeer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peers.db")
+	f := open(t, path)
+	add(t, f, numbered(0))
+	query := "INSERT OR REPLACE INTO peers (name, public_key) VALUES ('peer0', '" + numbered(1).PublicKey.Base64() + "')"
+	if _, err := foreign(t, path).Exec(query); err != nil {
+		t.Fatal(err)
+	}
+	address := numbered(0).AllowedIPs[0].Addr()
+	if p, err := f.ByAddress(t.Context(), address); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the peer that was replaced: %v, %v", p, err)
+	}
+	heir := numbered(2)
+	heir.AllowedIPs = numbered(0).AllowedIPs
+	add(t, f, heir)
+	if p, err := f.ByAddress(t.Context(), address); err != nil || p.Name != "peer2" {
+		t.Errorf("its address leads to %v, %v", p, err)
 	}
 }
 

@@ -270,19 +270,26 @@ func (w *writer) check(ctx context.Context, id int64, p *store.Peer) error {
 		case err != nil:
 			return err
 		default:
-			return store.Refusef("peer %s: allowed IP %s: peer %s has it: give one that is free", p.Label(), prefix, w.labelOf(ctx, owner))
+			if err := w.release(ctx, owner, p, prefix); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// labelOf returns the label of another peer, for an error.
-func (w *writer) labelOf(ctx context.Context, id int64) string {
-	_, p, err := one(ctx, w.tx, "WHERE p.id = ?", id)
-	if err != nil {
-		return fmt.Sprintf("with id %d", id)
+// release returns a Refusal if the owner of a prefix exists. If a program has replaced it
+// without triggers (INSERT OR REPLACE), release removes what it has left.
+func (w *writer) release(ctx context.Context, owner int64, p *store.Peer, prefix netip.Prefix) error {
+	_, other, err := one(ctx, w.tx, "WHERE p.id = ?", owner)
+	switch {
+	case err == nil:
+		return store.Refusef("peer %s: allowed IP %s: peer %s has it: give one that is free", p.Label(), prefix, other.Label())
+	case !errors.Is(err, store.ErrNotFound):
+		return err
 	}
-	return p.Label()
+	_, err = w.deletePrefixes.ExecContext(ctx, owner)
+	return err
 }
 
 // refusal turns the violation of a constraint into a Refusal. id is 0 for a new peer.
