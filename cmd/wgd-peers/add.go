@@ -121,7 +121,7 @@ func add(ctx context.Context, c *cli.Call, s store.Store, g *store.Gateway, p *s
 	err := s.Add(ctx, p, networks)
 	if err == nil {
 		if err = printClient(c, to, g, p, private); err != nil {
-			err = fmt.Errorf("the client's file cannot be written, so the peer was removed again: %w", errors.Join(err, s.Delete(ctx, p.PublicKey)))
+			err = fmt.Errorf("the client's file cannot be written, so the peer was removed again: %w", errors.Join(err, s.Delete(context.WithoutCancel(ctx), p.PublicKey)))
 		}
 	}
 	if err != nil && to != c.Stdout {

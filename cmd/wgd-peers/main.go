@@ -112,7 +112,7 @@ func withStore(c *cli.Call, create bool, do func(ctx context.Context, s store.St
 		return err
 	}
 	err = do(ctx, s)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if err != nil && ctx.Err() != nil {
 		err = errors.New("interrupted: nothing was changed")
 	}
 	return errors.Join(err, s.Close())

@@ -124,6 +124,23 @@ func TestAdd(t *testing.T) {
 	}
 }
 
+// In JSON, the file is beside the peer, whose preshared key is not repeated.
+func TestAddPrintsJSON(t *testing.T) {
+	s := newShell(t)
+	s.gateway()
+	var added struct {
+		Peer map[string]any
+		File string
+	}
+	if err := json.Unmarshal([]byte(s.ok("add", "alice", "--json")), &added); err != nil {
+		t.Fatal(err)
+	}
+	_, shown := added.Peer["preshared_key"]
+	if added.Peer["name"] != "alice" || added.Peer["has_preshared_key"] != true || shown || !strings.HasPrefix(added.File, "[Interface]\nPrivateKey = ") {
+		t.Errorf("%+v", added)
+	}
+}
+
 // With -o, the file is written for its owner only, and nothing is added if it exists.
 func TestAddToFile(t *testing.T) {
 	s := newShell(t)
