@@ -61,6 +61,7 @@ func TestNamesOfPeers(t *testing.T) {
 	l.add(10, conf.HandshakeDone, 1)
 	l.add(20, conf.HandshakeDone, 2, func(e *conf.Event) { e.Name = "a" })
 	l.add(30, conf.HandshakeDone, 3, func(e *conf.Event) { e.Name = "" })
+	l.add(40, "handshake-refused", 4) // of a stranger, perhaps
 	var survey *Survey
 	l.each(func(s *Survey) { survey = s }, func(*Line) {})
 	want := []NamedPeer{{key.Public{1}, "01000000", false}, {key.Public{3}, "03000000", false}, {key.Public{2}, "a", true}}

@@ -224,6 +224,9 @@ func (r *Replay) event(e *conf.Event, at time.Time) {
 		}
 		return
 	}
+	if !isOfPeer(e) {
+		return
+	}
 	p := r.peer(e, at)
 	switch e.Kind {
 	case conf.HandshakeDone:

@@ -53,7 +53,7 @@ func (s *Survey) Add(l *Line) {
 	if hasBothClocks(&l.Event) {
 		r.boot, r.events = l.Event.Time.Add(-l.Event.SinceBoot), true
 	}
-	if e := &l.Event; !e.Peer.IsZero() {
+	if e := &l.Event; isOfPeer(e) {
 		if e.Name != "" || s.names[e.Peer] == "" {
 			s.names[e.Peer] = e.Name
 		}
@@ -78,6 +78,16 @@ func isMark(kind conf.EventKind) bool {
 	switch kind {
 	case conf.EventsBegin, conf.EventsEnd, conf.EventsMissed, conf.WatchStarted:
 		return true
+	}
+	return false
+}
+
+// isOfPeer reports whether an event tells something about a peer. Others may name the key of
+// a stranger.
+func isOfPeer(e *conf.Event) bool {
+	switch e.Kind {
+	case conf.HandshakeDone, conf.HandshakeFailed, conf.EndpointMoved, conf.PeerQuiet, conf.PeerBack, conf.SessionEnded, conf.NameFailed, conf.NameFound:
+		return !e.Peer.IsZero()
 	}
 	return false
 }
