@@ -23,6 +23,7 @@ var historyForm = cli.Form{
 		sinceOption,
 		{Long: "until", Value: "TIME", Text: "end there; without it, now"},
 		{Long: "json", Text: "print the result as JSON"},
+		{Long: optSVG, Value: "FILE", Text: "draw who was connected when, instead of printing it; - is standard output"},
 	},
 	Text: []string{
 		"Without PEER, each peer has a line: how long it was connected and how often, when it was last seen, and a plot of the whole time, from left to right. In the plot, a column is full " +
@@ -34,11 +35,14 @@ var historyForm = cli.Form{
 			"A peer that says nothing when it leaves, and to which nothing is sent, therefore counts as connected for up to 180 seconds more.",
 		"What the log does not say is unknown: where events are missing, before it begins, and after it ends unless a wgd watch still writes to it; also up to 180 seconds after such a time, because a peer may have had a session that was not seen. " +
 			"Durations are right although the clock was set meanwhile: times before that are shown as if it had been right already.",
+		"With --svg, the drawing has a row for each peer, or for PEER only. It shows what is unknown as hatched, has the times and endpoints of each connection as tooltips, and is for light and dark screens. FILE is replaced in one step.",
 		"The JSON value is an object with `interface`, `since`, `until` and `peers`. Each peer has `name`, `named`, `public_key`, `connected` and `unknown` (seconds), `connections`, `state` (connected, not-connected or unknown: at the end), `last_seen` if it ever was, and `spans`. " +
 			"Each of these has `state` (connected or unknown), `begin`, `end`, `seconds`, `reason` (a word of those above, or missed, known, open), `sessions` and `endpoints`; `since`, if it began before the range.",
 	},
 	Run: runHistory,
 }
+
+const optSVG = "svg"
 
 // A historyRange is a range of time. Its zero values stand for the first event, and now.
 type historyRange struct{ since, until time.Time }
@@ -53,6 +57,9 @@ func runHistory(c *cli.Call) error {
 	path, ok := c.Value(optEventLog)
 	if !ok {
 		return cli.Usagef("give the log: --log=FILE, which `wgd watch --log FILE` writes")
+	}
+	if c.Has(optSVG) && c.Has("json") {
+		return cli.Usagef("--svg and --json: give one of them")
 	}
 	now := time.Now()
 	wanted, err := parseRange(c, now)
@@ -79,8 +86,9 @@ func runHistory(c *cli.Call) error {
 		return err
 	}
 	layout := historyLayout{columns: cli.Columns(c.Stdout), colour: coloured(c.Stdout), utf8: localeUTF8(), location: now.Location()}
-	one := c.Arg("PEER") != ""
-	keep := func(public key.Public) bool { return c.Has("json") || one && public == peers[0].Key }
+	keep := func(public key.Public) bool {
+		return c.Has("json") || c.Has(optSVG) || c.Arg("PEER") != "" && public == peers[0].Key
+	}
 	records := history.NewRecords(wanted.since, wanted.until, layout.cells(), keep)
 	replay := history.NewReplay(survey, records.Add)
 	if err := log.read(replay.Add); err != nil {
@@ -91,15 +99,25 @@ func runHistory(c *cli.Call) error {
 		known = now
 	}
 	replay.Finish(known, wanted.until)
-	list := records.Finish(replay, peers)
+	return layout.print(c, name, records.Finish(replay, peers), wanted, now)
+}
+
+// print prints what is known about peers in the form that the options ask for.
+func (l historyLayout) print(c *cli.Call, name string, list []*history.Record, wanted historyRange, now time.Time) error {
 	if c.Has("json") {
 		return c.PrintJSON(historyJSON(name, wanted, list))
 	}
+	if drawing, ok := c.Value(optSVG); ok {
+		return writeDrawing(c, &history.Drawing{
+			Title: name + ": which peers were connected when",
+			From:  wanted.since, To: wanted.until, Location: l.location, Records: list,
+		}, drawing)
+	}
 	w := bufio.NewWriter(c.Stdout)
-	if one {
-		layout.spans(w, list[0], wanted, now)
+	if c.Arg("PEER") != "" {
+		l.spans(w, list[0], wanted, now)
 	} else {
-		layout.table(w, name, list, wanted, now)
+		l.table(w, name, list, wanted, now)
 	}
 	return w.Flush()
 }

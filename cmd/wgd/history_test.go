@@ -168,14 +168,32 @@ func TestParseMoment(t *testing.T) {
 	}
 }
 
-// Durations have their two largest units.
-func TestLasted(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", 1400 * time.Millisecond: "1s", 59_600 * time.Millisecond: "1m 0s", 90 * time.Second: "1m 30s", time.Hour - time.Second: "59m 59s",
-		25*time.Hour - time.Minute: "1d 0h", 8*time.Hour + 12*time.Minute: "8h 12m", 100 * 24 * time.Hour: "100d 0h",
-	} {
-		if got := lasted(d); got != want {
-			t.Errorf("%v: got %q, want %q", d, got, want)
+// --svg writes a drawing to a file, which it replaces, or to standard output; a failure
+// leaves nothing behind.
+func TestHistorySVG(t *testing.T) {
+	path, _ := writeHistory(t)
+	dir := t.TempDir()
+	target := filepath.Join(dir, "history.svg")
+	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := run("history", "wg0", "--log", path, "--svg", target)
+	text, _ := os.ReadFile(target)
+	if status != 0 || out != "" || !strings.HasPrefix(string(text), "<svg ") || !strings.Contains(string(text), ">first<title>") || !strings.HasSuffix(string(text), "</svg>\n") {
+		t.Errorf("exit status %d, %s%s\n%s", status, out, errs, text)
+	}
+	if _, out, _ := run("history", "wg0", "first", "--log", path, "--svg", "-"); !strings.Contains(out, ">first<title>") || strings.Contains(out, ">a-name") {
+		t.Errorf("one peer on standard output: %s", out)
+	}
+	if status, _, errs := run("history", "wg0", "--log", path, "--svg", dir); status != 1 || !strings.Contains(errs, "choose another file") {
+		t.Errorf("a folder: exit status %d, %s", status, errs)
+	}
+	if status, _, errs := run("history", "wg0", "--log", path, "--svg", target, "--json"); status != 2 || !strings.Contains(errs, "give one of them") {
+		t.Errorf("two outputs: exit status %d, %s", status, errs)
+	}
+	for _, folder := range []string{dir, filepath.Dir(dir)} {
+		if left, _ := filepath.Glob(filepath.Join(folder, ".*")); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (l *historyLayout) table(w *bufio.Writer, name string, list []*history.Reco
 	}
 	fmt.Fprintf(w, "%-*s  %*s  %s  %-*s  WHEN\n", width, "PEER", connectedColumns, "CONNECTED", "TIMES", seenColumns, "LAST SEEN")
 	for _, p := range list {
-		fmt.Fprintf(w, "%-*s  %*s  %*d  %-*s  %s\n", width, show.Cut(p.Name, width), connectedColumns, lasted(p.Connected),
+		fmt.Fprintf(w, "%-*s  %*s  %*d  %-*s  %s\n", width, show.Cut(p.Name, width), connectedColumns, history.Lasted(p.Connected),
 			timesColumns, p.Connections, seenColumns, seen(p, now), l.plot(p, r))
 	}
 }
@@ -135,7 +135,7 @@ func (l *historyLayout) spans(w *bufio.Writer, p *history.Record, r historyRange
 		if s.State == history.Unknown {
 			ended, what = "unknown", ""
 		}
-		line := strings.TrimRight(fmt.Sprintf(form, l.time(s.From), endText, lasted(s.Duration()), ended, what), " ")
+		line := strings.TrimRight(fmt.Sprintf(form, l.time(s.From), endText, history.Lasted(s.Duration()), ended, what), " ")
 		if l.columns > 0 {
 			line = show.Cut(line, l.columns)
 		}
@@ -152,9 +152,9 @@ func (l *historyLayout) spans(w *bufio.Writer, p *history.Record, r historyRange
 		times = "time"
 	}
 	total := r.until.Sub(r.since)
-	fmt.Fprintf(w, "%s was connected %d %s, for %s of %s (%.0f %%)", p.Name, p.Connections, times, lasted(p.Connected), lasted(total), 100*p.Connected.Seconds()/total.Seconds())
+	fmt.Fprintf(w, "%s was connected %d %s, for %s of %s (%.0f %%)", p.Name, p.Connections, times, history.Lasted(p.Connected), history.Lasted(total), 100*p.Connected.Seconds()/total.Seconds())
 	if p.Unknown > 0 {
-		fmt.Fprintf(w, "; %s are unknown", lasted(p.Unknown))
+		fmt.Fprintf(w, "; %s are unknown", history.Lasted(p.Unknown))
 	}
 	switch text := seen(p, now); {
 	case p.AtEnd == history.Connected:
@@ -178,17 +178,4 @@ func endpoints(list []netip.AddrPort) string {
 // time returns a time to the second.
 func (l *historyLayout) time(t time.Time) string {
 	return t.In(l.location).Format("2006-01-02 15:04:05")
-}
-
-// lasted returns a duration with its two largest units.
-func lasted(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm %ds", d/time.Minute, d%time.Minute/time.Second)
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh %dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd %dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 }
