@@ -188,12 +188,10 @@ func (h *Handler) client(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "No such interface", "The address names no interface.")
 		return
 	}
-	status, err := control.StatusOf(name)
-	if err != nil {
-		refuse(w, http.StatusNotFound, "No such interface", err.Error())
+	status := statusOf(w, name)
+	if status == nil {
 		return
 	}
-	status.Erase()
 	networks := h.addresses(name)
 	var allowed []string
 	for _, n := range networks {
@@ -203,5 +201,5 @@ func (h *Handler) client(w http.ResponseWriter, r *http.Request) {
 		Address string `json:"address"`
 		Allowed string `json:"allowed"`
 		Port    uint16 `json:"port"`
-	}{freeAddress(&status, networks), strings.Join(allowed, ","), status.ListenPort})
+	}{freeAddress(status, networks), strings.Join(allowed, ","), status.ListenPort})
 }

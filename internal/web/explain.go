@@ -19,17 +19,15 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "No such peer", "The address names no peer.")
 		return
 	}
-	status, err := control.StatusOf(name)
-	if err != nil {
-		refuse(w, http.StatusNotFound, "No such interface", err.Error())
+	status := statusOf(w, name)
+	if status == nil {
 		return
 	}
-	status.Erase()
 	for i := range status.Peers {
 		if status.Peers[i].PublicKey == wanted {
-			one := status // of the host, only what concerns this peer is asked
+			one := *status // of the host, only what concerns this peer is asked
 			one.Peers = status.Peers[i : i+1]
-			facts := explain.Facts{Now: time.Now(), Status: &status, Names: show.Names(status.Peers), Host: h.diagnose(&one)}
+			facts := explain.Facts{Now: time.Now(), Status: status, Names: show.Names(status.Peers), Host: h.diagnose(&one)}
 			p := facts.Peer(i)
 			p.Reasons = append(facts.Shared(i), p.Reasons...)
 			answer(w, p)
@@ -37,4 +35,16 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	refuse(w, http.StatusNotFound, "No such peer", "The peer has been removed.")
+}
+
+// statusOf returns the status of an interface without secrets. It answers, and returns nil,
+// if there is none.
+func statusOf(w http.ResponseWriter, name string) *conf.Status {
+	status, err := control.StatusOf(name)
+	if err != nil {
+		refuse(w, http.StatusNotFound, "No such interface", err.Error())
+		return nil
+	}
+	status.Erase()
+	return &status
 }
