@@ -15,10 +15,11 @@ import (
 	"time"
 )
 
-// startMetrics starts wgd metrics in a process of its own, and waits until it serves.
-func startMetrics(t *testing.T, address string) (cmd *exec.Cmd, line string) {
+// startServer starts wgd metrics or web in a process of its own. It returns the first line
+// that it prints, when it serves.
+func startServer(t *testing.T, command, address string) (cmd *exec.Cmd, line string) {
 	t.Helper()
-	cmd = exec.Command(os.Args[0], "metrics", "--listen", address)
+	cmd = exec.Command(os.Args[0], command, "--listen", address)
 	cmd.Env = append(os.Environ(), "WGD_TEST_RUN=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -33,7 +34,14 @@ func startMetrics(t *testing.T, address string) (cmd *exec.Cmd, line string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cmd, strings.TrimPrefix(strings.TrimSpace(line), "serving ")
+	return cmd, strings.TrimSpace(line)
+}
+
+// startMetrics starts wgd metrics, and returns the address that it serves.
+func startMetrics(t *testing.T, address string) (cmd *exec.Cmd, url string) {
+	t.Helper()
+	cmd, line := startServer(t, "metrics", address)
+	return cmd, strings.TrimPrefix(line, "serving ")
 }
 
 func fetch(t *testing.T, client *http.Client, url string) string {

@@ -14,27 +14,12 @@ import (
 // wgd web prints an address that opens the page, and ends with exit status 0 on SIGTERM,
 // even while a browser follows.
 func TestWeb(t *testing.T) {
-	cmd := exec.Command(os.Args[0], "web", "--listen", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "WGD_TEST_RUN=1")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	cmd, entrance := startServer(t, "web", "127.0.0.1:0")
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := &http.Client{Jar: jar}
-	entrance := strings.TrimSpace(line)
 	if page := fetch(t, client, entrance); !strings.Contains(page, "/app.js") {
 		t.Errorf("the page: %.200q", page)
 	}
