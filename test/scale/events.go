@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,17 +21,7 @@ const (
 // all rounds, packets arrive as fast as one thread can send them, and ten changes of the
 // configuration a second are events.
 func readEvents(t lab.T, o options) []figure {
-	a, b := lab.Pair(t)
-	lab.Connect(a, b, fmt.Sprintf("192.0.2.1:%d", serverPort), lab.Settings{Port: serverPort}, lab.Settings{})
-	b.PingWithin(10*time.Second, lab.InnerA4)
-	d := a.Daemon(lab.Ours)
-	lines := make([]string, 0, 2*o.peers)
-	for i := range o.peers {
-		public := randomKey()
-		_, v6 := prefixes(i)
-		lines = append(lines, "public_key="+hex.EncodeToString(public[:]), "allowed_ip="+strings.Replace(v6, "fd00", "fd77", 1))
-	}
-	d.Set(lines...)
+	a, b, d := oneOfMany(t, o.peers)
 	a.Must("setsid sh -c 'while sleep 0.1; do wg set wg0 fwmark 0; done' >/dev/null 2>&1 </dev/null & echo $! >/run/changes.pid")
 	sink := load.Start(a, load.UDPSink, load.Job{})
 	defer sink.Stop()

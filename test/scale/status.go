@@ -9,20 +9,27 @@ import (
 	"wgd/test/lab"
 )
 
-// readStatus measures how long it takes to read the status of many peers, and pings
-// through the tunnel of another peer meanwhile.
-func readStatus(t lab.T, o options) []figure {
-	a, b := lab.Pair(t)
+// oneOfMany connects two hosts by a tunnel, and gives the daemon of a many other peers, which
+// are idle.
+func oneOfMany(t lab.T, peers int) (a, b *lab.Host, d *lab.Daemon) {
+	a, b = lab.Pair(t)
 	lab.Connect(a, b, fmt.Sprintf("192.0.2.1:%d", serverPort), lab.Settings{Port: serverPort}, lab.Settings{})
 	b.PingWithin(10*time.Second, lab.InnerA4)
-	d := a.Daemon(lab.Ours)
-	lines := make([]string, 0, 2*o.peers)
-	for i := range o.peers {
+	d = a.Daemon(lab.Ours)
+	lines := make([]string, 0, 2*peers)
+	for i := range peers {
 		public := randomKey()
 		_, v6 := prefixes(i)
 		lines = append(lines, "public_key="+hex.EncodeToString(public[:]), "allowed_ip="+strings.Replace(v6, "fd00", "fd77", 1))
 	}
 	d.Set(lines...)
+	return a, b, d
+}
+
+// readStatus measures how long it takes to read the status of many peers, and pings
+// through the tunnel of another peer meanwhile.
+func readStatus(t lab.T, o options) []figure {
+	a, b, d := oneOfMany(t, o.peers)
 	time.Sleep(3 * time.Second) // until the memory of the request is returned
 	s := stormSetup{daemon: d, from: b}
 	name := fmt.Sprintf("%d peers: ", o.peers)
