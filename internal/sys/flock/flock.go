@@ -24,7 +24,7 @@ func open(path string, wait bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = lock(f, wait)
+	err = lock(f, false, wait)
 	if err == nil {
 		return f, nil
 	}
@@ -36,12 +36,12 @@ func open(path string, wait bool) (*os.File, error) {
 }
 
 // TryOpen locks a file that is open, without waiting. Closing it releases the lock.
-func TryOpen(f *os.File) error { return lock(f, false) }
+func TryOpen(f *os.File) error { return lock(f, false, false) }
 
 // Held reports whether another open file has locked this file, which may be open for
-// reading only. For a moment it has a lock itself, so that TryOpen may fail.
+// reading only. For a moment it has a shared lock itself, so that TryOpen may fail.
 func Held(f *os.File) (bool, error) {
-	switch err := lock(f, false); err {
+	switch err := lock(f, true, false); err {
 	case nil:
 		return false, unlock(f)
 	case ErrLocked:

@@ -71,6 +71,12 @@ func TestHeld(t *testing.T) {
 		}
 	}
 	expect(false)
+	looking := open(os.O_RDONLY)
+	if err := lock(looking, true, false); err != nil {
+		t.Fatal(err)
+	}
+	expect(false) // others that look do not count
+	looking.Close()
 	if err := TryOpen(writer); err != nil {
 		t.Fatal(err)
 	}

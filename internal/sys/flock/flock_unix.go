@@ -11,8 +11,11 @@ import (
 // noFollow makes a symbolic link in the place of the file an error.
 const noFollow = unix.O_NOFOLLOW
 
-func lock(f *os.File, wait bool) error {
+func lock(f *os.File, shared, wait bool) error {
 	how := unix.LOCK_EX
+	if shared {
+		how = unix.LOCK_SH
+	}
 	if !wait {
 		how |= unix.LOCK_NB
 	}

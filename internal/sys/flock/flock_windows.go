@@ -11,8 +11,11 @@ import (
 const noFollow = 0
 
 // lock locks the whole file, which may be empty.
-func lock(f *os.File, wait bool) error {
+func lock(f *os.File, shared, wait bool) error {
 	how := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
+	if shared {
+		how = 0
+	}
 	if !wait {
 		how |= windows.LOCKFILE_FAIL_IMMEDIATELY
 	}
