@@ -59,7 +59,7 @@ func refuse(t Target, r conf.Refusal) error {
 func stream[E any](s *Server, r streamRequest, delay time.Duration, write func(*bufio.Writer, *E) error, reports func(context.Context) iter.Seq[E]) {
 	conn, requests, answer := r.conn, r.requests, r.answer
 	if !conn.stream() {
-		s.writeResult(answer, &uapi.Error{Errno: uapi.EIO, Sentence: "too many programs read the events of this interface: end one of them"})
+		s.writeResult(answer, &uapi.Error{Errno: uapi.EIO, Sentence: "too many programs read the events or wants of this interface: end one of them"})
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
