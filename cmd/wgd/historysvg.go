@@ -2,15 +2,15 @@ package main
 
 import (
 	"bufio"
-	"crypto/rand"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"wgd/internal/cli"
 	"wgd/internal/history"
 	"wgd/internal/quote"
+	"wgd/internal/sys/file"
 )
 
 // writeDrawing writes a drawing to a file, which it replaces in one step, or to standard
@@ -20,20 +20,28 @@ func writeDrawing(c *cli.Call, d *history.Drawing, path string) error {
 		w := bufio.NewWriter(c.Stdout)
 		return errors.Join(d.Write(w), w.Flush())
 	}
-	draft := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8])
-	file, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err == nil {
-		w := bufio.NewWriter(file)
-		err = errors.Join(d.Write(w), w.Flush(), file.Sync(), file.Close())
-		if err == nil {
-			err = os.Rename(draft, path)
-		}
-		if err != nil {
-			err = errors.Join(err, os.Remove(draft))
-		}
-	}
-	if err != nil {
+	var text bytes.Buffer
+	w := bufio.NewWriter(&text)
+	if err := errors.Join(d.Write(w), w.Flush(), putFile(path, text.Bytes())); err != nil {
 		return fmt.Errorf("%s: %w: choose another file", quote.Path(path), plain(err))
 	}
 	return nil
+}
+
+// putFile makes a file, or replaces its content. What is no ordinary file, such as a named
+// pipe, is written to.
+func putFile(path string, text []byte) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() {
+		return file.Replace(path, text)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil && info == nil {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
