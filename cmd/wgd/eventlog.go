@@ -91,6 +91,12 @@ func (l *eventLog) open() error {
 		info, err = file.Stat()
 	}
 	if err == nil {
+		var now fs.FileInfo
+		if now, err = os.Stat(l.path); err == nil && !os.SameFile(info, now) {
+			err = errLogWriter // which has just renamed the file
+		}
+	}
+	if err == nil {
 		l.size, err = completeLines(file, info.Size())
 	}
 	if err == nil && l.size < info.Size() {
@@ -104,6 +110,8 @@ func (l *eventLog) open() error {
 	return nil
 }
 
+var errLogWriter = errors.New("another wgd watch writes to it")
+
 // lockLog locks the file, so that no other wgd watch writes to it, and wgd history knows
 // that it is still being written. A wgd history that looks may hold the lock for a moment.
 func lockLog(file *os.File) error {
@@ -115,7 +123,7 @@ func lockLog(file *os.File) error {
 		case !errors.Is(err, flock.ErrLocked):
 			return fmt.Errorf("lock: %w", err)
 		case attempt == lockAttempts:
-			return errors.New("another wgd watch writes to it")
+			return errLogWriter
 		}
 		time.Sleep(lockPause)
 	}
