@@ -90,6 +90,7 @@ func runHistory(c *cli.Call) error {
 		return c.Has("json") || c.Has(optSVG) || c.Arg("PEER") != "" && public == peers[0].Key
 	}
 	records := history.NewRecords(wanted.since, wanted.until, layout.cells(), keep)
+	layout.cellWidth = records.CellWidth()
 	replay := history.NewReplay(survey, records.Add)
 	if err := log.read(replay.Add); err != nil {
 		return err
@@ -141,11 +142,12 @@ func (r *historyRange) fit(path string, s *history.Survey, name string, now time
 	if r.until.IsZero() || r.until.After(last) {
 		r.until = last
 	}
-	switch layout := "2006-01-02 15:04:05"; {
+	text := func(t time.Time) string { return t.In(now.Location()).Format(time.DateTime) }
+	switch {
 	case !r.until.After(first):
-		return fmt.Errorf("%s has no event of %s before %s: the first is of %s", quote.Path(path), name, r.until.Format(layout), first.In(now.Location()).Format(layout))
+		return fmt.Errorf("%s has no event of %s before %s: the first is of %s", quote.Path(path), name, text(r.until), text(first))
 	case !r.since.Before(r.until):
-		return fmt.Errorf("nothing is known of %s: it is not over yet: give --since an earlier time", r.since.Format(layout))
+		return fmt.Errorf("nothing is known of %s: it is not over yet: give --since an earlier time", text(r.since))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -135,6 +136,7 @@ func TestHistoryRefusals(t *testing.T) {
 		{1, "is not a file of `wgd watch --log`: it has no event", []string{"wg0", "--log", other}},
 		{1, "has no event of wg7, but of wg0, wg1: choose one of these", []string{"wg7", "--log", path}},
 		{1, "has no event of wg0 before " + begin.Add(-time.Hour).Format(time.DateTime) + ": the first is of " + begin.Format(time.DateTime), []string{"wg0", "--log", path, "--until", begin.Add(-time.Hour).Format(time.RFC3339)}},
+		{1, "before " + begin.Add(-time.Hour).Format(time.DateTime), []string{"wg0", "--log", path, "--until", begin.Add(-time.Hour).In(time.FixedZone("", 7*3600)).Format(time.RFC3339)}},
 		{1, "it is not over yet", []string{"wg0", "--log", path, "--since", time.Now().Add(time.Hour).Format(time.RFC3339)}},
 		{1, "peer third: " + path + " has no such peer", []string{"wg0", "third", "--log", path}},
 		{1, "has no peer with this public key", []string{"wg0", key.Public{3}.String(), "--log", path}},
@@ -174,13 +176,24 @@ func TestHistorySVG(t *testing.T) {
 	path, _ := writeHistory(t)
 	dir := t.TempDir()
 	target := filepath.Join(dir, "history.svg")
-	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
+	link := filepath.Join(dir, "link.svg")
+	if err := errors.Join(os.WriteFile(target, []byte("old"), 0o600), os.Symlink(target, link)); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errs := run("history", "wg0", "--log", path, "--svg", target)
+	status, out, errs := run("history", "wg0", "--log", path, "--svg", link)
+	if info, err := os.Stat(target); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the file that a link leads to: %v, %v, want it with its old mode", info, err)
+	}
 	text, _ := os.ReadFile(target)
 	if status != 0 || out != "" || !strings.HasPrefix(string(text), "<svg ") || !strings.Contains(string(text), ">first<title>") || !strings.HasSuffix(string(text), "</svg>\n") {
 		t.Errorf("exit status %d, %s%s\n%s", status, out, errs, text)
+	}
+	fresh := filepath.Join(dir, "new.svg")
+	if status, _, errs := run("history", "wg0", "--log", path, "--svg", fresh); status != 0 {
+		t.Errorf("a new file: exit status %d, %s", status, errs)
+	}
+	if made, _ := os.ReadFile(fresh); !strings.HasPrefix(string(made), "<svg ") {
+		t.Errorf("a new file has %.100q", made)
 	}
 	if _, out, _ := run("history", "wg0", "first", "--log", path, "--svg", "-"); !strings.Contains(out, ">first<title>") || strings.Contains(out, ">a-name") {
 		t.Errorf("one peer on standard output: %s", out)

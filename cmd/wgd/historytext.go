@@ -19,6 +19,8 @@ type historyLayout struct {
 	colour   bool // connections have a colour
 	utf8     bool
 	location *time.Location
+	// cellWidth is how much time a character of the plot stands for.
+	cellWidth time.Duration
 }
 
 const (
@@ -69,7 +71,7 @@ func (l *historyLayout) table(w *bufio.Writer, name string, list []*history.Reco
 	fmt.Fprintf(w, "%-*s  %*s  %s  %-*s  WHEN\n", width, "PEER", connectedColumns, "CONNECTED", "TIMES", seenColumns, "LAST SEEN")
 	for _, p := range list {
 		fmt.Fprintf(w, "%-*s  %*s  %*d  %-*s  %s\n", width, show.Cut(p.Name, width), connectedColumns, history.Lasted(p.Connected),
-			timesColumns, p.Connections, seenColumns, seen(p, now), l.plot(p, r))
+			timesColumns, p.Connections, seenColumns, seen(p, now), l.plot(p))
 	}
 }
 
@@ -85,12 +87,12 @@ func seen(p *history.Record, now time.Time) string {
 }
 
 // plot returns the cells of a peer as characters.
-func (l *historyLayout) plot(p *history.Record, r historyRange) string {
+func (l *historyLayout) plot(p *history.Record) string {
 	full, part, none := "█", "▄", "·"
 	if !l.utf8 {
 		full, part, none = "#", "+", "."
 	}
-	width := r.until.Sub(r.since) / time.Duration(len(p.Cells))
+	width := l.cellWidth
 	var b strings.Builder
 	colour := ""
 	for _, cell := range p.Cells {
