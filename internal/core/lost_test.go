@@ -169,4 +169,22 @@ func TestEventsOfAQuietPeer(t *testing.T) {
 	if n := len(slices.DeleteFunc(a.events, func(line string) bool { return line != quiet })); n != 1 {
 		t.Errorf("the peer was quiet %d times, want once", n)
 	}
+
+	// Nor is it quiet again if another private key ends the handshake with it.
+	w = newWorld(t, 1)
+	a, b = w.pair()
+	a.send(b, "x")
+	w.run(time.Second)
+	a.events = nil
+	w.lost = func(*host, *host, []byte) bool { return true }
+	a.send(b, "y")
+	w.run(16 * time.Second)
+	a.send(b, "z")
+	w.run(2 * time.Second)
+	other := keyFor(77)
+	a.apply(conf.Change{PrivateKey: &other})
+	w.run(time.Minute)
+	if n := len(slices.DeleteFunc(a.events, func(line string) bool { return line != quiet })); n != 1 {
+		t.Errorf("with another key, the peer was quiet %d times, want once", n)
+	}
 }

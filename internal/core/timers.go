@@ -216,8 +216,10 @@ func suspect(m *Machine, now clock.Now, p *member) {
 	p.shared.ForgetUnanswered(p.shared.Unanswered())
 	p.shared.ForgetSource(p.shared.Endpoint()) // A52
 	p.suspected, p.wanted, p.attempts = now.Mono, true, 0
-	p.quietSince = now.Mono
-	m.logEvent(p, Output{Event: PeerQuiet, Endpoint: p.shared.Endpoint()})
+	if p.quietSince == 0 { // or else it was reported, and is not back
+		p.quietSince = now.Mono
+		m.logEvent(p, Output{Event: PeerQuiet, Endpoint: p.shared.Endpoint()})
+	}
 }
 
 // A passive keepalive is due if data was received and nothing was sent back.
