@@ -100,8 +100,8 @@ func TestSnapshot(t *testing.T) {
 			return true
 		})
 	}
-	if n := len(m.list.slots); n > 4*len(m.members)+minSlots+n {
-		t.Errorf("%d slots for %d members", n, len(m.members))
+	if slots := len(m.list.slots); slots > 4*len(m.members)+minSlots+2*n {
+		t.Errorf("%d slots for %d members", slots, len(m.members))
 	}
 	for _, r := range walks {
 		for !r.got.Copy(m, scaleNow, part) {
