@@ -66,13 +66,19 @@ const (
 // Explain explains an interface.
 func Explain(f Facts) Interface {
 	s := f.Status
-	out := Interface{Name: s.Name, Works: s.Up && s.Fault == "" && !s.PublicKey.IsZero(), Peers: make([]Peer, 0, len(s.Peers))}
+	out := Interface{Name: s.Name, Works: f.Works(), Peers: make([]Peer, 0, len(s.Peers))}
 	out.Text = f.Text()
 	out.Reasons = f.Reasons()
 	for i := range s.Peers {
 		out.Peers = append(out.Peers, f.Peer(i))
 	}
 	return out
+}
+
+// Works reports whether the interface works.
+func (f *Facts) Works() bool {
+	s := f.Status
+	return s.Up && s.Fault == "" && !s.PublicKey.IsZero()
 }
 
 // Text is a sentence about the interface.

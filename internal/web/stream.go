@@ -138,7 +138,7 @@ func (s *source) summaries() []ifaceJSON {
 			out.Error = e.err.Error()
 		}
 		if i := sums[name]; i != nil {
-			out.Text, out.Works, out.Peers, out.Counts = i.Text, works(e.facts.Status), i.Peers, i.States
+			out.Text, out.Works, out.Peers, out.Counts = i.Text, e.facts.Works(), i.Peers, i.States
 			out.RxRate, out.TxRate, out.Reasons = i.RxRate, i.TxRate, e.reasons
 		}
 		list = append(list, out)
@@ -220,11 +220,15 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	response := http.NewResponseController(w)
 	f := follower{view: viewOf(r.URL.Query())}
-	for tick := time.Tick(interval); ; {
+	for {
 		text := []byte(":\n\n") // a comment: whoever has left is noticed
 		var event eventJSON
+		var due time.Time
 		fresh := false
-		h.source.with(func(s *source) { event, fresh = f.event(s) })
+		h.source.with(func(s *source) {
+			event, fresh = f.event(s)
+			due = s.at.Add(s.pause)
+		})
 		if fresh {
 			data, err := json.Marshal(event)
 			if err != nil {
@@ -239,7 +243,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		select {
-		case <-tick:
+		case <-time.After(min(interval, time.Until(due))): // then it is read, and not just before
 		case <-r.Context().Done():
 			return
 		}
