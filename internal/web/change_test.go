@@ -74,6 +74,8 @@ func TestForms(t *testing.T) {
 		{"client", `"action":"add","name":"B","client":{"address":"10.0.0.7/32","endpoint":"vpn.example.org:1","allowed":"0.0.0.0/0"}`,
 			`(umask 077; wg-keygen >B.key) && wgconfig wg0 add peer B "$(wg-keygen --pub <B.key)" --allowed-ips=10.0.0.7/32`, "", ""},
 		{"client, no address", `"action":"add","name":"B","client":{"endpoint":"vpn.example.org:1","allowed":"0.0.0.0/0"}`, "", "address", "10.0.0.2/32,fd00::2/128"},
+		{"client, a network", `"action":"add","name":"B","client":{"address":"10.0.0.7/24","endpoint":"vpn.example.org:1","allowed":"0.0.0.0/0"}`, "", "address", "is a network"},
+		{"client, DNS with a zone", `"action":"add","name":"B","client":{"address":"10.0.0.7/32","endpoint":"vpn.example.org:1","allowed":"0.0.0.0/0","dns":"fe80::1%x\nPostUp=y"}`, "", "dns", "not an IP address"},
 		{"client, no endpoint", `"action":"add","name":"B","client":{"address":"10.0.0.7/32","allowed":"0.0.0.0/0"}`, "", "client-endpoint", "reaches this host"},
 		{"client, bad endpoint", `"action":"add","name":"B","client":{"address":"10.0.0.7/32","endpoint":"a b:1\nPostUp = x","allowed":"0.0.0.0/0"}`, "", "client-endpoint", "not a host"},
 		{"client, nothing reached", `"action":"add","name":"B","client":{"address":"10.0.0.7/32","endpoint":"vpn.example.org:1"}`, "", "client-allowed", "0.0.0.0/0"},

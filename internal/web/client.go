@@ -48,6 +48,11 @@ func (f *form) checkClient(addresses Addresses) {
 	if err == nil && len(list) == 0 {
 		err = errors.New("give the new peer an address in the tunnel, such as " + cmp.Or(freeAddress(f.status, addresses(f.Interface)), "10.2.0.42/32"))
 	}
+	for _, a := range list {
+		if !a.Prefix.IsSingleIP() {
+			err = fmt.Errorf("%s is a network: give one address, with /%d", a.Prefix, a.Prefix.Addr().BitLen())
+		}
+	}
 	f.check("address", err)
 	c.Address = prefixes(list)
 	allowed := strings.ReplaceAll(c.Address, " ", "")
@@ -62,11 +67,14 @@ func (f *form) checkClient(addresses Addresses) {
 		err = errors.New("give the addresses that the new peer reaches through the tunnel; 0.0.0.0/0,::/0 are all")
 	}
 	f.check("client-allowed", err)
+	var servers []string
 	for name := range strings.FieldsFuncSeq(c.DNS, func(r rune) bool { return r == ',' || r == ' ' }) {
-		if _, err := netip.ParseAddr(name); err != nil {
+		if a, err := netip.ParseAddr(name); err != nil || a.Zone() != "" {
 			f.check("dns", fmt.Errorf("%q is not an IP address: give those of name servers, with commas between them", name))
 		}
+		servers = append(servers, name)
 	}
+	c.DNS = strings.Join(servers, ", ")
 	if f.status.PublicKey.IsZero() {
 		f.check("address", fmt.Errorf("%s has no private key: set it first, so that the new peer can know its public key", f.Interface))
 	}
