@@ -85,7 +85,7 @@ async function send(apply) {
 	} catch (e) {
 		a = { error: e instanceof TypeError ? "wgd web does not answer" : e.message };
 	}
-	if (number !== form.asked) return;
+	if (number !== form.asked && !apply) return;
 	const errors = a.errors || {};
 	for (const f of shownFields()) {
 		const input = f.querySelector("[data-field]");
@@ -144,7 +144,8 @@ $("in-interface").onchange = () => { form.name = $("in-interface").value; setKin
 document.querySelector("#form form").onsubmit = e => {
 	e.preventDefault();
 	clearTimeout(sending);
-	send(true);
+	$("apply").disabled = true; // once: the answer may have the only copy of a key
+	send(true).finally(() => $("apply").disabled = false);
 };
 for (const b of document.querySelectorAll("[data-close]")) b.onclick = () => b.closest("dialog").close();
 $("copy").onclick = () => {
