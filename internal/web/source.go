@@ -78,7 +78,7 @@ func (s *source) read(now time.Time) {
 
 func (s *source) update(e *entry, now time.Time, status *conf.Status) {
 	status.Erase()
-	if e.facts.Status == nil {
+	if e.facts.Status == nil || e.fixed != "" { // it may have been a passing error
 		e.fixed = fixed(e.name)
 	}
 	s.table.Update(now, status)
@@ -110,5 +110,3 @@ func (e *entry) number(public key.Public) int {
 	}
 	return e.numbers[public]
 }
-
-func works(s *conf.Status) bool { return s.Up && s.Fault == "" && !s.PublicKey.IsZero() }
