@@ -50,7 +50,11 @@ func runWeb(c *cli.Call) error {
 	}
 	handler, token := web.New(at.Port(), hostFacts, addressesOf)
 	if at.Addr().IsUnspecified() {
-		at = netip.AddrPortFrom(netip.IPv6Loopback(), at.Port())
+		loopback := netip.IPv6Loopback()
+		if at.Addr().Is4() { // where there is no IPv6
+			loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		at = netip.AddrPortFrom(loopback, at.Port())
 	}
 	if _, err := fmt.Fprintf(c.Stdout, "http://%s/enter?token=%s\n", at, token); err != nil {
 		listener.Close()
