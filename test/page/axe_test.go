@@ -43,9 +43,12 @@ func axeSource() (string, error) {
 		return "", fmt.Errorf("%w: %w", errNoRegistry, err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", axePackage, response.Status)
+	}
 	data, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%w: %s, %w", errNoRegistry, response.Status, err)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNoRegistry, err)
 	}
 	if sum := sha512.Sum512(data); base64.StdEncoding.EncodeToString(sum[:]) != axeSHA512 {
 		return "", fmt.Errorf("%s is not the package that this test knows", axePackage)
