@@ -56,6 +56,8 @@ func TestRead(t *testing.T) {
 			[]string{"a.json: peer bob: it has a preshared key, which is not in this file: import what wgd-peers export wrote", "a.json: peer carol: object 3: the field public_key is wrong"}, ""},
 		"a JSON list that is cut": {"a.json", "[\n{\"name\":\"alice\",\"public_key\":\"" + k1 + "\"},\n{\"na", []string{"alice " + hex1 + " []  0 psk:false"}, nil, "a.json: object 2: this is not JSON"},
 		"a JSON list without end": {"a.json", "[{\"public_key\":\"" + k1 + "\"}", []string{" " + hex1 + " []  0 psk:false"}, nil, "a.json: "},
+		"two JSON lists":          {"a.json", "[{\"public_key\":\"" + k1 + "\"}]\n[{\"public_key\":\"" + k2 + "\"}]", []string{" " + hex1 + " []  0 psk:false"}, nil, "a.json: after the last object"},
+		"a brace too many":        {"a.json", "{\"public_key\":\"" + k1 + "\"}}\n{\"public_key\":\"" + k2 + "\"}", []string{" " + hex1 + " []  0 psk:false"}, nil, "a.json: after the last object"},
 		"an empty JSON list":      {"a.json", "[ ]", nil, nil, ""},
 		"a gateway": {"wg0.conf", "# a comment\n[Interface]\nListenPort = 1\nPrivateKey = " + private + "\n\n[Peer]\n# Name = alice\nPublicKey = " + k1 + "\nAllowedIPs = 10.0.0.1/32\nEndpoint = 192.0.2.1:7\n[Peer]\nPublicKey = bad\n\n [peer]\nPublicKey=" + k2 + "\nPresharedKey=" + k2 + "\nAllowedIPs=10.0.0.2/32\n[Peer]\nPublicKey=" + k2 + "\nPresharedKeyFile=/etc/psk\n",
 			[]string{"alice " + hex1 + " [10.0.0.1/32] 192.0.2.1:7 0 psk:false", " " + hex2 + " [10.0.0.2/32]  0 psk:true"},

@@ -133,8 +133,14 @@ func (r *reader) json() {
 			return
 		}
 	}
-	if _, err := d.Token(); list && err != nil {
-		r.fail(0, errors.New("the list has no end"))
+	if list {
+		if _, err := d.Token(); err != nil {
+			r.fail(0, errors.New("the list has no end"))
+			return
+		}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		r.fail(0, errors.New("after the last object there is something that is none"))
 	}
 }
 
