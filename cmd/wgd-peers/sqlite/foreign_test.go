@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -120,6 +121,12 @@ func TestReplacedPeer(t *testing.T) {
 	address := numbered(0).AllowedIPs[0].Addr()
 	if p, err := f.ByAddress(t.Context(), address); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the peer that was replaced: %v, %v", p, err)
+	}
+	network := numbered(3)
+	network.AllowedIPs = []netip.Prefix{netip.PrefixFrom(address, 8).Masked()}
+	add(t, f, network)
+	if p, err := f.ByAddress(t.Context(), address); err != nil || p.Name != "peer3" {
+		t.Errorf("the address leads to %v, %v, want the peer with a network around it", p, err)
 	}
 	heir := numbered(2)
 	heir.AllowedIPs = numbered(0).AllowedIPs

@@ -136,7 +136,7 @@ func longest(ctx context.Context, q lister, address netip.Addr) (id int64, prefi
 	}
 	var text string
 	err = q.QueryRowContext(ctx, "SELECT prefix, peer FROM allowed_ips WHERE prefix IN (?"+strings.Repeat(",?", len(candidates)-1)+
-		") ORDER BY CAST(substr(prefix, instr(prefix, '/') + 1) AS INTEGER) DESC LIMIT 1", candidates...).Scan(&text, &id)
+		") AND EXISTS (SELECT 1 FROM peers WHERE id = allowed_ips.peer) ORDER BY CAST(substr(prefix, instr(prefix, '/') + 1) AS INTEGER) DESC LIMIT 1", candidates...).Scan(&text, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, netip.Prefix{}, store.ErrNotFound
 	}
