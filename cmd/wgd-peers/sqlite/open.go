@@ -185,19 +185,19 @@ func code(err error) int {
 	return 0
 }
 
-// explain adds what to do to errors of SQLite.
+// explain adds what to do to errors of SQLite. It leaves what it has explained as it is.
 func explain(err error) error {
 	switch code(err) {
 	case lib.SQLITE_BUSY:
-		return fmt.Errorf("another program has been writing for %v: try again when it is done: %w", busyTimeout, err)
+		return fmt.Errorf("another program has been writing for %v: try again when it is done: %v", busyTimeout, err)
 	case lib.SQLITE_NOTADB:
 		return errors.New("this is no SQLite file: give the file of a store with --store")
 	case lib.SQLITE_CORRUPT:
-		return fmt.Errorf("the file is damaged: restore a backup: %w", err)
+		return fmt.Errorf("the file is damaged: restore a backup: %v", err)
 	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_PERM:
-		return fmt.Errorf("the file or its folder cannot be written: correct the permissions, or use sudo: %w", err)
+		return fmt.Errorf("the file or its folder cannot be written: correct the permissions, or use sudo: %v", err)
 	case lib.SQLITE_FULL, lib.SQLITE_IOERR:
-		return fmt.Errorf("the disk is full or faulty; nothing was changed: %w", err)
+		return fmt.Errorf("the disk is full or faulty; nothing was changed: %v", err)
 	}
 	return err
 }
