@@ -13,6 +13,7 @@ import (
 	"wgd/cmd/wgd-peers/store"
 	"wgd/internal/cli"
 	"wgd/internal/explain"
+	"wgd/internal/quote"
 )
 
 var listForm = cli.Form{
@@ -105,7 +106,7 @@ func printDetails(w io.Writer, p *store.Peer, now time.Time) {
 		{"public-key", p.PublicKey.Base64()},
 		{"preshared-key", preshared},
 		{"allowed-ips", orNone(join(p.AllowedIPs))},
-		{"endpoint", orNone(p.Endpoint)},
+		{"endpoint", orNone(quote.Name(p.Endpoint))},
 		{"persistent-keepalive", keepalive},
 		{"last-endpoint", orNone(seen)},
 		{"transfer", fmt.Sprintf("%d bytes received, %d bytes sent", p.Seen.RxBytes, p.Seen.TxBytes)},

@@ -88,7 +88,7 @@ func runImport(c *cli.Call) error {
 		refused := 0
 		added, replaced, err := s.Import(ctx, counted, c.Has(optReplace.Long), func(p *store.Peer, why error) {
 			refused++
-			note(peerfile.Note{File: files.current, Peer: p.Label(), Text: why.Error()})
+			note(peerfile.Note{File: files.current, Peer: quote.Name(p.Label()), Text: why.Error()})
 		})
 		done()
 		result.Added, result.Replaced = added, replaced
@@ -122,8 +122,7 @@ type inputs struct {
 	current string // the file that is being read, for messages
 }
 
-// peers returns the peers of all files. A file of a folder that cannot be read is skipped;
-// one that was named is an error.
+// peers returns the peers of all files. A file that cannot be read is an error.
 func (in *inputs) peers() iter.Seq2[*store.Peer, error] {
 	return func(yield func(*store.Peer, error) bool) {
 		for _, path := range in.c.Args("FILE") {

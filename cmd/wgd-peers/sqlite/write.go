@@ -204,7 +204,7 @@ func (w *writer) put(ctx context.Context, p *store.Peer, replace bool) (existed 
 	case err != nil:
 		return false, err
 	case !replace:
-		return false, store.Refusef("peer %s: the store has this public key already", p.Label())
+		return false, store.Refusef("peer %s: the store has this public key already", quote.Name(p.Label()))
 	}
 	if err := w.replace(ctx, id, p); err != nil {
 		return true, err
