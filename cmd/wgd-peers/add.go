@@ -135,7 +135,7 @@ func printClient(c *cli.Call, to io.Writer, g *store.Gateway, p *store.Peer, pri
 	text := ""
 	if !private.IsZero() {
 		text = peerfile.Client(g, p, private)
-		if to == c.Stdout {
+		if to == c.Stdout || c.Has(optJSON.Long) {
 			warnIfExposed(c, "the private key")
 		}
 		if to != c.Stdout || !c.Has(optJSON.Long) {
