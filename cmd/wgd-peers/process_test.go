@@ -57,6 +57,9 @@ func TestWatchPrints(t *testing.T) {
 	go func() {
 		defer close(reported)
 		line := next()
+		if _, err := text.ReadString('\n'); err != nil { // so the other has begun, too
+			t.Error(err)
+		}
 		reported <- line
 	}()
 	var first change
