@@ -137,7 +137,7 @@ func (t *timeouts) filter(f flow, segment header.TCP) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !o.tooBig.IsZero() { // the report may be wrong about where the segment began
-		recovers = seqnum.Value(segment.AckNumber()).LessThanEq(o.until) && now.Sub(o.tooBig) < staleFlow
+		recovers = recovers || seqnum.Value(segment.AckNumber()).LessThanEq(o.until) && now.Sub(o.tooBig) < staleFlow
 	}
 	if !recovers {
 		t.forget(f)

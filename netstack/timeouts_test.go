@@ -186,6 +186,18 @@ func TestEchoesAfterReports(t *testing.T) {
 	}
 }
 
+// A report does not end the recovery from a timeout.
+func TestReportDuringTimeout(t *testing.T) {
+	f, segment := parseTCP(segmentOf(false, nil))
+	u, _ := newTimeouts(map[flow]time.Duration{f: time.Millisecond})
+	u.tooBig(f, 1000)
+	segment.SetAckNumber(2000)
+	u.filter(f, segment)
+	if u.of[f] == nil {
+		t.Error("the connection is not followed any more")
+	}
+}
+
 // A connection that receives nothing after its timeout, because it has ended, has no
 // state some seconds later. Nothing is followed after the end of the stack.
 func TestTimeoutsOfConnectionsThatEnded(t *testing.T) {
