@@ -57,11 +57,12 @@ var rooms = map[string]room{
 	"cmd/wgd-peers/peerfile": {imports: []string{"cmd/wgd-peers/store", "conf", "key", "internal/quote", "internal/wgconf", "internal/wire"}},
 	"cmd/wgd-peers/sqlite": {imports: []string{
 		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{sqlite}},
-	"cmd/wgd-peers/store":  {imports: []string{"conf", "key", "internal/quote", "internal/resolve", "internal/wire"}},
-	"internal/cli/show":    {imports: []string{"key", "conf", "internal/explain", "internal/quote"}},
-	"internal/peerform":    {pure: true, imports: []string{"key", "conf", "internal/cli/show", "internal/quote", "internal/resolve"}},
-	"internal/cli":         {imports: []string{"key", "internal/quote", "internal/sys/term"}},
-	"internal/cli/clitest": {forTests: true, imports: []string{"key", "internal/cli"}},
+	"cmd/wgd-peers/store":           {imports: []string{"conf", "key", "internal/quote", "internal/resolve", "internal/wire"}},
+	"cmd/wgd-peers/store/storetest": {forTests: true, imports: []string{"cmd/wgd-peers/store", "key", "internal/wire"}},
+	"internal/cli/show":             {imports: []string{"key", "conf", "internal/explain", "internal/quote"}},
+	"internal/peerform":             {pure: true, imports: []string{"key", "conf", "internal/cli/show", "internal/quote", "internal/resolve"}},
+	"internal/cli":                  {imports: []string{"key", "internal/quote", "internal/sys/term"}},
+	"internal/cli/clitest":          {forTests: true, imports: []string{"key", "internal/cli"}},
 
 	"internal/clock":   {pure: true},
 	"internal/erase":   {pure: true},

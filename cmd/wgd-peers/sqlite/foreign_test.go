@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
+	"wgd/cmd/wgd-peers/store/storetest"
 	"wgd/key"
 )
 
@@ -17,16 +18,16 @@ import (
 func TestConstraints(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
-	add(t, f, numbered(0), numbered(1))
+	storetest.Add(t, f, storetest.Numbered(0), storetest.Numbered(1))
 	db := foreign(t, path)
-	good := numbered(2).PublicKey.Base64()
+	good := storetest.Numbered(2).PublicKey.Base64()
 	for query, want := range map[string]string{
 		"INSERT INTO peers (public_key) VALUES ('short')":                                                 "the base64 of 32 bytes",
 		"INSERT INTO peers (public_key) VALUES ('" + good[:42] + "B=')":                                   "the base64 of 32 bytes",
 		"INSERT INTO peers (public_key) VALUES ('" + good[:20] + "-" + good[21:] + "')":                   "the base64 of 32 bytes",
 		"INSERT INTO peers (public_key) VALUES ('" + key.Public{}.Base64() + "')":                         "not all zeros",
 		"INSERT INTO peers (public_key) VALUES (NULL)":                                                    "NOT NULL",
-		"INSERT INTO peers (public_key) VALUES ('" + numbered(1).PublicKey.Base64() + "')":                "peers.public_key",
+		"INSERT INTO peers (public_key) VALUES ('" + storetest.Numbered(1).PublicKey.Base64() + "')":      "peers.public_key",
 		"INSERT INTO peers (public_key, name) VALUES ('" + good + "', 'peer1')":                           "peers.name",
 		"INSERT INTO peers (public_key, name) VALUES ('" + good + "', '')":                                "name: 1 to 63",
 		"INSERT INTO peers (public_key, name) VALUES ('" + good + "', 'a b')":                             "name: 1 to 63",
@@ -77,7 +78,7 @@ func TestProblems(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
 	for i := range 5 {
-		add(t, f, numbered(i))
+		storetest.Add(t, f, storetest.Numbered(i))
 	}
 	db := foreign(t, path)
 	for _, query := range []string{
@@ -96,7 +97,7 @@ func TestProblems(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Name != numbered(i).Name || want[i] == "" && p.Problem != "" || !strings.Contains(p.Problem, want[i]) {
+		if p.Name != storetest.Numbered(i).Name || want[i] == "" && p.Problem != "" || !strings.Contains(p.Problem, want[i]) {
 			t.Errorf("peer %d is %s with the problem %q, want %q", i, p.Name, p.Problem, want[i])
 		}
 		i++
@@ -104,7 +105,7 @@ func TestProblems(t *testing.T) {
 	if i != 5 {
 		t.Errorf("%d peers were read", i)
 	}
-	if p, err := f.ByAddress(t.Context(), numbered(4).AllowedIPs[0].Addr()); err != nil || p.Problem != "" {
+	if p, err := f.ByAddress(t.Context(), storetest.Numbered(4).AllowedIPs[0].Addr()); err != nil || p.Problem != "" {
 		t.Errorf("the peer without a problem: %+v, %v", p, err)
 	}
 }
@@ -113,24 +114,24 @@ func TestProblems(t *testing.T) {
 func TestReplacedPeer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
-	add(t, f, numbered(0))
-	query := "INSERT OR REPLACE INTO peers (name, public_key) VALUES ('peer0', '" + numbered(1).PublicKey.Base64() + "')"
+	storetest.Add(t, f, storetest.Numbered(0))
+	query := "INSERT OR REPLACE INTO peers (name, public_key) VALUES ('peer0', '" + storetest.Numbered(1).PublicKey.Base64() + "')"
 	if _, err := foreign(t, path).Exec(query); err != nil {
 		t.Fatal(err)
 	}
-	address := numbered(0).AllowedIPs[0].Addr()
+	address := storetest.Numbered(0).AllowedIPs[0].Addr()
 	if p, err := f.ByAddress(t.Context(), address); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the peer that was replaced: %v, %v", p, err)
 	}
-	network := numbered(3)
+	network := storetest.Numbered(3)
 	network.AllowedIPs = []netip.Prefix{netip.PrefixFrom(address, 8).Masked()}
-	add(t, f, network)
+	storetest.Add(t, f, network)
 	if p, err := f.ByAddress(t.Context(), address); err != nil || p.Name != "peer3" {
 		t.Errorf("the address leads to %v, %v, want the peer with a network around it", p, err)
 	}
-	heir := numbered(2)
-	heir.AllowedIPs = numbered(0).AllowedIPs
-	add(t, f, heir)
+	heir := storetest.Numbered(2)
+	heir.AllowedIPs = storetest.Numbered(0).AllowedIPs
+	storetest.Add(t, f, heir)
 	if p, err := f.ByAddress(t.Context(), address); err != nil || p.Name != "peer2" {
 		t.Errorf("its address leads to %v, %v", p, err)
 	}
@@ -141,7 +142,7 @@ func TestReplacedPeer(t *testing.T) {
 func TestWatch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
-	add(t, f, numbered(0), numbered(1), numbered(2))
+	storetest.Add(t, f, storetest.Numbered(0), storetest.Numbered(1), storetest.Numbered(2))
 	since, err := f.Revision(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +168,7 @@ func TestWatch(t *testing.T) {
 		{"UPDATE peers SET revoked = 5 WHERE name = 'peer1'", []int{1}},
 		{"UPDATE seen SET rx_bytes = 5; DELETE FROM allowed_ips WHERE peer = 1", []int{0}},
 		{"BEGIN; UPDATE allowed_ips SET peer = 2 WHERE peer = 3; DELETE FROM peers WHERE id = 1; COMMIT", []int{2, 1, 0}},
-		{"UPDATE peers SET public_key = '" + numbered(7).PublicKey.Base64() + "' WHERE id = 3", []int{2, 7}},
+		{"UPDATE peers SET public_key = '" + storetest.Numbered(7).PublicKey.Base64() + "' WHERE id = 3", []int{2, 7}},
 	} {
 		if _, err := db.Exec(c.query); err != nil {
 			t.Fatal(err)
@@ -177,7 +178,7 @@ func TestWatch(t *testing.T) {
 		for i := 0; same && i < len(c.want); i++ {
 			found := false
 			for _, k := range got.Keys {
-				found = found || k == numbered(c.want[i]).PublicKey
+				found = found || k == storetest.Numbered(c.want[i]).PublicKey
 			}
 			same = found
 		}
@@ -185,10 +186,10 @@ func TestWatch(t *testing.T) {
 			t.Errorf("%s: %+v, want the peers %v", c.query, got, c.want)
 		}
 	}
-	if err := f.Delete(ctx, numbered(1).PublicKey); err != nil {
+	if err := f.Delete(ctx, storetest.Numbered(1).PublicKey); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-arrived; len(got.Keys) != 1 || got.Keys[0] != numbered(1).PublicKey {
+	if got := <-arrived; len(got.Keys) != 1 || got.Keys[0] != storetest.Numbered(1).PublicKey {
 		t.Errorf("deleted by this process: %+v", got)
 	}
 	cancel()
@@ -201,7 +202,7 @@ func TestWatch(t *testing.T) {
 func TestWatchIsLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
-	add(t, f, numbered(0), numbered(1))
+	storetest.Add(t, f, storetest.Numbered(0), storetest.Numbered(1))
 	first := func(since store.Revision) store.Changes {
 		for c, err := range f.Watch(t.Context(), since) {
 			if err != nil {
@@ -236,7 +237,7 @@ func TestWatchIsLost(t *testing.T) {
 func TestChangesAreTrimmed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
-	add(t, f, numbered(0))
+	storetest.Add(t, f, storetest.Numbered(0))
 	db := foreign(t, path)
 	if _, err := db.Exec("UPDATE sqlite_sequence SET seq = 100001 WHERE name = 'changes'; UPDATE peers SET name = 'other'"); err != nil {
 		t.Fatal(err)

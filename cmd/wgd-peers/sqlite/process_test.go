@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
+	"wgd/cmd/wgd-peers/store/storetest"
 )
 
 // roleVariable tells this program, as another process, what to do.
@@ -46,9 +47,9 @@ func addMany(ctx context.Context, argument string) error {
 		return err
 	}
 	for i := range perProcess {
-		p := numbered(first + i)
+		p := storetest.Numbered(first + i)
 		p.AllowedIPs = nil
-		if err := s.Add(ctx, p, prefixes("10.0.0.0/16")); err != nil {
+		if err := s.Add(ctx, p, storetest.Prefixes("10.0.0.0/16")); err != nil {
 			return err
 		}
 	}
@@ -62,7 +63,7 @@ func importSlowly(ctx context.Context, path string) error {
 		return err
 	}
 	_, _, err = s.Import(ctx, func(yield func(*store.Peer, error) bool) {
-		for i := 10; yield(numbered(i), nil); i++ {
+		for i := 10; yield(storetest.Numbered(i), nil); i++ {
 			if i == 2000 {
 				fmt.Println("many")
 			}
@@ -114,7 +115,7 @@ func TestProcessesWriteTogether(t *testing.T) {
 func TestKilledImport(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
-	add(t, f, numbered(0))
+	storetest.Add(t, f, storetest.Numbered(0))
 	cmd := process(t, "import "+path)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -126,7 +127,7 @@ func TestKilledImport(t *testing.T) {
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.ByKey(t.Context(), numbered(10).PublicKey); !errors.Is(err, store.ErrNotFound) {
+	if _, err := f.ByKey(t.Context(), storetest.Numbered(10).PublicKey); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a peer of an import that is not complete: %v", err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
@@ -147,7 +148,7 @@ func TestKilledImport(t *testing.T) {
 	if err := again.read.QueryRow("PRAGMA integrity_check").Scan(&check); err != nil || check != "ok" || n != 1 {
 		t.Errorf("%d peers, integrity: %s, %v", n, check, err)
 	}
-	add(t, again, numbered(10))
+	storetest.Add(t, again, storetest.Numbered(10))
 }
 
 // Making a store waits for a program that writes to the file at that moment, although

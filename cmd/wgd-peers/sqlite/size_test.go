@@ -1,11 +1,8 @@
 package sqlite
 
 import (
-	"encoding/binary"
 	"flag"
 	"fmt"
-	"iter"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,44 +11,11 @@ import (
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
-	"wgd/internal/wire"
-	"wgd/key"
+	"wgd/cmd/wgd-peers/store/storetest"
 )
 
 // sizePeers is how many peers TestSize has; make scale-peers has a million.
 var sizePeers = flag.Int("peers", 5000, "how many peers TestSize has")
-
-// numbered returns a peer in which everything follows from its number.
-func numbered(n int) *store.Peer {
-	var b [key.Size]byte
-	binary.BigEndian.PutUint64(b[:], uint64(n)*0x9e3779b97f4a7c15) // keys are in no order
-	b[8] = 1
-	var v4 [4]byte
-	binary.BigEndian.PutUint32(v4[:], 10<<24|uint32(n))
-	v6 := [16]byte{0: 0xfd}
-	binary.BigEndian.PutUint32(v6[12:], uint32(n))
-	return &store.Peer{
-		Name: fmt.Sprintf("peer%d", n), PublicKey: key.Public(b), PresharedKey: key.NewPreshared(&b),
-		AllowedIPs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4(v4), 32), netip.PrefixFrom(netip.AddrFrom16(v6), 128)},
-		Seen:       store.Seen{Endpoint: endpointOf(n), At: time.Unix(1764000000, 0), Stamp: wire.StampAt(time.Unix(1764000000, 0))},
-	}
-}
-
-func endpointOf(n int) netip.AddrPort {
-	var v4 [4]byte
-	binary.BigEndian.PutUint32(v4[:], 100<<24|uint32(n))
-	return netip.AddrPortFrom(netip.AddrFrom4(v4), 51820)
-}
-
-func numberedPeers(n int) iter.Seq2[*store.Peer, error] {
-	return func(yield func(*store.Peer, error) bool) {
-		for i := range n {
-			if !yield(numbered(i), nil) {
-				return
-			}
-		}
-	}
-}
 
 // Importing, reading and looking up many peers takes no memory for each, and every look-up
 // returns the right one. The figures are in docs/fleet.md.
@@ -60,7 +24,7 @@ func TestSize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.db")
 	f := open(t, path)
 	begin := time.Now()
-	added, _, err := f.Import(t.Context(), numberedPeers(n), false, func(_ *store.Peer, err error) { t.Error(err) })
+	added, _, err := f.Import(t.Context(), storetest.NumberedPeers(n), false, func(_ *store.Peer, err error) { t.Error(err) })
 	if err != nil || added != n {
 		t.Fatalf("%d of %d were added: %v", added, n, err)
 	}
@@ -94,11 +58,15 @@ func TestSize(t *testing.T) {
 		name   string
 		lookUp func(i int) (*store.Peer, error)
 	}{
-		{"public key", func(i int) (*store.Peer, error) { return f.ByKey(t.Context(), numbered(i).PublicKey) }},
-		{"name", func(i int) (*store.Peer, error) { return f.ByName(t.Context(), numbered(i).Name) }},
-		{"IPv4 address", func(i int) (*store.Peer, error) { return f.ByAddress(t.Context(), numbered(i).AllowedIPs[0].Addr()) }},
-		{"IPv6 address", func(i int) (*store.Peer, error) { return f.ByAddress(t.Context(), numbered(i).AllowedIPs[1].Addr()) }},
-		{"endpoint", func(i int) (*store.Peer, error) { return f.ByEndpoint(t.Context(), endpointOf(i)) }},
+		{"public key", func(i int) (*store.Peer, error) { return f.ByKey(t.Context(), storetest.Numbered(i).PublicKey) }},
+		{"name", func(i int) (*store.Peer, error) { return f.ByName(t.Context(), storetest.Numbered(i).Name) }},
+		{"IPv4 address", func(i int) (*store.Peer, error) {
+			return f.ByAddress(t.Context(), storetest.Numbered(i).AllowedIPs[0].Addr())
+		}},
+		{"IPv6 address", func(i int) (*store.Peer, error) {
+			return f.ByAddress(t.Context(), storetest.Numbered(i).AllowedIPs[1].Addr())
+		}},
+		{"endpoint", func(i int) (*store.Peer, error) { return f.ByEndpoint(t.Context(), storetest.EndpointOf(i)) }},
 	} {
 		const lookUps = 2000
 		times := make([]time.Duration, lookUps)

@@ -32,8 +32,8 @@ type Store interface {
 	// ByEndpoint returns the peer that was seen last at an endpoint; if there is none, the
 	// one that is configured to be there; or ErrNotFound.
 	ByEndpoint(ctx context.Context, endpoint netip.AddrPort) (*Peer, error)
-	// All returns all peers, in the order in which they were added. It does not hold all of
-	// them in memory, and is no snapshot: it may or may not have what changes meanwhile.
+	// All returns all peers, in an order that the store chooses. It does not hold all of them
+	// in memory, and is no snapshot: it may or may not have what changes meanwhile.
 	All(ctx context.Context) iter.Seq2[*Peer, error]
 
 	// Add adds a peer. It first appends to its allowed IPs a free address of each network:
@@ -47,10 +47,11 @@ type Store interface {
 	Delete(ctx context.Context, public key.Public) error
 	// Import adds all peers, with what was seen of them, or none if it returns an error. It
 	// replaces those that exist if replace is true. A peer that is refused is passed to
-	// skipped, and the others are still added. It returns how many were added and replaced.
+	// skipped, before 1,000 later ones are taken, and the others are still added. It returns
+	// how many were added and replaced.
 	Import(ctx context.Context, peers iter.Seq2[*Peer, error], replace bool, skipped func(*Peer, error)) (added, replaced int, err error)
 
-	// Revision returns the revision of the latest change.
+	// Revision returns the revision of the store: that of the latest change, or a later one.
 	Revision(ctx context.Context) (Revision, error)
 	// Watch returns the changes after a revision as they happen, within a fraction of a
 	// second, until the context ends. It also reports what others wrote into the store.
