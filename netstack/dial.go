@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 )
@@ -43,14 +42,8 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 		conn, err := s.openUDP(nil, &to)
 		return wrapResult(net.Conn(conn), s.because(err), "dial", network)
 	}
-	full, protocol := fullAddress(to)
-	conn, err := gonet.DialContextTCP(ctx, s.stack, full, protocol)
-	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: s.because(err)}
-	}
-	c := s.newTCPConn(conn)
-	c.remote = net.TCPAddrFromAddrPort(to) // it may be reset already
-	return c, nil
+	c, err := s.dialTCP(ctx, to)
+	return wrapResult(net.Conn(c), s.because(err), "dial", network)
 }
 
 // because returns an error or, if the stack was closed, net.ErrClosed in its place.

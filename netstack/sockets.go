@@ -10,13 +10,9 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
-
-// maxBacklog is how many connections wait for Accept.
-const maxBacklog = 4096
 
 // A closable says whether something was closed, by itself or with the stack.
 type closable struct {
@@ -25,106 +21,6 @@ type closable struct {
 }
 
 func (c *closable) isClosed() bool { return c.closed.Load() || c.device.isClosed() }
-
-// A tcpConn is a connection whose addresses stay known after its end, and whose
-// methods return net.ErrClosed after Close.
-type tcpConn struct {
-	*gonet.TCPConn
-	closable
-	local, remote net.Addr
-}
-
-func (d *device) newTCPConn(c *gonet.TCPConn) *tcpConn {
-	return &tcpConn{TCPConn: c, closable: closable{device: d}, local: c.LocalAddr(), remote: c.RemoteAddr()}
-}
-
-func (c *tcpConn) LocalAddr() net.Addr  { return c.local }
-func (c *tcpConn) RemoteAddr() net.Addr { return c.remote }
-
-func (c *tcpConn) Read(b []byte) (int, error) {
-	n, err := c.TCPConn.Read(b)
-	return n, c.failed("read", err)
-}
-
-func (c *tcpConn) Write(b []byte) (int, error) {
-	n, err := c.TCPConn.Write(b)
-	return n, c.failed("write", err)
-}
-
-func (c *tcpConn) Close() error {
-	if c.closed.Swap(true) {
-		return c.failed("close", net.ErrClosed)
-	}
-	return c.TCPConn.Close()
-}
-
-// failed returns the error of an operation: after Close, it is net.ErrClosed.
-func (c *tcpConn) failed(op string, err error) error {
-	if err == nil || !c.isClosed() {
-		return err
-	}
-	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: net.ErrClosed}
-}
-
-// A listener returns connections of type tcpConn, and net.ErrClosed after Close.
-type listener struct {
-	*gonet.TCPListener
-	closable
-	addr net.Addr
-}
-
-func (s *Stack) listenTCP(at netip.AddrPort) (*listener, error) {
-	full, protocol := fullAddress(at)
-	queue := new(waiter.Queue)
-	ep, failure := s.stack.NewEndpoint(tcp.ProtocolNumber, protocol, queue)
-	if failure != nil {
-		return nil, errors.New(failure.String())
-	}
-	options := ep.SocketOptions()
-	options.SetReuseAddress(true) // not only after the last connection's TIME-WAIT
-	options.SetV6Only(true)
-	if failure = ep.Bind(full); failure == nil {
-		failure = ep.Listen(maxBacklog)
-	}
-	if failure != nil {
-		ep.Close()
-		return nil, errors.New(failure.String())
-	}
-	l := gonet.NewTCPListener(s.stack, queue, ep)
-	return &listener{TCPListener: l, closable: closable{device: s.device}, addr: l.Addr()}, nil
-}
-
-func (l *listener) Addr() net.Addr { return l.addr }
-
-func (l *listener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.TCPListener.Accept()
-		switch {
-		case l.isClosed():
-			if err == nil {
-				conn.Close()
-			}
-			return nil, l.failed("accept")
-		case err != nil:
-			return nil, err
-		}
-		if c := l.device.newTCPConn(conn.(*gonet.TCPConn)); c.remote != nil {
-			return c, nil
-		}
-		conn.Close() // it was reset before it was accepted
-	}
-}
-
-func (l *listener) Close() error {
-	if l.closed.Swap(true) {
-		return l.failed("close")
-	}
-	return l.TCPListener.Close()
-}
-
-func (l *listener) failed(op string) error {
-	return &net.OpError{Op: op, Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
-}
 
 // A udpConn is a UDP socket of one address family.
 type udpConn struct {

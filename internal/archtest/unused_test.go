@@ -22,14 +22,12 @@ import (
 // forTests has the declarations outside of rooms for tests that only tests use, each
 // with the reason why it exists.
 var forTests = map[string]string{
-	"internal/allowedips.Table.Len":               "tests of core check that nothing is left (A60)",
 	"internal/dataplane.Decapsulator.Decapsulate": "sim and tests need no goroutines, and no three calls",
 	"internal/dataplane.Encapsulator.Encapsulate": "sim and tests need no goroutines, and no three calls",
 	"internal/cookie.NewChecker":                  "tests answer like a daemon under load",
 	"internal/cookie.NewMaker":                    "tests write handshakes without a machine",
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
 	"internal/driver.Jobs.OwnWaiting":             "tests of engine check whether a storm is still going on",
-	"internal/index.Table.Len":                    "tests of core and sim look for indices that are left (B29)",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }
 
