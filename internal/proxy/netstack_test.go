@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"testing"
@@ -83,6 +85,9 @@ func TestStack(t *testing.T) {
 	for _, at := range []string{"10.2.0.2:80", "[fd00::2]:80"} {
 		to := netip.MustParseAddrPort(at)
 		listenFar(t, far, at, func(c net.Conn) {
+			if _, direct := c.(writerFrom); !direct {
+				t.Error("a connection of the stack does not read into its own memory")
+			}
 			all, _ := io.ReadAll(c)
 			c.Write(append([]byte("got "), all...))
 		})
@@ -91,13 +96,14 @@ func TestStack(t *testing.T) {
 		reply := appendReply(nil, succeeded, netip.AddrPortFrom(to.Addr().Prev(), 0))
 		expect(t, c, reply[:len(reply)-2]...)
 		io.ReadFull(c, make([]byte, 2))
-		sent := make([]byte, 1<<20)
+		sent := make([]byte, 5_000_000)
+		rand.NewChaCha8([32]byte{1}).Read(sent)
 		go func() {
 			c.Write(sent)
 			c.CloseWrite()
 		}()
-		if all, err := io.ReadAll(c); err != nil || len(all) != 4+len(sent) {
-			t.Errorf("%s: read %d bytes, %v", at, len(all), err)
+		if all, err := io.ReadAll(c); err != nil || !bytes.Equal(all, append([]byte("got "), sent...)) {
+			t.Errorf("%s: read %d bytes or others, %v", at, len(all), err)
 		}
 		c = open(t, address)
 		send(t, c, appendAddress([]byte{5, cmdConnect, 0}, netip.AddrPortFrom(to.Addr(), 81))...)

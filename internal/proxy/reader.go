@@ -30,7 +30,8 @@ type reader struct {
 	// arrives first, and a large one what follows until a read leaves a part of
 	// it empty.
 	wait   func() error
-	filled bool // the last read filled its buffer
+	source *readable.Source // nil, if the system or the connection has none
+	filled bool             // the last read filled its buffer
 	small  []byte
 	large  *[largeBuffer]byte // nil, or held
 }
@@ -42,7 +43,9 @@ type waitReadable interface {
 }
 
 // newReader returns a reader of src.
-func newReader(src net.Conn) *reader { return &reader{src: src, wait: waiterOf(src)} }
+func newReader(src net.Conn) *reader {
+	return &reader{src: src, wait: waiterOf(src), source: readable.SourceOf(src)}
+}
 
 // waiterOf returns a function that waits until conn can be read, or nil.
 func waiterOf(conn any) func() error {
@@ -50,6 +53,43 @@ func waiterOf(conn any) func() error {
 		return w.WaitReadable
 	}
 	return readable.Waiter(conn)
+}
+
+// writerFrom is a connection of a Tunnel that reads what it sends into its own memory.
+type writerFrom interface {
+	// WriteFrom writes the r.Len() bytes of r.
+	WriteFrom(r interface {
+		io.Reader
+		Len() int
+	}) error
+}
+
+// passTo waits until something has arrived, and writes it to dst. It returns io.EOF at the
+// end of the stream, a *readError, or the error of dst.
+func (r *reader) passTo(dst io.Writer) error {
+	if to, ok := dst.(writerFrom); ok && r.source != nil {
+		r.release()
+		if err := r.source.Wait(); err != nil {
+			return &readError{err}
+		}
+		if r.source.Len() > 0 {
+			err := to.WriteFrom(r.source)
+			if failed := r.source.Err(); failed != nil {
+				return &readError{failed}
+			}
+			return err
+		}
+	}
+	data, err := r.read()
+	if len(data) > 0 {
+		if _, err := dst.Write(data); err != nil {
+			return err
+		}
+	}
+	if err != nil && err != io.EOF {
+		return &readError{err}
+	}
+	return err
 }
 
 // read returns what has arrived. It is valid until the next call.

@@ -69,17 +69,10 @@ func (r *relayed) copy(dst io.Writer, src net.Conn) error {
 	defer in.release()
 	var extended time.Time // when the deadline was last set
 	for {
-		data, err := in.read()
-		if len(data) > 0 {
-			if _, err := dst.Write(data); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
+		if err := in.passTo(dst); err == io.EOF {
 			return nil
-		}
-		if err != nil {
-			return &readError{err}
+		} else if err != nil {
+			return err
 		}
 		if r.halfClosed.Load() {
 			if now := time.Now(); now.Sub(extended) > r.halfClosedTimeout/8 {
