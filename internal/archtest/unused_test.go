@@ -83,18 +83,28 @@ type goPackage struct {
 	Module                  *struct{ Path string }
 }
 
-func (l goPackage) ours() bool { return l.Module != nil && l.Module.Path == module }
+func (l goPackage) ours() bool {
+	return l.Module != nil && (l.Module.Path == module || l.Module.Path == module+"/"+peersModule)
+}
 
-// load checks the types of all packages, imported packages first.
+// load checks the types of all packages, imported packages first, and then those of
+// peersModule, which may be the only ones that use something.
 func (p *program) load() {
+	exports := map[string]string{}
+	p.compiled = importer.ForCompiler(p.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	p.loadModule("../..", exports)
+	p.loadModule("../../"+peersModule, exports)
+}
+
+// loadModule checks the packages of one module, and those that it needs of the other one.
+func (p *program) loadModule(dir string, exports map[string]string) {
 	cmd := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles,IgnoredGoFiles,Module", "./...")
-	cmd.Dir = "../.."
+	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
 		p.t.Fatalf("%v: %v", cmd, err)
 	}
 	var ours []goPackage
-	exports := map[string]string{}
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var l goPackage
 		if err := dec.Decode(&l); errors.Is(err, io.EOF) {
@@ -103,11 +113,10 @@ func (p *program) load() {
 			p.t.Fatal(err)
 		}
 		exports[l.ImportPath] = l.Export
-		if l.ours() {
+		if l.ours() && p.checked[l.ImportPath] == nil {
 			ours = append(ours, l)
 		}
 	}
-	p.compiled = importer.ForCompiler(p.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 	for _, l := range ours {
 		var files []*ast.File
 		for _, name := range l.GoFiles {

@@ -78,6 +78,16 @@ func (c *Client) Status() (conf.Status, error) {
 	return status, nil
 }
 
+// EachPeer requests the state of the interface, and calls f for each peer. However many
+// there are, none is kept in memory. f must not keep the peer, nor its keys.
+func (c *Client) EachPeer(f func(*conf.PeerStatus)) error {
+	err := uapi.WriteGet(c.request)
+	if err == nil {
+		err = c.answers.EachPeer(f)
+	}
+	return c.explain(err)
+}
+
 // Summary requests what the interface has done. A daemon of an older version refuses it.
 func (c *Client) Summary() (conf.Summary, error) {
 	if err := uapi.WriteSummaryRequest(c.request); err != nil {

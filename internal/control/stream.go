@@ -138,20 +138,41 @@ func (l *lateWriter) close() {
 // of kind conf.EventsBegin. It ends when the interface has ended or ctx is done, or
 // after an error. After that the Client can only be closed.
 func (c *Client) Events(ctx context.Context, seq uint64) iter.Seq2[conf.Event, error] {
-	return func(yield func(conf.Event, error) bool) {
+	return follow(ctx, c, func() error { return uapi.WriteWatch(c.request, seq) }, c.answers.Event)
+}
+
+// Wants requests the wants that come up. The first is of kind conf.WantsBegin. It ends as
+// Events does.
+func (c *Client) Wants(ctx context.Context) iter.Seq2[conf.Want, error] {
+	return follow(ctx, c, func() error { return uapi.WriteWantsRequest(c.request) }, c.answers.Want)
+}
+
+// Refuse says that nobody adds the peer of a want. The error is the daemon's sentence.
+func (c *Client) Refuse(r conf.Refusal) error {
+	err := uapi.WriteRefusal(c.request, &r)
+	if err == nil {
+		err = c.answers.Result()
+	}
+	return c.explain(err)
+}
+
+// follow sends a request, and reads what the daemon reports until ctx is done.
+func follow[E any](ctx context.Context, c *Client, request func() error, next func() (E, error)) iter.Seq2[E, error] {
+	return func(yield func(E, error) bool) {
 		defer context.AfterFunc(ctx, func() { c.conn.Close() })()
-		if err := uapi.WriteWatch(c.request, seq); err != nil {
-			yield(conf.Event{}, c.explain(err))
+		var none E
+		if err := request(); err != nil {
+			yield(none, c.explain(err))
 			return
 		}
 		c.conn.mayPause = true
 		for {
-			e, err := c.answers.Event()
+			e, err := next()
 			switch {
 			case err == nil && yield(e, nil):
 				continue
 			case err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil:
-				yield(conf.Event{}, c.explain(err))
+				yield(none, c.explain(err))
 			}
 			return
 		}

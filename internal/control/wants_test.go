@@ -108,3 +108,46 @@ func TestRefuse(t *testing.T) {
 		}
 	})
 }
+
+// The client reads wants, refuses them, and reads peers one by one. The end of its context
+// ends the stream, and an error is the sentence of the daemon.
+func TestWantsClient(t *testing.T) {
+	status := conf.Status{Tunables: conf.DefaultTunables(), Peers: []conf.PeerStatus{{PublicKey: key.Public{1}, RxBytes: 5}, {PublicKey: key.Public{2}}}}
+	target := &wanter{Target: controltest.New(status), wants: make(chan conf.Want, 1), refused: make(chan conf.Refusal, 1)}
+	path := serveAt(t, target)
+	ctx, cancel := context.WithCancel(t.Context())
+	next, stop := iter.Pull2(dialAt(t, path).Wants(ctx))
+	defer stop()
+	if w, err, _ := next(); err != nil || w.Kind != conf.WantsBegin {
+		t.Errorf("the first want: %+v, %v", w, err)
+	}
+	want := conf.Want{Kind: conf.UnknownPeerKey, Key: key.Public{1}, Endpoint: netip.MustParseAddrPort("192.0.2.1:5")}
+	target.wants <- want
+	if w, err, _ := next(); err != nil || w != want {
+		t.Errorf("got %+v, %v, want %+v", w, err, want)
+	}
+	cancel()
+	if w, err, ok := next(); ok {
+		t.Errorf("after the end of the context: %+v, %v", w, err)
+	}
+
+	client := dialAt(t, path)
+	refusal := conf.Refusal{Key: key.Public{1}, For: 3 * time.Second}
+	if err := client.Refuse(refusal); err != nil || <-target.refused != refusal {
+		t.Errorf("the refusal: %v", err)
+	}
+	var got []key.Public
+	if err := client.EachPeer(func(p *conf.PeerStatus) { got = append(got, p.PublicKey) }); err != nil || len(got) != 2 || got[1] != (key.Public{2}) {
+		t.Errorf("the peers are %v, %v", got, err)
+	}
+
+	without := serveAt(t, controltest.New(conf.Status{}))
+	if err := dialAt(t, without).Refuse(refusal); fmt.Sprint(err) != "this daemon reports no wants" {
+		t.Errorf("a refusal to a daemon without wants: %v", err)
+	}
+	for _, err := range dialAt(t, without).Wants(t.Context()) {
+		if fmt.Sprint(err) != "this daemon reports no wants" {
+			t.Errorf("wants of a daemon without any: %v", err)
+		}
+	}
+}

@@ -42,6 +42,32 @@ func (r *Reader) Status() (conf.Status, error) {
 	return s, nil
 }
 
+// EachPeer reads the answer to a get like Status, but calls f for each peer instead of
+// keeping all of them in memory. f must not keep the peer, whose preshared key is erased
+// afterwards.
+func (r *Reader) EachPeer(f func(*conf.PeerStatus)) error {
+	var s conf.Status
+	pass := func() {
+		for i := range s.Peers {
+			f(&s.Peers[i])
+		}
+		s.Erase()
+		clear(s.Peers)
+		s.Peers = s.Peers[:0]
+	}
+	err := r.answer(func(name, value []byte) error {
+		if string(name) == peerKeyName {
+			pass()
+		}
+		return readStatusLine(&s, name, value)
+	})
+	if err == nil {
+		pass()
+	}
+	s.Erase()
+	return err
+}
+
 // answer reads an answer to its empty line, and calls handle for all lines except
 // errno= and error=. It returns an error if there was no errno=.
 func (r *Reader) answer(handle func(name, value []byte) error) error {

@@ -13,26 +13,45 @@ import (
 // those of its fields that are not zero, and ends with an empty line.
 var wantRows = []row[struct{}, conf.Want]{
 	{name: "want", value: "a word", meaning: "what arrived, see below",
-		answer: func(o *out, name string, w *conf.Want) { o.text(name, string(w.Kind)) }},
+		answer: func(o *out, name string, w *conf.Want) { o.text(name, string(w.Kind)) },
+		read: func(w *conf.Want, _ string, value []byte) error {
+			w.Kind = conf.WantKind(sentence(string(value)))
+			return nil
+		}},
 	{name: peerKeyName, value: hexKey, meaning: "the public key that the sender claims to have",
 		answer: func(o *out, name string, w *conf.Want) {
 			if !w.Key.IsZero() {
 				o.public(name, &w.Key)
 			}
+		},
+		read: func(w *conf.Want, _ string, value []byte) (err error) {
+			w.Key, err = key.ParsePublicHex(string(value))
+			return err
 		}},
 	{name: "endpoint", value: "ADDRESS:PORT, or [ADDRESS]:PORT for IPv6", meaning: "the address and port of the sender",
 		answer: func(o *out, name string, w *conf.Want) {
 			if w.Endpoint.IsValid() {
 				o.address(name, w.Endpoint)
 			}
+		},
+		read: func(w *conf.Want, name string, value []byte) error {
+			endpoint := &w.Endpoint
+			if err := parseEndpoint(name, value, &endpoint); err != nil {
+				return err
+			}
+			w.Endpoint = *endpoint
+			return nil
 		}},
 	{name: "missed", value: "a number", meaning: "with missed: how many wants were not reported",
 		answer: func(o *out, name string, w *conf.Want) {
 			if w.Missed != 0 {
 				o.number(name, w.Missed)
 			}
-		}},
+		},
+		read: func(w *conf.Want, name string, value []byte) error { return parseInto(&w.Missed, name, value) }},
 }
+
+var wantKeys = byName(wantRows)
 
 // WantKeys describes the keys of a want.
 func WantKeys() []Key { return describe(wantRows) }
