@@ -12,6 +12,7 @@ import (
 	"wgd/cmd/wgd-peers/store"
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/control"
 	"wgd/internal/quote"
 	"wgd/internal/sys/process"
 	"wgd/key"
@@ -33,18 +34,20 @@ func command() *cli.Command {
 			"A PEER is given by its name or its public key. The commands that show peers also take an address inside the tunnel, " +
 				"or the address and port of an endpoint.",
 		},
-		Forms:   []cli.Form{gatewayForm, addForm, setForm, deleteForm, listForm, importForm, exportForm, statusForm, watchForm},
+		Forms:   []cli.Form{gatewayForm, addForm, setForm, deleteForm, listForm, importForm, exportForm, serveForm, statusForm, watchForm},
 		Options: []cli.Option{optStore},
 		Placeholder: map[string]string{
-			"NAME": "the name of a peer: up to 63 letters, digits and ._@-",
-			"PEER": "the name of a peer, or its public key",
-			"FILE": "a file to import, a folder of files whose names end with .conf, or - for standard input",
+			"NAME":      "the name of a peer: up to 63 letters, digits and ._@-",
+			"PEER":      "the name of a peer, or its public key",
+			"INTERFACE": "the name of an interface: wg0 for example",
+			"FILE":      "a file to import, a folder of files whose names end with .conf, or - for standard input",
 		},
 		Complete: map[string]func(before []string) []string{
-			"PEER":     completePeer,
-			"FILE":     completeFile,
-			"FILE|URL": completeFile,
-			"FORMAT":   func([]string) []string { return formats() },
+			"PEER":      completePeer,
+			"INTERFACE": completeInterface,
+			"FILE":      completeFile,
+			"FILE|URL":  completeFile,
+			"FORMAT":    func([]string) []string { return formats() },
 		},
 		Files: []cli.Entry{
 			{Term: defaultStore, Text: "the store, if --store names no other. Only its owner can read it: it holds preshared keys"},
@@ -55,6 +58,7 @@ func command() *cli.Command {
 			{Text: "Add a peer, show its configuration as a QR code, and write it to a file:", Lines: []string{"wgd-peers add alice -o alice.conf"}},
 			{Text: "Take over the peers of an interface:", Lines: []string{"wg showconf wg0 | wgd-peers import -"}},
 			{Text: "Revoke a peer:", Lines: []string{"wgd-peers set alice --revoke"}},
+			{Text: "Give the interface wg0 those peers that talk to it:", Lines: []string{"wgd-peers serve wg0"}},
 			{Text: "Make a backup, and restore it:", Lines: []string{"wgd-peers export > peers.csv", "wgd-peers import peers.csv"}},
 		},
 		SeeAlso: []string{"wgd(8)", "wgconfig(8)", "wg-keygen(8)"},
@@ -172,6 +176,11 @@ func completePeer([]string) (names []string) {
 			names = append(names, p.Name)
 		}
 	}
+	return names
+}
+
+func completeInterface([]string) []string {
+	names, _ := control.Names()
 	return names
 }
 

@@ -1,0 +1,210 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/uapi"
+)
+
+const (
+	// maxBatch is how many peers are set with one request.
+	maxBatch = 1000
+	// shortRefusal is for how long a want is refused if it may be answered soon.
+	shortRefusal = 3 * time.Second
+)
+
+// A batch is what is to be said to the daemon about some tasks.
+type batch struct {
+	answers  []answer
+	changes  []conf.PeerChange // of one answer each
+	of       []answer          // those of the changes
+	refusals []conf.Refusal
+}
+
+// answerAll tells the daemon what was looked up: all that is ready, in one request.
+func (s *served) answerAll(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.tasks.filled:
+		}
+		for b := s.prepare(); len(b.answers) > 0; b = s.prepare() {
+			s.apply(&b)
+			for _, r := range b.refusals {
+				if err := s.daemon.Refuse(r); err != nil {
+					s.server.log.Debug(fmt.Sprintf("%s: a refusal was not delivered: %v", s.name, err))
+					break // the daemon has ended, or does not know such refusals
+				}
+			}
+			s.finish(&b)
+		}
+	}
+}
+
+// prepare decides about the tasks that are ready.
+func (s *served) prepare() (b batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(b.answers) == 0 && len(s.tasks.ready) > 0 {
+		b.answers = s.tasks.takeReady(maxBatch)
+	}
+	for _, a := range b.answers {
+		s.decide(&b, a)
+	}
+	return b
+}
+
+// decide adds to the batch what follows from a look-up.
+func (s *served) decide(b *batch, a answer) {
+	reason := unusable(a.peer, a.err)
+	if a.subject.key.IsZero() && reason == "" {
+		s.redirect(b, a)
+		return
+	}
+	h := s.held[a.subject.key]
+	switch {
+	case reason == storeFails:
+		s.tasks.rest(storePause)
+		if h != nil { // it may have been revoked
+			s.tasks.idle = append(s.tasks.idle, a.subject.key)
+		}
+		s.refuse(b, a, reason, shortRefusal)
+	case reason != "":
+		if h != nil {
+			s.change(b, a, conf.PeerChange{PublicKey: a.subject.key, Remove: true})
+		}
+		s.refuse(b, a, reason, conf.MaxRefusal)
+	case s.byHand[a.subject.key]:
+		s.refuse(b, a, byHand, conf.MaxRefusal)
+	default:
+		s.lend(b, a)
+	}
+}
+
+// lend adds the change that lends a peer, if the interface does not have it so already.
+func (s *served) lend(b *batch, a answer) {
+	h := s.held[a.subject.key]
+	at := a.at
+	if at.IsValid() {
+		if reason := s.call(a); reason != "" {
+			s.refuse(b, a, reason, shortRefusal)
+			at = netip.AddrPort{}
+			if h == nil {
+				return
+			}
+		}
+	}
+	if h != nil && h.digest == digestOf(a.peer) && a.since.IsZero() {
+		return
+	}
+	c, err := lend(a.peer, h != nil, at)
+	if err != nil { // unusable has checked it
+		s.refuse(b, a, notUsable, conf.MaxRefusal)
+		return
+	}
+	s.change(b, a, c)
+}
+
+// redirect continues the task of an endpoint or an address as one of the peer that was found.
+func (s *served) redirect(b *batch, a answer) {
+	if at := a.subject.endpoint; at.IsValid() && a.peer.Seen.Endpoint != at {
+		s.refuse(b, a, notSeenThere, conf.MaxRefusal)
+		return
+	}
+	t := s.tasks.add(subject{key: a.peer.PublicKey})
+	if t.asked.since.IsZero() {
+		t.asked.since = a.since
+	}
+	if a.subject.endpoint.IsValid() {
+		t.asked.at = a.subject.endpoint
+	}
+	t.asked.causes = append(t.asked.causes, a.subject)
+}
+
+func (s *served) change(b *batch, a answer, c conf.PeerChange) {
+	b.changes, b.of = append(b.changes, c), append(b.of, a)
+}
+
+// refuse adds refusals of what waits for an answer.
+func (s *served) refuse(b *batch, a answer, reason refusalReason, d time.Duration) {
+	if a.since.IsZero() {
+		return
+	}
+	s.refused.add(refusal{time.Now(), a.subject, a.label(), reason})
+	s.figures.refused[reason]++
+	for _, about := range append([]subject{a.subject}, a.causes...) {
+		if r, ok := refusalOf(about, d); ok {
+			b.refusals = append(b.refusals, r)
+		}
+	}
+}
+
+// refusalOf returns the refusal of a want; ok is false if there is none of its kind.
+func refusalOf(about subject, d time.Duration) (r conf.Refusal, ok bool) {
+	return conf.Refusal{Key: about.key, For: d}, !about.key.IsZero()
+}
+
+// apply makes the changes of a batch. If the daemon refuses them together, it makes them one
+// by one, so that one peer does no harm to others.
+func (s *served) apply(b *batch) {
+	if len(b.changes) == 0 {
+		return
+	}
+	err := s.daemon.Apply(conf.Change{Peers: b.changes})
+	var refused *uapi.Error
+	if errors.As(err, &refused) && len(b.changes) > 1 {
+		for i := range b.changes {
+			s.applied(b, i, s.daemon.Apply(conf.Change{Peers: b.changes[i : i+1]}))
+		}
+		return
+	}
+	for i := range b.changes {
+		s.applied(b, i, err)
+	}
+}
+
+// applied takes the result of one change.
+func (s *served) applied(b *batch, i int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, a := &b.changes[i], b.of[i]
+	var refused *uapi.Error
+	switch {
+	case errors.As(err, &refused):
+		s.server.complaints.add("daemon", fmt.Sprintf("%s: the daemon refuses peer %s: %v", s.name, a.label(), err))
+		s.refuse(b, a, daemonRefuses, conf.MaxRefusal)
+	case err != nil: // the daemon is gone: what it has is read again when it works
+	case c.Remove:
+		delete(s.held, c.PublicKey)
+		s.figures.removed++
+		s.server.complaints.add("removed", fmt.Sprintf("%s: peer %s was removed: it is revoked, deleted or cannot be used", s.name, a.label()))
+	default:
+		h := s.held[c.PublicKey]
+		if h == nil {
+			h = &held{since: time.Now(), endpoint: a.peer.Seen.Endpoint}
+			s.held[c.PublicKey] = h
+			s.figures.lent++
+		}
+		h.name, h.digest, h.pass = a.peer.Name, digestOf(a.peer), s.pass
+		if !a.since.IsZero() {
+			s.figures.answered.add(time.Since(a.since))
+		}
+	}
+}
+
+// finish ends the tasks of a batch.
+func (s *served) finish(b *batch) {
+	change := conf.Change{Peers: b.changes}
+	change.Erase()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range b.answers {
+		s.tasks.finish(a.task)
+	}
+}

@@ -1,0 +1,159 @@
+package serve
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"slices"
+	"time"
+
+	"wgd/cmd/wgd-peers/store"
+	"wgd/conf"
+	"wgd/internal/wire"
+	"wgd/key"
+)
+
+// A held peer is in an interface because the store has it. There may be 100,000, so this
+// holds no more than what changes and reports need.
+type held struct {
+	name     string
+	endpoint netip.AddrPort
+	since    time.Time
+	digest   uint64 // of what the interface was told about the peer
+	rx, tx   uint64 // the counts of the daemon that are recorded
+	pass     uint32 // the reading of the interface in which it was seen last
+}
+
+// digests compares configurations without keeping them: keys are not to be had from them.
+var digestSeed = maphash.MakeSeed()
+
+// digest returns what differs if two peers are configured differently. The prefixes are
+// sorted.
+func digest(name string, preshared []byte, keepalive uint16, prefixes []netip.Prefix) uint64 {
+	var h maphash.Hash
+	h.SetSeed(digestSeed)
+	h.WriteString(name)
+	h.Write([]byte{0, byte(keepalive), byte(keepalive >> 8)})
+	h.Write(preshared)
+	for _, p := range prefixes {
+		text, _ := p.MarshalBinary()
+		h.WriteByte(byte(len(text)))
+		h.Write(text)
+	}
+	return h.Sum64()
+}
+
+// digestOf returns the digest of a peer of the store.
+func digestOf(p *store.Peer) uint64 {
+	preshared := p.PresharedKey.Bytes()
+	defer clear(preshared)
+	prefixes := slices.SortedFunc(slices.Values(p.AllowedIPs), netip.Prefix.Compare)
+	return digest(p.Name, preshared, p.PersistentKeepalive, prefixes)
+}
+
+// digestOfStatus returns the digest of a peer of an interface.
+func digestOfStatus(p *conf.PeerStatus) uint64 {
+	preshared := p.PresharedKey.Bytes()
+	defer clear(preshared)
+	prefixes := slices.SortedFunc(slices.Values(p.AllowedIPs), netip.Prefix.Compare)
+	return digest(p.Name, preshared, p.PersistentKeepalive, prefixes)
+}
+
+// read reads which peers the interface has, and forgets those that it has no more. run is
+// that of the daemon.
+func (s *served) read(run string) error {
+	s.mu.Lock()
+	if run != s.run { // the daemon was restarted: it has none of them, and counts from 0
+		s.run, s.held = run, map[key.Public]*held{}
+	}
+	s.pass++
+	s.gone = map[key.Public]bool{} // is not nil while peers are read
+	s.mu.Unlock()
+	byHand := map[key.Public]bool{}
+	var news []key.Public
+	var sightings []store.Sighting
+	err := s.daemon.EachPeer(func(p *conf.PeerStatus) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		h := s.held[p.PublicKey]
+		switch {
+		case s.gone[p.PublicKey]:
+		case h == nil && !isLent(p):
+			byHand[p.PublicKey] = true
+		case h == nil: // from before this program was started
+			s.held[p.PublicKey] = &held{name: p.Name, endpoint: p.Endpoint, since: time.Now(), digest: digestOfStatus(p), rx: p.RxBytes, tx: p.TxBytes, pass: s.pass}
+			news = append(news, p.PublicKey)
+		default:
+			h.pass = s.pass
+			sightings = append(sightings, h.sighting(p))
+		}
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = nil
+	if err != nil {
+		return err
+	}
+	for k, h := range s.held {
+		if h.pass != s.pass {
+			delete(s.held, k)
+		}
+	}
+	s.byHand = byHand
+	s.tasks.compare(news)
+	s.record(sightings...)
+	return nil
+}
+
+// sighting returns what was seen of a peer since the last one.
+func (h *held) sighting(p *conf.PeerStatus) store.Sighting {
+	h.endpoint = p.Endpoint
+	seen := store.Sighting{PublicKey: p.PublicKey, Stamp: stampOf(p), At: p.LastHandshake}
+	if !p.LastHandshake.IsZero() {
+		seen.Endpoint = p.Endpoint
+	}
+	seen.RxBytes, seen.TxBytes = h.count(p.RxBytes, p.TxBytes)
+	return seen
+}
+
+// count returns by how much the counts of the daemon have risen.
+func (h *held) count(rx, tx uint64) (moreRx, moreTx uint64) {
+	if rx < h.rx || tx < h.tx { // the peer was removed and added again
+		h.rx, h.tx = 0, 0
+	}
+	moreRx, moreTx = rx-h.rx, tx-h.tx
+	h.rx, h.tx = rx, tx
+	return moreRx, moreTx
+}
+
+// event takes what happened to a peer.
+func (s *served) event(e *conf.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isReturn(e) && s.gone != nil {
+		s.gone[e.Peer] = true
+	}
+	h := s.held[e.Peer]
+	if h == nil {
+		return
+	}
+	seen := store.Sighting{PublicKey: e.Peer, At: e.Time, Stamp: stampOfEvent(e)}
+	switch {
+	case isReturn(e):
+		delete(s.held, e.Peer)
+		seen.RxBytes, seen.TxBytes = h.count(bytesOfEvent(e))
+	case e.Kind == conf.HandshakeDone, e.Kind == conf.EndpointMoved:
+		h.endpoint = e.Endpoint
+	default:
+		return
+	}
+	seen.Endpoint = e.Endpoint
+	if seen.Endpoint.IsValid() || seen.Stamp != (wire.TAI64N{}) || seen.RxBytes|seen.TxBytes != 0 {
+		s.record(seen)
+	}
+}
+
+func (s *served) record(list ...store.Sighting) {
+	for _, seen := range list {
+		s.server.records.add(seen)
+	}
+}

@@ -1,0 +1,41 @@
+package serve
+
+import (
+	"net/netip"
+
+	"wgd/cmd/wgd-peers/store"
+	"wgd/conf"
+	"wgd/internal/wire"
+)
+
+// This file has what a daemon says and is told about peers that it was lent.
+
+// isLent reports whether a peer was lent to the interface, so that it is ours to change.
+func isLent(*conf.PeerStatus) bool { return false }
+
+// isReturn reports whether an event says that a lent peer is in the interface no more.
+func isReturn(*conf.Event) bool { return false }
+
+// stampOf returns the greatest timestamp that was received from a peer.
+func stampOf(*conf.PeerStatus) wire.TAI64N { return wire.TAI64N{} }
+
+func stampOfEvent(*conf.Event) wire.TAI64N { return wire.TAI64N{} }
+
+// bytesOfEvent returns the counts of a peer that was returned.
+func bytesOfEvent(*conf.Event) (rx, tx uint64) { return 0, 0 }
+
+// lend returns the change that lends a peer to an interface. A peer that is there keeps its
+// endpoint. If at is valid, a handshake with the peer is initiated there.
+func lend(p *store.Peer, isHeld bool, at netip.AddrPort) (conf.PeerChange, error) {
+	c, err := p.Change()
+	c.Name = &p.Name // also none, if it was removed
+	switch {
+	case at.IsValid():
+		c.Endpoint = &at
+	case isHeld:
+		c.Endpoint, c.EndpointName = nil, nil
+	case p.Seen.Endpoint.IsValid():
+		c.Endpoint = &p.Seen.Endpoint
+	}
+	return c, err
+}

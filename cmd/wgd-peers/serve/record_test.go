@@ -1,0 +1,104 @@
+package serve
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"wgd/conf"
+)
+
+// Where a peer was seen is written to the store, at most once a second, however many events
+// there are. While the store fails it waits, and the end of the program writes what is left.
+func TestRecord(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, q := b.add(1), b.add(2)
+		b.lend(p)
+		b.lend(q)
+		moved := func(n uint16, kind conf.EventKind) {
+			b.daemon.current().events <- conf.Event{Kind: kind, Peer: p.PublicKey, Endpoint: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.7"), n), Time: time.Now()}
+		}
+		seenAt := func() uint16 {
+			now, err := b.store.Store.ByKey(t.Context(), p.PublicKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return now.Seen.Endpoint.Port()
+		}
+		moved(1, conf.HandshakeDone)
+		if took := b.until("it is recorded", func() bool { return seenAt() == 1 }); took > 2*recordPause {
+			t.Errorf("it was recorded after %v", took)
+		}
+		before := b.store.records
+		for n := range 1000 {
+			moved(uint16(n+2), conf.EndpointMoved)
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second)
+		if n := b.store.records - before; n > 12 || seenAt() != 1001 {
+			t.Errorf("%d writes in 10 seconds; the endpoint is %d", n, seenAt())
+		}
+
+		b.store.fail(errors.New("gone"))
+		moved(2000, conf.EndpointMoved)
+		time.Sleep(time.Minute)
+		moved(2001, conf.EndpointMoved)
+		time.Sleep(time.Minute)
+		b.store.fail(nil)
+		b.until("it is recorded", func() bool { return seenAt() == 2001 })
+
+		moved(3000, conf.EndpointMoved)
+		time.Sleep(time.Millisecond)
+		b.stop()
+		if seenAt() != 3000 {
+			t.Errorf("at the end, the endpoint is %d", seenAt())
+		}
+		other, err := b.store.Store.ByKey(t.Context(), q.PublicKey)
+		if err != nil || other.Seen.Endpoint.IsValid() {
+			t.Errorf("another peer was seen: %+v, %v", other.Seen, err)
+		}
+	})
+}
+
+// Byte counts that the daemon gives are recorded once, also when it is read again, and
+// when events were missed.
+func TestRecordBytes(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		total := func() uint64 {
+			now, err := b.store.Store.ByKey(t.Context(), p.PublicKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return now.Seen.RxBytes
+		}
+		transfer := func(n uint64) {
+			b.daemon.mu.Lock()
+			defer b.daemon.mu.Unlock()
+			s := b.daemon.peers[p.PublicKey]
+			s.RxBytes, s.LastHandshake, s.Endpoint = n, time.Now(), netip.MustParseAddrPort("192.0.2.7:7")
+			b.daemon.peers[p.PublicKey] = s
+		}
+		for _, n := range []uint64{1000, 1500} {
+			transfer(n)
+			b.daemon.current().events <- conf.Event{Kind: conf.EventsMissed}
+			b.daemon.current().events <- conf.Event{Kind: conf.EventsMissed}
+			time.Sleep(3 * rereadPause)
+			if total() != n {
+				t.Errorf("%d bytes are recorded, want %d", total(), n)
+			}
+		}
+		b.daemon.stop()
+		b.daemon.start()
+		time.Sleep(time.Minute)
+		b.lend(p)
+		transfer(100) // another daemon counts from 0
+		b.daemon.current().events <- conf.Event{Kind: conf.EventsMissed}
+		time.Sleep(3 * rereadPause)
+		if total() != 1600 {
+			t.Errorf("%d bytes are recorded, want 1600", total())
+		}
+	})
+}

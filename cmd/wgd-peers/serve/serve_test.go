@@ -1,0 +1,235 @@
+package serve
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"wgd/cmd/wgd-peers/store"
+	"wgd/conf"
+)
+
+// A peer that the store has is lent as it is there. One that the store does not have, that
+// is revoked, or that cannot be used is refused for a minute.
+func TestUnknownKey(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		got := b.daemon.peer(p.PublicKey)
+		if got.Name != p.Name || !got.PresharedKey.Equal(peer(1).PresharedKey) || got.PersistentKeepalive != 25 ||
+			len(got.AllowedIPs) != 1 || got.AllowedIPs[0] != p.AllowedIPs[0] {
+			t.Errorf("the interface has %+v, want %+v", got, p)
+		}
+		gone := b.add(2)
+		b.revoke(gone)
+		for _, p := range []*store.Peer{peer(3), gone} {
+			b.daemon.ask(p.PublicKey)
+			var refused []conf.Refusal
+			b.until("it is refused", func() bool { refused = append(refused, b.daemon.takeRefused()...); return len(refused) > 0 })
+			if len(refused) != 1 || refused[0] != refusal1(p.PublicKey, time.Minute) || b.daemon.has(p.PublicKey) {
+				t.Errorf("%s: refused %v", p.Name, refused)
+			}
+		}
+	})
+}
+
+// A peer that is revoked or deleted leaves the interface within a second; one that is
+// changed is set again, and others are not.
+func TestChanges(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, q, other := b.add(1), b.add(2), b.add(3)
+		for _, p := range []*store.Peer{p, q, other} {
+			b.lend(p)
+		}
+		b.revoke(p)
+		if took := b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) }); took > time.Second {
+			t.Errorf("a revocation took %v", took)
+		}
+		if err := b.store.Delete(t.Context(), q.PublicKey); err != nil {
+			t.Fatal(err)
+		}
+		if took := b.until("the deleted peer is out", func() bool { return !b.daemon.has(q.PublicKey) }); took > time.Second {
+			t.Errorf("a deletion took %v", took)
+		}
+		sets := len(b.daemon.sets)
+		b.change(other, func(p *store.Peer) { p.PersistentKeepalive = 7 })
+		b.until("the change arrives", func() bool { return b.daemon.peer(other.PublicKey).PersistentKeepalive == 7 })
+		time.Sleep(5 * time.Second)
+		if n := len(b.daemon.sets) - sets; n != 1 {
+			t.Errorf("the change took %d sets", n)
+		}
+	})
+}
+
+// A revocation that happens while the peer is looked up wins.
+func TestRevokedDuringLookUp(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.store.delay = time.Second // the store is read, and the answer takes a second
+		b.daemon.ask(p.PublicKey)
+		time.Sleep(100 * time.Millisecond)
+		b.revoke(p)
+		time.Sleep(5 * time.Second)
+		for _, set := range b.daemon.sets {
+			t.Errorf("the peer was set: %+v", set)
+		}
+		if refused := b.daemon.takeRefused(); len(refused) != 1 || refused[0].For != time.Minute {
+			t.Errorf("refused: %v", refused)
+		}
+	})
+}
+
+// A peer that is added after it was refused does not wait until the daemon forgets that.
+func TestAddedAfterRefusal(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		b.daemon.ask(peer(1).PublicKey)
+		b.until("it is refused", func() bool { return len(b.daemon.takeRefused()) > 0 })
+		time.Sleep(10 * time.Second)
+		p := b.add(1)
+		b.until("it is lent", func() bool { return b.daemon.has(p.PublicKey) })
+	})
+}
+
+// Peers that were configured by hand are never changed, whatever the store says.
+func TestByHand(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		b.stop()
+		p := b.add(1)
+		b.daemon.peers[p.PublicKey] = conf.PeerStatus{PublicKey: p.PublicKey, Name: "mine"}
+		b.serve()
+		b.revoke(p)
+		time.Sleep(5 * time.Second)
+		b.change(p, func(p *store.Peer) { p.Revoked = time.Time{} })
+		time.Sleep(5 * time.Second)
+		if len(b.daemon.sets) != 0 || b.daemon.peer(p.PublicKey).Name != "mine" {
+			t.Errorf("the peer was changed: %+v", b.daemon.sets)
+		}
+		delete(b.daemon.peers, p.PublicKey) // now it is unknown, and so it is lent
+		b.lend(p)
+	})
+}
+
+// A store that fails does no harm to peers that are held. What was revoked meanwhile is out
+// a second after the store works again, and who was refused for a moment comes in.
+func TestStoreFails(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, q, r := b.add(1), b.add(2), b.add(3)
+		b.lend(p)
+		b.lend(q)
+		b.store.fail(errors.New("the disk is gone"))
+		b.revoke(q)
+		b.daemon.ask(r.PublicKey)
+		time.Sleep(time.Hour)
+		if refused := b.daemon.takeRefused(); len(refused) != 1 || refused[0] != refusal1(r.PublicKey, shortRefusal) {
+			t.Errorf("refused: %v", refused)
+		}
+		if !b.daemon.has(p.PublicKey) || !b.daemon.has(q.PublicKey) {
+			t.Error("a peer was removed while the store failed")
+		}
+		b.store.fail(nil)
+		if took := b.until("the revoked peer is out", func() bool { return !b.daemon.has(q.PublicKey) }); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		b.lend(r)
+		if !b.daemon.has(p.PublicKey) {
+			t.Error("a peer that was not revoked is out")
+		}
+	})
+}
+
+// A daemon that is restarted has no peers, and is served again. A program that is restarted
+// removes nothing.
+func TestRestarts(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		b.daemon.stop()
+		time.Sleep(time.Minute)
+		b.daemon.start()
+		time.Sleep(2 * time.Second)
+		b.lend(p)
+		b.stop()
+		if !b.daemon.has(p.PublicKey) {
+			t.Error("the end of the program has removed a peer")
+		}
+		b.serve()
+		time.Sleep(time.Minute)
+		if !b.daemon.has(p.PublicKey) {
+			t.Error("the start of the program has removed a peer")
+		}
+	})
+}
+
+// Many wants at once are few sets, few look-ups at a time, and one look-up for each key.
+func TestFlood(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		const known = 200
+		for n := range known {
+			b.add(byte(n))
+		}
+		time.Sleep(time.Second) // the watch reports them: it has nothing to do with them
+		b.store.delay = 10 * time.Millisecond
+		for n := range known {
+			b.daemon.ask(peer(byte(n)).PublicKey)
+			b.daemon.ask(peer(byte(n)).PublicKey)
+		}
+		b.until("all are lent", func() bool { return len(b.daemon.peers) == known })
+		if b.store.maxNow > lookUps {
+			t.Errorf("%d look-ups at the same time", b.store.maxNow)
+		}
+		if n := len(b.daemon.sets); n > known/4 {
+			t.Errorf("%d sets for %d peers", n, known)
+		}
+		for k, n := range b.store.lookUps {
+			if n != 1 {
+				t.Errorf("%d look-ups of %v", n, k)
+			}
+		}
+	})
+}
+
+// One peer that the daemon refuses does no harm to the others of its batch.
+func TestDaemonRefusesOne(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		bad := b.add(1)
+		b.add(2)
+		b.add(3)
+		b.daemon.reject = func(c conf.Change) error {
+			for _, p := range c.Peers {
+				if p.PublicKey == bad.PublicKey {
+					return errRejected
+				}
+			}
+			return nil
+		}
+		b.store.delay = time.Millisecond
+		for n := range 3 {
+			b.daemon.ask(peer(byte(n + 1)).PublicKey)
+		}
+		b.until("the others are lent", func() bool { return len(b.daemon.peers) == 2 })
+		if b.daemon.has(bad.PublicKey) {
+			t.Error("the bad one was lent")
+		}
+		if refused := b.daemon.takeRefused(); len(refused) != 1 || refused[0].Key != bad.PublicKey {
+			t.Errorf("refused: %v", refused)
+		}
+	})
+}
+
+// A watch that has lost changes has all held peers compared.
+func TestLost(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, q := b.add(1), b.add(2)
+		b.lend(p)
+		b.lend(q)
+		b.store.fail(errors.New("gone"))
+		b.revoke(p)
+		b.store.fail(nil)
+		sets := len(b.daemon.sets)
+		b.server.changed(store.Changes{Lost: true})
+		b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) })
+		if n := len(b.daemon.sets) - sets; n != 1 || !b.daemon.has(q.PublicKey) {
+			t.Errorf("%d sets", n)
+		}
+	})
+}
