@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+)
+
+// buildPeers builds wgd-peers, which is a module of its own, once.
+var buildPeers = sync.OnceValue(func() error {
+	root, err := lab.Root()
+	if err != nil {
+		return err
+	}
+	return lab.BuildFrom(filepath.Join(root, "cmd/wgd-peers"), ".", "wgd-peers")
+})
+
+// servePeers starts wgd-peers serve on a gateway.
+func servePeers(t *testing.T, h *lab.Host, options string) (pid string) {
+	t.Helper()
+	if err := buildPeers(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(h.Must("setsid wgd-peers serve wg0 %s >>/run/serve.log 2>&1 </dev/null & echo $!", options))
+}
+
+// untilLog waits until the log of wgd-peers serve has a text a number of times.
+func untilLog(t *testing.T, h *lab.Host, text string, times int) {
+	t.Helper()
+	lab.Until(t, 30*time.Second, "the log has "+text, func() (bool, string) {
+		log := h.Must("cat /run/serve.log")
+		return strings.Count(log, text) >= times, log
+	})
+}
+
+const serveWorks = "wg0: the daemon works"
+
+// A client that is configured nowhere but in the store comes up with its first initiation,
+// through wgd-peers serve, which was started before the interface and made the store. It is
+// out within a second when it is revoked, and in again when it is not any more. It does not
+// notice that wgd-peers is killed, or that the daemon has forgotten it.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	a, b := lab.Pair(t)
+	pid := servePeers(t, a, "")
+	untilLog(t, a, "serving wg0 from the store /var/lib/wgd/peers.db", 1)
+	ta := a.Tunnel(lab.Settings{Port: 1234, Addresses: []string{lab.InnerA4 + "/24"}})
+	untilLog(t, a, serveWorks, 1)
+	tb := b.Tunnel(lab.Settings{Addresses: []string{lab.InnerB4 + "/24"}})
+	a.Must("wgd-peers add b --public-key=%s --allowed-ips=%s/32", tb.Public, lab.InnerB4)
+	tb.Add(ta, lab.Peer{AllowedIPs: lab.InnerA4 + "/32", Endpoint: "192.0.2.1:1234"})
+	times, lost := b.PingTimes(lab.InnerA4, 3, 200*time.Millisecond)
+	if lost != 0 || times[0] > 4*time.Second {
+		t.Errorf("the first pings were answered after %v, %d lost\n%s", times, lost, a.Must("cat /run/serve.log"))
+	}
+	if n := strings.TrimSpace(b.Must("grep -c 'handshake initiation sent' /run/wgd.log")); n != "1" {
+		t.Errorf("the client has sent %s initiations, want 1", n)
+	}
+	lab.Until(t, 10*time.Second, "the store knows where the client is", func() (bool, string) {
+		text := a.Must("wgd-peers list b")
+		return strings.Contains(text, "last-endpoint: 192.0.2.2:"), text
+	})
+
+	b.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=1 && wgconfig wg0 sysctl -w net.wg.keepalive_timeout=1") // so that it soon tries again
+	took := a.Must("wgd-peers set b --revoke; begin=$(date +%%s%%N); while wgconfig wg0 show peer b >/dev/null 2>&1; do sleep 0.02; done; echo $(( ($(date +%%s%%N) - begin) / 1000000 ))")
+	if ms, err := strconv.Atoi(strings.TrimSpace(took)); err != nil || ms > 1000 {
+		t.Errorf("the revoked peer was out after %s ms", took)
+	}
+	if r := b.Run("ping -n -c 2 -i 0.2 -W 1 " + lab.InnerA4); r.Code == 0 {
+		t.Errorf("a revoked peer is answered:\n%s", r.Out)
+	}
+	a.Must("wgd-peers set b --restore")
+	lab.Until(t, 30*time.Second, "the restored peer is heard", func() (bool, string) {
+		r := b.Run("ping -n -c 1 -W 1 " + lab.InnerA4)
+		return r.Code == 0, r.Out + a.Must("cat /run/serve.log")
+	})
+
+	a.Must("kill -9 %s", pid)
+	if _, lost := b.PingTimes(lab.InnerA4, 3, 100*time.Millisecond); lost != 0 {
+		t.Errorf("%d pings were lost when wgd-peers was killed", lost)
+	}
+	servePeers(t, a, "")
+	untilLog(t, a, serveWorks, 2)
+	if _, lost := b.PingTimes(lab.InnerA4, 3, 100*time.Millisecond); lost != 0 {
+		t.Errorf("%d pings were lost when wgd-peers was started again", lost)
+	}
+	a.Must("wgconfig wg0 delete peer b") // as if the daemon had been restarted
+	lab.Until(t, 30*time.Second, "the client is heard again", func() (bool, string) {
+		r := b.Run("ping -n -c 1 -W 1 " + lab.InnerA4)
+		return r.Code == 0, r.Out + a.Must("cat /run/serve.log")
+	})
+}
