@@ -68,6 +68,17 @@ type PeerChange struct {
 	// too; together with EndpointName it is the endpoint until the name is
 	// known.
 	EndpointName *string
+	// Initiate begins a handshake at once, if there is an endpoint and no session
+	// that works: without waiting for a packet to send. At most one initiation is
+	// sent in 5 seconds. If data for no session has arrived from the endpoint (see
+	// UnknownSession) since the peer was last heard, the peer uses no session of this
+	// interface, and a new one is wanted in any case.
+	Initiate bool
+	// Stamp is the greatest stamp of initiations that was received from the peer, by
+	// any interface with this private key. An initiation with no greater one is
+	// refused as a replay. A Stamp that is not greater than the one known changes
+	// nothing.
+	Stamp *Stamp
 	// PersistentKeepalive is the time in whole seconds, 1 to 65535, after
 	// which a keepalive is sent if nothing else was sent or received. 0 turns
 	// it off.

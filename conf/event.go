@@ -35,6 +35,9 @@ type Event struct {
 	Renewed bool
 	// After is the duration of a handshake; with PeerBack, the time since PeerQuiet.
 	After time.Duration
+	// Stamp is the greatest stamp of initiations that was received from the peer, with
+	// HandshakeDone if the peer began the handshake; the zero Stamp means none.
+	Stamp Stamp
 	// Count is the number of packets, with PacketsDropped.
 	Count uint64
 	// Cause is a word for Reason, with HandshakeFailed, SessionEnded and

@@ -88,6 +88,9 @@ type PeerStatus struct {
 	PathMTU int
 	// PathMTUSource is how it is known.
 	PathMTUSource PathMTUSource
+	// Stamp is the greatest stamp of initiations that was received from the peer, or
+	// set; the zero Stamp means none.
+	Stamp Stamp
 	// PersistentKeepalive is the interval in whole seconds; 0 means off.
 	PersistentKeepalive uint16
 	// AllowedIPs are the prefixes of the peer.

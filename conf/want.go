@@ -16,8 +16,8 @@ type Want struct {
 	// Key is the public key that the sender claims to have, with UnknownPeerKey.
 	// Nothing proves it yet.
 	Key key.Public
-	// Endpoint is the address and port of the sender, with UnknownPeerKey. Anybody can
-	// forge it.
+	// Endpoint is the address and port of the sender, with UnknownPeerKey and
+	// UnknownSession. Anybody can forge it.
 	Endpoint netip.AddrPort
 	// Missed is the number of wants that were not reported, with WantsMissed.
 	Missed uint64
@@ -37,16 +37,22 @@ const (
 	// UnknownPeerKey: an initiation whose sender knows the public key of the interface
 	// arrived, and the sender's own key is of no peer.
 	UnknownPeerKey WantKind = "unknown_key"
+	// UnknownSession: data arrived that belongs to no session, as from a peer of another
+	// gateway with the same private key. A program that knows the peer by its last
+	// endpoint adds it, with Initiate.
+	UnknownSession WantKind = "unknown_session"
 )
 
 // MaxRefusal is the maximum time for which a Want is refused, and the minimum time
 // between two wants about the same subject that nobody has refused.
 const MaxRefusal = time.Minute
 
-// A Refusal says that nobody will add the peer of a Want.
+// A Refusal says that nobody will add the peer of a Want. It has one subject.
 type Refusal struct {
-	// Key is that of the Want.
+	// Key is that of a Want of UnknownPeerKey.
 	Key key.Public
+	// Endpoint is that of a Want of UnknownSession.
+	Endpoint netip.AddrPort
 	// For is how long the same subject is not reported again: from 0, for a failure
 	// that is over soon, to MaxRefusal.
 	For time.Duration

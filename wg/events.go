@@ -42,6 +42,9 @@ type Event struct {
 	// After is the duration of the handshake, with HandshakeDone and
 	// HandshakeFailed; with PeerBack, the time since PeerQuiet.
 	After time.Duration
+	// Stamp is the greatest stamp of initiations that was received from the peer, with
+	// HandshakeDone if the peer began the handshake; the zero Stamp means none.
+	Stamp conf.Stamp
 	// Count is the number of packets, with PacketsDropped.
 	Count uint64
 	// Cause is Reason as a word for programs, such as "no-answer", with
@@ -258,6 +261,6 @@ var peerKinds = map[engine.EventKind]EventKind{
 func (s *events) peerEvent(e engine.Event) {
 	s.emit(Event{
 		Kind: peerKinds[e.Kind], Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint.Remote,
-		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Count: e.Count, Cause: e.Cause, Reason: e.Reason,
+		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Stamp: conf.Stamp(e.Stamp), Count: e.Count, Cause: e.Cause, Reason: e.Reason,
 	})
 }

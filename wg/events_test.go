@@ -131,7 +131,10 @@ func TestEventsOfPeers(t *testing.T) {
 				if got.SinceBoot <= 0 {
 					t.Errorf("%+v has no time since the start", got)
 				}
-				got.Seq, got.Time, got.SinceBoot, got.After = 0, time.Time{}, 0, 0
+				if sent := got.Kind == HandshakeDone && !got.Initiator; got.Stamp.IsZero() == sent {
+					t.Errorf("initiator: %v, stamp: %v", got.Initiator, got.Stamp)
+				}
+				got.Seq, got.Time, got.SinceBoot, got.After, got.Stamp = 0, time.Time{}, 0, 0, conf.Stamp{}
 				if got != want {
 					t.Errorf("got %+v, want %+v", got, want)
 				}

@@ -99,7 +99,7 @@ var rooms = map[string]room{
 	"internal/batch":     {imports: []string{"internal/wire"}},
 	"internal/dataplane": {imports: []string{
 		"conf", "internal/clock", "internal/wire", "internal/aead", "internal/session", "internal/peer",
-		"internal/index", "internal/allowedips", "internal/observe", "internal/packet", "internal/batch", "internal/capture"}},
+		"internal/index", "internal/allowedips", "internal/observe", "internal/packet", "internal/batch", "internal/capture", "internal/unknown"}},
 	"internal/driver": {pure: true, imports: []string{
 		"internal/clock", "internal/wire", "internal/cookie", "internal/session", "internal/peer",
 		"internal/index", "internal/core", "internal/batch", "internal/dataplane", "internal/packet"}},
@@ -113,7 +113,7 @@ var rooms = map[string]room{
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",
-		"internal/session", "internal/wire"}},
+		"internal/session", "internal/unknown", "internal/wire"}},
 	"internal/state": {imports: []string{"key", "internal/wire", "internal/clock", "internal/sys/flock", "internal/sys/process"}},
 
 	"internal/sys/tun":         {imports: []string{"conf", "internal/packet", "internal/sys/netns"}, third: []string{unix}},

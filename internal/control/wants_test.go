@@ -54,6 +54,8 @@ func TestWants(t *testing.T) {
 		if took := time.Since(began); took > 0 {
 			t.Errorf("the want was written after %v", took)
 		}
+		target.wants <- conf.Want{Kind: conf.UnknownSession, Endpoint: netip.MustParseAddrPort("192.0.2.1:5")}
+		expect(t, r, "want=unknown_session\nendpoint=192.0.2.1:5\n\n")
 		target.wants <- conf.Want{Kind: conf.WantsMissed, Missed: 7}
 		expect(t, r, "want=missed\nmissed=7\n\n")
 		close(target.wants)
@@ -81,6 +83,9 @@ func TestRefuse(t *testing.T) {
 			"public_key=" + hexKey + "\nseconds=0\n":  {Key: key.Public{1}},
 			"seconds=9\npublic_key=" + hexKey + "\n":  {Key: key.Public{1}, For: 9 * time.Second},
 			"public_key=" + hexKey + "\nseconds=60\n": {Key: key.Public{1}, For: time.Minute},
+
+			"endpoint=192.0.2.1:5\nseconds=9\n": {Endpoint: netip.MustParseAddrPort("192.0.2.1:5"), For: 9 * time.Second},
+			"endpoint=[::ffff:192.0.2.1]:5\n":   {Endpoint: netip.MustParseAddrPort("192.0.2.1:5"), For: time.Minute},
 		} {
 			if text := ask(t, conn, "refuse=1\n"+request+"\n"); text != "errno=0\n\n" {
 				t.Errorf("%q: answer %q", request, text)
@@ -90,7 +95,10 @@ func TestRefuse(t *testing.T) {
 				t.Errorf("%q: got %+v, want %+v", request, got, want)
 			}
 		}
-		for _, request := range []string{"", "public_key=1\n", "public_key=" + hexKey + "\nseconds=61\n", "public_key=" + hexKey + "\nreason=none\n"} {
+		for _, request := range []string{
+			"", "seconds=1\n", "public_key=1\n", "public_key=" + hexKey + "\nseconds=61\n", "public_key=" + hexKey + "\nreason=none\n",
+			"endpoint=192.0.2.1\n", "endpoint=192.0.2.1:5\npublic_key=" + hexKey + "\n",
+		} {
 			if text := ask(t, conn, "refuse=1\n"+request+"\n"); !strings.HasPrefix(text, "errno=-22\nerror=") {
 				t.Errorf("%q: answer %q", request, text)
 			}

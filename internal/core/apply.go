@@ -175,6 +175,9 @@ func (e *edit) peer(c *conf.PeerChange) {
 		p.presharedChanges++
 	}
 	e.setEndpoint(p, c)
+	if c.Stamp != nil && wire.TAI64N(*c.Stamp).After(p.accepted) {
+		m.accept(p, wire.TAI64N(*c.Stamp)) // A18
+	}
 	if c.ReplaceAllowedIPs {
 		e.dropAllowed(p)
 	}
@@ -197,8 +200,8 @@ func (e *edit) add(public key.Public) *member {
 	return p
 }
 
-// setEndpoint sets the endpoint and the name that the peer follows. An address without a
-// name ends following.
+// setEndpoint sets the endpoint and the name that the peer follows, and begins a handshake
+// if the change wants one. An address without a name ends following.
 func (e *edit) setEndpoint(p *member, c *conf.PeerChange) {
 	if c.Endpoint != nil {
 		e.m.setEndpointName(p, "", "", 0)
@@ -209,6 +212,32 @@ func (e *edit) setEndpoint(p *member, c *conf.PeerChange) {
 		host, port, _ := conf.SplitEndpointName(*c.EndpointName) // Validate has checked it
 		e.m.setEndpointName(p, *c.EndpointName, host, port)
 	}
+	if c.Endpoint == nil && !c.Initiate {
+		return
+	}
+	// The peer that sends data for a session of another gateway is answered from the
+	// address to which it sends (A52).
+	from, at, strange := e.m.unknown.TakeSession(e.now.Mono, p.shared.Endpoint().Remote)
+	if strange {
+		p.shared.SetEndpoint(from)
+	}
+	if c.Initiate {
+		e.initiate(p, strange && p.shared.LastReceived() < at)
+	}
+}
+
+// initiate wants a handshake if there is no session with p that works. elsewhere says that
+// p uses a session that is not ours.
+func (e *edit) initiate(p *member, elsewhere bool) {
+	k := p.shared.Sessions().Sending()
+	switch {
+	case k == nil || !k.Usable(e.now.Mono):
+	case elsewhere:
+		p.suspected = e.now.Mono
+	default:
+		return
+	}
+	p.wanted, p.attempts = true, 0
 }
 
 // setKeepalive sets the interval of persistent keepalives. If there was none and

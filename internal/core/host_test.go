@@ -256,6 +256,9 @@ func (h *host) receive(from netip.AddrPort, msg []byte) {
 
 func (h *host) open(from wire.Endpoint, msg []byte) {
 	entry := h.index.Lookup(wire.DataIndex(msg))
+	if entry == nil {
+		h.unknown.Session(h.w.now, from)
+	}
 	if entry == nil || entry.Keypair == nil || !entry.Keypair.Usable(h.w.now) {
 		return
 	}

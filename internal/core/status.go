@@ -77,6 +77,7 @@ func (p *member) status(now clock.Now) conf.PeerStatus {
 		PathMTU:             mtu,
 		PathMTUSource:       pathSources[source],
 		EndpointName:        p.endpoint.text,
+		Stamp:               conf.Stamp(p.accepted),
 		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
 		AllowedIPs:          slices.Clone(p.allowed),
 	}

@@ -10,6 +10,7 @@ import (
 	"wgd/internal/packet"
 	"wgd/internal/peer"
 	"wgd/internal/session"
+	"wgd/internal/unknown"
 )
 
 // A TUN delivers packets to the interface.
@@ -61,6 +62,8 @@ type Shared struct {
 	Buffer func(owner *SealJob, n int) []byte
 
 	Captures capture.Hub // who captures packets
+
+	Unknown *unknown.Table // who may add the peers of packets that are dropped; nil: nobody
 
 	MTU atomic.Int32 // of the interface
 	// KeepMSS says that the MSS of TCP connections is not reduced to what the MTU carries.

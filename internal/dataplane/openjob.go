@@ -81,6 +81,9 @@ func (j *OpenJob) open(s *openSection, spans []aead.Packet) *index.Entry {
 	entry := j.shared.Index.Lookup(s.index)
 	if entry == nil || entry.Keypair == nil {
 		j.shared.Drops.Add(DropNoSession, len(spans))
+		if entry == nil {
+			j.report(s)
+		}
 		return nil
 	}
 	if !entry.Keypair.Usable(j.now) { // A36
@@ -89,4 +92,18 @@ func (j *OpenJob) open(s *openSection, spans []aead.Packet) *index.Entry {
 	}
 	j.shared.Drops.Add(DropForged, entry.Keypair.Open(s.buf, spans))
 	return entry
+}
+
+// report reports the senders of a section whose index is nobody's.
+func (j *OpenJob) report(s *openSection) {
+	if !j.shared.Unknown.Active() {
+		return
+	}
+	last := int32(-1)
+	for _, train := range j.trains[s.first:s.last] {
+		if train != last {
+			last = train
+			j.shared.Unknown.Session(j.now, j.bs[train].Remote)
+		}
+	}
 }

@@ -130,6 +130,7 @@ func Open(world World, memory Memory) *Engine {
 		Drops:    e.drops,
 		Counters: e.counted,
 		Buffer:   pages.For[dataplane.SealJob],
+		Unknown:  e.unknown,
 	}
 	e.routes = newRoutes(world.Routes, machine.Common(), world.Clock, &e.shared.Port)
 	e.routes.sweep.inUse, e.routes.sweep.changed = e.peersInUse, e.rerouted

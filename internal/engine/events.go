@@ -32,6 +32,7 @@ type Event struct {
 	Initiator bool
 	Renewed   bool
 	After     time.Duration
+	Stamp     wire.TAI64N // the greatest received from the peer, if it began the handshake
 	Count     uint64
 	Cause     string // a word
 	Reason    string
@@ -52,7 +53,7 @@ func (e *Engine) report(out *core.Output) {
 	}
 	event := Event{
 		Kind: kinds[out.Event], Peer: out.PublicKey, Name: out.Name, Endpoint: out.Endpoint,
-		Initiator: out.Initiator, Renewed: out.Renewed, After: out.After,
+		Initiator: out.Initiator, Renewed: out.Renewed, After: out.After, Stamp: out.Stamp,
 	}
 	switch event.Kind {
 	case HandshakeFailed, SessionEnded:

@@ -16,6 +16,7 @@ import (
 	"wgd/internal/index"
 	"wgd/internal/packet"
 	"wgd/internal/peer"
+	"wgd/internal/unknown"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -52,6 +53,7 @@ type Host struct {
 
 	Counters *dataplane.Counters
 	Shared   *dataplane.Shared
+	Unknown  *unknown.Table
 
 	known     key.Private // the private key of public
 	public    key.Public
@@ -136,11 +138,12 @@ func (h *Host) begin() {
 	random := h.net.random(uint64(h.Name) | uint64(h.life)<<32)
 	h.Index = index.New()
 	h.Drops, h.Counters = &dataplane.Drops{}, &dataplane.Counters{}
-	h.Machine = core.New(core.Options{Rand: random, Index: h.Index, Ceiling: h.Disk.Ceiling, Received: h.Disk.Received})
+	h.Unknown = unknown.New()
+	h.Machine = core.New(core.Options{Rand: random, Index: h.Index, Unknown: h.Unknown, Ceiling: h.Disk.Ceiling, Received: h.Disk.Received})
 	h.Gate = cookie.NewGate(key.Public{}, random)
 	h.Shared = &dataplane.Shared{
 		Notes: (*notes)(h), Offloads: func() packet.Offloads { return packet.Offloads{TCP: true, UDP: true} },
-		Routes: h.Machine.Routes(), Index: h.Index, Drops: h.Drops, Counters: h.Counters,
+		Routes: h.Machine.Routes(), Index: h.Index, Drops: h.Drops, Counters: h.Counters, Unknown: h.Unknown,
 	}
 	h.Shared.MTU.Store(1420)
 	h.Shared.Port.Store(Port)

@@ -80,6 +80,20 @@ var eventRows = []row[struct{}, conf.Event]{
 	{name: "after_nsec", value: "a number", meaning: "the duration of the handshake, or with peer-back the time since peer-quiet, in nanoseconds",
 		answer: durationLine(func(e *conf.Event) *time.Duration { return &e.After }),
 		read:   readDuration(func(e *conf.Event) *time.Duration { return &e.After })},
+	{name: "stamp", value: hexStamp, meaning: "with handshake-done, if the peer began the handshake: the greatest timestamp of initiations that was received from it",
+		answer: func(o *out, name string, e *conf.Event) {
+			if !e.Stamp.IsZero() {
+				o.text(name, e.Stamp.String())
+			}
+		},
+		read: func(e *conf.Event, name string, value []byte) error {
+			stamp := &e.Stamp
+			if err := parseStamp(name, value, &stamp); err != nil {
+				return err
+			}
+			e.Stamp = *stamp
+			return nil
+		}},
 	{name: "count", value: "a number", meaning: "with packets-dropped: how many packets",
 		answer: countLine(func(e *conf.Event) *uint64 { return &e.Count }),
 		read:   readCount(func(e *conf.Event) *uint64 { return &e.Count })},

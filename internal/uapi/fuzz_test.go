@@ -22,6 +22,8 @@ func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("set=1\r\n\r\n"))
 	f.Add([]byte("set=1\npublic_key=" + hexB + "\nallowed_ip=::ffff:10.0.0.1/97\nendpoint=[::ffff:1.2.3.4%x]:1\n\n"))
 	f.Add([]byte("set=1\nlisten_port"))
+	f.Add([]byte("set=1\npublic_key=" + hexB + "\nendpoint=192.0.2.1:7\ninitiate=true\nstamp=" + hexStamp + "\n\n"))
+	f.Add([]byte("refuse=1\nendpoint=[2001:db8::1]:7\nseconds=9\n\n"))
 	f.Add([]byte("capture=1\npublic_key=" + hexB + "\nouter=1\ninner=0\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := uapi.NewDecoder(bytes.NewReader(data))
@@ -92,6 +94,7 @@ func FuzzReader(f *testing.F) {
 	uapi.WriteStatus(bufio.NewWriter(&text), &s)
 	f.Add(text.Bytes())
 	f.Add([]byte("errno=-22\nerror=no\n\n"))
+	f.Add([]byte("public_key=" + hexB + "\nstamp=" + hexStamp + "\nerrno=0\n\n"))
 	f.Add([]byte("public_key=" + hexB + "\nlast_handshake_time_nsec=1\nlast_handshake_time_sec=1\nerrno=0\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := uapi.NewReader(bytes.NewReader(data)).Status()

@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	hexA = "e84b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba52027a"
-	hexB = "b85996fecc9c7f1fc6d2572a76eda11d59bcd20be8e543b15ce4bd85a8e75a33"
+	hexA     = "e84b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba52027a"
+	hexB     = "b85996fecc9c7f1fc6d2572a76eda11d59bcd20be8e543b15ce4bd85a8e75a33"
+	hexStamp = "400000006b0cc41410000000"
+
 	hexC = "58402e695ba1772b1cc9309755f043251ea77fdcf10fbe63989ceb7e19321376"
 )
 
@@ -35,11 +37,20 @@ func public(t testing.TB, s string) key.Public {
 	return k
 }
 
+func stamp(t testing.TB) conf.Stamp {
+	t.Helper()
+	s, err := conf.ParseStamp(hexStamp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // fullRequest is a request with every key, which decodes to fullChange.
 const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nmss_clamp=0\nreplace_peers=true\n" +
 	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
 	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\nendpoint_name=vpn.example.org:51820\n" +
-	"persistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
+	"initiate=true\nstamp=" + hexStamp + "\npersistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
 	"public_key=" + hexC + "\nupdate_only=true\nname=\n" +
 	"public_key=" + hexA + "\nremove=true\n\n"
 
@@ -57,6 +68,8 @@ func fullChange(t testing.TB) conf.Change {
 			{PublicKey: public(t, hexB), Name: ptr("B"), PresharedKey: &preshared,
 				Endpoint:            ptr(netip.MustParseAddrPort("[abcd:23::33%2]:51820")),
 				EndpointName:        ptr("vpn.example.org:51820"),
+				Initiate:            true,
+				Stamp:               ptr(stamp(t)),
 				PersistentKeepalive: ptr(uint16(25)), ReplaceAllowedIPs: true,
 				AllowedIPs: []conf.AllowedIPChange{
 					{Prefix: netip.MustParsePrefix("192.168.4.4/32")},
@@ -122,6 +135,10 @@ func TestRefused(t *testing.T) {
 		{peer + "persistent_keepalive_interval=off", "persistent_keepalive_interval: off"},
 		{peer + "protocol_version=2", "protocol_version: 2"},
 		{peer + "remove=1", "remove: 1"},
+		{peer + "initiate=1", "initiate: 1: the only value is true"},
+		{peer + "stamp=" + hexStamp[2:], "stamp: 0000…: a timestamp has 24 hexadecimal digits"},
+		{peer + "stamp=" + hexStamp[2:] + "xy", "stamp: "},
+		{"stamp=" + hexStamp, "stamp: no such key of an interface"},
 		{peer + "update_only=", "update_only: "},
 		{peer + "replace_allowed_ips=yes", "replace_allowed_ips: yes"},
 		{peer + "name=a b", "is not allowed in a name"},
@@ -303,7 +320,7 @@ func status(t testing.TB) conf.Status {
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
 				EndpointName: "vpn.example.org:7", EndpointFailure: "vpn.example.org: no name server answers",
-				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280, PathMTUSource: conf.PathMTUByProbe,
+				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280, PathMTUSource: conf.PathMTUByProbe, Stamp: stamp(t),
 				AllowedIPs:   []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")},
 				Observations: []conf.Observation{{Kind: conf.SendFailed, Count: 1, First: time.Unix(9, 0), Last: time.Unix(9, 0), Detail: "EPERM"}}},
 			{PublicKey: public(t, hexC), Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), LastHandshake: time.Unix(1, 0)},
@@ -361,6 +378,7 @@ protocol_version=1
 endpoint=[fe80::1%eth0]:7
 endpoint_name=vpn.example.org:7
 endpoint_failure=vpn.example.org: no name server answers
+stamp=400000006b0cc41410000000
 last_handshake_time_sec=1600000000
 last_handshake_time_nsec=123456789
 tx_bytes=7

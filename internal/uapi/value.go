@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"wgd/conf"
 	"wgd/internal/invalid"
 	"wgd/internal/quote"
 )
@@ -47,5 +48,15 @@ func parseEndpoint(name string, value []byte, dst **netip.AddrPort) error {
 	}
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	*dst = &ap
+	return nil
+}
+
+// parseStamp parses a timestamp of initiations.
+func parseStamp(name string, value []byte, dst **conf.Stamp) error {
+	stamp, err := conf.ParseStamp(string(value))
+	if err != nil {
+		return invalid.Errorf("%s: %v", name, err)
+	}
+	*dst = &stamp
 	return nil
 }

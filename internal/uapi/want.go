@@ -71,8 +71,12 @@ func WriteWant(w *bufio.Writer, want *conf.Want) error {
 func (d *Decoder) refusal() (Request, error) {
 	r := conf.Refusal{For: conf.MaxRefusal}
 	err := d.readRest(func(line []byte) *Error { return refusalLine(&r, line) })
-	if err == nil && r.Key.IsZero() {
-		err = refusef(EINVAL, "refuse=1 without a subject: give the public_key of the want")
+	switch {
+	case err != nil:
+	case r.Key.IsZero() && !r.Endpoint.IsValid():
+		err = refusef(EINVAL, "refuse=1 without a subject: give the public_key of the want, or the endpoint of one of unknown_session")
+	case !r.Key.IsZero() && r.Endpoint.IsValid():
+		err = refusef(EINVAL, "refuse=1 with two subjects: give only the public_key, or for unknown_session only the endpoint")
 	}
 	if err != nil {
 		return Request{}, err
@@ -89,6 +93,12 @@ func refusalLine(r *conf.Refusal, line []byte) *Error {
 			return refusef(EINVAL, "%s: %v", name, err)
 		}
 		r.Key = public
+	case "endpoint":
+		endpoint := &r.Endpoint
+		if err := parseEndpoint(string(name), value, &endpoint); err != nil {
+			return &Error{EINVAL, err.Error()}
+		}
+		r.Endpoint = *endpoint
 	case "seconds":
 		var n uint16
 		if err := parseInto(&n, string(name), value); err != nil || time.Duration(n)*time.Second > conf.MaxRefusal {
@@ -96,7 +106,7 @@ func refusalLine(r *conf.Refusal, line []byte) *Error {
 		}
 		r.For = time.Duration(n) * time.Second
 	default:
-		return refusef(EINVAL, "%s: not a line of a refusal: it has public_key= and seconds=", quoteName(line))
+		return refusef(EINVAL, "%s: not a line of a refusal: it has public_key= or endpoint=, and seconds=", quoteName(line))
 	}
 	return nil
 }

@@ -75,10 +75,15 @@ func (t *Table) miss() {
 }
 
 // Next waits for the next want. It returns false when the Table has ended, or ctx is
-// done.
+// done and no want waits.
 func (s *Subscriber) Next(ctx context.Context) (conf.Want, bool) {
 	if n := s.missed.Swap(0); n > 0 {
 		return conf.Want{Kind: conf.WantsMissed, Missed: n}, true
+	}
+	select {
+	case w, ok := <-s.wants:
+		return w, ok
+	default:
 	}
 	select {
 	case w, ok := <-s.wants:

@@ -1,6 +1,7 @@
 package unknown
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ type Table struct {
 	ended       bool
 	keys        asked[key.Public]
 	initiations recent[key.Public, Initiation]
+	sessions    asked[netip.AddrPort]
+	senders     recent[netip.AddrPort, wire.Endpoint] // of sessions: never more
 }
 
 // An Initiation is kept until there is a peer with its key. Nothing but its mac1 was
@@ -48,13 +51,13 @@ type Initiation struct {
 // New returns a Table without subscribers.
 func New() *Table { return &Table{subscribers: make(map[*Subscriber]struct{})} }
 
-// active reports whether there are subscribers.
-func (t *Table) active() bool { return t != nil && t.on.Load() }
+// Active reports whether there are subscribers.
+func (t *Table) Active() bool { return t != nil && t.on.Load() }
 
 // Key keeps an initiation whose static key is of no peer, and reports whether it did. Of
 // one key, the newest is kept: its sender has given up those before.
 func (t *Table) Key(now clock.Time, public key.Public, i Initiation) bool {
-	if !t.active() {
+	if !t.Active() {
 		return false
 	}
 	t.mu.Lock()
@@ -80,7 +83,7 @@ func (t *Table) Key(now clock.Time, public key.Public, i Initiation) bool {
 // that was kept, and whether there is one. If the peer is removed, the key is reported
 // again at once.
 func (t *Table) TakeKey(now clock.Time, public key.Public) (Initiation, bool) {
-	if !t.active() {
+	if !t.Active() {
 		return Initiation{}, false
 	}
 	t.mu.Lock()
@@ -94,6 +97,11 @@ func (t *Table) TakeKey(now clock.Time, public key.Public) (Initiation, bool) {
 func (t *Table) Refuse(now clock.Time, r conf.Refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if r.Endpoint.IsValid() {
+		t.sessions.refuse(now, r.Endpoint, r.For)
+		t.senders.take(r.Endpoint)
+		return
+	}
 	t.keys.refuse(now, r.Key, r.For)
 	t.initiations.take(r.Key)
 }
@@ -111,6 +119,8 @@ func (t *Table) Clear() {
 func (t *Table) clear() {
 	t.keys = asked[key.Public]{}
 	t.initiations = recent[key.Public, Initiation]{}
+	t.sessions = asked[netip.AddrPort]{}
+	t.senders = recent[netip.AddrPort, wire.Endpoint]{}
 }
 
 // asked has the subjects of a kind that were reported or refused.

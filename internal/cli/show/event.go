@@ -24,6 +24,7 @@ type JSONEvent struct {
 	Initiator bool    `json:"initiator,omitempty"`
 	Renewed   bool    `json:"renewed,omitempty"`
 	After     float64 `json:"after,omitempty"` // in seconds
+	Stamp     string  `json:"stamp,omitempty"`
 	Count     uint64  `json:"count,omitempty"`
 	Cause     string  `json:"cause,omitempty"`
 	Reason    string  `json:"reason,omitempty"`
@@ -45,6 +46,9 @@ func EventJSON(name, run string, e *conf.Event) JSONEvent {
 	}
 	if e.Endpoint.IsValid() {
 		out.Endpoint = e.Endpoint.String()
+	}
+	if !e.Stamp.IsZero() {
+		out.Stamp = e.Stamp.String()
 	}
 	if e.By.PID != 0 {
 		out.UID = &e.By.UID

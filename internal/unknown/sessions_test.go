@@ -1,0 +1,115 @@
+package unknown
+
+import (
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"wgd/conf"
+	"wgd/internal/clock"
+	"wgd/internal/wire"
+)
+
+func sender(i int) wire.Endpoint {
+	a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return wire.NewEndpoint(netip.AddrPortFrom(a, 5), netip.MustParseAddr("192.0.2.1"), 2)
+}
+
+// A flood of data for no session from 100,000 endpoints, twice in half a minute, is
+// reported within the limits, each endpoint once, in bounded memory. It takes nothing from
+// the limits of unknown keys.
+func TestFloodOfUnknownSessions(t *testing.T) {
+	const senders = 100_000
+	table := New()
+	s := table.Subscribe()
+	seen := map[netip.AddrPort]int{}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	now := start
+	for range 2 {
+		for i := range senders {
+			if i%512 == 0 {
+				list, _ := waitingFor(s)
+				for _, w := range list {
+					seen[w.Endpoint]++
+				}
+			}
+			table.Session(now, sender(i))
+			now = now.Add(150 * time.Microsecond)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	for e, n := range seen {
+		if n != 1 {
+			t.Fatalf("%v was reported %d times within a minute", e, n)
+		}
+	}
+	if n := len(seen); n < reportBurst || n > reportBurst+int(now.Sub(start)/reportInterval) {
+		t.Errorf("%d endpoints reported in %v", n, now.Sub(start))
+	}
+	if table.senders.len() > table.sessions.recent.len() || table.sessions.recent.len() > maxReported {
+		t.Errorf("%d endpoints, and sources of %d", table.sessions.recent.len(), table.senders.len())
+	}
+	if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > 32<<20 {
+		t.Errorf("%d bytes", used)
+	}
+	if !table.Key(now, publicKey(1), someone) {
+		t.Error("an unknown key is not reported")
+	}
+	runtime.KeepAlive(seen)
+}
+
+// The address at which data has arrived is known for a minute, until a peer is set to the
+// endpoint. Then the endpoint is not reported for some seconds.
+func TestSenderOfUnknownSession(t *testing.T) {
+	table := New()
+	s := table.Subscribe()
+	table.Session(start, sender(1))
+	other := sender(1)
+	other.Source = netip.MustParseAddr("192.0.2.7")
+	now := start.Add(time.Millisecond)
+	table.Session(now, other)
+	if from, at, ok := table.TakeSession(now, other.Remote); !ok || from != other || at != now {
+		t.Errorf("%+v at %v, %v", from, at, ok)
+	}
+	if _, _, ok := table.TakeSession(now, other.Remote); ok {
+		t.Error("taken twice")
+	}
+	waitingFor(s)
+	for _, c := range []struct {
+		after    time.Duration
+		reported int
+	}{{4 * time.Second, 0}, {2 * time.Second, 1}, {30 * time.Second, 0}} {
+		now = now.Add(c.after)
+		table.Session(now, other)
+		if list, _ := waitingFor(s); len(list) != c.reported {
+			t.Errorf("%v later: %+v", c.after, list)
+		}
+	}
+	if _, _, ok := table.TakeSession(now.Add(conf.MaxRefusal), other.Remote); ok {
+		t.Error("the address of a minute ago is used")
+	}
+	table.Session(now, sender(2))
+	table.Refuse(now, conf.Refusal{Endpoint: sender(2).Remote, For: time.Second})
+	if _, _, ok := table.TakeSession(now, sender(2).Remote); ok {
+		t.Error("the address is kept after a refusal")
+	}
+}
+
+// Data for no session costs no memory: neither without a subscriber, nor when it was
+// reported before.
+func TestUnknownSessionAllocatesNothing(t *testing.T) {
+	table, now := New(), clock.Time(start)
+	one := func() { table.Session(now, sender(1)) }
+	if n := testing.AllocsPerRun(100, one); n != 0 {
+		t.Errorf("without a subscriber: %v allocations", n)
+	}
+	table.Subscribe()
+	one()
+	if n := testing.AllocsPerRun(100, one); n != 0 {
+		t.Errorf("after the first: %v allocations", n)
+	}
+}
