@@ -16,6 +16,9 @@ type Status struct {
 	PrivateKey key.Private
 	// PublicKey belongs to PrivateKey; the zero key means none.
 	PublicKey key.Public
+	// KeysWithheld reports that the status was requested by a program that may
+	// only read: PrivateKey and the preshared keys are zero, whatever they are.
+	KeysWithheld bool
 	// ListenPort is the UDP port; 0 means none yet.
 	ListenPort uint16
 	// FirewallMark is the mark (SO_MARK) of all outgoing datagrams; 0 means
@@ -58,6 +61,21 @@ func (s *Status) Erase() {
 	}
 }
 
+// Withhold erases the secret keys in s, for a program that may only read.
+// Copies of s share them.
+func (s *Status) Withhold() {
+	s.KeysWithheld = true
+	for i := range s.Peers {
+		p := &s.Peers[i]
+		p.PresharedKeyWithheld = !p.PresharedKey.IsZero()
+	}
+	s.Erase()
+	s.PrivateKey = key.Private{}
+	for i := range s.Peers {
+		s.Peers[i].PresharedKey = key.Preshared{}
+	}
+}
+
 // A PathMTUSource is how the MTU of a path is known.
 type PathMTUSource string
 
@@ -75,6 +93,9 @@ type PeerStatus struct {
 	Name string
 	// PresharedKey is mixed into the handshakes; the zero key means none.
 	PresharedKey key.Preshared
+	// PresharedKeyWithheld reports that there is a preshared key, and that
+	// PresharedKey is zero because of Status.KeysWithheld.
+	PresharedKeyWithheld bool
 	// Endpoint is where the next datagram is sent. It is invalid (see
 	// netip.AddrPort.IsValid) if it is not known.
 	Endpoint netip.AddrPort

@@ -31,7 +31,7 @@ func start(t *testing.T, status conf.Status) *controltest.Target {
 	t.Helper()
 	controltest.UseTempDir(t, &control.Dir)
 	target := controltest.New(status)
-	server, err := control.Listen("wg0")
+	server, err := control.Listen("wg0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

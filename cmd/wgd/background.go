@@ -7,16 +7,21 @@ import (
 	"os/exec"
 
 	"wgd/internal/sys/process"
+	"wgd/internal/sys/unixsocket"
 )
 
 // background starts this program again as a daemon, and waits until it is ready or has
-// reported why it will not be.
-func background(name string) error {
+// reported why it will not be. The readers are those of readGroup.
+func background(name string, readers *unixsocket.Group) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("cannot find this program, to start it in the background: %w: use -f", err)
 	}
-	cmd := exec.Command(self, "--foreground", "--", name)
+	words := []string{"--foreground"}
+	if readers != nil {
+		words = append(words, fmt.Sprintf("--%s=%d", optReadGroup.Long, readers.ID))
+	}
+	cmd := exec.Command(self, append(words, "--", name)...)
 	// Warnings while it starts go to this program's standard error, which the daemon
 	// then leaves, unless LOG_LEVEL requests messages.
 	cmd.Stderr = os.Stderr

@@ -51,7 +51,7 @@ func serveCaptured(t *testing.T, raw []byte) *captured {
 	serveTargets(t)
 	status := conf.Status{Name: "wg0", Peers: []conf.PeerStatus{{PublicKey: key.Public{1}, Name: "B"}, {PublicKey: key.Public{2}}}}
 	target := &captured{Target: controltest.New(status), raw: raw}
-	server, err := control.Listen("wg0")
+	server, err := control.Listen("wg0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

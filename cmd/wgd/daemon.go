@@ -14,6 +14,7 @@ import (
 	"wgd/internal/netsetup"
 	"wgd/internal/sys/process"
 	"wgd/internal/sys/tun"
+	"wgd/internal/sys/unixsocket"
 	"wgd/wg"
 )
 
@@ -33,10 +34,14 @@ func runInterface(c *cli.Call) error {
 	if c.Has(optForeground.Long) || os.Getenv(envForeground) == "1" {
 		return serve(c, name)
 	}
+	readers, err := readGroup(c)
+	if err != nil {
+		return err
+	}
 	done := c.Progress("waiting for the interface")
 	defer done()
 	passed := os.Getenv(envTUN) != ""
-	err := background(name)
+	err = background(name, readers)
 	if passed {
 		return err
 	}
@@ -52,7 +57,14 @@ func serve(c *cli.Call, name string) error {
 	ctx, stop := process.UntilTerminated()
 	defer stop()
 	created := os.Getenv(envTUN) != ""
-	err = runUntilEnd(ctx, name, c.Stderr, func() error {
+	readers, err := readGroup(c)
+	if err != nil {
+		if parent.Notify(err) {
+			return cli.Status(1)
+		}
+		return err
+	}
+	err = runUntilEnd(ctx, name, readers, c.Stderr, func() error {
 		created = true
 		if parent.Waiting() && !keepsOutput() {
 			if err := process.DiscardStderr(); err != nil {
@@ -73,7 +85,7 @@ func serve(c *cli.Call, name string) error {
 
 // runUntilEnd runs the interface until ctx is done or the interface is deleted. It calls
 // ready when the interface and the control socket exist.
-func runUntilEnd(ctx context.Context, name string, stderr io.Writer, ready func() error) error {
+func runUntilEnd(ctx context.Context, name string, readers *unixsocket.Group, stderr io.Writer, ready func() error) error {
 	processors := processors()
 	device, err := process.Inherited(envTUN)
 	if err != nil {
@@ -85,7 +97,7 @@ func runUntilEnd(ctx context.Context, name string, stderr io.Writer, ready func(
 	}
 	log := openLog(stderr, name)
 	// Listen first, because that fails if another daemon uses the name.
-	server, err := listen(name)
+	server, err := listen(name, readers)
 	if err != nil {
 		return err
 	}
@@ -132,13 +144,13 @@ func wait(ctx context.Context, w *wg.Interface, served <-chan error, log *logger
 	}
 }
 
-func listen(name string) (*control.Server, error) {
+func listen(name string, readers *unixsocket.Group) (*control.Server, error) {
 	file, err := process.Inherited(envControl)
 	if err != nil {
 		return nil, err
 	}
 	if file != nil {
-		return control.FromFile(file, name)
+		return control.FromFile(file, name, readers)
 	}
-	return control.Listen(name)
+	return control.Listen(name, readers)
 }

@@ -11,6 +11,7 @@ import (
 	"wgd/internal/control"
 	"wgd/internal/netsetup"
 	"wgd/internal/sys/process"
+	"wgd/internal/sys/unixsocket"
 )
 
 var optForeground = cli.Option{Long: "foreground", Short: 'f', Text: "stay in the foreground, with messages on standard error"}
@@ -108,10 +109,11 @@ func (f *foreground) takeDown(ctx context.Context) error {
 
 // An ownDaemon is the daemon of an interface, in this process.
 type ownDaemon struct {
-	stderr io.Writer
-	cancel context.CancelFunc // nil: it has not been started
-	ended  chan struct{}      // is closed when it has ended
-	err    error              // why; may be read after that
+	stderr  io.Writer
+	readers *unixsocket.Group
+	cancel  context.CancelFunc // nil: it has not been started
+	ended   chan struct{}      // is closed when it has ended
+	err     error              // why; may be read after that
 }
 
 // start starts it, and returns when the interface exists.
@@ -121,7 +123,7 @@ func (d *ownDaemon) start(name string) error {
 	ready := make(chan struct{})
 	go func() {
 		defer close(d.ended)
-		d.err = runUntilEnd(ctx, name, d.stderr, func() error { close(ready); return nil })
+		d.err = runUntilEnd(ctx, name, d.readers, d.stderr, func() error { close(ready); return nil })
 	}()
 	select {
 	case <-ready:
@@ -147,6 +149,7 @@ func (d *ownDaemon) stop() error {
 
 // use makes d the daemon of the session's interface.
 func (s *session) use(d *ownDaemon) {
+	d.readers = s.readers
 	s.kernel.Start = d.start
 	s.setup.System = hosted{s.kernel, d}
 }

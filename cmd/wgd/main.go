@@ -31,11 +31,12 @@ func command() *cli.Command {
 			"PEER": "the name of a peer, or the digits that wgconfig(8) shows if it has none",
 		},
 		Complete: map[string]func(before []string) []string{
-			"CONF": completeConf,
-			"FILE": func([]string) []string { return []string{cli.FilesHere} },
-			"DIR":  func([]string) []string { return []string{cli.FilesHere} },
-			"NAME": completeRunning,
-			"PEER": completePeer,
+			"CONF":  completeConf,
+			"FILE":  func([]string) []string { return []string{cli.FilesHere} },
+			"DIR":   func([]string) []string { return []string{cli.FilesHere} },
+			"NAME":  completeRunning,
+			"PEER":  completePeer,
+			"GROUP": completeGroup,
 		},
 		Files: []cli.Entry{
 			{Term: "/dev/net/tun", Text: "where the interface comes from"},
@@ -131,7 +132,7 @@ func forms() []cli.Form {
 			Syntax:  "NAME",
 			Example: "wgd wg0",
 			Summary: "start the interface NAME",
-			Options: []cli.Option{optForeground},
+			Options: []cli.Option{optForeground, optReadGroup},
 			Text: []string{"Without -f, the command returns when the interface and its control socket exist. " +
 				"A word after -- is always a name: wgd -- demo."},
 			Run: runInterface,

@@ -31,7 +31,8 @@ var proxyForm = cli.Form{
 		cli.Option{Long: optReady, Value: "LISTEN", Text: "serve an HTTP page that is 200 while the last handshake of every peer is younger than 180 s, and 503 otherwise"},
 		cli.Option{Long: optPing, Value: "HOST", Text: "send four echo requests, print the answers as ping(8) does, and end"},
 		cli.Option{Long: optName, Value: "NAME", Text: "the name of the tunnel, instead of that of the file"},
-		cli.Option{Long: optSocket, Value: "PATH", Text: "the path of the control socket, which ends in NAME.sock"}),
+		cli.Option{Long: optSocket, Value: "PATH", Text: "the path of the control socket, which ends in NAME.sock"},
+		optReadGroup),
 	Text: proxyText,
 	Run:  runProxy,
 }
@@ -79,6 +80,9 @@ func runProxy(c *cli.Call) error {
 	}
 	p := &proxyRun{call: c, path: path, name: name}
 	if p.typed, err = typedServices(c); err != nil {
+		return err
+	}
+	if p.readers, err = readGroup(c); err != nil {
 		return err
 	}
 	return p.run()

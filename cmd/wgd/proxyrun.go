@@ -17,6 +17,7 @@ import (
 	"wgd/internal/proxyconf"
 	"wgd/internal/sys/mark"
 	"wgd/internal/sys/process"
+	"wgd/internal/sys/unixsocket"
 	"wgd/internal/tunnelfile"
 )
 
@@ -25,6 +26,7 @@ type proxyRun struct {
 	call       *cli.Call
 	path, name string
 	typed      []proxyconf.Service // those of the command line
+	readers    *unixsocket.Group   // of the control socket; nil: none
 
 	log    *logger
 	tunnel *stackTunnel
@@ -389,9 +391,9 @@ func (p *proxyRun) listenControl() (*control.Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		return control.ListenAt(path, p.name)
+		return control.ListenAt(path, p.name, p.readers)
 	}
-	server, err := control.Listen(p.name)
+	server, err := control.Listen(p.name, p.readers)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		p.call.Warnf("%s: there is no control socket: %v: or give its path with --socket", p.name, err)

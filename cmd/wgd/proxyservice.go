@@ -194,7 +194,7 @@ func listenUnix(path string) (net.Listener, error) {
 			return nil, errors.New("another program listens on this socket: choose another path")
 		}
 	}
-	l, err := unixsocket.Make(path)
+	l, err := unixsocket.Make(path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"wgd/internal/nameserver"
 	"wgd/internal/netsetup"
 	"wgd/internal/sys/link"
+	"wgd/internal/sys/unixsocket"
 	"wgd/internal/wgconf"
 )
 
@@ -77,6 +78,8 @@ type session struct {
 	kernel  *netsetup.Kernel
 	setup   netsetup.Setup
 	release func() // the lock
+
+	readers *unixsocket.Group // of the control socket of a daemon that is started
 }
 
 // begin keeps others from changing the interface, until end.
@@ -95,7 +98,8 @@ func begin(c *cli.Call, name string) (*session, error) {
 		info, err := links.Get(name)
 		return info.Index, err
 	}
-	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, DNS: nameserver.Open(netsetup.Folder(), index), Start: background}, release: release}
+	s := &session{call: c, name: name, kernel: &netsetup.Kernel{Links: links, DNS: nameserver.Open(netsetup.Folder(), index)}, release: release}
+	s.kernel.Start = func(name string) error { return background(name, s.readers) }
 	s.setup = netsetup.Setup{Store: store, System: s.kernel, Note: s.note,
 		Warn: func(warning error) { c.Warnf("%s: %v", name, warning) }}
 	return s, nil

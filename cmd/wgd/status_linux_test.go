@@ -27,7 +27,7 @@ func serveTargets(t *testing.T, list ...conf.Status) map[string]*controltest.Tar
 	targets := map[string]*controltest.Target{}
 	for _, status := range list {
 		target := controltest.New(status)
-		server, err := control.Listen(status.Name)
+		server, err := control.Listen(status.Name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ var upForm = cli.Form{
 	Syntax:  "up CONF",
 	Example: "wgd up wg0",
 	Summary: "bring up the interface that a configuration file describes",
-	Options: []cli.Option{optForeground, optVerbose},
+	Options: []cli.Option{optForeground, optVerbose, optReadGroup},
 	Text:    upText,
 	Run:     runUp,
 }
@@ -70,6 +70,10 @@ func runUp(c *cli.Call) error {
 // up brings the interface up. Its daemon is d, or if that is nil, a process in the
 // background. If anything fails, up undoes everything.
 func up(ctx context.Context, c *cli.Call, path, name string, d *ownDaemon) error {
+	readers, err := readGroup(c)
+	if err != nil {
+		return err
+	}
 	file, err := load(c, path)
 	if err != nil {
 		return err
@@ -81,6 +85,7 @@ func up(ctx context.Context, c *cli.Call, path, name string, d *ownDaemon) error
 		return explainRights(name, c.Arg("CONF"), err)
 	}
 	defer s.end()
+	s.readers = readers
 	if d != nil {
 		s.use(d)
 	}

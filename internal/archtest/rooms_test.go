@@ -135,7 +135,7 @@ var rooms = map[string]room{
 	"internal/sys/term/termtest":   {forTests: true, third: []string{unix}},
 	"internal/sys/file":            {third: []string{unix}},
 	"internal/sys/mark":            {third: []string{unix}},
-	"internal/sys/unixsocket":      {},
+	"internal/sys/unixsocket":      {third: []string{unix}},
 	"internal/sys/answer":          {third: []string{unix}},
 	"internal/sys/inotify":         {third: []string{unix}},
 	"internal/sys/resolved":        {third: []string{unix, dbus}},

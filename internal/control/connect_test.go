@@ -161,11 +161,11 @@ func TestConnectWithDataMeanwhile(t *testing.T) {
 // A daemon that ends before its answer, or has ended, is recognized.
 func TestEnded(t *testing.T) {
 	path := t.TempDir() + "/wg7.sock"
-	server, err := ListenAt(path, "wg7")
+	server, err := ListenAt(path, "wg7", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ListenAt(path, "wg7"); !errors.Is(err, ErrRunning) {
+	if _, err := ListenAt(path, "wg7", nil); !errors.Is(err, ErrRunning) {
 		t.Errorf("a second daemon: got %v, want ErrRunning", err)
 	}
 	client, err := Dial(path)

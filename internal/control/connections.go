@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"wgd/internal/uapi"
 )
 
 const (
@@ -63,7 +66,8 @@ func (c *timedConn) Write(b []byte) (n int, err error) {
 // A connection is one of the server's connections.
 type connection struct {
 	timedConn
-	pool *connections
+	pool   *connections
+	rights rights
 
 	// Guarded by pool.mu.
 	lastActive time.Time // last time when bytes were received or sent; at first, when it was accepted
@@ -111,7 +115,12 @@ func (c *connection) setWorking(working bool) {
 func (c *connection) stream() bool {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
-	if c.pool.streams >= max(c.pool.max/4, 1) {
+	limit := max(c.pool.max/4, 1)
+	if c.pool.streams >= limit {
+		return false
+	}
+	// Those who may only read leave half of them to the others.
+	if c.rights != allRights && c.pool.readers(func(c *connection) bool { return c.streaming }) >= max(limit/2, 1) {
 		return false
 	}
 	c.streaming = true
@@ -137,12 +146,21 @@ func newConnections(limit int) *connections {
 }
 
 // add adds a connection. If there are too many, it waits until one ends or can be
-// evicted. It returns nil if the server is closed.
-func (c *connections) add(conn net.Conn) *connection {
+// evicted. It returns nil if the server is closed, or if those who may only read have all
+// connections that they can have: the others must not wait for them.
+func (c *connections) add(conn net.Conn, rights rights) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if rights != allRights && !c.closed && !c.roomForReader() {
+		c.mu.Unlock()
+		conn.SetWriteDeadline(time.Now().Add(idleTime))
+		uapi.WriteResult(bufio.NewWriter(conn), uapi.EIO, "too many programs read the state of this interface: end one of them")
+		conn.Close()
+		c.mu.Lock()
+		return nil
+	}
 	for !c.closed && len(c.open) >= c.max {
-		wait := c.evict()
+		wait := c.evict(allRights)
 		if wait == 0 {
 			continue
 		}
@@ -159,18 +177,35 @@ func (c *connections) add(conn net.Conn) *connection {
 		conn.Close()
 		return nil
 	}
-	added := &connection{timedConn: timedConn{Conn: conn}, pool: c, lastActive: time.Now()}
+	added := &connection{timedConn: timedConn{Conn: conn}, pool: c, rights: rights, lastActive: time.Now()}
 	c.open[added] = struct{}{}
 	c.serving.Add(1)
 	return added
 }
 
-// evict closes the connection that has been idle for the longest time. If none
-// has been idle for idleTime, it returns the time after which one may have been.
-func (c *connections) evict() (wait time.Duration) {
+// roomForReader reports whether one who may only read can have another connection. They
+// have at most half of them, and replace only their own.
+func (c *connections) roomForReader() bool {
+	return len(c.open) < c.max && c.readers(func(*connection) bool { return true }) < max(c.max/2, 1) || c.evict(mayRead) == 0
+}
+
+// readers counts the connections of those who may only read, as far as count says so.
+func (c *connections) readers(count func(*connection) bool) (n int) {
+	for conn := range c.open {
+		if conn.rights != allRights && count(conn) {
+			n++
+		}
+	}
+	return n
+}
+
+// evict closes the connection that has been idle for the longest time, of those that
+// have at most these rights. If none has been idle for idleTime, it returns the time after
+// which one may have been.
+func (c *connections) evict(limit rights) (wait time.Duration) {
 	var idlest *connection
 	for conn := range c.open {
-		if !conn.working && !conn.streaming && (idlest == nil || conn.lastActive.Before(idlest.lastActive)) {
+		if conn.rights <= limit && !conn.working && !conn.streaming && (idlest == nil || conn.lastActive.Before(idlest.lastActive)) {
 			idlest = conn
 		}
 	}
@@ -190,7 +225,7 @@ func (c *connections) evict() (wait time.Duration) {
 func (c *connections) evictIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.evict()
+	c.evict(allRights)
 }
 
 // remove closes a connection whose goroutine is about to end.

@@ -31,7 +31,7 @@ func useTempDir(t testing.TB) string {
 // serve starts a server that ends with the test.
 func serve(t testing.TB, name string, target control.Target) *control.Server {
 	t.Helper()
-	server, err := control.Listen(name)
+	server, err := control.Listen(name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func dial(t testing.TB, name string) *control.Client {
 // leaves no files.
 func TestSocketFile(t *testing.T) {
 	dir := useTempDir(t)
-	server, err := control.Listen("wg0")
+	server, err := control.Listen("wg0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestSocketFile(t *testing.T) {
 func TestSecondListenFails(t *testing.T) {
 	useTempDir(t)
 	serve(t, "wg0", controltest.New(conf.Status{}))
-	_, err := control.Listen("wg0")
+	_, err := control.Listen("wg0", nil)
 	if err == nil || !strings.Contains(err.Error(), "wg0 is already running") {
 		t.Errorf("second Listen: got %v, want that wg0 is already running", err)
 	}
@@ -110,7 +110,7 @@ func TestConcurrentListen(t *testing.T) {
 		var servers []*control.Server
 		for range 8 {
 			group.Go(func() {
-				if s, err := control.Listen("wg0"); err == nil {
+				if s, err := control.Listen("wg0", nil); err == nil {
 					mu.Lock()
 					servers = append(servers, s)
 					mu.Unlock()
@@ -152,7 +152,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 // daemon that has replaced its own.
 func TestCloseRemovesOnlyItsOwnSocket(t *testing.T) {
 	dir := useTempDir(t)
-	server, err := control.Listen("wg0")
+	server, err := control.Listen("wg0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestNoSuchInterface(t *testing.T) {
 		if _, err := control.Dial(bad); !errors.Is(err, conf.ErrInvalid) {
 			t.Errorf("Dial(%q): %v", bad, err)
 		}
-		if _, err := control.Listen(bad); !errors.Is(err, conf.ErrInvalid) {
+		if _, err := control.Listen(bad, nil); !errors.Is(err, conf.ErrInvalid) {
 			t.Errorf("Listen(%q): %v", bad, err)
 		}
 	}
@@ -194,7 +194,7 @@ func TestNothingLeaks(t *testing.T) {
 	before := descriptors(t)
 	goroutines := runtime.NumGoroutine()
 	for i := range 300 {
-		server, err := control.Listen("wg0")
+		server, err := control.Listen("wg0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +240,7 @@ func descriptors(t *testing.T) int {
 // after the parent has released it.
 func TestInheritedSocket(t *testing.T) {
 	dir := useTempDir(t)
-	parent, err := control.Listen("wg0")
+	parent, err := control.Listen("wg0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestInheritedSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := control.FromFile(file, "wg0")
+	child, err := control.FromFile(file, "wg0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestInheritedSocket(t *testing.T) {
 		t.Errorf("the socket still exists after Close: %v", err)
 	}
 	plain, _ := os.Open(os.DevNull)
-	if _, err := control.FromFile(plain, "wg0"); err == nil || !strings.Contains(err.Error(), "is not a listening unix socket: give the descriptor of one") {
+	if _, err := control.FromFile(plain, "wg0", nil); err == nil || !strings.Contains(err.Error(), "is not a listening unix socket: give the descriptor of one") {
 		t.Errorf("FromFile of a file that is not a socket: %v", err)
 	}
 }

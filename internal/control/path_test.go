@@ -27,7 +27,7 @@ func (r *reloading) Reload() error {
 func serveAt(t *testing.T, target Target) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "sockets", "wg7.sock")
-	server, err := ListenAt(path, "wg7")
+	server, err := ListenAt(path, "wg7", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestSocketByItsPath(t *testing.T) {
 	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) != 1 {
 		t.Errorf("beside the socket: %v, %v, want nothing, the folder may be that of others too", files, err)
 	}
-	if _, err := ListenAt(path, "wg7"); err == nil || !strings.Contains(err.Error(), "wg7 is already running, with the control socket "+path) {
+	if _, err := ListenAt(path, "wg7", nil); err == nil || !strings.Contains(err.Error(), "wg7 is already running, with the control socket "+path) {
 		t.Errorf("a second daemon: %v", err)
 	}
 	if _, err := StatusOf(filepath.Join(filepath.Dir(path), "wg8.sock")); !errors.Is(err, ErrNotRunning) {
@@ -70,7 +70,7 @@ func TestSocketByItsPath(t *testing.T) {
 // A socket whose path no other command would accept is refused.
 func TestSocketPathIsOneForOthers(t *testing.T) {
 	for _, name := range []string{"ctl", "wg7.socket", "not a name.sock", ".sock"} {
-		server, err := ListenAt(filepath.Join(t.TempDir(), name), "wg7")
+		server, err := ListenAt(filepath.Join(t.TempDir(), name), "wg7", nil)
 		if err == nil {
 			server.Close()
 		}
@@ -86,7 +86,7 @@ func TestSocketReplacesNoFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("[Interface]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server, err := ListenAt(path, "wg7")
+	server, err := ListenAt(path, "wg7", nil)
 	if err == nil {
 		server.Close()
 	}

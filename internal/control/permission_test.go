@@ -27,7 +27,7 @@ func TestPermissionDenied(t *testing.T) {
 		os.Stdout.WriteString("error: " + err.Error() + "\n")
 		_, err = control.Dial(os.Getenv("WGD_TEST_DIAL_AT"))
 		os.Stdout.WriteString("error: " + err.Error() + "\n")
-		_, err = control.ListenAt(os.Getenv("WGD_TEST_LISTEN_AT"), "wg1")
+		_, err = control.ListenAt(os.Getenv("WGD_TEST_LISTEN_AT"), "wg1", nil)
 		os.Stdout.WriteString("error: " + err.Error() + "\n")
 		return
 	}
@@ -46,7 +46,7 @@ func TestPermissionDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := shared + "/wg2.sock"
-	server, err := control.ListenAt(elsewhere, "wg2")
+	server, err := control.ListenAt(elsewhere, "wg2", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestSocketOfAnOrdinaryUser(t *testing.T) {
 	if names, err := control.Names(); err != nil || !slices.Equal(names, []string{"wg0"}) {
 		t.Errorf("names: got %v, %v", names, err)
 	}
-	if _, err := control.Listen("wg0"); err == nil {
+	if _, err := control.Listen("wg0", nil); err == nil {
 		t.Error("a second daemon has the same name")
 	}
 }

@@ -30,6 +30,9 @@ type Server struct {
 	listener    listener
 	socketInfo  os.FileInfo // of our socket file, so that Close removes no other; nil if there is none
 	connections *connections
+	readers     *unixsocket.Group // may read; nil: no group may
+	readings    chan struct{}     // has an element for each answer to a get of theirs
+	peerOf      func(net.Conn) (unixsocket.Peer, error)
 }
 
 // listener is a *net.UnixListener, except in tests on virtual time.
@@ -39,19 +42,20 @@ type listener interface {
 	File() (*os.File, error)
 }
 
-// Listen makes the socket of an interface, with mode 0600. It replaces a socket
+// Listen makes the socket of an interface, with mode 0600, or 0660 for a group of readers
+// (nil: none), whose members may read the state without secret keys. It replaces a socket
 // that no daemon listens on, and returns an error if one does.
 //
 // A lock keeps two daemons with the same name from replacing each other's socket.
-func Listen(name string) (*Server, error) {
+func Listen(name string, readers *unixsocket.Group) (*Server, error) {
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
 	}
-	return ListenAt(filepath.Join(dirs()[0], name+suffix), name)
+	return ListenAt(filepath.Join(dirs()[0], name+suffix), name, readers)
 }
 
 // ListenAt is like Listen, with another path of the socket.
-func ListenAt(path, name string) (*Server, error) {
+func ListenAt(path, name string, readers *unixsocket.Group) (*Server, error) {
 	if unixsocket.Unsupported != nil {
 		return nil, explain(name, path, unixsocket.Unsupported)
 	}
@@ -62,6 +66,9 @@ func ListenAt(path, name string) (*Server, error) {
 	}
 	if err := makeDir(dir); err != nil {
 		return nil, explainListen(name, dir, err)
+	}
+	if err := checkPassable(name, dir, readers); err != nil {
+		return nil, err
 	}
 	lock, err := flock.ExclusiveTemporary(path + ".lock")
 	if err != nil {
@@ -74,11 +81,11 @@ func ListenAt(path, name string) (*Server, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %s is a file that is no socket: choose another path for the control socket, or remove the file", name, path)
 	}
-	listener, err := unixsocket.Make(path)
+	listener, err := unixsocket.Make(path, readers)
 	if err != nil {
 		return nil, explainListen(name, dir, err)
 	}
-	return newServer(name, path, listener)
+	return newServer(name, path, listener, readers)
 }
 
 // ErrRunning is matched (errors.Is) by the error of Listen if a daemon listens there.
@@ -103,6 +110,24 @@ func makeDir(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
+// checkPassable returns an error if no reader could get to a socket in the folder.
+func checkPassable(name, dir string, readers *unixsocket.Group) error {
+	if readers == nil {
+		return nil
+	}
+	if dir, err := filepath.Abs(dir); err == nil {
+		for ; dir != "/"; dir = filepath.Dir(dir) {
+			// A group may also be let in by an access control list, of which the bits of the
+			// folder's group show the most that it grants.
+			if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o011 == 0 {
+				return fmt.Errorf("%s: the group %s cannot reach the control socket, because only the owner of %s may pass through it (mode %#o): chmod it to 755, or choose another folder",
+					name, readers.Name, dir, info.Mode().Perm())
+			}
+		}
+	}
+	return nil
+}
+
 // checkNotRunning returns an error if a daemon listens on the interface's socket.
 func checkNotRunning(name, path string) error {
 	conn, err := net.DialTimeout("unix", path, pauseTimeout)
@@ -122,7 +147,11 @@ func checkNotRunning(name, path string) error {
 // explain turns an error of a system call into a sentence. The path is that of the socket.
 func explain(name, path string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return &permissionError{name, path, err}
+		sentence := fmt.Sprintf("%s: permission denied on %s: do this as root", name, path)
+		if g, ok := unixsocket.GroupOf(path); ok {
+			sentence += fmt.Sprintf(", or, to read only, as a member of the group %s (a session has the groups of its login)", g.Name)
+		}
+		return &permissionError{sentence, err}
 	}
 	return fmt.Errorf("%s: control socket: %w", name, err)
 }
@@ -141,19 +170,17 @@ func explainListen(name, dir string, err error) error {
 // A permissionError is a permission error as a sentence, without the text of the
 // system's error.
 type permissionError struct {
-	name, path string
-	err        error
+	sentence string
+	err      error
 }
 
-func (e *permissionError) Error() string {
-	return fmt.Sprintf("%s: permission denied on %s: do this as root", e.name, e.path)
-}
+func (e *permissionError) Error() string { return e.sentence }
 
 func (e *permissionError) Unwrap() error { return e.err }
 
-// FromFile makes a Server from an inherited listening socket (WG_UAPI_FD). It
-// closes f.
-func FromFile(f *os.File, name string) (*Server, error) {
+// FromFile makes a Server from an inherited listening socket (WG_UAPI_FD), whose mode and
+// group are the business of who made it. It closes f.
+func FromFile(f *os.File, name string, readers *unixsocket.Group) (*Server, error) {
 	defer f.Close()
 	if err := conf.ValidInterfaceName(name); err != nil {
 		return nil, err
@@ -167,17 +194,18 @@ func FromFile(f *os.File, name string) (*Server, error) {
 		return nil, fmt.Errorf("%s: the inherited control socket is not a listening unix socket: give the descriptor of one (WG_UAPI_FD)", name)
 	}
 	unix.SetUnlinkOnClose(false)
-	return newServer(name, SocketPath(name), unix)
+	return newServer(name, SocketPath(name), unix, readers)
 }
 
-func newServer(name, path string, listener *net.UnixListener) (*Server, error) {
+func newServer(name, path string, listener *net.UnixListener, readers *unixsocket.Group) (*Server, error) {
 	socketInfo, err := os.Lstat(path)
 	if err != nil {
 		// An inherited socket need not be in the directory.
 		socketInfo = nil
 	}
 	limit := min(maxConnections, process.MaxFiles()/2)
-	return &Server{name: name, path: path, listener: listener, socketInfo: socketInfo, connections: newConnections(limit)}, nil
+	return &Server{name: name, path: path, listener: listener, socketInfo: socketInfo, connections: newConnections(limit),
+		readers: readers, readings: make(chan struct{}, maxReadings), peerOf: peerOf}, nil
 }
 
 // Path returns the path of the socket.
@@ -193,7 +221,7 @@ func (s *Server) Serve(t Target) error {
 		conn, err := s.listener.Accept()
 		switch {
 		case err == nil:
-			if c := s.connections.add(conn); c != nil {
+			if c := s.connections.add(conn, s.rightsOf(conn)); c != nil {
 				go func() {
 					defer s.connections.remove(c)
 					s.serveConn(c, t)
@@ -215,9 +243,11 @@ func (s *Server) Serve(t Target) error {
 // acceptPause is the time between an error of Accept and the next attempt.
 const acceptPause = 50 * time.Millisecond
 
-// serveConn answers the requests of one connection, one after the other.
+// serveConn answers the requests of one connection, one after the other, as far as its
+// rights permit them.
 func (s *Server) serveConn(conn *connection, t Target) {
 	requests := uapi.NewDecoder(conn)
+	requests.Permit(func(operation string) *uapi.Error { return s.permit(conn.rights, operation) })
 	requests.BeforeRead(func(begun bool) { conn.mayPause = !begun })
 	answers := pacedWriter{w: conn}
 	answer := bufio.NewWriterSize(&answers, answerBuffer)
@@ -238,11 +268,7 @@ func (s *Server) serveConn(conn *connection, t Target) {
 		case err != nil:
 			return
 		case request.Get:
-			var status conf.Status
-			conn.work(func() { status = t.Status() })
-			answers.pacer.Begin()
-			err = uapi.WriteStatus(answer, &status)
-			status.Erase()
+			err = s.status(conn, &answers, answer, t)
 		case request.Summary:
 			err = s.writeSummary(conn, answer, t)
 		case request.Connect != "":

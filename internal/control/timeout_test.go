@@ -241,7 +241,7 @@ func TestStatuses(t *testing.T) {
 	}
 	defer silent.Close()
 	for _, name := range []string{"wg1", "wg3"} {
-		server, err := Listen(name)
+		server, err := Listen(name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

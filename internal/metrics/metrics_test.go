@@ -22,7 +22,7 @@ import (
 // serve makes a target a running interface, until stop is called.
 func serve(t *testing.T, name string, target *controltest.Target) (stop func()) {
 	t.Helper()
-	server, err := control.Listen(name)
+	server, err := control.Listen(name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestInterfacesComeAndGo(t *testing.T) {
 // if its peers are read in between.
 func TestOldDaemonIsReportedOnce(t *testing.T) {
 	controltest.UseTempDir(t, &control.Dir)
-	server, err := control.Listen("wg0")
+	server, err := control.Listen("wg0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

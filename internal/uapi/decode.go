@@ -40,6 +40,7 @@ type Decoder struct {
 	peer     *conf.PeerChange // the current peer; nil before the first
 	prefixes int              // allowed IPs in the request so far
 	started  bool             // the first line of the request has been read
+	permit   func(operation string) *Error
 }
 
 // NewDecoder returns a Decoder that reads from r.
@@ -53,6 +54,11 @@ func NewDecoder(r io.Reader) *Decoder {
 func (d *Decoder) BeforeRead(f func(begun bool)) {
 	d.lines.beforeRead = func() { f(d.started || !d.lines.atEnd()) }
 }
+
+// Permit sets a function that is called with the name in the first line of each request,
+// also if there is no such operation. If it returns an error, the request is refused with
+// that, and nothing of it is parsed or kept.
+func (d *Decoder) Permit(f func(operation string) *Error) { d.permit = f }
 
 // Next returns the next request. After an *Error, which refuses a request, the
 // next one can be read: the refused one was read to its end, and nothing of it is
@@ -73,6 +79,25 @@ func (d *Decoder) Next() (Request, error) {
 		// Refused rather than ignored, so that a client that sends only an empty line
 		// gets an answer (B54).
 		return Request{}, refusef(EPROTO, "an empty request: begin with get=1 or set=1")
+	}
+	if refusal := d.permitted(line); refusal != nil {
+		return Request{}, d.refuse(refusal)
+	}
+	return d.operation(line)
+}
+
+// permitted returns why the operation in the first line of a request is not permitted.
+func (d *Decoder) permitted(line []byte) *Error {
+	if d.permit == nil {
+		return nil
+	}
+	name, _, _ := bytes.Cut(line, []byte{'='})
+	return d.permit(string(name))
+}
+
+// operation reads the rest of a request, according to its first line.
+func (d *Decoder) operation(line []byte) (Request, error) {
+	switch {
 	case string(line) == "get=1":
 		return Request{Get: true}, d.nothingMore("get=1")
 	case string(line) == "summary=1":

@@ -52,6 +52,33 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
+// FuzzPermit: however requests look, a decoder that permits get returns nothing else, and
+// calls the others what their first line calls them.
+func FuzzPermit(f *testing.F) {
+	f.Add([]byte(fullRequest + "get=1\n\n"))
+	f.Add([]byte("get=1\nset=1\n\n"))
+	f.Add([]byte("=\nset=1\n\nget\n\nget=2\n\nget=1\n\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := uapi.NewDecoder(bytes.NewReader(data))
+		no := &uapi.Error{Errno: uapi.EPERM, Sentence: "no"}
+		d.Permit(func(operation string) *uapi.Error {
+			if operation == "get" {
+				return nil
+			}
+			return no
+		})
+		for {
+			request, err := d.Next()
+			if err == nil && !reflect.DeepEqual(request, uapi.Request{Get: true}) {
+				t.Fatalf("permitted: %+v", request)
+			}
+			if refused := (*uapi.Error)(nil); err != nil && !errors.As(err, &refused) {
+				return
+			}
+		}
+	})
+}
+
 // checkCapture encodes and decodes a request for a capture.
 func checkCapture(t *testing.T, c *conf.Capture) {
 	t.Helper()

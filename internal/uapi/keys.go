@@ -59,6 +59,26 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			clear(value)
 			return err
 		}},
+	{name: "own_public_key", value: hexKey, meaning: "the public key that belongs to the private key, in place of it if keys_withheld is 1. Absent while there is none",
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.KeysWithheld && !s.PublicKey.IsZero() {
+				o.public(name, &s.PublicKey)
+			}
+		},
+		read: func(s *conf.Status, _ string, value []byte) (err error) {
+			s.PublicKey, err = key.ParsePublicHex(string(value))
+			return err
+		}},
+	{name: "keys_withheld", value: "0 or 1", meaning: "whether the client may only read, and so does not get private_key and each preshared_key that is not zero. Absent while it is 0",
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.KeysWithheld {
+				o.bit(name, true)
+			}
+		},
+		read: func(s *conf.Status, _ string, value []byte) error {
+			s.KeysWithheld = string(value) == "1"
+			return nil
+		}},
 	{name: "listen_port", value: "0 to 65535", meaning: "the UDP port; 0: any that is free. Absent while there is none",
 		encode: func(o *out, name string, c *conf.Change) { optional(o, name, c.ListenPort) },
 		decode: func(d *Decoder, name string, value []byte) error {

@@ -15,9 +15,11 @@ import (
 // request and in the answer of the round-trip tests, as far as it can.
 func TestEveryKey(t *testing.T) {
 	var answer, request bytes.Buffer
-	s, c := status(t), fullChange(t)
-	if err := uapi.WriteStatus(bufio.NewWriter(&answer), &s); err != nil {
-		t.Fatal(err)
+	c := fullChange(t)
+	for _, s := range []conf.Status{status(t), withheld(t)} {
+		if err := uapi.WriteStatus(bufio.NewWriter(&answer), &s); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := uapi.WriteChange(bufio.NewWriter(&request), &c); err != nil {
 		t.Fatal(err)
@@ -56,6 +58,8 @@ func TestEveryKey(t *testing.T) {
 func TestEveryFieldHasAKey(t *testing.T) {
 	s, c := status(t), fullChange(t)
 	s.Name = "not in the language: the client knows the interface's name"
+	s.KeysWithheld = withheld(t).KeysWithheld
+	s.Peers[0].PresharedKeyWithheld = withheld(t).Peers[0].PresharedKeyWithheld
 	for _, v := range []reflect.Value{
 		reflect.ValueOf(s), reflect.ValueOf(s.Peers[0]), reflect.ValueOf(c),
 		// All peers merged, because a removed peer has no other fields.

@@ -60,11 +60,25 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			d.peer.PresharedKey = &preshared
 			return nil
 		},
-		answer: func(o *out, name string, p *conf.PeerStatus) { o.secret(name, p.PresharedKey.AppendHex) },
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if !p.PresharedKeyWithheld {
+				o.secret(name, p.PresharedKey.AppendHex)
+			}
+		},
 		read: func(p *conf.PeerStatus, _ string, value []byte) (err error) {
 			p.PresharedKey, err = key.ParsePresharedHex(string(value))
 			clear(value)
 			return err
+		}},
+	{name: "preshared_key_withheld", value: "0 or 1", meaning: "whether there is a preshared key, which this client may not see. Absent while it is 0",
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.PresharedKeyWithheld {
+				o.bit(name, true)
+			}
+		},
+		read: func(p *conf.PeerStatus, _ string, value []byte) error {
+			p.PresharedKeyWithheld = string(value) == "1"
+			return nil
 		}},
 	{name: "protocol_version", value: "1", meaning: "the version of WireGuard's protocol",
 		decode: func(_ *Decoder, name string, value []byte) error {

@@ -26,6 +26,7 @@ const MaxLine = 4096
 // Error numbers of Linux, which wg prints with strerror(3). On the socket they
 // are negative, as in wireguard-go.
 const (
+	EPERM      = 1
 	EIO        = 5
 	EINVAL     = 22
 	EPROTO     = 71

@@ -330,7 +330,7 @@ func status(t testing.TB) conf.Status {
 
 // TestGetRoundTrip: the client reads the status that the daemon wrote.
 func TestGetRoundTrip(t *testing.T) {
-	for _, want := range []conf.Status{status(t), {}, {Tunables: conf.DefaultTunables()}} {
+	for _, want := range []conf.Status{status(t), withheld(t), {}, {Tunables: conf.DefaultTunables()}} {
 		var text bytes.Buffer
 		if err := uapi.WriteStatus(bufio.NewWriter(&text), &want); err != nil {
 			t.Fatal(err)

@@ -45,7 +45,7 @@ func serve(t *testing.T, name string, n int) (target *controltest.Target, stop f
 			AllowedIPs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)}})
 	}
 	target = controltest.New(status)
-	server, err := control.Listen(name)
+	server, err := control.Listen(name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

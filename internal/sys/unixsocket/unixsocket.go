@@ -1,4 +1,5 @@
-// Package unixsocket makes unix sockets that only their owner may use.
+// Package unixsocket makes unix sockets that only their owner may use, and a group if it is
+// admitted. It tells who has connected.
 package unixsocket
 
 import (
@@ -16,10 +17,11 @@ const maxPath = 107
 // of its own there.
 const maxFolder = maxPath - len("/.new-4294967295/s")
 
-// Make listens on a socket with mode 0600. It replaces what is at the path, so the caller
-// looks first. The socket is made in a folder that no other user may enter, gets its mode,
-// and then moves to its path. Closing the listener does not remove it.
-func Make(path string) (*net.UnixListener, error) {
+// Make listens on a socket with mode 0600, or 0660 for a group (nil: none). It replaces what
+// is at the path, so the caller looks first. The socket is made in a folder that no other
+// user may enter, gets its group and mode, and then moves to its path. Closing the listener
+// does not remove it.
+func Make(path string, group *Group) (*net.UnixListener, error) {
 	if Unsupported != nil {
 		return nil, Unsupported
 	}
@@ -39,6 +41,9 @@ func Make(path string) (*net.UnixListener, error) {
 	}
 	listener.SetUnlinkOnClose(false)
 	err = os.Chmod(temporary, 0o600)
+	if err == nil && group != nil {
+		err = admit(temporary, *group)
+	}
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}

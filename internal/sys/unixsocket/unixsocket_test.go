@@ -18,7 +18,7 @@ func TestMake(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Make(path)
+	l, err := Make(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,17 +44,17 @@ func TestLongPath(t *testing.T) {
 	if err := os.Mkdir(longest, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Make(longest + "/" + strings.Repeat("s", maxPath-maxFolder-1))
+	l, err := Make(longest+"/"+strings.Repeat("s", maxPath-maxFolder-1), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
 	for _, path := range []string{longest + "d/s", longest + "/" + strings.Repeat("s", maxPath-maxFolder)} {
-		if _, err := Make(path); err == nil || !strings.Contains(err.Error(), "choose a shorter one") {
+		if _, err := Make(path, nil); err == nil || !strings.Contains(err.Error(), "choose a shorter one") {
 			t.Errorf("%d bytes: %v", len(path), err)
 		}
 	}
-	if _, err := Make(filepath.Join(dir, "none", "s")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Make(filepath.Join(dir, "none", "s"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that does not exist: %v", err)
 	}
 }
@@ -64,7 +64,7 @@ func TestUnsupported(t *testing.T) {
 	defer func() { Unsupported = nil }()
 	Unsupported = errors.New("not here")
 	path := filepath.Join(t.TempDir(), "s")
-	if _, err := Make(path); err != Unsupported {
+	if _, err := Make(path, nil); err != Unsupported {
 		t.Errorf("got %v, want %v", err, Unsupported)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
