@@ -63,6 +63,9 @@ func showPrivateKey(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	if status.KeysWithheld {
+		return fmt.Errorf("%s: this user may read the state, but not the private key: do this as root", status.Name)
+	}
 	if c.Has(optJSON.Long) {
 		return c.PrintJSON(show.PrivateKeyJSON(&status))
 	}

@@ -78,6 +78,9 @@ func (s *session) save() (changed bool, err error) {
 		return false, err
 	}
 	defer status.Erase()
+	if status.KeysWithheld {
+		return false, fmt.Errorf("%s: the daemon does not give its keys to this user, so nothing is saved: do this as root", s.name)
+	}
 	to, notes, err := tunnelfile.Save(from, record.Tunnel, &status)
 	if err != nil {
 		return false, fmt.Errorf("%s: nothing is saved: %w", path, err)

@@ -101,7 +101,7 @@ func PeerJSON(p *conf.PeerStatus, name string, e explain.Peer, secrets bool) JSO
 		Name:                name,
 		Named:               p.Name != "",
 		PublicKey:           p.PublicKey.Base64(),
-		HasPresharedKey:     !p.PresharedKey.IsZero(),
+		HasPresharedKey:     !p.PresharedKey.IsZero() || p.PresharedKeyWithheld,
 		AllowedIPs:          p.AllowedIPs,
 		PersistentKeepalive: p.PersistentKeepalive,
 		RxBytes:             p.RxBytes,
@@ -119,7 +119,7 @@ func PeerJSON(p *conf.PeerStatus, name string, e explain.Peer, secrets bool) JSO
 	if p.Endpoint.IsValid() {
 		out.Endpoint = nullIfEmpty(p.Endpoint.String())
 	}
-	if secrets && out.HasPresharedKey {
+	if secrets && !p.PresharedKey.IsZero() {
 		out.PresharedKey = nullIfEmpty(p.PresharedKey.Base64())
 	}
 	if !p.LastHandshake.IsZero() {

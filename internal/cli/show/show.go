@@ -82,6 +82,8 @@ func presharedText(p *conf.PeerStatus, secrets bool) string {
 	switch {
 	case !secrets:
 		return "(hidden)"
+	case p.PresharedKeyWithheld:
+		return "(withheld: this user may not read it)"
 	case p.PresharedKey.IsZero():
 		return "(none)"
 	}
