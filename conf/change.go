@@ -25,6 +25,10 @@ type Change struct {
 	// through the tunnel agree on is reduced to what the MTU carries. It is at
 	// first.
 	MSSClamp *bool
+	// LentLimit is how many peers may be lent (see PeerChange.Lent); 0 means any
+	// number. If there are more, those that have sent nothing for longest are removed,
+	// as if they had been idle for too long.
+	LentLimit *uint32
 	// Tunables are the tunables to change.
 	Tunables TunablesChange
 	// ReplacePeers removes all peers that Peers does not name.
@@ -79,6 +83,10 @@ type PeerChange struct {
 	// refused as a replay. A Stamp that is not greater than the one known changes
 	// nothing.
 	Stamp *Stamp
+	// Lent is the time in whole seconds after which the peer is removed if it has no
+	// session and nothing is received from it. It begins again when Lent is set, and
+	// when the interface goes up. 0 means that the peer stays.
+	Lent *uint32
 	// PersistentKeepalive is the time in whole seconds, 1 to 65535, after
 	// which a keepalive is sent if nothing else was sent or received. 0 turns
 	// it off.

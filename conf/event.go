@@ -36,11 +36,14 @@ type Event struct {
 	// After is the duration of a handshake; with PeerBack, the time since PeerQuiet.
 	After time.Duration
 	// Stamp is the greatest stamp of initiations that was received from the peer, with
-	// HandshakeDone if the peer began the handshake; the zero Stamp means none.
+	// HandshakeDone if the peer began the handshake, and with PeerReturned; the zero
+	// Stamp means none.
 	Stamp Stamp
+	// RxBytes and TxBytes are those of PeerStatus, with PeerReturned.
+	RxBytes, TxBytes uint64
 	// Count is the number of packets, with PacketsDropped.
 	Count uint64
-	// Cause is a word for Reason, with HandshakeFailed, SessionEnded and
+	// Cause is a word for Reason, with HandshakeFailed, SessionEnded, PeerReturned and
 	// PacketsDropped.
 	Cause string
 	// Reason says why, or what. It is for a person.
@@ -108,6 +111,8 @@ const (
 	// SessionEnded: the peer had a session, and has none now. Without a peer, the
 	// sessions of all peers have ended.
 	SessionEnded EventKind = "session-ended"
+	// PeerReturned: the peer was lent, and was removed because of Cause: idle, or limit.
+	PeerReturned EventKind = "returned"
 	// NameFailed: the name of the peer's endpoint cannot be looked up.
 	NameFailed EventKind = "name-failed"
 	// NameFound: after NameFailed, the name is found again.

@@ -27,6 +27,8 @@ type Status struct {
 	// NoMSSClamp reports that the maximum segment size of TCP connections is
 	// left as it is.
 	NoMSSClamp bool
+	// LentLimit is how many peers may be lent; 0 means any number.
+	LentLimit uint32
 	// MTU is the MTU of the interface in bytes.
 	MTU int
 	// Up reports whether the interface is up.
@@ -112,6 +114,9 @@ type PeerStatus struct {
 	// Stamp is the greatest stamp of initiations that was received from the peer, or
 	// set; the zero Stamp means none.
 	Stamp Stamp
+	// Lent is the time in whole seconds after which the peer is removed if it has no
+	// session and nothing is received from it; 0 means that it stays.
+	Lent uint32
 	// PersistentKeepalive is the interval in whole seconds; 0 means off.
 	PersistentKeepalive uint16
 	// AllowedIPs are the prefixes of the peer.

@@ -43,15 +43,18 @@ type Event struct {
 	// HandshakeFailed; with PeerBack, the time since PeerQuiet.
 	After time.Duration
 	// Stamp is the greatest stamp of initiations that was received from the peer, with
-	// HandshakeDone if the peer began the handshake; the zero Stamp means none.
+	// HandshakeDone if the peer began the handshake, and with PeerReturned; the zero
+	// Stamp means none.
 	Stamp conf.Stamp
+	// RxBytes and TxBytes are those of conf.PeerStatus, with PeerReturned.
+	RxBytes, TxBytes uint64
 	// Count is the number of packets, with PacketsDropped.
 	Count uint64
 	// Cause is Reason as a word for programs, such as "no-answer", with
-	// HandshakeFailed, SessionEnded and PacketsDropped. The manual of the control socket lists the
+	// HandshakeFailed, SessionEnded, PeerReturned and PacketsDropped. The manual of the control socket lists the
 	// words; later versions may have more.
 	Cause string
-	// Reason says why, with Faulted, HandshakeFailed, SessionEnded,
+	// Reason says why, with Faulted, HandshakeFailed, SessionEnded, PeerReturned,
 	// PacketsDropped and NameFailed, or what has changed,
 	// with ConfigurationChanged. It is for a person.
 	Reason string
@@ -110,6 +113,8 @@ const (
 	// 5 minutes. The Peer is set if all packets were from that peer and this is known;
 	// the Endpoint, if it is known, is the sender of the last one.
 	PacketsDropped
+	// PeerReturned: the peer was lent, and was removed because of Cause: idle, or limit.
+	PeerReturned
 )
 
 var eventKinds = [...]string{
@@ -118,6 +123,7 @@ var eventKinds = [...]string{
 	PeerQuiet: "peer-quiet", SessionEnded: "session-ended",
 	NameFailed: "name-failed", NameFound: "name-found", EventsMissed: "events-missed",
 	ConfigurationChanged: "configuration-changed", PeerBack: "peer-back", PacketsDropped: "packets-dropped",
+	PeerReturned: "returned",
 }
 
 // String returns the kind as a word, such as "up" or "handshake-done".
@@ -254,13 +260,13 @@ func (s *events) take(seq uint64) (e Event, wait <-chan struct{}, ok bool) {
 var peerKinds = map[engine.EventKind]EventKind{
 	engine.HandshakeDone: HandshakeDone, engine.HandshakeFailed: HandshakeFailed, engine.EndpointMoved: EndpointMoved,
 	engine.PeerQuiet: PeerQuiet, engine.PeerBack: PeerBack, engine.SessionEnded: SessionEnded, engine.NameFailed: NameFailed, engine.NameFound: NameFound,
-	engine.PacketsDropped: PacketsDropped,
+	engine.PacketsDropped: PacketsDropped, engine.PeerReturned: PeerReturned,
 }
 
 // peerEvent emits an event of the engine.
 func (s *events) peerEvent(e engine.Event) {
 	s.emit(Event{
 		Kind: peerKinds[e.Kind], Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint.Remote,
-		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Stamp: conf.Stamp(e.Stamp), Count: e.Count, Cause: e.Cause, Reason: e.Reason,
+		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Stamp: conf.Stamp(e.Stamp), RxBytes: e.RxBytes, TxBytes: e.TxBytes, Count: e.Count, Cause: e.Cause, Reason: e.Reason,
 	})
 }

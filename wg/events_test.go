@@ -183,7 +183,7 @@ func TestEventKinds(t *testing.T) {
 		}
 		seen[k.String()] = true
 	}
-	if got := (PacketsDropped + 1).String(); got != "unknown" {
+	if got := (PeerReturned + 1).String(); got != "unknown" {
 		t.Errorf("got %q, want unknown", got)
 	}
 }
@@ -214,4 +214,25 @@ func TestConfigurationChanged(t *testing.T) {
 		}
 		break
 	}
+}
+
+// A lent peer that nothing is received from leaves, with an event that says how it was used.
+func TestEventOfLentPeer(t *testing.T) {
+	w := open(t, "10.2.0.1/32")
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	public, stamp, second := key.Public{1}, conf.Stamp{1, 2}, uint32(1)
+	events := w.Events(ctx)
+	if err := w.Apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: public, Stamp: &stamp, Lent: &second}}}); err != nil {
+		t.Fatal(err)
+	}
+	for e := range events {
+		if e.Kind == PeerReturned {
+			if e.Peer != public || e.Stamp != stamp || e.Cause != "idle" || e.Reason == "" || len(w.Status().Peers) != 0 {
+				t.Errorf("%+v, with %d peers", e, len(w.Status().Peers))
+			}
+			return
+		}
+	}
+	t.Error("the peer does not leave")
 }

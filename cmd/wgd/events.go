@@ -39,6 +39,6 @@ func eventValue(e *wg.Event) conf.Event {
 	return conf.Event{
 		Seq: e.Seq, Time: e.Time.Round(0), SinceBoot: e.SinceBoot, Kind: conf.EventKind(e.Kind.String()),
 		Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint, Initiator: e.Initiator, Renewed: e.Renewed,
-		After: e.After, Stamp: e.Stamp, Count: e.Count, Cause: e.Cause, Reason: e.Reason, Missed: e.Missed, By: e.By,
+		After: e.After, Stamp: e.Stamp, RxBytes: e.RxBytes, TxBytes: e.TxBytes, Count: e.Count, Cause: e.Cause, Reason: e.Reason, Missed: e.Missed, By: e.By,
 	}
 }

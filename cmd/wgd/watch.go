@@ -36,7 +36,7 @@ var watchForm = cli.Form{
 		"Each event has a number, which begins with 1 when a daemon starts, and each run of a daemon has a word. The daemon keeps the latest 1,024 events. A reader that is too slow is told how many it missed; " +
 			"the tunnel never waits for it. --since takes a number, or RUN:SEQ; if the daemon was restarted after that RUN, it begins with the first event of the new one.",
 		"With --json, each event is an object in a line, with the fields `interface`, `run`, `seq`, `time`, `since_boot` (seconds on the clock that is never set), `kind`, `text` (the sentence) and, where they apply, `public_key`, `name`, `endpoint`, `initiator`, `renewed`, " +
-			"`after` (seconds), `stamp` (of the peer's initiation, as the control socket has it), `count`, `cause`, `reason`, `missed`, `pid`, `uid` and `command`. The kinds are those of the control socket, and `end` when a daemon has ended.",
+			"`after` (seconds), `stamp` (of the peer's initiation, as the control socket has it), `rx_bytes`, `tx_bytes`, `count`, `cause`, `reason`, `missed`, `pid`, `uid` and `command`. The kinds are those of the control socket, and `end` when a daemon has ended.",
 		"With --log, the events that the daemons still keep come first, but none that the file has already. A file of 10 MB becomes FILE.1, FILE.1 becomes FILE.2, and so on to FILE.5. " +
 			"If the file cannot be written, as on a full disk, a warning says so, and it is tried again each second; meanwhile the daemon keeps the events. One process at a time can write to the file. It begins with a line of the kind `watch-started`.",
 	},

@@ -2,6 +2,7 @@ package core
 
 import (
 	"net/netip"
+	"time"
 
 	"wgd/conf"
 	"wgd/internal/allowedips"
@@ -33,6 +34,10 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	for i := range c.Peers {
 		e.peer(&c.Peers[i])
 	}
+	if c.LentLimit != nil {
+		m.lentLimit = *c.LentLimit
+	}
+	e.keepLimit()
 	e.publish()
 	if c.ListenPort != nil {
 		m.port = *c.ListenPort
@@ -184,6 +189,9 @@ func (e *edit) peer(c *conf.PeerChange) {
 	e.allow(p, c.AllowedIPs)
 	if c.PersistentKeepalive != nil {
 		e.setKeepalive(p, *c.PersistentKeepalive)
+	}
+	if c.Lent != nil {
+		m.lend(e.now, p, time.Duration(*c.Lent)*time.Second)
 	}
 }
 

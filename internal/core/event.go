@@ -23,6 +23,7 @@ const (
 	NameNotFound                        // lookups of the name fail: Why
 	NameFound                           // they do not fail any more
 	EndpointChanged                     // Endpoint is the new one, which the configuration does not say
+	Returned                            // it was lent, and leaves: Cause, Endpoint, Stamp
 
 	events // the number of events, plus one
 )
@@ -42,6 +43,7 @@ var eventNames = [events]string{
 	NameNotFound:       "the name of the endpoint does not resolve",
 	NameFound:          "the name of the endpoint resolves again",
 	EndpointChanged:    "the endpoint has changed",
+	Returned:           "the peer was lent, and is removed",
 }
 
 // String returns the event as a text for logs.
@@ -52,8 +54,8 @@ func (e Event) String() string {
 	return eventNames[e]
 }
 
-// Cause is the reason why an initiation was sent or refused, a handshake given up, or
-// a session lost.
+// Cause is the reason why an initiation was sent or refused, a handshake given up, a
+// session lost, or a peer returned.
 type Cause uint8
 
 // The causes. NoCause is the cause of anything that needs no explanation.
@@ -77,6 +79,10 @@ const (
 	PeerRemoved
 	AllRemoved
 	KeyReplaced
+
+	// Causes of returning a lent peer.
+	Idle
+	TooMany
 
 	// Causes of refusing a message.
 	NotAuthentic
@@ -102,6 +108,8 @@ var causeNames = [causes]string{
 	PeerRemoved:    "the peer was removed",
 	AllRemoved:     "all peers were removed",
 	KeyReplaced:    "the private key was replaced",
+	Idle:           "it had no session and sent nothing for as long as it was lent",
+	TooMany:        "there are more lent peers than the limit, and it sent nothing for longest",
 	NotAuthentic:   "it does not authenticate: it is forged, or was made with other keys or another preshared key",
 	UnknownKey:     "no peer has this public key",
 	Replayed:       "its timestamp is not newer than the last",

@@ -35,8 +35,9 @@ type host struct {
 
 	reserved wire.TAI64N
 	accepted map[key.Public]wire.TAI64N
-	replies  int      // cookie replies sent
-	events   []string // what happened, see logEvent
+	replies  int        // cookie replies sent
+	events   []string   // what happened, see logEvent
+	returned conf.Stamp // of the last lent peer that was returned
 	reported reported
 	jobs     []*Job
 	hold     bool // append jobs to jobs instead of running them
@@ -143,6 +144,9 @@ func (h *host) drain() {
 		case Forget:
 			delete(h.accepted, out.PublicKey)
 		case Log:
+			if out.Event == Returned {
+				h.returned = conf.Stamp(out.Stamp)
+			}
 			h.logEvent(&out)
 			h.reported.check(h.w.t, &out)
 		}

@@ -59,6 +59,8 @@ type Machine struct {
 	list       memberList
 	names      map[string]*member // of those that have one
 	looks      lookHeap
+	lent       lentHeap
+	lentLimit  uint32       // of len(lent); 0: none
 	observed   observe.List // conf.UnknownKey
 	stamps     stamps
 	searches   map[*member]*search     // in progress
@@ -99,6 +101,7 @@ func (m *Machine) Up(now clock.Now) {
 		m.resolver.Resume()
 	}
 	m.reserveStamps(now)
+	m.relend(now)
 	for p := range m.list.all() {
 		p.keepaliveOwed = p.shared.PersistentKeepalive() > 0
 		p.wanted = p.shared.HasStaged()

@@ -33,6 +33,8 @@ type member struct {
 	presharedChanges uint32
 	allowed          []netip.Prefix // normalized, in the order of addition
 
+	lease lease
+
 	// Our own handshake with it, and why.
 	own *initiation // nil: none is in progress
 	rekey
@@ -87,6 +89,7 @@ func (m *Machine) add(public key.Public) *member {
 func (m *Machine) remove(p *member) {
 	m.beforeChange(p)
 	m.quiet(p)
+	m.unlend(p)
 	m.setEndpointName(p, "", "", 0)
 	p.removed = true
 	rx, tx := p.shared.Bytes()

@@ -37,7 +37,7 @@ type Output struct {
 	Message   []byte
 	Size      int
 	Job       *Job
-	Stamp     wire.TAI64N // with SessionBegun: the greatest received from Peer, if it initiated
+	Stamp     wire.TAI64N // with SessionBegun if Peer initiated, and with Returned: the greatest received from it
 
 	// With Log, and with Send of an initiation.
 	Event             Event

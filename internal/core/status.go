@@ -62,6 +62,7 @@ func (m *Machine) copyInterface(s *conf.Status, now clock.Now) {
 	s.ListenPort = m.port
 	s.FirewallMark = m.mark
 	s.NoMSSClamp = m.keepMSS
+	s.LentLimit = m.lentLimit
 	s.Up = m.up
 	s.Tunables = m.tunables
 	s.Observations = m.observed.AppendStatus(nil, now)
@@ -78,6 +79,7 @@ func (p *member) status(now clock.Now) conf.PeerStatus {
 		PathMTUSource:       pathSources[source],
 		EndpointName:        p.endpoint.text,
 		Stamp:               conf.Stamp(p.accepted),
+		Lent:                uint32(p.lease.life / time.Second),
 		PersistentKeepalive: uint16(p.shared.PersistentKeepalive() / time.Second),
 		AllowedIPs:          slices.Clone(p.allowed),
 	}

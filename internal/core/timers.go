@@ -49,7 +49,7 @@ type duty struct {
 }
 
 // duties are in the order in which they are done: one may make a later one due,
-// but not an earlier one.
+// but not an earlier one. The last one may remove the peer.
 var duties = [...]duty{
 	{lostAt, loseExpired},
 	{eraseAt, eraseOld},
@@ -62,6 +62,7 @@ var duties = [...]duty{
 	{wantedAt, beginHandshake},
 	{searchAt, searchNext},
 	{pauseAt, probeInPause},
+	{returnAt, returnIdle},
 }
 
 // NextTimeout returns when to call Timeout, or clock.Never.
@@ -100,6 +101,9 @@ func (m *Machine) look(now clock.Now, p *member) {
 		if duties[i].when(m, p) <= now.Mono {
 			duties[i].do(m, now, p)
 		}
+	}
+	if p.removed {
+		return
 	}
 	next := m.nextLook(now, p)
 	m.schedule(p, next)
@@ -147,6 +151,7 @@ func eraseAt(_ *Machine, p *member) clock.Time {
 }
 
 func eraseOld(m *Machine, _ clock.Now, p *member) {
+	p.lease.since = max(p.lease.since, p.sessionsEnd())
 	m.eraseSessions(p)
 	m.logEvent(p, Output{Event: KeysErased})
 }

@@ -21,6 +21,7 @@ const (
 	NameFailed   // Reason
 	NameFound
 	PacketsDropped // Cause, Reason, Count; Peer, if all were from one; Endpoint of the last
+	PeerReturned   // Cause, Reason, Stamp, RxBytes, TxBytes
 )
 
 // An Event is a change of the state of a peer.
@@ -32,7 +33,9 @@ type Event struct {
 	Initiator bool
 	Renewed   bool
 	After     time.Duration
-	Stamp     wire.TAI64N // the greatest received from the peer, if it began the handshake
+	Stamp     wire.TAI64N // the greatest received from the peer, if it began the handshake or is returned
+	RxBytes   uint64
+	TxBytes   uint64
 	Count     uint64
 	Cause     string // a word
 	Reason    string
@@ -44,6 +47,7 @@ var kinds = map[core.Event]EventKind{
 	core.PeerQuiet: PeerQuiet, core.PeerBack: PeerBack,
 	core.EndpointFound: EndpointMoved, core.EndpointChanged: EndpointMoved,
 	core.NameNotFound: NameFailed, core.NameFound: NameFound,
+	core.Returned: PeerReturned,
 }
 
 // report reports an output of the machine that changes the state of a peer.
@@ -58,6 +62,9 @@ func (e *Engine) report(out *core.Output) {
 	switch event.Kind {
 	case HandshakeFailed, SessionEnded:
 		event.Cause, event.Reason = causeWords[out.Cause], out.Cause.String()
+	case PeerReturned:
+		event.Cause, event.Reason = causeWords[out.Cause], out.Cause.String()
+		event.RxBytes, event.TxBytes = out.Peer.Bytes()
 	case NameFailed:
 		event.Reason = out.Why
 	}

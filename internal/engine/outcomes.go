@@ -22,6 +22,7 @@ var causeWords = map[core.Cause]string{
 	core.NoAnswer: "no-answer", core.NoWayToSpeak: "no-endpoint-or-key", core.LowOrder: "low-order", core.NotAuthentic: "not-authentic",
 	core.UnknownKey: "unknown-key", core.Replayed: "replayed", core.TooSoon: "too-soon", core.Changed: "configuration-changed",
 	core.Expired: "expired", core.PeerRemoved: "removed", core.AllRemoved: "all-removed", core.KeyReplaced: "private-key-replaced",
+	core.Idle: "idle", core.TooMany: "limit",
 }
 
 // outcomeTable lists what outcomes counts.

@@ -37,7 +37,7 @@ func (d *Difference) Empty() bool { return len(d.Lines) == 0 }
 // What the file says counts. Where it says nothing, what a hook or another command has
 // set stays, and what an earlier version of the file had goes. An endpoint is compared
 // with that of the earlier version, because a peer may have moved since then; and a peer
-// that the file does not have goes, unless a hook of wgd up has added it.
+// that the file does not have goes, unless a hook of wgd up has added it, or it was lent.
 func Compare(file *wgconf.File, known *Known, live *conf.Status) *Difference {
 	d := &Difference{}
 	full := file.Change()
@@ -59,6 +59,9 @@ func Compare(file *wgconf.File, known *Known, live *conf.Status) *Difference {
 	before, now, wanted := known.peers(), livePeers(live), filePeers(file)
 	for i := range live.Peers {
 		p := &live.Peers[i]
+		if p.Lent != 0 {
+			continue // it comes and goes by itself
+		}
 		if old := before[p.PublicKey]; wanted[p.PublicKey] == nil && (old == nil || old.InFile) {
 			d.Change.Peers = append(d.Change.Peers, conf.PeerChange{PublicKey: p.PublicKey, Remove: true})
 			d.line("remove the peer %s", called(p.Name, p.PublicKey))

@@ -109,6 +109,9 @@ func TestCompare(t *testing.T) {
 			s.ListenPort, s.Peers[0].PersistentKeepalive, s.Peers[0].AllowedIPs = 7, 9, nil
 		}, []string{"set the listen port 1234", "peer A: set the persistent keepalive 25", "peer A: set the allowed IPs 10.0.0.0/24, 10.1.0.0/24"}},
 		{"somebody has removed a peer", nil, func(s *conf.Status) { s.Peers = s.Peers[1:] }, []string{"add the peer A"}},
+		{"a peer was lent", nil, func(s *conf.Status) {
+			s.Peers = append(s.Peers, conf.PeerStatus{PublicKey: key.Public{31: 9}, Lent: 60})
+		}, nil},
 		{"somebody has added a peer", nil, func(s *conf.Status) { s.Peers = append(s.Peers, conf.PeerStatus{PublicKey: key.Public{31: 9}}) }, []string{"remove the peer 00000000"}},
 	} {
 		before := parse(t, base)

@@ -34,7 +34,7 @@ func Save(file *wgconf.File, known *Known, live *conf.Status) (saved *wgconf.Fil
 		to.Peers = append(to.Peers, p)
 	}
 	for i := range live.Peers {
-		if p := &live.Peers[i]; there[p.PublicKey] == nil && s.known[p.PublicKey] == nil {
+		if p := &live.Peers[i]; p.Lent == 0 && there[p.PublicKey] == nil && s.known[p.PublicKey] == nil {
 			to.Peers = append(to.Peers, wgconf.Peer{PublicKey: p.PublicKey, Name: p.Name, PresharedKey: p.PresharedKey,
 				AllowedIPs: slices.Clone(p.AllowedIPs), Endpoint: endpointOf(p), PersistentKeepalive: p.PersistentKeepalive})
 		}

@@ -74,6 +74,9 @@ func TestSave(t *testing.T) {
 		{"the port", func(s *conf.Status) { s.ListenPort = 1300 }, []string{"PostUp = wg set %i fwmark 7\n", "PostUp = wg set %i fwmark 7\nListenPort = 1300\n"}, ""},
 		{"the mark", func(s *conf.Status) { s.FirewallMark = 8 }, []string{"PostUp = wg set %i fwmark 7\n", "PostUp = wg set %i fwmark 7\nFwMark = 0x8\n"}, ""},
 		{"a keepalive", func(s *conf.Status) { s.Peers[0].PersistentKeepalive = 9 }, []string{"= 25", "= 9"}, ""},
+		{"a lent peer", func(s *conf.Status) {
+			s.Peers = append(s.Peers, conf.PeerStatus{PublicKey: key.Public{31: 9}, Lent: 60})
+		}, nil, ""},
 		{"no keepalive", func(s *conf.Status) { s.Peers[0].PersistentKeepalive = 0 }, []string{"PersistentKeepalive = 25\n", ""}, ""},
 		{"no preshared key", func(s *conf.Status) { s.Peers[0].PresharedKey = none }, []string{"PresharedKey = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA8=\n", ""}, ""},
 		{"a preshared key", func(s *conf.Status) { s.Peers[2].PresharedKey = s.Peers[0].PresharedKey },

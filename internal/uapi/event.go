@@ -80,7 +80,7 @@ var eventRows = []row[struct{}, conf.Event]{
 	{name: "after_nsec", value: "a number", meaning: "the duration of the handshake, or with peer-back the time since peer-quiet, in nanoseconds",
 		answer: durationLine(func(e *conf.Event) *time.Duration { return &e.After }),
 		read:   readDuration(func(e *conf.Event) *time.Duration { return &e.After })},
-	{name: "stamp", value: hexStamp, meaning: "with handshake-done, if the peer began the handshake: the greatest timestamp of initiations that was received from it",
+	{name: "stamp", value: hexStamp, meaning: "with handshake-done, if the peer began the handshake, and with returned: the greatest timestamp of initiations that was received from it",
 		answer: func(o *out, name string, e *conf.Event) {
 			if !e.Stamp.IsZero() {
 				o.text(name, e.Stamp.String())
@@ -94,6 +94,12 @@ var eventRows = []row[struct{}, conf.Event]{
 			e.Stamp = *stamp
 			return nil
 		}},
+	{name: "rx_bytes", value: "a number", meaning: "with returned: bytes received from the peer",
+		answer: countLine(func(e *conf.Event) *uint64 { return &e.RxBytes }),
+		read:   readCount(func(e *conf.Event) *uint64 { return &e.RxBytes })},
+	{name: "tx_bytes", value: "a number", meaning: "with returned: bytes sent to it",
+		answer: countLine(func(e *conf.Event) *uint64 { return &e.TxBytes }),
+		read:   readCount(func(e *conf.Event) *uint64 { return &e.TxBytes })},
 	{name: "count", value: "a number", meaning: "with packets-dropped: how many packets",
 		answer: countLine(func(e *conf.Event) *uint64 { return &e.Count }),
 		read:   readCount(func(e *conf.Event) *uint64 { return &e.Count })},

@@ -21,7 +21,7 @@ func fullEvent() conf.Event {
 	return conf.Event{
 		Seq: 7, Time: time.Unix(1_795_937_400, 123), SinceBoot: 5 * time.Second, Kind: conf.HandshakeDone,
 		Peer: key.Public{1, 2}, Name: "B", Endpoint: netip.MustParseAddrPort("[2001:db8::1]:51820"),
-		Initiator: true, Renewed: true, After: 21 * time.Millisecond, Stamp: conf.Stamp{11: 1}, Count: 5, Cause: "a-cause", Reason: "a reason", Missed: 4,
+		Initiator: true, Renewed: true, After: 21 * time.Millisecond, Stamp: conf.Stamp{11: 1}, RxBytes: 8, TxBytes: 9, Count: 5, Cause: "a-cause", Reason: "a reason", Missed: 4,
 		By: conf.Caller{PID: 12, UID: 1000, Command: "wgconfig"}, Run: "R1",
 	}
 }

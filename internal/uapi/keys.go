@@ -120,6 +120,17 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			s.NoMSSClamp = string(value) == "0"
 			return nil
 		}},
+	{name: "lent_limit", value: "0 to 4294967295", meaning: "how many peers may be lent: if there are more, those that have sent nothing for longest are removed; 0: any number. Absent while it is 0",
+		encode: func(o *out, name string, c *conf.Change) { optional(o, name, c.LentLimit) },
+		decode: func(d *Decoder, name string, value []byte) error {
+			return parseNumber(name, value, &d.change.LentLimit)
+		},
+		answer: func(o *out, name string, s *conf.Status) {
+			if s.LentLimit != 0 {
+				o.number(name, uint64(s.LentLimit))
+			}
+		},
+		read: func(s *conf.Status, name string, value []byte) error { return parseInto(&s.LentLimit, name, value) }},
 	{name: "up", value: "0 or 1", meaning: "whether the interface is up",
 		answer: func(o *out, name string, s *conf.Status) { o.bit(name, s.Up) },
 		read: func(s *conf.Status, _ string, value []byte) error {

@@ -162,6 +162,15 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			p.Stamp = *stamp
 			return nil
 		}},
+	{name: "lent", value: "0 to 4294967295", meaning: "seconds without a session, and without anything received, after which the peer is removed; 0: it stays. A set begins the time again. Absent while it is 0",
+		encode: func(o *out, name string, p *conf.PeerChange) { optional(o, name, p.Lent) },
+		decode: func(d *Decoder, name string, value []byte) error { return parseNumber(name, value, &d.peer.Lent) },
+		answer: func(o *out, name string, p *conf.PeerStatus) {
+			if p.Lent != 0 {
+				o.number(name, uint64(p.Lent))
+			}
+		},
+		read: func(p *conf.PeerStatus, name string, value []byte) error { return parseInto(&p.Lent, name, value) }},
 	{name: "last_handshake_time_sec", value: "a number", meaning: "the time of the last handshake, in seconds since 1970; 0: never",
 		answer: func(o *out, name string, p *conf.PeerStatus) {
 			sec, _ := handshakeTime(p)

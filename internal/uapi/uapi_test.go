@@ -47,10 +47,10 @@ func stamp(t testing.TB) conf.Stamp {
 }
 
 // fullRequest is a request with every key, which decodes to fullChange.
-const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nmss_clamp=0\nreplace_peers=true\n" +
+const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nmss_clamp=0\nlent_limit=1000\nreplace_peers=true\n" +
 	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
 	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\nendpoint_name=vpn.example.org:51820\n" +
-	"initiate=true\nstamp=" + hexStamp + "\npersistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
+	"initiate=true\nstamp=" + hexStamp + "\nlent=600\npersistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
 	"public_key=" + hexC + "\nupdate_only=true\nname=\n" +
 	"public_key=" + hexA + "\nremove=true\n\n"
 
@@ -62,6 +62,7 @@ func fullChange(t testing.TB) conf.Change {
 		ListenPort:   ptr(uint16(12912)),
 		FirewallMark: ptr(uint32(51820)),
 		MSSClamp:     ptr(false),
+		LentLimit:    ptr(uint32(1000)),
 		ReplacePeers: true,
 		Tunables:     conf.TunablesChange{RekeyAfterTime: ptr(10 * time.Second), ForceUnderload: ptr(true)},
 		Peers: []conf.PeerChange{
@@ -70,6 +71,7 @@ func fullChange(t testing.TB) conf.Change {
 				EndpointName:        ptr("vpn.example.org:51820"),
 				Initiate:            true,
 				Stamp:               ptr(stamp(t)),
+				Lent:                ptr(uint32(600)),
 				PersistentKeepalive: ptr(uint16(25)), ReplaceAllowedIPs: true,
 				AllowedIPs: []conf.AllowedIPChange{
 					{Prefix: netip.MustParsePrefix("192.168.4.4/32")},
@@ -135,6 +137,9 @@ func TestRefused(t *testing.T) {
 		{peer + "persistent_keepalive_interval=off", "persistent_keepalive_interval: off"},
 		{peer + "protocol_version=2", "protocol_version: 2"},
 		{peer + "remove=1", "remove: 1"},
+		{peer + "lent=4294967296", "lent: 4294967296: give a number from 0 to 4294967295"},
+		{peer + "lent=off", "lent: off"},
+		{"lent_limit=-1", "lent_limit: -1"},
 		{peer + "initiate=1", "initiate: 1: the only value is true"},
 		{peer + "stamp=" + hexStamp[2:], "stamp: 0000…: a timestamp has 24 hexadecimal digits"},
 		{peer + "stamp=" + hexStamp[2:] + "xy", "stamp: "},
@@ -309,7 +314,7 @@ func status(t testing.TB) conf.Status {
 	private, _ := key.ParsePrivateHex(hexA)
 	preshared, _ := key.ParsePresharedHex(hexC)
 	return conf.Status{
-		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, NoMSSClamp: true, MTU: 1420, Up: true, InProcess: true,
+		PrivateKey: private, PublicKey: private.Public(), ListenPort: 51820, FirewallMark: 1 << 31, NoMSSClamp: true, LentLimit: 7, MTU: 1420, Up: true, InProcess: true,
 		Fault: "port 51820 is taken: choose another", AEAD: "AVX2; AVX-512 failed its self-test", Tunables: conf.DefaultTunables(),
 		Drops:    []conf.Drop{{Reason: "replay", Count: 3}, {Reason: "no route: none", Count: 1<<64 - 1}},
 		Counters: []conf.Counter{{Name: "ecn-unmarked", Count: 1<<64 - 1}},
@@ -320,7 +325,7 @@ func status(t testing.TB) conf.Status {
 		Peers: []conf.PeerStatus{
 			{PublicKey: public(t, hexB), Name: "B", PresharedKey: preshared, Endpoint: netip.MustParseAddrPort("[fe80::1%eth0]:7"),
 				EndpointName: "vpn.example.org:7", EndpointFailure: "vpn.example.org: no name server answers",
-				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280, PathMTUSource: conf.PathMTUByProbe, Stamp: stamp(t),
+				PersistentKeepalive: 25, LastHandshake: time.Unix(1600000000, 123456789), RxBytes: 1<<64 - 1, TxBytes: 7, PathMTU: 1280, PathMTUSource: conf.PathMTUByProbe, Stamp: stamp(t), Lent: 1<<32 - 1,
 				AllowedIPs:   []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("fd00::/64")},
 				Observations: []conf.Observation{{Kind: conf.SendFailed, Count: 1, First: time.Unix(9, 0), Last: time.Unix(9, 0), Detail: "EPERM"}}},
 			{PublicKey: public(t, hexC), Endpoint: netip.MustParseAddrPort("192.0.2.1:7"), LastHandshake: time.Unix(1, 0)},
@@ -354,6 +359,7 @@ func TestGetIsWireguardTools(t *testing.T) {
 listen_port=51820
 fwmark=2147483648
 mss_clamp=0
+lent_limit=7
 up=1
 in_process=1
 mtu=1420
@@ -379,6 +385,7 @@ endpoint=[fe80::1%eth0]:7
 endpoint_name=vpn.example.org:7
 endpoint_failure=vpn.example.org: no name server answers
 stamp=400000006b0cc41410000000
+lent=4294967295
 last_handshake_time_sec=1600000000
 last_handshake_time_nsec=123456789
 tx_bytes=7

@@ -25,6 +25,8 @@ type JSONEvent struct {
 	Renewed   bool    `json:"renewed,omitempty"`
 	After     float64 `json:"after,omitempty"` // in seconds
 	Stamp     string  `json:"stamp,omitempty"`
+	RxBytes   uint64  `json:"rx_bytes,omitempty"`
+	TxBytes   uint64  `json:"tx_bytes,omitempty"`
 	Count     uint64  `json:"count,omitempty"`
 	Cause     string  `json:"cause,omitempty"`
 	Reason    string  `json:"reason,omitempty"`
@@ -39,7 +41,7 @@ func EventJSON(name, run string, e *conf.Event) JSONEvent {
 	out := JSONEvent{
 		Interface: name, Run: run, Seq: e.Seq, Time: e.Time.Format(time.RFC3339Nano), SinceBoot: e.SinceBoot.Seconds(),
 		Kind: string(e.Kind), Text: EventText(e), Name: e.Name, Initiator: e.Initiator, Renewed: e.Renewed,
-		After: e.After.Seconds(), Count: e.Count, Cause: e.Cause, Reason: e.Reason, Missed: e.Missed, PID: e.By.PID, Command: e.By.Command,
+		After: e.After.Seconds(), RxBytes: e.RxBytes, TxBytes: e.TxBytes, Count: e.Count, Cause: e.Cause, Reason: e.Reason, Missed: e.Missed, PID: e.By.PID, Command: e.By.Command,
 	}
 	if !e.Peer.IsZero() {
 		out.PublicKey = e.Peer.String()
@@ -110,6 +112,8 @@ func EventText(e *conf.Event) string {
 			return "all sessions have ended" + because
 		}
 		return "the session has ended" + because
+	case conf.PeerReturned:
+		return fmt.Sprintf("the peer was lent, and is removed%s, after %d bytes received and %d sent", because, e.RxBytes, e.TxBytes)
 	case conf.PacketsDropped:
 		return dropText(e) + because
 	case conf.NameFailed:
