@@ -29,6 +29,11 @@ type Change struct {
 	// number. If there are more, those that have sent nothing for longest are removed,
 	// as if they had been idle for too long.
 	LentLimit *uint32
+	// StampFloor is a stamp that those of our next initiations are greater than: the
+	// greatest that another gateway with the same private key has used. One that is
+	// not greater than our last stamp changes nothing. One that is more than a minute
+	// ahead of the clock is refused.
+	StampFloor *Stamp
 	// Tunables are the tunables to change.
 	Tunables TunablesChange
 	// ReplacePeers removes all peers that Peers does not name.

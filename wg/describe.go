@@ -24,6 +24,7 @@ func describe(c *conf.Change) string {
 	add(c.FirewallMark != nil, "firewall mark")
 	add(c.MSSClamp != nil, "MSS clamp")
 	add(c.LentLimit != nil, "limit of lent peers")
+	add(c.StampFloor != nil, "floor of timestamps")
 	add(c.Tunables != (conf.TunablesChange{}), "tunables")
 	add(c.ReplacePeers, "all other peers removed")
 	for i := range min(len(c.Peers), maxNamed) {

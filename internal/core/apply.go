@@ -23,6 +23,9 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	if err := m.checkNames(&c, next); err != nil {
 		return err
 	}
+	if err := checkFloor(now, c.StampFloor); err != nil {
+		return err
+	}
 	// No step after this one can fail.
 	e := &edit{m: m, now: now, routes: m.routes.Load().Edit()}
 	if next != m.identity {
@@ -42,6 +45,7 @@ func (m *Machine) Apply(now clock.Now, c conf.Change) error {
 	if c.ListenPort != nil {
 		m.port = *c.ListenPort
 	}
+	m.applyFloor(now, c.StampFloor)
 	m.applyMark(c.FirewallMark)
 	if c.MSSClamp != nil {
 		m.keepMSS = !*c.MSSClamp

@@ -3,7 +3,9 @@ package core
 import (
 	"time"
 
+	"wgd/conf"
 	"wgd/internal/clock"
+	"wgd/internal/invalid"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -87,6 +89,29 @@ func (m *Machine) reserveStamps(now clock.Now) {
 	}
 	s.ceiling = s.later(now, ahead, reserveAbove)
 	m.emit(Output{Kind: Reserve, Stamp: s.ceiling})
+}
+
+// maxFloorAhead is how far a floor may be ahead of the clock. A greater one would keep us
+// from every peer that has accepted a stamp above it, until the clock has caught up.
+const maxFloorAhead = time.Minute
+
+// checkFloor returns an error if a floor is too far ahead of the clock.
+func checkFloor(now clock.Now, floor *conf.Stamp) error {
+	if floor == nil || !wire.TAI64N(*floor).After(wire.StampAt(now.Wall.Add(maxFloorAhead))) {
+		return nil
+	}
+	return invalid.Errorf("stamp_floor: %v is more than %v ahead of the clock of this computer: set the clocks of all gateways, by NTP for example", floor, maxFloorAhead)
+}
+
+// applyFloor makes our next stamps greater than floor.
+func (m *Machine) applyFloor(now clock.Now, floor *conf.Stamp) {
+	if floor == nil || wire.TAI64N(*floor).Compare(m.stamps.last) < 0 {
+		return
+	}
+	m.stamps.last, m.stamps.burnt = wire.TAI64N(*floor), true
+	if m.up {
+		m.reserveStamps(now) // or else Up does
+	}
 }
 
 // later returns the stamp of the time ahead from now, or our last stamp plus

@@ -131,6 +131,15 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			}
 		},
 		read: func(s *conf.Status, name string, value []byte) error { return parseInto(&s.LentLimit, name, value) }},
+	{name: "stamp_floor", value: hexStamp, meaning: "the timestamps (TAI64N) of the next initiations are greater than this: the greatest that another gateway with the same private key has used. One that is more than a minute ahead of the clock is refused",
+		encode: func(o *out, name string, c *conf.Change) {
+			if c.StampFloor != nil {
+				o.text(name, c.StampFloor.String())
+			}
+		},
+		decode: func(d *Decoder, name string, value []byte) error {
+			return parseStamp(name, value, &d.change.StampFloor)
+		}},
 	{name: "up", value: "0 or 1", meaning: "whether the interface is up",
 		answer: func(o *out, name string, s *conf.Status) { o.bit(name, s.Up) },
 		read: func(s *conf.Status, _ string, value []byte) error {

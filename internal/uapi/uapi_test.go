@@ -47,7 +47,7 @@ func stamp(t testing.TB) conf.Stamp {
 }
 
 // fullRequest is a request with every key, which decodes to fullChange.
-const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nmss_clamp=0\nlent_limit=1000\nreplace_peers=true\n" +
+const fullRequest = "set=1\nprivate_key=" + hexA + "\nlisten_port=12912\nfwmark=51820\nmss_clamp=0\nlent_limit=1000\nstamp_floor=" + hexStamp + "\nreplace_peers=true\n" +
 	"net.wg.rekey_after_time=10\nnet.wg.force_underload=1\n" +
 	"public_key=" + hexB + "\nname=B\nprotocol_version=1\npreshared_key=" + hexC + "\nendpoint=[abcd:23::33%2]:51820\nendpoint_name=vpn.example.org:51820\n" +
 	"initiate=true\nstamp=" + hexStamp + "\nlent=600\npersistent_keepalive_interval=25\nreplace_allowed_ips=true\nallowed_ip=192.168.4.4/32\nallowed_ip=-10.0.0.0/8\nallowed_ip=+fd00::1/64\n" +
@@ -63,6 +63,7 @@ func fullChange(t testing.TB) conf.Change {
 		FirewallMark: ptr(uint32(51820)),
 		MSSClamp:     ptr(false),
 		LentLimit:    ptr(uint32(1000)),
+		StampFloor:   ptr(stamp(t)),
 		ReplacePeers: true,
 		Tunables:     conf.TunablesChange{RekeyAfterTime: ptr(10 * time.Second), ForceUnderload: ptr(true)},
 		Peers: []conf.PeerChange{
@@ -140,6 +141,7 @@ func TestRefused(t *testing.T) {
 		{peer + "lent=4294967296", "lent: 4294967296: give a number from 0 to 4294967295"},
 		{peer + "lent=off", "lent: off"},
 		{"lent_limit=-1", "lent_limit: -1"},
+		{"stamp_floor=1", "stamp_floor: 1: a timestamp has 24 hexadecimal digits"},
 		{peer + "initiate=1", "initiate: 1: the only value is true"},
 		{peer + "stamp=" + hexStamp[2:], "stamp: 0000…: a timestamp has 24 hexadecimal digits"},
 		{peer + "stamp=" + hexStamp[2:] + "xy", "stamp: "},
