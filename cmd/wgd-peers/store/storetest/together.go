@@ -348,3 +348,32 @@ func testBrokenImport(t *testing.T, open func(t *testing.T) store.Store) {
 	p.AllowedIPs = Prefixes("10.7.0.0/24")
 	Add(t, s, p)
 }
+
+// An address is found in a network of which many addresses in a row are taken, even if it is
+// the only free one.
+func testFreeAddressAfterMany(t *testing.T, open func(t *testing.T) store.Store) {
+	s := open(t)
+	if _, _, err := s.Import(t.Context(), NumberedPeers(255), false, func(_ *store.Peer, err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
+	}
+	take := func(n int, network string) (string, error) {
+		p := Numbered(n)
+		p.AllowedIPs = nil
+		if err := s.Add(t.Context(), p, Prefixes(network)); err != nil {
+			return "", err
+		}
+		return p.AllowedIPs[0].String(), nil
+	}
+	if got, err := take(300, "10.0.0.0/16"); err != nil || got == "10.0.0.0/32" || !Prefixes("10.0.0.0/16")[0].Contains(Prefixes(got)[0].Addr()) {
+		t.Errorf("in a larger network: %s, %v", got, err)
+	}
+	if err := s.Delete(t.Context(), Numbered(77).PublicKey); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := take(301, "10.0.0.0/24"); err != nil || got != "10.0.0.77/32" {
+		t.Errorf("in a network with one free address: %s, %v", got, err)
+	}
+	if got, err := take(302, "10.0.0.0/24"); err == nil {
+		t.Errorf("in a full network: %s", got)
+	}
+}
