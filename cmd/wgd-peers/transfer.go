@@ -88,7 +88,7 @@ func runImport(c *cli.Call) error {
 		refused := 0
 		added, replaced, err := s.Import(ctx, counted, c.Has(optReplace.Long), func(p *store.Peer, why error) {
 			refused++
-			note(peerfile.Note{File: files.current, Peer: quote.Name(p.Label()), Text: why.Error()})
+			note(peerfile.Note{File: files.of(p), Peer: quote.Name(p.Label()), Text: why.Error()})
 		})
 		done()
 		result.Added, result.Replaced = added, replaced
@@ -120,6 +120,24 @@ type inputs struct {
 	c       *cli.Call
 	note    func(peerfile.Note)
 	current string // the file that is being read, for messages
+
+	// The latest peers and their files: a store may refuse a peer when it has taken up to
+	// 1,000 later ones.
+	latest [1024]struct {
+		peer *store.Peer
+		file string
+	}
+	count int
+}
+
+// of returns the file of a peer, for messages.
+func (in *inputs) of(p *store.Peer) string {
+	for _, l := range in.latest {
+		if l.peer == p {
+			return l.file
+		}
+	}
+	return in.current
 }
 
 // peers returns the peers of all files. A file that cannot be read is an error.
@@ -181,6 +199,9 @@ func (in *inputs) file(path string, yield func(*store.Peer, error) bool) bool {
 		from = f
 	}
 	for p, err := range peerfile.Read(path, from, in.note) {
+		l := &in.latest[in.count%len(in.latest)]
+		l.peer, l.file = p, in.current
+		in.count++
 		if !yield(p, err) {
 			return false
 		}
@@ -213,7 +234,7 @@ var exportForm = cli.Form{
 	Text: []string{
 		"The output has the preshared keys: keep it private. wgd-peers import reads all formats. With csv and json, it restores everything except for when a peer was last changed: also what gateways have seen of it. " +
 			"With conf, revoked peers are left out, with a warning. --json is the same as --format=json.",
-		"What others change during an export may or may not be in it. For a copy of one moment, use VACUUM INTO of SQLite.",
+		"What others change during an export may or may not be in it. For a copy of one moment, use VACUUM INTO of SQLite, or etcdctl snapshot save.",
 	},
 	Run: runExport,
 }
