@@ -30,6 +30,9 @@ var thirdNames = map[string]string{
 	promhttp: "client_golang",
 	sqlite:   "modernc.org/sqlite",
 	qrcode:   "rsc.io/qr",
+	etcd:     "go.etcd.io/etcd",
+	grpc:     "grpc",
+	zap:      "zap",
 }
 
 var (

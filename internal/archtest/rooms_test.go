@@ -29,6 +29,9 @@ const (
 	promhttp = "github.com/prometheus/client_golang/..."
 	sqlite   = "modernc.org/sqlite/..."
 	qrcode   = "rsc.io/qr"
+	etcd     = "go.etcd.io/etcd/..."
+	grpc     = "google.golang.org/grpc/..."
+	zap      = "go.uber.org/zap"
 )
 
 // rooms has the arrows of docs/architecture.md. A new arrow is added here, in the
@@ -54,6 +57,8 @@ var rooms = map[string]room{
 	"cmd/wgd-peers": {imports: []string{
 		"cmd/wgd-peers/peerfile", "cmd/wgd-peers/serve", "cmd/wgd-peers/sqlite", "cmd/wgd-peers/store", "conf", "key", "internal/cli", "internal/control", "internal/explain", "internal/quote", "internal/resolve",
 		"internal/sys/file", "internal/sys/process", "internal/wgconf"}, third: []string{qrcode}},
+	"cmd/wgd-peers/etcd": {imports: []string{
+		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{etcd, grpc, zap}},
 	"cmd/wgd-peers/peerfile": {imports: []string{"cmd/wgd-peers/store", "conf", "key", "internal/quote", "internal/wgconf", "internal/wire"}},
 	"cmd/wgd-peers/serve":    {imports: []string{"cmd/wgd-peers/store", "conf", "internal/control", "internal/uapi", "internal/wire", "key"}},
 	"cmd/wgd-peers/sqlite": {imports: []string{
