@@ -15,7 +15,7 @@ PEERS     = cmd/wgd-peers
 
 part = @printf '\n=== %s\n' '$(1)'
 
-.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop page bench scale scale-peers findings clean
+.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop page etcd bench scale scale-peers scale-etcd findings clean
 
 # The parts run one after the other, with -j as well: each uses the whole machine.
 .NOTPARALLEL:
@@ -39,7 +39,7 @@ generate:
 setup:
 	@sh test/setup.sh
 
-test: setup check unit alloc kernels processors narrow cross fuzz e2e interop page debtest
+test: setup check unit alloc kernels processors narrow cross fuzz e2e interop page etcd debtest
 	$(call part,all parts passed)
 
 check: vet archtest commits
@@ -51,6 +51,7 @@ vet:
 	$(GO) vet ./...
 	cd test/interop && $(GO) vet ./...
 	cd test/page && $(GO) vet ./...
+	cd test/etcd && $(GO) vet ./...
 	cd $(PEERS) && $(GO) vet ./...
 	$(call part,staticcheck)
 	$(GO) tool staticcheck ./...
@@ -115,6 +116,11 @@ page:
 	$(call part,page: wgd web in Chromium$(comma) with the keyboard$(comma) with 10$(comma)000 peers$(comma) and with axe-core)
 	cd test/page && $(GO) test -v -count=1 -timeout 15m ./...
 
+# make etcd runs three members in one process, and kills them.
+etcd:
+	$(call part,etcd: the store of wgd-peers in a cluster of three members)
+	cd test/etcd && $(GO) test -v -count=1 -timeout 10m ./...
+
 debtest:
 	$(call part,debtest: the Debian package: built twice$(comma) installed$(comma) used$(comma) upgraded and removed)
 	@GO="$(GO)" sh packaging/deb/test.sh
@@ -131,6 +137,10 @@ scale:
 # A store with a million peers: memory, and times. make scale-peers STORE=100000
 scale-peers:
 	cd $(PEERS) && $(GO) test -count=1 -v -timeout 30m -run TestSize ./sqlite -peers $(STORE)
+
+# The same in etcd, with three members in one process. make scale-etcd STORE=100000
+scale-etcd:
+	cd test/etcd && $(GO) test -count=1 -v -timeout 60m -run TestSize . -sync -peers $(STORE)
 
 # As root, and not in CI: do the findings still hold? make findings FINDINGS=findings/nft-netdev-chain.sh
 findings:
