@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"wgd/cmd/wgd-peers/etcd"
 	"wgd/cmd/wgd-peers/sqlite"
 	"wgd/cmd/wgd-peers/store"
 	"wgd/conf"
@@ -31,11 +32,15 @@ func command() *cli.Command {
 			"wgd-peers keeps the peers of one or several gateways in a store, which may hold a million of them. " +
 				"The store is a SQLite file, whose schema is documented: any program that speaks SQL may read and write it at the same time. " +
 				"Constraints of the schema refuse what cannot be.",
+			"Gateways on several computers have their store in etcd, whose keys are documented as well. The user of etcd needs the permission readwrite for the prefix of the store.",
 			"A PEER is given by its name or its public key. The commands that show peers also take an address inside the tunnel, " +
 				"or the address and port of an endpoint.",
 		},
 		Forms:   []cli.Form{gatewayForm, addForm, setForm, deleteForm, listForm, importForm, exportForm, serveForm, statusForm, watchForm},
-		Options: []cli.Option{optStore},
+		Options: []cli.Option{optStore, optEtcdCA, optEtcdCert, optEtcdKey, optEtcdCredentials},
+		Environment: []cli.Entry{
+			{Term: etcd.CredentialsVariable, Text: "USER:PASSWORD for etcd, if --etcd-credentials is not given"},
+		},
 		Placeholder: map[string]string{
 			"NAME":      "the name of a peer: up to 63 letters, digits and ._@-",
 			"PEER":      "the name of a peer, or its public key",
@@ -66,16 +71,24 @@ func command() *cli.Command {
 }
 
 var (
-	optStore = cli.Option{Long: "store", Value: "FILE|URL", Text: "Use this store instead of " + defaultStore + ": a file, or file: and its path."}
-	optJSON  = cli.Option{Long: "json", Text: "Print JSON instead of text."}
+	optStore = cli.Option{Long: "store", Value: "FILE|URL", Text: "Use this store instead of " + defaultStore + ": a file, or file: and its path; or etcd://HOST:PORT,HOST:PORT/PREFIX, with the members of a cluster of etcd, or etcds: for the same with TLS. " +
+		"The port is 2379 if there is none, and all keys begin with /PREFIX/ (/wgd/ if there is none)."}
+	optJSON = cli.Option{Long: "json", Text: "Print JSON instead of text."}
 )
 
 // An opener opens one kind of store. If create is true, it makes a store that does not
 // exist.
-type opener func(ctx context.Context, address string, create bool) (store.Store, error)
+type opener func(ctx context.Context, c *cli.Call, address string, create bool) (store.Store, error)
 
 // openers are the kinds of stores, by the scheme of their URLs.
-var openers = map[string]opener{"file": sqlite.Open}
+var openers = map[string]opener{"file": openFile, "etcd": openEtcd(false), "etcds": openEtcd(true)}
+
+func openFile(ctx context.Context, c *cli.Call, path string, create bool) (store.Store, error) {
+	if err := noEtcd(c); err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, path, create)
+}
 
 // open opens the store of a call.
 func open(ctx context.Context, c *cli.Call, create bool) (store.Store, error) {
@@ -92,11 +105,11 @@ func open(ctx context.Context, c *cli.Call, create bool) (store.Store, error) {
 	kind := openers[scheme]
 	switch {
 	case kind == nil:
-		return nil, fmt.Errorf("store %s: there is no such kind of store: give the path of a file", quote.Path(address))
+		return nil, fmt.Errorf("store %s: there is no such kind of store: give the path of a file, or etcd://HOST:PORT/PREFIX", quote.Path(address))
 	case rest == "":
 		return nil, errors.New("--store is empty: give the file of a store")
 	}
-	return kind(ctx, rest, create)
+	return kind(ctx, c, rest, create)
 }
 
 // location returns the file of a store, or its URL, for a person.

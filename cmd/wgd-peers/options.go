@@ -99,9 +99,7 @@ func readPresharedKey(c *cli.Call, path string) (key.Preshared, error) {
 		return key.Preshared{}, fmt.Errorf("%s: %w: correct the path, or its permissions", quote.Path(path), withoutPath(err))
 	}
 	defer clear(text)
-	if info, err := os.Stat(path); err == nil && file.ReadableByOthers(info) {
-		c.Warnf("%s: others may read this key: make it private with chmod 600", quote.Path(path))
-	}
+	warnIfReadable(c, path, "this key")
 	if len(strings.TrimSpace(string(text))) == 0 {
 		return key.Preshared{}, nil
 	}
