@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"syscall"
 )
 
 // A Group is a group of users that may connect to a socket besides its owner.
@@ -65,8 +66,10 @@ func admit(path string, g Group) error {
 	case errors.Is(err, os.ErrPermission):
 		// Not wrapped: the folder of the socket is not what is missing.
 		return fmt.Errorf("this process may not give a socket to the group %s: make it a member of the group (SupplementaryGroups= in a unit of systemd), or give it CAP_CHOWN", g.Name)
+	case errors.Is(err, syscall.EINVAL):
+		return fmt.Errorf("the group %s has no number in this user namespace: choose one that has", g.Name)
 	case err != nil:
-		return fmt.Errorf("a socket for the group %s: %w: choose a group that this user namespace knows", g.Name, err)
+		return fmt.Errorf("a socket for the group %s: %w", g.Name, err)
 	}
 	return os.Chmod(path, 0o660)
 }
