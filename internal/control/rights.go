@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 
 	"wgd/conf"
@@ -41,7 +40,7 @@ func (s *Server) rightsOf(conn net.Conn) rights {
 	switch {
 	case err != nil:
 		return noRights
-	case peer.UID == 0 || peer.UID == uint32(os.Geteuid()):
+	case peer.UID == 0 || peer.UID == s.uid:
 		return allRights
 	case slices.Contains(peer.Groups, s.readers.ID):
 		return mayRead
@@ -71,8 +70,8 @@ func (s *Server) permit(r rights, operation string) *uapi.Error {
 
 // owner says who may do everything.
 func (s *Server) owner() string {
-	if uid := os.Geteuid(); uid != 0 {
-		return fmt.Sprintf("as the user %d, or as root", uid)
+	if s.uid != 0 {
+		return fmt.Sprintf("as the user %d, or as root", s.uid)
 	}
 	return "as root"
 }

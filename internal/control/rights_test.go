@@ -21,6 +21,7 @@ import (
 const (
 	groupID = 4001
 	userID  = 4000
+	ownerID = 4005
 )
 
 // withReaders is withServer, with a group that may read. The peers connect in this order,
@@ -29,7 +30,7 @@ func withReaders(t *testing.T, target Target, peers []unixsocket.Peer, f func(t 
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipeListener{make(chan net.Conn), make(chan struct{})}
 		server := &Server{name: "wg0", listener: p, connections: newConnections(maxConnections),
-			readers: &unixsocket.Group{ID: groupID, Name: "vpn"}, readings: make(chan struct{}, maxReadings)}
+			readers: &unixsocket.Group{ID: groupID, Name: "vpn"}, readings: make(chan struct{}, maxReadings), uid: ownerID}
 		server.peerOf = func(net.Conn) (unixsocket.Peer, error) {
 			peer := peers[0]
 			if len(peers) > 1 {
@@ -51,6 +52,7 @@ func withReaders(t *testing.T, target Target, peers []unixsocket.Peer, f func(t 
 
 var (
 	root     = unixsocket.Peer{UID: 0, Groups: []uint32{0}}
+	owner    = unixsocket.Peer{UID: ownerID, Groups: []uint32{7}}
 	member   = unixsocket.Peer{UID: userID, Groups: []uint32{userID, 7, groupID}}
 	stranger = unixsocket.Peer{UID: userID, Groups: []uint32{userID, 7}}
 )
@@ -90,7 +92,7 @@ func TestRightsOfRequests(t *testing.T) {
 	changing := []string{"set=1\nprivate_key=" + strings.Repeat("1", 64) + "\n\n", "set=1\n\n", "set=1\nnonsense\n\n", "reload=1\n\n", "connect=a:1\n\n",
 		"capture=1\nouter=1\n\n", "wants=1\n\n", "refuse=1\n" + public + "\n", "new=1\n\n", "nonsense\n\n"}
 	reading := []string{"get=1\n\n", "summary=1\n\n", "events=0\n\n"}
-	const only = "errno=-1\nerror=wg0: members of the group vpn may read only, and not do this: do it as root\n\n"
+	const only = "errno=-1\nerror=wg0: members of the group vpn may read only, and not do this: do it as the user 4005, or as root\n\n"
 	ask := func(peer unixsocket.Peer, requests []string, check func(request, answer string, did []string)) {
 		t.Helper()
 		for _, request := range requests {
@@ -122,11 +124,13 @@ func TestRightsOfRequests(t *testing.T) {
 			t.Errorf("a stranger: %q: %q, and did %v", request, answer, did)
 		}
 	})
-	ask(root, append(changing, reading...), func(request, answer string, _ []string) {
-		if strings.Contains(answer, "errno=-1\n") {
-			t.Errorf("root: %q: %q", request, answer)
-		}
-	})
+	for _, peer := range []unixsocket.Peer{root, owner} {
+		ask(peer, append(changing, reading...), func(request, answer string, _ []string) {
+			if strings.Contains(answer, "errno=-1\n") {
+				t.Errorf("user %d: %q: %q", peer.UID, request, answer)
+			}
+		})
+	}
 }
 
 // A refused request is read to its end, and the connection can be used further.
@@ -135,7 +139,7 @@ func TestRefusedAndThenRead(t *testing.T) {
 		client := newClient("wg0", p.dial())
 		defer client.Close()
 		err := client.Apply(conf.Change{ListenPort: new(uint16), Peers: []conf.PeerChange{{PublicKey: key.Public{1}}}})
-		if err == nil || err.Error() != "wg0: members of the group vpn may read only, and not do this: do it as root" {
+		if err == nil || err.Error() != "wg0: members of the group vpn may read only, and not do this: do it as the user 4005, or as root" {
 			t.Errorf("Apply: %v", err)
 		}
 		if status, err := client.Status(); err != nil || status.ListenPort != 7 {
@@ -161,7 +165,7 @@ func TestKeysAreWithheld(t *testing.T) {
 		io.WriteString(conn, "get=1\n\n")
 		text, err := answer(bufio.NewReader(conn))
 		conn.Close()
-		if err != nil || strings.Contains(text, string(private.AppendHex(nil))) || strings.Contains(text, string(preshared.AppendHex(nil))) || strings.Contains(text, "private_key=") {
+		if err != nil || strings.Contains(text, string(private.AppendHex(nil))) || strings.Contains(text, string(preshared.AppendHex(nil))) || strings.Contains(text, "private_key=") || strings.Count(text, "\npreshared_key=") != 1 {
 			t.Errorf("a member gets a secret key, or %v:\n%s", err, text)
 		}
 		status := statusBy(t, p)

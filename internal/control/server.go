@@ -32,6 +32,7 @@ type Server struct {
 	connections *connections
 	readers     *unixsocket.Group // may read; nil: no group may
 	readings    chan struct{}     // has an element for each answer to a get of theirs
+	uid         uint32            // of this process
 	peerOf      func(net.Conn) (unixsocket.Peer, error)
 }
 
@@ -205,7 +206,7 @@ func newServer(name, path string, listener *net.UnixListener, readers *unixsocke
 	}
 	limit := min(maxConnections, process.MaxFiles()/2)
 	return &Server{name: name, path: path, listener: listener, socketInfo: socketInfo, connections: newConnections(limit),
-		readers: readers, readings: make(chan struct{}, maxReadings), peerOf: peerOf}, nil
+		readers: readers, readings: make(chan struct{}, maxReadings), uid: uint32(os.Geteuid()), peerOf: peerOf}, nil
 }
 
 // Path returns the path of the socket.
