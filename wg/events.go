@@ -4,11 +4,11 @@ import (
 	"context"
 	"iter"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"wgd/conf"
-	"wgd/internal/engine"
 	"wgd/internal/sys/clock"
 	"wgd/key"
 )
@@ -256,17 +256,10 @@ func (s *events) take(seq uint64) (e Event, wait <-chan struct{}, ok bool) {
 	return s.kept[seq%keptEvents], nil, true
 }
 
-// peerKinds are the kinds of the engine's events.
-var peerKinds = map[engine.EventKind]EventKind{
-	engine.HandshakeDone: HandshakeDone, engine.HandshakeFailed: HandshakeFailed, engine.EndpointMoved: EndpointMoved,
-	engine.PeerQuiet: PeerQuiet, engine.PeerBack: PeerBack, engine.SessionEnded: SessionEnded, engine.NameFailed: NameFailed, engine.NameFound: NameFound,
-	engine.PacketsDropped: PacketsDropped, engine.PeerReturned: PeerReturned,
-}
-
-// peerEvent emits an event of the engine.
-func (s *events) peerEvent(e engine.Event) {
+// peerEvent emits an event of the engine, which has the same words for kinds.
+func (s *events) peerEvent(e conf.Event) {
 	s.emit(Event{
-		Kind: peerKinds[e.Kind], Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint.Remote,
-		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Stamp: conf.Stamp(e.Stamp), RxBytes: e.RxBytes, TxBytes: e.TxBytes, Count: e.Count, Cause: e.Cause, Reason: e.Reason,
+		Kind: EventKind(slices.Index(eventKinds[:], string(e.Kind))), Peer: e.Peer, Name: e.Name, Endpoint: e.Endpoint,
+		Initiator: e.Initiator, Renewed: e.Renewed, After: e.After, Stamp: e.Stamp, RxBytes: e.RxBytes, TxBytes: e.TxBytes, Count: e.Count, Cause: e.Cause, Reason: e.Reason,
 	})
 }

@@ -177,7 +177,7 @@ func with(e Event, kind EventKind) Event {
 // Each kind of event has a word of its own.
 func TestEventKinds(t *testing.T) {
 	seen := map[string]bool{EventKind(0).String(): true}
-	for k := WentUp; k <= PacketsDropped; k++ {
+	for k := WentUp; k <= PeerReturned; k++ {
 		if seen[k.String()] || k.String() == "" {
 			t.Errorf("kind %d is called %q", k, k)
 		}
@@ -185,6 +185,17 @@ func TestEventKinds(t *testing.T) {
 	}
 	if got := (PeerReturned + 1).String(); got != "unknown" {
 		t.Errorf("got %q, want unknown", got)
+	}
+
+	// The engine names those of peers by the words of the control socket.
+	var s events
+	for _, word := range []conf.EventKind{
+		conf.HandshakeDone, conf.HandshakeFailed, conf.EndpointMoved, conf.PeerQuiet, conf.PeerBack, conf.SessionEnded, conf.NameFailed, conf.NameFound, conf.PacketsDropped, conf.PeerReturned,
+	} {
+		s.peerEvent(conf.Event{Kind: word})
+		if got := s.kept[s.last-1].Kind.String(); got != string(word) {
+			t.Errorf("%s became %s", word, got)
+		}
 	}
 }
 

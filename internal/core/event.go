@@ -1,6 +1,9 @@
 package core
 
-import "wgd/internal/clock"
+import (
+	"wgd/conf"
+	"wgd/internal/clock"
+)
 
 // Event is the event of an output of kind Log. It is for logs: the protocol
 // does not depend on it.
@@ -44,6 +47,15 @@ var eventNames = [events]string{
 	NameFound:          "the name of the endpoint resolves again",
 	EndpointChanged:    "the endpoint has changed",
 	Returned:           "the peer was lent, and is removed",
+}
+
+// eventKinds are the events that change the state of a peer.
+var eventKinds = [events]conf.EventKind{
+	SessionBegun: conf.HandshakeDone, GivenUp: conf.HandshakeFailed, SessionLost: conf.SessionEnded,
+	PeerQuiet: conf.PeerQuiet, PeerBack: conf.PeerBack,
+	EndpointFound: conf.EndpointMoved, EndpointChanged: conf.EndpointMoved,
+	NameNotFound: conf.NameFailed, NameFound: conf.NameFound,
+	Returned: conf.PeerReturned,
 }
 
 // String returns the event as a text for logs.
@@ -117,12 +129,47 @@ var causeNames = [causes]string{
 	Changed:        "the configuration changed meanwhile",
 }
 
+// causeWords are the causes of failures, of refusals and of lost sessions, as words for
+// programs.
+var causeWords = [causes]string{
+	NoAnswer: "no-answer", NoWayToSpeak: "no-endpoint-or-key", LowOrder: "low-order", NotAuthentic: "not-authentic",
+	UnknownKey: "unknown-key", Replayed: "replayed", TooSoon: "too-soon", Changed: "configuration-changed",
+	Expired: "expired", PeerRemoved: "removed", AllRemoved: "all-removed", KeyReplaced: "private-key-replaced",
+	Idle: "idle", TooMany: "limit",
+}
+
 // String returns the cause as a text for logs.
 func (c Cause) String() string {
 	if c >= causes {
 		c = NoCause
 	}
 	return causeNames[c]
+}
+
+// Word returns the cause as a word for programs. Causes of sending an initiation have
+// none, except NoAnswer.
+func (c Cause) Word() string { return causeWords[c] }
+
+// Report returns an output that changes the state of a peer as an event for programs. It
+// has no number and no times yet. ok is false for all other outputs.
+func (o *Output) Report() (e conf.Event, ok bool) {
+	if o.Kind != Log || eventKinds[o.Event] == "" {
+		return conf.Event{}, false
+	}
+	e = conf.Event{
+		Kind: eventKinds[o.Event], Peer: o.PublicKey, Name: o.Name, Endpoint: o.Endpoint.Remote,
+		Initiator: o.Initiator, Renewed: o.Renewed, After: o.After, Stamp: conf.Stamp(o.Stamp),
+	}
+	switch e.Kind {
+	case conf.HandshakeFailed, conf.SessionEnded:
+		e.Cause, e.Reason = o.Cause.Word(), o.Cause.String()
+	case conf.PeerReturned:
+		e.Cause, e.Reason = o.Cause.Word(), o.Cause.String()
+		e.RxBytes, e.TxBytes = o.Peer.Bytes()
+	case conf.NameFailed:
+		e.Reason = o.Why
+	}
+	return e, true
 }
 
 // logEvent emits an event about p.

@@ -61,13 +61,13 @@ func (e *Engine) reportDrops(now clock.Now) {
 	for i, row := range dataplane.DropTable() {
 		if d := dataplane.Drop(i); d != dataplane.DropHandshake { // those are in refusals, by cause
 			if n := r.take(now.Mono, row.Name, e.drops.Count(d)); n > 0 {
-				e.reportDrop(now, d, Event{Kind: PacketsDropped, Cause: row.Name, Reason: row.Meaning, Count: n})
+				e.reportDrop(now, d, conf.Event{Kind: conf.PacketsDropped, Cause: row.Name, Reason: row.Meaning, Count: n})
 			}
 		}
 	}
 	for _, s := range e.outcomes.refusals() {
 		if n := r.take(now.Mono, s.word, s.count); n > 0 {
-			event := Event{Kind: PacketsDropped, Cause: s.word, Reason: s.reason, Count: n, Endpoint: s.from}
+			event := conf.Event{Kind: conf.PacketsDropped, Cause: s.word, Reason: s.reason, Count: n, Endpoint: s.from.Remote}
 			e.identify(&event, s.peers.Take())
 			e.world.Events(event)
 		}
@@ -88,10 +88,10 @@ func (r *dropReport) take(now clock.Time, cause string, count uint64) (n uint64)
 }
 
 // reportDrop adds what is known about the drops of an event, and reports it.
-func (e *Engine) reportDrop(now clock.Now, d dataplane.Drop, event Event) {
+func (e *Engine) reportDrop(now clock.Now, d dataplane.Drop, event conf.Event) {
 	switch d {
 	case dataplane.DropMAC1:
-		event.Endpoint.Remote = latest(e.unread.appendStatus(nil, now))
+		event.Endpoint = latest(e.unread.appendStatus(nil, now))
 	case dataplane.DropNoPeer:
 		if to := latest(e.shared.Unreached.AppendStatus(nil, now)); to.IsValid() {
 			event.Reason += "; the last destination is " + to.Addr().String()
@@ -108,7 +108,7 @@ func (e *Engine) reportDrop(now clock.Now, d dataplane.Drop, event Event) {
 }
 
 // identify makes an event one about p, if that is not nil.
-func (e *Engine) identify(event *Event, p *peer.Peer) {
+func (e *Engine) identify(event *conf.Event, p *peer.Peer) {
 	if p == nil {
 		return
 	}
@@ -143,7 +143,7 @@ func (o *outcomes) refusals() (list []refusal) {
 	for _, row := range outcomeTable {
 		for _, cause := range row.causes {
 			if c := o.caused[ending{row.event, cause}]; c != nil && row.event != core.GivenUp {
-				word := strings.TrimSuffix(string(row.outcome), "-refused") + "-" + causeWords[cause]
+				word := strings.TrimSuffix(string(row.outcome), "-refused") + "-" + cause.Word()
 				list = append(list, refusal{word, row.event.String() + ": " + cause.String(), c.count, c.from, &c.peers})
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/conf"
 	"wgd/internal/clock"
 	"wgd/internal/core"
 	"wgd/internal/dataplane"
@@ -50,10 +51,10 @@ func TestDropPace(t *testing.T) {
 }
 
 // reporting returns an engine without goroutines, and the events that it reports.
-func reporting() (*Engine, *[]Event) {
-	var list []Event
+func reporting() (*Engine, *[]conf.Event) {
+	var list []conf.Event
 	e := &Engine{
-		world: World{Events: func(e Event) { list = append(list, e) }},
+		world: World{Events: func(e conf.Event) { list = append(list, e) }},
 		drops: &dataplane.Drops{}, shared: &dataplane.Shared{},
 		machine: core.New(core.Options{Index: index.New()}),
 	}
@@ -87,10 +88,10 @@ func TestReportDrops(t *testing.T) {
 		e.reportDrops(at(time.Duration(i) * dropInterval))
 	}
 	for _, got := range *events {
-		if got.Kind != PacketsDropped || got.Count == 0 || got.Count != want[got.Cause] || got.Reason == "" || !got.Peer.IsZero() {
+		if got.Kind != conf.PacketsDropped || got.Count == 0 || got.Count != want[got.Cause] || got.Reason == "" || !got.Peer.IsZero() {
 			t.Errorf("got %+v, want the count %d", got, want[got.Cause])
 		}
-		if got.Cause == "initiation-unknown-key" && got.Endpoint != from {
+		if got.Cause == "initiation-unknown-key" && got.Endpoint != from.Remote {
 			t.Errorf("got %+v, want the endpoint %v", got, from)
 		}
 		delete(want, got.Cause)
@@ -108,7 +109,7 @@ func TestReportOfKnownSenders(t *testing.T) {
 	e.unread.add(at(0).Mono, netip.MustParseAddrPort("192.0.2.9:9"))
 	e.unread.add(at(time.Second).Mono, from)
 	e.reportDrops(at(time.Second))
-	if got := *events; len(got) != 1 || got[0].Endpoint.Remote != from {
+	if got := *events; len(got) != 1 || got[0].Endpoint != from {
 		t.Errorf("got %+v, want the endpoint %v", got, from)
 	}
 }
@@ -116,10 +117,10 @@ func TestReportOfKnownSenders(t *testing.T) {
 // The engine reports drops while it runs: packets to no peer, and packets of a peer from
 // an address that is not its own (A48, A49).
 func TestDropsAreReported(t *testing.T) {
-	reports := make(chan Event, 100)
-	_, a, b := pair(t, func(w *World) { w.Events = func(e Event) { reports <- e } })
+	reports := make(chan conf.Event, 100)
+	_, a, b := pair(t, func(w *World) { w.Events = func(e conf.Event) { reports <- e } })
 	a.deliver(b, "hello")
-	next := func(cause string) Event {
+	next := func(cause string) conf.Event {
 		t.Helper()
 		eventually(t, "the drop is counted", func() bool {
 			for _, d := range a.Status().Drops {
@@ -133,7 +134,7 @@ func TestDropsAreReported(t *testing.T) {
 		for {
 			select {
 			case e := <-reports:
-				if e.Kind == PacketsDropped && e.Cause == cause {
+				if e.Kind == conf.PacketsDropped && e.Cause == cause {
 					return e
 				}
 			case <-time.After(time.Minute):

@@ -16,15 +16,6 @@ var timeBounds = [...]time.Duration{
 	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second,
 }
 
-// causeWords are the causes of failures, of refusals and of lost sessions, as words for
-// programs.
-var causeWords = map[core.Cause]string{
-	core.NoAnswer: "no-answer", core.NoWayToSpeak: "no-endpoint-or-key", core.LowOrder: "low-order", core.NotAuthentic: "not-authentic",
-	core.UnknownKey: "unknown-key", core.Replayed: "replayed", core.TooSoon: "too-soon", core.Changed: "configuration-changed",
-	core.Expired: "expired", core.PeerRemoved: "removed", core.AllRemoved: "all-removed", core.KeyReplaced: "private-key-replaced",
-	core.Idle: "idle", core.TooMany: "limit",
-}
-
 // outcomeTable lists what outcomes counts.
 var outcomeTable = []struct {
 	outcome conf.HandshakeOutcome
@@ -107,7 +98,7 @@ func (o *outcomes) summarize(s *conf.Summary) {
 			if c := o.caused[ending{row.event, cause}]; c != nil {
 				count = c.count
 			}
-			s.Handshakes = append(s.Handshakes, conf.HandshakeCount{Outcome: row.outcome, Reason: causeWords[cause], Count: count})
+			s.Handshakes = append(s.Handshakes, conf.HandshakeCount{Outcome: row.outcome, Reason: cause.Word(), Count: count})
 		}
 	}
 	s.HandshakeTime = histogram(timeBounds[:], o.times[:], o.sum.Seconds())

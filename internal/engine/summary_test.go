@@ -106,7 +106,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	for i, row := range outcomeTable {
 		for j, cause := range row.causes {
-			word := causeWords[cause]
+			word := cause.Word()
 			if got := handshakes(&s, row.outcome, word); word == "" || got != uint64(10*i+j+1) {
 				t.Errorf("%s, %s (%s): %d", row.outcome, cause, word, got)
 			}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 
+	"wgd/conf"
 	"wgd/internal/clock"
 	"wgd/internal/lanes"
 	"wgd/internal/resolve/dns"
@@ -22,7 +23,7 @@ type World struct {
 	Listen func(port uint16, mark uint32) (Sockets, error) // port 0: any
 	Stamps Stamps                                          // nil: stamps are not stored
 	Log    *slog.Logger                                    // nil: no log
-	Events func(Event)                                     // called for each event of a peer, by one goroutine; must not wait; nil: none
+	Events func(conf.Event)                                // called for each event of a peer, which has no number and no time, by one goroutine; must not wait; nil: none
 	Lanes  lanes.Options
 
 	// Routes looks up the routes to endpoints; nil: sticky sources do not follow routes.

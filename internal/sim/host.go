@@ -36,6 +36,7 @@ type Host struct {
 	GRO       bool                    // the socket joins datagrams that arrive together
 	Forgetful bool                    // Got and Sent are not kept
 	Arrived   func(Packet)            // is called after each packet from the tunnels, if set
+	Events    func(conf.Event)        // is called for each event of a peer, as that of engine, if set
 
 	Name           int
 	Private        key.Private

@@ -75,6 +75,9 @@ func (h *Host) runMachine() {
 	h.delivery.Deliver(h.Machine, h.Time(), h.Drops)
 	for out, ok := h.Machine.Poll(); ok; out, ok = h.Machine.Poll() {
 		driver.CarryOut((*effects)(h), h.Drops, h.mono(), &out)
+		if event, ok := out.Report(); ok && h.Events != nil {
+			h.Events(event)
+		}
 	}
 	if h.inbox.Waiting() > 0 && h.jobs.Space(h.Cores) > 0 {
 		h.schedule()
