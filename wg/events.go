@@ -87,8 +87,8 @@ const (
 	// Endpoints that Apply sets are not reported.
 	EndpointMoved
 	// PeerQuiet: data was sent to the peer, and nothing came back for some time
-	// (by default for 15 seconds). A handshake begins. It is not repeated before
-	// PeerBack.
+	// (by default for 15 seconds). A handshake begins, if none is in progress. It is not
+	// repeated before PeerBack.
 	PeerQuiet
 	// SessionEnded: the peer had a session, and has none now, because of Reason: it is
 	// older than 180 seconds, the peer did not answer the attempts to renew it, or it was

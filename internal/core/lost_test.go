@@ -123,18 +123,20 @@ func TestEventsOfAQuietPeer(t *testing.T) {
 	const quiet, back = "host 2: nothing comes back from the peer", "host 2: the peer is heard again"
 	for _, c := range []struct {
 		name     string
+		age      time.Duration // of the session
 		silent   time.Duration
 		answers  bool // whether handshake messages arrive afterwards, too
 		withData bool // whether b sends data then
 	}{
-		{"a handshake", 20 * time.Second, true, false},
-		{"data", 20 * time.Second, false, true},
-		{"the peer's handshake, much later", 10 * time.Minute, true, true},
+		{"a handshake", time.Second, 20 * time.Second, true, false},
+		{"data", time.Second, 20 * time.Second, false, true},
+		{"a handshake that had begun because the session is old", 130 * time.Second, 20 * time.Second, true, false},
+		{"the peer's handshake, much later", time.Second, 10 * time.Minute, true, true},
 	} {
 		w := newWorld(t, 1)
 		a, b := w.pair()
 		a.send(b, "x")
-		w.run(time.Second)
+		w.run(c.age)
 		a.events = nil
 		w.lost = func(from, _ *host, _ []byte) bool { return from == b }
 		a.send(b, "y")

@@ -55,6 +55,7 @@ var duties = [...]duty{
 	{eraseAt, eraseOld},
 	{retransmitAt, retransmit},
 	{silentAt, reportSilent},
+	{quietAt, reportQuiet},
 	{noReplyAt, suspect},
 	{unheardAt, suspectUnheard},
 	{passiveAt, keepalivePassive},
@@ -208,22 +209,43 @@ func (m *Machine) emitGivenUp(now clock.Now, p *member, cause Cause) {
 	})
 }
 
-// A handshake is due if data was sent and nothing has come back (B31).
-func noReplyAt(m *Machine, p *member) clock.Time {
+// A peer is quiet if data was sent and nothing has come back, also while a handshake with
+// it is in progress. That is reported until it is back.
+func quietAt(m *Machine, p *member) clock.Time {
+	if p.quietSince != 0 {
+		return clock.Never
+	}
+	return m.replyUntil(p)
+}
+
+func reportQuiet(m *Machine, now clock.Now, p *member) {
+	p.quietSince = now.Mono
+	m.logEvent(p, Output{Event: PeerQuiet, Endpoint: p.shared.Endpoint()})
+}
+
+// replyUntil returns until when something must come back from p, or clock.Never.
+func (m *Machine) replyUntil(p *member) clock.Time {
 	sent := p.shared.Unanswered()
-	if sent == 0 || p.own != nil || p.wanted {
+	if sent == 0 {
 		return clock.Never
 	}
 	return sent.Add(m.tunables.KeepaliveTimeout + m.tunables.RekeyTimeout + p.jitter)
+}
+
+// A handshake is due if data was sent and nothing has come back (B31).
+func noReplyAt(m *Machine, p *member) clock.Time {
+	if p.own != nil || p.wanted {
+		return clock.Never
+	}
+	return m.replyUntil(p)
 }
 
 func suspect(m *Machine, now clock.Now, p *member) {
 	p.shared.ForgetUnanswered(p.shared.Unanswered())
 	p.shared.ForgetSource(p.shared.Endpoint()) // A52
 	p.suspected, p.wanted, p.attempts = now.Mono, true, 0
-	if p.quietSince == 0 { // or else it was reported, and is not back
-		p.quietSince = now.Mono
-		m.logEvent(p, Output{Event: PeerQuiet, Endpoint: p.shared.Endpoint()})
+	if p.quietSince == 0 { // nothing has come back after the network had changed
+		reportQuiet(m, now, p)
 	}
 }
 
