@@ -70,10 +70,11 @@ func (r *Replay) Add(l *Line) {
 		return
 	case conf.EventsBegin:
 		r.ended, r.alone = time.Time{}, false // if it had, this was another run
-		r.begin(e)
+		r.missedUpTo(e)
 		return
 	case conf.EventsEnd:
 		r.ended = r.at(e)
+		r.missedUpTo(e)
 		return
 	case conf.EventsMissed:
 		if e.Seq > r.seq {
@@ -101,10 +102,7 @@ func (r *Replay) Add(l *Line) {
 // newRun is called for the first line of another run of the daemon. Its number says
 // whether the run is seen from its start.
 func (r *Replay) newRun(name string, e *conf.Event) {
-	if ended := r.ended; !ended.IsZero() {
-		r.endAll(ended, Stopped)
-		r.last = later(r.last, ended)
-	}
+	r.stop()
 	seenToEnd := !r.ended.IsZero() && !r.alone
 	r.run, r.seq, r.boot, r.ended, r.alone = name, 0, time.Time{}, time.Time{}, false
 	if seenToEnd {
@@ -114,9 +112,20 @@ func (r *Replay) newRun(name string, e *conf.Event) {
 	r.gap.fresh = true
 }
 
-// begin is called when a reader of the daemon begins. It gets all events after a number,
-// and all that happen from then on.
-func (r *Replay) begin(e *conf.Event) {
+// stop ends all spans if the daemon has ended.
+func (r *Replay) stop() {
+	if r.ended.IsZero() {
+		return
+	}
+	r.closeGap(r.ended)
+	r.endAll(r.ended, Stopped)
+	r.last = later(r.last, r.ended)
+}
+
+// missedUpTo is called when a reader of the daemon begins or ends. At the beginning, it
+// gets all events after the number of e, and all that happen from then on. At the end, that
+// is the number of the last one.
+func (r *Replay) missedUpTo(e *conf.Event) {
 	if e.Seq > r.seq {
 		r.openGap()
 		r.seq = e.Seq
@@ -376,11 +385,8 @@ func (r *Replay) endAll(at time.Time, why End) {
 // Finish ends the replay. Everything up to known is in the log; after that, and up to
 // until, nothing is known.
 func (r *Replay) Finish(known, until time.Time) {
+	r.stop()
 	known = later(known, r.last)
-	if !r.ended.IsZero() {
-		r.endAll(r.ended, Stopped)
-		known = later(known, r.ended)
-	}
 	until = later(until, known)
 	r.closeGap(until)
 	if until.After(known) {

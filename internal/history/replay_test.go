@@ -308,6 +308,19 @@ func TestClockIsSet(t *testing.T) {
 	l.expect(400, "a 10-250 stopped", "b 200-250 stopped")
 }
 
+// The end of a daemon tells how many events there were.
+func TestMissedBeforeTheEnd(t *testing.T) {
+	l := newLog(t)
+	l.add(10, conf.HandshakeDone, 1)
+	l.add(20, conf.WentUp, 0)
+	l.miss(1)
+	l.mark(90, conf.EventsEnd)
+	l.expect(300, "a 10-20 missed", "a ? 20-90 known")
+	l.begin(100, "R2")
+	l.add(110, conf.HandshakeDone, 2)
+	l.expect(120, "a 10-20 missed", "a ? 20-90 known", "b ? 20-90 known", "b 110-120 open")
+}
+
 // A span has the endpoints, the last of them however many there are, and the number of
 // sessions.
 func TestEndpoints(t *testing.T) {
