@@ -7,7 +7,8 @@
 //   - RejectAfterTime (180 s) after the keys of its last session were made: no packet
 //     can be sent or received on it any more (A36);
 //   - it went quiet (peer-quiet), unless it is heard (peer-back) or has a new session
-//     within BackWithin; it is connected again when it is heard on the same session;
+//     within BackWithin, and before its session ends; it is connected again when it is
+//     heard on the same session;
 //   - the daemon says that there is no session any more (session-ended), for example
 //     because the peer was removed;
 //   - the interface went down, or its daemon ended.
@@ -23,7 +24,8 @@
 // memory grows with the number of peers, of runs, and of gaps.
 //
 // Events have two clocks. Inside of one run, all times are those of the clock that is
-// never set, plus the difference to the wall clock at the last event of the run. So a
-// duration is right although the wall clock was set meanwhile, and times before that
-// are shown as if the clock had been right already.
+// never set, plus the difference to the wall clock at the last event of the run, or of
+// the last of several runs if the computer was not started between them. So a duration is
+// right although the wall clock was set meanwhile, and times before that are shown as if
+// the clock had been right already.
 package history

@@ -22,7 +22,8 @@ type Replay struct {
 
 	run   string
 	seq   uint64    // the last number of the run
-	boot  time.Time // see run; by the last event so far
+	boot  time.Time // when SinceBoot was zero, by the last event so far, or else the first
+	shown time.Time // likewise, for the times of spans
 	last  time.Time // up to which nothing is missing
 	begun bool      // last is set: there was an event
 	ended time.Time // when the daemon ended; zero: it has not, as far as is known
@@ -104,7 +105,8 @@ func (r *Replay) Add(l *Line) {
 func (r *Replay) newRun(name string, e *conf.Event) {
 	r.stop()
 	seenToEnd := !r.ended.IsZero() && !r.alone
-	r.run, r.seq, r.boot, r.ended, r.alone = name, 0, time.Time{}, time.Time{}, false
+	r.run, r.seq, r.ended, r.alone = name, 0, time.Time{}, false
+	r.boot, r.shown = r.survey.boots(name)
 	if seenToEnd {
 		return // no daemon ran meanwhile
 	}
@@ -137,16 +139,10 @@ func (r *Replay) missedUpTo(e *conf.Event) {
 
 // at returns the time of an event on the clock of its run, see the package's comment.
 func (r *Replay) at(e *conf.Event) time.Time {
-	run := r.survey.runs[r.run]
-	switch {
-	case run == nil || !run.events:
-		return e.Time
-	case hasBothClocks(e):
-		return run.boot.Add(e.SinceBoot)
-	case r.boot.IsZero():
-		return e.Time
+	if hasBothClocks(e) {
+		return r.shown.Add(e.SinceBoot)
 	}
-	return e.Time.Add(run.boot.Sub(r.boot))
+	return e.Time.Add(r.shown.Sub(r.boot))
 }
 
 func later(a, b time.Time) time.Time {

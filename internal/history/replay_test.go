@@ -308,6 +308,48 @@ func TestClockIsSet(t *testing.T) {
 	l.expect(400, "a 10-250 stopped", "b 200-250 stopped")
 }
 
+// The clock may also be set in a later run of the daemon: the times of the runs before move
+// with it as long as the computer was not started in between, so that spans do not
+// overlap. What is unknown before the first event of a run moves as well.
+func TestClockIsSetInALaterRun(t *testing.T) {
+	l := newLog(t)
+	l.clock = 10 * time.Minute
+	l.lines = nil
+	l.begin(0, "R1")
+	l.add(10, conf.HandshakeDone, 1)
+	l.mark(50, conf.EventsEnd)
+	l.begin(60, "R2")
+	l.add(70, conf.HandshakeDone, 1)
+	l.clock = 0
+	l.add(80, conf.WentUp, 0)
+	l.expect(100, "a 10-50 stopped", "a 70-100 open")
+
+	l.mark(90, conf.WatchStarted)
+	l.clock = -10 * time.Minute
+	l.begin(200, "R3")
+	l.add(150, conf.WentUp, 0)
+	l.clock = 0
+	l.add(210, conf.WentUp, 0)
+	l.expect(300, "a 10-50 stopped", "a 70-80 missed", "a ? 80-150 known")
+
+	// Not if the computer was started, even if its clock begins at the same time each time,
+	// nor if the clock was set while no daemon ran.
+	for _, c := range []struct{ sinceBoot, clock time.Duration }{{20 * time.Second, 0}, {2 * time.Hour, -10 * time.Minute}} {
+		l = newLog(t)
+		l.add(10, conf.HandshakeDone, 1)
+		l.mark(50, conf.EventsEnd)
+		l.clock = c.clock
+		if c.clock == 0 {
+			l.clock = c.sinceBoot - time.Hour - 60*time.Second
+		}
+		l.begin(60, "R2")
+		l.add(60, conf.WentUp, 0, func(e *conf.Event) { e.SinceBoot = c.sinceBoot })
+		l.clock = 0
+		l.add(70, conf.HandshakeDone, 1, func(e *conf.Event) { e.SinceBoot = c.sinceBoot + 10*time.Second })
+		l.expect(100, "a 10-50 stopped", "a 70-100 open")
+	}
+}
+
 // The end of a daemon tells how many events there were.
 func TestMissedBeforeTheEnd(t *testing.T) {
 	l := newLog(t)

@@ -35,7 +35,7 @@ const (
 
 // A Span is a time during which a peer was connected, or during which that is unknown.
 // Those of a peer are in their order and do not overlap, unless the clock was set back
-// while no daemon ran.
+// while no daemon ran, or later after a new start of the computer.
 type Span struct {
 	Peer     key.Public
 	State    State

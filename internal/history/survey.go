@@ -13,6 +13,7 @@ import (
 type Survey struct {
 	name   string
 	runs   map[string]*run
+	latest *run                  // the run of the last event
 	others map[string]bool       // interfaces, at most maxOthers
 	names  map[key.Public]string // of the peers: the last one, or ""
 	owners map[string]key.Public // of the names: the last one
@@ -22,9 +23,16 @@ type Survey struct {
 
 // A run is one of the daemon.
 type run struct {
-	boot   time.Time // the time at which SinceBoot was zero, by the last event
-	events bool      // there was one, so boot is known
+	events bool          // there was one, so the others are known
+	first  time.Time     // the time at which SinceBoot was zero, by the first event
+	boot   time.Time     // likewise, by the last one
+	since  time.Duration // SinceBoot of that
+	next   *run          // the run that followed without a start of the computer in between, or nil
 }
+
+// sameBoot is by how much two events may disagree about the time at which SinceBoot was
+// zero if the computer was not started between them, and its clock was not set.
+const sameBoot = time.Second
 
 // maxOthers is how many names of other interfaces are remembered.
 const maxOthers = 20
@@ -51,7 +59,7 @@ func (s *Survey) Add(l *Line) {
 		s.runs[l.Run] = r
 	}
 	if hasBothClocks(&l.Event) {
-		r.boot, r.events = l.Event.Time.Add(-l.Event.SinceBoot), true
+		s.clocks(r, &l.Event)
 	}
 	if e := &l.Event; isOfPeer(e) {
 		if e.Name != "" || s.names[e.Peer] == "" {
@@ -67,6 +75,33 @@ func (s *Survey) Add(l *Line) {
 	if l.Event.Time.After(s.last) {
 		s.last = l.Event.Time
 	}
+}
+
+// clocks notes what an event says about the clocks of its run.
+func (s *Survey) clocks(r *run, e *conf.Event) {
+	boot := e.Time.Add(-e.SinceBoot)
+	if before := s.latest; !r.events && before != nil && e.SinceBoot >= before.since && boot.Sub(before.boot).Abs() <= sameBoot {
+		before.next = r
+	}
+	if !r.events {
+		r.events, r.first = true, boot
+	}
+	r.boot, r.since = boot, e.SinceBoot
+	s.latest = r
+}
+
+// boots returns the time at which SinceBoot was zero: by the first event of a run, and by
+// the last one of it or of the runs that followed on it. Both are zero if it has no event.
+func (s *Survey) boots(name string) (first, last time.Time) {
+	r := s.runs[name]
+	if r == nil {
+		return first, last
+	}
+	first = r.first
+	for r.next != nil {
+		r = r.next
+	}
+	return first, r.boot
 }
 
 // hasBothClocks reports whether the clocks of an event say when it happened. Those that
