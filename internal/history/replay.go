@@ -192,11 +192,15 @@ func (r *Replay) closeGap(at time.Time) {
 // unknown applies a gap to a peer.
 func (r *Replay) unknown(p *member, g *gap) {
 	r.advance(p, g.from)
+	from := g.from
 	if p.span.State == Connected {
-		r.endConnected(p, g.from, Missed)
+		if !p.quiet.IsZero() && from.Sub(p.quiet) <= BackWithin {
+			from, p.quiet = p.quiet, time.Time{} // it may have been heard in time
+		}
+		r.endConnected(p, from, Missed)
 	}
 	if p.span.State == 0 {
-		p.span = Span{Peer: p.key, State: Unknown, From: g.from}
+		p.span = Span{Peer: p.key, State: Unknown, From: from}
 	}
 	p.known, p.expires = g.to, g.until
 	if g.fresh {

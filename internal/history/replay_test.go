@@ -214,6 +214,19 @@ func TestGaps(t *testing.T) {
 		"f ? 10-280 known", "f 400-500 open")
 }
 
+// A peer that went quiet just before events are missing may have been heard in time.
+func TestQuietBeforeAGap(t *testing.T) {
+	l := newLog(t)
+	l.add(10, conf.HandshakeDone, 1)
+	l.add(10, conf.HandshakeDone, 2)
+	l.add(20, conf.PeerQuiet, 1)
+	l.add(30, conf.PeerQuiet, 2)
+	l.add(35, conf.WentUp, 0)
+	l.miss(1)
+	l.add(39, conf.PeerBack, 2)
+	l.expect(100, "a 10-20 quiet", "a ? 35-100 open", "b 10-30 missed", "b ? 30-39 known", "b 39-100 open")
+}
+
 // What wgd watch says about missed events bounds the gap, also at the end of the log.
 func TestMissedAtTheEnd(t *testing.T) {
 	l := newLog(t)
