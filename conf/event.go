@@ -100,9 +100,11 @@ const (
 	HandshakeFailed EventKind = "handshake-failed"
 	// EndpointMoved: the endpoint of the peer has changed.
 	EndpointMoved EventKind = "endpoint-moved"
-	// PeerQuiet: data was sent to the peer, and nothing came back for some time.
+	// PeerQuiet: data was sent to the peer on a session, and nothing came back for some
+	// time.
 	PeerQuiet EventKind = "peer-quiet"
-	// PeerBack: after PeerQuiet, something came back from the peer.
+	// PeerBack: after PeerQuiet, something came back from the peer, and there is a
+	// session.
 	PeerBack EventKind = "peer-back"
 	// PacketsDropped: Count packets were refused or dropped because of Cause, since
 	// the last such event of that Cause. The peer is set if all were from that one;

@@ -105,7 +105,8 @@ const (
 	// ConfigurationChanged: ApplyBy has changed the configuration. Reason says what,
 	// without keys.
 	ConfigurationChanged
-	// PeerBack: after PeerQuiet, something came back from the peer.
+	// PeerBack: after PeerQuiet, something came back from the peer, and there is a
+	// session.
 	PeerBack
 	// PacketsDropped: Count packets were refused or dropped because of Cause, since the
 	// last such event of that Cause. It comes up to 5 seconds later, and while packets

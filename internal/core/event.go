@@ -208,9 +208,10 @@ func (m *Machine) lostAll(cause Cause) {
 	}
 }
 
-// reportBack emits PeerBack if p was quiet and has been heard since.
+// reportBack emits PeerBack if p was quiet, has been heard since, and has a session: an
+// initiation alone may come from a peer that does not hear us.
 func (m *Machine) reportBack(now clock.Now, p *member) {
-	if p.quietSince != 0 && p.shared.LastReceived() > p.quietSince {
+	if p.quietSince != 0 && p.connected && p.shared.LastReceived() > p.quietSince {
 		m.logEvent(p, Output{Event: PeerBack, Endpoint: p.shared.Endpoint(), After: now.Mono.Sub(p.quietSince)})
 		p.quietSince = 0
 	}

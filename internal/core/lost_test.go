@@ -34,10 +34,10 @@ func (r *reported) check(t testing.TB, out *Output) {
 			clear(r.connected)
 		}
 	case PeerQuiet:
-		ok = !r.quiet[p]
+		ok = !r.quiet[p] && r.connected[p]
 		r.quiet[p] = true
 	case PeerBack:
-		ok = r.quiet[p] && out.After > 0
+		ok = r.quiet[p] && r.connected[p] && out.After > 0
 		delete(r.quiet, p)
 	}
 	if !ok {

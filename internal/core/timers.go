@@ -209,10 +209,10 @@ func (m *Machine) emitGivenUp(now clock.Now, p *member, cause Cause) {
 	})
 }
 
-// A peer is quiet if data was sent and nothing has come back, also while a handshake with
-// it is in progress. That is reported until it is back.
+// A peer with a session is quiet if data was sent and nothing has come back, also while a
+// handshake with it is in progress. That is reported once until it is back.
 func quietAt(m *Machine, p *member) clock.Time {
-	if p.quietSince != 0 {
+	if p.quietSince != 0 || !p.connected {
 		return clock.Never
 	}
 	return m.replyUntil(p)
@@ -244,7 +244,7 @@ func suspect(m *Machine, now clock.Now, p *member) {
 	p.shared.ForgetUnanswered(p.shared.Unanswered())
 	p.shared.ForgetSource(p.shared.Endpoint()) // A52
 	p.suspected, p.wanted, p.attempts = now.Mono, true, 0
-	if p.quietSince == 0 { // nothing has come back after the network had changed
+	if p.quietSince == 0 && p.connected { // nothing has come back after the network had changed
 		reportQuiet(m, now, p)
 	}
 }
