@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"time"
 
 	"wgd/cmd/wgd-peers/peerfile"
@@ -114,76 +113,5 @@ func printDetails(w io.Writer, p *store.Peer, now time.Time) {
 		{"changed", p.Changed.Format(time.DateTime)},
 	} {
 		fmt.Fprintf(w, "\t%s: %s\n", line[0], line[1])
-	}
-}
-
-var statusForm = cli.Form{
-	Syntax:  "status",
-	Example: "wgd-peers status",
-	Summary: "count the peers, and name those that cannot be used",
-	Options: []cli.Option{optJSON},
-	Text: []string{
-		"A peer cannot be used if somebody has written what cannot be, such as an allowed IP in another form than the shortest, and the schema of the store could not refuse it. " +
-			"It affects no other peer.",
-		"The JSON object has the fields `store`, `revision` (that of the last change), `peers`, `revoked`, `seen` (how many were seen), and `problems`: a list of objects with `peer`, `public_key` and `text`.",
-	},
-	Run: runStatus,
-}
-
-// A summary is what status prints.
-type summary struct {
-	Store    string         `json:"store"`
-	Revision store.Revision `json:"revision"`
-	Peers    int            `json:"peers"`
-	Revoked  int            `json:"revoked"`
-	Seen     int            `json:"seen"`
-	Problems []problem      `json:"problems"`
-}
-
-type problem struct {
-	Peer      string `json:"peer"`
-	PublicKey string `json:"public_key"`
-	Text      string `json:"text"`
-}
-
-func runStatus(c *cli.Call) error {
-	return withStore(c, false, func(ctx context.Context, s store.Store) error {
-		done := c.Progress("reading the store")
-		defer done()
-		sum := summary{Store: location(c), Problems: []problem{}}
-		var err error
-		if sum.Revision, err = s.Revision(ctx); err != nil {
-			return err
-		}
-		for p, err := range s.All(ctx) {
-			if err != nil {
-				return err
-			}
-			sum.add(p)
-		}
-		done()
-		if c.Has(optJSON.Long) {
-			return c.PrintJSON(sum)
-		}
-		var b strings.Builder
-		fmt.Fprintf(&b, "store: %s\nrevision: %d\npeers: %d\nrevoked: %d\nseen: %d\n", sum.Store, sum.Revision, sum.Peers, sum.Revoked, sum.Seen)
-		for _, p := range sum.Problems {
-			fmt.Fprintf(&b, "cannot be used: peer %s: %s\n", p.Peer, p.Text)
-		}
-		_, err = io.WriteString(c.Stdout, b.String())
-		return err
-	})
-}
-
-func (s *summary) add(p *store.Peer) {
-	s.Peers++
-	if !p.Revoked.IsZero() {
-		s.Revoked++
-	}
-	if !p.Seen.At.IsZero() {
-		s.Seen++
-	}
-	if p.Problem != "" {
-		s.Problems = append(s.Problems, problem{p.Label(), p.PublicKey.Base64(), p.Problem})
 	}
 }

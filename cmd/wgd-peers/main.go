@@ -56,6 +56,7 @@ func command() *cli.Command {
 		},
 		Files: []cli.Entry{
 			{Term: defaultStore, Text: "the store, if --store names no other. Only its owner can read it: it holds preshared keys"},
+			{Term: "/run/wgd-peers/NAME.sock", Text: "where wgd-peers serve says what it does for the interface NAME, for wgd-peers status; with mode 0600"},
 		},
 		Examples: []cli.Example{
 			{Text: "Say once what all clients must know about the gateway:", Lines: []string{

@@ -2,22 +2,31 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"wgd/cmd/wgd-peers/serve"
 	"wgd/cmd/wgd-peers/store"
 	"wgd/conf"
 	"wgd/internal/cli"
+	"wgd/internal/quote"
 	"wgd/internal/sys/process"
 )
+
+var optMetrics = cli.Option{Long: "metrics", Value: "ADDRESS:PORT", Text: "Serve metrics for Prometheus on this address, as http://ADDRESS:PORT" + serve.MetricsPath + ". Whoever can connect can read them."}
 
 var serveForm = cli.Form{
 	Syntax:  "serve INTERFACE...",
 	Example: "wgd-peers serve wg0",
 	Summary: "give interfaces the peers of the store that talk to them",
+	Options: []cli.Option{optMetrics},
 	Text: []string{
 		"It stays in the foreground until SIGTERM, and makes the store if there is none. When an initiation arrives at an interface from a peer that the interface does not have, the peer is looked up in the store, and the interface gets it: " +
 			"the handshake goes on, and the client notices nothing. What the store does not have, or has revoked, is refused. A peer that is changed in the store is changed in the interface, and one that is revoked or deleted is out within a second. " +
@@ -47,11 +56,52 @@ func runServe(c *cli.Call) error {
 		log := slog.New(slog.NewTextHandler(process.LogFile(os.Stderr), nil))
 		log.Info(fmt.Sprintf("serving %s from the store %s", strings.Join(names, ", "), location(c)))
 		server := serve.New(s, log, names, serve.Socket)
+		if err := serveMetrics(ctx, c, log, server); err != nil {
+			return err
+		}
+		sockets, err := server.Listen(ctx)
+		if err != nil {
+			return err
+		}
 		if err := manager.Ready("serving " + strings.Join(names, ", ")); err != nil {
 			log.Warn(err.Error())
 		}
 		server.Run(ctx)
+		sockets()
 		log.Info("ended: the interfaces keep their peers")
 		return nil
 	})
+}
+
+// metricsTimeout bounds what a client can occupy.
+const metricsTimeout = 10 * time.Second
+
+// serveMetrics serves metrics until ctx ends, if an option says so.
+func serveMetrics(ctx context.Context, c *cli.Call, log *slog.Logger, server *serve.Server) error {
+	address, given := c.Value(optMetrics.Long)
+	if !given {
+		return nil
+	}
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("--metrics %s: give ADDRESS:PORT, such as 127.0.0.1:9587 or [::1]:9587", quote.Name(address))
+	}
+	listener, err := net.Listen("tcp", parsed.String())
+	if err != nil {
+		return fmt.Errorf("--metrics %s: %w: give an address of this computer and a port that is free", parsed, plainOp(err))
+	}
+	log.Info(fmt.Sprintf("metrics are at http://%s%s", listener.Addr(), serve.MetricsPath))
+	page := &http.Server{Handler: server.Metrics(), ReadHeaderTimeout: metricsTimeout, WriteTimeout: metricsTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
+	context.AfterFunc(ctx, func() { page.Close() })
+	go page.Serve(listener)
+	return nil
+}
+
+// plainOp removes the address from an error.
+func plainOp(err error) error {
+	var e *net.OpError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }

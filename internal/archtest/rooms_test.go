@@ -60,7 +60,8 @@ var rooms = map[string]room{
 	"cmd/wgd-peers/etcd": {imports: []string{
 		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{etcd, grpc, zap}},
 	"cmd/wgd-peers/peerfile": {imports: []string{"cmd/wgd-peers/store", "conf", "key", "internal/quote", "internal/wgconf", "internal/wire"}},
-	"cmd/wgd-peers/serve":    {imports: []string{"cmd/wgd-peers/store", "conf", "internal/control", "internal/uapi", "internal/wire", "key"}},
+	"cmd/wgd-peers/serve": {imports: []string{
+		"cmd/wgd-peers/store", "conf", "key", "internal/control", "internal/sys/errno", "internal/sys/process", "internal/sys/unixsocket", "internal/uapi", "internal/wire"}, third: []string{promhttp}},
 	"cmd/wgd-peers/sqlite": {imports: []string{
 		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{sqlite}},
 	"cmd/wgd-peers/store":           {imports: []string{"conf", "key", "internal/quote", "internal/resolve", "internal/wire"}},

@@ -28,7 +28,7 @@ build() {
 flags="-s -w -X wgd/internal/cli.version=$VERSION"
 build . ./cmd/... "$ARCH" "$TREE/usr/bin" -trimpath -ldflags "$flags"
 build cmd/wgd-peers . "$ARCH" "$TREE/usr/bin" -trimpath -ldflags "$flags"
-cp packaging/systemd/wgd@.service "$TREE/usr/lib/systemd/system/"
+cp packaging/systemd/*.service "$TREE/usr/lib/systemd/system/"
 
 for page in docs/man/*.[1-9]; do
 	section=$TREE/usr/share/man/man${page##*.}

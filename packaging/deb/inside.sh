@@ -43,7 +43,11 @@ mkdir -p /var/lib/wgd
 touch /var/lib/wgd/wg9.stamps
 dpkg --remove wgd
 test -e /var/lib/wgd/wg9.stamps
+/usr/bin/true > /var/lib/wgd/peers.db
 dpkg --purge wgd
+test -e /var/lib/wgd/peers.db
+rm /var/lib/wgd/peers.db
+rmdir /var/lib/wgd # nothing else is left
 grep -q "$key" /etc/wireguard/wg9.conf
 files > "$here/after"
 diff "$here/before" "$here/after"

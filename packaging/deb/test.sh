@@ -36,6 +36,7 @@ cmp "$work"/1/*.deb "$work"/2/*.deb || { echo "two builds differ" >&2; exit 1; }
 		done
 	done
 	for file in share/man/man5/wgd.conf.5.gz share/man/man4/wg.4.gz lib/systemd/system/wgd@.service \
+		lib/systemd/system/wgd-peers@.service \
 		share/doc/wgd/copyright share/doc/wgd/changelog.gz share/doc/wgd/NEWS.gz; do
 		echo "-rw-r--r-- root/root ./usr/$file"
 	done

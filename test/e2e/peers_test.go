@@ -67,6 +67,13 @@ func TestServe(t *testing.T) {
 	})
 
 	b.Must("wgconfig wg0 sysctl -w net.wg.rekey_timeout=1 && wgconfig wg0 sysctl -w net.wg.keepalive_timeout=1") // so that it soon tries again
+	contains(t, a.Must("wgd-peers status"), "\tdaemon: works")
+	contains(t, a.Must("wgd-peers status --peers"), " wg0: 192.0.2.2:")
+	if _, mode, _ := strings.Cut(a.Must("stat -c 'mode %%a' /run/wgd-peers/wg0.sock"), "mode "); mode != "600\n" {
+		t.Errorf("the mode of the socket is %s", mode)
+	}
+	contains(t, a.Run("wgd-peers serve wg0").Err, "wg0: another wgd-peers serves this interface")
+
 	took := a.Must("wgd-peers set b --revoke; begin=$(date +%%s%%N); while wgconfig wg0 show peer b >/dev/null 2>&1; do sleep 0.02; done; echo $(( ($(date +%%s%%N) - begin) / 1000000 ))")
 	if ms, err := strconv.Atoi(strings.TrimSpace(took)); err != nil || ms > 1000 {
 		t.Errorf("the revoked peer was out after %s ms", took)
@@ -94,4 +101,33 @@ func TestServe(t *testing.T) {
 		r := b.Run("ping -n -c 1 -W 1 " + lab.InnerA4)
 		return r.Code == 0, r.Out + a.Must("cat /run/serve.log")
 	})
+}
+
+// A real systemd runs wgd-peers with its unit as it is, and is told when it is ready. A client
+// comes up, the status is there, and a stop leaves the client alone.
+func TestServeSystemd(t *testing.T) {
+	t.Parallel()
+	if err := buildPeers(); err != nil {
+		t.Fatal(err)
+	}
+	a, b := lab.Pair(t)
+	ta := a.Tunnel(lab.Settings{Port: 1234, Addresses: []string{lab.InnerA4 + "/24"}})
+	tb := b.Tunnel(lab.Settings{Addresses: []string{lab.InnerB4 + "/24"}})
+	tb.Add(ta, lab.Peer{AllowedIPs: lab.InnerA4 + "/32", Endpoint: "192.0.2.1:1234"})
+	s := bootWithUnit(t, a, "wgd-peers")
+	s.Must("systemctl enable --now wgd-peers@wg0")
+	contains(t, s.Must("systemctl status --no-pager wgd-peers@wg0"), "Status: \"serving wg0\"")
+	s.Must("wgd-peers add b --public-key=%s --allowed-ips=%s/32", tb.Public, lab.InnerB4)
+	b.Ping(lab.InnerA4, 3)
+	contains(t, s.Must("wgd-peers status --peers"), " wg0: 192.0.2.2:")
+	s.Must("systemctl restart wgd-peers@wg0")
+	b.Ping(lab.InnerA4, 3)
+	s.Must("systemctl stop wgd-peers@wg0")
+	if r := s.Run("systemctl is-failed wgd-peers@wg0"); strings.TrimSpace(r.Out) != "inactive" {
+		t.Errorf("after stop the unit is %s: %s", r.Out, s.Must("journalctl --no-pager -u wgd-peers@wg0"))
+	}
+	b.Ping(lab.InnerA4, 3)
+	if text := s.Must("wgd-peers list b && stat -c %%a /var/lib/wgd/peers.db"); !strings.Contains(text, "last-endpoint: 192.0.2.2:") || !strings.HasSuffix(text, "\n600\n") {
+		t.Errorf("the store has\n%s", text)
+	}
 }

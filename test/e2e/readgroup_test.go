@@ -203,7 +203,7 @@ func TestReadGroupAndUserNamespaces(t *testing.T) {
 func TestReadGroupInTheUnit(t *testing.T) {
 	t.Parallel()
 	h, secrets := readGroupHost(t)
-	s := bootWithUnit(t, h)
+	s := bootWithUnit(t, h, lab.Ours)
 	dropIn := func(line string) {
 		t.Helper()
 		s.Must("mkdir -p /etc/systemd/system/wgd@wg0.service.d && printf '[Service]\nRestart=no\nExecStart=\nExecStart=/usr/bin/wgd up -f --read-group=vpn-readers wg0\n%s' >/etc/systemd/system/wgd@wg0.service.d/group.conf && systemctl daemon-reload", line)

@@ -15,7 +15,7 @@ func TestSystemdResolved(t *testing.T) {
 	a, b := lab.Pair(t)
 	upFiles(a, b, "DNS = 10.2.0.1, ~corp.example")
 	r := startResolved(t, b)
-	s := bootWithUnit(t, b)
+	s := bootWithUnit(t, b, lab.Ours)
 	s.Must("systemctl daemon-reload && systemctl start wgd@wg0")
 	set(t, r, "started", "10.2.0.1 | ~corp.example | no")
 	b.Must("sed -i 's/^DNS = .*/DNS = 10.2.0.1, 10.2.0.7/' /etc/wireguard/wg0.conf")

@@ -25,11 +25,11 @@ var forbidden = []struct{ directive, line string }{
 	{"ProtectProc", "! grep -q '^proc /proc .*invisible' /proc/mounts"},
 }
 
-// bootWithUnit starts systemd on a host, with the unit as it is, and the program where the
-// unit expects it.
-func bootWithUnit(t *testing.T, h *lab.Host) *lab.Systemd {
+// bootWithUnit starts systemd on a host, with the unit of a program as it is, and the
+// program where the unit expects it.
+func bootWithUnit(t *testing.T, h *lab.Host, program string) *lab.Systemd {
 	t.Helper()
-	h.Must("mkdir /run/upper /run/work && mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=/run/upper,workdir=/run/work /usr/bin && cp $(command -v wgd) /run/upper")
+	h.Must("mkdir /run/upper /run/work && mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=/run/upper,workdir=/run/work /usr/bin && cp $(command -v %s) /run/upper", program)
 	s, missing := h.StartSystemd()
 	if missing != "" {
 		if os.Getenv("CI") == "true" {
@@ -37,9 +37,9 @@ func bootWithUnit(t *testing.T, h *lab.Host) *lab.Systemd {
 		}
 		t.Skipf("NOT TESTED: the unit in systemd: there is no %s", missing)
 	}
-	unit := readUnit(t)
-	h.Write("/run/units/wgd@.service", unit)
-	h.Must("chmod 644 /run/units/wgd@.service")
+	unit := "/run/units/" + program + "@.service"
+	h.Write(unit, readUnit(t, program))
+	h.Must("chmod 644 %s", unit)
 	return s
 }
 
@@ -51,7 +51,7 @@ func TestSystemd(t *testing.T) {
 	a, b := lab.Pair(t)
 	upFiles(a, b, "PostUp = sh /run/probe\nPostDown = echo PostDown >>/run/hooks")
 	a.Must("wgd up wg0")
-	s := bootWithUnit(t, b)
+	s := bootWithUnit(t, b, lab.Ours)
 	b.Must("mkdir -p /etc/credstore && sed -n 's/^PrivateKey = //p' /etc/wireguard/wg0.conf >/etc/credstore/wg0.key && sed -i 's|^PrivateKey = .*|PrivateKeyFile = $CREDENTIALS_DIRECTORY/wg0.key|' /etc/wireguard/wg0.conf")
 	s.Must("mkdir /etc/systemd/system/wgd@wg0.service.d && printf '[Service]\nLoadCredential=wg0.key:/etc/credstore/wg0.key\n' >/etc/systemd/system/wgd@wg0.service.d/key.conf && systemctl daemon-reload && touch /tmp/of-all")
 	script := "exec 2>/run/probe.errors\nset -x\n"

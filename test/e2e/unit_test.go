@@ -12,22 +12,22 @@ import (
 	"wgd/test/lab"
 )
 
-// readUnit returns the text of the unit.
-func readUnit(t *testing.T) string {
+// readUnit returns the text of the unit of a program.
+func readUnit(t *testing.T, program string) string {
 	t.Helper()
 	root, err := lab.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	unit, err := os.ReadFile(filepath.Join(root, "packaging/systemd/wgd@.service"))
+	unit, err := os.ReadFile(filepath.Join(root, "packaging/systemd", program+"@.service"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(unit)
 }
 
-// systemd understands every line of the unit, finds nothing to complain about, and counts
-// the protections that it can have as set.
+// systemd understands every line of the units, finds nothing to complain about, and counts
+// the protections that they can have as set.
 func TestUnit(t *testing.T) {
 	t.Parallel()
 	if missing := lab.Missing("systemd-analyze"); missing != "" {
@@ -36,7 +36,13 @@ func TestUnit(t *testing.T) {
 		}
 		t.Skipf("NOT TESTED: the unit of systemd: there is no %s", missing)
 	}
-	unit := readUnit(t)
+	t.Run("wgd", func(t *testing.T) { analyzeUnit(t, "wgd") })
+	t.Run("wgd-peers", func(t *testing.T) { analyzeUnit(t, "wgd-peers") })
+}
+
+// analyzeUnit has systemd-analyze look at the unit of a program.
+func analyzeUnit(t *testing.T, program string) {
+	unit := readUnit(t, program)
 	system := t.TempDir()
 	write := func(path, text string, mode os.FileMode) {
 		path = filepath.Join(system, path)
@@ -47,7 +53,7 @@ func TestUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("usr/bin/wgd", "#!/bin/sh\n", 0o755)
+	write("usr/bin/"+program, "#!/bin/sh\n", 0o755)
 	for _, name := range []string{"sysinit", "basic", "network-online", "nss-lookup", "shutdown", "multi-user"} {
 		write("usr/lib/systemd/system/"+name+".target", "[Unit]\nDescription="+name+"\n", 0o644)
 	}
@@ -55,9 +61,9 @@ func TestUnit(t *testing.T) {
 		said, err := exec.Command("systemd-analyze", arguments...).CombinedOutput()
 		return string(said), err
 	}
-	const path = "etc/systemd/system/wgd@.service"
+	path := "etc/systemd/system/" + program + "@.service"
 	write(path, unit, 0o644)
-	if said, err := analyze("verify", "--man=no", "--root="+system, "wgd@wg0.service"); err != nil || said != "" {
+	if said, err := analyze("verify", "--man=no", "--root="+system, program+"@wg0.service"); err != nil || said != "" {
 		t.Errorf("systemd-analyze verify: %v: %s", err, said)
 	}
 	said, err := analyze("security", "--offline=true", "--no-pager", "--json=short", filepath.Join(system, path))
@@ -66,8 +72,8 @@ func TestUnit(t *testing.T) {
 	}
 	protected(t, said)
 
-	write(path, strings.Replace(unit, "KillMode=", "KillMod=", 1), 0o644)
-	if said, _ := analyze("verify", "--man=no", "--root="+system, "wgd@wg0.service"); !strings.Contains(said, "KillMod") {
+	write(path, strings.Replace(unit, "NotifyAccess=", "NotifyAcces=", 1), 0o644)
+	if said, _ := analyze("verify", "--man=no", "--root="+system, program+"@wg0.service"); !strings.Contains(said, "NotifyAcces") {
 		t.Errorf("systemd-analyze accepts a key that does not exist: this test proves nothing: %s", said)
 	}
 }

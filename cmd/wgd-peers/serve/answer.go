@@ -136,7 +136,7 @@ func (s *served) refuse(b *batch, a answer, reason refusalReason, d time.Duratio
 	if a.since.IsZero() {
 		return
 	}
-	s.refused.add(refusal{time.Now(), a.subject, a.label(), reason})
+	s.refused.add(refusal{time.Now(), a.subject, label(a.peer), reason})
 	s.figures.refused[reason]++
 	for _, about := range append([]subject{a.subject}, a.causes...) {
 		if r, ok := refusalOf(about, d); ok {

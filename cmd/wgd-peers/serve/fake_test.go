@@ -32,6 +32,7 @@ type fakeDaemon struct {
 	sets    [][]conf.PeerChange
 	refused []conf.Refusal
 	reject  func(conf.Change) error // refuses changes; may be nil
+	slow    time.Duration           // that a change takes
 }
 
 type run struct {
@@ -119,6 +120,7 @@ func (d *fakeDaemon) Apply(c conf.Change) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	time.Sleep(d.slow)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.running == nil {
@@ -169,6 +171,12 @@ func (d *fakeDaemon) has(k key.Public) bool {
 	defer d.mu.Unlock()
 	_, ok := d.peers[k]
 	return ok
+}
+
+func (d *fakeDaemon) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.peers)
 }
 
 func (d *fakeDaemon) peer(k key.Public) conf.PeerStatus {

@@ -26,6 +26,9 @@ const (
 	busy          refusalReason = "too-many-look-ups"
 )
 
+// reasons are all of them.
+var reasons = []refusalReason{notInStore, revoked, notUsable, storeFails, notSeenThere, tooSoon, tooMany, byHand, daemonRefuses, busy}
+
 // figures are what is counted about an interface.
 type figures struct {
 	wants                         map[conf.WantKind]uint64
@@ -53,11 +56,34 @@ func (t *times) add(d time.Duration) {
 	t.sum += d
 }
 
+func (t *times) count() (n uint64) {
+	for _, b := range t.buckets {
+		n += b
+	}
+	return n
+}
+
+// under returns a duration that a share of all durations did not reach. It is at most twice
+// as long as the longest of these.
+func (t *times) under(share float64) time.Duration {
+	rest := uint64(float64(t.count()) * share)
+	for i, b := range t.buckets {
+		if b > 0 && b >= rest {
+			return bound(i)
+		}
+		rest -= min(rest, b)
+	}
+	return 0
+}
+
+// bound returns what the durations of a bucket do not reach.
+func bound(bucket int) time.Duration { return time.Microsecond << bucket }
+
 // A refusal is one that is shown.
 type refusal struct {
 	at     time.Time
 	about  subject
-	peer   string // its name, or the beginning of its key
+	peer   string // of the store; "" if there is none
 	reason refusalReason
 }
 

@@ -168,16 +168,16 @@ func TestFlood(t *testing.T) {
 			b.add(byte(n))
 		}
 		time.Sleep(time.Second) // the watch reports them: it has nothing to do with them
-		b.store.delay = 10 * time.Millisecond
+		b.store.delay, b.daemon.slow = 10*time.Millisecond, 50*time.Millisecond
 		for n := range known {
 			b.daemon.ask(peer(byte(n)).PublicKey)
 			b.daemon.ask(peer(byte(n)).PublicKey)
 		}
-		b.until("all are lent", func() bool { return len(b.daemon.peers) == known })
+		b.until("all are lent", func() bool { return b.daemon.count() == known })
 		if b.store.maxNow > lookUps {
 			t.Errorf("%d look-ups at the same time", b.store.maxNow)
 		}
-		if n := len(b.daemon.sets); n > known/4 {
+		if n := len(b.daemon.sets); n > 10 {
 			t.Errorf("%d sets for %d peers", n, known)
 		}
 		for k, n := range b.store.lookUps {
@@ -206,7 +206,7 @@ func TestDaemonRefusesOne(t *testing.T) {
 		for n := range 3 {
 			b.daemon.ask(peer(byte(n + 1)).PublicKey)
 		}
-		b.until("the others are lent", func() bool { return len(b.daemon.peers) == 2 })
+		b.until("the others are lent", func() bool { return b.daemon.count() == 2 })
 		if b.daemon.has(bad.PublicKey) {
 			t.Error("the bad one was lent")
 		}
