@@ -90,13 +90,21 @@ func (ts *tasks) compare(keys []key.Public) {
 // rest stops comparing for a while, because the store fails.
 func (ts *tasks) rest(d time.Duration) {
 	ts.pause = time.Now().Add(d)
-	time.AfterFunc(d, ts.wake.Broadcast)
+	time.AfterFunc(d, ts.wakeAll)
+}
+
+// wakeAll wakes those who wait for tasks. It holds mu, so that nobody is about to wait. The
+// caller does not hold it.
+func (ts *tasks) wakeAll() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.wake.Broadcast()
 }
 
 // next waits for a task that is to be looked up; nil means that ctx has ended. The caller
 // does not hold mu.
 func (ts *tasks) next(ctx context.Context) *task {
-	defer context.AfterFunc(ctx, ts.wake.Broadcast)()
+	defer context.AfterFunc(ctx, ts.wakeAll)()
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	for ctx.Err() == nil {
