@@ -4,6 +4,7 @@ FUZZTIME ?= 10s
 BENCH    ?=
 SCALE    ?=
 STORE    ?= 1000000
+HELD      = 100000
 FINDINGS ?=
 # Packages other than test/e2e, which has a part of its own. Of these, test/spread needs simulated hosts too.
 PACKAGES  = $(shell $(GO) list ./... | grep -v '^wgd/test/e2e')
@@ -137,6 +138,7 @@ scale:
 # A store with a million peers: memory, and times. make scale-peers STORE=100000
 scale-peers:
 	cd $(PEERS) && $(GO) test -count=1 -v -timeout 30m -run TestSize ./sqlite -peers $(STORE)
+	cd $(PEERS) && $(GO) test -count=1 -v -timeout 30m -run TestSize ./serve -peers $(STORE) -held $(HELD)
 
 # The same in etcd, with three members in one process. make scale-etcd STORE=100000
 scale-etcd:

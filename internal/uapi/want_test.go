@@ -55,7 +55,7 @@ func TestWantRoundTrip(t *testing.T) {
 
 // A refusal is decoded as it was written, and so is the request for wants.
 func TestWantRequests(t *testing.T) {
-	for _, want := range []conf.Refusal{{Key: key.Public{7}, For: 3 * time.Second}, {Key: key.Public{7}}} {
+	for _, want := range []conf.Refusal{{Key: key.Public{7}, For: 3 * time.Second}, {Key: key.Public{7}}, {Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), For: time.Minute}} {
 		var text bytes.Buffer
 		if err := uapi.WriteRefusal(bufio.NewWriter(&text), &want); err != nil {
 			t.Fatal(err)

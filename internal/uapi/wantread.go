@@ -40,7 +40,12 @@ func (r *Reader) Want() (conf.Want, error) {
 func WriteRefusal(w *bufio.Writer, r *conf.Refusal) error {
 	o := &out{Writer: w}
 	o.text("refuse", "1")
-	o.public(peerKeyName, &r.Key)
+	if !r.Key.IsZero() {
+		o.public(peerKeyName, &r.Key)
+	}
+	if r.Endpoint.IsValid() {
+		o.address("endpoint", r.Endpoint)
+	}
 	o.number("seconds", uint64(r.For/time.Second))
 	o.WriteByte('\n')
 	return o.Flush()

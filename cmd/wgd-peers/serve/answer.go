@@ -147,7 +147,8 @@ func (s *served) refuse(b *batch, a answer, reason refusalReason, d time.Duratio
 
 // refusalOf returns the refusal of a want; ok is false if there is none of its kind.
 func refusalOf(about subject, d time.Duration) (r conf.Refusal, ok bool) {
-	return conf.Refusal{Key: about.key, For: d}, !about.key.IsZero()
+	r = conf.Refusal{Key: about.key, Endpoint: about.endpoint, For: d}
+	return r, !r.Key.IsZero() || r.Endpoint.IsValid()
 }
 
 // apply makes the changes of a batch. If the daemon refuses them together, it makes them one

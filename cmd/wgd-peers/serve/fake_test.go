@@ -33,6 +33,7 @@ type fakeDaemon struct {
 	refused []conf.Refusal
 	reject  func(conf.Change) error // refuses changes; may be nil
 	slow    time.Duration           // that a change takes
+	reading time.Duration           // that reading all peers takes
 }
 
 type run struct {
@@ -110,6 +111,7 @@ func (d *fakeDaemon) EachPeer(f func(*conf.PeerStatus)) error {
 	}
 	list := slices.Collect(maps.Values(d.peers))
 	d.mu.Unlock()
+	time.Sleep(d.reading)
 	for i := range list {
 		f(&list[i])
 	}
@@ -141,6 +143,9 @@ func (d *fakeDaemon) Apply(c conf.Change) error {
 		if p.Endpoint != nil {
 			s.Endpoint = *p.Endpoint
 		}
+		if p.Stamp != nil {
+			s.Stamp = *p.Stamp
+		}
 		s.AllowedIPs = nil
 		for _, a := range p.AllowedIPs {
 			s.AllowedIPs = append(s.AllowedIPs, a.Prefix)
@@ -164,6 +169,25 @@ func (d *fakeDaemon) Refuse(r conf.Refusal) error {
 // ask reports an initiation of a peer.
 func (d *fakeDaemon) ask(k key.Public) {
 	d.current().wants <- conf.Want{Kind: conf.UnknownPeerKey, Key: k, Endpoint: netip.MustParseAddrPort("192.0.2.9:9")}
+}
+
+// hear reports data for no session from an endpoint.
+func (d *fakeDaemon) hear(endpoint netip.AddrPort) {
+	d.current().wants <- conf.Want{Kind: conf.UnknownSession, Endpoint: endpoint}
+}
+
+// calls returns how many handshakes were requested with a peer.
+func (d *fakeDaemon) calls(k key.Public) (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, set := range d.sets {
+		for _, p := range set {
+			if p.PublicKey == k && p.Initiate {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (d *fakeDaemon) has(k key.Public) bool {

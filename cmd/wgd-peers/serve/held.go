@@ -58,19 +58,23 @@ func digestOfStatus(p *conf.PeerStatus) uint64 {
 	return digest(p.Name, preshared, p.PersistentKeepalive, prefixes)
 }
 
-// read reads which peers the interface has, and forgets those that it has no more. run is
-// that of the daemon.
-func (s *served) read(run string) error {
+// begin takes the run of the daemon, before anything else of it.
+func (s *served) begin(run string) {
 	s.mu.Lock()
-	if run != s.run { // the daemon was restarted: it has none of them, and counts from 0
+	defer s.mu.Unlock()
+	if run != s.run { // the daemon was restarted: it has none of the peers, and counts from 0
 		s.run, s.held = run, map[key.Public]*held{}
 	}
+}
+
+// read reads which peers the interface has, and forgets those that it has no more.
+func (s *served) read() error {
+	s.mu.Lock()
 	s.pass++
 	s.gone = map[key.Public]bool{} // is not nil while peers are read
 	s.mu.Unlock()
 	byHand := map[key.Public]bool{}
-	var news []key.Public
-	var sightings []store.Sighting
+	var adopted []key.Public
 	err := s.daemon.EachPeer(func(p *conf.PeerStatus) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -81,10 +85,12 @@ func (s *served) read(run string) error {
 			byHand[p.PublicKey] = true
 		case h == nil: // from before this program was started
 			s.held[p.PublicKey] = &held{name: p.Name, endpoint: p.Endpoint, since: time.Now(), digest: digestOfStatus(p), rx: p.RxBytes, tx: p.TxBytes, pass: s.pass}
-			news = append(news, p.PublicKey)
+			adopted = append(adopted, p.PublicKey)
 		default:
 			h.pass = s.pass
-			sightings = append(sightings, h.sighting(p))
+			if seen, news := h.sighting(p); news {
+				s.record(seen)
+			}
 		}
 	})
 	s.mu.Lock()
@@ -99,20 +105,20 @@ func (s *served) read(run string) error {
 		}
 	}
 	s.byHand = byHand
-	s.tasks.compare(news)
-	s.record(sightings...)
+	s.tasks.compare(adopted)
 	return nil
 }
 
-// sighting returns what was seen of a peer since the last one.
-func (h *held) sighting(p *conf.PeerStatus) store.Sighting {
+// sighting returns what was seen of a peer since the last one; news is false if nothing was.
+func (h *held) sighting(p *conf.PeerStatus) (seen store.Sighting, news bool) {
+	news = h.endpoint != p.Endpoint
 	h.endpoint = p.Endpoint
-	seen := store.Sighting{PublicKey: p.PublicKey, Stamp: stampOf(p), At: p.LastHandshake}
+	seen = store.Sighting{PublicKey: p.PublicKey, Stamp: stampOf(p), At: p.LastHandshake}
 	if !p.LastHandshake.IsZero() {
 		seen.Endpoint = p.Endpoint
 	}
 	seen.RxBytes, seen.TxBytes = h.count(p.RxBytes, p.TxBytes)
-	return seen
+	return seen, news || seen.RxBytes|seen.TxBytes != 0
 }
 
 // count returns by how much the counts of the daemon have risen.
@@ -152,8 +158,4 @@ func (s *served) event(e *conf.Event) {
 	}
 }
 
-func (s *served) record(list ...store.Sighting) {
-	for _, seen := range list {
-		s.server.records.add(seen)
-	}
-}
+func (s *served) record(seen store.Sighting) { s.server.records.add(seen) }

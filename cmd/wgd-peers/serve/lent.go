@@ -17,9 +17,9 @@ func isLent(*conf.PeerStatus) bool { return false }
 func isReturn(*conf.Event) bool { return false }
 
 // stampOf returns the greatest timestamp that was received from a peer.
-func stampOf(*conf.PeerStatus) wire.TAI64N { return wire.TAI64N{} }
+func stampOf(p *conf.PeerStatus) wire.TAI64N { return wire.TAI64N(p.Stamp) }
 
-func stampOfEvent(*conf.Event) wire.TAI64N { return wire.TAI64N{} }
+func stampOfEvent(e *conf.Event) wire.TAI64N { return wire.TAI64N(e.Stamp) }
 
 // bytesOfEvent returns the counts of a peer that was returned.
 func bytesOfEvent(*conf.Event) (rx, tx uint64) { return 0, 0 }
@@ -29,9 +29,12 @@ func bytesOfEvent(*conf.Event) (rx, tx uint64) { return 0, 0 }
 func lend(p *store.Peer, isHeld bool, at netip.AddrPort) (conf.PeerChange, error) {
 	c, err := p.Change()
 	c.Name = &p.Name // also none, if it was removed
+	if stamp := conf.Stamp(p.Seen.Stamp); !stamp.IsZero() {
+		c.Stamp = &stamp
+	}
 	switch {
 	case at.IsValid():
-		c.Endpoint = &at
+		c.Endpoint, c.EndpointName, c.Initiate = &at, nil, true
 	case isHeld:
 		c.Endpoint, c.EndpointName = nil, nil
 	case p.Seen.Endpoint.IsValid():

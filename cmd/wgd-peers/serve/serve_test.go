@@ -233,3 +233,17 @@ func TestLost(t *testing.T) {
 		}
 	})
 }
+
+// A peer that is lent while all peers are read is one that was lent.
+func TestLentWhileRead(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.stop()
+		b.daemon.reading = time.Second
+		b.serve()
+		b.lend(p)
+		time.Sleep(2 * time.Second)
+		b.revoke(p)
+		b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) })
+	})
+}

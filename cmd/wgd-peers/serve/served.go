@@ -89,7 +89,6 @@ func (s *served) follow(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer end(nil)
-	run := ""
 	for e, err := range s.daemon.Events(ctx) {
 		switch {
 		case err != nil && context.Cause(ctx) != nil:
@@ -97,8 +96,8 @@ func (s *served) follow(ctx context.Context) error {
 		case err != nil:
 			return err
 		case e.Kind == conf.EventsBegin:
-			run = e.Run
-			group.Go(func() { s.readAll(ctx, run, end) })
+			s.begin(e.Run)
+			group.Go(func() { s.readAll(ctx, end) })
 			group.Go(func() { end(s.wants(ctx)) })
 		case e.Kind == conf.EventsMissed, e.Kind == conf.ConfigurationChanged && e.By.PID != os.Getpid():
 			s.requestRead()
@@ -133,9 +132,9 @@ func (s *served) requestRead() {
 }
 
 // readAll reads all peers now, and again when something was missed.
-func (s *served) readAll(ctx context.Context, run string, end context.CancelCauseFunc) {
+func (s *served) readAll(ctx context.Context, end context.CancelCauseFunc) {
 	for first := true; ; first = false {
-		if err := s.read(run); err != nil {
+		if err := s.read(); err != nil {
 			end(err)
 			return
 		}

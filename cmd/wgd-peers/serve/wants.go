@@ -37,6 +37,8 @@ func subjectOf(w *conf.Want) (about subject, ok bool) {
 	switch w.Kind {
 	case conf.UnknownPeerKey:
 		return subject{key: w.Key}, true
+	case conf.UnknownSession:
+		return subject{endpoint: w.Endpoint}, true
 	}
 	return subject{}, false
 }
