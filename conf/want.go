@@ -19,6 +19,8 @@ type Want struct {
 	// Endpoint is the address and port of the sender, with UnknownPeerKey and
 	// UnknownSession. Anybody can forge it.
 	Endpoint netip.AddrPort
+	// Address is the inner address to which packets are sent, with UnknownDestination.
+	Address netip.Addr
 	// Missed is the number of wants that were not reported, with WantsMissed.
 	Missed uint64
 }
@@ -41,6 +43,9 @@ const (
 	// gateway with the same private key. A program that knows the peer by its last
 	// endpoint adds it, with Initiate.
 	UnknownSession WantKind = "unknown_session"
+	// UnknownDestination: a packet arrived from the interface for an inner address that
+	// is in no peer's allowed IPs. It waits for up to 5 seconds.
+	UnknownDestination WantKind = "unknown_destination"
 )
 
 // MaxRefusal is the maximum time for which a Want is refused, and the minimum time
@@ -53,6 +58,8 @@ type Refusal struct {
 	Key key.Public
 	// Endpoint is that of a Want of UnknownSession.
 	Endpoint netip.AddrPort
+	// Address is that of a Want of UnknownDestination.
+	Address netip.Addr
 	// For is how long the same subject is not reported again: from 0, for a failure
 	// that is over soon, to MaxRefusal.
 	For time.Duration

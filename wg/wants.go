@@ -13,8 +13,10 @@ import (
 //
 // A program that knows the peer adds it by Apply. An initiation that caused the Want is
 // then answered as if it had just arrived, if that is not more than 5 seconds ago. If
-// there is no such peer, the program calls Refuse. The same key or endpoint is reported
-// once in a minute, unless its peer is added and removed meanwhile.
+// there is no such peer, the program calls Refuse. The same key, endpoint or address is
+// reported once in a minute, unless its peer is added and removed meanwhile. Packets to
+// unknown destinations wait for 5 seconds, too, and their senders get no ICMP errors
+// meanwhile.
 //
 // If there are several readers, each gets all wants, and the first that adds the peer
 // wins. A reader holds up neither the tunnel nor other readers: it gets a

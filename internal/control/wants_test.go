@@ -56,6 +56,8 @@ func TestWants(t *testing.T) {
 		}
 		target.wants <- conf.Want{Kind: conf.UnknownSession, Endpoint: netip.MustParseAddrPort("192.0.2.1:5")}
 		expect(t, r, "want=unknown_session\nendpoint=192.0.2.1:5\n\n")
+		target.wants <- conf.Want{Kind: conf.UnknownDestination, Address: netip.MustParseAddr("fd00::1")}
+		expect(t, r, "want=unknown_destination\naddress=fd00::1\n\n")
 		target.wants <- conf.Want{Kind: conf.WantsMissed, Missed: 7}
 		expect(t, r, "want=missed\nmissed=7\n\n")
 		close(target.wants)
@@ -85,6 +87,7 @@ func TestRefuse(t *testing.T) {
 			"public_key=" + hexKey + "\nseconds=60\n": {Key: key.Public{1}, For: time.Minute},
 
 			"endpoint=192.0.2.1:5\nseconds=9\n": {Endpoint: netip.MustParseAddrPort("192.0.2.1:5"), For: 9 * time.Second},
+			"address=fd00::1\nseconds=9\n":      {Address: netip.MustParseAddr("fd00::1"), For: 9 * time.Second},
 			"endpoint=[::ffff:192.0.2.1]:5\n":   {Endpoint: netip.MustParseAddrPort("192.0.2.1:5"), For: time.Minute},
 		} {
 			if text := ask(t, conn, "refuse=1\n"+request+"\n"); text != "errno=0\n\n" {
@@ -97,6 +100,7 @@ func TestRefuse(t *testing.T) {
 		}
 		for _, request := range []string{
 			"", "seconds=1\n", "public_key=1\n", "public_key=" + hexKey + "\nseconds=61\n", "public_key=" + hexKey + "\nreason=none\n",
+			"address=fe80::1%eth0\n", "address=10.0.0.0/8\n", "address=10.0.0.1\nendpoint=192.0.2.1:5\n",
 			"endpoint=192.0.2.1\n", "endpoint=192.0.2.1:5\npublic_key=" + hexKey + "\n",
 		} {
 			if text := ask(t, conn, "refuse=1\n"+request+"\n"); !strings.HasPrefix(text, "errno=-22\nerror=") {

@@ -31,6 +31,7 @@ func (e *edit) assign(p *member, prefix netip.Prefix) {
 		return
 	}
 	e.moved = true
+	e.gain(prefix)
 	if had {
 		loser := known(before)
 		e.m.beforeChange(loser)
@@ -83,4 +84,31 @@ func (p *member) dropLost(lost map[netip.Prefix]struct{}) {
 		return gone
 	})
 	p.allowed = slices.Clip(p.allowed)
+}
+
+// gain notes a prefix for which packets may wait.
+func (e *edit) gain(prefix netip.Prefix) {
+	switch {
+	case !e.m.unknown.Active():
+	case prefix.IsSingleIP():
+		e.gained = append(e.gained, prefix.Addr())
+	default:
+		e.wider = true
+	}
+}
+
+// release lets the packets go on that have waited for the new routes.
+func (e *edit) release() {
+	if len(e.gained) == 0 && !e.wider {
+		return
+	}
+	routes := e.m.routes.Load()
+	has := func(a netip.Addr) bool {
+		_, ok := routes.Lookup(a)
+		return ok
+	}
+	for _, d := range e.m.unknown.TakeDestinations(e.now.Mono, e.gained, e.wider, has) {
+		p, _ := routes.Lookup(d.To)
+		e.m.emit(Output{Kind: Release, Peer: p, Packets: d.Packets})
+	}
 }

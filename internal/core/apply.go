@@ -62,6 +62,10 @@ type edit struct {
 	routes *allowedips.Editor[*peer.Peer]
 	moved  bool // routes has changed
 
+	// What was added to the allowed IPs, if packets may wait for it.
+	gained []netip.Addr
+	wider  bool // and prefixes of more than one address
+
 	// The prefixes that are still in a member's list of allowed IPs but belong
 	// to it no longer. The lists are cleaned once, at the end, so that moving n
 	// prefixes takes n steps.
@@ -287,6 +291,7 @@ func (m *Machine) applyTunables(c conf.TunablesChange) {
 func (e *edit) publish() {
 	if e.moved {
 		e.m.routes.Store(e.routes.Table())
+		e.release()
 	}
 	for p, lost := range e.lost {
 		p.dropLost(lost)

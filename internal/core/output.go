@@ -5,6 +5,7 @@ import (
 
 	"wgd/internal/clock"
 	"wgd/internal/peer"
+	"wgd/internal/unknown"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -23,6 +24,7 @@ const (
 	Reserve                   // make the ceiling Stamp durable (A20)
 	Accepted                  // save Stamp as the greatest received from PublicKey (A21)
 	Forget                    // forget the stamp of PublicKey
+	Release                   // send Packets, which have waited for Peer to be added
 	Log                       // write Event to the log
 )
 
@@ -37,6 +39,7 @@ type Output struct {
 	Message   []byte
 	Size      int
 	Job       *Job
+	Packets   []unknown.Packet
 	Stamp     wire.TAI64N // with SessionBegun if Peer initiated, and with Returned: the greatest received from it
 
 	// With Log, and with Send of an initiation.

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"errors"
+	"net/netip"
 
 	"wgd/internal/allowedips"
 	"wgd/internal/batch"
@@ -9,6 +10,7 @@ import (
 	"wgd/internal/packet"
 	"wgd/internal/peer"
 	"wgd/internal/session"
+	"wgd/internal/unknown"
 )
 
 // An Encapsulator is the send path of one queue of an interface. It holds the state
@@ -23,7 +25,8 @@ type Encapsulator struct {
 	// no job can be prepared.
 	answers  allowedips.Cache[*peer.Peer] // of Routes
 	loop     loop
-	errors   clock.Bucket // limits ICMP errors
+	routed   func(netip.Addr) bool // whether a peer has the address in Routes
+	errors   clock.Bucket          // limits ICMP errors
 	errFrame [packet.MaxErrorFrame]byte
 	errWrite [1][]byte
 
@@ -34,7 +37,7 @@ type Encapsulator struct {
 // NewEncapsulator returns an Encapsulator that sends on u. For packets that cannot
 // be sent it writes ICMP errors to t.
 func NewEncapsulator(s *Shared, t TUN, u UDP) *Encapsulator {
-	return &Encapsulator{Shared: s, tun: t, udp: u}
+	return &Encapsulator{Shared: s, tun: t, udp: u, routed: s.hasPeer}
 }
 
 // NewJob returns a SealJob for one goroutine.
@@ -72,6 +75,14 @@ func (e *Encapsulator) prepare(j *SealJob) {
 		}
 		p, ok := e.answers.Lookup(routes, packet.Destination(frame[packet.VirtioHeaderSize:]))
 		if !ok {
+			switch e.park(j, frame) {
+			case unknown.Parked:
+				continue
+			case unknown.Routed:
+				routes = e.Routes.Load()
+				j.next--
+				continue
+			}
 			e.unreachable(j.now, frame, DropNoPeer, j.left(frame))
 			j.split = false
 			continue

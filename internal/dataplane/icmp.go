@@ -1,10 +1,12 @@
 package dataplane
 
 import (
+	"net/netip"
 	"time"
 
 	"wgd/internal/clock"
 	"wgd/internal/packet"
+	"wgd/internal/unknown"
 	"wgd/internal/wire"
 )
 
@@ -45,6 +47,21 @@ func (e *Encapsulator) unreachable(now clock.Time, frame []byte, reason Drop, n 
 	if e.answer(now, frame, packet.Unreachable, 0) && reason == DropNoPeer {
 		e.Unreached.add(now, packet.Destination(frame[packet.VirtioHeaderSize:]))
 	}
+}
+
+// park keeps the next frame, for which there is no peer, if somebody may add one.
+func (e *Encapsulator) park(j *SealJob, frame []byte) unknown.Parking {
+	if !e.Unknown.Active() || j.split {
+		return unknown.Dropped
+	}
+	to := packet.Destination(frame[packet.VirtioHeaderSize:])
+	return e.Unknown.Park(j.now, to, unknown.Packet{Frame: frame, Count: j.left(frame)}, e.routed)
+}
+
+// hasPeer reports whether a peer has the inner address.
+func (s *Shared) hasPeer(a netip.Addr) bool {
+	_, ok := s.Routes.Load().Lookup(a)
+	return ok
 }
 
 // answer writes an ICMP error about a frame to the interface, and reports whether the

@@ -25,6 +25,36 @@ func wants(s *unknown.Subscriber) (list []conf.Want) {
 	}
 }
 
+// Without a subscriber, a packet that no peer takes costs no memory.
+func TestUnknownDestinationAllocatesNothing(t *testing.T) {
+	a, _ := pair(t)
+	a.Unknown = unknown.New()
+	a.connect(&a.tun, &a.udp)
+	f := frame(udpPacket(addrA, netip.MustParseAddr("10.9.9.9"), 64))
+	frames := [][]byte{f}
+	for range 2 * errorBurst { // until no ICMP error is written any more
+		a.send(start, f)
+	}
+	if n := testing.AllocsPerRun(100, func() { a.enc.Encapsulate(a.sealing, start, frames) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	s := a.Unknown.Subscribe()
+	drops := a.Drops.Count(DropNoPeer)
+	a.send(start, f)
+	if list := wants(s); len(list) != 1 || a.Drops.Count(DropNoPeer) != drops {
+		t.Errorf("with one: %+v", list)
+	}
+	// The peer is added while the packet is on its way to be parked.
+	a.enc.routed = func(to netip.Addr) bool {
+		a.route(a.peer, netip.PrefixFrom(to, 32))
+		return a.hasPeer(to)
+	}
+	a.send(start, f)
+	if n := len(a.udp.take()); n != 1 || len(wants(s)) != 0 {
+		t.Errorf("%d datagrams of one for a peer that is new", n)
+	}
+}
+
 // Data whose index is nobody's is reported with each of its senders, also if several
 // trains are read together. Forged and old data, and data for a handshake of ours that is
 // not complete, are not reported: these indices are a peer's.

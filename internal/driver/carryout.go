@@ -60,12 +60,29 @@ func CarryOut(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Outpu
 		x.Keepalive(now, out.Peer)
 	case core.Probe:
 		x.Probe(now, out.Peer, out.Message, out.Size)
+	case core.Release:
+		release(x, drops, now, out)
 	case core.Purge:
 		result.Purged = Purge(drops, out.Peer)
 	case core.Reserve, core.Accepted, core.Forget:
 		x.Remember(out)
 	}
 	return result
+}
+
+// release stages packets for a peer, and sends them, or has the machine begin a handshake.
+func release(x Effects, drops *dataplane.Drops, now clock.Time, out *core.Output) {
+	known := out.Peer.Endpoint().IsValid()
+	for _, p := range out.Packets {
+		if known {
+			drops.Add(dataplane.DropStaged, out.Peer.Stage(p.Frame, p.Count))
+		} else {
+			drops.Add(dataplane.DropNoEndpoint, p.Count)
+		}
+	}
+	if known {
+		x.Keepalive(now, out.Peer)
+	}
 }
 
 // Datagram returns the datagram of a core.Send.

@@ -108,11 +108,12 @@ func Open(world World, memory Memory) *Engine {
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	e.unknown.CountDrops = func(n int) { e.drops.Add(dataplane.DropNoPeer, n) }
 	e.names = follow.Start(follow.Options{
 		Now: func() clock.Time { return world.Clock().Mono }, Random: world.Rand, Files: world.Names, Changed: e.namesChanged,
 	})
 	e.names.Pause() // until the interface is up
-	machine := core.New(core.Options{
+	e.machine = core.New(core.Options{
 		Rand:     world.Rand,
 		Index:    idx,
 		Ceiling:  memory.Ceiling,
@@ -120,19 +121,18 @@ func Open(world World, memory Memory) *Engine {
 		Unknown:  e.unknown,
 		Resolver: e.names,
 	})
-	e.machine = machine
 	e.lanes = lanes.New(world.Lanes, world.Clock, world.Log, &e.running)
 	e.shared = &dataplane.Shared{
 		Notes:    (*notes)(e),
 		Offloads: world.TUN.Offloads,
-		Routes:   machine.Routes(),
+		Routes:   e.machine.Routes(),
 		Index:    idx,
 		Drops:    e.drops,
 		Counters: e.counted,
 		Buffer:   pages.For[dataplane.SealJob],
 		Unknown:  e.unknown,
 	}
-	e.routes = newRoutes(world.Routes, machine.Common(), world.Clock, &e.shared.Port)
+	e.routes = newRoutes(world.Routes, e.machine.Common(), world.Clock, &e.shared.Port)
 	e.routes.sweep.inUse, e.routes.sweep.changed = e.peersInUse, e.rerouted
 	if mtu, err := world.TUN.MTU(); err == nil {
 		e.SetMTU(mtu)

@@ -140,6 +140,7 @@ func (h *Host) begin() {
 	h.Index = index.New()
 	h.Drops, h.Counters = &dataplane.Drops{}, &dataplane.Counters{}
 	h.Unknown = unknown.New()
+	h.Unknown.CountDrops = func(n int) { h.Drops.Add(dataplane.DropNoPeer, n) }
 	h.Machine = core.New(core.Options{Rand: random, Index: h.Index, Unknown: h.Unknown, Ceiling: h.Disk.Ceiling, Received: h.Disk.Received})
 	h.Gate = cookie.NewGate(key.Public{}, random)
 	h.Shared = &dataplane.Shared{

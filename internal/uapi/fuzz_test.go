@@ -24,6 +24,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("set=1\nlisten_port"))
 	f.Add([]byte("set=1\npublic_key=" + hexB + "\nendpoint=192.0.2.1:7\ninitiate=true\nstamp=" + hexStamp + "\n\n"))
 	f.Add([]byte("set=1\nlent_limit=10\nstamp_floor=" + hexStamp + "\npublic_key=" + hexB + "\nlent=60\n\n"))
+	f.Add([]byte("refuse=1\naddress=fd00::1\n\n"))
 	f.Add([]byte("refuse=1\nendpoint=[2001:db8::1]:7\nseconds=9\n\n"))
 	f.Add([]byte("capture=1\npublic_key=" + hexB + "\nouter=1\ninner=0\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -3,9 +3,12 @@ package uapi
 import (
 	"bufio"
 	"bytes"
+	"net/netip"
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/invalid"
+	"wgd/internal/quote"
 	"wgd/key"
 )
 
@@ -42,6 +45,16 @@ var wantRows = []row[struct{}, conf.Want]{
 			w.Endpoint = *endpoint
 			return nil
 		}},
+	{name: "address", value: "an IP address", meaning: "the inner address to which packets are sent",
+		answer: func(o *out, name string, w *conf.Want) {
+			if w.Address.IsValid() {
+				o.text(name, w.Address.String())
+			}
+		},
+		read: func(w *conf.Want, name string, value []byte) (err error) {
+			w.Address, err = parseAddress(name, value)
+			return err
+		}},
 	{name: "missed", value: "a number", meaning: "with missed: how many wants were not reported",
 		answer: func(o *out, name string, w *conf.Want) {
 			if w.Missed != 0 {
@@ -71,12 +84,18 @@ func WriteWant(w *bufio.Writer, want *conf.Want) error {
 func (d *Decoder) refusal() (Request, error) {
 	r := conf.Refusal{For: conf.MaxRefusal}
 	err := d.readRest(func(line []byte) *Error { return refusalLine(&r, line) })
+	subjects := 0
+	for _, is := range []bool{!r.Key.IsZero(), r.Endpoint.IsValid(), r.Address.IsValid()} {
+		if is {
+			subjects++
+		}
+	}
 	switch {
 	case err != nil:
-	case r.Key.IsZero() && !r.Endpoint.IsValid():
-		err = refusef(EINVAL, "refuse=1 without a subject: give the public_key of the want, or the endpoint of one of unknown_session")
-	case !r.Key.IsZero() && r.Endpoint.IsValid():
-		err = refusef(EINVAL, "refuse=1 with two subjects: give only the public_key, or for unknown_session only the endpoint")
+	case subjects == 0:
+		err = refusef(EINVAL, "refuse=1 without a subject: give the public_key of the want, the endpoint of one of unknown_session, or the address of one of unknown_destination")
+	case subjects > 1:
+		err = refusef(EINVAL, "refuse=1 with several subjects: give only the public_key, for unknown_session only the endpoint, or for unknown_destination only the address")
 	}
 	if err != nil {
 		return Request{}, err
@@ -99,6 +118,12 @@ func refusalLine(r *conf.Refusal, line []byte) *Error {
 			return &Error{EINVAL, err.Error()}
 		}
 		r.Endpoint = *endpoint
+	case "address":
+		address, err := parseAddress(string(name), value)
+		if err != nil {
+			return &Error{EINVAL, err.Error()}
+		}
+		r.Address = address
 	case "seconds":
 		var n uint16
 		if err := parseInto(&n, string(name), value); err != nil || time.Duration(n)*time.Second > conf.MaxRefusal {
@@ -106,7 +131,16 @@ func refusalLine(r *conf.Refusal, line []byte) *Error {
 		}
 		r.For = time.Duration(n) * time.Second
 	default:
-		return refusef(EINVAL, "%s: not a line of a refusal: it has public_key= or endpoint=, and seconds=", quoteName(line))
+		return refusef(EINVAL, "%s: not a line of a refusal: it has public_key=, endpoint= or address=, and seconds=", quoteName(line))
 	}
 	return nil
+}
+
+// parseAddress parses the address of a want.
+func parseAddress(name string, value []byte) (netip.Addr, error) {
+	address, err := netip.ParseAddr(string(value))
+	if err != nil || address.Zone() != "" {
+		return netip.Addr{}, invalid.Errorf("%s: %s: give the address of the want", name, quote.Text(string(value)))
+	}
+	return address, nil
 }

@@ -19,7 +19,7 @@ import (
 // wants are those that a daemon may report: with each field, of a later version, the first.
 func wants() []conf.Want {
 	return []conf.Want{
-		{Kind: conf.UnknownPeerKey, Key: key.Public{1, 2}, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:51820"), Missed: 3},
+		{Kind: conf.UnknownPeerKey, Key: key.Public{1, 2}, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:51820"), Address: netip.MustParseAddr("fd00::7"), Missed: 3},
 		{Kind: "unheard-of"},
 		{Kind: conf.WantsBegin},
 	}
@@ -55,7 +55,7 @@ func TestWantRoundTrip(t *testing.T) {
 
 // A refusal is decoded as it was written, and so is the request for wants.
 func TestWantRequests(t *testing.T) {
-	for _, want := range []conf.Refusal{{Key: key.Public{7}, For: 3 * time.Second}, {Key: key.Public{7}}, {Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), For: time.Minute}} {
+	for _, want := range []conf.Refusal{{Key: key.Public{7}, For: 3 * time.Second}, {Key: key.Public{7}}, {Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), For: time.Minute}, {Address: netip.MustParseAddr("10.2.0.7")}} {
 		var text bytes.Buffer
 		if err := uapi.WriteRefusal(bufio.NewWriter(&text), &want); err != nil {
 			t.Fatal(err)
@@ -84,6 +84,7 @@ func FuzzWant(f *testing.F) {
 		f.Add(text.Bytes())
 	}
 	f.Add([]byte("errno=-71\nerror=no\n\n"))
+	f.Add([]byte("want=unknown_destination\naddress=fe80::1%eth0\n\n"))
 	f.Add([]byte("want=missed\nmissed=99999999999999999999\nendpoint=1\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, err := uapi.NewReader(bytes.NewReader(data)).Want()

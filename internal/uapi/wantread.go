@@ -46,6 +46,9 @@ func WriteRefusal(w *bufio.Writer, r *conf.Refusal) error {
 	if r.Endpoint.IsValid() {
 		o.address("endpoint", r.Endpoint)
 	}
+	if r.Address.IsValid() {
+		o.text("address", r.Address.String())
+	}
 	o.number("seconds", uint64(r.For/time.Second))
 	o.WriteByte('\n')
 	return o.Flush()

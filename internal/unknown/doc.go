@@ -6,8 +6,8 @@
 // bounded, because strangers cause it:
 //
 //   - A subject is reported once in a minute, whatever arrives, unless a peer was added
-//     for it meanwhile. A subject is a public key, or the endpoint from which data for no
-//     session came.
+//     for it meanwhile. A subject is a public key, the endpoint from which data for no
+//     session came, or an inner address that no peer has.
 //   - All subjects of a kind together are reported 1,000 times in a second at most, after
 //     a burst of 4,096. So the subjects of a minute are fewer than 65,536.
 //   - What is kept is dropped after 5 seconds, when its sender tries again, and when

@@ -30,6 +30,10 @@ const (
 // A Table has the unknown subjects of one interface. Its methods are safe for concurrent
 // use. A nil Table keeps and reports nothing.
 type Table struct {
+	// CountDrops is called with the number of packets that have waited in vain; nil: it
+	// is not. It must be set before the first of them.
+	CountDrops func(packets int)
+
 	on atomic.Bool // there are subscribers
 
 	mu          sync.Mutex
@@ -39,6 +43,10 @@ type Table struct {
 	initiations recent[key.Public, Initiation]
 	sessions    asked[netip.AddrPort]
 	senders     recent[netip.AddrPort, wire.Endpoint] // of sessions: never more
+
+	destinations asked[netip.Addr]
+	parked       recent[netip.Addr, Destination]
+	parkedBytes  int
 }
 
 // An Initiation is kept until there is a peer with its key. Nothing but its mac1 was
@@ -97,13 +105,17 @@ func (t *Table) TakeKey(now clock.Time, public key.Public) (Initiation, bool) {
 func (t *Table) Refuse(now clock.Time, r conf.Refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r.Endpoint.IsValid() {
+	switch {
+	case r.Endpoint.IsValid():
 		t.sessions.refuse(now, r.Endpoint, r.For)
 		t.senders.take(r.Endpoint)
-		return
+	case r.Address.IsValid():
+		t.destinations.refuse(now, r.Address, r.For)
+		t.dropParked(r.Address)
+	default:
+		t.keys.refuse(now, r.Key, r.For)
+		t.initiations.take(r.Key)
 	}
-	t.keys.refuse(now, r.Key, r.For)
-	t.initiations.take(r.Key)
 }
 
 // Clear drops everything that is kept.
@@ -121,6 +133,10 @@ func (t *Table) clear() {
 	t.initiations = recent[key.Public, Initiation]{}
 	t.sessions = asked[netip.AddrPort]{}
 	t.senders = recent[netip.AddrPort, wire.Endpoint]{}
+	t.destinations = asked[netip.Addr]{}
+	for t.parked.oldest != nil {
+		t.dropParked(t.parked.oldest.key)
+	}
 }
 
 // asked has the subjects of a kind that were reported or refused.
