@@ -1,4 +1,4 @@
-package e2e
+package interop
 
 import (
 	"bufio"
@@ -23,7 +23,15 @@ const service = "192.0.2.100"
 // client, which does nothing about it, has answers again within two seconds, and from the
 // address that it knows.
 func TestTakeover(t *testing.T) {
-	t.Parallel()
+	for _, daemon := range []string{lab.Ours, lab.Theirs} {
+		t.Run("a client of "+daemon, func(t *testing.T) {
+			t.Parallel()
+			takeover(t, daemon)
+		})
+	}
+}
+
+func takeover(t *testing.T, daemon string) {
 	sw := lab.Switch(t, "sw")
 	client, first, second := lab.NewHost(t, "c"), lab.NewHost(t, "g1"), lab.NewHost(t, "g2")
 	client.Plug(sw, "eth0", "192.0.2.1/24")
@@ -32,7 +40,7 @@ func TestTakeover(t *testing.T) {
 	gateway := lab.Settings{Port: 1234, Addresses: []string{lab.InnerA4 + "/24"}}
 	t1 := first.Tunnel(gateway)
 	second.Tunnel(gateway)
-	tc := client.Tunnel(lab.Settings{Addresses: []string{lab.InnerB4 + "/24"}})
+	tc := client.Tunnel(lab.Settings{Daemon: daemon, Addresses: []string{lab.InnerB4 + "/24"}})
 	d1, d2 := first.Daemon("wgd"), second.Daemon("wgd")
 	d2.Set("private_key=" + hexOf(t, first.Must("cat /etc/wg/wg0")))
 	peer := "public_key=" + hexOf(t, tc.Public)
