@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,17 +21,25 @@ import (
 	"wgd/internal/sys/process"
 )
 
+const (
+	defaultLent = 300 // a session lasts 180 seconds
+	maxLent     = 86400
+)
+
+var optLent = cli.Option{Long: "lent", Value: "SECONDS", Text: "Have an interface return a peer that has had no session for so long (1 to 86400); the default is 300. It gets the peer again when that is heard again."}
+
 var optMetrics = cli.Option{Long: "metrics", Value: "ADDRESS:PORT", Text: "Serve metrics for Prometheus on this address, as http://ADDRESS:PORT" + serve.MetricsPath + ". Whoever can connect can read them."}
 
 var serveForm = cli.Form{
 	Syntax:  "serve INTERFACE...",
 	Example: "wgd-peers serve wg0",
 	Summary: "give interfaces the peers of the store that talk to them",
-	Options: []cli.Option{optMetrics},
+	Options: []cli.Option{optLent, optMetrics},
 	Text: []string{
 		"It stays in the foreground until SIGTERM, and makes the store if there is none. When an initiation arrives at an interface from a peer that the interface does not have, the peer is looked up in the store, and the interface gets it: " +
 			"the handshake goes on, and the client notices nothing. What the store does not have, or has revoked, is refused. A peer that is changed in the store is changed in the interface, and one that is revoked or deleted is out within a second. " +
-			"Where peers were seen is written to the store, at most once a second. Peers that were configured in another way are never changed.",
+			"Where peers were seen is written to the store, at most once a second. " +
+			"A peer that is heard at a gateway that does not know its session is called, if the store has seen it there. Packets to the inner address of a peer bring it, too. An interface returns a peer that has had no session for 300 seconds. Peers that were configured in another way are never changed.",
 		"The interfaces may come later, and their daemons may be restarted. If the store fails, peers that an interface has go on, and others are refused until it works again. When this program ends, the interfaces keep their peers.",
 	},
 	Run: runServe,
@@ -48,6 +57,13 @@ func runServe(c *cli.Call) error {
 			}
 		}
 	}
+	lent := uint64(defaultLent)
+	if text, given := c.Value(optLent.Long); given {
+		var err error
+		if lent, err = strconv.ParseUint(text, 10, 32); err != nil || lent < 1 || lent > maxLent {
+			return fmt.Errorf("--lent %s: give 1 to %d seconds", quote.Name(text), maxLent)
+		}
+	}
 	manager, err := process.FindNotifySocket()
 	if err != nil {
 		return err
@@ -55,7 +71,7 @@ func runServe(c *cli.Call) error {
 	return withStore(c, true, func(ctx context.Context, s store.Store) error {
 		log := slog.New(slog.NewTextHandler(process.LogFile(os.Stderr), nil))
 		log.Info(fmt.Sprintf("serving %s from the store %s", strings.Join(names, ", "), location(c)))
-		server := serve.New(s, log, names, serve.Socket)
+		server := serve.New(s, uint32(lent), log, names, serve.Socket)
 		if err := serveMetrics(ctx, c, log, server); err != nil {
 			return err
 		}

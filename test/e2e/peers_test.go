@@ -106,6 +106,10 @@ func TestServe(t *testing.T) {
 	if _, lost := b.PingTimes(lab.InnerA4, 3, 100*time.Millisecond); lost != 0 {
 		t.Errorf("%d pings were lost when wgd-peers was started again", lost)
 	}
+	a.Must("wgd-peers set b --revoke") // the peer is found to be one that was lent
+	lab.Until(t, 5*time.Second, "the revoked peer is out", func() (bool, string) {
+		return a.Run("wgconfig wg0 show peer b").Code != 0, a.Must("wgd-peers status")
+	})
 }
 
 // A real systemd runs wgd-peers with its unit as it is, and is told when it is ready. A client

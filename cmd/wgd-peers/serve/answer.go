@@ -103,7 +103,7 @@ func (s *served) lend(b *batch, a answer) {
 	if h != nil && h.digest == digestOf(a.peer) && a.since.IsZero() {
 		return
 	}
-	c, err := lend(a.peer, h != nil, at)
+	c, err := lend(a.peer, s.server.lent, h != nil, at)
 	if err != nil { // unusable has checked it
 		s.refuse(b, a, notUsable, conf.MaxRefusal)
 		return
@@ -139,16 +139,13 @@ func (s *served) refuse(b *batch, a answer, reason refusalReason, d time.Duratio
 	s.refused.add(refusal{time.Now(), a.subject, label(a.peer), reason})
 	s.figures.refused[reason]++
 	for _, about := range append([]subject{a.subject}, a.causes...) {
-		if r, ok := refusalOf(about, d); ok {
-			b.refusals = append(b.refusals, r)
-		}
+		b.refusals = append(b.refusals, refusalOf(about, d))
 	}
 }
 
-// refusalOf returns the refusal of a want; ok is false if there is none of its kind.
-func refusalOf(about subject, d time.Duration) (r conf.Refusal, ok bool) {
-	r = conf.Refusal{Key: about.key, Endpoint: about.endpoint, For: d}
-	return r, !r.Key.IsZero() || r.Endpoint.IsValid()
+// refusalOf returns the refusal of a want.
+func refusalOf(about subject, d time.Duration) conf.Refusal {
+	return conf.Refusal{Key: about.key, Endpoint: about.endpoint, Address: about.address, For: d}
 }
 
 // apply makes the changes of a batch. If the daemon refuses them together, it makes them one

@@ -143,6 +143,9 @@ func (d *fakeDaemon) Apply(c conf.Change) error {
 		if p.Endpoint != nil {
 			s.Endpoint = *p.Endpoint
 		}
+		if p.Lent != nil {
+			s.Lent = *p.Lent
+		}
 		if p.Stamp != nil {
 			s.Stamp = *p.Stamp
 		}
@@ -222,6 +225,8 @@ type faultyStore struct {
 	store.Store
 	mu      sync.Mutex
 	err     error
+	keyErr  error // of ByKey only
+	deaf    bool  // Watch reports nothing
 	delay   time.Duration
 	lookUps map[key.Public]int
 	maxNow  int // look-ups at the same time
@@ -233,6 +238,12 @@ func (f *faultyStore) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
+}
+
+func (f *faultyStore) failKey(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keyErr = err
 }
 
 func (f *faultyStore) begin(ctx context.Context) error {
@@ -262,9 +273,10 @@ func (f *faultyStore) ByKey(ctx context.Context, k key.Public) (*store.Peer, err
 	p, err := f.Store.ByKey(ctx, k)
 	f.mu.Lock()
 	f.lookUps[k]++
+	failure := f.keyErr
 	f.mu.Unlock()
 	defer f.end()
-	if err := f.begin(ctx); err != nil {
+	if err := errors.Join(f.begin(ctx), failure); err != nil {
 		return nil, err
 	}
 	return p, err
@@ -285,7 +297,11 @@ func (f *faultyStore) Watch(ctx context.Context, since store.Revision) iter.Seq2
 			if f.err != nil {
 				c, err = store.Changes{}, f.err
 			}
+			deaf := f.deaf
 			f.mu.Unlock()
+			if deaf {
+				continue
+			}
 			if !yield(c, err) || err != nil {
 				return
 			}
@@ -334,7 +350,7 @@ func within(t *testing.T, test func(t *testing.T, b *bench)) {
 // serve starts a server.
 func (b *bench) serve() {
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	b.server = New(b.store, log, []string{"wg0"}, func(string) Daemon { return b.daemon })
+	b.server = New(b.store, 300, log, []string{"wg0"}, func(string) Daemon { return b.daemon })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -81,7 +81,8 @@ func (s *served) read() error {
 		h := s.held[p.PublicKey]
 		switch {
 		case s.gone[p.PublicKey]:
-		case h == nil && !isLent(p):
+		case !isLent(p): // also one that was lent, and is not any more
+			delete(s.held, p.PublicKey)
 			byHand[p.PublicKey] = true
 		case h == nil: // from before this program was started
 			s.held[p.PublicKey] = &held{name: p.Name, endpoint: p.Endpoint, since: time.Now(), digest: digestOfStatus(p), rx: p.RxBytes, tx: p.TxBytes, pass: s.pass}

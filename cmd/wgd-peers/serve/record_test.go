@@ -94,11 +94,11 @@ func TestRecordBytes(t *testing.T) {
 		b.daemon.start()
 		time.Sleep(time.Minute)
 		b.lend(p)
-		transfer(100) // another daemon counts from 0
+		transfer(2000) // another daemon counts from 0
 		b.daemon.current().events <- conf.Event{Kind: conf.EventsMissed}
 		time.Sleep(3 * rereadPause)
-		if total() != 1600 {
-			t.Errorf("%d bytes are recorded, want 1600", total())
+		if total() != 3500 {
+			t.Errorf("%d bytes are recorded, want 3500", total())
 		}
 	})
 }

@@ -54,7 +54,7 @@ func TestReport(t *testing.T) {
 func TestSocket(t *testing.T) {
 	dir = filepath.Join(t.TempDir(), "run")
 	defer func() { dir = "/run/wgd-peers" }()
-	server := New(nil, nil, []string{"wg0", "wg1"}, func(string) Daemon { return newFakeDaemon() })
+	server := New(nil, 300, nil, []string{"wg0", "wg1"}, func(string) Daemon { return newFakeDaemon() })
 	ctx, cancel := context.WithCancel(t.Context())
 	wait, err := server.Listen(ctx)
 	if err != nil {
@@ -70,7 +70,7 @@ func TestSocket(t *testing.T) {
 	if peers, err := Peers(t.Context(), "wg1"); err != nil || len(peers) != 0 {
 		t.Errorf("the peers are %v, %v", peers, err)
 	}
-	if _, err := New(nil, nil, []string{"wg2", "wg1"}, Socket).Listen(ctx); err == nil || !strings.Contains(err.Error(), "another wgd-peers serves this interface") {
+	if _, err := New(nil, 300, nil, []string{"wg2", "wg1"}, Socket).Listen(ctx); err == nil || !strings.Contains(err.Error(), "another wgd-peers serves this interface") {
 		t.Errorf("a second program: %v", err)
 	}
 	cancel()
@@ -80,5 +80,22 @@ func TestSocket(t *testing.T) {
 	}
 	if list, err := Reports(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("the reports are %v, %v", list, err)
+	}
+}
+
+// The share of durations that were shorter is right within a factor of two.
+func TestTimes(t *testing.T) {
+	var list times
+	for _, d := range []time.Duration{-time.Second, 0, time.Hour} {
+		list.add(d)
+	}
+	list = times{}
+	for n := range 1000 {
+		list.add(time.Duration(n) * time.Millisecond)
+	}
+	for share, want := range map[float64]time.Duration{0.001: time.Microsecond, 0.25: 262144 * time.Microsecond, 0.5: 524288 * time.Microsecond, 0.99: 1048576 * time.Microsecond} {
+		if got := list.under(share); got != want {
+			t.Errorf("a share of %v is under %v, want %v", share, got, want)
+		}
 	}
 }

@@ -2,11 +2,13 @@ package serve
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
 	"wgd/conf"
+	"wgd/internal/wire"
 )
 
 // A peer that the store has is lent as it is there. One that the store does not have, that
@@ -103,6 +105,13 @@ func TestByHand(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		if len(b.daemon.sets) != 0 || b.daemon.peer(p.PublicKey).Name != "mine" {
 			t.Errorf("the peer was changed: %+v", b.daemon.sets)
+		}
+		at := netip.MustParseAddrPort("192.0.2.7:7")
+		b.see(p, at, wire.TAI64N{})
+		b.daemon.hear(at)
+		b.refusedAt(at)
+		if n := b.server.reports()[0].Refused["configured-by-hand"]; n != 1 || len(b.daemon.sets) != 0 {
+			t.Errorf("%d refusals, sets %+v", n, b.daemon.sets)
 		}
 		delete(b.daemon.peers, p.PublicKey) // now it is unknown, and so it is lent
 		b.lend(p)
@@ -202,15 +211,18 @@ func TestDaemonRefusesOne(t *testing.T) {
 			}
 			return nil
 		}
-		b.store.delay = time.Millisecond
-		for n := range 3 {
-			b.daemon.ask(peer(byte(n + 1)).PublicKey)
+		b.daemon.slow = 50 * time.Millisecond
+		for n := range 3 { // the last two are ready when the first is set
+			b.daemon.ask(peer(byte(3 - n)).PublicKey)
+			time.Sleep(10 * time.Millisecond)
 		}
 		b.until("the others are lent", func() bool { return b.daemon.count() == 2 })
 		if b.daemon.has(bad.PublicKey) {
 			t.Error("the bad one was lent")
 		}
-		if refused := b.daemon.takeRefused(); len(refused) != 1 || refused[0].Key != bad.PublicKey {
+		var refused []conf.Refusal
+		b.until("the bad one is refused", func() bool { refused = append(refused, b.daemon.takeRefused()...); return len(refused) > 0 })
+		if len(refused) != 1 || refused[0].Key != bad.PublicKey {
 			t.Errorf("refused: %v", refused)
 		}
 	})
@@ -222,9 +234,9 @@ func TestLost(t *testing.T) {
 		p, q := b.add(1), b.add(2)
 		b.lend(p)
 		b.lend(q)
-		b.store.fail(errors.New("gone"))
+		b.store.deaf = true
 		b.revoke(p)
-		b.store.fail(nil)
+		time.Sleep(time.Minute)
 		sets := len(b.daemon.sets)
 		b.server.changed(store.Changes{Lost: true})
 		b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) })
@@ -245,5 +257,111 @@ func TestLentWhileRead(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		b.revoke(p)
 		b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) })
+	})
+}
+
+// A peer is lent for a while. One that the interface returns is no more looked after, its
+// bytes are recorded once, and it is lent again when it is heard again.
+func TestReturned(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		if lent := b.daemon.peer(p.PublicKey).Lent; lent != 300 {
+			t.Errorf("it is lent for %d seconds", lent)
+		}
+		stamp := wire.StampAt(time.Now())
+		for range 2 {
+			b.daemon.mu.Lock()
+			delete(b.daemon.peers, p.PublicKey)
+			b.daemon.mu.Unlock()
+			b.daemon.current().events <- conf.Event{Kind: conf.PeerReturned, Peer: p.PublicKey, Time: time.Now(), Endpoint: netip.MustParseAddrPort("192.0.2.7:7"),
+				Stamp: conf.Stamp(stamp), RxBytes: 70, TxBytes: 7, Cause: "idle"}
+			time.Sleep(3 * time.Second)
+			if r := b.server.reports()[0]; r.Peers != 0 {
+				t.Errorf("%d peers are held", r.Peers)
+			}
+			sets := len(b.daemon.sets)
+			b.change(p, func(p *store.Peer) { p.PersistentKeepalive++ })
+			time.Sleep(3 * time.Second)
+			if len(b.daemon.sets) != sets {
+				t.Error("a peer that was returned was set")
+			}
+			b.lend(p)
+		}
+		now, err := b.store.ByKey(t.Context(), p.PublicKey)
+		if err != nil || now.Seen.RxBytes != 140 || now.Seen.TxBytes != 14 || now.Seen.Stamp != stamp || now.Seen.Endpoint.Port() != 7 {
+			t.Errorf("the store has %+v, %v", now.Seen, err)
+		}
+	})
+}
+
+// A program that is restarted finds the peers that were lent before. What was revoked
+// meanwhile goes; a lent peer that is made one of the interface's own is not changed any more.
+func TestRestartFindsLent(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, q, own := b.add(1), b.add(2), b.add(3)
+		for _, p := range []*store.Peer{p, q, own} {
+			b.lend(p)
+		}
+		b.stop()
+		sets := len(b.daemon.sets)
+		b.revoke(p)
+		time.Sleep(time.Minute)
+		b.serve()
+		b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) })
+		time.Sleep(5 * time.Second)
+		if n := len(b.daemon.sets) - sets; n != 1 {
+			t.Errorf("%d sets, want 1", n)
+		}
+		b.daemon.mu.Lock()
+		s := b.daemon.peers[own.PublicKey]
+		s.Lent = 0
+		b.daemon.peers[own.PublicKey] = s
+		b.daemon.mu.Unlock()
+		b.daemon.current().events <- conf.Event{Kind: conf.ConfigurationChanged, By: conf.Caller{PID: 1}}
+		time.Sleep(2 * rereadPause)
+		b.revoke(own)
+		b.revoke(q)
+		b.until("the other revoked peer is out", func() bool { return !b.daemon.has(q.PublicKey) })
+		if !b.daemon.has(own.PublicKey) {
+			t.Error("a peer of the interface's own was removed")
+		}
+	})
+}
+
+// A change that cannot be looked up is looked up again until it can.
+func TestLookUpFails(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		b.store.failKey(errors.New("try later"))
+		b.revoke(p)
+		time.Sleep(time.Minute)
+		if !b.daemon.has(p.PublicKey) {
+			t.Error("the peer was removed though nothing is known of it")
+		}
+		if n := b.store.lookUps[p.PublicKey]; n > 100 {
+			t.Errorf("%d look-ups in a minute", n)
+		}
+		b.store.failKey(nil)
+		if took := b.until("it is out", func() bool { return !b.daemon.has(p.PublicKey) }); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// An interface that comes later is served, and so are the peers that were lent to it before.
+func TestInterfaceComesLater(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		b.daemon.stop()
+		p, q := b.add(1), b.add(2)
+		b.revoke(p)
+		time.Sleep(time.Minute)
+		for _, p := range []*store.Peer{p, q} {
+			b.daemon.peers[p.PublicKey] = conf.PeerStatus{PublicKey: p.PublicKey, Lent: 300}
+		}
+		b.daemon.start()
+		b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) })
+		b.until("the other is as in the store", func() bool { return b.daemon.peer(q.PublicKey).Name == q.Name })
 	})
 }

@@ -14,6 +14,7 @@ import (
 // A Server serves interfaces from one store.
 type Server struct {
 	store      store.Store
+	lent       uint32 // seconds after which an interface returns a peer that it does not use
 	log        *slog.Logger
 	complaints complaints
 	interfaces []*served
@@ -27,9 +28,10 @@ type Server struct {
 	failed  uint64 // look-ups
 }
 
-// New returns a Server of the interfaces with these names and daemons.
-func New(s store.Store, log *slog.Logger, names []string, daemon func(name string) Daemon) *Server {
-	server := &Server{store: s, log: log, started: time.Now(), complaints: complaints{log: log}}
+// New returns a Server of the interfaces with these names and daemons. An interface returns a
+// peer that has had no session for the seconds of lent.
+func New(s store.Store, lent uint32, log *slog.Logger, names []string, daemon func(name string) Daemon) *Server {
+	server := &Server{store: s, lent: lent, log: log, started: time.Now(), complaints: complaints{log: log}}
 	server.records.pending = map[key.Public]*store.Sighting{}
 	for _, name := range names {
 		server.interfaces = append(server.interfaces, newServed(server, name, daemon(name)))

@@ -147,3 +147,30 @@ func TestStampIsRecorded(t *testing.T) {
 		}
 	})
 }
+
+// Packets for an inner address that no peer has bring the peer of the store that has it, with
+// where it was seen last. Others are refused.
+func TestUnknownDestination(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, gone := b.add(1), b.add(2)
+		b.revoke(gone)
+		at := netip.MustParseAddrPort("192.0.2.7:7")
+		b.see(p, at, wire.TAI64N{})
+		send := func(address netip.Addr) {
+			b.daemon.current().wants <- conf.Want{Kind: conf.UnknownDestination, Address: address}
+		}
+		send(p.AllowedIPs[0].Addr())
+		b.until("the peer is lent", func() bool { return b.daemon.has(p.PublicKey) })
+		if got := b.daemon.peer(p.PublicKey); got.Endpoint != at || b.daemon.calls(p.PublicKey) != 0 {
+			t.Errorf("the interface has %+v", got)
+		}
+		for _, address := range []netip.Addr{gone.AllowedIPs[0].Addr(), netip.MustParseAddr("fd00::1")} {
+			send(address)
+			var refused []conf.Refusal
+			b.until("it is refused", func() bool { refused = append(refused, b.daemon.takeRefused()...); return len(refused) > 0 })
+			if last := refused[len(refused)-1]; last.Address != address || last.For != time.Minute {
+				t.Errorf("refused: %v", refused)
+			}
+		}
+	})
+}

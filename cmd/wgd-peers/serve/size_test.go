@@ -59,7 +59,7 @@ func sizeReports[E any](ctx context.Context, first E, from chan E) iter.Seq2[E, 
 func (d *sizeDaemon) EachPeer(f func(*conf.PeerStatus)) error {
 	for n := range int(d.peers.Load()) {
 		p := storetest.Numbered(n)
-		f(&conf.PeerStatus{PublicKey: p.PublicKey, Name: p.Name, PresharedKey: p.PresharedKey, AllowedIPs: p.AllowedIPs, Endpoint: p.Seen.Endpoint,
+		f(&conf.PeerStatus{PublicKey: p.PublicKey, Lent: 300, Name: p.Name, PresharedKey: p.PresharedKey, AllowedIPs: p.AllowedIPs, Endpoint: p.Seen.Endpoint,
 			LastHandshake: time.Now(), RxBytes: uint64(n)})
 	}
 	return nil
@@ -119,7 +119,7 @@ func serveSize(t *testing.T, path string) {
 	}
 	defer file.Close()
 	d := &sizeDaemon{wants: make(chan conf.Want), events: make(chan conf.Event)}
-	server := New(file, slog.New(slog.DiscardHandler), []string{"wg0"}, func(string) Daemon { return d })
+	server := New(file, 300, slog.New(slog.DiscardHandler), []string{"wg0"}, func(string) Daemon { return d })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); server.Run(ctx) }()

@@ -39,6 +39,8 @@ func subjectOf(w *conf.Want) (about subject, ok bool) {
 		return subject{key: w.Key}, true
 	case conf.UnknownSession:
 		return subject{endpoint: w.Endpoint}, true
+	case conf.UnknownDestination:
+		return subject{address: w.Address}, true
 	}
 	return subject{}, false
 }
