@@ -354,6 +354,21 @@ func TestCompaction(t *testing.T) {
 	p.cut()
 	storetest.Add(t, s, storetest.Numbered(3))
 	w.within(t, 10*time.Second, 3)
+	for i := range 20 {
+		put(t, k, "/others", fmt.Sprint(i))
+	}
+	if current, err = s.Revision(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	if _, err := k.Compact(t.Context(), int64(current)); err != nil {
+		t.Fatal(err)
+	}
+	p.gate.Lock()
+	time.Sleep(4500 * time.Millisecond) // the watch gives the connection up, and begins again
+	p.gate.Unlock()
+	storetest.Add(t, s, storetest.Numbered(4))
+	w.within(t, 10*time.Second, 4)
 	if w.lost > 0 {
 		t.Errorf("the watch that has seen everything lost changes %d times", w.lost)
 	}

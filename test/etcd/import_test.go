@@ -81,6 +81,10 @@ func TestImportIsHidden(t *testing.T) {
 	if err := other.Add(t.Context(), taken, nil); !errors.As(err, &refusal) || !strings.Contains(err.Error(), "an import that is not complete has it") {
 		t.Errorf("a name that the import has: %v", err)
 	}
+	taken.Name = "peer0"
+	if err := other.Add(t.Context(), taken, nil); !errors.As(err, &refusal) || !strings.Contains(err.Error(), "another peer with this name") {
+		t.Errorf("the name that is valid as long as the import runs: %v", err)
+	}
 	storetest.Add(t, other, storetest.Numbered(3))
 	w.within(t, 5*time.Second, 3)
 	w.mutex.Lock()
@@ -186,6 +190,55 @@ func TestExpiredImport(t *testing.T) {
 		if got := keysBelow(t, k, prefixOf(address)); len(got) != kept {
 			t.Errorf("%d keys are left of %d: %.300q", len(got), kept, got)
 		}
+	}
+}
+
+// An import whose lease has expired writes nothing more, and nothing of what it writes is ever
+// valid, even after another import has removed what it had written.
+func TestSweptImport(t *testing.T) {
+	c := sharedCluster(t)
+	address := c.address()
+	s, other, k := c.open(t, address), c.open(t, address), c.foreign(t)
+	w := watch(t, other)
+	_, _, err := s.Import(t.Context(), func(yield func(*store.Peer, error) bool) {
+		for i := range 1500 {
+			if i == 1000 {
+				revoke(t, k)
+				if _, _, err := other.Import(t.Context(), storetest.NumberedPeers(0), true, nil); err != nil {
+					t.Error(err)
+				}
+			}
+			if !yield(storetest.Numbered(i), nil) {
+				return
+			}
+		}
+	}, true, func(_ *store.Peer, err error) { t.Error(err) })
+	if err == nil || !strings.Contains(err.Error(), "the import was given up: nothing was changed") {
+		t.Errorf("%v", err)
+	}
+	storetest.Add(t, other, storetest.Numbered(2000))
+	w.within(t, 5*time.Second, 2000)
+	response, err := k.Get(t.Context(), prefixOf(address)+"peers/", client.WithPrefix(), client.WithKeysOnly())
+	if err != nil || len(response.Kvs) != 1 {
+		t.Fatalf("%d peers are left, %v", len(response.Kvs), err)
+	}
+	events := k.Watch(t.Context(), prefixOf(address)+"peers/", client.WithPrefix(), client.WithRev(1))
+	swept, late := map[string]bool{}, 0
+	for revision := int64(0); revision < response.Kvs[0].ModRevision; {
+		r := <-events
+		for _, e := range r.Events {
+			key := string(e.Kv.Key)
+			revision = e.Kv.ModRevision
+			switch {
+			case e.Type == client.EventTypeDelete:
+				swept[key] = true
+			case len(swept) > 0 && !strings.HasSuffix(key, encoded(2000)):
+				late++
+			}
+		}
+	}
+	if len(swept) == 0 || late > 0 {
+		t.Errorf("%d peers were removed, and %d written after that", len(swept), late)
 	}
 }
 
