@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -211,7 +212,10 @@ func calls(s store.Store) map[string]func(ctx context.Context) error {
 // from a computer that was switched off.
 type pipe struct {
 	address string
-	gate    sync.RWMutex
+	gate    sync.RWMutex // locked: frozen
+
+	withhold string       // when this was sent to the member, answers are withheld for a while
+	answers  sync.RWMutex // locked: they are
 
 	mutex       sync.Mutex
 	connections []net.Conn
@@ -249,14 +253,14 @@ func newPipe(t *testing.T, to string) *pipe {
 			p.mutex.Lock()
 			p.connections = append(p.connections, in, out)
 			p.mutex.Unlock()
-			go p.copy(out, in)
-			go p.copy(in, out)
+			go p.copy(out, in, new(sync.RWMutex))
+			go p.copy(in, out, &p.answers)
 		}
 	}()
 	return p
 }
 
-func (p *pipe) copy(to io.WriteCloser, from io.ReadCloser) {
+func (p *pipe) copy(to io.WriteCloser, from io.ReadCloser, gate *sync.RWMutex) {
 	defer to.Close()
 	defer from.Close()
 	buffer := make([]byte, 1<<16)
@@ -265,8 +269,17 @@ func (p *pipe) copy(to io.WriteCloser, from io.ReadCloser) {
 		if err != nil {
 			return
 		}
+		p.mutex.Lock()
+		if p.withhold != "" && bytes.Contains(buffer[:n], []byte(p.withhold)) {
+			p.withhold = ""
+			p.answers.Lock()
+			time.AfterFunc(2500*time.Millisecond, p.answers.Unlock)
+		}
+		p.mutex.Unlock()
 		p.gate.RLock() // which waits as long as the pipe is frozen
+		gate.RLock()
 		_, err = to.Write(buffer[:n])
+		gate.RUnlock()
 		p.gate.RUnlock()
 		if err != nil {
 			return
@@ -302,6 +315,33 @@ func TestMemberIsSilent(t *testing.T) {
 		}
 		t.Logf("member %d is silent: a change was seen after %v; 5 look-ups took %v", i, took.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 		p.gate.Unlock()
+	}
+}
+
+// A write whose answer was lost is sent again. It is not made twice, and is no conflict.
+func TestAnswersAreLost(t *testing.T) {
+	c := sharedCluster(t)
+	p := newPipe(t, c.endpoints()[0])
+	s := c.open(t, "//"+p.address+strings.TrimSuffix(prefixOf(c.address()), "/"))
+	for what, call := range map[string]func() error{
+		`"name":"peer0"`: func() error { return s.Add(t.Context(), storetest.Numbered(0), nil) },
+		`"rx_bytes":7`: func() error {
+			return s.Record(t.Context(), []store.Sighting{{PublicKey: storetest.Numbered(1).PublicKey, RxBytes: 7}})
+		},
+	} {
+		if what != `"name":"peer0"` {
+			storetest.Add(t, s, storetest.Numbered(1))
+		}
+		p.mutex.Lock()
+		p.withhold = what
+		p.mutex.Unlock()
+		begin := time.Now()
+		if err := call(); err != nil || time.Since(begin) < 2*time.Second {
+			t.Errorf("%s: %v after %v", what, err, time.Since(begin))
+		}
+	}
+	if got, err := s.ByKey(t.Context(), storetest.Numbered(1).PublicKey); err != nil || got.Seen.RxBytes != 7 {
+		t.Errorf("%+v, %v, want 7 bytes", got, err)
 	}
 }
 
