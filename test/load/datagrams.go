@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -80,7 +81,11 @@ func udpSource(j Job) (func() (Reading, error), error) {
 	go func() {
 		defer runtime.KeepAlive(file)
 		list := messages(j.Size)
-		for {
+		for begun := time.Now(); ; {
+			if j.PacketRate > 0 {
+				due := time.Duration(float64(packets.Load()) / j.PacketRate * float64(time.Second))
+				time.Sleep(due - time.Since(begun))
+			}
 			n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&list[0])), burst, 0, 0, 0)
 			if errno == 0 {
 				packets.Add(uint64(n))

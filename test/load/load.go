@@ -16,7 +16,7 @@ type Job struct {
 	Streams int     `json:",omitempty"`
 	Rate    float64 `json:",omitempty"` // bits a second; 0: as much as possible
 	Size    int     `json:",omitempty"` // bytes of a datagram
-	// PacketRate is the rate of a UDPRound or a Flood, in datagrams a second.
+	// PacketRate is the rate of a UDPRound, a Flood or a UDPSource, in datagrams a second.
 	PacketRate float64 `json:",omitempty"`
 
 	Count int    `json:",omitempty"` // of pings, handshakes or peers
@@ -55,7 +55,7 @@ const (
 	TCPEcho    = "tcp-echo"    // sends back what it receives from all connections to a port
 	IdleSOCKS5 = "idle-socks5" // holds Count connections to Remote through SOCKS5; on request, uses each
 	UDPSink    = "udp-sink"
-	UDPSource  = "udp-source" // datagrams of Size, as fast as one thread can
+	UDPSource  = "udp-source" // datagrams of Size, at PacketRate, or as fast as one thread can
 	UDPRound   = "udp-round"  // a datagram to each of Count peers in turn, at PacketRate
 	Ping       = "ping"       // on request, sends Count ICMP echoes; the reading is the average round trip
 	Initiators = "initiators" // on request, makes Count handshakes that Peers initiate

@@ -11,46 +11,61 @@ import (
 )
 
 const (
-	eventRounds  = 15 // with and without readers, in turn
-	eventRound   = 2 * time.Second
+	eventRounds  = 16 // with and without readers
+	eventRound   = 3 * time.Second
 	eventReaders = 4
+	eventPackets = 40_000 // a second: less than fill the processors, so that nothing queues
 )
 
 // readEvents measures what readers of events cost a daemon with many peers: its processor
-// time for a packet and its memory, with and without them, in rounds that alternate. In
-// all rounds, packets arrive as fast as one thread can send them, and ten changes of the
-// configuration a second are events.
+// time for a packet and its memory, with and without them. Every second round begins with
+// the readers, so that what changes with time hits both alike. In all rounds, packets
+// arrive at the same rate, and ten changes of the configuration a second are events.
 func readEvents(t lab.T, o options) []figure {
 	a, b, d := oneOfMany(t, o.peers)
 	a.Must("setsid sh -c 'while sleep 0.1; do wg set wg0 fwmark 0; done' >/dev/null 2>&1 </dev/null & echo $! >/run/changes.pid")
 	sink := load.Start(a, load.UDPSink, load.Job{})
 	defer sink.Stop()
-	source := load.Start(b, load.UDPSource, load.Job{Remote: lab.InnerA4, Size: 1000})
+	source := load.Start(b, load.UDPSource, load.Job{Remote: lab.InnerA4, Size: 1000, PacketRate: eventPackets})
 	defer source.Stop()
 	time.Sleep(3 * time.Second) // until the memory of the request is returned
 
-	var without, with, resident, ratios []float64
-	for range eventRounds {
-		idle := perPacket(d, sink)
-		before := d.Stat().Resident
-		a.Must("for i in $(seq %d); do setsid wgd watch --json --since 0 wg0 >/run/events.$i 2>&1 </dev/null & echo $! >>/run/readers; done", eventReaders)
-		lab.Until(t, 30*time.Second, "all readers get events", func() (bool, string) {
-			n := strings.TrimSpace(a.Must("grep -l configuration-changed /run/events.* | wc -l"))
-			return n == fmt.Sprint(eventReaders), n
-		})
-		read := perPacket(d, sink)
-		without, with, ratios = append(without, idle), append(with, read), append(ratios, read/idle)
-		resident = append(resident, float64(d.Stat().Resident-before)*1024/1e6)
-		a.Must("kill $(cat /run/readers); rm /run/readers /run/events.*")
+	var cost, resident [2][]float64 // without readers, and with them
+	reading := 0
+	for i := range 2 * eventRounds {
+		if want := (i + 1) / 2 % 2; want != reading {
+			switchReaders(t, a, want == 1)
+			reading = want
+		}
+		cost[reading] = append(cost[reading], perPacket(d, sink))
+		resident[reading] = append(resident[reading], float64(d.Stat().Resident)*1024/1e6)
 	}
 	a.Must("kill $(cat /run/changes.pid)")
-	name := fmt.Sprintf("%d peers, UDP of 1,000 bytes, median of %d rounds: ", o.peers, eventRounds)
-	return []figure{
-		{name + "CPU for a packet, no reader of events", fmt.Sprintf("%.0f ns", median(without))},
-		{name + fmt.Sprintf("%d readers", eventReaders), fmt.Sprintf("%.0f ns", median(with))},
-		{name + "ratio of two successive rounds", fmt.Sprintf("%.3f (%.3f to %.3f)", median(ratios), slices.Min(ratios), slices.Max(ratios))},
-		{name + "more resident memory with the readers", fmt.Sprintf("%.1f MB (at most %.1f)", median(resident), slices.Max(resident))},
+	var ratios, more []float64
+	for i := range eventRounds {
+		ratios = append(ratios, cost[1][i]/cost[0][i])
+		more = append(more, resident[1][i]-resident[0][i])
 	}
+	name := fmt.Sprintf("%d peers, %d packets of 1,000 bytes a second, median of %d rounds: ", o.peers, eventPackets, eventRounds)
+	return []figure{
+		{name + "CPU for a packet, no reader of events", fmt.Sprintf("%.0f ns", median(cost[0]))},
+		{name + fmt.Sprintf("%d readers", eventReaders), fmt.Sprintf("%.0f ns", median(cost[1]))},
+		{name + "ratio of a round", fmt.Sprintf("%.3f (%.3f to %.3f)", median(ratios), slices.Min(ratios), slices.Max(ratios))},
+		{name + "more resident memory with the readers", fmt.Sprintf("%.1f MB (at most %.1f)", median(more), slices.Max(more))},
+	}
+}
+
+// switchReaders starts the readers, and waits until all get events; or ends them.
+func switchReaders(t lab.T, a *lab.Host, on bool) {
+	if !on {
+		a.Must("kill $(cat /run/readers); rm /run/readers /run/events.*")
+		return
+	}
+	a.Must("for i in $(seq %d); do setsid wgd watch --json --since 0 wg0 >/run/events.$i 2>&1 </dev/null & echo $! >>/run/readers; done", eventReaders)
+	lab.Until(t, 30*time.Second, "all readers get events", func() (bool, string) {
+		n := strings.TrimSpace(a.Must("grep -l configuration-changed /run/events.* | wc -l"))
+		return n == fmt.Sprint(eventReaders), n
+	})
 }
 
 // perPacket returns the daemon's processor time for a packet, in nanoseconds.
