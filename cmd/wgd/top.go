@@ -35,9 +35,6 @@ var topForm = cli.Form{
 }
 
 const (
-	topInterval = time.Second
-	// pollShare is which part of the time, at most, daemons spend on our requests.
-	pollShare = 5
 	// escapeTime is how long after ESC the rest of the sequence of a key may arrive.
 	escapeTime = 100 * time.Millisecond
 	// reportColumns is how wide the list is without a terminal.
@@ -97,7 +94,7 @@ func reportTop(c *cli.Call, view *top.View, count string) error {
 			}
 		}
 		if i < n {
-			time.Sleep(p.Interval)
+			time.Sleep(p.Pause())
 		}
 	}
 	return nil
@@ -156,7 +153,7 @@ func pollTop(names []string, shown top.Shown) topPoll {
 			p.Failures = append(p.Failures, r.Err.Error())
 		}
 	}
-	p.Interval = max(topInterval, (pollShare-1)*time.Since(p.At))
+	p.Took = time.Since(p.At)
 	return topPoll{p}
 }
 
@@ -203,7 +200,7 @@ func (t *topScreen) run() error {
 		case p := <-t.polls:
 			t.polling = false
 			p.update(t.view)
-			next.Reset(p.Interval)
+			next.Reset(p.Pause())
 		case b, ok := <-t.typed:
 			if !ok { // the terminal is gone
 				return nil

@@ -51,7 +51,7 @@ func TestTopPoll(t *testing.T) {
 	if p.Explained == nil || p.Explained.ID != shown.ID || !strings.Contains(p.Explained.Text, "never used") || len(p.Explained.Reasons) == 0 {
 		t.Errorf("explained is %+v", p.Explained)
 	}
-	if p.Interval < time.Second || len(p.Statuses) != 1 || p.Statuses[0].PrivateKey.IsZero() {
+	if p.Took <= 0 || len(p.Statuses) != 1 || p.Statuses[0].PrivateKey.IsZero() {
 		t.Fatalf("the poll is %+v", p.Poll)
 	}
 	p.update(top.New(top.Options{}))

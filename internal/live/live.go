@@ -25,6 +25,16 @@ const (
 	minHistory = 8
 )
 
+const (
+	// Interval is the time between two polls, at least.
+	Interval = time.Second
+	// share is which part of the time, at most, the daemons spend on polls.
+	share = 5
+)
+
+// Pause returns the time until the next poll if the last one took so long.
+func Pause(took time.Duration) time.Duration { return max(Interval, (share-1)*took) }
+
 // An ID identifies a row.
 type ID struct {
 	Interface string

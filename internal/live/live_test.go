@@ -350,3 +350,14 @@ func BenchmarkSelect(b *testing.B) {
 		})
 	}
 }
+
+// The daemons are asked each second, but spend at most a fifth of the time on it.
+func TestPause(t *testing.T) {
+	for took, want := range map[time.Duration]time.Duration{
+		0: time.Second, 250 * time.Millisecond: time.Second, 300 * time.Millisecond: 1200 * time.Millisecond, 2 * time.Second: 8 * time.Second,
+	} {
+		if got := Pause(took); got != want {
+			t.Errorf("after %v: got %v, want %v", took, got, want)
+		}
+	}
+}

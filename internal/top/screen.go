@@ -3,7 +3,6 @@ package top
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"wgd/internal/cli/show"
 	"wgd/internal/explain"
@@ -97,8 +96,8 @@ func (v *View) summaryLine(interfaces, peers int, states map[explain.State]int) 
 			separator = ", "
 		}
 	}
-	if v.poll.Interval > time.Second {
-		l.add(dim, fmt.Sprintf("  every %.1f s", v.poll.Interval.Seconds()))
+	if pause := v.poll.Pause(); pause > live.Interval {
+		l.add(dim, fmt.Sprintf("  every %.1f s", pause.Seconds()))
 	}
 	return l
 }

@@ -23,11 +23,14 @@ type Poll struct {
 	Names    []string       // of the interfaces that run
 	Statuses []*conf.Status // of those that answered
 	Failures []string       // sentences about those that did not
-	Interval time.Duration  // until the next poll
+	Took     time.Duration  // how long the daemons needed for it
 
 	// Explained is about the peer that was shown, if it still exists.
 	Explained *Explanation
 }
+
+// Pause returns the time until the next poll.
+func (p *Poll) Pause() time.Duration { return live.Pause(p.Took) }
 
 // An Explanation says in which state a peer is, and why.
 type Explanation struct {

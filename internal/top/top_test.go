@@ -34,7 +34,7 @@ func status(peers, second int) *conf.Status {
 }
 
 func update(v *View, second int, list ...*conf.Status) {
-	p := Poll{At: start.Add(time.Duration(second) * time.Second), Statuses: list, Interval: time.Second}
+	p := Poll{At: start.Add(time.Duration(second) * time.Second), Statuses: list}
 	for _, s := range list {
 		p.Names = append(p.Names, s.Name)
 	}
@@ -320,7 +320,7 @@ func TestEmpty(t *testing.T) {
 	s.Fault = "port 51820 is taken"
 	update(v, 2, s)
 	has(t, v, "wg0 port 51820 is taken", "1 down")
-	v.Update(Poll{At: start, Failures: []string{"wg9: no such interface"}, Interval: 2500 * time.Millisecond})
+	v.Update(Poll{At: start, Failures: []string{"wg9: no such interface"}, Took: 625 * time.Millisecond})
 	has(t, v, "wg9: no such interface", "every 2.5 s")
 }
 

@@ -14,13 +14,6 @@ import (
 	"wgd/key"
 )
 
-const (
-	// interval is how often the daemons are read while somebody looks, at most.
-	interval = time.Second
-	// readShare is which part of the time, at most, the daemons spend on our requests.
-	readShare = 5
-)
-
 // An entry is what is known of one interface beside its rows.
 type entry struct {
 	name    string
@@ -51,7 +44,7 @@ func (s *source) with(f func(*source)) {
 	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.at) >= s.pause {
 		s.read(now)
-		s.at, s.pause = now, max(interval, (readShare-1)*time.Since(now))
+		s.at, s.pause = now, live.Pause(time.Since(now))
 	}
 	f(s)
 }

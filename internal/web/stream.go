@@ -243,7 +243,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		select {
-		case <-time.After(min(interval, time.Until(due))): // then it is read, and not just before
+		case <-time.After(min(live.Interval, time.Until(due))): // then it is read, and not just before
 		case <-r.Context().Done():
 			return
 		}
