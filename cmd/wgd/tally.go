@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,14 @@ type tally struct {
 	bytes     int64 // whole blocks that were written
 	ended     bool  // all of it was read, or nobody reads it
 	buffer    []byte
+	buffered  []bufferedBlock // the blocks in it
+}
+
+// A bufferedBlock is a block in the buffer of a tally.
+type bufferedBlock struct {
+	end    int    // of the block in the buffer
+	packet bool   // it is a packet of a known interface
+	iface  uint32 // of the packet
 }
 
 const captureBuffer = 256 << 10
@@ -38,6 +45,8 @@ func (t *tally) copy(w io.Writer, stream io.Reader) error {
 		}
 		t.noteEnd(&b)
 		t.buffer = append(t.buffer, b.Raw...)
+		p, ok := b.Packet()
+		t.buffered = append(t.buffered, bufferedBlock{len(t.buffer), ok && p.Interface < 2, p.Interface})
 		if len(t.buffer) >= captureBuffer || !blocks.Buffered() {
 			err = t.flush(w)
 		}
@@ -53,26 +62,22 @@ func (t *tally) flush(w io.Writer) error {
 		return nil
 	}
 	n, err := w.Write(t.buffer)
-	whole := t.count(t.buffer[:n], func(i uint32) { t.captured[i]++ })
-	t.bytes += int64(whole)
-	t.count(t.buffer[whole:], func(uint32) { t.unwritten++ })
-	t.buffer = t.buffer[:0]
-	return err
-}
-
-// count calls f with the interface of each packet in whole blocks, and returns their size.
-func (t *tally) count(blocks []byte, f func(iface uint32)) (size int) {
-	r := pcapng.NewReader(bytes.NewReader(blocks))
-	for {
-		b, err := r.Next()
-		if err != nil {
-			return size
+	whole := 0
+	for _, b := range t.buffered {
+		if b.end <= n {
+			whole = b.end
 		}
-		size += len(b.Raw)
-		if p, ok := b.Packet(); ok && p.Interface < 2 {
-			f(p.Interface)
+		switch {
+		case !b.packet:
+		case b.end <= n:
+			t.captured[b.iface]++
+		default:
+			t.unwritten++
 		}
 	}
+	t.bytes += int64(whole)
+	t.buffer, t.buffered = t.buffer[:0], t.buffered[:0]
+	return err
 }
 
 // failed handles an error of flush. If the reader has ended, that is no error. After
