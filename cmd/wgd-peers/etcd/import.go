@@ -20,7 +20,7 @@ import (
 const (
 	importLease = 30 // seconds
 	batchPeers  = maxOps / 2
-	batches     = 8 // how many batches are in flight
+	batches     = 4 // how many batches are in flight
 )
 
 // An importer is an import in progress.

@@ -30,7 +30,8 @@ import (
 const (
 	schemaVersion = 1
 
-	// A request that gets no answer within attempt is sent again, to another member; what only
+	// A request that gets no answer within attempt is sent again, to another member, and then
+	// waits twice as long, so that members with much to do get no more of it; what only
 	// reads, also sooner. After patience it has failed. A client without a deadline waits for
 	// ever.
 	attempt     = 2 * time.Second
@@ -142,7 +143,7 @@ func (c *Cluster) do(ctx context.Context, first time.Duration, request func(ctx 
 	defer cancel()
 	var reason error // of the last failure that says more than that there was no answer
 	limit := first
-	for pause := 20 * time.Millisecond; ; pause, limit = min(2*pause, 500*time.Millisecond), min(2*limit, attempt) {
+	for pause := 20 * time.Millisecond; ; pause, limit = min(2*pause, 500*time.Millisecond), min(2*limit, 2*attempt) {
 		once, cancel := context.WithTimeout(patient, limit)
 		err := request(once)
 		cancel()
