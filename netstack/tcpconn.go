@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -24,6 +25,7 @@ type tcpConn struct {
 	local, remote net.Addr
 	endpoint      tcpip.Endpoint // of the TCPConn, as queue is
 	queue         *waiter.Queue
+	writing       sync.Mutex
 }
 
 func (d *device) newTCPConn(queue *waiter.Queue, ep tcpip.Endpoint) *tcpConn {
@@ -79,6 +81,8 @@ func (c *tcpConn) Read(b []byte) (int, error) {
 }
 
 func (c *tcpConn) Write(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	n, err := c.TCPConn.Write(b)
 	return n, c.failed("write", err)
 }
@@ -91,6 +95,8 @@ func (c *tcpConn) WriteFrom(r interface {
 	io.Reader
 	Len() int
 }) error {
+	c.writing.Lock() // the endpoint drops what is read while another Write takes the room
+	defer c.writing.Unlock()
 	var entry waiter.Entry
 	var writable chan struct{} // nil: not registered
 	for r.Len() > 0 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -89,5 +90,30 @@ func TestWriteFromEnds(t *testing.T) {
 	near.Close()
 	if err := <-waits; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// What several goroutines write at the same time all arrives.
+func TestWriteFromConcurrently(t *testing.T) {
+	near, far := tcpPair(t)
+	const each, rounds = 300_000, 10
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			for range rounds {
+				if err := near.WriteFrom(&pieces{data: make([]byte, each)}); err != nil {
+					t.Errorf("WriteFrom: %v", err)
+				}
+			}
+		})
+	}
+	group.Go(func() {
+		for range rounds {
+			near.Write(make([]byte, each))
+		}
+	})
+	go func() { group.Wait(); near.CloseWrite() }()
+	if n, err := io.Copy(io.Discard, far); n != 3*each*rounds || err != nil {
+		t.Errorf("%d of %d bytes arrived: %v", n, 3*each*rounds, err)
 	}
 }

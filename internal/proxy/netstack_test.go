@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
+	"time"
 
 	"wgd/internal/asynctest"
 	"wgd/internal/packet"
@@ -85,9 +87,6 @@ func TestStack(t *testing.T) {
 	for _, at := range []string{"10.2.0.2:80", "[fd00::2]:80"} {
 		to := netip.MustParseAddrPort(at)
 		listenFar(t, far, at, func(c net.Conn) {
-			if _, direct := c.(writerFrom); !direct {
-				t.Error("a connection of the stack does not read into its own memory")
-			}
 			all, _ := io.ReadAll(c)
 			c.Write(append([]byte("got "), all...))
 		})
@@ -174,4 +173,43 @@ func TestStackForward(t *testing.T) {
 	c.Write([]byte("hello"))
 	c.(closeWriter).CloseWrite()
 	expectEnd(t, c, "got hello")
+}
+
+// TestStallAfterHalfClose: a receiver that takes nothing for longer than a connection may
+// be silent after one direction has ended gets everything all the same: it was not silent.
+func TestStallAfterHalfClose(t *testing.T) {
+	near, far := stackPair(t)
+	const size = 30_000_000
+	got := make(chan int64, 1)
+	listenFar(t, far, "10.2.0.2:80", func(c net.Conn) {
+		c.(closeWriter).CloseWrite()
+		time.Sleep(600 * time.Millisecond)
+		n, _ := io.Copy(io.Discard, c)
+		got <- n
+	})
+	remote, err := near.DialContext(t.Context(), "tcp", "10.2.0.2:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, direct := remote.(writerFrom); !direct {
+		t.Error("a connection of the stack does not read into its own memory")
+	}
+	client, accepted := socketPair(t)
+	if r := newReader(accepted); runtime.GOOS == "linux" && r.source == nil {
+		t.Error("a socket has no Source")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r := relayed{halfClosedTimeout: 300 * time.Millisecond}
+		r.run(t.Context(), accepted, remote)
+	}()
+	if n, err := client.Write(make([]byte, size)); err != nil {
+		t.Errorf("the client wrote %d bytes: %v", n, err)
+	}
+	client.CloseWrite()
+	if n := <-got; n != size {
+		t.Errorf("%d of %d bytes arrived", n, size)
+	}
+	<-done
 }

@@ -2,6 +2,7 @@ package readable
 
 import (
 	"io"
+	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,16 +16,22 @@ type Source struct {
 	err error
 
 	// Functions for raw, made once so that no call allocates, and what they are about.
-	measure, receive func(fd uintptr) bool
-	buf              []byte
-	got              int
-	poll             []unix.PollFd
+	measure func(fd uintptr) bool
+	receive func(fd uintptr)
+	buf     []byte
+	got     int
+	poll    []unix.PollFd
 }
 
-// SourceOf returns the Source of a stream socket of the kernel, or nil if conn is none.
+// SourceOf returns the Source of a *net.TCPConn or *net.UnixConn, or nil if conn is none.
 func SourceOf(conn any) *Source {
-	socket, ok := conn.(syscall.Conn)
-	if !ok {
+	var socket syscall.Conn
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		socket = c
+	case *net.UnixConn:
+		socket = c
+	default:
 		return nil
 	}
 	raw, err := socket.SyscallConn()
@@ -57,14 +64,14 @@ func (s *Source) Len() int { return s.n }
 // Err returns the error of the last Read.
 func (s *Source) Err() error { return s.err }
 
-// Read reads some of the Len bytes. It never returns io.EOF: if the stream ends before,
-// that is io.ErrUnexpectedEOF.
+// Read reads some of the Len bytes. They are there, so it does not wait, and has no
+// deadline. It never returns io.EOF: if they are not there, that is io.ErrUnexpectedEOF.
 func (s *Source) Read(b []byte) (int, error) {
 	if s.buf = b[:min(len(b), s.n)]; len(s.buf) == 0 {
 		return 0, nil
 	}
 	s.got, s.err = 0, nil
-	err := s.raw.Read(s.receive)
+	err := s.raw.Control(s.receive)
 	if s.buf = nil; err != nil {
 		s.err = err
 	}
@@ -75,18 +82,15 @@ func (s *Source) Read(b []byte) (int, error) {
 	return s.got, s.err
 }
 
-func (s *Source) receiveOnce(fd uintptr) bool {
+func (s *Source) receiveOnce(fd uintptr) {
 	n, err := unix.Read(int(fd), s.buf)
 	for err == unix.EINTR {
 		n, err = unix.Read(int(fd), s.buf)
 	}
-	if err == unix.EAGAIN {
-		return false
-	}
-	if n > 0 {
+	switch {
+	case n > 0:
 		s.got = n
-	} else if err != nil {
+	case err != unix.EAGAIN:
 		s.err = err
 	}
-	return true
 }
