@@ -118,6 +118,11 @@ func (c *Client) Apply(change conf.Change) error {
 // returns the daemon's own sentence unchanged.
 func (c *Client) explain(err error) error {
 	var refused *uapi.Error
+	if errno.Broken(err) { // perhaps it has answered before it read the request
+		if answer := c.answers.Result(); errors.As(answer, &refused) {
+			return answer
+		}
+	}
 	switch {
 	case err == nil, errors.As(err, &refused):
 		return err
