@@ -44,7 +44,8 @@ func (s *source) with(f func(*source)) {
 	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.at) >= s.pause {
 		s.read(now)
-		s.at, s.pause = now, live.Pause(time.Since(now))
+		s.at = time.Now()
+		s.pause = live.Pause(s.at.Sub(now))
 	}
 	f(s)
 }
