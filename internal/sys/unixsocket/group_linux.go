@@ -55,9 +55,7 @@ func PeerOf(conn *net.UnixConn) (Peer, error) {
 		if credentials, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil {
 			return
 		}
-		var groups []uint32
-		groups, err = supplementary(fd)
-		p = Peer{credentials.Uid, append([]uint32{credentials.Gid}, groups...)}
+		p = Peer{credentials.Uid, append([]uint32{credentials.Gid}, supplementary(fd)...)}
 	})
 	if closed != nil {
 		return Peer{}, closed
@@ -66,8 +64,8 @@ func PeerOf(conn *net.UnixConn) (Peer, error) {
 }
 
 // supplementary returns the groups of a process beside its primary one (SO_PEERGROUPS,
-// since kernel 4.13; none before).
-func supplementary(fd uintptr) ([]uint32, error) {
+// since kernel 4.13). If the system does not tell, it has none.
+func supplementary(fd uintptr) []uint32 {
 	const usual = 32
 	groups := make([]uint32, usual)
 	for {
@@ -77,12 +75,10 @@ func supplementary(fd uintptr) ([]uint32, error) {
 		switch {
 		case errno == unix.ERANGE && int(size) > 4*len(groups): // size is what it would take
 			groups = make([]uint32, size/4)
-		case errno == unix.ENOPROTOOPT, errno == unix.ENODATA:
-			return nil, nil
 		case errno != 0:
-			return nil, errno
+			return nil
 		default:
-			return groups[:size/4], nil
+			return groups[:size/4]
 		}
 	}
 }
