@@ -66,7 +66,7 @@ func TestUsersOfTheGroup(t *testing.T) {
 		{syscall.Credential{Uid: nobody, Gid: 4001}, reads},
 		{syscall.Credential{Uid: 4000, Gid: 4000, Groups: []uint32{7, 4001}}, reads},
 		{syscall.Credential{Uid: 4000, Gid: 4000, Groups: []uint32{7}}, []string{"names: [wg0] <nil>\n",
-			"dial: wg0: permission denied on " + server.Path() + ": do this as root, or, to read only, as a member of the group 4001 (a session has the groups of its login)\n"}},
+			"dial: wg0: permission denied on " + server.Path() + ": do this as root, or, if reading is enough, as a member of the group 4001 (a session has the groups of its login)\n"}},
 		{syscall.Credential{Uid: 0, Gid: 4000, Groups: []uint32{7}}, []string{"status: 7 false <nil>\n", "apply: <nil>\n"}},
 	} {
 		other := exec.Command(program, "-test.run=^"+t.Name()+"$", "-test.v")

@@ -17,7 +17,7 @@ type rights int
 const (
 	noRights  rights = iota
 	mayRead          // a member of the group that may read
-	allRights        // the owner of the socket, or root
+	allRights        // the user that runs the daemon, or root
 )
 
 // readOperations are the requests that mayRead permits: those that change nothing and
@@ -65,7 +65,7 @@ func (s *Server) permit(r rights, operation string) *uapi.Error {
 	case r == mayRead:
 		return forbidden("%s: members of the group %s may read only, and not do this: do it %s", s.name, s.readers.Name, s.owner())
 	}
-	return forbidden("%s: neither root nor the owner of the control socket has connected, nor a member of the group %s, which may read: do this %s", s.name, s.readers.Name, s.owner())
+	return forbidden("%s: neither root nor the user that runs the daemon has connected, nor a member of the group %s, which may read: do this %s", s.name, s.readers.Name, s.owner())
 }
 
 // owner says who may do everything.

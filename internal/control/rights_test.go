@@ -120,7 +120,7 @@ func TestRightsOfRequests(t *testing.T) {
 		}
 	})
 	ask(stranger, append(changing, reading...), func(request, answer string, did []string) {
-		if !strings.HasPrefix(answer, "errno=-1\nerror=wg0: neither root nor the owner of the control socket has connected, nor a member of the group vpn") || len(did) > 0 {
+		if !strings.HasPrefix(answer, "errno=-1\nerror=wg0: neither root nor the user that runs the daemon has connected, nor a member of the group vpn") || len(did) > 0 {
 			t.Errorf("a stranger: %q: %q, and did %v", request, answer, did)
 		}
 	})

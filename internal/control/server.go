@@ -150,7 +150,7 @@ func explain(name, path string, err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		sentence := fmt.Sprintf("%s: permission denied on %s: do this as root", name, path)
 		if g, ok := unixsocket.GroupOf(path); ok {
-			sentence += fmt.Sprintf(", or, to read only, as a member of the group %s (a session has the groups of its login)", g.Name)
+			sentence += fmt.Sprintf(", or, if reading is enough, as a member of the group %s (a session has the groups of its login)", g.Name)
 		}
 		return &permissionError{sentence, err}
 	}

@@ -103,7 +103,7 @@ func TestReadGroup(t *testing.T) {
 		reads(t, h, user, secrets)
 		changesNothing(t, h, user)
 	}
-	const denied = "wg0: permission denied on /var/run/wireguard/wg0.sock: do this as root, or, to read only, as a member of the group vpn-readers"
+	const denied = "wg0: permission denied on /var/run/wireguard/wg0.sock: do this as root, or, if reading is enough, as a member of the group vpn-readers"
 	for _, command := range []string{"wgd status", "wgconfig wg0", "wgd explain wg0", "wgd watch wg0", "wgconfig wg0 set listen-port 7"} {
 		h.Fails(1, stranger+command, denied)
 	}
@@ -245,7 +245,7 @@ os.execvp("wgd", ["wgd", "--read-group=vpn-readers", "wg0"])
 	contains(t, h.Must(member+"wgconfig wg0"), "listen-port: 5")
 	changesNothingOf(t, h, member)
 	for _, command := range []string{"wgconfig wg0", "wgconfig wg0 set listen-port 7", "wgd watch wg0"} {
-		h.Fails(1, stranger+command, "wg0: neither root nor the owner of the control socket has connected, nor a member of the group vpn-readers, which may read: do this as root")
+		h.Fails(1, stranger+command, "wg0: neither root nor the user that runs the daemon has connected, nor a member of the group vpn-readers, which may read: do this as root")
 	}
 	h.Must("wg-ifconfig wg0 destroy")
 }
