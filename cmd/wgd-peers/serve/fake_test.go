@@ -246,6 +246,12 @@ func (f *faultyStore) failKey(err error) {
 	f.keyErr = err
 }
 
+func (f *faultyStore) lookUpsOf(k key.Public) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lookUps[k]
+}
+
 func (f *faultyStore) begin(ctx context.Context) error {
 	f.mu.Lock()
 	f.now++

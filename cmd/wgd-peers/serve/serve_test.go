@@ -340,7 +340,7 @@ func TestLookUpFails(t *testing.T) {
 		if !b.daemon.has(p.PublicKey) {
 			t.Error("the peer was removed though nothing is known of it")
 		}
-		if n := b.store.lookUps[p.PublicKey]; n > 100 {
+		if n := b.store.lookUpsOf(p.PublicKey); n > 100 {
 			t.Errorf("%d look-ups in a minute", n)
 		}
 		b.store.failKey(nil)
