@@ -96,7 +96,7 @@ func (d *day) history() (h jsonHistory) {
 // end, a state may be a second longer or shorter.
 func (d *day) compare(name string, truth *peerTruth, spans []jsonSpan, missing []missingTime) {
 	begin := d.shown(0)
-	want, also := truth.connected(backWithin, d.length), truth.connected(backWithin+lateness, d.length)
+	want, also := truth.connected(d.length, false), truth.connected(d.length, true)
 	near := func(second int, state bool) bool {
 		return slices.Contains(want[second-1:second+2], state) || slices.Contains(also[second-1:second+2], state)
 	}

@@ -35,15 +35,17 @@ type peerTruth struct {
 
 	asked  time.Duration // when data was sent that nothing has answered yet; 0: never
 	woken  time.Duration // when the gateway woke up and nothing was heard since; 0: never
-	quiet  time.Duration // since when it is quiet; 0: it is not
+	now    silentTime    // its from is 0 if the peer is not quiet
 	silent []silentTime
 }
 
-// A silentTime is one in which data was sent and nothing came back. heard says that it
-// ended because the peer was heard, and not because the session ended.
+// A silentTime is one in which a peer was quiet: data was sent, or the gateway woke up, and
+// nothing came back. From sure on, data was sent long enough ago; 0: it was not. Before
+// that, the daemon does not report a peer with which a handshake is in progress. heard says
+// that it ended because the peer was heard, and not because the session ended.
 type silentTime struct {
-	from, to time.Duration
-	heard    bool
+	from, sure, to time.Duration
+	heard          bool
 }
 
 func newDayTruth(d *day) *dayTruth {
@@ -105,27 +107,35 @@ func (t *peerTruth) observe(now, heard, awake time.Duration, connected bool) {
 	if heard > t.woken {
 		t.woken = 0
 	}
-	if t.quiet != 0 && heard > t.quiet {
-		t.silent = append(t.silent, silentTime{t.quiet, heard, true})
-		t.quiet = 0
+	if t.now.from != 0 && heard > t.now.from {
+		t.end(heard, true)
 	}
-	if t.quiet != 0 || now < awake {
+	if now < awake {
 		return
 	}
-	if t.asked != 0 && now >= t.asked+silence {
-		t.quiet = max(t.asked+silence, awake)
+	if due := t.asked + silence; t.asked != 0 && now >= due && t.now.sure == 0 {
+		t.now.sure = max(due, awake)
 	}
-	if t.woken != 0 && now >= t.woken+unheard && (t.quiet == 0 || t.woken+unheard < t.quiet) {
-		t.quiet = t.woken + unheard
+	if t.now.from == 0 {
+		t.now.from = t.now.sure
+		if due := t.woken + unheard; t.woken != 0 && now >= due && (t.now.from == 0 || due < t.now.from) {
+			t.now.from = due
+		}
 	}
+}
+
+// end ends a silence.
+func (t *peerTruth) end(at time.Duration, heard bool) {
+	t.now.to, t.now.heard = at, heard
+	t.silent, t.now = append(t.silent, t.now), silentTime{}
 }
 
 // forget is called when there is no session any more.
 func (t *peerTruth) forget(now time.Duration) {
-	if t.quiet != 0 {
-		t.silent = append(t.silent, silentTime{t.quiet, now, false})
+	if t.now.from != 0 {
+		t.end(now, false)
 	}
-	t.asked, t.woken, t.quiet = 0, 0, 0
+	t.asked, t.woken = 0, 0
 }
 
 // reset is called when the gateway has no sessions any more.
@@ -171,26 +181,30 @@ func (w *dayTruth) tap(from *sim.Host, d *sim.Datagram) {
 
 // silentAt reports whether nothing came back at a time.
 func (t *peerTruth) silentAt(at time.Duration) bool {
-	return t.quiet != 0 && t.quiet <= at || slices.ContainsFunc(t.silent, func(s silentTime) bool { return s.from <= at && at <= s.to })
+	return t.now.from != 0 && t.now.from <= at || slices.ContainsFunc(t.silent, func(s silentTime) bool { return s.from <= at && at <= s.to })
 }
 
 // lateness is by how much a silence that was seen may be longer than what the daemon saw:
 // the random delay of its timers, and a second until it was looked at.
 const lateness = 1500 * time.Millisecond
 
-// connected returns in which seconds the peer was connected if a silence of within does not
-// interrupt that. The last one may last.
-func (t *peerTruth) connected(within time.Duration, end time.Duration) []bool {
-	list := append([]bool(nil), t.sessions...)
-	silent := t.silent
-	if t.quiet != 0 && end-t.quiet > within {
-		silent = append(silent, silentTime{t.quiet, end, false})
+// connected returns in which seconds the peer was connected, up to an end. With sure, only
+// what is sure to be a silence interrupts that, and must be longer.
+func (t *peerTruth) connected(end time.Duration, sure bool) []bool {
+	list := slices.Clone(t.sessions)
+	silent := slices.Clone(t.silent)
+	if t.now.from != 0 { // if it were heard now, it would depend on how long it was silent
+		silent = append(silent, silentTime{t.now.from, t.now.sure, end, true})
 	}
 	for _, s := range silent {
-		if s.heard && s.to-s.from <= within {
+		from, within := s.from, backWithin
+		if sure {
+			from, within = s.sure, backWithin+lateness
+		}
+		if from == 0 || s.heard && s.to-from <= within {
 			continue
 		}
-		for i := max(0, int((s.from+time.Second/2)/time.Second)); i < len(list) && moment(i) < s.to; i++ {
+		for i := max(0, int((from+time.Second/2)/time.Second)); i < len(list) && moment(i) < s.to; i++ {
 			list[i] = false
 		}
 	}
