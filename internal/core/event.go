@@ -178,8 +178,10 @@ func (m *Machine) logEvent(p *member, o Output) {
 	m.emit(o)
 }
 
-// begun emits the event of a new session with p.
-func (m *Machine) begun(p *member, o Output) {
+// begun emits the event of a new session with p. That p is back comes before the renewal
+// of a session on which it was quiet.
+func (m *Machine) begun(now clock.Now, p *member, o Output) {
+	m.reportBack(now, p)
 	if !o.Renewed {
 		m.lost(p, Expired) // a look at it was due in this moment
 	}

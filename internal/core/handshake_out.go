@@ -242,7 +242,7 @@ func (w *completion) finish(m *Machine, now clock.Now) {
 	k := m.newSession(now, p, &w.keys, w.own.index, w.msg.Sender, true)
 	m.follow(now, p, w.from, wire.ResponseSize)
 	m.initiated(now, p, k, w.own.sentAt)
-	m.begun(p, Output{Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true, Renewed: renewed})
+	m.begun(now, p, Output{Endpoint: w.from, After: now.Mono.Sub(w.own.sentAt), Initiator: true, Renewed: renewed})
 	m.emit(Output{Kind: Flush, Peer: p.shared}) // A34
 	m.look(now, p)
 }

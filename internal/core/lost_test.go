@@ -157,9 +157,21 @@ func TestEventsOfAQuietPeer(t *testing.T) {
 		}
 	}
 
-	// A peer that is never back is quiet once, however often data is sent to it.
+	// It is back before the session is renewed.
 	w := newWorld(t, 1)
 	a, b := w.pair()
+	a.send(b, "x")
+	w.run(time.Second)
+	w.lost = func(from, _ *host, _ []byte) bool { return from == b }
+	a.send(b, "y")
+	w.run(17 * time.Second)
+	w.lost, a.events = nil, nil
+	w.run(10 * time.Second)
+	a.expectEvents("a renewal", "host 2: initiation 2 of 18 sent: no answer", back, "host 2: a session begins, 20ms after our initiation, renewed")
+
+	// A peer that is never back is quiet once, however often data is sent to it.
+	w = newWorld(t, 1)
+	a, b = w.pair()
 	a.send(b, "x")
 	w.run(time.Second)
 	a.events = nil

@@ -94,7 +94,7 @@ func (m *Machine) settle(now clock.Now, p *member) {
 		m.publish(p, peer.Sessions{Previous: newPrevious(now, s), Current: s.Next})
 	}
 	p.complete(now)
-	m.begun(p, Output{Endpoint: p.shared.Endpoint(), After: now.Mono.Sub(s.Next.Created), Renewed: s.Works(now.Mono), Stamp: p.accepted})
+	m.begun(now, p, Output{Endpoint: p.shared.Endpoint(), After: now.Mono.Sub(s.Next.Created), Renewed: s.Works(now.Mono), Stamp: p.accepted})
 	if p.shared.HasStaged() {
 		m.emit(Output{Kind: Flush, Peer: p.shared})
 	}
