@@ -19,7 +19,7 @@ import (
 
 var (
 	dayCount = flag.Int("days", 1, "how many simulated days wgd history is compared with")
-	daySeed  = flag.Uint64("day-seed", 0, "the seed of the first; 0: a random one")
+	daySeed  = flag.Uint64("day-seed", 1, "the seed of the first; 0: a random one")
 )
 
 // compareDays compares what wgd history tells from the log of wgd watch with the truth of
@@ -49,7 +49,9 @@ func compareDay(t *testing.T, seed uint64, length time.Duration) {
 		d.checkLines()
 	}
 	got := d.history()
-	d.watch.log.close()
+	if d.watch.log != nil {
+		d.watch.log.close()
+	}
 	missing := d.watch.missing()
 	for public, truth := range d.truth.of {
 		if i := slices.IndexFunc(got.Peers, func(p jsonPeerRecord) bool { return p.PublicKey == public.String() }); i >= 0 {
