@@ -96,9 +96,23 @@ func (p *member) sessionsEnd() clock.Time {
 	return p.lastSession.Add(session.RejectAfterTime)
 }
 
-func returnIdle(m *Machine, now clock.Now, p *member) {
+// leaveToTimeout leaves it to Timeout to return the peer, with all others that are due. The
+// next look at the peer is at once.
+func leaveToTimeout(*Machine, clock.Now, *member) {}
+
+// maxReturned is how many idle peers one Timeout returns, because everybody waits for it:
+// some milliseconds, most of them for the routes.
+const maxReturned = 256
+
+// returnIdle removes lent peers that are idle, in one step.
+func (m *Machine) returnIdle(now clock.Now, idle []*member) {
+	if len(idle) == 0 {
+		return
+	}
 	e := &edit{m: m, now: now, routes: m.routes.Load().Edit()}
-	e.giveBack(p, Idle)
+	for _, p := range idle {
+		e.giveBack(p, Idle)
+	}
 	e.publish()
 }
 

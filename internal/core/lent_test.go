@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/clock"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -234,4 +235,38 @@ func TestCostOfManyLentPeers(t *testing.T) {
 
 func lentKey(i int) key.Public {
 	return key.Public{0: 9, 1: byte(i >> 16), 2: byte(i >> 8), 3: byte(i)}
+}
+
+// When many lent peers are idle at once, each Timeout returns some hundred of them with
+// one new table of routes, so that none takes long, and the next one is due at once.
+func TestManyLentPeersLeaveAtOnce(t *testing.T) {
+	const peers = 2000
+	g := newWorld(t, 1).host()
+	g.up()
+	var c conf.Change
+	life := uint32(60)
+	for i := range peers {
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+		c.Peers = append(c.Peers, conf.PeerChange{PublicKey: lentKey(i), Lent: &life, AllowedIPs: []conf.AllowedIPChange{{Prefix: p}}})
+	}
+	g.apply(c)
+	now := g.time()
+	now.Mono = now.Mono.Add(time.Minute)
+	for left := peers; left > 0; {
+		if g.m.NextTimeout() > now.Mono {
+			t.Fatalf("nothing is due, and %d peers are left", left)
+		}
+		g.m.Timeout(now)
+		n := len(g.m.members)
+		if gone := left - n; gone != min(left, maxReturned) {
+			t.Fatalf("%d of %d peers have left with one Timeout", gone, left)
+		}
+		if routes := g.m.Routes().Load().Len(); routes != n {
+			t.Fatalf("%d routes of %d peers", routes, n)
+		}
+		left = n
+	}
+	if g.m.NextTimeout() != clock.Never || len(g.m.lent) != 0 {
+		t.Errorf("%d lent peers are left", len(g.m.lent))
+	}
 }

@@ -49,7 +49,7 @@ type duty struct {
 }
 
 // duties are in the order in which they are done: one may make a later one due,
-// but not an earlier one. The last one may remove the peer.
+// but not an earlier one.
 var duties = [...]duty{
 	{lostAt, loseExpired},
 	{eraseAt, eraseOld},
@@ -63,7 +63,7 @@ var duties = [...]duty{
 	{wantedAt, beginHandshake},
 	{searchAt, searchNext},
 	{pauseAt, probeInPause},
-	{returnAt, returnIdle},
+	{returnAt, leaveToTimeout},
 }
 
 // NextTimeout returns when to call Timeout, or clock.Never.
@@ -74,11 +74,18 @@ func (m *Machine) NextTimeout() clock.Time {
 	return m.looks[0].shared.NextLook()
 }
 
-// Timeout does everything that is due.
+// Timeout does what is due. If too many lent peers are to be returned at once, something
+// is still due afterwards, and NextTimeout says so.
 func (m *Machine) Timeout(now clock.Now) {
-	for m.NextTimeout() <= now.Mono {
-		m.look(now, m.looks[0])
+	var idle []*member
+	for m.NextTimeout() <= now.Mono && len(idle) < maxReturned {
+		p := m.looks[0]
+		m.look(now, p)
+		if returnAt(m, p) <= now.Mono {
+			idle = append(idle, p)
+		}
 	}
+	m.returnIdle(now, idle)
 }
 
 // Wake is called by the data plane when it has recorded a time that makes a
@@ -102,9 +109,6 @@ func (m *Machine) look(now clock.Now, p *member) {
 		if duties[i].when(m, p) <= now.Mono {
 			duties[i].do(m, now, p)
 		}
-	}
-	if p.removed {
-		return
 	}
 	next := m.nextLook(now, p)
 	m.schedule(p, next)
