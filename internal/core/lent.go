@@ -126,7 +126,7 @@ func (e *edit) giveBack(p *member, cause Cause) {
 // keepLimit removes the lent peers that are more than the limit, those first that were
 // idle longest.
 func (e *edit) keepLimit() {
-	for m := e.m; m.lentLimit > 0 && len(m.lent) > int(m.lentLimit); {
+	for m := e.m; m.lentLimit > 0 && uint64(len(m.lent)) > uint64(m.lentLimit); {
 		e.giveBack(m.longestIdle(), TooMany)
 	}
 }

@@ -270,3 +270,13 @@ func TestManyLentPeersLeaveAtOnce(t *testing.T) {
 		t.Errorf("%d lent peers are left", len(g.m.lent))
 	}
 }
+
+// A limit that no int of 32 bits can hold is a limit, too.
+func TestLargeLentLimit(t *testing.T) {
+	g := newWorld(t, 1).host()
+	limit, hour := uint32(1<<31), uint32(3600)
+	g.apply(conf.Change{LentLimit: &limit, Peers: []conf.PeerChange{{PublicKey: lentKey(1), Lent: &hour}}})
+	if len(g.m.lent) != 1 {
+		t.Errorf("%d lent peers", len(g.m.lent))
+	}
+}
