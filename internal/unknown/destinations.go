@@ -64,7 +64,10 @@ func (t *Table) Park(now clock.Time, to netip.Addr, p Packet, routed func(netip.
 			return Dropped // nobody has answered
 		}
 	case reported:
-		t.report(conf.Want{Kind: conf.UnknownDestination, Address: to})
+		if !t.report(conf.Want{Kind: conf.UnknownDestination, Address: to}) {
+			t.destinations.forget(to)
+			return Dropped
+		}
 	}
 	t.park(now, to, p)
 	return Parked

@@ -37,6 +37,7 @@ func TestParkedPacketsAreBounded(t *testing.T) {
 	drops = 0
 	for i := range 4000 {
 		table.Park(start, inner(i), one(2000), nowhere)
+		waitingFor(s)
 	}
 	if n := table.parked.len(); table.parkedBytes > maxParkedBytes || n+drops != 4000 || n < 2000 {
 		t.Errorf("%d destinations with %d bytes, %d drops", n, table.parkedBytes, drops)

@@ -29,7 +29,10 @@ func (t *Table) Session(now clock.Time, from wire.Endpoint) {
 		t.miss()
 		return
 	case reported:
-		t.report(conf.Want{Kind: conf.UnknownSession, Endpoint: from.Remote})
+		if !t.report(conf.Want{Kind: conf.UnknownSession, Endpoint: from.Remote}) {
+			t.sessions.forget(from.Remote)
+			return
+		}
 	}
 	t.senders.expire(now, conf.MaxRefusal)
 	// Not for each packet, because put allocates.

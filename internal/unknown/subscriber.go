@@ -56,15 +56,19 @@ func (t *Table) End() {
 	clear(t.subscribers)
 }
 
-// report passes a want to the subscribers. The caller holds mu.
-func (t *Table) report(w conf.Want) {
+// report passes a want to the subscribers, and reports whether any of them has room for it.
+// If not, its subject must be forgotten, so that it is reported when it arrives again. The
+// caller holds mu.
+func (t *Table) report(w conf.Want) (taken bool) {
 	for s := range t.subscribers {
 		select {
 		case s.wants <- w:
+			taken = true
 		default:
 			s.missed.Add(1)
 		}
 	}
+	return taken
 }
 
 // miss counts a want that was not reported. The caller holds mu.

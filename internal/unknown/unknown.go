@@ -78,7 +78,10 @@ func (t *Table) Key(now clock.Time, public key.Public, i Initiation) bool {
 		t.miss()
 		return false
 	case reported:
-		t.report(conf.Want{Kind: conf.UnknownPeerKey, Key: public, Endpoint: i.From.Remote})
+		if !t.report(conf.Want{Kind: conf.UnknownPeerKey, Key: public, Endpoint: i.From.Remote}) {
+			t.keys.forget(public)
+			return false
+		}
 	}
 	t.initiations.put(now, public, i)
 	if t.initiations.len() > maxInitiations {

@@ -178,3 +178,28 @@ func TestNoCostWithoutSubscriber(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// What no subscriber had room for is reported when it arrives again, not after a minute.
+func TestLostWantIsReportedAgain(t *testing.T) {
+	table := New()
+	s := table.Subscribe()
+	arrive := func(now clock.Time) {
+		table.Key(now, publicKey(-1), someone)
+		table.Session(now, sender(-1))
+		table.Park(now, inner(-1), one(9), nowhere)
+	}
+	for i := range maxWaiting {
+		table.Key(start, publicKey(i), someone)
+	}
+	arrive(start)
+	if list, missed := waitingFor(s); len(list) != maxWaiting || missed != 3 {
+		t.Fatalf("%d wants, %d missed", len(list), missed)
+	}
+	if table.senders.len() != 0 || table.parked.len() != 0 {
+		t.Error("something is kept for what was not reported")
+	}
+	arrive(start.Add(5 * time.Second))
+	if list, missed := waitingFor(s); len(list) != 3 || missed != 0 {
+		t.Errorf("when they arrive again: %+v, %d missed", list, missed)
+	}
+}
