@@ -56,8 +56,9 @@ func (t *Table) End() {
 	clear(t.subscribers)
 }
 
-// report passes a want to the subscribers, and reports whether any of them has room for it.
-// If not, its subject must be forgotten, so that it is reported when it arrives again. The
+// report passes a want to the subscribers, and reports whether any of them had room for it:
+// none has if the last one went after Active was asked.
+// If none had, its subject must be forgotten, and is reported when it arrives again. The
 // caller holds mu.
 func (t *Table) report(w conf.Want) (taken bool) {
 	for s := range t.subscribers {

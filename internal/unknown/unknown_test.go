@@ -203,3 +203,26 @@ func TestLostWantIsReportedAgain(t *testing.T) {
 		t.Errorf("when they arrive again: %+v, %d missed", list, missed)
 	}
 }
+
+// What arrives while the last subscriber goes is not kept either.
+func TestNothingIsKeptAfterTheLastSubscriber(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		kept func(*Table) bool
+	}{
+		{"an initiation", func(table *Table) bool {
+			return table.Key(start, publicKey(1), someone) || table.keys.recent.len() != 0
+		}},
+		{"a sender", func(table *Table) bool { table.Session(start, sender(1)); return table.sessions.recent.len() != 0 }},
+		{"a packet", func(table *Table) bool {
+			return table.Park(start, inner(1), one(9), nowhere) != Dropped || table.destinations.recent.len() != 0
+		}},
+	} {
+		table := New()
+		table.Unsubscribe(table.Subscribe())
+		table.on.Store(true) // as it was seen before the lock
+		if c.kept(table) {
+			t.Errorf("%s is kept", c.what)
+		}
+	}
+}
