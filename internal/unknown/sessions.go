@@ -39,6 +39,9 @@ func (t *Table) Session(now clock.Time, from wire.Endpoint) {
 	if e := t.senders.entries[from.Remote]; e == nil || e.value != from || now.Sub(e.at) >= time.Second {
 		t.senders.put(now, from.Remote, from)
 	}
+	if t.senders.len() > maxReported { // a sender may stay longer than its report
+		t.senders.take(t.senders.oldest.key)
+	}
 }
 
 // TakeSession must be called when a peer is set to an endpoint. It returns the endpoint

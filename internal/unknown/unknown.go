@@ -42,7 +42,7 @@ type Table struct {
 	keys        asked[key.Public]
 	initiations recent[key.Public, Initiation]
 	sessions    asked[netip.AddrPort]
-	senders     recent[netip.AddrPort, wire.Endpoint] // of sessions: never more
+	senders     recent[netip.AddrPort, wire.Endpoint] // of sessions; maxReported at most
 
 	destinations asked[netip.Addr]
 	parked       recent[netip.Addr, Destination]
