@@ -100,8 +100,9 @@ func (t *Table) park(now clock.Time, to netip.Addr, p Packet) {
 
 // TakeDestinations must be called when peers have got the addresses, or, if wider is true,
 // also prefixes of several. It returns the destinations with waiting packets for which
-// routed reports that a peer takes them. If the peer is removed, they are reported again at
-// once.
+// routed reports that a peer takes them. If the peer is removed, those and the addresses are
+// reported again at once. Others in the wider prefixes are as before, because to look at all
+// that were reported would take too long under the lock.
 func (t *Table) TakeDestinations(now clock.Time, addresses []netip.Addr, wider bool, routed func(netip.Addr) bool) (list []Destination) {
 	if !t.Active() {
 		return nil
@@ -123,7 +124,7 @@ func (t *Table) TakeDestinations(now clock.Time, addresses []netip.Addr, wider b
 		take(a)
 	}
 	if wider {
-		for a := range t.destinations.recent.entries {
+		for a := range t.parked.entries {
 			take(a)
 		}
 	}

@@ -106,3 +106,24 @@ func TestDestinationIsReportedOnce(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A wider prefix looks up only the destinations with waiting packets, not all that were
+// reported within a minute.
+func TestWiderPrefixLooksAtWhatWaits(t *testing.T) {
+	table := New()
+	s := table.Subscribe()
+	now := start
+	for i := range 20_000 {
+		table.Park(now, inner(i), one(9), nowhere)
+		waitingFor(s)
+		now = now.Add(reportInterval)
+	}
+	if table.parked.len() != maxDestinations || table.destinations.recent.len() != 20_000 {
+		t.Fatalf("%d destinations wait, %d were reported", table.parked.len(), table.destinations.recent.len())
+	}
+	looks := 0
+	list := table.TakeDestinations(now, nil, true, func(netip.Addr) bool { looks++; return looks%2 == 0 })
+	if looks != maxDestinations || len(list) != maxDestinations/2 || table.parked.len() != maxDestinations/2 {
+		t.Errorf("%d look-ups, %d destinations taken, %d still wait", looks, len(list), table.parked.len())
+	}
+}

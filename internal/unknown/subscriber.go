@@ -57,9 +57,8 @@ func (t *Table) End() {
 }
 
 // report passes a want to the subscribers, and reports whether any of them had room for it:
-// none has if the last one went after Active was asked.
-// If none had, its subject must be forgotten, and is reported when it arrives again. The
-// caller holds mu.
+// none had if the last one went after Active was asked. Then its subject must be forgotten,
+// and is reported when it arrives again. The caller holds mu.
 func (t *Table) report(w conf.Want) (taken bool) {
 	for s := range t.subscribers {
 		select {
