@@ -163,14 +163,25 @@ func subscribe(t *testing.T, h *lab.Host, answer func(want map[string]string) []
 	if begin := block(r); begin["want"] != "begin" {
 		t.Fatalf("the answer to wants=1 begins with %v", begin)
 	}
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		wants.Close()
+		requests.Close()
+		<-done
+	})
 	go func() {
+		defer close(done)
 		for want := block(r); want != nil; want = block(r) {
 			request := answer(want)
 			if request == nil {
 				continue
 			}
 			fmt.Fprint(requests, strings.Join(request, "\n")+"\n\n")
-			if result := block(results); result["errno"] != "0" {
+			result := block(results)
+			if result == nil {
+				return // the test has ended
+			}
+			if result["errno"] != "0" {
 				t.Errorf("%v: %v", request, result)
 			}
 		}
