@@ -87,8 +87,9 @@ func returnAt(_ *Machine, p *member) clock.Time {
 	return max(p.idleSince(), p.sessionsEnd()).Add(p.lease.life)
 }
 
-// sessionsEnd returns when the last session of p has ended or will end; 0: it has none, or
-// had it so long ago that its keys are erased.
+// sessionsEnd returns when the last session of p can no longer be used by either side, which
+// is later than its end if it is given up before; 0: p has none, or had it so long ago that
+// its keys are erased.
 func (p *member) sessionsEnd() clock.Time {
 	if p.lastSession == 0 {
 		return 0
