@@ -78,8 +78,9 @@ type PeerChange struct {
 	// known.
 	EndpointName *string
 	// Initiate begins a handshake at once, if there is an endpoint and no session
-	// that works: without waiting for a packet to send. At most one initiation is
-	// sent in 5 seconds. If data for no session has arrived from the endpoint (see
+	// that works: without waiting for a packet to send. It waits until RekeyTimeout has
+	// passed since the last handshake message to this peer, unless the peer was removed
+	// meanwhile or the network has changed. If data for no session has arrived from the endpoint (see
 	// UnknownSession) since the peer was last heard, the peer uses no session of this
 	// interface, and a new one is wanted in any case.
 	Initiate bool
@@ -89,8 +90,9 @@ type PeerChange struct {
 	// nothing.
 	Stamp *Stamp
 	// Lent is the time in whole seconds after which the peer is removed if it has no
-	// session and nothing is received from it. It begins again when Lent is set, and
-	// when the interface goes up. 0 means that the peer stays.
+	// session and nothing is received from it. A session counts for three minutes, also
+	// if it is lost before. The time begins again when Lent is set, and when the
+	// interface goes up. 0 means that the peer stays.
 	Lent *uint32
 	// PersistentKeepalive is the time in whole seconds, 1 to 65535, after
 	// which a keepalive is sent if nothing else was sent or received. 0 turns

@@ -21,7 +21,8 @@ type Want struct {
 	Endpoint netip.AddrPort
 	// Address is the inner address to which packets are sent, with UnknownDestination.
 	Address netip.Addr
-	// Missed is the number of wants that were not reported, with WantsMissed.
+	// Missed is, with WantsMissed, how many packets and messages were not reported.
+	// Several may be about one subject, so at most so many wants were missed.
 	Missed uint64
 }
 
@@ -34,7 +35,8 @@ const (
 	// WantsBegin: the first in each stream. From now on, wants are reported.
 	WantsBegin WantKind = "begin"
 	// WantsMissed: the reader was too slow, or there were too many wants. What was
-	// missed is reported when it arrives again, after a minute at the latest.
+	// missed is reported when it arrives again, if there is room then; what another
+	// reader has got, a minute later.
 	WantsMissed WantKind = "missed"
 	// UnknownPeerKey: an initiation whose sender knows the public key of the interface
 	// arrived, and the sender's own key is of no peer.

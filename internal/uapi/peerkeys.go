@@ -139,7 +139,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			p.EndpointFailure = sentence(string(value))
 			return nil
 		}},
-	{name: "initiate", value: isTrue, meaning: "begins a handshake at once, if there is an endpoint and no session that works; at most one initiation in 5 seconds",
+	{name: "initiate", value: isTrue, meaning: "begins a handshake at once, if there is an endpoint and no session that works; not before net.wg.rekey_timeout has passed since the last handshake message to this peer, unless the peer was removed meanwhile or the network has changed",
 		encode: func(o *out, name string, p *conf.PeerChange) { o.flag(name, p.Initiate) },
 		decode: func(d *Decoder, name string, value []byte) error { return parseTrue(name, value, &d.peer.Initiate) }},
 	{name: "stamp", value: hexStamp, meaning: "the greatest timestamp (TAI64N) of initiations that was received from the peer, by any gateway with this private key: those that are not newer are refused. It only rises: a smaller one changes nothing. Absent while there is none",
@@ -162,7 +162,7 @@ var peerRows = []row[conf.PeerChange, conf.PeerStatus]{
 			p.Stamp = *stamp
 			return nil
 		}},
-	{name: "lent", value: "0 to 4294967295", meaning: "seconds without a session, and without anything received, after which the peer is removed; 0: it stays. A set begins the time again. Absent while it is 0",
+	{name: "lent", value: "0 to 4294967295", meaning: "seconds without a session, and without anything received, after which the peer is removed; 0: it stays. A session counts for three minutes, also if it is lost before. A set begins the time again. Absent while it is 0",
 		encode: func(o *out, name string, p *conf.PeerChange) { optional(o, name, p.Lent) },
 		decode: func(d *Decoder, name string, value []byte) error { return parseNumber(name, value, &d.peer.Lent) },
 		answer: func(o *out, name string, p *conf.PeerStatus) {

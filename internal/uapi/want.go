@@ -55,7 +55,7 @@ var wantRows = []row[struct{}, conf.Want]{
 			w.Address, err = parseAddress(name, value)
 			return err
 		}},
-	{name: "missed", value: "a number", meaning: "with missed: how many wants were not reported",
+	{name: "missed", value: "a number", meaning: "with missed: how many packets and messages were not reported; at most so many wants were missed",
 		answer: func(o *out, name string, w *conf.Want) {
 			if w.Missed != 0 {
 				o.number(name, w.Missed)

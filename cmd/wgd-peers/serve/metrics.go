@@ -31,7 +31,7 @@ var (
 	metricHeld       = metric("held", "Peers of the store that the interface has.", "interface")
 	metricWaiting    = metric("waiting_look_ups", "Look-ups that are not done.", "interface")
 	metricWants      = metric("wants_total", "What arrived for peers that the interface did not have, by kind.", "interface", "kind")
-	metricMissed     = metric("wants_missed_total", "Wants that the daemon did not report because there were too many.", "interface")
+	metricMissed     = metric("wants_missed_total", "Packets and messages for which the daemon reported no want because there were too many; at most so many wants were missed.", "interface")
 	metricRefused    = metric("refused_total", "Wants that were refused, by reason.", "interface", "reason")
 	metricLent       = metric("lent_total", "Peers that the interface was given.", "interface")
 	metricRemoved    = metric("removed_total", "Peers that were removed because they are revoked, deleted or cannot be used.", "interface")
