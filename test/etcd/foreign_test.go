@@ -32,6 +32,30 @@ func TestForeignPeer(t *testing.T) {
 	}
 }
 
+// A watch reports what others change of a peer that was imported, which keeps the ID of its
+// import.
+func TestForeignChangeOfImported(t *testing.T) {
+	c := sharedCluster(t)
+	address := c.address()
+	s, k, prefix := c.open(t, address), c.foreign(t), prefixOf(address)
+	if _, _, err := s.Import(t.Context(), storetest.NumberedPeers(2), false, func(_ *store.Peer, err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
+	}
+	w := watch(t, c.open(t, address))
+	for n := range 2 {
+		where := prefix + "peers/" + encoded(n)
+		response, err := k.Get(t.Context(), where)
+		if err != nil || len(response.Kvs) != 1 || !strings.Contains(string(response.Kvs[0].Value), `"import":`) {
+			t.Fatalf("peer %d is %v, %v", n, response, err)
+		}
+		put(t, k, where, strings.Replace(string(response.Kvs[0].Value), "{", `{"revoked":1764000000,`, 1))
+		w.within(t, 5*time.Second, n)
+	}
+	if p, err := s.ByKey(t.Context(), storetest.Numbered(1).PublicKey); err != nil || p.Revoked.IsZero() {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 // What others write wrongly harms that peer only, which says so.
 func TestProblems(t *testing.T) {
 	c := sharedCluster(t)

@@ -23,7 +23,7 @@ const (
 // it waits, and then goes on where it was.
 func (c *Cluster) Watch(ctx context.Context, since store.Revision) iter.Seq2[store.Changes, error] {
 	return func(yield func(store.Changes, error) bool) {
-		w := &watcher{Cluster: c, since: since, report: func(changes store.Changes) bool { return yield(changes, nil) }}
+		w := &watcher{Cluster: c, since: since, pending: map[string]bool{}, report: func(changes store.Changes) bool { return yield(changes, nil) }}
 		for pause := time.Duration(0); ; pause = min(2*pause+20*time.Millisecond, time.Second) {
 			before := w.since
 			err := w.run(ctx)
@@ -51,6 +51,8 @@ type watcher struct {
 	since   store.Revision
 	report  func(store.Changes) bool
 	stopped bool // the caller wants no more
+
+	pending map[string]bool // by the ID of an import: whether it is not complete
 }
 
 // errSilent means that a member does not answer any more.
@@ -145,7 +147,9 @@ func (w *watcher) take(ctx context.Context, k *client.Client, answer client.Watc
 			return errSilent
 		}
 		for _, event := range answer.Events {
-			w.note(&changes, known, event)
+			if err := w.note(ctx, k, &changes, known, event); err != nil {
+				return err
+			}
 		}
 		// With events, the header has the revision of the store, of which more may follow.
 		if answer.IsProgressNotify() {
@@ -168,21 +172,41 @@ func (w *watcher) take(ctx context.Context, k *client.Client, answer client.Watc
 }
 
 // note adds an event to the changes.
-func (w *watcher) note(changes *store.Changes, known map[key.Public]bool, event *client.Event) {
+func (w *watcher) note(ctx context.Context, k *client.Client, changes *store.Changes, known map[key.Public]bool, event *client.Event) error {
 	changes.Revision = max(changes.Revision, store.Revision(event.Kv.ModRevision))
 	name, isPeer := strings.CutPrefix(string(event.Kv.Key), w.prefix+peersKeys)
 	if !isPeer {
 		// An import is complete: what it has written before is valid now.
 		changes.Lost = changes.Lost || event.Type == client.EventTypeDelete
-		return
+		delete(w.pending, last(string(event.Kv.Key)))
+		return nil
 	}
 	public, ok := decodeKey(name)
 	if !ok || known[public] {
-		return
+		return nil
 	}
 	if r, err := decode[record](event.Kv.Value); event.Type == client.EventTypePut && err == nil && r.Import != "" {
-		return // it is not valid before the import is complete
+		if pending, err := w.isPending(ctx, k, r.Import); pending || err != nil {
+			return err // if it is, the end of the import reports that every peer may have changed
+		}
 	}
 	known[public] = true
 	changes.Keys = append(changes.Keys, public)
+	return nil
+}
+
+// isPending reports whether an import is not complete. A peer keeps the ID of its import, also
+// when others change it with etcdctl after the import is complete.
+func (w *watcher) isPending(ctx context.Context, k *client.Client, id string) (bool, error) {
+	if pending, known := w.pending[id]; known || w.isSettled(id) {
+		return pending, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	response, err := k.Get(ctx, w.prefix+pendingKeys+id, client.WithKeysOnly())
+	if err != nil {
+		return false, err
+	}
+	w.pending[id] = len(response.Kvs) > 0
+	return w.pending[id], nil
 }
