@@ -108,7 +108,7 @@ func TestLeaderIsKilled(t *testing.T) {
 			}
 			slowest = max(slowest, time.Since(begin))
 			sighting := store.Sighting{PublicKey: p.PublicKey, Endpoint: storetest.EndpointOf(n), At: time.Now(), RxBytes: 100}
-			if err := writer.Record(t.Context(), []store.Sighting{sighting}); err != nil {
+			if _, err := writer.Record(t.Context(), []store.Sighting{sighting}); err != nil {
 				t.Fatalf("peer %d: %v", n, err)
 			}
 			n++
@@ -201,7 +201,8 @@ func calls(s store.Store) map[string]func(ctx context.Context) error {
 		},
 		"Revision": func(ctx context.Context) error { _, err := s.Revision(ctx); return err },
 		"Record": func(ctx context.Context) error {
-			return s.Record(ctx, []store.Sighting{{PublicKey: p.PublicKey, RxBytes: 1}})
+			_, err := s.Record(ctx, []store.Sighting{{PublicKey: p.PublicKey, RxBytes: 1}})
+			return err
 		},
 		"Gateway":    func(ctx context.Context) error { _, err := s.Gateway(ctx); return err },
 		"SetGateway": func(ctx context.Context) error { return s.SetGateway(ctx, new(store.Gateway)) },
@@ -326,7 +327,8 @@ func TestAnswersAreLost(t *testing.T) {
 	for what, call := range map[string]func() error{
 		`"name":"peer0"`: func() error { return s.Add(t.Context(), storetest.Numbered(0), nil) },
 		`"rx_bytes":7`: func() error {
-			return s.Record(t.Context(), []store.Sighting{{PublicKey: storetest.Numbered(1).PublicKey, RxBytes: 7}})
+			_, err := s.Record(t.Context(), []store.Sighting{{PublicKey: storetest.Numbered(1).PublicKey, RxBytes: 7}})
+			return err
 		},
 	} {
 		if what != `"name":"peer0"` {

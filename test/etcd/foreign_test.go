@@ -101,7 +101,7 @@ func TestProblems(t *testing.T) {
 			t.Errorf("peer %d, without a problem: %+v, %v", i, p, err)
 		}
 	}
-	if err := s.Record(t.Context(), []store.Sighting{{PublicKey: storetest.Numbered(1).PublicKey, RxBytes: 1}, {PublicKey: storetest.Numbered(0).PublicKey, RxBytes: 1}}); err != nil {
+	if _, err := s.Record(t.Context(), []store.Sighting{{PublicKey: storetest.Numbered(1).PublicKey, RxBytes: 1}, {PublicKey: storetest.Numbered(0).PublicKey, RxBytes: 1}}); err != nil {
 		t.Errorf("recording what was seen: %v", err)
 	}
 	if err := s.Update(t.Context(), storetest.Numbered(6).PublicKey, func(*store.Peer) error { return nil }); err != nil {

@@ -93,7 +93,7 @@ func TestSize(t *testing.T) {
 	for i := range min(n, 10000) {
 		sightings = append(sightings, store.Sighting{PublicKey: storetest.Numbered(i).PublicKey, Endpoint: storetest.EndpointOf(i + 1), At: time.Unix(1764000001, 0), RxBytes: 1})
 	}
-	if err := s.Record(t.Context(), sightings); err != nil {
+	if _, err := s.Record(t.Context(), sightings); err != nil {
 		t.Fatal(err)
 	}
 	report(fmt.Sprintf("recording %d sightings", len(sightings)))

@@ -11,8 +11,19 @@ import (
 // up to three operations, of maxOps.
 const sightingsAtOnce = 40
 
-// Record writes what was seen of peers.
-func (c *Cluster) Record(ctx context.Context, sightings []store.Sighting) error {
+// Record writes what was seen of peers, of some after the others.
+func (c *Cluster) Record(ctx context.Context, sightings []store.Sighting) (written int, err error) {
+	for chunk := range slices.Chunk(sightings, sightingsAtOnce) {
+		if err := c.recordChunk(ctx, chunk); err != nil {
+			return written, err
+		}
+		written += len(chunk)
+	}
+	return written, nil
+}
+
+// recordChunk writes sightings in one transaction.
+func (c *Cluster) recordChunk(ctx context.Context, sightings []store.Sighting) error {
 	sums := map[string]*seenRecord{}
 	var names []string
 	for i := range sightings {
@@ -27,12 +38,10 @@ func (c *Cluster) Record(ctx context.Context, sightings []store.Sighting) error 
 		}
 		sums[name] = sums[name].merge(seen)
 	}
-	for chunk := range slices.Chunk(names, sightingsAtOnce) {
-		if err := c.record(ctx, chunk, sums); err != nil {
-			return err
-		}
+	if len(names) == 0 {
+		return nil
 	}
-	return nil
+	return c.record(ctx, names, sums)
 }
 
 // record adds what was seen of some peers to what the store has.

@@ -315,13 +315,13 @@ func (f *faultyStore) Watch(ctx context.Context, since store.Revision) iter.Seq2
 	}
 }
 
-func (f *faultyStore) Record(ctx context.Context, list []store.Sighting) error {
+func (f *faultyStore) Record(ctx context.Context, list []store.Sighting) (int, error) {
 	f.mu.Lock()
 	err := f.err
 	f.records++
 	f.mu.Unlock()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	return f.Store.Record(ctx, list)
 }

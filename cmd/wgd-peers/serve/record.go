@@ -84,10 +84,11 @@ func (s *Server) write(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for list := s.records.take(maxRecords); len(list) > 0; list = s.records.take(maxRecords) {
-		err := s.store.Record(ctx, list)
+		written, err := s.store.Record(ctx, list)
 		if err == nil {
 			continue
 		}
+		list = list[written:]
 		for i := range list {
 			s.records.add(list[i])
 		}

@@ -1,12 +1,16 @@
 package serve
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"time"
 
+	"wgd/cmd/wgd-peers/store"
 	"wgd/conf"
+	"wgd/key"
 )
 
 // Where a peer was seen is written to the store, at most once a second, however many events
@@ -101,4 +105,42 @@ func TestRecordBytes(t *testing.T) {
 			t.Errorf("%d bytes are recorded, want 3500", total())
 		}
 	})
+}
+
+// A partialStore writes the first sightings of each list, and then fails.
+type partialStore struct {
+	store.Store
+	limit int
+	bytes map[key.Public]uint64
+}
+
+func (p *partialStore) Record(_ context.Context, list []store.Sighting) (written int, err error) {
+	for _, s := range list[:min(p.limit, len(list))] {
+		p.bytes[s.PublicKey] += s.RxBytes
+	}
+	if len(list) > p.limit {
+		return p.limit, errors.New("gone")
+	}
+	return len(list), nil
+}
+
+// What a store has written before it failed is not written again.
+func TestRecordPartly(t *testing.T) {
+	const peers, limit = 10, 4
+	p := &partialStore{limit: limit, bytes: map[key.Public]uint64{}}
+	s := New(p, 300, slog.New(slog.DiscardHandler), nil, nil)
+	for n := range peers {
+		s.records.add(store.Sighting{PublicKey: key.Public{1, byte(n)}, RxBytes: 7})
+	}
+	for _, left := range []int{peers - limit, peers - 2*limit, 0} {
+		s.write(t.Context(), time.Minute)
+		if n := len(s.records.pending); n != left {
+			t.Errorf("%d sightings wait, want %d", n, left)
+		}
+	}
+	for public, n := range p.bytes {
+		if n != 7 {
+			t.Errorf("peer %v has %d bytes, want 7", public, n)
+		}
+	}
 }

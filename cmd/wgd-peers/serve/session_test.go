@@ -15,7 +15,7 @@ import (
 // see records in the store where a peer was, as another gateway does.
 func (b *bench) see(p *store.Peer, endpoint netip.AddrPort, stamp wire.TAI64N) {
 	b.t.Helper()
-	err := b.store.Record(b.t.Context(), []store.Sighting{{PublicKey: p.PublicKey, Endpoint: endpoint, At: time.Now(), Stamp: stamp}})
+	_, err := b.store.Record(b.t.Context(), []store.Sighting{{PublicKey: p.PublicKey, Endpoint: endpoint, At: time.Now(), Stamp: stamp}})
 	if err != nil {
 		b.t.Fatal(err)
 	}

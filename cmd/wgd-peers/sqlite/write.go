@@ -113,9 +113,9 @@ func (f *File) Import(ctx context.Context, peers iter.Seq2[*store.Peer, error], 
 	return added, replaced, nil
 }
 
-// Record writes what was seen of peers.
-func (f *File) Record(ctx context.Context, sightings []store.Sighting) error {
-	return f.transaction(ctx, func(tx *sql.Tx) error {
+// Record writes what was seen of peers: of all, or of none.
+func (f *File) Record(ctx context.Context, sightings []store.Sighting) (written int, err error) {
+	err = f.transaction(ctx, func(tx *sql.Tx) error {
 		w, err := newWriter(ctx, tx)
 		if err != nil {
 			return err
@@ -138,6 +138,10 @@ func (f *File) Record(ctx context.Context, sightings []store.Sighting) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return len(sightings), nil
 }
 
 // SetGateway stores what clients must know about the gateways.

@@ -56,8 +56,10 @@ type Store interface {
 	// Watch returns the changes after a revision as they happen, within a fraction of a
 	// second, until the context ends. It also reports what others wrote into the store.
 	Watch(ctx context.Context, since Revision) iter.Seq2[Changes, error]
-	// Record writes what was seen of peers. Peers that the store does not have are ignored.
-	Record(ctx context.Context, sightings []Sighting) error
+	// Record writes what was seen of peers. Peers that the store does not have are ignored. It
+	// returns how many sightings are written, the first ones: after an error, the others are not,
+	// or it is not known.
+	Record(ctx context.Context, sightings []Sighting) (written int, err error)
 
 	// Gateway returns what all clients must know about the gateways.
 	Gateway(ctx context.Context) (*Gateway, error)

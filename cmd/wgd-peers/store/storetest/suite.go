@@ -104,7 +104,7 @@ func testByEndpoint(t *testing.T, open func(t *testing.T) store.Store) {
 		expect(endpoint, want)
 	}
 	moved := store.Sighting{PublicKey: newer.PublicKey, Endpoint: netip.MustParseAddrPort("[2001:db8::1]:7"), At: time.Unix(300, 0)}
-	if err := s.Record(t.Context(), []store.Sighting{moved}); err != nil {
+	if _, err := s.Record(t.Context(), []store.Sighting{moved}); err != nil {
 		t.Fatal(err)
 	}
 	expect("192.0.2.1:7", "peer0")
@@ -257,7 +257,7 @@ func testRecord(t *testing.T, open func(t *testing.T) store.Store) {
 		{At: late, RxBytes: 1 << 63},
 	} {
 		sighting.PublicKey = p.PublicKey
-		if err := s.Record(t.Context(), []store.Sighting{{PublicKey: Numbered(9).PublicKey, RxBytes: 5}, sighting}); err != nil {
+		if _, err := s.Record(t.Context(), []store.Sighting{{PublicKey: Numbered(9).PublicKey, RxBytes: 5}, sighting}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -270,7 +270,7 @@ func testRecord(t *testing.T, open func(t *testing.T) store.Store) {
 		t.Errorf("a stranger that was seen: %v", err)
 	}
 	Add(t, s, Numbered(10))
-	if err := s.Record(t.Context(), nil); err != nil {
+	if _, err := s.Record(t.Context(), nil); err != nil {
 		t.Errorf("nothing was seen: %v", err)
 	}
 }

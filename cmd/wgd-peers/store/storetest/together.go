@@ -107,7 +107,7 @@ func testRecordTogether(t *testing.T, open func(t *testing.T) store.Store) {
 					sightings = append(sightings, store.Sighting{PublicKey: Numbered(i).PublicKey, Endpoint: EndpointOf(g*times + n),
 						At: at(g, n), Stamp: wire.StampAt(at(g, n)), RxBytes: 1, TxBytes: 10})
 				}
-				if err := s.Record(t.Context(), sightings); err != nil {
+				if _, err := s.Record(t.Context(), sightings); err != nil {
 					t.Error(err)
 				}
 			}
@@ -216,7 +216,8 @@ func testWatch(t *testing.T, open func(t *testing.T) store.Store) {
 	}
 	must(s.Update(t.Context(), Numbered(1).PublicKey, func(p *store.Peer) error { p.Revoked = time.Unix(5, 0); return nil }))
 	l.expect("revoked", 1)
-	must(s.Record(t.Context(), []store.Sighting{{PublicKey: Numbered(0).PublicKey, RxBytes: 5, At: time.Unix(5, 0)}}))
+	_, err := s.Record(t.Context(), []store.Sighting{{PublicKey: Numbered(0).PublicKey, RxBytes: 5, At: time.Unix(5, 0)}})
+	must(err)
 	must(s.Delete(t.Context(), Numbered(0).PublicKey))
 	l.expect("deleted", 0)
 	must(s.Update(t.Context(), Numbered(1).PublicKey, func(p *store.Peer) error { p.PublicKey = Numbered(7).PublicKey; return nil }))
