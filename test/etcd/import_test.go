@@ -193,6 +193,41 @@ func TestExpiredImport(t *testing.T) {
 	}
 }
 
+// An import that fails leaves also a peer as it was whose address another peer has.
+func TestBrokenImportOfProblem(t *testing.T) {
+	c := sharedCluster(t)
+	address := c.address()
+	s, k := c.open(t, address), c.foreign(t)
+	storetest.Add(t, s, storetest.Numbered(0), storetest.Numbered(1))
+	put(t, k, prefixOf(address)+"peers/"+encoded(0), `{"name": "peer0", "allowed_ips": ["10.0.0.1/32"]}`)
+	changed, broken := storetest.Numbered(0), errors.New("the file ends here")
+	changed.PersistentKeepalive = 9
+	_, _, err := s.Import(t.Context(), func(yield func(*store.Peer, error) bool) {
+		for i := range 300 {
+			p := storetest.Numbered(10 + i)
+			if i == 0 {
+				p = changed
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+		yield(nil, broken)
+	}, true, func(_ *store.Peer, err error) { t.Error(err) })
+	if !errors.Is(err, broken) {
+		t.Fatalf("the error of the file: %v", err)
+	}
+	if p, err := s.ByKey(t.Context(), changed.PublicKey); err != nil || p.PersistentKeepalive != 0 || !strings.Contains(p.Problem, "leads to another peer") {
+		t.Errorf("it is %+v, %v", p, err)
+	}
+	if p, err := s.ByKey(t.Context(), storetest.Numbered(1).PublicKey); err != nil || p.Problem != "" {
+		t.Errorf("the other peer is %+v, %v", p, err)
+	}
+	if keys := keysBelow(t, k, prefixOf(address)+"pending/"); len(keys) > 0 {
+		t.Errorf("%q are left", keys)
+	}
+}
+
 // An import whose lease has expired writes nothing more, and nothing of what it writes is ever
 // valid, even after another import has removed what it had written.
 func TestSweptImport(t *testing.T) {

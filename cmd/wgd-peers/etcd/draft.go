@@ -17,6 +17,7 @@ type draft struct {
 	label  string      // of the peer, for messages
 
 	successor *entry // of this entry, which the same transaction removes; or nil
+	restores  bool   // what was valid before an import: also what had no claims then
 
 	transaction *transaction
 	refusal     error  // why another peer has what this one would need
@@ -98,6 +99,9 @@ func (c *Cluster) compose(d *draft, found map[string]*mvccpb.KeyValue, holders m
 		default:
 			holder := holders[string(kv.Value)]
 			if d.successor == nil || holder.public != d.successor.public {
+				if d.restores {
+					continue
+				}
 				if d.refusal = c.refuseClaim(d, needed, holder); d.refusal != nil {
 					d.contested = needed.key
 					return

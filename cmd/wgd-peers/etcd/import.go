@@ -397,13 +397,7 @@ func (c *Cluster) sweep(ctx context.Context, id string) error {
 		}
 		for len(names) > 0 {
 			n := min(len(names), batchPeers)
-			err := c.apply(ctx, names[:n], func(*transaction) {}, func(e *entry) *draft {
-				if e.written == nil || e.written.Import != id {
-					return nil
-				}
-				return &draft{before: e, after: e.written.Before}
-			})
-			if err != nil {
+			if err := c.restore(ctx, names[:n], id); err != nil {
 				return err
 			}
 			names = names[n:]
@@ -413,4 +407,22 @@ func (c *Cluster) sweep(ctx context.Context, id string) error {
 		_, err := c.client.Delete(ctx, c.prefix+pendingKeys+id)
 		return err
 	})
+}
+
+// restore gives peers what was valid before an import.
+func (c *Cluster) restore(ctx context.Context, names []string, id string) error {
+	drafts := map[string]*draft{} // by the key of the peer: the latest one
+	err := c.apply(ctx, names, func(*transaction) {}, func(e *entry) *draft {
+		delete(drafts, e.public)
+		if e.written == nil || e.written.Import != id {
+			return nil
+		}
+		d := &draft{before: e, after: e.written.Before, label: e.label(), restores: true}
+		drafts[e.public] = d
+		return d
+	})
+	for _, d := range drafts { // none that is not restored may become valid
+		err = errors.Join(err, d.refusal)
+	}
+	return err
 }
