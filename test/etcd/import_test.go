@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +191,35 @@ func TestExpiredImport(t *testing.T) {
 		if got := keysBelow(t, k, prefixOf(address)); len(got) != kept {
 			t.Errorf("%d keys are left of %d: %.300q", len(got), kept, got)
 		}
+	}
+}
+
+// A peer with more allowed IPs than etcd takes in one transaction is refused, and the others
+// are imported.
+func TestImportOfLargePeer(t *testing.T) {
+	c := sharedCluster(t)
+	s := c.open(t, c.address())
+	large := storetest.Numbered(70)
+	for i := range 200 {
+		large.AllowedIPs = append(large.AllowedIPs, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}), 32))
+	}
+	var refused []string
+	added, _, err := s.Import(t.Context(), func(yield func(*store.Peer, error) bool) {
+		for i := range 150 {
+			p := storetest.Numbered(i)
+			if i == 70 {
+				p = large
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}, false, func(_ *store.Peer, err error) { refused = append(refused, err.Error()) })
+	if added != 149 || err != nil || len(refused) != 1 || !strings.Contains(refused[0], "peer peer70: the peer has more allowed IPs than etcd takes in one transaction") {
+		t.Errorf("%d added, %q refused, %v", added, refused, err)
+	}
+	if _, err := s.ByKey(t.Context(), large.PublicKey); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the large peer: %v", err)
 	}
 }
 

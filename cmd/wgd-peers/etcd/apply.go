@@ -2,9 +2,12 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"wgd/cmd/wgd-peers/store"
 )
 
 // apply changes several peers, each together with its claims. prepare returns what is to be
@@ -38,17 +41,25 @@ func (c *Cluster) apply(ctx context.Context, names []string, guard func(*transac
 }
 
 // writeAll carries out drafts that are not refused, several in one transaction if together
-// is true. It returns the peers for which others were faster.
+// is true. It returns the peers for which others were faster. A draft that is too large for a
+// transaction of its own is refused.
 func (c *Cluster) writeAll(ctx context.Context, drafts []*draft, guard func(*transaction), together bool) (again []string, err error) {
 	var t *transaction
-	var in []string // the peers of the transaction
+	var in []*draft // of the transaction
 	flush := func() error {
 		if t == nil {
 			return nil
 		}
 		ok, err := c.write(ctx, t)
-		if !ok {
-			again = append(again, in...)
+		var refusal store.Refusal
+		if len(in) == 1 && errors.As(err, &refusal) {
+			in[0].refusal = store.Refusef("peer %s: %v", in[0].label, refusal)
+			ok, err = true, nil
+		}
+		for _, d := range in {
+			if !ok {
+				again = append(again, d.before.public)
+			}
 		}
 		t, in = nil, nil
 		return err
@@ -67,7 +78,7 @@ func (c *Cluster) writeAll(ctx context.Context, drafts []*draft, guard func(*tra
 			guard(t)
 		}
 		t.add(d.transaction)
-		in = append(in, d.before.public)
+		in = append(in, d)
 	}
 	return again, flush()
 }
