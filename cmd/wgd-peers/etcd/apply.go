@@ -15,7 +15,7 @@ import (
 // has the conditions that guard adds.
 func (c *Cluster) apply(ctx context.Context, names []string, guard func(*transaction), prepare func(*entry) *draft) error {
 	for try := range maxConflicts {
-		list, _, err := c.entries(ctx, names, 0)
+		list, _, err := c.entries(ctx, names)
 		if err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (c *Cluster) holders(ctx context.Context, drafts []*draft, found map[string
 			}
 		}
 	}
-	list, _, err := c.entries(ctx, names, 0)
+	list, _, err := c.entries(ctx, names)
 	for _, e := range list {
 		holders[e.public] = e
 	}

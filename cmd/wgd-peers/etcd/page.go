@@ -31,7 +31,10 @@ func (c *Cluster) pages(ctx context.Context) iter.Seq2[page, error] {
 		for from, to := begin, end; ; {
 			got, total, more, err := c.page(ctx, from, to)
 			if err == nil {
-				err = c.settle(ctx, got.entries)
+				err = c.settle(ctx, got.entries, got.revision)
+			}
+			if errors.Is(err, rpctypes.ErrCompacted) { // in this moment
+				continue
 			}
 			if err != nil || !yield(got, nil) {
 				if err != nil {

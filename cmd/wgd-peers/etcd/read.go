@@ -94,16 +94,16 @@ func (e *entry) publicKey() key.Public {
 	return public
 }
 
-// entries reads peers. Some may not exist.
-func (c *Cluster) entries(ctx context.Context, names []string, revision int64) ([]*entry, int64, error) {
+// entries reads peers, all at one revision. Some may not exist.
+func (c *Cluster) entries(ctx context.Context, names []string) ([]*entry, int64, error) {
 	if len(names) == 0 {
-		return nil, revision, nil
+		return nil, 0, nil
 	}
 	var keys []string
 	for _, name := range names {
 		keys = append(keys, c.prefix+peersKeys+name, c.prefix+seenKeys+name)
 	}
-	found, revision, err := c.get(ctx, keys, revision)
+	found, revision, err := c.get(ctx, keys, 0)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -111,7 +111,11 @@ func (c *Cluster) entries(ctx context.Context, names []string, revision int64) (
 	for i, name := range names {
 		list[i] = newEntry(name, found[keys[2*i]], found[keys[2*i+1]])
 	}
-	return list, revision, c.settle(ctx, list)
+	err = c.settle(ctx, list, revision)
+	if errors.Is(err, rpctypes.ErrCompacted) { // in this moment
+		return c.entries(ctx, names)
+	}
+	return list, revision, err
 }
 
 // newEntry parses what etcd has of a peer.
@@ -136,8 +140,9 @@ func newEntry(name string, peer, seen *mvccpb.KeyValue) *entry {
 	return e
 }
 
-// settle finds out which records are valid: those of a complete import are.
-func (c *Cluster) settle(ctx context.Context, list []*entry) error {
+// settle finds out which records were valid at the revision at which they were read: those of
+// a complete import. Later, an import that was given up is not pending any more either.
+func (c *Cluster) settle(ctx context.Context, list []*entry, revision int64) error {
 	open := map[string]bool{}
 	for _, e := range list {
 		if e.written != nil && e.written.Import != "" && !c.isSettled(e.written.Import) {
@@ -151,7 +156,7 @@ func (c *Cluster) settle(ctx context.Context, list []*entry) error {
 	var found map[string]*mvccpb.KeyValue
 	if len(keys) > 0 {
 		var err error
-		if found, _, err = c.get(ctx, keys, 0); err != nil {
+		if found, _, err = c.get(ctx, keys, revision); err != nil {
 			return err
 		}
 	}
@@ -230,7 +235,7 @@ func (c *Cluster) wrongClaim(e *entry, found map[string]*mvccpb.KeyValue) string
 
 // one returns the peer with a name below peers/, and whether it has a claim.
 func (c *Cluster) one(ctx context.Context, name, claimed string) (*store.Peer, error) {
-	list, revision, err := c.entries(ctx, []string{name}, 0)
+	list, revision, err := c.entries(ctx, []string{name})
 	if err != nil {
 		return nil, err
 	}
@@ -320,7 +325,7 @@ func (c *Cluster) ByEndpoint(ctx context.Context, endpoint netip.AddrPort) (*sto
 	if err != nil {
 		return nil, err
 	}
-	list, _, err := c.entries(ctx, names[0], 0)
+	list, _, err := c.entries(ctx, names[0])
 	if err != nil {
 		return nil, err
 	}

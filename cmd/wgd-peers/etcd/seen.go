@@ -47,7 +47,7 @@ func (c *Cluster) recordChunk(ctx context.Context, sightings []store.Sighting) e
 // record adds what was seen of some peers to what the store has.
 func (c *Cluster) record(ctx context.Context, names []string, sums map[string]*seenRecord) error {
 	return c.change(ctx, func() (*transaction, error) {
-		list, _, err := c.entries(ctx, names, 0)
+		list, _, err := c.entries(ctx, names)
 		if err != nil {
 			return nil, err
 		}

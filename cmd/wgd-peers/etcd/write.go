@@ -114,7 +114,7 @@ func (c *Cluster) Add(ctx context.Context, p *store.Peer, networks []netip.Prefi
 		if err := p.Check(); err != nil {
 			return nil, err
 		}
-		list, _, err := c.entries(ctx, []string{encodeKey(p.PublicKey)}, 0)
+		list, _, err := c.entries(ctx, []string{encodeKey(p.PublicKey)})
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func refuseRunning(p *store.Peer) error {
 // Update changes a peer.
 func (c *Cluster) Update(ctx context.Context, public key.Public, change func(*store.Peer) error) error {
 	return c.change(ctx, func() (*transaction, error) {
-		list, _, err := c.entries(ctx, []string{encodeKey(public)}, 0)
+		list, _, err := c.entries(ctx, []string{encodeKey(public)})
 		if err != nil {
 			return nil, err
 		}
@@ -212,7 +212,7 @@ func (c *Cluster) single(ctx context.Context, d *draft) (*transaction, error) {
 
 // rekey returns the transaction that gives a peer another public key.
 func (c *Cluster) rekey(ctx context.Context, p *store.Peer, d *draft) (*transaction, error) {
-	list, _, err := c.entries(ctx, []string{encodeKey(p.PublicKey)}, 0)
+	list, _, err := c.entries(ctx, []string{encodeKey(p.PublicKey)})
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +240,7 @@ func (c *Cluster) rekey(ctx context.Context, p *store.Peer, d *draft) (*transact
 // Delete removes a peer, and all that belongs to it.
 func (c *Cluster) Delete(ctx context.Context, public key.Public) error {
 	return c.change(ctx, func() (*transaction, error) {
-		list, _, err := c.entries(ctx, []string{encodeKey(public)}, 0)
+		list, _, err := c.entries(ctx, []string{encodeKey(public)})
 		if err != nil {
 			return nil, err
 		}
