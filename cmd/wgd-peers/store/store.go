@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
 	"time"
 
 	"wgd/internal/wire"
@@ -112,10 +113,12 @@ type Gateway struct {
 	Keepalive  uint16         `json:"persistent_keepalive"`
 }
 
-// Networks returns the networks of the gateway's addresses.
+// Networks returns the networks of the gateway's addresses, each once.
 func (g *Gateway) Networks() (list []netip.Prefix) {
 	for _, a := range g.Addresses {
-		list = append(list, a.Masked())
+		if network := a.Masked(); !slices.Contains(list, network) {
+			list = append(list, network)
+		}
 	}
 	return list
 }

@@ -21,7 +21,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}{
 		{"Fields", testFields}, {"ByAddress", testByAddress}, {"ByEndpoint", testByEndpoint},
 		{"Refusals", testRefusals}, {"Update", testUpdate}, {"Delete", testDelete},
-		{"FreeAddresses", testFreeAddresses}, {"FreeAddressAfterMany", testFreeAddressAfterMany}, {"AddTogether", testAddTogether}, {"Record", testRecord}, {"RecordTogether", testRecordTogether},
+		{"FreeAddresses", testFreeAddresses}, {"FreeAddressAfterMany", testFreeAddressAfterMany}, {"GatewayWithTwoAddresses", testGatewayWithTwoAddresses}, {"AddTogether", testAddTogether}, {"Record", testRecord}, {"RecordTogether", testRecordTogether},
 		{"All", testAll}, {"Gateway", testGateway}, {"Import", testImport}, {"ImportReplaces", testImportReplaces}, {"BrokenImport", testBrokenImport},
 		{"Watch", testWatch}, {"WatchIsLost", testWatchIsLost},
 	} {

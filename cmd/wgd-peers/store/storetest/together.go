@@ -58,6 +58,20 @@ func testFreeAddresses(t *testing.T, open func(t *testing.T) store.Store) {
 	}
 }
 
+// Of a network in which the gateway has two addresses, a peer gets one.
+func testGatewayWithTwoAddresses(t *testing.T, open func(t *testing.T) store.Store) {
+	s := open(t)
+	g := &store.Gateway{Addresses: Prefixes("10.0.0.1/24", "fd00::1/64", "10.0.0.2/24")}
+	if err := s.SetGateway(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	p := Numbered(0)
+	p.AllowedIPs = nil
+	if err := s.Add(t.Context(), p, g.Networks()); err != nil || !slices.Equal(p.AllowedIPs, Prefixes("10.0.0.3/32", "fd00::2/128")) {
+		t.Errorf("the addresses of the peer are %v, %v", p.AllowedIPs, err)
+	}
+}
+
 // Peers that are added at the same time get different addresses.
 func testAddTogether(t *testing.T, open func(t *testing.T) store.Store) {
 	s := open(t)
