@@ -17,7 +17,7 @@ type draft struct {
 	label  string      // of the peer, for messages
 
 	successor *entry // of this entry, which the same transaction removes; or nil
-	restores  bool   // what was valid before an import: also what had no claims then
+	settled   bool   // the record is valid in any case, also if others have what it claims
 
 	transaction *transaction
 	refusal     error  // why another peer has what this one would need
@@ -99,7 +99,7 @@ func (c *Cluster) compose(d *draft, found map[string]*mvccpb.KeyValue, holders m
 		default:
 			holder := holders[string(kv.Value)]
 			if d.successor == nil || holder.public != d.successor.public {
-				if d.restores {
+				if d.settled {
 					continue
 				}
 				if d.refusal = c.refuseClaim(d, needed, holder); d.refusal != nil {

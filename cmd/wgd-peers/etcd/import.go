@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"iter"
 	"net/netip"
 
@@ -50,7 +51,7 @@ type flight struct {
 	done     chan error
 }
 
-// Import adds all peers, or none.
+// Import adds all peers, or none. An error of finish comes with the counts.
 func (c *Cluster) Import(ctx context.Context, peers iter.Seq2[*store.Peer, error], replace bool, skipped func(*store.Peer, error)) (added, replaced int, err error) {
 	if err := c.sweepAbandoned(ctx); err != nil {
 		return 0, 0, err
@@ -67,8 +68,10 @@ func (c *Cluster) Import(ctx context.Context, peers iter.Seq2[*store.Peer, error
 	if err != nil {
 		return 0, 0, errors.Join(err, i.undo(context.WithoutCancel(ctx)))
 	}
-	i.finish(ctx)
-	return i.added, len(i.replaced), nil
+	if err = i.finish(ctx); err != nil {
+		err = fmt.Errorf("the import is complete, but some of the %d replaced peers keep their old names and addresses too, until they are changed or deleted, and what the file has of where they were seen may be missing: %w", len(i.replaced), err)
+	}
+	return i.added, len(i.replaced), err
 }
 
 // begin makes the keys of the import. It keeps the lease alive until the context ends.
@@ -328,7 +331,7 @@ func (i *importer) undo(ctx context.Context) error {
 
 // finish removes what replaced peers had before, and writes what was seen of them. They are
 // valid without it.
-func (i *importer) finish(ctx context.Context) {
+func (i *importer) finish(ctx context.Context) error {
 	i.setSettled(i.id)
 	for names := i.replaced; len(names) > 0; {
 		n := min(len(names), batchPeers)
@@ -338,7 +341,7 @@ func (i *importer) finish(ctx context.Context) {
 			}
 			r := *e.written
 			r.Import, r.Before, r.Seen = "", nil, nil
-			d := &draft{before: e, after: &r}
+			d := &draft{before: e, after: &r, label: e.label(), settled: true}
 			if e.written.Seen != nil {
 				d.sum = new(seenRecord)
 				if e.seen != nil {
@@ -350,10 +353,11 @@ func (i *importer) finish(ctx context.Context) {
 			return d
 		})
 		if err != nil {
-			return
+			return err
 		}
 		names = names[n:]
 	}
+	return nil
 }
 
 // sweepAbandoned removes what imports have left whose processes were killed.
@@ -417,7 +421,7 @@ func (c *Cluster) restore(ctx context.Context, names []string, id string) error 
 		if e.written == nil || e.written.Import != id {
 			return nil
 		}
-		d := &draft{before: e, after: e.written.Before, label: e.label(), restores: true}
+		d := &draft{before: e, after: e.written.Before, label: e.label(), settled: true}
 		drafts[e.public] = d
 		return d
 	})

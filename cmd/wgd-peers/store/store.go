@@ -46,7 +46,8 @@ type Store interface {
 	Update(ctx context.Context, public key.Public, change func(*Peer) error) error
 	// Delete removes a peer, or returns ErrNotFound.
 	Delete(ctx context.Context, public key.Public) error
-	// Import adds all peers, with what was seen of them, or none if it returns an error. It
+	// Import adds all peers, with what was seen of them, or none if it returns an error. The
+	// error says so if all were added, but something of those that they replace is left. It
 	// replaces those that exist if replace is true. A peer that is refused is passed to
 	// skipped, before 1,000 later ones are taken, and the others are still added. It returns
 	// how many were added and replaced.
