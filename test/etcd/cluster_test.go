@@ -3,6 +3,7 @@ package etcd
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -70,18 +71,29 @@ func newClusterIn(t *testing.T, dir string, configure func(*embed.Config)) *clus
 	return c
 }
 
+// The ports of members are below those that the kernel gives to connections, which would take
+// the port of a member that is stopped. No two clusters of a process have the same ports.
+const firstPort, numPorts = 20000, 12000
+
+var portsTaken = rand.N(numPorts)
+
 // freePorts returns TCP ports that nobody uses.
 func freePorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range numPorts {
+		portsTaken++
+		port := firstPort + portsTaken%numPorts
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("all ports are taken")
+	return nil
 }
 
 // start starts members, and waits until they are ready.

@@ -3,6 +3,7 @@ package etcd
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -218,6 +219,9 @@ type pipe struct {
 	withhold string       // when this was sent to the member, answers are withheld for a while
 	answers  sync.RWMutex // locked: they are
 
+	awaited []byte // what answers of the member are searched for
+	found   int    // in how many of them it was
+
 	mutex       sync.Mutex
 	connections []net.Conn
 }
@@ -254,14 +258,14 @@ func newPipe(t *testing.T, to string) *pipe {
 			p.mutex.Lock()
 			p.connections = append(p.connections, in, out)
 			p.mutex.Unlock()
-			go p.copy(out, in, new(sync.RWMutex))
-			go p.copy(in, out, &p.answers)
+			go p.copy(out, in, new(sync.RWMutex), false)
+			go p.copy(in, out, &p.answers, true)
 		}
 	}()
 	return p
 }
 
-func (p *pipe) copy(to io.WriteCloser, from io.ReadCloser, gate *sync.RWMutex) {
+func (p *pipe) copy(to io.WriteCloser, from io.ReadCloser, gate *sync.RWMutex, isAnswer bool) {
 	defer to.Close()
 	defer from.Close()
 	buffer := make([]byte, 1<<16)
@@ -276,6 +280,9 @@ func (p *pipe) copy(to io.WriteCloser, from io.ReadCloser, gate *sync.RWMutex) {
 			p.answers.Lock()
 			time.AfterFunc(2500*time.Millisecond, p.answers.Unlock)
 		}
+		if isAnswer && len(p.awaited) > 0 && bytes.Contains(buffer[:n], p.awaited) {
+			p.found++
+		}
 		p.mutex.Unlock()
 		p.gate.RLock() // which waits as long as the pipe is frozen
 		gate.RLock()
@@ -286,6 +293,33 @@ func (p *pipe) copy(to io.WriteCloser, from io.ReadCloser, gate *sync.RWMutex) {
 			return
 		}
 	}
+}
+
+// until waits for a condition, which is called with the mutex.
+func (p *pipe) until(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		p.mutex.Lock()
+		ok := condition()
+		p.mutex.Unlock()
+		if ok {
+			return
+		}
+		if time.Since(begin) > 30*time.Second {
+			t.Fatalf("after 30 s, %s", what)
+		}
+	}
+}
+
+// untilKnown waits until who watches through the pipe was told twice that it has seen
+// everything up to a revision; so it has taken the first answer.
+func (p *pipe) untilKnown(t *testing.T, revision store.Revision) {
+	t.Helper()
+	p.mutex.Lock()
+	// In the header of an answer, between the tags of revision and raft_term.
+	p.awaited, p.found = append(binary.AppendUvarint([]byte{3 << 3}, uint64(revision)), 4<<3), 0
+	p.mutex.Unlock()
+	p.until(t, fmt.Sprintf("the watch does not know revision %d", revision), func() bool { return p.found >= 2 })
 }
 
 // A member that does not answer any more, although its connections stay, stops neither
@@ -389,7 +423,7 @@ func TestCompaction(t *testing.T) {
 	if current, err = s.Revision(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2500 * time.Millisecond) // the watch learns how far it is
+	p.untilKnown(t, current)
 	if _, err := k.Compact(t.Context(), int64(current)); err != nil {
 		t.Fatal(err)
 	}
@@ -402,12 +436,18 @@ func TestCompaction(t *testing.T) {
 	if current, err = s.Revision(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2500 * time.Millisecond)
+	p.untilKnown(t, current)
 	if _, err := k.Compact(t.Context(), int64(current)); err != nil {
 		t.Fatal(err)
 	}
 	p.gate.Lock()
-	time.Sleep(4500 * time.Millisecond) // the watch gives the connection up, and begins again
+	known := 0
+	p.until(t, "the watch has not given the silent connection up", func() bool {
+		if known == 0 {
+			known = len(p.connections)
+		}
+		return len(p.connections) > known
+	})
 	p.gate.Unlock()
 	storetest.Add(t, s, storetest.Numbered(4))
 	w.within(t, 10*time.Second, 4)

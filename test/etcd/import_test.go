@@ -290,7 +290,10 @@ func TestSweptImport(t *testing.T) {
 	events := k.Watch(t.Context(), prefixOf(address)+"peers/", client.WithPrefix(), client.WithRev(1))
 	swept, late := map[string]bool{}, 0
 	for revision := int64(0); revision < response.Kvs[0].ModRevision; {
-		r := <-events
+		r, open := <-events
+		if !open || r.Err() != nil {
+			t.Fatalf("the watch has ended: %v", r.Err())
+		}
 		for _, e := range r.Events {
 			key := string(e.Kv.Key)
 			revision = e.Kv.ModRevision

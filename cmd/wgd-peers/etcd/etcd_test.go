@@ -127,8 +127,9 @@ func FuzzRecord(f *testing.F) {
 // The parts into which the range of peers is divided have a fair share of random keys, in the
 // order of etcd.
 func TestDivide(t *testing.T) {
-	if sorted := []byte(alphabet); !slices.IsSorted(sorted) || base64.NewEncoding(alphabet) == nil {
-		t.Error("the digits are not in the order in which etcd sorts them")
+	sorted := []byte(alphabet)
+	if _, err := base64.RawURLEncoding.DecodeString(alphabet); err != nil || !slices.IsSorted(sorted) || len(slices.Compact(sorted)) != 64 {
+		t.Errorf("the digits are not those of encodeKey, in the order in which etcd sorts them: %v", err)
 	}
 	const n = 20000
 	parts := divide("/wgd/peers/", "/wgd/peers0", n)
