@@ -154,17 +154,27 @@ func (s *served) apply(b *batch) {
 	if len(b.changes) == 0 {
 		return
 	}
-	err := s.daemon.Apply(conf.Change{Peers: b.changes})
+	err := s.set(b.changes)
 	var refused *uapi.Error
 	if errors.As(err, &refused) && len(b.changes) > 1 {
 		for i := range b.changes {
-			s.applied(b, i, s.daemon.Apply(conf.Change{Peers: b.changes[i : i+1]}))
+			s.applied(b, i, s.set(b.changes[i:i+1]))
 		}
 		return
 	}
 	for i := range b.changes {
 		s.applied(b, i, err)
 	}
+}
+
+// set makes changes. An error about what they are is one of the daemon, also if it is found
+// before they are sent: two peers may have one name for a moment.
+func (s *served) set(changes []conf.PeerChange) error {
+	c := conf.Change{Peers: changes}
+	if err := c.Validate(); err != nil {
+		return &uapi.Error{Errno: uapi.EINVAL, Sentence: err.Error()}
+	}
+	return s.daemon.Apply(c)
 }
 
 // applied takes the result of one change.
@@ -177,7 +187,8 @@ func (s *served) applied(b *batch, i int, err error) {
 	case errors.As(err, &refused):
 		s.server.complaints.add("daemon", fmt.Sprintf("%s: the daemon refuses peer %s: %v", s.name, a.label(), err))
 		s.refuse(b, a, daemonRefuses, conf.MaxRefusal)
-	case err != nil: // the daemon is gone: what it has is read again when it works
+	case err != nil: // the daemon may have ended, or only this connection
+		s.tasks.putBack(c.PublicKey)
 	case c.Remove:
 		delete(s.held, c.PublicKey)
 		s.figures.removed++

@@ -64,17 +64,19 @@ func (s *served) begin(run string) {
 	defer s.mu.Unlock()
 	if run != s.run { // the daemon was restarted: it has none of the peers, and counts from 0
 		s.run, s.held = run, map[key.Public]*held{}
+		s.tasks.idle = nil
 	}
 }
 
-// read reads which peers the interface has, and forgets those that it has no more.
-func (s *served) read() error {
+// read reads which peers the interface has, and forgets those that it has no more. It has those
+// compared that it did not know, or all if the daemon was just reached: a change may be lost.
+func (s *served) read(first bool) error {
 	s.mu.Lock()
 	s.pass++
 	s.gone = map[key.Public]bool{} // is not nil while peers are read
 	s.mu.Unlock()
 	byHand := map[key.Public]bool{}
-	var adopted []key.Public
+	var compared []key.Public
 	err := s.daemon.EachPeer(func(p *conf.PeerStatus) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -86,9 +88,12 @@ func (s *served) read() error {
 			byHand[p.PublicKey] = true
 		case h == nil: // from before this program was started
 			s.held[p.PublicKey] = &held{name: p.Name, endpoint: p.Endpoint, since: time.Now(), digest: digestOfStatus(p), rx: p.RxBytes, tx: p.TxBytes, pass: s.pass}
-			adopted = append(adopted, p.PublicKey)
+			compared = append(compared, p.PublicKey)
 		default:
 			h.pass = s.pass
+			if first {
+				compared = append(compared, p.PublicKey)
+			}
 			if seen, news := h.sighting(p); news {
 				s.record(seen)
 			}
@@ -106,7 +111,7 @@ func (s *served) read() error {
 		}
 	}
 	s.byHand = byHand
-	s.tasks.compare(adopted)
+	s.tasks.compare(compared)
 	return nil
 }
 

@@ -15,7 +15,7 @@ const (
 	// waiting will soon send again.
 	lookUpTime = 2 * time.Second
 	// storePause is how long peers that need no answer are not looked up after the store
-	// has failed.
+	// or the daemon has failed.
 	storePause = time.Second
 )
 

@@ -149,7 +149,7 @@ func serveSize(t *testing.T, path string) {
 	until("where they were seen is recorded", func(r Report) bool { return r.Unrecorded == 0 })
 	server.changed(store.Changes{Lost: true})
 	until("all are compared with the store", func(r Report) bool { return r.Waiting == 0 })
-	if err := server.interfaces[0].read(); err != nil {
+	if err := server.interfaces[0].read(true); err != nil {
 		t.Error(err)
 	}
 	step("all are read from the interface")

@@ -52,7 +52,7 @@ type tasks struct {
 	all    map[subject]*task
 	urgent []subject    // wants, and changes of the store
 	idle   []key.Public // peers to compare with the store when nothing is urgent
-	pause  time.Time    // idle has to wait until then, because the store fails
+	pause  time.Time    // idle has to wait until then, because the store or the daemon fails
 	ready  []*task
 	filled chan struct{} // has an element if ready is not empty
 }
@@ -87,10 +87,18 @@ func (ts *tasks) compare(keys []key.Public) {
 	ts.wake.Broadcast()
 }
 
-// rest stops comparing for a while, because the store fails.
+// rest stops comparing for a while, because the store or the daemon fails.
 func (ts *tasks) rest(d time.Duration) {
 	ts.pause = time.Now().Add(d)
 	time.AfterFunc(d, ts.wakeAll)
+}
+
+// putBack compares a peer later, because the daemon did not take what followed from its look-up.
+func (ts *tasks) putBack(k key.Public) {
+	ts.idle = append(ts.idle, k)
+	if !time.Now().Before(ts.pause) {
+		ts.rest(storePause)
+	}
 }
 
 // wakeAll wakes those who wait for tasks. It holds mu, so that nobody is about to wait. The

@@ -1,0 +1,77 @@
+package serve
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"wgd/conf"
+)
+
+// A revocation that one error of the connection stops is made a moment later, and so is the
+// loan of a peer that was wanted.
+func TestConnectionBreaks(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, q := b.add(1), b.add(2)
+		b.lend(p)
+		broken := 2
+		b.daemon.reject = func(conf.Change) error {
+			if broken--; broken >= 0 {
+				return errors.New("broken pipe")
+			}
+			return nil
+		}
+		b.revoke(p)
+		b.daemon.ask(q.PublicKey)
+		if took := b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) }); took > 4*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		b.until("the wanted peer is lent", func() bool { return b.daemon.has(q.PublicKey) })
+		if broken >= 0 {
+			t.Error("the connection was not broken")
+		}
+	})
+}
+
+// What changes are lost while the daemon is away is found when the same daemon is back.
+func TestEventsBreak(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		b.store.deaf = true
+		b.revoke(p)
+		time.Sleep(time.Minute)
+		b.daemon.mu.Lock()
+		r := b.daemon.running
+		close(r.ended)
+		b.daemon.running = &run{name: r.name, ended: make(chan struct{}), wants: r.wants, events: r.events}
+		b.daemon.mu.Unlock()
+		b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) })
+	})
+}
+
+// A change that cannot be sent does no harm to the others of its batch.
+func TestInvalidTogether(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		var batch batch
+		s := b.server.interfaces[0]
+		for n := range byte(3) {
+			p := peer(n)
+			p.Name = "both"
+			if n == 2 {
+				p.Name = "third"
+			}
+			c, err := lend(p, 300, false, p.Seen.Endpoint)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.mu.Lock()
+			s.change(&batch, answer{task: &task{subject: subject{key: p.PublicKey}, peer: p}}, c)
+			s.mu.Unlock()
+		}
+		s.apply(&batch)
+		if !b.daemon.has(peer(2).PublicKey) {
+			t.Error("the third peer is not lent")
+		}
+	})
+}
