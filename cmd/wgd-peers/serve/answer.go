@@ -197,6 +197,9 @@ func (s *served) applied(b *batch, i int, err error) {
 		h := s.held[c.PublicKey]
 		if h == nil {
 			h = &held{since: time.Now(), endpoint: a.peer.Seen.Endpoint}
+			if a.heardAt.IsValid() {
+				h.endpoint = a.heardAt
+			}
 			s.held[c.PublicKey] = h
 			s.figures.lent++
 		}

@@ -2,10 +2,13 @@ package serve
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
+	"wgd/cmd/wgd-peers/store"
 	"wgd/conf"
+	"wgd/internal/wire"
 )
 
 // A revocation that one error of the connection stops is made a moment later, and so is the
@@ -72,6 +75,31 @@ func TestInvalidTogether(t *testing.T) {
 		s.apply(&batch)
 		if !b.daemon.has(peer(2).PublicKey) {
 			t.Error("the third peer is not lent")
+		}
+	})
+}
+
+// An event of a peer that arrives before the answer that it is lent is not lost.
+func TestEventBeforeAnswer(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, stranger := b.add(1), b.add(2)
+		b.daemon.slow = time.Second
+		b.daemon.ask(p.PublicKey)
+		time.Sleep(100 * time.Millisecond)
+		at := netip.MustParseAddrPort("192.0.2.7:7")
+		for _, p := range []*store.Peer{p, stranger} {
+			b.daemon.current().events <- conf.Event{Kind: conf.HandshakeDone, Peer: p.PublicKey, Endpoint: at, Time: time.Now(), Stamp: conf.Stamp(wire.StampAt(time.Now()))}
+		}
+		time.Sleep(3 * recordPause)
+		now, err := b.store.ByKey(t.Context(), p.PublicKey)
+		if err != nil || now.Seen.Endpoint != at || now.Seen.Stamp == (wire.TAI64N{}) {
+			t.Errorf("the store has %+v, %v", now.Seen, err)
+		}
+		if list := b.server.interfaces[0].heldPeers(); len(list) != 1 || list[0].Endpoint != at.String() {
+			t.Errorf("the peers are %+v", list)
+		}
+		if now, err := b.store.ByKey(t.Context(), stranger.PublicKey); err != nil || now.Seen.Endpoint.IsValid() {
+			t.Errorf("another peer was seen: %+v, %v", now.Seen, err)
 		}
 	})
 }

@@ -146,7 +146,14 @@ func (s *served) event(e *conf.Event) {
 	}
 	h := s.held[e.Peer]
 	if h == nil {
-		return
+		t := s.tasks.all[subject{key: e.Peer}]
+		if t == nil || s.byHand[e.Peer] {
+			return
+		}
+		h = &held{} // it may be lent, and the answer to that is on its way
+		if e.Kind == conf.HandshakeDone || e.Kind == conf.EndpointMoved {
+			t.heardAt = e.Endpoint
+		}
 	}
 	seen := store.Sighting{PublicKey: e.Peer, At: e.Time, Stamp: stampOfEvent(e)}
 	switch {

@@ -27,6 +27,8 @@ type task struct {
 	asked   asked
 	// again means that the store has changed since the look-up began.
 	again bool
+	// heardAt is where the peer was heard before it was known that the daemon has it.
+	heardAt netip.AddrPort
 	// The result of the look-up.
 	peer *store.Peer
 	err  error
