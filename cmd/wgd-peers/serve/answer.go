@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"wgd/conf"
@@ -92,9 +93,14 @@ func (s *served) lend(b *batch, a answer) {
 	h := s.held[a.subject.key]
 	at := a.at
 	if at.IsValid() {
-		if reason := s.call(a); reason != "" {
-			s.refuse(b, a, reason, shortRefusal)
+		switch reason := s.call(a); {
+		case reason == "":
+		case a.wanted:
 			at = netip.AddrPort{}
+			s.refuseEach(b, a, reason, shortRefusal, slices.DeleteFunc(a.causes, func(c subject) bool { return !c.endpoint.IsValid() }))
+		default:
+			at = netip.AddrPort{}
+			s.refuse(b, a, reason, shortRefusal)
 			if h == nil {
 				return
 			}
@@ -124,6 +130,7 @@ func (s *served) redirect(b *batch, a answer) {
 	if a.subject.endpoint.IsValid() {
 		t.asked.at = a.subject.endpoint
 	}
+	t.asked.wanted = t.asked.wanted || a.subject.address.IsValid()
 	t.asked.causes = append(t.asked.causes, a.subject)
 }
 
@@ -133,12 +140,17 @@ func (s *served) change(b *batch, a answer, c conf.PeerChange) {
 
 // refuse adds refusals of what waits for an answer.
 func (s *served) refuse(b *batch, a answer, reason refusalReason, d time.Duration) {
-	if a.since.IsZero() {
+	s.refuseEach(b, a, reason, d, append([]subject{a.subject}, a.causes...))
+}
+
+// refuseEach adds refusals of some of what waits for an answer: the first is what is shown.
+func (s *served) refuseEach(b *batch, a answer, reason refusalReason, d time.Duration, list []subject) {
+	if a.since.IsZero() || len(list) == 0 {
 		return
 	}
-	s.refused.add(refusal{time.Now(), a.subject, label(a.peer), reason})
+	s.refused.add(refusal{time.Now(), list[0], label(a.peer), reason})
 	s.figures.refused[reason]++
-	for _, about := range append([]subject{a.subject}, a.causes...) {
+	for _, about := range list {
 		b.refusals = append(b.refusals, refusalOf(about, d))
 	}
 }

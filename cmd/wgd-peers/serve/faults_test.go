@@ -103,3 +103,34 @@ func TestEventBeforeAnswer(t *testing.T) {
 		}
 	})
 }
+
+// Data that comes before the initiation of the same client does not make that refused, also
+// if no handshake may be initiated.
+func TestDataAndInitiation(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, r := b.add(1), b.add(2)
+		at, other := netip.MustParseAddrPort("192.0.2.7:7"), netip.MustParseAddrPort("192.0.2.8:8")
+		b.see(p, at, wire.TAI64N{})
+		b.see(r, other, wire.TAI64N{})
+		s := b.server.interfaces[0]
+		s.mu.Lock()
+		s.calls.last[p.PublicKey], s.calls.last[r.PublicKey] = time.Now(), time.Now()
+		s.mu.Unlock()
+		b.store.delay = 100 * time.Millisecond
+		for _, e := range []netip.AddrPort{at, other} {
+			b.daemon.hear(e)
+		}
+		time.Sleep(150 * time.Millisecond) // the look-ups of the keys have begun
+		b.daemon.ask(p.PublicKey)
+		b.daemon.current().wants <- conf.Want{Kind: conf.UnknownDestination, Address: r.AllowedIPs[0].Addr()}
+		b.until("both peers are lent", func() bool { return b.daemon.has(p.PublicKey) && b.daemon.has(r.PublicKey) })
+		for _, refused := range b.daemon.takeRefused() {
+			if refused.Key == p.PublicKey {
+				t.Error("the initiation was refused")
+			}
+		}
+		if n := b.daemon.calls(p.PublicKey) + b.daemon.calls(r.PublicKey); n != 0 {
+			t.Errorf("%d handshakes were initiated", n)
+		}
+	})
+}

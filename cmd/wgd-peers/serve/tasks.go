@@ -39,6 +39,7 @@ type asked struct {
 	since  time.Time      // when the daemon began to wait for an answer; zero: it does not wait
 	causes []subject      // other wants, which led to this peer
 	at     netip.AddrPort // initiate a handshake there, where the peer must have been seen last
+	wanted bool           // by its key or an inner address, whatever at says
 }
 
 // An answer is a task that was looked up, and why it was asked for.

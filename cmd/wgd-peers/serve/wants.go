@@ -27,6 +27,7 @@ func (s *served) want(w *conf.Want) {
 		return // there are too many to say so; the daemon forgets it after a minute
 	}
 	t := s.tasks.add(about)
+	t.asked.wanted = t.asked.wanted || !about.key.IsZero()
 	if t.asked.since.IsZero() {
 		t.asked.since = time.Now()
 	}
