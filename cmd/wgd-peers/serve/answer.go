@@ -93,15 +93,10 @@ func (s *served) lend(b *batch, a answer) {
 	h := s.held[a.subject.key]
 	at := a.at
 	if at.IsValid() {
-		switch reason := s.call(a); {
-		case reason == "":
-		case a.wanted:
+		if reason := s.call(a); reason != "" {
+			s.refuseEach(b, a, reason, shortRefusal, slices.DeleteFunc(slices.Clone(a.causes), func(c subject) bool { return !c.endpoint.IsValid() }))
 			at = netip.AddrPort{}
-			s.refuseEach(b, a, reason, shortRefusal, slices.DeleteFunc(a.causes, func(c subject) bool { return !c.endpoint.IsValid() }))
-		default:
-			at = netip.AddrPort{}
-			s.refuse(b, a, reason, shortRefusal)
-			if h == nil {
+			if h == nil && !a.wanted {
 				return
 			}
 		}
@@ -109,7 +104,8 @@ func (s *served) lend(b *batch, a answer) {
 	if h != nil && h.digest == digestOf(a.peer) && a.since.IsZero() {
 		return
 	}
-	c, err := lend(a.peer, s.server.lent, h != nil, at)
+	keep := h != nil && !slices.ContainsFunc(a.causes, func(c subject) bool { return c.address.IsValid() })
+	c, err := lend(a.peer, s.server.lent, keep, at)
 	if err != nil { // unusable has checked it
 		s.refuse(b, a, notUsable, conf.MaxRefusal)
 		return

@@ -134,3 +134,25 @@ func TestDataAndInitiation(t *testing.T) {
 		}
 	})
 }
+
+// A lent peer that somebody deletes in the interface, which is no event, has its endpoint when
+// it is lent again, whatever asks for it.
+func TestDeletedByHand(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		at := netip.MustParseAddrPort("192.0.2.7:7")
+		b.see(p, at, wire.TAI64N{})
+		b.lend(p)
+		for _, want := range []conf.Want{{Kind: conf.UnknownPeerKey, Key: p.PublicKey}, {Kind: conf.UnknownDestination, Address: p.AllowedIPs[0].Addr()}} {
+			time.Sleep(time.Minute)
+			b.daemon.mu.Lock()
+			delete(b.daemon.peers, p.PublicKey)
+			b.daemon.mu.Unlock()
+			b.daemon.current().wants <- want
+			b.until("the peer is lent", func() bool { return b.daemon.has(p.PublicKey) })
+			if got := b.daemon.peer(p.PublicKey).Endpoint; got != at {
+				t.Errorf("%s: the endpoint is %v", want.Kind, got)
+			}
+		}
+	})
+}

@@ -25,9 +25,9 @@ func stampOfEvent(e *conf.Event) wire.TAI64N { return wire.TAI64N(e.Stamp) }
 func bytesOfEvent(e *conf.Event) (rx, tx uint64) { return e.RxBytes, e.TxBytes }
 
 // lend returns the change that lends a peer to an interface, for a number of seconds without
-// use. A peer that is there keeps its endpoint. If at is valid, a handshake with the peer is
-// initiated there.
-func lend(p *store.Peer, seconds uint32, isHeld bool, at netip.AddrPort) (conf.PeerChange, error) {
+// use. keep means that the peer is there, and keeps its endpoint. If at is valid, a handshake
+// with the peer is initiated there.
+func lend(p *store.Peer, seconds uint32, keep bool, at netip.AddrPort) (conf.PeerChange, error) {
 	c, err := p.Change()
 	c.Lent = &seconds
 	c.Name = &p.Name // also none, if it was removed
@@ -37,7 +37,7 @@ func lend(p *store.Peer, seconds uint32, isHeld bool, at netip.AddrPort) (conf.P
 	switch {
 	case at.IsValid():
 		c.Endpoint, c.EndpointName, c.Initiate = &at, nil, true
-	case isHeld:
+	case keep:
 		c.Endpoint, c.EndpointName = nil, nil
 	case p.Seen.Endpoint.IsValid():
 		c.Endpoint = &p.Seen.Endpoint
