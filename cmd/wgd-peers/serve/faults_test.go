@@ -9,6 +9,7 @@ import (
 	"wgd/cmd/wgd-peers/store"
 	"wgd/conf"
 	"wgd/internal/wire"
+	"wgd/key"
 )
 
 // A revocation that one error of the connection stops is made a moment later, and so is the
@@ -153,6 +154,22 @@ func TestDeletedByHand(t *testing.T) {
 			if got := b.daemon.peer(p.PublicKey).Endpoint; got != at {
 				t.Errorf("%s: the endpoint is %v", want.Kind, got)
 			}
+		}
+	})
+}
+
+// A revocation does not wait behind wants, however many there are.
+func TestRevocationBeforeWants(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		b.store.delay = 100 * time.Millisecond
+		for n := range 1000 {
+			b.daemon.ask(key.Public{byte(n), byte(n >> 8), 1})
+		}
+		b.revoke(p)
+		if took := b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) }); took > time.Second {
+			t.Errorf("it took %v", took)
 		}
 	})
 }

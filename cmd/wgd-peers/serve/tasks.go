@@ -53,7 +53,8 @@ type tasks struct {
 	mu     *sync.Mutex
 	wake   *sync.Cond // a task waits
 	all    map[subject]*task
-	urgent []subject    // wants, and changes of the store
+	first  []subject    // changes of the store, such as revocations
+	urgent []subject    // wants
 	idle   []key.Public // peers to compare with the store when nothing is urgent
 	pause  time.Time    // idle has to wait until then, because the store or the daemon fails
 	ready  []*task
@@ -71,18 +72,28 @@ func (ts *tasks) add(s subject) *task {
 	if t == nil {
 		t = &task{subject: s}
 		ts.all[s] = t
-		ts.push(s)
+		ts.push(&ts.urgent, s)
 	}
 	return t
 }
 
-func (ts *tasks) push(s subject) {
-	ts.urgent = append(ts.urgent, s)
+// push adds a task to first or urgent.
+func (ts *tasks) push(queue *[]subject, s subject) {
+	*queue = append(*queue, s)
 	ts.wake.Signal()
 }
 
-// renew makes a look-up that has begun begin again when it is done.
-func (ts *tasks) renew(s subject) { ts.add(s).again = true }
+// renew looks up a peer that has changed, before what is wanted. A look-up that has begun
+// begins again when it is done.
+func (ts *tasks) renew(s subject) {
+	t := ts.all[s]
+	if t == nil {
+		t = &task{subject: s}
+		ts.all[s] = t
+		ts.push(&ts.first, s)
+	}
+	t.again = true
+}
 
 // compare looks up peers when nothing is urgent.
 func (ts *tasks) compare(keys []key.Public) {
@@ -129,12 +140,14 @@ func (ts *tasks) next(ctx context.Context) *task {
 }
 
 func (ts *tasks) take() *task {
-	if len(ts.urgent) > 0 {
-		s := ts.urgent[0]
-		if ts.urgent = ts.urgent[1:]; len(ts.urgent) == 0 {
-			ts.urgent = nil
+	for _, queue := range []*[]subject{&ts.first, &ts.urgent} {
+		if len(*queue) > 0 {
+			s := (*queue)[0]
+			if *queue = (*queue)[1:]; len(*queue) == 0 {
+				*queue = nil
+			}
+			return ts.all[s]
 		}
-		return ts.all[s]
 	}
 	for len(ts.idle) > 0 && !time.Now().Before(ts.pause) {
 		s := subject{key: ts.idle[0]}
@@ -171,7 +184,7 @@ func (ts *tasks) takeReady(n int) []answer {
 	for _, t := range ts.ready[:n] {
 		if t.again {
 			t.forget()
-			ts.push(t.subject)
+			ts.push(&ts.first, t.subject)
 			continue
 		}
 		list = append(list, answer{t, t.asked})
@@ -187,11 +200,14 @@ func (ts *tasks) takeReady(n int) []answer {
 // asked for again, since the look-up.
 func (ts *tasks) finish(t *task) {
 	t.forget()
-	if t.again || !t.asked.since.IsZero() {
-		ts.push(t.subject)
-		return
+	switch {
+	case t.again:
+		ts.push(&ts.first, t.subject)
+	case !t.asked.since.IsZero():
+		ts.push(&ts.urgent, t.subject)
+	default:
+		delete(ts.all, t.subject)
 	}
-	delete(ts.all, t.subject)
 }
 
 // forget drops the result of a look-up.
