@@ -75,15 +75,15 @@ func runServe(c *cli.Call) error {
 		if err := serveMetrics(ctx, c, log, server); err != nil {
 			return err
 		}
-		sockets, err := server.Listen(ctx)
+		end, err := server.Listen()
 		if err != nil {
 			return err
 		}
+		defer end() // nobody else serves the interfaces before
 		if err := manager.Ready("serving " + strings.Join(names, ", ")); err != nil {
 			log.Warn(err.Error())
 		}
 		server.Run(ctx)
-		sockets()
 		log.Info("ended: the interfaces keep their peers")
 		return nil
 	})

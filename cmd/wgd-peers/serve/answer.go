@@ -35,10 +35,14 @@ func (s *served) answerAll(ctx context.Context) {
 			return
 		case <-s.tasks.filled:
 		}
-		for b := s.prepare(); len(b.answers) > 0; b = s.prepare() {
-			s.apply(&b)
+		for ctx.Err() == nil {
+			b := s.prepare()
+			if len(b.answers) == 0 {
+				break
+			}
+			s.apply(ctx, &b)
 			for _, r := range b.refusals {
-				if err := s.daemon.Refuse(r); err != nil {
+				if err := s.daemon.Refuse(ctx, r); err != nil {
 					s.server.log.Debug(fmt.Sprintf("%s: a refusal was not delivered: %v", s.name, err))
 					break // the daemon has ended, or does not know such refusals
 				}
@@ -158,15 +162,15 @@ func refusalOf(about subject, d time.Duration) conf.Refusal {
 
 // apply makes the changes of a batch. If the daemon refuses them together, it makes them one
 // by one, so that one peer does no harm to others.
-func (s *served) apply(b *batch) {
+func (s *served) apply(ctx context.Context, b *batch) {
 	if len(b.changes) == 0 {
 		return
 	}
-	err := s.set(b.changes)
+	err := s.set(ctx, b.changes)
 	var refused *uapi.Error
 	if errors.As(err, &refused) && len(b.changes) > 1 {
 		for i := range b.changes {
-			s.applied(b, i, s.set(b.changes[i:i+1]))
+			s.applied(b, i, s.set(ctx, b.changes[i:i+1]))
 		}
 		return
 	}
@@ -177,12 +181,12 @@ func (s *served) apply(b *batch) {
 
 // set makes changes. An error about what they are is one of the daemon, also if it is found
 // before they are sent: two peers may have one name for a moment.
-func (s *served) set(changes []conf.PeerChange) error {
+func (s *served) set(ctx context.Context, changes []conf.PeerChange) error {
 	c := conf.Change{Peers: changes}
 	if err := c.Validate(); err != nil {
 		return &uapi.Error{Errno: uapi.EINVAL, Sentence: err.Error()}
 	}
-	return s.daemon.Apply(c)
+	return s.daemon.Apply(ctx, c)
 }
 
 // applied takes the result of one change.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -19,13 +20,14 @@ type Daemon interface {
 	// Events returns the events that happen from now on, until the daemon or ctx ends. The
 	// first is of kind conf.EventsBegin.
 	Events(ctx context.Context) iter.Seq2[conf.Event, error]
-	// EachPeer calls f for each peer, which f must not keep.
-	EachPeer(f func(*conf.PeerStatus)) error
+	// EachPeer calls f for each peer, which f must not keep. This and the others return when
+	// ctx ends.
+	EachPeer(ctx context.Context, f func(*conf.PeerStatus)) error
 	// Apply makes all changes or, if it returns an error, none. A *uapi.Error is the sentence
 	// of the daemon about this change; after any other error the daemon may be gone.
-	Apply(conf.Change) error
+	Apply(context.Context, conf.Change) error
 	// Refuse says that nobody adds the peer of a want.
-	Refuse(conf.Refusal) error
+	Refuse(context.Context, conf.Refusal) error
 }
 
 // Socket returns the daemon behind the control socket of an interface.
@@ -59,21 +61,22 @@ func stream[E any](name string, request func(*control.Client) iter.Seq2[E, error
 	}
 }
 
-func (s *socket) EachPeer(f func(*conf.PeerStatus)) error {
+func (s *socket) EachPeer(ctx context.Context, f func(*conf.PeerStatus)) error {
 	client, err := control.Dial(s.name)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	defer context.AfterFunc(ctx, func() { client.Close() })()
 	return client.EachPeer(f)
 }
 
-func (s *socket) Apply(c conf.Change) error {
-	return s.changes.do(s.name, func(client *control.Client) error { return client.Apply(c) })
+func (s *socket) Apply(ctx context.Context, c conf.Change) error {
+	return s.changes.do(ctx, s.name, func(client *control.Client) error { return client.Apply(c) })
 }
 
-func (s *socket) Refuse(r conf.Refusal) error {
-	return s.refusals.do(s.name, func(client *control.Client) error { return client.Refuse(r) })
+func (s *socket) Refuse(ctx context.Context, r conf.Refusal) error {
+	return s.refusals.do(ctx, s.name, func(client *control.Client) error { return client.Refuse(r) })
 }
 
 // A line is a connection that stays open between requests.
@@ -85,23 +88,26 @@ type line struct {
 // do makes a request. The daemon may have closed the connection while it was idle, or may
 // be another one: then the request is made again, on a new connection. That is right for
 // requests that may be made twice, such as those of a Daemon.
-func (l *line) do(name string, request func(*control.Client) error) (err error) {
+func (l *line) do(ctx context.Context, name string, request func(*control.Client) error) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for reused := true; reused; {
+	for reused := true; reused && ctx.Err() == nil; {
 		if reused = l.client != nil; !reused {
 			if l.client, err = control.Dial(name); err != nil {
 				l.client = nil
 				return err
 			}
 		}
-		err = request(l.client)
+		client := l.client
+		stop := context.AfterFunc(ctx, func() { client.Close() })
+		err = request(client)
+		stop()
 		var refused *uapi.Error
 		if err == nil || errors.As(err, &refused) {
 			return err
 		}
-		l.client.Close()
+		client.Close()
 		l.client = nil
 	}
-	return err
+	return cmp.Or(ctx.Err(), err)
 }

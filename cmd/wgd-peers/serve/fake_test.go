@@ -103,7 +103,7 @@ func reports[E any](ctx context.Context, r *run, first E, from func(*run) chan E
 	}
 }
 
-func (d *fakeDaemon) EachPeer(f func(*conf.PeerStatus)) error {
+func (d *fakeDaemon) EachPeer(_ context.Context, f func(*conf.PeerStatus)) error {
 	d.mu.Lock()
 	if d.running == nil {
 		d.mu.Unlock()
@@ -118,11 +118,15 @@ func (d *fakeDaemon) EachPeer(f func(*conf.PeerStatus)) error {
 	return nil
 }
 
-func (d *fakeDaemon) Apply(c conf.Change) error {
+func (d *fakeDaemon) Apply(ctx context.Context, c conf.Change) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	time.Sleep(d.slow)
+	select {
+	case <-time.After(d.slow):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.running == nil {
@@ -159,7 +163,7 @@ func (d *fakeDaemon) Apply(c conf.Change) error {
 	return nil
 }
 
-func (d *fakeDaemon) Refuse(r conf.Refusal) error {
+func (d *fakeDaemon) Refuse(_ context.Context, r conf.Refusal) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.running == nil {

@@ -73,7 +73,7 @@ func TestInvalidTogether(t *testing.T) {
 			s.change(&batch, answer{task: &task{subject: subject{key: p.PublicKey}, peer: p}}, c)
 			s.mu.Unlock()
 		}
-		s.apply(&batch)
+		s.apply(t.Context(), &batch)
 		if !b.daemon.has(peer(2).PublicKey) {
 			t.Error("the third peer is not lent")
 		}

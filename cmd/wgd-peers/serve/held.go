@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"hash/maphash"
 	"net/netip"
 	"slices"
@@ -70,14 +71,14 @@ func (s *served) begin(run string) {
 
 // read reads which peers the interface has, and forgets those that it has no more. It has those
 // compared that it did not know, or all if the daemon was just reached: a change may be lost.
-func (s *served) read(first bool) error {
+func (s *served) read(ctx context.Context, first bool) error {
 	s.mu.Lock()
 	s.pass++
 	s.gone = map[key.Public]bool{} // is not nil while peers are read
 	s.mu.Unlock()
 	byHand := map[key.Public]bool{}
 	var compared []key.Public
-	err := s.daemon.EachPeer(func(p *conf.PeerStatus) {
+	err := s.daemon.EachPeer(ctx, func(p *conf.PeerStatus) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		h := s.held[p.PublicKey]

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -55,8 +54,7 @@ func TestSocket(t *testing.T) {
 	dir = filepath.Join(t.TempDir(), "run")
 	defer func() { dir = "/run/wgd-peers" }()
 	server := New(nil, 300, nil, []string{"wg0", "wg1"}, func(string) Daemon { return newFakeDaemon() })
-	ctx, cancel := context.WithCancel(t.Context())
-	wait, err := server.Listen(ctx)
+	end, err := server.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +68,10 @@ func TestSocket(t *testing.T) {
 	if peers, err := Peers(t.Context(), "wg1"); err != nil || len(peers) != 0 {
 		t.Errorf("the peers are %v, %v", peers, err)
 	}
-	if _, err := New(nil, 300, nil, []string{"wg2", "wg1"}, Socket).Listen(ctx); err == nil || !strings.Contains(err.Error(), "another wgd-peers serves this interface") {
+	if _, err := New(nil, 300, nil, []string{"wg2", "wg1"}, Socket).Listen(); err == nil || !strings.Contains(err.Error(), "another wgd-peers serves this interface") {
 		t.Errorf("a second program: %v", err)
 	}
-	cancel()
-	wait()
+	end()
 	if files, _ := os.ReadDir(dir); len(files) != 0 {
 		t.Errorf("left: %v", files)
 	}

@@ -134,7 +134,7 @@ func (s *served) requestRead() {
 // readAll reads all peers now, and again when something was missed.
 func (s *served) readAll(ctx context.Context, end context.CancelCauseFunc) {
 	for first := true; ; first = false {
-		if err := s.read(first); err != nil {
+		if err := s.read(ctx, first); err != nil {
 			end(err)
 			return
 		}

@@ -56,7 +56,7 @@ func sizeReports[E any](ctx context.Context, first E, from chan E) iter.Seq2[E, 
 	}
 }
 
-func (d *sizeDaemon) EachPeer(f func(*conf.PeerStatus)) error {
+func (d *sizeDaemon) EachPeer(_ context.Context, f func(*conf.PeerStatus)) error {
 	for n := range int(d.peers.Load()) {
 		p := storetest.Numbered(n)
 		f(&conf.PeerStatus{PublicKey: p.PublicKey, Lent: 300, Name: p.Name, PresharedKey: p.PresharedKey, AllowedIPs: p.AllowedIPs, Endpoint: p.Seen.Endpoint,
@@ -65,12 +65,12 @@ func (d *sizeDaemon) EachPeer(f func(*conf.PeerStatus)) error {
 	return nil
 }
 
-func (d *sizeDaemon) Apply(c conf.Change) error {
+func (d *sizeDaemon) Apply(_ context.Context, c conf.Change) error {
 	d.peers.Add(int64(len(c.Peers)))
 	return nil
 }
 
-func (d *sizeDaemon) Refuse(conf.Refusal) error { return nil }
+func (d *sizeDaemon) Refuse(context.Context, conf.Refusal) error { return nil }
 
 // Serving an interface with many peers, of a store with many more, takes little memory and
 // starts at once. The figures are in docs/fleet.md.
@@ -149,7 +149,7 @@ func serveSize(t *testing.T, path string) {
 	until("where they were seen is recorded", func(r Report) bool { return r.Unrecorded == 0 })
 	server.changed(store.Changes{Lost: true})
 	until("all are compared with the store", func(r Report) bool { return r.Waiting == 0 })
-	if err := server.interfaces[0].read(true); err != nil {
+	if err := server.interfaces[0].read(ctx, true); err != nil {
 		t.Error(err)
 	}
 	step("all are read from the interface")

@@ -30,12 +30,12 @@ func socketPath(name string) string {
 	return filepath.Join(process.RuntimeDir(dir), name+socketSuffix)
 }
 
-// Listen makes the sockets of the interfaces, and answers there until ctx ends. It returns an
-// error if another program serves one of them.
-func (s *Server) Listen(ctx context.Context) (wait func(), err error) {
+// Listen makes the sockets of the interfaces, and answers there until end is called. It returns
+// an error if another program serves one of them.
+func (s *Server) Listen() (end func(), err error) {
 	var servers []*http.Server
 	var paths []string
-	end := func() {
+	end = func() {
 		for i, server := range servers {
 			os.Remove(paths[i])
 			server.Close()
@@ -52,9 +52,7 @@ func (s *Server) Listen(ctx context.Context) (wait func(), err error) {
 		servers, paths = append(servers, server), append(paths, path)
 		go server.Serve(listener)
 	}
-	ended := make(chan struct{})
-	context.AfterFunc(ctx, func() { end(); close(ended) })
-	return func() { <-ended }, nil
+	return end, nil
 }
 
 // listen makes the socket of an interface, which nobody else may serve.
