@@ -330,6 +330,16 @@ func (f *faultyStore) Record(ctx context.Context, list []store.Sighting) (int, e
 	return f.Store.Record(ctx, list)
 }
 
+func (f *faultyStore) Revision(ctx context.Context) (store.Revision, error) {
+	f.mu.Lock()
+	err := f.err
+	f.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return f.Store.Revision(ctx)
+}
+
 // A bench is a Server with a daemon and a store, in virtual time.
 type bench struct {
 	t      *testing.T

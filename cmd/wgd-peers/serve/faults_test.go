@@ -173,3 +173,25 @@ func TestRevocationBeforeWants(t *testing.T) {
 		}
 	})
 }
+
+// A store that fails is one that fails also if only a record shows it, and it works when it
+// works again, though nobody asks for anything.
+func TestStoreWorksAgain(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		b.lend(p)
+		time.Sleep(time.Minute)
+		failing := func() bool { return b.server.reports()[0].Failing != nil }
+		b.store.fail(errors.New("the disk is full"))
+		b.daemon.current().events <- conf.Event{Kind: conf.HandshakeDone, Peer: p.PublicKey, Endpoint: netip.MustParseAddrPort("192.0.2.7:7"), Time: time.Now()}
+		b.until("the store fails", failing)
+		b.store.fail(nil)
+		if took := b.until("the store works", func() bool { return !failing() }); took > 2*recordPause {
+			t.Errorf("after a record, it took %v", took)
+		}
+		b.server.storeFailed(errors.New("its changes cannot be read"))
+		if took := b.until("the store works", func() bool { return !failing() }); took > 2*probePause {
+			t.Errorf("without use, it took %v", took)
+		}
+	})
+}

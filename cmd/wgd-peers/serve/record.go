@@ -86,9 +86,11 @@ func (s *Server) write(ctx context.Context, limit time.Duration) {
 	for list := s.records.take(maxRecords); len(list) > 0; list = s.records.take(maxRecords) {
 		written, err := s.store.Record(ctx, list)
 		if err == nil {
+			s.storeWorks()
 			continue
 		}
 		list = list[written:]
+		s.storeFailed(err)
 		for i := range list {
 			s.records.add(list[i])
 		}

@@ -24,6 +24,8 @@ type Server struct {
 	started time.Time
 	lookups times
 	failing time.Time // since when the store fails; zero: it works
+	last    time.Time // when it failed last
+	told    time.Time // when it was logged last that it works again
 	failure string
 	failed  uint64 // look-ups
 }
@@ -46,6 +48,7 @@ func (s *Server) Run(ctx context.Context) {
 		group.Go(func() { i.serve(ctx) })
 	}
 	group.Go(func() { s.watch(ctx) })
+	group.Go(func() { s.probe(ctx) })
 	recorded := make(chan struct{})
 	recording, stop := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
@@ -60,6 +63,9 @@ func (s *Server) Run(ctx context.Context) {
 // watchPause is the time between two attempts to watch the store.
 const watchPause = time.Second
 
+// probePause is how long a store that fails is not used before it is probed.
+const probePause = 3 * time.Second
+
 // watch has the changes of the store applied to the interfaces. What changes while the
 // store cannot be watched is reported afterwards: the watch begins where it ended.
 func (s *Server) watch(ctx context.Context) {
@@ -71,6 +77,7 @@ func (s *Server) watch(ctx context.Context) {
 		}
 		since, err = s.store.Revision(ctx)
 	}
+	s.storeWorks()
 	s.changed(store.Changes{Lost: true}) // what was looked up before may be older
 	for {
 		for changes, err := range s.store.Watch(ctx, since) {
@@ -78,6 +85,7 @@ func (s *Server) watch(ctx context.Context) {
 				s.storeFailed(fmt.Errorf("its changes cannot be read: %w", err))
 				break
 			}
+			s.storeWorks()
 			since = changes.Revision
 			s.changed(changes)
 		}
@@ -104,11 +112,38 @@ func (s *Server) lookedUp(took time.Duration, reason refusalReason, err error) {
 	}
 	s.mu.Lock()
 	s.lookups.add(took)
+	s.mu.Unlock()
+	s.storeWorks()
+}
+
+// storeWorks takes a use of the store that did not fail.
+func (s *Server) storeWorks() {
+	s.mu.Lock()
 	since := s.failing
 	s.failing, s.failure = time.Time{}, ""
+	tell := !since.IsZero() && time.Since(s.told) >= complaintPause // it may work in part
+	if tell {
+		s.told = time.Now()
+	}
 	s.mu.Unlock()
-	if !since.IsZero() {
+	if tell {
 		s.log.Info(fmt.Sprintf("the store works again, after %v", time.Since(since).Round(time.Millisecond)))
+	}
+}
+
+// probe uses a store that has failed and is not used any more, until ctx ends, because nobody
+// else finds out that it works.
+func (s *Server) probe(ctx context.Context) {
+	for sleep(ctx, probePause) {
+		s.mu.Lock()
+		due := !s.failing.IsZero() && time.Since(s.last) >= probePause
+		s.mu.Unlock()
+		if !due {
+			continue
+		}
+		if _, err := s.store.Revision(ctx); err == nil {
+			s.storeWorks()
+		}
 	}
 }
 
@@ -118,7 +153,7 @@ func (s *Server) storeFailed(err error) {
 	if s.failing.IsZero() {
 		s.failing = time.Now()
 	}
-	s.failure = err.Error()
+	s.failure, s.last = err.Error(), time.Now()
 	s.mu.Unlock()
 	s.complaints.add("store", "the store fails: peers that are in an interface go on, and others are refused until it works: "+err.Error())
 }
