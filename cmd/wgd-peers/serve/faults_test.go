@@ -195,3 +195,25 @@ func TestStoreWorksAgain(t *testing.T) {
 		}
 	})
 }
+
+// A peer that is added after its refusal is lent also if the change is lost; later it has to
+// be heard again.
+func TestAddedAfterRefusalUnseen(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		for n := range byte(2) {
+			b.daemon.ask(peer(n).PublicKey)
+			b.until("it is refused", func() bool { return len(b.daemon.takeRefused()) > 0 })
+			b.store.deaf = n == 0
+			if n == 1 {
+				time.Sleep(3 * refusalAge)
+			}
+			p := b.add(n)
+			time.Sleep(time.Second)
+			b.server.changed(store.Changes{Lost: n == 0})
+			time.Sleep(2 * time.Second)
+			if b.daemon.has(p.PublicKey) != (n == 0) {
+				t.Errorf("peer %d: it is lent: %v", n, n != 0)
+			}
+		}
+	})
+}

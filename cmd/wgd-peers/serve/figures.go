@@ -108,14 +108,25 @@ func (r *recentRefusals) add(f refusal) {
 	if f.about.key.IsZero() {
 		return
 	}
-	if r.keys == nil || f.at.Sub(r.turned) > refusalAge {
-		r.older, r.keys, r.turned = r.keys, map[key.Public]struct{}{}, f.at
-	}
+	r.age(f.at)
 	r.keys[f.about.key] = struct{}{}
+}
+
+// age forgets keys that no daemon refuses any more.
+func (r *recentRefusals) age(now time.Time) {
+	age := now.Sub(r.turned)
+	if r.keys != nil && age <= refusalAge {
+		return
+	}
+	if r.older = r.keys; age > 2*refusalAge {
+		r.older = nil
+	}
+	r.keys, r.turned = map[key.Public]struct{}{}, now
 }
 
 // has reports whether a key was refused within the last minute, or a little longer ago.
 func (r *recentRefusals) has(k key.Public) bool {
+	r.age(time.Now())
 	_, now := r.keys[k]
 	_, before := r.older[k]
 	return now || before

@@ -3,7 +3,9 @@ package serve
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -157,7 +159,7 @@ func (s *served) readAll(ctx context.Context, end context.CancelCauseFunc) {
 }
 
 // changed looks up again those of some peers that the interface has or asks for. all means
-// every peer.
+// every peer, also those that were refused just before.
 func (s *served) changed(keys []key.Public, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,6 +167,10 @@ func (s *served) changed(keys []key.Public, all bool) {
 		keys = make([]key.Public, 0, len(s.held))
 		for k := range s.held {
 			keys = append(keys, k)
+		}
+		s.refused.age(time.Now())
+		for _, refused := range []map[key.Public]struct{}{s.refused.keys, s.refused.older} {
+			keys = slices.AppendSeq(keys, maps.Keys(refused))
 		}
 		for subject, t := range s.tasks.all {
 			if !subject.key.IsZero() {
