@@ -39,7 +39,7 @@ var serveForm = cli.Form{
 		"It stays in the foreground until SIGTERM, and makes the store if there is none. When an initiation arrives at an interface from a peer that the interface does not have, the peer is looked up in the store, and the interface gets it: " +
 			"the handshake goes on, and the client notices nothing. What the store does not have, or has revoked, is refused. A peer that is changed in the store is changed in the interface, and one that is revoked or deleted is out within a second. " +
 			"Where peers were seen is written to the store, at most once a second. " +
-			"A peer that is heard at a gateway that does not know its session is called, if the store has seen it there. Packets to the inner address of a peer bring it, too. An interface returns a peer that has had no session for 300 seconds. Peers that were configured in another way are never changed.",
+			"A peer that is heard at a gateway that does not know its session is called, if the store has seen it there. Packets to the inner address of a peer bring it, too. An interface returns a peer that has had no session for 300 seconds. Peers that were configured in another way are not changed; but a lent peer takes an allowed IP that it shares with one of them, and what you set by hand may take 10 seconds to be known.",
 		"The interfaces may come later, and their daemons may be restarted. If the store fails, peers that an interface has go on, and others are refused until it works again. When this program ends, the interfaces keep their peers.",
 	},
 	Run: runServe,

@@ -28,7 +28,7 @@ var statusForm = cli.Form{
 			"It affects no other peer.",
 		"Of each interface that wgd-peers serve serves on this computer, it says how many peers the interface has, how long look-ups take, and what was refused lately and why. That comes from the process, and is there when the store fails as well.",
 		"The JSON object has the fields `store`, `revision` (that of the last change), `peers`, `revoked`, `seen` (how many were seen), `problems`: a list of objects with `peer`, `public_key` and `text`, and `interfaces`: " +
-			"a list of objects with `interface`, `pid`, `started`, `connected` (since when the daemon works, or null), `peers` (of the store), `others`, `waiting`, `unrecorded`, `wants` and `refused` (counts by kind and by reason), `wants_missed`, `lent`, `removed`, `called`, " +
+			"a list of objects with `interface`, `pid`, `started`, `connected` (since when the daemon works, or null), `peers` (of the store), `others`, `waiting`, `unrecorded`, `unrecorded_lost` (how often there was no room), `wants` and `refused` (counts by kind and by reason), `wants_missed`, `lent`, `removed`, `called`, " +
 			"`answered` and `look_ups` (`count`, `median` and `p99`, in seconds), `look_ups_failed`, `store_failing`, `store_failure`, and `recent_refusals` (`at`, `about`, `peer`, `reason`). " +
 			"With --peers, it is a list of objects with `interface`, `name`, `public_key`, `endpoint` and `since`. Times are seconds since 1970. Later versions may add fields.",
 	},
@@ -132,6 +132,9 @@ func printReport(w io.Writer, r *serve.Report, now time.Time) {
 	fmt.Fprintf(w, "\tadded: %d, of which %s; %d removed\n", r.Lent, timesText(r.Answered), r.Removed)
 	if r.Unrecorded > 1 {
 		fmt.Fprintf(w, "\tnot written yet: what was seen of %d peers\n", r.Unrecorded)
+	}
+	if r.Lost > 0 {
+		fmt.Fprintf(w, "\tnever written: what was seen %d times, because too much waited\n", r.Lost)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Refused)) {
 		fmt.Fprintf(w, "\trefused: %d, %s\n", r.Refused[reason], reason)

@@ -23,7 +23,7 @@ const (
 type records struct {
 	mu      sync.Mutex
 	pending map[key.Public]*store.Sighting
-	lost    int // of peers for which there was no room
+	lost    uint64 // sightings for which there was no room
 }
 
 // add merges a sighting with what is known of its peer.

@@ -144,3 +144,14 @@ func TestRecordPartly(t *testing.T) {
 		}
 	}
 }
+
+// What there is no room for is counted, and the report says how often.
+func TestNoRoomForRecords(t *testing.T) {
+	server := New(nil, 300, nil, []string{"wg0"}, func(string) Daemon { return newFakeDaemon() })
+	for n := range maxUnrecorded + 3 {
+		server.records.add(store.Sighting{PublicKey: key.Public{byte(n), byte(n >> 8), byte(n >> 16), 1}})
+	}
+	if r := server.reports()[0]; r.Unrecorded != maxUnrecorded || r.Lost != 3 {
+		t.Errorf("%d wait, %d are lost", r.Unrecorded, r.Lost)
+	}
+}

@@ -23,6 +23,8 @@ type Report struct {
 	// written where they were seen.
 	Waiting    int `json:"waiting"`
 	Unrecorded int `json:"unrecorded"`
+	// Lost is how often there was no room for what was seen of a peer.
+	Lost uint64 `json:"unrecorded_lost"`
 	// Wants and Refused are counts by kind and by reason.
 	Wants   map[string]uint64 `json:"wants"`
 	Missed  uint64            `json:"wants_missed"`
@@ -80,11 +82,11 @@ func unixTime(t time.Time) *int64 {
 // reports returns the reports of all interfaces.
 func (s *Server) reports() (list []Report) {
 	s.records.mu.Lock()
-	unrecorded := len(s.records.pending)
+	unrecorded, lost := len(s.records.pending), s.records.lost
 	s.records.mu.Unlock()
 	for _, i := range s.interfaces {
 		r := i.report()
-		r.PID, r.Started, r.Unrecorded = os.Getpid(), s.started.Unix(), unrecorded
+		r.PID, r.Started, r.Unrecorded, r.Lost = os.Getpid(), s.started.Unix(), unrecorded, lost
 		s.mu.Lock()
 		r.LookUps, r.Failed, r.Failing, r.Failure = s.lookups.report(), s.failed, unixTime(s.failing), s.failure
 		s.mu.Unlock()

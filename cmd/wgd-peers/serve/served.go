@@ -31,7 +31,7 @@ type served struct {
 	mu        sync.Mutex
 	tasks     tasks
 	held      map[key.Public]*held
-	byHand    map[key.Public]bool // peers that were not lent: they are never changed
+	byHand    map[key.Public]bool // peers that were not lent, as far as known: they are not changed
 	gone      map[key.Public]bool // peers that were returned while all are read
 	pass      uint32
 	run       string // of the daemon
