@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +39,12 @@ func untilLog(t *testing.T, h *lab.Host, text string, times int) {
 
 const serveWorks = "wg0: the daemon works"
 
+// isOut reports whether the interface of a gateway has no peer b, and what it says of it.
+func isOut(h *lab.Host) (out bool, text string) {
+	r := h.Run("wgconfig wg0 show peer b")
+	return r.Code != 0 && strings.Contains(r.Err, "wg0 has no such peer"), r.Out + r.Err
+}
+
 // A client that is configured nowhere but in the store comes up with its first initiation,
 // through wgd-peers serve, which was started before the interface and made the store. It is
 // out within a second when it is revoked, and in again when it is not any more. It does not
@@ -74,9 +79,11 @@ func TestServe(t *testing.T) {
 	}
 	contains(t, a.Run("wgd-peers serve wg0").Err, "wg0: another wgd-peers serves this interface")
 
-	took := a.Must("wgd-peers set b --revoke; begin=$(date +%%s%%N); while wgconfig wg0 show peer b >/dev/null 2>&1; do sleep 0.02; done; echo $(( ($(date +%%s%%N) - begin) / 1000000 ))")
-	if ms, err := strconv.Atoi(strings.TrimSpace(took)); err != nil || ms > 1000 {
-		t.Errorf("the revoked peer was out after %s ms", took)
+	a.Must("wgd-peers set b --revoke")
+	begin := time.Now()
+	lab.Until(t, 30*time.Second, "the revoked peer is out", func() (bool, string) { return isOut(a) })
+	if took := time.Since(begin); took > 3*time.Second { // it is a second, and programs start slowly on a busy machine
+		t.Errorf("the revoked peer was out after %v", took)
 	}
 	if r := b.Run("ping -n -c 2 -i 0.2 -W 1 " + lab.InnerA4); r.Code == 0 {
 		t.Errorf("a revoked peer is answered:\n%s", r.Out)
@@ -90,7 +97,9 @@ func TestServe(t *testing.T) {
 	// The daemon forgets the peer, as one that was restarted, or another gateway of the same
 	// key. The client still has a session, and finds out after 15 seconds on its own.
 	b.Must("for o in rekey_timeout=5 keepalive_timeout=10; do wgconfig wg0 sysctl -w net.wg.$o; done")
-	time.Sleep(5 * time.Second) // so long after a set, data for no session is none to the daemon
+	// For 5 seconds after a set, data for no session is none to the daemon. Nothing shows when
+	// that is over, and a sleep that takes longer does no harm.
+	time.Sleep(6 * time.Second)
 	a.Must("wgconfig wg0 delete peer b")
 	if times, lost := b.PingTimes(lab.InnerA4, 30, 100*time.Millisecond); lost > 15 {
 		t.Errorf("%d of 30 pings in 3 seconds were lost when the daemon had forgotten the client: %v\n%s", lost, times, a.Must("cat /run/serve.log; wgd-peers status"))
@@ -108,7 +117,8 @@ func TestServe(t *testing.T) {
 	}
 	a.Must("wgd-peers set b --revoke") // the peer is found to be one that was lent
 	lab.Until(t, 5*time.Second, "the revoked peer is out", func() (bool, string) {
-		return a.Run("wgconfig wg0 show peer b").Code != 0, a.Must("wgd-peers status")
+		out, text := isOut(a)
+		return out, text + a.Must("wgd-peers status")
 	})
 }
 
@@ -128,7 +138,10 @@ func TestServeSystemd(t *testing.T) {
 	contains(t, s.Must("systemctl status --no-pager wgd-peers@wg0"), "Status: \"serving wg0\"")
 	s.Must("wgd-peers add b --public-key=%s --allowed-ips=%s/32", tb.Public, lab.InnerB4)
 	b.Ping(lab.InnerA4, 3)
-	contains(t, s.Must("wgd-peers status --peers"), " wg0: 192.0.2.2:")
+	lab.Until(t, 10*time.Second, "the status says where the client is", func() (bool, string) {
+		text := s.Must("wgd-peers status --peers")
+		return strings.Contains(text, " wg0: 192.0.2.2:"), text
+	})
 	s.Must("systemctl restart wgd-peers@wg0")
 	b.Ping(lab.InnerA4, 3)
 	s.Must("systemctl stop wgd-peers@wg0")
