@@ -89,9 +89,12 @@ func count(rows []row, want ...string) (n int) {
 }
 
 const (
-	inward   = "frame.packet_flags_direction=0x00000001"
-	outward  = "frame.packet_flags_direction=0x00000002"
-	sinkPort = 41000 // tshark takes some ports, such as 5000, for those of a protocol
+	inward  = "frame.packet_flags_direction=0x00000001"
+	outward = "frame.packet_flags_direction=0x00000002"
+	// tshark takes some ports for those of a protocol, such as 5000, and also 34980, which the
+	// kernel may give to a socket.
+	sinkPort   = 41000
+	clientPort = 41001
 
 	outside = "frame.interface_name=wg0 outer"
 	inside  = "frame.interface_name=wg0 inner"
@@ -111,7 +114,7 @@ func TestCapture(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			a, b := lab.Pair(t)
-			lab.Connect(a, b, c.endpoint, lab.Settings{}, lab.Settings{})
+			lab.Connect(a, b, c.endpoint, lab.Settings{}, lab.Settings{Port: clientPort})
 			a.Sink(sinkPort)
 			a.Echo()
 			b.Ping(lab.InnerA4, 1) // the session
