@@ -58,12 +58,12 @@ var rooms = map[string]room{
 		"cmd/wgd-peers/etcd", "cmd/wgd-peers/peerfile", "cmd/wgd-peers/serve", "cmd/wgd-peers/sqlite", "cmd/wgd-peers/store", "conf", "key", "internal/cli", "internal/control", "internal/explain", "internal/quote", "internal/resolve",
 		"internal/sys/file", "internal/sys/process", "internal/wgconf"}, third: []string{qrcode}},
 	"cmd/wgd-peers/etcd": {imports: []string{
-		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{etcd, grpc, zap}},
+		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve"}, third: []string{etcd, grpc, zap}},
 	"cmd/wgd-peers/peerfile": {imports: []string{"cmd/wgd-peers/store", "conf", "key", "internal/quote", "internal/wgconf", "internal/wire"}},
 	"cmd/wgd-peers/serve": {imports: []string{
 		"cmd/wgd-peers/store", "conf", "key", "internal/control", "internal/sys/errno", "internal/sys/process", "internal/sys/unixsocket", "internal/uapi", "internal/wire"}, third: []string{promhttp}},
 	"cmd/wgd-peers/sqlite": {imports: []string{
-		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve", "internal/wire"}, third: []string{sqlite}},
+		"cmd/wgd-peers/store", "key", "internal/quote", "internal/wire"}, third: []string{sqlite}},
 	"cmd/wgd-peers/store":           {imports: []string{"conf", "key", "internal/quote", "internal/resolve", "internal/wire"}},
 	"cmd/wgd-peers/store/storetest": {forTests: true, imports: []string{"cmd/wgd-peers/store", "key", "internal/wire"}},
 	"internal/cli/show":             {imports: []string{"key", "conf", "internal/explain", "internal/quote"}},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"wgd/cmd/wgd-peers/store"
 	"wgd/cmd/wgd-peers/store/storetest"
 )
 
@@ -108,7 +109,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := r.peer(public, r.Seen, new(problems))
+		p := r.peer(public, r.Seen, new(store.Problems))
 		for _, needed := range c.claims(r, encodeKey(public)) {
 			if !strings.HasPrefix(needed.key, c.prefix) || !c.has(r, encodeKey(public), needed.key) {
 				t.Errorf("the claim %+v", needed)
@@ -117,7 +118,7 @@ func FuzzRecord(f *testing.F) {
 		if p.Problem != "" {
 			return
 		}
-		again := recordOf(p).peer(public, seenOf(&p.Seen), new(problems))
+		again := recordOf(p).peer(public, seenOf(&p.Seen), new(store.Problems))
 		if again.Problem != "" || again.Name != p.Name || !slices.Equal(again.AllowedIPs, p.AllowedIPs) || again.Endpoint != p.Endpoint {
 			t.Errorf("%s is %+v, and that is %+v", text, p, again)
 		}

@@ -211,7 +211,7 @@ func (c *Cluster) peers(ctx context.Context, list []*entry, revision int64) (pee
 		if r == nil {
 			r = new(record)
 		}
-		p := r.peer(e.publicKey(), e.seen, &problems{e.problem})
+		p := r.peer(e.publicKey(), e.seen, &store.Problems{First: e.problem})
 		if p.Problem == "" { // so what it claims has the right form
 			p.Problem = c.wrongClaim(e, found)
 		}

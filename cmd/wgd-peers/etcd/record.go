@@ -4,16 +4,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"net/netip"
-	"slices"
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
-	"wgd/internal/quote"
-	"wgd/internal/resolve"
-	"wgd/internal/wire"
 	"wgd/key"
 )
 
@@ -107,75 +102,35 @@ func (r *seenRecord) merge(s *seenRecord) *seenRecord {
 	return &sum
 }
 
-// problems keeps the first thing that is wrong with a peer.
-type problems struct{ first string }
-
-func (p *problems) add(err error) {
-	if err != nil && p.first == "" {
-		p.first = quote.Text(err.Error())
-	}
-}
-
 // peer returns the peer of a record. What is wrong with it becomes its Problem.
-func (r *record) peer(public key.Public, seen *seenRecord, wrong *problems) *store.Peer {
+func (r *record) peer(public key.Public, seen *seenRecord, wrong *store.Problems) *store.Peer {
 	p := &store.Peer{PublicKey: public, Name: r.Name, Endpoint: r.Endpoint, PersistentKeepalive: r.PersistentKeepalive,
 		Revoked: fromUnix(r.Revoked), Created: fromUnix(r.Created), Changed: fromUnix(r.Changed)}
 	var err error
 	if r.PresharedKey != "" {
 		p.PresharedKey, err = key.ParsePreshared(r.PresharedKey)
-		wrong.add(err)
+		wrong.Add(err)
 	}
-	p.AllowedIPs = wrong.prefixes(r.AllowedIPs)
+	p.AllowedIPs = wrong.Prefixes(r.AllowedIPs)
 	if seen != nil {
 		p.Seen = seen.seen(wrong)
 	}
-	if wrong.first == "" {
-		wrong.add(p.Check())
-	}
-	if e, err := resolve.Parse(r.Endpoint); wrong.first == "" && err == nil {
-		if literal, ok := e.Literal(); ok && literal.String() != r.Endpoint {
-			wrong.add(fmt.Errorf("endpoint %s: write %s, so that it is found", quote.Name(r.Endpoint), literal))
-		}
-	}
-	p.Problem = wrong.first
+	wrong.Check(p)
 	return p
 }
 
 // seen returns what was seen of a peer.
-func (r *seenRecord) seen(wrong *problems) store.Seen {
+func (r *seenRecord) seen(wrong *store.Problems) store.Seen {
 	s := store.Seen{At: fromUnix(r.At), RxBytes: r.RxBytes, TxBytes: r.TxBytes}
 	var err error
 	if r.Endpoint != "" {
 		s.Endpoint, err = netip.ParseAddrPort(r.Endpoint)
-		wrong.add(err)
+		wrong.Add(err)
 	}
 	if r.Stamp != "" {
-		b, err := hex.DecodeString(r.Stamp)
-		if err != nil || len(b) != len(s.Stamp) {
-			wrong.add(fmt.Errorf("stamp %s: write %d hexadecimal digits", quote.Text(r.Stamp), 2*len(s.Stamp)))
-		} else {
-			s.Stamp = wire.TAI64N(b)
-		}
+		s.Stamp = wrong.Stamp(r.Stamp)
 	}
 	return s
-}
-
-// prefixes parses allowed IPs. One that is not in the form in which it is looked for is left
-// out.
-func (p *problems) prefixes(texts []string) (list []netip.Prefix) {
-	for _, text := range texts {
-		prefix, err := netip.ParsePrefix(text)
-		switch {
-		case err != nil:
-			p.add(fmt.Errorf("allowed IP %s: write ADDRESS/LENGTH", quote.Text(text)))
-		case prefix.Masked().String() != text:
-			p.add(fmt.Errorf("allowed IP %s: write %s, so that it is found", quote.Text(text), prefix.Masked()))
-		default:
-			list = append(list, prefix)
-		}
-	}
-	slices.SortFunc(list, netip.Prefix.Compare)
-	return list
 }
 
 // errNotOurs is what is wrong with a value that is not written as wgd-peers does.

@@ -182,7 +182,7 @@ func (c *Cluster) Update(ctx context.Context, public key.Public, change func(*st
 		case e.valid == nil:
 			return nil, store.Refusef("peer %s: the value of the key %s: %v", e.label(), c.prefix+peersKeys+e.public, errNotOurs)
 		}
-		p := e.valid.peer(public, e.seen, new(problems))
+		p := e.valid.peer(public, e.seen, new(store.Problems))
 		if e.running {
 			return nil, refuseRunning(p)
 		}

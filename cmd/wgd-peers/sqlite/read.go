@@ -9,13 +9,10 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
-	"wgd/internal/quote"
-	"wgd/internal/resolve"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -188,16 +185,18 @@ func scan(rows *sql.Rows) (id int64, p *store.Peer, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	problems := &problems{}
+	var problems store.Problems
 	text, _ := public.(string)
 	p.PublicKey, err = key.ParsePublic(text)
-	problems.add(err)
+	problems.Add(err)
 	if len(preshared) > 0 {
 		p.PresharedKey, err = key.ParsePreshared(string(preshared))
-		problems.add(err)
+		problems.Add(err)
 	}
 	p.Name, p.Endpoint = name.String, endpoint.String
-	p.AllowedIPs = problems.prefixes(prefixes.String)
+	if prefixes.String != "" {
+		p.AllowedIPs = problems.Prefixes(strings.Split(prefixes.String, ","))
+	}
 	p.PersistentKeepalive = uint16(integer(keepalive))
 	p.Created, p.Changed = seconds(integer(created)), seconds(integer(changed))
 	if revoked.Valid {
@@ -206,22 +205,12 @@ func scan(rows *sql.Rows) (id int64, p *store.Peer, err error) {
 	p.Seen = store.Seen{At: seconds(at.Int64), RxBytes: uint64(rx.Int64), TxBytes: uint64(tx.Int64)}
 	if seenEndpoint.Valid {
 		p.Seen.Endpoint, err = netip.ParseAddrPort(seenEndpoint.String)
-		problems.add(err)
+		problems.Add(err)
 	}
 	if stamp.Valid {
-		p.Seen.Stamp, err = parseStamp(stamp.String)
-		problems.add(err)
+		p.Seen.Stamp = problems.Stamp(stamp.String)
 	}
-	written := p.Endpoint
-	if problems.first == "" {
-		problems.add(p.Check())
-	}
-	if e, err := resolve.Parse(written); problems.first == "" && err == nil {
-		if literal, ok := e.Literal(); ok && literal.String() != written {
-			problems.add(fmt.Errorf("endpoint %s: write %s, so that it is found", quote.Name(written), literal))
-		}
-	}
-	p.Problem = problems.first
+	problems.Check(p)
 	return id, p, nil
 }
 
@@ -236,45 +225,6 @@ func seconds(n int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(n, 0)
-}
-
-// problems keeps the first thing that is wrong with a peer.
-type problems struct{ first string }
-
-func (p *problems) add(err error) {
-	if err != nil && p.first == "" {
-		p.first = quote.Text(err.Error())
-	}
-}
-
-// prefixes parses a list of allowed IPs. One that is not in the form in which it is looked
-// for is left out.
-func (p *problems) prefixes(text string) (list []netip.Prefix) {
-	if text == "" {
-		return nil
-	}
-	for item := range strings.SplitSeq(text, ",") {
-		prefix, err := netip.ParsePrefix(item)
-		switch {
-		case err != nil:
-			p.add(fmt.Errorf("allowed IP %s: write ADDRESS/LENGTH", quote.Text(item)))
-		case prefix.Masked().String() != item:
-			p.add(fmt.Errorf("allowed IP %s: write %s, so that it is found", quote.Text(item), prefix.Masked()))
-		default:
-			list = append(list, prefix)
-		}
-	}
-	slices.SortFunc(list, netip.Prefix.Compare)
-	return list
-}
-
-// parseStamp parses what formatStamp returns.
-func parseStamp(text string) (stamp wire.TAI64N, err error) {
-	b, err := hex.DecodeString(text)
-	if err != nil || len(b) != len(stamp) {
-		return stamp, fmt.Errorf("stamp %s: write %d hexadecimal digits", quote.Text(text), 2*len(stamp))
-	}
-	return wire.TAI64N(b), nil
 }
 
 // formatStamp returns a stamp as the table seen has it; NULL for none.
