@@ -47,6 +47,8 @@ type Watcher interface {
 	// that number yet, the number is of an earlier run of the daemon, and the events
 	// begin with the first of this run. It must not wait for the reader.
 	EventsAfter(ctx context.Context, seq uint64) iter.Seq[conf.Event]
+	// LastEvent returns the number of the last event so far, or 0.
+	LastEvent() uint64
 }
 
 // A Wanter is a Target that reports what arrives for peers that it does not have.

@@ -37,6 +37,8 @@ func (r reporter) EventsAfter(ctx context.Context, seq uint64) iter.Seq[conf.Eve
 	}
 }
 
+func (r reporter) LastEvent() uint64 { return 0 }
+
 func (r reporter) ApplyBy(by conf.Caller, c conf.Change) error {
 	err := r.Target.Apply(c)
 	r.changes <- conf.Event{Seq: 1, Kind: conf.ConfigurationChanged, By: by}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 type watched struct {
 	*controltest.Target
 	events  chan conf.Event
+	last    atomic.Uint64 // the number of the last event
 	mu      sync.Mutex
 	after   []uint64
 	readers int
@@ -51,6 +53,8 @@ func (w *watched) EventsAfter(ctx context.Context, seq uint64) iter.Seq[conf.Eve
 		}
 	}
 }
+
+func (w *watched) LastEvent() uint64 { return w.last.Load() }
 
 func (w *watched) count(n int) int {
 	w.mu.Lock()
@@ -174,24 +178,35 @@ func TestStreamLimitAndEnd(t *testing.T) {
 	})
 }
 
-// Events in a row share a write.
+// Events in a row share a write, at most one in a pause. A lone event is written at once.
 func TestStreamIsBatched(t *testing.T) {
 	target := newWatched()
 	withServer(t, target, func(t *testing.T, p *pipeListener) {
 		target.events = make(chan conf.Event) // belongs to virtual time
 		conn := p.dial()
 		watch(t, conn, 0)
-		go func() {
-			for i := range 100 {
-				target.events <- conf.Event{Seq: uint64(i + 1), Kind: conf.WentUp}
+		send := func(from, to uint64) {
+			target.last.Store(to)
+			for ; from <= to; from++ {
+				target.events <- conf.Event{Seq: from, Kind: conf.WentUp}
 			}
-		}()
-		synctest.Wait()
-		b := make([]byte, answerBuffer)
-		n, err := conn.Read(b)
-		if got := strings.Count(string(b[:n]), "kind=up"); err != nil || got != 100 {
-			t.Errorf("one write had %d events, %v, want 100", got, err)
 		}
+		read := func(events int, after time.Duration) {
+			t.Helper()
+			begun := time.Now()
+			b := make([]byte, answerBuffer)
+			n, err := conn.Read(b)
+			if got := strings.Count(string(b[:n]), "kind=up"); err != nil || got != events || time.Since(begun) != after {
+				t.Errorf("one write had %d events after %v, %v, want %d after %v", got, time.Since(begun), err, events, after)
+			}
+		}
+		go send(1, 100)
+		read(100, eventPause)
+		time.Sleep(time.Hour)
+		go send(101, 101)
+		read(1, 0)
+		go send(102, 103)
+		read(2, eventPause)
 		conn.Close()
 	})
 }
