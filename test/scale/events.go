@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -11,8 +12,8 @@ import (
 )
 
 const (
-	eventRounds  = 16 // with and without readers
-	eventRound   = 3 * time.Second
+	eventRounds  = 60 // with and without readers; even
+	eventRound   = 2 * time.Second
 	eventReaders = 4
 	eventPackets = 40_000 // a second: less than fill the processors, so that nothing queues
 )
@@ -36,21 +37,27 @@ func readEvents(t lab.T, o options) []figure {
 		if want := (i + 1) / 2 % 2; want != reading {
 			switchReaders(t, a, want == 1)
 			reading = want
+			time.Sleep(time.Second) // until the readers, or their end, cost no more than their events
 		}
 		cost[reading] = append(cost[reading], perPacket(d, sink))
 		resident[reading] = append(resident[reading], float64(d.Stat().Resident)*1024/1e6)
 	}
 	a.Must("kill $(cat /run/changes.pid)")
-	var ratios, more []float64
+	var ratios, equal, more []float64
 	for i := range eventRounds {
 		ratios = append(ratios, cost[1][i]/cost[0][i])
 		more = append(more, resident[1][i]-resident[0][i])
 	}
+	for i := 1; i+1 < eventRounds; i += 2 { // two rounds without readers, one after the other
+		equal = append(equal, cost[0][i+1]/cost[0][i])
+	}
+	low, high := medianRange(ratios)
 	name := fmt.Sprintf("%d peers, %d packets of 1,000 bytes a second, median of %d rounds: ", o.peers, eventPackets, eventRounds)
 	return []figure{
 		{name + "CPU for a packet, no reader of events", fmt.Sprintf("%.0f ns", median(cost[0]))},
 		{name + fmt.Sprintf("%d readers", eventReaders), fmt.Sprintf("%.0f ns", median(cost[1]))},
-		{name + "ratio of a round", fmt.Sprintf("%.3f (%.3f to %.3f)", median(ratios), slices.Min(ratios), slices.Max(ratios))},
+		{name + "ratio of a round", fmt.Sprintf("%.3f (%.3f to %.3f), its median in 95 of 100 repetitions %.3f to %.3f", median(ratios), slices.Min(ratios), slices.Max(ratios), low, high)},
+		{name + "ratio of two rounds without readers", fmt.Sprintf("%.3f (%.3f to %.3f)", median(equal), slices.Min(equal), slices.Max(equal))},
 		{name + "more resident memory with the readers", fmt.Sprintf("%.1f MB (at most %.1f)", median(more), slices.Max(more))},
 	}
 }
@@ -79,4 +86,13 @@ func perPacket(d *lab.Daemon, sink *load.Worker) float64 {
 func median(list []float64) float64 {
 	sorted := slices.Sorted(slices.Values(list))
 	return sorted[len(sorted)/2]
+}
+
+// medianRange returns the order statistics between which the median of the distribution
+// lies with a probability of 95 %, whatever the distribution is (sign test).
+func medianRange(list []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(list))
+	half := int(0.98 * math.Sqrt(float64(len(list)))) // 1.96 standard deviations of a fair coin's count
+	middle := len(list) / 2
+	return sorted[max(middle-half-1, 0)], sorted[min(middle+half, len(list)-1)]
 }
