@@ -12,16 +12,18 @@ import (
 )
 
 const (
-	eventRounds  = 60 // with and without readers; even
+	eventRounds  = 60 // with each number of readers; even
 	eventRound   = 2 * time.Second
-	eventReaders = 4
 	eventPackets = 40_000 // a second: less than fill the processors, so that nothing queues
 )
 
+// eventReaders are the numbers of readers that are compared with the first.
+var eventReaders = []int{0, 1, 4}
+
 // readEvents measures what readers of events cost a daemon with many peers: its processor
 // time for a packet and its memory, with and without them. Every second round begins with
-// the readers, so that what changes with time hits both alike. In all rounds, packets
-// arrive at the same rate, and ten changes of the configuration a second are events.
+// the most readers, so that what changes with time affects all alike. In all rounds,
+// packets arrive at the same rate, and ten changes of the configuration a second are events.
 func readEvents(t lab.T, o options) []figure {
 	a, b, d := oneOfMany(t, o.peers)
 	a.Must("setsid sh -c 'while sleep 0.1; do wg set wg0 fwmark 0; done' >/dev/null 2>&1 </dev/null & echo $! >/run/changes.pid")
@@ -31,48 +33,58 @@ func readEvents(t lab.T, o options) []figure {
 	defer source.Stop()
 	time.Sleep(3 * time.Second) // until the memory of the request is returned
 
-	var cost, resident [2][]float64 // without readers, and with them
-	reading := 0
-	for i := range 2 * eventRounds {
-		if want := (i + 1) / 2 % 2; want != reading {
-			switchReaders(t, a, want == 1)
-			reading = want
-			time.Sleep(time.Second) // until the readers, or their end, cost no more than their events
+	cost, resident := make([][]float64, len(eventReaders)), make([][]float64, len(eventReaders))
+	for round := range eventRounds {
+		for i := range eventReaders {
+			if round%2 == 1 {
+				i = len(eventReaders) - 1 - i
+			}
+			startReaders(t, a, eventReaders[i])
+			cost[i] = append(cost[i], perPacket(d, sink))
+			resident[i] = append(resident[i], float64(d.Stat().Resident)*1024/1e6)
+			stopReaders(a, eventReaders[i])
 		}
-		cost[reading] = append(cost[reading], perPacket(d, sink))
-		resident[reading] = append(resident[reading], float64(d.Stat().Resident)*1024/1e6)
 	}
 	a.Must("kill $(cat /run/changes.pid)")
-	var ratios, equal, more []float64
-	for i := range eventRounds {
-		ratios = append(ratios, cost[1][i]/cost[0][i])
-		more = append(more, resident[1][i]-resident[0][i])
-	}
+
+	name := fmt.Sprintf("%d peers, %d packets of 1,000 bytes a second, median of %d rounds: ", o.peers, eventPackets, eventRounds)
+	figures := []figure{{name + "CPU for a packet, no reader of events", fmt.Sprintf("%.0f ns", median(cost[0]))}}
+	var equal []float64
 	for i := 1; i+1 < eventRounds; i += 2 { // two rounds without readers, one after the other
 		equal = append(equal, cost[0][i+1]/cost[0][i])
 	}
-	low, high := medianRange(ratios)
-	name := fmt.Sprintf("%d peers, %d packets of 1,000 bytes a second, median of %d rounds: ", o.peers, eventPackets, eventRounds)
-	return []figure{
-		{name + "CPU for a packet, no reader of events", fmt.Sprintf("%.0f ns", median(cost[0]))},
-		{name + fmt.Sprintf("%d readers", eventReaders), fmt.Sprintf("%.0f ns", median(cost[1]))},
-		{name + "ratio of a round", fmt.Sprintf("%.3f (%.3f to %.3f), its median in 95 of 100 repetitions %.3f to %.3f", median(ratios), slices.Min(ratios), slices.Max(ratios), low, high)},
-		{name + "ratio of two rounds without readers", fmt.Sprintf("%.3f (%.3f to %.3f)", median(equal), slices.Min(equal), slices.Max(equal))},
-		{name + "more resident memory with the readers", fmt.Sprintf("%.1f MB (at most %.1f)", median(more), slices.Max(more))},
+	figures = append(figures, figure{name + "ratio of two rounds without readers", ratioText(equal)})
+	for i, readers := range eventReaders[1:] {
+		var ratios, more []float64
+		for round := range eventRounds {
+			ratios = append(ratios, cost[i+1][round]/cost[0][round])
+			more = append(more, resident[i+1][round]-resident[0][round])
+		}
+		figures = append(figures,
+			figure{name + fmt.Sprintf("%d readers", readers), fmt.Sprintf("%.0f ns", median(cost[i+1]))},
+			figure{name + "ratio of a round", ratioText(ratios)},
+			figure{name + "more resident memory", fmt.Sprintf("%.1f MB (at most %.1f)", median(more), slices.Max(more))})
 	}
+	return figures
 }
 
-// switchReaders starts the readers, and waits until all get events; or ends them.
-func switchReaders(t lab.T, a *lab.Host, on bool) {
-	if !on {
-		a.Must("kill $(cat /run/readers); rm /run/readers /run/events.*")
-		return
+// startReaders starts n readers, and waits until all get events and cost no more than
+// these.
+func startReaders(t lab.T, a *lab.Host, n int) {
+	if n > 0 {
+		a.Must("for i in $(seq %d); do setsid wgd watch --json --since 0 wg0 >/run/events.$i 2>&1 </dev/null & echo $! >>/run/readers; done", n)
+		lab.Until(t, 30*time.Second, "all readers get events", func() (bool, string) {
+			reading := strings.TrimSpace(a.Must("grep -l configuration-changed /run/events.* | wc -l"))
+			return reading == fmt.Sprint(n), reading
+		})
 	}
-	a.Must("for i in $(seq %d); do setsid wgd watch --json --since 0 wg0 >/run/events.$i 2>&1 </dev/null & echo $! >>/run/readers; done", eventReaders)
-	lab.Until(t, 30*time.Second, "all readers get events", func() (bool, string) {
-		n := strings.TrimSpace(a.Must("grep -l configuration-changed /run/events.* | wc -l"))
-		return n == fmt.Sprint(eventReaders), n
-	})
+	time.Sleep(time.Second)
+}
+
+func stopReaders(a *lab.Host, n int) {
+	if n > 0 {
+		a.Must("kill $(cat /run/readers); rm /run/readers /run/events.*")
+	}
 }
 
 // perPacket returns the daemon's processor time for a packet, in nanoseconds.
@@ -88,11 +100,13 @@ func median(list []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// medianRange returns the order statistics between which the median of the distribution
-// lies with a probability of 95 %, whatever the distribution is (sign test).
-func medianRange(list []float64) (low, high float64) {
+// ratioText returns the median and the range of ratios, and the order statistics between
+// which the median of their distribution lies with a probability of 95 %, whatever the
+// distribution is (sign test).
+func ratioText(list []float64) string {
 	sorted := slices.Sorted(slices.Values(list))
-	half := int(0.98 * math.Sqrt(float64(len(list)))) // 1.96 standard deviations of a fair coin's count
+	half := int(0.98 * math.Sqrt(float64(len(list)))) // 1.96 standard deviations of the number of heads
 	middle := len(list) / 2
-	return sorted[max(middle-half-1, 0)], sorted[min(middle+half, len(list)-1)]
+	low, high := sorted[max(middle-half-1, 0)], sorted[min(middle+half, len(list)-1)]
+	return fmt.Sprintf("%.3f (%.3f to %.3f), with 95 %% between %.3f and %.3f", sorted[middle], sorted[0], sorted[len(sorted)-1], low, high)
 }
