@@ -1,6 +1,6 @@
 # wgd: build, test, measure. `make test` is all that CI runs; see CONTRIBUTING.md.
 GO       ?= go
-FUZZTIME ?= 10s
+FUZZTIME ?= 5s
 BENCH    ?=
 SCALE    ?=
 STORE    ?= 1000000
@@ -15,7 +15,8 @@ NARROW    = ./key ./conf ./internal/clock ./internal/wire ./internal/replay ./in
 # The module of wgd-peers, so that its stores are in no daemon.
 PEERS     = cmd/wgd-peers
 
-part = @printf '\n=== %s\n' '$(1)'
+# With the time, which shows how long each part takes.
+part = @printf '\n=== %s %s\n' "$$(date +%T)" '$(1)'
 
 .PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop page etcd bench scale scale-peers scale-etcd findings clean
 
@@ -91,7 +92,7 @@ processors:
 	$(call part,other processors: arm64$(comma) 386 and older amd64)
 	@GO="$(GO)" sh test/processors.sh
 
-# make cross PLATFORMS='windows/amd64 darwin/arm64'
+# make cross PLATFORMS=all, or PLATFORMS='windows/amd64 darwin/arm64'
 cross:
 	$(call part,cross: macOS$(comma) Windows$(comma) the BSDs$(comma) and Linux on other processors)
 	@GO="$(GO)" PLATFORMS="$(PLATFORMS)" sh test/cross.sh
