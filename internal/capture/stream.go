@@ -16,8 +16,9 @@ const (
 	// that the goroutine of the reader, and the reader, are not woken for each batch.
 	gatherTime = 50 * time.Millisecond
 
-	// writeBytes is how much is written at once, unless the ring is empty.
-	writeBytes = 256 << 10
+	// WriteBytes is how much is written at once, unless the ring is empty. A write that
+	// large means that more than about 5 MB are captured in a second.
+	WriteBytes = 256 << 10
 
 	// maxComments is how many peers' comments are kept.
 	maxComments = 4096
@@ -145,7 +146,7 @@ func (s *stream) drain(ctx context.Context) error {
 		c.ring.release(&oldest)
 		c.hub.mu.Unlock()
 		s.convert(&oldest)
-		if len(s.out) >= writeBytes {
+		if len(s.out) >= WriteBytes {
 			if err := s.flush(); err != nil {
 				return err
 			}

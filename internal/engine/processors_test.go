@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"io"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/capture"
 	"wgd/internal/lanes"
 )
 
@@ -39,5 +41,32 @@ func TestEngineProcessors(t *testing.T) {
 		expect(true, c.why, c.f)
 		a.sleep(2 * time.Second)
 		expect(false, "after "+c.why, talk)
+	}
+}
+
+// A capture needs all processors only if it has more than 5 MB a second: otherwise a
+// capture of one peer takes throughput from the others.
+func TestCaptureProcessors(t *testing.T) {
+	var all atomic.Bool
+	all.Store(true)
+	_, a, b := pair(t, func(w *World) { w.Lanes = lanes.Options{Processors: all.Store} })
+	settle := func() {
+		a.sleep(2 * time.Second)
+		for end := time.Now().Add(patience); all.Load() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			a.deliver(b, "hello")
+		}
+	}
+	a.deliver(b, "hello")
+	settle()
+	for _, c := range []struct {
+		bytes int
+		want  bool
+	}{{200 << 10, false}, {capture.WriteBytes, true}} {
+		if _, err := (busyWriter{a.Engine, io.Discard}).Write(make([]byte, c.bytes)); err != nil {
+			t.Fatal(err)
+		}
+		if all.Load() != c.want {
+			t.Errorf("all processors in use after %d bytes: %v, want %v", c.bytes, all.Load(), c.want)
+		}
 	}
 }
