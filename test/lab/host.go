@@ -33,6 +33,9 @@ type Host struct {
 // ends.
 func NewHost(t T, name string) *Host {
 	t.Helper()
+	if text := os.Getenv(workEnv); text != "" {
+		t.Fatalf("this program was started as a worker, and none of its crews has the role: %s", text)
+	}
 	b, err := Build()
 	if err != nil {
 		t.Fatalf("building what runs on the hosts: %v", err)

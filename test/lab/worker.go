@@ -23,7 +23,7 @@ import (
 //
 // The function of a role starts its job and returns the function that answers
 // questions: with what was done so far, or when all is done. Job and Answer are
-// sent as JSON. A program has one crew.
+// sent as JSON. The crews of a program have different roles.
 type Crew[Job, Answer any] map[string]func(Job) (answer func() (Answer, error), err error)
 
 // workEnv is the environment variable with the work of a worker.
@@ -35,12 +35,13 @@ type work struct {
 	Job  json.RawMessage
 }
 
-// Become runs the worker if this process was started as one, and then does not
-// return. It must be called before anything else, from TestMain or main.
+// Become runs the worker if this process was started as one of this crew, and then does
+// not return. It must be called before anything else, from TestMain or main.
 func (c Crew[Job, Answer]) Become() {
 	text := os.Getenv(workEnv)
-	if text == "" {
-		return
+	var w work
+	if text == "" || json.Unmarshal([]byte(text), &w) == nil && c[w.Role] == nil {
+		return // NewHost refuses to work if no crew of the program has the role
 	}
 	if err := c.work(text, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
