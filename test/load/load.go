@@ -22,18 +22,24 @@ type Job struct {
 	Count int    `json:",omitempty"` // of pings, handshakes or peers
 	Flood string `json:",omitempty"` // kind of flood
 	Peers *Peers `json:",omitempty"` // the peers that a worker simulates
+	Inner string `json:",omitempty"` // address beyond the tunnels of Clients
 }
 
 // A Reading is a worker's answer: what it has done so far.
 type Reading struct {
 	Bytes, Packets uint64 // packets, or handshakes
 	Nanoseconds    int64  // of the monotonic clock; of a ping: its round trip
-	Lost           uint64 `json:",omitempty"` // handshake messages without an answer in time
+	// Lost are handshake messages without an answer in time, connections that are broken, or
+	// peers that send elsewhere than to Remote.
+	Lost       uint64    `json:",omitempty"`
+	Handshakes uint64    `json:",omitempty"` // that were completed
+	Silences   []Silence `json:",omitempty"` // of each peer or flow
+	Times      []int64   `json:",omitempty"` // of each handshake, in nanoseconds
 }
 
 // Since returns the difference from an earlier reading.
 func (r Reading) Since(before Reading) Reading {
-	return Reading{r.Bytes - before.Bytes, r.Packets - before.Packets, r.Nanoseconds - before.Nanoseconds, r.Lost - before.Lost}
+	return Reading{Bytes: r.Bytes - before.Bytes, Packets: r.Packets - before.Packets, Nanoseconds: r.Nanoseconds - before.Nanoseconds, Lost: r.Lost - before.Lost}
 }
 
 // Seconds returns the time of a reading.
@@ -64,6 +70,10 @@ const (
 	Flood      = "flood"      // sends datagrams of kind Flood to the daemon of Peers
 	LateRelay  = "late-relay" // forwards datagrams to Remote and back, each after 33 ms, and 1 % of them 5 ms later
 	Reconnect  = "reconnect"  // from the first request, all of Peers initiate; returns what has been done so far
+	Clients    = "clients"    // Peers as Linux has them, with data to Inner; PrepareClients first
+	TCPFlows   = "tcp-flows"  // Count connections to a TCPEcho, from the addresses of Peers if there are any
+	UDPFlows   = "udp-flows"  // the same with datagrams to a lab.Echo
+	First      = "first"      // on request, one handshake of each of Peers, one after the other; returns their Times
 )
 
 var crew = lab.Crew[Job, Reading]{
@@ -81,6 +91,10 @@ var crew = lab.Crew[Job, Reading]{
 	Flood:      flood,
 	LateRelay:  lateRelay,
 	Reconnect:  reconnect,
+	Clients:    clients,
+	TCPFlows:   tcpFlows,
+	UDPFlows:   udpFlows,
+	First:      first,
 }
 
 // Become does not return in a process that was started as a worker.

@@ -17,8 +17,8 @@ import (
 // field adds it here.
 func TestJobsSurviveTheWay(t *testing.T) {
 	for _, sent := range []any{
-		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, "a kind", &Peers{7, 3, "a key"}},
-		&Reading{1 << 60, 3, 1<<62 + 1, 4},
+		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, "a kind", &Peers{7, 3, "a key"}, "fd00::2"},
+		&Reading{1 << 60, 3, 1<<62 + 1, 4, 5, []Silence{{1 << 61, 7}}, []int64{8}},
 	} {
 		text, err := json.Marshal(sent)
 		if err != nil {
@@ -43,6 +43,10 @@ func TestJobsWithoutSense(t *testing.T) {
 		IdleSOCKS5: {Remote: "no where", Count: 1},
 		UDPSource:  {Remote: "no where", Size: 64},
 		UDPRound:   {Count: 0, PacketRate: 1},
+		Clients:    {Remote: "127.0.0.1:9", Inner: "nowhere", PacketRate: 1, Peers: &Peers{Daemon: strings.Repeat("01", 32)}},
+		TCPFlows:   {Remote: "127.0.0.1", Count: 1},
+		UDPFlows:   {Remote: "127.0.0.1", PacketRate: 1},
+		First:      {Remote: "127.0.0.1:9", Peers: &Peers{Peers: 1, Daemon: "no key"}},
 		Flood:      {Remote: "127.0.0.1:9", PacketRate: 1, Flood: "nonsense", Peers: &Peers{Daemon: strings.Repeat("01", 32)}},
 	} {
 		if _, err := crew[role](j); err == nil {

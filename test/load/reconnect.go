@@ -38,17 +38,13 @@ func reconnect(j Job) (func() (Reading, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	daemon, err := key.ParsePublicHex(j.Peers.Daemon)
-	if err != nil {
-		return nil, err
-	}
 	r := &reconnection{peers: make([]reconnectingPeer, len(members))}
 	if r.daemon, err = netip.ParseAddrPort(j.Remote); err != nil {
 		return nil, err
 	}
 	errs := make([]error, len(members))
 	inParallel(len(members), func(i int) {
-		r.peers[i] = reconnectingPeer{member: members[i], macs: cookie.NewMaker(daemon)}
+		r.peers[i] = newReconnectingPeer(members[i])
 		errs[i] = r.peers[i].initiate(i)
 	})
 	if err := errors.Join(errs...); err != nil {
@@ -89,6 +85,10 @@ type reconnectingPeer struct {
 	pending *noise.Handshake // nil: it has a session
 	msg     []byte           // the initiation
 	due     time.Time        // when to initiate again
+}
+
+func newReconnectingPeer(m member) reconnectingPeer {
+	return reconnectingPeer{member: m, macs: cookie.NewMaker(m.daemon.Public())}
 }
 
 // initiate makes a peer's next initiation.
