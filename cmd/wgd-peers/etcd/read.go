@@ -325,7 +325,7 @@ func (c *Cluster) ByEndpoint(ctx context.Context, endpoint netip.AddrPort) (*sto
 	if err != nil {
 		return nil, err
 	}
-	list, _, err := c.entries(ctx, names[0])
+	list, revision, err := c.entries(ctx, names[0])
 	if err != nil {
 		return nil, err
 	}
@@ -336,7 +336,13 @@ func (c *Cluster) ByEndpoint(ctx context.Context, endpoint netip.AddrPort) (*sto
 		}
 	}
 	if latest != nil {
-		return c.one(ctx, latest.public, "")
+		peers, err := c.peers(ctx, []*entry{latest}, revision)
+		if errors.Is(err, rpctypes.ErrCompacted) { // in this moment
+			return c.one(ctx, latest.public, "")
+		} else if err != nil {
+			return nil, err
+		}
+		return peers[0], nil
 	}
 	for _, name := range names[1] {
 		p, err := c.one(ctx, name, c.prefix+configuredKeys+text+"/"+name)
