@@ -117,13 +117,22 @@ func (s *served) lend(b *batch, a answer) {
 	s.change(b, a, c)
 }
 
-// redirect continues the task of an endpoint or an address as one of the peer that was found.
+// redirect continues the task of an endpoint or an address as one of the peer that was found. The
+// peer is looked up again only if that may have changed since the look-up began.
 func (s *served) redirect(b *batch, a answer) {
 	if at := a.subject.endpoint; at.IsValid() && a.peer.Seen.Endpoint != at {
 		s.refuse(b, a, notSeenThere, conf.MaxRefusal)
 		return
 	}
-	t := s.tasks.add(subject{key: a.peer.PublicKey})
+	about := subject{key: a.peer.PublicKey}
+	t, fresh := s.tasks.all[about], false
+	if fresh = t == nil && !s.changes.since(a.begun, a.peer.PublicKey); fresh {
+		t = &task{subject: about, begun: a.begun, peer: a.peer}
+		s.tasks.all[about] = t
+		a.task.peer = nil
+	} else {
+		t = s.tasks.add(about)
+	}
 	if t.asked.since.IsZero() {
 		t.asked.since = a.since
 	}
@@ -132,6 +141,12 @@ func (s *served) redirect(b *batch, a answer) {
 	}
 	t.asked.wanted = t.asked.wanted || a.subject.address.IsValid()
 	t.asked.causes = append(t.asked.causes, a.subject)
+	if fresh {
+		next := answer{t, t.asked}
+		t.asked = asked{}
+		b.answers = append(b.answers, next)
+		s.decide(b, next)
+	}
 }
 
 func (s *served) change(b *batch, a answer, c conf.PeerChange) {

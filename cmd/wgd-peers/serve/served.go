@@ -37,6 +37,7 @@ type served struct {
 	run       string // of the daemon
 	connected time.Time
 	calls     calls
+	changes   changes
 	refused   recentRefusals
 	figures   figures
 }
@@ -163,6 +164,7 @@ func (s *served) readAll(ctx context.Context, end context.CancelCauseFunc) {
 func (s *served) changed(keys []key.Public, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.changes.add(keys, all)
 	if all {
 		keys = make([]key.Public, 0, len(s.held))
 		for k := range s.held {

@@ -43,10 +43,38 @@ func TestUnknownSession(t *testing.T) {
 		at := netip.MustParseAddrPort("[2001:db8::7]:7777")
 		stamp := wire.StampAt(time.Now())
 		b.see(p, at, stamp)
+		time.Sleep(time.Second) // so that it is no peer that changes now
 		b.daemon.hear(at)
 		b.until("the peer is called", func() bool { return b.daemon.calls(p.PublicKey) == 1 })
 		if got := b.daemon.peer(p.PublicKey); got.Endpoint != at || got.Stamp != conf.Stamp(stamp) || !got.PresharedKey.Equal(peer(1).PresharedKey) {
 			t.Errorf("the interface has %+v", got)
+		}
+		if n := b.store.lookUpsOf(p.PublicKey); n != 0 {
+			t.Errorf("what was found by its endpoint is looked up %d times by its key", n)
+		}
+	})
+}
+
+// A peer that is revoked while it is looked up by its endpoint is not called, although the
+// look-up does not know of that.
+func TestRevokedDuringLookUpByEndpoint(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		at := netip.MustParseAddrPort("192.0.2.7:7")
+		b.see(p, at, wire.TAI64N{})
+		time.Sleep(time.Second)
+		b.store.mu.Lock()
+		b.store.delay = lookUpTime - 100*time.Millisecond
+		b.store.mu.Unlock()
+		b.daemon.hear(at)
+		time.Sleep(100 * time.Millisecond)
+		b.revoke(p)
+		time.Sleep(2 * lookUpTime)
+		if b.daemon.has(p.PublicKey) || b.daemon.calls(p.PublicKey) != 0 {
+			t.Error("a peer that is revoked is called")
+		}
+		if r := b.server.reports()[0].Refused; r["revoked"] != 1 {
+			t.Errorf("the reasons are %v", r)
 		}
 	})
 }

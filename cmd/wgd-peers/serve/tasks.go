@@ -29,9 +29,10 @@ type task struct {
 	again bool
 	// heardAt is where the peer was heard before it was known that the daemon has it.
 	heardAt netip.AddrPort
-	// The result of the look-up.
-	peer *store.Peer
-	err  error
+	// The result of the look-up, and when it began.
+	begun time.Time
+	peer  *store.Peer
+	err   error
 }
 
 // asked is why a subject is looked up. The zero value: to compare.
@@ -131,7 +132,7 @@ func (ts *tasks) next(ctx context.Context) *task {
 	defer ts.mu.Unlock()
 	for ctx.Err() == nil {
 		if t := ts.take(); t != nil {
-			t.again = false
+			t.again, t.begun = false, time.Now()
 			return t
 		}
 		ts.wake.Wait()
