@@ -1,0 +1,32 @@
+package fleet
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	"wgd/test/lab"
+	"wgd/test/load"
+)
+
+var (
+	peerCount   = flag.Int("peers", 240, "how many peers have data")
+	within      = flag.Duration("within", 5*time.Second, "how long after a switch peers may be without answers")
+	revocations = flag.Int("revocations", 60, "how many peers are revoked")
+	handshakes  = flag.Int("handshakes", 150, "how many first handshakes are measured")
+)
+
+func TestMain(m *testing.M) {
+	lab.BecomeAgent()
+	crew.Become()
+	load.Become()
+	flag.Parse()
+	build := func() error {
+		return errors.Join(
+			lab.BuildFrom("../../../cmd/wgd-peers", ".", "wgd-peers"),
+			lab.BuildFrom("../../interop", "golang.zx2c4.com/wireguard", lab.Theirs))
+	}
+	os.Exit(lab.Main(m, "fleet", "several gateways with one key", build, "nft", "wg"))
+}
