@@ -6,6 +6,7 @@ package conf
 
 import (
 	"net/netip"
+	"time"
 
 	"wgd/key"
 )
@@ -31,8 +32,8 @@ type Change struct {
 	LentLimit *uint32
 	// StampFloor is a stamp that those of our next initiations are greater than: the
 	// greatest that another gateway with the same private key has used. One that is
-	// not greater than our last stamp changes nothing. One that is more than a minute
-	// ahead of the clock is refused.
+	// not greater than our last stamp changes nothing. One that is more than
+	// MaxFloorAhead ahead of the clock is refused.
 	StampFloor *Stamp
 	// Tunables are the tunables to change.
 	Tunables TunablesChange
@@ -41,6 +42,10 @@ type Change struct {
 	// Peers are the peers to add, change or remove, in this order.
 	Peers []PeerChange
 }
+
+// MaxFloorAhead is how far a StampFloor may be ahead of the clock. More than that is an error
+// of some clock, which should not spread to others.
+const MaxFloorAhead = 24 * time.Hour
 
 // Erase zeroes the secret keys in c. Copies of c share them. Call it after c
 // was applied, unless the keys are still needed.

@@ -91,16 +91,12 @@ func (m *Machine) reserveStamps(now clock.Now) {
 	m.emit(Output{Kind: Reserve, Stamp: s.ceiling})
 }
 
-// maxFloorAhead is how far a floor may be ahead of the clock. A greater one would keep us
-// from every peer that has accepted a stamp above it, until the clock has caught up.
-const maxFloorAhead = time.Minute
-
 // checkFloor returns an error if a floor is too far ahead of the clock.
 func checkFloor(now clock.Now, floor *conf.Stamp) error {
-	if floor == nil || !wire.TAI64N(*floor).After(wire.StampAt(now.Wall.Add(maxFloorAhead))) {
+	if floor == nil || !wire.TAI64N(*floor).After(wire.StampAt(now.Wall.Add(conf.MaxFloorAhead))) {
 		return nil
 	}
-	return invalid.Errorf("stamp_floor: %v is more than %v ahead of the clock of this computer: set the clocks of all gateways, by NTP for example", floor, maxFloorAhead)
+	return invalid.Errorf("stamp_floor: %v is more than %v ahead of the clock of this computer: set the clocks of all gateways, by NTP for example", floor, conf.MaxFloorAhead)
 }
 
 // applyFloor makes our next stamps greater than floor.

@@ -131,7 +131,7 @@ var interfaceRows = []row[conf.Change, conf.Status]{
 			}
 		},
 		read: func(s *conf.Status, name string, value []byte) error { return parseInto(&s.LentLimit, name, value) }},
-	{name: "stamp_floor", value: hexStamp, meaning: "the timestamps (TAI64N) of the next initiations are greater than this: the greatest that another gateway with the same private key has used. One that is more than a minute ahead of the clock is refused",
+	{name: "stamp_floor", value: hexStamp, meaning: "the timestamps (TAI64N) of the next initiations are greater than this: the greatest that another gateway with the same private key has used. One that is more than a day ahead of the clock is refused",
 		encode: func(o *out, name string, c *conf.Change) {
 			if c.StampFloor != nil {
 				o.text(name, c.StampFloor.String())
