@@ -22,11 +22,14 @@ import (
 )
 
 const (
-	defaultLent = 300 // a session lasts 180 seconds
-	maxLent     = 86400
+	defaultLent      = 300 // a session lasts 180 seconds
+	maxLent          = 86400
+	defaultLentLimit = 100000
 )
 
 var optLent = cli.Option{Long: "lent", Value: "SECONDS", Text: "Have an interface return a peer that has had no session for so long (1 to 86400); the default is 300. It gets the peer again when that is heard again."}
+
+var optLentLimit = cli.Option{Long: "lent-limit", Value: "NUMBER", Text: "Give an interface no more peers than this: if more are heard, those that have sent nothing for longest leave, and come again when they are heard. The default is 100000, for which the daemon takes about 200 MB of memory; 0 means any number."}
 
 var optMetrics = cli.Option{Long: "metrics", Value: "ADDRESS:PORT", Text: "Serve metrics for Prometheus on this address, as http://ADDRESS:PORT" + serve.MetricsPath + ". Whoever can connect can read them."}
 
@@ -34,7 +37,7 @@ var serveForm = cli.Form{
 	Syntax:  "serve INTERFACE...",
 	Example: "wgd-peers serve wg0",
 	Summary: "give interfaces the peers of the store that talk to them",
-	Options: []cli.Option{optLent, optMetrics},
+	Options: []cli.Option{optLent, optLentLimit, optMetrics},
 	Text: []string{
 		"It stays in the foreground until SIGTERM, and makes the store if there is none. When an initiation arrives at an interface from a peer that the interface does not have, the peer is looked up in the store, and the interface gets it: " +
 			"the handshake goes on, and the client notices nothing. What the store does not have, or has revoked, is refused. A peer that is changed in the store is changed in the interface, and one that is revoked or deleted is out within a second. " +
@@ -57,12 +60,9 @@ func runServe(c *cli.Call) error {
 			}
 		}
 	}
-	lent := uint64(defaultLent)
-	if text, given := c.Value(optLent.Long); given {
-		var err error
-		if lent, err = strconv.ParseUint(text, 10, 32); err != nil || lent < 1 || lent > maxLent {
-			return fmt.Errorf("--lent %s: give 1 to %d seconds", quote.Name(text), maxLent)
-		}
+	options, err := serveOptions(c)
+	if err != nil {
+		return err
 	}
 	manager, err := process.FindNotifySocket()
 	if err != nil {
@@ -71,7 +71,7 @@ func runServe(c *cli.Call) error {
 	return withStore(c, true, func(ctx context.Context, s store.Store) error {
 		log := slog.New(slog.NewTextHandler(process.LogFile(os.Stderr), nil))
 		log.Info(fmt.Sprintf("serving %s from the store %s", strings.Join(names, ", "), location(c)))
-		server := serve.New(s, uint32(lent), log, names, serve.Socket)
+		server := serve.New(s, options, log, names, serve.Socket)
 		if err := serveMetrics(ctx, c, log, server); err != nil {
 			return err
 		}
@@ -87,6 +87,23 @@ func runServe(c *cli.Call) error {
 		log.Info("ended: the interfaces keep their peers")
 		return nil
 	})
+}
+
+// serveOptions parses the options about peers.
+func serveOptions(c *cli.Call) (serve.Options, error) {
+	lent, limit := uint64(defaultLent), uint64(defaultLentLimit)
+	var err error
+	if text, given := c.Value(optLent.Long); given {
+		if lent, err = strconv.ParseUint(text, 10, 32); err != nil || lent < 1 || lent > maxLent {
+			return serve.Options{}, fmt.Errorf("--lent %s: give 1 to %d seconds", quote.Name(text), maxLent)
+		}
+	}
+	if text, given := c.Value(optLentLimit.Long); given {
+		if limit, err = strconv.ParseUint(text, 10, 32); err != nil {
+			return serve.Options{}, fmt.Errorf("--lent-limit %s: give the number of peers, or 0 for any number", quote.Name(text))
+		}
+	}
+	return serve.Options{Lent: uint32(lent), LentLimit: uint32(limit)}, nil
 }
 
 // metricsTimeout bounds what a client can occupy.

@@ -128,6 +128,9 @@ func printReport(w io.Writer, r *serve.Report, now time.Time) {
 	if r.Failing != nil {
 		fmt.Fprintf(w, "\tstore: fails, first %s: %s\n", ago(*r.Failing), r.Failure)
 	}
+	if r.Behind > 0 {
+		fmt.Fprintf(w, "\tclock: %v behind that of another gateway: set the clocks of all gateways, by NTP for example\n", time.Duration(r.Behind*float64(time.Second)).Round(100*time.Millisecond))
+	}
 	fmt.Fprintf(w, "\tlook-ups: %s; %d failed, %d waiting\n", timesText(r.LookUps), r.Failed, r.Waiting)
 	fmt.Fprintf(w, "\tadded: %d, of which %s; %d removed\n", r.Lent, timesText(r.Answered), r.Removed)
 	if r.Unrecorded > 1 {

@@ -13,17 +13,18 @@ import (
 // encodeKey. Each name, allowed IP and configured endpoint of a peer is a claim: a key that
 // leads to the peer. peers/ and pending/ are neighbours, so that one watch has both.
 const (
-	peersKeys      = "peers/"      // KEY: a peer
-	pendingKeys    = "pending/"    // ID: an import that is not complete; its peers are not valid yet
-	importersKeys  = "importers/"  // ID: the process of that import runs; with a lease
-	seenKeys       = "seen/"       // KEY: what gateways have seen of the peer
-	namesKeys      = "names/"      // NAME: the KEY of the peer that has it
-	addressesKeys  = "addresses/"  // ADDRESS/LENGTH: the KEY of the peer that has it
-	configuredKeys = "configured/" // ADDRESS:PORT/KEY: a peer that is configured to be there; no value
-	endpointsKeys  = "endpoints/"  // ADDRESS:PORT/KEY: a peer that was seen there last; no value
-	latestKeys     = "latest/"     // ADDRESS/LENGTH, a network: the address of it that was given last
-	gatewayKey     = "gateway"     // what clients must know about the gateways
-	importedKey    = "imported"    // the ID of the latest complete import
+	peersKeys      = "peers/"        // KEY: a peer
+	pendingKeys    = "pending/"      // ID: an import that is not complete; its peers are not valid yet
+	importersKeys  = "importers/"    // ID: the process of that import runs; with a lease
+	seenKeys       = "seen/"         // KEY: what gateways have seen of the peer
+	namesKeys      = "names/"        // NAME: the KEY of the peer that has it
+	addressesKeys  = "addresses/"    // ADDRESS/LENGTH: the KEY of the peer that has it
+	configuredKeys = "configured/"   // ADDRESS:PORT/KEY: a peer that is configured to be there; no value
+	endpointsKeys  = "endpoints/"    // ADDRESS:PORT/KEY: a peer that was seen there last; no value
+	latestKeys     = "latest/"       // ADDRESS/LENGTH, a network: the address of it that was given last
+	gatewayKey     = "gateway"       // what clients must know about the gateways
+	ceilingKey     = "stamp_ceiling" // the time before which the timestamps of all gateways are
+	importedKey    = "imported"      // the ID of the latest complete import
 )
 
 // encodeKey returns a public key as keys have it: in base64 with - and _, and without =,

@@ -109,7 +109,7 @@ func (s *served) lend(b *batch, a answer) {
 		return
 	}
 	keep := h != nil && !slices.ContainsFunc(a.causes, func(c subject) bool { return c.address.IsValid() })
-	c, err := lend(a.peer, s.server.lent, keep, at)
+	c, err := lend(a.peer, s.server.options.Lent, keep, at)
 	if err != nil { // unusable has checked it
 		s.refuse(b, a, notUsable, conf.MaxRefusal)
 		return
@@ -197,7 +197,7 @@ func (s *served) apply(ctx context.Context, b *batch) {
 // set makes changes. An error about what they are is one of the daemon, also if it is found
 // before they are sent: two peers may have one name for a moment.
 func (s *served) set(ctx context.Context, changes []conf.PeerChange) error {
-	c := conf.Change{Peers: changes}
+	c := conf.Change{Peers: changes, StampFloor: s.server.clock.floor()}
 	if err := c.Validate(); err != nil {
 		return &uapi.Error{Errno: uapi.EINVAL, Sentence: err.Error()}
 	}

@@ -31,6 +31,8 @@ type fakeDaemon struct {
 	peers   map[key.Public]conf.PeerStatus
 	sets    [][]conf.PeerChange
 	refused []conf.Refusal
+	limit   uint32
+	floor   string                  // the greatest, in hexadecimal digits
 	reject  func(conf.Change) error // refuses changes; may be nil
 	slow    time.Duration           // that a change takes
 	reading time.Duration           // that reading all peers takes
@@ -159,7 +161,15 @@ func (d *fakeDaemon) Apply(ctx context.Context, c conf.Change) error {
 		}
 		d.peers[p.PublicKey] = s
 	}
-	d.sets = append(d.sets, slices.Clone(c.Peers))
+	if c.LentLimit != nil {
+		d.limit = *c.LentLimit
+	}
+	if c.StampFloor != nil {
+		d.floor = max(d.floor, c.StampFloor.String())
+	}
+	if len(c.Peers) > 0 {
+		d.sets = append(d.sets, slices.Clone(c.Peers))
+	}
 	return nil
 }
 
@@ -236,6 +246,8 @@ type faultyStore struct {
 	maxNow  int // look-ups at the same time
 	now     int
 	records int
+	ceiling time.Time
+	raises  int // of the ceiling
 }
 
 func (f *faultyStore) fail(err error) {
@@ -332,6 +344,20 @@ func (f *faultyStore) Record(ctx context.Context, list []store.Sighting) (int, e
 	return f.Store.Record(ctx, list)
 }
 
+func (f *faultyStore) RaiseCeiling(ctx context.Context, least, to time.Time) (time.Time, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return time.Time{}, f.err
+	}
+	ceiling, err := f.Store.RaiseCeiling(ctx, least, to)
+	if !ceiling.Equal(f.ceiling) {
+		f.ceiling = ceiling
+		f.raises++
+	}
+	return ceiling, err
+}
+
 func (f *faultyStore) Revision(ctx context.Context) (store.Revision, error) {
 	f.mu.Lock()
 	err := f.err
@@ -372,7 +398,7 @@ func within(t *testing.T, test func(t *testing.T, b *bench)) {
 // serve starts a server.
 func (b *bench) serve() {
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	b.server = New(b.store, 300, log, []string{"wg0"}, func(string) Daemon { return b.daemon })
+	b.server = New(b.store, Options{Lent: 300, LentLimit: 1000}, log, []string{"wg0"}, func(string) Daemon { return b.daemon })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -40,6 +40,7 @@ var (
 	metricLookUps    = metric("look_up_seconds", "Time of look-ups in the store that did not fail.")
 	metricFailed     = metric("look_ups_failed_total", "Look-ups in the store that failed.")
 	metricStoreUp    = metric("store_up", "Whether the last use of the store did not fail.")
+	metricBehind     = metric("clock_behind_seconds", "How far the clock of this computer is behind that of another gateway.")
 	metricUnrecorded = metric("unrecorded", "Peers of which it is not written to the store yet where they were seen.")
 )
 
@@ -60,6 +61,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	defer s.mu.Unlock()
 	value(metricFailed, prometheus.CounterValue, float64(s.failed))
 	value(metricStoreUp, prometheus.GaugeValue, truth(s.failing.IsZero()))
+	value(metricBehind, prometheus.GaugeValue, s.behind.Seconds())
 	to <- s.lookups.metric(metricLookUps)
 }
 

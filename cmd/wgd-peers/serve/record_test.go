@@ -128,7 +128,7 @@ func (p *partialStore) Record(_ context.Context, list []store.Sighting) (written
 func TestRecordPartly(t *testing.T) {
 	const peers, limit = 10, 4
 	p := &partialStore{limit: limit, bytes: map[key.Public]uint64{}}
-	s := New(p, 300, slog.New(slog.DiscardHandler), nil, nil)
+	s := New(p, Options{Lent: 300}, slog.New(slog.DiscardHandler), nil, nil)
 	for n := range peers {
 		s.records.add(store.Sighting{PublicKey: key.Public{1, byte(n)}, RxBytes: 7})
 	}
@@ -147,7 +147,7 @@ func TestRecordPartly(t *testing.T) {
 
 // What there is no room for is counted, and the report says how often.
 func TestNoRoomForRecords(t *testing.T) {
-	server := New(nil, 300, nil, []string{"wg0"}, func(string) Daemon { return newFakeDaemon() })
+	server := New(nil, Options{Lent: 300}, nil, []string{"wg0"}, func(string) Daemon { return newFakeDaemon() })
 	for n := range maxUnrecorded + 3 {
 		server.records.add(store.Sighting{PublicKey: key.Public{byte(n), byte(n >> 8), byte(n >> 16), 1}})
 	}

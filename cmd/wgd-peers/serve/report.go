@@ -38,9 +38,12 @@ type Report struct {
 	LookUps  Times  `json:"look_ups"`
 	Failed   uint64 `json:"look_ups_failed"`
 	// Failing is since when the store fails, and why; nil: it works.
-	Failing *int64    `json:"store_failing"`
-	Failure string    `json:"store_failure"`
-	Recent  []Refused `json:"recent_refusals"` // oldest first
+	Failing *int64 `json:"store_failing"`
+	Failure string `json:"store_failure"`
+	// Behind is how far the clock of this computer is behind that of another gateway, in
+	// seconds; 0 means less than one.
+	Behind float64   `json:"clock_behind"`
+	Recent []Refused `json:"recent_refusals"` // oldest first
 }
 
 // Times are durations in seconds: none of half of them reached Median, and so on. The bounds
@@ -89,6 +92,9 @@ func (s *Server) reports() (list []Report) {
 		r.PID, r.Started, r.Unrecorded, r.Lost = os.Getpid(), s.started.Unix(), unrecorded, lost
 		s.mu.Lock()
 		r.LookUps, r.Failed, r.Failing, r.Failure = s.lookups.report(), s.failed, unixTime(s.failing), s.failure
+		if s.behind > toleratedLag {
+			r.Behind = s.behind.Seconds()
+		}
 		s.mu.Unlock()
 		list = append(list, r)
 	}

@@ -53,7 +53,7 @@ func TestReport(t *testing.T) {
 func TestSocket(t *testing.T) {
 	dir = filepath.Join(t.TempDir(), "run")
 	defer func() { dir = "/run/wgd-peers" }()
-	server := New(nil, 300, nil, []string{"wg0", "wg1"}, func(string) Daemon { return newFakeDaemon() })
+	server := New(nil, Options{Lent: 300}, nil, []string{"wg0", "wg1"}, func(string) Daemon { return newFakeDaemon() })
 	end, err := server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestSocket(t *testing.T) {
 	if peers, err := Peers(t.Context(), "wg1"); err != nil || len(peers) != 0 {
 		t.Errorf("the peers are %v, %v", peers, err)
 	}
-	if _, err := New(nil, 300, nil, []string{"wg2", "wg1"}, Socket).Listen(); err == nil || !strings.Contains(err.Error(), "another wgd-peers serves this interface") {
+	if _, err := New(nil, Options{Lent: 300}, nil, []string{"wg2", "wg1"}, Socket).Listen(); err == nil || !strings.Contains(err.Error(), "another wgd-peers serves this interface") {
 		t.Errorf("a second program: %v", err)
 	}
 	end()

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"wgd/conf"
+	"wgd/internal/uapi"
 	"wgd/key"
 )
 
@@ -137,7 +139,14 @@ func (s *served) requestRead() {
 // readAll reads all peers now, and again when something was missed.
 func (s *served) readAll(ctx context.Context, end context.CancelCauseFunc) {
 	for first := true; ; first = false {
-		if err := s.read(ctx, first); err != nil {
+		var err error
+		if first {
+			err = s.limit(ctx)
+		}
+		if err == nil {
+			err = s.read(ctx, first)
+		}
+		if err != nil {
 			end(err)
 			return
 		}
@@ -157,6 +166,17 @@ func (s *served) readAll(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		}
 	}
+}
+
+// limit tells the daemon how many peers it may be lent.
+func (s *served) limit(ctx context.Context) error {
+	err := s.daemon.Apply(ctx, conf.Change{LentLimit: &s.server.options.LentLimit})
+	var refused *uapi.Error
+	if errors.As(err, &refused) { // an older daemon
+		s.server.complaints.add("limit", fmt.Sprintf("%s: the daemon does not limit how many peers it has: %v", s.name, err))
+		return nil
+	}
+	return err
 }
 
 // changed looks up again those of some peers that the interface has or asks for. all means

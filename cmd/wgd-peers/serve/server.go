@@ -14,7 +14,8 @@ import (
 // A Server serves interfaces from one store.
 type Server struct {
 	store      store.Store
-	lent       uint32 // seconds after which an interface returns a peer that it does not use
+	options    Options
+	clock      stampClock
 	log        *slog.Logger
 	complaints complaints
 	interfaces []*served
@@ -27,13 +28,19 @@ type Server struct {
 	last    time.Time // when it failed last
 	told    time.Time // when it was logged last that it works again
 	failure string
-	failed  uint64 // look-ups
+	failed  uint64        // look-ups
+	behind  time.Duration // the clock of this computer, behind that of another gateway
 }
 
-// New returns a Server of the interfaces with these names and daemons. An interface returns a
-// peer that has had no session for the seconds of lent.
-func New(s store.Store, lent uint32, log *slog.Logger, names []string, daemon func(name string) Daemon) *Server {
-	server := &Server{store: s, lent: lent, log: log, started: time.Now(), complaints: complaints{log: log}}
+// Options say how a Server serves.
+type Options struct {
+	Lent      uint32 // seconds without a session after which an interface returns a peer
+	LentLimit uint32 // how many peers an interface has at most; 0: any number
+}
+
+// New returns a Server of the interfaces with these names and daemons.
+func New(s store.Store, o Options, log *slog.Logger, names []string, daemon func(name string) Daemon) *Server {
+	server := &Server{store: s, options: o, clock: stampClock{now: time.Now}, log: log, started: time.Now(), complaints: complaints{log: log}}
 	server.records.pending = map[key.Public]*store.Sighting{}
 	for _, name := range names {
 		server.interfaces = append(server.interfaces, newServed(server, name, daemon(name)))
@@ -48,6 +55,7 @@ func (s *Server) Run(ctx context.Context) {
 		group.Go(func() { i.serve(ctx) })
 	}
 	group.Go(func() { s.watch(ctx) })
+	group.Go(func() { s.keepCeiling(ctx) })
 	group.Go(func() { s.probe(ctx) })
 	recorded := make(chan struct{})
 	recording, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -119,7 +119,7 @@ func serveSize(t *testing.T, path string) {
 	}
 	defer file.Close()
 	d := &sizeDaemon{wants: make(chan conf.Want), events: make(chan conf.Event)}
-	server := New(file, 300, slog.New(slog.DiscardHandler), []string{"wg0"}, func(string) Daemon { return d })
+	server := New(file, Options{Lent: 300}, slog.New(slog.DiscardHandler), []string{"wg0"}, func(string) Daemon { return d })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); server.Run(ctx) }()

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	driver "modernc.org/sqlite"
@@ -105,7 +106,14 @@ func connect(path, more string) *sql.DB {
 // initialize makes the schema in a new file, and refuses a file that has another one.
 func (f *File) initialize(ctx context.Context, create bool) error {
 	fresh, err := f.version(ctx, f.write)
-	if err != nil || !fresh {
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		if create {
+			_, later, _ := strings.Cut(schema, "\n-- Added later:")
+			_, err = f.write.ExecContext(ctx, "--"+later)
+		}
 		return err
 	}
 	if !create {

@@ -142,3 +142,12 @@ END;
 CREATE TRIGGER allowed_ips_deleted AFTER DELETE ON allowed_ips BEGIN
 	INSERT INTO changes (public_key) SELECT public_key FROM peers WHERE id = old.peer;
 END;
+
+-- Added later: whoever opens a store to write makes what follows, if it is not there.
+
+-- A time before which the timestamps in the initiations of all gateways are: one row. The
+-- gateways raise it ahead of time, twice in a minute.
+CREATE TABLE IF NOT EXISTS stamp_ceiling (
+	id INTEGER PRIMARY KEY CHECK (id = 1),
+	at INTEGER NOT NULL -- seconds since 1970
+) STRICT;

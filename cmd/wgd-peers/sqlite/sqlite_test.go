@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"wgd/cmd/wgd-peers/store"
 	"wgd/cmd/wgd-peers/store/storetest"
@@ -163,6 +164,26 @@ func TestSettings(t *testing.T) {
 			if err := c.QueryRowContext(context.Background(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
 				t.Errorf("%s is %s, %v, want %s", pragma, got, err, want)
 			}
+		}
+	}
+}
+
+// A store that was made before the ceiling was thought of gets its table when it is opened.
+func TestLaterTables(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "peers.db")
+	for range 2 {
+		s, err := Open(t.Context(), path, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RaiseCeiling(t.Context(), time.Unix(1, 0), time.Unix(2, 0)); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.(*File).write.ExecContext(t.Context(), "DROP TABLE stamp_ceiling"); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

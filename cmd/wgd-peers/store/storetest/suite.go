@@ -23,7 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Refusals", testRefusals}, {"Update", testUpdate}, {"Delete", testDelete},
 		{"FreeAddresses", testFreeAddresses}, {"FreeAddressAfterMany", testFreeAddressAfterMany}, {"GatewayWithTwoAddresses", testGatewayWithTwoAddresses}, {"AddTogether", testAddTogether}, {"Record", testRecord}, {"RecordTogether", testRecordTogether},
 		{"All", testAll}, {"Gateway", testGateway}, {"Import", testImport}, {"ImportReplaces", testImportReplaces}, {"BrokenImport", testBrokenImport},
-		{"Watch", testWatch}, {"WatchIsLost", testWatchIsLost},
+		{"Ceiling", testCeiling}, {"Watch", testWatch}, {"WatchIsLost", testWatchIsLost},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
 	}
