@@ -72,6 +72,9 @@ func decodeElementwise(s *statement, name string) (step, error) {
 	if f, ok := funnels[name]; ok {
 		return s.funnel(f), nil
 	}
+	if name == "VPBLENDVB" {
+		return s.blendBytes(), nil
+	}
 	if name == "VPTERNLOGD" || name == "VPTERNLOGQ" {
 		return s.ternaryLogic(map[byte]int{'D': 4, 'Q': 8}[name[len(name)-1]]), nil
 	}
@@ -179,6 +182,26 @@ func (s *statement) ternaryLogic(size int) step {
 		}
 		secret := secretZ || secretY || c.vectorSecret[to.n]
 		c.write(&to, m, x, secret && table != 0xff && table != 0)
+	}
+}
+
+// blendBytes takes each byte from the manual's second source if the highest bit of
+// the byte of the mask is set, otherwise from the first.
+func (s *statement) blendBytes() step {
+	if !s.is("vVvv") {
+		return nil
+	}
+	by, second, first, to := s.operands[0], s.operands[1], s.operands[2], s.operands[3]
+	return func(c *cpu) {
+		b, secretB := c.read(&second, to.width, false, unmasked)
+		a, secretA := c.read(&first, to.width, false, unmasked)
+		control := c.vectors[by.n]
+		for i := range to.width {
+			if control.element(1, i)&0x80 != 0 {
+				a.setElement(1, i, b.element(1, i))
+			}
+		}
+		c.write(&to, unmasked, a, secretA || secretB || c.vectorSecret[by.n])
 	}
 }
 

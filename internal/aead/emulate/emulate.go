@@ -1,5 +1,5 @@
-// Package emulate executes the assembly of package aead on a simulated
-// processor. It is used by tests only.
+// Package emulate executes the assembly of packages aead and x25519 on a
+// simulated processor. It is used by tests only.
 //
 // It parses the file that is shipped, in the syntax of Go's assembler. So what
 // it proves holds for that file, provided that the assembler and the
@@ -42,6 +42,9 @@ type Result struct {
 	// memory that they accessed, in order. A program that runs in constant time
 	// has the same trace for every secret.
 	Trace uint64
+	// Secret tells for each vector register whether it may hold a secret, or
+	// what it held before the run.
+	Secret [32]bool
 }
 
 // maxSteps is the number of instructions after which a run fails.
@@ -57,7 +60,7 @@ func (p *Program) Run(args []byte, regions []Region, garbage uint64) (Result, er
 	}
 	c := newCPU(p, args, regions, garbage)
 	err := c.run()
-	return Result{c.steps, c.trace}, err
+	return Result{c.steps, c.trace, c.vectorSecret}, err
 }
 
 // A cpu is the state of one run.

@@ -169,6 +169,13 @@ var definitions = map[string]definition{
 		}
 		return out
 	}},
+	// The mask is the register that is also the destination.
+	"VPBLENDVB": {1, "mask, second, first, dst", func(_ int, dst, first, second []*big.Int) (out []*big.Int) {
+		for i := range dst {
+			out = append(out, [][]*big.Int{first, second}[dst[i].Bit(7)][i])
+		}
+		return out
+	}},
 	"VPSHUFD": {4, immediateOne, func(imm int, dst, _, second []*big.Int) (out []*big.Int) {
 		for i := range dst {
 			out = append(out, second[i/4*4+imm>>(2*(i%4))&3])
@@ -180,7 +187,7 @@ var definitions = map[string]definition{
 // Instructions that do not exist for all register widths.
 var onlyY = []string{"VPERM2I128", "VPBLENDD"}
 var notX = []string{"VSHUFI32X4", "VSHUFI64X2", "VPERM2I128", "VPBLENDD"}
-var legacy = []string{"VPAND", "VPANDN", "VPOR", "VPXOR", "VPCMPEQD", "VPBLENDD", "VPERM2I128"} // no masks, no Z
+var legacy = []string{"VPAND", "VPANDN", "VPOR", "VPXOR", "VPCMPEQD", "VPBLENDD", "VPBLENDVB", "VPERM2I128"} // no masks, no Z
 
 var rng = rand.New(rand.NewPCG(8439, 52))
 
@@ -261,7 +268,7 @@ func instructionText(name string, d definition, width int, source, masking strin
 	if masking == "zero" {
 		name += ".Z"
 	}
-	operands := strings.NewReplacer("imm", fmt.Sprint(imm), "second", second, "first", r+"2", "dst", dst).Replace(d.form)
+	operands := strings.NewReplacer("imm", fmt.Sprint(imm), "second", second, "first", r+"2", "dst", dst, "mask", r+"3").Replace(d.form)
 	return name + " " + operands
 }
 

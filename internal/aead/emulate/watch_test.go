@@ -1,6 +1,7 @@
 package emulate
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -111,5 +112,26 @@ func TestTrace(t *testing.T) {
 	}
 	if trace(1, 2) == trace(2, 2) || trace(1, 2) == trace(8, 2) {
 		t.Error("the trace does not depend on the address or on the path")
+	}
+}
+
+// TestSecretRegisters checks that a result names the vector registers that hold
+// something secret, or something from before the run.
+func TestSecretRegisters(t *testing.T) {
+	f, err := Parse("TEXT ·f(SB), NOSPLIT, $0-8\nMOVQ data+0(FP), AX\nVMOVDQU (AX), Y1\nVMOVDQU 32(AX), Y2\n" +
+		"VPADDQ Y1, Y2, Y3\nVMOVDQU (AX), Y4\nVPXOR Y4, Y4, Y4\nVZEROUPPER\nRET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, secret := make([]byte, 64), make([]bool, 64)
+	secret[31] = true
+	args := make([]byte, 8)
+	putNumber(args, uintptrOf(data))
+	result, err := f.Program("f").Run(args, []Region{{Name: "data", Base: uintptrOf(data), Data: data, Secret: secret}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := result.Secret[:6], []bool{true, true, false, true, false, true}; !slices.Equal(got, want) {
+		t.Errorf("registers 0 to 5 hold secrets: %v, want %v", got, want)
 	}
 }
