@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 go="${GO:-go}"
-rooms='./internal/aead ./internal/packet'
+rooms='./internal/aead ./internal/packet ./internal/x25519'
 export CGO_ENABLED=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

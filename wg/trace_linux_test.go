@@ -98,13 +98,13 @@ func aKey() key.Private { return key.NewPrivate(&secret) }
 func handshake() (initiator, responder *noise.Handshake, static *noise.Static, response *wire.Response) {
 	private := aKey()
 	static, remote := noise.NewStatic(private), noise.NewRemote(private.Public())
-	msg, initiator, err := noise.CreateInitiation(static, remote, &secret, 1, wire.StampAt(time.Now()))
+	msg, initiator, err := noise.CreateInitiation(nil, static, remote, &secret, 1, wire.StampAt(time.Now()))
 	if err == nil {
-		_, state, _ := noise.ConsumeInitiationStatic(static, msg)
-		_, responder, err = state.Finish(static, remote)
+		_, state, _ := noise.ConsumeInitiationStatic(nil, static, msg)
+		_, responder, err = state.Finish(nil, static, remote)
 	}
 	if err == nil {
-		response, err = responder.CreateResponse(new(noise.Keys), &secret, key.NewPreshared(&secret), 2)
+		response, err = responder.CreateResponse(nil, new(noise.Keys), &secret, key.NewPreshared(&secret), 2)
 	}
 	if err != nil {
 		panic(err)
@@ -184,27 +184,27 @@ var secretFuncs = map[string]func(){
 	"noise.NewStatic": func() { noise.NewStatic(halfMappedKey[key.Private]()) },
 	"noise.CreateInitiation": func() {
 		static := noise.NewStatic(aKey())
-		noise.CreateInitiation(static, noise.NewRemote(static.Public()), halfMappedArray(), 1, wire.TAI64N{})
+		noise.CreateInitiation(nil, static, noise.NewRemote(static.Public()), halfMappedArray(), 1, wire.TAI64N{})
 	},
-	"noise.ConsumeInitiationStatic": func() { noise.ConsumeInitiationStatic(noise.NewStatic(aKey()), nil) },
+	"noise.ConsumeInitiationStatic": func() { noise.ConsumeInitiationStatic(nil, noise.NewStatic(aKey()), nil) },
 	"noise.(*InitiationState).Finish": func() {
 		private := aKey()
 		static := noise.NewStatic(private)
-		msg, _, _ := noise.CreateInitiation(static, noise.NewRemote(private.Public()), &secret, 1, wire.TAI64N{})
-		_, state, _ := noise.ConsumeInitiationStatic(static, msg)
-		state.Finish(static, nil)
+		msg, _, _ := noise.CreateInitiation(nil, static, noise.NewRemote(private.Public()), &secret, 1, wire.TAI64N{})
+		_, state, _ := noise.ConsumeInitiationStatic(nil, static, msg)
+		state.Finish(nil, static, nil)
 	},
 	"noise.(*Handshake).CreateResponse": func() {
 		_, responder, _, _ := handshake()
-		responder.CreateResponse(splitKeys(), &secret, key.NewPreshared(&secret), 2)
+		responder.CreateResponse(nil, splitKeys(), &secret, key.NewPreshared(&secret), 2)
 	},
 	"noise.(*transcript).mixPreshared": func() {
 		_, responder, _, _ := handshake()
-		responder.CreateResponse(new(noise.Keys), &secret, halfMappedKey[key.Preshared](), 2)
+		responder.CreateResponse(nil, new(noise.Keys), &secret, halfMappedKey[key.Preshared](), 2)
 	},
 	"noise.(*Handshake).ConsumeResponse": func() {
 		initiator, _, static, response := handshake()
-		initiator.ConsumeResponse(splitKeys(), static, key.NewPreshared(&secret), response)
+		initiator.ConsumeResponse(nil, splitKeys(), static, key.NewPreshared(&secret), response)
 	},
 
 	"aead.(*Key).Set": func() { new(aead.Key).Set(halfMappedArray()) },

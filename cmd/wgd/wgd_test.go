@@ -13,6 +13,7 @@ import (
 	"wgd/internal/aead"
 	"wgd/internal/cli"
 	"wgd/internal/sys/tun/tuntest"
+	"wgd/internal/x25519"
 	"wgd/wg"
 )
 
@@ -40,10 +41,10 @@ func TestTableIsComplete(t *testing.T) {
 	}
 }
 
-// --version shows which code encrypts packets. A build that does not encrypt (for
+// --version shows which code encrypts packets and which does Diffie-Hellman. A build that does not encrypt (for
 // benchmarks) says so there, and prints a warning whenever it runs.
 func TestVersionNamesTheCipher(t *testing.T) {
-	if _, out, _ := run("--version"); !strings.Contains(out, "\nAEAD: "+aead.Kernel()+"\n") || strings.Contains(out, "NO ENCRYPTION") != withoutEncryption {
+	if _, out, _ := run("--version"); !strings.Contains(out, "\nAEAD: "+aead.Kernel()+"\nX25519: "+x25519.Kernel()+"\n") || strings.Contains(out, "NO ENCRYPTION") != withoutEncryption {
 		t.Errorf("--version: %q", out)
 	}
 	program := filepath.Join(t.TempDir(), "wgd")

@@ -46,7 +46,7 @@ var rooms = map[string]room{
 	"netstack": {imports: []string{"internal/packet", "internal/resolve/inturn", "internal/resolve/dns"}, third: []string{gvisor}},
 
 	"cmd/wgd": {imports: []string{
-		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/cli", "internal/cli/show",
+		"conf", "key", "netstack", "wg", "internal/quote", "internal/aead", "internal/x25519", "internal/cli", "internal/cli/show",
 		"internal/control", "internal/explain", "internal/history", "internal/metrics", "internal/nameserver", "internal/netsetup", "internal/pcapng", "internal/proxy", "internal/proxyconf", "internal/resolve", "internal/resolve/inturn", "internal/state", "internal/sys/answer", "internal/sys/errno", "internal/sys/file", "internal/sys/flock", "internal/sys/link", "internal/sys/mark", "internal/sys/process", "internal/sys/term", "internal/sys/tun", "internal/sys/unixsocket",
 		"internal/top", "internal/tunnelfile", "internal/uapi", "internal/web", "internal/wgconf", "internal/wgimport"}},
 	"cmd/wgconfig": {imports: []string{
@@ -76,7 +76,8 @@ var rooms = map[string]room{
 	"internal/invalid": {pure: true},
 	"internal/quote":   {pure: true, imports: []string{"key"}},
 	"internal/wire":    {pure: true},
-	"internal/noise":   {pure: true, imports: []string{"internal/erase", "internal/wire", "key"}, third: []string{crypto}},
+	"internal/noise":   {pure: true, imports: []string{"internal/erase", "internal/wire", "internal/x25519", "key"}, third: []string{crypto}},
+	"internal/x25519":  {imports: []string{"internal/erase"}, third: []string{cpu}},
 	"internal/cookie": {pure: true, imports: []string{
 		"internal/wire", "internal/clock", "key"}, third: []string{crypto}},
 	"internal/replay":       {pure: true},
@@ -90,7 +91,7 @@ var rooms = map[string]room{
 	"internal/core": {pure: true, imports: []string{
 		"internal/invalid", "key", "conf", "internal/clock", "internal/wire", "internal/noise", "internal/cookie",
 		"internal/session", "internal/peer", "internal/index", "internal/allowedips", "internal/observe",
-		"internal/batch", "internal/packet", "internal/pathmtu", "internal/unknown"}},
+		"internal/batch", "internal/packet", "internal/pathmtu", "internal/unknown", "internal/x25519"}},
 	"internal/unknown":   {imports: []string{"conf", "key", "internal/clock", "internal/wire"}},
 	"internal/sys/probe": {imports: []string{"internal/sys/errno"}, third: []string{unix}},
 	"internal/explain":   {pure: true, imports: []string{"conf"}},
@@ -115,7 +116,7 @@ var rooms = map[string]room{
 		"conf", "key", "internal/aead", "internal/batch", "internal/capture", "internal/clock", "internal/cookie",
 		"internal/core", "internal/dataplane", "internal/driver", "internal/index", "internal/lanes", "internal/packet",
 		"internal/observe", "internal/peer", "internal/resolve/dns", "internal/resolve/follow", "internal/session", "internal/sys/errno", "internal/sys/link", "internal/sys/pages",
-		"internal/sys/tun", "internal/sys/udp", "internal/sys/yield", "internal/unknown", "internal/wire"}},
+		"internal/sys/tun", "internal/sys/udp", "internal/sys/yield", "internal/unknown", "internal/wire", "internal/x25519"}},
 	"internal/sim": {forTests: true, imports: []string{
 		"conf", "key", "internal/batch", "internal/clock", "internal/cookie", "internal/core",
 		"internal/dataplane", "internal/driver", "internal/index", "internal/packet", "internal/peer",

@@ -27,6 +27,7 @@ var forTests = map[string]string{
 	"internal/cookie.NewChecker":                  "tests answer like a daemon under load",
 	"internal/cookie.NewMaker":                    "tests write handshakes without a machine",
 	"internal/driver.Inbox.WaitingCookies":        "tests of engine look at its queues under a flood",
+	"internal/core.Job.Run":                       "sim and tests run jobs one by one",
 	"internal/driver.Jobs.OwnWaiting":             "tests of engine check whether a storm is still going on",
 	"internal/wire.DataCounter":                   "tests look at the counters of messages; session has its own reader",
 }

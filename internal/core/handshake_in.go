@@ -12,6 +12,7 @@ import (
 	"wgd/internal/observe"
 	"wgd/internal/unknown"
 	"wgd/internal/wire"
+	"wgd/internal/x25519"
 	"wgd/key"
 )
 
@@ -88,14 +89,27 @@ type identification struct {
 	identity *identity
 	from     wire.Endpoint
 	msg      wire.Initiation
+	exchange noise.Exchange
 
 	public key.Public
 	state  *noise.InitiationState
 	err    error
 }
 
-func (w *identification) run() {
-	w.public, w.state, w.err = noise.ConsumeInitiationStatic(w.identity.static, &w.msg)
+func (w *identification) products() int { return 1 }
+
+func (w *identification) step() []*x25519.Product {
+	w.public, w.state, w.err = noise.ConsumeInitiationStatic(&w.exchange, w.identity.static, &w.msg)
+	return needed(&w.exchange, w.err)
+}
+
+// needed returns the products that a step of a handshake has asked for, or none if it
+// is done.
+func needed(x *noise.Exchange, err error) []*x25519.Product {
+	if err == noise.ErrUnfinished {
+		return x.Products()
+	}
+	return nil
 }
 
 // finish starts the second job if there is a peer with the key. Nothing is
@@ -173,6 +187,8 @@ type answer struct {
 	preshared        key.Preshared
 	presharedChanges uint32
 	ephemeral        [32]byte
+	exchange         noise.Exchange
+	hs               *noise.Handshake // nil until the initiation is authentic
 
 	stamp wire.TAI64N
 	msg   *wire.Response
@@ -182,20 +198,31 @@ type answer struct {
 
 var errReplayed = errors.New("initiation: its stamp is not new")
 
-func (w *answer) run() {
-	defer w.erase()
-	var hs *noise.Handshake
-	w.stamp, hs, w.err = w.state.Finish(w.identity.static, w.remote)
-	if w.err != nil {
-		return
+func (w *answer) products() int { return 3 }
+
+func (w *answer) step() []*x25519.Product {
+	w.err = w.authenticate()
+	if w.err == nil {
+		// finish reserves the index when it sends the response: no state before that.
+		w.msg, w.err = w.hs.CreateResponse(&w.exchange, &w.keys, &w.ephemeral, w.preshared, 0)
 	}
-	defer hs.Erase()
-	if !w.stamp.After(w.floor) {
-		w.err = errReplayed // saves the rest of the work
-		return
+	if products := needed(&w.exchange, w.err); products != nil {
+		return products
 	}
-	// finish reserves the index when it sends the response: no state before that.
-	w.msg, w.err = hs.CreateResponse(&w.keys, &w.ephemeral, w.preshared, 0)
+	w.erase()
+	return nil
+}
+
+// authenticate makes hs of the initiation, unless it has done so.
+func (w *answer) authenticate() (err error) {
+	if w.hs != nil {
+		return nil
+	}
+	w.stamp, w.hs, err = w.state.Finish(&w.exchange, w.identity.static, w.remote)
+	if err == nil && !w.stamp.After(w.floor) {
+		return errReplayed // saves the rest of the work
+	}
+	return err
 }
 
 func (w *answer) finish(m *Machine, now clock.Now) {
@@ -255,4 +282,7 @@ func (w *answer) erase() {
 	clear(w.ephemeral[:])
 	w.preshared.Erase()
 	w.state.Erase()
+	if w.hs != nil {
+		w.hs.Erase()
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"wgd/internal/noise"
 	"wgd/internal/peer"
 	"wgd/internal/wire"
+	"wgd/internal/x25519"
 	"wgd/key"
 )
 
@@ -112,15 +113,22 @@ type creation struct {
 	own       *initiation
 	ephemeral [32]byte
 	stamp     wire.TAI64N
+	exchange  noise.Exchange
 
 	msg *wire.Initiation
 	hs  *noise.Handshake
 	err error
 }
 
-func (w *creation) run() {
-	w.msg, w.hs, w.err = noise.CreateInitiation(w.identity.static, w.remote, &w.ephemeral, w.own.index, w.stamp)
+func (w *creation) products() int { return 2 }
+
+func (w *creation) step() []*x25519.Product {
+	w.msg, w.hs, w.err = noise.CreateInitiation(&w.exchange, w.identity.static, w.remote, &w.ephemeral, w.own.index, w.stamp)
+	if products := needed(&w.exchange, w.err); products != nil {
+		return products
+	}
 	clear(w.ephemeral[:])
+	return nil
 }
 
 func (w *creation) finish(m *Machine, now clock.Now) {
@@ -207,14 +215,21 @@ type completion struct {
 	presharedChanges uint32
 	from             wire.Endpoint
 	msg              wire.Response
+	exchange         noise.Exchange
 
 	keys noise.Keys
 	err  error
 }
 
-func (w *completion) run() {
-	w.err = w.hs.ConsumeResponse(&w.keys, w.identity.static, w.preshared, &w.msg)
+func (w *completion) products() int { return 2 }
+
+func (w *completion) step() []*x25519.Product {
+	w.err = w.hs.ConsumeResponse(&w.exchange, &w.keys, w.identity.static, w.preshared, &w.msg)
+	if products := needed(&w.exchange, w.err); products != nil {
+		return products
+	}
 	w.preshared.Erase()
+	return nil
 }
 
 func (w *completion) finish(m *Machine, now clock.Now) {

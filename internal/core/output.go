@@ -1,12 +1,14 @@
 package core
 
 import (
+	"slices"
 	"time"
 
 	"wgd/internal/clock"
 	"wgd/internal/peer"
 	"wgd/internal/unknown"
 	"wgd/internal/wire"
+	"wgd/internal/x25519"
 	"wgd/key"
 )
 
@@ -52,20 +54,43 @@ type Output struct {
 	Renewed           bool          // there was a session that still worked
 }
 
-// A Job is Diffie-Hellman work. It has copies of everything it needs, so that Run
-// may be called once, on any goroutine, at the same time as anything else.
+// A Job is Diffie-Hellman work. It has copies of everything it needs, so that it
+// may be run once, on any goroutine, at the same time as anything else.
 type Job struct{ work work }
 
 type work interface {
-	run()
+	// products returns how many products the work needs at first, at most one
+	// more or less.
+	products() int
+	// step does all work up to the next products that it needs, and returns them.
+	// It returns none when the work is done.
+	step() []*x25519.Product
 	// finish applies the result, after checking it against the current state.
 	finish(m *Machine, now clock.Now)
 	// discard returns what the job borrowed, and erases its secrets.
 	discard(m *Machine)
 }
 
-// Run does the work. It takes some tens of microseconds.
-func (j *Job) Run() { j.work.run() }
+// Run does the work of one job.
+func (j *Job) Run() { RunTogether([]*Job{j}) }
+
+// Products returns how many products of Diffie-Hellman the job needs, about.
+func (j *Job) Products() int { return j.work.products() }
+
+// RunTogether does the work of several jobs. It computes the products that they need
+// at the same time together.
+func RunTogether(jobs []*Job) {
+	var list []*x25519.Product
+	for waiting := slices.Clone(jobs); len(waiting) > 0; {
+		list = list[:0]
+		waiting = slices.DeleteFunc(waiting, func(j *Job) bool {
+			products := j.work.step()
+			list = append(list, products...)
+			return len(products) == 0
+		})
+		x25519.Multiply(list)
+	}
+}
 
 // Finish takes back a job that has been run.
 func (m *Machine) Finish(now clock.Now, j *Job) { j.work.finish(m, now) }

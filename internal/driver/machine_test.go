@@ -93,7 +93,7 @@ func (x *node) only(kind core.Kind) *core.Output {
 // initiation returns an initiation from the owner of a private key.
 func initiation(t *testing.T, from key.Private, to key.Public) []byte {
 	t.Helper()
-	msg, _, err := noise.CreateInitiation(noise.NewStatic(from), noise.NewRemote(to), &[32]byte{7}, 1234, wire.StampAt(start.Wall))
+	msg, _, err := noise.CreateInitiation(nil, noise.NewStatic(from), noise.NewRemote(to), &[32]byte{7}, 1234, wire.StampAt(start.Wall))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func (c *fakePeers) initiate(tb testing.TB, to key.Public) (list []batch.Batch) 
 		m := &c.members[i]
 		var ephemeral [32]byte
 		rand.Read(ephemeral[:])
-		msg, _, err := noise.CreateInitiation(m.static, noise.NewRemote(to), &ephemeral, uint32(i), wire.StampAt(time.Now()))
+		msg, _, err := noise.CreateInitiation(nil, m.static, noise.NewRemote(to), &ephemeral, uint32(i), wire.StampAt(time.Now()))
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -182,17 +182,17 @@ func (c *fakePeers) initiate(tb testing.TB, to key.Public) (list []batch.Batch) 
 func (c *fakePeers) respond(tb testing.TB, to key.Public) (list []batch.Batch) {
 	for at, msg := range c.initiations {
 		m := c.byAddress[at]
-		_, st, err := noise.ConsumeInitiationStatic(m.static, &msg)
+		_, st, err := noise.ConsumeInitiationStatic(nil, m.static, &msg)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		_, hs, err := st.Finish(m.static, noise.NewRemote(to))
+		_, hs, err := st.Finish(nil, m.static, noise.NewRemote(to))
 		if err != nil {
 			tb.Fatal(err)
 		}
 		var ephemeral [32]byte
 		rand.Read(ephemeral[:])
-		response, err := hs.CreateResponse(new(noise.Keys), &ephemeral, key.Preshared{}, binary.BigEndian.Uint32(ephemeral[:]))
+		response, err := hs.CreateResponse(nil, new(noise.Keys), &ephemeral, key.Preshared{}, binary.BigEndian.Uint32(ephemeral[:]))
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -28,7 +28,7 @@ func initiation(t testing.TB, from key.Private, to key.Public) []byte {
 	var index [4]byte
 	rand.Read(ephemeral[:])
 	rand.Read(index[:])
-	msg, _, err := noise.CreateInitiation(noise.NewStatic(from), noise.NewRemote(to), &ephemeral,
+	msg, _, err := noise.CreateInitiation(nil, noise.NewStatic(from), noise.NewRemote(to), &ephemeral,
 		binary.LittleEndian.Uint32(index[:]), wire.StampAt(time.Now()))
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,8 @@ type testWorkers struct {
 func newTestWorkers(t *testing.T) *testWorkers {
 	s := &testWorkers{t: t, gate: make(chan struct{})}
 	s.workers = startWorkers(&s.running, func(*core.Job) { s.done.Add(1) })
-	s.do = func(*core.Job) {
+	s.jobs.Together = 1
+	s.do = func([]*core.Job) {
 		n := s.active.Add(1)
 		for old := s.maxRunning.Load(); n > old && !s.maxRunning.CompareAndSwap(old, n); old = s.maxRunning.Load() {
 		}

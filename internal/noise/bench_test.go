@@ -12,14 +12,14 @@ func BenchmarkHandshakeInitiator(b *testing.B) {
 	alice, bob := twoEnds()
 	var other [32]byte
 	for b.Loop() {
-		msg, hs, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
+		msg, hs, err := CreateInitiation(nil, alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()
 		response := bob.answer(b, msg, &other)
 		b.StartTimer()
-		if err := hs.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, response); err != nil {
+		if err := hs.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, response); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -28,7 +28,7 @@ func BenchmarkHandshakeInitiator(b *testing.B) {
 // BenchmarkHandshakeResponder measures the same for the responder.
 func BenchmarkHandshakeResponder(b *testing.B) {
 	alice, bob := twoEnds()
-	msg, _, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
+	msg, _, err := CreateInitiation(nil, alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -41,12 +41,12 @@ func BenchmarkHandshakeResponder(b *testing.B) {
 // before its sender turns out to be unknown.
 func BenchmarkUnknownSender(b *testing.B) {
 	alice, bob := twoEnds()
-	msg, _, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
+	msg, _, err := CreateInitiation(nil, alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, _, err := ConsumeInitiationStatic(bob.static, msg); err != nil {
+		if _, _, err := ConsumeInitiationStatic(nil, bob.static, msg); err != nil {
 			b.Fatal(err)
 		}
 	}

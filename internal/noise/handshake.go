@@ -30,14 +30,28 @@ const (
 // CreateInitiation returns the first message to r, and the handshake that the
 // response will complete. ephemeral is 32 random bytes that are used for nothing
 // else; the handshake keeps a copy.
-func CreateInitiation(s *Static, r *Remote, ephemeral *[32]byte, index uint32, stamp wire.TAI64N) (*wire.Initiation, *Handshake, error) {
+func CreateInitiation(x *Exchange, s *Static, r *Remote, ephemeral *[32]byte, index uint32, stamp wire.TAI64N) (*wire.Initiation, *Handshake, error) {
 	defer erase.Stack()
-	e, err := newScalar(ephemeral[:])
+	var own Exchange
+	x, err := begin(x, &own, func(x *Exchange) {
+		x.ephemeral.Set(ephemeral)
+		x.ask(&x.ephemeral, nil)
+		x.ask(&x.ephemeral, (*[32]byte)(&r.public)) // es
+		r.ask(x, s)                                 // ss
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	msg := &wire.Initiation{Sender: index}
-	putPublic(&msg.Ephemeral, e)
+	defer x.Erase()
+	public, err := x.result(0)
+	if err != nil {
+		return nil, nil, err
+	}
+	es, err := x.result(1)
+	if err != nil {
+		return nil, nil, err
+	}
+	msg := &wire.Initiation{Sender: index, Ephemeral: *public}
 	hs := &Handshake{role: initiator, local: index, ephemeral: *ephemeral, peer: r.public}
 	t := &hs.transcript
 	*t = transcript{chain: initialChain, hash: r.hash}
@@ -47,13 +61,9 @@ func CreateInitiation(s *Static, r *Remote, ephemeral *[32]byte, index uint32, s
 	var shared, k [32]byte
 	defer clear(shared[:])
 	defer clear(k[:])
-	if err := agree(&shared, e, (*[32]byte)(&r.public)); err != nil { // es
-		hs.Erase()
-		return nil, nil, err
-	}
-	t.mixKeyTo(&k, &shared)
+	t.mixKeyTo(&k, es)
 	t.seal(&k, msg.Static[:], s.public[:])
-	if err := r.agreeStatic(&shared, s); err != nil { // ss
+	if err := r.agreeStatic(&shared, x, 2); err != nil {
 		hs.Erase()
 		return nil, nil, err
 	}
@@ -76,21 +86,30 @@ type InitiationState struct {
 
 // ConsumeInitiationStatic decrypts the static key of the sender of msg. The
 // caller must have checked its mac1 (A22).
-func ConsumeInitiationStatic(s *Static, msg *wire.Initiation) (key.Public, *InitiationState, error) {
+func ConsumeInitiationStatic(x *Exchange, s *Static, msg *wire.Initiation) (key.Public, *InitiationState, error) {
 	defer erase.Stack()
+	if !s.live {
+		return key.Public{}, nil, ErrWrongStep
+	}
+	var own Exchange
+	x, err := begin(x, &own, func(x *Exchange) { x.ask(&s.scalar, &msg.Ephemeral) }) // es
+	if err != nil {
+		return key.Public{}, nil, err
+	}
+	defer x.Erase()
+	es, err := x.result(0)
+	if err != nil {
+		return key.Public{}, nil, err
+	}
 	st := &InitiationState{live: true, sender: msg.Sender, ephemeral: msg.Ephemeral, stamp: msg.Timestamp}
 	t := &st.transcript
 	*t = transcript{chain: initialChain, hash: s.hash}
 	t.mixKey(&msg.Ephemeral)
 	t.mixHash(msg.Ephemeral[:])
 
-	var shared, k [32]byte
-	defer clear(shared[:])
+	var k [32]byte
 	defer clear(k[:])
-	if err := s.agree(&shared, &msg.Ephemeral); err != nil { // es
-		return key.Public{}, nil, err
-	}
-	t.mixKeyTo(&k, &shared)
+	t.mixKeyTo(&k, es)
 	if !t.open(&k, st.peer[:], msg.Static[:]) {
 		st.Erase()
 		return key.Public{}, nil, ErrDecrypt
@@ -101,7 +120,7 @@ func ConsumeInitiationStatic(s *Static, msg *wire.Initiation) (key.Public, *Init
 // Finish authenticates the initiation as one of r, whose key it contained, and
 // returns its stamp. The caller must check that the stamp is new when it records
 // the stamp (A12, A18).
-func (st *InitiationState) Finish(s *Static, r *Remote) (wire.TAI64N, *Handshake, error) {
+func (st *InitiationState) Finish(x *Exchange, s *Static, r *Remote) (wire.TAI64N, *Handshake, error) {
 	defer erase.Stack()
 	if !st.live {
 		return wire.TAI64N{}, nil, ErrWrongStep
@@ -109,11 +128,17 @@ func (st *InitiationState) Finish(s *Static, r *Remote) (wire.TAI64N, *Handshake
 	if st.peer != r.public {
 		return wire.TAI64N{}, nil, ErrWrongPeer
 	}
+	var own Exchange
+	x, err := begin(x, &own, func(x *Exchange) { r.ask(x, s) }) // ss
+	if err != nil {
+		return wire.TAI64N{}, nil, err
+	}
+	defer x.Erase()
 	hs := &Handshake{role: responder, remote: st.sender, transcript: st.transcript, ephemeral: st.ephemeral, peer: st.peer}
 	var shared, k [32]byte
 	defer clear(shared[:])
 	defer clear(k[:])
-	if err := r.agreeStatic(&shared, s); err != nil { // ss
+	if err := r.agreeStatic(&shared, x, 0); err != nil {
 		hs.Erase()
 		return wire.TAI64N{}, nil, err
 	}
@@ -140,70 +165,84 @@ func (k *Keys) Erase() { *k = Keys{} }
 
 // CreateResponse returns the second message and writes the keys of the session
 // to keys. ephemeral is 32 random bytes that are used for nothing else.
-func (hs *Handshake) CreateResponse(keys *Keys, ephemeral *[32]byte, psk key.Preshared, index uint32) (*wire.Response, error) {
+func (hs *Handshake) CreateResponse(x *Exchange, keys *Keys, ephemeral *[32]byte, psk key.Preshared, index uint32) (*wire.Response, error) {
 	defer erase.Stack()
 	if hs.role != responder {
 		return nil, ErrWrongStep
 	}
-	e, err := newScalar(ephemeral[:])
+	var own Exchange
+	x, err := begin(x, &own, func(x *Exchange) {
+		x.ephemeral.Set(ephemeral)
+		x.ask(&x.ephemeral, nil)
+		x.ask(&x.ephemeral, &hs.ephemeral)         // ee
+		x.ask(&x.ephemeral, (*[32]byte)(&hs.peer)) // se
+	})
 	if err != nil {
 		return nil, err
 	}
-	msg := &wire.Response{Sender: index, Receiver: hs.remote}
-	putPublic(&msg.Ephemeral, e)
+	defer x.Erase()
+	public, err := x.result(0)
+	if err != nil {
+		return nil, err
+	}
+	msg := &wire.Response{Sender: index, Receiver: hs.remote, Ephemeral: *public}
 	t := hs.transcript
 	defer t.erase()
 	t.mixHash(msg.Ephemeral[:])
 	t.mixKey(&msg.Ephemeral)
-
-	var shared, k [32]byte
-	defer clear(shared[:])
+	var k [32]byte
 	defer clear(k[:])
-	if err := agree(&shared, e, &hs.ephemeral); err != nil { // ee
+	if err := t.mixResults(x, 1, 2); err != nil {
 		return nil, err
 	}
-	t.mixKey(&shared)
-	if err := agree(&shared, e, (*[32]byte)(&hs.peer)); err != nil { // se
-		return nil, err
-	}
-	t.mixKey(&shared)
 	t.mixPreshared(&k, psk)
 	t.seal(&k, msg.Empty[:], nil)
 	t.split(&keys.Recv, &keys.Send)
 	return msg, nil
 }
 
+// mixResults mixes two products into the chaining key.
+func (t *transcript) mixResults(x *Exchange, first, second int) error {
+	for _, i := range [2]int{first, second} {
+		shared, err := x.result(i)
+		if err != nil {
+			return err
+		}
+		t.mixKey(shared)
+	}
+	return nil
+}
+
 // ConsumeResponse completes our initiation and writes the keys of the session to
 // keys. It never changes hs, so the genuine response can still complete the
 // handshake after a forged one (A13, B28).
-func (hs *Handshake) ConsumeResponse(keys *Keys, s *Static, psk key.Preshared, msg *wire.Response) error {
+func (hs *Handshake) ConsumeResponse(x *Exchange, keys *Keys, s *Static, psk key.Preshared, msg *wire.Response) error {
 	defer erase.Stack()
-	if hs.role != initiator {
+	if hs.role != initiator || !s.live {
 		return ErrWrongStep
 	}
 	if msg.Receiver != hs.local {
 		return ErrWrongPeer
 	}
+	var own Exchange
+	x, err := begin(x, &own, func(x *Exchange) {
+		x.ephemeral.Set(&hs.ephemeral)
+		x.ask(&x.ephemeral, &msg.Ephemeral) // ee
+		x.ask(&s.scalar, &msg.Ephemeral)    // se
+	})
+	if err != nil {
+		return err
+	}
+	defer x.Erase()
 	t := hs.transcript
 	defer t.erase()
 	t.mixHash(msg.Ephemeral[:])
 	t.mixKey(&msg.Ephemeral)
-
-	var shared, k [32]byte
-	defer clear(shared[:])
+	var k [32]byte
 	defer clear(k[:])
-	e, err := newScalar(hs.ephemeral[:])
-	if err != nil {
+	if err := t.mixResults(x, 0, 1); err != nil {
 		return err
 	}
-	if err := agree(&shared, e, &msg.Ephemeral); err != nil { // ee
-		return err
-	}
-	t.mixKey(&shared)
-	if err := s.agree(&shared, &msg.Ephemeral); err != nil { // se
-		return err
-	}
-	t.mixKey(&shared)
 	t.mixPreshared(&k, psk)
 	if !t.open(&k, nil, msg.Empty[:]) {
 		return ErrDecrypt

@@ -1,13 +1,13 @@
 package noise
 
 import (
-	"crypto/ecdh"
 	"encoding/binary"
 	"errors"
 	"sync/atomic"
 
 	"wgd/internal/erase"
 	"wgd/internal/wire"
+	"wgd/internal/x25519"
 	"wgd/key"
 )
 
@@ -22,12 +22,13 @@ var (
 // A Static is our own identity. The steps only read it; erase it when no step is
 // in progress.
 //
-// It holds one *ecdh.PrivateKey for all operations: making one costs as much as
-// an operation, and leaves another copy of the scalar in the heap, which cannot
-// be zeroed. (Those of ephemeral keys exist for one step only, see newScalar.)
+// Its scalar is kept (x25519.Scalar.Keep), because it is used in every handshake.
+// That leaves one copy in the heap, which cannot be zeroed. (For an ephemeral
+// scalar, such copies exist for one step only, if at all.)
 type Static struct {
 	key.Hidden
-	scalar *ecdh.PrivateKey // nil: no private key, or erased
+	live   bool // false: no private key, or erased
+	scalar x25519.Scalar
 	public key.Public
 	hash   [32]byte // initial hash of a handshake with us as responder
 }
@@ -43,26 +44,21 @@ func NewStatic(private key.Private) *Static {
 	}
 	b := private.Bytes()
 	defer clear(b)
-	scalar, err := newScalar(b)
-	if err != nil {
+	s.scalar.Set((*[32]byte)(b))
+	if err := s.scalar.Keep(); err != nil {
 		panic("noise: 32 bytes refused as a scalar: " + err.Error())
 	}
-	s.scalar = scalar
+	s.live = true
 	return s
 }
 
 // Public returns our public key.
 func (s *Static) Public() key.Public { return s.public }
 
-// Erase drops the private key; later steps with s fail.
-func (s *Static) Erase() { s.scalar = nil }
-
-// agree computes the Diffie-Hellman of our static key and a public key.
-func (s *Static) agree(shared *[32]byte, public *[32]byte) error {
-	if s.scalar == nil {
-		return ErrWrongStep
-	}
-	return agree(shared, s.scalar, public)
+// Erase zeroes the private key; later steps with s fail.
+func (s *Static) Erase() {
+	s.live = false
+	s.scalar.Erase()
 }
 
 // A Remote is the identity of a peer, for one Static: another private key needs
@@ -107,13 +103,23 @@ func (r *Remote) Erase() {
 	}
 }
 
-// agreeStatic returns the Diffie-Hellman of the two static keys in shared.
-func (r *Remote) agreeStatic(shared *[32]byte, s *Static) error {
+// ask adds the Diffie-Hellman of the two static keys to x, if it is not known.
+func (r *Remote) ask(x *Exchange, s *Static) {
+	if s.live && r.state.Load() == stateUnknown {
+		x.ask(&s.scalar, (*[32]byte)(&r.public))
+	}
+}
+
+// agreeStatic returns the Diffie-Hellman of the two static keys in shared: product
+// i of x, if ask has added it.
+func (r *Remote) agreeStatic(shared *[32]byte, x *Exchange, i int) error {
 	switch r.state.Load() {
 	case stateUnknown:
-		if err := s.agree(shared, (*[32]byte)(&r.public)); err != nil {
+		product, err := x.result(i)
+		if err != nil {
 			return err
 		}
+		*shared = *product
 		r.store(shared)
 	case stateKnown:
 		for i := range r.shared {
@@ -137,29 +143,6 @@ func (r *Remote) store(shared *[32]byte) {
 	}
 	r.Erase() // again: the first Erase came before our words
 }
-
-// newScalar converts a scalar to a key of the standard library. For an ephemeral
-// scalar, each step makes its own, because such a key cannot be zeroed (A35).
-func newScalar(b []byte) (*ecdh.PrivateKey, error) { return ecdh.X25519().NewPrivateKey(b) }
-
-// agree computes X25519. An all-zero result, which every point of low order
-// yields, is an error (A10).
-func agree(shared *[32]byte, e *ecdh.PrivateKey, public *[32]byte) error {
-	p, err := ecdh.X25519().NewPublicKey(public[:])
-	if err != nil {
-		return err
-	}
-	b, err := e.ECDH(p)
-	if err != nil {
-		return ErrLowOrder // ECDH returns no other error for keys of this curve
-	}
-	copy(shared[:], b)
-	clear(b)
-	return nil
-}
-
-// putPublic writes the public key of e.
-func putPublic(public *[32]byte, e *ecdh.PrivateKey) { copy(public[:], e.PublicKey().Bytes()) }
 
 // sealedStamp is the length of an encrypted stamp.
 const sealedStamp = wire.TAI64NSize + wire.TagSize

@@ -1,11 +1,13 @@
 package noise
 
 import (
+	"crypto/ecdh"
 	"encoding/hex"
 	"errors"
 	"testing"
 
 	"wgd/internal/wire"
+	"wgd/internal/x25519"
 	"wgd/key"
 )
 
@@ -68,14 +70,31 @@ func forgeResponse(hs *Handshake, ephemeral [32]byte, x secrets) *wire.Response 
 
 func dh(t *testing.T, private [32]byte, public [32]byte) (shared [32]byte) {
 	t.Helper()
-	e, err := newScalar(private[:])
+	e, err := ecdh.X25519().NewPrivateKey(private[:])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := agree(&shared, e, &public); err != nil {
+	p, err := ecdh.X25519().NewPublicKey(public[:])
+	if err != nil {
 		t.Fatal(err)
 	}
-	return shared
+	b, err := e.ECDH(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [32]byte(b)
+}
+
+// multiply computes the Diffie-Hellman of a static key and a point.
+func multiply(shared *[32]byte, s *Static, point *[32]byte) error {
+	var x Exchange
+	x.ask(&s.scalar, point)
+	x25519.Multiply(x.Products())
+	product, err := x.result(0)
+	if err == nil {
+		*shared = *product
+	}
+	return err
 }
 
 func publicOf(private [32]byte) key.Public { return key.NewPrivate(&private).Public() }
@@ -93,7 +112,7 @@ func TestForgeriesAreOtherwiseValid(t *testing.T) {
 	response := forgeResponse(pending, publicOf(es), secrets{
 		ee: dh(t, es, publicOf(alice.ephemeral)), se: dh(t, es, alice.static.Public()),
 	})
-	if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, response); err != nil {
+	if err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, response); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -104,7 +123,7 @@ func TestLowOrderEphemeralOfAnInitiation(t *testing.T) {
 	for _, point := range lowOrder() {
 		alice, bob := twoEnds()
 		msg := forge(alice.remote, point, alice.static.Public(), secrets{})
-		if _, _, err := ConsumeInitiationStatic(bob.static, msg); !errors.Is(err, ErrLowOrder) {
+		if _, _, err := ConsumeInitiationStatic(nil, bob.static, msg); !errors.Is(err, ErrLowOrder) {
 			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}
 		complete(t, alice, bob, 1, key.Preshared{})
@@ -120,11 +139,11 @@ func TestLowOrderStaticOfAnInitiation(t *testing.T) {
 		low := NewRemote(point)
 		msg := forge(alice.remote, publicOf(e), low.Public(), secrets{es: dh(t, e, bob.static.Public())})
 		for range 2 {
-			public, st, err := ConsumeInitiationStatic(bob.static, msg)
+			public, st, err := ConsumeInitiationStatic(nil, bob.static, msg)
 			if err != nil || public != low.Public() {
 				t.Fatalf("%x: the static key does not decrypt: %v", point, err)
 			}
-			if _, _, err := st.Finish(bob.static, low); !errors.Is(err, ErrLowOrder) {
+			if _, _, err := st.Finish(nil, bob.static, low); !errors.Is(err, ErrLowOrder) {
 				t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 			}
 		}
@@ -143,12 +162,12 @@ func TestLowOrderKeysWhenWeRespond(t *testing.T) {
 			{role: responder, ephemeral: good.ephemeral, peer: point},
 		} {
 			var keys Keys
-			msg, err := hs.CreateResponse(&keys, &bob.ephemeral, key.Preshared{}, 1)
+			msg, err := hs.CreateResponse(nil, &keys, &bob.ephemeral, key.Preshared{}, 1)
 			if !errors.Is(err, ErrLowOrder) || msg != nil || keys != (Keys{}) {
 				t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 			}
 		}
-		if _, err := good.CreateResponse(new(Keys), &bob.ephemeral, key.Preshared{}, 1); err != nil {
+		if _, err := good.CreateResponse(nil, new(Keys), &bob.ephemeral, key.Preshared{}, 1); err != nil {
 			t.Fatal(err)
 		}
 		complete(t, alice, bob, 1, key.Preshared{})
@@ -163,14 +182,14 @@ func TestLowOrderEphemeralOfAResponse(t *testing.T) {
 		first, pending := alice.initiate(t, 1)
 		good := bob.answer(t, first, &bob.ephemeral)
 		forged := forgeResponse(pending, point, secrets{})
-		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, forged); !errors.Is(err, ErrLowOrder) {
+		if err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, forged); !errors.Is(err, ErrLowOrder) {
 			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}
 		var shared [32]byte
-		if err := alice.static.agree(&shared, &point); !errors.Is(err, ErrLowOrder) { // se alone
+		if err := multiply(&shared, alice.static, &point); !errors.Is(err, ErrLowOrder) { // se alone
 			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}
-		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, good); err != nil {
+		if err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, good); err != nil {
 			t.Errorf("%x: the genuine response afterwards: %v", point, err)
 		}
 	}
@@ -181,7 +200,7 @@ func TestLowOrderEphemeralOfAResponse(t *testing.T) {
 func TestNoInitiationToALowOrderPeer(t *testing.T) {
 	for _, point := range lowOrder() {
 		alice, bob := twoEnds()
-		msg, hs, err := CreateInitiation(alice.static, NewRemote(point), &alice.ephemeral, 1, stampOne)
+		msg, hs, err := CreateInitiation(nil, alice.static, NewRemote(point), &alice.ephemeral, 1, stampOne)
 		if !errors.Is(err, ErrLowOrder) || msg != nil || hs != nil {
 			t.Errorf("%x: got %v, want ErrLowOrder", point, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"wgd/internal/wire"
+	"wgd/internal/x25519"
 	"wgd/key"
 )
 
@@ -48,7 +49,7 @@ func twoEnds() (alice, bob *end) {
 func (e *end) answer(t testing.TB, msg *wire.Initiation, ephemeral *[32]byte) *wire.Response {
 	t.Helper()
 	hs := e.consume(t, msg)
-	response, err := hs.CreateResponse(new(Keys), ephemeral, key.Preshared{}, 2)
+	response, err := hs.CreateResponse(nil, new(Keys), ephemeral, key.Preshared{}, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,14 +58,14 @@ func (e *end) answer(t testing.TB, msg *wire.Initiation, ephemeral *[32]byte) *w
 
 func (e *end) consume(t testing.TB, msg *wire.Initiation) *Handshake {
 	t.Helper()
-	public, st, err := ConsumeInitiationStatic(e.static, msg)
+	public, st, err := ConsumeInitiationStatic(nil, e.static, msg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if public != e.remote.Public() {
 		t.Fatalf("the initiation is from %v, want %v", public, e.remote.Public())
 	}
-	stamp, hs, err := st.Finish(e.static, e.remote)
+	stamp, hs, err := st.Finish(nil, e.static, e.remote)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func (e *end) consume(t testing.TB, msg *wire.Initiation) *Handshake {
 // initiate does the initiator's first step.
 func (e *end) initiate(t testing.TB, index uint32) (*wire.Initiation, *Handshake) {
 	t.Helper()
-	msg, hs, err := CreateInitiation(e.static, e.remote, &e.ephemeral, index, stampOne)
+	msg, hs, err := CreateInitiation(nil, e.static, e.remote, &e.ephemeral, index, stampOne)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 	}
 	hs := bob.consume(t, &received)
 	var aliceKeys, bobKeys Keys
-	second, err := hs.CreateResponse(&bobKeys, &bob.ephemeral, psk, ^index)
+	second, err := hs.CreateResponse(nil, &bobKeys, &bob.ephemeral, psk, ^index)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func complete(t *testing.T, alice, bob *end, index uint32, psk key.Preshared) {
 	if !ok {
 		t.Fatal("our response does not decode")
 	}
-	if err := pending.ConsumeResponse(&aliceKeys, alice.static, psk, &response); err != nil {
+	if err := pending.ConsumeResponse(nil, &aliceKeys, alice.static, psk, &response); err != nil {
 		t.Fatal(err)
 	}
 	if aliceKeys.Send != bobKeys.Recv || aliceKeys.Recv != bobKeys.Send {
@@ -151,11 +152,11 @@ func TestPresharedKeyMatters(t *testing.T) {
 	} {
 		alice, bob := twoEnds()
 		first, pending := alice.initiate(t, 1)
-		response, err := bob.consume(t, first).CreateResponse(new(Keys), &bob.ephemeral, c.theirs, 2)
+		response, err := bob.consume(t, first).CreateResponse(nil, new(Keys), &bob.ephemeral, c.theirs, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pending.ConsumeResponse(new(Keys), alice.static, c.ours, response); (err == nil) != c.good {
+		if err := pending.ConsumeResponse(nil, new(Keys), alice.static, c.ours, response); (err == nil) != c.good {
 			t.Errorf("ours %x, theirs %x: got error %v, want success: %v", c.ours.Bytes(), c.theirs.Bytes(), err, c.good)
 		}
 	}
@@ -171,9 +172,9 @@ func TestEveryBitOfTheHandshakeIsAuthenticated(t *testing.T) {
 		bad := append([]byte(nil), good...)
 		bad[bit/8] ^= 1 << (bit % 8)
 		msg, _ := wire.DecodeInitiation(bad)
-		_, st, err := ConsumeInitiationStatic(bob.static, &msg)
+		_, st, err := ConsumeInitiationStatic(nil, bob.static, &msg)
 		if err == nil {
-			_, _, err = st.Finish(bob.static, bob.remote)
+			_, _, err = st.Finish(nil, bob.static, bob.remote)
 		}
 		if err == nil {
 			t.Errorf("initiation with bit %d of byte %d changed was accepted", bit%8, bit/8)
@@ -184,7 +185,7 @@ func TestEveryBitOfTheHandshakeIsAuthenticated(t *testing.T) {
 		bad := append([]byte(nil), good...)
 		bad[bit/8] ^= 1 << (bit % 8)
 		msg, _ := wire.DecodeResponse(bad)
-		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, &msg); err == nil {
+		if err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, &msg); err == nil {
 			t.Errorf("response with bit %d of byte %d changed was accepted", bit%8, bit/8)
 		}
 	}
@@ -203,14 +204,14 @@ func TestBadResponseLeavesThePendingHandshake(t *testing.T) {
 	bad[4].Ephemeral = [32]byte{}
 	bad[5].Receiver++
 	for i := range bad {
-		if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, &bad[i]); err == nil {
+		if err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, &bad[i]); err == nil {
 			t.Fatalf("bad response %d was accepted", i)
 		}
 		if *pending != before {
 			t.Fatalf("bad response %d changed the pending handshake", i)
 		}
 	}
-	if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, good); err != nil {
+	if err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, good); err != nil {
 		t.Fatalf("the genuine response after bad ones: %v", err)
 	}
 }
@@ -219,14 +220,14 @@ func TestBadResponseLeavesThePendingHandshake(t *testing.T) {
 func TestFinishRefusesAnotherPeer(t *testing.T) {
 	alice, bob := twoEnds()
 	first, _ := alice.initiate(t, 1)
-	_, st, err := ConsumeInitiationStatic(bob.static, first)
+	_, st, err := ConsumeInitiationStatic(nil, bob.static, first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := st.Finish(bob.static, NewRemote(newEnd(3).static.Public())); !errors.Is(err, ErrWrongPeer) {
+	if _, _, err := st.Finish(nil, bob.static, NewRemote(newEnd(3).static.Public())); !errors.Is(err, ErrWrongPeer) {
 		t.Fatalf("got %v, want ErrWrongPeer", err)
 	}
-	if _, _, err := st.Finish(bob.static, bob.remote); err != nil {
+	if _, _, err := st.Finish(nil, bob.static, bob.remote); err != nil {
 		t.Fatalf("the right peer afterwards: %v", err)
 	}
 }
@@ -237,15 +238,15 @@ func TestClaimingAnothersStaticKey(t *testing.T) {
 	alice, bob := twoEnds()
 	mallory := newEnd(3)
 	mallory.static.public = alice.static.public
-	msg, _, err := CreateInitiation(mallory.static, alice.remote, &mallory.ephemeral, 1, stampOne)
+	msg, _, err := CreateInitiation(nil, mallory.static, alice.remote, &mallory.ephemeral, 1, stampOne)
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, st, err := ConsumeInitiationStatic(bob.static, msg)
+	public, st, err := ConsumeInitiationStatic(nil, bob.static, msg)
 	if err != nil || public != alice.static.Public() {
 		t.Fatalf("the static key does not decrypt: %v, %v", public, err)
 	}
-	if _, _, err := st.Finish(bob.static, bob.remote); !errors.Is(err, ErrDecrypt) {
+	if _, _, err := st.Finish(nil, bob.static, bob.remote); !errors.Is(err, ErrDecrypt) {
 		t.Fatalf("got %v, want ErrDecrypt", err)
 	}
 }
@@ -256,26 +257,26 @@ func TestStepsInTheWrongOrder(t *testing.T) {
 	first, pending := alice.initiate(t, 1)
 	hs := bob.consume(t, first)
 	response := bob.answer(t, first, &bob.ephemeral)
-	_, st, err := ConsumeInitiationStatic(bob.static, first)
+	_, st, err := ConsumeInitiationStatic(nil, bob.static, first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pending.CreateResponse(new(Keys), &alice.ephemeral, key.Preshared{}, 1); !errors.Is(err, ErrWrongStep) {
+	if _, err := pending.CreateResponse(nil, new(Keys), &alice.ephemeral, key.Preshared{}, 1); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("initiator's CreateResponse: %v", err)
 	}
-	if err := hs.ConsumeResponse(new(Keys), bob.static, key.Preshared{}, response); !errors.Is(err, ErrWrongStep) {
+	if err := hs.ConsumeResponse(nil, new(Keys), bob.static, key.Preshared{}, response); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("responder's ConsumeResponse: %v", err)
 	}
 	st.Erase()
 	pending.Erase()
 	hs.Erase()
-	if _, _, err := st.Finish(bob.static, bob.remote); !errors.Is(err, ErrWrongStep) {
+	if _, _, err := st.Finish(nil, bob.static, bob.remote); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("erased Finish: %v", err)
 	}
-	if err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, response); !errors.Is(err, ErrWrongStep) {
+	if err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, response); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("erased ConsumeResponse: %v", err)
 	}
-	if _, err := hs.CreateResponse(new(Keys), &bob.ephemeral, key.Preshared{}, 1); !errors.Is(err, ErrWrongStep) {
+	if _, err := hs.CreateResponse(nil, new(Keys), &bob.ephemeral, key.Preshared{}, 1); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("erased CreateResponse: %v", err)
 	}
 }
@@ -296,19 +297,19 @@ func TestErase(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
+	if _, _, err := CreateInitiation(nil, alice.static, alice.remote, &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("initiation to an erased Remote: %v", err)
 	}
-	if _, st, err := ConsumeInitiationStatic(bob.static, first); err != nil {
+	if _, st, err := ConsumeInitiationStatic(nil, bob.static, first); err != nil {
 		t.Fatal(err)
-	} else if _, _, err := st.Finish(bob.static, bob.remote); !errors.Is(err, ErrWrongStep) {
+	} else if _, _, err := st.Finish(nil, bob.static, bob.remote); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("initiation by an erased Remote: %v", err)
 	}
 	bob.static.Erase()
-	if bob.static.scalar != nil {
+	if bob.static.live || bob.static.scalar != (x25519.Scalar{}) {
 		t.Error("Erase left the private key")
 	}
-	if _, _, err := ConsumeInitiationStatic(bob.static, first); !errors.Is(err, ErrWrongStep) {
+	if _, _, err := ConsumeInitiationStatic(nil, bob.static, first); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("initiation to an erased Static: %v", err)
 	}
 	pending.Erase()
@@ -322,11 +323,11 @@ func TestErase(t *testing.T) {
 func TestZeroKey(t *testing.T) {
 	zero := NewStatic(key.Private{})
 	alice, bob := twoEnds()
-	if _, _, err := CreateInitiation(zero, NewRemote(bob.static.Public()), &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
+	if _, _, err := CreateInitiation(nil, zero, NewRemote(bob.static.Public()), &alice.ephemeral, 1, stampOne); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("initiation by the zero key: got %v, want ErrWrongStep", err)
 	}
 	first, _ := alice.initiate(t, 1)
-	if _, _, err := ConsumeInitiationStatic(zero, first); !errors.Is(err, ErrWrongStep) {
+	if _, _, err := ConsumeInitiationStatic(nil, zero, first); !errors.Is(err, ErrWrongStep) {
 		t.Errorf("initiation to the zero key: got %v, want ErrWrongStep", err)
 	}
 }
@@ -345,7 +346,7 @@ func TestRemoteIsSmall(t *testing.T) {
 func TestPrintingHidesEverything(t *testing.T) {
 	alice, bob := twoEnds()
 	first, pending := alice.initiate(t, 1)
-	_, st, err := ConsumeInitiationStatic(bob.static, first)
+	_, st, err := ConsumeInitiationStatic(nil, bob.static, first)
 	if err != nil {
 		t.Fatal(err)
 	}

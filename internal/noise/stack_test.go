@@ -2,10 +2,12 @@ package noise
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"runtime/debug"
 	"testing"
 	"unsafe"
 
+	"wgd/internal/x25519"
 	"wgd/key"
 )
 
@@ -36,12 +38,12 @@ func TestStepsLeaveNothingOnTheStack(t *testing.T) {
 	first, pending := alice.initiate(t, 1)
 	hs := bob.consume(t, first)
 	response := bob.answer(t, first, &bob.ephemeral)
-	_, st, err := ConsumeInitiationStatic(bob.static, first)
+	_, st, err := ConsumeInitiationStatic(nil, bob.static, first)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var keys, out Keys
-	if err := pending.ConsumeResponse(&keys, alice.static, key.Preshared{}, response); err != nil {
+	if err := pending.ConsumeResponse(nil, &keys, alice.static, key.Preshared{}, response); err != nil {
 		t.Fatal(err)
 	}
 	secrets := [][]byte{alice.private.Bytes(), bob.private.Bytes(), alice.ephemeral[:], bob.ephemeral[:], keys.Send[:], keys.Recv[:],
@@ -58,20 +60,27 @@ func TestStepsLeaveNothingOnTheStack(t *testing.T) {
 		}
 		return found
 	}
+	var x Exchange
+	for _, point := range []*[32]byte{nil, &first.Ephemeral, &response.Ephemeral} {
+		x.ephemeral.Set(&alice.ephemeral)
+		x.ask(&x.ephemeral, point)
+	}
 	for name, step := range map[string]func(){
+		"Multiply":                func() { x25519.Multiply(x.Products()) },
+		"Multiply one":            func() { x25519.Multiply(x.Products()[1:2]) },
 		"NewStatic":               func() { NewStatic(alice.private) },
 		"Public":                  func() { alice.private.Public() },
-		"CreateInitiation":        func() { CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne) },
-		"ConsumeInitiationStatic": func() { ConsumeInitiationStatic(bob.static, first) },
-		"Finish":                  func() { st.Finish(bob.static, NewRemote(alice.static.Public())) },
-		"CreateResponse":          func() { hs.CreateResponse(&out, &bob.ephemeral, key.Preshared{}, 2) },
-		"ConsumeResponse":         func() { pending.ConsumeResponse(&out, alice.static, key.Preshared{}, response) },
+		"CreateInitiation":        func() { CreateInitiation(nil, alice.static, alice.remote, &alice.ephemeral, 1, stampOne) },
+		"ConsumeInitiationStatic": func() { ConsumeInitiationStatic(nil, bob.static, first) },
+		"Finish":                  func() { st.Finish(nil, bob.static, NewRemote(alice.static.Public())) },
+		"CreateResponse":          func() { hs.CreateResponse(nil, &out, &bob.ephemeral, key.Preshared{}, 2) },
+		"ConsumeResponse":         func() { pending.ConsumeResponse(nil, &out, alice.static, key.Preshared{}, response) },
 	} {
 		if leaks(step) {
 			t.Errorf("%s leaves part of a secret on the stack", name)
 		}
 	}
-	for try := 0; !leaks(func() { newScalar(alice.ephemeral[:]) }); try++ {
+	for try := 0; !leaks(func() { ecdh.X25519().NewPrivateKey(alice.ephemeral[:]) }); try++ {
 		if try == 100 {
 			t.Fatal("no secret found after a plain X25519, so this test shows nothing")
 		}

@@ -98,12 +98,12 @@ func TestRemoteIsSharedByJobs(t *testing.T) {
 	for range 4 {
 		jobs.Go(func() {
 			for range 20 {
-				_, st, err := ConsumeInitiationStatic(bob.static, first)
+				_, st, err := ConsumeInitiationStatic(nil, bob.static, first)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				if _, _, err := st.Finish(bob.static, bob.remote); err != nil && err != ErrWrongStep {
+				if _, _, err := st.Finish(nil, bob.static, bob.remote); err != nil && err != ErrWrongStep {
 					t.Error(err)
 					return
 				}
@@ -111,9 +111,9 @@ func TestRemoteIsSharedByJobs(t *testing.T) {
 		})
 	}
 	jobs.Go(func() {
-		if _, st, err := ConsumeInitiationStatic(bob.static, first); err != nil {
+		if _, st, err := ConsumeInitiationStatic(nil, bob.static, first); err != nil {
 			t.Error(err)
-		} else if _, _, err := st.Finish(bob.static, bob.remote); err != nil {
+		} else if _, _, err := st.Finish(nil, bob.static, bob.remote); err != nil {
 			t.Error(err)
 		}
 		bob.remote.Erase()
@@ -129,7 +129,7 @@ func TestRemoteIsSharedByJobs(t *testing.T) {
 // A4, A5: no initiation makes a step panic, and only the genuine one is accepted.
 func FuzzInitiation(f *testing.F) {
 	alice, bob := twoEnds()
-	msg, _, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
+	msg, _, err := CreateInitiation(nil, alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -144,11 +144,11 @@ func FuzzInitiation(f *testing.F) {
 		if !ok {
 			return
 		}
-		_, st, err := ConsumeInitiationStatic(bob.static, &msg)
+		_, st, err := ConsumeInitiationStatic(nil, bob.static, &msg)
 		if err != nil {
 			return
 		}
-		_, hs, err := st.Finish(bob.static, bob.remote)
+		_, hs, err := st.Finish(nil, bob.static, bob.remote)
 		if err != nil {
 			return
 		}
@@ -156,7 +156,7 @@ func FuzzInitiation(f *testing.F) {
 		if !bytes.Equal(b[8:wire.InitiationSize-2*wire.MACSize], good[8:wire.InitiationSize-2*wire.MACSize]) {
 			t.Fatal("a forged initiation was accepted")
 		}
-		if _, err := hs.CreateResponse(new(Keys), &bob.ephemeral, key.Preshared{}, 1); err != nil {
+		if _, err := hs.CreateResponse(nil, new(Keys), &bob.ephemeral, key.Preshared{}, 1); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -165,7 +165,7 @@ func FuzzInitiation(f *testing.F) {
 // A4, A13: the same for responses, which never change the pending handshake.
 func FuzzResponse(f *testing.F) {
 	alice, bob := twoEnds()
-	msg, pending, err := CreateInitiation(alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
+	msg, pending, err := CreateInitiation(nil, alice.static, alice.remote, &alice.ephemeral, 1, stampOne)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func FuzzResponse(f *testing.F) {
 		if !ok {
 			return
 		}
-		err := pending.ConsumeResponse(new(Keys), alice.static, key.Preshared{}, &msg)
+		err := pending.ConsumeResponse(nil, new(Keys), alice.static, key.Preshared{}, &msg)
 		if *pending != before {
 			t.Fatal("the pending handshake was changed")
 		}

@@ -39,22 +39,22 @@ func TestVector(t *testing.T) {
 	alice, bob := NewStatic(key.NewPrivate(&i)), NewStatic(key.NewPrivate(&r))
 
 	stamp := wire.StampAt(time.Unix(1_700_000_000, 123_456_789))
-	first, pending, err := CreateInitiation(alice, NewRemote(bob.Public()), &ephemeralOfI, 0x01020304, stamp)
+	first, pending, err := CreateInitiation(nil, alice, NewRemote(bob.Public()), &ephemeralOfI, 0x01020304, stamp)
 	if err != nil {
 		t.Fatal(err)
 	}
 	compare(t, "initiation", first.AppendTo(nil), vectorInitiation, 2*wire.MACSize)
 
-	_, st, err := ConsumeInitiationStatic(bob, first)
+	_, st, err := ConsumeInitiationStatic(nil, bob, first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, hs, err := st.Finish(bob, NewRemote(alice.Public()))
+	_, hs, err := st.Finish(nil, bob, NewRemote(alice.Public()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var aliceKeys, bobKeys Keys
-	second, err := hs.CreateResponse(&bobKeys, &ephemeralOfR, psk, 0x05060708)
+	second, err := hs.CreateResponse(nil, &bobKeys, &ephemeralOfR, psk, 0x05060708)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestVector(t *testing.T) {
 	compare(t, "responder's sending key", bobKeys.Send[:], vectorFromResponder, 0)
 	compare(t, "responder's receiving key", bobKeys.Recv[:], vectorFromInitiator, 0)
 
-	if err := pending.ConsumeResponse(&aliceKeys, alice, psk, second); err != nil {
+	if err := pending.ConsumeResponse(nil, &aliceKeys, alice, psk, second); err != nil {
 		t.Fatal(err)
 	}
 	compare(t, "initiator's sending key", aliceKeys.Send[:], vectorFromInitiator, 0)

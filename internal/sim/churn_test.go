@@ -121,7 +121,7 @@ func TestChaos(t *testing.T) {
 		for i := range 5 {
 			h := n.NewHost(fmt.Sprintf("192.0.2.%d", i+1))
 			h.JobTime, h.JobJitter, h.CoreDelay = time.Millisecond, 10*time.Millisecond, 10*time.Millisecond
-			h.Cores = 1 + i%2
+			h.Cores, h.Together = 1+i%2, 2*i
 			for _, other := range n.Hosts[:i] {
 				Join(h, other)
 			}

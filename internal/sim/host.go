@@ -30,6 +30,7 @@ type Host struct {
 	Cores     int                     // number of cores for Diffie-Hellman jobs
 	JobTime   time.Duration           // of one job
 	JobJitter time.Duration           // maximum additional time of a job
+	Together  int                     // number of products of jobs that take the time of one; 0: one
 	CoreDelay time.Duration           // maximum delay before the machine runs
 	Wall      time.Duration           // error of the wall clock
 	Refuse    func(d *Datagram) error // returns the error of the socket; nil: there are none
@@ -152,7 +153,7 @@ func (h *Host) begin() {
 	h.enc = dataplane.NewEncapsulator(h.Shared, (*tun)(h), (*socket)(h))
 	h.dec = dataplane.NewDecapsulator(h.Shared, (*tun)(h), h.admit)
 	h.sealing, h.opening = h.enc.NewJob(), h.dec.NewJob()
-	h.inbox, h.delivery, h.jobs = driver.NewInbox(Capacity), driver.Delivery{}, driver.Jobs{}
+	h.inbox, h.delivery, h.jobs = driver.NewInbox(Capacity), driver.Delivery{}, driver.Jobs{Together: h.Together}
 	h.waiting, h.timer, h.scheduled = nil, 0, false
 }
 

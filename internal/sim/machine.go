@@ -135,18 +135,18 @@ func (h *Host) setTimer() {
 	})
 }
 
-// work starts jobs while there are free cores. A job must have the same effect
+// work starts batches of jobs while there are free cores. A job must have the same effect
 // whether it runs at the beginning or at the end of its time, so that is random.
 func (h *Host) work() {
 	for h.jobs.Ready(h.Cores) {
-		j := h.jobs.Next()
+		batch := h.jobs.Next(nil)
 		d := h.JobTime
 		if h.JobJitter > 0 {
 			d += time.Duration(h.net.Rand.Int64N(int64(h.JobJitter)))
 		}
 		early := h.net.Rand.IntN(2) == 0
 		if early {
-			j.Run()
+			core.RunTogether(batch)
 		}
 		life := h.life
 		h.net.After(d, func() {
@@ -154,10 +154,12 @@ func (h *Host) work() {
 				return
 			}
 			if !early {
-				j.Run()
+				core.RunTogether(batch)
 			}
-			h.jobs.Done(j)
-			h.inbox.PutFinished(j)
+			h.jobs.Done(batch)
+			for _, j := range batch {
+				h.inbox.PutFinished(j)
+			}
 			h.work()
 			h.schedule()
 		})

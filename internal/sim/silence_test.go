@@ -77,7 +77,7 @@ func (n *Internet) initiation(private key.Private, to key.Public, stamp time.Tim
 	for i := range ephemeral {
 		ephemeral[i] = byte(n.Rand.Uint32())
 	}
-	msg, _, err := noise.CreateInitiation(noise.NewStatic(private), noise.NewRemote(to), &ephemeral, n.Rand.Uint32(), wire.StampAt(stamp))
+	msg, _, err := noise.CreateInitiation(nil, noise.NewStatic(private), noise.NewRemote(to), &ephemeral, n.Rand.Uint32(), wire.StampAt(stamp))
 	if err != nil {
 		panic(err)
 	}
@@ -258,10 +258,10 @@ func openStamp(h *Host, raw []byte) (wire.TAI64N, bool) {
 		return wire.TAI64N{}, false
 	}
 	static := noise.NewStatic(h.Private)
-	public, state, err := noise.ConsumeInitiationStatic(static, &msg)
+	public, state, err := noise.ConsumeInitiationStatic(nil, static, &msg)
 	if err != nil {
 		return wire.TAI64N{}, false
 	}
-	stamp, _, err := state.Finish(static, noise.NewRemote(public))
+	stamp, _, err := state.Finish(nil, static, noise.NewRemote(public))
 	return stamp, err == nil
 }

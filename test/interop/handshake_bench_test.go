@@ -66,19 +66,19 @@ func benchOurs(b *testing.B, responder bool) {
 		var pending *noise.Handshake
 		measured(b, !responder, func() {
 			var err error
-			first, pending, err = noise.CreateInitiation(alice, toBob, &secrets[0], 1, wire.StampAt(time.Now()))
+			first, pending, err = noise.CreateInitiation(nil, alice, toBob, &secrets[0], 1, wire.StampAt(time.Now()))
 			note(err)
 		})
 		measured(b, responder, func() {
-			_, st, err := noise.ConsumeInitiationStatic(bob, first)
+			_, st, err := noise.ConsumeInitiationStatic(nil, bob, first)
 			note(err)
-			_, hs, err := st.Finish(bob, toAlice)
+			_, hs, err := st.Finish(nil, bob, toAlice)
 			note(err)
-			second, err = hs.CreateResponse(new(noise.Keys), &secrets[1], key.Preshared{}, 2)
+			second, err = hs.CreateResponse(nil, new(noise.Keys), &secrets[1], key.Preshared{}, 2)
 			note(err)
 		})
 		measured(b, !responder, func() {
-			err := pending.ConsumeResponse(new(noise.Keys), alice, key.Preshared{}, second)
+			err := pending.ConsumeResponse(nil, new(noise.Keys), alice, key.Preshared{}, second)
 			note(err)
 		})
 		b.StartTimer()

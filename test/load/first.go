@@ -76,7 +76,7 @@ func (p *reconnectingPeer) once(conn net.Conn, index uint32) (took time.Duration
 			continue
 		}
 		var keys noise.Keys
-		if err := p.pending.ConsumeResponse(&keys, p.static, key.Preshared{}, &response); err != nil {
+		if err := p.pending.ConsumeResponse(nil, &keys, p.static, key.Preshared{}, &response); err != nil {
 			continue // to an initiation before the last one
 		}
 		_, err = conn.Write(keepalive(response.Sender, &keys.Send))

@@ -103,7 +103,7 @@ func initiations(c *Peers, count int) ([][]byte, error) {
 		p := peers[i%len(peers)]
 		var ephemeral [32]byte
 		rand.Read(ephemeral[:])
-		msg, _, err := noise.CreateInitiation(p.static, p.daemon, &ephemeral, uint32(i), stamps[i/len(peers)])
+		msg, _, err := noise.CreateInitiation(nil, p.static, p.daemon, &ephemeral, uint32(i), stamps[i/len(peers)])
 		if err != nil {
 			errs[i] = err
 			return

@@ -23,7 +23,7 @@ func (p *linuxPeer) beginHandshake(now clock.Now, again bool) {
 	p.lastInitiation = now.Mono
 	ephemeral := newEphemeral()
 	index := p.newIndex()
-	m, pending, err := noise.CreateInitiation(p.static, p.daemon, &ephemeral, index, wire.StampAt(now.Wall))
+	m, pending, err := noise.CreateInitiation(nil, p.static, p.daemon, &ephemeral, index, wire.StampAt(now.Wall))
 	if err != nil {
 		return // a key of the other end with which no handshake can succeed
 	}
@@ -51,7 +51,7 @@ func (p *linuxPeer) receiveResponse(now clock.Now, from netip.AddrPort, msg []by
 		return
 	}
 	var keys noise.Keys
-	if p.pending.ConsumeResponse(&keys, p.static, key.Preshared{}, &m) != nil {
+	if p.pending.ConsumeResponse(nil, &keys, p.static, key.Preshared{}, &m) != nil {
 		return
 	}
 	p.pending = nil
@@ -87,11 +87,11 @@ func (p *linuxPeer) receiveInitiation(now clock.Now, from netip.AddrPort, msg []
 	if !ok || !p.mac1.CheckMAC1(msg) {
 		return
 	}
-	public, state, err := noise.ConsumeInitiationStatic(p.static, &m)
+	public, state, err := noise.ConsumeInitiationStatic(nil, p.static, &m)
 	if err != nil || public != p.daemon.Public() {
 		return
 	}
-	stamp, handshake, err := state.Finish(p.static, p.daemon)
+	stamp, handshake, err := state.Finish(nil, p.static, p.daemon)
 	if err != nil || !stamp.After(p.consumed) || p.consumedAt != 0 && now.Mono.Sub(p.consumedAt) < floodInterval {
 		return
 	}
@@ -99,7 +99,7 @@ func (p *linuxPeer) receiveInitiation(now clock.Now, from netip.AddrPort, msg []
 	p.endpoint = from
 	ephemeral, index := newEphemeral(), p.newIndex()
 	var keys noise.Keys
-	response, err := handshake.CreateResponse(&keys, &ephemeral, key.Preshared{}, index)
+	response, err := handshake.CreateResponse(nil, &keys, &ephemeral, key.Preshared{}, index)
 	if err != nil {
 		return
 	}

@@ -42,11 +42,11 @@ func TestInitiations(t *testing.T) {
 		if !ok || msg.Sender != uint32(i) || !checker.CheckMAC1(text) {
 			t.Fatalf("message %d is none, or not for the daemon", i)
 		}
-		public, state, err := noise.ConsumeInitiationStatic(daemon, &msg)
+		public, state, err := noise.ConsumeInitiationStatic(nil, daemon, &msg)
 		if err != nil || public.Hex() != publics[i%3] {
 			t.Fatalf("message %d: %v", i, err)
 		}
-		stamp, _, err := state.Finish(daemon, noise.NewRemote(public))
+		stamp, _, err := state.Finish(nil, daemon, noise.NewRemote(public))
 		if err != nil || !stamp.After(last[public]) {
 			t.Errorf("message %d: its stamp is not new, or %v", i, err)
 		}
@@ -67,7 +67,7 @@ func TestResponse(t *testing.T) {
 	}
 	var ephemeral [32]byte
 	rand.Read(ephemeral[:])
-	msg, hs, err := noise.CreateInitiation(daemon, noise.NewRemote(c.private(1).Public()), &ephemeral, 77, wire.StampAt(time.Now()))
+	msg, hs, err := noise.CreateInitiation(nil, daemon, noise.NewRemote(c.private(1).Public()), &ephemeral, 77, wire.StampAt(time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestResponse(t *testing.T) {
 	if !ok || !cookie.NewChecker(daemon.Public(), rand.Reader).CheckMAC1(text) || response.Sender != 1 {
 		t.Error("the response is none, or has no mac1, or not the peer's index")
 	}
-	if err := hs.ConsumeResponse(new(noise.Keys), daemon, key.Preshared{}, &response); err != nil {
+	if err := hs.ConsumeResponse(nil, new(noise.Keys), daemon, key.Preshared{}, &response); err != nil {
 		t.Error(err)
 	}
 	if _, err := a.respond(question{peer: 0, msg: *msg}); err == nil {

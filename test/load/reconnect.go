@@ -95,7 +95,7 @@ func newReconnectingPeer(m member) reconnectingPeer {
 func (p *reconnectingPeer) initiate(index int) error {
 	var ephemeral [32]byte
 	rand.Read(ephemeral[:])
-	msg, pending, err := noise.CreateInitiation(p.static, p.daemon, &ephemeral, uint32(index), wire.StampAt(time.Now()))
+	msg, pending, err := noise.CreateInitiation(nil, p.static, p.daemon, &ephemeral, uint32(index), wire.StampAt(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (r *reconnection) receive(peer int, msg []byte) error {
 			return nil
 		}
 		var keys noise.Keys
-		if err := p.pending.ConsumeResponse(&keys, p.static, key.Preshared{}, &response); err != nil {
+		if err := p.pending.ConsumeResponse(nil, &keys, p.static, key.Preshared{}, &response); err != nil {
 			return nil // to an initiation before the last one
 		}
 		p.pending = nil

@@ -79,7 +79,7 @@ func (a *responderState) computeSecrets() error {
 		var ephemeral [32]byte
 		rand.Read(ephemeral[:])
 		p := a.peers[i]
-		_, _, errs[i] = noise.CreateInitiation(p.static, p.daemon, &ephemeral, 1, wire.StampAt(time.Now()))
+		_, _, errs[i] = noise.CreateInitiation(nil, p.static, p.daemon, &ephemeral, 1, wire.StampAt(time.Now()))
 	})
 	for _, err := range errs {
 		if err != nil {
@@ -178,17 +178,17 @@ func (a *responderState) answer() {
 // respond returns the response to an initiation.
 func (a *responderState) respond(q question) ([]byte, error) {
 	p := a.peers[q.peer]
-	_, state, err := noise.ConsumeInitiationStatic(p.static, &q.msg)
+	_, state, err := noise.ConsumeInitiationStatic(nil, p.static, &q.msg)
 	if err != nil {
 		return nil, err
 	}
-	_, hs, err := state.Finish(p.static, p.daemon)
+	_, hs, err := state.Finish(nil, p.static, p.daemon)
 	if err != nil {
 		return nil, err
 	}
 	var ephemeral [32]byte
 	rand.Read(ephemeral[:])
-	response, err := hs.CreateResponse(new(noise.Keys), &ephemeral, key.Preshared{}, uint32(q.peer))
+	response, err := hs.CreateResponse(nil, new(noise.Keys), &ephemeral, key.Preshared{}, uint32(q.peer))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,12 @@
+module wgd/internal/x25519/gen
+
+go 1.26
+
+// The kernels of internal/x25519 are written with it; a module of their own keeps it out of the programs.
+require github.com/mmcloughlin/avo v0.5.0
+
+require (
+	golang.org/x/mod v0.6.0 // indirect
+	golang.org/x/sys v0.1.0 // indirect
+	golang.org/x/tools v0.2.0 // indirect
+)
