@@ -86,7 +86,7 @@ alloc:
 kernels:
 	$(call part,kernels: assembly as its generators write it; proofs on a simulated processor)
 	@GO="$(GO)" sh test/generated.sh
-	$(GO) test -timeout 20m ./internal/aead -exhaustive
+	$(GO) test -timeout 20m ./internal/aead ./internal/x25519 -exhaustive
 
 processors:
 	$(call part,other processors: arm64$(comma) 386 and older amd64)
