@@ -50,6 +50,11 @@ openresolv      /var/cache/wgd-tests/openresolv/sbin/resolvconf  name servers of
 resolvconf      /var/cache/wgd-tests/resolvconf/sbin/resolvconf  name servers of tunnels
 prometheus         /var/cache/wgd-tests/prometheus/usr/bin/promtool  what reads the metrics, and its tool
 systemd-resolved   /var/cache/wgd-tests/systemd-resolved/usr/bin/resolvectl  name servers of tunnels
+bird2              /var/cache/wgd-tests/bird2/usr/sbin/bird  gateways that announce their peers
+libssh-gcrypt-4    /usr/share/doc/libssh-gcrypt-4/copyright  a library of bird
+keepalived         /var/cache/wgd-tests/keepalived/usr/sbin/keepalived  an address that moves between gateways
+libsnmp40          /usr/share/doc/libsnmp40/copyright  a library of keepalived
+libnl-genl-3-200   /usr/share/doc/libnl-genl-3-200/copyright  a library of keepalived
 libsystemd-shared  /var/cache/wgd-tests/libsystemd-shared/usr/share/doc/libsystemd-shared/copyright  the library of systemd-resolved
 '
 

@@ -18,6 +18,7 @@ import (
 	"wgd/conf"
 	"wgd/internal/cli"
 	"wgd/internal/quote"
+	"wgd/internal/sys/link"
 	"wgd/internal/sys/process"
 )
 
@@ -31,13 +32,19 @@ var optLent = cli.Option{Long: "lent", Value: "SECONDS", Text: "Have an interfac
 
 var optLentLimit = cli.Option{Long: "lent-limit", Value: "NUMBER", Text: "Give an interface no more peers than this: if more are heard, those that have sent nothing for longest leave, and come again when they are heard. The default is 100000, for which the daemon takes about 200 MB of memory; 0 means any number."}
 
+// routeProtocol is the protocol number of our routes, the letter w: nobody else's in
+// /etc/iproute2/rt_protos.
+const routeProtocol = 119
+
+var optRoutes = cli.Option{Long: "routes", Value: "TABLE", Text: "Add a route for each allowed IP of the peers that an interface has, towards the interface, to the routing table with this number (1 to 4294967295), with the protocol number 119, for BIRD or FRR to announce. This needs root or CAP_NET_ADMIN."}
+
 var optMetrics = cli.Option{Long: "metrics", Value: "ADDRESS:PORT", Text: "Serve metrics for Prometheus on this address, as http://ADDRESS:PORT" + serve.MetricsPath + ". Whoever can connect can read them."}
 
 var serveForm = cli.Form{
 	Syntax:  "serve INTERFACE...",
 	Example: "wgd-peers serve wg0",
 	Summary: "give interfaces the peers of the store that talk to them",
-	Options: []cli.Option{optLent, optLentLimit, optMetrics},
+	Options: []cli.Option{optLent, optLentLimit, optRoutes, optMetrics},
 	Text: []string{
 		"It stays in the foreground until SIGTERM, and makes the store if there is none. When an initiation arrives at an interface from a peer that the interface does not have, the peer is looked up in the store, and the interface gets it: " +
 			"the handshake goes on, and the client notices nothing. What the store does not have, or has revoked, is refused. A peer that is changed in the store is changed in the interface, and one that is revoked or deleted is out within a second. " +
@@ -68,6 +75,11 @@ func runServe(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	end, err := openRoutes(c, &options)
+	if err != nil {
+		return err
+	}
+	defer end()
 	return withStore(c, true, func(ctx context.Context, s store.Store) error {
 		log := slog.New(slog.NewTextHandler(process.LogFile(os.Stderr), nil))
 		log.Info(fmt.Sprintf("serving %s from the store %s", strings.Join(names, ", "), location(c)))
@@ -104,6 +116,45 @@ func serveOptions(c *cli.Call) (serve.Options, error) {
 		}
 	}
 	return serve.Options{Lent: uint32(lent), LentLimit: uint32(limit)}, nil
+}
+
+// localTable is the routing table of the addresses of this computer.
+const localTable = 255
+
+// openRoutes prepares for routes, if an option says so.
+func openRoutes(c *cli.Call, o *serve.Options) (end func(), err error) {
+	text, given := c.Value(optRoutes.Long)
+	if !given {
+		return func() {}, nil
+	}
+	table, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || table == 0 || table == localTable {
+		return nil, fmt.Errorf("--routes %s: give the number of a routing table, 1 to 4294967295 without 255", quote.Name(text))
+	}
+	announcer, err := link.NewAnnouncer(uint32(table), routeProtocol)
+	if err != nil {
+		return nil, fmt.Errorf("--routes %d: %w: with systemd, see \"Routes\" in docs/fleet.md", table, err)
+	}
+	o.Routes = routes{announcer}
+	return announcer.Close, nil
+}
+
+// routes are those of an Announcer.
+type routes struct{ *link.Announcer }
+
+func (r routes) Change(name string, remove, add []netip.Prefix) error {
+	return noInterface(r.Announcer.Change(name, remove, add))
+}
+
+func (r routes) Each(name string, f func(netip.Prefix)) error {
+	return noInterface(r.Announcer.Each(name, f))
+}
+
+func noInterface(err error) error {
+	if errors.Is(err, link.ErrDown) {
+		return serve.ErrNoInterface
+	}
+	return err
 }
 
 // metricsTimeout bounds what a client can occupy.

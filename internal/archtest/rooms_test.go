@@ -56,7 +56,7 @@ var rooms = map[string]room{
 		"conf", "internal/quote", "internal/cli", "internal/control", "internal/sys/link", "internal/sys/process"}},
 	"cmd/wgd-peers": {imports: []string{
 		"cmd/wgd-peers/etcd", "cmd/wgd-peers/peerfile", "cmd/wgd-peers/serve", "cmd/wgd-peers/sqlite", "cmd/wgd-peers/store", "conf", "key", "internal/cli", "internal/control", "internal/explain", "internal/quote", "internal/resolve",
-		"internal/sys/file", "internal/sys/process", "internal/wgconf"}, third: []string{qrcode}},
+		"internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/wgconf"}, third: []string{qrcode}},
 	"cmd/wgd-peers/etcd": {imports: []string{
 		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve"}, third: []string{etcd, grpc, zap}},
 	"cmd/wgd-peers/peerfile": {imports: []string{"cmd/wgd-peers/store", "conf", "key", "internal/quote", "internal/wgconf", "internal/wire"}},

@@ -217,7 +217,7 @@ func (s *served) applied(b *batch, i int, err error) {
 	case err != nil: // the daemon may have ended, or only this connection
 		s.tasks.putBack(c.PublicKey)
 	case c.Remove:
-		delete(s.held, c.PublicKey)
+		s.forget(c.PublicKey)
 		s.figures.removed++
 		s.server.complaints.add("removed", fmt.Sprintf("%s: peer %s was removed: it is revoked, deleted or cannot be used", s.name, a.label()))
 	default:
@@ -231,6 +231,7 @@ func (s *served) applied(b *batch, i int, err error) {
 			s.figures.lent++
 		}
 		h.name, h.digest, h.pass = a.peer.Name, digestOf(a.peer), s.pass
+		s.setRoutes(h, a.peer.AllowedIPs)
 		if !a.since.IsZero() {
 			s.figures.answered.add(time.Since(a.since))
 		}

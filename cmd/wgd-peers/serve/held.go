@@ -21,6 +21,7 @@ type held struct {
 	since    time.Time
 	digest   uint64 // of what the interface was told about the peer
 	rx, tx   uint64 // the counts of the daemon that are recorded
+	routes   string // of routesOf; "" if they are not announced
 	pass     uint32 // the reading of the interface in which it was seen last
 }
 
@@ -64,6 +65,9 @@ func (s *served) begin(run string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if run != s.run { // the daemon was restarted: it has none of the peers, and counts from 0
+		for k := range s.held {
+			s.forget(k)
+		}
 		s.run, s.held = run, map[key.Public]*held{}
 		s.tasks.idle = nil
 	}
@@ -85,10 +89,12 @@ func (s *served) read(ctx context.Context, first bool) error {
 		switch {
 		case s.gone[p.PublicKey]:
 		case !isLent(p): // also one that was lent, and is not any more
-			delete(s.held, p.PublicKey)
+			s.forget(p.PublicKey)
 			byHand[p.PublicKey] = true
 		case h == nil: // from before this program was started
-			s.held[p.PublicKey] = &held{name: p.Name, endpoint: p.Endpoint, since: time.Now(), digest: digestOfStatus(p), rx: p.RxBytes, tx: p.TxBytes, pass: s.pass}
+			h = &held{name: p.Name, endpoint: p.Endpoint, since: time.Now(), digest: digestOfStatus(p), rx: p.RxBytes, tx: p.TxBytes, pass: s.pass}
+			s.held[p.PublicKey] = h
+			s.setRoutes(h, p.AllowedIPs)
 			compared = append(compared, p.PublicKey)
 		default:
 			h.pass = s.pass
@@ -108,7 +114,7 @@ func (s *served) read(ctx context.Context, first bool) error {
 	}
 	for k, h := range s.held {
 		if h.pass != s.pass {
-			delete(s.held, k)
+			s.forget(k)
 		}
 	}
 	s.byHand = byHand
@@ -159,7 +165,7 @@ func (s *served) event(e *conf.Event) {
 	seen := store.Sighting{PublicKey: e.Peer, At: e.Time, Stamp: stampOfEvent(e)}
 	switch {
 	case isReturn(e):
-		delete(s.held, e.Peer)
+		s.forget(e.Peer)
 		seen.RxBytes, seen.TxBytes = h.count(bytesOfEvent(e))
 	case e.Kind == conf.HandshakeDone, e.Kind == conf.EndpointMoved:
 		h.endpoint = e.Endpoint

@@ -40,6 +40,7 @@ type served struct {
 	connected time.Time
 	calls     calls
 	changes   changes
+	announced *announced // nil: no routes are announced
 	refused   recentRefusals
 	figures   figures
 }
@@ -47,6 +48,9 @@ type served struct {
 func newServed(s *Server, name string, d Daemon) *served {
 	i := &served{server: s, name: name, daemon: d, reread: make(chan struct{}, 1), held: map[key.Public]*held{}, calls: newCalls(), figures: newFigures()}
 	i.tasks = newTasks(&i.mu)
+	if s.options.Routes != nil {
+		i.announced = &announced{peers: map[route]uint16{}, changed: map[route]struct{}{}, wake: make(chan struct{}, 1)}
+	}
 	return i
 }
 
@@ -57,6 +61,9 @@ func (s *served) serve(ctx context.Context) {
 		group.Go(func() { s.lookUpAll(ctx) })
 	}
 	group.Go(func() { s.answerAll(ctx) })
+	if s.announced != nil {
+		group.Go(func() { s.announceAll(ctx) })
+	}
 	for known := ""; ; {
 		err := s.follow(ctx)
 		s.mu.Lock()
@@ -106,6 +113,8 @@ func (s *served) follow(ctx context.Context) error {
 			group.Go(func() { end(s.wants(ctx)) })
 		case e.Kind == conf.EventsMissed, e.Kind == conf.ConfigurationChanged && e.By.PID != os.Getpid():
 			s.requestRead()
+		case e.Kind == conf.WentUp: // without routes
+			s.announced.compareAll()
 		default:
 			s.event(&e)
 		}
@@ -155,6 +164,7 @@ func (s *served) readAll(ctx context.Context, end context.CancelCauseFunc) {
 			s.connected = time.Now()
 			lent, others := len(s.held), len(s.byHand)
 			s.mu.Unlock()
+			s.announced.compareAll()
 			s.server.log.Info(fmt.Sprintf("%s: the daemon works: it has %d peers that this program manages, and %d others", s.name, lent, others))
 		}
 		if !sleep(ctx, rereadPause) {

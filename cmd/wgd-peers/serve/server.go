@@ -36,6 +36,7 @@ type Server struct {
 type Options struct {
 	Lent      uint32 // seconds without a session after which an interface returns a peer
 	LentLimit uint32 // how many peers an interface has at most; 0: any number
+	Routes    Routes // where the allowed IPs of the peers of interfaces are announced; nil: nowhere
 }
 
 // New returns a Server of the interfaces with these names and daemons.

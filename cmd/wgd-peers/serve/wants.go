@@ -21,7 +21,7 @@ func (s *served) want(w *conf.Want) {
 	s.figures.wants[w.Kind]++
 	if !about.key.IsZero() {
 		delete(s.byHand, about.key) // no peer has it now
-		delete(s.held, about.key)   // somebody has removed it
+		s.forget(about.key)         // somebody has removed it
 	}
 	if s.tasks.all[about] == nil && len(s.tasks.all) >= maxTasks {
 		s.figures.refused[busy]++

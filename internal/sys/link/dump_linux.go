@@ -2,6 +2,8 @@ package link
 
 import (
 	"errors"
+	"net/netip"
+	"os"
 	"reflect"
 	"time"
 
@@ -174,4 +176,38 @@ func readInterfaces(socket *nl.SocketHandle) ([][]byte, error) {
 		request.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 		return request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
 	})
+}
+
+// dump lists the routes of an Announcer, and passes on the entries of the answer one after the
+// other: a list of 100,000 is not held in memory. It is read once: what it misses is added
+// again, which is no error, or removed later.
+func (a *Announcer) dump(index uint32, family byte, f func(message []byte)) error {
+	if a.fd < 0 {
+		return os.ErrClosed
+	}
+	a.request = a.appendRoute(a.request[:0], unix.RTM_GETROUTE, unix.NLM_F_DUMP, index, family, netip.Prefix{})
+	if _, err := unix.Write(a.fd, a.request); err != nil {
+		return err
+	}
+	for {
+		n, err := unix.Read(a.fd, a.answer)
+		if err != nil {
+			return err
+		}
+		for m := range messages(a.answer[:n]) {
+			switch {
+			case m.seq != a.seq:
+			case m.kind == unix.NLMSG_DONE:
+				return nil
+			case m.kind == unix.NLMSG_ERROR && len(m.body) >= 4:
+				code := m.code()
+				if code == unix.ENOENT || noFamily(code) { // there is no such table, or no IPv6
+					return nil
+				}
+				return code
+			case m.kind == unix.RTM_NEWROUTE:
+				f(m.body)
+			}
+		}
+	}
 }

@@ -56,3 +56,15 @@ func (*Links) PathMTU(netip.Addr, uint32) (int, error)       { return 0, errLinu
 func (*Links) InterfaceTo(netip.Addr, uint32) (string, error) {
 	return "", errLinuxOnly
 }
+
+// An Announcer has no values here, because NewAnnouncer returns an error.
+type Announcer struct{}
+
+// NewAnnouncer returns an error.
+func NewAnnouncer(uint32, uint8) (*Announcer, error) { return nil, errLinuxOnly }
+
+// The methods return errors.
+
+func (*Announcer) Close()                                              {}
+func (*Announcer) Change(string, []netip.Prefix, []netip.Prefix) error { return errLinuxOnly }
+func (*Announcer) Each(string, func(netip.Prefix)) error               { return errLinuxOnly }

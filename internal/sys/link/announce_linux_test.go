@@ -1,0 +1,125 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns/netnstest"
+)
+
+func newAnnouncer(t *testing.T, table uint32) *Announcer {
+	t.Helper()
+	a, err := NewAnnouncer(table, 119)
+	must(t, err)
+	t.Cleanup(a.Close)
+	return a
+}
+
+// announced returns the routes of an Announcer towards an interface.
+func announced(t *testing.T, a *Announcer, name string) (list []string) {
+	t.Helper()
+	must(t, a.Each(name, func(p netip.Prefix) { list = append(list, p.String()) }))
+	slices.Sort(list)
+	return list
+}
+
+func prefixes(texts ...string) (list []netip.Prefix) {
+	for _, text := range texts {
+		list = append(list, netip.MustParsePrefix(text))
+	}
+	return list
+}
+
+// Routes are added to one table and removed from it, in both families. Those of others, in
+// other tables or towards other interfaces, are neither listed nor removed. What is there
+// already, or gone, is no error.
+func TestAnnouncer(t *testing.T) {
+	netnstest.Isolate(t)
+	ipBatch(t, "link add d0 type veth peer name p0\nlink add d1 type veth peer name p1\nlink set d0 up\nlink set d1 up\n"+
+		"route add 10.9.0.1/32 dev d0 table 1000 proto static\nroute add 10.9.0.2/32 dev d0 table 1001 proto 119\nroute add 10.9.0.3/32 dev d1 table 1000 proto 119\n")
+	for _, table := range []uint32{1000, 70} {
+		a := newAnnouncer(t, table)
+		all := prefixes("10.2.0.1/32", "10.3.0.0/16", "0.0.0.0/0", "fd00::1/128", "fd01::/64", "::/0")
+		must(t, a.Change("d0", nil, all))
+		must(t, a.Change("d0", nil, all))
+		if got, want := announced(t, a, "d0"), "0.0.0.0/0 10.2.0.1/32 10.3.0.0/16 ::/0 fd00::1/128 fd01::/64"; strings.Join(got, " ") != want {
+			t.Errorf("table %d: %v, want %s", table, got, want)
+		}
+		must(t, a.Change("d0", append(all[:4:4], prefixes("10.9.0.1/32", "10.8.8.8/32")...), nil))
+		if got, want := announced(t, a, "d0"), "::/0 fd01::/64"; strings.Join(got, " ") != want {
+			t.Errorf("table %d: %v, want %s", table, got, want)
+		}
+	}
+	out, err := exec.Command("ip", "route", "show", "table", "all").Output()
+	must(t, err)
+	for _, want := range []string{"10.9.0.1 dev d0 table 1000 proto static", "10.9.0.2 dev d0 table 1001 proto 119", "10.9.0.3 dev d1 table 1000 proto 119"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+// Many routes are changed with few requests, and listed without being held.
+func TestAnnounceMany(t *testing.T) {
+	netnstest.Isolate(t)
+	ipBatch(t, "link add d0 type veth peer name p0\nlink set d0 up\n")
+	a := newAnnouncer(t, 1000)
+	var all []netip.Prefix
+	for i := range 5000 {
+		all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 32), netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(i >> 8), 15: byte(i)}), 128))
+	}
+	must(t, a.Change("d0", nil, all))
+	if n := len(announced(t, a, "d0")); n != len(all) {
+		t.Errorf("%d routes, want %d", n, len(all))
+	}
+	must(t, a.Change("d0", all[:9999], nil))
+	if got := announced(t, a, "d0"); fmt.Sprint(got) != fmt.Sprint(all[9999:]) {
+		t.Errorf("%d are left: %.100v", len(got), got)
+	}
+}
+
+// An interface that is down or gone has no routes, which is told from other errors, and so are
+// missing rights.
+func TestAnnounceErrors(t *testing.T) {
+	netnstest.Isolate(t)
+	ipBatch(t, "link add d0 type veth peer name p0\n")
+	a := newAnnouncer(t, 1000)
+	for _, name := range []string{"d0", "none"} {
+		if err := a.Change(name, nil, prefixes("10.2.0.1/32")); !errors.Is(err, ErrDown) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := a.Each(name, func(netip.Prefix) {}); !errors.Is(err, ErrDown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ipBatch(t, "link set d0 up\n")
+	if got := announced(t, a, "d0"); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	// Only this thread, which ends with the test, loses its rights.
+	must(t, unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &make([]unix.CapUserData, 2)[0]))
+	if _, err := NewAnnouncer(1000, 119); !errors.Is(err, ErrNoRights) {
+		t.Errorf("without rights: %v", err)
+	}
+}
+
+// What the kernel answers is parsed without a panic, whatever it is.
+func FuzzAnnounced(f *testing.F) {
+	a := &Announcer{table: 1000, protocol: 119}
+	f.Add(a.appendRoute(nil, unix.RTM_NEWROUTE, 0, 3, unix.AF_INET, netip.MustParsePrefix("10.2.0.0/16")))
+	f.Add(a.appendRoute(nil, unix.RTM_NEWROUTE, 0, 3, unix.AF_INET6, netip.MustParsePrefix("fd00::/8")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for m := range messages(b) {
+			if p, ok := a.ours(m.body, 3); ok && !p.IsValid() {
+				t.Errorf("%v", p)
+			}
+		}
+	})
+}
