@@ -76,7 +76,7 @@ router id 10.9.0.1;
 protocol device {}
 protocol kernel { ipv4 { import none; export all; }; }
 protocol kernel { ipv6 { import none; export all; }; }
-protocol bgp gateway {
+protocol bgp g1 {
     local as 64513;
     neighbor 10.9.0.11 as 64512;
     connect delay time 1;
@@ -99,6 +99,7 @@ func TestRoutesWithBIRD(t *testing.T) {
 	ta := a.Tunnel(lab.Settings{Port: 1234, Addresses: []string{"10.2.0.1/16", "fd00:2::1/64"}})
 	tb := b.Tunnel(lab.Settings{Addresses: []string{"10.2.0.9/16", "fd00:2::9/64"}})
 	tb.Add(ta, lab.Peer{AllowedIPs: "10.2.0.0/16,10.9.0.0/24,fd00:2::/64,fd09::/64", Endpoint: "192.0.2.1:1234"})
+	b.Must("ip route add 10.9.0.0/24 dev wg0 && ip -6 route add fd09::/64 dev wg0")
 	startBird(t, a, fromFleet(t, "# /etc/bird/bird.conf"))
 	startBird(t, r, insideRouter)
 	pid := servePeers(t, a, "--routes 119")
@@ -117,7 +118,7 @@ func TestRoutesWithBIRD(t *testing.T) {
 			for _, text := range want {
 				ok = ok && strings.Contains(out, text)
 			}
-			return ok, out + a.Must("cat /run/serve.log; ip route show table 119")
+			return ok, out + a.Run("cat /run/serve.log; ip route show table 119").Out
 		})
 		if took := time.Since(begin); took > limit {
 			t.Errorf("the routes %q took %v", want, took)
@@ -137,7 +138,7 @@ func TestRoutesWithBIRD(t *testing.T) {
 	a.Must("wgd-peers set b --revoke")
 	routes(limit)
 	a.Must("wgd-peers set b --restore")
-	b.Must("ip link set wg0 down && ip link set wg0 up") // so that it tries again at once
+	b.Must("ip link set wg0 down && ip link set wg0 up && ip route add 10.9.0.0/24 dev wg0") // so that it tries again at once
 	b.Ping("10.2.0.1", 1)
 	routes(limit, both...)
 
@@ -171,7 +172,10 @@ func TestRoutesWithSystemd(t *testing.T) {
 	a.Write("/run/drop-in", fromFleet(t, "# routes.conf"))
 	s.Must("cp /run/drop-in /etc/systemd/system/wgd-peers@wg0.service.d/routes.conf && chmod 644 /etc/systemd/system/wgd-peers@wg0.service.d/routes.conf && systemctl daemon-reload && systemctl enable --now wgd-peers@wg0")
 	s.Must("wgd-peers add b --public-key=%s --allowed-ips=%s/32", tb.Public, lab.InnerB4)
-	b.Ping(lab.InnerA4, 1)
+	lab.Until(t, 20*time.Second, "the client is answered", func() (bool, string) {
+		r := b.Run("ping -n -c 1 -W 1 " + lab.InnerA4)
+		return r.Code == 0, s.Must("journalctl --no-pager -u wgd-peers@wg0")
+	})
 	lab.Until(t, 10*time.Second, "the route is there", func() (bool, string) {
 		out := a.Must("ip route show table 119; cat /run/serve.log 2>/dev/null || true")
 		return strings.Contains(out, lab.InnerB4+" dev wg0 proto 119"), out

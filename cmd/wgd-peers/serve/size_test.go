@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,6 +73,20 @@ func (d *sizeDaemon) Apply(_ context.Context, c conf.Change) error {
 
 func (d *sizeDaemon) Refuse(context.Context, conf.Refusal) error { return nil }
 
+// A sizeTable is a routing table: what it has is not in the memory of this process.
+type sizeTable struct{}
+
+func (sizeTable) Change(string, []netip.Prefix, []netip.Prefix) error { return nil }
+
+func (sizeTable) Each(_ string, f func(netip.Prefix)) error {
+	for n := range *sizeHeld {
+		for _, p := range storetest.Numbered(n).AllowedIPs {
+			f(p)
+		}
+	}
+	return nil
+}
+
 // Serving an interface with many peers, of a store with many more, takes little memory and
 // starts at once. The figures are in docs/fleet.md.
 func TestSize(t *testing.T) {
@@ -119,7 +134,7 @@ func serveSize(t *testing.T, path string) {
 	}
 	defer file.Close()
 	d := &sizeDaemon{wants: make(chan conf.Want), events: make(chan conf.Event)}
-	server := New(file, Options{Lent: 300}, slog.New(slog.DiscardHandler), []string{"wg0"}, func(string) Daemon { return d })
+	server := New(file, Options{Lent: 300, Routes: sizeTable{}}, slog.New(slog.DiscardHandler), []string{"wg0"}, func(string) Daemon { return d })
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); server.Run(ctx) }()
@@ -153,6 +168,12 @@ func serveSize(t *testing.T, path string) {
 		t.Error(err)
 	}
 	step("all are read from the interface")
+	server.interfaces[0].announced.compareAll()
+	time.Sleep(5 * time.Second)
+	if n := len(server.interfaces[0].announced.peers); n != 2*held {
+		t.Errorf("%d routes, want %d", n, 2*held)
+	}
+	step("all routes are compared with the kernel's")
 	if n := len(server.interfaces[0].heldPeers()); n != held {
 		t.Errorf("%d peers, want %d", n, held)
 	}
