@@ -10,7 +10,7 @@ import (
 )
 
 // RaiseCeiling returns the ceiling. It writes only if the ceiling is to rise.
-func (c *Cluster) RaiseCeiling(ctx context.Context, least, to time.Time) (time.Time, error) {
+func (c *Cluster) RaiseCeiling(ctx context.Context, needed, to time.Time) (time.Time, error) {
 	where := c.prefix + ceilingKey
 	for { // each time that another is faster, the ceiling has risen
 		found, _, err := c.get(ctx, []string{where}, 0)
@@ -29,7 +29,7 @@ func (c *Cluster) RaiseCeiling(ctx context.Context, least, to time.Time) (time.T
 		} else {
 			t.expect(where, 0)
 		}
-		if !ceiling.Before(least) {
+		if !ceiling.Before(needed) {
 			return ceiling, nil
 		}
 		t.put(where, t.proves)

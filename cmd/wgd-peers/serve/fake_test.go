@@ -344,13 +344,13 @@ func (f *faultyStore) Record(ctx context.Context, list []store.Sighting) (int, e
 	return f.Store.Record(ctx, list)
 }
 
-func (f *faultyStore) RaiseCeiling(ctx context.Context, least, to time.Time) (time.Time, error) {
+func (f *faultyStore) RaiseCeiling(ctx context.Context, needed, to time.Time) (time.Time, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return time.Time{}, f.err
 	}
-	ceiling, err := f.Store.RaiseCeiling(ctx, least, to)
+	ceiling, err := f.Store.RaiseCeiling(ctx, needed, to)
 	if !ceiling.Equal(f.ceiling) {
 		f.ceiling = ceiling
 		f.raises++

@@ -8,7 +8,7 @@ import (
 )
 
 // RaiseCeiling returns the ceiling. It writes only if the ceiling is to rise.
-func (f *File) RaiseCeiling(ctx context.Context, least, to time.Time) (ceiling time.Time, err error) {
+func (f *File) RaiseCeiling(ctx context.Context, needed, to time.Time) (ceiling time.Time, err error) {
 	read := func(q querier) (err error) {
 		var at int64
 		err = q.QueryRowContext(ctx, "SELECT at FROM stamp_ceiling").Scan(&at)
@@ -18,11 +18,11 @@ func (f *File) RaiseCeiling(ctx context.Context, least, to time.Time) (ceiling t
 		ceiling = seconds(at)
 		return err
 	}
-	if err := read(f.read); err != nil || !ceiling.Before(least) {
+	if err := read(f.read); err != nil || !ceiling.Before(needed) {
 		return ceiling, explain(err)
 	}
 	err = f.transaction(ctx, func(tx *sql.Tx) error {
-		if err := read(tx); err != nil || !ceiling.Before(least) { // another process was first
+		if err := read(tx); err != nil || !ceiling.Before(needed) { // another process was first
 			return err
 		}
 		ceiling = time.Unix(to.Unix(), 0)

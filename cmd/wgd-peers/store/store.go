@@ -64,9 +64,9 @@ type Store interface {
 	Record(ctx context.Context, sightings []Sighting) (written int, err error)
 
 	// RaiseCeiling returns the ceiling: a time before that of all timestamps that gateways have
-	// used or will soon use, in whole seconds. If it is before least, it is raised to the time
+	// used or will soon use, in whole seconds. If it is before needed, it is raised to the time
 	// to first.
-	RaiseCeiling(ctx context.Context, least, to time.Time) (time.Time, error)
+	RaiseCeiling(ctx context.Context, needed, to time.Time) (time.Time, error)
 
 	// Gateway returns what all clients must know about the gateways.
 	Gateway(ctx context.Context) (*Gateway, error)

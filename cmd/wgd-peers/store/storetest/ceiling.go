@@ -13,14 +13,14 @@ import (
 func testCeiling(t *testing.T, open func(t *testing.T) store.Store) {
 	s := open(t)
 	at := func(seconds int64) time.Time { return time.Unix(1800000000+seconds, 0) }
-	for _, c := range []struct{ least, to, want int64 }{
+	for _, c := range []struct{ needed, to, want int64 }{
 		{10, 20, 20},
 		{20, 30, 20},
 		{21, 40, 40},
 		{5, 50, 40},
 	} {
-		if got, err := s.RaiseCeiling(t.Context(), at(c.least), at(c.to).Add(time.Millisecond)); err != nil || !got.Equal(at(c.want)) {
-			t.Errorf("least %d, to %d: %v, %v, want %v", c.least, c.to, got.Sub(at(0)), err, c.want)
+		if got, err := s.RaiseCeiling(t.Context(), at(c.needed), at(c.to).Add(time.Millisecond)); err != nil || !got.Equal(at(c.want)) {
+			t.Errorf("needed %d, to %d: %v, %v, want %v", c.needed, c.to, got.Sub(at(0)), err, c.want)
 		}
 	}
 	var group sync.WaitGroup
