@@ -183,7 +183,7 @@ var rooms = map[string]room{
 
 	"test/lab": {forTests: true, third: []string{unix}},
 	"test/load": {forTests: true, imports: []string{
-		"test/lab", "key", "internal/aead", "internal/clock", "internal/wire", "internal/noise", "internal/cookie", "internal/replay"}, third: []string{unix}},
+		"test/lab", "key", "internal/aead", "internal/clock", "internal/wire", "internal/noise", "internal/cookie", "internal/packet", "internal/replay"}, third: []string{unix}},
 	"test/e2e":                {forTests: true},
 	"test/stackload":          {forTests: true, imports: []string{"test/lab"}, third: []string{unix}},
 	"test/stackload/wgdstack": {forTests: true, imports: []string{"conf", "key", "netstack", "wg", "internal/proxy", "test/stackload"}},

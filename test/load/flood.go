@@ -7,10 +7,6 @@ import (
 	"net/netip"
 	"runtime"
 	"sync/atomic"
-	"time"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"wgd/internal/cookie"
 	"wgd/internal/wire"
@@ -54,8 +50,7 @@ func flood(j Job) (func() (Reading, error), error) {
 		return nil, err
 	}
 	fd := int(file.Fd())
-	dropAll := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll[0]}); err != nil {
+	if err := filter(fd, dropAll); err != nil {
 		return nil, err
 	}
 	var sent atomic.Uint64
@@ -98,41 +93,15 @@ func floodDatagrams(j Job) ([][]byte, error) {
 	return list, nil
 }
 
-// sendFlood sends until the process ends. When it is late by more than maxLate, it does
-// not catch up.
+// sendFlood sends until the process ends.
 func sendFlood(fd int, to netip.AddrPort, datagrams [][]byte, rate float64, sent *atomic.Uint64) {
-	list := messages(1)
-	name := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: to.Port()<<8 | to.Port()>>8, Addr: to.Addr().As4()}
-	controls := make([][]byte, burst)
-	for i := range list {
-		controls[i] = unix.PktInfo4(&unix.Inet4Pktinfo{})
-		h := &list[i].hdr
-		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&name)), unix.SizeofSockaddrInet4
-		h.Control = &controls[i][0]
-		h.SetControllen(len(controls[i]))
-	}
-	interval := time.Duration(burst / rate * float64(time.Second))
-	const maxLate = 5 * time.Millisecond
-	next := time.Now()
-	for n := 0; ; {
-		for i := range list {
-			msg := datagrams[n%len(datagrams)]
-			h := &list[i].hdr
-			h.Iov.Base = &msg[0]
-			h.Iov.SetLen(len(msg))
-			from := controls[i][unix.CmsgLen(0)+4:] // spec_dst, after the interface
-			from[0], from[1], from[2], from[3] = 198, 18, byte(n>>8), byte(n)
+	o, p := newOutgoing(burst, to), newPacer(burst, rate)
+	for n := 0; ; p.wait() {
+		for i := range o.list {
+			o.set(i, datagrams[n%len(datagrams)])
+			o.from(i, [4]byte{198, 18, byte(n >> 8), byte(n)})
 			n++
 		}
-		r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&list[0])), burst, 0, 0, 0)
-		if errno == 0 {
-			sent.Add(uint64(r))
-		}
-		if next = next.Add(interval); time.Since(next) > maxLate {
-			next = time.Now()
-		}
-		if wait := time.Until(next); wait > 0 {
-			time.Sleep(wait)
-		}
+		sent.Add(uint64(o.send(fd)))
 	}
 }

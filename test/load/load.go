@@ -16,7 +16,8 @@ type Job struct {
 	Streams int     `json:",omitempty"`
 	Rate    float64 `json:",omitempty"` // bits a second; 0: as much as possible
 	Size    int     `json:",omitempty"` // bytes of a datagram
-	// PacketRate is the rate of a UDPRound, a Flood or a UDPSource, in datagrams a second.
+	// PacketRate is the rate of a UDPRound, a PeersSend, a Flood or a UDPSource, in datagrams
+	// a second.
 	PacketRate float64 `json:",omitempty"`
 
 	Count int    `json:",omitempty"` // of pings, handshakes or peers
@@ -33,13 +34,15 @@ type Reading struct {
 	// peers that send elsewhere than to Remote.
 	Lost       uint64    `json:",omitempty"`
 	Handshakes uint64    `json:",omitempty"` // that were completed
+	Opened     uint64    `json:",omitempty"` // data messages that PeersReceive has decrypted
 	Silences   []Silence `json:",omitempty"` // of each peer or flow
 	Times      []int64   `json:",omitempty"` // of each handshake, in nanoseconds
 }
 
 // Since returns the difference from an earlier reading.
 func (r Reading) Since(before Reading) Reading {
-	return Reading{Bytes: r.Bytes - before.Bytes, Packets: r.Packets - before.Packets, Nanoseconds: r.Nanoseconds - before.Nanoseconds, Lost: r.Lost - before.Lost}
+	return Reading{Bytes: r.Bytes - before.Bytes, Packets: r.Packets - before.Packets, Nanoseconds: r.Nanoseconds - before.Nanoseconds, Lost: r.Lost - before.Lost,
+		Opened: r.Opened - before.Opened}
 }
 
 // Seconds returns the time of a reading.
@@ -62,7 +65,7 @@ const (
 	IdleSOCKS5 = "idle-socks5" // holds Count connections to Remote through SOCKS5; on request, uses each
 	UDPSink    = "udp-sink"
 	UDPSource  = "udp-source" // datagrams of Size, at PacketRate, or as fast as one thread can
-	UDPRound   = "udp-round"  // a datagram to each of Count peers in turn, at PacketRate
+	UDPRound   = "udp-round"  // a datagram to each of Count peers in turn, at PacketRate, or as fast as one thread can
 	Ping       = "ping"       // on request, sends Count ICMP echoes; the reading is the average round trip
 	Initiators = "initiators" // on request, makes Count handshakes that Peers initiate
 	Storm      = "storm"      // the same, but returns at once what has been done so far
@@ -74,6 +77,10 @@ const (
 	TCPFlows   = "tcp-flows"  // Count connections to a TCPEcho, from the addresses of Peers if there are any
 	UDPFlows   = "udp-flows"  // the same with datagrams to a lab.Echo
 	First      = "first"      // on request, one handshake of each of Peers, one after the other; returns their Times
+
+	// All of Peers get a session each before these two are ready.
+	PeersSend    = "peers-send"    // an inner packet of Size from each in turn to InnerSink, at PacketRate, or as fast as one thread can
+	PeersReceive = "peers-receive" // counts what arrives for them, and decrypts a sample
 )
 
 var crew = lab.Crew[Job, Reading]{
@@ -95,6 +102,9 @@ var crew = lab.Crew[Job, Reading]{
 	TCPFlows:   tcpFlows,
 	UDPFlows:   udpFlows,
 	First:      first,
+
+	PeersSend:    peersSend,
+	PeersReceive: peersReceive,
 }
 
 // Become does not return in a process that was started as a worker.

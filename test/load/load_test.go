@@ -18,7 +18,7 @@ import (
 func TestJobsSurviveTheWay(t *testing.T) {
 	for _, sent := range []any{
 		&Job{"fd00::1", 4, 2e8, 64, 2e3, 10, "a kind", &Peers{7, 3, "a key"}, "fd00::2"},
-		&Reading{1 << 60, 3, 1<<62 + 1, 4, 5, []Silence{{1 << 61, 7}}, []int64{8}},
+		&Reading{1 << 60, 3, 1<<62 + 1, 4, 5, 6, []Silence{{1 << 61, 7}}, []int64{8}},
 	} {
 		text, err := json.Marshal(sent)
 		if err != nil {
@@ -38,6 +38,7 @@ func TestJobsWithoutSense(t *testing.T) {
 		Storm:      {Remote: "127.0.0.1:9", Count: 1, Peers: &Peers{Peers: 1, Daemon: "no key"}},
 		Responders: {Peers: &Peers{Peers: 1, Daemon: "no key"}},
 		Reconnect:  {Remote: "127.0.0.1:9", Peers: &Peers{Peers: 1, Daemon: "no key"}},
+		PeersSend:  {Remote: "127.0.0.1:9", Size: 20, Peers: &Peers{Peers: 1, Daemon: strings.Repeat("01", 32)}},
 		Ping:       {Remote: "nowhere", Count: 1},
 		TCPSource:  {Remote: "no where", Streams: 1},
 		IdleSOCKS5: {Remote: "no where", Count: 1},

@@ -34,6 +34,37 @@ const (
 // again after the protocol's timeout, until they have a session and have used it.
 // Each request returns at once how many of them have.
 func reconnect(j Job) (func() (Reading, error), error) {
+	r, err := newReconnection(j)
+	if err != nil {
+		return nil, err
+	}
+	var begin sync.Once
+	failed := make(chan error, 1)
+	return func() (Reading, error) {
+		begin.Do(func() { go func() { failed <- r.run() }() })
+		select {
+		case err := <-failed:
+			return Reading{}, err
+		default:
+			return Reading{Packets: r.done.Load(), Lost: r.again.Load(), Nanoseconds: Now()}, nil
+		}
+	}, nil
+}
+
+// reconnection is the state of all peers of reconnect.
+type reconnection struct {
+	peers       []reconnectingPeer
+	begun       int // how many of the peers have initiated
+	daemon      netip.AddrPort
+	conn        *net.UDPConn
+	done, again atomic.Uint64 // peers that have used a session; initiations after the first ones
+	// keep is called with each session, if it is not nil. index is the daemon's.
+	keep func(peer int, index uint32, keys *noise.Keys)
+}
+
+// newReconnection prepares the first initiations of all peers of a job, and the socket
+// that they share.
+func newReconnection(j Job) (*reconnection, error) {
 	members, err := j.Peers.members()
 	if err != nil {
 		return nil, err
@@ -53,28 +84,7 @@ func reconnect(j Job) (func() (Reading, error), error) {
 	if r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort}); err != nil {
 		return nil, err
 	}
-	if err := requestDestinations(r.conn); err != nil {
-		return nil, err
-	}
-	var begin sync.Once
-	failed := make(chan error, 1)
-	return func() (Reading, error) {
-		begin.Do(func() { go func() { failed <- r.run() }() })
-		select {
-		case err := <-failed:
-			return Reading{}, err
-		default:
-			return Reading{Packets: r.done.Load(), Lost: r.again.Load(), Nanoseconds: Now()}, nil
-		}
-	}, nil
-}
-
-// reconnection is the state of all peers of reconnect.
-type reconnection struct {
-	peers       []reconnectingPeer
-	daemon      netip.AddrPort
-	conn        *net.UDPConn
-	done, again atomic.Uint64 // peers that have used a session; initiations after the first ones
+	return r, requestDestinations(r.conn)
 }
 
 // A reconnectingPeer is one of these peers.
@@ -106,14 +116,27 @@ func (p *reconnectingPeer) initiate(index int) error {
 
 // run returns only with an error.
 func (r *reconnection) run() error {
-	for i := range r.peers {
-		if err := r.send(i); err != nil {
+	if err := r.begin(len(r.peers)); err != nil {
+		return err
+	}
+	return r.serve(func() bool { return false })
+}
+
+// begin makes the first peers up to the given number initiate, if they have not yet.
+func (r *reconnection) begin(peers int) error {
+	for ; r.begun < peers; r.begun++ {
+		if err := r.send(r.begun); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// serve handles what the peers receive, and their timeouts, until there is enough.
+func (r *reconnection) serve(enough func() bool) error {
 	const step = 20 * time.Millisecond // precision of the timeouts
 	buf, oob := make([]byte, 2048), make([]byte, 128)
-	for looked := time.Now(); ; {
+	for looked := time.Now(); !enough(); {
 		r.conn.SetReadDeadline(time.Now().Add(step))
 		n, oobn, _, _, err := r.conn.ReadMsgUDPAddrPort(buf, oob)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -131,11 +154,12 @@ func (r *reconnection) run() error {
 			}
 		}
 	}
+	return nil
 }
 
 // retransmit makes the peers initiate again that are due.
 func (r *reconnection) retransmit(now time.Time) error {
-	for i := range r.peers {
+	for i := range r.begun {
 		if p := &r.peers[i]; p.pending != nil && now.After(p.due) {
 			r.again.Add(1)
 			if err := errors.Join(p.initiate(i), r.send(i)); err != nil {
@@ -184,6 +208,9 @@ func (r *reconnection) receive(peer int, msg []byte) error {
 		}
 		p.pending = nil
 		r.done.Add(1)
+		if r.keep != nil {
+			r.keep(peer, response.Sender, &keys)
+		}
 		return r.write(peer, keepalive(response.Sender, &keys.Send))
 	}
 	return nil
