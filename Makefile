@@ -133,7 +133,7 @@ debtest:
 	$(call part,debtest: the Debian package: built twice$(comma) installed$(comma) used$(comma) upgraded and removed)
 	@GO="$(GO)" sh packaging/deb/test.sh
 
-# As root; less than ten minutes. make bench BENCH=-quick takes one or two, and
+# As root; some ten minutes. make bench BENCH=-quick takes one or two, and
 # make bench BENCH='-write README.md,docs/performance.md' replaces the tables.
 bench:
 	$(GO) run ./test/bench $(BENCH)

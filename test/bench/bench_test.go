@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wgd/test/lab"
+	"wgd/test/load"
 )
 
 func TestSummarize(t *testing.T) {
@@ -67,6 +68,10 @@ stack-cpu ≤ 0.6× beside wireguard-go
 socks5 ≥ 85 % beside direct
 late-send ≥ 70 % beside wireguard-go
 late-receive ≥ 70 % beside wireguard-go
+peers-in-1420 ≤ 0.3× beside wireguard-go
+peers-out-1420 ≤ 0.33× beside wireguard-go
+peers-in-100 ≤ 0.32× beside wireguard-go
+peers-out-100 ≤ 0.32× beside wireguard-go
 memory ≤ 40 MB beside wireguard-go
 `
 	got := "\n"
@@ -149,7 +154,7 @@ func TestOptions(t *testing.T) {
 
 // sample returns a table with a target that is met, one that is missed, and a row of each other kind.
 func sample() *results {
-	one := &workload{wantRate: 1}
+	one := &workload{wantRate: 1, rateUnit: "Gbit/s"}
 	r := &results{rival: "wireguard-go", took: 90 * time.Second}
 	rounds := []round{
 		{others: 0.02, figures: [sidesCount][]float64{ours: {4, 3, 23}, rival: {2, 4, 250}, relay: {5, 1, 0}}},
@@ -230,6 +235,38 @@ func TestShortOfTheRate(t *testing.T) {
 		[]round{{figures: [sidesCount][]float64{ours: {0.1, 0.99}, rival: {0.4, 0.812}}}})
 	if want := "ping beside 1 Gbit/s: with wireguard-go the load reached 0.812 Gbit/s, not 1."; !slices.Equal(r.notes, []string{want}) {
 		t.Errorf("%q", r.notes)
+	}
+}
+
+// If nearly all arrives that the load has sent, the table says that it did not find out
+// how much can.
+func TestLoadIsTheLimit(t *testing.T) {
+	r := newResults(options{})
+	r.add(row{title: "200 peers, at most", from: floodIn100, side: ours, baseline: rival},
+		[]round{{figures: [sidesCount][]float64{ours: {198, 3, 200}, rival: {120, 9, 190}}}})
+	if want := "200 peers, at most: with wgd nearly all arrived that the load sent, so the load is the limit."; !slices.Equal(r.notes, []string{want}) {
+		t.Errorf("%q", r.notes)
+	}
+	r = newResults(options{})
+	r.add(row{title: "200 peers", from: crowdIn100, side: ours, baseline: rival},
+		[]round{{figures: [sidesCount][]float64{ours: {3, 59.9, 60}, rival: {9, 44, 60}}}})
+	if want := "200 peers: with wireguard-go the load reached 44.0 thousand a second, not 60."; !slices.Equal(r.notes, []string{want}) {
+		t.Errorf("%q", r.notes)
+	}
+}
+
+// What many peers cost is counted for each packet that arrived, since the first reading.
+func TestCrowdFigures(t *testing.T) {
+	before := crowdReading{load.Reading{Packets: 1000, Nanoseconds: 5e9}, time.Second, 700}
+	after := crowdReading{load.Reading{Packets: 121_000, Nanoseconds: 7e9}, 1200 * time.Millisecond, 100_700}
+	var got []float64
+	err := lab.Bound(func(t lab.T) { got = after.figures(t, "wgd", before) })
+	if want := []float64{2, 50, 60}; err != nil || len(got) != 3 || math.Abs(got[0]-want[0]) > 1e-9 || got[1] != want[1] || got[2] != want[2] {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	after.delivered = before.delivered
+	if err := lab.Bound(func(t lab.T) { after.figures(t, "wgd", before) }); err == nil {
+		t.Error("nothing that arrived is no error")
 	}
 }
 

@@ -21,7 +21,11 @@ type handshakePair struct {
 	daemon     *lab.Daemon
 	keys       keys
 	seed       uint64 // of the next set
+	gateway    bool   // the host has routes for packets of the peers
 }
+
+// daemonAt is where the peers reach the daemon.
+var daemonAt = fmt.Sprint("192.0.2.1:", portA)
 
 func newHandshakePair(t lab.T, program string, nice int) *handshakePair {
 	p := &handshakePair{keys: newKey(), seed: uint64(load.Now())}
@@ -63,7 +67,7 @@ func respond(t lab.T, s *testbed, length time.Duration) []float64 {
 	p := s.handshakes(t)
 	defer p.forget()
 	peerSet := p.meet(peers, false)
-	w := load.Start(p.from, load.Initiators, load.Job{Remote: fmt.Sprintf("192.0.2.1:%d", portA),
+	w := load.Start(p.from, load.Initiators, load.Job{Remote: daemonAt,
 		Count: int(3000 * length.Seconds()), Peers: peerSet})
 	defer w.Stop()
 	time.Sleep(settle)

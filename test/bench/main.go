@@ -58,7 +58,7 @@ func parse() options {
 	flag.IntVar(&o.runs, "runs", 5, "rounds: how often each row is measured with each program")
 	seconds := flag.Float64("seconds", 2, "length of one measurement")
 	quick := flag.Bool("quick", false, "one round of one second, to see whether everything works; its figures mean little")
-	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "begin no measurement after this time; rows then have fewer rounds")
+	flag.DurationVar(&o.limit, "limit", 12*time.Minute, "begin no measurement after this time; rows then have fewer rounds")
 	flag.BoolVar(&o.json, "json", false, "print JSON, with every sample")
 	flag.BoolVar(&o.all, "all", false, "measure also the rows without a target")
 	flag.IntVar(&o.nice, "nice", -10, "nice value of the daemons and the load; 0 changes nothing")

@@ -61,21 +61,30 @@ func (r *results) add(row row, rounds []round) {
 		l.Target, l.OK = row.target.text(row.percent, row.unit), &ok
 	}
 	r.lines = append(r.lines, l)
-	if want := row.from.wantRate; want > 0 && row.figure == 0 {
-		r.remark(row, rounds, want)
+	if row.figure == 0 {
+		r.remark(row, rounds)
 	}
 }
 
+// nearly is the share of a rate, from 0 to 1, that counts as all of it.
+const nearly = 0.97
+
 // remark adds a note for each side whose load did not reach the rate that it was to
-// have.
-func (r *results) remark(row row, rounds []round, want float64) {
+// have, or was the limit of what was measured.
+func (r *results) remark(row row, rounds []round) {
 	for s, name := range map[side]string{row.side: "wgd", row.baseline: r.rival} {
-		var rates []float64
-		for _, x := range rounds {
-			rates = append(rates, x.figures[s][1])
+		median := func(figure int) float64 {
+			var list []float64
+			for _, x := range rounds {
+				list = append(list, x.figures[s][figure])
+			}
+			return summarize(list).Median
 		}
-		if got := summarize(rates).Median; got < 0.97*want {
-			r.notes = append(r.notes, fmt.Sprintf("%s: with %s the load reached %s Gbit/s, not %g.", row.title, name, short(got), want))
+		if want := row.from.wantRate; want > 0 && median(1) < nearly*want {
+			r.notes = append(r.notes, fmt.Sprintf("%s: with %s the load reached %s %s, not %g.", row.title, name, short(median(1)), row.from.rateUnit, want))
+		}
+		if row.from.offers && median(0) > nearly*median(2) {
+			r.notes = append(r.notes, fmt.Sprintf("%s: with %s nearly all arrived that the load sent, so the load is the limit.", row.title, name))
 		}
 	}
 	slices.Sort(r.notes)

@@ -16,9 +16,13 @@ type workload struct {
 	// inside says that no daemon is measured, but programs with a stack inside.
 	inside bool
 	run    measurement
-	// wantRate is the rate that figure 1 should reach, or 0 if there is none. If it
-	// does not, the table says so.
+	// wantRate is the rate that figure 1 should reach, in the unit rateUnit, or 0 if there
+	// is none. If it does not, the table says so.
 	wantRate float64
+	rateUnit string
+	// offers says that figure 0 is what arrives, as a rate, and figure 2 what the load has
+	// sent. If nearly all arrives, the load is the limit, and the table says so.
+	offers bool
 }
 
 type measurement func(t lab.T, s *testbed, length time.Duration) (figures []float64)
@@ -30,7 +34,7 @@ var (
 	smallUDP       = &workload{title: "64-byte UDP", run: datagrams(64)}
 	noGSO          = &workload{title: "TCP, no UDP GSO on the wire", run: withoutGSO(stream(load.Job{Streams: 1}))}
 	idlePing       = &workload{title: "idle ping", run: ping(nil)}
-	loadPing       = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1}
+	loadPing       = &workload{title: "ping beside 1 Gbit/s", run: ping(&load.Job{Streams: 1, Rate: 1e9}), wantRate: 1, rateUnit: "Gbit/s"}
 	fullPing       = &workload{title: "ping beside a full stream", run: ping(&load.Job{Streams: 1})}
 	stackStream    = &workload{title: "TCP through a stack in the process", inside: true, run: stackRun(false)}
 	lateSend       = &workload{title: "66 ms, the stack sends", inside: true, once: true, run: throughLatePath(true)}
@@ -38,6 +42,14 @@ var (
 	capturedStream = &workload{title: "TCP, perhaps captured", run: streamCaptured(oursUncaptured)}
 	asResponder    = &workload{title: "handshakes as responder", run: respond}
 	asInitiator    = &workload{title: "handshakes as initiator", run: initiate}
+	crowdIn1420    = crowdWorkload("packets of 1,420 bytes from 200 peers", fromCrowd, 1420)
+	crowdOut1420   = crowdWorkload("packets of 1,420 bytes to 200 peers", toCrowd, 1420)
+	crowdIn100     = crowdWorkload("packets of 100 bytes from 200 peers", fromCrowd, 100)
+	crowdOut100    = crowdWorkload("packets of 100 bytes to 200 peers", toCrowd, 100)
+	floodIn1420    = crowdFlood("as many as possible of 1,420 bytes from 200 peers", fromCrowd, 1420)
+	floodOut1420   = crowdFlood("as many as possible of 1,420 bytes to 200 peers", toCrowd, 1420)
+	floodIn100     = crowdFlood("as many as possible of 100 bytes from 200 peers", fromCrowd, 100)
+	floodOut100    = crowdFlood("as many as possible of 100 bytes to 200 peers", toCrowd, 100)
 	memory         = &workload{title: "10,000 idle peers", run: resident, once: true, alone: true}
 )
 

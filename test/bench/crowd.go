@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"wgd/test/lab"
+	"wgd/test/load"
+)
+
+// A gateway has packets of many peers, one of each in turn. A worker has the sessions
+// of all peers, made with real handshakes. In, it sends their packets, which the kernel
+// takes from the daemon and drops. Out, another worker sends packets to all of them in
+// turn, on the host of the daemon, and the first counts what arrives on the wire.
+
+const (
+	crowdSize = 200
+	crowdRate = 60_000 // packets a second
+)
+
+// A crowdMeasurement is that of packets of a size at a rate, or as many as possible.
+type crowdMeasurement func(size int, rate float64) measurement
+
+// crowdWorkload offers packets at crowdRate.
+func crowdWorkload(title string, of crowdMeasurement, size int) *workload {
+	return &workload{title: title, run: of(size, crowdRate), wantRate: crowdRate / 1e3, rateUnit: "thousand a second"}
+}
+
+// crowdFlood offers as many packets as one thread can send, and counts what arrives.
+func crowdFlood(title string, of crowdMeasurement, size int) *workload {
+	run := of(size, 0)
+	return &workload{title: title, offers: true, run: func(t lab.T, s *testbed, length time.Duration) []float64 {
+		f := run(t, s, length)
+		return []float64{f[1], f[0], f[2]}
+	}}
+}
+
+// fromCrowd measures packets that arrive from many peers. The figures are the CPU time of
+// the daemon for each packet that the kernel took from it, in µs, and thousands a second
+// that the kernel took, and that were sent.
+func fromCrowd(size int, rate float64) measurement {
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
+		p := s.handshakes(t)
+		p.becomeGateway()
+		defer p.forget()
+		source := load.Start(p.from, load.PeersSend, load.Job{Remote: daemonAt, Size: size, PacketRate: rate, Peers: p.meet(crowdSize, false)})
+		defer source.Stop()
+		time.Sleep(warmUp)
+		bytes, packets := p.received(t)
+		before := crowdReading{source.Ask(), p.daemon.Stat().CPU, packets}
+		time.Sleep(length)
+		moreBytes, packets := p.received(t)
+		after := crowdReading{source.Ask(), p.daemon.Stat().CPU, packets}
+		if n := packets - before.delivered; moreBytes-bytes != n*uint64(size) {
+			t.Fatalf("%s: %d packets of %d bytes became %d bytes: the kernel takes others than the peers send", s.program, n, size, moreBytes-bytes)
+		}
+		return after.figures(t, s.program, before)
+	}
+}
+
+// toCrowd measures packets that leave to many peers. The figures are like those of
+// fromCrowd, for packets that arrived on the wire's other end.
+func toCrowd(size int, rate float64) measurement {
+	const headers = 20 + 8 // of IPv4 and UDP
+	return func(t lab.T, s *testbed, length time.Duration) []float64 {
+		p := s.handshakes(t)
+		p.becomeGateway()
+		defer p.forget()
+		sink := load.Start(p.from, load.PeersReceive, load.Job{Remote: daemonAt, Peers: p.meet(crowdSize, false)})
+		defer sink.Stop()
+		source := load.Start(p.host, load.UDPRound, load.Job{Count: crowdSize, Size: size - headers, PacketRate: rate})
+		defer source.Stop()
+		time.Sleep(warmUp)
+		before, sunk := crowdReading{source.Ask(), p.daemon.Stat().CPU, 0}, sink.Ask()
+		time.Sleep(length)
+		after, arrived := crowdReading{source.Ask(), p.daemon.Stat().CPU, 0}, sink.Ask().Since(sunk)
+		after.delivered = arrived.Packets
+		if known := float64(arrived.Opened) * load.SampleOf; known < 0.7*float64(arrived.Packets) || known > 1.3*float64(arrived.Packets) {
+			t.Fatalf("%s: %d packets arrived, but the sample of one in %d that was decrypted has %d", s.program, arrived.Packets, load.SampleOf, arrived.Opened)
+		}
+		return after.figures(t, s.program, before)
+	}
+}
+
+// A crowdReading is what was done so far.
+type crowdReading struct {
+	load.Reading // of the worker that sends
+	cpu          time.Duration
+	delivered    uint64
+}
+
+// figures returns the figures since an earlier reading.
+func (r crowdReading) figures(t lab.T, program string, before crowdReading) []float64 {
+	sent, n := r.Since(before.Reading), float64(r.delivered-before.delivered)
+	if n == 0 || sent.Packets == 0 {
+		t.Fatalf("%s: of %d packets, none arrived", program, sent.Packets)
+	}
+	return []float64{(r.cpu - before.cpu).Seconds() / n * 1e6, n / sent.Seconds() / 1e3, float64(sent.Packets) / sent.Seconds() / 1e3}
+}
+
+// becomeGateway gives the host of the daemon routes to the peers, and for what comes
+// from them: the kernel takes it from the TUN interface, and drops it.
+func (p *handshakePair) becomeGateway() {
+	if p.gateway {
+		return
+	}
+	p.host.Must("ip addr add 10.255.255.1/32 dev wg0 && ip link set wg0 mtu 1420 up && ip route add 10.0.0.0/8 dev wg0")
+	p.host.Must("ip route add blackhole %s/32", load.InnerSink)
+	p.gateway = true
+}
+
+// received returns how many bytes and packets the kernel has taken from the tunnel.
+func (p *handshakePair) received(t lab.T) (bytes, packets uint64) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", p.host.PID()))
+	if err == nil {
+		bytes, packets, err = load.Received(string(text), "wg0")
+	}
+	if err != nil {
+		t.Fatalf("host %s: %v", p.host.Name, err)
+	}
+	return bytes, packets
+}
