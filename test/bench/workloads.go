@@ -42,14 +42,14 @@ var (
 	capturedStream = &workload{title: "TCP, perhaps captured", run: streamCaptured(oursUncaptured)}
 	asResponder    = &workload{title: "handshakes as responder", run: respond}
 	asInitiator    = &workload{title: "handshakes as initiator", run: initiate}
-	crowdIn1420    = crowdWorkload("packets of 1,420 bytes from 200 peers", fromCrowd, 1420)
-	crowdOut1420   = crowdWorkload("packets of 1,420 bytes to 200 peers", toCrowd, 1420)
-	crowdIn100     = crowdWorkload("packets of 100 bytes from 200 peers", fromCrowd, 100)
-	crowdOut100    = crowdWorkload("packets of 100 bytes to 200 peers", toCrowd, 100)
-	floodIn1420    = crowdFlood("as many as possible of 1,420 bytes from 200 peers", fromCrowd, 1420)
-	floodOut1420   = crowdFlood("as many as possible of 1,420 bytes to 200 peers", toCrowd, 1420)
-	floodIn100     = crowdFlood("as many as possible of 100 bytes from 200 peers", fromCrowd, 100)
-	floodOut100    = crowdFlood("as many as possible of 100 bytes to 200 peers", toCrowd, 100)
+	gatewayIn1420  = gatewayWorkload("packets of 1,420 bytes from 200 peers", fromPeers, 1420)
+	gatewayOut1420 = gatewayWorkload("packets of 1,420 bytes to 200 peers", toPeers, 1420)
+	gatewayIn100   = gatewayWorkload("packets of 100 bytes from 200 peers", fromPeers, 100)
+	gatewayOut100  = gatewayWorkload("packets of 100 bytes to 200 peers", toPeers, 100)
+	floodIn1420    = gatewayFlood("as many as possible of 1,420 bytes from 200 peers", fromPeers, 1420)
+	floodOut1420   = gatewayFlood("as many as possible of 1,420 bytes to 200 peers", toPeers, 1420)
+	floodIn100     = gatewayFlood("as many as possible of 100 bytes from 200 peers", fromPeers, 100)
+	floodOut100    = gatewayFlood("as many as possible of 100 bytes to 200 peers", toPeers, 100)
 	memory         = &workload{title: "10,000 idle peers", run: resident, once: true, alone: true}
 )
 

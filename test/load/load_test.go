@@ -38,7 +38,7 @@ func TestJobsWithoutSense(t *testing.T) {
 		Storm:      {Remote: "127.0.0.1:9", Count: 1, Peers: &Peers{Peers: 1, Daemon: "no key"}},
 		Responders: {Peers: &Peers{Peers: 1, Daemon: "no key"}},
 		Reconnect:  {Remote: "127.0.0.1:9", Peers: &Peers{Peers: 1, Daemon: "no key"}},
-		PeersSend:  {Remote: "127.0.0.1:9", Size: 20, Peers: &Peers{Peers: 1, Daemon: strings.Repeat("01", 32)}},
+		PeersSend:  {Remote: "127.0.0.1:9", Size: 27}, // before it looks for peers
 		Ping:       {Remote: "nowhere", Count: 1},
 		TCPSource:  {Remote: "no where", Streams: 1},
 		IdleSOCKS5: {Remote: "no where", Count: 1},

@@ -15,20 +15,20 @@ import (
 // turn, on the host of the daemon, and the first counts what arrives on the wire.
 
 const (
-	crowdSize = 200
-	crowdRate = 60_000 // packets a second
+	manyPeers   = 200
+	gatewayRate = 60_000 // packets a second
 )
 
-// A crowdMeasurement is that of packets of a size at a rate, or as many as possible.
-type crowdMeasurement func(size int, rate float64) measurement
+// A gatewayMeasurement is that of packets of a size at a rate, or as many as possible.
+type gatewayMeasurement func(size int, rate float64) measurement
 
-// crowdWorkload offers packets at crowdRate.
-func crowdWorkload(title string, of crowdMeasurement, size int) *workload {
-	return &workload{title: title, run: of(size, crowdRate), wantRate: crowdRate / 1e3, rateUnit: "thousand a second"}
+// gatewayWorkload offers packets at gatewayRate.
+func gatewayWorkload(title string, of gatewayMeasurement, size int) *workload {
+	return &workload{title: title, run: of(size, gatewayRate), wantRate: gatewayRate / 1e3, rateUnit: "thousand a second"}
 }
 
-// crowdFlood offers as many packets as one thread can send, and counts what arrives.
-func crowdFlood(title string, of crowdMeasurement, size int) *workload {
+// gatewayFlood offers as many packets as one thread can send, and counts what arrives.
+func gatewayFlood(title string, of gatewayMeasurement, size int) *workload {
 	run := of(size, 0)
 	return &workload{title: title, offers: true, run: func(t lab.T, s *testbed, length time.Duration) []float64 {
 		f := run(t, s, length)
@@ -36,22 +36,22 @@ func crowdFlood(title string, of crowdMeasurement, size int) *workload {
 	}}
 }
 
-// fromCrowd measures packets that arrive from many peers. The figures are the CPU time of
+// fromPeers measures packets that arrive from many peers. The figures are the CPU time of
 // the daemon for each packet that the kernel took from it, in µs, and thousands a second
 // that the kernel took, and that were sent.
-func fromCrowd(size int, rate float64) measurement {
+func fromPeers(size int, rate float64) measurement {
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.handshakes(t)
 		p.becomeGateway()
 		defer p.forget()
-		source := load.Start(p.from, load.PeersSend, load.Job{Remote: daemonAt, Size: size, PacketRate: rate, Peers: p.meet(crowdSize, false)})
+		source := load.Start(p.from, load.PeersSend, load.Job{Remote: daemonAt, Size: size, PacketRate: rate, Peers: p.meet(manyPeers, false)})
 		defer source.Stop()
 		time.Sleep(warmUp)
 		bytes, packets := p.received(t)
-		before := crowdReading{source.Ask(), p.daemon.Stat().CPU, packets}
+		before := gatewayReading{source.Ask(), p.daemon.Stat().CPU, packets}
 		time.Sleep(length)
 		moreBytes, packets := p.received(t)
-		after := crowdReading{source.Ask(), p.daemon.Stat().CPU, packets}
+		after := gatewayReading{source.Ask(), p.daemon.Stat().CPU, packets}
 		if n := packets - before.delivered; moreBytes-bytes != n*uint64(size) {
 			t.Fatalf("%s: %d packets of %d bytes became %d bytes: the kernel takes others than the peers send", s.program, n, size, moreBytes-bytes)
 		}
@@ -59,22 +59,22 @@ func fromCrowd(size int, rate float64) measurement {
 	}
 }
 
-// toCrowd measures packets that leave to many peers. The figures are like those of
-// fromCrowd, for packets that arrived on the wire's other end.
-func toCrowd(size int, rate float64) measurement {
+// toPeers measures packets that leave to many peers. The figures are like those of
+// fromPeers, for packets that arrived on the wire's other end.
+func toPeers(size int, rate float64) measurement {
 	const headers = 20 + 8 // of IPv4 and UDP
 	return func(t lab.T, s *testbed, length time.Duration) []float64 {
 		p := s.handshakes(t)
 		p.becomeGateway()
 		defer p.forget()
-		sink := load.Start(p.from, load.PeersReceive, load.Job{Remote: daemonAt, Peers: p.meet(crowdSize, false)})
+		sink := load.Start(p.from, load.PeersReceive, load.Job{Remote: daemonAt, Peers: p.meet(manyPeers, false)})
 		defer sink.Stop()
-		source := load.Start(p.host, load.UDPRound, load.Job{Count: crowdSize, Size: size - headers, PacketRate: rate})
+		source := load.Start(p.host, load.UDPRound, load.Job{Count: manyPeers, Size: size - headers, PacketRate: rate})
 		defer source.Stop()
 		time.Sleep(warmUp)
-		before, sunk := crowdReading{source.Ask(), p.daemon.Stat().CPU, 0}, sink.Ask()
+		before, sunk := gatewayReading{source.Ask(), p.daemon.Stat().CPU, 0}, sink.Ask()
 		time.Sleep(length)
-		after, arrived := crowdReading{source.Ask(), p.daemon.Stat().CPU, 0}, sink.Ask().Since(sunk)
+		after, arrived := gatewayReading{source.Ask(), p.daemon.Stat().CPU, 0}, sink.Ask().Since(sunk)
 		after.delivered = arrived.Packets
 		if known := float64(arrived.Opened) * load.SampleOf; known < 0.7*float64(arrived.Packets) || known > 1.3*float64(arrived.Packets) {
 			t.Fatalf("%s: %d packets arrived, but the sample of one in %d that was decrypted has %d", s.program, arrived.Packets, load.SampleOf, arrived.Opened)
@@ -83,15 +83,15 @@ func toCrowd(size int, rate float64) measurement {
 	}
 }
 
-// A crowdReading is what was done so far.
-type crowdReading struct {
+// A gatewayReading is what was done so far.
+type gatewayReading struct {
 	load.Reading // of the worker that sends
 	cpu          time.Duration
 	delivered    uint64
 }
 
 // figures returns the figures since an earlier reading.
-func (r crowdReading) figures(t lab.T, program string, before crowdReading) []float64 {
+func (r gatewayReading) figures(t lab.T, program string, before gatewayReading) []float64 {
 	sent, n := r.Since(before.Reading), float64(r.delivered-before.delivered)
 	if n == 0 || sent.Packets == 0 {
 		t.Fatalf("%s: of %d packets, none arrived", program, sent.Packets)

@@ -153,8 +153,8 @@ func anywhere(t *testing.T) *net.UDPConn {
 func TestSample(t *testing.T) {
 	const sent = 100 * SampleOf // of 100 the standard deviation is 10
 	for _, c := range []struct {
-		program      string
-		fewest, most int
+		program  string
+		min, max int
 	}{{"sample", 40, 160}, {"none", 0, 0}} {
 		sink, to := loopback(t)
 		sink.SetReadBuffer(1 << 20)
@@ -189,7 +189,7 @@ func TestSample(t *testing.T) {
 		for n := 0; n < sent; {
 			n += o.send(out)
 		}
-		if n := <-arrived; n < c.fewest || n > c.most {
+		if n := <-arrived; n < c.min || n > c.max {
 			t.Errorf("%s: %d of %d datagrams passed", c.program, n, sent)
 		}
 	}
@@ -232,7 +232,7 @@ func TestPacer(t *testing.T) {
 }
 
 const devText = `Inter-|   Receive                                                |  Transmit
- face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls
     lo:     100       2    0    0    0     0          0         0      100       2    0    0    0     0       0          0
    wg0: 5000000   50000    0    0    0     0          0         0        7       1    0    0    0     0       0          0
  wg01:1 2 0 0 0 0 0 0 0 0 0 0 0 0 0 0
