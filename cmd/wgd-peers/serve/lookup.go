@@ -10,7 +10,7 @@ import (
 
 const (
 	// lookUps is how many look-ups of one interface are made at the same time.
-	lookUps = 16
+	lookUps = 64
 	// lookUpTime is how long a look-up may take. After that time, the sender of what is
 	// waiting will soon send again.
 	lookUpTime = 2 * time.Second
