@@ -2,6 +2,7 @@ package load
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -22,6 +23,8 @@ const (
 	BadMAC1   = "initiations with a wrong mac1"
 	Junk      = "datagrams that are not messages"
 	Replies   = "cookie replies to nothing"
+	// Strangers knows the daemon's public key, and has Count keys of its own.
+	Strangers = "initiations of keys that no peer has"
 )
 
 // floodDistinct is how many different datagrams a flood repeats.
@@ -67,6 +70,9 @@ func floodDatagrams(j Job) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j.Flood == Strangers {
+		return strangers(daemon, j.Count)
+	}
 	maker := cookie.NewMaker(daemon)
 	list := make([][]byte, floodDistinct)
 	for i := range list {
@@ -91,6 +97,18 @@ func floodDatagrams(j Job) ([][]byte, error) {
 		list[i] = msg
 	}
 	return list, nil
+}
+
+// strangers returns an initiation of each of count new keys.
+func strangers(daemon key.Public, count int) ([][]byte, error) {
+	c := &Peers{Seed: rand64(), Peers: max(count, 1), Daemon: daemon.Hex()}
+	return initiations(c, c.Peers)
+}
+
+func rand64() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // sendFlood sends until the process ends.

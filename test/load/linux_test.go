@@ -157,6 +157,31 @@ func TestLinuxKeepalive(t *testing.T) {
 	if list := x.times(1, wire.TypeData); len(list) != before+1 || list[before] != keepaliveTimeout {
 		t.Errorf("keepalives at %v", list[before:])
 	}
+	x = newLinuxPair(t)
+	x.ends[0].Send(x.now, []byte("data"))
+	x.ends[0].Send(x.now, []byte("more"))
+	x.pass(40*time.Second, nil)
+	if list := x.times(1, wire.TypeData); len(list) != 2 || list[1] != 2*keepaliveTimeout {
+		t.Errorf("after two packets, keepalives at %v", list)
+	}
+}
+
+// Only the initiator renews a session, with a keepalive too; and when it hears something
+// although it has sent nothing for 165 seconds.
+func TestLinuxInitiatorRenews(t *testing.T) {
+	x := newLinuxPair(t)
+	x.ends[0].Send(x.now, []byte("data"))
+	x.pass(135*time.Second, func() { x.ends[1].Send(x.now, []byte("data")) })
+	if list := x.times(0, wire.TypeInitiation); len(list) != 2 || list[1] < rekeyAfter || len(x.times(1, wire.TypeInitiation)) > 0 {
+		t.Errorf("initiations at %v, and of the responder at %v", list, x.times(1, wire.TypeInitiation))
+	}
+	x = newLinuxPair(t)
+	x.ends[0].Send(x.now, []byte("data"))
+	x.pass(166*time.Second, nil)
+	x.ends[1].Send(x.now, []byte("data"))
+	if list := x.times(0, wire.TypeInitiation); len(list) != 2 {
+		t.Errorf("initiations at %v", list)
+	}
 }
 
 // A gateway that has taken a client calls it: the client answers and uses the new session.

@@ -63,7 +63,7 @@ func TestFloodDatagrams(t *testing.T) {
 	gate.SetForce(true)
 	from := netip.MustParseAddrPort("198.18.0.1:1")
 	for kind, want := range map[string]cookie.Verdict{
-		GoodMAC1: cookie.Reply, GuessMAC2: cookie.Reply, BadMAC1: cookie.DropMAC1, Junk: cookie.DropMalformed, Replies: cookie.DropMalformed,
+		GoodMAC1: cookie.Reply, Strangers: cookie.Reply, GuessMAC2: cookie.Reply, BadMAC1: cookie.DropMAC1, Junk: cookie.DropMalformed, Replies: cookie.DropMalformed,
 	} {
 		list, err := floodDatagrams(Job{Flood: kind, Peers: c})
 		if err != nil {
