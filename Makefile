@@ -153,7 +153,7 @@ scale-etcd:
 
 # As root, and on a machine that does nothing else: 1,000 peers with data at three gateways. The figures are in docs/fleet.md.
 scale-fleet:
-	cd test/etcd && $(GO) test -v -count=1 -timeout 20m ./fleet -peers 1000 -within 2s -revocations 1000 -handshakes 1000
+	cd test/etcd && $(GO) test -v -count=1 -timeout 20m ./fleet -peers 1000 -within 2s -revocations 1000 -handshakes 1000 -slack 25ms -down 150s
 
 # As root, and not in CI: do the findings still hold? make findings FINDINGS=findings/nft-netdev-chain.sh
 findings:

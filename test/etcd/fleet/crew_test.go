@@ -25,20 +25,19 @@ const members = 3
 
 // A job is what a worker on a host has to do.
 type job struct {
-	Member  int    // the number of a member of etcd
-	Dir     string // of its data
-	Store   string // the address of a store
-	Keys    []string
-	Every   time.Duration // the pause between two revocations
-	Pending bool          // end before the first
+	Member int           // the number of a member of etcd
+	Dir    string        // of its data
+	Store  string        // the address of a store
+	Keys   []string      // of peers to revoke, in hexadecimal digits
+	Every  time.Duration // the pause between two revocations
 }
 
 // An answer is what a worker has done.
 type answer struct {
 	PID     int
 	Leads   bool
-	Times   []int64 // of the monotonic clock: when a revocation was in the store
-	Longest time.Duration
+	Times   []int64       // of the monotonic clock: when a revocation was in the store
+	Longest time.Duration // that a revocation took
 }
 
 // crew has the roles that need etcd.
@@ -134,16 +133,22 @@ func newCluster(t *testing.T, sw *lab.Host) *cluster {
 		c.hosts[i], c.dirs[i] = lab.NewHost(t, fmt.Sprintf("e%d", i+1)), t.TempDir()
 		c.hosts[i].Plug(sw, "eth0", managementAddress(i)+"/24")
 	}
-	for i := range members {
-		c.start(i)
-	}
+	c.startAll()
 	t.Cleanup(func() {
 		for i := range members {
 			c.kill(i)
 		}
 	})
-	c.leader()
 	return c
+}
+
+// startAll starts all members, and waits until one of them leads.
+func (c *cluster) startAll() {
+	c.t.Helper()
+	for i := range members {
+		c.start(i)
+	}
+	c.leader()
 }
 
 func (c *cluster) start(i int) {

@@ -15,6 +15,8 @@ var (
 	peerCount   = flag.Int("peers", 240, "how many peers have data")
 	within      = flag.Duration("within", 5*time.Second, "how long after a switch peers may be without answers")
 	revocations = flag.Int("revocations", 60, "how many peers are revoked")
+	slack       = flag.Duration("slack", 2*time.Second, "how much longer 99 % of first handshakes may take than later ones")
+	down        = flag.Duration("down", 8*time.Second, "how long etcd is down")
 	handshakes  = flag.Int("handshakes", 150, "how many first handshakes are measured")
 )
 
