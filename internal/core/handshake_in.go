@@ -187,7 +187,8 @@ type answer struct {
 	preshared        key.Preshared
 	presharedChanges uint32
 	ephemeral        [32]byte
-	exchange         noise.Exchange
+	exchange         noise.Exchange   // of Finish
+	response         noise.Exchange   // of CreateResponse
 	hs               *noise.Handshake // nil until the initiation is authentic
 
 	stamp wire.TAI64N
@@ -198,16 +199,28 @@ type answer struct {
 
 var errReplayed = errors.New("initiation: its stamp is not new")
 
-func (w *answer) products() int { return 3 }
+func (w *answer) products() int {
+	if !w.remote.Known() {
+		return 4
+	}
+	return 3
+}
 
 func (w *answer) step() []*x25519.Product {
 	w.err = w.authenticate()
-	if w.err == nil {
+	switch w.err {
+	case noise.ErrUnfinished:
+		// The first handshake with this peer. The products of the response are
+		// computed at the same time, even if the initiation proves to be forged. That
+		// happens at most once for each peer.
+		w.state.AskForResponse(&w.response, &w.ephemeral)
+		return append(w.exchange.Products(), w.response.Products()...)
+	case nil:
 		// finish reserves the index when it sends the response: no state before that.
-		w.msg, w.err = w.hs.CreateResponse(&w.exchange, &w.keys, &w.ephemeral, w.preshared, 0)
-	}
-	if products := needed(&w.exchange, w.err); products != nil {
-		return products
+		w.msg, w.err = w.hs.CreateResponse(&w.response, &w.keys, &w.ephemeral, w.preshared, 0)
+		if w.err == noise.ErrUnfinished {
+			return w.response.Products()
+		}
 	}
 	w.erase()
 	return nil
@@ -282,6 +295,7 @@ func (w *answer) erase() {
 	clear(w.ephemeral[:])
 	w.preshared.Erase()
 	w.state.Erase()
+	w.response.Erase()
 	if w.hs != nil {
 		w.hs.Erase()
 	}

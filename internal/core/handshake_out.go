@@ -120,7 +120,12 @@ type creation struct {
 	err error
 }
 
-func (w *creation) products() int { return 2 }
+func (w *creation) products() int {
+	if !w.remote.Known() {
+		return 3
+	}
+	return 2
+}
 
 func (w *creation) step() []*x25519.Product {
 	w.msg, w.hs, w.err = noise.CreateInitiation(&w.exchange, w.identity.static, w.remote, &w.ephemeral, w.own.index, w.stamp)

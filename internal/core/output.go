@@ -59,8 +59,7 @@ type Output struct {
 type Job struct{ work work }
 
 type work interface {
-	// products returns how many products the work needs at first, at most one
-	// more or less.
+	// products returns how many products the work needs at the same time.
 	products() int
 	// step does all work up to the next products that it needs, and returns them.
 	// It returns none when the work is done.

@@ -58,6 +58,11 @@ func TestJobsRunTogether(t *testing.T) {
 		}
 		w.run(10 * time.Millisecond)
 	}
+	for _, m := range server.m.members {
+		if (&answer{remote: m.remote}).products() != 3 || (&creation{remote: m.remote}).products() != 2 {
+			t.Error("after a handshake, another one has as many products")
+		}
+	}
 	if len(kinds) != 4 {
 		t.Errorf("the jobs were of the kinds %v, want all four", kinds)
 	}

@@ -88,7 +88,7 @@ func TestJobsAtOnce(t *testing.T) {
 	}
 }
 
-// answerOf returns a job that answers an initiation, which has three products.
+// answerOf returns a job that answers an initiation.
 func answerOf(t *testing.T) *core.Job {
 	t.Helper()
 	a, b := newNode(t, 1), newNode(t, 2)
@@ -122,6 +122,17 @@ func names(batch []*core.Job) (text string) {
 func TestBatches(t *testing.T) {
 	own, other := jobsOf(t)
 	jobs := map[rune]*core.Job{'o': own, 'i': other, 'a': answerOf(t)}
+	// The first jobs for a peer have one product more than later ones.
+	for name, products := range map[rune]int{'o': 3, 'a': 4} {
+		j := jobs[name]
+		if j.Products() != products {
+			t.Errorf("the first job %c has %d products, want %d", name, j.Products(), products)
+		}
+		j.Run()
+		if j.Products() != products-1 {
+			t.Errorf("job %c now has %d products, want %d", name, j.Products(), products-1)
+		}
+	}
 	for _, c := range []struct {
 		together      int
 		waiting, want string

@@ -29,7 +29,7 @@ type Exchange struct {
 
 // Products returns what the step has asked for. x must stay where it is until they
 // are computed.
-func (x *Exchange) Products() []*x25519.Product { return x.list[:x.count] }
+func (x *Exchange) Products() []*x25519.Product { return x.list[:x.count:x.count] }
 
 // Erase zeroes x.
 func (x *Exchange) Erase() { *x = Exchange{} }
@@ -59,6 +59,15 @@ func (x *Exchange) ask(scalar *x25519.Scalar, point *[32]byte) {
 	*p = x25519.Product{Scalar: scalar, Point: point, Product: &x.results[x.count]}
 	x.list[x.count] = p
 	x.count++
+}
+
+// askForResponse asks for the products of a response to an initiation with that
+// ephemeral key, by the peer with that static key.
+func (x *Exchange) askForResponse(ephemeral, peerEphemeral, peer *[32]byte) {
+	x.ephemeral.Set(ephemeral)
+	x.ask(&x.ephemeral, nil)
+	x.ask(&x.ephemeral, peerEphemeral) // ee
+	x.ask(&x.ephemeral, peer)          // se
 }
 
 // result returns the product with that number. An all-zero one, which every point

@@ -72,6 +72,13 @@ func TestExchanges(t *testing.T) {
 		if *response != *same || keys != sameKeys {
 			t.Error("another response than of a step that computes its products")
 		}
+		var x Exchange
+		st.AskForResponse(&x, &bob.ephemeral)
+		x25519.Multiply(x.Products())
+		response, err = answer.CreateResponse(&x, &keys, &bob.ephemeral, key.Preshared{}, 2)
+		if err != nil || *response != *same || keys != sameKeys || x != (Exchange{}) {
+			t.Errorf("another response if its products are asked for before Finish: %v", err)
+		}
 		twice(t, 2, func(x *Exchange) error {
 			return hs.ConsumeResponse(x, &others, alice.static, key.Preshared{}, response)
 		})

@@ -151,6 +151,14 @@ func (st *InitiationState) Finish(x *Exchange, s *Static, r *Remote) (wire.TAI64
 	return stamp, hs, nil
 }
 
+// AskForResponse makes x ask for the products of the CreateResponse that follows if
+// the initiation is authentic, so that they can be computed together with those of
+// Finish. CreateResponse must get x and the same ephemeral.
+func (st *InitiationState) AskForResponse(x *Exchange, ephemeral *[32]byte) {
+	x.asked = true
+	x.askForResponse(ephemeral, &st.ephemeral, (*[32]byte)(&st.peer))
+}
+
 // Erase zeroes st.
 func (st *InitiationState) Erase() { *st = InitiationState{} }
 
@@ -172,10 +180,7 @@ func (hs *Handshake) CreateResponse(x *Exchange, keys *Keys, ephemeral *[32]byte
 	}
 	var own Exchange
 	x, err := begin(x, &own, func(x *Exchange) {
-		x.ephemeral.Set(ephemeral)
-		x.ask(&x.ephemeral, nil)
-		x.ask(&x.ephemeral, &hs.ephemeral)         // ee
-		x.ask(&x.ephemeral, (*[32]byte)(&hs.peer)) // se
+		x.askForResponse(ephemeral, &hs.ephemeral, (*[32]byte)(&hs.peer))
 	})
 	if err != nil {
 		return nil, err

@@ -103,6 +103,10 @@ func (r *Remote) Erase() {
 	}
 }
 
+// Known reports whether the Diffie-Hellman of the two static keys need not be computed
+// any more.
+func (r *Remote) Known() bool { return r.state.Load() != stateUnknown }
+
 // ask adds the Diffie-Hellman of the two static keys to x, if it is not known.
 func (r *Remote) ask(x *Exchange, s *Static) {
 	if s.live && r.state.Load() == stateUnknown {
