@@ -20,13 +20,20 @@ type kernel struct {
 	run                func(work *group)
 }
 
-// chosen is the best kernel for this processor. If its run is nil, there is
-// none, and crypto/ecdh computes every product.
-var chosen, chosenName = choose(kernels)
+// chosen returns the best kernel for this processor, and its name. If its run is
+// nil, there is none, and crypto/ecdh computes every product. The kernel is chosen
+// when it is needed, because the self-test takes milliseconds.
+var chosen = sync.OnceValues(func() (*kernel, string) {
+	best, name := choose(kernels)
+	return &best, name
+})
 
 // Kernel returns the name of the kernel in use, or "crypto/ecdh" if there is
 // none. The name also lists kernels that failed their self-test.
-func Kernel() string { return chosenName }
+func Kernel() string {
+	_, name := chosen()
+	return name
+}
 
 // choose returns the first kernel that is supported and passes its self-test.
 // The name includes those that failed, because they explain low speed.
@@ -91,7 +98,7 @@ func (kern *kernel) selfTest() bool {
 		list = append(list, &Product{Scalar: &scalars[lane], Point: &points[lane], Product: &products[lane]})
 		other = append(other, &Product{Scalar: &scalars[lane], Point: &points[lane], Product: &wanted[lane]})
 	}
-	for round := range 12 {
+	for round := range 4 {
 		special := round % kern.lanes
 		points[special] = [Size]byte{}
 		switch round {

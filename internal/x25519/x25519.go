@@ -57,7 +57,10 @@ type Product struct {
 
 // Lanes returns how many products are computed in the time of one, about: 1 if there
 // is no kernel.
-func Lanes() int { return max(1, chosen.lanes) }
+func Lanes() int {
+	kern, _ := chosen()
+	return max(1, kern.lanes)
+}
 
 // point returns the address of the coordinate of the point.
 func (p *Product) point() *[Size]byte {
@@ -71,7 +74,8 @@ func (p *Product) point() *[Size]byte {
 // of the list is the point of another.
 func Multiply(list []*Product) {
 	defer erase.Stack()
-	chosen.multiply(list)
+	kern, _ := chosen()
+	kern.multiply(list)
 }
 
 // multiply computes products in groups, as long as crypto/ecdh would take longer.
