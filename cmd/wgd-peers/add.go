@@ -57,6 +57,18 @@ func runAdd(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	for i, n := range networks {
+		networks[i] = n.Masked()
+	}
+	if err := once("network", networks); err != nil {
+		return err
+	}
+	if c.Has(optPublicKey.Long) && (c.Has(optOutput.Long) || c.Has(optQR.Long)) {
+		return fmt.Errorf("peer %s: with --public-key there is no file of the client, because only the client has its private key: leave --output and --qr out", name)
+	}
+	if c.Has(optPresharedKey.Long) && c.Has(optNoPresharedKey.Long) {
+		return fmt.Errorf("peer %s: give --preshared-key or --no-preshared-key, not both", name)
+	}
 	private, err := makeKeys(c, p)
 	if err != nil {
 		return fmt.Errorf("peer %s: %w", name, err)

@@ -82,6 +82,9 @@ func changeGateway(c *cli.Call, g *store.Gateway) (err error) {
 		if g.Addresses, err = parsePrefixes("addresses", text); err != nil {
 			return err
 		}
+		if err := once("addresses", g.Addresses); err != nil {
+			return err
+		}
 	}
 	if text, given := c.Value(optClientAllowedIPs.Long); given {
 		if g.AllowedIPs, err = parsePrefixes("client-allowed-ips", text); err != nil {
@@ -89,6 +92,9 @@ func changeGateway(c *cli.Call, g *store.Gateway) (err error) {
 		}
 		for i, p := range g.AllowedIPs {
 			g.AllowedIPs[i] = p.Masked()
+		}
+		if err := once("client-allowed-ips", g.AllowedIPs); err != nil {
+			return err
 		}
 	}
 	if text, given := c.Value(optDNS.Long); given {

@@ -88,6 +88,7 @@ func openFile(ctx context.Context, c *cli.Call, path string, create bool) (store
 	if err := noEtcd(c); err != nil {
 		return nil, err
 	}
+	warnIfReadable(c, path, "the preshared keys in this store")
 	return sqlite.Open(ctx, path, create)
 }
 

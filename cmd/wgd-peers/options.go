@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,7 +93,17 @@ func parsePrefixes(what, text string) (list []netip.Prefix, err error) {
 	return list, nil
 }
 
-// readPresharedKey reads a key file. An empty file means no key.
+// once returns an error if two of the prefixes are the same.
+func once(what string, list []netip.Prefix) error {
+	for i, p := range list {
+		if slices.Contains(list[:i], p) {
+			return fmt.Errorf("%s: %s is there twice: give each once", what, p)
+		}
+	}
+	return nil
+}
+
+// readPresharedKey reads a key file. /dev/null means no key.
 func readPresharedKey(c *cli.Call, path string) (key.Preshared, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -100,7 +111,10 @@ func readPresharedKey(c *cli.Call, path string) (key.Preshared, error) {
 	}
 	defer clear(text)
 	warnIfReadable(c, path, "this key")
-	if len(strings.TrimSpace(string(text))) == 0 {
+	if len(strings.TrimSpace(string(text))) == 0 && path != os.DevNull {
+		return key.Preshared{}, fmt.Errorf("%s: the file is empty: write a preshared key into it with wg-keygen --psk, or give /dev/null for none", quote.Path(path))
+	}
+	if path == os.DevNull {
 		return key.Preshared{}, nil
 	}
 	preshared, err := key.ParsePreshared(string(text))

@@ -402,3 +402,35 @@ func joinAll[T interface{ String() string }](list []T) string {
 	slices.Sort(texts)
 	return strings.Join(texts, " ")
 }
+
+// Options that contradict each other, name a thing twice, or would have no effect are refused,
+// and nothing is added.
+func TestOptionsOfAdd(t *testing.T) {
+	s := newShell(t)
+	own := "--public-key=" + publicKey(1)
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"network: 10.2.0.0/16 is there twice":                     {own, "--network=10.2.0.1/16,10.2.0.2/16"},
+		"with --public-key there is no file of the client":        {own, "--allowed-ips=10.2.0.2/32", "--output=" + filepath.Join(t.TempDir(), "x.conf")},
+		"leave --output and --qr out":                             {own, "--allowed-ips=10.2.0.2/32", "--qr"},
+		"give --preshared-key or --no-preshared-key, not both":    {own, "--allowed-ips=10.2.0.2/32", "--preshared-key=/dev/null", "--no-preshared-key"},
+		empty + ": the file is empty: write a preshared key into": {own, "--allowed-ips=10.2.0.2/32", "--preshared-key=" + empty},
+	} {
+		s.fails(1, want, append([]string{"add", "alice"}, args...)...)
+	}
+	s.fails(1, "addresses: 10.2.0.1/16 is there twice", "gateway", "--addresses=10.2.0.1/16,10.2.0.1/16")
+	s.fails(1, "client-allowed-ips: 10.0.0.0/8 is there twice", "gateway", "--client-allowed-ips=10.0.0.0/8,10.1.0.0/8")
+	s.ok("add", "alice", own, "--allowed-ips=10.2.0.2/32", "--preshared-key=/dev/null")
+	if out := s.ok("list"); strings.Count(out, "\n") != 1 {
+		t.Errorf("the list is\n%s", out)
+	}
+	if err := os.Chmod(s.path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, complaints, _ := s.run("", "list"); !strings.Contains(complaints, "peers.db: others may read the preshared keys in this store: make it private with chmod 600") {
+		t.Errorf("of a store that others may read, it says %q", complaints)
+	}
+}

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // asProgram makes this program wgd-peers.
@@ -123,5 +125,52 @@ func TestInterruptedImport(t *testing.T) {
 	}
 	if out := s.ok("list"); strings.Count(out, "\n") != 1 {
 		t.Errorf("the list is\n%s", out)
+	}
+}
+
+// An import from a terminal, or from a program that writes nothing more, can be interrupted
+// while it waits, and then changes nothing.
+func TestImportInterruptedWhileItWaits(t *testing.T) {
+	for name, begin := range map[string]string{
+		"nothing": "", "CSV": "public_key,name\n" + publicKey(2) + ",bob\n", "JSON": `[{"public_key":"` + publicKey(2) + `"},`,
+		"a file": "[Peer]\nPublicKey = " + publicKey(2) + "\nAllowedIPs = 10.2.0.3/32\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShell(t)
+			s.ok("add", "alice", "--public-key="+publicKey(1), "--allowed-ips=10.2.0.2/32")
+			in, file, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			defer file.Close()
+			cmd, _, complaints := s.start(in, "import", "-")
+			if _, err := io.WriteString(file, begin); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			for { // nothing shows when it has begun to read
+				select {
+				case <-ended:
+				case <-time.After(100 * time.Millisecond):
+					if err := cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+						t.Fatal(err)
+					}
+					continue
+				case <-t.Context().Done():
+				}
+				break
+			}
+			if code := cmd.ProcessState.ExitCode(); code != 1 && code != -1 { // -1: the signal came before the program waited for it
+				t.Errorf("status %d: %s", code, complaints)
+			} else if code == 1 && complaints.String() != "wgd-peers: interrupted: nothing was changed\n" {
+				t.Errorf("it says %s", complaints)
+			}
+			if out := s.ok("list"); strings.Count(out, "\n") != 1 {
+				t.Errorf("the list is\n%s", out)
+			}
+		})
 	}
 }

@@ -72,7 +72,7 @@ func runImport(c *cli.Call) error {
 				cli.PrintError(c.Stderr, c.Command.Name, fmt.Errorf("skipped: %s", n))
 			}
 		}
-		files := &inputs{c: c, note: note}
+		files := &inputs{ctx: ctx, c: c, note: note}
 		read := 0
 		counted := func(yield func(*store.Peer, error) bool) {
 			for p, err := range files.peers() {
@@ -117,6 +117,7 @@ func printImported(c *cli.Call, result imported, skipped int, dry bool) (err err
 
 // inputs are the files of an import.
 type inputs struct {
+	ctx     context.Context
 	c       *cli.Call
 	note    func(peerfile.Note)
 	current string // the file that is being read, for messages
@@ -189,7 +190,7 @@ func expand(path string) ([]string, error) {
 // file passes on the peers of one file. It reports whether to continue.
 func (in *inputs) file(path string, yield func(*store.Peer, error) bool) bool {
 	in.current = quote.Path(path)
-	from := in.c.Stdin
+	var from io.Reader = &interruptible{ctx: in.ctx, from: in.c.Stdin}
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
@@ -207,6 +208,52 @@ func (in *inputs) file(path string, yield func(*store.Peer, error) bool) bool {
 		}
 	}
 	return true
+}
+
+// An interruptible reader returns an error when ctx ends, although somebody may still type.
+type interruptible struct {
+	ctx  context.Context
+	from io.Reader
+	read chan []byte
+	rest []byte
+	err  error // of from, after what it has read
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if i.read == nil {
+		i.read = make(chan []byte)
+		go i.readAll()
+	}
+	if len(i.rest) == 0 {
+		var more bool
+		select {
+		case i.rest, more = <-i.read:
+		case <-i.ctx.Done():
+			return 0, i.ctx.Err()
+		}
+		if !more {
+			return 0, i.err
+		}
+	}
+	n := copy(p, i.rest)
+	i.rest = i.rest[n:]
+	return n, nil
+}
+
+// readAll reads until the end, an error or the end of ctx. A read that does not return ends
+// with the process.
+func (i *interruptible) readAll() {
+	defer close(i.read)
+	for i.err == nil {
+		var n int
+		buffer := make([]byte, 64<<10)
+		n, i.err = i.from.Read(buffer)
+		select {
+		case i.read <- buffer[:n]:
+		case <-i.ctx.Done():
+			return
+		}
+	}
 }
 
 // writers are the formats of export.

@@ -61,6 +61,9 @@ func Read(name string, in io.Reader, skipped func(Note)) iter.Seq2[*store.Peer, 
 			yield(nil, fmt.Errorf("%s: %w", r.name, err))
 			return
 		}
+		if mark := []byte("\ufeff"); bytes.HasPrefix(begin, mark) { // as some editors write
+			_, _ = r.in.Discard(len(mark))
+		}
 		switch begin = bytes.TrimLeft(begin, " \t\r\n\ufeff"); {
 		case len(begin) == 0:
 			r.skip(0, "", "the file is empty")

@@ -45,7 +45,7 @@ type run struct {
 	events chan conf.Event
 }
 
-var errDown = errors.New("not running")
+var errDown = errors.New("wg0: not running")
 
 func newFakeDaemon() *fakeDaemon { return &fakeDaemon{peers: map[key.Public]conf.PeerStatus{}} }
 

@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,6 +215,17 @@ func TestAddedAfterRefusalUnseen(t *testing.T) {
 			if b.daemon.has(p.PublicKey) != (n == 0) {
 				t.Errorf("peer %d: it is lent: %v", n, n != 0)
 			}
+		}
+	})
+}
+
+// An error of the daemon is logged with the name of the interface once.
+func TestNameOfInterfaceOnce(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		b.daemon.stop()
+		time.Sleep(2 * time.Second)
+		if log := b.log.String(); strings.Contains(log, "wg0: wg0:") || !strings.Contains(log, "wg0: not running: waiting") {
+			t.Errorf("the log has\n%s", log)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,7 +73,7 @@ func (s *served) serve(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		if text := fmt.Sprint(err); text != known {
+		if text := strings.TrimPrefix(fmt.Sprint(err), s.name+": "); text != known {
 			s.server.log.Warn(fmt.Sprintf("%s: %s: waiting until it works", s.name, text))
 			known = text
 		}
