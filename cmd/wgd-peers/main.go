@@ -126,15 +126,17 @@ func location(c *cli.Call) string {
 func withStore(c *cli.Call, create bool, do func(ctx context.Context, s store.Store) error) error {
 	ctx, stop := process.UntilTerminated()
 	defer stop()
-	s, err := open(ctx, c, create)
-	if err != nil {
+	interrupted := func(err error) error {
+		if err != nil && ctx.Err() != nil {
+			return errors.New("interrupted: nothing was changed")
+		}
 		return err
 	}
-	err = do(ctx, s)
-	if err != nil && ctx.Err() != nil {
-		err = errors.New("interrupted: nothing was changed")
+	s, err := open(ctx, c, create)
+	if err != nil {
+		return interrupted(err)
 	}
-	return errors.Join(err, s.Close())
+	return errors.Join(interrupted(do(ctx, s)), s.Close())
 }
 
 // find returns the peer with a name or a public key.
