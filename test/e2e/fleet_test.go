@@ -124,10 +124,17 @@ func TestRoutesWithBIRD(t *testing.T) {
 			t.Errorf("the routes %q took %v", want, took)
 		}
 	}
+	heard := func() {
+		t.Helper()
+		lab.Until(t, 30*time.Second, "the client is answered", func() (bool, string) {
+			r := b.Run("ping -n -c 1 -W 1 10.2.0.1")
+			return r.Code == 0, r.Out + a.Must("cat /run/serve.log")
+		})
+	}
 	both := []string{"10.2.0.9 via 10.9.0.11", "fd00:2::9 via "}
 	const limit = 2 * time.Second
 	routes(limit)
-	b.Ping("10.2.0.1", 1)
+	heard()
 	routes(limit, both...)
 	r.Ping("10.2.0.9", 1)
 	r.Ping("fd00:2::9", 1)
@@ -139,7 +146,7 @@ func TestRoutesWithBIRD(t *testing.T) {
 	routes(limit)
 	a.Must("wgd-peers set b --restore")
 	b.Must("ip link set wg0 down && ip link set wg0 up && ip route add 10.9.0.0/24 dev wg0") // so that it tries again at once
-	b.Ping("10.2.0.1", 1)
+	heard()
 	routes(limit, both...)
 
 	a.Must("ip link set wg0 down")
