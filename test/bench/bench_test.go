@@ -285,6 +285,23 @@ func TestGatewayFigures(t *testing.T) {
 	}
 }
 
+// Packets that a daemon has joined are counted one by one, and others than those that the
+// peers send are noticed.
+func TestSplit(t *testing.T) {
+	for _, c := range []struct {
+		bytes, packets uint64
+		want           uint64
+		ok             bool
+	}{
+		{0, 0, 0, true}, {100, 1, 1, true}, {5000, 50, 50, true}, {100 + 172, 2, 3, true}, {28 + 5*72, 1, 5, true},
+		{101, 1, 0, false}, {100 + 60, 2, 0, false}, {27, 1, 0, false},
+	} {
+		if n, ok := split(c.bytes, c.packets, 100); ok != c.ok || ok && n != c.want {
+			t.Errorf("%+v: %d, %v", c, n, ok)
+		}
+	}
+}
+
 // Only the parts that a document has places for are replaced. The rest of it stays.
 func TestWriteInto(t *testing.T) {
 	table, summary := parts[0], parts[1]
