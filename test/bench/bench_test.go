@@ -132,7 +132,8 @@ func TestSides(t *testing.T) {
 		want []side
 	}{
 		{options{}, oneStream, []side{ours, rival, relay, oursIPv6}},
-		{options{all: true}, oneStream, []side{ours, rival, relay, oursIPv6, rivalIPv6}},
+		{options{all: true}, oneStream, []side{ours, rival, relay, oursIPv6, rivalIPv6, fork, nebula}},
+		{options{only: []string{"tcp-nebula"}}, oneStream, []side{ours, nebula}},
 		{options{only: []string{"share"}}, oneStream, []side{ours, relay}},
 		{options{only: []string{"ipv6"}}, oneStream, []side{ours, oursIPv6}},
 		{options{}, smallUDP, []side{ours, rival}},

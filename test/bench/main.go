@@ -152,6 +152,7 @@ func bench(o options) (missed bool, err error) {
 	if err := lab.Bound(func(t lab.T) { results = measure(t, o) }); err != nil {
 		return false, err
 	}
+	results.notes = append(results.notes, o.describeOthers()...)
 	showProgress("")
 	if o.json {
 		err = results.writeJSON(os.Stdout)
@@ -175,6 +176,9 @@ func build(o options) error {
 		return err
 	}
 	if err := lab.BuildFrom(root, "./test/stackload/wgdstack", stackProgram(lab.Ours)); err != nil {
+		return err
+	}
+	if err := o.buildOthers(filepath.Join(root, "test", "bench")); err != nil {
 		return err
 	}
 	if o.against == "" {
@@ -202,6 +206,10 @@ func (o options) program(s side) string {
 		return o.rival()
 	case relay:
 		return relayName
+	case fork:
+		return forkName
+	case nebula:
+		return nebulaName
 	}
 	return lab.Ours
 }

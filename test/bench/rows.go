@@ -34,11 +34,16 @@ const (
 	oursBeside          // wgd, while another peer is captured
 	oursCaptured        // wgd, while the peer itself is captured
 	oursUncaptured      // wgd, beside the two before
+	fork                // Tailscale's fork of wireguard-go
+	nebula              // nebula, which has a protocol of its own
 	sidesCount
 )
 
 // sideNames are the names of the baselines other than the rival.
-var sideNames = [sidesCount]string{relay: "no encryption", ours: "IPv4", rivalIPv6: "IPv6", oursDirect: "direct", oursUncaptured: "no capture"}
+var sideNames = [sidesCount]string{
+	relay: "no encryption", ours: "IPv4", rivalIPv6: "IPv6", oursDirect: "direct", oursUncaptured: "no capture",
+	fork: "Tailscale's fork", nebula: "nebula",
+}
 
 func (s side) ipv6() bool { return s == oursIPv6 || s == rivalIPv6 }
 
@@ -139,6 +144,10 @@ var rows = complete([]row{
 	{id: "capture-other-cpu", title: "CPU, another peer is captured", unit: "s/GB", from: capturedStream, figure: 1, side: oursBeside, baseline: oursUncaptured, extra: true},
 	{id: "capture-this", title: "TCP of a captured peer", unit: "Gbit/s", from: capturedStream, side: oursCaptured, baseline: oursUncaptured, percent: true, extra: true},
 	{id: "capture-this-cpu", title: "CPU, that peer", unit: "s/GB", from: capturedStream, figure: 1, side: oursCaptured, baseline: oursUncaptured, extra: true},
+	{id: "tcp-tailscale", title: "one TCP stream, beside Tailscale's fork", unit: "Gbit/s", from: oneStream, baseline: fork, extra: true},
+	{id: "tcp-tailscale-cpu", title: "CPU of both ends, beside Tailscale's fork", unit: "s/GB", from: oneStream, figure: 1, baseline: fork, extra: true},
+	{id: "tcp-nebula", title: "one TCP stream, beside nebula", unit: "Gbit/s", from: oneStream, baseline: nebula, extra: true},
+	{id: "tcp-nebula-cpu", title: "CPU of both ends, beside nebula", unit: "s/GB", from: oneStream, figure: 1, baseline: nebula, extra: true},
 	{id: "tcp-ipv6", title: "TCP, IPv6 in IPv6, both", unit: "Gbit/s", from: oneStream, side: oursIPv6, baseline: rivalIPv6, extra: true},
 })
 

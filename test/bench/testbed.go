@@ -21,7 +21,11 @@ type testbed struct {
 // tunnel returns two hosts with a tunnel between them.
 func (s *testbed) tunnel(t lab.T) *pair {
 	if s.pair == nil {
-		s.pair = newPair(t, s.program, s.nice)
+		if s.program == nebulaName {
+			s.pair = newNebulaPair(t, s.nice)
+		} else {
+			s.pair = newPair(t, s.program, s.nice)
+		}
 	}
 	return s.pair
 }
