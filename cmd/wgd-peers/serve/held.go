@@ -162,17 +162,17 @@ func (s *served) event(e *conf.Event) {
 			t.heardAt = e.Endpoint
 		}
 	}
-	seen := store.Sighting{PublicKey: e.Peer, At: e.Time, Stamp: stampOfEvent(e)}
+	seen := store.Sighting{PublicKey: e.Peer, Stamp: stampOfEvent(e)}
 	switch {
-	case isReturn(e):
+	case isReturn(e): // its endpoint is old: another gateway may have seen it elsewhere since
 		s.forget(e.Peer)
 		seen.RxBytes, seen.TxBytes = h.count(bytesOfEvent(e))
 	case e.Kind == conf.HandshakeDone, e.Kind == conf.EndpointMoved:
 		h.endpoint = e.Endpoint
+		seen.Endpoint, seen.At = e.Endpoint, e.Time
 	default:
 		return
 	}
-	seen.Endpoint = e.Endpoint
 	if seen.Endpoint.IsValid() || seen.Stamp != (wire.TAI64N{}) || seen.RxBytes|seen.TxBytes != 0 {
 		s.record(seen)
 	}
