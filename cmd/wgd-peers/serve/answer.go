@@ -95,6 +95,9 @@ func (s *served) decide(b *batch, a answer) {
 // lend adds the change that lends a peer, if the interface does not have it so already.
 func (s *served) lend(b *batch, a answer) {
 	h := s.held[a.subject.key]
+	if h != nil {
+		s.recordUnseen(h, a.peer)
+	}
 	at := a.at
 	if at.IsValid() {
 		if reason := s.call(a); reason != "" {

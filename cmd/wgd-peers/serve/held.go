@@ -23,6 +23,15 @@ type held struct {
 	rx, tx   uint64 // the counts of the daemon that are recorded
 	routes   string // of routesOf; "" if they are not announced
 	pass     uint32 // the reading of the interface in which it was seen last
+	// unseen is what happened to it while no program served the interface. Nil: nothing, or it
+	// was compared with what the store has seen.
+	unseen *unseen
+}
+
+// unseen is a Sighting of a held peer in few bytes. It was at the endpoint of held.
+type unseen struct {
+	at    int64 // in nanoseconds since 1970; 0: it was nowhere
+	stamp wire.TAI64N
 }
 
 // digests compares configurations without keeping them: keys are not to be had from them.
@@ -93,6 +102,10 @@ func (s *served) read(ctx context.Context, first bool) error {
 			byHand[p.PublicKey] = true
 		case h == nil: // from before this program was started
 			h = &held{name: p.Name, endpoint: p.Endpoint, since: time.Now(), digest: digestOfStatus(p), rx: p.RxBytes, tx: p.TxBytes, pass: s.pass}
+			h.unseen = &unseen{stamp: stampOf(p)}
+			if !p.LastHandshake.IsZero() {
+				h.unseen.at = p.LastHandshake.UnixNano()
+			}
 			s.held[p.PublicKey] = h
 			s.setRoutes(h, p.AllowedIPs)
 			compared = append(compared, p.PublicKey)
@@ -120,6 +133,23 @@ func (s *served) read(ctx context.Context, first bool) error {
 	s.byHand = byHand
 	s.tasks.compare(compared)
 	return nil
+}
+
+// recordUnseen records what happened to a peer while no program served the interface, if it is
+// news to the store.
+func (s *served) recordUnseen(h *held, p *store.Peer) {
+	u := h.unseen
+	if h.unseen = nil; u == nil {
+		return
+	}
+	seen := store.Sighting{PublicKey: p.PublicKey, Stamp: u.stamp}
+	if u.at != 0 {
+		seen.Endpoint, seen.At = h.endpoint, time.Unix(0, u.at)
+	}
+	moved := seen.Endpoint.IsValid() && seen.Endpoint != p.Seen.Endpoint && !seen.At.Before(p.Seen.At)
+	if moved || seen.Stamp.After(p.Seen.Stamp) {
+		s.record(seen)
+	}
 }
 
 // sighting returns what was seen of a peer since the last one; news is false if nothing was.

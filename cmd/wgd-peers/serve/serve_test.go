@@ -295,6 +295,47 @@ func TestReturned(t *testing.T) {
 	})
 }
 
+// What happens to peers while the program does not run is in the store after it has started,
+// unless the store has later news or knows it already.
+func TestSeenWhileAway(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p, q, known := b.add(1), b.add(2), b.add(3)
+		stampAt := func(at time.Time) conf.Stamp { return conf.Stamp(wire.StampAt(at)) }
+		begin, before, after := time.Now(), netip.MustParseAddrPort("192.0.2.7:7"), netip.MustParseAddrPort("192.0.2.8:8")
+		for _, p := range []*store.Peer{p, q, known} {
+			b.lend(p)
+		}
+		b.see(known, before, wire.StampAt(begin))
+		b.stop()
+		time.Sleep(10 * time.Second)
+		handshake := func(p *store.Peer, at netip.AddrPort, done time.Time) {
+			b.daemon.mu.Lock()
+			defer b.daemon.mu.Unlock()
+			s := b.daemon.peers[p.PublicKey]
+			s.Endpoint, s.LastHandshake, s.Stamp, s.RxBytes = at, done, stampAt(done), 5
+			b.daemon.peers[p.PublicKey] = s
+		}
+		done := time.Now()
+		handshake(p, after, done)
+		handshake(q, before, done)
+		handshake(known, before, begin)
+		time.Sleep(10 * time.Second)
+		b.see(q, after, wire.StampAt(time.Now())) // by another gateway
+		records := b.store.records
+		b.serve()
+		time.Sleep(3 * recordPause)
+		if now, err := b.store.ByKey(t.Context(), p.PublicKey); err != nil || now.Seen.Endpoint != after || conf.Stamp(now.Seen.Stamp) != stampAt(done) || now.Seen.RxBytes != 0 {
+			t.Errorf("the store has %+v, %v", now.Seen, err)
+		}
+		if now, err := b.store.ByKey(t.Context(), q.PublicKey); err != nil || now.Seen.Endpoint != after {
+			t.Errorf("of the peer that was seen elsewhere since, the store has %+v, %v", now.Seen, err)
+		}
+		if n := b.store.records - records; n != 1 {
+			t.Errorf("%d writes, want 1", n)
+		}
+	})
+}
+
 // A gateway that returns a peer does not know where it is: another one may have seen it since.
 func TestReturnedAfterMove(t *testing.T) {
 	within(t, func(t *testing.T, b *bench) {
