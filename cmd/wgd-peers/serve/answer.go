@@ -111,7 +111,7 @@ func (s *served) lend(b *batch, a answer) {
 	if h != nil && h.digest == digestOf(a.peer) && a.since.IsZero() {
 		return
 	}
-	keep := h != nil && !slices.ContainsFunc(a.causes, func(c subject) bool { return c.address.IsValid() })
+	keep := h != nil && !h.unsure && !slices.ContainsFunc(a.causes, func(c subject) bool { return c.address.IsValid() })
 	c, err := lend(a.peer, s.server.options.Lent, keep, at)
 	if err != nil { // unusable has checked it
 		s.refuse(b, a, notUsable, conf.MaxRefusal)
@@ -218,6 +218,9 @@ func (s *served) applied(b *batch, i int, err error) {
 		s.server.complaints.add("daemon", fmt.Sprintf("%s: the daemon refuses peer %s: %v", s.name, a.label(), err))
 		s.refuse(b, a, daemonRefuses, conf.MaxRefusal)
 	case err != nil: // the daemon may have ended, or only this connection
+		if !c.Remove && s.held[c.PublicKey] == nil {
+			s.hold(a).unsure = true
+		}
 		s.tasks.putBack(c.PublicKey)
 	case c.Remove:
 		s.forget(c.PublicKey)
@@ -226,11 +229,10 @@ func (s *served) applied(b *batch, i int, err error) {
 	default:
 		h := s.held[c.PublicKey]
 		if h == nil {
-			h = &held{since: time.Now(), endpoint: a.peer.Seen.Endpoint}
-			if a.heardAt.IsValid() {
-				h.endpoint = a.heardAt
-			}
-			s.held[c.PublicKey] = h
+			h = s.hold(a)
+			s.figures.lent++
+		} else if h.unsure {
+			h.unsure = false
 			s.figures.lent++
 		}
 		h.name, h.digest, h.pass = a.peer.Name, digestOf(a.peer), s.pass
@@ -239,6 +241,16 @@ func (s *served) applied(b *batch, i int, err error) {
 			s.figures.answered.add(time.Since(a.since))
 		}
 	}
+}
+
+// hold adds a peer that is lent.
+func (s *served) hold(a answer) *held {
+	h := &held{since: time.Now(), endpoint: a.peer.Seen.Endpoint}
+	if a.heardAt.IsValid() {
+		h.endpoint = a.heardAt
+	}
+	s.held[a.subject.key] = h
+	return h
 }
 
 // finish ends the tasks of a batch.

@@ -36,6 +36,7 @@ type fakeDaemon struct {
 	reject  func(conf.Change) error // refuses changes; may be nil
 	slow    time.Duration           // that a change takes
 	reading time.Duration           // that reading all peers takes
+	lose    func() error            // is the answer to a change that was made; may be nil
 }
 
 type run struct {
@@ -169,6 +170,9 @@ func (d *fakeDaemon) Apply(ctx context.Context, c conf.Change) error {
 	}
 	if len(c.Peers) > 0 {
 		d.sets = append(d.sets, slices.Clone(c.Peers))
+	}
+	if d.lose != nil {
+		return d.lose()
 	}
 	return nil
 }

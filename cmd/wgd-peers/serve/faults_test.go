@@ -38,6 +38,35 @@ func TestConnectionBreaks(t *testing.T) {
 	})
 }
 
+// A peer whose loan was made, but not answered, is looked after like the others: what is seen of
+// it is recorded, and it goes when it is revoked.
+func TestAnswerIsLost(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		p := b.add(1)
+		lost := false
+		b.daemon.lose = func() error {
+			if lost {
+				return nil
+			}
+			lost = true
+			return errors.New("broken pipe")
+		}
+		b.lend(p)
+		time.Sleep(100 * time.Millisecond)
+		at := netip.MustParseAddrPort("192.0.2.7:7")
+		b.daemon.current().events <- conf.Event{Kind: conf.HandshakeDone, Peer: p.PublicKey, Endpoint: at, Time: time.Now()}
+		time.Sleep(100 * time.Millisecond)
+		b.revoke(p)
+		if took := b.until("the revoked peer is out", func() bool { return !b.daemon.has(p.PublicKey) }); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(2 * recordPause)
+		if now, err := b.store.ByKey(t.Context(), p.PublicKey); err != nil || now.Seen.Endpoint != at || !lost {
+			t.Errorf("the store has %+v, %v", now.Seen, err)
+		}
+	})
+}
+
 // What changes are lost while the daemon is away is found when the same daemon is back.
 func TestEventsBreak(t *testing.T) {
 	within(t, func(t *testing.T, b *bench) {

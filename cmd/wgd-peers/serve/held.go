@@ -23,6 +23,7 @@ type held struct {
 	rx, tx   uint64 // the counts of the daemon that are recorded
 	routes   string // of routesOf; "" if they are not announced
 	pass     uint32 // the reading of the interface in which it was seen last
+	unsure   bool   // it may be in the interface: the answer to its loan was lost
 	// unseen is what happened to it while no program served the interface. Nil: nothing, or it
 	// was compared with what the store has seen.
 	unseen *unseen
@@ -110,7 +111,7 @@ func (s *served) read(ctx context.Context, first bool) error {
 			s.setRoutes(h, p.AllowedIPs)
 			compared = append(compared, p.PublicKey)
 		default:
-			h.pass = s.pass
+			h.pass, h.unsure = s.pass, false
 			if first {
 				compared = append(compared, p.PublicKey)
 			}
