@@ -38,6 +38,7 @@ type Host struct {
 	Forgetful bool                    // Got and Sent are not kept
 	Arrived   func(Packet)            // is called after each packet from the tunnels, if set
 	Events    func(conf.Event)        // is called for each event of a peer, as that of engine, if set
+	Output    func(*core.Output)      // is called for each output of the machine, if set
 
 	Name           int
 	Private        key.Private
@@ -152,7 +153,10 @@ func (h *Host) begin() {
 	h.Shared.Port.Store(Port)
 	h.enc = dataplane.NewEncapsulator(h.Shared, (*tun)(h), (*socket)(h))
 	h.dec = dataplane.NewDecapsulator(h.Shared, (*tun)(h), h.admit)
-	h.sealing, h.opening = h.enc.NewJob(), h.dec.NewJob()
+	if h.net.sealing == nil {
+		h.net.sealing = h.enc.NewJob()
+	}
+	h.sealing, h.opening = h.net.sealing, nil
 	h.inbox, h.delivery, h.jobs = driver.NewInbox(Capacity), driver.Delivery{}, driver.Jobs{Together: h.Together}
 	h.waiting, h.timer, h.scheduled = nil, 0, false
 }
@@ -221,6 +225,15 @@ func (h *Host) Must(c conf.Change) {
 	if err := h.Apply(c); err != nil {
 		panic("sim: " + err.Error())
 	}
+}
+
+// Lend is Apply for a change that the next process does not know: one of lent peers, which
+// are in no file.
+func (h *Host) Lend(c conf.Change) error {
+	kept := h.changes
+	err := h.Apply(c)
+	h.changes = kept
+	return err
 }
 
 // Up opens the socket and brings the machine up.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wgd/internal/clock"
+	"wgd/internal/dataplane"
 	"wgd/internal/wire"
 )
 
@@ -33,6 +34,8 @@ type Internet struct {
 	queue    queue
 	order    uint64  // number of events so far; breaks ties
 	runnable []*Host // hosts whose machines run before anything else happens
+
+	sealing *dataplane.SealJob // of all hosts, which seal one after the other
 }
 
 // A Path is what happens to a datagram between hosts.
@@ -91,6 +94,14 @@ func (n *Internet) Run(d time.Duration) {
 		n.settle()
 	}
 	n.now = end
+}
+
+// Next returns the time of the next event, if there is one.
+func (n *Internet) Next() (at time.Duration, ok bool) {
+	if len(n.queue) == 0 {
+		return 0, false
+	}
+	return n.queue[0].at, true
 }
 
 // After schedules do for d from now.
@@ -154,6 +165,27 @@ func (n *Internet) arriveAfter(delay time.Duration, d *Datagram) {
 // Inject sends a datagram that no host sent, as an attacker would.
 func (n *Internet) Inject(from, to netip.AddrPort, data []byte) {
 	n.transmit(&Datagram{At: n.now, From: from, To: to, Data: data})
+}
+
+// Route lets route choose which host gets what is sent to an address, as anycast does; nil:
+// none. Hosts with this address send from it.
+func (n *Internet) Route(address string, route func(d *Datagram) *Host) {
+	n.nodes[netip.MustParseAddr(address)] = anycast(route)
+}
+
+// An anycast is an address that several hosts have.
+type anycast func(d *Datagram) *Host
+
+func (a anycast) receive(d *Datagram) {
+	if h := a(d); h != nil {
+		h.receive(d)
+	}
+}
+
+// InjectAt is Inject for a datagram that arrives at a host, whatever the route of its address.
+func (n *Internet) InjectAt(h *Host, from netip.AddrPort, data []byte) {
+	d := &Datagram{At: n.now, From: from, To: h.Addr(), Data: data}
+	n.After(n.Default.Delay, func() { h.receive(d) })
 }
 
 // lost decides whether the path loses a datagram.

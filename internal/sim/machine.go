@@ -75,6 +75,9 @@ func (h *Host) runMachine() {
 	h.delivery.Deliver(h.Machine, h.Time(), h.Drops)
 	for out, ok := h.Machine.Poll(); ok; out, ok = h.Machine.Poll() {
 		driver.CarryOut((*effects)(h), h.Drops, h.mono(), &out)
+		if h.Output != nil {
+			h.Output(&out)
+		}
 		if event, ok := out.Report(); ok && h.Events != nil {
 			h.Events(event)
 		}

@@ -128,7 +128,14 @@ func (h *Host) read() {
 		off += size
 	}
 	h.waiting = h.waiting[:0]
-	h.dec.Decapsulate(h.opening, h.mono(), bs)
+	opening := h.opening
+	if opening == nil {
+		opening = h.dec.NewJob()
+	}
+	if !h.Forgetful { // of which there are many, so that they keep no memory
+		h.opening = opening
+	}
+	h.dec.Decapsulate(opening, h.mono(), bs)
 }
 
 // continuesTrain reports whether d may follow last in a train: no datagram is
