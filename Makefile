@@ -5,6 +5,7 @@ BENCH    ?=
 SCALE    ?=
 STORE    ?= 1000000
 HELD      = 100000
+SEED     ?= 0
 FINDINGS ?=
 # Packages other than test/e2e and internal/archtest, which have parts of their own. Of these, test/spread needs simulated
 # hosts too.
@@ -18,7 +19,7 @@ PEERS     = cmd/wgd-peers
 # With the time, which shows how long each part takes.
 part = @printf '\n=== %s %s\n' "$$(date +%T)" '$(1)'
 
-.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop page etcd fleet bench scale scale-peers scale-etcd scale-fleet findings clean
+.PHONY: build install deb debtest generate setup test check vet archtest commits unit narrow alloc kernels processors cross fuzz e2e interop page etcd fleet bench scale scale-peers scale-etcd scale-fleet scale-virtual findings clean
 
 # The parts run one after the other, with -j as well: each uses the whole machine.
 .NOTPARALLEL:
@@ -154,6 +155,10 @@ scale-etcd:
 # As root, and on a machine that does nothing else: 1,000 peers with data at three gateways. The figures are in docs/fleet.md.
 scale-fleet:
 	cd test/etcd && $(GO) test -v -count=1 -timeout 20m ./fleet -peers 1000 -within 2s -revocations 1000 -handshakes 1000 -slack 25ms -down 150s
+
+# Ten gateways and 100,000 clients through failures, in virtual time. make scale-virtual SEED=7; 0 is any
+scale-virtual:
+	cd $(PEERS) && $(GO) test -count=1 -v -timeout 60m -run TestFleet ./fleet -gateways 10 -clients $(HELD) -seed $(SEED)
 
 # As root, and not in CI: do the findings still hold? make findings FINDINGS=findings/nft-netdev-chain.sh
 findings:

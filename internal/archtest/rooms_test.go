@@ -59,6 +59,7 @@ var rooms = map[string]room{
 		"internal/sys/file", "internal/sys/link", "internal/sys/process", "internal/wgconf"}, third: []string{qrcode}},
 	"cmd/wgd-peers/etcd": {imports: []string{
 		"cmd/wgd-peers/store", "key", "internal/quote", "internal/resolve"}, third: []string{etcd, grpc, zap}},
+	"cmd/wgd-peers/fleet":    {forTests: true},
 	"cmd/wgd-peers/peerfile": {imports: []string{"cmd/wgd-peers/store", "conf", "key", "internal/quote", "internal/wgconf", "internal/wire"}},
 	"cmd/wgd-peers/serve": {imports: []string{
 		"cmd/wgd-peers/store", "conf", "key", "internal/control", "internal/sys/errno", "internal/sys/process", "internal/sys/unixsocket", "internal/uapi", "internal/wire"}, third: []string{promhttp}},

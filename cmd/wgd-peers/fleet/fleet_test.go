@@ -1,0 +1,56 @@
+package fleet
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	gatewaysFlag = flag.Int("gateways", 4, "how many gateways TestFleet has; make scale-virtual has 10")
+	clientsFlag  = flag.Int("clients", 2000, "how many clients TestFleet has; make scale-virtual has 100,000")
+	followFlag   = flag.Int("follow", -1, "the number of a client of which TestFleet logs everything")
+	skewFlag     = flag.Duration("skew", 2*time.Second, "by how much the clocks of TestFleet are wrong at most")
+	seedFlag     = flag.Uint64("seed", 1, "the seed of TestFleet; 0: a random one")
+)
+
+// A gateway dies, and its clients go on at the others.
+func TestGatewayDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.end()
+		p := plan{gateways: 3, clients: 100, talkers: 30, length: 20 * time.Second}
+		w.populate(p)
+		w.run(20 * time.Second)
+		w.locked(func() { w.fallOver(w.gateways[0]) })
+		w.run(time.Minute)
+		w.locked(func() { w.comeBack(w.gateways[0]) })
+		w.finally(p)
+	})
+}
+
+// A fleet, through everything that can fail.
+func TestFleet(t *testing.T) {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed)
+		defer w.end()
+		p := plan{
+			gateways: *gatewaysFlag, clients: *clientsFlag, talkers: min(*clientsFlag/20, 1000), skew: *skewFlag,
+			limit: uint32(*clientsFlag), length: 10 * time.Minute, pause: 20 * time.Second,
+		}
+		w.populate(p)
+		w.torment(p)
+		w.run(p.length)
+		w.finally(p)
+		if t.Failed() && testing.Verbose() {
+			t.Log(w.log.String())
+		}
+	})
+}
