@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ type checks struct {
 	stamp    wire.TAI64N                // of the last output Accepted
 	stopped  []time.Duration            // how long packets stopped when their gateway was another one
 
+	kept       int                     // the most entries of a table that were seen
 	recordings []recording             // of initiations
 	knows      map[contact]wire.TAI64N // the greatest stamp that a gateway knows
 	replayed   int                     // how often a recorded initiation arrived at a gateway
@@ -311,6 +314,26 @@ func (k *checks) resumes(c *client) {
 	if !c.checked.tried.IsZero() {
 		k.stopped = append(k.stopped, k.w.now().Sub(c.checked.tried))
 		c.checked.switched, c.checked.tried = false, time.Time{}
+	}
+}
+
+// bounded checks that what gateways keep is bounded. The caller has let everybody come to rest.
+func (k *checks) bounded() {
+	for _, g := range k.w.gateways {
+		if n := len(g.host.Machine.Peers()); g.run != nil && g.limit != 0 && n > int(g.limit) {
+			k.fail("gateway %d has %d peers, more than %d", g.n, n, g.limit)
+		}
+		table := reflect.ValueOf(g.host.Unknown).Elem()
+		for path, limit := range map[string]int{"keys.recent": 1 << 16, "sessions.recent": 1 << 16, "senders": 1 << 16, "destinations.recent": 1 << 16, "initiations": 4096, "parked": 4096} {
+			v := table
+			for name := range strings.SplitSeq(path+".entries", ".") {
+				v = v.FieldByName(name)
+			}
+			if v.Len() > limit {
+				k.fail("gateway %d keeps %d entries in %s, more than %d", g.n, v.Len(), path, limit)
+			}
+			k.kept = max(k.kept, v.Len())
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"testing/synctest"
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
@@ -62,7 +63,7 @@ func (w *world) end() {
 			to.Received[t] += h.Counts.Received[t]
 		}
 	}
-	w.t.Logf("%d replays; %d more at gateways that had the peer from before; %d clients of which all bytes can be counted", w.checks.replayed, w.checks.stale, w.checks.counted)
+	w.t.Logf("%d replays; %d more at gateways that had the peer from before; %d clients of which all bytes can be counted; %d entries in a table of unknown senders at most", w.checks.replayed, w.checks.stale, w.checks.counted, w.checks.kept)
 	w.t.Logf("after %v: by type of message, the gateways have sent %v and received %v, the clients %v and %v", w.net.Now(), gateways.Sent, gateways.Received, clients.Sent, clients.Received)
 }
 
@@ -116,6 +117,15 @@ func (w *world) logf(format string, args ...any) {
 	w.logMu.Lock()
 	defer w.logMu.Unlock()
 	fmt.Fprintf(&w.log, "%v %s\n", time.Since(w.began), fmt.Sprintf(format, args...))
+}
+
+// watch lets time pass, and checks from time to time what is bounded.
+func (w *world) watch(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		w.run(min(5*time.Second, time.Until(end)))
+		synctest.Wait()
+		w.locked(w.checks.bounded)
+	}
 }
 
 // follow writes to the log of the world what happens to the client of -follow.

@@ -43,11 +43,11 @@ func TestFleet(t *testing.T) {
 		defer w.end()
 		p := plan{
 			gateways: *gatewaysFlag, clients: *clientsFlag, talkers: min(*clientsFlag/20, 1000), skew: *skewFlag,
-			limit: uint32(*clientsFlag), length: 10 * time.Minute, pause: 20 * time.Second,
+			limit: uint32(max(maxAsked/2, *clientsFlag/(2**gatewaysFlag))), length: 10 * time.Minute, pause: 20 * time.Second,
 		}
 		w.populate(p)
 		w.torment(p)
-		w.run(p.length)
+		w.watch(p.length)
 		w.finally(p)
 		if t.Failed() && testing.Verbose() {
 			t.Log(w.log.String())
