@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -294,11 +295,13 @@ func (k *checks) lost(g *gateway) {
 // disturb notes that the packets of a client may stop.
 func (k *checks) disturb(c *client) { c.disturbed = k.w.now() }
 
-// switched takes that another gateway gets the packets of a client. If that works, and the
-// client has sent just before, it is measured how long its packets stop.
+// switched takes that another gateway gets the packets of a client. If that works, the client
+// was heard just before, and the store has seen where it is, it is measured how long its packets
+// stop.
 func (k *checks) switched(c *client) {
 	k.disturb(c)
-	c.checked.switched = c.home.works(5*time.Second) && k.w.now().Sub(c.heard) < 10*time.Second && c.revoked.IsZero()
+	p, err := k.w.store.ByKey(context.Background(), c.public)
+	c.checked.switched = c.home.works(5*time.Second) && k.w.now().Sub(c.heard) < 10*time.Second && c.revoked.IsZero() && err == nil && p.Seen.Endpoint == c.host.Addr()
 	c.checked.tried = time.Time{}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wgd/cmd/wgd-peers/store"
+	"wgd/conf"
 	"wgd/internal/sim"
 )
 
@@ -79,6 +80,16 @@ var faults = []fault{
 	{"serve is killed", func(w *world, g *gateway) func() { g.kill(); return func() { g.serve() } }},
 	{"the store is silent", linkFault(silent)},
 	{"the store refuses", linkFault(refuses)},
+	{"serve is restarted while the store is silent", func(_ *world, g *gateway) func() {
+		g.kill()
+		g.connect(silent)
+		g.serve()
+		return func() { g.connect(works) }
+	}},
+	{"another program changes the configuration", func(_ *world, g *gateway) func() {
+		g.note(conf.Event{Kind: conf.ConfigurationChanged, By: conf.Caller{PID: 1}})
+		return func() { g.note(conf.Event{Kind: conf.ConfigurationChanged, By: conf.Caller{PID: 1}}) }
+	}},
 	{"the store is slow", linkFault(slow)},
 	{"the watch is deaf", linkFault(deaf)},
 	{"answers of the daemon are lost", func(_ *world, g *gateway) func() {
