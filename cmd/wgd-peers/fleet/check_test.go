@@ -225,6 +225,7 @@ func (k *checks) event(g *gateway, e *conf.Event) {
 	case conf.PeerReturned:
 		k.disturb(c)
 		g.returned = append(g.returned, returned{c, k.w.now()})
+		c.uncounted = c.uncounted || e.Cause == "limit" // a keepalive may be on its way
 	}
 }
 

@@ -94,7 +94,6 @@ func (s *socket) Events(ctx context.Context) iter.Seq2[conf.Event, error] {
 			} else {
 				select {
 				case <-more:
-					time.Sleep(eventDelay)
 				case <-ctx.Done():
 					return
 				case <-r.ended:
@@ -108,9 +107,6 @@ func (s *socket) Events(ctx context.Context) iter.Seq2[conf.Event, error] {
 		}
 	}
 }
-
-// eventDelay is how long an event waits for others.
-const eventDelay = 20 * time.Millisecond
 
 // keptEvents is how many events an eventLog keeps.
 const keptEvents = 1024

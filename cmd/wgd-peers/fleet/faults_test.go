@@ -86,10 +86,6 @@ var faults = []fault{
 		g.serve()
 		return func() { g.connect(works) }
 	}},
-	{"another program changes the configuration", func(_ *world, g *gateway) func() {
-		g.note(conf.Event{Kind: conf.ConfigurationChanged, By: conf.Caller{PID: 1}})
-		return func() { g.note(conf.Event{Kind: conf.ConfigurationChanged, By: conf.Caller{PID: 1}}) }
-	}},
 	{"the store is slow", linkFault(slow)},
 	{"the watch is deaf", linkFault(deaf)},
 	{"answers of the daemon are lost", func(_ *world, g *gateway) func() {
@@ -173,6 +169,11 @@ func (w *world) torment(p plan) {
 	after(11*time.Second, func() { w.move(w.anyTalker(p)) })
 	after(5*time.Second, func() { w.revoke(w.clients[w.dice.IntN(len(w.clients))]) })
 	after(25*time.Second, w.store.compact)
+	after(30*time.Second, func() { // another program changes the configuration: all peers are read
+		for _, g := range w.gateways {
+			g.note(conf.Event{Kind: conf.ConfigurationChanged, By: conf.Caller{PID: 1}})
+		}
+	})
 	w.attack(end)
 }
 
