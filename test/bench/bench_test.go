@@ -295,7 +295,7 @@ func TestSplit(t *testing.T) {
 		ok             bool
 	}{
 		{0, 0, 0, true}, {100, 1, 1, true}, {5000, 50, 50, true}, {100 + 172, 2, 3, true}, {28 + 5*72, 1, 5, true},
-		{101, 1, 0, false}, {100 + 60, 2, 0, false}, {27, 1, 0, false},
+		{101, 1, 0, false}, {100 + 60, 2, 0, false}, {27, 1, 0, false}, {12, 1, 0, false},
 	} {
 		if n, ok := split(c.bytes, c.packets, 100); ok != c.ok || ok && n != c.want {
 			t.Errorf("%+v: %d, %v", c, n, ok)
