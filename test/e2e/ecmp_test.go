@@ -70,7 +70,8 @@ func TestResilientECMP(t *testing.T) {
 		go func() { results[n] <- ping(n, 160) }()
 	}
 	time.Sleep(2 * time.Second)
-	gateways[dead].Halt()
+	gateways[dead].Daemon("wgd").Kill() // its link stays up: the kernel takes nothing out
+	killed := time.Now()
 	time.Sleep(500 * time.Millisecond)
 	var left []string
 	for i := range gateways {
@@ -78,8 +79,8 @@ func TestResilientECMP(t *testing.T) {
 			left = append(left, fmt.Sprint(i+1))
 		}
 	}
-	r.Must("%s", strings.TrimSpace(fromFleet(t, "ip nexthop replace id 10", "group 1/3", "group "+strings.Join(left, "/"))))
 	out := time.Now()
+	r.Must("%s", strings.TrimSpace(fromFleet(t, "ip nexthop replace id 10", "group 1/3", "group "+strings.Join(left, "/"))))
 	others := 0
 	for n := range results {
 		text := (<-results[n]).Out
@@ -92,6 +93,9 @@ func TestResilientECMP(t *testing.T) {
 		}
 		var first time.Duration
 		for _, reply := range replies {
+			if d := reply.Sub(killed); d > 100*time.Millisecond && reply.Before(out.Add(-100*time.Millisecond)) {
+				t.Errorf("client %d of the dead gateway: answered %v after that was killed", n, d)
+			}
 			if d := reply.Sub(out); d > 0 && first == 0 {
 				first = d
 			}
