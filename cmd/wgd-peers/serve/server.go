@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -49,8 +51,16 @@ func New(s store.Store, o Options, log *slog.Logger, names []string, daemon func
 	return server
 }
 
+// garbage is how much memory that is used no more the process may keep, in percent of what is
+// used. Go's 100 would take a third more memory with 100,000 peers; collecting more often takes
+// little time, because peers change seldom.
+const garbage = 40
+
 // Run serves until ctx ends. Then it records what it has.
 func (s *Server) Run(ctx context.Context) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	var group sync.WaitGroup
 	for _, i := range s.interfaces {
 		group.Go(func() { i.serve(ctx) })
