@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"wgd/cmd/wgd-peers/store"
 	"wgd/cmd/wgd-peers/store/storetest"
 )
@@ -175,6 +179,24 @@ func TestPlus(t *testing.T) {
 	}{{"10.0.0.255", 1, "10.0.1.0"}, {"10.0.0.0", 1 << 24, "11.0.0.0"}, {"255.255.255.255", 1, "invalid IP"}, {"fd00::ffff", 1<<30 + 1, "fd00::4001:0"}, {"10.1.2.3", 0, "10.1.2.3"}} {
 		if got := plus(netip.MustParseAddr(c.from), c.n).String(); got != c.want {
 			t.Errorf("%s plus %d is %s, want %s", c.from, c.n, got, c.want)
+		}
+	}
+}
+
+// What goes away is tried again; what somebody has to correct is not.
+func TestTransient(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{rpctypes.ErrInvalidAuthToken, true},
+		{status.Error(codes.FailedPrecondition, "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token"), true}, // from a watch
+		{rpctypes.ErrNoLeader, true},
+		{rpctypes.ErrPermissionDenied, false},
+		{status.Error(codes.FailedPrecondition, "rpc error: code = PermissionDenied desc = etcdserver: permission denied"), false},
+	} {
+		if got := transient(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
 		}
 	}
 }

@@ -186,6 +186,11 @@ func transient(err error) bool {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Unauthenticated: // Unauthenticated: the token has expired
 		return true
 	}
+	// A watch that a member refuses has another code: that of a member that does not know a
+	// new token yet.
+	if strings.HasSuffix(err.Error(), rpctypes.ErrInvalidAuthToken.Error()) {
+		return true
+	}
 	return errors.Is(err, rpctypes.ErrTooManyRequests) || errors.Is(err, rpctypes.ErrAuthOldRevision) || errors.Is(err, errAgain)
 }
 
