@@ -31,6 +31,50 @@ func TestGatewayDies(t *testing.T) {
 	})
 }
 
+// The store is away for an hour. Peers that a gateway has go on, renew their sessions and
+// roam; new ones are not answered. Then all is as it should be.
+func TestStoreIsAwayForAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.end()
+		p := plan{gateways: 2, clients: 60, talkers: 40, length: 10 * time.Second}
+		w.populate(p)
+		w.run(time.Minute)
+		held := w.clients[:p.talkers]
+		var strangers []*client
+		w.locked(func() {
+			for _, g := range w.gateways {
+				g.connect(silent)
+			}
+			for range 10 {
+				c := w.addClient(0)
+				strangers = append(strangers, c)
+				w.talk(c, 5*time.Second)
+			}
+		})
+		w.run(30 * time.Minute)
+		w.locked(func() {
+			for _, c := range held[:10] {
+				w.move(c)
+			}
+		})
+		w.run(30 * time.Minute)
+		w.locked(func() {
+			for _, c := range held {
+				if quiet := w.now().Sub(c.heard); quiet > c.interval+answerTime {
+					t.Errorf("client %d has heard nothing for %v", c.n, quiet)
+				}
+			}
+			for _, c := range strangers {
+				if !c.heard.IsZero() {
+					t.Errorf("client %d, which is new, got an answer at %v", c.n, c.heard)
+				}
+			}
+		})
+		w.finally(p)
+	})
+}
+
 // A fleet, through everything that can fail.
 func TestFleet(t *testing.T) {
 	seed := *seedFlag
