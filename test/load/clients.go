@@ -87,7 +87,7 @@ func newClients(j Job) (*clientsState, error) {
 		return nil, err
 	}
 	if c.beyond, err = netip.ParseAddr(j.Inner); err != nil || !c.beyond.Is4() || j.PacketRate <= 0 {
-		return nil, fmt.Errorf("Clients needs an inner IPv4 address and a rate of packets, not %q and %v", j.Inner, j.PacketRate)
+		return nil, fmt.Errorf("clients need an inner IPv4 address and a rate of packets, not %q and %v", j.Inner, j.PacketRate)
 	}
 	if c.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort}); err != nil {
 		return nil, err
