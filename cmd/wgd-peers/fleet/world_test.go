@@ -37,7 +37,6 @@ type world struct {
 	net      *sim.Internet
 	began    time.Time
 	bell     chan struct{}
-	limit    uint32 // of lent peers
 	dice     *rand.Rand
 	store    *memory
 	gateways []*gateway
@@ -106,11 +105,6 @@ func (w *world) locked(f func()) {
 	w.catchUp()
 	f()
 	w.ring()
-}
-
-// after calls f, which must hold nothing, when some time has passed.
-func (w *world) after(d time.Duration, f func()) {
-	time.AfterFunc(d, f)
 }
 
 // between returns a random duration.
