@@ -3,10 +3,12 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"wgd/test/lab"
+	"wgd/test/load"
 )
 
 // A daemon on a host does not inherit the environment of the test, however it is
@@ -33,5 +35,34 @@ func TestEnvironmentOfDaemons(t *testing.T) {
 				t.Errorf("%s: its environment has %s", how, line)
 			}
 		}
+	}
+}
+
+// A worker ends with its test, also without Stop.
+func TestWorkerEndsWithItsTest(t *testing.T) {
+	var network string
+	processes := func() (n int) {
+		files, _ := filepath.Glob("/proc/[0-9]*/ns/net")
+		for _, file := range files {
+			if at, err := os.Readlink(file); err == nil && at == network {
+				n++
+			}
+		}
+		return n
+	}
+	t.Run("test", func(t *testing.T) {
+		h := lab.NewHost(t, "a")
+		var err error
+		if network, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/net", h.PID())); err != nil {
+			t.Fatal(err)
+		}
+		before := processes()
+		load.Start(h, load.TCPEcho, load.Job{})
+		if now := processes(); now != before+1 {
+			t.Fatalf("the host has %d processes after the start of a worker, and had %d", now, before)
+		}
+	})
+	if left := processes(); left != 0 {
+		t.Errorf("%d processes of the host are left after its test", left)
 	}
 }

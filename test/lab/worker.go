@@ -90,7 +90,8 @@ type Worker[Answer any] struct {
 	stderr bytes.Buffer // complete after the process has ended
 }
 
-// Start starts a worker on a host and waits until it is ready.
+// Start starts a worker on a host and waits until it is ready. The worker ends when the test ends,
+// if Stop has not ended it.
 func (c Crew[Job, Answer]) Start(h *Host, role string, job Job) *Worker[Answer] {
 	h.t.Helper()
 	self, err := os.Executable()
@@ -122,6 +123,7 @@ func (c Crew[Job, Answer]) StartProgram(h *Host, program, role string, job Job) 
 	if err != nil {
 		h.t.Fatalf("host %s: starting the worker %s: %v", h.Name, role, err)
 	}
+	h.t.Cleanup(w.Stop)
 	if _, err := w.line(); err != nil {
 		w.fail("did not start", err)
 	}
