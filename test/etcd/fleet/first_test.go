@@ -21,8 +21,12 @@ func TestFirstHandshakes(t *testing.T) {
 	f := newFleet(t, n)
 	remote := fmt.Sprintf("%s:%d", service, port)
 	w := load.Start(f.linux, load.First, load.Job{Remote: remote, Peers: f.peers})
-	unknown, known := durations(w.Ask().Times), durations(w.Ask().Times)
+	r, again := w.Ask(), w.Ask()
 	w.Stop()
+	unknown, known := durations(r.Times), durations(again.Times)
+	if lost := int(r.Lost + again.Lost); lost > max(n/100, 1) {
+		t.Errorf("%d of %d handshakes had no response", lost, 2*n)
+	}
 	t.Logf("the gateway has to look the peer up: %s", distribution(unknown))
 	t.Logf("the gateway has it: %s", distribution(known))
 	for share, limit := range map[float64]time.Duration{0.5: min(*slack, medianSlack), 0.99: *slack} {
@@ -51,12 +55,13 @@ func (f *fleet) flood() {
 	}
 	f.traffic.Ask()
 	time.Sleep(time4all)
+	lab.Until(t, 20*time.Second, "each gateway gets more initiations than there are keys", func() (bool, string) {
+		sent := w.Ask().Packets
+		return sent > 4*keys, fmt.Sprintf("%d initiations of %d keys", sent, keys)
+	})
 	silences := f.traffic.Ask().Silences
 	sent := w.Ask().Packets
 	w.Stop()
-	if sent < 2*keys {
-		t.Fatalf("the flood had %d initiations: too few to prove anything", sent)
-	}
 	var list []time.Duration
 	for _, s := range silences {
 		list = append(list, length(s))
