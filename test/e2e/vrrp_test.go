@@ -77,8 +77,7 @@ func TestKeepalived(t *testing.T) {
 		{"the first gateway is back, and the second one is demoted", func() { sw.Must("ip link set p-g1-eth0 up") }, g2, g1},
 		{"the daemon of the first gateway is killed", func() { g1.Daemon("wgd").Kill() }, nil, g2},
 	} {
-		result := make(chan lab.Result, 1)
-		go func() { result <- c.Run("ping -D -n -c 180 -i 0.05 -W 1 10.2.0.1") }()
+		pid := strings.TrimSpace(c.Must("ping -D -n -i 0.05 10.2.0.1 >/run/ping.out 2>&1 </dev/null & echo $!"))
 		time.Sleep(2 * time.Second)
 		move.do()
 		has(t, move.to, true)
@@ -86,7 +85,9 @@ func TestKeepalived(t *testing.T) {
 		if move.from != nil {
 			has(t, move.from, false)
 		}
-		out := (<-result).Out
+		time.Sleep(time.Until(moved.Add(2500 * time.Millisecond)))
+		c.Must("kill %s", pid)
+		out := c.Must("cat /run/ping.out")
 		replies := repliesOf(t, out)
 		var gap time.Duration
 		for i := 1; i < len(replies); i++ {
@@ -102,7 +103,7 @@ func TestKeepalived(t *testing.T) {
 			t.Errorf("%s: no answer within 2 s after the move, of %d\n%s", move.what, len(replies), out)
 			continue
 		}
-		t.Logf("%s: %d of 180 pings were answered; the longest gap is %v", move.what, len(replies), gap)
+		t.Logf("%s: %d pings were answered; the longest gap is %v", move.what, len(replies), gap)
 		if gap > 5*time.Second {
 			t.Errorf("%s: a gap of %v", move.what, gap)
 		}
