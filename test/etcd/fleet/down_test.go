@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"wgd/cmd/wgd-peers/serve"
 	"wgd/test/lab"
 	"wgd/test/load"
 )
@@ -37,13 +38,20 @@ func TestStoreIsDown(t *testing.T) {
 	held.Must("ip link set wg0 down && ip link set wg0 up && ip route replace %s dev wg0", beyond)
 	held.Ping(beyond, 5)
 	stranger.NoPing(beyond)
-	lab.Until(t, 20*time.Second, "wgd-peers status says why", func() (bool, string) {
-		all := ""
-		for _, g := range f.gateways {
-			all += g.Run("wgd-peers status --store=" + f.etcd.address()).Out
+	refuses := 0
+	lab.Until(t, 30*time.Second, "a gateway refuses because of the store", func() (bool, string) {
+		var r *serve.Report
+		for refuses = range gateways {
+			if r = f.report(refuses); r != nil && r.Refused["store-fails"] > 0 && r.Failing != nil {
+				return true, ""
+			}
 		}
-		return strings.Contains(all, "store-fails") && strings.Contains(all, "store: fails"), all
+		return false, fmt.Sprintf("the last one says %+v", r)
 	})
+	// This takes 6 to 8 seconds, until it has asked all members.
+	if out := f.gateways[refuses].Run("wgd-peers status --store=" + f.etcd.address()).Out; !strings.Contains(out, "store-fails") || !strings.Contains(out, "store: fails") {
+		t.Errorf("gateway %d: wgd-peers status does not say why\n%s", refuses+1, out)
+	}
 	time.Sleep(*down)
 	r := f.traffic.Ask()
 	var list []time.Duration
