@@ -154,7 +154,7 @@ scale-etcd:
 
 # As root, and on a machine that does nothing else: 1,000 peers with data at three gateways. The figures are in docs/fleet.md.
 scale-fleet:
-	cd test/etcd && $(GO) test -v -count=1 -timeout 20m ./fleet -peers 1000 -within 2s -revocations 1000 -handshakes 1000 -slack 25ms -down 150s
+	cd test/etcd && $(GO) test -v -count=1 -timeout 20m ./fleet -peers 1000 -within 2s -promptly 1s -revocations 1000 -handshakes 1000 -slack 25ms -down 150s
 
 # Ten gateways and 100,000 clients through failures, in virtual time. make scale-virtual SEED=7; 0 is any
 scale-virtual:

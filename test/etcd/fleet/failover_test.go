@@ -89,7 +89,7 @@ func (f *fleet) resetTraffic() {
 func (f *fleet) judge(what string, switched int64, moved map[int]bool) {
 	t := f.t
 	t.Helper()
-	time.Sleep(8 * time.Second)
+	time.Sleep(max(8*time.Second, *within+2*time.Second))
 	r := f.traffic.Ask()
 	var back, others []time.Duration
 	for i, s := range r.Silences {

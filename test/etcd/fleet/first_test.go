@@ -67,8 +67,8 @@ func (f *fleet) flood() {
 		list = append(list, length(s))
 	}
 	t.Logf("%d initiations of %d keys; the longest silences of the peers: %s", sent, keys, distribution(list))
-	if late := countOver(list, *within/2); late > len(list)/100 {
-		t.Errorf("%d of %d peers had no answers for %v", late, len(list), *within/2)
+	if late := countOver(list, *promptly); late > len(list)/100 {
+		t.Errorf("%d of %d peers had no answers for %v", late, len(list), *promptly)
 	}
 	for i := range gateways {
 		now, r := f.memory(i), f.report(i)

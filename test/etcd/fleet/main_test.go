@@ -12,8 +12,10 @@ import (
 )
 
 var (
-	peerCount   = flag.Int("peers", 240, "how many peers have data")
-	within      = flag.Duration("within", 5*time.Second, "how long after a switch peers may be without answers")
+	peerCount = flag.Int("peers", 240, "how many peers have data")
+	// A peer whose first handshake after a switch is lost tries again after 5 seconds.
+	within      = flag.Duration("within", 7*time.Second, "how long after a switch peers may be without answers")
+	promptly    = flag.Duration("promptly", 2500*time.Millisecond, "how long a revocation takes, and how long peers may be without answers during a flood")
 	revocations = flag.Int("revocations", 60, "how many peers are revoked")
 	slack       = flag.Duration("slack", 2*time.Second, "how much longer 99 % of first handshakes may take than later ones")
 	down        = flag.Duration("down", 8*time.Second, "how long etcd is down")
