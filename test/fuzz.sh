@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every fuzz target of the tree for FUZZTIME (default 10s), with one worker
+# Runs every fuzz target of the tree for FUZZTIME (default 5s), with one worker
 # each, and as many at a time as there are processors.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ if [ $# -eq 2 ]; then
 	trap 'rm -f "$log"' EXIT
 	try() {
 		# In its folder, which may belong to another module.
-		(cd "$(dirname "$1")" && "${GO:-go}" test -run '^$' -fuzz "^$2\$" -parallel 1 -fuzztime "${FUZZTIME:-10s}" .) >"$log" 2>&1
+		(cd "$(dirname "$1")" && "${GO:-go}" test -run '^$' -fuzz "^$2\$" -parallel 1 -fuzztime "${FUZZTIME:-5s}" .) >"$log" 2>&1
 	}
 	# If the time is over in the middle of an input, Go reports a failure (golang/go#75804): about once
 	# in thirty runs. Without a failing input, try again, so often that it is no accident any more.
