@@ -32,9 +32,12 @@ func (f *fleet) watchRemovals() *removals {
 		done := make(chan struct{})
 		f.t.Cleanup(func() { conn.Close(); <-done })
 		fmt.Fprint(conn, "events=18446744073709551615\n\n")
+		lines := bufio.NewScanner(conn)
+		for lines.Scan() && lines.Text() != "" { // the first block: events that happen from now on follow
+		}
 		go func() {
 			defer close(done)
-			r.follow(i, bufio.NewScanner(conn))
+			r.follow(i, lines)
 		}()
 	}
 	return r
