@@ -121,6 +121,24 @@ func (k *checks) agrees(c *client) {
 	}
 }
 
+// enough checks that so much has happened that the checks prove something. With seed 1 it is
+// several times that.
+func (k *checks) enough() {
+	for _, c := range []struct {
+		what     string
+		n, least int
+	}{
+		{"recorded initiations arrived", k.replayed, 100},
+		{"clients had all of their bytes counted", k.counted, 50},
+		{"packets of a client went to another gateway", len(k.stopped), 20},
+		{"entries were in a table of unknown senders", k.kept, 20},
+	} {
+		if c.n < c.least {
+			k.fail("only %d times: %s; that is too little to check", c.n, c.what)
+		}
+	}
+}
+
 // speed checks how long the packets of clients stopped when another gateway got them, which
 // worked. A gateway whose clock is behind that of the gateway before may need a second
 // initiation, and a peer that has just moved is not in the store yet.

@@ -93,6 +93,9 @@ func TestFleet(t *testing.T) {
 		w.torment(p)
 		w.watch(p.length)
 		w.finally(p)
+		if *clientsFlag >= 2000 {
+			w.locked(w.checks.enough)
+		}
 		if t.Failed() && testing.Verbose() {
 			t.Log(w.log.String())
 		}
