@@ -126,14 +126,14 @@ func (k *checks) agrees(c *client) {
 func (k *checks) enough() {
 	for _, c := range []struct {
 		what     string
-		n, least int
+		n, floor int
 	}{
 		{"recorded initiations arrived", k.replayed, 100},
 		{"clients had all of their bytes counted", k.counted, 50},
 		{"packets of a client went to another gateway", len(k.stopped), 20},
 		{"entries were in a table of unknown senders", k.kept, 20},
 	} {
-		if c.n < c.least {
+		if c.n < c.floor {
 			k.fail("only %d times: %s; that is too little to check", c.n, c.what)
 		}
 	}
