@@ -56,6 +56,9 @@ func (l *Jobs) Next(batch []*core.Job) []*core.Job {
 	if l.Together <= 1 {
 		return batch
 	}
+	// However many jobs are looked at below, the next batch begins with the other list:
+	// otherwise a job that never fits could wait without end.
+	defer func(turn bool) { l.turn = turn }(l.turn)
 	for room := l.Together - j.Products(); room > 0; room -= j.Products() {
 		list := l.listInTurn()
 		i := list.find(room)

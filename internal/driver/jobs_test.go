@@ -145,7 +145,8 @@ func TestBatches(t *testing.T) {
 		{4, "iiiiiiaa", "iiii ii a a"},
 		{4, "aaa", "a a a"},
 		{4, "ooo", "oo o"},
-		{4, "oooiii", "oii oi o"},
+		{4, "oooiii", "oii io o"},
+		{4, "aiiiooo", "oii ai oo"},
 		{8, "aaii", "aaii"},
 		{8, "aaaii", "aaii a"},
 		{8, "oooooaaaa", "oao aoa oao"},
@@ -172,6 +173,39 @@ func TestBatches(t *testing.T) {
 		}
 		if l.own.active != 0 || l.others.active != 0 || len(l.Clear()) != 0 {
 			t.Errorf("%q: jobs are left", c.waiting)
+		}
+	}
+}
+
+// A44: the message that has waited longest is worked on in the second batch at the
+// latest, however many smaller jobs and own initiations wait and come.
+func TestTheLongestWaitingRuns(t *testing.T) {
+	own, identification := jobsOf(t)
+	answer := answerOf(t)
+	for later := range 2 {
+		if later == 1 { // one product less
+			own.Run()
+			answer.Run()
+		}
+		l := Jobs{Together: 4}
+		l.Put(answer)
+		for range 20 {
+			l.Put(own)
+			l.Put(identification)
+		}
+		ran := 0
+		for round := 1; round <= 100 && ran == 0; round++ {
+			batch := l.Next(nil)
+			l.Done(batch)
+			if slices.Contains(batch, answer) {
+				ran = round
+			}
+			for _, j := range batch {
+				l.Put(j) // a storm of both
+			}
+		}
+		if ran < 1 || ran > 2 {
+			t.Errorf("products: own %d, answer %d: the answer ran in batch %d of 100, want 1 or 2", own.Products(), answer.Products(), ran)
 		}
 	}
 }
