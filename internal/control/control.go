@@ -45,7 +45,8 @@ type Watcher interface {
 	// ctx is done or the interface has ended. The first is of kind conf.EventsBegin. The
 	// number conf.FromNow stands for the last event so far. If there was no event with
 	// that number yet, the number is of an earlier run of the daemon, and the events
-	// begin with the first of this run. It must not wait for the reader.
+	// begin with the first of this run. It must not wait for the reader, for which it
+	// keeps the latest 1,024 events at least.
 	EventsAfter(ctx context.Context, seq uint64) iter.Seq[conf.Event]
 	// LastEvent returns the number of the last event so far, or 0.
 	LastEvent() uint64

@@ -12,11 +12,19 @@ import (
 	"wgd/internal/uapi"
 )
 
-// eventPause is the least time between two writes of events to one client. A lone event
-// is written at once. Of many, those of a pause cost one wake-up and one system call
-// together: on a gateway with 100,000 peers, handshakes alone are some 800 events a
-// second, and each reader would be woken for each of them.
+// eventPause is the time that events gather before they are written to a client. A lone
+// event is written at once. Of many, those of a pause cost one wake-up and about one
+// system call together (one more each time the buffer of the connection is full): on a
+// gateway with 100,000 peers, handshakes alone are some 800 events a second, and each
+// reader would be woken for each of them.
 const eventPause = 250 * time.Millisecond
+
+// So that a Watcher does not drop events that gather, a pause ends at the next multiple
+// of pauseStep when maxGathered are there, half of what the Watcher keeps.
+const (
+	pauseStep   = 20 * time.Millisecond
+	maxGathered = 512
+)
 
 // A request that is answered by a stream is the last one of its connection.
 type streamRequest struct {
@@ -37,6 +45,7 @@ func (s *Server) events(r streamRequest, t Target, seq uint64) {
 		write:  uapi.WriteEvent,
 		newest: func(e *conf.Event) bool { return e.Seq >= watcher.LastEvent() },
 		pause:  eventPause,
+		enough: func(e *conf.Event) bool { return watcher.LastEvent() >= e.Seq+maxGathered },
 	})
 }
 
@@ -66,6 +75,7 @@ type report[E any] struct {
 	write  func(*bufio.Writer, *E) error
 	newest func(*E) bool // false: another value is there already
 	pause  time.Duration // after each flush, in which values gather
+	enough func(*E) bool // so many values after this one are there that the pause ends
 }
 
 // stream writes what a target reports, until the client or the target has ended. Then
@@ -103,14 +113,20 @@ func (r *report[E]) writeAll(ctx context.Context, w *bufio.Writer) error {
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		if r.pause > 0 {
-			select {
-			case <-time.After(r.pause):
-			case <-ctx.Done():
-			}
-		}
+		r.gather(ctx, &e)
 	}
 	return nil
+}
+
+// gather waits for the pause after the value e.
+func (r *report[E]) gather(ctx context.Context, e *E) {
+	for left := r.pause; left > 0 && !r.enough(e); left -= pauseStep {
+		select {
+		case <-time.After(min(left, pauseStep)):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Events requests the events after a number, and then those that happen. The first is

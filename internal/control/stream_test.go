@@ -178,7 +178,8 @@ func TestStreamLimitAndEnd(t *testing.T) {
 	})
 }
 
-// Events in a row share a write, at most one in a pause. A lone event is written at once.
+// Events in a row share a write, at most one in a pause, which many events end. A lone
+// event is written at once.
 func TestStreamIsBatched(t *testing.T) {
 	target := newWatched()
 	withServer(t, target, func(t *testing.T, p *pipeListener) {
@@ -207,6 +208,11 @@ func TestStreamIsBatched(t *testing.T) {
 		read(1, 0)
 		go send(102, 103)
 		read(2, eventPause)
+		go send(104, 103+maxGathered-1)
+		read(maxGathered-1, eventPause)
+		synctest.Wait() // the pause has begun
+		go send(103+maxGathered, 103+2*maxGathered)
+		read(maxGathered+1, pauseStep)
 		conn.Close()
 	})
 }
