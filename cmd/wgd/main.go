@@ -66,7 +66,7 @@ func command() *cli.Command {
 			{Text: "Take over a connection of NetworkManager:", Lines: []string{"wgd import -o /etc/wireguard /etc/NetworkManager/system-connections/wg0.nmconnection"}},
 			{Text: "Let wg-quick(8) do it:", Lines: []string{"sudo WG_QUICK_USERSPACE_IMPLEMENTATION=wgd wg-quick up wg0"}},
 		},
-		Build:   []string{"AEAD: " + aead.Kernel(), "X25519: " + x25519.Kernel()},
+		Build:   func() []string { return []string{"AEAD: " + aead.Kernel(), "X25519: " + x25519.Kernel()} },
 		SeeAlso: []string{"wgd.conf(5)", "wgconfig(8)", "wg-ifconfig(8)", "wg-keygen(8)", "wg(4)", "wg(8)", "wg-quick(8)"},
 	}
 }

@@ -237,6 +237,17 @@ func TestHelp(t *testing.T) {
 	if version, _, status := call(sample(), "--version"); status != 0 || !strings.HasPrefix(version, "sample ") {
 		t.Error(version)
 	}
+	built := sample()
+	asked := 0
+	built.Build = func() []string { asked++; return []string{"with: care", "by: hand"} }
+	for _, line := range []string{"up wg0", "--help", "--man", "nonsense"} {
+		if call(built, line); asked != 0 {
+			t.Errorf("%s computes the lines of --version", line)
+		}
+	}
+	if version, _, _ := call(built, "--version"); asked != 1 || !strings.HasSuffix(version, "\nwith: care\nby: hand\n") {
+		t.Errorf("--version prints %q", version)
+	}
 	if got, _, _ := call(sample(), "up -- --help"); got != "up NAME: NAME=--help" {
 		t.Error(got)
 	}

@@ -24,7 +24,10 @@ type Command struct {
 	Exit        []Entry // beyond 0, 1 and 2, which every command has
 	Examples    []Example
 	SeeAlso     []string // "wgd(8)"
-	Build       []string // lines that --version prints after the version
+
+	// Build returns lines that --version prints after the version. It is called for
+	// nothing else, because the self-tests of fast code take a moment.
+	Build func() []string
 
 	// Steps runs several forms in one command, if there are forms with Step. They
 	// use the streams of c.

@@ -121,7 +121,10 @@ func builtin(command *Command, args []string, stdout io.Writer) (done bool, err 
 		case "--help", "-h":
 			return true, write(stdout, command.help(args))
 		case "--version":
-			lines := append([]string{command.Name + " " + Version()}, command.Build...)
+			lines := []string{command.Name + " " + Version()}
+			if command.Build != nil {
+				lines = append(lines, command.Build()...)
+			}
 			return true, write(stdout, strings.Join(lines, "\n")+"\n")
 		case "--man":
 			if err := Check(command); err != nil {
