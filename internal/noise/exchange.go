@@ -38,6 +38,11 @@ func (x *Exchange) Erase() { *x = Exchange{} }
 // caller computes them. own is used if x is nil.
 func begin(x, own *Exchange, ask func(x *Exchange)) (*Exchange, error) {
 	if x != nil && x.asked {
+		for _, p := range x.Products() {
+			if p.Err == ErrUnfinished {
+				return nil, ErrUnfinished // its result is not a product yet
+			}
+		}
 		return x, nil
 	}
 	computes := x == nil
@@ -56,7 +61,7 @@ func begin(x, own *Exchange, ask func(x *Exchange)) (*Exchange, error) {
 // ask adds a product. point is nil for the base point.
 func (x *Exchange) ask(scalar *x25519.Scalar, point *[32]byte) {
 	p := &x.products[x.count]
-	*p = x25519.Product{Scalar: scalar, Point: point, Product: &x.results[x.count]}
+	*p = x25519.Product{Scalar: scalar, Point: point, Product: &x.results[x.count], Err: ErrUnfinished}
 	x.list[x.count] = p
 	x.count++
 }

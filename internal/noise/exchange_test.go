@@ -88,8 +88,8 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-// A10: a product of zero fails the step when it is called again. A step whose Exchange
-// has the products of another one fails.
+// A10: a product of zero fails the step when it is called again. A step waits until its
+// products are computed. A step whose Exchange has the products of another one fails.
 func TestExchangeErrors(t *testing.T) {
 	alice, bob := twoEnds()
 	var x Exchange
@@ -103,6 +103,9 @@ func TestExchangeErrors(t *testing.T) {
 	}
 	if _, _, err := ConsumeInitiationStatic(&x, bob.static, &msg); err != ErrUnfinished {
 		t.Fatal(err)
+	}
+	if _, _, err := ConsumeInitiationStatic(&x, bob.static, &msg); err != ErrUnfinished || len(x.Products()) != 1 {
+		t.Errorf("a product that was not computed: %v", err)
 	}
 	if _, _, err := CreateInitiation(&x, alice.static, alice.remote, &alice.ephemeral, 1, stampOne); err == nil {
 		t.Error("a step accepts the products of another one")
