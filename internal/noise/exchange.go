@@ -19,13 +19,25 @@ var ErrUnfinished = errors.New("handshake: the Diffie-Hellman products of the st
 // gets nil instead computes its products itself.
 type Exchange struct {
 	key.Hidden
-	asked     bool
+	asked     step // the one that has asked for the products
 	ephemeral x25519.Scalar
 	count     int
 	products  [3]x25519.Product
 	list      [3]*x25519.Product
 	results   [3][32]byte
 }
+
+// A step is one of the functions that ask for products.
+type step uint8
+
+const (
+	noStep step = iota
+	creatingInitiation
+	consumingInitiation
+	finishing
+	creatingResponse
+	consumingResponse
+)
 
 // Products returns what the step has asked for. x must stay where it is until they
 // are computed.
@@ -35,9 +47,13 @@ func (x *Exchange) Products() []*x25519.Product { return x.list[:x.count:x.count
 func (x *Exchange) Erase() { *x = Exchange{} }
 
 // begin calls ask if x has no products yet, and then returns ErrUnfinished if the
-// caller computes them. own is used if x is nil.
-func begin(x, own *Exchange, ask func(x *Exchange)) (*Exchange, error) {
-	if x != nil && x.asked {
+// caller computes them. own is used if x is nil. If x has products that another step
+// has asked for, begin leaves them for it and returns ErrWrongStep.
+func begin(x, own *Exchange, by step, ask func(x *Exchange)) (*Exchange, error) {
+	if x != nil && x.asked != noStep {
+		if x.asked != by {
+			return nil, ErrWrongStep
+		}
 		for _, p := range x.Products() {
 			if p.Err == ErrUnfinished {
 				return nil, ErrUnfinished // its result is not a product yet
@@ -49,7 +65,7 @@ func begin(x, own *Exchange, ask func(x *Exchange)) (*Exchange, error) {
 	if computes {
 		x = own
 	}
-	x.asked = true
+	x.asked = by
 	ask(x)
 	if !computes && x.count > 0 {
 		return nil, ErrUnfinished
@@ -79,7 +95,7 @@ func (x *Exchange) askForResponse(ephemeral, peerEphemeral, peer *[32]byte) {
 // of low order yields, is an error (A10).
 func (x *Exchange) result(i int) (*[32]byte, error) {
 	if i >= x.count {
-		return nil, ErrWrongStep // the caller has used x for another step
+		return nil, ErrWrongStep // nobody has asked for it: our identity is erased
 	}
 	switch err := x.products[i].Err; err {
 	case nil:

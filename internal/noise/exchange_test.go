@@ -107,7 +107,16 @@ func TestExchangeErrors(t *testing.T) {
 	if _, _, err := ConsumeInitiationStatic(&x, bob.static, &msg); err != ErrUnfinished || len(x.Products()) != 1 {
 		t.Errorf("a product that was not computed: %v", err)
 	}
-	if _, _, err := CreateInitiation(&x, alice.static, alice.remote, &alice.ephemeral, 1, stampOne); err == nil {
-		t.Error("a step accepts the products of another one")
+	x.Erase()
+	if _, _, err := CreateInitiation(&x, alice.static, alice.remote, &alice.ephemeral, 1, stampOne); err != ErrUnfinished {
+		t.Fatal(err)
+	}
+	x25519.Multiply(x.Products())
+	before := x
+	if _, _, err := ConsumeInitiationStatic(&x, bob.static, &msg); err != ErrWrongStep || x != before {
+		t.Errorf("a step with the products of another one, which are more: %v", err)
+	}
+	if _, _, err := CreateInitiation(&x, alice.static, alice.remote, &alice.ephemeral, 1, stampOne); err != nil {
+		t.Errorf("the step that has asked, afterwards: %v", err)
 	}
 }

@@ -33,7 +33,7 @@ const (
 func CreateInitiation(x *Exchange, s *Static, r *Remote, ephemeral *[32]byte, index uint32, stamp wire.TAI64N) (*wire.Initiation, *Handshake, error) {
 	defer erase.Stack()
 	var own Exchange
-	x, err := begin(x, &own, func(x *Exchange) {
+	x, err := begin(x, &own, creatingInitiation, func(x *Exchange) {
 		x.ephemeral.Set(ephemeral)
 		x.ask(&x.ephemeral, nil)
 		x.ask(&x.ephemeral, (*[32]byte)(&r.public)) // es
@@ -92,7 +92,7 @@ func ConsumeInitiationStatic(x *Exchange, s *Static, msg *wire.Initiation) (key.
 		return key.Public{}, nil, ErrWrongStep
 	}
 	var own Exchange
-	x, err := begin(x, &own, func(x *Exchange) { x.ask(&s.scalar, &msg.Ephemeral) }) // es
+	x, err := begin(x, &own, consumingInitiation, func(x *Exchange) { x.ask(&s.scalar, &msg.Ephemeral) }) // es
 	if err != nil {
 		return key.Public{}, nil, err
 	}
@@ -129,7 +129,7 @@ func (st *InitiationState) Finish(x *Exchange, s *Static, r *Remote) (wire.TAI64
 		return wire.TAI64N{}, nil, ErrWrongPeer
 	}
 	var own Exchange
-	x, err := begin(x, &own, func(x *Exchange) { r.ask(x, s) }) // ss
+	x, err := begin(x, &own, finishing, func(x *Exchange) { r.ask(x, s) }) // ss
 	if err != nil {
 		return wire.TAI64N{}, nil, err
 	}
@@ -155,7 +155,7 @@ func (st *InitiationState) Finish(x *Exchange, s *Static, r *Remote) (wire.TAI64
 // the initiation is authentic, so that they can be computed together with those of
 // Finish. CreateResponse must get x and the same ephemeral.
 func (st *InitiationState) AskForResponse(x *Exchange, ephemeral *[32]byte) {
-	x.asked = true
+	x.asked = creatingResponse
 	x.askForResponse(ephemeral, &st.ephemeral, (*[32]byte)(&st.peer))
 }
 
@@ -179,7 +179,7 @@ func (hs *Handshake) CreateResponse(x *Exchange, keys *Keys, ephemeral *[32]byte
 		return nil, ErrWrongStep
 	}
 	var own Exchange
-	x, err := begin(x, &own, func(x *Exchange) {
+	x, err := begin(x, &own, creatingResponse, func(x *Exchange) {
 		x.askForResponse(ephemeral, &hs.ephemeral, (*[32]byte)(&hs.peer))
 	})
 	if err != nil {
@@ -230,7 +230,7 @@ func (hs *Handshake) ConsumeResponse(x *Exchange, keys *Keys, s *Static, psk key
 		return ErrWrongPeer
 	}
 	var own Exchange
-	x, err := begin(x, &own, func(x *Exchange) {
+	x, err := begin(x, &own, consumingResponse, func(x *Exchange) {
 		x.ephemeral.Set(&hs.ephemeral)
 		x.ask(&x.ephemeral, &msg.Ephemeral) // ee
 		x.ask(&s.scalar, &msg.Ephemeral)    // se
