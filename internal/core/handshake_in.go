@@ -160,7 +160,7 @@ func (w *identification) refusal(m *Machine, now clock.Now, p *member) Cause {
 		return Changed
 	case p == nil:
 		return UnknownKey
-	case p.lowOrder:
+	case p.lowOrder || w.public.LowOrder(): // its product with our key is never known
 		return LowOrder
 	case p.tooSoon(now):
 		return TooSoon
@@ -212,7 +212,7 @@ func (w *answer) step() []*x25519.Product {
 	case noise.ErrUnfinished:
 		// The first handshake with this peer. The products of the response are
 		// computed at the same time, even if the initiation proves to be forged. That
-		// happens at most once for each peer.
+		// happens only until the product of the static keys is known.
 		w.state.AskForResponse(&w.response, &w.ephemeral)
 		return append(w.exchange.Products(), w.response.Products()...)
 	case nil:

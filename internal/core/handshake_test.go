@@ -9,6 +9,7 @@ import (
 
 	"wgd/conf"
 	"wgd/internal/session"
+	"wgd/internal/noise"
 	"wgd/internal/wire"
 	"wgd/key"
 )
@@ -387,6 +388,27 @@ func TestPeerKeyOfLowOrder(t *testing.T) {
 	if !slices.Equal(b.got, []string{"x"}) {
 		t.Fatalf("the other peer is affected: b got %q", b.got)
 	}
+}
+
+// A11: whoever forges initiations of a peer with a key of low order causes no work
+// after the identification, already with the first one.
+func TestInitiationsOfALowOrderPeer(t *testing.T) {
+	w := newWorld(t, 1)
+	a, _ := w.pair()
+	a.hold = true
+	public := key.Public{0: 1}
+	a.apply(conf.Change{Peers: []conf.PeerChange{{PublicKey: public}}})
+	a.events = nil
+	for range 2 {
+		forged := &identification{identity: a.m.identity.acquire(), public: public, state: &noise.InitiationState{}}
+		a.m.Finish(a.time(), &Job{forged})
+		a.drain()
+	}
+	if len(a.jobs) != 0 {
+		t.Errorf("%d more jobs, want none", len(a.jobs))
+	}
+	const refused = "host 0: handshake initiation refused: the peer's public key is of low order"
+	a.expectEvents("of low order", refused, refused)
 }
 
 // B11, A15: preshared keys must be equal. A change takes effect with the next
