@@ -35,6 +35,6 @@ while IFS='|' read -r room cpu kernel tests; do
 done <<END
 ./internal/aead|Nehalem|x/crypto|TestChosen|TestBatches|TestForgery|TestTooShort
 ./internal/aead|Haswell|AVX2|TestChosen|TestBatches|TestForgery|TestTooShort
-./internal/x25519|Nehalem|crypto/ecdh|TestChosen|TestProofOfErasing
+./internal/x25519|Nehalem|crypto/ecdh|TestChosen|TestProofByRFC/each|TestProofOfLists/each
 ./internal/x25519|Haswell|AVX2|TestChosen|TestProofOfErasing
 END
