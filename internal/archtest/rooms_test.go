@@ -78,7 +78,7 @@ var rooms = map[string]room{
 	"internal/quote":   {pure: true, imports: []string{"key"}},
 	"internal/wire":    {pure: true},
 	"internal/noise":   {pure: true, imports: []string{"internal/erase", "internal/wire", "internal/x25519", "key"}, third: []string{crypto}},
-	"internal/x25519":  {imports: []string{"internal/erase"}, third: []string{cpu}},
+	"internal/x25519":  {imports: []string{"internal/erase", "key"}, third: []string{cpu}},
 	"internal/cookie": {pure: true, imports: []string{
 		"internal/wire", "internal/clock", "key"}, third: []string{crypto}},
 	"internal/replay":       {pure: true},

@@ -350,7 +350,9 @@ func TestPrintingHidesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{alice.static, alice.remote, pending, st, *alice.static, *pending, *st} {
+	var x Exchange
+	st.AskForResponse(&x, &bob.ephemeral)
+	for _, v := range []any{alice.static, alice.remote, pending, st, &x, &x.ephemeral, *alice.static, *pending, *st, x, x.ephemeral} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
 			if got := fmt.Sprintf(verb, v); strings.TrimLeft(got, "&") != "(hidden)" {
 				t.Errorf("%T prints as %s with %s", v, got, verb)

@@ -11,6 +11,7 @@ import (
 	"errors"
 
 	"wgd/internal/erase"
+	"wgd/key"
 )
 
 // Size is the length of a scalar, a point and a product in bytes.
@@ -26,6 +27,7 @@ var basePoint = [Size]byte{9}
 // A Scalar is a private key: it multiplies points. Call Set before the first use
 // and Erase after the last. Products may use it concurrently.
 type Scalar struct {
+	key.Hidden
 	bytes [Size]byte
 	kept  *ecdh.PrivateKey // nil: one is made for each use
 }
