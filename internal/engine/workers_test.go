@@ -1,13 +1,20 @@
 package engine
 
 import (
+	"crypto/rand"
+	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"wgd/conf"
+	"wgd/internal/clock"
 	"wgd/internal/core"
+	"wgd/internal/index"
+	"wgd/key"
 )
 
 // testWorkers are workers whose jobs last until the gate lets them end.
@@ -87,6 +94,87 @@ func TestWorkersFollowTheProcessors(t *testing.T) {
 		s.expect(int32(c.jobs))
 	}
 	s.close()
+}
+
+// initiations returns jobs that each make an initiation, of three products.
+func initiations(t *testing.T, n int) (jobs []*core.Job) {
+	t.Helper()
+	m := core.New(core.Options{Rand: rand.Reader, Index: index.New()})
+	private := key.NewPrivate(&[32]byte{1})
+	c := conf.Change{PrivateKey: &private}
+	end, interval := netip.MustParseAddrPort("192.0.2.1:1"), uint16(25)
+	for i := range n {
+		c.Peers = append(c.Peers, conf.PeerChange{PublicKey: key.Public{9, byte(i)}, Endpoint: &end, PersistentKeepalive: &interval})
+	}
+	now := clock.Now{Mono: 1, Wall: time.Unix(1<<30, 0)}
+	m.Up(now)
+	if err := m.Apply(now, c); err != nil {
+		t.Fatal(err)
+	}
+	for out, ok := m.Poll(); ok; out, ok = m.Poll() {
+		if out.Kind == core.Run {
+			jobs = append(jobs, out.Job)
+		}
+	}
+	if len(jobs) != n || jobs[0].Products() != 3 {
+		t.Fatalf("%d jobs, want %d of three products", len(jobs), n)
+	}
+	return jobs
+}
+
+// Each job of a batch is done once, also of the batch that runs while the workers are
+// closed. The jobs that wait then are left.
+func TestWorkersDoBatches(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	runtime.GOMAXPROCS(2) // one batch at once
+	s := newTestWorkers(t)
+	s.jobs.Together = 12
+	var mu sync.Mutex
+	done, sizes := map[*core.Job]int{}, []int(nil)
+	s.workers.done = func(j *core.Job) {
+		mu.Lock()
+		defer mu.Unlock()
+		done[j]++
+	}
+	gated := s.do
+	s.do = func(batch []*core.Job) {
+		mu.Lock()
+		sizes = append(sizes, len(batch))
+		mu.Unlock()
+		gated(batch)
+	}
+	jobs := initiations(t, 13)
+	s.put(jobs[0])
+	s.expect(1)
+	for _, j := range jobs[1:] {
+		s.put(j)
+	}
+	for batch := range 2 { // ends the batches of one job and of four
+		s.gate <- struct{}{}
+		eventually(t, "the next batch to begin", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(sizes) == batch+2
+		})
+	}
+	s.workers.close()
+	s.close() // lets the batch in progress end
+	if want := []int{1, 4, 4}; !slices.Equal(sizes, want) {
+		t.Fatalf("batches of %v jobs, want %v", sizes, want)
+	}
+	left := s.left()
+	for i, j := range jobs {
+		want := 1
+		if i >= 9 {
+			want = 0
+		}
+		if done[j] != want || slices.Contains(left, j) != (want == 0) {
+			t.Errorf("job %d was done %d times, left: %v; want %d times", i, done[j], slices.Contains(left, j), want)
+		}
+	}
+	if len(left) != 4 {
+		t.Errorf("%d jobs are left, want 4", len(left))
+	}
 }
 
 // Every job is done however the number of processors changes, and none waits while
