@@ -52,7 +52,10 @@ func TestCaptureProcessors(t *testing.T) {
 	_, a, b := pair(t, func(w *World) { w.Lanes = lanes.Options{Processors: all.Store} })
 	settle := func() {
 		a.sleep(2 * time.Second)
-		for end := time.Now().Add(patience); all.Load() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); all.Load(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("all processors stay in use, with a little data")
+			}
 			a.deliver(b, "hello")
 		}
 	}
