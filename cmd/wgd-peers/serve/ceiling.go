@@ -49,7 +49,12 @@ func (c *stampClock) at(now time.Time) time.Time {
 		return own
 	}
 	passed := now.Sub(c.seen) // on the monotonic clock, so that it does not matter if the other one is set
-	if followed := c.other.Add(passed - passed/followPace); followed.After(own) {
+	followed := c.other.Add(passed - passed/followPace)
+	switch ahead := followed.Sub(own); {
+	case ahead > maxFollowed: // the clock of this computer was set back since
+		c.other = time.Time{}
+		return own
+	case ahead > 0:
 		return followed
 	}
 	return own
@@ -89,6 +94,9 @@ func (c *stampClock) floor() *conf.Stamp {
 	defer c.mu.Unlock()
 	now := c.now()
 	floor := c.at(now)
+	if c.before.Sub(now.Round(0)) > maxFollowed {
+		c.before = time.Time{}
+	}
 	if c.before.After(floor) {
 		floor = c.before
 	}

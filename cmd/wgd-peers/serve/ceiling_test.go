@@ -145,6 +145,37 @@ func TestClockIsSet(t *testing.T) {
 	}
 }
 
+// All clocks were two days ahead, and are set back. A floor that a daemon refuses is never
+// given, neither from the clock that was followed nor from the first ceiling, and when the
+// ceiling is removed from the store, no restart is needed.
+func TestAllClocksWereAhead(t *testing.T) {
+	const ahead = 48 * time.Hour
+	begin := time.Now()
+	wrong := begin.Round(0).Add(ahead)
+	now := wrong
+	c := stampClock{now: func() time.Time { return now }}
+	ceiling := wrong.Add(10*time.Minute + ceilingLead)
+	c.saw(ceiling)
+	if c.floor() == nil || c.before.IsZero() {
+		t.Fatal("the other clock is not followed")
+	}
+	now, c.seen = begin.Round(0), c.seen.Add(-ahead) // as if on the monotonic clock, which goes on
+	for range 2 {
+		if floor := c.floor(); floor != nil {
+			t.Errorf("the floor is %v", floor)
+		}
+		if got := c.time(); !got.Equal(now) {
+			t.Errorf("the ceiling is raised from %v, and it is %v", got, now)
+		}
+		if behind := c.saw(ceiling); behind <= maxFollowed {
+			t.Errorf("it is only %v behind", behind)
+		}
+	}
+	if behind := c.saw(now.Add(ceilingLead)); behind > 0 {
+		t.Errorf("the ceiling is right, and the clock is %v behind", behind)
+	}
+}
+
 // What a clock that is more than a day ahead has written is not followed, and said. Peers are
 // lent all the same.
 func TestClockFarAhead(t *testing.T) {
