@@ -67,6 +67,9 @@ func (a *Announcer) Close() {
 // Change removes routes towards an interface, and then adds others. A route that is there
 // already, or gone, is no error. After an error, the other routes are changed all the same. The
 // error is ErrDown if the interface has no routes now.
+//
+// A route of the same prefix towards another interface stays, and comes before the one that is
+// added: a peer may move from one interface to another, and its first route goes later.
 func (a *Announcer) Change(name string, remove, add []netip.Prefix) error {
 	index, err := interfaceIndex(name)
 	if err != nil {
@@ -77,7 +80,7 @@ func (a *Announcer) Change(name string, remove, add []netip.Prefix) error {
 	for _, c := range []struct {
 		kind, flags uint16
 		prefixes    []netip.Prefix
-	}{{unix.RTM_DELROUTE, 0, remove}, {unix.RTM_NEWROUTE, unix.NLM_F_CREATE | unix.NLM_F_EXCL, add}} {
+	}{{unix.RTM_DELROUTE, 0, remove}, {unix.RTM_NEWROUTE, unix.NLM_F_CREATE | unix.NLM_F_APPEND, add}} {
 		for some := range slices.Chunk(c.prefixes, announcedAtOnce) {
 			if e := a.send(c.kind, c.flags, index, some); err == nil {
 				err = e

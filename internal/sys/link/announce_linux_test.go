@@ -66,6 +66,34 @@ func TestAnnouncer(t *testing.T) {
 	}
 }
 
+// A prefix that moves to another interface has routes towards both for a while, each once, and
+// keeps the second one. A route of somebody else comes first, and stays.
+func TestAnnounceTwoInterfaces(t *testing.T) {
+	netnstest.Isolate(t)
+	ipBatch(t, "link add d0 type veth peer name p0\nlink add d1 type veth peer name p1\nlink set d0 up\nlink set d1 up\n"+
+		"link set p0 up\nroute add 10.9.0.1/32 dev p0 table 1000 proto static\nroute add fd09::1/128 dev p0 table 1000 proto static\n")
+	a := newAnnouncer(t, 1000)
+	all := prefixes("10.2.0.1/32", "10.9.0.1/32", "fd00::1/128", "fd09::1/128")
+	want := "[10.2.0.1/32 10.9.0.1/32 fd00::1/128 fd09::1/128]"
+	for _, name := range []string{"d0", "d1", "d0", "d1"} {
+		must(t, a.Change(name, nil, all))
+		if got := fmt.Sprint(announced(t, a, name)); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	must(t, a.Change("d0", all, nil))
+	if got := fmt.Sprint(announced(t, a, "d1")); got != want {
+		t.Errorf("at last: %s, want %s", got, want)
+	}
+	for family, to := range map[string]string{"-4": "10.9.0.1", "-6": "fd09::1"} {
+		out, err := exec.Command("ip", family, "route", "show", "table", "1000", "exact", to).Output()
+		must(t, err)
+		if lines := strings.Split(string(out), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], to+" dev p0 ") || !strings.HasPrefix(lines[1], to+" dev d1 ") {
+			t.Errorf("%s:\n%s", to, out)
+		}
+	}
+}
+
 // Many routes are changed with few requests, and listed without being held.
 func TestAnnounceMany(t *testing.T) {
 	netnstest.Isolate(t)
