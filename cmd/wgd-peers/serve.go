@@ -142,8 +142,9 @@ func openRoutes(c *cli.Call, o *serve.Options) (end func(), err error) {
 // routes are those of an Announcer.
 type routes struct{ *link.Announcer }
 
-func (r routes) Change(name string, remove, add []netip.Prefix) error {
-	return noInterface(r.Announcer.Change(name, remove, add))
+func (r routes) Change(name string, remove, add []netip.Prefix) ([]netip.Prefix, error) {
+	failed, err := r.Announcer.Change(name, remove, add)
+	return failed, noInterface(err)
 }
 
 func (r routes) Each(name string, f func(netip.Prefix)) error {

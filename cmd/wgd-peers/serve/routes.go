@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -14,8 +15,9 @@ import (
 // Routes are those of the peers of interfaces, for programs that announce them to others.
 type Routes interface {
 	// Change removes routes towards an interface, and then adds others. A route that is gone
-	// or there already is no error. The error is ErrNoInterface if the interface has no routes.
-	Change(name string, remove, add []netip.Prefix) error
+	// or there already is no error. It returns those that could not be changed, with the error
+	// about the first one. The error is ErrNoInterface if the interface has no routes.
+	Change(name string, remove, add []netip.Prefix) (failed []netip.Prefix, err error)
 	// Each calls f for each route towards an interface, also if a process that has ended has
 	// added it.
 	Each(name string, f func(netip.Prefix)) error
@@ -25,8 +27,10 @@ type Routes interface {
 var ErrNoInterface = errors.New("the interface is down, or not on this computer")
 
 const (
-	// routesPause is the time before what could not be changed is tried again.
-	routesPause = time.Second
+	// routesPause is the time before what could not be changed is tried again. It doubles each
+	// time, up to longRoutesPause: the kernel may refuse a route for good.
+	routesPause     = time.Second
+	longRoutesPause = time.Minute
 	// routesAtOnce is how many routes one call changes.
 	routesAtOnce = 4096
 )
@@ -88,6 +92,7 @@ type announced struct {
 	mu      sync.Mutex
 	peers   map[route]uint16 // how many have it: two for a moment, when it moves
 	changed map[route]struct{}
+	failed  map[route]struct{} // are to be tried again later
 	all     bool
 	wake    chan struct{} // has an element if there is something to do
 }
@@ -135,7 +140,7 @@ func (a *announced) next() (remove, add []netip.Prefix, all bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.all {
-		a.all, a.changed = false, map[route]struct{}{}
+		a.all, a.changed, a.failed = false, map[route]struct{}{}, map[route]struct{}{}
 		return nil, nil, true
 	}
 	for r := range a.changed {
@@ -148,6 +153,7 @@ func (a *announced) next() (remove, add []netip.Prefix, all bool) {
 			remove = append(remove, r.prefix())
 		}
 		delete(a.changed, r)
+		delete(a.failed, r)
 	}
 	a.changed = map[route]struct{}{} // a map keeps the size that it had
 	return remove, add, false
@@ -171,11 +177,30 @@ func (a *announced) compare(each func(func(netip.Prefix)) error) (remove []netip
 	return remove, err
 }
 
+// fail keeps routes that could not be changed. Without any, all are to be compared.
+func (a *announced) fail(list []netip.Prefix) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = a.all || len(list) == 0
+	for _, p := range list {
+		a.failed[routeOf(p)] = struct{}{}
+	}
+}
+
+// again has the routes changed that could not be changed.
+func (a *announced) again() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.Copy(a.changed, a.failed)
+	clear(a.failed)
+}
+
 // announceAll keeps the routes of the interface as they should be, until ctx ends. Then it
 // removes them.
 func (s *served) announceAll(ctx context.Context) {
 	routes := s.server.options.Routes
-	var retry <-chan time.Time
+	var retry <-chan time.Time // nil: nothing has failed
+	pause := routesPause
 	for {
 		select {
 		case <-ctx.Done():
@@ -183,44 +208,53 @@ func (s *served) announceAll(ctx context.Context) {
 			return
 		case <-s.announced.wake:
 		case <-retry:
+			retry = nil
+			s.announced.again()
 		}
-		retry = nil
-		for ctx.Err() == nil && retry == nil {
-			more, err := s.announce(routes)
-			switch {
-			case err != nil:
-				if !errors.Is(err, ErrNoInterface) {
-					s.server.complaints.add("routes", fmt.Sprintf("%s: its routes cannot be changed, and are tried again: %v", s.name, err))
-				}
-				s.announced.mu.Lock()
-				s.announced.all = true
-				s.announced.mu.Unlock()
-				retry = time.After(routesPause)
-			case !more:
-				retry = make(chan time.Time) // nothing to do
+		err := s.announce(ctx, routes)
+		switch {
+		case errors.Is(err, ErrNoInterface):
+			retry, pause = time.After(routesPause), routesPause
+		case err != nil:
+			s.server.complaints.add("routes", fmt.Sprintf("%s: some of its routes cannot be changed, and are tried again: %v", s.name, err))
+			if retry == nil {
+				retry, pause = time.After(pause), min(2*pause, longRoutesPause)
 			}
+		case retry == nil:
+			pause = routesPause
 		}
 	}
 }
 
-// announce changes some routes. It reports whether there may be more to change.
-func (s *served) announce(routes Routes) (more bool, err error) {
+// announce makes all changes of routes that are to be made. It returns the first error, and
+// keeps for later what has failed: one route that the kernel refuses does no harm to others.
+func (s *served) announce(ctx context.Context, routes Routes) (failure error) {
 	s.mu.Lock()
 	known := !s.connected.IsZero()
 	s.mu.Unlock()
-	if !known { // routes of peers that are not read yet should stay
-		return false, nil
-	}
-	remove, add, all := s.announced.next()
-	if all {
-		if remove, err = s.announced.compare(func(f func(netip.Prefix)) error { return routes.Each(s.name, f) }); err != nil {
-			return false, err
+	for known && ctx.Err() == nil { // routes of peers that are not read yet should stay
+		remove, add, all := s.announced.next()
+		if all {
+			var err error
+			if remove, err = s.announced.compare(func(f func(netip.Prefix)) error { return routes.Each(s.name, f) }); err != nil {
+				s.announced.fail(nil)
+				return err
+			}
+		} else if len(remove)+len(add) == 0 {
+			break
+		}
+		failed, err := routes.Change(s.name, remove, add)
+		if err == nil {
+			continue
+		}
+		if s.announced.fail(failed); len(failed) == 0 {
+			return err
+		}
+		if failure == nil {
+			failure = err
 		}
 	}
-	if len(remove)+len(add) == 0 {
-		return all, nil
-	}
-	return true, routes.Change(s.name, remove, add)
+	return failure
 }
 
 // withdrawAll removes all routes of the interface.
@@ -228,7 +262,7 @@ func (s *served) withdrawAll(routes Routes) {
 	var list []netip.Prefix
 	err := routes.Each(s.name, func(p netip.Prefix) { list = append(list, p) })
 	if err == nil && len(list) > 0 {
-		err = routes.Change(s.name, list, nil)
+		_, err = routes.Change(s.name, list, nil)
 	}
 	if err != nil && !errors.Is(err, ErrNoInterface) {
 		s.server.log.Warn(fmt.Sprintf("%s: its routes stay: %v", s.name, err))

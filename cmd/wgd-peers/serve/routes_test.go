@@ -22,28 +22,40 @@ type fakeTable struct {
 	mu      sync.Mutex
 	routes  map[netip.Prefix]bool
 	err     error
+	refused string // a prefix that cannot be added; "": there is none
 	changes int
+	dumps   int
 }
 
-func (f *fakeTable) Change(name string, remove, add []netip.Prefix) error {
+func (f *fakeTable) Change(name string, remove, add []netip.Prefix) (failed []netip.Prefix, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.err != nil {
-		return f.err
+	switch {
+	case errors.Is(f.err, ErrNoInterface):
+		return nil, f.err
+	case f.err != nil:
+		return slices.Concat(remove, add), f.err
 	}
-	f.changes++
+	if len(remove)+len(add) > 0 {
+		f.changes++
+	}
 	for _, p := range remove {
 		delete(f.routes, p)
 	}
 	for _, p := range add {
+		if p.String() == f.refused {
+			failed, err = append(failed, p), errors.New("IPv6 is disabled on the interface")
+			continue
+		}
 		f.routes[p] = true
 	}
-	return nil
+	return failed, err
 }
 
 func (f *fakeTable) Each(name string, yield func(netip.Prefix)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.dumps++
 	for p := range f.routes {
 		yield(p)
 	}
@@ -69,6 +81,15 @@ func (f *fakeTable) set(err error, texts ...string) {
 	for _, text := range texts {
 		f.routes[netip.MustParsePrefix(text)] = true
 	}
+}
+
+// takeCounts returns how often routes were changed and listed since the last call.
+func (f *fakeTable) takeCounts() (changes, dumps int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changes, dumps = f.changes, f.dumps
+	f.changes, f.dumps = 0, 0
+	return changes, dumps
 }
 
 // announcing serves with routes from now on.
@@ -170,16 +191,52 @@ func TestRoutesOfInterfaceThatWasDown(t *testing.T) {
 		if got := table.text(); got != "" {
 			t.Errorf("the daemon has no peers, and there are the routes %s", got)
 		}
+		synctest.Wait()
 		if strings.Contains(b.log.String(), "routes") {
 			t.Errorf("the log has\n%s", b.log)
 		}
 		table.set(errors.New("the kernel is out of memory"))
 		b.lend(p)
-		time.Sleep(time.Second)
+		time.Sleep(routesPause / 2)
 		table.set(nil)
 		b.untilRoutes(table, "10.2.0.1/32")
+		synctest.Wait()
 		if !strings.Contains(b.log.String(), "the kernel is out of memory") {
 			t.Errorf("the log has\n%s", b.log)
+		}
+	})
+}
+
+// A route that the kernel refuses for good is tried again, less and less often, without a list
+// of all routes, and those of other peers come and go as fast as without it. It comes when the
+// kernel takes it.
+func TestRouteIsRefused(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		table := &fakeTable{refused: "fd00::1/128"}
+		table.set(nil)
+		b.announcing(table)
+		p, q := b.add(1), b.add(2)
+		b.change(p, func(p *store.Peer) { p.AllowedIPs = append(p.AllowedIPs, netip.MustParsePrefix("fd00::1/128")) })
+		b.lend(p)
+		b.untilRoutes(table, "10.2.0.1/32")
+		table.takeCounts()
+		time.Sleep(4 * time.Minute)
+		if changes, dumps := table.takeCounts(); changes < 6 || changes > 10 || dumps != 0 {
+			t.Errorf("in four minutes it was tried %d times, and all routes were listed %d times", changes, dumps)
+		}
+		b.lend(q)
+		b.untilRoutes(table, "10.2.0.1/32 10.2.0.2/32")
+		b.revoke(q)
+		b.untilRoutes(table, "10.2.0.1/32")
+		synctest.Wait()
+		if !strings.Contains(b.log.String(), "IPv6 is disabled on the interface") {
+			t.Errorf("the log has\n%s", b.log)
+		}
+		table.mu.Lock()
+		table.refused = ""
+		table.mu.Unlock()
+		if took := b.until("it is taken", func() bool { return table.text() == "10.2.0.1/32 fd00::1/128" }); took > longRoutesPause {
+			t.Errorf("it came after %v", took)
 		}
 	})
 }

@@ -50,7 +50,7 @@ func newServed(s *Server, name string, d Daemon) *served {
 	i := &served{server: s, name: name, daemon: d, reread: make(chan struct{}, 1), held: map[key.Public]*held{}, calls: newCalls(), figures: newFigures()}
 	i.tasks = newTasks(&i.mu)
 	if s.options.Routes != nil {
-		i.announced = &announced{peers: map[route]uint16{}, changed: map[route]struct{}{}, wake: make(chan struct{}, 1)}
+		i.announced = &announced{peers: map[route]uint16{}, changed: map[route]struct{}{}, failed: map[route]struct{}{}, wake: make(chan struct{}, 1)}
 	}
 	return i
 }

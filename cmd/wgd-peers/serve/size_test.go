@@ -76,7 +76,9 @@ func (d *sizeDaemon) Refuse(context.Context, conf.Refusal) error { return nil }
 // A sizeTable is a routing table: what it has is not in the memory of this process.
 type sizeTable struct{}
 
-func (sizeTable) Change(string, []netip.Prefix, []netip.Prefix) error { return nil }
+func (sizeTable) Change(string, []netip.Prefix, []netip.Prefix) ([]netip.Prefix, error) {
+	return nil, nil
+}
 
 func (sizeTable) Each(_ string, f func(netip.Prefix)) error {
 	for n := range *sizeHeld {

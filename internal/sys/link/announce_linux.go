@@ -47,7 +47,7 @@ func NewAnnouncer(table uint32, protocol uint8) (*Announcer, error) {
 	// The kernel filters dumps by table, protocol and interface; one before 4.20 does not.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	// The rights are checked before it is found that there is no such route.
-	if err := a.send(unix.RTM_DELROUTE, 0, 1, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32")}); errors.Is(err, unix.EPERM) {
+	if _, err := a.send(unix.RTM_DELROUTE, 0, 1, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/32")}); errors.Is(err, unix.EPERM) {
 		a.Close()
 		return nil, ErrNoRights
 	}
@@ -65,15 +65,16 @@ func (a *Announcer) Close() {
 }
 
 // Change removes routes towards an interface, and then adds others. A route that is there
-// already, or gone, is no error. After an error, the other routes are changed all the same. The
-// error is ErrDown if the interface has no routes now.
+// already, or gone, is no error, and neither is one of IPv6 without IPv6 in the kernel. It
+// returns those that could not be changed, with the error about the first one; the others are
+// changed all the same. The error is ErrDown if the interface has no routes now.
 //
 // A route of the same prefix towards another interface stays, and comes before the one that is
 // added: a peer may move from one interface to another, and its first route goes later.
-func (a *Announcer) Change(name string, remove, add []netip.Prefix) error {
+func (a *Announcer) Change(name string, remove, add []netip.Prefix) (failed []netip.Prefix, err error) {
 	index, err := interfaceIndex(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -82,18 +83,20 @@ func (a *Announcer) Change(name string, remove, add []netip.Prefix) error {
 		prefixes    []netip.Prefix
 	}{{unix.RTM_DELROUTE, 0, remove}, {unix.RTM_NEWROUTE, unix.NLM_F_CREATE | unix.NLM_F_APPEND, add}} {
 		for some := range slices.Chunk(c.prefixes, announcedAtOnce) {
-			if e := a.send(c.kind, c.flags, index, some); err == nil {
+			f, e := a.send(c.kind, c.flags, index, some)
+			failed = append(failed, f...)
+			if err == nil {
 				err = e
 			}
 		}
 	}
-	switch {
-	case errors.Is(err, unix.ENETDOWN), errors.Is(err, unix.ENODEV):
-		return ErrDown
-	case err != nil:
-		return fmt.Errorf("routes in table %d: %w", a.table, err)
+	if err == nil {
+		return nil, nil
 	}
-	return nil
+	if now, e := interfaceIndex(name); e != nil || now != index {
+		return nil, ErrDown
+	}
+	return failed, fmt.Errorf("%v in table %d: %w", failed[0], a.table, err)
 }
 
 // interfaceIndex returns the index of an interface that is up.
@@ -164,12 +167,14 @@ func (a *Announcer) ours(message []byte, index uint32) (netip.Prefix, bool) {
 	return p, table == a.table && oif == index && p.IsValid()
 }
 
-// send makes the same change of several routes with one request. The caller holds mu.
-func (a *Announcer) send(kind, flags uint16, index uint32, prefixes []netip.Prefix) error {
+// send makes the same change of several routes with one request. It returns those that could
+// not be changed, with the error about the first one. The caller holds mu.
+func (a *Announcer) send(kind, flags uint16, index uint32, prefixes []netip.Prefix) (failed []netip.Prefix, err error) {
 	if a.fd < 0 {
-		return os.ErrClosed
+		return prefixes, os.ErrClosed
 	}
 	a.request = a.request[:0]
+	first := a.seq + 1
 	for i, p := range prefixes {
 		family := byte(unix.AF_INET6)
 		if p.Addr().Is4() {
@@ -181,28 +186,38 @@ func (a *Announcer) send(kind, flags uint16, index uint32, prefixes []netip.Pref
 		a.request = a.appendRoute(a.request, kind, flags, index, family, p)
 	}
 	if _, err := unix.Write(a.fd, a.request); err != nil {
-		return err
+		return prefixes, err
 	}
-	var failed error
 	for {
-		n, err := unix.Read(a.fd, a.answer)
-		if err != nil {
-			return err
+		n, e := unix.Read(a.fd, a.answer)
+		if e != nil {
+			return prefixes, e
 		}
 		for m := range messages(a.answer[:n]) {
-			if m.kind != unix.NLMSG_ERROR || len(m.body) < 4 {
+			at := m.seq - first
+			if m.kind != unix.NLMSG_ERROR || len(m.body) < 4 || at >= uint32(len(prefixes)) {
 				continue
 			}
-			code := m.code()
-			done := kind == unix.RTM_DELROUTE && (code == unix.ESRCH || code == unix.ENOENT) || kind == unix.RTM_NEWROUTE && code == unix.EEXIST
-			if code != 0 && !done && failed == nil {
-				failed = code
+			if code := m.code(); code != 0 && !done(kind, code) {
+				failed = append(failed, prefixes[at])
+				if err == nil {
+					err = code
+				}
 			}
 			if m.seq == a.seq {
-				return failed
+				return failed, err
 			}
 		}
 	}
+}
+
+// done reports whether an error means that there is nothing to change. A kernel without IPv6
+// refuses all its routes, however often they are tried.
+func done(kind uint16, code unix.Errno) bool {
+	if kind == unix.RTM_DELROUTE {
+		return code == unix.ESRCH || code == unix.ENOENT || noFamily(code)
+	}
+	return code == unix.EEXIST || noFamily(code)
 }
 
 // appendRoute appends a request about a route: header, struct rtmsg, attributes. Without a

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -20,6 +21,14 @@ func newAnnouncer(t *testing.T, table uint32) *Announcer {
 	must(t, err)
 	t.Cleanup(a.Close)
 	return a
+}
+
+// change changes routes, all of them.
+func change(t *testing.T, a *Announcer, name string, remove, add []netip.Prefix) {
+	t.Helper()
+	if failed, err := a.Change(name, remove, add); err != nil || len(failed) > 0 {
+		t.Fatalf("%s: %v, %v", name, failed, err)
+	}
 }
 
 // announced returns the routes of an Announcer towards an interface.
@@ -47,12 +56,12 @@ func TestAnnouncer(t *testing.T) {
 	for _, table := range []uint32{1000, 70} {
 		a := newAnnouncer(t, table)
 		all := prefixes("10.2.0.1/32", "10.3.0.0/16", "0.0.0.0/0", "fd00::1/128", "fd01::/64", "::/0")
-		must(t, a.Change("d0", nil, all))
-		must(t, a.Change("d0", nil, all))
+		change(t, a, "d0", nil, all)
+		change(t, a, "d0", nil, all)
 		if got, want := announced(t, a, "d0"), "0.0.0.0/0 10.2.0.1/32 10.3.0.0/16 ::/0 fd00::1/128 fd01::/64"; strings.Join(got, " ") != want {
 			t.Errorf("table %d: %v, want %s", table, got, want)
 		}
-		must(t, a.Change("d0", append(all[:4:4], prefixes("10.9.0.1/32", "10.8.8.8/32")...), nil))
+		change(t, a, "d0", append(all[:4:4], prefixes("10.9.0.1/32", "10.8.8.8/32")...), nil)
 		if got, want := announced(t, a, "d0"), "::/0 fd01::/64"; strings.Join(got, " ") != want {
 			t.Errorf("table %d: %v, want %s", table, got, want)
 		}
@@ -76,12 +85,12 @@ func TestAnnounceTwoInterfaces(t *testing.T) {
 	all := prefixes("10.2.0.1/32", "10.9.0.1/32", "fd00::1/128", "fd09::1/128")
 	want := "[10.2.0.1/32 10.9.0.1/32 fd00::1/128 fd09::1/128]"
 	for _, name := range []string{"d0", "d1", "d0", "d1"} {
-		must(t, a.Change(name, nil, all))
+		change(t, a, name, nil, all)
 		if got := fmt.Sprint(announced(t, a, name)); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	must(t, a.Change("d0", all, nil))
+	change(t, a, "d0", all, nil)
 	if got := fmt.Sprint(announced(t, a, "d1")); got != want {
 		t.Errorf("at last: %s, want %s", got, want)
 	}
@@ -103,11 +112,11 @@ func TestAnnounceMany(t *testing.T) {
 	for i := range 5000 {
 		all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 32), netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(i >> 8), 15: byte(i)}), 128))
 	}
-	must(t, a.Change("d0", nil, all))
+	change(t, a, "d0", nil, all)
 	if n := len(announced(t, a, "d0")); n != len(all) {
 		t.Errorf("%d routes, want %d", n, len(all))
 	}
-	must(t, a.Change("d0", all[:9999], nil))
+	change(t, a, "d0", all[:9999], nil)
 	if got := announced(t, a, "d0"); fmt.Sprint(got) != fmt.Sprint(all[9999:]) {
 		t.Errorf("%d are left: %.100v", len(got), got)
 	}
@@ -120,7 +129,7 @@ func TestAnnounceErrors(t *testing.T) {
 	ipBatch(t, "link add d0 type veth peer name p0\n")
 	a := newAnnouncer(t, 1000)
 	for _, name := range []string{"d0", "none"} {
-		if err := a.Change(name, nil, prefixes("10.2.0.1/32")); !errors.Is(err, ErrDown) {
+		if _, err := a.Change(name, nil, prefixes("10.2.0.1/32")); !errors.Is(err, ErrDown) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := a.Each(name, func(netip.Prefix) {}); !errors.Is(err, ErrDown) {
@@ -135,6 +144,30 @@ func TestAnnounceErrors(t *testing.T) {
 	must(t, unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &make([]unix.CapUserData, 2)[0]))
 	if _, err := NewAnnouncer(1000, 119); !errors.Is(err, ErrNoRights) {
 		t.Errorf("without rights: %v", err)
+	}
+}
+
+// Routes that the kernel does not take are named, whatever the reason is, and the others are
+// changed. That the interface is up is told from that it is down.
+func TestAnnounceRefused(t *testing.T) {
+	netnstest.Isolate(t)
+	ipBatch(t, "link add d0 type veth peer name p0\nlink add d1 type veth peer name p1\nlink set d0 up\nlink set d1 mtu 1200 up\n")
+	must(t, os.WriteFile("/proc/sys/net/ipv6/conf/d0/disable_ipv6", []byte("1"), 0o644))
+	a := newAnnouncer(t, 1000)
+	var all, refused []netip.Prefix
+	for i := range 200 { // two requests
+		refused = append(refused, netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(i)}), 128))
+		all = append(all, refused[i], netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 2, 0, byte(i)}), 32))
+	}
+	for name, reason := range map[string]error{"d0": unix.EACCES, "d1": unix.ENODEV} {
+		failed, err := a.Change(name, nil, all)
+		if !errors.Is(err, reason) || !strings.HasPrefix(err.Error(), "fd00::/128 in table 1000: ") || !slices.Equal(failed, refused) {
+			t.Errorf("%s: %v, %v", name, failed, err)
+		}
+		if n := len(announced(t, a, name)); n != len(all)-len(refused) {
+			t.Errorf("%s: there are %d routes", name, n)
+		}
+		change(t, a, name, all, nil)
 	}
 }
 

@@ -65,6 +65,8 @@ func NewAnnouncer(uint32, uint8) (*Announcer, error) { return nil, errLinuxOnly 
 
 // The methods return errors.
 
-func (*Announcer) Close()                                              {}
-func (*Announcer) Change(string, []netip.Prefix, []netip.Prefix) error { return errLinuxOnly }
-func (*Announcer) Each(string, func(netip.Prefix)) error               { return errLinuxOnly }
+func (*Announcer) Close()                                {}
+func (*Announcer) Each(string, func(netip.Prefix)) error { return errLinuxOnly }
+func (*Announcer) Change(string, []netip.Prefix, []netip.Prefix) ([]netip.Prefix, error) {
+	return nil, errLinuxOnly
+}
