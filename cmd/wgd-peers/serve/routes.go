@@ -31,6 +31,9 @@ const (
 	// time, up to longRoutesPause: the kernel may refuse a route for good.
 	routesPause     = time.Second
 	longRoutesPause = time.Minute
+	// comparePause is the time between two comparisons of all routes, for what somebody else has
+	// removed.
+	comparePause = 5 * time.Minute
 	// routesAtOnce is how many routes one call changes.
 	routesAtOnce = 4096
 )
@@ -201,12 +204,16 @@ func (s *served) announceAll(ctx context.Context) {
 	routes := s.server.options.Routes
 	var retry <-chan time.Time // nil: nothing has failed
 	pause := routesPause
+	compare := time.NewTicker(comparePause)
+	defer compare.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			s.withdrawAll(routes)
 			return
 		case <-s.announced.wake:
+		case <-compare.C:
+			s.announced.compareAll()
 		case <-retry:
 			retry = nil
 			s.announced.again()

@@ -183,6 +183,12 @@ func TestRoutesOfInterfaceThatWasDown(t *testing.T) {
 		table.set(nil)
 		b.daemon.current().events <- conf.Event{Kind: conf.WentUp}
 		b.untilRoutes(table, "10.2.0.1/32")
+		table.set(nil)
+		b.daemon.current().events <- conf.Event{Kind: conf.EventsMissed} // WentUp is one of them
+		b.untilRoutes(table, "10.2.0.1/32")
+		table.set(nil, "10.2.0.99/32") // somebody has changed them
+		time.Sleep(comparePause)
+		b.untilRoutes(table, "10.2.0.1/32")
 		b.daemon.stop()
 		table.set(ErrNoInterface)
 		b.daemon.start()

@@ -112,7 +112,10 @@ func (s *served) follow(ctx context.Context) error {
 			s.begin(e.Run)
 			group.Go(func() { s.readAll(ctx, end) })
 			group.Go(func() { end(s.wants(ctx)) })
-		case e.Kind == conf.EventsMissed, e.Kind == conf.ConfigurationChanged && e.By.PID != os.Getpid():
+		case e.Kind == conf.EventsMissed:
+			s.requestRead()
+			s.announced.compareAll() // it may be down and up again since
+		case e.Kind == conf.ConfigurationChanged && e.By.PID != os.Getpid():
 			s.requestRead()
 		case e.Kind == conf.WentUp: // without routes
 			s.announced.compareAll()
