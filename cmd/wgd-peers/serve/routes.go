@@ -34,6 +34,8 @@ const (
 	// comparePause is the time between two comparisons of all routes, for what somebody else has
 	// removed.
 	comparePause = 5 * time.Minute
+	// withdrawals is how often all routes are removed at the end, at most.
+	withdrawals = 5
 	// routesAtOnce is how many routes one call changes.
 	routesAtOnce = 4096
 )
@@ -264,12 +266,27 @@ func (s *served) announce(ctx context.Context, routes Routes) (failure error) {
 	return failure
 }
 
-// withdrawAll removes all routes of the interface.
+// withdrawAll removes all routes of the interface: those that it should have, and those that the
+// kernel lists. A list that is read while others change the table may miss some, so it is read
+// until there is none.
 func (s *served) withdrawAll(routes Routes) {
 	var list []netip.Prefix
-	err := routes.Each(s.name, func(p netip.Prefix) { list = append(list, p) })
-	if err == nil && len(list) > 0 {
+	s.announced.mu.Lock()
+	for r := range s.announced.peers {
+		list = append(list, r.prefix())
+	}
+	s.announced.mu.Unlock()
+	var err error
+	for range withdrawals {
+		if e := routes.Each(s.name, func(p netip.Prefix) { list = append(list, p) }); e != nil {
+			err = e
+			break
+		}
+		if len(list) == 0 {
+			return
+		}
 		_, err = routes.Change(s.name, list, nil)
+		list = list[:0]
 	}
 	if err != nil && !errors.Is(err, ErrNoInterface) {
 		s.server.log.Warn(fmt.Sprintf("%s: its routes stay: %v", s.name, err))

@@ -23,6 +23,7 @@ type fakeTable struct {
 	routes  map[netip.Prefix]bool
 	err     error
 	refused string // a prefix that cannot be added; "": there is none
+	missed  int    // how many routes are not listed the next times
 	changes int
 	dumps   int
 }
@@ -57,6 +58,10 @@ func (f *fakeTable) Each(name string, yield func(netip.Prefix)) error {
 	defer f.mu.Unlock()
 	f.dumps++
 	for p := range f.routes {
+		if f.missed > 0 {
+			f.missed--
+			continue
+		}
 		yield(p)
 	}
 	return f.err
@@ -209,6 +214,27 @@ func TestRoutesOfInterfaceThatWasDown(t *testing.T) {
 		synctest.Wait()
 		if !strings.Contains(b.log.String(), "the kernel is out of memory") {
 			t.Errorf("the log has\n%s", b.log)
+		}
+	})
+}
+
+// The end removes all routes, also those that a list has missed, and one that a process that was
+// killed has left.
+func TestRoutesAtTheEnd(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		table := &fakeTable{}
+		table.set(nil)
+		b.announcing(table)
+		b.lend(b.add(1))
+		b.lend(b.add(2))
+		b.untilRoutes(table, "10.2.0.1/32 10.2.0.2/32")
+		table.set(nil, "10.2.0.1/32", "10.2.0.2/32", "10.2.0.98/32", "10.2.0.99/32")
+		table.mu.Lock()
+		table.missed = 5
+		table.mu.Unlock()
+		b.stop()
+		if got := table.text(); got != "" {
+			t.Errorf("there are %s", got)
 		}
 	})
 }
