@@ -118,8 +118,8 @@ func (s *Server) keepCeiling(ctx context.Context) {
 		s.mu.Unlock()
 		switch {
 		case err != nil:
-			if ctx.Err() == nil {
-				s.storeFailed(fmt.Errorf("its ceiling of timestamps cannot be raised: %w", err))
+			if ctx.Err() == nil { // whoever uses the store finds out if all of it fails
+				s.complaints.add("ceiling", fmt.Sprintf("the ceiling of timestamps in the store cannot be read or raised: handshakes that other gateways begin may fail with peers that this one has reached: %v", err))
 			}
 		case behind > maxFollowed:
 			s.complaints.add("clock", fmt.Sprintf("the store says that the clock of another gateway is %v ahead of the clock of this computer, which is too much to follow: "+

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -188,6 +189,24 @@ func TestClockFarAhead(t *testing.T) {
 		}
 		if want := "too much to follow"; !strings.Contains(b.log.String(), want) {
 			t.Errorf("the log has no %q:\n%s", want, b.log)
+		}
+	})
+}
+
+// A ceiling that cannot be raised is said, and the store works otherwise.
+func TestCeilingCannotBeRaised(t *testing.T) {
+	within(t, func(t *testing.T, b *bench) {
+		b.store.mu.Lock()
+		b.store.raiseErr = errors.New("the user may not write stamp_ceiling")
+		b.store.mu.Unlock()
+		b.lend(b.add(1))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if r := b.server.reports()[0]; r.Failing != nil {
+			t.Errorf("the store fails: %s", r.Failure)
+		}
+		if text := b.log.String(); strings.Contains(text, "the store fails") || !strings.Contains(text, "the user may not write stamp_ceiling") {
+			t.Errorf("the log has\n%s", text)
 		}
 	})
 }

@@ -241,17 +241,18 @@ func (d *fakeDaemon) takeRefused() []conf.Refusal {
 // A faultyStore is a store that fails, or takes its time, when it is told to.
 type faultyStore struct {
 	store.Store
-	mu      sync.Mutex
-	err     error
-	keyErr  error // of ByKey only
-	deaf    bool  // Watch reports nothing
-	delay   time.Duration
-	lookUps map[key.Public]int
-	maxNow  int // look-ups at the same time
-	now     int
-	records int
-	ceiling time.Time
-	raises  int // of the ceiling
+	mu       sync.Mutex
+	err      error
+	keyErr   error // of ByKey only
+	raiseErr error // of RaiseCeiling only
+	deaf     bool  // Watch reports nothing
+	delay    time.Duration
+	lookUps  map[key.Public]int
+	maxNow   int // look-ups at the same time
+	now      int
+	records  int
+	ceiling  time.Time
+	raises   int // of the ceiling
 }
 
 func (f *faultyStore) fail(err error) {
@@ -351,8 +352,8 @@ func (f *faultyStore) Record(ctx context.Context, list []store.Sighting) (int, e
 func (f *faultyStore) RaiseCeiling(ctx context.Context, needed, to time.Time) (time.Time, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.err != nil {
-		return time.Time{}, f.err
+	if err := errors.Join(f.err, f.raiseErr); err != nil {
+		return time.Time{}, err
 	}
 	ceiling, err := f.Store.RaiseCeiling(ctx, needed, to)
 	if !ceiling.Equal(f.ceiling) {
