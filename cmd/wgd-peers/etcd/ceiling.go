@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -34,7 +35,15 @@ func (c *Cluster) RaiseCeiling(ctx context.Context, needed, to time.Time) (time.
 		}
 		t.put(where, t.proves)
 		if ok, err := c.write(ctx, t); ok || err != nil {
-			return time.Unix(to.Unix(), 0), err
+			return time.Unix(to.Unix(), 0), c.oneKey(err, where)
 		}
 	}
+}
+
+// oneKey names the one key that the user may not write: a gateway should not be allowed more.
+func (c *Cluster) oneKey(err error, where string) error {
+	if errors.As(err, new(denied)) {
+		return fmt.Errorf("etcd at %s: the user may not write the key %s: allow it with etcdctl role grant-permission ROLE write %s", c.endpoints, where, where)
+	}
+	return err
 }

@@ -200,3 +200,14 @@ func TestTransient(t *testing.T) {
 		}
 	}
 }
+
+// Who may not write the ceiling is told to allow that key, and no others.
+func TestCeilingIsDenied(t *testing.T) {
+	c := &Cluster{endpoints: "a:2379", prefix: "/wgd/"}
+	if got, want := c.oneKey(c.explain(rpctypes.ErrPermissionDenied), "/wgd/stamp_ceiling").Error(), "grant-permission ROLE write /wgd/stamp_ceiling"; !strings.HasSuffix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got, want := c.oneKey(c.explain(rpctypes.ErrNoSpace), "/wgd/stamp_ceiling").Error(), "etcdctl alarm disarm"; !strings.HasSuffix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

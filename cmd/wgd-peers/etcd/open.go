@@ -211,7 +211,7 @@ func (c *Cluster) explain(err error) error {
 	}
 	switch code(err) {
 	case codes.PermissionDenied:
-		return fmt.Errorf("etcd at %s: the user may not use the keys below %s: allow it with etcdctl role grant-permission --prefix ROLE readwrite %s", c.endpoints, c.prefix, c.prefix)
+		return denied(fmt.Sprintf("etcd at %s: the user may not use the keys below %s: allow it with etcdctl role grant-permission --prefix ROLE readwrite %s", c.endpoints, c.prefix, c.prefix))
 	case codes.DeadlineExceeded:
 		return fmt.Errorf("etcd at %s: there was no answer within %v: start it, or correct the addresses in --store: %s", c.endpoints, patience, c.diagnose())
 	case codes.Unavailable:
@@ -219,6 +219,11 @@ func (c *Cluster) explain(err error) error {
 	}
 	return fmt.Errorf("etcd at %s: %w", c.endpoints, err)
 }
+
+// denied is an error about the permissions of the user.
+type denied string
+
+func (d denied) Error() string { return string(d) }
 
 // diagnose says why there is no connection, which gRPC does not tell.
 func (c *Cluster) diagnose() string {
