@@ -23,7 +23,7 @@ const (
 	endpointsKeys  = "endpoints/"    // ADDRESS:PORT/KEY: a peer that was seen there last; no value
 	latestKeys     = "latest/"       // ADDRESS/LENGTH, a network: the address of it that was given last
 	gatewayKey     = "gateway"       // what clients must know about the gateways
-	ceilingKey     = "stamp_ceiling" // the time before which the timestamps of all gateways are
+	ceilingKey     = "stamp_ceiling" // a time that the clocks of all gateways have not reached
 	importedKey    = "imported"      // the ID of the latest complete import
 )
 

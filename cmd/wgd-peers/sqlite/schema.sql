@@ -145,8 +145,8 @@ END;
 
 -- Added later: whoever opens a store to write makes what follows, if it is not there.
 
--- A time before which the timestamps in the initiations of all gateways are: one row. The
--- gateways raise it ahead of time, twice in a minute.
+-- A time that the clocks of all gateways have not reached, by which they know the one that is
+-- ahead: one row. That gateway raises it ahead of time, 4 times in a minute.
 CREATE TABLE IF NOT EXISTS stamp_ceiling (
 	id INTEGER PRIMARY KEY CHECK (id = 1),
 	at INTEGER NOT NULL -- seconds since 1970

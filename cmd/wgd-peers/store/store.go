@@ -63,9 +63,9 @@ type Store interface {
 	// or it is not known.
 	Record(ctx context.Context, sightings []Sighting) (written int, err error)
 
-	// RaiseCeiling returns the ceiling: a time before that of all timestamps that gateways have
-	// used or will soon use, in whole seconds. If it is before needed, it is raised to the time
-	// to first.
+	// RaiseCeiling returns the ceiling, in whole seconds: a time that the clocks of all gateways
+	// reach soon, and have not reached while they could raise it. If it is before needed, it is
+	// raised to the time to first.
 	RaiseCeiling(ctx context.Context, needed, to time.Time) (time.Time, error)
 
 	// Gateway returns what all clients must know about the gateways.
