@@ -36,7 +36,7 @@ var optLentLimit = cli.Option{Long: "lent-limit", Value: "NUMBER", Text: "Give a
 // /etc/iproute2/rt_protos.
 const routeProtocol = 119
 
-var optRoutes = cli.Option{Long: "routes", Value: "TABLE", Text: "Add a route for each allowed IP of the peers that an interface has, towards the interface, to the routing table with this number (1 to 4294967295), with the protocol number 119, for BIRD or FRR to announce. This needs root or CAP_NET_ADMIN."}
+var optRoutes = cli.Option{Long: "routes", Value: "TABLE", Text: "Add a route for each allowed IP of the peers of the store that an interface has, towards the interface, to the routing table with this number (1 to 4294967295, not 255), with the protocol number 119, for BIRD or FRR to announce. This needs root or CAP_NET_ADMIN."}
 
 var optMetrics = cli.Option{Long: "metrics", Value: "ADDRESS:PORT", Text: "Serve metrics for Prometheus on this address, as http://ADDRESS:PORT" + serve.MetricsPath + ". Whoever can connect can read them."}
 
