@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"wgd/conf"
-	"wgd/internal/session"
 	"wgd/internal/noise"
+	"wgd/internal/session"
 	"wgd/internal/wire"
 	"wgd/key"
 )
