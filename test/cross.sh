@@ -8,9 +8,10 @@ cd "$(dirname "$0")/.."
 go="${GO:-go}"
 export CGO_ENABLED=0
 status=0
-# Without PLATFORMS, one processor for each system, and all sizes and orders of bytes.
-some='darwin/arm64 windows/amd64 freebsd/amd64 openbsd/amd64 netbsd/arm64 linux/arm linux/mips64'
-more='darwin/amd64 linux/amd64 windows/arm64 freebsd/arm64 openbsd/arm64 netbsd/amd64 linux/arm64 linux/386 linux/riscv64'
+# Without PLATFORMS, a few that differ most: three systems, and the other order of bytes.
+# `make narrow` and `make processors` have more processors.
+some='darwin/arm64 windows/amd64 openbsd/amd64 linux/mips64'
+more='darwin/amd64 linux/amd64 windows/arm64 freebsd/amd64 freebsd/arm64 openbsd/arm64 netbsd/amd64 netbsd/arm64 linux/arm64 linux/arm linux/386 linux/riscv64'
 platforms="${PLATFORMS:-$some}"
 test "$platforms" != all || platforms="$some $more"
 for platform in $platforms; do
