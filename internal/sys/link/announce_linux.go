@@ -35,15 +35,11 @@ const (
 // NewAnnouncer returns an Announcer for a table. The error is ErrNoRights if this process may
 // not change routes.
 func NewAnnouncer(table uint32, protocol uint8) (*Announcer, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	fd, err := routeSocket(0)
 	if err != nil {
-		return nil, fmt.Errorf("netlink socket: %w", err)
+		return nil, err
 	}
 	a := &Announcer{table: table, protocol: protocol, fd: fd, answer: make([]byte, dumpBuffer)}
-	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		a.Close()
-		return nil, fmt.Errorf("netlink socket: %w", err)
-	}
 	// The kernel filters dumps by table, protocol and interface; one before 4.20 does not.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	// The rights are checked before it is found that there is no such route.

@@ -34,15 +34,24 @@ const (
 	answersBuffer = 1 << 20
 )
 
-func newAsker() (*asker, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+// routeSocket returns a netlink socket for routes. It is connected, so it receives from the
+// kernel only, not from other processes.
+func routeSocket(flags int) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|flags, unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("netlink socket: %w", err)
+		return -1, fmt.Errorf("netlink socket: %w", err)
 	}
-	// A connected socket receives from the kernel only, not from other processes.
 	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("netlink socket: %w", err)
+		return -1, fmt.Errorf("netlink socket: %w", err)
+	}
+	return fd, nil
+}
+
+func newAsker() (*asker, error) {
+	fd, err := routeSocket(unix.SOCK_NONBLOCK)
+	if err != nil {
+		return nil, err
 	}
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, answersBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, answersBuffer)
