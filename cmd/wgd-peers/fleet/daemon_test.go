@@ -42,11 +42,16 @@ type run struct {
 	unknown *unknown.Table
 }
 
+// lockedRun is running for callers that do not hold mu.
+func (s *socket) lockedRun() *run {
+	s.g.w.mu.Lock()
+	defer s.g.w.mu.Unlock()
+	return s.running()
+}
+
 func (s *socket) Wants(ctx context.Context) iter.Seq2[conf.Want, error] {
 	return func(yield func(conf.Want, error) bool) {
-		s.g.w.mu.Lock()
-		r := s.running()
-		s.g.w.mu.Unlock()
+		r := s.lockedRun()
 		if r == nil {
 			yield(conf.Want{}, errDown)
 			return
@@ -76,9 +81,7 @@ func transfer[T any](write func(*bufio.Writer) error, read func(*uapi.Reader) (T
 
 func (s *socket) Events(ctx context.Context) iter.Seq2[conf.Event, error] {
 	return func(yield func(conf.Event, error) bool) {
-		s.g.w.mu.Lock()
-		r := s.running()
-		s.g.w.mu.Unlock()
+		r := s.lockedRun()
 		if r == nil {
 			yield(conf.Event{}, errDown)
 			return
