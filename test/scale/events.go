@@ -63,7 +63,7 @@ func readEvents(t lab.T, o options) []figure {
 			more = append(more, resident[i+1][round]-resident[0][round])
 		}
 		figures = append(figures,
-			figure{name + fmt.Sprintf("%d readers", readers), fmt.Sprintf("%.0f ns", median(cost[i+1]))},
+			figure{name + fmt.Sprintf("readers: %d", readers), fmt.Sprintf("%.0f ns", median(cost[i+1]))},
 			figure{name + "ratio of a round", ratioText(ratios)},
 			figure{name + "more resident memory", fmt.Sprintf("%.1f MB (at most %.1f)", median(more), slices.Max(more))})
 	}
