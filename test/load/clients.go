@@ -237,7 +237,7 @@ func parseInner(b []byte) (h innerHeader, ok bool) {
 	}
 	size := int(b[0]&15) * 4
 	h.length = int(binary.BigEndian.Uint16(b[2:]))
-	if h.length > len(b) || h.length < size+4 {
+	if size < 20 || h.length > len(b) || h.length < size+4 {
 		return h, false
 	}
 	h.source, h.destination = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))

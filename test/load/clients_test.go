@@ -36,6 +36,7 @@ func TestProbe(t *testing.T) {
 func FuzzInner(f *testing.F) {
 	f.Add(probe(netip.MustParseAddr("10.64.0.1"), netip.MustParseAddr("10.99.0.1")))
 	f.Add([]byte{0x45, 0, 0, 200})
+	f.Add([]byte("\x40\x00\x00\x10" + "00000000000000000000")) // a header of no length
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, ok := parseInner(b); ok && (h.length > len(b) || h.length < 24 || !h.source.Is4()) {
 			t.Errorf("%+v of %d bytes", h, len(b))
