@@ -90,3 +90,11 @@ func (b *Batch) At(i int) []byte {
 	}
 	return b.Data[i*b.Stride : min((i+1)*b.Stride, len(b.Data))]
 }
+
+// SendInTurn is SendAll of a socket that sends one batch at a time: errs[i] becomes what
+// send returns for bs[i].
+func SendInTurn(send func(b *Batch) error, bs []Batch, errs []error) {
+	for i := range bs {
+		errs[i] = send(&bs[i])
+	}
+}

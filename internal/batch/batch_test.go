@@ -29,3 +29,17 @@ func TestAt(t *testing.T) {
 		}
 	}
 }
+
+func TestSendInTurn(t *testing.T) {
+	bs, errs := []Batch{{TTL: 1}, {TTL: 2}, {TTL: 3}}, []error{ErrBacklog, ErrBacklog, ErrBacklog}
+	var order []byte
+	SendInTurn(func(b *Batch) error {
+		if order = append(order, b.TTL); b.TTL == 2 {
+			return ErrSourceGone
+		}
+		return nil
+	}, bs, errs)
+	if errs[0] != nil || errs[1] != ErrSourceGone || errs[2] != nil || !bytes.Equal(order, []byte{1, 2, 3}) {
+		t.Errorf("sent %d, errors %v", order, errs)
+	}
+}

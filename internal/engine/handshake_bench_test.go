@@ -149,6 +149,8 @@ func (c *fakePeers) Send(b *batch.Batch) error {
 	return nil
 }
 
+func (c *fakePeers) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(c.Send, bs, errs) }
+
 func (c *fakePeers) Groups() []udp.Group   { return []udp.Group{c} }
 func (c *fakePeers) Socket(int) udp.Socket { return c }
 func (c *fakePeers) SetSockets(int) error  { return errors.ErrUnsupported }

@@ -307,6 +307,8 @@ func (s blockedSender) Send(b *batch.Batch) error {
 	return os.ErrClosed
 }
 
+func (s blockedSender) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(s.Send, bs, errs) }
+
 func (s *blockedSockets) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	return s.Pair.Close()

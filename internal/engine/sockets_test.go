@@ -21,6 +21,8 @@ func (s *fakeSockets) NewSender() udp.Sender { s.senders++; return s }
 
 func (s *fakeSockets) Send(*batch.Batch) error { return s.send() }
 
+func (s *fakeSockets) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(s.Send, bs, errs) }
+
 // A train that finds its sockets replaced goes to the new ones; without sockets it is
 // not sent. A sender creates only one Sender of each.
 func TestSenderFollowsTheSockets(t *testing.T) {

@@ -107,6 +107,8 @@ func (s watchedSender) Send(b *batch.Batch) error {
 	return s.Sender.Send(b)
 }
 
+func (s watchedSender) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(s.Send, bs, errs) }
+
 type watchedReceiver struct {
 	udp.Receiver
 	in *watch

@@ -217,6 +217,8 @@ func (s storeSender) Send(b *batch.Batch) error {
 	return nil
 }
 
+func (s storeSender) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(s.Send, bs, errs) }
+
 // source seals all trains, and then sends them.
 func (t task) source() (func() (result, error), error) {
 	device := tuntest.New("wg0", 1420)

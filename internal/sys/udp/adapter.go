@@ -329,6 +329,8 @@ func sendEach(write func([]byte, int, netip.AddrPort) error, data []byte, stride
 	return err
 }
 
+func (g *connGroup) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(g.Send, bs, errs) }
+
 func (g *connGroup) NewSender() Sender { return g }
 
 func (g *connGroup) Caps() Caps { return g.caps }

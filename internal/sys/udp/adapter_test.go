@@ -317,6 +317,28 @@ func TestAdapterSendsAgain(t *testing.T) {
 	}
 }
 
+// SendAll sends each train, whatever became of those before it.
+func TestAdapterSendAll(t *testing.T) {
+	broken := errors.New("broken")
+	var sent []netip.AddrPort
+	c := newScripted()
+	c.write = func(_ []byte, _ int, to netip.AddrPort) error {
+		if to == remoteA {
+			return broken
+		}
+		sent = append(sent, to)
+		return nil
+	}
+	to := func(at netip.AddrPort) batch.Batch {
+		return batch.Batch{Data: []byte("x"), Stride: 1, Remote: wire.NewEndpoint(at, netip.Addr{}, 0)}
+	}
+	bs, errs := []batch.Batch{to(remoteB), to(remoteA), {}, to(remoteB)}, make([]error, 4)
+	adapt(t, c).NewSender().SendAll(bs, errs)
+	if want := []error{nil, broken, ErrBadEndpoint, nil}; !slices.Equal(errs, want) || !slices.Equal(sent, []netip.AddrPort{remoteB, remoteB}) {
+		t.Errorf("%v, want %v; sent to %v", errs, want, sent)
+	}
+}
+
 func only(fails bool, err error) error {
 	if fails {
 		return err

@@ -42,3 +42,27 @@ func TestNothingIsAllocated(t *testing.T) { // rule 10 of style
 		}
 	}
 }
+
+func TestSendAllAllocatesNothing(t *testing.T) { // rule 10 of style
+	a, b := pair(t, Options{}), pair(t, Options{})
+	var bs []batch.Batch
+	for i, x := range scattered(100, b.Port()) {
+		if i%3 == 0 {
+			x = numbered(5, 100, 10, endpoint("::1", b.Port(), "::1", 1))
+		}
+		x.ECN = byte(i % 4)
+		bs = append(bs, *x)
+	}
+	errs := make([]error, len(bs))
+	for _, s := range []Sender{a.Sender, a.Pair.NewSender()} {
+		s.SendAll(bs, errs) // allocates on first use
+		if n := testing.AllocsPerRun(50, func() { s.SendAll(bs, errs) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+		for _, err := range errs {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

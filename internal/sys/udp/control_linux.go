@@ -115,9 +115,7 @@ func appendSource(b []byte, v4 bool, c control) []byte {
 // appendMessage appends a message with n zero bytes of data, and also returns those.
 func appendMessage(b []byte, level, kind uint32, n int) (all, data []byte) {
 	at := len(b)
-	for range unix.CmsgSpace(n) {
-		b = append(b, 0)
-	}
+	b = append(b, make([]byte, unix.CmsgSpace(n))...)
 	if wordSize == 8 {
 		binary.NativeEndian.PutUint64(b[at:], uint64(unix.CmsgLen(n)))
 	} else {

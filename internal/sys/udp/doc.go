@@ -1,5 +1,6 @@
 // Package udp provides the sockets of a tunnel, of both address families on one port.
-// One call sends or receives whole trains of datagrams (package batch).
+// One call sends or receives whole trains of datagrams (package batch), and on Linux trains
+// to different destinations as well.
 //
 //	Pair ── both families, as Listen opens them
 //	 ├─ V4 ── Group: all sockets of one family on the port
@@ -18,7 +19,9 @@
 // # Sending
 //
 // Each goroutine that sends has a Sender, which does not wait for other Senders. A
-// train leaves through the socket of its endpoint's family, in order. Each Sender
+// train leaves through the socket of its endpoint's family, in order. Trains to several
+// destinations are best given to one SendAll: it sends them in one call, except those that
+// need more than that, which it sends in their turn, as Send does. Each Sender
 // learns for itself which trains the kernel refuses for an endpoint (B61): it sends
 // the same datagrams in a form that is accepted, and remembers that until Forget.
 //
@@ -40,7 +43,7 @@
 // belong to one goroutine at a time.
 //
 // The data that Recv returns lies in the Receiver's buffer and is valid until the next
-// call. Send neither keeps nor changes its batch. Neither allocates.
+// call. Send and SendAll neither keep nor change their batches. None of them allocates.
 //
 // # Errors
 //

@@ -60,6 +60,10 @@ func (l *limits) segments(to netip.AddrPort, stride int) int {
 	return known.segments
 }
 
+// unlimited reports whether nothing is known against any train: segments would return
+// MaxSegments for every endpoint, and passed has nothing to record.
+func (l *limits) unlimited() bool { return len(l.known) == 0 && l.pause == 0 && l.refusals == 0 }
+
 // passed records that the kernel accepted a train.
 func (l *limits) passed() { l.refusals = 0 }
 

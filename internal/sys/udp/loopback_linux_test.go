@@ -43,10 +43,10 @@ func opened(p *Pair) *testPair {
 	list := &testPair{Pair: p}
 	var by pairSender
 	if c, ok := p.V4.(*conn); ok {
-		list.V4, by.v4 = testGroup{c, newReceiver(c)}, c
+		list.V4, by.v4 = testGroup{c, newReceiver(c)}, c.tx
 	}
 	if c, ok := p.V6.(*conn); ok {
-		list.V6, by.v6 = testGroup{c, newReceiver(c)}, c
+		list.V6, by.v6 = testGroup{c, newReceiver(c)}, c.tx
 	}
 	list.Sender = &by
 	return list

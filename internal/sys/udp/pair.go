@@ -60,6 +60,26 @@ func (s *pairSender) Send(b *batch.Batch) error {
 	return by.Send(b)
 }
 
+func (s *pairSender) SendAll(bs []batch.Batch, errs []error) {
+	for len(bs) > 0 {
+		v4 := is4(bs[0].Remote.Remote.Addr())
+		n := 1
+		for n < len(bs) && is4(bs[n].Remote.Remote.Addr()) == v4 {
+			n++
+		}
+		by := s.v6
+		if v4 {
+			by = s.v4
+		}
+		if by != nil {
+			by.SendAll(bs[:n], errs[:n])
+		} else {
+			batch.SendInTurn(s.Send, bs[:n], errs[:n])
+		}
+		bs, errs = bs[n:], errs[n:]
+	}
+}
+
 // SetMark is Group.SetMark for both families.
 func (p *Pair) SetMark(mark uint32) error {
 	var errs []error

@@ -49,9 +49,13 @@ func (d *faultyKernel) install(c testGroup) {
 	}
 }
 
-// stride returns the UDP_SEGMENT of a message, which is its last control message.
+// stride returns the UDP_SEGMENT of a message, which is its last control message, or, if
+// there is none, the length of the message.
 func stride(h *unix.Msghdr) int {
 	oob := unsafeBytes(h.Control, int(h.Controllen))
+	if len(oob) == 0 {
+		return max(int(h.Iov.Len), 1)
+	}
 	at := len(oob) - unix.CmsgSpace(2) + unix.CmsgLen(0)
 	return int(oob[at]) | int(oob[at+1])<<8
 }

@@ -36,9 +36,13 @@ type sender struct {
 	// One message.
 	hdr unix.Msghdr
 	iov unix.Iovec
-	// Several messages of a single datagram each, made on first use.
-	hdrs  []mmsghdr
-	iovs  []unix.Iovec
+	// Several messages, made on first use: single datagrams of one train, or trains to
+	// different destinations (SendAll), which have names and control messages of their own.
+	hdrs     []mmsghdr
+	iovs     []unix.Iovec
+	names    []sockaddr
+	controls []byte
+
 	count int // of hdrs that are to be sent; 0: it is one message
 	taken int // of hdrs that the last call sent
 	used  int // of iovs that this Send used
@@ -182,12 +186,9 @@ func (s *sender) transmit(b *batch.Batch, waits int) error {
 		return err
 	}
 	s.waits = waits
-	t := train{rest: b.Data, stride: b.Stride, control: control{tos: b.TOS&^3 | b.ECN&3, ttl: b.TTL}}
+	t := train{rest: b.Data, stride: b.Stride, control: c.controlOf(b)}
 	if t.stride <= 0 || t.stride > len(t.rest) {
 		t.stride = len(t.rest)
-	}
-	if from := b.Remote.Source.Unmap(); from.Is4() == c.v4 && from.IsValid() {
-		t.control.source, t.control.index = from, b.Remote.SourceIndex
 	}
 	t.segments = 1
 	if c.caps.GSO && len(t.rest) > t.stride {
@@ -198,6 +199,15 @@ func (s *sender) transmit(b *batch.Batch, waits int) error {
 	s.used = 0
 	s.iov.Base = nil
 	return err
+}
+
+// controlOf returns the control messages of a batch.
+func (c *conn) controlOf(b *batch.Batch) control {
+	info := control{tos: b.TOS&^3 | b.ECN&3, ttl: b.TTL}
+	if from := b.Remote.Source.Unmap(); from.Is4() == c.v4 && from.IsValid() {
+		info.source, info.index = from, b.Remote.SourceIndex
+	}
+	return info
 }
 
 // train is the rest of a batch, and the form in which it is sent.
@@ -318,15 +328,18 @@ func (t *train) message(v4 bool) int {
 	if t.segments <= 1 || len(t.rest) <= t.stride {
 		return single
 	}
-	longest := batch.MaxDatagram6
-	if v4 {
-		longest = batch.MaxDatagram4
-	}
-	segments := min(t.segments, longest/t.stride)
+	segments := min(t.segments, longest(v4)/t.stride)
 	if segments <= 1 {
 		return single
 	}
 	return min(segments*t.stride, len(t.rest))
+}
+
+func longest(v4 bool) int {
+	if v4 {
+		return batch.MaxDatagram4
+	}
+	return batch.MaxDatagram6
 }
 
 // singles prepares one message for each datagram, up to MaxSegments.
@@ -340,9 +353,7 @@ func (s *sender) singles(t *train) {
 
 // single prepares the next message of hdrs.
 func (s *sender) single(part []byte) {
-	if s.hdrs == nil {
-		s.hdrs, s.iovs = make([]mmsghdr, MaxSegments), make([]unix.Iovec, MaxSegments)
-	}
+	s.makeMessages()
 	iov := &s.iovs[s.count]
 	iov.Base = &part[0]
 	iov.SetLen(len(part))
@@ -361,7 +372,7 @@ func (s *sender) fill(h *unix.Msghdr, iov *unix.Iovec) {
 	h.SetControllen(len(s.control))
 }
 
-// sendNow sends the message, or the messages of single datagrams.
+// sendNow sends the message, or the messages of hdrs.
 func (s *sender) sendNow(uintptr) {
 	fd, calls := uintptr(s.conn.socket.fd), &s.conn.calls
 	for {

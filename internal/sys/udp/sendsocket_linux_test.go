@@ -344,7 +344,7 @@ func TestSendSocketHasItsOwnBuffer(t *testing.T) {
 		t.Errorf("%d bytes are queued in the socket that has not sent", n)
 	}
 	train := numbered(40, 1400, 100, endpoint("10.7.0.2", b.Port(), "", 0))
-	for _, by := range []Sender{a, other} {
+	for _, by := range []Sender{a, other.tx} {
 		if err := by.Send(train); err != nil {
 			t.Fatal(err)
 		}

@@ -111,6 +111,9 @@ func (g *Group) Send(b *batch.Batch) error {
 	return fault
 }
 
+// SendAll implements udp.Sender.
+func (g *Group) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(g.Send, bs, errs) }
+
 // arrive queues a train, split into single datagrams if the socket lacks GRO.
 func (g *Group) arrive(b batch.Batch) {
 	b.Data = slices.Clone(b.Data)

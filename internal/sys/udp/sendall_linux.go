@@ -1,0 +1,107 @@
+package udp
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/batch"
+)
+
+// SendAll sends successive trains in one call, as far as each of them is one message and
+// Send would make no other call for it. All others are left to Send, in their turn, so that
+// no train to a destination overtakes another.
+func (s *sender) SendAll(bs []batch.Batch, errs []error) {
+	for i := 0; i < len(bs); {
+		sent, more := s.sendTogether(bs[i:])
+		clear(errs[i : i+sent])
+		if i += sent; !more && i < len(bs) {
+			errs[i] = s.Send(&bs[i])
+			i++
+		}
+	}
+}
+
+// sendTogether sends the first trains of bs in one call, and returns how many the kernel
+// accepted. The next one may be sent in the same way if more is true. Otherwise it needs
+// Send: the kernel refused it, or sendTogether did not try.
+func (s *sender) sendTogether(bs []batch.Batch) (sent int, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stuck || s.conn.closed.Load() {
+		return 0, false
+	}
+	s.count = s.gather(bs[:min(len(bs), MaxSegments)])
+	var err error
+	if s.count > 1 {
+		err = s.conn.socket.try(s.onSend)
+	}
+	clear(s.iovs[:s.count]) // otherwise they would keep the caller's buffer alive
+	if s.count < 2 || err != nil || s.errno != 0 {
+		return 0, false // Send finds out why
+	}
+	return s.taken, s.taken == MaxSegments
+}
+
+// gather prepares a message for each of the first trains of bs that can be sent together.
+// It returns their number.
+func (s *sender) gather(bs []batch.Batch) (n int) {
+	s.makeMessages()
+	s.controls = s.controls[:0]
+	var last control
+	for n < len(bs) && s.joins(&bs[n]) {
+		b, h := &bs[n], &s.hdrs[n].hdr
+		name, iov := &s.names[n], &s.iovs[n]
+		h.Name, h.Namelen = &name[0], name.set(b.Remote.Remote, 0)
+		iov.Base = unsafe.SliceData(b.Data)
+		iov.SetLen(len(b.Data))
+		h.Iov = iov
+		h.SetIovlen(1)
+		info := s.conn.controlOf(b)
+		if b.Count() > 1 {
+			info.stride = b.Stride
+		}
+		if n > 0 && info == last { // usually: all are from one source
+			before := &s.hdrs[n-1].hdr
+			h.Control, h.Controllen = before.Control, before.Controllen
+		} else {
+			s.setControl(h, info)
+		}
+		last = info
+		n++
+	}
+	return n
+}
+
+// joins reports whether a train can be sent together with others. If so, it is charged.
+func (s *sender) joins(b *batch.Batch) bool {
+	c, to := s.conn, b.Remote.Remote
+	return b.Class == batch.Data && !b.DontFragment && b.Remote.IsValid() &&
+		is4(to.Addr()) == c.v4 && to.Addr().Zone() == "" && s.oneMessage(b) &&
+		c.slow.find(to) == nil && !s.mustQuery(b)
+}
+
+// oneMessage reports whether the kernel probably accepts the train as one message.
+func (s *sender) oneMessage(b *batch.Batch) bool {
+	n := b.Count()
+	return n == 1 || n <= MaxSegments && len(b.Data) <= longest(s.conn.v4) && s.conn.caps.GSO && s.limits.unlimited()
+}
+
+// setControl appends the control messages of h to controls.
+func (s *sender) setControl(h *unix.Msghdr, info control) {
+	at := len(s.controls)
+	s.controls = appendControl(s.controls, s.conn.v4, info)
+	h.Control = nil
+	if len(s.controls) > at {
+		h.Control = &s.controls[at]
+	}
+	h.SetControllen(len(s.controls) - at)
+}
+
+// makeMessages makes room for several messages.
+func (s *sender) makeMessages() {
+	if s.hdrs == nil {
+		s.hdrs, s.iovs = make([]mmsghdr, MaxSegments), make([]unix.Iovec, MaxSegments)
+		s.names, s.controls = make([]sockaddr, MaxSegments), make([]byte, 0, MaxSegments*controlSize)
+	}
+}
