@@ -22,6 +22,8 @@ func (s *directUDP) Send(b *batch.Batch) error {
 	return nil
 }
 
+func (s *directUDP) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(s.Send, bs, errs) }
+
 // BenchmarkBothPaths moves packets from the interface of one side to that of the
 // other without system calls. With -tags nullaead it measures only the
 // bookkeeping, the copy and the checksums.

@@ -198,9 +198,40 @@ func (e *Encapsulator) Send(j *SealJob) {
 	j.frames, j.wanted = nil, nil
 }
 
-// send sends the sections of j and empties it.
+// send sends the sections of j in one call, and empties j.
 func (e *Encapsulator) send(j *SealJob) {
 	before := j.sent
+	switch n := e.gather(j); n {
+	case 0:
+	case 1:
+		j.errs[0] = e.udp.Send(&j.out[0])
+	default:
+		e.udp.SendAll(j.out[:n], j.errs[:n])
+	}
+	sent := 0 // trains
+	for i := range j.sections[:j.count] {
+		s := &j.sections[i]
+		if !s.sealed {
+			continue
+		}
+		large := false
+		for t := s.start.trains; t < s.end.trains; t++ {
+			e.settle(j, s, &j.trains[t], sent)
+			large = large || j.trains[t].stride > largeDatagram
+			sent++
+		}
+		if large && s.peer.NeedsPathMTU(s.peer.Location(), j.now, true) {
+			e.Notes.Route(s.peer)
+		}
+		e.rekey(j.now, s.peer, s.key)
+	}
+	e.Sent.Add(j.sent - before)
+	j.empty()
+}
+
+// gather puts the trains of all sections that are sealed into j.out, records that they
+// are about to be sent, and returns their number.
+func (e *Encapsulator) gather(j *SealJob) (n int) {
 	for i := range j.sections[:j.count] {
 		s := &j.sections[i]
 		if !s.sealed { // the key was erased meanwhile
@@ -212,18 +243,12 @@ func (e *Encapsulator) send(j *SealJob) {
 		if s.peer.NoteSent(j.now, s.data() && !s.probing) {
 			e.Notes.Wake(s.peer)
 		}
-		large := false
 		for t := s.start.trains; t < s.end.trains; t++ {
-			e.sendTrain(j, s, &j.trains[t])
-			large = large || j.trains[t].stride > largeDatagram
+			j.out[n] = j.batch(s, &j.trains[t])
+			n++
 		}
-		if large && s.peer.NeedsPathMTU(s.peer.Location(), j.now, true) {
-			e.Notes.Route(s.peer)
-		}
-		e.rekey(j.now, s.peer, s.key)
 	}
-	e.Sent.Add(j.sent - before)
-	j.empty()
+	return n
 }
 
 // leastMTU is what every path of IPv6 carries, and practically every one of IPv4.
@@ -236,8 +261,8 @@ const (
 // data reports whether s is more than a keepalive.
 func (s *sealSection) data() bool { return s.end.pieces > s.start.pieces }
 
-func (e *Encapsulator) sendTrain(j *SealJob, s *sealSection, t *train) {
-	j.out = batch.Batch{
+func (j *SealJob) batch(s *sealSection, t *train) batch.Batch {
+	b := batch.Batch{
 		Data:   j.buf[t.off : t.off+t.len],
 		Stride: int(t.stride),
 		Remote: s.endpoint,
@@ -247,19 +272,23 @@ func (e *Encapsulator) sendTrain(j *SealJob, s *sealSection, t *train) {
 		DontFragment: s.dontFragment,
 	}
 	if s.urgent || !s.data() {
-		j.out.Class = batch.Control
+		b.Class = batch.Control
 	}
-	err := e.udp.Send(&j.out)
+	return b
+}
+
+// settle records what became of train t, which was number i of j.out.
+func (e *Encapsulator) settle(j *SealJob, s *sealSection, t *train, i int) {
+	err := j.errs[i]
 	if errors.Is(err, batch.ErrSourceGone) {
 		s.peer.ForgetSource(s.endpoint)
-		s.endpoint = s.endpoint.Sourceless()
 	}
 	if !batch.Sent(err) {
 		e.Drops.Add(NotSent(err), int(t.count))
 		return
 	}
 	if j.captures != nil {
-		j.captures.Sent(s.peer, uint16(e.Port.Load()), &j.out)
+		j.captures.Sent(s.peer, uint16(e.Port.Load()), &j.out[i])
 	}
 	j.sent += uint64(t.count)
 	s.peer.CountSent(int(t.len))

@@ -461,27 +461,6 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// A52: a source that no longer exists is removed from the endpoint, and no packet
-// is lost.
-func TestSourceGone(t *testing.T) {
-	a, _ := pair(t)
-	sticky := wire.NewEndpoint(a.peer.Endpoint().Remote, netip.MustParseAddr("192.0.2.1"), 4)
-	a.peer.SetEndpoint(sticky)
-	a.udp.errs = []error{batch.ErrSourceGone}
-	f, long := frame(udpPacket(addrA, addrB, 64)), frame(udpPacket(addrA, addrB, 128))
-	a.send(start, f, long)
-	if a.peer.Endpoint() != sticky.Sourceless() {
-		t.Errorf("the endpoint is %+v, want %+v", a.peer.Endpoint(), sticky.Sourceless())
-	}
-	if len(a.udp.trains) != 2 || a.udp.trains[1].Remote != sticky.Sourceless() {
-		t.Error("want 2 trains, the second without the source")
-	}
-	if _, sent := a.peer.Bytes(); sent != 96+160 {
-		t.Errorf("%d bytes sent, want %d", sent, 96+160)
-	}
-	a.wantDrops(nil)
-}
-
 // A52: packets that cannot be sent from another source either are dropped, and
 // not counted as sent.
 func TestSourceGoneAndNoOther(t *testing.T) {

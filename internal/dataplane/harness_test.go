@@ -219,7 +219,9 @@ func (f *fakeTUN) take() [][]byte {
 type fakeUDP struct {
 	mu     sync.Mutex
 	trains []batch.Batch
-	errs   []error // of the next sends
+	errs   []error // of the next trains
+
+	together []int // how many trains each SendAll sent
 }
 
 func (f *fakeUDP) Send(b *batch.Batch) error {
@@ -236,6 +238,13 @@ func (f *fakeUDP) Send(b *batch.Batch) error {
 	}
 	f.record(b)
 	return nil
+}
+
+func (f *fakeUDP) SendAll(bs []batch.Batch, errs []error) {
+	f.mu.Lock()
+	f.together = append(f.together, len(bs))
+	f.mu.Unlock()
+	batch.SendInTurn(f.Send, bs, errs)
 }
 
 func (f *fakeUDP) record(b *batch.Batch) {
@@ -390,3 +399,5 @@ func (s *silentTUN) Write([][]byte) error { s.writes++; return nil }
 type silentUDP struct{ sends int }
 
 func (s *silentUDP) Send(*batch.Batch) error { s.sends++; return nil }
+
+func (s *silentUDP) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(s.Send, bs, errs) }

@@ -48,9 +48,13 @@ type SealJob struct {
 
 	captures *capture.Set // nil: nobody captures
 
-	wanted *peer.Peer  // the last one for which Want was posted
-	out    batch.Batch // here, so that it need not be allocated
-	sent   uint64      // datagrams handed to the socket so far
+	wanted *peer.Peer // the last one for which Want was posted
+	sent   uint64     // datagrams handed to the socket so far
+
+	// The trains as UDP sends them, and what became of them. They are here so that they
+	// need not be allocated.
+	out  [maxPackets]batch.Batch
+	errs [maxPackets]error
 }
 
 // An extent is how far the parts of a SealJob are filled.
@@ -76,7 +80,7 @@ type sealSection struct {
 	doubtful     bool // new TCP connections should expect that the path carries little
 }
 
-// A train is what one call of UDP.Send sends: datagrams of equal length and headers,
+// A train is what UDP sends as one batch: datagrams of equal length and headers,
 // of which the last may be shorter.
 type train struct {
 	off, len, stride, count int32

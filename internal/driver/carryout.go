@@ -93,14 +93,17 @@ func Datagram(out *core.Output) batch.Batch {
 	}
 }
 
+// sender has the method of dataplane.UDP that sends one batch.
+type sender interface{ Send(b *batch.Batch) error }
+
 // SendReply sends the cookie reply of a Decision to Answer. It uses b as scratch space.
-func SendReply(udp dataplane.UDP, drops *dataplane.Drops, to wire.Endpoint, reply []byte, b *batch.Batch) error {
+func SendReply(udp sender, drops *dataplane.Drops, to wire.Endpoint, reply []byte, b *batch.Batch) error {
 	*b = batch.Batch{Data: reply, Stride: len(reply), TOS: handshakeTOS, Remote: to, Class: batch.Reply}
 	return send(udp, drops, b)
 }
 
 // send sends a message of type 1 to 3, which is never segmented.
-func send(udp dataplane.UDP, drops *dataplane.Drops, b *batch.Batch) error {
+func send(udp sender, drops *dataplane.Drops, b *batch.Batch) error {
 	err := udp.Send(b)
 	if !batch.Sent(err) {
 		drops.Add(dataplane.NotSent(err), 1)

@@ -48,16 +48,43 @@ func (e *Engine) newSender() *sender { return &sender{sockets: &e.sockets} }
 // sockets are replaced meanwhile, it uses the new ones.
 func (s *sender) Send(b *batch.Batch) error {
 	for {
-		now := s.sockets.p.Load()
-		if now == nil {
+		by, now := s.current()
+		if by == nil {
 			return net.ErrClosed
 		}
-		if now != s.of {
-			s.of, s.udp = now, (*now).NewSender()
-		}
-		err := s.udp.Send(b)
+		err := by.Send(b)
 		if err == nil || !errors.Is(err, os.ErrClosed) || s.sockets.p.Load() == now {
 			return err
 		}
 	}
+}
+
+// SendAll sends several trains, as Send does.
+func (s *sender) SendAll(bs []batch.Batch, errs []error) {
+	by, now := s.current()
+	if by == nil {
+		batch.SendInTurn(s.Send, bs, errs)
+		return
+	}
+	by.SendAll(bs, errs)
+	if s.sockets.p.Load() == now {
+		return
+	}
+	for i, err := range errs {
+		if errors.Is(err, os.ErrClosed) {
+			errs[i] = s.Send(&bs[i])
+		}
+	}
+}
+
+// current returns the Sender of the sockets in use, and these; nil if there are none.
+func (s *sender) current() (by udp.Sender, of *Sockets) {
+	of = s.sockets.p.Load()
+	if of == nil {
+		return nil, nil
+	}
+	if of != s.of {
+		s.of, s.udp = of, (*of).NewSender()
+	}
+	return s.udp, of
 }

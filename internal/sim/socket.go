@@ -46,6 +46,9 @@ func (s *socket) Send(b *batch.Batch) error {
 	return nil
 }
 
+// SendAll sends trains one after the other.
+func (s *socket) SendAll(bs []batch.Batch, errs []error) { batch.SendInTurn(s.Send, bs, errs) }
+
 // source returns the address from which the host sends to an endpoint, and
 // whether the endpoint's source address no longer exists.
 func (h *Host) source(to *wire.Endpoint) (source netip.Addr, gone bool) {
