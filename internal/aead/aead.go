@@ -1,8 +1,8 @@
 // Package aead implements ChaCha20-Poly1305 (RFC 8439) for batches of packets.
 //
-// The packets of a batch lie in one buffer and are sealed and opened in place.
-// A batch is fast if many of its packets have the same length, as those that
-// Linux returns at once usually have.
+// The packets of a batch are sealed and opened in place. Those of one key lie in
+// one buffer; see Part for several keys. A batch is fast if many of its packets
+// have the same length, as those that Linux returns at once usually have.
 package aead
 
 import (
@@ -82,7 +82,8 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 			binary.LittleEndian.PutUint64(p.in(buf)[counterAt:HeaderSize], first+uint64(i))
 		}
 	}
-	k.process(&chosen, buf, packets, false)
+	parts := [1]Part{{k, buf, packets}}
+	Seal(parts[:])
 }
 
 // Open decrypts the packets in place, each with the counter in its header, and
@@ -90,25 +91,12 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 // that failed, and sets its Len to 0. It skips packets with Len 0 and does not
 // count them; a packet shorter than MinSize fails.
 func (k *Key) Open(buf []byte, packets []Packet) (failed int) {
-	return k.process(&chosen, buf, packets, true)
+	parts := [1]Part{{k, buf, packets}}
+	return Open(parts[:])
 }
 
-// process seals or opens the packets, whose counters are in their headers: in
-// groups if there may be enough packets for one, otherwise one by one.
-func (k *Key) process(kern *kernel, buf []byte, packets []Packet, open bool) (failed int) {
-	if k.one == nil {
-		panic("aead: a Key was used before Set or after Erase")
-	}
-	if kern.run != nil && len(packets) >= kern.minFor(longText+MinSize) {
-		return k.processGroups(kern, buf, packets, open)
-	}
-	for i := range packets {
-		failed += k.processOne(buf, &packets[i], open)
-	}
-	return failed
-}
-
-// processOne is process for one packet. It uses x/crypto.
+// processOne seals or opens one packet, whose counter is in its header. It uses
+// x/crypto.
 func (k *Key) processOne(buf []byte, p *Packet, open bool) (failed int) {
 	switch {
 	case p.Len == 0:

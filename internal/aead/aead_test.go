@@ -136,6 +136,90 @@ func testBatch(t *testing.T, k *Key, key []byte, count, length int) {
 	}
 }
 
+// Packets of several keys in several buffers, of many lengths and some with Len
+// 0, give in one call the same result as each part alone.
+func TestParts(t *testing.T) { eachKernel(t, testParts) }
+
+func testParts(t *testing.T) {
+	for range 100 {
+		var together, alone []Part
+		for range rand.IntN(30) {
+			k, buf := newKey([KeySize]byte(random(KeySize))), random(rand.IntN(70))
+			var packets []Packet
+			for range rand.IntN(4) {
+				p := Packet{int32(len(buf)), int32(MinSize + rand.IntN(6)*50)}
+				buf = append(buf, random(int(p.Len))...)
+				if rand.IntN(8) == 0 {
+					p.Len = 0 // dropped
+				}
+				packets = append(packets, p)
+			}
+			buf = append(buf, random(70)...)
+			together = append(together, Part{k, buf, packets})
+			alone = append(alone, Part{k, slices.Clone(buf), slices.Clone(packets)})
+		}
+		Seal(together)
+		for i := range alone {
+			Seal(alone[i : i+1])
+		}
+		sameParts(t, together, alone)
+		forged := 0
+		for i := range together {
+			for _, p := range together[i].Packets {
+				if p.Len != 0 && rand.IntN(10) == 0 {
+					at := p.Off + HeaderSize + rand.Int32N(p.Len-HeaderSize)
+					together[i].Buf[at] ^= 1
+					alone[i].Buf[at] ^= 1
+					forged++
+				}
+			}
+		}
+		failed := Open(together)
+		for i := range alone {
+			failed += Open(alone[i : i+1])
+		}
+		if failed != 2*forged {
+			t.Fatalf("%d of %d forged packets failed, together and alone", failed, 2*forged)
+		}
+		sameParts(t, together, alone)
+	}
+}
+
+func sameParts(t *testing.T, together, alone []Part) {
+	t.Helper()
+	for i, part := range together {
+		if !bytes.Equal(part.Buf, alone[i].Buf) || !slices.Equal(part.Packets, alone[i].Packets) {
+			t.Fatalf("part %d of %d: sealed or opened differently with other parts", i, len(together))
+		}
+	}
+}
+
+// A35: a call with a key before Set or after Erase panics, whatever the other
+// parts are, and changes no packet.
+func TestPartWithoutKey(t *testing.T) { eachKernel(t, testPartWithoutKey) }
+
+func testPartWithoutKey(t *testing.T) {
+	erased := newKey([KeySize]byte(random(KeySize)))
+	erased.Erase()
+	for _, bad := range []*Key{new(Key), erased} {
+		buf, packets := layOut(slices.Repeat([][]byte{random(64)}, 9)...)
+		before := slices.Clone(buf)
+		for _, run := range []func([]Part){Seal, func(parts []Part) { Open(parts) }} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("a key that is not set does not panic")
+					}
+				}()
+				run([]Part{{newKey([KeySize]byte{1}), buf, packets[:8]}, {bad, buf, packets[8:]}})
+			}()
+			if !bytes.Equal(buf, before) {
+				t.Error("packets were changed before the panic")
+			}
+		}
+	}
+}
+
 // A forged packet is zeroed after its header, gets Len 0, and does not affect
 // its neighbours. Every byte of a packet is checked except the first 8.
 func TestForgery(t *testing.T) { eachKernel(t, testForgery) }

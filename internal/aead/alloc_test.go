@@ -19,3 +19,20 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
+
+// The same for packets of several keys in one call.
+func TestNoAllocationsOfParts(t *testing.T) {
+	var parts [9]Part
+	for i := range parts {
+		buf, packets := layOut(make([]byte, 1420), make([]byte, 80))
+		parts[i] = Part{newKey([KeySize]byte{byte(i)}), buf, packets}
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		Seal(parts[:])
+		if Open(parts[:]) != 0 {
+			t.Fatal("a sealed packet does not open")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}

@@ -3,4 +3,4 @@
 package aead
 
 //go:noescape
-func avx2(work *group, base *byte, open bool)
+func avx2(work *group, open bool)

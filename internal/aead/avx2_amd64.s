@@ -2,22 +2,22 @@
 
 #include "textflag.h"
 
-// func avx2(work *group, base *byte, open bool)
+// func avx2(work *group, open bool)
 // Requires: AVX, AVX2, BMI2
-TEXT ·avx2(SB), NOSPLIT, $0-17
+TEXT ·avx2(SB), NOSPLIT, $0-9
 	MOVQ work+0(FP), DI
-	LEAQ 383(DI), R15
+	LEAQ 391(DI), R15
 	ANDQ $-64, R15
 
 	// Count the packets: the other lanes repeat the first.
 	MOVQ (DI), AX
-	MOVQ 64(DI), DX
+	MOVQ 128(DI), DX
 	MOVL $0x00000001, CX
 
 count:
 	CMPQ AX, (DI)(CX*8)
 	JNE  another
-	CMPQ DX, 64(DI)(CX*8)
+	CMPQ DX, 128(DI)(CX*8)
 	JEQ  counted
 
 another:
@@ -31,7 +31,7 @@ counted:
 	XORL AX, AX
 	MOVQ AX, 2888(R15)
 
-	// The constants and the key, in all lanes.
+	// The constants, in all lanes.
 	VPBROADCASTD sigma<>+0(SB), Y0
 	VMOVDQA      Y0, (R15)
 	VPBROADCASTD sigma<>+4(SB), Y1
@@ -40,22 +40,6 @@ counted:
 	VMOVDQA      Y2, 64(R15)
 	VPBROADCASTD sigma<>+12(SB), Y3
 	VMOVDQA      Y3, 96(R15)
-	VPBROADCASTD 128(DI), Y4
-	VMOVDQA      Y4, 128(R15)
-	VPBROADCASTD 132(DI), Y5
-	VMOVDQA      Y5, 160(R15)
-	VPBROADCASTD 136(DI), Y6
-	VMOVDQA      Y6, 192(R15)
-	VPBROADCASTD 140(DI), Y7
-	VMOVDQA      Y7, 224(R15)
-	VPBROADCASTD 144(DI), Y8
-	VMOVDQA      Y8, 256(R15)
-	VPBROADCASTD 148(DI), Y9
-	VMOVDQA      Y9, 288(R15)
-	VPBROADCASTD 152(DI), Y10
-	VMOVDQA      Y10, 320(R15)
-	VPBROADCASTD 156(DI), Y11
-	VMOVDQA      Y11, 352(R15)
 
 	// The first 4 bytes of a nonce are 0.
 	VPXOR   Y0, Y0, Y0
@@ -65,7 +49,7 @@ packets:
 	MOVQ work+0(FP), DI
 	MOVQ 2880(R15), CX
 	SUBQ 2888(R15), CX
-	CMPQ 160(DI), $0x00000280
+	CMPQ 192(DI), $0x00000280
 	JGE  long
 	MOVL $0x00000040, BX
 	MOVL $0x00000040, DX
@@ -121,7 +105,6 @@ all:
 	VMOVDQA      Y0, 768(R15)
 
 	// The tables of the lanes.
-	MOVQ base+8(FP), SI
 	XORL R8, R8
 	XORL R9, R9
 	XORL R11, R11
@@ -129,34 +112,36 @@ all:
 	MOVQ $-64, R10
 
 nextLane:
-	MOVL R11, 384(R15)(R12*1)
-	MOVQ 2888(R15), R13
-	ADDQ R9, R13
-	MOVQ 64(DI)(R13*1), AX
-	MOVL AX, 448(R15)(R12*1)
-	SHRQ $0x20, AX
-	MOVL AX, 480(R15)(R12*1)
-	LEAQ 1856(R15)(R9*8), AX
-	MOVQ AX, 2688(R15)(R8*1)
-	XORL R14, R14
-	MOVQ R14, 2816(R15)(R8*1)
-	MOVQ R14, 2496(R15)(R8*1)
-	MOVQ R14, 2624(R15)(R8*1)
-	LEAQ 2368(R15), AX
-	MOVQ AX, R14
-	CMPQ R9, CX
-	JGE  noPacket
-	MOVQ DX, 2496(R15)(R8*1)
-	MOVQ $0x00000004, R14
-	MOVQ R14, 2624(R15)(R8*1)
-	MOVQ (DI)(R13*1), AX
-	ADDQ SI, AX
-	MOVQ AX, R14
-	ADDQ 160(DI), R14
-	ADDQ R10, AX
-	CMPB open+16(FP), $0x00
-	JNE  noPacket
-	SUBQ DX, AX
+	MOVL    R11, 384(R15)(R12*1)
+	MOVQ    2888(R15), R13
+	ADDQ    R9, R13
+	MOVQ    128(DI)(R13*1), AX
+	MOVL    AX, 448(R15)(R12*1)
+	SHRQ    $0x20, AX
+	MOVL    AX, 480(R15)(R12*1)
+	MOVQ    64(DI)(R13*1), SI
+	VMOVDQU (SI), Y0
+	VMOVDQA Y0, 832(R15)(R8*4)
+	LEAQ    1856(R15)(R9*8), AX
+	MOVQ    AX, 2688(R15)(R8*1)
+	XORL    R14, R14
+	MOVQ    R14, 2816(R15)(R8*1)
+	MOVQ    R14, 2496(R15)(R8*1)
+	MOVQ    R14, 2624(R15)(R8*1)
+	LEAQ    2368(R15), AX
+	MOVQ    AX, R14
+	CMPQ    R9, CX
+	JGE     noPacket
+	MOVQ    DX, 2496(R15)(R8*1)
+	MOVQ    $0x00000004, R14
+	MOVQ    R14, 2624(R15)(R8*1)
+	MOVQ    (DI)(R13*1), AX
+	MOVQ    AX, R14
+	ADDQ    192(DI), R14
+	ADDQ    R10, AX
+	CMPB    open+8(FP), $0x00
+	JNE     noPacket
+	SUBQ    DX, AX
 
 noPacket:
 	MOVQ AX, 2432(R15)(R8*1)
@@ -171,11 +156,55 @@ noPacket:
 	INCQ R11
 
 sameBlock:
-	CMPQ R8, $0x40
-	JLT  nextLane
-	MOVQ 160(DI), R13
-	ADDQ $0x40, R13
-	XORL R14, R14
+	CMPQ    R8, $0x40
+	JLT     nextLane
+	VMOVDQA 832(R15), Y0
+	VMOVDQA 864(R15), Y1
+	VMOVDQA 896(R15), Y2
+	VMOVDQA 928(R15), Y3
+	VMOVDQA 960(R15), Y4
+	VMOVDQA 992(R15), Y5
+	VMOVDQA 1024(R15), Y6
+	VMOVDQA 1056(R15), Y7
+
+	// Four words of lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 in a register.
+	VPUNPCKLDQ  Y1, Y0, Y8
+	VPUNPCKHDQ  Y1, Y0, Y9
+	VPUNPCKLDQ  Y3, Y2, Y10
+	VPUNPCKHDQ  Y3, Y2, Y11
+	VPUNPCKLQDQ Y10, Y8, Y0
+	VPUNPCKHQDQ Y10, Y8, Y1
+	VPUNPCKLQDQ Y11, Y9, Y2
+	VPUNPCKHQDQ Y11, Y9, Y3
+
+	// Four words of lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 in a register.
+	VPUNPCKLDQ  Y5, Y4, Y12
+	VPUNPCKHDQ  Y5, Y4, Y13
+	VPUNPCKLDQ  Y7, Y6, Y14
+	VPUNPCKHDQ  Y7, Y6, Y15
+	VPUNPCKLQDQ Y14, Y12, Y4
+	VPUNPCKHQDQ Y14, Y12, Y5
+	VPUNPCKLQDQ Y15, Y13, Y6
+	VPUNPCKHQDQ Y15, Y13, Y7
+	VPERM2I128  $0x20, Y4, Y0, Y8
+	VMOVDQA     Y8, 128(R15)
+	VPERM2I128  $0x31, Y4, Y0, Y9
+	VMOVDQA     Y9, 256(R15)
+	VPERM2I128  $0x20, Y5, Y1, Y10
+	VMOVDQA     Y10, 160(R15)
+	VPERM2I128  $0x31, Y5, Y1, Y11
+	VMOVDQA     Y11, 288(R15)
+	VPERM2I128  $0x20, Y6, Y2, Y12
+	VMOVDQA     Y12, 192(R15)
+	VPERM2I128  $0x31, Y6, Y2, Y13
+	VMOVDQA     Y13, 320(R15)
+	VPERM2I128  $0x20, Y7, Y3, Y14
+	VMOVDQA     Y14, 224(R15)
+	VPERM2I128  $0x31, Y7, Y3, Y15
+	VMOVDQA     Y15, 352(R15)
+	MOVQ        192(DI), R13
+	ADDQ        $0x40, R13
+	XORL        R14, R14
 
 rounds:
 	// The state: constants, key, block counter, nonce.
@@ -335,7 +364,7 @@ round:
 	JNZ     round
 
 rounded:
-	CMPB    open+16(FP), $0x00
+	CMPB    open+8(FP), $0x00
 	JNE     stream
 	VMOVDQA 2432(R15), Y15
 	VPADDQ  2496(R15), Y15, Y15
@@ -494,7 +523,7 @@ stream:
 next:
 	SUBQ 2912(R15), R13
 	JLE  textsEnd
-	CMPB open+16(FP), $0x00
+	CMPB open+8(FP), $0x00
 	JEQ  mixedOrNot
 
 	// Authenticate the text that this iteration will decrypt.
@@ -1812,7 +1841,7 @@ oneTimeKey:
 partLanes:
 	// All ones to encrypt, zeros to decrypt.
 	VPXOR    X3, X3, X3
-	CMPB     open+16(FP), $0x00
+	CMPB     open+8(FP), $0x00
 	JNE      partLane
 	VPCMPEQD X3, X3, X3
 
@@ -1942,7 +1971,7 @@ partEnd:
 
 textsEnd:
 	// Authenticate the text that the last iteration encrypted.
-	CMPB    open+16(FP), $0x00
+	CMPB    open+8(FP), $0x00
 	JNE     tags
 	TESTQ   R14, R14
 	JZ      tags
@@ -2020,7 +2049,7 @@ tag:
 	MOVQ  (SI), DX
 	MOVQ  8(SI), R8
 	MOVQ  16(SI), R9
-	ADDQ  160(DI), R8
+	ADDQ  192(DI), R8
 	ADCQ  $0x01, R9
 	MULXQ 24(SI), R12, R10
 	MULXQ 32(SI), AX, R11
@@ -2067,8 +2096,8 @@ tag:
 	XORQ R8, R10
 	ADDQ 48(SI), DX
 	ADCQ 56(SI), R10
-	MOVQ DX, 192(DI)(R14*1)
-	MOVQ R10, 256(DI)(R14*1)
+	MOVQ DX, 200(DI)(R14*1)
+	MOVQ R10, 264(DI)(R14*1)
 	ADDQ $0x08, R14
 	ADDQ $0x08, CX
 	CMPQ CX, 2896(R15)
@@ -2076,14 +2105,14 @@ tag:
 	MOVQ R14, 2888(R15)
 	CMPQ R14, 2880(R15)
 	JNE  packets
-	MOVQ 192(DI), AX
-	MOVQ 256(DI), DX
+	MOVQ 200(DI), AX
+	MOVQ 264(DI), DX
 
 repeat:
 	CMPQ R14, $0x40
 	JEQ  end
-	MOVQ AX, 192(DI)(R14*1)
-	MOVQ DX, 256(DI)(R14*1)
+	MOVQ AX, 200(DI)(R14*1)
+	MOVQ DX, 264(DI)(R14*1)
 	ADDQ $0x08, R14
 	JMP  repeat
 

@@ -16,7 +16,7 @@ func TestEveryLengthOfEveryGroupByAVX2(t *testing.T) {
 	k := kernel{name: "AVX2", lanes: maxLanes, minPackets: 1, run: avx2}
 	for length := range 2049 {
 		for count := 1; count <= maxLanes; count++ {
-			newFixture((5*length+count)%64, uint64(length)<<31, slices.Repeat([]int{length}, count)).prove(t, &k)
+			newFixture(count, (5*length+count)%64, uint64(length)<<31, slices.Repeat([]int{length}, count)).prove(t, &k)
 		}
 	}
 }

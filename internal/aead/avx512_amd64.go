@@ -3,4 +3,4 @@
 package aead
 
 //go:noescape
-func avx512(work *group, base *byte, open bool)
+func avx512(work *group, open bool)

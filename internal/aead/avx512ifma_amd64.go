@@ -3,4 +3,4 @@
 package aead
 
 //go:noescape
-func avx512ifma(work *group, base *byte, open bool)
+func avx512ifma(work *group, open bool)

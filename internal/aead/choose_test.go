@@ -10,17 +10,14 @@ import (
 
 // slowKernel is a kernel with four lanes for every processor, made of the
 // reference.
-func slowKernel(work *group, base *byte, open bool) {
-	var key [KeySize]byte
-	for i, w := range work.key {
-		binary.LittleEndian.PutUint32(key[4*i:], w)
-	}
+func slowKernel(work *group, open bool) {
 	for lane := range 4 {
-		if lane > 0 && work.offset[lane] == work.offset[0] {
+		key := work.key[lane]
+		if lane > 0 && work.text[lane] == work.text[0] {
 			work.tag[0][lane], work.tag[1][lane] = work.tag[0][0], work.tag[1][0]
 			continue
 		}
-		text := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(base), work.offset[lane])), work.length)
+		text := unsafe.Slice(work.text[lane], work.length)
 		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), work.counter[lane])
 		received := append([]byte(nil), text...)
 		copy(text, referenceSeal(key[:], nonce, text, nil))
@@ -41,13 +38,18 @@ func TestChoose(t *testing.T) {
 	yes, no := func() bool { return true }, func() bool { return false }
 	right := kernel{name: "right", supported: yes, lanes: 4, minPackets: 2, run: slowKernel}
 	wrong := right
-	wrong.name, wrong.run = "wrong", func(work *group, base *byte, open bool) {
-		slowKernel(work, base, open)
+	wrong.name, wrong.run = "wrong", func(work *group, open bool) {
+		slowKernel(work, open)
 		work.tag[1][3] ^= 1 << 63 // one bit, in one lane
 	}
 	sealsOnly := right
-	sealsOnly.name, sealsOnly.run = "seals-only", func(work *group, base *byte, open bool) {
-		slowKernel(work, base, false) // hashes its output even when it opens
+	sealsOnly.name, sealsOnly.run = "seals-only", func(work *group, open bool) {
+		slowKernel(work, false) // hashes its output even when it opens
+	}
+	oneKey := right
+	oneKey.name, oneKey.run = "one-key", func(work *group, open bool) {
+		work.key[3] = work.key[0]
+		slowKernel(work, open)
 	}
 	absent := wrong
 	absent.name, absent.supported = "absent", no
@@ -61,6 +63,7 @@ func TestChoose(t *testing.T) {
 		{[]kernel{wrong, right}, "right; wrong failed its self-test"},
 		{[]kernel{wrong, absent}, "x/crypto; wrong failed its self-test"},
 		{[]kernel{sealsOnly, wrong}, "x/crypto; seals-only failed its self-test; wrong failed its self-test"},
+		{[]kernel{oneKey, right}, "right; one-key failed its self-test"},
 	} {
 		got, name := choose(c.kernels)
 		if name != c.name {

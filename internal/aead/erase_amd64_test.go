@@ -10,8 +10,9 @@ import (
 	"golang.org/x/crypto/chacha20"
 )
 
-// A35: after a run and erase, the group contains nothing of the key, the
-// one-time keys, the texts and the key stream, in any form that kernels use.
+// A35: after a run and erase, the group contains nothing of the keys, the
+// one-time keys, the texts and the key stream, in any form that kernels use, and
+// does not refer to the keys and texts.
 func TestProofOfErasing(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 192, 193, 600, 1100} {
@@ -23,18 +24,13 @@ func TestProofOfErasing(t *testing.T) {
 
 func proveErasing(t *testing.T, s subject, length int, open bool) {
 	t.Helper()
-	b := newFixture(0, 5, slices.Repeat([]int{length}, s.lanes))
-	text, buf := bytes.Clone(b.plain), b.plain
+	b := newFixture(s.lanes, 0, 5, slices.Repeat([]int{length}, s.lanes))
+	parts := b.over(bytes.Clone(b.plain))
 	if open {
-		buf = b.sealed
-	}
-	in := &bucket{len: int32(length + MinSize)}
-	for i := range b.packets {
-		in.add(i, &b.packets[i], b.packets[i].in(buf))
+		parts = b.over(bytes.Clone(b.sealed))
 	}
 	work := new(group)
-	work.setKey(&b.key.bytes)
-	work.process(&s.kernel, buf, b.packets, in, open)
+	work.process(&s.kernel, bucketOf(parts), parts, open)
 	if length == 64 && s.dirty > 0 && !holds(work, secretsOf(t, b)) {
 		t.Error("the group contains no secrets before erase: this test looks for the wrong ones")
 	}
@@ -42,54 +38,66 @@ func proveErasing(t *testing.T, s subject, length int, open bool) {
 	if holds(work, secretsOf(t, b)) {
 		t.Errorf("texts of %d bytes: a part of their keys is left in the group", length)
 	}
-	if at := textAt(work, text, b.packets); at >= 0 {
+	if at := textAt(work, b.plain, b.packets); at >= 0 {
 		t.Errorf("texts of %d bytes: a part of a text is left at %d of the scratch", length, at)
+	}
+	if work.text != [maxLanes]*byte{} || work.key != [maxLanes]*[KeySize]byte{} {
+		t.Errorf("texts of %d bytes: the group refers to texts or keys", length)
 	}
 	if at := keyStreamAt(t, work, b, length); at >= 0 {
 		t.Errorf("texts of %d bytes: a part of their key stream is left at %d of the scratch", length, at)
 	}
 }
 
+// bucketOf returns a bucket with all packets of the parts.
+func bucketOf(parts []Part) *bucket {
+	t := &bucket{len: parts[0].Packets[0].Len}
+	for i, part := range parts {
+		for j := range part.Packets {
+			t.add(parts, i, j)
+		}
+	}
+	return t
+}
+
 // A35: what a kernel leaves in the scratch for the same ciphertexts is the same
-// for every key, except for key stream. (TestProofOfErasing proves that this
+// for all keys, except for key stream. (TestProofOfErasing proves that this
 // key stream was not combined with a text.)
 func TestProofOfNoKeyResidue(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for _, length := range []int{0, 64, 100, 128, 129, 192, 320, 1100} {
-			b := newFixture(0, 5, slices.Repeat([]int{length}, s.lanes))
-			work := new(group)
+			b := newFixture(s.lanes, 0, 5, slices.Repeat([]int{length}, s.lanes))
+			work, memory := new(group), make([]byte, len(b.sealed)) // addresses must not differ
 			var left [2][]byte
 			var stream map[uint64]bool
 			for i := range left {
-				secret := random(KeySize)
-				*work = group{}
-				work.setKey((*[KeySize]byte)(secret))
-				in := &bucket{len: int32(length + MinSize)}
-				buf, packets := bytes.Clone(b.sealed), slices.Clone(b.packets)
-				for i := range packets {
-					in.add(i, &packets[i], packets[i].in(buf))
+				for lane := range b.keys {
+					b.keys[lane] = newKey([KeySize]byte(random(KeySize)))
 				}
-				work.process(&s.kernel, buf, packets, in, true)
+				*work = group{}
+				copy(memory, b.sealed)
+				parts := b.over(memory)
+				work.process(&s.kernel, bucketOf(parts), parts, true)
 				work.erase(&s.kernel)
 				left[i] = bytes.Clone(work.scratch[:])
-				stream = keyStreamOf(t, secret, s.lanes, length+256)
+				stream = keyStreamOf(t, b.keys, length+256)
 			}
 			for at := range len(left[1]) - 7 {
 				a, b := left[0][at:at+8], left[1][at:at+8]
 				if uintptr(unsafe.Pointer(&work.scratch[at]))%8 == 0 && !bytes.Equal(a, b) && !stream[binary.LittleEndian.Uint64(b)] {
-					t.Fatalf("texts of %d bytes: the scratch at %d depends on the key", length, at)
+					t.Fatalf("texts of %d bytes: the scratch at %d depends on the keys", length, at)
 				}
 			}
 		}
 	})
 }
 
-// keyStreamOf returns the key streams of that many packets, as words of eight
-// bytes.
-func keyStreamOf(t *testing.T, secret []byte, packets, length int) map[uint64]bool {
+// keyStreamOf returns the key streams of packets with these keys, as words of
+// eight bytes.
+func keyStreamOf(t *testing.T, keys []*Key, length int) map[uint64]bool {
 	all := map[uint64]bool{}
-	for i := range packets {
-		cipher, err := chacha20.NewUnauthenticatedCipher(secret, binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(5+i)))
+	for i, key := range keys {
+		cipher, err := chacha20.NewUnauthenticatedCipher(key.bytes[:], binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(5+i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +136,7 @@ func keyStreamAt(t *testing.T, work *group, b *fixture, length int) int {
 	for i := range b.packets {
 		counter := uint64(5 + i)
 		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), counter)
-		cipher, err := chacha20.NewUnauthenticatedCipher(b.key.bytes[:], nonce)
+		cipher, err := chacha20.NewUnauthenticatedCipher(b.keys[i].bytes[:], nonce)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,16 +167,20 @@ func keyStreamAt(t *testing.T, work *group, b *fixture, length int) int {
 // secretsOf returns the 64-bit words that must not be left in the group.
 func secretsOf(t *testing.T, b *fixture) map[uint64]bool {
 	secrets := map[uint64]bool{}
-	for i := 0; i < KeySize; i += 4 {
-		word := uint64(binary.LittleEndian.Uint32(b.key.bytes[i:]))
-		secrets[word|word<<32] = true // in every lane
-		if i%8 == 0 {
-			secrets[binary.LittleEndian.Uint64(b.key.bytes[i:])] = true
+	for _, key := range b.keys {
+		for i := 0; i < KeySize; i += 4 {
+			word := uint64(binary.LittleEndian.Uint32(key.bytes[i:]))
+			for _, other := range b.keys { // in adjacent lanes
+				secrets[word|uint64(binary.LittleEndian.Uint32(other.bytes[i:]))<<32] = true
+			}
+			if i%8 == 0 {
+				secrets[binary.LittleEndian.Uint64(key.bytes[i:])] = true
+			}
 		}
 	}
 	for i := range b.packets {
 		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(5+i))
-		cipher, err := chacha20.NewUnauthenticatedCipher(b.key.bytes[:], nonce)
+		cipher, err := chacha20.NewUnauthenticatedCipher(b.keys[i].bytes[:], nonce)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,11 +200,6 @@ func secretsOf(t *testing.T, b *fixture) map[uint64]bool {
 }
 
 func holds(work *group, secrets map[uint64]bool) bool {
-	for i := range work.key {
-		if work.key[i] != 0 && i%2 == 0 && secrets[uint64(work.key[i])|uint64(work.key[i+1])<<32] {
-			return true
-		}
-	}
 	for at := 0; at+8 <= len(work.scratch); at += 8 {
 		if secrets[binary.LittleEndian.Uint64(work.scratch[at:])] {
 			return true

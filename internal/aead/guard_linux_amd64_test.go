@@ -28,10 +28,14 @@ func guarded(t *testing.T, size int) []byte {
 	return all[page : page+size : page+size]
 }
 
-// Kernels do not access memory after texts (without their tags) that end where
-// memory ends, or before texts that begin where it begins.
+// Kernels do not access memory after texts (without their tags) and keys that
+// end where memory ends, or before those that begin where it begins. Each text
+// is in a buffer of its own.
 func TestProofAtMemoryEdge(t *testing.T) {
-	memory := guarded(t, 2048)
+	var memories, forKeys [maxLanes][]byte
+	for i := range memories {
+		memories[i], forKeys[i] = guarded(t, 2048), guarded(t, KeySize)
+	}
 	for _, k := range kernels {
 		if !k.supported() {
 			t.Logf("%s: not supported by this processor; in TestProofOfEveryLength the simulated one checks every access", k.name)
@@ -41,38 +45,58 @@ func TestProofAtMemoryEdge(t *testing.T) {
 			if length > 300 && length%64 > 3 {
 				continue
 			}
-			for _, at := range []int{0, len(memory) - length} {
-				text := memory[at : at+length]
-				proveInPlace(t, &k, text)
+			for count := range k.lanes {
+				var texts, keys [][]byte
+				for i := range count + 1 {
+					text, key := memories[i][:length], forKeys[i][:KeySize]
+					if (i+length+count)%2 == 0 { // at the end
+						text, key = memories[i][len(memories[i])-length:], forKeys[i][len(forKeys[i])-KeySize:]
+					}
+					texts, keys = append(texts, text), append(keys, key)
+				}
+				proveInPlace(t, &k, texts, keys)
 			}
 		}
 	}
 }
 
-// proveInPlace encrypts and decrypts text in place, with all lanes on this
-// text.
-func proveInPlace(t *testing.T, k *kernel, text []byte) {
+// proveInPlace encrypts and decrypts texts in place, one in each of the first
+// lanes, with keys that are also at the edges of memory.
+func proveInPlace(t *testing.T, k *kernel, texts, keys [][]byte) {
 	t.Helper()
-	secret, plain := random(KeySize), random(len(text))
-	work := new(group)
-	work.setKey((*[KeySize]byte)(secret))
-	work.length = uint64(len(text))
-	for lane := range work.counter {
-		work.counter[lane] = 5
+	length := len(texts[0])
+	work := &group{length: uint64(length)}
+	var plain, sealed [][]byte
+	for i := range texts {
+		copy(keys[i], random(KeySize))
+		plain = append(plain, random(length))
+		sealed = append(sealed, xcryptoSeal(keys[i], uint64(5+i), plain[i]))
 	}
-	sealed := xcryptoSeal(secret, 5, plain)
-	for _, open := range []bool{false, true} {
-		want := sealed[:len(text)]
-		copy(text, plain)
-		if open {
-			copy(text, want)
-			want = plain
+	for lane := range k.lanes {
+		i := lane
+		if lane >= len(texts) {
+			i = 0
 		}
-		k.run(work, &text[0], open)
-		tag := binary.LittleEndian.AppendUint64(nil, work.tag[0][0])
-		tag = binary.LittleEndian.AppendUint64(tag, work.tag[1][0])
-		if !bytes.Equal(text, want) || !slices.Equal(tag, sealed[len(text):]) {
-			t.Fatalf("%s, %d bytes, open %v: wrong result at the edge of memory", k.name, len(text), open)
+		work.text[lane], work.key[lane], work.counter[lane] = &texts[i][0], (*[KeySize]byte)(keys[i]), uint64(5+i)
+	}
+	for _, open := range []bool{false, true} {
+		for i, text := range texts {
+			copy(text, plain[i])
+			if open {
+				copy(text, sealed[i])
+			}
+		}
+		k.run(work, open)
+		for i, text := range texts {
+			want := sealed[i][:length]
+			if open {
+				want = plain[i]
+			}
+			tag := binary.LittleEndian.AppendUint64(nil, work.tag[0][i])
+			tag = binary.LittleEndian.AppendUint64(tag, work.tag[1][i])
+			if !bytes.Equal(text, want) || !slices.Equal(tag, sealed[i][length:]) {
+				t.Fatalf("%s, %d texts of %d bytes, lane %d, open %v: wrong result at the edge of memory", k.name, len(texts), length, i, open)
+			}
 		}
 	}
 }

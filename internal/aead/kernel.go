@@ -9,7 +9,7 @@ import (
 )
 
 // A kernel processes a group of packets at once. It reads and writes only the
-// group and, for each lane, the memory from base+offset to base+offset+length.
+// group and the texts, and reads the keys.
 type kernel struct {
 	name string // for users
 	// supported reports whether the processor and the operating system support
@@ -19,13 +19,13 @@ type kernel struct {
 	// A group is faster than single packets if it has at least minPackets
 	// packets, or minLong packets with long texts.
 	minPackets, minLong int
-	// dirty is the length of the part of the scratch that may contain data
-	// derived from the key after a run. Key stream that is never combined with
-	// a text does not count.
+	// dirty is the length of the part of the scratch that may contain keys and
+	// data derived from them after a run. Key stream that is never combined
+	// with a text does not count.
 	dirty int
 	// run encrypts the texts in place, or decrypts them if open is true, and
 	// stores the tags of the ciphertexts in work.tag.
-	run func(work *group, base *byte, open bool)
+	run func(work *group, open bool)
 }
 
 // longText is the length in bytes from which a text counts as long.
@@ -75,27 +75,30 @@ var testLengths = [...]int{0, 1, 15, 16, 48, 63, 64, 65, 127, 128, 192, 193, 320
 // selfTest reports whether the kernel seals as x/crypto does, opens the result,
 // and refuses it after a bit was changed.
 func (kern *kernel) selfTest() bool {
-	var secret [KeySize]byte
-	for i := range secret {
-		secret[i] = byte(201*i + 7)
+	keys := make([]Key, kern.lanes)
+	for lane := range keys {
+		var secret [KeySize]byte
+		for i := range secret {
+			secret[i] = byte(201*i + 7 + 31*lane)
+		}
+		keys[lane].Set(&secret)
 	}
-	var k Key
-	k.Set(&secret)
 	for _, length := range testLengths {
-		if !kern.selfTestAt(&k, length) {
+		if !kern.selfTestAt(keys, length) {
 			return false
 		}
 	}
 	return true
 }
 
-// selfTestAt is selfTest for a full group of texts of one length.
-func (kern *kernel) selfTestAt(k *Key, length int) bool {
-	one, _ := chacha20poly1305.New(k.bytes[:])
+// selfTestAt is selfTest for a full group of texts of one length, with a key for
+// each lane.
+func (kern *kernel) selfTestAt(keys []Key, length int) bool {
 	var plain, sealed []byte
-	var packets []Packet
-	for lane := range kern.lanes {
-		packets = append(packets, Packet{int32(len(plain)), int32(length + MinSize)})
+	packets := make([]Packet, kern.lanes)
+	for lane := range packets {
+		one, _ := chacha20poly1305.New(keys[lane].bytes[:])
+		packets[lane] = Packet{int32(len(plain)), int32(length + MinSize)}
 		header := make([]byte, HeaderSize)
 		binary.LittleEndian.PutUint64(header[counterAt:], uint64(lane)*0x1_0000_0001+0xffff_fffd)
 		text := make([]byte, length)
@@ -106,14 +109,18 @@ func (kern *kernel) selfTestAt(k *Key, length int) bool {
 		sealed = one.Seal(append(sealed, header...), header[nonceAt:], text, nil)
 	}
 	buf := bytes.Clone(plain)
-	k.process(kern, buf, packets, false)
+	parts := make([]Part, kern.lanes)
+	for lane := range parts {
+		parts[lane] = Part{&keys[lane], buf, packets[lane : lane+1]}
+	}
+	process(kern, parts, false)
 	if !bytes.Equal(buf, sealed) {
 		return false
 	}
 	victim := length % kern.lanes
 	p := packets[victim]
 	buf[p.Off+p.Len-1-int32(length%(length+TagSize))] ^= 0x80
-	if k.process(kern, buf, packets, true) != 1 || packets[victim].Len != 0 {
+	if process(kern, parts, true) != 1 || packets[victim].Len != 0 {
 		return false
 	}
 	clear(plain[p.Off+HeaderSize : p.Off+p.Len])

@@ -66,3 +66,48 @@ func benchmarkKernel(b *testing.B, count, length int) {
 	b.ReportMetric(float64(seal.Nanoseconds())/float64(rounds*count), "ns/sealed")
 	b.ReportMetric(float64(open.Nanoseconds())/float64(count), "ns/opened")
 }
+
+// BenchmarkKeys reports ns per packet of eight packets with one key, and with a
+// key and a buffer each, in the best of many short runs.
+func BenchmarkKeys(b *testing.B) {
+	for _, length := range []int{100, 1420} {
+		for _, kern := range append([]kernel{{name: "x-crypto"}}, kernels...) {
+			if kern.run != nil && !kern.supported() {
+				continue
+			}
+			for _, keys := range []int{1, maxLanes} {
+				b.Run(fmt.Sprintf("%dx%d/%s/%d keys", maxLanes, length, kern.name, keys), func(b *testing.B) {
+					benchmarkKeys(b, &kern, length, keys)
+				})
+			}
+		}
+	}
+}
+
+func benchmarkKeys(b *testing.B, kern *kernel, length, keys int) {
+	var parts []Part
+	for i := range keys {
+		buf, packets := layOut(slices.Repeat([][]byte{make([]byte, length)}, maxLanes/keys)...)
+		parts = append(parts, Part{newKey([KeySize]byte{byte(i)}), buf, packets})
+	}
+	rounds := 40_000 / (maxLanes * (length/2 + 100))
+	var seal, both time.Duration = time.Hour, time.Hour
+	for b.Loop() {
+		start := time.Now()
+		for range rounds {
+			process(kern, parts, false)
+		}
+		seal = min(seal, time.Since(start))
+		start = time.Now()
+		for range rounds {
+			process(kern, parts, false)
+			if process(kern, parts, true) != 0 {
+				b.Fatal("a sealed packet does not open")
+			}
+		}
+		both = min(both, time.Since(start))
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(seal.Nanoseconds())/float64(rounds*maxLanes), "ns/sealed")
+	b.ReportMetric(float64((both-seal).Nanoseconds())/float64(rounds*maxLanes), "ns/opened")
+}

@@ -1,7 +1,7 @@
 package aead
 
-// A Part is packets in one buffer that are sealed or opened with one key. Buf
-// is not empty if there are packets.
+// A Part is packets in one buffer that are sealed or opened with one key. The
+// packets of all parts of a call must not overlap.
 type Part struct {
 	Key     *Key
 	Buf     []byte
@@ -10,16 +10,31 @@ type Part struct {
 
 // Seal encrypts the packets of all parts in place, each with the counter in its
 // header. It skips packets with Len 0. Any other Len must be at least MinSize.
-func Seal(parts []Part) { process(parts, false) }
+// It is fast if many packets of all parts together have the same length.
+func Seal(parts []Part) { process(&chosen, parts, false) }
 
 // Open decrypts the packets of all parts in place, each with the counter in its
 // header, and returns how many failed, as Key.Open does.
-func Open(parts []Part) (failed int) { return process(parts, true) }
+func Open(parts []Part) (failed int) { return process(&chosen, parts, true) }
 
-func process(parts []Part, open bool) (failed int) {
+// process seals or opens the packets, whose counters are in their headers: in
+// groups if there may be enough packets for one, otherwise one by one.
+func process(kern *kernel, parts []Part, open bool) (failed int) {
+	count := 0
 	for i := range parts {
-		p := &parts[i]
-		failed += p.Key.process(&chosen, p.Buf, p.Packets, open)
+		if parts[i].Key.one == nil {
+			panic("aead: a Key was used before Set or after Erase")
+		}
+		count += len(parts[i].Packets)
+	}
+	if kern.run != nil && count >= kern.minFor(longText+MinSize) {
+		return processGroups(kern, parts, open)
+	}
+	for i := range parts {
+		part := &parts[i]
+		for j := range part.Packets {
+			failed += part.Key.processOne(part.Buf, &part.Packets[j], open)
+		}
 	}
 	return failed
 }

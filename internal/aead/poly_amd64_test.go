@@ -150,13 +150,12 @@ func provePoly(t *testing.T, s subject, length, at int) {
 // returns.
 func provePolyAt(t *testing.T, s subject, length, at int, edges func(s *big.Int) []*big.Int) {
 	t.Helper()
-	secret := random(KeySize)
-	key := newKey([KeySize]byte(secret))
 	count := len(edges(new(big.Int)))
 	for first := 0; first < count; first += s.lanes {
 		var sealed []byte
-		var packets []Packet
+		parts := make([]Part, s.lanes)
 		for lane := range s.lanes {
+			secret := random(KeySize)
 			counter := binary.LittleEndian.Uint64(random(8))
 			nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), counter)
 			oneTimeKey := referenceBlock(secret, nonce, 0)[:32]
@@ -167,14 +166,17 @@ func provePolyAt(t *testing.T, s subject, length, at int, edges func(s *big.Int)
 			if at == (length+15)/16 && !bytes.Equal(tag, lowest128(new(big.Int).Add(target, littleEndian(oneTimeKey[16:])))) {
 				t.Fatal("the text does not lead to the target")
 			}
-			packets = append(packets, Packet{int32(len(sealed)), int32(length + MinSize)})
+			parts[lane] = Part{newKey([KeySize]byte(secret)), nil, []Packet{{int32(len(sealed)), int32(length + MinSize)}}}
 			sealed = slices.Concat(sealed, make([]byte, 4), nonce, text, tag)
 		}
 		buf := bytes.Clone(sealed)
-		if key.process(&s.kernel, buf, packets, true) != 0 {
+		for lane := range parts {
+			parts[lane].Buf = buf
+		}
+		if process(&s.kernel, parts, true) != 0 {
 			t.Fatalf("%d bytes, edges from number %d, after block %d: a valid tag is refused", length, first, at)
 		}
-		key.process(&s.kernel, buf, packets, false)
+		process(&s.kernel, parts, false)
 		if !bytes.Equal(buf, sealed) {
 			t.Fatalf("%d bytes, edges from number %d, after block %d: the tag differs from the reference", length, first, at)
 		}
@@ -251,23 +253,20 @@ func TestProofOfLargestR(t *testing.T) {
 // of the reference.
 func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	t.Helper()
-	secret := random(KeySize)
 	work := new(group)
-	work.setKey((*[KeySize]byte)(secret))
 	work.length = uint64(len(texts[0]))
-	buf := []byte{0}
 	for lane, text := range texts {
-		work.offset[lane], work.counter[lane] = uint64(len(buf)), uint64(lane)
-		buf = append(append(buf, text...), make([]byte, MinSize)...) // packets must not share an offset
+		buf := append(bytes.Clone(text), 0) // an empty text has an address, too
+		work.text[lane], work.key[lane], work.counter[lane] = &buf[0], (*[KeySize]byte)(random(KeySize)), uint64(lane)
 	}
 	uses := s.withLargestR()
-	s.run(work, &buf[0], true)
+	s.run(work, true)
 	if uses[0] != s.kernel.lanes || uses[1] != s.kernel.lanes {
 		t.Fatalf("the kernel clamps r in a way that this proof does not recognize: %v", *uses)
 	}
 	for lane, text := range texts {
 		nonce := binary.LittleEndian.AppendUint64(make([]byte, 4), uint64(lane))
-		oneTimeKey := append(lowest128(largestR), referenceBlock(secret, nonce, 0)[16:32]...)
+		oneTimeKey := append(lowest128(largestR), referenceBlock(work.key[lane][:], nonce, 0)[16:32]...)
 		want := referencePoly1305(oneTimeKey, authenticated(text))
 		got := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, work.tag[0][lane]), work.tag[1][lane])
 		if !bytes.Equal(got, want) {
@@ -297,7 +296,7 @@ func TestProofByWycheproof(t *testing.T) {
 	})
 }
 
-// proveVector seals the text in a group of others with consecutive counters.
+// proveVector seals the text in a group of others with other keys.
 func proveVector(t *testing.T, s subject, secret, nonce, text []byte, number int) {
 	t.Helper()
 	texts := make([][]byte, s.lanes)
@@ -307,16 +306,19 @@ func proveVector(t *testing.T, s subject, secret, nonce, text []byte, number int
 	lane := number % s.lanes
 	texts[lane] = text
 	buf, packets := layOut(texts...)
+	parts := make([]Part, s.lanes)
 	for i, p := range packets {
 		binary.LittleEndian.PutUint64(buf[p.Off+counterAt:], binary.LittleEndian.Uint64(nonce[4:])+uint64(i-lane))
+		parts[i] = Part{newKey([KeySize]byte(random(KeySize))), buf, packets[i : i+1]}
 	}
-	plain, key := bytes.Clone(buf), newKey([KeySize]byte(secret))
-	key.process(&s.kernel, buf, packets, false)
+	parts[lane].Key = newKey([KeySize]byte(secret))
+	plain := bytes.Clone(buf)
+	process(&s.kernel, parts, false)
 	want := referenceSeal(secret, nonce, text, nil)
 	if got := packets[lane].in(buf)[HeaderSize:]; !bytes.Equal(got, want) {
 		t.Fatalf("vector number %d, lane %d: sealed to %x, want %x", number, lane, got, want)
 	}
-	if key.process(&s.kernel, buf, packets, true) != 0 || !bytes.Equal(buf[:packets[0].Len-TagSize], plain[:packets[0].Len-TagSize]) {
+	if process(&s.kernel, parts, true) != 0 || !bytes.Equal(buf[:packets[0].Len-TagSize], plain[:packets[0].Len-TagSize]) {
 		t.Fatalf("vector number %d, lane %d: the sealed packets do not open", number, lane)
 	}
 }

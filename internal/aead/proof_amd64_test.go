@@ -52,25 +52,31 @@ func (s subject) lengths() []int {
 	return []int{0, 1, 15, 16, 17, 63, 64, 65, 100, 127, 128, 129, 191, 240, 256, 500, 1024, 1420}
 }
 
-// A fixture is a buffer full of random bytes with packets in it, some with gaps
+// A fixture is memory full of random bytes with packets in it, some with gaps
 // between them, and what sealing must make of it.
 type fixture struct {
-	key     *Key
 	plain   []byte
 	sealed  []byte
 	packets []Packet
+	keys    []*Key // of each packet
 }
 
 // newFixture returns a fixture with packets of these lengths, the first one at
-// that offset in the buffer. They have the counters first, first+1 and so on.
-func newFixture(offset int, first uint64, lengths []int) *fixture {
-	secret := [KeySize]byte(random(KeySize))
-	b := &fixture{key: newKey(secret)}
+// that offset in the memory. They have the counters first, first+1 and so on.
+// Each of that many keys is the key of about the same number of successive
+// packets.
+func newFixture(keys, offset int, first uint64, lengths []int) *fixture {
+	b := &fixture{}
 	size := offset
 	for i, n := range lengths {
 		size += int(random(1)[0]) % 4 * (i & 1) // a gap before every second packet
 		b.packets = append(b.packets, Packet{int32(size), int32(n + MinSize)})
 		size += n + MinSize
+		if i > 0 && i*keys/len(lengths) == (i-1)*keys/len(lengths) {
+			b.keys = append(b.keys, b.keys[i-1])
+			continue
+		}
+		b.keys = append(b.keys, newKey([KeySize]byte(random(KeySize))))
 	}
 	b.plain = random(size + 70)
 	for i, p := range b.packets {
@@ -79,20 +85,60 @@ func newFixture(offset int, first uint64, lengths []int) *fixture {
 	b.sealed = bytes.Clone(b.plain)
 	for i, p := range b.packets {
 		text := b.plain[p.Off+HeaderSize : p.Off+p.Len-TagSize]
-		copy(b.sealed[p.Off+HeaderSize:], xcryptoSeal(secret[:], first+uint64(i), text))
+		copy(b.sealed[p.Off+HeaderSize:], xcryptoSeal(b.keys[i].bytes[:], first+uint64(i), text))
 	}
 	return b
+}
+
+// over returns the packets in a copy of the memory. Successive packets with one
+// key are a part, whose buffer is another piece of that memory for each part.
+func (b *fixture) over(memory []byte) (parts []Part) {
+	start := int32(0)
+	for i, p := range b.packets {
+		if i == 0 || b.keys[i] != b.keys[i-1] {
+			start = p.Off / 2
+			parts = append(parts, Part{Key: b.keys[i]})
+		}
+		part, end := &parts[len(parts)-1], p.Off+p.Len
+		part.Buf = memory[start:end:end]
+		part.Packets = append(part.Packets, Packet{p.Off - start, p.Len})
+	}
+	return parts
+}
+
+// refused returns the packets with Len 0, one bit each, and whether all others
+// have their own Len.
+func (b *fixture) refused(parts []Part) (bits uint, ok bool) {
+	i := 0
+	ok = true
+	for _, part := range parts {
+		for _, p := range part.Packets {
+			if p.Len == 0 {
+				bits |= 1 << i
+			} else if p.Len != b.packets[i].Len {
+				ok = false
+			}
+			i++
+		}
+	}
+	return bits, ok && i == len(b.packets)
+}
+
+func (b *fixture) allOpen(parts []Part) bool {
+	bits, ok := b.refused(parts)
+	return bits == 0 && ok
 }
 
 // prove seals and opens all packets and compares with what is expected.
 func (b *fixture) prove(t *testing.T, k *kernel) {
 	t.Helper()
-	buf, packets := bytes.Clone(b.plain), slices.Clone(b.packets)
-	b.key.process(k, buf, packets, false)
-	if !bytes.Equal(buf, b.sealed) || !slices.Equal(packets, b.packets) {
+	buf := bytes.Clone(b.plain)
+	parts := b.over(buf)
+	process(k, parts, false)
+	if !bytes.Equal(buf, b.sealed) || !b.allOpen(parts) {
 		t.Fatalf("%v: sealed differently from x/crypto, or other bytes were changed", b.packets)
 	}
-	if b.key.process(k, buf, packets, true) != 0 || !slices.Equal(packets, b.packets) {
+	if process(k, parts, true) != 0 || !b.allOpen(parts) {
 		t.Fatalf("%v: packets sealed as by x/crypto do not open", b.packets)
 	}
 	for _, p := range b.packets { // opening leaves the tags
@@ -111,24 +157,26 @@ func TestProofOfEveryLength(t *testing.T) {
 			if s.simulated && !*exhaustive && length > 70 && length%64 > 1 {
 				continue
 			}
-			newFixture(length%64, uint64(length)<<31, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
+			newFixture(s.lanes, length%64, uint64(length)<<31, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
 		}
 		for _, around := range []int{9000, math.MaxUint16 - MinSize} {
 			for length := around - 20; length <= around+20; length++ {
 				if !s.simulated || *exhaustive && length == around-7 {
-					newFixture(0, 1, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
+					newFixture(s.lanes, 0, 1, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
 				}
 			}
 		}
 	})
 }
 
-// Batches of every size, up to two full groups and one more packet.
+// Batches of every size, up to two full groups and one more packet; each packet
+// with a key of its own, and all with one key.
 func TestProofOfEveryGroup(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for count := 1; count <= 2*s.lanes+1; count++ {
 			for _, length := range s.lengths() {
-				newFixture(3, 0, slices.Repeat([]int{length}, count)).prove(t, &s.kernel)
+				newFixture(count, 3, 0, slices.Repeat([]int{length}, count)).prove(t, &s.kernel)
+				newFixture(1, 3, 0, slices.Repeat([]int{length}, count)).prove(t, &s.kernel)
 			}
 		}
 	})
@@ -140,13 +188,14 @@ func TestProofOfEveryAlignment(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for offset := range 64 {
 			for _, length := range []int{65, 131} {
-				newFixture(offset, 9, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
+				newFixture(3, offset, 9, slices.Repeat([]int{length}, s.lanes)).prove(t, &s.kernel)
 			}
 		}
 	})
 }
 
-// Batches of many lengths in any order, as from small packets of many flows.
+// Batches of many lengths in any order and any number of keys, as from small
+// packets of many flows.
 func TestProofOfMixedLengths(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		rounds := 200
@@ -158,7 +207,7 @@ func TestProofOfMixedLengths(t *testing.T) {
 			for _, n := range random(1 + int(random(1)[0])%48) {
 				lengths = append(lengths, int(n)%(2+len(lengths)%40)*16)
 			}
-			newFixture(1, 5, lengths).prove(t, &s.kernel)
+			newFixture(1+int(random(1)[0])%len(lengths), 1, 5, lengths).prove(t, &s.kernel)
 		}
 	})
 }
@@ -169,14 +218,14 @@ func TestProofOfCounters(t *testing.T) {
 	eachSubject(t, func(t *testing.T, s subject) {
 		for lane := range s.lanes {
 			for _, end := range []uint64{1 << 32, 1 << 33, 1 << 63, 0, 0xffffffff_00000000} {
-				newFixture(0, end-uint64(lane), slices.Repeat([]int{70}, s.lanes)).prove(t, &s.kernel)
+				newFixture(s.lanes, 0, end-uint64(lane), slices.Repeat([]int{70}, s.lanes)).prove(t, &s.kernel)
 			}
 		}
-		b := newFixture(0, 0, slices.Repeat([]int{100}, s.lanes))
-		for _, p := range b.packets {
+		b := newFixture(s.lanes, 0, 0, slices.Repeat([]int{100}, s.lanes))
+		for i, p := range b.packets {
 			counter := binary.LittleEndian.Uint64(random(8))
 			text := b.plain[p.Off+HeaderSize : p.Off+p.Len-TagSize]
-			copy(b.sealed[p.Off+HeaderSize:], xcryptoSeal(b.key.bytes[:], counter, text))
+			copy(b.sealed[p.Off+HeaderSize:], xcryptoSeal(b.keys[i].bytes[:], counter, text))
 			binary.LittleEndian.PutUint64(b.plain[p.Off+counterAt:], counter)
 			binary.LittleEndian.PutUint64(b.sealed[p.Off+counterAt:], counter)
 		}
@@ -193,7 +242,7 @@ func TestProofOfForgeries(t *testing.T) {
 			if length == 333 || length > 300 {
 				continue
 			}
-			b := newFixture(5, 77, slices.Repeat([]int{length}, s.lanes))
+			b := newFixture(s.lanes, 5, 77, slices.Repeat([]int{length}, s.lanes))
 			step := 1
 			if s.simulated {
 				step = 7
@@ -220,8 +269,8 @@ func TestProofOfForgeries(t *testing.T) {
 // text, of each packet whose bit in victims is set, and opens all packets.
 func (b *fixture) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 	t.Helper()
-	buf, packets := bytes.Clone(b.sealed), slices.Clone(b.packets)
-	want := bytes.Clone(b.sealed)
+	buf, want := bytes.Clone(b.sealed), bytes.Clone(b.sealed)
+	parts := b.over(buf)
 	failures := 0
 	for i, p := range b.packets {
 		text := want[p.Off+HeaderSize : p.Off+p.Len]
@@ -233,13 +282,11 @@ func (b *fixture) proveForged(t *testing.T, k *kernel, victims uint, at int) {
 			copy(text[:len(text)-TagSize], b.plain[p.Off+HeaderSize:])
 		}
 	}
-	if failed := b.key.process(k, buf, packets, true); failed != failures || !bytes.Equal(buf, want) {
+	if failed := process(k, parts, true); failed != failures || !bytes.Equal(buf, want) {
 		t.Fatalf("%d bytes, byte %d of packets %b changed: %d failed, want %d; or the buffer differs", b.packets[0].Len-MinSize, at, victims, failed, failures)
 	}
-	for i, p := range packets {
-		if refused := victims>>i&1 == 1; refused != (p.Len == 0) {
-			t.Fatalf("byte %d of packets %b changed: packet %d has Len %d", at, victims, i, p.Len)
-		}
+	if refused, ok := b.refused(parts); refused != victims || !ok {
+		t.Fatalf("byte %d of packets %b changed: %b have Len 0", at, victims, refused)
 	}
 }
 
@@ -266,8 +313,9 @@ func (s *simulation) proveConstantTime(t *testing.T, length int, open bool) {
 	work := new(group)
 	buf := make([]byte, maxLanes*(length+MinSize)+1)
 	work.length = uint64(length)
+	var keys [maxLanes][KeySize]byte
 	for lane := range maxLanes {
-		work.offset[lane] = uint64(lane * (length + MinSize))
+		work.text[lane], work.key[lane] = &buf[lane*(length+MinSize)], &keys[lane]
 		work.counter[lane] = uint64(lane) << 30
 	}
 	var traces []uint64
@@ -276,10 +324,12 @@ func (s *simulation) proveConstantTime(t *testing.T, length int, open bool) {
 		for i := range buf {
 			buf[i] = fill * byte(i*round)
 		}
-		work.setKey((*[KeySize]byte)(random(KeySize)))
+		for lane := range keys {
+			copy(keys[lane][:], random(KeySize))
+		}
 		copy(work.scratch[:], random(scratchSize))
 		s.garbage++
-		s.run(work, &buf[0], open)
+		s.run(work, open)
 		traces = append(traces, s.result.Trace)
 	}
 	if slices.Min(traces) != slices.Max(traces) {
@@ -293,18 +343,18 @@ func TestProofOfStaleState(t *testing.T) {
 	for _, s := range simulations(t) {
 		s.native = false
 		for _, length := range []int{0, 100, 600} {
-			b := newFixture(0, 1, slices.Repeat([]int{length}, s.kernel.lanes))
+			b := newFixture(s.kernel.lanes, 0, 1, slices.Repeat([]int{length}, s.kernel.lanes))
 			for range 3 {
 				s.garbage = binary.LittleEndian.Uint64(random(8)) | 1
 				k := s.asKernel()
-				k.run = func(work *group, base *byte, open bool) {
+				k.run = func(work *group, open bool) {
 					copy(work.scratch[:], random(scratchSize))
 					for i := range work.tag {
 						for lane := range work.tag[i] {
 							work.tag[i][lane] = binary.LittleEndian.Uint64(random(8))
 						}
 					}
-					s.run(work, base, open)
+					s.run(work, open)
 				}
 				b.prove(t, &k)
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -72,19 +73,19 @@ func (s *simulation) asKernel() kernel {
 	return k
 }
 
-func (s *simulation) run(work *group, base *byte, open bool) {
-	regions := regionsOf(work, base, s.kernel.lanes)
+func (s *simulation) run(work *group, open bool) {
+	regions := regionsOf(work, s.kernel.lanes)
 	var nativeResult [][]byte
 	if s.native {
 		before := contents(regions)
-		s.kernel.run(work, base, open)
+		s.kernel.run(work, open)
 		nativeResult = contents(regions)
 		for i := range regions {
 			copy(regions[i].Data, before[i])
 		}
 	}
 	var err error
-	s.result, err = s.program.Run(arguments(work, base, open), regions, s.garbage)
+	s.result, err = s.program.Run(arguments(work, open), regions, s.garbage)
 	if err != nil {
 		s.t.Fatalf("texts of %d bytes, open %v: %v", work.length, open, err)
 	}
@@ -97,32 +98,36 @@ func (s *simulation) run(work *group, base *byte, open bool) {
 }
 
 // regionsOf returns the memory that a kernel may access, and marks what is
-// secret: everything except the offsets, lengths and counters of the packets.
-func regionsOf(work *group, base *byte, lanes int) []emulate.Region {
+// secret: everything except the addresses, the length and the counters.
+func regionsOf(work *group, lanes int) []emulate.Region {
 	regions := []emulate.Region{
-		region("offset", unsafe.Pointer(&work.offset), unsafe.Sizeof(work.offset)),
+		region("text", unsafe.Pointer(&work.text), unsafe.Sizeof(work.text)),
+		region("key", unsafe.Pointer(&work.key), unsafe.Sizeof(work.key)),
 		region("counter", unsafe.Pointer(&work.counter), unsafe.Sizeof(work.counter)),
 		region("length", unsafe.Pointer(&work.length), unsafe.Sizeof(work.length)),
-		region("key", unsafe.Pointer(&work.key), unsafe.Sizeof(work.key)),
 		region("tag", unsafe.Pointer(&work.tag), unsafe.Sizeof(work.tag)),
 		region("scratch", unsafe.Pointer(&work.scratch), unsafe.Sizeof(work.scratch)),
 	}
 	for i := range regions {
 		r := &regions[i]
 		r.ReadOnly = i < 4
-		if i >= 3 {
+		if i >= 4 {
 			r.Secret = allSecret(len(r.Data))
 		}
 	}
-	seen := map[uint64]bool{}
-	for lane, offset := range work.offset[:lanes] {
-		if seen[offset] || work.length == 0 {
-			continue
+	for lane, text := range work.text[:lanes] {
+		if slices.Index(work.text[:], text) == lane && work.length > 0 {
+			r := region(fmt.Sprintf("text %d", lane), unsafe.Pointer(text), uintptr(work.length))
+			r.Secret = allSecret(len(r.Data))
+			regions = append(regions, r)
 		}
-		seen[offset] = true
-		r := region(fmt.Sprintf("text %d", lane), unsafe.Add(unsafe.Pointer(base), offset), uintptr(work.length))
-		r.Secret = allSecret(len(r.Data))
-		regions = append(regions, r)
+	}
+	for lane, key := range work.key[:lanes] {
+		if slices.Index(work.key[:], key) == lane {
+			r := region(fmt.Sprintf("key %d", lane), unsafe.Pointer(key), KeySize)
+			r.ReadOnly, r.Secret = true, allSecret(KeySize)
+			regions = append(regions, r)
+		}
 	}
 	return regions
 }
@@ -140,12 +145,11 @@ func allSecret(n int) []bool {
 }
 
 // arguments returns the arguments of a kernel as laid out on the stack.
-func arguments(work *group, base *byte, open bool) []byte {
+func arguments(work *group, open bool) []byte {
 	frame := struct {
 		work *group
-		base *byte
 		open bool
-	}{work, base, open}
+	}{work, open}
 	return bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&frame)), unsafe.Offsetof(frame.open)+1))
 }
 
@@ -164,9 +168,12 @@ func TestSimulated(t *testing.T) {
 		t.Run(s.kernel.name, func(t *testing.T) {
 			s.t = t
 			k := s.asKernel()
-			key := newKey([KeySize]byte(random(KeySize)))
+			keys := make([]Key, k.lanes)
+			for i := range keys {
+				keys[i].Set((*[KeySize]byte)(random(KeySize)))
+			}
 			for _, length := range []int{0, 1, 15, 16, 17, 63, 64, 65, 100, 1420} {
-				if !k.selfTestAt(key, length) {
+				if !k.selfTestAt(keys, length) {
 					t.Errorf("texts of %d bytes: the self-test fails", length)
 				}
 				t.Log(length, s.result.Steps)

@@ -5,29 +5,42 @@ import (
 	"sync"
 )
 
-// A sorter collects packets of equal length: a batch from many flows has
-// lengths in any order, and the last packet of a train may be shorter.
+// A sorter collects packets of equal length, whatever their keys and buffers: a
+// batch from many flows has lengths in any order, and the last packet of a
+// train may be shorter.
 type sorter struct {
+	work    group
 	buckets [4]bucket
 	next    int // the bucket that was flushed last for another length
-	work    group
 }
 
 // A bucket holds packets of one length until a group is full.
 type bucket struct {
-	len             int32 // of each packet; 0: the bucket is free
-	count           int32
-	index           [maxLanes]int32  // in the batch
-	offset, counter [maxLanes]uint64 // as in a group
+	text        [maxLanes]*byte          // as in a group
+	key         [maxLanes]*[KeySize]byte // as in a group
+	tag         [maxLanes]*[TagSize]byte
+	counter     [maxLanes]uint64 // as in a group
+	part, index [maxLanes]int32  // where each packet is: the part, and the index in it
+	len         int32            // of each packet; 0: the bucket is free
+	count       int32
 }
 
-// add adds packet i of the batch, whose bytes are msg.
-func (t *bucket) add(i int, p *Packet, msg []byte) {
-	lane := t.count & (maxLanes - 1)
-	t.index[lane] = int32(i)
-	t.offset[lane] = uint64(p.Off + HeaderSize)
-	t.counter[lane] = binary.LittleEndian.Uint64(msg[counterAt:HeaderSize])
+// add adds a packet: the one with that index in a part. It panics if the packet
+// is not within the buffer, because kernels do not check bounds.
+func (t *bucket) add(parts []Part, part, index int) {
+	in, lane := &parts[part], t.count&(maxLanes-1)
+	msg := in.Packets[index].in(in.Buf)
+	text := msg[HeaderSize:]
+	t.text[lane], t.tag[lane] = &text[0], (*[TagSize]byte)(text[len(text)-TagSize:])
+	t.key[lane], t.counter[lane] = &in.Key.bytes, binary.LittleEndian.Uint64(msg[counterAt:])
+	t.part[lane], t.index[lane] = int32(part), int32(index)
 	t.count++
+}
+
+// packet returns the packet in a lane, and its part.
+func (t *bucket) packet(parts []Part, lane int32) (*Packet, *Part) {
+	part := &parts[t.part[lane]]
+	return &part.Packets[t.index[lane]], part
 }
 
 // sorters is a pool because a sorter is too large for the stack of every
@@ -36,32 +49,33 @@ func (t *bucket) add(i int, p *Packet, msg []byte) {
 var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
 // processGroups is process with a kernel.
-func (k *Key) processGroups(kern *kernel, buf []byte, packets []Packet, open bool) (failed int) {
+func processGroups(kern *kernel, parts []Part, open bool) (failed int) {
 	s := sorters.Get().(*sorter)
-	s.work.setKey(&k.bytes)
 	t := &s.buckets[0]
-	for i := range packets {
-		p := &packets[i]
-		if p.Len < MinSize {
-			failed += k.processOne(buf, p, open)
-			continue
-		}
-		msg := p.in(buf) // panics if out of range: kernels do not check bounds
-		if t.len != p.Len {
-			if t = s.bucket(p.Len); t.len != p.Len {
-				failed += k.flush(kern, s, t, buf, packets, open)
-				t.len = p.Len
+	for i := range parts {
+		part := &parts[i]
+		for j := range part.Packets {
+			p := &part.Packets[j]
+			if p.Len < MinSize {
+				failed += part.Key.processOne(part.Buf, p, open)
+				continue
 			}
-		}
-		t.add(i, p, msg)
-		if int(t.count) == kern.lanes {
-			failed += s.work.process(kern, buf, packets, t, open)
-			t.count = 0
+			if t.len != p.Len {
+				if t = s.bucket(p.Len); t.len != p.Len {
+					failed += s.flush(kern, t, parts, open)
+					t.len = p.Len
+				}
+			}
+			t.add(parts, i, j)
+			if int(t.count) == kern.lanes {
+				failed += s.work.process(kern, t, parts, open)
+				t.count = 0
+			}
 		}
 	}
 	for i := range s.buckets {
 		if t := &s.buckets[i]; t.len != 0 {
-			failed += k.flush(kern, s, t, buf, packets, open)
+			failed += s.flush(kern, t, parts, open)
 		}
 	}
 	s.work.erase(kern)
@@ -82,73 +96,62 @@ func (s *sorter) bucket(length int32) *bucket {
 }
 
 // flush processes the packets of a bucket and frees it.
-func (k *Key) flush(kern *kernel, s *sorter, t *bucket, buf []byte, packets []Packet, open bool) (failed int) {
+func (s *sorter) flush(kern *kernel, t *bucket, parts []Part, open bool) (failed int) {
 	if int(t.count) >= kern.minFor(t.len) {
-		failed = s.work.process(kern, buf, packets, t, open)
+		failed = s.work.process(kern, t, parts, open)
 	} else {
-		for _, i := range t.index[:t.count] {
-			failed += k.processOne(buf, &packets[i], open)
+		for lane := range t.count {
+			p, part := t.packet(parts, lane)
+			failed += part.Key.processOne(part.Buf, p, open)
 		}
 	}
-	t.len, t.count = 0, 0
+	*t = bucket{}
 	return failed
 }
 
 // process runs the kernel on the packets of a bucket, which must not be empty.
-func (work *group) process(kern *kernel, buf []byte, packets []Packet, t *bucket, open bool) (failed int) {
-	work.offset, work.counter = t.offset, t.counter
+func (work *group) process(kern *kernel, t *bucket, parts []Part, open bool) (failed int) {
+	work.text, work.key, work.counter = t.text, t.key, t.counter
 	for lane := int(t.count); lane < kern.lanes; lane++ {
-		work.offset[lane], work.counter[lane] = t.offset[0], t.counter[0]
+		work.text[lane], work.key[lane], work.counter[lane] = t.text[0], t.key[0], t.counter[0]
 	}
 	work.length = uint64(t.len - MinSize)
-	kern.run(work, &buf[0], open)
+	kern.run(work, open)
 	if open {
-		return work.verify(buf, packets, t)
+		return work.verify(t, parts)
 	}
-	work.writeTags(buf, t)
+	work.writeTags(t)
 	return 0
 }
 
 // writeTags writes the tags after the texts.
-func (work *group) writeTags(buf []byte, t *bucket) {
-	for lane := range t.count {
-		tag := work.tagOf(buf, t, lane)
+func (work *group) writeTags(t *bucket) {
+	for lane, tag := range t.tag[:t.count] {
 		binary.LittleEndian.PutUint64(tag[:8], work.tag[0][lane])
 		binary.LittleEndian.PutUint64(tag[8:], work.tag[1][lane])
 	}
 }
 
 // verify compares the tags and refuses the packets whose tags differ.
-func (work *group) verify(buf []byte, packets []Packet, t *bucket) (failed int) {
-	for lane := range t.count {
-		tag := work.tagOf(buf, t, lane)
+func (work *group) verify(t *bucket, parts []Part) (failed int) {
+	for lane, tag := range t.tag[:t.count] {
 		// One comparison of both halves takes the same time wherever they
 		// differ.
 		if (binary.LittleEndian.Uint64(tag[:8])^work.tag[0][lane])|(binary.LittleEndian.Uint64(tag[8:])^work.tag[1][lane]) != 0 {
-			packets[t.index[lane]].Discard(buf)
+			p, part := t.packet(parts, int32(lane))
+			p.Discard(part.Buf)
 			failed++
 		}
 	}
 	return failed
 }
 
-// tagOf returns the tag in the packet of a lane.
-func (work *group) tagOf(buf []byte, t *bucket, lane int32) *[TagSize]byte {
-	end := t.offset[lane] + work.length
-	return (*[TagSize]byte)(buf[end : end+TagSize : end+TagSize])
-}
-
-func (work *group) setKey(key *[KeySize]byte) {
-	for i := range work.key {
-		work.key[i] = binary.LittleEndian.Uint32(key[4*i:])
-	}
-}
-
-// erase zeroes everything derived from the key: the key itself, what the kernel
-// left in the scratch, and the tags. The tag computed for a forgery would make
-// it valid.
+// erase zeroes everything derived from the keys: what the kernel left in the
+// scratch, and the tags. The tag computed for a forgery would make it valid. It
+// also forgets the texts and the keys, so that a sorter in the pool does not
+// keep them in memory.
 func (work *group) erase(kern *kernel) {
-	clear(work.key[:])
+	work.text, work.key = [maxLanes]*byte{}, [maxLanes]*[KeySize]byte{}
 	clear(work.tag[:])
 	clear(work.scratch[:kern.dirty])
 }

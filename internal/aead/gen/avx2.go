@@ -41,7 +41,7 @@ type scratch256 struct {
 	start  operand.Mem // initial states, 16 words
 	spill  operand.Mem // words 8 to 15 while there is no register for them
 	blocks operand.Mem // number of blocks of a packet in an iteration, in all lanes
-	stream operand.Mem // 64 bytes of key stream of each lane
+	stream operand.Mem // 64 bytes of key stream of each lane; before a part, 32 bytes of key
 	cipher operand.Mem // 64 bytes of ciphertext of each lane, padded with zeros
 	otk    operand.Mem // the one-time key of each packet, see mulx
 	dummy  operand.Mem // the text of lanes without a packet

@@ -80,6 +80,7 @@ type poly512 interface {
 // scratch512 is the layout of the group's scratch, from its first address that
 // is a multiple of 64, so that no load crosses a cache line.
 type scratch512 struct {
+	key                 [8]operand.Mem  // words 4 to 11
 	nonce               [2]operand.Mem  // words 14 and 15
 	blockCounters       operand.Mem     // word 12, the counters of the next two blocks
 	firstRound          [16]operand.Mem // words of columns 1 to 3 after the first quarter rounds
@@ -155,10 +156,11 @@ func avx512ifma(c *build.Context) { emit512(c, newLimbs44(c)) }
 
 func emit512(c *build.Context, poly poly512) {
 	k := kernel512{Context: c, poly: poly}
-	k.Comment("The group: scratch, texts, nonces.")
+	k.Comment("The group: scratch, keys, texts, nonces.")
 	k.layOut()
 	k.tables()
-	k.loadGroup()
+	k.loadKeys()
+	k.loadPointers("text", texts)
 	k.beginStates()
 
 	k.Comment("The first two blocks of key stream: the key of Poly1305, and that of the first row.")
@@ -202,6 +204,9 @@ func (k *kernel512) layOut() {
 		next += size
 		return m
 	}
+	for i := range k.mem.key {
+		k.mem.key[i] = take(64)
+	}
 	k.mem.nonce = [2]operand.Mem{take(64), take(64)}
 	k.mem.blockCounters = take(64)
 	for word := range k.mem.firstRound {
@@ -225,7 +230,7 @@ func (k *kernel512) layOut() {
 }
 
 // scratch512Size is the size of the scratch in group.go after alignment to 64.
-const scratch512Size = 9728
+const scratch512Size = 10240
 
 func (k *kernel512) tables() {
 	k.table = tables512{
@@ -242,12 +247,10 @@ func (k *kernel512) newLabel(name string) string {
 	return fmt.Sprintf("%s%d", name, k.labels)
 }
 
-// loadGroup loads the addresses of the texts.
-func (k *kernel512) loadGroup() {
-	offsets := field(k.Context, work, "offset")
-	k.Load(k.Param("base"), at)
-	for i, text := range texts {
-		k.MOVQ(offsets.Offset(8*i), text)
-		k.ADDQ(at, text)
+// loadPointers loads the addresses in a field of the group.
+func (k *kernel512) loadPointers(name string, to [8]reg.GPPhysical) {
+	from := field(k.Context, work, name)
+	for i, pointer := range to {
+		k.MOVQ(from.Offset(8*i), pointer)
 	}
 }

@@ -124,9 +124,9 @@ func (k *kernel256) keyStream(use func(lane, half int, bytes reg.VecPhysical)) {
 	k.VMOVDQA(y[0], numbers)
 }
 
-// transpose turns eight words of eight lanes into 32 bytes of each lane, and
-// passes them to use.
-func (k *kernel256) transpose(use func(lane int, bytes reg.VecPhysical)) {
+// transpose turns eight words of eight lanes into 32 bytes of each lane, or the
+// reverse, and passes the results to use.
+func (k *kernel256) transpose(use func(i int, result reg.VecPhysical)) {
 	for i := 0; i < 8; i += 4 {
 		k.Comment("Four words of lanes 0 and 4, 1 and 5, 2 and 6, 3 and 7 in a register.")
 		x, t := y[i:i+4], y[8+i:12+i]

@@ -5,6 +5,32 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// loadKeys stores the words of the keys in the lanes of a state. The registers
+// of the texts hold the addresses of the keys meanwhile.
+func (k *kernel512) loadKeys() {
+	keys := texts
+	k.loadPointers("key", keys)
+	first, second, low, high, word := z[16], z[17], z[18], z[19], z[20]
+	for half := range 2 {
+		k.Comment("Four words of every other key: of a, c, e and g, and of b, d, f and h.")
+		for packet, key := range keys {
+			from, to := operand.Mem{Base: key, Disp: 16 * half}, [2]reg.VecPhysical{first, second}[packet%2]
+			if packet < 2 {
+				k.VMOVDQU64(from, to.AsX())
+				continue
+			}
+			k.VINSERTI64X2(operand.U8(packet/2), from, to, to)
+		}
+		k.VPUNPCKLDQ(second, first, low)
+		k.VPUNPCKHDQ(second, first, high)
+		for i := range 4 {
+			two := [2]reg.VecPhysical{low, high}[i/2]
+			k.VPSHUFD([2]operand.U8{0x44, 0xee}[i%2], two, word)
+			k.VMOVDQA64(word, k.mem.key[4*half+i])
+		}
+	}
+}
+
 // beginStates prepares the values that all states of the group begin with. In
 // the first round only column 0 contains the block counter. The quarter rounds
 // of the other columns are the same for all blocks of a packet and are computed
@@ -37,14 +63,14 @@ func (k *kernel512) beginStates() {
 	k.VMOVDQA64(z[16], k.mem.blockCounters)
 }
 
-// loadWord loads a word of the constants or of the key (RFC 8439, section 2.3)
+// loadWord loads a word of the constants or of the keys (RFC 8439, section 2.3)
 // into all lanes.
 func (k *kernel512) loadWord(word int) {
 	if word < 4 {
 		k.VPBROADCASTD(k.table.sigma.Offset(4*word), state[word])
 		return
 	}
-	k.VPBROADCASTD(field(k.Context, work, "key").Offset(4*(word-4)), state[word])
+	k.VMOVDQA64(k.mem.key[word-4], state[word])
 }
 
 // beginState emits the first two of the ten double rounds of the next state.
@@ -116,7 +142,7 @@ func (k *kernel512) addStart(x reg.VecPhysical, word int) {
 	case word < 4:
 		k.VPADDD_BCST(k.table.sigma.Offset(4*word), x, x)
 	case word < 12:
-		k.VPADDD_BCST(field(k.Context, work, "key").Offset(4*(word-4)), x, x)
+		k.VPADDD(k.mem.key[word-4], x, x)
 	case word == 12:
 		k.VPADDD(k.mem.blockCounters, x, x)
 	case word > 13:

@@ -130,8 +130,8 @@ func (k *kernel512) tags() {
 	k.VMOVDQU64(hi, tag.Offset(64))
 }
 
-// erase zeroes the one-time keys and values computed from them (A35), the
-// initial words of the states, and the plaintext. The rest of the scratch is
+// erase zeroes the keys, the one-time keys and values computed from them (A35),
+// the initial words of the states, and the plaintext. The rest of the scratch is
 // ciphertext, and key stream that was not combined with a text.
 func (k *kernel512) erase() {
 	zero := z[0]
@@ -141,6 +141,9 @@ func (k *kernel512) erase() {
 		}
 	}
 	k.VPXORQ(zero, zero, zero)
+	for _, word := range k.mem.key {
+		wipe(word, 64)
+	}
 	for word, firstRound := range k.mem.firstRound {
 		if word%4 > 0 {
 			wipe(firstRound, 64)

@@ -25,7 +25,7 @@ func newContext(name string) (*build.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := gotypes.ParseSignatureInPackage(pkg, "func(work *group, base *byte, open bool)")
+	signature, err := gotypes.ParseSignatureInPackage(pkg, "func(work *group, open bool)")
 	if err != nil {
 		return nil, err
 	}

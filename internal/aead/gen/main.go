@@ -17,7 +17,7 @@ import (
 // A program is one kernel: the name of its files, and the function that emits
 // its instructions. The generated function is
 //
-//	func <name>(work *group, base *byte, open bool)
+//	func <name>(work *group, open bool)
 type program struct {
 	name string
 	emit func(*build.Context)

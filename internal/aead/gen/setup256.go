@@ -17,7 +17,7 @@ func (k *kernel256) setUp() {
 	k.MOVQ(packets, k.mem.total)
 	k.XORL(reg.EAX, reg.EAX)
 	k.MOVQ(reg.RAX, k.mem.done)
-	k.setUpStart(work)
+	k.setUpStart()
 }
 
 // setUpPart selects some of the remaining packets and fills the tables for
@@ -29,6 +29,7 @@ func (k *kernel256) setUpPart() {
 	k.SUBQ(k.mem.done, packets)
 	k.assignLanes(work, packets, lanes, advance)
 	k.setUpLanes(work, packets, lanes, advance)
+	k.setUpKeys()
 	k.MOVQ(field(k.Context, work, "length"), left256)
 	k.ADDQ(operand.Imm(64), left256)
 	k.XORL(mix.As32(), mix.As32())
@@ -38,14 +39,14 @@ func (k *kernel256) setUpPart() {
 // first packet. From here on, numbers of packets and lanes are multiplied by 8,
 // because the entries of all tables have 8 bytes.
 func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
-	offset, counter := field(k.Context, work, "offset"), field(k.Context, work, "counter")
-	firstOffset, firstCounter := reg.RAX, reg.RDX
+	text, counter := field(k.Context, work, "text"), field(k.Context, work, "counter")
+	firstText, firstCounter := reg.RAX, reg.RDX
 	k.Comment("Count the packets: the other lanes repeat the first.")
-	k.MOVQ(offset, firstOffset)
+	k.MOVQ(text, firstText)
 	k.MOVQ(counter, firstCounter)
 	k.MOVL(operand.U32(1), packets.As32())
 	k.Label("count")
-	k.CMPQ(firstOffset, offset.Idx(packets, 8))
+	k.CMPQ(firstText, text.Idx(packets, 8))
 	k.JNE(to("another"))
 	k.CMPQ(firstCounter, counter.Idx(packets, 8))
 	k.JEQ(to("counted"))
@@ -105,15 +106,11 @@ func (k *kernel256) assignLanesFrom(minPackets [4]uint64, packets, lanes, advanc
 }
 
 // setUpStart stores the words of the state that are the same in all lanes.
-func (k *kernel256) setUpStart(work reg.GPPhysical) {
+func (k *kernel256) setUpStart() {
 	sigma := table(k.Context, "sigma", 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574)
-	k.Comment("The constants and the key, in all lanes.")
-	for i := range 12 {
-		from := sigma.Offset(4 * i)
-		if i >= 4 {
-			from = field(k.Context, work, "key").Offset(4 * (i - 4))
-		}
-		k.VPBROADCASTD(from, y[i])
+	k.Comment("The constants, in all lanes.")
+	for i := range 4 {
+		k.VPBROADCASTD(sigma.Offset(4*i), y[i])
 		k.VMOVDQA(y[i], k.mem.start.Offset(wordSize*i))
 	}
 	k.Comment("The first 4 bytes of a nonce are 0.")
@@ -121,13 +118,13 @@ func (k *kernel256) setUpStart(work reg.GPPhysical) {
 	k.VMOVDQA(y[0], k.mem.start.Offset(wordSize*13))
 }
 
-// setUpLanes fills the tables, lane by lane.
+// setUpLanes fills the tables, lane by lane, and collects the keys of the lanes
+// where the key stream will be.
 func (k *kernel256) setUpLanes(work, packets, lanes, advance reg.GPPhysical) {
-	lane, packet, at, number, element, base := reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.RSI
+	lane, packet, at, number, element, key := reg.R8, reg.R9, reg.R10, reg.R11, reg.R12, reg.RSI
 	group := reg.R13
 	start := func(i int) operand.Mem { return k.mem.start.Offset(wordSize*i).Idx(element, 1) }
 	k.Comment("The tables of the lanes.")
-	k.Load(k.Param("base"), base)
 	k.XORL(lane.As32(), lane.As32())
 	k.XORL(packet.As32(), packet.As32())
 	k.XORL(number.As32(), number.As32())
@@ -141,9 +138,12 @@ func (k *kernel256) setUpLanes(work, packets, lanes, advance reg.GPPhysical) {
 	k.MOVL(reg.EAX, start(14))
 	k.SHRQ(operand.Imm(32), reg.RAX)
 	k.MOVL(reg.EAX, start(15))
+	k.MOVQ(of(field(k.Context, work, "key"), group), key)
+	k.VMOVDQU(operand.Mem{Base: key}, y[0])
+	k.VMOVDQA(y[0], k.mem.stream.Idx(lane, keySize/8))
 	k.LEAQ(k.mem.otk.Idx(packet, otkSize/8), reg.RAX)
 	k.MOVQ(reg.RAX, of(k.mem.key, lane))
-	k.setUpText(work, packet, packets, group, lane, at, base, advance)
+	k.setUpText(work, packet, packets, group, lane, at, advance)
 
 	k.ADDQ(operand.Imm(8), lane)
 	k.ADDQ(operand.Imm(4), element)
@@ -161,7 +161,7 @@ func (k *kernel256) setUpLanes(work, packets, lanes, advance reg.GPPhysical) {
 // setUpText fills the tables for the text of one lane, which begins at the
 // position at. When encrypting, it begins an iteration earlier, because then
 // the lanes advance in the first iteration, too.
-func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, advance reg.GPPhysical) {
+func (k *kernel256) setUpText(work, packet, packets, group, lane, at, advance reg.GPPhysical) {
 	text, end := reg.RAX, reg.R14
 	k.XORL(end.As32(), end.As32())
 	k.MOVQ(end, of(k.mem.todo, lane))
@@ -174,8 +174,7 @@ func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, adva
 	k.MOVQ(advance, of(k.mem.step, lane))
 	k.MOVQ(operand.U32(64/16), end)
 	k.MOVQ(end, of(k.mem.all, lane))
-	k.MOVQ(of(field(k.Context, work, "offset"), group), text)
-	k.ADDQ(base, text)
+	k.MOVQ(of(field(k.Context, work, "text"), group), text)
 	k.MOVQ(text, end)
 	k.ADDQ(field(k.Context, work, "length"), end)
 	k.ADDQ(at, text)
@@ -185,3 +184,15 @@ func (k *kernel256) setUpText(work, packet, packets, group, lane, at, base, adva
 	k.MOVQ(text, of(k.mem.text, lane))
 	k.MOVQ(end, of(k.mem.end, lane))
 }
+
+// setUpKeys stores the words of the keys that setUpLanes has collected.
+func (k *kernel256) setUpKeys() {
+	for lane := range 8 {
+		k.VMOVDQA(k.mem.stream.Offset(keySize*lane), y[lane])
+	}
+	k.transpose(func(word int, ofAll reg.VecPhysical) {
+		k.VMOVDQA(ofAll, k.mem.start.Offset(wordSize*(4+word)))
+	})
+}
+
+const keySize = 32 // in bytes
