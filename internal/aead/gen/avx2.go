@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -38,13 +40,15 @@ var (
 
 // scratch256 is the layout of the group's scratch.
 type scratch256 struct {
+	// What is erased after a run: see dirty256.
 	start  operand.Mem // initial states, 16 words
 	spill  operand.Mem // words 8 to 15 while there is no register for them
-	blocks operand.Mem // number of blocks of a packet in an iteration, in all lanes
 	stream operand.Mem // 64 bytes of key stream of each lane; before a part, 32 bytes of key
-	cipher operand.Mem // 64 bytes of ciphertext of each lane, padded with zeros
 	otk    operand.Mem // the one-time key of each packet, see mulx
 	dummy  operand.Mem // the text of lanes without a packet
+
+	blocks operand.Mem // number of blocks of a packet in an iteration, in all lanes
+	cipher operand.Mem // 64 bytes of ciphertext of each lane, padded with zeros
 
 	// Tables of eight bytes for each lane. A lane without a packet has a step
 	// of 0, an end equal to its text, and 0 for all.
@@ -71,21 +75,24 @@ func (m *scratch256) layOut() {
 		next += size
 		return operand.Mem{Base: scratch256At, Disp: next - size}
 	}
-	m.start, m.spill, m.blocks = take(16*wordSize), take(8*wordSize), take(64)
-	m.stream, m.cipher, m.otk, m.dummy = take(8*64), take(8*64), take(8*otkSize), take(64)
+	m.start, m.spill, m.stream, m.otk, m.dummy = take(16*wordSize), take(8*wordSize), take(8*64), take(8*otkSize), take(64)
+	if next+63 != dirty256 {
+		panic(fmt.Sprintf("%d bytes of the scratch must be erased, and dirty256 is %d", next+63, dirty256))
+	}
+	m.blocks, m.cipher = take(64), take(8*64)
 	for _, t := range []*operand.Mem{&m.text, &m.step, &m.end, &m.all, &m.key, &m.from, &m.todo} {
 		*t = take(8 * 8)
 	}
 	for _, v := range []*operand.Mem{&m.total, &m.done, &m.packets, &m.first, &m.advance, &m.minFull} {
 		*v = take(8)
 	}
-	if next+63 > dirty256 {
-		panic("the kernel uses more of the scratch than is erased: see dirty256")
+	if next > scratch512Size {
+		panic("the kernel uses more than the scratch: see scratchSize")
 	}
 }
 
 // dirty256 must equal the constant in package aead.
-const dirty256 = 3008
+const dirty256 = 1919
 
 // of returns the entry of a table for a lane.
 func of(table operand.Mem, lane reg.Register) operand.Mem { return table.Idx(lane, 1) }
