@@ -51,6 +51,15 @@ var sorters = sync.Pool{New: func() any { return new(sorter) }}
 // processGroups is process with a kernel.
 func processGroups(kern *kernel, parts []Part, open bool) (failed int) {
 	s := sorters.Get().(*sorter)
+	failed = s.process(kern, parts, open)
+	s.work.erase(kern)
+	sorters.Put(s)
+	return failed
+}
+
+// process sorts the packets and processes them. Afterwards the buckets are
+// empty.
+func (s *sorter) process(kern *kernel, parts []Part, open bool) (failed int) {
 	t := &s.buckets[0]
 	for i := range parts {
 		part := &parts[i]
@@ -78,8 +87,6 @@ func processGroups(kern *kernel, parts []Part, open bool) (failed int) {
 			failed += s.flush(kern, t, parts, open)
 		}
 	}
-	s.work.erase(kern)
-	sorters.Put(s)
 	return failed
 }
 
