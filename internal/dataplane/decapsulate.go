@@ -18,7 +18,7 @@ import (
 // socket. The state of a single job is in its OpenJob.
 type Decapsulator struct {
 	*Shared
-	tun       TUN
+	outlet    *outlet // used by Deliver only
 	handshake func(from wire.Endpoint, msg []byte)
 
 	// Used by Deliver only, and so by one goroutine at a time.
@@ -29,7 +29,7 @@ type Decapsulator struct {
 // NewDecapsulator returns a Decapsulator that delivers to t. It passes each message
 // of type 1 to 3 and exact length to handshake, which must not keep msg.
 func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
-	return &Decapsulator{Shared: s, tun: t, handshake: handshake}
+	return &Decapsulator{Shared: s, outlet: newOutlet(t), handshake: handshake}
 }
 
 // NewJob returns an OpenJob for one goroutine.
@@ -112,6 +112,7 @@ func (d *Decapsulator) Deliver(j *OpenJob) {
 		d.deliver(j)
 	}
 	d.write(j.joined.Flush())
+	d.lost(d.outlet.flush())
 	j.bs = nil
 }
 
@@ -272,7 +273,14 @@ func (d *Decapsulator) combine(inner []byte, outer byte) {
 // write writes one packet or super-packet to the interface. Each piece belongs to
 // one packet.
 func (d *Decapsulator) write(pieces [][]byte) {
-	if pieces != nil && d.tun.Write(pieces) != nil {
-		d.Drops.Add(DropInterface, len(pieces))
+	if pieces != nil {
+		d.lost(d.outlet.write(pieces))
+	}
+}
+
+// lost counts n packets that the interface did not accept.
+func (d *Decapsulator) lost(n int) {
+	if n > 0 {
+		d.Drops.Add(DropInterface, n)
 	}
 }

@@ -35,6 +35,7 @@ type queue struct {
 	pieces  []unix.Iovec
 	onWrite func(fd uintptr) bool
 	writev  func(fd uintptr, pieces []unix.Iovec) syscall.Errno // tests replace it
+	rings   rings
 }
 
 // A transfer is the result of one read.
@@ -166,5 +167,7 @@ func (q *queue) close() error {
 	if q.closed.Swap(true) {
 		return nil
 	}
-	return q.file.Close()
+	err := q.file.Close() // waits for calls in progress, which use rings
+	q.rings.end()
+	return err
 }

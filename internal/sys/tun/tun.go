@@ -82,6 +82,15 @@ type Writer interface {
 	Write(pieces [][]byte) error
 }
 
+// An EachWriter is a Writer that writes several packets at less cost than with a Write
+// for each. The Writers of a Device that the kernel has are EachWriters.
+type EachWriter interface {
+	Writer
+	// WriteEach writes frames in order, none of them a super-packet, and returns how
+	// many packets were lost. It keeps none of the frames.
+	WriteEach(frames [][]byte) (failed int)
+}
+
 // A Device is one interface.
 type Device interface {
 	Queues

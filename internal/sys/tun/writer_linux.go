@@ -20,12 +20,84 @@ type writer struct {
 	pieces []unix.Iovec
 	errno  syscall.Errno
 	on     func(fd uintptr) // allocated once
+
+	// For WriteEach.
+	one    [1][]byte
+	frames [][]byte // what one call writes
+	errnos [ringSize]syscall.Errno
+	onEach func(fd uintptr)
 }
 
 func newWriter(q *queue, s *superPackets) *writer {
 	w := &writer{queue: q, supers: s}
 	w.on = func(fd uintptr) { w.errno = w.queue.writev(fd, w.pieces) }
+	w.onEach = w.writeFrames
 	return w
+}
+
+func (w *writer) WriteEach(frames [][]byte) (failed int) {
+	for len(frames) > 0 {
+		n := min(len(frames), ringSize)
+		if n < ringWorthwhile || !w.queue.vnetHdr || !w.tryEach(frames[:n]) {
+			for _, frame := range frames[:n] {
+				if w.writeOne(frame) != nil {
+					failed++
+				}
+			}
+		} else {
+			failed += w.again(frames[:n])
+		}
+		frames = frames[n:]
+	}
+	return failed
+}
+
+// writeOne writes one frame.
+func (w *writer) writeOne(frame []byte) error {
+	w.one[0] = frame
+	err := w.write(w.one[:])
+	w.one[0] = nil
+	return err
+}
+
+// tryEach writes frames with a ring. It reports false, and has written nothing, if
+// there is none, or if one of them is malformed.
+func (w *writer) tryEach(frames [][]byte) bool {
+	for _, frame := range frames {
+		if len(frame) < HeaderSize {
+			return false
+		}
+	}
+	w.frames = frames
+	err := w.queue.conn.Control(w.onEach)
+	tried := w.frames == nil
+	w.frames = nil
+	return err == nil && tried
+}
+
+// writeFrames writes w.frames with a ring and sets w.frames to nil, if there is a ring.
+func (w *writer) writeFrames(fd uintptr) {
+	if r := w.queue.rings.take(); r != nil {
+		r.writeAll(fd, w.frames, w.errnos[:])
+		w.queue.rings.put(r)
+		w.frames = nil
+	}
+}
+
+// again writes those frames again, one by one, that a ring has not written, and returns
+// how many failed again. If one did not, the ring was the reason: a kernel before 5.6,
+// or a filter. Then there are no rings any more.
+func (w *writer) again(frames [][]byte) (failed int) {
+	for i, frame := range frames {
+		switch errno := w.errnos[i]; {
+		case errno == 0:
+		case w.writeOne(frame) != nil:
+			failed++
+		case errno != unix.EAGAIN && errno != unix.EINTR && errno != unix.ENOMEM && errno != unix.ENOBUFS:
+			w.queue.rings.end()
+		}
+	}
+	return failed
 }
 
 func (w *writer) Write(pieces [][]byte) error {

@@ -1,0 +1,263 @@
+package tun
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wgd/internal/sys/netns/netnstest"
+)
+
+// A landing is an interface, and a socket of the host where what is written arrives.
+type landing struct {
+	opened
+	conn net.PacketConn
+}
+
+func newLanding(t testing.TB, o Options) landing {
+	t.Helper()
+	ownNetwork(t)
+	l := landing{opened: create(t, "wgtest", o)}
+	up(t, "wgtest", 1420, "10.9.0.1/24")
+	conn, err := net.ListenPacket("udp4", "10.9.0.1:7777")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.(*net.UDPConn).SetReadBuffer(4 << 20)
+	l.conn = conn
+	return l
+}
+
+func (l landing) writeEach(frames [][]byte) (failed int) {
+	return l.output.(EachWriter).WriteEach(frames)
+}
+
+// words are frames with that many different words in them.
+func words(n int) (frames [][]byte) {
+	for i := range n {
+		frames = append(frames, append(make([]byte, HeaderSize), ipv4UDP(7777, fmt.Append(nil, "word ", i))...))
+	}
+	return frames
+}
+
+// arrived expects the words in their order.
+func (l landing) arrived(t *testing.T, first, n int) {
+	t.Helper()
+	b := make([]byte, 100)
+	l.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for i := first; i < first+n; i++ {
+		n, _, err := l.conn.ReadFrom(b)
+		if want := fmt.Sprint("word ", i); err != nil || string(b[:n]) != want {
+			t.Fatalf("%q, %v, want %q", b[:n], err, want)
+		}
+	}
+}
+
+// needRing fails the test, or leaves it out, where the kernel gives no rings.
+func needRing(t testing.TB) {
+	r, err := newRing()
+	if err != nil {
+		netnstest.LeaveOut(t, "io_uring", err)
+	}
+	r.close()
+}
+
+// Any number of frames arrives in order, with rings and without, and with and without
+// virtio headers.
+func TestWriteEach(t *testing.T) {
+	for _, o := range []Options{{}, {NoVnetHdr: true}, {Queues: 2}} {
+		for _, refuse := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%+v/%v", o, refuse), func(t *testing.T) {
+				l := newLanding(t, o)
+				l.write.rings.refuse = refuse
+				for _, n := range []int{0, 1, 3, 4, ringSize - 1, ringSize, ringSize + 1, 2*ringSize + 2} {
+					if failed := l.writeEach(words(n)); failed != 0 {
+						t.Fatalf("%d of %d frames failed", failed, n)
+					}
+					l.arrived(t, 0, n)
+				}
+			})
+		}
+	}
+}
+
+// A ring does write them, and stays for the next time.
+func TestRingIsUsed(t *testing.T) {
+	needRing(t)
+	l := newLanding(t, Options{})
+	l.writeEach(words(3))
+	if l.write.rings.open != 0 {
+		t.Error("a ring was opened for three frames")
+	}
+	for range 5 {
+		l.writeEach(words(8))
+	}
+	if r := &l.write.rings; r.open != 1 || len(r.free) != 1 {
+		t.Errorf("%d rings, %d of them free", r.open, len(r.free))
+	}
+	l.arrived(t, 0, 3)
+	l.arrived(t, 0, 8)
+	if head, tail := *l.write.rings.free[0].sqHead, *l.write.rings.free[0].sqTail; head != 40 || tail != 40 {
+		t.Errorf("the kernel has taken %d of %d writes", head, tail)
+	}
+}
+
+// Frames that the kernel refuses are counted, and the others arrive.
+func TestWriteEachCountsFailures(t *testing.T) {
+	l := newLanding(t, Options{})
+	frames := words(12)
+	frames[3] = append(make([]byte, HeaderSize), 0xf0, 1, 2, 3) // no IP
+	frames[7] = make([]byte, HeaderSize)
+	for range 2 {
+		if failed := l.writeEach(frames); failed != 2 {
+			t.Errorf("%d failed, want 2", failed)
+		}
+		for _, part := range [][2]int{{0, 3}, {4, 3}, {8, 4}} {
+			l.arrived(t, part[0], part[1])
+		}
+	}
+	frames[7] = nil
+	if failed := l.writeEach(frames); failed != 2 {
+		t.Errorf("%d failed, want 2", failed)
+	}
+	if l.write.rings.refuse {
+		t.Error("rings count as refused")
+	}
+}
+
+// While the interface is down all frames fail; afterwards they arrive.
+func TestWriteEachWhileDown(t *testing.T) {
+	l := newLanding(t, Options{})
+	ip(t, "link set wgtest down")
+	if failed := l.writeEach(words(9)); failed != 9 {
+		t.Errorf("%d failed, want 9", failed)
+	}
+	ip(t, "link set wgtest up")
+	if failed := l.writeEach(words(9)); failed != 0 {
+		t.Errorf("%d failed", failed)
+	}
+	l.arrived(t, 0, 9)
+}
+
+// If the kernel takes frames one by one that it refuses of a ring, there are no rings
+// any more, and nothing is lost.
+func TestRingIsGivenUp(t *testing.T) {
+	needRing(t)
+	l := newLanding(t, Options{})
+	w := l.output.(*writer)
+	frames := words(8)
+	for i := range frames {
+		w.errnos[i] = syscall.EINVAL
+	}
+	if failed := w.again(frames); failed != 0 {
+		t.Errorf("%d failed", failed)
+	}
+	l.arrived(t, 0, 8)
+	if !l.write.rings.refuse || w.queue.rings.take() != nil {
+		t.Error("there are rings")
+	}
+	l.writeEach(frames)
+	l.arrived(t, 0, 8)
+}
+
+// A ring whose descriptor does not work loses nothing: the writes are taken back.
+func TestRingThatFails(t *testing.T) {
+	needRing(t)
+	l := newLanding(t, Options{})
+	r, err := newRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if err := unix.Dup3(int(null.Fd()), r.fd, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	var errnos [ringSize]syscall.Errno
+	if r.writeAll(0, words(20), errnos[:]); errnos[0] == 0 || errnos[19] == 0 || errnos[20] != 0 {
+		t.Errorf("%v", errnos)
+	}
+	if *r.sqHead != *r.sqTail {
+		t.Error("writes remain in the ring")
+	}
+	l.write.rings.free, l.write.rings.open = []*ring{r}, 1
+	if failed := l.writeEach(words(20)); failed != 0 {
+		t.Errorf("%d failed", failed)
+	}
+	l.arrived(t, 0, 20)
+	if !l.write.rings.refuse {
+		t.Error("the ring stays in use")
+	}
+}
+
+// Several writers at a time have a ring each, up to a number, and lose nothing when the
+// interface is closed meanwhile.
+func TestRingsOfManyWriters(t *testing.T) {
+	needRing(t)
+	l := newLanding(t, Options{Queues: 2})
+	var wait sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 * maxRings {
+		w := l.NewWriter().(EachWriter)
+		wait.Go(func() {
+			frames := words(8)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					w.WriteEach(frames)
+				}
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	l.device.Close()
+	close(stop)
+	wait.Wait()
+	r := &l.write.rings
+	if r.open == 0 || r.open > maxRings || len(r.free) != 0 || r.take() != nil {
+		t.Errorf("%d rings, %d of them free", r.open, len(r.free))
+	}
+}
+
+// BenchmarkWriteEach writes frames that the host drops.
+func BenchmarkWriteEach(b *testing.B) {
+	for _, size := range []int{100, 1420} {
+		for _, n := range []int{1, 4, 8, 32} {
+			for _, how := range []string{"one by one", "ring"} {
+				b.Run(fmt.Sprintf("%d/%d/%s", size, n, how), func(b *testing.B) {
+					l := newLanding(b, Options{})
+					l.conn.Close()
+					ip(b, "link set wgtest mtu 1500")
+					ip(b, "address flush dev wgtest")
+					l.write.rings.refuse = how != "ring"
+					var frames [][]byte
+					for range n {
+						frames = append(frames, append(make([]byte, HeaderSize), ipv4UDP(7777, make([]byte, size-28))...))
+					}
+					var before, after unix.Rusage
+					unix.Getrusage(unix.RUSAGE_THREAD, &before)
+					for b.Loop() {
+						if l.writeEach(frames) != 0 {
+							b.Fatal("frames are lost")
+						}
+					}
+					unix.Getrusage(unix.RUSAGE_THREAD, &after)
+					cpu := after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
+					b.ReportMetric(float64(cpu)/float64(b.N)/float64(n), "cpu-ns/packet")
+				})
+			}
+		}
+	}
+}
