@@ -18,7 +18,7 @@ import (
 // socket. The state of a single job is in its OpenJob.
 type Decapsulator struct {
 	*Shared
-	outlet    *outlet // used by Deliver only
+	writer    *frameWriter // used by Deliver only
 	handshake func(from wire.Endpoint, msg []byte)
 
 	// Used by Deliver only, and so by one goroutine at a time.
@@ -29,7 +29,7 @@ type Decapsulator struct {
 // NewDecapsulator returns a Decapsulator that delivers to t. It passes each message
 // of type 1 to 3 and exact length to handshake, which must not keep msg.
 func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []byte)) *Decapsulator {
-	return &Decapsulator{Shared: s, outlet: newOutlet(t), handshake: handshake}
+	return &Decapsulator{Shared: s, writer: newFrameWriter(t), handshake: handshake}
 }
 
 // NewJob returns an OpenJob for one goroutine.
@@ -112,7 +112,7 @@ func (d *Decapsulator) Deliver(j *OpenJob) {
 		d.deliver(j)
 	}
 	d.write(j.joined.Flush())
-	d.lost(d.outlet.flush())
+	d.lost(d.writer.flush())
 	j.bs = nil
 }
 
@@ -274,7 +274,7 @@ func (d *Decapsulator) combine(inner []byte, outer byte) {
 // one packet.
 func (d *Decapsulator) write(pieces [][]byte) {
 	if pieces != nil {
-		d.lost(d.outlet.write(pieces))
+		d.lost(d.writer.write(pieces))
 	}
 }
 

@@ -209,6 +209,16 @@ func (f *fakeTUN) Write(pieces [][]byte) error {
 	return nil
 }
 
+// WriteEach writes the frames one by one.
+func (f *fakeTUN) WriteEach(frames [][]byte) (failed int) {
+	for _, frame := range frames {
+		if f.Write([][]byte{frame}) != nil {
+			failed++
+		}
+	}
+	return failed
+}
+
 func (f *fakeTUN) take() [][]byte {
 	frames := f.frames
 	f.frames, f.pieces = nil, nil

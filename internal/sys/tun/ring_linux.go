@@ -34,15 +34,15 @@ const (
 
 // A submission is struct io_uring_sqe, and a completion is struct io_uring_cqe.
 type submission struct {
-	opcode, flags byte
-	priority      uint16
-	fd            int32
-	offset        uint64
-	address       uint64
-	length        uint32
-	rw            uint32
-	user          uint64
-	_             [3]uint64
+	opcode  byte
+	_       [3]byte
+	fd      int32
+	offset  uint64
+	address uint64
+	length  uint32
+	_       uint32
+	user    uint64
+	_       [3]uint64
 }
 
 type completion struct {
@@ -53,11 +53,21 @@ type completion struct {
 
 // ringParams is struct io_uring_params.
 type ringParams struct {
-	submissions, completions, flags, cpu, idle, features, backend uint32
-	_                                                             [3]uint32
+	submissions, completions uint32
+	_                        [8]uint32
 
-	sq struct{ head, tail, mask, entries, flags, dropped, array, _, _, _ uint32 }
-	cq struct{ head, tail, mask, entries, overflow, completions, flags, _, _, _ uint32 }
+	sq struct {
+		head, tail uint32
+		_          [4]uint32
+		array      uint32
+		_          [3]uint32
+	}
+	cq struct {
+		head, tail  uint32
+		_           [3]uint32
+		completions uint32
+		_           [4]uint32
+	}
 }
 
 // The parts of the interface of io_uring that a ring uses (linux/io_uring.h).

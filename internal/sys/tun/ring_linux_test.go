@@ -36,7 +36,7 @@ func newLanding(t testing.TB, o Options) landing {
 }
 
 func (l landing) writeEach(frames [][]byte) (failed int) {
-	return l.output.(EachWriter).WriteEach(frames)
+	return l.output.(*writer).WriteEach(frames)
 }
 
 // words are frames with that many different words in them.
@@ -208,7 +208,7 @@ func TestRingsOfManyWriters(t *testing.T) {
 	var wait sync.WaitGroup
 	stop := make(chan struct{})
 	for range 2 * maxRings {
-		w := l.NewWriter().(EachWriter)
+		w := l.NewWriter().(*writer)
 		wait.Go(func() {
 			frames := words(8)
 			for {

@@ -73,22 +73,14 @@ type Queues interface {
 	QueueLength() int
 }
 
-// A Writer writes packets to an interface. It is for one goroutine at a time.
+// A Writer writes packets to an interface. It is for one goroutine at a time. The Writers
+// of an interface of Linux also have WriteEach, which package dataplane describes.
 type Writer interface {
 	// Write writes one packet or super-packet: the pieces, joined, are its frame, and
 	// the first one has the whole header. A super-packet that the kernel refuses is
 	// written packet by packet; see Device.Offloads. Any error but ErrDown, ErrGone
 	// and os.ErrClosed means that some or all of its packets were lost.
 	Write(pieces [][]byte) error
-}
-
-// An EachWriter is a Writer that writes several packets at less cost than with a Write
-// for each. The Writers of a Device that the kernel has are EachWriters.
-type EachWriter interface {
-	Writer
-	// WriteEach writes frames in order, none of them a super-packet, and returns how
-	// many packets were lost. It keeps none of the frames.
-	WriteEach(frames [][]byte) (failed int)
 }
 
 // A Device is one interface.

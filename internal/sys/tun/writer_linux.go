@@ -35,6 +35,8 @@ func newWriter(q *queue, s *superPackets) *writer {
 	return w
 }
 
+// WriteEach writes frames in order, none of them a super-packet, and returns how many
+// packets were lost.
 func (w *writer) WriteEach(frames [][]byte) (failed int) {
 	for len(frames) > 0 {
 		n := min(len(frames), ringSize)

@@ -1,17 +1,17 @@
 package dataplane
 
-// An outlet writes packets to the interface in order. Single packets, such as those of
+// A frameWriter writes packets to the interface in order. Single packets, such as those of
 // many peers, wait for others, so that one call can write several. They lie in the
 // buffers of a job, so what waits must be flushed before the job ends.
-type outlet struct {
+type frameWriter struct {
 	tun    TUN
 	each   eachTUN // nil: tun has no such call
-	frames [outletFrames][]byte
+	frames [waitingFrames][]byte
 	count  int // of frames that wait
 }
 
-// outletFrames is how many frames wait at most.
-const outletFrames = 64
+// waitingFrames is how many frames wait at most.
+const waitingFrames = 64
 
 // An eachTUN is a TUN that can write several packets with one call.
 type eachTUN interface {
@@ -20,36 +20,36 @@ type eachTUN interface {
 	WriteEach(frames [][]byte) (failed int)
 }
 
-func newOutlet(t TUN) *outlet {
+func newFrameWriter(t TUN) *frameWriter {
 	each, _ := t.(eachTUN)
-	return &outlet{tun: t, each: each}
+	return &frameWriter{tun: t, each: each}
 }
 
 // write writes one packet or super-packet, or keeps it until flush. It returns how many
 // packets were lost, also of those that waited. Each piece belongs to one packet.
-func (o *outlet) write(pieces [][]byte) (lost int) {
-	if o.each == nil || len(pieces) > 1 {
-		lost = o.flush()
-		if o.tun.Write(pieces) != nil {
+func (w *frameWriter) write(pieces [][]byte) (lost int) {
+	if w.each == nil || len(pieces) > 1 {
+		lost = w.flush()
+		if w.tun.Write(pieces) != nil {
 			lost += len(pieces)
 		}
 		return lost
 	}
-	o.frames[o.count] = pieces[0]
-	if o.count++; o.count == len(o.frames) {
-		return o.flush()
+	w.frames[w.count] = pieces[0]
+	if w.count++; w.count == len(w.frames) {
+		return w.flush()
 	}
 	return 0
 }
 
 // flush writes what waits.
-func (o *outlet) flush() (lost int) {
-	if o.count == 0 {
+func (w *frameWriter) flush() (lost int) {
+	if w.count == 0 {
 		return 0
 	}
-	frames := o.frames[:o.count]
-	lost = o.each.WriteEach(frames)
+	frames := w.frames[:w.count]
+	lost = w.each.WriteEach(frames)
 	clear(frames)
-	o.count = 0
+	w.count = 0
 	return lost
 }
