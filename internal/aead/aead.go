@@ -82,8 +82,7 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 			binary.LittleEndian.PutUint64(p.in(buf)[counterAt:HeaderSize], first+uint64(i))
 		}
 	}
-	parts := [1]Part{{k, buf, packets}}
-	Seal(parts[:])
+	k.process(&chosen, buf, packets, false)
 }
 
 // Open decrypts the packets in place, each with the counter in its header, and
@@ -91,8 +90,31 @@ func (k *Key) Seal(buf []byte, packets []Packet, first uint64) {
 // that failed, and sets its Len to 0. It skips packets with Len 0 and does not
 // count them; a packet shorter than MinSize fails.
 func (k *Key) Open(buf []byte, packets []Packet) (failed int) {
+	return k.process(&chosen, buf, packets, true)
+}
+
+// process seals or opens the packets, whose counters are in their headers: in
+// groups if there may be enough packets for one, otherwise one by one.
+func (k *Key) process(kern *kernel, buf []byte, packets []Packet, open bool) (failed int) {
+	k.mustBeSet()
+	if !kern.mayGroup(len(packets)) {
+		return k.processEach(buf, packets, open)
+	}
 	parts := [1]Part{{k, buf, packets}}
-	return Open(parts[:])
+	return processGroups(kern, parts[:], open)
+}
+
+func (k *Key) mustBeSet() {
+	if k.one == nil {
+		panic("aead: a Key was used before Set or after Erase")
+	}
+}
+
+func (k *Key) processEach(buf []byte, packets []Packet, open bool) (failed int) {
+	for i := range packets {
+		failed += k.processOne(buf, &packets[i], open)
+	}
+	return failed
 }
 
 // processOne seals or opens one packet, whose counter is in its header. It uses

@@ -54,7 +54,7 @@ func bucketOf(parts []Part) *bucket {
 	t := &bucket{len: parts[0].Packets[0].Len}
 	for i, part := range parts {
 		for j := range part.Packets {
-			t.add(parts, i, j)
+			t.add(i, j, &part, &part.Packets[j])
 		}
 	}
 	return t

@@ -39,6 +39,11 @@ func (kern *kernel) minFor(length int32) int {
 	return max(1, min(kern.minPackets, kern.minLong))
 }
 
+// mayGroup reports whether that many packets may be worth a group.
+func (kern *kernel) mayGroup(packets int) bool {
+	return kern.run != nil && packets >= kern.minFor(longText+MinSize)
+}
+
 // chosen is the best kernel for this processor. If its run is nil, there is
 // none, and x/crypto processes every packet.
 var chosen, chosenName = choose(kernels)

@@ -17,24 +17,18 @@ func Seal(parts []Part) { process(&chosen, parts, false) }
 // header, and returns how many failed, as Key.Open does.
 func Open(parts []Part) (failed int) { return process(&chosen, parts, true) }
 
-// process seals or opens the packets, whose counters are in their headers: in
-// groups if there may be enough packets for one, otherwise one by one.
+// process is Key.process for the packets of all parts together.
 func process(kern *kernel, parts []Part, open bool) (failed int) {
 	count := 0
 	for i := range parts {
-		if parts[i].Key.one == nil {
-			panic("aead: a Key was used before Set or after Erase")
-		}
+		parts[i].Key.mustBeSet()
 		count += len(parts[i].Packets)
 	}
-	if kern.run != nil && count >= kern.minFor(longText+MinSize) {
+	if kern.mayGroup(count) {
 		return processGroups(kern, parts, open)
 	}
 	for i := range parts {
-		part := &parts[i]
-		for j := range part.Packets {
-			failed += part.Key.processOne(part.Buf, &part.Packets[j], open)
-		}
+		failed += parts[i].Key.processEach(parts[i].Buf, parts[i].Packets, open)
 	}
 	return failed
 }

@@ -25,15 +25,15 @@ type bucket struct {
 	count       int32
 }
 
-// add adds a packet: the one with that index in a part. It panics if the packet
-// is not within the buffer, because kernels do not check bounds.
-func (t *bucket) add(parts []Part, part, index int) {
-	in, lane := &parts[part], t.count&(maxLanes-1)
-	msg := in.Packets[index].in(in.Buf)
+// add adds packet j of part i. It panics if the packet is not within the buffer,
+// because kernels do not check bounds.
+func (t *bucket) add(i, j int, part *Part, p *Packet) {
+	lane := t.count & (maxLanes - 1)
+	msg := p.in(part.Buf)
 	text := msg[HeaderSize:]
 	t.text[lane], t.tag[lane] = &text[0], (*[TagSize]byte)(text[len(text)-TagSize:])
-	t.key[lane], t.counter[lane] = &in.Key.bytes, binary.LittleEndian.Uint64(msg[counterAt:])
-	t.part[lane], t.index[lane] = int32(part), int32(index)
+	t.key[lane], t.counter[lane] = &part.Key.bytes, binary.LittleEndian.Uint64(msg[counterAt:])
+	t.part[lane], t.index[lane] = int32(i), int32(j)
 	t.count++
 }
 
@@ -75,7 +75,7 @@ func (s *sorter) process(kern *kernel, parts []Part, open bool) (failed int) {
 					t.len = p.Len
 				}
 			}
-			t.add(parts, i, j)
+			t.add(i, j, part, p)
 			if int(t.count) == kern.lanes {
 				failed += s.work.process(kern, t, parts, open)
 				t.count = 0
