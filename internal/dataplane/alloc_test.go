@@ -13,8 +13,13 @@ import (
 
 // Rule 10 of style: the send path and the receive path allocate nothing.
 func TestNothingAllocated(t *testing.T) {
-	a, b := pair(t)
+	a, b := manyPeers(t, 40)
+	var many [][]byte
+	for i := range byte(40) {
+		many = append(many, frameTo(i, 200))
+	}
 	kinds := map[string][][]byte{
+		"many peers":    many,
 		"super-packet":  {tcpSuper(1, pattern(61500), 1380)},
 		"many segments": {tcpSuper(1, pattern(60000), 100)},
 		"small packets": small(64),

@@ -33,7 +33,9 @@ func NewDecapsulator(s *Shared, t TUN, handshake func(from wire.Endpoint, msg []
 }
 
 // NewJob returns an OpenJob for one goroutine.
-func (d *Decapsulator) NewJob() *OpenJob { return &OpenJob{shared: d.Shared} }
+func (d *Decapsulator) NewJob() *OpenJob {
+	return &OpenJob{shared: d.Shared, parts: session.NewParts(maxPackets)}
+}
 
 // Decapsulate calls Prepare, Open and Deliver. No other job of d may be in
 // progress.

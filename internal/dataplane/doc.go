@@ -26,7 +26,9 @@
 //
 // Nothing is allocated and no lock is taken per packet. The lookup of the session,
 // the reservation of counters and the notes about activity and bytes are done once
-// for successive packets of a batch that have the same session.
+// for successive packets of a batch that have the same session: a section. All
+// sections of a job are sealed or opened in one call, so packets of different peers
+// that are equally long are processed together.
 // What this package knows of the protocol it reads from package peer and package
 // index; what core must act on, it posts through Notes.
 package dataplane

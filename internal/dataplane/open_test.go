@@ -131,17 +131,7 @@ func TestSessionsInOneBuffer(t *testing.T) {
 		frames = append(frames, frame(udpPacket(from, to, 64, i)))
 	}
 	a.send(start, frames...)
-	var buf []byte
-	trains := a.udp.take()
-	for i := range trains {
-		trains[i].Remote, trains[i].Off = a.at, len(buf)
-		buf = append(buf, trains[i].Data...)
-	}
-	for i := range trains {
-		train := &trains[i]
-		train.Buf, train.Data = buf, buf[train.Off:][:len(train.Data)]
-	}
-	b.receive(trains...)
+	b.receive(inOneBuffer(a.udp.take(), a.at)...)
 	if got := b.tun.take(); !slices.EqualFunc(got, frames, bytes.Equal) {
 		t.Errorf("%d frames of %d, or the frames differ", len(got), len(frames))
 	}

@@ -7,6 +7,7 @@ import (
 	"wgd/internal/clock"
 	"wgd/internal/index"
 	"wgd/internal/packet"
+	"wgd/internal/session"
 )
 
 // An OpenJob is one batch on the receive path. Its messages are decrypted in the
@@ -25,8 +26,9 @@ type OpenJob struct {
 	trains   [maxPackets]int32 // indices in bs of their trains
 	packets  int
 	sections [maxPackets]openSection
-	count    int    // of sections
-	received uint64 // authentic and new messages of the sections
+	count    int            // of sections
+	parts    *session.Parts // of the sections
+	received uint64         // authentic and new messages of the sections
 
 	joined packet.Coalescer
 }
@@ -67,30 +69,42 @@ func (j *OpenJob) empty() {
 	j.count, j.packets = 0, 0
 }
 
-// Open authenticates and decrypts the messages in place. Any goroutine may call it,
-// at any time between Prepare and Deliver.
+// Open authenticates and decrypts the messages in place, those of all sections in one
+// call, so that messages of several sessions are processed together. Any goroutine may
+// call it, at any time between Prepare and Deliver.
 func (j *OpenJob) Open() {
-	for i := range j.sections[:j.count] {
-		s := &j.sections[i]
-		s.entry = j.open(s, j.spans[s.first:s.last])
+	sections := j.sections[:j.count]
+	if len(sections) == 1 { // as in most jobs
+		s := &sections[0]
+		if s.entry = j.session(s); s.entry != nil {
+			j.shared.Drops.Add(DropForged, s.entry.Keypair.Open(s.buf, j.spans[s.first:s.last]))
+		}
+		return
 	}
+	for i := range sections {
+		s := &sections[i]
+		if s.entry = j.session(s); s.entry != nil {
+			j.parts.Add(s.entry.Keypair, s.buf, j.spans[s.first:s.last], 0)
+		}
+	}
+	j.shared.Drops.Add(DropForged, j.parts.Open())
 }
 
-// open opens the messages of a section. It returns nil if there is no session.
-func (j *OpenJob) open(s *openSection, spans []aead.Packet) *index.Entry {
+// session returns the session of a section. If there is none, it drops the messages
+// and returns nil.
+func (j *OpenJob) session(s *openSection) *index.Entry {
 	entry := j.shared.Index.Lookup(s.index)
 	if entry == nil || entry.Keypair == nil {
-		j.shared.Drops.Add(DropNoSession, len(spans))
+		j.shared.Drops.Add(DropNoSession, s.last-s.first)
 		if entry == nil {
 			j.report(s)
 		}
 		return nil
 	}
 	if !entry.Keypair.Usable(j.now) { // A36
-		j.shared.Drops.Add(DropExpired, len(spans))
+		j.shared.Drops.Add(DropExpired, s.last-s.first)
 		return nil
 	}
-	j.shared.Drops.Add(DropForged, entry.Keypair.Open(s.buf, spans))
 	return entry
 }
 

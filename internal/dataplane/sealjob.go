@@ -40,7 +40,8 @@ type SealJob struct {
 	trains   [maxPackets]train
 	pieces   [maxPackets + 1]piece
 	sections [maxPackets + 1]sealSection
-	count    int // of sections; the one after them is being laid out
+	count    int            // of sections; the one after them is being laid out
+	parts    *session.Parts // of the sections
 
 	// Why not all frames are taken, unless j is full.
 	stage *peer.Peer // the next frame has to be staged for it
@@ -104,7 +105,7 @@ type piece struct {
 // newSealJob returns a SealJob whose buffer comes from buffer, or from Go's heap if
 // that is nil.
 func newSealJob(buffer func(owner *SealJob, n int) []byte) *SealJob {
-	j := &SealJob{}
+	j := &SealJob{parts: session.NewParts(maxPackets)}
 	if buffer == nil {
 		j.buf = make([]byte, maxBytes)
 	} else {
@@ -268,15 +269,25 @@ func (t *train) takes(size, count int, head header) bool {
 	return (size == stride || size < stride && count == 1) && t.head == head && t.len == t.count*t.stride
 }
 
-// Seal writes the packets to their spans and encrypts them in place. Any goroutine
-// may call it, at any time between Prepare and Send.
+// Seal writes the packets to their spans and encrypts them in place, those of all
+// sections in one call, so that packets to several peers are processed together. Any
+// goroutine may call it, at any time between Prepare and Send.
 func (j *SealJob) Seal() {
-	for i := range j.sections[:j.count] {
-		s := &j.sections[i]
-		for p := s.start.pieces; p < s.end.pieces; p++ {
-			j.write(&j.pieces[p])
-		}
+	for i := range j.pieces[:j.end.pieces] {
+		j.write(&j.pieces[i])
+	}
+	sections := j.sections[:j.count]
+	if len(sections) == 1 { // as in most jobs
+		s := &sections[0]
 		s.sealed = s.key.Seal(j.buf, j.spans[s.start.packets:s.end.packets], s.first)
+		return
+	}
+	for i := range sections {
+		s := &sections[i]
+		j.parts.Add(s.key, j.buf, j.spans[s.start.packets:s.end.packets], s.first)
+	}
+	for i, sealed := range j.parts.Seal() {
+		sections[i].sealed = sealed
 	}
 }
 

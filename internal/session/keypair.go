@@ -35,7 +35,7 @@ type Keypair struct {
 
 	confirmed atomic.Bool // the peer has sent data on this session
 
-	keys sync.RWMutex // Seal and Open read-lock it once per batch; Erase excludes them (A35)
+	keys sync.RWMutex // Seal and Open read-lock it once per batch, see hold; Erase excludes them (A35)
 	send aead.Key
 	recv aead.Key
 
@@ -91,46 +91,73 @@ func (k *Keypair) Reserve(n int) (first uint64, ok bool) {
 
 // Seal writes the header of each packet and encrypts the packet in place,
 // packet i with the counter first+i. The caller has reserved these counters.
-// If the keypair is erased, Seal does nothing and returns false.
+// If the keypair is erased, or about to be, Seal does nothing and returns false.
 func (k *Keypair) Seal(buf []byte, packets []aead.Packet, first uint64) bool {
-	if uint64(len(packets)) > RejectAfterMessages-min(first, RejectAfterMessages) {
-		return false // A37: Reserve returns no such counters
-	}
-	k.keys.RLock()
-	defer k.keys.RUnlock()
-	if k.erased.Load() {
+	if !countersFor(len(packets), first) || !k.hold() {
 		return false
 	}
-	for i, p := range packets {
-		if p.Len == 0 {
-			continue
-		}
-		wire.PutDataHeader(buf[p.Off:], k.Remote, first+uint64(i))
-	}
+	defer k.keys.RUnlock()
+	k.putHeaders(buf, packets, first)
 	k.send.Seal(buf, packets, first)
 	return true
+}
+
+// hold read-locks the keys, so that Erase waits, and reports whether there are
+// any. The caller unlocks them if hold returns true. hold does not wait: only
+// Erase locks them for writing, so whoever waits finds no keys. And whoever
+// waits while it holds the keys of other keypairs may wait forever (see Parts).
+func (k *Keypair) hold() bool {
+	if !k.keys.TryRLock() {
+		return false
+	}
+	if k.erased.Load() {
+		k.keys.RUnlock()
+		return false
+	}
+	return true
+}
+
+// countersFor reports whether there are counters for n packets from first on
+// (A37): Reserve returns no others.
+func countersFor(n int, first uint64) bool {
+	return uint64(n) <= RejectAfterMessages-min(first, RejectAfterMessages)
+}
+
+// putHeaders writes the header of each packet, that of packet i with the counter
+// first+i.
+func (k *Keypair) putHeaders(buf []byte, packets []aead.Packet, first uint64) {
+	for i, p := range packets {
+		if p.Len != 0 {
+			wire.PutDataHeader(buf[p.Off:], k.Remote, first+uint64(i))
+		}
+	}
 }
 
 // Open decrypts the packets in place, each with the counter in its header, and
 // returns how many failed. Of those, everything after the header is zeroed and
 // Len becomes 0. Open skips packets whose Len is 0 already and does not count
-// them. An erased keypair opens none.
+// them. A keypair that is erased, or about to be, opens none.
 func (k *Keypair) Open(buf []byte, packets []aead.Packet) (failed int) {
-	k.keys.RLock()
+	if !k.hold() {
+		return refuse(buf, packets, true)
+	}
 	defer k.keys.RUnlock()
-	erased := k.erased.Load()
+	failed = refuse(buf, packets, false)
+	return failed + k.recv.Open(buf, packets)
+}
+
+// refuse discards the packets that must not be opened, or all of them, and returns
+// how many.
+func refuse(buf []byte, packets []aead.Packet, all bool) (refused int) {
 	for i := range packets {
 		p := &packets[i]
 		// A37, B3: the limit also holds for received counters.
-		if p.Len != 0 && (erased || p.Len < aead.MinSize || p.Counter(buf) >= RejectAfterMessages) {
+		if p.Len != 0 && (all || p.Len < aead.MinSize || p.Counter(buf) >= RejectAfterMessages) {
 			p.Discard(buf)
-			failed++
+			refused++
 		}
 	}
-	if erased {
-		return failed
-	}
-	return failed + k.recv.Open(buf, packets)
+	return refused
 }
 
 // Accept records the counters of packets that Open has authenticated (A38: a
