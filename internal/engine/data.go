@@ -16,6 +16,13 @@ const (
 	drainBytes   = 16 << 10
 	drainPackets = 64
 
+	// Of packets that are no super-packets, drainFrames are read in any case, since
+	// packets to different peers are sealed together (see aead). They take less than
+	// 48 KB, so that the first one does not wait longer than with a super-packet.
+	drainFrames = 32
+	shortFrame  = 1536
+	maxDrain    = drainFrames * shortFrame
+
 	// deepReceive is how many trains one receive may return while they are short. A
 	// long one, in which GRO has joined many datagrams, is a batch by itself.
 	deepReceive = udp.MaxDepth

@@ -59,9 +59,9 @@ func (o *outHandler) Read(wait bool) (lanes.BatchInfo, error) {
 	o.failures.end()
 	o.raws = append(o.raws, o.buf[:n])
 	used := n
-	for used < drainBytes && len(o.raws) < drainPackets {
-		n, ok, err := o.from.TryRead(o.buf[used : used+tun.BufferSize])
-		if err != nil || !ok {
+	for readsOn(len(o.raws), used, n) {
+		var ok bool
+		if n, ok, err = o.from.TryRead(o.buf[used : used+tun.BufferSize]); err != nil || !ok {
 			break
 		}
 		o.raws = append(o.raws, o.buf[used:used+n])
@@ -70,6 +70,19 @@ func (o *outHandler) Read(wait bool) (lanes.BatchInfo, error) {
 	o.now = o.engine.world.Clock().Mono
 	return lanes.BatchInfo{Bytes: used, At: o.now, Count: len(o.raws), Flow: packetHash(o.raws[0])}, nil
 }
+
+// readsOn reports whether a batch of so many frames and bytes is to have another one,
+// after one of last bytes.
+func readsOn(frames, bytes, last int) bool {
+	if last <= shortFrame && frames < drainFrames {
+		return bytes < maxDrain
+	}
+	return bytes < drainBytes && frames < drainPackets
+}
+
+// outBuffer is how long the buffer of an outHandler must be: of the last frame, only
+// the reading tells the length.
+const outBuffer = maxDrain + tun.BufferSize
 
 func (o *outHandler) readOne(wait bool) (n int, err error) {
 	if wait {

@@ -9,7 +9,6 @@ import (
 	"wgd/internal/lanes"
 	"wgd/internal/packet"
 	"wgd/internal/sys/pages"
-	"wgd/internal/sys/tun"
 	"wgd/internal/sys/udp"
 )
 
@@ -27,7 +26,7 @@ func (q outQueues) Source(i int) lanes.Source {
 	enc := dataplane.NewEncapsulator(e.shared, e.world.TUN.NewWriter(), e.newSender())
 	another := func() lanes.Handler {
 		o := &outHandler{engine: e, from: from, enc: enc, job: enc.NewJob(), raws: make([][]byte, 0, drainPackets)}
-		o.buf = pages.For(o, tun.BufferSize+drainBytes+tun.BufferSize)
+		o.buf = pages.For(o, outBuffer)
 		return o
 	}
 	return lanes.Source{NewHandler: another, Wait: from.Wait}
