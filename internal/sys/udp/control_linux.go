@@ -65,23 +65,26 @@ var controlSize = unix.CmsgSpace(unix.SizeofInet6Pktinfo) + 2*unix.CmsgSpace(4) 
 
 // appendControl appends the control messages of a train to send: the source address
 // (unless invalid), TOS, TTL, and the length of its datagrams if the kernel is to segment
-// it.
+// it. The last one is not padded: the kernel needs no memory for control messages up to the
+// length of an IPv6 source without padding.
 func appendControl(b []byte, v4 bool, c control) []byte {
+	last := 0 // the size of its data
 	if c.source.IsValid() {
-		b = appendSource(b, v4, c)
+		b, last = appendSource(b, v4, c)
 	}
 	if c.tos != 0 {
-		b = appendByte(b, v4, unix.IP_TOS, unix.IPV6_TCLASS, c.tos)
+		b, last = appendByte(b, v4, unix.IP_TOS, unix.IPV6_TCLASS, c.tos), 4
 	}
 	if c.ttl != 0 {
-		b = appendByte(b, v4, unix.IP_TTL, unix.IPV6_HOPLIMIT, c.ttl)
+		b, last = appendByte(b, v4, unix.IP_TTL, unix.IPV6_HOPLIMIT, c.ttl), 4
 	}
 	if c.stride > 0 {
 		var data []byte
 		b, data = appendMessage(b, unix.SOL_UDP, unix.UDP_SEGMENT, 2)
 		binary.NativeEndian.PutUint16(data, uint16(c.stride))
+		last = len(data)
 	}
-	return b
+	return b[:len(b)-(unix.CmsgSpace(last)-unix.CmsgLen(last))]
 }
 
 // appendByte appends a one-byte value, whose type depends on the family. The kernel
@@ -96,20 +99,20 @@ func appendByte(b []byte, v4 bool, kind4, kind6 uint32, value byte) []byte {
 	return b
 }
 
-func appendSource(b []byte, v4 bool, c control) []byte {
+func appendSource(b []byte, v4 bool, c control) (all []byte, size int) {
 	var data []byte
 	if v4 {
 		b, data = appendMessage(b, unix.SOL_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
 		binary.NativeEndian.PutUint32(data, c.index)
 		a := c.source.As4()
 		copy(data[4:], a[:])
-		return b
+		return b, len(data)
 	}
 	b, data = appendMessage(b, unix.SOL_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
 	a := c.source.As16()
 	copy(data, a[:])
 	binary.NativeEndian.PutUint32(data[16:], c.index)
-	return b
+	return b, len(data)
 }
 
 // appendMessage appends a message with n zero bytes of data, and also returns those.

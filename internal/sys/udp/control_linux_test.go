@@ -67,6 +67,36 @@ func TestControlMessages(t *testing.T) { // B57
 	}
 }
 
+// The last message is not padded, so that the kernel needs no memory for an IPv6 source
+// (docs/measurements). What is written is read again, whatever comes last.
+func TestControlEndsWithoutPadding(t *testing.T) {
+	source4, source6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	for _, test := range []struct {
+		c    control
+		data []int // of each message
+	}{
+		{control{}, nil},
+		{control{source: source4, index: 3}, []int{12}},
+		{control{source: source6, index: 3}, []int{20}},
+		{control{source: source6, tos: 1}, []int{20, 4}},
+		{control{source: source4, ttl: 9}, []int{12, 4}},
+		{control{tos: 1, ttl: 9, stride: 1452}, []int{4, 4, 2}},
+		{control{source: source6, index: 3, tos: 1, ttl: 9, stride: 1452}, []int{20, 4, 4, 2}},
+	} {
+		v4 := test.c.source.Is4()
+		b, want := appendControl(nil, v4, test.c), 0
+		for i, n := range test.data {
+			if want += unix.CmsgLen(n); i < len(test.data)-1 {
+				want = aligned(want)
+			}
+		}
+		got := parseControl(b)
+		if len(b) != want || got.source != test.c.source || got.index != test.c.index || got.tos != test.c.tos {
+			t.Errorf("%+v: %d bytes, want %d; read again: %+v", test.c, len(b), want, got)
+		}
+	}
+}
+
 func TestControlFitsItsBuffer(t *testing.T) {
 	for _, c := range []control{
 		{source: netip.MustParseAddr("192.0.2.1"), index: 3, tos: 0xff, ttl: 255, stride: 65535},

@@ -56,7 +56,7 @@ func stride(h *unix.Msghdr) int {
 	if len(oob) == 0 {
 		return max(int(h.Iov.Len), 1)
 	}
-	at := len(oob) - unix.CmsgSpace(2) + unix.CmsgLen(0)
+	at := len(oob) - 2
 	return int(oob[at]) | int(oob[at+1])<<8
 }
 
