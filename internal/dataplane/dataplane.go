@@ -28,7 +28,7 @@ type UDP interface {
 	// b.Remote is gone and must be forgotten (A52); batch.Sent reports whether all
 	// datagrams were sent.
 	Send(b *batch.Batch) error
-	// SendAll sends several trains in order. errs is as long as bs; each error becomes
+	// SendAll sends several trains, in order to each destination. errs is as long as bs; each error becomes
 	// what Send would have returned for the train.
 	SendAll(bs []batch.Batch, errs []error)
 }

@@ -3,6 +3,7 @@ package udp
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"wgd/internal/batch"
 )
@@ -44,13 +45,17 @@ func (p *Pair) NewSender() Sender {
 }
 
 // pairSender is a Sender for both families; either may be nil.
-type pairSender struct{ v4, v6 Sender }
+type pairSender struct {
+	v4, v6 Sender
+
+	// Of SendAll: the trains of one family, their numbers, and what became of them.
+	family  []batch.Batch
+	numbers []int
+	errs    []error
+}
 
 func (s *pairSender) Send(b *batch.Batch) error {
-	by := s.v6
-	if is4(b.Remote.Remote.Addr()) {
-		by = s.v4
-	}
+	by := s.of(is4(b.Remote.Remote.Addr()))
 	switch {
 	case !b.Remote.IsValid():
 		return ErrBadEndpoint
@@ -60,24 +65,47 @@ func (s *pairSender) Send(b *batch.Batch) error {
 	return by.Send(b)
 }
 
+// SendAll sends the trains of each family together, however they alternate.
 func (s *pairSender) SendAll(bs []batch.Batch, errs []error) {
-	for len(bs) > 0 {
-		v4 := is4(bs[0].Remote.Remote.Addr())
-		n := 1
-		for n < len(bs) && is4(bs[n].Remote.Remote.Addr()) == v4 {
+	n := 0
+	for i := range bs {
+		if is4(bs[i].Remote.Remote.Addr()) {
 			n++
 		}
-		by := s.v6
-		if v4 {
-			by = s.v4
-		}
-		if by != nil {
-			by.SendAll(bs[:n], errs[:n])
-		} else {
-			batch.SendInTurn(s.Send, bs[:n], errs[:n])
-		}
-		bs, errs = bs[n:], errs[n:]
 	}
+	if n == 0 || n == len(bs) {
+		s.sendFamily(n > 0, bs, errs)
+		return
+	}
+	for _, v4 := range [...]bool{true, false} {
+		s.family, s.numbers = s.family[:0], s.numbers[:0]
+		for i := range bs {
+			if is4(bs[i].Remote.Remote.Addr()) == v4 {
+				s.family, s.numbers = append(s.family, bs[i]), append(s.numbers, i)
+			}
+		}
+		s.errs = slices.Grow(s.errs[:0], len(s.family))[:len(s.family)]
+		s.sendFamily(v4, s.family, s.errs)
+		for k, i := range s.numbers {
+			errs[i] = s.errs[k]
+		}
+		clear(s.family) // otherwise it would keep the caller's buffer alive
+	}
+}
+
+func (s *pairSender) sendFamily(v4 bool, bs []batch.Batch, errs []error) {
+	if by := s.of(v4); by != nil {
+		by.SendAll(bs, errs)
+	} else {
+		batch.SendInTurn(s.Send, bs, errs)
+	}
+}
+
+func (s *pairSender) of(v4 bool) Sender {
+	if v4 {
+		return s.v4
+	}
+	return s.v6
 }
 
 // SetMark is Group.SetMark for both families.

@@ -219,6 +219,46 @@ func TestSendAllIsOneCall(t *testing.T) {
 	}
 }
 
+// However the families alternate, there is one call for each, and each train has its own
+// error.
+func TestSendAllToBothFamilies(t *testing.T) {
+	a, b := pair(t, Options{}), pair(t, Options{})
+	k4, k6 := &faultyKernel{}, &faultyKernel{}
+	k4.install(a.V4)
+	k6.install(a.V6)
+	a.V4.conn.tx.budget, a.V6.conn.tx.budget = queryAfter, queryAfter
+	trains, want := scattered(20, b.Port()), make([]error, 20)
+	var over4, over6 []int
+	for i, x := range trains {
+		switch {
+		case i == 7:
+			x.Remote.Remote = netip.AddrPortFrom(x.Remote.Remote.Addr(), 0)
+			want[i] = ErrBadEndpoint
+		case i%3 > 0:
+			x.Remote = endpoint("::1", b.Port(), "", 0)
+			over6 = append(over6, len(x.Data))
+		default:
+			over4 = append(over4, len(x.Data))
+		}
+	}
+	for range 2 {
+		k4.singles, k6.singles = 0, 0
+		wantErrors(t, sendAll(a, trains...), want...)
+		if got := arrivals(t, b.V4, len(over4)); !slices.Equal(got, over4) || k4.singles > 2 {
+			t.Errorf("over IPv4: %d arrived in %d calls, want %d", got, k4.singles, over4)
+		}
+		if got := arrivals(t, b.V6, len(over6)); !slices.Equal(got, over6) || k6.singles != 1 {
+			t.Errorf("over IPv6: %d arrived in %d calls, want %d in one", got, k6.singles, over6)
+		}
+		s := a.Sender.(*pairSender)
+		for i := range s.family[:cap(s.family)] {
+			if s.family[:cap(s.family)][i].Data != nil {
+				t.Fatalf("train %d is kept alive", i)
+			}
+		}
+	}
+}
+
 // What Send would not send with one message of the shared socket, it sends also here: other
 // classes than data, and trains for which the kernel has no segmentation.
 func TestSendAllLeavesTheRestToSend(t *testing.T) {

@@ -56,8 +56,8 @@ type Sender interface {
 	// the send buffer, except for a few milliseconds if b is Data and nothing else
 	// helps. It returns ErrBacklog if the path is congested.
 	Send(b *batch.Batch) error
-	// SendAll sends trains, usually to different destinations, in order, as if by Send
-	// for each. errs has the same length, and errs[i] becomes what Send of bs[i] would
+	// SendAll sends trains, usually to different destinations, as if by Send for each, and
+	// in order to each destination. errs has the same length, and errs[i] becomes what Send of bs[i] would
 	// have returned: an error of one train does not affect the others.
 	SendAll(bs []batch.Batch, errs []error)
 }
