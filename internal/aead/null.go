@@ -43,6 +43,7 @@ func stillEncrypts() bool {
 			packets[i] = Packet{int32(i * (text + MinSize)), text + MinSize}
 		}
 		k.Seal(buf, packets, 0)
+		Seal([]Part{{&k, buf, packets[:n/2]}, {&k, buf, packets[n/2:]}})
 		for _, p := range packets {
 			if msg := p.in(buf); string(msg[HeaderSize:HeaderSize+text]) != string(make([]byte, text)) {
 				return true
