@@ -42,12 +42,20 @@ func stillEncrypts() bool {
 		for i := range packets {
 			packets[i] = Packet{int32(i * (text + MinSize)), text + MinSize}
 		}
-		k.Seal(buf, packets, 0)
-		Seal([]Part{{&k, buf, packets[:n/2]}, {&k, buf, packets[n/2:]}})
-		for _, p := range packets {
-			if msg := p.in(buf); string(msg[HeaderSize:HeaderSize+text]) != string(make([]byte, text)) {
-				return true
+		changed := func() bool {
+			for _, p := range packets {
+				if msg := p.in(buf); string(msg[HeaderSize:HeaderSize+text]) != string(make([]byte, text)) {
+					return true
+				}
 			}
+			return false
+		}
+		// In between, because encrypting twice would decrypt.
+		if k.Seal(buf, packets, 0); changed() {
+			return true
+		}
+		if Seal([]Part{{&k, buf, packets[:n/2]}, {&k, buf, packets[n/2:]}}); changed() {
+			return true
 		}
 	}
 	return false
