@@ -190,8 +190,7 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 	begun := false        // the super-packet in progress is the peer's
 	p := s.entry.Peer
 	at := p.Location()
-	mss, limit := d.clampedTo(), mssLimit(doubtful(p, at), carried(at, j.now), headersTo(at))
-	probing, wishes, any := at.Probing(), p.NeedsProbe(at, j.now), at.AnyProbes()
+	mss, probing, wishes, any := d.clampedTo(), at.Probing(), p.NeedsProbe(at, j.now), at.AnyProbes()
 	var last netip.Addr // the last source that is not the peer's
 	refused := 0        // packets that have one
 	for i := s.first; i < s.last; i++ {
@@ -227,7 +226,8 @@ func (d *Decapsulator) unwrap(j *OpenJob, s *openSection, routes *allowedips.Tab
 			continue
 		}
 		d.combine(inner, ecn)
-		if mss > 0 {
+		if mss > 0 && packet.IsSYN(inner) {
+			limit := mssLimit(doubtful(p, at), carried(at, j.now), headersTo(at))
 			packet.ClampMSS(inner, min(mss, limit), false)
 		}
 		if wishes && (any || packet.IsSYN(inner)) {

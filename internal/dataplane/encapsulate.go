@@ -139,8 +139,9 @@ func (e *Encapsulator) add(j *SealJob, frame []byte) bool {
 	case s.Next() > to.limit:
 		e.tooBig(j.now, frame, s.Remaining(), to)
 	default:
-		if j.mss > 0 {
-			packet.ClampFrameMSS(frame, min(j.mss, mssLimit(to.doubtful, to.fit, to.headers)))
+		if j.mss > 0 && packet.IsSYN(p) {
+			limit := mssLimit(doubtful(to.peer, to.peer.Location()), to.fit, to.headers)
+			packet.ClampFrameMSS(frame, min(j.mss, limit))
 		}
 		if s.Next() > to.fit {
 			e.advise(j.now, frame, s.Next(), to)

@@ -78,7 +78,6 @@ type sealSection struct {
 	probe        bool // a search for the MTU of the path may begin
 	probing      bool // this is a probe of one
 	any          bool // any packet is a reason for that
-	doubtful     bool // new TCP connections should expect that the path carries little
 }
 
 // A train is what UDP sends as one batch: datagrams of equal length and headers,
@@ -142,7 +141,6 @@ func (j *SealJob) begin(p *peer.Peer, at *peer.Location) bool {
 		}
 	}
 	s.fit = min(s.limit, carried(at, j.now))
-	s.doubtful = doubtful(p, at)
 	s.probe = s.key != nil && p.NeedsProbe(at, j.now)
 	s.any = s.probe && at.AnyProbes()
 	s.start = j.end
