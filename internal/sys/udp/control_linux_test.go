@@ -113,7 +113,7 @@ func FuzzControl(f *testing.F) { // B57
 	f.Add(whole(unix.SOL_IP, unix.IP_TOS, []byte{1}))
 	f.Add(appendControl(nil, true, control{source: netip.MustParseAddr("192.0.2.1"), index: 1, tos: 2, stride: 3}))
 	f.Add(appendControl(nil, false, control{source: netip.MustParseAddr("2001:db8::1"), index: 1, tos: 2, stride: 3}))
-	f.Add(message(unix.SOL_IP, unix.IP_PKTINFO, []byte{1}, 100)[:17])
+	f.Add(message(unix.SOL_IP, unix.IP_PKTINFO, []byte{1}, 100)[:unix.CmsgLen(1)])
 	f.Fuzz(func(t *testing.T, oob []byte) {
 		if c := parseControl(oob); c.stride < 0 || c.source.IsMulticast() || (!c.source.IsValid() && c.index != 0) {
 			t.Fatalf("%+v", c)
