@@ -245,7 +245,7 @@ func (e *Encapsulator) gather(j *SealJob) (n int) {
 			e.Notes.Wake(s.peer)
 		}
 		for t := s.start.trains; t < s.end.trains; t++ {
-			j.out[n] = j.batch(s, &j.trains[t])
+			j.fill(&j.out[n], s, &j.trains[t])
 			n++
 		}
 	}
@@ -262,20 +262,16 @@ const (
 // data reports whether s is more than a keepalive.
 func (s *sealSection) data() bool { return s.end.pieces > s.start.pieces }
 
-func (j *SealJob) batch(s *sealSection, t *train) batch.Batch {
-	b := batch.Batch{
-		Data:   j.buf[t.off : t.off+t.len],
-		Stride: int(t.stride),
-		Remote: s.endpoint,
-		ECN:    t.head.ecn,
-		TTL:    t.head.ttl,
-
-		DontFragment: s.dontFragment,
-	}
+// fill makes b, which was filled before or is zero, the batch of a train.
+func (j *SealJob) fill(b *batch.Batch, s *sealSection, t *train) {
+	b.Data, b.Stride = j.buf[t.off:t.off+t.len], int(t.stride)
+	b.Remote = s.endpoint
+	b.ECN, b.TTL = t.head.ecn, t.head.ttl
+	b.DontFragment = s.dontFragment
+	b.Class = batch.Data
 	if s.urgent || !s.data() {
 		b.Class = batch.Control
 	}
-	return b
 }
 
 // settle records what became of train t, which was number i of j.out.
