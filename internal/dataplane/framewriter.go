@@ -15,8 +15,9 @@ const waitingFrames = 64
 
 // An eachTUN is a TUN that can write several packets with one call.
 type eachTUN interface {
-	// WriteEach writes frames in order, none of them a super-packet, and returns how
-	// many packets were lost. It does not keep the frames.
+	// WriteEach writes frames, none of them a super-packet, and returns how many packets
+	// were lost. It writes them in order, except for one that it has to try again, and
+	// does not keep them.
 	WriteEach(frames [][]byte) (failed int)
 }
 

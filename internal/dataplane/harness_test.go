@@ -404,7 +404,8 @@ func small(n int) (frames [][]byte) {
 // data plane are counted.
 type silentTUN struct{ writes int }
 
-func (s *silentTUN) Write([][]byte) error { s.writes++; return nil }
+func (s *silentTUN) Write([][]byte) error                   { s.writes++; return nil }
+func (s *silentTUN) WriteEach(frames [][]byte) (failed int) { s.writes += len(frames); return 0 }
 
 type silentUDP struct{ sends int }
 

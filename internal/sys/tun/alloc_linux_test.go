@@ -19,7 +19,7 @@ func TestReadAndWriteDoNotAllocate(t *testing.T) { // rule 10 of style
 	defer c.Close()
 	payload, buf := make([]byte, 100), make([]byte, BufferSize)
 	w := d.NewWriter()
-	pieces := [][]byte{make([]byte, HeaderSize), ipv4UDP(7777, payload)}
+	pieces, frames := [][]byte{make([]byte, HeaderSize), ipv4UDP(7777, payload)}, words(ringWorthwhile)
 	allocs := testing.AllocsPerRun(200, func() {
 		if _, err := c.Write(payload); err != nil {
 			t.Fatal(err)
@@ -32,6 +32,9 @@ func TestReadAndWriteDoNotAllocate(t *testing.T) { // rule 10 of style
 		}
 		if err := errors.Join(d.Write(pieces), w.Write(pieces)); err != nil {
 			t.Fatal(err)
+		}
+		if w.(*writer).WriteEach(frames) != 0 {
+			t.Fatal("frames are lost")
 		}
 	})
 	if allocs != 0 {

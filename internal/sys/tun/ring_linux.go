@@ -13,8 +13,8 @@ import (
 // A ring writes several frames with one system call (io_uring(7)). Each frame is a
 // write of its own: the kernel has no call that writes several packets to an interface.
 //
-// The kernel processes all writes of a call before the call returns, in their order,
-// unless one has to wait for room. So nothing is under way when writeAll returns.
+// The kernel processes all writes of a call before the call returns, in their order.
+// None waits, so nothing is under way when writeAll returns.
 type ring struct {
 	fd                     int
 	sq, cq, entries        []byte // memory that the kernel shares
@@ -40,7 +40,7 @@ type submission struct {
 	offset  uint64
 	address uint64
 	length  uint32
-	_       uint32
+	flags   uint32 // as of pwritev2(2)
 	user    uint64
 	_       [3]uint64
 }
@@ -73,6 +73,7 @@ type ringParams struct {
 // The parts of the interface of io_uring that a ring uses (linux/io_uring.h).
 const (
 	opWrite          = 23
+	doNotWait        = 8 // RWF_NOWAIT: O_NONBLOCK alone does not keep io_uring from waiting
 	enterGetEvents   = 1
 	offsetSQ         = 0
 	offsetCQ         = 0x8000000
@@ -123,14 +124,17 @@ func (r *ring) close() {
 	unix.Close(r.fd)
 }
 
+// slot returns the index of a position, which counts all entries since the beginning
+// modulo 2^32. The number of slots is a power of two.
+func slot(position uint32, slots int) uint32 { return position % uint32(slots) }
+
 // writeAll writes up to ringSize frames, none of them empty, and puts the error of each
-// into errnos. It may wait for room, as write(2) on a blocking descriptor.
+// into errnos: EAGAIN if there is no room.
 func (r *ring) writeAll(fd uintptr, frames [][]byte, errnos []syscall.Errno) {
 	tail := *r.sqTail
 	for i, frame := range frames {
-		at := int(tail+uint32(i)) % len(r.submissions)
-		r.submissions[at] = submission{
-			opcode: opWrite, fd: int32(fd), offset: positionOfStream,
+		r.submissions[slot(tail+uint32(i), len(r.submissions))] = submission{
+			opcode: opWrite, fd: int32(fd), offset: positionOfStream, flags: doNotWait,
 			address: uint64(uintptr(unsafe.Pointer(&frame[0]))), length: uint32(len(frame)), user: uint64(i),
 		}
 	}
@@ -148,15 +152,18 @@ func (r *ring) writeAll(fd uintptr, frames [][]byte, errnos []syscall.Errno) {
 func (r *ring) submit(n int) (taken int, errno syscall.Errno) {
 	for taken < n {
 		rest := uintptr(n - taken)
-		m, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), rest, rest, enterGetEvents, 0, 0)
-		if errno == unix.EINTR {
+		m, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), rest, 0, 0, 0, 0)
+		switch {
+		case errno == unix.EINTR:
 			continue
+		case errno == 0 && m > 0:
+			taken += int(m)
+			continue
+		case errno == 0:
+			errno = unix.EAGAIN
 		}
-		if errno != 0 || m == 0 {
-			atomic.StoreUint32(r.sqTail, atomic.LoadUint32(r.sqHead)) // take the rest back
-			return taken, max(errno, unix.EAGAIN)
-		}
-		taken += int(m)
+		atomic.StoreUint32(r.sqTail, atomic.LoadUint32(r.sqHead)) // take the rest back
+		return taken, errno
 	}
 	return taken, 0
 }
@@ -165,12 +172,12 @@ func (r *ring) submit(n int) (taken int, errno syscall.Errno) {
 func (r *ring) collect(n int, errnos []syscall.Errno) {
 	for head := *r.cqHead; n > 0; {
 		for ; n > 0 && head != atomic.LoadUint32(r.cqTail); n-- {
-			c := r.completions[int(head)%len(r.completions)]
+			c := r.completions[slot(head, len(r.completions))]
 			errnos[c.user] = syscall.Errno(-min(c.result, 0))
 			head++
 			atomic.StoreUint32(r.cqHead, head)
 		}
-		if n > 0 { // one waits for room
+		if n > 0 { // the kernel may finish one later after all
 			unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, uintptr(n), enterGetEvents, 0, 0)
 		}
 	}
@@ -182,7 +189,7 @@ type rings struct {
 	mu     sync.Mutex
 	free   []*ring
 	open   int
-	refuse bool // no ring can be had
+	refuse bool // there are to be no more
 }
 
 // maxRings is the most rings of an interface. They occupy some 20 KB of memory each.
@@ -201,7 +208,8 @@ func (r *rings) take() *ring {
 		return nil
 	}
 	one, err := newRing()
-	if r.refuse = err != nil; r.refuse {
+	if err != nil {
+		r.refuse = r.open == 0 // others may work on: only one more could not be had
 		return nil
 	}
 	r.open++

@@ -167,22 +167,37 @@ func TestRingIsGivenUp(t *testing.T) {
 	l.arrived(t, 0, 8)
 }
 
-// A ring whose descriptor does not work loses nothing: the writes are taken back.
+// A ring whose descriptor does not work loses nothing: the writes are taken back, and
+// there are no rings any more.
 func TestRingThatFails(t *testing.T) {
 	needRing(t)
+	for name, broken := range map[string]func(t *testing.T, r *ring){
+		"EOPNOTSUPP": func(t *testing.T, r *ring) {
+			null, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer null.Close()
+			if err := unix.Dup3(int(null.Fd()), r.fd, unix.O_CLOEXEC); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"EBADF": func(t *testing.T, r *ring) {
+			unix.Close(r.fd)
+			r.fd = -1
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testRingThatFails(t, broken) })
+	}
+}
+
+func testRingThatFails(t *testing.T, broken func(*testing.T, *ring)) {
 	l := newLanding(t, Options{})
 	r, err := newRing()
 	if err != nil {
 		t.Fatal(err)
 	}
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	if err := unix.Dup3(int(null.Fd()), r.fd, unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
+	broken(t, r)
 	var errnos [ringSize]syscall.Errno
 	if r.writeAll(0, words(20), errnos[:]); errnos[0] == 0 || errnos[19] == 0 || errnos[20] != 0 {
 		t.Errorf("%v", errnos)
@@ -200,17 +215,79 @@ func TestRingThatFails(t *testing.T) {
 	}
 }
 
+// The interface may come up between the write of a ring and the one that is tried again:
+// that says nothing about rings.
+func TestRingIsKept(t *testing.T) {
+	needRing(t)
+	l := newLanding(t, Options{})
+	w := l.output.(*writer)
+	frames := words(8)
+	for i := range frames {
+		w.errnos[i] = []syscall.Errno{unix.EIO, unix.EAGAIN, unix.ENOMEM, unix.ENOBUFS}[i%4]
+	}
+	if failed := w.again(frames); failed != 0 || w.queue.rings.refuse {
+		t.Errorf("%d failed, rings refused: %v", failed, w.queue.rings.refuse)
+	}
+}
+
+// A descriptor has no room for the writes of a ring: they come back at once.
+func TestRingDoesNotWait(t *testing.T) {
+	needRing(t)
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	for full := make([]byte, 1<<16); ; {
+		if _, err := unix.Write(pipe[1], full); err == unix.EAGAIN {
+			break
+		}
+	}
+	r, err := newRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	var errnos [ringSize]syscall.Errno
+	r.writeAll(uintptr(pipe[1]), words(5), errnos[:])
+	for _, errno := range errnos[:5] {
+		if errno != unix.EAGAIN {
+			t.Fatalf("%v", errnos[:5])
+		}
+	}
+}
+
+// Positions wrap around at 2^32, also where an int has 32 bits.
+func TestSlot(t *testing.T) {
+	for position, want := range map[uint32]uint32{0: 0, 63: 63, 64: 0, 1<<31 - 1: 63, 1 << 31: 0, 1<<31 + 1: 1, 1<<32 - 1: 63} {
+		if got := slot(position, 64); got != want {
+			t.Errorf("position %d has slot %d, want %d", position, got, want)
+		}
+	}
+}
+
+// Package dataplane looks for this method.
+func TestWritersImplementWriteEach(t *testing.T) {
+	var w Writer = &writer{}
+	if _, ok := w.(interface{ WriteEach([][]byte) int }); !ok {
+		t.Error("package dataplane does not find WriteEach")
+	}
+}
+
 // Several writers at a time have a ring each, up to a number, and lose nothing when the
 // interface is closed meanwhile.
 func TestRingsOfManyWriters(t *testing.T) {
 	needRing(t)
 	l := newLanding(t, Options{Queues: 2})
 	var wait sync.WaitGroup
-	stop := make(chan struct{})
+	stop, written := make(chan struct{}), make(chan struct{}, 2*maxRings)
 	for range 2 * maxRings {
 		w := l.NewWriter().(*writer)
 		wait.Go(func() {
 			frames := words(8)
+			w.WriteEach(frames)
+			written <- struct{}{}
 			for {
 				select {
 				case <-stop:
@@ -221,7 +298,7 @@ func TestRingsOfManyWriters(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
+	<-written
 	l.device.Close()
 	close(stop)
 	wait.Wait()

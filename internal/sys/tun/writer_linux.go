@@ -35,8 +35,9 @@ func newWriter(q *queue, s *superPackets) *writer {
 	return w
 }
 
-// WriteEach writes frames in order, none of them a super-packet, and returns how many
-// packets were lost.
+// WriteEach writes frames, none of them a super-packet, and returns how many packets
+// were lost. It writes them in order, except for one for which memory or room was short:
+// that one is written once more, after the others.
 func (w *writer) WriteEach(frames [][]byte) (failed int) {
 	for len(frames) > 0 {
 		n := min(len(frames), ringSize)
@@ -87,19 +88,29 @@ func (w *writer) writeFrames(fd uintptr) {
 }
 
 // again writes those frames again, one by one, that a ring has not written, and returns
-// how many failed again. If one did not, the ring was the reason: a kernel before 5.6,
-// or a filter. Then there are no rings any more.
+// how many failed again. If one did not, and the error is that of a ring, there are no
+// rings any more.
 func (w *writer) again(frames [][]byte) (failed int) {
 	for i, frame := range frames {
 		switch errno := w.errnos[i]; {
 		case errno == 0:
 		case w.writeOne(frame) != nil:
 			failed++
-		case errno != unix.EAGAIN && errno != unix.EINTR && errno != unix.ENOMEM && errno != unix.ENOBUFS:
+		case ofRing(errno):
 			w.queue.rings.end()
 		}
 	}
 	return failed
+}
+
+// ofRing reports whether an error may mean that rings do not work here: the kernel is too
+// old for their writes or for those that do not wait, or a filter refuses them.
+func ofRing(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EINVAL, unix.EOPNOTSUPP, unix.ENOSYS, unix.EPERM, unix.EACCES, unix.EBADF:
+		return true
+	}
+	return false
 }
 
 func (w *writer) Write(pieces [][]byte) error {
