@@ -60,9 +60,18 @@ func (l *limits) segments(to netip.AddrPort, stride int) int {
 	return known.segments
 }
 
-// unlimited reports whether nothing is known against any train: segments would return
-// MaxSegments for every endpoint, and passed has nothing to record.
-func (l *limits) unlimited() bool { return len(l.known) == 0 && l.pause == 0 && l.refusals == 0 }
+// unlimited reports whether nothing is known against trains to the endpoint: segments
+// would return MaxSegments and count nothing down, and passed has nothing to record.
+func (l *limits) unlimited(to netip.AddrPort) bool {
+	if l.pause > 0 || l.refusals > 0 {
+		return false
+	}
+	if len(l.known) == 0 {
+		return true
+	}
+	_, ok := l.known[to]
+	return !ok
+}
 
 // passed records that the kernel accepted a train.
 func (l *limits) passed() { l.refusals = 0 }

@@ -84,7 +84,7 @@ func (s *sender) joins(b *batch.Batch) bool {
 // oneMessage reports whether the kernel probably accepts the train as one message.
 func (s *sender) oneMessage(b *batch.Batch) bool {
 	n := b.Count()
-	return n == 1 || n <= MaxSegments && len(b.Data) <= longest(s.conn.v4) && s.conn.caps.GSO && s.limits.unlimited()
+	return n == 1 || n <= MaxSegments && len(b.Data) <= longest(s.conn.v4) && s.conn.caps.GSO && s.limits.unlimited(b.Remote.Remote)
 }
 
 // setControl appends the control messages of h to controls.

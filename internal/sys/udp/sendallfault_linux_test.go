@@ -182,3 +182,29 @@ func TestSendAllRefusedTrains(t *testing.T) {
 		}
 	}
 }
+
+// An endpoint that refuses trains and is idle since then leaves those to others in one
+// call (B61).
+func TestSendAllBesideAnEndpointWithoutTrains(t *testing.T) {
+	a, b, poor := pair(t, Options{}), pair(t, Options{NoGRO: true}), pair(t, Options{})
+	k := &faultyKernel{train: func(_ int, h *unix.Msghdr) syscall.Errno {
+		if port(h) == poor.Port() {
+			return unix.EIO
+		}
+		return 0
+	}}
+	k.install(a.V4)
+	a.V4.conn.tx.budget = queryAfter
+	arrives(t, a, poor, numbered(4, 60, 6, endpoint("127.0.0.1", poor.Port(), "", 0)), nil)
+	var trains []*batch.Batch
+	for _, x := range scattered(3, b.Port()) {
+		trains = append(trains, numbered(4, 70, 7, x.Remote))
+	}
+	// The first one after a refusal shows that the socket sends trains at all.
+	wantErrors(t, sendAll(a, trains[0]), nil)
+	k.trains, k.singles = 0, 0
+	wantErrors(t, sendAll(a, trains...), nil, nil, nil)
+	if arrivals(t, b.V4, 4*4); k.singles != 1 || k.trains != 0 {
+		t.Errorf("%d calls of sendmmsg and %d of sendmsg, want one of sendmmsg", k.singles, k.trains)
+	}
+}
