@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -11,14 +12,29 @@ import (
 // SendAll sends successive trains in one call, as far as each of them is one message and
 // Send would make no other call for it. All others are left to Send, in their turn, so that
 // no train to a destination overtakes another.
+//
+// A call ends at the first train that the kernel refuses, and all after it were prepared in
+// vain. So when Send fails, too, as many trains are left to it as it has not sent so far.
+// Where much waits, none are prepared in vain: such destinations have sockets of their own,
+// and a socket that is full is stuck.
 func (s *sender) SendAll(bs []batch.Batch, errs []error) {
+	failed, alone := 0, 0
 	for i := 0; i < len(bs); {
-		sent, more := s.sendTogether(bs[i:])
-		clear(errs[i : i+sent])
-		if i += sent; !more && i < len(bs) {
-			errs[i] = s.Send(&bs[i])
-			i++
+		if alone == 0 {
+			sent, more := s.sendTogether(bs[i:])
+			clear(errs[i : i+sent])
+			if i += sent; more || i == len(bs) {
+				continue
+			}
 		}
+		switch errs[i] = s.Send(&bs[i]); {
+		case errs[i] == nil:
+			alone = max(alone-1, 0)
+		case !errors.Is(errs[i], ErrBacklog):
+			failed++
+			alone = failed
+		}
+		i++
 	}
 }
 

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"net/netip"
 	"slices"
 	"syscall"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wgd/internal/batch"
+	"wgd/internal/wire"
 )
 
 // The kernel may send only some messages of a call (B20), or be interrupted: nothing is
@@ -206,5 +208,61 @@ func TestSendAllBesideAnEndpointWithoutTrains(t *testing.T) {
 	wantErrors(t, sendAll(a, trains...), nil, nil, nil)
 	if arrivals(t, b.V4, 4*4); k.singles != 1 || k.trains != 0 {
 		t.Errorf("%d calls of sendmmsg and %d of sendmsg, want one of sendmmsg", k.singles, k.trains)
+	}
+}
+
+// Destinations that cannot be reached cost one system call each, and one for several in
+// vain. Between others they do not make each call the last one.
+func TestSendAllToUnreachableDestinations(t *testing.T) {
+	for _, c := range []struct {
+		name                      string
+		bad                       func(i int) bool
+		together, alone, prepared int // calls for several trains and for one, and trains in the former, at most
+	}{
+		{"all", func(int) bool { return true }, 1, 64, 64},
+		{"every second", func(i int) bool { return i%2 == 0 }, 2, 64, 64 + 62},
+		{"the first", func(i int) bool { return i == 0 }, 2, 2, 64 + 62},
+		{"the last", func(i int) bool { return i == 63 }, 1, 1, 64},
+		{"one in the middle", func(i int) bool { return i == 30 }, 2, 2, 64 + 32},
+	} {
+		const unreached = 9 // a port
+		a, b := pair(t, Options{}), pair(t, Options{})
+		prepared := 0
+		k := &faultyKernel{
+			train: func(_ int, h *unix.Msghdr) syscall.Errno {
+				if port(h) == unreached {
+					return unix.ENETUNREACH
+				}
+				return 0
+			},
+			single: func(_ int, hs []mmsghdr) (int, syscall.Errno) {
+				prepared += len(hs)
+				for i := range hs {
+					if port(&hs[i].hdr) == unreached && i == 0 {
+						return 0, unix.ENETUNREACH
+					} else if port(&hs[i].hdr) == unreached {
+						return i, 0
+					}
+				}
+				return len(hs), 0
+			},
+		}
+		k.install(a.V4)
+		a.V4.conn.tx.budget = queryAfter
+		trains, want, good := scattered(64, b.Port()), make([]error, 64), 0
+		for i, x := range trains {
+			if c.bad(i) {
+				x.Remote = wire.NewEndpoint(netip.AddrPortFrom(x.Remote.Remote.Addr(), unreached), netip.Addr{}, 0)
+				want[i] = unix.ENETUNREACH
+			} else {
+				good++
+			}
+		}
+		wantErrors(t, sendAll(a, trains...), want...)
+		arrivals(t, b.V4, good)
+		if k.singles > c.together || k.trains > c.alone || prepared > c.prepared {
+			t.Errorf("%s: %d calls for %d trains, and %d for one; want at most %d for %d, and %d", c.name,
+				k.singles, prepared, k.trains, c.together, c.prepared, c.alone)
+		}
 	}
 }
