@@ -53,10 +53,14 @@ func (s *sender) sendTogether(bs []batch.Batch) (sent int, more bool) {
 		err = s.conn.socket.try(s.onSend)
 	}
 	clear(s.iovs[:s.count]) // otherwise they would keep the caller's buffer alive
-	if s.count < 2 || err != nil || s.errno != 0 {
-		return 0, false // Send finds out why
+	if s.count > 1 && err == nil && s.errno == 0 {
+		sent = s.taken
 	}
-	return s.taken, s.taken == MaxSegments
+	for i := range bs[sent:s.count] { // they are charged when they are tried again
+		b := &bs[sent+i]
+		s.budget += cost(len(b.Data), b.Count())
+	}
+	return sent, sent == MaxSegments // Send finds out why it ended
 }
 
 // gather prepares a message for each of the first trains of bs that can be sent together.
@@ -94,7 +98,17 @@ func (s *sender) joins(b *batch.Batch) bool {
 	c, to := s.conn, b.Remote.Remote
 	return b.Class == batch.Data && !b.DontFragment && b.Remote.IsValid() &&
 		is4(to.Addr()) == c.v4 && to.Addr().Zone() == "" && s.oneMessage(b) &&
-		c.slow.find(to) == nil && !s.mustQuery(b)
+		c.slow.find(to) == nil && s.charge(b)
+}
+
+// charge is mustQuery for a train that is left to Send, and so not charged, if a query is
+// needed.
+func (s *sender) charge(b *batch.Batch) bool {
+	if c := cost(len(b.Data), b.Count()); c <= s.budget {
+		s.budget -= c
+		return true
+	}
+	return false
 }
 
 // oneMessage reports whether the kernel probably accepts the train as one message.

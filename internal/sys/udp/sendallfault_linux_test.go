@@ -266,3 +266,30 @@ func TestSendAllToUnreachableDestinations(t *testing.T) {
 		}
 	}
 }
+
+// Each train is charged once, also if it was prepared for a call that did not send it.
+func TestSendAllChargesOnce(t *testing.T) {
+	a, b := pair(t, Options{}), pair(t, Options{})
+	k := &faultyKernel{single: func(call int, hs []mmsghdr) (int, syscall.Errno) {
+		switch call {
+		case 1:
+			return 3, 0
+		case 2:
+			return 0, unix.ENOBUFS
+		}
+		return len(hs), 0
+	}}
+	k.install(a.V4)
+	s := a.V4.conn.tx
+	for _, n := range []int{1, 10} {
+		s.budget = queryAfter
+		trains, want := scattered(n, b.Port()), queryAfter
+		for _, x := range trains {
+			want -= cost(len(x.Data), 1)
+		}
+		wantErrors(t, sendAll(a, trains...), make([]error, n)...)
+		if arrivals(t, b.V4, n); s.budget != want {
+			t.Errorf("%d trains: %d left before the next query, want %d", n, s.budget, want)
+		}
+	}
+}
