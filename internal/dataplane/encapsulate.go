@@ -275,6 +275,9 @@ func (j *SealJob) fill(b *batch.Batch, s *sealSection, t *train) {
 }
 
 // settle records what became of train t, which was number i of j.out.
+//
+// If the source is gone, the peer's next job is sent without it. The later trains of j were
+// filled with it, so the socket finds for each of them that it is gone, and leaves it out.
 func (e *Encapsulator) settle(j *SealJob, s *sealSection, t *train, i int) {
 	err := j.errs[i]
 	if errors.Is(err, batch.ErrSourceGone) {
