@@ -59,20 +59,6 @@ func TestNothingAllocated(t *testing.T) {
 	}
 }
 
-// The same holds for a job whose trains go to many peers.
-func TestManyPeersAllocateNothing(t *testing.T) {
-	a, _ := many(t, 32)
-	a.connect(&silentTUN{}, &silentUDP{})
-	var list []int
-	for i := range 64 {
-		list = append(list, i%32)
-	}
-	frames := toMany(list...)
-	if n := testing.AllocsPerRun(50, func() { a.enc.Encapsulate(a.sealing, start, frames) }); n != 0 {
-		t.Errorf("%v allocations, want 0", n)
-	}
-}
-
 // Captures allocate nothing on these paths either, neither for the packets that they
 // contain nor for those of others.
 func TestCaptureAllocatesNothing(t *testing.T) {

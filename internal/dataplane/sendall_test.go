@@ -11,21 +11,16 @@ import (
 
 	"wgd/internal/batch"
 	"wgd/internal/peer"
-	"wgd/internal/session"
 	"wgd/internal/wire"
 )
 
-// many is a side with peers of which each has an inner address 10.2.0.n, and n as its
-// port, and a session.
+// many is the first of manyPeers, with its peers. Each has its number, from 1, as its port,
+// and a source.
 func many(t testing.TB, n int) (a *side, peers []*peer.Peer) {
-	a, _ = pair(t)
-	for i := range n {
-		one, two := [32]byte{byte(i), 1}, [32]byte{byte(i), 2}
-		inner := netip.AddrFrom4([4]byte{10, 2, 0, byte(i)})
-		at := wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.9"), uint16(i)+1), netip.MustParseAddr("192.0.2.1"), 4)
-		a.add(session.New(&one, &two, uint32(i)+100, uint32(i)+100, true, start), at, inner)
-		p, _ := a.routes.Load().Lookup(inner)
-		peers = append(peers, p)
+	a, _ = manyPeers(t, n)
+	peers = a.linkedPeers(n)
+	for i, p := range peers {
+		p.SetEndpoint(wire.NewEndpoint(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.9"), uint16(i)+1), netip.MustParseAddr("192.0.2.1"), 4))
 	}
 	return a, peers
 }
@@ -33,7 +28,7 @@ func many(t testing.TB, n int) (a *side, peers []*peer.Peer) {
 // toMany returns a frame for each of the numbers; its length tells its place.
 func toMany(list ...int) (frames [][]byte) {
 	for i, n := range list {
-		frames = append(frames, frame(udpPacket(addrA, netip.AddrFrom4([4]byte{10, 2, 0, byte(n)}), 64+16*(i%4))))
+		frames = append(frames, frameTo(byte(n), 64+16*(i%4)))
 	}
 	return frames
 }
