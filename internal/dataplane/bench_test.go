@@ -158,7 +158,7 @@ func BenchmarkOutToPeers(b *testing.B) {
 				c := newInTurn(b)
 				c.x.connect(&silentTUN{}, &silentUDP{})
 				var batches [][][]byte
-				for range benchPeers / min(n, 8) { // whole turns
+				for len(batches) == 0 || c.next > 0 { // whole turns
 					batches = append(batches, c.frames(n, size))
 				}
 				i := 0
@@ -180,7 +180,7 @@ func BenchmarkInFromPeers(b *testing.B) {
 			b.Run(fmt.Sprintf("%d of %d", n, size), func(b *testing.B) {
 				c := newInTurn(b)
 				var reads []*benchRead
-				for range benchPeers / min(n, 8) { // whole turns
+				for len(reads) == 0 || c.next > 0 { // whole turns
 					reads = append(reads, c.read(n, size))
 				}
 				var spent time.Duration
