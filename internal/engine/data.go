@@ -16,9 +16,9 @@ const (
 	drainBytes   = 16 << 10
 	drainPackets = 64
 
-	// Of packets that are no super-packets, drainFrames are read in any case, since
-	// packets to different peers are sealed together (see aead). They take less than
-	// 48 KB, so that the first one does not wait longer than with a super-packet.
+	// Of frames of at most shortFrame bytes, drainFrames are read in any case, since
+	// packets to different peers are sealed together (see aead). They take at most
+	// maxDrain, less than a super-packet; one that is read after them may come on top.
 	drainFrames = 32
 	shortFrame  = 1536
 	maxDrain    = drainFrames * shortFrame

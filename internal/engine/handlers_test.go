@@ -75,6 +75,7 @@ func TestDrain(t *testing.T) {
 		"small packets":            {slices.Repeat([]int{110}, 100), drainPackets},
 		"packets of 1,420 bytes":   {slices.Repeat([]int{1430}, 100), drainFrames},
 		"packets of 500 bytes":     {slices.Repeat([]int{510}, 100), 33},
+		"packets of 8,920 bytes":   {slices.Repeat([]int{8930}, 100), 2},
 		"a super-packet":           {[]int{65000, 1430}, 1},
 		"short super-packets":      {slices.Repeat([]int{6000}, 100), 3},
 		"packets and super-packet": {append(slices.Repeat([]int{shortFrame}, drainFrames-1), tun.BufferSize, 110), drainFrames},
