@@ -41,6 +41,9 @@ func proveErasing(t *testing.T, s subject, length int, open bool) {
 	if at := textAt(work, b.plain, b.packets); at >= 0 {
 		t.Errorf("texts of %d bytes: a part of a text is left at %d of the scratch", length, at)
 	}
+	if work.tag != [2][maxLanes]uint64{} {
+		t.Errorf("texts of %d bytes: the group contains tags", length)
+	}
 	if work.text != [maxLanes]*byte{} || work.key != [maxLanes]*[KeySize]byte{} {
 		t.Errorf("texts of %d bytes: the group refers to texts or keys", length)
 	}

@@ -44,21 +44,19 @@ func (t *bucket) packet(parts []Part, lane int32) (*Packet, *Part) {
 }
 
 // sorters is a pool because a sorter is too large for the stack of every
-// goroutine. Keys and key streams in a sorter are erased before it is put back
-// (A35).
+// goroutine. One in the pool contains nothing of keys and texts (A35).
 var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
 // processGroups is process with a kernel.
 func processGroups(kern *kernel, parts []Part, open bool) (failed int) {
 	s := sorters.Get().(*sorter)
 	failed = s.process(kern, parts, open)
-	s.work.erase(kern)
 	sorters.Put(s)
 	return failed
 }
 
-// process sorts the packets and processes them. Afterwards the buckets are
-// empty.
+// process sorts the packets and processes them. Afterwards the buckets are empty
+// and the group is erased.
 func (s *sorter) process(kern *kernel, parts []Part, open bool) (failed int) {
 	t := &s.buckets[0]
 	for i := range parts {
@@ -87,6 +85,7 @@ func (s *sorter) process(kern *kernel, parts []Part, open bool) (failed int) {
 			failed += s.flush(kern, t, parts, open)
 		}
 	}
+	s.work.erase(kern)
 	return failed
 }
 

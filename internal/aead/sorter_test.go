@@ -2,10 +2,13 @@ package aead
 
 import "testing"
 
-// A sorter that is put back into the pool refers to no keys and buffers: it
-// would keep them in memory.
+// A35: a sorter that is put back into the pool contains no tags and nothing that
+// a kernel left, and refers to no keys and buffers: it would keep them in memory.
 func TestSorterForgets(t *testing.T) {
-	kern := kernel{name: "slow", lanes: 4, minPackets: 2, run: slowKernel}
+	kern := kernel{name: "slow", lanes: 4, minPackets: 2, dirty: 99, run: func(work *group, open bool) {
+		slowKernel(work, open)
+		copy(work.scratch[:99], random(99))
+	}}
 	var texts [][]byte
 	for i := range 19 {
 		texts = append(texts, random(i%6*10)) // more lengths than buckets
@@ -17,7 +20,9 @@ func TestSorterForgets(t *testing.T) {
 		if s.process(&kern, parts, open) != 0 {
 			t.Fatal("a sealed packet does not open")
 		}
-		s.work.erase(&kern)
+		if s.work.tag != [2][maxLanes]uint64{} || !zero(s.work.scratch[:]) {
+			t.Errorf("open %v: the sorter contains tags, or what the kernel left", open)
+		}
 		if s.buckets != [4]bucket{} || s.work.text != [maxLanes]*byte{} || s.work.key != [maxLanes]*[KeySize]byte{} {
 			t.Errorf("open %v: the sorter refers to keys or buffers", open)
 		}
