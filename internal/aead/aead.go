@@ -42,8 +42,11 @@ func (p *Packet) Discard(buf []byte) {
 	p.Len = 0
 }
 
-// in returns the bytes of the packet, with no capacity beyond its end.
+// in returns the bytes of the packet, with no capacity beyond its end. It panics
+// if the packet is not within the buffer. A slice may reach up to the capacity,
+// so that of the buffer is first limited to its length.
 func (p Packet) in(buf []byte) []byte {
+	buf = buf[:len(buf):len(buf)]
 	return buf[p.Off : p.Off+p.Len : p.Off+p.Len]
 }
 

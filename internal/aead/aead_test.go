@@ -267,6 +267,38 @@ func testTooShort(t *testing.T) {
 	}
 }
 
+// A packet that ends after the length of its buffer is not touched, even where
+// the buffer has the capacity: each function panics.
+func TestPastTheEnd(t *testing.T) { eachKernel(t, testPastTheEnd) }
+
+func testPastTheEnd(t *testing.T) {
+	k, before := newKey([KeySize]byte(random(KeySize))), random(200)
+	for name, call := range map[string]func(buf []byte, packets []Packet){
+		"Key.Seal": func(buf []byte, packets []Packet) { k.Seal(buf, packets, 0) },
+		"Key.Open": func(buf []byte, packets []Packet) { k.Open(buf, packets) },
+		"Seal":     func(buf []byte, packets []Packet) { Seal([]Part{{k, buf, packets}}) },
+		"Open":     func(buf []byte, packets []Packet) { Open([]Part{{k, buf, packets}}) },
+		"Discard":  func(buf []byte, packets []Packet) { packets[0].Discard(buf) },
+	} {
+		for _, p := range []Packet{{90, 64}, {69, 32}, {100, 32}, {120, 50}, {90, MinSize - 1}} {
+			buf := bytes.Clone(before)
+			panicked := panics(func() { call(buf[:100], []Packet{p}) })
+			if !bytes.Equal(buf, before) {
+				t.Errorf("%s changes packet %v of a buffer of 100 bytes", name, p)
+			}
+			if !panicked {
+				t.Errorf("%s does not panic for packet %v of a buffer of 100 bytes", name, p)
+			}
+		}
+	}
+}
+
+func panics(f func()) (panicked bool) {
+	defer func() { panicked = recover() != nil }()
+	f()
+	return false
+}
+
 // A35: Erase zeroes the array with the key and drops the cipher.
 func TestErase(t *testing.T) {
 	k := newKey([KeySize]byte(random(KeySize)))
