@@ -7,7 +7,7 @@
 TEXT ·avx512ifma(SB), NOSPLIT, $0-9
 	// The group: scratch, keys, texts, nonces.
 	MOVQ work+0(FP), DI
-	LEAQ 391(DI), SI
+	LEAQ 399(DI), SI
 	ANDQ $-64, SI
 	MOVQ 64(DI), R8
 	MOVQ 72(DI), R9
@@ -2583,8 +2583,8 @@ block5:
 	VPCMPUQ    $0x01, 1536(SI), Z0, K1
 	VPTERNLOGQ $0xff, Z2, Z2, Z2
 	VPSUBQ     Z2, Z1, K1, Z1
-	VMOVDQU64  Z0, 200(DI)
-	VMOVDQU64  Z1, 264(DI)
+	VMOVDQU64  Z0, 208(DI)
+	VMOVDQU64  Z1, 272(DI)
 	VPXORQ     Z0, Z0, Z0
 	VMOVDQA64  Z0, (SI)
 	VMOVDQA64  Z0, 64(SI)

@@ -13,7 +13,7 @@ import (
 func slowKernel(work *group, open bool) {
 	for lane := range 4 {
 		key := work.key[lane]
-		if lane > 0 && work.text[lane] == work.text[0] {
+		if uint64(lane) >= work.packets {
 			work.tag[0][lane], work.tag[1][lane] = work.tag[0][0], work.tag[1][0]
 			continue
 		}

@@ -23,6 +23,7 @@ type group struct {
 	key     [maxLanes]*[32]byte // kernels only read it
 	counter [maxLanes]uint64    // in the nonce
 	length  uint64              // of every text, in bytes, without the tag
+	packets uint64              // how many, in the first lanes; at least 1
 	tag     [2][maxLanes]uint64 // result: the lower and upper half of the tags, little-endian
 	scratch [scratchSize]byte   // for the kernel; its contents do not matter before a run
 }

@@ -65,7 +65,7 @@ func TestProofAtMemoryEdge(t *testing.T) {
 func proveInPlace(t *testing.T, k *kernel, texts, keys [][]byte) {
 	t.Helper()
 	length := len(texts[0])
-	work := &group{length: uint64(length)}
+	work := &group{length: uint64(length), packets: uint64(len(texts))}
 	var plain, sealed [][]byte
 	for i := range texts {
 		copy(keys[i], random(KeySize))

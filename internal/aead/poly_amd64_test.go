@@ -254,7 +254,7 @@ func TestProofOfLargestR(t *testing.T) {
 func (s *simulation) proveLargest(t *testing.T, texts [][]byte) {
 	t.Helper()
 	work := new(group)
-	work.length = uint64(len(texts[0]))
+	work.length, work.packets = uint64(len(texts[0])), uint64(len(texts))
 	for lane, text := range texts {
 		buf := append(bytes.Clone(text), 0) // an empty text has an address, too
 		work.text[lane], work.key[lane], work.counter[lane] = &buf[0], (*[KeySize]byte)(random(KeySize)), uint64(lane)

@@ -182,6 +182,27 @@ func TestProofOfEveryGroup(t *testing.T) {
 	})
 }
 
+// What becomes of a packet that is listed twice is undefined, but all others are
+// sealed: none of them is sent as plaintext.
+func TestProofOfPacketListedTwice(t *testing.T) {
+	eachSubject(t, func(t *testing.T, s subject) {
+		for twice := 1; twice < s.lanes; twice++ {
+			for _, length := range []int{64, 700} {
+				b := newFixture(1, 0, 3, slices.Repeat([]int{length}, s.lanes))
+				buf := bytes.Clone(b.plain)
+				parts := b.over(buf)
+				parts[0].Packets[twice] = parts[0].Packets[0]
+				process(&s.kernel, parts, false)
+				for i, p := range b.packets {
+					if i != 0 && i != twice && !bytes.Equal(p.in(buf), p.in(b.sealed)) {
+						t.Fatalf("%d bytes: packet %d is not sealed, because packet %d is packet 0", length, i, twice)
+					}
+				}
+			}
+		}
+	})
+}
+
 // Groups at every offset in a cache line, with successive packets of odd
 // length, so that each lane has a different alignment.
 func TestProofOfEveryAlignment(t *testing.T) {
@@ -312,7 +333,7 @@ func (s *simulation) proveConstantTime(t *testing.T, length int, open bool) {
 	t.Helper()
 	work := new(group)
 	buf := make([]byte, maxLanes*(length+MinSize)+1)
-	work.length = uint64(length)
+	work.length, work.packets = uint64(length), maxLanes
 	var keys [maxLanes][KeySize]byte
 	for lane := range maxLanes {
 		work.text[lane], work.key[lane] = &buf[lane*(length+MinSize)], &keys[lane]

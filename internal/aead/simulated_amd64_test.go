@@ -98,20 +98,22 @@ func (s *simulation) run(work *group, open bool) {
 }
 
 // regionsOf returns the memory that a kernel may access, and marks what is
-// secret: everything except the addresses, the length and the counters.
+// secret: everything except the addresses, the counters, the length and the
+// number of packets.
 func regionsOf(work *group, lanes int) []emulate.Region {
 	regions := []emulate.Region{
 		region("text", unsafe.Pointer(&work.text), unsafe.Sizeof(work.text)),
 		region("key", unsafe.Pointer(&work.key), unsafe.Sizeof(work.key)),
 		region("counter", unsafe.Pointer(&work.counter), unsafe.Sizeof(work.counter)),
 		region("length", unsafe.Pointer(&work.length), unsafe.Sizeof(work.length)),
+		region("packets", unsafe.Pointer(&work.packets), unsafe.Sizeof(work.packets)),
 		region("tag", unsafe.Pointer(&work.tag), unsafe.Sizeof(work.tag)),
 		region("scratch", unsafe.Pointer(&work.scratch), unsafe.Sizeof(work.scratch)),
 	}
 	for i := range regions {
 		r := &regions[i]
-		r.ReadOnly = i < 4
-		if i >= 4 {
+		r.ReadOnly = i < 5
+		if i >= 5 {
 			r.Secret = allSecret(len(r.Data))
 		}
 	}

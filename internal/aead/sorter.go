@@ -121,7 +121,7 @@ func (work *group) process(kern *kernel, t *bucket, parts []Part, open bool) (fa
 	for lane := int(t.count); lane < kern.lanes; lane++ {
 		work.text[lane], work.key[lane], work.counter[lane] = t.text[0], t.key[0], t.counter[0]
 	}
-	work.length = uint64(t.len - MinSize)
+	work.length, work.packets = uint64(t.len-MinSize), uint64(t.count)
 	kern.run(work, open)
 	if open {
 		return work.verify(t, parts)

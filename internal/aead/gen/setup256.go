@@ -13,7 +13,9 @@ func (k *kernel256) setUp() {
 	k.Load(k.Param("work"), work)
 	k.LEAQ(field(k.Context, work, "scratch").Offset(63), scratch256At)
 	k.ANDQ(operand.I8(-64), scratch256At)
-	k.countPackets(work, packets)
+	k.Comment("Numbers of packets and lanes are multiplied by 8, because the entries of all", "tables have 8 bytes.")
+	k.MOVQ(field(k.Context, work, "packets"), packets)
+	k.SHLQ(operand.Imm(3), packets)
 	k.MOVQ(packets, k.mem.total)
 	k.XORL(reg.EAX, reg.EAX)
 	k.MOVQ(reg.RAX, k.mem.done)
@@ -33,29 +35,6 @@ func (k *kernel256) setUpPart() {
 	k.MOVQ(field(k.Context, work, "length"), left256)
 	k.ADDQ(operand.Imm(64), left256)
 	k.XORL(mix.As32(), mix.As32())
-}
-
-// countPackets counts the packets of the group: the unused lanes repeat the
-// first packet. From here on, numbers of packets and lanes are multiplied by 8,
-// because the entries of all tables have 8 bytes.
-func (k *kernel256) countPackets(work, packets reg.GPPhysical) {
-	text, counter := field(k.Context, work, "text"), field(k.Context, work, "counter")
-	firstText, firstCounter := reg.RAX, reg.RDX
-	k.Comment("Count the packets: the other lanes repeat the first.")
-	k.MOVQ(text, firstText)
-	k.MOVQ(counter, firstCounter)
-	k.MOVL(operand.U32(1), packets.As32())
-	k.Label("count")
-	k.CMPQ(firstText, text.Idx(packets, 8))
-	k.JNE(to("another"))
-	k.CMPQ(firstCounter, counter.Idx(packets, 8))
-	k.JEQ(to("counted"))
-	k.Label("another")
-	k.INCQ(packets)
-	k.CMPQ(packets, operand.Imm(8))
-	k.JNE(to("count"))
-	k.Label("counted")
-	k.SHLQ(operand.Imm(3), packets)
 }
 
 // assignLanes determines how many lanes the first block of an iteration takes
