@@ -51,6 +51,13 @@ func TestChoose(t *testing.T) {
 		work.key[3] = work.key[0]
 		slowKernel(work, open)
 	}
+	three := right
+	three.name, three.run = "three", func(work *group, open bool) {
+		slowKernel(work, open)
+		if work.packets == 3 && work.length > 640 {
+			work.tag[0][2] ^= 1
+		}
+	}
 	absent := wrong
 	absent.name, absent.supported = "absent", no
 	for _, c := range []struct {
@@ -64,6 +71,7 @@ func TestChoose(t *testing.T) {
 		{[]kernel{wrong, absent}, "x/crypto; wrong failed its self-test"},
 		{[]kernel{sealsOnly, wrong}, "x/crypto; seals-only failed its self-test; wrong failed its self-test"},
 		{[]kernel{oneKey, right}, "right; one-key failed its self-test"},
+		{[]kernel{three, right}, "right; three failed its self-test"},
 	} {
 		got, name := choose(c.kernels)
 		if name != c.name {

@@ -72,13 +72,18 @@ func choose(kernels []kernel) (best kernel, name string) {
 	return kernel{}, "x/crypto" + wrong
 }
 
-// testLengths are lengths of texts that reach every path of a kernel: short
-// texts, whole blocks, incomplete ones, and several iterations of its largest
-// loop.
+// testLengths are lengths of texts in full groups: short texts, whole blocks,
+// incomplete ones, and several iterations of a kernel's largest loop.
 var testLengths = [...]int{0, 1, 15, 16, 48, 63, 64, 65, 127, 128, 192, 193, 320, 500, 576, 1420}
 
-// selfTest reports whether the kernel seals as x/crypto does, opens the result,
-// and refuses it after a bit was changed.
+// groupLengths are lengths of texts in groups of every size. The AVX2 kernel
+// assigns packets to lanes by their number, and in another way if their texts
+// are long. The longer length is several iterations even of one packet.
+var groupLengths = [...]int{600, 1500}
+
+// selfTest executes every instruction of the kernel. It reports whether the
+// kernel seals as x/crypto does, opens the result, and refuses it after a bit was
+// changed.
 func (kern *kernel) selfTest() bool {
 	keys := make([]Key, kern.lanes)
 	for lane := range keys {
@@ -93,14 +98,22 @@ func (kern *kernel) selfTest() bool {
 			return false
 		}
 	}
+	anySize := *kern
+	anySize.minPackets, anySize.minLong = 1, 1
+	for packets := 1; packets <= kern.lanes; packets++ {
+		for _, length := range groupLengths {
+			if !anySize.selfTestAt(keys[:packets], length) {
+				return false
+			}
+		}
+	}
 	return true
 }
 
-// selfTestAt is selfTest for a full group of texts of one length, with a key for
-// each lane.
+// selfTestAt is selfTest for a group of texts of one length, one for each key.
 func (kern *kernel) selfTestAt(keys []Key, length int) bool {
 	var plain, sealed []byte
-	packets := make([]Packet, kern.lanes)
+	packets := make([]Packet, len(keys))
 	for lane := range packets {
 		one, _ := chacha20poly1305.New(keys[lane].bytes[:])
 		packets[lane] = Packet{int32(len(plain)), int32(length + MinSize)}
@@ -114,7 +127,7 @@ func (kern *kernel) selfTestAt(keys []Key, length int) bool {
 		sealed = one.Seal(append(sealed, header...), header[nonceAt:], text, nil)
 	}
 	buf := bytes.Clone(plain)
-	parts := make([]Part, kern.lanes)
+	parts := make([]Part, len(keys))
 	for lane := range parts {
 		parts[lane] = Part{&keys[lane], buf, packets[lane : lane+1]}
 	}
@@ -122,7 +135,7 @@ func (kern *kernel) selfTestAt(keys []Key, length int) bool {
 	if !bytes.Equal(buf, sealed) {
 		return false
 	}
-	victim := length % kern.lanes
+	victim := length % len(keys)
 	p := packets[victim]
 	buf[p.Off+p.Len-1-int32(length%(length+TagSize))] ^= 0x80
 	if process(kern, parts, true) != 1 || packets[victim].Len != 0 {

@@ -162,6 +162,21 @@ func contents(regions []emulate.Region) (all [][]byte) {
 	return all
 }
 
+// The self-test reaches every instruction of every kernel, so a processor that
+// executes one of them wrongly does not use the kernel.
+func TestSelfTestReachesAll(t *testing.T) {
+	for _, s := range simulations(t) {
+		k := s.kernel
+		k.run, s.native = s.run, false
+		if !k.selfTest() {
+			t.Errorf("%s fails its self-test on the simulated processor", k.name)
+		}
+		if missed := s.program.Unreached(); len(missed) > 0 {
+			t.Errorf("the self-test of %s does not reach %d instructions, the first in %s", k.name, len(missed), missed[0])
+		}
+	}
+}
+
 // On the simulated processor every kernel implements the cipher, accesses only
 // its memory, and does not branch on secrets. If this processor supports the
 // kernel, both leave the same bytes.

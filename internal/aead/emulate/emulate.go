@@ -152,6 +152,7 @@ func (c *cpu) run() (err error) {
 		}
 		in := &c.program.code[c.pc]
 		c.record(uint64(c.pc))
+		in.reached = true
 		c.pc++
 		if c.steps++; c.steps > maxSteps {
 			c.failf("does not end")

@@ -34,6 +34,7 @@ type instruction struct {
 	text     string
 	mnemonic string
 	step     step
+	reached  bool // by any run
 }
 
 // A step executes an instruction.
@@ -47,6 +48,16 @@ func (f *File) Program(name string) *Program {
 		}
 	}
 	return nil
+}
+
+// Unreached returns the instructions that no run has reached, with their lines.
+func (p *Program) Unreached() (all []string) {
+	for _, in := range p.code {
+		if !in.reached {
+			all = append(all, fmt.Sprintf("line %d: %s", in.line, in.text))
+		}
+	}
+	return all
 }
 
 // Parse parses the text of a .s file.
@@ -167,7 +178,7 @@ func (f *File) code(number int, line string) error {
 		s.operands = append(s.operands, o)
 	}
 	do, err := s.decode()
-	p.code = append(p.code, instruction{number, line, word, do})
+	p.code = append(p.code, instruction{line: number, text: line, mnemonic: word, step: do})
 	return err
 }
 
