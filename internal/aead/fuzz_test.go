@@ -71,7 +71,7 @@ func compareBatch(t *testing.T, k *kernel, key *Key, plain, sealed []byte, packe
 
 // FuzzParts seals and opens packets of several keys, in a buffer of its own for
 // each part, with one of them changed, with every kernel that this processor
-// supports, and compares with x/crypto. Each byte of parts is a part: which of
+// supports, and compares with x/crypto. Each byte of kinds is a part: which of
 // eight keys it has, and how many packets of which length.
 func FuzzParts(f *testing.F) {
 	f.Add([]byte("keys"), []byte{0, 32, 64, 96, 128, 160, 192, 224}, uint64(7), uint16(1420), uint32(12345))
