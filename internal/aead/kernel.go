@@ -112,7 +112,8 @@ func (kern *kernel) selfTest() bool {
 
 // selfTestAt is selfTest for a group of texts of one length, one for each key.
 func (kern *kernel) selfTestAt(keys []Key, length int) bool {
-	var plain, sealed []byte
+	size := len(keys) * (length + MinSize)
+	plain, sealed := make([]byte, 0, size), make([]byte, 0, size)
 	packets := make([]Packet, len(keys))
 	for lane := range packets {
 		one, _ := chacha20poly1305.New(keys[lane].bytes[:])
