@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -337,4 +339,56 @@ func BenchmarkWriteEach(b *testing.B) {
 			}
 		}
 	}
+}
+
+// Where a filter of system calls refuses one of the two that rings need, as in many
+// containers, packets are written without rings, and none is lost.
+func TestRingIsForbidden(t *testing.T) {
+	needRing(t)
+	for name, number := range map[string]uint32{"io_uring_setup": unix.SYS_IO_URING_SETUP, "io_uring_enter": unix.SYS_IO_URING_ENTER} {
+		t.Run(name, func(t *testing.T) {
+			l := newLanding(t, Options{})
+			result := make(chan error)
+			go func() { // on a thread that ends afterwards, with its filter
+				runtime.LockOSThread()
+				if err := forbid(number); err != nil {
+					result <- err
+					return
+				}
+				for range 2 {
+					if failed := l.writeEach(words(8)); failed != 0 {
+						result <- fmt.Errorf("%d of 8 frames failed", failed)
+						return
+					}
+				}
+				result <- nil
+			}()
+			if err := <-result; err != nil {
+				t.Fatal(err)
+			}
+			l.arrived(t, 0, 8)
+			l.arrived(t, 0, 8)
+			if !l.write.rings.refuse {
+				t.Error("rings are tried again")
+			}
+		})
+	}
+}
+
+// forbid makes a system call fail with EPERM, for the calling thread.
+func forbid(number uint32) error {
+	filter := []unix.SockFilter{ // the number of the call is the first word of struct seccomp_data
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program))); errno != 0 {
+		return errno
+	}
+	return nil
 }
