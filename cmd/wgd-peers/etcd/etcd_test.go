@@ -192,6 +192,8 @@ func TestTransient(t *testing.T) {
 		{rpctypes.ErrInvalidAuthToken, true},
 		{status.Error(codes.FailedPrecondition, "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token"), true}, // from a watch
 		{rpctypes.ErrNoLeader, true},
+		{status.Error(codes.Unknown, "raft: stopped"), true},
+		{status.Error(codes.Unknown, "raft: proposal dropped by a rule"), false},
 		{rpctypes.ErrPermissionDenied, false},
 		{status.Error(codes.FailedPrecondition, "rpc error: code = PermissionDenied desc = etcdserver: permission denied"), false},
 	} {

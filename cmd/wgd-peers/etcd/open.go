@@ -186,13 +186,16 @@ func transient(err error) bool {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Unauthenticated: // Unauthenticated: the token has expired
 		return true
 	}
-	// A watch that a member refuses has another code: that of a member that does not know a
-	// new token yet.
-	if strings.HasSuffix(err.Error(), rpctypes.ErrInvalidAuthToken.Error()) {
+	// Two have a code that says nothing: a watch that is refused by a member that does not know
+	// a new token yet, and any request that a member did not finish before it stopped.
+	if text := err.Error(); strings.HasSuffix(text, rpctypes.ErrInvalidAuthToken.Error()) || strings.HasSuffix(text, stopped) {
 		return true
 	}
 	return errors.Is(err, rpctypes.ErrTooManyRequests) || errors.Is(err, rpctypes.ErrAuthOldRevision) || errors.Is(err, errAgain)
 }
+
+// stopped is what a member says while it stops (go.etcd.io/raft, ErrStopped).
+const stopped = "raft: stopped"
 
 // errAgain makes do send a request again.
 var errAgain = errors.New("what was read is gone: read it again")
