@@ -44,7 +44,8 @@ func (t *bucket) packet(parts []Part, lane int32) (*Packet, *Part) {
 }
 
 // sorters is a pool because a sorter is too large for the stack of every
-// goroutine. One in the pool contains nothing of keys and texts (A35).
+// goroutine. One in the pool contains nothing of keys and texts (A35), except key
+// stream that no text was combined with.
 var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
 // processGroups is process with a kernel.

@@ -16,7 +16,7 @@ const waitingFrames = 64
 // An eachTUN is a TUN that can write several packets with one call.
 type eachTUN interface {
 	// WriteEach writes frames, none of them a super-packet, and returns how many packets
-	// were lost. It writes them in order, except for one that it has to try again, and
+	// were lost. It writes them in order, except for those that it has to try again, and
 	// does not keep them.
 	WriteEach(frames [][]byte) (failed int)
 }

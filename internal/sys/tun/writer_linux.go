@@ -36,8 +36,8 @@ func newWriter(q *queue, s *superPackets) *writer {
 }
 
 // WriteEach writes frames, none of them a super-packet, and returns how many packets
-// were lost. It writes them in order, except for one for which memory or room was short:
-// that one is written once more, after the others.
+// were lost. It writes them in order, except for those that a ring did not write: these
+// are written once more, after the others.
 func (w *writer) WriteEach(frames [][]byte) (failed int) {
 	for len(frames) > 0 {
 		n := min(len(frames), ringSize)

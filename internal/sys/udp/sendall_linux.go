@@ -14,8 +14,8 @@ import (
 // no train to a destination overtakes another.
 //
 // A call ends at the first train that the kernel refuses, and all after it were prepared in
-// vain. So when Send fails, too, as many trains are left to it as it has not sent so far.
-// Where much waits, none are prepared in vain: such destinations have sockets of their own,
+// vain. So when Send fails, too, or only sends without the source, as many trains are left
+// to it as have had that so far. Where much waits, none are prepared in vain: such destinations have sockets of their own,
 // and a socket that is full is stuck.
 func (s *sender) SendAll(bs []batch.Batch, errs []error) {
 	failed, alone := 0, 0
