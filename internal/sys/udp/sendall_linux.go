@@ -15,22 +15,24 @@ import (
 //
 // A call ends at the first train that the kernel refuses, and all after it were prepared in
 // vain. So when Send fails, too, or only sends without the source, as many trains are left
-// to it as have had that so far. Where much waits, none are prepared in vain: such destinations have sockets of their own,
-// and a socket that is full is stuck.
+// to it as have had that so far. Where much waits, none are prepared in vain: such
+// destinations have sockets of their own, and a socket that is full is stuck.
 func (s *sender) SendAll(bs []batch.Batch, errs []error) {
 	failed, alone := 0, 0
 	for i := 0; i < len(bs); {
-		if alone == 0 {
-			sent, more := s.sendTogether(bs[i:])
+		vain := alone > 0
+		if !vain {
+			var sent int
+			sent, vain = s.sendTogether(bs[i:])
 			clear(errs[i : i+sent])
-			if i += sent; more || i == len(bs) {
+			if i += sent; sent == MaxSegments || i == len(bs) {
 				continue
 			}
 		}
-		switch errs[i] = s.Send(&bs[i]); {
+		switch errs[i] = s.Send(&bs[i]); { // it finds out why the call ended
 		case errs[i] == nil:
 			alone = max(alone-1, 0)
-		case !errors.Is(errs[i], ErrBacklog):
+		case vain && !errors.Is(errs[i], ErrBacklog):
 			failed++
 			alone = failed
 		}
@@ -39,9 +41,10 @@ func (s *sender) SendAll(bs []batch.Batch, errs []error) {
 }
 
 // sendTogether sends the first trains of bs in one call, and returns how many the kernel
-// accepted. The next one may be sent in the same way if more is true. Otherwise it needs
-// Send: the kernel refused it, or sendTogether did not try.
-func (s *sender) sendTogether(bs []batch.Batch) (sent int, more bool) {
+// accepted, and whether trains after those were prepared in vain. Unless all of bs or
+// MaxSegments are sent, the next one needs Send: the kernel refused it, or sendTogether did
+// not try.
+func (s *sender) sendTogether(bs []batch.Batch) (sent int, vain bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stuck || s.conn.closed.Load() {
@@ -60,7 +63,7 @@ func (s *sender) sendTogether(bs []batch.Batch) (sent int, more bool) {
 		b := &bs[sent+i]
 		s.budget += cost(len(b.Data), b.Count())
 	}
-	return sent, sent == MaxSegments // Send finds out why it ended
+	return sent, s.count > 1 && sent < s.count
 }
 
 // gather prepares a message for each of the first trains of bs that can be sent together.

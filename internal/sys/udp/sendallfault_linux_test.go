@@ -217,13 +217,15 @@ func TestSendAllToUnreachableDestinations(t *testing.T) {
 	for _, c := range []struct {
 		name                      string
 		bad                       func(i int) bool
-		together, alone, prepared int // calls for several trains and for one, and trains in the former, at most
+		together, alone, prepared int  // calls for several trains and for one, and trains in the former, at most
+		whole                     bool // the bad ones must not be fragmented, and so are sent alone
 	}{
-		{"all", func(int) bool { return true }, 1, 64, 64},
-		{"every second", func(i int) bool { return i%2 == 0 }, 2, 64, 64 + 62},
-		{"the first", func(i int) bool { return i == 0 }, 2, 2, 64 + 62},
-		{"the last", func(i int) bool { return i == 63 }, 1, 1, 64},
-		{"one in the middle", func(i int) bool { return i == 30 }, 2, 2, 64 + 32},
+		{"all", func(int) bool { return true }, 1, 64, 64, false},
+		{"every second", func(i int) bool { return i%2 == 0 }, 2, 64, 64 + 62, false},
+		{"the first", func(i int) bool { return i == 0 }, 2, 2, 64 + 62, false},
+		{"the last", func(i int) bool { return i == 63 }, 1, 1, 64, false},
+		{"one in the middle", func(i int) bool { return i == 30 }, 2, 2, 64 + 32, false},
+		{"every fourth, which is sent alone in any case", func(i int) bool { return i%4 == 3 }, 16, 16, 48, true},
 	} {
 		const unreached = 9 // a port
 		a, b := pair(t, Options{}), pair(t, Options{})
@@ -253,6 +255,7 @@ func TestSendAllToUnreachableDestinations(t *testing.T) {
 		for i, x := range trains {
 			if c.bad(i) {
 				x.Remote = wire.NewEndpoint(netip.AddrPortFrom(x.Remote.Remote.Addr(), unreached), netip.Addr{}, 0)
+				x.DontFragment = c.whole
 				want[i] = unix.ENETUNREACH
 			} else {
 				good++
